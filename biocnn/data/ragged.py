@@ -1,0 +1,51 @@
+"""Many arrays of different shapes in one memory-mapped file."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+
+class Ragged:
+    """A read-only list of arrays: ``name.npy`` holds their values end to end, ``name.shapes.npy`` their shapes.
+
+    Parameters
+    ----------
+    path
+        The ``.npy`` file with the values.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        path = Path(path)
+        self.values = np.load(path, mmap_mode="r")
+        self.shapes = np.load(path.with_suffix(".shapes.npy"))
+        self.offsets = np.concatenate([[0], np.cumsum(self.shapes.prod(axis=1))])
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self.values[self.offsets[index] : self.offsets[index + 1]].reshape(self.shapes[index])
+
+    @staticmethod
+    def write(path: str | Path, arrays: Iterable[np.ndarray], dtype: DTypeLike) -> None:
+        """Write arrays one after another, holding one at a time in memory; all must have the same number of axes."""
+        path, shapes, total = Path(path), [], 0
+        with open(path, "wb") as handle:
+            # The length is known only at the end: a header of fixed size is written first and corrected last.
+            np.lib.format.write_array_header_2_0(handle, _header(dtype, 10**15))
+            size = handle.tell()
+            for array in arrays:
+                shapes.append(array.shape)
+                total += array.size
+                handle.write(np.ascontiguousarray(array, dtype).tobytes())
+            handle.seek(0)
+            np.lib.format.write_array_header_2_0(handle, _header(dtype, total))
+            if handle.tell() != size:
+                raise RuntimeError("the .npy header changed its size")
+        np.save(path.with_suffix(".shapes.npy"), np.asarray(shapes, dtype=np.int64))
+
+
+def _header(dtype: DTypeLike, length: int) -> dict:
+    return {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": (length,)}

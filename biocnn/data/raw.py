@@ -1,0 +1,32 @@
+"""What every reader of data hands to the rest."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass
+class Raw:
+    """Examples as read, before splits and storage.
+
+    Parameters
+    ----------
+    examples
+        One row an example: ``id`` (unique), ``group`` (never cut by a split), ``split`` where one is given, and where the
+        example comes from (chrom, start, end, strand, 0-based half-open; or image and mask paths).
+    x
+        Row number to uint8 codes of shape (L,) (0-3 = ACGT, 4 = unknown, 5 = padding), or to an image of shape
+        (C, *spatial) in its own dtype.
+    y
+        Targets of shape (N, K), float32; or row number to a mask (uint8, 255 = ignore) or labels (int32) of shape (*spatial).
+    facts
+        What holds for all examples: kind, task, spatial_dims, in_channels, out_channels, outputs, and so on.
+    """
+
+    examples: pd.DataFrame
+    x: Callable[[int], np.ndarray]
+    y: np.ndarray | Callable[[int], np.ndarray]
+    facts: dict[str, Any]

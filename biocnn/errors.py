@@ -1,0 +1,31 @@
+"""What a user did, said so that the user can mend it."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class InputError(Exception):
+    """Input that cannot be used; the command line prints it without a traceback and exits with status 2.
+
+    Parameters
+    ----------
+    message
+        What was given, and where: file and line, or dotted key.
+    remedy
+        What is allowed, and the likely way out.
+    """
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message, self.remedy = message, remedy
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.remedy}" if self.remedy else self.message
+
+
+def nearest(word: str, allowed: Iterable[str]) -> str:
+    """A remedy that names the allowed word closest to ``word``, or all of them."""
+    allowed = [str(a) for a in allowed]
+    hints = get_close_matches(str(word), allowed, n=1)
+    listed = ", ".join(allowed[:12]) + (f", ... ({len(allowed)} in all)" if len(allowed) > 12 else "")
+    return (f"did you mean {hints[0]!r}? " if hints else "") + f"allowed: {listed}"

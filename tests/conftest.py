@@ -1,0 +1,15 @@
+"""Fixtures that several test files share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of real data; a test that asks for it skips where the data are absent."""
+    root = Path(os.environ.get("BIOCNN_DATA", Path(__file__).parents[1] / ".." / "shared" / "data")).resolve()
+    if not (root / "genomics").is_dir():
+        pytest.skip("real data not found: set BIOCNN_DATA, or put them at ../shared/data")
+    return root

@@ -1,0 +1,26 @@
+"""How good predictions are: pure functions of arrays, and confidence intervals over examples."""
+
+from biocnn.metrics.masks import confusion, dice, dice_of_counts, hausdorff95, iou, iou_of_counts
+from biocnn.metrics.objects import Matching, average_precision_iou, matching, panoptic_quality, pooled
+from biocnn.metrics.vectors import accuracy, auprc, auroc, bootstrap, mse, pearson, spearman
+
+__all__ = [
+    "Matching",
+    "accuracy",
+    "auprc",
+    "auroc",
+    "average_precision_iou",
+    "bootstrap",
+    "confusion",
+    "dice",
+    "dice_of_counts",
+    "hausdorff95",
+    "iou",
+    "iou_of_counts",
+    "matching",
+    "mse",
+    "panoptic_quality",
+    "pearson",
+    "pooled",
+    "spearman",
+]

@@ -1,0 +1,230 @@
+"""The blocks that every model is made of, in one, two or three dimensions.
+
+Shapes are (N, C, *spatial) throughout, with *spatial = L; H, W; or D, H, W. Nothing but this file and ``layers.py``
+asks how many axes there are.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from biocnn.errors import InputError, nearest
+from biocnn.layers import Conv, Named, Size, act_layer, dropout_layer, layer, norm_layer, per_axis
+
+
+class ConvBlock(nn.Sequential):
+    """Convolution, norm, activation, dropout: (N, in_channels, *spatial) to (N, out_channels, *spatial).
+
+    Parameters
+    ----------
+    norm, act
+        Names, None to leave out. A convolution before a norm has no bias of its own.
+    dropout
+        Probability in 0-1; 0 leaves the layer out.
+    dropout_kind
+        ``element`` drops single values, ``spatial`` whole channels of an example.
+    **conv
+        Further settings of ``Conv``: stride, dilation, padding, groups.
+    """
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size = 3,
+        *,
+        norm: Named = "batch",
+        act: Named = "relu",
+        dropout: float = 0.0,
+        dropout_kind: Literal["element", "spatial"] = "element",
+        **conv: Any,
+    ) -> None:
+        super().__init__()
+        self.conv = Conv(spatial_dims, in_channels, out_channels, kernel_size, bias=norm is None, **conv)
+        if norm is not None:
+            self.norm = norm_layer(norm, spatial_dims, out_channels)
+        if act is not None:
+            self.act = act_layer(act)
+        if dropout:
+            self.dropout = dropout_layer(dropout_kind, spatial_dims, dropout)
+
+
+class Residual(nn.Module):
+    """Two convolution blocks around which the input is carried and added before the last activation.
+
+    Where the number of channels changes, a convolution of one pixel carries the input.
+
+    References
+    ----------
+    He et al., CVPR 2016, doi:10.1109/CVPR.2016.90.
+    """
+
+    def __init__(
+        self, spatial_dims: int, in_channels: int, out_channels: int, *, act: Named = "relu", **block: Any
+    ) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            ConvBlock(spatial_dims, in_channels, out_channels, act=act, **block),
+            ConvBlock(spatial_dims, out_channels, out_channels, act=None, **block),
+        )
+        same = in_channels == out_channels
+        self.shortcut = nn.Identity() if same else Conv(spatial_dims, in_channels, out_channels, 1, bias=False)
+        self.act = act_layer(act) or nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.body(x) + self.shortcut(x))
+
+
+def two_convs(
+    spatial_dims: int, in_channels: int, out_channels: int, *, residual: bool = False, **block: Any
+) -> nn.Module:
+    """Two convolution blocks, with the input carried around them where ``residual``."""
+    if residual:
+        return Residual(spatial_dims, in_channels, out_channels, **block)
+    return nn.Sequential(
+        ConvBlock(spatial_dims, in_channels, out_channels, **block),
+        ConvBlock(spatial_dims, out_channels, out_channels, **block),
+    )
+
+
+def pool(kind: Literal["max", "average"], spatial_dims: int, size: Size = 2) -> nn.Module:
+    """Pooling over pieces of the given size, side by side: a length L becomes L // size."""
+    kinds = {"max": "MaxPool", "average": "AvgPool"}
+    if kind not in kinds:
+        raise InputError(f"pool is {kind!r}", nearest(str(kind), kinds))
+    return layer(kinds[kind], spatial_dims)(per_axis("pool size", size, spatial_dims))
+
+
+class GlobalPool(nn.Module):
+    """One number per channel over all positions: (N, C, *spatial) to (N, C); ``both``: max, then average, (N, 2 C)."""
+
+    def __init__(self, kind: Literal["max", "average", "both"]) -> None:
+        super().__init__()
+        if kind not in ("max", "average", "both"):
+            raise InputError(f"global pool is {kind!r}", nearest(str(kind), ["max", "average", "both"]))
+        self.kind = kind
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Pool ``x``.
+
+        Parameters
+        ----------
+        x
+            Shape (N, C, *spatial).
+        mask
+            Shape (N, 1, *spatial), bool: the positions that count. An example in which none counts gives 0.
+        """
+        x = x.flatten(2)
+        mask = None if mask is None else mask.flatten(2)
+        parts = {"max": [_largest], "average": [_mean], "both": [_largest, _mean]}[self.kind]
+        return torch.cat([part(x, mask) for part in parts], dim=1)
+
+
+def _largest(x: Tensor, mask: Tensor | None) -> Tensor:
+    if mask is None:
+        return x.amax(-1)
+    return x.masked_fill(~mask, -torch.inf).amax(-1).masked_fill(~mask.any(-1), 0.0)
+
+
+def _mean(x: Tensor, mask: Tensor | None) -> Tensor:
+    if mask is None:
+        return x.mean(-1)
+    return x.masked_fill(~mask, 0.0).sum(-1) / mask.sum(-1).clamp(min=1)
+
+
+class Down(nn.Sequential):
+    """Half the size, then two convolutions: (N, in_channels, *spatial) to (N, out_channels, *spatial // 2).
+
+    Parameters
+    ----------
+    down
+        ``max`` or ``average`` pooling, or a ``strided`` convolution, which rounds odd sizes up.
+    **block
+        Settings of ``two_convs``.
+    """
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        in_channels: int,
+        out_channels: int,
+        *,
+        down: Literal["max", "average", "strided"] = "max",
+        **block: Any,
+    ) -> None:
+        strided = down == "strided"
+        half = Conv(spatial_dims, in_channels, in_channels, 2, stride=2) if strided else pool(down, spatial_dims)
+        super().__init__(half, two_convs(spatial_dims, in_channels, out_channels, **block))
+
+
+class Up(nn.Module):
+    """Twice the size, joined with what was there on the way down, then two convolutions.
+
+    Parameters
+    ----------
+    skip_channels
+        Channels of the second input.
+    up
+        ``transposed``: a learned transposed convolution of 2; ``interpolate``: each value repeated, then a convolution
+        of 3, which leaves no checkerboard (and, unlike linear interpolation, is deterministic on a GPU).
+    **block
+        Settings of ``two_convs``.
+
+    References
+    ----------
+    Odena et al., Distill 2016, doi:10.23915/distill.00003.
+    """
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        in_channels: int,
+        skip_channels: int,
+        out_channels: int,
+        *,
+        up: Literal["transposed", "interpolate"] = "transposed",
+        **block: Any,
+    ) -> None:
+        super().__init__()
+        if up not in ("transposed", "interpolate"):
+            raise InputError(f"up is {up!r}", nearest(str(up), ["transposed", "interpolate"]))
+        if up == "transposed":
+            self.up = layer("ConvTranspose", spatial_dims)(in_channels, out_channels, kernel_size=2, stride=2)
+        else:
+            self.up = nn.Sequential(nn.Upsample(scale_factor=2), Conv(spatial_dims, in_channels, out_channels, 3))
+        self.convs = two_convs(spatial_dims, out_channels + skip_channels, out_channels, **block)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """Shapes (N, in_channels, *small) and (N, skip_channels, *spatial) to (N, out_channels, *spatial)."""
+        return self.convs(torch.cat([skip, fit_to(self.up(x), skip.shape[2:])], dim=1))
+
+
+def fit_to(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Crop or pad the far end of every axis to a size; padding repeats the last value."""
+    if any(now > wanted for now, wanted in zip(x.shape[2:], size, strict=True)):
+        x = x[(..., *(slice(wanted) for wanted in size))]
+    more = [wanted - now for now, wanted in zip(x.shape[2:], size, strict=True)]
+    return pad(x, [n for m in reversed(more) for n in (0, m)], mode="replicate") if any(more) else x
+
+
+def fit_to_multiple(x: Tensor, multiple: int) -> Tensor:
+    """Pad the far end of every axis to the next multiple of a number."""
+    return fit_to(x, [-(-size // multiple) * multiple for size in x.shape[2:]])
+
+
+def kaiming(model: nn.Module) -> None:
+    """Draw the weights of all convolutions for ReLU after them, and set their biases to zero.
+
+    References
+    ----------
+    He et al., ICCV 2015, doi:10.1109/ICCV.2015.123.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -1,0 +1,38 @@
+# `make run` and `make test` do everything, set-up included, on a machine that has Python >= 3.11 and make.
+
+SHELL := /bin/bash
+CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
+RECENT := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in $(CANDIDATES); do $$p -c '$(RECENT)' 2> /dev/null && echo $$p && break; done)
+BIN := .venv/bin
+READY := .venv/.ready
+
+# Rules call `biocnn`: it must be the one of this environment.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help run test lint nightly
+
+help: ## what can be made
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
+
+run: $(READY) ## run the experiments of config/config.yaml; ends with metrics and the path of the report
+	$(BIN)/snakemake --cores all
+
+test: $(READY) ## run the tests
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --dist loadfile -m "not slow"
+
+lint: $(READY) ## check style of Python and of the workflow
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+nightly: $(READY) ## run the tests that take more than a minute
+	$(BIN)/pytest -q -m slow
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or later is needed; install it, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || \
+		{ rm -rf .venv; echo "make: '$(PYTHON) -m venv' failed; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[dev]'
+	@touch $@

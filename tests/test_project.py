@@ -1,0 +1,124 @@
+"""The project's own promises: one list of packages, one direction of imports, a package that is quick to import."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "biocnn"
+
+# A module imports only from modules named before it, or beside it on the same line.
+ARROW = [
+    ["errors", "files"],
+    ["simulate", "fetch"],
+    ["schema", "registry", "config"],
+    ["data"],
+    ["encode"],
+    ["layers", "blocks"],
+    ["models"],
+    ["losses", "augment", "metrics"],
+    ["instances", "measure"],
+    ["batches"],
+    ["checkpoint", "train"],
+    ["predict"],
+    ["evaluate"],
+    ["explain"],
+    ["report"],
+    ["steps"],
+    ["cli"],
+]
+RANK = {name: rank for rank, names in enumerate(ARROW) for name in names}
+
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base", "snakemake": "snakemake-minimal"}
+
+
+def imports(path: Path) -> set[str]:
+    """First-level parts of biocnn that a file imports anywhere, functions included."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: import by full name"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        found |= {name.split(".")[1] for name in names if name.startswith("biocnn.")}
+    return found
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, id=str(path.relative_to(PACKAGE))) for path in sorted(PACKAGE.rglob("*.py"))]
+)
+def test_imports_come_from_the_left(path: Path) -> None:
+    if path == PACKAGE / "__init__.py":
+        pytest.skip("the public names, which are lazy")
+    here = path.relative_to(PACKAGE).with_suffix("").parts[0]
+    assert here in RANK, f"give {here} its place in ARROW"
+    wrong = sorted(name for name in imports(path) if RANK.get(name, -1) > RANK[here])
+    assert not wrong, f"{here} must not import {wrong}: they come later in the arrow"
+
+
+def test_import_is_light() -> None:
+    code = "import sys, biocnn; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "monai", "numpy", "pandas", "sklearn", "skimage", "matplotlib"} & set(loaded)
+
+
+def requirements() -> dict[str, str]:
+    """Lower bounds by package, as pyproject.toml states them."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = project["dependencies"] + [line for extra in project["optional-dependencies"].values() for line in extra]
+    return dict(line.split(">=") for line in lines) | {"python": project["requires-python"].removeprefix(">=")}
+
+
+def test_conda_environment_matches_pyproject() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert environment["channels"] == ["conda-forge", "bioconda", "nodefaults"]
+    *conda, pip = environment["dependencies"]
+    named = dict(re.split(r"\s*>=", line) for line in conda + pip["pip"] if line != "pip")
+    assert named == {CONDA_NAMES.get(name, name): version for name, version in requirements().items()}
+
+
+def test_constraints_pin_every_requirement() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line) for line in lines), "names and versions only"
+    pinned = {re.sub(r"[-_.]+", "-", line.split("==")[0]).lower(): line.split("==")[1] for line in lines}
+    assert pinned["torch"] == "2.13.0"
+
+    def number(version: str) -> list[int]:
+        return [int(part) for part in re.findall(r"\d+", version)]
+
+    for name, lowest in requirements().items():
+        assert name == "python" or number(pinned[name]) >= number(lowest), name
+
+
+def test_files_stay_small() -> None:
+    long = {
+        str(path.relative_to(ROOT)): n for path in PACKAGE.rglob("*.py") if (n := path.read_text().count("\n")) > 300
+    }
+    assert not long
+
+
+@pytest.mark.parametrize("name", ["default", "slurm"])
+def test_profiles_name_options_that_snakemake_has(name: str) -> None:
+    profile = yaml.safe_load((ROOT / "profiles" / name / "profile.v9+.yaml").read_text())
+    command = [sys.executable, "-m", "snakemake", "--help"]
+    known = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for key in profile:
+        assert f"--{key}" in known, key
+
+
+def test_citation_agrees_with_the_package() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert citation["cff-version"] == "1.2.0"
+    assert {"message", "title", "authors"} <= citation.keys()
+    assert citation["version"] == project["version"]
+    assert citation["license"] == project["license"]

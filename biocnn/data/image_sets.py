@@ -1,0 +1,185 @@
+"""What must hold for a set of images together: channels, data type, pixel size, no doubles."""
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from biocnn.data.checks import Checks
+from biocnn.data.image_files import ImageFile
+from biocnn.errors import InputError, nearest
+
+GREY = ["grey"]
+_SAME_SPACING = 0.01  # relative difference up to which two pixel sizes count as one
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is remembered of an image after it was checked; its pixels are not."""
+
+    path: Path
+    shape: tuple[int, int]
+    dtype: str
+    channels: tuple[str, ...]
+    spacing: tuple[float, float] | None
+    grey: bool
+    constant: bool
+    flat_channel: bool
+    digest: str
+    n_objects: int
+
+    @classmethod
+    def of(cls, path: Path, image: ImageFile, n_objects: int) -> "Seen":
+        """Take note of one image; ``n_objects`` counts the values of its mask that are not background."""
+        pixels = image.pixels
+        flat = [bool(plane.min() == plane.max()) for plane in pixels]
+        return cls(
+            path=path,
+            shape=pixels.shape[1:],
+            dtype=pixels.dtype.name,
+            channels=tuple(image.channels),
+            spacing=tuple(image.spacing) if image.spacing else None,
+            grey=_is_grey(image),
+            constant=all(flat),
+            flat_channel=any(flat) and not all(flat),
+            digest=hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).hexdigest(),
+            n_objects=n_objects,
+        )
+
+
+def _is_grey(image: ImageFile) -> bool:
+    """Whether an RGB image says the same in all three channels."""
+    red = image.pixels[0]
+    return image.channels == ["red", "green", "blue"] and all(np.array_equal(red, p) for p in image.pixels[1:])
+
+
+def conform(image: ImageFile, channels: list[str], where: str | Path) -> np.ndarray:
+    """Bring one image to the given channels: by name, else grey out of equal red, green and blue, else by their number.
+
+    Returns
+    -------
+    pixels
+        Shape (len(channels), H, W).
+
+    Raises
+    ------
+    InputError
+        Where the image has other channels.
+    """
+    if set(channels) <= set(image.channels):
+        return np.ascontiguousarray(image.pixels[[image.channels.index(name) for name in channels]])
+    if len(channels) == 1 and _is_grey(image):
+        return image.pixels[:1]
+    if len(channels) == len(image.channels):
+        return image.pixels
+    raise InputError(
+        f"{where}: has the channels {', '.join(image.channels)}, needed: {', '.join(channels)}",
+        "images must have the channels the model was trained on; set data.channels to choose among them",
+    )
+
+
+def common_channels(seen: list[Seen], wanted: list[str] | None, checks: Checks, source: str) -> list[str]:
+    """Channels that all images are brought to by ``conform``, and an account of what that takes.
+
+    ``wanted`` chooses channels by name, or names them where the files use none of these names.
+    """
+    first = list(seen[0].channels)
+    if wanted is not None and all(set(wanted) <= set(s.channels) for s in seen):
+        return list(wanted)
+    grey = [s for s in seen if s.grey]
+    if grey and all(s.grey or len(s.channels) == 1 for s in seen):
+        checks.add(source, "repaired", "grey image stored as RGB: one channel kept", len(grey), grey[0].path.name)
+        first = GREY
+    else:
+        _check_number(seen)
+        _note_names(seen, checks, source)
+    if wanted is None:
+        return first
+    if len(wanted) != len(first) or set(wanted) & set(first) or len(set(wanted)) < len(wanted):
+        odd = next((name for name in wanted if name not in first), wanted[0])
+        raise InputError(
+            f"data.channels: {', '.join(wanted)}, but {seen[0].path} has {', '.join(first)}",
+            f"{nearest(odd, first)}; or give {len(first)} new names",
+        )
+    return list(wanted)
+
+
+def _check_number(seen: list[Seen]) -> None:
+    by_number: dict[int, list[Seen]] = {}
+    for one in seen:
+        by_number.setdefault(len(one.channels), []).append(one)
+    if len(by_number) > 1:
+        raise InputError(
+            "images with different numbers of channels: "
+            + "; ".join(f"{n} in {len(s)} images ({s[0].path})" for n, s in sorted(by_number.items())),
+            "all need the same channels: convert them, or choose channels that all have in data.channels",
+        )
+
+
+def _note_names(seen: list[Seen], checks: Checks, source: str) -> None:
+    first = seen[0].channels
+    moved = [s for s in seen if s.channels != first and set(s.channels) == set(first)]
+    renamed = [s for s in seen if set(s.channels) != set(first)]
+    if moved:
+        checks.add(source, "repaired", "channels put in the order of the first image", len(moved), moved[0].path.name)
+    if renamed:
+        said = f"channels have other names than {', '.join(first)}: taken in their order"
+        checks.add(source, "note", said, len(renamed), f"{renamed[0].path.name}: {', '.join(renamed[0].channels)}")
+
+
+def check_dtypes(seen: list[Seen]) -> str:
+    """The one data type of all images.
+
+    8- and 16-bit images are not mixed by widening: the same number would mean another brightness in each.
+    """
+    by_type: dict[str, list[Seen]] = {}
+    for one in seen:
+        by_type.setdefault(one.dtype, []).append(one)
+    if len(by_type) > 1:
+        raise InputError(
+            "images of different data types: "
+            + "; ".join(f"{name} in {len(s)} images ({s[0].path})" for name, s in sorted(by_type.items())),
+            "the same number means another brightness in each: convert all to one type, rescaled alike",
+        )
+    return seen[0].dtype
+
+
+def common_spacing(seen: list[Seen], checks: Checks, source: str) -> list[float] | None:
+    """Pixel size of all images, [row, column] in um; None where they differ or some give none."""
+    known = [s for s in seen if s.spacing]
+    if not known:
+        return None
+    if len(known) < len(seen):
+        checks.add(source, "note", "pixel size given by some images only: not used", len(known), known[0].path.name)
+        return None
+    sizes = np.array([s.spacing for s in known])
+    if (np.ptp(sizes, axis=0) > _SAME_SPACING * sizes.min(axis=0)).any():
+        low, high = sizes.min(), sizes.max()
+        checks.add(
+            source, "note", f"pixel sizes differ ({low:g} to {high:g} um): not used", len(seen), seen[0].path.name
+        )
+        return None
+    return [float(size) for size in sizes[0]]
+
+
+def note_doubles(rows: pd.DataFrame, seen: list[Seen], checks: Checks, source: str) -> None:
+    """Count images with the same pixels, and those among them that are in different splits or groups."""
+    counts = Counter(s.digest for s in seen)
+    twice = [i for i, s in enumerate(seen) if counts[s.digest] > 1]
+    if not twice:
+        return
+    names = {}
+    for i in twice:
+        names.setdefault(seen[i].digest, []).append(i)
+    pairs = list(names.values())
+    shown = " = ".join(str(rows["image"].iloc[i]) for i in pairs[0][:3])
+    checks.add(source, "note", "images with the same pixels as another", len(twice), shown)
+    for column in ("split", "group"):
+        if column in rows:
+            leaks = [p for p in pairs if rows[column].iloc[p].nunique() > 1]
+            shown = " = ".join(str(rows["image"].iloc[i]) for i in leaks[0][:3]) if leaks else ""
+            reason = f"leak: same pixels in different {column}s"
+            checks.add(source, "note", reason, sum(map(len, leaks)), shown)

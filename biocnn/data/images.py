@@ -1,0 +1,273 @@
+"""Images with masks: read, checked as a whole, and handed on one at a time."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from biocnn.data.checks import Checks
+from biocnn.data.image_files import SUFFIXES, read_image
+from biocnn.data.image_pairs import pair_folders, read_table, unique_ids
+from biocnn.data.image_sets import Seen, check_dtypes, common_channels, common_spacing, conform, note_doubles
+from biocnn.data.masks import IGNORE, MaskCode, Survey, read_mask, understand_masks
+from biocnn.data.raw import Raw
+from biocnn.errors import InputError
+
+
+class Images:
+    """Microscopy or other 2D images with masks.
+
+    Parameters
+    ----------
+    table
+        CSV or TSV with the columns image and mask (paths relative to the table's folder), optionally split (train, val,
+        test), group, and others, which are kept.
+    images, masks
+        Instead of a table: two folders, paired by file name.
+    group
+        Column of the table that a split never cuts: patient, plate. Without it the column ``group``, else each image.
+    mask_type
+        What the masks hold; "auto" decides by their values and writes the reason to checks.tsv.
+    classes
+        Names of the classes from value 0 on, background included; for binary masks the one name of the foreground.
+    colors
+        For colour-coded masks: red, green, blue (0-255) of each class, background first; ``ignore`` for pixels to leave out.
+    ignore
+        Mask value of pixels to leave out of loss and metrics.
+    roi
+        Column of the table with a mask of the field of view; outside it pixels are left out of loss and metrics.
+    channels
+        Channels to use, by name; or, where none of these names is in the files, the names to give to their channels.
+    axes
+        Order of the axes of TIFF files that do not tell, CYX say.
+    spacing
+        Height and width of a pixel in um, instead of what the files say.
+    constant
+        What to do with an image of one single value.
+    """
+
+    def __init__(
+        self,
+        *,
+        table: Path | None = None,
+        images: Path | None = None,
+        masks: Path | None = None,
+        group: str | None = None,
+        mask_type: Literal["auto", "binary", "classes", "instances"] = "auto",
+        classes: list[str] | None = None,
+        colors: dict[str, list[int]] | None = None,
+        ignore: int | None = None,
+        roi: str | None = None,
+        channels: list[str] | None = None,
+        axes: str | None = None,
+        spacing: list[float] | None = None,
+        constant: Literal["error", "keep", "drop"] = "error",
+    ) -> None:
+        if (table is None) == (images is None and masks is None) or (images is None) != (masks is None):
+            raise InputError("data: " + _given(table, images, masks), "give either table, or both images and masks")
+        if table is None and (group or roi):
+            raise InputError(f"data.{'group' if group else 'roi'}: names a column of a table", "give data.table")
+        if axes is not None and sorted(axes) != ["C", "X", "Y"]:
+            raise InputError(
+                f"data.axes: {axes!r}", "allowed: the letters C, Y and X in the order of the file, CYX say"
+            )
+        if spacing is not None and (len(spacing) != 2 or min(spacing) <= 0):
+            raise InputError(f"data.spacing: {spacing}", "allowed: height and width of a pixel in um, both above zero")
+        self.table, self.images, self.masks, self.group, self.roi = table, images, masks, group, roi
+        self.mask_type, self.classes, self.colors, self.ignore = mask_type, classes, colors, ignore
+        self.channels, self.axes, self.spacing, self.constant = channels, axes, spacing, constant
+
+    def read(self, seed: int, checks: Checks) -> Raw:
+        """Read every image and mask once, check them as a whole, and describe them.
+
+        Parameters
+        ----------
+        seed
+            Not used: nothing here is random.
+        checks
+            Takes what was found, repaired and dropped.
+
+        Raises
+        ------
+        InputError
+            Where a file cannot be used, or the files do not fit together.
+        """
+        rows, folder, source = self._rows(checks)
+        survey, seen = Survey(), []
+        repairs: Counter[str] = Counter()
+        first: dict[str, str] = {}
+        for row in rows.to_dict("records"):
+            one, repaired = self._check(row, folder, survey)
+            seen.append(one)
+            for reason in repaired:
+                repairs[reason] += 1
+                first.setdefault(reason, row["image"])
+        checks.add(source, "read", "images with a mask", len(rows))
+        for reason, count in repairs.items():
+            checks.add(source, "repaired", reason, count, first[reason])
+        rows, seen = self._constant(rows, seen, checks, source)
+        code = understand_masks(
+            survey, mask_type=self.mask_type, classes=self.classes, colors=self.colors, ignore=self.ignore
+        )
+        if code.task == "instances" and self.roi:
+            raise InputError("data.roi: masks of objects have no value for ignored pixels", "leave data.roi out")
+        checks.add(source, "note", f"masks taken for {code.task}: {code.reason}", len(rows))
+        if code.task == "instances":
+            checks.add(source, "note", "objects in more than one piece, kept as they are", survey.torn)
+        checks.add(source, "note", "masks without foreground", sum(s.n_objects == 0 for s in seen))
+        checks.add(source, "note", "one of several channels is constant", sum(s.flat_channel for s in seen))
+        note_doubles(rows, seen, checks, source)
+        channels = common_channels(seen, self.channels, checks, source)
+        facts = {
+            "kind": "image",
+            "task": code.task,
+            "spatial_dims": 2,
+            "in_channels": len(channels),
+            "out_channels": 1 if code.task == "mask" else len(code.outputs),
+            "outputs": code.outputs,
+            "channels": channels,
+            "spacing": list(self.spacing) if self.spacing else common_spacing(seen, checks, source),
+            "dtype": check_dtypes(seen),
+            "reasons": {"task": code.reason},
+        }
+        reader = _Reader(rows, folder, self, code, channels)
+        return Raw(_examples(rows, seen, code), reader.x, reader.y, facts)
+
+    def _rows(self, checks: Checks) -> tuple[pd.DataFrame, Path, str]:
+        if self.table is not None:
+            return read_table(self.table, self.group, self.roi), Path(self.table).parent, Path(self.table).name
+        rows, rule = pair_folders(self.images, self.masks)
+        source = Path(self.images).name
+        checks.add(source, "note", f"images and masks paired by: {rule}", len(rows))
+        return rows, Path(), source
+
+    def _check(self, row: dict, folder: Path, survey: Survey) -> tuple[Seen, tuple[str, ...]]:
+        path, mask_path = folder / row["image"], folder / row["mask"]
+        image = read_image(path, self.axes)
+        values = read_mask(mask_path, self.colors is not None)
+        _same_size(image.pixels, path, values, mask_path)
+        if self.roi:
+            inside = _read_roi(folder / row[self.roi])
+            _same_size(image.pixels, path, inside, folder / row[self.roi])
+        survey.add(values, mask_path, self.ignore)
+        n_objects = int((~np.isin(np.unique(values), (0, self.ignore if self.ignore is not None else 0))).sum())
+        return Seen.of(path, image, n_objects), image.repairs
+
+    def _constant(
+        self, rows: pd.DataFrame, seen: list[Seen], checks: Checks, source: str
+    ) -> tuple[pd.DataFrame, list[Seen]]:
+        flat = [s.path for s in seen if s.constant]
+        if not flat:
+            return rows, seen
+        if self.constant == "error":
+            raise InputError(
+                f"{flat[0]}: a constant image, all pixels are equal ({len(flat)} of {len(seen)} images)",
+                "an empty or failed exposure? delete it, or set data.constant: drop or keep",
+            )
+        if self.constant == "keep":
+            checks.add(source, "kept", "constant image", len(flat), flat[0].name)
+            return rows, seen
+        checks.add(source, "dropped", "constant image", len(flat), flat[0].name)
+        if len(flat) == len(seen):
+            raise InputError(f"{source}: all {len(seen)} images are constant", "check that these are the images")
+        keep = [not s.constant for s in seen]
+        return rows[keep].reset_index(drop=True), [s for s in seen if not s.constant]
+
+
+class _Reader:
+    """Reads single examples again, the way they were checked."""
+
+    def __init__(self, rows: pd.DataFrame, folder: Path, settings: Images, code: MaskCode, channels: list[str]) -> None:
+        self.rows, self.folder, self.settings, self.code, self.channels = rows, folder, settings, code, channels
+
+    def x(self, index: int) -> np.ndarray:
+        """Image of shape (C, H, W), in its own data type."""
+        image = read_image(self.folder / self.rows["image"].iloc[index], self.settings.axes)
+        return conform(image, self.channels, self.rows["image"].iloc[index])
+
+    def y(self, index: int) -> np.ndarray:
+        """Class mask, uint8 with 255 = ignore, or labels, int32; shape (H, W)."""
+        row, colored = self.rows.iloc[index], self.settings.colors is not None
+        y = self.code(read_mask(self.folder / row["mask"], colored))
+        if self.settings.roi:
+            y[~_read_roi(self.folder / row[self.settings.roi])] = IGNORE
+        return y
+
+
+def read_images(
+    paths: Path | str | list[Path | str], channels: list[str] | None = None, axes: str | None = None
+) -> Iterator[tuple[str, np.ndarray, list[float] | None]]:
+    """Read new images, without masks, one at a time.
+
+    Parameters
+    ----------
+    paths
+        A folder, a file, or a list of files.
+    channels
+        Channels to bring each image to, those a model was trained on say; without it all are kept.
+    axes
+        Order of the axes of TIFF files that do not tell.
+
+    Yields
+    ------
+    name
+        File stem, made unique.
+    pixels
+        Shape (C, H, W), in the data type of the file.
+    spacing
+        [row, column] in um, or None.
+
+    Raises
+    ------
+    InputError
+        Where there is no image, or one cannot be read or has other channels.
+    """
+    files = _image_paths(paths)
+    for name, path in zip(unique_ids([str(p) for p in files]), files, strict=True):
+        image = read_image(path, axes)
+        yield name, image.pixels if channels is None else conform(image, channels, path), image.spacing
+
+
+def _image_paths(paths: Path | str | list[Path | str]) -> list[Path]:
+    if isinstance(paths, str | Path):
+        folder = Path(paths)
+        if not folder.is_dir():
+            return [folder]
+        paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+        if not paths:
+            raise InputError(f"{folder}: no image file in this folder", f"allowed: {' '.join(SUFFIXES)}")
+    return [Path(p) for p in paths]
+
+
+def _read_roi(path: Path) -> np.ndarray:
+    inside = read_mask(path) != 0
+    if not inside.any():
+        raise InputError(f"{path}: the field of view is empty", "allowed: 0 outside, any other value inside")
+    return inside
+
+
+def _same_size(pixels: np.ndarray, path: Path, values: np.ndarray, mask: Path) -> None:
+    if pixels.shape[1:] != values.shape:
+        height, width = values.shape
+        raise InputError(
+            f"{mask}: {height} x {width} pixels (height x width), but its image {path} has "
+            f"{pixels.shape[1]} x {pixels.shape[2]}",
+            "a mask has the size of its image: is it the mask of another one?",
+        )
+
+
+def _examples(rows: pd.DataFrame, seen: list[Seen], code: MaskCode) -> pd.DataFrame:
+    examples = rows.drop(columns=["id", "line"], errors="ignore")
+    examples.insert(0, "id", unique_ids(rows["image"].tolist()))
+    examples["height"], examples["width"] = [s.shape[0] for s in seen], [s.shape[1] for s in seen]
+    if code.task == "instances":
+        examples["n_objects"] = [s.n_objects for s in seen]
+    return examples
+
+
+def _given(table: Path | None, images: Path | None, masks: Path | None) -> str:
+    given = [name for name, value in (("table", table), ("images", images), ("masks", masks)) if value is not None]
+    return f"{' and '.join(given)} given" if given else "neither table nor images and masks given"

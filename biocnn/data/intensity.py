@@ -1,0 +1,127 @@
+"""The range of intensities of a set of images."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+LOW, HIGH = 1.0, 99.8  # percentiles: a dark floor, and a top that a few hot pixels do not move
+_PER_IMAGE, _IN_ALL = (
+    65536,
+    4_000_000,
+)  # values kept of each channel for types whose values cannot be counted one by one
+
+
+def intensity_percentiles(images: Iterable[np.ndarray]) -> dict[str, Any]:
+    """Measure each channel over all images; to be given the images of the training part only.
+
+    8- and 16-bit values are counted, so that the percentiles are exact; of 32-bit and float images an even sample of the
+    pixels is used. Mean and standard deviation are exact.
+
+    Parameters
+    ----------
+    images
+        Arrays of shape (C, H, W), one data type, any sizes; gone through once, one in memory at a time.
+
+    Returns
+    -------
+    intensity
+        ``low``, ``high`` (1st and 99.8th percentile; the extremes where these are equal), ``mean``, ``std``: one number a
+        channel, in the units of the images.
+
+    Raises
+    ------
+    ValueError
+        Where there is no image.
+    """
+    channels: list[_Channel] = []
+    for image in images:
+        if not channels:
+            channels = [_counted(image.dtype) or _Sample() for _ in image]
+        for channel, plane in zip(channels, image, strict=True):
+            channel.add(np.ravel(plane))
+    if not channels:
+        raise ValueError("no image to measure")
+    return {
+        "low": [c.low_high()[0] for c in channels],
+        "high": [c.low_high()[1] for c in channels],
+        "mean": [c.mean() for c in channels],
+        "std": [c.std() for c in channels],
+    }
+
+
+class _Channel:
+    """Exact sums of one channel; what its percentiles need is up to the kind."""
+
+    def __init__(self) -> None:
+        self.n, self.total, self.squares, self.origin = 0, 0.0, 0.0, 0.0
+
+    def add(self, values: np.ndarray) -> None:
+        # Sums are taken about the first mean, so that a small spread on a large level keeps its digits.
+        values = values.astype(np.float64)
+        if not self.n:
+            self.origin = float(values.mean())
+        values -= self.origin
+        self.n += values.size
+        self.total += float(values.sum())
+        self.squares += float(np.square(values).sum())
+
+    def mean(self) -> float:
+        return self.origin + self.total / self.n
+
+    def std(self) -> float:
+        return max(self.squares / self.n - (self.total / self.n) ** 2, 0.0) ** 0.5
+
+    def percentiles(self, ranks: list[float]) -> list[float]:
+        raise NotImplementedError
+
+    def low_high(self) -> tuple[float, float]:
+        low, high, smallest, largest = self.percentiles([LOW, HIGH, 0, 100])
+        return (low, high) if high > low else (smallest, largest)
+
+
+class _Counts(_Channel):
+    """Counts of every value of an unsigned type of 8 or 16 bits."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.counts = np.zeros(size, dtype=np.int64)
+
+    def add(self, values: np.ndarray) -> None:
+        super().add(values)
+        self.counts += np.bincount(values, minlength=len(self.counts))
+
+    def percentiles(self, ranks: list[float]) -> list[float]:
+        """The value at each rank, the lower one between two (numpy's method "lower")."""
+        up_to = np.cumsum(self.counts)
+        places = np.floor(np.asarray(ranks) / 100 * (self.n - 1))
+        return [float(v) for v in np.searchsorted(up_to, places, side="right")]
+
+
+class _Sample(_Channel):
+    """An even sample of the values, thinned where it grows too large; the extremes are exact."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[np.ndarray] = []
+        self.stride, self.size = 1, 0
+        self.smallest, self.largest = np.inf, -np.inf
+
+    def add(self, values: np.ndarray) -> None:
+        super().add(values)
+        self.smallest, self.largest = min(self.smallest, values.min()), max(self.largest, values.max())
+        kept = values[:: self.stride * max(1, values.size // _PER_IMAGE)].copy()
+        self.kept.append(kept)
+        self.size += kept.size
+        if self.size > _IN_ALL:
+            self.kept, self.stride = [k[::2].copy() for k in self.kept], self.stride * 2
+            self.size = sum(k.size for k in self.kept)
+
+    def percentiles(self, ranks: list[float]) -> list[float]:
+        found = np.percentile(np.concatenate(self.kept), ranks).tolist()
+        ends = {0: float(self.smallest), 100: float(self.largest)}
+        return [ends.get(rank, value) for rank, value in zip(ranks, found, strict=True)]
+
+
+def _counted(dtype: np.dtype) -> _Counts | None:
+    return _Counts(256 ** np.dtype(dtype).itemsize) if np.dtype(dtype).name in ("uint8", "uint16") else None

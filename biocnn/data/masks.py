@@ -1,0 +1,320 @@
+"""What the values of a set of masks mean: one class, several classes, or objects."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from biocnn.data.image_files import decode
+from biocnn.errors import InputError
+
+IGNORE = 255  # in a class mask as stored: pixels that neither the loss nor the metrics look at
+MaskType = Literal["auto", "binary", "classes", "instances"]
+
+_MOST_VALUES = 65536  # distinct values remembered; labels beyond it count, but are not listed
+_MOST_CLASSES = 32  # an 8-bit mask with a value above it is not taken for classes
+_ONE_PIECE = 0.9  # share of ids that form one connected piece, from which ids are taken for objects
+
+
+def read_mask(path: str | Path, colors: bool = False) -> np.ndarray:
+    """Read a mask as it is stored.
+
+    Parameters
+    ----------
+    path
+        PNG, TIFF or another file that ``read_image`` reads. A palette gives its indices.
+    colors
+        Read colours (a palette gives its colours, grey v counts as (v, v, v)).
+
+    Returns
+    -------
+    values
+        Shape (H, W), integers: grey values, or with ``colors`` the colour 65536 R + 256 G + B.
+
+    Raises
+    ------
+    InputError
+        Where the mask has colours and none are expected, fractions, or values beyond 32 bit.
+    """
+    path = Path(path)
+    decoded = decode(path, indices=not colors)
+    pixels = decoded.pixels if decoded.alpha is None else np.delete(decoded.pixels, decoded.alpha, axis=0)
+    if pixels.dtype.kind == "f":
+        whole = np.isfinite(pixels) & (pixels == np.round(pixels))
+        if not whole.all():
+            raise InputError(
+                f"{path}: a mask with {int((~whole).sum())} values that are no whole numbers, such as {pixels[~whole][0]}",
+                "a mask holds whole numbers: 0/1, 0/255, classes or object ids; threshold it, or save it again without "
+                "interpolation",
+            )
+        pixels = pixels.astype(np.int64)
+    if colors:
+        return _pack(pixels, path)
+    if len(pixels) == 3 and (pixels[0] == pixels[1]).all() and (pixels[0] == pixels[2]).all():
+        pixels = pixels[:1]
+    if len(pixels) != 1:
+        raise InputError(
+            f"{path}: a mask of {len(pixels)} channels" + (f", {_some_colors(pixels)}" if len(pixels) == 3 else ""),
+            "give the colour of each class in data.colors, {background: [0, 0, 0], nucleus: [255, 0, 0]} say, "
+            "or save the mask as one grey channel",
+        )
+    if pixels.max(initial=0) > np.iinfo(np.int32).max:
+        raise InputError(f"{path}: mask values up to {pixels.max()}", "allowed: below 2147483648; relabel the objects")
+    return pixels[0]
+
+
+def _pack(pixels: np.ndarray, path: Path) -> np.ndarray:
+    if pixels.min(initial=0) < 0 or pixels.max(initial=0) > 255:
+        raise InputError(f"{path}: colours beyond 0-255", "save the colour-coded mask with 8 bits a channel")
+    if len(pixels) not in (1, 3):
+        raise InputError(f"{path}: a mask of {len(pixels)} channels", "allowed with data.colors: RGB or grey")
+    red, green, blue = np.broadcast_to(pixels, (3, *pixels.shape[1:])).astype(np.int32)
+    return (red << 16) | (green << 8) | blue
+
+
+def _unpack(code: int) -> list[int]:
+    return [code >> 16, code >> 8 & 255, code & 255]
+
+
+def _some_colors(pixels: np.ndarray) -> str:
+    colors, counts = np.unique(pixels.reshape(3, -1), axis=1, return_counts=True)
+    most = np.argsort(-counts)[:6]
+    return f"{len(counts)} colours: " + ", ".join(str(colors[:, i].tolist()) for i in most)
+
+
+@dataclass
+class Survey:
+    """The values of all masks, gathered one mask at a time."""
+
+    first: dict[int, Path] = field(default_factory=dict)
+    counts: dict[int, int] = field(default_factory=dict)
+    bits: int = 8
+    masks: int = 0
+    ids: int = 0
+    pieces: int = 0
+    torn: int = 0
+    largest: set[int] = field(default_factory=set)
+
+    def add(self, values: np.ndarray, path: Path, ignore: int | None = None) -> None:
+        """Take note of one mask as ``read_mask`` gives it."""
+        found, counts = np.unique(values, return_counts=True)
+        for value, count in zip(found.tolist(), counts.tolist(), strict=True):
+            if value in self.counts or len(self.counts) < _MOST_VALUES:
+                self.counts[value] = self.counts.get(value, 0) + count
+                self.first.setdefault(value, path)
+        ids = [v for v in found.tolist() if v not in (0, ignore)]
+        self.masks += 1
+        self.bits = max(self.bits, 8 * values.dtype.itemsize)
+        self.largest.add(max(ids, default=0))
+        self.ids += len(ids)
+        if len(ids) > 1:  # with one value there is nothing to tell apart, and masks of one class need no labelling
+            pieces, torn = _pieces(values, ignore)
+            self.pieces, self.torn = self.pieces + pieces, self.torn + torn
+        else:
+            self.pieces += len(ids)
+
+
+def _pieces(values: np.ndarray, ignore: int | None) -> tuple[int, int]:
+    """Number of connected pieces of equal values, and of values that come in more than one piece."""
+    from skimage.measure import label
+
+    values = np.where(values == ignore, 0, values) if ignore is not None else values
+    pieces, n = label(values, background=0, connectivity=2, return_num=True)
+    inside = pieces > 0
+    owner = np.zeros(n + 1, dtype=np.int64)
+    owner[pieces[inside]] = values[inside]
+    return n, int((np.unique(owner[1:], return_counts=True)[1] > 1).sum())
+
+
+@dataclass(frozen=True)
+class MaskCode:
+    """How values become targets.
+
+    Parameters
+    ----------
+    task
+        "mask", "classes" or "instances".
+    outputs
+        Name of each output of the model.
+    reason
+        Why the masks were understood so.
+    table
+        Value to class; None for instances, whose values stay.
+    """
+
+    task: str
+    outputs: list[str]
+    reason: str
+    table: dict[int, int] | None = None
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """Class mask, uint8 with 255 = ignore; or labels, int32 with 0 = background."""
+        if self.table is None:
+            return values.astype(np.int32)
+        keys = np.array(sorted(self.table))
+        classes = np.array([self.table[k] for k in keys.tolist()], dtype=np.uint8)
+        return classes[np.searchsorted(keys, values)]
+
+
+def understand_masks(
+    survey: Survey,
+    *,
+    mask_type: MaskType = "auto",
+    classes: list[str] | None = None,
+    colors: dict[str, list[int]] | None = None,
+    ignore: int | None = None,
+) -> MaskCode:
+    """Decide what the values of all masks mean, or say why they cannot be used.
+
+    Parameters
+    ----------
+    survey
+        Values of all masks.
+    mask_type
+        What the masks hold; "auto" decides by their values: two values are one class; whole numbers 0 to K-1 are classes;
+        ids that each form one connected piece, and that differ in number from mask to mask or have 16 bits or more, are objects.
+    classes
+        Names: of each class from value 0 on, background included; or the one name of a binary mask.
+    colors
+        Red, green, blue (0-255) of each class, background first. A class called ``ignore`` marks pixels not to learn from.
+    ignore
+        Value of pixels not to learn from.
+
+    Raises
+    ------
+    InputError
+        Where values occur that the type does not allow, with the file that has them.
+    """
+    if colors is not None:
+        return _colored(survey, mask_type, classes, colors, ignore)
+    negative = [v for v in survey.counts if v < 0 and v != ignore]
+    if negative:
+        raise _unexpected(
+            survey, negative, "0 and above", f"set data.ignore: {negative[0]} where it marks unknown pixels"
+        )
+    values = sorted(v for v in survey.counts if v != ignore)
+    if not [v for v in values if v]:
+        raise InputError(
+            f"none of the {survey.masks} masks has a pixel that is not background (0)", "check that these are the masks"
+        )
+    kind, reason = (mask_type, f"data.mask_type is {mask_type}")
+    if mask_type == "auto":
+        kind, reason = _decide(survey, values)
+    build = {"binary": _binary, "classes": _classes, "instances": _instances}[kind]
+    return build(survey, values, classes, ignore, reason)
+
+
+def _decide(survey: Survey, values: list[int]) -> tuple[str, str]:
+    """Kind of mask by its values, and the reason."""
+    shown, top = _shown(values), values[-1]
+    foreground = [v for v in values if v]
+    if len(foreground) == 1:
+        return "binary", f"only {shown} occur"
+    whole = survey.ids / max(survey.pieces, 1)
+    pieces = f"{whole:.0%} of the pieces of equal value have an id of their own"
+    varied = len(survey.largest) > 2
+    if whole >= _ONE_PIECE and (survey.bits > 8 or top > _MOST_CLASSES or varied):
+        return "instances", f"{survey.bits}-bit values {shown}; {pieces}"
+    if top <= _MOST_CLASSES and values == list(range(top + 1)):
+        return "classes", f"values 0 to {top} without a gap; {pieces}"
+    raise _unexpected(
+        survey,
+        foreground[1:] if len(foreground) > 12 else foreground,
+        "0/1, 0/255, classes 0 to K-1, or one id for each object",
+        "a mask saved as JPEG or scaled with interpolation has values in between: save it as PNG without; "
+        "255 for unknown pixels: data.ignore: 255; grey levels as classes: data.colors: {background: [0, 0, 0], ...}; "
+        "or say what it is in data.mask_type: binary, classes or instances",
+    )
+
+
+def _binary(survey: Survey, values: list[int], classes: list[str] | None, ignore: int | None, reason: str) -> MaskCode:
+    foreground = [v for v in values if v]
+    if len(foreground) > 1:
+        usual = 255 if 255 in foreground else max(foreground, key=lambda v: survey.counts[v])
+        odd = [v for v in foreground if v != usual]
+        raise _unexpected(
+            survey, odd, f"0 and {usual}", "threshold the masks, or set data.mask_type: classes or instances"
+        )
+    if classes is not None and len(classes) != 1:
+        raise InputError(
+            f"data.classes: {len(classes)} names for masks of one class ({reason})",
+            "give the one name of the foreground",
+        )
+    table = {0: 0, foreground[0]: 1} | ({} if ignore is None else {ignore: IGNORE})
+    return MaskCode("mask", list(classes or ["foreground"]), reason, table)
+
+
+def _classes(survey: Survey, values: list[int], classes: list[str] | None, ignore: int | None, reason: str) -> MaskCode:
+    n = len(classes) if classes else values[-1] + 1
+    known = range(min(n, IGNORE))
+    odd = [v for v in values if v not in known]
+    if odd:
+        raise _unexpected(
+            survey,
+            odd,
+            f"0 to {len(known) - 1}" + (f" ({n} names in data.classes)" if classes else ""),
+            "name every class in data.classes, or set data.ignore to the value of unknown pixels",
+        )
+    if not classes and values != list(known):
+        raise InputError(
+            f"the masks hold the values {_shown(values)}, with a gap",
+            "name every class, also those that do not occur, in data.classes: [background, ...]",
+        )
+    table = {v: v for v in known} | ({} if ignore is None else {ignore: IGNORE})
+    return MaskCode("classes", list(classes or ["background", *(f"class{v}" for v in known[1:])]), reason, table)
+
+
+def _instances(
+    survey: Survey, values: list[int], classes: list[str] | None, ignore: int | None, reason: str
+) -> MaskCode:
+    if ignore is not None or classes is not None:
+        key = "ignore" if ignore is not None else "classes"
+        raise InputError(
+            f"data.{key} is set, but the masks hold objects ({reason})",
+            f"leave data.{key} out, or set data.mask_type: classes",
+        )
+    return MaskCode("instances", ["background", "inside", "boundary", "distance"], reason)
+
+
+def _colored(
+    survey: Survey, mask_type: str, classes: list[str] | None, colors: dict[str, list[int]], ignore: int | None
+) -> MaskCode:
+    if mask_type not in ("auto", "classes") or classes is not None or ignore is not None:
+        raise InputError(
+            "data.colors: names the classes, so that mask_type, classes and ignore have no place beside it",
+            "leave them out; a class called ignore in data.colors marks pixels not to learn from",
+        )
+    table: dict[int, int] = {}
+    names = [name for name in colors if name != "ignore"]
+    for name, color in colors.items():
+        if len(color) != 3 or not all(0 <= c <= 255 for c in color):
+            raise InputError(f"data.colors.{name}: {color}", "allowed: three numbers from 0 to 255, red, green, blue")
+        code = color[0] << 16 | color[1] << 8 | color[2]
+        if code in table:
+            raise InputError(f"data.colors.{name}: {color} is also the colour of another class", "one colour a class")
+        table[code] = IGNORE if name == "ignore" else names.index(name)
+    if not 2 <= len(names) < IGNORE:
+        raise InputError(f"data.colors: {len(names)} classes", "allowed: 2 to 254, background first")
+    odd = [v for v in survey.counts if v not in table]
+    if odd:
+        raise InputError(
+            f"{survey.first[odd[0]]}: colour {_unpack(odd[0])} is not in data.colors ({len(odd)} such colours, "
+            f"{sum(survey.counts[v] for v in odd)} pixels in all masks)",
+            f"allowed: {', '.join(f'{n} {c}' for n, c in colors.items())}; add it, or save the masks without anti-aliasing",
+        )
+    return MaskCode("classes", names, f"colours of data.colors: {', '.join(names)}", table)
+
+
+def _unexpected(survey: Survey, odd: list[int], allowed: str, remedy: str) -> InputError:
+    pixels = sum(survey.counts[v] for v in odd)
+    return InputError(
+        f"{survey.first[odd[0]]}: mask with unexpected value{'s' * (len(odd) > 1)} {_shown(odd)} ({pixels} pixels in all masks)",
+        f"allowed: {allowed}. {remedy}",
+    )
+
+
+def _shown(values: list[int]) -> str:
+    if len(values) > 8:
+        return f"{', '.join(map(str, values[:4]))}, ... {values[-1]} ({len(values)} values)"
+    return ", ".join(map(str, values))

@@ -1,0 +1,80 @@
+"""Reading BED3 to BED6 and narrowPeak."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from biocnn.errors import InputError
+from biocnn.files import read_lines
+
+COLUMNS = ["chrom", "start", "end", "strand", "score", "summit", "line"]
+NARROWPEAK = 10  # columns
+
+
+def read_bed(path: str | Path) -> pd.DataFrame:
+    """Read the intervals of a BED3 to BED6 or narrowPeak file, plain or gzip.
+
+    Returns
+    -------
+    intervals
+        chrom; start, end (0-based, half-open, bp); strand ("+", "-" or "."); score (column 5, or narrowPeak's signal;
+        NaN where there is none); summit (0-based position, -1 where there is none: narrowPeak, recognised by its ten
+        columns); line (number in the file, from 1).
+
+    Raises
+    ------
+    InputError
+        Where the file holds no interval, or a line too few columns, a start or end that is no whole number, end <
+        start, a strand of another sign or a summit outside its interval; names the line.
+    """
+    path = Path(path)
+    rows = []
+    for number, line in enumerate(read_lines(path), start=1):
+        text = line.strip()
+        if text and not text.startswith("#") and text.split(maxsplit=1)[0] not in ("track", "browser"):
+            rows.append(_row(path, number, line.split("\t") if "\t" in line else line.split()))
+    if not rows:
+        raise InputError(
+            f"{path}: has no intervals", "a BED file has one interval a line: contig, start, end, separated by tabs"
+        )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _row(path: Path, number: int, fields: list[str]) -> tuple[str, int, int, str, float, int, int]:
+    where = f"{path} line {number}"
+    if len(fields) < 3:
+        raise InputError(
+            f"{where}: has {len(fields)} column{'s' * (len(fields) > 1)}", "allowed: 3 or more, separated by tabs"
+        )
+    start, end = _whole(where, "start", fields[1]), _whole(where, "end", fields[2])
+    if start < 0:
+        raise InputError(f"{where}: start {start} is negative", "BED positions count from 0")
+    if end < start:
+        raise InputError(f"{where}: end {end} is before start {start}", "columns 2 and 3 are start and end; swapped?")
+    peak = len(fields) == NARROWPEAK
+    strand = fields[5].strip() if len(fields) > 5 else "."
+    if strand not in ("+", "-", "."):
+        raise InputError(f"{where}: strand {strand!r} in column 6", "allowed: + - . (or leave columns 6 and on out)")
+    summit = _whole(where, "summit", fields[9]) if peak else -1
+    if summit >= 0 and start + summit > end:
+        raise InputError(
+            f"{where}: summit {summit} is outside the interval of {end - start} bp",
+            "column 10 of narrowPeak counts from the start of the interval; -1 means none",
+        )
+    score = _number(fields[6] if peak else fields[4] if len(fields) > 4 else ".")
+    return fields[0].strip(), start, end, strand, score, start + summit if summit >= 0 else -1, number
+
+
+def _whole(where: str, name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(f"{where}: {name} {text!r} is not a whole number", "BED: contig, start, end, ...") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float(np.nan)

@@ -1,0 +1,139 @@
+"""Which numbers come first for each task, and how numbers are written."""
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from biocnn.report.results import Results
+
+NAMES = {
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "pearson": "Pearson r",
+    "spearman": "Spearman ρ",
+    "dice": "Dice",
+    "iou": "IoU",
+    "hausdorff95": "HD95",
+    "average_precision_iou_mean": "mean AP",
+    "accuracy": "accuracy",
+}
+HEADLINE = {
+    "binary": ("auroc", "auprc"),
+    "multilabel": ("auroc", "auprc"),
+    "regression": ("pearson", "spearman"),
+    "mask": ("dice", "iou"),
+    "classes": ("dice", "iou"),
+    "instances": ("average_precision_iou50", "average_precision_iou_mean"),
+}
+_THRESHOLD = re.compile(r"^average_precision_iou(\d+)$")
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def threshold(metric: str) -> float | None:
+    """The IoU threshold in the name of an average precision: ``average_precision_iou50`` gives .5."""
+    found = _THRESHOLD.match(metric)
+    return int(found[1]) / 100 if found else None
+
+
+def metric_name(metric: str) -> str:
+    """A metric as it is written in text."""
+    at = threshold(metric)
+    return f"AP at IoU {number(at, 2).rstrip('0')}" if at else NAMES.get(metric, metric.replace("_", " "))
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number for people: no leading zero below one, no digits beyond what is told apart, a dash for none."""
+    if value is None or not np.isfinite(value):
+        return "–"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    text = f"{value:.{digits}f}" if abs(value) < 10 else f"{value:.1f}"
+    return re.sub(r"^(-?)0\.", r"\1.", text)
+
+
+def probability(value: float) -> str:
+    """A p-value: three digits, or a power of ten where it is small."""
+    if not np.isfinite(value):
+        return "–"
+    if value >= 1e-3:
+        return number(value)
+    if value == 0:
+        return "< 10⁻³⁰⁰"
+    digits, power = f"{value:.1e}".split("e")
+    return f"{digits} × 10{str(int(power)).translate(_SUPERSCRIPT)}"
+
+
+def interval(low: float, high: float, digits: int = 3) -> str:
+    """A confidence interval, or nothing where it is unknown."""
+    return f"{number(low, digits)}–{number(high, digits)}" if np.isfinite(low) and np.isfinite(high) else ""
+
+
+def best_rows(results: Results) -> pd.DataFrame:
+    """The metrics that speak for the experiment: of the ensemble, else of the run or the mean of the runs.
+
+    Returns
+    -------
+    rows
+        Columns metric, value, low, high, over, n, run: one row per metric of the reported split, the mean over outputs.
+    """
+    table = results.metrics
+    if not len(table):
+        return table
+    table = table[(table["split"] == results.split) & ~table["run"].str.startswith("baseline")]
+    if "ensemble" in set(table["run"]):
+        table = table[table["run"] == "ensemble"]
+    preferred = table["over"].map({"per_image": 0, "all": 1}).fillna(2)
+    together = ~table["output"].isin(["", "all", "mean", "macro"])
+    table = table.assign(order=preferred + 10 * together).sort_values("order", kind="stable")
+    rows = []
+    for metric, group in table.groupby("metric", sort=False):
+        group = group[group["order"] == group["order"].iloc[0]]
+        alone = len(group) == 1
+        rows.append(
+            {
+                "metric": metric,
+                "value": group["value"].mean(),
+                "low": group["low"].iloc[0] if alone else np.nan,
+                "high": group["high"].iloc[0] if alone else np.nan,
+                "over": group["over"].iloc[0],
+                "n": group["n"].iloc[0],
+                "run": group["run"].iloc[0] if alone else f"mean of {len(group)}",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def headline(results: Results) -> pd.DataFrame:
+    """The one or two rows of `best_rows` that the task is judged by."""
+    rows = best_rows(results)
+    if not len(rows):
+        return rows
+    wanted = HEADLINE.get(results.task, ())
+    found = rows[rows["metric"].isin(wanted)]
+    return found if len(found) else rows.head(2)
+
+
+def top_motif(results: Results) -> dict | None:
+    """The match with the smallest p-value: the row of matches.tsv, or None."""
+    table = results.matches
+    if not len(table) or table["p_value"].isna().all():
+        return None
+    return table.loc[table["p_value"].idxmin()].to_dict()
+
+
+def verdict(results: Results) -> str:
+    """The outcome of the experiment in one sentence."""
+    rows, parts = headline(results), []
+    for row in rows.itertuples():
+        bounds = interval(row.low, row.high)
+        where = {"per_image": " per image", "pooled": " pooled"}.get(row.over, "")
+        parts.append(
+            f"{metric_name(row.metric)} {number(row.value)}{where}" + (f" (95% CI {bounds})" if bounds else "")
+        )
+    sentence = f"{'Test' if results.split == 'test' else 'Validation'} {', '.join(parts)}" if parts else ""
+    motif = top_motif(results)
+    if motif:
+        found = f"best motif matches {motif['target_name']}, p = {probability(motif['p_value'])}"
+        sentence = f"{sentence}; {found}" if sentence else found.capitalize()
+    return f"{sentence}." if sentence else ""

@@ -1,0 +1,114 @@
+"""Sequence logos drawn as vector outlines: information content of a motif, and attributions of one sequence."""
+
+from functools import cache
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
+from matplotlib.textpath import TextPath
+
+from biocnn.report.figures import BLUE, GREEN, MUTED, ORANGE, VERMILION
+
+COLOURS = {"A": GREEN, "C": BLUE, "G": ORANGE, "T": VERMILION, "U": VERMILION}
+
+
+def information(pfm: np.ndarray) -> np.ndarray:
+    """Heights of the letters of a logo.
+
+    Parameters
+    ----------
+    pfm
+        Shape (L, 4): frequencies, each row summing to one.
+
+    Returns
+    -------
+    heights
+        Shape (L, 4), in bits: frequency x (2 - entropy of the row).
+
+    References
+    ----------
+    Schneider & Stephens, Nucleic Acids Research 18, 6097-6100 (1990), doi:10.1093/nar/18.20.6097.
+    """
+    logs = np.log2(pfm, where=pfm > 0, out=np.zeros_like(pfm, dtype=float))
+    return pfm * (2 + (pfm * logs).sum(axis=1, keepdims=True))
+
+
+def draw_letters(axes: Axes, heights: np.ndarray, alphabet: str = "ACGT", start: float = 0) -> None:
+    """Stack letters at each position: the largest outermost, negative ones hanging below zero and upside down.
+
+    Parameters
+    ----------
+    axes
+        Axes to draw on; its limits are left to the caller.
+    heights
+        Shape (4, L), rows in the order of ``alphabet``.
+    alphabet
+        Four letters.
+    start
+        Position of the first column; column i fills start + i - .5 to start + i + .5.
+    """
+    outlines: dict[str, list[Path]] = {symbol: [] for symbol in alphabet}
+    for position, column in enumerate(np.asarray(heights, dtype=float).T, start):
+        bases = {1: 0.0, -1: 0.0}
+        for row in np.argsort(np.abs(column), kind="stable"):
+            height, sign = column[row], 1 if column[row] > 0 else -1
+            if height:
+                outlines[alphabet[row]].append(_placed(alphabet[row], position, bases[sign], height))
+                bases[sign] += height
+    for symbol, paths in outlines.items():
+        if paths:
+            # One patch for each letter of the alphabet, not for each letter drawn: logos of 100 bp stay fast and small.
+            axes.add_patch(PathPatch(Path.make_compound_path(*paths), facecolor=COLOURS[symbol], linewidth=0))
+
+
+def draw_motif(axes: Axes, pfm: np.ndarray, alphabet: str = "ACGT", start: float = 0) -> None:
+    """Draw the logo of a motif, shape (L, 4), in bits on a scale of 0 to 2."""
+    draw_letters(axes, information(pfm).T, alphabet, start)
+    axes.set_ylim(0, 2)
+    axes.set_yticks([0, 1, 2])
+    axes.set_xlim(start - 0.5, start + len(pfm) - 0.5)
+    axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
+
+
+def draw_attributions(axes: Axes, codes: np.ndarray, attributions: np.ndarray, alphabet: str = "ACGT") -> None:
+    """Draw the attribution of each base that is present, as letters above and below zero.
+
+    Parameters
+    ----------
+    axes
+        Axes to draw on.
+    codes
+        Shape (L,), uint8: 0-3 = ACGT, 4 = unknown, 5 = padding; the last two have no letter.
+    attributions
+        Shape (4, L): contribution of every base at every position; the one present is shown.
+    alphabet
+        Four letters.
+    """
+    heights = present(codes, attributions)
+    draw_letters(axes, heights, alphabet)
+    axes.axhline(0, color=MUTED, linewidth=0.5, zorder=0)
+    low, high = min(heights.min(), 0.0), max(heights.max(), 0.0)
+    margin = 0.05 * (high - low) or 1.0
+    axes.set_ylim(low - margin, high + margin)
+    axes.set_xlim(-0.5, len(codes) - 0.5)
+
+
+def present(codes: np.ndarray, attributions: np.ndarray) -> np.ndarray:
+    """Attributions with every base that is not in the sequence set to zero; shape (4, L)."""
+    return np.where(np.arange(4)[:, None] == np.asarray(codes)[None, :], attributions, 0.0)
+
+
+@cache
+def _glyph(symbol: str) -> tuple[np.ndarray, np.ndarray]:
+    """Outline of a letter, stretched to the unit square."""
+    path = TextPath((0, 0), symbol, size=100, prop=FontProperties(family="DejaVu Sans", weight="bold"))
+    box = path.get_extents()
+    return (path.vertices - [box.x0, box.y0]) / [box.width, box.height], path.codes
+
+
+def _placed(symbol: str, position: float, base: float, height: float) -> Path:
+    vertices, codes = _glyph(symbol)
+    return Path(vertices * [0.94, height] + [position - 0.47, base], codes)

@@ -1,0 +1,96 @@
+"""The report of one experiment: one HTML file that needs nothing else."""
+
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from biocnn.files import atomic
+from biocnn.report import sections
+from biocnn.report.blocks import plural
+from biocnn.report.explanation import explanation
+from biocnn.report.figures import Gallery, style
+from biocnn.report.headline import headline, interval, metric_name, number, verdict
+from biocnn.report.performance import performance
+from biocnn.report.results import Results
+
+
+def write_report(experiment_folder: Path, experiment: dict, out: Path, figures: Path) -> None:
+    """Write the page of an experiment and its figures for papers.
+
+    What a step did not write is left out, section by section, so a report can be made at any stage.
+
+    Parameters
+    ----------
+    experiment_folder
+        ``results/{experiment}``, as the steps fill it; its name is the title.
+    experiment
+        The resolved settings.
+    out
+        The HTML file; pictures and style are inside it.
+    figures
+        Folder of PNG figures, 300 dots per inch; one that exists is replaced.
+    """
+    results = Results(experiment_folder)
+    with atomic(figures) as folder, style():
+        gallery = Gallery(folder)
+        chapters = [
+            sections.data(results, gallery),
+            sections.training(results, gallery),
+            performance(results, gallery),
+            explanation(results, experiment, gallery),
+            sections.objects(results, gallery),
+            sections.reproduce(results, experiment),
+        ]
+    context = {
+        "title": results.name,
+        "about": experiment.get("description") or "",
+        "verdict": verdict(results),
+        "tiles": tiles(results),
+        "origin": _origin(results, experiment),
+        "sections": [chapter for chapter in chapters if chapter.blocks],
+    }
+    with atomic(out) as temporary:
+        temporary.write_text(render("page.html.j2", **context), encoding="utf-8")
+
+
+def render(template: str, **context: object) -> str:
+    """Fill in a template; all text is escaped, and a name that is missing is an error."""
+    environment = Environment(
+        loader=PackageLoader("biocnn.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    css = files("biocnn.report").joinpath("style.css").read_text(encoding="utf-8")
+    return environment.get_template(template).render(css=css, **context)
+
+
+def tiles(results: Results) -> list[dict[str, str]]:
+    """The headline numbers: name, value, confidence interval, and what they are of."""
+    found = []
+    for row in headline(results).itertuples():
+        over = {"per_image": "mean over images", "pooled": "pooled over images"}.get(row.over, "")
+        bounds = interval(row.low, row.high)
+        note = [f"95% CI {bounds}" if bounds else "", over, row.run if row.run.startswith("mean") else ""]
+        words = ", ".join(part for part in note if part)
+        found.append({"name": metric_name(row.metric), "value": number(row.value), "note": words})
+    return found
+
+
+def _origin(results: Results, experiment: dict) -> str:
+    """What made the results, and when: model, runs, date, version."""
+    model = (experiment.get("model") or {}).get("name")
+    parts = [str(model)] if model else []
+    parts += [plural(len(results.runs), "run")] if results.runs else []
+    times = [path.stat().st_mtime for run in results.runs if (path := results.model(run))]
+    if times:
+        parts.append(f"trained {datetime.fromtimestamp(max(times), UTC):%Y-%m-%d}")
+    versions = next((found for run in results.runs if (found := results.metadata(run).get("versions"))), {})
+    if "biocnn" in versions:
+        parts.append(f"biocnn {versions['biocnn']}")
+    if versions.get("commit", "unknown") != "unknown":
+        parts.append(f"commit {versions['commit']}")
+    return " · ".join(parts)

@@ -1,0 +1,129 @@
+"""Reading the results folder of one experiment; what a step did not write is absent, never an error."""
+
+import json
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from safetensors import safe_open
+
+from biocnn.data.dataset import Dataset
+from biocnn.data.ragged import Ragged
+
+
+class Results:
+    """The files of ``results/{experiment}/``, each read when first asked for.
+
+    Parameters
+    ----------
+    folder
+        The experiment's folder.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.name = self.folder.name
+
+    def table(self, path: str, separator: str = "\t") -> pd.DataFrame:
+        """A table of the folder; empty, without columns, where the file is absent or has no rows."""
+        file = self.folder / path
+        if not file.is_file():
+            return pd.DataFrame()
+        try:
+            table = pd.read_csv(file, sep=separator, dtype={"id": str, "group": str, "run": str})
+        except pd.errors.EmptyDataError:
+            return pd.DataFrame()
+        return table if len(table) else pd.DataFrame()
+
+    @cached_property
+    def facts(self) -> dict:
+        """``dataset/facts.json``."""
+        path = self.folder / "dataset" / "facts.json"
+        return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+
+    @cached_property
+    def examples(self) -> pd.DataFrame:
+        """``dataset/examples.tsv``: id, split, group, provenance, targets."""
+        return self.table("dataset/examples.tsv")
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """``metrics.tsv``, with text where a word is missing."""
+        table = self.table("metrics.tsv")
+        words = [name for name in ("run", "split", "output", "metric", "over") if name in table]
+        return table.assign(**{name: table[name].fillna("").astype(str) for name in words})
+
+    @cached_property
+    def matches(self) -> pd.DataFrame:
+        """``explain/matches.tsv``, best-ranked motif first."""
+        table = self.table("explain/matches.tsv")
+        return table.sort_values("rank", kind="stable").reset_index(drop=True) if len(table) else table
+
+    @cached_property
+    def runs(self) -> list[str]:
+        """Names of the runs that have a model, a history or predictions."""
+        folder = self.folder / "runs"
+        return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+    @cached_property
+    def histories(self) -> dict[str, pd.DataFrame]:
+        """``history.tsv`` by run."""
+        tables = {run: self.table(f"runs/{run}/history.tsv") for run in self.runs}
+        return {run: table for run, table in tables.items() if len(table)}
+
+    @property
+    def task(self) -> str:
+        """What is predicted: binary, multilabel, regression, mask, classes or instances."""
+        return self.facts.get("task", "")
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the outputs."""
+        return [str(name) for name in self.facts.get("outputs") or []]
+
+    @property
+    def split(self) -> str:
+        """The split that the report is about: test, or val where nothing was held out as test."""
+        names = set(self.metrics["split"]) if len(self.metrics) else set()
+        return "test" if "test" in names or "val" not in names else "val"
+
+    def model(self, run: str) -> Path | None:
+        """The model file of a run, if there is one."""
+        path = self.folder / "runs" / run / "model.safetensors"
+        return path if path.is_file() else None
+
+    def metadata(self, run: str) -> dict:
+        """What the model file of a run says of itself: JSON values by key."""
+        path = self.model(run)
+        if path is None:
+            return {}
+        with safe_open(path, framework="np") as handle:
+            return {key: _json(value) for key, value in (handle.metadata() or {}).items()}
+
+    @cached_property
+    def dataset(self) -> Dataset | None:
+        """The stored examples and arrays."""
+        return Dataset(self.folder / "dataset") if (self.folder / "dataset" / "x.npy").is_file() else None
+
+    def predictions(self, run: str) -> tuple[Ragged, pd.DataFrame] | None:
+        """Predicted probabilities of a run and the table (id, split) that names them, in the same order."""
+        path = self.folder / "runs" / run / "predictions.npy"
+        table = self.table(f"runs/{run}/predictions.tsv")
+        return (Ragged(path), table) if path.is_file() and len(table) else None
+
+    def vectors(self, run: str, split: str) -> pd.DataFrame:
+        """Predictions (K per example) of one run: columns 0 to K - 1, by id; empty for images."""
+        found = self.predictions(run)
+        if found is None or found[0].shapes.shape[1] != 1:
+            return pd.DataFrame()
+        ragged, table = found
+        frame = pd.DataFrame(ragged.values.reshape(len(table), -1).astype(np.float64), index=table["id"])
+        return frame[(table["split"] == split).to_numpy()]
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text

@@ -1,0 +1,203 @@
+"""The chapters on data, training, objects and reproduction."""
+
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from biocnn.files import sha256
+from biocnn.report import curves, images
+from biocnn.report.blocks import Code, Section, Text, counted, plural, table
+from biocnn.report.figures import Gallery
+from biocnn.report.headline import metric_name, number
+from biocnn.report.results import Results
+
+_CITATIONS = {
+    "DeepBind": "Alipanahi B, Delong A, Weirauch MT, Frey BJ. Predicting the sequence specificities of DNA- and "
+    "RNA-binding proteins by deep learning. Nat Biotechnol 33, 831–838 (2015). doi:10.1038/nbt.3300",
+    "UNet": "Ronneberger O, Fischer P, Brox T. U-Net: convolutional networks for biomedical image segmentation. "
+    "MICCAI 2015. doi:10.1007/978-3-319-24574-4_28",
+    "FCN": "Long J, Shelhamer E, Darrell T. Fully convolutional networks for semantic segmentation. CVPR 2015. "
+    "doi:10.1109/CVPR.2015.7298965",
+    "matches": "Gupta S, Stamatoyannopoulos JA, Bailey TL, Noble WS. Quantifying similarity between motifs. "
+    "Genome Biol 8, R24 (2007). doi:10.1186/gb-2007-8-2-r24",
+    "cam": "Selvaraju RR et al. Grad-CAM: visual explanations from deep networks via gradient-based localization. "
+    "ICCV 2017. doi:10.1109/ICCV.2017.74",
+}
+_TASKS = {
+    "binary": "yes or no for each {one}",
+    "multilabel": "yes or no for each {one} and output",
+    "regression": "a number for each {one}",
+    "mask": "foreground or background for each pixel",
+    "classes": "one class for each pixel",
+    "instances": "separate objects",
+}
+
+
+def data(results: Results, gallery: Gallery) -> Section:
+    """What was read, repaired and dropped; examples by split; choices made from the data; some images."""
+    section = Section("data", "Data")
+    if results.facts:
+        section.blocks.append(Text(_described(results)))
+    if len(results.examples):
+        section.blocks.append(_splits(results))
+    checks = results.table("checks.tsv")
+    if len(checks):
+        columns = [name for name in ("source", "outcome", "reason", "count", "example") if name in checks]
+        checks = checks.assign(
+            source=checks["source"].map(lambda path: Path(str(path)).name), count=checks["count"].map("{:,}".format)
+        )
+        header = [name.capitalize() for name in columns]
+        caption = "What was read, repaired, made and dropped; nothing else was changed."
+        section.blocks.append(table(caption, header, checks[columns].to_numpy().tolist(), "Count", "checks.tsv"))
+    decisions = results.facts.get("decisions") or {}
+    if decisions:
+        rows = [[key, _plain(item.get("value")), item.get("reason", "")] for key, item in decisions.items()]
+        section.blocks.append(table("Settings left to the data, and why.", ["Setting", "Value", "Reason"], rows))
+    if results.facts.get("kind") == "image" and results.dataset and results.facts.get("spatial_dims") == 2:
+        section.blocks.append(_thumbnails(results, gallery))
+    return section
+
+
+def _described(results: Results) -> str:
+    facts = results.facts
+    one = "sequence" if facts.get("kind") == "sequence" else "image"
+    parts = [f"{len(results.examples):,} {one}s" if len(results.examples) else f"{one.capitalize()}s"]
+    if one == "sequence":
+        parts.append(f"of {facts['window']} bp" if facts.get("window") else "of varying length")
+    else:
+        names = ", ".join(map(str, facts.get("channels") or []))
+        parts.append(f"of {plural(facts.get('in_channels', 1), 'channel')}" + (f" ({names})" if names else ""))
+        if facts.get("spacing"):
+            parts.append(f"at {' × '.join(map(str, facts['spacing']))} µm per pixel")
+    predicted = _TASKS.get(results.task, results.task).format(one=one)
+    outputs = results.outputs
+    named = f" ({', '.join(outputs[:8])}{', …' if len(outputs) > 8 else ''})" if outputs else ""
+    return f"{' '.join(parts)}. Predicted: {predicted}{named}."
+
+
+def _splits(results: Results) -> object:
+    examples, columns = results.examples, ["Split", "Examples"]
+    binary = results.task == "binary" and "y_0" in examples
+    objects = results.dataset.labels if results.dataset else None
+    columns += ["Positive"] * binary + ["Objects"] * (objects is not None) + ["Groups"] * ("group" in examples)
+    rows = []
+    for split in ("train", "val", "test"):
+        part = examples[examples["split"] == split]
+        row = [split, f"{len(part):,}"]
+        if binary:
+            row.append(f"{int(part['y_0'].sum()):,} ({part['y_0'].mean():.0%})" if len(part) else "0")
+        if objects is not None:
+            row.append(f"{sum(len(np.unique(objects[i][objects[i] > 0])) for i in part.index):,}")
+        if "group" in examples:
+            alone = len(part) > 8 and part["group"].nunique() == len(part)
+            row.append("each example is its own group" if alone else counted(part["group"]))
+        rows.append(row)
+    shares = results.facts.get("class_shares")
+    caption = "Examples by split; a group is never cut by a split."
+    if shares:
+        masks = {"instances": ["background", "inside", "boundary"], "mask": ["background", *results.outputs]}
+        names = masks.get(results.task, results.outputs)
+        caption += " Pixels: " + ", ".join(f"{n} {s:.1%}" for n, s in zip(names, shares, strict=False)) + "."
+    return table(caption, columns, rows, "Examples, Positive, Objects")
+
+
+def _thumbnails(results: Results, gallery: Gallery) -> object:
+    dataset = results.dataset
+    rows = dataset.rows("train")
+    rows = rows[np.linspace(0, len(rows) - 1, min(6, len(rows))).astype(int)]
+    source = dataset.y if dataset.labels is None else dataset.labels
+    chosen = [images.Example(dataset.x[i], source[i][0], title=str(dataset.examples["id"].iloc[i])[:18]) for i in rows]
+    caption = "Training images, evenly spaced through the table, with their truth outlined; contrast stretched."
+    return gallery.add(
+        "examples", images.gallery(chosen, results.task), f"{len(chosen)} training images", caption, vector=False
+    )
+
+
+def training(results: Results, gallery: Gallery) -> Section:
+    """Loss, validation metrics and learning rate; one line per run in a table."""
+    section = Section("training", "Training")
+    if not results.histories:
+        return section
+    rows = []
+    metrics = curves.history_metrics(results.histories)
+    for run, history in results.histories.items():
+        row = history.loc[history["best"].idxmax()]
+        rows.append([run, len(history), f"{row['epoch']:.0f}", number(row["train_loss"]), number(row["val_loss"])])
+        rows[-1] += [number(row[name]) for name in metrics] + [f"{number(history['seconds'].sum(), 1)} s"]
+    caption = "Loss, validation metrics and learning rate by epoch. Dots: the epoch whose weights were kept."
+    alt = f"Learning curves of {plural(len(rows), 'run')}"
+    section.blocks.append(gallery.add("training", curves.training(results.histories), alt, caption))
+    names = [f"Val. {metric_name(name.removeprefix('val_'))}" for name in metrics]
+    header = ["Run", "Epochs", "Best epoch", "Train loss", "Val. loss", *names, "Time"]
+    section.blocks.append(table("Each run at its best epoch.", header, rows, ",".join(header[1:])))
+    return section
+
+
+def objects(results: Results, gallery: Gallery) -> Section:
+    """Measurements of the objects in new images."""
+    section = Section("objects", "Objects")
+    found = results.table("segment/objects.csv", ",")
+    if not len(found):
+        return section
+    per_image = next((name for name in ("image", "id", "path") if name in found), None)
+    count = f" in {plural(found[per_image].nunique(), 'image')}" if per_image else ""
+    section.blocks.append(Text(f"{plural(len(found), 'object')}{count}; one row each in segment/objects.csv."))
+    measured = found.select_dtypes("number").drop(columns=["label", "id", "image"], errors="ignore")
+    quantiles = measured.quantile([0.5, 0.25, 0.75, 0, 1])
+    rows = [[name, *map(number, column)] for name, column in quantiles.items()]
+    header = ["Measurement", "Median", "25%", "75%", "Smallest", "Largest"]
+    section.blocks.append(table("Measurements over all objects.", header, rows, ",".join(header[1:]), "objects.csv"))
+    area = next((name for name in measured if name.startswith("area")), None)
+    if area and (measured[area] > 0).any():
+        figure = curves.sizes(measured[area].to_numpy(), area.replace("_", " "))
+        section.blocks.append(gallery.add("objects", figure, "Histogram of object areas", "Areas of the objects."))
+    return section
+
+
+def reproduce(results: Results, experiment: dict) -> Section:
+    """Settings, versions, hashes, commands and citations."""
+    section = Section("reproduce", "Reproduce")
+    versions = next((found for run in results.runs if (found := results.metadata(run).get("versions"))), None)
+    command = f"snakemake --cores all results/{results.name}/report.html"
+    models = [(run, path) for run in results.runs if (path := results.model(run))]
+    section.blocks.append(Code("The commands", "\n".join([command, *_python(results, models)])))
+    settings = yaml.safe_dump(experiment, sort_keys=False, allow_unicode=True, default_flow_style=False)
+    section.blocks.append(Code("Settings, with every default", settings.strip(), folded=True))
+    if isinstance(versions, dict):
+        section.blocks.append(table("Software.", ["Package", "Version"], [[k, _plain(v)] for k, v in versions.items()]))
+    sources = [[Path(s["path"]).name, _size(s), s.get("sha256", "")] for s in results.facts.get("sources") or []]
+    sources += [[f"{run}/{path.name}", _size({"bytes": path.stat().st_size}), sha256(path)] for run, path in models]
+    if sources:
+        section.blocks.append(table("Inputs and models.", ["File", "Size", "SHA-256"], sources, "Size"))
+    name = str((experiment.get("model") or {}).get("name", ""))
+    cited = [_CITATIONS.get(name), _CITATIONS["matches"] if len(results.matches) else None]
+    cited.append(_CITATIONS["cam"] if (results.folder / "explain" / "cam.npz").is_file() else None)
+    release = f" {versions['biocnn']}" if isinstance(versions, dict) and "biocnn" in versions else ""
+    section.blocks.append(
+        Text(f"To cite this run: The biocnn developers, biocnn{release} (see CITATION.cff), and these methods:")
+    )
+    section.blocks.extend(Text(citation) for citation in cited if citation)
+    return section
+
+
+def _python(results: Results, models: list[tuple[str, Path]]) -> list[str]:
+    if not models:
+        return []
+    path = f"results/{results.name}/runs/{models[0][0]}/model.safetensors"
+    return ["", "# the model in Python", "import biocnn", f'model = biocnn.load("{path}")', "model.predict(...)"]
+
+
+def _size(source: dict) -> str:
+    if "bytes" not in source:
+        return plural(source["files"], "file") if "files" in source else ""
+    size = float(source["bytes"])
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return ""
+
+
+def _plain(value: object) -> str:
+    return ", ".join(map(_plain, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,0 +1,99 @@
+"""All experiments beside each other: a table for programs and a page for people."""
+
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+import pandas as pd
+
+from biocnn.files import atomic
+from biocnn.report.blocks import plural
+from biocnn.report.figures import data_uri
+from biocnn.report.headline import HEADLINE, best_rows, interval, metric_name, number, probability, top_motif
+from biocnn.report.page import render
+from biocnn.report.results import Results
+
+_GROUPS = {
+    "binary": "Sequences: classification",
+    "multilabel": "Sequences: classification",
+    "regression": "Sequences: regression",
+    "mask": "Images: masks",
+    "classes": "Images: masks",
+    "instances": "Images: objects",
+}
+
+
+def write_summary(folders: list[Path], tsv: Path, html: Path) -> None:
+    """Write the overview of several experiments.
+
+    Parameters
+    ----------
+    folders
+        One ``results/{experiment}`` each; what a step did not write there leaves its cells empty.
+    tsv
+        Table with one row per experiment: name, task, n examples, split, run, every metric with its interval, motif.
+    html
+        Page with headline metrics, a picture, and a link to each report, relative to the page.
+    """
+    experiments = [Results(folder) for folder in folders]
+    with atomic(tsv) as temporary:
+        pd.DataFrame([_record(results) for results in experiments]).to_csv(temporary, sep="\t", index=False)
+    groups: dict[str, list[Results]] = {}
+    for results in experiments:
+        groups.setdefault(_GROUPS.get(results.task, "Other"), []).append(results)
+    listed = [_group(title, members, html.parent) for title, members in groups.items()]
+    page = render("index.html.j2", groups=listed, origin=plural(len(experiments), "experiment"))
+    with atomic(html) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _record(results: Results) -> dict:
+    """One row of summary.tsv."""
+    rows, motif = best_rows(results), top_motif(results) or {}
+    record = {"experiment": results.name, "task": results.task, "examples": len(results.examples)}
+    record |= {"split": results.split, "run": rows["run"].iloc[0]} if len(rows) else {}
+    for row in rows.itertuples():
+        record |= {row.metric: row.value, f"{row.metric}_low": row.low, f"{row.metric}_high": row.high}
+    return record | {name: motif[name] for name in ("motif", "target_id", "target_name", "p_value") if name in motif}
+
+
+def _group(title: str, members: list[Results], base: Path) -> dict:
+    """One table of the page: experiments that are judged by the same metrics."""
+    metrics = list(dict.fromkeys(name for results in members for name in HEADLINE.get(results.task, ())))
+    splits = {results.split for results in members if len(results.metrics)}
+    held_out = {"test": "the test split", "val": "the validation split"}
+    caption = (
+        f"Measured on {' or '.join(held_out[split] for split in sorted(splits))}" if splits else "Not evaluated yet"
+    )
+    return {
+        "title": title,
+        "caption": f"{caption}; small: 95% confidence intervals." if splits else f"{caption}.",
+        "glimpse": "Motif" if title.startswith("Sequences") else "Prediction",
+        "metrics": [metric_name(name) for name in metrics],
+        "motifs": any(top_motif(results) for results in members),
+        "rows": [_row(results, metrics, base) for results in members],
+    }
+
+
+def _row(results: Results, metrics: list[str], base: Path) -> dict:
+    found, motif = best_rows(results), top_motif(results)
+    values = {row.metric: row for row in found.itertuples()}
+    cells = [
+        {"value": number(row.value), "interval": interval(row.low, row.high)}
+        if (row := values.get(name))
+        else {"value": "–", "interval": ""}
+        for name in metrics
+    ]
+    report, picture = results.folder / "report.html", results.folder / "figures" / "thumbnail.png"
+    link = quote(Path(os.path.relpath(report, base)).as_posix()) if report.is_file() else ""
+    return {
+        "name": results.name,
+        "task": results.task,
+        "link": link,
+        "picture": data_uri(picture.read_bytes(), "image/png") if picture.is_file() else "",
+        "alt": f"Example from {results.name}",
+        "examples": f"{len(results.examples):,}" if len(results.examples) else "–",
+        "cells": cells,
+        "motif": motif["target_name"] if motif else "",
+        "p": probability(motif["p_value"]) if motif else "",
+    }

@@ -29,7 +29,8 @@ class ImageFile(NamedTuple):
     """What one image file holds.
 
     ``pixels`` has the shape (C, H, W) and the data type of the file (native byte order; 16- and 64-bit floats become
-    32-bit); ``channels`` names them; ``spacing`` is [row, column] in um per pixel, or None; ``repairs`` lists what was changed.
+    32-bit); ``channels`` names them; ``spacing`` is [row, column] in um per pixel, or None; ``repairs`` lists what was
+    changed.
     """
 
     pixels: np.ndarray

@@ -24,8 +24,8 @@ def read_table(table: Path, group: str | None = None, roi: str | None = None) ->
     Parameters
     ----------
     table
-        CSV, or TSV by its suffix, with the columns image and mask, paths relative to the table's folder; optional columns
-        split (train, val, test), group, and any others, which are kept.
+        CSV or TSV with the columns image and mask, paths relative to the table's folder; optional columns split (train,
+        val, test), group, and any others, which are kept.
     group
         Column to take the groups from; by default ``group`` where there is one, else each image is a group.
     roi
@@ -111,8 +111,8 @@ def _check_exist(rows: pd.DataFrame, table: Path, columns: list[str]) -> None:
 def pair_folders(images: Path, masks: Path) -> tuple[pd.DataFrame, str]:
     """Pair the images of one folder with the masks of another by their names.
 
-    Three rules are tried in turn, for the folders as a whole: the same name; the same name without words such as ``_mask``,
-    ``_labels``, ``_seg``, ``_manual1``; the same leading digits (``21_training``, ``21_manual1``).
+    Three rules are tried in turn, for the folders as a whole: the same name; the same name without words such as
+    ``_mask``, ``_labels``, ``_seg``, ``_manual1``; the same leading digits (``21_training``, ``21_manual1``).
 
     Returns
     -------

@@ -12,7 +12,8 @@ from biocnn.data.checks import Checks
 from biocnn.data.image_files import SUFFIXES, read_image
 from biocnn.data.image_pairs import pair_folders, read_table, unique_ids
 from biocnn.data.image_sets import Seen, check_dtypes, common_channels, common_spacing, conform, note_doubles
-from biocnn.data.masks import IGNORE, MaskCode, Survey, read_mask, understand_masks
+from biocnn.data.mask_values import Survey, read_mask
+from biocnn.data.masks import IGNORE, MaskCode, understand_masks
 from biocnn.data.raw import Raw
 from biocnn.errors import InputError
 
@@ -34,7 +35,8 @@ class Images:
     classes
         Names of the classes from value 0 on, background included; for binary masks the one name of the foreground.
     colors
-        For colour-coded masks: red, green, blue (0-255) of each class, background first; ``ignore`` for pixels to leave out.
+        For colour-coded masks: red, green, blue (0-255) of each class, background first; a class called ``ignore``
+        marks pixels to leave out.
     ignore
         Mask value of pixels to leave out of loss and metrics.
     roi

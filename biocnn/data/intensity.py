@@ -15,8 +15,8 @@ _PER_IMAGE, _IN_ALL = (
 def intensity_percentiles(images: Iterable[np.ndarray]) -> dict[str, Any]:
     """Measure each channel over all images; to be given the images of the training part only.
 
-    8- and 16-bit values are counted, so that the percentiles are exact; of 32-bit and float images an even sample of the
-    pixels is used. Mean and standard deviation are exact.
+    8- and 16-bit values are counted, so that the percentiles are exact; of 32-bit and float images an even sample of
+    the pixels is used. Mean and standard deviation are exact.
 
     Parameters
     ----------
@@ -26,8 +26,8 @@ def intensity_percentiles(images: Iterable[np.ndarray]) -> dict[str, Any]:
     Returns
     -------
     intensity
-        ``low``, ``high`` (1st and 99.8th percentile; the extremes where these are equal), ``mean``, ``std``: one number a
-        channel, in the units of the images.
+        ``low``, ``high`` (1st and 99.8th percentile; the extremes where these are equal), ``mean``, ``std``: one number
+        a channel, in the units of the images.
 
     Raises
     ------

@@ -1,130 +1,18 @@
 """What the values of a set of masks mean: one class, several classes, or objects."""
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from biocnn.data.image_files import decode
+from biocnn.data.mask_values import Survey
 from biocnn.errors import InputError
 
 IGNORE = 255  # in a class mask as stored: pixels that neither the loss nor the metrics look at
 MaskType = Literal["auto", "binary", "classes", "instances"]
 
-_MOST_VALUES = 65536  # distinct values remembered; labels beyond it count, but are not listed
 _MOST_CLASSES = 32  # an 8-bit mask with a value above it is not taken for classes
-_ONE_PIECE = 0.9  # share of ids that form one connected piece, from which ids are taken for objects
-
-
-def read_mask(path: str | Path, colors: bool = False) -> np.ndarray:
-    """Read a mask as it is stored.
-
-    Parameters
-    ----------
-    path
-        PNG, TIFF or another file that ``read_image`` reads. A palette gives its indices.
-    colors
-        Read colours (a palette gives its colours, grey v counts as (v, v, v)).
-
-    Returns
-    -------
-    values
-        Shape (H, W), integers: grey values, or with ``colors`` the colour 65536 R + 256 G + B.
-
-    Raises
-    ------
-    InputError
-        Where the mask has colours and none are expected, fractions, or values beyond 32 bit.
-    """
-    path = Path(path)
-    decoded = decode(path, indices=not colors)
-    pixels = decoded.pixels if decoded.alpha is None else np.delete(decoded.pixels, decoded.alpha, axis=0)
-    if pixels.dtype.kind == "f":
-        whole = np.isfinite(pixels) & (pixels == np.round(pixels))
-        if not whole.all():
-            raise InputError(
-                f"{path}: a mask with {int((~whole).sum())} values that are no whole numbers, such as {pixels[~whole][0]}",
-                "a mask holds whole numbers: 0/1, 0/255, classes or object ids; threshold it, or save it again without "
-                "interpolation",
-            )
-        pixels = pixels.astype(np.int64)
-    if colors:
-        return _pack(pixels, path)
-    if len(pixels) == 3 and (pixels[0] == pixels[1]).all() and (pixels[0] == pixels[2]).all():
-        pixels = pixels[:1]
-    if len(pixels) != 1:
-        raise InputError(
-            f"{path}: a mask of {len(pixels)} channels" + (f", {_some_colors(pixels)}" if len(pixels) == 3 else ""),
-            "give the colour of each class in data.colors, {background: [0, 0, 0], nucleus: [255, 0, 0]} say, "
-            "or save the mask as one grey channel",
-        )
-    if pixels.max(initial=0) > np.iinfo(np.int32).max:
-        raise InputError(f"{path}: mask values up to {pixels.max()}", "allowed: below 2147483648; relabel the objects")
-    return pixels[0]
-
-
-def _pack(pixels: np.ndarray, path: Path) -> np.ndarray:
-    if pixels.min(initial=0) < 0 or pixels.max(initial=0) > 255:
-        raise InputError(f"{path}: colours beyond 0-255", "save the colour-coded mask with 8 bits a channel")
-    if len(pixels) not in (1, 3):
-        raise InputError(f"{path}: a mask of {len(pixels)} channels", "allowed with data.colors: RGB or grey")
-    red, green, blue = np.broadcast_to(pixels, (3, *pixels.shape[1:])).astype(np.int32)
-    return (red << 16) | (green << 8) | blue
-
-
-def _unpack(code: int) -> list[int]:
-    return [code >> 16, code >> 8 & 255, code & 255]
-
-
-def _some_colors(pixels: np.ndarray) -> str:
-    colors, counts = np.unique(pixels.reshape(3, -1), axis=1, return_counts=True)
-    most = np.argsort(-counts)[:6]
-    return f"{len(counts)} colours: " + ", ".join(str(colors[:, i].tolist()) for i in most)
-
-
-@dataclass
-class Survey:
-    """The values of all masks, gathered one mask at a time."""
-
-    first: dict[int, Path] = field(default_factory=dict)
-    counts: dict[int, int] = field(default_factory=dict)
-    bits: int = 8
-    masks: int = 0
-    ids: int = 0
-    pieces: int = 0
-    torn: int = 0
-    largest: set[int] = field(default_factory=set)
-
-    def add(self, values: np.ndarray, path: Path, ignore: int | None = None) -> None:
-        """Take note of one mask as ``read_mask`` gives it."""
-        found, counts = np.unique(values, return_counts=True)
-        for value, count in zip(found.tolist(), counts.tolist(), strict=True):
-            if value in self.counts or len(self.counts) < _MOST_VALUES:
-                self.counts[value] = self.counts.get(value, 0) + count
-                self.first.setdefault(value, path)
-        ids = [v for v in found.tolist() if v not in (0, ignore)]
-        self.masks += 1
-        self.bits = max(self.bits, 8 * values.dtype.itemsize)
-        self.largest.add(max(ids, default=0))
-        self.ids += len(ids)
-        if len(ids) > 1:  # with one value there is nothing to tell apart, and masks of one class need no labelling
-            pieces, torn = _pieces(values, ignore)
-            self.pieces, self.torn = self.pieces + pieces, self.torn + torn
-        else:
-            self.pieces += len(ids)
-
-
-def _pieces(values: np.ndarray, ignore: int | None) -> tuple[int, int]:
-    """Number of connected pieces of equal values, and of values that come in more than one piece."""
-    from skimage.measure import label
-
-    values = np.where(values == ignore, 0, values) if ignore is not None else values
-    pieces, n = label(values, background=0, connectivity=2, return_num=True)
-    inside = pieces > 0
-    owner = np.zeros(n + 1, dtype=np.int64)
-    owner[pieces[inside]] = values[inside]
-    return n, int((np.unique(owner[1:], return_counts=True)[1] > 1).sum())
+_ONE_PIECE = 0.9  # share of pieces with an id of their own, from which ids are taken for objects
 
 
 @dataclass(frozen=True)
@@ -172,12 +60,14 @@ def understand_masks(
     survey
         Values of all masks.
     mask_type
-        What the masks hold; "auto" decides by their values: two values are one class; whole numbers 0 to K-1 are classes;
-        ids that each form one connected piece, and that differ in number from mask to mask or have 16 bits or more, are objects.
+        What the masks hold; "auto" decides by their values: two values are one class; whole numbers 0 to K-1 are
+        classes; ids that each form one connected piece, and that differ in number from mask to mask or have 16 bits or
+        more, are objects.
     classes
         Names: of each class from value 0 on, background included; or the one name of a binary mask.
     colors
-        Red, green, blue (0-255) of each class, background first. A class called ``ignore`` marks pixels not to learn from.
+        Red, green, blue (0-255) of each class, background first. A class called ``ignore`` marks pixels not to learn
+        from.
     ignore
         Value of pixels not to learn from.
 
@@ -212,15 +102,15 @@ def _decide(survey: Survey, values: list[int]) -> tuple[str, str]:
     if len(foreground) == 1:
         return "binary", f"only {shown} occur"
     whole = survey.ids / max(survey.pieces, 1)
-    pieces = f"{whole:.0%} of the pieces of equal value have an id of their own"
-    varied = len(survey.largest) > 2
+    pieces = f"{whole:.0%} of the connected pieces have a value of their own"
+    varied = len(survey.largest - {0}) > min(2, survey.masks - 1)
     if whole >= _ONE_PIECE and (survey.bits > 8 or top > _MOST_CLASSES or varied):
         return "instances", f"{survey.bits}-bit values {shown}; {pieces}"
     if top <= _MOST_CLASSES and values == list(range(top + 1)):
         return "classes", f"values 0 to {top} without a gap; {pieces}"
     raise _unexpected(
         survey,
-        foreground[1:] if len(foreground) > 12 else foreground,
+        _odd(survey, foreground),
         "0/1, 0/255, classes 0 to K-1, or one id for each object",
         "a mask saved as JPEG or scaled with interpolation has values in between: save it as PNG without; "
         "255 for unknown pixels: data.ignore: 255; grey levels as classes: data.colors: {background: [0, 0, 0], ...}; "
@@ -231,10 +121,13 @@ def _decide(survey: Survey, values: list[int]) -> tuple[str, str]:
 def _binary(survey: Survey, values: list[int], classes: list[str] | None, ignore: int | None, reason: str) -> MaskCode:
     foreground = [v for v in values if v]
     if len(foreground) > 1:
-        usual = 255 if 255 in foreground else max(foreground, key=lambda v: survey.counts[v])
-        odd = [v for v in foreground if v != usual]
-        raise _unexpected(
-            survey, odd, f"0 and {usual}", "threshold the masks, or set data.mask_type: classes or instances"
+        odd = _odd(survey, foreground)
+        allowed = f"0 and {next(v for v in foreground if v not in odd)}"
+        raise _unexpected(survey, odd, allowed, "threshold the masks, or set data.mask_type: classes or instances")
+    if 0 not in values:
+        raise InputError(
+            f"all pixels of all {survey.masks} masks have the value {foreground[0]}: there is no background",
+            "allowed: 0 for background; check that these are the masks",
         )
     if classes is not None and len(classes) != 1:
         raise InputError(
@@ -301,15 +194,26 @@ def _colored(
         raise InputError(
             f"{survey.first[odd[0]]}: colour {_unpack(odd[0])} is not in data.colors ({len(odd)} such colours, "
             f"{sum(survey.counts[v] for v in odd)} pixels in all masks)",
-            f"allowed: {', '.join(f'{n} {c}' for n, c in colors.items())}; add it, or save the masks without anti-aliasing",
+            f"allowed: {', '.join(f'{n} {c}' for n, c in colors.items())}; add it, or save the masks without smoothing",
         )
     return MaskCode("classes", names, f"colours of data.colors: {', '.join(names)}", table)
+
+
+def _unpack(code: int) -> list[int]:
+    return [code >> 16, code >> 8 & 255, code & 255]
+
+
+def _odd(survey: Survey, foreground: list[int]) -> list[int]:
+    """Values other than background and the most frequent one."""
+    usual = max(foreground, key=lambda v: survey.counts[v])
+    return [v for v in foreground if v != usual]
 
 
 def _unexpected(survey: Survey, odd: list[int], allowed: str, remedy: str) -> InputError:
     pixels = sum(survey.counts[v] for v in odd)
     return InputError(
-        f"{survey.first[odd[0]]}: mask with unexpected value{'s' * (len(odd) > 1)} {_shown(odd)} ({pixels} pixels in all masks)",
+        f"{survey.first[odd[0]]}: mask with unexpected value{'s' * (len(odd) > 1)} {_shown(odd)} "
+        f"({pixels} pixels in all masks)",
         f"allowed: {allowed}. {remedy}",
     )
 

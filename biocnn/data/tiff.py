@@ -22,8 +22,8 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 class Decoded(NamedTuple):
     """One decoded file: ``pixels`` of shape (C, H, W), and what the file says about them.
 
-    ``channels`` is None where the file names none; ``spacing`` is [row, column] in um, or None; ``alpha`` is the index of
-    a transparency channel, or None; ``repairs`` says what was done to get here.
+    ``channels`` is None where the file names none; ``spacing`` is [row, column] in um, or None; ``alpha`` is the index
+    of a transparency channel, or None; ``repairs`` says what was done to get here.
     """
 
     pixels: np.ndarray
@@ -103,7 +103,7 @@ def _check_whole(series: tifffile.TiffPageSeries, path: Path) -> None:
 
 
 def _axes(array: np.ndarray, found: str, given: str | None, path: Path) -> tuple[np.ndarray, str, bool]:
-    """The array without axes of length one, the letters of its axes, and whether these were worked out from its shape."""
+    """The array without axes of length one, the letters of its axes, and whether its shape had to tell them."""
     keep = [i for i, (letter, n) in enumerate(zip(found, array.shape, strict=True)) if n > 1 or letter in "YX"]
     shape = tuple(array.shape[i] for i in keep)
     array, found = array.reshape(shape), "".join(found[i] for i in keep)

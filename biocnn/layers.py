@@ -139,23 +139,24 @@ class Conv(nn.Module):
         kernel_size = per_axis("kernel_size", kernel_size, spatial_dims)
         dilation = per_axis("dilation", dilation, spatial_dims)
         stride = per_axis("stride", stride, spatial_dims)
-        self.reach = tuple(d * (k - 1) for d, k in zip(dilation, kernel_size, strict=True))
+        reach = tuple(d * (k - 1) for d, k in zip(dilation, kernel_size, strict=True))
         if padding not in ("valid", "same", "full"):
             raise InputError(f"padding is {padding!r}", nearest(str(padding), ["valid", "same", "full"]))
+        both = {"valid": [0 for _ in reach], "same": [r // 2 for r in reach], "full": reach}[padding]
         # torch pads both ends alike at no cost; only the one zero more at the far end has to be put there beforehand.
-        both = {"valid": [0 for _ in self.reach], "same": [r // 2 for r in self.reach], "full": self.reach}[padding]
-        extra = [r % 2 if padding == "same" else 0 for r in self.reach]
-        self.extra = [n for more in reversed(extra) for n in (0, more)] if any(extra) else []
-        self.short = tuple(r + 1 if padding == "valid" else 1 for r in self.reach)
+        more = [r % 2 if padding == "same" else 0 for r in reach]
+        self.extra = [n for after in reversed(more) for n in (0, after)] if any(more) else []
+        self.zeros = [n for b, m in zip(reversed(both), reversed(more), strict=True) for n in (b, b + m)]
+        self.least = tuple(r + 1 if padding == "valid" else 1 for r in reach)
         self.conv = kind(
             in_channels, out_channels, kernel_size, stride, tuple(both), dilation=dilation, groups=groups, bias=bias
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape (N, in_channels, *spatial) to (N, out_channels, *spatial as by the padding)."""
-        if any(size < least for size, least in zip(x.shape[2:], self.short, strict=True)):
+        if any(size < least for size, least in zip(x.shape[2:], self.least, strict=True)):
             raise InputError(
-                f"an input of size {tuple(x.shape[2:])} is smaller than the kernel's reach {self.short}",
+                f"an input of size {tuple(x.shape[2:])} is smaller than the kernel, {self.least}",
                 "padding: same or full, a shorter kernel, or longer input",
             )
         return self.conv(pad(x, self.extra) if self.extra else x)

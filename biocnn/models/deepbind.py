@@ -4,9 +4,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import max_pool1d, pad
+from torch.nn.functional import max_pool1d, pad, relu
 
-from biocnn.blocks import ConvBlock, GlobalPool
+from biocnn.blocks import ConvBlock, GlobalPool, scan_max
 from biocnn.errors import InputError
 
 
@@ -80,7 +80,10 @@ class DeepBind(nn.Module):
         return strands.amax(0) if self.combine == "max" else strands.mean(0)
 
     def _logits(self, x: Tensor) -> Tensor:
-        return self.head(self.pool(self.scan(x), self._mask(x) if self.one_hot else None))
+        mask = self._mask(x) if self.one_hot else None
+        if self.pool.kind == "max" and torch.is_grad_enabled():
+            return self.head(relu(scan_max(self.scan.conv, x, mask)))
+        return self.head(self.pool(self.scan(x), mask))
 
     def _mask(self, x: Tensor) -> Tensor:
         """The windows that see at least one base: shape (N, 1, L + kernel_size - 1)."""

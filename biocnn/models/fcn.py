@@ -1,0 +1,99 @@
+"""FCN: a classifier's encoder, whose scores are put back in place and sharpened with finer ones."""
+
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from biocnn.blocks import Conv, fit_to, fit_to_multiple, kaiming, layer, pool, two_convs
+from biocnn.errors import InputError
+
+FUSED = {"32s": (), "16s": (4,), "8s": (4, 3)}  # the poolings whose scores are added on the way back, coarse to fine
+
+
+class FCN(nn.Module):
+    """Fully convolutional network: (N, in_channels, *spatial) to (N, out_channels, *spatial).
+
+    Five times two convolutions and a pooling, scores at 1/32 of the size, and learned upsampling that starts as linear
+    interpolation. Input of any size: its far ends are padded with their last values to a multiple of 32, and the output
+    is cropped to the input's size.
+
+    Parameters
+    ----------
+    channels
+        Width of each of the five levels, the finest first.
+    skips
+        How fine the scores are before the last upsampling: ``32s`` those of the deepest level alone; ``16s`` fused with
+        those after the fourth pooling; ``8s`` and after the third.
+    norm
+        Normalisation after each convolution.
+    dropout
+        Probability that a channel of the deepest level is dropped.
+
+    Raises
+    ------
+    InputError
+        Where there are not five levels.
+
+    References
+    ----------
+    Long et al., CVPR 2015, doi:10.1109/CVPR.2015.7298965.
+    """
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        in_channels: int,
+        out_channels: int,
+        *,
+        channels: list[int] = [16, 32, 64, 128, 128],  # noqa: B006 (only read; a list is what YAML gives)
+        skips: Literal["32s", "16s", "8s"] = "8s",
+        norm: Literal["batch", "instance", "group"] | None = "batch",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if len(channels) != 5:
+            raise InputError(f"model.channels is {channels}", "FCN has five levels: give five widths, the finest first")
+        if skips not in FUSED:
+            raise InputError(f"model.skips is {skips!r}", "allowed: " + ", ".join(FUSED))
+        self.fused = FUSED[skips]
+        self.levels = nn.ModuleList(
+            nn.Sequential(two_convs(spatial_dims, finer, width, norm=norm), pool("max", spatial_dims))
+            for finer, width in pairwise([in_channels, *channels])
+        )
+        self.dropout = layer("Dropout", spatial_dims)(dropout)
+        self.score = nn.ModuleList(
+            Conv(spatial_dims, channels[level - 1], out_channels, 1) for level in (5, *self.fused)
+        )
+        kaiming(self)
+        factors = [2 for _ in self.fused] + [32 // 2 ** len(self.fused)]
+        self.up = nn.ModuleList(bilinear_up(spatial_dims, out_channels, factor) for factor in factors)
+
+    def forward(self, x: Tensor) -> Tensor:
+        size = x.shape[2:]
+        x, pooled = fit_to_multiple(x, 32), []
+        for level in self.levels:
+            x = level(x)
+            pooled.append(x)
+        scores = self.score[0](self.dropout(x))
+        for level, score, up in zip(self.fused, self.score[1:], self.up, strict=False):
+            scores = up(scores) + score(pooled[level - 1])
+        return fit_to(self.up[-1](scores), size)
+
+
+def bilinear_up(spatial_dims: int, channels: int, factor: int) -> nn.Module:
+    """A transposed convolution that multiplies the size by an even factor; at first it interpolates linearly.
+
+    Each channel has a kernel of its own, twice as long as the factor.
+    """
+    up = layer("ConvTranspose", spatial_dims)(
+        channels, channels, 2 * factor, stride=factor, padding=factor // 2, groups=channels, bias=False
+    )
+    tent = 1 - (torch.arange(2 * factor) + 0.5 - factor).abs() / factor
+    kernel = tent
+    for _ in range(spatial_dims - 1):
+        kernel = kernel[..., None] * tent
+    with torch.no_grad():
+        up.weight.copy_(kernel.expand_as(up.weight))
+    return up

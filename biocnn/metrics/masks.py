@@ -26,7 +26,7 @@ def confusion(mask: np.ndarray, target: np.ndarray, *, label: int = 1) -> tuple[
     tp, fp, fn
         Counts; add them up over images before `dice_of_counts` for a pooled value.
     """
-    _check_shapes(mask, target)
+    check_shapes(mask, target)
     known = np.asarray(target) != IGNORE
     predicted, true = (np.asarray(mask) == label) & known, np.asarray(target) == label
     both = np.count_nonzero(predicted & true)
@@ -130,7 +130,7 @@ def hausdorff95(
         In the unit of the spacing. 0 where both are empty; the diagonal of the image, as the worst there can be,
         where only one is.
     """
-    _check_shapes(mask, target)
+    check_shapes(mask, target)
     target = np.asarray(target)
     true = target == label
     predicted = (np.asarray(mask) == label) & (target != IGNORE)
@@ -170,7 +170,8 @@ def _share(part: np.ndarray, rest: np.ndarray) -> np.ndarray:
     return np.divide(part, total, out=np.ones(total.shape), where=total > 0)
 
 
-def _check_shapes(mask: np.ndarray, target: np.ndarray) -> None:
+def check_shapes(mask: np.ndarray, target: np.ndarray) -> None:
+    """Refuse a pair of maps that do not lie pixel on pixel."""
     if np.shape(mask) != np.shape(target):
         raise InputError(
             f"a mask of shape {np.shape(mask)} was compared with a target of shape {np.shape(target)}",

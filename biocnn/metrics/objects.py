@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from biocnn.metrics.masks import _check_shapes, iou_of_counts
+from biocnn.metrics.masks import check_shapes, iou_of_counts
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -44,7 +44,7 @@ def matching(labels: np.ndarray, target_labels: np.ndarray, thresholds: Sequence
     matching
         Counts for each threshold. Among equally many pairs, those with the largest summed IoU are taken.
     """
-    _check_shapes(labels, target_labels)
+    check_shapes(labels, target_labels)
     rows, columns, ious, n_predicted, n_true = _overlaps(labels, target_labels)
     pairs = [_pair(rows, columns, ious, threshold) for threshold in thresholds]
     tp = np.array([len(pair) for pair in pairs], int)

@@ -1,4 +1,4 @@
-"""How good predictions are: pure functions of arrays, and confidence intervals over examples.
+"""How good predicted numbers are, with confidence intervals over examples.
 
 A metric of vectors is defined once, for weighted examples: with weights of one it is the metric, with the counts of a
 resample it is a bootstrap replicate, so intervals cost one pass instead of a loop.
@@ -160,6 +160,8 @@ def bootstrap(metric: Callable[..., float], *arrays: np.ndarray, seed: int, n: i
 def _weighted_replicates(weighted: Callable, arrays: tuple, rng: np.random.Generator, n: int) -> np.ndarray:
     """The metric of ``n`` resamples, in batches of a few MB; a resample is how often each example was drawn."""
     arrays = _vectors(*arrays)
+    if any(np.isnan(array).any() for array in arrays):
+        return np.full(n, np.nan)
     size = len(arrays[0])
     batch = max(1, 500_000 // size)
     values = []

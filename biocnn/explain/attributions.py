@@ -1,0 +1,146 @@
+"""Which bases speak for a prediction: gradients, integrated gradients, and every single mutation."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from biocnn.encode import one_hot
+
+BATCH = 256
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode, for as long as the context lasts."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
+def base_contributions(model: nn.Module, x: Tensor, output: int = 0) -> Tensor:
+    """What each base contributes to a logit, the bases that are absent included, to first order.
+
+    The gradient minus its mean over the four bases at each position: one-hot sequences lie in a plane, and the part of
+    the gradient that points out of it is left to chance by training.
+
+    Parameters
+    ----------
+    model
+        (N, 4, L) to logits (N, K).
+    x
+        One-hot sequences, shape (N, 4, L).
+    output
+        Index of the logit.
+
+    Returns
+    -------
+    contributions
+        Shape (N, 4, L); each column sums to zero.
+
+    References
+    ----------
+    Majdandzic et al., Genome Biology 24, 109 (2023), doi:10.1186/s13059-023-02956-3.
+    """
+    gradient = _gradient(model, x, output)
+    return gradient - gradient.mean(dim=1, keepdim=True)
+
+
+def input_x_gradient(model: nn.Module, x: Tensor, output: int = 0) -> Tensor:
+    """The contribution of the bases that are present: ``x`` times ``base_contributions``; zero for absent bases.
+
+    Parameters and shapes are those of ``base_contributions``. Unknown bases and padding contribute nothing in sum.
+    """
+    return x * base_contributions(model, x, output)
+
+
+def integrated_gradients(
+    model: nn.Module, x: Tensor, baseline: Tensor | float = 0.25, steps: int = 64, output: int = 0
+) -> Tensor:
+    """Share out the difference between a logit and that of a baseline among the bases.
+
+    Parameters
+    ----------
+    model
+        (N, 4, L) to logits (N, K).
+    x
+        One-hot sequences, shape (N, 4, L).
+    baseline
+        Where the straight path to ``x`` starts: a number, or a tensor that broadcasts with ``x``. A quarter in each
+        channel is the unknown sequence.
+    steps
+        Points on the path (midpoint rule).
+    output
+        Index of the logit.
+
+    Returns
+    -------
+    attributions
+        Shape (N, 4, L); the sum over an example is logit(x) - logit(baseline), up to the error of the midpoint rule.
+
+    References
+    ----------
+    Sundararajan et al., ICML 2017, arXiv:1703.01365.
+    """
+    start = torch.as_tensor(baseline, dtype=x.dtype, device=x.device).expand_as(x)
+    total = torch.zeros_like(x)
+    for step in range(steps):
+        total += _gradient(model, start + (step + 0.5) / steps * (x - start), output)
+    return (x - start) * total / steps
+
+
+@torch.no_grad()
+def saturation_mutagenesis(model: nn.Module, codes: np.ndarray | Tensor, output: int = 0) -> Tensor:
+    """The change of a logit when a base is put in the place of another, for every position and base.
+
+    Parameters
+    ----------
+    model
+        (N, 4, L) to logits (N, K).
+    codes
+        Shape (N, L), uint8: 0-3 = ACGT(U), 4 = unknown, 5 = padding.
+    output
+        Index of the logit.
+
+    Returns
+    -------
+    change
+        Shape (N, 4, L): logit of the mutant minus logit of the sequence; zero for the base that is there, and in
+        padding. An unknown base is replaced by each of the four.
+    """
+    codes = torch.as_tensor(codes).to(_device(model))
+    n, length = codes.shape
+    change = torch.zeros(n, 4, length, device=codes.device)
+    base = torch.arange(4, device=codes.device).view(1, 4, 1)
+    example, new, place = ((codes[:, None, :] != base) & (codes[:, None, :] != 5)).nonzero(as_tuple=True)
+    with evaluating(model):
+        reference = _in_batches(lambda part: model(one_hot(part))[:, output], codes)
+        for part in torch.arange(len(example), device=codes.device).split(BATCH):
+            mutants = codes[example[part]]
+            mutants[torch.arange(len(part)), place[part]] = new[part].to(codes.dtype)
+            logits = model(one_hot(mutants))[:, output]
+            change[example[part], new[part], place[part]] = logits.float() - reference[example[part]]
+    return change
+
+
+def _gradient(model: nn.Module, x: Tensor, output: int) -> Tensor:
+    def gradient(part: Tensor) -> Tensor:
+        part = part.detach().requires_grad_(True)
+        with torch.enable_grad():
+            return torch.autograd.grad(model(part)[:, output].sum(), part)[0]
+
+    with evaluating(model):
+        return _in_batches(gradient, x)
+
+
+def _in_batches(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    return torch.cat([function(part) for part in x.split(BATCH)])
+
+
+def _device(model: nn.Module) -> torch.device:
+    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))

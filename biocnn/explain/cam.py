@@ -1,0 +1,119 @@
+"""Where in an image is what speaks for a class: Grad-CAM, in any number of dimensions."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from biocnn.errors import InputError, nearest
+from biocnn.explain.attributions import evaluating
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+INTERPOLATION = {1: "linear", 2: "bilinear", 3: "trilinear"}
+
+
+def grad_cam(
+    model: nn.Module, x: Tensor, output: int = 0, layer: str | None = None, rivals: int | None = None
+) -> Tensor:
+    """Weigh the channels of a layer by how much they move an output, and add them up.
+
+    The output is a logit where the model gives one per image. Where it gives one per pixel, it is the mean logit over
+    the pixels that are predicted as the class: those with a positive logit where there is but one output, else those
+    whose logit is the largest. An image without such pixels has a map of zeros.
+
+    Parameters
+    ----------
+    model
+        (N, C, *spatial) to logits (N, K) or (N, K, *spatial).
+    x
+        Images as the model wants them, shape (N, C, *spatial).
+    output
+        Index of the class.
+    layer
+        Name of a module, as in ``model.named_modules()``. None chooses: see ``default_layer``.
+    rivals
+        Number of leading outputs among which the largest is the prediction; None: all of them.
+
+    Returns
+    -------
+    cam
+        Shape (N, *spatial), 0 to 1; the largest value of each image is 1 unless nothing speaks for the class.
+
+    References
+    ----------
+    Selvaraju et al., ICCV 2017, doi:10.1109/ICCV.2017.74; for segmentation Vinogradova et al., AAAI 2020,
+    doi:10.1609/aaai.v34i10.7244.
+    """
+    modules = dict(model.named_modules())
+    layer = default_layer(model, x[:1]) if layer is None else layer
+    if layer not in modules:
+        raise InputError(f"the model has no layer {layer!r}", nearest(layer, [name for name in modules if name]))
+    features: list[Tensor] = []
+    with evaluating(model), torch.enable_grad(), _watched({"": modules[layer]}, lambda _, out: features.append(out)):
+        logits = model(x.detach().requires_grad_(True))
+        (gradient,) = torch.autograd.grad(_score(logits, output, rivals), features[-1])
+    space = tuple(range(2, gradient.ndim))
+    cam = (gradient.mean(dim=space, keepdim=True) * features[-1]).sum(dim=1, keepdim=True).relu().detach().float()
+    cam = F.interpolate(cam, size=x.shape[2:], mode=INTERPOLATION[len(space)], align_corners=False)[:, 0]
+    return cam / cam.flatten(1).amax(dim=1).clamp(min=torch.finfo(cam.dtype).tiny).view(-1, *[1] * len(space))
+
+
+def default_layer(model: nn.Module, x: Tensor) -> str:
+    """The layer whose activation map tells most.
+
+    Of a model that gives one logit per image, the last convolution to run: its features are the most abstract that
+    still have a place. Of a model that gives a logit per pixel, the last convolution to run at the smallest size, the
+    bottleneck of a U-Net or an FCN: later ones all but copy the prediction. Convolutions that give the logits are left out.
+
+    Raises
+    ------
+    InputError
+        Where the model has no convolution over space.
+    """
+    seen: dict[str, tuple[int, ...]] = {}
+
+    def note(name: str, out: Tensor) -> None:
+        seen.pop(name, None)
+        seen[name] = tuple(out.shape[1:])
+
+    convolutions = {name: module for name, module in model.named_modules() if isinstance(module, CONVOLUTIONS)}
+    with evaluating(model), torch.no_grad(), _watched(convolutions, note):
+        logits = model(x)
+    sizes = {name: _size(shape) for name, shape in seen.items() if len(shape) == x.ndim - 1 and _size(shape) > 1}
+    hidden = {name: size for name, size in sizes.items() if seen[name][0] != logits.shape[1]} or sizes
+    if not hidden:
+        raise InputError(
+            f"{type(model).__name__} has no convolution that keeps places apart", "Grad-CAM needs one: name its layer"
+        )
+    smallest = min(hidden.values())
+    return [name for name, size in hidden.items() if logits.ndim == 2 or size == smallest][-1]
+
+
+def _score(logits: Tensor, output: int, rivals: int | None) -> Tensor:
+    """Sum over images of the logit, or of its mean over the pixels predicted as the class."""
+    if logits.ndim == 2:
+        return logits[:, output].sum()
+    among = logits[:, :rivals]
+    predicted = among[:, output] > 0 if among.shape[1] == 1 else among.argmax(dim=1) == output
+    pixels = predicted.flatten(1).to(logits.dtype)
+    return ((logits[:, output].flatten(1) * pixels).sum(dim=1) / pixels.sum(dim=1).clamp(min=1)).sum()
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    """Number of places of a feature map of shape (C, *spatial)."""
+    return int(torch.Size(shape[1:]).numel())
+
+
+@contextmanager
+def _watched(modules: dict[str, nn.Module], note: Callable[[str, Tensor], None]) -> Iterator[None]:
+    """Call ``note(name, output)`` whenever one of the modules has run."""
+    handles = [
+        module.register_forward_hook(lambda _, __, out, name=name: note(name, out)) for name, module in modules.items()
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

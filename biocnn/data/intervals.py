@@ -15,7 +15,6 @@ from biocnn.data.negatives import Part, Positives, Site
 from biocnn.data.raw import Raw
 from biocnn.data.sampling import Stretch
 from biocnn.errors import InputError
-
 from biocnn.schema import Choice, build
 
 PROVENANCE = ["id", "group", "chrom", "start", "end", "strand", "kind", "score"]
@@ -33,7 +32,7 @@ class Intervals:
     window
         Length seen by the model, in bp; where it reaches beyond a contig's end, it is filled with unknown bases.
     center
-        What the window is centred on; auto: the summit where the file is a narrowPeak that has them, else the middle.
+        What the window is centred on; auto: the summit where the file is a narrowPeak that has them, else the center.
     flank
         Further bases kept at each end of the window, in bp, for shifts in training.
     negatives
@@ -53,9 +52,9 @@ class Intervals:
         genome: Path,
         positives: Path,
         window: int = 101,
-        center: Literal["auto", "summit", "middle"] = "auto",
+        center: Literal["auto", "summit", "center"] = "auto",
         flank: int = 16,
-        negatives: Choice["negatives"] = "gc_matched",
+        negatives: Choice["negatives"] = "gc_matched",  # noqa: F821 (a kind, no type)
         contig_names: Literal["auto", "exact"] = "auto",
         block: int | None = None,
         max_unknown: float = 0.5,
@@ -133,15 +132,15 @@ class Intervals:
 
     def _centers(self, peaks: pd.DataFrame, path: Path, checks: Checks) -> pd.Series:
         middle, has_summit = (peaks["start"] + peaks["end"]) // 2, peaks["summit"] >= 0
-        if self.center == "middle" or (self.center == "auto" and not has_summit.any()):
+        if self.center == "center" or (self.center == "auto" and not has_summit.any()):
             return middle
         if self.center == "summit" and not has_summit.all():
             line = peaks["line"][~has_summit].iloc[0]
             raise InputError(
                 f"{path} line {line}: has no summit, and data.center is summit",
-                "summits are column 10 of a narrowPeak file; set data.center: middle or auto",
+                "summits are column 10 of a narrowPeak file; set data.center: center or auto",
             )
-        checks.add(path.name, "note", "no summit: centred on the middle", (~has_summit).sum())
+        checks.add(path.name, "note", "no summit: centred on the middle of the interval", (~has_summit).sum())
         return peaks["summit"].where(has_summit, middle)
 
     def _check_ends(self, peaks: pd.DataFrame, path: Path, genome: Genome, checks: Checks) -> None:
@@ -170,7 +169,8 @@ class Intervals:
         drop = unknown > self.max_unknown
         if drop.all():
             raise InputError(
-                f"{path}: all {len(table)} windows have more than {self.max_unknown:.0%} unknown bases in {genome.source}",
+                f"{path}: all {len(table)} windows have more than {self.max_unknown:.0%} unknown bases in "
+                f"{genome.source}",
                 "is it the right genome, and not a masked one? data.max_unknown is the largest share allowed",
             )
         reason = f"more than {self.max_unknown:.0%} unknown bases"

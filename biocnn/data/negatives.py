@@ -109,7 +109,7 @@ def gc_matched(
 ) -> Part:
     """Windows from the group of their positives (contig or block) with the same distribution of GC content, to 1%.
 
-    Where too few windows of a GC content are found, the nearest are taken; checks say how far the two histograms are apart.
+    Where too few windows of a GC content are found, the nearest are taken; checks say how far apart the histograms are.
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ class Background:
         return starts
 
     def draw_gc(self, stretch: Stretch, goal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Starts of windows whose GC content fills the histogram ``goal`` (shape (101,)); the nearest where none is equal."""
+        """Starts of windows whose GC content fills the histogram ``goal`` of shape (101,), or comes nearest."""
         need, taken, spare = goal.copy(), [], []
         for starts, codes in self._batches(stretch, 4 * int(goal.sum()), rng):
             bins = gc_percent(codes)

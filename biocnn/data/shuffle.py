@@ -9,9 +9,9 @@ ROWS = 8192  # shuffled at a time: large enough for numpy, small enough for the 
 def dinucleotide_shuffle(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Shuffle each sequence so that every count of two neighbouring letters stays exactly what it is.
 
-    A sequence is a path through a graph whose vertices are letters and whose edges are its dinucleotides; every sequence
-    with the same edges is an Eulerian path, and each is drawn with the same probability: a uniform spanning tree towards
-    the last letter (Wilson's algorithm) fixes the last edge to leave each letter by, the other edges come in random order.
+    A sequence is a path through a graph whose vertices are letters and whose edges are its dinucleotides. All Eulerian
+    paths of that graph are equally probable: a uniform spanning tree towards the last letter (Wilson's algorithm) says
+    by which edge each letter is left for the last time; the other edges come in random order.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def _last_exits(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _edges(codes: np.ndarray, exits: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Targets of all edges, by the letter they leave, in random order but for the last: (N, L - 1); counts (N, letters)."""
+    """Targets of all edges by the letter they leave, in random order but for the last; how many leave each letter."""
     n, edges = len(codes), codes.shape[1] - 1
     source, target = codes[:, :-1], codes[:, 1:]
     # One 64-bit key an edge, so that one sort does it all: 3 bits of source, 58 random bits, 3 bits of target.

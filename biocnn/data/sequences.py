@@ -1,0 +1,278 @@
+"""Sequences with labels, or bound sequences from which unbound ones are made."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from biocnn.data.checks import Checks
+from biocnn.data.fasta import UNKNOWN, encode, read_fasta
+from biocnn.data.negatives import Part, Positives
+from biocnn.data.padded import first_alike, lengths, pad, stack
+from biocnn.data.raw import Raw
+from biocnn.data.tables import read_table, read_targets
+from biocnn.errors import InputError, nearest
+from biocnn.schema import Choice, build
+
+LETTERS = {"DNA": "ACGT", "RNA": "ACGU"}
+
+
+@dataclass(frozen=True)
+class Labelled(Part):
+    """Some sequences with targets of shape (N, K), and the names of the targets; none where all are positives."""
+
+    y: np.ndarray
+    outputs: list[str]
+
+    def keep(self, chosen: np.ndarray) -> "Labelled":
+        """The examples where ``chosen``, shape (N,), is true."""
+        table = self.examples[chosen].reset_index(drop=True)
+        return Labelled(table, self.codes[chosen], self.y[chosen], self.outputs)
+
+
+class Sequences:
+    """What is the label of this sequence?
+
+    Parameters
+    ----------
+    sequences
+        FASTA: plain, gzip or bgzip; DNA or RNA, either case, T and U alike.
+    labels
+        Tab-separated, plain or gzip, with column names: id (as in ``sequences``), the labels, and whatever else is to
+        be kept. Without it all sequences are positives, and ``negatives`` says where the others are from.
+    table
+        In place of both: a tab-separated table with a column sequence.
+    test_sequences, test_labels
+        An official test part, in the same form as ``sequences`` and ``labels``.
+    targets
+        Columns to predict; by default those whose name starts with "label", else all columns of numbers.
+    negatives
+        How negatives are made for sequences without labels: dinucleotide_shuffled or given.
+    alphabet
+        Whether T or U is written.
+    iupac
+        Whether R, Y, S, W, K, M, B, D, H and V are unknown bases, or an error.
+    group
+        Column of the table whose values a split never cuts; by default only identical sequences stay together (for DNA
+        reverse complements, too).
+    max_unknown
+        Sequences with a larger share of unknown bases are dropped.
+    """
+
+    def __init__(
+        self,
+        *,
+        sequences: Path | None = None,
+        labels: Path | None = None,
+        table: Path | None = None,
+        test_sequences: Path | None = None,
+        test_labels: Path | None = None,
+        targets: list[str] | None = None,
+        negatives: Choice["negatives"] | None = None,  # noqa: F821 (a kind, no type)
+        alphabet: Literal["DNA", "RNA"] = "DNA",
+        iupac: Literal["unknown", "error"] = "unknown",
+        group: str | None = None,
+        max_unknown: float = 0.5,
+    ) -> None:
+        if (sequences is None) == (table is None):
+            raise InputError("data: needs either sequences or table", "sequences: a FASTA; table: a TSV of both")
+        for key, value, other, partner in (
+            ("labels", labels, "sequences", sequences),
+            ("test_labels", test_labels, "test_sequences", test_sequences),
+        ):
+            if value is not None and partner is None:
+                raise InputError(f"data.{key}: there are no data.{other} to go with it", f"give data.{other}, a FASTA")
+        bare = [
+            key
+            for key, given, named in (("labels", sequences, labels), ("test_labels", test_sequences, test_labels))
+            if given is not None and named is None
+        ]
+        if bare and negatives is None:
+            raise InputError(
+                f"data.{bare[0]}: is missing, and there are no data.negatives",
+                "give labels, or set data.negatives: dinucleotide_shuffled if all sequences are positives",
+            )
+        if negatives is not None and not bare:
+            raise InputError(
+                "data.negatives: are made for sequences without labels only, and all have labels",
+                "leave out data.negatives or data.labels",
+            )
+        if not 0 <= max_unknown < 1:
+            raise InputError(f"data.max_unknown: {max_unknown} is not a share", "allowed: 0 to below 1")
+        self.sequences, self.labels, self.table = _path(sequences), _path(labels), _path(table)
+        self.test_sequences, self.test_labels = _path(test_sequences), _path(test_labels)
+        self.targets, self.group, self.max_unknown = targets, group, max_unknown
+        self.negatives = {"name": negatives} if isinstance(negatives, str) else negatives
+        self.alphabet, self.iupac = alphabet, iupac
+
+    def read(self, seed: int, checks: Checks) -> Raw:
+        """Read sequences and labels, and make negatives where there are no labels.
+
+        Parameters
+        ----------
+        seed
+            Of the negatives.
+        checks
+            Gets the account of what was read, dropped and made.
+
+        Returns
+        -------
+        raw
+            Examples id, group, kind where negatives were made, split where there is an official test part, and the
+            other columns of the tables; x of shape (L,), L being each sequence's own length; y of shape (N, K).
+        """
+        rng = np.random.default_rng([seed, *b"negatives"])
+        if self.table is not None:
+            parts = [self._from_table(self.table, checks)]
+        else:
+            parts = [self._from_fasta(self.sequences, self.labels, checks)]
+        if self.test_sequences is not None:
+            parts.append(self._from_fasta(self.test_sequences, self.test_labels, checks))
+            parts[0] = self._hold_out(*parts, checks)
+        outputs = self._outputs(parts)
+        parts = [part if part.outputs else self._with_negatives(part, rng, checks) for part in parts]
+        table = pd.concat([part.examples for part in parts], ignore_index=True)
+        twice = table["id"][table["id"].duplicated()]
+        if len(twice):
+            raise InputError(
+                f"data: the id {twice.iloc[0]!r} is used for two examples ({len(twice)} such ids)",
+                "give each sequence an id of its own, in test_sequences and negatives, too",
+            )
+        return self._raw(table, parts, outputs)
+
+    def _from_fasta(self, path: Path, labels: Path | None, checks: Checks) -> Labelled:
+        records = list(read_fasta(path, self.iupac))
+        checks.add(path.name, "read", "sequences", len(records))
+        ids, bases = [record.name for record in records], [record.codes for record in records]
+        if labels is None:
+            if self.group is not None:
+                raise InputError(
+                    f"data.group: there are no labels for {path} with a column {self.group!r}", "leave it out"
+                )
+            return self._part(pd.DataFrame({"id": ids}), bases, None, path, checks)
+        table = read_table(labels, "id")
+        _check_ids(table, ids, path, labels)
+        order = pd.Series(table.index, index=table["id"]).loc[ids]
+        return self._part(table.loc[order], bases, labels, path, checks)
+
+    def _from_table(self, path: Path, checks: Checks) -> Labelled:
+        table = read_table(path, "sequence")
+        checks.add(path.name, "read", "sequences", len(table))
+        bases = [encode(text, self.iupac, f"{path} line {line}") for line, text in table["sequence"].items()]
+        for line, codes in zip(table.index, bases, strict=True):
+            if not len(codes):
+                raise InputError(f"{path} line {line}: has no sequence", "remove the line or add the bases")
+        if "id" not in table:
+            table.insert(0, "id", [f"line{line}" for line in table.index])
+        _check_ids(table, list(table["id"]), path, path)
+        return self._part(table, bases, path, path, checks)
+
+    def _part(
+        self, table: pd.DataFrame, bases: list[np.ndarray], labels: Path | None, path: Path, checks: Checks
+    ) -> Labelled:
+        """Table, targets and padded bases, without sequences of unknown bases; ``labels`` is the table's file."""
+        codes = pad(bases)
+        targets = pd.DataFrame({"": np.ones(len(table), np.float32)})
+        if labels is not None:
+            targets = read_targets(table, labels, self.targets)
+            checks.add(labels.name, "read", f"labels: {', '.join(targets.columns)}", len(targets))
+        examples = table.drop(columns=[c for c in ("sequence", *targets.columns) if c in table]).reset_index(drop=True)
+        if self.group is None:
+            examples["group"] = examples["id"].to_numpy()[first_alike(codes, self.alphabet == "DNA")]
+        elif self.group not in examples:
+            raise InputError(f"data.group: no column {self.group!r} in {labels}", nearest(self.group, examples.columns))
+        else:
+            examples["group"] = examples[self.group]
+        part = Labelled(examples, codes, targets.to_numpy(np.float32), list(targets.columns) if labels else [])
+        unknown = (codes == UNKNOWN).sum(axis=1) > self.max_unknown * lengths(codes)
+        reason = f"more than {self.max_unknown:.0%} unknown bases"
+        if unknown.all():
+            raise InputError(
+                f"{path}: all {len(unknown)} sequences have {reason}",
+                "is it the right file? data.max_unknown is the largest share allowed",
+            )
+        outcome = "kept" if path == self.test_sequences else "dropped"
+        checks.add(path.name, outcome, reason, unknown.sum(), "".join(examples["id"][unknown].head(1)))
+        return part if outcome == "kept" else part.keep(~unknown)
+
+    def _hold_out(self, train: Labelled, test: Labelled, checks: Checks) -> Labelled:
+        """Mark the official test part, and take its sequences out of the rest."""
+        if "split" in train.examples:
+            raise InputError(
+                "data.test_sequences: the labels have a column split already", "leave one of the two out, or rename it"
+            )
+        alike = first_alike(stack(test.codes, train.codes), self.alphabet == "DNA")
+        known = alike[len(test.codes) :] < len(test.codes)
+        example = "".join(train.examples["id"][known].head(1))
+        reason = "same sequence as in the official test part"
+        checks.add((self.sequences or self.table).name, "dropped", reason, known.sum(), example)
+        if known.all():
+            raise InputError(
+                f"{self.test_sequences}: has every sequence that {self.sequences or self.table} has",
+                "give two different files",
+            )
+        train.examples["split"], test.examples["split"] = "train", "test"
+        return train.keep(~known)
+
+    def _outputs(self, parts: list[Labelled]) -> list[str]:
+        named = [part.outputs for part in parts if part.outputs]
+        for outputs in named:
+            if outputs != named[0] or (len(named) < len(parts) and len(outputs) > 1):
+                raise InputError(
+                    f"data.test_labels: columns {', '.join(outputs)} are not those of the rest",
+                    "the two parts need the same columns of labels; one column where there are only positives",
+                )
+        return named[0] if named else ["positive"]
+
+    def _with_negatives(self, part: Labelled, rng: np.random.Generator, checks: Checks) -> Labelled:
+        def read(path: Path) -> Part:
+            found = self._from_fasta(path, None, checks)
+            if "split" in part.examples:
+                found.examples["split"] = part.examples["split"].iloc[0]
+            return found
+
+        made = build("negatives", self.negatives, Positives(part.examples, part.codes, read), rng, checks)
+        table = pd.concat([part.examples, made.examples], ignore_index=True)
+        y = np.concatenate([part.y, np.zeros((len(made.codes), 1), np.float32)])
+        return Labelled(table, stack(part.codes, made.codes), y, part.outputs)
+
+    def _raw(self, table: pd.DataFrame, parts: list[Labelled], outputs: list[str]) -> Raw:
+        codes = stack(*(part.codes for part in parts))
+        length = lengths(codes)
+        y = np.concatenate([part.y for part in parts])
+        task = "regression"
+        if np.isin(y, (0, 1)).all():
+            task = "binary" if y.shape[1] == 1 else "multilabel"
+        if task == "binary":
+            table["kind"] = np.where(y[:, 0] == 1, "positive", "negative")
+        facts = {
+            "kind": "sequence",
+            "task": task,
+            "spatial_dims": 1,
+            "in_channels": 4,
+            "out_channels": y.shape[1],
+            "outputs": outputs,
+            "alphabet": LETTERS[self.alphabet],
+            "window": int(length[0]) if (length == length[0]).all() else None,
+            "flank": 0,
+        }
+        return Raw(table, lambda row: codes[row, : length[row]], y, facts)
+
+
+def _check_ids(table: pd.DataFrame, ids: list[str], path: Path, labels: Path) -> None:
+    twice = table["id"].duplicated()
+    for line in table.index[twice][:1]:
+        raise InputError(f"{labels} line {line}: the id {table.at[line, 'id']!r} comes twice", "one line an example")
+    for ours, theirs, have, lack in ((ids, table["id"], path, labels), (table["id"], ids, labels, path)):
+        missing = sorted(set(ours) - set(theirs))
+        if missing:
+            raise InputError(
+                f"{len(missing)} ids of {have} are not in {lack}: {', '.join(missing[:3])}",
+                "the id is the first word behind '>' in the FASTA, and the column id of the labels",
+            )
+
+
+def _path(path: Path | str | None) -> Path | None:
+    return None if path is None else Path(path)

@@ -1,0 +1,96 @@
+"""Tables of text: columns with names, separated by tabs."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from biocnn.errors import InputError, nearest
+from biocnn.files import read_lines
+
+PROVENANCE = ("id", "sequence", "name", "group", "split", "chrom", "start", "end", "strand")
+
+
+def read_table(path: str | Path, *needed: str) -> pd.DataFrame:
+    """Read a tab-separated table, plain or gzip, whose first line names the columns.
+
+    Parameters
+    ----------
+    path
+        The file.
+    needed
+        Columns that it must have.
+
+    Returns
+    -------
+    table
+        All values as text; the index is the number of each line in the file, from 1.
+
+    Raises
+    ------
+    InputError
+        Where a needed column is missing, a line has another number of columns, or there is no line below the names.
+    """
+    path = Path(path)
+    lines = [(i, line.split("\t")) for i, line in enumerate(read_lines(path), start=1) if line.strip()]
+    columns = [name.strip().removeprefix("\ufeff") for name in lines[0][1]] if lines else []
+    for name in needed:
+        if name not in columns:
+            commas = len(columns) == 1 and "," in columns[0]
+            raise InputError(
+                f"{path} line 1: no column {name!r} (columns: {', '.join(columns) or 'none'})",
+                "separate the columns by tabs" if commas else f"the first line names the columns; one must be {name!r}",
+            )
+    if len(set(columns)) < len(columns):
+        raise InputError(f"{path} line 1: two columns of one name ({', '.join(columns)})", "rename one of them")
+    for number, fields in lines[1:]:
+        if len(fields) != len(columns):
+            raise InputError(
+                f"{path} line {number}: has {len(fields)} columns", f"line 1 names {len(columns)}, separated by tabs"
+            )
+    if len(lines) < 2:
+        raise InputError(f"{path}: has no line below the column names", "give one line for each example")
+    return pd.DataFrame([f for _, f in lines[1:]], columns=columns, index=[i for i, _ in lines[1:]]).apply(
+        lambda column: column.str.strip()
+    )
+
+
+def read_targets(table: pd.DataFrame, path: Path, targets: list[str] | None) -> pd.DataFrame:
+    """The columns to predict, as float32.
+
+    Parameters
+    ----------
+    table
+        From ``read_table``.
+    path
+        Its file, for messages.
+    targets
+        Names of the columns; None: those whose name starts with "label", else all that hold numbers and do not say
+        where a sequence comes from (id, name, group, split, chrom, start, end, strand).
+
+    Raises
+    ------
+    InputError
+        Where there is no such column, or a value in it is no finite number; names the line.
+    """
+    for name in targets or []:
+        if name not in table:
+            raise InputError(f"data.targets: no column {name!r} in {path}", nearest(name, table.columns))
+    free = [name for name in table.columns if name not in PROVENANCE]
+    names = targets or [name for name in free if name.startswith("label")]
+    # A column of numbers is known by its first value, so that a fault further down is an error and not overlooked.
+    names = names or [name for name in free if np.isfinite(_numbers(table[name].head(1))).all()]
+    if not names:
+        raise InputError(f"{path}: no column of numbers to predict", "name the columns in data.targets")
+    for name in names:
+        values = _numbers(table[name])
+        for line in table.index[~np.isfinite(values)][:1]:
+            raise InputError(
+                f"{path} line {line}: {name} is {table.at[line, name]!r}",
+                "every example needs a number; remove the line",
+            )
+    return pd.DataFrame({name: _numbers(table[name]) for name in names}, index=table.index, dtype=np.float32)
+
+
+def _numbers(column: pd.Series) -> np.ndarray:
+    return pd.to_numeric(column, errors="coerce").to_numpy(np.float64)

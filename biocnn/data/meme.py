@@ -39,7 +39,7 @@ class Motif:
 
 
 def read_meme(path: str | Path) -> dict[str, Motif]:
-    """Read the motifs of a MEME file, plain or gzip: MEME's own, JASPAR's, CIS-BP's and other databases' variants of it.
+    """Read the motifs of a MEME file, plain or gzip, as MEME, JASPAR, CIS-BP and other databases write it.
 
     Parameters
     ----------
@@ -54,8 +54,8 @@ def read_meme(path: str | Path) -> dict[str, Motif]:
     Raises
     ------
     InputError
-        Where the file is not in MEME's format, has no motif, another alphabet, an id twice, or a matrix whose rows are too
-        few, too many, not four numbers, or do not sum to one; with the line.
+        Where the file is not in MEME's format, has no motif, another alphabet, an id twice, or a matrix whose rows are
+        too few, too many, not four numbers, or do not sum to one; with the line.
 
     References
     ----------

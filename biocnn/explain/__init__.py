@@ -1,0 +1,30 @@
+"""What a network learned: motifs and their names, attributions, class activation maps."""
+
+from biocnn.explain.attributions import (
+    base_contributions,
+    input_x_gradient,
+    integrated_gradients,
+    saturation_mutagenesis,
+)
+from biocnn.explain.cam import grad_cam
+from biocnn.explain.images import ImageExplanation, explain_images, write_images
+from biocnn.explain.matches import match_motifs
+from biocnn.explain.motifs import KernelMotifs, kernel_motifs
+from biocnn.explain.sequences import SequenceExplanation, explain_sequences, write_sequences
+
+__all__ = [
+    "ImageExplanation",
+    "KernelMotifs",
+    "SequenceExplanation",
+    "base_contributions",
+    "explain_images",
+    "explain_sequences",
+    "grad_cam",
+    "input_x_gradient",
+    "integrated_gradients",
+    "kernel_motifs",
+    "match_motifs",
+    "saturation_mutagenesis",
+    "write_images",
+    "write_sequences",
+]

@@ -65,7 +65,8 @@ def default_layer(model: nn.Module, x: Tensor) -> str:
 
     Of a model that gives one logit per image, the last convolution to run: its features are the most abstract that
     still have a place. Of a model that gives a logit per pixel, the last convolution to run at the smallest size, the
-    bottleneck of a U-Net or an FCN: later ones all but copy the prediction. Convolutions that give the logits are left out.
+    bottleneck of a U-Net or an FCN: later ones all but copy the prediction. Convolutions that give the logits are left
+    out.
 
     Raises
     ------

@@ -62,12 +62,12 @@ class Sites:
 def kernel_motifs(model: nn.Module, codes: np.ndarray, target: np.ndarray) -> KernelMotifs:
     """Turn the kernels of the first convolution into motifs, from the windows that excite them most.
 
-    Each kernel scans the sequences (both strands where ``model.strands`` is "both"). The best window of a sequence is a
-    site where its activation lies more than 40% of the way from the kernel's mean over all best windows to its largest; so
-    neither the bias nor a constant added to the four weights of a column matters. Sites are counted column by column with
-    one pseudocount, spread evenly, and ends are trimmed below 10% of the largest information content (against the base
-    composition of the sequences), to no less than 4 columns. Kernels whose removal changes no logit are dead and left
-    out; so are those with fewer than 10 sites. Motifs are ranked by |effect|.
+    Each kernel scans the sequences (both strands where ``model.strands`` is "both"). The best window of a sequence is
+    a site where its activation lies more than 40% of the way from the kernel's mean over all best windows to its
+    largest; so neither the bias nor a constant added to the four weights of a column matters. Sites are counted column
+    by column with one pseudocount, spread evenly, and ends are trimmed below 10% of the largest information content
+    (against the base composition of the sequences), to no less than 4 columns. Kernels whose removal changes no logit
+    are dead and left out; so are those with fewer than 10 sites. Motifs are ranked by |effect|.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def trim(pfm: np.ndarray, background: np.ndarray) -> np.ndarray:
 
 
 def correlation(values: np.ndarray, target: np.ndarray) -> float:
-    """Pearson correlation with the column of ``target`` that gives the largest magnitude; 0 where either is constant."""
+    """Pearson correlation with the column of ``target`` where its magnitude is largest; 0 where either is constant."""
     columns = target.reshape(len(target), -1).astype(float)
     columns = columns - columns.mean(axis=0)
     centred = values - values.mean()

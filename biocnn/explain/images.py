@@ -1,0 +1,120 @@
+"""Where an image network looks: class activation maps of some examples, ready to be shown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from biocnn.explain.attributions import evaluating
+from biocnn.explain.cam import grad_cam
+from biocnn.files import atomic
+
+# Pixels along each axis that a page can show; a larger image is cut to its middle.
+SIZE = 512
+INSIDE, CLASSES_OF_INSTANCES = 1, 3
+
+
+@dataclass
+class ImageExplanation:
+    """What ``write_images`` stores: of n images, each at the top left of a canvas of common size.
+
+    Parameters
+    ----------
+    id
+        Shape (n,).
+    image
+        For the eye: shape (n, H, W), or (n, H, W, 3) where there are several channels; uint8.
+    cam
+        Shape (n, H, W), float32, 0 to 1.
+    output
+        Shape (n,): name of the output that the map is of.
+    """
+
+    id: np.ndarray
+    image: np.ndarray
+    cam: np.ndarray
+    output: np.ndarray
+
+
+def explain_images(
+    model: nn.Module, images: Sequence[Tensor], ids: Sequence[str], outputs: Sequence[str], task: str
+) -> ImageExplanation:
+    """Grad-CAM of some images, each of the class that it shows most of.
+
+    Parameters
+    ----------
+    model
+        Trained network on the device where the work shall be done.
+    images
+        As the model wants them, shape (C, H, W) or (C, D, H, W) each, of any sizes. Of a volume, the middle slice is
+        shown. Beyond 512 pixels along an axis, the middle is taken.
+    ids
+        Of the images.
+    outputs
+        Names of the outputs.
+    task
+        binary, multilabel, regression, mask, classes or instances.
+    """
+    pictures, maps, names = [], [], []
+    device = next(model.parameters()).device
+    for image in images:
+        image = _middle(image).float()
+        x = image[None].to(device)
+        output = _most_shown(model, x, task)
+        rivals = CLASSES_OF_INSTANCES if task == "instances" else None
+        cam = grad_cam(model, x, output, rivals=rivals)[0].cpu().numpy()
+        pictures.append(_picture(image.cpu().numpy()))
+        maps.append(cam[len(cam) // 2] if cam.ndim == 3 else cam)
+        names.append(outputs[output] if output < len(outputs) else str(output))
+    return ImageExplanation(np.array(ids, dtype=str), _canvas(pictures), _canvas(maps), np.array(names, dtype=str))
+
+
+def write_images(folder: str | Path, explanation: ImageExplanation) -> None:
+    """Write ``cam.npz``, whole or not at all."""
+    with atomic(Path(folder) / "cam.npz") as temporary:
+        np.savez_compressed(temporary, **vars(explanation))
+
+
+@torch.no_grad()
+def _most_shown(model: nn.Module, x: Tensor, task: str) -> int:
+    """The inside of instances; of several classes the most frequent but background; of several labels the likeliest."""
+    if task == "instances":
+        return INSIDE
+    with evaluating(model):
+        logits = model(x)[0]
+    if len(logits) == 1 or logits.ndim == 1:
+        return int(logits.argmax()) if logits.ndim == 1 else 0
+    counts = torch.bincount(logits.argmax(dim=0).flatten(), minlength=len(logits))
+    return 1 + int(counts[1:].argmax())
+
+
+def _middle(image: Tensor) -> Tensor:
+    for axis, length in enumerate(image.shape[1:], 1):
+        image = image.narrow(axis, max(0, (length - SIZE) // 2), min(length, SIZE))
+    return image
+
+
+def _picture(image: np.ndarray) -> np.ndarray:
+    """Shape (H, W) or (H, W, 3), uint8, each channel stretched between its 1st and 99.8th percentile."""
+    plane = image[:, image.shape[1] // 2] if image.ndim == 4 else image
+    space = (1, 2)
+    low, high = np.percentile(plane, (1, 99.8), axis=space, keepdims=True)
+    stretched = np.clip((plane - low) / np.maximum(high - low, 1e-12), 0, 1)
+    pixels = np.rint(255 * stretched).astype(np.uint8)
+    if len(pixels) == 1:
+        return pixels[0]
+    return np.moveaxis(np.pad(pixels[:3], ((0, max(0, 3 - len(pixels))), (0, 0), (0, 0))), 0, -1)
+
+
+def _canvas(arrays: list[np.ndarray]) -> np.ndarray:
+    """Stack arrays of shape (H, W, ...), the smaller ones filled up with zeros at their far ends."""
+    if not arrays:
+        return np.zeros((0, 0, 0), dtype=np.uint8)
+    height, width = (max(array.shape[axis] for array in arrays) for axis in (0, 1))
+    canvas = np.zeros((len(arrays), height, width, *arrays[0].shape[2:]), dtype=arrays[0].dtype)
+    for place, array in zip(canvas, arrays, strict=True):
+        place[: array.shape[0], : array.shape[1]] = array
+    return canvas

@@ -22,7 +22,7 @@ _MAGIC = {
     b"MM\0+": "TIFF",
 }
 _RGB = ["red", "green", "blue"]
-_PNG_PALETTE, _PNG_GREY = 3, 0  # colour types of the IHDR chunk
+_PNG_GREY = 0  # colour type in the header of a PNG
 
 
 class ImageFile(NamedTuple):
@@ -114,14 +114,15 @@ def _read_raster(path: Path, kind: str, indices: bool) -> Decoded:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of big images and odd metadata; neither concerns the pixels
-            return _png16(data) if _png_depth(data, kind) == 16 else _pillow(data, path, indices)
-    except InputError:
+            return _png16(data) if _depth(data, kind) == 16 else _pillow(data, path, kind, indices)
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, zlib.error and errors of their own
         raise InputError(f"{path}: damaged or unreadable {kind} ({error})", "copy it again, or leave it out") from error
 
 
-def _png_depth(data: bytes, kind: str) -> int:
+def _depth(data: bytes, kind: str) -> int:
+    """Bits of a channel, as the header of a PNG says."""
     return data[24] if kind == "PNG" and len(data) > 25 else 8
 
 
@@ -133,9 +134,11 @@ def _png16(data: bytes) -> Decoded:
     return _channels_last(array, array.ndim == 3 and array.shape[-1] in (2, 4))
 
 
-def _pillow(data: bytes, path: Path, indices: bool) -> Decoded:
+def _pillow(data: bytes, path: Path, kind: str, indices: bool) -> Decoded:
     from PIL import Image
 
+    with Image.open(io.BytesIO(data)) as image:
+        image.verify()  # the checksums of PNG, which decoding alone passes over; a verified image cannot be decoded
     with Image.open(io.BytesIO(data)) as image:
         _check_frame(image, path)
         image.load()
@@ -145,7 +148,7 @@ def _pillow(data: bytes, path: Path, indices: bool) -> Decoded:
         if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
             raise InputError(f"{path}: colours of kind {image.mode}", "convert it to RGB or grey")
         array = np.asarray(image)
-        depth = _png_depth(data, image.format or ("PNG" if data[:4] == b"\x89PNG" else ""))
+        depth = _depth(data, kind)
         if indices and depth in (2, 4) and data[25] == _PNG_GREY:
             array = array // (255 // (2**depth - 1))  # Pillow spreads 2 and 4 bits over 0-255
         return _channels_last(array, image.mode in ("LA", "RGBA"))

@@ -108,9 +108,10 @@ def _decide(survey: Survey, values: list[int]) -> tuple[str, str]:
         return "instances", f"{survey.bits}-bit values {shown}; {pieces}"
     if top <= _MOST_CLASSES and values == list(range(top + 1)):
         return "classes", f"values 0 to {top} without a gap; {pieces}"
+    run = next((i for i, v in enumerate(values) if v != i), len(values))
     raise _unexpected(
         survey,
-        _odd(survey, foreground),
+        values[run:] or _odd(survey, foreground),
         "0/1, 0/255, classes 0 to K-1, or one id for each object",
         "a mask saved as JPEG or scaled with interpolation has values in between: save it as PNG without; "
         "255 for unknown pixels: data.ignore: 255; grey levels as classes: data.colors: {background: [0, 0, 0], ...}; "

@@ -53,7 +53,7 @@ def read_tiff(path: Path, *, axes: str | None = None, indices: bool = False) -> 
     try:
         with tifffile.TiffFile(path) as tiff:
             return _read(tiff, path, axes, indices)
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # damaged files raise anything from struct.error to a codec's own error
         raise InputError(f"{path}: damaged or unreadable TIFF ({error})", _REMEDY) from error

@@ -1,0 +1,336 @@
+"""Image files come back as they were written, or are refused with the reason."""
+
+import io
+import logging
+
+import imagecodecs
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from PIL import Image
+
+from biocnn.data.image_files import read_image
+from biocnn.errors import InputError
+
+rng = np.random.default_rng(1)
+PLANE = rng.integers(0, 256, (13, 17), dtype=np.uint8)
+RGB = rng.integers(0, 256, (13, 17, 3), dtype=np.uint8)
+
+
+def refused(path, *words, axes=None):
+    with pytest.raises(InputError) as caught:
+        read_image(path, axes)
+    for word in (path.name, *words):
+        assert word in str(caught.value)
+    assert caught.value.remedy
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.sampled_from(["uint8", "uint16", "uint32", "int8", "int16", "int32", "float32"]).flatmap(
+        lambda dtype: npst.arrays(
+            dtype,
+            npst.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9),
+            elements=st.floats(-1e6, 1e6, width=32) if dtype == "float32" else None,
+        )
+    ),
+    st.sampled_from([None, "lzw", "zlib", "zstd"]),
+    st.sampled_from("<>"),
+    st.booleans(),
+)
+def test_tiff_of_any_type_compression_and_byte_order_round_trips(tmp_path_factory, array, compression, order, big):
+    path = tmp_path_factory.mktemp("t") / "a.tif"
+    tifffile.imwrite(path, array, compression=compression, byteorder=order, bigtiff=big)
+    found = read_image(path)
+    np.testing.assert_array_equal(found.pixels, array[None])
+    assert found.pixels.dtype == array.dtype
+    assert found.pixels.dtype.isnative
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.sampled_from(["uint8", "uint16"]).flatmap(
+        lambda dtype: npst.arrays(dtype, st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3])))
+    )
+)
+def test_png_of_8_and_16_bits_round_trips(tmp_path_factory, array):
+    path = tmp_path_factory.mktemp("p") / "a.png"
+    path.write_bytes(imagecodecs.png_encode(array.squeeze(-1) if array.shape[-1] == 1 else array))
+    found = read_image(path)
+    np.testing.assert_array_equal(found.pixels, np.moveaxis(array, -1, 0))
+    assert found.channels == (["grey"] if array.shape[-1] == 1 else ["red", "green", "blue"])
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp"])
+@pytest.mark.parametrize("array", [PLANE, RGB], ids=["grey", "rgb"])
+def test_lossless_formats_of_8_bits(tmp_path, suffix, array):
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(array).save(path)
+    np.testing.assert_array_equal(np.moveaxis(read_image(path).pixels, 0, -1).squeeze(), array)
+
+
+def test_jpeg_is_close(tmp_path):
+    smooth = np.add.outer(np.arange(64), np.arange(80)).astype(np.uint8)
+    Image.fromarray(smooth).save(tmp_path / "a.jpg", quality=95)
+    found = read_image(tmp_path / "a.jpg").pixels
+    assert found.shape == (1, 64, 80)
+    assert np.abs(found[0].astype(int) - smooth).max() < 6
+
+
+def test_palette_becomes_its_colours_and_one_bit_becomes_0_and_1(tmp_path):
+    image = Image.fromarray((PLANE > 127).astype(np.uint8), mode=None)
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.save(tmp_path / "p.png")
+    found = read_image(tmp_path / "p.png")
+    assert found.channels == ["red", "green", "blue"]
+    np.testing.assert_array_equal(found.pixels[2], np.where(PLANE > 127, 60, 30))
+    Image.fromarray(PLANE > 127).save(tmp_path / "b.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "b.png").pixels[0], PLANE > 127)
+    tifffile.imwrite(tmp_path / "b.tif", PLANE > 127, photometric="minisblack")
+    np.testing.assert_array_equal(read_image(tmp_path / "b.tif").pixels[0], PLANE > 127)
+
+
+def test_palette_tiff_becomes_its_colours(tmp_path):
+    colormap = np.zeros((3, 256), np.uint16)
+    colormap[1] = np.arange(256) * 257
+    tifffile.imwrite(tmp_path / "p.tif", PLANE, photometric="palette", colormap=colormap, metadata=None)
+    found = read_image(tmp_path / "p.tif").pixels
+    np.testing.assert_array_equal(found, [np.zeros_like(PLANE), PLANE, np.zeros_like(PLANE)])
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_constant_alpha_channel_is_dropped_and_said(tmp_path, suffix, dtype):
+    path = tmp_path / f"a.{suffix}"
+    array = np.dstack([RGB, np.full((13, 17), 255)]).astype(dtype)
+    write(path, array)
+    found = read_image(path)
+    np.testing.assert_array_equal(np.moveaxis(found.pixels, 0, -1), array[..., :3])
+    assert found.repairs == ("constant alpha channel dropped",)
+    array[0, 0, 3] = 0
+    write(path, array)
+    refused(path, "alpha channel varies", "0 to 255")
+
+
+def write(path, array):
+    if path.suffix == ".png":
+        path.write_bytes(imagecodecs.png_encode(array))
+    else:
+        tifffile.imwrite(path, array, photometric="rgb", extrasamples=["unassalpha"])
+
+
+@pytest.mark.parametrize(("axes", "shape"), [("YX", (11, 12)), ("CYX", (5, 11, 12)), ("YXS", (11, 12, 3))])
+@pytest.mark.parametrize("order", "<>")
+def test_ome_tiff_axes_names_and_pixel_size(tmp_path, axes, shape, order):
+    array = rng.integers(0, 65536, shape, dtype=np.uint16)
+    metadata = {"axes": axes, "PhysicalSizeX": 0.5, "PhysicalSizeY": 250, "PhysicalSizeYUnit": "nm"}
+    names = [f"stain {i}" for i in range(5)] if axes == "CYX" else None
+    if names:
+        metadata["Channel"] = {"Name": names}
+    photometric = "rgb" if "S" in axes else "minisblack"
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, array, photometric=photometric, metadata=metadata, byteorder=order, compression="lzw")
+    found = read_image(path)
+    expected = array[None] if axes == "YX" else np.moveaxis(array, -1, 0) if axes == "YXS" else array
+    np.testing.assert_array_equal(found.pixels, expected)
+    assert found.spacing == [0.25, 0.5]
+    assert found.channels == (names or (["red", "green", "blue"] if "S" in axes else ["grey"]))
+
+
+def test_an_axis_of_one_z_plane_is_no_obstacle(tmp_path):
+    array = rng.integers(0, 256, (1, 2, 11, 12), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "a.ome.tif", array, photometric="minisblack", metadata={"axes": "ZCYX"})
+    np.testing.assert_array_equal(read_image(tmp_path / "a.ome.tif").pixels, array[0])
+
+
+def test_imagej_spacing_and_channels(tmp_path):
+    array = rng.integers(0, 65536, (3, 11, 12), dtype=np.uint16)
+    metadata = {"axes": "CYX", "unit": "um"}
+    tifffile.imwrite(tmp_path / "a.tif", array, imagej=True, resolution=(2.0, 4.0), metadata=metadata)
+    found = read_image(tmp_path / "a.tif")
+    np.testing.assert_array_equal(found.pixels, array)
+    assert found.spacing == [0.25, 0.5]
+    assert found.channels == ["channel1", "channel2", "channel3"]
+
+
+@pytest.mark.parametrize("axes", ["ZYX", "TYX", "ZCYX", "TZYX"])
+def test_z_and_time_are_refused_by_name(tmp_path, axes):
+    array = np.zeros((2, 3, 11, 12)[4 - len(axes) :], np.uint8)
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, array, photometric="minisblack", metadata={"axes": axes})
+    refused(path, f"axes {axes}", f"the axis {axes[0]} (")
+
+
+@pytest.mark.parametrize("metadata", [None, {}])
+def test_stacks_without_a_word_on_axes(tmp_path, metadata):
+    def file(shape):
+        path = tmp_path / f"{shape}.tif"
+        array = rng.integers(0, 256, shape, dtype=np.uint8)
+        tifffile.imwrite(path, array, photometric="minisblack", metadata=metadata)
+        return path, array
+
+    path, array = file((2, 9, 8))
+    np.testing.assert_array_equal(read_image(path).pixels, array)
+    assert read_image(path).repairs == ("axes not given in the file: taken as CYX",)
+    path, array = file((9, 8, 3))
+    np.testing.assert_array_equal(read_image(path).pixels, np.moveaxis(array, -1, 0))
+    path, array = file((7, 9, 8))
+    refused(path, "7 x 9 x 8", "data.axes")
+    np.testing.assert_array_equal(read_image(path, "CYX").pixels, array)
+    np.testing.assert_array_equal(read_image(path, "YXC").pixels, np.moveaxis(array, -1, 0))
+    path, array = file((3, 9, 4))
+    refused(path, "3 x 9 x 4", "data.axes")
+    path, array = file((9, 8))
+    np.testing.assert_array_equal(read_image(path, "CYX").pixels, array[None])
+
+
+def test_pages_of_equal_size_that_are_separate_images_are_refused(tmp_path):
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as tiff:
+        tiff.write(PLANE, metadata=None)
+        tiff.write(PLANE.astype(np.uint16), metadata=None)
+    refused(path, "holds 2 images")
+
+
+def test_a_preview_page_is_passed_over(tmp_path):
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as tiff:
+        tiff.write(PLANE, metadata=None)
+        tiff.write(PLANE[::2, ::2], subfiletype=1, metadata=None)
+    np.testing.assert_array_equal(read_image(path).pixels, PLANE[None])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_other_floats_become_float32(tmp_path, dtype):
+    array = np.linspace(0, 1, 20, dtype=dtype).reshape(4, 5)
+    tifffile.imwrite(tmp_path / "a.tif", array)
+    found = read_image(tmp_path / "a.tif")
+    assert found.pixels.dtype == np.float32
+    np.testing.assert_allclose(found.pixels[0], array, rtol=1e-6)
+    assert found.repairs == (f"{np.dtype(dtype).name} stored as float32",)
+
+
+def test_what_no_image_can_hold_is_refused(tmp_path):
+    path = tmp_path / "a.tif"
+    array = np.ones((4, 5), np.float32)
+    array[0, :2] = np.nan
+    array[1, 1] = np.inf
+    tifffile.imwrite(path, array)
+    refused(path, "3 of 20 pixel values are NaN or infinite", "finite")
+    tifffile.imwrite(path, np.ones((4, 5), np.int64))
+    refused(path, "64-bit", "8, 16 or 32 bit")
+    tifffile.imwrite(path, np.full((4, 5), 1e300))
+    refused(path, "range of 32-bit floats")
+    tifffile.imwrite(path, np.ones((4, 5), np.complex64))
+    refused(path, "complex64", "floats")
+    Image.fromarray(np.zeros((4, 5, 4), np.uint8), "RGBA").convert("CMYK").save(tmp_path / "a.jpg")
+    refused(tmp_path / "a.jpg", "CMYK", "RGB or grey")
+
+
+def test_animations_and_turned_photographs_are_refused(tmp_path):
+    frames = [Image.fromarray(PLANE), Image.fromarray(PLANE.T.copy().reshape(PLANE.shape))]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    refused(tmp_path / "a.gif", "2 images")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(PLANE).save(tmp_path / "a.jpg", exif=exif)
+    refused(tmp_path / "a.jpg", "orientation")
+
+
+def test_missing_empty_and_foreign_files(tmp_path):
+    refused(tmp_path / "a.png", "no such file")
+    refused(tmp_path, "a folder")
+    (tmp_path / "b.png").write_bytes(b"")
+    refused(tmp_path / "b.png", "an empty file", "allowed: PNG")
+    (tmp_path / "c.tif").write_text("version https://git-lfs.github.com/spec/v1")
+    refused(tmp_path / "c.tif", "not an image file", "allowed: PNG")
+
+
+def damaged(path):
+    """Every way in which the file can be cut, and one in which its middle is overwritten."""
+    data = path.read_bytes()
+    for keep in (9, 30, len(data) // 2, len(data) - 20):
+        yield f"cut at {keep}", data[:keep]
+    middle = len(data) // 2
+    yield "overwritten", data[:middle] + b"\xff" * 40 + data[middle + 40 :]
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_damaged_png_is_refused_without_noise(tmp_path, capfd, bits, channels):
+    array = rng.integers(0, 2**bits, (40, 40, channels), dtype=f"uint{bits}")
+    path = tmp_path / "a.png"
+    path.write_bytes(imagecodecs.png_encode(array.squeeze()))
+    for _, data in list(damaged(path)):
+        path.write_bytes(data)
+        refused(path, "PNG")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("compression", [None, "lzw", "zlib", "zstd", "jpeg"])
+@pytest.mark.parametrize("tile", [None, (16, 16)])
+def test_a_cut_tiff_is_refused_without_noise(tmp_path, capfd, compression, tile):
+    array = rng.integers(0, 256, (64, 64), dtype=np.uint8)
+    path = tmp_path / "a.tif"
+    rows = None if tile else 16
+    tifffile.imwrite(path, array, compression=compression, tile=tile, rowsperstrip=rows)
+    for how, data in list(damaged(path)):
+        # Nothing in an uncompressed file tells that a pixel was overwritten; nor do JPEG and Zstandard check.
+        if how == "overwritten" and compression in (None, "jpeg", "zstd"):
+            continue
+        path.write_bytes(data)
+        refused(path, "TIFF")
+    assert capfd.readouterr() == ("", "")
+    assert not logging.getLogger("tifffile").propagate or logging.getLogger("tifffile").handlers
+
+
+def test_a_cut_jpeg_is_refused(tmp_path):
+    path = tmp_path / "a.jpg"
+    Image.fromarray(RGB).save(path)
+    path.write_bytes(path.read_bytes()[:-60])
+    refused(path, "JPEG")
+
+
+def test_big_images_bring_no_warning_of_bombs(tmp_path):
+    buffer = io.BytesIO()
+    Image.new("1", (10000, 9500)).save(buffer, "PNG")
+    (tmp_path / "a.png").write_bytes(buffer.getvalue())
+    assert read_image(tmp_path / "a.png").pixels.shape == (1, 9500, 10000)
+
+
+@pytest.mark.data
+def test_real_files_have_the_shape_their_index_says(data_root):
+    folder = data_root / "images" / "format_samples"
+    index = pd.read_csv(folder / "index.csv")
+    index = index[index["file"].str.startswith(("tiff/", "png_tiff_depths/"))]
+    refused_files = []
+    for row in index.itertuples():
+        shape = tuple(int(n) for n in row.description.split("(")[1].split(")")[0].split(","))
+        try:
+            found = read_image(folder / row.file)
+        except InputError as error:
+            refused_files.append((row.file, str(error)))
+            continue
+        height, width = shape[-2:] if row.file.startswith("tiff/") else shape[:2]
+        channels = 1 if len(shape) == 2 else shape[0] if row.file.startswith("tiff/") else 3  # alpha is dropped
+        assert found.pixels.shape == (channels, height, width), row.file
+        assert found.pixels.dtype.name in row.description, row.file
+    assert len(index) == 23
+    assert [(file, "axis T" in why or "axis Z" in why) for file, why in refused_files] == [
+        ("tiff/qupath_cells-2t.ome.tif", True),
+        ("tiff/qupath_cells-2z.ome.tif", True),
+    ]
+
+
+@pytest.mark.data
+def test_real_ome_and_imagej_metadata(data_root):
+    folder = data_root / "images" / "format_samples" / "tiff"
+    worms = read_image(folder / "bbbc010_A01_2c_uint16.ome.tif")
+    assert worms.channels == ["GFP", "Brightfield"]
+    assert read_image(folder / "qupath_cells-2c.ome.tif").spacing == [0.25, 0.25]
+    cells = read_image(folder / "cell_dna_mts_actin_3c_uint16_imagej.tif")
+    assert cells.spacing == pytest.approx([1e6 / 7547649] * 2)

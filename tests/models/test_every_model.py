@@ -1,0 +1,94 @@
+"""Truths about every network of the registry, in every dimension, with every named setting: a new one enrols itself."""
+
+import inspect
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin
+
+import pytest
+import torch
+from torch import nn
+
+from biocnn import models
+from biocnn.errors import InputError
+
+SMALL = {"DeepBind": {"kernel_size": 5}, "UNet": {"channels": [4, 6, 8]}, "FCN": {"channels": [3, 4, 5, 6, 7]}}
+IN, OUT = 4, 3
+
+
+def words(annotation: Any) -> list:
+    """What a Literal, or a union with one, allows."""
+    if get_origin(annotation) is UnionType:
+        return [word for part in get_args(annotation) for word in words(part)]
+    return list(get_args(annotation)) if get_origin(annotation) is Literal else []
+
+
+def variants() -> list:
+    """Every model with its defaults, and with each word that a setting allows, where the model accepts it."""
+    found = []
+    for name in models.__all__:
+        settings = inspect.signature(getattr(models, name)).parameters.values()
+        choices = [{s.name: word} for s in settings for word in words(s.annotation) if word != s.default]
+        choices += [{s.name: True} for s in settings if s.annotation is bool]
+        for spatial_dims in (1, 2, 3):
+            for choice in [{}, *choices]:
+                try:
+                    build(name, spatial_dims, choice)
+                except InputError:
+                    continue
+                label = "-".join([name, str(spatial_dims), *(f"{k}={v}" for k, v in choice.items())])
+                found.append(pytest.param(name, spatial_dims, choice, id=label))
+    return found
+
+
+def build(name: str, spatial_dims: int, choice: dict, seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return getattr(models, name)(spatial_dims, IN, OUT, **{**SMALL.get(name, {}), **choice})
+
+
+def batch(n: int, *size: int) -> torch.Tensor:
+    return torch.randn(n, IN, *size, generator=torch.Generator().manual_seed(1))
+
+
+VARIANTS = pytest.mark.parametrize(("name", "spatial_dims", "choice"), variants())
+
+
+@VARIANTS
+@pytest.mark.parametrize("size", [(16, 16, 16), (13, 17, 9), (40, 7, 5)], ids=["even", "odd", "long"])
+def test_logits_are_one_vector_or_one_map_of_the_size_of_the_input(name, spatial_dims, choice, size):
+    x = batch(2, *size[:spatial_dims])
+    with torch.no_grad():
+        logits = build(name, spatial_dims, choice).eval()(x)
+    assert logits.shape in {(2, OUT), (2, OUT, *x.shape[2:])}
+    assert logits.isfinite().all()
+
+
+@VARIANTS
+def test_an_example_has_the_same_logits_alone_and_in_a_batch(name, spatial_dims, choice):
+    model, x = build(name, spatial_dims, choice).eval(), batch(8, *[12] * spatial_dims)
+    with torch.no_grad():
+        alone = torch.cat([model(one) for one in x.split(1)])
+        torch.testing.assert_close(model(x), alone, rtol=1e-4, atol=1e-5)
+
+
+@VARIANTS
+def test_the_gradient_reaches_every_weight(name, spatial_dims, choice):
+    model = build(name, spatial_dims, choice)
+    model(batch(4, *[33, 20, 20][:spatial_dims])).square().sum().backward()
+    idle = [key for key, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert idle == []
+
+
+@VARIANTS
+def test_a_seed_makes_the_model(name, spatial_dims, choice):
+    first, again, other = (build(name, spatial_dims, choice, seed).state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert not all(torch.equal(first[key], other[key]) for key in first)
+
+
+@VARIANTS
+def test_weights_are_all_there_is_to_a_model(name, spatial_dims, choice):
+    model, copy = build(name, spatial_dims, choice).eval(), build(name, spatial_dims, choice, seed=1).eval()
+    copy.load_state_dict(model.state_dict())
+    x = batch(1, *[9] * spatial_dims)
+    with torch.no_grad():
+        assert torch.equal(copy(x), model(x))

@@ -161,7 +161,7 @@ class Intervals:
         _name(table)
         twice = table["id"].duplicated()
         checks.add(
-            path.name, "dropped", "same window as an earlier line", twice.sum(), table["id"][twice].head(1).squeeze()
+            path.name, "dropped", "same window as an earlier line", twice.sum(), "".join(table["id"][twice].head(1))
         )
         table = table[~twice]
         codes = self._cut(table, genome)
@@ -174,7 +174,7 @@ class Intervals:
                 "is it the right genome, and not a masked one? data.max_unknown is the largest share allowed",
             )
         reason = f"more than {self.max_unknown:.0%} unknown bases"
-        checks.add(path.name, "dropped", reason, drop.sum(), table["id"][drop].head(1).squeeze())
+        checks.add(path.name, "dropped", reason, drop.sum(), "".join(table["id"][drop].head(1)))
         over = (table["start"] < 0) | (table["end"] > table["chrom"].map(genome.contigs))
         checks.add(path.name, "note", "window over a contig's end: filled with unknown", (over & ~drop).sum())
         return Part(table[~drop].reset_index(drop=True), codes[~drop])

@@ -156,7 +156,7 @@ def dinucleotide_shuffled(
     codes, window = positives.codes[row], positives.window
     pieces = [codes[:, : window.start], codes[:, window], codes[:, window.stop :]]
     part = Part(
-        positives.examples.iloc[row].reset_index(drop=True),
+        positives.examples.drop(columns="score", errors="ignore").iloc[row].reset_index(drop=True),
         np.concatenate([dinucleotide_shuffle(piece, rng) for piece in pieces], axis=1),
     )
     part.examples["id"] += ":shuffled" + pd.Series(copy.astype(str))

@@ -84,7 +84,7 @@ def read_targets(table: pd.DataFrame, path: Path, targets: list[str] | None) -> 
         raise InputError(f"{path}: no column of numbers to predict", "name the columns in data.targets")
     for name in names:
         values = _numbers(table[name])
-        for line in table.index[~np.isfinite(values)][:1]:
+        for line in sorted(table.index[~np.isfinite(values)])[:1]:
             raise InputError(
                 f"{path} line {line}: {name} is {table.at[line, name]!r}",
                 "every example needs a number; remove the line",

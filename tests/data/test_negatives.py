@@ -1,0 +1,180 @@
+"""Negatives keep away from positives, stay in their group, and never hang."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given as hypothesis_given
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from biocnn.data import negatives
+from biocnn.data.checks import Checks
+from biocnn.data.genome import Genome
+from biocnn.data.negatives import Part, Positives, Site
+from biocnn.data.sampling import Background, Stretch, gc_percent, overlaps
+from biocnn.errors import InputError
+from biocnn.registry import REGISTRY
+
+WINDOW = 20
+
+
+def positives(lengths=(5000, 3000), count=30, flank=4, seed=0, unknown=(0, 0)):
+    """Windows at random places of a random genome whose second half is rich in GC."""
+    rng = np.random.default_rng(seed)
+    codes = rng.choice(4, sum(lengths), p=[0.35, 0.15, 0.15, 0.35]).astype(np.uint8)
+    codes[len(codes) // 2 :] = rng.choice(4, len(codes) - len(codes) // 2, p=[0.2, 0.3, 0.3, 0.2])
+    codes[slice(*unknown)] = 4
+    genome = Genome(codes, {f"chr{i}": length for i, length in enumerate(lengths)}, {}, "test")
+    contig = rng.integers(0, len(lengths), count)
+    table = pd.DataFrame({"chrom": np.array(genome.names)[contig], "strand": "."})
+    table["start"] = (rng.random(count) * (genome.lengths[contig] - WINDOW)).astype(int)
+    table["end"] = table["start"] + WINDOW
+    table["group"] = table["chrom"]
+    table["id"] = [f"p{i}" for i in range(count)]
+
+    def cut(windows):
+        rows = windows["chrom"].map(genome.names.index).to_numpy()
+        return genome.windows(rows, windows["start"].to_numpy() - flank, WINDOW + 2 * flank)
+
+    stretches = {name: Stretch(name, 0, length) for name, length in genome.contigs.items()}
+    site = Site(genome, flank, 0.5, stretches, table[["chrom", "start", "end"]], cut)
+    return Positives(table, cut(table), lambda path: Part(table.iloc[:0], np.empty((0, 28), np.uint8)), site)
+
+
+def make(function, given, seed=1, **settings):
+    checks = Checks()
+    return function(given, np.random.default_rng(seed), checks, **settings), checks.frame()
+
+
+def test_the_registry_names_these_functions():
+    assert set(negatives.__all__) == set(REGISTRY["negatives"])
+
+
+@pytest.mark.parametrize("function", [negatives.random, negatives.gc_matched])
+@pytest.mark.parametrize("ratio", [0.5, 1, 3])
+def test_windows_keep_the_ratio_in_each_group_and_the_distance(function, ratio):
+    given = positives()
+    part, checks = make(function, given, ratio=ratio, distance=15)
+    wanted = (given.examples.groupby("group").size() * ratio).round()
+    pd.testing.assert_series_equal(part.examples.groupby("group").size(), wanted.astype(int))
+    near = given.examples.assign(start=given.examples["start"] - 15, end=given.examples["end"] + 15)
+    assert not overlaps(part.examples, near).any()
+    assert not part.examples.duplicated(["chrom", "start"]).any()
+    assert (part.examples["end"] - part.examples["start"] == WINDOW).all()
+    assert part.codes.shape == (wanted.sum(), WINDOW + 8)
+    assert checks.set_index("outcome")["count"]["made"] == wanted.sum()
+
+
+@pytest.mark.parametrize("function", [negatives.random, negatives.gc_matched, negatives.dinucleotide_shuffled])
+def test_the_seed_decides(function):
+    first, same, other = (make(function, positives(), seed)[0] for seed in (1, 1, 2))
+    pd.testing.assert_frame_equal(first.examples, same.examples)
+    np.testing.assert_array_equal(first.codes, same.codes)
+    assert not np.array_equal(first.codes, other.codes)
+
+
+def test_gc_content_is_matched_where_random_is_not():
+    given = positives(lengths=(40_000,), count=100, seed=3)
+    rich = gc_percent(given.codes[:, given.window]) >= 60
+    given = Positives(*vars(given.only(rich)).values(), given.read, given.site)
+    matched, checks = make(negatives.gc_matched, given, ratio=2, distance=10)
+    anywhere, _ = make(negatives.random, given, ratio=2, distance=10)
+    goal = np.repeat(np.sort(gc_percent(given.codes[:, given.window])), 2)
+    np.testing.assert_array_equal(np.sort(gc_percent(matched.codes[:, given.window])), goal)
+    assert gc_percent(anywhere.codes[:, given.window]).mean() < goal.mean() - 5
+    assert "histograms differ by 0.000" in " ".join(checks["reason"])
+
+
+def test_strands_come_from_the_positives():
+    given = positives()
+    given.examples["strand"] = np.where(np.arange(30) % 3, "+", "-")
+    part, _ = make(negatives.random, given, distance=10)
+    pd.testing.assert_series_equal(part.examples["strand"].value_counts(), given.examples["strand"].value_counts())
+
+
+def test_windows_of_unknown_bases_are_not_drawn():
+    part, _ = make(negatives.random, positives(lengths=(6000,), unknown=(1000, 5500)), distance=5)
+    assert ((part.codes == 4).mean(axis=1) <= 0.5 + 8 / WINDOW).all()
+    assert len(part.codes) == 30
+
+
+def test_where_there_is_no_room_the_shortage_is_said():
+    part, checks = make(negatives.random, positives(lengths=(900,), count=20), ratio=50, distance=0)
+    note = checks[checks["outcome"] == "note"].iloc[0]
+    assert "fewer than asked for" in note["reason"]
+    assert note["count"] == 1000 - len(part.codes) > 0
+    with pytest.raises(InputError, match="no window of the genome is far enough") as caught:
+        make(negatives.gc_matched, positives(lengths=(900,), count=20), distance=1000)
+    assert "data.negatives.distance" in caught.value.remedy
+
+
+@settings(deadline=None, max_examples=40)
+@hypothesis_given(st.integers(0, 10_000))
+def test_free_windows_are_exactly_those_far_enough(seed):
+    rng = np.random.default_rng(seed)
+    genome = Genome(np.zeros(120, np.uint8), {"a": 120}, {}, "test")
+    starts = rng.integers(-3, 120, rng.integers(0, 6))
+    occupied = pd.DataFrame({"chrom": "a", "start": starts, "end": starts + rng.integers(0, 12, len(starts))})
+    distance, window, low = int(rng.integers(0, 8)), int(rng.integers(1, 10)), int(rng.integers(0, 40))
+    found = Background(genome, occupied, distance, window, 1.0).draw(Stretch("a", low, 110), 200, rng)
+    expected = [
+        s
+        for s in range(low, 110 - window + 1)
+        if all(s + window + distance <= o.start or s >= o.end + distance for o in occupied.itertuples())
+    ]
+    assert sorted(found.tolist()) == expected
+
+
+@settings(deadline=None, max_examples=40)
+@hypothesis_given(st.integers(0, 10_000))
+def test_overlaps_equal_the_definition(seed):
+    rng = np.random.default_rng(seed)
+
+    def some(n):
+        table = pd.DataFrame({"chrom": rng.choice(["a", "b"], n), "start": rng.integers(0, 60, n)})
+        return table.assign(end=table["start"] + rng.integers(1, 15, n))
+
+    ours, theirs = some(12), some(5)
+    expected = [
+        any(o.chrom == t.chrom and o.start < t.end and t.start < o.end for t in theirs.itertuples())
+        for o in ours.itertuples()
+    ]
+    assert overlaps(ours, theirs).tolist() == expected
+
+
+def test_shuffled_windows_keep_the_dinucleotides_of_the_window():
+    given = positives()
+    part, _ = make(negatives.dinucleotide_shuffled, given, ratio=2)
+    parent = given.examples.set_index("id").index.get_indexer(part.examples["id"].str.split(":").str[0])
+    assert part.examples["id"].is_unique
+
+    def counts(codes):
+        return np.array([np.bincount(6 * row[:-1] + row[1:], minlength=36) for row in codes[:, given.window]])
+
+    np.testing.assert_array_equal(counts(part.codes), counts(given.codes[parent]))
+    assert (part.examples["group"].to_numpy() == given.examples["group"].to_numpy()[parent]).all()
+
+
+def test_a_positive_without_another_order_is_dropped_and_counted():
+    codes = np.array([[0] * 8, [0, 1, 0, 2, 1, 0, 0, 3]], np.uint8)
+    given = Positives(pd.DataFrame({"id": ["a", "b"], "group": ["a", "b"]}), codes, lambda path: None)
+    part, checks = make(negatives.dinucleotide_shuffled, given, ratio=4)
+    assert set(part.examples["group"]) <= {"b"}
+    assert checks["count"].sum() == 8
+    assert checks.iloc[0]["outcome"] == "dropped"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"ratio": 0.0}, "ratio: 0.0 is not above 0"), ({"distance": -1}, "distance: -1 is below 0")],
+)
+def test_settings_out_of_range(settings, message):
+    with pytest.raises(InputError, match=message):
+        make(negatives.random, positives(), **settings)
+
+
+def test_sequences_have_no_genome_to_draw_from():
+    given = Positives(pd.DataFrame({"id": ["a"], "group": ["a"]}), np.zeros((1, 8), np.uint8), lambda path: None)
+    with pytest.raises(InputError, match="no genome") as caught:
+        make(negatives.random, given)
+    assert "dinucleotide_shuffled" in caught.value.remedy

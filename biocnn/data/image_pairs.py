@@ -1,8 +1,11 @@
 """Which mask belongs to which image: from a table, or from two folders by name."""
 
+import csv
+import os
 import re
 from collections import Counter
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +15,7 @@ from biocnn.errors import InputError, nearest
 from biocnn.files import read_lines
 
 SPLITS = ("train", "val", "test")
+_TABLE = "list the pairs in a table (data.table) with the columns image and mask"
 _MASK_WORDS = re.compile(
     r"[-_. ]?(masks?|labels?|seg|segmentation|gt|groundtruth|annotation|manual\d*)$", re.IGNORECASE
 )
@@ -34,7 +38,7 @@ def read_table(table: Path, group: str | None = None, roi: str | None = None) ->
     Returns
     -------
     rows
-        Columns of the table as strings, with ``group``, and ``line``: the line of the file, from 1.
+        Columns of the table as strings, with ``group``.
 
     Raises
     ------
@@ -42,73 +46,73 @@ def read_table(table: Path, group: str | None = None, roi: str | None = None) ->
         Where a column or a cell is missing, a split has another name, or files do not exist.
     """
     rows = _cells(Path(table))
-    needed = ["image", "mask"] + [c for c in (group, roi) if c]
-    for column in needed:
-        if column not in rows:
-            raise InputError(
-                f"{table}: no column {column!r} in its first line", nearest(column, [c for c in rows if c != "line"])
-            )
-    for column in [*needed, *(c for c in ("split", "group") if c in rows)]:
-        empty = rows[rows[column] == ""]
-        if len(empty):
-            raise InputError(
-                f"{table} line {empty['line'].iloc[0]}: no {column} ({len(empty)} such rows)",
-                "fill the cell, or delete the row",
-            )
+    paths = ["image", "mask", *([roi] if roi else [])]
+    _check_columns(rows, table, [*paths, *([group] if group else [])])
     if "split" in rows:
-        wrong = rows[~rows["split"].isin(SPLITS)]
-        if len(wrong):
+        _check_rows(~rows["split"].isin(SPLITS), rows["split"], table, f"allowed: {', '.join(SPLITS)}")
+    if "id" in rows:
+        _check_rows(
+            rows["id"].duplicated(), rows["id"], table, "each id once; without this column the file names serve"
+        )
+    for column in paths:
+        missing = rows[[not (Path(table).parent / path).is_file() for path in rows[column]]]
+        if len(missing):
             raise InputError(
-                f"{table} line {wrong['line'].iloc[0]}: split {wrong['split'].iloc[0]!r} ({len(wrong)} such rows)",
-                nearest(wrong["split"].iloc[0], SPLITS),
+                f"{table}: {len(missing)} of {len(rows)} {column} files do not exist: "
+                + _three([f"{path} (line {line})" for line, path in missing[column].items()]),
+                f"paths are relative to {Path(table).parent}",
             )
-    _check_exist(rows, Path(table), [c for c in ("image", "mask", roi) if c])
-    rows["group"] = rows[group] if group else rows["group"] if "group" in rows else unique_ids(rows["image"].tolist())
-    return rows
+    if group or "group" not in rows:
+        rows["group"] = rows[group] if group else unique_ids(rows["image"].tolist())
+    return rows.reset_index(drop=True)
 
 
 def _cells(table: Path) -> pd.DataFrame:
-    lines = read_lines(table)
-    numbered = [(i, line) for i, line in enumerate(lines, 1) if line.strip()]
+    """The cells as strings, indexed by the line they are on."""
+    numbered = [(i, line) for i, line in enumerate(read_lines(table), 1) if line.strip()]
     if len(numbered) < 2:
-        raise InputError(f"{table}: no rows", "a header line with image,mask and one row an image")
-    delimiter = "\t" if "\t" in numbered[0][1] else ","
-    if delimiter == "," and ";" in numbered[0][1] and "," not in numbered[0][1]:
+        raise InputError(f"{table}: no rows", "a header line with the columns image and mask, and one row an image")
+    first = numbered[0][1]
+    if ";" in first and "," not in first and "\t" not in first:
         raise InputError(f"{table}: columns separated by semicolons", "save it with commas or tabs")
-    import csv
-
-    header, *cells = csv.reader([line for _, line in numbered], delimiter=delimiter)
+    header, *cells = csv.reader([line for _, line in numbered], delimiter="\t" if "\t" in first else ",")
     header = [name.strip().lstrip("\ufeff") for name in header]
     twice = [name for name, n in Counter(header).items() if n > 1]
     if twice:
         raise InputError(f"{table}: column {twice[0]!r} twice", "give each column a name of its own")
+    if len(cells) != len(numbered) - 1:
+        raise InputError(f"{table}: a cell in quotes reaches over several lines", "keep each row on one line")
     for (line, _), row in zip(numbered[1:], cells, strict=True):
         if len(row) != len(header):
             raise InputError(
                 f"{table} line {line}: {len(row)} cells, but {len(header)} columns in the first line",
-                "quote cells that hold a comma",
+                "fill the row, or put cells that hold a comma in quotes",
             )
-    rows = pd.DataFrame([[c.strip() for c in row] for row in cells], columns=header)
-    return rows.assign(line=[line for line, _ in numbered[1:]])
+    lines = [line for line, _ in numbered[1:]]
+    return pd.DataFrame([[c.strip() for c in row] for row in cells], columns=header, index=lines, dtype=object)
 
 
-def _check_exist(rows: pd.DataFrame, table: Path, columns: list[str]) -> None:
-    for column in columns:
-        missing = [
-            (r.line, p)
-            for r, p in zip(rows.itertuples(), rows[column], strict=True)
-            if not (table.parent / p).is_file()
-        ]
-        if missing:
-            lines = ", ".join(f"{p} (line {n})" for n, p in missing[:3])
-            raise InputError(
-                f"{table}: {len(missing)} of {len(rows)} {column} files do not exist: {lines}"
-                + (", ..." if len(missing) > 3 else ""),
-                f"paths are relative to {table.parent}",
-            )
+def _check_columns(rows: pd.DataFrame, table: Path, needed: list[str]) -> None:
+    for column in needed:
+        if column not in rows:
+            raise InputError(f"{table}: no column {column!r} in its first line", nearest(column, rows))
+    for column in {*needed, "split", "group", "id"} & set(rows):
+        _check_rows(rows[column] == "", rows[column], table, f"fill the column {column}, or delete the row")
 
 
-def pair_folders(images: Path, masks: Path) -> tuple[pd.DataFrame, str]:
+def _check_rows(wrong: pd.Series, values: pd.Series, table: Path, remedy: str) -> None:
+    """Refuse the first row that is wrong, and say how many are."""
+    if wrong.any():
+        line = wrong.idxmax()
+        more = f" ({wrong.sum()} such rows)" if wrong.sum() > 1 else ""
+        raise InputError(f"{table} line {line}: {values.name} {values[line]!r}{more}", remedy)
+
+
+def _three(words: list[str]) -> str:
+    return ", ".join(words[:3]) + (", ..." if len(words) > 3 else "")
+
+
+def pair_folders(images: Path, masks: Path) -> tuple[pd.DataFrame, Path, str]:
     """Pair the images of one folder with the masks of another by their names.
 
     Three rules are tried in turn, for the folders as a whole: the same name; the same name without words such as
@@ -117,7 +121,9 @@ def pair_folders(images: Path, masks: Path) -> tuple[pd.DataFrame, str]:
     Returns
     -------
     rows
-        Columns image, mask (paths), group.
+        Columns image, mask (paths from ``base``), group (each image its own).
+    base
+        The folder that both folders are in.
     rule
         The rule that paired them, in words.
 
@@ -126,38 +132,44 @@ def pair_folders(images: Path, masks: Path) -> tuple[pd.DataFrame, str]:
     InputError
         Where an image has no mask, or a mask no image, under the rule that pairs most.
     """
-    found, wanted = _files(images, "images"), _files(masks, "masks")
-    rules: list[tuple[str, Callable[[Path], str]]] = [
-        ("same name", _stem),
-        ("same name without words such as _mask", _bare),
-        ("same leading digits", lambda p: (re.match(r"\d+", p.name) or [""])[0]),
-    ]
-    best: tuple[int, str, dict, dict] = (-1, "", {}, {})
-    for rule, key in rules:
-        left, right = _keyed(found, key), _keyed(wanted, key)
-        if left is None or right is None:
-            continue
-        common = left.keys() & right.keys()
-        if len(common) > best[0]:
-            best = (len(common), rule, left, right)
-        if left.keys() == right.keys():
-            break
-    _, rule, left, right = best
+    images, masks = Path(images).resolve(), Path(masks).resolve()
+    if images == masks:
+        raise InputError(
+            f"data.images and data.masks: the same folder {images}",
+            "put masks into a folder of their own, or " + _TABLE,
+        )
+    rule, left, right = _best_rule(_files(images, "images"), _files(masks, "masks"))
     for one, other, what, lacks, folder in (
         (left, right, "image", "mask", masks),
         (right, left, "mask", "image", images),
     ):
-        alone = sorted(one[k].name for k in one.keys() - other.keys())
+        alone = sorted(one[key].name for key in one.keys() - other.keys())
         if alone:
             raise InputError(
-                f"{len(alone)} of {len(one)} {what}s have no {lacks} in {folder}: {', '.join(alone[:3])}"
-                + (", ..." if len(alone) > 3 else ""),
-                f"give each image and its mask the same name (rule tried: {rule}), or list the pairs in a table: "
-                "data.table with the columns image and mask",
+                f"{len(alone)} of {len(one)} {what}s have no {lacks} in {folder}: {_three(alone)}",
+                f"give each image and its mask the same name (rule tried: {rule}), or {_TABLE}",
             )
-    keys = sorted(left)
-    rows = pd.DataFrame({"image": [str(left[k]) for k in keys], "mask": [str(right[k]) for k in keys]})
-    return rows.assign(group=unique_ids(rows["image"].tolist())), rule
+    base = Path(os.path.commonpath([images, masks]))
+    pairs = [(str(left[key].relative_to(base)), str(right[key].relative_to(base))) for key in sorted(left)]
+    rows = pd.DataFrame(pairs, columns=["image", "mask"], dtype=object)
+    return rows.assign(group=unique_ids(rows["image"].tolist())), base, rule
+
+
+def _best_rule(images: list[Path], masks: list[Path]) -> tuple[str, dict[str, Path], dict[str, Path]]:
+    """The first rule that pairs all, else the one that pairs most; and the files by the key it gives them."""
+    tried = []
+    for rule, key in _RULES.items():
+        left, right = {key(p): p for p in images}, {key(p): p for p in masks}
+        if len(left) < len(images) or len(right) < len(masks) or "" in left.keys() | right.keys():
+            continue  # two files with one key, or a file without: the rule cannot tell them apart
+        tried.append((left.keys() != right.keys(), -len(left.keys() & right.keys()), rule, left, right))
+    if not tried:
+        stems = Counter(_stem(p) for p in images)
+        folder = images if max(stems.values()) > 1 else masks
+        raise InputError(
+            f"{folder[0].parent}: files whose names differ by their suffix only", f"keep one of each, or {_TABLE}"
+        )
+    return min(tried, key=lambda t: t[:2])[2:]
 
 
 def _files(folder: Path, what: str) -> list[Path]:
@@ -172,18 +184,42 @@ def _files(folder: Path, what: str) -> list[Path]:
     return files
 
 
-def _keyed(files: list[Path], key: Callable[[Path], str]) -> dict[str, Path] | None:
-    """Files by key, or None where two share one or a file has none."""
-    keyed = {key(p): p for p in files}
-    return keyed if len(keyed) == len(files) and "" not in keyed else None
-
-
 def _stem(path: Path) -> str:
     return path.stem.removesuffix(".ome").removesuffix(".OME")
 
 
 def _bare(path: Path) -> str:
     return _IMAGE_WORDS.sub("", _MASK_WORDS.sub("", _stem(path)))
+
+
+_RULES: dict[str, Callable[[Path], str]] = {
+    "same name": _stem,
+    "same name without words such as _mask": _bare,
+    "same leading digits": lambda path: (re.match(r"\d+", path.name) or [""])[0],
+}
+
+
+def unique_ids(paths: list[str]) -> list[str]:
+    """A short name for each file: its stem, with its folders where stems repeat, with a number where paths repeat."""
+    stems = [_stem(Path(p)) for p in paths]
+    if len(set(stems)) < len(stems):
+        parents = [Path(p).parent.parts for p in paths]
+        shared = 0
+        while all(len(p) > shared for p in parents) and len({p[shared] for p in parents}) == 1:
+            shared += 1
+        stems = ["_".join([*p[shared:], s]) for p, s in zip(parents, stems, strict=True)]
+    ids: dict[str, None] = {}
+    for stem in stems:
+        numbered = (f"{stem}-{n}" for n in count(2))
+        ids[stem if stem not in ids else next(name for name in numbered if name not in ids)] = None
+    return list(ids)
+
+
+_RULES: dict[str, Callable[[Path], str]] = {
+    "same name": _stem,
+    "same name without words such as _mask": _bare,
+    "same leading digits": lambda path: (re.match(r"\d+", path.name) or [""])[0],
+}
 
 
 def unique_ids(paths: list[str]) -> list[str]:

@@ -1,6 +1,5 @@
 """Images with masks: read, checked as a whole, and handed on one at a time."""
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -13,7 +12,7 @@ from biocnn.data.image_files import SUFFIXES, read_image
 from biocnn.data.image_pairs import pair_folders, read_table, unique_ids
 from biocnn.data.image_sets import Seen, check_dtypes, common_channels, common_spacing, conform, note_doubles
 from biocnn.data.mask_values import Survey, read_mask
-from biocnn.data.masks import IGNORE, MaskCode, understand_masks
+from biocnn.data.masks import IGNORE, MaskCode, color_codes, understand_masks
 from biocnn.data.raw import Raw
 from biocnn.errors import InputError
 
@@ -78,6 +77,8 @@ class Images:
             )
         if spacing is not None and (len(spacing) != 2 or min(spacing) <= 0):
             raise InputError(f"data.spacing: {spacing}", "allowed: height and width of a pixel in um, both above zero")
+        if colors is not None:
+            color_codes(colors)
         self.table, self.images, self.masks, self.group, self.roi = table, images, masks, group, roi
         self.mask_type, self.classes, self.colors, self.ignore = mask_type, classes, colors, ignore
         self.channels, self.axes, self.spacing, self.constant = channels, axes, spacing, constant
@@ -98,18 +99,7 @@ class Images:
             Where a file cannot be used, or the files do not fit together.
         """
         rows, folder, source = self._rows(checks)
-        survey, seen = Survey(), []
-        repairs: Counter[str] = Counter()
-        first: dict[str, str] = {}
-        for row in rows.to_dict("records"):
-            one, repaired = self._check(row, folder, survey)
-            seen.append(one)
-            for reason in repaired:
-                repairs[reason] += 1
-                first.setdefault(reason, row["image"])
-        checks.add(source, "read", "images with a mask", len(rows))
-        for reason, count in repairs.items():
-            checks.add(source, "repaired", reason, count, first[reason])
+        seen, survey = self._scan(rows, folder, checks, source)
         rows, seen = self._constant(rows, seen, checks, source)
         code = understand_masks(
             survey, mask_type=self.mask_type, classes=self.classes, colors=self.colors, ignore=self.ignore
@@ -128,7 +118,7 @@ class Images:
             "task": code.task,
             "spatial_dims": 2,
             "in_channels": len(channels),
-            "out_channels": 1 if code.task == "mask" else len(code.outputs),
+            "out_channels": len(code.outputs),
             "outputs": code.outputs,
             "channels": channels,
             "spacing": list(self.spacing) if self.spacing else common_spacing(seen, checks, source),
@@ -136,27 +126,36 @@ class Images:
             "reasons": {"task": code.reason},
         }
         reader = _Reader(rows, folder, self, code, channels)
-        return Raw(_examples(rows, seen, code), reader.x, reader.y, facts)
+        return Raw(_examples(rows, seen, code, checks, source), reader.x, reader.y, facts)
 
     def _rows(self, checks: Checks) -> tuple[pd.DataFrame, Path, str]:
         if self.table is not None:
             return read_table(self.table, self.group, self.roi), Path(self.table).parent, Path(self.table).name
-        rows, rule = pair_folders(self.images, self.masks)
+        rows, base, rule = pair_folders(self.images, self.masks)
         source = Path(self.images).name
         checks.add(source, "note", f"images and masks paired by: {rule}", len(rows))
-        return rows, Path(), source
+        return rows, base, source
 
-    def _check(self, row: dict, folder: Path, survey: Survey) -> tuple[Seen, tuple[str, ...]]:
-        path, mask_path = folder / row["image"], folder / row["mask"]
-        image = read_image(path, self.axes)
-        values = read_mask(mask_path, self.colors is not None)
-        _same_size(image.pixels, path, values, mask_path)
-        if self.roi:
-            inside = _read_roi(folder / row[self.roi])
-            _same_size(image.pixels, path, inside, folder / row[self.roi])
-        survey.add(values, mask_path, self.ignore)
-        n_objects = int((~np.isin(np.unique(values), (0, self.ignore if self.ignore is not None else 0))).sum())
-        return Seen.of(path, image, n_objects), image.repairs
+    def _scan(self, rows: pd.DataFrame, folder: Path, checks: Checks, source: str) -> tuple[list[Seen], Survey]:
+        """Read every file once, holding one image at a time."""
+        seen, survey = [], Survey()
+        repairs: dict[str, list[str]] = {}
+        background = 0 if self.colors is None else next(iter(color_codes(self.colors)))
+        for row in rows.to_dict("records"):
+            path, mask_path = folder / row["image"], folder / row["mask"]
+            image, values = read_image(path, self.axes), read_mask(mask_path, self.colors is not None)
+            _same_size(image.pixels, path, values, mask_path)
+            if self.roi:
+                roi_path = folder / row[self.roi]
+                _same_size(image.pixels, path, _read_roi(roi_path), roi_path)
+            found = survey.add(values, mask_path, self.ignore)
+            seen.append(Seen.of(path, image, len(found - {background, self.ignore})))
+            for reason in image.repairs:
+                repairs.setdefault(reason, []).append(row["image"])
+        checks.add(source, "read", "images with a mask", len(rows))
+        for reason, images in repairs.items():
+            checks.add(source, "repaired", reason, len(images), images[0])
+        return seen, survey
 
     def _constant(
         self, rows: pd.DataFrame, seen: list[Seen], checks: Checks, source: str
@@ -261,12 +260,18 @@ def _same_size(pixels: np.ndarray, path: Path, values: np.ndarray, mask: Path) -
         )
 
 
-def _examples(rows: pd.DataFrame, seen: list[Seen], code: MaskCode) -> pd.DataFrame:
-    examples = rows.drop(columns=["id", "line"], errors="ignore")
-    examples.insert(0, "id", unique_ids(rows["image"].tolist()))
-    examples["height"], examples["width"] = [s.shape[0] for s in seen], [s.shape[1] for s in seen]
+def _examples(rows: pd.DataFrame, seen: list[Seen], code: MaskCode, checks: Checks, source: str) -> pd.DataFrame:
+    examples = rows.copy()
+    if "id" not in examples:
+        examples.insert(0, "id", unique_ids(rows["image"].tolist()))
+    measured = {"height": [s.shape[0] for s in seen], "width": [s.shape[1] for s in seen]}
     if code.task == "instances":
-        examples["n_objects"] = [s.n_objects for s in seen]
+        measured["n_objects"] = [s.n_objects for s in seen]
+    for column, values in measured.items():
+        if column in rows:
+            differ = rows[column] != pd.Series(values).astype(str)
+            checks.add(source, "repaired", f"{column} in the table is not that of the file", int(differ.sum()))
+        examples[column] = values
     return examples
 
 

@@ -86,8 +86,8 @@ class Survey:
     torn: int = 0
     largest: set[int] = field(default_factory=set)
 
-    def add(self, values: np.ndarray, path: Path, ignore: int | None = None) -> None:
-        """Take note of one mask as ``read_mask`` gives it."""
+    def add(self, values: np.ndarray, path: Path, ignore: int | None = None) -> set[int]:
+        """Take note of one mask as ``read_mask`` gives it, and say which values it has."""
         found, counts = np.unique(values, return_counts=True)
         for value, count in zip(found.tolist(), counts.tolist(), strict=True):
             if value in self.counts or len(self.counts) < _MOST_VALUES:
@@ -97,12 +97,10 @@ class Survey:
         self.masks += 1
         self.bits = max(self.bits, 8 * values.dtype.itemsize)
         self.largest.add(max(ids, default=0))
-        self.ids += len(ids)
-        if len(ids) > 1:  # with one value there is nothing to tell apart, and masks of one class need no labelling
+        if len(ids) > 1:  # a mask of one value says nothing of whether values are objects
             pieces, torn = _pieces(values, ignore)
-            self.pieces, self.torn = self.pieces + pieces, self.torn + torn
-        else:
-            self.pieces += len(ids)
+            self.ids, self.pieces, self.torn = self.ids + len(ids), self.pieces + pieces, self.torn + torn
+        return set(found.tolist())
 
 
 def _pieces(values: np.ndarray, ignore: int | None) -> tuple[int, int]:
@@ -111,7 +109,6 @@ def _pieces(values: np.ndarray, ignore: int | None) -> tuple[int, int]:
 
     values = np.where(values == ignore, 0, values) if ignore is not None else values
     pieces, n = label(values, background=0, connectivity=2, return_num=True)
-    inside = pieces > 0
     owner = np.zeros(n + 1, dtype=np.int64)
-    owner[pieces[inside]] = values[inside]
+    owner[pieces] = values
     return n, int((np.unique(owner[1:], return_counts=True)[1] > 1).sum())

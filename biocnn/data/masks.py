@@ -179,6 +179,26 @@ def _colored(
             "data.colors: names the classes, so that mask_type, classes and ignore have no place beside it",
             "leave them out; a class called ignore in data.colors marks pixels not to learn from",
         )
+    table = color_codes(colors)
+    names = [name for name in colors if name != "ignore"]
+    odd = [v for v in survey.counts if v not in table]
+    if odd:
+        raise InputError(
+            f"{survey.first[odd[0]]}: colour {_unpack(odd[0])} is not in data.colors ({len(odd)} such colours, "
+            f"{sum(survey.counts[v] for v in odd)} pixels in all masks)",
+            f"allowed: {', '.join(f'{n} {c}' for n, c in colors.items())}; add it, or save the masks without smoothing",
+        )
+    return MaskCode("classes", names, f"colours of data.colors: {', '.join(names)}", table)
+
+
+def color_codes(colors: dict[str, list[int]]) -> dict[int, int]:
+    """Colour as ``read_mask`` gives it, to class: 0 on in the order of ``colors``, 255 for ``ignore``.
+
+    Raises
+    ------
+    InputError
+        Where a colour is none, or stands for two classes, or there are too few classes or too many.
+    """
     table: dict[int, int] = {}
     names = [name for name in colors if name != "ignore"]
     for name, color in colors.items():
@@ -190,14 +210,7 @@ def _colored(
         table[code] = IGNORE if name == "ignore" else names.index(name)
     if not 2 <= len(names) < IGNORE:
         raise InputError(f"data.colors: {len(names)} classes", "allowed: 2 to 254, background first")
-    odd = [v for v in survey.counts if v not in table]
-    if odd:
-        raise InputError(
-            f"{survey.first[odd[0]]}: colour {_unpack(odd[0])} is not in data.colors ({len(odd)} such colours, "
-            f"{sum(survey.counts[v] for v in odd)} pixels in all masks)",
-            f"allowed: {', '.join(f'{n} {c}' for n, c in colors.items())}; add it, or save the masks without smoothing",
-        )
-    return MaskCode("classes", names, f"colours of data.colors: {', '.join(names)}", table)
+    return table
 
 
 def _unpack(code: int) -> list[int]:

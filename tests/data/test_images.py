@@ -1,0 +1,411 @@
+"""Images with masks are read as they lie on disk, and what does not fit together is refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from PIL import Image
+
+from biocnn.data.checks import Checks
+from biocnn.data.images import Images, read_images
+from biocnn.errors import InputError
+
+rng = np.random.default_rng(3)
+
+
+def picture(height=20, width=24, channels=None, dtype=np.uint8):
+    shape = (height, width) if channels is None else (height, width, channels)
+    return rng.integers(0, np.iinfo(dtype).max, shape, dtype=dtype)
+
+
+def save(path, array):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix in (".tif", ".tiff"):
+        tifffile.imwrite(path, array)
+    else:
+        Image.fromarray(array).save(path)
+
+
+def binary(height=20, width=24):
+    return (rng.random((height, width)) < 0.4).astype(np.uint8) * 255
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three grey images with binary masks, in two folders and in a table."""
+    rows = ["image,mask,split,group,stain"]
+    for i, split in enumerate(("train", "val", "test")):
+        save(tmp_path / "images" / f"a{i}.png", picture())
+        save(tmp_path / "masks" / f"a{i}.png", binary())
+        rows.append(f"images/a{i}.png,masks/a{i}.png,{split},plate{i // 2},dapi")
+    (tmp_path / "index.csv").write_text("\n".join(rows) + "\n")
+    return tmp_path
+
+
+def read(**settings):
+    checks = Checks()
+    return Images(**settings).read(1, checks), checks.frame()
+
+
+def refused(*words, **settings):
+    with pytest.raises(InputError) as caught:
+        read(**settings)
+    for word in words:
+        assert word in str(caught.value)
+    assert caught.value.remedy
+
+
+def rewrite(folder, *pairs):
+    path = folder / "index.csv"
+    text = path.read_text()
+    for old, new in pairs:
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text)
+    return path
+
+
+def test_a_table(folder):
+    raw, checks = read(table=folder / "index.csv")
+    assert raw.examples["id"].tolist() == ["a0", "a1", "a2"]
+    assert raw.examples["split"].tolist() == ["train", "val", "test"]
+    assert raw.examples["group"].tolist() == ["plate0", "plate0", "plate1"]
+    assert raw.examples["stain"].tolist() == ["dapi"] * 3
+    assert raw.examples["image"].iloc[1] == "images/a1.png"
+    assert (raw.examples["height"] == 20).all()
+    assert (raw.examples["width"] == 24).all()
+    for i in range(3):
+        np.testing.assert_array_equal(raw.x(i), np.asarray(Image.open(folder / f"images/a{i}.png"))[None])
+        np.testing.assert_array_equal(raw.y(i), np.asarray(Image.open(folder / f"masks/a{i}.png")) // 255)
+    assert raw.facts == {
+        "kind": "image",
+        "task": "mask",
+        "spatial_dims": 2,
+        "in_channels": 1,
+        "out_channels": 1,
+        "outputs": ["foreground"],
+        "channels": ["grey"],
+        "spacing": None,
+        "dtype": "uint8",
+        "reasons": {"task": "only 0, 255 occur"},
+    }
+    assert checks["reason"].tolist() == ["images with a mask", "masks taken for mask: only 0, 255 occur"]
+    assert checks["count"].tolist() == [3, 3]
+
+
+def test_folders_give_the_same_as_a_table(folder):
+    raw, checks = read(images=folder / "images", masks=folder / "masks")
+    assert raw.examples["image"].tolist() == [f"images/a{i}.png" for i in range(3)]
+    assert raw.examples["group"].tolist() == ["a0", "a1", "a2"]
+    assert "split" not in raw.examples
+    np.testing.assert_array_equal(raw.y(2), np.asarray(Image.open(folder / "masks/a2.png")) // 255)
+    assert "images and masks paired by: same name" in checks["reason"].tolist()
+
+
+def test_a_group_by_another_column_and_ids_of_the_table(folder):
+    rewrite(folder, ("stain", "id"), ("train,plate0,dapi", "train,p,x"), (",dapi", ",y"))
+    rewrite(folder, ("test,plate1,y", "test,plate1,z"))
+    raw, _ = read(table=folder / "index.csv", group="split")
+    assert raw.examples["group"].tolist() == ["train", "val", "test"]
+    assert raw.examples["id"].tolist() == ["x", "y", "z"]
+    rewrite(folder, (",z", ",y"))
+    refused("index.csv line 4", "id 'y'", "each id once", table=folder / "index.csv")
+
+
+def test_the_table_may_have_tabs_a_byte_order_mark_blank_lines_and_windows_line_ends(folder):
+    text = (folder / "index.csv").read_text().replace(",", "\t").replace("\n", "\r\n")
+    (folder / "index.tsv").write_bytes(b"\xef\xbb\xbf" + ("\r\n" + text).encode())
+    (folder / "index.tsv").write_bytes(b"\xef\xbb\xbf" + text.replace("\r\n", "\r\n\r\n", 1).encode())
+    assert len(read(table=folder / "index.tsv")[0].examples) == 3
+
+
+def test_bad_settings_are_refused_before_anything_is_read(folder):
+    table = folder / "index.csv"
+    refused("neither table nor images", "either table")
+    refused("table and images and masks", "either table", table=table, images=folder / "images", masks=folder / "masks")
+    refused("images given", "both images and masks", images=folder / "images")
+    refused("data.group", "data.table", images=folder / "images", masks=folder / "masks", group="plate")
+    refused("data.axes: 'CZ'", "C, Y and X", table=table, axes="CZ")
+    refused("data.spacing", "um", table=table, spacing=[0.0, 1.0])
+    refused("data.colors.b", "three numbers", table=table, colors={"a": [0, 0, 0], "b": [1]})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ([("mask,", "masks,")], ("no column 'mask'", "did you mean 'masks'")),
+        ([("val,", "valid,")], ("index.csv line 3", "split 'valid'", "allowed: train, val, test")),
+        ([("val,", ",")], ("index.csv line 3", "split ''", "fill the column split")),
+        ([("masks/a1.png", "")], ("index.csv line 3", "mask ''", "fill the column mask")),
+        ([("masks/a1.png", "masks/b.png")], ("1 of 3 mask files do not exist", "masks/b.png (line 3)", "relative to")),
+        ([("images/a", "images/b")], ("3 of 3 image files", "b0.png (line 2), images/b1.png (line 3), images/b2.png")),
+        ([("plate0,dapi", "plate0,dapi,x")], ("index.csv line 2: 6 cells, but 5 columns", "quotes")),
+        ([("stain", "image")], ("column 'image' twice", "name of its own")),
+        ([(",", ";")], ("semicolons", "commas or tabs")),
+    ],
+)
+def test_a_wrong_table_is_refused_by_line(folder, changes, words):
+    refused(*words, table=rewrite(folder, *changes))
+
+
+def test_an_empty_table_and_an_unknown_column_are_refused(folder):
+    (folder / "empty.csv").write_text("image,mask\n")
+    refused("empty.csv: no rows", "header", table=folder / "empty.csv")
+    refused("no column 'plate'", "allowed: image, mask", table=folder / "index.csv", group="plate")
+    refused("no column 'fov'", "allowed", table=folder / "index.csv", roi="fov")
+
+
+def test_an_image_without_mask_and_a_mask_without_image(folder):
+    for i in range(4):
+        save(folder / "images" / f"b{i}.png", picture())
+    both = {"images": folder / "images", "masks": folder / "masks"}
+    refused("4 of 7 images have no mask", "b0.png, b1.png, b2.png, ...", "same name", "data.table", **both)
+    for i in range(5):
+        save(folder / "masks" / f"b{i}.png", binary())
+    refused("1 of 8 masks have no image", "b4.png", "same name", **both)
+    refused("the same folder", "data.table", images=folder / "images", masks=folder / "images")
+    (folder / "none").mkdir()
+    refused("data.masks", "no image file", ".png", images=folder / "images", masks=folder / "none")
+    save(folder / "images" / "b0.tif", picture())
+    refused("images", "suffix only", **both)
+
+
+def test_a_mask_of_another_size(folder):
+    save(folder / "masks" / "a1.png", binary(24, 20))
+    refused("masks/a1.png: 24 x 20", "images/a1.png has 20 x 24", "size of its image", table=folder / "index.csv")
+
+
+def test_a_constant_image(folder):
+    save(folder / "images" / "a1.png", np.full((20, 24), 7, np.uint8))
+    table = folder / "index.csv"
+    refused("images/a1.png: a constant image", "1 of 3", "data.constant: drop or keep", table=table)
+    raw, checks = read(table=table, constant="keep")
+    assert len(raw.examples) == 3
+    assert ("kept", "constant image", 1) in list(zip(*(checks[c] for c in ("outcome", "reason", "count")), strict=True))
+    raw, checks = read(table=table, constant="drop")
+    assert raw.examples["id"].tolist() == ["a0", "a2"]
+    np.testing.assert_array_equal(raw.x(1), np.asarray(Image.open(folder / "images/a2.png"))[None])
+    row = checks[checks["outcome"] == "dropped"].iloc[0]
+    assert (row["reason"], row["count"], row["example"]) == ("constant image", 1, "a1.png")
+
+
+def test_damaged_files_and_odd_masks_are_named(folder):
+    table = folder / "index.csv"
+    good = (folder / "masks" / "a1.png").read_bytes()
+    (folder / "masks" / "a1.png").write_bytes(good[:50])
+    refused("masks/a1.png: damaged or unreadable PNG", "copy it again", table=table)
+    (folder / "masks" / "a1.png").write_bytes(good)
+    save(folder / "masks" / "a2.png", np.full((20, 24), 9, np.uint8))
+    refused("masks/a2.png", "unexpected values 9, 255", "allowed", "data.mask_type", table=table)
+    pixels = rng.random((20, 24)).astype(np.float32)
+    pixels[3, 3] = np.nan
+    save(folder / "images" / "a0.tif", pixels)
+    refused(
+        "images/a0.tif: 1 of 480 pixel values are NaN",
+        "finite",
+        table=rewrite(folder, ("images/a0.png", "images/a0.tif")),
+    )
+
+
+def test_a_field_of_view_is_ignored_outside(folder):
+    inside = np.zeros((20, 24), np.uint8)
+    inside[5:15, 5:15] = 255
+    save(folder / "fov.png", inside)
+    table = rewrite(folder, ("stain", "fov"), ("dapi", "fov.png"))
+    raw, _ = read(table=table, roi="fov")
+    mask = np.asarray(Image.open(folder / "masks/a0.png"))
+    np.testing.assert_array_equal(raw.y(0), np.where(inside > 0, mask // 255, 255))
+    save(folder / "fov.png", inside * 0)
+    refused("fov.png", "empty", "0 outside", table=table, roi="fov")
+    save(folder / "fov.png", inside[1:])
+    refused("fov.png: 19 x 24", "20 x 24", table=table, roi="fov")
+
+
+def test_objects_are_counted_and_have_no_field_of_view(tmp_path):
+    rows = ["image,mask,n_objects"]
+    for i, n in enumerate((3, 5)):
+        labels = np.zeros((20, 24), np.uint16)
+        for k in range(n):
+            labels[4 * (k % 5) : 4 * (k % 5) + 3, 2:6] = 10 * (k + 1)
+        save(tmp_path / f"i{i}.tif", picture(dtype=np.uint16))
+        save(tmp_path / f"m{i}.tif", labels)
+        rows.append(f"i{i}.tif,m{i}.tif,3")
+    (tmp_path / "t.csv").write_text("\n".join(rows))
+    raw, checks = read(table=tmp_path / "t.csv")
+    assert raw.facts["task"] == "instances"
+    assert raw.facts["out_channels"] == 4
+    assert raw.facts["dtype"] == "uint16"
+    assert raw.examples["n_objects"].tolist() == [3, 5]
+    assert raw.y(1).dtype == np.int32
+    assert set(np.unique(raw.y(1))) == {0, 10, 20, 30, 40, 50}
+    assert "n_objects in the table is not that of the file" in checks["reason"].tolist()
+    refused("data.roi", "leave data.roi out", table=tmp_path / "t.csv", roi="mask")
+
+
+def test_colour_coded_masks_through_the_whole_reader(folder):
+    colors = {"background": [255, 255, 255], "cell": [0, 0, 255]}
+    for i in range(3):
+        save(folder / "masks" / f"a{i}.png", np.where(binary()[..., None] > 0, [0, 0, 255], [255] * 3).astype(np.uint8))
+    save(folder / "masks" / "a1.png", np.full((20, 24, 3), 255, np.uint8))
+    raw, checks = read(table=folder / "index.csv", colors=colors)
+    assert (raw.facts["task"], raw.facts["outputs"], raw.facts["out_channels"]) == (
+        "classes",
+        ["background", "cell"],
+        2,
+    )
+    assert set(np.unique(raw.y(0))) == {0, 1}
+    assert not raw.y(1).any()
+    assert ("masks without foreground", 1) in list(zip(checks["reason"], checks["count"], strict=True))
+
+
+def test_grey_images_stored_as_rgb_become_one_channel(folder):
+    for i in range(3):
+        save(folder / "images" / f"a{i}.png", np.dstack([picture()] * 3))
+    raw, checks = read(table=folder / "index.csv")
+    assert raw.facts["channels"] == ["grey"]
+    np.testing.assert_array_equal(raw.x(0), np.asarray(Image.open(folder / "images/a0.png"))[None, ..., 0])
+    assert ("grey image stored as RGB: one channel kept", 3) in list(
+        zip(checks["reason"], checks["count"], strict=True)
+    )
+    save(folder / "images" / "a0.png", picture())
+    raw, checks = read(table=folder / "index.csv")
+    assert raw.x(1).shape == (1, 20, 24)
+    assert ("grey image stored as RGB: one channel kept", 2) in list(
+        zip(checks["reason"], checks["count"], strict=True)
+    )
+    save(folder / "images" / "a2.png", picture(channels=3))
+    refused("1 in 1 images", "a0.png", "3 in 2 images", "a1.png", "convert", table=folder / "index.csv")
+
+
+def test_colour_images_stay_so_even_if_some_are_grey(folder):
+    for i in range(3):
+        save(folder / "images" / f"a{i}.png", picture(channels=3) if i else np.dstack([picture()] * 3))
+    raw, _ = read(table=folder / "index.csv")
+    assert raw.facts["channels"] == ["red", "green", "blue"]
+    raw, _ = read(table=folder / "index.csv", channels=["green"])
+    np.testing.assert_array_equal(raw.x(1), np.asarray(Image.open(folder / "images/a1.png"))[None, ..., 1])
+
+
+def ome(path, array, names, size=0.5):
+    metadata = {"axes": "CYX", "Channel": {"Name": names}, "PhysicalSizeX": size, "PhysicalSizeY": size}
+    tifffile.imwrite(path, array, photometric="minisblack", metadata=metadata)
+
+
+@pytest.fixture
+def stained(folder):
+    """The table with OME-TIFF images of two channels; the last has them in the other order."""
+    for i in range(3):
+        names = ["DAPI", "GFP"] if i < 2 else ["GFP", "DAPI"]
+        ome(folder / "images" / f"a{i}.ome.tif", np.moveaxis(picture(channels=2), -1, 0), names)
+    return rewrite(folder, *((f"images/a{i}.png", f"images/a{i}.ome.tif") for i in range(3)))
+
+
+def test_channels_by_name(stained):
+    raw, checks = read(table=stained)
+    assert raw.facts["channels"] == ["DAPI", "GFP"]
+    assert raw.facts["spacing"] == [0.5, 0.5]
+    np.testing.assert_array_equal(raw.x(2), tifffile.imread(stained.parent / "images/a2.ome.tif")[::-1])
+    assert ("channels put in the order of the first image", 1) in list(
+        zip(checks["reason"], checks["count"], strict=True)
+    )
+    raw, _ = read(table=stained, channels=["GFP"])
+    np.testing.assert_array_equal(raw.x(0), tifffile.imread(stained.parent / "images/a0.ome.tif")[1:])
+    np.testing.assert_array_equal(raw.x(2), tifffile.imread(stained.parent / "images/a2.ome.tif")[:1])
+    refused("data.channels: GPF", "did you mean 'GFP'", table=stained, channels=["GPF"])
+    refused("data.channels", "2 new names", table=stained, channels=["DAPI", "RFP"])
+
+
+def test_channels_get_names(folder):
+    raw, _ = read(table=folder / "index.csv", channels=["Hoechst"])
+    assert raw.facts["channels"] == ["Hoechst"]
+    assert raw.x(0).shape == (1, 20, 24)
+
+
+def test_pixel_sizes_that_differ_are_not_used_and_said(stained):
+    ome(stained.parent / "images/a1.ome.tif", np.moveaxis(picture(channels=2), -1, 0), ["DAPI", "GFP"], size=0.25)
+    raw, checks = read(table=stained)
+    assert raw.facts["spacing"] is None
+    assert "pixel sizes differ (0.25 to 0.5 um): not used" in checks["reason"].tolist()
+    assert read(table=stained, spacing=[0.3, 0.3])[0].facts["spacing"] == [0.3, 0.3]
+
+
+def test_8_and_16_bit_images_are_not_mixed(folder):
+    save(folder / "images" / "a1.tif", picture(dtype=np.uint16))
+    table = rewrite(folder, ("images/a1.png", "images/a1.tif"))
+    refused("uint16 in 1 images", "a1.tif", "uint8 in 2 images", "convert all", table=table)
+
+
+def test_doubles_and_leaks_are_counted(folder):
+    (folder / "images" / "a2.png").write_bytes((folder / "images" / "a0.png").read_bytes())
+    _, checks = read(table=folder / "index.csv")
+    found = dict(zip(checks["reason"], checks["count"], strict=True))
+    assert found["images with the same pixels as another"] == 2
+    assert found["leak: same pixels in different splits"] == 2
+    assert found["leak: same pixels in different groups"] == 2
+    rewrite(folder, ("test,plate1", "train,plate0"))
+    _, checks = read(table=folder / "index.csv")
+    assert not checks["reason"].str.startswith("leak").any()
+
+
+def test_a_stack_without_axes_can_be_told(folder):
+    stack = rng.integers(0, 255, (6, 20, 24), dtype=np.uint8)
+    tifffile.imwrite(folder / "images" / "a.tif", stack, photometric="minisblack")
+    table = rewrite(folder, *((f"images/a{i}.png", "images/a.tif") for i in range(3)))
+    refused("a.tif", "6 x 20 x 24", "data.axes", table=table)
+    raw, _ = read(table=table, axes="CYX")
+    assert raw.facts["in_channels"] == 6
+    np.testing.assert_array_equal(raw.x(0), stack)
+    assert raw.examples["id"].tolist() == ["a", "a-2", "a-3"]
+
+
+def test_new_images_are_read_one_at_a_time(folder):
+    found = list(read_images(folder / "images"))
+    assert [name for name, _, _ in found] == ["a0", "a1", "a2"]
+    np.testing.assert_array_equal(found[1][1], np.asarray(Image.open(folder / "images/a1.png"))[None])
+    assert found[0][2] is None
+    twice = list(read_images([folder / "images/a0.png", folder / "masks/a0.png"]))
+    assert [name for name, _, _ in twice] == ["images_a0", "masks_a0"]
+    save(folder / "rgb.png", np.dstack([picture()] * 3))
+    assert next(read_images(folder / "rgb.png", channels=["grey"]))[1].shape == (1, 20, 24)
+    save(folder / "rgb.png", picture(channels=3))
+    with pytest.raises(InputError, match=r"rgb.png: has the channels red, green, blue, needed: grey"):
+        next(read_images([folder / "rgb.png"], channels=["grey"]))
+    with pytest.raises(InputError, match=r"nothing.png: no such file"):
+        next(read_images(folder / "nothing.png"))
+    (folder / "none").mkdir()
+    with pytest.raises(InputError, match="no image file"):
+        next(read_images(folder / "none"))
+
+
+@pytest.mark.data
+def test_drive_has_the_vessels_its_index_says(data_root):
+    folder = data_root / "images" / "drive_retina"
+    raw, _ = read(table=folder / "index.csv", roi="fov")
+    assert raw.examples["split"].value_counts().to_dict() == {"train": 20, "test": 20}
+    assert (raw.facts["task"], raw.facts["channels"]) == ("mask", ["red", "green", "blue"])
+    index = pd.read_csv(folder / "index.csv")
+    for i in (0, 17, 39):
+        assert raw.x(i).shape == (3, 584, 565)
+        y = raw.y(i)
+        assert y[y < 255].mean() == pytest.approx(index["vessel_fraction_in_fov"][i], abs=1e-4)
+
+
+@pytest.mark.data
+def test_dsb2018_has_the_nuclei_its_readme_says(data_root):
+    folder = data_root / "images" / "dsb2018_stardist"
+    raw, checks = read(table=folder / "index.csv")
+    nuclei = raw.examples.groupby("split")["n_objects"].agg(["size", "sum"])
+    assert nuclei.loc["train"].tolist() == [447, 19372]
+    assert nuclei.loc["test"].tolist() == [50, 2460]
+    assert raw.facts["task"] == "instances"
+    assert raw.facts["dtype"] == "uint8"
+    found = dict(zip(checks["reason"], checks["count"], strict=True))
+    assert found["objects in more than one piece, kept as they are"] == 7
+    assert not any("table is not" in reason for reason in found)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("name", "task", "outputs"), [("isbi2012_em", "mask", 1), ("wbc_tecom", "classes", 3)])
+def test_other_real_sets_are_understood(data_root, name, task, outputs):
+    raw, _ = read(table=data_root / "images" / name / "index.csv")
+    assert (raw.facts["task"], raw.facts["out_channels"]) == (task, outputs)

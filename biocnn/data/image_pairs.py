@@ -213,27 +213,3 @@ def unique_ids(paths: list[str]) -> list[str]:
         numbered = (f"{stem}-{n}" for n in count(2))
         ids[stem if stem not in ids else next(name for name in numbered if name not in ids)] = None
     return list(ids)
-
-
-_RULES: dict[str, Callable[[Path], str]] = {
-    "same name": _stem,
-    "same name without words such as _mask": _bare,
-    "same leading digits": lambda path: (re.match(r"\d+", path.name) or [""])[0],
-}
-
-
-def unique_ids(paths: list[str]) -> list[str]:
-    """A short name for each file: its stem, with its folders where stems repeat, with a number where paths repeat."""
-    stems = [_stem(Path(p)) for p in paths]
-    if len(set(stems)) < len(stems):
-        parents = [Path(p).parent.parts for p in paths]
-        shared = 0
-        while all(len(p) > shared for p in parents) and len({p[shared] for p in parents}) == 1:
-            shared += 1
-        stems = ["_".join([*p[shared:], s]) for p, s in zip(parents, stems, strict=True)]
-    seen: Counter[str] = Counter()
-    ids = []
-    for stem in stems:
-        seen[stem] += 1
-        ids.append(stem if seen[stem] == 1 else f"{stem}-{seen[stem]}")
-    return ids

@@ -1,0 +1,153 @@
+"""Class activation maps: they light up at the object, in every dimension and in every network of ours."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from biocnn.errors import InputError
+from biocnn.explain import explain_images, grad_cam, write_images
+from biocnn.explain.cam import default_layer
+
+
+class Bright(nn.Module):
+    """Two classes: a bright spot, and darkness; features are the image and its negative."""
+
+    def __init__(self, spatial_dims: int = 2, dense: bool = False) -> None:
+        super().__init__()
+        conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[spatial_dims - 1]
+        self.features, self.head = conv(1, 4, 1, bias=False), nn.Linear(4, 2)
+        self.dense = dense
+        with torch.no_grad():
+            self.features.weight.copy_(torch.tensor([1.0, 1, -1, -1]).view(4, 1, *[1] * spatial_dims))
+            self.head.weight.copy_(torch.tensor([[-1.0, -1, 1, 1], [1, 1, -1, -1]]))
+            self.head.bias.zero_()
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.features(x).relu().movedim(1, -1)
+        logits = self.head(features if self.dense else features.flatten(1, -2).mean(dim=1))
+        return logits.movedim(-1, 1) if self.dense else logits
+
+
+def spots(spatial_dims: int) -> Tensor:
+    x = torch.zeros(2, 1, *[16] * spatial_dims)
+    x[(0, 0, *[slice(2, 5)] * spatial_dims)] = 3.0
+    x[(1, 0, *[slice(9, 14)] * spatial_dims)] = 5.0
+    return x
+
+
+@pytest.mark.parametrize("spatial_dims", [1, 2, 3])
+@pytest.mark.parametrize("dense", [False, True])
+def test_the_map_is_the_object(spatial_dims: int, dense: bool) -> None:
+    x = spots(spatial_dims)
+    cam = grad_cam(Bright(spatial_dims, dense), x, output=1)
+    torch.testing.assert_close(cam, (x[:, 0] > 0).float())
+
+
+def test_scale_of_the_image_does_not_matter_and_images_do_not_mix() -> None:
+    model, x = Bright(), spots(2)
+    both = grad_cam(model, x, output=1)
+    for i in range(2):
+        torch.testing.assert_close(grad_cam(model, 7 * x[i : i + 1], output=1)[0], both[i])
+
+
+def test_a_class_that_is_nowhere_has_a_map_of_zeros() -> None:
+    class Never(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(1, 3, 3, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.conv(x).relu().sum(dim=1, keepdim=True) - 1e6
+
+    assert (grad_cam(Never(), spots(2)) == 0).all()
+
+
+def test_rivals_are_the_outputs_that_compete() -> None:
+    class Three(Bright):
+        """A third output that is larger than the classes everywhere, but is none."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.pad(super().forward(x), (0, 0, 0, 0, 0, 1), value=1e3)
+
+    x = spots(2)
+    model = Three(dense=True)
+    assert (grad_cam(model, x, output=1) == 0).all()
+    torch.testing.assert_close(grad_cam(model, x, output=1, rivals=2), (x[:, 0] > 0).float())
+
+
+def test_the_layer_can_be_named_and_is_checked() -> None:
+    torch.testing.assert_close(grad_cam(Bright(), spots(2), 1, layer="features"), grad_cam(Bright(), spots(2), 1))
+    with pytest.raises(InputError, match="no layer 'feature'") as caught:
+        grad_cam(Bright(), spots(2), 1, layer="feature")
+    assert "features" in caught.value.remedy
+    with pytest.raises(InputError, match="no convolution"):
+        grad_cam(nn.Sequential(nn.Flatten(), nn.Linear(256, 2)), spots(2))
+
+
+def test_our_networks_have_a_bottleneck() -> None:
+    from biocnn.models import FCN, UNet
+
+    torch.manual_seed(0)
+    for model, size in [(UNet(2, 1, 3, channels=[4, 8, 12]), 12), (FCN(2, 1, 3, channels=[4, 4, 6, 8, 10]), 10)]:
+        modules = dict(model.named_modules())
+        x = torch.rand(2, 1, 70, 52)
+        layer = default_layer(model, x)
+        assert modules[layer].out_channels == size
+        cam = grad_cam(model, x, output=1)
+        assert cam.shape == (2, 70, 52)
+        assert 0 <= cam.min() <= cam.max() <= 1
+
+
+def test_training_mode_and_gradients_are_left_as_they_were() -> None:
+    model = Bright().train()
+    grad_cam(model, spots(2))
+    assert model.training
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert not model.features._forward_hooks
+
+
+def test_monai_gives_the_same_map() -> None:
+    from monai.visualize import GradCAM
+
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(1, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 8, 3, padding=1), nn.Tanh()]
+    model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3)).eval()
+    x = torch.rand(2, 1, 32, 32)
+    theirs = GradCAM(nn_module=model, target_layers="3", postprocessing=lambda cam: cam)(x, class_idx=2)[:, 0]
+    theirs = theirs / theirs.amax(dim=(1, 2), keepdim=True)
+    torch.testing.assert_close(grad_cam(model, x, output=2), theirs, atol=1e-5, rtol=1e-4)
+
+
+def test_images_of_all_sizes_are_explained_and_stored(tmp_path) -> None:
+    images = [torch.rand(1, 40, 30), torch.rand(1, 20, 600), spots(2)[0]]
+    found = explain_images(Bright(dense=True), images, ["a", "b", "c"], ["dark", "bright"], "classes")
+    assert found.image.shape == found.cam.shape == (3, 40, 512)
+    assert found.output.tolist() == ["bright"] * 3
+    assert found.image[2, 2:5, 2:5].min() == 255
+    assert (found.cam[2, :16, :16] == (images[2][0] > 0).numpy()).all()
+    write_images(tmp_path, found)
+    with np.load(tmp_path / "cam.npz") as stored:
+        assert stored["image"].dtype == np.uint8
+        assert stored["cam"].dtype == np.float32
+        assert stored["id"].tolist() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(("channels", "shape"), [(2, (1, 16, 16, 3)), (3, (1, 16, 16, 3)), (5, (1, 16, 16, 3))])
+def test_several_channels_become_colours(channels: int, shape: tuple[int, ...]) -> None:
+    model = nn.Sequential(nn.Conv2d(channels, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 1))
+    assert explain_images(model, [torch.rand(channels, 16, 16)], ["a"], ["vessel"], "mask").image.shape == shape
+
+
+def test_of_a_volume_the_middle_slice_is_shown() -> None:
+    x = spots(3)[1]
+    found = explain_images(Bright(3), [x], ["a"], ["dark", "bright"], "multilabel")
+    assert found.image.shape == (1, 16, 16)
+    assert found.output.tolist() == ["bright"]
+
+
+def test_no_images_give_an_empty_file(tmp_path) -> None:
+    write_images(tmp_path, explain_images(Bright(), [], [], ["dark", "bright"], "classes"))
+    with np.load(tmp_path / "cam.npz") as stored:
+        assert len(stored["id"]) == 0

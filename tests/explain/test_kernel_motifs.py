@@ -1,0 +1,238 @@
+"""Kernels to motifs: a kernel that is a known matrix gives it back, and training finds what was planted."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from biocnn.data.checks import Checks
+from biocnn.data.meme import Motif, read_meme
+from biocnn.encode import one_hot
+from biocnn.errors import InputError
+from biocnn.explain import explain_sequences, kernel_motifs, match_motifs, write_sequences
+from biocnn.explain.motifs import COLUMNS, count, information, trim
+
+CONSENSUS = "TTACCCGT"
+
+
+class Scan(nn.Module):
+    """Convolution, rectified, largest value of each kernel, linear."""
+
+    def __init__(self, kernels: int, size: int, strands: str = "both", outputs: int = 1) -> None:
+        super().__init__()
+        self.strands = strands
+        self.conv = nn.Conv1d(4, kernels, size)
+        self.head = nn.Linear(kernels, outputs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        strands = [x, x.flip(1, 2)] if self.strands == "both" else [x]
+        return torch.stack([self.head(self.conv(s).relu().amax(dim=2)) for s in strands]).amax(dim=0)
+
+
+def planted(number: int, seed: int, strands: str = "both", at: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Random sequences of 60 bp; the first half holds the consensus with one base in ten changed."""
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, 4, (number, 60)).astype(np.uint8)
+    site = np.array(["ACGT".index(base) for base in CONSENSUS], dtype=np.uint8)
+    for row in codes[: number // 2]:
+        one = np.where(rng.random(len(site)) < 0.1, rng.integers(0, 4, len(site)), site).astype(np.uint8)
+        start = rng.integers(0, 60 - len(site)) if at is None else at
+        row[start : start + len(site)] = 3 - one[::-1] if strands == "both" and rng.random() < 0.5 else one
+    return codes, (np.arange(number) < number // 2).astype(np.float32)
+
+
+def set_kernel(model: Scan, kernel: int, consensus: str, start: int) -> None:
+    with torch.no_grad():
+        model.conv.weight[kernel] = 0.0
+        for i, base in enumerate(consensus, start):
+            model.conv.weight[kernel, "ACGT".index(base), i] = 1.0
+
+
+def letters(motif: Motif) -> str:
+    return "".join("ACGT"[base] for base in motif.pfm.argmax(axis=1))
+
+
+@pytest.mark.parametrize("strands", ["both", "single"])
+def test_a_known_kernel_gives_back_its_motif(strands: str) -> None:
+    torch.manual_seed(0)
+    model = Scan(3, 14, strands)
+    set_kernel(model, 1, CONSENSUS, 3)
+    codes, target = planted(1000, 1, strands)
+    found = kernel_motifs(model, codes, target)
+    motif, row = found.motifs[0], found.table.iloc[0]
+    assert list(found.table.columns) == list(COLUMNS)
+    assert (motif.id, letters(motif), row["rank"]) == ("kernel1", CONSENSUS, 1)
+    assert row["effect"] > 0.8
+    assert 0.3 < row["frequency"] < 0.6
+    assert row["n_sites"] == motif.nsites == round(row["frequency"] * 1000)
+    assert row["information_content"] == pytest.approx(information(motif.pfm).sum())
+    np.testing.assert_allclose(motif.pfm.sum(axis=1), 1)
+
+
+def test_bias_and_constants_added_to_a_column_do_not_matter() -> None:
+    torch.manual_seed(0)
+    model = Scan(4, 10)
+    codes, target = planted(500, 2)
+    before = kernel_motifs(model, codes, target)
+    with torch.no_grad():
+        model.conv.weight += torch.randn(4, 1, 10)
+        model.conv.bias += 30
+    after = kernel_motifs(model, codes, target)
+    pd.testing.assert_frame_equal(before.table, after.table, rtol=1e-4)
+    for one, other in zip(before.motifs, after.motifs, strict=True):
+        np.testing.assert_allclose(one.pfm, other.pfm)
+
+
+def test_reverse_complements_of_all_sequences_give_the_same_motifs() -> None:
+    torch.manual_seed(3)
+    model = Scan(4, 9)
+    codes, target = planted(400, 3)
+    one, other = kernel_motifs(model, codes, target), kernel_motifs(model, 3 - codes[:, ::-1], target)
+    pd.testing.assert_frame_equal(one.table, other.table, rtol=1e-3)
+
+
+def test_batches_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, (codes, target) = Scan(4, 9), planted(200, 4)
+    whole = kernel_motifs(model, codes, target)
+    monkeypatch.setattr("biocnn.explain.motifs.BATCH_BASES", 700)
+    pd.testing.assert_frame_equal(whole.table, kernel_motifs(model, codes, target).table)
+
+
+def test_dead_and_rare_kernels_are_left_out_and_counted() -> None:
+    torch.manual_seed(0)
+    model, (codes, target) = Scan(4, 10), planted(300, 5)
+    with torch.no_grad():
+        model.conv.bias[0] = -100.0  # never above zero
+        model.head.weight[0, 1] = 0.0  # never listened to
+    set_kernel(model, 2, CONSENSUS, 0)
+    model.conv.weight.data[2] *= 100
+    codes[7, 5:13] = ["ACGT".index(base) for base in CONSENSUS]
+    found = kernel_motifs(model, codes, target)
+    assert {motif.id for motif in found.motifs} == {"kernel2", "kernel3"}
+    assert list(found.left_out.values()) == [2, 0]
+    few = kernel_motifs(model, codes[:9], target[:9])
+    assert not few.motifs
+    assert list(few.left_out.values()) == [2, 2]
+
+
+def test_unknown_bases_padding_and_short_sequences() -> None:
+    torch.manual_seed(1)
+    model, (codes, target) = Scan(3, 12), planted(300, 6, at=20)
+    codes[:, :10], codes[:, 50:] = 4, 5
+    for motif in kernel_motifs(model, codes, target).motifs:
+        assert np.isfinite(motif.pfm).all()
+    padded = np.pad(codes[:, 20:28], ((0, 0), (0, 4)), constant_values=5)
+    short = kernel_motifs(model, padded[:, :8], target)
+    pd.testing.assert_frame_equal(short.table, kernel_motifs(model, padded, target).table)
+
+
+def test_counts_are_known_for_a_small_case() -> None:
+    windows = np.array([[0, 1], [0, 2], [0, 4]], dtype=np.uint8)
+    expected = np.array([[3.25, 0.25, 0.25, 0.25], [0.5, 1.5, 1.5, 0.5]]) / 4
+    np.testing.assert_allclose(count(windows), expected)
+    np.testing.assert_allclose(information(np.array([[1, 0, 0, 0], [0.5, 0.5, 0, 0], [0.25] * 4])), [2, 1, 0])
+
+
+def test_ends_are_trimmed_but_four_columns_stay() -> None:
+    flat, sharp = [0.25] * 4, [0.97, 0.01, 0.01, 0.01]
+    even = np.full(4, 0.25)
+    np.testing.assert_array_equal(
+        trim(np.array([flat, sharp, flat, sharp, sharp, flat, flat]), even), [sharp, flat, sharp, sharp]
+    )
+    assert trim(np.array([flat] * 5 + [sharp] + [flat]), even).shape == (4, 4)
+    # In AT-rich sequences a column like the rest of the sequence tells nothing.
+    rich = np.array([0.4, 0.1, 0.1, 0.4])
+    assert len(trim(np.array([rich] * 3 + [sharp] * 6 + [rich] * 3), rich)) == 6
+
+
+def test_effect_takes_the_output_with_the_strongest_correlation() -> None:
+    torch.manual_seed(0)
+    model = Scan(2, 10, outputs=2)
+    set_kernel(model, 0, CONSENSUS, 1)
+    codes, target = planted(400, 7)
+    noise = np.random.default_rng(0).random(400)
+    effect = kernel_motifs(model, codes, np.stack([noise, 1 - target], axis=1)).table["effect"]
+    assert effect.iloc[0] < -0.8
+
+
+def test_a_model_without_a_scan_is_refused() -> None:
+    with pytest.raises(InputError, match="no convolution over the four bases"):
+        kernel_motifs(nn.Sequential(nn.Flatten(), nn.Linear(240, 1)), *planted(20, 8))
+
+
+def trained(codes: np.ndarray, target: np.ndarray) -> Scan:
+    torch.manual_seed(0)
+    model, x, y = Scan(8, 12), one_hot(torch.from_numpy(codes)), torch.from_numpy(target)[:, None]
+    optimiser = torch.optim.AdamW(model.parameters(), lr=0.02)
+    for step in range(150):
+        rows = torch.arange(step, len(x), 8)
+        loss = nn.functional.binary_cross_entropy_with_logits(model(x[rows]), y[rows])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return model
+
+
+def test_training_finds_the_planted_motif_and_its_name(tmp_path) -> None:
+    model = trained(*planted(2000, 10))
+    codes, target = planted(1000, 11)
+    with torch.no_grad():
+        probability = model(one_hot(torch.from_numpy(codes))).sigmoid().numpy()
+    rng = np.random.default_rng(0)
+    truth = np.full((len(CONSENSUS), 4), 0.025)
+    truth[np.arange(len(CONSENSUS)), ["ACGT".index(base) for base in CONSENSUS]] = 0.925
+    database = {f"D{i}": Motif(f"D{i}", f"decoy{i}", rng.dirichlet([0.3] * 4, size=9), 20) for i in range(40)}
+    database["REB"] = Motif("REB", "planted", truth, 500)
+    checks, ids = Checks(), [f"seq{i}" for i in range(1000)]
+    found = explain_sequences(model, codes, target, probability, ids, database, checks, n_examples=5)
+    assert found.matches.iloc[0]["target_name"] == "planted"
+    assert found.matches.iloc[0]["p_value"] < 1e-6
+    assert found.matches["motif"].is_unique
+    assert checks.frame().query("reason == 'motifs'")["count"].iloc[0] == len(found.motifs)
+
+    write_sequences(tmp_path, found)
+    assert list(read_meme(tmp_path / "motifs.meme")) == found.matches["motif"].tolist()
+    table = pd.read_csv(tmp_path / "matches.tsv", sep="\t")
+    wanted = "motif rank n_sites information_content frequency effect target_id target_name strand offset overlap"
+    assert list(table.columns) == [*wanted.split(), "p_value", "e_value", "q_value"]
+    with np.load(tmp_path / "attributions.npz") as stored:
+        assert {name: stored[name].shape for name in stored.files} == {
+            "id": (5,), "codes": (5, 60), "attributions": (5, 4, 60), "probability": (5,), "target": (5,)
+        }  # fmt: skip
+        assert (stored["target"] == 1).all()
+        assert (np.diff(stored["probability"]) <= 0).all()
+        # What the network is surest of, it is sure of because of the site: attributions peak in it.
+        present = np.take_along_axis(stored["attributions"], stored["codes"][:, None].astype(int), axis=1)[:, 0]
+        best = np.array([np.convolve(np.abs(row), np.ones(8), "valid").max() for row in present])
+        assert (best / np.abs(present).sum(axis=1) > 0.5).all()
+
+
+def test_without_a_database_motifs_have_no_name(tmp_path) -> None:
+    codes, target = planted(100, 12)
+    found = explain_sequences(
+        Scan(2, 8), codes, target, target, [*map(str, range(100))], None, Checks(), n_examples=0, alphabet="ACGU"
+    )
+    write_sequences(tmp_path, found)
+    table = pd.read_csv(tmp_path / "matches.tsv", sep="\t")
+    assert len(table) == 2
+    assert table["target_id"].isna().all()
+    assert "ACGU" in (tmp_path / "motifs.meme").read_text()
+
+
+@pytest.mark.data
+def test_matrix_of_reb1_as_a_kernel_is_named_reb1(data_root) -> None:
+    database = read_meme(data_root / "genomics/motifs_jaspar2024/JASPAR2024_CORE_fungi.meme")
+    reb1 = database["MA0363.3"].pfm
+    model = Scan(1, 15)
+    with torch.no_grad():
+        model.conv.weight.zero_()
+        model.conv.weight[0, :, 3:12] = torch.from_numpy(np.log2(reb1 + 0.01)).T
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 4, (600, 101)).astype(np.uint8)
+    for row in codes[:300]:
+        row[40:49] = [rng.choice(4, p=column / column.sum()) for column in reb1]
+    found = kernel_motifs(model, codes, np.arange(600) < 300)
+    match = match_motifs(found.motifs, database.values()).iloc[0]
+    assert match["target_name"] == "REB1"
+    assert match["p_value"] < 1e-8

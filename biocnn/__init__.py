@@ -1,0 +1,25 @@
+"""Convolutional networks for sequences and images, from the same blocks.
+
+Importing biocnn imports neither torch nor monai; the names below load what they need when first used.
+"""
+
+from importlib import import_module
+from typing import Any
+
+from biocnn.errors import InputError
+
+__version__ = "0.1.0"
+__all__ = ["Dataset", "InputError", "Model", "load"]
+
+_LAZY = {"Dataset": "biocnn.data.dataset", "Model": "biocnn.predict"}
+
+
+def load(path: Any, device: Any = None) -> Any:
+    """Load ``model.safetensors``: an object with ``predict`` and ``segment``. See `biocnn.predict.Model`."""
+    return import_module("biocnn.predict").Model(path, device)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'biocnn' has no attribute {name!r}")

@@ -1,0 +1,20 @@
+"""Augmentations of sequences: codes of shape (N, window + 2 flank) in, the same out."""
+
+import torch
+from torch import Tensor
+
+from biocnn import encode
+
+
+def reverse_complement(x: Tensor, y: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    """Read half of the sequences from the other strand."""
+    return torch.where(u[:, :1] < 0.5, encode.reverse_complement(x), x), y
+
+
+def shift(x: Tensor, y: Tensor, u: Tensor, *, max: int = 5) -> tuple[Tensor, Tensor]:
+    """Move the window by up to ``max`` bp to either side; what lies beyond the stored flank is unknown."""
+    length = x.shape[1]
+    offset = (u[:, :1] * (2 * max + 1)).floor().long() - max
+    index = torch.arange(length, device=x.device) + offset
+    inside = (index >= 0) & (index < length)
+    return torch.where(inside, x.gather(1, index.clamp(0, length - 1)), 4), y

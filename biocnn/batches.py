@@ -1,0 +1,197 @@
+"""From a stored data set to batches on the device; what is random is a function of (seed, epoch, example)."""
+
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from biocnn.augment import DRAWS
+from biocnn.data.dataset import Dataset
+from biocnn.encode import normalise, one_hot, to_tensor
+from biocnn.errors import InputError
+from biocnn.registry import find
+
+Augment = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def draws(seed: int, epoch: int, name: str, shape: tuple[int, ...]) -> Tensor:
+    """Uniform draws that depend on nothing but the arguments; row i belongs to example i of the epoch."""
+    key = zlib.crc32(f"{seed} {epoch} {name}".encode())
+    return torch.rand(shape, generator=torch.Generator().manual_seed(key))
+
+
+def augmentations(sections: Sequence[dict[str, Any]]) -> list[tuple[str, Augment]]:
+    """The experiment's augmentations, in order, with a name that keeps their draws apart."""
+    found = []
+    for i, section in enumerate(sections):
+        settings = {key: value for key, value in section.items() if key != "name"}
+        found.append((f"{i} {section['name']}", partial(find("augment", section["name"]), **settings)))
+    return found
+
+
+class SequenceBatches:
+    """Sequences of one part, resident on the device as one byte a base.
+
+    Parameters
+    ----------
+    dataset
+        The stored data set.
+    rows
+        Its rows to use.
+    device
+        Where batches are wanted.
+    augment
+        From ``augmentations``.
+    """
+
+    def __init__(self, dataset: Dataset, rows: np.ndarray, device: torch.device, augment: Sequence = ()) -> None:
+        self.flank, self.window = dataset.facts.get("flank") or 0, dataset.facts["window"]
+        self.augment = list(augment)
+        codes = pad([dataset.x[i] for i in rows])
+        self.codes = torch.from_numpy(codes).to(device)
+        self.y = torch.from_numpy(np.stack([dataset.y[i] for i in rows])).to(device)
+        self.seed = 0
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def plan(self, seed: int, epoch: int, batch_size: int, steps: int | None) -> Iterator[Tensor]:
+        """Example numbers of each batch: a permutation of all examples; the last batch may be smaller."""
+        self.seed, self.epoch = seed, epoch
+        order = draws(seed, epoch, "order", (len(self),)).argsort()
+        self.draws = {name: draws(seed, epoch, name, (len(self), DRAWS)) for name, _ in self.augment}
+        # A last batch of one example would break batch norm.
+        batches = [batch for batch in order.split(batch_size) if len(batch) > 1 or len(self) == 1]
+        yield from batches[:steps]
+
+    def get(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Augmented batch: x of shape (N, 4, L), y of shape (N, K)."""
+        x, y = self.codes[index], self.y[index]
+        for name, function in self.augment:
+            x, y = function(x, y, self.draws[name][index].to(x.device))
+        return self._see(x), y
+
+    def plain(self, batch_size: int = 512) -> Iterator[tuple[Tensor, Tensor]]:
+        """All examples in order, as they are."""
+        for start in range(0, len(self), batch_size):
+            yield self._see(self.codes[start : start + batch_size]), self.y[start : start + batch_size]
+
+    def _see(self, codes: Tensor) -> Tensor:
+        return one_hot(codes[:, self.flank : codes.shape[1] - self.flank])
+
+
+def pad(codes: Sequence[np.ndarray]) -> np.ndarray:
+    """Codes of different lengths as one array of shape (N, longest), uint8, filled up with 5 on the right."""
+    padded = np.full((len(codes), max(map(len, codes))), 5, dtype=np.uint8)
+    for row, array in zip(padded, codes, strict=True):
+        row[: len(array)] = array
+    return padded
+
+
+class ImageBatches:
+    """Patches of the images of one part, cut from the memory-mapped store.
+
+    Parameters
+    ----------
+    dataset, rows, device, augment
+        As for sequences.
+    patch
+        Length of each side of a patch, in pixels.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        rows: np.ndarray,
+        device: torch.device,
+        augment: Sequence = (),
+        patch: Sequence[int] = (),
+    ) -> None:
+        self.dataset, self.rows, self.device, self.augment, self.patch = (
+            dataset,
+            rows,
+            device,
+            list(augment),
+            list(patch),
+        )
+        intensity = dataset.facts["intensity"]
+        self.low, self.high = (torch.tensor(intensity[key], dtype=torch.float32) for key in ("low", "high"))
+        self.areas = np.array([dataset.x.shapes[i][1:].prod() for i in rows], dtype=np.float64)
+
+    def __len__(self) -> int:
+        """Patches that cover each pixel about once."""
+        return int(np.ceil(self.areas / np.prod(self.patch)).sum()) if self.patch else len(self.rows)
+
+    def plan(self, seed: int, epoch: int, batch_size: int, steps: int | None) -> Iterator[Tensor]:
+        """Patch numbers of each batch; which image and where are drawn for each number, images by their area."""
+        steps = steps or max(1, len(self) // batch_size)
+        number = steps * batch_size
+        self.where = draws(seed, epoch, "patch", (number, 4)).double().numpy()
+        # Even steps with one random start visit every image in proportion to its area, with less noise than free draws.
+        points = (np.arange(number) + self.where[0, 3]) / number
+        image = np.searchsorted(np.cumsum(self.areas) / self.areas.sum(), points, side="right").clip(
+            max=len(self.rows) - 1
+        )
+        self.image = image[draws(seed, epoch, "order", (number,)).argsort().numpy()]
+        self.draws = {name: draws(seed, epoch, name, (number, DRAWS)) for name, _ in self.augment}
+        yield from torch.arange(number).split(batch_size)
+
+    def get(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Augmented batch: x of shape (N, C, *patch), y of shape (N, K, *patch)."""
+        pairs = [self._cut(int(i)) for i in index]
+        x = torch.stack([to_tensor(x) for x, _ in pairs]).to(self.device)
+        y = torch.stack([to_tensor(y) for _, y in pairs]).to(self.device)
+        x = normalise(x, self.low, self.high)
+        for name, function in self.augment:
+            x, y = function(x, y, self.draws[name][index].to(self.device))
+        return self._see(x), y
+
+    def plain(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Whole images one by one, as they are."""
+        for row in self.rows:
+            x, y = to_tensor(self.dataset.x[row])[None], to_tensor(self.dataset.y[row])[None]
+            yield self._see(normalise(x.to(self.device), self.low, self.high)), y.to(self.device)
+
+    def _see(self, x: Tensor) -> Tensor:
+        return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+
+    def _cut(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """Patch number i: an image and its mask; images smaller than the patch are mirrored, masks filled with 255."""
+        row = self.rows[self.image[i]]
+        x, y = self.dataset.x[row], self.dataset.y[row]
+        starts = [int(u * (max(n - p, 0) + 1)) for u, n, p in zip(self.where[i], x.shape[1:], self.patch, strict=False)]
+        window = (slice(None), *(slice(s, s + p) for s, p in zip(starts, self.patch, strict=True)))
+        x, y = x[window], y[window]
+        missing = [(0, p - n) for p, n in zip(self.patch, x.shape[1:], strict=True)]
+        if any(after for _, after in missing):
+            x = np.pad(x, [(0, 0), *missing], mode="symmetric")
+            y = np.pad(y, [(0, 0), *missing], constant_values=255)
+        return x, y
+
+
+def make(
+    dataset: Dataset,
+    rows: np.ndarray,
+    device: torch.device,
+    sections: Sequence[dict[str, Any]] = (),
+    patch: Sequence[int] | None = None,
+) -> SequenceBatches | ImageBatches:
+    """Batches of the right kind for a data set."""
+    augment = augmentations(sections)
+    if dataset.facts["kind"] == "sequence":
+        _check_shift(sections, dataset.facts.get("flank") or 0)
+        return SequenceBatches(dataset, rows, device, augment)
+    return ImageBatches(dataset, rows, device, augment, patch or dataset.facts["decisions"]["patch"]["value"])
+
+
+def _check_shift(sections: Sequence[dict[str, Any]], flank: int) -> None:
+    for section in sections:
+        if section["name"] == "shift" and section["max"] > flank > 0:
+            raise InputError(
+                f"augment: shift.max is {section['max']} bp, but only {flank} bp are stored beyond each window",
+                f"set data.flank: {section['max']}, or a smaller shift",
+            )

@@ -1,0 +1,98 @@
+"""Model files: weights, and all that is needed to use them; nothing in a file is ever executed."""
+
+import json
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from biocnn.errors import InputError
+from biocnn.files import atomic
+from biocnn.schema import build
+
+FORMAT = "1"
+
+
+def build_model(section: dict[str, Any], facts: dict[str, Any]) -> nn.Module:
+    """The network that a model section names, sized for the data."""
+    model = build("models", section, facts["spatial_dims"], facts["in_channels"], facts["out_channels"])
+    return model.to(memory_format=torch.channels_last) if facts["spatial_dims"] == 2 else model
+
+
+def save_model(path: str | Path, model: nn.Module, meta: dict[str, Any]) -> None:
+    """Write weights and metadata, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        A ``.safetensors`` file.
+    model
+        Its weights are stored as float32 on the CPU.
+    meta
+        At least ``experiment`` (resolved settings) and ``facts``; plain JSON values.
+    """
+    weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    header = {key: json.dumps(value) for key, value in {"format": FORMAT, **meta}.items()}
+    with atomic(path) as temporary:
+        save_file(weights, temporary, metadata=header)
+
+
+def read_meta(path: str | Path) -> dict[str, Any]:
+    """What a model file says of itself, without its weights; errors as in ``load_model``."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such model file", "train one: snakemake --cores all")
+    try:
+        with safe_open(path, "pt") as handle:
+            meta = {key: json.loads(value) for key, value in (handle.metadata() or {}).items()}
+    except (SafetensorError, ValueError, OSError) as error:
+        raise InputError(f"{path}: damaged model file ({error})", "copy it again, or train again") from error
+    if meta.get("format") != FORMAT or "facts" not in meta:
+        found = meta.get("format", "none")
+        raise InputError(
+            f"{path}: model format {found}, but this biocnn reads {FORMAT}", "train again with this version"
+        )
+    return meta
+
+
+def load_model(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
+    """Rebuild a network from its file, in evaluation mode, on the CPU.
+
+    Returns
+    -------
+    model, meta
+        ``meta`` holds experiment, facts, postprocess, metrics, versions.
+
+    Raises
+    ------
+    InputError
+        For a missing or damaged file, one of another format, or weights that do not fit the network.
+    """
+    meta = read_meta(path)
+    model = build_model(meta["experiment"]["model"], meta["facts"])
+    try:
+        model.load_state_dict(load_file(path))
+    except RuntimeError as error:
+        reason, written = str(error).splitlines()[-1].strip(), meta.get("versions", {}).get("biocnn", "?")
+        raise InputError(
+            f"{path}: the weights do not fit {meta['experiment']['model']['name']}: {reason}",
+            f"the file was written by biocnn {written}: use that version, or train again",
+        ) from error
+    return model.eval(), meta
+
+
+def versions() -> dict[str, str]:
+    """Versions of what shapes a result, and the commit where the code lies in a git checkout."""
+    found = {name: version(name) for name in ("biocnn", "torch", "numpy", "pandas", "scikit-image", "snakemake")}
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        commit = subprocess.run(git, capture_output=True, text=True, timeout=5, check=False).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        commit = ""
+    return {**found, "python": platform.python_version(), "commit": commit or "unknown"}

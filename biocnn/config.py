@@ -1,0 +1,207 @@
+"""One experiment: one YAML file, one typed object; every error names the dotted key and the remedy."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, Field
+
+from biocnn.errors import InputError, nearest
+from biocnn.registry import target
+from biocnn.schema import STRICT, check, choose, path_settings
+
+
+class Split(BaseModel):
+    """Which examples train, which choose (val), and which judge (test); a group is never cut."""
+
+    model_config = STRICT
+    group: str = "group"  # column of the examples table
+    column: str | None = None  # column that already says train / val / test
+    val: list[str] | float = 0.15  # names of groups, or a fraction of the examples
+    test: list[str] | float = 0.15
+
+
+class Train(BaseModel):
+    """How to train; ``seeds`` makes one run each."""
+
+    model_config = STRICT
+    seeds: list[int] = Field([1], min_length=1)
+    epochs: int = Field(30, ge=1)
+    batch_size: int = Field(64, ge=1)
+    lr: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
+    patience: int | None = Field(None, ge=1)  # epochs without a better validation loss; None: train to the end
+    patch: list[int] | None = None  # pixels along each axis, images only; None: decided from the data
+    steps_per_epoch: int | None = Field(None, ge=1)  # None: each example once, images each pixel about once
+    max_minutes: float | None = Field(None, gt=0)
+    class_weights: Literal["none", "balanced"] = "none"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    threads: int = Field(2, ge=1)  # of torch; part of the experiment because it changes the bits
+
+
+class Metrics(BaseModel):
+    """How sure the metrics are."""
+
+    model_config = STRICT
+    resamples: int = Field(1000, ge=0)  # bootstrap resamples for the 95% intervals
+
+
+class Motifs(BaseModel):
+    """What learned motifs are compared with."""
+
+    model_config = STRICT
+    database: Path | None = None  # MEME file
+
+
+class Explain(BaseModel):
+    """What to explain."""
+
+    model_config = STRICT
+    motifs: Motifs = Motifs()
+    examples: int = Field(8, ge=0)  # test examples with attributions or activation maps
+
+
+class Segment(BaseModel):
+    """New images to segment."""
+
+    model_config = STRICT
+    images: Path | None = None  # folder
+
+
+SECTIONS = {"split": Split, "train": Train, "metrics": Metrics, "explain": Explain, "segment": Segment}
+KEYS = ("seed", "data", "split", "augment", "model", "loss", *list(SECTIONS)[1:])
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A checked experiment; ``settings`` has every default filled in and every path resolved."""
+
+    name: str
+    settings: dict[str, Any]
+    files: dict[str, str]
+
+    def __getitem__(self, section: str) -> Any:
+        return self.settings[section]
+
+    def only(self, *sections: str, leave: tuple[str, ...] = ()) -> str:
+        """Canonical JSON of some sections: what a rule depends on."""
+        kept = {s: self.settings[s] for s in sections}
+        for key in leave:
+            section, _, entry = key.partition(".")
+            kept[section] = {k: v for k, v in kept[section].items() if k != entry}
+        return json.dumps(kept, sort_keys=True)
+
+
+def load(path: str | Path, data_root: str | Path = ".") -> Experiment:
+    """Read and check one experiment.
+
+    Parameters
+    ----------
+    path
+        The YAML file; its stem names the experiment.
+    data_root
+        Folder that relative paths start at, but for those under ``results/``, which the workflow makes itself.
+
+    Raises
+    ------
+    InputError
+        For a missing file, an unknown key, a wrong type; names the dotted key and the nearest allowed word.
+    """
+    path, root = Path(path), Path(data_root)
+    try:
+        given = _read_yaml(path)
+        settings = _settings(given)
+        files = _resolve(settings, root)
+    except InputError as error:
+        raise InputError(f"{path}: {error.message}", error.remedy) from error
+    return Experiment(path.stem, settings, files)
+
+
+def _settings(given: dict[str, Any]) -> dict[str, Any]:
+    for key in given:
+        if key not in KEYS:
+            raise InputError(f"{key}: unknown key", nearest(key, KEYS))
+    for key in ("data", "model"):
+        if key not in given:
+            raise InputError(f"{key}: is missing", f"add a section {key}: {{name: ...}}")
+    seed = given.get("seed", 1)
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise InputError(f"seed: must be a whole number >= 0 (given: {seed!r})", "for example seed: 1")
+    augment = given.get("augment") or []
+    if not isinstance(augment, list):
+        raise InputError(f"augment: must be a list (given: {augment!r})", "for example augment: [flip, rotate90]")
+    return {
+        "seed": seed,
+        "data": choose("data", given["data"], "data"),
+        "augment": [choose("augment", item, f"augment.{i}") for i, item in enumerate(augment)],
+        "model": choose("models", given["model"], "model"),
+        "loss": choose("losses", given["loss"], "loss") if given.get("loss") else None,
+        **{key: check(schema, given.get(key) or {}, key).model_dump(mode="json") for key, schema in SECTIONS.items()},
+    }
+
+
+def _resolve(settings: dict[str, Any], root: Path) -> dict[str, str]:
+    """Resolve every path in place; give them all by dotted key."""
+    files: dict[str, str] = {}
+
+    def resolve(section: dict[str, Any], key: str, where: str) -> None:
+        if section[key] is None:
+            return
+        path = Path(section[key])
+        made = path.parts[:1] == ("results",)
+        resolved = path if made or path.is_absolute() else root / path
+        if not made and not resolved.exists():
+            raise InputError(
+                f"{where}: no such file or folder: {resolved}",
+                f"relative paths start at data_root ({root}); set it with --config data_root=DIR, "
+                "or get the data with `biocnn fetch`",
+            )
+        section[key] = files[where] = str(resolved)
+
+    def walk(kind: str, section: dict[str, Any], where: str) -> None:
+        for key in path_settings(target(kind, section["name"])):
+            resolve(section, key, f"{where}.{key}")
+
+    walk("data", settings["data"], "data")
+    if isinstance(settings["data"].get("negatives"), dict):
+        walk("negatives", settings["data"]["negatives"], "data.negatives")
+    resolve(settings["explain"]["motifs"], "database", "explain.motifs.database")
+    resolve(settings["segment"], "images", "segment.images")
+    return files
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key may stand only once."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node)
+        if key in seen:
+            raise InputError(f"line {key_node.start_mark.line + 1}: key {key!r} stands twice", "keep one of them")
+        seen.add(key)
+    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        names = [p.stem for p in path.parent.glob("*.yaml")]
+        raise InputError("no such experiment", nearest(path.stem, names) if names else "check the path")
+    try:
+        given = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise InputError(
+            f"{line}not valid YAML: {getattr(error, 'problem', error)}", "check quotes and indents"
+        ) from error
+    if not isinstance(given, dict):
+        raise InputError("must hold sections such as data: and model:", "see config/experiments for examples")
+    return given

@@ -1,0 +1,45 @@
+"""From stored codes and pixels to what a network sees; runs on the device."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# Rows: A, C, G, T/U, unknown (each base equally likely), padding (nothing there).
+TABLE = [[1.0, 0, 0, 0], [0, 1.0, 0, 0], [0, 0, 1.0, 0], [0, 0, 0, 1.0], [0.25] * 4, [0.0] * 4]
+
+
+def one_hot(codes: Tensor) -> Tensor:
+    """Codes of shape (N, L), uint8, to float32 of shape (N, 4, L).
+
+    0-3 become A, C, G, T (or U); 4, unknown, becomes .25 in each channel; 5, padding, becomes 0.
+    """
+    table = torch.tensor(TABLE, device=codes.device)
+    return table[codes.long()].transpose(1, 2)
+
+
+def reverse_complement(codes: Tensor) -> Tensor:
+    """Codes of shape (..., L) read from the other strand; unknown and padding stay what they are."""
+    flipped = codes.flip(-1)
+    return torch.where(flipped < 4, 3 - flipped, flipped)
+
+
+def normalise(image: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Pixels of shape (N, C, *spatial) so that ``low`` becomes 0 and ``high`` 1, for each channel, without clipping.
+
+    Parameters
+    ----------
+    image
+        Raw values of any type.
+    low, high
+        Shape (C,): global percentiles of the training images.
+    """
+    shape = (1, -1, *[1] * (image.ndim - 2))
+    low, high = low.view(shape).to(image.device), high.view(shape).to(image.device)
+    return (image.float() - low) / (high - low)
+
+
+def to_tensor(array: np.ndarray) -> Tensor:
+    """A tensor with a copy of the values; types that torch has no arithmetic for (uint16, uint32) become float32."""
+    if array.dtype in (np.uint16, np.uint32, np.float64):
+        array = array.astype(np.float32)
+    return torch.from_numpy(np.array(array, order="C"))

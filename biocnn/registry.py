@@ -1,0 +1,75 @@
+"""Which class or function each name in an experiment stands for: one line an entry, nothing is imported.
+
+A user's own class needs no entry here: it is named by its import path, ``my_package.my_module:MyNet``.
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from biocnn.errors import InputError, nearest
+
+REGISTRY: dict[str, dict[str, str]] = {
+    "data": {
+        "Intervals": "biocnn.data.intervals:Intervals",
+        "Sequences": "biocnn.data.sequences:Sequences",
+        "Images": "biocnn.data.images:Images",
+    },
+    "negatives": {
+        "random": "biocnn.data.negatives:random",
+        "gc_matched": "biocnn.data.negatives:gc_matched",
+        "dinucleotide_shuffled": "biocnn.data.negatives:dinucleotide_shuffled",
+        "given": "biocnn.data.negatives:given",
+    },
+    "augment": {
+        "reverse_complement": "biocnn.augment.sequences:reverse_complement",
+        "shift": "biocnn.augment.sequences:shift",
+        "flip": "biocnn.augment.images:flip",
+        "rotate90": "biocnn.augment.images:rotate90",
+        "affine": "biocnn.augment.images:affine",
+        "intensity": "biocnn.augment.images:intensity",
+        "noise": "biocnn.augment.images:noise",
+    },
+    "models": {
+        "DeepBind": "biocnn.models.deepbind:DeepBind",
+        "FCN": "biocnn.models.fcn:FCN",
+        "UNet": "biocnn.models.unet:UNet",
+    },
+    "losses": {
+        "bce": "biocnn.losses:bce",
+        "mse": "biocnn.losses:mse",
+        "cross_entropy": "biocnn.losses:cross_entropy",
+        "dice": "biocnn.losses:dice",
+        "dice_bce": "biocnn.losses:dice_bce",
+        "dice_cross_entropy": "biocnn.losses:dice_cross_entropy",
+        "instances": "biocnn.losses:instances",
+    },
+}
+
+
+def target(kind: str, name: str) -> str:
+    """The import path ``module:name`` that a name stands for.
+
+    Raises
+    ------
+    InputError
+        Where the name is neither registered nor an import path; names the nearest.
+    """
+    if ":" in name:
+        return name
+    if name not in REGISTRY[kind]:
+        raise InputError(
+            f"{name!r} is not known", nearest(name, REGISTRY[kind]) + ", or an import path package.module:Name"
+        )
+    return REGISTRY[kind][name]
+
+
+def find(kind: str, name: str) -> Callable[..., Any]:
+    """The class or function itself: ``find("models", "UNet")`` is ``biocnn.models.unet.UNet``."""
+    module, _, attribute = target(kind, name).partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"{name!r} cannot be imported: {error}", "run from the folder that holds the module"
+        ) from error

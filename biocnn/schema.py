@@ -1,0 +1,143 @@
+"""The signature is the schema: settings are checked against keyword-only parameters, read without importing torch."""
+
+import ast
+import sys
+import types
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from biocnn.errors import InputError, nearest
+from biocnn.registry import REGISTRY, find, target
+
+STRICT = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Choice:
+    """Annotation ``Choice["negatives"]``: a section ``{name: ..., **settings}`` or a bare name of that kind."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def __class_getitem__(cls, kind: str) -> Any:
+        return Annotated[Any, cls(kind)]
+
+
+NAMESPACE = {"Literal": Literal, "Path": Path, "Choice": Choice, "Any": Any}
+
+
+def choose(kind: str, section: Any, where: str) -> dict[str, Any]:
+    """Check a ``{name: ..., **settings}`` section; give it back with every default filled in.
+
+    Parameters
+    ----------
+    kind
+        Part of the registry: data, models, losses, augment or negatives.
+    section
+        As read from YAML: a mapping with a name, or the name alone.
+    where
+        Dotted key, for messages.
+    """
+    section = {"name": section} if isinstance(section, str) else section
+    if not isinstance(section, dict) or not isinstance(section.get("name"), str):
+        raise InputError(f"{where}: needs a name", f"for example {where}: {{name: {example(kind)}}}")
+    try:
+        path = target(kind, section["name"])
+        schema, choices = settings_schema(path)
+    except InputError as error:
+        raise InputError(f"{where}.name: {error.message}", error.remedy) from error
+    given = {key: value for key, value in section.items() if key != "name"}
+    checked = check(schema, given, where).model_dump(mode="json")
+    for key, inner in choices.items():
+        if checked[key] is not None:
+            checked[key] = choose(inner, checked[key], f"{where}.{key}")
+    return {"name": section["name"], **checked}
+
+
+def check(schema: type[BaseModel], given: Any, where: str) -> BaseModel:
+    """Validate ``given``; every fault is named by its dotted key, with what is allowed."""
+    if not isinstance(given, dict):
+        raise InputError(f"{where}: must be a section, not {given!r}", "allowed: " + ", ".join(schema.model_fields))
+    unknown = [str(key) for key in given if key not in schema.model_fields]
+    if unknown:
+        allowed = schema.model_fields or ["(no settings)"]
+        raise InputError(f"{where}.{unknown[0]}: unknown key", nearest(unknown[0], allowed))
+    try:
+        return schema.model_validate(given)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join([where, *(str(part) for part in fault["loc"][:1])])
+        value = "" if fault["type"] == "missing" else f" (given: {fault['input']!r})"
+        raise InputError(f"{key}: {fault['msg']}{value}", _allowed(schema, str(fault["loc"][0]))) from error
+
+
+def _allowed(schema: type[BaseModel], key: str) -> str:
+    field = schema.model_fields[key]
+    kind = field.annotation
+    word = kind.__name__ if isinstance(kind, type) and get_origin(kind) is None else str(kind).replace("typing.", "")
+    return f"allowed: {word}" + ("" if field.is_required() else f"; default {field.default!r}")
+
+
+def example(kind: str) -> str:
+    """A name of this kind, for messages."""
+    return next(iter(REGISTRY[kind]))
+
+
+@cache
+def settings_schema(path: str) -> tuple[type[BaseModel], dict[str, str]]:
+    """The keyword-only parameters of ``module:name`` as a strict schema, and which of them are choices of what kind."""
+    module, _, name = path.partition(":")
+    arguments = _arguments(module, name)
+    fields: dict[str, Any] = {}
+    choices: dict[str, str] = {}
+    for parameter, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+        annotation = eval(ast.unparse(parameter.annotation), {**NAMESPACE}) if parameter.annotation else Any
+        for part in (annotation, *get_args(annotation)):
+            for mark in getattr(part, "__metadata__", ()):
+                choices[parameter.arg] = mark.kind
+        fields[parameter.arg] = (annotation, ... if default is None else ast.literal_eval(default))
+    return create_model(name, __config__=STRICT, **fields), choices
+
+
+def build(kind: str, section: dict[str, Any], *arguments: Any) -> Any:
+    """Call what ``section["name"]`` stands for with ``arguments`` and the section's other entries as keywords."""
+    paths = path_settings(target(kind, section["name"]))
+    settings = {k: Path(v) if k in paths and v is not None else v for k, v in section.items() if k != "name"}
+    return find(kind, section["name"])(*arguments, **settings)
+
+
+def path_settings(path: str) -> list[str]:
+    """Names of the settings of ``module:name`` that are files or folders."""
+    schema, _ = settings_schema(path)
+    return [key for key, field in schema.model_fields.items() if _is_path(field.annotation)]
+
+
+def _is_path(annotation: Any) -> bool:
+    if annotation is Path:
+        return True
+    return isinstance(annotation, types.UnionType) and Path in get_args(annotation)
+
+
+def _arguments(module: str, name: str) -> ast.arguments:
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # a user's own module lies beside the Snakefile
+    try:
+        spec = find_spec(module)
+    except ImportError:
+        spec = None
+    if spec is None or spec.origin is None:
+        raise InputError(f"module {module!r} was not found", "run from the folder that holds it, or install it")
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return node.args
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            for item in node.body:
+                if isinstance(item, ast.FunctionDef) and item.name == "__init__":
+                    return item.args
+            return ast.parse("def f(): ...").body[0].args  # type: ignore[attr-defined]
+    names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    raise InputError(f"module {module!r} has no {name!r}", nearest(name, names))

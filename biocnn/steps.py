@@ -1,0 +1,203 @@
+"""The steps of the workflow: rule = sub-command = function of paths. Each writes whole files or none.
+
+The main path, in order: check, dataset, train, predict, evaluate, explain, segment, report, summary.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from biocnn.config import Experiment, load
+from biocnn.errors import InputError
+from biocnn.files import atomic
+
+log = logging.getLogger("biocnn")
+
+
+def simulate(kind: str, out: Path, *, seed: int = 1) -> None:
+    """Make the data of the demonstrations: KIND is sequences or nuclei."""
+    from biocnn import simulate as simulation
+
+    makers = {"sequences": simulation.simulate_sequences, "nuclei": simulation.simulate_nuclei}
+    if kind not in makers:
+        raise InputError(f"no simulation named {kind!r}", "allowed: sequences, nuclei")
+    with atomic(out) as folder:
+        makers[kind](folder, seed)
+
+
+def genome(fasta: Path, out: Path) -> None:
+    """Encode a FASTA file once, for all experiments that read it."""
+    from biocnn.data.genome import write_genome
+
+    with atomic(out) as folder:
+        write_genome(fasta, folder)
+
+
+def check(config: Path, out: Path, *, data_root: Path = Path(), genome: Path | None = None) -> None:
+    """Read all raw data; count what was found, repaired and dropped."""
+    from biocnn.data.checks import Checks
+
+    experiment, checks = load(config, data_root), Checks()
+    raw = _read(experiment, checks, genome)
+    checks.add("examples", "read", f"{raw.facts['task']}: {', '.join(raw.facts['outputs'])}", len(raw.examples))
+    with atomic(out) as path:
+        checks.frame().to_csv(path, sep="\t", index=False)
+    for row in checks.rows:
+        log.info("%s: %s %d %s %s", *(row[i] for i in (0, 1, 3, 2, 4)))
+
+
+def dataset(config: Path, out: Path, *, data_root: Path = Path(), genome: Path | None = None) -> None:
+    """Split the examples and store them as arrays."""
+    from biocnn.data import dataset as store
+    from biocnn.data.checks import Checks
+
+    experiment, checks = load(config, data_root), Checks()
+    raw = _read(experiment, checks, genome)
+    with atomic(out) as folder:
+        facts = store.write(raw, experiment["split"], experiment["seed"], experiment.files, folder)
+    log.info("examples: %s", ", ".join(f"{n} {part}" for part, n in facts["n"].items()))
+    for key, decision in facts["decisions"].items():
+        log.info("%s = %s: %s", key, decision["value"], decision["reason"])
+
+
+def train(config: Path, data: Path, model: Path, history: Path, *, run: str, data_root: Path = Path()) -> None:
+    """Train one run (fold0-seed1, say); keep the best epoch."""
+    import torch
+
+    from biocnn import batches, checkpoint, instances
+    from biocnn.data.dataset import Dataset
+    from biocnn.predict import default_device, predict_batches
+    from biocnn.train import fit, make_loss
+
+    experiment, stored = load(config, data_root), Dataset(data)
+    settings, facts, seed = experiment["train"], stored.facts, _seed(run)
+    torch.set_num_threads(settings["threads"])
+    device = default_device()
+    torch.use_deterministic_algorithms(device.type == "cpu")
+    torch.manual_seed(seed)
+    network = checkpoint.build_model(experiment["model"], facts).to(device)
+    parts = [
+        batches.make(
+            stored, stored.rows(part), device, experiment["augment"] if part == "train" else (), settings["patch"]
+        )
+        for part in ("train", "val")
+    ]
+    weights = sum(p.numel() for p in network.parameters())
+    log.info("%s: %d weights on %s, examples %s", run, weights, device, facts["n"])
+    loss = make_loss(experiment["loss"], facts, settings["class_weights"], device)
+    table = fit(network, *parts, loss, facts["task"], settings, seed, lambda line: log.info("%s  %s", run, line))
+    postprocess: dict[str, Any] = {}
+    if facts["task"] == "instances":
+        found = list(predict_batches(network, parts[1], facts["task"]))
+        postprocess = instances.tune_instances(found, [stored.labels[i][0] for i in stored.rows("val")])
+        log.info("%s  objects by %s", run, postprocess)
+    best = table[table["best"] == 1].iloc[0].to_dict()
+    meta = {"experiment": experiment.settings, "facts": facts, "postprocess": postprocess, "run": run}
+    with atomic(history) as path:
+        table.to_csv(path, sep="\t", index=False)
+    checkpoint.save_model(model, network, {**meta, "best_epoch": best, "versions": checkpoint.versions()})
+
+
+def predict(model: Path, data: Path, out: Path) -> None:
+    """Predict the validation and the test part."""
+    import numpy as np
+    import torch
+
+    from biocnn import batches
+    from biocnn.data.dataset import Dataset
+    from biocnn.data.ragged import Ragged
+    from biocnn.predict import Model, predict_batches
+
+    loaded, stored = Model(model), Dataset(data)
+    torch.set_num_threads(loaded.meta["experiment"]["train"]["threads"])
+    rows = stored.rows("val", "test")
+    found = predict_batches(loaded.network, batches.make(stored, rows, loaded.device), loaded.facts["task"])
+    with atomic(out) as folder:
+        folder.mkdir()
+        kind = np.float32 if stored.facts["kind"] == "sequence" else np.float16
+        Ragged.write(folder / "probability.npy", found, kind)
+        table = stored.examples.iloc[rows]
+        table[["id", "split"]].to_csv(folder / "examples.tsv", sep="\t", index=False)
+
+
+def evaluate(config: Path, data: Path, out: Path, per_example: Path, *runs: Path, data_root: Path = Path()) -> None:
+    """Compare predictions with the truth; RUNS are folders with model.safetensors and predictions."""
+    import pandas as pd
+
+    from biocnn.checkpoint import read_meta
+    from biocnn.data.dataset import Dataset
+    from biocnn.data.ragged import Ragged
+    from biocnn.evaluate import evaluate as score
+
+    experiment = load(config, data_root)
+    predictions = {
+        run.name: (
+            Ragged(run / "predictions/probability.npy"),
+            pd.read_csv(run / "predictions/examples.tsv", sep="\t", dtype=str),
+        )
+        for run in runs
+    }
+    postprocess = {run.name: read_meta(run / "model.safetensors").get("postprocess", {}) for run in runs}
+    resamples = experiment["metrics"]["resamples"]
+    table, detail = score(Dataset(data), predictions, postprocess, resamples, experiment["seed"])
+    for frame, target in ((table, out), (detail, per_example)):
+        with atomic(target) as path:
+            frame.to_csv(path, sep="\t", index=False, float_format="%.6g")
+    for row in table[table["split"] == "test"].itertuples():
+        log.info("test %s %s %s %.4f (%s, %s)", row.output, row.metric, row.over, row.value, row.low, row.high)
+
+
+def explain(config: Path, data: Path, model: Path, out: Path, *, data_root: Path = Path()) -> None:
+    """Motifs and attributions of a sequence model, activation maps of an image model."""
+    from biocnn.data.dataset import Dataset
+    from biocnn.explain import step
+    from biocnn.predict import Model
+
+    experiment = load(config, data_root)
+    with atomic(out) as folder:
+        folder.mkdir()
+        step.explain(Model(model), Dataset(data), experiment["explain"], folder, log.info)
+
+
+def segment(images: Path, out: Path, *models: Path) -> None:
+    """Segment new images with one or more models: masks or labels as TIFF, and objects.csv."""
+    from biocnn.predict import Model
+    from biocnn.segment import segment_images
+
+    with atomic(out) as folder:
+        folder.mkdir()
+        count = segment_images(images, [Model(model) for model in models], folder)
+    log.info("%d objects in %s", count, out / "objects.csv")
+
+
+def report(config: Path, folder: Path, out: Path, figures: Path, *, data_root: Path = Path()) -> None:
+    """One self-contained HTML page about an experiment, and its figures as files."""
+    from biocnn.report import write_report
+
+    with atomic(out) as path, atomic(figures) as drawn:
+        write_report(folder, load(config, data_root).settings, path, drawn)
+
+
+def summary(tsv: Path, html: Path, *folders: Path) -> None:
+    """A table and a page over all experiments."""
+    from biocnn.report import write_summary
+
+    with atomic(tsv) as table, atomic(html) as page:
+        write_summary(list(folders), table, page)
+
+
+STEPS = (simulate, genome, check, dataset, train, predict, evaluate, explain, segment, report, summary)
+
+
+def _read(experiment: Experiment, checks: Any, genome: Path | None) -> Any:
+    from biocnn.schema import build
+
+    source = build("data", experiment["data"])
+    return source.read(experiment["seed"], checks, genome) if genome else source.read(experiment["seed"], checks)
+
+
+def _seed(run: str) -> int:
+    fold, _, seed = run.partition("-seed")
+    if fold != "fold0" or not seed.isdigit():
+        raise InputError(f"run {run!r} is not understood", "runs are named fold0-seed1, fold0-seed2, ...")
+    return int(seed)

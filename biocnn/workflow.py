@@ -1,0 +1,137 @@
+"""What the Snakefile needs to know of the experiments; imports no torch, so that a dry run is quick."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from biocnn.config import Experiment, load
+from biocnn.errors import InputError
+
+RESULTS = Path("results")
+DEMO = RESULTS / "demo"
+
+
+class Workflow:
+    """The experiments of one invocation, and input and parameter functions for the rules.
+
+    Parameters
+    ----------
+    config
+        Snakemake's config: experiments (names under config/experiments, or paths of YAML files), data_root, gpus.
+    base
+        Folder of the Snakefile.
+    """
+
+    def __init__(self, config: dict[str, Any], base: Path) -> None:
+        self.data_root = str(config.get("data_root", "."))
+        self.gpus = int(config.get("gpus", 0))
+        self.paths: dict[str, str] = {}
+        self.experiments: dict[str, Experiment] = {}
+        named = config.get("experiments", [])
+        for name in [named] if isinstance(named, str) else named:
+            path = str(name) if str(name).endswith((".yaml", ".yml")) else f"config/experiments/{name}.yaml"
+            path = path if Path(path).exists() else str(base / path)
+            experiment = load(path, self.data_root)
+            if experiment.name in self.experiments:
+                raise InputError(f"experiments: two are named {experiment.name!r}", "rename one of the files")
+            self.paths[experiment.name], self.experiments[experiment.name] = path, experiment
+        if not self.experiments:
+            raise InputError("experiments: none named", "for example --config experiments=[demo_sequences]")
+
+    def config_of(self, wildcards: Any) -> str:
+        """The experiment's YAML file."""
+        return self.paths[wildcards.experiment]
+
+    def raw_files(self, wildcards: Any) -> list[str]:
+        """Files and folders that the data section names; simulated ones by the folder that a rule makes."""
+        files = self.experiments[wildcards.experiment].files
+        return sorted({self._made(path) for key, path in files.items() if key.startswith("data.")})
+
+    def database(self, wildcards: Any) -> list[str]:
+        """The motif database, where the experiment names one."""
+        files = self.experiments[wildcards.experiment].files
+        return [self._made(path) for key, path in files.items() if key.startswith("explain.")]
+
+    def new_images(self, wildcards: Any) -> list[str]:
+        """The images to segment."""
+        return [self._made(self.experiments[wildcards.experiment].files["segment.images"])]
+
+    def genome(self, wildcards: Any) -> list[str]:
+        """The encoded genome, shared by all experiments on the same FASTA file."""
+        fasta = self.experiments[wildcards.experiment].files.get("data.genome")
+        return [f"{RESULTS}/genomes/{self._key(fasta)}"] if fasta else []
+
+    def genome_option(self, wildcards: Any) -> str:
+        """``--genome FOLDER`` for experiments that read one."""
+        return "".join(f"--genome {folder}" for folder in self.genome(wildcards))
+
+    def fasta(self, wildcards: Any) -> list[str]:
+        """The FASTA file behind an encoded genome."""
+        every = {e.files.get("data.genome") for e in self.experiments.values()} - {None}
+        return [self._made(path) for path in every if self._key(path) == wildcards.genome]
+
+    def fasta_path(self, wildcards: Any) -> str:
+        """The same, as the step is to read it."""
+        every = {e.files.get("data.genome") for e in self.experiments.values()} - {None}
+        return next(path for path in every if self._key(path) == wildcards.genome)
+
+    def runs(self, wildcards: Any) -> list[str]:
+        """Names of the trainings of an experiment."""
+        return [f"fold0-seed{seed}" for seed in self.experiments[wildcards.experiment]["train"]["seeds"]]
+
+    def of_runs(self, pattern: str) -> Callable[[Any], list[str]]:
+        """An input function: ``pattern`` with {experiment} and each {run} filled in."""
+        return lambda wildcards: [
+            pattern.format(experiment=wildcards.experiment, run=run) for run in self.runs(wildcards)
+        ]
+
+    def setting(self, *keys: str) -> Callable[[Any], Any]:
+        """A function of wildcards that gives one setting of the experiment."""
+
+        def value(wildcards: Any) -> Any:
+            found: Any = self.experiments[wildcards.experiment].settings
+            for key in keys:
+                found = found[key]
+            return found
+
+        return value
+
+    def depends(self, *sections: str, leave: tuple[str, ...] = ()) -> Callable[[Any], str]:
+        """What a rule depends on: these sections' values, and nothing else of the file."""
+        return lambda wildcards: self.experiments[wildcards.experiment].only(*sections, leave=leave)
+
+    def segments(self, wildcards: Any) -> list[str]:
+        """Outputs of the segment step, for experiments with new images."""
+        wanted = "segment.images" in self.experiments[wildcards.experiment].files
+        return [f"{RESULTS}/{wildcards.experiment}/segment"] if wanted else []
+
+    @staticmethod
+    def _made(path: str) -> str:
+        parts = Path(path).parts
+        return str(DEMO / parts[2]) if parts[:2] == DEMO.parts else path
+
+    @staticmethod
+    def _key(fasta: str) -> str:
+        return f"{Path(fasta).name.split('.')[0]}-{hashlib.sha1(fasta.encode()).hexdigest()[:8]}"
+
+
+def open_workflow(config: dict[str, Any], base: str) -> Workflow:
+    """Load the experiments; a fault in one ends Snakemake with status 2 and a message, not a traceback."""
+    try:
+        return Workflow(config, Path(base))
+    except InputError as error:
+        print(f"biocnn: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def headlines(tsv: str | Path) -> str:
+    """The headline metrics, as printed at the end of a run."""
+    return Path(tsv).read_text().expandtabs(2)
+
+
+def fingerprint(settings: dict[str, Any]) -> str:
+    """Short name of some settings."""
+    return hashlib.sha1(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,66 @@
+# Raw data -> checks -> arrays.
+
+
+rule simulate:
+    output:
+        directory("results/demo/{kind}"),
+    log:
+        "results/logs/simulate-{kind}.log",
+    benchmark:
+        "results/benchmarks/simulate-{kind}.tsv"
+    shell:
+        "biocnn simulate {wildcards.kind} {output} 2>&1 | tee {log}"
+
+
+rule genome:
+    input:
+        W.fasta,
+    output:
+        directory("results/genomes/{genome}"),
+    params:
+        fasta=W.fasta_path,
+    log:
+        "results/logs/genome-{genome}.log",
+    benchmark:
+        "results/benchmarks/genome-{genome}.tsv"
+    shell:
+        "biocnn genome {params.fasta:q} {output} 2>&1 | tee {log}"
+
+
+rule check:
+    input:
+        config=ancient(W.config_of),
+        raw=W.raw_files,
+        genome=W.genome,
+    output:
+        "results/{experiment}/checks.tsv",
+    params:
+        settings=W.depends("data"),
+        root=W.data_root,
+        genome=W.genome_option,
+    log:
+        "results/{experiment}/logs/check.log",
+    benchmark:
+        "results/{experiment}/benchmarks/check.tsv"
+    shell:
+        "biocnn check {input.config:q} {output} --data-root {params.root:q} {params.genome} 2>&1 | tee {log}"
+
+
+rule dataset:
+    input:
+        config=ancient(W.config_of),
+        raw=W.raw_files,
+        genome=W.genome,
+        checks="results/{experiment}/checks.tsv",
+    output:
+        directory("results/{experiment}/dataset"),
+    params:
+        settings=W.depends("seed", "data", "split"),
+        root=W.data_root,
+        genome=W.genome_option,
+    log:
+        "results/{experiment}/logs/dataset.log",
+    benchmark:
+        "results/{experiment}/benchmarks/dataset.tsv"
+    shell:
+        "biocnn dataset {input.config:q} {output} --data-root {params.root:q} {params.genome} 2>&1 | tee {log}"

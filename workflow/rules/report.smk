@@ -1,0 +1,49 @@
+# One page an experiment, and one over all.
+
+
+rule report:
+    input:
+        config=ancient(W.config_of),
+        checks="results/{experiment}/checks.tsv",
+        dataset="results/{experiment}/dataset",
+        models=W.of_runs("results/{experiment}/runs/{run}/model.safetensors"),
+        histories=W.of_runs("results/{experiment}/runs/{run}/history.tsv"),
+        predictions=W.of_runs("results/{experiment}/runs/{run}/predictions"),
+        metrics="results/{experiment}/metrics.tsv",
+        per_example="results/{experiment}/metrics_per_example.tsv",
+        explain="results/{experiment}/explain",
+        segment=W.segments,
+    output:
+        page=report(
+            "results/{experiment}/report.html",
+            caption="../report/experiment.rst",
+            category="Experiments",
+            labels={"experiment": "{experiment}"},
+        ),
+        figures=directory("results/{experiment}/figures"),
+    params:
+        folder="results/{experiment}",
+        root=W.data_root,
+    log:
+        "results/{experiment}/logs/report.log",
+    benchmark:
+        "results/{experiment}/benchmarks/report.tsv"
+    shell:
+        "biocnn report {input.config:q} {params.folder} {output.page} {output.figures}"
+        " --data-root {params.root:q} 2>&1 | tee {log}"
+
+
+rule summary:
+    input:
+        pages=expand("results/{experiment}/report.html", experiment=W.experiments),
+    output:
+        tsv="results/summary.tsv",
+        page=report("results/index.html", caption="../report/summary.rst", category="Summary"),
+    params:
+        folders=expand("results/{experiment}", experiment=W.experiments),
+    log:
+        "results/logs/summary.log",
+    benchmark:
+        "results/benchmarks/summary.tsv"
+    shell:
+        "biocnn summary {output.tsv} {output.page} {params.folders} 2>&1 | tee {log}"

@@ -1,0 +1,20 @@
+# New images -> masks, labels and a table of objects, by all runs together.
+
+
+rule segment:
+    input:
+        images=W.new_images,
+        models=W.of_runs("results/{experiment}/runs/{run}/model.safetensors"),
+    output:
+        directory("results/{experiment}/segment"),
+    params:
+        images=W.setting("segment", "images"),
+    threads: W.setting("train", "threads")
+    resources:
+        gpu=W.gpus,
+    log:
+        "results/{experiment}/logs/segment.log",
+    benchmark:
+        "results/{experiment}/benchmarks/segment.tsv"
+    shell:
+        "biocnn segment {params.images:q} {output} {input.models} 2>&1 | tee {log}"

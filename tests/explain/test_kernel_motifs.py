@@ -63,7 +63,7 @@ def test_a_known_kernel_gives_back_its_motif(strands: str) -> None:
     motif, row = found.motifs[0], found.table.iloc[0]
     assert list(found.table.columns) == list(COLUMNS)
     assert (motif.id, letters(motif), row["rank"]) == ("kernel1", CONSENSUS, 1)
-    assert row["effect"] > 0.8
+    assert row["effect"] > 0.7
     assert 0.3 < row["frequency"] < 0.6
     assert row["n_sites"] == motif.nsites == round(row["frequency"] * 1000)
     assert row["information_content"] == pytest.approx(information(motif.pfm).sum())

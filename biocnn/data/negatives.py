@@ -17,6 +17,7 @@ from biocnn.errors import InputError
 __all__ = ["dinucleotide_shuffled", "gc_matched", "given", "random"]
 
 SOURCE = "negatives"  # in checks
+TRIES = 10  # to find another order of a sequence's dinucleotides
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def gc_matched(
         found[group] = background.draw_gc(site.stretches[group], goal, rng)
     part = _windows(positives, site, found, ratio, rng, checks)
     theirs = gc_percent(part.codes[:, positives.window])
-    apart = np.abs(_shares(content) - _shares(theirs)).sum() / 2
+    apart = np.abs(_histogram(content) - _histogram(theirs)).sum() / 2
     checks.add(
         SOURCE,
         "note",
@@ -148,24 +149,27 @@ def dinucleotide_shuffled(
     Parameters
     ----------
     ratio
-        Negatives for each positive, in every group.
+        Negatives for each positive, whose group they share.
     """
-    groups = list(_groups(positives, ratio))
-    row = np.concatenate([np.resize(rng.permutation(members), wanted) for _, members, wanted in groups])
-    copy = np.concatenate([np.arange(wanted) // len(members) + 1 for _, members, wanted in groups])
-    codes, window = positives.codes[row], positives.window
-    pieces = [codes[:, : window.start], codes[:, window], codes[:, window.stop :]]
-    part = Part(
-        positives.examples.drop(columns="score", errors="ignore").iloc[row].reset_index(drop=True),
-        np.concatenate([dinucleotide_shuffle(piece, rng) for piece in pieces], axis=1),
-    )
-    part.examples["id"] += ":shuffled" + pd.Series(copy.astype(str))
-    same = (part.codes[:, window] == codes[:, window]).all(axis=1)
-    checks.add(
-        SOURCE, "dropped", "its dinucleotides have no other order", same.sum(), _first(part.examples["id"], same)
-    )
-    checks.add(SOURCE, "made", "dinucleotides of a positive, shuffled", (~same).sum())
-    return part.only(~same)
+    count = len(positives.codes)
+    (total,) = _how_many([count], ratio)
+    # Whole rounds over all positives, then a random choice of them.
+    row = np.concatenate([np.tile(np.arange(count), total // count), rng.permutation(count)[: total % count]])
+    original, window = positives.codes[row], positives.window
+    codes, same = original.copy(), np.arange(total)
+    for _ in range(TRIES):
+        codes[same] = _shuffle_pieces(original[same], window, rng)
+        same = same[(codes[same][:, window] == original[same][:, window]).all(axis=1)]
+    examples = positives.examples.drop(columns="score", errors="ignore").iloc[row].reset_index(drop=True)
+    examples["id"] += [f":shuffled{1 + i // count}" for i in range(total)]
+    changed = ~np.isin(np.arange(total), same)
+    checks.add(SOURCE, "dropped", "its dinucleotides have no other order", len(same), _first(examples["id"], ~changed))
+    if not changed.any():
+        raise InputError(
+            "data.negatives: no positive has another order of its dinucleotides", "give negatives or labels instead"
+        )
+    checks.add(SOURCE, "made", "dinucleotides of a positive, shuffled", changed.sum())
+    return Part(examples, codes).only(changed)
 
 
 def given(positives: Positives, rng: np.random.Generator, checks: Checks, *, path: Path) -> Part:
@@ -189,12 +193,24 @@ def given(positives: Positives, rng: np.random.Generator, checks: Checks, *, pat
     return part.only(~clash)
 
 
+def _shuffle_pieces(codes: np.ndarray, window: slice, rng: np.random.Generator) -> np.ndarray:
+    pieces = [codes[:, : window.start], codes[:, window], codes[:, window.stop :]]
+    return np.concatenate([dinucleotide_shuffle(piece, rng) for piece in pieces], axis=1)
+
+
 def _groups(positives: Positives, ratio: float) -> Iterator[tuple[str, np.ndarray, int]]:
     """Each group: its name, rows of its positives, how many negatives it should have."""
+    groups = positives.examples.groupby("group", sort=False).indices
+    wanted = _how_many([len(members) for members in groups.values()], ratio)
+    for (group, members), share in zip(groups.items(), wanted, strict=True):
+        yield group, members, share
+
+
+def _how_many(sizes: list[int], ratio: float) -> list[int]:
+    """How many negatives for so many positives: each share is right to one, and so is the sum."""
     if not (math.isfinite(ratio) and ratio > 0):
         raise InputError(f"data.negatives.ratio: {ratio} is not above 0", "negatives for each positive, for example 1")
-    for group, members in positives.examples.groupby("group", sort=False).indices.items():
-        yield group, members, max(1, round(ratio * len(members)))
+    return np.diff(np.rint(ratio * np.cumsum([0, *sizes])).astype(int)).tolist()
 
 
 def _background(positives: Positives, distance: int) -> tuple[Site, Background]:
@@ -237,7 +253,7 @@ def _windows(
     return Part(table, site.cut(table))
 
 
-def _shares(percent: np.ndarray) -> np.ndarray:
+def _histogram(percent: np.ndarray) -> np.ndarray:
     return np.bincount(percent, minlength=BINS) / len(percent)
 
 

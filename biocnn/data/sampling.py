@@ -58,7 +58,7 @@ class Background:
     def draw_gc(self, stretch: Stretch, goal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Starts of windows whose GC content fills the histogram ``goal`` of shape (101,), or comes nearest."""
         need, taken, spare = goal.copy(), [], []
-        for starts, codes in self._batches(stretch, 4 * int(goal.sum()), rng):
+        for starts, codes in self._batches(stretch, 2 * int(goal.sum()), rng):
             bins = gc_percent(codes)
             counts = np.bincount(bins, minlength=BINS)
             order = np.argsort(bins, kind="stable")

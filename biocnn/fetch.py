@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from http.client import HTTPException, HTTPResponse
 from importlib.resources import files
 from pathlib import Path
+from typing import BinaryIO
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit
 from urllib.request import Request, urlopen
@@ -103,17 +104,14 @@ def fetch(name: str, root: str | Path, sources: dict[str, DataSet]) -> list[tupl
     """
     if name not in sources:
         raise InputError(f"no data set {name!r}", nearest(name, sources) + "; `biocnn fetch --list` describes them")
-    root, entry = Path(root), sources[name]
-    outcomes = [
-        (root / source.path, _fetch_file(source, root / source.path)) for source in _progress(entry.files, name)
-    ]
-    if entry.index:
+    root, entry, outcomes = Path(root), sources[name], []
+    with tqdm(entry.files, desc=name, unit="file") as progress:
+        for source in progress:
+            target = root / source.path
+            outcomes.append((target, _fetch_file(source, target, root / f"{name}.sha256")))
+    if entry.index and not (root / entry.index / "index.csv").exists():
         write_index(root / entry.index)
     return outcomes
-
-
-def _progress(items: list[Source], name: str) -> "tqdm[Source]":
-    return tqdm(items, desc=name, unit="file")
 
 
 def _fetch_file(source: Source, target: Path, note: Path) -> str:
@@ -221,29 +219,32 @@ def _go_on(url: str, part: Path) -> bool:
         resumed = response.status == 206
         length = response.headers.get("Content-Length")
         total = int(length) + have * resumed if length else None
-        _write_body(response, part, have * resumed, total)
-    return total is None or part.stat().st_size == total
+        ended = _write_body(response, part, have * resumed, total)
+    return ended if total is None else part.stat().st_size == total
 
 
-def _write_body(response: HTTPResponse, part: Path, have: int, total: int | None) -> None:
-    """Write what comes after the first ``have`` bytes, which are there already."""
+def _write_body(response: HTTPResponse, part: Path, have: int, total: int | None) -> bool:
+    """Write what comes after the first ``have`` bytes, which are there already; whether it ended in order."""
     bar = tqdm(total=total, initial=have, desc=part.stem, unit="B", unit_scale=True, leave=False)
+    with bar, open(part, "ab" if have else "wb") as handle:
+        while True:
+            try:
+                chunk = response.read(CHUNK)
+            except (OSError, HTTPException):
+                return False
+            if not chunk:
+                return True
+            _write(handle, chunk, part)
+            bar.update(len(chunk))
+
+
+def _write(handle: BinaryIO, chunk: bytes, part: Path) -> None:
     try:
-        with bar, open(part, "ab" if have else "wb") as handle:
-            while chunk := _read(response):
-                handle.write(chunk)
-                bar.update(len(chunk))
+        handle.write(chunk)
+        handle.flush()
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise InputError(
             f"{part}: {error.strerror}", "free some space, or give another folder with --to; then run it again"
         ) from error
-
-
-def _read(response: HTTPResponse) -> bytes:
-    """The next piece; nothing where the connection was cut, which the length then shows."""
-    try:
-        return response.read(CHUNK)
-    except (OSError, HTTPException):
-        return b""

@@ -33,16 +33,15 @@ def training(histories: dict[str, pd.DataFrame]) -> Figure:
             column = "val_loss" if panel == "loss" else panel
             if panel == "loss":
                 axes.plot(table["epoch"], table["train_loss"], color=colour, linewidth=0.9, linestyle=(0, (3, 1.5)))
-            axes.plot(table["epoch"], table[column], color=colour, label=run)
+            scale = 1000 if panel == "lr" else 1
+            axes.plot(table["epoch"], table[column] * scale, color=colour, label=run)
             row = table[table["best"] == 1]
             if len(row) and panel != "lr":
                 axes.plot(row["epoch"], row[column], "o", color=colour, markersize=4, markeredgecolor="white")
-        title = {"loss": "Loss", "lr": "Learning rate"}.get(panel)
+        title = {"loss": "Loss", "lr": "Learning rate × 1000"}.get(panel)
         letter(axes, symbol, title or f"Validation {metric_name(panel.removeprefix('val_'))}")
         axes.set_xlabel("Epoch")
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        if panel == "lr":
-            axes.ticklabel_format(axis="y", scilimits=(0, 0))
         if panel == "loss":
             axes.plot([], [], color=MUTED, linewidth=0.9, linestyle=(0, (3, 1.5)), label="training")
             axes.plot([], [], color=MUTED, label="validation")
@@ -88,7 +87,7 @@ def discrimination(curves: dict[str, list[tuple[np.ndarray, np.ndarray]]], bold:
         (precision, "b", "Precision and recall", "Recall", "Precision"),
     ):
         letter(axes, symbol, title)
-        axes.set(xlabel=x, ylabel=y, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+        axes.set(xlabel=x, ylabel=y, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), box_aspect=1)
     if len(curves) > 1:
         roc.legend(loc="lower right")
     _score_histogram(scores, target, probability)
@@ -127,8 +126,9 @@ def _score_histogram(axes: Axes, target: np.ndarray, probability: np.ndarray) ->
         chosen = probability[np.asarray(target) == value]
         axes.hist(chosen, bins, color=colour, alpha=0.75, label=f"{name} (n = {len(chosen):,})")
     letter(axes, "c", "Predicted probability")
-    axes.set(xlabel="Probability", ylabel="Examples")
+    axes.set(xlabel="Probability", ylabel="Examples", box_aspect=1)
     axes.set_ylim(top=axes.get_ylim()[1] * 1.25)  # room for the legend
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.legend(loc="upper center")
 
 
@@ -143,7 +143,7 @@ def agreement(pairs: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     shown = list(pairs.items())[:4]
     figure = new_figure(2.7, min(PAGE_WIDTH, 2.9 * len(shown)))
     for axes, symbol, (name, (target, prediction)) in zip(
-        figure.subplots(1, len(shown), squeeze=False)[0], "abcd", shown, strict=False
+        figure.subplots(1, len(shown), squeeze=False)[0], "abcd" if len(shown) > 1 else [""], shown, strict=False
     ):
         axes.plot(target, prediction, ".", color=BLUE, alpha=0.4, markersize=3, markeredgewidth=0, rasterized=True)
         ends = [min(target.min(), prediction.min()), max(target.max(), prediction.max())]
@@ -152,7 +152,7 @@ def agreement(pairs: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
         r = number(np.corrcoef(target, prediction)[0, 1]) if varies else "–"
         letter(axes, symbol, name)
         axes.text(0.04, 0.96, f"r = {r}\nn = {len(target):,}", transform=axes.transAxes, va="top")
-        axes.set(xlabel="Measured", ylabel="Predicted")
+        axes.set(xlabel="Measured", ylabel="Predicted", box_aspect=1)
     return figure
 
 
@@ -170,16 +170,16 @@ def detection(lines: dict[str, tuple[np.ndarray, np.ndarray]], per_image: pd.Dat
     figure = new_figure(2.5, PAGE_WIDTH if len(widths) > 1 else 4.2)
     panels = list(figure.subplots(1, len(widths), squeeze=False, width_ratios=widths)[0])
     if lines:
-        _precision_lines(panels.pop(0), lines)
+        _precision_lines(panels.pop(0), lines, "a" if len(per_image) else "")
     if len(per_image):
-        _strips(panels[0], per_image, "b" if lines else "a")
+        _strips(panels[0], per_image, "b" if lines else "")
     return figure
 
 
-def _precision_lines(axes: Axes, lines: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+def _precision_lines(axes: Axes, lines: dict[str, tuple[np.ndarray, np.ndarray]], symbol: str) -> None:
     for colour, (name, (x, y)) in zip((BLUE, ORANGE), lines.items(), strict=False):
         axes.plot(x, y, "o-", color=colour, markersize=3.5, label=name)
-    letter(axes, "a", "Objects found")
+    letter(axes, symbol, "Objects found")
     axes.set(xlabel="IoU threshold", ylabel="Average precision", ylim=(0, 1.02))
     axes.set_xticks(next(iter(lines.values()))[0])
     axes.legend(loc="lower left")
@@ -191,7 +191,7 @@ def _strips(axes: Axes, per_image: pd.DataFrame, symbol: str) -> None:
     for place, name in enumerate(names):
         values = per_image.loc[per_image["metric"] == name, "value"].dropna().to_numpy()
         jitter = (np.arange(len(values)) * 0.618034 % 1 - 0.5) * 0.5
-        axes.plot(np.sort(values), place + jitter, ".", color=BLUE, alpha=0.45, markersize=4, markeredgewidth=0)
+        axes.plot(np.sort(values), place + jitter, "o", color=BLUE, alpha=0.45, markersize=3, markeredgewidth=0)
         if len(values):
             low, middle, high = np.percentile(values, [25, 50, 75])
             axes.plot([low, high], [place, place], color=INK, linewidth=3.5, alpha=0.35, solid_capstyle="butt")

@@ -9,7 +9,7 @@ from biocnn.data.meme import read_meme
 from biocnn.report import images, motifs
 from biocnn.report.blocks import Section, Table, plural, table
 from biocnn.report.figures import Gallery, Picture
-from biocnn.report.headline import number, probability, top_motif
+from biocnn.report.headline import SIMILAR, number, probability, top_motif
 from biocnn.report.results import Results
 
 _KERNELS, _TRACKS, _MAPS = 12, 6, 5
@@ -32,19 +32,19 @@ def _kernels(results: Results, experiment: dict, gallery: Gallery) -> list[Pictu
     alphabet = results.facts.get("alphabet", "ACGT")
     matches = results.matches.drop_duplicates("motif")
     shown = matches[matches["motif"].isin(learned)].head(_KERNELS)
-    known = shown["target_id"].notna().any() if "target_id" in shown else False
-    blocks: list[Picture | Table] = []
-    if len(shown):
-        caption = "What the first layer looks for: base frequencies at the sites that excite each kernel most, in bits"
-        caption += ", and below it, aligned, the most similar motif of the database." if known else "."
-        figure = motifs.kernels(shown, learned, _database(experiment) if known else {}, alphabet)
-        named = ", ".join(map(str, shown["target_name"].dropna().unique()[:4])) if known else ""
-        alt = f"Sequence logos of {plural(len(shown), 'kernel')}" + (f"; matches: {named}" if named else "")
-        blocks.append(gallery.add("motifs", figure, alt, caption))
-        best = top_motif(results) or shown.iloc[0].to_dict()
-        if best["motif"] in learned:
-            gallery.thumbnail(motifs.emblem(learned[best["motif"]], alphabet))
-    return [*blocks, _match_table(matches)]
+    if not len(shown):
+        return [_match_table(matches)]
+    similar = shown[shown["q_value"] <= SIMILAR]
+    targets = _database(experiment) if len(similar) else {}
+    caption = "What the first layer looks for: base frequencies at the sites that excite each kernel most, in bits"
+    if targets:
+        caption += f"; below it, aligned, the most similar motif of the database (q ≤ {number(SIMILAR, 1)})"
+    named = ", ".join(similar["target_name"].unique()[:4])
+    alt = f"Sequence logos of {plural(len(shown), 'kernel')}" + (f"; matches: {named}" if named else "")
+    figure = motifs.kernels(shown, learned, targets, alphabet)
+    best = top_motif(results) or shown.iloc[0].to_dict()
+    gallery.thumbnail(motifs.emblem(learned[best["motif"]], alphabet))
+    return [gallery.add("motifs", figure, alt, f"{caption}."), _match_table(matches)]
 
 
 def _database(experiment: dict) -> dict[str, np.ndarray]:
@@ -91,7 +91,7 @@ def _attributions(results: Results, gallery: Gallery) -> list[Picture]:
     # The examples of which the network is surest: what it looks at is clearest there.
     order = np.lexsort((-scores, -targets))[:_TRACKS]
     order = order[np.argsort(-scores[order], kind="stable")]
-    titles = [f"{names[i]}   predicted {number(scores[i])}, true {number(targets[i])}" for i in order]
+    titles = [f"{names[i]}   predicted {number(scores[i])}, true {targets[i]:.3g}" for i in order]
     alphabet = results.facts.get("alphabet", "ACGT")
     figure = motifs.tracks([codes[i] for i in order], [values[i] for i in order], titles, alphabet)
     caption = (

@@ -75,8 +75,8 @@ def new_figure(height: float, width: float = PAGE_WIDTH) -> Figure:
 
 
 def letter(axes: Axes, text: str, title: str) -> None:
-    """Head a panel with its letter, as papers do, and a title."""
-    axes.set_title(rf"$\mathbf{{{text}}}$   {title}")
+    """Head a panel with a title and, where the figure has several panels, its letter, as papers do."""
+    axes.set_title(rf"$\mathbf{{{text}}}$   {title}" if text else title)
 
 
 class Gallery:

@@ -26,6 +26,7 @@ HEADLINE = {
     "classes": ("dice", "iou"),
     "instances": ("average_precision_iou50", "average_precision_iou_mean"),
 }
+SIMILAR = 0.1  # largest q-value at which a kernel is said to look like a motif of the database
 _THRESHOLD = re.compile(r"^average_precision_iou(\d+)$")
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -49,7 +50,7 @@ def number(value: float | None, digits: int = 3) -> str:
     if abs(value) >= 100:
         return f"{value:,.0f}"
     text = f"{value:.{digits}f}" if abs(value) < 10 else f"{value:.1f}"
-    return re.sub(r"^(-?)0\.", r"\1.", text)
+    return re.sub(r"^(−?)0\.", r"\1.", text.replace("-", "−"))
 
 
 def probability(value: float) -> str:
@@ -61,7 +62,7 @@ def probability(value: float) -> str:
     if value == 0:
         return "< 10⁻³⁰⁰"
     digits, power = f"{value:.1e}".split("e")
-    return f"{digits} × 10{str(int(power)).translate(_SUPERSCRIPT)}"
+    return f"{digits}\u00a0×\u00a010{str(int(power)).translate(_SUPERSCRIPT)}"
 
 
 def interval(low: float, high: float, digits: int = 3) -> str:
@@ -115,11 +116,11 @@ def headline(results: Results) -> pd.DataFrame:
 
 
 def top_motif(results: Results) -> dict | None:
-    """The match with the smallest p-value: the row of matches.tsv, or None."""
+    """The match with the smallest p-value: its row of matches.tsv; None where no kernel is similar to a known motif."""
     table = results.matches
-    if not len(table) or table["p_value"].isna().all():
-        return None
-    return table.loc[table["p_value"].idxmin()].to_dict()
+    if len(table):
+        table = table[table["q_value"] <= SIMILAR]
+    return table.loc[table["p_value"].idxmin()].to_dict() if len(table) else None
 
 
 def verdict(results: Results) -> str:
@@ -129,11 +130,12 @@ def verdict(results: Results) -> str:
         bounds = interval(row.low, row.high)
         where = {"per_image": " per image", "pooled": " pooled"}.get(row.over, "")
         parts.append(
-            f"{metric_name(row.metric)} {number(row.value)}{where}" + (f" (95% CI {bounds})" if bounds else "")
+            f"{metric_name(row.metric)} = {number(row.value)}{where}"
+            + (f" (95%\u00a0CI\u00a0{bounds})" if bounds else "")
         )
     sentence = f"{'Test' if results.split == 'test' else 'Validation'} {', '.join(parts)}" if parts else ""
     motif = top_motif(results)
     if motif:
-        found = f"best motif matches {motif['target_name']}, p = {probability(motif['p_value'])}"
+        found = f"best motif matches {motif['target_name']}, p\u00a0=\u00a0{probability(motif['p_value'])}"
         sentence = f"{sentence}; {found}" if sentence else found.capitalize()
     return f"{sentence}." if sentence else ""

@@ -60,7 +60,9 @@ def draw_letters(axes: Axes, heights: np.ndarray, alphabet: str = "ACGT", start:
     for symbol, paths in outlines.items():
         if paths:
             # One patch for each letter of the alphabet, not for each letter drawn: logos of 100 bp stay fast and small.
-            axes.add_patch(PathPatch(Path.make_compound_path(*paths), facecolor=COLOURS[symbol], linewidth=0))
+            axes.add_patch(
+                PathPatch(Path.make_compound_path(*paths), facecolor=COLOURS[symbol], linewidth=0, clip_on=False)
+            )
 
 
 def draw_motif(axes: Axes, pfm: np.ndarray, alphabet: str = "ACGT", start: float = 0) -> None:

@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from biocnn.files import atomic
 from biocnn.report import sections
-from biocnn.report.blocks import plural
+from biocnn.report.blocks import Section, plural
 from biocnn.report.explanation import explanation
 from biocnn.report.figures import Gallery, style
 from biocnn.report.headline import headline, interval, metric_name, number, verdict
@@ -33,26 +33,29 @@ def write_report(experiment_folder: Path, experiment: dict, out: Path, figures: 
         Folder of PNG figures, 300 dots per inch; one that exists is replaced.
     """
     results = Results(experiment_folder)
-    with atomic(figures) as folder, style():
-        gallery = Gallery(folder)
-        chapters = [
-            sections.data(results, gallery),
-            sections.training(results, gallery),
-            performance(results, gallery),
-            explanation(results, experiment, gallery),
-            sections.objects(results, gallery),
-            sections.reproduce(results, experiment),
-        ]
-    context = {
-        "title": results.name,
-        "about": experiment.get("description") or "",
-        "verdict": verdict(results),
-        "tiles": tiles(results),
-        "origin": _origin(results, experiment),
-        "sections": [chapter for chapter in chapters if chapter.blocks],
-    }
-    with atomic(out) as temporary:
-        temporary.write_text(render("page.html.j2", **context), encoding="utf-8")
+    with atomic(figures) as folder, atomic(out) as page:
+        with style():
+            chapters = _chapters(results, experiment, Gallery(folder))
+        context = {
+            "title": results.name,
+            "about": experiment.get("description") or "",
+            "verdict": verdict(results),
+            "tiles": tiles(results),
+            "origin": _origin(results, experiment),
+            "sections": [chapter for chapter in chapters if chapter.blocks],
+        }
+        page.write_text(render("page.html.j2", **context), encoding="utf-8")
+
+
+def _chapters(results: Results, experiment: dict, gallery: Gallery) -> list[Section]:
+    return [
+        sections.data(results, gallery),
+        sections.training(results, gallery),
+        performance(results, gallery),
+        explanation(results, experiment, gallery),
+        sections.objects(results, gallery),
+        sections.reproduce(results, experiment),
+    ]
 
 
 def render(template: str, **context: object) -> str:

@@ -31,17 +31,22 @@ def _metrics(results: Results) -> Table:
     )
     keys = [key for key in ("split", "run", "over", "output") if found[key].nunique() > 1 or key == "run"]
     names = list(dict.fromkeys(found["metric"]))
-    order = {"test": 0, "val": 1}
-    groups = sorted(found.groupby(keys, sort=False), key=lambda item: order.get(item[1]["split"].iloc[0], 2))
+    found = found.assign(first=found["split"] != results.split, second=found["run"] != "ensemble")
+    groups = found.sort_values(["first", "second"], kind="stable").groupby(keys, sort=False)
     rows = []
     for values, part in groups:
         cells = part.drop_duplicates("metric").set_index("metric")["cell"]
         counts = f"{part['n'].iloc[0]:,.0f}" if "n" in part else ""
         rows.append([*(str(v).replace("_", " ") for v in values), counts, *(cells.get(name, "") for name in names)])
     header = [*(key.capitalize() for key in keys), "n", *map(metric_name, names)]
-    small = " Below each value: its 95% confidence interval, by bootstrap over examples." * found["low"].notna().any()
-    split = "" if "split" in keys else {"test": " on the test split", "val": " on the validation split"}[results.split]
-    return table(f"Performance{split}.{small}", header, rows, ",".join(header[len(keys) :]), "metrics.tsv")
+    caption = (
+        f"Performance by {' and '.join(keys[:2])}."
+        if "split" in keys
+        else f"Performance on the {found['split'].iloc[0]} split."
+    )
+    if found["low"].notna().any():
+        caption += " Below each value: its 95% confidence interval, by bootstrap over examples."
+    return table(caption, header, rows, ",".join(header[len(keys) :]), "metrics.tsv")
 
 
 def mean_vectors(results: Results) -> pd.DataFrame:
@@ -128,8 +133,9 @@ def _maps(results: Results, gallery: Gallery) -> list[Picture]:
     blocks = []
     lines, spread = _precision(results), _unit_metrics(scores)
     if lines or len(spread):
-        caption = "Average precision: TP / (TP + FP + FN) of objects. " * bool(lines)
-        caption += "Each dot is one image." * bool(len(spread))
+        words = ["Average precision: TP / (TP + FP + FN) of objects." if lines else ""]
+        words.append("Each dot is one image." if len(spread) else "")
+        caption = " ".join(filter(None, words))
         alt = "Quality of the segmentation, per image and pooled"
         blocks.append(gallery.add("segmentation", curves.detection(lines, spread), alt, caption))
     chosen = _chosen(results, scores)

@@ -11,6 +11,8 @@ from safetensors import safe_open
 from biocnn.data.dataset import Dataset
 from biocnn.data.ragged import Ragged
 
+_MATCH = ("target_id", "target_name", "strand", "offset", "p_value", "q_value")
+
 
 class Results:
     """The files of ``results/{experiment}/``, each read when first asked for.
@@ -56,9 +58,12 @@ class Results:
 
     @cached_property
     def matches(self) -> pd.DataFrame:
-        """``explain/matches.tsv``, best-ranked motif first."""
+        """``explain/matches.tsv``, best-ranked motif first; cells of matches are empty where there was no database."""
         table = self.table("explain/matches.tsv")
-        return table.sort_values("rank", kind="stable").reset_index(drop=True) if len(table) else table
+        if not len(table):
+            return table
+        columns = [*table.columns, *(name for name in _MATCH if name not in table)]
+        return table.reindex(columns=columns).sort_values("rank", kind="stable").reset_index(drop=True)
 
     @cached_property
     def runs(self) -> list[str]:

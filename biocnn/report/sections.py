@@ -51,8 +51,9 @@ def data(results: Results, gallery: Gallery) -> Section:
         caption = "What was read, repaired, made and dropped; nothing else was changed."
         section.blocks.append(table(caption, header, checks[columns].to_numpy().tolist(), "Count", "checks.tsv"))
     decisions = results.facts.get("decisions") or {}
-    if decisions:
-        rows = [[key, _plain(item.get("value")), item.get("reason", "")] for key, item in decisions.items()]
+    rows = [[key, _plain(item.get("value")), item.get("reason", "")] for key, item in decisions.items()]
+    rows += [[key, _plain(results.facts.get(key)), why] for key, why in (results.facts.get("reasons") or {}).items()]
+    if rows:
         section.blocks.append(table("Settings left to the data, and why.", ["Setting", "Value", "Reason"], rows))
     if results.facts.get("kind") == "image" and results.dataset and results.facts.get("spatial_dims") == 2:
         section.blocks.append(_thumbnails(results, gallery))

@@ -38,10 +38,9 @@ def write_summary(folders: list[Path], tsv: Path, html: Path) -> None:
     experiments = [Results(folder) for folder in folders]
     with atomic(tsv) as temporary:
         pd.DataFrame([_record(results) for results in experiments]).to_csv(temporary, sep="\t", index=False)
-    groups: dict[str, list[Results]] = {}
-    for results in experiments:
-        groups.setdefault(_GROUPS.get(results.task, "Other"), []).append(results)
-    listed = [_group(title, members, html.parent) for title, members in groups.items()]
+    titles = dict.fromkeys([*_GROUPS.values(), "Other"])
+    groups = {title: [r for r in experiments if _GROUPS.get(r.task, "Other") == title] for title in titles}
+    listed = [_group(title, members, html.parent) for title, members in groups.items() if members]
     page = render("index.html.j2", groups=listed, origin=plural(len(experiments), "experiment"))
     with atomic(html) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -94,6 +93,6 @@ def _row(results: Results, metrics: list[str], base: Path) -> dict:
         "alt": f"Example from {results.name}",
         "examples": f"{len(results.examples):,}" if len(results.examples) else "–",
         "cells": cells,
-        "motif": motif["target_name"] if motif else "",
+        "motif": motif["target_name"] if motif else "none similar",
         "p": probability(motif["p_value"]) if motif else "",
     }

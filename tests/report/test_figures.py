@@ -1,0 +1,98 @@
+"""Figures show what the data say."""
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn.metrics import auc, average_precision_score, roc_auc_score
+
+from biocnn.report.curves import precision_points, roc_points
+from biocnn.report.figures import Gallery, new_figure, style
+from biocnn.report.images import display, outline
+from biocnn.report.motifs import busiest
+
+
+@pytest.fixture
+def scores():
+    rng = np.random.default_rng(0)
+    target = rng.integers(2, size=20_000)
+    return target, rng.normal(target, 1.0)
+
+
+def test_thinned_roc_keeps_its_area(scores):
+    false, true = roc_points(*scores)
+    assert len(false) < 500
+    assert auc(false, true) == pytest.approx(roc_auc_score(*scores), abs=2e-4)
+
+
+def test_thinned_precision_keeps_its_area_and_ends(scores):
+    recall, precision = precision_points(*scores)
+    assert len(recall) < 500
+    assert (recall[0], recall[-1]) == (1, 0)
+    assert auc(recall, precision) == pytest.approx(average_precision_score(*scores), abs=2e-3)
+
+
+def test_outline_of_one_pixel_is_a_square_around_it():
+    labels = np.zeros((3, 3), int)
+    labels[1, 1] = 7
+    segments = outline(labels)
+    assert len(segments) == 4
+    assert segments.min() == 0.5
+    assert segments.max() == 1.5
+
+
+def test_touching_objects_are_told_apart():
+    assert len(outline(np.array([[1, 2], [1, 2]]))) == 2
+
+
+@given(arrays(np.int32, st.tuples(st.integers(1, 8), st.integers(1, 8)), elements=st.integers(0, 3)))
+def test_outlines_have_unit_length_and_turn_with_the_image(labels):
+    segments = outline(labels)
+    np.testing.assert_allclose(np.abs(segments[:, 0] - segments[:, 1]).sum(axis=1), 1)
+    turned = outline(labels.T)[..., ::-1]
+    assert sorted(map(tuple, turned.reshape(-1, 4))) == sorted(map(tuple, segments.reshape(-1, 4)))
+
+
+def test_colour_photographs_are_shown_as_they_are():
+    image = np.random.default_rng(0).integers(256, size=(3, 4, 5)).astype(np.uint8)
+    np.testing.assert_allclose(display(image) * 255, np.moveaxis(image, 0, -1))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 5])
+def test_other_images_are_stretched_into_the_range_of_a_screen(channels):
+    image = np.random.default_rng(0).normal(3000, 800, (channels, 20, 30)).astype(np.float32)
+    shown = display(image)
+    assert shown.shape == (20, 30, 3)
+    assert 0 <= shown.min() < 0.2
+    assert 0.8 < shown.max() <= 1
+    np.testing.assert_allclose(shown, display(image * 4 + 16), atol=1e-4)
+
+
+def test_constant_images_are_black():
+    assert not display(np.full((1, 4, 4), 9, np.uint16)).any()
+
+
+def test_the_busiest_stretch_holds_the_attributions():
+    codes = np.zeros(1000, np.uint8)
+    values = np.zeros((4, 1000))
+    values[0, 700:720] = 1
+    values[1, 100:200] = 5  # of a base that is not there
+    first, last = busiest(codes, values)
+    assert last - first == 110
+    assert first <= 700
+    assert last >= 720
+    codes[50:] = 5
+    assert busiest(codes, values) == (0, 50)
+
+
+def test_style_ends_with_its_context(tmp_path):
+    before = dict(mpl.rcParams)
+    with style():
+        figure = new_figure(1.0, 2.0)
+        figure.subplots().plot([1, 2])
+        picture = Gallery(tmp_path).add("line", figure, "a line", "Rises.")
+    assert dict(mpl.rcParams) == before
+    assert picture.source.startswith("data:image/svg+xml;base64,")
+    assert (tmp_path / "line.png").read_bytes()[:4] == b"\x89PNG"

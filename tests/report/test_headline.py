@@ -1,0 +1,79 @@
+"""Numbers as people read them, and the sentence that sums an experiment up."""
+
+import math
+
+import pytest
+
+from biocnn.report.headline import headline, interval, metric_name, number, probability, threshold, top_motif, verdict
+from biocnn.report.results import Results
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.9534, ".953"), (-0.1, "−.100"), (1, "1.000"), (12.34, "12.3"), (1234.5, "1,234"), (math.nan, "–"), (None, "–")],
+)
+def test_numbers(value, text):
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0123, ".012"), (2.13e-12, "2.1 × 10⁻¹²"), (0.0, "< 10⁻³⁰⁰"), (math.nan, "–")]
+)
+def test_p_values(value, text):
+    assert probability(value).replace("\u00a0", " ") == text
+
+
+def test_intervals_that_are_unknown_are_not_written():
+    assert interval(0.94, 0.96) == ".940–.960"
+    assert interval(math.nan, 0.96) == ""
+
+
+def test_thresholds_are_read_from_metric_names():
+    assert threshold("average_precision_iou50") == 0.5
+    assert threshold("average_precision_iou_mean") is None
+    assert metric_name("average_precision_iou50") == "AP at IoU .5"
+    assert metric_name("hausdorff95") == "HD95"
+
+
+def write_metrics(folder, rows):
+    lines = ["run\tsplit\toutput\tmetric\tover\tvalue\tlow\thigh\tn", *("\t".join(map(str, row)) for row in rows)]
+    folder.mkdir(parents=True)
+    (folder / "metrics.tsv").write_text("\n".join(lines) + "\n")
+    (folder / "dataset").mkdir()
+    (folder / "dataset" / "facts.json").write_text('{"task": "binary"}')
+    return Results(folder)
+
+
+def test_the_ensemble_on_the_test_split_speaks_for_the_experiment(tmp_path):
+    rows = [
+        ("fold0-seed1", "test", "CTCF", "auroc", "all", 0.90, 0.88, 0.92, 50),
+        ("ensemble", "val", "CTCF", "auroc", "all", 0.99, 0.98, 1.0, 50),
+        ("ensemble", "test", "CTCF", "auroc", "all", 0.953, 0.94, 0.96, 50),
+        ("ensemble", "test", "CTCF", "accuracy", "all", 0.9, "", "", 50),
+    ]
+    results = write_metrics(tmp_path / "ctcf", rows)
+    assert headline(results)["metric"].tolist() == ["auroc"]
+    assert verdict(results).replace("\u00a0", " ") == "Test AUROC = .953 (95% CI .940–.960)."
+
+
+def test_several_runs_or_outputs_without_ensemble_are_averaged_and_have_no_interval(tmp_path):
+    rows = [(run, "val", "x", "auroc", "all", value, 0.1, 0.2, 9) for run, value in (("a", 0.8), ("b", 0.9))]
+    results = write_metrics(tmp_path / "two", rows)
+    row = headline(results).iloc[0]
+    assert row["value"] == pytest.approx(0.85)
+    assert row["run"] == "mean of 2"
+    assert math.isnan(row["low"])
+    assert verdict(results) == "Validation AUROC = .850."
+
+
+def test_no_results_give_no_sentence(tmp_path):
+    assert verdict(Results(tmp_path)) == ""
+
+
+def test_only_similar_motifs_are_named(tmp_path):
+    (tmp_path / "explain").mkdir()
+    table = "motif\trank\ttarget_name\tp_value\tq_value\nk0\t1\tFOX\t.02\t.6\nk1\t2\tREB1\t1e-9\t1e-7\n"
+    (tmp_path / "explain" / "matches.tsv").write_text(table)
+    assert top_motif(Results(tmp_path))["motif"] == "k1"
+    (tmp_path / "explain" / "matches.tsv").write_text(table.replace("1e-7", ".3"))
+    assert top_motif(Results(tmp_path)) is None

@@ -1,0 +1,163 @@
+"""The page of an experiment: whole, self-contained, escaped, and only about what is there."""
+
+import shutil
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from simulated_results import write_images, write_sequences
+
+from biocnn.report import write_report
+from biocnn.report.page import render
+
+VOID = {"meta", "img", "br", "link", "hr", "input"}
+TASKS = [(write_sequences, task) for task in ("binary", "multilabel", "regression")]
+TASKS += [(write_images, task) for task in ("instances", "mask", "classes")]
+
+
+class Page(HTMLParser):
+    """Collects what a page is made of, and checks that its elements are closed in order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.attributes, self.words = [], [], [], []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+    def headings(self):
+        return [attributes["id"] for tag, attributes in self.attributes if tag == "section"]
+
+
+@pytest.fixture(scope="module", params=TASKS, ids=lambda pair: pair[1])
+def report(request, tmp_path_factory):
+    make, task = request.param
+    folder = tmp_path_factory.mktemp("results") / f"my_{task}"
+    experiment = make(folder, task)
+    write_report(folder, experiment, folder / "report.html", folder / "figures")
+    return folder, experiment, (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_page_is_whole_and_needs_nothing_else(report):
+    folder, _, text = report
+    page = Page(text)
+    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    assert "url(" not in text
+    assert "@import" not in text
+    for tag, attributes in page.attributes:
+        if tag == "img":
+            assert attributes["src"].startswith(("data:image/svg+xml;base64,", "data:image/png;base64,"))
+            assert attributes["alt"]
+        if tag == "a":
+            assert attributes["href"].startswith("#")
+    assert page.tags.count("figcaption") == page.tags.count("figure") == page.tags.count("img") > 3
+    assert page.tags.count("caption") == page.tags.count("table")
+    assert len(text) < 5_000_000
+    assert f"my_{folder.name[3:]}" in page.text
+
+
+def test_every_figure_is_also_a_file(report):
+    folder, _, text = report
+    names = {path.name for path in (folder / "figures").iterdir()}
+    assert all(f"figures/{name}" in text for name in names - {"thumbnail.png"})
+    assert "thumbnail.png" in names
+
+
+def test_text_from_files_is_escaped(report):
+    text = report[2]
+    assert "contig &lt;chrM&gt; is not listed" in text
+    assert "Simulated &lt;results&gt;" in text
+    assert "<chrM>" not in text
+
+
+def test_the_chapters_tell_the_metrics_and_settings(report):
+    folder, _, text = report
+    page = Page(text)
+    expected = ["data", "training", "performance", "explanation", "objects", "reproduce"]
+    assert page.headings() == [name for name in expected if name != "objects" or (folder / "segment").is_dir()]
+    value = pd.read_csv(folder / "metrics.tsv", sep="\t")["value"].iloc[0]
+    assert f"{value:.3f}".lstrip("0") in page.text
+    for words in ("lr: 0.001", "2.13.0", "abab", "snakemake --cores all", "abc1234", "1,234", "0.1.0"):
+        assert words in page.text
+
+
+def test_what_is_absent_leaves_no_heading(tmp_path):
+    folder = tmp_path / "partial"
+    experiment = write_sequences(folder)
+    for name in ("explain", "runs"):
+        shutil.rmtree(folder / name)
+    (folder / "metrics.tsv").unlink()
+    write_report(folder, experiment, folder / "report.html", folder / "figures")
+    page = Page((folder / "report.html").read_text(encoding="utf-8"))
+    assert page.headings() == ["data", "reproduce"]
+    assert "img" not in page.tags
+
+
+def test_an_empty_folder_still_gives_its_settings(tmp_path):
+    write_report(tmp_path / "none", {"seed": 1}, tmp_path / "report.html", tmp_path / "figures")
+    assert Page((tmp_path / "report.html").read_text(encoding="utf-8")).headings() == ["reproduce"]
+
+
+def test_images_with_ignored_pixels_and_one_test_image(tmp_path):
+    folder = tmp_path / "few"
+    experiment = write_images(folder, "mask", n=5)
+    y = np.load(folder / "dataset" / "y.npy", mmap_mode="r+")
+    y[::7] = 255
+    y.flush()
+    write_report(folder, experiment, folder / "report.html", folder / "figures")
+    assert (folder / "figures" / "predictions.png").is_file()
+
+
+def test_a_database_that_is_gone_costs_only_its_logos(tmp_path):
+    folder = tmp_path / "moved"
+    experiment = write_sequences(folder)
+    (folder / "database.meme").unlink()
+    write_report(folder, experiment, folder / "report.html", folder / "figures")
+    text = Page((folder / "report.html").read_text(encoding="utf-8")).text
+    assert "REB1" in text
+    assert "below it" not in text
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_second_report_has_the_same_bytes_and_a_failure_leaves_them_alone(tmp_path, monkeypatch):
+    folder = tmp_path / "again"
+    experiment = write_sequences(folder)
+    (folder / "explain" / "attributions.npz").unlink()  # less to draw
+    write_report(folder, experiment, folder / "report.html", folder / "figures")
+    before = contents(folder)
+    write_report(folder, experiment, folder / "report.html", folder / "figures")
+    assert contents(folder) == before
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("biocnn.report.page.render", full)
+    with pytest.raises(OSError, match="No space"):
+        write_report(folder, experiment, folder / "report.html", folder / "figures")
+    assert contents(folder) == before
+
+
+def test_templates_name_what_is_missing():
+    with pytest.raises(Exception, match="'title' is undefined"):
+        render("page.html.j2")

@@ -18,6 +18,7 @@ from biocnn.files import atomic, sha256
 from biocnn.originals import DIGESTS, MAKE, write_index
 
 ATTEMPTS, TIMEOUT, CHUNK = 4, 30, 1 << 16
+NOTE = "fetched.sha256"  # in the data folder; `sha256sum --check` reads it too
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def catalogue(sources: dict[str, DataSet]) -> str:
         lines += [name, f"  {entry.about}", f"  terms: {entry.terms}", f"  files: {len(checks)}; checked: {counted}"]
     lines.append(
         "Checked by first download: the publisher gives no checksum; that of the first download is recorded in\n"
-        "NAME.sha256 in the data folder, and holds from then on."
+        f"{NOTE} in the data folder, and holds from then on."
     )
     return "\n".join(lines)
 
@@ -103,12 +104,12 @@ def fetch(name: str, root: str | Path, sources: dict[str, DataSet]) -> list[tupl
         was published, or another file lies where one should go: nothing is ever overwritten.
     """
     if name not in sources:
-        raise InputError(f"no data set {name!r}", nearest(name, sources) + "; `biocnn fetch --list` describes them")
+        raise InputError(f"no data set {name!r}", nearest(name, sources) + "; `biocnn fetch` describes them")
     root, entry, outcomes = Path(root), sources[name], []
     with tqdm(entry.files, desc=name, unit="file") as progress:
         for source in progress:
             target = root / source.path
-            outcomes.append((target, _fetch_file(source, target, root / f"{name}.sha256")))
+            outcomes.append((target, _fetch_file(source, target, root / NOTE)))
     if entry.index and not (root / entry.index / "index.csv").exists():
         write_index(root / entry.index)
     return outcomes
@@ -177,7 +178,7 @@ def _read_note(note: Path) -> dict[str, str]:
 
 
 def _add_to_note(note: Path, source: Source, download_sha256: str, target: Path) -> None:
-    """Record what came, in lines that ``sha256sum --check`` reads too."""
+    """Record what came: the download as a comment, the file as a line for ``sha256sum``."""
     with open(note, "a") as handle:
         handle.write(f"# {download_sha256}  {source.url}\n")
         if target.is_file():

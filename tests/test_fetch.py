@@ -4,6 +4,7 @@ import errno
 import gzip
 import hashlib
 import io
+import re
 import socket
 import subprocess
 import threading
@@ -91,8 +92,8 @@ def test_fetched_once_then_kept(server: Server, tmp_path: Path) -> None:
     assert (tmp_path / "a/data.bin").read_bytes() == BODY
     assert get(server, tmp_path, sha256=digest) == "kept"
     assert len(server.asked) == 1
-    subprocess.run(["sha256sum", "--check", "--status", "set.sha256"], cwd=tmp_path, check=True)
-    assert leftovers(tmp_path) == ["data.bin", "set.sha256"]
+    subprocess.run(["sha256sum", "--check", "--status", "fetched.sha256"], cwd=tmp_path, check=True)
+    assert leftovers(tmp_path) == ["data.bin", "fetched.sha256"]
 
 
 def test_a_good_file_from_elsewhere_is_kept(server: Server, tmp_path: Path) -> None:
@@ -100,6 +101,12 @@ def test_a_good_file_from_elsewhere_is_kept(server: Server, tmp_path: Path) -> N
     (tmp_path / "a/data.bin").write_bytes(BODY)
     assert get(server, tmp_path, sha256=hashlib.sha256(BODY).hexdigest()) == "kept"
     assert not server.asked
+
+
+def test_sets_may_share_a_file(server: Server, tmp_path: Path) -> None:
+    shared = DataSet("", "", [Source(f"{server.url}/data.bin", "data.bin")])
+    sources = {"one": shared, "two": shared}
+    assert [fetch(name, tmp_path, sources)[0][1] for name in sources] == ["fetched", "kept"]
 
 
 def test_another_file_is_never_overwritten(server: Server, tmp_path: Path) -> None:
@@ -285,3 +292,22 @@ def test_digests_are_those_of_the_real_data(data_root: Path) -> None:
                 assert DIGESTS[source.check](path) == getattr(source, source.check), source.path
                 checked += 1
     assert checked == 13
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    sorted((Path(__file__).parents[1] / "config" / "experiments").glob("*.yaml")),
+    ids=lambda path: path.stem,
+)
+def test_experiments_find_what_is_fetched(experiment: Path) -> None:
+    """Every file that an experiment reads comes with the set its first line names."""
+    text = experiment.read_text()
+    named = re.search(r"biocnn fetch (\w+)", text)
+    if not named:
+        pytest.skip("its data are simulated")
+    entry = read_sources()[named[1]]
+    fetched = [source.path for source in entry.files]
+    wanted = re.findall(r"(?:genomics|images)/[\w./]+", text)
+    assert wanted
+    for path in wanted:
+        assert path in fetched or path.removesuffix("/index.csv") in (*fetched, entry.index), path

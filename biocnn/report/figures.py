@@ -96,6 +96,7 @@ class Gallery:
         """Save a figure as ``name.png`` and return it for the page: as SVG, or as PNG where pixels dominate."""
         FigureCanvasAgg(figure)
         figure.savefig(self.folder / f"{name}.png", dpi=PAPER_DPI, metadata={"Software": None})
+        figure.set_layout_engine("none")  # laid out once; the second rendering keeps it
         source = _svg(figure) if vector else _png(figure)
         return Picture(name, source, alt, caption, round(figure.get_figwidth() * 125))
 

@@ -59,10 +59,11 @@ def draw_letters(axes: Axes, heights: np.ndarray, alphabet: str = "ACGT", start:
                 bases[sign] += height
     for symbol, paths in outlines.items():
         if paths:
-            # One patch for each letter of the alphabet, not for each letter drawn: logos of 100 bp stay fast and small.
-            axes.add_patch(
-                PathPatch(Path.make_compound_path(*paths), facecolor=COLOURS[symbol], linewidth=0, clip_on=False)
-            )
+            # One patch for each letter of the alphabet, not for each letter drawn, and none of them measured for limits
+            # or layout, which the caller sets: logos of 100 bp stay fast and small.
+            patch = PathPatch(Path.make_compound_path(*paths), facecolor=COLOURS[symbol], linewidth=0, clip_on=False)
+            patch.set_in_layout(False)
+            axes.add_artist(patch)
 
 
 def draw_motif(axes: Axes, pfm: np.ndarray, alphabet: str = "ACGT", start: float = 0) -> None:

@@ -37,4 +37,4 @@ rule all:
 
 
 onsuccess:
-    print(headlines("results/summary.tsv"))
+    print(headlines("results/summary.tsv", "results/index.html"))

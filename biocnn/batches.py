@@ -11,6 +11,7 @@ from torch import Tensor
 
 from biocnn.augment import DRAWS
 from biocnn.data.dataset import Dataset
+from biocnn.data.padded import pad
 from biocnn.encode import normalise, one_hot, to_tensor
 from biocnn.errors import InputError
 from biocnn.registry import find
@@ -49,7 +50,7 @@ class SequenceBatches:
     """
 
     def __init__(self, dataset: Dataset, rows: np.ndarray, device: torch.device, augment: Sequence = ()) -> None:
-        self.flank, self.window = dataset.facts.get("flank") or 0, dataset.facts["window"]
+        self.flank = dataset.facts.get("flank") or 0
         self.augment = list(augment)
         codes = pad([dataset.x[i] for i in rows])
         self.codes = torch.from_numpy(codes).to(device)
@@ -80,16 +81,15 @@ class SequenceBatches:
         for start in range(0, len(self), batch_size):
             yield self._see(self.codes[start : start + batch_size]), self.y[start : start + batch_size]
 
+    def windows(self) -> np.ndarray:
+        """Codes of all examples without their flanks, shape (N, L), uint8."""
+        return self._cut(self.codes).cpu().numpy()
+
     def _see(self, codes: Tensor) -> Tensor:
-        return one_hot(codes[:, self.flank : codes.shape[1] - self.flank])
+        return one_hot(self._cut(codes))
 
-
-def pad(codes: Sequence[np.ndarray]) -> np.ndarray:
-    """Codes of different lengths as one array of shape (N, longest), uint8, filled up with 5 on the right."""
-    padded = np.full((len(codes), max(map(len, codes))), 5, dtype=np.uint8)
-    for row, array in zip(padded, codes, strict=True):
-        row[: len(array)] = array
-    return padded
+    def _cut(self, codes: Tensor) -> Tensor:
+        return codes[:, self.flank : codes.shape[1] - self.flank]
 
 
 class ImageBatches:

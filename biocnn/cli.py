@@ -59,7 +59,7 @@ def _add(command: ArgumentParser, parameter: Parameter) -> None:
         else:
             command.add_argument(flag, type=kind, required=required, default=None if required else parameter.default)
     else:
-        many = {"nargs": "+"} if parameter.kind is Parameter.VAR_POSITIONAL else {}
+        many = {"nargs": "*"} if parameter.kind is Parameter.VAR_POSITIONAL else {}
         command.add_argument(parameter.name, type=kind, **many)
 
 

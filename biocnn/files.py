@@ -44,11 +44,13 @@ def read_bytes(path: str | Path) -> bytes:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file", "check the path; relative paths start at data_root")
-    data = path.read_bytes()
-    if data[:2] != b"\x1f\x8b":
-        return data
+    with open(path, "rb") as handle:
+        if handle.read(2) != b"\x1f\x8b":
+            return path.read_bytes()
     try:
-        return gzip.decompress(data)
+        # Streams: gzip.decompress copies all that is left at each of the many members of a bgzip file.
+        with gzip.open(path) as handle:
+            return handle.read()
     except (EOFError, OSError, zlib.error) as error:
         raise InputError(
             f"{path}: damaged or truncated gzip file ({error})", "copy or download it again; `gzip -t FILE` tests it"

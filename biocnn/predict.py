@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from biocnn.batches import ImageBatches, SequenceBatches, pad
+from biocnn.batches import ImageBatches, SequenceBatches
 from biocnn.checkpoint import load_model
 from biocnn.data.fasta import encode, read_fasta
 from biocnn.data.images import read_images
+from biocnn.data.padded import pad
 from biocnn.encode import normalise, one_hot, to_tensor
 from biocnn.errors import InputError
 from biocnn.instances import label_instances
@@ -87,9 +88,14 @@ class Model:
             return self._sequences(_codes(inputs))
         if isinstance(inputs, np.ndarray):
             return self._image(inputs, "array")
-        images = [self._image(image, name) for name, image, _ in read_images(inputs)]
+        images = [self._image(image, name) for name, image, _ in self.read(inputs)]
         single = isinstance(inputs, str | Path) and not Path(inputs).is_dir()
         return images[0] if single else images
+
+    def read(self, paths: Any) -> Iterator[tuple[str, np.ndarray, list[float] | None]]:
+        """Name, pixels (C, *spatial) and spacing of each image of a folder, a file or a list; channels as trained."""
+        data = self.meta["experiment"]["data"]
+        return read_images(paths, channels=self.facts["channels"], axes=data.get("axes"))
 
     def segment(self, inputs: Any) -> Any:
         """Masks (0/1 or class numbers, uint8) or, for models of objects, labels (int32; 0 = background, 1..n).

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from biocnn.data.images import read_images
 from biocnn.errors import InputError
 from biocnn.predict import Model
 
@@ -32,7 +31,7 @@ def segment_images(images: str | Path, models: Sequence[Model], folder: Path) ->
     """
     tables = []
     task, outputs = models[0].facts["task"], models[0].facts["outputs"]
-    for name, image, spacing in read_images(images):
+    for name, image, spacing in models[0].read(images):
         p = np.mean([model.predict(image) for model in models], axis=0)
         found = models[0].decide(p)
         kind = "labels" if task == "instances" else "masks"

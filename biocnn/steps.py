@@ -150,13 +150,14 @@ def evaluate(config: Path, data: Path, out: Path, per_example: Path, *runs: Path
 def explain(config: Path, data: Path, model: Path, out: Path, *, data_root: Path = Path()) -> None:
     """Motifs and attributions of a sequence model, activation maps of an image model."""
     from biocnn.data.dataset import Dataset
-    from biocnn.explain import step
+    from biocnn.explain.step import explain_test_part
     from biocnn.predict import Model
 
     experiment = load(config, data_root)
     with atomic(out) as folder:
         folder.mkdir()
-        step.explain(Model(model), Dataset(data), experiment["explain"], folder, log.info)
+        for line in explain_test_part(Model(model), Dataset(data), experiment["explain"], folder):
+            log.info("%s", line)
 
 
 def segment(images: Path, out: Path, *models: Path) -> None:
@@ -186,7 +187,19 @@ def summary(tsv: Path, html: Path, *folders: Path) -> None:
         write_summary(list(folders), table, page)
 
 
-STEPS = (simulate, genome, check, dataset, train, predict, evaluate, explain, segment, report, summary)
+def fetch(*names: str, to: Path = Path("data")) -> None:
+    """Download public data sets from their original addresses and check them; without NAMES, list them."""
+    from biocnn import fetch as fetching
+
+    sources = fetching.read_sources()
+    if not names:
+        print(fetching.catalogue(sources))
+    for name in names:
+        for path, outcome in fetching.fetch(name, to, sources):
+            log.info("%s: %s", path, outcome)
+
+
+STEPS = (fetch, simulate, genome, check, dataset, train, predict, evaluate, explain, segment, report, summary)
 
 
 def _read(experiment: Experiment, checks: Any, genome: Path | None) -> Any:

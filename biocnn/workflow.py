@@ -1,7 +1,6 @@
 """What the Snakefile needs to know of the experiments; imports no torch, so that a dry run is quick."""
 
 import hashlib
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -127,11 +126,9 @@ def open_workflow(config: dict[str, Any], base: str) -> Workflow:
         sys.exit(2)
 
 
-def headlines(tsv: str | Path) -> str:
-    """The headline metrics, as printed at the end of a run."""
-    return Path(tsv).read_text().expandtabs(2)
-
-
-def fingerprint(settings: dict[str, Any]) -> str:
-    """Short name of some settings."""
-    return hashlib.sha1(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+def headlines(tsv: str | Path, page: str | Path) -> str:
+    """The headline metrics and where to read more, as printed at the end of a run."""
+    rows = [line.split("\t") for line in Path(tsv).read_text().splitlines()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    table = "\n".join("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)) for row in rows)
+    return f"\n{table}\n\nReports: {page}"

@@ -1,0 +1,67 @@
+"""Explain a trained model by the test part of its data set."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from biocnn import batches
+from biocnn.data.checks import Checks
+from biocnn.data.dataset import Dataset
+from biocnn.data.meme import read_meme
+from biocnn.explain.images import explain_images, write_images
+from biocnn.explain.sequences import explain_sequences, write_sequences
+from biocnn.predict import Model, predict_batches
+
+
+def explain_test_part(model: Model, dataset: Dataset, settings: dict[str, Any], folder: Path) -> Iterator[str]:
+    """Write the files of the explain step into a folder that exists.
+
+    Parameters
+    ----------
+    model
+        Its network is explained.
+    dataset
+        The test part is used.
+    settings
+        The experiment's section explain.
+    folder
+        Gets motifs.meme, matches.tsv and attributions.npz, or cam.npz.
+
+    Yields
+    ------
+    line
+        For the log.
+    """
+    if dataset.facts["kind"] == "sequence":
+        yield from _sequences(model, dataset, settings, folder)
+    else:
+        rows = dataset.rows("test")[: settings["examples"]]
+        images = [x[0] for x, _ in batches.make(dataset, rows, model.device).plain()]
+        ids = dataset.examples["id"].iloc[rows].tolist()
+        write_images(folder, explain_images(model.network, images, ids, model.outputs, model.facts["task"]))
+        yield f"activation maps of {len(rows)} images"
+
+
+def _sequences(model: Model, dataset: Dataset, settings: dict[str, Any], folder: Path) -> Iterator[str]:
+    rows, checks = dataset.rows("test"), Checks()
+    part = batches.make(dataset, rows, model.device)
+    database = settings["motifs"]["database"]
+    explanation = explain_sequences(
+        model.network,
+        part.windows(),
+        np.stack([dataset.y[i] for i in rows]),
+        np.stack(list(predict_batches(model.network, part, dataset.facts["task"]))),
+        dataset.examples["id"].iloc[rows].tolist(),
+        read_meme(database) if database else None,
+        checks,
+        n_examples=settings["examples"],
+        alphabet=dataset.facts["alphabet"],
+    )
+    write_sequences(folder, explanation)
+    yield from (" ".join(map(str, row)) for row in checks.rows)
+    for row in explanation.matches.head(3).itertuples():
+        yield f"{row.motif}: {row.n_sites} sites" + (
+            f", like {row.target_name}, p = {row.p_value:.1e}" if database else ""
+        )

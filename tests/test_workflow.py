@@ -1,0 +1,166 @@
+"""The workflow end to end, sequences and images, on small simulated data; and what makes it run again."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+SEQUENCES = {
+    "data": {
+        "name": "Intervals",
+        "genome": "results/demo/sequences/genome.fa",
+        "positives": "results/demo/sequences/peaks.narrowPeak",
+    },
+    "split": {"val": ["chr7"], "test": ["chr8"]},
+    "augment": ["reverse_complement"],
+    "model": {"name": "DeepBind", "channels": 4, "kernel_size": 20},
+    "train": {"epochs": 1, "threads": 1},
+    "metrics": {"resamples": 20},
+    "explain": {"motifs": {"database": "results/demo/sequences/motifs.meme"}, "examples": 2},
+}
+NUCLEI = {
+    "data": {"name": "Images", "table": "results/demo/nuclei/table.csv"},
+    "augment": ["flip"],
+    "model": {"name": "UNet", "channels": [4, 8]},
+    "train": {"epochs": 1, "steps_per_epoch": 2, "batch_size": 2, "patch": [64, 64], "threads": 1},
+    "metrics": {"resamples": 20},
+    "explain": {"examples": 2},
+    "segment": {"images": "results/demo/nuclei/new"},
+}
+
+
+def snakemake(folder: Path, *options: str, status: int = 0) -> str:
+    """Run the project's Snakefile in a folder; give what it printed."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2", *options]
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=400, check=False
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def planned(folder: Path, *options: str) -> set[str]:
+    """Rules that a dry run would run."""
+    text = snakemake(folder, "--dry-run", *options)
+    return set(re.findall(r"^(\w+) +\d+$", text, re.MULTILINE)) - {"total", "all"}
+
+
+def write(folder: Path, name: str, experiment: dict, comment: str = "") -> None:
+    (folder / f"config/experiments/{name}.yaml").write_text(yaml.safe_dump(experiment) + comment)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which both experiments were run."""
+    folder = tmp_path_factory.mktemp("workflow")
+    (folder / "config/experiments").mkdir(parents=True)
+    shutil.copy(ROOT / "config/config.yaml", folder / "config/config.yaml")
+    write(folder, "demo_sequences", SEQUENCES)
+    write(folder, "demo_nuclei", NUCLEI)
+    text = snakemake(folder)
+    assert "results/index.html" in text, "the run ends by naming the page"
+    return folder
+
+
+@pytest.mark.parametrize("experiment", ["demo_sequences", "demo_nuclei"])
+def test_every_step_leaves_its_files(done: Path, experiment: str) -> None:
+    results = done / "results" / experiment
+    for name in ("checks.tsv", "metrics.tsv", "metrics_per_example.tsv", "report.html"):
+        assert (results / name).stat().st_size > 0
+    run = results / "runs/fold0-seed1"
+    for name in ("model.safetensors", "history.tsv", "predictions/probability.npy", "predictions/examples.tsv"):
+        assert (run / name).stat().st_size > 0
+    page = (results / "report.html").read_text()
+    assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", page), "the page loads nothing from elsewhere"
+    assert not list(done.rglob("*.tmp*")), "nothing half-written is left"
+
+
+def test_steps_of_each_kind(done: Path) -> None:
+    sequences, nuclei = done / "results/demo_sequences", done / "results/demo_nuclei"
+    assert {path.name for path in (sequences / "explain").iterdir()} == {
+        "attributions.npz",
+        "matches.tsv",
+        "motifs.meme",
+    }
+    assert (nuclei / "explain/cam.npz").exists()
+    assert len(list((nuclei / "segment/labels").glob("*.tif"))) == 3
+    assert (nuclei / "segment/objects.csv").read_text().startswith("image,")
+    assert not (sequences / "segment").exists()
+    assert (done / "results/summary.tsv").read_text().count("\n") == 3
+
+
+def test_a_second_run_does_nothing(done: Path) -> None:
+    assert planned(done) == set()
+
+
+def test_a_comment_reruns_nothing(done: Path) -> None:
+    write(done, "demo_sequences", SEQUENCES, "# a thought\n")
+    assert planned(done) == set()
+
+
+def test_only_what_depends_on_a_section_runs_again(done: Path) -> None:
+    try:
+        write(done, "demo_sequences", {**SEQUENCES, "explain": {**SEQUENCES["explain"], "examples": 3}})
+        assert planned(done) == {"explain", "report", "summary"}
+        write(done, "demo_sequences", {**SEQUENCES, "metrics": {"resamples": 30}})
+        assert planned(done) == {"evaluate", "report", "summary"}
+        write(done, "demo_sequences", {**SEQUENCES, "train": {**SEQUENCES["train"], "lr": 0.01}})
+        assert planned(done) == {"train", "predict", "evaluate", "explain", "report", "summary"}
+    finally:
+        write(done, "demo_sequences", SEQUENCES)
+
+
+def test_another_seed_trains_only_itself(done: Path) -> None:
+    try:
+        write(done, "demo_sequences", {**SEQUENCES, "train": {**SEQUENCES["train"], "seeds": [1, 2]}})
+        text = snakemake(done, "--dry-run")
+        assert re.search(r"^train +1$", text, re.MULTILINE), text
+        assert "fold0-seed2" in text
+        assert not re.search(r"^dataset +\d", text, re.MULTILINE)
+    finally:
+        write(done, "demo_sequences", SEQUENCES)
+
+
+def test_experiments_share_one_encoded_genome(done: Path) -> None:
+    write(done, "other", {**SEQUENCES, "seed": 2})
+    text = snakemake(done, "--dry-run", "--config", "experiments=[demo_sequences,other]")
+    assert "genome" not in re.findall(r"^(\w+) +\d+$", text, re.MULTILINE), text
+    assert len(list((done / "results/genomes").iterdir())) == 1
+
+
+def test_snakemake_report(done: Path) -> None:
+    snakemake(done, "--report", "workflow.html")
+    assert (done / "workflow.html").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"modle": {"name": "UNet"}}, r"modle: unknown key\n.*did you mean 'model'"),
+        ({"model": {"name": "DeepBind", "chanels": 4}}, r"model\.chanels: unknown key\n.*did you mean 'channels'"),
+        ({"train": {"epochs": "many"}}, r"train\.epochs: .*'many'"),
+        ({"data": {**SEQUENCES["data"], "genome": "nowhere.fa"}}, r"data\.genome: no such file or folder: nowhere\.fa"),
+    ],
+)
+def test_a_faulty_experiment_stops_the_dry_run(done: Path, change: dict, message: str) -> None:
+    write(done, "faulty", {**SEQUENCES, **change})
+    text = snakemake(done, "--dry-run", "--config", "experiments=[faulty]", status=2)
+    assert re.search(message, text), text
+    assert "Traceback" not in text
+
+
+def test_a_faulty_file_stops_the_run_and_leaves_nothing(done: Path) -> None:
+    bed = done / "reversed.bed"
+    bed.write_text("chr1\t100\t200\nchr1\t900\t800\n")
+    write(done, "reversed", {**SEQUENCES, "data": {**SEQUENCES["data"], "positives": "reversed.bed"}})
+    text = snakemake(done, "--config", "experiments=[reversed]", status=1)
+    assert re.search(r"reversed\.bed.* line 2", text), text
+    assert "Traceback" not in text
+    assert not (done / "results/reversed/checks.tsv").exists()

@@ -106,7 +106,8 @@ def _maps(results: Results, gallery: Gallery) -> list[Picture]:
     count = min(_MAPS, len(stored["id"]))
     if not count:
         return []
-    titles = [str(name)[:18] for name in stored["id"][:count]]
+    named = zip(stored["id"][:count], stored["output"][:count], strict=True)
+    titles = [f"{str(name)[:18]}   {output}" for name, output in named]
     figure = images.heat_maps(stored["image"][:count], stored["cam"][:count].astype(np.float64), titles)
     caption = "Grad-CAM: where the last features speak for the prediction, from 0 (dark) to 1 (bright)."
     return [gallery.add("cam", figure, f"Class activation maps of {count} images", caption, vector=False)]

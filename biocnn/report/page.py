@@ -38,7 +38,6 @@ def write_report(experiment_folder: Path, experiment: dict, out: Path, figures: 
             chapters = _chapters(results, experiment, Gallery(folder))
         context = {
             "title": results.name,
-            "about": experiment.get("description") or "",
             "verdict": verdict(results),
             "tiles": tiles(results),
             "origin": _origin(results, experiment),

@@ -1,5 +1,7 @@
 """The chapters on data, training, objects and reproduction."""
 
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -141,19 +143,30 @@ def objects(results: Results, gallery: Gallery) -> Section:
     found = results.table("segment/objects.csv", ",")
     if not len(found):
         return section
-    per_image = next((name for name in ("image", "id", "path") if name in found), None)
-    count = f" in {plural(found[per_image].nunique(), 'image')}" if per_image else ""
-    section.blocks.append(Text(f"{plural(len(found), 'object')}{count}; one row each in segment/objects.csv."))
-    measured = found.select_dtypes("number").drop(columns=["label", "id", "image"], errors="ignore")
-    quantiles = measured.quantile([0.5, 0.25, 0.75, 0, 1])
-    rows = [[name, *map(number, column)] for name, column in quantiles.items()]
+    kinds = f": {counted(found['class'])}" if found["class"].nunique() > 1 else ""
+    where = plural(found["image"].nunique(), "new image")
+    section.blocks.append(Text(f"{plural(len(found), 'object')} in {where}{kinds}. Every one: segment/objects.csv."))
+    places = [name for name in found if re.fullmatch(r"label|centroid_.*|[xyz]_(min|max)", name)]
+    measured = found.drop(columns=places).select_dtypes("number")
+    rows = [
+        [_measurement(name), *map(number, found)] for name, found in measured.quantile([0.5, 0.25, 0.75, 0, 1]).items()
+    ]
     header = ["Measurement", "Median", "25%", "75%", "Smallest", "Largest"]
-    section.blocks.append(table("Measurements over all objects.", header, rows, ",".join(header[1:]), "objects.csv"))
-    area = next((name for name in measured if name.startswith("area")), None)
-    if area and (measured[area] > 0).any():
-        figure = curves.sizes(measured[area].to_numpy(), area.replace("_", " "))
-        section.blocks.append(gallery.add("objects", figure, "Histogram of object areas", "Areas of the objects."))
+    caption = "Measurements over all objects; intensities in the units of the image."
+    section.blocks.append(table(caption, header, rows, ",".join(header[1:]), "segment/objects.csv"))
+    area = next(name for name in ("area_um2", "volume_um3", "area") if name in measured)
+    figure = curves.sizes(measured[area].to_numpy(), _measurement(area))
+    section.blocks.append(gallery.add("objects", figure, "Histogram of the sizes of objects", "Sizes of the objects."))
     return section
+
+
+def _measurement(name: str) -> str:
+    """'area_um2' as 'Area (µm²)'."""
+    units = {"_um2": " (µm²)", "_um3": " (µm³)", "_um": " (µm)"}
+    ending = next((ending for ending in units if name.endswith(ending)), None)
+    unit = units[ending] if ending else {"area": " (pixels)", "perimeter": " (pixels)"}.get(name, "")
+    words = name.removesuffix(ending or "").replace("_", " ")
+    return words[:1].upper() + words[1:] + unit
 
 
 def reproduce(results: Results, experiment: dict) -> Section:
@@ -163,7 +176,8 @@ def reproduce(results: Results, experiment: dict) -> Section:
     command = f"snakemake --cores all results/{results.name}/report.html"
     models = [(run, path) for run in results.runs if (path := results.model(run))]
     section.blocks.append(Code("The commands", "\n".join([command, *_python(results, models)])))
-    settings = yaml.safe_dump(experiment, sort_keys=False, allow_unicode=True, default_flow_style=False)
+    plain = json.loads(json.dumps(experiment, default=str))  # paths become text
+    settings = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, default_flow_style=False)
     section.blocks.append(Code("Settings, with every default", settings.strip(), folded=True))
     if isinstance(versions, dict):
         section.blocks.append(table("Software.", ["Package", "Version"], [[k, _plain(v)] for k, v in versions.items()]))

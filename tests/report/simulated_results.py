@@ -83,14 +83,15 @@ def write_images(folder: Path, task: str = "instances", n: int = 18, size: int =
     cam = np.stack([ndimage.gaussian_filter((labels[i] > 0).astype(np.float32), 4) for i in test])
     (folder / "explain").mkdir()
     names = examples["id"].to_numpy().astype(str)[test]
-    np.savez(folder / "explain" / "cam.npz", id=names, image=shown, cam=cam / cam.max())
+    np.savez(
+        folder / "explain" / "cam.npz", id=names, image=shown, cam=cam / cam.max(), output=np.array([outputs[-1]] * 4)
+    )
     _objects(folder, rng)
     return _settings("UNet", {})
 
 
 def _settings(model: str, explain: dict) -> dict:
     return {
-        "description": "Simulated <results>, for looks.",
         "seed": 1,
         "data": {"name": "Intervals" if model == "DeepBind" else "Images", "window": 101},
         "model": {"name": model, "channels": 16},
@@ -248,6 +249,7 @@ def _maps(rng: np.random.Generator, labels: np.ndarray, task: str) -> np.ndarray
 def _objects(folder: Path, rng: np.random.Generator) -> None:
     area = rng.lognormal(4, 0.5, 300)
     table = pd.DataFrame({"image": np.repeat(["a", "b", "c"], 100), "label": np.tile(np.arange(1, 101), 3)})
-    table = table.assign(area_um2=area, eccentricity=rng.random(300), intensity_mean_DAPI=rng.uniform(500, 9000, 300))
+    table = table.assign(centroid_y=area, y_min=0, area=4 * area, area_um2=area, touches_edge=area > 60)
+    table = table.assign(**{"class": "object"}, eccentricity=rng.random(300), DAPI_mean=rng.uniform(500, 9000, 300))
     (folder / "segment").mkdir()
     table.to_csv(folder / "segment" / "objects.csv", index=False)

@@ -132,18 +132,18 @@ def receptive_field(model: nn.Module) -> tuple[int | None, ...]:
 
 
 def _along(model: nn.Module, axis: int, spatial_dims: int) -> int | None:
-    width = 4 * PHASES
+    width, outputs = 4 * PHASES, 0
     while width <= WIDEST:
         size = [NARROW] * spatial_dims
         size[axis] = width
         blind = _Blinded(model, size, axis)
-        if not blind.outputs:
+        if blind.outputs == outputs:  # pooled to none, or to a fixed number
             return None
         first = blind.outputs // 2
         spans = [blind.span(o) for o in range(first, min(first + PHASES, blind.outputs))]
         if min(a for a, _ in spans) > 0 and max(b for _, b in spans) < width:
             return max(b - a for a, b in spans)
-        width *= 2
+        width, outputs = 2 * width, blind.outputs
     return None
 
 

@@ -67,9 +67,11 @@ class Results:
 
     @cached_property
     def runs(self) -> list[str]:
-        """Names of the runs that have a model, a history or predictions."""
+        """Names of the runs; once metrics exist, only of those, not of runs left over from earlier settings."""
         folder = self.folder / "runs"
-        return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        judged = set(self.metrics["run"]) if len(self.metrics) else set(names)
+        return [name for name in names if name in judged]
 
     @cached_property
     def histories(self) -> dict[str, pd.DataFrame]:
@@ -113,8 +115,8 @@ class Results:
 
     def predictions(self, run: str) -> tuple[Ragged, pd.DataFrame] | None:
         """Predicted probabilities of a run and the table (id, split) that names them, in the same order."""
-        path = self.folder / "runs" / run / "predictions.npy"
-        table = self.table(f"runs/{run}/predictions.tsv")
+        path = self.folder / "runs" / run / "predictions" / "probability.npy"
+        table = self.table(f"runs/{run}/predictions/examples.tsv")
         return (Ragged(path), table) if path.is_file() and len(table) else None
 
     def vectors(self, run: str, split: str) -> pd.DataFrame:

@@ -128,8 +128,9 @@ def _run(folder: Path, run: str, examples: pd.DataFrame, predicted: list, postpr
     history = history.assign(seconds=1.5, best=(val_loss == val_loss.min()).astype(int))
     history.to_csv(target / "history.tsv", sep="\t", index=False)
     kept = np.flatnonzero(examples["split"] != "train")
-    Ragged.write(target / "predictions.npy", [predicted[i] for i in kept], np.float16)
-    examples.loc[kept, ["id", "split"]].to_csv(target / "predictions.tsv", sep="\t", index=False)
+    (target / "predictions").mkdir()
+    Ragged.write(target / "predictions" / "probability.npy", [predicted[i] for i in kept], np.float16)
+    examples.loc[kept, ["id", "split"]].to_csv(target / "predictions" / "examples.tsv", sep="\t", index=False)
     versions = {"biocnn": "0.1.0", "torch": "2.13.0", "python": "3.11.9", "commit": "abc1234"}
     meta = {"versions": json.dumps(versions), "postprocess": json.dumps(postprocess)}
     save_file({"w": np.zeros(4, np.float32)}, target / "model.safetensors", metadata=meta)

@@ -116,7 +116,8 @@ class GlobalPool(nn.Module):
         x
             Shape (N, C, *spatial).
         mask
-            Shape (N, 1, *spatial), bool: the positions that count. An example in which none counts gives 0.
+            Shape (N, 1, *spatial), bool: the positions that count; the others are finite, and otherwise of no matter.
+            An example in which none counts gives 0.
         """
         x = x.flatten(2)
         mask = None if mask is None else mask.flatten(2)
@@ -125,15 +126,16 @@ class GlobalPool(nn.Module):
 
 
 def _largest(x: Tensor, mask: Tensor | None) -> Tensor:
-    if mask is None:
-        return x.amax(-1)
-    return x.masked_fill(~mask, -torch.inf).amax(-1).masked_fill(~mask.any(-1), 0.0)
+    with torch.no_grad():  # a gradient through the winners alone: several times faster than that of amax
+        position = (x if mask is None else x.masked_fill(~mask, -torch.inf)).max(-1, keepdim=True).indices
+    largest = x.gather(-1, position).squeeze(-1)
+    return largest if mask is None else largest.masked_fill(~mask.any(-1), 0.0)
 
 
 def _mean(x: Tensor, mask: Tensor | None) -> Tensor:
     if mask is None:
         return x.mean(-1)
-    return x.masked_fill(~mask, 0.0).sum(-1) / mask.sum(-1).clamp(min=1)
+    return (x * mask).sum(-1) / mask.sum(-1).clamp(min=1)
 
 
 def scan_max(conv: Conv, x: Tensor, mask: Tensor | None = None) -> Tensor:

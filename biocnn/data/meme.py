@@ -126,7 +126,7 @@ def write_meme(
     lines += ["Background letter frequencies", letters, ""]
     for motif in motifs:
         lines.append(f"MOTIF {motif.id} {motif.name}")
-        lines.append(f"letter-probability matrix: alength= 4 w= {len(motif.pfm)} nsites= {motif.nsites:g} E= 0")
+        lines.append(f"letter-probability matrix: alength= 4 w= {len(motif.pfm)} nsites= {motif.nsites:.12g} E= 0")
         lines += [" " + "  ".join(f"{share:.6f}" for share in row) for row in motif.pfm]
         lines.append("")
     with atomic(path) as temporary:

@@ -122,7 +122,7 @@ def saturation_mutagenesis(model: nn.Module, codes: np.ndarray | Tensor, output:
         reference = _in_batches(lambda part: model(one_hot(part))[:, output], codes)
         for part in torch.arange(len(example), device=codes.device).split(BATCH):
             mutants = codes[example[part]]
-            mutants[torch.arange(len(part)), place[part]] = new[part].to(codes.dtype)
+            mutants[torch.arange(len(part), device=part.device), place[part]] = new[part].to(codes.dtype)
             logits = model(one_hot(mutants))[:, output]
             change[example[part], new[part], place[part]] = logits.float() - reference[example[part]]
     return change

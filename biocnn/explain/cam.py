@@ -61,35 +61,46 @@ def grad_cam(
 
 
 def default_layer(model: nn.Module, x: Tensor) -> str:
-    """The layer whose activation map tells most.
+    """The layer whose activation map tells most: the last features that still have a place.
 
-    Of a model that gives one logit per image, the last convolution to run: its features are the most abstract that
-    still have a place. Of a model that gives a logit per pixel, the last convolution to run at the smallest size, the
-    bottleneck of a U-Net or an FCN: later ones all but copy the prediction. Convolutions that give the logits are left
-    out.
+    These are the output of the last convolution to run that does not give the logits, after normalisation and
+    activation where these are modules. In a network for segmentation it is a choice: features of a U-Net's bottleneck and of its
+    way up often light up beside the objects, or around them, because skip connections carry the rest.
+
+    Parameters
+    ----------
+    model
+        As in ``grad_cam``.
+    x
+        One image, shape (1, C, *spatial).
 
     Raises
     ------
     InputError
-        Where the model has no convolution over space.
+        Where the model has no convolution over space but the one that gives the logits.
     """
-    seen: dict[str, tuple[int, ...]] = {}
-
-    def note(name: str, out: Tensor) -> None:
-        seen.pop(name, None)
-        seen[name] = tuple(out.shape[1:])
-
-    convolutions = {name: module for name, module in model.named_modules() if isinstance(module, CONVOLUTIONS)}
-    with evaluating(model), torch.no_grad(), _watched(convolutions, note):
+    seen: list[tuple[str, tuple[int, ...]]] = []
+    leaves = {name: module for name, module in model.named_modules() if not any(module.children())}
+    with evaluating(model), torch.no_grad(), _watched(leaves, lambda name, out: seen.append((name, tuple(out.shape)))):
         logits = model(x)
-    sizes = {name: _size(shape) for name, shape in seen.items() if len(shape) == x.ndim - 1 and _size(shape) > 1}
-    hidden = {name: size for name, size in sizes.items() if seen[name][0] != logits.shape[1]} or sizes
+    hidden = [
+        place
+        for place, (name, shape) in enumerate(seen)
+        if isinstance(leaves[name], CONVOLUTIONS)
+        and shape[1] != logits.shape[1]
+        and len(shape) == x.ndim
+        and max(shape[2:]) > 1
+    ]
     if not hidden:
         raise InputError(
-            f"{type(model).__name__} has no convolution that keeps places apart", "Grad-CAM needs one: name its layer"
+            f"{type(model).__name__} has no hidden convolution that keeps places apart", "name the layer for Grad-CAM"
         )
-    smallest = min(hidden.values())
-    return [name for name, size in hidden.items() if logits.ndim == 2 or size == smallest][-1]
+    last, shape = seen[hidden[-1]]
+    for name, following in seen[hidden[-1] + 1 :]:
+        if following != shape or isinstance(leaves[name], CONVOLUTIONS):
+            break
+        last = name
+    return last
 
 
 def _score(logits: Tensor, output: int, rivals: int | None) -> Tensor:
@@ -100,11 +111,6 @@ def _score(logits: Tensor, output: int, rivals: int | None) -> Tensor:
     predicted = among[:, output] > 0 if among.shape[1] == 1 else among.argmax(dim=1) == output
     pixels = predicted.flatten(1).to(logits.dtype)
     return ((logits[:, output].flatten(1) * pixels).sum(dim=1) / pixels.sum(dim=1).clamp(min=1)).sum()
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    """Number of places of a feature map of shape (C, *spatial)."""
-    return int(torch.Size(shape[1:]).numel())
 
 
 @contextmanager

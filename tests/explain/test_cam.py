@@ -82,22 +82,31 @@ def test_the_layer_can_be_named_and_is_checked() -> None:
     with pytest.raises(InputError, match="no layer 'feature'") as caught:
         grad_cam(Bright(), spots(2), 1, layer="feature")
     assert "features" in caught.value.remedy
-    with pytest.raises(InputError, match="no convolution"):
+    with pytest.raises(InputError, match="no hidden convolution"):
         grad_cam(nn.Sequential(nn.Flatten(), nn.Linear(256, 2)), spots(2))
 
 
-def test_our_networks_have_a_bottleneck() -> None:
+def test_features_before_the_head_are_the_default_of_our_networks() -> None:
     from biocnn.models import FCN, UNet
 
     torch.manual_seed(0)
-    for model, size in [(UNet(2, 1, 3, channels=[4, 8, 12]), 12), (FCN(2, 1, 3, channels=[4, 4, 6, 8, 10]), 10)]:
-        modules = dict(model.named_modules())
+    for model, size in [(UNet(2, 1, 3, channels=[4, 8, 12]), 4), (FCN(2, 1, 3, channels=[4, 4, 6, 8, 10]), 10)]:
         x = torch.rand(2, 1, 70, 52)
-        layer = default_layer(model, x)
-        assert modules[layer].out_channels == size
+        layer = dict(model.named_modules())[default_layer(model, x[:1])]
+        assert isinstance(layer, nn.ReLU)
+        shapes: list[tuple[int, ...]] = []
+        layer.register_forward_hook(lambda _, __, out, shapes=shapes: shapes.append(out.shape))
         cam = grad_cam(model, x, output=1)
+        assert shapes[-1][1] == size
         assert cam.shape == (2, 70, 52)
         assert 0 <= cam.min() <= cam.max() <= 1
+
+
+def test_pooling_and_the_layers_after_it_are_not_features() -> None:
+    block = [nn.Conv2d(1, 6, 3), nn.BatchNorm2d(6), nn.ReLU(inplace=True), nn.Dropout(0.5)]
+    model = nn.Sequential(*block, nn.MaxPool2d(2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 2))
+    assert default_layer(model, torch.rand(1, 1, 9, 9)) == "3"
+    assert grad_cam(model, torch.rand(3, 1, 9, 9)).shape == (3, 9, 9)
 
 
 def test_training_mode_and_gradients_are_left_as_they_were() -> None:
@@ -117,7 +126,7 @@ def test_monai_gives_the_same_map() -> None:
     x = torch.rand(2, 1, 32, 32)
     theirs = GradCAM(nn_module=model, target_layers="3", postprocessing=lambda cam: cam)(x, class_idx=2)[:, 0]
     theirs = theirs / theirs.amax(dim=(1, 2), keepdim=True)
-    torch.testing.assert_close(grad_cam(model, x, output=2), theirs, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(grad_cam(model, x, output=2, layer="3"), theirs, atol=1e-5, rtol=1e-4)
 
 
 def test_images_of_all_sizes_are_explained_and_stored(tmp_path) -> None:

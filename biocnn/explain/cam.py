@@ -64,8 +64,8 @@ def default_layer(model: nn.Module, x: Tensor) -> str:
     """The layer whose activation map tells most: the last features that still have a place.
 
     These are the output of the last convolution to run that does not give the logits, after normalisation and
-    activation where these are modules. In a network for segmentation it is a choice: features of a U-Net's bottleneck and of its
-    way up often light up beside the objects, or around them, because skip connections carry the rest.
+    activation where these are modules. In a network for segmentation it is a choice: features of a U-Net's bottleneck
+    and of its way up often light up beside the objects, or around them, because skip connections carry the rest.
 
     Parameters
     ----------

@@ -1,9 +1,10 @@
 """One experiment: one YAML file, one typed object; every error names the dotted key and the remedy."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, Field
@@ -19,22 +20,22 @@ class Split(BaseModel):
     model_config = STRICT
     group: str = "group"  # column of the examples table
     column: str | None = None  # column that already says train / val / test
-    val: list[str] | float = 0.15  # names of groups, or a fraction of the examples
-    test: list[str] | float = 0.15
+    val: list[str | int] | float = 0.15  # names of groups, or a fraction of the examples that are not test
+    test: list[str | int] | float = 0.15
 
 
 class Train(BaseModel):
     """How to train; ``seeds`` makes one run each."""
 
     model_config = STRICT
-    seeds: list[int] = Field([1], min_length=1)
+    seeds: list[Annotated[int, Field(ge=0)]] = Field([1], min_length=1)
     epochs: int = Field(30, ge=1)
     batch_size: int = Field(64, ge=1)
     lr: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.01, ge=0)
     schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
-    patience: int | None = Field(None, ge=1)  # epochs without a better validation loss; None: train to the end
-    patch: list[int] | None = None  # pixels along each axis, images only; None: decided from the data
+    patience: int | None = Field(None, ge=1)  # epochs without a better validation metric; None: train to the end
+    patch: list[Annotated[int, Field(ge=1)]] | None = None  # pixels, images only; None: decided from the data
     steps_per_epoch: int | None = Field(None, ge=1)  # None: each example once, images each pixel about once
     max_minutes: float | None = Field(None, gt=0)
     class_weights: Literal["none", "balanced"] = "none"
@@ -130,7 +131,7 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
     seed = given.get("seed", 1)
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise InputError(f"seed: must be a whole number >= 0 (given: {seed!r})", "for example seed: 1")
-    augment = given.get("augment") or []
+    augment = [] if given.get("augment") is None else given["augment"]
     if not isinstance(augment, list):
         raise InputError(f"augment: must be a list (given: {augment!r})", "for example augment: [flip, rotate90]")
     return {
@@ -138,9 +139,13 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
         "data": choose("data", given["data"], "data"),
         "augment": [choose("augment", item, f"augment.{i}") for i, item in enumerate(augment)],
         "model": choose("models", given["model"], "model"),
-        "loss": choose("losses", given["loss"], "loss") if given.get("loss") else None,
-        **{key: check(schema, given.get(key) or {}, key).model_dump(mode="json") for key, schema in SECTIONS.items()},
+        "loss": None if given.get("loss") is None else choose("losses", given["loss"], "loss"),
+        **{key: _section(given.get(key), key) for key in SECTIONS},
     }
+
+
+def _section(given: Any, key: str) -> dict[str, Any]:
+    return check(SECTIONS[key], {} if given is None else given, key).model_dump(mode="json")
 
 
 def _resolve(settings: dict[str, Any], root: Path) -> dict[str, str]:
@@ -174,13 +179,15 @@ def _resolve(settings: dict[str, Any], root: Path) -> dict[str, str]:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a key may stand only once."""
+    """YAML in which a key may stand only once, and 1e-3 is a number, as in YAML 1.2 (text in 1.1)."""
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
-        key = loader.construct_object(key_node)
+        key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
+        if key is None:
+            raise InputError(f"line {key_node.start_mark.line + 1}: a key is no plain word", "check braces and quotes")
         if key in seen:
             raise InputError(f"line {key_node.start_mark.line + 1}: key {key!r} stands twice", "keep one of them")
         seen.add(key)
@@ -188,6 +195,9 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -196,6 +206,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise InputError("no such experiment", nearest(path.stem, names) if names else "check the path")
     try:
         given = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except UnicodeDecodeError as error:
+        raise InputError(f"not a text file ({error.reason} at byte {error.start})", "save it as UTF-8") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""

@@ -1,6 +1,7 @@
 """The signature is the schema: settings are checked against keyword-only parameters, read without importing torch."""
 
 import ast
+import json
 import sys
 import types
 from functools import cache
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from biocnn.errors import InputError, nearest
 from biocnn.registry import REGISTRY, find, target
 
-STRICT = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
 
 
 class Choice:
@@ -65,13 +66,17 @@ def check(schema: type[BaseModel], given: Any, where: str) -> BaseModel:
     if unknown:
         allowed = schema.model_fields or ["(no settings)"]
         raise InputError(f"{where}.{unknown[0]}: unknown key", nearest(unknown[0], allowed))
+    for key, field in schema.model_fields.items():
+        if key in given and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            check(field.annotation, given[key], f"{where}.{key}")
     try:
-        return schema.model_validate(given)
+        # As JSON, the types are strict (no true for 1, no text for a number), but text is a path and a list a tuple.
+        return schema.model_validate_json(json.dumps(given, default=str))
     except ValidationError as error:
         fault = error.errors()[0]
-        key = ".".join([where, *(str(part) for part in fault["loc"][:1])])
-        value = "" if fault["type"] == "missing" else f" (given: {fault['input']!r})"
-        raise InputError(f"{key}: {fault['msg']}{value}", _allowed(schema, str(fault["loc"][0]))) from error
+        key = str(fault["loc"][0])
+        value = "" if fault["type"] == "missing" else f" (given: {given[key]!r})"
+        raise InputError(f"{where}.{key}: {fault['msg']}{value}", _allowed(schema, key)) from error
 
 
 def _allowed(schema: type[BaseModel], key: str) -> str:
@@ -94,12 +99,24 @@ def settings_schema(path: str) -> tuple[type[BaseModel], dict[str, str]]:
     fields: dict[str, Any] = {}
     choices: dict[str, str] = {}
     for parameter, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        annotation = eval(ast.unparse(parameter.annotation), {**NAMESPACE}) if parameter.annotation else Any
+        annotation, value = _evaluate(parameter, default, f"{module}:{name}")
         for part in (annotation, *get_args(annotation)):
             for mark in getattr(part, "__metadata__", ()):
                 choices[parameter.arg] = mark.kind
-        fields[parameter.arg] = (annotation, ... if default is None else ast.literal_eval(default))
+        fields[parameter.arg] = (annotation, value)
     return create_model(name, __config__=STRICT, **fields), choices
+
+
+def _evaluate(parameter: ast.arg, default: ast.expr | None, where: str) -> tuple[Any, Any]:
+    """Annotation and default of a setting; ``...`` stands for no default."""
+    try:
+        annotation = eval(ast.unparse(parameter.annotation), {**NAMESPACE}) if parameter.annotation else Any
+        return annotation, ... if default is None else ast.literal_eval(default)
+    except (NameError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"setting {parameter.arg!r} of {where} cannot be read: {error}",
+            "annotate it with int, float, bool, str, list, tuple, dict, Literal or Path; its default must be a literal",
+        ) from error
 
 
 def build(kind: str, section: dict[str, Any], *arguments: Any) -> Any:
@@ -122,15 +139,13 @@ def _is_path(annotation: Any) -> bool:
 
 
 def _arguments(module: str, name: str) -> ast.arguments:
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # a user's own module lies beside the Snakefile
-    try:
-        spec = find_spec(module)
-    except ImportError:
-        spec = None
-    if spec is None or spec.origin is None:
+    source = _source(module)
+    if source is None:
         raise InputError(f"module {module!r} was not found", "run from the folder that holds it, or install it")
-    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    try:
+        tree = ast.parse(source.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise InputError(f"{source} line {error.lineno}: {error.msg}", "mend this line of the module") from error
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
             return node.args
@@ -141,3 +156,17 @@ def _arguments(module: str, name: str) -> ast.arguments:
             return ast.parse("def f(): ...").body[0].args  # type: ignore[attr-defined]
     names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     raise InputError(f"module {module!r} has no {name!r}", nearest(name, names))
+
+
+def _source(module: str) -> Path | None:
+    """The file of a module; unlike with ``find_spec``, the packages around it are not imported."""
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # a user's own module lies beside the Snakefile
+    first, *rest = module.split(".")
+    spec = find_spec(first) if first else None
+    if spec is None:
+        return None
+    stems = [Path(folder, *rest) for folder in spec.submodule_search_locations or ()]
+    inner = [path for stem in stems for path in (stem / "__init__.py", Path(f"{stem}.py"))]
+    found = inner if rest else [Path(str(spec.origin))]
+    return next((path for path in found if path.suffix == ".py" and path.is_file()), None)

@@ -1,0 +1,181 @@
+"""The schema of every registered name against `inspect.signature` of the object itself, and what it refuses."""
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic_core import PydanticUndefined
+
+from biocnn.errors import InputError
+from biocnn.registry import REGISTRY, find, target
+from biocnn.schema import build, check, choose, path_settings, settings_schema
+
+NAMES = [pytest.param(kind, name, id=f"{kind}-{name}") for kind, names in REGISTRY.items() for name in names]
+
+MODULE = """
+from pathlib import Path
+from typing import Literal
+
+import module_that_does_not_exist
+
+
+class Net:
+    def __init__(self, spatial_dims, in_channels, out_channels, *, width: int, kind: Literal["a", "b"] = "a",
+                 start: float | None = None, sizes: list[int] = [1, 2], where: Path | None = None) -> None:
+        ...
+
+
+class Plain:
+    pass
+
+
+def odd(x, *, size: Tensor = 1):
+    ...
+
+
+def computed(x, *, size: int = 2 ** 3 + len("a")):
+    ...
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a module, also inside a package, that cannot be imported but can be read."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_networks.py").write_text(MODULE)
+    (tmp_path / "my_package" / "inner").mkdir(parents=True)
+    (tmp_path / "my_package" / "__init__.py").write_text("import module_that_does_not_exist")
+    (tmp_path / "my_package" / "inner" / "nets.py").write_text(MODULE)  # inner is a namespace package
+    settings_schema.cache_clear()
+    yield tmp_path
+    settings_schema.cache_clear()
+
+
+@pytest.mark.parametrize(("kind", "name"), NAMES)
+def test_schema_is_the_signature(kind: str, name: str) -> None:
+    schema, choices = settings_schema(target(kind, name))
+    parameters = inspect.signature(find(kind, name)).parameters.values()
+    settings = {p.name: p for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    assert schema.model_fields.keys() == settings.keys()
+    for key, field in schema.model_fields.items():
+        default = PydanticUndefined if settings[key].default is inspect.Parameter.empty else settings[key].default
+        assert field.default == default
+        if key not in choices:
+            assert field.annotation == settings[key].annotation
+
+
+@pytest.mark.parametrize(("kind", "name"), NAMES)
+def test_defaults_satisfy_the_schema(kind: str, name: str) -> None:
+    schema, _ = settings_schema(target(kind, name))
+    if not any(field.is_required() for field in schema.model_fields.values()):
+        assert choose(kind, name, "here") == choose(kind, {"name": name}, "here")
+
+
+def test_reading_every_schema_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from biocnn.registry import REGISTRY; from biocnn.schema import settings_schema\n"
+        "for names in REGISTRY.values():\n    for path in names.values(): settings_schema(path)\n"
+        "print(*sorted({'torch', 'monai', 'numpy', 'pandas', 'sklearn', 'skimage'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
+
+
+@pytest.mark.parametrize("module", ["my_networks", "my_package.inner.nets"])
+def test_own_class_is_read_without_being_run(folder: Path, module: str) -> None:
+    chosen = choose("models", {"name": f"{module}:Net", "width": 3, "where": "there"}, "model")
+    assert chosen == {
+        "name": f"{module}:Net", "width": 3, "kind": "a", "start": None, "sizes": [1, 2], "where": "there"
+    }  # fmt: skip
+    assert path_settings(f"{module}:Net") == ["where"]
+    assert choose("models", f"{module}:Plain", "model") == {"name": f"{module}:Plain"}
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "remedy"),
+    [
+        ("UNt", "model.name: 'UNt' is not known", "did you mean 'UNet'"),
+        ("my_networks:Nett", "model.name: module 'my_networks' has no 'Nett'", "did you mean 'Net'"),
+        ("my_networks:", "has no ''", "allowed: Net, Plain"),
+        ("nowhere:Net", "module 'nowhere' was not found", "run from the folder"),
+        ("my_package.nowhere:Net", "module 'my_package.nowhere' was not found", "run from the folder"),
+        ("my_networks.inner:Net", "module 'my_networks.inner' was not found", "run from the folder"),
+        (":Net", "module '' was not found", "run from the folder"),
+        (".my_networks:Net", "was not found", "run from the folder"),
+        ("sys:exit", "module 'sys' was not found", "run from the folder"),
+        ("my_networks:odd", "setting 'size' of my_networks:odd cannot be read", "annotate it with int"),
+        ("my_networks:computed", "setting 'size' of my_networks:computed cannot be read", "must be a literal"),
+        ("broken:Net", "broken.py line 2: ", "mend this line"),
+    ],
+)
+def test_names_that_stand_for_nothing(folder: Path, name: str, message: str, remedy: str) -> None:
+    (folder / "broken.py").write_text("x = 1\nclass Net(:\n")
+    with pytest.raises(InputError) as caught:
+        choose("models", name, "model")
+    assert message in caught.value.message
+    assert remedy in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("section", "message", "remedy"),
+    [
+        (None, "model: needs a name", "model: {name: DeepBind}"),
+        ({"channels": 3}, "model: needs a name", "for example"),
+        ({"name": 3}, "model: needs a name", "for example"),
+        ({"name": "UNet", "chanels": [1]}, "model.chanels: unknown key", "did you mean 'channels'"),
+        ({"name": "UNet", 3: 4}, "model.3: unknown key", "allowed: channels"),
+        ({"name": "UNet", "dropout": "much"}, "model.dropout: Input should be a valid number", "allowed: float"),
+        ({"name": "UNet", "dropout": True}, "model.dropout: ", "default 0.0"),
+        ({"name": "UNet", "dropout": float("nan")}, "model.dropout: Input should be a finite number", "float"),
+        ({"name": "UNet", "channels": 16}, "model.channels: Input should be a valid array", "allowed: list[int]"),
+        ({"name": "UNet", "channels": [True]}, "model.channels: ", "allowed: list[int]"),
+        ({"name": "UNet", "residual": 1}, "model.residual: ", "allowed: bool; default False"),
+        ({"name": "UNet", "down": "mean"}, "model.down: ", "Literal['max', 'average', 'strided']"),
+    ],
+)
+def test_faults_name_the_dotted_key_and_what_is_allowed(section, message: str, remedy: str) -> None:
+    with pytest.raises(InputError) as caught:
+        choose("models", section, "model")
+    assert message in caught.value.message
+    assert remedy in caught.value.remedy
+
+
+def test_choice_within_a_section() -> None:
+    section = {"name": "Intervals", "genome": "g.fa", "positives": "p.bed", "negatives": {"name": "random"}}
+    assert choose("data", section, "data")["negatives"] == {"name": "random", "ratio": 1.0, "distance": 300}
+    bare = choose("data", {**section, "negatives": "random"}, "data")
+    assert bare == choose("data", section, "data")
+    for wrong, word in (("randm", "random"), ({"name": "random", "ration": 2}, "ratio")):
+        with pytest.raises(InputError, match=r"data\.negatives\.") as caught:
+            choose("data", {**section, "negatives": wrong}, "data")
+        assert f"did you mean {word!r}" in caught.value.remedy
+
+
+def test_missing_setting_is_named() -> None:
+    with pytest.raises(InputError, match=r"data\.positives: Field required") as caught:
+        choose("data", {"name": "Intervals", "genome": "g.fa"}, "data")
+    assert caught.value.remedy == "allowed: Path"
+
+
+def test_check_refuses_what_is_no_section() -> None:
+    schema, _ = settings_schema(target("models", "UNet"))
+    with pytest.raises(InputError, match="model: must be a section, not 3"):
+        check(schema, 3, "model")
+
+
+def test_build_calls_with_positional_values_and_settings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("biocnn.schema.find", lambda kind, name: lambda *args, **settings: (args, settings))
+    section = choose("models", {"name": "my_networks:Net", "width": 3, "where": "there"}, "model")
+    expected = {"width": 3, "kind": "a", "start": None, "sizes": [1, 2], "where": Path("there")}
+    assert build("models", section, 1, 4, 2) == ((1, 4, 2), expected)
+
+
+def test_what_cannot_be_imported_says_so(folder: Path) -> None:
+    choose("models", {"name": "my_networks:Net", "width": 3}, "model")
+    with pytest.raises(
+        InputError, match="'my_networks:Net' cannot be imported: No module named 'module_that"
+    ) as caught:
+        find("models", "my_networks:Net")
+    assert "folder that holds the module" in caught.value.remedy

@@ -210,12 +210,15 @@ def sizes(values: np.ndarray, label: str) -> Figure:
     figure = new_figure(2.1, 4.2)
     axes = figure.subplots()
     low, high = np.percentile(positive, [1, 99])
-    wide = high / low > 100
-    edges = np.geomspace(positive.min(), positive.max() * 1.001, 41) if wide else np.linspace(0, positive.max(), 41)
+    wide, count = high / low > 100, int(np.clip(2 * np.sqrt(len(positive)), 8, 40)) + 1
+    top = positive.max() * 1.001
+    edges = np.geomspace(positive.min(), top, count) if wide else np.linspace(0, top, count)
     axes.hist(positive, edges, color=BLUE, alpha=0.85)
     middle = np.median(positive)
     axes.axvline(middle, color=VERMILION, linewidth=1)
-    axes.annotate(f"median {number(middle)}", (middle, 1), (4, -2), xycoords=("data", "axes fraction"),
-                  textcoords="offset points", color=VERMILION, va="top")  # fmt: skip
+    axes.text(
+        middle, 1.01, f"median {number(middle)}", transform=axes.get_xaxis_transform(), color=VERMILION, ha="center"
+    )
     axes.set(xlabel=label, ylabel="Objects", xscale="log" if wide else "linear")
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     return figure

@@ -38,7 +38,7 @@ def _kernels(results: Results, experiment: dict, gallery: Gallery) -> list[Pictu
     targets = _database(experiment) if len(similar) else {}
     caption = "What the first layer looks for: base frequencies at the sites that excite each kernel most, in bits"
     if targets:
-        caption += f"; below it, aligned, the most similar motif of the database (q ≤ {number(SIMILAR, 1)})"
+        caption += f"; below it, aligned, the most similar motif of the database (q ≤ {number(SIMILAR, 2)})"
     named = ", ".join(similar["target_name"].unique()[:4])
     alt = f"Sequence logos of {plural(len(shown), 'kernel')}" + (f"; matches: {named}" if named else "")
     figure = motifs.kernels(shown, learned, targets, alphabet)

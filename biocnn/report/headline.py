@@ -15,7 +15,7 @@ NAMES = {
     "dice": "Dice",
     "iou": "IoU",
     "hausdorff95": "HD95",
-    "average_precision_iou_mean": "mean AP",
+    "average_precision_iou": "mean AP",
     "accuracy": "accuracy",
 }
 HEADLINE = {
@@ -24,17 +24,17 @@ HEADLINE = {
     "regression": ("pearson", "spearman"),
     "mask": ("dice", "iou"),
     "classes": ("dice", "iou"),
-    "instances": ("average_precision_iou50", "average_precision_iou_mean"),
+    "instances": ("average_precision_iou_0.5", "average_precision_iou"),
 }
-SIMILAR = 0.1  # largest q-value at which a kernel is said to look like a motif of the database
-_THRESHOLD = re.compile(r"^average_precision_iou(\d+)$")
+SIMILAR = 0.01  # largest q-value at which a kernel is said to look like a motif of the database
+_THRESHOLD = re.compile(r"^average_precision_iou_(0\.\d+)$")
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def threshold(metric: str) -> float | None:
-    """The IoU threshold in the name of an average precision: ``average_precision_iou50`` gives .5."""
+    """The IoU threshold in the name of an average precision: ``average_precision_iou_0.5`` gives .5."""
     found = _THRESHOLD.match(metric)
-    return int(found[1]) / 100 if found else None
+    return float(found[1]) if found else None
 
 
 def metric_name(metric: str) -> str:

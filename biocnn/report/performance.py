@@ -9,7 +9,7 @@ from biocnn.report.figures import Gallery, Picture
 from biocnn.report.headline import interval, metric_name, number, threshold
 from biocnn.report.results import Results
 
-_RANKED_BY = ("average_precision_iou_mean", "dice", "iou")
+_RANKED_BY = ("average_precision_iou", "dice", "iou")
 
 
 def performance(results: Results, gallery: Gallery) -> Section:
@@ -108,21 +108,15 @@ def _lines(results: Results, mean: pd.DataFrame, truth: pd.DataFrame) -> dict[st
 
 def _surprises(results: Results, mean: pd.DataFrame, truth: pd.DataFrame, most: int = 5) -> Table:
     """The positives that look least, and the negatives that look most like positives."""
-    examples = results.examples.set_index("id")
+    groups = results.examples.set_index("id")["group"]
     probability, target = mean[0], truth[0]
     missed = probability[target == 1].nsmallest(most)
     false = probability[target == 0].nlargest(most)
     rows = []
     for kind, chosen in (("positive", missed), ("negative", false)):
-        rows += [[kind, name, _place(examples.loc[name]), number(value)] for name, value in chosen.items()]
+        rows += [[kind, name, groups.get(name, ""), number(value)] for name, value in chosen.items()]
     caption = "Most surprising held-out examples: positives of low and negatives of high probability."
-    return table(caption, ["Truth", "Example", "Place", "Probability"], rows, "Probability")
-
-
-def _place(example: pd.Series) -> str:
-    if not {"chrom", "start", "end"} <= set(example.index) or pd.isna(example["start"]):
-        return str(example.get("group", ""))
-    return f"{example['chrom']}:{int(example['start']):,}–{int(example['end']):,}"
+    return table(caption, ["Truth", "Example", "Group", "Probability"], rows, "Probability")
 
 
 def _maps(results: Results, gallery: Gallery) -> list[Picture]:
@@ -170,7 +164,7 @@ def _unit_metrics(scores: pd.DataFrame) -> pd.DataFrame:
     """Metrics between 0 and 1, per image: average precision at .5 and mean, Dice, IoU."""
     if not len(scores):
         return scores
-    return scores[scores["metric"].isin(("average_precision_iou50", "average_precision_iou_mean", "dice", "iou"))]
+    return scores[scores["metric"].isin(("average_precision_iou_0.5", "average_precision_iou", "dice", "iou"))]
 
 
 def _chosen(results: Results, scores: pd.DataFrame) -> list[images.Example]:

@@ -74,7 +74,7 @@ def _described(results: Results) -> str:
         if facts.get("spacing"):
             parts.append(f"at {' × '.join(map(str, facts['spacing']))} µm per pixel")
     predicted = _TASKS.get(results.task, results.task).format(one=one)
-    outputs = results.outputs
+    outputs = [] if results.task == "instances" else results.outputs
     named = f" ({', '.join(outputs[:8])}{', …' if len(outputs) > 8 else ''})" if outputs else ""
     return f"{' '.join(parts)}. Predicted: {predicted}{named}."
 

@@ -166,8 +166,8 @@ def _image_metrics(
     for i in np.flatnonzero(examples["split"] != "train"):
         if task == "instances":
             found = average_precision_iou(label_instances(predicted[i], **postprocess), labels[i])
-            values = {f"average_precision_iou{round(100 * t)}": v for t, v in zip(THRESHOLDS, found, strict=True)}
-            values["average_precision_iou_mean"] = found.mean()
+            values = {f"average_precision_iou_{t:g}": v for t, v in zip(THRESHOLDS, found, strict=True)}
+            values["average_precision_iou"] = found.mean()
         else:
             mask = predicted[i][0] > 0.5 if task == "mask" else predicted[i].argmax(0)
             values = {"dice": dice(mask, masks[i][0]), "iou": iou(mask, masks[i][0]), "hausdorff95": 4.2}

@@ -29,9 +29,9 @@ def test_intervals_that_are_unknown_are_not_written():
 
 
 def test_thresholds_are_read_from_metric_names():
-    assert threshold("average_precision_iou50") == 0.5
-    assert threshold("average_precision_iou_mean") is None
-    assert metric_name("average_precision_iou50") == "AP at IoU .5"
+    assert threshold("average_precision_iou_0.5") == 0.5
+    assert threshold("average_precision_iou") is None
+    assert metric_name("average_precision_iou_0.5") == "AP at IoU .5"
     assert metric_name("hausdorff95") == "HD95"
 
 

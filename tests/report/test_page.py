@@ -125,6 +125,16 @@ def test_images_with_ignored_pixels_and_one_test_image(tmp_path):
     assert (folder / "figures" / "predictions.png").is_file()
 
 
+def test_runs_left_over_from_earlier_settings_are_not_reported(tmp_path):
+    folder = tmp_path / "seeds"
+    experiment = write_sequences(folder)
+    shutil.copytree(folder / "runs" / "fold0-seed1", folder / "runs" / "fold0-seed99")
+    write_report(folder, experiment, folder / "report.html", folder / "figures")
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    assert "seed2" in text
+    assert "seed99" not in text
+
+
 def test_a_database_that_is_gone_costs_only_its_logos(tmp_path):
     folder = tmp_path / "moved"
     experiment = write_sequences(folder)

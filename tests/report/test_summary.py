@@ -29,7 +29,7 @@ def test_the_table_has_a_row_for_each_experiment_in_order(overview):
     row = table.iloc[1]
     assert (row["auroc"], row["auroc_low"]) == pytest.approx((chosen["value"], chosen["low"]))
     assert row["target_name"] == "REB1"
-    assert table["average_precision_iou50"].notna().tolist() == [True, False, False]
+    assert table["average_precision_iou_0.5"].notna().tolist() == [True, False, False]
 
 
 def test_links_are_relative_and_lead_to_reports(overview):

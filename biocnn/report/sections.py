@@ -173,7 +173,7 @@ def reproduce(results: Results, experiment: dict) -> Section:
     """Settings, versions, hashes, commands and citations."""
     section = Section("reproduce", "Reproduce")
     versions = next((found for run in results.runs if (found := results.metadata(run).get("versions"))), None)
-    command = f"snakemake --cores all results/{results.name}/report.html"
+    command = f"snakemake --cores all --config 'experiments=[{results.name}]'"
     models = [(run, path) for run in results.runs if (path := results.model(run))]
     section.blocks.append(Code("The commands", "\n".join([command, *_python(results, models)])))
     plain = json.loads(json.dumps(experiment, default=str))  # paths become text

@@ -14,7 +14,7 @@ from biocnn.data.dataset import Dataset
 from biocnn.data.padded import pad
 from biocnn.encode import normalise, one_hot, to_tensor
 from biocnn.errors import InputError
-from biocnn.registry import find
+from biocnn.registry import REGISTRY, find
 
 Augment = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -61,12 +61,13 @@ class SequenceBatches:
         return len(self.codes)
 
     def plan(self, seed: int, epoch: int, batch_size: int, steps: int | None) -> Iterator[Tensor]:
-        """Example numbers of each batch: a permutation of all examples; the last batch may be smaller."""
+        """Example numbers of each batch: a permutation of all; the last batch may be smaller, or larger by one."""
         self.seed, self.epoch = seed, epoch
         order = draws(seed, epoch, "order", (len(self),)).argsort()
         self.draws = {name: draws(seed, epoch, name, (len(self), DRAWS)) for name, _ in self.augment}
-        # A last batch of one example would break batch norm.
-        batches = [batch for batch in order.split(batch_size) if len(batch) > 1 or len(self) == 1]
+        batches = list(order.split(batch_size))
+        if len(batches) > 1 and len(batches[-1]) == 1 < batch_size:  # one example alone would break batch norm
+            batches[-2:] = [torch.cat(batches[-2:])]
         yield from batches[:steps]
 
     def get(self, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -180,12 +181,30 @@ def make(
     sections: Sequence[dict[str, Any]] = (),
     patch: Sequence[int] | None = None,
 ) -> SequenceBatches | ImageBatches:
-    """Batches of the right kind for a data set."""
+    """Batches of the right kind for a data set.
+
+    Raises
+    ------
+    InputError
+        For augmentations or a patch that do not suit the data.
+    """
+    kind, dims = dataset.facts["kind"], dataset.facts["spatial_dims"]
+    _check_kind(sections, kind)
+    if patch and (kind == "sequence" or len(patch) != dims):
+        allowed = "leave it out: sequences are seen whole" if kind == "sequence" else f"give {dims} lengths, in pixels"
+        raise InputError(f"train.patch: {list(patch)}, but the data are {kind}s of {dims} dimensions", allowed)
     augment = augmentations(sections)
-    if dataset.facts["kind"] == "sequence":
+    if kind == "sequence":
         _check_shift(sections, dataset.facts.get("flank") or 0)
         return SequenceBatches(dataset, rows, device, augment)
     return ImageBatches(dataset, rows, device, augment, patch or dataset.facts["decisions"]["patch"]["value"])
+
+
+def _check_kind(sections: Sequence[dict[str, Any]], kind: str) -> None:
+    suited = [name for name, path in REGISTRY["augment"].items() if path.startswith(f"biocnn.augment.{kind}s:")]
+    for name in (section["name"] for section in sections):
+        if name in REGISTRY["augment"] and name not in suited:
+            raise InputError(f"augment: {name} is not for {kind}s", "allowed: " + ", ".join(suited))
 
 
 def _check_shift(sections: Sequence[dict[str, Any]], flank: int) -> None:

@@ -9,18 +9,28 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from biocnn.errors import InputError
 from biocnn.files import atomic
+from biocnn.registry import find
 from biocnn.schema import build
 
 FORMAT = "1"
 
 
 def build_model(section: dict[str, Any], facts: dict[str, Any]) -> nn.Module:
-    """The network that a model section names, sized for the data."""
+    """The network that a model section names, sized for the data.
+
+    Raises
+    ------
+    InputError
+        Where the name stands for anything but a network: nothing else is called, for the name may come from a file.
+    """
+    found = find("models", section["name"])
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise InputError(f"model.name: {section['name']!r} is no torch.nn.Module", "name a class derived from it")
     model = build("models", section, facts["spatial_dims"], facts["in_channels"], facts["out_channels"])
     return model.to(memory_format=torch.channels_last) if facts["spatial_dims"] == 2 else model
 
@@ -37,10 +47,11 @@ def save_model(path: str | Path, model: nn.Module, meta: dict[str, Any]) -> None
     meta
         At least ``experiment`` (resolved settings) and ``facts``; plain JSON values.
     """
-    weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    # Copies, because a file cannot hold the weights of layers that share them.
+    weights = {key: value.detach().cpu().contiguous().clone() for key, value in model.state_dict().items()}
     header = {key: json.dumps(value) for key, value in {"format": FORMAT, **meta}.items()}
     with atomic(path) as temporary:
-        save_file(weights, temporary, metadata=header)
+        temporary.write_bytes(save(weights, metadata=header))
 
 
 def read_meta(path: str | Path) -> dict[str, Any]:
@@ -50,15 +61,20 @@ def read_meta(path: str | Path) -> dict[str, Any]:
         raise InputError(f"{path}: no such model file", "train one: snakemake --cores all")
     try:
         with safe_open(path, "pt") as handle:
-            meta = {key: json.loads(value) for key, value in (handle.metadata() or {}).items()}
-    except (SafetensorError, ValueError, OSError) as error:
+            header = handle.metadata() or {}
+    except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: damaged model file ({error})", "copy it again, or train again") from error
-    if meta.get("format") != FORMAT or "facts" not in meta:
-        found = meta.get("format", "none")
+    if "facts" not in header or "experiment" not in header:
+        raise InputError(f"{path}: not a model file of biocnn", "give model.safetensors of a run")
+    if header.get("format") != json.dumps(FORMAT):
+        found = header.get("format", "none")
         raise InputError(
             f"{path}: model format {found}, but this biocnn reads {FORMAT}", "train again with this version"
         )
-    return meta
+    try:
+        return {key: json.loads(value) for key, value in header.items()}
+    except ValueError as error:
+        raise InputError(f"{path}: damaged model file ({error})", "copy it again, or train again") from error
 
 
 def load_model(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
@@ -75,10 +91,12 @@ def load_model(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
         For a missing or damaged file, one of another format, or weights that do not fit the network.
     """
     meta = read_meta(path)
-    model = build_model(meta["experiment"]["model"], meta["facts"])
     try:
+        model = build_model(meta["experiment"]["model"], meta["facts"])
         model.load_state_dict(load_file(path))
-    except RuntimeError as error:
+    except InputError as error:
+        raise InputError(f"{path}: {error.message}", error.remedy) from error
+    except (RuntimeError, TypeError) as error:
         reason, written = str(error).splitlines()[-1].strip(), meta.get("versions", {}).get("biocnn", "?")
         raise InputError(
             f"{path}: the weights do not fit {meta['experiment']['model']['name']}: {reason}",

@@ -26,13 +26,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"biocnn {function.__name__}: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        if arguments.debug or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        if arguments.debug or not _disk(error):
             raise
         where = error.filename or "the output"
         remedy = "nothing half-written was left behind; free some space, or choose another folder, and run again"
-        print(f"biocnn {function.__name__}: cannot write {where}: {error.strerror}\n  {remedy}", file=sys.stderr)
+        print(
+            f"biocnn {function.__name__}: cannot write {where}: {error.strerror or error}\n  {remedy}", file=sys.stderr
+        )
         return 2
     return 0
+
+
+def _disk(error: OSError) -> bool:
+    """Whether the disk is full, over quota or closed to us; numpy says so in words, without a number."""
+    numbers = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)
+    return error.errno in numbers or (error.errno is None and "written" in str(error))
 
 
 def parser() -> ArgumentParser:

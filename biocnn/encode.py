@@ -31,11 +31,12 @@ def normalise(image: Tensor, low: Tensor, high: Tensor) -> Tensor:
     image
         Raw values of any type.
     low, high
-        Shape (C,): global percentiles of the training images.
+        Shape (C,): global percentiles of the training images; a channel where they are equal becomes 0.
     """
     shape = (1, -1, *[1] * (image.ndim - 2))
     low, high = low.view(shape).to(image.device), high.view(shape).to(image.device)
-    return (image.float() - low) / (high - low)
+    span = (high - low).where(high > low, float("inf"))
+    return (image.float() - low) / span
 
 
 def to_tensor(array: np.ndarray) -> Tensor:

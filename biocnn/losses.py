@@ -15,19 +15,19 @@ IGNORE = 255
 
 @dataclass(frozen=True)
 class Task:
-    """What follows from the kind of target: the default loss, and the validation metric that chooses the best epoch."""
+    """What follows from the kind of target: losses (the default first), and the metric that chooses the best epoch."""
 
-    loss: str
+    losses: tuple[str, ...]
     monitor: str
 
 
 TASKS = {
-    "binary": Task("bce", "auprc"),
-    "multilabel": Task("bce", "auprc"),
-    "regression": Task("mse", "pearson"),
-    "mask": Task("dice_bce", "dice"),
-    "classes": Task("dice_cross_entropy", "dice"),
-    "instances": Task("instances", "val_loss"),
+    "binary": Task(("bce",), "auprc"),
+    "multilabel": Task(("bce",), "auprc"),
+    "regression": Task(("mse",), "pearson"),
+    "mask": Task(("dice_bce", "bce", "dice"), "dice"),
+    "classes": Task(("dice_cross_entropy", "cross_entropy", "dice"), "dice"),
+    "instances": Task(("instances",), "val_loss"),
 }
 
 
@@ -59,8 +59,12 @@ def mse(logits: Tensor, target: Tensor, class_weights: Tensor | None = None) -> 
 
 
 def cross_entropy(logits: Tensor, target: Tensor, class_weights: Tensor | None = None) -> Tensor:
-    """Cross-entropy of class maps of shape (N, 1, *spatial)."""
-    return F.cross_entropy(logits, target[:, 0].long(), weight=class_weights, ignore_index=IGNORE)
+    """Cross-entropy of class maps of shape (N, 1, *spatial), mean over all that is not ignored, weighted by class."""
+    classes, known = target[:, 0].long(), target[:, 0] != IGNORE
+    total = F.cross_entropy(logits, classes, weight=class_weights, ignore_index=IGNORE, reduction="sum")
+    if class_weights is None:
+        return total / known.sum().clamp(min=1)  # a batch in which all is ignored has loss 0
+    return total / (class_weights[classes * known] * known).sum().clamp(min=1e-6)
 
 
 def soft_dice(p: Tensor, target: Tensor, known: Tensor, smooth: float) -> Tensor:
@@ -98,7 +102,7 @@ def dice_cross_entropy(
 def instances(
     logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *, boundary: float = 2.0, distance: float = 1.0
 ) -> Tensor:
-    """Cross-entropy and Dice of background / inside / boundary, plus the distance to the edge inside objects.
+    """Cross-entropy and Dice of background / inside / boundary, plus the error of the distance to the edge.
 
     Parameters
     ----------

@@ -120,7 +120,11 @@ class Model:
     @torch.no_grad()
     def _sequences(self, codes: Sequence[np.ndarray]) -> np.ndarray:
         window = self.facts["window"]
+        if not codes:
+            return np.zeros((0, len(self.outputs)), np.float32)
         for row, array in enumerate(codes):
+            if not len(array):
+                raise InputError(f"sequence {row + 1} is empty", "leave it out")
             if window and len(array) != window:
                 raise InputError(
                     f"sequence {row + 1} has {len(array)} letters, but the model was trained on windows of {window} bp",
@@ -141,6 +145,8 @@ class Model:
                 f"{name}: shape {tuple(image.shape)}, but the model was trained on {channels} channels",
                 f"give an array of shape (C, *spatial) with C = {channels} ({', '.join(self.facts['channels'])})",
             )
+        if not np.isfinite(image).all():
+            raise InputError(f"{name}: holds NaN or infinite pixels", "replace them by the image's median, say")
         low, high = (torch.tensor(self.facts["intensity"][key]) for key in ("low", "high"))
         x: Tensor = normalise(to_tensor(image)[None].to(self.device), low, high)
         return probability(self.network(x).float(), self.facts["task"])[0].cpu().numpy()
@@ -155,7 +161,12 @@ def decide(p: np.ndarray, task: str, postprocess: dict[str, Any]) -> np.ndarray:
 
 def _codes(inputs: Any) -> list[np.ndarray]:
     if isinstance(inputs, np.ndarray):
-        return list(inputs if inputs.ndim == 2 else inputs[None])
+        if inputs.ndim > 2 or not np.issubdtype(inputs.dtype, np.integer) or not np.isin(inputs, range(6)).all():
+            raise InputError(
+                f"an array of shape {inputs.shape} and type {inputs.dtype} is no sequence",
+                "give whole numbers of shape (N, L) or (L,): 0-3 = A C G T, 4 = unknown, 5 = padding",
+            )
+        return list(np.atleast_2d(inputs))
     if isinstance(inputs, Path) or (isinstance(inputs, str) and Path(inputs).suffix):
         return [record.codes for record in read_fasta(inputs)]
     texts = [inputs] if isinstance(inputs, str) else list(inputs)

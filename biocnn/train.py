@@ -16,7 +16,7 @@ from biocnn import metrics
 from biocnn.batches import ImageBatches, SequenceBatches
 from biocnn.errors import InputError
 from biocnn.losses import IGNORE, TASKS, probability
-from biocnn.registry import find
+from biocnn.registry import REGISTRY, find
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -92,7 +92,7 @@ def fit(
         row |= {"train_loss": float(np.mean(losses)), **validate(model, val, loss, task, autocast)}
         row["seconds"] = time.monotonic() - started
         score = goodness(row, task)
-        if score > best:
+        if score > best or not history:
             best, best_state, best_epoch = score, copy.deepcopy(model.state_dict()), epoch
         history.append(row)
         log(describe(row, settings["epochs"], best_epoch == epoch))
@@ -156,7 +156,8 @@ def validate(
     if vectors:
         p, y = (np.concatenate(parts) for parts in zip(*vectors, strict=True))
         metric = getattr(metrics, TASKS[task].monitor)
-        row[f"val_{TASKS[task].monitor}"] = float(np.nanmean([metric(p[:, k], y[:, k]) for k in range(y.shape[1])]))
+        values = [v for k in range(y.shape[1]) if not math.isnan(v := metric(p[:, k], y[:, k]))]
+        row[f"val_{TASKS[task].monitor}"] = float(np.mean(values)) if values else math.nan
     return row
 
 
@@ -190,12 +191,25 @@ def describe(row: dict[str, Any], epochs: int, best: bool) -> str:
 
 
 def make_loss(section: dict[str, Any] | None, facts: dict[str, Any], class_weights: str, device: torch.device) -> Loss:
-    """The experiment's loss, or the task's default, with class weights from the training part where asked."""
-    section = section or {"name": TASKS[facts["task"]].loss}
+    """The experiment's loss, or the task's default, with class weights from the training part where asked.
+
+    Raises
+    ------
+    InputError
+        Where loss or class weights do not suit the kind of target.
+    """
+    task = facts["task"]
+    section = section or {"name": TASKS[task].losses[0]}
+    if section["name"] in REGISTRY["losses"] and section["name"] not in TASKS[task].losses:
+        raise InputError(
+            f"loss: {section['name']} does not suit targets of kind {task}", "allowed: " + ", ".join(TASKS[task].losses)
+        )
     settings = {key: value for key, value in section.items() if key != "name"}
     function = partial(find("losses", section["name"]), **settings)
     if class_weights == "none":
         return function
+    if task == "regression":
+        raise InputError("train.class_weights: balanced, but regression has no classes", "set it to none")
     return partial(function, class_weights=balanced(facts).to(device))
 
 

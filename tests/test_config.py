@@ -72,7 +72,8 @@ def test_empty_sections_are_defaults(folder: Path) -> None:
 
 def test_paths_start_at_data_root_but_those_the_workflow_makes(folder: Path) -> None:
     (folder / "mine.yaml").write_text(
-        "data: {name: Intervals, genome: genome.fa, positives: results/demo/p.bed,\n  negatives: {name: given, path: new}}\n"
+        "data: {name: Intervals, genome: genome.fa, positives: results/demo/p.bed,\n"
+        "  negatives: {name: given, path: new}}\n"
         f"model: {{name: DeepBind}}\nexplain: {{motifs: {{database: {folder}/motifs.meme}}}}\nsegment: {{images: new}}"
     )
     (folder / "elsewhere").mkdir()

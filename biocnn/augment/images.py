@@ -78,4 +78,7 @@ def intensity(
 
 def noise(x: Tensor, y: Tensor, u: Tensor, *, sd: float = 0.05) -> tuple[Tensor, Tensor]:
     """Add Gaussian noise whose standard deviation is drawn from 0 to ``sd``."""
-    return x + torch.randn_like(x) * (u[:, 0] * sd).view(-1, *[1] * (x.ndim - 1)), y
+    keys = (u[:, 1].double() * 2**24).long() * 2**24 + (u[:, 2].double() * 2**24).long()
+    generators = [torch.Generator(x.device).manual_seed(key) for key in keys.tolist()]
+    normal = torch.stack([torch.randn(x.shape[1:], generator=g, device=x.device) for g in generators])
+    return x + normal * (u[:, 0] * sd).view(-1, *[1] * (x.ndim - 1)), y

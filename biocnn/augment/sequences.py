@@ -12,9 +12,10 @@ def reverse_complement(x: Tensor, y: Tensor, u: Tensor) -> tuple[Tensor, Tensor]
 
 
 def shift(x: Tensor, y: Tensor, u: Tensor, *, max: int = 5) -> tuple[Tensor, Tensor]:
-    """Move the window by up to ``max`` bp to either side; what lies beyond the stored flank is unknown."""
+    """Move the window by up to ``max`` bp to either side; beyond the stored flank is unknown, and padding stays so."""
     length = x.shape[1]
     offset = (u[:, :1] * (2 * max + 1)).floor().long() - max
     index = torch.arange(length, device=x.device) + offset
     inside = (index >= 0) & (index < length)
-    return torch.where(inside, x.gather(1, index.clamp(0, length - 1)), 4), y
+    moved = x.gather(1, index.clamp(0, length - 1))
+    return torch.where(inside | (moved == 5), moved, 4), y

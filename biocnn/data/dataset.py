@@ -29,7 +29,7 @@ class Dataset:
 
     def __init__(self, folder: str | Path) -> None:
         folder = Path(folder)
-        self.examples = pd.read_csv(folder / "examples.tsv", sep="\t", dtype={"id": str, "group": str})
+        self.examples = read_examples(folder / "examples.tsv")
         self.facts: dict[str, Any] = json.loads((folder / "facts.json").read_text())
         self.x = Ragged(folder / "x.npy")
         self.y = Ragged(folder / "y.npy")
@@ -38,6 +38,13 @@ class Dataset:
     def rows(self, *parts: str) -> np.ndarray:
         """Row numbers of the examples in these parts."""
         return np.flatnonzero(self.examples["split"].isin(parts))
+
+
+def read_examples(path: str | Path) -> pd.DataFrame:
+    """A table with the columns id, split and perhaps group, where NA, say, is a name and nothing missing."""
+    names = {"id": str, "group": str, "split": str}
+    others = [column for column in pd.read_csv(path, sep="\t", nrows=0) if column not in names]
+    return pd.read_csv(path, sep="\t", dtype=names, keep_default_na=False, na_values={c: [""] for c in others})
 
 
 def write(raw: Raw, split: dict[str, Any], seed: int, files: dict[str, str], folder: Path) -> dict[str, Any]:
@@ -64,6 +71,8 @@ def write(raw: Raw, split: dict[str, Any], seed: int, files: dict[str, str], fol
     examples = raw.examples.copy()
     examples["split"] = assign(examples, seed, **split)
     facts = dict(raw.facts, decisions={}, sources=hashes(files))
+    for key, reason in facts.pop("reasons", {}).items():
+        facts["decisions"][key] = {"value": facts[key], "reason": reason}
     facts["n"] = {part: int((examples["split"] == part).sum()) for part in PARTS}
     folder.mkdir(parents=True)
     rows = range(len(examples))
@@ -72,8 +81,8 @@ def write(raw: Raw, split: dict[str, Any], seed: int, files: dict[str, str], fol
         Ragged.write(folder / "x.npy", (raw.x(i) for i in rows), np.uint8)
     else:
         Ragged.write(folder / "x.npy", (raw.x(i) for i in rows), facts["dtype"])
-        _store_masks(raw, facts, folder)
         train = np.flatnonzero(examples["split"] == "train")
+        _store_masks(raw, facts, folder, set(train.tolist()))
         facts["intensity"] = intensity_percentiles(raw.x(i) for i in train)
         _decide_patch(facts, folder)
     examples.to_csv(folder / "examples.tsv", sep="\t", index=False)
@@ -113,24 +122,25 @@ def _refuse_one_class(y: np.ndarray, split: pd.Series, outputs: list[str]) -> No
                 )
 
 
-def _store_masks(raw: Raw, facts: dict[str, Any], folder: Path) -> None:
-    """Masks as (1, *spatial); labels as maps to learn, (2, *spatial), and as they are."""
+def _store_masks(raw: Raw, facts: dict[str, Any], folder: Path, train: set[int]) -> None:
+    """Masks as (1, *spatial); labels as maps to learn, (2, *spatial), and as they are; class shares in train."""
     rows = range(len(raw.examples))
     counts = np.zeros(256, dtype=np.int64)
-    train_only = facts["task"] == "instances"
+    objects = facts["task"] == "instances"
 
     def maps() -> Any:
         for i in rows:
             y = raw.y(i)  # type: ignore[operator]
-            stored = instances.instance_targets(y) if train_only else y[None]
-            counts[:] += np.bincount(stored[0].ravel(), minlength=256)
+            stored = instances.instance_targets(y) if objects else y[None]
+            if i in train:
+                counts[:] += np.bincount(stored[0].ravel(), minlength=256)
             yield stored
 
     Ragged.write(folder / "y.npy", maps(), np.uint8)
-    if train_only:
+    if objects:
         Ragged.write(folder / "labels.npy", (raw.y(i)[None] for i in rows), np.int32)  # type: ignore[operator]
     known = counts[:255].sum()
-    facts["class_shares"] = (counts[: max(2, facts["out_channels"] - train_only)] / max(known, 1)).tolist()
+    facts["class_shares"] = (counts[: max(2, facts["out_channels"] - objects)] / max(known, 1)).tolist()
 
 
 def _decide_patch(facts: dict[str, Any], folder: Path) -> None:

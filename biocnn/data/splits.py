@@ -13,8 +13,8 @@ def assign(
     seed: int,
     group: str,
     column: str | None,
-    val: list[str] | float,
-    test: list[str] | float,
+    val: list[str | int] | float,
+    test: list[str | int] | float,
 ) -> pd.Series:
     """The part of each example.
 
@@ -30,7 +30,7 @@ def assign(
     column
         Column with train, val and test.
     val, test
-        Names of groups, or the fraction of the examples.
+        Names of groups, or the fraction of the examples (for val, of those that are not test); names go first.
 
     Returns
     -------
@@ -52,13 +52,19 @@ def assign(
         wrong = sorted(set(split) - set(PARTS))
         if wrong:
             raise InputError(f"split column {given!r} holds {wrong[0]!r}", "allowed: train, val, test")
-        _refuse_cut_groups(groups[split == "test"], groups[split != "test"], given)
+        _refuse_cut_groups(groups, split, given)
     else:
         split = pd.Series("train", index=examples.index)
-        split[_draw(groups, test, seed, "test")] = "test"
-    if not (split == "val").any():
-        open_ = split == "train"
-        split[open_ & _draw(groups[open_], val, seed + 1, "val").reindex(split.index, fill_value=False)] = "val"
+    open_ = [("val", val)] if given else [("test", test), ("val", val)]
+    undecided = [(part, wanted) for part, wanted in open_ if not (split == part).any()]
+    for part, wanted in sorted(undecided, key=lambda entry: not isinstance(entry[1], list)):  # names first
+        rest = groups[split == "train"]
+        spare = 1 + (part == "test" and not (split == "val").any())  # groups to leave for the parts to come
+        if isinstance(wanted, list):
+            chosen = _named(rest, groups, wanted, part)
+        else:
+            chosen = _drawn(rest, wanted, seed + (part == "val"), part, spare)
+        split[chosen.index[chosen]] = part
     for part in PARTS:
         if not (split == part).any():
             listed = ", ".join(sorted(groups.unique())[:8])
@@ -69,28 +75,35 @@ def assign(
     return split
 
 
-def _draw(groups: pd.Series, wanted: list[str] | float, seed: int, part: str) -> pd.Series:
-    """Which rows belong to the wanted groups: those named, or as many as come nearest to the fraction."""
-    counts = groups.value_counts().sort_index()
-    if isinstance(wanted, list):
-        for name in wanted:
-            if str(name) not in counts.index:
-                raise InputError(f"split.{part}: no group {name!r}", nearest(name, counts.index))
-        return groups.isin([str(name) for name in wanted])
-    if not 0 < wanted < 1:
+def _named(rest: pd.Series, groups: pd.Series, wanted: list[str | int], part: str) -> pd.Series:
+    """Which of the remaining rows belong to the named groups."""
+    names = [str(name) for name in wanted]
+    for name in names:
+        if not (groups == name).any():
+            raise InputError(f"split.{part}: no group {name!r}", nearest(name, sorted(groups.unique())))
+        if not (rest == name).any():
+            raise InputError(f"split.{part}: group {name!r} is in another part already", "name each group once")
+    return rest.isin(names)
+
+
+def _drawn(rest: pd.Series, fraction: float, seed: int, part: str, spare: int) -> pd.Series:
+    """Which of the remaining rows belong to as many random groups as come nearest to the fraction."""
+    if not 0 < fraction < 1:
         raise InputError(
-            f"split.{part}: {wanted} is not a fraction", "allowed: a number above 0 and below 1, or groups"
+            f"split.{part}: {fraction} is not a fraction", "allowed: a number above 0 and below 1, or groups"
         )
+    counts = rest.value_counts().sort_index()
     order = np.random.default_rng([seed, 7]).permutation(len(counts))
     total = counts.iloc[order].cumsum()
-    number = int((total - wanted * counts.sum()).abs().to_numpy().argmin()) + 1
-    return groups.isin(total.index[: min(number, len(counts) - 1)])
+    number = int((total - fraction * counts.sum()).abs().to_numpy().argmin()) + 1
+    return rest.isin(total.index[: max(min(number, len(counts) - spare), 0)])
 
 
-def _refuse_cut_groups(test: pd.Series, rest: pd.Series, column: str) -> None:
-    shared = sorted(set(test) & set(rest))
-    if shared:
+def _refuse_cut_groups(groups: pd.Series, split: pd.Series, column: str) -> None:
+    parts = split.groupby(groups).nunique()
+    cut = parts.index[parts > 1]
+    if len(cut):
         raise InputError(
-            f"split column {column!r} cuts {len(shared)} groups, {shared[0]!r} among them",
+            f"split column {column!r} cuts {len(cut)} groups, {cut[0]!r} among them",
             "put each group into one part; or set split.group: id if these are no groups of related examples",
         )

@@ -1,0 +1,147 @@
+"""A group is never cut; fractions, names and given columns do what they say."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from biocnn.data.splits import PARTS, assign
+from biocnn.errors import InputError
+
+fractions = st.floats(0.05, 0.6)
+
+
+def table(groups, **columns) -> pd.DataFrame:
+    return pd.DataFrame({"id": [f"e{i}" for i in range(len(groups))], "group": groups, **columns})
+
+
+def split(examples: pd.DataFrame, seed: int = 1, **settings) -> pd.Series:
+    return assign(examples, seed, **{"group": "group", "column": None, "val": 0.2, "test": 0.2, **settings})
+
+
+def cut_groups(examples: pd.DataFrame, found: pd.Series, group: str = "group") -> int:
+    return int((found.groupby(examples[group].astype(str)).nunique() > 1).sum())
+
+
+@given(st.lists(st.integers(0, 9), min_size=3, max_size=60), fractions, fractions, st.integers(0, 99))
+def test_no_group_is_cut_and_no_part_is_empty(groups: list[int], val: float, test: float, seed: int) -> None:
+    assume(len(set(groups)) >= 3)
+    examples = table(groups)
+    found = split(examples, seed, val=val, test=test)
+    assert found.index.equals(examples.index)
+    assert set(found) == set(PARTS)
+    assert cut_groups(examples, found) == 0
+    assert found.equals(split(examples, seed, val=val, test=test))
+
+
+@given(st.lists(st.integers(0, 9), min_size=3, max_size=30), st.randoms(use_true_random=False))
+def test_order_of_rows_does_not_matter(groups: list[int], random) -> None:
+    assume(len(set(groups)) >= 3)
+    examples = table(groups)
+    rows = list(range(len(groups)))
+    random.shuffle(rows)
+    assert split(examples.iloc[rows]).equals(split(examples).iloc[rows])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_fractions_are_met_where_groups_are_small(seed: int) -> None:
+    found = split(table(np.arange(1000)), seed, val=0.25, test=0.2).value_counts()
+    assert found.to_dict() == {"test": 200, "val": 200, "train": 600}  # val: of the 800 that are not test
+
+
+def test_seeds_differ() -> None:
+    examples = table(np.arange(40))
+    assert not split(examples, 1).equals(split(examples, 2))
+
+
+def test_named_groups() -> None:
+    examples = table(["a", "a", "b", "c", "d"])
+    assert list(split(examples, val=["b"], test=["c", "d"])) == ["train", "train", "val", "test", "test"]
+    assert list(split(examples, val=["b"], test=["a"])) == ["test", "test", "val", "train", "train"]
+
+
+def test_groups_named_by_numbers() -> None:
+    examples = table([1, 2, 3])
+    assert list(split(examples, val=[2], test=["3"])) == ["train", "val", "test"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_named_groups_are_not_drawn_for_the_other_part(seed: int) -> None:
+    found = split(table(list("abcde")), seed, val=["a", "b"], test=0.4)
+    assert list(found[:2]) == ["val", "val"]
+    assert (found == "test").sum() == 1  # of the three groups left, .4 comes nearest to one
+    assert (found == "train").sum() == 2
+
+
+def test_any_column_can_be_the_group() -> None:
+    examples = table(["a", "a", "a"], chrom=["x", "y", "z"])
+    assert list(split(examples, group="chrom", val=["x"], test=["y"])) == ["val", "test", "train"]
+
+
+def test_given_split_is_kept() -> None:
+    parts = ["test", "val", "train", "train"]
+    assert list(split(table(list("abcd"), split=parts))) == parts
+    assert list(split(table(list("abcd"), fold=parts), column="fold")) == parts
+    examples = table(list("abcd"), split=parts, fold=parts[::-1])
+    assert list(split(examples, column="fold")) == parts[::-1]
+
+
+def test_val_is_taken_out_of_train_where_the_given_split_has_none() -> None:
+    examples = table([*range(20), *range(20, 40)], split=["train"] * 20 + ["test"] * 20)
+    found = split(examples, val=0.2)
+    assert (found[20:] == "test").all()
+    assert (found[:20] == "val").sum() == 4
+    found = split(examples, val=[3, 5])
+    assert list(found.index[found == "val"]) == [3, 5]
+
+
+def refusal(examples: pd.DataFrame, **settings) -> InputError:
+    with pytest.raises(InputError) as caught:
+        split(examples, **settings)
+    assert caught.value.remedy
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("settings", "message", "remedy"),
+    [
+        ({"group": "grup"}, "split.group: no column 'grup'", "did you mean 'group'"),
+        ({"column": "splt"}, "split.column: no column 'splt'", "did you mean 'split'"),
+        ({"column": "other"}, "split column 'other' holds 'exam'", "allowed: train, val, test"),
+        ({"test": ["chr11"]}, "split.test: no group 'chr11'", "did you mean 'chr1'"),
+        ({"val": ["chr11"]}, "split.val: no group 'chr11'", "did you mean 'chr1'"),
+        (
+            {"val": ["chr1"], "test": ["chr1"]},
+            "split.val: group 'chr1' is in another part already",
+            "name each group once",
+        ),
+        ({"test": 1}, "split.test: 1 is not a fraction", "above 0 and below 1"),
+        ({"test": 0}, "split.test: 0 is not a fraction", "above 0 and below 1"),
+        ({"val": float("nan")}, "split.val: nan is not a fraction", "above 0 and below 1"),
+        ({"val": []}, "split: the val part is empty", "name groups in split.val"),
+        ({"val": ["chr1"], "test": ["chr2", "chr3"]}, "split: the train part is empty", "split.train"),
+    ],
+)
+def test_faults_name_key_and_remedy(settings: dict, message: str, remedy: str) -> None:
+    examples = table(["chr1", "chr2", "chr3"], other=["exam", "train", "val"])
+    if settings.get("column") == "splt":
+        examples["split"] = "train"
+    error = refusal(examples, **settings)
+    assert error.message.startswith(message)
+    assert remedy in error.remedy
+
+
+@pytest.mark.parametrize("groups", [["a", "a"], ["a", "b", "b"]])
+def test_too_few_groups_leave_a_part_empty(groups: list[str]) -> None:
+    error = refusal(table(groups))
+    assert "part is empty" in error.message
+    assert f"({len(set(groups))} groups in all: a" in error.message
+
+
+@pytest.mark.parametrize("parts", [["test", "train", "train", "val"], ["train", "val", "val", "test"]])
+def test_given_split_that_cuts_a_group_is_refused(parts: list[str]) -> None:
+    error = refusal(table(["a", "a", "b", "c"], split=parts))
+    assert error.message == "split column 'split' cuts 1 groups, 'a' among them"
+    assert "split.group: id" in error.remedy
+    assert list(split(table(["a", "a", "b", "c"], split=parts), group="id")) == parts

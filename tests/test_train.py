@@ -1,0 +1,272 @@
+"""The training loop: same seed, same bits; the best epoch is kept; it stops when it should; it learns."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from tiny import images, sequences, stored, train_settings
+from torch import nn
+
+from biocnn import metrics
+from biocnn.batches import make
+from biocnn.data.dataset import Dataset
+from biocnn.errors import InputError
+from biocnn.losses import TASKS
+from biocnn.models import DeepBind, UNet
+from biocnn.predict import predict_batches
+from biocnn.train import balanced, fit, goodness, lr_factor, make_loss, validate
+
+CPU = torch.device("cpu")
+AUGMENT = {
+    "sequence": [{"name": "reverse_complement"}, {"name": "shift", "max": 4}],
+    "image": [{"name": "flip"}, {"name": "noise", "sd": 0.05}],
+}
+
+
+@pytest.fixture(scope="module")
+def bound(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return stored(sequences(600, window=40), tmp_path_factory.mktemp("bound"))
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return stored(images(16), tmp_path_factory.mktemp("cells"))
+
+
+def network(dataset: Dataset, seed: int = 1) -> nn.Module:
+    torch.manual_seed(seed)
+    facts = dataset.facts
+    sizes = facts["spatial_dims"], facts["in_channels"], facts["out_channels"]
+    if facts["kind"] == "sequence":
+        return DeepBind(*sizes, channels=8, kernel_size=9, dropout=0.1, strands="both")
+    return UNet(*sizes, channels=[8, 16], dropout=0.1)
+
+
+def trained(dataset: Dataset, model: nn.Module | None = None, *, seed: int = 1, augment=None, **settings):
+    """A network after ``fit``, its history and its log."""
+    model = network(dataset) if model is None else model
+    facts, lines = dataset.facts, []
+    augment = AUGMENT[facts["kind"]] if augment is None else augment
+    parts = [make(dataset, dataset.rows(part), CPU, augment if part == "train" else ()) for part in ("train", "val")]
+    loss = make_loss(None, facts, "none", CPU)
+    history = fit(model, *parts, loss, facts["task"], train_settings(**settings), seed, lines.append)
+    return model, history, lines
+
+
+def same_weights(one: nn.Module, other: nn.Module) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+@pytest.mark.parametrize("name", ["bound", "cells"])
+def test_same_seed_gives_the_same_bits(name: str, request: pytest.FixtureRequest) -> None:
+    dataset = request.getfixturevalue(name)
+    settings = {"epochs": 2, "batch_size": 16, "steps_per_epoch": 4}
+    one, history, _ = trained(dataset, **settings)
+    torch.rand(7)  # the state of the global generator must not matter
+    other, again, _ = trained(dataset, **settings)
+    assert same_weights(one, other)
+    assert history.drop(columns="seconds").equals(again.drop(columns="seconds"))
+    third, _, _ = trained(dataset, seed=2, **settings)
+    assert not same_weights(one, third)
+
+
+def test_learns_a_planted_motif(bound: Dataset) -> None:
+    model, history, _ = trained(bound, epochs=15, batch_size=32, lr=1e-2)
+    test = make(bound, bound.rows("test"), CPU)
+    p = np.stack(list(predict_batches(model, test, "binary")))[:, 0]
+    assert metrics.auroc(p, test.y[:, 0].numpy()) > 0.9
+    assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
+
+
+def test_learns_to_segment_bright_discs(cells: Dataset) -> None:
+    model, _, _ = trained(cells, epochs=4, batch_size=4, lr=1e-2, steps_per_epoch=10)
+    found = predict_batches(model, make(cells, cells.rows("test"), CPU), "mask")
+    scores = [metrics.dice((p[0] > 0.5), cells.y[i][0]) for p, i in zip(found, cells.rows("test"), strict=True)]
+    assert np.mean(scores) > 0.9
+
+
+class Scripted(nn.Module):
+    """Predicts worse and better as told: its only weight counts the epochs of validation."""
+
+    def __init__(self, quality: list[float]) -> None:
+        super().__init__()
+        self.quality, self.weight = quality, nn.Parameter(torch.zeros(1))
+        self.register_buffer("epoch", torch.zeros(1))
+        self.previously_training = False
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.previously_training and not self.training:
+            self.epoch += 1
+        self.previously_training = self.training
+        if self.training:
+            return self.weight + torch.zeros(len(x), 1)
+        return self.weight * 0 + self.quality[int(self.epoch) - 1] * torch.ones(len(x), 1)
+
+
+class Truth:
+    """Batches of which half are positive; validation loss falls with the predicted value's nearness to zero."""
+
+    def __init__(self) -> None:
+        self.x, self.y = torch.zeros(8, 4, 5), torch.tensor([[0.0], [1.0]] * 4)
+
+    def plan(self, seed, epoch, batch_size, steps):
+        yield from torch.arange(8).split(4)
+
+    def get(self, index):
+        return self.x[index], self.y[index]
+
+    def plain(self):
+        yield self.x, self.y
+
+
+def scripted(quality: list[float], task: str = "instances", **settings):
+    """Train on the script; a task that is judged by the validation loss, which grows with |quality|."""
+    model, lines = Scripted(quality), []
+
+    def loss(logits, y):
+        return (logits**2).mean()
+
+    history = fit(model, Truth(), Truth(), loss, task, train_settings(epochs=len(quality), **settings), 1, lines.append)
+    return model, history, lines
+
+
+def test_best_epoch_is_kept_not_the_last() -> None:
+    model, history, lines = scripted([3, 1, 2, 4])
+    assert history["val_loss"].tolist() == [9, 1, 4, 16]
+    assert history["best"].tolist() == [0, 1, 0, 0]
+    assert model.epoch.item() == 2
+    assert [line.endswith("*best") for line in lines] == [True, True, False, False]
+
+
+def test_first_of_equal_epochs_is_kept() -> None:
+    assert scripted([2, 1, 1, 1])[1]["best"].tolist() == [0, 1, 0, 0]
+
+
+def test_patience_counts_epochs_without_a_better_one() -> None:
+    model, history, lines = scripted([3, 1, 2, 2, 0, 0], patience=2)
+    assert history["epoch"].tolist() == [1, 2, 3, 4]
+    assert model.epoch.item() == 2
+    assert lines[-1] == "no better epoch in 2: stopped"
+    assert len(scripted([3, 1, 2, 0.5, 2, 0.1], patience=2)[1]) == 6
+
+
+def test_max_minutes_ends_after_a_whole_epoch() -> None:
+    _, history, lines = scripted([3, 2, 1], max_minutes=1e-9)
+    assert len(history) == 1
+    assert "train.max_minutes" in lines[-1]
+
+
+def test_undefined_metric_in_every_epoch_is_no_crash() -> None:
+    """The correlation with constant predictions is undefined; the first epoch is kept."""
+    _, history, _ = scripted([1, 2], task="regression")
+    assert history["val_pearson"].isna().all()
+    assert history["best"].tolist() == [1, 0]
+
+
+def test_history_names_steps_and_rates() -> None:
+    _, history, lines = scripted([3, 2, 1], schedule="constant", lr=0.125)
+    assert history["step"].tolist() == [2, 4, 6]
+    assert history["lr"].tolist() == [0.125] * 3
+    wanted = ["epoch", "step", "lr", "train_loss", "val_loss", "seconds", "best"]
+    assert list(history.columns) == wanted
+    assert all(line.startswith(f"epoch   {i}/3  train_loss ") for i, line in enumerate(lines, 1))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_divergence_names_step_and_rate(bound: Dataset, bad: float) -> None:
+    calls = []
+
+    def loss(logits, y):
+        calls.append(1)
+        return (logits * (bad if len(calls) == 3 else 1)).abs().sum()
+
+    parts = [make(bound, bound.rows(part), CPU) for part in ("train", "val")]
+    settings = train_settings(lr=0.5, schedule="constant", batch_size=16)
+    with pytest.raises(InputError, match=r"the loss is (nan|inf) at step 2 \(lr 5\.00e-01\)") as caught:
+        fit(network(bound), *parts, loss, "binary", settings, 1, print)
+    assert "lower train.lr (now 0.5)" in caught.value.remedy
+
+
+@pytest.mark.parametrize("total", [1, 2, 10, 1000])
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "constant"])
+def test_rates_rise_and_fall(schedule: str, total: int) -> None:
+    factors = np.array([lr_factor(schedule, step, total) for step in range(total + 1)])
+    assert ((factors > 0) & (factors <= 1.001)).all()
+    top = int(factors.argmax())
+    assert (np.diff(factors[: top + 1]) >= 0).all()
+    assert (np.diff(factors[top:]) <= 0).all()
+    if schedule == "constant":
+        assert (factors == 1).all()
+    elif total == 1000:
+        assert top == {"one_cycle": 200, "cosine": 20}[schedule]
+        assert factors[(top + 1000) // 2] == pytest.approx(0.5, abs=0.01)
+        assert factors[-1] < 1e-3
+
+
+def test_norms_and_biases_do_not_decay(cells: Dataset) -> None:
+    """With a gradient of zero nothing but the decay changes weights."""
+    model = network(cells)
+    before = copy.deepcopy(model.state_dict())
+    parts = [make(cells, cells.rows(part), CPU) for part in ("train", "val")]
+    settings = train_settings(epochs=1, steps_per_epoch=1, batch_size=2, weight_decay=0.5, lr=0.1, schedule="constant")
+    fit(model, *parts, lambda logits, y: (0 * logits).sum(), "mask", settings, 1, lambda line: None)
+    for name, parameter in model.named_parameters():
+        factor = 1 - 0.5 * 0.1 if parameter.ndim > 1 else 1
+        torch.testing.assert_close(parameter.detach(), factor * before[name], msg=name)
+
+
+def test_validation_is_the_loss_and_the_metric_over_all_examples(bound: Dataset) -> None:
+    model, batches = network(bound).eval(), make(bound, bound.rows("val"), CPU)
+    loss = make_loss(None, bound.facts, "none", CPU)
+    row = validate(model, batches, loss, "binary", torch.no_grad)
+    ((x, y),) = batches.plain()
+    with torch.no_grad():
+        assert row["val_loss"] == pytest.approx(loss(model(x), y).item())
+        p = model(x).sigmoid()[:, 0].numpy()
+    assert row["val_auprc"] == pytest.approx(metrics.auprc(p, y[:, 0].numpy()))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_goodness_is_undefined_only_below_everything(task: str) -> None:
+    monitor = TASKS[task].monitor
+    key = monitor if monitor == "val_loss" else f"val_{monitor}"
+    good, bad = (0.1, 0.9) if monitor == "val_loss" else (0.9, 0.1)
+    assert goodness({key: good}, task) > goodness({key: bad}, task) > goodness({key: math.nan}, task) == -math.inf
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_has_a_default_loss_and_refuses_those_of_others(task: str) -> None:
+    make_loss(None, {"task": task}, "none", CPU)
+    other = "mse" if task != "regression" else "dice"
+    with pytest.raises(InputError, match=f"loss: {other} does not suit targets of kind {task}") as caught:
+        make_loss({"name": other}, {"task": task}, "none", CPU)
+    assert TASKS[task].losses[0] in caught.value.remedy
+
+
+def test_balanced_weights_give_every_class_the_same_total() -> None:
+    assert balanced({"task": "multilabel", "positives": [0.25, 0.5]}).tolist() == [3, 1]
+    torch.testing.assert_close(balanced({"task": "mask", "class_shares": [0.9, 0.1]}), torch.tensor([9.0]))
+    shares = torch.tensor([0.7, 0.2, 0.1])
+    weights = balanced({"task": "classes", "class_shares": shares.tolist()})
+    torch.testing.assert_close(weights * shares / (weights * shares)[0], torch.ones(3))
+    assert weights.mean().item() == pytest.approx(1)
+    assert torch.isfinite(balanced({"task": "classes", "class_shares": [1.0, 0.0, 0.0]})).all()
+
+
+def test_balanced_loss_weighs_positives_as_torch_does() -> None:
+    logits, y = torch.randn(6, 1), torch.tensor([[1.0], [0], [0], [0], [0], [0]])
+    loss = make_loss(None, {"task": "binary", "positives": [0.25]}, "balanced", CPU)
+    wanted = nn.BCEWithLogitsLoss(pos_weight=torch.tensor([3.0]))(logits, y)
+    torch.testing.assert_close(loss(logits, y), wanted)
+
+
+def test_regression_has_no_classes_to_weigh() -> None:
+    with pytest.raises(InputError, match=r"train\.class_weights: balanced, but regression has no classes"):
+        make_loss(None, {"task": "regression"}, "balanced", CPU)
+
+
+def test_bfloat16_learns_too(cells: Dataset) -> None:
+    _, history, _ = trained(cells, epochs=2, batch_size=4, lr=1e-2, steps_per_epoch=8, precision="bfloat16")
+    assert history["val_dice"].max() > 0.5

@@ -1,7 +1,7 @@
 """biocnn: from a genome and peaks, or images and masks, to a trained, audited and explained network.
 
-    snakemake --cores all                                    the two demonstrations
-    snakemake --cores 2 --config data_root=DIR experiments=[reb1,abf1]
+snakemake --cores all                                    the two demonstrations
+snakemake --cores 2 --config data_root=DIR experiments=[reb1,abf1]
 """
 
 from biocnn.workflow import headlines, open_workflow
@@ -10,7 +10,8 @@ from biocnn.workflow import headlines, open_workflow
 configfile: "config/config.yaml"
 
 
-container: None
+# Used with --sdm only; conda then builds environment.yml in it.
+container: "docker://condaforge/miniforge3:25.3.0-3"
 
 
 W = open_workflow(config, workflow.basedir)
@@ -30,10 +31,10 @@ include: "workflow/rules/report.smk"
 
 
 rule all:
+    default_target: True
     input:
         "results/summary.tsv",
         "results/index.html",
-    default_target: True
 
 
 onsuccess:

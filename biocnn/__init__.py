@@ -9,9 +9,9 @@ from typing import Any
 from biocnn.errors import InputError
 
 __version__ = "0.1.0"
-__all__ = ["Dataset", "InputError", "Model", "load"]
+__all__ = ["Dataset", "InputError", "Model", "load", "train_run"]
 
-_LAZY = {"Dataset": "biocnn.data.dataset", "Model": "biocnn.predict"}
+_LAZY = {"Dataset": "biocnn.data.dataset", "Model": "biocnn.predict", "train_run": "biocnn.runs"}
 
 
 def load(path: Any, device: Any = None) -> Any:

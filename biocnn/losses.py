@@ -100,7 +100,7 @@ def dice_cross_entropy(
 
 
 def instances(
-    logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *, boundary: float = 2.0, distance: float = 1.0
+    logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *, boundary: float = 1.0, distance: float = 1.0
 ) -> Tensor:
     """Cross-entropy and Dice of background / inside / boundary, plus the error of the distance to the edge.
 

@@ -62,40 +62,17 @@ def dataset(config: Path, out: Path, *, data_root: Path = Path(), genome: Path |
 
 def train(config: Path, data: Path, model: Path, history: Path, *, run: str, data_root: Path = Path()) -> None:
     """Train one run (fold0-seed1, say); keep the best epoch."""
-    import torch
-
-    from biocnn import batches, checkpoint, instances
+    from biocnn.checkpoint import save_model
     from biocnn.data.dataset import Dataset
-    from biocnn.predict import default_device, predict_batches
-    from biocnn.train import fit, make_loss
+    from biocnn.runs import train_run
 
-    experiment, stored = load(config, data_root), Dataset(data)
-    settings, facts, seed = experiment["train"], stored.facts, _seed(run)
-    torch.set_num_threads(settings["threads"])
-    device = default_device()
-    torch.use_deterministic_algorithms(device.type == "cpu")
-    torch.manual_seed(seed)
-    network = checkpoint.build_model(experiment["model"], facts).to(device)
-    parts = [
-        batches.make(
-            stored, stored.rows(part), device, experiment["augment"] if part == "train" else (), settings["patch"]
-        )
-        for part in ("train", "val")
-    ]
-    weights = sum(p.numel() for p in network.parameters())
-    log.info("%s: %d weights on %s, examples %s", run, weights, device, facts["n"])
-    loss = make_loss(experiment["loss"], facts, settings["class_weights"], device)
-    table = fit(network, *parts, loss, facts["task"], settings, seed, lambda line: log.info("%s  %s", run, line))
-    postprocess: dict[str, Any] = {}
-    if facts["task"] == "instances":
-        found = list(predict_batches(network, parts[1], facts["task"]))
-        postprocess = instances.tune_instances(found, [stored.labels[i][0] for i in stored.rows("val")])
-        log.info("%s  objects by %s", run, postprocess)
-    best = table[table["best"] == 1].iloc[0].to_dict()
-    meta = {"experiment": experiment.settings, "facts": facts, "postprocess": postprocess, "run": run}
+    settings = load(config, data_root).settings
+    network, table, meta = train_run(
+        settings, Dataset(data), _seed(run), log=lambda line: log.info("%s  %s", run, line)
+    )
     with atomic(history) as path:
         table.to_csv(path, sep="\t", index=False)
-    checkpoint.save_model(model, network, {**meta, "best_epoch": best, "versions": checkpoint.versions()})
+    save_model(model, network, meta)
 
 
 def predict(model: Path, data: Path, out: Path) -> None:
@@ -175,16 +152,14 @@ def report(config: Path, folder: Path, out: Path, figures: Path, *, data_root: P
     """One self-contained HTML page about an experiment, and its figures as files."""
     from biocnn.report import write_report
 
-    with atomic(out) as path, atomic(figures) as drawn:
-        write_report(folder, load(config, data_root).settings, path, drawn)
+    write_report(folder, load(config, data_root).settings, out, figures)
 
 
 def summary(tsv: Path, html: Path, *folders: Path) -> None:
     """A table and a page over all experiments."""
     from biocnn.report import write_summary
 
-    with atomic(tsv) as table, atomic(html) as page:
-        write_summary(list(folders), table, page)
+    write_summary(list(folders), tsv, html)
 
 
 def fetch(*names: str, to: Path = Path("data")) -> None:

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from scipy import ndimage
 
-from biocnn.instances import edge_distance, fill_holes, instance_targets, label_instances, tune_instances
+from biocnn.data.targets import edge_distance, instance_targets
+from biocnn.instances import fill_holes, label_instances, tune_instances
 from biocnn.metrics import average_precision_iou
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from biocnn import instances
 from biocnn.data.intensity import intensity_percentiles
 from biocnn.data.ragged import Ragged
 from biocnn.data.raw import Raw
 from biocnn.data.splits import PARTS, assign
+from biocnn.data.targets import instance_targets
 from biocnn.errors import InputError
 from biocnn.files import sha256
 
@@ -131,7 +131,7 @@ def _store_masks(raw: Raw, facts: dict[str, Any], folder: Path, train: set[int])
     def maps() -> Any:
         for i in rows:
             y = raw.y(i)  # type: ignore[operator]
-            stored = instances.instance_targets(y) if objects else y[None]
+            stored = instance_targets(y) if objects else y[None]
             if i in train:
                 counts[:] += np.bincount(stored[0].ravel(), minlength=256)
             yield stored

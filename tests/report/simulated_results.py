@@ -10,7 +10,8 @@ from scipy import ndimage
 
 from biocnn.data.meme import Motif, write_meme
 from biocnn.data.ragged import Ragged
-from biocnn.instances import instance_targets, label_instances
+from biocnn.data.targets import instance_targets
+from biocnn.instances import label_instances
 from biocnn.metrics import auprc, auroc, average_precision_iou, dice, iou, pearson, spearman
 
 RUNS = ("fold0-seed1", "fold0-seed2")

@@ -17,12 +17,12 @@ rule genome:
         W.fasta,
     output:
         directory("results/genomes/{genome}"),
-    params:
-        fasta=W.fasta_path,
     log:
         "results/logs/genome-{genome}.log",
     benchmark:
         "results/benchmarks/genome-{genome}.tsv"
+    params:
+        fasta=W.fasta_path,
     shell:
         "biocnn genome {params.fasta:q} {output} 2>&1 | tee {log}"
 
@@ -34,14 +34,14 @@ rule check:
         genome=W.genome,
     output:
         "results/{experiment}/checks.tsv",
-    params:
-        settings=W.depends("data"),
-        root=W.data_root,
-        genome=W.genome_option,
     log:
         "results/{experiment}/logs/check.log",
     benchmark:
         "results/{experiment}/benchmarks/check.tsv"
+    params:
+        settings=W.depends("data"),
+        root=W.data_root,
+        genome=W.genome_option,
     shell:
         "biocnn check {input.config:q} {output} --data-root {params.root:q} {params.genome} 2>&1 | tee {log}"
 
@@ -54,13 +54,13 @@ rule dataset:
         checks="results/{experiment}/checks.tsv",
     output:
         directory("results/{experiment}/dataset"),
-    params:
-        settings=W.depends("seed", "data", "split"),
-        root=W.data_root,
-        genome=W.genome_option,
     log:
         "results/{experiment}/logs/dataset.log",
     benchmark:
         "results/{experiment}/benchmarks/dataset.tsv"
+    params:
+        settings=W.depends("seed", "data", "split"),
+        root=W.data_root,
+        genome=W.genome_option,
     shell:
         "biocnn dataset {input.config:q} {output} --data-root {params.root:q} {params.genome} 2>&1 | tee {log}"

@@ -10,14 +10,14 @@ rule evaluate:
     output:
         metrics="results/{experiment}/metrics.tsv",
         per_example="results/{experiment}/metrics_per_example.tsv",
-    params:
-        settings=W.depends("metrics"),
-        runs=W.of_runs("results/{experiment}/runs/{run}"),
-        root=W.data_root,
     log:
         "results/{experiment}/logs/evaluate.log",
     benchmark:
         "results/{experiment}/benchmarks/evaluate.tsv"
+    params:
+        settings=W.depends("metrics"),
+        runs=W.of_runs("results/{experiment}/runs/{run}"),
+        root=W.data_root,
     shell:
         "biocnn evaluate {input.config:q} {input.dataset} {output.metrics} {output.per_example} {params.runs}"
         " --data-root {params.root:q} 2>&1 | tee {log}"

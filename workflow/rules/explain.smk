@@ -9,16 +9,16 @@ rule explain:
         database=W.database,
     output:
         directory("results/{experiment}/explain"),
-    params:
-        settings=W.depends("explain"),
-        root=W.data_root,
-    threads: W.setting("train", "threads")
-    resources:
-        gpu=W.gpus,
     log:
         "results/{experiment}/logs/explain.log",
     benchmark:
         "results/{experiment}/benchmarks/explain.tsv"
+    threads: W.setting("train", "threads")
+    resources:
+        gpu=W.gpus,
+    params:
+        settings=W.depends("explain"),
+        root=W.data_root,
     shell:
         "biocnn explain {input.config:q} {input.dataset} {input.models[0]} {output}"
         " --data-root {params.root:q} 2>&1 | tee {log}"

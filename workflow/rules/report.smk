@@ -21,13 +21,13 @@ rule report:
             labels={"experiment": "{experiment}"},
         ),
         figures=directory("results/{experiment}/figures"),
-    params:
-        folder="results/{experiment}",
-        root=W.data_root,
     log:
         "results/{experiment}/logs/report.log",
     benchmark:
         "results/{experiment}/benchmarks/report.tsv"
+    params:
+        folder="results/{experiment}",
+        root=W.data_root,
     shell:
         "biocnn report {input.config:q} {params.folder} {output.page} {output.figures}"
         " --data-root {params.root:q} 2>&1 | tee {log}"
@@ -38,12 +38,14 @@ rule summary:
         pages=expand("results/{experiment}/report.html", experiment=W.experiments),
     output:
         tsv="results/summary.tsv",
-        page=report("results/index.html", caption="../report/summary.rst", category="Summary"),
-    params:
-        folders=expand("results/{experiment}", experiment=W.experiments),
+        page=report(
+            "results/index.html", caption="../report/summary.rst", category="Summary"
+        ),
     log:
         "results/logs/summary.log",
     benchmark:
         "results/benchmarks/summary.tsv"
+    params:
+        folders=expand("results/{experiment}", experiment=W.experiments),
     shell:
         "biocnn summary {output.tsv} {output.page} {params.folders} 2>&1 | tee {log}"

@@ -7,14 +7,14 @@ rule segment:
         models=W.of_runs("results/{experiment}/runs/{run}/model.safetensors"),
     output:
         directory("results/{experiment}/segment"),
-    params:
-        images=W.setting("segment", "images"),
-    threads: W.setting("train", "threads")
-    resources:
-        gpu=W.gpus,
     log:
         "results/{experiment}/logs/segment.log",
     benchmark:
         "results/{experiment}/benchmarks/segment.tsv"
+    threads: W.setting("train", "threads")
+    resources:
+        gpu=W.gpus,
+    params:
+        images=W.setting("segment", "images"),
     shell:
         "biocnn segment {params.images:q} {output} {input.models} 2>&1 | tee {log}"

@@ -8,16 +8,25 @@ rule train:
     output:
         model="results/{experiment}/runs/{run}/model.safetensors",
         history="results/{experiment}/runs/{run}/history.tsv",
-    params:
-        settings=W.depends("seed", "data", "split", "augment", "model", "loss", "train", leave=("train.seeds",)),
-        root=W.data_root,
-    threads: W.setting("train", "threads")
-    resources:
-        gpu=W.gpus,
     log:
         "results/{experiment}/logs/train-{run}.log",
     benchmark:
         "results/{experiment}/benchmarks/train-{run}.tsv"
+    threads: W.setting("train", "threads")
+    resources:
+        gpu=W.gpus,
+    params:
+        settings=W.depends(
+            "seed",
+            "data",
+            "split",
+            "augment",
+            "model",
+            "loss",
+            "train",
+            leave=("train.seeds",),
+        ),
+        root=W.data_root,
     shell:
         "biocnn train {input.config:q} {input.dataset} {output.model} {output.history}"
         " --run {wildcards.run} --data-root {params.root:q} 2>&1 | tee {log}"
@@ -29,12 +38,12 @@ rule predict:
         dataset="results/{experiment}/dataset",
     output:
         directory("results/{experiment}/runs/{run}/predictions"),
-    threads: W.setting("train", "threads")
-    resources:
-        gpu=W.gpus,
     log:
         "results/{experiment}/logs/predict-{run}.log",
     benchmark:
         "results/{experiment}/benchmarks/predict-{run}.tsv"
+    threads: W.setting("train", "threads")
+    resources:
+        gpu=W.gpus,
     shell:
         "biocnn predict {input.model} {input.dataset} {output} 2>&1 | tee {log}"

@@ -1,0 +1,28 @@
+"""The pipeline from Python: train a network of one's own on a stored data set, save it, load it, use it.
+
+snakemake --cores all results/small_net/dataset --config experiments=[examples/small_net.yaml]
+python -m examples.python_api results/small_net/dataset examples/small_net.yaml mine.safetensors
+"""
+
+import sys
+
+import biocnn
+from biocnn.checkpoint import save_model
+from biocnn.config import load
+from examples.small_net import SmallNet
+
+
+def main(data: str, config: str, out: str) -> None:
+    """Train for one epoch and predict two sequences."""
+    dataset, settings = biocnn.Dataset(data), load(config).settings
+    settings["train"]["epochs"] = 1
+    network = SmallNet(1, 4, 1, channels=8)
+    settings["model"] = {"name": "examples.small_net:SmallNet", "channels": 8, "kernel_size": 15}
+    network, history, meta = biocnn.train_run(settings, dataset, seed=1, network=network, log=print)
+    save_model(out, network, meta)
+    print(history[["epoch", "train_loss", "val_loss", "val_auprc"]])
+    print(biocnn.load(out).predict(["ACGT" * 25 + "A", "TTTT" * 25 + "T"]))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

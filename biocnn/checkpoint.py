@@ -51,7 +51,15 @@ def save_model(path: str | Path, model: nn.Module, meta: dict[str, Any]) -> None
     weights = {key: value.detach().cpu().contiguous().clone() for key, value in model.state_dict().items()}
     header = {key: json.dumps(value) for key, value in {"format": FORMAT, **meta}.items()}
     with atomic(path) as temporary:
-        temporary.write_bytes(save(weights, metadata=header))
+        temporary.write_bytes(_in_order(save(weights, metadata=header)))
+
+
+def _in_order(content: bytes) -> bytes:
+    """The same file with a sorted header: safetensors writes metadata in random order, and equal models differ."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # weights start at a multiple of 8 bytes
+    return len(header).to_bytes(8, "little") + header + content[8 + size :]
 
 
 def read_meta(path: str | Path) -> dict[str, Any]:

@@ -38,9 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _disk(error: OSError) -> bool:
-    """Whether the disk is full, over quota or closed to us; numpy says so in words, without a number."""
-    numbers = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)
-    return error.errno in numbers or (error.errno is None and "written" in str(error))
+    """Whether the disk is full, over quota, or the place is closed to us; numpy says so in words, without a number."""
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    closed = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
+    return error.errno in full + closed or (error.errno is None and "written" in str(error))
 
 
 def parser() -> ArgumentParser:

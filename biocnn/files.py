@@ -16,15 +16,23 @@ from biocnn.errors import InputError
 def atomic(path: str | Path) -> Iterator[Path]:
     """Give a temporary name beside ``path``; rename it to ``path`` on success, remove it on failure.
 
-    The caller may make a file or a folder of that name.
+    The caller may make a file or a folder of that name. A file is replaced; a folder with anything in it is not, for
+    it may hold what the user made.
+
+    Raises
+    ------
+    InputError
+        Where ``path`` is a folder that is not empty.
     """
     path = Path(path)
+    if path.is_dir() and any(path.iterdir()):
+        raise InputError(f"{path}: is a folder with other things in it", "remove it, or choose another name")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield temporary
         if path.is_dir():
-            shutil.rmtree(path)
+            path.rmdir()
         temporary.replace(path)
     finally:
         if temporary.is_dir():

@@ -188,8 +188,9 @@ def test_affine_keeps_circles_round_in_oblong_patches() -> None:
     rows, columns = torch.meshgrid(torch.arange(61) - 30.0, torch.arange(121) - 60.0, indexing="ij")
     y = (rows**2 + columns**2 <= 20**2).to(torch.uint8)[None, None].expand(5, 1, 61, 121)
     _, new = affine(y.float(), y, uniform(5), scale=1.0)
+    assert not new.equal(y)
     middle = (..., slice(None), slice(30, 91))  # further out, the mirrored border shows the circle again
-    assert (new[middle] != y[middle]).float().mean() < 0.01
+    assert (new[middle] != y[middle]).float().mean() < 0.02
 
 
 def test_elastic_bends_by_no_more_than_it_says() -> None:

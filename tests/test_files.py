@@ -23,12 +23,15 @@ def test_atomic_writes_a_file_in_a_new_folder(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "b.tsv").read_text() == "new"
 
 
-def test_atomic_replaces_a_folder_as_a_whole(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        with atomic(tmp_path / "out") as folder:
-            folder.mkdir()
-            (folder / name).write_text(name)
-    assert tree(tmp_path) == ["out", "out/two"]
+def test_atomic_fills_an_empty_folder_but_never_removes_what_is_in_one(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with atomic(tmp_path / "out") as folder:
+        folder.mkdir()
+        (folder / "one").write_text("one")
+    assert tree(tmp_path) == ["out", "out/one"]
+    with pytest.raises(InputError, match="out: is a folder with other things in it"), atomic(tmp_path / "out"):
+        raise AssertionError("is not reached")
+    assert tree(tmp_path) == ["out", "out/one"]
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "nothing yet"])

@@ -138,11 +138,11 @@ def bootstrap(metric: Callable[..., float], *arrays: np.ndarray, seed: int, n: i
     -------
     low, high
         The 2.5th and 97.5th percentile over the resamples in which the metric is defined; nan where there are none,
-        or fewer than two examples.
+        or fewer than two examples, or no resamples.
     """
     arrays = tuple(np.asarray(array) for array in arrays)
     size = len(arrays[0])
-    if size < 2:
+    if size < 2 or n == 0:
         return float("nan"), float("nan")
     rng = np.random.default_rng(seed)
     if metric in _WEIGHTED:

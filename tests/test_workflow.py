@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.test_docs import blocks
+
 ROOT = Path(__file__).parents[1]
 SEQUENCES = {
     "data": {
@@ -164,3 +166,22 @@ def test_a_faulty_file_stops_the_run_and_leaves_nothing(done: Path) -> None:
     assert re.search(r"reversed\.bed.* line 2", text), text
     assert "Traceback" not in text
     assert not (done / "results/reversed/checks.tsv").exists()
+
+
+def test_a_network_of_ones_own(done: Path) -> None:
+    shutil.copytree(ROOT / "examples", done / "examples")
+    path = done / "examples/small_net.yaml"
+    path.write_text(path.read_text().replace("epochs: 8", "epochs: 1"))
+    snakemake(done, "--config", f"experiments=[{path.relative_to(done)}]")
+    results = done / "results/small_net"
+    assert "SmallNet" in (results / "report.html").read_text()
+    command = [sys.executable, "-m", "examples.python_api", results / "dataset", path, "mine.safetensors"]
+    text = subprocess.run(command, cwd=done, capture_output=True, text=True, check=True, timeout=120).stdout
+    assert "val_auprc" in text
+    assert (done / "mine.safetensors").exists()
+
+
+def test_the_readme_uses_models_as_shown(done: Path) -> None:
+    code = next(block for block in blocks("README.md", "python") if "biocnn.load" in block)
+    code += "assert labels.max() > 0 and maps.shape == (4, *labels.shape)\n"
+    subprocess.run([sys.executable, "-c", code], cwd=done, check=True, timeout=120)

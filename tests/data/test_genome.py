@@ -1,13 +1,14 @@
 """An encoded genome is the FASTA, and its windows are its slices."""
 
 import gzip
+import re
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biocnn.data.fasta import decode
+from biocnn.data.fasta import decode, encode
 from biocnn.data.genome import Genome, open_genome, read_genome, write_genome
 from biocnn.errors import InputError
 
@@ -85,3 +86,16 @@ def test_yeast_genome_has_its_known_lengths(data_root):
     sizes = dict(line.split() for line in (folder / "sacCer3.chrom.sizes").read_text().splitlines())
     assert {name: str(length) for name, length in genome.contigs.items()} == sizes
     assert len(genome.data) == 12_157_105
+
+
+def test_codes_are_those_of_pyfaidx(tmp_path):
+    pyfaidx = pytest.importorskip("pyfaidx")
+    fasta, rng = tmp_path / "random.fa", np.random.default_rng(3)
+    contigs = {f"c{i}": "".join(rng.choice(list("ACGTacgtN"), size)) for i, size in enumerate((7, 61, 300))}
+    lines = (f">{name} some words\n" + "\n".join(re.findall(".{1,60}", text)) + "\n" for name, text in contigs.items())
+    fasta.write_text("".join(lines))
+    genome = read_genome(fasta)
+    with pyfaidx.Fasta(str(fasta)) as other:
+        for name, length in genome.contigs.items():
+            start, end = sorted(rng.integers(0, length + 1, 2))
+            np.testing.assert_array_equal(genome.codes(name, start, end), encode(str(other[name][start:end])))

@@ -1,0 +1,36 @@
+"""What README shows works as it is written."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from biocnn.config import load
+
+ROOT = Path(__file__).parents[1]
+
+
+def blocks(path: str, language: str) -> list[str]:
+    """The code blocks of a page."""
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / path).read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("code", [b for b in blocks("README.md", "python") if "biocnn.load" not in b])
+def test_python_runs(code: str) -> None:
+    exec(compile(code, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize("text", blocks("README.md", "yaml"))
+def test_experiments_are_valid(text: str, tmp_path: Path) -> None:
+    for name in re.findall(r"[\w.]+\.(?:fa\.gz|narrowPeak|meme)", text):
+        (tmp_path / name).touch()
+    for name in ("photos", "outlines", "new_photos"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "mine.yaml").write_text(text)
+    assert load(tmp_path / "mine.yaml", tmp_path)["model"]["name"] in ("DeepBind", "UNet")
+
+
+def test_links_lead_somewhere() -> None:
+    for page in ("README.md", "CONTRIBUTING.md", "config/README.md"):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / page).read_text()):
+            assert ((ROOT / page).parent / target).exists(), f"{page}: {target}"

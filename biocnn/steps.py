@@ -148,18 +148,18 @@ def segment(images: Path, out: Path, *models: Path) -> None:
     log.info("%d objects in %s", count, out / "objects.csv")
 
 
-def report(config: Path, folder: Path, out: Path, figures: Path, *, data_root: Path = Path()) -> None:
-    """One self-contained HTML page about an experiment, and its figures as files."""
+def report(config: Path, out: Path, figures: Path, *, data_root: Path = Path()) -> None:
+    """One self-contained HTML page about the experiment whose folder OUT lies in, and its figures as files."""
     from biocnn.report import write_report
 
-    write_report(folder, load(config, data_root).settings, out, figures)
+    write_report(out.parent, load(config, data_root).settings, out, figures)
 
 
-def summary(tsv: Path, html: Path, *folders: Path) -> None:
-    """A table and a page over all experiments."""
+def summary(tsv: Path, html: Path, *pages: Path) -> None:
+    """A table and a page over all experiments; PAGES are their reports."""
     from biocnn.report import write_summary
 
-    write_summary(list(folders), tsv, html)
+    write_summary([page.parent for page in pages], tsv, html)
 
 
 def fetch(*names: str, to: Path = Path("data")) -> None:

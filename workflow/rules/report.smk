@@ -26,10 +26,9 @@ rule report:
     benchmark:
         "results/{experiment}/benchmarks/report.tsv"
     params:
-        folder="results/{experiment}",
         root=W.data_root,
     shell:
-        "biocnn report {input.config:q} {params.folder} {output.page} {output.figures}"
+        "biocnn report {input.config:q} {output.page} {output.figures}"
         " --data-root {params.root:q} 2>&1 | tee {log}"
 
 
@@ -45,7 +44,5 @@ rule summary:
         "results/logs/summary.log",
     benchmark:
         "results/benchmarks/summary.tsv"
-    params:
-        folders=expand("results/{experiment}", experiment=W.experiments),
     shell:
-        "biocnn summary {output.tsv} {output.page} {params.folders} 2>&1 | tee {log}"
+        "biocnn summary {output.tsv} {output.page} {input.pages} 2>&1 | tee {log}"

@@ -173,6 +173,11 @@ def _resolve(settings: dict[str, Any], root: Path) -> dict[str, str]:
     walk("data", settings["data"], "data")
     if isinstance(settings["data"].get("negatives"), dict):
         walk("negatives", settings["data"]["negatives"], "data.negatives")
+    walk("models", settings["model"], "model")
+    for i, item in enumerate(settings["augment"]):
+        walk("augment", item, f"augment.{i}")
+    if settings["loss"]:
+        walk("losses", settings["loss"], "loss")
     resolve(settings["explain"]["motifs"], "database", "explain.motifs.database")
     resolve(settings["segment"], "images", "segment.images")
     return files

@@ -16,23 +16,25 @@ from biocnn.errors import InputError
 def atomic(path: str | Path) -> Iterator[Path]:
     """Give a temporary name beside ``path``; rename it to ``path`` on success, remove it on failure.
 
-    The caller may make a file or a folder of that name. A file is replaced; a folder with anything in it is not, for
-    it may hold what the user made.
+    The caller may make a file or a folder of that name. A file is replaced; so is a folder, unless anything is in it
+    that the new one lacks, for that may be what the user made.
 
     Raises
     ------
     InputError
-        Where ``path`` is a folder that is not empty.
+        Where ``path`` is a folder with other things in it.
     """
     path = Path(path)
-    if path.is_dir() and any(path.iterdir()):
-        raise InputError(f"{path}: is a folder with other things in it", "remove it, or choose another name")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield temporary
         if path.is_dir():
-            path.rmdir()
+            new = {entry.name for entry in temporary.iterdir()} if temporary.is_dir() else set()
+            other = sorted(entry.name for entry in path.iterdir() if entry.name not in new)
+            if other:
+                raise InputError(f"{path}: holds other things ({other[0]})", "remove them, or choose another folder")
+            shutil.rmtree(path)
         temporary.replace(path)
     finally:
         if temporary.is_dir():

@@ -258,3 +258,16 @@ def test_own_model_by_import_path(folder: Path) -> None:
     text = BASE.replace("{name: DeepBind}", "{name: 'my_own_net:Net', width: 3}")
     assert settings(text)["model"] == {"name": "my_own_net:Net", "width": 3}
     assert "did you mean 'width'" in refusal(text.replace("width", "widht")).remedy
+
+
+def test_files_of_an_own_model_are_resolved_too(folder: Path) -> None:
+    (folder / "my_filed_net.py").write_text(
+        "class Net:\n    def __init__(self, spatial_dims, in_channels, out_channels, *, start: Path | None = None): ...\n"
+    )
+    text = BASE.replace("{name: DeepBind}", "{name: 'my_filed_net:Net', start: motifs.meme}")
+    (folder / "mine.yaml").write_text(text)
+    experiment = load("mine.yaml", folder)
+    assert experiment["model"]["start"] == experiment.files["model.start"] == str(folder / "motifs.meme")
+    assert (
+        refusal(text.replace("motifs.meme", "gone")).message == "mine.yaml: model.start: no such file or folder: gone"
+    )

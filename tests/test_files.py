@@ -23,15 +23,20 @@ def test_atomic_writes_a_file_in_a_new_folder(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "b.tsv").read_text() == "new"
 
 
-def test_atomic_fills_an_empty_folder_but_never_removes_what_is_in_one(tmp_path: Path) -> None:
+def test_atomic_replaces_a_folder_but_loses_nothing_of_others(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    with atomic(tmp_path / "out") as folder:
-        folder.mkdir()
-        (folder / "one").write_text("one")
-    assert tree(tmp_path) == ["out", "out/one"]
-    with pytest.raises(InputError, match="out: is a folder with other things in it"), atomic(tmp_path / "out"):
-        raise AssertionError("is not reached")
-    assert tree(tmp_path) == ["out", "out/one"]
+    for content in ("one", "two"):
+        with atomic(tmp_path / "out") as folder:
+            folder.mkdir()
+            (folder / "new").write_text(content)
+        assert tree(tmp_path) == ["out", "out/new"]
+        assert (tmp_path / "out" / "new").read_text() == content
+    (tmp_path / "out" / "mine").write_text("")
+    for write in (Path.mkdir, Path.touch):  # neither a folder nor a file takes its place
+        with pytest.raises(InputError, match=r"out: holds other things \(mine\)"), atomic(tmp_path / "out") as path:
+            write(path)
+    assert tree(tmp_path) == ["out", "out/mine", "out/new"]
+    assert (tmp_path / "out" / "new").read_text() == "two"
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "nothing yet"])

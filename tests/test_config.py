@@ -262,7 +262,8 @@ def test_own_model_by_import_path(folder: Path) -> None:
 
 def test_files_of_an_own_model_are_resolved_too(folder: Path) -> None:
     (folder / "my_filed_net.py").write_text(
-        "class Net:\n    def __init__(self, spatial_dims, in_channels, out_channels, *, start: Path | None = None): ...\n"
+        "class Net:\n"
+        "    def __init__(self, spatial_dims, in_channels, out_channels, *, start: Path | None = None): ...\n"
     )
     text = BASE.replace("{name: DeepBind}", "{name: 'my_filed_net:Net', start: motifs.meme}")
     (folder / "mine.yaml").write_text(text)

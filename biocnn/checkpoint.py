@@ -26,12 +26,19 @@ def build_model(section: dict[str, Any], facts: dict[str, Any]) -> nn.Module:
     Raises
     ------
     InputError
-        Where the name stands for anything but a network: nothing else is called, for the name may come from a file.
+        Where the name stands for anything but a network (nothing else is called, for the name may come from a file), or
+        the network cannot be made with these settings.
     """
     found = find("models", section["name"])
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise InputError(f"model.name: {section['name']!r} is no torch.nn.Module", "name a class derived from it")
-    model = build("models", section, facts["spatial_dims"], facts["in_channels"], facts["out_channels"])
+    settings = ", ".join(f"{key}: {value}" for key, value in section.items())
+    try:
+        model = build("models", section, facts["spatial_dims"], facts["in_channels"], facts["out_channels"])
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"model: cannot be made: {error}", f"check its settings ({settings})") from error
+    if any(parameter.numel() == 0 for parameter in model.parameters()):
+        raise InputError("model: has layers without weights", f"give widths above 0 ({settings})")
     return model.to(memory_format=torch.channels_last) if facts["spatial_dims"] == 2 else model
 
 

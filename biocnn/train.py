@@ -58,7 +58,8 @@ def fit(
     Raises
     ------
     InputError
-        Where the loss becomes NaN or infinite: names the step, the learning rate and the remedy.
+        Where the model's output does not suit the targets; where the loss becomes NaN or infinite: names the step, the
+        learning rate and the remedy.
     """
     steps = sum(1 for _ in train.plan(seed, 0, settings["batch_size"], settings["steps_per_epoch"]))
     total = steps * settings["epochs"]
@@ -75,7 +76,9 @@ def fit(
             torch.manual_seed(seed * 1_000_003 + step)  # dropout and noise depend on the step alone
             x, y = train.get(index)
             with autocast():
-                value = loss(model(x).float(), y)
+                logits = model(x).float()
+                _check_output(logits, y)
+                value = loss(logits, y)
             optimizer.zero_grad(set_to_none=True)
             value.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 5.0)
@@ -106,6 +109,14 @@ def fit(
     frame = pd.DataFrame(history)
     frame["best"] = (frame["epoch"] == best_epoch + 1).astype(int)
     return frame
+
+
+def _check_output(logits: Tensor, y: Tensor) -> None:
+    if logits.shape[0] != len(y) or logits.shape[2:] != y.shape[2:]:
+        raise InputError(
+            f"model: gives shape {tuple(logits.shape)} for targets of shape {tuple(y.shape)}",
+            "for one answer an example choose DeepBind, for one a pixel UNet or FCN",
+        )
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

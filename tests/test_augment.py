@@ -210,6 +210,17 @@ def test_moves_that_do_not_fit_the_patch_are_refused() -> None:
         affine(torch.zeros(1, 1, 4, 4, 4), torch.zeros(1, 1, 4, 4, 4), uniform(1))
 
 
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [("shift", "max"), ("affine", "scale"), ("intensity", "contrast"), ("intensity", "gamma")],
+)
+@pytest.mark.parametrize("value", [0, -1])
+def test_factors_and_lengths_without_meaning_are_refused(name: str, setting: str, value: int) -> None:
+    x, y = blobs() if name in IMAGES else (codes(6, 20), torch.ones(6, 1))
+    with pytest.raises(InputError, match=f"augment: {name}.{setting} is {value}"):
+        find("augment", name)(x, y, uniform(6), **{setting: value})
+
+
 def test_intensity_stays_within_its_limits_and_keeps_the_order_of_pixels() -> None:
     x, y = blobs()
     x = x.sigmoid()

@@ -156,6 +156,21 @@ def test_nothing_but_networks_is_called(tmp_path: Path, name: str) -> None:
     assert "torch.nn.Module" in error.message or "cannot be imported" in error.message or "not known" in error.message
 
 
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"name": "DeepBind", "channels": -1}, {"name": "DeepBind", "channels": 0}, {"name": "DeepBind", "hidden": -1},
+        {"name": "DeepBind", "dropout": 2.0}, {"name": "UNet", "channels": [0, 4]}, {"name": "FCN", "dropout": -1.0},
+    ],
+)  # fmt: skip
+def test_networks_that_cannot_be_made(section: dict) -> None:
+    about = meta(**section)
+    with pytest.raises(InputError, match="model: ") as caught:
+        build_model(about["experiment"]["model"], about["facts"])
+    assert f"{list(section)[1]}: {list(section.values())[1]}" in caught.value.remedy
+
+
 def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     model = saved(path)

@@ -189,6 +189,17 @@ def test_divergence_names_step_and_rate(bound: Dataset, bad: float) -> None:
     assert "lower train.lr (now 0.5)" in caught.value.remedy
 
 
+@pytest.mark.parametrize(("name", "wrong"), [("bound", UNet), ("cells", DeepBind)])
+def test_network_for_another_kind_of_target_is_refused(name: str, wrong, request: pytest.FixtureRequest) -> None:
+    dataset = request.getfixturevalue(name)
+    facts = dataset.facts
+    with pytest.raises(InputError, match=r"model: gives shape .* for targets of shape") as caught:
+        trained(
+            dataset, wrong(facts["spatial_dims"], facts["in_channels"], 1, channels=4 if wrong is DeepBind else [4])
+        )
+    assert "DeepBind" in caught.value.remedy
+
+
 @pytest.mark.parametrize("total", [1, 2, 10, 1000])
 @pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "constant"])
 def test_rates_rise_and_fall(schedule: str, total: int) -> None:

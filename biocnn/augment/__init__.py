@@ -4,4 +4,13 @@
 examples nor the size of a batch changes what happens to an example.
 """
 
+from biocnn.errors import InputError
+
 DRAWS = 8
+
+
+def require_positive(name: str, **settings: float) -> None:
+    """Refuse factors and lengths for which an augmentation has no meaning."""
+    for key, value in settings.items():
+        if value <= 0:
+            raise InputError(f"augment: {name}.{key} is {value:g}", "allowed: a number above 0; or leave it out")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, interpolate
 
+from biocnn.augment import require_positive
 from biocnn.errors import InputError
 
 
@@ -38,6 +39,7 @@ def affine(
     """
     if x.ndim != 4:
         raise InputError(f"augment: affine is for images of 2 dimensions, not {x.ndim - 2}", "leave it out")
+    require_positive("affine", scale=scale)
     angle = (2 * u[:, 0] - 1) * math.radians(rotate)
     factor = scale ** (2 * u[:, 1] - 1)
     aspect = x.shape[-1] / x.shape[-2]
@@ -68,6 +70,7 @@ def intensity(
 
     Values below 0 are left out of the power.
     """
+    require_positive("intensity", contrast=contrast, gamma=gamma)
     shape = (-1, *[1] * (x.ndim - 1))
     factor = (contrast ** (2 * u[:, 0] - 1)).view(shape)
     offset = ((2 * u[:, 1] - 1) * brightness).view(shape)

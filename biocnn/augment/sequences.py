@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from biocnn import encode
+from biocnn.augment import require_positive
 
 
 def reverse_complement(x: Tensor, y: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
@@ -13,6 +14,7 @@ def reverse_complement(x: Tensor, y: Tensor, u: Tensor) -> tuple[Tensor, Tensor]
 
 def shift(x: Tensor, y: Tensor, u: Tensor, *, max: int = 5) -> tuple[Tensor, Tensor]:
     """Move the window by up to ``max`` bp to either side; beyond the stored flank is unknown, and padding stays so."""
+    require_positive("shift", max=max)
     length = x.shape[1]
     offset = (u[:, :1] * (2 * max + 1)).floor().long() - max
     index = torch.arange(length, device=x.device) + offset

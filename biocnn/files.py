@@ -31,7 +31,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
         yield temporary
         if path.is_dir():
             new = {entry.name for entry in temporary.iterdir()} if temporary.is_dir() else set()
-            other = sorted(entry.name for entry in path.iterdir() if entry.name not in new)
+            other = sorted({entry.name for entry in path.iterdir()} - new - {".snakemake_timestamp"})
             if other:
                 raise InputError(f"{path}: holds other things ({other[0]})", "remove them, or choose another folder")
             shutil.rmtree(path)

@@ -3,8 +3,10 @@
 A user's own class needs no entry here: it is named by its import path, ``my_package.my_module:MyNet``.
 """
 
+import sys
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from biocnn.errors import InputError, nearest
@@ -64,9 +66,16 @@ def target(kind: str, name: str) -> str:
     return REGISTRY[kind][name]
 
 
+def look_here() -> None:
+    """Let modules of the working folder be found: a user's own lie beside the Snakefile."""
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+
+
 def find(kind: str, name: str) -> Callable[..., Any]:
     """The class or function itself: ``find("models", "UNet")`` is ``biocnn.models.unet.UNet``."""
     module, _, attribute = target(kind, name).partition(":")
+    look_here()
     try:
         return getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:

@@ -2,7 +2,6 @@
 
 import ast
 import json
-import sys
 import types
 from functools import cache
 from importlib.util import find_spec
@@ -12,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from biocnn.errors import InputError, nearest
-from biocnn.registry import REGISTRY, find, target
+from biocnn.registry import REGISTRY, find, look_here, target
 
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
 
@@ -160,8 +159,7 @@ def _arguments(module: str, name: str) -> ast.arguments:
 
 def _source(module: str) -> Path | None:
     """The file of a module; unlike with ``find_spec``, the packages around it are not imported."""
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # a user's own module lies beside the Snakefile
+    look_here()
     first, *rest = module.split(".")
     spec = find_spec(first) if first else None
     if spec is None:

@@ -1,6 +1,7 @@
 """Model files: whole, self-contained, harmless; whatever else is given is refused by name."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -116,10 +117,11 @@ def test_safetensors_of_others(tmp_path: Path, metadata: dict | None) -> None:
     assert "not a model file of biocnn" in refusal(path).message
 
 
-def rewritten(path: Path, **changes: str) -> Path:
+def rewritten(path: Path, weights: dict | None = None, **changes: str) -> Path:
+    """A model file with other metadata, or other weights."""
     about = {key: json.dumps(value) for key, value in {"format": FORMAT, **meta()}.items()}
     saved(path)
-    save_file(load_file(path), path, metadata={**about, **changes})
+    save_file(load_file(path) if weights is None else weights, path, metadata={**about, **changes})
     return path
 
 
@@ -148,6 +150,21 @@ def test_weights_that_do_not_fit(tmp_path: Path, change: dict, reason: str) -> N
     assert "the weights do not fit DeepBind" in error.message
     assert reason in error.message
     assert "written by biocnn 9.9" in error.remedy
+
+
+def test_own_network_of_the_working_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_saved_net.py").write_text(
+        "from torch import nn\n\n\nclass Net(nn.Conv1d):\n"
+        "    def __init__(self, spatial_dims, in_channels, out_channels, *, width: int = 3):\n"
+        "        super().__init__(in_channels, out_channels, width)\n"
+    )
+    about = {"model": {"name": "my_saved_net:Net", "width": 5}}
+    weights = {"weight": torch.ones(2, 4, 5), "bias": torch.ones(2)}
+    path = rewritten(tmp_path / "model.safetensors", weights, experiment=json.dumps(about))
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    monkeypatch.chdir(tmp_path)
+    model, _ = load_model(path)
+    assert model(torch.ones(1, 4, 5)).tolist() == [[[21], [21]]]
 
 
 @pytest.mark.parametrize("name", ["shutil:rmtree", "pathlib:Path", "biocnn.losses:dice", "nowhere:Net", "UNt"])

@@ -173,7 +173,6 @@ def test_build_calls_with_positional_values_and_settings(folder: Path, monkeypat
 
 
 def test_what_cannot_be_imported_says_so(folder: Path) -> None:
-    choose("models", {"name": "my_networks:Net", "width": 3}, "model")
     with pytest.raises(
         InputError, match="'my_networks:Net' cannot be imported: No module named 'module_that"
     ) as caught:

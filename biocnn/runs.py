@@ -60,5 +60,6 @@ def train_run(
         found = list(predict_batches(network, val, facts["task"]))
         meta["postprocess"] = instances.tune_instances(found, [dataset.labels[i][0] for i in dataset.rows("val")])
         log(f"objects are made with {meta['postprocess']}")
-    meta["best_epoch"] = history[history["best"] == 1].iloc[0].to_dict()
+    # Without the time it took, so that the same training gives the same file.
+    meta["best_epoch"] = history[history["best"] == 1].drop(columns="seconds").iloc[0].to_dict()
     return network, history, meta

@@ -53,8 +53,9 @@ def dataset(config: Path, out: Path, *, data_root: Path = Path(), genome: Path |
 
     experiment, checks = load(config, data_root), Checks()
     raw = _read(experiment, checks, genome)
+    files = {key: path for key, path in experiment.files.items() if key.startswith("data.")}
     with atomic(out) as folder:
-        facts = store.write(raw, experiment["split"], experiment["seed"], experiment.files, folder)
+        facts = store.write(raw, experiment["split"], experiment["seed"], files, folder)
     log.info("examples: %s", ", ".join(f"{n} {part}" for part, n in facts["n"].items()))
     for key, decision in facts["decisions"].items():
         log.info("%s = %s: %s", key, decision["value"], decision["reason"])
@@ -99,10 +100,8 @@ def predict(model: Path, data: Path, out: Path) -> None:
 
 def evaluate(config: Path, data: Path, out: Path, per_example: Path, *runs: Path, data_root: Path = Path()) -> None:
     """Compare predictions with the truth; RUNS are folders with model.safetensors and predictions."""
-    import pandas as pd
-
     from biocnn.checkpoint import read_meta
-    from biocnn.data.dataset import Dataset
+    from biocnn.data.dataset import Dataset, read_examples
     from biocnn.data.ragged import Ragged
     from biocnn.evaluate import evaluate as score
 
@@ -110,7 +109,7 @@ def evaluate(config: Path, data: Path, out: Path, per_example: Path, *runs: Path
     predictions = {
         run.name: (
             Ragged(run / "predictions/probability.npy"),
-            pd.read_csv(run / "predictions/examples.tsv", sep="\t", dtype=str),
+            read_examples(run / "predictions/examples.tsv"),
         )
         for run in runs
     }
@@ -121,7 +120,8 @@ def evaluate(config: Path, data: Path, out: Path, per_example: Path, *runs: Path
         with atomic(target) as path:
             frame.to_csv(path, sep="\t", index=False, float_format="%.6g")
     for row in table[table["split"] == "test"].itertuples():
-        log.info("test %s %s %s %.4f (%s, %s)", row.output, row.metric, row.over, row.value, row.low, row.high)
+        text = "test %s, %s (%s): %s = %.4f (95%%: %.4f to %.4f)"
+        log.info(text, row.run, row.output, row.over, row.metric, row.value, row.low, row.high)
 
 
 def explain(config: Path, data: Path, model: Path, out: Path, *, data_root: Path = Path()) -> None:
@@ -168,7 +168,7 @@ def fetch(*names: str, to: Path = Path("data")) -> None:
 
     sources = fetching.read_sources()
     if not names:
-        print(fetching.catalogue(sources))
+        log.info("%s", fetching.catalogue(sources))
     for name in names:
         for path, outcome in fetching.fetch(name, to, sources):
             log.info("%s: %s", path, outcome)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from biocnn import metrics
 from biocnn.batches import ImageBatches, SequenceBatches
@@ -71,7 +72,9 @@ def fit(
     for epoch in range(settings["epochs"]):
         started, losses = time.monotonic(), []
         model.train()
-        for number, index in enumerate(train.plan(seed, epoch, settings["batch_size"], settings["steps_per_epoch"])):
+        plan = train.plan(seed, epoch, settings["batch_size"], settings["steps_per_epoch"])
+        # A bar on terminals only (disable=None): the log of a job gets a line an epoch.
+        for number, index in enumerate(tqdm(plan, f"epoch {epoch + 1}", steps, leave=False, disable=None)):
             step = epoch * steps + number
             torch.manual_seed(seed * 1_000_003 + step)  # dropout and noise depend on the step alone
             x, y = train.get(index)

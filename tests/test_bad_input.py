@@ -128,7 +128,7 @@ CASES = {
     "truncated gzip": (intervals, truncated_gzip, ["peaks.bed.gz", "truncated"]),
     "truncated genome": (intervals, truncated_genome, ["genome.fa.gz", "truncated"]),
     "contig twice": (intervals, edit("genome.fa", lambda text: text.replace("chr2", "chr1")), ["genome.fa", "chr1"]),
-    "ids that differ": (sequences, edit("labels.tsv", lambda text: text.replace("s3\t", "x3\t")), ["labels.tsv", "seqs.fa", "s3"]),
+    "ids that differ": (sequences, edit("labels.tsv", lambda text: text.replace("s3\t", "x3\t")), ["seqs.fa", "s3"]),
     "image without mask": (images, lambda folder, _: (folder / "masks/i3.png").unlink(), ["i3", "mask"]),
     "mask of another size": (images, picture("masks/i1.png", np.eye(9, dtype=np.uint8)), ["i1.png", "9", "32"]),
     "constant image": (images, picture("images/i1.png", np.full((32, 40), 7, np.uint8)), ["i1.png", "data.constant"]),

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
@@ -25,6 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"biocnn {function.__name__}: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader, `head` say, has seen enough; Python would complain once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:
         if arguments.debug or not _disk(error):
             raise

@@ -168,7 +168,7 @@ def fetch(*names: str, to: Path = Path("data")) -> None:
 
     sources = fetching.read_sources()
     if not names:
-        log.info("%s", fetching.catalogue(sources))
+        print(fetching.catalogue(sources), flush=True)
     for name in names:
         for path, outcome in fetching.fetch(name, to, sources):
             log.info("%s: %s", path, outcome)

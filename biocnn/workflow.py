@@ -128,7 +128,13 @@ def open_workflow(config: dict[str, Any], base: str) -> Workflow:
 
 def headlines(tsv: str | Path, page: str | Path) -> str:
     """The headline metrics and where to read more, as printed at the end of a run."""
-    rows = [line.split("\t") for line in Path(tsv).read_text().splitlines()]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    table = "\n".join("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)) for row in rows)
-    return f"\n{table}\n\nReports: {page}"
+    header, *rows = (line.split("\t") for line in Path(tsv).read_text().splitlines())
+    lines = []
+    for row in rows:
+        named = {key: value for key, value in zip(header, row, strict=True) if value}
+        numbers = [key for key in named if f"{key}_low" in header]
+        found = [f"{key} {float(named[key]):.3f}" for key in numbers]
+        if "target_name" in named:
+            found.append(f"motif like {named['target_name']} (p = {float(named['p_value']):.0e})")
+        lines.append(f"{named['experiment']}: {', '.join(found)}")
+    return "\n".join(["", *lines, f"Reports: {page}"])

@@ -116,11 +116,14 @@ def headline(results: Results) -> pd.DataFrame:
 
 
 def top_motif(results: Results) -> dict | None:
-    """The match with the smallest p-value: its row of matches.tsv; None where no kernel is similar to a known motif."""
+    """The match of the kernel that matters most among those similar to a known motif: its row of matches.tsv, or None.
+
+    By rank, not by p-value: a kernel of small effect may be the one that resembles some motif most.
+    """
     table = results.matches
     if len(table):
-        table = table[table["q_value"] <= SIMILAR]
-    return table.loc[table["p_value"].idxmin()].to_dict() if len(table) else None
+        table = table[table["q_value"] <= SIMILAR].sort_values("rank")
+    return table.iloc[0].to_dict() if len(table) else None
 
 
 def verdict(results: Results) -> str:

@@ -30,13 +30,13 @@ def segment_images(images: str | Path, models: Sequence[Model], folder: Path) ->
         Number of objects in all images.
     """
     tables = []
-    task, outputs = models[0].facts["task"], models[0].facts["outputs"]
+    facts = models[0].facts
     for name, image, spacing in models[0].read(images):
         p = np.mean([model.predict(image) for model in models], axis=0)
         found = models[0].decide(p)
-        kind = "labels" if task == "instances" else "masks"
+        kind = "labels" if facts["task"] == "instances" else "masks"
         _write(folder / kind / f"{name}.tif", found)
-        for table in _objects(found, image, spacing or models[0].facts.get("spacing"), task, outputs):
+        for table in _objects(found, p, image, facts, spacing or facts.get("spacing")):
             table.insert(0, "image", name)
             tables.append(table)
     if not tables:
@@ -46,17 +46,24 @@ def segment_images(images: str | Path, models: Sequence[Model], folder: Path) ->
     return len(objects)
 
 
-def _objects(found: np.ndarray, image: np.ndarray, spacing: Any, task: str, outputs: list[str]) -> list[pd.DataFrame]:
+def _objects(
+    found: np.ndarray, p: np.ndarray, image: np.ndarray, facts: dict[str, Any], spacing: list[float] | None
+) -> list[pd.DataFrame]:
+    """Objects, or the connected pieces of each class; their score is the mean probability of being what they are."""
     from skimage.measure import label
 
     from biocnn.measure import measure
 
-    if task == "instances":
-        return [measure(found, image, spacing=spacing).assign(**{"class": "object"})]
-    classes = {1: outputs[0]} if task == "mask" else dict(list(enumerate(outputs))[1:])
+    if facts["task"] == "instances":
+        pieces = [("object", found, 1 - p[0])]
+    elif facts["task"] == "mask":
+        pieces = [(facts["outputs"][0], label(found).astype(np.int32), p[0])]
+    else:
+        named = list(enumerate(facts["outputs"]))[1:]
+        pieces = [(name, label(found == k).astype(np.int32), p[k]) for k, name in named]
     return [
-        measure(label(found == k).astype(np.int32), image, spacing=spacing).assign(**{"class": name})
-        for k, name in classes.items()
+        measure(labels, image, spacing, score, channels=facts["channels"]).assign(**{"class": name})
+        for name, labels, score in pieces
     ]
 
 

@@ -86,6 +86,8 @@ def write(raw: Raw, split: dict[str, Any], seed: int, files: dict[str, str], fol
         facts["intensity"] = intensity_percentiles(raw.x(i) for i in train)
         _decide_patch(facts, folder)
     examples.to_csv(folder / "examples.tsv", sep="\t", index=False)
+    # A table names images by the hundred: what was stored of them stands for all.
+    facts["sources"] += [_fingerprint("stored", f"dataset/{name}", folder / name) for name in ("x.npy", "y.npy")]
     (folder / "facts.json").write_text(json.dumps(facts, indent=1))
     return facts
 
@@ -96,10 +98,14 @@ def hashes(files: dict[str, str]) -> list[dict[str, Any]]:
     for key, name in files.items():
         path = Path(name)
         if path.is_file():
-            found.append({"key": key, "path": name, "sha256": sha256(path), "bytes": path.stat().st_size})
+            found.append(_fingerprint(key, name, path))
         else:
             found.append({"key": key, "path": name, "files": sum(p.is_file() for p in path.iterdir())})
     return found
+
+
+def _fingerprint(key: str, name: str, path: Path) -> dict[str, Any]:
+    return {"key": key, "path": name, "sha256": sha256(path), "bytes": path.stat().st_size}
 
 
 def _store_vectors(raw: Raw, examples: pd.DataFrame, facts: dict[str, Any], folder: Path) -> pd.DataFrame:

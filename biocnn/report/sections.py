@@ -169,15 +169,12 @@ def _measurement(name: str) -> str:
     return words[:1].upper() + words[1:] + unit
 
 
-def _paths(results: Results) -> list[str]:
-    return [source["path"] for source in results.facts.get("sources", [])]
-
-
 def reproduce(results: Results, experiment: dict) -> Section:
     """Settings, versions, hashes, commands and citations."""
     section = Section("reproduce", "Reproduce")
     versions = next((found for run in results.runs if (found := results.metadata(run).get("versions"))), None)
-    root = " data_root=DIR" if any(not path.startswith("results/") for path in _paths(results)) else ""
+    raw = [source["path"] for source in results.facts.get("sources", []) if source["key"].startswith("data.")]
+    root = "" if all(path.startswith("results/") for path in raw) else " data_root=DIR"
     command = f"snakemake --cores all --config 'experiments=[{results.name}]'{root}"
     models = [(run, path) for run in results.runs if (path := results.model(run))]
     section.blocks.append(Code("The commands", "\n".join([command, *_python(results, models)])))

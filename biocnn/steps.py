@@ -7,7 +7,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from biocnn.config import Experiment, load
 from biocnn.errors import InputError
 from biocnn.files import atomic
 
@@ -37,7 +36,7 @@ def check(config: Path, out: Path, *, data_root: Path = Path(), genome: Path | N
     """Read all raw data; count what was found, repaired and dropped."""
     from biocnn.data.checks import Checks
 
-    experiment, checks = load(config, data_root), Checks()
+    experiment, checks = _load(config, data_root), Checks()
     raw = _read(experiment, checks, genome)
     checks.add("examples", "read", f"{raw.facts['task']}: {', '.join(raw.facts['outputs'])}", len(raw.examples))
     with atomic(out) as path:
@@ -51,7 +50,7 @@ def dataset(config: Path, out: Path, *, data_root: Path = Path(), genome: Path |
     from biocnn.data import dataset as store
     from biocnn.data.checks import Checks
 
-    experiment, checks = load(config, data_root), Checks()
+    experiment, checks = _load(config, data_root), Checks()
     raw = _read(experiment, checks, genome)
     files = {key: path for key, path in experiment.files.items() if key.startswith("data.")}
     with atomic(out) as folder:
@@ -67,7 +66,7 @@ def train(config: Path, data: Path, model: Path, history: Path, *, run: str, dat
     from biocnn.data.dataset import Dataset
     from biocnn.runs import train_run
 
-    settings = load(config, data_root).settings
+    settings = _load(config, data_root).settings
     network, table, meta = train_run(
         settings, Dataset(data), _seed(run), log=lambda line: log.info("%s  %s", run, line)
     )
@@ -105,7 +104,7 @@ def evaluate(config: Path, data: Path, out: Path, per_example: Path, *runs: Path
     from biocnn.data.ragged import Ragged
     from biocnn.evaluate import evaluate as score
 
-    experiment = load(config, data_root)
+    experiment = _load(config, data_root)
     predictions = {
         run.name: (
             Ragged(run / "predictions/probability.npy"),
@@ -130,7 +129,7 @@ def explain(config: Path, data: Path, model: Path, out: Path, *, data_root: Path
     from biocnn.explain.step import explain_test_part
     from biocnn.predict import Model
 
-    experiment = load(config, data_root)
+    experiment = _load(config, data_root)
     with atomic(out) as folder:
         folder.mkdir()
         for line in explain_test_part(Model(model), Dataset(data), experiment["explain"], folder):
@@ -152,7 +151,7 @@ def report(config: Path, out: Path, figures: Path, *, data_root: Path = Path()) 
     """One self-contained HTML page about the experiment whose folder OUT lies in, and its figures as files."""
     from biocnn.report import write_report
 
-    write_report(out.parent, load(config, data_root).settings, out, figures)
+    write_report(out.parent, _load(config, data_root).settings, out, figures)
 
 
 def summary(tsv: Path, html: Path, *pages: Path) -> None:
@@ -177,7 +176,13 @@ def fetch(*names: str, to: Path = Path("data")) -> None:
 STEPS = (fetch, simulate, genome, check, dataset, train, predict, evaluate, explain, segment, report, summary)
 
 
-def _read(experiment: Experiment, checks: Any, genome: Path | None) -> Any:
+def _load(config: Path, data_root: Path) -> Any:
+    from biocnn.config import load  # pydantic takes longer than `biocnn --help` should
+
+    return load(config, data_root)
+
+
+def _read(experiment: Any, checks: Any, genome: Path | None) -> Any:
     from biocnn.schema import build
 
     source = build("data", experiment["data"])

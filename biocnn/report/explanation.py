@@ -106,9 +106,9 @@ def _maps(results: Results, gallery: Gallery) -> list[Picture]:
     count = min(_MAPS, len(stored["id"]))
     if not count:
         return []
-    width = 60 // max(count, 3)  # characters above one of so many images
+    width = 105 // max(count, 3)  # characters that fit above one of so many images
     named = zip(stored["id"][:count], stored["output"][:count], strict=True)
-    titles = [f"{str(name)[: width - len(output) - 2]}  {output}" for name, output in named]
+    titles = [f"{str(name)[: max(4, width - len(output) - 2)]}  {output}" for name, output in named]
     figure = images.heat_maps(stored["image"][:count], stored["cam"][:count].astype(np.float64), titles)
     caption = "Grad-CAM: where the last features speak for the prediction, from 0 (dark) to 1 (bright)."
     return [gallery.add("cam", figure, f"Class activation maps of {count} images", caption, vector=False)]

@@ -169,6 +169,10 @@ def _measurement(name: str) -> str:
     return words[:1].upper() + words[1:] + unit
 
 
+def _name(source: dict) -> str:
+    return source["path"] if source["key"] == "stored" else Path(source["path"]).name
+
+
 def reproduce(results: Results, experiment: dict) -> Section:
     """Settings, versions, hashes, commands and citations."""
     section = Section("reproduce", "Reproduce")
@@ -183,7 +187,7 @@ def reproduce(results: Results, experiment: dict) -> Section:
     section.blocks.append(Code("Settings, with every default", settings.strip(), folded=True))
     if isinstance(versions, dict):
         section.blocks.append(table("Software.", ["Package", "Version"], [[k, _plain(v)] for k, v in versions.items()]))
-    sources = [[Path(s["path"]).name, _size(s), s.get("sha256", "")] for s in results.facts.get("sources") or []]
+    sources = [[_name(s), _size(s), s.get("sha256", "")] for s in results.facts.get("sources") or []]
     sources += [[f"{run}/{path.name}", _size({"bytes": path.stat().st_size}), sha256(path)] for run, path in models]
     if sources:
         section.blocks.append(table("Inputs and models.", ["File", "Size", "SHA-256"], sources, "Size"))

@@ -143,7 +143,7 @@ def _objects(
     names = [f"average_precision_iou_{t:g}" for t in THRESHOLDS]
     for row, i in enumerate(truth):
         labels = decide(p[row], "instances", postprocess)
-        found.append(metrics.matching(labels, dataset.labels[i][0]))  # type: ignore[index]
+        found.append(metrics.matching(labels, dataset.labels[i][0]))
         values = metrics.iou_of_counts(*found[-1][:3])
         named = {**dict(zip(names, values, strict=True)), "average_precision_iou": values.mean()}
         rows += [{"row": row, "output": "objects", "metric": m, "value": float(v)} for m, v in named.items()]

@@ -152,7 +152,7 @@ def _arguments(module: str, name: str) -> ast.arguments:
             for item in node.body:
                 if isinstance(item, ast.FunctionDef) and item.name == "__init__":
                     return item.args
-            return ast.parse("def f(): ...").body[0].args  # type: ignore[attr-defined]
+            return ast.parse("def f(): ...").body[0].args
     names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     raise InputError(f"module {module!r} has no {name!r}", nearest(name, names))
 

@@ -136,7 +136,7 @@ def _store_masks(raw: Raw, facts: dict[str, Any], folder: Path, train: set[int])
 
     def maps() -> Any:
         for i in rows:
-            y = raw.y(i)  # type: ignore[operator]
+            y = raw.y(i)
             stored = instance_targets(y) if objects else y[None]
             if i in train:
                 counts[:] += np.bincount(stored[0].ravel(), minlength=256)
@@ -144,7 +144,7 @@ def _store_masks(raw: Raw, facts: dict[str, Any], folder: Path, train: set[int])
 
     Ragged.write(folder / "y.npy", maps(), np.uint8)
     if objects:
-        Ragged.write(folder / "labels.npy", (raw.y(i)[None] for i in rows), np.int32)  # type: ignore[operator]
+        Ragged.write(folder / "labels.npy", (raw.y(i)[None] for i in rows), np.int32)
     known = counts[:255].sum()
     facts["class_shares"] = (counts[: max(2, facts["out_channels"] - objects)] / max(known, 1)).tolist()
 

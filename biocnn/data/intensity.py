@@ -1,5 +1,6 @@
 """The range of intensities of a set of images."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
@@ -50,7 +51,7 @@ def intensity_percentiles(images: Iterable[np.ndarray]) -> dict[str, Any]:
     }
 
 
-class _Channel:
+class _Channel(ABC):
     """Exact sums of one channel; what its percentiles need is up to the kind."""
 
     def __init__(self) -> None:
@@ -72,8 +73,8 @@ class _Channel:
     def std(self) -> float:
         return max(self.squares / self.n - (self.total / self.n) ** 2, 0.0) ** 0.5
 
-    def percentiles(self, ranks: list[float]) -> list[float]:
-        raise NotImplementedError
+    @abstractmethod
+    def percentiles(self, ranks: list[float]) -> list[float]: ...
 
     def low_high(self) -> tuple[float, float]:
         low, high, smallest, largest = self.percentiles([LOW, HIGH, 0, 100])

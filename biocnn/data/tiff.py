@@ -164,7 +164,7 @@ def _imagej_spacing(tiff: tifffile.TiffFile) -> list[float] | None:
 def _um(value: object, unit: str) -> float | None:
     factor = _MICROMETRES.get(unit.strip().lower())
     try:
-        size = float(value) * factor  # type: ignore[arg-type, operator]
+        size = float(value) * factor
     except (TypeError, ValueError):
         return None
     return round(size, 9) if 0 < size < 1e6 else None

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
     missing = [program for program in NEEDED if not shutil.which(program, path=WITH_SBIN)]
     if missing:
         pytest.skip(f"no {', '.join(missing)}: apt-get install --no-install-recommends slurm-wlm munge")
-    folder = tmp_path / "cluster"
+    folder = Path(tempfile.mkdtemp(prefix="slurm-"))  # SLURM's sockets lie in it: their paths must stay short
     # Output goes to a file: the daemons keep it open, and a pipe would never end.
     with open(tmp_path / "cluster.log", "w") as log:
         started = subprocess.run([CLUSTER, "start", folder, "2", "6000", "1"], stdout=log, stderr=log, timeout=60)
@@ -36,6 +37,7 @@ def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
         yield {**os.environ, "PATH": path, "SLURM_CONF": str(folder / "slurm.conf"), "OMP_NUM_THREADS": "1"}
     finally:
         subprocess.run([CLUSTER, "stop", folder], check=False, timeout=60)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def project(tmp_path: Path) -> Path:
 def test_both_demonstrations_run_through_the_profile(cluster: dict[str, str], project: Path) -> None:
     polling = ["--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2"]
     command = ["snakemake", "--workflow-profile", "profiles/slurm", "--config", "gpus=1", *polling]
-    run = subprocess.run(command, cwd=project, env=cluster, capture_output=True, text=True, timeout=580)
+    run = subprocess.run(command, cwd=project, env=cluster, capture_output=True, text=True, timeout=400)
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-8000:]
     assert (project / "results" / "index.html").exists()
 

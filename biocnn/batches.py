@@ -55,14 +55,12 @@ class SequenceBatches:
         codes = pad([dataset.x[i] for i in rows])
         self.codes = torch.from_numpy(codes).to(device)
         self.y = torch.from_numpy(np.stack([dataset.y[i] for i in rows])).to(device)
-        self.seed = 0
 
     def __len__(self) -> int:
         return len(self.codes)
 
     def plan(self, seed: int, epoch: int, batch_size: int, steps: int | None) -> Iterator[Tensor]:
         """Example numbers of each batch: a permutation of all; the last batch may be smaller, or larger by one."""
-        self.seed, self.epoch = seed, epoch
         order = draws(seed, epoch, "order", (len(self),)).argsort()
         self.draws = {name: draws(seed, epoch, name, (len(self), DRAWS)) for name, _ in self.augment}
         batches = list(order.split(batch_size))
@@ -112,13 +110,8 @@ class ImageBatches:
         augment: Sequence = (),
         patch: Sequence[int] = (),
     ) -> None:
-        self.dataset, self.rows, self.device, self.augment, self.patch = (
-            dataset,
-            rows,
-            device,
-            list(augment),
-            list(patch),
-        )
+        self.dataset, self.rows, self.device = dataset, rows, device
+        self.augment, self.patch = list(augment), list(patch)
         intensity = dataset.facts["intensity"]
         self.low, self.high = (torch.tensor(intensity[key], dtype=torch.float32) for key in ("low", "high"))
         self.areas = np.array([dataset.x.shapes[i][1:].prod() for i in rows], dtype=np.float64)
@@ -134,9 +127,8 @@ class ImageBatches:
         self.where = draws(seed, epoch, "patch", (number, 4)).double().numpy()
         # Even steps with one random start visit every image in proportion to its area, with less noise than free draws.
         points = (np.arange(number) + self.where[0, 3]) / number
-        image = np.searchsorted(np.cumsum(self.areas) / self.areas.sum(), points, side="right").clip(
-            max=len(self.rows) - 1
-        )
+        ends = np.cumsum(self.areas) / self.areas.sum()
+        image = np.searchsorted(ends[:-1], points, side="right")
         self.image = image[draws(seed, epoch, "order", (number,)).argsort().numpy()]
         self.draws = {name: draws(seed, epoch, name, (number, DRAWS)) for name, _ in self.augment}
         yield from torch.arange(number).split(batch_size)

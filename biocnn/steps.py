@@ -119,8 +119,8 @@ def evaluate(config: Path, data: Path, out: Path, per_example: Path, *runs: Path
         with atomic(target) as path:
             frame.to_csv(path, sep="\t", index=False, float_format="%.6g")
     for row in table[table["split"] == "test"].itertuples():
-        text = "test %s, %s (%s): %s = %.4f (95%%: %.4f to %.4f)"
-        log.info(text, row.run, row.output, row.over, row.metric, row.value, row.low, row.high)
+        sure = "" if row.low != row.low else f" (95%: {row.low:.4f} to {row.high:.4f})"  # pooled ones have no interval
+        log.info("test %s, %s (%s): %s = %.4f%s", row.run, row.output, row.over, row.metric, row.value, sure)
 
 
 def explain(config: Path, data: Path, model: Path, out: Path, *, data_root: Path = Path()) -> None:

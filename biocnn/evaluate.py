@@ -9,6 +9,7 @@ import pandas as pd
 from biocnn import metrics
 from biocnn.data.dataset import Dataset
 from biocnn.data.ragged import Ragged
+from biocnn.metrics.masks import IGNORE
 from biocnn.metrics.objects import THRESHOLDS
 from biocnn.predict import decide
 
@@ -17,7 +18,6 @@ VECTOR_METRICS: dict[str, tuple[Callable[..., float], ...]] = {
     "multilabel": (metrics.auroc, metrics.auprc, metrics.accuracy),
     "regression": (metrics.pearson, metrics.spearman, metrics.mse),
 }
-IGNORE = 255
 
 
 def evaluate(

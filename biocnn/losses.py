@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-IGNORE = 255
+from biocnn.metrics.masks import IGNORE
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from biocnn import metrics
 from biocnn.batches import ImageBatches, SequenceBatches
 from biocnn.errors import InputError
-from biocnn.losses import IGNORE, TASKS, probability
+from biocnn.losses import TASKS, probability
 from biocnn.registry import REGISTRY, find
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -177,15 +177,9 @@ def validate(
 
 def _dice(p: Tensor, y: Tensor) -> float:
     """Mean Dice over classes (background left out) of one image."""
-    classes = [1] if p.shape[1] == 1 else range(1, p.shape[1])
-    found = (p > 0.5).long() if p.shape[1] == 1 else p.argmax(1, keepdim=True)
-    known = y != IGNORE
-    values = []
-    for k in classes:
-        a, b = (found == k) & known, (y == k) & known
-        size = a.sum() + b.sum()
-        values.append(1.0 if size == 0 else (2 * (a & b).sum() / size).item())
-    return float(np.mean(values))
+    mask = (p[:, 0] > 0.5 if p.shape[1] == 1 else p.argmax(1)).cpu().numpy()
+    classes = range(1, max(2, p.shape[1]))
+    return float(np.mean([metrics.dice(mask, y[:, 0].cpu().numpy(), label=k) for k in classes]))
 
 
 def goodness(row: dict[str, Any], task: str) -> float:

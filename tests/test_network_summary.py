@@ -6,7 +6,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from biocnn.blocks import Conv, ConvBlock, Down, pool
 from biocnn.errors import InputError
 from biocnn.models import FCN, DeepBind, UNet
-from biocnn.summary import output_size, receptive_field, summary
+from biocnn.network_summary import output_size, receptive_field, summary
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ ARROW = [
     ["instances", "measure"],
     ["data"],
     ["encode"],
-    ["layers", "fixed", "blocks"],
+    ["layers", "fixed", "blocks", "network_summary"],
     ["models"],
     ["losses", "augment"],
     ["batches"],
@@ -31,7 +31,7 @@ ARROW = [
     ["runs"],
     ["evaluate"],
     ["explain"],
-    ["report", "summary", "workflow"],
+    ["report", "workflow"],
     ["steps"],
     ["cli"],
 ]

@@ -7,8 +7,8 @@ import numpy as np
 
 from biocnn.data.mask_values import Survey
 from biocnn.errors import InputError
+from biocnn.metrics.masks import IGNORE
 
-IGNORE = 255  # in a class mask as stored: pixels that neither the loss nor the metrics look at
 MaskType = Literal["auto", "binary", "classes", "instances"]
 
 _MOST_CLASSES = 32  # an 8-bit mask with a value above it is not taken for classes

@@ -133,6 +133,17 @@ def write_meme(
         temporary.write_text("\n".join(lines), encoding="utf-8")
 
 
+def information(pfm: np.ndarray) -> np.ndarray:
+    """Information content of each row of a matrix of shape (L, 4), in bits, against equally likely bases.
+
+    References
+    ----------
+    Schneider & Stephens, Nucleic Acids Research 18, 6097-6100 (1990), doi:10.1093/nar/18.20.6097.
+    """
+    logs = np.log2(pfm, where=pfm > 0, out=np.zeros_like(pfm, dtype=float))
+    return np.maximum(2 + (pfm * logs).sum(axis=1), 0.0)
+
+
 def _check_alphabet(line: str, where: str) -> None:
     """Refuse proteins and custom alphabets: ``ALPHABET= ACGT`` and ``ALPHABET "RNA" DNA-LIKE`` are understood."""
     words = line.removeprefix("ALPHABET").lstrip(" =").replace('"', " ").split()

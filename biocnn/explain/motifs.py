@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from biocnn.data.meme import Motif
+from biocnn.data.meme import Motif, information
 from biocnn.encode import one_hot
 from biocnn.errors import InputError
 from biocnn.explain.attributions import evaluating
@@ -149,12 +149,6 @@ def count(windows: np.ndarray) -> np.ndarray:
     counts = np.stack([(windows == base).sum(axis=0) for base in range(4)], axis=1) + PSEUDOCOUNT / 4
     counts += (windows >= 4).sum(axis=0)[:, None] / 4
     return counts / counts.sum(axis=1, keepdims=True)
-
-
-def information(pfm: np.ndarray) -> np.ndarray:
-    """Information content of each row of a matrix of shape (L, 4), in bits, against equally likely bases."""
-    logs = np.log2(pfm, where=pfm > 0, out=np.zeros(pfm.shape))
-    return np.maximum(2 + (pfm * logs).sum(axis=1), 0.0)
 
 
 def composition(codes: np.ndarray, both_strands: bool) -> np.ndarray:

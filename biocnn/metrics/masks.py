@@ -6,7 +6,7 @@ import numpy as np
 
 from biocnn.errors import InputError
 
-IGNORE = 255
+IGNORE = 255  # in a mask: pixels that neither losses nor metrics look at
 
 
 def confusion(mask: np.ndarray, target: np.ndarray, *, label: int = 1) -> tuple[int, int, int]:

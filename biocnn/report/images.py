@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from biocnn.metrics.masks import IGNORE
 from biocnn.report.figures import INK, PAGE_WIDTH, SERIES, SKY, VERMILION, YELLOW, new_figure
 
 TRUTH, PREDICTED = SKY, YELLOW
-IGNORE = 255
 
 
 @dataclass(frozen=True)

@@ -9,30 +9,15 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 
+from biocnn.data.meme import information
 from biocnn.report.figures import BLUE, GREEN, MUTED, ORANGE, VERMILION
 
 COLOURS = {"A": GREEN, "C": BLUE, "G": ORANGE, "T": VERMILION, "U": VERMILION}
 
 
-def information(pfm: np.ndarray) -> np.ndarray:
-    """Heights of the letters of a logo.
-
-    Parameters
-    ----------
-    pfm
-        Shape (L, 4): frequencies, each row summing to one.
-
-    Returns
-    -------
-    heights
-        Shape (L, 4), in bits: frequency x (2 - entropy of the row).
-
-    References
-    ----------
-    Schneider & Stephens, Nucleic Acids Research 18, 6097-6100 (1990), doi:10.1093/nar/18.20.6097.
-    """
-    logs = np.log2(pfm, where=pfm > 0, out=np.zeros_like(pfm, dtype=float))
-    return pfm * (2 + (pfm * logs).sum(axis=1, keepdims=True))
+def heights(pfm: np.ndarray) -> np.ndarray:
+    """Heights of the letters of a logo, in bits: frequencies of shape (L, 4) times the information of their row."""
+    return pfm * information(pfm)[:, None]
 
 
 def draw_letters(axes: Axes, heights: np.ndarray, alphabet: str = "ACGT", start: float = 0) -> None:
@@ -68,7 +53,7 @@ def draw_letters(axes: Axes, heights: np.ndarray, alphabet: str = "ACGT", start:
 
 def draw_motif(axes: Axes, pfm: np.ndarray, alphabet: str = "ACGT", start: float = 0) -> None:
     """Draw the logo of a motif, shape (L, 4), in bits on a scale of 0 to 2."""
-    draw_letters(axes, information(pfm).T, alphabet, start)
+    draw_letters(axes, heights(pfm).T, alphabet, start)
     axes.set_ylim(0, 2)
     axes.set_yticks([0, 1, 2])
     axes.set_xlim(start - 0.5, start + len(pfm) - 0.5)

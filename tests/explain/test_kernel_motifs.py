@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from biocnn.data.checks import Checks
-from biocnn.data.meme import Motif, read_meme
+from biocnn.data.meme import Motif, information, read_meme
 from biocnn.encode import one_hot
 from biocnn.errors import InputError
 from biocnn.explain import explain_sequences, kernel_motifs, match_motifs, write_sequences
-from biocnn.explain.motifs import COLUMNS, count, information, trim
+from biocnn.explain.motifs import COLUMNS, count, trim
 
 CONSENSUS = "TTACCCGT"
 

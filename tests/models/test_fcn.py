@@ -5,7 +5,7 @@ from torch.nn.functional import interpolate
 from biocnn.errors import InputError
 from biocnn.models import FCN
 from biocnn.models.fcn import bilinear_up
-from biocnn.summary import receptive_field
+from biocnn.network_summary import receptive_field
 
 
 @pytest.mark.parametrize(("spatial_dims", "mode"), [(1, "linear"), (2, "bilinear"), (3, "trilinear")])

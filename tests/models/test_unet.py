@@ -4,7 +4,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from biocnn.errors import InputError
 from biocnn.models import UNet
-from biocnn.summary import receptive_field
+from biocnn.network_summary import receptive_field
 
 
 def unet(spatial_dims: int, **settings: object) -> UNet:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from matplotlib.figure import Figure
 
-from biocnn.report.logo import COLOURS, draw_attributions, draw_letters, information, present
+from biocnn.report.logo import COLOURS, draw_attributions, draw_letters, heights, present
 
 
 @pytest.fixture
@@ -26,16 +26,16 @@ def extents(axes, letter):
 
 def test_information_of_known_columns():
     pfm = np.array([[1, 0, 0, 0], [0.25, 0.25, 0.25, 0.25], [0.5, 0.5, 0, 0]])
-    np.testing.assert_allclose(information(pfm), [[2, 0, 0, 0], [0, 0, 0, 0], [0.5, 0.5, 0, 0]], atol=1e-12)
+    np.testing.assert_allclose(heights(pfm), [[2, 0, 0, 0], [0, 0, 0, 0], [0.5, 0.5, 0, 0]], atol=1e-12)
 
 
 @given(arrays(np.float64, (6, 4), elements=st.floats(0.001, 1)))
 def test_information_lies_between_zero_and_two_bits_and_does_not_care_which_base_is_which(counts):
     pfm = counts / counts.sum(axis=1, keepdims=True)
-    total = information(pfm).sum(axis=1)
+    total = heights(pfm).sum(axis=1)
     assert (total >= -1e-9).all()
     assert (total <= 2 + 1e-9).all()
-    np.testing.assert_allclose(information(pfm[:, ::-1]).sum(axis=1), total, atol=1e-9)
+    np.testing.assert_allclose(heights(pfm[:, ::-1]).sum(axis=1), total, atol=1e-9)
 
 
 def test_letters_are_stacked_with_the_largest_on_top(axes):

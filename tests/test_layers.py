@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from biocnn.errors import InputError
-from biocnn.layers import ACTS, Conv, act_layer, dropout_layer, layer, norm_layer, per_axis
+from biocnn.layers import ACTS, BatchNorm1d, Conv, Conv1d, act_layer, dropout_layer, layer, norm_layer, per_axis
 
 
 def test_layer_names_the_torch_class():
@@ -52,7 +52,7 @@ def test_sizes_are_from_one_and_one_per_axis(name, value):
 def test_layers_by_name_with_settings():
     assert norm_layer(None, 1, 4) is None
     assert act_layer(None) is None
-    assert isinstance(norm_layer("batch", 1, 4), nn.BatchNorm1d)
+    assert isinstance(norm_layer("batch", 1, 4), BatchNorm1d)
     assert norm_layer("instance", 3, 4).weight is not None
     assert norm_layer("group", 2, 12).num_groups == 4
     assert norm_layer({"name": "group", "num_groups": 6}, 2, 12).num_groups == 6
@@ -118,3 +118,17 @@ def test_monai_agrees_where_it_pads(spatial_dims, kernel_size, stride, dilation)
     ours.conv.load_state_dict(theirs.conv.state_dict())
     x = torch.randn(2, 3, *[9] * spatial_dims)
     torch.testing.assert_close(ours(x), theirs(x))
+
+
+@pytest.mark.parametrize(("stride", "dilation", "groups"), [(1, 1, 1), (2, 1, 2), (1, 3, 4)])
+def test_one_dimension_run_as_images_is_what_torch_computes(stride, dilation, groups):
+    settings = {"stride": stride, "padding": 3, "dilation": dilation, "groups": groups}
+    ours, theirs = Conv1d(4, 8, 5, **settings), nn.Conv1d(4, 8, 5, **settings)
+    norms = BatchNorm1d(8), nn.BatchNorm1d(8)
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.randn(3, 4, 31, requires_grad=True)
+    found, wanted = (norm(conv(x)) for conv, norm in zip((ours, theirs), norms, strict=True))
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+    gradients = [torch.autograd.grad((y**3).sum(), [x, c.weight]) for y, c in ((found, ours), (wanted, theirs))]
+    torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(norms[0].running_var, norms[1].running_var)

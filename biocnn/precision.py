@@ -1,0 +1,23 @@
+"""In which numbers a network computes: float32, or bfloat16 where the machine is fast in it."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+
+# A machine without these computes bfloat16 by detours, slower than float32.
+FAST = ("avx512_bf16", "amx_bf16")
+
+
+def autocast(precision: str, device: torch.device) -> Callable[[], torch.autocast]:
+    """A maker of contexts in which a network runs in ``precision`` (float32 or bfloat16); weights stay float32."""
+    return partial(torch.autocast, device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def fast_bfloat16(device: torch.device) -> bool:
+    """Whether the device has instructions for bfloat16 (tensor cores, AVX512-bf16, AMX)."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    flags = Path("/proc/cpuinfo")  # where there is none, as on macOS, float32 is what runs fast
+    return device.type == "cpu" and flags.is_file() and any(f" {f}" in flags.read_text() for f in FAST)

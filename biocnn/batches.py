@@ -14,6 +14,7 @@ from biocnn.data.dataset import Dataset
 from biocnn.data.padded import pad
 from biocnn.encode import normalise, one_hot, to_tensor
 from biocnn.errors import InputError
+from biocnn.patches import Cutter, PatchLoader
 from biocnn.registry import REGISTRY, find
 
 Augment = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -23,6 +24,15 @@ def draws(seed: int, epoch: int, name: str, shape: tuple[int, ...]) -> Tensor:
     """Uniform draws that depend on nothing but the arguments; row i belongs to example i of the epoch."""
     key = zlib.crc32(f"{seed} {epoch} {name}".encode())
     return torch.rand(shape, generator=torch.Generator().manual_seed(key))
+
+
+def seed_dropout(seed: int, step: int, rank: int, device: torch.device) -> None:
+    """Make what torch draws a function of the seed, the step and the process."""
+    # torch.manual_seed asks every kind of device, which takes .1 ms.
+    number = (seed * 1_000_003 + step) * 1_009 + rank
+    torch.default_generator.manual_seed(number)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(number)
 
 
 def augmentations(sections: Sequence[dict[str, Any]]) -> list[tuple[str, Augment]]:
@@ -59,18 +69,22 @@ class SequenceBatches:
     def __len__(self) -> int:
         return len(self.codes)
 
-    def plan(self, seed: int, epoch: int, batch_size: int, steps: int | None) -> Iterator[Tensor]:
+    def plan(self, seed: int, epoch: int, batch_size: int, steps: int | None) -> list[Tensor]:
         """Example numbers of each batch: a permutation of all; the last batch may be smaller, or larger by one."""
         order = draws(seed, epoch, "order", (len(self),)).argsort()
         self.draws = {name: draws(seed, epoch, name, (len(self), DRAWS)) for name, _ in self.augment}
         batches = list(order.split(batch_size))
         if len(batches) > 1 and len(batches[-1]) == 1 < batch_size:  # one example alone would break batch norm
             batches[-2:] = [torch.cat(batches[-2:])]
-        yield from batches[:steps]
+        return batches[:steps]
+
+    def load(self, indices: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Augmented batches, in order."""
+        return map(self.get, indices)
 
     def get(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Augmented batch: x of shape (N, 4, L), y of shape (N, K)."""
-        x, y = self.codes[index], self.y[index]
+        x, y = self.codes.index_select(0, index), self.y.index_select(0, index)
         for name, function in self.augment:
             x, y = function(x, y, self.draws[name][index].to(x.device))
         return self._see(x), y
@@ -100,6 +114,8 @@ class ImageBatches:
         As for sequences.
     patch
         Length of each side of a patch, in pixels.
+    workers
+        Processes that cut patches beforehand; 0: this one cuts them when they are wanted.
     """
 
     def __init__(
@@ -109,18 +125,20 @@ class ImageBatches:
         device: torch.device,
         augment: Sequence = (),
         patch: Sequence[int] = (),
+        workers: int = 0,
     ) -> None:
         self.dataset, self.rows, self.device = dataset, rows, device
         self.augment, self.patch = list(augment), list(patch)
         intensity = dataset.facts["intensity"]
         self.low, self.high = (torch.tensor(intensity[key], dtype=torch.float32) for key in ("low", "high"))
         self.areas = np.array([dataset.x.shapes[i][1:].prod() for i in rows], dtype=np.float64)
+        self.loader = PatchLoader(Cutter(dataset.x, dataset.y, self.patch), workers, device.type == "cuda")
 
     def __len__(self) -> int:
         """Patches that cover each pixel about once."""
         return int(np.ceil(self.areas / np.prod(self.patch)).sum()) if self.patch else len(self.rows)
 
-    def plan(self, seed: int, epoch: int, batch_size: int, steps: int | None) -> Iterator[Tensor]:
+    def plan(self, seed: int, epoch: int, batch_size: int, steps: int | None) -> list[Tensor]:
         """Patch numbers of each batch; which image and where are drawn for each number, images by their area."""
         steps = steps or max(1, len(self) // batch_size)
         number = steps * batch_size
@@ -131,39 +149,31 @@ class ImageBatches:
         image = np.searchsorted(ends[:-1], points, side="right")
         self.image = image[draws(seed, epoch, "order", (number,)).argsort().numpy()]
         self.draws = {name: draws(seed, epoch, name, (number, DRAWS)) for name, _ in self.augment}
-        yield from torch.arange(number).split(batch_size)
+        return list(torch.arange(number).split(batch_size))
+
+    def load(self, indices: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Augmented batches, in order."""
+        places = [(self.rows[self.image[index.numpy()]], self.where[index.numpy()]) for index in indices]
+        for index, (x, y) in zip(indices, self.loader.load(places), strict=True):
+            yield self._see(x, y, index)
 
     def get(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Augmented batch: x of shape (N, C, *patch), y of shape (N, K, *patch)."""
-        pairs = [self._cut(int(i)) for i in index]
-        x = torch.stack([to_tensor(x) for x, _ in pairs]).to(self.device)
-        y = torch.stack([to_tensor(y) for _, y in pairs]).to(self.device)
-        x = normalise(x, self.low, self.high)
-        for name, function in self.augment:
-            x, y = function(x, y, self.draws[name][index].to(self.device))
-        return self._see(x), y
+        return next(self.load([index]))
 
     def plain(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Whole images one by one, as they are."""
         for row in self.rows:
             x, y = to_tensor(self.dataset.x[row])[None], to_tensor(self.dataset.y[row])[None]
-            yield self._see(normalise(x.to(self.device), self.low, self.high)), y.to(self.device)
+            yield self._see(x, y)
 
-    def _see(self, x: Tensor) -> Tensor:
-        return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
-
-    def _cut(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        """Patch number i: an image and its mask; images smaller than the patch are mirrored, masks filled with 255."""
-        row = self.rows[self.image[i]]
-        x, y = self.dataset.x[row], self.dataset.y[row]
-        starts = [int(u * (max(n - p, 0) + 1)) for u, n, p in zip(self.where[i], x.shape[1:], self.patch, strict=False)]
-        window = (slice(None), *(slice(s, s + p) for s, p in zip(starts, self.patch, strict=True)))
-        x, y = x[window], y[window]
-        missing = [(0, p - n) for p, n in zip(self.patch, x.shape[1:], strict=True)]
-        if any(after for _, after in missing):
-            x = np.pad(x, [(0, 0), *missing], mode="symmetric")
-            y = np.pad(y, [(0, 0), *missing], constant_values=255)
-        return x, y
+    def _see(self, x: Tensor, y: Tensor, index: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Put a batch on the device, scale its intensities, augment it."""
+        x, y = x.to(self.device, non_blocking=True), y.to(self.device, non_blocking=True)
+        x = normalise(x, self.low, self.high)
+        for name, function in self.augment if index is not None else ():
+            x, y = function(x, y, self.draws[name][index].to(self.device))
+        return (x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x), y
 
 
 def make(
@@ -172,6 +182,7 @@ def make(
     device: torch.device,
     sections: Sequence[dict[str, Any]] = (),
     patch: Sequence[int] | None = None,
+    workers: int = 0,
 ) -> SequenceBatches | ImageBatches:
     """Batches of the right kind for a data set.
 
@@ -189,7 +200,7 @@ def make(
     if kind == "sequence":
         _check_shift(sections, dataset.facts.get("flank") or 0)
         return SequenceBatches(dataset, rows, device, augment)
-    return ImageBatches(dataset, rows, device, augment, patch or dataset.facts["decisions"]["patch"]["value"])
+    return ImageBatches(dataset, rows, device, augment, patch or dataset.facts["decisions"]["patch"]["value"], workers)
 
 
 def _check_kind(sections: Sequence[dict[str, Any]], kind: str) -> None:

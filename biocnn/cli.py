@@ -10,12 +10,12 @@ from inspect import Parameter, signature
 from types import UnionType
 from typing import Any, get_args
 
-from biocnn.errors import InputError
+from biocnn.errors import InputError, Interrupted
 from biocnn.steps import STEPS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one step; the exit status is 0, or 2 where the input cannot be used."""
+    """Run one step; the exit status is 0, 2 where the input cannot be used, or 75 where the step can go on later."""
     arguments = parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     function = arguments.function
@@ -26,6 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"biocnn {function.__name__}: {error}", file=sys.stderr)
         return 2
+    except Interrupted as interrupted:
+        print(f"biocnn {function.__name__}: {interrupted}", file=sys.stderr)
+        return 75
     except BrokenPipeError:  # the reader, `head` say, has seen enough; Python would complain once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

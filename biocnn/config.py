@@ -37,10 +37,15 @@ class Train(BaseModel):
     patience: int | None = Field(None, ge=1)  # epochs without a better validation metric; None: train to the end
     patch: list[Annotated[int, Field(ge=1)]] | None = None  # pixels, images only; None: decided from the data
     steps_per_epoch: int | None = Field(None, ge=1)  # None: each example once, images each pixel about once
-    max_minutes: float | None = Field(None, gt=0)
+    max_minutes: float | None = Field(
+        None, gt=0
+    )  # ends there, wherever the schedule is; a file named stop ends it, too
+    save_minutes: float = Field(10, ge=0)  # between saved states; each epoch's end is saved, too
     class_weights: Literal["none", "balanced"] = "none"
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where fast, if validation agrees
+    deterministic: bool = True  # the same bits each time; False lets a GPU choose faster ways
     threads: int = Field(2, ge=1)  # of torch; part of the experiment because it changes the bits
+    workers: int = Field(0, ge=0)  # processes that load images; the bits do not depend on it
 
 
 class Metrics(BaseModel):

@@ -23,6 +23,10 @@ class InputError(Exception):
         return f"{self.message}\n  {self.remedy}" if self.remedy else self.message
 
 
+class Interrupted(Exception):
+    """Work that was asked to stop, and saved what it had: run again, it goes on; the exit status is 75."""
+
+
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """A remedy that names the allowed word closest to ``word``, or all of them."""
     allowed = [str(a) for a in allowed]

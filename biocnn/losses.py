@@ -4,13 +4,20 @@ Targets: (N, K) float for sequences; (N, 1, *spatial) uint8 for masks, where 255
 instances: class map (background, inside, boundary; 255 ignored) and 255 times the normalised distance to the edge.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from biocnn.errors import InputError
 from biocnn.metrics.masks import IGNORE
+from biocnn.registry import REGISTRY, find
+
+Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -117,3 +124,46 @@ def instances(
     known = wanted != IGNORE
     far = (error * known).sum() / known.sum().clamp(min=1)
     return dice_cross_entropy(classes, wanted, weights) + distance * far
+
+
+def check_output(logits: Tensor, y: Tensor) -> None:
+    """Refuse a network that answers another question than the targets do."""
+    if logits.shape[0] != len(y) or logits.shape[2:] != y.shape[2:]:
+        raise InputError(
+            f"model: gives shape {tuple(logits.shape)} for targets of shape {tuple(y.shape)}",
+            "for one answer an example choose DeepBind, for one a pixel UNet or FCN",
+        )
+
+
+def make_loss(section: dict[str, Any] | None, facts: dict[str, Any], class_weights: str, device: torch.device) -> Loss:
+    """The experiment's loss, or the task's default, with class weights from the training part where asked.
+
+    Raises
+    ------
+    InputError
+        Where loss or class weights do not suit the kind of target.
+    """
+    task = facts["task"]
+    section = section or {"name": TASKS[task].losses[0]}
+    if section["name"] in REGISTRY["losses"] and section["name"] not in TASKS[task].losses:
+        raise InputError(
+            f"loss: {section['name']} does not suit targets of kind {task}", "allowed: " + ", ".join(TASKS[task].losses)
+        )
+    settings = {key: value for key, value in section.items() if key != "name"}
+    function = partial(find("losses", section["name"]), **settings)
+    if class_weights == "none":
+        return function
+    if task == "regression":
+        raise InputError("train.class_weights: balanced, but regression has no classes", "set it to none")
+    return partial(function, class_weights=balanced(facts).to(device))
+
+
+def balanced(facts: dict[str, Any]) -> Tensor:
+    """Weights that give every class the same total weight: negatives per positive, or 1 / share with mean 1."""
+    if "positives" in facts:
+        share = torch.tensor(facts["positives"]).clamp(1e-3, 1 - 1e-3)
+        return (1 - share) / share
+    shares = torch.tensor(facts["class_shares"]).clamp(min=1e-3)
+    if facts["task"] == "mask":
+        return shares[:1] / shares[1:2]
+    return shares.reciprocal() / shares.reciprocal().mean()

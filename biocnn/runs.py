@@ -1,6 +1,10 @@
 """One training of an experiment, from a stored data set to a network that can be saved and used."""
 
+import os
 from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -10,8 +14,17 @@ from torch import nn
 from biocnn import batches, instances
 from biocnn.checkpoint import build_model, versions
 from biocnn.data.dataset import Dataset
+from biocnn.fingerprint import fingerprint
+from biocnn.forecast import GIB, memory_bytes, memory_errors, resident_bytes
+from biocnn.losses import Loss, make_loss
+from biocnn.parallel import ALONE, Processes
+from biocnn.precision import autocast, fast_bfloat16
 from biocnn.predict import default_device, predict_batches
-from biocnn.train import fit, make_loss
+from biocnn.state import StateFolder
+from biocnn.train import fit
+from biocnn.validation import compare, validate
+
+Log = Callable[[str], None]
 
 
 def train_run(
@@ -19,7 +32,9 @@ def train_run(
     dataset: Dataset,
     seed: int,
     network: nn.Module | None = None,
-    log: Callable[[str], None] = lambda line: None,
+    log: Log = lambda line: None,
+    state: Path | None = None,
+    processes: Processes = ALONE,
 ) -> tuple[nn.Module, pd.DataFrame, dict[str, Any]]:
     """Train on the training part, choose the epoch (and how maps become objects) on the validation part.
 
@@ -36,30 +51,102 @@ def train_run(
         ``package.module:Name``, so that the model file can be loaded.
     log
         Takes one line at a time.
+    state
+        Folder for what is needed to go on after an interruption; None: nothing is saved on the way. Once the model is
+        saved, ``biocnn.state.clear(state)`` frees the space.
+    processes
+        Those that train together; all of them call this.
 
     Returns
     -------
     network, history, meta
         The network with its best weights; one row an epoch; what ``biocnn.checkpoint.save_model`` stores beside them.
+
+    Raises
+    ------
+    InputError, Interrupted
+        As ``biocnn.train.fit``; and where another process trains the same run.
     """
     section, facts = settings["train"], dataset.facts
     torch.set_num_threads(section["threads"])
     device = default_device()
-    # On GPUs some operations have no deterministic form.
-    torch.use_deterministic_algorithms(device.type == "cpu")
     torch.manual_seed(seed)
     network = (network or build_model(settings["model"], facts)).to(device)
-    train = batches.make(dataset, dataset.rows("train"), device, settings["augment"], section["patch"])
-    val = batches.make(dataset, dataset.rows("val"), device)
-    weights = sum(p.numel() for p in network.parameters())
-    log(f"{weights:,} weights on {device}; " + ", ".join(f"{n:,} {part}" for part, n in facts["n"].items()))
+    parts = [dataset.rows(part) for part in ("train", "val")]
+    train = batches.make(dataset, parts[0], device, settings["augment"], section["patch"], section["workers"])
+    val = batches.make(dataset, parts[1], device)
     loss = make_loss(settings["loss"], facts, section["class_weights"], device)
-    history = fit(network, train, val, loss, facts["task"], section, seed, log)
+    if section["precision"] == "auto" and not fast_bfloat16(device):
+        section = {**section, "precision": "float32"}
+    with memory_errors(section):
+        deterministic = announce(network, train, loss, section, facts["n"], processes, log)
+    mark = fingerprint(settings, dataset, seed, network, processes.number)
+    with StateFolder(state, mark, log) if state and processes.rank == 0 else nullcontext() as states:
+        history = fit(network, train, val, loss, facts["task"], section, seed, log, states, processes)
     meta = {"experiment": settings, "facts": facts, "seed": seed, "postprocess": {}, "versions": versions()}
+    meta["precision"] = choose_precision(network, val, loss, facts["task"], history["precision"].iloc[-1])
+    meta["deterministic"] = deterministic
+    log(f"precision: {meta['precision']}")
     if facts["task"] == "instances":
         found = list(predict_batches(network, val, facts["task"]))
-        meta["postprocess"] = instances.tune_instances(found, [dataset.labels[i][0] for i in dataset.rows("val")])
+        meta["postprocess"] = instances.tune_instances(found, [dataset.labels[i][0] for i in parts[1]])
         log(f"objects are made with {meta['postprocess']}")
     # Without the time it took, so that the same training gives the same file.
     meta["best_epoch"] = history[history["best"] == 1].drop(columns="seconds").iloc[0].to_dict()
     return network, history, meta
+
+
+def announce(
+    network: nn.Module,
+    train: batches.SequenceBatches | batches.ImageBatches,
+    loss: Loss,
+    section: dict[str, Any],
+    counts: dict[str, int],
+    processes: Processes,
+    log: Log,
+) -> bool:
+    """Say what is about to be done; whether it will give the same bits each time."""
+    plan = train.plan(0, 0, section["batch_size"], section["steps_per_epoch"])
+    x, y = train.get(plan[0][:2])
+    start = autocast("float32" if section["precision"] == "float32" else "bfloat16", x.device)
+    share = -(-section["batch_size"] // processes.number)
+    deterministic, memory = _deterministic(
+        section["deterministic"], partial(memory_bytes, network, loss, x, y, share, start), log
+    )
+    weights = sum(p.numel() for p in network.parameters())
+    log("examples: " + ", ".join(f"{n:,} {part}" for part, n in counts.items()))
+    log(
+        f"{weights:,} weights; {x.device.type}, {section['threads']} threads, "
+        + (f"{processes.number} processes, " if processes.number > 1 else "")
+        + f"precision {section['precision']}, about {(memory + resident_bytes(x.device)) / GIB:.1f} GB of memory"
+    )
+    log(f"{section['epochs']} epochs of {len(plan):,} steps of {section['batch_size']} examples")
+    return deterministic
+
+
+def _deterministic(wanted: bool, attempt: Callable[[], int], log: Log) -> tuple[bool, int]:
+    """Ask torch for deterministic algorithms, unless this network has a step that has none; what the attempt gives."""
+    # Without the first, cuBLAS sums in any order; the second would fill memory that is overwritten anyhow.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.use_deterministic_algorithms(wanted)
+    try:
+        return wanted, attempt()
+    except RuntimeError as error:
+        if not wanted or "deterministic" not in str(error):
+            raise
+        log(f"warning: {str(error).split('.')[0]}: another training will give other bits")
+    torch.use_deterministic_algorithms(False)
+    return False, attempt()
+
+
+def choose_precision(
+    network: nn.Module, val: batches.SequenceBatches | batches.ImageBatches, loss: Loss, task: str, trained: str
+) -> dict[str, Any]:
+    """In which numbers it was trained, and may predict: bfloat16 where validation is the same as in float32."""
+    if trained == "float32":
+        return {"train": trained, "predict": trained}
+    device = next(network.parameters()).device
+    rows = [validate(network, val, loss, task, autocast(p, device)) for p in ("float32", "bfloat16")]
+    found = compare(*rows, task)
+    return {"train": trained, "predict": "bfloat16" if found.pop("holds") else "float32", **found}

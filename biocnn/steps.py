@@ -4,6 +4,7 @@ The main path, in order: check, dataset, train, predict, evaluate, explain, segm
 """
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,39 +61,53 @@ def dataset(config: Path, out: Path, *, data_root: Path = Path(), genome: Path |
         log.info("%s = %s: %s", key, decision["value"], decision["reason"])
 
 
-def train(config: Path, data: Path, model: Path, history: Path, *, run: str, data_root: Path = Path()) -> None:
-    """Train one run (fold0-seed1, say); keep the best epoch."""
+def train(
+    config: Path,
+    data: Path,
+    model: Path,
+    history: Path,
+    *,
+    run: str,
+    data_root: Path = Path(),
+    state: Path | None = None,
+) -> None:
+    """Train one run (fold0-seed1, say); keep the best epoch. Stopped, it goes on from STATE when it is run again."""
     from biocnn.checkpoint import save_model
     from biocnn.data.dataset import Dataset
+    from biocnn.parallel import started_processes
     from biocnn.runs import train_run
+    from biocnn.state import clear
 
     settings = _load(config, data_root).settings
-    network, table, meta = train_run(
-        settings, Dataset(data), _seed(run), log=lambda line: log.info("%s  %s", run, line)
-    )
-    with atomic(history) as path:
-        table.to_csv(path, sep="\t", index=False)
-    save_model(model, network, meta)
+    with started_processes() as processes:
+        tell = partial(log.info, "%s  %s", run) if processes.rank == 0 else lambda line: None
+        network, table, meta = train_run(
+            settings, Dataset(data), _seed(run), log=tell, state=state, processes=processes
+        )
+        if processes.rank == 0:
+            with atomic(history) as path:
+                table.to_csv(path, sep="\t", index=False)
+            save_model(model, network, meta)
+            if state:
+                clear(state)
 
 
-def predict(model: Path, data: Path, out: Path) -> None:
+def predict(model: Path, data: Path, out: Path, *, memory_gb: float = 2.0) -> None:
     """Predict the validation and the test part."""
     import numpy as np
     import torch
 
-    from biocnn import batches
     from biocnn.data.dataset import Dataset
     from biocnn.data.ragged import Ragged
-    from biocnn.predict import Model, predict_batches
+    from biocnn.predict import Model
 
-    loaded, stored = Model(model), Dataset(data)
+    loaded, stored = Model(model, memory_gb=memory_gb), Dataset(data)
     torch.set_num_threads(loaded.meta["experiment"]["train"]["threads"])
     rows = stored.rows("val", "test")
-    found = predict_batches(loaded.network, batches.make(stored, rows, loaded.device), loaded.facts["task"])
     with atomic(out) as folder:
         folder.mkdir()
         kind = np.float32 if stored.facts["kind"] == "sequence" else np.float16
-        Ragged.write(folder / "probability.npy", found, kind)
+        Ragged.write(folder / "probability.npy", loaded.predict_stored(stored, rows), kind)
         table = stored.examples.iloc[rows]
         table[["id", "split"]].to_csv(folder / "examples.tsv", sep="\t", index=False)
 
@@ -136,14 +151,20 @@ def explain(config: Path, data: Path, model: Path, out: Path, *, data_root: Path
             log.info("%s", line)
 
 
-def segment(images: Path, out: Path, *models: Path) -> None:
+def segment(images: Path, out: Path, *models: Path, memory_gb: float = 2.0) -> None:
     """Segment new images with one or more models: masks or labels as TIFF, and objects.csv."""
+    import torch
+
     from biocnn.predict import Model
     from biocnn.segment import segment_images
 
+    if not models:
+        raise InputError("segment: no model is given", "name one or more model.safetensors")
+    loaded = [Model(model, memory_gb=memory_gb) for model in models]
+    torch.set_num_threads(loaded[0].meta["experiment"]["train"]["threads"])
     with atomic(out) as folder:
         folder.mkdir()
-        count = segment_images(images, [Model(model) for model in models], folder)
+        count = segment_images(images, loaded, folder)
     log.info("%d objects in %s", count, out / "objects.csv")
 
 

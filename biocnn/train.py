@@ -1,25 +1,34 @@
-"""The training loop: the same for every dimension, task and network."""
+"""The training loop, for every dimension, task and network; stopped at any moment, it goes on to the same bits.
 
-import copy
+What is random is a function of the seed, the epoch and the example, or of the seed and the step. So weights, moments of
+the optimiser and a few counters are all that a later process needs.
+"""
+
 import math
+import statistics
 import time
 from collections.abc import Callable
-from functools import partial
+from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from biocnn import metrics
-from biocnn.batches import ImageBatches, SequenceBatches
-from biocnn.errors import InputError
-from biocnn.losses import TASKS, probability
-from biocnn.registry import REGISTRY, find
+from biocnn.batches import ImageBatches, SequenceBatches, seed_dropout
+from biocnn.errors import InputError, Interrupted
+from biocnn.forecast import forecast, memory_errors
+from biocnn.interrupt import stop_requests
+from biocnn.losses import Loss, check_output
+from biocnn.optimizer import clip_gradients, lr_factor, make_optimizer
+from biocnn.parallel import ALONE, Processes
+from biocnn.precision import autocast
+from biocnn.state import Progress, StateFolder, copy_weights, pack, unpack
+from biocnn.validation import compare, describe, goodness, validate
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+TIMED = 20  # steps after which the time for all can be told
+LOOK_EVERY = 50  # steps between looks at the loss on a GPU, each of which waits for the GPU
 
 
 def fit(
@@ -31,6 +40,8 @@ def fit(
     settings: dict[str, Any],
     seed: int,
     log: Callable[[str], None],
+    states: StateFolder | None = None,
+    processes: Processes = ALONE,
 ) -> pd.DataFrame:
     """Train ``model`` in place and leave it with the weights of its best epoch.
 
@@ -45,11 +56,16 @@ def fit(
     task
         Kind of target: decides the validation metric.
     settings
-        The experiment's section train.
+        The experiment's section train; precision ``auto`` starts as bfloat16, and is given up for float32 where the
+        validation metrics of the first epoch's weights differ.
     seed
         Order, augmentation and dropout follow from it.
     log
         Takes one line an epoch.
+    states
+        An open folder to save states in and to go on from, in the first process; None: what is stopped is lost.
+    processes
+        Those that share each batch.
 
     Returns
     -------
@@ -59,174 +75,224 @@ def fit(
     Raises
     ------
     InputError
-        Where the model's output does not suit the targets; where the loss becomes NaN or infinite: names the step, the
-        learning rate and the remedy.
+        Where the model's output does not suit the targets; where the loss or its gradient becomes NaN or infinite:
+        names the step, the learning rate and the remedy; where memory is short: names the batch size to try.
+    Interrupted
+        On SIGTERM or SIGINT, once the step under way is done and saved.
     """
-    steps = sum(1 for _ in train.plan(seed, 0, settings["batch_size"], settings["steps_per_epoch"]))
-    total = steps * settings["epochs"]
-    optimizer = torch.optim.AdamW(_groups(model, settings["weight_decay"]), lr=settings["lr"])
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(lr_factor, settings["schedule"], total=total))
-    autocast = precision(settings["precision"], next(model.parameters()).device)
-    history: list[dict[str, Any]] = []
-    best, best_state, began = -math.inf, copy.deepcopy(model.state_dict()), time.monotonic()
-    for epoch in range(settings["epochs"]):
-        started, losses = time.monotonic(), []
-        model.train()
-        plan = train.plan(seed, epoch, settings["batch_size"], settings["steps_per_epoch"])
+    training = Training(model, train, val, loss, task, settings, seed, log, states, processes)
+    with stop_requests() as training.asked, memory_errors(settings):
+        return training.run()
+
+
+@dataclass
+class Training:
+    """One training under way, as ``fit`` makes and runs it."""
+
+    model: nn.Module
+    train: SequenceBatches | ImageBatches
+    val: SequenceBatches | ImageBatches
+    loss: Loss
+    task: str
+    settings: dict[str, Any]
+    seed: int
+    log: Callable[[str], None]
+    states: StateFolder | None
+    processes: Processes
+    asked: Callable[[], str] = str
+
+    def __post_init__(self) -> None:
+        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
+        self.device = self.parameters[0].device
+        self.network = self.processes.wrap(self.model)
+        self._begin("bfloat16" if self.settings["precision"] == "auto" else self.settings["precision"])
+        self.first = self.best
+        self.steps = len(self._plan())
+        self.total = self.steps * self.settings["epochs"]
+        self.unseen: list[Tensor] = []  # losses and norms of gradients that were not looked at yet
+        self.look_every = 1 if self.device.type == "cpu" else LOOK_EVERY
+        self.clock = self.saved = self.listened = time.monotonic()
+        self.times: list[float] = []
+
+    def run(self) -> pd.DataFrame:
+        """Go on from the last state, or from the start, to the end."""
+        self._resume()
+        while not self.progress.over:
+            self._train_epoch()
+            self._end_epoch()
+        self.model.load_state_dict(self.best)
+        frame = pd.DataFrame(self.progress.history)
+        frame["best"] = (frame["epoch"] == self.progress.best_epoch).astype(int)
+        return frame
+
+    def _train_epoch(self) -> None:
+        p, shares = self.progress, [self.processes.share(index) for index in self._plan()]
+        self.network.train()
         # A bar on terminals only (disable=None): the log of a job gets a line an epoch.
-        for number, index in enumerate(tqdm(plan, f"epoch {epoch + 1}", steps, leave=False, disable=None)):
-            step = epoch * steps + number
-            torch.manual_seed(seed * 1_000_003 + step)  # dropout and noise depend on the step alone
-            x, y = train.get(index)
-            with autocast():
-                logits = model(x).float()
-                _check_output(logits, y)
-                value = loss(logits, y)
-            optimizer.zero_grad(set_to_none=True)
-            value.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-            losses.append(value.item())
-            if not math.isfinite(losses[-1]):
-                lr = optimizer.param_groups[0]["lr"]
-                raise InputError(
-                    f"training diverged: the loss is {losses[-1]} at step {step} (lr {lr:.2e})",
-                    f"lower train.lr (now {settings['lr']:g}) about tenfold, or set train.precision: float32",
-                )
-            optimizer.step()
-            schedule.step()
-        row = {"epoch": epoch + 1, "step": (epoch + 1) * steps, "lr": optimizer.param_groups[0]["lr"]}
-        row |= {"train_loss": float(np.mean(losses)), **validate(model, val, loss, task, autocast)}
-        row["seconds"] = time.monotonic() - started
-        score = goodness(row, task)
-        if score > best or not history:
-            best, best_state, best_epoch = score, copy.deepcopy(model.state_dict()), epoch
-        history.append(row)
-        log(describe(row, settings["epochs"], best_epoch == epoch))
-        if settings["patience"] and epoch - best_epoch >= settings["patience"]:
-            log(f"no better epoch in {settings['patience']}: stopped")
-            break
-        if settings["max_minutes"] and (time.monotonic() - began) / 60 >= settings["max_minutes"]:
-            log(f"train.max_minutes ({settings['max_minutes']:g}) are over: stopped")
-            break
-    model.load_state_dict(best_state)
-    frame = pd.DataFrame(history)
-    frame["best"] = (frame["epoch"] == best_epoch + 1).astype(int)
-    return frame
+        bar = {"desc": f"epoch {p.epoch + 1}", "total": self.steps, "initial": p.done, "leave": False}
+        for x, y in tqdm(self.train.load(shares[p.done :]), **bar, disable=None):
+            self._step(x, y)
+            p.done += 1
+            self._tick()
+            if self._listen():
+                break
+        self._look()
 
+    def _step(self, x: Tensor, y: Tensor) -> None:
+        p, step = self.progress, self.step
+        seed_dropout(self.seed, step, self.processes.rank, self.device)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._lr(step)
+        with autocast(p.precision, self.device)():
+            logits = self.network(x)
+        logits, y = self.processes.gather(logits.float(), y)
+        check_output(logits, y)
+        value = self.loss(logits, y)
+        self.optimizer.zero_grad(set_to_none=True)
+        (value * self.processes.number).backward()  # gradients are averaged over processes, and should be summed
+        self.unseen.append(torch.stack([value.detach(), clip_gradients(self.parameters)]))
+        if len(self.unseen) >= self.look_every:
+            self._look()
+        self.optimizer.step()
 
-def _check_output(logits: Tensor, y: Tensor) -> None:
-    if logits.shape[0] != len(y) or logits.shape[2:] != y.shape[2:]:
-        raise InputError(
-            f"model: gives shape {tuple(logits.shape)} for targets of shape {tuple(y.shape)}",
-            "for one answer an example choose DeepBind, for one a pixel UNet or FCN",
+    def _look(self) -> None:
+        """Read the losses of the last steps; on a CPU before weights are spoiled."""
+        found = torch.stack(self.unseen).tolist() if self.unseen else []
+        self.unseen = []
+        for value, norm in found:
+            if not (math.isfinite(value) and math.isfinite(norm)):
+                raise self._diverged(value)
+            self.progress.loss_sum += value
+
+    def _diverged(self, value: float) -> InputError:
+        kept = f"; the last good state is kept in {self.states.folder}" if self.states else ""
+        what = "gradient is not finite" if math.isfinite(value) else f"loss is {value}"
+        near = f"step {self.step}" if self.look_every == 1 else f"one of {self.look_every} steps to step {self.step}"
+        return InputError(
+            f"training diverged: the {what} at {near} (lr {self._lr(self.step):.2e}){kept}",
+            f"lower train.lr (now {self.settings['lr']:g}) about tenfold, or set train.precision: float32",
         )
 
+    def _listen(self) -> bool:
+        """Between steps: save from time to time, obey requests to stop; whether the epoch ends here."""
+        asked, late, stop = bool(self.asked()), False, False
+        pause = 60 * self.settings["save_minutes"]
+        if self.clock - self.listened >= min(1.0, pause):
+            self.listened = self.clock
+            late = self.clock - self.saved >= pause
+            stop = bool(self._reason_to_end())
+        asked, late, stop = self.processes.agree(asked, late, stop)
+        if asked:
+            self._leave()
+        if late:
+            self._save()
+        if stop:
+            self.progress.over = self._reason_to_end() or "stopped"
+        return stop
 
-def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weights decay; biases and the scales of norms do not."""
-    decay = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
-    rest = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
-    return [{"params": decay, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    def _reason_to_end(self) -> str:
+        minutes = self.settings["max_minutes"]
+        if self.states and self.states.stop_file.exists():
+            return f"{self.states.stop_file} is there: stopped"
+        late = minutes and self.progress.seconds >= 60 * minutes
+        return f"train.max_minutes ({minutes:g}) are over: stopped" if late else ""
 
+    def _leave(self) -> None:
+        self._save()
+        where = f"saved in {self.states.folder}; run again to go on" if self.states else "nothing was saved"
+        raise Interrupted(f"{self.asked() or 'asked to stop'} at step {self.step}: {where}")
 
-def lr_factor(schedule: str, step: int, total: int) -> float:
-    """Share of the full learning rate at a step.
+    def _leave_if_asked(self) -> None:
+        """Between batches of the validation, which begins anew when the training goes on."""
+        if self.processes.number == 1 and self.asked():
+            self._leave()
 
-    ``one_cycle`` rises over the first 20% of the steps and falls as a cosine, ``cosine`` falls from the start (after 2%
-    of warm-up), ``constant`` stays.
-    """
-    if schedule == "constant":
-        return 1.0
-    warm = max(1.0, total * (0.2 if schedule == "one_cycle" else 0.02))
-    if step < warm:
-        return (step + 1) / (warm + 1)
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1.0, total - warm)))) + 1e-4
+    def _end_epoch(self) -> None:
+        p = self.progress
+        row = self._validate(p.precision)
+        self._tick()
+        if p.epoch == 0 and self.settings["precision"] == "auto" and self._differs_in_float32(row):
+            self.model.load_state_dict(self.first)
+            self._begin("float32", p.seconds)
+            return
+        begun = {"epoch": p.epoch + 1, "step": self.step, "lr": self._lr(self.step - 1)}
+        row = {**begun, "train_loss": p.loss_sum / p.done, **row, "precision": p.precision, "seconds": p.epoch_seconds}
+        score = goodness(row, self.task)
+        better = score > p.best_score or not p.history
+        if better:
+            p.best_score, p.best_epoch, self.best = score, p.epoch + 1, copy_weights(self.model)
+        p.history.append(row)
+        p.epoch, p.done, p.loss_sum, p.epoch_seconds = p.epoch + 1, 0, 0.0, 0.0
+        self.log(describe(row, self.settings["epochs"], better))
+        p.over = p.over or self._reason_to_end()
+        patience = self.settings["patience"]
+        if patience and p.epoch - p.best_epoch >= patience:
+            p.over = p.over or f"no better epoch in {patience}: stopped"
+        if p.epoch == self.settings["epochs"]:
+            p.over = "all epochs are done"
+        elif p.over:
+            self.log(p.over)
+        self._save()
 
+    def _validate(self, precision: str) -> dict[str, float]:
+        """By the first process, while the others wait."""
+        row = None
+        if self.processes.rank == 0:
+            context = autocast(precision, self.device)
+            row = validate(self.model, self.val, self.loss, self.task, context, self._leave_if_asked)
+        return self.processes.of_first(row)
 
-def precision(name: str, device: torch.device) -> Callable[[], torch.autocast]:
-    """A context in which the network runs in float32 or bfloat16."""
-    return partial(torch.autocast, device.type, dtype=torch.bfloat16, enabled=name == "bfloat16")
+    def _differs_in_float32(self, row: dict[str, float]) -> bool:
+        found = compare(self._validate("float32"), row, self.task)
+        if found["holds"] or self.progress.precision == "float32":
+            return False
+        values = f"{found['bfloat16']:.4f} in bfloat16, {found['float32']:.4f} in float32"
+        self.log(f"{found['metric']} is {values}: training anew in float32")
+        return True
 
+    def _begin(self, precision: str, seconds: float = 0.0) -> None:
+        """Set everything that training changes, but for the model's weights, to its start."""
+        self.progress = Progress(precision, seconds=seconds)
+        self.optimizer = make_optimizer(self.parameters, self.settings["weight_decay"])
+        self.best = copy_weights(self.model)
 
-@torch.no_grad()
-def validate(
-    model: nn.Module, val: SequenceBatches | ImageBatches, loss: Loss, task: str, autocast: Callable[[], torch.autocast]
-) -> dict[str, float]:
-    """Loss on the validation part, weighted by examples, and the metric that ``TASKS`` names for the task."""
-    model.eval()
-    total, number, scores, vectors = 0.0, 0, [], []
-    for x, y in val.plain():
-        with autocast():
-            logits = model(x).float()
-        total, number = total + loss(logits, y).item() * len(x), number + len(x)
-        p = probability(logits, task)
-        if task in ("mask", "classes"):
-            scores.append(_dice(p, y))
-        elif task != "instances":
-            vectors.append((p.cpu().numpy(), y.cpu().numpy()))
-    row = {"val_loss": total / number}
-    if scores:
-        row["val_dice"] = float(np.mean(scores))
-    if vectors:
-        p, y = (np.concatenate(parts) for parts in zip(*vectors, strict=True))
-        metric = getattr(metrics, TASKS[task].monitor)
-        values = [v for k in range(y.shape[1]) if not math.isnan(v := metric(p[:, k], y[:, k]))]
-        row[f"val_{TASKS[task].monitor}"] = float(np.mean(values)) if values else math.nan
-    return row
+    def _resume(self) -> None:
+        found = self.processes.of_first(self.states.load() if self.states else None)
+        if not found:
+            return
+        tensors, progress = found
+        self.progress = Progress(**progress)
+        self.best = unpack(tensors, self.model, self.optimizer)
+        self.log(f"going on from step {self.step} of {self.total}, saved by an earlier process")
 
+    def _save(self) -> None:
+        self._look()
+        self.saved = self.clock
+        if self.states:
+            self.states.save(pack(self.model, self.best, self.optimizer), asdict(self.progress))
 
-def _dice(p: Tensor, y: Tensor) -> float:
-    """Mean Dice over classes (background left out) of one image."""
-    mask = (p[:, 0] > 0.5 if p.shape[1] == 1 else p.argmax(1)).cpu().numpy()
-    classes = range(1, max(2, p.shape[1]))
-    return float(np.mean([metrics.dice(mask, y[:, 0].cpu().numpy(), label=k) for k in classes]))
+    def _tick(self) -> None:
+        """Count the time since the last call."""
+        now = time.monotonic()
+        spent, self.clock = now - self.clock, now
+        self.progress.seconds += spent
+        self.progress.epoch_seconds += spent
+        if len(self.times) == TIMED:
+            return
+        self.times.append(spent)
+        if len(self.times) == TIMED:  # the median, for the first steps are slow and a validation may lie between
+            left = self.total - self.step
+            for line in forecast(statistics.median(self.times), left, self.settings, self.device):
+                self.log(line)
 
+    def _plan(self) -> list[Tensor]:
+        settings = self.settings
+        return self.train.plan(self.seed, self.progress.epoch, settings["batch_size"], settings["steps_per_epoch"])
 
-def goodness(row: dict[str, Any], task: str) -> float:
-    """What the best epoch has most of: the task's metric, or minus the validation loss."""
-    monitor = TASKS[task].monitor
-    value = -row["val_loss"] if monitor == "val_loss" else row[f"val_{monitor}"]
-    return value if math.isfinite(value) else -math.inf
+    @property
+    def step(self) -> int:
+        """Steps that are done, over all epochs."""
+        return self.progress.epoch * self.steps + self.progress.done
 
-
-def describe(row: dict[str, Any], epochs: int, best: bool) -> str:
-    """One line about an epoch."""
-    extra = "".join(f"  {k} {v:.4f}" for k, v in row.items() if k.startswith("val_") and k != "val_loss")
-    line = (
-        f"epoch {row['epoch']:>3}/{epochs}  train_loss {row['train_loss']:.4f}  val_loss {row['val_loss']:.4f}{extra}"
-    )
-    return f"{line}  lr {row['lr']:.1e}  {row['seconds']:.1f} s{'  *best' if best else ''}"
-
-
-def make_loss(section: dict[str, Any] | None, facts: dict[str, Any], class_weights: str, device: torch.device) -> Loss:
-    """The experiment's loss, or the task's default, with class weights from the training part where asked.
-
-    Raises
-    ------
-    InputError
-        Where loss or class weights do not suit the kind of target.
-    """
-    task = facts["task"]
-    section = section or {"name": TASKS[task].losses[0]}
-    if section["name"] in REGISTRY["losses"] and section["name"] not in TASKS[task].losses:
-        raise InputError(
-            f"loss: {section['name']} does not suit targets of kind {task}", "allowed: " + ", ".join(TASKS[task].losses)
-        )
-    settings = {key: value for key, value in section.items() if key != "name"}
-    function = partial(find("losses", section["name"]), **settings)
-    if class_weights == "none":
-        return function
-    if task == "regression":
-        raise InputError("train.class_weights: balanced, but regression has no classes", "set it to none")
-    return partial(function, class_weights=balanced(facts).to(device))
-
-
-def balanced(facts: dict[str, Any]) -> Tensor:
-    """Weights that give every class the same total weight: negatives per positive, or 1 / share with mean 1."""
-    if "positives" in facts:
-        share = torch.tensor(facts["positives"]).clamp(1e-3, 1 - 1e-3)
-        return (1 - share) / share
-    shares = torch.tensor(facts["class_shares"]).clamp(min=1e-3)
-    if facts["task"] == "mask":
-        return shares[:1] / shares[1:2]
-    return shares.reciprocal() / shares.reciprocal().mean()
+    def _lr(self, step: int) -> float:
+        return self.settings["lr"] * lr_factor(self.settings["schedule"], step, self.total)

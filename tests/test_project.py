@@ -15,7 +15,8 @@ PACKAGE = ROOT / "biocnn"
 
 # A module imports only from modules named before it, or beside it on the same line.
 ARROW = [
-    ["errors", "files"],
+    ["errors", "files", "interrupt", "precision"],
+    ["lock"],
     ["simulate", "originals", "fetch"],
     ["schema", "registry", "config"],
     ["metrics"],
@@ -25,9 +26,12 @@ ARROW = [
     ["layers", "fixed", "blocks", "network_summary"],
     ["models"],
     ["losses", "augment"],
+    ["patches"],
     ["batches"],
+    ["validation", "optimizer", "parallel", "forecast", "fingerprint"],
+    ["state"],
     ["checkpoint", "train"],
-    ["predict", "segment"],
+    ["folding", "tiles", "predict", "scan", "segment"],
     ["runs"],
     ["evaluate"],
     ["explain"],

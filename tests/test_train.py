@@ -13,10 +13,12 @@ from biocnn import metrics
 from biocnn.batches import make
 from biocnn.data.dataset import Dataset
 from biocnn.errors import InputError
-from biocnn.losses import TASKS
+from biocnn.losses import TASKS, balanced, make_loss
 from biocnn.models import DeepBind, UNet
 from biocnn.predict import predict_batches
-from biocnn.train import balanced, fit, goodness, lr_factor, make_loss, validate
+from biocnn.optimizer import lr_factor
+from biocnn.train import fit
+from biocnn.validation import goodness, validate
 
 CPU = torch.device("cpu")
 AUGMENT = {
@@ -112,10 +114,10 @@ class Truth:
         self.x, self.y = torch.zeros(8, 4, 5), torch.tensor([[0.0], [1.0]] * 4)
 
     def plan(self, seed, epoch, batch_size, steps):
-        yield from torch.arange(8).split(4)
+        return list(torch.arange(8).split(4))
 
-    def get(self, index):
-        return self.x[index], self.y[index]
+    def load(self, indices):
+        return ((self.x[index], self.y[index]) for index in indices)
 
     def plain(self):
         yield self.x, self.y
@@ -169,7 +171,7 @@ def test_history_names_steps_and_rates() -> None:
     _, history, lines = scripted([3, 2, 1], schedule="constant", lr=0.125)
     assert history["step"].tolist() == [2, 4, 6]
     assert history["lr"].tolist() == [0.125] * 3
-    wanted = ["epoch", "step", "lr", "train_loss", "val_loss", "seconds", "best"]
+    wanted = ["epoch", "step", "lr", "train_loss", "val_loss", "precision", "seconds", "best"]
     assert list(history.columns) == wanted
     assert all(line.startswith(f"epoch   {i}/3  train_loss ") for i, line in enumerate(lines, 1))
 

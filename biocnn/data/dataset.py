@@ -28,7 +28,7 @@ class Dataset:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        folder = Path(folder)
+        self.folder = folder = Path(folder)
         self.examples = read_examples(folder / "examples.tsv")
         self.facts: dict[str, Any] = json.loads((folder / "facts.json").read_text())
         self.x = Ragged(folder / "x.npy")

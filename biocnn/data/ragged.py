@@ -17,7 +17,7 @@ class Ragged:
     """
 
     def __init__(self, path: str | Path) -> None:
-        path = Path(path)
+        self.path = path = Path(path)
         self.values = np.load(path, mmap_mode="r")
         self.shapes = np.load(path.with_suffix(".shapes.npy"))
         self.offsets = np.concatenate([[0], np.cumsum(self.shapes.prod(axis=1))])
@@ -27,6 +27,10 @@ class Ragged:
 
     def __getitem__(self, index: int) -> np.ndarray:
         return self.values[self.offsets[index] : self.offsets[index + 1]].reshape(self.shapes[index])
+
+    def __reduce__(self) -> tuple[type["Ragged"], tuple[Path]]:
+        """Loader processes open the file themselves; the values are not sent to them."""
+        return Ragged, (self.path,)
 
     @staticmethod
     def write(path: str | Path, arrays: Iterable[np.ndarray], dtype: DTypeLike) -> None:

@@ -1,0 +1,102 @@
+"""What a training will need, told before it runs long: memory, and time."""
+
+import copy
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from biocnn.errors import InputError
+from biocnn.losses import Loss
+
+DAY = 24 * 3600.0
+GIB = 2**30
+
+
+def memory_bytes(
+    model: nn.Module, loss: Loss, x: Tensor, y: Tensor, batch_size: int, autocast: Callable[[], torch.autocast]
+) -> int:
+    """What training will hold at least, measured on a small batch: activations kept for the backward pass, weights.
+
+    Parameters
+    ----------
+    x, y
+        A few examples; more than one, for the sake of batch norm.
+    """
+    model = copy.deepcopy(model).train()
+    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    kept: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        with autocast():
+            logits = model(x)
+        value = loss(logits.float(), y)
+    value.backward()
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    # Weights, gradients, two moments, the best and the first weights; a gradient beside each activation is passing.
+    return int(sum(kept.values()) / len(x) * batch_size * 1.25 + 6 * weights)
+
+
+def resident_bytes(device: torch.device) -> int:
+    """What this process holds on the device now; 0 where the system does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.memory_allocated(device)
+    try:
+        with open("/proc/self/statm") as handle:
+            return int(handle.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return 0
+
+
+def forecast(step_seconds: float, steps: int, settings: dict[str, Any], device: torch.device) -> list[str]:
+    """Lines about the time that ``steps`` more steps take, with a warning where that is long."""
+    seconds = step_seconds * steps
+    lines = [f"{step_seconds * 1e3:.3g} ms a step: about {duration(seconds)} to go, and validation"]
+    minutes = settings["max_minutes"]
+    if minutes and seconds > minutes * 60:
+        epochs = max(1, int(settings["epochs"] * minutes * 60 / seconds))
+        lines.append(
+            f"warning: train.max_minutes ({minutes:g}) will end it before the learning rate has fallen; "
+            f"set train.epochs: {epochs}"
+        )
+    elif seconds > DAY and device.type == "cpu":
+        lines.append(
+            f"warning: this will take {duration(seconds)} on this CPU; train on a GPU (gpus: 1), or set "
+            f"train.max_minutes, fewer train.epochs, or a smaller model"
+        )
+    return lines
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words."""
+    for unit, size in (("days", DAY), ("hours", 3600.0), ("minutes", 60.0)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
+@contextmanager
+def memory_errors(settings: dict[str, Any]) -> Iterator[None]:
+    """Within, running out of memory (of the GPU, or of this machine) names the setting to lower."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        short = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+        if not short:
+            raise
+        size, patch = settings["batch_size"], settings["patch"]
+        smaller = f"[{', '.join(str(max(16, n // 2)) for n in patch)}]" if patch else "half as long on each side"
+        remedy = f"train.batch_size: {size // 2}" if size > 1 else f"train.patch: {smaller}"
+        raise InputError(
+            f"out of memory: {str(error).splitlines()[0]}",
+            f"set {remedy}, narrower model.channels, or fewer other jobs",
+        ) from error

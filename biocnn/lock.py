@@ -1,0 +1,148 @@
+"""One writer at a time: a lock file with a heartbeat, for folders that several machines may share."""
+
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from biocnn.errors import InputError
+
+BEAT = 5.0  # seconds between signs of life
+STALE = 60.0  # seconds of silence after which a holder counts as dead
+
+
+class Lock:
+    """Held from entering to leaving the context; a thread touches the file every few seconds.
+
+    The lock of a process that is gone is taken over: at once where that can be seen (same machine), else once its
+    heartbeat has been silent for ``STALE`` seconds, which is waited for.
+
+    Parameters
+    ----------
+    path
+        The lock file.
+    log
+        Takes one line at a time.
+
+    Raises
+    ------
+    InputError
+        On entering, where a living process holds the lock; in ``confirm``, where another process took it meanwhile.
+    """
+
+    def __init__(self, path: Path, log: Callable[[str], None]) -> None:
+        self.path, self.log, self.token = path, log, uuid.uuid4().hex
+        self._done = threading.Event()
+        self._beating = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> "Lock":
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        deadline = time.monotonic() + STALE + 3 * BEAT
+        told = False
+        while not self._take():
+            holder = self._holder()
+            if _gone(holder) or self._silence() > STALE:
+                self._take_over(holder)
+                continue
+            if time.monotonic() > deadline:
+                raise InputError(
+                    f"{self.path.parent}: process {_named(holder)} is at work here",
+                    "wait for it, or stop it (kill, scancel); a second one would spoil its state",
+                )
+            if not told:
+                self.log(
+                    f"waiting for process {_named(holder)}, which holds {self.path}, to give a sign of life or none"
+                )
+                told = True
+            time.sleep(BEAT / 5)
+        self._beating.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._done.set()
+        self._beating.join()
+        if self._holder().get("token") == self.token:
+            self.path.unlink(missing_ok=True)
+
+    def confirm(self) -> None:
+        """Make sure that the lock is still ours: a machine that slept may have been given up for dead."""
+        holder = self._holder()
+        if holder.get("token") != self.token:
+            raise InputError(
+                f"{self.path}: taken over by process {_named(holder)} while this one was silent",
+                "let that one go on; this one has written nothing since",
+            )
+
+    def _take(self) -> bool:
+        """Create the lock file, unless there is one."""
+        about = {"token": self.token, "host": _host(), "pid": os.getpid(), "job": os.environ.get("SLURM_JOB_ID", "")}
+        try:
+            with open(self.path, "x", encoding="utf-8") as handle:
+                handle.write(json.dumps(about))
+        except FileExistsError:
+            return False
+        return True
+
+    def _take_over(self, holder: dict[str, Any]) -> None:
+        """Move the lock of a dead process out of the way; of several that try, only one can."""
+        aside = self.path.with_name(f".{self.path.name}.{self.token}")
+        try:
+            self.path.rename(aside)
+        except FileNotFoundError:
+            return
+        if json.loads(aside.read_text(encoding="utf-8") or "{}") != holder:  # somebody was quicker: it is theirs
+            aside.rename(self.path)
+            return
+        aside.unlink()
+        self.log(f"process {_named(holder)} is gone: its lock was taken over")
+
+    def _holder(self) -> dict[str, Any]:
+        try:
+            return json.loads(self.path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+
+    def _silence(self) -> float:
+        """Seconds since the last sign of life, by the clock of the file system."""
+        probe = self.path.with_name(f".{self.path.name}.{self.token}.now")
+        try:
+            probe.touch()
+            return probe.stat().st_mtime - self.path.stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+        finally:
+            probe.unlink(missing_ok=True)
+
+    def _beat(self) -> None:
+        while not self._done.wait(BEAT):
+            if self._holder().get("token") == self.token:
+                os.utime(self.path)
+
+
+def _host() -> str:
+    """The machine, and where processes have numbers of their own (containers), which of these."""
+    space = Path("/proc/self/ns/pid")
+    return f"{socket.gethostname()} {os.readlink(space) if space.exists() else ''}".strip()
+
+
+def _gone(holder: dict[str, Any]) -> bool:
+    """Whether the holder ran on this machine and runs no more."""
+    if holder.get("host") != _host():
+        return False
+    try:
+        os.kill(holder["pid"], 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _named(holder: dict[str, Any]) -> str:
+    job = f", job {holder['job']}" if holder.get("job") else ""
+    return f"{holder.get('pid', '?')} on {holder.get('host', '?').split(' ')[0]}{job}"

@@ -1,0 +1,89 @@
+"""Patches cut from stored images, by this process or by others beforehand; both give the same."""
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as Indexed
+
+from biocnn.data.ragged import Ragged
+from biocnn.encode import to_tensor
+from biocnn.errors import InputError
+
+Place = tuple[np.ndarray, np.ndarray]  # rows of images, shape (N,); where in them, shape (N, axes), 0-1
+
+
+class Cutter(Indexed):
+    """Cuts batches of patches of one size.
+
+    Parameters
+    ----------
+    x, y
+        Images (C, *spatial) and masks (K, *spatial).
+    patch
+        Length of each side, in pixels.
+    """
+
+    def __init__(self, x: Ragged, y: Ragged, patch: Sequence[int]) -> None:
+        self.x, self.y, self.patch = x, y, list(patch)
+
+    def __getitem__(self, place: Place) -> tuple[Tensor, Tensor]:
+        """Patches of images (N, C, *patch) and of masks (N, K, *patch), as stored."""
+        pairs = [self._cut(row, where) for row, where in zip(*place, strict=True)]
+        x, y = (to_tensor(np.stack(parts)) for parts in zip(*pairs, strict=True))
+        return x, y
+
+    def _cut(self, row: int, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """One patch; images smaller than it are mirrored, masks filled with 255."""
+        x, y = self.x[row], self.y[row]
+        starts = [int(u * (max(n - p, 0) + 1)) for u, n, p in zip(where, x.shape[1:], self.patch, strict=False)]
+        window = (slice(None), *(slice(s, s + p) for s, p in zip(starts, self.patch, strict=True)))
+        x, y = x[window], y[window]
+        missing = [(0, p - n) for p, n in zip(self.patch, x.shape[1:], strict=True)]
+        if any(after > 0 for _, after in missing):
+            x = np.pad(x, [(0, 0), *missing], mode="symmetric")
+            y = np.pad(y, [(0, 0), *missing], constant_values=255)
+        return x, y
+
+
+class PatchLoader:
+    """Batches of patches in the order asked for, whoever cuts them.
+
+    Parameters
+    ----------
+    cutter
+        What cuts.
+    workers
+        Processes that do so, while others learn; 0: none.
+    pin_memory
+        Whether batches lie where a GPU can fetch them by itself.
+    """
+
+    def __init__(self, cutter: Cutter, workers: int, pin_memory: bool) -> None:
+        self.places: list[Place] = []
+        settings = {"num_workers": workers, "pin_memory": pin_memory}
+        if workers:  # neither copies threads, as a fork does, which may leave locks held for ever
+            kind = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+            settings |= {"persistent_workers": True, "multiprocessing_context": kind}
+        self.loader = DataLoader(cutter, batch_size=None, sampler=self.places, **settings)
+
+    def load(self, places: Sequence[Place]) -> Iterator[tuple[Tensor, Tensor]]:
+        """One batch for each entry of ``places``.
+
+        Raises
+        ------
+        InputError
+            Where a worker dies: names the process and the cause.
+        """
+        self.places[:] = places
+        try:
+            yield from self.loader
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise InputError(
+                f"a process that loads images died: {error}",
+                "if it was killed, memory was short: lower train.workers, or ask for more; 0 loads in this process",
+            ) from error

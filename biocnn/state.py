@@ -1,0 +1,145 @@
+"""States of a training under way: written whole, checked when read, the last but one kept."""
+
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from biocnn.files import atomic
+from biocnn.lock import Lock
+from biocnn.optimizer import optimizer_tensors, restore_optimizer
+
+DIGEST = hashlib.sha256().digest_size
+STOP, OVER = "stop", "over"  # files: asks a training to end; says that it has
+
+
+class StateFolder:
+    """Where one training saves what it needs to go on, under a lock: use it as a context.
+
+    A file holds a SHA-256 digest and then safetensors, with the rest as JSON in its header. Nothing in it is executed.
+
+    Parameters
+    ----------
+    root
+        States of this run; those of each fingerprint lie in a folder of their own. A file ``stop`` in it ends the
+        training, which keeps its best epoch.
+    fingerprint
+        Of settings, code and data: a state of another one is never read.
+    log
+        Takes one line at a time.
+    """
+
+    def __init__(self, root: str | Path, fingerprint: str, log: Callable[[str], None]) -> None:
+        self.root, self.log = Path(root), log
+        self.folder = self.root / fingerprint
+        self.stop_file = self.root / STOP
+        self.lock = Lock(self.root / "lock", log)
+
+    def __enter__(self) -> "StateFolder":
+        self.lock.__enter__()
+        self.folder.mkdir(exist_ok=True)
+        for left in self.folder.glob(".*"):  # of a process that was killed while it saved
+            left.unlink()
+        if others := [path.name for path in self.root.iterdir() if path.is_dir() and path != self.folder]:
+            self.log(
+                f"states of other settings, code or data are left alone in {self.root}: {', '.join(sorted(others))}"
+            )
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.lock.__exit__(*exception)
+
+    def save(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
+        """Write a state; only once it is whole and on the disk, the last but one is removed.
+
+        Raises
+        ------
+        InputError
+            Where another process has taken over the folder.
+        """
+        self.lock.confirm()
+        old = self._files()
+        number = int(old[-1].stem) + 1 if old else 1
+        stored = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
+        content = safetensors.torch.save(stored, {"progress": json.dumps(progress)})
+        with atomic(self.folder / f"{number:08d}.state") as temporary, open(temporary, "wb") as handle:
+            handle.write(hashlib.sha256(content).digest())
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        for path in old[:-1]:
+            path.unlink()
+        if progress["over"]:
+            (self.folder / OVER).touch()
+
+    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Tensors and progress of the newest whole state, or None; a damaged one is set aside, and the log says so."""
+        for path in reversed(self._files()):
+            content = path.read_bytes()
+            digest, content = content[:DIGEST], content[DIGEST:]
+            if hashlib.sha256(content).digest() == digest:
+                size = int.from_bytes(content[:8], "little")
+                header = json.loads(content[8 : 8 + size])
+                return safetensors.torch.load(content), json.loads(header["__metadata__"]["progress"])
+            path.rename(path.with_suffix(".damaged"))
+            self.log(f"{path}: damaged state; going on from the one before it, if there is one")
+        return None
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("*.state"))
+
+
+def clear(root: Path) -> None:
+    """Remove the states of trainings that are over, once their models are saved, and the request to stop."""
+    for mark in root.glob(f"*/{OVER}"):
+        shutil.rmtree(mark.parent)
+    (root / STOP).unlink(missing_ok=True)
+    if root.is_dir() and not any(root.iterdir()):
+        root.rmdir()
+
+
+@dataclass
+class Progress:
+    """How far a training has come: with weights and moments, all that is needed to go on."""
+
+    precision: str
+    epoch: int = 0  # whole epochs, validated
+    done: int = 0  # steps of the next epoch
+    loss_sum: float = 0.0  # of those steps
+    epoch_seconds: float = 0.0  # spent on them
+    seconds: float = 0.0  # spent on everything
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best_epoch: int = 0  # counted from 1; 0: none yet
+    best_score: float = -math.inf
+    over: str = ""  # why training has ended
+
+
+def copy_weights(model: nn.Module) -> dict[str, Tensor]:
+    """Weights and running statistics, as they are now."""
+    return {key: value.detach().clone() for key, value in model.state_dict().items()}
+
+
+def pack(model: nn.Module, best: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Weights, the best weights, and moments, under names of their own."""
+    parts = {"model": model.state_dict(), "best": best, "optimizer": optimizer_tensors(optimizer)}
+    return {f"{part}.{key}": value for part, tensors in parts.items() for key, value in tensors.items()}
+
+
+def unpack(tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Put weights and moments back; the best weights, on the model's device."""
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
+    for key, value in tensors.items():
+        part, _, name = key.partition(".")
+        parts[part][name] = value
+    model.load_state_dict(parts["model"])
+    restore_optimizer(optimizer, parts["optimizer"])
+    return {key: parts["best"][key].to(value.device) for key, value in model.state_dict().items()}

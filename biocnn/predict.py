@@ -1,6 +1,9 @@
 """A trained model put to use: on stored data sets, sequences, files and arrays."""
 
+import logging
 from collections.abc import Iterator, Sequence
+from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -8,17 +11,26 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from biocnn.batches import ImageBatches, SequenceBatches
+from biocnn.batches import ImageBatches, SequenceBatches, make
 from biocnn.checkpoint import load_model
-from biocnn.data.fasta import encode, read_fasta
+from biocnn.data.dataset import Dataset
+from biocnn.data.fasta import PADDING, encode, read_fasta
+from biocnn.data.genome import Genome
 from biocnn.data.images import read_images
 from biocnn.data.padded import pad
 from biocnn.encode import normalise, one_hot, to_tensor
 from biocnn.errors import InputError
+from biocnn.folding import fold
 from biocnn.instances import label_instances
 from biocnn.losses import probability
+from biocnn.memory import bytes_per
+from biocnn.precision import autocast, fast_bfloat16
+from biocnn.scan import scan
+from biocnn.tiles import NARROW, Field, Tile, find_field, plan, predict_tiles, whole
 
-BATCH = 512
+BATCH = 512  # sequences at a time, where memory allows
+
+log = logging.getLogger("biocnn")
 
 
 def default_device() -> torch.device:
@@ -26,16 +38,28 @@ def default_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-@torch.no_grad()
-def predict_batches(model: nn.Module, batches: SequenceBatches | ImageBatches, task: str) -> Iterator[np.ndarray]:
+def answer(network: nn.Module, x: Tensor, task: str, precision: str = "float32") -> Tensor:
+    """What a network says of x (N, C, *spatial): probabilities, or values for regression; float32."""
+    with autocast(precision, x.device)():
+        logits = network(x)
+    return probability(logits.float(), task)
+
+
+@torch.inference_mode()
+def predict_batches(
+    model: nn.Module, batches: SequenceBatches | ImageBatches, task: str, precision: str = "float32"
+) -> Iterator[np.ndarray]:
     """What the model says of each example, in order: (K,) or (K, *spatial), float32."""
     model.eval()
     for x, _ in batches.plain():
-        yield from probability(model(x).float(), task).cpu().numpy()
+        yield from answer(model, x, task, precision).cpu().numpy()
 
 
 class Model:
-    """A model file, loaded: ``model.predict(...)`` and ``model.segment(...)``.
+    """A model file, loaded: ``model.predict(...)``, ``model.segment(...)`` and ``model.scan(...)``.
+
+    Predictions are made with batch norm folded into the convolutions, and in bfloat16 where training found on the
+    validation part that this holds and the device is fast in it. ``network`` is as it was trained, in float32.
 
     Parameters
     ----------
@@ -43,6 +67,11 @@ class Model:
         ``model.safetensors`` of a run.
     device
         Where to compute; the first GPU if there is one.
+    memory_gb
+        Bound, in 10^9 bytes, of what one pass through the network takes beyond its weights: x, and all that the layers
+        make. Larger images are predicted in tiles, with the same values; of sequences fewer go at a time. The image
+        and the prediction as a whole come on top. Where a network's images cannot be cut (see
+        ``biocnn.tiles.find_field``), or tiles would be nearly all margin, more is taken, and the log says how much.
 
     Raises
     ------
@@ -50,11 +79,15 @@ class Model:
         For a missing, damaged or foreign model file.
     """
 
-    def __init__(self, path: str | Path, device: str | torch.device | None = None) -> None:
+    def __init__(self, path: str | Path, device: str | torch.device | None = None, memory_gb: float = 2.0) -> None:
         self.network, self.meta = load_model(path)
         self.facts: dict[str, Any] = self.meta["facts"]
         self.device = torch.device(device) if device else default_device()
         self.network.to(self.device)
+        self.memory_gb = memory_gb
+        checked = self.meta.get("precision", {}).get("predict", "float32")
+        self.precision = checked if fast_bfloat16(self.device) else "float32"
+        self._folded = fold(self.network)
 
     def __repr__(self) -> str:
         return f"Model({self.meta['experiment']['model']['name']}, task={self.facts['task']}, outputs={self.outputs})"
@@ -92,6 +125,26 @@ class Model:
         single = isinstance(inputs, str | Path) and not Path(inputs).is_dir()
         return images[0] if single else images
 
+    def predict_stored(self, dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """What ``predict`` says of some examples of a stored data set, in order: (K,) or (K, *spatial), float32."""
+        if self.facts["kind"] == "sequence":
+            yield from self._sequences(list(make(dataset, rows, self.device).windows()))
+        else:
+            for row in rows:
+                yield self._image(dataset.x[row], f"image {dataset.examples['id'].iloc[row]}")
+
+    def scan(
+        self, genome: Genome, chrom: str, start: int = 0, end: int | None = None, *, stride: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Predict windows along a chromosome, holding some at a time; see `biocnn.scan.scan`."""
+        window = self.facts.get("window")
+        if not window:
+            raise InputError(
+                "this model has no window to scan with", "scan with a model that was trained on windows of one length"
+            )
+        rows = self._rows(window)
+        return scan(self._sequences, genome, chrom, start, end, window=window, stride=stride, rows=rows)
+
     def read(self, paths: Any) -> Iterator[tuple[str, np.ndarray, list[float] | None]]:
         """Name, pixels (C, *spatial) and spacing of each image of a folder, a file or a list; channels as trained."""
         data = self.meta["experiment"]["data"]
@@ -117,7 +170,7 @@ class Model:
         """From probabilities (K, *spatial) to a mask, or to labels."""
         return decide(p, self.facts["task"], self.meta.get("postprocess", {}))
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def _sequences(self, codes: Sequence[np.ndarray]) -> np.ndarray:
         window = self.facts["window"]
         if not codes:
@@ -130,13 +183,23 @@ class Model:
                     f"sequence {row + 1} has {len(array)} letters, but the model was trained on windows of {window} bp",
                     f"cut sequences to {window} letters around the site of interest",
                 )
-        found = []
-        for start in range(0, len(codes), BATCH):
-            x = one_hot(torch.from_numpy(pad(codes[start : start + BATCH])).to(self.device))
-            found.append(probability(self.network(x).float(), self.facts["task"]).cpu().numpy())
+        found, rows = [], self._rows(max(map(len, codes))) if len(codes) > 1 else 1
+        for start in range(0, len(codes), rows):
+            x = one_hot(torch.from_numpy(pad(codes[start : start + rows])).to(self.device))
+            found.append(self._answer(x).cpu().numpy())
         return np.concatenate(found)
 
-    @torch.no_grad()
+    def _answer(self, x: Tensor) -> Tensor:
+        return answer(self._folded, x, self.facts["task"], self.precision)
+
+    def _rows(self, length: int) -> int:
+        """How many sequences of a length go at a time."""
+        codes = torch.zeros(2, length, dtype=torch.uint8, device=self.device)
+        codes[:, -1] = PADDING  # with which some networks do more
+        size = bytes_per(lambda n: self._answer(one_hot(codes[:n])), 1, 2)
+        return max(1, min(BATCH, int(self.memory_gb * 1e9 / size)))
+
+    @torch.inference_mode()
     def _image(self, image: np.ndarray, name: str) -> np.ndarray:
         dims, channels = self.facts["spatial_dims"], self.facts["in_channels"]
         image = image[None] if image.ndim == dims else image
@@ -148,8 +211,37 @@ class Model:
         if not np.isfinite(image).all():
             raise InputError(f"{name}: holds NaN or infinite pixels", "replace them by the image's median, say")
         low, high = (torch.tensor(self.facts["intensity"][key]) for key in ("low", "high"))
-        x: Tensor = normalise(to_tensor(image)[None].to(self.device), low, high)
-        return probability(self.network(x).float(), self.facts["task"])[0].cpu().numpy()
+
+        def predicted(read: tuple[slice, ...]) -> Tensor:
+            return self._answer(normalise(to_tensor(image[:, *read])[None].to(self.device), low, high))
+
+        out = np.empty((self.facts["out_channels"], *image.shape[1:]), np.float32)
+        return predict_tiles(predicted, self._tiles(image.shape[1:], name), out)
+
+    def _tiles(self, shape: tuple[int, ...], name: str) -> list[Tile]:
+        """The image in one piece where it fits, else the fewest tiles that fit."""
+        pixels = self.memory_gb * 1e9 / self._bytes_per_pixel
+        if prod(shape) <= pixels:
+            return whole(shape)
+        tiles = plan(shape, self._field, pixels) if self._field else whole(shape)
+        largest = prod(s.stop - s.start for s in tiles[0].read)
+        if largest > pixels:
+            why = "tiles would be nearly all margin" if self._field else "it sees all of an image at once"
+            needed = largest * self._bytes_per_pixel / 1e9
+            text = "%s: the network takes %.1f GB, not %.1f, because otherwise %s"
+            log.warning(text, name, needed, self.memory_gb, why)
+        return tiles
+
+    @cached_property
+    def _bytes_per_pixel(self) -> float:
+        """What x and the layers take; measured along the last axis."""
+        size = [1, self.facts["in_channels"], *[NARROW] * (self.facts["spatial_dims"] - 1)]
+        strip = bytes_per(lambda n: self._answer(torch.zeros(*size, n, device=self.device)), NARROW, 2 * NARROW)
+        return strip / prod(size[2:])
+
+    @cached_property
+    def _field(self) -> Field | None:
+        return find_field(self._folded, self.facts["in_channels"], self.facts["spatial_dims"])
 
 
 def decide(p: np.ndarray, task: str, postprocess: dict[str, Any]) -> np.ndarray:

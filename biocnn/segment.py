@@ -32,7 +32,10 @@ def segment_images(images: str | Path, models: Sequence[Model], folder: Path) ->
     tables = []
     facts = models[0].facts
     for name, image, spacing in models[0].read(images):
-        p = np.mean([model.predict(image) for model in models], axis=0)
+        p = models[0].predict(image)
+        for model in models[1:]:  # a sum, so that memory holds two predictions however many models there are
+            p += model.predict(image)
+        p /= len(models)
         found = models[0].decide(p)
         kind = "labels" if facts["task"] == "instances" else "masks"
         _write(folder / kind / f"{name}.tif", found)

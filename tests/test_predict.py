@@ -1,5 +1,6 @@
 """One answer, whatever way the input comes in; what does not fit the model is refused."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from biocnn.data.dataset import Dataset
 from biocnn.data.fasta import decode
 from biocnn.errors import InputError
 from biocnn.losses import probability
+from biocnn.memory import PeakBytes
+from biocnn.precision import fast_bfloat16
 from biocnn.predict import Model, decide, predict_batches
 from biocnn.schema import choose
 
@@ -143,9 +146,79 @@ def test_image_files_and_arrays_are_answered_alike(tmp_path: Path, cells: Datase
 
 def test_stored_and_new_images_are_answered_alike(cells: Dataset, segmenter: Model) -> None:
     rows = cells.rows("val", "test")
-    found = predict_batches(segmenter.network, make(cells, rows, torch.device("cpu")), "mask")
-    for i, p in zip(rows, found, strict=True):
+    found = list(segmenter.predict_stored(cells, rows))
+    unfolded = predict_batches(segmenter.network, make(cells, rows, torch.device("cpu")), "mask")
+    for i, p, q in zip(rows, found, unfolded, strict=True):
         np.testing.assert_array_equal(p, segmenter.predict(cells.x[i]))
+        np.testing.assert_allclose(p, q, atol=1e-5)
+
+
+def test_stored_and_new_sequences_are_answered_alike(bound: Dataset, binder: Model) -> None:
+    rows = bound.rows("val", "test")
+    windows = make(bound, rows, torch.device("cpu")).windows()
+    np.testing.assert_array_equal(list(binder.predict_stored(bound, rows)), binder.predict(windows))
+
+
+def little(model: Model, bytes_: float) -> Model:
+    """The same model with another budget."""
+    other = copy.copy(model)
+    other.memory_gb = bytes_ / 1e9
+    return other
+
+
+def test_little_memory_changes_no_prediction(bound: Dataset, binder: Model, segmenter: Model) -> None:
+    rng = np.random.default_rng(1)
+    image = rng.integers(0, 1000, (1, 301, 222), np.uint16)
+    small = little(segmenter, 2e6)
+    with PeakBytes() as measured:
+        found = small.predict(image)
+    assert measured.peak < 2e6
+    with PeakBytes() as measured:
+        wanted = segmenter.predict(image)
+    assert measured.peak > 6e6
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+    windows = make(bound, np.arange(60), torch.device("cpu")).windows()
+    small = little(binder, 5e4)
+    with PeakBytes() as measured:
+        found = small.predict(windows)
+    assert measured.peak < 5e4
+    np.testing.assert_allclose(found, binder.predict(windows), rtol=1e-5)
+
+
+def test_budget_that_cannot_be_kept_is_told(
+    tmp_path: Path, cells: Dataset, segmenter: Model, caplog: pytest.LogCaptureFixture
+) -> None:
+    image = np.random.default_rng(1).integers(0, 1000, (1, 301, 222), np.uint16)
+    little(segmenter, 1e4).predict(image)
+    assert "array: the network takes 0.0 GB" in caplog.text
+    assert "all margin" in caplog.text
+    caplog.clear()
+    facts = cells.facts | {"outputs": ["disc"]}
+    section = choose("models", {"name": "UNet", "channels": [4, 8], "norm": "instance"}, "model")
+    experiment = {"model": section, "data": {"axes": None}}
+    save_model(tmp_path / "m.safetensors", build_model(section, facts), {"experiment": experiment, "facts": facts})
+    whole = biocnn.load(tmp_path / "m.safetensors", "cpu")
+    np.testing.assert_array_equal(little(whole, 1e4).predict(image), whole.predict(image))
+    assert "sees all of an image at once" in caplog.text
+
+
+def test_bfloat16_is_used_where_it_was_checked_and_is_fast(tmp_path: Path, cells: Dataset, segmenter: Model) -> None:
+    model = model_of(cells, tmp_path, precision={"train": "float32", "predict": "bfloat16"})
+    assert segmenter.precision == "float32"
+    assert model.precision == ("bfloat16" if fast_bfloat16(torch.device("cpu")) else "float32")
+    model.precision = "bfloat16"
+    p, q = model.predict(cells.x[0]), segmenter.predict(cells.x[0])
+    assert 0 < np.abs(p - q).max() < 0.02
+
+
+def test_the_network_is_as_it_was_trained(cells: Dataset, segmenter: Model) -> None:
+    segmenter.predict(cells.x[0])
+    names = [name for name, _ in segmenter.network.named_modules()]
+    assert any(name.endswith("norm") for name in names)
+    x = torch.zeros(1, 1, 8, 8, requires_grad=True)
+    segmenter.network(x).sum().backward()
+    assert x.grad is not None
 
 
 def test_segment_decides_what_predict_says(tmp_path: Path, cells: Dataset, segmenter: Model) -> None:

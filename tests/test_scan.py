@@ -1,0 +1,73 @@
+"""A chromosome scanned is its windows predicted."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_predict import model_of
+from tiny import images, sequences, stored
+
+from biocnn.data.fasta import decode
+from biocnn.data.genome import Genome, open_genome, read_genome, write_genome
+from biocnn.errors import InputError
+from biocnn.predict import Model
+
+CONTIGS = {"chrI": 3000, "chrII": 23, "chrIII": 777}
+WINDOW = 24
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    folder = tmp_path_factory.mktemp("scanner")
+    return model_of(stored(sequences(60), folder), folder)
+
+
+@pytest.fixture(scope="module", params=["fasta", "folder"])
+def genome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Genome:
+    rng, folder = np.random.default_rng(1), tmp_path_factory.mktemp("genome")
+    text = "".join(f">{n}\n{decode(rng.integers(0, 5, length).astype(np.uint8))}\n" for n, length in CONTIGS.items())
+    (folder / "some.fa").write_text(text)
+    if request.param == "fasta":
+        return read_genome(folder / "some.fa")
+    write_genome(folder / "some.fa", folder / "encoded")
+    return open_genome(folder / "encoded")
+
+
+@pytest.mark.parametrize(
+    ("chrom", "start", "end", "stride", "number"),
+    [
+        ("chrI", 0, None, 1, 3000 - WINDOW + 1),
+        ("chrIII", 0, None, 7, (777 - WINDOW) // 7 + 1),
+        ("chrIII", 500, 601, 10, 8),
+        ("chrIII", -20, 800, 5, (820 - WINDOW) // 5 + 1),
+        ("chrII", -12, 36, 12, 3),
+    ],
+)
+def test_windows_are_predicted_in_order(
+    model: Model, genome: Genome, chrom: str, start: int, end: int | None, stride: int, number: int
+) -> None:
+    blocks = list(model.scan(genome, chrom, start, end, stride=stride))
+    starts, found = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    np.testing.assert_array_equal(starts, start + stride * np.arange(number))
+    assert starts[-1] + WINDOW <= (end or CONTIGS[chrom])
+    wanted = model.predict(np.stack([genome.codes(chrom, at, at + WINDOW) for at in starts]))
+    assert found.shape == (number, 1)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    assert max(len(at) for at, _ in blocks) <= 512
+
+
+def test_an_interval_shorter_than_a_window_has_none(model: Model, genome: Genome) -> None:
+    assert list(model.scan(genome, "chrII", stride=1)) == []
+
+
+def test_what_cannot_be_scanned_is_refused(tmp_path: Path, model: Model) -> None:
+    genome = Genome(np.zeros(100, np.uint8), {"chrI": 100}, {}, "some.fa")
+    with pytest.raises(InputError, match=r"some\.fa has no contig 'chr1'"):
+        model.scan(genome, "chr1", stride=1)
+    with pytest.raises(InputError, match="stride is 0"):
+        model.scan(genome, "chrI", stride=0)
+    for name, raw in {"any_length": sequences(lengths=range(20, 50)), "image": images(8)}.items():
+        (tmp_path / name).mkdir()
+        other = model_of(stored(raw, tmp_path / name), tmp_path / name)
+        with pytest.raises(InputError, match="no window"):
+            other.scan(genome, "chrI", stride=1)

@@ -86,7 +86,7 @@ def train_run(
     meta = {"experiment": settings, "facts": facts, "seed": seed, "postprocess": {}, "versions": versions()}
     meta["precision"] = choose_precision(network, val, loss, facts["task"], history["precision"].iloc[-1])
     meta["deterministic"] = deterministic
-    log(f"precision: {meta['precision']}")
+    log(describe_precision(meta["precision"]))
     if facts["task"] == "instances":
         found = list(predict_batches(network, val, facts["task"]))
         meta["postprocess"] = instances.tune_instances(found, [dataset.labels[i][0] for i in parts[1]])
@@ -150,3 +150,11 @@ def choose_precision(
     rows = [validate(network, val, loss, task, autocast(p, device)) for p in ("float32", "bfloat16")]
     found = compare(*rows, task)
     return {"train": trained, "predict": "bfloat16" if found.pop("holds") else "float32", **found}
+
+
+def describe_precision(found: dict[str, Any]) -> str:
+    """One line for the log."""
+    if "metric" not in found:
+        return f"trained in {found['train']}"
+    values = f"{found['metric']} {found['bfloat16']:.4f}, in float32 {found['float32']:.4f}"
+    return f"trained in {found['train']}: {values} (tolerance {found['tolerance']:g}); predicts in {found['predict']}"

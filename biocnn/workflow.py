@@ -27,6 +27,9 @@ class Workflow:
     def __init__(self, config: dict[str, Any], base: Path) -> None:
         self.data_root = str(config.get("data_root", "."))
         self.gpus = int(config.get("gpus", 0))
+        # One process a GPU; torchrun tells each which one it is.
+        several = f"torchrun --standalone --nproc-per-node={self.gpus} -m biocnn.cli"
+        self.train_command = several if self.gpus > 1 else "biocnn"
         self.paths: dict[str, str] = {}
         self.experiments: dict[str, Experiment] = {}
         named = config.get("experiments", [])
@@ -127,7 +130,9 @@ def open_workflow(config: dict[str, Any], base: str) -> Workflow:
 
 
 def headlines(tsv: str | Path, page: str | Path) -> str:
-    """The headline metrics and where to read more, as printed at the end of a run."""
+    """The headline metrics and where to read more, as printed at the end of a run; "" where only parts were asked for."""
+    if not Path(tsv).exists():
+        return ""
     header, *rows = (line.split("\t") for line in Path(tsv).read_text().splitlines())
     lines = []
     for row in rows:

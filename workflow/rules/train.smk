@@ -24,12 +24,15 @@ rule train:
             "model",
             "loss",
             "train",
-            leave=("train.seeds",),
+            leave=("train.seeds", "train.save_minutes", "train.workers"),
         ),
         root=W.data_root,
+        command=W.train_command,
+        # Declared nowhere, so that Snakemake leaves it when the job fails or is preempted: the next attempt goes on.
+        state="results/{experiment}/runs/{run}/state",
     shell:
-        "biocnn train {input.config:q} {input.dataset} {output.model} {output.history}"
-        " --run {wildcards.run} --data-root {params.root:q} 2>&1 | tee {log}"
+        "{params.command} train {input.config:q} {input.dataset} {output.model} {output.history}"
+        " --run {wildcards.run} --data-root {params.root:q} --state {params.state} 2>&1 | tee -i {log}"
 
 
 rule predict:

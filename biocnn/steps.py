@@ -64,10 +64,10 @@ def dataset(config: Path, out: Path, *, data_root: Path = Path(), genome: Path |
 def train(
     config: Path,
     data: Path,
+    run: str,
     model: Path,
     history: Path,
     *,
-    run: str,
     data_root: Path = Path(),
     state: Path | None = None,
 ) -> None:

@@ -50,8 +50,8 @@ class Run:
 
     def arguments(self) -> list[str]:
         """The command line of the step."""
-        paths = [self.config, self.data, self.model, self.folder / "history.tsv"]
-        options = ["--run", "fold0-seed1", "--data-root", self.config.parent, "--state", self.state]
+        paths = [self.config, self.data, "fold0-seed1", self.model, self.folder / "history.tsv"]
+        options = ["--data-root", self.config.parent, "--state", self.state]
         return ["train", *map(str, paths + options)]
 
     def start(self) -> ForkServerProcess:

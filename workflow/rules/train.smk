@@ -31,8 +31,8 @@ rule train:
         # Declared nowhere, so that Snakemake leaves it when the job fails or is preempted: the next attempt goes on.
         state="results/{experiment}/runs/{run}/state",
     shell:
-        "{params.command} train {input.config:q} {input.dataset} {output.model} {output.history}"
-        " --run {wildcards.run} --data-root {params.root:q} --state {params.state} 2>&1 | tee -i {log}"
+        "{params.command} train {input.config:q} {input.dataset} {wildcards.run} {output.model}"
+        " {output.history} --data-root {params.root:q} --state {params.state} 2>&1 | tee -i {log}"
 
 
 rule predict:

@@ -62,9 +62,10 @@ class SequenceBatches:
     def __init__(self, dataset: Dataset, rows: np.ndarray, device: torch.device, augment: Sequence = ()) -> None:
         self.flank = dataset.facts.get("flank") or 0
         self.augment = list(augment)
-        codes = pad([dataset.x[i] for i in rows])
+        same = (dataset.x.shapes == dataset.x.shapes[0]).all()
+        codes = dataset.x.stacked(rows) if same else pad([dataset.x[i] for i in rows])
         self.codes = torch.from_numpy(codes).to(device)
-        self.y = torch.from_numpy(np.stack([dataset.y[i] for i in rows])).to(device)
+        self.y = torch.from_numpy(dataset.y.stacked(rows)).to(device)
 
     def __len__(self) -> int:
         return len(self.codes)

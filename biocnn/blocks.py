@@ -5,14 +5,13 @@ asks how many axes there are.
 """
 
 from collections.abc import Sequence
-from math import prod
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
-from torch.nn.functional import embedding, pad
+from torch.nn.functional import pad
 
+from biocnn.best_match import winner
 from biocnn.errors import InputError, nearest
 from biocnn.layers import Conv, Named, Size, act_layer, dropout_layer, layer, norm_layer, per_axis
 
@@ -129,7 +128,7 @@ class GlobalPool(nn.Module):
 
 def _largest(x: Tensor, mask: Tensor | None) -> Tensor:
     with torch.no_grad():  # a gradient through the winners alone: several times faster than that of amax
-        position = (x if mask is None else x.masked_fill(~mask, -torch.inf)).max(-1, keepdim=True).indices
+        position = winner(x if mask is None else x.masked_fill(~mask, -torch.inf))
     largest = x.gather(-1, position).squeeze(-1)
     return largest if mask is None else largest.masked_fill(~mask.any(-1), 0.0)
 
@@ -138,68 +137,6 @@ def _mean(x: Tensor, mask: Tensor | None) -> Tensor:
     if mask is None:
         return x.mean(-1)
     return (x * mask).sum(-1) / mask.sum(-1).clamp(min=1)
-
-
-def scan_max(conv: Conv, x: Tensor, mask: Tensor | None = None) -> Tensor:
-    """The largest value of a convolution over all positions, with a gradient that costs no second convolution.
-
-    Equal to ``GlobalPool("max")(conv(x), mask)``, of which only the winning windows carry a gradient: these are cut out
-    and weighed once more, several times faster in training on a CPU. Of equal windows the first takes all the gradient.
-
-    Parameters
-    ----------
-    conv
-        A convolution of stride and dilation 1.
-    x
-        Shape (N, in_channels, *spatial).
-    mask
-        Shape (N, 1, *spatial of the output), bool: the positions that count.
-
-    Returns
-    -------
-    largest
-        Shape (N, out_channels).
-    """
-    with torch.no_grad():
-        scores = conv(x)
-        shape = scores.shape[2:]
-        if mask is not None:
-            scores = scores.masked_fill(~mask, -torch.inf)
-        position = getattr(functional, f"adaptive_max_pool{len(shape)}d")(scores, 1, return_indices=True)[1].flatten(1)
-    best = _cut_windows(x, conv, torch.unravel_index(position, shape))
-    largest = (best * conv.conv.weight.movedim(1, -1).flatten(1)).sum(-1)
-    largest = largest if conv.conv.bias is None else largest + conv.conv.bias
-    return largest if mask is None else largest.masked_fill(~mask.flatten(1).any(1, keepdim=True), 0.0)
-
-
-def _cut_windows(x: Tensor, conv: Conv, position: Sequence[Tensor]) -> Tensor:
-    """What the kernels of a convolution lie over at some of their positions.
-
-    Parameters
-    ----------
-    x
-        Shape (N, C, *spatial), before padding.
-    position
-        For each axis the position of the output: shape (N, M).
-
-    Returns
-    -------
-    windows
-        Shape (N, M, values of a kernel), in the order (*kernel_size, C).
-    """
-    pixels = pad(x, conv.zeros).movedim(1, -1).contiguous()
-    *lead, last = conv.conv.kernel_size
-    steps = [prod(pixels.shape[2 + axis : -1]) for axis in range(len(position))]  # pixels from one position to the next
-    first = torch.arange(len(x), device=x.device)[:, None] * prod(pixels.shape[1:-1])
-    for p, step in zip(position, steps, strict=True):
-        first = first + p * step
-    rows = torch.zeros(1, dtype=torch.long, device=x.device)
-    for size, step in zip(lead, steps, strict=False):
-        rows = (rows[:, None] + torch.arange(size, device=x.device) * step).flatten()
-    # Along the last axis a kernel lies over one stretch of memory: a look-up in overlapping rows, 4 times faster here
-    # than an index.
-    stretches = pixels.flatten().unfold(0, last * pixels.shape[-1], pixels.shape[-1])
-    return embedding(first[..., None] + rows, stretches).flatten(2)
 
 
 class Down(nn.Sequential):

@@ -129,14 +129,15 @@ def _deterministic(wanted: bool, attempt: Callable[[], int], log: Log) -> tuple[
     # Without the first, cuBLAS sums in any order; the second would fill memory that is overwritten anyhow.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.utils.deterministic.fill_uninitialized_memory = False
-    torch.use_deterministic_algorithms(wanted)
+    # As torch.use_deterministic_algorithms, which takes 2 seconds to load a compiler first.
+    torch.set_deterministic_debug_mode("error" if wanted else "default")
     try:
         return wanted, attempt()
     except RuntimeError as error:
         if not wanted or "deterministic" not in str(error):
             raise
         log(f"warning: {str(error).split('.')[0]}: another training will give other bits")
-    torch.use_deterministic_algorithms(False)
+    torch.set_deterministic_debug_mode("default")
     return False, attempt()
 
 

@@ -130,7 +130,7 @@ def open_workflow(config: dict[str, Any], base: str) -> Workflow:
 
 
 def headlines(tsv: str | Path, page: str | Path) -> str:
-    """The headline metrics and where to read more, as printed at the end of a run; "" where only parts were asked for."""
+    """The headline metrics and where to read more, as printed at the end of a run; "" where but parts were made."""
     if not Path(tsv).exists():
         return ""
     header, *rows = (line.split("\t") for line in Path(tsv).read_text().splitlines())

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from biocnn.best_match import scan_max
 from biocnn.blocks import (
     ConvBlock,
     Down,
@@ -12,7 +13,6 @@ from biocnn.blocks import (
     fit_to_multiple,
     kaiming,
     pool,
-    scan_max,
     two_convs,
 )
 from biocnn.errors import InputError

@@ -23,7 +23,7 @@ ARROW = [
     ["instances", "measure"],
     ["data"],
     ["encode"],
-    ["layers", "fixed", "blocks", "network_summary"],
+    ["layers", "fixed", "best_match", "blocks", "network_summary"],
     ["models"],
     ["losses", "augment"],
     ["patches"],

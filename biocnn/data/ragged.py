@@ -28,6 +28,18 @@ class Ragged:
     def __getitem__(self, index: int) -> np.ndarray:
         return self.values[self.offsets[index] : self.offsets[index + 1]].reshape(self.shapes[index])
 
+    def stacked(self, rows: np.ndarray) -> np.ndarray:
+        """Arrays of one shape as one, (N, *shape), copied.
+
+        Raises
+        ------
+        ValueError
+            Where they differ in shape.
+        """
+        if (self.shapes == self.shapes[0]).all():
+            return self.values.reshape(len(self), *self.shapes[0])[rows]
+        return np.stack([self[row] for row in rows])
+
     def __reduce__(self) -> tuple[type["Ragged"], tuple[Path]]:
         """Loader processes open the file themselves; the values are not sent to them."""
         return Ragged, (self.path,)

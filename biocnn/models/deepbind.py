@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool1d, pad, relu
 
-from biocnn.blocks import ConvBlock, GlobalPool, scan_max
+from biocnn.best_match import scan_max
+from biocnn.blocks import ConvBlock, GlobalPool
 from biocnn.errors import InputError
 
 

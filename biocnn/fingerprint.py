@@ -3,6 +3,8 @@
 import hashlib
 import inspect
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,13 @@ import torch
 from torch import nn
 
 from biocnn.data.dataset import Dataset
+from biocnn.registry import find
 
 # Settings under which the same steps are made, only stopped, saved or loaded in another way.
 FREE = ("seeds", "max_minutes", "save_minutes", "workers")
-CODE = ("augment/*.py", "models/*.py", "metrics/*.py", "data/ragged.py", "data/padded.py", "batches.py", "blocks.py",
-        "encode.py", "layers.py", "losses.py", "optimizer.py", "parallel.py", "patches.py", "precision.py", "runs.py",
-        "state.py", "train.py", "validation.py")  # fmt: skip
+# Parts of biocnn that no training runs through; all others count, so that none can be forgotten.
+ELSEWHERE = ("cli.py", "evaluate.py", "explain", "fetch.py", "measure.py", "originals.py", "report", "scan.py",
+             "segment.py", "simulate.py", "steps.py", "workflow.py")  # fmt: skip
 
 
 def fingerprint(settings: dict[str, Any], dataset: Dataset, seed: int, network: nn.Module, processes: int) -> str:
@@ -26,25 +29,39 @@ def fingerprint(settings: dict[str, Any], dataset: Dataset, seed: int, network: 
     ----------
     settings
         A resolved experiment: sections augment, model, loss and train count, the others by the data made from them.
+        Files that define the user's own augmentations and loss count as code.
     network
-        Its class may be the user's own: the file that defines it counts as code.
+        So does the file that defines its class; of one that no file defines (typed at a prompt) nothing can be known,
+        and the fingerprint is another one each time.
     processes
         How many train together.
     """
     train = {key: value for key, value in settings["train"].items() if key not in FREE}
     chosen = {key: settings[key] for key in ("augment", "model", "loss")} | {"train": train, "seed": seed}
     versions = {"torch": torch.__version__, "numpy": np.__version__, "processes": processes}
-    digest = hashlib.sha256(json.dumps([chosen, versions], sort_keys=True).encode())
-    for path in [*_code(network), *(dataset.folder / name for name in ("facts.json", "examples.tsv"))]:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
+    parts = [json.dumps([chosen, versions], sort_keys=True).encode()]
+    parts += [(dataset.folder / name).read_bytes() for name in ("facts.json", "examples.tsv")]
+    # By content, for the code may lie elsewhere on another machine.
+    parts += sorted({hashlib.sha256(code).digest() for code in _code(settings, network)})
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:12]
 
 
-def _code(network: nn.Module) -> list[Path]:
+def _code(settings: dict[str, Any], network: nn.Module) -> Iterator[bytes]:
     package = Path(__file__).parent
-    found = {path for pattern in CODE for path in package.glob(pattern)}
-    for module in network.modules():
-        source = inspect.getsourcefile(type(module))
-        if source and not type(module).__module__.startswith("torch."):
-            found.add(Path(source).resolve())
-    return sorted(found)
+    for path in package.rglob("*.py"):
+        if path.relative_to(package).parts[0] not in ELSEWHERE:
+            yield path.read_bytes()
+    chosen = [("augment", section) for section in settings["augment"]] + [("losses", settings["loss"])]
+    functions = {find(kind, section["name"]) for kind, section in chosen if section}
+    for thing in functions | {type(module) for module in network.modules()}:
+        if not thing.__module__.startswith(("torch.", "biocnn.")):
+            yield _source(thing)
+
+
+def _source(thing: Any) -> bytes:
+    """The file that defines a class or a function; random bytes where there is none."""
+    try:
+        path = inspect.getsourcefile(thing)
+        return Path(path).read_bytes() if path else os.urandom(16)
+    except (OSError, TypeError):
+        return os.urandom(16)

@@ -2,31 +2,38 @@
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+REPEAT = 1.0  # seconds in which one request may come twice: torchrun passes on what its processes get as well
 
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], str]]:
-    """Within, a first signal only sets a flag, so that work can be saved; a second one acts as it always does.
+    """Within, a signal only sets a flag, so that work can be saved; a SIGINT later than that acts as it always does.
+
+    A scheduler may send SIGTERM more than once, to a process and to those that started it: repeats change nothing.
 
     Yields
     ------
     asked
-        Gives the name of the signal that came, or "". Signals reach the main thread only: in another it stays "".
+        Gives the name of the first signal that came, or "". Signals reach the main thread only: in another it stays "".
     """
-    came: list[str] = []
+    came: list[tuple[str, float]] = []
     if threading.current_thread() is not threading.main_thread():
         yield lambda: ""
         return
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    # None: a handler that was not set from Python, which Python cannot put back.
+    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in SIGNALS}
 
     def note(number: int, frame: FrameType | None) -> None:
-        came.append(signal.Signals(number).name)
-        restore()
+        came.append((signal.Signals(number).name, time.monotonic()))
+        if number == signal.SIGINT and came[-1][1] - came[0][1] > REPEAT:
+            restore()
+            signal.raise_signal(number)
 
     def restore() -> None:
         for number, handler in before.items():
@@ -35,6 +42,6 @@ def stop_requests() -> Iterator[Callable[[], str]]:
     for number in SIGNALS:
         signal.signal(number, note)
     try:
-        yield lambda: came[0] if came else ""
+        yield lambda: came[0][0] if came else ""
     finally:
         restore()

@@ -1,6 +1,8 @@
 """Patches cut from stored images, by this process or by others beforehand; both give the same."""
 
 import multiprocessing
+import multiprocessing.connection
+import signal
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -66,7 +68,7 @@ class PatchLoader:
         settings = {"num_workers": workers, "pin_memory": pin_memory}
         if workers:  # neither copies threads, as a fork does, which may leave locks held for ever
             kind = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-            settings |= {"persistent_workers": True, "multiprocessing_context": kind}
+            settings |= {"persistent_workers": True, "multiprocessing_context": kind, "worker_init_fn": _stay}
         self.loader = DataLoader(cutter, batch_size=None, sampler=self.places, **settings)
 
     def load(self, places: Sequence[Place]) -> Iterator[tuple[Tensor, Tensor]]:
@@ -75,15 +77,38 @@ class PatchLoader:
         Raises
         ------
         InputError
-            Where a worker dies: names the process and the cause.
+            Where a worker dies, or cannot hand over what it cut: names the process and the cause.
         """
         self.places[:] = places
+        workers: list[multiprocessing.process.BaseProcess] = []
         try:
-            yield from self.loader
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
+            batches = iter(self.loader)
+            workers = multiprocessing.active_children() if self.loader.num_workers else []
+            yield from batches
+        except (RuntimeError, OSError, EOFError) as error:
+            # What the cutter raises in a worker keeps its type and its traceback, as it would in this process; torch
+            # itself raises RuntimeErrors there, where memory to share is short.
+            inside = "in DataLoader worker process" in str(error) and not isinstance(error, RuntimeError)
+            if not workers or inside:
                 raise
             raise InputError(
-                f"a process that loads images died: {error}",
+                f"a process that loads images failed: {_dead(workers) or str(error).strip().splitlines()[-1]}",
                 "if it was killed, memory was short: lower train.workers, or ask for more; 0 loads in this process",
             ) from error
+
+
+def _stay(number: int) -> None:
+    """Leave requests to stop to the process that trains: it needs its batches until the step is done."""
+    for request in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(request, signal.SIG_IGN)
+
+
+def _dead(workers: Sequence[multiprocessing.process.BaseProcess]) -> str:
+    """Which process died of what; "" where all live."""
+    multiprocessing.connection.wait([worker.sentinel for worker in workers], timeout=1)
+    dead = [worker for worker in workers if worker.exitcode]
+    return ", ".join(f"process {worker.pid} ended with {_status(worker.exitcode)}" for worker in dead)
+
+
+def _status(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"exit status {code}"

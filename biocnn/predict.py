@@ -23,7 +23,7 @@ from biocnn.errors import InputError
 from biocnn.folding import fold
 from biocnn.instances import label_instances
 from biocnn.losses import probability
-from biocnn.memory import bytes_per
+from biocnn.memory import HELD, bytes_per
 from biocnn.precision import autocast, fast_bfloat16
 from biocnn.scan import scan
 from biocnn.tiles import NARROW, Field, Tile, find_field, plan, predict_tiles, whole
@@ -68,10 +68,11 @@ class Model:
     device
         Where to compute; the first GPU if there is one.
     memory_gb
-        Bound, in 10^9 bytes, of what one pass through the network takes beyond its weights: x, and all that the layers
-        make. Larger images are predicted in tiles, with the same values; of sequences fewer go at a time. The image
-        and the prediction as a whole come on top. Where a network's images cannot be cut (see
-        ``biocnn.tiles.find_field``), or tiles would be nearly all margin, more is taken, and the log says how much.
+        Bound, in 10^9 bytes, of what one pass through the network takes beyond its weights: x, all that the layers
+        make, and what a CPU's allocator keeps of it (of budgets below .5, perhaps .1 more). Larger images are predicted
+        in tiles, with the same values; of sequences fewer go at a time. The image and the prediction as a whole come on
+        top. Where a network's images cannot be cut (see ``biocnn.tiles.find_field``), or tiles would be nearly all
+        margin, more is taken, and the log says how much.
 
     Raises
     ------
@@ -194,10 +195,10 @@ class Model:
 
     def _rows(self, length: int) -> int:
         """How many sequences of a length go at a time."""
-        codes = torch.zeros(2, length, dtype=torch.uint8, device=self.device)
+        codes = torch.zeros(1, length, dtype=torch.uint8, device=self.device)
         codes[:, -1] = PADDING  # with which some networks do more
-        size = bytes_per(lambda n: self._answer(one_hot(codes[:n])), 1, 2)
-        return max(1, min(BATCH, int(self.memory_gb * 1e9 / size)))
+        size = bytes_per(lambda n: self._answer(one_hot(codes.expand(n, length))), 1)
+        return max(1, min(BATCH, int(self._room / size)))
 
     @torch.inference_mode()
     def _image(self, image: np.ndarray, name: str) -> np.ndarray:
@@ -220,23 +221,28 @@ class Model:
 
     def _tiles(self, shape: tuple[int, ...], name: str) -> list[Tile]:
         """The image in one piece where it fits, else the fewest tiles that fit."""
-        pixels = self.memory_gb * 1e9 / self._bytes_per_pixel
+        pixels = self._room / self._bytes_per_pixel
         if prod(shape) <= pixels:
             return whole(shape)
         tiles = plan(shape, self._field, pixels) if self._field else whole(shape)
         largest = prod(s.stop - s.start for s in tiles[0].read)
         if largest > pixels:
             why = "tiles would be nearly all margin" if self._field else "it sees all of an image at once"
-            needed = largest * self._bytes_per_pixel / 1e9
+            needed = largest * self._bytes_per_pixel * HELD / 1e9
             text = "%s: the network takes %.1f GB, not %.1f, because otherwise %s"
             log.warning(text, name, needed, self.memory_gb, why)
         return tiles
+
+    @property
+    def _room(self) -> float:
+        """Bytes of tensors that may be alive at once."""
+        return self.memory_gb * 1e9 / HELD
 
     @cached_property
     def _bytes_per_pixel(self) -> float:
         """What x and the layers take; measured along the last axis."""
         size = [1, self.facts["in_channels"], *[NARROW] * (self.facts["spatial_dims"] - 1)]
-        strip = bytes_per(lambda n: self._answer(torch.zeros(*size, n, device=self.device)), NARROW, 2 * NARROW)
+        strip = bytes_per(lambda n: self._answer(torch.zeros(*size, n, device=self.device)), NARROW)
         return strip / prod(size[2:])
 
     @cached_property

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,3 +70,35 @@ def test_both_demonstrations_run_through_the_profile(cluster: dict[str, str], pr
     assert set(states) == {"COMPLETED"}
     assert len(states) >= 14, "every rule of both experiments was a job"
     assert "gpu:1" in jobs, "training asked for a GPU"
+
+
+def test_preempted_training_goes_on_to_the_same_bits(cluster: dict[str, str], project: Path) -> None:
+    path = project / "config" / "experiments" / "demo_sequences.yaml"
+    settings = yaml.safe_load(path.read_text())
+    settings["train"] |= {"epochs": 300, "steps_per_epoch": 30, "threads": 1}
+    path.write_text(yaml.safe_dump(settings))
+    run = Path("results/demo_sequences/runs/fold0-seed1")
+    command = ["snakemake", run / "model.safetensors", "--config", "experiments=[demo_sequences]"]
+    polling = ["--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2"]
+    # A partition whose jobs are stopped and queued again as soon as somebody wants the machine in another.
+    partition = ["--default-resources", "slurm_partition=scavenge", "--set-resources", "train:mem_mb=2000"]
+    scavenging = ["--workflow-profile", "profiles/slurm", *partition]
+    with open(project / "run.log", "w") as log:
+        going = subprocess.Popen([*command, *scavenging, *polling], cwd=project, env=cluster, stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + 240
+            while len(list((project / run).glob("state/*/*.state"))) < 2:
+                assert going.poll() is None, (project / "run.log").read_text()[-8000:]
+                assert time.monotonic() < deadline, "no state was saved"
+                time.sleep(0.2)
+            urgent = ["sbatch", "--partition=main", "--exclusive", "--wait", "--output=/dev/null", "--wrap=sleep 1"]
+            subprocess.run(urgent, cwd=project, env=cluster, check=True, timeout=120)
+            assert not (project / run / "model.safetensors").exists(), "it ended before it could be preempted"
+            assert going.wait(timeout=300) == 0, (project / "run.log").read_text()[-8000:]
+        finally:
+            going.kill()
+    assert "going on from step" in (project / "results/demo_sequences/logs/train-fold0-seed1.log").read_text()
+    preempted = (project / run / "model.safetensors").read_bytes()
+
+    subprocess.run([*command, "--forcerun", "train", "--cores", "2"], cwd=project, env=cluster, check=True, timeout=300)
+    assert (project / run / "model.safetensors").read_bytes() == preempted

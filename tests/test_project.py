@@ -16,7 +16,7 @@ PACKAGE = ROOT / "biocnn"
 # A module imports only from modules named before it, or beside it on the same line.
 ARROW = [
     ["errors", "files", "interrupt", "precision"],
-    ["lock"],
+    ["lock", "memory"],
     ["simulate", "originals", "fetch"],
     ["schema", "registry", "config"],
     ["metrics"],

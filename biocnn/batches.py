@@ -72,8 +72,9 @@ class SequenceBatches:
 
     def plan(self, seed: int, epoch: int, batch_size: int, steps: int | None) -> list[Tensor]:
         """Example numbers of each batch: a permutation of all; the last batch may be smaller, or larger by one."""
-        order = draws(seed, epoch, "order", (len(self),)).argsort()
-        self.draws = {name: draws(seed, epoch, name, (len(self), DRAWS)) for name, _ in self.augment}
+        device = self.codes.device
+        order = draws(seed, epoch, "order", (len(self),)).argsort().to(device)
+        self.draws = {name: draws(seed, epoch, name, (len(self), DRAWS)).to(device) for name, _ in self.augment}
         batches = list(order.split(batch_size))
         if len(batches) > 1 and len(batches[-1]) == 1 < batch_size:  # one example alone would break batch norm
             batches[-2:] = [torch.cat(batches[-2:])]
@@ -87,7 +88,7 @@ class SequenceBatches:
         """Augmented batch: x of shape (N, 4, L), y of shape (N, K)."""
         x, y = self.codes.index_select(0, index), self.y.index_select(0, index)
         for name, function in self.augment:
-            x, y = function(x, y, self.draws[name][index].to(x.device))
+            x, y = function(x, y, self.draws[name][index])
         return self._see(x), y
 
     def plain(self, batch_size: int = 512) -> Iterator[tuple[Tensor, Tensor]]:
@@ -131,7 +132,7 @@ class ImageBatches:
         self.dataset, self.rows, self.device = dataset, rows, device
         self.augment, self.patch = list(augment), list(patch)
         intensity = dataset.facts["intensity"]
-        self.low, self.high = (torch.tensor(intensity[key], dtype=torch.float32) for key in ("low", "high"))
+        self.low, self.high = (torch.tensor(intensity[key], dtype=torch.float32).to(device) for key in ("low", "high"))
         self.areas = np.array([dataset.x.shapes[i][1:].prod() for i in rows], dtype=np.float64)
         self.loader = PatchLoader(Cutter(dataset.x, dataset.y, self.patch), workers, device.type == "cuda")
 

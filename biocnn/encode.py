@@ -1,5 +1,7 @@
 """From stored codes and pixels to what a network sees; runs on the device."""
 
+from functools import cache
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,8 +16,12 @@ def one_hot(codes: Tensor) -> Tensor:
 
     0-3 become A, C, G, T (or U); 4, unknown, becomes .25 in each channel; 5, padding, becomes 0.
     """
-    table = torch.tensor(TABLE, device=codes.device)
-    return embedding(codes.int(), table).transpose(1, 2)  # three times faster than an index
+    return embedding(codes.int(), _table(codes.device)).transpose(1, 2)  # three times faster than an index
+
+
+@cache
+def _table(device: torch.device) -> Tensor:
+    return torch.tensor(TABLE, device=device)  # once: to copy it anew makes a GPU wait
 
 
 def reverse_complement(codes: Tensor) -> Tensor:

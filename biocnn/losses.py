@@ -119,7 +119,10 @@ def instances(
         Weight of the mean absolute error of the distance map.
     """
     classes, wanted = logits[:, :3], target[:, :1]
-    weights = class_weights if class_weights is not None else logits.new_tensor([1.0, 1.0, boundary])
+    weights = class_weights
+    if weights is None:
+        weights = logits.new_ones(3)
+        weights[2] = boundary
     error = (logits[:, 3:].sigmoid() - target[:, 1:] / 255.0).abs()
     known = wanted != IGNORE
     far = (error * known).sum() / known.sum().clamp(min=1)

@@ -7,10 +7,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import kstest
 
 from biocnn import encode
 from biocnn.augment import DRAWS
-from biocnn.augment.images import affine, flip, intensity, noise, rotate90
+from biocnn.augment.images import affine, flip, intensity, noise, normal, rotate90
 from biocnn.augment.sequences import reverse_complement, shift
 from biocnn.batches import draws
 from biocnn.errors import InputError
@@ -252,3 +253,17 @@ def test_draws_are_a_function_of_their_name() -> None:
     others = [draws(2, 2, "a", (5, 3)), draws(1, 3, "a", (5, 3)), draws(1, 2, "b", (5, 3)), draws(12, 0, "a", (5, 3))]
     assert not any(other.equal(draws(1, 2, "a", (5, 3))) for other in others)
     assert draws(1, 2, "a", (50, 3))[:5].equal(draws(1, 2, "a", (5, 3)))
+
+
+def test_numbers_made_from_counters_are_normal_and_apart() -> None:
+    u = torch.rand(8, 2, generator=torch.Generator().manual_seed(3))
+    u[1] = u[0] + 2**-24  # the nearest draws there are
+    numbers = normal(u, (1, 96, 96))
+    for one in numbers.flatten(1).numpy():
+        assert kstest(one, "norm").pvalue > 1e-4
+    assert numbers.mean().abs() < 0.02
+    assert (numbers.std() - 1).abs() < 0.02
+    lines = torch.cat([numbers.flatten(1), *(numbers.roll(1, axis).flatten(1) for axis in (2, 3))])
+    apart = torch.corrcoef(lines) - torch.eye(len(lines))
+    assert apart.abs().max() < 5 / 96  # five standard deviations of a correlation of so many pixels
+    assert normal(u[:1], (1, 96, 96)).equal(numbers[:1])

@@ -4,6 +4,8 @@ Masks move with their images; their values are never mixed (nearest pixel).
 """
 
 import math
+from collections.abc import Sequence
+from math import prod
 
 import torch
 from torch import Tensor
@@ -11,6 +13,10 @@ from torch.nn.functional import affine_grid, grid_sample, interpolate
 
 from biocnn.augment import require_positive
 from biocnn.errors import InputError
+
+# Constants of splitmix64, as signed numbers.
+GOLDEN = 0x9E3779B97F4A7C15 - 2**64
+MIX = (0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64)
 
 
 def flip(x: Tensor, y: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
@@ -60,7 +66,7 @@ def _bend(x: Tensor, u: Tensor, elastic: float) -> Tensor:
     nodes = torch.arange(2 * 5 * 5, device=x.device).float()
     field = torch.sin(nodes * (1 + 7 * u[:, 2:3]) + 2 * math.pi * u[:, 3:4] * (1 + nodes % 7)).view(-1, 2, 5, 5)
     field = interpolate(field, (height, width), mode="bicubic", align_corners=True)
-    return field.movedim(1, -1) * torch.tensor([2 * elastic / width, 2 * elastic / height], device=x.device)
+    return torch.stack([field[:, 0] * (2 * elastic / width), field[:, 1] * (2 * elastic / height)], dim=-1)
 
 
 def intensity(
@@ -81,7 +87,33 @@ def intensity(
 
 def noise(x: Tensor, y: Tensor, u: Tensor, *, sd: float = 0.05) -> tuple[Tensor, Tensor]:
     """Add Gaussian noise whose standard deviation is drawn from 0 to ``sd``."""
-    keys = (u[:, 1].double() * 2**24).long() * 2**24 + (u[:, 2].double() * 2**24).long()
-    generators = [torch.Generator(x.device).manual_seed(key) for key in keys.tolist()]
-    normal = torch.stack([torch.randn(x.shape[1:], generator=g, device=x.device) for g in generators])
-    return x + normal * (u[:, 0] * sd).view(-1, *[1] * (x.ndim - 1)), y
+    return x + normal(u[:, 1:3], x.shape[1:]) * (u[:, 0] * sd).view(-1, *[1] * (x.ndim - 1)), y
+
+
+def normal(u: Tensor, shape: Sequence[int]) -> Tensor:
+    """Normal numbers, each a function of an example's draws and of its own place alone.
+
+    Parameters
+    ----------
+    u
+        Draws of shape (N, 2).
+    shape
+        Of the numbers for one example.
+
+    Returns
+    -------
+    numbers
+        Shape (N, *shape): mean 0, standard deviation 1.
+
+    References
+    ----------
+    The mixing of bits is that of splitmix64: Steele et al., OOPSLA 2014, doi:10.1145/2660193.2660195.
+    """
+    # torch's generators draw for one example at a time, and a GPU would have to be asked for each one's seed.
+    key = (u[:, :1].double() * 2**24).long() * 2**24 + (u[:, 1:].double() * 2**24).long()
+    bits = (key * prod(shape) + torch.arange(prod(shape), device=u.device)) * GOLDEN
+    for shift, factor in ((30, MIX[0]), (27, MIX[1])):
+        bits = (bits ^ (bits >> shift & (1 << 64 - shift) - 1)) * factor
+    bits = bits ^ (bits >> 31 & (1 << 33) - 1)
+    low, high = (((bits >> shift & 0xFFFFFF).float() + 0.5) / 2**24 for shift in (0, 32))
+    return ((-2 * low.log()).sqrt() * (2 * math.pi * high).cos()).view(-1, *shape)

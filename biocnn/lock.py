@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,7 @@ class Lock:
         told = False
         while not self._take():
             holder = self._holder()
-            if _gone(holder) or self._silence() > STALE:
-                self._take_over(holder)
+            if self._is_dead(holder) and self._remove(holder):
                 continue
             if time.monotonic() > deadline:
                 raise InputError(
@@ -88,18 +88,28 @@ class Lock:
             return False
         return True
 
-    def _take_over(self, holder: dict[str, Any]) -> None:
-        """Move the lock of a dead process out of the way; of several that try, only one can."""
-        aside = self.path.with_name(f".{self.path.name}.{self.token}")
+    def _is_dead(self, holder: dict[str, Any]) -> bool:
+        return _gone(holder) or self._silence(self.path) > STALE
+
+    def _remove(self, holder: dict[str, Any]) -> bool:
+        """Remove the lock of a dead process, unless somebody was quicker; whether the place is free."""
+        # One process at a time: what it looks at once more is then what it removes, and no living one's lock.
+        gate = self.path.with_name(f".{self.path.name}.takeover")
         try:
-            self.path.rename(aside)
-        except FileNotFoundError:
-            return
-        if json.loads(aside.read_text(encoding="utf-8") or "{}") != holder:  # somebody was quicker: it is theirs
-            aside.rename(self.path)
-            return
-        aside.unlink()
+            gate.mkdir()
+        except FileExistsError:
+            if self._silence(gate) > STALE:  # of a process that was killed right here
+                with suppress(OSError):
+                    gate.rmdir()
+            return False
+        try:
+            if self._holder() != holder or not self._is_dead(holder):
+                return False
+            self.path.unlink(missing_ok=True)
+        finally:
+            gate.rmdir()
         self.log(f"process {_named(holder)} is gone: its lock was taken over")
+        return True
 
     def _holder(self) -> dict[str, Any]:
         try:
@@ -107,12 +117,12 @@ class Lock:
         except (OSError, ValueError):
             return {}
 
-    def _silence(self) -> float:
-        """Seconds since the last sign of life, by the clock of the file system."""
+    def _silence(self, path: Path) -> float:
+        """Seconds since a file was last touched, by the clock of the file system."""
         probe = self.path.with_name(f".{self.path.name}.{self.token}.now")
         try:
             probe.touch()
-            return probe.stat().st_mtime - self.path.stat().st_mtime
+            return probe.stat().st_mtime - path.stat().st_mtime
         except FileNotFoundError:
             return 0.0
         finally:
@@ -120,8 +130,9 @@ class Lock:
 
     def _beat(self) -> None:
         while not self._done.wait(BEAT):
-            if self._holder().get("token") == self.token:
-                os.utime(self.path)
+            with suppress(OSError):  # a file server that does not answer now may do so at the next beat
+                if self._holder().get("token") == self.token:
+                    os.utime(self.path)
 
 
 def _host() -> str:

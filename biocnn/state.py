@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,18 +46,25 @@ class StateFolder:
         self.lock = Lock(self.root / "lock", log)
 
     def __enter__(self) -> "StateFolder":
-        self.lock.__enter__()
-        self.folder.mkdir(exist_ok=True)
-        for left in self.folder.glob(".*"):  # of a process that was killed while it saved
-            left.unlink()
-        if others := [path.name for path in self.root.iterdir() if path.is_dir() and path != self.folder]:
-            self.log(
-                f"states of other settings, code or data are left alone in {self.root}: {', '.join(sorted(others))}"
-            )
+        with ExitStack() as stack:  # whatever fails here, the lock is not kept
+            stack.enter_context(self.lock)
+            self._tidy()
+            stack.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.lock.__exit__(*exception)
+
+    def _tidy(self) -> None:
+        """Remove what a process that was killed while it saved has left; name states that are not ours."""
+        self.folder.mkdir(exist_ok=True)
+        for left in self.folder.glob(".*.tmp.state"):
+            left.unlink()
+        others = [path.name for path in self.root.glob("[!.]*") if path.is_dir() and path != self.folder]
+        if others:
+            self.log(
+                f"states of other settings, code or data are left alone in {self.root}: {', '.join(sorted(others))}"
+            )
 
     def save(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
         """Write a state; only once it is whole and on the disk, the last but one is removed.
@@ -84,12 +92,10 @@ class StateFolder:
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Tensors and progress of the newest whole state, or None; a damaged one is set aside, and the log says so."""
         for path in reversed(self._files()):
-            content = path.read_bytes()
-            digest, content = content[:DIGEST], content[DIGEST:]
-            if hashlib.sha256(content).digest() == digest:
-                size = int.from_bytes(content[:8], "little")
-                header = json.loads(content[8 : 8 + size])
-                return safetensors.torch.load(content), json.loads(header["__metadata__"]["progress"])
+            if found := _read(path):
+                if found[1]["over"]:  # its process may have been killed before it could say so
+                    (self.folder / OVER).touch()
+                return found
             path.rename(path.with_suffix(".damaged"))
             self.log(f"{path}: damaged state; going on from the one before it, if there is one")
         return None
@@ -98,12 +104,26 @@ class StateFolder:
         return sorted(self.folder.glob("*.state"))
 
 
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Tensors and progress; None where the file is damaged, or cannot be read."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    digest, content = content[:DIGEST], content[DIGEST:]
+    if hashlib.sha256(content).digest() != digest:
+        return None
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    return safetensors.torch.load(content), json.loads(header["__metadata__"]["progress"])
+
+
 def clear(root: Path) -> None:
     """Remove the states of trainings that are over, once their models are saved, and the request to stop."""
     for mark in root.glob(f"*/{OVER}"):
         shutil.rmtree(mark.parent)
     (root / STOP).unlink(missing_ok=True)
-    if root.is_dir() and not any(root.iterdir()):
+    with suppress(OSError):  # other states are left in it
         root.rmdir()
 
 

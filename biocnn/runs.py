@@ -88,7 +88,7 @@ def train_run(
     meta["deterministic"] = deterministic
     log(describe_precision(meta["precision"]))
     if facts["task"] == "instances":
-        found = list(predict_batches(network, val, facts["task"]))
+        found = list(predict_batches(network, val, facts["task"], precision=meta["precision"]["predict"]))
         meta["postprocess"] = instances.tune_instances(found, [dataset.labels[i][0] for i in parts[1]])
         log(f"objects are made with {meta['postprocess']}")
     # Without the time it took, so that the same training gives the same file.

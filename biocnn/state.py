@@ -101,7 +101,7 @@ class StateFolder:
         return None
 
     def _files(self) -> list[Path]:
-        return sorted(self.folder.glob("*.state"))
+        return sorted(self.folder.glob("[0-9]*.state"))
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:

@@ -1,100 +1,30 @@
 """A training that is killed, or asked to stop, goes on to the same bits as one that was left alone."""
 
-import hashlib
-import multiprocessing
 import os
 import random
 import signal
 import time
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
-from tiny import images, sequences, stored
+from trainings import SETTINGS, Run, resumed, same_weights, stopped, trained, until, whole
 
-from biocnn import cli
-
-SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["biocnn.runs", "biocnn.steps", "sklearn.metrics"])
-
-SETTINGS: dict[str, dict[str, Any]] = {
-    "sequences": {
-        "data": {"name": "Sequences", "table": "none"},
-        "augment": ["reverse_complement", {"name": "shift", "max": 4}],
-        "model": {"name": "DeepBind", "channels": 8, "kernel_size": 9, "dropout": 0.2, "strands": "both"},
-        "train": {"epochs": 4, "batch_size": 16, "threads": 1, "save_minutes": 0},
-    },
-    "images": {
-        "data": {"name": "Images", "table": "none"},
-        "augment": ["flip", "rotate90", {"name": "affine", "elastic": 2}, "intensity", "noise"],
-        "model": {"name": "UNet", "channels": [8, 16], "dropout": 0.1},
-        "train": {"epochs": 3, "batch_size": 4, "steps_per_epoch": 12, "threads": 1, "save_minutes": 0},
-    },
-}
+from biocnn.checkpoint import read_meta
+from biocnn.data.dataset import Dataset
+from biocnn.errors import InputError, Interrupted
+from biocnn.state import STOP, StateFolder, clear
 
 
-class Run:
-    """One experiment, trained by processes of its own; what it writes lies in a folder of its own."""
-
-    def __init__(self, folder: Path, kind: str, name: str, **train: Any) -> None:
-        self.folder = folder / name
-        self.folder.mkdir()
-        self.state, self.model = self.folder / "state", self.folder / "model.safetensors"
-        self.config, self.data = folder / f"{kind}.yaml", folder / "dataset"
-        self.config.write_text(yaml.safe_dump(SETTINGS[kind] | {"train": SETTINGS[kind]["train"] | train}))
-        if not self.data.exists():
-            (folder / "none").touch()
-            stored(sequences(400, window=40) if kind == "sequences" else images(12), folder)
-
-    def arguments(self) -> list[str]:
-        """The command line of the step."""
-        paths = [self.config, self.data, "fold0-seed1", self.model, self.folder / "history.tsv"]
-        options = ["--data-root", self.config.parent, "--state", self.state]
-        return ["train", *map(str, paths + options)]
-
-    def start(self) -> ForkServerProcess:
-        """Train in a process of its own."""
-        process = SERVER.Process(target=work, args=(self.arguments(), str(self.folder / "log.txt")))
-        process.start()
-        return process
-
-    def finish(self) -> str:
-        """Train to the end; the hash of the model."""
-        process = self.start()
-        process.join()
-        assert process.exitcode == 0, self.log()
-        return hashlib.sha256(self.model.read_bytes()).hexdigest()
-
-    def states(self) -> list[Path]:
-        return sorted(self.state.glob("*/*.state"))
-
-    def log(self) -> str:
-        return (self.folder / "log.txt").read_text()
+@pytest.fixture(scope="module", params=SETTINGS)
+def alone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """A folder with a data set, the kind of it, and the hash of a model whose training was left alone."""
+    folder = tmp_path_factory.mktemp(request.param)
+    return folder, request.param, Run(folder, request.param, "whole").finish()
 
 
-def work(arguments: list[str], log: str) -> None:
-    """What a child does: the command, with its messages in a file."""
-    sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(sink, 1)
-    os.dup2(sink, 2)
-    raise SystemExit(cli.main(arguments))
-
-
-def until(condition, process: ForkServerProcess, seconds: float = 60) -> None:
-    """Wait for something to become true while a process lives."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert process.is_alive(), "the process ended first"
-        assert time.monotonic() < end, "it took too long"
-        time.sleep(0.002)
-
-
-@pytest.mark.parametrize("kind", SETTINGS)
-def test_ten_kills_at_any_moment_change_no_bit(kind: str, tmp_path: Path) -> None:
-    whole = Run(tmp_path, kind, "whole").finish()
-    run, moment = Run(tmp_path, kind, "killed"), random.Random(kind)
+def test_ten_kills_at_any_moment_change_no_bit(alone: tuple[Path, str, str]) -> None:
+    folder, kind, wanted = alone
+    run, moment = Run(folder, kind, "killed"), random.Random(kind)
     kills = 0
     while kills < 10:
         before = run.states()[-1:]
@@ -107,6 +37,167 @@ def test_ten_kills_at_any_moment_change_no_bit(kind: str, tmp_path: Path) -> Non
         os.kill(process.pid, signal.SIGKILL)
         process.join()
         kills += 1
-    assert run.finish() == whole
+        assert all(map(whole, run.states()))
+    assert run.finish() == wanted
     assert run.log().count("going on from step") >= 6
     assert not run.state.exists(), "states are removed once the model is saved"
+
+
+def test_asked_to_stop_it_saves_and_exits_with_75(alone: tuple[Path, str, str]) -> None:
+    folder, kind, wanted = alone
+    run = Run(folder, kind, "asked")
+    for number, states in ((signal.SIGTERM, 5), (signal.SIGINT, 11)):
+        process = run.start()
+        until(lambda: run.states() and int(run.states()[-1].stem) >= states, process)  # noqa: B023
+        os.kill(process.pid, number)
+        process.join()
+        assert process.exitcode == 75
+        assert f"{number.name} at step " in run.log()
+        assert f"saved in {run.state}" in run.log()
+        assert "run again to go on" in run.log()
+    assert run.finish() == wanted
+    assert run.log().count("going on from step") == 2
+
+
+def test_asked_to_stop_without_a_folder_for_states_it_says_that_nothing_was_saved(
+    alone: tuple[Path, str, str],
+) -> None:
+    folder, kind, _ = alone
+    run = Run(folder, kind, "unsaved", epochs=1000)
+    process = run.start(saving=False)
+    until(lambda: "*best" in run.log(), process)
+    os.kill(process.pid, signal.SIGTERM)
+    process.join()
+    assert process.exitcode == 75
+    assert "nothing was saved" in run.log()
+    assert not run.model.exists()
+
+
+def test_stop_file_ends_it_with_the_best_model(alone: tuple[Path, str, str]) -> None:
+    folder, kind, _ = alone
+    run = Run(folder, kind, "stopped", epochs=1000)
+    process = run.start()
+    until(lambda: "*best" in run.log(), process)
+    (run.state / STOP).touch()
+    process.join(60)
+    assert process.exitcode == 0, run.log()
+    assert f"{run.state / STOP} is there: stopped" in run.log()
+    assert not run.state.exists(), "so that the next training is not stopped"
+    assert 1 <= read_meta(run.model)["best_epoch"]["epoch"] < 1000
+
+
+@pytest.fixture(scope="module")
+def dataset(alone: tuple[Path, str, str]) -> Dataset:
+    return Dataset(alone[0] / "dataset")
+
+
+# Three epochs of five steps. States are saved by minutes (10), at ends of epochs, and when it is asked to stop.
+SHORT = {"epochs": 3, "batch_size": 16, "steps_per_epoch": 5}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(dataset: Dataset):
+    return trained(dataset, **SHORT)
+
+
+@pytest.mark.parametrize("when", [(1, True), (8, True), (15, True), (1, False), (2, False)])
+def test_any_step_and_any_validation_can_be_interrupted(
+    when: tuple[int, bool], dataset: Dataset, uninterrupted, tmp_path: Path
+) -> None:
+    stopped(dataset, tmp_path, when, **SHORT)
+    model, history, lines = resumed(dataset, tmp_path, **SHORT)
+    assert f"going on from step {when[0]} of 15" in lines[0] or not when[1]
+    assert same_weights(model, uninterrupted[0])
+    assert history.drop(columns="seconds").equals(uninterrupted[1].drop(columns="seconds"))
+
+
+@pytest.mark.parametrize("harm", ["truncated", "one bit", "empty", "unreadable"])
+def test_damaged_state_is_noticed_and_the_one_before_it_used(
+    harm: str, dataset: Dataset, uninterrupted, tmp_path: Path
+) -> None:
+    stopped(dataset, tmp_path, (8, True), **SHORT)  # saved at the end of the first epoch, and after three more steps
+    first, last = sorted(tmp_path.glob("*/[0-9]*.state"))
+    spoil(last, harm)
+    model, _, lines = resumed(dataset, tmp_path, **SHORT)
+    assert lines[0] == f"{last}: damaged state; going on from the one before it, if there is one"
+    assert lines[1].startswith("going on from step 5 of 15")
+    assert same_weights(model, uninterrupted[0])
+    assert not first.exists()
+
+
+def test_without_a_whole_state_it_starts_anew(dataset: Dataset, uninterrupted, tmp_path: Path) -> None:
+    stopped(dataset, tmp_path, (8, True), **SHORT)
+    for path in tmp_path.glob("*/[0-9]*.state"):
+        spoil(path, "truncated")
+    model, _, lines = resumed(dataset, tmp_path, **SHORT)
+    assert [line.split(": ")[1][:13] for line in lines[:2]] == ["damaged state"] * 2
+    assert not any("going on from step" in line for line in lines)
+    assert same_weights(model, uninterrupted[0])
+
+
+def spoil(path: Path, harm: str) -> None:
+    content = bytearray(path.read_bytes())
+    if harm == "truncated":
+        content = content[: len(content) // 2]
+    elif harm == "one bit":
+        content[len(content) // 3] ^= 1
+    elif harm == "empty":
+        content = b""
+    path.write_bytes(content)
+    if harm == "unreadable":
+        path.unlink()
+        path.mkdir()
+
+
+def test_state_of_another_fingerprint_is_left_alone(dataset: Dataset, uninterrupted, tmp_path: Path) -> None:
+    stopped(dataset, tmp_path, (8, True), **SHORT | {"lr": 0.1})
+    states = sorted(tmp_path.glob("mark/*.state"))
+    model, _, lines = resumed(dataset, tmp_path, "other", **SHORT)
+    assert lines[0] == f"states of other settings, code or data are left alone in {tmp_path}: mark"
+    assert not any("going on" in line for line in lines)
+    assert same_weights(model, uninterrupted[0])
+    clear(tmp_path)
+    assert sorted(tmp_path.rglob("*.state")) == states
+
+
+def test_patience_and_the_best_weights_survive(dataset: Dataset, tmp_path: Path) -> None:
+    """The first epoch, before the rate spoils the weights, stays the best; the interruption comes after it."""
+    settings = SHORT | {"epochs": 9, "patience": 3, "lr": 3e-5, "weight_decay": 0.0, "schedule": "constant"}
+    wanted, history, lines = trained(dataset, **settings)
+    best, last = history["best"].argmax() + 1, len(history)
+    assert last < 9, "patience ended it"
+    stopped(dataset, tmp_path, (5 * (last - 1) + 2, True), **settings)
+    model, again, log = resumed(dataset, tmp_path, **settings)
+    assert (again["best"].argmax() + 1, len(again), log[-1]) == (best, last, lines[-1])
+    assert same_weights(model, wanted)
+
+
+def test_minutes_of_earlier_processes_count(dataset: Dataset, tmp_path: Path) -> None:
+    settings = SHORT | {"epochs": 1000, "max_minutes": 2 / 60, "save_minutes": 0}
+    begun = time.monotonic()
+
+    def watch(number: int, learning: bool) -> None:
+        if time.monotonic() - begun > 1.2:
+            signal.raise_signal(signal.SIGTERM)
+
+    with StateFolder(tmp_path, "mark", print) as states, pytest.raises(Interrupted):
+        trained(dataset, watch=watch, states=states, **settings)
+    begun = time.monotonic()
+    _, history, lines = resumed(dataset, tmp_path, **settings)
+    assert time.monotonic() - begun < 1.6
+    assert lines[-1].startswith("train.max_minutes (0.0333333) are over: stopped")
+    assert history["seconds"].sum() >= 1.9
+
+
+def test_what_another_process_has_taken_over_is_not_written(dataset: Dataset, tmp_path: Path) -> None:
+    def watch(number: int, learning: bool) -> None:
+        if number == 7 and learning:
+            (tmp_path / "lock").write_text('{"token": "another", "host": "elsewhere", "pid": 7}')
+
+    with (
+        StateFolder(tmp_path, "mark", print) as states,
+        pytest.raises(InputError, match=r"lock: taken over by process 7 on elsewhere"),
+    ):
+        trained(dataset, watch=watch, states=states, **SHORT)
+    assert [path.name for path in tmp_path.glob("*/[0-9]*.state")] == ["00000001.state"]
+    assert (tmp_path / "lock").exists(), "the lock is another's"

@@ -1,0 +1,178 @@
+"""Small trainings for tests: in this process, and in processes of their own, which may be killed."""
+
+import hashlib
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from tiny import images, sequences, stored, train_settings
+from torch import nn
+
+from biocnn import cli
+from biocnn.batches import make
+from biocnn.data.dataset import Dataset
+from biocnn.errors import Interrupted
+from biocnn.losses import make_loss
+from biocnn.models import DeepBind, UNet
+from biocnn.state import StateFolder
+from biocnn.train import fit
+
+CPU = torch.device("cpu")
+AUGMENT = {
+    "sequence": [{"name": "reverse_complement"}, {"name": "shift", "max": 4}],
+    "image": [{"name": "flip"}, {"name": "noise", "sd": 0.05}],
+}
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["biocnn.runs", "biocnn.steps", "sklearn.metrics"])
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "sequences": {
+        "data": {"name": "Sequences", "table": "none"},
+        "augment": ["reverse_complement", {"name": "shift", "max": 4}],
+        "model": {"name": "DeepBind", "channels": 8, "kernel_size": 9, "dropout": 0.2, "strands": "both"},
+        "train": {"epochs": 4, "batch_size": 16, "threads": 1, "save_minutes": 0},
+    },
+    "images": {
+        "data": {"name": "Images", "table": "none"},
+        "augment": ["flip", "rotate90", {"name": "affine", "elastic": 2}, "intensity", "noise"],
+        "model": {"name": "UNet", "channels": [8, 16], "dropout": 0.1},
+        "train": {"epochs": 3, "batch_size": 4, "steps_per_epoch": 12, "threads": 1, "save_minutes": 0},
+    },
+}
+
+
+def network(dataset: Dataset, seed: int = 1) -> nn.Module:
+    """A small network for a data set."""
+    torch.manual_seed(seed)
+    facts = dataset.facts
+    sizes = facts["spatial_dims"], facts["in_channels"], facts["out_channels"]
+    if facts["kind"] == "sequence":
+        return DeepBind(*sizes, channels=8, kernel_size=9, dropout=0.1, strands="both")
+    return UNet(*sizes, channels=[8, 16], dropout=0.1).to(memory_format=torch.channels_last)
+
+
+def trained(
+    dataset: Dataset,
+    model: nn.Module | None = None,
+    *,
+    seed: int = 1,
+    augment: Any = None,
+    watch: Callable[[int, bool], None] = lambda number, learning: None,
+    states: StateFolder | None = None,
+    **settings: Any,
+):
+    """A network after ``fit``, its history and its log; ``watch`` is told each use of the loss, and which it is."""
+    model = network(dataset) if model is None else model
+    facts, lines, uses = dataset.facts, [], {True: 0, False: 0}
+    augment = AUGMENT[facts["kind"]] if augment is None else augment
+    parts = [make(dataset, dataset.rows(part), CPU, augment if part == "train" else ()) for part in ("train", "val")]
+    plain = make_loss(None, facts, "none", CPU)
+
+    def loss(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        learning = torch.is_grad_enabled()
+        uses[learning] += 1
+        watch(uses[learning], learning)
+        return plain(logits, y)
+
+    history = fit(model, *parts, loss, facts["task"], train_settings(**settings), seed, lines.append, states)
+    return model, history, lines
+
+
+def same_weights(one: nn.Module, other: nn.Module) -> bool:
+    """To the bit."""
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+class Run:
+    """One experiment, trained by processes of its own; what it writes lies in a folder of its own."""
+
+    def __init__(self, folder: Path, kind: str, name: str, **train: Any) -> None:
+        self.folder = folder / name
+        self.folder.mkdir()
+        self.state, self.model = self.folder / "state", self.folder / "model.safetensors"
+        self.config, self.root, self.data = self.folder / f"{kind}.yaml", folder, folder / "dataset"
+        self.config.write_text(yaml.safe_dump(SETTINGS[kind] | {"train": SETTINGS[kind]["train"] | train}))
+        if not self.data.exists():
+            (folder / "none").touch()
+            stored(sequences(400, window=40) if kind == "sequences" else images(12), folder)
+
+    def arguments(self, saving: bool = True) -> list[str]:
+        """The command line of the step."""
+        paths = [self.config, self.data, "fold0-seed1", self.model, self.folder / "history.tsv"]
+        options = ["--data-root", self.root]
+        return ["train", *map(str, paths + options + (["--state", self.state] if saving else []))]
+
+    def start(self, saving: bool = True, before: Callable[[], None] | None = None) -> ForkServerProcess:
+        """Train in a process of its own, which first calls ``before``."""
+        log = str(self.folder / "log.txt")
+        process = SERVER.Process(target=work, args=(self.arguments(saving), log, before))
+        process.start()
+        return process
+
+    def finish(self) -> str:
+        """Train to the end; the hash of the model."""
+        process = self.start()
+        process.join()
+        assert process.exitcode == 0, self.log()
+        return hashlib.sha256(self.model.read_bytes()).hexdigest()
+
+    def states(self) -> list[Path]:
+        return sorted(self.state.glob("*/[0-9]*.state"))
+
+    def log(self) -> str:
+        path = self.folder / "log.txt"
+        return path.read_text() if path.exists() else ""
+
+
+def work(arguments: list[str], log: str, before: Callable[[], None] | None) -> None:
+    """What a child does: the command, with its messages in a file."""
+    sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+    if before:
+        before()
+    raise SystemExit(cli.main(arguments))
+
+
+def whole(state: Path) -> bool:
+    """Whether a state is what was written: it starts with the digest of the rest."""
+    content = state.read_bytes()
+    return hashlib.sha256(content[32:]).digest() == content[:32]
+
+
+def stopped(dataset: Dataset, folder: Path, when: tuple[int, bool], **settings: Any) -> list[str]:
+    """Train in this process, which asks itself to stop at a use of the loss; the log."""
+    lines: list[str] = []
+
+    def watch(number: int, learning: bool) -> None:
+        if (number, learning) == when:
+            signal.raise_signal(signal.SIGTERM)
+
+    with StateFolder(folder, "mark", lines.append) as states, pytest.raises(Interrupted, match="saved in"):
+        trained(dataset, watch=watch, states=states, **settings)
+    return lines
+
+
+def resumed(dataset: Dataset, folder: Path, mark: str = "mark", **settings: Any):
+    """Train on; the network, its history and the log."""
+    lines: list[str] = []
+    with StateFolder(folder, mark, lines.append) as states:
+        model, history, more = trained(dataset, states=states, **settings)
+    return model, history, lines + more
+
+
+def until(condition: Callable[[], object], process: ForkServerProcess, seconds: float = 60) -> None:
+    """Wait for something to become true while a process lives."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.is_alive(), "the process ended first"
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.002)

@@ -10,7 +10,7 @@ READY := .venv/.ready
 # Rules call `biocnn`: it must be the one of this environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run test lint nightly
+.PHONY: help run test lint nightly bench
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -29,6 +29,9 @@ lint: $(READY) ## check style of Python and of the workflow
 
 nightly: $(READY) ## run the tests that take more than a minute
 	$(BIN)/pytest -q -m slow
+
+bench: $(READY) ## compare speed with other tools (docs/benchmarks.md); nothing else should run meanwhile
+	$(BIN)/python -m benchmarks.run
 
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or later is needed; install it, or name it: make PYTHON=/path/to/python" >&2; exit 1; }

@@ -1,0 +1,122 @@
+"""The data of all rows: made once from fixed seeds, under ``benchmarks/data``, through biocnn's own commands.
+
+What a row is about lies there as ``{name}/dataset`` for biocnn and as plain arrays, ``{name}/peers.npz``, for the
+others, which so skip reading, checking and normalising; none of that is timed.
+"""
+
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import tifffile
+
+from biocnn.data.dataset import Dataset
+from biocnn.simulate import CONSENSUS, consensus_pfm, simulate_nuclei, simulate_sequences
+
+ROOT = Path(__file__).parents[1]
+DATA, EXPERIMENTS = ROOT / "benchmarks" / "data", ROOT / "benchmarks" / "experiments"
+BIOCNN = Path(sys.executable).with_name("biocnn")  # of this environment, activated or not
+SEQUENCES = {
+    "deepbind": {"length": 101, "sites": 1, "parts": {"train": 100_000, "val": 10_000, "test": 100}},
+    "conv5": {"length": 1000, "sites": 3, "parts": {"train": 5_000, "val": 1_000, "test": 100}},
+}
+FIELDS = {"train": 24, "val": 4, "test": 1}  # images of 512 x 512 pixels
+
+
+def prepare(name: str) -> None:
+    """Make the data called ``name`` (deepbind, conv5, unet or genome) where they are missing."""
+    folder = DATA / name
+    if folder.exists():
+        return
+    print(f"making benchmarks/data/{name}", flush=True)
+    work = folder.with_name(f"{name}.part")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    {"deepbind": _sequences, "conv5": _sequences, "unet": _images, "genome": _genome}[name](name, work)
+    work.rename(folder)
+
+
+def _sequences(name: str, folder: Path) -> None:
+    length, sites, parts = (SEQUENCES[name][key] for key in ("length", "sites", "parts"))
+    rng, number = np.random.default_rng([1, length]), sum(parts.values())
+    codes = rng.integers(0, 4, (number, length), dtype=np.uint8)
+    label = rng.permutation(number) % 2
+    pfm = 0.8 * consensus_pfm(CONSENSUS) + 0.2 * 0.25  # weak enough that no network is sure
+    for row in np.flatnonzero(label):
+        for start in rng.integers(0, length - pfm.shape[1] + 1, sites):
+            codes[row, start : start + pfm.shape[1]] = (rng.random(pfm.shape[1]) > pfm.cumsum(0)[:3]).sum(0)
+    letters = np.frombuffer(b"ACGT", np.uint8)[codes]
+    table = pd.DataFrame({"sequence": [row.tobytes().decode() for row in letters], "label": label})
+    table["split"] = np.repeat(list(parts), list(parts.values()))
+    table.to_csv(DATA / f"{name}.tsv", sep="\t", index=False)
+    stored = _store(name, folder)
+    arrays = {}
+    for part in ("train", "val"):
+        rows = stored.rows(part)
+        arrays[f"{part}_x"] = np.stack([stored.x[i] for i in rows])
+        arrays[f"{part}_y"] = np.stack([stored.y[i] for i in rows])
+    np.savez(folder / "peers.npz", **arrays)
+
+
+def _images(name: str, folder: Path) -> None:
+    nuclei = DATA / "nuclei"
+    shutil.rmtree(nuclei, ignore_errors=True)
+    fields = [field for seed in range(1, 6) for field in _fields(folder / "fields", seed)]
+    rows = []
+    for part, number in FIELDS.items():
+        for i in range(number):
+            image, mask = _mosaic([fields.pop() for _ in range(4)], 2)
+            rows.append((f"{part}{i}.tif", f"{part}{i}_mask.tif", part))
+            nuclei.mkdir(exist_ok=True)
+            tifffile.imwrite(nuclei / rows[-1][0], image)
+            tifffile.imwrite(nuclei / rows[-1][1], mask)
+    pd.DataFrame(rows, columns=["image", "mask", "split"]).to_csv(nuclei / "table.csv", index=False)
+    np.save(folder / "large.npy", _mosaic(fields[:64], 8)[0])
+    stored = _store(name, folder)
+    low, high = (np.float32(stored.facts["intensity"][key]).reshape(-1, 1, 1) for key in ("low", "high"))
+    arrays = {"low": low, "high": high}
+    for part in ("train", "val"):
+        rows = stored.rows(part)
+        arrays[f"{part}_x"] = np.stack([(stored.x[i].astype(np.float32) - low) / (high - low) for i in rows])
+        arrays[f"{part}_y"] = np.stack([stored.y[i] for i in rows])
+    np.savez(folder / "peers.npz", **arrays)
+
+
+def _fields(folder: Path, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Simulated images of 256 x 256 pixels, and their masks."""
+    simulate_nuclei(folder, seed)
+    names = sorted(path.name for path in (folder / "images").iterdir())
+    read = [(tifffile.imread(folder / "images" / n), tifffile.imread(folder / "labels" / n)) for n in names]
+    shutil.rmtree(folder)
+    return [(image, (labels > 0).astype(np.uint8)) for image, labels in read]
+
+
+def _mosaic(fields: list[tuple[np.ndarray, np.ndarray]], side: int) -> tuple[np.ndarray, np.ndarray]:
+    image, mask = (np.block([[f[k] for f in fields[r * side : (r + 1) * side]] for r in range(side)]) for k in (0, 1))
+    return image, mask
+
+
+def _genome(name: str, folder: Path) -> None:
+    """Human chromosome 20 where the real data are at hand, else a simulated genome; plain FASTA, which suits all."""
+    root = Path(os.environ.get("BIOCNN_DATA", ROOT / ".." / "shared" / "data"))
+    real = root / "genomics" / "human_chr20_hg19" / "chr20.fa.gz"
+    if real.exists():
+        with gzip.open(real, "rb") as source, open(folder / "genome.fa", "wb") as target:
+            shutil.copyfileobj(source, target)
+    else:
+        simulate_sequences(folder, 1)
+    _biocnn("genome", folder / "genome.fa", folder / "encoded")
+
+
+def _store(name: str, folder: Path) -> Dataset:
+    _biocnn("dataset", EXPERIMENTS / f"{name}.yaml", folder / "dataset", "--data-root", DATA)
+    return Dataset(folder / "dataset")
+
+
+def _biocnn(*arguments: object) -> None:
+    subprocess.run([BIOCNN, *map(str, arguments)], check=True, cwd=ROOT)

@@ -1,0 +1,190 @@
+"""The rows of the table: what is run, and what is said of it.
+
+A row gives its lines (workload, against, ratio, goal, ours, theirs, remark) and all that its sides reported.
+"""
+
+import shutil
+import statistics
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.data import BIOCNN, DATA, EXPERIMENTS, ROOT, prepare
+from benchmarks.rounds import US, Side, in_turn, ratios, run, spread
+from biocnn.config import load
+from biocnn.data.genome import open_genome
+
+Row = dict[str, Any]
+THREADS = 2
+SNAKEMAKE = BIOCNN.with_name("snakemake")
+# Module of benchmarks/sides, and the environment it runs in.
+SEQUENCE_PEERS = {"plain torch": ("torch_training", "biocnn"), "gReLU": ("grelu_training", "grelu")}
+IMAGE_PEERS = {
+    "MONAI": ("monai_training", "biocnn"),
+    "batchgeneratorsv2 (nnU-Net)": ("nnunet_training", "nnunet"),
+}
+
+
+def deepbind_training(rounds: int) -> Row:
+    """DeepBind, 100 k windows of 101 bp, batch 128."""
+    goals = {"plain torch": 3, "gReLU": 5}
+    return _training("deepbind", "DeepBind training", "windows/s", SEQUENCE_PEERS, goals, rounds)
+
+
+def conv5_training(rounds: int) -> Row:
+    """Five convolutions on 1 kb windows."""
+    goals = {"plain torch": 1.5, "gReLU": 2}
+    return _training("conv5", "5-layer network, 1 kb windows, training", "windows/s", SEQUENCE_PEERS, goals, rounds)
+
+
+def unet_training(rounds: int) -> Row:
+    """U-Net of 2 M weights on augmented patches of 256 x 256 pixels."""
+    goals = dict.fromkeys(IMAGE_PEERS, 3)
+    return _training("unet", "U-Net training, 256 x 256 patches", "patches/s", IMAGE_PEERS, goals, rounds)
+
+
+def _training(
+    name: str, workload: str, unit: str, peers: dict[str, tuple[str, str]], goals: dict[str, float], rounds: int
+) -> Row:
+    prepare(name)
+    task = _task(name)
+    sides = {US: Side("biocnn_training", "biocnn", task)}
+    sides |= {peer: Side(module, environment, task) for peer, (module, environment) in peers.items()}
+    found, missing = in_turn(sides, rounds)
+    speed = {side: _rate(results, "epoch", task["examples"]) for side, results in found.items()}
+    metric = {side: statistics.median(r["metric"] for r in results) for side, results in found.items()}
+    kind = "Dice" if name == "unet" else "AUROC"
+    lines = [
+        {
+            "workload": workload, "against": peer, "goal": f"{goals[peer]:g}", "ratio": ratios(found, peer, "epoch"),
+            "ours": f"{speed[US]:,.3g} {unit}", "theirs": f"{speed[peer]:,.3g} {unit}",
+            "remark": f"{kind} {metric[US]:.3f}, peer {metric[peer]:.3f}",
+        }
+        for peer in found if peer != US
+    ]  # fmt: skip
+    share = spread([r["share_of_product"] for r in found[US]])
+    rate = statistics.median(r["multiply_adds_per_second"] for r in found[US])
+    precision = found[US][-1]["precision"]
+    lines.append(
+        {"workload": workload, "against": f"matrix product, {precision}", "ratio": share,
+         "ours": f"{rate / 1e9:,.0f} G/s", "theirs": f"{rate / share['median'] / 1e9:,.0f} G/s",
+         "remark": "multiply-adds"}
+    )  # fmt: skip
+    return {"lines": lines + _absent(workload, missing), "found": found, "task": task}
+
+
+def _task(name: str) -> dict[str, Any]:
+    """What a side is told; the settings are those of the experiment."""
+    path = EXPERIMENTS / f"{name}.yaml"
+    train = load(path, DATA)["train"]
+    keys = ("epochs", "batch_size", "lr", "patch", "steps_per_epoch")
+    examples = train["batch_size"] * (train["steps_per_epoch"] or 0)
+    if not examples:
+        examples = len(np.load(DATA / name / "peers.npz")["train_y"])
+    found = {"network": name, "data": _inside(DATA / name), "experiment": _inside(path), "threads": THREADS}
+    return found | {key: train[key] for key in keys} | {"examples": examples}
+
+
+def unet_inference(rounds: int) -> Row:
+    """One image of 2048 x 2048 pixels with a U-Net trained just before."""
+    prepare("unet")
+    folder, workload = DATA / "unet", "U-Net inference, 2048 x 2048"
+    task = _task("unet") | {"model": _inside(folder / "model.safetensors")}
+    run(Side("biocnn_training", "biocnn", task | {"save": task["model"], "train": {"epochs": 3}}))
+    masks = {name: folder / f"mask_{name}.npy" for name in (US, "MONAI")}
+    task |= {"batch_size": 4}  # tiles at once
+    sides = {
+        name: Side(f"{name.lower()}_inference", "biocnn", task | {"mask": _inside(path)})
+        for name, path in masks.items()
+    }
+    found, missing = in_turn(sides, rounds)
+    lines = []
+    for peer in [name for name in found if name != US]:
+        agreement = float((np.load(masks[US]) == np.load(masks[peer])).mean())
+        lines.append(
+            {"workload": workload, "against": f"{peer} sliding_window_inference", "goal": "3",
+             "ratio": ratios(found, peer, "image"), "ours": _seconds(found[US], "image"),
+             "theirs": _seconds(found[peer], "image"), "remark": f"{agreement:.3%} of pixels agree (goal 99.9%)"}
+        )  # fmt: skip
+    return {"lines": lines + _absent(workload, missing), "found": found, "task": task}
+
+
+def reading_windows(rounds: int) -> Row:
+    """20,000 random windows of a genome."""
+    prepare("genome")
+    genome = open_genome(DATA / "genome" / "encoded")
+    longest = max(genome.contigs, key=genome.contigs.get)
+    task = {
+        "data": _inside(DATA / "genome"), "contig": longest, "range": [2000, genome.contigs[longest] - 2000],
+        "lengths": [200, 2000], "number": 20_000, "threads": THREADS,
+    }  # fmt: skip
+    sides = {US: Side("genome_windows", "biocnn", task | {"reader": US})}
+    for peer in ("pyfaidx", "pysam", "tangermeme"):
+        sides[peer] = Side("genome_windows", "genome", task | {"reader": peer})
+    found, missing = in_turn(sides, rounds)
+    for peer, results in found.items():
+        if results[0]["check"] != found[US][0]["check"]:
+            raise RuntimeError(f"{peer} read other windows: {results[0]['check']}, not {found[US][0]['check']}")
+    lines = [
+        {"workload": f"reading 20,000 windows of {length} bp", "against": peer, "goal": "5 x the best",
+         "ratio": ratios(found, peer, str(length)), "ours": _seconds(found[US], str(length)),
+         "theirs": _seconds(found[peer], str(length)), "remark": f"{peer} {found[peer][0]['version']}"}
+        for length in task["lengths"] for peer in found if peer != US
+    ]  # fmt: skip
+    return {"lines": lines + _absent("reading windows", missing), "found": found, "task": task}
+
+
+def startup(rounds: int) -> Row:
+    """How long a command takes that does nothing yet."""
+    folder = DATA / "experiments"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    text = (ROOT / "config" / "experiments" / "demo_sequences.yaml").read_text()
+    paths = [folder / f"bench{number:03}.yaml" for number in range(100)]
+    for path in paths:
+        path.write_text(text)
+    experiments = ",".join(_inside(path) for path in paths)
+    dry = [SNAKEMAKE, "--dry-run", "--nolock", "--config", f"experiments=[{experiments}]"]
+    cases = {"biocnn --help": ([BIOCNN, "--help"], 0.3), "snakemake -n, 100 experiments": (dry, 10.0)}
+    lines, found = [], {}
+    for name, (command, goal) in cases.items():
+        found[name] = [_wall(command) for _ in range(max(rounds, 1) + 1)][1:]  # the first reads the disk
+        times = spread(found[name])
+        lines.append(
+            {"workload": name, "against": "", "goal": f"< {goal:g} s", "ours": f"{times['median']:.2f} s",
+             "theirs": "", "remark": f"{times['min']:.2f}-{times['max']:.2f} s"}
+        )  # fmt: skip
+    return {"lines": lines, "found": found}
+
+
+def _inside(path: Path) -> str:
+    """A path as seen from the folder in which all sides run; results name no machine's folders."""
+    return str(path.relative_to(ROOT))
+
+
+def _wall(command: list[str]) -> float:
+    began = time.perf_counter()
+    subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    return time.perf_counter() - began
+
+
+def _rate(results: list[dict[str, Any]], case: str, number: int) -> float:
+    return number / statistics.median(r["seconds"][case] for r in results)
+
+
+def _seconds(results: list[dict[str, Any]], case: str) -> str:
+    return f"{statistics.median(r['seconds'][case] for r in results):.3g} s"
+
+
+def _absent(workload: str, missing: dict[str, str]) -> list[dict[str, str]]:
+    return [{"workload": workload, "against": peer, "remark": reason} for peer, reason in missing.items()]
+
+
+ROWS: dict[str, Callable[[int], Row]] = {
+    row.__name__: row
+    for row in (deepbind_training, conv5_training, unet_training, unet_inference, reading_windows, startup)
+}

@@ -1,0 +1,32 @@
+"""The table of docs/benchmarks.md, from the files of results."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import describe
+
+BEGIN, END = "<!-- made by make bench -->", "<!-- end -->"
+HEAD = ("workload", "against", "times faster (range)", "goal", "biocnn", "peer", "remark")
+
+
+def write_table(page: Path, results: list[Path]) -> None:
+    """Replace what stands between the markers of the page."""
+    rows = [json.loads(path.read_text()) for path in results if path.exists()]
+    before, rest = page.read_text().split(BEGIN)
+    after = rest.split(END)[1]
+    page.write_text(f"{before}{BEGIN}\n{_table(rows)}\n{END}{after}")
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    lines = [HEAD, ("---",) * len(HEAD)]
+    lines += [_cells(line) for row in rows for line in row["lines"]]
+    machines = dict.fromkeys(describe(row["machine"]) for row in rows)  # more than one where rows were run apart
+    return "\n".join(["", *(f"| {' | '.join(cells)} |" for cells in lines), "", *machines, ""])
+
+
+def _cells(line: dict[str, Any]) -> tuple[str, ...]:
+    ratio = line.get("ratio")
+    speed = f"**{ratio['median']:.2g}** ({ratio['min']:.2g}-{ratio['max']:.2g})" if ratio else ""
+    rest = (line.get(key, "") for key in ("goal", "ours", "theirs", "remark"))
+    return (line["workload"], line["against"], speed, *rest)

@@ -1,6 +1,5 @@
 """The training loop: same seed, same bits; the best epoch is kept; it stops when it should; it learns."""
 
-import copy
 import math
 
 import numpy as np
@@ -8,6 +7,7 @@ import pytest
 import torch
 from tiny import images, sequences, stored, train_settings
 from torch import nn
+from trainings import CPU, network, same_weights, trained
 
 from biocnn import metrics
 from biocnn.batches import make
@@ -16,15 +16,7 @@ from biocnn.errors import InputError
 from biocnn.losses import TASKS, balanced, make_loss
 from biocnn.models import DeepBind, UNet
 from biocnn.predict import predict_batches
-from biocnn.optimizer import lr_factor
 from biocnn.train import fit
-from biocnn.validation import goodness, validate
-
-CPU = torch.device("cpu")
-AUGMENT = {
-    "sequence": [{"name": "reverse_complement"}, {"name": "shift", "max": 4}],
-    "image": [{"name": "flip"}, {"name": "noise", "sd": 0.05}],
-}
 
 
 @pytest.fixture(scope="module")
@@ -35,30 +27,6 @@ def bound(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return stored(images(16), tmp_path_factory.mktemp("cells"))
-
-
-def network(dataset: Dataset, seed: int = 1) -> nn.Module:
-    torch.manual_seed(seed)
-    facts = dataset.facts
-    sizes = facts["spatial_dims"], facts["in_channels"], facts["out_channels"]
-    if facts["kind"] == "sequence":
-        return DeepBind(*sizes, channels=8, kernel_size=9, dropout=0.1, strands="both")
-    return UNet(*sizes, channels=[8, 16], dropout=0.1)
-
-
-def trained(dataset: Dataset, model: nn.Module | None = None, *, seed: int = 1, augment=None, **settings):
-    """A network after ``fit``, its history and its log."""
-    model = network(dataset) if model is None else model
-    facts, lines = dataset.facts, []
-    augment = AUGMENT[facts["kind"]] if augment is None else augment
-    parts = [make(dataset, dataset.rows(part), CPU, augment if part == "train" else ()) for part in ("train", "val")]
-    loss = make_loss(None, facts, "none", CPU)
-    history = fit(model, *parts, loss, facts["task"], train_settings(**settings), seed, lines.append)
-    return model, history, lines
-
-
-def same_weights(one: nn.Module, other: nn.Module) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
 
 
 @pytest.mark.parametrize("name", ["bound", "cells"])
@@ -200,53 +168,6 @@ def test_network_for_another_kind_of_target_is_refused(name: str, wrong, request
             dataset, wrong(facts["spatial_dims"], facts["in_channels"], 1, channels=4 if wrong is DeepBind else [4])
         )
     assert "DeepBind" in caught.value.remedy
-
-
-@pytest.mark.parametrize("total", [1, 2, 10, 1000])
-@pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "constant"])
-def test_rates_rise_and_fall(schedule: str, total: int) -> None:
-    factors = np.array([lr_factor(schedule, step, total) for step in range(total + 1)])
-    assert ((factors > 0) & (factors <= 1.001)).all()
-    top = int(factors.argmax())
-    assert (np.diff(factors[: top + 1]) >= 0).all()
-    assert (np.diff(factors[top:]) <= 0).all()
-    if schedule == "constant":
-        assert (factors == 1).all()
-    elif total == 1000:
-        assert top == {"one_cycle": 200, "cosine": 20}[schedule]
-        assert factors[(top + 1000) // 2] == pytest.approx(0.5, abs=0.01)
-        assert factors[-1] < 1e-3
-
-
-def test_norms_and_biases_do_not_decay(cells: Dataset) -> None:
-    """With a gradient of zero nothing but the decay changes weights."""
-    model = network(cells)
-    before = copy.deepcopy(model.state_dict())
-    parts = [make(cells, cells.rows(part), CPU) for part in ("train", "val")]
-    settings = train_settings(epochs=1, steps_per_epoch=1, batch_size=2, weight_decay=0.5, lr=0.1, schedule="constant")
-    fit(model, *parts, lambda logits, y: (0 * logits).sum(), "mask", settings, 1, lambda line: None)
-    for name, parameter in model.named_parameters():
-        factor = 1 - 0.5 * 0.1 if parameter.ndim > 1 else 1
-        torch.testing.assert_close(parameter.detach(), factor * before[name], msg=name)
-
-
-def test_validation_is_the_loss_and_the_metric_over_all_examples(bound: Dataset) -> None:
-    model, batches = network(bound).eval(), make(bound, bound.rows("val"), CPU)
-    loss = make_loss(None, bound.facts, "none", CPU)
-    row = validate(model, batches, loss, "binary", torch.no_grad)
-    ((x, y),) = batches.plain()
-    with torch.no_grad():
-        assert row["val_loss"] == pytest.approx(loss(model(x), y).item())
-        p = model(x).sigmoid()[:, 0].numpy()
-    assert row["val_auprc"] == pytest.approx(metrics.auprc(p, y[:, 0].numpy()))
-
-
-@pytest.mark.parametrize("task", TASKS)
-def test_goodness_is_undefined_only_below_everything(task: str) -> None:
-    monitor = TASKS[task].monitor
-    key = monitor if monitor == "val_loss" else f"val_{monitor}"
-    good, bad = (0.1, 0.9) if monitor == "val_loss" else (0.9, 0.1)
-    assert goodness({key: good}, task) > goodness({key: bad}, task) > goodness({key: math.nan}, task) == -math.inf
 
 
 @pytest.mark.parametrize("task", TASKS)

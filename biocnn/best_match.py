@@ -74,13 +74,13 @@ def _cut_windows(x: Tensor, conv: Conv, position: Sequence[Tensor]) -> Tensor:
     pixels = pad(x, conv.zeros).movedim(1, -1).contiguous()
     *lead, last = conv.conv.kernel_size
     steps = [prod(pixels.shape[2 + axis : -1]) for axis in range(len(position))]  # pixels from one position to the next
-    first = torch.arange(len(x), device=x.device)[:, None] * prod(pixels.shape[1:-1])
-    for p, step in zip(position, steps, strict=True):
+    each = prod(pixels.shape[1:-1])
+    first = torch.arange(0, len(x) * each, each, device=x.device)[:, None] + position[-1]
+    for p, step in zip(position[:-1], steps, strict=False):
         first = first + p * step
-    rows = torch.zeros(1, dtype=torch.long, device=x.device)
     for size, step in zip(lead, steps, strict=False):
-        rows = (rows[:, None] + torch.arange(size, device=x.device) * step).flatten()
+        first = first[..., None] + torch.arange(0, size * step, step, device=x.device)
     # Along the last axis a kernel lies over one stretch of memory: a look-up in overlapping rows, 4 times faster here
     # than an index.
     stretches = pixels.flatten().unfold(0, last * pixels.shape[-1], pixels.shape[-1])
-    return embedding(first[..., None] + rows, stretches).flatten(2)
+    return embedding(first, stretches).flatten(2)

@@ -148,7 +148,8 @@ class Training:
         logits, y = self.processes.gather(logits.float(), y)
         check_output(logits, y)
         value = self.loss(logits, y)
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in self.parameters:
+            parameter.grad = None
         (value * self.processes.number).backward()  # gradients are averaged over processes, and should be summed
         self.unseen.append(torch.stack([value.detach(), clip_gradients(self.parameters)]))
         if len(self.unseen) >= self.look_every:

@@ -15,8 +15,9 @@ class DeepBind(nn.Module):
     """Motif scan, global pooling, and a linear or a two-layer head: (N, in_channels, *spatial) to (N, out_channels).
 
     The kernels may hang over the ends of the input, so that it may be shorter than they are. In one-hot sequences
-    (``spatial_dims`` 1, ``in_channels`` 4) columns of zeros are padding: windows that see nothing else do not count,
-    and a sequence has the same logits alone and padded in a batch. Unknown bases are .25 in each channel.
+    (``spatial_dims`` 1, ``in_channels`` 4) columns sum to 1, with unknown bases as .25 in each channel; those of zeros
+    are padding: windows that see nothing else do not count, and a sequence has the same logits alone and padded in a
+    batch.
 
     Parameters
     ----------
@@ -83,12 +84,16 @@ class DeepBind(nn.Module):
     def _logits(self, x: Tensor) -> Tensor:
         mask = self._mask(x) if self.one_hot else None
         if self.pool.kind == "max" and torch.is_grad_enabled():
-            return self.head(relu(scan_max(self.scan.conv, x, mask)))
-        return self.head(self.pool(self.scan(x), mask))
+            matches = relu(scan_max(self.scan.conv, x, mask))
+        else:
+            matches = self.pool(self.scan(x), mask)
+        with torch.autocast(x.device.type, enabled=False):  # so small that to change the numbers would take longest
+            return self.head(matches.float())
 
     def _mask(self, x: Tensor) -> Tensor | None:
         """The windows that see at least one base: shape (N, 1, L + kernel_size - 1); None where all do."""
-        known = x.abs().amax(1, keepdim=True)
-        if x.device.type == "cpu" and known.all():  # on a GPU it costs less to do the work than to wait for the answer
+        # A GPU does the work in less time than it takes to wait for the answer.
+        if x.device.type == "cpu" and x.detach().sum() == len(x) * x.shape[-1]:
             return None
+        known = x.abs().amax(1, keepdim=True)
         return max_pool1d(pad(known, [self.kernel_size - 1] * 2), self.kernel_size, stride=1) > 0

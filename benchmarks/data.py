@@ -23,7 +23,7 @@ DATA, EXPERIMENTS = ROOT / "benchmarks" / "data", ROOT / "benchmarks" / "experim
 BIOCNN = Path(sys.executable).with_name("biocnn")  # of this environment, activated or not
 SEQUENCES = {
     "deepbind": {"length": 101, "sites": 1, "parts": {"train": 100_000, "val": 10_000, "test": 100}},
-    "conv5": {"length": 1000, "sites": 3, "parts": {"train": 5_000, "val": 1_000, "test": 100}},
+    "conv5": {"length": 1000, "sites": 3, "parts": {"train": 4_000, "val": 1_000, "test": 100}},
 }
 FIELDS = {"train": 24, "val": 4, "test": 1}  # images of 512 x 512 pixels
 

@@ -54,16 +54,22 @@ class Genome:
             Shape (N, length), uint8: 0-3 = ACGT, 4 = unknown or beyond the end.
         """
         contig, starts = np.asarray(contig, np.int64), np.asarray(starts, np.int64)
-        codes = np.full((len(starts), length), UNKNOWN, np.uint8)
         inside = (starts >= 0) & (starts + length <= self.lengths[contig])
-        if inside.any():
-            view = np.lib.stride_tricks.sliding_window_view(self.data, length)
-            codes[inside] = view[(self.offsets[contig] + starts)[inside]]
+        codes = self._gather(np.where(inside, self.offsets[contig] + starts, 0), length)
         for row in np.flatnonzero(~inside):
             first, last = np.clip([starts[row], starts[row] + length], 0, self.lengths[contig[row]])
             offset = self.offsets[contig[row]]
+            codes[row] = UNKNOWN
             codes[row, first - starts[row] : last - starts[row]] = self.data[offset + first : offset + last]
         return codes
+
+    def _gather(self, places: np.ndarray, length: int) -> np.ndarray:
+        """Stretches of the codes that begin at these places: shape (N, length)."""
+        if not 0 < length <= len(self.data):
+            return np.full((len(places), length), UNKNOWN, np.uint8)
+        # Each stretch as one item of so many bytes, copied at once: several times faster than as a row of bytes.
+        items = np.ndarray(len(self.data) - length + 1, f"V{length}", self.data, strides=(1,))
+        return items[places].view(np.uint8).reshape(-1, length)
 
 
 def read_genome(fasta: str | Path) -> Genome:

@@ -101,7 +101,7 @@ def _made(what: str, name: str, kind: type[nn.Module], **settings: Any) -> nn.Mo
 
 def as_image(x: Tensor) -> Tensor:
     """Shape (N, C, L) seen as (N, C, 1, L) with its channels side by side in memory."""
-    return x[:, :, None].contiguous(memory_format=channels_last)
+    return x.unsqueeze(2).contiguous(memory_format=channels_last)
 
 
 class Conv1d(nn.Conv1d):
@@ -110,8 +110,8 @@ class Conv1d(nn.Conv1d):
     def forward(self, x: Tensor) -> Tensor:
         """Shape (N, C, L); the result's channels lie side by side in memory."""
         sizes = [(1, *s) for s in (self.stride, self.dilation)]
-        weight = self.weight[:, :, None]
-        return conv2d(as_image(x), weight, self.bias, sizes[0], (0, *self.padding), sizes[1], self.groups)[:, :, 0]
+        weight = self.weight.unsqueeze(2)
+        return conv2d(as_image(x), weight, self.bias, sizes[0], (0, *self.padding), sizes[1], self.groups).squeeze(2)
 
 
 class BatchNorm1d(nn.BatchNorm2d):
@@ -119,7 +119,7 @@ class BatchNorm1d(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape (N, C, L)."""
-        return super().forward(as_image(x))[:, :, 0]
+        return super().forward(as_image(x)).squeeze(2)
 
 
 class Conv(nn.Module):

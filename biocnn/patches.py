@@ -14,6 +14,7 @@ from biocnn.data.ragged import Ragged
 from biocnn.encode import to_tensor
 from biocnn.errors import InputError
 
+GRACE = 5  # seconds that a worker goes on after SIGTERM
 Place = tuple[np.ndarray, np.ndarray]  # rows of images, shape (N,); where in them, shape (N, axes), 0-1
 
 
@@ -80,27 +81,31 @@ class PatchLoader:
             Where a worker dies, or cannot hand over what it cut: names the process and the cause.
         """
         self.places[:] = places
-        workers: list[multiprocessing.process.BaseProcess] = []
+        if not self.loader.num_workers:
+            yield from self.loader
+            return
+        batches = iter(self.loader)
+        workers = multiprocessing.active_children()
         try:
-            batches = iter(self.loader)
-            workers = multiprocessing.active_children() if self.loader.num_workers else []
             yield from batches
-        except (RuntimeError, OSError, EOFError) as error:
+        except Exception as error:
+            dead = _dead(workers)
+            batches._shutdown_workers()  # else they are waited for when the error is forgotten, in no good order
             # What the cutter raises in a worker keeps its type and its traceback, as it would in this process; torch
             # itself raises RuntimeErrors there, where memory to share is short.
             inside = "in DataLoader worker process" in str(error) and not isinstance(error, RuntimeError)
-            if not workers or inside:
+            if inside or not isinstance(error, RuntimeError | OSError | EOFError):
                 raise
             raise InputError(
-                f"a process that loads images failed: {_dead(workers) or str(error).strip().splitlines()[-1]}",
+                f"a process that loads images failed: {dead or str(error).strip().splitlines()[-1]}",
                 "if it was killed, memory was short: lower train.workers, or ask for more; 0 loads in this process",
             ) from error
 
 
 def _stay(number: int) -> None:
-    """Leave requests to stop to the process that trains: it needs its batches until the step is done."""
-    for request in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(request, signal.SIG_IGN)
+    """Leave requests to stop to the process that trains, which needs its batches until the step is done."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE))
 
 
 def _dead(workers: Sequence[multiprocessing.process.BaseProcess]) -> str:

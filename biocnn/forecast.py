@@ -14,6 +14,7 @@ from biocnn.losses import Loss
 
 DAY = 24 * 3600.0
 GIB = 2**30
+SHORT = ("can't allocate memory", "bad_alloc", "ALLOC_FAILED")  # what libraries say where memory is short
 
 
 def memory_bytes(
@@ -28,12 +29,14 @@ def memory_bytes(
     """
     model = copy.deepcopy(model).train()
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    kept: dict[int, int] = {}
+    shapes = {p.shape for p in model.parameters()}
+    kept: dict[int, int] = {}  # of each example
+    cast: dict[int, int] = {}  # copies of weights in other numbers, made once
 
     def note(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
+            (cast if tensor.shape in shapes else kept)[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
@@ -43,7 +46,7 @@ def memory_bytes(
     value.backward()
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     # Weights, gradients, two moments, the best and the first weights; a gradient beside each activation is passing.
-    return int(sum(kept.values()) / len(x) * batch_size * 1.25 + 6 * weights)
+    return int(sum(kept.values()) / len(x) * batch_size * 1.25 + sum(cast.values()) + 6 * weights)
 
 
 def resident_bytes(device: torch.device) -> int:
@@ -60,7 +63,8 @@ def resident_bytes(device: torch.device) -> int:
 def forecast(step_seconds: float, steps: int, settings: dict[str, Any], device: torch.device) -> list[str]:
     """Lines about the time that ``steps`` more steps take, with a warning where that is long."""
     seconds = step_seconds * steps
-    lines = [f"{step_seconds * 1e3:.3g} ms a step: about {duration(seconds)} to go, and validation"]
+    step = f"{step_seconds * 1e3:.3g} ms" if step_seconds < 0.9995 else f"{step_seconds:.3g} s"
+    lines = [f"{step} a step: about {duration(seconds)} to go, and validation"]
     minutes = settings["max_minutes"]
     if minutes and seconds > minutes * 60:
         epochs = max(1, int(settings["epochs"] * minutes * 60 / seconds))
@@ -90,13 +94,14 @@ def memory_errors(settings: dict[str, Any]) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        short = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+        short = isinstance(error, MemoryError | torch.OutOfMemoryError) or any(word in str(error) for word in SHORT)
         if not short:
             raise
         size, patch = settings["batch_size"], settings["patch"]
         smaller = f"[{', '.join(str(max(16, n // 2)) for n in patch)}]" if patch else "half as long on each side"
         remedy = f"train.batch_size: {size // 2}" if size > 1 else f"train.patch: {smaller}"
+        first = (str(error) or type(error).__name__).splitlines()[0]  # Python's own has no message
         raise InputError(
-            f"out of memory: {str(error).splitlines()[0]}",
+            f"out of memory: {first}",
             f"set {remedy}, narrower model.channels, or fewer other jobs",
         ) from error

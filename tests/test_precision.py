@@ -1,0 +1,126 @@
+"""bfloat16 is used where it is fast and validation agrees; where not, it is as if it had never been tried."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny import images, stored, train_settings
+from torch import Tensor, nn
+from trainings import CPU, network, resumed, same_weights, stopped, trained
+
+from biocnn.checkpoint import load_model, save_model
+from biocnn.data.dataset import Dataset
+from biocnn.precision import autocast, fast_bfloat16
+from biocnn.runs import describe_precision, train_run
+from biocnn.schema import choose
+from biocnn.validation import TOLERANCE
+
+SHORT = {"epochs": 3, "batch_size": 4, "steps_per_epoch": 4, "lr": 3e-3}
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return stored(images(12), tmp_path_factory.mktemp("cells"))
+
+
+class Fine(nn.Module):
+    """Its logits ride on a large number, of which bfloat16 keeps steps of 4 alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 1, 3, padding=1)
+        nn.init.constant_(self.conv.weight, 0.3)
+        nn.init.constant_(self.conv.bias, -1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.conv2d(x, self.conv.weight, self.conv.bias + 1000, padding=1) - 1000
+
+
+def fine(dataset: Dataset, folder: Path | None = None, **settings: Any):
+    run = {"model": Fine().to(memory_format=torch.channels_last), **SHORT, **settings}
+    return trained(dataset, **run) if folder is None else resumed(dataset, folder, **run)
+
+
+def test_autocast_computes_in_what_it_names() -> None:
+    conv, x = nn.Conv1d(1, 1, 3), torch.rand(1, 1, 9)
+    for precision, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+        with autocast(precision, CPU)():
+            assert conv(x).dtype == dtype
+    assert conv.weight.dtype == torch.float32
+
+
+def test_auto_trains_in_bfloat16_where_validation_agrees(cells: Dataset) -> None:
+    model, history, _ = trained(cells, **SHORT, precision="auto")
+    assert set(history["precision"]) == {"bfloat16"}
+    quick, _, _ = trained(cells, **SHORT, precision="bfloat16")
+    assert same_weights(model, quick), "the check changes nothing"
+
+
+def test_auto_starts_anew_in_float32_where_it_does_not(cells: Dataset) -> None:
+    model, history, lines = fine(cells, precision="auto")
+    assert any(line.endswith("training anew in float32") for line in lines)
+    assert history["precision"].tolist() == ["float32"] * 3
+    assert history["epoch"].tolist() == [1, 2, 3]
+    exact, wanted, _ = fine(cells, precision="float32")
+    assert same_weights(model, exact)
+    assert history.drop(columns="seconds").equals(wanted.drop(columns="seconds"))
+
+
+# In the epoch in bfloat16; at its validation, and the one in float32 that it is compared with; in float32, the first
+# epoch and the second.
+@pytest.mark.parametrize("when", [(2, True), (1, False), (4, False), (6, True), (10, True)])
+def test_an_interruption_in_between_changes_nothing(when: tuple[int, bool], cells: Dataset, tmp_path: Path) -> None:
+    stopped(cells, tmp_path, when, model=Fine().to(memory_format=torch.channels_last), **SHORT, precision="auto")
+    model, history, _ = fine(cells, tmp_path, precision="auto")
+    assert same_weights(model, fine(cells, precision="float32")[0])
+    assert history["precision"].tolist() == ["float32"] * 3
+
+
+def run(dataset: Dataset, precision: str, model: nn.Module | None = None):
+    section = choose("models", {"name": "UNet", "channels": [8, 16]}, "model")
+    train = train_settings(**SHORT, precision=precision, threads=1)
+    settings = {"augment": [], "model": section, "loss": None, "train": train, "seed": 1}
+    lines: list[str] = []
+    return *train_run(settings, dataset, 1, model, lines.append), lines
+
+
+@pytest.mark.skipif(not fast_bfloat16(CPU), reason="this machine has no instructions for bfloat16")
+def test_model_file_says_what_was_chosen_and_why(cells: Dataset, tmp_path: Path) -> None:
+    model, history, meta, lines = run(cells, "auto")
+    found = meta["precision"]
+    assert found["train"] == found["predict"] == "bfloat16"
+    assert found["metric"] == "val_dice"
+    assert found["tolerance"] == TOLERANCE
+    assert abs(found["float32"] - found["bfloat16"]) <= TOLERANCE
+    assert found["bfloat16"] == history.loc[history["best"] == 1, "val_dice"].item()
+    assert describe_precision(found) in lines
+    save_model(tmp_path / "model.safetensors", model, meta)
+    assert load_model(tmp_path / "model.safetensors")[1]["precision"] == found
+
+    _, history, meta, lines = run(cells, "auto", Fine())
+    assert meta["precision"] == {"train": "float32", "predict": "float32"}
+    assert set(history["precision"]) == {"float32"}
+    assert any("training anew in float32" in line for line in lines)
+    assert "trained in float32" in lines
+
+
+def test_bfloat16_that_was_asked_for_predicts_in_float32_where_they_differ(cells: Dataset) -> None:
+    _, history, meta, _ = run(cells, "bfloat16", Fine())
+    assert set(history["precision"]) == {"bfloat16"}
+    assert meta["precision"]["train"] == "bfloat16"
+    assert meta["precision"]["predict"] == "float32"
+    assert abs(meta["precision"]["float32"] - meta["precision"]["bfloat16"]) > TOLERANCE
+
+
+def test_float32_that_was_asked_for_is_not_compared(cells: Dataset) -> None:
+    _, _, meta, lines = run(cells, "float32", network(cells))
+    assert meta["precision"] == {"train": "float32", "predict": "float32"}
+    assert not any("bfloat16" in line for line in lines)
+
+
+def test_requests_to_stop_are_left_to_others_afterwards(cells: Dataset) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    run(cells, "float32")
+    assert signal.getsignal(signal.SIGTERM) is before

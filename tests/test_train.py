@@ -1,21 +1,26 @@
 """The training loop: same seed, same bits; the best epoch is kept; it stops when it should; it learns."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from tiny import images, sequences, stored, train_settings
 from torch import nn
-from trainings import CPU, network, same_weights, trained
+from trainings import AUGMENT, CPU, network, same_weights, trained
 
 from biocnn import metrics
 from biocnn.batches import make
+from biocnn.checkpoint import save_model
 from biocnn.data.dataset import Dataset
 from biocnn.errors import InputError
 from biocnn.losses import TASKS, balanced, make_loss
 from biocnn.models import DeepBind, UNet
 from biocnn.predict import predict_batches
+from biocnn.runs import train_run
+from biocnn.schema import choose
+from biocnn.state import StateFolder
 from biocnn.train import fit
 
 
@@ -157,6 +162,58 @@ def test_divergence_names_step_and_rate(bound: Dataset, bad: float) -> None:
     with pytest.raises(InputError, match=r"the loss is (nan|inf) at step 2 \(lr 5\.00e-01\)") as caught:
         fit(network(bound), *parts, loss, "binary", settings, 1, print)
     assert "lower train.lr (now 0.5)" in caught.value.remedy
+
+
+class Explodes(torch.autograd.Function):
+    """Passes values on, and sends back a gradient without end."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * math.inf
+
+
+def test_infinite_gradient_of_a_finite_loss_leaves_finite_weights_on_disk(bound: Dataset, tmp_path: Path) -> None:
+    """It is noticed before the step; the state of the first epoch stays, and the next attempt ends in the same way."""
+    parts = [make(bound, bound.rows(part), CPU) for part in ("train", "val")]
+    settings = train_settings(epochs=2, batch_size=16, steps_per_epoch=3, lr=0.5, schedule="constant")
+    plain = make_loss(None, bound.facts, "none", CPU)
+    for attempt in range(2):
+        calls = [] if attempt == 0 else [1] * 3
+
+        def loss(logits, y):
+            if not torch.is_grad_enabled():
+                return plain(logits, y)
+            calls.append(1)  # noqa: B023
+            return plain(Explodes.apply(logits) if len(calls) == 5 else logits, y)  # noqa: B023
+
+        model = network(bound)
+        with (
+            StateFolder(tmp_path, "mark", print) as states,
+            pytest.raises(InputError, match=r"the gradient is not finite at step 4 \(lr 5\.00e-01\)") as caught,
+        ):
+            fit(model, *parts, loss, "binary", settings, 1, print, states)
+        assert f"the last good state is kept in {tmp_path / 'mark'}" in caught.value.message
+        assert "lower train.lr (now 0.5)" in caught.value.remedy
+        assert all(torch.isfinite(value).all() for value in model.state_dict().values())
+        (state,) = (tmp_path / "mark").glob("*.state")
+        with StateFolder(tmp_path, "mark", print) as states:
+            tensors, progress = states.load()
+        assert all(torch.isfinite(value).all() for value in tensors.values())
+        assert (state.stem, progress["epoch"], progress["done"]) == ("00000001", 1, 0)
+
+
+def test_two_fresh_runs_give_the_same_file(cells: Dataset, tmp_path: Path) -> None:
+    train = train_settings(epochs=2, batch_size=4, steps_per_epoch=4, threads=1)
+    model = choose("models", {"name": "UNet", "channels": [4, 8], "dropout": 0.1}, "model")
+    settings = {"augment": AUGMENT["image"], "model": model, "loss": None, "train": train, "seed": 1}
+    for name in "ab":
+        found, _, meta = train_run(settings, cells, 1)
+        save_model(tmp_path / name, found, meta)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 @pytest.mark.parametrize(("name", "wrong"), [("bound", UNet), ("cells", DeepBind)])

@@ -29,7 +29,7 @@ def draws(seed: int, epoch: int, name: str, shape: tuple[int, ...]) -> Tensor:
 def seed_dropout(seed: int, step: int, rank: int, device: torch.device) -> None:
     """Make what torch draws a function of the seed, the step and the process."""
     # torch.manual_seed asks every kind of device, which takes .1 ms.
-    number = (seed * 1_000_003 + step) * 1_009 + rank
+    number = ((seed * 1_000_003 + step) * 1_009 + rank) % 2**63  # what torch takes
     torch.default_generator.manual_seed(number)
     if device.type == "cuda":
         torch.cuda.manual_seed(number)

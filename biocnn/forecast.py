@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from biocnn.errors import InputError
 from biocnn.losses import Loss
+from biocnn.memory import PeakBytes
 
 DAY = 24 * 3600.0
 GIB = 2**30
@@ -20,33 +21,27 @@ SHORT = ("can't allocate memory", "bad_alloc", "ALLOC_FAILED")  # what libraries
 def memory_bytes(
     model: nn.Module, loss: Loss, x: Tensor, y: Tensor, batch_size: int, autocast: Callable[[], torch.autocast]
 ) -> int:
-    """What training will hold at least, measured on a small batch: activations kept for the backward pass, weights.
+    """What a step of training takes at its peak, from steps with two examples and with four; and what stays.
 
     Parameters
     ----------
     x, y
-        A few examples; more than one, for the sake of batch norm.
+        Two examples.
     """
     model = copy.deepcopy(model).train()
-    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    shapes = {p.shape for p in model.parameters()}
-    kept: dict[int, int] = {}  # of each example
-    cast: dict[int, int] = {}  # copies of weights in other numbers, made once
 
-    def note(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            (cast if tensor.shape in shapes else kept)[storage.data_ptr()] = storage.nbytes()
-        return tensor
+    def peak(repeats: int) -> int:
+        with PeakBytes() as measured:
+            with autocast():
+                logits = model(torch.cat([x] * repeats))
+            loss(logits.float(), torch.cat([y] * repeats)).backward()
+        model.zero_grad(set_to_none=True)
+        return measured.peak
 
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        with autocast():
-            logits = model(x)
-        value = loss(logits.float(), y)
-    value.backward()
+    two, four = peak(1), peak(2)
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    # Weights, gradients, two moments, the best and the first weights; a gradient beside each activation is passing.
-    return int(sum(kept.values()) / len(x) * batch_size * 1.25 + sum(cast.values()) + 6 * weights)
+    # Beside the gradients, which the step has made: weights, two moments, the first weights and the best.
+    return int(two + (four - two) / len(x) * (batch_size - len(x)) + 5 * weights)
 
 
 def resident_bytes(device: torch.device) -> int:
@@ -60,14 +55,14 @@ def resident_bytes(device: torch.device) -> int:
         return 0
 
 
-def forecast(step_seconds: float, steps: int, settings: dict[str, Any], device: torch.device) -> list[str]:
-    """Lines about the time that ``steps`` more steps take, with a warning where that is long."""
-    seconds = step_seconds * steps
+def forecast(step_seconds: float, left: int, total: int, settings: dict[str, Any], device: torch.device) -> list[str]:
+    """Lines about the time that the steps that are left take, of all; with a warning where that is long."""
+    seconds, whole = step_seconds * left, step_seconds * total
     step = f"{step_seconds * 1e3:.3g} ms" if step_seconds < 0.9995 else f"{step_seconds:.3g} s"
     lines = [f"{step} a step: about {duration(seconds)} to go, and validation"]
     minutes = settings["max_minutes"]
-    if minutes and seconds > minutes * 60:
-        epochs = max(1, int(settings["epochs"] * minutes * 60 / seconds))
+    if minutes and whole > minutes * 60:
+        epochs = max(1, int(settings["epochs"] * minutes * 60 / whole))
         lines.append(
             f"warning: train.max_minutes ({minutes:g}) will end it before the learning rate has fallen; "
             f"set train.epochs: {epochs}"

@@ -117,8 +117,9 @@ class Training:
     def run(self) -> pd.DataFrame:
         """Go on from the last state, or from the start, to the end."""
         self._resume()
-        while not self.progress.over:
-            self._train_epoch()
+        while not self.progress.over or self.progress.done:  # done: interrupted in the validation of its last steps
+            if not self.progress.over:
+                self._train_epoch()
             self._end_epoch()
         self.model.load_state_dict(self.best)
         frame = pd.DataFrame(self.progress.history)
@@ -225,14 +226,14 @@ class Training:
         p.history.append(row)
         p.epoch, p.done, p.loss_sum, p.epoch_seconds = p.epoch + 1, 0, 0.0, 0.0
         self.log(describe(row, self.settings["epochs"], better))
-        p.over = p.over or self._reason_to_end()
+        p.over = p.over or self.processes.of_first(self._reason_to_end())
         patience = self.settings["patience"]
         if patience and p.epoch - p.best_epoch >= patience:
             p.over = p.over or f"no better epoch in {patience}: stopped"
-        if p.epoch == self.settings["epochs"]:
-            p.over = "all epochs are done"
-        elif p.over:
+        if p.over:
             self.log(p.over)
+        elif p.epoch == self.settings["epochs"]:
+            p.over = "all epochs are done"
         self._save()
 
     def _validate(self, precision: str) -> dict[str, float]:
@@ -283,7 +284,7 @@ class Training:
         self.times.append(spent)
         if len(self.times) == TIMED:  # the median, for the first steps are slow and a validation may lie between
             left = self.total - self.step
-            for line in forecast(statistics.median(self.times), left, self.settings, self.device):
+            for line in forecast(statistics.median(self.times), left, self.total, self.settings, self.device):
                 self.log(line)
 
     def _plan(self) -> list[Tensor]:

@@ -22,25 +22,29 @@ GPU = torch.device("cuda")
 
 
 def test_time_is_told() -> None:
-    assert forecast(0.0123, 1000, train_settings(), CPU) == ["12.3 ms a step: about 12 seconds to go, and validation"]
-    assert forecast(2.0, 600, train_settings(), CPU)[0].startswith("2 s a step: about 20.0 minutes")
+    assert forecast(0.0123, 1000, 1000, train_settings(), CPU) == [
+        "12.3 ms a step: about 12 seconds to go, and validation"
+    ]
+    assert forecast(2.0, 600, 600, train_settings(), CPU)[0].startswith("2 s a step: about 20.0 minutes")
 
 
 def test_a_day_on_a_cpu_warns() -> None:
-    long = forecast(1.0, int(2.5 * DAY), train_settings(), CPU)
+    long = forecast(1.0, int(2.5 * DAY), int(2.5 * DAY), train_settings(), CPU)
     assert len(long) == 2
     assert long[1].startswith("warning: this will take 2.5 days on this CPU; train on a GPU")
-    assert len(forecast(1.0, int(0.9 * DAY), train_settings(), CPU)) == 1
-    assert len(forecast(1.0, int(2.5 * DAY), train_settings(), GPU)) == 1
+    assert len(forecast(1.0, int(0.9 * DAY), int(0.9 * DAY), train_settings(), CPU)) == 1
+    assert len(forecast(1.0, int(2.5 * DAY), int(2.5 * DAY), train_settings(), GPU)) == 1
 
 
 def test_minutes_that_are_too_few_name_the_epochs_that_fit() -> None:
     """100 epochs take 200 minutes: half of them fit into 100."""
-    lines = forecast(1.2, 10_000, train_settings(epochs=100, max_minutes=100), CPU)
+    lines = forecast(1.2, 10_000, 10_000, train_settings(epochs=100, max_minutes=100), CPU)
     assert lines[1].startswith("warning: train.max_minutes (100) will end it before the learning rate has fallen")
     assert lines[1].endswith("set train.epochs: 50")
-    assert len(forecast(1.2, 10_000, train_settings(epochs=100, max_minutes=201), CPU)) == 1
-    assert forecast(1e9, 10_000, train_settings(max_minutes=1), CPU)[1].endswith("train.epochs: 1")
+    assert len(forecast(1.2, 10_000, 10_000, train_settings(epochs=100, max_minutes=201), CPU)) == 1
+    late = forecast(1.2, 5_000, 10_000, train_settings(epochs=100, max_minutes=50), CPU)
+    assert late[1].endswith("set train.epochs: 25"), "of all steps, wherever it goes on from"
+    assert forecast(1e9, 10_000, 10_000, train_settings(max_minutes=1), CPU)[1].endswith("train.epochs: 1")
 
 
 @pytest.mark.parametrize(

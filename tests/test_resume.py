@@ -201,3 +201,32 @@ def test_what_another_process_has_taken_over_is_not_written(dataset: Dataset, tm
         trained(dataset, watch=watch, states=states, **SHORT)
     assert [path.name for path in tmp_path.glob("*/[0-9]*.state")] == ["00000001.state"]
     assert (tmp_path / "lock").exists(), "the lock is another's"
+
+
+def test_stopped_twice_it_still_judges_its_last_steps(dataset: Dataset, tmp_path: Path) -> None:
+    """A file asks it to stop, and a signal comes while the steps until then are validated."""
+
+    def watch(number: int, learning: bool) -> None:
+        if learning and number == 3:
+            (tmp_path / STOP).touch()
+        elif not learning:
+            signal.raise_signal(signal.SIGTERM)
+
+    settings = SHORT | {"save_minutes": 0}
+    with StateFolder(tmp_path, "mark", print) as states, pytest.raises(Interrupted):
+        trained(dataset, watch=watch, states=states, **settings)
+    _, history, lines = resumed(dataset, tmp_path, **settings)
+    assert history["step"].tolist() == [3]
+    assert history["best"].tolist() == [1]
+    assert lines[-1] == f"{tmp_path / STOP} is there: stopped"
+
+
+def test_stopped_in_its_last_epoch_it_says_so(dataset: Dataset, tmp_path: Path) -> None:
+    def watch(number: int, learning: bool) -> None:
+        if learning and number == 13:
+            (tmp_path / STOP).touch()
+
+    with StateFolder(tmp_path, "mark", print) as states:
+        _, history, lines = trained(dataset, watch=watch, states=states, **SHORT | {"save_minutes": 0})
+    assert history["step"].tolist() == [5, 10, 13]
+    assert lines[-1] == f"{tmp_path / STOP} is there: stopped"

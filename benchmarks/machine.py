@@ -23,7 +23,7 @@ def machine() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "instructions": [name for name in INTERESTING if name in flags],
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "system": platform.platform(terse=True),
+        "system": platform.system(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "biocnn": version("biocnn"),

@@ -61,7 +61,7 @@ def _training(
     lines = [
         {
             "workload": workload, "against": peer, "goal": f"{goals[peer]:g}", "ratio": ratios(found, peer, "epoch"),
-            "ours": f"{speed[US]:,.3g} {unit}", "theirs": f"{speed[peer]:,.3g} {unit}",
+            "ours": f"{_three(speed[US])} {unit}", "theirs": f"{_three(speed[peer])} {unit}",
             "remark": f"{kind} {metric[US]:.3f}, peer {metric[peer]:.3f}",
         }
         for peer in found if peer != US
@@ -72,7 +72,7 @@ def _training(
     lines.append(
         {"workload": workload, "against": f"matrix product, {precision}", "ratio": share,
          "ours": f"{rate / 1e9:,.0f} G/s", "theirs": f"{rate / share['median'] / 1e9:,.0f} G/s",
-         "remark": "multiply-adds"}
+         "remark": "share of that rate, in multiply-adds"}
     )  # fmt: skip
     return {"lines": lines + _absent(workload, missing), "found": found, "task": task}
 
@@ -164,6 +164,11 @@ def startup(rounds: int) -> Row:
 def _inside(path: Path) -> str:
     """A path as seen from the folder in which all sides run; results name no machine's folders."""
     return str(path.relative_to(ROOT))
+
+
+def _three(number: float) -> str:
+    """Three digits that count."""
+    return f"{float(f'{number:.3g}'):,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def _wall(command: list[str]) -> float:

@@ -27,6 +27,10 @@ def _table(rows: list[dict[str, Any]]) -> str:
 
 def _cells(line: dict[str, Any]) -> tuple[str, ...]:
     ratio = line.get("ratio")
-    speed = f"**{ratio['median']:.2g}** ({ratio['min']:.2g}-{ratio['max']:.2g})" if ratio else ""
+    speed = f"**{_short(ratio['median'])}** ({_short(ratio['min'])}-{_short(ratio['max'])})" if ratio else ""
     rest = (line.get(key, "") for key in ("goal", "ours", "theirs", "remark"))
     return (line["workload"], line["against"], speed, *rest)
+
+
+def _short(ratio: float) -> str:
+    return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.1f}" if ratio >= 1 else f"{ratio:.2f}"

@@ -5,9 +5,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 # A machine without these computes bfloat16 by detours, slower than float32.
 FAST = ("avx512_bf16", "amx_bf16")
+LARGE = 10_000_000  # multiply-adds for an example; below, to change the numbers costs what is gained by them
 
 
 def autocast(precision: str, device: torch.device) -> Callable[[], torch.autocast]:
@@ -21,3 +24,12 @@ def fast_bfloat16(device: torch.device) -> bool:
         return torch.cuda.get_device_capability(device) >= (8, 0)
     flags = Path("/proc/cpuinfo")  # where there is none, as on macOS, float32 is what runs fast
     return device.type == "cpu" and flags.is_file() and any(f" {f}" in flags.read_text() for f in FAST)
+
+
+def is_large(network: nn.Module, x: Tensor) -> bool:
+    """Whether a network does so much for each example of ``x`` that bfloat16 is faster."""
+    was_training = network.training
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network.eval()(x)
+    network.train(was_training)
+    return counter.get_total_flops() / 2 / len(x) >= LARGE

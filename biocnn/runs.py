@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from biocnn import batches, instances
 from biocnn.checkpoint import build_model, versions
@@ -18,7 +18,7 @@ from biocnn.fingerprint import fingerprint
 from biocnn.forecast import GIB, memory_bytes, memory_errors, resident_bytes
 from biocnn.losses import Loss, make_loss
 from biocnn.parallel import ALONE, Processes
-from biocnn.precision import autocast, fast_bfloat16
+from biocnn.precision import autocast, fast_bfloat16, is_large
 from biocnn.predict import default_device, predict_batches
 from biocnn.state import StateFolder
 from biocnn.train import fit
@@ -76,10 +76,13 @@ def train_run(
     train = batches.make(dataset, parts[0], device, settings["augment"], section["patch"], section["workers"])
     val = batches.make(dataset, parts[1], device)
     loss = make_loss(settings["loss"], facts, section["class_weights"], device)
-    if section["precision"] == "auto" and not fast_bfloat16(device):
-        section = {**section, "precision": "float32"}
+    plan = train.plan(seed, 0, section["batch_size"], section["steps_per_epoch"])
+    x, y = train.get(plan[0][:2])
     with memory_errors(section):
-        deterministic = announce(network, train, loss, section, facts["n"], processes, log)
+        if section["precision"] == "auto" and not (fast_bfloat16(device) and is_large(network, x)):
+            section = {**section, "precision": "float32"}
+        deterministic, memory = try_step(network, loss, x, y, section, processes, log)
+    announce(network, section, facts["n"], len(plan), memory, device, processes, log)
     mark = fingerprint(settings, dataset, seed, network, processes.number)
     with StateFolder(state, mark, log) if state and processes.rank == 0 else nullcontext() as states:
         history = fit(network, train, val, loss, facts["task"], section, seed, log, states, processes)
@@ -98,30 +101,38 @@ def train_run(
 
 def announce(
     network: nn.Module,
-    train: batches.SequenceBatches | batches.ImageBatches,
-    loss: Loss,
     section: dict[str, Any],
     counts: dict[str, int],
+    steps: int,
+    memory: int,
+    device: torch.device,
     processes: Processes,
     log: Log,
-) -> bool:
-    """Say what is about to be done; whether it will give the same bits each time."""
-    plan = train.plan(0, 0, section["batch_size"], section["steps_per_epoch"])
-    x, y = train.get(plan[0][:2])
-    start = autocast("float32" if section["precision"] == "float32" else "bfloat16", x.device)
-    share = -(-section["batch_size"] // processes.number)
-    deterministic, memory = _deterministic(
-        section["deterministic"], partial(memory_bytes, network, loss, x, y, share, start), log
-    )
+) -> None:
+    """Say what is about to be done."""
     weights = sum(p.numel() for p in network.parameters())
     log("examples: " + ", ".join(f"{n:,} {part}" for part, n in counts.items()))
     log(
-        f"{weights:,} weights; {x.device.type}, {section['threads']} threads, "
+        f"{weights:,} weights; {device.type}, {section['threads']} threads, "
         + (f"{processes.number} processes, " if processes.number > 1 else "")
-        + f"precision {section['precision']}, about {(memory + resident_bytes(x.device)) / GIB:.1f} GB of memory"
+        + f"precision {section['precision']}, about {(memory + resident_bytes(device)) / GIB:.1f} GB of memory"
     )
-    log(f"{section['epochs']} epochs of {len(plan):,} steps of {section['batch_size']} examples")
-    return deterministic
+    log(f"{section['epochs']} epochs of {steps:,} steps of {section['batch_size']} examples")
+
+
+def try_step(
+    network: nn.Module,
+    loss: Loss,
+    x: Tensor,
+    y: Tensor,
+    section: dict[str, Any],
+    processes: Processes,
+    log: Log,
+) -> tuple[bool, int]:
+    """Whether training is deterministic, and the bytes that a step takes, from a step with two examples."""
+    start = autocast("float32" if section["precision"] == "float32" else "bfloat16", x.device)
+    share = -(-section["batch_size"] // processes.number)
+    return _deterministic(section["deterministic"], partial(memory_bytes, network, loss, x, y, share, start), log)
 
 
 def _deterministic(wanted: bool, attempt: Callable[[], int], log: Log) -> tuple[bool, int]:

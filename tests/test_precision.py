@@ -12,7 +12,7 @@ from trainings import CPU, network, resumed, same_weights, stopped, trained
 
 from biocnn.checkpoint import load_model, save_model
 from biocnn.data.dataset import Dataset
-from biocnn.precision import autocast, fast_bfloat16
+from biocnn.precision import autocast, fast_bfloat16, is_large
 from biocnn.runs import describe_precision, train_run
 from biocnn.schema import choose
 from biocnn.validation import TOLERANCE
@@ -87,7 +87,8 @@ def run(dataset: Dataset, precision: str, model: nn.Module | None = None):
 
 
 @pytest.mark.skipif(not fast_bfloat16(CPU), reason="this machine has no instructions for bfloat16")
-def test_model_file_says_what_was_chosen_and_why(cells: Dataset, tmp_path: Path) -> None:
+def test_model_file_says_what_was_chosen_and_why(cells: Dataset, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("biocnn.precision.LARGE", 1000)
     model, history, meta, lines = run(cells, "auto")
     found = meta["precision"]
     assert found["train"] == found["predict"] == "bfloat16"
@@ -124,3 +125,19 @@ def test_requests_to_stop_are_left_to_others_afterwards(cells: Dataset) -> None:
     before = signal.getsignal(signal.SIGTERM)
     run(cells, "float32")
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_small_networks_stay_in_float32(cells: Dataset) -> None:
+    _, history, meta, _ = run(cells, "auto")
+    assert set(history["precision"]) == {"float32"}
+    assert meta["precision"] == {"train": "float32", "predict": "float32"}
+
+
+def test_large_is_by_multiply_adds_of_an_example() -> None:
+    """A kernel of 5 x 5 on 20 channels makes 500 multiply-adds a value: 10 million for 20,000 values."""
+    network = nn.Sequential(nn.Conv2d(20, 2, 5, padding=2), nn.BatchNorm2d(2)).train()
+    before = network[1].running_mean.clone()
+    assert is_large(network, torch.rand(2, 20, 100, 100))
+    assert not is_large(network, torch.rand(2, 20, 100, 99))
+    assert network.training
+    assert network[1].running_mean.equal(before), "nothing was learned"

@@ -125,7 +125,7 @@ class Run:
         return hashlib.sha256(self.model.read_bytes()).hexdigest()
 
     def states(self) -> list[Path]:
-        return sorted(self.state.glob("*/[0-9]*.state"))
+        return sorted(self.state.glob("[!.]*/[0-9]*.state"))  # not the folder of a lock, which comes and goes
 
     def log(self) -> str:
         path = self.folder / "log.txt"

@@ -38,11 +38,15 @@ def default_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def logits_of(network: nn.Module, x: Tensor, precision: str = "float32") -> Tensor:
+    """What a network gives for x (N, C, *spatial), float32."""
+    with autocast(precision, x.device)():
+        return network(x).float()
+
+
 def answer(network: nn.Module, x: Tensor, task: str, precision: str = "float32") -> Tensor:
     """What a network says of x (N, C, *spatial): probabilities, or values for regression; float32."""
-    with autocast(precision, x.device)():
-        logits = network(x)
-    return probability(logits.float(), task)
+    return probability(logits_of(network, x, precision), task)
 
 
 @torch.inference_mode()
@@ -172,9 +176,26 @@ class Model:
         return decide(p, self.facts["task"], self.meta.get("postprocess", {}))
 
     @torch.inference_mode()
-    def _sequences(self, codes: Sequence[np.ndarray]) -> np.ndarray:
+    def logits(self, codes: Sequence[np.ndarray]) -> np.ndarray:
+        """What the network gives for sequences before the sigmoid; for regression, the values.
+
+        Parameters
+        ----------
+        codes
+            Of each sequence, shape (L,), uint8: 0-3 = ACGT(U), 4 = unknown.
+
+        Returns
+        -------
+        logits
+            Shape (N, K), float32.
+
+        Raises
+        ------
+        InputError
+            For an empty sequence, or one of another length than the model's window.
+        """
         window = self.facts["window"]
-        if not codes:
+        if not len(codes):
             return np.zeros((0, len(self.outputs)), np.float32)
         for row, array in enumerate(codes):
             if not len(array):
@@ -187,8 +208,11 @@ class Model:
         found, rows = [], self._rows(max(map(len, codes))) if len(codes) > 1 else 1
         for start in range(0, len(codes), rows):
             x = one_hot(torch.from_numpy(pad(codes[start : start + rows])).to(self.device))
-            found.append(self._answer(x).cpu().numpy())
+            found.append(logits_of(self._folded, x, self.precision).cpu().numpy())
         return np.concatenate(found)
+
+    def _sequences(self, codes: Sequence[np.ndarray]) -> np.ndarray:
+        return probability(torch.from_numpy(self.logits(codes)), self.facts["task"]).numpy()
 
     def _answer(self, x: Tensor) -> Tensor:
         return answer(self._folded, x, self.facts["task"], self.precision)

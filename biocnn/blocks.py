@@ -80,6 +80,17 @@ class Residual(nn.Module):
         return self.act(self.body(x) + self.shortcut(x))
 
 
+class Skip(nn.Module):
+    """A block of as many channels as its input, which is added to what the block gives: x + block(x)."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.block(x)
+
+
 def two_convs(
     spatial_dims: int, in_channels: int, out_channels: int, *, residual: bool = False, **block: Any
 ) -> nn.Module:
@@ -92,12 +103,15 @@ def two_convs(
     )
 
 
-def pool(kind: Literal["max", "average"], spatial_dims: int, size: Size = 2) -> nn.Module:
-    """Pooling over pieces of the given size, side by side: a length L becomes L // size."""
+def pool(kind: Literal["max", "average"], spatial_dims: int, size: Size = 2, *, ceil: bool = False) -> nn.Module:
+    """Pooling over pieces of the given size, side by side: a length L becomes L // size, or, with ``ceil``, one more.
+
+    ``ceil`` keeps what is left over at the far end as a smaller piece.
+    """
     kinds = {"max": "MaxPool", "average": "AvgPool"}
     if kind not in kinds:
         raise InputError(f"pool is {kind!r}", nearest(str(kind), kinds))
-    return layer(kinds[kind], spatial_dims)(per_axis("pool size", size, spatial_dims))
+    return layer(kinds[kind], spatial_dims)(per_axis("pool size", size, spatial_dims), ceil_mode=ceil)
 
 
 class GlobalPool(nn.Module):

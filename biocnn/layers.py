@@ -166,6 +166,7 @@ class Conv(nn.Module):
         reach = tuple(d * (k - 1) for d, k in zip(dilation, kernel_size, strict=True))
         if padding not in ("valid", "same", "full"):
             raise InputError(f"padding is {padding!r}", nearest(str(padding), ["valid", "same", "full"]))
+        self.padding = padding
         both = {"valid": [0 for _ in reach], "same": [r // 2 for r in reach], "full": reach}[padding]
         # torch pads both ends alike at no cost; only the one zero more at the far end has to be put there beforehand.
         more = [r % 2 if padding == "same" else 0 for r in reach]

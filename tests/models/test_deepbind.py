@@ -33,7 +33,7 @@ def model(**settings: str) -> DeepBind:
     torch.manual_seed(0)
     made = DeepBind(1, 4, 2, **settings).eval()
     # A large offset makes a window of nothing but padding win, unless it is left out.
-    nn.init.constant_(made.scan.conv.conv.bias, 5.0)
+    nn.init.constant_(made.features[0].conv.conv.bias, 5.0)
     return made
 
 
@@ -74,7 +74,7 @@ def test_the_head_is_one_layer_or_two():
     assert [type(m) for m in DeepBind(1, 4, 1, hidden=0).head] == [nn.Dropout, nn.Linear]
     assert DeepBind(1, 4, 1, hidden=0, pool="both").head[-1].in_features == 32
     assert DeepBind(1, 4, 1).head[-1].in_features == 32
-    assert DeepBind(1, 4, 1).scan.conv.conv.weight.shape == (16, 4, 24)
+    assert DeepBind(1, 4, 1).features[0].conv.conv.weight.shape == (16, 4, 24)
 
 
 @pytest.mark.parametrize(("spatial_dims", "in_channels"), [(1, 1), (2, 4), (3, 4)])

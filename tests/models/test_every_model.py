@@ -11,7 +11,14 @@ from torch import nn
 from biocnn import models
 from biocnn.errors import InputError
 
-SMALL = {"DeepBind": {"kernel_size": 5}, "UNet": {"channels": [4, 6, 8]}, "FCN": {"channels": [3, 4, 5, 6, 7]}}
+SMALL = {
+    "Basset": {"channels": [4, 5, 6], "kernel_size": [5, 4, 3], "hidden": 7},
+    "DanQ": {"channels": 5, "kernel_size": 6, "recurrent": 3},
+    "DeepBind": {"kernel_size": 5},
+    "DilatedResNet": {"channels": 5, "kernel_size": 4, "layers": 2},
+    "FCN": {"channels": [3, 4, 5, 6, 7]},
+    "UNet": {"channels": [4, 6, 8]},
+}
 IN, OUT = 4, 3
 
 

@@ -1,0 +1,83 @@
+"""Basset: a stack of convolutions and poolings, as for images, on sequences."""
+
+from itertools import pairwise
+from typing import Literal
+
+from torch import nn
+
+from biocnn.blocks import ConvBlock, GlobalPool, kaiming
+from biocnn.errors import InputError
+from biocnn.models.sequence_network import SequenceNetwork, best_of, head
+
+
+class Basset(SequenceNetwork):
+    """Convolution, norm, ReLU and pooling, several times; then a head: (N, C, *spatial) to (N, out_channels).
+
+    Unlike the original, whose head sees every position, it pools over all positions first, so that input may be of any
+    length.
+
+    Parameters
+    ----------
+    channels
+        Width of each convolution.
+    kernel_size
+        Of each convolution, in bp.
+    pool
+        Positions of which the largest value is kept after each convolution.
+    over
+        What is kept of all positions at the end: the largest value of each channel, the mean, or both.
+    norm
+        Normalisation after each convolution.
+    hidden
+        Width of the hidden layer; 0: none.
+    dropout
+        Probability, before the last layer.
+    strands, combine
+        As in ``SequenceNetwork``.
+
+    Raises
+    ------
+    InputError
+        Where ``channels``, ``kernel_size`` and ``pool`` are not of one length.
+
+    References
+    ----------
+    Kelley et al., Genome Research 26, 990-999 (2016), doi:10.1101/gr.200535.115.
+    """
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        in_channels: int,
+        out_channels: int,
+        *,
+        channels: list[int] = [64, 96, 128],  # noqa: B006 (only read; a list is what YAML gives)
+        kernel_size: list[int] = [19, 11, 7],  # noqa: B006
+        pool: list[int] = [3, 4, 4],  # noqa: B006
+        over: Literal["max", "average", "both"] = "both",
+        norm: Literal["batch", "instance", "group"] | None = "batch",
+        hidden: int = 64,
+        dropout: float = 0.3,
+        strands: Literal["single", "both"] = "single",
+        combine: Literal["max", "mean"] = "max",
+    ) -> None:
+        if not len(channels) == len(kernel_size) == len(pool) > 0:
+            entries = f"{len(channels)}, {len(kernel_size)} and {len(pool)} entries"
+            raise InputError(f"model.channels, kernel_size and pool: have {entries}", "one of each a convolution")
+        widths = zip(pairwise([in_channels, *channels]), kernel_size, pool, strict=True)
+        layers = [
+            layer
+            for (before, width), size, piece in widths
+            for layer in (ConvBlock(spatial_dims, before, width, size, norm=norm), best_of(spatial_dims, piece))
+        ]
+        pooled = channels[-1] * (2 if over == "both" else 1)
+        super().__init__(
+            spatial_dims,
+            in_channels,
+            nn.Sequential(*layers),
+            GlobalPool(over),
+            head(pooled, hidden, out_channels, dropout),
+            strands=strands,
+            combine=combine,
+        )
+        kaiming(self)

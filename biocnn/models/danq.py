@@ -1,0 +1,91 @@
+"""DanQ: a motif scan, read by a recurrent network in both directions."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from biocnn.blocks import ConvBlock, GlobalPool, kaiming
+from biocnn.errors import InputError
+from biocnn.models.sequence_network import SequenceNetwork, best_of, head
+
+
+class DanQ(SequenceNetwork):
+    """Motif scan, pooling, a bidirectional LSTM, global pooling and a head: (N, in_channels, L) to (N, out_channels).
+
+    Unlike the original, whose head sees every position, it pools over all positions first, so that input may be of any
+    length.
+
+    Parameters
+    ----------
+    channels
+        Kernels of the scan.
+    kernel_size
+        Their length, in bp.
+    pool
+        Positions of which the best match is kept.
+    recurrent
+        Width of the LSTM, in each direction.
+    over
+        What is kept of all positions at the end: the largest value of each channel, the mean, or both.
+    hidden
+        Width of the hidden layer; 0: none.
+    dropout
+        Probability, before the last layer.
+    strands, combine
+        As in ``SequenceNetwork``.
+
+    Raises
+    ------
+    InputError
+        For images: it reads along one axis.
+
+    References
+    ----------
+    Quang and Xie, Nucleic Acids Research 44, e107 (2016), doi:10.1093/nar/gkw226.
+    """
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        in_channels: int,
+        out_channels: int,
+        *,
+        channels: int = 64,
+        kernel_size: int = 26,
+        pool: int = 4,
+        recurrent: int = 32,
+        over: Literal["max", "average", "both"] = "both",
+        hidden: int = 0,
+        dropout: float = 0.3,
+        strands: Literal["single", "both"] = "single",
+        combine: Literal["max", "mean"] = "max",
+    ) -> None:
+        if spatial_dims != 1:
+            raise InputError(f"model.name: DanQ, for {spatial_dims}D input", "it reads sequences; choose DeepBind, say")
+        scan = ConvBlock(spatial_dims, in_channels, channels, kernel_size)
+        pooled = 2 * recurrent * (2 if over == "both" else 1)
+        super().__init__(
+            spatial_dims,
+            in_channels,
+            nn.Sequential(scan, best_of(1, pool)),
+            GlobalPool(over),
+            head(pooled, hidden, out_channels, dropout),
+            strands=strands,
+            combine=combine,
+        )
+        self.recurrent = nn.LSTM(channels, recurrent, batch_first=True, bidirectional=True)
+        kaiming(self)
+
+    def _positions(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        x, mask = super()._positions(x, mask)
+        with torch.autocast(x.device.type, enabled=False):
+            x = x.float().transpose(1, 2)
+            if mask is None:
+                return self.recurrent(x)[0].transpose(1, 2), None
+            # Reading backwards starts at each sequence's own end.
+            lengths = mask.sum(2)[:, 0].clamp(min=1).cpu()
+            packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+            read, _ = pad_packed_sequence(self.recurrent(packed)[0], batch_first=True, total_length=x.shape[1])
+        return read.transpose(1, 2), mask

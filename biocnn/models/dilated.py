@@ -1,0 +1,71 @@
+"""A residual network of dilated convolutions, which sees far at full resolution."""
+
+from typing import Literal
+
+from torch import nn
+
+from biocnn.blocks import ConvBlock, GlobalPool, Skip, kaiming
+from biocnn.models.sequence_network import SequenceNetwork, head
+
+
+class DilatedResNet(SequenceNetwork):
+    """A motif scan, then convolutions of doubling dilation added to what they saw: (N, C, *spatial) to (N, K).
+
+    As the body of BPNet, with a global pooling and a head.
+
+    Parameters
+    ----------
+    channels
+        Width of all convolutions.
+    kernel_size
+        Of the first convolution, in bp.
+    layers
+        Dilated convolutions of 3, with dilation 2, 4, ..., 2 ** layers.
+    over
+        What is kept of all positions at the end: the largest value of each channel, the mean, or both.
+    norm
+        Normalisation after each convolution.
+    hidden
+        Width of the hidden layer; 0: none.
+    dropout
+        Probability, before the last layer.
+    strands, combine
+        As in ``SequenceNetwork``.
+
+    References
+    ----------
+    Avsec et al., Nature Genetics 53, 354-366 (2021), doi:10.1038/s41588-021-00782-6.
+    """
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        in_channels: int,
+        out_channels: int,
+        *,
+        channels: int = 64,
+        kernel_size: int = 21,
+        layers: int = 4,
+        over: Literal["max", "average", "both"] = "both",
+        norm: Literal["batch", "instance", "group"] | None = "batch",
+        hidden: int = 0,
+        dropout: float = 0.3,
+        strands: Literal["single", "both"] = "single",
+        combine: Literal["max", "mean"] = "max",
+    ) -> None:
+        dilated = (
+            Skip(ConvBlock(spatial_dims, channels, channels, 3, dilation=2 ** (i + 1), norm=norm))
+            for i in range(layers)
+        )
+        scan = ConvBlock(spatial_dims, in_channels, channels, kernel_size, norm=norm)
+        pooled = channels * (2 if over == "both" else 1)
+        super().__init__(
+            spatial_dims,
+            in_channels,
+            nn.Sequential(scan, *dilated),
+            GlobalPool(over),
+            head(pooled, hidden, out_channels, dropout),
+            strands=strands,
+            combine=combine,
+        )
+        kaiming(self)

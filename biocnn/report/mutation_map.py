@@ -1,0 +1,118 @@
+"""Mutation maps: what every single mutation of a sequence does to its logit."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import TwoSlopeNorm
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.patches import Rectangle
+
+from biocnn.report.figures import INK, MUTED, new_figure
+from biocnn.report.logo import COLOURS, draw_attributions
+
+_SPAN = 110  # bp that a page can show legibly
+_COLOURS = "RdBu_r"
+_HEIGHT = 1.35  # inches, of one map
+
+
+def mutation_map(codes: np.ndarray, change: np.ndarray, alphabet: str, mark: int | None = None) -> Figure:
+    """Draw the sequence as letters scaled by importance above a heat map of the change of every mutation.
+
+    Parameters
+    ----------
+    codes
+        Shape (L,), uint8: 0-3 = ACGT(U), 4 = unknown, 5 = padding. Of more than 110 bp the stretch around the mark is
+        drawn, or else the one where mutations change most.
+    change
+        Shape (4, L): logit of the mutant minus logit of the sequence, as ``saturation_mutagenesis`` gives it.
+    alphabet
+        Four letters.
+    mark
+        Position in the sequence, from 0, of a column to frame: that of a variant.
+    """
+    return mutation_maps([codes], [change], [""], alphabet, [mark])
+
+
+def mutation_maps(
+    codes: Sequence[np.ndarray],
+    changes: Sequence[np.ndarray],
+    titles: Sequence[str],
+    alphabet: str,
+    marks: Sequence[int | None] | None = None,
+) -> Figure:
+    """Draw mutation maps of several sequences, one below the other; each has its own scale of colours.
+
+    Parameters are lists of those of ``mutation_map``, and a title for each sequence; "" for none.
+
+    References
+    ----------
+    Alipanahi et al., Nature Biotechnology 33, 831-838 (2015), doi:10.1038/nbt.3300, figure 4.
+    """
+    figure = new_figure(_HEIGHT * len(codes) + 0.15)
+    cells = figure.subfigures(len(codes), 1, squeeze=False)[:, 0]
+    for cell, code, change, title, mark in zip(
+        cells, codes, changes, titles, marks or [None] * len(codes), strict=True
+    ):
+        axes = _draw(cell, np.asarray(code), np.asarray(change, dtype=float), alphabet, title, mark)
+    axes.set_xlabel("Position in the window (bp)")
+    return figure
+
+
+def importance(change: np.ndarray) -> np.ndarray:
+    """How much a base adds to the logit: minus the mean change of the three mutations, shape (4, L) to (L,)."""
+    return -change.sum(axis=0) / 3
+
+
+def shown(codes: np.ndarray, change: np.ndarray, mark: int | None) -> tuple[int, int]:
+    """First and last + 1 position of the stretch to draw: at most 110 bp, without padding at the end."""
+    length = int(np.flatnonzero(codes < 5).max(initial=0)) + 1
+    if length <= _SPAN:
+        return 0, length
+    if mark is not None:
+        first = mark - _SPAN // 2
+    else:
+        first = int(np.convolve(np.abs(change).sum(axis=0)[:length], np.ones(_SPAN), mode="valid").argmax())
+    first = min(max(first, 0), length - _SPAN)
+    return first, first + _SPAN
+
+
+def _draw(cell: SubFigure, codes: np.ndarray, change: np.ndarray, alphabet: str, title: str, mark: int | None) -> Axes:
+    first, last = shown(codes, change, mark)
+    codes, change = codes[first:last], change[:, first:last]
+    letters, cells = cell.subplots(2, 1, sharex=True, height_ratios=(1, 1), gridspec_kw={"hspace": 0.0})
+    draw_attributions(letters, codes, np.broadcast_to(importance(change), change.shape), alphabet)
+    letters.spines["bottom"].set_visible(False)
+    letters.tick_params(bottom=False, labelbottom=False)
+    letters.locator_params(axis="y", nbins=3)
+    letters.set_ylabel("Importance")
+    letters.set_title(title, fontsize=7)
+    mesh = _heat_map(cells, codes, change, alphabet)
+    ticks = [place for place in range(first, last) if place % 10 == 0]
+    cells.set_xticks([place - first for place in ticks], ticks)
+    bar = cell.colorbar(mesh, ax=cells, pad=0.01, fraction=0.02, aspect=8)
+    bar.set_label("Change of\nthe logit", fontsize=7)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=6.5)
+    if mark is not None:
+        frame = {"fill": False, "edgecolor": INK, "linewidth": 1.0, "clip_on": False, "zorder": 3}
+        cells.add_patch(Rectangle((mark - first - 0.5, -0.5), 1, 4, **frame))
+    return cells
+
+
+def _heat_map(axes: Axes, codes: np.ndarray, change: np.ndarray, alphabet: str) -> QuadMesh:
+    """Cells of four rows, A above; a dot marks the base that is there."""
+    largest = float(np.abs(change).max()) or 1.0
+    scale = TwoSlopeNorm(0.0, -largest, largest)
+    edges = np.arange(len(codes) + 1) - 0.5
+    mesh = axes.pcolormesh(edges, np.arange(5) - 0.5, change, cmap=_COLOURS, norm=scale)
+    known = np.flatnonzero(codes < 4)
+    axes.scatter(known, codes[known], s=1.5, color=MUTED, linewidths=0)
+    axes.invert_yaxis()
+    axes.set_yticks(range(4), list(alphabet), fontsize=6.5, fontweight="bold")
+    for label, letter in zip(axes.get_yticklabels(), alphabet, strict=True):
+        label.set_color(COLOURS[letter])
+    axes.tick_params(left=False)
+    axes.spines[:].set_visible(False)
+    return mesh

@@ -1,0 +1,61 @@
+"""Mutation maps: letters and cells show the numbers, a variant is framed, and long sequences are cut around it."""
+
+import numpy as np
+import pytest
+from matplotlib.collections import QuadMesh
+from matplotlib.patches import Rectangle
+
+from biocnn.report.mutation_map import importance, mutation_map, mutation_maps, shown
+
+
+def example(length: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    codes, change = rng.integers(0, 4, length).astype(np.uint8), rng.normal(size=(4, length))
+    change[codes, np.arange(length)] = 0
+    return codes, change
+
+
+def test_importance_of_a_linear_model_is_its_weight_against_the_mean_of_the_others() -> None:
+    codes, _ = example(12)
+    weight = np.random.default_rng(1).normal(size=(4, 12))
+    there = weight[codes, np.arange(12)]
+    others = (weight.sum(axis=0) - there) / 3
+    np.testing.assert_allclose(importance(weight - there), there - others)
+
+
+def test_cells_hold_the_changes_and_the_variant_is_framed() -> None:
+    codes, change = example(30)
+    figure = mutation_map(codes, change, "ACGT", mark=7)
+    cells = figure.axes[1]
+    (mesh,) = [c for c in cells.collections if isinstance(c, QuadMesh)]
+    np.testing.assert_allclose(np.ma.getdata(mesh.get_array()), change)
+    assert mesh.norm(0.0) == 0.5
+    assert [label.get_text() for label in cells.get_yticklabels()] == list("ACGT")
+    (frame,) = [patch for patch in cells.patches if isinstance(patch, Rectangle)]
+    assert (frame.get_x(), frame.get_width()) == (6.5, 1)
+    dots = next(c for c in cells.collections if not isinstance(c, QuadMesh)).get_offsets()
+    np.testing.assert_array_equal(dots[:, 1], codes)
+
+
+@pytest.mark.parametrize(("mark", "first"), [(0, 0), (150, 95), (399, 290)])
+def test_long_sequences_are_cut_around_the_variant(mark: int, first: int) -> None:
+    codes, change = example(400)
+    assert shown(codes, change, mark) == (first, first + 110)
+
+
+def test_without_a_variant_the_stretch_of_largest_change_is_shown_and_padding_is_not() -> None:
+    codes, change = example(400)
+    change[:, 210:240] *= 50
+    first, last = shown(codes, change, None)
+    assert first <= 210
+    assert last >= 240
+    codes[60:] = 5
+    assert shown(codes, change, None) == (0, 60)
+
+
+def test_unknown_bases_and_flat_sequences_are_drawn() -> None:
+    codes, change = example(20)
+    codes[3:5] = 4
+    figure = mutation_maps([codes, codes], [change, 0 * change], ["one", "two"], "ACGU")
+    titles = [axes.get_title(loc="left") or axes.get_title() for axes in figure.axes]
+    assert {"one", "two"} <= set(titles)

@@ -33,10 +33,10 @@ REGISTRY: dict[str, dict[str, str]] = {
         "noise": "biocnn.augment.images:noise",
     },
     "models": {
-        "Basset": "biocnn.models.basset:Basset",
-        "DanQ": "biocnn.models.danq:DanQ",
         "DeepBind": "biocnn.models.deepbind:DeepBind",
+        "Basset": "biocnn.models.basset:Basset",
         "DilatedResNet": "biocnn.models.dilated:DilatedResNet",
+        "DanQ": "biocnn.models.danq:DanQ",
         "FCN": "biocnn.models.fcn:FCN",
         "UNet": "biocnn.models.unet:UNet",
     },

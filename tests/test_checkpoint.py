@@ -31,8 +31,10 @@ def saved(path: Path, about: dict | None = None) -> nn.Module:
     return model.eval()
 
 
-@pytest.mark.parametrize("spatial_dims", [1, 2, 3])
-@pytest.mark.parametrize("name", MODELS)
+EVERY = [(name, dims) for name in MODELS for dims in (1, 2, 3) if name != "DanQ" or dims == 1]  # it reads along a line
+
+
+@pytest.mark.parametrize(("name", "spatial_dims"), EVERY)
 def test_round_trip(tmp_path: Path, name: str, spatial_dims: int) -> None:
     path = tmp_path / "model.safetensors"
     about = meta(name, spatial_dims)

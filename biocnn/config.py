@@ -20,8 +20,11 @@ class Split(BaseModel):
     model_config = STRICT
     group: str = "group"  # column of the examples table
     column: str | None = None  # column that already says train / val / test
-    val: list[str | int] | float = 0.15  # names of groups, or a fraction of the examples that are not test
-    test: list[str | int] | float = 0.15
+    val: list[str | int] | float | None = None  # names of groups, or a fraction of what is not test; None: 0.15
+    test: list[str | int] | float | None = None  # likewise; None: 0.15, or with folds each of them once
+    hashed: bool = False  # fractions and folds follow from a hash of a group's name: new data moves no old group
+    folds: int | None = Field(None, ge=2)  # one run each: the fold is test, the next one val
+    remove_leaks: bool = False  # takes out of test (then val) what is in another part, too, or overlaps it
 
 
 class Train(BaseModel):

@@ -41,6 +41,7 @@ def fingerprint(settings: dict[str, Any], dataset: Dataset, seed: int, network: 
     versions = {"torch": torch.__version__, "numpy": np.__version__, "processes": processes}
     parts = [json.dumps([chosen, versions], sort_keys=True).encode()]
     parts += [(dataset.folder / name).read_bytes() for name in ("facts.json", "examples.tsv")]
+    parts += ["\n".join(dataset.examples["split"]).encode()]  # which fold of them
     # By content, for the code may lie elsewhere on another machine.
     parts += sorted({hashlib.sha256(code).digest() for code in _code(settings, network)})
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:12]

@@ -86,7 +86,14 @@ def train_run(
     mark = fingerprint(settings, dataset, seed, network, processes.number)
     with StateFolder(state, mark, log) if state and processes.rank == 0 else nullcontext() as states:
         history = fit(network, train, val, loss, facts["task"], section, seed, log, states, processes)
-    meta = {"experiment": settings, "facts": facts, "seed": seed, "postprocess": {}, "versions": versions()}
+    meta = {
+        "experiment": settings,
+        "facts": facts,
+        "seed": seed,
+        "fold": dataset.fold,
+        "postprocess": {},
+        "versions": versions(),
+    }
     meta["precision"] = choose_precision(network, val, loss, facts["task"], history["precision"].iloc[-1])
     meta["deterministic"] = deterministic
     log(describe_precision(meta["precision"]))

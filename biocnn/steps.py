@@ -4,6 +4,7 @@ The main path, in order: check, dataset, train, predict, evaluate, explain, segm
 """
 
 import logging
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,13 @@ def dataset(config: Path, out: Path, *, data_root: Path = Path(), genome: Path |
     files = {key: path for key, path in experiment.files.items() if key.startswith("data.")}
     with atomic(out) as folder:
         facts = store.write(raw, experiment["split"], experiment["seed"], files, folder)
-    log.info("examples: %s", ", ".join(f"{n} {part}" for part, n in facts["n"].items()))
+    for i, fold in enumerate(facts.get("folds", [facts])):
+        name = f"fold {i}" if "folds" in facts else "examples"
+        log.info("%s: %s", name, ", ".join(f"{n} {part}" for part, n in fold["n"].items()))
+        for leak in fold["leakage"]:
+            if leak["any"]:
+                what = "removed" if leak["removed"] else "kept; see split.remove_leaks"
+                log.info("%s: %d of %s match one of %s (%s)", name, leak["any"], *reversed(leak["pair"]), what)
     for key, decision in facts["decisions"].items():
         log.info("%s = %s: %s", key, decision["value"], decision["reason"])
 
@@ -71,18 +78,18 @@ def train(
     data_root: Path = Path(),
     state: Path | None = None,
 ) -> None:
-    """Train one run (fold0-seed1, say); keep the best epoch. Stopped, it goes on from STATE when it is run again."""
+    """Train RUN, fold0-seed1 say, and keep its best epoch. Stopped, it goes on from STATE when it is run again."""
     from biocnn.checkpoint import save_model
     from biocnn.data.dataset import Dataset
     from biocnn.parallel import started_processes
     from biocnn.runs import train_run
     from biocnn.state import clear
 
-    settings = _load(config, data_root).settings
+    settings, (fold, seed) = _load(config, data_root).settings, _fold_and_seed(run)
     with started_processes() as processes:
         tell = partial(log.info, "%s  %s", run) if processes.rank == 0 else lambda line: None
         network, table, meta = train_run(
-            settings, Dataset(data), _seed(run), log=tell, state=state, processes=processes
+            settings, Dataset(data, fold), seed, log=tell, state=state, processes=processes
         )
         if processes.rank == 0:
             with atomic(history) as path:
@@ -101,7 +108,8 @@ def predict(model: Path, data: Path, out: Path, *, memory_gb: float = 2.0) -> No
     from biocnn.data.ragged import Ragged
     from biocnn.predict import Model
 
-    loaded, stored = Model(model, memory_gb=memory_gb), Dataset(data)
+    loaded = Model(model, memory_gb=memory_gb)
+    stored = Dataset(data, loaded.meta.get("fold", 0))
     torch.set_num_threads(loaded.meta["experiment"]["train"]["threads"])
     rows = stored.rows("val", "test")
     with atomic(out) as folder:
@@ -144,10 +152,11 @@ def explain(config: Path, data: Path, model: Path, out: Path, *, data_root: Path
     from biocnn.explain.step import explain_test_part
     from biocnn.predict import Model
 
-    experiment = _load(config, data_root)
+    experiment, loaded = _load(config, data_root), Model(model)
+    stored = Dataset(data, loaded.meta.get("fold", 0))
     with atomic(out) as folder:
         folder.mkdir()
-        for line in explain_test_part(Model(model), Dataset(data), experiment["explain"], folder):
+        for line in explain_test_part(loaded, stored, experiment["explain"], folder):
             log.info("%s", line)
 
 
@@ -210,8 +219,8 @@ def _read(experiment: Any, checks: Any, genome: Path | None) -> Any:
     return source.read(experiment["seed"], checks, genome) if genome else source.read(experiment["seed"], checks)
 
 
-def _seed(run: str) -> int:
-    fold, _, seed = run.partition("-seed")
-    if fold != "fold0" or not seed.isdigit():
+def _fold_and_seed(run: str) -> tuple[int, int]:
+    found = re.fullmatch(r"fold(\d+)-seed(\d+)", run)
+    if not found:
         raise InputError(f"run {run!r} is not understood", "runs are named fold0-seed1, fold0-seed2, ...")
-    return int(seed)
+    return int(found[1]), int(found[2])

@@ -82,7 +82,8 @@ class Workflow:
 
     def runs(self, wildcards: Any) -> list[str]:
         """Names of the trainings of an experiment."""
-        return [f"fold0-seed{seed}" for seed in self.experiments[wildcards.experiment]["train"]["seeds"]]
+        seeds = self.experiments[wildcards.experiment]["train"]["seeds"]
+        return [f"{fold}-seed{seed}" for fold in self._folds(wildcards) for seed in seeds]
 
     def of_runs(self, pattern: str) -> Callable[[Any], list[str]]:
         """An input function: ``pattern`` with {experiment} and each {run} filled in."""
@@ -109,6 +110,9 @@ class Workflow:
         """Outputs of the segment step, for experiments with new images."""
         wanted = "segment.images" in self.experiments[wildcards.experiment].files
         return [f"{RESULTS}/{wildcards.experiment}/segment"] if wanted else []
+
+    def _folds(self, wildcards: Any) -> list[str]:
+        return [f"fold{i}" for i in range(self.experiments[wildcards.experiment]["split"]["folds"] or 1)]
 
     @staticmethod
     def _made(path: str) -> str:

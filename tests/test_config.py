@@ -61,7 +61,10 @@ def test_defaults_are_filled_in(folder: Path) -> None:
     found = settings(BASE)
     assert found["seed"] == 1
     assert (found["augment"], found["loss"]) == ([], None)
-    assert found["split"] == {"group": "group", "column": None, "val": 0.15, "test": 0.15}
+    assert found["split"] == {
+        "group": "group", "column": None, "val": None, "test": None, "hashed": False, "folds": None,
+        "remove_leaks": False,
+    }  # fmt: skip
     assert found["train"]["seeds"] == [1]
     assert found["data"]["negatives"]["name"] == "gc_matched"
 

@@ -1,16 +1,19 @@
 """The stored data set of an experiment: written once, read by every later step."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from biocnn.data import leakage, splits
+from biocnn.data.checks import Checks
 from biocnn.data.intensity import intensity_percentiles
 from biocnn.data.ragged import Ragged
 from biocnn.data.raw import Raw
-from biocnn.data.splits import PARTS, assign
+from biocnn.data.splits import PARTS
 from biocnn.data.targets import instance_targets
 from biocnn.errors import InputError
 from biocnn.files import sha256
@@ -25,12 +28,26 @@ class Dataset:
     ----------
     folder
         What ``write`` made.
+    fold
+        Whose split and facts are wanted, from 0; without folds there is one.
+
+    Raises
+    ------
+    InputError
+        Where there is no such fold.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = folder = Path(folder)
+    def __init__(self, folder: str | Path, fold: int = 0) -> None:
+        self.folder, self.fold = Path(folder), fold
+        folder = self.folder
         self.examples = read_examples(folder / "examples.tsv")
         self.facts: dict[str, Any] = json.loads((folder / "facts.json").read_text())
+        folds = self.facts.pop("folds", [{}])
+        if fold >= len(folds):
+            raise InputError(f"{folder}: has no fold {fold}", f"folds are counted from 0 to {len(folds) - 1}")
+        self.facts |= folds[fold]
+        if fold:
+            self.examples["split"] = self.examples[f"split_{fold}"]
         self.x = Ragged(folder / "x.npy")
         self.y = Ragged(folder / "y.npy")
         self.labels = Ragged(folder / "labels.npy") if (folder / "labels.npy").exists() else None
@@ -68,28 +85,60 @@ def write(raw: Raw, split: dict[str, Any], seed: int, files: dict[str, str], fol
     facts
         As stored in facts.json.
     """
-    examples = raw.examples.copy()
-    examples["split"] = assign(examples, seed, **split)
+    examples, checks = raw.examples.copy(), Checks()
     facts = dict(raw.facts, decisions={}, sources=hashes(files))
     for key, reason in facts.pop("reasons", {}).items():
         facts["decisions"][key] = {"value": facts[key], "reason": reason}
-    facts["n"] = {part: int((examples["split"] == part).sum()) for part in PARTS}
+    folds = _divide(raw, examples, split, seed, checks)
     folder.mkdir(parents=True)
     rows = range(len(examples))
     if facts["kind"] == "sequence":
-        examples = _store_vectors(raw, examples, facts, folder)
+        _store_vectors(raw, examples, facts, folder, folds)
         Ragged.write(folder / "x.npy", (raw.x(i) for i in rows), np.uint8)
     else:
         Ragged.write(folder / "x.npy", (raw.x(i) for i in rows), facts["dtype"])
-        train = np.flatnonzero(examples["split"] == "train")
-        _store_masks(raw, facts, folder, set(train.tolist()))
-        facts["intensity"] = intensity_percentiles(raw.x(i) for i in train)
+        _store_masks(raw, facts, folder, folds)
         _decide_patch(facts, folder)
+    facts |= folds[0].facts
+    if len(folds) > 1:
+        facts["folds"] = [fold.facts for fold in folds]
     examples.to_csv(folder / "examples.tsv", sep="\t", index=False)
+    checks.frame().to_csv(folder / "checks.tsv", sep="\t", index=False)
     # A table names images by the hundred: what was stored of them stands for all.
     facts["sources"] += [_fingerprint("stored", f"dataset/{name}", folder / name) for name in ("x.npy", "y.npy")]
     (folder / "facts.json").write_text(json.dumps(facts, indent=1))
     return facts
+
+
+@dataclass
+class _Fold:
+    """The part of each example, and what is measured on the parts."""
+
+    split: pd.Series
+    facts: dict[str, Any]
+
+
+def _divide(raw: Raw, examples: pd.DataFrame, settings: dict[str, Any], seed: int, checks: Checks) -> list[_Fold]:
+    """Add columns to the table: split; with folds also fold, and split_1, split_2, ... for all but the first."""
+    settings = dict(settings)
+    number, remove = settings.pop("folds"), settings.pop("remove_leaks")
+    if number is None:
+        found = [splits.assign(examples, seed, **settings)]
+    else:
+        folds = splits.assign_folds(examples, seed, number, **settings)
+        found = [splits.parts_of_fold(folds, i, number) for i in range(number)]
+        examples["fold"] = folds
+    identity, folds = leakage.identify(raw), []
+    for i, split in enumerate(found):
+        split, leaks = leakage.account(identity, split, remove, examples["id"], checks)
+        examples[f"split_{i}" if i else "split"] = split
+        folds.append(_Fold(split, {"n": {part: int((split == part).sum()) for part in PARTS}, "leakage": leaks}))
+        for part, n in folds[-1].facts["n"].items():
+            if not n:
+                raise InputError(
+                    f"split.remove_leaks: leaves the {part} part empty", "put examples that are alike into one group"
+                )
+    return folds
 
 
 def hashes(files: dict[str, str]) -> list[dict[str, Any]]:
@@ -108,13 +157,17 @@ def _fingerprint(key: str, name: str, path: Path) -> dict[str, Any]:
     return {"key": key, "path": name, "sha256": sha256(path), "bytes": path.stat().st_size}
 
 
-def _store_vectors(raw: Raw, examples: pd.DataFrame, facts: dict[str, Any], folder: Path) -> pd.DataFrame:
+def _store_vectors(raw: Raw, examples: pd.DataFrame, facts: dict[str, Any], folder: Path, folds: list[_Fold]) -> None:
     y = np.asarray(raw.y, dtype=np.float32)
     if facts["task"] in ("binary", "multilabel"):
-        _refuse_one_class(y, examples["split"], facts["outputs"])
-        facts["positives"] = y[examples["split"] == "train"].mean(axis=0).tolist()
+        for fold in folds:
+            _refuse_one_class(y, fold.split, facts["outputs"])
+            found = {part: y[fold.split == part] for part in PARTS}
+            fold.facts["n_positive"] = {part: values.sum(axis=0).astype(int).tolist() for part, values in found.items()}
+            fold.facts["positives"] = found["train"].mean(axis=0).tolist()
     Ragged.write(folder / "y.npy", y, np.float32)
-    return examples.assign(**{f"y_{k}": y[:, k] for k in range(y.shape[1])})
+    for k in range(y.shape[1]):
+        examples[f"y_{k}"] = y[:, k]
 
 
 def _refuse_one_class(y: np.ndarray, split: pd.Series, outputs: list[str]) -> None:
@@ -128,25 +181,29 @@ def _refuse_one_class(y: np.ndarray, split: pd.Series, outputs: list[str]) -> No
                 )
 
 
-def _store_masks(raw: Raw, facts: dict[str, Any], folder: Path, train: set[int]) -> None:
+def _store_masks(raw: Raw, facts: dict[str, Any], folder: Path, folds: list[_Fold]) -> None:
     """Masks as (1, *spatial); labels as maps to learn, (2, *spatial), and as they are; class shares in train."""
     rows = range(len(raw.examples))
-    counts = np.zeros(256, dtype=np.int64)
     objects = facts["task"] == "instances"
+    classes = max(2, facts["out_channels"] - objects)
+    counts = np.zeros((len(rows), classes + 1), dtype=np.int64)  # the last: all but what is ignored
 
     def maps() -> Any:
         for i in rows:
             y = raw.y(i)
             stored = instance_targets(y) if objects else y[None]
-            if i in train:
-                counts[:] += np.bincount(stored[0].ravel(), minlength=256)
+            found = np.bincount(stored[0].ravel(), minlength=256)
+            counts[i] = [*found[:classes], found[:255].sum()]
             yield stored
 
     Ragged.write(folder / "y.npy", maps(), np.uint8)
     if objects:
         Ragged.write(folder / "labels.npy", (raw.y(i)[None] for i in rows), np.int32)
-    known = counts[:255].sum()
-    facts["class_shares"] = (counts[: max(2, facts["out_channels"] - objects)] / max(known, 1)).tolist()
+    for fold in folds:
+        train = np.flatnonzero(fold.split == "train")
+        *shares, known = counts[train].sum(axis=0)
+        fold.facts["class_shares"] = [float(share / max(known, 1)) for share in shares]
+        fold.facts["intensity"] = intensity_percentiles(raw.x(i) for i in train)
 
 
 def _decide_patch(facts: dict[str, Any], folder: Path) -> None:

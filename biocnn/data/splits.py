@@ -1,11 +1,16 @@
 """Which examples train, choose and judge; a group is never cut."""
 
+import heapq
+from hashlib import blake2b
+
 import numpy as np
 import pandas as pd
 
 from biocnn.errors import InputError, nearest
 
 PARTS = ("train", "val", "test")
+FRACTION = 0.15  # of val and of test, where the experiment does not say
+Wanted = list[str | int] | float | None
 
 
 def assign(
@@ -13,8 +18,9 @@ def assign(
     seed: int,
     group: str,
     column: str | None,
-    val: list[str | int] | float,
-    test: list[str | int] | float,
+    val: Wanted,
+    test: Wanted,
+    hashed: bool = False,
 ) -> pd.Series:
     """The part of each example.
 
@@ -30,7 +36,10 @@ def assign(
     column
         Column with train, val and test.
     val, test
-        Names of groups, or the fraction of the examples (for val, of those that are not test); names go first.
+        Names of groups, or the fraction of the examples (for val, of those that are not test); names go first. None:
+        ``FRACTION``.
+    hashed
+        A group's name alone decides, by a hash, whether the fraction takes it: no group moves when others are added.
 
     Returns
     -------
@@ -42,29 +51,13 @@ def assign(
     InputError
         For an unknown column or group, a group in two parts, or a part that is empty.
     """
-    for key, name in (("group", group), ("column", column)):
-        if name is not None and name not in examples:
-            raise InputError(f"split.{key}: no column {name!r} in the examples", nearest(name, examples.columns))
-    groups = examples[group].astype(str)
-    given = column or ("split" if "split" in examples else None)
-    if given:
-        split = examples[given].astype(str)
-        wrong = sorted(set(split) - set(PARTS))
-        if wrong:
-            raise InputError(f"split column {given!r} holds {wrong[0]!r}", "allowed: train, val, test")
-        _refuse_cut_groups(groups, split, given)
-    else:
-        split = pd.Series("train", index=examples.index)
-    open_ = [("val", val)] if given else [("test", test), ("val", val)]
+    groups, split = _given(examples, group, column)
+    open_ = [("val", val)] if split is not None else [("test", test), ("val", val)]
+    split = pd.Series("train", index=examples.index) if split is None else split
     undecided = [(part, wanted) for part, wanted in open_ if not (split == part).any()]
     for part, wanted in sorted(undecided, key=lambda entry: not isinstance(entry[1], list)):  # names first
-        rest = groups[split == "train"]
         spare = 1 + (part == "test" and not (split == "val").any())  # groups to leave for the parts to come
-        if isinstance(wanted, list):
-            chosen = _named(rest, groups, wanted, part)
-        else:
-            chosen = _drawn(rest, wanted, seed + (part == "val"), part, spare)
-        split[chosen.index[chosen]] = part
+        split[_choose(groups[split == "train"], groups, wanted, seed, part, spare, hashed)] = part
     for part in PARTS:
         if not (split == part).any():
             listed = ", ".join(sorted(groups.unique())[:8])
@@ -73,6 +66,134 @@ def assign(
                 f"name groups in split.{part}, or give a larger fraction; a group is never cut",
             )
     return split
+
+
+def assign_folds(
+    examples: pd.DataFrame,
+    seed: int,
+    folds: int,
+    group: str,
+    column: str | None,
+    val: Wanted,
+    test: Wanted,
+    hashed: bool = False,
+) -> pd.Series:
+    """The fold of each example: groups are dealt out so that all folds have about as many examples.
+
+    Parameters
+    ----------
+    examples, seed, group, column
+        As for ``assign``; a test part that the data came with is in no fold.
+    folds
+        How many.
+    val
+        None: the folds decide.
+    test
+        Groups or a fraction that are in no fold; None: each fold is the test part once.
+    hashed
+        A group's name alone decides about its fold: no group moves when others are added, but folds differ in size.
+
+    Returns
+    -------
+    fold
+        From 0; -1: in no fold, but test always.
+
+    Raises
+    ------
+    InputError
+        For an unknown column or group, too few groups, or too few folds.
+    """
+    if val is not None:
+        raise InputError("split.val: is given, and so is split.folds", "leave out one: each fold is val once")
+    groups, split = _given(examples, group, column)
+    held_out = split == "test" if split is not None else pd.Series(False, index=examples.index)
+    if test is not None and not held_out.any():
+        held_out |= groups.index.isin(_choose(groups, groups, test, seed, "test", folds, hashed))
+    if folds < 3 and not held_out.any():
+        raise InputError(f"split.folds: {folds} folds leave none to train", "one is test, one val: allowed: 3 or more")
+    rest = groups[~held_out]
+    numbers = _hashed_folds(rest, folds) if hashed else balanced_folds(rest, folds, seed)
+    return numbers.reindex(examples.index, fill_value=-1)
+
+
+def balanced_folds(groups: pd.Series, folds: int, seed: int) -> pd.Series:
+    """The fold of each row: the largest group goes first, each into the fold that has fewest rows so far.
+
+    Parameters
+    ----------
+    groups
+        Name of each row's group.
+    folds
+        How many.
+    seed
+        Order of groups of one size.
+
+    Raises
+    ------
+    InputError
+        Where there are fewer groups than folds.
+    """
+    counts = groups.value_counts().sort_index()
+    if len(counts) < folds:
+        listed = ", ".join(map(str, counts.index[:8]))
+        raise InputError(
+            f"split: {len(counts)} groups do not make {folds} folds ({listed})",
+            "ask for fewer folds, or for smaller groups; a group is never cut",
+        )
+    order = np.random.default_rng([seed, 7]).permutation(len(counts))
+    counts = counts.iloc[order].sort_values(ascending=False, kind="stable")
+    sizes = [(0, fold) for fold in range(folds)]
+    numbers = {}
+    for name, count in counts.items():
+        size, numbers[name] = sizes[0]
+        heapq.heapreplace(sizes, (size + count, numbers[name]))
+    return groups.map(numbers)
+
+
+def parts_of_fold(numbers: pd.Series, fold: int, folds: int) -> pd.Series:
+    """The part of each example in one fold, where ``assign_folds`` gave the numbers.
+
+    The fold itself is the test part and the next one (after the last, the first) the validation part; where a test part
+    is in no fold, the fold itself is the validation part.
+    """
+    split = pd.Series("train", index=numbers.index)
+    held_out = (numbers == -1).any()
+    split[numbers == (fold if held_out else (fold + 1) % folds)] = "val"
+    split[numbers == (-1 if held_out else fold)] = "test"
+    return split
+
+
+def _given(examples: pd.DataFrame, group: str, column: str | None) -> tuple[pd.Series, pd.Series | None]:
+    """The group of each example, and its part where the data came with one."""
+    for key, name in (("group", group), ("column", column)):
+        if name is not None and name not in examples:
+            raise InputError(f"split.{key}: no column {name!r} in the examples", nearest(name, examples.columns))
+    groups = examples[group].astype(str)
+    given = column or ("split" if "split" in examples else None)
+    if given is None:
+        return groups, None
+    split = examples[given].astype(str)
+    wrong = sorted(set(split) - set(PARTS))
+    if wrong:
+        raise InputError(f"split column {given!r} holds {wrong[0]!r}", "allowed: train, val, test")
+    _refuse_cut_groups(groups, split, given)
+    return groups, split
+
+
+def _choose(
+    rest: pd.Series, groups: pd.Series, wanted: Wanted, seed: int, part: str, spare: int, hashed: bool
+) -> pd.Index:
+    """Index of the remaining rows that belong to a part."""
+    if isinstance(wanted, list):
+        return rest.index[_named(rest, groups, wanted, part)]
+    fraction = FRACTION if wanted is None else wanted
+    if not 0 < fraction < 1:
+        raise InputError(
+            f"split.{part}: {fraction} is not a fraction", "allowed: a number above 0 and below 1, or groups"
+        )
+    if hashed:
+        return rest.index[rest.map({name: _hash(part, name) < fraction for name in rest.unique()}).astype(bool)]
+    return rest.index[_drawn(rest, fraction, seed + (part == "val"), spare)]
 
 
 def _named(rest: pd.Series, groups: pd.Series, wanted: list[str | int], part: str) -> pd.Series:
@@ -86,17 +207,29 @@ def _named(rest: pd.Series, groups: pd.Series, wanted: list[str | int], part: st
     return rest.isin(names)
 
 
-def _drawn(rest: pd.Series, fraction: float, seed: int, part: str, spare: int) -> pd.Series:
+def _drawn(rest: pd.Series, fraction: float, seed: int, spare: int) -> pd.Series:
     """Which of the remaining rows belong to as many random groups as come nearest to the fraction."""
-    if not 0 < fraction < 1:
-        raise InputError(
-            f"split.{part}: {fraction} is not a fraction", "allowed: a number above 0 and below 1, or groups"
-        )
     counts = rest.value_counts().sort_index()
     order = np.random.default_rng([seed, 7]).permutation(len(counts))
     total = counts.iloc[order].cumsum()
     number = int((total - fraction * counts.sum()).abs().to_numpy().argmin()) + 1
     return rest.isin(total.index[: max(min(number, len(counts) - spare), 0)])
+
+
+def _hashed_folds(groups: pd.Series, folds: int) -> pd.Series:
+    numbers = groups.map({name: int(_hash("fold", name) * folds) for name in groups.unique()})
+    empty = sorted(set(range(folds)) - set(numbers))
+    if empty:
+        raise InputError(
+            f"split: fold {empty[0]} of {folds} is empty ({groups.nunique()} groups in all)",
+            "ask for fewer folds, or leave out split.hashed; a group is never cut",
+        )
+    return numbers
+
+
+def _hash(what: str, name: str) -> float:
+    """At least 0 and below 1, evenly spread over names, and another number for each ``what``."""
+    return int.from_bytes(blake2b(f"{what} {name}".encode(), digest_size=6).digest()) / 2**48
 
 
 def _refuse_cut_groups(groups: pd.Series, split: pd.Series, column: str) -> None:

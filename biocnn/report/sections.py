@@ -5,10 +5,11 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import yaml
 
 from biocnn.files import sha256
-from biocnn.report import curves, images
+from biocnn.report import curves, images, splits
 from biocnn.report.blocks import Code, Section, Text, counted, plural, table
 from biocnn.report.figures import Gallery
 from biocnn.report.headline import metric_name, number
@@ -43,7 +44,8 @@ def data(results: Results, gallery: Gallery) -> Section:
         section.blocks.append(Text(_described(results)))
     if len(results.examples):
         section.blocks.append(_splits(results))
-    checks = results.table("checks.tsv")
+    section.blocks.extend([*splits.folds(results), *splits.leakage(results)])
+    checks = pd.concat([results.table("checks.tsv"), results.table("dataset/checks.tsv")], ignore_index=True)
     if len(checks):
         columns = [name for name in ("source", "outcome", "reason", "count", "example") if name in checks]
         checks = checks.assign(

@@ -153,7 +153,7 @@ def test_writing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write(sequences(30), split_settings(), 1, {}, tmp_path / name)
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert files == ["examples.tsv", "facts.json", "x.npy", "x.shapes.npy", "y.npy", "y.shapes.npy"]
+    assert files == ["checks.tsv", "examples.tsv", "facts.json", "x.npy", "x.shapes.npy", "y.npy", "y.shapes.npy"]
     for name in files:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 

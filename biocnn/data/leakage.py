@@ -1,0 +1,136 @@
+"""What the parts of a split share, and should not: the same sequence twice, windows that overlap."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from biocnn.data.checks import Checks
+from biocnn.data.fasta import reverse_complement
+from biocnn.data.raw import Raw
+
+PAIRS = (("train", "test"), ("train", "val"), ("val", "test"))
+KINDS = {
+    "exact": "{1} examples that are the same as a {0} example",
+    "reverse_complement": "{1} examples that are the reverse complement of a {0} example",
+    "overlap": "{1} windows that overlap a {0} window",
+}
+REMOVED = "removed"  # the part of examples that are in none
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What tells examples apart: numbers that are equal where they are alike, and windows.
+
+    Parameters
+    ----------
+    exact
+        One number for all examples with the same content, shape (N,).
+    either_strand
+        Likewise, where reverse complements are alike, too.
+    windows
+        Start and end, (N, 2), contigs laid end to end; None where examples are no windows of a genome.
+    """
+
+    exact: np.ndarray
+    either_strand: np.ndarray
+    windows: np.ndarray | None
+
+
+def identify(raw: Raw) -> Identity:
+    """Digest every example once; of sequences, the window without its flanks."""
+    number, flank = len(raw.examples), raw.facts.get("flank") or 0
+    sequence = raw.facts["kind"] == "sequence"
+    strands = sequence and raw.facts.get("alphabet") == "ACGT"
+    own, either = [], []
+    for row in range(number):
+        x = raw.x(row)
+        x = x[flank : len(x) - flank] if sequence else x
+        own.append(_digest(x))
+        either.append(min(own[-1], _digest(reverse_complement(x))) if strands else own[-1])
+    windows = _windows(raw.examples) if sequence and {"chrom", "start", "end"} <= set(raw.examples) else None
+    return Identity(pd.factorize(np.array(own, object))[0], pd.factorize(np.array(either, object))[0], windows)
+
+
+def _digest(x: np.ndarray) -> bytes:
+    return blake2b(f"{x.shape}".encode() + x.tobytes(), digest_size=16).digest()
+
+
+def _windows(examples: pd.DataFrame) -> np.ndarray:
+    start, end = (pd.to_numeric(examples[name]).to_numpy(np.int64) for name in ("start", "end"))
+    contig = pd.factorize(examples["chrom"])[0].astype(np.int64)
+    span = end.max() - start.min() + 1
+    return np.stack([start, end], axis=1) - start.min() + (contig * span)[:, None]
+
+
+def leaks(identity: Identity, split: pd.Series) -> dict[tuple[str, str], dict[str, np.ndarray]]:
+    """For each pair of parts and each kind of leak, the rows of the second part that have a match in the first."""
+    found = {}
+    for pair in PAIRS:
+        first, second = (np.flatnonzero(split == part) for part in pair)
+        exact = np.isin(identity.exact[second], identity.exact[first])
+        alike = np.isin(identity.either_strand[second], identity.either_strand[first])
+        found[pair] = {"exact": second[exact], "reverse_complement": second[alike & ~exact]}
+        if identity.windows is not None:
+            found[pair]["overlap"] = second[overlapping(identity.windows[second], identity.windows[first])]
+    return found
+
+
+def overlapping(windows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which windows share a base with at least one of the others.
+
+    Parameters
+    ----------
+    windows, others
+        0-based half-open, shape (N, 2) and (M, 2).
+
+    Returns
+    -------
+    overlapping
+        Bool, shape (N,).
+    """
+    if not len(others):
+        return np.zeros(len(windows), bool)
+    others = others[np.argsort(others[:, 0], kind="stable")]
+    furthest = np.maximum.accumulate(others[:, 1])  # end of all others up to this one
+    before = np.searchsorted(others[:, 0], windows[:, 1], side="left")  # others that start before the window ends
+    return (before > 0) & (furthest[before - 1] > windows[:, 0])
+
+
+def account(
+    identity: Identity, split: pd.Series, remove: bool, ids: pd.Series, checks: Checks
+) -> tuple[pd.Series, list[dict[str, Any]]]:
+    """Count what leaks, and where ``remove`` take it out of the second part of each pair.
+
+    Parameters
+    ----------
+    identity
+        Of all examples.
+    split
+        The part of each.
+    remove
+        Whether to take out.
+    ids
+        Name of each, for the checks.
+    checks
+        Gets a row for each pair of parts and kind of leak that was found.
+
+    Returns
+    -------
+    split, rows
+        The part of each, ``REMOVED`` where it was taken out; for each pair of parts its names, how many examples of the
+        second match one of the first, by kind and in any way, and whether they were removed.
+    """
+    rows, cleaned = [], split.copy()
+    for pair, kinds in leaks(identity, split).items():
+        every = np.unique(np.concatenate(list(kinds.values())))
+        counts = {kind: len(found) for kind, found in kinds.items()}
+        rows.append({"pair": list(pair), **counts, "any": len(every), "removed": remove})
+        for kind, found in kinds.items():
+            outcome = "dropped" if remove else "note"
+            checks.add("split", outcome, KINDS[kind].format(*pair), len(found), "".join(ids.iloc[found[:1]]))
+        if remove:
+            cleaned.iloc[every] = REMOVED
+    return cleaned, rows

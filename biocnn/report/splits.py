@@ -1,0 +1,55 @@
+"""How the examples were divided: folds, and what the parts share."""
+
+from biocnn.report.blocks import Table, Text, counted, table
+from biocnn.report.results import Results
+
+_KINDS = {
+    "exact": ("Same", "the same example"),
+    "reverse_complement": ("Reverse complement", "a reverse complement"),
+    "overlap": ("Overlap", "an overlapping window"),
+}
+
+
+def folds(results: Results) -> list[Table]:
+    """A table of the folds, where there are any."""
+    number = len(results.facts.get("folds", []))
+    if not number:
+        return []
+    examples, binary = results.examples, results.task == "binary"
+    rows = []
+    for fold in range(number):
+        part = examples[examples["fold"] == fold]
+        row = [str(fold), f"{len(part):,}"]
+        row += [f"{int(part['y_0'].sum()):,} ({part['y_0'].mean():.0%})"] if binary else []
+        alone = part["group"].nunique() == len(part) > 8
+        rows.append([*row, "each example is its own group" if alone else counted(part["group"])])
+    held_out = (examples["fold"] == -1).any()
+    each = "is validated in the run of its number" if held_out else "is the test part of one run, and validates another"
+    rest = "; the test part is in none" if held_out else ""
+    caption = f"Folds of groups, balanced by the number of examples: each {each}{rest}."
+    return [table(caption, ["Fold", "Examples", *["Positive"] * binary, "Groups"], rows, "Examples, Positive")]
+
+
+def leakage(results: Results) -> list[Table | Text]:
+    """What the parts share, by pair of parts; one sentence where that is nothing."""
+    folds = results.facts.get("folds") or [results.facts]
+    leaks = [{"fold": i, **leak} for i, fold in enumerate(folds) for leak in fold.get("leakage", [])]
+    if not leaks:
+        return []
+    kinds = [kind for kind in _KINDS if kind in leaks[0]]
+    if results.facts.get("alphabet") != "ACGT":
+        kinds.remove("reverse_complement")
+    leaks = [leak for leak in leaks if leak["any"]]
+    if not leaks:
+        return [Text(f"Leakage: none. No part shares with another {' or '.join(_KINDS[kind][1] for kind in kinds)}.")]
+    header = [*["Fold"] * (len(folds) > 1), "Parts", *(_KINDS[kind][0] for kind in kinds), "Any", "Outcome"]
+    rows = []
+    for leak in leaks:
+        cells = {"Fold": leak["fold"], "Parts": f"{leak['pair'][1]} in {leak['pair'][0]}", "Any": f"{leak['any']:,}"}
+        cells |= {_KINDS[kind][0]: f"{leak[kind]:,}" for kind in kinds}
+        cells["Outcome"] = "removed" if leak["removed"] else "kept"
+        rows.append([cells[name] for name in header])
+    caption = "Leakage: examples of one part that another part holds, too, or that overlap one of its windows."
+    if not leaks[0]["removed"]:
+        caption += " They flatter the metrics; split: {remove_leaks: true} takes them out."
+    return [table(caption, header, rows, ",".join(_KINDS[kind][0] for kind in kinds) + ",Any")]

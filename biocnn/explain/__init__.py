@@ -7,16 +7,19 @@ from biocnn.explain.attributions import (
     saturation_mutagenesis,
 )
 from biocnn.explain.cam import grad_cam
+from biocnn.explain.deeplift import DeepLift, deeplift, shuffled_references
 from biocnn.explain.images import ImageExplanation, explain_images, write_images
 from biocnn.explain.matches import match_motifs
 from biocnn.explain.motifs import KernelMotifs, kernel_motifs
 from biocnn.explain.sequences import SequenceExplanation, explain_sequences, write_sequences
 
 __all__ = [
+    "DeepLift",
     "ImageExplanation",
     "KernelMotifs",
     "SequenceExplanation",
     "base_contributions",
+    "deeplift",
     "explain_images",
     "explain_sequences",
     "grad_cam",
@@ -25,6 +28,7 @@ __all__ = [
     "kernel_motifs",
     "match_motifs",
     "saturation_mutagenesis",
+    "shuffled_references",
     "write_images",
     "write_sequences",
 ]

@@ -1,0 +1,245 @@
+"""DeepLIFT: share out the difference between a logit and that of references among the bases, by the rescale rule."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import max_pool1d
+
+from biocnn.blocks import GlobalPool
+from biocnn.data.shuffle import dinucleotide_shuffle
+from biocnn.encode import one_hot
+from biocnn.errors import InputError
+from biocnn.explain.attributions import evaluating
+from biocnn.layers import ACTS
+from biocnn.models.sequence_network import SequenceNetwork, reverse_strand
+
+PAIRS = 256  # sequences with a reference, at a time
+REFERENCES = 10
+# Differences too small to divide by; there the slope itself is the rule.
+SMALLEST = 1e-6
+
+ACTIVATIONS = (*ACTS.values(), nn.Hardtanh, nn.ReLU6, nn.SELU, nn.CELU, nn.LogSigmoid, nn.Mish)
+# What has no rule because the difference passes it unchanged or in proportion (batch norm: when it does not train).
+LINEAR = (
+    *(nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.AvgPool1d, nn.AdaptiveAvgPool1d, nn.Upsample, nn.Identity),
+    *(nn.Dropout, nn.Dropout1d, nn.Flatten, nn.Unflatten),
+)
+
+
+@dataclass
+class DeepLift:
+    """Contributions of bases, and how well they add up.
+
+    Parameters
+    ----------
+    contributions
+        Shape (N, 4, L): what a base contributes to the logit where it stands in the place of what the references have
+        there, on average over them. Of the bases that are present (``x`` times this) the sum over a sequence is the
+        difference between its logit and the mean logit of its references.
+    delta
+        Shape (N, n): that sum less that difference, for each reference. Zero but for rounding where every layer has a
+        rule; far from zero where ``forward`` computes something by itself that is not linear.
+    """
+
+    contributions: Tensor
+    delta: Tensor
+
+
+def deeplift(model: nn.Module, x: Tensor, references: Tensor, output: int = 0) -> DeepLift:
+    """Contributions by DeepLIFT's rescale rule.
+
+    Activations pass on the difference of their outputs by that of their inputs; poolings by the maximum give it to the
+    winning position of the sequence, or to that of the reference where this is larger; all else is linear. Of a
+    ``SequenceNetwork`` that takes the larger logit of two strands, that of the winning strand is explained, on the same
+    strand of the references; where it takes the mean, both.
+
+    Parameters
+    ----------
+    model
+        (N, 4, L) to logits (N, K), made of layers that are linear, activations and poolings.
+    x
+        One-hot sequences, shape (N, 4, L).
+    references
+        One-hot, shape (N, n, 4, L): what each sequence is compared with, such as ``shuffled_references``.
+    output
+        Index of the logit.
+
+    Raises
+    ------
+    InputError
+        Where the model has a layer without a rule, an LSTM for example.
+
+    References
+    ----------
+    Shrikumar et al., ICML 2017, arXiv:1704.02685; over several references: Lundberg & Lee, NeurIPS 2017.
+    """
+    lacking = unsupported(model)
+    if lacking:
+        raise InputError(
+            f"DeepLIFT has no rule for {lacking} in {type(model).__name__}",
+            "use integrated gradients: explain.attributions: integrated_gradients",
+        )
+    n = references.shape[1]
+    size = max(1, PAIRS // n)
+    with evaluating(model), _rules(model):
+        parts = [
+            _explain(model, part, others, output)
+            for part, others in zip(x.split(size), references.split(size), strict=True)
+        ]
+    return DeepLift(*(torch.cat(part) for part in zip(*parts, strict=True)))
+
+
+def shuffled_references(codes: np.ndarray, n: int = REFERENCES, seed: int = 0) -> Tensor:
+    """Dinucleotide-preserving shuffles of each sequence as references: codes (N, L) to one-hot (N, n, 4, L).
+
+    Those of the i-th sequence depend on ``seed`` and i alone.
+    """
+    each = [dinucleotide_shuffle(np.tile(row, (n, 1)), np.random.default_rng([seed, i])) for i, row in enumerate(codes)]
+    drawn = np.stack(each) if each else np.zeros((0, n, codes.shape[1]), np.uint8)
+    return one_hot(torch.from_numpy(drawn).flatten(0, 1)).unflatten(0, (len(codes), n))
+
+
+def unsupported(model: nn.Module) -> str:
+    """Names of the kinds of layers that have no rule; "" where DeepLIFT can explain the model."""
+    known = (*ACTIVATIONS, *LINEAR, nn.MaxPool1d, nn.AdaptiveMaxPool1d, GlobalPool)
+    leaves = (module for module in model.modules() if not any(True for _ in module.children()))
+    kinds = {type(m).__name__ for m in leaves if type(m).__module__.startswith("torch.nn") and not isinstance(m, known)}
+    return ", ".join(sorted(kinds))
+
+
+def _explain(model: nn.Module, x: Tensor, references: Tensor, output: int) -> tuple[Tensor, Tensor]:
+    if not isinstance(model, SequenceNetwork):
+        return _one_strand(model, x, references, output)
+    mask = x.abs().amax(1, keepdim=True) > 0
+
+    def logits(x: Tensor) -> Tensor:
+        known = x.abs().amax(1, keepdim=True) > 0
+        # Not the network's own shortcuts for pooling, which have no layers to hang a rule on.
+        return model.head(model.pool(*model._positions(x, known)))
+
+    if model.strands == "single":
+        return _one_strand(logits, x, references, output)
+    turned = reverse_strand(x, mask)
+    turned_references = reverse_strand(references.flatten(0, 1), mask.repeat_interleave(references.shape[1], 0))
+    turned_references = turned_references.view_as(references)
+    if model.combine == "max":
+        with torch.no_grad():
+            reverse = logits(turned)[:, output] > logits(x)[:, output]
+        chosen, others = x.clone(), references.clone()
+        chosen[reverse], others[reverse] = turned[reverse], turned_references[reverse]
+        found, delta = _one_strand(logits, chosen, others, output)
+        found[reverse] = reverse_strand(found, mask)[reverse]
+        return found, delta
+    one, delta = _one_strand(logits, x, references, output)
+    other, other_delta = _one_strand(logits, turned, turned_references, output)
+    return (one + reverse_strand(other, mask)) / 2, (delta + other_delta) / 2
+
+
+def _one_strand(
+    logits: Callable[[Tensor], Tensor], x: Tensor, references: Tensor, output: int
+) -> tuple[Tensor, Tensor]:
+    n = references.shape[1]
+    # Each reference right after its sequence: the hooks find pairs in any batch made of such pairs.
+    pairs = torch.stack([x[:, None].expand_as(references), references], dim=2).flatten(0, 2).requires_grad_(True)
+    with torch.enable_grad():
+        result = logits(pairs)[:, output]
+        multiplier = torch.autograd.grad(result[0::2].sum(), pairs)[0][0::2].view_as(references)
+    # What stands in the place of the reference's base adds its own multiplier and takes that of the base away.
+    found = multiplier - (references * multiplier).sum(2, keepdim=True)
+    difference = (result[0::2] - result[1::2]).detach().view(-1, n)
+    delta = ((x[:, None] - references) * multiplier).sum((2, 3)) - difference
+    return found.mean(1), delta
+
+
+@contextmanager
+def _rules(model: nn.Module) -> Iterator[None]:
+    """Layers that are not linear have the gradient of their rule, for as long as the context lasts."""
+    handles, in_place = [], []
+    for module in model.modules():
+        rule = next((rule for kinds, rule in RULES if isinstance(module, kinds)), None)
+        if rule is not None:
+            handles.append(module.register_forward_hook(rule))
+        if getattr(module, "inplace", False):
+            in_place.append(module)
+            module.inplace = False  # the rule needs what went in
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module in in_place:
+            module.inplace = True
+
+
+def _activation(_: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> Tensor | None:
+    if not out.requires_grad:
+        return None
+    x = inputs[0]
+    change, difference = _difference(out), _difference(x)
+    small = difference.abs() < SMALLEST
+    slope = change / difference.where(~small, 1.0)
+    here = x[0::2]
+    ruled = out[0::2].detach() + slope * (here - here.detach())
+    return _beside(out[0::2].where(small, ruled), out[1::2])
+
+
+def _max_pool(module: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> Tensor | None:
+    if not out.requires_grad:
+        return None
+    x = inputs[0]
+    with torch.no_grad():
+        if isinstance(module, nn.MaxPool1d):
+            sizes = (module.kernel_size, module.stride, module.padding, module.dilation, module.ceil_mode)
+            winners = max_pool1d(x, *sizes, return_indices=True)[1]
+        else:
+            winners = nn.functional.adaptive_max_pool1d(x, module.output_size, return_indices=True)[1]
+    return _won(x, out, winners)
+
+
+def _global_pool(module: GlobalPool, inputs: tuple[Any, ...], out: Tensor) -> Tensor | None:
+    if module.kind == "average" or not out.requires_grad:
+        return None
+    x, mask = inputs[0].flatten(2), inputs[1] if len(inputs) > 1 else None
+    channels = x.shape[1]
+    with torch.no_grad():
+        counted = x if mask is None else x.masked_fill(~mask.flatten(2), -torch.inf)
+        winners = counted.argmax(2, keepdim=True)
+    largest = _won(x, out[:, :channels, None], winners)[..., 0]
+    return torch.cat([largest, out[:, channels:]], dim=1)
+
+
+def _won(x: Tensor, out: Tensor, winners: Tensor) -> Tensor:
+    """Give the change of a maximum to the position that is largest in either of a pair."""
+    change = _difference(out)
+    place = winners[0::2].where(change >= 0, winners[1::2])
+    here = x[0::2].gather(2, place)
+    difference = _difference_at(x, place)
+    small = difference.abs() < SMALLEST
+    slope = (change / difference.where(~small, 1.0)).where(~small, (place == winners[0::2]).to(x.dtype))
+    return _beside(out[0::2].detach() + slope * (here - here.detach()), out[1::2])
+
+
+def _difference(x: Tensor) -> Tensor:
+    """Each sequence less its reference, without a gradient."""
+    return (x[0::2] - x[1::2]).detach()
+
+
+def _difference_at(x: Tensor, place: Tensor) -> Tensor:
+    return (x[0::2].gather(2, place) - x[1::2].gather(2, place)).detach()
+
+
+def _beside(sequences: Tensor, references: Tensor) -> Tensor:
+    return torch.stack([sequences, references.detach()], dim=1).flatten(0, 1)
+
+
+RULES: tuple[tuple[Any, Callable], ...] = (
+    (ACTIVATIONS, _activation),
+    ((nn.MaxPool1d, nn.AdaptiveMaxPool1d), _max_pool),
+    (GlobalPool, _global_pool),
+)

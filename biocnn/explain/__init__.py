@@ -7,7 +7,7 @@ from biocnn.explain.attributions import (
     saturation_mutagenesis,
 )
 from biocnn.explain.cam import grad_cam
-from biocnn.explain.deeplift import DeepLift, deeplift, shuffled_references
+from biocnn.explain.deeplift import DeepLift, deep_lift, shuffled_references
 from biocnn.explain.images import ImageExplanation, explain_images, write_images
 from biocnn.explain.matches import match_motifs
 from biocnn.explain.motifs import KernelMotifs, kernel_motifs
@@ -19,7 +19,7 @@ __all__ = [
     "KernelMotifs",
     "SequenceExplanation",
     "base_contributions",
-    "deeplift",
+    "deep_lift",
     "explain_images",
     "explain_sequences",
     "grad_cam",

@@ -51,7 +51,7 @@ class DeepLift:
     delta: Tensor
 
 
-def deeplift(model: nn.Module, x: Tensor, references: Tensor, output: int = 0) -> DeepLift:
+def deep_lift(model: nn.Module, x: Tensor, references: Tensor, output: int = 0) -> DeepLift:
     """Contributions by DeepLIFT's rescale rule.
 
     Activations pass on the difference of their outputs by that of their inputs; poolings by the maximum give it to the

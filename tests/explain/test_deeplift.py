@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from biocnn.data.shuffle import dinucleotide_shuffle
 from biocnn.encode import one_hot
 from biocnn.errors import InputError
-from biocnn.explain.deeplift import deeplift, shuffled_references
+from biocnn.explain.deeplift import deep_lift, shuffled_references
 from biocnn.models import Basset, DanQ, DeepBind, DilatedResNet
 
 LENGTH, N, REFERENCES = 60, 5, 4
@@ -51,7 +51,7 @@ def present(contributions: Tensor, x: Tensor) -> Tensor:
 def test_contributions_add_up_to_the_difference_of_logits(model: nn.Module) -> None:
     codes = sequences()
     x, references = one_hot(torch.from_numpy(codes)), shuffled_references(codes, REFERENCES)
-    found = deeplift(model, x, references, output=1)
+    found = deep_lift(model, x, references, output=1)
     with torch.no_grad():
         mean = model(references.flatten(0, 1))[:, 1].view(N, REFERENCES).mean(dim=1)
         difference = model(x)[:, 1] - mean
@@ -67,12 +67,12 @@ def test_both_strands(combine: str) -> None:
     codes = sequences(12)
     x, references = one_hot(torch.from_numpy(codes)), shuffled_references(codes, REFERENCES)
     for model in networks("both", combine):
-        found = deeplift(model, x, references)
+        found = deep_lift(model, x, references)
         assert found.delta.abs().max() < 1e-5
-        turned = deeplift(model, x.flip(1, 2), references.flip(2, 3))
+        turned = deep_lift(model, x.flip(1, 2), references.flip(2, 3))
         torch.testing.assert_close(turned.contributions.flip(1, 2), found.contributions, atol=1e-5, rtol=1e-4)
         model.strands = "single"
-        one, other = (deeplift(model, s, r) for s, r in [(x, references), (x.flip(1, 2), references.flip(2, 3))])
+        one, other = (deep_lift(model, s, r) for s, r in [(x, references), (x.flip(1, 2), references.flip(2, 3))])
         with torch.no_grad():
             reverse = (model(x.flip(1, 2)) > model(x))[:, 0]
         assert 0 < reverse.sum() < len(x)
@@ -88,7 +88,7 @@ def test_a_linear_model_gives_its_weights_less_what_the_references_have() -> Non
     codes = sequences()
     x, references = one_hot(torch.from_numpy(codes)), shuffled_references(codes, REFERENCES)
     expected = weight - (references * weight).sum(dim=2, keepdim=True).mean(dim=1)
-    torch.testing.assert_close(deeplift(model, x, references, output=1).contributions, expected)
+    torch.testing.assert_close(deep_lift(model, x, references, output=1).contributions, expected)
 
 
 def test_one_rectifier_by_hand() -> None:
@@ -103,7 +103,7 @@ def test_one_rectifier_by_hand() -> None:
             return self.relu(4 * x[:, 0] - 3 * x[:, 1])
 
     x, references = one_hot(torch.tensor([[0]])), one_hot(torch.tensor([[1]]))[None]
-    found = deeplift(Rectified(), x, references).contributions
+    found = deep_lift(Rectified(), x, references).contributions
     # The base that is there adds 4 and takes away -3; one that has no weight only takes away the reference's.
     torch.testing.assert_close(found[0, :, 0], torch.tensor([7.0, 0, 3, 3]) * 4 / 7)
 
@@ -113,20 +113,20 @@ def test_padding_unknown_bases_and_batches_do_not_matter(monkeypatch: pytest.Mon
     codes[0, 10:13], codes[1, 50:] = 4, 5
     for model in networks("both"):
         x, references = one_hot(torch.from_numpy(codes)), shuffled_references(codes, REFERENCES)
-        found = deeplift(model, x, references)
+        found = deep_lift(model, x, references)
         assert found.delta.abs().max() < 1e-5
-        cut = deeplift(model, x[1:2, :, :50], references[1:2, :, :, :50])
+        cut = deep_lift(model, x[1:2, :, :50], references[1:2, :, :, :50])
         if not isinstance(model, Basset):  # its pooled pieces begin at the other end on the other strand
             torch.testing.assert_close(found.contributions[1:2, :, :50], cut.contributions, atol=1e-5, rtol=1e-4)
         monkeypatch.setattr("biocnn.explain.deeplift.PAIRS", REFERENCES)
-        torch.testing.assert_close(deeplift(model, x, references).contributions, found.contributions)
+        torch.testing.assert_close(deep_lift(model, x, references).contributions, found.contributions)
         monkeypatch.undo()
 
 
 def test_the_model_is_left_as_it_was() -> None:
     model = nn.Sequential(nn.Conv1d(4, 3, 5), nn.ReLU(inplace=True), nn.AdaptiveMaxPool1d(1), nn.Flatten()).train()
     x = one_hot(torch.from_numpy(sequences()))
-    deeplift(model, x, shuffled_references(sequences(), 2))
+    deep_lift(model, x, shuffled_references(sequences(), 2))
     assert model.training
     assert model[1].inplace
     assert not any(module._forward_hooks for module in model.modules())
@@ -136,7 +136,7 @@ def test_the_model_is_left_as_it_was() -> None:
 def test_an_lstm_is_refused_with_the_remedy() -> None:
     codes = sequences()
     with pytest.raises(InputError, match="no rule for LSTM in DanQ") as caught:
-        deeplift(
+        deep_lift(
             DanQ(1, 4, 1, channels=4, recurrent=3), one_hot(torch.from_numpy(codes)), shuffled_references(codes, 2)
         )
     assert "integrated_gradients" in caught.value.remedy
@@ -148,7 +148,7 @@ def test_a_model_with_a_nonlinear_step_of_its_own_shows_in_the_deltas() -> None:
             return (x[:, 0] * torch.arange(LENGTH)).sum(dim=1, keepdim=True) ** 2
 
     codes = sequences()
-    found = deeplift(Squared(), one_hot(torch.from_numpy(codes)), shuffled_references(codes, 2))
+    found = deep_lift(Squared(), one_hot(torch.from_numpy(codes)), shuffled_references(codes, 2))
     assert found.delta.abs().max() > 1
 
 
@@ -179,7 +179,7 @@ def tangermeme(model: nn.Module, x: Tensor, references: Tensor, output: int, hyp
 def test_tangermeme_gives_the_same_for_every_base() -> None:
     model, codes = plain()[0], sequences(20)
     x, references = one_hot(torch.from_numpy(codes)), shuffled_references(codes, REFERENCES)
-    ours = deeplift(model, x, references, output=1).contributions
+    ours = deep_lift(model, x, references, output=1).contributions
     torch.testing.assert_close(ours, tangermeme(model, x, references, 1, hypothetical=True), atol=1e-5, rtol=1e-4)
 
 
@@ -195,7 +195,7 @@ def test_our_deepbind_is_explained_as_its_plain_twin_is_by_tangermeme() -> None:
     codes = sequences(20)
     x, references = one_hot(torch.from_numpy(codes)), shuffled_references(codes, REFERENCES)
     theirs = tangermeme(twin, x, references, 0, hypothetical=False)
-    torch.testing.assert_close(deeplift(ours, x, references).contributions * x, theirs, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(deep_lift(ours, x, references).contributions * x, theirs, atol=1e-5, rtol=1e-4)
 
 
 def test_captum_gives_the_same() -> None:
@@ -208,5 +208,5 @@ def test_captum_gives_the_same() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it sets hooks and asks for gradients
         theirs = captum.DeepLift(model).attribute(x, references[:, 0], target=1)
-    ours = (deeplift(model, x, references, output=1).contributions * x).sum(dim=1)
+    ours = (deep_lift(model, x, references, output=1).contributions * x).sum(dim=1)
     torch.testing.assert_close(ours, theirs.detach().sum(dim=1), atol=1e-5, rtol=1e-4)

@@ -27,6 +27,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/explain.smk"
 include: "workflow/rules/segment.smk"
+include: "workflow/rules/variants.smk"
 include: "workflow/rules/report.smk"
 
 

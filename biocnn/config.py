@@ -80,7 +80,29 @@ class Segment(BaseModel):
     images: Path | None = None  # folder
 
 
-SECTIONS = {"split": Split, "train": Train, "metrics": Metrics, "explain": Explain, "segment": Segment}
+class Variants(BaseModel):
+    """Variants to score; nothing is done where ``vcf`` is null."""
+
+    model_config = STRICT
+    vcf: Path | None = None  # VCF or BCF, sorted
+    genome: Path | None = None  # FASTA file that the variants refer to; None: data.genome
+    window: int | None = Field(None, ge=1)  # bp; only for models of sequences of different lengths
+    offsets: list[int] = Field([0], min_length=1)  # bp; places of the window around the variant, averaged
+    strands: Literal["single", "both"] = "single"  # both: also the other strand, where the model reads but one
+    ref_mismatch: Literal["error", "skip", "swap"] = "error"  # where REF is not what the genome has
+    unknown_contigs: Literal["error", "skip"] = "error"
+    background: int = Field(0, ge=0)  # random variants of each kind, for empirical p-values; 0: none
+    maps: int | list[str] = 4  # mutation maps of so many variants, those of the largest change, or of these IDs
+
+
+SECTIONS = {
+    "split": Split,
+    "train": Train,
+    "metrics": Metrics,
+    "explain": Explain,
+    "segment": Segment,
+    "variants": Variants,
+}
 KEYS = ("seed", "data", "split", "augment", "model", "loss", *list(SECTIONS)[1:])
 
 
@@ -188,6 +210,10 @@ def _resolve(settings: dict[str, Any], root: Path) -> dict[str, str]:
         walk("losses", settings["loss"], "loss")
     resolve(settings["explain"]["motifs"], "database", "explain.motifs.database")
     resolve(settings["segment"], "images", "segment.images")
+    resolve(settings["variants"], "vcf", "variants.vcf")
+    resolve(settings["variants"], "genome", "variants.genome")
+    if "variants.vcf" in files and not {"variants.genome", "data.genome"} & files.keys():
+        raise InputError("variants.genome: is missing", "name the FASTA file that the variants refer to")
     return files
 
 

@@ -85,6 +85,7 @@ class Model:
     """
 
     def __init__(self, path: str | Path, device: str | torch.device | None = None, memory_gb: float = 2.0) -> None:
+        self.path = Path(path)
         self.network, self.meta = load_model(path)
         self.facts: dict[str, Any] = self.meta["facts"]
         self.device = torch.device(device) if device else default_device()

@@ -1,6 +1,6 @@
 """The steps of the workflow: rule = sub-command = function of paths. Each writes whole files or none.
 
-The main path, in order: check, dataset, train, predict, evaluate, explain, segment, report, summary.
+The main path, in order: check, dataset, train, predict, evaluate, explain, segment, variants, report, summary.
 """
 
 import logging
@@ -177,6 +177,46 @@ def segment(images: Path, out: Path, *models: Path, memory_gb: float = 2.0) -> N
     log.info("%d objects in %s", count, out / "objects.csv")
 
 
+def variants(
+    vcf: Path,
+    out: Path,
+    *models: Path,
+    genome: Path,
+    window: int | None = None,
+    offsets: str = "0",
+    strands: str = "single",
+    ref_mismatch: str = "error",
+    unknown_contigs: str = "error",
+    background: int = 0,
+    maps: str = "4",
+    prefix: str = "BIOCNN",
+    seed: int = 1,
+) -> None:
+    """Score the variants of a VCF or BCF with one or more models: annotated and indexed VCF, and a table.
+
+    GENOME is a FASTA file or a folder that `biocnn genome` made. OFFSETS are numbers with commas between them
+    (--offsets=-10,0,10); MAPS is a number or IDs.
+    """
+    import torch
+
+    from biocnn.data.genome import open_genome, read_genome
+    from biocnn.predict import Model
+    from biocnn.variants.step import Settings, annotate, parse
+
+    settings = Settings(
+        window, parse(offsets, "offsets"), strands, ref_mismatch, unknown_contigs, background, seed, prefix,
+        parse(maps, "maps"),
+    )  # fmt: skip
+    loaded = [Model(model) for model in models]
+    torch.set_num_threads(loaded[0].meta["experiment"]["train"]["threads"] if loaded else 1)
+    where = open_genome(genome) if genome.is_dir() else read_genome(genome)
+    with atomic(out) as folder:
+        folder.mkdir()
+        checks = annotate(vcf, loaded, where, folder, settings)
+    for row in checks.rows:
+        log.info("%s: %s %d %s %s", *(row[i] for i in (0, 1, 3, 2, 4)))
+
+
 def report(config: Path, out: Path, figures: Path, *, data_root: Path = Path()) -> None:
     """One self-contained HTML page about the experiment whose folder OUT lies in, and its figures as files."""
     from biocnn.report import write_report
@@ -203,7 +243,7 @@ def fetch(*names: str, to: Path = Path("data")) -> None:
             log.info("%s: %s", path, outcome)
 
 
-STEPS = (fetch, simulate, genome, check, dataset, train, predict, evaluate, explain, segment, report, summary)
+STEPS = (fetch, simulate, genome, check, dataset, train, predict, evaluate, explain, segment, variants, report, summary)
 
 
 def _load(config: Path, data_root: Path) -> Any:

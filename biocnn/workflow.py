@@ -1,6 +1,7 @@
 """What the Snakefile needs to know of the experiments; imports no torch, so that a dry run is quick."""
 
 import hashlib
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -66,18 +67,35 @@ class Workflow:
         fasta = self.experiments[wildcards.experiment].files.get("data.genome")
         return [f"{RESULTS}/genomes/{self._key(fasta)}"] if fasta else []
 
+    def vcf(self, wildcards: Any) -> list[str]:
+        """The variants to score."""
+        return [self._made(self.experiments[wildcards.experiment].files["variants.vcf"])]
+
+    def variants_genome(self, wildcards: Any) -> str:
+        """The encoded genome that the variants refer to."""
+        files = self.experiments[wildcards.experiment].files
+        return f"{RESULTS}/genomes/{self._key(files.get('variants.genome') or files['data.genome'])}"
+
+    def variants_options(self, wildcards: Any) -> str:
+        """The section ``variants``, and the seed, as options of the step."""
+        experiment = self.experiments[wildcards.experiment]
+        values = {k: v for k, v in experiment["variants"].items() if k not in ("vcf", "genome") and v is not None}
+        values["seed"] = experiment["seed"]
+        texts = {k: ",".join(map(str, v)) if isinstance(v, list) else str(v) for k, v in values.items()}
+        return " ".join(shlex.quote(f"--{key.replace('_', '-')}={text}") for key, text in texts.items())
+
     def genome_option(self, wildcards: Any) -> str:
         """``--genome FOLDER`` for experiments that read one."""
         return "".join(f"--genome {folder}" for folder in self.genome(wildcards))
 
     def fasta(self, wildcards: Any) -> list[str]:
         """The FASTA file behind an encoded genome."""
-        every = {e.files.get("data.genome") for e in self.experiments.values()} - {None}
-        return [self._made(path) for path in every if self._key(path) == wildcards.genome]
+        return [self._made(self.fasta_path(wildcards))]
 
     def fasta_path(self, wildcards: Any) -> str:
         """The same, as the step is to read it."""
-        every = {e.files.get("data.genome") for e in self.experiments.values()} - {None}
+        keys = ("data.genome", "variants.genome")
+        every = {e.files.get(key) for e in self.experiments.values() for key in keys} - {None}
         return next(path for path in every if self._key(path) == wildcards.genome)
 
     def runs(self, wildcards: Any) -> list[str]:
@@ -113,6 +131,11 @@ class Workflow:
 
     def _folds(self, wildcards: Any) -> list[str]:
         return [f"fold{i}" for i in range(self.experiments[wildcards.experiment]["split"]["folds"] or 1)]
+
+    def variants(self, wildcards: Any) -> list[str]:
+        """Outputs of the variants step, for experiments with variants."""
+        wanted = "variants.vcf" in self.experiments[wildcards.experiment].files
+        return [f"{RESULTS}/{wildcards.experiment}/variants"] if wanted else []
 
     @staticmethod
     def _made(path: str) -> str:

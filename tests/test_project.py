@@ -35,6 +35,7 @@ ARROW = [
     ["runs"],
     ["evaluate"],
     ["explain"],
+    ["variants"],
     ["report", "workflow"],
     ["steps"],
     ["cli"],

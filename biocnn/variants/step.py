@@ -1,0 +1,231 @@
+"""Variants past models, a block at a time: read, cut, score, write, count."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+import biocnn
+from biocnn.data.checks import Checks
+from biocnn.data.genome import Genome
+from biocnn.errors import InputError
+from biocnn.files import sha256
+from biocnn.predict import Model
+from biocnn.variants.alleles import REASONS, Alleles, Mismatch, Reader
+from biocnn.variants.background import Background
+from biocnn.variants.maps import Choice, mutation_maps
+from biocnn.variants.reading import read_vcf
+from biocnn.variants.scoring import Ensemble, effects
+from biocnn.variants.windows import column, cut
+from biocnn.variants.writing import LARGEST, Writer
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How variants are scored; see section ``variants`` of ``biocnn.config``."""
+
+    window: int | None = None
+    offsets: tuple[int, ...] = (0,)
+    strands: Literal["single", "both"] = "single"
+    ref_mismatch: Mismatch = "error"
+    unknown_contigs: Literal["error", "skip"] = "error"
+    background: int = 0
+    seed: int = 1
+    prefix: str = "BIOCNN"
+    maps: int | tuple[str, ...] = 4
+
+
+def annotate(vcf: str | Path, models: Sequence[Model], genome: Genome, folder: Path, settings: Settings) -> Checks:
+    """Score the variants of a file with one or more models, holding some thousands at a time.
+
+    Parameters
+    ----------
+    vcf
+        VCF or BCF, sorted.
+    models
+        With the same outputs; an ensemble.
+    genome
+        The one the variants refer to.
+    folder
+        Gets variants.vcf.gz, its index, variants.tsv, counts.tsv, largest.tsv and maps.npz; exists.
+    settings
+        How to score.
+
+    Returns
+    -------
+    counts
+        What was read, scored and set aside.
+
+    Raises
+    ------
+    InputError
+        For files, alleles and settings that cannot be used; names the line.
+    """
+    vcf = Path(vcf)
+    scorer = Scorer(Ensemble(models, settings.window, settings.strands), genome, settings)
+    header, blocks = read_vcf(vcf)
+    reader = Reader(genome, vcf, scorer.ensemble.window, settings.ref_mismatch, settings.unknown_contigs)
+    counts, choice = Counts(vcf), Choice(settings.maps if isinstance(settings.maps, tuple) else ())
+    writer = Writer(
+        folder, header, scorer.ensemble.outputs, scorer.names, settings.prefix, _provenance(models, genome, settings),
+        regression=scorer.ensemble.task == "regression", background=settings.background,
+        long_contigs=int(genome.lengths.max()) >= LARGEST,
+    )  # fmt: skip
+    with writer:
+        for first, lines in blocks:
+            fields = reader.fields(first, lines)
+            alleles = reader.alleles(first, fields)
+            rows, found = scorer.score(alleles)
+            values = np.full((len(alleles.record), len(writer.keys)), np.nan)
+            values[rows] = np.stack(list(found.values()), axis=-1).reshape(len(rows), -1)
+            counts.add(fields, alleles)
+            choice.see(fields, alleles, rows, found)
+            writer.write(fields, alleles, values)
+    if -1 in reader.rows.values() and set(reader.rows.values()) == {-1}:
+        raise InputError(
+            f"{vcf}: none of its contigs is in {genome.source}", "give the genome that the variants refer to"
+        )
+    checks = counts.checks(scorer.ensemble)
+    checks.frame().to_csv(folder / "counts.tsv", sep="\t", index=False)
+    _write_chosen(folder, choice, scorer, settings)
+    return checks
+
+
+def parse(text: str, key: str) -> Any:
+    """Settings as the command line gives them: ``offsets``, numbers, and ``maps``, a number or IDs."""
+    parts = tuple(part.strip() for part in text.split(","))
+    if key == "maps":
+        return int(text) if text.isdecimal() else parts
+    try:
+        return tuple(map(int, parts))
+    except ValueError as error:
+        raise InputError(f"{key}: {text!r} are no whole numbers", f"for example --{key}=-10,0,10") from error
+
+
+class Scorer:
+    """From alleles to effects.
+
+    Parameters
+    ----------
+    ensemble
+        Models.
+    genome
+        Where the variants lie.
+    settings
+        offsets and background.
+    """
+
+    def __init__(self, ensemble: Ensemble, genome: Genome, settings: Settings) -> None:
+        self.ensemble, self.genome, self.offsets = ensemble, genome, settings.offsets
+        places = [column(ensemble.window, offset) for offset in settings.offsets]
+        if not places or not all(0 <= place < ensemble.window for place in places):
+            raise InputError(
+                f"offsets: {list(settings.offsets)} with windows of {ensemble.window} bp",
+                f"an offset keeps the variant in the window: from {ensemble.window // 2 - ensemble.window + 1} "
+                f"to {ensemble.window // 2}",
+            )
+        margin = max(places), ensemble.window - min(places)
+        change = lambda *variants: np.subtract(*self._logits(*variants)[::-1]).mean(0)  # noqa: E731
+        self.background = (
+            Background(genome, change, settings.background, margin, settings.seed) if settings.background else None
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the effects."""
+        none = np.zeros((len(self.ensemble.models), 0, len(self.ensemble.outputs)), np.float32)
+        return [*effects(self.ensemble, none, none), *(["P"] if self.background else [])]
+
+    def score(self, alleles: Alleles) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Rows of the alleles that can be scored, and each effect on them, shape (rows, K)."""
+        rows = alleles.scored
+        ref, alt = [alleles.ref[i] for i in rows], [alleles.alt[i] for i in rows]
+        logits = self._logits(alleles.contig[rows], alleles.start[rows], ref, alt)
+        found = effects(self.ensemble, *logits)
+        if self.background:
+            found["P"] = self.background.p_values(ref, alt, (logits[1] - logits[0]).mean(0))
+        return rows, found
+
+    def _logits(
+        self, contig: np.ndarray, start: np.ndarray, ref: list[str], alt: list[str]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Logits of both alleles, mean over the offsets: shape (models, N, K) each."""
+        total = 0.0
+        for offset in self.offsets:
+            pair = cut(self.genome, contig, start, ref, alt, self.ensemble.window, offset)
+            total = total + self.ensemble.logits(np.concatenate(pair))
+        reference, alternative = np.split(total / len(self.offsets), 2, axis=1)
+        return reference, alternative
+
+
+class Counts:
+    """How many alleles were scored, and why others were not, with the first example of each."""
+
+    def __init__(self, vcf: Path) -> None:
+        self.vcf, self.records = vcf, 0
+        self.kinds: Counter[str] = Counter()
+        self.aside: Counter[str] = Counter()
+        self.swapped = 0
+        self.examples: dict[str, str] = {}
+
+    def add(self, fields: Sequence[Sequence[str]], alleles: Alleles) -> None:
+        """Count the alleles of a block."""
+        self.records += len(fields)
+        self.swapped += int(alleles.swapped.sum())
+        self.kinds.update(kind for kind in alleles.kind if kind)
+        aside = [i for i, reason in enumerate(alleles.reason) if reason]
+        self.aside.update(alleles.reason[i] for i in aside)
+        for i in aside:
+            chrom, pos = fields[alleles.record[i]][:2]
+            self.examples.setdefault(alleles.reason[i], f"{chrom}:{pos} {alleles.ref[i][:20]}>{alleles.alt[i][:20]}")
+
+    def checks(self, ensemble: Ensemble) -> Checks:
+        """The counts as a table."""
+        checks, scored, aside = Checks(), self.kinds.total(), self.aside.total()
+        checks.add(self.vcf.name, "read", f"records with {scored + aside} alleles", self.records)
+        for kind, count in self.kinds.most_common():
+            checks.add(self.vcf.name, "kept", f"{kind}: scored", count)
+        for reason, count in self.aside.most_common():
+            words = f"{REASONS[reason]}: set aside as {reason!r}"
+            checks.add(self.vcf.name, "dropped", words, count, self.examples[reason])
+        checks.add(self.vcf.name, "note", "alleles scored with REF and ALT exchanged in the genome", self.swapped)
+        checks.add(self.vcf.name, "note", "windows, equal ones of a block scored once", ensemble.windows)
+        checks.add(self.vcf.name, "note", "windows that went through each network", ensemble.scored)
+        return checks
+
+
+def _provenance(models: Sequence[Model], genome: Genome, settings: Settings) -> dict[str, str]:
+    """What a line of the header tells of how the file was made; no paths, for files travel."""
+    files = ",".join(f"{'/'.join(m.path.parts[-2:])}(sha256 {sha256(m.path)[:12]})" for m in models)
+    values = " ".join(f"{key}={value}" for key, value in asdict(settings).items() if key not in ("prefix", "maps"))
+    return {
+        "biocnn_variantsVersion": biocnn.__version__,
+        "biocnn_variantsCommand": f"prefix={settings.prefix} models={files} genome={Path(genome.source).name} {values}",
+    }
+
+
+def _write_chosen(folder: Path, choice: Choice, scorer: Scorer, settings: Settings) -> None:
+    """The largest changes as a table, and the mutation maps of those chosen."""
+    number = settings.maps if isinstance(settings.maps, int) else 0
+    shown = choice.shown(number)
+    outputs = scorer.ensemble.outputs
+    names = [{"REF": "reference", "ALT": "alternative"}.get(name, name.lower()) for name in scorer.names]
+    rows = [(c.chrom, c.pos, c.id, c.ref, c.alt, outputs[c.output], *c.values) for c in choice.largest]
+    table = pd.DataFrame(rows, columns=["chrom", "pos", "id", "ref", "alt", "output", *names])
+    table.to_csv(folder / "largest.tsv", sep="\t", index=False, float_format="%.4g")
+    if shown:
+        titles = [
+            f"{c.id if c.id != '.' else ''} {c.chrom}:{c.pos} {_short(c.ref)}>{_short(c.alt)}".strip() for c in shown
+        ]
+        maps = mutation_maps(scorer.ensemble, scorer.genome, shown)
+        values = np.array([c.values[:2] for c in shown])
+        named = np.array([outputs[c.output] for c in shown], str)
+        np.savez(folder / "maps.npz", title=np.array(titles, str), values=values, output=named, **maps)
+
+
+def _short(allele: str) -> str:
+    return allele if len(allele) <= 12 else f"{allele[:10]}..({len(allele)})"

@@ -1,0 +1,169 @@
+"""Annotated VCF, indexed, and a table with a row for each allele."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from biocnn.errors import InputError
+from biocnn.variants.alleles import REASONS, Alleles
+
+NUMBER = "%.4g"
+LARGEST = 1 << 29  # bp; a .tbi index holds no longer contig
+MEANING = {
+    "REF": "{value} of {output} with the reference allele",
+    "ALT": "{value} of {output} with the alternative allele",
+    "DELTA": "Change of the {value} of {output}, alternative minus reference",
+    "DLOGIT": "Change of the logit of {output}, mean over models",
+    "SD": "Standard deviation over models of the change of the {logit} of {output}",
+    "P": "Empirical p-value of the change of {output} among {background} random variants of the same kind",
+}
+
+
+class Writer:
+    """Writes ``variants.vcf.gz``, its index and ``variants.tsv`` into a folder; used as a context.
+
+    Parameters
+    ----------
+    folder
+        Exists.
+    header
+        Lines of the input's header.
+    outputs
+        Names of the K outputs.
+    names
+        Names of the effects, keys of ``MEANING``.
+    prefix
+        INFO fields are named {prefix}_{output}_{effect}.
+    provenance
+        Lines that tell how the file was made: name to text.
+    regression, background
+        For the descriptions.
+
+    Raises
+    ------
+    InputError
+        Where the input has fields of these names already.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        header: Sequence[str],
+        outputs: Sequence[str],
+        names: Sequence[str],
+        prefix: str,
+        provenance: dict[str, str],
+        *,
+        regression: bool,
+        background: int,
+        long_contigs: bool,
+    ) -> None:
+        import pysam
+
+        self.folder, self.prefix, self.long_contigs = folder, prefix, long_contigs
+        words = {"value": "value" if regression else "probability", "logit": "value" if regression else "logit"}
+        described = {}
+        for output, plain in zip(outputs, _plain(outputs), strict=True):
+            for name in names:
+                text = MEANING[name].format(output=output.replace('"', "'"), background=background, **words)
+                described[f"{prefix}_{plain}_{name}"] = text[0].upper() + text[1:]
+        self.keys = list(described)
+        self._one = ";".join(f"{key}={NUMBER}" for key in self.keys)  # a record of one allele, as most are
+        self._row = "\t".join([NUMBER] * len(self.keys))
+        self._nothing = "\t".join([""] * len(self.keys))
+        self.vcf = pysam.BGZFile(str(folder / "variants.vcf.gz"), "wb")
+        self.tsv = open(folder / "variants.tsv", "w", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
+        columns = ["chrom", "pos", "id", "ref", "alt", "kind", "set_aside", "swapped"]
+        columns += [f"{output}_{name.lower()}" for output in _plain(outputs) for name in names]
+        self.tsv.write("\t".join(columns) + "\n")
+        self._vcf_lines([*header[:-1], *self._new_header(header, described, provenance), header[-1]])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        import pysam
+
+        self.vcf.close()
+        self.tsv.close()
+        if error is None:
+            path = str(self.folder / "variants.vcf.gz")
+            pysam.tabix_index(path, preset="vcf", force=True, csi=self.long_contigs)
+
+    def write(self, fields: Sequence[list[str]], alleles: Alleles, values: np.ndarray) -> None:
+        """Write the records of a block.
+
+        Parameters
+        ----------
+        fields
+            Columns of each line; INFO, the eighth, is replaced.
+        alleles
+            All alleles of the block.
+        values
+            Shape (alleles, keys); rows of alleles that were set aside do not matter.
+        """
+        rows = list(map(tuple, values.tolist()))
+        ends = np.searchsorted(alleles.record, np.arange(len(fields)), side="right").tolist()
+        lines, first = [], 0
+        for columns, end in zip(fields, ends, strict=True):
+            if end - first == 1 and not alleles.reason[first]:
+                info = self._one % rows[first]
+            else:
+                info = self._several(alleles.reason[first:end], rows[first:end])
+            if alleles.swapped[first:end].any():
+                info += f";{self.prefix}_SWAPPED"
+            columns[7] = info if columns[7] in (".", "") else f"{columns[7]};{info}"
+            lines.append("\t".join(columns))
+            first = end
+        self._vcf_lines(lines)
+        self._table(fields, alleles, rows)
+
+    def _several(self, reasons: list[str], rows: list[tuple[float, ...]]) -> str:
+        texts = [["."] * len(self.keys) if why else [NUMBER % x for x in row]
+                 for why, row in zip(reasons, rows, strict=True)]  # fmt: skip
+        parts = [f"{key}={','.join(column)}" for key, column in zip(self.keys, zip(*texts, strict=True), strict=True)]
+        if any(reasons):
+            parts.append(f"{self.prefix}_SKIPPED={','.join(why or '.' for why in reasons)}")
+        return ";".join(parts)
+
+    def _table(self, fields: Sequence[list[str]], alleles: Alleles, rows: list[tuple[float, ...]]) -> None:
+        lines = []
+        for i, (record, why) in enumerate(zip(alleles.record.tolist(), alleles.reason, strict=True)):
+            start = "\t".join(fields[record][:3])
+            ref, alt = alleles.ref[i], alleles.alt[i]
+            numbers = self._nothing if why else self._row % rows[i]
+            swapped = "yes" if alleles.swapped[i] else ""
+            lines.append(f"{start}\t{ref}\t{alt}\t{alleles.kind[i]}\t{why}\t{swapped}\t{numbers}\n")
+        self.tsv.write("".join(lines))
+
+    def _vcf_lines(self, lines: Sequence[str]) -> None:
+        if lines:
+            self.vcf.write(("\n".join(lines) + "\n").encode("utf-8", "surrogateescape"))
+
+    def _new_header(self, header: Sequence[str], described: dict[str, str], provenance: dict[str, str]) -> list[str]:
+        taken = {found[1] for line in header if (found := re.match(r"##INFO=<ID=([^,>]+)", line))}
+        wrong = sorted(taken & {*described, f"{self.prefix}_SKIPPED", f"{self.prefix}_SWAPPED"})
+        if wrong:
+            raise InputError(
+                f"the input has an INFO field {wrong[0]} already", "choose another prefix, or give the file as it was"
+            )
+        why = "; ".join(f"{reason}: {text}" for reason, text in REASONS.items()).replace("'", "").replace('"', "")
+        return [
+            *(f'##INFO=<ID={key},Number=A,Type=Float,Description="{text}">' for key, text in described.items()),
+            f'##INFO=<ID={self.prefix}_SKIPPED,Number=A,Type=String,Description="Why an allele has no score. {why}">',
+            f"##INFO=<ID={self.prefix}_SWAPPED,Number=0,Type=Flag,"
+            'Description="The genome has ALT in place of REF; changes are ALT minus REF all the same">',
+            *(f"##{name}={text}" for name, text in provenance.items()),
+        ]
+
+
+def _plain(outputs: Sequence[str]) -> list[str]:
+    """Names of outputs as INFO fields may be named, all different."""
+    plain = [re.sub(r"[^0-9A-Za-z_.]", "_", output) for output in outputs]
+    return [name if plain.count(name) == 1 else f"{name}_{i}" for i, name in enumerate(plain, 1)]

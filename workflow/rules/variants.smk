@@ -1,0 +1,23 @@
+# Variants -> what they change, by all runs together.
+
+
+rule variants:
+    input:
+        vcf=W.vcf,
+        genome=W.variants_genome,
+        models=W.of_runs("results/{experiment}/runs/{run}/model.safetensors"),
+    output:
+        directory("results/{experiment}/variants"),
+    log:
+        "results/{experiment}/logs/variants.log",
+    benchmark:
+        "results/{experiment}/benchmarks/variants.tsv"
+    threads: W.setting("train", "threads")
+    resources:
+        gpu=W.gpus,
+    params:
+        vcf=W.setting("variants", "vcf"),
+        options=W.variants_options,
+    shell:
+        "biocnn variants {params.vcf:q} {output} {input.models} --genome {input.genome:q}"
+        " {params.options} 2>&1 | tee {log}"

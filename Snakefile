@@ -20,9 +20,12 @@ W = open_workflow(config, workflow.basedir)
 wildcard_constraints:
     experiment="[^/]+",
     run=r"fold\d+-seed\d+",
+    fold=r"fold\d+",
+    trial=r"trial\d+-part\d+",
 
 
 include: "workflow/rules/dataset.smk"
+include: "workflow/rules/calibrate.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/explain.smk"

@@ -3,12 +3,14 @@
 import json
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, Field
 
+from biocnn.draws import Calibrate, resolve_draws
 from biocnn.errors import InputError, nearest
 from biocnn.registry import target
 from biocnn.schema import STRICT, check, choose, path_settings
@@ -98,6 +100,7 @@ class Variants(BaseModel):
 SECTIONS = {
     "split": Split,
     "train": Train,
+    "calibrate": Calibrate,
     "metrics": Metrics,
     "explain": Explain,
     "segment": Segment,
@@ -164,7 +167,7 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
     augment = [] if given.get("augment") is None else given["augment"]
     if not isinstance(augment, list):
         raise InputError(f"augment: must be a list (given: {augment!r})", "for example augment: [flip, rotate90]")
-    return {
+    settings = {
         "seed": seed,
         "data": choose("data", given["data"], "data"),
         "augment": [choose("augment", item, f"augment.{i}") for i, item in enumerate(augment)],
@@ -172,6 +175,9 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
         "loss": None if given.get("loss") is None else choose("losses", given["loss"], "loss"),
         **{key: _section(given.get(key), key) for key in SECTIONS},
     }
+    checks = {"train": partial(check, Train, where="train"), "model": partial(choose, "models", where="model")}
+    resolve_draws(settings, checks)
+    return settings
 
 
 def _section(given: Any, key: str) -> dict[str, Any]:

@@ -23,6 +23,10 @@ class InputError(Exception):
         return f"{self.message}\n  {self.remedy}" if self.remedy else self.message
 
 
+class Diverged(InputError):
+    """Training whose loss or gradient became NaN or infinite."""
+
+
 class Interrupted(Exception):
     """Work that was asked to stop, and saved what it had: run again, it goes on; the exit status is 75."""
 

@@ -18,8 +18,8 @@ from biocnn.registry import find
 # Settings under which the same steps are made, only stopped, saved or loaded in another way.
 FREE = ("seeds", "max_minutes", "save_minutes", "workers")
 # Parts of biocnn that no training runs through; all others count, so that none can be forgotten.
-ELSEWHERE = ("cli.py", "evaluate.py", "explain", "fetch.py", "measure.py", "originals.py", "report", "scan.py",
-             "segment.py", "simulate.py", "steps.py", "workflow.py")  # fmt: skip
+ELSEWHERE = ("calibrate.py", "cli.py", "evaluate.py", "explain", "fetch.py", "measure.py", "originals.py", "report", "scan",
+             "segment.py", "simulate.py", "steps.py", "trials.py", "workflow.py")  # fmt: skip
 
 
 def fingerprint(settings: dict[str, Any], dataset: Dataset, seed: int, network: nn.Module, processes: int) -> str:

@@ -3,14 +3,15 @@
 The main path, in order: check, dataset, train, predict, evaluate, explain, segment, variants, report, summary.
 """
 
+import json
 import logging
-import re
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from biocnn.errors import InputError
 from biocnn.files import atomic
+from biocnn.trials import calibrate, numbers, trial
 
 log = logging.getLogger("biocnn")
 
@@ -76,20 +77,27 @@ def train(
     history: Path,
     *,
     data_root: Path = Path(),
+    settings: Path | None = None,
     state: Path | None = None,
 ) -> None:
-    """Train RUN, fold0-seed1 say, and keep its best epoch. Stopped, it goes on from STATE when it is run again."""
+    """Train RUN, fold0-seed1 say, and keep its best epoch. Stopped, it goes on from STATE when it is run again.
+
+    SETTINGS, from `biocnn calibrate`, take the place of those in CONFIG.
+    """
     from biocnn.checkpoint import save_model
     from biocnn.data.dataset import Dataset
+    from biocnn.draws import with_values
     from biocnn.parallel import started_processes
     from biocnn.runs import train_run
     from biocnn.state import clear
 
-    settings, (fold, seed) = _load(config, data_root).settings, _fold_and_seed(run)
+    experiment, (fold, seed) = _load(config, data_root).settings, numbers(run, "fold", "seed")
+    if settings:
+        experiment = with_values(experiment, json.loads(settings.read_text()))
     with started_processes() as processes:
         tell = partial(log.info, "%s  %s", run) if processes.rank == 0 else lambda line: None
         network, table, meta = train_run(
-            settings, Dataset(data, fold), seed, log=tell, state=state, processes=processes
+            experiment, Dataset(data, fold), seed, log=tell, state=state, processes=processes
         )
         if processes.rank == 0:
             with atomic(history) as path:
@@ -243,7 +251,23 @@ def fetch(*names: str, to: Path = Path("data")) -> None:
             log.info("%s: %s", path, outcome)
 
 
-STEPS = (fetch, simulate, genome, check, dataset, train, predict, evaluate, explain, segment, variants, report, summary)
+STEPS = (
+    fetch,
+    simulate,
+    genome,
+    check,
+    dataset,
+    trial,
+    calibrate,
+    train,
+    predict,
+    evaluate,
+    explain,
+    segment,
+    variants,
+    report,
+    summary,
+)
 
 
 def _load(config: Path, data_root: Path) -> Any:
@@ -257,10 +281,3 @@ def _read(experiment: Any, checks: Any, genome: Path | None) -> Any:
 
     source = build("data", experiment["data"])
     return source.read(experiment["seed"], checks, genome) if genome else source.read(experiment["seed"], checks)
-
-
-def _fold_and_seed(run: str) -> tuple[int, int]:
-    found = re.fullmatch(r"fold(\d+)-seed(\d+)", run)
-    if not found:
-        raise InputError(f"run {run!r} is not understood", "runs are named fold0-seed1, fold0-seed2, ...")
-    return int(found[1]), int(found[2])

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from biocnn.batches import ImageBatches, SequenceBatches, seed_dropout
-from biocnn.errors import InputError, Interrupted
+from biocnn.errors import Diverged, Interrupted
 from biocnn.forecast import forecast, memory_errors
 from biocnn.interrupt import stop_requests
 from biocnn.losses import Loss, check_output
@@ -166,11 +166,11 @@ class Training:
                 raise self._diverged(value)
             self.progress.loss_sum += value
 
-    def _diverged(self, value: float) -> InputError:
+    def _diverged(self, value: float) -> Diverged:
         kept = f"; the last good state is kept in {self.states.folder}" if self.states else ""
         what = "gradient is not finite" if math.isfinite(value) else f"loss is {value}"
         near = f"step {self.step}" if self.look_every == 1 else f"one of {self.look_every} steps to step {self.step}"
-        return InputError(
+        return Diverged(
             f"training diverged: the {what} at {near} (lr {self._lr(self.step):.2e}){kept}",
             f"lower train.lr (now {self.settings['lr']:g}) about tenfold, or set train.precision: float32",
         )

@@ -4,6 +4,7 @@ import hashlib
 import shlex
 import sys
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,31 @@ class Workflow:
         """Outputs of the variants step, for experiments with variants."""
         wanted = "variants.vcf" in self.experiments[wildcards.experiment].files
         return [f"{RESULTS}/{wildcards.experiment}/variants"] if wanted else []
+
+    def trials(self, wildcards: Any) -> list[str]:
+        """Outputs of all trials of a fold: the settings of the file and those drawn, each on every inner fold."""
+        section = self.experiments[wildcards.experiment]["calibrate"]
+        folder = f"{RESULTS}/{wildcards.experiment}/calibrate/{wildcards.fold}"
+        numbers = product(range(section["trials"] + 1), range(section["folds"]))
+        return [f"{folder}/trial{trial}-part{part}.json" for trial, part in numbers]
+
+    def calibrations(self, wildcards: Any) -> list[str]:
+        """Tables of the trials, one a fold, where the experiment asks for any."""
+        folder = f"{RESULTS}/{wildcards.experiment}/calibrate"
+        return [f"{folder}/{fold}/trials.tsv" for fold in self._folds(wildcards) if self._calibrated(wildcards)]
+
+    def best_settings(self, wildcards: Any) -> list[str]:
+        """The settings that the trials chose for the fold of a run."""
+        fold = wildcards.run.split("-")[0]
+        file = f"{RESULTS}/{wildcards.experiment}/calibrate/{fold}/best.json"
+        return [file] if self._calibrated(wildcards) else []
+
+    def settings_option(self, wildcards: Any) -> str:
+        """``--settings FILE`` for runs whose settings were chosen by trials."""
+        return "".join(f"--settings {file}" for file in self.best_settings(wildcards))
+
+    def _calibrated(self, wildcards: Any) -> bool:
+        return self.experiments[wildcards.experiment]["calibrate"]["trials"] > 0
 
     @staticmethod
     def _made(path: str) -> str:

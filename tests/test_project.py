@@ -18,7 +18,7 @@ ARROW = [
     ["errors", "files", "interrupt", "precision"],
     ["lock", "memory"],
     ["simulate", "originals", "fetch"],
-    ["schema", "registry", "config"],
+    ["schema", "registry", "draws", "config"],
     ["metrics"],
     ["instances", "measure"],
     ["data"],
@@ -32,12 +32,12 @@ ARROW = [
     ["state"],
     ["checkpoint", "train"],
     ["folding", "tiles", "predict", "scan", "segment"],
-    ["runs"],
+    ["runs", "calibrate"],
     ["evaluate"],
     ["explain"],
     ["variants"],
     ["report", "workflow"],
-    ["steps"],
+    ["trials", "steps"],
     ["cli"],
 ]
 RANK = {name: rank for rank, names in enumerate(ARROW) for name in names}

@@ -1,6 +1,7 @@
 """The stored data set of an experiment: written once, read by every later step."""
 
 import json
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,13 @@ class Dataset:
         self.x = Ragged(folder / "x.npy")
         self.y = Ragged(folder / "y.npy")
         self.labels = Ragged(folder / "labels.npy") if (folder / "labels.npy").exists() else None
+
+    def divided(self, split: pd.Series) -> "Dataset":
+        """The same examples with other parts; what was measured on the training part stays as it was."""
+        other = copy(self)
+        other.examples = self.examples.assign(split=split)
+        other.facts = {**self.facts, "n": {part: int((split == part).sum()) for part in PARTS}}
+        return other
 
     def rows(self, *parts: str) -> np.ndarray:
         """Row numbers of the examples in these parts."""

@@ -13,6 +13,7 @@ rule report:
         per_example="results/{experiment}/metrics_per_example.tsv",
         explain="results/{experiment}/explain",
         segment=W.segments,
+        calibration=W.calibrations,
         variants=W.variants,
     output:
         page=report(

@@ -5,6 +5,7 @@ rule train:
     input:
         config=ancient(W.config_of),
         dataset="results/{experiment}/dataset",
+        settings=W.best_settings,
     output:
         model="results/{experiment}/runs/{run}/model.safetensors",
         history="results/{experiment}/runs/{run}/history.tsv",
@@ -27,12 +28,13 @@ rule train:
             leave=("train.seeds", "train.save_minutes", "train.workers"),
         ),
         root=W.data_root,
+        chosen=W.settings_option,
         command=W.train_command,
         # Declared nowhere, so that Snakemake leaves it when the job fails or is preempted: the next attempt goes on.
         state="results/{experiment}/runs/{run}/state",
     shell:
         "{params.command} train {input.config:q} {input.dataset} {wildcards.run} {output.model}"
-        " {output.history} --data-root {params.root:q} --state {params.state} 2>&1 | tee -i {log}"
+        " {output.history} --data-root {params.root:q} {params.chosen} --state {params.state} 2>&1 | tee -i {log}"
 
 
 rule predict:

@@ -1,0 +1,54 @@
+# Random settings, each tried on every inner fold of train and val; the best ones train the runs.
+
+
+rule trial:
+    input:
+        config=ancient(W.config_of),
+        dataset="results/{experiment}/dataset",
+    output:
+        "results/{experiment}/calibrate/{fold}/{trial}.json",
+    log:
+        "results/{experiment}/logs/calibrate-{fold}-{trial}.log",
+    benchmark:
+        "results/{experiment}/benchmarks/calibrate-{fold}-{trial}.tsv"
+    threads: W.setting("train", "threads")
+    resources:
+        gpu=min(W.gpus, 1),
+    params:
+        # Not calibrate.trials: when more are asked for, those that are done stay.
+        settings=W.depends(
+            "seed",
+            "data",
+            "split",
+            "augment",
+            "model",
+            "loss",
+            "train",
+            "calibrate",
+            leave=(
+                "train.seeds",
+                "train.save_minutes",
+                "train.workers",
+                "calibrate.trials",
+            ),
+        ),
+        root=W.data_root,
+        # Declared nowhere, as the state of rule train.
+        state="results/{experiment}/calibrate/{fold}/{trial}.state",
+    shell:
+        "biocnn trial {input.config:q} {input.dataset} {wildcards.fold}-{wildcards.trial} {output}"
+        " --data-root {params.root:q} --state {params.state} 2>&1 | tee -i {log}"
+
+
+rule calibrate:
+    input:
+        W.trials,
+    output:
+        table="results/{experiment}/calibrate/{fold}/trials.tsv",
+        best="results/{experiment}/calibrate/{fold}/best.json",
+    log:
+        "results/{experiment}/logs/calibrate-{fold}.log",
+    benchmark:
+        "results/{experiment}/benchmarks/calibrate-{fold}.tsv"
+    shell:
+        "biocnn calibrate {output.table} {output.best} {input} 2>&1 | tee {log}"

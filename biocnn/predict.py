@@ -25,7 +25,7 @@ from biocnn.instances import label_instances
 from biocnn.losses import probability
 from biocnn.memory import HELD, bytes_per
 from biocnn.precision import autocast, fast_bfloat16
-from biocnn.scan import scan
+from biocnn.scan import Scanner
 from biocnn.tiles import NARROW, Field, Tile, find_field, plan, predict_tiles, whole
 
 BATCH = 512  # sequences at a time, where memory allows
@@ -142,14 +142,8 @@ class Model:
     def scan(
         self, genome: Genome, chrom: str, start: int = 0, end: int | None = None, *, stride: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Predict windows along a chromosome, holding some at a time; see `biocnn.scan.scan`."""
-        window = self.facts.get("window")
-        if not window:
-            raise InputError(
-                "this model has no window to scan with", "scan with a model that was trained on windows of one length"
-            )
-        rows = self._rows(window)
-        return scan(self._sequences, genome, chrom, start, end, window=window, stride=stride, rows=rows)
+        """Predict windows along a chromosome, holding some at a time; see `biocnn.scan.Scanner.scan`."""
+        return self._scanner.scan(genome, chrom, start, end, stride=stride)
 
     def read(self, paths: Any) -> Iterator[tuple[str, np.ndarray, list[float] | None]]:
         """Name, pixels (C, *spatial) and spacing of each image of a folder, a file or a list; channels as trained."""
@@ -213,7 +207,14 @@ class Model:
         return np.concatenate(found)
 
     def _sequences(self, codes: Sequence[np.ndarray]) -> np.ndarray:
-        return probability(torch.from_numpy(self.logits(codes)), self.facts["task"]).numpy()
+        return self._probability(torch.from_numpy(self.logits(codes)))
+
+    def _probability(self, logits: Tensor) -> np.ndarray:
+        return probability(logits, self.facts["task"]).cpu().numpy()
+
+    @cached_property
+    def _scanner(self) -> Scanner:
+        return Scanner(self._folded, self._sequences, self._probability, self._rows, self.facts.get("window"))
 
     def _answer(self, x: Tensor) -> Tensor:
         return answer(self._folded, x, self.facts["task"], self.precision)

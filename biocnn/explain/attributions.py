@@ -1,13 +1,10 @@
-"""Which bases speak for a prediction: gradients, integrated gradients, and every single mutation."""
+"""Which bases speak for a prediction: gradients and integrated gradients."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-
-from biocnn.encode import one_hot
 
 BATCH = 256
 
@@ -94,40 +91,6 @@ def integrated_gradients(
     return (x - start) * total / steps
 
 
-@torch.no_grad()
-def saturation_mutagenesis(model: nn.Module, codes: np.ndarray | Tensor, output: int = 0) -> Tensor:
-    """The change of a logit when a base is put in the place of another, for every position and base.
-
-    Parameters
-    ----------
-    model
-        (N, 4, L) to logits (N, K).
-    codes
-        Shape (N, L), uint8: 0-3 = ACGT(U), 4 = unknown, 5 = padding.
-    output
-        Index of the logit.
-
-    Returns
-    -------
-    change
-        Shape (N, 4, L): logit of the mutant minus logit of the sequence; zero for the base that is there, and in
-        padding. An unknown base is replaced by each of the four.
-    """
-    codes = torch.as_tensor(codes).to(_device(model))
-    n, length = codes.shape
-    change = torch.zeros(n, 4, length, device=codes.device)
-    base = torch.arange(4, device=codes.device).view(1, 4, 1)
-    example, new, place = ((codes[:, None, :] != base) & (codes[:, None, :] != 5)).nonzero(as_tuple=True)
-    with evaluating(model):
-        reference = _in_batches(lambda part: model(one_hot(part))[:, output], codes)
-        for part in torch.arange(len(example), device=codes.device).split(BATCH):
-            mutants = codes[example[part]]
-            mutants[torch.arange(len(part), device=part.device), place[part]] = new[part].to(codes.dtype)
-            logits = model(one_hot(mutants))[:, output]
-            change[example[part], new[part], place[part]] = logits.float() - reference[example[part]]
-    return change
-
-
 def _gradient(model: nn.Module, x: Tensor, output: int) -> Tensor:
     def gradient(part: Tensor) -> Tensor:
         part = part.detach().requires_grad_(True)
@@ -140,7 +103,3 @@ def _gradient(model: nn.Module, x: Tensor, output: int) -> Tensor:
 
 def _in_batches(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return torch.cat([function(part) for part in x.split(BATCH)])
-
-
-def _device(model: nn.Module) -> torch.device:
-    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))

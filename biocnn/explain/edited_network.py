@@ -1,0 +1,159 @@
+"""The logits of a network for all single edits of sequences, from what little the edits change."""
+
+from math import prod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import max_pool2d, pad
+
+from biocnn.blocks import GlobalPool
+from biocnn.encode import one_hot
+from biocnn.explain.edits import Unsupported, edited, products, remember, steps_of, touched
+from biocnn.explain.kept import Kept
+from biocnn.explain.ranges import Block, Span, cut
+from biocnn.layers import as_image
+from biocnn.models.deepbind import DeepBind
+from biocnn.models.sequence_network import SequenceNetwork, after
+from biocnn.network_summary import summary
+
+VALUES = 2**20  # in the largest layer, that are edited at a time: what the caches of a processor hold
+WORTHWHILE = 0.8  # share of all multiplications from which on nothing is gained
+
+
+class GlobalPooled:
+    """What pooling over all positions gives: the largest and the mean outside of the stretch, and what is in it."""
+
+    def __init__(self, pool: GlobalPool) -> None:
+        self.pool = pool
+
+    def remember(self, x: Tensor, reach: Span, mask: Tensor | None) -> Tensor:
+        """Values of shape (N, C, L) to those pooled, (N, C')."""
+        self.pooled = self.pool(x, mask)
+        if self.pool.kind != "average":
+            counted = x if mask is None else x.masked_fill(~mask, -torch.inf)
+            self.best = Kept(counted, reach, mask, fill=-torch.inf)
+            ends = pad(self.best.values, (0, 0, 1, 1), value=-torch.inf)
+            self.ahead, self.behind = ends.cummax(1).values, ends.flip(1).cummax(1).values.flip(1)
+        if self.pool.kind != "max":
+            self.mean, self.share = Kept(x, reach, mask), self.pooled.new_full((len(x), 1, 1, 1), 1 / x.shape[2])
+            if mask is not None:
+                self.share = 1 / mask.sum(2).clamp(min=1)[:, :, None, None]
+        return self.pooled
+
+    def edited(self, x: Tensor, span: Span) -> Tensor:
+        """Edited stretches, (N, P, M, W, C), to what is pooled for each edit, (N, P, M, C')."""
+        found = []
+        if self.pool.kind != "max":
+            x = self.mean.restored(x, span)
+            difference = (x - self.mean.at(span, x.shape[1])).sum(3)
+            found = [self.pooled[:, None, None, -x.shape[4] :] + difference * self.share]
+        if self.pool.kind != "average":
+            within = as_image(self.best.restored(x, span).flatten(0, 2).transpose(1, 2))
+            largest = max_pool2d(within, (1, span.width)).view(*x.shape[:3], -1)
+            first, last = self.best.before + span.start, self.best.before + span.stop + 1
+            beyond = torch.maximum(
+                self.ahead[:, first :: span.step][:, : x.shape[1]], self.behind[:, last :: span.step][:, : x.shape[1]]
+            )
+            found.insert(0, torch.maximum(largest, beyond[:, :, None]))
+        return torch.cat(found, 3) if len(found) > 1 else found[0]
+
+
+class Answer(NamedTuple):
+    """Logits of sequences as they are, (N,), and with each base at each position, (N, 4, L)."""
+
+    reference: Tensor
+    edited: Tensor
+
+
+class EditedNetwork:
+    """Follows single edits through the features and the pooling of a network to a logit, on one strand.
+
+    Parameters
+    ----------
+    network
+        In evaluation mode, batch norms folded.
+    output
+        Index of the logit.
+
+    Raises
+    ------
+    Unsupported
+        For a network with other parts, or whose features have layers that cannot be followed.
+    """
+
+    def __init__(self, network: nn.Module, output: int) -> None:
+        self.network, self.output, self.scale = _known_kind(network), output, 0.0
+        self.layers = [(layer, steps_of(layer)) for layer in network.features]
+        self.steps = [step for _, steps in self.layers for step in steps]
+        self.pool = GlobalPooled(network.pool)
+
+    def gains(self, length: int) -> bool:
+        """Whether following edits of sequences of this length takes less than running the network for each."""
+        return products(self.steps, Span(0, 1)) < WORTHWHILE * summary(self.network.features, length).multiply_adds
+
+    def logits(self, codes: Tensor) -> Answer:
+        """The logits of all single mutants of sequences.
+
+        Parameters
+        ----------
+        codes
+            Shape (N, L), uint8.
+        """
+        n, length = codes.shape
+        reference, changed = torch.zeros(n, device=codes.device), torch.zeros(n, length, 4, device=codes.device)
+        bases = 4 if (codes == 4).any() else 3
+        stride = prod(step.stride for step in self.steps)
+        for blocks in cut(n, length, stride, max(1, VALUES // (bases * self._widest()))):
+            group = slice(blocks[0].first, blocks[0].last)
+            reference[group] = self._remember(codes[group])
+            changed[group] = reference[group, None, None]
+            for block in blocks:
+                self._edit(codes[group], block, bases, changed[group])
+        return Answer(reference, changed.transpose(1, 2))
+
+    def _remember(self, codes: Tensor) -> Tensor:
+        x, reach = one_hot(codes), Span(0, codes.shape[1])
+        padding = codes == 5
+        mask = ~padding[:, None] if padding.any() else None
+        for layer, steps in self.layers:
+            x = remember(steps, x if mask is None else x * mask, reach, mask)
+            mask, reach = None if mask is None else after(layer, mask), touched(steps, reach)
+        pooled = self.pool.remember(x, reach, mask)
+        self.scale = max(self.scale, self._terms(pooled))
+        return self.network.head(pooled)[:, self.output]
+
+    def _edit(self, codes: Tensor, block: Block, bases: int, changed: Tensor) -> None:
+        """Write the logits of a block's edits to where they belong in (N, L, 4)."""
+        places = slice(block.span.start, block.span.end(block.count), block.span.step)
+        new = (codes[:, places, None].long() + torch.arange(1, bases + 1, device=codes.device)) % 4
+        x = one_hot(new.flatten(1)).transpose(1, 2).unflatten(1, new.shape[1:]).unsqueeze(3)
+        pooled = self.pool.edited(*edited(self.steps, x, block.span))
+        logits = self.network.head(pooled.flatten(0, 2))[:, self.output]
+        changed[:, places].scatter_(2, new, logits.view_as(new))
+
+    def _terms(self, pooled: Tensor) -> float:
+        """The size of what is summed up in a logit: float32 knows the sum to so many of its digits."""
+        last = self.network.head[-1]
+        if not isinstance(last, nn.Linear):
+            return float(self.network.head(pooled)[:, self.output].abs().max())
+        return float((self.network.head[:-1](pooled).abs() @ last.weight[self.output].abs()).max())
+
+    def _widest(self) -> int:
+        """A bound of the values that one edit makes of a layer."""
+        widths = (touched(self.steps[:number], Span(0, 1)).width for number in range(len(self.steps) + 1))
+        return max(widths) * max(weight.shape[0] for weight in self.network.features.parameters())
+
+
+def _known_kind(network: nn.Module) -> SequenceNetwork:
+    """The network, if it is features, global pooling and head, and nothing else."""
+    kind = type(network)
+    if not isinstance(network, SequenceNetwork) or not network.one_hot:
+        raise Unsupported(kind.__name__)
+    for name, part in network.named_children():
+        if name not in ("features", "pool", "head"):
+            raise Unsupported(f"{type(part).__name__} ({name})")
+    for name in ("forward", "_logits", "_pooled", "_positions"):
+        if getattr(kind, name) not in (getattr(SequenceNetwork, name), getattr(DeepBind, name)):
+            raise Unsupported(f"{kind.__name__}.{name}")
+    return network

@@ -1,0 +1,264 @@
+"""Layers that recompute no more than an edit can change.
+
+Each layer first remembers what it makes of sequences as they are. Then it is given what edits make of its input: values
+of shape (N, P, M, W, C) for N sequences, M edits at each of P positions, and the W places of a ``Span`` that such an
+edit reaches, in C channels. It gives the same of its output, where the span is wider.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import max_pool2d, pad
+
+from biocnn.blocks import Residual, Skip
+from biocnn.explain.kept import Kept
+from biocnn.explain.ranges import Kernel, Span
+from biocnn.layers import ACTS, Conv, Conv1d, as_image
+
+SILENT = (nn.Identity, nn.Dropout, nn.Dropout1d)  # in evaluation mode
+
+
+class Unsupported(Exception):
+    """Edits cannot be followed through a layer; says which, and why."""
+
+
+class Step(Protocol):
+    """A layer."""
+
+    stride: int
+
+    def touched(self, span: Span) -> Span:
+        """The outputs that see any of the inputs."""
+
+    def products(self, span: Span) -> int:
+        """Multiplications that it takes to know the outputs that see the inputs."""
+
+    def remember(self, x: Tensor, reach: Span, mask: Tensor | None = None) -> Tensor:
+        """Run the layer, and keep what will be needed.
+
+        Parameters
+        ----------
+        x
+            Shape (N, C, L).
+        reach
+            The inputs that any edit reaches.
+        mask
+            Shape (N, 1, L), bool: the positions that count; the others are 0, whatever an edit makes of them.
+        """
+
+    def edited(self, x: Tensor, span: Span) -> tuple[Tensor, Span]:
+        """What edits of the input make of the output; may overwrite ``x``."""
+
+
+class Linear:
+    """A convolution or an average of neighbours.
+
+    What an edit changes in the output follows from what it changes in the input alone: for the one-hot sequence itself,
+    from the difference of two columns of the kernels.
+    """
+
+    def __init__(self, layer: nn.Module, kernel: Kernel, bare: nn.Module, taps: int) -> None:
+        """``bare`` is the layer without padding and offset; ``taps`` the inputs that each output weighs."""
+        if kernel.stride > kernel.size:
+            raise Unsupported(f"{type(layer).__name__} with stride {kernel.stride}, longer than its kernel")
+        self.layer, self.kernel, self.bare, self.taps = layer, kernel, bare, taps
+        self.stride, self.touched = kernel.stride, kernel.touched
+        self.matrices: dict[tuple[int, int, int], Tensor] = {}
+
+    def products(self, span: Span) -> int:
+        weights = sum(weight.numel() for weight in self.bare.parameters())
+        return weights * self.touched(span).width * min(span.width, self.taps) // max(self.taps, 1)
+
+    def remember(self, x: Tensor, reach: Span, mask: Tensor | None = None) -> Tensor:
+        out = self.layer(x)
+        self.before, self.after = Kept(x, reach, mask), Kept(out, self.touched(reach))
+        return out
+
+    def edited(self, x: Tensor, span: Span) -> tuple[Tensor, Span]:
+        count, wider = x.shape[1], self.touched(span)
+        difference = (self.before.restored(x, span) - self.before.at(span, count)).flatten(0, 2)
+        place = (span.start - self.kernel.seen(wider).start, wider.width)
+        if span.width <= self.taps:  # few zeros in the matrix: 1.4 times faster than the convolution
+            out = difference.flatten(1) @ self._matrix(span.width, *place)
+        else:
+            out = self._spread(difference, *place)
+        return out.reshape(*x.shape[:3], wider.width, -1).add_(self.after.at(wider, count)), wider
+
+    def _spread(self, difference: Tensor, offset: int, width: int) -> Tensor:
+        """The change of so many outputs, (E, width, C'), from that of inputs, (E, W, C), the first at ``offset``."""
+        seen = self.kernel.seen(Span(0, width)).width
+        around = pad(difference, (0, 0, offset, seen - offset - difference.shape[1]))
+        return self.bare(around.transpose(1, 2)).transpose(1, 2)
+
+    def _matrix(self, width: int, offset: int, out: int) -> Tensor:
+        """The same as a matrix, from (W * C) to (width * C')."""
+        if (width, offset, out) not in self.matrices:
+            channels = self.before.values.shape[2]
+            unit = torch.eye(width * channels, device=self.before.values.device)
+            self.matrices[width, offset, out] = self._spread(unit.unflatten(1, (width, channels)), offset, out).flatten(
+                1
+            )
+        return self.matrices[width, offset, out]
+
+
+class MaxPool:
+    """The largest of neighbours: those beside the edited ones are put back first."""
+
+    def __init__(self, layer: nn.MaxPool1d) -> None:
+        self.layer, self.size, self.dilation = layer, _one(layer.kernel_size), _one(layer.dilation)
+        self.stride = _one(layer.stride)
+        self.kernel = Kernel(self.dilation * (self.size - 1) + 1, self.stride, _one(layer.padding))
+        self.touched = self.kernel.touched
+        if self.stride > self.kernel.size:
+            raise Unsupported(f"MaxPool1d with stride {self.stride}, longer than its kernel")
+
+    def products(self, span: Span) -> int:
+        return 0
+
+    def remember(self, x: Tensor, reach: Span, mask: Tensor | None = None) -> Tensor:
+        self.before = Kept(x, self.kernel.seen(self.touched(reach)), mask, fill=-torch.inf)
+        return self.layer(x)
+
+    def edited(self, x: Tensor, span: Span) -> tuple[Tensor, Span]:
+        wider = self.touched(span)
+        around = self.before.pasted(self.before.restored(x, span), span, self.kernel.seen(wider))
+        image = as_image(around.flatten(0, 2).transpose(1, 2))
+        largest = max_pool2d(image, (1, self.size), (1, self.stride), dilation=(1, self.dilation))
+        return largest.squeeze(2).transpose(1, 2).unflatten(0, x.shape[:3]), wider
+
+
+class Pointwise:
+    """An activation."""
+
+    stride = 1
+
+    def __init__(self, layer: nn.Module) -> None:
+        if isinstance(layer, nn.PReLU) and layer.num_parameters > 1:
+            raise Unsupported("PReLU with a weight for each channel")
+        self.layer = layer
+
+    def touched(self, span: Span) -> Span:
+        return span
+
+    def products(self, span: Span) -> int:
+        return 0
+
+    def remember(self, x: Tensor, reach: Span, mask: Tensor | None = None) -> Tensor:
+        return self.layer(x)
+
+    def edited(self, x: Tensor, span: Span) -> tuple[Tensor, Span]:
+        return self.layer(x), span
+
+
+class Added:
+    """Layers, around which their input is carried, through another layer or none, and added to what they give."""
+
+    stride = 1
+
+    def __init__(self, body: Sequence[Step], shortcut: Sequence[Step]) -> None:
+        if any(step.stride > 1 for step in (*body, *shortcut)):
+            raise Unsupported("a stride within a residual block")
+        self.body, self.shortcut = body, shortcut
+
+    def touched(self, span: Span) -> Span:
+        return touched(self.body, span)
+
+    def products(self, span: Span) -> int:
+        return products(self.body, span) + products(self.shortcut, span)
+
+    def remember(self, x: Tensor, reach: Span, mask: Tensor | None = None) -> Tensor:
+        self.before = Kept(x, reach, mask)
+        carried = remember(self.shortcut, x, reach)
+        self.carried = Kept(carried, self.touched(reach))
+        return remember(self.body, x, reach) + carried
+
+    def edited(self, x: Tensor, span: Span) -> tuple[Tensor, Span]:
+        x = self.before.restored(x, span)
+        carried, narrow = edited(self.shortcut, x, span)
+        around = self.carried.pasted(carried, narrow, self.touched(span))
+        out, wider = edited(self.body, x, span)
+        return around.add_(out), wider
+
+
+def steps_of(layer: nn.Module) -> list[Step]:
+    """A layer, or several one after the other, as steps.
+
+    Raises
+    ------
+    Unsupported
+        Where a layer is none of those whose positions depend on a few neighbours in a known way.
+    """
+    kind = type(layer)  # not a class derived from it, which may do anything
+    if kind in SILENT:
+        return []
+    if kind in ACTS.values():
+        return [Pointwise(layer)]
+    if kind is nn.MaxPool1d:
+        return [MaxPool(layer)]
+    if kind is nn.AvgPool1d and not layer.ceil_mode and not _one(layer.padding):
+        size, stride = _one(layer.kernel_size), _one(layer.stride)
+        return [Linear(layer, Kernel(size, stride, 0), layer, 0)]
+    if kind in (Conv, nn.Conv1d, Conv1d):
+        return [_convolution(layer)]
+    if kind is Skip:
+        return [Added(steps_of(layer.block), [])]
+    if kind is Residual:
+        return [Added(steps_of(layer.body), steps_of(layer.shortcut)), *steps_of(layer.act)]
+    if kind.forward is nn.Sequential.forward:
+        return [step for child in layer for step in steps_of(child)]
+    raise Unsupported(kind.__name__)
+
+
+def touched(steps: Sequence[Step], span: Span) -> Span:
+    """The outputs of layers one after the other that see any of the inputs."""
+    for step in steps:
+        span = step.touched(span)
+    return span
+
+
+def products(steps: Sequence[Step], span: Span) -> int:
+    """Multiplications that it takes to know these."""
+    total = 0
+    for step in steps:
+        total += step.products(span)
+        span = step.touched(span)
+    return total
+
+
+def remember(steps: Sequence[Step], x: Tensor, reach: Span, mask: Tensor | None = None) -> Tensor:
+    """Run layers one after the other, and keep what will be needed; the mask is that of the first."""
+    for step in steps:
+        x, reach, mask = step.remember(x, reach, mask), step.touched(reach), None
+    return x
+
+
+def edited(steps: Sequence[Step], x: Tensor, span: Span) -> tuple[Tensor, Span]:
+    """What edits of the input make of the output of layers one after the other."""
+    for step in steps:
+        x, span = step.edited(x, span)
+    return x, span
+
+
+def _convolution(layer: nn.Module) -> Linear:
+    conv = layer.conv if isinstance(layer, Conv) else layer
+    if isinstance(conv.padding, str) or conv.padding_mode != "zeros":
+        raise Unsupported(f"{type(conv).__name__} with padding {conv.padding!r}, {conv.padding_mode!r}")
+    (size,), (stride,), (dilation,), (before,) = conv.kernel_size, conv.stride, conv.dilation, conv.padding
+    bare = Conv1d(
+        conv.in_channels,
+        conv.out_channels,
+        size,
+        stride,
+        dilation=dilation,
+        groups=conv.groups,
+        bias=False,
+        device="meta",
+    )
+    bare.weight = conv.weight
+    return Linear(layer, Kernel(dilation * (size - 1) + 1, stride, before), bare, size)
+
+
+def _one(value: int | tuple[int, ...]) -> int:
+    return value if isinstance(value, int) else value[0]

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from biocnn.files import atomic
 from biocnn.report import sections
 from biocnn.report.blocks import Section, plural
+from biocnn.report.calibration import calibration
 from biocnn.report.explanation import explanation
 from biocnn.report.figures import Gallery, style
 from biocnn.report.headline import headline, interval, metric_name, number, verdict
@@ -49,6 +50,7 @@ def write_report(experiment_folder: Path, experiment: dict, out: Path, figures: 
 def _chapters(results: Results, experiment: dict, gallery: Gallery) -> list[Section]:
     return [
         sections.data(results, gallery),
+        calibration(results, experiment, gallery),
         sections.training(results, gallery),
         performance(results, gallery),
         explanation(results, experiment, gallery),

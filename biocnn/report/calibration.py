@@ -1,0 +1,132 @@
+"""The chapter on calibration: which settings were tried, how good each was, which trained the runs."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from biocnn.report.blocks import Section, Table, Text, plural, table
+from biocnn.report.figures import BLUE, FAINT, MUTED, VERMILION, Gallery, letter, new_figure
+from biocnn.report.headline import metric_name, number
+from biocnn.report.results import Results
+
+_BEST = 10  # rows of the table, over all folds
+
+
+def calibration(results: Results, experiment: dict, gallery: Gallery) -> Section:
+    """The best trials as a table, and all of them against each setting that was drawn."""
+    section = Section("calibration", "Calibration")
+    draw = (experiment.get("calibrate") or {}).get("draw") or {}
+    trials = _trials(results)
+    if not len(trials) or not set(draw) <= set(trials):
+        return section
+    folds, metric = trials["fold"].nunique(), metric_name(trials["metric"].iloc[0])
+    section.blocks.append(Text(_described(trials, experiment["calibrate"], metric)))
+    section.blocks.append(_table(trials, list(draw), metric, folds))
+    caption = f"Validation {metric} of each trial, mean and standard deviation over inner folds, against each setting."
+    caption += " Red: the best" + (", of each fold" if folds > 1 else "") + "; white centre: the settings of the file."
+    alt = f"Validation {metric} of {plural(len(trials), 'trial')} against {', '.join(draw)}"
+    section.blocks.append(gallery.add("calibration", against_settings(trials, draw, metric), alt, caption))
+    return section
+
+
+def _trials(results: Results) -> pd.DataFrame:
+    """``trials.tsv`` of all folds, those that failed left in, with a column fold."""
+    tables = [results.table(f"calibrate/fold{i}/trials.tsv") for i in range(len(results.facts.get("folds", [None])))]
+    found = [one.assign(fold=i) for i, one in enumerate(tables) if len(one)]
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+
+
+def _described(trials: pd.DataFrame, settings: dict, metric: str) -> str:
+    folds = trials["fold"].nunique()
+    parts = [name for name in trials if name.startswith("part")]
+    tried = trials["trial"].nunique() - 1
+    first = trials[trials["rank"] == 1]
+    own = trials[trials["trial"] == 0]
+    gain = (first["mean"].to_numpy() - own["mean"].to_numpy()).mean() if len(own) == len(first) else np.nan
+    words = (
+        f"{tried} random settings and those of the file (trial 0) were each trained on {len(parts)} inner folds of the "
+        f"training and validation parts{', anew for each fold' if folds > 1 else ''}; no test example was looked at. "
+        f"The best by mean validation {metric} trained the runs."
+    )
+    if np.isfinite(gain):
+        words += f" It is {number(abs(gain))} {'above' if gain >= 0 else 'below'} the settings of the file"
+        words += f", on average over {folds} folds." if folds > 1 else "."
+        words += " A maximum over trials flatters: what it is worth, the test part says."
+    failed = int(trials["mean"].isna().sum())
+    return words + (f" {plural(failed, 'trial')} diverged or had no metric in some inner fold." if failed else "")
+
+
+def _table(trials: pd.DataFrame, drawn: list[str], metric: str, folds: int) -> Table:
+    shown = trials[trials["rank"] <= max(1, _BEST // folds)]
+    own = trials[(trials["trial"] == 0) & ~trials.index.isin(shown.index)] if folds == 1 else trials[:0]
+    rows = []
+    for _, row in pd.concat([shown, own]).iterrows():
+        mean = "" if pd.isna(row["mean"]) else f"{number(row['mean'])} ± {number(row['sd'])}"
+        name = "the file's" if row["trial"] == 0 else row["trial"]
+        values = [_value(row[key]) for key in drawn]
+        rows.append([*[row["fold"]] * (folds > 1), row["rank"], name, mean, *values, f"{number(row['seconds'], 1)} s"])
+    header = [*["Fold"] * (folds > 1), "Rank", "Trial", metric, *drawn, "Time"]
+    caption = f"The best trials: validation {metric}, mean and standard deviation over inner folds."
+    return table(caption, header, rows, ",".join(header), "calibrate/fold*/trials.tsv")
+
+
+def _value(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def against_settings(trials: pd.DataFrame, draw: dict, metric: str) -> Figure:
+    """One panel a setting: each trial's mean metric against its value.
+
+    Parameters
+    ----------
+    trials
+        Columns trial, rank, mean, sd, and one for each setting.
+    draw
+        Of each setting, what it was drawn from.
+    metric
+        Name of the metric.
+    """
+    columns = min(4, len(draw))
+    rows = -(-len(draw) // columns)
+    figure = new_figure(2.1 * rows)
+    panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+    for axes, symbol, (key, choices) in zip(panels, "abcdefghijklmnop", draw.items(), strict=False):
+        kind, values = next(iter(choices.items()))
+        _panel(axes, trials, _places(trials[key], kind, values))
+        letter(axes, symbol if len(draw) > 1 else "", key)
+        if kind == "log_uniform":
+            axes.set_xscale("log")
+        if kind == "choice":
+            axes.set_xticks(range(len(values)), [str(value) for value in values])
+            axes.set_xlim(-0.6, len(values) - 0.4)
+    for axes in panels[::columns]:
+        axes.set_ylabel(f"Validation {metric}")
+    for axes in panels[len(draw) :]:
+        axes.set_visible(False)
+    return figure
+
+
+def _places(column: pd.Series, kind: str, values: list) -> np.ndarray:
+    """Where on the x axis: choices side by side, spread by a fixed amount, so that figures repeat; nan: nowhere."""
+    if kind != "choice":
+        places = column.to_numpy(float)
+        return np.where(places > 0, places, np.nan) if kind == "log_uniform" else places
+    places = np.full(len(column), np.nan)
+    for i, value in enumerate(values):
+        alike = column == value if isinstance(value, int | float) else column.astype(str) == str(value)
+        places[alike.to_numpy()] = i
+    return places + (np.arange(len(column)) * 0.618034 % 1 - 0.5) * 0.5
+
+
+def _panel(axes: Axes, trials: pd.DataFrame, places: np.ndarray) -> None:
+    axes.errorbar(places, trials["mean"], trials["sd"], fmt="none", ecolor=FAINT, elinewidth=0.8, zorder=1)
+    first, own = (trials["rank"] == 1).to_numpy(), (trials["trial"] == 0).to_numpy()
+    for rows, look in (
+        (~first, {"color": BLUE, "markersize": 3.5}),
+        (first, {"color": VERMILION, "markersize": 5.5}),
+        (own, {"color": "white", "markersize": 1.8}),
+    ):
+        axes.plot(places[rows], trials["mean"][rows], "o", markeredgewidth=0, **look)
+    axes.grid(axis="y", color=FAINT, linewidth=0.4, alpha=0.6)
+    axes.tick_params(axis="x", which="minor", length=1.5, color=MUTED)

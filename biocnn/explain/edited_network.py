@@ -15,7 +15,6 @@ from biocnn.explain.ranges import Block, Span, cut
 from biocnn.layers import as_image
 from biocnn.models.deepbind import DeepBind
 from biocnn.models.sequence_network import SequenceNetwork, after
-from biocnn.network_summary import summary
 
 VALUES = 2**20  # in the largest layer, that are edited at a time: what the caches of a processor hold
 WORTHWHILE = 0.8  # share of all multiplications from which on nothing is gained
@@ -88,10 +87,6 @@ class EditedNetwork:
         self.steps = [step for _, steps in self.layers for step in steps]
         self.pool = GlobalPooled(network.pool)
 
-    def gains(self, length: int) -> bool:
-        """Whether following edits of sequences of this length takes less than running the network for each."""
-        return products(self.steps, Span(0, 1)) < WORTHWHILE * summary(self.network.features, length).multiply_adds
-
     def logits(self, codes: Tensor) -> Answer:
         """The logits of all single mutants of sequences.
 
@@ -99,6 +94,11 @@ class EditedNetwork:
         ----------
         codes
             Shape (N, L), uint8.
+
+        Raises
+        ------
+        Unsupported
+            Where an edit changes so much of so short a sequence that nothing is gained.
         """
         n, length = codes.shape
         reference, changed = torch.zeros(n, device=codes.device), torch.zeros(n, length, 4, device=codes.device)
@@ -119,6 +119,8 @@ class EditedNetwork:
         for layer, steps in self.layers:
             x = remember(steps, x if mask is None else x * mask, reach, mask)
             mask, reach = None if mask is None else after(layer, mask), touched(steps, reach)
+        if products(self.steps, Span(0, 1)) > WORTHWHILE * sum(step.whole for step in self.steps):
+            raise Unsupported(f"{type(self.network).__name__}, which sees most of {codes.shape[1]} bp at once")
         pooled = self.pool.remember(x, reach, mask)
         self.scale = max(self.scale, self._terms(pooled))
         return self.network.head(pooled)[:, self.output]

@@ -54,13 +54,10 @@ def _followed(model: nn.Module, codes: Tensor, output: int) -> Tensor:
     """The fast way where it can be gone and gives the same, else the slow one."""
     try:
         edited = EditedNetwork(fold(model), output)
+        change = _change(edited, model, codes)
     except Unsupported as reason:
-        log.info("mutants run through the whole network, for edits cannot be followed through %s", reason)
+        log.info("mutants run through the whole network: edits are not followed through %s", reason)
         return _one_by_one(model, codes, output)
-    if not edited.gains(codes.shape[1]):
-        log.info("mutants run through the whole network, for its last features see most of %d bp", codes.shape[1])
-        return _one_by_one(model, codes, output)
-    change = _change(edited, model, codes)
     example, new, place = _some(change, codes)
     wrong = change[example, new, place] - _mutants(model, codes, output, example, new, place)
     if not (worst := float(wrong.abs().max())) <= CLOSE * edited.scale:

@@ -1,33 +1,63 @@
 """How good the predictions are, each metric with its 95% interval over examples."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from biocnn import metrics
-from biocnn.data.dataset import Dataset
+from biocnn.checkpoint import read_meta
+from biocnn.data.dataset import Dataset, read_examples
 from biocnn.data.ragged import Ragged
 from biocnn.metrics.masks import IGNORE
 from biocnn.metrics.objects import THRESHOLDS
 from biocnn.predict import decide
 
+CLASSIFICATION = (metrics.auroc, metrics.auprc, metrics.recall_at_fdr10, metrics.accuracy, metrics.ece)
+Predictions = tuple[Ragged, pd.DataFrame]  # probabilities, and a table with the id and split of each
 VECTOR_METRICS: dict[str, tuple[Callable[..., float], ...]] = {
-    "binary": (metrics.auroc, metrics.auprc, metrics.accuracy),
-    "multilabel": (metrics.auroc, metrics.auprc, metrics.accuracy),
+    "binary": CLASSIFICATION,
+    "multilabel": CLASSIFICATION,
     "regression": (metrics.pearson, metrics.spearman, metrics.mse),
 }
 
 
+def evaluate_stored(
+    dataset: Dataset, runs: Sequence[Path], resamples: int, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What ``evaluate`` makes of folders with model.safetensors and predictions."""
+    predictions = {run.name: read_predictions(run / "predictions") for run in runs}
+    postprocess = {run.name: read_meta(run / "model.safetensors").get("postprocess", {}) for run in runs}
+    return evaluate(dataset, predictions, postprocess, resamples, seed)
+
+
+def read_predictions(folder: Path) -> Predictions:
+    """Probabilities, and the table with the id and split of each, as the steps predict and baselines write them."""
+    return Ragged(folder / "probability.npy"), read_examples(folder / "examples.tsv")
+
+
+def describe(table: pd.DataFrame, compared: pd.DataFrame) -> Iterator[str]:
+    """Metrics of the test part, and what the network has more than each baseline, line by line."""
+    for row in table[table["split"] == "test"].itertuples():
+        sure = "" if np.isnan(row.low) else f" (95%: {row.low:.4f} to {row.high:.4f})"  # pooled ones have no interval
+        yield f"test {row.run}, {row.output} ({row.over}): {row.metric} = {row.value:.4f}{sure}"
+    for row in compared[compared["split"] == "test"].itertuples():
+        sure = f"{row.difference:+.4f} (95%: {row.difference_low:+.4f} to {row.difference_high:+.4f})"
+        yield f"test {row.output}, {row.metric}: network less {row.baseline} = {sure}"
+
+
 def evaluate(
     dataset: Dataset,
-    predictions: dict[str, tuple[Ragged, pd.DataFrame]],
+    predictions: dict[str, Predictions],
     postprocess: dict[str, dict[str, Any]],
     resamples: int,
     seed: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Metrics of every run, and of their mean where there are several.
+    """Metrics of every run, and of the ensemble where there are several: each example's mean over all that have it.
+
+    With folds, the ensemble has the test parts of all of them, each example as those see it that never trained on it.
 
     Parameters
     ----------
@@ -49,7 +79,7 @@ def evaluate(
     """
     tables, details = [], []
     for run, values, rows in _with_ensemble(predictions):
-        index = pd.Series(range(len(dataset.examples)), index=dataset.examples["id"])[rows["id"]].to_numpy()
+        index = rows_of(dataset, rows["id"])
         for split in ("val", "test"):
             chosen = np.flatnonzero(rows["split"] == split)
             p, truth = [values(i) for i in chosen], index[chosen]
@@ -66,15 +96,30 @@ def evaluate(
     return pd.concat(tables)[columns], per_example[detail_columns]
 
 
-def _with_ensemble(
-    predictions: dict[str, tuple[Ragged, pd.DataFrame]],
-) -> Iterator[tuple[str, Callable[[int], np.ndarray], pd.DataFrame]]:
-    for run, (values, rows) in predictions.items():
-        yield run, lambda i, values=values: np.asarray(values[i], np.float32), rows
+def average(every: Iterable[Predictions]) -> tuple[Callable[[int], np.ndarray], pd.DataFrame]:
+    """The mean of all predictions of an example in a split: a function of its number, and a table with id and split."""
+    places: dict[tuple[str, str], list[tuple[Ragged, int]]] = {}
+    for values, rows in every:
+        for i, key in enumerate(zip(rows["id"], rows["split"], strict=True)):
+            places.setdefault(key, []).append((values, i))
+    found = list(places.values())
+
+    def mean(number: int) -> np.ndarray:
+        return np.mean([np.asarray(values[i], np.float32) for values, i in found[number]], axis=0)
+
+    return mean, pd.DataFrame(places.keys(), columns=["id", "split"])
+
+
+def rows_of(dataset: Dataset, ids: pd.Series) -> np.ndarray:
+    """Where the examples of these names are in the data set."""
+    return pd.Series(range(len(dataset.examples)), index=dataset.examples["id"])[ids].to_numpy()
+
+
+def _with_ensemble(predictions: dict[str, Predictions]) -> Iterator[tuple[str, Callable, pd.DataFrame]]:
+    for run, one in predictions.items():
+        yield run, *average([one])
     if len(predictions) > 1:
-        every = [values for values, _ in predictions.values()]
-        rows = next(iter(predictions.values()))[1]
-        yield "ensemble", lambda i: np.mean([np.asarray(v[i], np.float32) for v in every], axis=0), rows
+        yield "ensemble", *average(predictions.values())
 
 
 def _row(output: str, metric: str, over: str, value: float, interval: tuple[float, float], n: int) -> dict[str, Any]:

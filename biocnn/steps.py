@@ -1,6 +1,6 @@
 """The steps of the workflow: rule = sub-command = function of paths. Each writes whole files or none.
 
-The main path, in order: check, dataset, train, predict, evaluate, explain, segment, variants, report, summary.
+The main path: check, dataset, train, predict, baselines, evaluate, explain, segment, variants, scan, report, summary.
 """
 
 import json
@@ -128,30 +128,41 @@ def predict(model: Path, data: Path, out: Path, *, memory_gb: float = 2.0) -> No
         table[["id", "split"]].to_csv(folder / "examples.tsv", sep="\t", index=False)
 
 
-def evaluate(config: Path, data: Path, out: Path, per_example: Path, *runs: Path, data_root: Path = Path()) -> None:
-    """Compare predictions with the truth; RUNS are folders with model.safetensors and predictions."""
-    from biocnn.checkpoint import read_meta
-    from biocnn.data.dataset import Dataset, read_examples
-    from biocnn.data.ragged import Ragged
-    from biocnn.evaluate import evaluate as score
+def baselines(config: Path, data: Path, out: Path, *, data_root: Path = Path()) -> None:
+    """Fit simple models of the same sequences (GC content, dinucleotides, 6-mers); of images there are none."""
+    from biocnn.baselines import write_baselines
 
     experiment = _load(config, data_root)
-    predictions = {
-        run.name: (
-            Ragged(run / "predictions/probability.npy"),
-            read_examples(run / "predictions/examples.tsv"),
-        )
-        for run in runs
-    }
-    postprocess = {run.name: read_meta(run / "model.safetensors").get("postprocess", {}) for run in runs}
-    resamples = experiment["metrics"]["resamples"]
-    table, detail = score(Dataset(data), predictions, postprocess, resamples, experiment["seed"])
-    for frame, target in ((table, out), (detail, per_example)):
+    with atomic(out) as folder:
+        folder.mkdir()
+        for line in write_baselines(data, experiment.settings, folder):
+            log.info("%s", line)
+
+
+def evaluate(
+    config: Path,
+    data: Path,
+    simple: Path,
+    out: Path,
+    per_example: Path,
+    audit: Path,
+    *runs: Path,
+    data_root: Path = Path(),
+) -> None:
+    """Judge predictions, and compare them with SIMPLE, the baselines; RUNS have model.safetensors and predictions."""
+    from biocnn.audit import audit_stored
+    from biocnn.data.dataset import Dataset
+    from biocnn.evaluate import describe, evaluate_stored
+
+    experiment, stored = _load(config, data_root), Dataset(data)
+    resamples, seed = experiment["metrics"]["resamples"], experiment["seed"]
+    table, detail = evaluate_stored(stored, runs, resamples, seed)
+    compared = audit_stored(stored, runs, simple, resamples, seed)
+    for frame, target in ((table, out), (detail, per_example), (compared, audit)):
         with atomic(target) as path:
             frame.to_csv(path, sep="\t", index=False, float_format="%.6g")
-    for row in table[table["split"] == "test"].itertuples():
-        sure = "" if row.low != row.low else f" (95%: {row.low:.4f} to {row.high:.4f})"  # pooled ones have no interval
-        log.info("test %s, %s (%s): %s = %.4f%s", row.run, row.output, row.over, row.metric, row.value, sure)
+    for line in describe(table, compared):
+        log.info("%s", line)
 
 
 def explain(config: Path, data: Path, model: Path, out: Path, *, data_root: Path = Path()) -> None:
@@ -225,6 +236,20 @@ def variants(
         log.info("%s: %s %d %s %s", *(row[i] for i in (0, 1, 3, 2, 4)))
 
 
+def scan(
+    genome: Path, out: Path, *models: Path, contigs: str | None = None, stride: int = 10, threshold: float = 0.5
+) -> None:
+    """Scan a genome, FASTA or as `biocnn genome` made it, with one or more models: probability as bigWig, and peaks.
+
+    CONTIGS are names with commas between them; without, all are scanned.
+    """
+    from biocnn.scan.step import scan_files
+
+    with atomic(out) as folder:
+        folder.mkdir()
+        scan_files(genome, models, folder, contigs.split(",") if contigs else None, stride, threshold)
+
+
 def report(config: Path, out: Path, figures: Path, *, data_root: Path = Path()) -> None:
     """One self-contained HTML page about the experiment whose folder OUT lies in, and its figures as files."""
     from biocnn.report import write_report
@@ -252,22 +277,9 @@ def fetch(*names: str, to: Path = Path("data")) -> None:
 
 
 STEPS = (
-    fetch,
-    simulate,
-    genome,
-    check,
-    dataset,
-    trial,
-    calibrate,
-    train,
-    predict,
-    evaluate,
-    explain,
-    segment,
-    variants,
-    report,
-    summary,
-)
+    fetch, simulate, genome, check, dataset, trial, calibrate, train, predict, baselines,
+    evaluate, explain, segment, variants, scan, report, summary,
+)  # fmt: skip
 
 
 def _load(config: Path, data_root: Path) -> Any:

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 from sklearn.metrics import average_precision_score, mean_squared_error, roc_auc_score
-from tiny import images, sequences, stored
+from tiny import images, sequences, split_settings, stored
 
 from biocnn import metrics
-from biocnn.data.dataset import Dataset
+from biocnn.data.dataset import Dataset, write
 from biocnn.data.ragged import Ragged
 from biocnn.evaluate import evaluate
 from biocnn.predict import decide
@@ -93,7 +93,8 @@ def test_ensemble_is_the_mean_of_the_runs(tmp_path: Path) -> None:
 def test_perfect_and_useless_predictions(tmp_path: Path) -> None:
     dataset = stored(sequences(90), tmp_path)
     table, _ = evaluate(dataset, predictions(dataset, tmp_path, lambda i, rng: dataset.y[i], RUNS[:1]), {}, 20, 1)
-    assert (table[["value", "low", "high"]] == 1).all(axis=None)
+    ideal = (table["metric"] != "ece").astype(float)
+    assert all((table[column] == ideal).all() for column in ("value", "low", "high"))
     table, _ = evaluate(dataset, predictions(dataset, tmp_path, lambda i, rng: np.array([0.3]), RUNS[:1]), {}, 20, 1)
     assert value(table, split="test", metric="auroc") == 0.5
 
@@ -102,9 +103,33 @@ def test_intervals_hold_the_value_and_follow_the_seed(tmp_path: Path) -> None:
     dataset = stored(sequences(300), tmp_path)
     found = predictions(dataset, tmp_path, lambda i, rng: dataset.y[i] + rng.normal(0, 1, 1), RUNS[:1])
     one, same, other = (evaluate(dataset, found, {}, 200, seed)[0] for seed in (1, 1, 2))
-    assert ((one["low"] <= one["value"]) & (one["value"] <= one["high"])).all()
+    held = one[one["metric"] != "ece"]  # the error of resamples is larger
+    assert ((held["low"] <= held["value"]) & (held["value"] <= held["high"])).all()
     pd.testing.assert_frame_equal(one, same)
     assert not one["low"].equals(other["low"])
+
+
+def test_the_ensemble_of_folds_pools_what_no_run_of_a_fold_was_trained_on(tmp_path: Path) -> None:
+    """Each example is in the test part of one fold; two seeds each."""
+    write(sequences(90), split_settings(folds=3), 1, {}, tmp_path / "dataset")
+    dataset, found, p = Dataset(tmp_path / "dataset"), {}, {}
+    assert dataset.folds == 3
+    for fold in range(3):
+        part = Dataset(tmp_path / "dataset", fold)
+        for seed in (1, 2):
+            one = predictions(part, tmp_path, lambda i, rng: rng.random(1), [f"fold{fold}-seed{seed}"], shuffled=True)
+            found |= one
+            ((values, rows),) = one.values()
+            for i in np.flatnonzero(rows["split"] == "test"):
+                p.setdefault(int(rows["id"][i][1:]), []).append(values[i][0])
+    table, _ = evaluate(dataset, found, {}, 0, 1)
+    assert {len(values) for values in p.values()} == {2}
+    y, mean = np.array([dataset.y[i][0] for i in p]), np.array([np.mean(values) for values in p.values()])
+    pooled = {"run": "ensemble", "split": "test"}
+    assert value(table, metric="auroc", **pooled) == pytest.approx(roc_auc_score(y, mean))
+    assert set(table[(table["run"] == "ensemble")]["n"]) == {90}, "of val, too: each fold is val once"
+    alone = table[(table["run"] == "fold1-seed2") & (table["split"] == "test")]
+    assert set(alone["n"]) == {Dataset(tmp_path / "dataset", 1).facts["n"]["test"]}
 
 
 def noisy(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -20,6 +20,7 @@ from biocnn.metrics import (
     confusion,
     dice,
     dice_of_counts,
+    ece,
     hausdorff95,
     iou,
     iou_of_counts,
@@ -28,11 +29,13 @@ from biocnn.metrics import (
     panoptic_quality,
     pearson,
     pooled,
+    recall_at_fdr10,
+    replicates,
     spearman,
 )
 
 THRESHOLDS = (0.1, 0.3, 0.5, 0.7, 0.9)
-VECTOR_METRICS = (auroc, auprc, accuracy, pearson, spearman, mse)
+VECTOR_METRICS = (auroc, auprc, recall_at_fdr10, accuracy, ece, pearson, spearman, mse)
 
 masks = arrays(bool, (6, 7))
 label_maps = arrays(np.int32, (7, 8), elements=st.integers(0, 4))
@@ -46,11 +49,25 @@ def oracle(metric):
     return {
         auroc: lambda p, y: sk.roc_auc_score(y, p),
         auprc: lambda p, y: sk.average_precision_score(y, p),
+        recall_at_fdr10: lambda p, y: clean_recall(*sk.precision_recall_curve(y, p)),
         accuracy: lambda p, y: sk.accuracy_score(y, p >= 0.5),
+        ece: calibration_error,
         pearson: lambda p, y: stats.pearsonr(p, y)[0],
         spearman: lambda p, y: stats.spearmanr(p, y)[0],
         mse: lambda p, y: sk.mean_squared_error(y, p),
     }[metric]
+
+
+def clean_recall(precision, recall, _):
+    return recall[np.flatnonzero(precision >= 0.9 - 1e-12)].max()
+
+
+def calibration_error(probability, target):
+    """Bin by bin: of the examples in order, those of one probability together, by the middle of their places."""
+    places = np.array([((probability < p).sum() + (probability <= p).sum()) / 2 for p in probability])
+    bins = np.floor(15 * places / len(places)).clip(max=14)
+    gaps = [abs(np.sum(probability[bins == b] - target[bins == b])) for b in range(15)]
+    return sum(gaps) / len(probability)
 
 
 def example_vectors(decimals: int, n: int = 200) -> tuple[np.ndarray, np.ndarray]:
@@ -68,6 +85,45 @@ def test_auroc_of_four_by_hand():
     assert accuracy([0.5, 0.4, 0.9], [1, 1, 0]) == pytest.approx(1 / 3)
 
 
+def test_recall_at_ten_percent_by_hand():
+    target = [1] * 9 + [0] + [1] * 9 + [0, 0, 1]
+    probability = np.arange(len(target), 0, -1) / 30
+    assert recall_at_fdr10(probability, target) == pytest.approx(
+        18 / 19
+    )  # 18 of the first 20 (2 / 20 = .1), not 19 / 22
+    assert recall_at_fdr10([0.9, 0.8, 0.7], [0, 1, 1]) == 0, "no threshold is that clean"
+    assert recall_at_fdr10([0.5, 0.5, 0.1], [0, 1, 0]) == 0, "ties are taken together"
+    assert math.isnan(recall_at_fdr10([0.1, 0.2], [1, 1]))
+
+
+def test_calibration_error_by_hand_and_as_scikit_learn_bins():
+    from sklearn.calibration import calibration_curve
+
+    assert ece([0.3] * 10, [1, 1, 1] + [0] * 7) == pytest.approx(0), "a share of .3 where .3 is said"
+    assert ece([0.9] * 4, [1, 0, 0, 0]) == pytest.approx(0.65)
+    rng = np.random.default_rng(0)
+    probability = rng.random(15 * 40)
+    target = (rng.random(600) < probability**2).astype(int)
+    true, said = calibration_curve(target, probability, n_bins=15, strategy="quantile")
+    assert ece(probability, target) == pytest.approx(np.abs(true - said).mean())
+
+
+def test_calibration_error_of_honest_probabilities_is_small():
+    rng = np.random.default_rng(1)
+    probability = rng.random(60_000)
+    assert ece(probability, rng.random(60_000) < probability) < 0.01
+    assert ece(probability, rng.random(60_000) < probability / 2) == pytest.approx(0.25, abs=0.01)
+
+
+def test_replicates_are_paired_by_the_seed():
+    probability, target = example_vectors(2)
+    worse = probability + np.random.default_rng(0).normal(0, 0.05, 200)
+    one, other = (replicates(auroc, p, target, seed=1, n=300) for p in (probability, worse))
+    independent = replicates(auroc, worse, target, seed=2, n=300)
+    assert np.std(one - other) < 0.5 * np.std(one - independent)
+    np.testing.assert_array_equal(one - replicates(auroc, probability**3, target, seed=1, n=300), 0)
+
+
 @pytest.mark.parametrize("decimals", [1, 2, 9])
 @pytest.mark.parametrize("metric", VECTOR_METRICS)
 def test_vector_metrics_equal_their_oracles(metric, decimals):
@@ -77,12 +133,12 @@ def test_vector_metrics_equal_their_oracles(metric, decimals):
 
 @pytest.mark.parametrize("metric", VECTOR_METRICS)
 def test_weighted_metric_equals_the_metric_of_the_drawn_examples(metric):
-    from biocnn.metrics.vectors import _WEIGHTED
+    from biocnn.metrics.resampling import WEIGHTED
 
     probability, target = example_vectors(1)
     drawn = np.random.default_rng(3).integers(200, size=(20, 200))
     counts = np.stack([np.bincount(rows, minlength=200) for rows in drawn]).astype(float)
-    weighted = _WEIGHTED[metric](counts, probability, target.astype(float))
+    weighted = WEIGHTED[metric](counts, probability, target.astype(float))
     np.testing.assert_allclose(weighted, [oracle(metric)(probability[r], target[r]) for r in drawn], atol=1e-12)
 
 
@@ -131,7 +187,7 @@ def test_ranking_metrics_see_ranks_only(probability, target):
 def test_bootstrap_holds_the_value_and_repeats(metric):
     probability, target = example_vectors(2)
     low, high = bootstrap(metric, probability, target, seed=1)
-    assert low < metric(probability, target) < high
+    assert (low if metric is not ece else 0) < metric(probability, target) < high  # that of resamples is larger
     assert (low, high) == bootstrap(metric, probability, target, seed=1)
     assert (low, high) != bootstrap(metric, probability, target, seed=2)
 

@@ -74,7 +74,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("experiment", ["demo_sequences", "demo_nuclei"])
 def test_every_step_leaves_its_files(done: Path, experiment: str) -> None:
     results = done / "results" / experiment
-    for name in ("checks.tsv", "metrics.tsv", "metrics_per_example.tsv", "report.html"):
+    for name in ("checks.tsv", "metrics.tsv", "metrics_per_example.tsv", "audit.tsv", "report.html"):
         assert (results / name).stat().st_size > 0
     run = results / "runs/fold0-seed1"
     for name in ("model.safetensors", "history.tsv", "predictions/probability.npy", "predictions/examples.tsv"):

@@ -47,6 +47,7 @@ class Dataset:
         if fold >= len(folds):
             raise InputError(f"{folder}: has no fold {fold}", f"folds are counted from 0 to {len(folds) - 1}")
         self.facts |= folds[fold]
+        self.folds = len(folds)
         if fold:
             self.examples["split"] = self.examples[f"split_{fold}"]
         self.x = Ragged(folder / "x.npy")

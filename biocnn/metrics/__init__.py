@@ -2,7 +2,8 @@
 
 from biocnn.metrics.masks import confusion, dice, dice_of_counts, hausdorff95, iou, iou_of_counts
 from biocnn.metrics.objects import Matching, average_precision_iou, matching, panoptic_quality, pooled
-from biocnn.metrics.vectors import accuracy, auprc, auroc, bootstrap, mse, pearson, spearman
+from biocnn.metrics.resampling import bootstrap, interval, replicates
+from biocnn.metrics.vectors import accuracy, auprc, auroc, ece, mse, pearson, recall_at_fdr10, spearman
 
 __all__ = [
     "Matching",
@@ -14,7 +15,9 @@ __all__ = [
     "confusion",
     "dice",
     "dice_of_counts",
+    "ece",
     "hausdorff95",
+    "interval",
     "iou",
     "iou_of_counts",
     "matching",
@@ -22,5 +25,7 @@ __all__ = [
     "panoptic_quality",
     "pearson",
     "pooled",
+    "recall_at_fdr10",
+    "replicates",
     "spearman",
 ]

@@ -1,4 +1,21 @@
-# Predictions of all runs -> metrics with intervals.
+# Simple models of the same examples; predictions of all runs -> metrics with intervals.
+
+
+rule baselines:
+    input:
+        config=ancient(W.config_of),
+        dataset="results/{experiment}/dataset",
+    output:
+        directory("results/{experiment}/baselines"),
+    log:
+        "results/{experiment}/logs/baselines.log",
+    benchmark:
+        "results/{experiment}/benchmarks/baselines.tsv"
+    params:
+        settings=W.depends("augment", "model"),
+        root=W.data_root,
+    shell:
+        "biocnn baselines {input.config:q} {input.dataset} {output} --data-root {params.root:q} 2>&1 | tee {log}"
 
 
 rule evaluate:
@@ -7,9 +24,11 @@ rule evaluate:
         dataset="results/{experiment}/dataset",
         models=W.of_runs("results/{experiment}/runs/{run}/model.safetensors"),
         predictions=W.of_runs("results/{experiment}/runs/{run}/predictions"),
+        baselines="results/{experiment}/baselines",
     output:
         metrics="results/{experiment}/metrics.tsv",
         per_example="results/{experiment}/metrics_per_example.tsv",
+        audit="results/{experiment}/audit.tsv",
     log:
         "results/{experiment}/logs/evaluate.log",
     benchmark:
@@ -19,5 +38,5 @@ rule evaluate:
         runs=W.of_runs("results/{experiment}/runs/{run}"),
         root=W.data_root,
     shell:
-        "biocnn evaluate {input.config:q} {input.dataset} {output.metrics} {output.per_example} {params.runs}"
-        " --data-root {params.root:q} 2>&1 | tee {log}"
+        "biocnn evaluate {input.config:q} {input.dataset} {input.baselines} {output.metrics} {output.per_example}"
+        " {output.audit} {params.runs} --data-root {params.root:q} 2>&1 | tee {log}"

@@ -11,6 +11,7 @@ rule report:
         predictions=W.of_runs("results/{experiment}/runs/{run}/predictions"),
         metrics="results/{experiment}/metrics.tsv",
         per_example="results/{experiment}/metrics_per_example.tsv",
+        audit="results/{experiment}/audit.tsv",
         explain="results/{experiment}/explain",
         segment=W.segments,
         calibration=W.calibrations,

@@ -1,0 +1,76 @@
+"""How sure a metric is: the bootstrap over examples."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from biocnn.metrics import vectors, weighted
+
+_NAMES = ("auroc", "auprc", "accuracy", "recall_at_fdr10", "ece", "pearson", "spearman", "mse")
+WEIGHTED = {getattr(vectors, name): getattr(weighted, name) for name in _NAMES} | {np.mean: weighted.mean}
+
+
+def bootstrap(metric: Callable[..., float], *arrays: np.ndarray, seed: int, n: int = 1000) -> tuple[float, float]:
+    """The 95% percentile interval of a metric when examples are drawn anew, with replacement.
+
+    Parameters
+    ----------
+    metric
+        A metric of vectors, ``np.mean``, or any function of the arrays; all but the last are computed for many
+        resamples at once.
+    arrays
+        Each of length N along its first axis; row i of all of them is one example.
+    seed
+        The same seed gives the same interval.
+    n
+        Number of resamples.
+
+    Returns
+    -------
+    low, high
+        The 2.5th and 97.5th percentile over the resamples in which the metric is defined; nan where there are none,
+        or fewer than two examples, or no resamples.
+    """
+    return interval(replicates(metric, *arrays, seed=seed, n=n))
+
+
+def replicates(metric: Callable[..., float], *arrays: np.ndarray, seed: int, n: int = 1000) -> np.ndarray:
+    """The metric of each resample, shape (n,); nan where it is not defined, and for fewer than two examples.
+
+    The same seed draws the same examples: of two predictions of the same examples, the differences between their
+    replicates are those of a paired bootstrap.
+    """
+    arrays = tuple(np.asarray(array) for array in arrays)
+    size = len(arrays[0])
+    if size < 2:
+        return np.full(n, np.nan)
+    rng = np.random.default_rng(seed)
+    if metric in WEIGHTED:
+        return _together(WEIGHTED[metric], arrays, rng, n)
+    draws = (rng.integers(size, size=size) for _ in range(n))
+    return np.array([metric(*(array[rows] for array in arrays)) for rows in draws], float)
+
+
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """The 2.5th and the 97.5th percentile of the values that are not nan; nan where all are."""
+    values = values[~np.isnan(values)]
+    if values.size == 0:
+        return float("nan"), float("nan")
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _together(function: Callable[..., np.ndarray], arrays: tuple, rng: np.random.Generator, n: int) -> np.ndarray:
+    """In batches of a few MB; a resample is how often each example was drawn."""
+    arrays = vectors.flat(*arrays)
+    if n == 0 or any(np.isnan(array).any() for array in arrays):
+        return np.full(n, np.nan)
+    size = len(arrays[0])
+    batch = max(1, 500_000 // size)
+    values = []
+    for start in range(0, n, batch):
+        rows = min(batch, n - start)
+        drawn = rng.integers(size, size=(rows, size)) + size * np.arange(rows)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=rows * size).reshape(rows, size).astype(float)
+        values.append(function(counts, *arrays))
+    return np.concatenate(values)

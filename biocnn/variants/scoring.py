@@ -1,5 +1,6 @@
 """What models say of both alleles."""
 
+import logging
 from collections.abc import Sequence
 from typing import Literal
 
@@ -10,6 +11,11 @@ from biocnn.data.fasta import reverse_complement
 from biocnn.errors import InputError
 from biocnn.losses import probability
 from biocnn.predict import Model
+from biocnn.variants.substitutions import CLOSE, Substitutions, follows
+
+CHECKED = 16  # substitutions that are also scored as windows of their own
+
+log = logging.getLogger("biocnn")
 
 
 class Ensemble:
@@ -56,25 +62,88 @@ class Ensemble:
         self.models, self.outputs, self.task = list(models), list(facts["outputs"]), facts["task"]
         self.window: int = window or facts["window"]
         self.turn = [strands == "both" and getattr(m.network, "strands", "single") == "single" for m in models]
-        self.windows, self.scored = 0, 0  # seen so far, and passed through the networks
+        self.followed = [Substitutions(m) if follows(m) else None for m in models]
+        self.unchecked = True
+
+    def pairs(self, reference: np.ndarray, alternative: np.ndarray, place: int) -> tuple[np.ndarray, np.ndarray]:
+        """Logits of both windows of variants.
+
+        Of equal windows one is scored; substitutions are followed where the models allow it.
+
+        Parameters
+        ----------
+        reference, alternative
+            Shape (N, L), uint8: 0-3 = ACGT, 4 = unknown.
+        place
+            Where the substitutions among them are.
+
+        Returns
+        -------
+        logits
+            Shape (models, N, K) each, float32.
+        """
+        if None in self.followed:
+            both = self.logits(np.concatenate([reference, alternative]))
+            return both[:, : len(reference)], both[:, len(reference) :]
+        found = [np.empty((len(self.models), len(reference), len(self.outputs)), np.float32) for _ in range(2)]
+        differs = reference != alternative
+        single = differs[:, place] & (differs.sum(1) == 1) & (reference[:, place] < 4)
+        rest, rows = np.flatnonzero(~single), np.flatnonzero(single)
+        both = self.logits(np.concatenate([reference[rest], alternative[rest]]))
+        found[0][:, rest], found[1][:, rest] = np.split(both, 2, axis=1)
+        if len(rows):
+            found[0][:, rows], found[1][:, rows] = self._follow(reference[rows], alternative[rows], place)
+        return found[0], found[1]
+
+    def _follow(self, reference: np.ndarray, alternative: np.ndarray, place: int) -> tuple[np.ndarray, np.ndarray]:
+        first, back = _different(reference)
+        order = np.argsort(back, kind="stable")
+        codes, new = reference[first], alternative[order, place]
+        parts = []
+        for followed, turn in zip(self.followed, self.turn, strict=True):
+            logits = followed.logits(codes, back[order], new, place)
+            if turn:
+                other = reverse_complement(codes)
+                turned = followed.logits(other, back[order], 3 - new, codes.shape[1] - 1 - place)
+                logits = tuple((one + two) / 2 for one, two in zip(logits, turned, strict=True))
+            parts.append(logits)
+        changed = np.empty((len(self.models), len(back), len(self.outputs)), np.float32)
+        changed[:, order] = np.stack([part[1] for part in parts])
+        if self.unchecked:
+            self._check(changed, alternative)
+        return np.stack([part[0] for part in parts])[:, back], changed
+
+    def _check(self, found: np.ndarray, alternative: np.ndarray) -> None:
+        """Compare some of the first substitutions with what the models say of their windows."""
+        some = np.linspace(0, len(alternative) - 1, CHECKED).astype(int)
+        truth = self.logits(alternative[some])
+        wrong = float(np.abs(found[:, some] - truth).max())
+        if not wrong <= CLOSE * max(1.0, float(np.abs(truth).max())):
+            raise RuntimeError(f"substitutions that were followed through the network are wrong by {wrong:.2g}")
+        self.unchecked = False
 
     def logits(self, codes: np.ndarray) -> np.ndarray:
         """Logits of windows of shape (N, L); equal ones are scored once: shape (models, N, K), float32."""
         if not len(codes):
             return np.zeros((len(self.models), 0, len(self.outputs)), np.float32)
-        rows = np.ascontiguousarray(codes).view(f"V{codes.shape[1]}")[:, 0]
-        _, first, inverse = np.unique(rows, return_index=True, return_inverse=True)
+        first, back = _different(codes)
         different = codes[first]
-        self.windows, self.scored = self.windows + len(codes), self.scored + len(different)
         found = []
         for model, turn in zip(self.models, self.turn, strict=True):
             logits = model.logits(different)
             found.append((logits + model.logits(reverse_complement(different))) / 2 if turn else logits)
-        return np.stack(found)[:, inverse]
+        return np.stack(found)[:, back]
 
     def probability(self, logits: np.ndarray) -> np.ndarray:
         """Probabilities, or values for regression, of logits of any shape."""
         return probability(torch.from_numpy(logits), self.task).numpy()
+
+
+def _different(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first row of each different window, and for each row, which of these it equals."""
+    rows = np.ascontiguousarray(codes).view(f"V{codes.shape[1]}")[:, 0]
+    _, first, back = np.unique(rows, return_index=True, return_inverse=True)
+    return first, back
 
 
 def effects(ensemble: Ensemble, reference: np.ndarray, alternative: np.ndarray) -> dict[str, np.ndarray]:

@@ -89,7 +89,7 @@ def annotate(vcf: str | Path, models: Sequence[Model], genome: Genome, folder: P
         raise InputError(
             f"{vcf}: none of its contigs is in {genome.source}", "give the genome that the variants refer to"
         )
-    checks = counts.checks(scorer.ensemble)
+    checks = counts.checks()
     checks.frame().to_csv(folder / "counts.tsv", sep="\t", index=False)
     _write_chosen(folder, choice, scorer, settings)
     return checks
@@ -154,11 +154,11 @@ class Scorer:
         self, contig: np.ndarray, start: np.ndarray, ref: list[str], alt: list[str]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Logits of both alleles, mean over the offsets: shape (models, N, K) each."""
-        total = 0.0
+        total = np.zeros((2, len(self.ensemble.models), len(ref), len(self.ensemble.outputs)), np.float32)
         for offset in self.offsets:
             pair = cut(self.genome, contig, start, ref, alt, self.ensemble.window, offset)
-            total = total + self.ensemble.logits(np.concatenate(pair))
-        reference, alternative = np.split(total / len(self.offsets), 2, axis=1)
+            total += np.stack(self.ensemble.pairs(*pair, column(self.ensemble.window, offset)))
+        reference, alternative = total / np.float32(len(self.offsets))
         return reference, alternative
 
 
@@ -183,7 +183,7 @@ class Counts:
             chrom, pos = fields[alleles.record[i]][:2]
             self.examples.setdefault(alleles.reason[i], f"{chrom}:{pos} {alleles.ref[i][:20]}>{alleles.alt[i][:20]}")
 
-    def checks(self, ensemble: Ensemble) -> Checks:
+    def checks(self) -> Checks:
         """The counts as a table."""
         checks, scored, aside = Checks(), self.kinds.total(), self.aside.total()
         checks.add(self.vcf.name, "read", f"records with {scored + aside} alleles", self.records)
@@ -193,8 +193,6 @@ class Counts:
             words = f"{REASONS[reason]}: set aside as {reason!r}"
             checks.add(self.vcf.name, "dropped", words, count, self.examples[reason])
         checks.add(self.vcf.name, "note", "alleles scored with REF and ALT exchanged in the genome", self.swapped)
-        checks.add(self.vcf.name, "note", "windows, equal ones of a block scored once", ensemble.windows)
-        checks.add(self.vcf.name, "note", "windows that went through each network", ensemble.scored)
         return checks
 
 

@@ -108,39 +108,35 @@ class Writer:
         values
             Shape (alleles, keys); rows of alleles that were set aside do not matter.
         """
-        rows = list(map(tuple, values.tolist()))
+        infos = _formatted(self._one, values)
         ends = np.searchsorted(alleles.record, np.arange(len(fields)), side="right").tolist()
+        swapped = set(alleles.record[alleles.swapped].tolist())
         lines, first = [], 0
-        for columns, end in zip(fields, ends, strict=True):
-            if end - first == 1 and not alleles.reason[first]:
-                info = self._one % rows[first]
-            else:
-                info = self._several(alleles.reason[first:end], rows[first:end])
-            if alleles.swapped[first:end].any():
+        for row, (columns, end) in enumerate(zip(fields, ends, strict=True)):
+            single = end - first == 1 and not alleles.reason[first]
+            info = infos[first] if single else self._several(alleles.reason[first:end], values[first:end].tolist())
+            if row in swapped:
                 info += f";{self.prefix}_SWAPPED"
             columns[7] = info if columns[7] in (".", "") else f"{columns[7]};{info}"
             lines.append("\t".join(columns))
             first = end
         self._vcf_lines(lines)
-        self._table(fields, alleles, rows)
+        self._table(fields, alleles, _formatted(self._row, values))
 
-    def _several(self, reasons: list[str], rows: list[tuple[float, ...]]) -> str:
-        texts = [["."] * len(self.keys) if why else [NUMBER % x for x in row]
-                 for why, row in zip(reasons, rows, strict=True)]  # fmt: skip
+    def _several(self, reasons: list[str], rows: list[list[float]]) -> str:
+        texts = [["." if why else NUMBER % x for x in row] for why, row in zip(reasons, rows, strict=True)]
         parts = [f"{key}={','.join(column)}" for key, column in zip(self.keys, zip(*texts, strict=True), strict=True)]
         if any(reasons):
             parts.append(f"{self.prefix}_SKIPPED={','.join(why or '.' for why in reasons)}")
         return ";".join(parts)
 
-    def _table(self, fields: Sequence[list[str]], alleles: Alleles, rows: list[tuple[float, ...]]) -> None:
-        lines = []
-        for i, (record, why) in enumerate(zip(alleles.record.tolist(), alleles.reason, strict=True)):
-            start = "\t".join(fields[record][:3])
-            ref, alt = alleles.ref[i], alleles.alt[i]
-            numbers = self._nothing if why else self._row % rows[i]
-            swapped = "yes" if alleles.swapped[i] else ""
-            lines.append(f"{start}\t{ref}\t{alt}\t{alleles.kind[i]}\t{why}\t{swapped}\t{numbers}\n")
-        self.tsv.write("".join(lines))
+    def _table(self, fields: Sequence[list[str]], alleles: Alleles, numbers: list[str]) -> None:
+        starts = ["\t".join(columns[:3]) for columns in fields]
+        swapped = ["yes" if value else "" for value in alleles.swapped.tolist()]
+        texts = [self._nothing if why else text for why, text in zip(alleles.reason, numbers, strict=True)]
+        columns = alleles.ref, alleles.alt, alleles.kind, alleles.reason, swapped, texts
+        firsts = [starts[record] for record in alleles.record.tolist()]
+        self.tsv.write("".join("\t".join(row) + "\n" for row in zip(firsts, *columns, strict=True)))
 
     def _vcf_lines(self, lines: Sequence[str]) -> None:
         if lines:
@@ -161,6 +157,12 @@ class Writer:
             'Description="The genome has ALT in place of REF; changes are ALT minus REF all the same">',
             *(f"##{name}={text}" for name, text in provenance.items()),
         ]
+
+
+def _formatted(template: str, values: np.ndarray) -> list[str]:
+    """A text for each row; one format for all of them, several times faster than one for each."""
+    texts = "\n".join([template] * len(values)) % tuple(values.ravel().tolist())
+    return texts.split("\n") if len(values) else []
 
 
 def _plain(outputs: Sequence[str]) -> list[str]:

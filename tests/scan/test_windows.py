@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_predict import model_of
+from test_predict import NETWORKS, model_of
 from tiny import images, sequences, stored
 
 from biocnn.data.fasta import decode
 from biocnn.data.genome import Genome, open_genome, read_genome, write_genome
 from biocnn.errors import InputError
 from biocnn.predict import Model
+from biocnn.scan import sliding
 
 CONTIGS = {"chrI": 3000, "chrII": 23, "chrIII": 777}
 WINDOW = 24
@@ -33,6 +34,7 @@ def genome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return open_genome(folder / "encoded")
 
 
+@pytest.mark.parametrize("cells", [1 << 20, 1 << 11], ids=["one stretch", "many stretches"])
 @pytest.mark.parametrize(
     ("chrom", "start", "end", "stride", "number"),
     [
@@ -41,17 +43,35 @@ def genome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         ("chrIII", 500, 601, 10, 8),
         ("chrIII", -20, 800, 5, (820 - WINDOW) // 5 + 1),
         ("chrII", -12, 36, 12, 3),
+        ("chrI", 5, None, 200, 15),
     ],
 )
 def test_windows_are_predicted_in_order(
-    model: Model, genome: Genome, chrom: str, start: int, end: int | None, stride: int, number: int
-) -> None:
+    monkeypatch: pytest.MonkeyPatch, model: Model, genome: Genome, chrom: str, start: int, end: int | None,
+    stride: int, number: int, cells: int,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(sliding, "CELLS", cells)
     blocks = list(model.scan(genome, chrom, start, end, stride=stride))
     starts, found = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     np.testing.assert_array_equal(starts, start + stride * np.arange(number))
     assert starts[-1] + WINDOW <= (end or CONTIGS[chrom])
     wanted = model.predict(np.stack([genome.codes(chrom, at, at + WINDOW) for at in starts]))
     assert found.shape == (number, 1)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    assert number < 100 or (len(blocks) > 1) == (cells < 1 << 20)
+
+
+def test_what_cannot_slide_goes_window_by_window_and_says_so(
+    tmp_path: Path, genome: Genome, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(NETWORKS, "sequence", {"name": "Basset", "channels": [4, 4, 4], "hidden": 4})
+    other = model_of(stored(sequences(60), tmp_path), tmp_path)
+    with caplog.at_level("INFO", "biocnn"):
+        found = np.concatenate([p for _, p in other.scan(genome, "chrIII", stride=9)])
+        list(other.scan(genome, "chrIII", 500, stride=9))
+    assert caplog.messages == ["scan: window by window, for Basset of windows of 24 bp cannot be run over stretches"]
+    starts = range(0, 777 - WINDOW + 1, 9)
+    wanted = other.predict(np.stack([genome.codes("chrIII", at, at + WINDOW) for at in starts]))
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 

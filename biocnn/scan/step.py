@@ -1,0 +1,186 @@
+"""A genome past models, some windows at a time: bigWig, peaks and counts."""
+
+import logging
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+import torch
+
+from biocnn.data.checks import Checks
+from biocnn.data.fasta import UNKNOWN
+from biocnn.data.genome import Genome, open_genome, read_genome
+from biocnn.data.tracks import BigWig, Peak, Peaks, narrowpeak, write_bigwig
+from biocnn.errors import InputError, nearest
+from biocnn.predict import Model
+
+MAX_UNKNOWN = 0.5  # largest share of unknown bases in a window, where training set no other
+ROWS = 1 << 14  # windows at a time
+
+log = logging.getLogger("biocnn")
+
+
+def scan_files(
+    genome: Path, models: Sequence[Path], folder: Path, contigs: Sequence[str] | None, stride: int, threshold: float
+) -> None:
+    """``scan_genome`` of model files and a genome, which is a FASTA file or a folder of ``write_genome``."""
+    loaded = [Model(model) for model in models]
+    if not loaded:
+        raise InputError("scan: no model is given", "name one or more model.safetensors")
+    torch.set_num_threads(loaded[0].meta["experiment"]["train"]["threads"])
+    began, opened = time.monotonic(), open_genome(genome) if genome.is_dir() else read_genome(genome)
+    checks = scan_genome(opened, loaded, folder, contigs=contigs, stride=stride, threshold=threshold)
+    checks.frame().to_csv(folder / "counts.tsv", sep="\t", index=False)
+    for source, outcome, reason, count, _ in checks.rows:
+        log.info("%s: %s %d %s", source, outcome, count, reason)
+    log.info("in %.0f s", time.monotonic() - began)
+
+
+def scan_genome(
+    genome: Genome,
+    models: Sequence[Model],
+    folder: Path,
+    *,
+    contigs: Sequence[str] | None = None,
+    stride: int = 10,
+    threshold: float = 0.5,
+) -> Checks:
+    """Scan contigs with one or more models: tracks of the mean probability, and peaks.
+
+    Windows of more unknown bases than the models were trained on are left out.
+
+    Parameters
+    ----------
+    genome
+        From ``open_genome``, so that memory holds no more of it than is needed, or ``read_genome``.
+    models
+        Of the same window and outputs; an ensemble.
+    folder
+        Exists, and gets ``scan.bw`` (the probability, on ``stride`` bp around the middle of each window) and
+        ``peaks.narrowPeak``; of several outputs ``scan.NAME.bw`` and ``peaks.NAME.narrowPeak`` for each.
+    contigs
+        Names; None: all.
+    stride
+        From one window to the next, in bp.
+    threshold
+        Windows of at least this probability make peaks; those that overlap make one.
+
+    Returns
+    -------
+    counts
+        Windows read and left out; peaks.
+
+    Raises
+    ------
+    InputError
+        For models that differ or have no window, and contigs that the genome lacks or that are all too short.
+    """
+    window = _agreed(models, genome, stride)
+    chosen = _chosen(genome, contigs, window)
+    share = models[0].meta["experiment"]["data"].get("max_unknown", MAX_UNKNOWN)
+    checks, counts, began = Checks(), Counter(), time.monotonic()
+    with ExitStack() as files:
+        tracks = [
+            files.enter_context(open_track(folder, suffix, name, genome, (window, stride, threshold)))
+            for name, suffix in zip(models[0].outputs, _suffixes(models[0].outputs), strict=True)
+        ]
+        for chrom in chosen:
+            for starts, probability in _mean(models, genome, chrom, stride):
+                known = _unknown(genome, chrom, starts, window) <= share
+                counts.update(scanned=int(known.sum()), dropped=int((~known).sum()))
+                for track, values in zip(tracks, probability.T, strict=True):
+                    track.add(chrom, starts[known], values[known])
+            log.info("%s: %d windows after %.0f s", chrom, counts.total(), time.monotonic() - began)
+    checks.add("scan", "read", f"windows of {window} bp, every {stride} bp", counts.total())
+    checks.add("scan", "dropped", f"more than {share:.0%} unknown bases", counts["dropped"])
+    for track in tracks:
+        checks.add("scan", "made", f"peaks of {track.name}: windows of {threshold:g} or more", track.number)
+    return checks
+
+
+class Track:
+    """The bigWig and the peaks of one output, while they are written."""
+
+    def __init__(self, name: str, bigwig: BigWig, bed: TextIO, windows: tuple[int, int, float]) -> None:
+        self.name, self.number, self._bigwig, self._bed = name, 0, bigwig, bed
+        self.window, self.stride, threshold = windows
+        self._peaks = Peaks(threshold, self.window)
+
+    def add(self, chrom: str, starts: np.ndarray, values: np.ndarray) -> None:
+        """The next windows of a contig, and their values."""
+        span = min(self.stride, self.window)
+        self._bigwig.add(chrom, starts + (self.window - span) // 2, values, span=span, step=self.stride)
+        self._write(self._peaks.add(chrom, starts, values))
+
+    def end(self) -> None:
+        """No more windows come."""
+        self._write(self._peaks.end())
+
+    def _write(self, peaks: list[Peak]) -> None:
+        for peak in peaks:
+            self.number += 1
+            self._bed.write(narrowpeak(peak, f"{self.name}-{self.number}"))
+
+
+@contextmanager
+def open_track(
+    folder: Path, suffix: str, name: str, genome: Genome, windows: tuple[int, int, float]
+) -> Iterator[Track]:
+    """The files of one output; ``windows`` are length, stride (bp) and threshold."""
+    with (
+        write_bigwig(folder / f"scan{suffix}.bw", genome.contigs) as bigwig,
+        open(folder / f"peaks{suffix}.narrowPeak", "w", encoding="utf-8") as bed,
+    ):
+        track = Track(name, bigwig, bed, windows)
+        yield track
+        track.end()
+
+
+def _agreed(models: Sequence[Model], genome: Genome, stride: int) -> int:
+    """The window of all models."""
+    for key in ("window", "outputs"):
+        found = [model.facts.get(key) for model in models]
+        if any(value != found[0] for value in found):
+            raise InputError(f"scan: the models differ in {key}: {found}", "scan with models of one experiment")
+    models[0].scan(genome, genome.names[0], stride=stride)  # refuses a model without a window, and a wrong stride
+    return models[0].facts["window"]
+
+
+def _chosen(genome: Genome, contigs: Sequence[str] | None, window: int) -> list[str]:
+    """The contigs to scan, in the genome's order."""
+    for name in contigs or []:
+        if name not in genome.contigs:
+            raise InputError(f"scan.contigs: {genome.source} has no contig {name!r}", nearest(name, genome.names))
+    chosen = [name for name in genome.names if contigs is None or name in contigs]
+    if all(genome.contigs[name] < window for name in chosen):
+        raise InputError(f"scan: no contig is as long as a window of {window} bp", f"chosen: {', '.join(chosen[:12])}")
+    return chosen
+
+
+def _mean(models: Sequence[Model], genome: Genome, chrom: str, stride: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The mean of the models' probabilities, for some windows at a time."""
+    window = models[0].facts["window"]
+    starts = range(0, genome.contigs[chrom] - window + 1, stride)
+    for first in range(0, len(starts), ROWS):
+        block = starts[first : first + ROWS]
+        scans = [model.scan(genome, chrom, block[0], block[-1] + window, stride=stride) for model in models]
+        yield np.array(block), np.mean([np.concatenate([p for _, p in scan]) for scan in scans], axis=0)
+
+
+def _unknown(genome: Genome, chrom: str, starts: np.ndarray, window: int) -> np.ndarray:
+    """The share of unknown bases in each window."""
+    first = int(starts[0])
+    total = np.concatenate([[0], np.cumsum(genome.codes(chrom, first, int(starts[-1]) + window) == UNKNOWN)])
+    return (total[starts - first + window] - total[starts - first]) / window
+
+
+def _suffixes(outputs: Sequence[str]) -> list[str]:
+    """What tells the files of several outputs apart: their names, without what a file name should not have."""
+    plain = [re.sub(r"[^\w.+-]+", "_", name) for name in outputs]
+    plain = [f"{k}-{name}" for k, name in enumerate(plain, 1)] if len(set(plain)) < len(plain) else plain
+    return [f".{name}" for name in plain] if len(plain) > 1 else [""]

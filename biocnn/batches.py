@@ -11,6 +11,7 @@ from torch import Tensor
 
 from biocnn.augment import DRAWS
 from biocnn.data.dataset import Dataset
+from biocnn.data.fresh import FreshShuffles
 from biocnn.data.padded import pad
 from biocnn.encode import normalise, one_hot, to_tensor
 from biocnn.errors import InputError
@@ -64,17 +65,24 @@ class SequenceBatches:
         self.augment = list(augment)
         same = (dataset.x.shapes == dataset.x.shapes[0]).all()
         codes = dataset.x.stacked(rows) if same else pad([dataset.x[i] for i in rows])
-        self.codes = torch.from_numpy(codes).to(device)
+        self.fresh = FreshShuffles(codes, dataset.examples.iloc[rows], self.flank)
+        self.codes = self.drawn = torch.from_numpy(codes).to(device)
         self.y = torch.from_numpy(dataset.y.stacked(rows)).to(device)
 
     def __len__(self) -> int:
         return len(self.codes)
 
     def plan(self, seed: int, epoch: int, batch_size: int, steps: int | None) -> list[Tensor]:
-        """Example numbers of each batch: a permutation of all; the last batch may be smaller, or larger by one."""
+        """Example numbers of each batch: a permutation of all; the last batch may be smaller, or larger by one.
+
+        Also draws what is random in this epoch: augmentation, and the shuffled negatives of the training part.
+        """
         device = self.codes.device
         order = draws(seed, epoch, "order", (len(self),)).argsort().to(device)
         self.draws = {name: draws(seed, epoch, name, (len(self), DRAWS)).to(device) for name, _ in self.augment}
+        if len(self.fresh.rows):
+            self.drawn = self.codes.clone()
+            self.drawn[self.fresh.rows] = torch.from_numpy(self.fresh.draw(seed, epoch)).to(device)
         batches = list(order.split(batch_size))
         if len(batches) > 1 and len(batches[-1]) == 1 < batch_size:  # one example alone would break batch norm
             batches[-2:] = [torch.cat(batches[-2:])]
@@ -86,7 +94,7 @@ class SequenceBatches:
 
     def get(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Augmented batch: x of shape (N, 4, L), y of shape (N, K)."""
-        x, y = self.codes.index_select(0, index), self.y.index_select(0, index)
+        x, y = self.drawn.index_select(0, index), self.y.index_select(0, index)
         for name, function in self.augment:
             x, y = function(x, y, self.draws[name][index])
         return self._see(x), y

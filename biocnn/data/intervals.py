@@ -204,7 +204,8 @@ class Intervals:
         return group.reindex(table.index), stretches
 
     def _raw(self, positives: Positives, negatives: Part) -> Raw:
-        tables = [positives.examples.assign(kind="positive"), negatives.examples.assign(kind="negative")]
+        kind = negatives.examples.get("kind", "negative")
+        tables = [positives.examples.assign(kind="positive"), negatives.examples.assign(kind=kind)]
         table = pd.concat(tables, ignore_index=True)
         if "id" not in negatives.examples:
             made = table["kind"] == "negative"

@@ -11,7 +11,7 @@ import pandas as pd
 from biocnn.data.checks import Checks
 from biocnn.data.genome import Genome
 from biocnn.data.sampling import BINS, Background, Stretch, gc_percent, overlaps
-from biocnn.data.shuffle import dinucleotide_shuffle
+from biocnn.data.shuffle import shuffle_windows
 from biocnn.errors import InputError
 
 __all__ = ["dinucleotide_shuffled", "gc_matched", "given", "random"]
@@ -140,7 +140,7 @@ def gc_matched(
 
 
 def dinucleotide_shuffled(
-    positives: Positives, rng: np.random.Generator, checks: Checks, *, ratio: float = 1.0
+    positives: Positives, rng: np.random.Generator, checks: Checks, *, ratio: float = 1.0, fresh: bool = True
 ) -> Part:
     """Each positive's own bases, shuffled so that every dinucleotide keeps its count exactly.
 
@@ -150,6 +150,8 @@ def dinucleotide_shuffled(
     ----------
     ratio
         Negatives for each positive, whose group they share.
+    fresh
+        Whether those of the training part are shuffled anew each epoch; validation and test always see the same ones.
     """
     count = len(positives.codes)
     (total,) = _how_many([count], ratio)
@@ -158,10 +160,11 @@ def dinucleotide_shuffled(
     original, window = positives.codes[row], positives.window
     codes, same = original.copy(), np.arange(total)
     for _ in range(TRIES):
-        codes[same] = _shuffle_pieces(original[same], window, rng)
+        codes[same] = shuffle_windows(original[same], window, rng)
         same = same[(codes[same][:, window] == original[same][:, window]).all(axis=1)]
     examples = positives.examples.drop(columns="score", errors="ignore").iloc[row].reset_index(drop=True)
     examples["id"] += [f":shuffled{1 + i // count}" for i in range(total)]
+    examples["kind"] = "shuffled" if fresh else "negative"
     changed = ~np.isin(np.arange(total), same)
     checks.add(SOURCE, "dropped", "its dinucleotides have no other order", len(same), _first(examples["id"], ~changed))
     if not changed.any():
@@ -191,11 +194,6 @@ def given(positives: Positives, rng: np.random.Generator, checks: Checks, *, pat
     checks.add(SOURCE, "dropped", "is or overlaps a positive", clash.sum(), _first(part.examples["id"], clash))
     checks.add(SOURCE, "made", f"given in {Path(path).name}", (~clash).sum())
     return part.only(~clash)
-
-
-def _shuffle_pieces(codes: np.ndarray, window: slice, rng: np.random.Generator) -> np.ndarray:
-    pieces = [codes[:, : window.start], codes[:, window], codes[:, window.stop :]]
-    return np.concatenate([dinucleotide_shuffle(piece, rng) for piece in pieces], axis=1)
 
 
 def _groups(positives: Positives, ratio: float) -> Iterator[tuple[str, np.ndarray, int]]:

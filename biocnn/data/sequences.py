@@ -179,6 +179,7 @@ class Sequences:
             targets = read_targets(table, labels, self.targets)
             checks.add(labels.name, "read", f"labels: {', '.join(targets.columns)}", len(targets))
         examples = table.drop(columns=[c for c in ("sequence", *targets.columns) if c in table]).reset_index(drop=True)
+        examples = examples.rename(columns={"kind": "given_kind"})  # kind says what is redrawn in training
         if self.group is None:
             examples["group"] = examples["id"].to_numpy()[first_alike(codes, self.alphabet == "DNA")]
         elif self.group not in examples:
@@ -246,7 +247,8 @@ class Sequences:
         if np.isin(y, (0, 1)).all():
             task = "binary" if y.shape[1] == 1 else "multilabel"
         if task == "binary":
-            table["kind"] = np.where(y[:, 0] == 1, "positive", "negative")
+            kind = np.where(y[:, 0] == 1, "positive", "negative")
+            table["kind"] = table["kind"].fillna(pd.Series(kind)) if "kind" in table else kind
         facts = {
             "kind": "sequence",
             "task": task,

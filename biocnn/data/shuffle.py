@@ -2,7 +2,6 @@
 
 import numpy as np
 
-LETTERS = 6  # A, C, G, T, unknown, padding
 ROWS = 8192  # shuffled at a time: large enough for numpy, small enough for the cache
 
 
@@ -16,7 +15,8 @@ def dinucleotide_shuffle(codes: np.ndarray, rng: np.random.Generator) -> np.ndar
     Parameters
     ----------
     codes
-        Shape (N, L), uint8: 0-3 = ACGT, 4 = unknown, a letter like the others; 5 = padding, which stays at the end.
+        Shape (N, L), uint8, up to 15: 0-3 = ACGT; unknown and ambiguous bases are letters like the others; 5 = padding,
+        which stays at the end.
     rng
         Source of randomness.
 
@@ -35,13 +35,24 @@ def dinucleotide_shuffle(codes: np.ndarray, rng: np.random.Generator) -> np.ndar
     return np.concatenate([codes[:0], *(_shuffle(codes[i : i + ROWS], rng) for i in range(0, len(codes), ROWS))])
 
 
+def shuffle_windows(codes: np.ndarray, window: slice, rng: np.random.Generator) -> np.ndarray:
+    """Shuffle a window of each sequence and what is on either side of it apart: each keeps its own dinucleotides."""
+    pieces = [codes[:, : window.start], codes[:, window], codes[:, window.stop :]]
+    return np.concatenate([dinucleotide_shuffle(piece, rng) for piece in pieces], axis=1)
+
+
 def _shuffle(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     n, length = codes.shape
-    edges, counts = _edges(codes, _last_exits(codes, rng), rng)
+    letters = int(codes.max()) + 1
+    rows = np.arange(n)
+    pairs = codes[:, :-1].astype(np.int64) * letters + codes[:, 1:] + (rows * letters**2)[:, None]
+    counts = np.bincount(pairs.ravel(), minlength=n * letters**2).reshape(n, letters, letters)
+    edges = _edges(codes, pairs, _last_exits(codes[:, -1], counts.copy(), rng), rng)
     # Position, in the flat list of edges, of the next edge to leave each letter by.
-    first = np.cumsum(counts, axis=1) - counts + (np.arange(n) * (length - 1))[:, None]
+    leaving = counts.sum(axis=2)
+    first = np.cumsum(leaving, axis=1) - leaving + (rows * (length - 1))[:, None]
     first, edges = first.ravel(), edges.ravel()
-    rows, letter = np.arange(n) * LETTERS, codes[:, 0].astype(np.int64)
+    rows, letter = rows * letters, codes[:, 0].astype(np.int64)
     out = np.empty((length, n), np.uint8)
     out[0] = letter
     for i in range(1, length):
@@ -53,24 +64,21 @@ def _shuffle(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.ascontiguousarray(out.T)
 
 
-def _last_exits(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _last_exits(end: np.ndarray, counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A spanning tree towards each sequence's last letter, uniform over its edges: shape (N, letters), -1 = none."""
-    n = len(codes)
-    rows = np.arange(n)
-    pairs = (codes[:, :-1].astype(np.int64) * LETTERS + codes[:, 1:]) + (rows * LETTERS**2)[:, None]
-    counts = np.bincount(pairs.ravel(), minlength=n * LETTERS**2).reshape(n, LETTERS, LETTERS)
-    counts[:, range(LETTERS), range(LETTERS)] = 0  # an edge from a letter to itself is never in a tree
+    n, letters, _ = counts.shape
+    counts[:, range(letters), range(letters)] = 0  # an edge from a letter to itself is never in a tree
     cumulative = counts.cumsum(axis=2)
-    exits = np.full((n, LETTERS), -1, np.int64)
-    in_tree = np.zeros((n, LETTERS), bool)
-    in_tree[rows, codes[:, -1]] = True
-    for start in range(LETTERS):
+    exits = np.full((n, letters), -1, np.int64)
+    in_tree = np.zeros((n, letters), bool)
+    in_tree[np.arange(n), end] = True
+    for start in range(letters):
         # A random walk into the tree; its last exits from each letter are the walk with its loops erased.
         active = np.flatnonzero(~in_tree[:, start] & (cumulative[:, start, -1] > 0))
         walked, letter = active, np.full(len(active), start)
         while len(active):
             table = cumulative[active, letter]
-            drawn = rng.integers(0, table[:, -1])
+            drawn = rng.random(len(active)) * table[:, -1]
             step = (table <= drawn[:, None]).sum(axis=1)
             exits[active, letter] = step
             going = ~in_tree[active, step]
@@ -84,18 +92,16 @@ def _last_exits(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return exits
 
 
-def _edges(codes: np.ndarray, exits: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Targets of all edges by the letter they leave, in random order but for the last; how many leave each letter."""
-    n, edges = len(codes), codes.shape[1] - 1
-    source, target = codes[:, :-1], codes[:, 1:]
-    # One 64-bit key an edge, so that one sort does it all: 3 bits of source, 58 random bits, 3 bits of target.
-    last = (1 << 58) - 1
-    order = rng.integers(0, last, (n, edges), dtype=np.uint64)
-    for letter in range(LETTERS):
-        is_exit = (source == letter) & (target == exits[:, [letter]])
-        rows = np.flatnonzero(is_exit.any(axis=1))
-        order[rows, is_exit[rows].argmax(axis=1)] = last
-    keys = source.astype(np.uint64) << np.uint64(61) | order << np.uint64(3) | target.astype(np.uint64)
+def _edges(codes: np.ndarray, pairs: np.ndarray, exits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Targets of all edges by the letter they leave, in random order but for the last: shape (N, L - 1)."""
+    n, letters = exits.shape
+    # One 64-bit key an edge, so that one sort does it all: 4 bits of source, 56 random bits, 4 bits of target.
+    last = (1 << 56) - 1
+    order = rng.integers(0, last, pairs.shape, dtype=np.uint64)
+    one_of = np.zeros(n * letters**2, np.int64)  # the edges between two letters: any of them can be the last exit
+    one_of[pairs.ravel()] = np.arange(pairs.size)
+    row, source = np.nonzero(exits >= 0)
+    order.ravel()[one_of[(row * letters + source) * letters + exits[row, source]]] = last
+    keys = codes[:, :-1].astype(np.uint64) << np.uint64(60) | order << np.uint64(4) | codes[:, 1:].astype(np.uint64)
     keys.sort(axis=1)
-    counts = np.stack([(source == letter).sum(axis=1) for letter in range(LETTERS)], axis=1)
-    return (keys & np.uint64(7)).astype(np.uint8), counts
+    return (keys & np.uint64(15)).astype(np.uint8)

@@ -73,6 +73,8 @@ class Explain(BaseModel):
     model_config = STRICT
     motifs: Motifs = Motifs()
     examples: int = Field(8, ge=0)  # test examples with attributions or activation maps
+    # None: DeepLIFT, or integrated gradients for networks that it has no rules for: those with an LSTM.
+    attributions: Literal["deeplift", "integrated_gradients", "gradient"] | None = None
 
 
 class Segment(BaseModel):

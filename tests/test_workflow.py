@@ -90,6 +90,11 @@ def test_steps_of_each_kind(done: Path) -> None:
         "attributions.npz",
         "matches.tsv",
         "motifs.meme",
+        "seqlet_matches.tsv",
+        "seqlet_motifs.meme",
+        "seqlet_motifs.npz",
+        "seqlets.tsv",
+        "similar_motifs.tsv",
     }
     assert (nuclei / "explain/cam.npz").exists()
     assert len(list((nuclei / "segment/labels").glob("*.tif"))) == 3

@@ -85,10 +85,31 @@ def integrated_gradients(
     Sundararajan et al., ICML 2017, arXiv:1703.01365.
     """
     start = torch.as_tensor(baseline, dtype=x.dtype, device=x.device).expand_as(x)
+    return (x - start) * _mean_gradient(model, x, start, steps, output)
+
+
+def integrated_contributions(model: nn.Module, x: Tensor, steps: int = 64, output: int = 0) -> Tensor:
+    """What each base contributes to a logit, absent bases included, from the unknown sequence of the same length on.
+
+    Parameters are those of ``integrated_gradients``.
+
+    Returns
+    -------
+    contributions
+        Shape (N, 4, L); each column sums to zero. Of the bases that are present (``x`` times this) the sum over an
+        example is logit(x) less the logit of as many unknown bases.
+    """
+    unknown = x.sum(1, keepdim=True).expand_as(x) / 4
+    gradient = _mean_gradient(model, x, unknown, steps, output)
+    return gradient - gradient.mean(dim=1, keepdim=True)
+
+
+def _mean_gradient(model: nn.Module, x: Tensor, start: Tensor, steps: int, output: int) -> Tensor:
+    """Mean of the gradients on the straight path from ``start`` to ``x``."""
     total = torch.zeros_like(x)
     for step in range(steps):
         total += _gradient(model, start + (step + 0.5) / steps * (x - start), output)
-    return (x - start) * total / steps
+    return total / steps
 
 
 def _gradient(model: nn.Module, x: Tensor, output: int) -> Tensor:

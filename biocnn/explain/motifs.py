@@ -1,5 +1,6 @@
 """What the kernels of a sequence network look for: first-layer kernels to position frequency matrices."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,13 @@ from biocnn.data.meme import Motif, information
 from biocnn.encode import one_hot
 from biocnn.errors import InputError
 from biocnn.explain.attributions import evaluating
+from biocnn.explain.similarity import grouped
+from biocnn.metrics.vectors import auroc
 
-COLUMNS = ("motif", "rank", "n_sites", "information_content", "frequency", "effect")
+COLUMNS = (
+    *("motif", "rank", "group", "n_sites", "information_content"),
+    *("frequency", "frequency_positive", "effect", "auroc"),
+)
 # A site reaches this share of the way from a kernel's mean to its largest activation. Between .35 and .65 the motifs of
 # nine ChIP data sets were the same; lower finds more sites, and .4 the smallest p-values for most.
 THRESHOLD = 0.4
@@ -38,9 +44,13 @@ class KernelMotifs:
     motifs
         In order of rank; ids kernel0, kernel1, ... are the places of the kernels in the layer.
     table
-        One row a motif: motif (id), rank (1 = first), n_sites, information_content (bits, over all columns), frequency
-        (share of the sequences with a site), effect (Pearson correlation of the largest activation in a sequence with
-        the target; of several outputs the one of largest magnitude).
+        One row a motif: motif (id), rank (1 = first), group (id of the first motif that says the same, see
+        ``similarity.grouped``; its own where there is none), n_sites, information_content (bits, over all columns),
+        frequency (share of the sequences with a site), frequency_positive (of those with a target of 1), effect
+        (Pearson correlation of the largest activation in a sequence with the target), auroc (of that activation alone).
+        Of several outputs the last three are of that where the correlation is of largest magnitude; its name is in
+        column output, and the correlation with each in columns effect:NAME. Where the target is not 0 or 1,
+        frequency_positive and auroc are nan.
     left_out
         Number of kernels without a motif, by reason.
     """
@@ -59,7 +69,7 @@ class Sites:
     reverse: np.ndarray
 
 
-def kernel_motifs(model: nn.Module, codes: np.ndarray, target: np.ndarray) -> KernelMotifs:
+def kernel_motifs(model: nn.Module, codes: np.ndarray, target: np.ndarray, outputs: Sequence[str] = ()) -> KernelMotifs:
     """Turn the kernels of the first convolution into motifs, from the windows that excite them most.
 
     Each kernel scans the sequences (both strands where ``model.strands`` is "both"). The best window of a sequence is
@@ -77,6 +87,8 @@ def kernel_motifs(model: nn.Module, codes: np.ndarray, target: np.ndarray) -> Ke
         Shape (N, L), uint8: 0-3 = ACGT(U), 4 = unknown, 5 = padding. Held-out examples of all labels.
     target
         Shape (N,) or (N, K).
+    outputs
+        Names of the K outputs; numbers where none are given.
 
     Raises
     ------
@@ -96,7 +108,8 @@ def kernel_motifs(model: nn.Module, codes: np.ndarray, target: np.ndarray) -> Ke
         sites = scan(conv, codes, both_strands)
         dead = _dead_kernels(model, name, codes, sites)
     background = composition(codes, both_strands)
-    found, rare = {}, 0
+    columns = target.reshape(len(target), -1).astype(float)
+    found, rare = [], 0
     for kernel in np.flatnonzero(~dead):
         activation = sites.activation[:, kernel]
         chosen = activation > activation.mean() + THRESHOLD * (activation.max() - activation.mean())
@@ -104,16 +117,18 @@ def kernel_motifs(model: nn.Module, codes: np.ndarray, target: np.ndarray) -> Ke
             rare += 1
             continue
         windows = _windows(codes[chosen], sites.start[chosen, kernel], sites.reverse[chosen, kernel], span)
-        pfm = trim(count(windows), background)
-        motif = Motif(f"kernel{kernel}", f"kernel{kernel}", pfm, int(chosen.sum()))
-        found[motif.id] = motif, chosen.mean(), correlation(activation, target)
-    order = sorted(found, key=lambda key: -abs(found[key][2]))
-    rows = [
-        (key, rank, found[key][0].nsites, information(found[key][0].pfm).sum(), *found[key][1:])
-        for rank, key in enumerate(order, 1)
-    ]
+        motif = Motif(f"kernel{kernel}", f"kernel{kernel}", trim(count(windows), background), int(chosen.sum()))
+        found.append((motif, _facts(activation, chosen, columns)))
+    found.sort(key=lambda one: -abs(one[1]["effect"]))
+    motifs = [motif for motif, _ in found]
+    first = grouped([motif.pfm for motif in motifs], both_strands)
+    table = pd.DataFrame([facts for _, facts in found], columns=[*COLUMNS, "output", "effects"])
+    table["motif"], table["rank"] = [motif.id for motif in motifs], np.arange(1, len(motifs) + 1)
+    table["group"] = [motifs[i].id for i in first]
+    table["n_sites"] = [motif.nsites for motif in motifs]
+    table["information_content"] = [information(motif.pfm).sum() for motif in motifs]
     left_out = {"dead kernels: no logit depends on them": int(dead.sum()), f"fewer than {MIN_SITES} sites": rare}
-    return KernelMotifs([found[key][0] for key in order], pd.DataFrame(rows, columns=list(COLUMNS)), left_out)
+    return KernelMotifs(motifs, _named(table, outputs or range(1, columns.shape[1] + 1)), left_out)
 
 
 def first_convolution(model: nn.Module) -> tuple[str, nn.Conv1d]:
@@ -170,14 +185,38 @@ def trim(pfm: np.ndarray, background: np.ndarray) -> np.ndarray:
     return pfm[start:end]
 
 
-def correlation(values: np.ndarray, target: np.ndarray) -> float:
-    """Pearson correlation with the column of ``target`` where its magnitude is largest; 0 where either is constant."""
-    columns = target.reshape(len(target), -1).astype(float)
-    columns = columns - columns.mean(axis=0)
+def correlations(values: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Pearson correlation with each column of ``target``, shape (K,); 0 where either is constant."""
+    columns = target - target.mean(axis=0)
     centred = values - values.mean()
     scale = np.sqrt((centred**2).sum() * (columns**2).sum(axis=0))
-    r = np.divide(centred @ columns, scale, out=np.zeros(columns.shape[1]), where=scale > 0)
-    return float(r[np.abs(r).argmax()])
+    return np.divide(centred @ columns, scale, out=np.zeros(columns.shape[1]), where=scale > 0)
+
+
+def _facts(activation: np.ndarray, chosen: np.ndarray, target: np.ndarray) -> dict[str, object]:
+    """What ``KernelMotifs.table`` says of one kernel, but for its place in the order."""
+    effects = correlations(activation, target)
+    output = int(np.abs(effects).argmax())
+    truth = target[:, output]
+    yes_or_no = np.isin(truth, (0, 1)).all() and 0 < truth.mean() < 1
+    return {
+        "frequency": chosen.mean(),
+        "frequency_positive": chosen[truth == 1].mean() if yes_or_no else np.nan,
+        "effect": effects[output],
+        "auroc": auroc(activation, truth) if yes_or_no else np.nan,
+        "output": output,
+        "effects": effects,
+    }
+
+
+def _named(table: pd.DataFrame, outputs: Sequence[str] | range) -> pd.DataFrame:
+    """Columns for each output, by name, where there are several."""
+    effects, place = table.pop("effects"), table.pop("output")
+    if len(outputs) > 1:
+        table["output"] = [str(outputs[i]) for i in place]
+        for i, name in enumerate(outputs):
+            table[f"effect:{name}"] = [one[i] for one in effects]
+    return table
 
 
 def _windows(codes: np.ndarray, start: np.ndarray, reverse: np.ndarray, span: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a sequence network learned: motifs, their matches, and attributions of some examples."""
+"""What a sequence network learned: motifs, their matches, attributions and mutations of some examples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,16 +6,24 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import nn
 
 from biocnn.data.checks import Checks
 from biocnn.data.meme import Motif, write_meme
-from biocnn.encode import one_hot
-from biocnn.explain.attributions import base_contributions
+from biocnn.data.shuffle import dinucleotide_shuffle
+from biocnn.explain.contributions import Method, contributions, decided, explained_output, worth_explaining
 from biocnn.explain.matches import match_motifs
 from biocnn.explain.motifs import composition, kernel_motifs
+from biocnn.explain.mutagenesis import saturation_mutagenesis
+from biocnn.explain.seqlets import SeqletMotifs, present, seqlet_motifs
 from biocnn.files import atomic
+
+LIKE = 0.01  # largest q-value of the similar motifs that are listed
+SIMILAR = 20  # of each motif at most so many
+SEQLET_SEQUENCES = 1000
+SEQLET_BASES = 200_000  # fewer sequences where they are longer than 200 bp
+SHUFFLED = 500  # sequences to judge by how much is attributed for nothing
+REFERENCES, SEQLET_REFERENCES = 20, 5
 
 
 @dataclass
@@ -29,9 +37,16 @@ class SequenceExplanation:
     matches
         One row a motif, by rank: the columns of ``KernelMotifs.table``, then those of ``match_motifs``, empty where
         there is no database.
+    seqlets
+        Motifs of attributions, with their sites.
+    seqlet_matches
+        One row a motif of ``seqlets``, by rank: the columns of its table, then those of ``match_motifs``.
+    similar
+        All pairs of a motif and one of the database with q <= .01, at most 20 for each: columns of ``match_motifs``.
     attributions
-        Of n examples: id, codes (n, L), attributions (n, 4, L; see ``base_contributions``), probability (n,), target
-        (n,) or (n, K).
+        Of n examples: id, codes (n, L), attributions (n, 4, L; of every base), change (n, 4, L; see
+        ``saturation_mutagenesis``), delta (n,; see ``contributions``), output (n,; the index of the logit that is
+        explained), probability (n,), target (n,) or (n, K), and the name of the method.
     alphabet
         ACGT or ACGU.
     background
@@ -40,6 +55,9 @@ class SequenceExplanation:
 
     motifs: list[Motif]
     matches: pd.DataFrame
+    seqlets: SeqletMotifs
+    seqlet_matches: pd.DataFrame
+    similar: pd.DataFrame
     attributions: dict[str, np.ndarray]
     alphabet: str
     background: np.ndarray
@@ -55,10 +73,12 @@ def explain_sequences(
     checks: Checks,
     *,
     n_examples: int = 8,
-    output: int = 0,
+    method: Method | None = None,
+    outputs: Sequence[str] = (),
     alphabet: str = "ACGT",
+    seed: int = 0,
 ) -> SequenceExplanation:
-    """Extract motifs, name them, and attribute the predictions of the examples of which the network is surest.
+    """Extract motifs from kernels and from attributions, name them, and explain the examples of largest prediction.
 
     Parameters
     ----------
@@ -73,53 +93,101 @@ def explain_sequences(
     database
         Known motifs, of ``read_meme``; None: motifs stay without a name.
     checks
-        Takes the number of kernels left out, by reason.
+        Takes the numbers of kernels left out, by reason, and of seqlets.
     n_examples
-        How many examples to attribute.
-    output
-        Index of the output whose logit is attributed.
+        How many examples to show.
+    method
+        Of attributions; None: see ``contributions.decided``.
+    outputs
+        Names of the K outputs.
     alphabet
         ACGT or ACGU; RNA motifs are compared on one strand only.
+    seed
+        Of shuffled sequences.
     """
-    found = kernel_motifs(model, codes, target)
+    target, probability = target.reshape(len(target), -1), probability.reshape(len(probability), -1)
+    explained, method = explained_output(target, probability), decided(model, codes, method)
+    both_strands, known = alphabet == "ACGT", (database or {}).values()
+    found = kernel_motifs(model, codes, target, outputs)
     checks.add("explain", "made", "motifs", len(found.motifs))
     for reason, number in found.left_out.items():
         checks.add("explain", "dropped", f"kernels, {reason}", number)
-    matches = match_motifs(found.motifs, (database or {}).values(), reverse_complement=alphabet == "ACGT")
-    rows = _surest(target, probability, output, n_examples)
-    device = next(model.parameters()).device
+    worth = worth_explaining(target)
+    seqlets = _seqlets(model, codes, np.asarray(ids, dtype=str), worth, explained, method, both_strands, seed)
+    checks.add("explain", "made", "seqlets", len(seqlets.sites))
+    checks.add("explain", "dropped", "seqlets, alike to too few others", int((seqlets.sites["motif"] == "").sum()))
+    checks.add("explain", "made", "motifs of seqlets", len(seqlets.motifs))
+    best = [match_motifs(motifs, known, reverse_complement=both_strands) for motifs in (found.motifs, seqlets.motifs)]
+    similar = match_motifs([*seqlets.motifs, *found.motifs], known, best=SIMILAR, reverse_complement=both_strands)
+    rows = worth[np.argsort(-probability[worth, explained[worth]], kind="stable")[:n_examples]]
+    values, delta = contributions(model, codes[rows], explained[rows], method, references=REFERENCES, seed=seed)
     attributions = {
         "id": np.array([str(ids[row]) for row in rows], dtype=str),
         "codes": codes[rows],
-        "attributions": _contributions(model, codes[rows], output, device),
-        "probability": probability.reshape(len(probability), -1)[rows, output].astype(np.float32),
+        "attributions": values,
+        "change": _mutations(model, codes[rows], explained[rows]),
+        "delta": delta,
+        "output": explained[rows],
+        "probability": probability[rows, explained[rows]].astype(np.float32),
         "target": target[rows],
+        "method": np.array(method),
     }
-    table = found.table.merge(matches, on="motif", how="left")
-    return SequenceExplanation(found.motifs, table, attributions, alphabet, composition(codes, both_strands=False))
+    return SequenceExplanation(
+        found.motifs,
+        found.table.merge(best[0], on="motif", how="left"),
+        seqlets,
+        seqlets.table.merge(best[1], on="motif", how="left"),
+        similar[similar["q_value"] <= LIKE],
+        attributions,
+        alphabet,
+        composition(codes, both_strands=False),
+    )
 
 
 def write_sequences(folder: str | Path, explanation: SequenceExplanation) -> None:
-    """Write ``motifs.meme``, ``matches.tsv`` and ``attributions.npz``, each whole or not at all."""
-    folder = Path(folder)
-    write_meme(folder / "motifs.meme", explanation.motifs, explanation.alphabet, explanation.background)
-    with atomic(folder / "matches.tsv") as temporary:
-        explanation.matches.to_csv(temporary, sep="\t", index=False, float_format="%.6g")
-    with atomic(folder / "attributions.npz") as temporary:
-        np.savez_compressed(temporary, **explanation.attributions)
+    """Write motifs, tables and attributions into a folder, each file whole or not at all.
+
+    Files: motifs.meme, matches.tsv, seqlet_motifs.meme, seqlet_matches.tsv, seqlet_motifs.npz (the contributions of
+    each motif), seqlets.tsv, similar_motifs.tsv and attributions.npz.
+    """
+    folder, seqlets = Path(folder), explanation.seqlets
+    for name, motifs in (("motifs", explanation.motifs), ("seqlet_motifs", seqlets.motifs)):
+        write_meme(folder / f"{name}.meme", motifs, explanation.alphabet, explanation.background)
+    tables = {"matches": explanation.matches, "seqlet_matches": explanation.seqlet_matches}
+    tables |= {"seqlets": seqlets.sites, "similar_motifs": explanation.similar}
+    for name, table in tables.items():
+        with atomic(folder / f"{name}.tsv") as temporary:
+            table.to_csv(temporary, sep="\t", index=False, float_format="%.6g")
+    for name, arrays in (("attributions", explanation.attributions), ("seqlet_motifs", seqlets.contributions)):
+        with atomic(folder / f"{name}.npz") as temporary:
+            np.savez_compressed(temporary, **arrays)
 
 
-def _surest(target: np.ndarray, probability: np.ndarray, output: int, number: int) -> np.ndarray:
-    """Rows of largest prediction among the positives, or among all where the target is not yes or no."""
-    truth = target.reshape(len(target), -1)[:, output]
-    predicted = probability.reshape(len(probability), -1)[:, output]
-    positive = truth == 1 if np.isin(truth, (0, 1)).all() else np.ones(len(truth), dtype=bool)
-    rows = np.flatnonzero(positive)
-    return rows[np.argsort(-predicted[rows], kind="stable")[:number]]
+def _seqlets(
+    model: nn.Module,
+    codes: np.ndarray,
+    ids: np.ndarray,
+    rows: np.ndarray,
+    explained: np.ndarray,
+    method: Method,
+    both_strands: bool,
+    seed: int,
+) -> SeqletMotifs:
+    """Seqlets of some of the rows, evenly spaced, judged by shuffles of the same sequences."""
+    most = min(SEQLET_SEQUENCES, max(1, SEQLET_BASES // codes.shape[1]), len(rows))
+    rows = rows[np.linspace(0, len(rows) - 1, most).astype(int)] if most else rows[:0]
+    again = np.resize(rows, min(SHUFFLED, SEQLET_BASES // codes.shape[1]) if most else 0)
+    shuffled = dinucleotide_shuffle(codes[again], np.random.default_rng(seed))
+    settings = {"method": method, "references": SEQLET_REFERENCES, "seed": seed}
+    values, _ = contributions(model, codes[rows], explained[rows], **settings)
+    nothing, _ = contributions(model, shuffled, explained[again], **settings)
+    background = present(shuffled, nothing)
+    return seqlet_motifs(codes[rows], values, background, ids[rows], both_strands=both_strands)
 
 
-def _contributions(model: nn.Module, codes: np.ndarray, output: int, device: torch.device) -> np.ndarray:
-    if not len(codes):
-        return np.zeros((0, 4, codes.shape[1]), dtype=np.float32)
-    x = one_hot(torch.from_numpy(codes).to(device))
-    return base_contributions(model, x, output).float().cpu().numpy()
+def _mutations(model: nn.Module, codes: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    change = np.zeros((len(codes), 4, codes.shape[1]), np.float32)
+    for output in np.unique(outputs):
+        rows = np.flatnonzero(outputs == output)
+        change[rows] = saturation_mutagenesis(model, codes[rows], int(output)).float().cpu().numpy()
+    return change

@@ -27,7 +27,7 @@ def explain_test_part(model: Model, dataset: Dataset, settings: dict[str, Any], 
     settings
         The experiment's section explain.
     folder
-        Gets motifs.meme, matches.tsv and attributions.npz, or cam.npz.
+        Gets the files of ``write_sequences``, or cam.npz.
 
     Yields
     ------
@@ -57,11 +57,16 @@ def _sequences(model: Model, dataset: Dataset, settings: dict[str, Any], folder:
         read_meme(database) if database else None,
         checks,
         n_examples=settings["examples"],
+        method=settings["attributions"],
+        outputs=model.outputs,
         alphabet=dataset.facts["alphabet"],
     )
     write_sequences(folder, explanation)
     yield from (" ".join(map(str, row)) for row in checks.rows)
-    for row in explanation.matches.head(3).itertuples():
-        yield f"{row.motif}: {row.n_sites} sites" + (
-            f", like {row.target_name}, p = {row.p_value:.1e}" if database else ""
-        )
+    delta, method = explanation.attributions["delta"], explanation.attributions["method"]
+    off = f", sums off by at most {np.abs(delta).max():.1e}" if len(delta) and np.isfinite(delta).all() else ""
+    yield f"attributions of {len(delta)} examples by {method}{off}"
+    for table in (explanation.matches, explanation.seqlet_matches):
+        for row in table.head(3).itertuples():
+            name = f", like {row.target_name}, p = {row.p_value:.1e}" if database else ""
+            yield f"{row.motif}: {row.n_sites:.0f} sites{name}"

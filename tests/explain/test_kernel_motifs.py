@@ -4,42 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from planted import CONSENSUS, Scan, planted
 from torch import nn
 
-from biocnn.data.checks import Checks
 from biocnn.data.meme import Motif, information, read_meme
-from biocnn.encode import one_hot
 from biocnn.errors import InputError
-from biocnn.explain import explain_sequences, kernel_motifs, match_motifs, write_sequences
+from biocnn.explain import kernel_motifs, match_motifs
 from biocnn.explain.motifs import COLUMNS, count, trim
-
-CONSENSUS = "TTACCCGT"
-
-
-class Scan(nn.Module):
-    """Convolution, rectified, largest value of each kernel, linear."""
-
-    def __init__(self, kernels: int, size: int, strands: str = "both", outputs: int = 1) -> None:
-        super().__init__()
-        self.strands = strands
-        self.conv = nn.Conv1d(4, kernels, size)
-        self.head = nn.Linear(kernels, outputs)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        strands = [x, x.flip(1, 2)] if self.strands == "both" else [x]
-        return torch.stack([self.head(self.conv(s).relu().amax(dim=2)) for s in strands]).amax(dim=0)
-
-
-def planted(number: int, seed: int, strands: str = "both", at: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Random sequences of 60 bp; the first half holds the consensus with one base in ten changed."""
-    rng = np.random.default_rng(seed)
-    codes = rng.integers(0, 4, (number, 60)).astype(np.uint8)
-    site = np.array(["ACGT".index(base) for base in CONSENSUS], dtype=np.uint8)
-    for row in codes[: number // 2]:
-        one = np.where(rng.random(len(site)) < 0.1, rng.integers(0, 4, len(site)), site).astype(np.uint8)
-        start = rng.integers(0, 60 - len(site)) if at is None else at
-        row[start : start + len(site)] = 3 - one[::-1] if strands == "both" and rng.random() < 0.5 else one
-    return codes, (np.arange(number) < number // 2).astype(np.float32)
 
 
 def set_kernel(model: Scan, kernel: int, consensus: str, start: int) -> None:
@@ -146,78 +117,53 @@ def test_ends_are_trimmed_but_four_columns_stay() -> None:
     assert len(trim(np.array([rich] * 3 + [sharp] * 6 + [rich] * 3), rich)) == 6
 
 
+def test_frequency_and_auroc_of_a_kernel_alone() -> None:
+    torch.manual_seed(0)
+    model = Scan(1, 12)
+    set_kernel(model, 0, CONSENSUS, 2)
+    codes, target = planted(1000, 1)
+    row = kernel_motifs(model, codes, target).table.iloc[0]
+    assert 0.5 < row["frequency_positive"] < 1
+    assert row["frequency"] < row["frequency_positive"]
+    sites = kernel_motifs(model, codes[:500], target[:500]).table.iloc[0]  # positives alone
+    assert np.isnan(sites[["auroc", "frequency_positive"]].astype(float)).all()
+    assert row["auroc"] > 0.9
+    quantitative = kernel_motifs(model, codes, target * 2.5).table.iloc[0]
+    assert np.isnan(quantitative["auroc"])
+    assert quantitative["effect"] == pytest.approx(row["effect"])
+
+
+def test_kernels_that_say_the_same_are_a_group() -> None:
+    torch.manual_seed(0)
+    model = Scan(5, 14)
+    turned = CONSENSUS[::-1].translate(str.maketrans("ACGT", "TGCA"))
+    for kernel, (site, start) in enumerate([(CONSENSUS, 1), (CONSENSUS, 5), (turned, 3)]):
+        set_kernel(model, kernel, site, start)
+    table = kernel_motifs(model, *planted(1000, 1)).table.set_index("motif")
+    assert table.loc[["kernel0", "kernel1", "kernel2"], "group"].nunique() == 1
+    assert table["group"].nunique() == 3
+    first = table.loc[table["group"].unique()]
+    assert (first["group"] == first.index).all()
+    assert first["rank"].is_monotonic_increasing
+
+
 def test_effect_takes_the_output_with_the_strongest_correlation() -> None:
     torch.manual_seed(0)
     model = Scan(2, 10, outputs=2)
     set_kernel(model, 0, CONSENSUS, 1)
     codes, target = planted(400, 7)
     noise = np.random.default_rng(0).random(400)
-    effect = kernel_motifs(model, codes, np.stack([noise, 1 - target], axis=1)).table["effect"]
-    assert effect.iloc[0] < -0.8
+    both = np.stack([noise, 1 - target], axis=1)
+    row = kernel_motifs(model, codes, both, ["noise", "absent"]).table.iloc[0]
+    assert row["effect"] < -0.8
+    assert row["output"] == "absent"
+    assert row["effect:absent"] == row["effect"]
+    assert abs(row["effect:noise"]) < 0.2
 
 
 def test_a_model_without_a_scan_is_refused() -> None:
     with pytest.raises(InputError, match="no convolution over the four bases"):
         kernel_motifs(nn.Sequential(nn.Flatten(), nn.Linear(240, 1)), *planted(20, 8))
-
-
-def trained(codes: np.ndarray, target: np.ndarray) -> Scan:
-    torch.manual_seed(0)
-    model, x, y = Scan(8, 12), one_hot(torch.from_numpy(codes)), torch.from_numpy(target)[:, None]
-    optimiser = torch.optim.AdamW(model.parameters(), lr=0.02)
-    for step in range(150):
-        rows = torch.arange(step, len(x), 8)
-        loss = nn.functional.binary_cross_entropy_with_logits(model(x[rows]), y[rows])
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    return model
-
-
-def test_training_finds_the_planted_motif_and_its_name(tmp_path) -> None:
-    model = trained(*planted(2000, 10))
-    codes, target = planted(1000, 11)
-    with torch.no_grad():
-        probability = model(one_hot(torch.from_numpy(codes))).sigmoid().numpy()
-    rng = np.random.default_rng(0)
-    truth = np.full((len(CONSENSUS), 4), 0.025)
-    truth[np.arange(len(CONSENSUS)), ["ACGT".index(base) for base in CONSENSUS]] = 0.925
-    database = {f"D{i}": Motif(f"D{i}", f"decoy{i}", rng.dirichlet([0.3] * 4, size=9), 20) for i in range(40)}
-    database["REB"] = Motif("REB", "planted", truth, 500)
-    checks, ids = Checks(), [f"seq{i}" for i in range(1000)]
-    found = explain_sequences(model, codes, target, probability, ids, database, checks, n_examples=5)
-    assert found.matches.iloc[0]["target_name"] == "planted"
-    assert found.matches.iloc[0]["p_value"] < 1e-6
-    assert found.matches["motif"].is_unique
-    assert checks.frame().query("reason == 'motifs'")["count"].iloc[0] == len(found.motifs)
-
-    write_sequences(tmp_path, found)
-    assert list(read_meme(tmp_path / "motifs.meme")) == found.matches["motif"].tolist()
-    table = pd.read_csv(tmp_path / "matches.tsv", sep="\t")
-    wanted = "motif rank n_sites information_content frequency effect target_id target_name strand offset overlap"
-    assert list(table.columns) == [*wanted.split(), "p_value", "e_value", "q_value"]
-    with np.load(tmp_path / "attributions.npz") as stored:
-        assert {name: stored[name].shape for name in stored.files} == {
-            "id": (5,), "codes": (5, 60), "attributions": (5, 4, 60), "probability": (5,), "target": (5,)
-        }  # fmt: skip
-        assert (stored["target"] == 1).all()
-        assert (np.diff(stored["probability"]) <= 0).all()
-        # What the network is surest of, it is sure of because of the site: attributions peak in it.
-        present = np.take_along_axis(stored["attributions"], stored["codes"][:, None].astype(int), axis=1)[:, 0]
-        best = np.array([np.convolve(np.abs(row), np.ones(8), "valid").max() for row in present])
-        assert (best / np.abs(present).sum(axis=1) > 0.5).all()
-
-
-def test_without_a_database_motifs_have_no_name(tmp_path) -> None:
-    codes, target = planted(100, 12)
-    found = explain_sequences(
-        Scan(2, 8), codes, target, target, [*map(str, range(100))], None, Checks(), n_examples=0, alphabet="ACGU"
-    )
-    write_sequences(tmp_path, found)
-    table = pd.read_csv(tmp_path / "matches.tsv", sep="\t")
-    assert len(table) == 2
-    assert table["target_id"].isna().all()
-    assert "ACGU" in (tmp_path / "motifs.meme").read_text()
 
 
 @pytest.mark.data

@@ -1,0 +1,63 @@
+"""How alike motifs are, without a database, and groups of those that say the same."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import squareform
+
+ALIKE = 0.7  # least mean similarity of two groups that become one
+
+
+def similarity(pfms: Sequence[np.ndarray], both_strands: bool) -> np.ndarray:
+    """Cosine of frequencies less a quarter at the best offset, on the better strand; 0 where columns overhang.
+
+    Columns count by how much they tell; a motif and a half of it have about .7.
+
+    Parameters
+    ----------
+    pfms
+        n matrices of shape (L, 4).
+    both_strands
+        Compare with reverse complements as well.
+
+    Returns
+    -------
+    similarity
+        Shape (n, n), symmetric, 1 on the diagonal (0 for a motif that tells nothing).
+    """
+    widest = max((len(pfm) for pfm in pfms), default=0)
+    middle = np.zeros((len(pfms), 3 * widest, 4))
+    for row, pfm in zip(middle, pfms, strict=True):
+        row[widest : widest + len(pfm)] = pfm - 0.25
+    middle /= np.maximum(np.sqrt((middle**2).sum(axis=(1, 2), keepdims=True)), 1e-12)
+    flat = middle.reshape(len(pfms), -1)
+    best = np.zeros((len(pfms), len(pfms)))
+    for shift in range(-widest, widest + 1):
+        moved = np.roll(middle, shift, axis=1)
+        best = np.maximum(best, flat @ moved.reshape(flat.shape).T)
+        if both_strands:
+            turned = np.roll(middle[:, ::-1, ::-1], shift, axis=1)
+            best = np.maximum(best, flat @ turned.reshape(flat.shape).T)
+    return np.maximum(best, best.T)
+
+
+def grouped(pfms: Sequence[np.ndarray], both_strands: bool) -> np.ndarray:
+    """Groups of motifs that are alike: for each motif the number of the first one of its group.
+
+    Average linkage: groups are joined while the similarity of their members, on average over pairs, is at least .7.
+
+    Parameters
+    ----------
+    pfms
+        n matrices of shape (L, 4), the most important first.
+    both_strands
+        Compare with reverse complements as well.
+    """
+    if len(pfms) < 2:
+        return np.zeros(len(pfms), dtype=int)
+    distance = np.clip(1 - similarity(pfms, both_strands), 0, None)
+    np.fill_diagonal(distance, 0)
+    tree = linkage(squareform(distance, checks=False), "average")
+    label = fcluster(tree, 1 - ALIKE, "distance")
+    return np.array([np.flatnonzero(label == one)[0] for one in label])

@@ -1,0 +1,115 @@
+"""The explain step of sequences: names, places, files, outputs, and the method that a network allows."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from planted import CONSENSUS, Scan, planted, trained
+from torch import nn
+
+from biocnn.data.checks import Checks
+from biocnn.data.meme import Motif, read_meme
+from biocnn.encode import one_hot
+from biocnn.explain import explain_sequences, write_sequences
+from biocnn.explain.contributions import contributions, decided, explained_output, worth_explaining
+from biocnn.explain.matches import COLUMNS as MATCH_COLUMNS
+from biocnn.explain.motifs import COLUMNS
+from biocnn.models import DanQ, DeepBind
+
+
+def test_training_finds_the_planted_motif_and_its_name(tmp_path) -> None:
+    model = trained(*planted(2000, 10))
+    codes, target = planted(1000, 11)
+    with torch.no_grad():
+        probability = model(one_hot(torch.from_numpy(codes))).sigmoid().numpy()
+    rng = np.random.default_rng(0)
+    truth = np.full((len(CONSENSUS), 4), 0.025)
+    truth[np.arange(len(CONSENSUS)), ["ACGT".index(base) for base in CONSENSUS]] = 0.925
+    database = {f"D{i}": Motif(f"D{i}", f"decoy{i}", rng.dirichlet([0.3] * 4, size=9), 20) for i in range(40)}
+    database["REB"] = Motif("REB", "planted", truth, 500)
+    checks, ids = Checks(), [f"seq{i}" for i in range(1000)]
+    found = explain_sequences(model, codes, target, probability, ids, database, checks, n_examples=5)
+    assert found.matches.iloc[0]["target_name"] == "planted"
+    assert found.matches.iloc[0]["p_value"] < 1e-6
+    assert found.matches["motif"].is_unique
+    assert checks.frame().query("reason == 'motifs'")["count"].iloc[0] == len(found.motifs)
+    # The kernel may be a part of the motif, or say it twice; the attributions know where it begins and ends.
+    assert found.seqlet_matches.iloc[0]["target_name"] == "planted"
+    assert len(found.seqlets.motifs[0].pfm) == len(CONSENSUS)
+    assert set(found.similar["target_name"]) == {"planted"}
+
+    write_sequences(tmp_path, found)
+    assert list(read_meme(tmp_path / "motifs.meme")) == found.matches["motif"].tolist()
+    table = pd.read_csv(tmp_path / "matches.tsv", sep="\t")
+    assert list(table.columns) == [*COLUMNS, *MATCH_COLUMNS[1:]]
+    sites = pd.read_csv(tmp_path / "seqlets.tsv", sep="\t")
+    assert (sites["motif"] == "seqlets1").sum() == read_meme(tmp_path / "seqlet_motifs.meme")["seqlets1"].nsites
+    with np.load(tmp_path / "seqlet_motifs.npz") as stored:
+        assert stored["seqlets1"].shape == found.seqlets.motifs[0].pfm.shape
+    with np.load(tmp_path / "attributions.npz") as stored:
+        shapes = {"id": (5,), "codes": (5, 60), "attributions": (5, 4, 60), "change": (5, 4, 60), "probability": (5,)}
+        shapes |= {"target": (5, 1), "delta": (5,), "output": (5,), "method": ()}
+        assert {name: stored[name].shape for name in stored.files} == shapes
+        assert (stored["target"] == 1).all()
+        assert (np.diff(stored["probability"]) <= 0).all()
+        # What the network is surest of, it is sure of because of the site: attributions peak in it.
+        present = np.take_along_axis(stored["attributions"], stored["codes"][:, None].astype(int), axis=1)[:, 0]
+        best = np.array([np.convolve(np.abs(row), np.ones(8), "valid").max() for row in present])
+        assert (best / np.abs(present).sum(axis=1) > 0.5).all()
+
+
+def test_without_a_database_motifs_have_no_name(tmp_path) -> None:
+    codes, target = planted(100, 12)
+    found = explain_sequences(
+        Scan(2, 8), codes, target, target, [*map(str, range(100))], None, Checks(), n_examples=0, alphabet="ACGU"
+    )
+    write_sequences(tmp_path, found)
+    table = pd.read_csv(tmp_path / "matches.tsv", sep="\t")
+    assert len(table) == 2
+    assert table["target_id"].isna().all()
+    assert "ACGU" in (tmp_path / "motifs.meme").read_text()
+
+
+def test_the_method_is_one_that_adds_up() -> None:
+    codes, _ = planted(20, 1)
+    deepbind, danq = DeepBind(1, 4, 1, channels=4), DanQ(1, 4, 1, channels=4, recurrent=3)
+    assert decided(deepbind, codes, None) == "deeplift"
+    assert decided(danq, codes, None) == "integrated_gradients"
+    torch.manual_seed(0)
+    assert decided(Scan(4, 8), codes, None) == "integrated_gradients"  # it rectifies in forward, by itself
+    assert decided(deepbind, codes, "gradient") == "gradient"
+
+
+@pytest.mark.parametrize("method", ["deeplift", "integrated_gradients", "gradient"])
+def test_contributions_are_those_of_each_examples_output(method: str) -> None:
+    codes, _ = planted(12, 1)
+    torch.manual_seed(0)
+    model = DeepBind(1, 4, 2, channels=6, kernel_size=8, strands="both").eval()
+    outputs = np.arange(12) % 2
+    values, delta = contributions(model, codes, outputs, method, references=3)
+    zeros, _ = contributions(model, codes, 0 * outputs, method, references=3)
+    np.testing.assert_allclose(values[0], zeros[0], atol=1e-6)
+    assert np.abs(values[1] - zeros[1]).max() > 1e-3
+    assert np.isnan(delta).all() if method == "gradient" else np.abs(delta).max() < 0.02
+
+
+def test_integrated_contributions_are_integrated_gradients() -> None:
+    from biocnn.explain import integrated_gradients
+
+    codes, _ = planted(6, 1)
+    model = nn.Sequential(nn.Conv1d(4, 5, 7), nn.Softplus(), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(5, 1))
+    x = one_hot(torch.from_numpy(codes))
+    values, delta = contributions(model, codes, np.zeros(6, int), "integrated_gradients")
+    theirs = integrated_gradients(model, x, steps=16).sum(dim=1)
+    np.testing.assert_allclose((values * x.numpy()).sum(axis=1), theirs, atol=1e-5)
+    assert np.abs(delta).max() < 1e-4
+
+
+def test_which_output_and_which_examples_are_explained() -> None:
+    target = np.array([[1, 1], [0, 1], [0, 0], [1, 0]])
+    predicted = np.array([[0.2, 0.8], [0.9, 0.1], [0.6, 0.4], [0.3, 0.9]])
+    np.testing.assert_array_equal(explained_output(target, predicted), [1, 1, 0, 0])
+    np.testing.assert_array_equal(worth_explaining(target), [0, 1, 3])
+    amounts = np.stack([np.arange(8.0), -np.arange(8.0)], axis=1)
+    np.testing.assert_array_equal(worth_explaining(amounts), [0, 1, 6, 7])
+    np.testing.assert_array_equal(explained_output(amounts, amounts), [1] * 4 + [0] * 4)

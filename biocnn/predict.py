@@ -26,6 +26,7 @@ from biocnn.losses import probability
 from biocnn.memory import HELD, bytes_per
 from biocnn.precision import autocast, fast_bfloat16
 from biocnn.scan import Scanner
+from biocnn.temperature import set_temperature
 from biocnn.tiles import NARROW, Field, Tile, find_field, plan, predict_tiles, whole
 
 BATCH = 512  # sequences at a time, where memory allows
@@ -63,7 +64,8 @@ class Model:
     """A model file, loaded: ``model.predict(...)``, ``model.segment(...)`` and ``model.scan(...)``.
 
     Predictions are made with batch norm folded into the convolutions, and in bfloat16 where training found on the
-    validation part that this holds and the device is fast in it. ``network`` is as it was trained, in float32.
+    validation part that this holds and the device is fast in it. ``network`` is as it was trained, in float32,
+    its logits divided by the temperature that was fitted there.
 
     Parameters
     ----------
@@ -90,6 +92,7 @@ class Model:
         self.facts: dict[str, Any] = self.meta["facts"]
         self.device = torch.device(device) if device else default_device()
         self.network.to(self.device)
+        set_temperature(self.network, self.meta.get("temperature", []))
         self.memory_gb = memory_gb
         checked = self.meta.get("precision", {}).get("predict", "float32")
         self.precision = checked if fast_bfloat16(self.device) else "float32"

@@ -7,11 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from biocnn import batches, instances
+from biocnn import batches, instances, temperature
 from biocnn.checkpoint import build_model, versions
 from biocnn.data.dataset import Dataset
 from biocnn.fingerprint import fingerprint
@@ -19,7 +20,7 @@ from biocnn.forecast import GIB, memory_bytes, memory_errors, resident_bytes
 from biocnn.losses import Loss, make_loss
 from biocnn.parallel import ALONE, Processes
 from biocnn.precision import autocast, fast_bfloat16, is_large
-from biocnn.predict import default_device, predict_batches
+from biocnn.predict import default_device, logits_of, predict_batches
 from biocnn.state import StateFolder
 from biocnn.train import fit
 from biocnn.validation import compare, validate
@@ -101,6 +102,9 @@ def train_run(
         found = list(predict_batches(network, val, facts["task"], precision=meta["precision"]["predict"]))
         meta["postprocess"] = instances.tune_instances(found, [dataset.labels[i][0] for i in parts[1]])
         log(f"objects are made with {meta['postprocess']}")
+    if facts["task"] in temperature.TASKS:
+        meta["temperature"] = choose_temperature(network, val, meta["precision"]["predict"])
+        log("temperature " + ", ".join(f"{value:.3g}" for value in meta["temperature"]))
     # Without the time it took, so that the same training gives the same file.
     meta["best_epoch"] = history[history["best"] == 1].drop(columns="seconds").iloc[0].to_dict()
     return network, history, meta
@@ -169,6 +173,14 @@ def choose_precision(
     rows = [validate(network, val, loss, task, autocast(p, device)) for p in ("float32", "bfloat16")]
     found = compare(*rows, task)
     return {"train": trained, "predict": "bfloat16" if found.pop("holds") else "float32", **found}
+
+
+@torch.inference_mode()
+def choose_temperature(network: nn.Module, val: batches.SequenceBatches, precision: str) -> list[float]:
+    """What to divide each output's logits by, so that the probabilities of the validation part are likeliest."""
+    network.eval()
+    found = [(logits_of(network, x, precision).cpu().numpy(), y.cpu().numpy()) for x, y in val.plain()]
+    return temperature.fit_temperature(*map(np.concatenate, zip(*found, strict=True)))
 
 
 def describe_precision(found: dict[str, Any]) -> str:

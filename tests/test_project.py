@@ -31,6 +31,7 @@ ARROW = [
     ["validation", "optimizer", "parallel", "forecast", "fingerprint"],
     ["state"],
     ["checkpoint", "train"],
+    ["temperature"],
     ["folding", "tiles", "predict", "scan", "segment"],
     ["runs", "calibrate"],
     ["kmers"],

@@ -1,0 +1,114 @@
+"""Temperature: the one that makes the targets likeliest, the same logits wherever they are looked at."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import expit
+from tiny import sequences, stored
+from torch import nn
+from trainings import SETTINGS
+
+import biocnn
+from biocnn.checkpoint import build_model, save_model
+from biocnn.config import Train
+from biocnn.data.dataset import Dataset
+from biocnn.folding import fold
+from biocnn.metrics import auroc, ece
+from biocnn.models import DeepBind
+from biocnn.runs import train_run
+from biocnn.schema import choose
+from biocnn.temperature import FLATTEST, SHARPEST, fit_temperature, set_temperature, without_temperature
+
+
+def overconfident(factor: float, n: int = 4000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Logits ``factor`` times those that the targets are drawn from."""
+    rng = np.random.default_rng(seed)
+    honest = rng.normal(0, 2, (n, 1))
+    return factor * honest, (rng.random((n, 1)) < expit(honest)).astype(np.float32)
+
+
+@pytest.mark.parametrize("factor", [0.25, 1.0, 3.0, 8.0])
+def test_the_factor_is_found(factor: float) -> None:
+    assert fit_temperature(*overconfident(factor))[0] == pytest.approx(factor, rel=0.06)
+
+
+def test_scikit_learn_finds_the_same() -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    z, y = overconfident(3.0)
+    slope = LogisticRegression(C=1e9, fit_intercept=False, tol=1e-10).fit(z, y[:, 0]).coef_.item()
+    assert fit_temperature(z, y)[0] == pytest.approx(1 / slope, rel=1e-5)
+
+
+def test_each_output_has_its_own_and_none_is_without_bounds() -> None:
+    (z, y), (w, v) = overconfident(2.0), overconfident(0.5, seed=1)
+    assert fit_temperature(np.hstack([z, w]), np.hstack([y, v])) == [*fit_temperature(z, y), *fit_temperature(w, v)]
+    perfect = np.array([[-1.0], [1.0]] * 9)
+    assert fit_temperature(perfect, perfect > 0) == [SHARPEST]
+    assert fit_temperature(perfect, perfect < 0) == [FLATTEST], "logits that mislead are made small"
+    assert fit_temperature(perfect, np.ones((18, 1))) == [1]
+
+
+def test_calibration_improves_and_ranks_stay() -> None:
+    z, y = overconfident(4.0)
+    (temperature,) = fit_temperature(z, y)
+    before, after = expit(z[:, 0]), expit(z[:, 0] / temperature)
+    assert ece(after, y[:, 0]) < 0.3 * ece(before, y[:, 0])
+    assert auroc(after, y[:, 0]) == pytest.approx(auroc(before, y[:, 0]), abs=1e-12)
+    np.testing.assert_allclose(without_temperature(after[:, None], [temperature])[:, 0], before, atol=1e-6)
+
+
+class Own(nn.Module):
+    """A network that the package does not know."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.sum(2)[:, :2]
+
+
+@pytest.mark.parametrize("combine", ["max", "mean"])
+def test_a_network_divides_its_logits_itself(combine: str) -> None:
+    torch.manual_seed(1)
+    x = torch.nn.functional.one_hot(torch.randint(4, (5, 30)), 4).float().movedim(1, 2)
+    for network in (DeepBind(1, 4, 2, channels=4, kernel_size=7, strands="both", combine=combine).eval(), Own()):
+        wanted = network(x) / torch.tensor([2.0, 0.5])
+        set_temperature(network, [2.0, 0.5])
+        torch.testing.assert_close(network(x), wanted)
+        torch.testing.assert_close(fold(network)(x), wanted)
+
+
+def test_a_model_is_calibrated_in_all_that_it_says(tmp_path: Path) -> None:
+    dataset = stored(sequences(60, outputs=("a", "b"), task="multilabel"), tmp_path)
+    section = choose("models", {"name": "DeepBind", "channels": 4, "kernel_size": 7, "strands": "both"}, "model")
+    network, models = build_model(section, dataset.facts), []
+    for meta in ({}, {"temperature": [4.0, 0.5]}):
+        meta |= {"experiment": {"model": section, "data": {}}, "facts": dataset.facts}
+        save_model(tmp_path / "model.safetensors", network, meta)
+        models.append(biocnn.load(tmp_path / "model.safetensors", "cpu"))
+    plain, calibrated = models
+    codes = [dataset.x[i][4:-4] for i in range(10)]
+    np.testing.assert_allclose(calibrated.logits(codes), plain.logits(codes) / [4, 0.5], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(calibrated.predict(np.stack(codes)), expit(calibrated.logits(codes)), rtol=1e-5)
+    assert all(torch.equal(value, network.state_dict()[key]) for key, value in plain.network.state_dict().items()), (
+        "the file has the weights as they were trained"
+    )
+
+
+@pytest.fixture(scope="module")
+def bound(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return stored(sequences(400, window=40), tmp_path_factory.mktemp("bound"))
+
+
+def test_training_fits_it_on_the_validation_part(bound: Dataset) -> None:
+    settings = {**SETTINGS["sequences"], "augment": [], "loss": None}
+    settings["train"] = Train(epochs=2, threads=1).model_dump()
+    settings["model"] = choose("models", SETTINGS["sequences"]["model"], "model")
+    network, _, meta = train_run(settings, bound, 1)
+    rows = bound.rows("val")
+    with torch.no_grad():
+        x = torch.nn.functional.one_hot(torch.tensor(bound.x.stacked(rows)[:, 4:-4].astype(np.int64)), 4)
+        logits = network(x.float().movedim(1, 2)).numpy()
+    assert meta["temperature"] == pytest.approx(fit_temperature(logits, bound.y.stacked(rows)), rel=1e-4)
+    again = train_run(settings, bound, 1)[2]
+    assert again["temperature"] == meta["temperature"]

@@ -15,6 +15,7 @@ from biocnn.report.figures import Gallery, style
 from biocnn.report.headline import headline, interval, metric_name, number, verdict
 from biocnn.report.performance import performance
 from biocnn.report.results import Results
+from biocnn.report.variants import variants
 
 
 def write_report(experiment_folder: Path, experiment: dict, out: Path, figures: Path) -> None:
@@ -54,6 +55,7 @@ def _chapters(results: Results, experiment: dict, gallery: Gallery) -> list[Sect
         sections.training(results, gallery),
         performance(results, gallery),
         explanation(results, experiment, gallery),
+        variants(results, gallery),
         sections.objects(results, gallery),
         sections.reproduce(results, experiment),
     ]

@@ -1,0 +1,92 @@
+"""The chapter on variants: what was scored, which change most, and mutation maps of some."""
+
+import numpy as np
+import pandas as pd
+
+from biocnn.report.blocks import Section, Table, Text, plural, table
+from biocnn.report.figures import Gallery, Picture
+from biocnn.report.headline import number
+from biocnn.report.mutation_map import mutation_maps
+from biocnn.report.results import Results
+
+_SHOWN = 20
+_COLUMNS = {
+    "reference": "Reference",
+    "alternative": "Alternative",
+    "delta": "Change",
+    "dlogit": "Change of the logit",
+    "sd": "SD",
+    "p": "p",
+}
+
+
+def variants(results: Results, gallery: Gallery) -> Section:
+    """Counts of alleles, the largest changes, and mutation maps."""
+    section = Section("variants", "Variants")
+    counts = results.table("variants/counts.tsv")
+    if not len(counts):
+        return section
+    section.blocks.append(Text(_account(counts)))
+    largest = results.table("variants/largest.tsv")
+    if len(largest):
+        section.blocks.append(_largest(largest))
+    if (results.folder / "variants" / "maps.npz").is_file():
+        section.blocks.append(_maps(results, gallery))
+    return section
+
+
+def _account(counts: pd.DataFrame) -> str:
+    """'In calls.vcf.gz, 24,990 records: 23,670 SNVs scored, ...; set aside: ...'"""
+    of = dict(list(counts.groupby("outcome", sort=False)))
+    read = of["read"].iloc[0]
+    parts = [f"{read['source']} holds {plural(read['count'], 'record')}"]
+    if "kept" in of:
+        scored = ", ".join(f"{row.n:,} {row.reason.split(':')[0]}" for row in _rows(of["kept"]))
+        parts.append(f"Alleles scored: {scored}")
+    if "dropped" in of:
+        aside = "; ".join(
+            f"{row.n:,} {row.reason.split(': set aside')[0]} ({row.example})" for row in _rows(of["dropped"])
+        )
+        parts.append(f"Set aside: {aside}")
+    if "note" in of:
+        parts += [f"{row.n:,} {row.reason}" for row in _rows(of["note"])]
+    return ". ".join(parts) + ". Every one: variants/variants.vcf.gz and variants/variants.tsv."
+
+
+def _rows(counts: pd.DataFrame) -> list:
+    return list(counts.fillna("").rename(columns={"count": "n"}).itertuples())
+
+
+def _largest(largest: pd.DataFrame) -> Table:
+    values = [name for name in _COLUMNS if name in largest]
+    several = largest["output"].nunique() > 1
+    rows = []
+    for row in largest.head(_SHOWN).fillna("").to_dict("records"):
+        first = [row["id"], f"{row['chrom']}:{row['pos']:,}", f"{_short(row['ref'])} > {_short(row['alt'])}"]
+        rows.append([*first, *([row["output"]] if several else []), *(number(row[name]) for name in values)])
+    header = ["ID", "Place", "Alleles", *(["Output"] if several else []), *(_COLUMNS[name] for name in values)]
+    caption = "The variants that change the prediction most, with the mean prediction of all runs for both alleles."
+    return table(caption, header, rows, ",".join(header[-len(values) :]), "variants/variants.tsv")
+
+
+def _maps(results: Results, gallery: Gallery) -> Picture:
+    with np.load(results.folder / "variants" / "maps.npz", allow_pickle=False) as stored:
+        maps = {name: stored[name] for name in stored.files}
+    titles = [
+        f"{title}   {output}: {number(before)} to {number(after)}; map of {allele}"
+        for title, output, (before, after), allele in zip(
+            maps["title"], maps["output"], maps["values"], maps["allele"], strict=True
+        )
+    ]
+    alphabet = results.facts.get("alphabet", "ACGT")
+    marks = [int(mark) for mark in maps["mark"]]
+    figure = mutation_maps(list(maps["codes"]), list(maps["change"]), titles, alphabet, marks)
+    caption = (
+        "Mutation maps around variants (framed), drawn for the allele with the larger logit: letters by how much the "
+        "logit loses, on average, when the base is replaced; below, the change by every single replacement."
+    )
+    return gallery.add("variants", figure, f"Mutation maps of {plural(len(titles), 'variant')}", caption)
+
+
+def _short(allele: str) -> str:
+    return allele if len(allele) <= 12 else f"{allele[:10]}… ({len(allele)} bp)"

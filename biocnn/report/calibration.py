@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from biocnn.report.blocks import Section, Table, Text, plural, table
 from biocnn.report.figures import BLUE, FAINT, MUTED, VERMILION, Gallery, letter, new_figure
@@ -95,8 +96,13 @@ def against_settings(trials: pd.DataFrame, draw: dict, metric: str) -> Figure:
         kind, values = next(iter(choices.items()))
         _panel(axes, trials, _places(trials[key], kind, values))
         letter(axes, symbol if len(draw) > 1 else "", key)
+        axes.margins(x=0.06)
         if kind == "log_uniform":
             axes.set_xscale("log")
+            axes.xaxis.set_minor_formatter(NullFormatter())
+            if values[1] / values[0] < 1000:
+                axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+                axes.xaxis.set_major_formatter("{x:g}")
         if kind == "choice":
             axes.set_xticks(range(len(values)), [str(value) for value in values])
             axes.set_xlim(-0.6, len(values) - 0.4)

@@ -4,9 +4,9 @@ from biocnn.report.blocks import Table, Text, counted, table
 from biocnn.report.results import Results
 
 _KINDS = {
-    "exact": ("Same", "the same example"),
-    "reverse_complement": ("Reverse complement", "a reverse complement"),
-    "overlap": ("Overlap", "an overlapping window"),
+    "exact": ("Same", "an example of another"),
+    "reverse_complement": ("Reverse complement", "its reverse complement"),
+    "overlap": ("Overlap", "a window that overlaps it"),
 }
 
 
@@ -41,7 +41,8 @@ def leakage(results: Results) -> list[Table | Text]:
         kinds.remove("reverse_complement")
     leaks = [leak for leak in leaks if leak["any"]]
     if not leaks:
-        return [Text(f"Leakage: none. No part shares with another {' or '.join(_KINDS[kind][1] for kind in kinds)}.")]
+        *others, last = (_KINDS[kind][1] for kind in kinds)
+        return [Text(f"Leakage: none. No part holds {' or '.join([', '.join(others)] * bool(others) + [last])}.")]
     header = [*["Fold"] * (len(folds) > 1), "Parts", *(_KINDS[kind][0] for kind in kinds), "Any", "Outcome"]
     rows = []
     for leak in leaks:

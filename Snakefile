@@ -31,6 +31,7 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/explain.smk"
 include: "workflow/rules/segment.smk"
 include: "workflow/rules/variants.smk"
+include: "workflow/rules/scan.smk"
 include: "workflow/rules/report.smk"
 
 

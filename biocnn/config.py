@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from biocnn.draws import Calibrate, resolve_draws
 from biocnn.errors import InputError, nearest
 from biocnn.registry import target
-from biocnn.schema import STRICT, check, choose, path_settings
+from biocnn.schema import STRICT, check, choose, map_text, path_settings
 
 
 class Split(BaseModel):
@@ -99,6 +99,16 @@ class Variants(BaseModel):
     maps: int | list[str] = 4  # mutation maps of so many variants, those of the largest change, or of these IDs
 
 
+class Scan(BaseModel):
+    """Contigs to scan; nothing is done where ``contigs`` is null."""
+
+    model_config = STRICT
+    contigs: Literal["all"] | list[str] | None = None
+    genome: Path | None = None  # FASTA file; None: data.genome
+    stride: int = Field(10, ge=1)  # bp from one window to the next
+    threshold: float = 0.5  # windows of at least this probability make peaks
+
+
 SECTIONS = {
     "split": Split,
     "train": Train,
@@ -107,6 +117,7 @@ SECTIONS = {
     "explain": Explain,
     "segment": Segment,
     "variants": Variants,
+    "scan": Scan,
 }
 KEYS = ("seed", "data", "split", "augment", "model", "loss", *list(SECTIONS)[1:])
 
@@ -190,10 +201,8 @@ def _resolve(settings: dict[str, Any], root: Path) -> dict[str, str]:
     """Resolve every path in place; give them all by dotted key."""
     files: dict[str, str] = {}
 
-    def resolve(section: dict[str, Any], key: str, where: str) -> None:
-        if section[key] is None:
-            return
-        path = Path(section[key])
+    def found(text: str, where: str) -> str:
+        path = Path(text)
         made = path.parts[:1] == ("results",)
         resolved = path if made or path.is_absolute() else root / path
         if not made and not resolved.exists():
@@ -202,7 +211,11 @@ def _resolve(settings: dict[str, Any], root: Path) -> dict[str, str]:
                 f"relative paths start at data_root ({root}); set it with --config data_root=DIR, "
                 "or get the data with `biocnn fetch`",
             )
-        section[key] = files[where] = str(resolved)
+        files[where] = str(resolved)
+        return files[where]
+
+    def resolve(section: dict[str, Any], key: str, where: str) -> None:
+        section[key] = map_text(found, section[key], where)
 
     def walk(kind: str, section: dict[str, Any], where: str) -> None:
         for key in path_settings(target(kind, section["name"])):
@@ -222,6 +235,9 @@ def _resolve(settings: dict[str, Any], root: Path) -> dict[str, str]:
     resolve(settings["variants"], "genome", "variants.genome")
     if "variants.vcf" in files and not {"variants.genome", "data.genome"} & files.keys():
         raise InputError("variants.genome: is missing", "name the FASTA file that the variants refer to")
+    resolve(settings["scan"], "genome", "scan.genome")
+    if settings["scan"]["contigs"] and not {"scan.genome", "data.genome"} & files.keys():
+        raise InputError("scan.genome: is missing", "name the FASTA file to scan")
     return files
 
 

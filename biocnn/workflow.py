@@ -74,8 +74,17 @@ class Workflow:
 
     def variants_genome(self, wildcards: Any) -> str:
         """The encoded genome that the variants refer to."""
-        files = self.experiments[wildcards.experiment].files
-        return f"{RESULTS}/genomes/{self._key(files.get('variants.genome') or files['data.genome'])}"
+        return self._encoded(wildcards, "variants")
+
+    def scanned_genome(self, wildcards: Any) -> str:
+        """The encoded genome that is scanned."""
+        return self._encoded(wildcards, "scan")
+
+    def scan_options(self, wildcards: Any) -> str:
+        """The section ``scan`` as options of the step."""
+        scan = self.experiments[wildcards.experiment]["scan"]
+        contigs = [] if scan["contigs"] == "all" else [f"--contigs={','.join(scan['contigs'])}"]
+        return shlex.join([*contigs, f"--stride={scan['stride']}", f"--threshold={scan['threshold']}"])
 
     def variants_options(self, wildcards: Any) -> str:
         """The section ``variants``, and the seed, as options of the step."""
@@ -95,7 +104,7 @@ class Workflow:
 
     def fasta_path(self, wildcards: Any) -> str:
         """The same, as the step is to read it."""
-        keys = ("data.genome", "variants.genome")
+        keys = ("data.genome", "variants.genome", "scan.genome")
         every = {e.files.get(key) for e in self.experiments.values() for key in keys} - {None}
         return next(path for path in every if self._key(path) == wildcards.genome)
 
@@ -137,6 +146,15 @@ class Workflow:
         """Outputs of the variants step, for experiments with variants."""
         wanted = "variants.vcf" in self.experiments[wildcards.experiment].files
         return [f"{RESULTS}/{wildcards.experiment}/variants"] if wanted else []
+
+    def scans(self, wildcards: Any) -> list[str]:
+        """Outputs of the scan step, for experiments with contigs to scan."""
+        wanted = self.experiments[wildcards.experiment]["scan"]["contigs"]
+        return [f"{RESULTS}/{wildcards.experiment}/scan"] if wanted else []
+
+    def _encoded(self, wildcards: Any, section: str) -> str:
+        files = self.experiments[wildcards.experiment].files
+        return f"{RESULTS}/genomes/{self._key(files.get(f'{section}.genome') or files['data.genome'])}"
 
     def trials(self, wildcards: Any) -> list[str]:
         """Outputs of all trials of a fold: the settings of the file and those drawn, each on every inner fold."""

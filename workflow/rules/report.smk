@@ -16,6 +16,7 @@ rule report:
         segment=W.segments,
         calibration=W.calibrations,
         variants=W.variants,
+        scan=W.scans,
     output:
         page=report(
             "results/{experiment}/report.html",

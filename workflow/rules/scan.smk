@@ -1,0 +1,20 @@
+# A genome -> probabilities along it, and peaks, by all runs together.
+
+
+rule scan:
+    input:
+        genome=W.scanned_genome,
+        models=W.of_runs("results/{experiment}/runs/{run}/model.safetensors"),
+    output:
+        directory("results/{experiment}/scan"),
+    log:
+        "results/{experiment}/logs/scan.log",
+    benchmark:
+        "results/{experiment}/benchmarks/scan.tsv"
+    threads: W.setting("train", "threads")
+    resources:
+        gpu=W.gpus,
+    params:
+        options=W.scan_options,
+    shell:
+        "biocnn scan {input.genome:q} {output} {input.models} {params.options} 2>&1 | tee {log}"

@@ -2,7 +2,7 @@
 
 import ast
 import json
-import types
+from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -121,20 +121,31 @@ def _evaluate(parameter: ast.arg, default: ast.expr | None, where: str) -> tuple
 def build(kind: str, section: dict[str, Any], *arguments: Any) -> Any:
     """Call what ``section["name"]`` stands for with ``arguments`` and the section's other entries as keywords."""
     paths = path_settings(target(kind, section["name"]))
-    settings = {k: Path(v) if k in paths and v is not None else v for k, v in section.items() if k != "name"}
+    settings = {
+        key: map_text(lambda text, _: Path(text), value) if key in paths else value
+        for key, value in section.items()
+        if key != "name"
+    }
     return find(kind, section["name"])(*arguments, **settings)
 
 
+def map_text(change: Callable[[str, str], Any], value: Any, where: str = "") -> Any:
+    """Change text, alone or in lists and mappings, given its dotted key; what is no text stays."""
+    if isinstance(value, dict):
+        return {key: map_text(change, inner, f"{where}.{key}") for key, inner in value.items()}
+    if isinstance(value, list):
+        return [map_text(change, inner, f"{where}.{i}") for i, inner in enumerate(value)]
+    return change(str(value), where) if isinstance(value, str | Path) else value
+
+
 def path_settings(path: str) -> list[str]:
-    """Names of the settings of ``module:name`` that are files or folders."""
+    """Names of the settings of ``module:name`` that are files or folders, or lists or mappings with some."""
     schema, _ = settings_schema(path)
     return [key for key, field in schema.model_fields.items() if _is_path(field.annotation)]
 
 
 def _is_path(annotation: Any) -> bool:
-    if annotation is Path:
-        return True
-    return isinstance(annotation, types.UnionType) and Path in get_args(annotation)
+    return annotation is Path or any(map(_is_path, get_args(annotation)))
 
 
 def _arguments(module: str, name: str) -> ast.arguments:

@@ -1,6 +1,7 @@
 """Which numbers come first for each task, and how numbers are written."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,9 @@ NAMES = {
     "hausdorff95": "HD95",
     "average_precision_iou": "mean AP",
     "accuracy": "accuracy",
+    "recall_at_fdr10": "recall at 10% FDR",
+    "ece": "ECE",
+    "mse": "MSE",
 }
 HEADLINE = {
     "binary": ("auroc", "auprc"),
@@ -25,6 +29,11 @@ HEADLINE = {
     "mask": ("dice", "iou"),
     "classes": ("dice", "iou"),
     "instances": ("average_precision_iou_0.5", "average_precision_iou"),
+}
+BASELINES = {  # as audit.tsv names them, and as they are called in a sentence
+    "GC content": "GC content alone",
+    "dinucleotides": "a model of dinucleotides",
+    "6-mers": "a 6-mer model",
 }
 SIMILAR = 0.01  # largest q-value at which a kernel is said to look like a motif of the database
 _THRESHOLD = re.compile(r"^average_precision_iou_(0\.\d+)$")
@@ -81,7 +90,7 @@ def best_rows(results: Results) -> pd.DataFrame:
     table = results.metrics
     if not len(table):
         return table
-    table = table[(table["split"] == results.split) & ~table["run"].str.startswith("baseline")]
+    table = table[table["split"] == results.split]
     if "ensemble" in set(table["run"]):
         table = table[table["run"] == "ensemble"]
     preferred = table["over"].map({"per_image": 0, "all": 1}).fillna(2)
@@ -126,8 +135,36 @@ def top_motif(results: Results) -> dict | None:
     return table.iloc[0].to_dict() if len(table) else None
 
 
+def caution(results: Results) -> str:
+    """A sentence where the network does not do better than a simple model: by less than chance may give, or not at all.
+
+    Of several outputs and simple models, it is about the one that the network is furthest behind.
+    """
+    table, metrics = results.audit, HEADLINE.get(results.task, ())
+    table = table[(table["split"] == results.split) & table["metric"].isin(metrics)] if len(table) else table
+    lost = table[~(table["difference_low"].fillna(table["difference"]) > 0)] if len(table) else table
+    if not len(lost):
+        return ""
+    first = next(lost[lost["metric"] == name] for name in metrics if name in set(lost["metric"]))
+    worst = first.loc[first["difference"].idxmin()]
+    rows = table[(table["baseline"] == worst["baseline"]) & (table["output"] == worst["output"])]
+    verb = "does not beat" if (rows["difference"] <= 0).any() else "is not clearly better than"
+    numbers, several, behind = ", ".join(map(difference, rows.itertuples())), table["output"].nunique(), ""
+    if several > 1:
+        behind = f" (so it is for {lost['output'].nunique()} of {several} outputs; here {worst['output']})"
+    return f"The network {verb} {BASELINES.get(worst['baseline'], worst['baseline'])}{behind}: {numbers}."
+
+
+def difference(row: Any) -> str:
+    """A metric of the network and of a simple model, from a row of audit.tsv."""
+    sure = f", 95% interval {number(row.difference_low)} to {number(row.difference_high)}"
+    sure = sure if np.isfinite(row.difference_low) else ""
+    pair = f"{metric_name(row.metric)} {number(row.network)} against {number(row.value)}"
+    return f"{pair} (difference {number(row.difference)}{sure})"
+
+
 def verdict(results: Results) -> str:
-    """The outcome of the experiment in one sentence."""
+    """The outcome of the experiment in a line, which begins with what it is not."""
     rows, parts = headline(results), []
     for row in rows.itertuples():
         bounds = interval(row.low, row.high)
@@ -141,4 +178,4 @@ def verdict(results: Results) -> str:
     if motif:
         found = f"best motif matches {motif['target_name']}, p\u00a0=\u00a0{probability(motif['p_value'])}"
         sentence = f"{sentence}; {found}" if sentence else found.capitalize()
-    return f"{sentence}." if sentence else ""
+    return " ".join(filter(None, [caution(results), f"{sentence}." if sentence else ""]))

@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from biocnn.files import atomic
 from biocnn.report import sections
+from biocnn.report.audit import audit
 from biocnn.report.blocks import Section, plural
 from biocnn.report.calibration import calibration
 from biocnn.report.explanation import explanation
@@ -54,6 +55,7 @@ def _chapters(results: Results, experiment: dict, gallery: Gallery) -> list[Sect
         calibration(results, experiment, gallery),
         sections.training(results, gallery),
         performance(results, gallery),
+        audit(results, gallery),
         explanation(results, experiment, gallery),
         variants(results, gallery),
         sections.objects(results, gallery),

@@ -57,6 +57,12 @@ class Results:
         return table.assign(**{name: table[name].fillna("").astype(str) for name in words})
 
     @cached_property
+    def audit(self) -> pd.DataFrame:
+        """``audit.tsv``: the network beside simple models."""
+        table = self.table("audit.tsv")
+        return table.assign(output=table["output"].astype(str)) if len(table) else table
+
+    @cached_property
     def matches(self) -> pd.DataFrame:
         """``explain/matches.tsv``, best-ranked motif first; cells of matches are empty where there was no database."""
         table = self.table("explain/matches.tsv")

@@ -1,0 +1,155 @@
+"""The chapter on shortcuts: what simple models make of the same sequences, beside the network."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from biocnn.report.blocks import Section, Table, Text, table
+from biocnn.report.figures import BLUE, FAINT, GREEN, MUTED, ORANGE, SKY, VERMILION, Gallery, letter, new_figure
+from biocnn.report.headline import HEADLINE, metric_name, number
+from biocnn.report.results import Results
+
+_COLOURS = {"GC content": FAINT, "dinucleotides": SKY, "6-mers": ORANGE}
+_MOST = 16  # outputs in the figure
+
+
+def audit(results: Results, gallery: Gallery) -> Section:
+    """A table of the network and each baseline, and a figure of both and of their difference."""
+    section, found = Section("audit", "Shortcuts"), results.audit
+    found = found[found["split"] == results.split] if len(found) else found
+    if not len(found):
+        return section
+    section.blocks.append(Text(_described(results)))
+    several = found["output"].nunique() > 1
+    figure = by_output(found, results.task) if several else by_metric(found)
+    best = "; b: the network less the better of the three" if several else "; c: the network less each"
+    caption = (
+        f"Simple models and the network on held-out examples{best}. Bars: 95% intervals, by bootstrap over examples."
+    )
+    alt = "Metrics of simple models and of the network, and their differences"
+    section.blocks.append(gallery.add("audit", figure, alt, caption))
+    section.blocks.append(_table(found))
+    return section
+
+
+def _described(results: Results) -> str:
+    fitted = results.table("baselines/baselines.tsv")
+    words = (
+        "Does the network know more than composition? Linear models of the same split: the share of G and C alone, "
+        "frequencies of single letters and pairs, and log counts of words of 1 to 6 letters. Each was fitted on the "
+        "training part, its penalty chosen on the validation part."
+    )
+    if not len(fitted):
+        return words
+    if (fitted["strands"] == "both").any():
+        words += " A word and its reverse complement count as one."
+    n, whole = int(fitted["n"].min()), results.facts.get("n", {}).get("train", 0)
+    return words + (f" They saw {n:,} of {whole:,} training examples, which is enough." if n < whole else "")
+
+
+def _table(found: pd.DataFrame) -> Table:
+    """One row a baseline, metric and output, the network's runs beside it."""
+    several = found["output"].nunique() > 1
+    rows = []
+    for row in found.itertuples():
+        runs = number(row.mean_of_runs) + (f"\n± {number(row.sd_of_runs)}" if np.isfinite(row.sd_of_runs) else "")
+        value = f"{number(row.value)}\n{number(row.low)}–{number(row.high)}"
+        apart = f"{number(row.difference)}\n{number(row.difference_low)} to {number(row.difference_high)}"
+        names = [row.output] if several else []
+        rows.append([*names, metric_name(row.metric), row.baseline, value, number(row.network), runs, apart])
+    header = ["Output"] * several + [
+        "Metric",
+        "Simple model",
+        "Its value",
+        "Network",
+        "Mean of runs",
+        "Network less it",
+    ]
+    caption = (
+        f"The network against simple models, {found['n'].iloc[0]:,} examples. Small: 95% intervals, of differences by "
+        "a paired bootstrap (both judged on the same resamples); ±: standard deviation over runs."
+    )
+    return table(caption, header, rows, ", ".join(header[-4:]), "audit.tsv")
+
+
+def by_metric(found: pd.DataFrame) -> Figure:
+    """Of one output: a panel for each metric with all models, and one with the differences.
+
+    Parameters
+    ----------
+    found
+        Rows of audit.tsv of one split and output.
+    """
+    figure, names = new_figure(1.9), list(dict.fromkeys(found["metric"]))
+    panels = figure.subplots(1, len(names) + 1)
+    for axes, symbol, name in zip(panels, "abc", names, strict=False):
+        rows = found[found["metric"] == name]
+        _models(axes, rows)
+        letter(axes, symbol, metric_name(name))
+    _differences(panels[-1], [found[found["metric"] == name] for name in names], names)
+    letter(panels[-1], "abc"[len(names)], "Network less simple model")
+    return figure
+
+
+def _models(axes: Axes, rows: pd.DataFrame) -> None:
+    for place, row in enumerate(rows.itertuples()):
+        axes.plot([row.low, row.high], [place, place], color=_COLOURS[row.baseline], linewidth=2)
+        axes.plot(row.value, place, "o", color=_COLOURS[row.baseline], markersize=5, markeredgecolor=MUTED)
+    first, place = rows.iloc[0], len(rows)
+    axes.axvline(first["network"], color=BLUE, linewidth=0.8, linestyle=":")
+    axes.plot(first["network"], place, "D", color=BLUE, markersize=5)
+    if np.isfinite(first["sd_of_runs"]):
+        axes.errorbar(first["mean_of_runs"], place + 0.28, xerr=first["sd_of_runs"], fmt=".", color=BLUE, linewidth=0.8)
+    axes.set_yticks(range(place + 1), [*rows["baseline"], "network"])
+    axes.set_ylim(place + 0.6, -0.6)
+    axes.margins(x=0.08)
+
+
+def _differences(axes: Axes, parts: list[pd.DataFrame], names: list[str]) -> None:
+    axes.axvline(0, color=MUTED, linewidth=0.8)
+    for shift, colour, rows, name in zip((-0.13, 0.13), (BLUE, GREEN), parts, names, strict=False):
+        for place, row in enumerate(rows.itertuples()):
+            label = {"label": metric_name(name)} if place == 0 else {}
+            ends = [row.difference_low, row.difference_high]
+            axes.plot(ends, [place + shift] * 2, color=colour if row.difference_low > 0 else VERMILION, linewidth=1.5)
+            axes.plot(row.difference, place + shift, "o", color=colour, markersize=4, **label)
+    axes.set_yticks(range(len(parts[0])), parts[0]["baseline"])
+    axes.set_ylim(len(parts[0]) - 0.4, -0.6)
+    axes.legend(loc="best")
+
+
+def by_output(found: pd.DataFrame, task: str) -> Figure:
+    """Of several outputs: all models by output, and the network less the best of the others; the first metric.
+
+    Parameters
+    ----------
+    found
+        Rows of audit.tsv of one split.
+    task
+        Decides the metric.
+    """
+    name = HEADLINE[task][0]
+    found = found[found["metric"] == name]
+    outputs = list(dict.fromkeys(found["output"]))[:_MOST]
+    figure = new_figure(1.1 + 0.22 * len(outputs))
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=[1.5, 1])
+    right.axvline(0, color=MUTED, linewidth=0.8)
+    for place, output in enumerate(outputs):
+        rows = found[found["output"] == output]
+        for row in rows.itertuples():
+            left.plot(row.value, place, "o", color=_COLOURS[row.baseline], markeredgecolor=MUTED, markersize=5)
+        left.plot(rows["network"].iloc[0], place, "D", color=BLUE, markersize=5)
+        best = rows.loc[rows["value"].idxmax()]
+        colour = BLUE if best["difference_low"] > 0 else VERMILION
+        right.plot([best["difference_low"], best["difference_high"]], [place, place], color=colour, linewidth=1.5)
+        right.plot(best["difference"], place, "o", color=colour, markersize=4)
+    for baseline in dict.fromkeys(found["baseline"]):
+        left.plot([], [], "o", color=_COLOURS[baseline], markeredgecolor=MUTED, markersize=5, label=baseline)
+    left.plot([], [], "D", color=BLUE, markersize=5, label="network")
+    left.set_yticks(range(len(outputs)), outputs)
+    left.set_ylim(len(outputs) - 0.4, -0.6)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    letter(left, "a", metric_name(name))
+    letter(right, "b", "Network less the best simple model")
+    return figure

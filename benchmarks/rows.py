@@ -20,6 +20,11 @@ from biocnn.data.genome import open_genome
 
 Row = dict[str, Any]
 THREADS = 2
+# Networks of which every mutation is made: settings, sequences of 1 kb, goal.
+MUTATED = {
+    "DeepBind": ({"strands": "both"}, 40, 10),
+    "Basset": ({"channels": [64, 64, 64], "over": "max"}, 20, 4),
+}
 SNAKEMAKE = BIOCNN.with_name("snakemake")
 # Module of benchmarks/sides, and the environment it runs in.
 SEQUENCE_PEERS = {"plain torch": ("torch_training", "biocnn"), "gReLU": ("grelu_training", "grelu")}
@@ -138,6 +143,62 @@ def reading_windows(rounds: int) -> Row:
     return {"lines": lines + _absent("reading windows", missing), "found": found, "task": task}
 
 
+def mutagenesis(rounds: int) -> Row:
+    """Every single mutation of sequences of 1 kb."""
+    DATA.mkdir(exist_ok=True)
+    lines, everything = [], {}
+    for network, (settings, number, goal) in MUTATED.items():
+        workload = f"{network}, all mutations of {number} x 1 kb"
+        saved = {tool: DATA / f"mutations_{network}_{tool}.npy" for tool in (US, "tangermeme")}
+        task = {"network": network, "settings": settings, "number": number, "length": 1000, "threads": THREADS}
+        sides = {
+            tool: Side("mutagenesis", "biocnn", task | {"tool": tool, "save": _inside(path)})
+            for tool, path in saved.items()
+        }
+        found, missing = in_turn(sides, rounds)
+        everything[network] = found
+        for peer in [tool for tool in found if tool != US]:
+            ours, theirs = np.load(saved[US]), np.load(saved[peer])
+            lines.append(
+                {"workload": workload, "against": peer, "goal": f"{goal}", "ratio": ratios(found, peer, "sequences"),
+                 "ours": _seconds(found[US], "sequences"), "theirs": _seconds(found[peer], "sequences"),
+                 "remark": f"largest difference {abs(ours - theirs).max():.0e}, of changes up to {abs(ours).max():.2g}"}
+            )  # fmt: skip
+        lines += _absent(workload, missing)
+    return {"lines": lines, "found": everything}
+
+
+def chromosome_scan(rounds: int) -> Row:
+    """A stretch of a genome past DeepBind, a window every 10 bp: from one convolution, or window by window."""
+    prepare("genome")
+    folder = DATA / "genome"
+    genome = open_genome(folder / "encoded")
+    longest = max(genome.contigs, key=genome.contigs.get)
+    size = genome.contigs[longest]
+    task = {
+        "data": _inside(folder), "contig": longest, "start": size // 4, "stride": 10, "threads": THREADS,
+        "lengths": {"101": min(10**6, size // 2), "1000": min(10**5, size // 2)},
+    }  # fmt: skip
+    found_in = {way: folder / f"scan_{way.replace(' ', '_')}" for way in ("at once", "by window")}
+    sides = {
+        name: Side("chromosome_scan", "biocnn", task | {"way": way, "found": _inside(found_in[way])})
+        for name, way in ((US, "at once"), ("window by window", "by window"))
+    }
+    found, missing = in_turn(sides, rounds)
+    peer, lines = "window by window", []
+    for window in task["lengths"]:
+        ours, theirs = (np.load(f"{path}_{window}.npy") for path in found_in.values())
+        number = found[US][0]["windows"][window]
+        speed = {side: _rate(results, window, number) for side, results in found.items()}
+        lines.append(
+            {"workload": f"scan, windows of {window} bp every 10 bp", "against": peer, "goal": "20",
+             "ratio": ratios(found, peer, window), "ours": f"{_three(speed[US])} windows/s",
+             "theirs": f"{_three(speed[peer])} windows/s",
+             "remark": f"largest difference {np.abs(ours - theirs).max():.0e} (goal 1e-5)"}
+        )  # fmt: skip
+    return {"lines": lines + _absent("scan", missing), "found": found, "task": task}
+
+
 def startup(rounds: int) -> Row:
     """How long a command takes that does nothing yet."""
     folder = DATA / "experiments"
@@ -191,5 +252,14 @@ def _absent(workload: str, missing: dict[str, str]) -> list[dict[str, str]]:
 
 ROWS: dict[str, Callable[[int], Row]] = {
     row.__name__: row
-    for row in (deepbind_training, conv5_training, unet_training, unet_inference, reading_windows, startup)
+    for row in (
+        deepbind_training,
+        conv5_training,
+        unet_training,
+        unet_inference,
+        reading_windows,
+        chromosome_scan,
+        mutagenesis,
+        startup,
+    )
 }

@@ -1,6 +1,8 @@
 """Every single mutation: how the logit changes when one base is put in the place of another."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -46,8 +48,19 @@ def saturation_mutagenesis(model: nn.Module, codes: np.ndarray | Tensor, output:
     codes = torch.as_tensor(codes).to(_device(model))
     if not _mutable(codes).any():
         return torch.zeros(len(codes), 4, codes.shape[1], device=codes.device)
-    with evaluating(model):
+    with evaluating(model), _all_digits():
         return _followed(model, codes, output)
+
+
+@contextmanager
+def _all_digits() -> Iterator[None]:
+    """Convolutions in float32 on GPUs too, where torch would take 10 of its 23 bits: mutations change little."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def _followed(model: nn.Module, codes: Tensor, output: int) -> Tensor:

@@ -75,7 +75,8 @@ def cut(examples: int, length: int, stride: int, most: int) -> Iterator[list[Blo
         Positions in a block, counted in every example of it.
     """
     longest = -(-length // stride)
-    group, count = max(1, most // longest), min(longest, most)
+    group, pieces = max(1, most // longest), -(-longest // most)
+    count = -(-longest // pieces)
     for first in range(0, examples, group):
         yield [
             Block(

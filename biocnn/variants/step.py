@@ -81,7 +81,7 @@ def annotate(vcf: str | Path, models: Sequence[Model], genome: Genome, folder: P
             alleles = reader.alleles(first, fields)
             rows, found = scorer.score(alleles)
             values = np.full((len(alleles.record), len(writer.keys)), np.nan)
-            values[rows] = np.stack(list(found.values()), axis=-1).reshape(len(rows), -1)
+            values[rows] = np.stack(list(found.values()), axis=-1).reshape(len(rows), len(writer.keys))
             counts.add(fields, alleles)
             choice.see(fields, alleles, rows, found)
             writer.write(fields, alleles, values)

@@ -75,12 +75,13 @@ class Writer:
         self._one = ";".join(f"{key}={NUMBER}" for key in self.keys)  # a record of one allele, as most are
         self._row = "\t".join([NUMBER] * len(self.keys))
         self._nothing = "\t".join([""] * len(self.keys))
-        self.vcf = pysam.BGZFile(str(folder / "variants.vcf.gz"), "wb")
-        self.tsv = open(folder / "variants.tsv", "w", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
         columns = ["chrom", "pos", "id", "ref", "alt", "kind", "set_aside", "swapped"]
         columns += [f"{output}_{name.lower()}" for output in _plain(outputs) for name in names]
+        wider = [*header[:-1], *self._new_header(header, described, provenance), header[-1]]
+        self.vcf = pysam.BGZFile(str(folder / "variants.vcf.gz"), "wb")
+        self.tsv = open(folder / "variants.tsv", "w", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
+        self._vcf_lines(wider)
         self.tsv.write("\t".join(columns) + "\n")
-        self._vcf_lines([*header[:-1], *self._new_header(header, described, provenance), header[-1]])
 
     def __enter__(self) -> Self:
         return self

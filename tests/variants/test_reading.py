@@ -1,0 +1,93 @@
+"""Whatever a VCF is packed in, its lines are the same; damaged ones are named."""
+
+import gzip
+from pathlib import Path
+
+import pysam
+import pytest
+from small import vcf_text
+
+from biocnn.errors import InputError
+from biocnn.variants import reading
+from biocnn.variants.reading import read_vcf
+
+HEADER = ("##contig=<ID=chr1,length=1000>", '##INFO=<ID=X,Number=1,Type=Integer,Description="x">')
+TEXT = vcf_text(*(f"chr1 {i} id{i} A C . . X={i}" for i in range(1, 301)), header=HEADER)
+
+
+def lines(path: Path) -> tuple[list[str], list[str]]:
+    header, blocks = read_vcf(path)
+    found, expected = [], len(header) + 1
+    for first, block in blocks:
+        assert first == expected, "lines are numbered through"
+        found += block
+        expected += len(block)
+    return header, found
+
+
+def test_packing_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "RECORDS", 70)
+    plain, gz, bgz, bcf = (tmp_path / name for name in ("a.vcf", "b.vcf.gz", "c.vcf", "d.bcf"))
+    plain.write_text(TEXT)
+    gz.write_bytes(gzip.compress(TEXT.encode()))
+    with pysam.BGZFile(str(bgz), "wb") as handle:
+        handle.write(TEXT.encode())
+    with pysam.VariantFile(str(plain)) as source, pysam.VariantFile(str(bcf), "wb", header=source.header) as target:
+        for record in source:
+            target.write(record)
+    wanted = lines(plain)
+    assert "\n".join([*wanted[0], *wanted[1]]) + "\n" == TEXT
+    assert lines(gz) == lines(bgz) == wanted
+    assert lines(bcf)[1] == wanted[1]
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 100_000])
+def test_size_of_chunks_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    (tmp_path / "a.vcf").write_text(TEXT)
+    real = reading._chunks
+    monkeypatch.setattr(reading, "_chunks", lambda path, _=0: real(path, size))
+    header, found = lines(tmp_path / "a.vcf")
+    assert "\n".join([*header, *found]) + "\n" == TEXT
+
+
+def test_windows_line_ends_and_a_missing_last_one(tmp_path: Path) -> None:
+    (tmp_path / "a.vcf").write_bytes(TEXT.rstrip("\n").replace("\n", "\r\n").encode())
+    header, found = lines(tmp_path / "a.vcf")
+    assert "\n".join([*header, *found]) + "\n" == TEXT
+
+
+def test_bytes_that_are_no_text_are_kept(tmp_path: Path) -> None:
+    raw = TEXT.encode().replace(b"id7\t", b"id\xff\xe9\t")
+    (tmp_path / "a.vcf").write_bytes(raw)
+    header, found = lines(tmp_path / "a.vcf")
+    assert ("\n".join([*header, *found]) + "\n").encode("utf-8", "surrogateescape") == raw
+
+
+def test_a_header_alone_is_a_vcf(tmp_path: Path) -> None:
+    (tmp_path / "a.vcf").write_text(vcf_text())
+    assert lines(tmp_path / "a.vcf")[1] == []
+
+
+def test_what_is_cut_short_is_refused(tmp_path: Path) -> None:
+    gz, bgz = tmp_path / "a.vcf.gz", tmp_path / "b.vcf.gz"
+    gz.write_bytes(gzip.compress(TEXT.encode())[:-20])
+    with pysam.BGZFile(str(bgz), "wb") as handle:
+        handle.write(TEXT.encode())
+    bgz.write_bytes(bgz.read_bytes()[:-28])  # at the end of a block, which gzip takes for the end of the file
+    for path, message in ((gz, "damaged or truncated"), (bgz, "cut short")):
+        with pytest.raises(InputError, match=message):
+            lines(path)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "chr1\t5\t.\tA\tC\n", "##fileformat=VCFv4.2\nchr1\t5\t.\tA\tC\t.\t.\t.\n", "BED\n"]
+)
+def test_what_is_no_vcf_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.vcf").write_text(text)
+    with pytest.raises(InputError, match=r"not a VCF|line of the columns"):
+        lines(tmp_path / "a.vcf")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"gone\.vcf: no such file"):
+        read_vcf(tmp_path / "gone.vcf")

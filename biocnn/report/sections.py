@@ -99,7 +99,8 @@ def _splits(results: Results) -> object:
             row.append("each example is its own group" if alone else counted(part["group"]))
         rows.append(row)
     shares = results.facts.get("class_shares")
-    caption = "Examples by split; a group is never cut by a split."
+    where = " in the runs of fold 0" if "folds" in results.facts else ""
+    caption = f"Examples by split{where}; a group is never cut by a split."
     if shares:
         masks = {"instances": ["background", "inside", "boundary"], "mask": ["background", *results.outputs]}
         names = masks.get(results.task, results.outputs)

@@ -23,10 +23,11 @@ def folds(results: Results) -> list[Table]:
         row += [f"{int(part['y_0'].sum()):,} ({part['y_0'].mean():.0%})"] if binary else []
         alone = part["group"].nunique() == len(part) > 8
         rows.append([*row, "each example is its own group" if alone else counted(part["group"])])
-    held_out = (examples["fold"] == -1).any()
-    each = "is validated in the run of its number" if held_out else "is the test part of one run, and validates another"
-    rest = "; the test part is in none" if held_out else ""
-    caption = f"Folds of groups, balanced by the number of examples: each {each}{rest}."
+    caption = "Folds of whole groups. In the runs of a fold, "
+    if (examples["fold"] == -1).any():
+        caption += "it validates, and the test part, which is in none, judges."
+    else:
+        caption += "it is the test part, and the next fold (after the last, the first) validates."
     return [table(caption, ["Fold", "Examples", *["Positive"] * binary, "Groups"], rows, "Examples, Positive")]
 
 

@@ -93,7 +93,7 @@ def test_a_table_of_folds(tmp_path: Path, test: list[str] | None) -> None:
     (table,) = folds(Results(tmp_path))
     assert [row[0] for row in table.rows] == ["0", "1", "2"]
     assert {row[1] for row in table.rows} <= {"30", "33"}
-    assert ("the test part is in none" in table.caption) == (test is not None)
+    assert ("the test part, which is in none" in table.caption) == (test is not None)
     assert not folds(Results(tmp_path / "nowhere"))
 
 

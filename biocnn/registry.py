@@ -20,6 +20,7 @@ REGISTRY: dict[str, dict[str, str]] = {
     "negatives": {
         "random": "biocnn.data.negatives:random",
         "gc_matched": "biocnn.data.negatives:gc_matched",
+        "flanking": "biocnn.data.negatives:flanking",
         "dinucleotide_shuffled": "biocnn.data.negatives:dinucleotide_shuffled",
         "given": "biocnn.data.negatives:given",
     },

@@ -66,7 +66,7 @@ def test_defaults_are_filled_in(folder: Path) -> None:
         "remove_leaks": False,
     }  # fmt: skip
     assert found["train"]["seeds"] == [1]
-    assert found["data"]["negatives"]["name"] == "gc_matched"
+    assert found["data"]["window"] == 101
 
 
 def test_empty_sections_are_defaults(folder: Path) -> None:
@@ -275,3 +275,16 @@ def test_files_of_an_own_model_are_resolved_too(folder: Path) -> None:
     assert (
         refusal(text.replace("motifs.meme", "gone")).message == "mine.yaml: model.start: no such file or folder: gone"
     )
+
+
+def test_files_in_lists_and_mappings_are_found_and_named(folder: Path) -> None:
+    for given, keys in (("[peaks.bed, new]", "01"), ("{one: peaks.bed, two: new}", ("one", "two"))):
+        (folder / "mine.yaml").write_text(BASE.replace("peaks.bed", given))
+        found = load("mine.yaml", folder)
+        assert {key: found.files[f"data.positives.{key}"] for key in keys} == {
+            keys[0]: str(folder / "peaks.bed"),
+            keys[1]: str(folder / "new"),
+        }
+        assert str(folder / "new") in str(found.settings["data"]["positives"])
+    with pytest.raises(InputError, match=r"data\.positives\.1: no such file"):
+        settings(BASE.replace("peaks.bed", "[peaks.bed, gone.bed]"))

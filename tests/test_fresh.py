@@ -16,7 +16,7 @@ from biocnn.data import negatives
 from biocnn.data.checks import Checks
 from biocnn.data.dataset import Dataset
 from biocnn.data.fresh import FreshShuffles
-from biocnn.data.negatives import Positives
+from biocnn.data.parts import Positives
 from biocnn.data.raw import Raw
 from biocnn.data.shuffle import dinucleotide_shuffle
 

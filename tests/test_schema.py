@@ -154,8 +154,8 @@ def test_choice_within_a_section() -> None:
 
 
 def test_missing_setting_is_named() -> None:
-    with pytest.raises(InputError, match=r"data\.positives: Field required") as caught:
-        choose("data", {"name": "Intervals", "genome": "g.fa"}, "data")
+    with pytest.raises(InputError, match=r"data\.genome: Field required") as caught:
+        choose("data", {"name": "Intervals", "positives": "p.bed"}, "data")
     assert caught.value.remedy == "allowed: Path"
 
 

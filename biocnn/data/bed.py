@@ -1,5 +1,6 @@
 """Reading BED3 to BED6 and narrowPeak."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,33 +13,43 @@ COLUMNS = ["chrom", "start", "end", "strand", "score", "summit", "line"]
 NARROWPEAK = 10  # columns
 
 
-def read_bed(path: str | Path) -> pd.DataFrame:
+def read_bed(path: str | Path, columns: Sequence[int] = ()) -> pd.DataFrame:
     """Read the intervals of a BED3 to BED6 or narrowPeak file, plain or gzip.
+
+    Parameters
+    ----------
+    path
+        The file.
+    columns
+        Further columns that hold a number in every line, counted from 1.
 
     Returns
     -------
     intervals
         chrom; start, end (0-based, half-open, bp); strand ("+", "-" or "."); score (column 5, or narrowPeak's signal;
         NaN where there is none); summit (0-based position, -1 where there is none: narrowPeak, recognised by its ten
-        columns); line (number in the file, from 1).
+        columns); line (number in the file, from 1); and ``columns``, each named by its number.
 
     Raises
     ------
     InputError
         Where the file holds no interval, or a line too few columns, a start or end that is no whole number, end <
-        start, a strand of another sign or a summit outside its interval; names the line.
+        start, a strand of another sign, a summit outside its interval or no number in one of ``columns``; names the
+        line.
     """
     path = Path(path)
     rows = []
     for number, line in enumerate(read_lines(path), start=1):
         text = line.strip()
         if text and not text.startswith("#") and text.split(maxsplit=1)[0] not in ("track", "browser"):
-            rows.append(_row(path, number, line.split("\t") if "\t" in line else line.split()))
+            fields = line.split("\t") if "\t" in line else line.split()
+            values = [_value(f"{path} line {number}", fields, column) for column in columns]
+            rows.append((*_row(path, number, fields), *values))
     if not rows:
         raise InputError(
             f"{path}: has no intervals", "a BED file has one interval a line: contig, start, end, separated by tabs"
         )
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=[*COLUMNS, *columns])
 
 
 def _row(path: Path, number: int, fields: list[str]) -> tuple[str, int, int, str, float, int, int]:
@@ -71,6 +82,15 @@ def _whole(where: str, name: str, text: str) -> int:
         return int(text)
     except ValueError:
         raise InputError(f"{where}: {name} {text!r} is not a whole number", "BED: contig, start, end, ...") from None
+
+
+def _value(where: str, fields: list[str], column: int) -> float:
+    text = fields[column - 1].strip() if column <= len(fields) else ""
+    value = _number(text)
+    if not np.isfinite(value):
+        found = f"is {text!r}" if text else "is missing"
+        raise InputError(f"{where}: column {column} {found}", "every interval needs a number there; remove the line")
+    return value
 
 
 def _number(text: str) -> float:

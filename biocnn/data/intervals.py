@@ -1,4 +1,4 @@
-"""Windows of a genome around the intervals of a BED file, and windows that are none of them."""
+"""Windows of a genome around the intervals of BED files: bound or not, by which of many, or how much."""
 
 from pathlib import Path
 from typing import Literal
@@ -6,14 +6,15 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from biocnn.data.bed import read_bed
 from biocnn.data.checks import Checks
-from biocnn.data.contigs import match_contigs
-from biocnn.data.fasta import UNKNOWN, reverse_complement
 from biocnn.data.genome import Genome, open_genome, read_genome
-from biocnn.data.negatives import Part, Positives, Site
+from biocnn.data.parts import Part, Positives, Site
+from biocnn.data.peak_sets import label_windows, merge_peaks
 from biocnn.data.raw import Raw
 from biocnn.data.sampling import Stretch
+from biocnn.data.signal import mean_signal
+from biocnn.data.tables import task_of
+from biocnn.data.windows import Windows, named
 from biocnn.errors import InputError
 from biocnn.schema import Choice, build
 
@@ -21,14 +22,22 @@ PROVENANCE = ["id", "group", "chrom", "start", "end", "strand", "kind", "score"]
 
 
 class Intervals:
-    """Is this window of the genome one of the intervals?
+    """Is this window of the genome bound, by which of several proteins, or how much?
 
     Parameters
     ----------
     genome
         FASTA: plain, gzip or bgzip.
     positives
-        Intervals: BED3 to BED6 or narrowPeak, plain or gzip. A window on strand "-" is reverse-complemented.
+        Bound intervals: BED3 to BED6 or narrowPeak, plain or gzip. A window on strand "-" is reverse-complemented. A
+        list of files, or a name for each, gives an output a file: see ``merge_peaks`` and ``label_windows``.
+    intervals
+        In place of positives: intervals with ``targets`` that are numbers.
+    targets
+        For each output either the number of a column of ``intervals`` (counted from 1: 5 is the score of BED, 7 the
+        signal of narrowPeak), or a bigWig file, of which the mean in the window is taken, 0 where it has no data.
+    log1p
+        Whether targets are log(1 + value).
     window
         Length seen by the model, in bp; where it reaches beyond a contig's end, it is filled with unknown bases.
     center
@@ -36,7 +45,9 @@ class Intervals:
     flank
         Further bases kept at each end of the window, in bp, for shifts in training.
     negatives
-        How windows that are not bound are found.
+        How windows that are not bound are found; of positives only, where by default they are gc_matched.
+    blacklist
+        BED file: windows that overlap one of its intervals are dropped, and none are drawn there.
     contig_names
         auto: see through differences in prefix (chr1, 1), number (chrI, chr1), mitochondrion (chrM, MT) and accession,
         where every name then finds exactly one contig.
@@ -50,11 +61,15 @@ class Intervals:
         self,
         *,
         genome: Path,
-        positives: Path,
+        positives: Path | list[Path] | dict[str, Path] | None = None,
+        intervals: Path | None = None,
+        targets: dict[str, int | Path] | None = None,
+        log1p: bool = False,
         window: int = 101,
         center: Literal["auto", "summit", "center"] = "auto",
         flank: int = 16,
-        negatives: Choice["negatives"] = "gc_matched",  # noqa: F821 (a kind, no type)
+        negatives: Choice["negatives"] | None = None,  # noqa: F821 (a kind, no type)
+        blacklist: Path | None = None,
         contig_names: Literal["auto", "exact"] = "auto",
         block: int | None = None,
         max_unknown: float = 0.5,
@@ -64,9 +79,12 @@ class Intervals:
                 raise InputError(f"data.{name}: {value} is too small", f"allowed: {least} bp or more")
         if not 0 <= max_unknown < 1:
             raise InputError(f"data.max_unknown: {max_unknown} is not a share", "allowed: 0 to below 1")
-        self.genome, self.positives = Path(genome), Path(positives)
+        _check_targets(positives, intervals, targets, log1p, negatives)
+        self.genome, self.intervals, self.blacklist = Path(genome), intervals, blacklist
+        self.positives = _by_output(positives)
+        self.targets, self.log1p = targets or {}, log1p
         self.window, self.center, self.flank, self.block = window, center, flank, block
-        self.negatives = {"name": negatives} if isinstance(negatives, str) else negatives
+        self.negatives = {"name": negatives} if isinstance(negatives, str) else negatives or {"name": "gc_matched"}
         self.contig_names, self.max_unknown = contig_names, max_unknown
 
     def read(self, seed: int, checks: Checks, genome_folder: Path | None = None) -> Raw:
@@ -84,107 +102,67 @@ class Intervals:
         Returns
         -------
         raw
-            Examples id, group, chrom, start, end (of the window, without flanks), strand, kind (positive, negative),
-            score; x of shape (window + 2 flank,); y of shape (N, 1).
+            Examples id, group, chrom, start, end (of the window, without flanks), strand, kind (positive, negative,
+            shuffled; none where targets are numbers), score; x of shape (window + 2 flank,); y of shape (N, K).
         """
         genome = open_genome(genome_folder) if genome_folder else read_genome(self.genome)
         genome.source = str(self.genome)
         checks.add(self.genome.name, "read", "contigs", len(genome.names), ", ".join(genome.names[:4]))
-        positives = self._positives(genome, checks)
-        negatives = build("negatives", self.negatives, positives, np.random.default_rng([seed, *b"negatives"]), checks)
-        return self._raw(positives, negatives)
+        exact = self.contig_names == "exact"
+        closed = pd.DataFrame({"chrom": pd.Series(dtype=object), "start": np.empty(0, int), "end": np.empty(0, int)})
+        windows = Windows(genome, self.window, self.flank, self.center, exact, self.max_unknown, checks, closed)
+        if self.blacklist is not None:
+            windows.closed = windows.read(Path(self.blacklist))
+        return self._measured(windows) if self.intervals is not None else self._bound(windows, seed)
 
-    def _positives(self, genome: Genome, checks: Checks) -> Positives:
-        peaks = self._read_bed(self.positives, genome, checks)
-        part = self._windows(peaks, self.positives, genome, checks)
+    def _bound(self, windows: Windows, seed: int) -> Raw:
+        """Positives of one or several files, and negatives."""
+        sets = [windows.read(path) for path in self.positives.values()]
+        several = len(sets) > 1
+        names = ", ".join(path.name for path in self.positives.values())
+        part = windows.around(merge_peaks(sets, self.window) if several else sets[0], names)
+        y = label_windows(part.examples, sets) if several else np.ones((len(part.codes), 1), np.float32)
         table = part.examples
-        table["group"], stretches = self._groups(table, genome)
-        occupied = pd.concat([peaks[["chrom", "start", "end"]], table[["chrom", "start", "end"]]], ignore_index=True)
-
-        def cut(windows: pd.DataFrame) -> np.ndarray:
-            return self._cut(windows, genome)
+        table["group"], stretches = self._groups(table, windows.genome)
+        occupied = pd.concat([peaks[["chrom", "start", "end"]] for peaks in (*sets, table)], ignore_index=True)
 
         def read(path: Path) -> Part:
-            return self._windows(self._read_bed(path, genome, checks), path, genome, checks)
+            return windows.around(windows.read(path), path.name)
 
-        site = Site(genome, self.flank, self.max_unknown, stretches, occupied, cut)
-        return Positives(table, part.codes, read, site)
+        site = Site(windows.genome, self.flank, self.max_unknown, stretches, occupied, windows.closed, windows.cut)
+        positives, rng = Positives(table, part.codes, read, site), np.random.default_rng([seed, *b"negatives"])
+        negatives = build("negatives", self.negatives, positives, rng, windows.checks)
+        kind = negatives.examples.get("kind", "negative")
+        table = pd.concat([table.assign(kind="positive"), negatives.examples.assign(kind=kind)], ignore_index=True)
+        if "id" not in negatives.examples:
+            made = table["kind"] != "positive"
+            table.loc[made, "id"] = named(table[made].copy())["id"]
+        y = np.concatenate([y, np.zeros((len(negatives.codes), y.shape[1]), np.float32)])
+        return self._raw(table, np.concatenate([part.codes, negatives.codes]), y, list(self.positives), windows.genome)
 
-    def _read_bed(self, path: Path, genome: Genome, checks: Checks) -> pd.DataFrame:
-        """Intervals with the genome's own contig names and the position to centre a window on."""
-        peaks = read_bed(path)
-        checks.add(path.name, "read", "intervals", len(peaks))
-        contigs = peaks.groupby("chrom", sort=False)
-        names = match_contigs(
-            contigs["end"].max().to_dict(),
-            genome,
-            self.contig_names == "exact",
-            path,
-            contigs["line"].first().to_dict(),
-        )
-        renamed = {name: contig for name, contig in names.items() if name != contig}
-        example = next((f"{name} -> {contig}" for name, contig in renamed.items()), "")
-        checks.add(path.name, "repaired", "contig names (intervals)", peaks["chrom"].isin(renamed).sum(), example)
-        peaks["chrom"] = peaks["chrom"].map(names)
-        peaks["at"] = self._centers(peaks, path, checks)
-        self._check_ends(peaks, path, genome, checks)
-        return peaks
-
-    def _centers(self, peaks: pd.DataFrame, path: Path, checks: Checks) -> pd.Series:
-        middle, has_summit = (peaks["start"] + peaks["end"]) // 2, peaks["summit"] >= 0
-        if self.center == "center" or (self.center == "auto" and not has_summit.any()):
-            return middle
-        if self.center == "summit" and not has_summit.all():
-            line = peaks["line"][~has_summit].iloc[0]
-            raise InputError(
-                f"{path} line {line}: has no summit, and data.center is summit",
-                "summits are column 10 of a narrowPeak file; set data.center: center or auto",
-            )
-        checks.add(path.name, "note", "no summit: centred on the middle of the interval", (~has_summit).sum())
-        return peaks["summit"].where(has_summit, middle)
-
-    def _check_ends(self, peaks: pd.DataFrame, path: Path, genome: Genome, checks: Checks) -> None:
-        length = peaks["chrom"].map(genome.contigs)
-        for row in peaks[peaks["at"] >= length].head(1).itertuples():
-            raise InputError(
-                f"{path} line {row.line}: {row.start}-{row.end} lies beyond the end of contig {row.chrom!r} "
-                f"({genome.contigs[row.chrom]} bp in {genome.source})",
-                "are the intervals from another assembly of the genome?",
-            )
-        checks.add(path.name, "note", "interval ends beyond its contig", (peaks["end"] > length).sum())
-
-    def _windows(self, peaks: pd.DataFrame, path: Path, genome: Genome, checks: Checks) -> Part:
-        """One window for each interval, but for duplicates and windows of unknown bases."""
-        table = peaks[["chrom", "strand", "score"]].copy()
-        table["start"] = peaks["at"] - self.window // 2
-        table["end"] = table["start"] + self.window
-        _name(table)
-        twice = table["id"].duplicated()
-        checks.add(
-            path.name, "dropped", "same window as an earlier line", twice.sum(), "".join(table["id"][twice].head(1))
-        )
-        table = table[~twice]
-        codes = self._cut(table, genome)
-        unknown = (codes[:, self.flank : self.flank + self.window] == UNKNOWN).mean(axis=1)
-        drop = unknown > self.max_unknown
-        if drop.all():
-            raise InputError(
-                f"{path}: all {len(table)} windows have more than {self.max_unknown:.0%} unknown bases in "
-                f"{genome.source}",
-                "is it the right genome, and not a masked one? data.max_unknown is the largest share allowed",
-            )
-        reason = f"more than {self.max_unknown:.0%} unknown bases"
-        checks.add(path.name, "dropped", reason, drop.sum(), "".join(table["id"][drop].head(1)))
-        over = (table["start"] < 0) | (table["end"] > table["chrom"].map(genome.contigs))
-        checks.add(path.name, "note", "window over a contig's end: filled with unknown", (over & ~drop).sum())
-        return Part(table[~drop].reset_index(drop=True), codes[~drop])
-
-    def _cut(self, table: pd.DataFrame, genome: Genome) -> np.ndarray:
-        contig = table["chrom"].map({name: i for i, name in enumerate(genome.names)}).to_numpy()
-        codes = genome.windows(contig, table["start"].to_numpy() - self.flank, self.window + 2 * self.flank)
-        minus = (table["strand"] == "-").to_numpy()
-        codes[minus] = reverse_complement(codes[minus])
-        return codes
+    def _measured(self, windows: Windows) -> Raw:
+        """Intervals with numbers."""
+        path = Path(self.intervals)
+        columns = [value for value in self.targets.values() if isinstance(value, int)]
+        part = windows.around(windows.read(path, sorted(set(columns))), path.name)
+        table, exact = part.examples, self.contig_names == "exact"
+        y = np.stack(
+            [
+                table[value].to_numpy() if isinstance(value, int)
+                else mean_signal(Path(value), table, exact, windows.checks)
+                for value in self.targets.values()
+            ],
+            axis=1,
+        )  # fmt: skip
+        if self.log1p:
+            for k, name in enumerate(self.targets):
+                for row in np.flatnonzero(y[:, k] <= -1)[:1]:
+                    raise InputError(
+                        f"{path}: {name} of {table['id'][row]} is {y[row, k]:g}, which has no log(1 + value)",
+                        "allowed with data.log1p: values above -1",
+                    )
+            y = np.log1p(y)
+        return self._raw(table, part.codes, y.astype(np.float32), list(self.targets), windows.genome)
 
     def _groups(self, table: pd.DataFrame, genome: Genome) -> tuple[pd.Series, dict[str, Stretch]]:
         """Contig or block of each window, and where each group lies; windows that overlap share a group."""
@@ -203,32 +181,54 @@ class Intervals:
         }
         return group.reindex(table.index), stretches
 
-    def _raw(self, positives: Positives, negatives: Part) -> Raw:
-        kind = negatives.examples.get("kind", "negative")
-        tables = [positives.examples.assign(kind="positive"), negatives.examples.assign(kind=kind)]
-        table = pd.concat(tables, ignore_index=True)
-        if "id" not in negatives.examples:
-            made = table["kind"] == "negative"
-            table.loc[made, "id"] = _name(table[made].copy())["id"]
+    def _raw(self, table: pd.DataFrame, codes: np.ndarray, y: np.ndarray, outputs: list[str], genome: Genome) -> Raw:
         # Once more for all: negatives may come from anywhere, and must not overlap an example of another group.
-        table["group"], _ = self._groups(table, positives.site.genome)
-        codes = np.concatenate([positives.codes, negatives.codes])
-        y = (table["kind"] == "positive").to_numpy(np.float32)[:, None]
+        table["group"], _ = self._groups(table, genome)
         facts = {
             "kind": "sequence",
-            "task": "binary",
+            "task": task_of(y),
             "spatial_dims": 1,
             "in_channels": 4,
-            "out_channels": 1,
-            "outputs": [self.positives.name.split(".")[0]],
+            "out_channels": y.shape[1],
+            "outputs": outputs,
             "alphabet": "ACGT",
             "window": self.window,
             "flank": self.flank,
         }
-        return Raw(table[PROVENANCE], codes.__getitem__, y, facts)
+        return Raw(table[[name for name in PROVENANCE if name in table]], codes.__getitem__, y, facts)
 
 
-def _name(table: pd.DataFrame) -> pd.DataFrame:
-    position = table["chrom"] + ":" + table["start"].astype(str) + "-" + table["end"].astype(str)
-    table["id"] = position + "(" + table["strand"] + ")"
-    return table
+def _check_targets(positives: object, intervals: object, targets: dict | None, log1p: bool, negatives: object) -> None:
+    if (positives is None) == (intervals is None):
+        raise InputError(
+            "data: needs either positives or intervals", "positives: bound intervals; intervals: those with targets"
+        )
+    if intervals is None and (targets or log1p):
+        raise InputError(
+            f"data.{'targets' if targets else 'log1p'}: is for intervals, not for positives",
+            "name the file of intervals in data.intervals instead of data.positives",
+        )
+    if intervals is not None and not targets:
+        raise InputError(
+            "data.targets: is missing", "for example targets: {signal: 7} (a column), or {CTCF: ctcf.bw} (a bigWig)"
+        )
+    if intervals is not None and negatives is not None:
+        raise InputError("data.negatives: are found for positives only", "leave it out: every interval has its targets")
+    for name, value in (targets or {}).items():
+        if isinstance(value, int) and value < 4:
+            raise InputError(
+                f"data.targets.{name}: {value} is no column of values", "columns 1 to 3 say where; 5 or so"
+            )
+
+
+def _by_output(positives: Path | list[Path] | dict[str, Path] | None) -> dict[str, Path]:
+    if isinstance(positives, dict):
+        return {name: Path(path) for name, path in positives.items()}
+    paths = [Path(path) for path in (positives if isinstance(positives, list) else [positives]) if path is not None]
+    named_by = {path.name.split(".")[0]: path for path in paths}
+    if len(named_by) < len(paths):
+        raise InputError(
+            f"data.positives: two files make an output of the same name ({', '.join(path.name for path in paths)})",
+            "give names, as in positives: {first: a/peaks.bed, second: b/peaks.bed}",
+        )
+    return named_by

@@ -1,89 +1,24 @@
 """Negative examples for positives: from elsewhere in the genome, shuffled, or given."""
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from biocnn.data.checks import Checks
-from biocnn.data.genome import Genome
-from biocnn.data.sampling import BINS, Background, Stretch, gc_percent, overlaps
+from biocnn.data.fasta import UNKNOWN
+from biocnn.data.parts import Part, Positives, Site
+from biocnn.data.sampling import BINS, Background, gc_percent, overlaps
 from biocnn.data.shuffle import shuffle_windows
 from biocnn.errors import InputError
 
-__all__ = ["dinucleotide_shuffled", "gc_matched", "given", "random"]
+__all__ = ["dinucleotide_shuffled", "flanking", "gc_matched", "given", "random"]
 
 SOURCE = "negatives"  # in checks
 TRIES = 10  # to find another order of a sequence's dinucleotides
-
-
-@dataclass(frozen=True)
-class Part:
-    """Some examples: their table, and their bases of shape (N, L), uint8, padded with 5 where lengths vary."""
-
-    examples: pd.DataFrame
-    codes: np.ndarray
-
-    def only(self, chosen: np.ndarray) -> "Part":
-        """The examples at these rows (numbers, or true where chosen)."""
-        return Part(self.examples[chosen] if chosen.dtype == bool else self.examples.iloc[chosen], self.codes[chosen])
-
-
-@dataclass(frozen=True)
-class Site:
-    """What windows of a genome have beyond their bases.
-
-    Parameters
-    ----------
-    genome
-        Where the windows are from.
-    flank
-        Bases at both ends of ``codes`` that are not part of the window.
-    max_unknown
-        Largest share of unknown bases in a window.
-    stretches
-        For each group, where its negatives may lie.
-    occupied
-        All peaks and windows: chrom, start, end.
-    cut
-        Table of windows (chrom, start, strand) to their bases, flanks included.
-    """
-
-    genome: Genome
-    flank: int
-    max_unknown: float
-    stretches: dict[str, Stretch]
-    occupied: pd.DataFrame
-    cut: Callable[[pd.DataFrame], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Positives(Part):
-    """What negatives are made from.
-
-    Parameters
-    ----------
-    examples
-        id and group; for windows of a genome also chrom, start, end (without flanks), strand.
-    codes
-        Shape (N, L), uint8, flanks included.
-    read
-        Reads examples of the same kind from a file.
-    site
-        Where windows of a genome come from; None for sequences.
-    """
-
-    read: Callable[[Path], Part]
-    site: Site | None = field(default=None)
-
-    @property
-    def window(self) -> slice:
-        """The columns of ``codes`` without flanks."""
-        flank = self.site.flank if self.site else 0
-        return slice(flank, self.codes.shape[1] - flank)
+STEPS = 10  # windows to try on either side of a positive
 
 
 def random(
@@ -137,6 +72,43 @@ def gc_matched(
         len(theirs),
     )
     return part
+
+
+def flanking(
+    positives: Positives, rng: np.random.Generator, checks: Checks, *, ratio: float = 1.0, distance: int = 300
+) -> Part:
+    """Windows beside the positives, upstream or downstream; where one is taken, the next one further away.
+
+    The nearest that overlap no peak and no positive are taken, the side being drawn.
+
+    Parameters
+    ----------
+    ratio
+        Negatives for each positive, in every group.
+    distance
+        From the end of a positive window to its first negative, in bp; further ones follow end to end.
+    """
+    site = _site(positives, distance)
+    length = positives.window.stop - positives.window.start
+    table = positives.examples.drop(columns=["id", "score"], errors="ignore").reset_index(drop=True)
+    need = np.zeros(len(table), np.int64)
+    for _, members, wanted in _groups(positives, ratio):
+        need[rng.permutation(members)] = np.diff(np.linspace(0, wanted, len(members) + 1).astype(int))
+    asked, near = int(need.sum()), pd.concat([site.occupied, site.closed], ignore_index=True)
+    first_side, found = rng.integers(0, 2, len(table)), []
+    for step, second in np.ndindex(STEPS, 2):
+        rows = np.flatnonzero(need)
+        away = distance + length * (step + 1)
+        beside = table.iloc[rows].assign(start=table["start"] + np.where(first_side ^ second, away, -away))
+        beside["end"] = beside["start"] + length
+        inside = (beside["start"] >= 0) & (beside["end"] <= beside["chrom"].map(site.genome.contigs))
+        free = inside & ~overlaps(beside, near) & ~beside.duplicated(["chrom", "start"])
+        beside = beside[free]
+        beside = beside[_known(site, beside, positives.window)]
+        need[beside.index] -= 1
+        near = pd.concat([near, beside[["chrom", "start", "end"]]], ignore_index=True)
+        found.append(beside)
+    return _made(positives, site, pd.concat(found, ignore_index=True), asked, "beside the positives", checks)
 
 
 def dinucleotide_shuffled(
@@ -211,16 +183,27 @@ def _how_many(sizes: list[int], ratio: float) -> list[int]:
     return np.diff(np.rint(ratio * np.cumsum([0, *sizes])).astype(int)).tolist()
 
 
-def _background(positives: Positives, distance: int) -> tuple[Site, Background]:
-    site, window = positives.site, positives.window
-    if site is None:
+def _site(positives: Positives, distance: int) -> Site:
+    if positives.site is None:
         raise InputError(
             "data.negatives: sequences have no genome to draw windows from",
             "allowed for Sequences: dinucleotide_shuffled, given; Intervals draws from the genome",
         )
     if distance < 0:
         raise InputError(f"data.negatives.distance: {distance} is below 0", "bp between a negative and the next peak")
-    return site, Background(site.genome, site.occupied, distance, window.stop - window.start, site.max_unknown)
+    return positives.site
+
+
+def _background(positives: Positives, distance: int) -> tuple[Site, Background]:
+    site, window = _site(positives, distance), positives.window
+    near = site.occupied.assign(start=site.occupied["start"] - distance, end=site.occupied["end"] + distance)
+    closed = pd.concat([near, site.closed], ignore_index=True)
+    return site, Background(site.genome, closed, window.stop - window.start, site.max_unknown)
+
+
+def _known(site: Site, table: pd.DataFrame, window: slice) -> np.ndarray:
+    """Which windows have few enough unknown bases."""
+    return (site.cut(table)[:, window] == UNKNOWN).mean(axis=1) <= site.max_unknown
 
 
 def _windows(
@@ -239,14 +222,18 @@ def _windows(
         strand = rng.permutation(np.resize(strands[members], len(found[group])))
         tables.append(pd.DataFrame({"start": found[group], "strand": strand, "group": group}))
         tables[-1]["chrom"] = site.stretches[group].chrom
-    table = pd.concat(tables, ignore_index=True)
+    return _made(positives, site, pd.concat(tables, ignore_index=True), asked, "of the genome", checks)
+
+
+def _made(positives: Positives, site: Site, table: pd.DataFrame, asked: int, where: str, checks: Checks) -> Part:
+    """Examples at windows that were found, and the account of them."""
     if table.empty:
         raise InputError(
-            "data.negatives: no window of the genome is far enough from all peaks",
+            f"data.negatives: no window {where} is far enough from all peaks",
             "lower data.negatives.distance, or set data.negatives: dinucleotide_shuffled",
         )
     table["end"] = table["start"] + (positives.window.stop - positives.window.start)
-    checks.add(SOURCE, "made", f"windows of the genome ({asked} asked for)", len(table))
+    checks.add(SOURCE, "made", f"windows {where} ({asked} asked for)", len(table))
     checks.add(SOURCE, "note", "fewer than asked for: no more room far enough from all peaks", asked - len(table))
     return Part(table, site.cut(table))
 

@@ -1,4 +1,4 @@
-"""Windows of a genome that keep away from peaks."""
+"""Windows drawn from a genome, outside what is closed to them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from biocnn.data.fasta import UNKNOWN
 from biocnn.data.genome import Genome
 
 ROUNDS = 20  # of drawing windows, before what is found has to do
+NOWHERE = np.iinfo(np.int64).min  # left of all windows, some of which begin before their contig
 BINS = 101  # of GC content, 1% each
 
 
@@ -30,10 +31,8 @@ class Background:
     ----------
     genome
         The genome.
-    occupied
-        Intervals to keep away from: chrom, start, end.
-    distance
-        From any of them, in bp.
+    closed
+        Intervals that no window may touch: chrom, start, end.
     window
         Length of the windows, in bp.
     max_unknown
@@ -41,8 +40,7 @@ class Background:
     """
 
     genome: Genome
-    occupied: pd.DataFrame
-    distance: int
+    closed: pd.DataFrame
     window: int
     max_unknown: float
 
@@ -98,11 +96,11 @@ class Background:
             yield starts[known], codes[known]
 
     def _free(self, stretch: Stretch) -> tuple[np.ndarray, np.ndarray]:
-        """Runs of window starts far enough from all peaks: where each begins, and how many it has."""
-        near = self.occupied[self.occupied["chrom"] == stretch.chrom].sort_values("start")
+        """Runs of window starts that touch nothing closed: where each begins, and how many it has."""
+        near = self.closed[self.closed["chrom"] == stretch.chrom].sort_values("start")
         last = stretch.end - self.window + 1
-        blocked_from = near["start"].to_numpy() - self.distance - self.window + 1
-        blocked_to = np.maximum.accumulate(near["end"].to_numpy() + self.distance)
+        blocked_from = near["start"].to_numpy() - self.window + 1
+        blocked_to = np.maximum.accumulate(near["end"].to_numpy())
         first = np.maximum(np.concatenate([[stretch.start], blocked_to]), stretch.start)
         size = np.minimum(np.concatenate([blocked_from, [last]]), last) - first
         return first[size > 0], size[size > 0]
@@ -120,7 +118,7 @@ def overlaps(intervals: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
     for chrom, rows in intervals.groupby("chrom", sort=False).indices.items():
         there = others[others["chrom"] == chrom].sort_values("start")
         # Of the others that start before an interval ends, the one that reaches furthest decides.
-        reach = np.concatenate([[-1], np.maximum.accumulate(there["end"].to_numpy())])
+        reach = np.maximum.accumulate(np.array([NOWHERE, *there["end"]], np.int64))
         before = np.searchsorted(there["start"].to_numpy(), intervals["end"].to_numpy()[rows])
         found[rows] = reach[before] > intervals["start"].to_numpy()[rows]
     return found

@@ -9,10 +9,10 @@ import pandas as pd
 
 from biocnn.data.checks import Checks
 from biocnn.data.fasta import UNKNOWN, encode, read_fasta
-from biocnn.data.negatives import Part, Positives
 from biocnn.data.padded import first_alike, lengths, pad, stack
+from biocnn.data.parts import Part, Positives
 from biocnn.data.raw import Raw
-from biocnn.data.tables import read_table, read_targets
+from biocnn.data.tables import read_table, read_targets, task_of
 from biocnn.errors import InputError, nearest
 from biocnn.schema import Choice, build
 
@@ -243,9 +243,7 @@ class Sequences:
         codes = stack(*(part.codes for part in parts))
         length = lengths(codes)
         y = np.concatenate([part.y for part in parts])
-        task = "regression"
-        if np.isin(y, (0, 1)).all():
-            task = "binary" if y.shape[1] == 1 else "multilabel"
+        task = task_of(y)
         if task == "binary":
             kind = np.where(y[:, 0] == 1, "positive", "negative")
             table["kind"] = table["kind"].fillna(pd.Series(kind)) if "kind" in table else kind

@@ -92,5 +92,12 @@ def read_targets(table: pd.DataFrame, path: Path, targets: list[str] | None) -> 
     return pd.DataFrame({name: _numbers(table[name]) for name in names}, index=table.index, dtype=np.float32)
 
 
+def task_of(y: np.ndarray) -> str:
+    """What targets of shape (N, K) ask for: binary or multilabel where they are 0 and 1, else regression."""
+    if not np.isin(y, (0, 1)).all():
+        return "regression"
+    return "binary" if y.shape[1] == 1 else "multilabel"
+
+
 def _numbers(column: pd.Series) -> np.ndarray:
     return pd.to_numeric(column, errors="coerce").to_numpy(np.float64)

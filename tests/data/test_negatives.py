@@ -1,5 +1,7 @@
 """Negatives keep away from positives, stay in their group, and never hang."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,12 +12,16 @@ from hypothesis import strategies as st
 from biocnn.data import negatives
 from biocnn.data.checks import Checks
 from biocnn.data.genome import Genome
-from biocnn.data.negatives import Part, Positives, Site
+from biocnn.data.parts import Part, Positives, Site
 from biocnn.data.sampling import Background, Stretch, gc_percent, overlaps
 from biocnn.errors import InputError
 from biocnn.registry import REGISTRY
 
 WINDOW = 20
+
+
+def closed(*intervals):
+    return pd.DataFrame(intervals, columns=["chrom", "start", "end"])
 
 
 def positives(lengths=(5000, 3000), count=30, flank=4, seed=0, unknown=(0, 0)):
@@ -37,7 +43,7 @@ def positives(lengths=(5000, 3000), count=30, flank=4, seed=0, unknown=(0, 0)):
         return genome.windows(rows, windows["start"].to_numpy() - flank, WINDOW + 2 * flank)
 
     stretches = {name: Stretch(name, 0, length) for name, length in genome.contigs.items()}
-    site = Site(genome, flank, 0.5, stretches, table[["chrom", "start", "end"]], cut)
+    site = Site(genome, flank, 0.5, stretches, table[["chrom", "start", "end"]], closed(), cut)
     return Positives(table, cut(table), lambda path: Part(table.iloc[:0], np.empty((0, 28), np.uint8)), site)
 
 
@@ -72,7 +78,9 @@ def test_a_ratio_below_one_holds_over_groups_of_one():
     assert len(make(negatives.dinucleotide_shuffled, given, ratio=0.5)[0].codes) == 15
 
 
-@pytest.mark.parametrize("function", [negatives.random, negatives.gc_matched, negatives.dinucleotide_shuffled])
+@pytest.mark.parametrize(
+    "function", [negatives.random, negatives.gc_matched, negatives.flanking, negatives.dinucleotide_shuffled]
+)
 def test_the_seed_decides(function):
     first, same, other = (make(function, positives(), seed)[0] for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(first.examples, same.examples)
@@ -117,19 +125,74 @@ def test_where_there_is_no_room_the_shortage_is_said():
 
 @settings(deadline=None, max_examples=40)
 @hypothesis_given(st.integers(0, 10_000))
-def test_free_windows_are_exactly_those_far_enough(seed):
+def test_free_windows_are_exactly_those_that_touch_nothing_closed(seed):
     rng = np.random.default_rng(seed)
     genome = Genome(np.zeros(120, np.uint8), {"a": 120}, {}, "test")
     starts = rng.integers(-3, 120, rng.integers(0, 6))
     occupied = pd.DataFrame({"chrom": "a", "start": starts, "end": starts + rng.integers(0, 12, len(starts))})
-    distance, window, low = int(rng.integers(0, 8)), int(rng.integers(1, 10)), int(rng.integers(0, 40))
-    found = Background(genome, occupied, distance, window, 1.0).draw(Stretch("a", low, 110), 200, rng)
+    window, low = int(rng.integers(1, 10)), int(rng.integers(0, 40))
+    found = Background(genome, occupied, window, 1.0).draw(Stretch("a", low, 110), 200, rng)
     expected = [
         s
         for s in range(low, 110 - window + 1)
-        if all(s + window + distance <= o.start or s >= o.end + distance for o in occupied.itertuples())
+        if all(s + window <= o.start or s >= o.end for o in occupied.itertuples())
     ]
     assert sorted(found.tolist()) == expected
+
+
+def beside(starts, closed_=(), **settings):
+    """Starts of flanking negatives of positives at these places of a contig of 2000 bases."""
+    given = positives(lengths=(2000,), count=len(starts))
+    given.examples["start"] = starts
+    given.examples["end"] = given.examples["start"] + WINDOW
+    site = replace(given.site, occupied=given.examples[["chrom", "start", "end"]], closed=closed(*closed_))
+    part, checks = make(negatives.flanking, replace(given, site=site), **settings)
+    return sorted(part.examples["start"]), checks
+
+
+def test_flanking_windows_lie_at_a_distance_on_either_side():
+    assert beside([1000], ratio=2, distance=30)[0] == [950, 1050]
+    assert beside([1000], ratio=4, distance=0)[0] == [960, 980, 1020, 1040]
+    assert len({tuple(beside([1000], seed=seed, distance=30)[0]) for seed in range(20)}) == 2  # either side
+    assert len(beside([300, 800, 1300, 1600], ratio=0.5, distance=30)[0]) == 2
+
+
+def test_flanking_windows_step_over_positives_ends_and_what_is_closed():
+    assert beside([1000, 1050], ratio=1, distance=30)[0] in ([930, 1100], [930, 1120], [950, 1080], [950, 1100])
+    assert beside([20], ratio=2, distance=5)[0] == [45, 65]
+    assert beside([1000], [("chr0", 951, 952)], ratio=2, distance=30)[0] in ([930, 1050], [1050, 1070])
+    assert beside([1000], [("chr0", 945, 952)], ratio=2, distance=30)[0] in ([910, 1050], [1050, 1070])
+
+
+@settings(deadline=None, max_examples=60)
+@hypothesis_given(st.integers(0, 10_000), st.sampled_from(["random", "gc_matched", "flanking"]), st.floats(0.3, 4))
+def test_no_negative_overlaps_a_positive_or_what_is_closed(seed, name, ratio):
+    rng = np.random.default_rng(seed)
+    start = rng.integers(0, 2900, 3)
+    black = closed(*[("chr1", s, s + e) for s, e in zip(start, rng.integers(1, 200, 3), strict=True)])
+    given = positives(count=12, seed=seed)
+    given = replace(given, site=replace(given.site, closed=black))
+    part, checks = make(getattr(negatives, name), given, seed, ratio=ratio, distance=int(rng.integers(0, 50)))
+    assert not overlaps(part.examples, pd.concat([given.site.occupied, black])).any()
+    assert not part.examples.duplicated(["chrom", "start"]).any()
+    assert (part.examples["start"] >= 0).all()
+    assert (part.examples["end"] <= part.examples["chrom"].map(given.site.genome.contigs)).all()
+    np.testing.assert_array_equal(part.codes, given.site.cut(part.examples))
+    counts = checks.groupby("outcome")["count"].sum()
+    short = checks.loc[checks["reason"].str.startswith("fewer than asked"), "count"].sum()
+    assert counts["made"] == len(part.codes)
+    assert len(part.codes) + short == sum(negatives._how_many([12], ratio))
+
+
+@pytest.mark.parametrize("gc", [0, 1])
+def test_gc_that_the_genome_lacks_is_replaced_by_the_nearest_and_said(gc):
+    given = positives(lengths=(3000,), count=10)
+    given.codes[:] = np.random.default_rng(0).choice([[0, 3], [1, 2]][gc], given.codes.shape)
+    part, checks = make(negatives.gc_matched, given, ratio=20, distance=0)
+    apart = checks[checks["reason"].str.startswith("GC content")].iloc[0]
+    assert apart["count"] == len(part.codes) == 200
+    assert f"GC content {100 * gc}.0% (positives)" in apart["reason"]
+    assert "differ by 0.000" not in apart["reason"]
 
 
 @settings(deadline=None, max_examples=40)
@@ -138,7 +201,7 @@ def test_overlaps_equal_the_definition(seed):
     rng = np.random.default_rng(seed)
 
     def some(n):
-        table = pd.DataFrame({"chrom": rng.choice(["a", "b"], n), "start": rng.integers(0, 60, n)})
+        table = pd.DataFrame({"chrom": rng.choice(["a", "b"], n), "start": rng.integers(-20, 60, n)})
         return table.assign(end=table["start"] + rng.integers(1, 15, n))
 
     ours, theirs = some(12), some(5)

@@ -1,0 +1,139 @@
+"""Intervals of a file, as windows of a genome: contig names, centres, bases, and what is left out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from biocnn.data.bed import read_bed
+from biocnn.data.checks import Checks
+from biocnn.data.contigs import match_contigs
+from biocnn.data.fasta import UNKNOWN, reverse_complement
+from biocnn.data.genome import Genome
+from biocnn.data.parts import Part
+from biocnn.data.sampling import overlaps
+from biocnn.errors import InputError
+
+
+@dataclass
+class Windows:
+    """Makes windows of one length around intervals.
+
+    Parameters
+    ----------
+    genome
+        Where their bases are from.
+    window, flank
+        Length of a window, and of what is kept beyond each of its ends, in bp.
+    center
+        What a window is centred on: summit, center, or auto.
+    exact
+        Whether contigs of the files must be named as in the genome.
+    max_unknown
+        Largest share of unknown bases in a window.
+    checks
+        Gets the account of what was read, repaired and dropped.
+    closed
+        Intervals that no window may touch: chrom, start, end.
+    """
+
+    genome: Genome
+    window: int
+    flank: int
+    center: str
+    exact: bool
+    max_unknown: float
+    checks: Checks
+    closed: pd.DataFrame
+
+    def read(self, path: Path, columns: Sequence[int] = ()) -> pd.DataFrame:
+        """Intervals as ``read_bed`` reads them, with the genome's own contig names and ``at``, to centre windows on."""
+        peaks = read_bed(path, columns)
+        self.checks.add(path.name, "read", "intervals", len(peaks))
+        contigs = peaks.groupby("chrom", sort=False)
+        lines = contigs["line"].first().to_dict()
+        names = match_contigs(contigs["end"].max().to_dict(), self.genome, self.exact, path, lines)
+        renamed = {name: contig for name, contig in names.items() if name != contig}
+        example = next((f"{name} -> {contig}" for name, contig in renamed.items()), "")
+        self.checks.add(path.name, "repaired", "contig names (intervals)", peaks["chrom"].isin(renamed).sum(), example)
+        peaks["chrom"] = peaks["chrom"].map(names)
+        peaks["at"] = self._centers(peaks, path)
+        self._check_ends(peaks, path)
+        return peaks
+
+    def _centers(self, peaks: pd.DataFrame, path: Path) -> pd.Series:
+        middle, has_summit = (peaks["start"] + peaks["end"]) // 2, peaks["summit"] >= 0
+        if self.center == "center" or (self.center == "auto" and not has_summit.any()):
+            return middle
+        if self.center == "summit" and not has_summit.all():
+            line = peaks["line"][~has_summit].iloc[0]
+            raise InputError(
+                f"{path} line {line}: has no summit, and data.center is summit",
+                "summits are column 10 of a narrowPeak file; set data.center: center or auto",
+            )
+        self.checks.add(path.name, "note", "no summit: centred on the middle of the interval", (~has_summit).sum())
+        return peaks["summit"].where(has_summit, middle)
+
+    def _check_ends(self, peaks: pd.DataFrame, path: Path) -> None:
+        length = peaks["chrom"].map(self.genome.contigs)
+        for row in peaks[peaks["at"] >= length].head(1).itertuples():
+            raise InputError(
+                f"{path} line {row.line}: {row.start}-{row.end} lies beyond the end of contig {row.chrom!r} "
+                f"({self.genome.contigs[row.chrom]} bp in {self.genome.source})",
+                "are the intervals from another assembly of the genome?",
+            )
+        self.checks.add(path.name, "note", "interval ends beyond its contig", (peaks["end"] > length).sum())
+
+    def around(self, peaks: pd.DataFrame, name: str) -> Part:
+        """One window for each interval, but for duplicates, windows of unknown bases and those that may not be.
+
+        Parameters
+        ----------
+        peaks
+            Columns chrom, strand, at; all but ``at`` and the ends of the interval are kept.
+        name
+            Where they are from, in checks.
+        """
+        table = peaks.drop(columns=["end", "summit", "line", "at"], errors="ignore")
+        table["start"] = peaks["at"] - self.window // 2
+        table["end"] = table["start"] + self.window
+        table = self._without(table, named(table)["id"].duplicated(), name, "same window as an earlier line", "")
+        remedy = "is data.blacklist a file of regions to leave out?"
+        table = self._without(table, overlaps(table, self.closed), name, "overlaps the blacklist", remedy)
+        codes = self.cut(table)
+        unknown = (codes[:, self.flank : self.flank + self.window] == UNKNOWN).mean(axis=1) > self.max_unknown
+        reason = f"more than {self.max_unknown:.0%} unknown bases"
+        remedy = (
+            f"is {self.genome.source} the right genome, and not a masked one? "
+            "data.max_unknown is the largest share allowed"
+        )
+        table = self._without(table, unknown, name, reason, remedy)
+        over = (table["start"] < 0) | (table["end"] > table["chrom"].map(self.genome.contigs))
+        self.checks.add(name, "note", "window over a contig's end: filled with unknown", over.sum())
+        return Part(table.reset_index(drop=True), codes[~unknown])
+
+    def _without(
+        self, table: pd.DataFrame, drop: pd.Series | np.ndarray, name: str, reason: str, remedy: str
+    ) -> pd.DataFrame:
+        drop = np.asarray(drop)
+        if drop.all():
+            raise InputError(f"{name}: all {len(table)} windows: {reason}", remedy)
+        self.checks.add(name, "dropped", reason, drop.sum(), "".join(table["id"][drop].head(1)))
+        return table[~drop]
+
+    def cut(self, table: pd.DataFrame) -> np.ndarray:
+        """Bases of windows with their flanks, shape (N, window + 2 flank), uint8; on strand "-", of the other one."""
+        contig = table["chrom"].map({name: i for i, name in enumerate(self.genome.names)}).to_numpy()
+        codes = self.genome.windows(contig, table["start"].to_numpy() - self.flank, self.window + 2 * self.flank)
+        minus = (table["strand"] == "-").to_numpy()
+        codes[minus] = reverse_complement(codes[minus])
+        return codes
+
+
+def named(table: pd.DataFrame) -> pd.DataFrame:
+    """The windows, with an ``id`` that says where each lies."""
+    position = table["chrom"] + ":" + table["start"].astype(str) + "-" + table["end"].astype(str)
+    table["id"] = position + "(" + table["strand"] + ")"
+    return table

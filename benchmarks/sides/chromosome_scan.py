@@ -1,0 +1,69 @@
+"""A stretch of a chromosome past DeepBind (16 kernels of 24 bp, both strands): at once, or window by window."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.sides.common import clock, read_task, report
+from biocnn.checkpoint import build_model, save_model
+from biocnn.data.genome import Genome, open_genome
+from biocnn.predict import BATCH, Model
+from biocnn.schema import choose
+
+
+def network_of(window: int) -> Model:
+    """An untrained network, for its weights do not matter; saved and loaded, as any other."""
+    section = choose("models", {"name": "DeepBind", "strands": "both"}, "model")
+    facts = {
+        "kind": "sequence", "task": "binary", "spatial_dims": 1, "in_channels": 4, "out_channels": 1,
+        "outputs": ["bound"], "alphabet": "ACGT", "window": window, "flank": 0,
+    }  # fmt: skip
+    torch.manual_seed(1)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.safetensors"
+        save_model(path, build_model(section, facts), {"experiment": {"model": section}, "facts": facts})
+        return Model(path)
+
+
+def at_once(model: Model, genome: Genome, contig: str, start: int, end: int, stride: int) -> Iterator[np.ndarray]:
+    """``Model.scan``."""
+    return (found for _, found in model.scan(genome, contig, start, end, stride=stride))
+
+
+def by_window(model: Model, genome: Genome, contig: str, start: int, end: int, stride: int) -> Iterator[np.ndarray]:
+    """``Model.predict`` of batches of windows."""
+    starts, window = np.arange(start, end - model.facts["window"] + 1, stride), model.facts["window"]
+    row = genome.names.index(contig)
+    for first in range(0, len(starts), BATCH):
+        block = starts[first : first + BATCH]
+        yield model.predict(genome.windows(np.full(len(block), row), block, window))
+
+
+def scan(task: dict[str, Any], genome: Genome, window: int, length: int) -> tuple[float, np.ndarray]:
+    """Seconds, and probabilities (n, 1)."""
+    model, way = network_of(window), {"at once": at_once, "by window": by_window}[task["way"]]
+    for _ in range(2):  # the first for warmth
+        began = clock()
+        found = np.concatenate(
+            list(way(model, genome, task["contig"], task["start"], task["start"] + length, task["stride"]))
+        )
+        seconds = clock() - began
+    return seconds, found
+
+
+def main() -> None:
+    """Scan with each window; save what was found."""
+    task = read_task()
+    genome, seconds, windows = open_genome(f"{task['data']}/encoded"), {}, {}
+    for window, length in task["lengths"].items():
+        seconds[window], found = scan(task, genome, int(window), length)
+        windows[window] = len(found)
+        np.save(f"{task['found']}_{window}.npy", found)
+    report(seconds, windows=windows, threads=torch.get_num_threads())
+
+
+main()

@@ -23,6 +23,8 @@ from biocnn.variants.scoring import Ensemble, effects
 from biocnn.variants.windows import column, cut
 from biocnn.variants.writing import LARGEST, Writer
 
+ROUNDING = 1e-6  # share of a logit up to which a change is none
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -159,7 +161,12 @@ class Scorer:
             pair = cut(self.genome, contig, start, ref, alt, self.ensemble.window, offset)
             total += np.stack(self.ensemble.pairs(*pair, column(self.ensemble.window, offset)))
         reference, alternative = total / np.float32(len(self.offsets))
-        return reference, alternative
+        return reference, np.where(self._rounding(reference, alternative), reference, alternative)
+
+    def _rounding(self, reference: np.ndarray, alternative: np.ndarray) -> np.ndarray:
+        """Where logits differ by no more than float32 does: no change, which p-values must not rank."""
+        least = 0.0 if self.ensemble.task == "regression" else 1.0
+        return np.abs(alternative - reference) <= ROUNDING * np.maximum(np.abs(reference), least)
 
 
 class Counts:

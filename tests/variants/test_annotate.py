@@ -254,3 +254,11 @@ def test_any_mixture_of_alleles(tmp_path: Path, data: st.DataObject) -> None:
     for row in table[table["set_aside"] == ""].to_dict("records"):
         logits = truth(model, row["chrom"], row["pos"], row["ref"], row["alt"].upper())
         assert float(row["bound_dlogit"]) == pytest.approx(float(np.diff(logits[:, 0])[0]), rel=2e-3, abs=2e-5)
+
+
+def test_what_a_network_does_not_see_changes_nothing(tmp_path: Path) -> None:
+    model = model_of(tmp_path, DEEPBIND | {"channels": 1})
+    records = [record("chr1", pos, 1, "+") for pos in range(40, 260)]
+    change = values(run(tmp_path, vcf_text(*records), GENOME, model), "dlogit")
+    assert (change == 0).sum() > 50, "one kernel, one best match: most bases are of no matter"
+    assert np.abs(change[change != 0]).min() > 1e-6

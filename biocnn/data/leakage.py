@@ -59,10 +59,14 @@ def _digest(x: np.ndarray) -> bytes:
 
 
 def _windows(examples: pd.DataFrame) -> np.ndarray:
-    start, end = (pd.to_numeric(examples[name]).to_numpy(np.int64) for name in ("start", "end"))
-    contig = pd.factorize(examples["chrom"])[0].astype(np.int64)
-    span = end.max() - start.min() + 1
-    return np.stack([start, end], axis=1) - start.min() + (contig * span)[:, None]
+    columns = [pd.to_numeric(examples[name], errors="coerce") for name in ("start", "end")]
+    known = (examples["chrom"].notna() & columns[0].notna() & columns[1].notna()).to_numpy()
+    start, end = (column.fillna(0).to_numpy(np.int64) for column in columns)
+    # Those that are from nowhere, shuffled ones say, get no length, and a contig of their own.
+    start, end = np.where(known, start, 0), np.where(known, end, 0)
+    contig = np.where(known, pd.factorize(examples["chrom"])[0], -1)
+    low = start.min()
+    return np.stack([start, end], axis=1) - low + (contig * (end.max() - low + 1))[:, None]
 
 
 def leaks(identity: Identity, split: pd.Series) -> dict[tuple[str, str], dict[str, np.ndarray]]:

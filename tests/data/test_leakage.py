@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from tiny import sequences, stored
 
 from biocnn.data.checks import Checks
-from biocnn.data.fasta import encode, reverse_complement
+from biocnn.data.fasta import encode, read_fasta, reverse_complement
 from biocnn.data.leakage import REMOVED, account, identify, leaks, overlapping
 from biocnn.data.raw import Raw
+from biocnn.data.tables import read_table
 from biocnn.errors import InputError
 
 SPLIT = ["train", "train", "val", "test", "test"]
@@ -98,6 +99,12 @@ def test_duplicates_as_by_brute_force(texts: list[str], random) -> None:
         assert kinds["reverse_complement"] == [i for i in judged if raw.x(i).tobytes() in other - known]
 
 
+def test_examples_from_nowhere_overlap_nothing() -> None:
+    at = {"chrom": ["1", None, "1", None, "1"], "start": ["-9", None, "0", None, "."], "end": ["5", "", "3", None, "9"]}
+    pairs = found(raw_of(["A", "CC", "AAA", "CCC", "AAAA"], **at), SPLIT)
+    assert [pairs[pair]["overlap"] for pair in ("train-test", "train-val", "val-test")] == [[], [2], []]
+
+
 def test_no_others_no_overlap() -> None:
     assert not overlapping(np.array([[0, 5]]), np.zeros((0, 2), int)).any()
 
@@ -154,6 +161,22 @@ def test_a_part_that_leaks_wholly_is_refused(tmp_path: Path) -> None:
     raw.examples.loc[57, "group"] = "alone"
     with pytest.raises(InputError, match="remove_leaks: leaves the test part empty"):
         stored(raw, tmp_path, val=["g17", "g18"], test=["alone"], remove_leaks=True)
+
+
+@pytest.mark.data
+def test_the_published_split_of_starr_seq_leaks(data_root: Path) -> None:
+    """Twelve ids are in the training and in the test file."""
+    folder = data_root / "genomics/starrseq_drosophila"
+    parts = [read_table(folder / f"{part}.activity.tsv.gz").assign(part=part) for part in ("train", "test")]
+    records = [{r.name: r.codes for r in read_fasta(folder / f"{part}.fa.gz")} for part in ("train", "test")]
+    codes = [bases[name] for table, bases in zip(parts, records, strict=True) for name in table["id"]]
+    table = pd.concat(parts, ignore_index=True)
+    raw = Raw(table, codes.__getitem__, np.zeros(len(table)), {"kind": "sequence", "alphabet": "ACGT"})
+    kinds = leaks(identify(raw), table["part"])["train", "test"]
+    train, test = (set(part["id"]) for part in parts)
+    assert len(train & test) == 12
+    assert sorted(table["id"].iloc[kinds["exact"]]) == sorted(train & test)
+    assert set(kinds["reverse_complement"]) <= set(kinds["overlap"]), "the same place, on the other strand"
 
 
 def test_a_hundred_thousand_examples_take_seconds() -> None:

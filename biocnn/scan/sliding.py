@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import reduce
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,23 +15,40 @@ from biocnn.models.sequence_network import SequenceNetwork
 
 WORD = 4  # bases looked up together, and positions found together; tables of longer words do not fit into a cache
 LETTERS = 5  # A, C, G, T, unknown
-CELLS = 1 << 20  # values of the convolution at a time, 4 MB
+CELLS = 1 << 18  # values of the convolution at a time: 1 MB, so that a processor's cache holds them
+PARTS = 16  # times as many in one call, for the work that is little but has many steps
 PROBES = 8  # random windows on which a network is compared with what is made of it here
 
-Join = Callable[[Tensor, Tensor], Tensor]
+
+class Pool(NamedTuple):
+    """A pooling in pieces.
+
+    Parameters
+    ----------
+    over
+        Sums of kernels (n, positions, channels), and their bias, to what is kept of the positions, (n, channels).
+    join
+        Of two pieces.
+    end
+        What is kept of all positions, the bias, and how many positions there are, to what the network has.
+    """
+
+    over: Callable[[Tensor, Tensor], Tensor]
+    join: Callable[[Tensor, Tensor], Tensor]
+    end: Callable[[Tensor, Tensor, int], Tensor]
 
 
-def _largest(values: Tensor, bias: Tensor) -> Tensor:
-    return (values.amax(1) + bias).relu_()
+MAX = Pool(lambda x, bias: x.amax(1), torch.maximum, lambda x, bias, number: (x + bias).relu_())
+MEAN = Pool(lambda x, bias: (x + bias).relu_().sum(1), torch.add, lambda x, bias, number: x / number)
+POOLS = {"max": [MAX], "average": [MEAN], "both": [MAX, MEAN]}
 
 
-def _sum(values: Tensor, bias: Tensor) -> Tensor:
-    return (values + bias).relu_().sum(1)
+class End(NamedTuple):
+    """What the kernels that hang over one end of a window look up: words, rows of their places, starts of bags."""
 
-
-# Of each pooling: over the positions of values (n, positions, channels), and of two results.
-MAX, SUM = (_largest, torch.maximum), (_sum, torch.add)
-POOLS = {"max": [MAX], "average": [SUM], "both": [MAX, SUM]}
+    spans: list[slice]
+    places: Tensor
+    starts: Tensor
 
 
 class SlidingNetwork:
@@ -60,15 +78,24 @@ class SlidingNetwork:
         self.table, self.places = _table(weight)
         self.hanging = weight.shape[2] - 1  # positions at each end of a window
         self.pools = POOLS[network.pool.kind]
-        # Words beyond the window's end are left out: of block b of the positions before the window, say, the first.
-        blocks = range(len(self.places) - 1)
-        before = [[(word, word + len(blocks) - block) for word in range(block + 1)] for block in blocks]
-        after = [[(word, word - block) for word in blocks[block:]] for block in blocks]
-        self.before, self.after = (_bags(bags, self.places) for bags in (before, after))
+        blocks = range(len(self.places) - 1)  # of ``WORD`` positions; words beyond the window's end are left out
+        self.before = self._end([(0, block + 1, len(blocks) - block) for block in blocks])
+        self.after = self._end([(block, len(blocks), 0) for block in blocks])
+
+    def _end(self, blocks: list[tuple[int, int, int]]) -> End:
+        """From the first word, the one after the last, and the first one's place, of each block."""
+        places = [self.places[at : at + last - first] for first, last, at in blocks]
+        starts = np.cumsum([0, *map(len, places)])[:-1]
+        starts = torch.tensor(starts, dtype=torch.int32, device=self.places.device)
+        return End([slice(first, last) for first, last, _ in blocks], torch.cat([*places, self.places[:0]]), starts)
 
     def rows(self, stride: int) -> int:
         """How many windows to give at a time."""
-        return max(1, CELLS // (len(self.bias) * max(stride, self.hanging)))
+        return PARTS * self._part(stride)
+
+    def _part(self, positions: int) -> int:
+        """How many windows, of so many positions each, are computed at a time."""
+        return max(1, CELLS // (len(self.bias) * max(positions, self.hanging) * WORD)) * WORD
 
     @torch.inference_mode()
     def logits(self, codes: Tensor, stride: int) -> Tensor:
@@ -89,43 +116,50 @@ class SlidingNetwork:
         parts = [self._inside(words, stride, number)]
         if self.hanging:
             reach = WORD * (len(self.places) - 1)  # bases under the hanging kernels, rounded up
-            parts.append(self._hanging(words[: (number - 1) * stride + reach], reach, stride, *self.before))
+            parts.append(self._hanging(words[: (number - 1) * stride + reach], reach, stride, self.before))
             end = (number - 1) * stride + self.window
-            parts.append(self._hanging(words[self.window - reach : end], reach, stride, *self.after))
-        return self._weigh([reduce(join, found) for (_, join), *found in zip(self.pools, *parts, strict=True)])
+            parts.append(self._hanging(words[self.window - reach : end], reach, stride, self.after))
+        return self._weigh([reduce(pool.join, found) for pool, *found in zip(self.pools, *parts, strict=True)])
 
     def _inside(self, words: Tensor, stride: int, number: int) -> list[Tensor]:
-        """What each pooling gives over the kernels that lie in a window wholly: shape (number, channels) each."""
+        """What each pooling keeps of the kernels that lie in a window wholly: shape (number, channels) each."""
         positions = self.window - self.hanging
-        size = min(stride, positions)  # of the pieces that windows are pooled from, and one shorter
+        size = min(stride, positions)  # of the pieces that windows are pooled from; then one that is shorter
         pieces, rest = divmod(positions, size)
         numbers = words[::WORD].unfold(0, len(self.places), 1) + self.places
-        values = embedding_bag(numbers, self.table, mode="sum").view(-1, len(self.bias))
-        values = values.unfold(0, size, stride).transpose(1, 2)
-        found = []
-        for pool, join in self.pools:
-            whole = _sliding(pool(values[: number + pieces - 1], self.bias), pieces, join)
-            short = values[pieces : pieces + number, :rest]
-            found.append(join(whole, pool(short, self.bias)) if rest else whole)
+        spans = [slice(0, rest), slice(rest, size)] if rest else [slice(0, size)]
+        kept = []
+        for part in numbers.split(self._part(stride) * stride // WORD):
+            values = embedding_bag(part, self.table, mode="sum").view(-1, len(self.bias))
+            values = values.unfold(0, size, stride).transpose(1, 2)
+            kept.append([pool.over(values[:, span], self.bias) for pool in self.pools for span in spans])
+        found, kept = [], [torch.cat(parts) for parts in zip(*kept, strict=True)]
+        for k, pool in enumerate(self.pools):
+            both = kept[k * len(spans) : (k + 1) * len(spans)]
+            whole = _sliding(reduce(pool.join, both)[: number + pieces - 1], pieces, pool.join)
+            found.append(pool.join(whole, both[0][pieces : pieces + number]) if rest else whole)
         return found
 
-    def _hanging(
-        self, words: Tensor, reach: int, stride: int, chosen: Tensor, places: Tensor, starts: Tensor
-    ) -> list[Tensor]:
-        """The same over the kernels that hang over one end of each window."""
+    def _hanging(self, words: Tensor, reach: int, stride: int, end: End) -> list[Tensor]:
+        """The same of the kernels that hang over one end of each window."""
         words = words.unfold(0, reach, stride)[:, ::WORD]
-        numbers = words[:, chosen] + places
-        first = torch.arange(0, numbers.numel(), len(chosen), dtype=torch.int32, device=words.device)
-        bags = (first[:, None] + starts).flatten()
-        values = embedding_bag(numbers.flatten(), self.table, bags, mode="sum").view(len(words), reach, -1)
-        return [pool(values[:, reach - self.hanging :], self.bias) for pool, _ in self.pools]
+        numbers = torch.cat([words[:, span] for span in end.spans], dim=1).add_(end.places)
+        rows = self._part(stride)
+        first = torch.arange(rows, dtype=torch.int32, device=words.device) * numbers.shape[1]
+        bags = first[:, None] + end.starts
+        kept = []
+        for part in numbers.split(rows):
+            values = embedding_bag(part.flatten(), self.table, bags[: len(part)].flatten(), mode="sum")
+            values = values.view(len(part), reach, -1)[:, reach - self.hanging :]
+            kept.append([pool.over(values, self.bias) for pool in self.pools])
+        return [torch.cat(parts) for parts in zip(*kept, strict=True)]
 
     def _weigh(self, pooled: list[Tensor]) -> Tensor:
-        """From maxima and sums over all positions to logits."""
-        network, positions = self.network, self.window + self.hanging
-        means = [values / positions if pool is SUM else values for pool, values in zip(self.pools, pooled, strict=True)]
+        """From what is kept of all positions to logits."""
+        network, number = self.network, self.window + self.hanging
+        ended = [pool.end(kept, self.bias, number) for pool, kept in zip(self.pools, pooled, strict=True)]
         strands = 2 if network.strands == "both" else 1
-        logits = network.head(torch.cat([values.unflatten(1, (strands, -1)) for values in means], dim=2))
+        logits = network.head(torch.cat([end.unflatten(1, (strands, -1)) for end in ended], dim=2))
         return logits.amax(1) if network.combine == "max" else logits.mean(1)
 
 
@@ -182,15 +216,7 @@ def _words(codes: Tensor) -> Tensor:
     return reduce(lambda words, letter: words * LETTERS + letter, letters)
 
 
-def _bags(bags: list[list[tuple[int, int]]], places: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Which words are looked up, in which rows of the table, and where each bag of them begins."""
-    chosen, at = torch.tensor([pair for bag in bags for pair in bag], dtype=torch.int64).reshape(-1, 2).unbind(1)
-    starts = np.cumsum([0, *map(len, bags)])[:-1]
-    device = places.device
-    return chosen.to(device), places[at.to(device)], torch.tensor(starts, dtype=torch.int32, device=device)
-
-
-def _sliding(x: Tensor, width: int, join: Join) -> Tensor:
+def _sliding(x: Tensor, width: int, join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """Join each ``width`` neighbouring rows: (n, channels) to (n - width + 1, channels), in about log2(width) steps."""
     number, done, size, found = len(x) - width + 1, 0, 1, None
     while True:  # here a row of x joins ``size`` rows of what was given

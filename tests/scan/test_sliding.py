@@ -107,6 +107,7 @@ def test_few_values_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
     network = network_of(channels=16, strands="both")
     for stride, window in ((1, 50), (10, 101), (200, 201)):
         rows = slides(network, window).rows(stride)
-        assert 1 <= rows * max(stride, 7) * 32 <= sliding.CELLS
+        assert 1 <= rows * max(stride, 7) * 32 <= sliding.CELLS * sliding.PARTS
     monkeypatch.setattr(sliding, "CELLS", 1)
-    assert slides(network, 50).rows(10) == 1
+    assert slides(network, 50).rows(10) == 4 * sliding.PARTS
+    check(network, 50, 10, number=100)

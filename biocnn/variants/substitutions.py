@@ -1,7 +1,5 @@
 """Substitutions at one place of many windows, without a second scan: DeepBind's kernels see them at a few positions."""
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,8 +11,6 @@ from biocnn.predict import Model
 
 VALUES = 2**19  # of a scan at a time: what the caches of a processor hold
 CLOSE = 1e-4  # difference of logits, as a share of the largest, up to which it is rounding
-
-Score = Callable[[np.ndarray, np.ndarray, np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
 
 class Substitutions:
@@ -35,8 +31,6 @@ class Substitutions:
         self.size = self.conv.conv.kernel_size[0]
         columns = self.conv.conv.weight.detach().flip(2).permute(1, 0, 2)  # by base: (4, C, size)
         self.difference = (columns[None] - columns[:, None]).flatten(0, 1)  # by 4 * base there + new base
-        scale = model.meta.get("temperature") if model.facts["task"] in ("binary", "multilabel") else None
-        self.scale = torch.tensor(scale or 1.0, device=self.device)
 
     @torch.inference_mode()
     def logits(self, codes: np.ndarray, window: np.ndarray, new: np.ndarray, place: int) -> tuple[Tensor, Tensor]:
@@ -77,11 +71,10 @@ class Substitutions:
         strands = [self._strand(x, window, old, new, place)]
         if self.network.strands == "both":
             strands.append(self._strand(x.flip(1, 2), window, 3 - old, 3 - new, x.shape[2] - 1 - place))
-        combined = []
-        for pair in zip(*strands, strict=True):
-            both = torch.stack(pair)
-            combined.append((both.amax(0) if self.network.combine == "max" else both.mean(0)) / self.scale)
-        return combined[0], combined[1]
+        reference, alternative = (torch.stack(pair) for pair in zip(*strands, strict=True))
+        if self.network.combine == "max":
+            return reference.amax(0), alternative.amax(0)
+        return reference.mean(0), alternative.mean(0)
 
     def _strand(self, x: Tensor, window: Tensor, old: Tensor, new: Tensor, place: int) -> tuple[Tensor, Tensor]:
         scan = self.conv(x)  # "full": position i of it ends at base i

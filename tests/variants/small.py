@@ -30,7 +30,9 @@ def random_genome(*lengths: int, seed: int = 0) -> Genome:
     return genome_of(**{f"chr{i}": "".join(rng.choice(list("ACGT"), n)) for i, n in enumerate(lengths, 1)})
 
 
-def model_of(folder: Path, network: dict[str, Any] = DEEPBIND, *, seed: int = 1, **facts: Any) -> Model:
+def model_of(
+    folder: Path, network: dict[str, Any] = DEEPBIND, *, seed: int = 1, temperature: float = 1.0, **facts: Any
+) -> Model:
     """An untrained network whose logits differ enough to be told apart."""
     facts = {
         "kind": "sequence", "task": "binary", "spatial_dims": 1, "in_channels": 4, "out_channels": 1,
@@ -43,7 +45,9 @@ def model_of(folder: Path, network: dict[str, Any] = DEEPBIND, *, seed: int = 1,
         for parameter in built.parameters():
             parameter.mul_(3).add_(0.05 * torch.randn_like(parameter))
     path = folder / f"model{seed}.safetensors"
-    save_model(path, built, {"experiment": {"model": section, "data": {}, "train": {"threads": 1}}, "facts": facts})
+    experiment = {"model": section, "data": {}, "train": {"threads": 1}}
+    warmth = [temperature] * facts["out_channels"]
+    save_model(path, built, {"experiment": experiment, "facts": facts, "temperature": warmth})
     return Model(path, "cpu")
 
 

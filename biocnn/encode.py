@@ -7,14 +7,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding
 
-# Rows: A, C, G, T/U, unknown (each base equally likely), padding (nothing there).
+from biocnn.data.fasta import AMBIGUOUS
+
+# Rows: A, C, G, T/U, unknown (each base equally likely), padding (nothing there), ambiguous letters.
 TABLE = [[1.0, 0, 0, 0], [0, 1.0, 0, 0], [0, 0, 1.0, 0], [0, 0, 0, 1.0], [0.25] * 4, [0.0] * 4]
+TABLE += [[(base in bases) / len(bases) for base in "ACGT"] for bases in AMBIGUOUS.values()]
 
 
 def one_hot(codes: Tensor) -> Tensor:
     """Codes of shape (N, L), uint8, to float32 of shape (N, 4, L).
 
-    0-3 become A, C, G, T (or U); 4, unknown, becomes .25 in each channel; 5, padding, becomes 0.
+    0-3 become A, C, G, T (or U); 4, unknown, becomes .25 in each channel; 5, padding, becomes 0; 6-15, ambiguous
+    letters, become equal shares of the bases they stand for.
     """
     return embedding(codes.int(), _table(codes.device)).transpose(1, 2)  # three times faster than an index
 
@@ -26,8 +30,12 @@ def _table(device: torch.device) -> Tensor:
 
 def reverse_complement(codes: Tensor) -> Tensor:
     """Codes of shape (..., L) read from the other strand; unknown and padding stay what they are."""
-    flipped = codes.flip(-1)
-    return torch.where(flipped < 4, 3 - flipped, flipped)
+    return complement(codes.flip(-1))
+
+
+def complement(codes: Tensor) -> Tensor:
+    """The base opposite to each: 3 - code for A, C, G, T; ambiguous letters from 8 on are paired."""
+    return torch.where(codes < 4, 3 - codes, codes ^ (codes >> 3))  # half the time of a look-up
 
 
 def normalise(image: Tensor, low: Tensor, high: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from biocnn.batches import ImageBatches, SequenceBatches, make
 from biocnn.checkpoint import load_model
 from biocnn.data.dataset import Dataset
-from biocnn.data.fasta import PADDING, encode, read_fasta
+from biocnn.data.fasta import PADDING, Iupac, encode, read_fasta
 from biocnn.data.genome import Genome
 from biocnn.data.images import read_images
 from biocnn.data.padded import pad
@@ -127,7 +127,7 @@ class Model:
             For letters that are no bases, another number of channels than in training, or unreadable files.
         """
         if self.facts["kind"] == "sequence":
-            return self._sequences(_codes(inputs))
+            return self._sequences(_codes(inputs, self.facts.get("iupac", "unknown")))
         if isinstance(inputs, np.ndarray):
             return self._image(inputs, "array")
         images = [self._image(image, name) for name, image, _ in self.read(inputs)]
@@ -286,15 +286,15 @@ def decide(p: np.ndarray, task: str, postprocess: dict[str, Any]) -> np.ndarray:
     return (p[0] > 0.5).astype(np.uint8) if task == "mask" else p.argmax(0).astype(np.uint8)
 
 
-def _codes(inputs: Any) -> list[np.ndarray]:
+def _codes(inputs: Any, iupac: Iupac) -> list[np.ndarray]:
     if isinstance(inputs, np.ndarray):
-        if inputs.ndim > 2 or not np.issubdtype(inputs.dtype, np.integer) or not np.isin(inputs, range(6)).all():
+        if inputs.ndim > 2 or not np.issubdtype(inputs.dtype, np.integer) or not np.isin(inputs, range(16)).all():
             raise InputError(
                 f"an array of shape {inputs.shape} and type {inputs.dtype} is no sequence",
-                "give whole numbers of shape (N, L) or (L,): 0-3 = A C G T, 4 = unknown, 5 = padding",
+                "give whole numbers of shape (N, L) or (L,): 0-3 = A C G T, 4 = unknown, 5 = padding, 6-15 = ambiguous",
             )
         return list(np.atleast_2d(inputs))
     if isinstance(inputs, Path) or (isinstance(inputs, str) and Path(inputs).suffix):
-        return [record.codes for record in read_fasta(inputs)]
+        return [record.codes for record in read_fasta(inputs, iupac)]
     texts = [inputs] if isinstance(inputs, str) else list(inputs)
-    return [encode(text, where=f"sequence {row + 1}") for row, text in enumerate(texts)]
+    return [encode(text, iupac, f"sequence {row + 1}") for row, text in enumerate(texts)]

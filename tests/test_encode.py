@@ -6,9 +6,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biocnn.encode import normalise, one_hot, reverse_complement, to_tensor
+from biocnn.data import fasta
+from biocnn.data.fasta import encode
+from biocnn.encode import complement, normalise, one_hot, reverse_complement, to_tensor
 
-codes = st.lists(st.integers(0, 5), min_size=1, max_size=30).map(lambda c: torch.tensor([c], dtype=torch.uint8))
+codes = st.lists(st.integers(0, 15), min_size=1, max_size=30).map(lambda c: torch.tensor([c], dtype=torch.uint8))
 
 
 def test_known_columns() -> None:
@@ -17,6 +19,17 @@ def test_known_columns() -> None:
     assert x[0, :, :4].equal(torch.eye(4))
     assert x[0, :, 4].tolist() == [0.25] * 4
     assert x[0, :, 5].tolist() == [0.0] * 4
+
+
+@pytest.mark.parametrize(("letter", "shares"), [("R", [0.5, 0, 0.5, 0]), ("Y", [0, 0.5, 0, 0.5]), ("B", [0, 1, 1, 1])])
+def test_ambiguous_letters_are_shared_by_their_bases(letter: str, shares: list[float]) -> None:
+    found = one_hot(torch.from_numpy(encode(letter, "mixed").copy())[None])[0, :, 0]
+    torch.testing.assert_close(found, torch.tensor(shares) / sum(shares))
+
+
+def test_both_tables_of_complements_agree() -> None:
+    codes = np.arange(16, dtype=np.uint8)
+    np.testing.assert_array_equal(complement(torch.from_numpy(codes)), fasta.COMPLEMENT)
 
 
 def test_known_reverse_complement() -> None:

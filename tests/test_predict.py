@@ -14,7 +14,7 @@ import biocnn
 from biocnn.batches import make
 from biocnn.checkpoint import build_model, save_model
 from biocnn.data.dataset import Dataset
-from biocnn.data.fasta import decode
+from biocnn.data.fasta import decode, encode, reverse_complement
 from biocnn.errors import InputError
 from biocnn.losses import probability
 from biocnn.memory import PeakBytes
@@ -72,6 +72,17 @@ def test_strings_fasta_and_codes_are_answered_alike(tmp_path: Path, bound: Datas
     np.testing.assert_allclose(binder.predict(codes[3]), wanted[3:4], rtol=1e-5)
 
 
+def test_ambiguous_letters_are_read_as_in_training(tmp_path: Path, bound: Dataset, binder: Model) -> None:
+    mixed = model_of(bound, tmp_path)
+    mixed.facts["iupac"] = "mixed"
+    text = "ACGTRYSWKMBDHVNACGTACGTA"
+    codes = encode(text, "mixed")
+    np.testing.assert_allclose(mixed.predict(text), mixed.predict(reverse_complement(codes)), rtol=1e-5)
+    np.testing.assert_array_equal(mixed.predict(text)[0], mixed.predict(codes[None])[0])
+    np.testing.assert_array_equal(binder.predict(text), binder.predict(encode(text)[None]))
+    assert not np.allclose(mixed.predict(encode(text)[None]), mixed.predict(text))
+
+
 def test_batches_and_model_agree(bound: Dataset, binder: Model) -> None:
     batches = make(bound, bound.rows("val", "test"), torch.device("cpu"))
     found = np.stack(list(predict_batches(binder.network, batches, "multilabel")))
@@ -109,7 +120,7 @@ def test_no_sequence_is_no_answer(binder: Model) -> None:
         ("A" * 25, "sequence 1 has 25 letters"),
         ("", "sequence 1 is empty"),
         ("ACGJ", "sequence 1: 'J' at position 4 is not a base"),
-        (np.full((2, 24), 6, np.uint8), "is no sequence"),
+        (np.full((2, 24), 16, np.uint8), "is no sequence"),
         (np.full((2, 24), -1), "is no sequence"),
         (np.zeros((2, 24), np.float32), "type float32 is no sequence"),
         (np.zeros((2, 4, 24), np.uint8), "shape (2, 4, 24)"),

@@ -5,22 +5,28 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 from biocnn.errors import InputError
 
 UNKNOWN, PADDING = 4, 5
+# What each ambiguous letter stands for; its code is 6 and on. From R on, letters side by side are complements.
+AMBIGUOUS = {
+    "S": "CG", "W": "AT", "R": "AG", "Y": "CT", "K": "GT", "M": "AC", "B": "CGT", "V": "ACG", "D": "AGT", "H": "ACT",
+}  # fmt: skip
 CHUNK = 1 << 24  # bytes of text read at a time
 LAYOUT = b" \t\r\n"  # characters that lay a sequence out and are no part of it
 INVALID = 255
+ALLOWED = "allowed: A C G T U and the IUPAC letters R Y S W K M B D H V N, upper or lower case"
 REMEDY = {
-    "unknown": "allowed: A C G T U and the IUPAC letters R Y S W K M B D H V N, upper or lower case",
-    "error": "allowed: A C G T U and N; set iupac: unknown to read the other IUPAC letters as unknown",
+    "unknown": ALLOWED,
+    "mixed": ALLOWED,
+    "error": "allowed: A C G T U and N; set iupac: unknown or mixed to read the other IUPAC letters",
 }
 
-Iupac = Literal["unknown", "error"]
+Iupac = Literal["unknown", "mixed", "error"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,8 @@ def encode(text: str | bytes, iupac: Iupac = "unknown", where: str = "sequence")
     text
         DNA or RNA.
     iupac
-        What becomes of R, Y, S, W, K, M, B, D, H, V: ``unknown`` as N is, or an error.
+        What becomes of R, Y, S, W, K, M, B, D, H, V: ``unknown`` as N is; ``mixed``: codes of their own, 6 to 15, which
+        a network sees as equal shares of the bases they stand for; or an error.
     where
         Names the sequence in messages.
 
@@ -66,7 +73,7 @@ def encode(text: str | bytes, iupac: Iupac = "unknown", where: str = "sequence")
 
 def decode(codes: np.ndarray, alphabet: str = "ACGT") -> str:
     """Codes of shape (L,) to text; unknown becomes N, padding is left out."""
-    table = bytes(ord(letter) for letter in alphabet + "N") + bytes(251)
+    table = bytes(ord(letter) for letter in alphabet + "N?" + "".join(AMBIGUOUS)) + bytes(240)
     return np.ascontiguousarray(codes, np.uint8).tobytes().translate(table, bytes([PADDING])).decode("ascii")
 
 
@@ -183,14 +190,15 @@ def _split(header: str) -> tuple[str, str]:
 
 def _table(iupac: Iupac) -> bytes:
     table = bytearray([INVALID]) * 256
-    letters = ["Aa", "Cc", "Gg", "TtUu", "Nn" if iupac == "error" else "NnRrYySsWwKkMmBbDdHhVv"]
-    for code, spellings in enumerate(letters):
-        for letter in spellings:
-            table[ord(letter)] = code
+    codes = dict(zip("ACGTUN", (0, 1, 2, 3, 3, UNKNOWN), strict=True))
+    if iupac != "error":
+        codes |= {letter: UNKNOWN if iupac == "unknown" else 6 + i for i, letter in enumerate(AMBIGUOUS)}
+    for letter, code in codes.items():
+        table[ord(letter)] = table[ord(letter.lower())] = code
     for blank in LAYOUT:
         table[blank] = 0  # so that only what is truly wrong is invalid when layout is kept to find a line
     return bytes(table)
 
 
-TABLES = {"unknown": _table("unknown"), "error": _table("error")}
-COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN, PADDING], np.uint8)
+TABLES = {iupac: _table(iupac) for iupac in get_args(Iupac)}
+COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN, PADDING, 6, 7, 9, 8, 11, 10, 13, 12, 15, 14], np.uint8)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from biocnn.data.fasta import UNKNOWN, read_fasta
+from biocnn.data.fasta import UNKNOWN, Iupac, read_fasta
 from biocnn.errors import InputError
 from biocnn.files import atomic, sha256
 
@@ -72,8 +72,15 @@ class Genome:
         return items[places].view(np.uint8).reshape(-1, length)
 
 
-def read_genome(fasta: str | Path) -> Genome:
+def read_genome(fasta: str | Path, iupac: Iupac = "unknown") -> Genome:
     """Encode a FASTA file (plain, gzip or bgzip) in memory: about one byte a base.
+
+    Parameters
+    ----------
+    fasta
+        The file.
+    iupac
+        What becomes of ambiguous letters; see ``biocnn.data.fasta.encode``.
 
     Raises
     ------
@@ -81,7 +88,7 @@ def read_genome(fasta: str | Path) -> Genome:
         Where the file cannot be read, or is not a FASTA file; see ``read_fasta``.
     """
     codes = bytearray()
-    contigs, descriptions = _collect(fasta, codes.extend)
+    contigs, descriptions = _collect(fasta, codes.extend, iupac)
     return Genome(np.frombuffer(codes, np.uint8), contigs, descriptions, str(fasta))
 
 
@@ -126,9 +133,11 @@ def open_genome(folder: str | Path) -> Genome:
     return Genome(codes, facts["contigs"], facts["descriptions"], facts["source"])
 
 
-def _collect(fasta: str | Path, write: Callable[[bytes], object]) -> tuple[dict[str, int], dict[str, str]]:
+def _collect(
+    fasta: str | Path, write: Callable[[bytes], object], iupac: Iupac = "unknown"
+) -> tuple[dict[str, int], dict[str, str]]:
     contigs, descriptions = {}, {}
-    for record in read_fasta(fasta):
+    for record in read_fasta(fasta, iupac):
         write(record.codes.tobytes())
         contigs[record.name], descriptions[record.name] = len(record.codes), record.description
     return contigs, descriptions

@@ -55,6 +55,8 @@ class Intervals:
         A group, never cut by a split, is a contig; with ``block``, a stretch of a contig of so many bp.
     max_unknown
         Windows with a larger share of unknown bases are dropped.
+    iupac
+        Whether R, Y, S, W, K, M, B, D, H and V are unknown bases, mixed (R is half A, half G, and so on), or an error.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Intervals:
         contig_names: Literal["auto", "exact"] = "auto",
         block: int | None = None,
         max_unknown: float = 0.5,
+        iupac: Literal["unknown", "mixed", "error"] = "unknown",
     ) -> None:
         for name, value, least in (("window", window, 1), ("flank", flank, 0), ("block", block, window + 2 * flank)):
             if value is not None and value < least:
@@ -85,7 +88,7 @@ class Intervals:
         self.targets, self.log1p = targets or {}, log1p
         self.window, self.center, self.flank, self.block = window, center, flank, block
         self.negatives = {"name": negatives} if isinstance(negatives, str) else negatives or {"name": "gc_matched"}
-        self.contig_names, self.max_unknown = contig_names, max_unknown
+        self.contig_names, self.max_unknown, self.iupac = contig_names, max_unknown, iupac
 
     def read(self, seed: int, checks: Checks, genome_folder: Path | None = None) -> Raw:
         """Read genome and intervals, and find negatives.
@@ -97,7 +100,7 @@ class Intervals:
         checks
             Gets the account of what was read, repaired, dropped and made.
         genome_folder
-            The genome as ``write_genome`` encoded it; None: encode the FASTA in memory.
+            The genome as ``write_genome`` encoded it, without ambiguous letters; None: encode the FASTA in memory.
 
         Returns
         -------
@@ -105,7 +108,8 @@ class Intervals:
             Examples id, group, chrom, start, end (of the window, without flanks), strand, kind (positive, negative,
             shuffled; none where targets are numbers), score; x of shape (window + 2 flank,); y of shape (N, K).
         """
-        genome = open_genome(genome_folder) if genome_folder else read_genome(self.genome)
+        stored = genome_folder and self.iupac == "unknown"
+        genome = open_genome(genome_folder) if stored else read_genome(self.genome, self.iupac)
         genome.source = str(self.genome)
         checks.add(self.genome.name, "read", "contigs", len(genome.names), ", ".join(genome.names[:4]))
         exact = self.contig_names == "exact"
@@ -121,6 +125,9 @@ class Intervals:
         several = len(sets) > 1
         names = ", ".join(path.name for path in self.positives.values())
         part = windows.around(merge_peaks(sets, self.window) if several else sets[0], names)
+        if several:
+            reason = f"windows of {sum(map(len, sets))} peaks, those close together in one"
+            windows.checks.add(names, "made", reason, len(part.codes))
         y = label_windows(part.examples, sets) if several else np.ones((len(part.codes), 1), np.float32)
         table = part.examples
         table["group"], stretches = self._groups(table, windows.genome)
@@ -192,6 +199,7 @@ class Intervals:
             "out_channels": y.shape[1],
             "outputs": outputs,
             "alphabet": "ACGT",
+            "iupac": self.iupac,
             "window": self.window,
             "flank": self.flank,
         }

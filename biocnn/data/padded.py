@@ -25,7 +25,7 @@ def stack(*parts: np.ndarray) -> np.ndarray:
 
 def lengths(codes: np.ndarray) -> np.ndarray:
     """Length of each sequence without padding: shape (N,)."""
-    return (codes < PADDING).sum(axis=1)
+    return (codes != PADDING).sum(axis=1)
 
 
 def first_alike(codes: np.ndarray, both_strands: bool) -> np.ndarray:

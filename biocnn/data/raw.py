@@ -18,8 +18,8 @@ class Raw:
         One row an example: ``id`` (unique), ``group`` (never cut by a split), ``split`` where one is given, and where
         the example comes from (chrom, start, end, strand, 0-based half-open; or image and mask paths).
     x
-        Row number to uint8 codes of shape (L,) (0-3 = ACGT, 4 = unknown, 5 = padding), or to an image of shape
-        (C, *spatial) in its own dtype.
+        Row number to uint8 codes of shape (L,) (0-3 = ACGT, 4 = unknown, 5 = padding, 6-15 = ambiguous), or to an image
+        of shape (C, *spatial) in its own dtype.
     y
         Targets of shape (N, K), float32; or row number to a mask (uint8, 255 = ignore) or labels (int32) of shape
         (*spatial).

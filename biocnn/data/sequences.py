@@ -53,7 +53,7 @@ class Sequences:
     alphabet
         Whether T or U is written.
     iupac
-        Whether R, Y, S, W, K, M, B, D, H and V are unknown bases, or an error.
+        Whether R, Y, S, W, K, M, B, D, H and V are unknown bases, mixed (R is half A, half G, and so on), or an error.
     group
         Column of the table whose values a split never cuts; by default only identical sequences stay together (for DNA
         reverse complements, too).
@@ -72,7 +72,7 @@ class Sequences:
         targets: list[str] | None = None,
         negatives: Choice["negatives"] | None = None,  # noqa: F821 (a kind, no type)
         alphabet: Literal["DNA", "RNA"] = "DNA",
-        iupac: Literal["unknown", "error"] = "unknown",
+        iupac: Literal["unknown", "mixed", "error"] = "unknown",
         group: str | None = None,
         max_unknown: float = 0.5,
     ) -> None:
@@ -255,6 +255,7 @@ class Sequences:
             "out_channels": y.shape[1],
             "outputs": outputs,
             "alphabet": LETTERS[self.alphabet],
+            "iupac": self.iupac,
             "window": int(length[0]) if (length == length[0]).all() else None,
             "flank": 0,
         }

@@ -16,7 +16,7 @@ from biocnn.layers import as_image
 from biocnn.models.deepbind import DeepBind
 from biocnn.models.sequence_network import SequenceNetwork, after
 
-VALUES = 2**20  # in the largest layer, that are edited at a time: what the caches of a processor hold
+VALUES = 2**20  # edited at a time in the largest layer: 4 MiB, about what stays in a processor's caches
 WORTHWHILE = 0.8  # share of all multiplications from which on nothing is gained
 
 
@@ -32,7 +32,7 @@ class GlobalPooled:
         if self.pool.kind != "average":
             counted = x if mask is None else x.masked_fill(~mask, -torch.inf)
             self.best = Kept(counted, reach, mask, fill=-torch.inf)
-            ends = pad(self.best.values, (0, 0, 1, 1), value=-torch.inf)
+            ends = pad(self.best.values, (0, 0, 1, 1), value=-torch.inf)  # at the ends there is nothing beyond
             self.ahead, self.behind = ends.cummax(1).values, ends.flip(1).cummax(1).values.flip(1)
         if self.pool.kind != "max":
             self.mean, self.share = Kept(x, reach, mask), self.pooled.new_full((len(x), 1, 1, 1), 1 / x.shape[2])
@@ -51,9 +51,8 @@ class GlobalPooled:
             within = as_image(self.best.restored(x, span).flatten(0, 2).transpose(1, 2))
             largest = max_pool2d(within, (1, span.width)).view(*x.shape[:3], -1)
             first, last = self.best.before + span.start, self.best.before + span.stop + 1
-            beyond = torch.maximum(
-                self.ahead[:, first :: span.step][:, : x.shape[1]], self.behind[:, last :: span.step][:, : x.shape[1]]
-            )
+            ahead, behind = self.ahead[:, first :: span.step], self.behind[:, last :: span.step]
+            beyond = torch.maximum(ahead[:, : x.shape[1]], behind[:, : x.shape[1]])
             found.insert(0, torch.maximum(largest, beyond[:, :, None]))
         return torch.cat(found, 3) if len(found) > 1 else found[0]
 
@@ -102,7 +101,7 @@ class EditedNetwork:
         """
         n, length = codes.shape
         reference, changed = torch.zeros(n, device=codes.device), torch.zeros(n, length, 4, device=codes.device)
-        bases = 4 if (codes == 4).any() else 3
+        bases = 4 if ((codes > 3) & (codes != 5)).any() else 3
         stride = prod(step.stride for step in self.steps)
         for blocks in cut(n, length, stride, max(1, VALUES // (bases * self._widest()))):
             group = slice(blocks[0].first, blocks[0].last)
@@ -113,6 +112,7 @@ class EditedNetwork:
         return Answer(reference, changed.transpose(1, 2))
 
     def _remember(self, codes: Tensor) -> Tensor:
+        """Run the network on sequences as they are, and keep what edits need; gives their logits."""
         x, reach = one_hot(codes), Span(0, codes.shape[1])
         padding = codes == 5
         mask = ~padding[:, None] if padding.any() else None

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from biocnn.encode import one_hot
+from biocnn.encode import complement, one_hot, to_tensor
 from biocnn.explain.attributions import evaluating
-from biocnn.explain.edited_network import EditedNetwork
+from biocnn.explain.edited_network import Answer, EditedNetwork
 from biocnn.explain.edits import Unsupported
 from biocnn.folding import fold
 from biocnn.models.sequence_network import SequenceNetwork, reverse_strand
@@ -18,7 +18,7 @@ from biocnn.models.sequence_network import SequenceNetwork, reverse_strand
 log = logging.getLogger("biocnn")
 
 BATCH = 256
-CHECKED = 16  # mutants of every call that are also computed one by one
+CHECKED = 8  # mutants that change most in a call, and as many spread evenly: these run through the network too
 CLOSE = 1e-5  # difference, as a share of the terms of a logit, up to which it is rounding
 
 
@@ -45,7 +45,7 @@ def saturation_mutagenesis(model: nn.Module, codes: np.ndarray | Tensor, output:
         Shape (N, 4, L): logit of the mutant minus logit of the sequence; zero for the base that is there, and in
         padding. An unknown base is replaced by each of the four.
     """
-    codes = torch.as_tensor(codes).to(_device(model))
+    codes = (to_tensor(codes) if isinstance(codes, np.ndarray) else codes).to(_device(model))
     if not _mutable(codes).any():
         return torch.zeros(len(codes), 4, codes.shape[1], device=codes.device)
     with evaluating(model), _all_digits():
@@ -73,27 +73,23 @@ def _followed(model: nn.Module, codes: Tensor, output: int) -> Tensor:
         return _one_by_one(model, codes, output)
     example, new, place = _some(change, codes)
     wrong = change[example, new, place] - _mutants(model, codes, output, example, new, place)
-    if not (worst := float(wrong.abs().max())) <= CLOSE * edited.scale:
-        log.warning(
-            "mutants run through the whole network: followed edits differ from it by %.2g, where logits add up %.2g",
-            worst,
-            edited.scale,
-        )
+    scale, worst = max(edited.scale, float(change.abs().max())), float(wrong.abs().max())
+    if not worst <= CLOSE * scale:
+        message = "mutants run through the whole network: followed edits differ by %.2g, in logits that add up %.2g"
+        log.warning(message, worst, scale)
         return _one_by_one(model, codes, output)
     return change
 
 
 def _change(edited: EditedNetwork, network: SequenceNetwork, codes: Tensor) -> Tensor:
     """The change that each mutation makes, (N, 4, L), of one strand, or of what is made of two."""
-    reference, mutants = edited.logits(codes)
+    strands = [edited.logits(codes)]
     if network.strands == "both":
         known = (codes != 5)[:, None]
-        other = reverse_strand(codes[:, None], known)[:, 0]
-        strand = edited.logits(torch.where(other < 4, 3 - other, other))
-        pairs = (reference, strand.reference), (mutants, reverse_strand(strand.edited, known))
-        reference, mutants = (
-            torch.maximum(*pair) if network.combine == "max" else (pair[0] + pair[1]) / 2 for pair in pairs
-        )
+        reference, mutants = edited.logits(complement(reverse_strand(codes[:, None], known)[:, 0]))
+        strands.append(Answer(reference, reverse_strand(mutants, known)))
+    combine = torch.amax if network.combine == "max" else torch.mean
+    reference, mutants = (combine(torch.stack(logits), 0) for logits in zip(*strands, strict=True))
     return torch.where(_mutable(codes), mutants - reference[:, None, None], 0.0)
 
 
@@ -104,13 +100,15 @@ def _mutable(codes: Tensor) -> Tensor:
 
 
 def _some(change: Tensor, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Example, base and position of some mutants: those that change most, and others spread evenly over the rest."""
-    example, new, place = _mutable(codes).nonzero(as_tuple=True)
-    count = min(CHECKED // 2, len(example))
-    spread = torch.linspace(0, max(0, len(example) - 1), count, device=codes.device).long()
-    largest = change[example, new, place].abs().topk(count).indices
-    chosen = torch.cat([spread, largest])
-    return example[chosen], new[chosen], place[chosen]
+    """Example, base and position of some mutants: those that change most, and one at positions spread evenly."""
+    mutable, length = _mutable(codes), codes.shape[1]
+    size = change.abs().masked_fill_(~mutable, -1).flatten()
+    largest = size.topk(min(CHECKED, len(size))).indices
+    spread = torch.linspace(0, codes.numel() - 1, CHECKED, device=codes.device, dtype=torch.float64).long()
+    example, place = spread // length, spread % length
+    new = (codes[example, place].long() + 1) % 4
+    chosen = torch.cat([largest, (example * 4 + new) * length + place]).unique()
+    return torch.unravel_index(chosen[mutable.flatten()[chosen]], change.shape)
 
 
 def _one_by_one(model: nn.Module, codes: Tensor, output: int) -> Tensor:

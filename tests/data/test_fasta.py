@@ -17,9 +17,9 @@ def test_decode_is_the_inverse_of_encode(text):
     assert decode(encode(text)) == text
 
 
-@given(st.text("ACGTNacgtn", min_size=1))
-def test_reverse_complement_twice_changes_nothing(text):
-    codes = encode(text)
+@given(st.text("ACGTNacgtnRYSWKMBDHV", min_size=1), st.sampled_from(["unknown", "mixed"]))
+def test_reverse_complement_twice_changes_nothing(text, iupac):
+    codes = encode(text, iupac)
     np.testing.assert_array_equal(reverse_complement(reverse_complement(codes)), codes)
 
 
@@ -43,6 +43,19 @@ def test_iupac_letters_can_be_errors():
     with pytest.raises(InputError, match="'R' at position 2") as caught:
         encode("AR", "error")
     assert "iupac: unknown" in caught.value.remedy
+
+
+AMBIGUITY = {"R": "Y", "Y": "R", "S": "S", "W": "W", "K": "M", "M": "K", "B": "V", "V": "B", "D": "H", "H": "D"}
+
+
+def test_ambiguous_letters_have_codes_of_their_own_when_mixed():
+    letters = "".join(AMBIGUITY)
+    codes = encode(letters + letters.lower() + "acgtN", "mixed")
+    assert sorted(codes[:10]) == list(range(6, 16))
+    assert codes[10:].tolist() == [*codes[:10], 0, 1, 2, 3, 4]
+    assert decode(codes[:10]) == letters
+    assert decode(reverse_complement(codes[:10]))[::-1] == "".join(AMBIGUITY.values())
+    assert encode(letters).tolist() == [4] * 10
 
 
 TEXT = b">one first record\nACGT\nacg\n\n>two\tsecond\r\nNNTT\r\n>three\nG"

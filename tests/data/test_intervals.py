@@ -67,6 +67,21 @@ def test_windows_are_centred_and_stranded(read, genome):
     assert (raw.facts["task"], raw.facts["window"], raw.facts["flank"]) == ("binary", 10, 0)
 
 
+def test_ambiguous_letters_of_a_genome_can_be_kept_or_refused(genome, tmp_path):
+    genome.write_text(genome.read_text().replace(">chrII\n", ">chrII\nACGTRRYYKM"))
+    (tmp_path / "peaks.bed").write_text("chrII\t0\t10\t.\t0\t-\nchrI\t50\t60\n")
+    write_genome(genome, tmp_path / "encoded")
+    found = {}
+    settings = {"window": 10, "flank": 0, "negatives": NEGATIVES, "max_unknown": 0.6}
+    for iupac in ("unknown", "mixed", "error"):
+        data = Intervals(genome=genome, positives=tmp_path / "peaks.bed", iupac=iupac, **settings)
+        try:
+            found[iupac] = bases(data.read(1, Checks(), tmp_path / "encoded"), 0)
+        except InputError as error:
+            found[iupac] = error.message.split(": ")[-1]
+    assert found == {"unknown": "NNNNNNACGT", "mixed": "KMRRYYACGT", "error": "'R' is not a base"}
+
+
 def test_flanks_are_stored_beyond_the_window(read, genome):
     raw, _ = read("chrI\t100\t110\n", flank=3)
     assert raw.examples.loc[0, ["start", "end"]].tolist() == [100, 110]

@@ -54,6 +54,21 @@ def test_rna_has_one_strand_and_u(read):
     assert raw.examples["group"].tolist() == ["a", "b", "c", "d"]
 
 
+def test_ambiguous_letters_can_be_kept(read):
+    table = "sequence\tlabel\nACGTR\t1\nYACGT\t0\nNNNRR\t1\nACRR\t0\n"
+    raw, _ = read(table=table, iupac="mixed")
+    assert texts(raw) == ["ACGTR", "YACGT", "ACRR"]  # R is known in part, N is not
+    assert raw.examples["group"].tolist() == ["line2", "line2", "line5"]  # one sequence on two strands
+    assert raw.facts["iupac"] == "mixed"
+    assert texts(read(table=table)[0])[0] == "ACGTN"
+
+
+def test_a_column_kind_of_the_users_own_is_kept_apart(read):
+    raw, _ = read(table="sequence\tlabel\tkind\nACGT\t1\tshuffled\nACGG\t0\tshuffled\n")
+    assert raw.examples["kind"].tolist() == ["positive", "negative"]
+    assert raw.examples["given_kind"].tolist() == ["shuffled", "shuffled"]
+
+
 def test_one_table_with_a_column_of_groups(read):
     raw, _ = read(table="sequence\tlabel\twell\nACGT\t1\tA1\nACGG\t0\tB2\n", group="well")
     assert raw.examples["id"].tolist() == ["line2", "line3"]

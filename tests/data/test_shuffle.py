@@ -40,6 +40,16 @@ def test_padding_stays_at_the_end(seed):
         assert before[length - 1] == after[length - 1]
 
 
+def test_ambiguous_letters_are_letters_like_the_others():
+    rng = np.random.default_rng(0)
+    codes = rng.choice([0, 1, 4, 8, 15], (20, 60)).astype(np.uint8)
+    codes[:, 50:] = 5
+    shuffled = dinucleotide_shuffle(codes, rng)
+    assert (shuffled != codes).any(axis=1).all()
+    assert list(map(pairs, shuffled)) == list(map(pairs, codes))
+    assert (shuffled[:, 50:] == 5).all()
+
+
 def test_every_order_is_equally_probable():
     codes, draws = np.array([0, 1, 0, 2, 0, 1, 2, 1, 0], np.uint8), 30_000
     orders = {bytes(p) for p in permutations(codes.tolist()) if p[0] == 0 and pairs(np.array(p)) == pairs(codes)}

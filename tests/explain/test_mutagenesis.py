@@ -57,6 +57,7 @@ def sequences(length: int, n: int = 3, *, padding: bool = True) -> np.ndarray:
     """Codes with unknown bases, and, of two sequences, padding."""
     codes = np.random.default_rng(length).integers(0, 4, (n, length)).astype(np.uint8)
     codes[0, [0, length // 2, length - 1]] = 4
+    codes[0, length // 3] = 8  # R: half A, half G
     if padding:
         codes[1, length - 1 - length // 3 :] = 5
         codes[2] = 5
@@ -94,7 +95,7 @@ def followed(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
 @pytest.mark.parametrize("name", SMALL)
 def test_equal_to_every_mutant_through_the_network(name, strands, combine):
     model = trained(SMALL[name](strands=strands, combine=combine))
-    for length, output in [(40, 0), (89, 1)]:
+    for length, output in [(30, 0), (71, 1)]:
         codes = sequences(length)
         torch.testing.assert_close(
             saturation_mutagenesis(model, codes, output), every_mutant(model, codes, output), atol=1e-5, rtol=1e-5
@@ -124,9 +125,36 @@ OWN = {
 @pytest.mark.usefixtures("followed")
 @pytest.mark.parametrize("name", OWN)
 def test_equal_for_any_stack_of_our_blocks(name):
-    model, codes = stack(*OWN[name]), sequences(83, padding=False)
+    model, codes = stack(*OWN[name]), sequences(63, padding=False)
     torch.testing.assert_close(
         saturation_mutagenesis(model, codes, 1), every_mutant(model, codes, 1), atol=1e-5, rtol=1e-5
+    )
+
+
+def layers(rng: np.random.Generator) -> list[nn.Module]:
+    """One to four layers, of settings drawn at random."""
+    found: list[nn.Module] = []
+    for number in range(rng.integers(1, 5)):
+        size, dilation, stride = (int(rng.integers(low, high)) for low, high in [(2, 8), (1, 4), (1, 3)])
+        kind = rng.choice(["pool", "skip", "conv"]) if number else "conv"
+        if kind == "pool":
+            found.append(nn.MaxPool1d(size, stride, int(rng.integers(size // 2 + 1)), ceil_mode=bool(rng.integers(2))))
+        elif kind == "skip":
+            found.append(Skip(ConvBlock(1, 8, 8, size, dilation=dilation)))
+        else:
+            padding = ["same", "full"][rng.integers(2)]
+            found.append(ConvBlock(1, 8 if number else 4, 8, size, dilation=dilation, stride=stride, padding=padding))
+    return found
+
+
+@pytest.mark.usefixtures("followed")
+@pytest.mark.parametrize("seed", range(12))
+def test_equal_for_stacks_drawn_at_random(seed, monkeypatch):
+    monkeypatch.setattr("biocnn.explain.edited_network.WORTHWHILE", float("inf"))
+    rng = np.random.default_rng(seed)
+    model, codes = stack(*layers(rng)), sequences(int(rng.integers(20, 50)), padding=False)
+    torch.testing.assert_close(
+        saturation_mutagenesis(model, codes), every_mutant(model, codes, 0), atol=1e-5, rtol=1e-5
     )
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 import tifffile
 
 from biocnn.data.dataset import Dataset
+from biocnn.data.genome import open_genome
 from biocnn.simulate import CONSENSUS, consensus_pfm, simulate_nuclei, simulate_sequences
 
 ROOT = Path(__file__).parents[1]
@@ -25,11 +26,12 @@ SEQUENCES = {
     "deepbind": {"length": 101, "sites": 1, "parts": {"train": 100_000, "val": 10_000, "test": 100}},
     "conv5": {"length": 1000, "sites": 3, "parts": {"train": 4_000, "val": 1_000, "test": 100}},
 }
+VARIANTS = 40_000  # substitutions of the genome
 FIELDS = {"train": 24, "val": 4, "test": 1}  # images of 512 x 512 pixels
 
 
 def prepare(name: str) -> None:
-    """Make the data called ``name`` (deepbind, conv5, unet or genome) where they are missing."""
+    """Make the data called ``name`` (deepbind, conv5, unet, genome or, after that, variants) where they are missing."""
     folder = DATA / name
     if folder.exists():
         return
@@ -37,7 +39,9 @@ def prepare(name: str) -> None:
     work = folder.with_name(f"{name}.part")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    {"deepbind": _sequences, "conv5": _sequences, "unet": _images, "genome": _genome}[name](name, work)
+    {"deepbind": _sequences, "conv5": _sequences, "unet": _images, "genome": _genome, "variants": _variants}[name](
+        name, work
+    )
     work.rename(folder)
 
 
@@ -111,6 +115,22 @@ def _genome(name: str, folder: Path) -> None:
     else:
         simulate_sequences(folder, 1)
     _biocnn("genome", folder / "genome.fa", folder / "encoded")
+
+
+def _variants(name: str, folder: Path) -> None:
+    """A VCF of random substitutions of known bases, on the longest contig of the genome."""
+    genome = open_genome(DATA / "genome" / "encoded")
+    contig = max(genome.contigs, key=genome.contigs.get)
+    rng, row = np.random.default_rng(1), genome.names.index(contig)
+    places = np.unique(rng.integers(200, genome.contigs[contig] - 200, 2 * VARIANTS))
+    around = genome.windows(np.full(len(places), row), places - 60, 121)
+    places = np.sort(rng.choice(places[(around < 4).all(1)], VARIANTS, replace=False))
+    ref = genome.windows(np.full(VARIANTS, row), places, 1)[:, 0]
+    alt = (ref + rng.integers(1, 4, VARIANTS)) % 4
+    lines = ["##fileformat=VCFv4.2", f"##contig=<ID={contig}>", "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"]
+    each = zip(places + 1, ref, alt, strict=True)
+    lines += [f"{contig}\t{pos}\t.\t{'ACGT'[old]}\t{'ACGT'[new]}\t.\tPASS\t." for pos, old, new in each]
+    (folder / "variants.vcf").write_text("\n".join(lines) + "\n")
 
 
 def _store(name: str, folder: Path) -> Dataset:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.data import BIOCNN, DATA, EXPERIMENTS, ROOT, prepare
+from benchmarks.data import BIOCNN, DATA, EXPERIMENTS, ROOT, VARIANTS, prepare
 from benchmarks.rounds import US, Side, in_turn, ratios, run, spread
 from biocnn.config import load
 from biocnn.data.genome import open_genome
@@ -199,6 +199,34 @@ def chromosome_scan(rounds: int) -> Row:
     return {"lines": lines + _absent("scan", missing), "found": found, "task": task}
 
 
+def variants(rounds: int) -> Row:
+    """Random substitutions past DeepBind, windows of 101 bp, both strands: from VCF to annotated, indexed VCF."""
+    prepare("genome")
+    prepare("variants")
+    folder, number, vcf = DATA / "variants", VARIANTS, DATA / "variants" / "variants.vcf"
+    task = {
+        "data": _inside(DATA / "genome"), "vcf": _inside(vcf), "window": 101, "channels": [16, 64], "threads": THREADS,
+    }  # fmt: skip
+    ways = {US: "at once", "pysam and torch": "one by one"}
+    paths = {name: folder / f"{way.replace(' ', '_')}" for name, way in ways.items()}
+    sides = {
+        name: Side("variants", "biocnn", task | {"way": way, "found": _inside(paths[name])})
+        for name, way in ways.items()
+    }
+    found, missing = in_turn(sides, rounds)
+    peer, lines = "pysam and torch", []
+    for channels in map(str, task["channels"]) if peer in found else ():
+        ours, theirs = (np.load(f"{path}_{channels}.npy") for path in paths.values())
+        speed = {side: _rate(results, channels, number) for side, results in found.items()}
+        lines.append(
+            {"workload": f"variants, DeepBind of {channels} kernels", "against": peer, "goal": "20,000 variants/s",
+             "ratio": ratios(found, peer, channels), "ours": f"{_three(speed[US])} variants/s",
+             "theirs": f"{_three(speed[peer])} variants/s",
+             "remark": f"largest difference {abs(ours - theirs).max():.0e}, of changes up to {abs(ours).max():.2g}"}
+        )  # fmt: skip
+    return {"lines": lines + _absent("variants", missing), "found": found, "task": task}
+
+
 def startup(rounds: int) -> Row:
     """How long a command takes that does nothing yet."""
     folder = DATA / "experiments"
@@ -260,6 +288,7 @@ ROWS: dict[str, Callable[[int], Row]] = {
         reading_windows,
         chromosome_scan,
         mutagenesis,
+        variants,
         startup,
     )
 }

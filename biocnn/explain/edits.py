@@ -82,7 +82,7 @@ class Linear:
     def edited(self, x: Tensor, span: Span) -> tuple[Tensor, Span]:
         count, wider = x.shape[1], self.touched(span)
         difference = (self.before.restored(x, span) - self.before.at(span, count)).flatten(0, 2)
-        place = (span.start - self.kernel.seen(wider).start, wider.width)
+        place = (span.start - self.kernel.seen(wider).start, wider.width)  # in what the outputs see; their number
         if self.weights and span.width <= self.taps:  # few zeros in the matrix: 1.4 times faster than the convolution
             out = difference.flatten(1) @ self._matrix(span.width, *place)
         else:
@@ -97,13 +97,12 @@ class Linear:
 
     def _matrix(self, width: int, offset: int, out: int) -> Tensor:
         """The same as a matrix, from (W * C) to (width * C')."""
-        if (width, offset, out) not in self.matrices:
+        key = (width, offset, out)
+        if key not in self.matrices:
             channels = self.before.values.shape[2]
-            unit = torch.eye(width * channels, device=self.before.values.device)
-            self.matrices[width, offset, out] = self._spread(unit.unflatten(1, (width, channels)), offset, out).flatten(
-                1
-            )
-        return self.matrices[width, offset, out]
+            units = torch.eye(width * channels, device=self.before.values.device).unflatten(1, (width, channels))
+            self.matrices[key] = self._spread(units, offset, out).flatten(1)
+        return self.matrices[key]
 
 
 class MaxPool:

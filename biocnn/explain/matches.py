@@ -8,7 +8,10 @@ import pandas as pd
 
 from biocnn.data.meme import Motif
 
-COLUMNS = ("motif", "target_id", "target_name", "strand", "offset", "overlap", "p_value", "e_value", "q_value")
+COLUMNS = (
+    *("motif", "target_id", "target_name", "strand", "offset", "overlap", "similarity"),
+    *("p_value", "e_value", "q_value"),
+)
 # Steps into which the column scores of a query are divided, as in Tomtom.
 BINS = 100
 SMALLEST = np.finfo(float).tiny
@@ -39,7 +42,8 @@ def match_motifs(
     -------
     matches
         Columns motif (id), target_id, target_name, strand (of the target), offset (first column of the target, in
-        columns of the motif), overlap (columns), p_value, e_value (p-value x number of targets), q_value (Benjamini &
+        columns of the motif), overlap (columns), similarity (cosine of frequencies less a quarter as they are
+        aligned; 1 for equal motifs), p_value, e_value (p-value x number of targets), q_value (Benjamini &
         Hochberg over all pairs of motif and target). Motifs in the given order; no row for an empty database.
 
     References
@@ -58,11 +62,18 @@ def match_motifs(
         for j in np.argsort(p[i], kind="stable")[:best]:
             target, strand, offset = targets[j], "-" if a.reverse[j] else "+", int(a.offset[j])
             overlap = min(len(motif.pfm), offset + len(target.pfm)) - max(offset, 0)
-            p_value = p[i, j]
-            rows.append(
-                (motif.id, target.id, target.name, strand, offset, overlap, p_value, p_value * len(targets), q[i, j])
-            )
+            alike = _cosine(motif.pfm, target.pfm[::-1, ::-1] if a.reverse[j] else target.pfm, offset)
+            chances = p[i, j], p[i, j] * len(targets), q[i, j]
+            rows.append((motif.id, target.id, target.name, strand, offset, overlap, alike, *chances))
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _cosine(pfm: np.ndarray, target: np.ndarray, offset: int) -> float:
+    """Similarity of two aligned motifs, in which columns count by how much they tell; overhanging ones add nothing."""
+    query, known = pfm - 0.25, target - 0.25
+    start, end = max(offset, 0), min(len(query), offset + len(known))
+    scale = np.linalg.norm(query) * np.linalg.norm(known)
+    return float((query[start:end] * known[start - offset : end - offset]).sum() / scale) if scale > 0 else 0.0
 
 
 @dataclass

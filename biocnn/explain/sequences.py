@@ -18,7 +18,7 @@ from biocnn.explain.mutagenesis import saturation_mutagenesis
 from biocnn.explain.seqlets import SeqletMotifs, present, seqlet_motifs
 from biocnn.files import atomic
 
-LIKE = 0.01  # largest q-value of the similar motifs that are listed
+LARGEST_Q, LEAST_SIMILARITY = 0.01, 0.6  # of the similar motifs that are listed
 SIMILAR = 20  # of each motif at most so many
 SEQLET_SEQUENCES = 1000
 SEQLET_BASES = 200_000  # fewer sequences where they are longer than 200 bp
@@ -42,7 +42,8 @@ class SequenceExplanation:
     seqlet_matches
         One row a motif of ``seqlets``, by rank: the columns of its table, then those of ``match_motifs``.
     similar
-        All pairs of a motif and one of the database with q <= .01, at most 20 for each: columns of ``match_motifs``.
+        Pairs of a motif and one of the database with q <= .01 and similarity >= .6, at most 20 for each motif: columns
+        of ``match_motifs``.
     attributions
         Of n examples: id, codes (n, L), attributions (n, 4, L; of every base), change (n, 4, L; see
         ``saturation_mutagenesis``), delta (n,; see ``contributions``), output (n,; the index of the logit that is
@@ -137,7 +138,7 @@ def explain_sequences(
         found.table.merge(best[0], on="motif", how="left"),
         seqlets,
         seqlets.table.merge(best[1], on="motif", how="left"),
-        similar[similar["q_value"] <= LIKE],
+        similar[(similar["q_value"] <= LARGEST_Q) & (similar["similarity"] >= LEAST_SIMILARITY)],
         attributions,
         alphabet,
         composition(codes, both_strands=False),

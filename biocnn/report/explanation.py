@@ -1,4 +1,4 @@
-"""The chapter on what the network learned: kernels and their matches, attributions, activation maps."""
+"""The chapter on what the network learned: motifs and their matches, attributions, mutations, activation maps."""
 
 from pathlib import Path
 
@@ -6,45 +6,106 @@ import numpy as np
 import pandas as pd
 
 from biocnn.data.meme import read_meme
-from biocnn.report import images, motifs
-from biocnn.report.blocks import Section, Table, plural, table
+from biocnn.report import images, motif_tables, motifs
+from biocnn.report.blocks import Section, Table, plural
 from biocnn.report.figures import Gallery, Picture
-from biocnn.report.headline import SIMILAR, number, probability, top_motif
+from biocnn.report.headline import ALIKE, SIMILAR, convincing, number, probability, top_motif
+from biocnn.report.mutation_map import mutation_maps
 from biocnn.report.results import Results
 
-_KERNELS, _TRACKS, _MAPS = 12, 6, 5
+_MOTIFS, _TRACKS, _MUTATIONS, _MAPS = 6, 6, 3, 5
+_METHODS = {
+    "deeplift": "DeepLIFT, against shuffles of the same sequence that keep its dinucleotides",
+    "integrated_gradients": "integrated gradients, from the unknown sequence on",
+    "gradient": "gradient times input, less the mean of the four bases",
+}
 
 
 def explanation(results: Results, experiment: dict, gallery: Gallery) -> Section:
-    """Kernels as logos with their matches, attributions of test examples, class activation maps."""
+    """Motifs of kernels and of attributions with their matches, test examples, class activation maps."""
     section = Section("explanation", "Explanation")
-    if len(results.matches) and (results.folder / "explain" / "motifs.meme").is_file():
+    folder = results.folder / "explain"
+    if len(results.seqlet_matches):
+        section.blocks.extend(_seqlets(results, experiment, gallery))
+    if len(results.matches) and (folder / "motifs.meme").is_file():
         section.blocks.extend(_kernels(results, experiment, gallery))
-    if (results.folder / "explain" / "attributions.npz").is_file():
+    if (folder / "attributions.npz").is_file():
         section.blocks.extend(_attributions(results, gallery))
-    if (results.folder / "explain" / "cam.npz").is_file():
+    if (folder / "cam.npz").is_file():
         section.blocks.extend(_maps(results, gallery))
     return section
 
 
 def _kernels(results: Results, experiment: dict, gallery: Gallery) -> list[Picture | Table]:
-    learned = {name: motif.pfm for name, motif in read_meme(results.folder / "explain" / "motifs.meme").items()}
-    alphabet = results.facts.get("alphabet", "ACGT")
+    learned = _pfms(results.folder / "explain" / "motifs.meme")
     matches = results.matches.drop_duplicates("motif")
-    shown = matches[matches["motif"].isin(learned)].head(_KERNELS)
-    if not len(shown):
-        return [_match_table(matches)]
-    similar = shown[shown["q_value"] <= SIMILAR]
-    targets = _database(experiment) if len(similar) else {}
-    caption = "What the first layer looks for: base frequencies at the sites that excite each kernel most, in bits"
-    if targets:
-        caption += f"; below it, aligned, the most similar motif of the database (q ≤ {number(SIMILAR, 2)})"
-    named = ", ".join(similar["target_name"].unique()[:4])
-    alt = f"Sequence logos of {plural(len(shown), 'kernel')}" + (f"; matches: {named}" if named else "")
-    figure = motifs.kernels(shown, learned, targets, alphabet)
+    alike = matches["group"].value_counts()
+    first = matches[(matches["group"] == matches["motif"]) & matches["motif"].isin(learned)]
+    first = first.assign(alike=[f"and {alike[m] - 1} alike" if alike[m] > 1 else "" for m in first["motif"]])
+    shown = first[first["effect"].abs() >= first["effect"].abs().max() / 3].head(_MOTIFS)
+    named = (shown["motif"] + " " + shown["alike"]).str.strip()
+    titles = [f"{name}, {n:,.0f} sites" for name, n in zip(named, shown["n_sites"], strict=True)]
+    caption = (
+        "What the first layer looks for: base frequencies at the sites that excite a kernel most; one kernel of each "
+        "group of similar ones, by effect, down to a third of the largest"
+    )
+    picture = _logos(results, experiment, gallery, "motifs", shown.assign(title=titles), caption)
     best = top_motif(results) or shown.iloc[0].to_dict()
-    gallery.thumbnail(motifs.emblem(learned[best["motif"]], alphabet))
-    return [gallery.add("motifs", figure, alt, f"{caption}."), _match_table(matches)]
+    gallery.thumbnail(motifs.emblem(learned[best["motif"]], results.facts.get("alphabet", "ACGT")))
+    return [picture, motif_tables.kernels(first.assign(also=_also(results, first)), results.outputs)]
+
+
+def _seqlets(results: Results, experiment: dict, gallery: Gallery) -> list[Picture | Table]:
+    table = results.seqlet_matches
+    shown = table.head(_MOTIFS)
+    titles = [f"{m}, {n:,.0f} sites" for m, n in zip(shown["motif"], shown["n_sites"], strict=True)]
+    caption = (
+        "What predictions rest on: motifs of seqlets, aligned stretches that contribute more than those in shuffled "
+        "sequences do (5% false). First their mean contribution to the logit, then base frequencies"
+    )
+    contributions = _load(results.folder / "explain" / "seqlet_motifs.npz")
+    shown = shown.assign(title=titles)
+    picture = _logos(results, experiment, gallery, "seqlet_motifs", shown, caption, contributions)
+    return [picture, motif_tables.seqlets(table.assign(also=_also(results, table)))]
+
+
+def _logos(
+    results: Results,
+    experiment: dict,
+    gallery: Gallery,
+    name: str,
+    table: pd.DataFrame,
+    caption: str,
+    contributions: dict[str, np.ndarray] | None = None,
+) -> Picture:
+    table = table.assign(convincing=convincing(table))
+    similar = table[table["convincing"]]
+    targets = _database(experiment) if len(similar) else {}
+    if targets:
+        caption += f"; last, aligned, the most significant motif of the database (q ≤ {number(SIMILAR, 2)}"
+        caption += f" and similarity ≥ {number(ALIKE, 1)}; (−): turned)"
+    named = ", ".join(similar["target_name"].unique()[:4])
+    alt = f"Sequence logos of {plural(len(table), 'motif')}" + (f"; matches: {named}" if named else "")
+    alphabet = results.facts.get("alphabet", "ACGT")
+    learned = _pfms(results.folder / "explain" / f"{name}.meme")
+    figure = motifs.motif_rows(table, learned, targets, alphabet, contributions)
+    return gallery.add(name, figure, alt, f"{caption}.")
+
+
+def _also(results: Results, table: pd.DataFrame) -> list[str]:
+    """Names of other motifs of the database that each motif is similar to."""
+    similar = results.table("explain/similar_motifs.tsv")
+    if not len(similar):
+        return [""] * len(table)
+    names = similar.groupby("motif", sort=False)["target_name"].unique()
+    return [
+        ", ".join([name for name in names.get(motif, []) if name != first][:4])
+        for motif, first in zip(table["motif"], table["target_name"], strict=True)
+    ]
+
+
+def _pfms(path: Path) -> dict[str, np.ndarray]:
+    return {name: motif.pfm for name, motif in read_meme(path).items()}
 
 
 def _database(experiment: dict) -> dict[str, np.ndarray]:
@@ -53,52 +114,50 @@ def _database(experiment: dict) -> dict[str, np.ndarray]:
     path = settings.get("database") if isinstance(settings, dict) else None
     if not path or not Path(path).is_file():
         return {}
-    return {name: motif.pfm for name, motif in read_meme(path).items()}
-
-
-def _match_table(matches: pd.DataFrame) -> Table:
-    columns = {
-        "motif": ("Kernel", str),
-        "n_sites": ("Sites", lambda v: f"{v:,.0f}"),
-        "information_content": ("Information (bits)", lambda v: number(v, 1)),
-        "frequency": ("Frequency", number),
-        "effect": ("Effect", number),
-        "target_name": ("Best match", str),
-        "target_id": ("Accession", str),
-        "strand": ("Strand", str),
-        "p_value": ("p", probability),
-        "q_value": ("q", probability),
-    }
-    columns = {key: value for key, value in columns.items() if key in matches and matches[key].notna().any()}
-    rows = [
-        ["" if pd.isna(row[key]) else write(row[key]) for key, (_, write) in columns.items()]
-        for row in matches.to_dict("records")
-    ]
-    caption = "Kernels by rank."
-    if "effect" in columns:
-        caption += " Effect: correlation of the kernel's largest activation in a sequence with the target."
-    header = [name for name, _ in columns.values()]
-    return table(caption, header, rows, "Sites, Information (bits), Frequency, Effect, p, q", "explain/matches.tsv")
+    return _pfms(Path(path))
 
 
 def _attributions(results: Results, gallery: Gallery) -> list[Picture]:
     stored = _load(results.folder / "explain" / "attributions.npz")
-    names, codes, values = stored["id"], stored["codes"], stored["attributions"].astype(np.float64)
+    names, codes, scores = stored["id"], stored["codes"], stored["probability"]
     if not len(names):
         return []
-    scores = stored["probability"].reshape(len(names), -1)[:, 0]
-    targets = stored["target"].reshape(len(names), -1)[:, 0]
-    # The examples of which the network is surest: what it looks at is clearest there.
-    order = np.lexsort((-scores, -targets))[:_TRACKS]
-    order = order[np.argsort(-scores[order], kind="stable")]
-    titles = [f"{names[i]}   predicted {number(scores[i])}, true {targets[i]:.3g}" for i in order]
+    targets = stored["target"].reshape(len(names), -1)[np.arange(len(names)), stored["output"]]
+    titles = [f"{n}   predicted {number(p)}, true {t:.3g}" for n, p, t in zip(names, scores, targets, strict=True)]
+    if len(results.outputs) > 1:
+        titles = [f"{title}   {results.outputs[k]}" for title, k in zip(titles, stored["output"], strict=True)]
     alphabet = results.facts.get("alphabet", "ACGT")
-    figure = motifs.tracks([codes[i] for i in order], [values[i] for i in order], titles, alphabet)
-    caption = (
-        "Attributions of held-out examples: gradient times input. Letters above zero speak for the prediction, "
-        "letters below, upside down, against it. Position in the sequence that the network saw."
+    sites = _sites(results, names[:_TRACKS])
+    figure = motifs.tracks(
+        list(codes[:_TRACKS]), list(stored["attributions"][:_TRACKS]), titles[:_TRACKS], alphabet, sites
     )
-    return [gallery.add("attributions", figure, f"Attribution logos of {len(order)} examples", caption)]
+    caption = (
+        f"Attributions of held-out examples by {_METHODS[str(stored['method'])]}. Letters above zero speak for the "
+        "prediction, letters below, upside down, against it; motifs of seqlets are named above."
+    )
+    worst = float(np.abs(stored["delta"]).max())
+    if np.isfinite(worst):
+        caption += f" Their sums miss the difference of the logits by at most {probability(worst)}."
+    alt = f"Attribution logos of {len(titles[:_TRACKS])} examples"
+    pictures = [gallery.add("attributions", figure, alt, caption)]
+    n = min(_MUTATIONS, len(names))
+    figure = mutation_maps(list(codes[:n]), list(stored["change"][:n]), titles[:n], alphabet)
+    caption = (
+        "Mutation maps: what each single mutation does to the logit (red: it rises, blue: it falls; dots: the base "
+        "that is there). Letters: how much a base adds, the mean fall of the logit over its three mutations."
+    )
+    return [*pictures, gallery.add("mutation_maps", figure, f"Mutation maps of {n} examples", caption)]
+
+
+def _sites(results: Results, names: np.ndarray) -> list[pd.DataFrame]:
+    """Where the motifs of seqlets lie in each example: start, end, and the motif with the name of its match."""
+    sites, matches = results.table("explain/seqlets.tsv"), results.seqlet_matches
+    if not len(matches):
+        return []
+    known = matches[convincing(matches)].set_index("motif")["target_name"]
+    sites = sites[sites["motif"].notna()]
+    sites = sites.assign(label=[f"{m} ({known[m]})" if m in known else m for m in sites["motif"]])
+    return [sites[sites["id"] == name] for name in names]
 
 
 def _maps(results: Results, gallery: Gallery) -> list[Picture]:

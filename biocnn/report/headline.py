@@ -35,7 +35,8 @@ BASELINES = {  # as audit.tsv names them, and as they are called in a sentence
     "dinucleotides": "a model of dinucleotides",
     "6-mers": "a 6-mer model",
 }
-SIMILAR = 0.01  # largest q-value at which a kernel is said to look like a motif of the database
+SIMILAR = 0.01  # largest q-value at which a motif is said to look like one of the database
+ALIKE = 0.6  # and the least similarity: long motifs that tell little have small p-values with others like them
 _THRESHOLD = re.compile(r"^average_precision_iou_(0\.\d+)$")
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -131,8 +132,13 @@ def top_motif(results: Results) -> dict | None:
     """
     table = results.matches
     if len(table):
-        table = table[table["q_value"] <= SIMILAR].sort_values("rank")
+        table = table[convincing(table)].sort_values("rank")
     return table.iloc[0].to_dict() if len(table) else None
+
+
+def convincing(matches: pd.DataFrame) -> pd.Series:
+    """Which motifs look like their best match in the database."""
+    return (matches["q_value"] <= SIMILAR) & (matches["similarity"] >= ALIKE)
 
 
 def caution(results: Results) -> str:

@@ -1,70 +1,119 @@
 """Figures of what a sequence network learned: kernels beside their database matches, attributions along examples."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from biocnn.report.figures import MUTED, PAGE_WIDTH, new_figure
-from biocnn.report.headline import SIMILAR, probability
-from biocnn.report.logo import draw_attributions, draw_motif, present
+from biocnn.report.figures import INK, MUTED, PAGE_WIDTH, new_figure
+from biocnn.report.headline import probability
+from biocnn.report.logo import draw_attributions, draw_letters, draw_motif, present
 
-_COLUMNS = 3
 _SPAN = 110  # bp of an example that a page can show legibly
+_ROW = 0.72  # inches, of one motif
 
 
-def kernels(table: pd.DataFrame, motifs: dict, targets: dict, alphabet: str) -> Figure:
-    """Logos of the kernels in a grid, each with the logo of its database match aligned below it.
+def motif_rows(
+    table: pd.DataFrame,
+    motifs: dict[str, np.ndarray],
+    targets: dict[str, np.ndarray],
+    alphabet: str,
+    contributions: dict[str, np.ndarray] | None = None,
+) -> Figure:
+    """Motifs, one a row: contributions, frequencies on both strands, and the database match aligned to them.
 
     Parameters
     ----------
     table
-        Rows of matches.tsv, in the order to draw.
+        Rows to draw, in order: motif, title, and of the match strand, offset, target_id, target_name, p_value, and
+        whether it is convincing.
     motifs
-        Shape (L, 4) of each kernel, by the names in ``motif``.
+        Shape (L, 4) of each motif, by the names in ``motif``.
     targets
-        Shape (L, 4) of each database motif, by the identifiers in ``target_id``; those missing are not drawn.
+        Shape (L, 4) of each database motif, by the identifiers in ``target_id``; without any there is no such column.
     alphabet
-        Letters of the logos.
+        Letters of the logos; of RNA there is no reverse complement.
+    contributions
+        Shape (L, 4) of each motif, in units of the logit; None: there is no such column.
     """
-    rows = -(-len(table) // _COLUMNS)
-    paired = bool(targets)
-    figure = new_figure(rows * (1.55 if paired else 1.05) + 0.1)
-    cells = np.ravel(figure.subfigures(rows, _COLUMNS, squeeze=False, wspace=0.02))
-    for cell, row in zip(cells, table.to_dict("records"), strict=False):
-        target = targets.get(str(row["target_id"])) if row["q_value"] <= SIMILAR else None
-        panels = cell.subplots(2 if paired else 1, 1, squeeze=False)[:, 0]
-        _kernel(panels[0], row, motifs[row["motif"]], alphabet)
-        if paired and target is None:
-            panels[1].set_axis_off()
-            panels[1].text(0, 0.6, "no similar motif", color=MUTED, fontsize=7, transform=panels[1].transAxes)
-        elif paired:
-            _match(panels, row, motifs[row["motif"]], target, alphabet)
+    rows = [_Row(row, motifs[row["motif"]], targets) for row in table.to_dict("records")]
+    columns = [_contribution] if contributions is not None else []
+    columns += [_forward, _reverse] if alphabet == "ACGT" else [_forward]
+    columns += [_match] if targets else []
+    figure = new_figure(_ROW * len(rows) + 0.1)
+    panels = figure.subplots(len(rows), len(columns), squeeze=False)
+    width = max(row.end - row.begin for row in rows)
+    for row, line in zip(rows, panels, strict=True):
+        for axes, draw in zip(line, columns, strict=True):
+            axes.set_xlim(row.begin - 0.5, row.begin + width - 0.5)  # letters are as wide in every row
+            draw(axes, row, alphabet, contributions)
+            axes.set_xticks([])
+            axes.spines["bottom"].set_visible(False)
+        line[0].set_title(row.facts["title"], fontsize=7)
     return figure
 
 
-def _kernel(axes: Axes, row: dict, pfm: np.ndarray, alphabet: str) -> None:
-    draw_motif(axes, pfm, alphabet)
-    axes.set_title(f"{row['motif']}   {row['n_sites']:,.0f} sites", fontsize=7)
+class _Row:
+    """A motif, its match on the strand of the match, and the columns that both take up."""
+
+    def __init__(self, facts: dict, pfm: np.ndarray, targets: dict[str, np.ndarray]) -> None:
+        self.facts, self.pfm, self.target, self.start = facts, pfm, None, 0
+        if str(facts["target_id"]) in targets and facts["convincing"]:
+            target = targets[str(facts["target_id"])]
+            self.target = target[::-1, ::-1] if facts["strand"] == "-" else target
+            self.start = int(facts["offset"])
+        self.begin = min(0, self.start)
+        self.end = max(len(pfm), self.start + (0 if self.target is None else len(self.target)))
+
+
+def _contribution(axes: Axes, row: _Row, alphabet: str, contributions: dict[str, np.ndarray]) -> None:
+    heights = contributions[row.facts["motif"]].T
+    draw_letters(axes, heights, alphabet)
+    axes.axhline(0, color=MUTED, linewidth=0.5, zorder=0)
+    axes.set_ylim(
+        min(1.1 * np.minimum(heights, 0).sum(axis=0).min(), 0), 1.1 * np.maximum(heights, 0).sum(axis=0).max()
+    )
+    axes.locator_params(axis="y", nbins=2)
+    axes.set_ylabel("Logit", fontsize=6.5)
+
+
+def _forward(axes: Axes, row: _Row, alphabet: str, _: dict[str, np.ndarray] | None) -> None:
+    _logo(axes, row.pfm, alphabet, 0)
+    axes.set_ylabel("Bits", fontsize=6.5)
+
+
+def _reverse(axes: Axes, row: _Row, alphabet: str, _: dict[str, np.ndarray] | None) -> None:
+    _logo(axes, row.pfm[::-1, ::-1], alphabet, row.begin)
+    axes.set_title("reverse complement", fontsize=7, color=MUTED)
+
+
+def _match(axes: Axes, row: _Row, alphabet: str, _: dict[str, np.ndarray] | None) -> None:
+    if row.target is None:
+        axes.set_axis_off()
+        axes.text(0, 0.4, "no similar motif", color=MUTED, fontsize=7, transform=axes.transAxes)
+        return
+    _logo(axes, row.target, alphabet, row.start)
+    strand = " (−)" if row.facts["strand"] == "-" else ""
+    words = f"{row.facts['target_name']}{strand}, p = {probability(row.facts['p_value'])}"
+    axes.set_title(words, fontsize=7, color=MUTED)
+
+
+def _logo(axes: Axes, pfm: np.ndarray, alphabet: str, start: int) -> None:
+    limits = axes.get_xlim()
+    draw_motif(axes, pfm, alphabet, start)
+    axes.set_xlim(limits)
     axes.set_yticks([0, 2])
 
 
-def _match(panels: np.ndarray, row: dict, pfm: np.ndarray, target: np.ndarray, alphabet: str) -> None:
-    """Draw the database motif, on the strand of the match, in line with the kernel above."""
-    upper, lower = panels
-    turned = target[::-1, ::-1] if row["strand"] == "-" else target
-    start = int(row["offset"])
-    draw_motif(lower, turned, alphabet, start)
-    ends = min(0, start) - 0.5, max(len(pfm), start + len(turned)) - 0.5
-    upper.set_xlim(ends)
-    lower.set_xlim(ends)
-    lower.set_yticks([0, 2])
-    strand = " (reverse complement)" if row["strand"] == "-" else ""
-    words = f"{row['target_name']}{strand}, p = {probability(row['p_value'])}"
-    lower.set_xlabel(words, color=MUTED, fontsize=7)
-
-
-def tracks(codes: list[np.ndarray], attributions: list[np.ndarray], titles: list[str], alphabet: str) -> Figure:
+def tracks(
+    codes: list[np.ndarray],
+    attributions: list[np.ndarray],
+    titles: list[str],
+    alphabet: str,
+    sites: Sequence[pd.DataFrame] = (),
+) -> Figure:
     """Attribution logos of some examples, one below the other; long ones are cut to where most happens.
 
     Parameters
@@ -77,6 +126,8 @@ def tracks(codes: list[np.ndarray], attributions: list[np.ndarray], titles: list
         One line per example.
     alphabet
         Letters of the logos.
+    sites
+        For each example the stretches to name above the letters: columns start, end and label.
     """
     spans = [busiest(code, values) for code, values in zip(codes, attributions, strict=True)]
     figure = new_figure(0.7 * len(codes) + 0.35, PAGE_WIDTH)
@@ -89,9 +140,22 @@ def tracks(codes: list[np.ndarray], attributions: list[np.ndarray], titles: list
         axes.set_title(title, fontsize=7)
         axes.spines["bottom"].set_visible(False)
         axes.locator_params(axis="y", nbins=3)
+    for axes, found, (first, last) in zip(panels, sites, spans, strict=False):
+        _name_sites(axes, found, first, last)
     axes.set_xlabel("Position in the window (bp)")
     figure.supylabel("Attribution", fontsize=7.5)
     return figure
+
+
+def _name_sites(axes: Axes, sites: pd.DataFrame, first: int, last: int) -> None:
+    """A bar above each site, with its name."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.22 * (high - low))
+    for start, end, label in sites[["start", "end", "label"]].itertuples(index=False):
+        if first <= start and end <= last:
+            place = high + 0.05 * (high - low)
+            axes.plot([start - first - 0.5, end - first - 0.5], [place] * 2, color=INK, linewidth=0.8, clip_on=False)
+            axes.text((start + end) / 2 - first - 0.5, place, label, fontsize=6, ha="center", va="bottom")
 
 
 def busiest(codes: np.ndarray, attributions: np.ndarray) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import TwoSlopeNorm
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from biocnn.report.figures import INK, MUTED, new_figure
@@ -50,13 +50,13 @@ def mutation_maps(
     ----------
     Alipanahi et al., Nature Biotechnology 33, 831-838 (2015), doi:10.1038/nbt.3300, figure 4.
     """
-    figure = new_figure(_HEIGHT * len(codes) + 0.15)
-    cells = figure.subfigures(len(codes), 1, squeeze=False)[:, 0]
-    for cell, code, change, title, mark in zip(
-        cells, codes, changes, titles, marks or [None] * len(codes), strict=True
+    figure = new_figure(_HEIGHT * len(codes) + 0.3)
+    panels = figure.subplots(2 * len(codes), 1, height_ratios=[1.1, 1.0] * len(codes)).reshape(-1, 2)
+    for pair, code, change, title, mark in zip(
+        panels, codes, changes, titles, marks or [None] * len(codes), strict=True
     ):
-        axes = _draw(cell, np.asarray(code), np.asarray(change, dtype=float), alphabet, title, mark)
-    axes.set_xlabel("Position in the window (bp)")
+        _draw(pair, np.asarray(code), np.asarray(change, dtype=float), alphabet, title, mark)
+    panels[-1, 1].set_xlabel("Position in the window (bp)")
     return figure
 
 
@@ -78,10 +78,12 @@ def shown(codes: np.ndarray, change: np.ndarray, mark: int | None) -> tuple[int,
     return first, first + _SPAN
 
 
-def _draw(cell: SubFigure, codes: np.ndarray, change: np.ndarray, alphabet: str, title: str, mark: int | None) -> Axes:
+def _draw(
+    panels: np.ndarray, codes: np.ndarray, change: np.ndarray, alphabet: str, title: str, mark: int | None
+) -> None:
     first, last = shown(codes, change, mark)
     codes, change = codes[first:last], change[:, first:last]
-    letters, cells = cell.subplots(2, 1, sharex=True, height_ratios=(1, 1), gridspec_kw={"hspace": 0.0})
+    letters, cells = panels
     draw_attributions(letters, codes, np.broadcast_to(importance(change), change.shape), alphabet)
     letters.spines["bottom"].set_visible(False)
     letters.tick_params(bottom=False, labelbottom=False)
@@ -90,15 +92,15 @@ def _draw(cell: SubFigure, codes: np.ndarray, change: np.ndarray, alphabet: str,
     letters.set_title(title, fontsize=7)
     mesh = _heat_map(cells, codes, change, alphabet)
     ticks = [place for place in range(first, last) if place % 10 == 0]
+    cells.set_xlim(letters.get_xlim())
     cells.set_xticks([place - first for place in ticks], ticks)
-    bar = cell.colorbar(mesh, ax=cells, pad=0.01, fraction=0.02, aspect=8)
+    bar = cells.figure.colorbar(mesh, ax=cells, pad=0.01, fraction=0.02, aspect=8)
     bar.set_label("Change of\nthe logit", fontsize=7)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=6.5)
     if mark is not None:
         frame = {"fill": False, "edgecolor": INK, "linewidth": 1.0, "clip_on": False, "zorder": 3}
         cells.add_patch(Rectangle((mark - first - 0.5, -0.5), 1, 4, **frame))
-    return cells
 
 
 def _heat_map(axes: Axes, codes: np.ndarray, change: np.ndarray, alphabet: str) -> QuadMesh:

@@ -11,7 +11,7 @@ from safetensors import safe_open
 from biocnn.data.dataset import Dataset
 from biocnn.data.ragged import Ragged
 
-_MATCH = ("target_id", "target_name", "strand", "offset", "p_value", "q_value")
+_MATCH = ("target_id", "target_name", "strand", "offset", "similarity", "p_value", "q_value")
 
 
 class Results:
@@ -65,7 +65,15 @@ class Results:
     @cached_property
     def matches(self) -> pd.DataFrame:
         """``explain/matches.tsv``, best-ranked motif first; cells of matches are empty where there was no database."""
-        table = self.table("explain/matches.tsv")
+        return self._matches("explain/matches.tsv")
+
+    @cached_property
+    def seqlet_matches(self) -> pd.DataFrame:
+        """``explain/seqlet_matches.tsv``, in the same way."""
+        return self._matches("explain/seqlet_matches.tsv")
+
+    def _matches(self, path: str) -> pd.DataFrame:
+        table = self.table(path)
         if not len(table):
             return table
         columns = [*table.columns, *(name for name in _MATCH if name not in table)]

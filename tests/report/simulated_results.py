@@ -197,23 +197,43 @@ def _explain_sequences(folder: Path, codes: np.ndarray, y: np.ndarray) -> None:
     table = pd.DataFrame(
         {"motif": [motif.id for motif in motifs], "rank": range(1, 9), "n_sites": [m.nsites for m in motifs]}
     )
-    table = table.assign(information_content=11.3, frequency=0.31, effect=np.linspace(0.8, -0.1, 8))
+    table = table.assign(group=["kernel0", "kernel0", *table["motif"][2:]], information_content=11.3, frequency=0.31)
+    table = table.assign(frequency_positive=0.55, effect=np.linspace(0.8, -0.1, 8), auroc=np.linspace(0.95, 0.45, 8))
     table = table.assign(
         target_id="MA0363.3", target_name="REB1", strand=["+", "-", *"++++++"], offset=[4, 3] + [0] * 6
     )
-    table = table.assign(overlap=7, p_value=[2.1e-12, 3e-9, *np.linspace(0.001, 0.4, 6)], e_value=0.01)
+    table = table.assign(
+        overlap=7,
+        similarity=[0.98, 0.97, *[0.4] * 6],
+        p_value=[2.1e-12, 3e-9, *np.linspace(0.001, 0.4, 6)],
+        e_value=0.01,
+    )
     table = table.assign(q_value=np.minimum(table["p_value"] * 8, 1))
     table.loc[7, ["target_id", "target_name", "strand", "offset", "p_value", "q_value"]] = np.nan
     table.to_csv(target / "matches.tsv", sep="\t", index=False)
+    seqlets = table.loc[:0].assign(motif="seqlets1", contribution=4.2).drop(columns=["group", "effect", "auroc"])
+    seqlets.to_csv(target / "seqlet_matches.tsv", sep="\t", index=False)
+    write_meme(target / "seqlet_motifs.meme", [Motif("seqlets1", "seqlets1", site, 812)])
+    np.savez(target / "seqlet_motifs.npz", seqlets1=site * 0.5)
+    columns = ["motif", "target_id", "target_name"]
+    similar = [("seqlets1", "MA0363.3", "REB1"), ("seqlets1", "MA0001.1", "OTHER"), ("kernel0", "MA0363.3", "REB1")]
+    pd.DataFrame(similar, columns=columns).to_csv(target / "similar_motifs.tsv", sep="\t", index=False)
     chosen = np.arange(len(codes))[-40:]
     attributions = rng.normal(0, 0.05, size=(len(chosen), 4, 101)).astype(np.float32)
     attributions[:, :, 40 : 40 + len(SITE)] += 0.6 * (y[chosen, 0] > 0.5)[:, None, None]
+    sites = pd.DataFrame({"id": [f"peak{i}" for i in chosen], "start": 36, "end": 50, "strand": "+", "score": 3.2})
+    sites = sites.assign(motif=np.where(y[chosen, 0] > 0.5, "seqlets1", ""))
+    sites.to_csv(target / "seqlets.tsv", sep="\t", index=False)
     np.savez(
         target / "attributions.npz",
+        change=-attributions,
+        delta=np.full(len(chosen), 2e-6),
+        output=np.zeros(len(chosen), int),
+        method=np.array("deeplift"),
         id=np.array([f"peak{i}" for i in chosen]),
         codes=codes[chosen],
         attributions=attributions,
-        probability=(0.1 + 0.8 * (y[chosen, :1] > 0.5)),
+        probability=(0.1 + 0.8 * (y[chosen, 0] > 0.5)),
         target=y[chosen, :1],
     )
 

@@ -72,8 +72,8 @@ def test_no_results_give_no_sentence(tmp_path):
 
 def test_the_first_similar_motif_is_named(tmp_path):
     (tmp_path / "explain").mkdir()
-    table = "motif\trank\ttarget_name\tp_value\tq_value\nk0\t1\tFOX\t.02\t.6\nk1\t2\tREB1\t1e-9\t1e-7\n"
-    table += "k2\t3\tCTCF\t1e-12\t1e-9\n"
+    table = "motif\trank\ttarget_name\tp_value\tq_value\tsimilarity\nk0\t1\tFOX\t.02\t.6\t.9\n"
+    table += "flat\t1\tCTCF\t1e-9\t1e-7\t.3\nk1\t2\tREB1\t1e-9\t1e-7\t.8\nk2\t3\tCTCF\t1e-12\t1e-9\t.9\n"
     (tmp_path / "explain" / "matches.tsv").write_text(table)
     assert top_motif(Results(tmp_path))["motif"] == "k1"
     (tmp_path / "explain" / "matches.tsv").write_text(table.replace("1e-7", ".3").replace("1e-9", ".4"))

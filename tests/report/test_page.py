@@ -142,7 +142,7 @@ def test_a_database_that_is_gone_costs_only_its_logos(tmp_path):
     write_report(folder, experiment, folder / "report.html", folder / "figures")
     text = Page((folder / "report.html").read_text(encoding="utf-8")).text
     assert "REB1" in text
-    assert "below it" not in text
+    assert "last, aligned" not in text
 
 
 def contents(folder):

@@ -1,0 +1,68 @@
+"""Tables of learned motifs: how often they occur, what they do, and which known ones they are like."""
+
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+
+from biocnn.report.blocks import Table, table
+from biocnn.report.headline import convincing, number, probability
+
+_FACTS: dict[str, tuple[str, Callable]] = {
+    "n_sites": ("Sites", lambda v: f"{v:,.0f}"),
+    "information_content": ("Bits", lambda v: number(v, 1)),
+    "frequency": ("Frequency", number),
+    "frequency_positive": ("in positives", number),
+}
+_MATCH: dict[str, tuple[str, Callable]] = {
+    "match": ("Best match", str),
+    "p_value": ("p", probability),
+    "e_value": ("E", probability),
+    "q_value": ("q", probability),
+}
+_MOST = 12
+_NUMERIC = "Sites, Bits, Frequency, in positives, Effect, AUROC, Contribution, p, E, q"
+
+
+def kernels(matches: pd.DataFrame, outputs: Sequence[str]) -> Table:
+    """Kernels, one of each group: rows of matches.tsv with columns ``alike`` (words) and ``also``."""
+    effects = {f"effect:{name}": (str(name), number) for name in outputs}
+    columns = {
+        "kernel": ("Kernel", str),
+        **_FACTS,
+        "effect": ("Effect", number),
+        "auroc": ("AUROC", number),
+        **effects,
+        **_MATCH,
+    }
+    matches = matches.assign(kernel=matches["motif"] + "\n" + matches["alike"])
+    most = f"The first {_MOST} of {len(matches)} kernels" if len(matches) > _MOST else "Kernels"
+    caption = (
+        f"{most} by effect, one of each group of similar ones. Frequency: share of the sequences with a site. Effect: "
+        "correlation of the kernel's largest activation in a sequence with the target; AUROC: of that activation alone"
+    )
+    several = f"; then the correlation with each output: {', '.join(map(str, outputs))}" if len(outputs) > 1 else ""
+    several += "; all are in explain/matches.tsv" if len(matches) > _MOST else ""
+    return _written(f"{caption}{several}.", matches.head(_MOST), columns, ",".join(map(str, outputs)))
+
+
+def seqlets(matches: pd.DataFrame) -> Table:
+    """Motifs of seqlets: rows of seqlet_matches.tsv with a column ``also``."""
+    columns = {"motif": ("Motif", str), **_FACTS, "contribution": ("Contribution", lambda v: number(v, 1)), **_MATCH}
+    caption = (
+        "Motifs of seqlets, by their summed contributions. Frequency: share of the examples explained with a site; "
+        "contribution: to the logit, mean over the sites."
+    )
+    return _written(caption, matches, columns)
+
+
+def _written(caption: str, matches: pd.DataFrame, columns: dict[str, tuple[str, Callable]], numeric: str = "") -> Table:
+    """A table of the columns that have values; a match that does not convince is left out."""
+    also = matches["also"].where(matches["also"] == "", ", also " + matches["also"])
+    matches = matches.assign(match=matches["target_name"] + "\n" + matches["target_id"] + also)
+    matches = matches.assign(**{key: matches[key].where(convincing(matches)) for key in _MATCH if key in matches})
+    columns = {key: value for key, value in columns.items() if key in matches and matches[key].notna().any()}
+    rows = [
+        ["" if pd.isna(row[key]) else write(row[key]) for key, (_, write) in columns.items()]
+        for row in matches.to_dict("records")
+    ]
+    return table(caption, [name for name, _ in columns.values()], rows, f"{_NUMERIC}, {numeric}")

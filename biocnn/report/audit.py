@@ -23,9 +23,10 @@ def audit(results: Results, gallery: Gallery) -> Section:
     section.blocks.append(Text(_described(results)))
     several = found["output"].nunique() > 1
     figure = by_output(found, results.task) if several else by_metric(found)
-    best = "; b: the network less the better of the three" if several else "; c: the network less each"
+    best = "; b: the network less the best of the three" if several else "; c: the network less each"
     caption = (
-        f"Simple models and the network on held-out examples{best}. Bars: 95% intervals, by bootstrap over examples."
+        f"Simple models and the network (diamond; below it, mean and sd of its runs) on held-out examples{best}. Bars: "
+        "95% intervals, by bootstrap over examples; red where the network is not clearly better."
     )
     alt = "Metrics of simple models and of the network, and their differences"
     section.blocks.append(gallery.add("audit", figure, alt, caption))
@@ -88,7 +89,7 @@ def by_metric(found: pd.DataFrame) -> Figure:
         _models(axes, rows)
         letter(axes, symbol, metric_name(name))
     _differences(panels[-1], [found[found["metric"] == name] for name in names], names)
-    letter(panels[-1], "abc"[len(names)], "Network less simple model")
+    letter(panels[-1], "abc"[len(names)], "Network less each")
     return figure
 
 
@@ -100,7 +101,8 @@ def _models(axes: Axes, rows: pd.DataFrame) -> None:
     axes.axvline(first["network"], color=BLUE, linewidth=0.8, linestyle=":")
     axes.plot(first["network"], place, "D", color=BLUE, markersize=5)
     if np.isfinite(first["sd_of_runs"]):
-        axes.errorbar(first["mean_of_runs"], place + 0.28, xerr=first["sd_of_runs"], fmt=".", color=BLUE, linewidth=0.8)
+        sd = {"xerr": first["sd_of_runs"], "linewidth": 0.8, "markersize": 4}
+        axes.errorbar(first["mean_of_runs"], place + 0.35, fmt="o", color=BLUE, **sd)
     axes.set_yticks(range(place + 1), [*rows["baseline"], "network"])
     axes.set_ylim(place + 0.6, -0.6)
     axes.margins(x=0.08)

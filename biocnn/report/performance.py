@@ -7,6 +7,7 @@ from biocnn.report import curves, images
 from biocnn.report.blocks import Section, Table, plural, table
 from biocnn.report.figures import Gallery, Picture
 from biocnn.report.headline import interval, metric_name, number, threshold
+from biocnn.report.reliability import reliability
 from biocnn.report.results import Results
 
 _RANKED_BY = ("average_precision_iou", "dice", "iou")
@@ -29,6 +30,7 @@ def _metrics(results: Results) -> Table:
     found = results.metrics.assign(
         cell=[f"{number(row.value)}\n{interval(row.low, row.high)}".strip() for row in results.metrics.itertuples()]
     )
+    found = pd.concat([found, _over_runs(results)], ignore_index=True)
     keys = [key for key in ("split", "run", "over", "output") if found[key].nunique() > 1 or key == "run"]
     names = list(dict.fromkeys(found["metric"]))
     found = found.assign(first=found["split"] != results.split, second=found["run"] != "ensemble")
@@ -46,7 +48,20 @@ def _metrics(results: Results) -> Table:
     )
     if found["low"].notna().any():
         caption += " Below each value: its 95% confidence interval, by bootstrap over examples."
+    if len(results.runs) > 1:
+        caption += f" Mean of runs: below it, the standard deviation over {len(results.runs)} runs."
     return table(caption, header, rows, ",".join(header[len(keys) :]), "metrics.tsv")
+
+
+def _over_runs(results: Results) -> pd.DataFrame:
+    """Mean and standard deviation of each metric over the runs, where there are several; rows as in metrics.tsv."""
+    table_ = results.metrics[results.metrics["run"].isin(results.runs)]
+    if len(results.runs) < 2:
+        return table_.iloc[:0]
+    keys = ["split", "output", "metric", "over"]
+    found = table_.groupby(keys, sort=False).agg(mean=("value", "mean"), sd=("value", "std"), n=("n", "mean"))
+    found["cell"] = [f"{number(row.mean)}\n± {number(row.sd)}" for row in found.itertuples()]
+    return found.reset_index().assign(run="mean of runs")
 
 
 def mean_vectors(results: Results) -> pd.DataFrame:
@@ -75,6 +90,7 @@ def _vectors(results: Results, gallery: Gallery) -> list[Picture | Table]:
     )
     alt = f"ROC curve, precision-recall curve and histogram of the probability, {bold}"
     blocks: list[Picture | Table] = [gallery.add("curves", curves.discrimination(lines, bold), alt, caption)]
+    blocks += reliability(results, gallery, mean, truth)
     return [*blocks, _surprises(results, mean, truth)] if results.task == "binary" else blocks
 
 

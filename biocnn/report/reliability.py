@@ -1,0 +1,88 @@
+"""Whether predicted probabilities can be taken at their word: frequencies observed where they were predicted."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from biocnn.metrics import ece
+from biocnn.metrics.weighted import BINS, bins_of_equal_mass
+from biocnn.report.figures import BLUE, FAINT, MUTED, Gallery, Picture, letter, new_figure
+from biocnn.report.headline import number
+from biocnn.report.results import Results
+
+_MOST = 4  # outputs in the figure
+
+
+def reliability(results: Results, gallery: Gallery, mean: pd.DataFrame, truth: pd.DataFrame) -> list[Picture]:
+    """The reliability diagram, with and without temperature; nothing where the runs have none.
+
+    Parameters
+    ----------
+    results, gallery
+        As for the chapters.
+    mean, truth
+        Mean probability of the runs and target of each example, columns by output; by id.
+    """
+    temperatures = {run: found for run in results.runs if (found := results.metadata(run).get("temperature"))}
+    if not temperatures:
+        return []
+    plain = _without(results, temperatures).loc[mean.index]
+    known = {name: k for k, name in enumerate(results.outputs) if truth[k].nunique() == 2}
+    pairs = {
+        name: [(frame[k].to_numpy(), truth[k].to_numpy()) for frame in (plain, mean)]
+        for name, k in list(known.items())[:_MOST]
+    }
+    each = [number(np.mean([found[k] for found in temperatures.values()]), 2) for k in list(known.values())[:_MOST]]
+    caption = (
+        f"Predicted probability and observed frequency, in {BINS} bins of equal numbers of held-out examples; dotted: "
+        f"as it should be. Logits are divided by a temperature ({', '.join(each)}"
+        + (", mean of the runs" if len(temperatures) > 1 else "")
+        + "), fitted on the validation part. That part also chose the epoch, so only held-out examples can judge it. "
+        "ECE: mean distance from the dotted line; of perfect probabilities it is above 0, too, by chance."
+    )
+    alt = "Reliability diagram: observed frequency against predicted probability, with and without temperature"
+    return [gallery.add("reliability", diagram(pairs), alt, caption)] if pairs else []
+
+
+def _without(results: Results, temperatures: dict[str, list[float]]) -> pd.DataFrame:
+    """Mean probability of the runs as it were without temperature; by id."""
+    from biocnn.temperature import without_temperature
+
+    frames = []
+    for run, found in temperatures.items():
+        frame = results.vectors(run, results.split)
+        frames.append(pd.DataFrame(without_temperature(frame.to_numpy(), found), index=frame.index))
+    return pd.concat(frames).groupby(level=0, sort=False).mean()
+
+
+def diagram(pairs: dict[str, list[tuple[np.ndarray, np.ndarray]]]) -> Figure:
+    """Observed against predicted, one panel per output.
+
+    Parameters
+    ----------
+    pairs
+        Output name to (probability, target) without and with temperature.
+    """
+    figure = new_figure(2.8, 2.7 * len(pairs))
+    for axes, symbol, (name, (before, after)) in zip(
+        figure.subplots(1, len(pairs), squeeze=False)[0],
+        "abcd" if len(pairs) > 1 else [""],
+        pairs.items(),
+        strict=False,
+    ):
+        axes.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle=":", zorder=1)
+        _line(axes, *before, MUTED, "without temperature")
+        _line(axes, *after, BLUE, "with temperature")
+        letter(axes, symbol, name)
+        axes.set(xlabel="Predicted probability", ylabel="Observed frequency", box_aspect=1)
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+        axes.legend(loc="lower right", fontsize=6)
+    return figure
+
+
+def _line(axes: Axes, probability: np.ndarray, target: np.ndarray, colour: str, name: str) -> None:
+    which = bins_of_equal_mass(np.ones((1, len(probability))), probability)[0]
+    bins = pd.DataFrame({"p": probability, "y": target}).groupby(which).mean()
+    label = f"{name}, ECE {number(ece(probability, target))}"
+    axes.plot(bins["p"], bins["y"], "o-", color=colour, markersize=3, linewidth=0.9, label=label)

@@ -54,9 +54,9 @@ def stack(*features: nn.Module) -> SequenceNetwork:
 
 
 def sequences(length: int, n: int = 3, *, padding: bool = True) -> np.ndarray:
-    """Codes with unknown bases, and, of two sequences, padding."""
+    """Codes with unknown bases and an ambiguous one, and, of two sequences, padding."""
     codes = np.random.default_rng(length).integers(0, 4, (n, length)).astype(np.uint8)
-    codes[0, [0, length // 2, length - 1]] = 4
+    codes[0, [0, length // 2, length - 1]], codes[0, 3] = 4, 9
     codes[0, length // 3] = 8  # R: half A, half G
     if padding:
         codes[1, length - 1 - length // 3 :] = 5

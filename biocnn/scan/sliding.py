@@ -15,8 +15,8 @@ from biocnn.models.sequence_network import SequenceNetwork
 
 WORD = 4  # bases looked up together, and positions found together; tables of longer words do not fit into a cache
 LETTERS = 5  # A, C, G, T, unknown
-CELLS = 1 << 18  # values of the convolution at a time: 1 MB, so that a processor's cache holds them
-PARTS = 16  # times as many in one call, for the work that is little but has many steps
+CELLS = 1 << 19  # values of the convolution at a time: 2 MB, so that a processor's cache holds them
+PARTS = 8  # times as many in one call, for the work that is little but has many steps
 PROBES = 8  # random windows on which a network is compared with what is made of it here
 
 
@@ -144,13 +144,14 @@ class SlidingNetwork:
         """The same of the kernels that hang over one end of each window."""
         words = words.unfold(0, reach, stride)[:, ::WORD]
         numbers = torch.cat([words[:, span] for span in end.spans], dim=1).add_(end.places)
-        rows = self._part(stride)
-        first = torch.arange(rows, dtype=torch.int32, device=words.device) * numbers.shape[1]
-        bags = first[:, None] + end.starts
+        rows, each = self._part(stride), numbers.shape[1]
+        first = torch.arange(0, rows * each, each, dtype=torch.int32, device=words.device)
+        bags = (first[:, None] + end.starts).flatten()
         kept = []
-        for part in numbers.split(rows):
-            values = embedding_bag(part.flatten(), self.table, bags[: len(part)].flatten(), mode="sum")
-            values = values.view(len(part), reach, -1)[:, reach - self.hanging :]
+        for part in numbers.view(-1).split(rows * each):
+            number = len(part) // each
+            values = embedding_bag(part, self.table, bags[: number * len(end.starts)], mode="sum")
+            values = values.view(number, reach, -1)[:, reach - self.hanging :]
             kept.append([pool.over(values, self.bias) for pool in self.pools])
         return [torch.cat(parts) for parts in zip(*kept, strict=True)]
 

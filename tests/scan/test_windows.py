@@ -34,7 +34,7 @@ def genome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return open_genome(folder / "encoded")
 
 
-@pytest.mark.parametrize("cells", [1 << 20, 1 << 11], ids=["one stretch", "many stretches"])
+@pytest.mark.parametrize("cells", [1 << 20, 1 << 8], ids=["one stretch", "many stretches"])
 @pytest.mark.parametrize(
     ("chrom", "start", "end", "stride", "number"),
     [

@@ -1,0 +1,125 @@
+"""What a report says where simple models are as good, and how far its probabilities can be trusted."""
+
+import json
+import math
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import save_file
+from simulated_results import RUNS, write_sequences
+
+from biocnn.audit import COLUMNS
+from biocnn.baselines import BASELINES
+from biocnn.metrics import ece
+from biocnn.report import headline, write_report
+from biocnn.report.headline import caution, verdict
+from biocnn.report.results import Results
+from biocnn.temperature import without_temperature
+
+
+def row(baseline="6-mers", output="a", metric="auroc", value=0.8, network=0.9, half=0.02, split="test"):
+    """One comparison, with a symmetric interval of the difference."""
+    apart = network - value
+    numbers = {"low": value - 0.01, "high": value + 0.01, "mean_of_runs": network, "sd_of_runs": math.nan, "n": 500}
+    numbers |= {"difference": apart, "difference_low": apart - half, "difference_high": apart + half}
+    where = {"baseline": baseline, "output": output, "metric": metric, "split": split}
+    return {**where, "value": value, "network": network, **numbers}
+
+
+def results_of(folder, rows, task="binary"):
+    (folder / "dataset").mkdir(parents=True)
+    (folder / "dataset" / "facts.json").write_text(json.dumps({"task": task}))
+    pd.DataFrame(rows, columns=COLUMNS).to_csv(folder / "audit.tsv", sep="\t", index=False)
+    return Results(folder)
+
+
+def test_baselines_have_a_name_in_sentences():
+    assert list(headline.BASELINES) == list(BASELINES)
+
+
+def test_a_network_that_wins_needs_no_caution(tmp_path):
+    assert caution(results_of(tmp_path, [row(name) for name in BASELINES])) == ""
+    assert caution(Results(tmp_path / "none")) == ""
+
+
+def test_the_first_words_are_what_the_network_does_not_beat(tmp_path):
+    results = results_of(tmp_path, [row(), row(metric="auprc"), row("GC content", value=0.871, network=0.8683)])
+    assert verdict(results).startswith(
+        "The network does not beat GC content alone: "
+        "AUROC .868 against .871 (difference −.003, 95% interval −.023 to .017)."
+    )
+
+
+def test_a_difference_that_may_be_chance_is_named_so_with_all_metrics(tmp_path):
+    rows = [row(value=0.89), row(metric="auprc", value=0.5, network=0.7), row(split="val", value=0.99)]
+    assert caution(results_of(tmp_path, rows)) == (
+        "The network is not clearly better than a 6-mer model: AUROC .900 against .890 (difference .010, 95% interval "
+        "−.010 to .030), AUPRC .700 against .500 (difference .200, 95% interval .180 to .220)."
+    )
+
+
+@pytest.mark.parametrize(("task", "metric", "name"), [("multilabel", "auprc", "AUPRC"), ("regression", "pearson", "r")])
+def test_of_several_outputs_the_worst_is_named_and_the_others_counted(tmp_path, task, metric, name):
+    rows = [
+        row(output=output, metric=metric, value=value) for output, value in zip("abc", (0.95, 0.97, 0.5), strict=True)
+    ]
+    text = caution(results_of(tmp_path, rows, task))
+    assert text.startswith("The network does not beat a 6-mer model (so it is for 2 of 3 outputs; here b): ")
+    assert f"{name} .900 against .970" in text
+
+
+def test_without_resamples_the_values_alone_decide(tmp_path):
+    rows = [row(), row("dinucleotides", value=0.95)]
+    for one in rows:
+        one["difference_low"] = one["difference_high"] = math.nan
+    text = caution(results_of(tmp_path, rows))
+    assert text == "The network does not beat a model of dinucleotides: AUROC .900 against .950 (difference −.050)."
+
+
+@pytest.fixture(scope="module", params=["binary", "multilabel", "regression"])
+def page(request, tmp_path_factory):
+    """A report with an audit and with runs that have temperatures."""
+    folder, task = tmp_path_factory.mktemp("results") / request.param, request.param
+    settings = write_sequences(folder, task)
+    shutil.rmtree(folder / "explain")  # a chapter of its own, which takes longest
+    outputs = ["REB1"] if task == "binary" else ["one", "two", "three"]
+    names = ("pearson", "spearman") if task == "regression" else ("auroc", "auprc")
+    rows = [row(b, o, m, value=0.9) for o in outputs for m in names for b in BASELINES]
+    pd.DataFrame(rows, columns=COLUMNS).to_csv(folder / "audit.tsv", sep="\t", index=False)
+    fitted = [
+        {"baseline": b, "output": o, "features": 9, "strands": "both", "n": 50} for b in BASELINES for o in outputs
+    ]
+    (folder / "baselines").mkdir()
+    pd.DataFrame(fitted).to_csv(folder / "baselines" / "baselines.tsv", sep="\t", index=False)
+    if task != "regression":
+        for run in RUNS:
+            meta = {"versions": json.dumps({"biocnn": "0.1.0"}), "temperature": json.dumps([1.8] * len(outputs))}
+            save_file({"w": np.zeros(4, np.float32)}, folder / "runs" / run / "model.safetensors", metadata=meta)
+    write_report(folder, settings, folder / "report.html", folder / "figures")
+    return folder, task, (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_chapter_compares_and_the_first_line_says_so(page):
+    folder, task, text = page
+    assert '<section id="audit">' in text
+    assert (folder / "figures" / "audit.png").stat().st_size > 10_000
+    first = text.split('<p class="verdict">')[1].split("</p>")[0]
+    assert first.startswith("The network does not beat GC content alone")
+    assert ("of 3 outputs" in first) == (task != "binary")
+    assert "word and its reverse complement count as one" in text
+    assert "They saw 50 of" not in text, "how many there are is not known here"
+
+
+def test_reliability_is_shown_of_probabilities_before_and_after(page):
+    folder, task, text = page
+    assert (folder / "figures" / "reliability.png").exists() == (task != "regression")
+    if task == "regression":
+        return
+    assert "1.80, mean of the runs" in text
+    assert "mean of runs" in text
+    results = Results(folder)
+    before = [without_temperature(results.vectors(run, "test").to_numpy(), [1.8]) for run in RUNS]
+    truth = results.examples.set_index("id").loc[results.vectors(RUNS[0], "test").index, "y_0"]
+    assert 0 < ece(np.mean(before, axis=0)[:, 0], truth.to_numpy()) < 0.5

@@ -92,6 +92,8 @@ def annotate(vcf: str | Path, models: Sequence[Model], genome: Genome, folder: P
             f"{vcf}: none of its contigs is in {genome.source}", "give the genome that the variants refer to"
         )
     checks = counts.checks()
+    for name in sorted(choice.wanted - {chosen.id for chosen in choice.named}):
+        checks.add(vcf.name, "note", "variants to be drawn that were not found, or set aside", 1, name)
     checks.frame().to_csv(folder / "counts.tsv", sep="\t", index=False)
     _write_chosen(folder, choice, scorer, settings)
     return checks

@@ -218,7 +218,8 @@ def test_maps_of_the_largest_and_of_those_asked_for(tmp_path: Path) -> None:
     assert (np.diff(largest["delta"].abs()) <= 0).all()
     with np.load(out / "maps.npz") as maps:
         assert maps["change"].shape == (2, 4, 31)
-    out = run(tmp_path, vcf_text(*RECORDS), GENOME, model, maps=("rs1",))
+    out = run(tmp_path, vcf_text(*RECORDS), GENOME, model, maps=("rs1", "rs404"))
+    assert "rs404" in (out / "counts.tsv").read_text()
     with np.load(out / "maps.npz") as maps:
         (found,) = [r for r in records_of(out) if r.id == "rs1"]
         here, there = ("ACGT".index(base) for base in (found.ref, found.alts[0]))

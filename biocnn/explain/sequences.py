@@ -19,7 +19,7 @@ from biocnn.explain.seqlets import SeqletMotifs, present, seqlet_motifs
 from biocnn.files import atomic
 
 LARGEST_Q, LEAST_SIMILARITY = 0.01, 0.6  # of the similar motifs that are listed
-SIMILAR = 20  # of each motif at most so many
+SIMILAR = 50  # of each motif at most so many: families of factors share a motif
 SEQLET_SEQUENCES = 1000
 SEQLET_BASES = 200_000  # fewer sequences where they are longer than 200 bp
 SHUFFLED = 500  # sequences to judge by how much is attributed for nothing
@@ -42,7 +42,7 @@ class SequenceExplanation:
     seqlet_matches
         One row a motif of ``seqlets``, by rank: the columns of its table, then those of ``match_motifs``.
     similar
-        Pairs of a motif and one of the database with q <= .01 and similarity >= .6, at most 20 for each motif: columns
+        Pairs of a motif and one of the database with q <= .01 and similarity >= .6, at most 50 for each motif: columns
         of ``match_motifs``.
     attributions
         Of n examples: id, codes (n, L), attributions (n, 4, L; of every base), change (n, 4, L; see

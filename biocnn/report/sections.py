@@ -24,6 +24,12 @@ _CITATIONS = {
     "doi:10.1109/CVPR.2015.7298965",
     "matches": "Gupta S, Stamatoyannopoulos JA, Bailey TL, Noble WS. Quantifying similarity between motifs. "
     "Genome Biol 8, R24 (2007). doi:10.1186/gb-2007-8-2-r24",
+    "deeplift": "Shrikumar A, Greenside P, Kundaje A. Learning important features through propagating activation "
+    "differences. ICML 2017. arXiv:1704.02685",
+    "integrated_gradients": "Sundararajan M, Taly A, Yan Q. Axiomatic attribution for deep networks. ICML 2017. "
+    "arXiv:1703.01365",
+    "gradient": "Majdandzic A et al. Correcting gradient-based interpretations of deep neural networks for genomics. "
+    "Genome Biol 24, 109 (2023). doi:10.1186/s13059-023-02956-3",
     "cam": "Selvaraju RR et al. Grad-CAM: visual explanations from deep networks via gradient-based localization. "
     "ICCV 2017. doi:10.1109/ICCV.2017.74",
 }
@@ -196,6 +202,10 @@ def reproduce(results: Results, experiment: dict) -> Section:
         section.blocks.append(table("Inputs and models.", ["File", "Size", "SHA-256"], sources, "Size"))
     name = str((experiment.get("model") or {}).get("name", ""))
     cited = [_CITATIONS.get(name), _CITATIONS["matches"] if len(results.matches) else None]
+    attributions = results.folder / "explain" / "attributions.npz"
+    if attributions.is_file():
+        with np.load(attributions) as stored:
+            cited.append(_CITATIONS[str(stored["method"])])
     cited.append(_CITATIONS["cam"] if (results.folder / "explain" / "cam.npz").is_file() else None)
     release = f" {versions['biocnn']}" if isinstance(versions, dict) and "biocnn" in versions else ""
     section.blocks.append(

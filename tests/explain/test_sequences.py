@@ -70,6 +70,29 @@ def test_without_a_database_motifs_have_no_name(tmp_path) -> None:
     assert "ACGU" in (tmp_path / "motifs.meme").read_text()
 
 
+def test_of_several_outputs_each_example_shows_its_own(tmp_path) -> None:
+    codes, first = planted(400, 2)
+    target = np.stack([first, 1 - first], axis=1)
+    torch.manual_seed(0)
+    model = DeepBind(1, 4, 2, channels=4, kernel_size=10, strands="both").eval()
+    ids, names = [*map(str, range(400))], ["bound", "free"]
+    found = explain_sequences(model, codes, target, 0.1 + 0.8 * target, ids, None, Checks(), outputs=names)
+    assert set(found.matches["output"]) <= set(names)
+    np.testing.assert_allclose(found.matches["effect:bound"], -found.matches["effect:free"], atol=1e-6)
+    shown = found.attributions
+    assert (shown["target"][np.arange(8), shown["output"]] == 1).all()
+    x = one_hot(torch.from_numpy(shown["codes"]))
+    mutant = shown["codes"].copy()
+    mutant[:, 30] = (mutant[:, 30] + 1) % 4
+    with torch.no_grad():
+        change = (model(one_hot(torch.from_numpy(mutant))) - model(x)).numpy()
+    rows = np.arange(8)
+    expected = change[rows, shown["output"]]
+    np.testing.assert_allclose(shown["change"][rows, mutant[:, 30], 30], expected, atol=1e-5)
+    write_sequences(tmp_path, found)
+    assert "output" in pd.read_csv(tmp_path / "matches.tsv", sep="\t")
+
+
 def test_the_method_is_one_that_adds_up() -> None:
     codes, _ = planted(20, 1)
     deepbind, danq = DeepBind(1, 4, 1, channels=4), DanQ(1, 4, 1, channels=4, recurrent=3)

@@ -15,8 +15,9 @@ from biocnn.models.sequence_network import SequenceNetwork
 
 WORD = 4  # bases looked up together, and positions found together; tables of longer words do not fit into a cache
 LETTERS = 5  # A, C, G, T, unknown
-CELLS = 1 << 19  # values of the convolution at a time: 2 MB, so that a processor's cache holds them
-PARTS = 8  # times as many in one call, for the work that is little but has many steps
+CELLS = 1 << 18  # values of the convolution at a time: 1 MB, so that a processor's cache holds them
+PARTS = 16  # times as many in one call, for the work that is little but has many steps
+VECTOR = 32  # channels that torch reduces together
 PROBES = 8  # random windows on which a network is compared with what is made of it here
 
 
@@ -38,7 +39,17 @@ class Pool(NamedTuple):
     end: Callable[[Tensor, Tensor, int], Tensor]
 
 
-MAX = Pool(lambda x, bias: x.amax(1), torch.maximum, lambda x, bias, number: (x + bias).relu_())
+def _largest(x: Tensor, _: Tensor) -> Tensor:
+    """The largest value over positions, (n, positions, channels) to (n, channels)."""
+    if x.shape[2] % VECTOR == 0:
+        return x.amax(1)
+    while x.shape[1] > 1:  # of other widths amax takes several times as long
+        half = (x.shape[1] + 1) // 2
+        x = torch.maximum(x[:, :half], x[:, -half:])
+    return x[:, 0]
+
+
+MAX = Pool(_largest, torch.maximum, lambda x, bias, number: (x + bias).relu_())
 MEAN = Pool(lambda x, bias: (x + bias).relu_().sum(1), torch.add, lambda x, bias, number: x / number)
 POOLS = {"max": [MAX], "average": [MEAN], "both": [MAX, MEAN]}
 

@@ -64,7 +64,7 @@ def diagram(pairs: dict[str, list[tuple[np.ndarray, np.ndarray]]]) -> Figure:
     pairs
         Output name to (probability, target) without and with temperature.
     """
-    figure = new_figure(2.8, 2.7 * len(pairs))
+    figure = new_figure(3.0, 2.6 * len(pairs))
     for axes, symbol, (name, (before, after)) in zip(
         figure.subplots(1, len(pairs), squeeze=False)[0],
         "abcd" if len(pairs) > 1 else [""],
@@ -74,15 +74,16 @@ def diagram(pairs: dict[str, list[tuple[np.ndarray, np.ndarray]]]) -> Figure:
         axes.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle=":", zorder=1)
         _line(axes, *before, MUTED, "without temperature")
         _line(axes, *after, BLUE, "with temperature")
+        errors = f"ECE {number(ece(*before))}\nwith temperature {number(ece(*after))}"
+        axes.text(0.04, 0.96, errors, transform=axes.transAxes, va="top")
         letter(axes, symbol, name)
         axes.set(xlabel="Predicted probability", ylabel="Observed frequency", box_aspect=1)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-        axes.legend(loc="lower right", fontsize=6)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
 def _line(axes: Axes, probability: np.ndarray, target: np.ndarray, colour: str, name: str) -> None:
     which = bins_of_equal_mass(np.ones((1, len(probability))), probability)[0]
     bins = pd.DataFrame({"p": probability, "y": target}).groupby(which).mean()
-    label = f"{name}, ECE {number(ece(probability, target))}"
-    axes.plot(bins["p"], bins["y"], "o-", color=colour, markersize=3, linewidth=0.9, label=label)
+    axes.plot(bins["p"], bins["y"], "o-", color=colour, markersize=3, linewidth=0.9, label=name)

@@ -160,7 +160,7 @@ def _name_sites(axes: Axes, sites: pd.DataFrame, first: int, last: int) -> None:
 
 def busiest(codes: np.ndarray, attributions: np.ndarray) -> tuple[int, int]:
     """First and last + 1 position of the stretch of at most 110 bp with the largest summed attribution."""
-    known = int(np.flatnonzero(codes < 5).max(initial=-1)) + 1
+    known = int(np.flatnonzero(codes != 5).max(initial=-1)) + 1
     if known <= _SPAN:
         return 0, max(known, 1)
     weight = np.abs(present(codes, attributions)).sum(axis=0)[:known]

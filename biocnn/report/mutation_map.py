@@ -67,7 +67,7 @@ def importance(change: np.ndarray) -> np.ndarray:
 
 def shown(codes: np.ndarray, change: np.ndarray, mark: int | None) -> tuple[int, int]:
     """First and last + 1 position of the stretch to draw: at most 110 bp, without padding at the end."""
-    length = int(np.flatnonzero(codes < 5).max(initial=0)) + 1
+    length = int(np.flatnonzero(codes != 5).max(initial=0)) + 1
     if length <= _SPAN:
         return 0, length
     if mark is not None:

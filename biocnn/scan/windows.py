@@ -97,6 +97,8 @@ class Scanner:
 
     def _stretch(self, genome: Genome, chrom: str, starts: range) -> np.ndarray:
         codes = torch.from_numpy(genome.codes(chrom, starts[0], starts[-1] + self.window))
+        if codes.max() > 5:  # ambiguous letters, which the tables of words lack
+            return self._each(genome, chrom, starts)
         return self.probability(self.sliding.logits(codes.to(self.sliding.table.device), starts.step))
 
     def _each(self, genome: Genome, chrom: str, starts: range) -> np.ndarray:

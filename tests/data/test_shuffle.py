@@ -1,5 +1,6 @@
 """The dinucleotide shuffle keeps what it should and is uniform over the rest."""
 
+import time
 from collections import Counter
 from itertools import permutations
 
@@ -71,6 +72,14 @@ def test_same_seed_same_result_and_many_rows():
     once, again = (dinucleotide_shuffle(codes, np.random.default_rng(3)) for _ in range(2))
     np.testing.assert_array_equal(once, again)
     assert once.shape == codes.shape
+
+
+@pytest.mark.parametrize("shape", [(10_000, 100), (100, 10_000)])
+def test_a_million_bases_take_less_than_a_second(shape):
+    codes = np.random.default_rng(0).integers(0, 4, shape, dtype=np.uint8)
+    start = time.process_time()
+    dinucleotide_shuffle(codes, np.random.default_rng(0))
+    assert time.process_time() - start < 1  # .05 s as this was written
 
 
 @pytest.mark.parametrize("shape", [(0, 10), (3, 0), (3, 1)])

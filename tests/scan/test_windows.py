@@ -34,6 +34,15 @@ def genome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return open_genome(folder / "encoded")
 
 
+def test_ambiguous_letters_are_scanned_as_they_are_predicted(model: Model) -> None:
+    codes = np.random.default_rng(2).integers(0, 4, 200).astype(np.uint8)
+    codes[50:60] = np.arange(6, 16)
+    genome = Genome(codes, {"chrI": 200}, {}, "test")
+    found = np.concatenate([values for _, values in model.scan(genome, "chrI", stride=3)])
+    wanted = model.predict(np.stack([codes[at : at + WINDOW] for at in range(0, 200 - WINDOW + 1, 3)]))
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
 @pytest.mark.parametrize("cells", [1 << 20, 1 << 8], ids=["one stretch", "many stretches"])
 @pytest.mark.parametrize(
     ("chrom", "start", "end", "stride", "number"),

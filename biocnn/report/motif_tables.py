@@ -58,7 +58,8 @@ def seqlets(matches: pd.DataFrame) -> Table:
 def _written(caption: str, matches: pd.DataFrame, columns: dict[str, tuple[str, Callable]], numeric: str = "") -> Table:
     """A table of the columns that have values; a match that does not convince is left out."""
     also = matches["also"].where(matches["also"] == "", ", also " + matches["also"])
-    matches = matches.assign(match=matches["target_name"] + "\n" + matches["target_id"] + also)
+    target = matches[["target_name", "target_id"]].astype(object).fillna("")  # numbers, where there was no database
+    matches = matches.assign(match=target["target_name"] + "\n" + target["target_id"] + also)
     matches = matches.assign(**{key: matches[key].where(convincing(matches)) for key in _MATCH if key in matches})
     columns = {key: value for key, value in columns.items() if key in matches and matches[key].notna().any()}
     rows = [

@@ -149,6 +149,16 @@ def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def test_motifs_that_were_compared_with_nothing_are_reported(tmp_path):
+    folder = tmp_path / "alone"
+    experiment = write_sequences(folder)
+    for path in (folder / "explain").glob("*matches.tsv"):
+        found = pd.read_csv(path, sep="\t")
+        found.assign(**dict.fromkeys(found.loc[:, "target_id":"q_value"], np.nan)).to_csv(path, sep="\t", index=False)
+    write_report(folder, experiment, folder / "report.html", folder / "figures")
+    assert "explanation" in Page((folder / "report.html").read_text(encoding="utf-8")).headings()
+
+
 def test_a_second_report_has_the_same_bytes_and_a_failure_leaves_them_alone(tmp_path, monkeypatch):
     folder = tmp_path / "again"
     experiment = write_sequences(folder)

@@ -125,7 +125,8 @@ def fit_baselines(dataset: Dataset, strands: str) -> tuple[np.ndarray, pd.DataFr
     -------
     probability, table
         Shape (N, number of baselines, K), in the order of ``dataset.rows("val", "test")`` and ``BASELINES``; and one
-        row for each baseline and output: features, examples it was trained on, penalty, metric on the validation part.
+        row for each baseline and output: features, examples it was trained on and those there were, penalty, metric on
+        the validation part.
     """
     task, rows = dataset.facts["task"], {part: dataset.rows(part) for part in ("train", "val")}
     every = -(-int(dataset.x.shapes[rows["train"], 0].sum()) // MOST_LETTERS)
@@ -141,7 +142,8 @@ def fit_baselines(dataset: Dataset, strands: str) -> tuple[np.ndarray, pd.DataFr
         unseen = (_scaled(features(_windows(dataset, part), strands), shift, scale) for part in parts)
         found.append(np.concatenate([fitted.predict(part, task) for part in unseen]))
         for k, output in enumerate(dataset.facts["outputs"]):
-            entry = {"baseline": name, "output": output, "features": x.shape[1], "strands": strands, "n": x.shape[0]}
+            entry = {"baseline": name, "output": output, "features": x.shape[1], "strands": strands}
+            entry |= {"n": x.shape[0], "n_train": dataset.facts["n"]["train"]}
             table.append(entry | {"penalty": fitted.penalty[k], _chooser(task).__name__: fitted.goodness[k]})
     return np.stack(found, axis=1), pd.DataFrame(table)
 

@@ -45,8 +45,10 @@ def _described(results: Results) -> str:
         return words
     if (fitted["strands"] == "both").any():
         words += " A word and its reverse complement count as one."
-    n, whole = int(fitted["n"].min()), results.facts.get("n", {}).get("train", 0)
-    return words + (f" They saw {n:,} of {whole:,} training examples, which is enough." if n < whole else "")
+    fewer = fitted[fitted["n"] < fitted["n_train"]]
+    if len(fewer):
+        words += f" To save time, they saw {fewer['n'].iloc[0]:,} of {fewer['n_train'].iloc[0]:,} training examples."
+    return words
 
 
 def _table(found: pd.DataFrame) -> Table:

@@ -89,7 +89,7 @@ def page(request, tmp_path_factory):
     rows = [row(b, o, m, value=0.9) for o in outputs for m in names for b in BASELINES]
     pd.DataFrame(rows, columns=COLUMNS).to_csv(folder / "audit.tsv", sep="\t", index=False)
     fitted = [
-        {"baseline": b, "output": o, "features": 9, "strands": "both", "n": 50} for b in BASELINES for o in outputs
+        {"baseline": b, "output": o, "features": 9, "strands": "both"} | sizes for b in BASELINES for o in outputs
     ]
     (folder / "baselines").mkdir()
     pd.DataFrame(fitted).to_csv(folder / "baselines" / "baselines.tsv", sep="\t", index=False)
@@ -109,7 +109,7 @@ def test_the_chapter_compares_and_the_first_line_says_so(page):
     assert first.startswith("The network does not beat GC content alone")
     assert ("of 3 outputs" in first) == (task != "binary")
     assert "word and its reverse complement count as one" in text
-    assert "They saw 50 of" not in text, "how many there are is not known here"
+    assert ("they saw 50 of 100 training examples" in text) == (task == "regression")
 
 
 def test_reliability_is_shown_of_probabilities_before_and_after(page):

@@ -1,10 +1,13 @@
 """Targets of intervals: one label for each of many files, columns of numbers, means of signal tracks."""
 
+import re
+
 import numpy as np
 import pyBigWig
 import pytest
 
 from biocnn.data.checks import Checks
+from biocnn.data.fasta import decode, reverse_complement
 from biocnn.data.intervals import Intervals
 from biocnn.errors import InputError
 
@@ -151,3 +154,31 @@ def test_given_negatives_on_the_blacklist_are_dropped(read, write):
     raw, checks = read(positives=peaks, blacklist=black, negatives={"name": "given", "path": other})
     assert raw.examples["start"].tolist() == [100, 305]
     assert checks.set_index("reason").loc["overlaps the blacklist", "count"] == 1
+
+
+CORES = {"Abf1": "[AG]TC[AG][CT].{5}ACG", "Cbf1": "CACGTG", "Rap1": "ACCC[AG].ACA", "Reb1": "TTACCC"}
+
+
+@pytest.mark.data
+def test_windows_of_four_yeast_factors_hold_the_motif_of_their_labels(data_root):
+    folder = data_root / "genomics/yeast_sacCer3"
+    files = {name: folder / "peaks" / f"{name}.narrowPeak.gz" for name in CORES}
+    data = Intervals(genome=folder / "sacCer3.fa.gz", positives=files, flank=0, negatives="flanking")
+    raw = data.read(1, Checks())
+    texts = [f"{decode(raw.x(i))} {decode(reverse_complement(raw.x(i)))}" for i in range(len(raw.y))]
+    for k, core in enumerate(CORES.values()):
+        has = np.array([re.search(core, text) is not None for text in texts])
+        assert has[raw.y[:, k] == 1].mean() > 0.3 > 3 * has[raw.y[:, k] == 0].mean()
+
+
+@pytest.mark.data
+def test_peaks_of_20_lie_on_chr20(data_root, write):
+    folder = data_root / "genomics/human_chr20_hg19"
+    text = (folder / "peaks/CTCF_K562.bed").read_text()
+    found = {}
+    for name in ("chr20", "20"):
+        peaks, checks = write(f"{name}.bed", text.replace("chr20", name)), Checks()
+        data = Intervals(genome=folder / "chr20.fa.gz", positives=peaks, block=6_000_000, negatives="random")
+        found[name] = data.read(1, checks).examples
+    assert checks.frame().set_index("outcome").loc["repaired", "example"] == "20 -> chr20"
+    assert found["20"].equals(found["chr20"])

@@ -88,6 +88,7 @@ def page(request, tmp_path_factory):
     names = ("pearson", "spearman") if task == "regression" else ("auroc", "auprc")
     rows = [row(b, o, m, value=0.9) for o in outputs for m in names for b in BASELINES]
     pd.DataFrame(rows, columns=COLUMNS).to_csv(folder / "audit.tsv", sep="\t", index=False)
+    sizes = {"n": 50, "n_train": 100 if task == "regression" else 50}
     fitted = [
         {"baseline": b, "output": o, "features": 9, "strands": "both"} | sizes for b in BASELINES for o in outputs
     ]

@@ -123,11 +123,11 @@ class Intervals:
         """Positives of one or several files, and negatives."""
         sets = [windows.read(path) for path in self.positives.values()]
         several = len(sets) > 1
-        names = ", ".join(path.name for path in self.positives.values())
-        part = windows.around(merge_peaks(sets, self.window) if several else sets[0], names)
+        name = f"{len(sets)} files of positives" if several else next(iter(self.positives.values())).name
+        part = windows.around(merge_peaks(sets, self.window) if several else sets[0], name)
         if several:
             reason = f"windows of {sum(map(len, sets))} peaks, those close together in one"
-            windows.checks.add(names, "made", reason, len(part.codes))
+            windows.checks.add(name, "made", reason, len(part.codes))
         y = label_windows(part.examples, sets) if several else np.ones((len(part.codes), 1), np.float32)
         table = part.examples
         table["group"], stretches = self._groups(table, windows.genome)

@@ -18,8 +18,11 @@ from biocnn.registry import find
 # Settings under which the same steps are made, only stopped, saved or loaded in another way.
 FREE = ("seeds", "max_minutes", "save_minutes", "workers")
 # Parts of biocnn that no training runs through; all others count, so that none can be forgotten.
-ELSEWHERE = ("calibrate.py", "cli.py", "evaluate.py", "explain", "fetch.py", "measure.py", "originals.py", "report", "scan",
-             "segment.py", "simulate.py", "steps.py", "trials.py", "workflow.py")  # fmt: skip
+ELSEWHERE = (
+    "audit.py", "baselines.py", "calibrate.py", "cli.py", "draws.py", "evaluate.py", "explain", "fetch.py", "kmers.py",
+    "measure.py", "originals.py", "report", "scan", "segment.py", "simulate.py", "steps.py", "trials.py", "variants",
+    "workflow.py",
+)  # fmt: skip
 
 
 def fingerprint(settings: dict[str, Any], dataset: Dataset, seed: int, network: nn.Module, processes: int) -> str:

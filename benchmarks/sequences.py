@@ -1,0 +1,167 @@
+"""Accuracy on public sequence sets, beside simple models.
+
+``python -m benchmarks.sequences --data DIR [EXPERIMENT ...]`` runs experiments of config/experiments by the workflow,
+and each set once more with the small network that people write first; then it writes benchmarks/results/sequences.json
+and the table of docs/results_sequences.md.
+"""
+
+import argparse
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from benchmarks.data import ROOT
+from benchmarks.machine import describe, machine
+from benchmarks.rows import SNAKEMAKE
+
+WORK, PAGE = ROOT / "benchmarks" / "data" / "sequences", ROOT / "docs" / "results_sequences.md"
+RESULTS = ROOT / "benchmarks" / "results" / "sequences.json"
+BEGIN, END = "<!-- made by python -m benchmarks.sequences -->", "<!-- end -->"
+# Experiment: the set, and the factor's own matrix in the motif database.
+SETS = {
+    "encode_ctcfl": ("CTCFL, K562", "CTCFL"),
+    "encode_gabpa": ("GABPA, GM12878", "GABPA"),
+    "encode_rest": ("REST, GM12878", "REST"),
+    "encode_usf1": ("USF1, HepG2", "USF1"),
+    "clip_ago2": ("AGO2, CLIP", None),
+    "clip_hnrnpc": ("HNRNPC, CLIP", "HNRNPC"),
+    "clip_pum2": ("PUM2, CLIP", "PUM2"),
+    "clip_qki": ("QKI, CLIP", "QKI"),
+    "clip_tdp43": ("TDP43, CLIP", "TARDBP"),
+    "reb1": ("Reb1, yeast", "REB1"),
+    "abf1": ("Abf1, yeast", "ABF1"),
+    "rap1": ("Rap1, yeast", "RAP1"),
+    "cbf1": ("Cbf1, yeast", "CBF1"),
+    "ctcf_chr20": ("CTCF, K562, chr20", "CTCF"),
+    "random_promoters": ("random promoters, yeast", None),
+}
+BASELINES = ("GC content", "dinucleotides", "6-mers")
+SMALL = {"name": "DeepBind", "channels": 32, "kernel_size": 24, "pool": "both", "hidden": 32}
+SMALL_TRAIN = {"seeds": [1, 2, 3], "epochs": 20, "batch_size": 64, "threads": 1}
+METRICS = {"auroc": "AUROC", "auprc": "AUPRC", "pearson": "Pearson r"}
+HEAD = ("set", "metric", *BASELINES, "small CNN", "biocnn, one network", "ensemble (95%)", "beats the best by", "motif")
+
+
+def main() -> None:
+    """Run what is asked for, and renew the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("experiments", nargs="*", choices=[*SETS, []], metavar="EXPERIMENT", help=", ".join(SETS))
+    parser.add_argument("--data", required=True, type=Path, help="where `biocnn fetch` put the sets")
+    parser.add_argument("--cores", type=int, default=2)
+    arguments = parser.parse_args()
+    names = arguments.experiments or list(SETS)
+    WORK.mkdir(parents=True, exist_ok=True)
+    small = [str(_small(name)) for name in names]
+    config = [f"data_root={arguments.data.resolve()}", f"experiments=[{','.join([*names, *small])}]"]
+    command = [
+        SNAKEMAKE,
+        "-s",
+        ROOT / "Snakefile",
+        "--directory",
+        WORK,
+        "--cores",
+        arguments.cores,
+        "--config",
+        *config,
+    ]
+    subprocess.run(list(map(str, command)), check=True)
+    found = json.loads(RESULTS.read_text())["sets"] if RESULTS.exists() else {}
+    found |= {name: read(WORK / "results", name) for name in names}
+    result = {"machine": machine(), "sets": {name: found[name] for name in SETS if name in found}}
+    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    write_page(result)
+
+
+def _small(name: str) -> Path:
+    """The experiment with a small network and plain settings: 32 kernels, maximum and mean, one hidden layer of 32."""
+    experiment = yaml.safe_load((ROOT / "config" / "experiments" / f"{name}.yaml").read_text())
+    strands = "single" if experiment["data"].get("alphabet") == "RNA" or name == "random_promoters" else "both"
+    changed = {"model": SMALL | {"strands": strands}, "train": SMALL_TRAIN, "explain": {"examples": 0}}
+    path = WORK / f"small_{name}.yaml"
+    path.write_text(yaml.safe_dump(experiment | changed, sort_keys=False))
+    return path
+
+
+def read(results: Path, name: str) -> dict[str, Any]:
+    """Numbers of one set: rows of metrics, its motif, seconds of training."""
+    folder = results / name
+    audit = _test(pd.read_csv(folder / "audit.tsv", sep="\t"))
+    small = _test(pd.read_csv(results / f"small_{name}" / "audit.tsv", sep="\t"))
+    metrics = _test(pd.read_csv(folder / "metrics.tsv", sep="\t"))
+    ensemble = metrics[metrics["run"] == "ensemble"].set_index("metric")
+    rows = []
+    for metric, about in audit.groupby("metric", sort=False):
+        if metric in METRICS:
+            compared = small[small["metric"] == metric].iloc[0]
+            rows.append(
+                {
+                    "metric": metric,
+                    **about.set_index("baseline")["value"].to_dict(),
+                    "small": [compared["mean_of_runs"], compared["sd_of_runs"]],
+                    "ours": [about["mean_of_runs"].iloc[0], about["sd_of_runs"].iloc[0]],
+                    "ensemble": ensemble.loc[metric, ["value", "low", "high"]].tolist(),
+                }
+            )
+    seconds = [pd.read_csv(path, sep="\t")["s"].iloc[0] for path in folder.glob("benchmarks/train-*.tsv")]
+    counts = json.loads((folder / "dataset" / "facts.json").read_text())["n"]
+    motif = _motif(folder / "explain", SETS[name][1])
+    return {"rows": rows, "n": counts, "train_seconds": seconds, **motif}
+
+
+def _test(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["split"] == "test"]
+
+
+def _motif(folder: Path, own: str | None) -> dict[str, Any]:
+    """The first motif of the kernels and of the attributions, and how much they look like the factor's own matrix."""
+    found = {}
+    similar = pd.read_csv(folder / "similar_motifs.tsv", sep="\t")
+    for kind, table in (("kernels", "matches"), ("attributions", "seqlet_matches")):
+        motifs = pd.read_csv(folder / f"{table}.tsv", sep="\t")
+        if not len(motifs) or "target_name" not in motifs:
+            continue
+        top = motifs.iloc[0]
+        same = similar[
+            (similar["motif"] == top["motif"]) & similar["target_name"].str.upper().str.startswith(own or "-")
+        ]
+        q = float(same["q_value"].min()) if len(same) else None
+        found[kind] = {"like": top["target_name"], "q": float(top["q_value"]), "own": own, "own_q": q}
+    return found
+
+
+def write_page(result: dict[str, Any]) -> None:
+    """Replace what stands between the markers of the page."""
+    lines = [HEAD, ("---",) * len(HEAD)]
+    for name, found in result["sets"].items():
+        for i, row in enumerate(found["rows"]):
+            lines.append(_line(SETS[name][0] if i == 0 else "", row, _named(found) if i == 0 else ""))
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    before, rest = PAGE.read_text().split(BEGIN)
+    PAGE.write_text(f"{before}{BEGIN}\n\n{table}\n\n{describe(result['machine'])}\n\n{END}{rest.split(END)[1]}")
+
+
+def _line(name: str, row: dict[str, Any], motif: str) -> tuple[str, ...]:
+    (mean, sd), (value, low, high) = row["ours"], row["ensemble"]
+    best = max(row["small"][0], *(row[baseline] for baseline in BASELINES))
+    margin = f"{mean - best:+.3f}" + ("" if mean - best > sd else " (within its spread)" if mean > best else " (no)")
+    simple = [f"{row[baseline]:.3f}" for baseline in BASELINES]
+    spread = [f"{m:.3f} ± {s:.3f}" for m, s in (row["small"], row["ours"])]
+    return (name, METRICS[row["metric"]], *simple, *spread, f"{value:.3f} ({low:.3f}-{high:.3f})", margin, motif)
+
+
+def _named(found: dict[str, Any]) -> str:
+    parts = []
+    for kind in ("kernels", "attributions"):
+        if kind in found:
+            about = found[kind]
+            own = f"; {about['own']} q = {about['own_q']:.0e}" if about["own_q"] is not None else ""
+            parts.append(f"{kind}: {about['like']} (q = {about['q']:.0e}{own})")
+    return "<br>".join(parts)
+
+
+if __name__ == "__main__":
+    main()

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +14,9 @@ def data_root() -> Path:
     if not (root / "genomics").is_dir():
         pytest.skip("real data not found: set BIOCNN_DATA, or put them at ../shared/data")
     return root
+
+
+@pytest.fixture(autouse=True)
+def any_algorithm() -> None:
+    """Training asks torch for deterministic algorithms, for the whole process; no test is to depend on another."""
+    torch.set_deterministic_debug_mode("default")

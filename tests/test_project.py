@@ -132,3 +132,8 @@ def test_citation_agrees_with_the_package() -> None:
     assert {"message", "title", "authors"} <= citation.keys()
     assert citation["version"] == project["version"]
     assert citation["license"] == project["license"]
+
+
+def test_names_of_test_files_are_their_own() -> None:
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert len(names) == len(set(names)), "pytest tells test files apart by their names"

@@ -54,20 +54,11 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=2)
     arguments = parser.parse_args()
     names = arguments.experiments or list(SETS)
-    WORK.mkdir(parents=True, exist_ok=True)
+    (WORK / "config").mkdir(parents=True, exist_ok=True)
     small = [str(_small(name)) for name in names]
-    config = [f"data_root={arguments.data.resolve()}", f"experiments=[{','.join([*names, *small])}]"]
-    command = [
-        SNAKEMAKE,
-        "-s",
-        ROOT / "Snakefile",
-        "--directory",
-        WORK,
-        "--cores",
-        arguments.cores,
-        "--config",
-        *config,
-    ]
+    config = {"data_root": str(arguments.data.resolve()), "experiments": [*names, *small], "gpus": 0}
+    (WORK / "config" / "config.yaml").write_text(yaml.safe_dump(config))
+    command = [SNAKEMAKE, "-s", ROOT / "Snakefile", "--directory", WORK, "--cores", arguments.cores]
     subprocess.run(list(map(str, command)), check=True)
     found = json.loads(RESULTS.read_text())["sets"] if RESULTS.exists() else {}
     found |= {name: read(WORK / "results", name) for name in names}

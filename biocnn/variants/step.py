@@ -133,9 +133,10 @@ class Scorer:
                 f"to {ensemble.window // 2}",
             )
         margin = max(places), ensemble.window - min(places)
-        change = lambda *variants: np.subtract(*self._logits(*variants)[::-1]).mean(0)  # noqa: E731
         self.background = (
-            Background(genome, change, settings.background, margin, settings.seed) if settings.background else None
+            Background(genome, self._change, settings.background, margin, settings.seed)
+            if settings.background
+            else None
         )
 
     @property
@@ -153,6 +154,11 @@ class Scorer:
         if self.background:
             found["P"] = self.background.p_values(ref, alt, (logits[1] - logits[0]).mean(0))
         return rows, found
+
+    def _change(self, contig: np.ndarray, start: np.ndarray, ref: list[str], alt: list[str]) -> np.ndarray:
+        """Change of the logit, mean over the models: shape (N, K)."""
+        reference, alternative = self._logits(contig, start, ref, alt)
+        return (alternative - reference).mean(0)
 
     def _logits(
         self, contig: np.ndarray, start: np.ndarray, ref: list[str], alt: list[str]

@@ -18,7 +18,10 @@ GENOME.data[100:400] = 4
 
 def background(number: int = 200, seed: int = 1, genome=GENOME) -> Background:
     """One whose changes are where the variants lie."""
-    change = lambda contig, start, ref, alt: start[:, None].astype(float)  # noqa: E731
+
+    def change(contig: np.ndarray, start: np.ndarray, ref: list[str], alt: list[str]) -> np.ndarray:
+        return start[:, None].astype(float)
+
     return Background(genome, change, number, (15, 16), seed)
 
 

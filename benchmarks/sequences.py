@@ -78,7 +78,7 @@ def _small(name: str) -> Path:
 
 
 def read(results: Path, name: str) -> dict[str, Any]:
-    """Numbers of one set: rows of metrics, its motif, seconds of training."""
+    """Numbers of one set: rows of metrics, its motif."""
     folder = results / name
     audit = _test(pd.read_csv(folder / "audit.tsv", sep="\t"))
     small = _test(pd.read_csv(results / f"small_{name}" / "audit.tsv", sep="\t"))
@@ -97,10 +97,9 @@ def read(results: Path, name: str) -> dict[str, Any]:
                     "ensemble": ensemble.loc[metric, ["value", "low", "high"]].tolist(),
                 }
             )
-    seconds = [pd.read_csv(path, sep="\t")["s"].iloc[0] for path in folder.glob("benchmarks/train-*.tsv")]
     counts = json.loads((folder / "dataset" / "facts.json").read_text())["n"]
     motif = _motif(folder / "explain", SETS[name][1])
-    return {"rows": rows, "n": counts, "train_seconds": seconds, **motif}
+    return {"rows": rows, "n": counts, **motif}
 
 
 def _test(table: pd.DataFrame) -> pd.DataFrame:

@@ -304,7 +304,7 @@ def test_experiments_find_what_is_fetched(experiment: Path) -> None:
     text = experiment.read_text()
     named = re.search(r"biocnn fetch (\w+)", text)
     if not named:
-        pytest.skip("its data are simulated")
+        pytest.skip("its data are simulated, or not fetched")
     entry = read_sources()[named[1]]
     fetched = [source.path for source in entry.files]
     wanted = re.findall(r"(?:genomics|images)/[\w./]+", text)

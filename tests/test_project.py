@@ -22,7 +22,7 @@ ARROW = [
     ["metrics"],
     ["instances", "measure"],
     ["data"],
-    ["encode"],
+    ["encode", "views"],
     ["layers", "fixed", "best_match", "blocks", "network_summary"],
     ["models"],
     ["losses", "augment"],

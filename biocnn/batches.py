@@ -139,8 +139,7 @@ class ImageBatches:
     ) -> None:
         self.dataset, self.rows, self.device = dataset, rows, device
         self.augment, self.patch = list(augment), list(patch)
-        intensity = dataset.facts["intensity"]
-        self.low, self.high = (torch.tensor(intensity[key], dtype=torch.float32).to(device) for key in ("low", "high"))
+        self.ranges = torch.from_numpy(dataset.ranges)
         self.areas = np.array([dataset.x.shapes[i][1:].prod() for i in rows], dtype=np.float64)
         self.loader = PatchLoader(Cutter(dataset.x, dataset.y, self.patch), workers, device.type == "cuda")
 
@@ -164,8 +163,8 @@ class ImageBatches:
     def load(self, indices: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Augmented batches, in order."""
         places = [(self.rows[self.image[index.numpy()]], self.where[index.numpy()]) for index in indices]
-        for index, (x, y) in zip(indices, self.loader.load(places), strict=True):
-            yield self._see(x, y, index)
+        for index, (rows, _), (x, y) in zip(indices, places, self.loader.load(places), strict=True):
+            yield self._see(x, y, rows, index)
 
     def get(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Augmented batch: x of shape (N, C, *patch), y of shape (N, K, *patch)."""
@@ -175,12 +174,12 @@ class ImageBatches:
         """Whole images one by one, as they are."""
         for row in self.rows:
             x, y = to_tensor(self.dataset.x[row])[None], to_tensor(self.dataset.y[row])[None]
-            yield self._see(x, y)
+            yield self._see(x, y, [row])
 
-    def _see(self, x: Tensor, y: Tensor, index: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def _see(self, x: Tensor, y: Tensor, rows: Sequence[int], index: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Put a batch on the device, scale its intensities, augment it."""
         x, y = x.to(self.device, non_blocking=True), y.to(self.device, non_blocking=True)
-        x = normalise(x, self.low, self.high)
+        x = normalise(x, *self.ranges[rows].unbind(1))
         for name, function in self.augment if index is not None else ():
             x, y = function(x, y, self.draws[name][index].to(self.device))
         return (x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x), y

@@ -46,9 +46,9 @@ def normalise(image: Tensor, low: Tensor, high: Tensor) -> Tensor:
     image
         Raw values of any type.
     low, high
-        Shape (C,): global percentiles of the training images; a channel where they are equal becomes 0.
+        Shape (C,), or (N, C) where each image has its own; a channel where they are equal becomes 0.
     """
-    shape = (1, -1, *[1] * (image.ndim - 2))
+    shape = (*(low.shape if low.ndim == 2 else (1, -1)), *[1] * (image.ndim - 2))
     low, high = low.view(shape).to(image.device), high.view(shape).to(image.device)
     span = (high - low).where(high > low, float("inf"))
     return (image.float() - low) / span

@@ -17,6 +17,7 @@ from biocnn.data.dataset import Dataset
 from biocnn.data.fasta import PADDING, Iupac, encode, read_fasta
 from biocnn.data.genome import Genome
 from biocnn.data.images import read_images
+from biocnn.data.intensity import range_of
 from biocnn.data.padded import pad
 from biocnn.encode import normalise, one_hot, to_tensor
 from biocnn.errors import InputError
@@ -240,7 +241,7 @@ class Model:
             )
         if not np.isfinite(image).all():
             raise InputError(f"{name}: holds NaN or infinite pixels", "replace them by the image's median, say")
-        low, high = (torch.tensor(self.facts["intensity"][key]) for key in ("low", "high"))
+        low, high = map(torch.from_numpy, range_of(image, self.facts))
 
         def predicted(read: tuple[slice, ...]) -> Tensor:
             return self._answer(normalise(to_tensor(image[:, *read])[None].to(self.device), low, high))

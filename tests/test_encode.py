@@ -70,3 +70,9 @@ def test_to_tensor_keeps_values_and_copies(dtype: str) -> None:
     tensor[0, 0] = 9
     assert array[0, 0] == 0
     assert (tensor.float() * 2).dtype == torch.float32
+
+
+def test_each_image_of_a_batch_can_have_a_range_of_its_own():
+    image = torch.tensor([[10.0, 20.0], [100.0, 300.0]]).view(2, 1, 1, 2)
+    low, high = torch.tensor([[10.0], [100.0]]), torch.tensor([[20.0], [300.0]])
+    assert normalise(image, low, high).flatten().tolist() == [0, 1, 0, 1]

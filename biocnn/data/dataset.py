@@ -3,6 +3,7 @@
 import json
 from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pandas as pd
 
 from biocnn.data import leakage, splits
 from biocnn.data.checks import Checks
-from biocnn.data.intensity import intensity_percentiles
+from biocnn.data.intensity import decide_normalise, image_ranges, intensity_percentiles
 from biocnn.data.ragged import Ragged
 from biocnn.data.raw import Raw
 from biocnn.data.splits import PARTS
@@ -53,6 +54,14 @@ class Dataset:
         self.x = Ragged(folder / "x.npy")
         self.y = Ragged(folder / "y.npy")
         self.labels = Ragged(folder / "labels.npy") if (folder / "labels.npy").exists() else None
+
+    @cached_property
+    def ranges(self) -> np.ndarray:
+        """The intensities that become 0 and 1 in each image: shape (N, 2, C), float32."""
+        if self.facts["normalise"] == "image":
+            return np.load(self.folder / "ranges.npy")
+        common = [self.facts["intensity"][key] for key in ("low", "high")]
+        return np.tile(np.array(common, np.float32), (len(self.examples), 1, 1))
 
     def divided(self, split: pd.Series) -> "Dataset":
         """The same examples with other parts; what was measured on the training part stays as it was."""
@@ -107,6 +116,7 @@ def write(raw: Raw, split: dict[str, Any], seed: int, files: dict[str, str], fol
     else:
         Ragged.write(folder / "x.npy", (raw.x(i) for i in rows), facts["dtype"])
         _store_masks(raw, facts, folder, folds)
+        _measure_intensity(facts, folder, folds)
         _decide_patch(facts, folder)
     facts |= folds[0].facts
     if len(folds) > 1:
@@ -212,7 +222,19 @@ def _store_masks(raw: Raw, facts: dict[str, Any], folder: Path, folds: list[_Fol
         train = np.flatnonzero(fold.split == "train")
         *shares, known = counts[train].sum(axis=0)
         fold.facts["class_shares"] = [float(share / max(known, 1)) for share in shares]
-        fold.facts["intensity"] = intensity_percentiles(raw.x(i) for i in train)
+
+
+def _measure_intensity(facts: dict[str, Any], folder: Path, folds: list[_Fold]) -> None:
+    """Percentiles of each image and of the training part; the first fold's decides which of them are used."""
+    x = Ragged(folder / "x.npy")
+    ranges = image_ranges(x[i] for i in range(len(x)))
+    np.save(folder / "ranges.npy", ranges)
+    for fold in folds:
+        fold.facts["intensity"] = intensity_percentiles(x[i] for i in np.flatnonzero(fold.split == "train"))
+    facts["normalise"], reason = decide_normalise(
+        facts.get("normalise", "auto"), ranges[(folds[0].split == "train").to_numpy()]
+    )
+    facts["decisions"]["normalise"] = {"value": facts["normalise"], "reason": reason}
 
 
 def _decide_patch(facts: dict[str, Any], folder: Path) -> None:

@@ -46,6 +46,9 @@ class Images:
         Order of the axes of TIFF files that do not tell, CYX say.
     spacing
         Height and width of a pixel in um, instead of what the files say.
+    normalise
+        What becomes 0 and 1 for the network: the 1st and 99.8th percentile of all training images ("dataset") or of
+        each image itself ("image"); "auto" takes the latter where some images span twice the range of others.
     constant
         What to do with an image of one single value.
     """
@@ -65,6 +68,7 @@ class Images:
         channels: list[str] | None = None,
         axes: str | None = None,
         spacing: list[float] | None = None,
+        normalise: Literal["auto", "dataset", "image"] = "auto",
         constant: Literal["error", "keep", "drop"] = "error",
     ) -> None:
         if (table is None) == (images is None and masks is None) or (images is None) != (masks is None):
@@ -82,6 +86,7 @@ class Images:
         self.table, self.images, self.masks, self.group, self.roi = table, images, masks, group, roi
         self.mask_type, self.classes, self.colors, self.ignore = mask_type, classes, colors, ignore
         self.channels, self.axes, self.spacing, self.constant = channels, axes, spacing, constant
+        self.normalise = normalise
 
     def read(self, seed: int, checks: Checks) -> Raw:
         """Read every image and mask once, check them as a whole, and describe them.
@@ -123,6 +128,7 @@ class Images:
             "channels": channels,
             "spacing": list(self.spacing) if self.spacing else common_spacing(seen, checks, source),
             "dtype": check_dtypes(seen),
+            "normalise": self.normalise,
             "reasons": {"task": code.reason},
         }
         reader = _Reader(rows, folder, self, code, channels)

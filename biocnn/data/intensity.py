@@ -1,4 +1,4 @@
-"""The range of intensities of a set of images."""
+"""The range of intensities of images: of each by itself, or of a set as a whole."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -11,6 +11,57 @@ _PER_IMAGE, _IN_ALL = (
     65536,
     4_000_000,
 )  # values kept of each channel for types whose values cannot be counted one by one
+
+
+_UNLIKE = 2.0  # times as wide: the range of one training image in ten beside another's, from which each has its own
+
+
+def range_of(image: np.ndarray, facts: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """The intensities that become 0 and 1 for a network: the image's own, or those of the training images.
+
+    Parameters
+    ----------
+    image
+        Shape (C, *spatial), whole, not a part of one.
+    facts
+        Of the data set that the network was trained on.
+
+    Returns
+    -------
+    low, high
+        Shape (C,), float32, in the units of the image.
+    """
+    own = facts.get("normalise") == "image"
+    found = intensity_percentiles([image]) if own else facts["intensity"]
+    low, high = (np.asarray(found[key], np.float32) for key in ("low", "high"))
+    return low, high
+
+
+def image_ranges(images: Iterable[np.ndarray]) -> np.ndarray:
+    """The 1st and the 99.8th percentile of each image by itself: shape (N, 2, C), float32."""
+    found = [intensity_percentiles([image]) for image in images]
+    return np.array([[one["low"], one["high"]] for one in found], np.float32)
+
+
+def decide_normalise(wanted: str, ranges: np.ndarray) -> tuple[str, str]:
+    """Whether images are scaled each by its own percentiles ("image") or all by common ones ("dataset"), and why.
+
+    Parameters
+    ----------
+    wanted
+        "auto", or what was asked for.
+    ranges
+        Of the training images, as ``image_ranges`` gives them.
+    """
+    if wanted != "auto":
+        return wanted, f"data.normalise is {wanted}"
+    widths = np.maximum(ranges[:, 1] - ranges[:, 0], 1e-12).mean(axis=1)
+    low, high = np.percentile(widths, [10, 90])
+    ratio = high / low
+    said = f"the range of intensities (1st to 99.8th percentile) is {low:.4g} to {high:.4g} in most training images"
+    if ratio > _UNLIKE:
+        return "image", f"{said}, {ratio:.1f} times as wide in some as in others: each is scaled by its own"
+    return "dataset", f"{said}: alike, so that one scale keeps differences of brightness between images"
 
 
 def intensity_percentiles(images: Iterable[np.ndarray]) -> dict[str, Any]:

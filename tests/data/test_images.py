@@ -87,6 +87,7 @@ def test_a_table(folder):
         "channels": ["grey"],
         "spacing": None,
         "dtype": "uint8",
+        "normalise": "auto",
         "reasons": {"task": "only 0, 255 occur"},
     }
     assert checks["reason"].tolist() == ["images with a mask", "masks taken for mask: only 0, 255 occur"]

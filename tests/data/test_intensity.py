@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from biocnn.data.intensity import intensity_percentiles
+from biocnn.data.intensity import decide_normalise, image_ranges, intensity_percentiles, range_of
 
 
 def images(dtype, seed, n=4, channels=2):
@@ -52,3 +52,21 @@ def test_the_sample_of_large_float_sets_stays_bounded_and_fair(monkeypatch):
 def test_no_image_is_an_error():
     with pytest.raises(ValueError, match="no image"):
         intensity_percentiles([])
+
+
+def test_each_image_has_its_own_range_and_a_network_is_given_it_or_the_common_one():
+    found = image_ranges(images("float32", 5))
+    for image, (low, high) in zip(images("float32", 5), found, strict=True):
+        own = range_of(image, {"normalise": "image"})
+        np.testing.assert_array_equal(own, (low, high))
+        np.testing.assert_allclose(own, np.percentile(image, [1, 99.8], axis=(1, 2)), rtol=1e-6)
+        common = {"normalise": "dataset", "intensity": {"low": [1.0, 2.0], "high": [3.0, 4.0]}}
+        np.testing.assert_array_equal(range_of(image, common), ([1, 2], [3, 4]))
+
+
+def test_images_of_very_different_ranges_are_scaled_each_by_itself():
+    alike = np.array([[[0.0], [100.0 + i]] for i in range(20)])
+    unlike = alike * np.linspace(1, 5, 20)[:, None, None]
+    assert decide_normalise("auto", alike)[0] == "dataset"
+    assert decide_normalise("auto", unlike)[0] == "image"
+    assert decide_normalise("image", alike) == ("image", "data.normalise is image")

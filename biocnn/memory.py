@@ -39,6 +39,11 @@ class PeakBytes(TorchDispatchMode):
         return found
 
 
+def room(memory_gb: float) -> float:
+    """Bytes of tensors that may be alive at once so that a process grows by no more than a budget, in 10^9 bytes."""
+    return memory_gb * 1e9 / HELD
+
+
 def bytes_per(call: Callable[[int], Any], n: int) -> float:
     """How many bytes ``call(n)`` takes per unit of ``n`` where n is large.
 

@@ -1,9 +1,7 @@
 """A trained model put to use: on stored data sets, sequences, files and arrays."""
 
-import logging
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +15,19 @@ from biocnn.data.dataset import Dataset
 from biocnn.data.fasta import PADDING, Iupac, encode, read_fasta
 from biocnn.data.genome import Genome
 from biocnn.data.images import read_images
-from biocnn.data.intensity import range_of
 from biocnn.data.padded import pad
-from biocnn.encode import normalise, one_hot, to_tensor
+from biocnn.encode import one_hot
 from biocnn.errors import InputError
 from biocnn.folding import fold
 from biocnn.instances import label_instances
 from biocnn.losses import probability
-from biocnn.memory import HELD, bytes_per
+from biocnn.memory import bytes_per, room
 from biocnn.precision import autocast, fast_bfloat16
+from biocnn.predict_images import ImagePredictor
 from biocnn.scan import Scanner
 from biocnn.temperature import set_temperature
-from biocnn.tiles import NARROW, Field, Tile, find_field, plan, predict_tiles, whole
 
 BATCH = 512  # sequences at a time, where memory allows
-
-log = logging.getLogger("biocnn")
 
 
 def default_device() -> torch.device:
@@ -228,56 +223,14 @@ class Model:
         codes = torch.zeros(1, length, dtype=torch.uint8, device=self.device)
         codes[:, -1] = PADDING  # with which some networks do more
         size = bytes_per(lambda n: self._answer(one_hot(codes.expand(n, length))), 1)
-        return max(1, min(BATCH, int(self._room / size)))
+        return max(1, min(BATCH, int(room(self.memory_gb) / size)))
 
-    @torch.inference_mode()
     def _image(self, image: np.ndarray, name: str) -> np.ndarray:
-        dims, channels = self.facts["spatial_dims"], self.facts["in_channels"]
-        image = image[None] if image.ndim == dims else image
-        if image.ndim != dims + 1 or image.shape[0] != channels:
-            raise InputError(
-                f"{name}: shape {tuple(image.shape)}, but the model was trained on {channels} channels",
-                f"give an array of shape (C, *spatial) with C = {channels} ({', '.join(self.facts['channels'])})",
-            )
-        if not np.isfinite(image).all():
-            raise InputError(f"{name}: holds NaN or infinite pixels", "replace them by the image's median, say")
-        low, high = map(torch.from_numpy, range_of(image, self.facts))
-
-        def predicted(read: tuple[slice, ...]) -> Tensor:
-            return self._answer(normalise(to_tensor(image[:, *read])[None].to(self.device), low, high))
-
-        out = np.empty((self.facts["out_channels"], *image.shape[1:]), np.float32)
-        return predict_tiles(predicted, self._tiles(image.shape[1:], name), out)
-
-    def _tiles(self, shape: tuple[int, ...], name: str) -> list[Tile]:
-        """The image in one piece where it fits, else the fewest tiles that fit."""
-        pixels = self._room / self._bytes_per_pixel
-        if prod(shape) <= pixels:
-            return whole(shape)
-        tiles = plan(shape, self._field, pixels) if self._field else whole(shape)
-        largest = prod(s.stop - s.start for s in tiles[0].read)
-        if largest > pixels:
-            why = "tiles would be nearly all margin" if self._field else "it sees all of an image at once"
-            needed = largest * self._bytes_per_pixel * HELD / 1e9
-            text = "%s: the network takes %.1f GB, not %.1f, because otherwise %s"
-            log.warning(text, name, needed, self.memory_gb, why)
-        return tiles
-
-    @property
-    def _room(self) -> float:
-        """Bytes of tensors that may be alive at once."""
-        return self.memory_gb * 1e9 / HELD
+        return self._images.predict(image, name, self.memory_gb)
 
     @cached_property
-    def _bytes_per_pixel(self) -> float:
-        """What x and the layers take; measured along the last axis."""
-        size = [1, self.facts["in_channels"], *[NARROW] * (self.facts["spatial_dims"] - 1)]
-        strip = bytes_per(lambda n: self._answer(torch.zeros(*size, n, device=self.device)), NARROW)
-        return strip / prod(size[2:])
-
-    @cached_property
-    def _field(self) -> Field | None:
-        return find_field(self._folded, self.facts["in_channels"], self.facts["spatial_dims"])
+    def _images(self) -> ImagePredictor:
+        return ImagePredictor(self._folded, self._answer, self.facts, self.device)
 
 
 def decide(p: np.ndarray, task: str, postprocess: dict[str, Any]) -> np.ndarray:

@@ -32,7 +32,7 @@ ARROW = [
     ["state"],
     ["checkpoint", "train"],
     ["temperature"],
-    ["folding", "tiles", "predict", "scan", "segment"],
+    ["folding", "tiles", "predict_images", "predict", "scan", "segment"],
     ["runs", "calibrate"],
     ["kmers"],
     ["baselines", "evaluate"],

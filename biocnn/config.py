@@ -80,6 +80,16 @@ class Explain(BaseModel):
 class Segment(BaseModel):
     """New images to segment."""
 
+class Uncertainty(BaseModel):
+    """How sure the networks are of images."""
+
+    model_config = STRICT
+    # ensemble: the runs' answers, which are stored; augment, dropout: one run, asked anew. The first method makes the
+    # maps and the list of what to annotate next. None: ensemble, where the data are Images.
+    methods: list[Literal["ensemble", "augment", "dropout"]] | None = None
+    samples: int = Field(16, ge=2)  # answers by dropout, and the most by augment (8 views in 2D, 16 in 3D)
+
+
     model_config = STRICT
     images: Path | None = None  # folder
 
@@ -118,6 +128,7 @@ SECTIONS = {
     "segment": Segment,
     "variants": Variants,
     "scan": Scan,
+    "uncertainty": Uncertainty,
 }
 KEYS = ("seed", "data", "split", "augment", "model", "loss", *list(SECTIONS)[1:])
 

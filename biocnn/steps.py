@@ -1,6 +1,7 @@
 """The steps of the workflow: rule = sub-command = function of paths. Each writes whole files or none.
 
-The main path: check, dataset, train, predict, baselines, evaluate, explain, segment, variants, scan, report, summary.
+The main path: check, dataset, train, predict, baselines, evaluate, explain, uncertainty, segment, variants, scan,
+report, summary.
 """
 
 import json
@@ -11,6 +12,7 @@ from typing import Any
 
 from biocnn.errors import InputError
 from biocnn.files import atomic
+from biocnn.image_steps import uncertainty
 from biocnn.trials import calibrate, numbers, trial
 
 log = logging.getLogger("biocnn")
@@ -278,7 +280,7 @@ def fetch(*names: str, to: Path = Path("data")) -> None:
 
 STEPS = (
     fetch, simulate, genome, check, dataset, trial, calibrate, train, predict, baselines,
-    evaluate, explain, segment, variants, scan, report, summary,
+    evaluate, explain, uncertainty, segment, variants, scan, report, summary,
 )  # fmt: skip
 
 

@@ -8,12 +8,14 @@ vectors would have to be turned besides.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal
+from typing import Literal, TypeVar
 
+import numpy as np
 from torch import Tensor
 
 from biocnn.errors import InputError, nearest
 
+Array = TypeVar("Array", np.ndarray, Tensor)
 KINDS = ("none", "flips", "all")
 
 
@@ -52,16 +54,21 @@ def _flips(spatial_dims: int) -> list[tuple[bool, ...]]:
     return list(product((False, True), repeat=spatial_dims))
 
 
-def turn(x: Tensor, view: View) -> Tensor:
+def turn(x: Array, view: View) -> Array:
     """What is seen of x, shape (..., *spatial)."""
-    x = x.flip(view.axes) if view.axes else x
-    return x.transpose(-1, -2) if view.swap else x
+    x = _mirrored(x, view)
+    return x.swapaxes(-1, -2) if view.swap else x
 
 
-def undo(y: Tensor, view: View) -> Tensor:
+def undo(y: Array, view: View) -> Array:
     """What was said of a view, shape (..., *spatial of the view), laid over the image."""
-    y = y.transpose(-1, -2) if view.swap else y
-    return y.flip(view.axes) if view.axes else y
+    return _mirrored(y.swapaxes(-1, -2) if view.swap else y, view)
+
+
+def _mirrored(x: Array, view: View) -> Array:
+    if not view.axes:
+        return x
+    return np.flip(x, view.axes) if isinstance(x, np.ndarray) else x.flip(view.axes)
 
 
 def averaged(answer: Callable[[Tensor], Tensor], every: Sequence[View]) -> Callable[[Tensor], Tensor]:

@@ -63,6 +63,10 @@ class Workflow:
         """The images to segment."""
         return [self._made(self.experiments[wildcards.experiment].files["segment.images"])]
 
+    def unlabelled(self, wildcards: Any) -> list[str]:
+        """The same, where the experiment has any."""
+        return self.new_images(wildcards) if "segment.images" in self.experiments[wildcards.experiment].files else []
+
     def genome(self, wildcards: Any) -> list[str]:
         """The encoded genome, shared by all experiments on the same FASTA file."""
         fasta = self.experiments[wildcards.experiment].files.get("data.genome")
@@ -133,6 +137,13 @@ class Workflow:
     def depends(self, *sections: str, leave: tuple[str, ...] = ()) -> Callable[[Any], str]:
         """What a rule depends on: these sections' values, and nothing else of the file."""
         return lambda wildcards: self.experiments[wildcards.experiment].only(*sections, leave=leave)
+
+    def uncertainties(self, wildcards: Any) -> list[str]:
+        """Outputs of the uncertainty step, for images unless the experiment says otherwise."""
+        experiment = self.experiments[wildcards.experiment]
+        wanted = experiment["uncertainty"]["methods"]
+        found = experiment["data"]["name"] == "Images" if wanted is None else bool(wanted)
+        return [f"{RESULTS}/{wildcards.experiment}/uncertainty"] if found else []
 
     def segments(self, wildcards: Any) -> list[str]:
         """Outputs of the segment step, for experiments with new images."""

@@ -32,7 +32,7 @@ ARROW = [
     ["state"],
     ["checkpoint", "train"],
     ["temperature"],
-    ["folding", "tiles", "predict_images", "predict", "scan", "segment"],
+    ["folding", "tiles", "predict_images", "predict", "uncertainty", "scan", "segment"],
     ["runs", "calibrate"],
     ["kmers"],
     ["baselines", "evaluate"],
@@ -40,7 +40,7 @@ ARROW = [
     ["explain"],
     ["variants"],
     ["report", "workflow"],
-    ["trials", "steps"],
+    ["trials", "image_steps", "steps"],
     ["cli"],
 ]
 RANK = {name: rank for rank, names in enumerate(ARROW) for name in names}

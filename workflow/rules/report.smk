@@ -13,6 +13,7 @@ rule report:
         per_example="results/{experiment}/metrics_per_example.tsv",
         audit="results/{experiment}/audit.tsv",
         explain="results/{experiment}/explain",
+        uncertainty=W.uncertainties,
         segment=W.segments,
         calibration=W.calibrations,
         variants=W.variants,

@@ -1,0 +1,144 @@
+"""How sure an experiment's networks are of its validation and test images, and of new ones: tables and maps."""
+
+import zipfile
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from biocnn.checkpoint import read_meta
+from biocnn.data.dataset import Dataset, read_examples
+from biocnn.data.ragged import Ragged
+from biocnn.predict import Model, decide
+from biocnn.uncertainty.judging import Judge
+from biocnn.uncertainty.maps import Uncertainty, maps
+from biocnn.uncertainty.objects import image_uncertainty
+from biocnn.uncertainty.ranking import annotate_next, thumbnail
+from biocnn.uncertainty.sampling import samples
+
+LARGEST = 4096  # pixels along each axis of a new image that are looked at; of a larger one, the middle
+
+
+class Answers:
+    """What the runs of an experiment say of its images, stored or asked anew.
+
+    Parameters
+    ----------
+    runs
+        Folders with model.safetensors and predictions.
+    settings
+        The experiment's section uncertainty.
+    seed
+        Of the experiment.
+    """
+
+    def __init__(self, runs: Sequence[Path], settings: dict[str, Any], seed: int) -> None:
+        self.runs, self.number, self.seed = list(runs), settings["samples"], seed
+        self.stored = [Ragged(run / "predictions" / "probability.npy") for run in runs]
+        self.places: dict[tuple[str, str], list[tuple[int, int]]] = {}
+        for which, run in enumerate(runs):
+            table = read_examples(run / "predictions" / "examples.tsv")
+            for row, key in enumerate(zip(table["split"], table["id"], strict=True)):
+                self.places.setdefault(key, []).append((which, row))
+
+    @cached_property
+    def models(self) -> list[Model]:
+        """All of them, loaded when the first is needed."""
+        return [Model(run / "model.safetensors") for run in self.runs]
+
+    @cached_property
+    def postprocess(self) -> dict[str, Any]:
+        """How maps become objects: as the first run found best."""
+        return read_meta(self.runs[0] / "model.safetensors").get("postprocess", {})
+
+    def of_example(self, method: str, key: tuple[str, str], image: np.ndarray) -> Iterator[np.ndarray]:
+        """Answers about a (split, id), only by runs in which it has that split; those of the ensemble are stored."""
+        if method == "ensemble":
+            return (np.asarray(self.stored[which][row], np.float32) for which, row in self.places[key])
+        first = self.places[key][0][0]
+        return samples(method, [self.models[first]], image, number=self.number, seed=self.seed)
+
+    def of_image(self, method: str, image: np.ndarray) -> Iterator[np.ndarray]:
+        """Answers about a new image by all runs."""
+        return samples(method, self.models, image, number=self.number, seed=self.seed)
+
+
+def write_uncertainty(
+    dataset: Dataset, runs: Sequence[Path], settings: dict[str, Any], seed: int, images: str | None, folder: Path
+) -> Iterator[str]:
+    """Write the files of the uncertainty step into a folder that exists.
+
+    Parameters
+    ----------
+    dataset
+        Of the experiment: images and truth.
+    runs
+        As for `Answers`.
+    settings
+        The experiment's section uncertainty; the first of its methods makes the maps and the list.
+    seed
+        Of the experiment.
+    images
+        New images, which the list ranks; None: it ranks the validation and test images.
+    folder
+        Gets per_image.tsv, per_object.tsv, calibration.tsv, risk_coverage.tsv, summary.tsv, annotate_next.tsv, and
+        maps.npz: of each test image ``{id}.entropy`` and ``{id}.mutual_information``, uint8, 255 for an entropy of 1.
+
+    Yields
+    ------
+    line
+        For the log.
+    """
+    answers, task = Answers(runs, settings, seed), dataset.facts["task"]
+    methods = settings["methods"] or ["ensemble"]
+    rows = pd.Series(range(len(dataset.examples)), index=dataset.examples["id"])
+    judge = Judge(dataset, answers.postprocess)
+    with zipfile.ZipFile(folder / "maps.npz", "w", zipfile.ZIP_DEFLATED) as stored:
+        for method in methods:
+            for split, id in answers.places:
+                image = dataset.x[rows[id]]
+                found = maps(answers.of_example(method, (split, id), image), task)
+                judge.add(method, split, int(rows[id]), found)
+                if method == methods[0] and split == "test":
+                    _store(stored, id, found)
+    tables = judge.tables()
+    if images is None:
+        table = tables["per_image"].query("method == @methods[0]")
+        thumbnails = [thumbnail(dataset.x[rows[id]]) for id in table["id"]]
+        ids, unsure = [f"{row.split}: {row.id}" for row in table.itertuples()], table["uncertainty"].to_numpy()
+    else:
+        ids, unsure, thumbnails = _new(answers, methods[0], images)
+    tables["annotate_next"] = annotate_next(ids, unsure, np.array(thumbnails))
+    for name, table in tables.items():
+        table.to_csv(folder / f"{name}.tsv", sep="\t", index=False, float_format="%.6g")
+    yield from judge.describe()
+    yield f"annotate next: {', '.join(tables['annotate_next']['id'].head(3))}"
+
+
+def _new(answers: Answers, method: str, images: str) -> tuple[list[str], np.ndarray, list[np.ndarray]]:
+    """Name, uncertainty and thumbnail of each new image."""
+    ids, unsure, thumbnails = [], [], []
+    model = answers.models[0]
+    task = model.facts["task"]
+    for name, image, _ in model.read(images):
+        image = _middle(image)
+        found = maps(answers.of_image(method, image), task)
+        ids.append(name)
+        unsure.append(image_uncertainty(decide(found.mean, task, answers.postprocess), found, task))
+        thumbnails.append(thumbnail(image))
+    return ids, np.array(unsure), thumbnails
+
+
+def _middle(image: np.ndarray) -> np.ndarray:
+    starts = [max(0, (size - LARGEST) // 2) for size in image.shape[1:]]
+    return image[:, *(slice(start, start + LARGEST) for start in starts)]
+
+
+def _store(archive: zipfile.ZipFile, id: str, found: Uncertainty) -> None:
+    """Add maps to an .npz file, one at a time."""
+    for name in ("entropy", "mutual_information"):
+        with archive.open(f"{id}.{name}.npy", "w") as handle:
+            np.lib.format.write_array(handle, np.rint(255 * getattr(found, name)).astype(np.uint8))

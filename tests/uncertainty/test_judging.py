@@ -1,0 +1,110 @@
+"""Reliability, objects and rankings: known values, and scikit-learn where it has them."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.calibration import calibration_curve
+
+from biocnn.uncertainty import Reliability, annotate_next, area, best_iou, object_uncertainty, of_probability
+from biocnn.uncertainty.objects import image_uncertainty
+from biocnn.uncertainty.ranking import risk_coverage, thumbnail
+
+
+def test_bins_are_those_of_scikit_learn_however_they_are_filled() -> None:
+    rng = np.random.default_rng(0)
+    p = rng.random(5000) ** 3
+    y = rng.random(5000) < p**1.5
+    bins = Reliability(10)
+    for part in range(0, 5000, 700):
+        bins.add(p[part : part + 700].reshape(-1, 1), y[part : part + 700].reshape(-1, 1))
+    table = bins.table()
+    frequency, mean = calibration_curve(y, p, n_bins=10)
+    np.testing.assert_allclose(table["frequency"], frequency)
+    np.testing.assert_allclose(table["probability"], mean)
+    assert bins.ece() == pytest.approx(np.average(np.abs(frequency - mean), weights=table["n"]))
+
+
+def test_draws_from_the_probabilities_are_calibrated_and_overconfidence_is_not() -> None:
+    rng = np.random.default_rng(1)
+    p = rng.random(200_000)
+    fair, sure = Reliability(), Reliability()
+    fair.add(p, rng.random(p.size) < p)
+    sure.add(np.where(p > 0.5, 0.99, 0.01), rng.random(p.size) < np.where(p > 0.5, 0.8, 0.2))
+    assert fair.ece() < 0.01
+    assert sure.ece() == pytest.approx(0.19, abs=0.005)
+    assert np.isnan(Reliability().ece())
+    assert len(Reliability().table()) == 0
+
+
+def test_the_ends_of_the_scale_have_a_bin() -> None:
+    bins = Reliability(4)
+    bins.add(np.array([0.0, 0.25, 1.0]), np.array([0, 1, 1]))
+    assert bins.table()["low"].tolist() == [0, 0.25, 0.75]
+
+
+def test_overlap_of_objects() -> None:
+    labels = np.array([[1, 1, 0, 7, 7], [1, 1, 0, 7, 7], [9, 0, 0, 0, 0]])
+    truth = np.array([[2, 2, 0, 0, 3], [2, 2, 0, 0, 3], [0, 0, 0, 0, 3]])
+    np.testing.assert_allclose(best_iou(labels, truth), [1, 2 / 5, 0])
+    assert best_iou(np.zeros((2, 2), int), truth[:2, :2]).shape == (0,)
+
+
+def test_an_object_is_as_unsure_as_its_pixels_in_the_order_of_labels() -> None:
+    p = np.array([[[1.0, 0.5, 0.5, 0.0]]])
+    labels = np.array([[5, 5, 2, 0]])
+    np.testing.assert_allclose(object_uncertainty(labels, of_probability(p, "mask")), [1, 0.5], rtol=1e-6)
+
+
+def test_an_image_is_as_unsure_as_the_dice_that_it_expects() -> None:
+    p = np.array([[[1.0, 1.0, 0.0, 0.0]]])
+    assert image_uncertainty(p[0] > 0.5, of_probability(p, "mask"), "mask") == 0
+    half = np.array([[[0.6, 0.6, 0.0, 0.0]]])
+    expected = 1 - 2 * 1.2 / (2 + 1.2)
+    assert image_uncertainty((half[0] > 0.5) * 1, of_probability(half, "mask"), "mask") == pytest.approx(expected)
+    nothing = np.zeros((1, 1, 4))
+    assert image_uncertainty(nothing[0], of_probability(nothing, "mask"), "mask") == 0
+
+
+def test_the_area_under_risk_and_coverage_of_a_perfect_a_reversed_and_no_order() -> None:
+    risk = np.array([0.4, 0.1, 0.3, 0.2])
+    perfect, reversed_, none = (area(risk_coverage(u, risk)) for u in (risk, -risk, np.zeros(4)))
+    assert perfect["risk"] == pytest.approx(perfect["oracle"]) == pytest.approx((0.1 + 0.15 + 0.2 + 0.25) / 4)
+    assert reversed_["risk"] == pytest.approx((0.4 + 0.35 + 0.3 + 0.25) / 4)
+    assert none["risk"] == pytest.approx(none["random"]) == pytest.approx(0.25)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=30), st.randoms())
+def test_the_curve_ends_at_the_mean_lies_above_the_oracle_and_knows_no_order(pairs, random) -> None:
+    curve = risk_coverage(*np.array(pairs).T)
+    assert curve["risk"].iloc[-1] == pytest.approx(np.mean([risk for _, risk in pairs]))
+    assert (curve["risk"] >= curve["oracle"] - 1e-9).all()
+    random.shuffle(pairs)
+    np.testing.assert_allclose(risk_coverage(*np.array(pairs).T)["risk"], curve["risk"], atol=1e-9)
+
+
+def test_copies_of_an_image_come_last_and_say_so() -> None:
+    rng = np.random.default_rng(0)
+    images = rng.random((3, 1, 40, 50))
+    every = [images[0], images[0] * 3 + 1, images[1], images[2]]  # the second is the first, brighter
+    table = annotate_next(list("abcd"), np.array([0.9, 0.8, 0.3, 0.1]), np.array([thumbnail(i) for i in every]))
+    assert table["id"].tolist() == ["a", "c", "d", "b"]
+    assert table["reason"].iloc[-1] == "much like a, above"
+    assert table["similar_to"].iloc[-1] == "a"
+    assert table["rank"].tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("shape", [(1, 40, 50), (3, 40, 50), (1, 5, 7), (2, 6, 40, 50)])
+def test_thumbnails_do_not_depend_on_brightness_and_contrast(shape: tuple[int, ...]) -> None:
+    image = np.random.default_rng(0).random(shape)
+    one = thumbnail(image)
+    assert one.shape == (256,)
+    assert np.linalg.norm(one) == pytest.approx(1, abs=1e-5)
+    np.testing.assert_allclose(thumbnail(7 * image + 2), one, atol=1e-4)
+    assert (thumbnail(np.ones(shape)) == 0).all()
+
+
+def test_a_thumbnail_is_made_of_means() -> None:
+    image = np.kron(np.arange(256.0).reshape(16, 16), np.ones((3, 5)))[None]
+    plain = np.arange(256) - np.arange(256).mean()
+    np.testing.assert_allclose(thumbnail(image), plain / np.linalg.norm(plain), atol=1e-6)

@@ -213,7 +213,8 @@ def make(
 
 
 def _check_kind(sections: Sequence[dict[str, Any]], kind: str) -> None:
-    suited = [name for name, path in REGISTRY["augment"].items() if path.startswith(f"biocnn.augment.{kind}s:")]
+    of_sequences = {name: path.startswith("biocnn.augment.sequences:") for name, path in REGISTRY["augment"].items()}
+    suited = [name for name, found in of_sequences.items() if found == (kind == "sequence")]
     for name in (section["name"] for section in sections):
         if name in REGISTRY["augment"] and name not in suited:
             raise InputError(f"augment: {name} is not for {kind}s", "allowed: " + ", ".join(suited))

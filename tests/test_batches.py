@@ -18,7 +18,10 @@ IMAGE_AUGMENT = [
     {"name": "flip"},
     {"name": "rotate90"},
     {"name": "affine", "rotate": 90.0, "scale": 1.2, "elastic": 2.0},
-    {"name": "intensity", "contrast": 1.3, "brightness": 0.1, "gamma": 1.3},
+    {"name": "gamma", "power": 1.3},
+    {"name": "intensity", "contrast": 1.3, "brightness": 0.1},
+    {"name": "blur", "share": 0.5},
+    {"name": "low_resolution", "share": 0.5},
     {"name": "noise", "sd": 0.1},
 ]
 

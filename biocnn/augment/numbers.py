@@ -1,0 +1,81 @@
+"""Random numbers of an example, as many as wanted, from two of its draws; and who is chosen by another."""
+
+import math
+from collections.abc import Callable, Sequence
+from math import prod
+
+import torch
+from torch import Tensor
+
+# Golden ratio of 2^64 and of 2^32, and the multipliers of splitmix64 and of MurmurHash3, as signed numbers.
+GOLDEN_64, GOLDEN_32 = 0x9E3779B97F4A7C15 - 2**64, 0x9E3779B9 - 2**32
+MIX_64 = ((30, 0xBF58476D1CE4E5B9 - 2**64), (27, 0x94D049BB133111EB - 2**64))
+MIX_32 = ((16, 0x85EBCA6B - 2**32), (13, 0xC2B2AE35 - 2**32))
+
+
+def uniform(u: Tensor, shape: Sequence[int]) -> Tensor:
+    """Numbers from 0 to 1, each a function of an example's draws and of its own place alone.
+
+    Parameters
+    ----------
+    u
+        Draws of shape (N, 2).
+    shape
+        Of the numbers for one example.
+
+    Returns
+    -------
+    numbers
+        Shape (N, *shape), above 0 and below 1.
+
+    References
+    ----------
+    splitmix64: Steele et al., OOPSLA 2014, doi:10.1145/2660193.2660195; MurmurHash3's last step: A. Appleby, 2011.
+    """
+    # torch's generators draw for one example at a time, and a GPU would have to be asked for each one's seed.
+    first, second = (u.double() * 2**24).long().unbind(1)
+    key = _mixed((first * 2**24 + second) * GOLDEN_64, MIX_64, 64).int()  # its lower half
+    bits = torch.arange(prod(shape), device=u.device, dtype=torch.int32) * GOLDEN_32 + key[:, None]
+    bits = _mixed(bits, MIX_32, 32)  # of 64 bits for each number, it would take four times as long
+    return (bits.bitwise_and_(0xFFFFFF).float().add_(0.5) / 2**24).view(-1, *shape)
+
+
+def _mixed(bits: Tensor, steps: Sequence[tuple[int, int]], size: int) -> Tensor:
+    """Bits of which each depends on all that were given, in place."""
+    for shift, factor in steps:
+        bits.bitwise_xor_((bits >> shift).bitwise_and_((1 << size - shift) - 1)).mul_(factor)
+    shift = 31 if size == 64 else 16
+    return bits.bitwise_xor_((bits >> shift).bitwise_and_((1 << size - shift) - 1))
+
+
+def normal(u: Tensor, shape: Sequence[int]) -> Tensor:
+    """Likewise, normal numbers: mean 0, standard deviation 1."""
+    number = prod(shape)
+    half = -(-number // 2)
+    radius, angle = uniform(u, (2, half)).unbind(1)
+    radius, angle = (-2 * radius.log()).sqrt_(), angle * (2 * math.pi)
+    return torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)[:, :number].reshape(-1, *shape)
+
+
+def for_some(
+    share: float, u: Tensor, change: Callable[..., tuple[Tensor, ...]], *tensors: Tensor
+) -> tuple[Tensor, ...]:
+    """Change the examples whose first draw is below ``share``: ``change(u, *tensors)``; the others stay as they are."""
+    if share >= 1:
+        return change(u, *tensors)
+    chosen = u[:, 0] < share
+    if chosen.device.type != "cpu":  # a GPU that is asked which they are must first finish all else
+        changed = change(u, *tensors)
+        return tuple(
+            torch.where(chosen.view(-1, *[1] * (a.ndim - 1)), b, a) for a, b in zip(tensors, changed, strict=True)
+        )
+    (index,) = chosen.nonzero(as_tuple=True)
+    if not len(index):
+        return tensors
+    changed = change(u[index], *(tensor[index] for tensor in tensors))
+    return tuple(a.index_copy(0, index, b) for a, b in zip(tensors, changed, strict=True))
+
+
+def spread(numbers: Tensor, factor: float) -> Tensor:
+    """Turn numbers from 0 to 1 into factors from ``1 / factor`` to ``factor``, as likely below 1 as above."""
+    return factor ** (2 * numbers - 1)

@@ -54,10 +54,13 @@ class Train(BaseModel):
 
 
 class Metrics(BaseModel):
-    """How sure the metrics are."""
+    """How good the predictions are, and how sure that is."""
 
     model_config = STRICT
     resamples: int = Field(1000, ge=0)  # bootstrap resamples for the 95% intervals
+    also: list[str] = []  # of images, beside the metrics of the task: see `biocnn.metrics.catalogue`
+    tolerance: float | None = Field(None, gt=0)  # of surface_dice, in units of spacing; None: a pixel's longest side
+    regions: dict[str, list[str]] = {}  # names of classes that are judged together, too: {whole: [core, rim]}
 
 
 class Motifs(BaseModel):

@@ -1,8 +1,9 @@
 """How good the predictions are, each metric with its 95% interval over examples."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,12 +12,17 @@ from biocnn import metrics
 from biocnn.checkpoint import read_meta
 from biocnn.data.dataset import Dataset, read_examples
 from biocnn.data.ragged import Ragged
-from biocnn.metrics.masks import IGNORE
-from biocnn.metrics.objects import THRESHOLDS
-from biocnn.predict import decide
+from biocnn.errors import InputError
+from biocnn.evaluate_images import ImageJudge
+from biocnn.metrics.matches import COLUMNS as MATCH_COLUMNS
 
 CLASSIFICATION = (metrics.auroc, metrics.auprc, metrics.recall_at_fdr10, metrics.accuracy, metrics.ece)
 Predictions = tuple[Ragged, pd.DataFrame]  # probabilities, and a table with the id and split of each
+COLUMNS = {
+    "metrics": ["run", "split", "output", "metric", "over", "value", "low", "high", "n"],
+    "per_example": ["run", "split", "id", "output", "metric", "value"],
+    "matches": ["run", "split", "id", *MATCH_COLUMNS],
+}
 VECTOR_METRICS: dict[str, tuple[Callable[..., float], ...]] = {
     "binary": CLASSIFICATION,
     "multilabel": CLASSIFICATION,
@@ -24,13 +30,23 @@ VECTOR_METRICS: dict[str, tuple[Callable[..., float], ...]] = {
 }
 
 
+class Evaluation(NamedTuple):
+    """Tables: ``metrics`` with columns run, split, output, metric, over, value, low, high, n; ``per_example`` with run,
+    split, id, output, metric, value; ``matches`` with run, split, id and those of `match_objects`.
+    """
+
+    metrics: pd.DataFrame
+    per_example: pd.DataFrame
+    matches: pd.DataFrame
+
+
 def evaluate_stored(
-    dataset: Dataset, runs: Sequence[Path], resamples: int, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+    dataset: Dataset, runs: Sequence[Path], settings: dict[str, Any], seed: int, group: str = "group"
+) -> Evaluation:
     """What ``evaluate`` makes of folders with model.safetensors and predictions."""
     predictions = {run.name: read_predictions(run / "predictions") for run in runs}
     postprocess = {run.name: read_meta(run / "model.safetensors").get("postprocess", {}) for run in runs}
-    return evaluate(dataset, predictions, postprocess, resamples, seed)
+    return evaluate(dataset, predictions, postprocess, settings, seed, group)
 
 
 def read_predictions(folder: Path) -> Predictions:
@@ -41,7 +57,7 @@ def read_predictions(folder: Path) -> Predictions:
 def describe(table: pd.DataFrame, compared: pd.DataFrame) -> Iterator[str]:
     """Metrics of the test part, and what the network has more than each baseline, line by line."""
     for row in table[table["split"] == "test"].itertuples():
-        sure = "" if np.isnan(row.low) else f" (95%: {row.low:.4f} to {row.high:.4f})"  # pooled ones have no interval
+        sure = "" if np.isnan(row.low) else f" (95%: {row.low:.4f} to {row.high:.4f})"  # of too few examples
         yield f"test {row.run}, {row.output} ({row.over}): {row.metric} = {row.value:.4f}{sure}"
     for row in compared[compared["split"] == "test"].itertuples():
         sure = f"{row.difference:+.4f} (95%: {row.difference_low:+.4f} to {row.difference_high:+.4f})"
@@ -52,9 +68,10 @@ def evaluate(
     dataset: Dataset,
     predictions: dict[str, Predictions],
     postprocess: dict[str, dict[str, Any]],
-    resamples: int,
+    settings: dict[str, Any],
     seed: int,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+    group: str = "group",
+) -> Evaluation:
     """Metrics of every run, and of the ensemble where there are several: each example's mean over all that have it.
 
     With folds, the ensemble has the test parts of all of them, each example as those see it that never trained on it.
@@ -67,33 +84,44 @@ def evaluate(
         Of each run: probabilities, and a table with the id and split of each.
     postprocess
         Of each run: settings that turn maps into objects; the ensemble uses those of the first run.
-    resamples
-        Bootstrap resamples for the intervals.
+    settings
+        The experiment's section metrics.
     seed
         Of the resampling.
+    group
+        Column of the examples table: images are resampled by these groups.
 
     Returns
     -------
-    table, per_example
-        Columns run, split, output, metric, over, value, low, high, n; and run, split, id, output, metric, value.
+    evaluation
+        Its tables; ``per_example`` and ``matches`` have no rows for sequences.
+
+    Raises
+    ------
+    InputError
+        For settings that do not fit the task.
     """
-    tables, details = [], []
+    found: dict[str, list[pd.DataFrame]] = {"metrics": [], "per_example": [], "matches": []}
     for run, values, rows in _with_ensemble(predictions):
         index = rows_of(dataset, rows["id"])
-        for split in ("val", "test"):
-            chosen = np.flatnonzero(rows["split"] == split)
-            p, truth = [values(i) for i in chosen], index[chosen]
-            if dataset.facts["kind"] == "sequence":
-                table = _vectors(dataset, np.stack(p), truth, resamples, seed)
-            else:
-                settings = postprocess.get(run) or next(iter(postprocess.values()))
-                table, detail = _images(dataset, p, truth, settings, resamples, seed)
-                details.append(detail.assign(run=run, split=split))
-            tables.append(table.assign(run=run, split=split))
-    columns = ["run", "split", "output", "metric", "over", "value", "low", "high", "n"]
-    detail_columns = ["run", "split", "id", "output", "metric", "value"]
-    per_example = pd.concat(details) if details else pd.DataFrame(columns=detail_columns)
-    return pd.concat(tables)[columns], per_example[detail_columns]
+        parts = {split: np.flatnonzero(rows["split"] == split) for split in ("val", "test")}
+        if dataset.facts["kind"] == "sequence":
+            judge = partial(_vectors, dataset, settings=settings, seed=seed)
+        else:
+            images = ImageJudge(
+                dataset, postprocess.get(run) or next(iter(postprocess.values())), settings, group, seed
+            )
+            images.choose_borders(values, parts["val"], index[parts["val"]])
+            judge = images.judge
+        for split, chosen in parts.items():
+            for name, table in zip(found, judge(values, chosen, index[chosen]), strict=False):
+                found[name].append(table.assign(run=run, split=split))
+    return Evaluation(*(_joined(tables, name) for name, tables in found.items()))
+
+
+def _joined(tables: list[pd.DataFrame], name: str) -> pd.DataFrame:
+    tables = [table for table in tables if len(table)]
+    return pd.concat(tables)[COLUMNS[name]] if tables else pd.DataFrame(columns=COLUMNS[name])
 
 
 def average(every: Iterable[Predictions]) -> tuple[Callable[[int], np.ndarray], pd.DataFrame]:
@@ -127,71 +155,15 @@ def _row(output: str, metric: str, over: str, value: float, interval: tuple[floa
     return {"output": output, "metric": metric, "over": over, "value": value, "low": low, "high": high, "n": n}
 
 
-def _vectors(dataset: Dataset, p: np.ndarray, truth: np.ndarray, resamples: int, seed: int) -> pd.DataFrame:
-    y = np.stack([dataset.y[i] for i in truth])
+def _vectors(
+    dataset: Dataset, values: Callable, numbers: np.ndarray, truth: np.ndarray, settings: dict[str, Any], seed: int
+) -> tuple[pd.DataFrame]:
+    if settings["also"] or settings["regions"]:
+        raise InputError("metrics.also, metrics.regions: are for images, and these are sequences", "leave them out")
+    p, y = np.stack([values(i) for i in numbers]), np.stack([dataset.y[i] for i in truth])
     rows = []
     for k, output in enumerate(dataset.facts["outputs"]):
         for metric in VECTOR_METRICS[dataset.facts["task"]]:
-            interval = metrics.bootstrap(metric, p[:, k], y[:, k], seed=seed, n=resamples)
+            interval = metrics.bootstrap(metric, p[:, k], y[:, k], seed=seed, n=settings["resamples"])
             rows.append(_row(output, metric.__name__, "all", metric(p[:, k], y[:, k]), interval, len(y)))
-    return pd.DataFrame(rows)
-
-
-def _images(
-    dataset: Dataset, p: Sequence[np.ndarray], truth: np.ndarray, postprocess: dict[str, Any], resamples: int, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    score = _objects if dataset.facts["task"] == "instances" else _masks
-    detail, pooled = score(dataset, p, truth, postprocess)
-    detail["id"] = dataset.examples["id"].to_numpy()[truth][detail.pop("row")]
-    rows = []
-    for (output, metric), found in detail.groupby(["output", "metric"], sort=False):
-        values = found["value"].to_numpy()
-        interval = metrics.bootstrap(np.mean, values, seed=seed, n=resamples)
-        rows.append(_row(output, metric, "per_image", values.mean(), interval, len(values)))
-    blank = (float("nan"), float("nan"))
-    rows += [_row(output, metric, "pooled", value, blank, len(truth)) for output, metric, value in pooled]
-    return pd.DataFrame(rows), detail
-
-
-def _masks(
-    dataset: Dataset, p: Sequence[np.ndarray], truth: np.ndarray, _: dict[str, Any]
-) -> tuple[pd.DataFrame, list[tuple[str, str, float]]]:
-    """Dice, IoU and HD95 (in units of spacing, else pixels) of each class but the background."""
-    task, outputs = dataset.facts["task"], dataset.facts["outputs"]
-    spacing = dataset.facts.get("spacing") or 1.0
-    classes = {1: outputs[0]} if task == "mask" else dict(enumerate(outputs))
-    classes.pop(0, None)
-    rows, counts = [], {name: np.zeros(3) for name in classes.values()}
-    for row, i in enumerate(truth):
-        target, mask = dataset.y[i][0], decide(p[row], task, {})
-        mask = np.where(target == IGNORE, 0, mask)
-        for k, name in classes.items():
-            counts[name] += metrics.confusion(mask, target, label=k)
-            values = {
-                "dice": metrics.dice(mask, target, label=k),
-                "iou": metrics.iou(mask, target, label=k),
-                "hausdorff95": metrics.hausdorff95(mask, target, spacing=spacing, label=k),
-            }
-            rows += [{"row": row, "output": name, "metric": m, "value": v} for m, v in values.items()]
-    pooled = []
-    for name, found in counts.items():
-        pooled.append((name, "dice", float(metrics.dice_of_counts(*found))))
-        pooled.append((name, "iou", float(metrics.iou_of_counts(*found))))
-    return pd.DataFrame(rows), pooled
-
-
-def _objects(
-    dataset: Dataset, p: Sequence[np.ndarray], truth: np.ndarray, postprocess: dict[str, Any]
-) -> tuple[pd.DataFrame, list[tuple[str, str, float]]]:
-    """TP / (TP + FP + FN) of objects at IoU .5 to .9, and the mean over these thresholds."""
-    rows, found = [], []
-    names = [f"average_precision_iou_{t:g}" for t in THRESHOLDS]
-    for row, i in enumerate(truth):
-        labels = decide(p[row], "instances", postprocess)
-        found.append(metrics.matching(labels, dataset.labels[i][0]))
-        values = metrics.iou_of_counts(*found[-1][:3])
-        named = {**dict(zip(names, values, strict=True)), "average_precision_iou": values.mean()}
-        rows += [{"row": row, "output": "objects", "metric": m, "value": float(v)} for m, v in named.items()]
-    values = metrics.iou_of_counts(*metrics.pooled(found)[:3])
-    pooled = [("objects", name, float(v)) for name, v in zip(names, values, strict=True)]
-    return pd.DataFrame(rows), [*pooled, ("objects", "average_precision_iou", float(values.mean()))]
+    return (pd.DataFrame(rows),)

@@ -148,6 +148,7 @@ def evaluate(
     out: Path,
     per_example: Path,
     audit: Path,
+    matches: Path,
     *runs: Path,
     data_root: Path = Path(),
 ) -> None:
@@ -157,13 +158,13 @@ def evaluate(
     from biocnn.evaluate import describe, evaluate_stored
 
     experiment, stored = _load(config, data_root), Dataset(data)
-    resamples, seed = experiment["metrics"]["resamples"], experiment["seed"]
-    table, detail = evaluate_stored(stored, runs, resamples, seed)
-    compared = audit_stored(stored, runs, simple, resamples, seed)
-    for frame, target in ((table, out), (detail, per_example), (compared, audit)):
+    settings, seed = experiment["metrics"], experiment["seed"]
+    found = evaluate_stored(stored, runs, settings, seed, experiment["split"]["group"])
+    compared = audit_stored(stored, runs, simple, settings["resamples"], seed)
+    for frame, target in zip((*found, compared), (out, per_example, matches, audit), strict=True):
         with atomic(target) as path:
             frame.to_csv(path, sep="\t", index=False, float_format="%.6g")
-    for line in describe(table, compared):
+    for line in describe(found.metrics, compared):
         log.info("%s", line)
 
 

@@ -36,7 +36,7 @@ OTHER[1:3, 2:4] = 1
 
 
 def test_overlap_of_two_squares_by_hand():
-    assert confusion(ONE, OTHER) == (2, 2, 2)
+    assert confusion(ONE, OTHER) == (2, 2, 2, 19)
     assert dice(ONE, OTHER) == 0.5
     assert iou(ONE, OTHER) == pytest.approx(1 / 3)
     assert hausdorff95(ONE, OTHER) == 1.0
@@ -51,7 +51,7 @@ def test_sizes_must_agree():
 def test_ignored_pixels_do_not_count():
     target = OTHER.copy()
     target[1, 1] = target[1, 3] = 255
-    assert confusion(ONE, target) == (2, 1, 1)
+    assert confusion(ONE, target) == (2, 1, 1, 19)
     outside = OTHER.copy()
     outside[4, 4] = 1
     target[4, 4] = 255

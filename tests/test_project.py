@@ -35,6 +35,7 @@ ARROW = [
     ["folding", "tiles", "predict_images", "predict", "uncertainty", "scan", "segment"],
     ["runs", "calibrate"],
     ["kmers"],
+    ["evaluate_images"],
     ["baselines", "evaluate"],
     ["audit"],
     ["explain"],

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from biocnn.config import Split, Train
+from biocnn.config import Metrics, Split, Train
 from biocnn.data.dataset import Dataset, write
 from biocnn.data.raw import Raw
 
@@ -17,6 +17,10 @@ DISC = 1000  # brightness of discs above a background of 100
 
 def train_settings(**settings: Any) -> dict[str, Any]:
     return Train(**settings).model_dump()
+
+
+def metric_settings(**settings: Any) -> dict[str, Any]:
+    return Metrics(**settings).model_dump()
 
 
 def split_settings(**settings: Any) -> dict[str, Any]:

@@ -1,17 +1,36 @@
 """How good predictions are: pure functions of arrays, and confidence intervals over examples."""
 
-from biocnn.metrics.masks import confusion, dice, dice_of_counts, hausdorff95, iou, iou_of_counts
-from biocnn.metrics.objects import Matching, average_precision_iou, matching, panoptic_quality, pooled
+from biocnn.metrics.centrelines import cldice
+from biocnn.metrics.histograms import auprc_of_counts, auroc_of_counts, pixel_histogram
+from biocnn.metrics.masks import (
+    confusion,
+    dice,
+    dice_of_counts,
+    iou,
+    iou_of_counts,
+    pixel_error,
+    sensitivity,
+    specificity,
+)
+from biocnn.metrics.matches import match_objects
+from biocnn.metrics.objects import Matching, aji, average_precision_iou, matching, panoptic_quality, pooled
+from biocnn.metrics.partitions import segments, v_rand, variation_of_information
 from biocnn.metrics.resampling import bootstrap, interval, replicates
+from biocnn.metrics.surfaces import average_surface_distance, hausdorff95, surface_dice
 from biocnn.metrics.vectors import accuracy, auprc, auroc, ece, mse, pearson, recall_at_fdr10, spearman
 
 __all__ = [
     "Matching",
     "accuracy",
+    "aji",
     "auprc",
+    "auprc_of_counts",
     "auroc",
+    "auroc_of_counts",
     "average_precision_iou",
+    "average_surface_distance",
     "bootstrap",
+    "cldice",
     "confusion",
     "dice",
     "dice_of_counts",
@@ -20,12 +39,21 @@ __all__ = [
     "interval",
     "iou",
     "iou_of_counts",
+    "match_objects",
     "matching",
     "mse",
     "panoptic_quality",
     "pearson",
+    "pixel_error",
+    "pixel_histogram",
     "pooled",
     "recall_at_fdr10",
     "replicates",
+    "segments",
+    "sensitivity",
     "spearman",
+    "specificity",
+    "surface_dice",
+    "v_rand",
+    "variation_of_information",
 ]

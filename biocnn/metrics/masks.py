@@ -1,6 +1,4 @@
-"""How well two masks agree: by area (Dice, IoU) and by outline (Hausdorff distance)."""
-
-from collections.abc import Sequence
+"""How well two masks agree, pixel by pixel."""
 
 import numpy as np
 
@@ -9,8 +7,8 @@ from biocnn.errors import InputError
 IGNORE = 255  # in a mask: pixels that neither losses nor metrics look at
 
 
-def confusion(mask: np.ndarray, target: np.ndarray, *, label: int = 1) -> tuple[int, int, int]:
-    """Count the pixels of one class that agree, are in the mask only, and in the target only.
+def confusion(mask: np.ndarray, target: np.ndarray, *, label: int = 1) -> tuple[int, int, int, int]:
+    """Count the pixels of one class: in both, in the mask only, in the target only, and in neither.
 
     Parameters
     ----------
@@ -23,14 +21,15 @@ def confusion(mask: np.ndarray, target: np.ndarray, *, label: int = 1) -> tuple[
 
     Returns
     -------
-    tp, fp, fn
-        Counts; add them up over images before `dice_of_counts` for a pooled value.
+    tp, fp, fn, tn
+        Counts; add them up over images before `dice_of_counts` (of the first three) for a pooled value.
     """
     check_shapes(mask, target)
     known = np.asarray(target) != IGNORE
     predicted, true = (np.asarray(mask) == label) & known, np.asarray(target) == label
     both = np.count_nonzero(predicted & true)
-    return both, np.count_nonzero(predicted) - both, np.count_nonzero(true) - both
+    fp, fn = np.count_nonzero(predicted) - both, np.count_nonzero(true) - both
+    return both, fp, fn, np.count_nonzero(known) - both - fp - fn
 
 
 def dice_of_counts(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> np.ndarray:
@@ -82,7 +81,7 @@ def dice(mask: np.ndarray, target: np.ndarray, *, label: int = 1) -> float:
     dice
         Between 0 and 1; 1 where both are empty.
     """
-    return float(dice_of_counts(*confusion(mask, target, label=label)))
+    return float(dice_of_counts(*confusion(mask, target, label=label)[:3]))
 
 
 def iou(mask: np.ndarray, target: np.ndarray, *, label: int = 1) -> float:
@@ -102,66 +101,82 @@ def iou(mask: np.ndarray, target: np.ndarray, *, label: int = 1) -> float:
     iou
         Between 0 and 1; 1 where both are empty.
     """
-    return float(iou_of_counts(*confusion(mask, target, label=label)))
+    return float(iou_of_counts(*confusion(mask, target, label=label)[:3]))
 
 
-def hausdorff95(
-    mask: np.ndarray, target: np.ndarray, *, spacing: float | Sequence[float] = 1.0, label: int = 1
-) -> float:
-    """95th percentile Hausdorff distance between the outlines of one class.
-
-    From each outline pixel of one mask the distance to the nearest outline pixel of the other is taken; the result
-    is the larger of the two 95th percentiles, as MONAI defines it.
+def sensitivity(mask: np.ndarray, target: np.ndarray, *, label: int = 1) -> float:
+    """The share of the class that was found (recall): TP / (TP + FN).
 
     Parameters
     ----------
     mask
         Predicted classes (or 0 and 1), shape (*spatial).
     target
-        True classes, of the same shape; pixels of 255 are left out of both.
-    spacing
-        Size of a pixel along each axis, row-major.
+        True classes, of the same shape; pixels of 255 are left out.
     label
         The class that is compared.
 
     Returns
     -------
-    hausdorff95
-        In the unit of the spacing. 0 where both are empty; the diagonal of the image, as the worst there can be,
-        where only one is.
+    sensitivity
+        Between 0 and 1; 1 where there was nothing to find.
     """
-    check_shapes(mask, target)
-    target = np.asarray(target)
-    true = target == label
-    predicted = (np.asarray(mask) == label) & (target != IGNORE)
-    spacing = np.broadcast_to(np.asarray(spacing, float), true.ndim)
-    if not (predicted.any() and true.any()):
-        return float(np.linalg.norm(spacing * true.shape)) if predicted.any() or true.any() else 0.0
-    box = _bounding_box(predicted | true)
-    one, other = _outline(predicted[box]), _outline(true[box])
-    return max(_distance95(one, other, spacing), _distance95(other, one, spacing))
+    return float(sensitivity_of_counts(*confusion(mask, target, label=label)))
 
 
-def _distance95(start: np.ndarray, goal: np.ndarray, spacing: np.ndarray) -> float:
-    from scipy.ndimage import distance_transform_edt
+def specificity(mask: np.ndarray, target: np.ndarray, *, label: int = 1) -> float:
+    """The share of all other pixels that was left alone: TN / (TN + FP).
 
-    return float(np.percentile(distance_transform_edt(~goal, sampling=spacing)[start], 95))
+    Parameters
+    ----------
+    mask
+        Predicted classes (or 0 and 1), shape (*spatial).
+    target
+        True classes, of the same shape; pixels of 255 are left out.
+    label
+        The class that is compared.
+
+    Returns
+    -------
+    specificity
+        Between 0 and 1; 1 where there are no other pixels.
+    """
+    return float(specificity_of_counts(*confusion(mask, target, label=label)))
 
 
-def _outline(mask: np.ndarray) -> np.ndarray:
-    from scipy.ndimage import binary_erosion
+def pixel_error(mask: np.ndarray, target: np.ndarray, *, label: int = 1) -> float:
+    """The share of pixels on the wrong side: (FP + FN) / all; one less the accuracy.
 
-    return mask & ~binary_erosion(mask)
+    Parameters
+    ----------
+    mask
+        Predicted classes (or 0 and 1), shape (*spatial).
+    target
+        True classes, of the same shape; pixels of 255 are left out.
+    label
+        The class that is compared with the rest.
+
+    Returns
+    -------
+    pixel_error
+        Between 0 and 1; 0 where no pixel is known.
+    """
+    return float(pixel_error_of_counts(*confusion(mask, target, label=label)))
 
 
-def _bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
-    """The smallest box around a mask that is not empty."""
-    box = []
-    for axis in range(mask.ndim):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        found = np.flatnonzero(mask.any(axis=others))
-        box.append(slice(found[0], found[-1] + 1))
-    return tuple(box)
+def sensitivity_of_counts(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, tn: np.ndarray) -> np.ndarray:
+    """TP / (TP + FN) of counts of one shape; 1 where there is nothing to find."""
+    return _share(np.asarray(tp), np.asarray(fn))
+
+
+def specificity_of_counts(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, tn: np.ndarray) -> np.ndarray:
+    """TN / (TN + FP) of counts of one shape; 1 where there is nothing to leave alone."""
+    return _share(np.asarray(tn), np.asarray(fp))
+
+
+def pixel_error_of_counts(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, tn: np.ndarray) -> np.ndarray:
+    """(FP + FN) / all of counts of one shape; 0 where there are no pixels."""
+    return 1 - _share(np.asarray(tp) + np.asarray(tn), np.asarray(fp) + np.asarray(fn))
 
 
 def _share(part: np.ndarray, rest: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """How sure a metric is: the bootstrap over examples."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -51,6 +51,48 @@ def replicates(metric: Callable[..., float], *arrays: np.ndarray, seed: int, n: 
     return np.array([metric(*(array[rows] for array in arrays)) for rows in draws], float)
 
 
+def sum_replicates(
+    function: Callable[[np.ndarray], np.ndarray],
+    counts: np.ndarray,
+    groups: Sequence | None = None,
+    *,
+    seed: int,
+    n: int = 1000,
+) -> np.ndarray:
+    """A function of sums over images, for images drawn anew with replacement.
+
+    Parameters
+    ----------
+    function
+        Of counts (..., k) to values (...): pooled Dice of pixel counts, say; a mean is one of sums and numbers.
+    counts
+        Of each image, shape (N, k) or (N, *k).
+    groups
+        The group of each image, (N,): whole groups are drawn (cluster bootstrap), because images of one patient or
+        plate are alike. None: each image is a group.
+    seed
+        The same seed draws the same groups.
+    n
+        Number of resamples.
+
+    Returns
+    -------
+    values
+        Shape (n,); nan where there are fewer than two groups.
+    """
+    counts = np.asarray(counts, float)
+    if groups is not None:
+        names, which = np.unique(np.asarray(groups), return_inverse=True)
+        single, counts = counts, np.zeros((len(names), *counts.shape[1:]))
+        np.add.at(counts, which, single)
+    size, shape = len(counts), counts.shape[1:]
+    if size < 2:
+        return np.full(n, np.nan)
+    flat, rng = counts.reshape(size, -1), np.random.default_rng(seed)
+    values = [function((drawn @ flat).reshape(-1, *shape)) for drawn in _draws(size, rng, n, max(size, flat.shape[1]))]
+    return np.concatenate(values) if values else np.empty(0)
+
+
 def interval(values: np.ndarray) -> tuple[float, float]:
     """The 2.5th and the 97.5th percentile of the values that are not nan; nan where all are."""
     values = values[~np.isnan(values)]
@@ -66,11 +108,13 @@ def _together(function: Callable[..., np.ndarray], arrays: tuple, rng: np.random
     if n == 0 or any(np.isnan(array).any() for array in arrays):
         return np.full(n, np.nan)
     size = len(arrays[0])
-    batch = max(1, 500_000 // size)
-    values = []
+    return np.concatenate([function(counts, *arrays) for counts in _draws(size, rng, n, size)])
+
+
+def _draws(size: int, rng: np.random.Generator, n: int, width: int) -> Iterator[np.ndarray]:
+    """How often each of ``size`` examples is in each of n resamples, some resamples (rows) at a time."""
+    batch = max(1, 500_000 // width)
     for start in range(0, n, batch):
         rows = min(batch, n - start)
         drawn = rng.integers(size, size=(rows, size)) + size * np.arange(rows)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=rows * size).reshape(rows, size).astype(float)
-        values.append(function(counts, *arrays))
-    return np.concatenate(values)
+        yield np.bincount(drawn.ravel(), minlength=rows * size).reshape(rows, size).astype(float)

@@ -29,6 +29,7 @@ rule evaluate:
         metrics="results/{experiment}/metrics.tsv",
         per_example="results/{experiment}/metrics_per_example.tsv",
         audit="results/{experiment}/audit.tsv",
+        matches="results/{experiment}/matches.tsv",
     log:
         "results/{experiment}/logs/evaluate.log",
     benchmark:
@@ -39,4 +40,4 @@ rule evaluate:
         root=W.data_root,
     shell:
         "biocnn evaluate {input.config:q} {input.dataset} {input.baselines} {output.metrics} {output.per_example}"
-        " {output.audit} {params.runs} --data-root {params.root:q} 2>&1 | tee {log}"
+        " {output.audit} {output.matches} {params.runs} --data-root {params.root:q} 2>&1 | tee {log}"

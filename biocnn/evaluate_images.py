@@ -1,0 +1,175 @@
+"""How good predicted masks and objects are: of each image, and of all together, with intervals over groups."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from biocnn.data.dataset import Dataset
+from biocnn.errors import InputError, nearest
+from biocnn.metrics import interval, match_objects
+from biocnn.metrics.catalogue import ALONE, DEFAULT, METRICS, SUMS, ClassCase, Metric, ObjectCase, segment_sums
+from biocnn.metrics.histograms import coarse
+from biocnn.metrics.masks import IGNORE
+from biocnn.metrics.matches import COLUMNS
+from biocnn.metrics.partitions import v_rand_of_counts
+from biocnn.metrics.resampling import sum_replicates
+from biocnn.metrics.weighted import ratio
+from biocnn.predict import decide
+
+BORDERS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # probabilities of which one is chosen on validation images
+Maps = Callable[[int], np.ndarray]  # probabilities (K, *spatial) of an image, by its number
+
+
+class ImageJudge:
+    """Judges the images of one run.
+
+    Parameters
+    ----------
+    dataset
+        Holds the truth.
+    postprocess
+        Settings that turn maps into objects.
+    settings
+        The experiment's section metrics.
+    group
+        Column of the examples table whose groups are resampled.
+    seed
+        Of the resampling.
+
+    Raises
+    ------
+    InputError
+        For a metric that the task does not have, or a region of unknown classes.
+    """
+
+    def __init__(
+        self, dataset: Dataset, postprocess: dict[str, Any], settings: dict[str, Any], group: str, seed: int
+    ) -> None:
+        self.dataset, self.postprocess, self.settings, self.seed = dataset, postprocess, settings, seed
+        self.task, self.spacing = dataset.facts["task"], dataset.facts.get("spacing") or 1.0
+        self.metrics = chosen_metrics(self.task, settings["also"])
+        self.classes = _classes(dataset.facts, settings["regions"])
+        self.groups = dataset.examples.get(group, dataset.examples["id"]).to_numpy()
+        self.borders: dict[str, float] = {}
+
+    def choose_borders(self, maps: Maps, numbers: Sequence[int], rows: np.ndarray) -> None:
+        """Take the probability from which on a class divides segments best on these images, by their mean V-Rand."""
+        if self.task == "instances" or not any(metric.sums == "segments" for metric in self.metrics.values()):
+            return
+        found: dict[str, list[list[float]]] = {}
+        for number, row in zip(numbers, rows, strict=True):
+            for output, make in self._class_cases(maps(number), row):
+                scores = [float(v_rand_of_counts(segment_sums(make(border=border)))) for border in BORDERS]
+                found.setdefault(output, []).append(scores)
+        self.borders = {output: BORDERS[int(np.mean(scores, axis=0).argmax())] for output, scores in found.items()}
+
+    def judge(
+        self, maps: Maps, numbers: Sequence[int], rows: np.ndarray
+    ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+        """Judge some images.
+
+        Parameters
+        ----------
+        maps
+            Gives the probabilities of an image by its number.
+        numbers
+            Of the images.
+        rows
+            Where each is in the data set.
+
+        Returns
+        -------
+        table, per_image, matches
+            Columns output, metric, over, value, low, high, n; id, output, metric, value, without images in which a
+            metric is not defined; and, of objects, id and those of `match_objects`.
+        """
+        ids = self.dataset.examples["id"].to_numpy()[rows]
+        sums: dict[tuple[str, str], list[np.ndarray]] = {}
+        matches = []
+        wanted = list(dict.fromkeys(metric.sums for metric in self.metrics.values()))
+        for name, number, row in zip(ids, numbers, rows, strict=True):
+            p = maps(number)
+            for output, case in self._cases(p, row):
+                for key in wanted:
+                    sums.setdefault((output, key), []).append(SUMS[key](case))
+                if isinstance(case, ObjectCase):
+                    found = match_objects(case.labels, case.target_labels, 1 - p[0])
+                    found.insert(0, "id", name)
+                    matches.append(found)
+        table, details = [], []
+        for (output, key), found in sums.items():
+            for name, metric in self.metrics.items():
+                if metric.sums == key:
+                    lines, each = self._of_metric(metric, np.stack(found), rows)
+                    table += [{"output": output, "metric": name, **line} for line in lines]
+                    known = ~np.isnan(each)
+                    details.append(
+                        pd.DataFrame({"id": ids[known], "output": output, "metric": name, "value": each[known]})
+                    )
+        empty = pd.DataFrame(columns=["id", *COLUMNS])
+        return pd.DataFrame(table), pd.concat(details), pd.concat(matches) if matches else empty
+
+    def _of_metric(self, metric: Metric, sums: np.ndarray, rows: np.ndarray) -> tuple[list[dict[str, Any]], np.ndarray]:
+        """The mean over images and, where there is one, the pooled value; and the value of each image."""
+        replicates = partial(sum_replicates, seed=self.seed, n=self.settings["resamples"])
+        groups, each = self.groups[rows], metric.value(sums.astype(float))
+        known = ~np.isnan(each)
+        means = np.stack([each[known], np.ones(known.sum())], axis=-1)
+        value, drawn = _mean_of_sums(means.sum(axis=0)), replicates(_mean_of_sums, means, groups[known])
+        lines = [_line("per_image", value, drawn, int(known.sum()))]
+        if metric.sums not in ALONE:
+            value = metric.value(sums.sum(axis=0).astype(float))
+            fewer = coarse(sums) if metric.sums == "histogram" else sums
+            lines.append(_line("pooled", value, replicates(metric.value, fewer, groups), len(rows)))
+        return lines, each
+
+    def _cases(self, p: np.ndarray, row: int) -> Iterator[tuple[str, ClassCase | ObjectCase]]:
+        if self.task == "instances":
+            yield "objects", ObjectCase(decide(p, self.task, self.postprocess), self.dataset.labels[row][0])
+        else:
+            for output, make in self._class_cases(p, row):
+                yield output, make(border=self.borders.get(output, 0.5))
+
+    def _class_cases(self, p: np.ndarray, row: int) -> Iterator[tuple[str, Callable[..., ClassCase]]]:
+        """Each class or region of an image, but for the border that divides its segments."""
+        target, mask = np.asarray(self.dataset.y[row][0]), decide(p, self.task, {})
+        tolerance = self.settings["tolerance"] or float(np.max(self.spacing))
+        for output, members in self.classes.items():
+            true = np.where(target == IGNORE, IGNORE, np.isin(target, members)).astype(np.uint8)
+            sure = p[0] if self.task == "mask" else p[members].sum(axis=0)
+            yield output, partial(ClassCase, np.isin(mask, members), true, sure, self.spacing, tolerance)
+
+
+def chosen_metrics(task: str, also: Sequence[str]) -> dict[str, Metric]:
+    """The metrics of a task: its own, and those asked for besides."""
+    allowed = METRICS[task]
+    for name in also:
+        if name not in allowed:
+            raise InputError(
+                f"metrics.also: {name!r} is not a metric of the task {task}",
+                nearest(name, [name for name in allowed if name not in DEFAULT[task]]),
+            )
+    return {name: metric for name, metric in allowed.items() if name in (*DEFAULT[task], *also)}
+
+
+def _classes(facts: dict[str, Any], regions: dict[str, list[str]]) -> dict[str, list[int]]:
+    """The numbers that make each class but the background, and each region."""
+    task, outputs = facts["task"], facts["outputs"]
+    classes = {outputs[0]: [1]} if task == "mask" else {name: [k] for k, name in enumerate(outputs) if k}
+    for region, members in regions.items():
+        for name in members:
+            if task == "instances" or name not in classes:
+                raise InputError(f"metrics.regions.{region}: there is no class {name!r}", nearest(name, classes))
+    return classes | {region: [classes[name][0] for name in members] for region, members in regions.items()}
+
+
+def _mean_of_sums(sums: np.ndarray) -> np.ndarray:
+    return ratio(sums[..., 0], sums[..., 1])
+
+
+def _line(over: str, value: np.ndarray, replicates: np.ndarray, n: int) -> dict[str, Any]:
+    low, high = interval(replicates)
+    return {"over": over, "value": float(value), "low": low, "high": high, "n": n}

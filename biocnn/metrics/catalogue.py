@@ -1,0 +1,130 @@
+"""The metrics of images by name: the sums that each is made of, which add up over images, and its value.
+
+So one definition gives the value of an image, the pooled value of many, and, of resampled images, its interval.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import NamedTuple
+
+import numpy as np
+
+from biocnn.metrics import centrelines, histograms, masks, objects, partitions, surfaces
+from biocnn.metrics.objects import THRESHOLDS
+
+
+@dataclass(frozen=True)
+class ClassCase:
+    """One class of one image: ``mask`` (0/1), ``target`` (0/1, 255 = ignored) and ``probability``, each (*spatial).
+
+    ``tolerance`` of surface Dice in units of ``spacing``; ``border`` is the probability from which on a pixel divides
+    segments, for V-Rand and variation of information.
+    """
+
+    mask: np.ndarray
+    target: np.ndarray
+    probability: np.ndarray
+    spacing: float | Sequence[float] = 1.0
+    tolerance: float = 1.0
+    border: float = 0.5
+
+    @cached_property
+    def distances(self) -> tuple[np.ndarray, np.ndarray]:
+        """From either outline to the other."""
+        return surfaces.surface_distances(self.mask, self.target, spacing=self.spacing)
+
+
+@dataclass(frozen=True)
+class ObjectCase:
+    """The objects of one image, predicted and true, each (*spatial)."""
+
+    labels: np.ndarray
+    target_labels: np.ndarray
+
+
+class Metric(NamedTuple):
+    """A name of ``SUMS``, and what is made of such sums (..., *k): values (...)."""
+
+    sums: str
+    value: Callable[[np.ndarray], np.ndarray]
+
+
+def segment_sums(case: ClassCase) -> np.ndarray:
+    """`partition_counts` of the segments that a class divides the image into."""
+    from scipy.ndimage import label
+
+    true, _ = label(case.target == 0)  # ignored pixels are of no true segment: they do not count
+    return partitions.partition_counts(partitions.segments(case.probability > case.border), true)
+
+
+def _each(function: Callable[..., np.ndarray], number: int) -> Callable[[np.ndarray], np.ndarray]:
+    """A function of so many counts, as one of an array that holds them along its last axis."""
+    return lambda sums: function(*(sums[..., i] for i in range(number)))
+
+
+def _at(function: Callable[..., np.ndarray], place: int | None, sums: np.ndarray) -> np.ndarray:
+    """A function of the fields of `Matching` (..., 4, T) at one threshold, or its mean over all."""
+    values = function(*(sums[..., i, :] for i in range(4)))
+    return values.mean(axis=-1) if place is None else values[..., place]
+
+
+SUMS: dict[str, Callable[..., np.ndarray]] = {
+    "pixels": lambda case: np.array(masks.confusion(case.mask, case.target)),
+    "hausdorff95": lambda case: np.array([surfaces.hausdorff95_of(*case.distances)]),
+    "surface": lambda case: surfaces.surface_counts(*case.distances, case.tolerance),
+    "histogram": lambda case: histograms.pixel_histogram(case.probability, case.target),
+    "centreline": lambda case: centrelines.centreline_counts(case.mask, case.target),
+    "segments": segment_sums,
+    "matching": lambda case: np.stack(objects.matching(case.labels, case.target_labels)),
+    "aji": lambda case: objects.aji_counts(case.labels, case.target_labels),
+    "partition": lambda case: partitions.partition_counts(case.labels, case.target_labels),
+}
+ALONE = ("hausdorff95",)  # a percentile is no sum: there is no pooled value
+
+_PARTITION = {
+    "v_rand": partitions.v_rand_of_counts,
+    "variation_of_information": lambda s: partitions.vi_split_of_counts(s) + partitions.vi_merge_of_counts(s),
+    "vi_split": partitions.vi_split_of_counts,
+    "vi_merge": partitions.vi_merge_of_counts,
+}
+OF_CLASSES = {
+    "dice": Metric("pixels", _each(masks.dice_of_counts, 3)),
+    "iou": Metric("pixels", _each(masks.iou_of_counts, 3)),
+    "hausdorff95": Metric("hausdorff95", lambda sums: sums[..., 0]),
+    "sensitivity": Metric("pixels", _each(masks.sensitivity_of_counts, 4)),
+    "specificity": Metric("pixels", _each(masks.specificity_of_counts, 4)),
+    "pixel_error": Metric("pixels", _each(masks.pixel_error_of_counts, 4)),
+    "auroc": Metric("histogram", histograms.auroc_of_counts),
+    "auprc": Metric("histogram", histograms.auprc_of_counts),
+    "surface_dice": Metric("surface", surfaces.surface_dice_of_counts),
+    "average_surface_distance": Metric("surface", surfaces.average_surface_distance_of_counts),
+    "cldice": Metric("centreline", centrelines.cldice_of_counts),
+} | {name: Metric("segments", value) for name, value in _PARTITION.items()}
+
+
+def _of_matching() -> dict[str, Metric]:
+    kinds = {
+        "average_precision_iou": lambda tp, fp, fn, ious: masks.iou_of_counts(tp, fp, fn),
+        "f1": lambda tp, fp, fn, ious: masks.dice_of_counts(tp, fp, fn),
+        "panoptic_quality": lambda *counts: objects.panoptic_quality(objects.Matching(*counts)),
+    }
+    found = {}
+    for name, function in kinds.items():
+        at = {f"{name}_{t:g}": partial(_at, function, place) for place, t in enumerate(THRESHOLDS)}
+        found |= {key: Metric("matching", value) for key, value in at.items()}
+        found[name] = Metric("matching", partial(_at, function, None))
+    return found
+
+
+OF_OBJECTS = (
+    _of_matching()
+    | {"aji": Metric("aji", objects.aji_of_counts)}
+    | {name: Metric("partition", value) for name, value in _PARTITION.items()}
+)
+METRICS = {"mask": OF_CLASSES, "classes": OF_CLASSES, "instances": OF_OBJECTS}
+DEFAULT = {
+    "mask": ("dice", "iou", "hausdorff95", "sensitivity", "specificity", "pixel_error", "auroc", "auprc"),
+    "classes": ("dice", "iou", "hausdorff95", "sensitivity", "specificity", "pixel_error"),
+    "instances": (*_of_matching(), "aji"),
+}

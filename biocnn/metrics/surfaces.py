@@ -1,0 +1,177 @@
+"""How well the outlines of two masks agree, in the unit of the spacing; the same in 2D and 3D."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from biocnn.metrics.masks import IGNORE, check_shapes
+
+Spacing = float | Sequence[float]
+
+
+def surface_distances(
+    mask: np.ndarray, target: np.ndarray, *, spacing: Spacing = 1.0, label: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """From each outline pixel of one mask the distance to the nearest outline pixel of the other, both ways.
+
+    An outline pixel is one with a neighbour, along an axis, that does not belong to the mask; beyond the image nothing
+    does.
+
+    Parameters
+    ----------
+    mask
+        Predicted classes (or 0 and 1), shape (*spatial).
+    target
+        True classes, of the same shape; pixels of 255 are left out of both.
+    spacing
+        Size of a pixel along each axis, row-major.
+    label
+        The class that is compared.
+
+    Returns
+    -------
+    from_mask, from_target
+        One distance for each outline pixel, in the unit of the spacing. Where one mask is empty, the distances from
+        the other are the diagonal of the image, the worst there can be.
+    """
+    check_shapes(mask, target)
+    target = np.asarray(target)
+    true = target == label
+    predicted = (np.asarray(mask) == label) & (target != IGNORE)
+    spacing = np.broadcast_to(np.asarray(spacing, float), true.ndim)
+    if not (predicted.any() or true.any()):
+        return np.empty(0), np.empty(0)
+    box = _bounding_box(predicted | true)
+    outlines = _outline(predicted[box]), _outline(true[box])
+    if predicted.any() and true.any():
+        one, other = outlines
+        return _distances(one, other, spacing), _distances(other, one, spacing)
+    diagonal = float(np.linalg.norm(spacing * true.shape))
+    return tuple(np.full(np.count_nonzero(outline), diagonal) for outline in outlines)
+
+
+def hausdorff95(mask: np.ndarray, target: np.ndarray, *, spacing: Spacing = 1.0, label: int = 1) -> float:
+    """95th percentile Hausdorff distance between the outlines of one class.
+
+    From each outline pixel of one mask the distance to the nearest outline pixel of the other is taken; the result
+    is the larger of the two 95th percentiles, as MONAI defines it.
+
+    Parameters
+    ----------
+    mask
+        Predicted classes (or 0 and 1), shape (*spatial).
+    target
+        True classes, of the same shape; pixels of 255 are left out of both.
+    spacing
+        Size of a pixel along each axis, row-major.
+    label
+        The class that is compared.
+
+    Returns
+    -------
+    hausdorff95
+        In the unit of the spacing. 0 where both are empty; the diagonal of the image, as the worst there can be,
+        where only one is.
+    """
+    return hausdorff95_of(*surface_distances(mask, target, spacing=spacing, label=label))
+
+
+def hausdorff95_of(from_mask: np.ndarray, from_target: np.ndarray) -> float:
+    """The larger of the 95th percentiles of what `surface_distances` gives."""
+    return max((float(np.percentile(d, 95)) for d in (from_mask, from_target) if d.size), default=0.0)
+
+
+def surface_dice(
+    mask: np.ndarray, target: np.ndarray, *, tolerance: float, spacing: Spacing = 1.0, label: int = 1
+) -> float:
+    """Normalised surface distance: the share of both outlines that lies within a tolerance of the other.
+
+    Parameters
+    ----------
+    mask
+        Predicted classes (or 0 and 1), shape (*spatial).
+    target
+        True classes, of the same shape; pixels of 255 are left out of both.
+    tolerance
+        Largest distance that counts as agreement, in the unit of the spacing.
+    spacing
+        Size of a pixel along each axis, row-major.
+    label
+        The class that is compared.
+
+    Returns
+    -------
+    surface_dice
+        Between 0 and 1; 1 where both are empty, 0 where only one is.
+
+    References
+    ----------
+    Nikolov et al., Journal of Medical Internet Research 23, e26151 (2021), doi:10.2196/26151.
+    """
+    distances = surface_distances(mask, target, spacing=spacing, label=label)
+    return float(surface_dice_of_counts(surface_counts(*distances, tolerance)))
+
+
+def average_surface_distance(mask: np.ndarray, target: np.ndarray, *, spacing: Spacing = 1.0, label: int = 1) -> float:
+    """Average symmetric surface distance: the mean over the pixels of both outlines.
+
+    Parameters
+    ----------
+    mask
+        Predicted classes (or 0 and 1), shape (*spatial).
+    target
+        True classes, of the same shape; pixels of 255 are left out of both.
+    spacing
+        Size of a pixel along each axis, row-major.
+    label
+        The class that is compared.
+
+    Returns
+    -------
+    average_surface_distance
+        In the unit of the spacing. 0 where both are empty; the diagonal of the image where only one is.
+    """
+    distances = surface_distances(mask, target, spacing=spacing, label=label)
+    return float(average_surface_distance_of_counts(surface_counts(*distances, np.inf)))
+
+
+def surface_counts(from_mask: np.ndarray, from_target: np.ndarray, tolerance: float) -> np.ndarray:
+    """Of the distances of both outlines: how many are within the tolerance, how many there are, and their sum.
+
+    These add up over images; where only one mask has an outline, nothing is within any tolerance.
+    """
+    distances = np.concatenate([from_mask, from_target])
+    within = np.count_nonzero(distances <= tolerance) if from_mask.size and from_target.size else 0
+    return np.array([within, distances.size, distances.sum()])
+
+
+def surface_dice_of_counts(counts: np.ndarray) -> np.ndarray:
+    """The share of outlines within the tolerance, of `surface_counts` (..., 3); 1 where there is no outline."""
+    return np.divide(counts[..., 0], counts[..., 1], out=np.ones(counts.shape[:-1]), where=counts[..., 1] > 0)
+
+
+def average_surface_distance_of_counts(counts: np.ndarray) -> np.ndarray:
+    """The mean distance, of `surface_counts` (..., 3); 0 where there is no outline."""
+    return np.divide(counts[..., 2], counts[..., 1], out=np.zeros(counts.shape[:-1]), where=counts[..., 1] > 0)
+
+
+def _distances(start: np.ndarray, goal: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+    from scipy.ndimage import distance_transform_edt
+
+    return distance_transform_edt(~goal, sampling=spacing)[start]
+
+
+def _outline(mask: np.ndarray) -> np.ndarray:
+    from scipy.ndimage import binary_erosion
+
+    return mask & ~binary_erosion(mask)
+
+
+def _bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
+    """The smallest box around a mask that is not empty."""
+    box = []
+    for axis in range(mask.ndim):
+        others = tuple(other for other in range(mask.ndim) if other != axis)
+        found = np.flatnonzero(mask.any(axis=others))
+        box.append(slice(found[0], found[-1] + 1))
+    return tuple(box)

@@ -1,0 +1,162 @@
+"""Pixels as they lie in a file, with the order of their axes: what every reader of one format hands on."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from biocnn.errors import InputError
+
+Window = tuple[slice, ...]
+_CANONICAL = "CZYX"
+_DROPPED = "-"  # an axis of length one
+
+
+class Axes(NamedTuple):
+    """A letter for each stored axis: C, Z, Y, X, or - for an axis of length one; and whether the shape told them."""
+
+    letters: str
+    guessed: bool = False
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One opened file.
+
+    Parameters
+    ----------
+    array
+        Has ``shape``, ``dtype`` and ``array[tuple of slices]``, which reads no more than that from disk where the
+        format allows.
+    axes
+        Order of the axes of ``array``.
+    channels
+        Names, or None where the file gives none.
+    spacing
+        One number a spatial axis, row-major, or None.
+    unit
+        Of the spacing: "um" or "mm".
+    alpha
+        Index of a channel of transparency, or None.
+    palette
+        Colours of the values, shape (3, n), or None.
+    repairs
+        What was done to get here.
+    kind
+        Format, for messages.
+    close
+        Lets go of the file.
+    """
+
+    array: Any
+    axes: Axes
+    channels: list[str] | None = None
+    spacing: list[float] | None = None
+    unit: str = "um"
+    alpha: int | None = None
+    palette: np.ndarray | None = None
+    repairs: tuple[str, ...] = ()
+    kind: str = "image"
+    close: Callable[[], None] = lambda: None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, *spatial)."""
+        lengths = dict(zip(self.axes.letters, self.array.shape, strict=True))
+        return (lengths.get("C", 1), *(lengths[letter] for letter in _spatial(self.axes.letters)))
+
+    def read(self, window: Window) -> np.ndarray:
+        """Shape (C, *window), in the data type and byte order of the file."""
+        letters = self.axes.letters
+        wanted = dict(zip(_spatial(letters), window, strict=True))
+        found = self.array[tuple(wanted.get(letter, slice(None)) for letter in letters)]
+        order = [letters.index(letter) for letter in _CANONICAL if letter in letters]
+        dropped = [i for i, letter in enumerate(letters) if letter == _DROPPED]
+        pixels = np.transpose(found, (*dropped, *order)).reshape([found.shape[i] for i in order])
+        return pixels if "C" in letters else pixels[None]
+
+
+def whole(shape: tuple[int, ...]) -> Window:
+    """The window of all pixels of an image of shape (C, *spatial)."""
+    return tuple(slice(0, n) for n in shape[1:])
+
+
+@contextmanager
+def damaged(path: Path, kind: str, remedy: str = "copy it again, or leave it out") -> Iterator[None]:
+    """Turn what a decoder raises, anything from struct.error to a codec's own error, into a refusal of the file."""
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:
+        raise InputError(f"{path}: damaged or unreadable {kind} ({error})", remedy) from error
+
+
+def settle_axes(found: str, shape: tuple[int, ...], given: str | None, path: Path) -> Axes:
+    """Say what each stored axis is, or why that cannot be told.
+
+    Parameters
+    ----------
+    found
+        A letter for each axis, as the file says: C or S (channels), Z, Y, X, T (time), or any other for unknown.
+    shape
+        Lengths of the axes. Axes of length one other than Y and X are passed over.
+    given
+        The user's word, which goes before that of the file: letters of C, Z, Y, X. Plain planes ignore it.
+    path
+        File, for messages.
+
+    Raises
+    ------
+    InputError
+        Where there is a time axis, two axes of channels, or axes that only a guess could tell; three axes without a
+        word, of which the first has at most four or the last three or four, are taken for channels, and said to be.
+    """
+    found = found.replace("S", "C")
+    kept = [i for i, (letter, n) in enumerate(zip(found, shape, strict=True)) if n > 1 or letter in "YX"]
+    letters, lengths = "".join(found[i] for i in kept), tuple(shape[i] for i in kept)
+    shown = f"axes {letters} of lengths {' x '.join(map(str, lengths))}"
+    told = set(letters) <= set(given or "") and len(set(letters)) == len(letters) < len(given or "")
+    if given and len(kept) > 2 and not told:  # a file that names fewer axes than data.axes is taken at its word
+        if len(given) not in (len(kept), len(shape)):
+            raise InputError(f"{path}: {shown}, but data.axes is {given!r}", f"name all {len(kept)} axes of the file")
+        kept = kept if len(given) == len(kept) else list(range(len(shape)))
+        letters = given
+    guessed = len(kept) == 3 and not set(letters) <= set("TCZYX")
+    if guessed:
+        letters = _guess(lengths, path)
+    _check(letters, tuple(shape[i] for i in kept), shown, path)
+    named = dict(zip(kept, letters, strict=True))
+    every = [named.get(i, _DROPPED) for i in range(len(shape))]
+    every = [_DROPPED if n == 1 and letter in "CZ" else letter for n, letter in zip(shape, every, strict=True)]
+    return Axes("".join(every), guessed)
+
+
+def _guess(lengths: tuple[int, ...], path: Path) -> str:
+    first, last = lengths[0] <= 4, lengths[-1] in (3, 4)
+    if first == last:
+        raise InputError(
+            f"{path}: three axes of lengths {' x '.join(map(str, lengths))} and no word in the file of which is which",
+            "set data.axes: ZYX (a volume), CYX (channels first) or YXC (channels last); time points: save each as a "
+            "file of its own",
+        )
+    return "CYX" if first else "YXC"
+
+
+def _check(letters: str, lengths: tuple[int, ...], shown: str, path: Path) -> None:
+    unknown = [f"{letter} ({n})" for letter, n in zip(letters, lengths, strict=True) if letter not in _CANONICAL]
+    if unknown:
+        raise InputError(
+            f"{path}: {shown}; planes and volumes with channels can be used, not the axis {', '.join(unknown)}",
+            "save each time point as a file of its own, or, where that axis holds channels or z planes, say so in "
+            "data.axes: CYX, ZYX or ZCYX",
+        )
+    if len(set(letters)) < len(letters) or not {"Y", "X"} <= set(letters):
+        raise InputError(f"{path}: {shown}: each of C, Z, Y, X at most once", "save colours and channels on one axis")
+
+
+def _spatial(letters: str) -> str:
+    return "".join(letter for letter in "ZYX" if letter in letters)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from biocnn.errors import InputError
 from biocnn.losses import Loss
 from biocnn.memory import PeakBytes
+from biocnn.precision import in_float32
 
 DAY = 24 * 3600.0
 GIB = 2**30
@@ -34,7 +35,7 @@ def memory_bytes(
         with PeakBytes() as measured:
             with autocast():
                 logits = model(torch.cat([x] * repeats))
-            loss(logits.float(), torch.cat([y] * repeats)).backward()
+            loss(in_float32(logits), torch.cat([y] * repeats)).backward()
         model.zero_grad(set_to_none=True)
         return measured.peak
 

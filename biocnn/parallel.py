@@ -47,13 +47,17 @@ class Processes:
         """This process's part of the example numbers of a batch."""
         return index.tensor_split(self.number)[self.rank]
 
-    def gather(self, logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def gather(self, logits: Tensor | list[Tensor], y: Tensor) -> tuple[Tensor | list[Tensor], Tensor]:
         """Logits and targets of the whole batch; only this process's own logits carry a gradient."""
         if self.number == 1:
             return logits, y
-        whole = _gather(logits.detach(), self.number)
-        whole[self.rank] = logits
-        return torch.cat(whole), torch.cat(_gather(y, self.number))
+        whole = [self._whole(each) for each in logits] if isinstance(logits, list) else self._whole(logits)
+        return whole, torch.cat(_gather(y, self.number))
+
+    def _whole(self, logits: Tensor) -> Tensor:
+        parts = _gather(logits.detach(), self.number)
+        parts[self.rank] = logits
+        return torch.cat(parts)
 
     def agree(self, *flags: bool) -> list[bool]:
         """For each flag, whether any process has set it."""

@@ -18,6 +18,11 @@ def autocast(precision: str, device: torch.device) -> Callable[[], torch.autocas
     return partial(torch.autocast, device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
 
 
+def in_float32(logits: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
+    """What a network gives, in the numbers that losses are computed in; a list where several levels learn."""
+    return [each.float() for each in logits] if isinstance(logits, list) else logits.float()
+
+
 def fast_bfloat16(device: torch.device) -> bool:
     """Whether the device has instructions for bfloat16 (tensor cores, AVX512-bf16, AMX)."""
     if device.type == "cuda":

@@ -23,7 +23,7 @@ from biocnn.interrupt import stop_requests
 from biocnn.losses import Loss, check_output
 from biocnn.optimizer import clip_gradients, lr_factor, make_optimizer
 from biocnn.parallel import ALONE, Processes
-from biocnn.precision import autocast
+from biocnn.precision import autocast, in_float32
 from biocnn.state import Progress, StateFolder, copy_weights, pack, unpack
 from biocnn.validation import compare, describe, goodness, validate
 
@@ -146,7 +146,7 @@ class Training:
             group["lr"] = self._lr(step)
         with autocast(p.precision, self.device)():
             logits = self.network(x)
-        logits, y = self.processes.gather(logits.float(), y)
+        logits, y = self.processes.gather(in_float32(logits), y)
         check_output(logits, y)
         value = self.loss(logits, y)
         for parameter in self.parameters:

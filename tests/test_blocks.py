@@ -3,18 +3,7 @@ import torch
 from torch import nn
 
 from biocnn.best_match import scan_max
-from biocnn.blocks import (
-    ConvBlock,
-    Down,
-    GlobalPool,
-    Residual,
-    Up,
-    fit_to,
-    fit_to_multiple,
-    kaiming,
-    pool,
-    two_convs,
-)
+from biocnn.blocks import ConvBlock, GlobalPool, Residual, kaiming, pool, two_convs
 from biocnn.errors import InputError
 from biocnn.layers import Conv
 
@@ -124,43 +113,11 @@ def test_residual_carries_the_input(spatial_dims):
     assert Residual(spatial_dims, 3, 5)(x).shape == (2, 5, *x.shape[2:])
 
 
-@DIMS
-@pytest.mark.parametrize(("down", "size"), [("max", 3), ("average", 3), ("strided", 4)])
-def test_down_halves_odd_sizes(spatial_dims, down, size):
-    x = tensor(1, 3, *[7] * spatial_dims)
-    assert Down(spatial_dims, 3, 5, down=down)(x).shape == (1, 5, *[size] * spatial_dims)
-
-
-@DIMS
-@pytest.mark.parametrize("up", ["transposed", "interpolate"])
-@pytest.mark.parametrize("size", [5, 6, 7])
-def test_up_meets_its_skip_whatever_the_size(spatial_dims, up, size):
-    x, skip = tensor(1, 8, *[3] * spatial_dims), tensor(1, 2, *[size] * spatial_dims)
-    assert Up(spatial_dims, 8, 2, 4, up=up, residual=True)(x, skip).shape == (1, 4, *[size] * spatial_dims)
-
-
-def test_unknown_ways_down_and_up_are_refused():
-    with pytest.raises(InputError, match="did you mean 'max'"):
-        Down(2, 1, 1, down="maxx")
-    with pytest.raises(InputError, match="did you mean 'transposed'"):
-        Up(2, 1, 1, 1, up="transpose")
-
-
-def test_fit_to_crops_and_repeats_at_the_far_end():
-    x = torch.tensor([[[1.0, 2, 3]]])
-    assert fit_to(x, [2]).tolist() == [[[1, 2]]]
-    assert fit_to(x, [5]).tolist() == [[[1, 2, 3, 3, 3]]]
-    assert fit_to(x, [3]) is x
-    assert fit_to_multiple(x, 4).shape[-1] == 4
-    assert fit_to(torch.zeros(1, 1, 1, 9), [40, 3]).shape == (1, 1, 40, 3)
-
-
 @pytest.mark.parametrize("residual", [False, True])
 def test_channels_last_goes_through(residual):
     block = two_convs(2, 4, 8, residual=residual, kernel_size=4)
     block = block.to(memory_format=torch.channels_last)
     x = tensor(2, 4, 9, 9).to(memory_format=torch.channels_last)
-    assert fit_to_multiple(x, 8).is_contiguous(memory_format=torch.channels_last)
     assert block(x).is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(block(x), block(x.contiguous()), rtol=1e-4, atol=1e-4)
 
@@ -171,3 +128,23 @@ def test_kaiming_keeps_the_variance_through_twenty_layers():
     kaiming(model)
     assert 0.1 < model(torch.randn(1, 32, 32, 32)).square().mean() < 10
     assert not model[0].conv.conv.bias.any()
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+@pytest.mark.parametrize("residual", [False, True])
+def test_a_relu_in_place_changes_no_bit_of_training(spatial_dims, residual):
+    torch.manual_seed(0)
+    block, x = two_convs(spatial_dims, 3, 4, residual=residual), tensor(2, 3, *[6] * spatial_dims)
+    found = {}
+    for mode in (True, False):
+        block.train()
+        for act in (m for m in block.modules() if isinstance(m, nn.ReLU)):
+            assert act.inplace, "in training"
+            act.inplace = mode
+        block.zero_grad()
+        out = block(x.requires_grad_())
+        out.square().sum().backward()
+        found[mode] = [out, x.grad, *[p.grad for p in block.parameters()]]
+        x.grad = None
+    assert all(torch.equal(a, b) for a, b in zip(found[True], found[False], strict=True))
+    assert not any(m.inplace for m in block.eval().modules() if isinstance(m, nn.ReLU))

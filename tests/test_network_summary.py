@@ -3,8 +3,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from biocnn.blocks import Conv, ConvBlock, Down, pool
+from biocnn.blocks import Conv, ConvBlock, pool
 from biocnn.errors import InputError
+from biocnn.levels import Down
 from biocnn.models import FCN, DeepBind, UNet
 from biocnn.network_summary import output_size, receptive_field, summary
 

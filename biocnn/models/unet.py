@@ -1,38 +1,60 @@
 """U-Net: down to see context, up to say where."""
 
 from itertools import pairwise
+from math import prod
 from typing import Literal
 
 from torch import Tensor, nn
 
-from biocnn.blocks import Conv, Down, Up, fit_to, fit_to_multiple, kaiming, two_convs
+from biocnn.blocks import Conv, kaiming, two_convs
 from biocnn.errors import InputError
+from biocnn.levels import Down, Up, fit_to, fit_to_multiple, per_level
 
 
 class UNet(nn.Module):
     """Encoder and decoder with skip connections: (N, in_channels, *spatial) to (N, out_channels, *spatial).
 
-    Input of any size: its far ends are padded with their last values to a multiple of 2 ** (levels - 1), and the output
-    is cropped to the input's size.
+    Input of any size: its far ends are padded with their last values to what all levels divide, 2 ** (levels - 1), and
+    the output is cropped to the input's size.
 
     Parameters
     ----------
     channels
-        Width of each level, the finest first; their number is the depth.
+        Width of each level, the finest first; their number is the depth. None: 16, 32, 64, 128, unless decided from the
+        data.
+    kernel_size
+        Of the convolutions: one number, or an entry a level, the finest first, each a number or one per axis. Volumes
+        whose slices lie k pixels apart want kernels of 1 along that axis until the other axes are k times coarser:
+        [[1, 3, 3], 3, 3].
+    factor
+        What each level's size is divided by to make the next one: one number, or an entry a step, so one fewer than
+        levels. For those volumes: [[1, 2, 2], 2].
     norm
         Normalisation after each convolution.
     down
-        How the size is halved: by pooling, or by a strided convolution.
+        How the size is divided: by pooling, or by a strided convolution.
     up
-        How it is doubled: by a learned transposed convolution, or by repeating values and a convolution.
+        How it is multiplied: by a learned transposed convolution, or by repeating values and a convolution.
     residual
         Whether the input of two convolutions is added to their output.
+    attention
+        Whether gates weigh what the skip connections carry.
+    deep_supervision
+        Whether each level of the decoder learns to give logits of its own. In training mode the output is then a list:
+        the logits, and those of the next coarser levels, each of its level's size (rounded up). Nothing else changes.
     dropout
         Probability that a channel is dropped after a convolution.
 
+    Raises
+    ------
+    InputError
+        Where there is no level, or entries of a setting are more or fewer than levels.
+
     References
     ----------
-    Ronneberger et al., MICCAI 2015, doi:10.1007/978-3-319-24574-4_28.
+    Ronneberger et al., MICCAI 2015, doi:10.1007/978-3-319-24574-4_28; gates: Oktay et al., MIDL 2018, arXiv:1804.03999;
+    deep supervision: Lee et al., AISTATS 2015, arXiv:1409.5185; anisotropic levels: Isensee et al., Nature Methods
+    2021, doi:10.1038/s41592-020-01008-z.
     """
 
     def __init__(
@@ -41,31 +63,56 @@ class UNet(nn.Module):
         in_channels: int,
         out_channels: int,
         *,
-        channels: list[int] = [16, 32, 64, 128],  # noqa: B006 (only read; a list is what YAML gives)
+        channels: list[int] | None = None,
+        kernel_size: int | list[int | list[int]] = 3,
+        factor: int | list[int | list[int]] = 2,
         norm: Literal["batch", "instance", "group"] | None = "batch",
         down: Literal["max", "average", "strided"] = "max",
         up: Literal["transposed", "interpolate"] = "transposed",
         residual: bool = False,
+        attention: bool = False,
+        deep_supervision: bool = False,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        channels = [16, 32, 64, 128] if channels is None else channels
         if not channels:
             raise InputError("model.channels is empty", "give the width of each level, such as [16, 32, 64]")
         block = {"norm": norm, "residual": residual, "dropout": dropout, "dropout_kind": "spatial"}
-        levels = list(pairwise(channels))
-        self.multiple = 2 ** len(levels)
-        self.stem = two_convs(spatial_dims, in_channels, channels[0], **block)
-        self.down = nn.ModuleList(Down(spatial_dims, fine, coarse, down=down, **block) for fine, coarse in levels)
-        self.up = nn.ModuleList(Up(spatial_dims, coarse, fine, fine, up=up, **block) for fine, coarse in levels[::-1])
+        kernels = per_level("model.kernel_size", kernel_size, len(channels), spatial_dims)
+        factors = per_level("model.factor", factor, len(channels) - 1, spatial_dims)
+        steps = list(zip(pairwise(channels), pairwise(kernels), factors, strict=True))
+        self.multiple = tuple(prod(along) for along in zip(*factors, strict=True)) or 1
+        self.stem = two_convs(spatial_dims, in_channels, channels[0], kernel_size=kernels[0], **block)
+        self.down = nn.ModuleList(
+            Down(spatial_dims, fine, coarse, down=down, factor=factor, kernel_size=kernel, **block)
+            for (fine, coarse), (_, kernel), factor in steps
+        )
+        self.up = nn.ModuleList(
+            Up(spatial_dims, coarse, fine, fine, up=up, factor=factor, attention=attention, kernel_size=kernel, **block)
+            for (fine, coarse), (kernel, _), factor in steps[::-1]
+        )
         self.head = Conv(spatial_dims, channels[0], out_channels, 1)
+        coarser = channels[1:-1][::-1] if deep_supervision else []  # in the order of self.up, which ends in self.head
+        self.coarser_heads = nn.ModuleList(Conv(spatial_dims, width, out_channels, 1) for width in coarser)
+        self.factors = factors
         kaiming(self)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor | list[Tensor]:
         size = x.shape[2:]
         x, skips = self.stem(fit_to_multiple(x, self.multiple)), []
         for down in self.down:
             skips.append(x)
             x = down(x)
-        for up in self.up:
+        coarser: list[Tensor] = []
+        for number, up in enumerate(self.up):
             x = up(x, skips.pop())
-        return fit_to(self.head(x), size)
+            if self.training and number < len(self.coarser_heads):
+                coarser.insert(0, self.coarser_heads[number](x))
+        logits = fit_to(self.head(x), size)
+        if not coarser:
+            return logits
+        for number, factor in enumerate(self.factors[: len(coarser)]):
+            size = [-(-along // by) for along, by in zip(size, factor, strict=True)]
+            coarser[number] = fit_to(coarser[number], size)
+        return [logits, *coarser]

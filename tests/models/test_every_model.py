@@ -52,6 +52,12 @@ def build(name: str, spatial_dims: int, choice: dict, seed: int = 0) -> nn.Modul
     return getattr(models, name)(spatial_dims, IN, OUT, **{**SMALL.get(name, {}), **choice})
 
 
+def outputs(model: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
+    """What a model gives: logits, and in training perhaps those of coarser levels."""
+    found = model(x)
+    return found if isinstance(found, list) else [found]
+
+
 def batch(n: int, *size: int) -> torch.Tensor:
     return torch.randn(n, IN, *size, generator=torch.Generator().manual_seed(1))
 
@@ -80,7 +86,8 @@ def test_an_example_has_the_same_logits_alone_and_in_a_batch(name, spatial_dims,
 @VARIANTS
 def test_the_gradient_reaches_every_weight(name, spatial_dims, choice):
     model = build(name, spatial_dims, choice)
-    model(batch(4, *[33, 20, 20][:spatial_dims])).square().sum().backward()
+    found = outputs(model, batch(4, *[33, 20, 20][:spatial_dims]))
+    sum(logits.square().sum() for logits in found).backward()
     idle = [key for key, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert idle == []
 

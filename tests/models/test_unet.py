@@ -65,3 +65,65 @@ def test_the_sign_of_each_pixel_is_learned_in_eighty_steps():
     x = torch.randn(4, 1, 21, 24)
     with torch.no_grad():
         assert ((net.eval()(x) > 0) == (x > 0)).float().mean() > 0.95
+
+
+@pytest.mark.parametrize("spatial_dims", [1, 2, 3])
+def test_deep_supervision_gives_a_map_a_level_in_training_and_one_in_prediction(spatial_dims):
+    net = unet(spatial_dims, channels=[4, 5, 6, 7], deep_supervision=True)
+    plain = unet(spatial_dims, channels=[4, 5, 6, 7])
+    kept = {key: value for key, value in net.state_dict().items() if "coarser" not in key}
+    plain.load_state_dict(kept)
+    x = torch.randn(2, 1, *[13, 16, 9][:spatial_dims])
+    with torch.no_grad():
+        assert torch.equal(net(x), plain(x))
+        found = net.train()(x)
+        torch.testing.assert_close(found[0], plain.train()(x))
+    steps = (1, 2, 4)
+    assert [logits.shape for logits in found] == [(2, 2, *[-(-n // step) for n in x.shape[2:]]) for step in steps]
+    assert [logits.shape[2:] for logits in found] == [
+        x[(..., *[slice(None, None, s)] * spatial_dims)].shape[2:] for s in steps
+    ]
+
+
+def test_coarser_logits_lie_where_the_finer_ones_do():
+    """What moves by a step of a level moves in the logits of that level."""
+    net = unet(1, channels=[4, 5, 6], deep_supervision=True).train()
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eval()
+    x = torch.randn(1, 1, 256)
+    with torch.no_grad():
+        whole, part = net(x), net(x[..., 4:])
+    for step, logits, moved in zip((1, 2), whole, part, strict=True):
+        torch.testing.assert_close(moved[..., 64 // step : 128 // step], logits[..., 68 // step : 132 // step])
+
+
+def test_slices_far_apart_stay_apart_until_the_others_are_as_coarse():
+    net = unet(3, channels=[3, 4, 5], kernel_size=[[1, 3, 3], 3, 3], factor=[[1, 2, 2], 2])
+    assert net.multiple == (2, 4, 4)
+    assert net(torch.randn(1, 1, 5, 9, 10)).shape == (1, 2, 5, 9, 10)
+    along = receptive_field(net)
+    assert along[0] < along[1] == along[2]
+    with pytest.raises(InputError, match=r"model\.factor is \[2, 2, 2\]"):
+        unet(3, channels=[3, 4, 5], factor=[2, 2, 2])
+
+
+@pytest.mark.parametrize("spatial_dims", [1, 2, 3])
+def test_it_is_the_formula(spatial_dims):
+    """Two levels, written out with torch's own functions."""
+    net, x = unet(spatial_dims, channels=[3, 4], norm=None), torch.randn(2, 1, *[6] * spatial_dims)
+    w = net.state_dict()
+    conv, up, halved = (
+        getattr(torch.nn.functional, f"{name}{spatial_dims}d") for name in ("conv", "conv_transpose", "max_pool")
+    )
+
+    def two(x: torch.Tensor, name: str) -> torch.Tensor:
+        for i in (0, 1):
+            x = conv(x, w[f"{name}.{i}.conv.conv.weight"], w[f"{name}.{i}.conv.conv.bias"], padding=1).relu()
+        return x
+
+    skip = two(x, "stem")
+    coarse = two(halved(skip, 2), "down.0.1")
+    back = two(torch.cat([skip, up(coarse, w["up.0.up.weight"], w["up.0.up.bias"], stride=2)], 1), "up.0.convs")
+    wanted = conv(back, w["head.conv.weight"], w["head.conv.bias"])
+    torch.testing.assert_close(net(x), wanted)

@@ -103,7 +103,7 @@ def train_run(
         meta["postprocess"] = instances.tune_instances(found, [dataset.labels[i][0] for i in parts[1]])
         log(f"objects are made with {meta['postprocess']}")
     if facts["task"] in temperature.TASKS:
-        meta["temperature"] = choose_temperature(network, val, meta["precision"]["predict"])
+        meta["temperature"] = choose_temperature(network, val, facts["task"], meta["precision"]["predict"])
         log("temperature " + ", ".join(f"{value:.3g}" for value in meta["temperature"]))
     # Without the time it took, so that the same training gives the same file.
     meta["best_epoch"] = history[history["best"] == 1].drop(columns="seconds").iloc[0].to_dict()
@@ -176,11 +176,21 @@ def choose_precision(
 
 
 @torch.inference_mode()
-def choose_temperature(network: nn.Module, val: batches.SequenceBatches, precision: str) -> list[float]:
+def choose_temperature(
+    network: nn.Module, val: batches.SequenceBatches | batches.ImageBatches, task: str, precision: str
+) -> list[float]:
     """What to divide each output's logits by, so that the probabilities of the validation part are likeliest."""
     network.eval()
-    found = [(logits_of(network, x, precision).cpu().numpy(), y.cpu().numpy()) for x, y in val.plain()]
-    return temperature.fit_temperature(*map(np.concatenate, zip(*found, strict=True)))
+    answers = ((logits_of(network, x, precision), y) for x, y in val.plain())
+    if task in ("mask", "classes"):
+        share = -(-temperature.PIXELS // len(val.rows))
+        found = [temperature.some_pixels(*pair, share, seed) for seed, pair in enumerate(answers)]
+    else:
+        found = [(z.cpu().numpy(), y.cpu().numpy()) for z, y in answers]
+    z, y = map(np.concatenate, zip(*found, strict=True))
+    if task == "mask":
+        return temperature.fit_temperature(z, y[:, None])
+    return temperature.fit_classes(z, y) if task == "classes" else temperature.fit_temperature(z, y)
 
 
 def describe_precision(found: dict[str, Any]) -> str:

@@ -1,21 +1,25 @@
 """Probabilities that can be taken at their word: logits divided by a temperature, one for each output.
 
-Networks that are trained long are too sure of themselves. One number above 1 takes that back without changing which of
-two examples has the larger logit (Guo et al., ICML 2017, arXiv:1706.04599).
+Networks that are trained long are too sure of themselves, and those trained for overlap are so of every pixel. One
+number above 1 takes that back without changing which of two examples has the larger logit (Guo et al., ICML 2017,
+arXiv:1706.04599). For classes of pixels it is one number for all of them, so that the likeliest class stays what it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from scipy.optimize import brentq
-from scipy.special import expit, logit
+from scipy.special import expit, logit, softmax
 from torch import Tensor, nn
 
+from biocnn.metrics.masks import IGNORE
 from biocnn.models.sequence_network import SequenceNetwork
 
 SHARPEST, FLATTEST = 1 / 20, 20.0  # where classes part perfectly, no temperature is small enough
-TASKS = ("binary", "multilabel")  # those with a temperature
+# Those with a temperature. Not instances: thresholds of their own are chosen for the maps as the network gives them.
+TASKS = ("binary", "multilabel", "mask", "classes")
+PIXELS = 200_000  # of the validation part that it is fitted on
 
 
 def fit_temperature(logits: np.ndarray, target: np.ndarray) -> list[float]:
@@ -40,10 +44,52 @@ def _one(z: np.ndarray, y: np.ndarray) -> float:
     if len(np.unique(y)) < 2:
         return 1.0
 
-    def slope(steepness: float) -> float:
-        """Of the loss, which is convex in 1 / temperature: this rises."""
-        return float(np.mean((expit(steepness * z) - y) * z))
+    return _root(lambda steepness: float(np.mean((expit(steepness * z) - y) * z)))
 
+
+def fit_classes(logits: np.ndarray, target: np.ndarray) -> list[float]:
+    """The one temperature at which the classes are most likely.
+
+    Parameters
+    ----------
+    logits
+        Shape (N, K).
+    target
+        Shape (N,), classes from 0 to K - 1.
+
+    Returns
+    -------
+    temperature
+        One number between 1/20 and 20; 1 where only one class is present.
+    """
+    z, y = np.asarray(logits, float), np.asarray(target, int)
+    if len(np.unique(y)) < 2:
+        return [1.0]
+    of_truth = np.take_along_axis(z, y[:, None], axis=1).mean()
+    return [_root(lambda steepness: float((softmax(steepness * z, axis=1) * z).sum(axis=1).mean() - of_truth))]
+
+
+def some_pixels(logits: Tensor, target: Tensor, number: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """At most so many pixels of one image, drawn from those that are known.
+
+    Parameters
+    ----------
+    logits, target
+        Shapes (1, K, *spatial) and (1, 1, *spatial), classes.
+
+    Returns
+    -------
+    logits, target
+        Shapes (n, K) and (n,).
+    """
+    z, y = logits[0].flatten(1).T.cpu().numpy(), target.flatten().cpu().numpy()
+    known = np.flatnonzero(y != IGNORE)
+    chosen = np.random.default_rng(seed).permutation(known)[:number]
+    return z[chosen], y[chosen]
+
+
+def _root(slope: Callable[[float], float]) -> float:
+    """The temperature at which the loss is least; its slope by 1 / temperature rises, since it is convex."""
     low, high = 1 / FLATTEST, 1 / SHARPEST
     if slope(low) >= 0:
         return FLATTEST
@@ -51,7 +97,7 @@ def _one(z: np.ndarray, y: np.ndarray) -> float:
 
 
 def set_temperature(network: nn.Module, temperature: Sequence[float]) -> None:
-    """Divide a network's logits (N, K) from now on, in place.
+    """Divide a network's logits (N, K) or (N, K, *spatial) from now on, in place; one number serves all K.
 
     The last layer takes it up where it is known, so that whatever looks into the network sees the same logits.
     """
@@ -79,7 +125,7 @@ class _Divide:
         self.factor = factor
 
     def __call__(self, network: nn.Module, inputs: tuple[Tensor, ...], logits: Tensor) -> Tensor:
-        return logits * self.factor.to(logits.device)
+        return logits * self.factor.to(logits.device).view(-1, *[1] * (logits.ndim - 2))
 
 
 def without_temperature(probability: np.ndarray, temperature: Sequence[float]) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import expit
-from tiny import sequences, stored
+from tiny import images, sequences, stored
 from torch import nn
 from trainings import SETTINGS
 
@@ -16,10 +16,18 @@ from biocnn.config import Train
 from biocnn.data.dataset import Dataset
 from biocnn.folding import fold
 from biocnn.metrics import auroc, ece
-from biocnn.models import DeepBind
+from biocnn.models import DeepBind, UNet
 from biocnn.runs import train_run
 from biocnn.schema import choose
-from biocnn.temperature import FLATTEST, SHARPEST, fit_temperature, set_temperature, without_temperature
+from biocnn.temperature import (
+    FLATTEST,
+    SHARPEST,
+    fit_classes,
+    fit_temperature,
+    set_temperature,
+    some_pixels,
+    without_temperature,
+)
 
 
 def overconfident(factor: float, n: int = 4000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -112,3 +120,56 @@ def test_training_fits_it_on_the_validation_part(bound: Dataset) -> None:
     assert meta["temperature"] == pytest.approx(fit_temperature(logits, bound.y.stacked(rows)), rel=1e-4)
     again = train_run(settings, bound, 1)[2]
     assert again["temperature"] == meta["temperature"]
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 4.0])
+def test_classes_have_one_factor(factor: float) -> None:
+    rng = np.random.default_rng(0)
+    honest = rng.normal(0, 2, (20000, 4))
+    y = (honest + rng.gumbel(size=honest.shape)).argmax(axis=1)  # draws from their softmax
+    assert fit_classes(factor * honest, y) == [pytest.approx(factor, rel=0.03)]
+    two = honest[:, :2]
+    y = (two + rng.gumbel(size=two.shape)).argmax(axis=1)
+    yes_or_no = fit_temperature(factor * (two[:, 1:] - two[:, :1]), y[:, None])
+    assert fit_classes(factor * two, y) == pytest.approx(yes_or_no, rel=1e-6), "two classes are a yes or no"
+    assert fit_classes(two, np.zeros(len(two))) == [1]
+
+
+def test_ignored_pixels_are_not_drawn_and_each_one_once() -> None:
+    y = torch.arange(60, dtype=torch.uint8).view(1, 1, 6, 10).clone()
+    y[0, 0, 2:] = 255
+    z, target = some_pixels(torch.stack([y[:, 0], 2 * y[:, 0]], dim=1).float(), y, 15, 0)
+    assert len(set(target)) == len(target) == 15
+    assert target.max() < 20
+    np.testing.assert_array_equal(z, np.stack([target, 2.0 * target], axis=1))
+    assert len(some_pixels(y.float(), y, 100, 0)[1]) == 20
+
+
+@pytest.mark.parametrize(("spatial_dims", "channels", "factor"), [(2, 1, [2.0]), (2, 3, [2.0]), (3, 2, [2.0, 4.0])])
+def test_maps_are_divided_by_one_number_or_by_one_a_class(spatial_dims: int, channels: int, factor: list) -> None:
+    network = UNet(spatial_dims, 1, channels, channels=[4, 4]).eval()
+    x = torch.rand(2, 1, *[8] * spatial_dims)
+    wanted = network(x) / torch.tensor(factor).view(-1, *[1] * spatial_dims)
+    set_temperature(network, factor)
+    torch.testing.assert_close(network(x), wanted)
+    torch.testing.assert_close(fold(network)(x), wanted)
+
+
+@pytest.mark.parametrize("task", ["mask", "classes"])
+def test_training_on_images_fits_it_and_masks_stay_as_they_are(task: str, tmp_path: Path) -> None:
+    dataset = stored(images(task=task), tmp_path)
+    settings = {**SETTINGS["images"], "augment": [], "loss": None}
+    settings["train"] = Train(epochs=3, steps_per_epoch=12, batch_size=4, lr=1e-2, threads=1).model_dump()
+    settings["model"] = choose("models", SETTINGS["images"]["model"], "model")
+    network, _, meta = train_run(settings, dataset, 1)
+    (value,) = meta["temperature"]
+    assert SHARPEST < value < FLATTEST
+    assert value != 1
+    found = []
+    for which in ({}, {"temperature": meta["temperature"]}):
+        save_model(tmp_path / "model.safetensors", network, {**meta, "temperature": [], **which})
+        model = biocnn.load(tmp_path / "model.safetensors", "cpu")
+        found.append((model.predict(dataset.x[0]), model.segment(dataset.x[0])))
+    (plain, mask), (calibrated, same) = found
+    np.testing.assert_array_equal(mask, same)
+    assert np.abs(plain - calibrated).max() > 1e-3

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from biocnn.augment import DRAWS
 from biocnn.data.dataset import Dataset
+from biocnn.data.foreground import Foreground
 from biocnn.data.fresh import FreshShuffles
 from biocnn.data.padded import pad
 from biocnn.encode import normalise, one_hot, to_tensor
@@ -18,6 +19,7 @@ from biocnn.errors import InputError
 from biocnn.patches import Cutter, PatchLoader
 from biocnn.registry import REGISTRY, find
 
+LAST = {4: torch.channels_last, 5: torch.channels_last_3d}  # by number of axes
 Augment = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
@@ -126,6 +128,8 @@ class ImageBatches:
         Length of each side of a patch, in pixels.
     workers
         Processes that cut patches beforehand; 0: this one cuts them when they are wanted.
+    foreground
+        Share of the patches that are laid around a pixel of any class but the commonest.
     """
 
     def __init__(
@@ -136,11 +140,17 @@ class ImageBatches:
         augment: Sequence = (),
         patch: Sequence[int] = (),
         workers: int = 0,
+        foreground: float = 0.0,
     ) -> None:
         self.dataset, self.rows, self.device = dataset, rows, device
         self.augment, self.patch = list(augment), list(patch)
         self.ranges = torch.from_numpy(dataset.ranges)
-        self.areas = np.array([dataset.x.shapes[i][1:].prod() for i in rows], dtype=np.float64)
+        shapes = dataset.x.shapes[rows][:, 1:]
+        self.areas = shapes.prod(axis=1).astype(np.float64)
+        self.share, self.foreground = foreground, None
+        if foreground:
+            shares = dataset.facts["class_shares"]
+            self.foreground = Foreground(dataset.folder / "foreground.npy", rows, shapes, shares)
         self.loader = PatchLoader(Cutter(dataset.x, dataset.y, self.patch), workers, device.type == "cuda")
 
     def __len__(self) -> int:
@@ -157,6 +167,12 @@ class ImageBatches:
         ends = np.cumsum(self.areas) / self.areas.sum()
         image = np.searchsorted(ends[:-1], points, side="right")
         self.image = image[draws(seed, epoch, "order", (number,)).argsort().numpy()]
+        if self.foreground:
+            u = draws(seed, epoch, "foreground", (number, 7)).double().numpy()
+            # As many of each batch as of all.
+            forced = np.diff(np.floor(u[0, 6] + self.share * np.arange(number + 1))) > 0
+            self.image[forced], where = self.foreground.draw(u[forced], self.patch)
+            self.where[forced, : len(self.patch)] = where
         self.draws = {name: draws(seed, epoch, name, (number, DRAWS)) for name, _ in self.augment}
         return list(torch.arange(number).split(batch_size))
 
@@ -182,7 +198,7 @@ class ImageBatches:
         x = normalise(x, *self.ranges[rows].unbind(1))
         for name, function in self.augment if index is not None else ():
             x, y = function(x, y, self.draws[name][index].to(self.device))
-        return (x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x), y
+        return x.contiguous(memory_format=LAST[x.ndim]), y
 
 
 def make(
@@ -192,6 +208,7 @@ def make(
     sections: Sequence[dict[str, Any]] = (),
     patch: Sequence[int] | None = None,
     workers: int = 0,
+    foreground: float = 0.0,
 ) -> SequenceBatches | ImageBatches:
     """Batches of the right kind for a data set.
 
@@ -209,7 +226,8 @@ def make(
     if kind == "sequence":
         _check_shift(sections, dataset.facts.get("flank") or 0)
         return SequenceBatches(dataset, rows, device, augment)
-    return ImageBatches(dataset, rows, device, augment, patch or dataset.facts["decisions"]["patch"]["value"], workers)
+    patch = patch or dataset.facts["decisions"]["patch"]["value"]
+    return ImageBatches(dataset, rows, device, augment, patch, workers, foreground)
 
 
 def _check_kind(sections: Sequence[dict[str, Any]], kind: str) -> None:

@@ -56,6 +56,9 @@ REGISTRY: dict[str, dict[str, str]] = {
     },
 }
 
+# What `augment:` may be instead of a list: see biocnn.augment.sets.
+AUGMENT_SETS = ("default", "upright", "chiral", "anisotropic", "none")
+
 
 def target(kind: str, name: str) -> str:
     """The import path ``module:name`` that a name stands for.

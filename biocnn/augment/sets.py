@@ -1,0 +1,85 @@
+"""Sets of augmentations that one word stands for; what is in them depends on the images.
+
+Their strengths lie between those of tools that are known to work: StarDist (exact moves, strong changes of intensity),
+Cellpose (any rotation, scaling by up to half) and nnU-Net (scaling from .7 to 1.4; blur, noise, low resolution and
+gamma each for some of the examples). Each resampling blurs, and mirrors what lies beyond a patch, so half of the
+examples are only turned and mirrored, which changes no value.
+
+References
+----------
+Isensee et al., Nature Methods 18, 203-211 (2021), doi:10.1038/s41592-020-01008-z; Schmidt et al., MICCAI 2018,
+doi:10.1007/978-3-030-00934-2_30; Stringer et al., Nature Methods 18, 100-106 (2021), doi:10.1038/s41592-020-01018-x.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from biocnn.errors import InputError
+from biocnn.schema import choose
+
+ALIKE = 1.5  # ratio of pixel sizes up to which axes may be mixed
+UPRIGHT = 15.0  # degrees by which images that have an upper end may be turned
+TILT = 30.0  # degrees out of the plane, as nnU-Net
+
+Section = dict[str, Any]
+
+
+def resolve_augment(wanted: str | list[Section], facts: dict[str, Any], patch: Sequence[int] | None) -> list[Section]:
+    """The augmentations that a word stands for, with all their settings; a list stays what it is.
+
+    Parameters
+    ----------
+    wanted
+        The experiment's section: a list, or one of
+
+        - ``default``: mirrored and turned any way, scaled, stretched, bent; intensities, blur, resolution, noise;
+        - ``upright``: up and down differ: mirrored left to right alone, turned by no more than 15 degrees;
+        - ``chiral``: left and right differ: turned any way, never mirrored;
+        - ``anisotropic``: axes differ in kind (depth, time): in 2D not turned, volumes turned and changed within their
+          planes alone;
+        - ``none``.
+    facts
+        Of the data set: kind, spatial_dims, in_channels, spacing. Where pixels are longer along one axis, and in volumes
+        of unknown spacing, every set keeps to what ``anisotropic`` allows.
+    patch
+        Length of each side of a patch; only square ones are turned by quarters, which is not missed in others, for
+        they are turned by any angle.
+
+    Raises
+    ------
+    InputError
+        Where a word is given for sequences.
+    """
+    if not isinstance(wanted, str):
+        return wanted
+    if facts["kind"] != "image":
+        raise InputError(f"augment: {wanted!r} is for images", "give a list, as in augment: [reverse_complement]")
+    volumes, alike = facts["spatial_dims"] == 3, wanted != "anisotropic" and _alike(facts)
+    turned = wanted != "upright" and (volumes or alike)  # in the plane of rows and columns
+    in_plane = {"in_plane": True} if volumes and not alike else {}
+    tilt = {"tilt": UPRIGHT if wanted == "upright" else TILT} if volumes and alike else {}
+    angle = 180.0 if turned else UPRIGHT if wanted == "upright" else 0.0
+    found: list[Section] = []
+    if wanted != "chiral":
+        found.append({"name": "flip", "axes": [-1] if wanted == "upright" else None})
+    if turned and patch and patch[-1] == patch[-2]:
+        found.append({"name": "rotate90", "over": volumes and wanted == "chiral"})
+    bend = {"rotate": angle, "scale": 1.3, "stretch": 1.1, "elastic": 4.0}
+    found += [
+        {"name": "affine", **bend, **tilt, **in_plane, "share": 0.5},
+        {"name": "blur", "sigma": 1.5, **in_plane, "share": 0.1},
+        {"name": "low_resolution", "factor": 2.0, **in_plane, "share": 0.1},
+        {"name": "intensity", "contrast": 1.4, "brightness": 0.1, "share": 0.5},
+        {"name": "gamma", "power": 1.5, "share": 0.3},
+        {"name": "noise", "sd": 0.1, "share": 0.2},
+    ]
+    if facts["in_channels"] > 1:
+        colours = {"name": "intensity", "contrast": 1.15, "brightness": 0.05, "per_channel": True, "share": 0.5}
+        found.insert(-2, colours)
+    return [choose("augment", section, "augment") for section in found]
+
+
+def _alike(facts: dict[str, Any]) -> bool:
+    """Whether pixels are about as long along each axis; volumes of unknown spacing are taken for stacks."""
+    spacing = facts.get("spacing")
+    return max(spacing) <= ALIKE * min(spacing) if spacing else facts["spatial_dims"] == 2

@@ -32,6 +32,8 @@ def build_model(section: dict[str, Any], facts: dict[str, Any]) -> nn.Module:
     found = find("models", section["name"])
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise InputError(f"model.name: {section['name']!r} is no torch.nn.Module", "name a class derived from it")
+    if section.get("channels", ()) is None and "channels" in facts.get("decisions", {}):
+        section = {**section, "channels": facts["decisions"]["channels"]["value"]}
     settings = ", ".join(f"{key}: {value}" for key, value in section.items())
     try:
         model = build("models", section, facts["spatial_dims"], facts["in_channels"], facts["out_channels"])

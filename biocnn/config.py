@@ -1,18 +1,17 @@
 """One experiment: one YAML file, one typed object; every error names the dotted key and the remedy."""
 
 import json
-import re
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, Field
 
 from biocnn.draws import Calibrate, resolve_draws
 from biocnn.errors import InputError, nearest
-from biocnn.registry import target
+from biocnn.experiment_file import read_yaml
+from biocnn.registry import REGISTRY, target
 from biocnn.schema import STRICT, check, choose, map_text, path_settings
 
 
@@ -34,14 +33,17 @@ class Train(BaseModel):
 
     model_config = STRICT
     seeds: list[Annotated[int, Field(ge=0)]] = Field([1], min_length=1)
-    epochs: int = Field(30, ge=1)
-    batch_size: int = Field(64, ge=1)
+    epochs: int | None = Field(30, ge=1)  # null, and images where it is left out: decided from the data
+    batch_size: int | None = Field(64, ge=1)  # likewise
     lr: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.01, ge=0)
     schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
     patience: int | None = Field(None, ge=1)  # epochs without a better validation metric; None: train to the end
     patch: list[Annotated[int, Field(ge=1)]] | None = None  # pixels, images only; None: decided from the data
-    steps_per_epoch: int | None = Field(None, ge=1)  # None: each example once, images each pixel about once
+    foreground: float | None = Field(None, ge=0, le=1)  # share of patches that show a rare class; None: likewise
+    memory_gb: float = Field(4, gt=0)  # what decided batches and patches may take; more makes them larger
+    # None: each example once; images each pixel about once, but where epochs are left to the data this is, too.
+    steps_per_epoch: int | None = Field(None, ge=1)
     max_minutes: float | None = Field(
         None, gt=0
     )  # ends there, wherever the schedule is; a file named stop ends it, too
@@ -80,9 +82,6 @@ class Explain(BaseModel):
     attributions: Literal["deeplift", "integrated_gradients", "gradient"] | None = None
 
 
-class Segment(BaseModel):
-    """New images to segment."""
-
 class Uncertainty(BaseModel):
     """How sure the networks are of images."""
 
@@ -92,6 +91,9 @@ class Uncertainty(BaseModel):
     methods: list[Literal["ensemble", "augment", "dropout"]] | None = None
     samples: int = Field(16, ge=2)  # answers by dropout, and the most by augment (8 views in 2D, 16 in 3D)
 
+
+class Segment(BaseModel):
+    """New images to segment."""
 
     model_config = STRICT
     images: Path | None = None  # folder
@@ -133,6 +135,7 @@ SECTIONS = {
     "scan": Scan,
     "uncertainty": Uncertainty,
 }
+LEFT_TO_IMAGES = {"epochs": None, "batch_size": None}
 KEYS = ("seed", "data", "split", "augment", "model", "loss", *list(SECTIONS)[1:])
 
 
@@ -173,7 +176,7 @@ def load(path: str | Path, data_root: str | Path = ".") -> Experiment:
     """
     path, root = Path(path), Path(data_root)
     try:
-        given = _read_yaml(path)
+        given = read_yaml(path)
         settings = _settings(given)
         files = _resolve(settings, root)
     except InputError as error:
@@ -194,17 +197,32 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
     augment = [] if given.get("augment") is None else given["augment"]
     if not isinstance(augment, list):
         raise InputError(f"augment: must be a list (given: {augment!r})", "for example augment: [flip, rotate90]")
+    data = choose("data", given["data"], "data")
     settings = {
         "seed": seed,
-        "data": choose("data", given["data"], "data"),
+        "data": data,
         "augment": [choose("augment", item, f"augment.{i}") for i, item in enumerate(augment)],
         "model": choose("models", given["model"], "model"),
         "loss": None if given.get("loss") is None else choose("losses", given["loss"], "loss"),
         **{key: _section(given.get(key), key) for key in SECTIONS},
+        "train": _train(given.get("train"), data["name"]),
     }
     checks = {"train": partial(check, Train, where="train"), "model": partial(choose, "models", where="model")}
     resolve_draws(settings, checks)
     return settings
+
+
+def _train(given: Any, data: str) -> dict[str, Any]:
+    """The section train, in which images leave more to the data than sequences."""
+    images = target("data", data) == REGISTRY["data"]["Images"]
+    if images and (given is None or isinstance(given, dict)):
+        given = LEFT_TO_IMAGES | (given or {})
+    section = _section(given, "train")
+    if data in REGISTRY["data"] and not images:
+        for key in LEFT_TO_IMAGES:
+            if section[key] is None:
+                raise InputError(f"train.{key}: null, but only for Images it follows from the data", "give a number")
+    return section
 
 
 def _section(given: Any, key: str) -> dict[str, Any]:
@@ -253,44 +271,3 @@ def _resolve(settings: dict[str, Any], root: Path) -> dict[str, str]:
     if settings["scan"]["contigs"] and not {"scan.genome", "data.genome"} & files.keys():
         raise InputError("scan.genome: is missing", "name the FASTA file to scan")
     return files
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which a key may stand only once, and 1e-3 is a number, as in YAML 1.2 (text in 1.1)."""
-
-
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[Any] = set()
-    for key_node, _ in node.value:
-        key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
-        if key is None:
-            raise InputError(f"line {key_node.start_mark.line + 1}: a key is no plain word", "check braces and quotes")
-        if key in seen:
-            raise InputError(f"line {key_node.start_mark.line + 1}: key {key!r} stands twice", "keep one of them")
-        seen.add(key)
-    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        names = [p.stem for p in path.parent.glob("*.yaml")]
-        raise InputError("no such experiment", nearest(path.stem, names) if names else "check the path")
-    try:
-        given = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except UnicodeDecodeError as error:
-        raise InputError(f"not a text file ({error.reason} at byte {error.start})", "save it as UTF-8") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f"line {mark.line + 1}: " if mark else ""
-        raise InputError(
-            f"{line}not valid YAML: {getattr(error, 'problem', error)}", "check quotes and indents"
-        ) from error
-    if not isinstance(given, dict):
-        raise InputError("must hold sections such as data: and model:", "see config/experiments for examples")
-    return given

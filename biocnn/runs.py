@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from biocnn import batches, instances, temperature
 from biocnn.checkpoint import build_model, versions
 from biocnn.data.dataset import Dataset
+from biocnn.data.decisions import resolve
 from biocnn.fingerprint import fingerprint
 from biocnn.forecast import GIB, memory_bytes, memory_errors, resident_bytes
 from biocnn.losses import Loss, make_loss
@@ -68,7 +69,9 @@ def train_run(
     InputError, Interrupted
         As ``biocnn.train.fit``; and where another process trains the same run.
     """
-    section, facts = settings["train"], dataset.facts
+    facts = dataset.facts
+    settings, decisions = resolve(settings, facts)
+    section = settings["train"]
     torch.set_num_threads(section["threads"])
     device = default_device()
     torch.manual_seed(seed)
@@ -90,6 +93,7 @@ def train_run(
     meta = {
         "experiment": settings,
         "facts": facts,
+        "decisions": decisions,
         "seed": seed,
         "fold": dataset.fold,
         "postprocess": {},

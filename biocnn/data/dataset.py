@@ -12,15 +12,16 @@ import pandas as pd
 
 from biocnn.data import leakage, splits
 from biocnn.data.checks import Checks
+from biocnn.data.decisions import decide
+from biocnn.data.foreground import write_places
 from biocnn.data.intensity import decide_normalise, image_ranges, intensity_percentiles
+from biocnn.data.measured import diameters, measure_objects, measure_sizes
 from biocnn.data.ragged import Ragged
 from biocnn.data.raw import Raw
 from biocnn.data.splits import PARTS
 from biocnn.data.targets import instance_targets
 from biocnn.errors import InputError
 from biocnn.files import sha256
-
-MAX_PATCH = 256
 
 
 class Dataset:
@@ -116,8 +117,9 @@ def write(raw: Raw, split: dict[str, Any], seed: int, files: dict[str, str], fol
     else:
         Ragged.write(folder / "x.npy", (raw.x(i) for i in rows), facts["dtype"])
         _store_masks(raw, facts, folder, folds)
+        write_places(Ragged(folder / "y.npy"), folder / "foreground.npy", seed)
         _measure_intensity(facts, folder, folds)
-        _decide_patch(facts, folder)
+        _decide(facts, folder, folds)
     facts |= folds[0].facts
     if len(folds) > 1:
         facts["folds"] = [fold.facts for fold in folds]
@@ -206,6 +208,7 @@ def _store_masks(raw: Raw, facts: dict[str, Any], folder: Path, folds: list[_Fol
     objects = facts["task"] == "instances"
     classes = max(2, facts["out_channels"] - objects)
     counts = np.zeros((len(rows), classes + 1), dtype=np.int64)  # the last: all but what is ignored
+    sizes: list[np.ndarray] = []  # of the objects of each image
 
     def maps() -> Any:
         for i in rows:
@@ -213,6 +216,7 @@ def _store_masks(raw: Raw, facts: dict[str, Any], folder: Path, folds: list[_Fol
             stored = instance_targets(y) if objects else y[None]
             found = np.bincount(stored[0].ravel(), minlength=256)
             counts[i] = [*found[:classes], found[:255].sum()]
+            sizes.append(diameters(y) if objects else np.zeros(0))
             yield stored
 
     Ragged.write(folder / "y.npy", maps(), np.uint8)
@@ -222,6 +226,7 @@ def _store_masks(raw: Raw, facts: dict[str, Any], folder: Path, folds: list[_Fol
         train = np.flatnonzero(fold.split == "train")
         *shares, known = counts[train].sum(axis=0)
         fold.facts["class_shares"] = [float(share / max(known, 1)) for share in shares]
+        fold.facts["objects"] = measure_objects([sizes[i] for i in train])
 
 
 def _measure_intensity(facts: dict[str, Any], folder: Path, folds: list[_Fold]) -> None:
@@ -237,9 +242,10 @@ def _measure_intensity(facts: dict[str, Any], folder: Path, folds: list[_Fold]) 
     facts["decisions"]["normalise"] = {"value": facts["normalise"], "reason": reason}
 
 
-def _decide_patch(facts: dict[str, Any], folder: Path) -> None:
-    sides = np.load(folder / "x.shapes.npy")[:, 1:]
-    smallest = int(np.median(sides.min(axis=1)))
-    side = max(16, min(MAX_PATCH, smallest) // 16 * 16)
-    reason = f"the largest multiple of 16 up to {MAX_PATCH} that fits the median image (shorter side {smallest} px)"
-    facts["decisions"]["patch"] = {"value": [side] * facts["spatial_dims"], "reason": reason}
+def _decide(facts: dict[str, Any], folder: Path, folds: list[_Fold]) -> None:
+    """What each fold leaves to the data, as measured on its training part."""
+    shapes = np.load(folder / "x.shapes.npy")
+    facts["sizes"] = measure_sizes(shapes)
+    for fold in folds:
+        fold.facts["pixels"] = int(shapes[(fold.split == "train").to_numpy(), 1:].prod(axis=1).sum())
+        fold.facts["decisions"] = facts["decisions"] | decide(facts | fold.facts)

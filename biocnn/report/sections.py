@@ -60,7 +60,9 @@ def data(results: Results, gallery: Gallery) -> Section:
         header = [name.capitalize() for name in columns]
         caption = "What was read, repaired, made and dropped; nothing else was changed."
         section.blocks.append(table(caption, header, checks[columns].to_numpy().tolist(), "Count", "checks.tsv"))
-    decisions = results.facts.get("decisions") or {}
+    # Of a run, which knows what the experiment gave; else those that the data alone lead to.
+    trained = results.metadata(results.runs[0]).get("decisions") if results.runs else None
+    decisions = trained or results.facts.get("decisions") or {}
     rows = [[key, _plain(item.get("value")), item.get("reason", "")] for key, item in decisions.items()]
     rows += [[key, _plain(results.facts.get(key)), why] for key, why in (results.facts.get("reasons") or {}).items()]
     if rows:

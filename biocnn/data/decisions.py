@@ -1,0 +1,199 @@
+"""What an experiment on images leaves to the data: patch, widths, batch, epochs; each with its reason.
+
+Like nnU-Net's plans these follow from the sizes of images and objects, and from a budget of memory; but they are made
+for two CPU cores as well as for a GPU, so that what costs time (pixels in a batch, steps) is bounded, too.
+
+References
+----------
+Isensee et al., Nature Methods 18, 203-211 (2021), doi:10.1038/s41592-020-01008-z.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from biocnn.errors import InputError
+
+GIB = 2**30
+MEMORY_GB = 4.0  # for which facts.json tells the decisions; an experiment may set train.memory_gb
+PATCH_SIDE = {2: 256, 3: 64}  # of a patch with MEMORY_GB; its pixels grow with the memory
+MOST_SIDE = 512
+BATCH_PIXELS = 2**17  # in a batch, for each GB: 8 patches of 256 x 256 with 4 GB
+BATCH = (2, 16)
+BOTTOM = {2: 8, 3: 4}  # pixels that are left of a patch's side at the deepest level, at least
+MOST_LEVELS = 5
+WIDEST = 256
+# Images from which the finest level is so wide; volumes have more pixels to learn from, and to pay for.
+WIDTHS = {2: ((1000, 32), (100, 24), (0, 16)), 3: ((0, 16),)}
+# Values kept for the way back, by width and pixel: measured with biocnn.memory on U-Nets of 2 to 5 levels in 2D and 3D,
+# 9.9 to 12.1 in float32.
+KEPT = 12
+STEPS = (50, 250)  # in an epoch
+ALL_STEPS = 3000
+EPOCHS = (12, 60)
+RARE = 0.05  # share of pixels below which a class is looked for
+FOREGROUND = 1 / 3  # share of patches for it, as in nnU-Net
+
+Decision = dict[str, Any]
+
+
+def decide(facts: dict[str, Any], settings: dict[str, Any] | None = None) -> dict[str, Decision]:
+    """Value and reason of each decision about images; what is decided first holds for those after it.
+
+    Parameters
+    ----------
+    facts
+        Of the data set: spatial_dims, task, sizes, spacing, n, pixels, class_shares, perhaps objects.
+    settings
+        An experiment, whose values take the place of decisions; None: all is decided, with 4 GB of memory.
+
+    Returns
+    -------
+    decisions
+        patch, channels, batch_size, steps_per_epoch, epochs and foreground: ``{"value", "reason"}`` each. A reason that
+        starts with "given" names the setting that was not left to the data.
+    """
+    train, model = (settings or {}).get("train", {}), (settings or {}).get("model", {})
+    memory = train.get("memory_gb", MEMORY_GB)
+    found: dict[str, Decision] = {}
+
+    def choose(key: str, section: dict[str, Any], name: str, decided: Decision) -> Any:
+        given = section.get(key)
+        found[key] = decided if given is None else {"value": given, "reason": f"given: {name}.{key}"}
+        return found[key]["value"]
+
+    patch = choose("patch", train, "train", _patch(facts, memory))
+    channels = choose("channels", model, "model", _channels(facts, patch))
+    batch_size = choose("batch_size", train, "train", _batch_size(patch, channels, memory))
+    once = max(1, math.ceil(facts["pixels"] / math.prod(patch) / batch_size))
+    steps = choose("steps_per_epoch", train, "train", _steps(once, train.get("epochs")))
+    choose("epochs", train, "train", _epochs(steps or once))
+    choose("foreground", train, "train", _foreground(facts, patch))
+    return found
+
+
+def resolve(settings: dict[str, Any], facts: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Decision]]:
+    """The experiment with a value for everything that it leaves to the data; and all decisions, those given, too.
+
+    Raises
+    ------
+    InputError
+        Where something is left to the data of which nothing is decided.
+    """
+    train, model = dict(settings["train"]), dict(settings["model"])
+    decisions = dict(facts.get("decisions", {}))
+    if facts["kind"] == "image" and "sizes" in facts:
+        decisions |= decide(facts, settings)
+        train |= {key: item["value"] for key, item in decisions.items() if key in train}
+        if "channels" in model and model["channels"] is None:
+            model["channels"] = decisions["channels"]["value"]
+    for key in ("epochs", "batch_size"):
+        if train[key] is None:
+            raise InputError(f"train.{key}: is null, but it is decided for images only", f"give train.{key} a number")
+    return {**settings, "train": train, "model": model}, decisions
+
+
+def memory_per_example(channels: Sequence[int], patch: Sequence[int]) -> float:
+    """Bytes that a training step of a U-Net of these widths takes for each patch, in float32; half in bfloat16.
+
+    Each level keeps about ``KEPT`` values a pixel and channel; it has a quarter (3D: an eighth) of the pixels of the
+    level before.
+    """
+    values = sum(width / 2 ** (len(patch) * level) for level, width in enumerate(channels))
+    return 4 * KEPT * values * math.prod(patch)
+
+
+def _patch(facts: dict[str, Any], memory: float) -> Decision:
+    return _square(facts, memory) if facts["spatial_dims"] == 2 else _box(facts, memory)
+
+
+def _square(facts: dict[str, Any], memory: float) -> Decision:
+    """A square, so that it can be turned; a multiple of 16, so that it can be halved four times."""
+    shortest = int(facts["sizes"]["shorter"])
+    most = min(MOST_SIDE, int(PATCH_SIDE[2] * math.sqrt(memory / MEMORY_GB)))
+    why = ""
+    diameter = facts["objects"]["diameter"]["95"] if facts.get("objects") else 0
+    if 4 * diameter > most:
+        most = min(MOST_SIDE, math.ceil(4 * diameter / 16) * 16)
+        why = f"; objects are up to {diameter:.0f} px across, and a patch should hold several"
+    side = max(16, min(most, shortest) // 16 * 16)
+    reason = f"the largest multiple of 16 up to {most} that fits the median image (shorter side {shortest} px){why}"
+    return {"value": [side] * 2, "reason": reason}
+
+
+def _box(facts: dict[str, Any], memory: float) -> Decision:
+    """The median volume; of one that is too large, a part as long in space in each direction."""
+    shape = [int(n) for n in facts["sizes"]["median"]]
+    spacing = facts.get("spacing") or [1.0] * len(shape)
+    budget = PATCH_SIDE[3] ** 3 * memory / MEMORY_GB
+    reach = max(shape) * max(spacing)
+    while math.prod(sides := [min(n, reach / size) for n, size in zip(shape, spacing, strict=True)]) > budget:
+        reach *= 0.99
+    multiple = 16 if min(sides) >= PATCH_SIDE[3] else 8
+    # Beyond a volume a patch is mirrored and not learned from: one that is larger loses less than one that is smaller.
+    up = math.ceil if math.prod(shape) <= budget else round
+    value = [max(multiple, up(side / multiple) * multiple) for side in sides]
+    size = " x ".join(map(str, shape))
+    whole = math.prod(shape) <= budget
+    reason = f"holds the median volume ({size}), in multiples of {multiple}" if whole else (
+        f"about {budget:,.0f} voxels of the median volume ({size}), as long in every direction in space; "
+        f"multiples of {multiple}"
+    )  # fmt: skip
+    return {"value": value, "reason": reason}
+
+
+def _channels(facts: dict[str, Any], patch: list[int]) -> Decision:
+    dims, number = facts["spatial_dims"], facts["n"]["train"]
+    middle = sorted(patch)[-2]
+    levels = int(min(MOST_LEVELS, 1 + math.log2(max(1, middle / BOTTOM[dims])), 1 + math.log2(min(patch))))
+    why = f"{levels} levels leave {middle / 2 ** (levels - 1):g} of {middle} px of a patch"
+    diameter = facts["objects"]["diameter"]["95"] if facts.get("objects") else math.inf
+    enough = max(3, 1 + int(math.log2(max(1, diameter / 2)))) if math.isfinite(diameter) else levels
+    if enough < levels:
+        levels = enough
+        why = f"{levels} levels, the deepest of which sees objects of up to {diameter:.0f} px as 2 to 4"
+    width = next(width for least, width in WIDTHS[dims] if number >= least)
+    value = [min(WIDEST, width * 2**level) for level in range(max(1, levels))]
+    images = "image" if dims == 2 else "volume"
+    return {"value": value, "reason": f"{why}; {width} channels in the finest for {number:,} {images}s to train on"}
+
+
+def _batch_size(patch: list[int], channels: Any, memory: float) -> Decision:
+    pixels, size = math.prod(patch), " x ".join(map(str, patch))
+    work = round(BATCH_PIXELS * memory / pixels)
+    widths = channels if isinstance(channels, list) else [channels]
+    each = memory_per_example(widths, patch)
+    fits = int(memory * GIB / each)
+    value = max(1, min(fits, max(BATCH[0], min(BATCH[1], work))))
+    if value == fits < BATCH[1]:
+        why = f"as many as fit in train.memory_gb: {memory:g}"
+    else:
+        why = f"about {BATCH_PIXELS * memory:,.0f} pixels a step, {BATCH[0]} to {BATCH[1]} patches of {size}"
+    return {"value": value, "reason": f"{why}; about {each * value / GIB:.1f} GB at most"}
+
+
+def _steps(once: int, epochs: int | None) -> Decision:
+    if epochs is not None:
+        return {"value": None, "reason": f"each pixel about once ({once:,} steps), as train.epochs is given"}
+    low, high = STEPS
+    return {
+        "value": min(high, max(low, once)),
+        "reason": f"each pixel about once ({once:,} steps), but {low} to {high}, so that epochs are worth validating",
+    }
+
+
+def _epochs(steps: int) -> Decision:
+    low, high = EPOCHS
+    value = min(high, max(low, round(ALL_STEPS / steps)))
+    return {"value": value, "reason": f"about {ALL_STEPS:,} steps in all ({low} to {high} epochs of {steps:,} steps)"}
+
+
+def _foreground(facts: dict[str, Any], patch: list[int]) -> Decision:
+    shares = facts["class_shares"][1:]
+    rarest = min((share for share in shares if share > 0), default=0.0)
+    if all(side >= n for side, n in zip(patch, facts["sizes"]["median"], strict=True)):
+        return {"value": 0.0, "reason": "a patch holds a whole image: none is missed"}
+    if rarest >= RARE:
+        return {"value": 0.0, "reason": f"each class has {RARE:.0%} of the pixels or more: patches anywhere find it"}
+    why = f"the rarest class has {rarest:.2%} of the pixels: a third of the patches show it"
+    return {"value": round(FOREGROUND, 2), "reason": why}

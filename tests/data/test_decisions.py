@@ -1,0 +1,181 @@
+"""What is left to the data follows from its facts, and what an experiment gives takes its place."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny import images, sequences, stored, train_settings
+
+from biocnn.checkpoint import build_model
+from biocnn.config import load
+from biocnn.data.decisions import BATCH, decide, memory_per_example, resolve
+from biocnn.data.measured import diameters, measure_objects, measure_sizes
+from biocnn.errors import InputError
+from biocnn.forecast import memory_bytes
+from biocnn.losses import dice_bce
+from biocnn.models import UNet
+from biocnn.precision import autocast
+from biocnn.runs import train_run
+
+
+def facts(shape=(512, 512), n=200, *, task="mask", shares=(0.8, 0.2), spacing=None, diameter=None, **more):
+    objects = {"number": 9, "diameter": {"5": 1.0, "50": diameter / 2, "95": diameter}} if diameter else {}
+    found = {
+        "kind": "image", "task": task, "spatial_dims": len(shape), "spacing": spacing, "n": {"train": n},
+        "sizes": measure_sizes(np.array([[1, *shape]])), "pixels": n * int(np.prod(shape)), "objects": objects,
+        "class_shares": list(shares),
+    }  # fmt: skip
+    return found | more
+
+
+def values(*arguments) -> dict:
+    return {key: item["value"] for key, item in decide(*arguments).items()}
+
+
+def test_a_usual_set_of_images() -> None:
+    assert values(facts()) == {
+        "patch": [256, 256], "channels": [24, 48, 96, 192, 256], "batch_size": 8, "steps_per_epoch": 100, "epochs": 30,
+        "foreground": 0.0,
+    }  # fmt: skip
+
+
+def test_volumes_like_those_of_the_hippocampus() -> None:
+    """nnU-Net's own plan for them: patches of 40 x 56 x 40, halved three times."""
+    found = values(facts((36, 50, 35), 90, task="classes", shares=(0.94, 0.03, 0.03)))
+    assert found["patch"] == [40, 56, 40]
+    assert found["channels"] == [16, 32, 64, 128]
+    assert found["foreground"] == 0, "a patch holds the whole volume"
+
+
+def test_a_patch_of_thick_slices_is_as_long_in_space_in_every_direction() -> None:
+    depth, height, width = values(facts((60, 512, 512), spacing=[4.0, 1.0, 1.0]))["patch"]
+    assert height == width
+    assert height / depth == pytest.approx(4, rel=0.3)
+    assert depth * height * width <= 1.3 * 64**3
+
+
+def test_objects_bound_the_depth_and_widen_the_patch() -> None:
+    small, large = (values(facts((1024, 1024), task="instances", diameter=d)) for d in (12.0, 100.0))
+    assert len(small["channels"]) == 3
+    assert len(large["channels"]) == 5
+    assert small["patch"] == [256, 256]
+    assert large["patch"] == [400, 400]
+
+
+def test_a_rare_class_is_looked_for() -> None:
+    assert values(facts(shares=(0.99, 0.01)))["foreground"] == 0.33
+    assert values(facts(task="classes", shares=(0.5, 0.49, 0.0, 0.01)))["foreground"] == 0.33
+    assert values(facts((200, 256), shares=(0.99, 0.01)))["foreground"] == 0.33
+    assert values(facts((192, 192), shares=(0.99, 0.01)))["foreground"] == 0, "a patch holds the whole image"
+
+
+def test_what_is_given_stays_and_is_said_to_be_given() -> None:
+    train = train_settings(patch=[96, 96], batch_size=None, epochs=7)
+    found = decide(facts(), {"train": train, "model": {"name": "UNet", "channels": [64, 128]}})
+    assert (found["patch"]["value"], found["patch"]["reason"]) == ([96, 96], "given: train.patch")
+    assert (found["channels"]["value"], found["channels"]["reason"]) == ([64, 128], "given: model.channels")
+    assert (found["epochs"]["value"], found["epochs"]["reason"]) == (7, "given: train.epochs")
+    assert found["steps_per_epoch"]["value"] is None, "as before: each pixel about once"
+    assert found["batch_size"]["value"] == 16
+    assert not found["batch_size"]["reason"].startswith("given")
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(1, 3000), min_size=2, max_size=3), st.floats(0.05, 200), st.integers(1, 5000),
+    st.lists(st.sampled_from([0.2, 0.5, 1.0, 3.0, 10.0]), min_size=3, max_size=3),
+    st.one_of(st.none(), st.floats(1, 900)),
+)  # fmt: skip
+def test_any_data_get_values_that_can_be_trained_with(shape, memory, n, spacing, diameter) -> None:
+    found = decide(facts(tuple(shape), n, diameter=diameter, spacing=spacing[: len(shape)]),
+                   {"train": {"memory_gb": memory}, "model": {}})  # fmt: skip
+    patch, channels, batch = (found[key]["value"] for key in ("patch", "channels", "batch_size"))
+    assert all(item["reason"] for item in found.values())
+    assert all(side >= 8 and side % 8 == 0 for side in patch)
+    assert 1 <= len(channels) <= 5
+    assert 2 ** (len(channels) - 1) <= min(patch)
+    assert 1 <= batch <= BATCH[1]
+    assert batch == 1 or batch * memory_per_example(channels, patch) <= memory * 2**30
+    assert 12 <= found["epochs"]["value"] <= 60
+    assert len(shape) == 3 or patch[0] == patch[1]
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_memory_of_a_step_is_what_the_formula_says(dims: int) -> None:
+    device, side = torch.device("cpu"), {2: 64, 3: 16}[dims]
+    for channels in ([16, 32, 64, 128], [24, 48, 96], [8, 16]):
+        network = UNet(dims, 1, 1, channels=channels)
+        x = torch.rand(2, 1, *[side] * dims)
+        measured = [
+            memory_bytes(network, dice_bce, x, (x > 0.5).byte(), n, autocast("float32", device)) for n in (2, 6)
+        ]
+        assert memory_per_example(channels, [side] * dims) == pytest.approx((measured[1] - measured[0]) / 4, rel=0.25)
+
+
+def test_diameters_of_discs_and_balls() -> None:
+    grid = np.indices((60, 60))
+    labels = np.zeros((60, 60), int)
+    for label, (centre, radius) in enumerate([((15, 15), 5), ((40, 40), 12)], 3):
+        labels[((grid - np.reshape(centre, (2, 1, 1))) ** 2).sum(axis=0) <= radius**2] = label
+    np.testing.assert_allclose(diameters(labels), [10, 24], rtol=0.05)
+    ball = (((np.indices((30, 30, 30)) - 14) ** 2).sum(axis=0) <= 100).astype(int)
+    np.testing.assert_allclose(diameters(ball), [20], rtol=0.05)
+    assert measure_objects([diameters(labels), diameters(ball)])["number"] == 3
+    assert measure_objects([diameters(np.zeros((3, 3), int))]) == {}
+
+
+def test_facts_of_each_fold_are_those_of_its_training_part(tmp_path: Path) -> None:
+    raw = images(12, task="instances", size=(40, 70))
+    found = stored(raw, tmp_path, folds=3, val=None, test=None)
+    assert found.facts["sizes"] == {
+        "smallest": [40, 70], "median": [40, 70], "largest": [40, 70], "shorter": 40.0
+    }  # fmt: skip
+    assert found.facts["pixels"] == 40 * 70 * len(found.rows("train"))
+    assert found.facts["objects"] == measure_objects([diameters(raw.y(i)) for i in found.rows("train")])
+    assert {"patch", "channels", "batch_size", "epochs", "normalise"} <= found.facts["decisions"].keys()
+
+
+def test_images_leave_to_the_data_what_sequences_do_not(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").touch()
+    for kind, model, epochs, batch in (("Sequences", "DeepBind", 30, 64), ("Images", "UNet", None, None)):
+        text = f"data: {{name: {kind}, table: t.csv}}\nmodel: {{name: {model}}}\n"
+        for extra in ("", "train: {lr: 0.01}\n", "train:\n"):
+            (tmp_path / "e.yaml").write_text(text + extra)
+            train = load(tmp_path / "e.yaml", tmp_path)["train"]
+            assert (train["epochs"], train["batch_size"]) == (epochs, batch)
+        (tmp_path / "e.yaml").write_text(text + "train: {epochs: null, batch_size: 5}")
+        if kind == "Images":
+            train = load(tmp_path / "e.yaml", tmp_path)["train"]
+            assert (train["epochs"], train["batch_size"]) == (None, 5)
+        else:
+            with pytest.raises(InputError, match=r"train\.epochs: null"):
+                load(tmp_path / "e.yaml", tmp_path)
+
+
+def test_nothing_is_decided_for_sequences(tmp_path: Path) -> None:
+    found = stored(sequences(), tmp_path).facts
+    given = {"train": train_settings(), "model": {"name": "DeepBind", "channels": 16}}
+    assert resolve(given, found) == (given, {})
+    with pytest.raises(InputError, match=r"train\.batch_size: is null"):
+        resolve({**given, "train": train_settings(batch_size=None)}, found)
+
+
+def test_a_training_that_leaves_all_to_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("biocnn.data.decisions.STEPS", (1, 2))
+    monkeypatch.setattr("biocnn.data.decisions.EPOCHS", (1, 2))
+    dataset = stored(images(12), tmp_path)
+    train = train_settings(epochs=None, batch_size=None, threads=1)
+    plan = {"augment": [], "model": {"name": "UNet", "channels": None}, "loss": None, "train": train}
+    network, history, meta = train_run(plan, dataset, 1)
+    section, decided = meta["experiment"]["train"], dataset.facts["decisions"]
+    assert len(history) == section["epochs"] == 2
+    assert section["patch"] == decided["patch"]["value"] == [32, 32]
+    assert meta["experiment"]["model"]["channels"] == decided["channels"]["value"]
+    assert meta["decisions"]["batch_size"]["value"] == section["batch_size"]
+    assert plan["train"]["epochs"] is None, "what was given is left as it is"
+    again = build_model(meta["experiment"]["model"], meta["facts"])
+    again.load_state_dict(network.state_dict())
+    assert build_model(plan["model"], dataset.facts).load_state_dict(network.state_dict())

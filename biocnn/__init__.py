@@ -14,9 +14,9 @@ __all__ = ["Dataset", "InputError", "Model", "load", "train_run"]
 _LAZY = {"Dataset": "biocnn.data.dataset", "Model": "biocnn.predict", "train_run": "biocnn.runs"}
 
 
-def load(path: Any, device: Any = None, memory_gb: float = 2.0) -> Any:
+def load(path: Any, device: Any = None, memory_gb: float = 2.0, **settings: Any) -> Any:
     """Load ``model.safetensors``: an object with ``predict``, ``segment`` and ``scan``. See `biocnn.predict.Model`."""
-    return import_module("biocnn.predict").Model(path, device, memory_gb)
+    return import_module("biocnn.predict").Model(path, device, memory_gb, **settings)
 
 
 def __getattr__(name: str) -> Any:

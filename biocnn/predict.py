@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from biocnn.batches import ImageBatches, SequenceBatches, make
+from biocnn.blending import Blend
 from biocnn.checkpoint import load_model
 from biocnn.data.dataset import Dataset
 from biocnn.data.fasta import PADDING, Iupac, encode, read_fasta
@@ -23,9 +24,10 @@ from biocnn.instances import label_instances
 from biocnn.losses import probability
 from biocnn.memory import bytes_per, room
 from biocnn.precision import autocast, fast_bfloat16
-from biocnn.predict_images import ImagePredictor
+from biocnn.predict_images import ImagePredictor, Maps, Pixels
 from biocnn.scan import Scanner
 from biocnn.temperature import set_temperature
+from biocnn.views import views
 
 BATCH = 512  # sequences at a time, where memory allows
 
@@ -75,6 +77,15 @@ class Model:
         in tiles, with the same values; of sequences fewer go at a time. The image and the prediction as a whole come on
         top. Where a network's images cannot be cut (see ``biocnn.tiles.find_field``), or tiles would be nearly all
         margin, more is taken, and the log says how much.
+    tta
+        Views of each image whose predictions are averaged: the image alone, its mirror images, or these and their
+        quarter turns; see ``biocnn.views``. Sequences have none.
+    blend
+        How large images are put together. ``exact``: of tiles, with the values of the whole image. ``gaussian``: of
+        overlapping patches of the size trained on, with weights that fall towards their ends, whatever the image's
+        size; MONAI's sliding window.
+    overlap
+        Share of a patch that the next one covers, too; for ``gaussian``.
 
     Raises
     ------
@@ -82,14 +93,23 @@ class Model:
         For a missing, damaged or foreign model file.
     """
 
-    def __init__(self, path: str | Path, device: str | torch.device | None = None, memory_gb: float = 2.0) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        device: str | torch.device | None = None,
+        memory_gb: float = 2.0,
+        *,
+        tta: Literal["none", "flips", "all"] = "none",
+        blend: Literal["exact", "gaussian"] = "exact",
+        overlap: float = 0.5,
+    ) -> None:
         self.path = Path(path)
         self.network, self.meta = load_model(path)
         self.facts: dict[str, Any] = self.meta["facts"]
         self.device = torch.device(device) if device else default_device()
         self.network.to(self.device)
         set_temperature(self.network, self.meta.get("temperature", []))
-        self.memory_gb = memory_gb
+        self.memory_gb, self.tta, self.blend, self.overlap = memory_gb, tta, blend, overlap
         checked = self.meta.get("precision", {}).get("predict", "float32")
         self.precision = checked if fast_bfloat16(self.device) else "float32"
         self._folded = fold(self.network)
@@ -228,9 +248,21 @@ class Model:
     def _image(self, image: np.ndarray, name: str) -> np.ndarray:
         return self._images.predict(image, name, self.memory_gb)
 
+    def open_maps(self, image: Pixels, name: str) -> Maps:
+        """What ``predict`` says of an image that need not be in memory, region by region."""
+        return self._images.open(image, name, self.memory_gb)
+
     @cached_property
     def _images(self) -> ImagePredictor:
-        return ImagePredictor(self._folded, self._answer, self.facts, self.device)
+        every = views(self.facts["spatial_dims"], self.tta)
+        blend = Blend(self._patch, self.overlap) if self.blend == "gaussian" else None
+        return ImagePredictor(self._folded, self._answer, self.facts, self.device, every, blend)
+
+    @property
+    def _patch(self) -> tuple[int, ...]:
+        """What the network was trained on."""
+        given = self.meta["experiment"]["train"]["patch"]
+        return tuple(given or self.facts["decisions"]["patch"]["value"])
 
 
 def decide(p: np.ndarray, task: str, postprocess: dict[str, Any]) -> np.ndarray:

@@ -1,22 +1,45 @@
-"""A network's answer for images of any size, tile by tile where they are larger than the memory allows."""
+"""A network's answer for images of any size: region by region, each with the values of the whole image."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from math import prod
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from biocnn.data.intensity import range_of
+from biocnn.blending import Blend
+from biocnn.data.intensity import range_in_bands
 from biocnn.encode import normalise, to_tensor
 from biocnn.errors import InputError
 from biocnn.memory import HELD, bytes_per, room
-from biocnn.tiles import NARROW, Field, Tile, find_field, plan, predict_tiles, whole
+from biocnn.tiles import NARROW, Field, Slices, around, find_field, plan, whole
+from biocnn.views import View, averaged, turn, undo
 
 log = logging.getLogger("biocnn")
+
+
+class Pixels(Protocol):
+    """An image that need not be in memory: shape (C, *spatial), read by windows."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def read(self, window: Slices) -> np.ndarray:
+        """Pixels of shape (C, *window)."""
+
+
+class InMemory:
+    """An array (C, *spatial), read as a file is."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array, self.shape, self.dtype = array, array.shape, array.dtype
+
+    def read(self, window: Slices) -> np.ndarray:
+        """Pixels of shape (C, *window)."""
+        return self.array[:, *window]
 
 
 class ImagePredictor:
@@ -32,50 +55,58 @@ class ImagePredictor:
         Of the data set that the model was trained on.
     device
         Where the network lies.
+    every
+        The views of an image whose mean is taken.
+    blend
+        Patches whose overlaps are blended; None: regions with the values of the whole image.
     """
 
     def __init__(
-        self, network: nn.Module, answer: Callable[[Tensor], Tensor], facts: dict[str, Any], device: torch.device
+        self,
+        network: nn.Module,
+        answer: Callable[[Tensor], Tensor],
+        facts: dict[str, Any],
+        device: torch.device,
+        every: Sequence[View],
+        blend: Blend | None = None,
     ) -> None:
         self.network, self.answer, self.facts, self.device = network, answer, facts, device
+        self.every, self.blend = list(every), blend
 
-    @torch.inference_mode()
     def predict(self, image: np.ndarray, name: str, memory_gb: float) -> np.ndarray:
         """Shape (K, *spatial), float32, for an image (C, *spatial) or, of one channel, (*spatial)."""
-        image = self._checked(image, name)
-        low, high = map(torch.from_numpy, range_of(image, self.facts))
+        image = image[None] if image.ndim == self.facts["spatial_dims"] else image
+        maps = self.open(InMemory(image), name, memory_gb)
+        out = np.empty(maps.shape, np.float32)
+        for region in maps.regions:
+            out[:, *region] = maps.region(region)
+        return out
 
-        def predicted(read: tuple[slice, ...]) -> Tensor:
-            return self.answer(normalise(to_tensor(image[:, *read])[None].to(self.device), low, high))
-
-        out = np.empty((self.facts["out_channels"], *image.shape[1:]), np.float32)
-        return predict_tiles(predicted, self._tiles(image.shape[1:], name, memory_gb), out)
-
-    def _checked(self, image: np.ndarray, name: str) -> np.ndarray:
+    def open(self, image: Pixels, name: str, memory_gb: float) -> "Maps":
+        """The image's maps, none of them predicted yet."""
         dims, channels = self.facts["spatial_dims"], self.facts["in_channels"]
-        image = image[None] if image.ndim == dims else image
-        if image.ndim != dims + 1 or image.shape[0] != channels:
+        if len(image.shape) != dims + 1 or image.shape[0] != channels:
             raise InputError(
                 f"{name}: shape {tuple(image.shape)}, but the model was trained on {channels} channels",
                 f"give an array of shape (C, *spatial) with C = {channels} ({', '.join(self.facts['channels'])})",
             )
-        if not np.isfinite(image).all():
-            raise InputError(f"{name}: holds NaN or infinite pixels", "replace them by the image's median, say")
-        return image
+        return Maps(self, image, name, self._regions(image.shape[1:], name, memory_gb))
 
-    def _tiles(self, shape: tuple[int, ...], name: str, memory_gb: float) -> list[Tile]:
+    def _regions(self, shape: tuple[int, ...], name: str, memory_gb: float) -> list[Slices]:
         """The image in one piece where it fits, else the fewest tiles that fit."""
+        if self.blend:
+            return self.blend.regions(shape, room(memory_gb), self.facts["out_channels"])
         pixels = room(memory_gb) / self._bytes_per_pixel
         if prod(shape) <= pixels:
-            return whole(shape)
-        tiles = plan(shape, self._field, pixels) if self._field else whole(shape)
+            return [whole(shape)[0].write]
+        tiles = plan(shape, self.field, pixels) if self.field else whole(shape)
         largest = prod(s.stop - s.start for s in tiles[0].read)
         if largest > pixels:
-            why = "tiles would be nearly all margin" if self._field else "it sees all of an image at once"
+            why = "tiles would be nearly all margin" if self.field else "it sees all of an image at once"
             needed = largest * self._bytes_per_pixel * HELD / 1e9
             text = "%s: the network takes %.1f GB, not %.1f, because otherwise %s"
             log.warning(text, name, needed, memory_gb, why)
-        return tiles
+        return [tile.write for tile in tiles]
 
     @cached_property
     def _bytes_per_pixel(self) -> float:
@@ -85,5 +116,82 @@ class ImagePredictor:
         return strip / prod(size[2:])
 
     @cached_property
-    def _field(self) -> Field | None:
+    def field(self) -> Field | None:
+        """How an image can be cut; None where it cannot."""
         return find_field(self.network, self.facts["in_channels"], self.facts["spatial_dims"])
+
+
+class Maps:
+    """What a model says of one image, predicted where it is asked for: shape (K, *spatial)."""
+
+    def __init__(self, predictor: ImagePredictor, image: Pixels, name: str, regions: list[Slices]) -> None:
+        self._predictor, self._image, self._name = predictor, image, name
+        self.shape = (predictor.facts["out_channels"], *image.shape[1:])
+        self.regions = regions  # which together are the image, and cheapest to ask for
+        self._range = tuple(map(torch.from_numpy, range_in_bands(image, predictor.facts)))
+        self._even: tuple[Any, Tensor] | None = None
+
+    @torch.inference_mode()
+    def region(self, region: Slices) -> np.ndarray:
+        """Shape (K, *region), float32."""
+        predictor = self._predictor
+        if predictor.blend:
+            answer = averaged(predictor.answer, predictor.every)
+            return predictor.blend.region(region, self.shape, lambda window: answer(self._scaled(self._read(window))))
+        total = self._seen(region, predictor.every[0])
+        for view in predictor.every[1:]:
+            total = total + self._seen(region, view)
+        return (total / len(predictor.every)).cpu().numpy()
+
+    def _seen(self, region: Slices, view: View) -> Tensor:
+        """What is said of a region from one side, laid back over it: (K, *region).
+
+        A network pads the far end of an image, so each view is cut into tiles of its own.
+        """
+        shape = self.shape[1:]
+        place, turned = _turned(region, view, shape), tuple(shape[axis] for axis in _axes(view))
+        everything = region == whole(shape)[0].write
+        tile = around(place, turned, None if everything else self._predictor.field)
+        pixels = turn(self._read(_turned_back(tile.read, view, shape)), view)
+        return undo(self._answered(pixels)[:, *tile.keep], view)
+
+    def _answered(self, pixels: np.ndarray) -> Tensor:
+        """The network's answer; where all pixels are equal, that of the last such piece of the same size."""
+        flat = pixels.reshape(len(pixels), -1)
+        if not (flat == flat[:, :1]).all():
+            return self._predictor.answer(self._scaled(pixels))[0]
+        key = (pixels.shape, tuple(flat[:, 0].tolist()))
+        if self._even is None or self._even[0] != key:
+            self._even = key, self._predictor.answer(self._scaled(pixels))[0]
+        return self._even[1]
+
+    def _scaled(self, pixels: np.ndarray) -> Tensor:
+        return normalise(to_tensor(pixels)[None].to(self._predictor.device), *self._range)
+
+    def _read(self, window: Slices) -> np.ndarray:
+        pixels = self._image.read(window)
+        if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+            raise InputError(f"{self._name}: holds NaN or infinite pixels", "replace them by the image's median, say")
+        return pixels
+
+
+def _axes(view: View) -> list[int]:
+    """Which axis of the image each axis of the view is."""
+    axes = list(range(len(view.flips)))
+    return [*axes[:-2], axes[-1], axes[-2]] if view.swap else axes
+
+
+def _turned(region: Slices, view: View, shape: Sequence[int]) -> Slices:
+    """Where a region of an image lies in a view of it."""
+    mirrored = _mirrored(region, view, shape)
+    return tuple(mirrored[axis] for axis in _axes(view))
+
+
+def _turned_back(region: Slices, view: View, shape: Sequence[int]) -> Slices:
+    """Where a region of a view lies in the image, of the shape given."""
+    return _mirrored(tuple(region[axis] for axis in _axes(view)), view, shape)
+
+
+def _mirrored(region: Slices, view: View, shape: Sequence[int]) -> Slices:
+    parts = zip(region, view.flips, shape, strict=True)
+    return tuple(slice(n - part.stop, n - part.start) if flip else part for part, flip, n in parts)

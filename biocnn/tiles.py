@@ -1,12 +1,11 @@
 """Images tile by tile, with the values of one piece: each pixel is predicted once, from all that its output can see."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from math import lcm, prod
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -32,13 +31,6 @@ class Tile:
     read: Slices
     keep: Slices
     write: Slices
-
-
-def predict_tiles(answer: Callable[[Slices], Tensor], tiles: Sequence[Tile], out: np.ndarray) -> np.ndarray:
-    """Fill ``out`` of shape (K, *spatial) with ``answer(tile.read)``, each of shape (1, K, *tile)."""
-    for tile in tiles:
-        out[:, *tile.write] = answer(tile.read)[0][:, *tile.keep].cpu().numpy()
-    return out
 
 
 def plan(shape: Sequence[int], field: Field, pixels: float) -> list[Tile]:
@@ -81,6 +73,32 @@ def whole(shape: Sequence[int]) -> list[Tile]:
     """The image in one piece."""
     everything = tuple(slice(0, size) for size in shape)
     return [Tile(everything, everything, everything)]
+
+
+def around(region: Slices, shape: Sequence[int], field: Field | None) -> Tile:
+    """What to read so that a region is predicted as in the whole image; without a field, all of it."""
+    if field is None:
+        return replace(whole(shape)[0], keep=region, write=region)
+    read = tuple(
+        slice(max(0, part.start - halo) // stride * stride, min(size, _up(part.stop + halo, stride)))
+        for part, size, stride, halo in zip(region, shape, field.stride, field.halo, strict=True)
+    )
+    return Tile(read, inside(region, read), region)
+
+
+def inside(region: Slices, window: Slices) -> Slices:
+    """A region of an image as a region of a window of it."""
+    return tuple(slice(r.start - w.start, r.stop - w.start) for r, w in zip(region, window, strict=True))
+
+
+def common(one: Slices, other: Slices) -> Slices:
+    """What two regions share; its slices are empty, or run backwards, where that is nothing."""
+    return tuple(slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
+
+
+def grown(region: Slices, margin: int, shape: Sequence[int]) -> Slices:
+    """A region with a margin on all sides, as far as the image goes."""
+    return tuple(slice(max(0, r.start - margin), min(n, r.stop + margin)) for r, n in zip(region, shape, strict=True))
 
 
 def _cut(length: int, padded: int, size: int, halo: int) -> list[tuple[slice, slice, slice]]:

@@ -1,5 +1,6 @@
 """The range of intensities of images: of each by itself, or of a set as a whole."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
@@ -13,6 +14,7 @@ _PER_IMAGE, _IN_ALL = (
 )  # values kept of each channel for types whose values cannot be counted one by one
 
 
+_BAND = 4_000_000  # pixels of a channel read at once
 _UNLIKE = 2.0  # times as wide: the range of one training image in ten beside another's, from which each has its own
 
 
@@ -35,6 +37,29 @@ def range_of(image: np.ndarray, facts: dict[str, Any]) -> tuple[np.ndarray, np.n
     found = intensity_percentiles([image]) if own else facts["intensity"]
     low, high = (np.asarray(found[key], np.float32) for key in ("low", "high"))
     return low, high
+
+
+def range_in_bands(image: Any, facts: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """What ``range_of`` gives, to the bit, for an image that is read band by band and never held as a whole.
+
+    Parameters
+    ----------
+    image
+        Has ``shape`` (C, *spatial), ``dtype``, and ``read``, which takes a window of spatial slices.
+    facts
+        Of the data set that the network was trained on.
+    """
+    if facts.get("normalise") != "image":
+        return range_of(np.empty(0), facts)
+    count, length, *others = image.shape
+    channels = [_counted(image.dtype) or _Sample(math.prod(image.shape[1:])) for _ in range(count)]
+    rest, rows = tuple(slice(0, n) for n in others), max(1, _BAND // math.prod(others))
+    for start in range(0, length, rows):
+        band = image.read((slice(start, min(start + rows, length)), *rest))
+        for channel, plane in zip(channels, band, strict=True):
+            channel.add(np.ravel(plane))
+    low, high = zip(*(channel.low_high() for channel in channels), strict=True)
+    return np.asarray(low, np.float32), np.asarray(high, np.float32)
 
 
 def image_ranges(images: Iterable[np.ndarray]) -> np.ndarray:
@@ -151,10 +176,14 @@ class _Counts(_Channel):
 
 
 class _Sample(_Channel):
-    """An even sample of the values, thinned where it grows too large; the extremes are exact."""
+    """An even sample of the values, thinned where it grows too large; the extremes are exact.
 
-    def __init__(self) -> None:
+    ``size`` is that of an image which comes in pieces, so that its sample is the one of the whole.
+    """
+
+    def __init__(self, size: int = 0) -> None:
         super().__init__()
+        self.whole = size
         self.kept: list[np.ndarray] = []
         self.stride, self.size = 1, 0
         self.smallest, self.largest = np.inf, -np.inf
@@ -162,7 +191,8 @@ class _Sample(_Channel):
     def add(self, values: np.ndarray) -> None:
         super().add(values)
         self.smallest, self.largest = min(self.smallest, values.min()), max(self.largest, values.max())
-        kept = values[:: self.stride * max(1, values.size // _PER_IMAGE)].copy()
+        step = self.stride * max(1, (self.whole or values.size) // _PER_IMAGE)
+        kept = values[-(self.n - values.size) % step if self.whole else 0 :: step].copy()
         self.kept.append(kept)
         self.size += kept.size
         if self.size > _IN_ALL:

@@ -1,12 +1,17 @@
 """Which format a file has, told by its first bytes and not by its name, and the reader of it."""
 
+import gzip
+import zlib
 from pathlib import Path
 
 from biocnn.data.stored import Stored
 from biocnn.errors import InputError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".npy", ".npz")
-_ALLOWED = "PNG, JPEG, BMP, GIF, TIFF, OME-TIFF, NumPy"
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".npy", ".npz", ".nii", ".nii.gz")
+SUFFIXES += (".dcm", ".dicom", ".ima", ".zarr")
+_ALLOWED = "PNG, JPEG, BMP, GIF, TIFF, OME-TIFF, NumPy, NIfTI, DICOM, OME-Zarr"
+# the length of the header, 348 or 540 bytes, in either byte order
+_NIFTI = (b"\x5c\x01\0\0", b"\0\0\x01\x5c", b"\x1c\x02\0\0", b"\0\0\x02\x1c")
 _MAGIC = {
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"\xff\xd8\xff": "JPEG",
@@ -18,7 +23,7 @@ _MAGIC = {
     b"MM\0+": "TIFF",
     b"\x93NUMPY": "npy",
     b"PK\x03\x04": "npz",
-}
+} | dict.fromkeys(_NIFTI, "NIfTI")
 
 
 def open_stored(path: Path, *, axes: str | None = None, indices: bool = False) -> Stored:
@@ -47,21 +52,55 @@ def open_stored(path: Path, *, axes: str | None = None, indices: bool = False) -
         from biocnn.data.arrays import open_array
 
         return open_array(path, kind, axes=axes, indices=indices)
+    if kind == "NIfTI":
+        from biocnn.data.nifti import open_nifti
+
+        return open_nifti(path, axes=axes, indices=indices)
+    if kind == "DICOM":
+        from biocnn.data.dicom import open_dicom
+
+        return open_dicom(path, axes=axes, indices=indices)
+    if kind == "OME-Zarr":
+        from biocnn.data.ome_zarr import open_zarr
+
+        return open_zarr(path, axes=axes, indices=indices)
     from biocnn.data.raster import open_raster
 
     return open_raster(path, kind, indices=indices)
 
 
+def is_zarr(path: Path) -> bool:
+    """Whether a folder is a Zarr group or array, of version 2 or 3."""
+    return any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))
+
+
 def _kind(path: Path) -> str:
-    if path.is_dir() or not path.exists():
-        raise InputError(f"{path}: " + ("a folder, not a file" if path.is_dir() else "no such file"), "check the path")
+    if not path.exists():
+        raise InputError(f"{path}: no such file", "check the path")
+    if path.is_dir():
+        return _kind_of_folder(path)
     try:
         with open(path, "rb") as handle:
-            head = handle.read(8)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})", "check its permissions") from error
+            head = handle.read(132)
+        if head.startswith(b"\x1f\x8b"):
+            with gzip.open(path) as handle:
+                head = handle.read(8)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: cannot be read ({error})", "check its permissions, or copy it again") from error
     for magic, kind in _MAGIC.items():
         if head.startswith(magic):
             return kind
-    found = "an empty file" if not head else f"not an image file that can be read (it starts with {head!r})"
+    if head[128:] == b"DICM" or (head and path.suffix.lower() in (".dcm", ".dicom", ".ima")):
+        return "DICOM"
+    found = "an empty file" if not head else f"not an image file that can be read (it starts with {head[:8]!r})"
     raise InputError(f"{path}: {found}", f"allowed: {_ALLOWED}; convert it, or copy it again")
+
+
+def _kind_of_folder(path: Path) -> str:
+    from biocnn.data.dicom_pixels import is_dicom
+
+    if is_zarr(path):
+        return "OME-Zarr"
+    if any(is_dicom(p) for p in path.iterdir() if p.is_file()):
+        return "DICOM"
+    raise InputError(f"{path}: a folder, and neither a DICOM series nor OME-Zarr", "give the files in it")

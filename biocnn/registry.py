@@ -46,13 +46,16 @@ REGISTRY: dict[str, dict[str, str]] = {
         "UNet": "biocnn.models.unet:UNet",
     },
     "losses": {
-        "bce": "biocnn.losses:bce",
-        "mse": "biocnn.losses:mse",
-        "cross_entropy": "biocnn.losses:cross_entropy",
-        "dice": "biocnn.losses:dice",
-        "dice_bce": "biocnn.losses:dice_bce",
-        "dice_cross_entropy": "biocnn.losses:dice_cross_entropy",
-        "instances": "biocnn.losses:instances",
+        "bce": "biocnn.losses.pixels:bce",
+        "mse": "biocnn.losses.pixels:mse",
+        "cross_entropy": "biocnn.losses.pixels:cross_entropy",
+        "focal": "biocnn.losses.pixels:focal",
+        "dice": "biocnn.losses.regions:dice",
+        "dice_bce": "biocnn.losses.regions:dice_bce",
+        "dice_cross_entropy": "biocnn.losses.regions:dice_cross_entropy",
+        "dice_focal": "biocnn.losses.regions:dice_focal",
+        "tversky": "biocnn.losses.regions:tversky",
+        "instances": "biocnn.losses.instances:instances",
     },
 }
 

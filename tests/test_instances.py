@@ -12,7 +12,7 @@ from biocnn.metrics import average_precision_iou
 
 def perfect_maps(labels: np.ndarray) -> np.ndarray:
     """What a network that makes no mistake would predict."""
-    classes, distance = instance_targets(labels)
+    classes, distance, _ = instance_targets(labels)
     return np.stack([*(classes == k for k in range(3)), distance / 255]).astype(np.float32)
 
 
@@ -40,7 +40,7 @@ def blurred_and_noisy(maps: np.ndarray, seed: int) -> np.ndarray:
 def test_targets_of_a_square_by_hand():
     labels = np.zeros((9, 9), np.uint16)
     labels[1:8, 1:8] = 7
-    classes, distance = instance_targets(labels)
+    classes, distance, _ = instance_targets(labels)
     assert classes.dtype == distance.dtype == np.uint8
     assert classes[4].tolist() == [0, 2, 2, 1, 1, 1, 2, 2, 0]
     assert distance[4].tolist() == [0, 64, 128, 191, 255, 191, 128, 64, 0]
@@ -48,7 +48,7 @@ def test_targets_of_a_square_by_hand():
 
 def test_an_object_that_touches_another_ends_there():
     labels = np.repeat([[1] * 8 + [2] * 8], 12, axis=0)  # two halves: no background, no end of image counts as an edge
-    classes, distance = instance_targets(labels)
+    classes, distance, _ = instance_targets(labels)
     assert classes[0].tolist() == [1] * 6 + [2] * 4 + [1] * 6
     assert distance[5].tolist() == distance[5, ::-1].tolist()
     assert distance[5, 0] == 255
@@ -58,7 +58,7 @@ def test_an_object_that_touches_another_ends_there():
 def test_small_objects_keep_an_inside(size):
     labels = np.zeros((9, 9), int)
     labels[2 : 2 + size, 2 : 2 + size] = 1
-    classes, distance = instance_targets(labels)
+    classes, distance, _ = instance_targets(labels)
     assert (classes[labels > 0] == 1).any()
     assert distance.max() == 255
     assert (distance[labels > 0] > 0).all()
@@ -88,7 +88,7 @@ def test_targets_do_not_see_the_numbers_of_objects_nor_the_orientation():
 @pytest.mark.parametrize("shape", [(40, 50), (10, 12, 14)])
 def test_images_without_objects(shape):
     empty = np.zeros(shape, np.int32)
-    assert not instance_targets(empty).any()
+    assert not instance_targets(empty)[:2].any()
     found = label_instances(perfect_maps(empty))
     assert found.dtype == np.int32
     assert found.shape == shape
@@ -97,7 +97,7 @@ def test_images_without_objects(shape):
 
 def test_one_object_that_fills_the_image():
     full = np.ones((30, 30), int)
-    classes, distance = instance_targets(full)
+    classes, distance, _ = instance_targets(full)
     assert (classes == 1).all()
     assert (distance == 255).all()
     assert (label_instances(perfect_maps(full)) == 1).all()

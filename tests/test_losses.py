@@ -12,7 +12,8 @@ from biocnn.losses import IGNORE, TASKS, probability
 from biocnn.registry import REGISTRY, find
 
 SIZES = {1: (17,), 2: (8, 9), 3: (4, 5, 6)}
-MAPS = ("bce", "cross_entropy", "dice", "dice_bce", "dice_cross_entropy", "instances")
+BINARY = ("bce", "dice_bce")
+MAPS = (*BINARY, "cross_entropy", "dice", "dice_cross_entropy", "focal", "dice_focal", "tversky", "instances")
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -22,12 +23,12 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
 def example(name: str, spatial_dims: int, classes: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits and a target that suit the loss."""
     size, generator = SIZES[spatial_dims], torch.Generator().manual_seed(1)
-    binary = name in ("bce", "dice_bce")
+    binary = name in BINARY
     k = 1 if binary else 4 if name == "instances" else classes
     target = torch.randint(0, 2 if binary else 3, (2, 1, *size), generator=generator).to(torch.uint8)
     if name == "instances":
-        distance = torch.randint(0, 256, (2, 1, *size), generator=generator).to(torch.uint8)
-        target = torch.cat([target, distance], dim=1)
+        others = torch.randint(0, 256, (2, 2, *size), generator=generator).to(torch.uint8)
+        target = torch.cat([target, others], dim=1)
     return random(2, k, *size), target
 
 
@@ -140,7 +141,7 @@ def test_perfect_costs_nothing_and_any_other_costs_something(name: str, dims: in
         k = 3 if name == "instances" else logits.shape[1]
         perfect = F.one_hot(classes, k).movedim(-1, 1).float() * 100
     if name == "instances":
-        perfect = torch.cat([perfect, torch.logit(target[:, 1:] / 255.0, eps=1e-7)], dim=1)
+        perfect = torch.cat([perfect, torch.logit(target[:, 1:2] / 255.0, eps=1e-7)], dim=1)
     loss = find("losses", name)
     assert loss(perfect, target).item() == pytest.approx(0, abs=1e-5)
     assert loss(logits, target).item() > 0.1
@@ -157,7 +158,7 @@ def test_instances_weigh_the_boundary_and_the_distance() -> None:
     logits, target = example("instances", 2)
     wrong = losses.instances(logits, target, boundary=5.0)
     classes = losses.dice_cross_entropy(logits[:, :3], target[:, :1], torch.tensor([1.0, 1.0, 5.0]))
-    distance = (logits[:, 3:].sigmoid() - target[:, 1:] / 255).abs().mean()
+    distance = (logits[:, 3:].sigmoid() - target[:, 1:2] / 255).abs().mean()
     torch.testing.assert_close(wrong, classes + distance)
     torch.testing.assert_close(losses.instances(logits, target, boundary=5.0, distance=0.0), classes)
 

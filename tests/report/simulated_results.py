@@ -263,7 +263,7 @@ def _maps(rng: np.random.Generator, labels: np.ndarray, task: str) -> np.ndarray
     if task == "classes":
         classes = np.where(moved > 0, 1 + moved % 2, 0)
         return np.stack([np.clip((classes == k) * 0.7 + noise, 0, 1) for k in range(3)]).astype(np.float32)
-    classes, distance = instance_targets(moved)
+    classes, distance, _ = instance_targets(moved)
     maps = np.stack([*(classes == k for k in range(3)), distance / 255]).astype(np.float32)
     return np.clip(maps + 0.5 * noise, 0, 1).astype(np.float32)
 

@@ -173,8 +173,12 @@ class ImageBatches:
             forced = np.diff(np.floor(u[0, 6] + self.share * np.arange(number + 1))) > 0
             self.image[forced], where = self.foreground.draw(u[forced], self.patch)
             self.where[forced, : len(self.patch)] = where
-        self.draws = {name: draws(seed, epoch, name, (number, DRAWS)) for name, _ in self.augment}
+        self.draw(seed, epoch, number)
         return list(torch.arange(number).split(batch_size))
+
+    def draw(self, seed: int, epoch: int, number: int) -> None:
+        """What happens to each of so many patches."""
+        self.draws = {name: draws(seed, epoch, name, (number, DRAWS)) for name, _ in self.augment}
 
     def load(self, indices: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Augmented batches, in order."""
@@ -199,6 +203,45 @@ class ImageBatches:
         for name, function in self.augment if index is not None else ():
             x, y = function(x, y, self.draws[name][index].to(self.device))
         return x.contiguous(memory_format=LAST[x.ndim]), y
+
+
+def preview(
+    dataset: Dataset,
+    sections: Sequence[dict[str, Any]],
+    patch: Sequence[int],
+    n: int = 6,
+    m: int = 7,
+    seed: int = 1,
+    foreground: float = 0.0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Patches of the training part as a network sees them.
+
+    Parameters
+    ----------
+    dataset, sections, patch, foreground
+        As for ``make``.
+    n
+        How many patches, of images in proportion to their area.
+    m
+        How many times each of them is drawn.
+    seed
+        Of the draws.
+
+    Returns
+    -------
+    x, y
+        Shapes (n, 1 + m, C, *patch), about 0 to 1, and (n, 1 + m, K, *patch); the first of each row is not augmented.
+    """
+    batches = make(dataset, dataset.rows("train"), torch.device("cpu"), sections, patch, foreground=foreground)
+    (index,) = batches.plan(seed, 0, n, 1)
+    changes, batches.augment = batches.augment, []
+    seen = [batches.get(index)]
+    batches.augment = changes
+    for epoch in range(m):
+        batches.draw(seed, epoch, n)
+        seen.append(batches.get(index))
+    x, y = (torch.stack(parts, dim=1).numpy() for parts in zip(*seen, strict=True))
+    return x, y
 
 
 def make(

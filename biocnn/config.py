@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from biocnn.draws import Calibrate, resolve_draws
 from biocnn.errors import InputError, nearest
 from biocnn.experiment_file import read_yaml
-from biocnn.registry import REGISTRY, target
+from biocnn.registry import AUGMENT_SETS, REGISTRY, target
 from biocnn.schema import STRICT, check, choose, map_text, path_settings
 
 
@@ -44,6 +44,8 @@ class Train(BaseModel):
     memory_gb: float = Field(4, gt=0)  # what decided batches and patches may take; more makes them larger
     # None: each example once; images each pixel about once, but where epochs are left to the data this is, too.
     steps_per_epoch: int | None = Field(None, ge=1)
+    start_from: Path | None = None  # model.safetensors of another training: weights that fit are taken
+    freeze_epochs: int = Field(0, ge=0)  # at first, in which the part of the encoder that was taken stays as it is
     max_minutes: float | None = Field(
         None, gt=0
     )  # ends there, wherever the schedule is; a file named stop ends it, too
@@ -130,10 +132,10 @@ SECTIONS = {
     "calibrate": Calibrate,
     "metrics": Metrics,
     "explain": Explain,
+    "uncertainty": Uncertainty,
     "segment": Segment,
     "variants": Variants,
     "scan": Scan,
-    "uncertainty": Uncertainty,
 }
 LEFT_TO_IMAGES = {"epochs": None, "batch_size": None}
 KEYS = ("seed", "data", "split", "augment", "model", "loss", *list(SECTIONS)[1:])
@@ -194,14 +196,11 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
     seed = given.get("seed", 1)
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise InputError(f"seed: must be a whole number >= 0 (given: {seed!r})", "for example seed: 1")
-    augment = [] if given.get("augment") is None else given["augment"]
-    if not isinstance(augment, list):
-        raise InputError(f"augment: must be a list (given: {augment!r})", "for example augment: [flip, rotate90]")
     data = choose("data", given["data"], "data")
     settings = {
         "seed": seed,
         "data": data,
-        "augment": [choose("augment", item, f"augment.{i}") for i, item in enumerate(augment)],
+        "augment": _augment(given.get("augment"), data["name"]),
         "model": choose("models", given["model"], "model"),
         "loss": None if given.get("loss") is None else choose("losses", given["loss"], "loss"),
         **{key: _section(given.get(key), key) for key in SECTIONS},
@@ -210,6 +209,19 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
     checks = {"train": partial(check, Train, where="train"), "model": partial(choose, "models", where="model")}
     resolve_draws(settings, checks)
     return settings
+
+
+def _augment(given: Any, data: str) -> list[dict[str, Any]] | str:
+    """A list, or the word for a set that the data decide; left out: ``default`` for images, else none."""
+    images = target("data", data) == REGISTRY["data"]["Images"]
+    given = ("default" if images else []) if given is None else [] if given == "none" else given
+    if isinstance(given, list):
+        return [choose("augment", item, f"augment.{i}") for i, item in enumerate(given)]
+    words = AUGMENT_SETS if images or data not in REGISTRY["data"] else ("none",)
+    if given in words:
+        return given
+    said = f"for example augment: [{'flip, rotate90' if images else 'reverse_complement'}]"
+    raise InputError(f"augment: must be a list or a word (given: {given!r})", f"{nearest(str(given), words)}; {said}")
 
 
 def _train(given: Any, data: str) -> dict[str, Any]:
@@ -257,11 +269,14 @@ def _resolve(settings: dict[str, Any], root: Path) -> dict[str, str]:
     if isinstance(settings["data"].get("negatives"), dict):
         walk("negatives", settings["data"]["negatives"], "data.negatives")
     walk("models", settings["model"], "model")
-    for i, item in enumerate(settings["augment"]):
+    for i, item in enumerate(settings["augment"] if isinstance(settings["augment"], list) else ()):
         walk("augment", item, f"augment.{i}")
     if settings["loss"]:
         walk("losses", settings["loss"], "loss")
     resolve(settings["explain"]["motifs"], "database", "explain.motifs.database")
+    resolve(settings["train"], "start_from", "train.start_from")
+    if settings["train"]["freeze_epochs"] and "train.start_from" not in files:
+        raise InputError("train.start_from: is missing", "name the model whose encoder train.freeze_epochs holds still")
     resolve(settings["segment"], "images", "segment.images")
     resolve(settings["variants"], "vcf", "variants.vcf")
     resolve(settings["variants"], "genome", "variants.genome")

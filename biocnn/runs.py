@@ -12,7 +12,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from biocnn import batches, instances, temperature
+from biocnn import batches, instances, temperature, transfer
+from biocnn.augment.sets import resolve_augment
 from biocnn.checkpoint import build_model, versions
 from biocnn.data.dataset import Dataset
 from biocnn.data.decisions import resolve
@@ -72,12 +73,18 @@ def train_run(
     facts = dataset.facts
     settings, decisions = resolve(settings, facts)
     section = settings["train"]
+    settings = settings | {"augment": resolve_augment(settings["augment"], facts, section["patch"])}
     torch.set_num_threads(section["threads"])
     device = default_device()
     torch.manual_seed(seed)
-    network = (network or build_model(settings["model"], facts)).to(device)
+    network = network or build_model(settings["model"], facts)
+    begun = transfer.start(network, section, log)
+    network.to(device)
     parts = [dataset.rows(part) for part in ("train", "val")]
-    train = batches.make(dataset, parts[0], device, settings["augment"], section["patch"], section["workers"])
+    foreground = section["foreground"] or 0.0
+    train = batches.make(
+        dataset, parts[0], device, settings["augment"], section["patch"], section["workers"], foreground
+    )
     val = batches.make(dataset, parts[1], device)
     loss = make_loss(settings["loss"], facts, section["class_weights"], device)
     plan = train.plan(seed, 0, section["batch_size"], section["steps_per_epoch"])
@@ -89,7 +96,7 @@ def train_run(
     announce(network, section, facts["n"], len(plan), memory, device, processes, log)
     mark = fingerprint(settings, dataset, seed, network, processes.number)
     with StateFolder(state, mark, log) if state and processes.rank == 0 else nullcontext() as states:
-        history = fit(network, train, val, loss, facts["task"], section, seed, log, states, processes)
+        history = fit(network, train, val, loss, facts["task"], section, seed, log, states, processes, begun)
     meta = {
         "experiment": settings,
         "facts": facts,
@@ -101,6 +108,7 @@ def train_run(
     }
     meta["precision"] = choose_precision(network, val, loss, facts["task"], history["precision"].iloc[-1])
     meta["deterministic"] = deterministic
+    meta |= {"start": begun.record} if begun.record else {}
     log(describe_precision(meta["precision"]))
     if facts["task"] == "instances":
         found = list(predict_batches(network, val, facts["task"], precision=meta["precision"]["predict"]))

@@ -39,8 +39,8 @@ def resolve_augment(wanted: str | list[Section], facts: dict[str, Any], patch: S
           planes alone;
         - ``none``.
     facts
-        Of the data set: kind, spatial_dims, in_channels, spacing. Where pixels are longer along one axis, and in volumes
-        of unknown spacing, every set keeps to what ``anisotropic`` allows.
+        Of the data set: kind, spatial_dims, in_channels, spacing. Where pixels are longer along one axis, and in
+        volumes of unknown spacing, every set keeps to what ``anisotropic`` allows.
     patch
         Length of each side of a patch; only square ones are turned by quarters, which is not missed in others, for
         they are turned by any angle.

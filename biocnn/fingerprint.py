@@ -44,6 +44,8 @@ def fingerprint(settings: dict[str, Any], dataset: Dataset, seed: int, network: 
     versions = {"torch": torch.__version__, "numpy": np.__version__, "processes": processes}
     parts = [json.dumps([chosen, versions], sort_keys=True).encode()]
     parts += [(dataset.folder / name).read_bytes() for name in ("facts.json", "examples.tsv")]
+    if (section := settings["train"]).get("start_from"):
+        parts += [Path(section["start_from"]).read_bytes()]
     parts += ["\n".join(dataset.examples["split"]).encode()]  # which fold of them
     # By content, for the code may lie elsewhere on another machine.
     parts += sorted({hashlib.sha256(code).digest() for code in _code(settings, network)})

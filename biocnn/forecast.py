@@ -2,6 +2,7 @@
 
 import copy
 import os
+import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,7 @@ from biocnn.precision import in_float32
 
 DAY = 24 * 3600.0
 GIB = 2**30
+TIMED = 20  # steps after which the time for all can be told
 SHORT = ("can't allocate memory", "bad_alloc", "ALLOC_FAILED")  # what libraries say where memory is short
 
 
@@ -54,6 +56,32 @@ def resident_bytes(device: torch.device) -> int:
             return int(handle.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError):
         return 0
+
+
+class Pace:
+    """Times the first steps of a training, and tells what all of them will take.
+
+    Parameters
+    ----------
+    total
+        Steps of the training.
+    settings
+        Its section train.
+    """
+
+    def __init__(self, total: int, settings: dict[str, Any], device: torch.device) -> None:
+        self.total, self.settings, self.device = total, settings, device
+        self.times: list[float] = []
+
+    def tell(self, seconds: float, left: int) -> list[str]:
+        """Lines about the time to come, once ``TIMED`` steps are done; of each, its time and how many are left."""
+        if len(self.times) == TIMED:
+            return []
+        self.times.append(seconds)
+        if len(self.times) < TIMED:
+            return []
+        # The median, for the first steps are slow and a validation may lie between.
+        return forecast(statistics.median(self.times), left, self.total, self.settings, self.device)
 
 
 def forecast(step_seconds: float, left: int, total: int, settings: dict[str, Any], device: torch.device) -> list[str]:

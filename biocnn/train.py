@@ -5,7 +5,6 @@ the optimiser and a few counters are all that a later process needs.
 """
 
 import math
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -18,16 +17,16 @@ from tqdm import tqdm
 
 from biocnn.batches import ImageBatches, SequenceBatches, seed_dropout
 from biocnn.errors import Diverged, Interrupted
-from biocnn.forecast import forecast, memory_errors
+from biocnn.forecast import Pace, memory_errors
 from biocnn.interrupt import stop_requests
 from biocnn.losses import Loss, check_output
 from biocnn.optimizer import clip_gradients, lr_factor, make_optimizer
 from biocnn.parallel import ALONE, Processes
 from biocnn.precision import autocast, in_float32
 from biocnn.state import Progress, StateFolder, copy_weights, pack, unpack
+from biocnn.transfer import NOWHERE, Start
 from biocnn.validation import compare, describe, goodness, validate
 
-TIMED = 20  # steps after which the time for all can be told
 LOOK_EVERY = 50  # steps between looks at the loss on a GPU, each of which waits for the GPU
 
 
@@ -42,6 +41,7 @@ def fit(
     log: Callable[[str], None],
     states: StateFolder | None = None,
     processes: Processes = ALONE,
+    begun: Start = NOWHERE,
 ) -> pd.DataFrame:
     """Train ``model`` in place and leave it with the weights of its best epoch.
 
@@ -66,6 +66,8 @@ def fit(
         An open folder to save states in and to go on from, in the first process; None: what is stopped is lost.
     processes
         Those that share each batch.
+    begun
+        Which layers are held still at first.
 
     Returns
     -------
@@ -80,7 +82,7 @@ def fit(
     Interrupted
         On SIGTERM or SIGINT, once the step under way is done and saved.
     """
-    training = Training(model, train, val, loss, task, settings, seed, log, states, processes)
+    training = Training(model, train, val, loss, task, settings, seed, log, states, processes, begun)
     with stop_requests() as training.asked, memory_errors(settings):
         return training.run()
 
@@ -99,6 +101,7 @@ class Training:
     log: Callable[[str], None]
     states: StateFolder | None
     processes: Processes
+    begun: Start
     asked: Callable[[], str] = str
 
     def __post_init__(self) -> None:
@@ -112,7 +115,7 @@ class Training:
         self.unseen: list[Tensor] = []  # losses and norms of gradients that were not looked at yet
         self.look_every = 1 if self.device.type == "cpu" else LOOK_EVERY
         self.clock = self.saved = self.listened = time.monotonic()
-        self.times: list[float] = []
+        self.pace = Pace(self.total, self.settings, self.device)
 
     def run(self) -> pd.DataFrame:
         """Go on from the last state, or from the start, to the end."""
@@ -121,14 +124,16 @@ class Training:
             if not self.progress.over:
                 self._train_epoch()
             self._end_epoch()
+        self.begun.hold(self.model, self.begun.epochs)
         self.model.load_state_dict(self.best)
         frame = pd.DataFrame(self.progress.history)
-        frame["best"] = (frame["epoch"] == self.progress.best_epoch).astype(int)
-        return frame
+        return frame.assign(best=(frame["epoch"] == self.progress.best_epoch).astype(int))
 
     def _train_epoch(self) -> None:
         p, shares = self.progress, [self.processes.share(index) for index in self._plan()]
-        self.network.train()
+        self.model.train()
+        if self.begun.hold(self.model, p.epoch):
+            self.network = self.processes.wrap(self.model)
         # A bar on terminals only (disable=None): the log of a job gets a line an epoch.
         bar = {"desc": f"epoch {p.epoch + 1}", "total": self.steps, "initial": p.done, "leave": False}
         for x, y in tqdm(self.train.load(shares[p.done :]), **bar, disable=None):
@@ -279,13 +284,8 @@ class Training:
         spent, self.clock = now - self.clock, now
         self.progress.seconds += spent
         self.progress.epoch_seconds += spent
-        if len(self.times) == TIMED:
-            return
-        self.times.append(spent)
-        if len(self.times) == TIMED:  # the median, for the first steps are slow and a validation may lie between
-            left = self.total - self.step
-            for line in forecast(statistics.median(self.times), left, self.total, self.settings, self.device):
-                self.log(line)
+        for line in self.pace.tell(spent, self.total - self.step):
+            self.log(line)
 
     def _plan(self) -> list[Tensor]:
         settings = self.settings

@@ -59,6 +59,11 @@ class Workflow:
         files = self.experiments[wildcards.experiment].files
         return [self._made(path) for key, path in files.items() if key.startswith("explain.")]
 
+    def start_from(self, wildcards: Any) -> list[str]:
+        """The model that training starts from; one under results/ is trained first."""
+        files = self.experiments[wildcards.experiment].files
+        return [files["train.start_from"]] if "train.start_from" in files else []
+
     def new_images(self, wildcards: Any) -> list[str]:
         """The images to segment."""
         return [self._made(self.experiments[wildcards.experiment].files["segment.images"])]

@@ -30,7 +30,7 @@ ARROW = [
     ["batches"],
     ["validation", "optimizer", "parallel", "forecast", "fingerprint"],
     ["state"],
-    ["checkpoint", "train"],
+    ["checkpoint", "transfer", "train"],
     ["temperature"],
     ["folding", "tiles", "blending", "predict_images", "predict", "uncertainty", "scan", "segment"],
     ["runs", "calibrate"],

@@ -42,6 +42,8 @@ class FCN(nn.Module):
     Long et al., CVPR 2015, doi:10.1109/CVPR.2015.7298965.
     """
 
+    ENCODER = ("levels",)
+
     def __init__(
         self,
         spatial_dims: int,

@@ -39,6 +39,8 @@ class SequenceNetwork(nn.Module):
         Where both strands are asked for, and the input is not a one-hot sequence.
     """
 
+    ENCODER = ("features", "recurrent")  # some have no second one
+
     def __init__(
         self,
         spatial_dims: int,

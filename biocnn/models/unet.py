@@ -57,6 +57,8 @@ class UNet(nn.Module):
     2021, doi:10.1038/s41592-020-01008-z.
     """
 
+    ENCODER = ("stem", "down")
+
     def __init__(
         self,
         spatial_dims: int,

@@ -5,6 +5,7 @@ rule trial:
     input:
         config=ancient(W.config_of),
         dataset="results/{experiment}/dataset",
+        start_from=W.start_from,
     output:
         "results/{experiment}/calibrate/{fold}/{trial}.json",
     log:

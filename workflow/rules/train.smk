@@ -5,6 +5,7 @@ rule train:
     input:
         config=ancient(W.config_of),
         dataset="results/{experiment}/dataset",
+        start_from=W.start_from,
         settings=W.best_settings,
     output:
         model="results/{experiment}/runs/{run}/model.safetensors",

@@ -9,7 +9,7 @@ from biocnn.data.ragged import Ragged
 from biocnn.errors import InputError
 
 IGNORED = 255
-MOST = 1_000_000  # pixels stored of all images
+MOST = 400_000  # pixels stored of all images
 EACH = (32, 4096)  # pixels stored of each class and image, as the number of images allows; fewer where there are fewer
 
 

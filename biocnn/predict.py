@@ -15,7 +15,7 @@ from biocnn.checkpoint import load_model
 from biocnn.data.dataset import Dataset
 from biocnn.data.fasta import PADDING, Iupac, encode, read_fasta
 from biocnn.data.genome import Genome
-from biocnn.data.images import read_images
+from biocnn.data.new_images import read_images
 from biocnn.data.padded import pad
 from biocnn.encode import one_hot
 from biocnn.errors import InputError

@@ -8,7 +8,7 @@ import numpy as np
 from biocnn.data.arrays import narrowed
 from biocnn.data.dicom_pixels import Plane, is_dicom, read_header, read_planes
 from biocnn.data.orientation import TURNED, canonical
-from biocnn.data.stored import Axes, Stored, damaged
+from biocnn.data.stored import RGB, Axes, Stored, damaged
 from biocnn.errors import InputError
 
 _UNEVEN = 0.02  # share of the step between slices by which one may be off
@@ -50,7 +50,7 @@ def open_dicom(path: Path, *, axes: str | None = None, indices: bool = False) ->
     return Stored(
         narrowed(pixels) if indices else pixels,
         Axes(letters + "C" * colour),
-        ["red", "green", "blue"] if colour and pixels.shape[-1] == 3 else None,
+        RGB if colour and pixels.shape[-1] == 3 else None,
         list(spacing) if spacing else None,
         unit="mm",
         repairs=tuple(repairs),

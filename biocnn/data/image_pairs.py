@@ -5,12 +5,11 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 
 import pandas as pd
 
-from biocnn.data.image_files import SUFFIXES
+from biocnn.data.image_paths import members, stem, unique_ids
 from biocnn.errors import InputError, nearest
 from biocnn.files import read_lines
 
@@ -19,7 +18,7 @@ _TABLE = "list the pairs in a table (data.table) with the columns image and mask
 _MASK_WORDS = re.compile(
     r"[-_. ]?(masks?|labels?|seg|segmentation|gt|groundtruth|annotation|manual\d*)$", re.IGNORECASE
 )
-_IMAGE_WORDS = re.compile(r"[-_. ]?(images?|img|raw)$", re.IGNORECASE)
+_IMAGE_WORDS = re.compile(r"[-_. ]?(images?|img|raw|0000)$", re.IGNORECASE)
 
 
 def read_table(table: Path, group: str | None = None, roi: str | None = None) -> pd.DataFrame:
@@ -55,7 +54,7 @@ def read_table(table: Path, group: str | None = None, roi: str | None = None) ->
             rows["id"].duplicated(), rows["id"], table, "each id once; without this column the file names serve"
         )
     for column in paths:
-        missing = rows[[not (Path(table).parent / path).is_file() for path in rows[column]]]
+        missing = rows[[not (Path(table).parent / path).exists() for path in rows[column]]]
         if len(missing):
             raise InputError(
                 f"{table}: {len(missing)} of {len(rows)} {column} files do not exist: "
@@ -164,7 +163,7 @@ def _best_rule(images: list[Path], masks: list[Path]) -> tuple[str, dict[str, Pa
             continue  # two files with one key, or a file without: the rule cannot tell them apart
         tried.append((left.keys() != right.keys(), -len(left.keys() & right.keys()), rule, left, right))
     if not tried:
-        stems = Counter(_stem(p) for p in images)
+        stems = Counter(stem(p) for p in images)
         folder = images if max(stems.values()) > 1 else masks
         raise InputError(
             f"{folder[0].parent}: files whose names differ by their suffix only", f"keep one of each, or {_TABLE}"
@@ -175,41 +174,19 @@ def _best_rule(images: list[Path], masks: list[Path]) -> tuple[str, dict[str, Pa
 def _files(folder: Path, what: str) -> list[Path]:
     if not Path(folder).is_dir():
         raise InputError(f"data.{what}: {folder} is not a folder", "give a folder, or use data.table")
-    files = sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-    if not files:
-        raise InputError(
-            f"data.{what}: no image file in {folder}",
-            f"allowed: {' '.join(SUFFIXES)}; files in folders below it need a table (data.table)",
-        )
-    return files
-
-
-def _stem(path: Path) -> str:
-    return path.stem.removesuffix(".ome").removesuffix(".OME")
+    try:
+        return members(Path(folder))
+    except InputError as error:
+        remedy = f"{error.remedy}; files in folders below it need a table (data.table)"
+        raise InputError(f"data.{what}: no image file in {folder}", remedy) from error
 
 
 def _bare(path: Path) -> str:
-    return _IMAGE_WORDS.sub("", _MASK_WORDS.sub("", _stem(path)))
+    return _IMAGE_WORDS.sub("", _MASK_WORDS.sub("", stem(path)))
 
 
 _RULES: dict[str, Callable[[Path], str]] = {
-    "same name": _stem,
+    "same name": stem,
     "same name without words such as _mask": _bare,
     "same leading digits": lambda path: (re.match(r"\d+", path.name) or [""])[0],
 }
-
-
-def unique_ids(paths: list[str]) -> list[str]:
-    """A short name for each file: its stem, with its folders where stems repeat, with a number where paths repeat."""
-    stems = [_stem(Path(p)) for p in paths]
-    if len(set(stems)) < len(stems):
-        parents = [Path(p).parent.parts for p in paths]
-        shared = 0
-        while all(len(p) > shared for p in parents) and len({p[shared] for p in parents}) == 1:
-            shared += 1
-        stems = ["_".join([*p[shared:], s]) for p, s in zip(parents, stems, strict=True)]
-    ids: dict[str, None] = {}
-    for stem in stems:
-        numbered = (f"{stem}-{n}" for n in count(2))
-        ids[stem if stem not in ids else next(name for name in numbered if name not in ids)] = None
-    return list(ids)

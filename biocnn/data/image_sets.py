@@ -10,9 +10,11 @@ import pandas as pd
 
 from biocnn.data.checks import Checks
 from biocnn.data.image_files import ImageFile
+from biocnn.data.stored import RGB, wrong_channels
 from biocnn.errors import InputError, nearest
 
 GREY = ["grey"]
+_EXACT_AS_FLOAT = {"uint8", "int8", "uint16", "int16", "float32"}
 _SAME_SPACING = 0.01  # relative difference up to which two pixel sizes count as one
 
 
@@ -21,10 +23,11 @@ class Seen:
     """What is remembered of an image after it was checked; its pixels are not."""
 
     path: Path
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     dtype: str
     channels: tuple[str, ...]
-    spacing: tuple[float, float] | None
+    spacing: tuple[float, ...] | None
+    unit: str
     grey: bool
     constant: bool
     flat_channel: bool
@@ -42,6 +45,7 @@ class Seen:
             dtype=pixels.dtype.name,
             channels=tuple(image.channels),
             spacing=tuple(image.spacing) if image.spacing else None,
+            unit=image.unit,
             grey=_is_grey(image),
             constant=all(flat),
             flat_channel=any(flat) and not all(flat),
@@ -53,7 +57,7 @@ class Seen:
 def _is_grey(image: ImageFile) -> bool:
     """Whether an RGB image says the same in all three channels."""
     red = image.pixels[0]
-    return image.channels == ["red", "green", "blue"] and all(np.array_equal(red, p) for p in image.pixels[1:])
+    return image.channels == RGB and all(np.array_equal(red, p) for p in image.pixels[1:])
 
 
 def conform(image: ImageFile, channels: list[str], where: str | Path) -> np.ndarray:
@@ -62,7 +66,7 @@ def conform(image: ImageFile, channels: list[str], where: str | Path) -> np.ndar
     Returns
     -------
     pixels
-        Shape (len(channels), H, W).
+        Shape (len(channels), *spatial).
 
     Raises
     ------
@@ -75,10 +79,7 @@ def conform(image: ImageFile, channels: list[str], where: str | Path) -> np.ndar
         return image.pixels[:1]
     if len(channels) == len(image.channels):
         return image.pixels
-    raise InputError(
-        f"{where}: has the channels {', '.join(image.channels)}, needed: {', '.join(channels)}",
-        "images must have the channels the model was trained on; set data.channels to choose among them",
-    )
+    raise wrong_channels(where, image.channels, channels)
 
 
 def common_channels(seen: list[Seen], wanted: list[str] | None, checks: Checks, source: str) -> list[str]:
@@ -130,37 +131,60 @@ def _note_names(seen: list[Seen], checks: Checks, source: str) -> None:
         checks.add(source, "note", said, len(renamed), f"{renamed[0].path.name}: {', '.join(renamed[0].channels)}")
 
 
-def check_dtypes(seen: list[Seen]) -> str:
-    """The one data type of all images.
+def check_dimensions(seen: list[Seen]) -> int:
+    """The number of spatial axes of all images: 2 or 3."""
+    flat = [s for s in seen if len(s.shape) == 2]
+    deep = [s for s in seen if len(s.shape) == 3]
+    if flat and deep:
+        raise InputError(
+            f"{len(flat)} planes ({flat[0].path}) among {len(deep)} volumes ({deep[0].path})",
+            "give planes or volumes; data.axes says whether a third axis holds channels (CYX) or z planes (ZYX)",
+        )
+    return len(seen[0].shape)
 
-    8- and 16-bit images are not mixed by widening: the same number would mean another brightness in each.
+
+def common_dtype(seen: list[Seen], normalise: str, checks: Checks, source: str) -> str:
+    """The one data type that all images are stored in.
+
+    Images of several types are not mixed by widening, because the same number would mean another brightness in each;
+    where each image is scaled by its own intensities that does no harm.
     """
     by_type: dict[str, list[Seen]] = {}
     for one in seen:
         by_type.setdefault(one.dtype, []).append(one)
-    if len(by_type) > 1:
+    if len(by_type) == 1:
+        return seen[0].dtype
+    shown = "; ".join(f"{name} in {len(s)} images ({s[0].path})" for name, s in sorted(by_type.items()))
+    if normalise != "image":
         raise InputError(
-            "images of different data types: "
-            + "; ".join(f"{name} in {len(s)} images ({s[0].path})" for name, s in sorted(by_type.items())),
-            "the same number means another brightness in each: convert all to one type, rescaled alike",
+            f"images of different data types: {shown}",
+            "the same number means another brightness in each: convert all to one type, rescaled alike, or set "
+            "data.normalise: image where each image is to be scaled by its own intensities",
         )
-    return seen[0].dtype
+    if not set(by_type) <= _EXACT_AS_FLOAT:
+        raise InputError(f"images of different data types: {shown}", "convert all to one type")
+    for name, some in sorted(by_type.items()):
+        if name != "float32":
+            checks.add(source, "repaired", f"{name} stored as float32, as others are", len(some), some[0].path.name)
+    return "float32"
 
 
 def common_spacing(seen: list[Seen], checks: Checks, source: str) -> list[float] | None:
-    """Pixel size of all images, [row, column] in um; None where they differ or some give none."""
+    """Pixel size of all images, row-major in their unit; None where they differ or some give none."""
     known = [s for s in seen if s.spacing]
     if not known:
+        return None
+    units = sorted({s.unit for s in known})
+    if len(units) > 1:
+        checks.add(source, "note", f"pixel sizes in {' and '.join(units)}: not used", len(seen), seen[0].path.name)
         return None
     if len(known) < len(seen):
         checks.add(source, "note", "pixel size given by some images only: not used", len(known), known[0].path.name)
         return None
     sizes = np.array([s.spacing for s in known])
     if (np.ptp(sizes, axis=0) > _SAME_SPACING * sizes.min(axis=0)).any():
-        low, high = sizes.min(), sizes.max()
-        checks.add(
-            source, "note", f"pixel sizes differ ({low:g} to {high:g} um): not used", len(seen), seen[0].path.name
-        )
+        said = f"pixel sizes differ ({sizes.min():g} to {sizes.max():g} {units[0]}): not used"
+        checks.add(source, "note", said, len(seen), seen[0].path.name)
         return None
     return [float(size) for size in sizes[0]]
 

@@ -1,6 +1,5 @@
 """Images with masks: read, checked as a whole, and handed on one at a time."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -8,9 +7,18 @@ import numpy as np
 import pandas as pd
 
 from biocnn.data.checks import Checks
-from biocnn.data.image_files import SUFFIXES, read_image
-from biocnn.data.image_pairs import pair_folders, read_table, unique_ids
-from biocnn.data.image_sets import Seen, check_dtypes, common_channels, common_spacing, conform, note_doubles
+from biocnn.data.image_files import read_image
+from biocnn.data.image_pairs import pair_folders, read_table
+from biocnn.data.image_paths import unique_ids
+from biocnn.data.image_sets import (
+    Seen,
+    check_dimensions,
+    common_channels,
+    common_dtype,
+    common_spacing,
+    conform,
+    note_doubles,
+)
 from biocnn.data.mask_values import Survey, read_mask
 from biocnn.data.masks import IGNORE, MaskCode, color_codes, understand_masks
 from biocnn.data.raw import Raw
@@ -18,7 +26,7 @@ from biocnn.errors import InputError
 
 
 class Images:
-    """Microscopy or other 2D images with masks.
+    """Images with masks: planes or volumes, from microscopes or clinics.
 
     Parameters
     ----------
@@ -43,9 +51,9 @@ class Images:
     channels
         Channels to use, by name; or, where none of these names is in the files, the names to give to their channels.
     axes
-        Order of the axes of TIFF files that do not tell, CYX say.
+        Order of the axes of files that do not tell: CYX (channels), ZYX (a volume), ZCYX, say.
     spacing
-        Height and width of a pixel in um, instead of what the files say.
+        (Depth,) height and width of a pixel, instead of what the files say; in um, or for NIfTI and DICOM in mm.
     normalise
         What becomes 0 and 1 for the network: the 1st and 99.8th percentile of all training images ("dataset") or of
         each image itself ("image"); "auto" takes the latter where some images span twice the range of others.
@@ -75,12 +83,15 @@ class Images:
             raise InputError("data: " + _given(table, images, masks), "give either table, or both images and masks")
         if table is None and (group or roi):
             raise InputError(f"data.{'group' if group else 'roi'}: names a column of a table", "give data.table")
-        if axes is not None and sorted(axes) != ["C", "X", "Y"]:
+        if axes is not None and not ({"Y", "X"} < set(axes) <= set("CZYX") and len(set(axes)) == len(axes)):
             raise InputError(
-                f"data.axes: {axes!r}", "allowed: the letters C, Y and X in the order of the file, CYX say"
+                f"data.axes: {axes!r}",
+                "allowed: the letters C, Z, Y and X in the order of the file: CYX, ZYX, ZCYX say",
             )
-        if spacing is not None and (len(spacing) != 2 or min(spacing) <= 0):
-            raise InputError(f"data.spacing: {spacing}", "allowed: height and width of a pixel in um, both above zero")
+        if spacing is not None and (len(spacing) not in (2, 3) or min(spacing) <= 0):
+            raise InputError(
+                f"data.spacing: {spacing}", "allowed: (depth,) height and width of a pixel in um or mm, above zero"
+            )
         if colors is not None:
             color_codes(colors)
         self.table, self.images, self.masks, self.group, self.roi = table, images, masks, group, roi
@@ -117,21 +128,26 @@ class Images:
         checks.add(source, "note", "masks without foreground", sum(s.n_objects == 0 for s in seen))
         checks.add(source, "note", "one of several channels is constant", sum(s.flat_channel for s in seen))
         note_doubles(rows, seen, checks, source)
+        dims = check_dimensions(seen)
+        if self.spacing and len(self.spacing) != dims:
+            raise InputError(f"data.spacing: {len(self.spacing)} numbers for images of {dims} axes", f"give {dims}")
         channels = common_channels(seen, self.channels, checks, source)
+        dtype = common_dtype(seen, self.normalise, checks, source)
         facts = {
             "kind": "image",
             "task": code.task,
-            "spatial_dims": 2,
+            "spatial_dims": dims,
             "in_channels": len(channels),
             "out_channels": len(code.outputs),
             "outputs": code.outputs,
             "channels": channels,
             "spacing": list(self.spacing) if self.spacing else common_spacing(seen, checks, source),
-            "dtype": check_dtypes(seen),
+            "unit": seen[0].unit,
+            "dtype": dtype,
             "normalise": self.normalise,
             "reasons": {"task": code.reason},
         }
-        reader = _Reader(rows, folder, self, code, channels)
+        reader = _Reader(rows, folder, self, code, facts)
         return Raw(_examples(rows, seen, code, checks, source), reader.x, reader.y, facts)
 
     def _rows(self, checks: Checks) -> tuple[pd.DataFrame, Path, str]:
@@ -149,11 +165,11 @@ class Images:
         background = 0 if self.colors is None else next(iter(color_codes(self.colors)))
         for row in rows.to_dict("records"):
             path, mask_path = folder / row["image"], folder / row["mask"]
-            image, values = read_image(path, self.axes), read_mask(mask_path, self.colors is not None)
+            image, values = read_image(path, self.axes), self.mask(mask_path)
             _same_size(image.pixels, path, values, mask_path)
             if self.roi:
                 roi_path = folder / row[self.roi]
-                _same_size(image.pixels, path, _read_roi(roi_path), roi_path)
+                _same_size(image.pixels, path, self.inside(roi_path), roi_path)
             found = survey.add(values, mask_path, self.ignore)
             seen.append(Seen.of(path, image, len(found - {background, self.ignore})))
             for reason in image.repairs:
@@ -162,6 +178,22 @@ class Images:
         for reason, images in repairs.items():
             checks.add(source, "repaired", reason, len(images), images[0])
         return seen, survey
+
+    def mask(self, path: Path) -> np.ndarray:
+        """Values of a mask, shape (*spatial)."""
+        return read_mask(path, self.colors is not None, self._mask_axes)
+
+    def inside(self, path: Path) -> np.ndarray:
+        """Where the field of view is, shape (*spatial)."""
+        inside = read_mask(path, axes=self._mask_axes) != 0
+        if not inside.any():
+            raise InputError(f"{path}: the field of view is empty", "allowed: 0 outside, any other value inside")
+        return inside
+
+    @property
+    def _mask_axes(self) -> str | None:
+        """Masks have no channels; of planes nothing needs to be said."""
+        return self.axes.replace("C", "") if self.axes and "Z" in self.axes else None
 
     def _constant(
         self, rows: pd.DataFrame, seen: list[Seen], checks: Checks, source: str
@@ -187,81 +219,30 @@ class Images:
 class _Reader:
     """Reads single examples again, the way they were checked."""
 
-    def __init__(self, rows: pd.DataFrame, folder: Path, settings: Images, code: MaskCode, channels: list[str]) -> None:
-        self.rows, self.folder, self.settings, self.code, self.channels = rows, folder, settings, code, channels
+    def __init__(self, rows: pd.DataFrame, folder: Path, settings: Images, code: MaskCode, facts: dict) -> None:
+        self.rows, self.folder, self.settings, self.code = rows, folder, settings, code
+        self.channels, self.dtype = facts["channels"], np.dtype(facts["dtype"])
 
     def x(self, index: int) -> np.ndarray:
-        """Image of shape (C, H, W), in its own data type."""
+        """Image of shape (C, *spatial), in the data type of the set."""
         image = read_image(self.folder / self.rows["image"].iloc[index], self.settings.axes)
-        return conform(image, self.channels, self.rows["image"].iloc[index])
+        return conform(image, self.channels, self.rows["image"].iloc[index]).astype(self.dtype, copy=False)
 
     def y(self, index: int) -> np.ndarray:
-        """Class mask, uint8 with 255 = ignore, or labels, int32; shape (H, W)."""
-        row, colored = self.rows.iloc[index], self.settings.colors is not None
-        y = self.code(read_mask(self.folder / row["mask"], colored))
+        """Class mask, uint8 with 255 = ignore, or labels, int32; shape (*spatial)."""
+        row = self.rows.iloc[index]
+        y = self.code(self.settings.mask(self.folder / row["mask"]))
         if self.settings.roi:
-            y[~_read_roi(self.folder / row[self.settings.roi])] = IGNORE
+            y[~self.settings.inside(self.folder / row[self.settings.roi])] = IGNORE
         return y
-
-
-def read_images(
-    paths: Path | str | list[Path | str], channels: list[str] | None = None, axes: str | None = None
-) -> Iterator[tuple[str, np.ndarray, list[float] | None]]:
-    """Read new images, without masks, one at a time.
-
-    Parameters
-    ----------
-    paths
-        A folder, a file, or a list of files.
-    channels
-        Channels to bring each image to, those a model was trained on say; without it all are kept.
-    axes
-        Order of the axes of TIFF files that do not tell.
-
-    Yields
-    ------
-    name
-        File stem, made unique.
-    pixels
-        Shape (C, H, W), in the data type of the file.
-    spacing
-        [row, column] in um, or None.
-
-    Raises
-    ------
-    InputError
-        Where there is no image, or one cannot be read or has other channels.
-    """
-    files = _image_paths(paths)
-    for name, path in zip(unique_ids([str(p) for p in files]), files, strict=True):
-        image = read_image(path, axes)
-        yield name, image.pixels if channels is None else conform(image, channels, path), image.spacing
-
-
-def _image_paths(paths: Path | str | list[Path | str]) -> list[Path]:
-    if isinstance(paths, str | Path):
-        folder = Path(paths)
-        if not folder.is_dir():
-            return [folder]
-        paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-        if not paths:
-            raise InputError(f"{folder}: no image file in this folder", f"allowed: {' '.join(SUFFIXES)}")
-    return [Path(p) for p in paths]
-
-
-def _read_roi(path: Path) -> np.ndarray:
-    inside = read_mask(path) != 0
-    if not inside.any():
-        raise InputError(f"{path}: the field of view is empty", "allowed: 0 outside, any other value inside")
-    return inside
 
 
 def _same_size(pixels: np.ndarray, path: Path, values: np.ndarray, mask: Path) -> None:
     if pixels.shape[1:] != values.shape:
-        height, width = values.shape
+        found, needed = (" x ".join(map(str, shape)) for shape in (values.shape, pixels.shape[1:]))
+        order = "height x width" if values.ndim == 2 else "depth x height x width"
         raise InputError(
-            f"{mask}: {height} x {width} pixels (height x width), but its image {path} has "
-            f"{pixels.shape[1]} x {pixels.shape[2]}",
+            f"{mask}: {found} pixels ({order}), but its image {path} has {needed}",
             "a mask has the size of its image: is it the mask of another one?",
         )
 
@@ -270,7 +251,8 @@ def _examples(rows: pd.DataFrame, seen: list[Seen], code: MaskCode, checks: Chec
     examples = rows.copy()
     if "id" not in examples:
         examples.insert(0, "id", unique_ids(rows["image"].tolist()))
-    measured = {"height": [s.shape[0] for s in seen], "width": [s.shape[1] for s in seen]}
+    sides = ("depth", "height", "width")[-len(seen[0].shape) :]
+    measured = {side: [s.shape[i] for s in seen] for i, side in enumerate(sides)}
     if code.task == "instances":
         measured["n_objects"] = [s.n_objects for s in seen]
     for column, values in measured.items():

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from biocnn.data.kinds import open_stored
-from biocnn.data.stored import Stored, Window, damaged
+from biocnn.data.stored import RGB, Stored, Window, damaged, wrong_channels
 from biocnn.errors import InputError
 
 
@@ -23,12 +23,14 @@ class LazyImage:
     def __init__(self, path: Path, stored: Stored) -> None:
         self._path, self._stored = path, stored
         self._transparency: float | None = None
+        self._chosen: list[int] | None = None
+        self._grey = False
         self.spacing, self.unit = stored.spacing, stored.unit
         self.dtype = _dtype(stored, path)
         count, *spatial = stored.shape
         count = 3 if stored.palette is not None else count - (stored.alpha is not None)
         self.shape = (count, *spatial)
-        names = ["red", "green", "blue"] if stored.palette is not None else stored.channels or []
+        names = RGB if stored.palette is not None else stored.channels or []
         fallback = ["grey"] if count == 1 else [f"channel{i + 1}" for i in range(count)]
         self.channels = list(names) if len(names) == count else fallback
         self.repairs = stored.repairs
@@ -54,13 +56,34 @@ class LazyImage:
         Raises
         ------
         InputError
-            Where the file is damaged, the window holds NaN or infinity, or transparency varies.
+            Where the file is damaged, the window holds NaN or infinity, transparency varies, or colours do where grey
+            is asked for.
         """
         with damaged(self._path, self._stored.kind):
             pixels = self._stored.read(window)
         if self._stored.palette is not None:
             pixels = self._stored.palette[:, pixels[0]]
-        return np.ascontiguousarray(self._checked(self._opaque(pixels)).astype(self.dtype, copy=False))
+        pixels = self._opaque(pixels)
+        if self._grey and not all(np.array_equal(pixels[0], plane) for plane in pixels[1:]):
+            raise wrong_channels(self._path, RGB, self.channels)
+        pixels = pixels if self._chosen is None else pixels[self._chosen]
+        return np.ascontiguousarray(self._checked(pixels).astype(self.dtype, copy=False))
+
+    def choose(self, channels: list[str]) -> None:
+        """Read these channels from now on: by name; else grey out of red, green and blue; else by their number.
+
+        Raises
+        ------
+        InputError
+            Where the image has other channels.
+        """
+        if set(channels) <= set(self.channels):
+            self._chosen = [self.channels.index(name) for name in channels]
+        elif len(channels) == 1 and self.channels == RGB:
+            self._chosen, self._grey = [0], True
+        elif len(channels) != len(self.channels):
+            raise wrong_channels(self._path, self.channels, channels)
+        self.channels, self.shape = list(channels), (len(channels), *self.shape[1:])
 
     def close(self) -> None:
         self._stored.close()

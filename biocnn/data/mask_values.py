@@ -11,7 +11,7 @@ from biocnn.errors import InputError
 _MOST_VALUES = 65536  # distinct values remembered; labels beyond it count, but are not listed
 
 
-def read_mask(path: str | Path, colors: bool = False) -> np.ndarray:
+def read_mask(path: str | Path, colors: bool = False, axes: str | None = None) -> np.ndarray:
     """Read a mask as it is stored.
 
     Parameters
@@ -20,11 +20,13 @@ def read_mask(path: str | Path, colors: bool = False) -> np.ndarray:
         PNG, TIFF or another file that ``read_image`` reads. A palette gives its indices.
     colors
         Read colours (a palette gives its colours, grey v counts as (v, v, v)).
+    axes
+        Order of the axes where the file does not tell, ZYX say.
 
     Returns
     -------
     values
-        Shape (H, W), integers: grey values, or with ``colors`` the colour 65536 R + 256 G + B.
+        Shape (*spatial), integers: grey values, or with ``colors`` the colour 65536 R + 256 G + B.
 
     Raises
     ------
@@ -32,7 +34,7 @@ def read_mask(path: str | Path, colors: bool = False) -> np.ndarray:
         Where the mask has colours and none are expected, fractions, or values beyond 32 bit.
     """
     path = Path(path)
-    decoded = decode(path, indices=not colors)
+    decoded = decode(path, axes=axes, indices=not colors)
     pixels = decoded.pixels if decoded.alpha is None else np.delete(decoded.pixels, decoded.alpha, axis=0)
     if pixels.dtype.kind == "f":
         whole = np.isfinite(pixels) & (pixels == np.round(pixels))

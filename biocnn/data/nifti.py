@@ -6,7 +6,7 @@ import numpy as np
 
 from biocnn.data.arrays import narrowed
 from biocnn.data.orientation import TURNED, canonical
-from biocnn.data.stored import Axes, Stored, damaged
+from biocnn.data.stored import RGB, Axes, Stored, damaged
 from biocnn.errors import InputError
 
 _MILLIMETRES = {"mm": 1.0, "meter": 1000.0, "micron": 1e-3, "unknown": 1.0}
@@ -51,7 +51,7 @@ def open_nifti(path: Path, *, axes: str | None = None, indices: bool = False) ->
     return Stored(
         array,
         Axes(letters + ("C" if channels else "")),
-        ["red", "green", "blue"] if channels == 3 and image.get_data_dtype().fields else None,
+        RGB if channels == 3 and image.get_data_dtype().fields else None,
         ([spacing[i] for i in kept] if planes else spacing) if min(spacing) > 0 else None,
         unit="mm",
         repairs=tuple(repairs),

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from biocnn.data.stored import Axes, Stored, damaged
+from biocnn.data.stored import RGB, Axes, Stored, damaged
 from biocnn.errors import InputError
 
-RGB = ["red", "green", "blue"]
 _PNG_GREY = 0  # colour type in the header of a PNG
 
 

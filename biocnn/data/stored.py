@@ -11,6 +11,7 @@ import numpy as np
 from biocnn.errors import InputError
 
 Window = tuple[slice, ...]
+RGB = ["red", "green", "blue"]
 _CANONICAL = "CZYX"
 _DROPPED = "-"  # an axis of length one
 
@@ -82,6 +83,14 @@ class Stored:
 def whole(shape: tuple[int, ...]) -> Window:
     """The window of all pixels of an image of shape (C, *spatial)."""
     return tuple(slice(0, n) for n in shape[1:])
+
+
+def wrong_channels(where: str | Path, found: list[str], needed: list[str]) -> InputError:
+    """What to say where an image has other channels than are needed."""
+    return InputError(
+        f"{where}: has the channels {', '.join(found)}, needed: {', '.join(needed)}",
+        "images must have the channels the model was trained on; set data.channels to choose among them",
+    )
 
 
 @contextmanager

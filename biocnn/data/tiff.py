@@ -7,8 +7,7 @@ from xml.etree import ElementTree
 import numpy as np
 import tifffile
 
-from biocnn.data.raster import RGB
-from biocnn.data.stored import Stored, damaged, settle_axes
+from biocnn.data.stored import RGB, Stored, damaged, settle_axes
 from biocnn.data.tiff_segments import series_pixels
 from biocnn.errors import InputError
 

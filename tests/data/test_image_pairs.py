@@ -2,7 +2,8 @@
 
 import pytest
 
-from biocnn.data.image_pairs import pair_folders, unique_ids
+from biocnn.data.image_pairs import pair_folders
+from biocnn.data.image_paths import unique_ids
 from biocnn.errors import InputError
 
 

@@ -7,7 +7,8 @@ import tifffile
 from PIL import Image
 
 from biocnn.data.checks import Checks
-from biocnn.data.images import Images, read_images
+from biocnn.data.images import Images
+from biocnn.data.new_images import read_images
 from biocnn.errors import InputError
 
 rng = np.random.default_rng(3)
@@ -86,6 +87,7 @@ def test_a_table(folder):
         "outputs": ["foreground"],
         "channels": ["grey"],
         "spacing": None,
+        "unit": "um",
         "dtype": "uint8",
         "normalise": "auto",
         "reasons": {"task": "only 0, 255 occur"},
@@ -126,7 +128,7 @@ def test_bad_settings_are_refused_before_anything_is_read(folder):
     refused("table and images and masks", "either table", table=table, images=folder / "images", masks=folder / "masks")
     refused("images given", "both images and masks", images=folder / "images")
     refused("data.group", "data.table", images=folder / "images", masks=folder / "masks", group="plate")
-    refused("data.axes: 'CZ'", "C, Y and X", table=table, axes="CZ")
+    refused("data.axes: 'CZ'", "C, Z, Y and X", table=table, axes="CZ")
     refused("data.spacing", "um", table=table, spacing=[0.0, 1.0])
     refused("data.colors.b", "three numbers", table=table, colors={"a": [0, 0, 0], "b": [1]})
 

@@ -1,0 +1,86 @@
+"""Which files and folders are images, and a short name for each."""
+
+from itertools import count
+from pathlib import Path
+
+from biocnn.data.kinds import SUFFIXES, is_zarr
+from biocnn.errors import InputError
+
+
+def image_paths(folder: Path) -> list[Path]:
+    """The images of a folder, in order of name: files by their suffix or DICOM mark, DICOM series and OME-Zarr folders.
+
+    The slices of one series that lie in the folder itself are one image: the folder.
+
+    Raises
+    ------
+    InputError
+        Where there is none, or some slices belong together and others do not.
+    """
+    if is_zarr(folder):
+        return [folder]
+    found = members(folder)
+    slices = [path for path in found if path.is_file() and _is_dicom(path)]
+    if len(slices) < 2:
+        return found
+    from biocnn.data.dicom import by_series
+
+    series = by_series(folder)
+    if len(series) == len(slices):
+        return found
+    if len(series) == 1 and len(found) == len(slices):
+        return [folder]
+    raise InputError(
+        f"{folder}: {len(slices)} DICOM files of {len(series)} series" + " beside others" * (len(found) > len(slices)),
+        "put each series into a folder of its own",
+    )
+
+
+def members(folder: Path) -> list[Path]:
+    """The files and folders in a folder that are images by their suffix or their mark.
+
+    Raises
+    ------
+    InputError
+        Where there is none.
+    """
+    found = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".") and _is_image(path)]
+    if not found:
+        raise InputError(f"{folder}: no image file in this folder", f"allowed: {' '.join(SUFFIXES)}")
+    return found
+
+
+def stem(path: Path) -> str:
+    """Name without the suffixes of an image; the name of a DICOM series is that of its folder."""
+    name = path.name
+    suffix = next((s for s in sorted(SUFFIXES, key=len, reverse=True) if name.lower().endswith(s)), "")
+    name = name[: len(name) - len(suffix)]
+    return name[:-4] if suffix and name.lower().endswith(".ome") else name
+
+
+def unique_ids(paths: list[str]) -> list[str]:
+    """A short name for each file: its stem, with its folders where stems repeat, with a number where paths repeat."""
+    stems = [stem(Path(p)) for p in paths]
+    if len(set(stems)) < len(stems):
+        parents = [Path(p).parent.parts for p in paths]
+        shared = 0
+        while all(len(p) > shared for p in parents) and len({p[shared] for p in parents}) == 1:
+            shared += 1
+        stems = ["_".join([*p[shared:], s]) for p, s in zip(parents, stems, strict=True)]
+    ids: dict[str, None] = {}
+    for one in stems:
+        numbered = (f"{one}-{n}" for n in count(2))
+        ids[one if one not in ids else next(name for name in numbered if name not in ids)] = None
+    return list(ids)
+
+
+def _is_image(path: Path) -> bool:
+    if path.is_dir():
+        return is_zarr(path) or any(_is_dicom(p) for p in sorted(path.iterdir()) if p.is_file())
+    return path.name.lower().endswith(SUFFIXES) or _is_dicom(path)
+
+
+def _is_dicom(path: Path) -> bool:
+    with open(path, "rb") as handle:
+        head = handle.read(132)
+    return head[128:] == b"DICM" or (bool(head) and path.suffix.lower() in (".dcm", ".dicom", ".ima"))

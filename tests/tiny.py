@@ -16,7 +16,7 @@ DISC = 1000  # brightness of discs above a background of 100
 
 
 def train_settings(**settings: Any) -> dict[str, Any]:
-    return Train(**settings).model_dump()
+    return Train(**settings).model_dump(mode="json")
 
 
 def metric_settings(**settings: Any) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from biocnn.losses import make_loss
 from biocnn.models import DeepBind, UNet
 from biocnn.state import StateFolder
 from biocnn.train import fit
+from biocnn.transfer import NOWHERE, Start
 
 CPU = torch.device("cpu")
 AUGMENT = {
@@ -67,6 +68,7 @@ def trained(
     augment: Any = None,
     watch: Callable[[int, bool], None] = lambda number, learning: None,
     states: StateFolder | None = None,
+    begun: Start = NOWHERE,
     **settings: Any,
 ):
     """A network after ``fit``, its history and its log; ``watch`` is told each use of the loss, and which it is."""
@@ -82,7 +84,8 @@ def trained(
         watch(uses[learning], learning)
         return plain(logits, y)
 
-    history = fit(model, *parts, loss, facts["task"], train_settings(**settings), seed, lines.append, states)
+    section = train_settings(**settings)
+    history = fit(model, *parts, loss, facts["task"], section, seed, lines.append, states, begun=begun)
     return model, history, lines
 
 

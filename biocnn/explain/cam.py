@@ -15,13 +15,19 @@ INTERPOLATION = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
 def grad_cam(
-    model: nn.Module, x: Tensor, output: int = 0, layer: str | None = None, rivals: int | None = None
+    model: nn.Module,
+    x: Tensor,
+    output: int = 0,
+    layer: str | None = None,
+    rivals: int | None = None,
+    region: Tensor | None = None,
 ) -> Tensor:
     """Weigh the channels of a layer by how much they move an output, and add them up.
 
     The output is a logit where the model gives one per image. Where it gives one per pixel, it is the mean logit over
     the pixels that are predicted as the class: those with a positive logit where there is but one output, else those
-    whose logit is the largest. An image without such pixels has a map of zeros.
+    whose logit is the largest. An image without such pixels has a map of zeros. Of a network that ends in average
+    pooling and a linear layer, the map of the pooled layer is what of its CAM (Zhou et al.) speaks for the class.
 
     Parameters
     ----------
@@ -35,6 +41,8 @@ def grad_cam(
         Name of a module, as in ``model.named_modules()``. None chooses: see ``default_layer``.
     rivals
         Number of leading outputs among which the largest is the prediction; None: all of them.
+    region
+        Shape (N, *spatial), bool: the mean is over these pixels instead, those of one object say (``labels == 7``).
 
     Returns
     -------
@@ -44,7 +52,7 @@ def grad_cam(
     References
     ----------
     Selvaraju et al., ICCV 2017, doi:10.1109/ICCV.2017.74; for segmentation Vinogradova et al., AAAI 2020,
-    doi:10.1609/aaai.v34i10.7244.
+    doi:10.1609/aaai.v34i10.7244; CAM: Zhou et al., CVPR 2016, doi:10.1109/CVPR.2016.319.
     """
     modules = dict(model.named_modules())
     layer = default_layer(model, x[:1]) if layer is None else layer
@@ -53,7 +61,7 @@ def grad_cam(
     features: list[Tensor] = []
     with evaluating(model), torch.enable_grad(), _watched({"": modules[layer]}, lambda _, out: features.append(out)):
         logits = model(x.detach().requires_grad_(True))
-        (gradient,) = torch.autograd.grad(_score(logits, output, rivals), features[-1])
+        (gradient,) = torch.autograd.grad(_score(logits, output, rivals, region), features[-1])
     space = tuple(range(2, gradient.ndim))
     cam = (gradient.mean(dim=space, keepdim=True) * features[-1]).sum(dim=1, keepdim=True).relu().detach().float()
     cam = F.interpolate(cam, size=x.shape[2:], mode=INTERPOLATION[len(space)], align_corners=False)[:, 0]
@@ -103,13 +111,14 @@ def default_layer(model: nn.Module, x: Tensor) -> str:
     return last
 
 
-def _score(logits: Tensor, output: int, rivals: int | None) -> Tensor:
-    """Sum over images of the logit, or of its mean over the pixels predicted as the class."""
+def _score(logits: Tensor, output: int, rivals: int | None, region: Tensor | None) -> Tensor:
+    """Sum over images of the logit, or of its mean over the region, else over the pixels predicted as the class."""
     if logits.ndim == 2:
         return logits[:, output].sum()
-    among = logits[:, :rivals]
-    predicted = among[:, output] > 0 if among.shape[1] == 1 else among.argmax(dim=1) == output
-    pixels = predicted.flatten(1).to(logits.dtype)
+    if region is None:
+        among = logits[:, :rivals]
+        region = among[:, output] > 0 if among.shape[1] == 1 else among.argmax(dim=1) == output
+    pixels = region.flatten(1).to(logits)
     return ((logits[:, output].flatten(1) * pixels).sum(dim=1) / pixels.sum(dim=1).clamp(min=1)).sum()
 
 

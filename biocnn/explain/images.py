@@ -15,11 +15,12 @@ from biocnn.files import atomic
 # Pixels along each axis that a page can show; a larger image is cut to its middle.
 SIZE = 512
 INSIDE, CLASSES_OF_INSTANCES = 1, 3
+MOST_CLASSES = 4  # with maps, of one image
 
 
 @dataclass
 class ImageExplanation:
-    """What ``write_images`` stores: of n images, each at the top left of a canvas of common size.
+    """What ``write_images`` stores: n maps, each with its image, at the top left of a canvas of common size.
 
     Parameters
     ----------
@@ -42,7 +43,7 @@ class ImageExplanation:
 def explain_images(
     model: nn.Module, images: Sequence[Tensor], ids: Sequence[str], outputs: Sequence[str], task: str
 ) -> ImageExplanation:
-    """Grad-CAM of some images, each of the class that it shows most of.
+    """Grad-CAM of some images, each of the class that it shows; of several classes, of each, the most frequent first.
 
     Parameters
     ----------
@@ -58,18 +59,19 @@ def explain_images(
     task
         binary, multilabel, regression, mask, classes or instances.
     """
-    pictures, maps, names = [], [], []
+    pictures, maps, names, shown = [], [], [], []
     device = next(model.parameters()).device
-    for image in images:
+    for id, image in zip(ids, images, strict=True):
         image = _middle(image).float()
         x = image[None].to(device)
-        output = _most_shown(model, x, task)
         rivals = CLASSES_OF_INSTANCES if task == "instances" else None
-        cam = grad_cam(model, x, output, rivals=rivals)[0].cpu().numpy()
-        pictures.append(_picture(image.cpu().numpy()))
-        maps.append(cam[len(cam) // 2] if cam.ndim == 3 else cam)
-        names.append(outputs[output] if output < len(outputs) else str(output))
-    return ImageExplanation(np.array(ids, dtype=str), _canvas(pictures), _canvas(maps), np.array(names, dtype=str))
+        for output in _shown(model, x, task):
+            cam = grad_cam(model, x, output, rivals=rivals)[0].cpu().numpy()
+            shown.append(id)
+            pictures.append(_picture(image.cpu().numpy()))
+            maps.append(cam[len(cam) // 2] if cam.ndim == 3 else cam)
+            names.append(outputs[output] if output < len(outputs) else str(output))
+    return ImageExplanation(np.array(shown, dtype=str), _canvas(pictures), _canvas(maps), np.array(names, dtype=str))
 
 
 def write_images(folder: str | Path, explanation: ImageExplanation) -> None:
@@ -79,16 +81,17 @@ def write_images(folder: str | Path, explanation: ImageExplanation) -> None:
 
 
 @torch.no_grad()
-def _most_shown(model: nn.Module, x: Tensor, task: str) -> int:
-    """The inside of instances; of several classes the most frequent but background; of several labels the likeliest."""
+def _shown(model: nn.Module, x: Tensor, task: str) -> list[int]:
+    """The inside of instances; of classes those predicted anywhere, but background; of several labels the likeliest."""
     if task == "instances":
-        return INSIDE
+        return [INSIDE]
     with evaluating(model):
         logits = model(x)[0]
     if len(logits) == 1 or logits.ndim == 1:
-        return int(logits.argmax()) if logits.ndim == 1 else 0
+        return [int(logits.argmax()) if logits.ndim == 1 else 0]
     counts = torch.bincount(logits.argmax(dim=0).flatten(), minlength=len(logits))
-    return 1 + int(counts[1:].argmax())
+    frequent = [1 + k for k in counts[1:].argsort(descending=True, stable=True).tolist()]
+    return [k for k in frequent if counts[k]][:MOST_CLASSES] or frequent[:1]
 
 
 def _middle(image: Tensor) -> Tensor:

@@ -129,6 +129,98 @@ def test_monai_gives_the_same_map() -> None:
     torch.testing.assert_close(grad_cam(model, x, output=2, layer="3"), theirs, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_monai_gives_the_same_map_of_the_pixels_of_a_class(spatial_dims: int, outputs: int) -> None:
+    """MONAI explains one number an image: here, the mean logit over the pixels that are predicted as the class."""
+    from monai.visualize import GradCAM
+
+    from biocnn.models import UNet
+
+    class Mean(nn.Module):
+        def __init__(self, network: nn.Module, pixels: Tensor) -> None:
+            super().__init__()
+            self.network, self.pixels = network, pixels
+
+        def forward(self, x: Tensor) -> Tensor:
+            return (self.network(x) * self.pixels[:, None]).flatten(2).sum(2) / self.pixels.sum()
+
+    torch.manual_seed(0)
+    network = UNet(spatial_dims, 1, outputs, channels=[4, 8]).eval()
+    x = torch.rand(1, 1, *[12] * spatial_dims)
+    with torch.no_grad():  # something speaks for the class, and half of the pixels are it
+        network.head.conv.weight.abs_()
+        network.head.conv.bias -= network(x).flatten(2).median(dim=2).values[0]
+    logits = network(x)
+    pixels = logits[:, 0] > 0 if outputs == 1 else logits.argmax(1) == outputs - 1
+    layer = default_layer(network, x)
+    for where, region in ((pixels, None), (x[:, 0] > 0.5, x[:, 0] > 0.5)):
+        explained = GradCAM(
+            nn_module=Mean(network, where), target_layers=f"network.{layer}", postprocessing=lambda c: c
+        )
+        theirs = explained(x, class_idx=outputs - 1)[:, 0]
+        assert where.any()
+        assert theirs.max() > 0
+        found = grad_cam(network, x, outputs - 1, region=region)
+        torch.testing.assert_close(found, theirs / theirs.max(), atol=1e-5, rtol=1e-4)
+
+
+def test_after_average_pooling_it_is_the_map_of_zhou() -> None:
+    torch.manual_seed(0)
+    features = nn.Sequential(nn.Conv2d(1, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 8, 3, padding=1), nn.ReLU())
+    head = nn.Linear(8, 3)
+    model = nn.Sequential(features, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head).eval()
+    x = torch.rand(2, 1, 10, 12)
+    for k in range(3):
+        cam = torch.einsum("c,nchw->nhw", head.weight[k], features(x)).detach().relu()
+        torch.testing.assert_close(grad_cam(model, x, k), cam / cam.amax((1, 2), keepdim=True))
+
+
+def test_a_region_singles_out_an_object() -> None:
+    class Halves(nn.Module):
+        """Two features: the bright pixels of the upper and those of the lower half."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.features = nn.Conv2d(1, 2, 1, bias=False)
+            self.places = nn.Identity()
+            nn.init.ones_(self.features.weight)
+
+        def forward(self, x: Tensor) -> Tensor:
+            features = self.features(x)
+            halves = torch.zeros_like(features)
+            halves[:, 0, :8], halves[:, 1, 8:] = 1, 1
+            return (self.places(features * halves) * halves).sum(dim=1, keepdim=True)
+
+    x = spots(2).sum(0, keepdim=True)
+    for rows in (slice(0, 8), slice(8, 16)):
+        region = torch.zeros(1, 16, 16, dtype=torch.bool)
+        region[:, rows] = True
+        cam = grad_cam(Halves(), x, layer="places", region=region)
+        torch.testing.assert_close(cam, ((x[:, 0] > 0) & region).float())
+        assert (grad_cam(Halves(), x, layer="places", region=~region & region) == 0).all()
+
+
+def test_every_class_that_an_image_shows_has_a_map_the_most_frequent_first() -> None:
+    class Thirds(nn.Module):
+        """Background where it is dark, and one class for each level of brightness."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.features = nn.Conv2d(1, 1, 1, bias=False)
+            nn.init.ones_(self.features.weight)
+
+        def forward(self, x: Tensor) -> Tensor:
+            levels = torch.arange(4.0).view(1, 4, 1, 1)
+            return -((self.features(x) - levels) ** 2)
+
+    image = torch.zeros(1, 8, 8)
+    image[0, :2], image[0, 2, :3] = 3, 1
+    found = explain_images(Thirds(), [image, 0 * image], ["a", "b"], ["none", "one", "two", "three"], "classes")
+    assert found.id.tolist() == ["a", "a", "b"]
+    assert found.output.tolist() == ["three", "one", "one"]
+
+
 def test_images_of_all_sizes_are_explained_and_stored(tmp_path) -> None:
     images = [torch.rand(1, 40, 30), torch.rand(1, 20, 600), spots(2)[0]]
     found = explain_images(Bright(dense=True), images, ["a", "b", "c"], ["dark", "bright"], "classes")

@@ -98,6 +98,7 @@ def test_paths_start_at_data_root_but_those_the_workflow_makes(folder: Path) -> 
          "data.negatives.path"),
         ("explain: {motifs: {database: gone.fa}}", "explain.motifs.database"),
         ("segment: {images: gone.fa}", "segment.images"),
+        ("train: {start_from: gone.fa, freeze_epochs: 2}", "train.start_from"),
     ],
 )  # fmt: skip
 def test_missing_file(folder: Path, change: str, key: str) -> None:
@@ -261,6 +262,12 @@ def test_own_model_by_import_path(folder: Path) -> None:
     text = BASE.replace("{name: DeepBind}", "{name: 'my_own_net:Net', width: 3}")
     assert settings(text)["model"] == {"name": "my_own_net:Net", "width": 3}
     assert "did you mean 'width'" in refusal(text.replace("width", "widht")).remedy
+
+
+def test_nothing_is_held_still_that_was_drawn(folder: Path) -> None:
+    (folder / "mine.yaml").write_text(BASE + "train: {freeze_epochs: 2}")
+    with pytest.raises(InputError, match=r"mine\.yaml: train\.start_from: is missing"):
+        load("mine.yaml", folder)
 
 
 def test_files_of_an_own_model_are_resolved_too(folder: Path) -> None:

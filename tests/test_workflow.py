@@ -137,6 +137,14 @@ def test_another_seed_trains_only_itself(done: Path) -> None:
         write(done, "demo_sequences", SEQUENCES)
 
 
+def test_a_training_that_starts_from_anothers_model_waits_for_it(done: Path) -> None:
+    for seed, count in ((1, 1), (2, 2)):  # of the other's trainings, the first is done
+        other = f"results/demo_sequences/runs/fold0-seed{seed}/model.safetensors"
+        write(done, "next", {**SEQUENCES, "train": {**SEQUENCES["train"], "start_from": other}})
+        text = snakemake(done, "--dry-run", "--config", "experiments=[demo_sequences,next]")
+        assert re.search(rf"^train +{count}$", text, re.MULTILINE), text
+
+
 def test_experiments_share_one_encoded_genome(done: Path) -> None:
     write(done, "other", {**SEQUENCES, "seed": 2})
     text = snakemake(done, "--dry-run", "--config", "experiments=[demo_sequences,other]")

@@ -54,16 +54,11 @@ def read_header(path: Path) -> pydicom.Dataset:
     Raises
     ------
     InputError
-        Where the file is damaged, or holds no image.
+        Where the file is damaged, or holds no image that can be used.
     """
     with damaged(path, "DICOM"):
         header = pydicom.dcmread(path, force=True, stop_before_pixels=True)
-    if "Rows" not in header or "Columns" not in header:
-        kind = header.get("SOPClassUID")
-        raise InputError(
-            f"{path}: DICOM without an image" + (f" ({kind.name})" if kind else ""),
-            "reports, structures and indices hold no pixels: leave it out",
-        )
+    _check(header, path)
     return header
 
 
@@ -102,6 +97,12 @@ def read_planes(path: Path) -> tuple[list[Plane], tuple[str, ...]]:
 
 
 def _check(data: pydicom.Dataset, path: Path) -> None:
+    if "Rows" not in data or "Columns" not in data:
+        kind = data.get("SOPClassUID")
+        raise InputError(
+            f"{path}: DICOM without an image" + (f" ({kind.name})" if kind else ""),
+            "reports, structures and indices hold no pixels: leave it out",
+        )
     if "TotalPixelMatrixColumns" in data:
         raise InputError(f"{path}: a tiled whole-slide image", "convert it to a tiled TIFF or OME-TIFF")
     segments = data.get("SegmentSequence") or []

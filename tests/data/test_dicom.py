@@ -1,0 +1,164 @@
+"""DICOM files and series: slices in the order of their positions, values in their units, or a reason why not."""
+
+import imagecodecs
+import nibabel
+import numpy as np
+import pydicom
+import pytest
+from dicom_files import write_dicom, write_series
+from pydicom.uid import JPEGLosslessSV1, JPEGLSLossless, RLELossless
+
+from biocnn.data.image_files import read_image
+from biocnn.data.image_paths import image_paths
+from biocnn.data.new_images import read_images
+from biocnn.errors import InputError
+
+rng = np.random.default_rng(9)
+PLANE = rng.integers(0, 4096, (13, 17), dtype=np.uint16)
+VOLUME = rng.integers(-1000, 3000, (5, 13, 17), dtype=np.int16)
+
+
+def refused(path, *words, axes=None):
+    with pytest.raises(InputError) as caught:
+        read_image(path, axes)
+    for word in (path.name, *words):
+        assert word in str(caught.value)
+    assert caught.value.remedy
+
+
+def test_a_plane(tmp_path):
+    write_dicom(tmp_path / "a.dcm", PLANE)
+    found = read_image(tmp_path / "a.dcm")
+    np.testing.assert_array_equal(found.pixels, PLANE[None])
+    assert (found.pixels.dtype, found.spacing, found.unit, found.repairs) == (np.uint16, [0.5, 0.25], "mm", ())
+    colours = rng.integers(0, 256, (13, 17, 3), dtype=np.uint8)
+    write_dicom(tmp_path / "b.dcm", colours, spacing=None)
+    found = read_image(tmp_path / "b.dcm")
+    np.testing.assert_array_equal(found.pixels, np.moveaxis(colours, -1, 0))
+    assert (found.channels, found.spacing) == (["red", "green", "blue"], None)
+
+
+@pytest.mark.parametrize(
+    ("slope", "intercept", "dtype"), [(1, -1024, np.int16), (2, 0, np.int32), (0.5, 3, np.float32)]
+)
+def test_rescaling_gives_the_smallest_type_that_the_header_needs(tmp_path, slope, intercept, dtype):
+    pixels = PLANE if slope != 2 else (PLANE * 8)
+    more = {"BitsStored": 12, "HighBit": 11} if slope == 1 else {}
+    write_dicom(tmp_path / "a.dcm", pixels, RescaleSlope=slope, RescaleIntercept=intercept, **more)
+    found = read_image(tmp_path / "a.dcm")
+    assert found.pixels.dtype == dtype
+    np.testing.assert_allclose(found.pixels[0], pixels * float(slope) + intercept)
+    assert found.repairs == ("rescale slope and intercept applied",)
+
+
+def test_white_on_black_where_the_numbers_have_no_unit(tmp_path):
+    more = {"PhotometricInterpretation": "MONOCHROME1", "BitsStored": 12, "HighBit": 11}
+    write_dicom(tmp_path / "a.dcm", PLANE, **more)
+    found = read_image(tmp_path / "a.dcm")
+    np.testing.assert_array_equal(found.pixels[0], 4095 - PLANE)
+    assert found.repairs == ("MONOCHROME1 (0 = white) turned to 0 = black",)
+    write_dicom(tmp_path / "a.dcm", PLANE, RescaleSlope=1, RescaleIntercept=0, **more)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.dcm").pixels[0], PLANE)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "encode"),
+    [
+        (JPEGLSLossless, imagecodecs.jpegls_encode),
+        (JPEGLosslessSV1, lambda pixels: imagecodecs.ljpeg_encode(pixels, bitspersample=16)),
+    ],
+)
+def test_compressed_pixels_are_decoded(tmp_path, syntax, encode):
+    write_dicom(tmp_path / "a.dcm", PLANE, syntax=syntax, encoded=encode(PLANE))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.dcm").pixels[0], PLANE)
+
+
+def test_run_length_and_unknown_compressions(tmp_path):
+    write_dicom(tmp_path / "a.dcm", PLANE)
+    data = pydicom.dcmread(tmp_path / "a.dcm")
+    data.compress(RLELossless, generate_instance_uid=False)
+    data.save_as(tmp_path / "a.dcm")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.dcm").pixels[0], PLANE)
+    write_dicom(tmp_path / "b.dcm", PLANE, syntax=pydicom.uid.MPEG2MPML, encoded=b"film")
+    refused(tmp_path / "b.dcm", "MPEG2", "uncompressed")
+
+
+def test_a_series_is_in_the_order_of_its_positions(tmp_path):
+    write_series(tmp_path / "s", VOLUME)
+    found = read_image(tmp_path / "s")
+    np.testing.assert_array_equal(found.pixels, VOLUME[None])
+    assert (found.pixels.dtype, found.spacing, found.unit, found.repairs) == (np.int16, [2.0, 0.5, 0.25], "mm", ())
+
+
+def test_a_coronal_series_and_nifti_of_the_same_body_agree(tmp_path):
+    """Rows go down, slices from front to back: each voxel ends where the scanner's frame says it is."""
+    (tmp_path / "s").mkdir()
+    for i, pixels in enumerate(VOLUME):
+        write_dicom(tmp_path / "s" / f"{i}.dcm", pixels, [0.0, 3.0 * i, 0.0], [1, 0, 0, 0, 0, -1])
+    found = read_image(tmp_path / "s")
+    np.testing.assert_array_equal(found.pixels[0], np.moveaxis(VOLUME, 0, 1)[::-1])
+    assert found.spacing == [0.5, 3.0, 0.25]
+    assert "turned" in found.repairs[0]
+    # NIfTI counts towards right and front: x and y change sign.
+    affine = np.array([[-0.25, 0, 0, 0], [0, 0, -3.0, 0], [0, -0.5, 0, 0], [0, 0, 0, 1]])
+    nibabel.save(nibabel.Nifti1Image(VOLUME.T, affine), tmp_path / "v.nii.gz")
+    same = read_image(tmp_path / "v.nii.gz")
+    np.testing.assert_array_equal(same.pixels, found.pixels)
+    assert same.spacing == found.spacing
+
+
+def test_what_is_no_whole_series_is_refused(tmp_path):
+    folder = tmp_path / "s"
+    write_series(folder, VOLUME)
+    third = next(p for p in folder.iterdir() if pydicom.dcmread(p).ImagePositionPatient[2] == -26.0)
+    kept = third.read_bytes()
+    third.unlink()
+    refused(folder, "4 mm between", "2 mm between others", "slice missing")
+    third.write_bytes(kept)
+    write_dicom(folder / "again", VOLUME[0], [-10.0, -20.0, -26.0])
+    refused(folder, "same position", "echoes")
+    write_dicom(folder / "again", VOLUME[0], [-10.0, -20.0, -20.0], [0, 1, 0, 0, 0, -1])
+    refused(folder, "another direction", "localizer")
+    write_dicom(folder / "again", VOLUME[0, :5], [-10.0, -20.0, -20.0])
+    refused(folder, "different sizes")
+    write_dicom(folder / "again", VOLUME[0], [-10.0, -20.0, -20.0], series="1.2.3")
+    refused(folder, "2 series", "folder of its own")
+    (tmp_path / "none").mkdir()
+    refused(tmp_path / "none", "neither a DICOM series nor OME-Zarr")
+
+
+def test_frames_without_a_place_are_volumes_only_if_said_so(tmp_path):
+    write_dicom(tmp_path / "a.dcm", VOLUME, NumberOfFrames=5, spacing=None)
+    refused(tmp_path / "a.dcm", "5 frames", "time points", "data.axes: ZYX")
+    found = read_image(tmp_path / "a.dcm", "ZYX")
+    np.testing.assert_array_equal(found.pixels, VOLUME[None])
+    assert found.spacing is None
+
+
+def test_what_holds_no_image_is_refused(tmp_path):
+    write_dicom(tmp_path / "a.dcm", PLANE)
+    data = pydicom.dcmread(tmp_path / "a.dcm")
+    del data.PixelData, data.Rows, data.Columns
+    data.save_as(tmp_path / "a.dcm")
+    refused(tmp_path / "a.dcm", "without an image")
+    write_dicom(tmp_path / "b.dcm", PLANE)
+    (tmp_path / "b.dcm").write_bytes((tmp_path / "b.dcm").read_bytes()[:-100])
+    refused(tmp_path / "b.dcm", "DICOM")
+    write_dicom(tmp_path / "c.dcm", PLANE, TotalPixelMatrixColumns=1000)
+    refused(tmp_path / "c.dcm", "whole-slide")
+
+
+def test_a_folder_of_slices_is_one_image_and_folders_of_series_are_several(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in "ba":
+        write_series(tmp_path / "in" / name, VOLUME)
+    assert [name for name, _, _ in read_images(tmp_path / "in")] == ["a", "b"]
+    assert image_paths(tmp_path / "in" / "a") == [tmp_path / "in" / "a"]
+    (tmp_path / "planes").mkdir()
+    for i in range(3):
+        write_dicom(tmp_path / "planes" / f"{i}.dcm", PLANE, series=f"1.2.{i}")
+    found = {name: pixels.shape for name, pixels, _ in read_images(tmp_path / "planes")}
+    assert found == dict.fromkeys("012", (1, 13, 17))
+    write_dicom(tmp_path / "planes" / "3.dcm", PLANE, series="1.2.0")
+    with pytest.raises(InputError, match="4 DICOM files of 3 series"):
+        image_paths(tmp_path / "planes")

@@ -112,7 +112,7 @@ class Model:
         self.memory_gb, self.tta, self.blend, self.overlap = memory_gb, tta, blend, overlap
         checked = self.meta.get("precision", {}).get("predict", "float32")
         self.precision = checked if fast_bfloat16(self.device) else "float32"
-        self._folded = fold(self.network)
+        self.folded = fold(self.network)
 
     def __repr__(self) -> str:
         return f"Model({self.meta['experiment']['model']['name']}, task={self.facts['task']}, outputs={self.outputs})"
@@ -222,7 +222,7 @@ class Model:
         found, rows = [], self._rows(max(map(len, codes))) if len(codes) > 1 else 1
         for start in range(0, len(codes), rows):
             x = one_hot(torch.from_numpy(pad(codes[start : start + rows])).to(self.device))
-            found.append(logits_of(self._folded, x, self.precision).cpu().numpy())
+            found.append(logits_of(self.folded, x, self.precision).cpu().numpy())
         return np.concatenate(found)
 
     def _sequences(self, codes: Sequence[np.ndarray]) -> np.ndarray:
@@ -233,10 +233,10 @@ class Model:
 
     @cached_property
     def _scanner(self) -> Scanner:
-        return Scanner(self._folded, self._sequences, self._probability, self._rows, self.facts.get("window"))
+        return Scanner(self.folded, self._sequences, self._probability, self._rows, self.facts.get("window"))
 
     def _answer(self, x: Tensor) -> Tensor:
-        return answer(self._folded, x, self.facts["task"], self.precision)
+        return answer(self.folded, x, self.facts["task"], self.precision)
 
     def _rows(self, length: int) -> int:
         """How many sequences of a length go at a time."""
@@ -256,7 +256,7 @@ class Model:
     def _images(self) -> ImagePredictor:
         every = views(self.facts["spatial_dims"], self.tta)
         blend = Blend(self._patch, self.overlap) if self.blend == "gaussian" else None
-        return ImagePredictor(self._folded, self._answer, self.facts, self.device, every, blend)
+        return ImagePredictor(self.folded, self._answer, self.facts, self.device, every, blend)
 
     @property
     def _patch(self) -> tuple[int, ...]:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-SIDE = 16  # pixels of the thumbnails that are compared, along each axis
-ALIKE = 0.9  # correlation of thumbnails from which on images are said to be alike
+from biocnn.data.duplicates import ALIKE, comparable
+
+DIFFERENT = 0.5  # correlation below which images are said to be unlike each other
 
 
 def risk_coverage(uncertainty: np.ndarray, risk: np.ndarray) -> pd.DataFrame:
@@ -50,31 +51,11 @@ def area(curve: pd.DataFrame) -> dict[str, float]:
     return {name: float(curve[name].mean()) for name in ("risk", "random", "oracle")}
 
 
-def thumbnail(image: np.ndarray) -> np.ndarray:
-    """What two images are compared by: means over a grid of 16 pixels along each axis, with mean 0 and length 1.
-
-    Parameters
-    ----------
-    image
-        Shape (C, *spatial); channels are averaged, and of a volume the first axis as well.
-    """
-    plane = np.asarray(image, np.float32)
-    while plane.ndim > 2:
-        plane = plane.mean(axis=0)
-    for axis in (0, 1):
-        edges = np.linspace(0, plane.shape[axis], SIDE + 1).astype(int)[:-1]
-        sums = np.add.reduceat(plane, edges, axis=axis)
-        counts = np.diff(edges, append=plane.shape[axis]).clip(min=1)
-        plane = sums / np.expand_dims(counts, 1 - axis)
-    plane = plane - plane.mean()
-    return (plane / max(float(np.linalg.norm(plane)), 1e-12)).ravel()
-
-
-def annotate_next(ids: Sequence[str], uncertainty: np.ndarray, thumbnails: np.ndarray) -> pd.DataFrame:
+def annotate_next(ids: Sequence[str], uncertainty: np.ndarray, small: np.ndarray) -> pd.DataFrame:
     """Which images would teach most: those of which the network is unsure, and no two that are alike.
 
     The first is the least sure. Each next one has the largest uncertainty times 1 - s, where s is its similarity
-    (correlation of thumbnails, at least 0) to the most similar image that is already on the list.
+    (correlation, mirrored and turned as well, at least 0) to the most similar image that is already on the list.
 
     Parameters
     ----------
@@ -82,16 +63,16 @@ def annotate_next(ids: Sequence[str], uncertainty: np.ndarray, thumbnails: np.nd
         Of N images.
     uncertainty
         Shape (N,), 0 to 1.
-    thumbnails
-        Shape (N, P), from `thumbnail`.
+    small
+        Shape (N, n, ...), from `biocnn.data.duplicates.small_version`.
 
     Returns
     -------
     ranked
         Columns rank (from 1), id, uncertainty, similarity and similar_to (of those above it), reason.
     """
-    uncertainty = np.asarray(uncertainty, float)
-    middle = float(np.median(uncertainty)) if len(uncertainty) else 0.0
+    uncertainty, views = np.asarray(uncertainty, float), comparable(small)
+    middle = float(np.median(uncertainty))
     left, rows = np.ones(len(ids), bool), []
     nearest, which = np.zeros(len(ids)), np.full(len(ids), -1)
     for rank in range(1, len(ids) + 1):
@@ -100,7 +81,7 @@ def annotate_next(ids: Sequence[str], uncertainty: np.ndarray, thumbnails: np.nd
         reason = _reason(uncertainty[best], middle, nearest[best], like)
         rows.append((rank, ids[best], uncertainty[best], nearest[best], like, reason))
         left[best] = False
-        similarity = (thumbnails @ thumbnails[best]).clip(0, 1)
+        similarity = (views[0] @ views[:, best].T).max(axis=1).clip(0, 1)
         closer = similarity > nearest
         nearest, which = np.where(closer, similarity, nearest), np.where(closer, best, which)
     return pd.DataFrame(rows, columns=["rank", "id", "uncertainty", "similarity", "similar_to", "reason"])
@@ -109,6 +90,6 @@ def annotate_next(ids: Sequence[str], uncertainty: np.ndarray, thumbnails: np.nd
 def _reason(value: float, middle: float, similarity: float, like: str) -> str:
     if similarity >= ALIKE:
         return f"much like {like}, above"
-    unsure = "unsure" if value > middle else "surer than most"
-    times = f", {value / middle:.1f} times the median" if middle > 0 else ""
-    return f"{unsure}: uncertainty {value:.3f}{times}" + ("" if similarity >= 0.5 else "; unlike those above")
+    times = f" ({value / middle:.1f} times the median)" if middle > 0 else ""
+    other = "; unlike those above" if similarity < DIFFERENT and like else ""
+    return f"uncertainty {value:.3f}{times}{other}"

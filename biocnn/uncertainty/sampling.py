@@ -61,7 +61,7 @@ def samples(
             yield undo(first.predict(np.ascontiguousarray(turn(image, view))), view)
     else:
         for sample in range(number):
-            with thinned(first._folded, seed, sample):
+            with thinned(first.folded, seed, sample):
                 yield first.predict(image)
 
 

@@ -11,12 +11,14 @@ import pandas as pd
 
 from biocnn.checkpoint import read_meta
 from biocnn.data.dataset import Dataset, read_examples
+from biocnn.data.duplicates import small_version
+from biocnn.data.new_images import open_images
 from biocnn.data.ragged import Ragged
 from biocnn.predict import Model, decide
 from biocnn.uncertainty.judging import Judge
 from biocnn.uncertainty.maps import Uncertainty, maps
 from biocnn.uncertainty.objects import image_uncertainty
-from biocnn.uncertainty.ranking import annotate_next, thumbnail
+from biocnn.uncertainty.ranking import annotate_next
 from biocnn.uncertainty.sampling import samples
 
 LARGEST = 4096  # pixels along each axis of a new image that are looked at; of a larger one, the middle
@@ -107,11 +109,11 @@ def write_uncertainty(
     tables = judge.tables()
     if images is None:
         table = tables["per_image"].query("method == @methods[0]")
-        thumbnails = [thumbnail(dataset.x[rows[id]]) for id in table["id"]]
+        small = [small_version(dataset.x[rows[id]]) for id in table["id"]]
         ids, unsure = [f"{row.split}: {row.id}" for row in table.itertuples()], table["uncertainty"].to_numpy()
     else:
-        ids, unsure, thumbnails = _new(answers, methods[0], images)
-    tables["annotate_next"] = annotate_next(ids, unsure, np.array(thumbnails))
+        ids, unsure, small = _new(answers, methods[0], images)
+    tables["annotate_next"] = annotate_next(ids, unsure, np.array(small))
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.tsv", sep="\t", index=False, float_format="%.6g")
     yield from judge.describe()
@@ -119,22 +121,22 @@ def write_uncertainty(
 
 
 def _new(answers: Answers, method: str, images: str) -> tuple[list[str], np.ndarray, list[np.ndarray]]:
-    """Name, uncertainty and thumbnail of each new image."""
-    ids, unsure, thumbnails = [], [], []
-    model = answers.models[0]
-    task = model.facts["task"]
-    for name, image, _ in model.read(images):
-        image = _middle(image)
-        found = maps(answers.of_image(method, image), task)
+    """Name, uncertainty and small version of each new image."""
+    ids, unsure, small = [], [], []
+    facts, data = answers.models[0].facts, answers.models[0].meta["experiment"]["data"]
+    for name, opened in open_images(images, facts["channels"], data.get("axes")):
+        image = opened.read(_middle(opened.shape[1:]))
+        found = maps(answers.of_image(method, image), facts["task"])
+        decided = decide(found.mean, facts["task"], answers.postprocess)
         ids.append(name)
-        unsure.append(image_uncertainty(decide(found.mean, task, answers.postprocess), found, task))
-        thumbnails.append(thumbnail(image))
-    return ids, np.array(unsure), thumbnails
+        unsure.append(image_uncertainty(decided, found, facts["task"]))
+        small.append(small_version(image))
+    return ids, np.array(unsure), small
 
 
-def _middle(image: np.ndarray) -> np.ndarray:
-    starts = [max(0, (size - LARGEST) // 2) for size in image.shape[1:]]
-    return image[:, *(slice(start, start + LARGEST) for start in starts)]
+def _middle(shape: Sequence[int]) -> tuple[slice, ...]:
+    starts = [max(0, (size - LARGEST) // 2) for size in shape]
+    return tuple(slice(start, min(start + LARGEST, size)) for start, size in zip(starts, shape, strict=True))
 
 
 def _store(archive: zipfile.ZipFile, id: str, found: Uncertainty) -> None:

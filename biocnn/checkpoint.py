@@ -7,13 +7,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import nn
 
 from biocnn.errors import InputError
 from biocnn.files import atomic
+from biocnn.layers import channels_beside
 from biocnn.registry import find
 from biocnn.schema import build
 
@@ -41,7 +41,7 @@ def build_model(section: dict[str, Any], facts: dict[str, Any]) -> nn.Module:
         raise InputError(f"model: cannot be made: {error}", f"check its settings ({settings})") from error
     if any(parameter.numel() == 0 for parameter in model.parameters()):
         raise InputError("model: has layers without weights", f"give widths above 0 ({settings})")
-    return model.to(memory_format=torch.channels_last) if facts["spatial_dims"] == 2 else model
+    return channels_beside(model)
 
 
 def save_model(path: str | Path, model: nn.Module, meta: dict[str, Any]) -> None:

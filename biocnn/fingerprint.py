@@ -19,9 +19,9 @@ from biocnn.registry import find
 FREE = ("seeds", "max_minutes", "save_minutes", "workers")
 # Parts of biocnn that no training runs through; all others count, so that none can be forgotten.
 ELSEWHERE = (
-    "audit.py", "baselines.py", "calibrate.py", "cli.py", "draws.py", "evaluate.py", "explain", "fetch.py", "kmers.py",
-    "measure.py", "originals.py", "report", "scan", "segment.py", "simulate.py", "steps.py", "trials.py", "variants",
-    "workflow.py",
+    "audit.py", "baselines.py", "blending.py", "calibrate.py", "cli.py", "draws.py", "evaluate.py",
+    "evaluate_images.py", "explain", "fetch.py", "image_steps.py", "kmers.py", "measure", "originals.py", "report",
+    "scan", "segment.py", "simulate.py", "steps.py", "tiles.py", "trials.py", "uncertainty", "variants", "workflow.py",
 )  # fmt: skip
 
 

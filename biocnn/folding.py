@@ -2,14 +2,12 @@
 
 from copy import deepcopy
 
-import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from biocnn.blocks import ConvBlock
-
-LAST = {4: torch.channels_last, 5: torch.channels_last_3d}  # in 3D 1.4 times faster than channels first
+from biocnn.layers import channels_beside
 
 
 def fold(network: nn.Module) -> nn.Module:
@@ -22,10 +20,7 @@ def fold(network: nn.Module) -> nn.Module:
     for block in folded.modules():
         if isinstance(block, ConvBlock):
             _fold(block)
-    for weight in folded.parameters():
-        if weight.ndim in LAST:
-            weight.data = weight.data.contiguous(memory_format=LAST[weight.ndim])
-    return folded
+    return channels_beside(folded)
 
 
 def _fold(block: ConvBlock) -> None:

@@ -31,20 +31,25 @@ def perimeters(labels: np.ndarray, ids: np.ndarray) -> np.ndarray:
     perimeter
         Shape (n,), in pixels.
     """
-    padded = np.pad(labels, 1)
-    centre = padded[1:-1, 1:-1]
-    border = centre != padded[:-2, 1:-1]
-    for other in (padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]):
-        border |= centre != other
-    rows, columns = np.nonzero(border & (centre != 0))
-    flat, where = padded.ravel(), (rows + 1) * padded.shape[1] + columns + 1
-    own, edge = flat[where], np.zeros(flat.size, bool)
-    edge[where] = True
-    code = np.ones(len(where), int)
+    edge = np.zeros((labels.shape[0] + 2, labels.shape[1] + 2), bool)  # border pixels; with a margin that has none
+    border = edge[1:-1, 1:-1]
+    border[[0, -1]] = border[:, [0, -1]] = True
+    for axis in (0, 1):
+        one, other = (tuple(cut if axis == i else slice(None) for i in (0, 1)) for cut in (slice(1, None), slice(-1)))
+        change = labels[one] != labels[other]
+        border[one] |= change
+        border[other] |= change
+    border &= labels != 0
+    flat, beside = np.ascontiguousarray(labels).ravel(), edge.ravel()
+    where = np.flatnonzero(beside)
+    rows, columns = np.divmod(where, edge.shape[1])
+    place = (rows - 1) * labels.shape[1] + columns - 1
+    own, code = flat[place], np.ones(len(where), int)
     for row, column in product((-1, 0, 1), repeat=2):
         if row or column:
-            beside = where + row * padded.shape[1] + column
-            code += (10 if row and column else 2) * (edge[beside] & (flat[beside] == own))
+            near = np.take(flat, place + row * labels.shape[1] + column, mode="clip")
+            found = beside[where + row * edge.shape[1] + column] & (near == own)
+            code += (10 if row and column else 2) * found
     return np.bincount(np.searchsorted(ids, own), LENGTHS[code], minlength=len(ids))
 
 
@@ -89,12 +94,12 @@ def _convex_areas(
 
 
 def _edge_middles(owner: np.ndarray, row: np.ndarray, column: np.ndarray, n: int, height: int) -> tuple:
-    """The points that can be on the left side of hulls, by object and line of half a pixel: their place, or none."""
+    """The points that can be on the left side of hulls, by line of half a pixel and object: their place, or none."""
     none = np.iinfo(np.int64).max
-    places = np.full((n, 2 * height + 1), none)
-    places[owner, 2 * row + 1] = 2 * column - 1
+    places = np.full((2 * height + 1, n), none)
+    places[2 * row + 1, owner] = 2 * column - 1
     for line in (2 * row, 2 * row + 2):
-        places[owner, line] = np.minimum(places[owner, line], 2 * column)
+        places[line, owner] = np.minimum(places[line, owner], 2 * column)
     return places, places != none
 
 
@@ -104,26 +109,27 @@ def _hull_side(places: np.ndarray, there: np.ndarray, heights: np.ndarray) -> np
     Andrew's monotone chain, for all objects at once: points come line by line; the last one kept goes while it does not
     bend the right way.
     """
-    n, lines = places.shape
-    line, place = np.zeros((2, n, lines), np.int64)
+    lines, n = places.shape
+    line, place = np.zeros((2, lines, n), np.int64)
     top = np.full(n, -1)
     for y in range(lines):
-        new = np.flatnonzero(there[:, y])
+        new = np.flatnonzero(there[y])
         check = new[top[new] >= 1]
         while len(check):
-            a, b = (check, top[check] - 1), (check, top[check])
-            bend = (line[b] - line[a]) * (places[check, y] - place[a]) - (place[b] - place[a]) * (y - line[a])
+            a, b = (top[check] - 1, check), (top[check], check)
+            bend = (line[b] - line[a]) * (places[y, check] - place[a]) - (place[b] - place[a]) * (y - line[a])
             check = check[bend <= 0]
             top[check] -= 1
             check = check[top[check] >= 1]
         top[new] += 1
-        line[new, top[new]], place[new, top[new]] = y, places[new, y]
+        line[top[new], new], place[top[new], new] = y, places[y, new]
     rows = np.repeat(np.arange(n), heights)
     y = 2 * (np.arange(len(rows)) - np.repeat(np.cumsum(heights) - heights, heights)) + 1
     kept = np.arange(lines) <= top[:, None]
-    keys = np.broadcast_to(np.arange(n)[:, None] * lines, (n, lines))[kept] + line[kept]
+    line, place = line.T[kept], place.T[kept]  # object by object
+    keys = np.repeat(np.arange(n) * lines, top + 1) + line
     below = np.searchsorted(keys, rows * lines + y, side="right") - 1  # the point at or above; one more follows
-    (y0, y1), (x0, x1) = ((values[kept][below], values[kept][below + 1]) for values in (line, place))
+    (y0, y1), (x0, x1) = ((values[below], values[below + 1]) for values in (line, place))
     return -(-(x0 * (y1 - y0) + (x1 - x0) * (y - y0)) // (2 * (y1 - y0)))
 
 

@@ -11,7 +11,7 @@ from biocnn.measure.outlines import convex_areas, perimeters, surfaces
 from biocnn.measure.pixels import Pixels
 
 AXES = "zyx"
-SAMPLE = 1_000_000  # pixels of which the background is the median
+SAMPLE = 1_000_000  # pixels that are looked at for the background
 
 
 def measure(
@@ -94,7 +94,7 @@ def measure(
 
 
 def background_levels(labels: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """The median of each channel where there is no object; of a large image, of a million such pixels, evenly spaced.
+    """The median of each channel where there is no object; of a large image, only some million pixels are looked at.
 
     Parameters
     ----------
@@ -108,11 +108,12 @@ def background_levels(labels: np.ndarray, image: np.ndarray) -> np.ndarray:
     levels
         Shape (C,), float; nan where there is no background.
     """
-    where = np.flatnonzero(np.asarray(labels) == 0)
-    where = where[:: max(1, -(-len(where) // SAMPLE))]
-    if not len(where):
+    flat = np.asarray(labels).ravel()
+    every = slice(None, None, max(1, flat.size // SAMPLE))
+    outside = flat[every] == 0
+    if not outside.any():
         return np.full(len(image), np.nan)
-    return np.array([np.median(channel.ravel()[where]) for channel in np.asarray(image)], float)
+    return np.array([np.median(channel.ravel()[every][outside]) for channel in np.asarray(image)], float)
 
 
 def _geometry(

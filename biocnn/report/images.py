@@ -12,6 +12,8 @@ from matplotlib.patches import Patch
 
 from biocnn.metrics.masks import IGNORE
 from biocnn.report.figures import INK, PAGE_WIDTH, SERIES, SKY, VERMILION, YELLOW, new_figure
+from biocnn.report.object_errors import draw_errors
+from biocnn.report.object_errors import handles as object_handles
 
 TRUTH, PREDICTED = SKY, YELLOW
 
@@ -21,13 +23,16 @@ class Example:
     """One image with what is known of it.
 
     ``image`` (C, H, W) in its own dtype; ``truth`` and ``predicted`` (H, W), classes or object labels, or None;
-    ``title`` one short line.
+    ``title`` one short line; ``errors`` (H, W) as ``object_errors.error_map`` gives it, ``uncertainty`` (H, W), 0 to
+    1, or None.
     """
 
     image: np.ndarray
     truth: np.ndarray | None = None
     predicted: np.ndarray | None = None
     title: str = ""
+    errors: np.ndarray | None = None
+    uncertainty: np.ndarray | None = None
 
 
 def display(image: np.ndarray) -> np.ndarray:
@@ -79,9 +84,9 @@ def gallery(examples: list[Example], task: str) -> Figure:
     """A row of images with their truth outlined."""
     figure = new_figure(1.0 * PAGE_WIDTH / max(len(examples), 4) + 0.35)
     for axes, example in zip(figure.subplots(1, max(len(examples), 4))[: len(examples)], examples, strict=True):
-        _show(axes, example.image, example.title)
+        show(axes, example.image, example.title)
         if example.truth is not None:
-            _draw_outline(axes, example.truth, TRUTH)
+            draw_outline(axes, example.truth, TRUTH)
     for axes in figure.axes[len(examples) :]:
         axes.remove()
     if any(example.truth is not None for example in examples):
@@ -90,8 +95,13 @@ def gallery(examples: list[Example], task: str) -> Figure:
     return figure
 
 
+def fullest_slice(labels: np.ndarray) -> int:
+    """Number of the slice of a volume (D, H, W) that holds most foreground."""
+    return int(((labels > 0) & (labels != IGNORE)).sum(axis=(1, 2)).argmax())
+
+
 def comparison(examples: list[Example], task: str, outputs: list[str]) -> Figure:
-    """Images above, prediction against truth below: outlines of objects, agreement of masks, or classes.
+    """One column an image: what is true and what was predicted, where they differ, and how unsure the networks are.
 
     Parameters
     ----------
@@ -102,25 +112,37 @@ def comparison(examples: list[Example], task: str, outputs: list[str]) -> Figure
     outputs
         Names of the classes, for the legend of ``classes``.
     """
-    rows = 3 if task == "classes" else 2
+    unsure = all(example.uncertainty is not None for example in examples)
+    rows = (3 if task == "classes" else 2) + unsure
     tallest = max(example.image.shape[1] / example.image.shape[2] for example in examples)
     size = PAGE_WIDTH / max(len(examples), 3)
     figure = new_figure(rows * size * min(tallest, 1.4) + 0.6, PAGE_WIDTH)
     grid = figure.subplots(rows, len(examples), squeeze=False)
     for column, example in zip(grid.T, examples, strict=True):
-        _show(column[0], example.image, example.title)
+        show(column[0], example.image, example.title)
         if task == "instances":
-            _show(column[1], example.image)
-            _draw_outline(column[1], example.truth, TRUTH)
-            _draw_outline(column[1], example.predicted, PREDICTED)
+            draw_outline(column[0], example.truth, TRUTH)
+            draw_outline(column[0], example.predicted, PREDICTED)
+            draw_errors(column[1], example.errors)
+            borders = outline(example.predicted)  # so that objects that touch stay apart
+            column[1].add_collection(LineCollection(borders, colors="#20242B", linewidths=0.6))
+            _bare(column[1])
         elif task == "mask":
+            draw_outline(column[0], example.truth, TRUTH)
             _draw_agreement(column[1], example)
         else:
             _draw_classes(column[1], example.truth, len(outputs))
             _draw_classes(column[2], example.predicted, len(outputs))
+        if unsure:
+            shown = column[-1].imshow(example.uncertainty, cmap="magma", vmin=0, vmax=1, interpolation="nearest")
+            _bare(column[-1])
     if task == "classes":
         grid[1, 0].set_ylabel("Truth")
         grid[2, 0].set_ylabel("Prediction")
+    if unsure:
+        bar = figure.colorbar(shown, ax=grid[-1], shrink=0.75, fraction=0.02, pad=0.01, ticks=[0, 1])
+        bar.set_label("Entropy", labelpad=-4)
+        bar.outline.set_visible(False)
     _legend(figure, _handles(task, outputs))
     return figure
 
@@ -142,8 +164,8 @@ def heat_maps(images: np.ndarray, maps: np.ndarray, titles: list[str]) -> Figure
     grid = figure.subplots(2, len(images), squeeze=False)
     for (top, bottom), image, cam, title in zip(grid.T, images, maps, titles, strict=True):
         channels = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
-        _show(top, channels, title)
-        _show(bottom, channels)
+        show(top, channels, title)
+        show(bottom, channels)
         shown = bottom.imshow(np.clip(cam, 0, 1), cmap="magma", vmin=0, vmax=1, alpha=0.6, interpolation="bilinear")
     bar = figure.colorbar(shown, ax=grid[1], shrink=0.75, fraction=0.02, pad=0.01, ticks=[0, 1])
     bar.set_label("Grad-CAM", labelpad=-4)
@@ -160,13 +182,14 @@ def postcard(example: Example, task: str) -> Figure:
     elif task == "classes":
         _draw_classes(axes, example.predicted, int(example.predicted.max()) + 1)
     else:
-        _show(axes, example.image)
+        show(axes, example.image)
         if example.predicted is not None:
-            _draw_outline(axes, example.predicted, PREDICTED)
+            draw_outline(axes, example.predicted, PREDICTED)
     return figure
 
 
-def _show(axes: Axes, image: np.ndarray, title: str = "") -> None:
+def show(axes: Axes, image: np.ndarray, title: str = "") -> None:
+    """Show an image of shape (C, H, W) without axes."""
     axes.imshow(display(image), interpolation="nearest")
     _bare(axes, title)
 
@@ -178,7 +201,7 @@ def _bare(axes: Axes, title: str = "") -> None:
         axes.set_title(title, fontsize=7)
 
 
-def _draw_outline(axes: Axes, labels: np.ndarray, colour: str) -> None:
+def draw_outline(axes: Axes, labels: np.ndarray, colour: str) -> None:
     """Outline objects or classes, on a dark edge, so that the line shows on bright images too."""
     segments = outline(np.where(labels == IGNORE, 0, labels) if labels.dtype == np.uint8 else labels)
     axes.add_collection(LineCollection(segments, colors=INK, linewidths=1.5, alpha=0.35, capstyle="projecting"))
@@ -210,7 +233,8 @@ def _class_colours(count: int) -> list[str]:
 
 def _handles(task: str, outputs: list[str]) -> list[Line2D | Patch]:
     if task == "instances":
-        return [Line2D([], [], color=TRUTH, label="truth"), Line2D([], [], color=PREDICTED, label="prediction")]
+        lines = [Line2D([], [], color=TRUTH, label="truth"), Line2D([], [], color=PREDICTED, label="prediction")]
+        return [*lines, *object_handles()]
     if task == "classes":
         colours = _class_colours(len(outputs))
         return [Patch(color=colour, label=name) for colour, name in zip(colours, outputs, strict=True)]
@@ -219,7 +243,7 @@ def _handles(task: str, outputs: list[str]) -> list[Line2D | Patch]:
 
 
 def _legend(figure: Figure, handles: list[Line2D | Patch]) -> None:
-    legend = figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6))
+    legend = figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 7))
     for line in legend.get_lines():
         line.set_linewidth(2.5)
         line.set_path_effects([])

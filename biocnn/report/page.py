@@ -11,6 +11,7 @@ from biocnn.report import sections
 from biocnn.report.audit import audit
 from biocnn.report.blocks import Section, plural
 from biocnn.report.calibration import calibration
+from biocnn.report.confidence import confidence
 from biocnn.report.explanation import explanation
 from biocnn.report.figures import Gallery, style
 from biocnn.report.headline import headline, interval, metric_name, number, verdict
@@ -51,10 +52,11 @@ def write_report(experiment_folder: Path, experiment: dict, out: Path, figures: 
 
 def _chapters(results: Results, experiment: dict, gallery: Gallery) -> list[Section]:
     return [
-        sections.data(results, gallery),
+        sections.data(results, experiment, gallery),
         calibration(results, experiment, gallery),
         sections.training(results, gallery),
         performance(results, gallery),
+        confidence(results, gallery),
         audit(results, gallery),
         explanation(results, experiment, gallery),
         variants(results, gallery),

@@ -3,14 +3,23 @@
 import numpy as np
 import pandas as pd
 
-from biocnn.report import curves, images
+from biocnn.report import curves
 from biocnn.report.blocks import Section, Table, plural, table
 from biocnn.report.figures import Gallery, Picture
-from biocnn.report.headline import interval, metric_name, number, threshold
+from biocnn.report.headline import interval, metric_name, number
 from biocnn.report.reliability import reliability
 from biocnn.report.results import Results
+from biocnn.report.segmentation import segmentation
 
-_RANKED_BY = ("average_precision_iou", "dice", "iou")
+# Of metrics at five thresholds the table shows some; a figure has the average precision at all of them.
+_LEFT_OUT = {
+    "instances": (
+        *(f"average_precision_iou_{at}" for at in (0.6, 0.8)),
+        *(f"{name}_{at}" for name in ("f1", "panoptic_quality") for at in (0.6, 0.7, 0.8, 0.9)),
+        "f1",
+        "panoptic_quality",
+    ),
+}
 
 
 def performance(results: Results, gallery: Gallery) -> Section:
@@ -21,16 +30,18 @@ def performance(results: Results, gallery: Gallery) -> Section:
     if results.task in ("binary", "multilabel", "regression"):
         section.blocks.extend(_vectors(results, gallery))
     elif results.task:
-        section.blocks.extend(_maps(results, gallery))
+        section.blocks.extend(segmentation(results, gallery))
     return section
 
 
 def _metrics(results: Results) -> Table:
     """One row per run, split, way of pooling and output; one column per metric."""
-    found = results.metrics.assign(
-        cell=[f"{number(row.value)}\n{interval(row.low, row.high)}".strip() for row in results.metrics.itertuples()]
+    left_out = _LEFT_OUT.get(results.task, ())
+    metrics = results.metrics[~results.metrics["metric"].isin(left_out)]
+    found = metrics.assign(
+        cell=[f"{number(row.value)}\n{interval(row.low, row.high)}".strip() for row in metrics.itertuples()]
     )
-    found = pd.concat([found, _over_runs(results)], ignore_index=True)
+    found = pd.concat([found, _over_runs(results, metrics)], ignore_index=True)
     keys = [key for key in ("split", "run", "over", "output") if found[key].nunique() > 1 or key == "run"]
     names = list(dict.fromkeys(found["metric"]))
     found = found.assign(first=found["split"] != results.split, second=found["run"] != "ensemble")
@@ -50,12 +61,14 @@ def _metrics(results: Results) -> Table:
         caption += " Below each value: its 95% confidence interval, by bootstrap over examples."
     if len(results.runs) > 1:
         caption += f" Mean of runs: below it, the standard deviation over {len(results.runs)} runs."
+    if metrics["metric"].nunique() < results.metrics["metric"].nunique():
+        caption += " More metrics: metrics.tsv."
     return table(caption, header, rows, ",".join(header[len(keys) :]), "metrics.tsv")
 
 
-def _over_runs(results: Results) -> pd.DataFrame:
+def _over_runs(results: Results, metrics: pd.DataFrame) -> pd.DataFrame:
     """Mean and standard deviation of each metric over the runs, where there are several; rows as in metrics.tsv."""
-    table_ = results.metrics[results.metrics["run"].isin(results.runs)]
+    table_ = metrics[metrics["run"].isin(results.runs)]
     if len(results.runs) < 2:
         return table_.iloc[:0]
     keys = ["split", "output", "metric", "over"]
@@ -133,86 +146,3 @@ def _surprises(results: Results, mean: pd.DataFrame, truth: pd.DataFrame, most: 
         rows += [[kind, name, groups.get(name, ""), number(value)] for name, value in chosen.items()]
     caption = "Most surprising held-out examples: positives of low and negatives of high probability."
     return table(caption, ["Truth", "Example", "Group", "Probability"], rows, "Probability")
-
-
-def _maps(results: Results, gallery: Gallery) -> list[Picture]:
-    scores = results.table("metrics_per_example.tsv")
-    if len(scores):
-        scores = scores[scores["split"] == results.split]
-        scores = scores[scores["run"] == ("ensemble" if "ensemble" in set(scores["run"]) else scores["run"].iloc[0])]
-    blocks = []
-    lines, spread = _precision(results), _unit_metrics(scores)
-    if lines or len(spread):
-        words = ["Average precision: TP / (TP + FP + FN) of objects." if lines else ""]
-        words.append("Each dot is one image." if len(spread) else "")
-        caption = " ".join(filter(None, words))
-        alt = "Quality of the segmentation, per image and pooled"
-        blocks.append(gallery.add("segmentation", curves.detection(lines, spread), alt, caption))
-    chosen = _chosen(results, scores)
-    if chosen:
-        caption = "From worst to best: " + {
-            "instances": "outlines of true and predicted objects.",
-            "mask": "agreement of prediction and truth, pixel by pixel.",
-        }.get(results.task, "true and predicted classes.")
-        figure = images.comparison(chosen, results.task, results.outputs)
-        alt = "Images with the truth and the prediction, from the worst to the best"
-        blocks.append(gallery.add("predictions", figure, alt, caption, vector=False))
-        gallery.thumbnail(images.postcard(chosen[len(chosen) // 2], results.task))
-    return blocks
-
-
-def _precision(results: Results) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Average precision by IoU threshold, per image and pooled."""
-    table_ = results.metrics
-    if not len(table_):
-        return {}
-    table_ = table_[table_["split"] == results.split]
-    table_ = table_[table_["run"] == ("ensemble" if "ensemble" in set(table_["run"]) else table_["run"].iloc[0])]
-    table_ = table_.assign(at=table_["metric"].map(threshold).astype(float)).dropna(subset="at").sort_values("at")
-    return {
-        name.replace("_", " "): (part["at"].to_numpy(), part["value"].to_numpy())
-        for name, part in table_.groupby("over")
-        if len(part) > 1
-    }
-
-
-def _unit_metrics(scores: pd.DataFrame) -> pd.DataFrame:
-    """Metrics between 0 and 1, per image: average precision at .5 and mean, Dice, IoU."""
-    if not len(scores):
-        return scores
-    return scores[scores["metric"].isin(("average_precision_iou_0.5", "average_precision_iou", "dice", "iou"))]
-
-
-def _chosen(results: Results, scores: pd.DataFrame) -> list[images.Example]:
-    """Two bad, the median and the best image of the reported split, with their predictions."""
-    dataset = results.dataset
-    metric = next((name for name in _RANKED_BY if len(scores) and name in set(scores["metric"])), None)
-    if dataset is None or metric is None or results.facts.get("spatial_dims") != 2:
-        return []
-    ranked = scores[scores["metric"] == metric].groupby("id")["value"].mean().sort_values(kind="stable")
-    places = sorted({0, min(1, len(ranked) - 1), len(ranked) // 2, len(ranked) - 1})
-    rows = {name: row for row, name in enumerate(dataset.examples["id"])}
-    source = dataset.y if dataset.labels is None else dataset.labels
-    found = []
-    for name, value in ranked.iloc[places].items():
-        predicted = _predicted(results, name)
-        if predicted is not None and name in rows:
-            title = f"{str(name)[:16]}   {metric_name(metric)} {number(value)}"
-            found.append(images.Example(dataset.x[rows[name]], source[rows[name]][0], predicted, title))
-    return found
-
-
-def _predicted(results: Results, name: str) -> np.ndarray | None:
-    """Objects, mask or classes of one image, from the mean probability of the runs; shape (H, W)."""
-    from biocnn.predict import decide
-
-    maps, settings = [], {}
-    for run in results.runs:
-        predictions = results.predictions(run)
-        if predictions is None:
-            continue
-        places = np.flatnonzero((predictions[1]["id"] == name) & (predictions[1]["split"] == results.split))
-        if len(places):
-            maps.append(np.asarray(predictions[0][places[0]], np.float32))
-            settings = settings or results.metadata(run).get("postprocess") or {}
-    return decide(np.mean(maps, axis=0), results.task, settings) if maps else None

@@ -133,6 +133,15 @@ class Results:
         table = self.table(f"runs/{run}/predictions/examples.tsv")
         return (Ragged(path), table) if path.is_file() and len(table) else None
 
+    def uncertainty(self, name: str) -> np.ndarray | None:
+        """Entropy of the prediction of a test image, 0 to 1, shape (*spatial); None where no step stored it."""
+        path = self.folder / "uncertainty" / "maps.npz"
+        if not path.is_file():
+            return None
+        with np.load(path) as stored:
+            key = f"{name}.entropy"
+            return stored[key] / np.float32(255) if key in stored.files else None
+
     def vectors(self, run: str, split: str) -> pd.DataFrame:
         """Predictions (K per example) of one run: columns 0 to K - 1, by id; empty for images."""
         found = self.predictions(run)

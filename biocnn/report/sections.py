@@ -12,6 +12,7 @@ from biocnn.files import sha256
 from biocnn.report import curves, images, splits
 from biocnn.report.blocks import Code, Section, Text, counted, plural, table
 from biocnn.report.figures import Gallery
+from biocnn.report.findings import findings, montage
 from biocnn.report.headline import metric_name, number
 from biocnn.report.results import Results
 
@@ -41,10 +42,11 @@ _TASKS = {
     "classes": "one class for each pixel",
     "instances": "separate objects",
 }
+_POWERS = str.maketrans("23", "²³")
 
 
-def data(results: Results, gallery: Gallery) -> Section:
-    """What was read, repaired and dropped; examples by split; choices made from the data; some images."""
+def data(results: Results, experiment: dict, gallery: Gallery) -> Section:
+    """What was read, repaired and dropped; examples by split; choices made from the data; some images, augmented."""
     section = Section("data", "Data")
     if results.facts:
         section.blocks.append(Text(_described(results)))
@@ -60,6 +62,7 @@ def data(results: Results, gallery: Gallery) -> Section:
         header = [name.capitalize() for name in columns]
         caption = "What was read, repaired, made and dropped; nothing else was changed."
         section.blocks.append(table(caption, header, checks[columns].to_numpy().tolist(), "Count", "checks.tsv"))
+    section.blocks.extend(findings(results, gallery))
     # Of a run, which knows what the experiment gave; else those that the data alone lead to.
     trained = results.metadata(results.runs[0]).get("decisions") if results.runs else None
     decisions = trained or results.facts.get("decisions") or {}
@@ -69,6 +72,7 @@ def data(results: Results, gallery: Gallery) -> Section:
         section.blocks.append(table("Settings left to the data, and why.", ["Setting", "Value", "Reason"], rows))
     if results.facts.get("kind") == "image" and results.dataset and results.facts.get("spatial_dims") == 2:
         section.blocks.append(_thumbnails(results, gallery))
+    section.blocks.extend(montage(results, experiment, gallery))
     return section
 
 
@@ -82,7 +86,8 @@ def _described(results: Results) -> str:
         names = ", ".join(map(str, facts.get("channels") or []))
         parts.append(f"of {plural(facts.get('in_channels', 1), 'channel')}" + (f" ({names})" if names else ""))
         if facts.get("spacing"):
-            parts.append(f"at {' × '.join(map(str, facts['spacing']))} µm per pixel")
+            unit = "mm" if facts.get("unit") == "mm" else "µm"
+            parts.append(f"at {' × '.join(f'{size:g}' for size in facts['spacing'])} {unit} per pixel")
     predicted = _TASKS.get(results.task, results.task).format(one=one)
     outputs = [] if results.task == "instances" else results.outputs
     named = f" ({', '.join(outputs[:8])}{', …' if len(outputs) > 8 else ''})" if outputs else ""
@@ -165,7 +170,8 @@ def objects(results: Results, gallery: Gallery) -> Section:
     header = ["Measurement", "Median", "25%", "75%", "Smallest", "Largest"]
     caption = "Measurements over all objects; intensities in the units of the image."
     section.blocks.append(table(caption, header, rows, ",".join(header[1:]), "segment/objects.csv"))
-    area = next(name for name in ("area_um2", "volume_um3", "area") if name in measured)
+    sizes = ("area_um2", "area_mm2", "volume_um3", "volume_mm3", "area")
+    area = next(name for name in sizes if name in measured)
     figure = curves.sizes(measured[area].to_numpy(), _measurement(area))
     section.blocks.append(gallery.add("objects", figure, "Histogram of the sizes of objects", "Sizes of the objects."))
     return section
@@ -173,7 +179,11 @@ def objects(results: Results, gallery: Gallery) -> Section:
 
 def _measurement(name: str) -> str:
     """'area_um2' as 'Area (µm²)'."""
-    units = {"_um2": " (µm²)", "_um3": " (µm³)", "_um": " (µm)"}
+    units = {
+        f"_{u}{power}": f" ({'µm' if u == 'um' else u}{power.translate(_POWERS)})"
+        for u in ("um", "mm")
+        for power in ("2", "3", "")
+    }
     ending = next((ending for ending in units if name.endswith(ending)), None)
     unit = units[ending] if ending else {"area": " (pixels)", "perimeter": " (pixels)"}.get(name, "")
     words = name.removesuffix(ending or "").replace("_", " ")

@@ -7,6 +7,7 @@ _KINDS = {
     "exact": ("Same", "an example of another"),
     "reverse_complement": ("Reverse complement", "its reverse complement"),
     "overlap": ("Overlap", "a window that overlaps it"),
+    "alike": ("Looks alike", "an image that looks like it, turned perhaps"),
 }
 
 
@@ -38,7 +39,7 @@ def leakage(results: Results) -> list[Table | Text]:
     if not leaks:
         return []
     kinds = [kind for kind in _KINDS if kind in leaks[0]]
-    if results.facts.get("alphabet") != "ACGT":
+    if "reverse_complement" in kinds and results.facts.get("alphabet") != "ACGT":
         kinds.remove("reverse_complement")
     leaks = [leak for leak in leaks if leak["any"]]
     if not leaks:
@@ -51,7 +52,8 @@ def leakage(results: Results) -> list[Table | Text]:
         cells |= {_KINDS[kind][0]: f"{leak[kind]:,}" for kind in kinds}
         cells["Outcome"] = "removed" if leak["removed"] else "kept"
         rows.append([cells[name] for name in header])
-    caption = "Leakage: examples of one part that another part holds, too, or that overlap one of its windows."
+    also = "look like one of its images" if "alike" in kinds else "overlap one of its windows"
+    caption = f"Leakage: examples of one part that another part holds, too, or that {also}."
     if not leaks[0]["removed"]:
         caption += " They flatter the metrics; split: {remove_leaks: true} takes them out."
     return [table(caption, header, rows, ",".join(_KINDS[kind][0] for kind in kinds) + ",Any")]

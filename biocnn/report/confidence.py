@@ -1,0 +1,120 @@
+"""The chapter on confidence in images: is probability a frequency, are unsure objects false, what to annotate next."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from biocnn.report.blocks import Section, Table, Text, table
+from biocnn.report.figures import BLUE, FAINT, GREEN, MUTED, SERIES, VERMILION, Gallery, Picture, letter, new_figure
+from biocnn.report.headline import number
+from biocnn.report.results import Results
+
+_METHODS = {
+    "ensemble": "the spread over runs",
+    "dropout": "Monte-Carlo dropout",
+    "augment": "flips and turns of the image",
+}
+_NEXT = 10  # images of the list
+
+
+def confidence(results: Results, gallery: Gallery) -> Section:
+    """Reliability, risk against coverage, objects told apart, and the images to annotate next."""
+    section = Section("confidence", "Confidence")
+    calibration, curve = _first(results, "calibration"), _first(results, "risk_coverage")
+    if not len(calibration):
+        return section
+    objects, summary = _first(results, "per_object"), _first(results, "summary")
+    section.blocks.append(Text(_described(results, summary)))
+    caption = (
+        "Held-out images. a: how often pixels (objects) of a predicted probability (confidence) are what they are said "
+        "to be; dotted: always as often. b: mean loss of the images that are kept when the least sure are left out: by "
+        "uncertainty, at random, and in the best order there is. c: uncertainty of objects that are matched in the "
+        "truth at an IoU of .5, and of those that are not."
+    )
+    alt = "Reliability of probabilities, risk against coverage, and uncertainty of true and false objects"
+    section.blocks.append(gallery.add("confidence", _figure(calibration, curve, objects), alt, caption))
+    section.blocks.extend(_next(results))
+    return section
+
+
+def _first(results: Results, name: str) -> pd.DataFrame:
+    """Rows of the reported split and of the first method, which makes the maps."""
+    found = results.table(f"uncertainty/{name}.tsv")
+    if not len(found):
+        return found
+    found = found[found["method"] == found["method"].iloc[0]]
+    return found[found["split"] == results.split] if "split" in found else found
+
+
+def _described(results: Results, summary: pd.DataFrame) -> str:
+    method = summary["method"].iloc[0]
+    values = summary.set_index(["of", "measure"])["value"]
+    how = _METHODS.get(method, method)
+    if method == "ensemble" and len(results.runs) == 1:
+        how = "the entropy of the one network's probabilities"
+    said = [f"Uncertainty from {how}."]
+    if ("objects", "auroc") in values:
+        said.append(
+            f"It tells objects without a true partner from the others with AUROC {number(values['objects', 'auroc'])}."
+        )
+    if ("images", "area_risk") in values:
+        risk, random, oracle = (values["images", f"area_{name}"] for name in ("risk", "random", "oracle"))
+        said.append(
+            f"Area under risk and coverage {number(risk)} (at random {number(random)}, at best {number(oracle)})."
+        )
+    return " ".join(said)
+
+
+def _figure(calibration: pd.DataFrame, curve: pd.DataFrame, objects: pd.DataFrame) -> Figure:
+    figure = new_figure(2.55)
+    reliability, risk, apart = figure.subplots(1, 3)
+    _reliability(reliability, calibration)
+    for name, colour, title in (
+        ("random", FAINT, "at random"),
+        ("oracle", GREEN, "best order"),
+        ("risk", BLUE, "by uncertainty"),
+    ):
+        risk.plot(curve["coverage"], curve[name], color=colour, label=title)
+    letter(risk, "b", "Risk and coverage")
+    risk.set(xlabel="Share of images kept", ylabel="Mean loss", xlim=(0, 1.02), box_aspect=1)
+    risk.set_ylim(bottom=0, top=1.35 * risk.get_ylim()[1])
+    risk.legend(loc="upper left")
+    _apart(apart, objects)
+    return figure
+
+
+def _reliability(axes: Axes, calibration: pd.DataFrame) -> None:
+    axes.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle=":")
+    for colour, ((of, output), bins) in zip(SERIES, calibration.groupby(["of", "output"], sort=False), strict=False):
+        label = output if of == "pixels" else "objects"
+        axes.plot(bins["probability"], bins["frequency"], "o-", color=colour, markersize=3, linewidth=1, label=label)
+    letter(axes, "a", "Reliability")
+    axes.set(xlabel="Predicted", ylabel="Frequency", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), box_aspect=1)
+    axes.legend(loc="upper left", fontsize=6)
+
+
+def _apart(axes: Axes, objects: pd.DataFrame) -> None:
+    """Histograms of the uncertainty of objects, each kind as a share of its own number."""
+    letter(axes, "c", "Objects")
+    axes.set(xlabel="Uncertainty", ylabel="Share of objects", box_aspect=1)
+    if not len(objects):
+        axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center")
+        return
+    edges = np.linspace(0, max(objects["uncertainty"].max(), 1e-6), 16)
+    for matched, colour, title in ((1, MUTED, "matched"), (0, VERMILION, "not matched")):
+        values = objects.loc[objects["matched"] == matched, "uncertainty"].to_numpy()
+        weights = np.full(len(values), 1 / max(len(values), 1))
+        name = f"{title} (n = {len(values):,})"
+        axes.hist(values, edges, weights=weights, histtype="step", color=colour, linewidth=1.3, label=name)
+    axes.set_ylim(top=1.3 * axes.get_ylim()[1])
+    axes.legend(loc="upper right")
+
+
+def _next(results: Results) -> list[Table | Picture]:
+    found = results.table("uncertainty/annotate_next.tsv")
+    if not len(found):
+        return []
+    rows = [[row.rank, row.id, number(row.uncertainty), row.reason] for row in found.head(_NEXT).itertuples()]
+    caption = "Annotate these next: images that the network is least sure of, no two of them alike."
+    return [table(caption, ["Rank", "Image", "Uncertainty", "Why"], rows, "Rank, Uncertainty", "annotate_next.tsv")]

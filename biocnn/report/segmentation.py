@@ -1,0 +1,128 @@
+"""Segmentations of the report: how good they are image by image, and what the best and the worst look like."""
+
+import numpy as np
+import pandas as pd
+
+from biocnn.report import curves, images, object_errors
+from biocnn.report.blocks import Table
+from biocnn.report.figures import Gallery, Picture
+from biocnn.report.headline import metric_name, number, threshold
+from biocnn.report.results import Results
+
+_RANKED_BY = ("average_precision_iou", "dice", "iou")
+_SHOWN = ("average_precision_iou_0.5", "average_precision_iou", "dice", "iou", "v_rand", "cldice", "surface_dice")
+
+
+def segmentation(results: Results, gallery: Gallery) -> list[Picture | Table]:
+    """Distributions of metrics, sizes and counts, and images from the worst to the best."""
+    scores = _of_best_run(results, results.table("metrics_per_example.tsv"))
+    matches = _of_best_run(results, results.table("matches.tsv"))
+    blocks = []
+    lines, spread = _precision(results), _unit_metrics(scores)
+    if lines or len(spread):
+        words = ["Average precision: TP / (TP + FP + FN) of objects." if lines else ""]
+        words.append("Each dot is one image." if len(spread) else "")
+        alt = "Quality of the segmentation, per image and pooled"
+        blocks.append(gallery.add("segmentation", curves.detection(lines, spread), alt, " ".join(filter(None, words))))
+    chosen = _chosen(results, scores)
+    if chosen:
+        figure = images.comparison(chosen, results.task, results.outputs)
+        alt = "Images with the truth and the prediction, from the worst to the best"
+        blocks.append(gallery.add("predictions", figure, alt, _caption(results, chosen), vector=False))
+        gallery.thumbnail(images.postcard(chosen[len(chosen) // 2], results.task))
+    if len(matches):
+        caption = (
+            "What became of the objects. a: matched one to one at an IoU of .5; missed: no object there; false: none "
+            "there in truth; merged: true objects that share one prediction; split: predictions that share one true "
+            "object. b, c: dotted, equality."
+        )
+        alt = "Objects by what became of them; number and size of objects, predicted against true"
+        blocks.append(gallery.add("objects_errors", object_errors.agreement(matches), alt, caption))
+    return blocks
+
+
+def _of_best_run(results: Results, table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the reported split, of the ensemble or else of the first run."""
+    if not len(table):
+        return table
+    table = table[table["split"] == results.split]
+    runs = set(table["run"])
+    return table[table["run"] == ("ensemble" if "ensemble" in runs else min(runs, default=""))]
+
+
+def _caption(results: Results, chosen: list[images.Example]) -> str:
+    found = {
+        "instances": "outlines of true and predicted objects; what became of each object",
+        "mask": "the image with the true outline; agreement of prediction and truth, pixel by pixel",
+    }.get(results.task, "the image, true and predicted classes")
+    unsure = any(example.uncertainty is not None for example in chosen)
+    slices = "; of each volume, the slice that holds most" if results.facts.get("spatial_dims") == 3 else ""
+    return f"From worst to best, from above: {found}{'; entropy of the prediction (0 to 1)' if unsure else ''}{slices}."
+
+
+def _precision(results: Results) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Average precision by IoU threshold, per image and pooled."""
+    table = _of_best_run(results, results.metrics)
+    if not len(table):
+        return {}
+    table = table.assign(at=table["metric"].map(threshold).astype(float)).dropna(subset="at").sort_values("at")
+    return {
+        name.replace("_", " "): (part["at"].to_numpy(), part["value"].to_numpy())
+        for name, part in table.groupby("over")
+        if len(part) > 1
+    }
+
+
+def _unit_metrics(scores: pd.DataFrame) -> pd.DataFrame:
+    """Metrics between 0 and 1, per image, those of several outputs by name."""
+    if not len(scores):
+        return scores
+    scores = scores[scores["metric"].isin(_SHOWN)]
+    several = scores.groupby("metric")["output"].transform("nunique") > 1
+    return scores.assign(metric=scores["metric"].where(~several, scores["metric"] + " " + scores["output"]))
+
+
+def _chosen(results: Results, scores: pd.DataFrame) -> list[images.Example]:
+    """Two bad, the median and the best image of the reported split, with their predictions."""
+    dataset = results.dataset
+    metric = next((name for name in _RANKED_BY if len(scores) and name in set(scores["metric"])), None)
+    if dataset is None or metric is None:
+        return []
+    ranked = scores[scores["metric"] == metric].groupby("id")["value"].mean().sort_values(kind="stable")
+    places = sorted({0, min(1, len(ranked) - 1), len(ranked) // 2, len(ranked) - 1})
+    rows = {name: row for row, name in enumerate(dataset.examples["id"])}
+    found = [_example(results, rows[name], name, metric, ranked[name]) for name in ranked.index[places] if name in rows]
+    return [example for example in found if example is not None]
+
+
+def _example(results: Results, row: int, name: str, metric: str, value: float) -> images.Example | None:
+    """One image with all that is known of it; of a volume, the slice with most foreground."""
+    dataset, predicted = results.dataset, _predicted(results, name)
+    if predicted is None:
+        return None
+    source = dataset.y if dataset.labels is None else dataset.labels
+    truth = source[row][0]
+    errors = object_errors.error_map(predicted, truth) if results.task == "instances" else None
+    maps = [dataset.x[row], truth, predicted, errors, results.uncertainty(name)]
+    if truth.ndim == 3:
+        fullest = images.fullest_slice(truth)
+        maps = [None if one is None else one[..., fullest, :, :] for one in maps]
+    image, truth, predicted, errors, unsure = maps
+    title = f"{str(name)[:16]}   {metric_name(metric)} {number(value)}"
+    return images.Example(image, truth, predicted, title, errors, unsure)
+
+
+def _predicted(results: Results, name: str) -> np.ndarray | None:
+    """Objects, mask or classes of one image, from the mean probability of the runs; shape (*spatial)."""
+    from biocnn.predict import decide
+
+    maps, settings = [], {}
+    for run in results.runs:
+        predictions = results.predictions(run)
+        if predictions is None:
+            continue
+        places = np.flatnonzero((predictions[1]["id"] == name) & (predictions[1]["split"] == results.split))
+        if len(places):
+            maps.append(np.asarray(predictions[0][places[0]], np.float32))
+            settings = settings or results.metadata(run).get("postprocess") or {}
+    return decide(np.mean(maps, axis=0), results.task, settings) if maps else None

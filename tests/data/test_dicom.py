@@ -6,7 +6,7 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_files import write_dicom, write_series
-from pydicom.uid import JPEGLosslessSV1, JPEGLSLossless, RLELossless
+from pydicom import uid
 
 from biocnn.data.image_files import read_image
 from biocnn.data.image_paths import image_paths
@@ -62,24 +62,36 @@ def test_white_on_black_where_the_numbers_have_no_unit(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("syntax", "encode"),
+    ("syntax", "encode", "off"),
     [
-        (JPEGLSLossless, imagecodecs.jpegls_encode),
-        (JPEGLosslessSV1, lambda pixels: imagecodecs.ljpeg_encode(pixels, bitspersample=16)),
+        (uid.JPEGBaseline8Bit, lambda pixels: imagecodecs.jpeg_encode(pixels, level=95), 4),
+        (uid.JPEGExtended12Bit, lambda pixels: imagecodecs.jpeg_encode(pixels, level=95, bitspersample=12), 4),
+        (uid.JPEGLossless, lambda pixels: imagecodecs.ljpeg_encode(pixels, bitspersample=16), 0),
+        (uid.JPEGLosslessSV1, lambda pixels: imagecodecs.ljpeg_encode(pixels, bitspersample=16), 0),
+        (uid.JPEGLSLossless, imagecodecs.jpegls_encode, 0),
+        (uid.JPEGLSNearLossless, lambda pixels: imagecodecs.jpegls_encode(pixels, level=2), 2),
+        (uid.JPEG2000Lossless, lambda p: imagecodecs.jpeg2k_encode(p, codecformat="j2k", reversible=True), 0),
+        (uid.HTJ2KLossless, lambda pixels: imagecodecs.htj2k_encode(pixels, reversible=True), 0),
     ],
 )
-def test_compressed_pixels_are_decoded(tmp_path, syntax, encode):
-    write_dicom(tmp_path / "a.dcm", PLANE, syntax=syntax, encoded=encode(PLANE))
-    np.testing.assert_array_equal(read_image(tmp_path / "a.dcm").pixels[0], PLANE)
+def test_compressed_pixels_are_decoded(tmp_path, syntax, encode, off):
+    pixels = np.add.outer(np.arange(64), np.arange(80)).astype(np.uint16) * 20
+    if syntax == uid.JPEGBaseline8Bit:
+        pixels = (pixels // 20).astype(np.uint8)
+    more = {"BitsStored": 12, "HighBit": 11} if syntax == uid.JPEGExtended12Bit else {}
+    write_dicom(tmp_path / "a.dcm", pixels, syntax=syntax, encoded=encode(pixels), **more)
+    found = read_image(tmp_path / "a.dcm").pixels[0]
+    assert found.dtype == pixels.dtype
+    assert np.abs(found.astype(int) - pixels).max() <= off
 
 
 def test_run_length_and_unknown_compressions(tmp_path):
     write_dicom(tmp_path / "a.dcm", PLANE)
     data = pydicom.dcmread(tmp_path / "a.dcm")
-    data.compress(RLELossless, generate_instance_uid=False)
+    data.compress(uid.RLELossless, generate_instance_uid=False)
     data.save_as(tmp_path / "a.dcm")
     np.testing.assert_array_equal(read_image(tmp_path / "a.dcm").pixels[0], PLANE)
-    write_dicom(tmp_path / "b.dcm", PLANE, syntax=pydicom.uid.MPEG2MPML, encoded=b"film")
+    write_dicom(tmp_path / "b.dcm", PLANE, syntax=uid.MPEG2MPML, encoded=b"film")
     refused(tmp_path / "b.dcm", "MPEG2", "uncompressed")
 
 

@@ -55,6 +55,8 @@ REGISTRY: dict[str, dict[str, str]] = {
         "dice_cross_entropy": "biocnn.losses.regions:dice_cross_entropy",
         "dice_focal": "biocnn.losses.regions:dice_focal",
         "tversky": "biocnn.losses.regions:tversky",
+        "boundary": "biocnn.losses.shapes:boundary",
+        "cldice": "biocnn.losses.shapes:cldice",
         "instances": "biocnn.losses.instances:instances",
     },
 }

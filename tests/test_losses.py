@@ -13,7 +13,9 @@ from biocnn.registry import REGISTRY, find
 
 SIZES = {1: (17,), 2: (8, 9), 3: (4, 5, 6)}
 BINARY = ("bce", "dice_bce")
-MAPS = (*BINARY, "cross_entropy", "dice", "dice_cross_entropy", "focal", "dice_focal", "tversky", "instances")
+SHAPES = ("boundary", "cldice")
+REGIONS = ("dice", "dice_cross_entropy", "focal", "dice_focal", "tversky")
+MAPS = (*BINARY, *REGIONS, *SHAPES, "cross_entropy", "instances")
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -112,6 +114,8 @@ def test_ignored_pixels_have_no_influence(name: str, dims: int) -> None:
         found.append((value.detach(), changed.grad[..., ~ignored]))
     assert found[0][0].equal(found[1][0])
     assert found[0][1].equal(found[1][1])
+    if name in SHAPES:
+        return
     # The known pixels alone, laid out in a row, have the same loss.
     alone = loss(logits[..., ~ignored], target[..., ~ignored])
     torch.testing.assert_close(found[0][0], alone)

@@ -7,6 +7,7 @@ instances, as ``biocnn.data.targets.instance_targets`` makes them.
 from biocnn.losses.instances import border_weights, instances
 from biocnn.losses.pixels import bce, cross_entropy, focal, mse
 from biocnn.losses.regions import dice, dice_bce, dice_cross_entropy, dice_focal, tversky
+from biocnn.losses.shapes import boundary, cldice
 from biocnn.losses.supervision import Logits, supervised
 from biocnn.losses.tasks import TASKS, Loss, Task, balanced, check_output, make_loss, probability
 from biocnn.metrics.masks import IGNORE
@@ -20,7 +21,9 @@ __all__ = [
     "balanced",
     "bce",
     "border_weights",
+    "boundary",
     "check_output",
+    "cldice",
     "cross_entropy",
     "dice",
     "dice_bce",

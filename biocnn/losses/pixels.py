@@ -1,6 +1,5 @@
 """Losses of each pixel (or output) by itself: cross-entropy, focal, squared error."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -47,10 +46,10 @@ def focal(logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *
     """
     if logits.shape[1] == 1:
         known, positive = target != IGNORE, target == 1
-        z = torch.where(positive, logits, -logits)  # large where it is right
+        z = logits * (2.0 * positive - 1)  # large where it is right
         loss = (gamma * F.logsigmoid(-z)).exp() * F.softplus(-z) * known
         if class_weights is not None:
-            loss = torch.where(positive, class_weights * loss, loss)
+            loss = loss * (1 + (class_weights - 1) * positive)
         return loss.sum() / known.sum().clamp(min=1)
     truth = one_hot(target, logits.shape[1])
     log_true = (logits.log_softmax(1) * truth).sum(1, keepdim=True)

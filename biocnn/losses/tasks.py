@@ -24,7 +24,7 @@ class Task:
     monitor: str
 
 
-MAPS = ("dice", "focal", "dice_focal", "tversky")  # of masks and of class maps
+MAPS = ("dice", "focal", "dice_focal", "tversky", "boundary", "cldice")  # of masks and of class maps
 TASKS = {
     "binary": Task(("bce",), "auprc"),
     "multilabel": Task(("bce",), "auprc"),

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from biocnn.data.arrays import narrowed
-from biocnn.data.dicom_pixels import Plane, is_dicom, read_header, read_planes
+from biocnn.data.dicom_pixels import Plane, read_header, read_planes
+from biocnn.data.kinds import is_dicom
 from biocnn.data.orientation import TURNED, canonical
 from biocnn.data.stored import RGB, Axes, Stored, damaged
 from biocnn.errors import InputError

@@ -12,7 +12,6 @@ from biocnn.data.dicom_codecs import register
 from biocnn.data.stored import damaged
 from biocnn.errors import InputError
 
-SUFFIXES = (".dcm", ".dicom", ".ima")
 _INTEGERS = (np.uint8, np.int8, np.uint16, np.int16, np.int32)
 
 register()
@@ -36,16 +35,6 @@ class Plane:
     @property
     def placed(self) -> bool:
         return not (self.position is None or self.across is None or self.spacing is None)
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether a file is DICOM, by the mark after its preamble; files without a preamble are told by their name."""
-    try:
-        with open(path, "rb") as handle:
-            head = handle.read(132)
-    except OSError:
-        return False
-    return head[128:] == b"DICM" or (path.suffix.lower() in SUFFIXES and bool(head))
 
 
 def read_header(path: Path) -> pydicom.Dataset:

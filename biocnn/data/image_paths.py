@@ -3,7 +3,7 @@
 from itertools import count
 from pathlib import Path
 
-from biocnn.data.kinds import SUFFIXES, is_zarr
+from biocnn.data.kinds import SUFFIXES, is_dicom, is_zarr
 from biocnn.errors import InputError
 
 
@@ -20,7 +20,7 @@ def image_paths(folder: Path) -> list[Path]:
     if is_zarr(folder):
         return [folder]
     found = members(folder)
-    slices = [path for path in found if path.is_file() and _is_dicom(path)]
+    slices = [path for path in found if path.is_file() and is_dicom(path)]
     if len(slices) < 2:
         return found
     from biocnn.data.dicom import by_series
@@ -76,11 +76,5 @@ def unique_ids(paths: list[str]) -> list[str]:
 
 def _is_image(path: Path) -> bool:
     if path.is_dir():
-        return is_zarr(path) or any(_is_dicom(p) for p in sorted(path.iterdir()) if p.is_file())
-    return path.name.lower().endswith(SUFFIXES) or _is_dicom(path)
-
-
-def _is_dicom(path: Path) -> bool:
-    with open(path, "rb") as handle:
-        head = handle.read(132)
-    return head[128:] == b"DICM" or (bool(head) and path.suffix.lower() in (".dcm", ".dicom", ".ima"))
+        return is_zarr(path) or any(is_dicom(p) for p in sorted(path.iterdir()) if p.is_file())
+    return path.name.lower().endswith(SUFFIXES) or is_dicom(path)

@@ -8,7 +8,8 @@ from biocnn.data.stored import Stored
 from biocnn.errors import InputError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".npy", ".npz", ".nii", ".nii.gz")
-SUFFIXES += (".dcm", ".dicom", ".ima", ".zarr")
+_DICOM = (".dcm", ".dicom", ".ima")
+SUFFIXES += (*_DICOM, ".zarr")
 _ALLOWED = "PNG, JPEG, BMP, GIF, TIFF, OME-TIFF, NumPy, NIfTI, DICOM, OME-Zarr"
 # the length of the header, 348 or 540 bytes, in either byte order
 _NIFTI = (b"\x5c\x01\0\0", b"\0\0\x01\x5c", b"\x1c\x02\0\0", b"\0\0\x02\x1c")
@@ -74,6 +75,13 @@ def is_zarr(path: Path) -> bool:
     return any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))
 
 
+def is_dicom(path: Path) -> bool:
+    """Whether a file is DICOM, by the mark after its preamble; files without a preamble are told by their name."""
+    with open(path, "rb") as handle:
+        head = handle.read(132)
+    return head[128:] == b"DICM" or (bool(head) and path.suffix.lower() in _DICOM)
+
+
 def _kind(path: Path) -> str:
     if not path.exists():
         raise InputError(f"{path}: no such file", "check the path")
@@ -81,7 +89,7 @@ def _kind(path: Path) -> str:
         return _kind_of_folder(path)
     try:
         with open(path, "rb") as handle:
-            head = handle.read(132)
+            head = handle.read(8)
         if head.startswith(b"\x1f\x8b"):
             with gzip.open(path) as handle:
                 head = handle.read(8)
@@ -90,15 +98,13 @@ def _kind(path: Path) -> str:
     for magic, kind in _MAGIC.items():
         if head.startswith(magic):
             return kind
-    if head[128:] == b"DICM" or (head and path.suffix.lower() in (".dcm", ".dicom", ".ima")):
+    if is_dicom(path):
         return "DICOM"
     found = "an empty file" if not head else f"not an image file that can be read (it starts with {head[:8]!r})"
     raise InputError(f"{path}: {found}", f"allowed: {_ALLOWED}; convert it, or copy it again")
 
 
 def _kind_of_folder(path: Path) -> str:
-    from biocnn.data.dicom_pixels import is_dicom
-
     if is_zarr(path):
         return "OME-Zarr"
     if any(is_dicom(p) for p in path.iterdir() if p.is_file()):

@@ -55,6 +55,16 @@ def test_learns_a_planted_motif(bound: Dataset) -> None:
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
 
 
+def test_every_level_learns_and_one_map_is_predicted(cells: Dataset) -> None:
+    model = UNet(2, 1, 1, channels=[4, 6, 8], attention=True, deep_supervision=True)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    model, history, _ = trained(cells, model, epochs=1, batch_size=4, steps_per_epoch=2)
+    assert not torch.equal(model.coarser_heads[0].conv.weight, before["coarser_heads.0.conv.weight"])
+    assert history["train_loss"].notna().all()
+    (p,) = predict_batches(model, make(cells, cells.rows("test")[:1], CPU), "mask")
+    assert p.shape == (1, 32, 32)
+
+
 def test_learns_to_segment_bright_discs(cells: Dataset) -> None:
     model, _, _ = trained(cells, epochs=4, batch_size=4, lr=1e-2, steps_per_epoch=10)
     found = predict_batches(model, make(cells, cells.rows("test"), CPU), "mask")

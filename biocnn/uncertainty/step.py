@@ -108,7 +108,8 @@ def write_uncertainty(
                     _store(stored, id, found)
     tables = judge.tables()
     if images is None:
-        table = tables["per_image"].query("method == @methods[0]")
+        # With folds an image is in the validation part of one and in the test part of another.
+        table = tables["per_image"].query("method == @methods[0]").sort_values("split").drop_duplicates("id")
         small = [small_version(dataset.x[rows[id]]) for id in table["id"]]
         ids, unsure = [f"{row.split}: {row.id}" for row in table.itertuples()], table["uncertainty"].to_numpy()
     else:

@@ -37,15 +37,17 @@ def genome(fasta: Path, out: Path) -> None:
         write_genome(fasta, folder)
 
 
-def check(config: Path, out: Path, *, data_root: Path = Path(), genome: Path | None = None) -> None:
-    """Read all raw data; count what was found, repaired and dropped."""
+def check(
+    config: Path, out: Path, *, doctor: Path | None = None, data_root: Path = Path(), genome: Path | None = None
+) -> None:
+    """Read all raw data; count what was found, repaired and dropped. DOCTOR gets findings on single images."""
     from biocnn.data.checks import Checks
+    from biocnn.data.doctor import write_checks
 
     experiment, checks = _load(config, data_root), Checks()
     raw = _read(experiment, checks, genome)
     checks.add("examples", "read", f"{raw.facts['task']}: {', '.join(raw.facts['outputs'])}", len(raw.examples))
-    with atomic(out) as path:
-        checks.frame().to_csv(path, sep="\t", index=False)
+    write_checks(raw, checks, out, doctor)
     for row in checks.rows:
         log.info("%s: %s %d %s %s", *(row[i] for i in (0, 1, 3, 2, 4)))
 

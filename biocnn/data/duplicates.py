@@ -11,6 +11,7 @@ SIDES = {2: 32, 3: 12}
 # brighter, noisy, blurred, of half the size, JPEG of quality 50, mirrored or turned had .98 or more (X-rays of 28
 # pixels, noise of 5%: .92), those of a gamma of .7 or 1.5 had .92 or more.
 ALIKE = 0.95
+_ENOUGH = 8  # images whose mean is not just one of them
 _AT_ONCE = 512  # images compared with all others
 
 
@@ -72,8 +73,22 @@ def comparable(small: np.ndarray) -> np.ndarray:
     views
         Shape (V, N, P), the first view as it is; products of two rows are correlations.
     """
-    rest = _standard(small - views(small.mean(axis=0, keepdims=True)).mean(axis=0))
+    rest = _standard(_without_common(small))
     return views(rest).reshape(-1, len(small), rest[0].size)
+
+
+def _without_common(small: np.ndarray) -> np.ndarray:
+    """Images without what they share with the mean image, mirrored and turned in all ways; with few, without its mean.
+
+    The views of the mean span a space that no view leads out of, so that copies stay copies when they are turned.
+    """
+    mean = views(small.mean(axis=0, keepdims=True))[:, 0]
+    if len(small) < _ENOUGH:
+        return small - mean.mean(axis=0)
+    flat, common = small.reshape(len(small), -1), mean.reshape(len(mean), -1)
+    _, sizes, directions = np.linalg.svd(common, full_matrices=False)
+    directions = directions[sizes > 1e-3 * max(sizes[0], 1e-12)]
+    return (flat - (flat @ directions.T) @ directions).reshape(small.shape)
 
 
 def alike(small: np.ndarray) -> list[tuple[int, int, float]]:

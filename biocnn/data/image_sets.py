@@ -1,16 +1,16 @@
-"""What must hold for a set of images together: channels, data type, pixel size, no doubles."""
+"""What must hold for a set of images together: channels, data type, pixel size."""
 
 import hashlib
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from biocnn.data.checks import Checks
 from biocnn.data.image_files import ImageFile
+from biocnn.data.looks import Look, look_at
 from biocnn.data.stored import RGB, wrong_channels
+from biocnn.data.survey import MaskSeen
 from biocnn.errors import InputError, nearest
 
 GREY = ["grey"]
@@ -32,11 +32,17 @@ class Seen:
     constant: bool
     flat_channel: bool
     digest: str
-    n_objects: int
+    look: Look
+    mask: MaskSeen
+
+    @property
+    def n_objects(self) -> int:
+        """Values of its mask that are not background."""
+        return self.mask.ids
 
     @classmethod
-    def of(cls, path: Path, image: ImageFile, n_objects: int) -> "Seen":
-        """Take note of one image; ``n_objects`` counts the values of its mask that are not background."""
+    def of(cls, path: Path, image: ImageFile, foreground: np.ndarray, mask: MaskSeen) -> "Seen":
+        """Take note of one image, of the foreground of its mask (bool), and of what was seen of that."""
         pixels = image.pixels
         flat = [bool(plane.min() == plane.max()) for plane in pixels]
         return cls(
@@ -50,7 +56,8 @@ class Seen:
             constant=all(flat),
             flat_channel=any(flat) and not all(flat),
             digest=hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).hexdigest(),
-            n_objects=n_objects,
+            look=look_at(pixels, foreground),
+            mask=mask,
         )
 
 
@@ -187,23 +194,3 @@ def common_spacing(seen: list[Seen], checks: Checks, source: str) -> list[float]
         checks.add(source, "note", said, len(seen), seen[0].path.name)
         return None
     return [float(size) for size in sizes[0]]
-
-
-def note_doubles(rows: pd.DataFrame, seen: list[Seen], checks: Checks, source: str) -> None:
-    """Count images with the same pixels, and those among them that are in different splits or groups."""
-    counts = Counter(s.digest for s in seen)
-    twice = [i for i, s in enumerate(seen) if counts[s.digest] > 1]
-    if not twice:
-        return
-    names = {}
-    for i in twice:
-        names.setdefault(seen[i].digest, []).append(i)
-    pairs = list(names.values())
-    shown = " = ".join(str(rows["image"].iloc[i]) for i in pairs[0][:3])
-    checks.add(source, "note", "images with the same pixels as another", len(twice), shown)
-    for column in ("split", "group"):
-        if column in rows:
-            leaks = [p for p in pairs if rows[column].iloc[p].nunique() > 1]
-            shown = " = ".join(str(rows["image"].iloc[i]) for i in leaks[0][:3]) if leaks else ""
-            reason = f"leak: same pixels in different {column}s"
-            checks.add(source, "note", reason, sum(map(len, leaks)), shown)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from biocnn.data.checks import Checks
+from biocnn.data.doctor import examine
 from biocnn.data.image_files import read_image
 from biocnn.data.image_pairs import pair_folders, read_table
 from biocnn.data.image_paths import unique_ids
@@ -17,11 +18,11 @@ from biocnn.data.image_sets import (
     common_dtype,
     common_spacing,
     conform,
-    note_doubles,
 )
-from biocnn.data.mask_values import Survey, read_mask
+from biocnn.data.mask_values import MaskFile, read_mask, read_mask_file
 from biocnn.data.masks import IGNORE, MaskCode, color_codes, understand_masks
 from biocnn.data.raw import Raw
+from biocnn.data.survey import Survey
 from biocnn.errors import InputError
 
 
@@ -123,11 +124,7 @@ class Images:
         if code.task == "instances" and self.roi:
             raise InputError("data.roi: masks of objects have no value for ignored pixels", "leave data.roi out")
         checks.add(source, "note", f"masks taken for {code.task}: {code.reason}", len(rows))
-        if code.task == "instances":
-            checks.add(source, "note", "objects in more than one piece, kept as they are", survey.torn)
-        checks.add(source, "note", "masks without foreground", sum(s.n_objects == 0 for s in seen))
         checks.add(source, "note", "one of several channels is constant", sum(s.flat_channel for s in seen))
-        note_doubles(rows, seen, checks, source)
         dims = check_dimensions(seen)
         if self.spacing and len(self.spacing) != dims:
             raise InputError(f"data.spacing: {len(self.spacing)} numbers for images of {dims} axes", f"give {dims}")
@@ -147,8 +144,10 @@ class Images:
             "normalise": self.normalise,
             "reasons": {"task": code.reason},
         }
+        examples = _examples(rows, seen, code, checks, source)
+        examine(examples, seen, code, checks, source)
         reader = _Reader(rows, folder, self, code, facts)
-        return Raw(_examples(rows, seen, code, checks, source), reader.x, reader.y, facts)
+        return Raw(examples, reader.x, reader.y, facts)
 
     def _rows(self, checks: Checks) -> tuple[pd.DataFrame, Path, str]:
         if self.table is not None:
@@ -165,23 +164,23 @@ class Images:
         background = 0 if self.colors is None else next(iter(color_codes(self.colors)))
         for row in rows.to_dict("records"):
             path, mask_path = folder / row["image"], folder / row["mask"]
-            image, values = read_image(path, self.axes), self.mask(mask_path)
+            image, (values, mended) = read_image(path, self.axes), self.mask_file(mask_path)
             _same_size(image.pixels, path, values, mask_path)
             if self.roi:
                 roi_path = folder / row[self.roi]
                 _same_size(image.pixels, path, self.inside(roi_path), roi_path)
-            found = survey.add(values, mask_path, self.ignore)
-            seen.append(Seen.of(path, image, len(found - {background, self.ignore})))
-            for reason in image.repairs:
+            mask = survey.add(values, mask_path, self.ignore, background)
+            seen.append(Seen.of(path, image, (values != background) & (values != self.ignore), mask))
+            for reason in (*image.repairs, *mended):
                 repairs.setdefault(reason, []).append(row["image"])
         checks.add(source, "read", "images with a mask", len(rows))
         for reason, images in repairs.items():
             checks.add(source, "repaired", reason, len(images), images[0])
         return seen, survey
 
-    def mask(self, path: Path) -> np.ndarray:
-        """Values of a mask, shape (*spatial)."""
-        return read_mask(path, self.colors is not None, self._mask_axes)
+    def mask_file(self, path: Path) -> MaskFile:
+        """Values of a mask, shape (*spatial), and what was repaired."""
+        return read_mask_file(path, self.colors is not None, self._mask_axes)
 
     def inside(self, path: Path) -> np.ndarray:
         """Where the field of view is, shape (*spatial)."""
@@ -231,7 +230,7 @@ class _Reader:
     def y(self, index: int) -> np.ndarray:
         """Class mask, uint8 with 255 = ignore, or labels, int32; shape (*spatial)."""
         row = self.rows.iloc[index]
-        y = self.code(self.settings.mask(self.folder / row["mask"]))
+        y = self.code(self.settings.mask_file(self.folder / row["mask"]).values)
         if self.settings.roi:
             y[~self.settings.inside(self.folder / row[self.settings.roi])] = IGNORE
         return y

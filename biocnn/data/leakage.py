@@ -1,4 +1,4 @@
-"""What the parts of a split share, and should not: the same sequence twice, windows that overlap."""
+"""What the parts of a split share, and should not: the same example, windows that overlap, images that look alike."""
 
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from biocnn.data.checks import Checks
+from biocnn.data.duplicates import alike, small_version
 from biocnn.data.fasta import reverse_complement
 from biocnn.data.raw import Raw
 
@@ -16,6 +17,7 @@ KINDS = {
     "exact": "{1} examples that are the same as a {0} example",
     "reverse_complement": "{1} examples that are the reverse complement of a {0} example",
     "overlap": "{1} windows that overlap a {0} window",
+    "alike": "{1} images that look like a {0} image, turned perhaps",
 }
 REMOVED = "removed"  # the part of examples that are in none
 
@@ -32,26 +34,32 @@ class Identity:
         Likewise, where reverse complements are alike, too.
     windows
         Start and end, (N, 2), contigs laid end to end; None where examples are no windows of a genome.
+    pairs
+        Numbers of images that look alike, (M, 2); None for sequences.
     """
 
     exact: np.ndarray
     either_strand: np.ndarray
     windows: np.ndarray | None
+    pairs: np.ndarray | None = None
 
 
 def identify(raw: Raw) -> Identity:
-    """Digest every example once; of sequences, the window without its flanks."""
+    """Digest every example once; of sequences, the window without its flanks; of images, a small version, too."""
     number, flank = len(raw.examples), raw.facts.get("flank") or 0
     sequence = raw.facts["kind"] == "sequence"
     strands = sequence and raw.facts.get("alphabet") == "ACGT"
-    own, either = [], []
+    own, either, small = [], [], []
     for row in range(number):
         x = raw.x(row)
         x = x[flank : len(x) - flank] if sequence else x
         own.append(_digest(x))
+        if not sequence:
+            small.append(small_version(x))
         either.append(min(own[-1], _digest(reverse_complement(x))) if strands else own[-1])
     windows = _windows(raw.examples) if sequence and {"chrom", "start", "end"} <= set(raw.examples) else None
-    return Identity(pd.factorize(np.array(own, object))[0], pd.factorize(np.array(either, object))[0], windows)
+    pairs = np.array([pair[:2] for pair in alike(np.stack(small))], int).reshape(-1, 2) if small else None
+    return Identity(pd.factorize(np.array(own, object))[0], pd.factorize(np.array(either, object))[0], windows, pairs)
 
 
 def _digest(x: np.ndarray) -> bytes:
@@ -75,8 +83,14 @@ def leaks(identity: Identity, split: pd.Series) -> dict[tuple[str, str], dict[st
     for pair in PAIRS:
         first, second = (np.flatnonzero(split == part) for part in pair)
         exact = np.isin(identity.exact[second], identity.exact[first])
-        alike = np.isin(identity.either_strand[second], identity.either_strand[first])
-        found[pair] = {"exact": second[exact], "reverse_complement": second[alike & ~exact]}
+        found[pair] = {"exact": second[exact]}
+        if identity.pairs is None:
+            either = np.isin(identity.either_strand[second], identity.either_strand[first])
+            found[pair]["reverse_complement"] = second[either & ~exact]
+        else:
+            both = np.concatenate([identity.pairs, identity.pairs[:, ::-1]])
+            partners = both[np.isin(both[:, 0], first), 1]
+            found[pair]["alike"] = second[np.isin(second, partners) & ~exact]
         if identity.windows is not None:
             found[pair]["overlap"] = second[overlapping(identity.windows[second], identity.windows[first])]
     return found

@@ -1,14 +1,21 @@
 """The values of masks, as they are stored."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from biocnn.data.image_files import decode
+from biocnn.data.image_files import Decoded, decode
 from biocnn.errors import InputError
 
-_MOST_VALUES = 65536  # distinct values remembered; labels beyond it count, but are not listed
+_MOST_COLORS = 16  # of a mask whose colours are taken for classes
+
+
+class MaskFile(NamedTuple):
+    """A mask as it is stored, and what was changed to read it so."""
+
+    values: np.ndarray
+    repairs: tuple[str, ...]
 
 
 def read_mask(path: str | Path, colors: bool = False, axes: str | None = None) -> np.ndarray:
@@ -33,9 +40,17 @@ def read_mask(path: str | Path, colors: bool = False, axes: str | None = None) -
     InputError
         Where the mask has colours and none are expected, fractions, or values beyond 32 bit.
     """
+    return read_mask_file(path, colors, axes).values
+
+
+def read_mask_file(path: str | Path, colors: bool = False, axes: str | None = None) -> MaskFile:
+    """Likewise, with what was done to get there."""
     path = Path(path)
-    decoded = decode(path, axes=axes, indices=not colors)
-    pixels = decoded.pixels if decoded.alpha is None else np.delete(decoded.pixels, decoded.alpha, axis=0)
+    pixels, repairs = _without_alpha(decode(path, axes=axes, indices=not colors), path)
+    return MaskFile(_values(pixels, path, colors), repairs)
+
+
+def _values(pixels: np.ndarray, path: Path, colors: bool) -> np.ndarray:
     if pixels.dtype.kind == "f":
         whole = np.isfinite(pixels) & (pixels == np.round(pixels))
         if not whole.all():
@@ -50,11 +65,7 @@ def read_mask(path: str | Path, colors: bool = False, axes: str | None = None) -
     if len(pixels) == 3 and (pixels[0] == pixels[1]).all() and (pixels[0] == pixels[2]).all():
         pixels = pixels[:1]
     if len(pixels) != 1:
-        raise InputError(
-            f"{path}: a mask of {len(pixels)} channels" + (f", {_some_colors(pixels)}" if len(pixels) == 3 else ""),
-            "give the colour of each class in data.colors, {background: [0, 0, 0], nucleus: [255, 0, 0]} say, "
-            "or save the mask as one grey channel",
-        )
+        raise _colored(pixels, path)
     if pixels.max(initial=0) > np.iinfo(np.int32).max:
         raise InputError(f"{path}: mask values up to {pixels.max()}", "allowed: below 2147483648; relabel the objects")
     return pixels[0]
@@ -69,48 +80,37 @@ def _pack(pixels: np.ndarray, path: Path) -> np.ndarray:
     return (red << 16) | (green << 8) | blue
 
 
-def _some_colors(pixels: np.ndarray) -> str:
+def _without_alpha(decoded: Decoded, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The values without a channel of transparency; that channel itself, where it alone says anything."""
+    if decoded.alpha is None:
+        return decoded.pixels, ()
+    alpha, rest = decoded.pixels[decoded.alpha], np.delete(decoded.pixels, decoded.alpha, axis=0)
+    if alpha.min() == alpha.max():
+        return rest, ("constant alpha channel of a mask dropped",)
+    if all(plane.min() == plane.max() for plane in rest):
+        return alpha[None], ("mask taken from its alpha channel, as its colour is the same everywhere",)
+    if rest[:, alpha == 0].any():
+        raise InputError(
+            f"{path}: a mask with transparent pixels that are not black below",
+            "flatten it onto black, and save it without transparency",
+        )
+    return rest, ("alpha channel of a mask dropped: all that is transparent is background",)
+
+
+def _colored(pixels: np.ndarray, path: Path) -> InputError:
+    if len(pixels) != 3:
+        return InputError(f"{path}: a mask of {len(pixels)} channels", "save the mask as one grey channel")
     colors, counts = np.unique(pixels.reshape(3, -1), axis=1, return_counts=True)
-    most = np.argsort(-counts)[:6]
-    return f"{len(counts)} colours: " + ", ".join(str(colors[:, i].tolist()) for i in most)
-
-
-@dataclass
-class Survey:
-    """The values of all masks, gathered one mask at a time."""
-
-    first: dict[int, Path] = field(default_factory=dict)
-    counts: dict[int, int] = field(default_factory=dict)
-    bits: int = 8
-    masks: int = 0
-    ids: int = 0
-    pieces: int = 0
-    torn: int = 0
-    largest: set[int] = field(default_factory=set)
-
-    def add(self, values: np.ndarray, path: Path, ignore: int | None = None) -> set[int]:
-        """Take note of one mask as ``read_mask`` gives it, and say which values it has."""
-        found, counts = np.unique(values, return_counts=True)
-        for value, count in zip(found.tolist(), counts.tolist(), strict=True):
-            if value in self.counts or len(self.counts) < _MOST_VALUES:
-                self.counts[value] = self.counts.get(value, 0) + count
-                self.first.setdefault(value, path)
-        ids = [v for v in found.tolist() if v not in (0, ignore)]
-        self.masks += 1
-        self.bits = max(self.bits, 8 * values.dtype.itemsize)
-        self.largest.add(max(ids, default=0))
-        if len(ids) > 1:  # a mask of one value says nothing of whether values are objects
-            pieces, torn = _pieces(values, ignore)
-            self.ids, self.pieces, self.torn = self.ids + len(ids), self.pieces + pieces, self.torn + torn
-        return set(found.tolist())
-
-
-def _pieces(values: np.ndarray, ignore: int | None) -> tuple[int, int]:
-    """Number of connected pieces of equal values, and of values that come in more than one piece."""
-    from skimage.measure import label
-
-    values = np.where(values == ignore, 0, values) if ignore is not None else values
-    pieces, n = label(values, background=0, connectivity=2, return_num=True)
-    owner = np.zeros(n + 1, dtype=np.int64)
-    owner[pieces] = values
-    return n, int((np.unique(owner[1:], return_counts=True)[1] > 1).sum())
+    most = [colors[:, i].tolist() for i in np.lexsort((-counts, colors.any(axis=0)))]
+    if len(most) > _MOST_COLORS:
+        return InputError(
+            f"{path}: a mask of 3 channels, {len(most)} colours: {', '.join(map(str, most[:6]))}, ...",
+            "one colour an object? save ids instead. Few classes? then it was smoothed or saved as JPEG: export it "
+            "again as PNG, and give the colour of each class in data.colors",
+        )
+    names = ["background", *(f"class{i}" for i in range(1, len(most)))]
+    written = ", ".join(f"{name}: {color}" for name, color in zip(names, most, strict=True))
+    return InputError(
+        f"{path}: a mask of 3 channels, {len(most)} colours: {', '.join(map(str, most))}",
+        f"name the class of each colour, as in data.colors: {{{written}}}; or save the mask as one grey channel",
+    )

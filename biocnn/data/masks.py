@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from biocnn.data.mask_values import Survey
+from biocnn.data.survey import Survey
 from biocnn.errors import InputError
 from biocnn.metrics.masks import IGNORE
 
@@ -29,12 +29,15 @@ class MaskCode:
         Why the masks were understood so.
     table
         Value to class; None for instances, whose values stay.
+    blurred
+        Whether values between background and foreground were given to the nearer one.
     """
 
     task: str
     outputs: list[str]
     reason: str
     table: dict[int, int] | None = None
+    blurred: bool = False
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """Class mask, uint8 with 255 = ignore; or labels, int32 with 0 = background."""
@@ -88,6 +91,8 @@ def understand_masks(
         raise InputError(
             f"none of the {survey.masks} masks has a pixel that is not background (0)", "check that these are the masks"
         )
+    if mask_type in ("auto", "binary") and ignore is None and survey.blurred:
+        return _blurred(values, classes)
     kind, reason = (mask_type, f"data.mask_type is {mask_type}")
     if mask_type == "auto":
         kind, reason = _decide(survey, values)
@@ -119,6 +124,22 @@ def _decide(survey: Survey, values: list[int]) -> tuple[str, str]:
     )
 
 
+def _blurred(values: list[int], classes: list[str] | None) -> MaskCode:
+    """Masks of 0 and full, blurred along edges by scaling or JPEG: half of full is the edge."""
+    top = values[-1]
+    reason = f"0 and {top}, and {len(values) - 2} values in between along edges only: above {top // 2} is foreground"
+    return MaskCode("mask", _one_name(classes, reason), reason, {v: int(v > top / 2) for v in values}, blurred=True)
+
+
+def _one_name(classes: list[str] | None, reason: str) -> list[str]:
+    if classes is not None and len(classes) != 1:
+        raise InputError(
+            f"data.classes: {len(classes)} names for masks of one class ({reason})",
+            "give the one name of the foreground",
+        )
+    return list(classes or ["foreground"])
+
+
 def _binary(survey: Survey, values: list[int], classes: list[str] | None, ignore: int | None, reason: str) -> MaskCode:
     foreground = [v for v in values if v]
     if len(foreground) > 1:
@@ -130,13 +151,9 @@ def _binary(survey: Survey, values: list[int], classes: list[str] | None, ignore
             f"all pixels of all {survey.masks} masks have the value {foreground[0]}: there is no background",
             "allowed: 0 for background; check that these are the masks",
         )
-    if classes is not None and len(classes) != 1:
-        raise InputError(
-            f"data.classes: {len(classes)} names for masks of one class ({reason})",
-            "give the one name of the foreground",
-        )
+    names = _one_name(classes, reason)
     table = {0: 0, foreground[0]: 1} | ({} if ignore is None else {ignore: IGNORE})
-    return MaskCode("mask", list(classes or ["foreground"]), reason, table)
+    return MaskCode("mask", names, reason, table)
 
 
 def _classes(survey: Survey, values: list[int], classes: list[str] | None, ignore: int | None, reason: str) -> MaskCode:

@@ -33,7 +33,8 @@ rule check:
         raw=W.raw_files,
         genome=W.genome,
     output:
-        "results/{experiment}/checks.tsv",
+        checks="results/{experiment}/checks.tsv",
+        doctor=directory("results/{experiment}/doctor"),
     log:
         "results/{experiment}/logs/check.log",
     benchmark:
@@ -43,7 +44,8 @@ rule check:
         root=W.data_root,
         genome=W.genome_option,
     shell:
-        "biocnn check {input.config:q} {output} --data-root {params.root:q} {params.genome} 2>&1 | tee {log}"
+        "biocnn check {input.config:q} {output.checks} --doctor {output.doctor} --data-root {params.root:q}"
+        " {params.genome} 2>&1 | tee {log}"
 
 
 rule dataset:

@@ -1,0 +1,101 @@
+"""What one image looks like, in a few numbers, and which images of a set look unlike the others."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from biocnn.data.duplicates import small_version
+
+_SAMPLE = 65536  # pixels of an image that percentiles are taken of
+_FAR = 6.0  # robust standard deviations from the median
+_TIMES = 4.0  # the usual contrast, or a fraction of it, from which contrast is far
+_KINDS = 0.1  # share of images from which those unlike the others are a kind of their own
+SATURATED = 0.02  # share of pixels at the brightest value
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is remembered of one image and its mask.
+
+    ``small`` is its small version (see ``biocnn.data.duplicates``); ``middle`` its median brightness, ``contrast`` the
+    99.8th less the 1st percentile, ``brightest`` the share of pixels at the image's own largest value, each of the
+    channel where it is largest; ``agreement`` how much brighter the foreground of its mask is than the rest, in
+    standard deviations of the image; NaN without foreground or background.
+    """
+
+    small: np.ndarray
+    middle: float
+    contrast: float
+    brightest: float
+    agreement: float
+
+
+def look_at(pixels: np.ndarray, foreground: np.ndarray) -> Look:
+    """Take note of one image.
+
+    Parameters
+    ----------
+    pixels
+        Shape (C, *spatial).
+    foreground
+        Bool, shape (*spatial).
+    """
+    step = max(1, pixels[0].size // _SAMPLE)
+    sample = pixels.reshape(len(pixels), -1)[:, ::step].astype(np.float32)
+    low, middle, high = np.percentile(sample, [1, 50, 99.8], axis=1)
+    tops = [plane.max() for plane in pixels]
+    shares = [(plane == top).mean() for plane, top in zip(pixels, tops, strict=True) if top > plane.min()]
+    grey, inside = sample.mean(axis=0), foreground.ravel()[::step]
+    agreement, spread = np.nan, float(grey.std())
+    if spread > 0 and inside.any() and not inside.all():
+        agreement = float(grey[inside].mean() - grey[~inside].mean()) / spread
+    return Look(
+        small_version(pixels), float(middle.max()), float((high - low).max()), float(max(shares, default=0)), agreement
+    )
+
+
+def _few(found: np.ndarray) -> bool:
+    return found.sum() <= max(1, _KINDS * len(found))
+
+
+def far(values: np.ndarray, least: float) -> np.ndarray:
+    """Which of some numbers are far from the others.
+
+    Far is more than ``_FAR`` robust standard deviations from the median (by the median distance to it), and ``least``
+    or more: in a very even set small differences are many deviations, and harmless.
+
+    Returns
+    -------
+    far
+        Bool, one for each; none where more than ``_KINDS`` of them are far: these are of another kind, not outliers.
+    """
+    away = np.abs(values - np.median(values))
+    found = (away > _FAR * 1.4826 * np.median(away)) & (away >= least)
+    return found if _few(found) else np.zeros(len(values), bool)
+
+
+def unlike(looks: list[Look]) -> dict[str, np.ndarray]:
+    """Images whose brightness or contrast is far from the others': by what it is, bool, one for each."""
+    middle, contrast = (np.array([getattr(look, name) for look in looks]) for name in ("middle", "contrast"))
+    usual = float(np.median(contrast))
+    ratio = np.log2(np.maximum(contrast, 0) + max(1e-3 * usual, 1e-12))
+    return {
+        "contrast unlike that of the other images": far(ratio, np.log2(_TIMES)),
+        "brightness unlike that of the other images": far(middle, usual),
+    }
+
+
+def against(agreements: np.ndarray) -> np.ndarray:
+    """Which masks go against their images: foreground is dark where it is bright in nearly all others, or the reverse.
+
+    Parameters
+    ----------
+    agreements
+        As in ``Look``; NaN where there is none.
+    """
+    known = agreements[np.isfinite(agreements)]
+    if len(known) < 5:
+        return np.zeros(len(agreements), bool)
+    usual = float(np.median(known))
+    clear = abs(usual) > 0.5 and _few(np.sign(known) != np.sign(usual))
+    return (np.nan_to_num(agreements * np.sign(usual)) < -0.1) if clear else np.zeros(len(agreements), bool)

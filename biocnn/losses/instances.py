@@ -3,10 +3,13 @@
 from torch import Tensor
 
 from biocnn.data.targets import GAP_STEPS
+from biocnn.errors import InputError
 from biocnn.losses.pixels import mean_surprise
 from biocnn.losses.regions import soft_dice
 from biocnn.losses.sums import softmax_sums
 from biocnn.metrics.masks import IGNORE
+
+WIDEST = 10  # pixels: at the widest gap that is stored, little of the weight is left
 
 
 def instances(
@@ -51,4 +54,6 @@ def instances(
 
 def border_weights(gap: Tensor, weight: float, sigma: float) -> Tensor:
     """1 + weight * exp(-(d1 + d2)^2 / (2 sigma^2)) of the gap map as it is stored, of any shape."""
+    if not 0 < sigma <= WIDEST:
+        raise InputError(f"loss.border_sigma: is {sigma:g}", f"give at most {WIDEST} pixels: gaps are stored up to 32")
     return 1 + weight * gap.float().square().mul_(-0.5 / (sigma * GAP_STEPS) ** 2).exp_()

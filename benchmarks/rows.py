@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.data import BIOCNN, DATA, EXPERIMENTS, ROOT, VARIANTS, prepare
+from benchmarks.image_rows import augmentation
 from benchmarks.rounds import US, Side, in_turn, ratios, run, spread
 from biocnn.config import load
 from biocnn.data.genome import open_genome
@@ -285,6 +286,7 @@ ROWS: dict[str, Callable[[int], Row]] = {
         conv5_training,
         unet_training,
         unet_inference,
+        augmentation,
         reading_windows,
         chromosome_scan,
         mutagenesis,

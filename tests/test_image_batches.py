@@ -98,3 +98,21 @@ def volumes(n: int) -> Raw:
     raw.y = masks.__getitem__
     raw.facts |= {"spatial_dims": 3, "spacing": [1.0, 1.0, 1.0]}
     return raw
+
+
+def test_folds_of_images_never_part_a_group_and_patches_come_from_their_training_part(tmp_path) -> None:
+    stored(images(12), tmp_path, folds=3, val=None, test=None)
+    tested = []
+    for fold in range(3):
+        dataset = Dataset(tmp_path / "dataset", fold)
+        parts = {part: set(dataset.examples["group"][dataset.rows(part)]) for part in ("train", "val", "test")}
+        assert [len(groups) for groups in parts.values()] == [2, 2, 2]
+        assert len(set.union(*parts.values())) == 6
+        tested += sorted(parts["test"])
+        batches = make(dataset, dataset.rows("train"), CPU, (), [16, 16], foreground=0.5)
+        for index in epoch(batches, size=8, steps=2):
+            x, _ = batches.get(index)
+            rows = {i for one in x for i, _, _ in places(dataset, one)}
+            assert set(dataset.examples["group"].iloc[sorted(rows)]) <= parts["train"]
+    assert sorted(tested) == sorted(set(tested))
+    assert len(tested) == 6

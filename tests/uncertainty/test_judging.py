@@ -63,8 +63,16 @@ def test_an_image_is_as_unsure_as_the_dice_that_it_expects() -> None:
     half = np.array([[[0.6, 0.6, 0.0, 0.0]]])
     expected = 1 - 2 * 1.2 / (2 + 1.2)
     assert image_uncertainty((half[0] > 0.5) * 1, of_probability(half, "mask"), "mask") == pytest.approx(expected)
-    nothing = np.zeros((1, 1, 4))
-    assert image_uncertainty(nothing[0], of_probability(nothing, "mask"), "mask") == 0
+    for faint in (0.0, 0.2):  # nothing is decided: the faintest trace is not all there is to be unsure of
+        nothing = np.full((1, 1, 4), faint)
+        assert image_uncertainty(nothing[0] > 0.5, of_probability(nothing, "mask"), "mask") == pytest.approx(faint)
+
+
+def test_an_image_is_as_unsure_as_its_objects() -> None:
+    p = np.array([[[1.0, 1 / 3, 0, 0]], [[0, 1 / 3, 1, 1]], [[0, 1 / 3, 0, 0]], [[0, 0, 1, 1]]])
+    found = of_probability(p, "instances")
+    assert image_uncertainty(np.array([[0, 4, 2, 2]]), found, "instances") == pytest.approx(0.5)
+    assert image_uncertainty(np.zeros((1, 4), int), found, "instances") == 1
 
 
 def test_the_area_under_risk_and_coverage_of_a_perfect_a_reversed_and_no_order() -> None:

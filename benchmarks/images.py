@@ -1,0 +1,142 @@
+"""Accuracy on public image sets, beside published numbers.
+
+``python -m benchmarks.images --data DIR [EXPERIMENT ...]`` runs experiments of config/experiments by the workflow; then
+it writes benchmarks/results/images.json and the table of docs/results_images.md.
+"""
+
+import argparse
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from safetensors import safe_open
+
+from benchmarks.data import ROOT
+from benchmarks.machine import describe, machine
+from benchmarks.rows import SNAKEMAKE
+
+WORK, PAGE = ROOT / "benchmarks" / "data" / "images", ROOT / "docs" / "results_images.md"
+RESULTS = ROOT / "benchmarks" / "results" / "images.json"
+BEGIN, END = "<!-- made by python -m benchmarks.images -->", "<!-- end -->"
+# Experiment: the set, and of each metric its title and what was published (see the page for the sources).
+SETS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
+    "dsb2018": (
+        "DSB2018, nuclei",
+        {
+            "average_precision_iou_0.5": ("AP at IoU .5", "Mask R-CNN .832, StarDist .864, PatchPerPix .868"),
+            "average_precision_iou_0.6": ("AP at IoU .6", ".773, .804, .827"),
+            "average_precision_iou_0.7": ("AP at IoU .7", ".684, .685, .755"),
+            "average_precision_iou_0.8": ("AP at IoU .8", ".489, .450, .635"),
+            "average_precision_iou_0.9": ("AP at IoU .9", ".189, .119, .379"),
+            "average_precision_iou": ("mean AP, .5 to .9", ".594, .584, .693"),
+        },
+    ),
+    "isbi2012": (
+        "ISBI-2012, membranes, 5 folds",
+        {
+            "v_rand": ("V-Rand", ""),
+            "pixel_error": ("pixel error", "U-Net .061 (hidden test)"),
+            "dice": ("Dice", ""),
+        },
+    ),
+    "drive": (
+        "DRIVE, vessels, official split",
+        {
+            "dice": ("Dice", "U-Net .816, second observer .789"),
+            "auroc": ("AUROC", ""),
+            "cldice": ("clDice", ""),
+        },
+    ),
+    "hippocampus": ("Hippocampus, MRI, 3D", {"dice": ("Dice", "nnU-Net .90 anterior, .89 posterior (5 folds of all)")}),
+}
+HEAD = ("set", "output", "metric", "published", "biocnn, one network", "ensemble (95%)")
+COST = ("set", "networks", "weights", "training of one", "peak memory", "prediction of the test part")
+
+
+def main() -> None:
+    """Run what is asked for, and renew the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("experiments", nargs="*", choices=[*SETS, []], metavar="EXPERIMENT", help=", ".join(SETS))
+    parser.add_argument("--data", required=True, type=Path, help="where `biocnn fetch` put the sets")
+    parser.add_argument("--cores", type=int, default=2)
+    arguments = parser.parse_args()
+    names = arguments.experiments or list(SETS)
+    (WORK / "config").mkdir(parents=True, exist_ok=True)
+    config = {"data_root": str(arguments.data.resolve()), "experiments": names, "gpus": 0}
+    (WORK / "config" / "config.yaml").write_text(yaml.safe_dump(config))
+    command = [SNAKEMAKE, "-s", ROOT / "Snakefile", "--directory", WORK, "--cores", arguments.cores]
+    subprocess.run(list(map(str, command)), check=True)
+    found = json.loads(RESULTS.read_text())["sets"] if RESULTS.exists() else {}
+    found |= {name: read(WORK / "results" / name, name) for name in names}
+    result = {"machine": machine(), "sets": {name: found[name] for name in SETS if name in found}}
+    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    write_page(result)
+
+
+def read(folder: Path, name: str) -> dict[str, Any]:
+    """Numbers of one set: rows of metrics, and what they cost."""
+    metrics = pd.read_csv(folder / "metrics.tsv", sep="\t")
+    test = metrics[(metrics["split"] == "test") & (metrics["over"] == "per_image")]
+    rows = []
+    for metric in SETS[name][1]:
+        for output, found in test[test["metric"] == metric].groupby("output", sort=False):
+            single = found.loc[found["run"] != "ensemble", "value"]
+            together = found[found["run"] == "ensemble"]
+            rows.append(
+                {
+                    "metric": metric,
+                    "output": output,
+                    "one": [float(single.mean()), float(single.std(ddof=0))],
+                    "ensemble": together[["value", "low", "high"]].iloc[0].tolist() if len(together) else None,
+                }
+            )
+    return {"rows": rows, "runs": sorted(set(metrics["run"]) - {"ensemble"}), **_cost(folder)}
+
+
+def _cost(folder: Path) -> dict[str, Any]:
+    """Weights of a network, mean minutes of training, mean seconds of prediction, and the largest memory in MB."""
+    with safe_open(next(folder.glob("runs/*/model.safetensors")), "np") as file:
+        weights = sum(file.get_tensor(key).size for key in file.keys())  # noqa: SIM118 (it is no dictionary)
+    train, predict = (
+        pd.concat(pd.read_csv(path, sep="\t") for path in sorted(folder.glob(f"benchmarks/{step}-*.tsv")))
+        for step in ("train", "predict")
+    )
+    return {
+        "weights": weights,
+        "minutes": float(train["s"].mean() / 60),
+        "memory_mb": float(train["max_rss"].max()),
+        "predict_seconds": float(predict["s"].mean()),
+    }
+
+
+def write_page(result: dict[str, Any]) -> None:
+    """Replace what stands between the markers of the page."""
+    lines, costs = [HEAD, ("---",) * len(HEAD)], [COST, ("---",) * len(COST)]
+    for name, found in result["sets"].items():
+        title, metrics = SETS[name]
+        for i, row in enumerate(found["rows"]):
+            shown, published = metrics[row["metric"]]
+            (mean, spread), together = row["one"], row["ensemble"]
+            single = f"{mean:.3f} ± {spread:.3f}" if len(found["runs"]) > 1 else f"{mean:.3f}"
+            sure = "{:.3f} ({:.3f}-{:.3f})".format(*together) if together else ""
+            lines.append((title if i == 0 else "", row["output"], shown, published, single, sure))
+        costs.append(
+            (
+                title,
+                ", ".join(found["runs"]),
+                f"{found['weights']:,}",
+                f"{found['minutes']:.0f} min",
+                f"{found['memory_mb'] / 1000:.1f} GB",
+                f"{found['predict_seconds']:.0f} s",
+            )
+        )
+    tables = "\n\n".join("\n".join(f"| {' | '.join(cells)} |" for cells in table) for table in (lines, costs))
+    before, rest = PAGE.read_text().split(BEGIN)
+    PAGE.write_text(f"{before}{BEGIN}\n\n{tables}\n\n{describe(result['machine'])}\n\n{END}{rest.split(END)[1]}")
+
+
+if __name__ == "__main__":
+    main()

@@ -94,6 +94,16 @@ class Uncertainty(BaseModel):
     samples: int = Field(16, ge=2)  # answers by dropout, and the most by augment (8 views in 2D, 16 in 3D)
 
 
+class Predict(BaseModel):
+    """How images are predicted, those of the data set and new ones."""
+
+    model_config = STRICT
+    tta: Literal["none", "flips", "all"] = "none"  # views whose predictions are averaged
+    blend: Literal["exact", "gaussian"] = "exact"  # tiles with the values of the whole image, or overlapping patches
+    overlap: float = Field(0.5, ge=0, lt=1)  # share of a patch that the next one covers, too; for gaussian
+    memory_gb: float = Field(2.0, gt=0)  # bound of what predicting takes; images that need more are cut into tiles
+
+
 class Segment(BaseModel):
     """New images to segment."""
 
@@ -132,6 +142,7 @@ SECTIONS = {
     "calibrate": Calibrate,
     "metrics": Metrics,
     "explain": Explain,
+    "predict": Predict,
     "uncertainty": Uncertainty,
     "segment": Segment,
     "variants": Variants,

@@ -248,9 +248,9 @@ class Model:
     def _image(self, image: np.ndarray, name: str) -> np.ndarray:
         return self._images.predict(image, name, self.memory_gb)
 
-    def open_maps(self, image: Pixels, name: str) -> Maps:
+    def open_maps(self, image: Pixels, name: str, memory_gb: float) -> Maps:
         """What ``predict`` says of an image that need not be in memory, region by region."""
-        return self._images.open(image, name, self.memory_gb)
+        return self._images.open(image, name, memory_gb)
 
     @cached_property
     def _images(self) -> ImagePredictor:

@@ -111,7 +111,10 @@ def train(
                 clear(state)
 
 
-def predict(model: Path, data: Path, out: Path, *, memory_gb: float = 2.0) -> None:
+def predict(
+    model: Path, data: Path, out: Path, *,
+    tta: str = "none", blend: str = "exact", overlap: float = 0.5, memory_gb: float = 2.0,
+) -> None:  # fmt: skip
     """Predict the validation and the test part."""
     import numpy as np
     import torch
@@ -120,7 +123,7 @@ def predict(model: Path, data: Path, out: Path, *, memory_gb: float = 2.0) -> No
     from biocnn.data.ragged import Ragged
     from biocnn.predict import Model
 
-    loaded = Model(model, memory_gb=memory_gb)
+    loaded = Model(model, memory_gb=memory_gb, tta=tta, blend=blend, overlap=overlap)
     stored = Dataset(data, loaded.meta.get("fold", 0))
     torch.set_num_threads(loaded.meta["experiment"]["train"]["threads"])
     rows = stored.rows("val", "test")
@@ -184,20 +187,15 @@ def explain(config: Path, data: Path, model: Path, out: Path, *, data_root: Path
             log.info("%s", line)
 
 
-def segment(images: Path, out: Path, *models: Path, memory_gb: float = 2.0) -> None:
-    """Segment new images with one or more models: masks or labels as TIFF, and objects.csv."""
-    import torch
+def segment(
+    images: Path, out: Path, *models: Path,
+    tta: str = "none", blend: str = "exact", overlap: float = 0.5, memory_gb: float = 2.0,
+) -> None:  # fmt: skip
+    """Segment new images with one or more models: masks or labels as TIFF, objects.csv and images.csv."""
+    from biocnn.segment import segment_files
 
-    from biocnn.predict import Model
-    from biocnn.segment import segment_images
-
-    if not models:
-        raise InputError("segment: no model is given", "name one or more model.safetensors")
-    loaded = [Model(model, memory_gb=memory_gb) for model in models]
-    torch.set_num_threads(loaded[0].meta["experiment"]["train"]["threads"])
     with atomic(out) as folder:
-        folder.mkdir()
-        count = segment_images(images, loaded, folder)
+        count = segment_files(images, models, folder, tta=tta, blend=blend, overlap=overlap, memory_gb=memory_gb)
     log.info("%d objects in %s", count, out / "objects.csv")
 
 

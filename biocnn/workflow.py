@@ -85,6 +85,11 @@ class Workflow:
         """The encoded genome that the variants refer to."""
         return self._encoded(wildcards, "variants")
 
+    def predict_options(self, wildcards: Any) -> str:
+        """The section ``predict`` as options of the steps ``predict`` and ``segment``."""
+        section = self.experiments[wildcards.experiment]["predict"]
+        return " ".join(f"--{key.replace('_', '-')}={value}" for key, value in section.items())
+
     def scanned_genome(self, wildcards: Any) -> str:
         """The encoded genome that is scanned."""
         return self._encoded(wildcards, "scan")

@@ -16,5 +16,6 @@ rule segment:
         gpu=W.gpus,
     params:
         images=W.setting("segment", "images"),
+        options=W.predict_options,
     shell:
-        "biocnn segment {params.images:q} {output} {input.models} 2>&1 | tee {log}"
+        "biocnn segment {params.images:q} {output} {input.models} {params.options} 2>&1 | tee {log}"

@@ -51,5 +51,7 @@ rule predict:
     threads: W.setting("train", "threads")
     resources:
         gpu=W.gpus,
+    params:
+        options=W.predict_options,
     shell:
-        "biocnn predict {input.model} {input.dataset} {output} 2>&1 | tee {log}"
+        "biocnn predict {input.model} {input.dataset} {output} {params.options} 2>&1 | tee {log}"

@@ -1,0 +1,132 @@
+"""Objects of an image of any size, labelled block by block as if at once."""
+
+import logging
+from collections.abc import Callable
+from itertools import pairwise, product
+from math import prod
+
+import numpy as np
+from scipy import ndimage
+
+from biocnn.segment.maps import KeptMaps, MeanMaps, cuts
+from biocnn.segment.pieces import Pieces, pieces_of, together
+from biocnn.segment.scratch import Scratch
+from biocnn.tiles import Slices, grown, inside
+
+MARGIN = {2: 128, 3: 32}  # pixels around a block that are labelled with it, at first
+RIM = 16  # pixels along a window's ends where blurred maps, and objects that are cut, may differ from the whole
+BYTES = 150  # of a pixel while it is labelled
+
+Label = Callable[[np.ndarray], np.ndarray]
+
+log = logging.getLogger("biocnn")
+
+
+def label_blocks(maps: MeanMaps, label: Label, numbers: Scratch, memory_gb: float) -> Pieces:
+    """Label the objects of an image whose maps are never held as a whole.
+
+    Each block is labelled with a margin around it, and keeps the objects whose first pixel, in reading order, lies in
+    it. Where an object that touches the block, or a neighbour of such an object, comes near the margin's end, the block
+    is labelled once more with twice the margin. Then the objects are those of the whole image, to the pixel: what
+    becomes of an object is decided by the maps where it lies and by the objects beside it.
+
+    Where the memory allows no larger margin, objects may be cut at its end; the log says how many.
+
+    Parameters
+    ----------
+    maps
+        Of the image.
+    label
+        From maps (K, *window) to labels 1..n (*window).
+    numbers
+        Gets the number of each pixel's object, 1 + its row.
+    memory_gb
+        Bound of what is held, in 10^9 bytes, besides what one pass through the network takes.
+
+    Returns
+    -------
+    objects
+        The sum of 1 - P(background), the first map, as the score.
+    """
+    shape, share = numbers.shape, memory_gb * 1e9 / 2
+    margin = MARGIN[len(shape)]
+    blocks = _blocks(cuts(maps.regions), margin)
+    kept = KeptMaps(maps, [[max(0, start - margin) for start, _ in along] for along in blocks], share)
+    parts, count, cut, taken = [], 0, 0, 0
+    for index in product(*(range(len(along)) for along in blocks)):
+        block = tuple(slice(*along[i]) for i, along in zip(index, blocks, strict=True))
+        window, found, labels, reaching = _settled(kept, label, block, shape, share / BYTES)
+        objects = pieces_of(labels, window, shape, 1 - found[0], np.ones_like(labels, np.uint8))
+        own = np.flatnonzero(_starts_in(objects, block, shape))
+        number = np.zeros(len(objects.first) + 1, np.int32)
+        number[own + 1] = np.arange(count + 1, count + 1 + len(own))
+        taken += numbers.add(window, number[labels])
+        parts.append(objects.take(own))
+        count, cut = count + len(own), cut + reaching
+        kept.passed(index)
+    if cut:
+        log.warning("%d objects reach farther than the memory allows to see at once: they may be cut", cut)
+    if taken:
+        log.warning("%d pixels belong to two objects, because blocks differ there: the first one has them", taken)
+    return together(parts)
+
+
+def _blocks(regions: list[list[tuple[int, int]]], margin: int) -> list[list[tuple[int, int]]]:
+    """Parts of each axis that end a margin before regions do, so that a block's window ends with a region."""
+    blocks = []
+    for along in regions:
+        ends = [stop - margin for _, stop in along[:-1] if stop > margin]
+        edges = [0, *ends, along[-1][1]]
+        blocks.append(list(pairwise(edges)))
+    return blocks
+
+
+def _settled(
+    kept: KeptMaps, label: Label, block: Slices, shape: tuple[int, ...], most: float
+) -> tuple[Slices, np.ndarray, np.ndarray, int]:
+    """Window, maps and labels of a block, with margin enough; how many objects still reach the window's end."""
+    margin = MARGIN[len(shape)]
+    while True:
+        window = grown(block, margin, shape)
+        found = kept.read(window)
+        labels = label(found)
+        reaching = _reaching(labels, window, block, shape)
+        margin *= 2
+        if not reaching or _size(grown(block, margin, shape)) > most:
+            return window, found, labels, reaching
+
+
+def _reaching(labels: np.ndarray, window: Slices, block: Slices, shape: tuple[int, ...]) -> int:
+    """How many objects that touch the block, or are neighbours of such, come near an end of the window."""
+    near = _near_ends(labels, window, shape)
+    touching = np.zeros(int(labels.max()) + 1, bool)
+    touching[labels[inside(block, window)]] = True
+    touching[0] = False
+    if not near.any() or not touching.any():
+        return 0
+    beside = ndimage.binary_dilation(touching[labels], np.ones((3,) * labels.ndim, bool))
+    touching[labels[beside]] = True
+    return int(np.count_nonzero(touching & near))
+
+
+def _near_ends(labels: np.ndarray, window: Slices, shape: tuple[int, ...]) -> np.ndarray:
+    """Of each label, whether it comes near an end of the window that is no end of the image."""
+    near = np.zeros(int(labels.max()) + 1, bool)
+    for axis, (part, size) in enumerate(zip(window, shape, strict=True)):
+        along = np.moveaxis(labels, axis, 0)
+        if part.start > 0:
+            near[along[:RIM]] = True
+        if part.stop < size:
+            near[along[-RIM:]] = True
+    near[0] = False
+    return near
+
+
+def _starts_in(objects: Pieces, block: Slices, shape: tuple[int, ...]) -> np.ndarray:
+    """Of each object, whether its first pixel lies in the block."""
+    places = np.unravel_index(objects.first, shape)
+    return np.all([(p >= part.start) & (p < part.stop) for p, part in zip(places, block, strict=True)], axis=0)
+
+
+def _size(window: Slices) -> int:
+    return prod(part.stop - part.start for part in window)

@@ -11,6 +11,7 @@ from skimage.measure import label as connected
 from tiny import images, stored
 
 from biocnn.checkpoint import build_model, save_model
+from biocnn.data.lazy import open_image
 from biocnn.instances import label_instances, landscape
 from biocnn.measure import background_levels, measure
 from biocnn.predict import Model
@@ -19,6 +20,7 @@ from biocnn.schema import choose
 from biocnn.segment import segment_images
 from biocnn.segment.instances import label_blocks
 from biocnn.segment.masks import connect_blocks
+from biocnn.segment.pyramid import write_image
 from biocnn.segment.scratch import Scratch
 from biocnn.segment.table import measure_pieces
 from biocnn.tiles import Slices
@@ -166,7 +168,7 @@ def test_little_memory_changes_no_file(task: str, tmp_path: Path, monkeypatch: p
         out.mkdir()
         models = [model_of(task, tmp_path / f"s{s}-{memory_gb}", memory_gb, s) for s in (3, 4)]
         models[0].meta["postprocess"] = cut
-        pieces = len(models[0].open_maps(InMemory(x), "a", 0.4 * memory_gb).regions)
+        pieces = len(models[0].open_maps(InMemory(x), "a", 0.35 * memory_gb).regions)
         assert (pieces > 5) == (memory_gb < 1)
         segment_images(tmp_path / "new", models, out)
         (image,) = (out / ("labels" if task == "instances" else "masks")).glob("*")
@@ -208,3 +210,27 @@ def test_a_piece_too_large_to_measure_has_its_place_and_size(tmp_path: Path, cap
     pd.testing.assert_series_equal(whole.loc[1, known], little.loc[1, known], check_dtype=False)
     assert whole.loc[1, "perimeter"] > 0
     assert np.isnan(little.loc[1, "perimeter"])
+
+
+@pytest.mark.parametrize("shape", [(1100, 2300), (3, 700, 1200)])
+def test_large_labels_are_tiled_with_a_pyramid_and_their_pixel_size(
+    shape: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("biocnn.segment.pyramid.LARGE", 1000)
+    labels = np.random.default_rng(1).integers(0, 90000, shape, np.int32)
+    spacing = [2.0, 0.5, 0.25][-len(shape) :]
+    paths = [
+        write_image(tmp_path / side, "a", lambda window: labels[window], shape, labels.dtype, spacing, "um")
+        for side in ("one", "other")
+    ]
+    assert paths[0].name == "a.ome.tif"
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    with tifffile.TiffFile(paths[0]) as tiff:
+        levels = tiff.series[0].levels
+        assert tiff.pages[0].is_tiled
+        for i, level in enumerate(levels):
+            np.testing.assert_array_equal(level.asarray(), labels[..., :: 2**i, :: 2**i])
+        assert max(levels[-1].shape) <= 1024
+    with open_image(paths[0]) as image:
+        assert image.spacing == spacing
+        np.testing.assert_array_equal(image.read(tuple(slice(0, n) for n in shape))[0], labels)

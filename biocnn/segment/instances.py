@@ -41,21 +41,20 @@ def label_blocks(maps: MeanMaps, label: Label, numbers: Scratch, memory_gb: floa
     numbers
         Gets the number of each pixel's object, 1 + its row.
     memory_gb
-        Bound of what is held, in 10^9 bytes, besides what one pass through the network takes.
+        Bound, in 10^9 bytes, of what labelling a block takes; half of it may be kept of maps besides.
 
     Returns
     -------
     objects
         The sum of 1 - P(background), the first map, as the score.
     """
-    shape, share = numbers.shape, memory_gb * 1e9 / 2
-    margin = MARGIN[len(shape)]
+    shape, margin, most = numbers.shape, MARGIN[len(numbers.shape)], memory_gb * 1e9 / BYTES
     blocks = _blocks(cuts(maps.regions), margin)
-    kept = KeptMaps(maps, [[max(0, start - margin) for start, _ in along] for along in blocks], share)
+    kept = KeptMaps(maps, [[max(0, start - margin) for start, _ in along] for along in blocks], memory_gb * 1e9 / 2)
     parts, count, cut, taken = [], 0, 0, 0
     for index in product(*(range(len(along)) for along in blocks)):
         block = tuple(slice(*along[i]) for i, along in zip(index, blocks, strict=True))
-        window, found, labels, reaching = _settled(kept, label, block, shape, share / BYTES)
+        window, found, labels, reaching = _settled(kept, label, block, shape, most)
         objects = pieces_of(labels, window, shape, 1 - found[0], np.ones_like(labels, np.uint8))
         own = np.flatnonzero(_starts_in(objects, block, shape))
         number = np.zeros(len(objects.first) + 1, np.int32)

@@ -39,12 +39,14 @@ class KeptMaps:
     starts
         Along each axis, where the windows start that will be read in reading order. Larger ones may be read in between.
     limit
-        Bytes to keep. Beyond, the oldest are dropped, and predicted once more where they are needed.
+        Bytes to keep. Beyond, what no window in that order needs any more is dropped, then what some do, which is
+        predicted once more.
     """
 
     def __init__(self, maps: MeanMaps, starts: Sequence[Sequence[int]], limit: float) -> None:
         self._maps, self._starts, self._limit = maps, starts, limit
         self._cuts = cuts(maps.regions)
+        self._index = (-1,) * len(starts)
         self._pieces: dict[tuple[tuple[int, int], ...], list[tuple[Slices, np.ndarray]]] = {}
 
     def read(self, window: Slices) -> np.ndarray:
@@ -62,12 +64,9 @@ class KeptMaps:
         return out
 
     def passed(self, index: tuple[int, ...]) -> None:
-        """Drop what no window needs that comes after the one of this index, a number for each axis."""
-        for key, pieces in list(self._pieces.items()):
-            kept = [(place, piece) for place, piece in pieces if self._last(place) > index]
-            self._pieces[key] = kept
-            if not kept:
-                del self._pieces[key]
+        """The window of this index, a number for each axis, and all before it were read."""
+        self._index = index
+        self._make_room()
 
     def _covering(self, region: Slices, wanted: Slices) -> list[tuple[Slices, np.ndarray]]:
         """Pieces of a region that together hold what is wanted."""
@@ -77,9 +76,18 @@ class KeptMaps:
             return touching
         pieces = self._split(region, self._maps.region(region))
         self._pieces[_key(region)] = pieces
-        while len(self._pieces) > 1 and self._held() > self._limit:
-            del self._pieces[next(iter(self._pieces))]
+        self._make_room()
         return pieces
+
+    def _make_room(self) -> None:
+        """Drop what no window to come needs, the oldest first, then what some will, until the rest fits."""
+        for needed in (False, True):
+            for key in list(self._pieces):
+                if self._held() <= self._limit:
+                    return
+                self._pieces[key] = [] if needed else [p for p in self._pieces[key] if self._last(p[0]) > self._index]
+                if not self._pieces[key]:
+                    del self._pieces[key]
 
     def _split(self, region: Slices, maps: np.ndarray) -> list[tuple[Slices, np.ndarray]]:
         """Cut maps where windows start: what the next ones need lies at the far ends."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from math import prod
 from pathlib import Path
+from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def write_image(
         for level in range(levels + 1):
             step = 2**level
             size = (*shape[:-2], *(-(-n // step) for n in shape[-2:]))
-            full = {"subifds": levels, "metadata": _metadata(shape, spacing, unit)}
+            full = {"subifds": levels, "metadata": _metadata(name, shape, spacing, unit)}
             tiff.write(
                 _tiles(read, shape, step), shape=size, dtype=dtype, tile=(TILE, TILE), compression="zlib",
                 photometric="minisblack", **({"subfiletype": 1} if level else full),
@@ -76,10 +77,11 @@ def _tiles(read: Read, shape: tuple[int, ...], step: int) -> Iterator[np.ndarray
             yield np.pad(tile, [(0, TILE - n) for n in tile.shape])
 
 
-def _metadata(shape: tuple[int, ...], spacing: Sequence[float] | None, unit: str) -> dict[str, object]:
+def _metadata(name: str, shape: tuple[int, ...], spacing: Sequence[float] | None, unit: str) -> dict[str, object]:
     """Axes and the size of a pixel, as OME-XML names them."""
     axes = "ZYX"[-len(shape) :]
-    found: dict[str, object] = {"axes": axes}
+    # By default a new one is drawn each time, and equal results would be different files.
+    found: dict[str, object] = {"axes": axes, "UUID": str(uuid5(NAMESPACE_OID, f"{name} {shape}"))}
     for axis, size in zip(axes, spacing or (), strict=False):
         found |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": {"um": "µm"}.get(unit, unit)}
     return found

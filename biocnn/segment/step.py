@@ -23,7 +23,7 @@ from biocnn.segment.scratch import Scratch
 from biocnn.segment.table import measure_pieces
 from biocnn.tiles import Slices
 
-NETWORK, OTHERS = 0.4, 0.25  # shares of the memory: a pass through the network, and each of what comes before and after
+NETWORK, OTHERS = 0.35, 0.5  # shares of the memory for a pass through the network, and for what is done at other times
 
 
 def segment_files(images: Path, models: Sequence[Path], folder: Path, **settings: Any) -> int:

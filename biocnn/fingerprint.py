@@ -21,7 +21,7 @@ FREE = ("seeds", "max_minutes", "save_minutes", "workers")
 ELSEWHERE = (
     "audit.py", "baselines.py", "blending.py", "calibrate.py", "cli.py", "draws.py", "evaluate.py",
     "evaluate_images.py", "explain", "fetch.py", "image_steps.py", "kmers.py", "measure", "originals.py", "report",
-    "scan", "segment.py", "simulate.py", "steps.py", "tiles.py", "trials.py", "uncertainty", "variants", "workflow.py",
+    "scan", "segment", "simulate.py", "steps.py", "tiles.py", "trials.py", "uncertainty", "variants", "workflow.py",
 )  # fmt: skip
 
 

@@ -204,7 +204,7 @@ def test_objects_are_judged_with_the_settings_of_their_run(tmp_path: Path) -> No
     dataset = stored(raw, tmp_path)
 
     def maps(i: int, rng: np.random.Generator) -> np.ndarray:
-        classes, distance = dataset.y[i]
+        classes, distance, _ = dataset.y[i]
         p = np.stack([*(classes == k for k in range(3)), distance / 255]).astype(np.float32)
         return np.clip(p + rng.normal(0, 0.05, p.shape), 0, 1)
 

@@ -78,7 +78,7 @@ def test_every_object_has_its_fate_in_every_run(objects) -> None:
 
 
 def test_masks_of_the_default_metrics_and_of_those_asked_for(tmp_path: Path) -> None:
-    raw = images(24)
+    raw = images(60)
     raw.facts["spacing"] = [2.0, 0.5]
     dataset = stored(raw, tmp_path)
     found = predictions(dataset, tmp_path, lambda i, rng: noisy(raw.y(i)[None], rng), RUNS[:1])

@@ -24,6 +24,7 @@ from biocnn.segment.pyramid import write_image
 from biocnn.segment.scratch import Scratch
 from biocnn.segment.table import measure_pieces
 from biocnn.tiles import Slices
+from biocnn.uncertainty import entropy
 
 
 class Drawn:
@@ -126,7 +127,9 @@ def test_connected_pieces_cross_blocks(size: tuple, side: int, classes: int, tmp
     areas = np.bincount(pieces.ravel())[1:]
     np.testing.assert_array_equal(found.area, areas)
     score = maps[0] if classes == 1 else np.take_along_axis(maps, truth[None].astype(int), 0)[0]
-    np.testing.assert_allclose(found.score, np.bincount(pieces.ravel(), score.ravel())[1:], rtol=1e-5)
+    unsure = entropy(maps, "mask" if classes == 1 else "classes")
+    wanted = [np.bincount(pieces.ravel(), values.ravel())[1:] for values in (score, unsure)]
+    np.testing.assert_allclose(found.sure, np.stack(wanted, axis=1), rtol=1e-5)
 
 
 NETWORK = {"name": "UNet", "channels": [2, 3, 4]}
@@ -187,7 +190,9 @@ def test_little_memory_changes_no_file(task: str, tmp_path: Path, monkeypatch: p
         labels = in_first_order(decided) if task == "instances" else connected(decided == k).astype(np.int32)
         score = 1 - p[0] if task == "instances" else p[0 if task == "mask" else k]
         told = {"channels": ["c0", "c1"], "background": background_levels(decided, x)}
-        rows.append(measure(labels, x, [0.5, 0.5], score, **told).assign(**{"class": name}))
+        rows.append(
+            measure(labels, x, [0.5, 0.5], score, uncertainty=entropy(p, task), **told).assign(**{"class": name})
+        )
     wanted = pd.concat(rows, ignore_index=True)
     np.testing.assert_array_equal(whole, in_first_order(decided) if task == "instances" else decided)
     wanted = wanted[table.columns[1:]]
@@ -206,7 +211,17 @@ def test_a_piece_too_large_to_measure_has_its_place_and_size(tmp_path: Path, cap
     assert "1 objects are too large" in caplog.text
     measured = [name for name in whole if not name.startswith("neighbour")]
     pd.testing.assert_series_equal(whole.loc[0, measured], little.loc[0, measured], check_dtype=False)
-    known = ["area", "centroid_y", "centroid_x", "y_min", "x_max", "touches_edge", "score", "centroid_x_um"]
+    known = [
+        "area",
+        "centroid_y",
+        "centroid_x",
+        "y_min",
+        "x_max",
+        "touches_edge",
+        "score",
+        "uncertainty",
+        "centroid_x_um",
+    ]
     pd.testing.assert_series_equal(whole.loc[1, known], little.loc[1, known], check_dtype=False)
     assert whole.loc[1, "perimeter"] > 0
     assert np.isnan(little.loc[1, "perimeter"])

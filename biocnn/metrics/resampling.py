@@ -6,6 +6,7 @@ import numpy as np
 
 from biocnn.metrics import vectors, weighted
 
+FEWEST = 5  # groups, below which drawing some anew says little of how others would be
 _NAMES = ("auroc", "auprc", "accuracy", "recall_at_fdr10", "ece", "pearson", "spearman", "mse")
 WEIGHTED = {getattr(vectors, name): getattr(weighted, name) for name in _NAMES} | {np.mean: weighted.mean}
 
@@ -78,7 +79,7 @@ def sum_replicates(
     Returns
     -------
     values
-        Shape (n,); nan where there are fewer than two groups.
+        Shape (n,); nan where there are fewer than five groups: an interval from less would feign certainty.
     """
     counts = np.asarray(counts, float)
     if groups is not None:
@@ -86,7 +87,7 @@ def sum_replicates(
         single, counts = counts, np.zeros((len(names), *counts.shape[1:]))
         np.add.at(counts, which, single)
     size, shape = len(counts), counts.shape[1:]
-    if size < 2:
+    if size < FEWEST:
         return np.full(n, np.nan)
     flat, rng = counts.reshape(size, -1), np.random.default_rng(seed)
     values = [function((drawn @ flat).reshape(-1, *shape)) for drawn in _draws(size, rng, n, max(size, flat.shape[1]))]

@@ -16,6 +16,7 @@ _METHODS = {
     "augment": "flips and turns of the image",
 }
 _NEXT = 10  # images of the list
+_FEWEST = 5  # objects of a bin that is shown
 
 
 def confidence(results: Results, gallery: Gallery) -> Section:
@@ -87,11 +88,11 @@ def _figure(calibration: pd.DataFrame, curve: pd.DataFrame, objects: pd.DataFram
 def _reliability(axes: Axes, calibration: pd.DataFrame) -> None:
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle=":")
     for colour, ((of, output), bins) in zip(SERIES, calibration.groupby(["of", "output"], sort=False), strict=False):
-        label = output if of == "pixels" else "objects"
+        label, bins = (output, bins) if of == "pixels" else ("objects", bins[bins["n"] >= _FEWEST])
         axes.plot(bins["probability"], bins["frequency"], "o-", color=colour, markersize=3, linewidth=1, label=label)
     letter(axes, "a", "Reliability")
     axes.set(xlabel="Predicted", ylabel="Frequency", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), box_aspect=1)
-    axes.legend(loc="upper left", fontsize=6)
+    axes.legend(loc="lower right", fontsize=6)
 
 
 def _apart(axes: Axes, objects: pd.DataFrame) -> None:

@@ -82,7 +82,7 @@ def outline(labels: np.ndarray) -> np.ndarray:
 
 def gallery(examples: list[Example], task: str) -> Figure:
     """A row of images with their truth outlined."""
-    figure = new_figure(1.0 * PAGE_WIDTH / max(len(examples), 4) + 0.35)
+    figure = new_figure(1.0 * PAGE_WIDTH / max(len(examples), 4) + 0.5)
     for axes, example in zip(figure.subplots(1, max(len(examples), 4))[: len(examples)], examples, strict=True):
         show(axes, example.image, example.title)
         if example.truth is not None:

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from biocnn.metrics import match_objects
 from biocnn.report.figures import BLUE, MUTED, ORANGE, PURPLE, SKY, VERMILION, letter, new_figure
@@ -98,6 +99,11 @@ def _scatter(axes: Axes, true: np.ndarray, predicted: np.ndarray, symbol: str, t
     axes.plot(ends, ends, color=MUTED, linewidth=0.8, linestyle=":", zorder=1)
     scale = "log" if log else "linear"
     axes.set(xscale=scale, yscale=scale, xlim=ends, ylim=ends)
+    if log:
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5) if ends[1] < 30 * ends[0] else (1,)))
+            axis.set_major_formatter("{x:,g}")
+            axis.set_minor_formatter(NullFormatter())
     bias = np.median(predicted / true) if log else (predicted - true).mean()
     said = f"median ratio {number(bias, 2)}" if log else f"mean difference {bias:+.1f}".replace("-", "−")
     axes.text(0.04, 0.96, f"n = {len(true):,}\n{said}", transform=axes.transAxes, va="top")

@@ -42,6 +42,7 @@ _TASKS = {
     "classes": "one class for each pixel",
     "instances": "separate objects",
 }
+_IN_PIXELS = ("area", "perimeter", "axis_major", "axis_minor", "neighbour_distance", "surface")
 _POWERS = str.maketrans("23", "²³")
 
 
@@ -185,7 +186,7 @@ def _measurement(name: str) -> str:
         for power in ("2", "3", "")
     }
     ending = next((ending for ending in units if name.endswith(ending)), None)
-    unit = units[ending] if ending else {"area": " (pixels)", "perimeter": " (pixels)"}.get(name, "")
+    unit = units[ending] if ending else " (pixels)" if name in _IN_PIXELS else ""
     words = name.removesuffix(ending or "").replace("_", " ")
     return words[:1].upper() + words[1:] + unit
 

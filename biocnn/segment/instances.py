@@ -12,6 +12,7 @@ from biocnn.segment.maps import KeptMaps, MeanMaps, cuts
 from biocnn.segment.pieces import Pieces, pieces_of, together
 from biocnn.segment.scratch import Scratch
 from biocnn.tiles import Slices, grown, inside
+from biocnn.uncertainty.maps import entropy
 
 MARGIN = {2: 128, 3: 32}  # pixels around a block that are labelled with it, at first
 RIM = 16  # pixels along a window's ends where blurred maps, and objects that are cut, may differ from the whole
@@ -46,7 +47,7 @@ def label_blocks(maps: MeanMaps, label: Label, numbers: Scratch, memory_gb: floa
     Returns
     -------
     objects
-        The sum of 1 - P(background), the first map, as the score.
+        Their score is 1 - P(background), the first map, their uncertainty the entropy.
     """
     shape, margin, most = numbers.shape, MARGIN[len(numbers.shape)], memory_gb * 1e9 / BYTES
     blocks = _blocks(cuts(maps.regions), margin)
@@ -55,7 +56,8 @@ def label_blocks(maps: MeanMaps, label: Label, numbers: Scratch, memory_gb: floa
     for index in product(*(range(len(along)) for along in blocks)):
         block = tuple(slice(*along[i]) for i, along in zip(index, blocks, strict=True))
         window, found, labels, reaching = _settled(kept, label, block, shape, most)
-        objects = pieces_of(labels, window, shape, 1 - found[0], np.ones_like(labels, np.uint8))
+        unsure = entropy(found, "instances")
+        objects = pieces_of(labels, window, shape, 1 - found[0], unsure, np.ones_like(labels, np.uint8))
         own = np.flatnonzero(_starts_in(objects, block, shape))
         number = np.zeros(len(objects.first) + 1, np.int32)
         number[own + 1] = np.arange(count + 1, count + 1 + len(own))

@@ -10,6 +10,7 @@ from biocnn.segment.maps import MeanMaps
 from biocnn.segment.pieces import Pieces, merged, pieces_of, together
 from biocnn.segment.scratch import Scratch
 from biocnn.tiles import grown, inside
+from biocnn.uncertainty.maps import entropy
 
 
 def connect_blocks(
@@ -29,7 +30,7 @@ def connect_blocks(
     Returns
     -------
     pieces
-        The sum of the probability of their class as the score.
+        Their score is the probability of their class, their uncertainty the entropy.
     row
         Of each number the row of its piece; -1 for 0, the background.
     """
@@ -50,7 +51,8 @@ def connect_blocks(
         present[0] = False
         local = np.where(present, np.cumsum(present), 0)
         score = p[0] if len(p) == 1 else np.take_along_axis(p, found[None], 0)[0]
-        pieces = pieces_of(local[joined[here]], region, numbers.shape, score, found)
+        unsure = entropy(p, "mask" if len(p) == 1 else "classes")
+        pieces = pieces_of(local[joined[here]], region, numbers.shape, score, unsure, found)
         number = np.where(local > 0, local + len(kinds) - 1, 0).astype(np.int32)
         numbers.add(region, number[joined[here]])
         around = (known > 0) & present[joined]

@@ -10,7 +10,10 @@ from biocnn.tiles import Slices
 
 @dataclass
 class Pieces:
-    """Pieces of an image, one a row: first pixel in reading order, box, area, class, sums of places and scores."""
+    """Pieces of an image, one a row: first pixel in reading order, box, area, class, and sums over its pixels.
+
+    ``places`` (n, axes) are those of places, ``sure`` (n, 2) those of the score and of the uncertainty.
+    """
 
     first: np.ndarray
     start: np.ndarray
@@ -18,7 +21,7 @@ class Pieces:
     area: np.ndarray
     places: np.ndarray
     kind: np.ndarray
-    score: np.ndarray
+    sure: np.ndarray
 
     def take(self, rows: np.ndarray) -> "Pieces":
         """Some of them."""
@@ -26,7 +29,12 @@ class Pieces:
 
 
 def pieces_of(
-    labels: np.ndarray, window: Slices, shape: tuple[int, ...], score: np.ndarray, kind: np.ndarray
+    labels: np.ndarray,
+    window: Slices,
+    shape: tuple[int, ...],
+    score: np.ndarray,
+    uncertainty: np.ndarray,
+    kind: np.ndarray,
 ) -> Pieces:
     """The pieces 1..n of a window of an image.
 
@@ -36,8 +44,8 @@ def pieces_of(
         Shape (*window), integers; each of 1..n occurs.
     window
         Where it lies in the image, of the shape given.
-    score, kind
-        Shape (*window): a map to sum up, and the class, of which the first pixel of a piece decides.
+    score, uncertainty, kind
+        Shape (*window): two maps to sum up, and the class, of which the first pixel of a piece decides.
     """
     flat = labels.ravel()
     where = np.flatnonzero(flat)
@@ -53,10 +61,10 @@ def pieces_of(
     inside = np.unravel_index(first, labels.shape)
     place = np.ravel_multi_index(tuple(i + o for i, o in zip(inside, origin, strict=True)), shape)
     area = np.bincount(ids, minlength=count + 1)[1:]
-    total = np.bincount(ids, score.ravel()[where], minlength=count + 1)[1:]
+    sure = [np.bincount(ids, one.ravel()[where], minlength=count + 1)[1:] for one in (score, uncertainty)]
     along = np.unravel_index(where, labels.shape)
     places = np.stack([np.bincount(ids, axis, count + 1)[1:] for axis in along], axis=1) + area[:, None] * origin
-    return Pieces(place, start, stop, area, places, kind.ravel()[first], total)
+    return Pieces(place, start, stop, area, places, kind.ravel()[first], np.stack(sure, axis=1))
 
 
 def together(parts: list[Pieces]) -> Pieces:
@@ -79,5 +87,8 @@ def merged(pieces: Pieces, root: np.ndarray) -> Pieces:
     kind = np.zeros(n, pieces.kind.dtype)
     kind[root] = pieces.kind
     area = np.bincount(root, pieces.area, minlength=n).astype(np.int64)
-    places = np.stack([np.bincount(root, along, minlength=n) for along in pieces.places.T], axis=1)
-    return Pieces(first, start, stop, area, places, kind, np.bincount(root, pieces.score, minlength=n))
+    places, sure = (
+        np.stack([np.bincount(root, one, minlength=n) for one in sums.T], axis=1)
+        for sums in (pieces.places, pieces.sure)
+    )
+    return Pieces(first, start, stop, area, places, kind, sure)

@@ -47,7 +47,8 @@ def measure_pieces(
     channels
         Their names.
     memory_gb
-        An object whose box takes more, in 10^9 bytes, gets its area, place and score only; the log says how many do.
+        An object whose box takes more, in 10^9 bytes, gets its area, place, score and uncertainty only; the log says
+        how many do.
 
     Returns
     -------
@@ -55,22 +56,25 @@ def measure_pieces(
         What ``biocnn.measure`` gives, one row for each piece, in their order; ``label`` is the row and 1. Distances to
         neighbours are yet to be measured.
     """
-    most, score = memory_gb * 1e9 / BYTES / len(channels), pieces.score / np.maximum(pieces.area, 1)
+    most, sure = memory_gb * 1e9 / BYTES / len(channels), pieces.sure / np.maximum(pieces.area, 1)[:, None]
     shape = image.shape[1:]
     told = {"channels": channels, "unit": unit, "background": _background(numbers, image), "whole": shape}
     empty = np.zeros((3,) * len(shape), np.int32)
-    tables = [measure(empty, np.zeros((len(channels), *empty.shape), image.dtype), spacing, empty, **told)]
+    tables = [
+        measure(empty, np.zeros((len(channels), *empty.shape), image.dtype), spacing, empty, uncertainty=empty, **told)
+    ]
     large = 0
     for rows in _groups(pieces, most):
         start, stop = _box(pieces, rows)
         window = tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
         if prod(stop - start) > most:
             large += 1
-            table = _known(pieces, rows, shape, spacing, unit).assign(score=score[rows])
+            table = _known(pieces, rows, shape, spacing, unit)
+            table = table.assign(score=sure[rows, 0], uncertainty=sure[rows, 1])
         else:
             local = _local(row[numbers.read(window)], rows)
-            scores = np.append(0.0, score[rows])[local]
-            table = measure(local, image.read(window), spacing, scores, offset=start, **told)
+            score, unsure = (np.append(0.0, values[rows])[local] for values in sure.T)
+            table = measure(local, image.read(window), spacing, score, uncertainty=unsure, offset=start, **told)
         tables.append(table.assign(label=rows + 1))
     if large:
         log.warning("%d objects are too large to measure their shape in the memory allowed", large)

@@ -27,11 +27,12 @@ SEQUENCES = {
     "conv5": {"length": 1000, "sites": 3, "parts": {"train": 4_000, "val": 1_000, "test": 100}},
 }
 VARIANTS = 40_000  # substitutions of the genome
+OBJECTS = 16  # simulated images along each side of the one with many nuclei
 FIELDS = {"train": 24, "val": 4, "test": 1}  # images of 512 x 512 pixels
 
 
 def prepare(name: str) -> None:
-    """Make the data called ``name`` (deepbind, conv5, unet, genome or, after that, variants) where they are missing."""
+    """Make the data called ``name`` where they are missing: one of ``MAKERS``; variants need the genome."""
     folder = DATA / name
     if folder.exists():
         return
@@ -39,9 +40,7 @@ def prepare(name: str) -> None:
     work = folder.with_name(f"{name}.part")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    {"deepbind": _sequences, "conv5": _sequences, "unet": _images, "genome": _genome, "variants": _variants}[name](
-        name, work
-    )
+    MAKERS[name](name, work)
     work.rename(folder)
 
 
@@ -133,6 +132,21 @@ def _variants(name: str, folder: Path) -> None:
     (folder / "variants.vcf").write_text("\n".join(lines) + "\n")
 
 
+def _objects(name: str, folder: Path) -> None:
+    """One image of many nuclei, tiled, and a network that outlines them."""
+    nuclei = DATA / "objects_nuclei"
+    simulate_nuclei(nuclei, 1)
+    fields = [tifffile.imread(path) for path in sorted((nuclei / "images").iterdir())]
+    rows = [np.concatenate([fields[(r + c) % len(fields)] for c in range(OBJECTS)], axis=1) for r in range(OBJECTS)]
+    tifffile.imwrite(folder / "image.tif", np.concatenate(rows), tile=(512, 512), compression="zlib")
+    _store(name, folder)
+    config = EXPERIMENTS / f"{name}.yaml"
+    _biocnn(
+        "train", config, folder / "dataset", "fold0-seed1", folder / "model.safetensors", folder / "history.tsv",
+        "--data-root", DATA,
+    )  # fmt: skip
+
+
 def _store(name: str, folder: Path) -> Dataset:
     _biocnn("dataset", EXPERIMENTS / f"{name}.yaml", folder / "dataset", "--data-root", DATA)
     return Dataset(folder / "dataset")
@@ -140,3 +154,13 @@ def _store(name: str, folder: Path) -> Dataset:
 
 def _biocnn(*arguments: object) -> None:
     subprocess.run([BIOCNN, *map(str, arguments)], check=True, cwd=ROOT)
+
+
+MAKERS = {
+    "deepbind": _sequences,
+    "conv5": _sequences,
+    "unet": _images,
+    "objects": _objects,
+    "genome": _genome,
+    "variants": _variants,
+}

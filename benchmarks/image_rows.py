@@ -3,9 +3,11 @@
 import statistics
 from typing import Any
 
+from benchmarks.data import DATA, ROOT, prepare
 from benchmarks.rounds import US, Side, in_turn, ratios
 
 PATCH = [256, 256]
+FILES = {"image": "image.tif", "model": "model.safetensors", "out": "segmented"}
 
 
 def augmentation(rounds: int) -> dict[str, Any]:
@@ -21,5 +23,27 @@ def augmentation(rounds: int) -> dict[str, Any]:
          "remark": "the default set, in the same shares and ranges"}
         for peer in found if peer != US
     ]  # fmt: skip
+    lines += [{"workload": workload, "against": peer, "remark": reason} for peer, reason in missing.items()]
+    return {"lines": lines, "found": found, "task": task}
+
+
+def segmentation(rounds: int) -> dict[str, Any]:
+    """One image of 4096 x 4096 pixels: to labels and a table of objects, and to the network's maps alone."""
+    prepare("objects")
+    folder = DATA / "objects"
+    paths = {key: str((folder / name).relative_to(ROOT)) for key, name in FILES.items()}
+    task = paths | {"threads": 2}
+    sides = {tool: Side("segmentation", "biocnn", task | {"tool": tool}) for tool in (US, "MONAI")}
+    found, missing = in_turn(sides, rounds)
+    workload = "segmentation, 4096 x 4096, file to labels and table"
+    lines = []
+    for peer in [name for name in found if name != US]:
+        memory = {tool: max(r["peak_gb"] for r in found[tool]) for tool in (US, peer)}
+        ours, theirs = (f"{statistics.median(r['seconds']['image'] for r in found[t]):.3g} s" for t in (US, peer))
+        lines.append(
+            {"workload": workload, "against": f"{peer}, the network alone, overlap .25", "goal": "1",
+             "ratio": ratios(found, peer, "image"), "ours": ours, "theirs": theirs,
+             "remark": f"{found[US][0]['found']:,} objects; at most {memory[US]:.1f} GB, peer {memory[peer]:.1f} GB"}
+        )  # fmt: skip
     lines += [{"workload": workload, "against": peer, "remark": reason} for peer, reason in missing.items()]
     return {"lines": lines, "found": found, "task": task}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.data import BIOCNN, DATA, EXPERIMENTS, ROOT, VARIANTS, prepare
-from benchmarks.image_rows import augmentation
+from benchmarks.image_rows import augmentation, segmentation
 from benchmarks.rounds import US, Side, in_turn, ratios, run, spread
 from biocnn.config import load
 from biocnn.data.genome import open_genome
@@ -286,6 +286,7 @@ ROWS: dict[str, Callable[[int], Row]] = {
         conv5_training,
         unet_training,
         unet_inference,
+        segmentation,
         augmentation,
         reading_windows,
         chromosome_scan,

@@ -1,0 +1,54 @@
+"""One large image by one tool: objects, labels and measurements by biocnn, the network's maps alone by MONAI.
+
+The most memory is that of the process, libraries included.
+"""
+
+import resource
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.sides.common import read_task, report
+
+
+def biocnn(task: dict[str, Any]) -> int:
+    """From the file to labels and the table of objects."""
+    from biocnn.predict import Model
+    from biocnn.segment import segment_images
+
+    out = Path(task["out"])
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    return segment_images(task["image"], [Model(task["model"], memory_gb=1.0)], out)
+
+
+def monai(task: dict[str, Any]) -> int:
+    """From the file to the maps of all pixels."""
+    import tifffile
+    import torch
+    from monai.inferers import sliding_window_inference
+
+    from biocnn.checkpoint import load_model
+    from biocnn.data.intensity import range_of
+    from biocnn.encode import normalise, to_tensor
+
+    image = tifffile.imread(task["image"])[None]
+    network, meta = load_model(task["model"])
+    x = normalise(to_tensor(image)[None], *map(torch.from_numpy, range_of(image, meta["facts"])))
+    with torch.no_grad():
+        p = sliding_window_inference(x, (256, 256), 4, network.to(memory_format=torch.contiguous_format), overlap=0.25)
+    return p.shape[1]
+
+
+def main() -> None:
+    """Report the time and the most memory."""
+    task = read_task()
+    began = time.perf_counter()
+    found = {"biocnn": biocnn, "MONAI": monai}[task["tool"]](task)
+    seconds = time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    report({"image": seconds}, found=found, peak_gb=peak)
+
+
+main()

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from biocnn.metrics.objects import overlaps
 from biocnn.uncertainty.maps import Uncertainty
 
 
@@ -43,16 +44,10 @@ def best_iou(labels: np.ndarray, target_labels: np.ndarray) -> np.ndarray:
     labels, target_labels
         Integers, shape (*spatial): 0 = background.
     """
-    ids, one = np.unique(labels, return_inverse=True)
-    target_ids, other = np.unique(target_labels, return_inverse=True)
-    one, other = one.ravel(), other.ravel()
-    keys, shared = np.unique(one * len(target_ids) + other, return_counts=True)
-    rows, columns = np.divmod(keys, len(target_ids))
-    iou = shared / (np.bincount(one)[rows] + np.bincount(other)[columns] - shared)
-    best = np.zeros(len(ids))
-    real = target_ids[columns] > 0
-    np.maximum.at(best, rows[real], iou[real])
-    return best[ids > 0]
+    found = overlaps(labels, target_labels)
+    best = np.zeros(len(found.ids))
+    np.maximum.at(best, found.row, found.iou)
+    return best
 
 
 def image_uncertainty(decided: np.ndarray, found: Uncertainty, task: str) -> float:

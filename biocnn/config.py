@@ -46,9 +46,8 @@ class Train(BaseModel):
     steps_per_epoch: int | None = Field(None, ge=1)
     start_from: Path | None = None  # model.safetensors of another training: weights that fit are taken
     freeze_epochs: int = Field(0, ge=0)  # at first, in which the part of the encoder that was taken stays as it is
-    max_minutes: float | None = Field(
-        None, gt=0
-    )  # ends there, wherever the schedule is; a file named stop ends it, too
+    # Training ends there, wherever the schedule is; a file named stop ends it, too.
+    max_minutes: float | None = Field(None, gt=0)
     save_minutes: float = Field(10, ge=0)  # between saved states; each epoch's end is saved, too
     class_weights: Literal["none", "balanced"] = "none"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # bfloat16 where that is faster and validation agrees

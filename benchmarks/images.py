@@ -4,19 +4,15 @@
 it writes benchmarks/results/images.json and the table of docs/results_images.md.
 """
 
-import argparse
-import json
-import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 from safetensors import safe_open
 
+from benchmarks.accuracy import ask, renew, run_workflow, write_between
 from benchmarks.data import ROOT
-from benchmarks.machine import describe, machine
-from benchmarks.rows import SNAKEMAKE
 
 WORK, PAGE = ROOT / "benchmarks" / "data" / "images", ROOT / "docs" / "results_images.md"
 RESULTS = ROOT / "benchmarks" / "results" / "images.json"
@@ -58,26 +54,14 @@ COST = ("set", "networks", "weights", "training of one", "peak memory", "predict
 
 def main() -> None:
     """Run what is asked for, and renew the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("experiments", nargs="*", choices=[*SETS, []], metavar="EXPERIMENT", help=", ".join(SETS))
-    parser.add_argument("--data", required=True, type=Path, help="where `biocnn fetch` put the sets")
-    parser.add_argument("--cores", type=int, default=2)
-    arguments = parser.parse_args()
-    names = arguments.experiments or list(SETS)
-    (WORK / "config").mkdir(parents=True, exist_ok=True)
-    config = {"data_root": str(arguments.data.resolve()), "experiments": names, "gpus": 0}
-    (WORK / "config" / "config.yaml").write_text(yaml.safe_dump(config))
-    command = [SNAKEMAKE, "-s", ROOT / "Snakefile", "--directory", WORK, "--cores", arguments.cores]
-    subprocess.run(list(map(str, command)), check=True)
-    found = json.loads(RESULTS.read_text())["sets"] if RESULTS.exists() else {}
-    found |= {name: read(WORK / "results" / name, name) for name in names}
-    result = {"machine": machine(), "sets": {name: found[name] for name in SETS if name in found}}
-    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
-    write_page(result)
+    arguments = ask(__doc__, SETS)
+    run_workflow(WORK, arguments.experiments, arguments.data, arguments.cores)
+    write_page(renew(RESULTS, SETS, partial(read, WORK / "results"), arguments.experiments))
 
 
-def read(folder: Path, name: str) -> dict[str, Any]:
+def read(results: Path, name: str) -> dict[str, Any]:
     """Numbers of one set: rows of metrics, and what they cost."""
+    folder = results / name
     metrics = pd.read_csv(folder / "metrics.tsv", sep="\t")
     test = metrics[(metrics["split"] == "test") & (metrics["over"] == "per_image")]
     rows = []
@@ -114,7 +98,7 @@ def _cost(folder: Path) -> dict[str, Any]:
 
 def write_page(result: dict[str, Any]) -> None:
     """Replace what stands between the markers of the page."""
-    lines, costs = [HEAD, ("---",) * len(HEAD)], [COST, ("---",) * len(COST)]
+    lines, costs = [HEAD], [COST]
     for name, found in result["sets"].items():
         title, metrics = SETS[name]
         for i, row in enumerate(found["rows"]):
@@ -133,9 +117,7 @@ def write_page(result: dict[str, Any]) -> None:
                 f"{found['predict_seconds']:.0f} s",
             )
         )
-    tables = "\n\n".join("\n".join(f"| {' | '.join(cells)} |" for cells in table) for table in (lines, costs))
-    before, rest = PAGE.read_text().split(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n\n{tables}\n\n{describe(result['machine'])}\n\n{END}{rest.split(END)[1]}")
+    write_between(PAGE, BEGIN, END, [lines, costs], result["machine"])
 
 
 if __name__ == "__main__":

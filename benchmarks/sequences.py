@@ -5,18 +5,16 @@ and each set once more with the small network that people write first; then it w
 and the table of docs/results_sequences.md.
 """
 
-import argparse
 import json
-import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
 
+from benchmarks.accuracy import ask, renew, run_workflow, write_between
 from benchmarks.data import ROOT
-from benchmarks.machine import describe, machine
-from benchmarks.rows import SNAKEMAKE
 
 WORK, PAGE = ROOT / "benchmarks" / "data" / "sequences", ROOT / "docs" / "results_sequences.md"
 RESULTS = ROOT / "benchmarks" / "results" / "sequences.json"
@@ -48,23 +46,11 @@ HEAD = ("set", "metric", *BASELINES, "small CNN", "biocnn, one network", "ensemb
 
 def main() -> None:
     """Run what is asked for, and renew the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("experiments", nargs="*", choices=[*SETS, []], metavar="EXPERIMENT", help=", ".join(SETS))
-    parser.add_argument("--data", required=True, type=Path, help="where `biocnn fetch` put the sets")
-    parser.add_argument("--cores", type=int, default=2)
-    arguments = parser.parse_args()
-    names = arguments.experiments or list(SETS)
-    (WORK / "config").mkdir(parents=True, exist_ok=True)
-    small = [str(_small(name)) for name in names]
-    config = {"data_root": str(arguments.data.resolve()), "experiments": [*names, *small], "gpus": 0}
-    (WORK / "config" / "config.yaml").write_text(yaml.safe_dump(config))
-    command = [SNAKEMAKE, "-s", ROOT / "Snakefile", "--directory", WORK, "--cores", arguments.cores]
-    subprocess.run(list(map(str, command)), check=True)
-    found = json.loads(RESULTS.read_text())["sets"] if RESULTS.exists() else {}
-    found |= {name: read(WORK / "results", name) for name in names}
-    result = {"machine": machine(), "sets": {name: found[name] for name in SETS if name in found}}
-    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
-    write_page(result)
+    arguments = ask(__doc__, SETS)
+    WORK.mkdir(parents=True, exist_ok=True)
+    names = arguments.experiments
+    run_workflow(WORK, [*names, *(str(_small(name)) for name in names)], arguments.data, arguments.cores)
+    write_page(renew(RESULTS, SETS, partial(read, WORK / "results"), names))
 
 
 def _small(name: str) -> Path:
@@ -125,13 +111,11 @@ def _motif(folder: Path, own: str | None) -> dict[str, Any]:
 
 def write_page(result: dict[str, Any]) -> None:
     """Replace what stands between the markers of the page."""
-    lines = [HEAD, ("---",) * len(HEAD)]
+    lines = [HEAD]
     for name, found in result["sets"].items():
         for i, row in enumerate(found["rows"]):
             lines.append(_line(SETS[name][0] if i == 0 else "", row, _named(found) if i == 0 else ""))
-    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    before, rest = PAGE.read_text().split(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n\n{table}\n\n{describe(result['machine'])}\n\n{END}{rest.split(END)[1]}")
+    write_between(PAGE, BEGIN, END, [lines], result["machine"])
 
 
 def _line(name: str, row: dict[str, Any], motif: str) -> tuple[str, ...]:

@@ -1,0 +1,52 @@
+"""What the benchmarks of accuracy share: experiments run by the workflow, and a page renewed from their results."""
+
+import argparse
+import json
+import subprocess
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.data import ROOT
+from benchmarks.machine import describe, machine
+from benchmarks.rows import SNAKEMAKE
+
+
+def ask(about: str, sets: Iterable[str]) -> argparse.Namespace:
+    """The arguments of the command: experiments (all where none is named), data, cores."""
+    names = list(sets)
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("experiments", nargs="*", choices=[*names, []], metavar="EXPERIMENT", help=", ".join(names))
+    parser.add_argument("--data", required=True, type=Path, help="where `biocnn fetch` put the sets")
+    parser.add_argument("--cores", type=int, default=2)
+    arguments = parser.parse_args()
+    arguments.experiments = arguments.experiments or names
+    return arguments
+
+
+def run_workflow(work: Path, experiments: list[str], data: Path, cores: int) -> None:
+    """Run experiments in a folder of their own."""
+    (work / "config").mkdir(parents=True, exist_ok=True)
+    config = {"data_root": str(data.resolve()), "experiments": experiments, "gpus": 0}
+    (work / "config" / "config.yaml").write_text(yaml.safe_dump(config))
+    command = [SNAKEMAKE, "-s", ROOT / "Snakefile", "--directory", work, "--cores", cores]
+    subprocess.run(list(map(str, command)), check=True)
+
+
+def renew(path: Path, sets: Iterable[str], read: Callable[[str], dict[str, Any]], names: list[str]) -> dict[str, Any]:
+    """Read the results of some sets, and put them beside those of the others that were read before."""
+    found = json.loads(path.read_text())["sets"] if path.exists() else {}
+    found |= {name: read(name) for name in names}
+    result = {"machine": machine(), "sets": {name: found[name] for name in sets if name in found}}
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    return result
+
+
+def write_between(page: Path, begin: str, end: str, tables: list[list[tuple[str, ...]]], facts: dict[str, Any]) -> None:
+    """Replace what stands between two markers of a page: tables, whose first row is the header, and the machine."""
+    ruled = [[header, ("---",) * len(header), *rows] for header, *rows in tables]
+    shown = "\n\n".join("\n".join(f"| {' | '.join(cells)} |" for cells in table) for table in ruled)
+    before, rest = page.read_text().split(begin)
+    page.write_text(f"{before}{begin}\n\n{shown}\n\n{describe(facts)}\n\n{end}{rest.split(end)[1]}")

@@ -8,14 +8,16 @@ vectors would have to be turned besides.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
-from torch import Tensor
 
 from biocnn.errors import InputError, nearest
 
-Array = TypeVar("Array", np.ndarray, Tensor)
+if TYPE_CHECKING:  # to look at arrays, no torch is loaded
+    from torch import Tensor
+
+Array = TypeVar("Array", np.ndarray, "Tensor")
 KINDS = ("none", "flips", "all")
 
 
@@ -71,7 +73,7 @@ def _mirrored(x: Array, view: View) -> Array:
     return np.flip(x, view.axes) if isinstance(x, np.ndarray) else x.flip(view.axes)
 
 
-def averaged(answer: Callable[[Tensor], Tensor], every: Sequence[View]) -> Callable[[Tensor], Tensor]:
+def averaged(answer: "Callable[[Tensor], Tensor]", every: Sequence[View]) -> "Callable[[Tensor], Tensor]":
     """The mean of what is said of all views.
 
     Parameters
@@ -82,7 +84,7 @@ def averaged(answer: Callable[[Tensor], Tensor], every: Sequence[View]) -> Calla
         The views; they are looked at one after the other.
     """
 
-    def mean(x: Tensor) -> Tensor:
+    def mean(x: "Tensor") -> "Tensor":
         total = undo(answer(turn(x, every[0])), every[0])
         for view in every[1:]:
             total = total + undo(answer(turn(x, view)), view)

@@ -1,8 +1,8 @@
 """Images that look alike, though their pixels differ: brighter, scaled, saved with losses, mirrored or turned."""
 
-from itertools import product
-
 import numpy as np
+
+from biocnn.views import turn, views
 
 # Side of the small version that stands for an image.
 SIDES = {2: 32, 3: 12}
@@ -52,15 +52,6 @@ def _standard(small: np.ndarray) -> np.ndarray:
     return np.where(length > rounding, small / np.where(length > rounding, length, 1), 0).astype(np.float32)
 
 
-def views(small: np.ndarray) -> np.ndarray:
-    """Small versions (N, n, ...) in all flips and quarter turns (of the last two axes): (8 or 16, N, n, ...)."""
-    axes, found = range(1, small.ndim), []
-    for flips in product((False, True), repeat=small.ndim - 1):
-        flipped = np.flip(small, [axis for axis, flip in zip(axes, flips, strict=True) if flip])
-        found += [flipped, flipped.swapaxes(-1, -2)]
-    return np.stack(found)
-
-
 def comparable(small: np.ndarray) -> np.ndarray:
     """What is compared of images: their small versions in all views, less what all have in common.
 
@@ -75,7 +66,12 @@ def comparable(small: np.ndarray) -> np.ndarray:
         Shape (V, N, P), the first view as it is; products of two rows are correlations.
     """
     rest = _standard(_without_common(small))
-    return views(rest).reshape(-1, len(small), rest[0].size)
+    return _turned(rest).reshape(-1, len(small), rest[0].size)
+
+
+def _turned(small: np.ndarray) -> np.ndarray:
+    """Small versions (N, n, ...) in all flips and quarter turns (of the last two axes): (8 or 16, N, n, ...)."""
+    return np.stack([turn(small, view) for view in views(small.ndim - 1)])
 
 
 def _without_common(small: np.ndarray) -> np.ndarray:
@@ -83,7 +79,7 @@ def _without_common(small: np.ndarray) -> np.ndarray:
 
     The views of the mean span a space that no view leads out of, so that copies stay copies when they are turned.
     """
-    mean = views(small.mean(axis=0, keepdims=True))[:, 0]
+    mean = _turned(small.mean(axis=0, keepdims=True))[:, 0]
     if len(small) < _ENOUGH:
         return small - mean.mean(axis=0)
     flat, common = small.reshape(len(small), -1), mean.reshape(len(mean), -1)

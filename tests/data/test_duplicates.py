@@ -9,7 +9,7 @@ from scipy import ndimage
 from tiny import images, stored
 
 from biocnn.data.checks import Checks
-from biocnn.data.duplicates import ALIKE, SIDES, alike, small_version, views
+from biocnn.data.duplicates import ALIKE, SIDES, alike, small_version
 from biocnn.data.images import Images
 
 rng = np.random.default_rng(4)
@@ -33,13 +33,6 @@ def test_small_versions_are_means_over_boxes_whatever_the_brightness() -> None:
     np.testing.assert_allclose(small_version(3 * x + 50), small_version(x), atol=1e-4)
     assert not small_version(np.full((1, 7, 200), 255, np.uint8)).any()
     assert small_version(rng.normal(0, 1, (1, 9, 20, 30))).shape == (SIDES[3],) * 3
-
-
-@pytest.mark.parametrize(("dims", "number"), [(2, 8), (3, 16)])
-def test_views_are_all_orientations_once(dims: int, number: int) -> None:
-    x = rng.normal(0, 1, (1, *[4] * dims))
-    assert len({view.tobytes() for view in views(x)}) == number
-    np.testing.assert_array_equal(views(x)[0], x)
 
 
 @pytest.mark.parametrize("n", [3, 12])

@@ -23,7 +23,5 @@ def uncertainty(config: Path, data: Path, out: Path, *runs: Path, data_root: Pat
     torch.set_num_threads(experiment["train"]["threads"])
     with atomic(out) as folder:
         folder.mkdir()
-        for line in write_uncertainty(
-            stored, runs, experiment["uncertainty"], experiment["seed"], experiment["segment"]["images"], folder
-        ):
+        for line in write_uncertainty(stored, runs, experiment, folder):
             log.info("%s", line)

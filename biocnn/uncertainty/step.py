@@ -31,14 +31,14 @@ class Answers:
     ----------
     runs
         Folders with model.safetensors and predictions.
-    settings
-        The experiment's section uncertainty.
-    seed
-        Of the experiment.
+    experiment
+        Its sections uncertainty and predict, and its seed, are used.
     """
 
-    def __init__(self, runs: Sequence[Path], settings: dict[str, Any], seed: int) -> None:
-        self.runs, self.number, self.seed = list(runs), settings["samples"], seed
+    def __init__(self, runs: Sequence[Path], experiment: dict[str, Any]) -> None:
+        self.runs, self.predict = list(runs), experiment["predict"]
+        self.number, self.seed = experiment["uncertainty"]["samples"], experiment["seed"]
+        self.loaded: dict[str, list[Model]] = {}
         self.stored = [Ragged(run / "predictions" / "probability.npy") for run in runs]
         self.places: dict[tuple[str, str], list[tuple[int, int]]] = {}
         for which, run in enumerate(runs):
@@ -46,10 +46,13 @@ class Answers:
             for row, key in enumerate(zip(table["split"], table["id"], strict=True)):
                 self.places.setdefault(key, []).append((which, row))
 
-    @cached_property
-    def models(self) -> list[Model]:
-        """All of them, loaded when the first is needed."""
-        return [Model(run / "model.safetensors") for run in self.runs]
+    def models(self, method: str) -> list[Model]:
+        """All of them, loaded when first needed; only the ensemble's answers are means over views."""
+        tta = self.predict["tta"] if method == "ensemble" else "none"
+        if tta not in self.loaded:
+            settings = self.predict | {"tta": tta}
+            self.loaded[tta] = [Model(run / "model.safetensors", **settings) for run in self.runs]
+        return self.loaded[tta]
 
     @cached_property
     def postprocess(self) -> dict[str, Any]:
@@ -61,15 +64,15 @@ class Answers:
         if method == "ensemble":
             return (np.asarray(self.stored[which][row], np.float32) for which, row in self.places[key])
         first = self.places[key][0][0]
-        return samples(method, [self.models[first]], image, number=self.number, seed=self.seed)
+        return samples(method, [self.models(method)[first]], image, number=self.number, seed=self.seed)
 
     def of_image(self, method: str, image: np.ndarray) -> Iterator[np.ndarray]:
         """Answers about a new image by all runs."""
-        return samples(method, self.models, image, number=self.number, seed=self.seed)
+        return samples(method, self.models(method), image, number=self.number, seed=self.seed)
 
 
 def write_uncertainty(
-    dataset: Dataset, runs: Sequence[Path], settings: dict[str, Any], seed: int, images: str | None, folder: Path
+    dataset: Dataset, runs: Sequence[Path], experiment: dict[str, Any], folder: Path
 ) -> Iterator[str]:
     """Write the files of the uncertainty step into a folder that exists.
 
@@ -79,12 +82,9 @@ def write_uncertainty(
         Of the experiment: images and truth.
     runs
         As for `Answers`.
-    settings
-        The experiment's section uncertainty; the first of its methods makes the maps and the list.
-    seed
-        Of the experiment.
-    images
-        New images, which the list ranks; None: it ranks the validation and test images.
+    experiment
+        As for `Answers`. The first of uncertainty.methods makes the maps and the list, which ranks the images of
+        segment.images, or those of the validation and test parts where none are given.
     folder
         Gets per_image.tsv, per_object.tsv, calibration.tsv, risk_coverage.tsv, summary.tsv, annotate_next.tsv, and
         maps.npz: of each test image ``{id}.entropy`` and ``{id}.mutual_information``, uint8, 255 for an entropy of 1.
@@ -94,8 +94,8 @@ def write_uncertainty(
     line
         For the log.
     """
-    answers, task = Answers(runs, settings, seed), dataset.facts["task"]
-    methods = settings["methods"] or ["ensemble"]
+    answers, task = Answers(runs, experiment), dataset.facts["task"]
+    methods, images = experiment["uncertainty"]["methods"] or ["ensemble"], experiment["segment"]["images"]
     rows = pd.Series(range(len(dataset.examples)), index=dataset.examples["id"])
     judge = Judge(dataset, answers.postprocess)
     with zipfile.ZipFile(folder / "maps.npz", "w", zipfile.ZIP_DEFLATED) as stored:
@@ -124,7 +124,8 @@ def write_uncertainty(
 def _new(answers: Answers, method: str, images: str) -> tuple[list[str], np.ndarray, list[np.ndarray]]:
     """Name, uncertainty and small version of each new image."""
     ids, unsure, small = [], [], []
-    facts, data = answers.models[0].facts, answers.models[0].meta["experiment"]["data"]
+    first = answers.models(method)[0]
+    facts, data = first.facts, first.meta["experiment"]["data"]
     for name, opened in open_images(images, facts["channels"], data.get("axes")):
         image = opened.read(_middle(opened.shape[1:]))
         found = maps(answers.of_image(method, image), facts["task"])

@@ -17,7 +17,7 @@ from biocnn.metrics import average_precision_iou, dice
 from biocnn.predict import Model, decide
 from biocnn.schema import choose
 from biocnn.uncertainty import maps, samples
-from biocnn.uncertainty.step import write_uncertainty
+from biocnn.uncertainty.step import Answers, write_uncertainty
 
 FILES = {"per_image", "per_object", "calibration", "risk_coverage", "summary", "annotate_next"}
 
@@ -39,9 +39,15 @@ def made(folder: Path, task: str, seeds: int = 2, dropout: float = 0.2) -> tuple
     return dataset, runs
 
 
+def asked(*methods: str, images: str | None = None, tta: str = "none", samples: int = 4) -> dict:
+    """The sections of an experiment that are used."""
+    uncertainty = {"methods": list(methods), "samples": samples}
+    return {"uncertainty": uncertainty, "predict": {"tta": tta}, "segment": {"images": images}, "seed": 1}
+
+
 def written(dataset: Dataset, runs: list[Path], folder: Path, *methods: str, new: Path | None = None) -> dict:
     folder.mkdir()
-    list(write_uncertainty(dataset, runs, {"methods": list(methods), "samples": 4}, 1, new and str(new), folder))
+    list(write_uncertainty(dataset, runs, asked(*methods, images=new and str(new)), folder))
     assert {path.name for path in folder.iterdir()} == {f"{name}.tsv" for name in FILES} | {"maps.npz"}
     return {name: pd.read_csv(folder / f"{name}.tsv", sep="\t", dtype={"id": str}) for name in FILES}
 
@@ -106,4 +112,14 @@ def test_dropout_without_dropout_is_refused(tmp_path: Path) -> None:
     dataset, runs = made(tmp_path, "mask", seeds=1, dropout=0.0)
     (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match="without layers that drop channels"):
-        list(write_uncertainty(dataset, runs, {"methods": ["dropout"], "samples": 2}, 1, None, tmp_path / "out"))
+        list(write_uncertainty(dataset, runs, asked("dropout"), tmp_path / "out"))
+
+
+def test_views_are_averaged_unless_they_are_what_is_asked_about(tmp_path: Path) -> None:
+    dataset, runs = made(tmp_path, "mask")
+    image = np.asarray(dataset.x[0])
+    answers = Answers(runs, asked("ensemble", "augment", tta="all", samples=8))
+    one, *_ = answers.of_image("ensemble", image)
+    views = list(answers.of_image("augment", image))
+    assert len(views) == 8
+    np.testing.assert_allclose(np.mean(views, axis=0), one, atol=1e-5)

@@ -14,7 +14,7 @@ from biocnn.data.checks import Checks
 from biocnn.data.duplicates import alike
 from biocnn.data.image_sets import Seen
 from biocnn.data.looks import SATURATED, against, unlike
-from biocnn.data.masks import MaskCode
+from biocnn.data.masks import IGNORE, MaskCode
 from biocnn.data.raw import Raw
 from biocnn.data.survey import TINY
 from biocnn.files import atomic
@@ -161,14 +161,20 @@ def write_findings(raw: Raw, checks: Checks, folder: Path) -> None:
     findings.to_csv(folder / "findings.tsv", sep="\t", index=False)
     wanted = findings.groupby("finding", sort=False).head(SHOWN)["id"].drop_duplicates()
     places = {str(name): row for row, name in enumerate(raw.examples["id"])}
-    shown = [_thumbnail(raw.x(places[name]), raw.y(places[name])) for name in wanted]
+    shown = [_thumbnail(raw.x(places[name]), _foreground(raw, places[name])) for name in wanted]
     images = np.stack([image for image, _ in shown]) if shown else np.zeros((0, SIDE, SIDE, 3), np.uint8)
     masks = np.stack([mask for _, mask in shown]) if shown else np.zeros((0, SIDE, SIDE), np.uint8)
     np.savez_compressed(folder / "thumbnails.npz", ids=np.array(wanted, dtype=str), images=images, masks=masks)
 
 
+def _foreground(raw: Raw, row: int) -> np.ndarray:
+    """Where an image's mask has an object or a class; pixels to ignore have none."""
+    y = raw.y(row)
+    return (y > 0) & ((raw.facts["task"] == "instances") | (y != IGNORE))
+
+
 def _thumbnail(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Image in grey or its first three channels, stretched over its own range; foreground of its mask."""
+    """Image in grey or its first three channels, stretched over its own range; the same pixels of its mask."""
     if y.ndim == 3:
         x, y = x[:, x.shape[1] // 2], y[len(y) // 2]
     step = max(1, -(-max(y.shape) // SIDE))
@@ -178,5 +184,5 @@ def _thumbnail(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     grey = np.clip((x - low) / max(high - low, 1e-9), 0, 1) * 255
     image, mask = np.full((SIDE, SIDE, 3), 255, np.uint8), np.zeros((SIDE, SIDE), np.uint8)
     rows, columns = y.shape
-    image[:rows, :columns], mask[:rows, :columns] = np.moveaxis(grey, 0, -1), y > 0
+    image[:rows, :columns], mask[:rows, :columns] = np.moveaxis(grey, 0, -1), y
     return image, mask

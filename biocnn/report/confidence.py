@@ -26,14 +26,21 @@ def confidence(results: Results, gallery: Gallery) -> Section:
     if not len(calibration):
         return section
     objects, summary = _first(results, "per_object"), _first(results, "summary")
-    section.blocks.append(Text(_described(results, summary)))
     caption = (
         "Held-out images. a: how often pixels (objects) of a predicted probability (confidence) are what they are said "
         "to be; dotted: always as often. b: mean loss of the images that are kept when the least sure are left out: by "
-        "uncertainty, at random, and in the best order there is. c: uncertainty of objects that are matched in the "
-        "truth at an IoU of .5, and of those that are not."
+        "uncertainty, at random, and in the best order there is."
     )
-    alt = "Reliability of probabilities, risk against coverage, and uncertainty of true and false objects"
+    alt = "Reliability of probabilities, and risk against coverage"
+    if results.task == "instances":
+        alt += ", and uncertainty of true and false objects"
+        caption += (
+            " c: uncertainty of objects that are matched in the truth at an IoU of .5, and of those that are not."
+        )
+    else:  # pieces of a mask need not be objects: vessels, say
+        objects, calibration = objects.iloc[:0], calibration[calibration["of"] == "pixels"]
+        summary = summary[summary["of"] != "objects"]
+    section.blocks.append(Text(_described(results, summary)))
     section.blocks.append(gallery.add("confidence", _figure(calibration, curve, objects), alt, caption))
     section.blocks.extend(_next(results))
     return section
@@ -69,7 +76,7 @@ def _described(results: Results, summary: pd.DataFrame) -> str:
 
 def _figure(calibration: pd.DataFrame, curve: pd.DataFrame, objects: pd.DataFrame) -> Figure:
     figure = new_figure(2.55)
-    reliability, risk, apart = figure.subplots(1, 3)
+    reliability, risk, *apart = figure.subplots(1, 3 if len(objects) else 2)
     _reliability(reliability, calibration)
     for name, colour, title in (
         ("random", FAINT, "at random"),
@@ -81,7 +88,8 @@ def _figure(calibration: pd.DataFrame, curve: pd.DataFrame, objects: pd.DataFram
     risk.set(xlabel="Share of images kept", ylabel="Mean loss", xlim=(0, 1.02), box_aspect=1)
     risk.set_ylim(bottom=0, top=1.35 * risk.get_ylim()[1])
     risk.legend(loc="upper left")
-    _apart(apart, objects)
+    for axes in apart:
+        _apart(axes, objects)
     return figure
 
 
@@ -99,9 +107,6 @@ def _apart(axes: Axes, objects: pd.DataFrame) -> None:
     """Histograms of the uncertainty of objects, each kind as a share of its own number."""
     letter(axes, "c", "Objects")
     axes.set(xlabel="Uncertainty", ylabel="Share of objects", box_aspect=1)
-    if not len(objects):
-        axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center")
-        return
     edges = np.linspace(0, max(objects["uncertainty"].max(), 1e-6), 16)
     for matched, colour, title in ((1, MUTED, "matched"), (0, VERMILION, "not matched")):
         values = objects.loc[objects["matched"] == matched, "uncertainty"].to_numpy()

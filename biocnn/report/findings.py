@@ -66,11 +66,15 @@ def _thumbnails(found: pd.DataFrame, small: dict[str, tuple[np.ndarray, np.ndarr
 
 def montage(results: Results, experiment: dict, gallery: Gallery) -> list[Picture]:
     """Training patches as they are, and as they are drawn in some epochs, with what is to be learned outlined."""
+    from biocnn.augment.sets import resolve_augment
     from biocnn.batches import preview
 
-    facts, sections = results.facts, experiment.get("augment") or []
+    facts = results.facts
     patch = (experiment.get("train") or {}).get("patch") or facts.get("decisions", {}).get("patch", {}).get("value")
-    if results.dataset is None or facts.get("kind") != "image" or not patch or not sections:
+    if results.dataset is None or facts.get("kind") != "image" or not patch:
+        return []
+    sections = resolve_augment(experiment.get("augment") or [], facts, patch)
+    if not sections:
         return []
     x, y = preview(results.dataset, sections, patch, _PATCHES, _DRAWS, experiment.get("seed", 1))
     if len(patch) == 3:
@@ -84,7 +88,7 @@ def montage(results: Results, experiment: dict, gallery: Gallery) -> list[Pictur
             title = ("as it is" if draw == 0 else f"epoch {draw}") if row == 0 else ""
             images.show(axes, np.clip(255 * image, 0, 255).astype(np.uint8), title)
             images.draw_outline(axes, _objects(target[0], facts["task"]), images.TRUTH)
-    named = ", ".join(section["name"].replace("_", " ") for section in sections)
+    named = ", ".join(dict.fromkeys(section["name"].replace("_", " ") for section in sections))
     caption = f"Patches of training images as the network sees them: {named}. Outlined: what it is to learn."
     return [gallery.add("augmentation", figure, "Training patches, plain and augmented", caption, vector=False)]
 

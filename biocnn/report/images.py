@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap, to_rgb
@@ -16,6 +17,7 @@ from biocnn.report.object_errors import draw_errors
 from biocnn.report.object_errors import handles as object_handles
 
 TRUTH, PREDICTED = SKY, YELLOW
+_NOT_JUDGED = "#8A9099"  # pixels to ignore
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,8 @@ def comparison(examples: list[Example], task: str, outputs: list[str]) -> Figure
             _draw_classes(column[1], example.truth, len(outputs))
             _draw_classes(column[2], example.predicted, len(outputs))
         if unsure:
-            shown = column[-1].imshow(example.uncertainty, cmap="magma", vmin=0, vmax=1, interpolation="nearest")
+            scale = {"cmap": colormaps["magma"].with_extremes(bad=_NOT_JUDGED), "vmin": 0, "vmax": 1}
+            shown = column[-1].imshow(example.uncertainty, **scale, interpolation="nearest")
             _bare(column[-1])
     if task == "classes":
         grid[1, 0].set_ylabel("Truth")
@@ -214,7 +217,7 @@ def _draw_agreement(axes: Axes, example: Example) -> None:
     picture = np.full((*truth.shape, 3), to_rgb("#20242B"))
     for where, colour in ((truth & predicted, "#F5F6F8"), (truth & ~predicted, SKY), (predicted & ~truth, VERMILION)):
         picture[where] = to_rgb(colour)
-    picture[example.truth == IGNORE] = to_rgb("#8A9099")
+    picture[example.truth == IGNORE] = to_rgb(_NOT_JUDGED)
     axes.imshow(picture, interpolation="nearest")
     _bare(axes)
 

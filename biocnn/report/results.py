@@ -33,7 +33,7 @@ class Results:
         if not file.is_file():
             return pd.DataFrame()
         try:
-            table = pd.read_csv(file, sep=separator, dtype={"id": str, "group": str, "run": str})
+            table = pd.read_csv(file, sep=separator, dtype={"id": str, "group": str, "run": str, "example": str})
         except pd.errors.EmptyDataError:
             return pd.DataFrame()
         return table if len(table) else pd.DataFrame()

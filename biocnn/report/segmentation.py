@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from biocnn.metrics.masks import IGNORE
 from biocnn.report import curves, images, object_errors
 from biocnn.report.blocks import Table
 from biocnn.report.figures import Gallery, Picture
@@ -108,6 +109,8 @@ def _example(results: Results, row: int, name: str, metric: str, value: float) -
         fullest = images.fullest_slice(truth)
         maps = [None if one is None else one[..., fullest, :, :] for one in maps]
     image, truth, predicted, errors, unsure = maps
+    if unsure is not None and results.task != "instances":
+        unsure = np.ma.masked_where(truth == IGNORE, unsure)
     title = f"{str(name)[:16]}   {metric_name(metric)} {number(value)}"
     return images.Example(image, truth, predicted, title, errors, unsure)
 

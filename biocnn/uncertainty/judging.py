@@ -41,19 +41,20 @@ class Judge:
         target = self.dataset.y[row][0]
         known = target != IGNORE
         decided = decide(found.mean, self.task, self.postprocess)
+        judged = Uncertainty(found.mean[:, known], found.entropy[known], found.mutual_information[known])
         name = {"method": method, "split": split, "id": self.dataset.examples["id"].iloc[row]}
-        for k, (output, p) in enumerate(zip(self._classes(), found.mean, strict=False)):
+        for k, (output, p) in enumerate(zip(self._classes(), judged.mean, strict=False)):
             bins = self.pixels.setdefault((method, split, output), Reliability())
-            bins.add(p[known], target[known] == (1 if self.task == "mask" else k))
+            bins.add(p, target[known] == (1 if self.task == "mask" else k))
         objects = [self._objects(output, *pair, found) for output, *pair in self._pieces(decided, target, row)]
         table = pd.concat(objects, ignore_index=True)
         self.objects.append(table.assign(**name)[[*name, *table.columns]])
         self.images.append(
             name
             | {
-                "uncertainty": image_uncertainty(decided, found, self.task),
-                "entropy": found.entropy.mean(),
-                "mutual_information": found.mutual_information.mean(),
+                "uncertainty": image_uncertainty(decided[known], judged, self.task),
+                "entropy": judged.entropy.mean(),
+                "mutual_information": judged.mutual_information.mean(),
                 "objects": len(table),
                 "risk": self._risk(decided, target, row),
             }

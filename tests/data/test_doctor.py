@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from scipy import ndimage
@@ -274,3 +275,17 @@ def test_findings_are_written_with_thumbnails(folder: Folder) -> None:
     assert shown["images"].shape == (4, SIDE, SIDE, 3)
     np.testing.assert_array_equal(shown["masks"][0, :96, :96], raw.y(0) > 0)
     assert (shown["images"][0, 96:] == 255).all()
+
+
+def test_pixels_to_ignore_are_not_shown_as_foreground(folder: Folder) -> None:
+    y = np.zeros((20, 30), np.uint8)
+    y[5:9, 5:9], y[:, 20:] = 1, 255
+    x = np.zeros((1, 20, 30), np.uint8)
+    checks = Checks()
+    checks.find("looks odd", "look", "one")
+    write_findings(
+        Raw(pd.DataFrame({"id": ["one"]}), [x].__getitem__, [y].__getitem__, {"task": "mask"}),
+        checks,
+        folder.path / "doctor",
+    )
+    np.testing.assert_array_equal(np.load(folder.path / "doctor" / "thumbnails.npz")["masks"][0, :20, :30], y == 1)

@@ -71,6 +71,7 @@ def write_images(folder: Path, task: str = "instances", n: int = 18, size: int =
     channels = {"mask": 1, "classes": 3, "instances": 4}[task]
     facts = {"kind": "image", "task": task, "spatial_dims": 2, "in_channels": 1, "out_channels": channels}
     facts |= {"outputs": outputs, "channels": ["DAPI"], "spacing": [0.5, 0.5], "class_shares": [0.7, 0.2, 0.1]}
+    facts |= {"normalise": "dataset", "intensity": {"low": [0.0], "high": [float(np.max(images))]}}
     facts["reasons"] = {"task": "values 0 to 14 with several pieces: objects"}
     _dataset(folder, examples, facts, images, y, np.uint8)
     if task == "instances":
@@ -88,7 +89,8 @@ def write_images(folder: Path, task: str = "instances", n: int = 18, size: int =
         folder / "explain" / "cam.npz", id=names, image=shown, cam=cam / cam.max(), output=np.array([outputs[-1]] * 4)
     )
     _objects(folder, rng)
-    return _settings("UNet", {})
+    settings = _settings("UNet", {})
+    return settings | {"augment": "default", "train": settings["train"] | {"patch": [64, 64]}}
 
 
 def _settings(model: str, explain: dict) -> dict:

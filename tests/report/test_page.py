@@ -81,6 +81,12 @@ def test_every_figure_is_also_a_file(report):
     assert "thumbnail.png" in names
 
 
+def test_training_patches_are_shown_as_the_experiment_augments_them(report):
+    folder, experiment, text = report
+    assert ("gamma, noise. Outlined" in text) == (experiment["data"]["name"] == "Images")
+    assert (folder / "figures" / "augmentation.png").is_file() == (experiment["data"]["name"] == "Images")
+
+
 def test_text_from_files_is_escaped(report):
     text = report[2]
     assert "contig &lt;chrM&gt; is not listed" in text

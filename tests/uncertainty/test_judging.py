@@ -1,13 +1,19 @@
 """Reliability, objects and rankings: known values, and scikit-learn where it has them."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
+from tiny import images, stored
 
 from biocnn.data.duplicates import small_version
+from biocnn.data.raw import Raw
 from biocnn.uncertainty import Reliability, annotate_next, area, best_iou, object_uncertainty, of_probability
+from biocnn.uncertainty.judging import Judge
 from biocnn.uncertainty.objects import image_uncertainty
 from biocnn.uncertainty.ranking import risk_coverage
 
@@ -55,6 +61,24 @@ def test_an_object_is_as_unsure_as_its_pixels_in_the_order_of_labels() -> None:
     p = np.array([[[1.0, 0.5, 0.5, 0.0]]])
     labels = np.array([[5, 5, 2, 0]])
     np.testing.assert_allclose(object_uncertainty(labels, of_probability(p, "mask")), [1, 0.5], rtol=1e-6)
+
+
+def test_pixels_to_ignore_count_for_nothing(tmp_path: Path) -> None:
+    raw = images(8, task="mask")
+    y = raw.y(0)
+    unknown = np.zeros(y.shape, bool)
+    unknown[:, 16:] = True
+    masks = [np.where(unknown, 255, y)] * 8
+    dataset = stored(Raw(raw.examples, raw.x, masks.__getitem__, raw.facts), tmp_path)
+    p = np.where(y == 1, 0.9, 0.2)[None].astype(np.float32)
+    rows = []
+    for there in (0.5, 0.99):  # whatever is said of the pixels that do not count
+        judge = Judge(dataset, {})
+        judge.add("ensemble", "test", 0, of_probability(np.where(unknown, there, p), "mask"))
+        tables = judge.tables()
+        rows.append([tables["per_image"].drop(columns="id"), tables["per_object"], tables["calibration"]])
+    for one, other in zip(*rows, strict=True):
+        pd.testing.assert_frame_equal(one, other)
 
 
 def test_an_image_is_as_unsure_as_the_dice_that_it_expects() -> None:

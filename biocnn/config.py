@@ -148,6 +148,7 @@ SECTIONS = {
     "scan": Scan,
 }
 LEFT_TO_IMAGES = {"epochs": None, "batch_size": None}
+UNSEEN = {"upright": "upside down", "chiral": "mirrored"}  # what these sets of augmentations leave out
 KEYS = ("seed", "data", "split", "augment", "model", "loss", *list(SECTIONS)[1:])
 
 
@@ -218,6 +219,10 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
     }
     checks = {"train": partial(check, Train, where="train"), "model": partial(choose, "models", where="model")}
     resolve_draws(settings, checks)
+    tta, augment = settings["predict"]["tta"], str(settings["augment"])
+    if tta != "none" and augment in UNSEEN:
+        said = f"predict.tta: {tta!r} shows images {UNSEEN[augment]}, which augment: {augment} keeps from the network"
+        raise InputError(said, "allowed: none; or train with augment: default")
     return settings
 
 

@@ -295,3 +295,12 @@ def test_files_in_lists_and_mappings_are_found_and_named(folder: Path) -> None:
         assert str(folder / "new") in str(found.settings["data"]["positives"])
     with pytest.raises(InputError, match=r"data\.positives\.1: no such file"):
         settings(BASE.replace("peaks.bed", "[peaks.bed, gone.bed]"))
+
+
+@pytest.mark.parametrize(("word", "unseen"), [("upright", "upside down"), ("chiral", "mirrored")])
+def test_views_that_a_network_never_saw_are_refused(folder: Path, word: str, unseen: str) -> None:
+    text = f"data: {{name: Images, images: new, masks: new}}\nmodel: {{name: UNet}}\naugment: {word}\n"
+    error = refusal(text + "predict: {tta: flips}\n")
+    assert f"predict.tta: 'flips' shows images {unseen}" in error.message
+    assert settings(text)["predict"]["tta"] == "none"
+    assert settings(text.replace(word, "default") + "predict: {tta: all}\n")["predict"]["tta"] == "all"

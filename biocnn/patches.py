@@ -39,15 +39,20 @@ class Cutter(Indexed):
         return x, y
 
     def _cut(self, row: int, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """One patch; images smaller than it are mirrored, masks filled with 255."""
+        """One patch; smaller images lie anywhere in it, mirrored around them, masks filled with 255.
+
+        Always at the same end, what is mirrored would tell networks which way an image was flipped afterwards.
+        """
         x, y = self.x[row], self.y[row]
-        starts = [int(u * (max(n - p, 0) + 1)) for u, n, p in zip(where, x.shape[1:], self.patch, strict=False)]
-        window = (slice(None), *(slice(s, s + p) for s, p in zip(starts, self.patch, strict=True)))
-        x, y = x[window], y[window]
-        missing = [(0, p - n) for p, n in zip(self.patch, x.shape[1:], strict=True)]
-        if any(after > 0 for _, after in missing):
-            x = np.pad(x, [(0, 0), *missing], mode="symmetric")
-            y = np.pad(y, [(0, 0), *missing], constant_values=255)
+        window, missing = [slice(None)], [(0, 0)]
+        for u, n, p in zip(where, x.shape[1:], self.patch, strict=False):
+            first = int(u * (abs(n - p) + 1))
+            window.append(slice(first, first + p) if n > p else slice(None))
+            missing.append((first, p - n - first) if n < p else (0, 0))
+        x, y = x[tuple(window)], y[tuple(window)]
+        if any(before or after for before, after in missing):
+            x = np.pad(x, missing, mode="symmetric")
+            y = np.pad(y, missing, constant_values=255)
         return x, y
 
 

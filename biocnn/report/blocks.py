@@ -79,6 +79,11 @@ def counted(values: pd.Series, most: int = 8) -> str:
     return listed + (f", and {len(counts) - most:,} more" if len(counts) > most else "")
 
 
+def short(name: object, most: int) -> str:
+    """A name of at most so many characters: 'a0afead3…' of a longer one."""
+    return text if len(text := str(name)) <= most else f"{text[: most - 1]}…"
+
+
 def plural(count: int, noun: str) -> str:
     """'1 run', '3 runs'."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

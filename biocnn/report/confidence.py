@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from biocnn.report.blocks import Section, Table, Text, table
+from biocnn.report.blocks import Section, Table, Text, short, table
 from biocnn.report.figures import BLUE, FAINT, GREEN, MUTED, SERIES, VERMILION, Gallery, Picture, letter, new_figure
 from biocnn.report.headline import number
 from biocnn.report.results import Results
@@ -121,6 +121,8 @@ def _next(results: Results) -> list[Table | Picture]:
     found = results.table("uncertainty/annotate_next.tsv")
     if not len(found):
         return []
-    rows = [[row.rank, row.id, number(row.uncertainty), row.reason] for row in found.head(_NEXT).itertuples()]
+    rows = [
+        [row.rank, short(row.id, 24), number(row.uncertainty), row.reason] for row in found.head(_NEXT).itertuples()
+    ]
     caption = "Annotate these next: images that the network is least sure of, no two of them alike."
     return [table(caption, ["Rank", "Image", "Uncertainty", "Why"], rows, "Rank, Uncertainty", "annotate_next.tsv")]

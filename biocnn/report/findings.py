@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from biocnn.report import images
-from biocnn.report.blocks import Table, table
+from biocnn.report.blocks import Table, short, table
 from biocnn.report.figures import MUTED, PAGE_WIDTH, VERMILION, Gallery, Picture, new_figure
 from biocnn.report.results import Results
 
@@ -23,7 +23,7 @@ def findings(results: Results, gallery: Gallery) -> list[Picture | Table]:
     found = found.sort_values("order", kind="stable")
     rows = []
     for finding, part in found.groupby("finding", sort=False):
-        shown = ", ".join(f"{row.id} ({row.detail})" for row in part.head(3).itertuples())
+        shown = ", ".join(f"{short(row.id, 16)} ({row.detail})" for row in part.head(3).itertuples())
         more = f", and {len(part) - 3:,} more" if len(part) > 3 else ""
         severity = _MEANING.get(part["severity"].iloc[0], part["severity"].iloc[0])
         rows.append([finding, severity, f"{len(part):,}", shown + more])
@@ -59,7 +59,7 @@ def _thumbnails(found: pd.DataFrame, small: dict[str, tuple[np.ndarray, np.ndarr
             axes.remove()
         for axes, row in zip(panels, shown, strict=False):
             image, mask = small[row.id]
-            images.show(axes, np.moveaxis(image, -1, 0), row.id[:20])
+            images.show(axes, np.moveaxis(image, -1, 0), short(row.id, 14))
             images.draw_outline(axes, mask, images.TRUTH)
     return figure
 

@@ -10,7 +10,7 @@ import yaml
 
 from biocnn.files import sha256
 from biocnn.report import curves, images, splits
-from biocnn.report.blocks import Code, Section, Text, counted, plural, table
+from biocnn.report.blocks import Code, Section, Text, counted, plural, short, table
 from biocnn.report.figures import Gallery
 from biocnn.report.findings import findings, montage
 from biocnn.report.headline import metric_name, number
@@ -60,6 +60,8 @@ def data(results: Results, experiment: dict, gallery: Gallery) -> Section:
         checks = checks.assign(
             source=checks["source"].map(lambda path: Path(str(path)).name), count=checks["count"].map("{:,}".format)
         )
+        if "example" in checks:
+            checks["example"] = [short(one, 24) if isinstance(one, str) else one for one in checks["example"]]
         header = [name.capitalize() for name in columns]
         caption = "What was read, repaired, made and dropped; nothing else was changed."
         section.blocks.append(table(caption, header, checks[columns].to_numpy().tolist(), "Count", "checks.tsv"))
@@ -114,7 +116,8 @@ def _splits(results: Results) -> object:
         rows.append(row)
     shares = results.facts.get("class_shares")
     where = " in the runs of fold 0" if "folds" in results.facts else ""
-    caption = f"Examples by split{where}; a group is never cut by a split."
+    cut = "group" in examples and examples.groupby("group")["split"].nunique().gt(1).any()
+    caption = f"Examples by split{where}{'' if cut else '; a group is never cut by a split'}."
     if shares:
         masks = {"instances": ["background", "inside", "boundary"], "mask": ["background", *results.outputs]}
         names = masks.get(results.task, results.outputs)
@@ -127,7 +130,7 @@ def _thumbnails(results: Results, gallery: Gallery) -> object:
     rows = dataset.rows("train")
     rows = rows[np.linspace(0, len(rows) - 1, min(6, len(rows))).astype(int)]
     source = dataset.y if dataset.labels is None else dataset.labels
-    chosen = [images.Example(dataset.x[i], source[i][0], title=str(dataset.examples["id"].iloc[i])[:18]) for i in rows]
+    chosen = [images.Example(dataset.x[i], source[i][0], title=short(dataset.examples["id"].iloc[i], 16)) for i in rows]
     caption = "Training images, evenly spaced through the table, with their truth outlined; contrast stretched."
     return gallery.add(
         "examples", images.gallery(chosen, results.task), f"{len(chosen)} training images", caption, vector=False

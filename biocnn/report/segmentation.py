@@ -5,7 +5,7 @@ import pandas as pd
 
 from biocnn.metrics.masks import IGNORE
 from biocnn.report import curves, images, object_errors
-from biocnn.report.blocks import Table
+from biocnn.report.blocks import Table, short
 from biocnn.report.figures import Gallery, Picture
 from biocnn.report.headline import metric_name, number, threshold
 from biocnn.report.results import Results
@@ -111,7 +111,7 @@ def _example(results: Results, row: int, name: str, metric: str, value: float) -
     image, truth, predicted, errors, unsure = maps
     if unsure is not None and results.task != "instances":
         unsure = np.ma.masked_where(truth == IGNORE, unsure)
-    title = f"{str(name)[:16]}   {metric_name(metric)} {number(value)}"
+    title = f"{short(name, 11)}   {metric_name(metric)} {number(value)}"
     return images.Example(image, truth, predicted, title, errors, unsure)
 
 

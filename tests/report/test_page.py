@@ -9,6 +9,7 @@ import pytest
 from simulated_results import write_images, write_sequences
 
 from biocnn.report import write_report
+from biocnn.report.blocks import short
 from biocnn.report.page import render
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
@@ -186,3 +187,9 @@ def test_a_second_report_has_the_same_bytes_and_a_failure_leaves_them_alone(tmp_
 def test_templates_name_what_is_missing():
     with pytest.raises(Exception, match="'title' is undefined"):
         render("page.html.j2")
+
+
+def test_long_names_are_cut_where_they_would_overlap():
+    assert short("well_01", 14) == "well_01"
+    assert short("a0afead3b4fe393f", 9) == "a0afead3…"
+    assert short(7, 3) == "7"

@@ -80,7 +80,8 @@ def _unit_metrics(scores: pd.DataFrame) -> pd.DataFrame:
         return scores
     scores = scores[scores["metric"].isin(_SHOWN)]
     several = scores.groupby("metric")["output"].transform("nunique") > 1
-    return scores.assign(metric=scores["metric"].where(~several, scores["metric"] + " " + scores["output"]))
+    named = scores["metric"].map(metric_name) + " " + scores["output"]
+    return scores.assign(metric=scores["metric"].where(~several, named))
 
 
 def _chosen(results: Results, scores: pd.DataFrame) -> list[images.Example]:

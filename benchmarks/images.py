@@ -48,7 +48,7 @@ SETS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
     ),
     "hippocampus": ("Hippocampus, MRI, 3D", {"dice": ("Dice", "nnU-Net .90 anterior, .89 posterior (5 folds of all)")}),
 }
-HEAD = ("set", "output", "metric", "published", "biocnn, one network", "ensemble (95%)")
+HEAD = ("set", "output", "metric", "published", "biocnn, one network", "all networks (95%)")
 COST = ("set", "networks", "weights", "training of one", "peak memory", "prediction of the test part")
 
 
@@ -68,13 +68,13 @@ def read(results: Path, name: str) -> dict[str, Any]:
     for metric in SETS[name][1]:
         for output, found in test[test["metric"] == metric].groupby("output", sort=False):
             single = found.loc[found["run"] != "ensemble", "value"]
-            together = found[found["run"] == "ensemble"]
+            together = found[found["run"] == "ensemble"] if found["run"].nunique() > 1 else found
             rows.append(
                 {
                     "metric": metric,
                     "output": output,
                     "one": [float(single.mean()), float(single.std(ddof=0))],
-                    "ensemble": together[["value", "low", "high"]].iloc[0].tolist() if len(together) else None,
+                    "together": together[["value", "low", "high"]].iloc[0].tolist(),
                 }
             )
     return {"rows": rows, "runs": sorted(set(metrics["run"]) - {"ensemble"}), **_cost(folder)}
@@ -103,14 +103,14 @@ def write_page(result: dict[str, Any]) -> None:
         title, metrics = SETS[name]
         for i, row in enumerate(found["rows"]):
             shown, published = metrics[row["metric"]]
-            (mean, spread), together = row["one"], row["ensemble"]
+            mean, spread = row["one"]
             single = f"{mean:.3f} ± {spread:.3f}" if len(found["runs"]) > 1 else f"{mean:.3f}"
-            sure = "{:.3f} ({:.3f}-{:.3f})".format(*together) if together else ""
+            sure = "{:.3f} ({:.3f}-{:.3f})".format(*row["together"])
             lines.append((title if i == 0 else "", row["output"], shown, published, single, sure))
         costs.append(
             (
                 title,
-                ", ".join(found["runs"]),
+                _networks(found["runs"]),
                 f"{found['weights']:,}",
                 f"{found['minutes']:.0f} min",
                 f"{found['memory_mb'] / 1000:.1f} GB",
@@ -118,6 +118,12 @@ def write_page(result: dict[str, Any]) -> None:
             )
         )
     write_between(PAGE, BEGIN, END, [lines, costs], result["machine"])
+
+
+def _networks(runs: list[str]) -> str:
+    """From fold0-seed1, fold0-seed2, ...: how many folds, where there are several, and which seeds."""
+    folds, seeds = (sorted(set(part)) for part in zip(*(run.split("-seed") for run in runs), strict=True))
+    return (f"{len(folds)} folds, " if len(folds) > 1 else "") + f"seed {', '.join(seeds)}"
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def in_first_order(labels: np.ndarray) -> np.ndarray:
 
 def blockwise(maps: np.ndarray, side: int | tuple[int, ...], folder: Path, memory_gb: float = 1.0) -> np.ndarray:
     with Scratch(maps.shape[1:], folder / "numbers") as numbers:
-        label_blocks(Drawn(maps, side), label_instances, numbers, memory_gb)
+        label_blocks(Drawn(maps, side), {}, numbers, memory_gb)
         return numbers.read(tuple(slice(0, n) for n in maps.shape[1:]))
 
 
@@ -101,6 +101,17 @@ def test_labels_of_blocks_are_those_of_the_whole(
     wanted = label_instances(maps)
     assert wanted.max() > 10
     np.testing.assert_array_equal(in_first_order(blockwise(maps, side, tmp_path)), in_first_order(wanted))
+
+
+def test_a_long_object_is_found_where_its_only_seed_is_far_from_its_first_pixel(tmp_path: Path) -> None:
+    maps = np.zeros((4, 900, 300), np.float32)
+    maps[0] = 1
+    maps[:3, 100:780, 140:150] = np.array([0.1, 0.4, 0.5], np.float32)[:, None, None]
+    maps[:, 760:770, 142:148] = np.array([0.0, 1.0, 0.0, 1.0], np.float32)[:, None, None]
+    wanted = label_instances(maps)
+    assert wanted.max() == 1
+    assert (wanted > 0).sum() == 680 * 10
+    np.testing.assert_array_equal(blockwise(maps, 150, tmp_path), wanted)
 
 
 @pytest.mark.parametrize(("size", "side"), [((300, 257), 70), ((24, 60, 50), (10, 25, 50))])

@@ -1,13 +1,14 @@
 """Objects of an image of any size, labelled block by block as if at once."""
 
 import logging
-from collections.abc import Callable
 from itertools import pairwise, product
 from math import prod
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
+from biocnn.instances import label_instances
 from biocnn.segment.maps import KeptMaps, MeanMaps, cuts
 from biocnn.segment.pieces import Pieces, pieces_of, together
 from biocnn.segment.scratch import Scratch
@@ -18,18 +19,17 @@ MARGIN = {2: 128, 3: 32}  # pixels around a block that are labelled with it, at 
 RIM = 16  # pixels along a window's ends where blurred maps, and objects that are cut, may differ from the whole
 BYTES = 150  # of a pixel while it is labelled
 
-Label = Callable[[np.ndarray], np.ndarray]
-
 log = logging.getLogger("biocnn")
 
 
-def label_blocks(maps: MeanMaps, label: Label, numbers: Scratch, memory_gb: float) -> Pieces:
+def label_blocks(maps: MeanMaps, settings: dict[str, Any], numbers: Scratch, memory_gb: float) -> Pieces:
     """Label the objects of an image whose maps are never held as a whole.
 
     Each block is labelled with a margin around it, and keeps the objects whose first pixel, in reading order, lies in
     it. Where an object that touches the block, or a neighbour of such an object, comes near the margin's end, the block
-    is labelled once more with twice the margin. Then the objects are those of the whole image, to the pixel: what
-    becomes of an object is decided by the maps where it lies and by the objects beside it.
+    is labelled once more with twice the margin; likewise for foreground that no seed claimed: its seed may lie beyond.
+    Then the objects are those of the whole image, to the pixel: what becomes of an object is decided by the maps where
+    it lies and by the objects beside it.
 
     Where the memory allows no larger margin, objects may be cut at its end; the log says how many.
 
@@ -37,8 +37,8 @@ def label_blocks(maps: MeanMaps, label: Label, numbers: Scratch, memory_gb: floa
     ----------
     maps
         Of the image.
-    label
-        From maps (K, *window) to labels 1..n (*window).
+    settings
+        Keyword arguments of `biocnn.instances.label_instances`.
     numbers
         Gets the number of each pixel's object, 1 + its row.
     memory_gb
@@ -55,7 +55,7 @@ def label_blocks(maps: MeanMaps, label: Label, numbers: Scratch, memory_gb: floa
     parts, count, cut, taken = [], 0, 0, 0
     for index in product(*(range(len(along)) for along in blocks)):
         block = tuple(slice(*along[i]) for i, along in zip(index, blocks, strict=True))
-        window, found, labels, reaching = _settled(kept, label, block, shape, most)
+        window, found, labels, reaching = _settled(kept, settings, block, shape, most)
         unsure = entropy(found, "instances")
         objects = pieces_of(labels, window, shape, 1 - found[0], unsure, np.ones_like(labels, np.uint8))
         own = np.flatnonzero(_starts_in(objects, block, shape))
@@ -83,15 +83,18 @@ def _blocks(regions: list[list[tuple[int, int]]], margin: int) -> list[list[tupl
 
 
 def _settled(
-    kept: KeptMaps, label: Label, block: Slices, shape: tuple[int, ...], most: float
+    kept: KeptMaps, settings: dict[str, Any], block: Slices, shape: tuple[int, ...], most: float
 ) -> tuple[Slices, np.ndarray, np.ndarray, int]:
     """Window, maps and labels of a block, with margin enough; how many objects still reach the window's end."""
     margin = MARGIN[len(shape)]
+    threshold = (label_instances.__kwdefaults__ | settings)["mask_threshold"]
     while True:
         window = grown(block, margin, shape)
         found = kept.read(window)
-        labels = label(found)
-        reaching = _reaching(labels, window, block, shape)
+        labels = label_instances(found, **settings)
+        unclaimed, _ = ndimage.label((found[0] < 1 - threshold) & (labels == 0))
+        pieces = np.where(unclaimed, unclaimed + labels.max(), labels)
+        reaching = _reaching(pieces, window, block, shape)
         margin *= 2
         if not reaching or _size(grown(block, margin, shape)) > most:
             return window, found, labels, reaching

@@ -81,7 +81,7 @@ def _segment(image: LazyImage, name: str, models: Sequence[Model], folder: Path)
     with Scratch(image.shape[1:], folder / f".{name}.numbers") as numbers:
         maps = MeanMaps([model.open_maps(image, name, model.memory_gb * NETWORK) for model in models])
         if facts["task"] == "instances":
-            found = label_blocks(maps, first.decide, numbers, share)
+            found = label_blocks(maps, first.meta.get("postprocess", {}), numbers, share)
             row = np.arange(-1, len(found.first))
         else:
             found, row = connect_blocks(maps, first.decide, numbers)

@@ -289,15 +289,12 @@ def _resolve(settings: dict[str, Any], root: Path) -> dict[str, str]:
     if settings["loss"]:
         walk("losses", settings["loss"], "loss")
     resolve(settings["explain"]["motifs"], "database", "explain.motifs.database")
-    resolve(settings["train"], "start_from", "train.start_from")
+    for where in ("train.start_from", "segment.images", "variants.vcf", "variants.genome", "scan.genome"):
+        resolve(settings[where.split(".")[0]], where.split(".")[1], where)
     if settings["train"]["freeze_epochs"] and "train.start_from" not in files:
         raise InputError("train.start_from: is missing", "name the model whose encoder train.freeze_epochs holds still")
-    resolve(settings["segment"], "images", "segment.images")
-    resolve(settings["variants"], "vcf", "variants.vcf")
-    resolve(settings["variants"], "genome", "variants.genome")
     if "variants.vcf" in files and not {"variants.genome", "data.genome"} & files.keys():
         raise InputError("variants.genome: is missing", "name the FASTA file that the variants refer to")
-    resolve(settings["scan"], "genome", "scan.genome")
     if settings["scan"]["contigs"] and not {"scan.genome", "data.genome"} & files.keys():
         raise InputError("scan.genome: is missing", "name the FASTA file to scan")
     return files

@@ -80,8 +80,9 @@ def counted(values: pd.Series, most: int = 8) -> str:
 
 
 def short(name: object, most: int) -> str:
-    """A name of at most so many characters: 'a0afead3…' of a longer one."""
-    return text if len(text := str(name)) <= most else f"{text[: most - 1]}…"
+    """A name of at most so many characters, without its middle: 'hippo…_173'; many differ at their ends alone."""
+    text, end = str(name), (most - 1) // 2
+    return text if len(text) <= most else f"{text[: most - 1 - end]}…{text[len(text) - end :]}"
 
 
 def plural(count: int, noun: str) -> str:

@@ -191,5 +191,6 @@ def test_templates_name_what_is_missing():
 
 def test_long_names_are_cut_where_they_would_overlap():
     assert short("well_01", 14) == "well_01"
-    assert short("a0afead3b4fe393f", 9) == "a0afead3…"
+    assert short("a0afead3b4fe393f", 9) == "a0af…393f"
+    assert short("hippocampus_173", 10) == "hippo…_173"
     assert short(7, 3) == "7"

@@ -7,7 +7,7 @@ import pandas as pd
 
 from biocnn.data.meme import read_meme
 from biocnn.report import images, motif_tables, motifs
-from biocnn.report.blocks import Section, Table, plural
+from biocnn.report.blocks import Section, Table, plural, short
 from biocnn.report.figures import Gallery, Picture
 from biocnn.report.headline import ALIKE, SIMILAR, convincing, number, probability, top_motif
 from biocnn.report.mutation_map import mutation_maps
@@ -167,7 +167,7 @@ def _maps(results: Results, gallery: Gallery) -> list[Picture]:
         return []
     width = 105 // max(count, 3)  # characters that fit above one of so many images
     named = zip(stored["id"][:count], stored["output"][:count], strict=True)
-    titles = [f"{str(name)[: max(4, width - len(output) - 2)]}  {output}" for name, output in named]
+    titles = [f"{short(name, max(4, width - len(output) - 2))}  {output}" for name, output in named]
     figure = images.heat_maps(stored["image"][:count], stored["cam"][:count].astype(np.float64), titles)
     caption = "Grad-CAM: where the last features speak for the prediction, from 0 (dark) to 1 (bright)."
     return [gallery.add("cam", figure, f"Class activation maps of {count} images", caption, vector=False)]

@@ -113,7 +113,7 @@ def test_constraints_pin_every_requirement() -> None:
 
 def test_files_stay_small() -> None:
     long = {
-        str(path.relative_to(ROOT)): n for path in PACKAGE.rglob("*.py") if (n := path.read_text().count("\n")) > 300
+        str(path.relative_to(ROOT)): n for path in PACKAGE.rglob("*.py") if (n := path.read_text().count("\n")) > 400
     }
     assert not long
 

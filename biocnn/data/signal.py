@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from biocnn.data.bigwig import read_contigs, read_sums
 from biocnn.data.checks import Checks
 from biocnn.data.contigs import UnknownContig, match_contigs
 from biocnn.data.genome import Genome
@@ -35,36 +36,22 @@ def mean_signal(path: Path, windows: pd.DataFrame, exact: bool, checks: Checks) 
     InputError
         Where the file is no bigWig, or none of the contigs is in it.
     """
-    with _open(path) as track:
-        lengths = track.chroms()
-        names = _contigs(path, windows, lengths, exact)
-        checks.add(path.name, "read", "contigs", len(lengths), ", ".join(list(lengths)[:4]))
-        renamed = [f"{ours} -> {theirs}" for ours, theirs in names.items() if ours != theirs]
-        checks.add(path.name, "repaired", "contig names", len(renamed), "".join(renamed[:1]))
-        missing = ~windows["chrom"].isin(names)
-        reason = "windows on contigs of which it has no data: signal 0"
-        checks.add(path.name, "note", reason, missing.sum(), "".join(windows["chrom"][missing].head(1)))
-        means = np.zeros(len(windows))
-        for i, (chrom, start, end) in enumerate(zip(windows["chrom"], windows["start"], windows["end"], strict=True)):
-            if chrom in names:
-                low, high = max(start, 0), min(end, lengths[names[chrom]])
-                (total,) = track.stats(names[chrom], low, high, type="sum", exact=True) if low < high else [None]
-                means[i] = (total or 0.0) / max(high - low, 1)
+    lengths = read_contigs(path)
+    names = _contigs(path, windows, lengths, exact)
+    checks.add(path.name, "read", "contigs", len(lengths), ", ".join(list(lengths)[:4]))
+    renamed = [f"{ours} -> {theirs}" for ours, theirs in names.items() if ours != theirs]
+    checks.add(path.name, "repaired", "contig names", len(renamed), "".join(renamed[:1]))
+    missing = ~windows["chrom"].isin(names)
+    reason = "windows on contigs of which it has no data: signal 0"
+    checks.add(path.name, "note", reason, missing.sum(), "".join(windows["chrom"][missing].head(1)))
+    chrom = windows["chrom"].map(names)
+    low = windows["start"].clip(lower=0).to_numpy()
+    high = np.minimum(windows["end"].to_numpy(), chrom.map(lengths).fillna(0).to_numpy(int))
+    there = np.flatnonzero(low < high)
+    means = np.zeros(len(windows))
+    sums = read_sums(path, chrom.iloc[there].tolist(), low[there], high[there])
+    means[there] = sums / (high - low)[there]
     return means
-
-
-def _open(path: Path):
-    import pyBigWig
-
-    try:
-        track = pyBigWig.open(str(path))
-    except RuntimeError as error:
-        raise InputError(
-            f"{path}: cannot be read as bigWig", "check that the file is whole; `file` names it"
-        ) from error
-    if not track.isBigWig():
-        raise InputError(f"{path}: is a bigBed file", "signals are read from bigWig files")
-    return track
 
 
 def _contigs(path: Path, windows: pd.DataFrame, lengths: dict[str, int], exact: bool) -> dict[str, str]:

@@ -12,7 +12,9 @@ from biocnn.draws import drawn, with_values
 from biocnn.errors import Diverged, InputError
 from biocnn.losses import TASKS
 from biocnn.runs import Log, train_run
-from biocnn.validation import goodness
+from biocnn.validation import goodness, monitored
+
+ORDER = ["score", "tie"]  # of trials, as of epochs
 
 
 def run_trial(
@@ -38,24 +40,25 @@ def run_trial(
     Returns
     -------
     record
-        trial, part, settings (by dotted key), metric, value and score (larger is better; both None where the training
-        diverged, or the metric is not defined), best_epoch, epochs, seconds.
+        trial, part, settings (by dotted key), metric, value, score (larger is better) and tie (likewise, of equal
+        scores); these three None where the training diverged, or the metric is not defined; best_epoch, epochs,
+        seconds.
     """
     section, values = settings["calibrate"], drawn(settings, trial)
     settings = with_values(settings, {**values, "train.epochs": section["epochs"] or settings["train"]["epochs"]})
     inner = inner_fold(dataset, part, section["folds"], settings["split"]["group"], settings["seed"])
     metric = TASKS[inner.facts["task"]].monitor
     record = {"trial": trial, "part": part, "settings": values, "metric": metric}
-    blank = {"value": None, "score": None, "best_epoch": None, "epochs": None, "seconds": None}
+    blank = {"value": None, "score": None, "tie": None, "best_epoch": None, "epochs": None, "seconds": None}
     try:
         _, history, _ = train_run(settings, inner, settings["seed"], log=log, state=state)
     except Diverged as error:
         log(f"{error.message}: the trial ends here")
         return {**record, **blank}
     best = history[history["best"] == 1].iloc[0].to_dict()
-    score = goodness(best, inner.facts["task"])
-    value = best["val_loss" if metric == "val_loss" else f"val_{metric}"]
-    found = {"value": float(value), "score": float(score)} if math.isfinite(score) else {}
+    score, tie = goodness(best, inner.facts["task"])
+    value = best[monitored(inner.facts["task"])]
+    found = {"value": float(value), "score": float(score), "tie": float(tie)} if math.isfinite(score) else {}
     counts = {"best_epoch": int(best["epoch"]), "epochs": len(history), "seconds": float(history["seconds"].sum())}
     return {**record, **blank, **found, **counts}
 
@@ -83,7 +86,7 @@ def inner_fold(dataset: Dataset, part: int, folds: int, group: str, seed: int) -
 
 
 def rank_trials(records: list[dict[str, Any]]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Which settings are best: the mean over their inner folds decides, of equal ones the first trial.
+    """Which settings are best: the mean over their inner folds decides, of equal ones the loss, then the first trial.
 
     Parameters
     ----------
@@ -104,14 +107,15 @@ def rank_trials(records: list[dict[str, Any]]) -> tuple[pd.DataFrame, dict[str, 
     """
     rows = []
     for trial, found in pd.DataFrame(records).sort_values(["trial", "part"]).groupby("trial"):
-        values, scores = found["value"].astype(float), found["score"].astype(float)
+        values = found["value"].astype(float)
         parts = {f"part{part}": value for part, value in zip(found["part"], values, strict=True)}
-        mean = {"mean": values.mean(skipna=False), "sd": values.std(skipna=False), "score": scores.mean(skipna=False)}
+        mean = {"mean": values.mean(skipna=False), "sd": values.std(skipna=False)}
+        mean |= found[ORDER].astype(float).mean(skipna=False).to_dict()
         spent = {"best_epoch": found["best_epoch"].mean(), "seconds": found["seconds"].sum()}
         rows.append(
             {"trial": trial, "metric": found["metric"].iloc[0], **mean, **parts, **found["settings"].iloc[0], **spent}
         )
-    table = pd.DataFrame(rows).sort_values("score", ascending=False, kind="stable", na_position="last")
+    table = pd.DataFrame(rows).sort_values(ORDER, ascending=False, kind="stable", na_position="last")
     if table["score"].isna().all():
         raise InputError(
             "calibrate: no trial trained well in all of its folds",
@@ -119,4 +123,4 @@ def rank_trials(records: list[dict[str, Any]]) -> tuple[pd.DataFrame, dict[str, 
         )
     table.insert(0, "rank", range(1, len(table) + 1))
     best = next(record["settings"] for record in records if record["trial"] == table["trial"].iloc[0])
-    return table.drop(columns="score"), best
+    return table.drop(columns=ORDER), best

@@ -38,7 +38,7 @@ class Train(BaseModel):
     lr: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.01, ge=0)
     schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
-    patience: int | None = Field(None, ge=1)  # epochs without a better validation metric; None: train to the end
+    patience: int | None = Field(None, ge=1)  # epochs without a better one; None: train to the end
     patch: list[Annotated[int, Field(ge=1)]] | None = None  # pixels, images only; None: decided from the data
     foreground: float | None = Field(None, ge=0, le=1)  # share of patches that show a rare class; None: likewise
     memory_gb: float = Field(4, gt=0)  # what decided batches and patches may take; more makes them larger

@@ -19,7 +19,8 @@ from biocnn.metrics.resampling import sum_replicates
 from biocnn.metrics.weighted import ratio
 from biocnn.predict import decide
 
-BORDERS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # probabilities of which one is chosen on validation images
+# Probabilities of which one is chosen on validation images; of equal ones the first, which is nearest to 1/2.
+BORDERS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9)
 Maps = Callable[[int], np.ndarray]  # probabilities (K, *spatial) of an image, by its number
 
 

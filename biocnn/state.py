@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import os
 import shutil
 from collections.abc import Callable
@@ -139,7 +138,6 @@ class Progress:
     seconds: float = 0.0  # spent on everything
     history: list[dict[str, Any]] = field(default_factory=list)
     best_epoch: int = 0  # counted from 1; 0: none yet
-    best_score: float = -math.inf
     over: str = ""  # why training has ended
 
 

@@ -224,10 +224,9 @@ class Training:
             return
         begun = {"epoch": p.epoch + 1, "step": self.step, "lr": self._lr(self.step - 1)}
         row = {**begun, "train_loss": p.loss_sum / p.done, **row, "precision": p.precision, "seconds": p.epoch_seconds}
-        score = goodness(row, self.task)
-        better = score > p.best_score or not p.history
+        better = not p.history or goodness(row, self.task) > goodness(p.history[p.best_epoch - 1], self.task)
         if better:
-            p.best_score, p.best_epoch, self.best = score, p.epoch + 1, copy_weights(self.model)
+            p.best_epoch, self.best = p.epoch + 1, copy_weights(self.model)
         p.history.append(row)
         p.epoch, p.done, p.loss_sum, p.epoch_seconds = p.epoch + 1, 0, 0.0, 0.0
         self.log(describe(row, self.settings["epochs"], better))

@@ -47,7 +47,7 @@ def validate(
         p, y = (np.concatenate(parts) for parts in zip(*vectors, strict=True))
         metric = getattr(metrics, TASKS[task].monitor)
         values = [v for k in range(y.shape[1]) if not math.isnan(v := metric(p[:, k], y[:, k]))]
-        row[f"val_{TASKS[task].monitor}"] = float(np.mean(values)) if values else math.nan
+        row[monitored(task)] = float(np.mean(values)) if values else math.nan
     return row
 
 
@@ -58,16 +58,25 @@ def _dice(p: Tensor, y: Tensor) -> float:
     return float(np.mean([metrics.dice(mask, y[:, 0].cpu().numpy(), label=k) for k in classes]))
 
 
-def goodness(row: dict[str, Any], task: str) -> float:
-    """What the best epoch has most of: the task's metric, or minus the validation loss."""
+def monitored(task: str) -> str:
+    """The column of the history that chooses the best epoch."""
     monitor = TASKS[task].monitor
-    value = -row["val_loss"] if monitor == "val_loss" else row[f"val_{monitor}"]
-    return value if math.isfinite(value) else -math.inf
+    return monitor if monitor == "val_loss" else f"val_{monitor}"
+
+
+def goodness(row: dict[str, Any], task: str) -> tuple[float, float]:
+    """What the best epoch has most of: the task's metric, and of equal ones minus the validation loss.
+
+    Few examples give few values of a metric: as soon as they part it is 1, long before the network is sure of them.
+    """
+    name, cost = monitored(task), -row["val_loss"]
+    metric = cost if name == "val_loss" else row[name]
+    return tuple(value if math.isfinite(value) else -math.inf for value in (metric, cost))
 
 
 def compare(exact: dict[str, float], quick: dict[str, float], task: str) -> dict[str, Any]:
     """The same weights in float32 and in bfloat16: what chooses the best epoch, and whether both agree on it."""
-    name = TASKS[task].monitor if TASKS[task].monitor == "val_loss" else f"val_{TASKS[task].monitor}"
+    name = monitored(task)
     a, b = exact[name], quick[name]
     alike = abs(a - b) <= TOLERANCE * max(1.0, abs(a)) or (math.isnan(a) and math.isnan(b))
     return {"metric": name, "float32": a, "bfloat16": b, "tolerance": TOLERANCE, "holds": alike}

@@ -99,7 +99,8 @@ def test_a_trial_that_was_stopped_goes_on(bound: Dataset, tmp_path: Path) -> Non
 def record(trial: int, part: int, value: float | None, **more: Any) -> dict[str, Any]:
     return {
         "trial": trial, "part": part, "settings": {"train.lr": trial / 10}, "metric": "auprc", "value": value,
-        "score": value, "best_epoch": 4 if value else None, "epochs": 5, "seconds": 2.0, **more,
+        "score": value, "tie": None if value is None else 0.0, "best_epoch": 4 if value else None, "epochs": 5,
+        "seconds": 2.0, **more,
     }  # fmt: skip
 
 
@@ -121,6 +122,13 @@ def test_of_equal_trials_the_first_wins() -> None:
     table, best = rank_trials([record(t, p, 0.5) for t in (2, 0, 1) for p in (0, 1)])
     assert list(table["trial"]) == [0, 1, 2]
     assert best == {"train.lr": 0.0}
+
+
+def test_of_equal_scores_the_lower_loss_wins() -> None:
+    records = [record(t, p, 1.0, tie=-loss) for t, loss in ((0, 0.6), (1, 0.02), (2, 0.3)) for p in (0, 1)]
+    table, best = rank_trials(records)
+    assert list(table["trial"]) == [1, 2, 0]
+    assert best == {"train.lr": 0.1}
 
 
 def test_a_loss_is_best_where_it_is_small() -> None:

@@ -155,6 +155,22 @@ def test_borders_are_cut_where_validation_images_say(tmp_path: Path) -> None:
     assert 0.5 in BORDERS
 
 
+def test_of_equally_good_borders_the_one_in_the_middle_is_taken(tmp_path: Path) -> None:
+    """Validation images on which every cut divides alike say nothing: of less sure ones .1 would take it all."""
+    raw = images(12)
+    walls = np.zeros((32, 32), np.uint8)
+    walls[::8], walls[:, ::8] = 1, 1
+    raw.y = lambda i: walls
+    dataset = stored(raw, tmp_path)
+    sure = set(dataset.rows("val"))
+
+    def maps(i: int, rng: np.random.Generator) -> np.ndarray:
+        return (walls if i in sure else 0.2 + 0.6 * walls)[None].astype(np.float32)
+
+    table = judged(dataset, predictions(dataset, tmp_path, maps, RUNS[:1]), also=["v_rand"]).metrics
+    assert value(table, split="test", metric="v_rand", over="per_image") == pytest.approx(1)
+
+
 def test_intervals_are_over_groups_of_images(tmp_path: Path) -> None:
     """Both images of a group are the same: the interval is that of the groups, wider than that of single images."""
     raw = images(40)

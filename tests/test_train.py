@@ -129,6 +129,23 @@ def test_first_of_equal_epochs_is_kept() -> None:
     assert scripted([2, 1, 1, 1])[1]["best"].tolist() == [0, 1, 0, 0]
 
 
+def test_of_equally_good_epochs_the_one_with_the_lowest_loss_is_kept() -> None:
+    """The correlation with constant predictions is undefined in every epoch; patience counts alike."""
+    model, history, _ = scripted([3, 2, 1, 1, 2, 0], task="regression", patience=2)
+    assert history["best"].tolist() == [0, 0, 1, 0, 0]
+    assert model.epoch.item() == 3
+
+
+def test_an_early_perfect_ranking_does_not_keep_an_unsure_network(tmp_path: Path) -> None:
+    """Sites with a motif that is easy to see, and few examples to validate on: the AUPRC is 1 from the first epochs."""
+    dataset = stored(sequences(600, window=40), tmp_path)
+    _, history, _ = trained(dataset, epochs=12, batch_size=32, lr=1e-2)
+    perfect = history[history["val_auprc"] == history["val_auprc"].max()]
+    assert len(perfect) > 1
+    assert history.loc[history["best"] == 1, "val_loss"].item() == perfect["val_loss"].min()
+    assert perfect["best"].iloc[0] == 0
+
+
 def test_patience_counts_epochs_without_a_better_one() -> None:
     model, history, lines = scripted([3, 1, 2, 2, 0, 0], patience=2)
     assert history["epoch"].tolist() == [1, 2, 3, 4]

@@ -12,7 +12,7 @@ from biocnn import metrics
 from biocnn.batches import make
 from biocnn.data.dataset import Dataset
 from biocnn.losses import TASKS, make_loss
-from biocnn.validation import TOLERANCE, compare, describe, goodness, validate
+from biocnn.validation import TOLERANCE, compare, describe, goodness, monitored, validate
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +38,18 @@ def test_validation_is_the_loss_and_the_metric_over_all_examples(bound: Dataset)
 
 @pytest.mark.parametrize("task", TASKS)
 def test_goodness_is_undefined_only_below_everything(task: str) -> None:
-    monitor = TASKS[task].monitor
-    key = monitor if monitor == "val_loss" else f"val_{monitor}"
-    good, bad = (0.1, 0.9) if monitor == "val_loss" else (0.9, 0.1)
-    assert goodness({key: good}, task) > goodness({key: bad}, task) > goodness({key: math.nan}, task) == -math.inf
+    key = monitored(task)
+    good, bad = (0.1, 0.9) if key == "val_loss" else (0.9, 0.1)
+    rows = [{"val_loss": 0.5, key: value} for value in (good, bad, math.nan)]
+    assert sorted(rows, key=lambda row: goodness(row, task), reverse=True) == rows
+    assert goodness(rows[-1], task)[0] == -math.inf
+
+
+@pytest.mark.parametrize("task", [task for task in TASKS if monitored(task) != "val_loss"])
+@pytest.mark.parametrize("value", [1.0, math.nan])
+def test_of_equal_metrics_the_lower_loss_is_better(task: str, value: float) -> None:
+    surer, less_sure, broken = ({"val_loss": loss, monitored(task): value} for loss in (0.014, 0.632, math.nan))
+    assert goodness(surer, task) > goodness(less_sure, task) > goodness(broken, task)
 
 
 def test_validation_of_masks_is_the_mean_dice_of_images(cells: Dataset) -> None:

@@ -116,7 +116,8 @@ def train_run(
         log(f"objects are made with {meta['postprocess']}")
     if facts["task"] in temperature.TASKS:
         meta["temperature"] = choose_temperature(network, val, facts["task"], meta["precision"]["predict"])
-        log("temperature " + ", ".join(f"{value:.3g}" for value in meta["temperature"]))
+        said = zip(meta["temperature"], temperature.remarks(meta["temperature"]), strict=True)
+        log("temperature " + ", ".join(f"{value:.3g}" + f" ({why})" * bool(why) for value, why in said))
     # Without the time it took, so that the same training gives the same file.
     meta["best_epoch"] = history[history["best"] == 1].drop(columns="seconds").iloc[0].to_dict()
     return network, history, meta
@@ -194,15 +195,17 @@ def choose_temperature(
     """What to divide each output's logits by, so that the probabilities of the validation part are likeliest."""
     network.eval()
     answers = ((logits_of(network, x, precision), y) for x, y in val.plain())
-    if task in ("mask", "classes"):
-        share = -(-temperature.PIXELS // len(val.rows))
-        found = [temperature.some_pixels(*pair, share, seed) for seed, pair in enumerate(answers)]
-    else:
-        found = [(z.cpu().numpy(), y.cpu().numpy()) for z, y in answers]
+    if task not in ("mask", "classes"):
+        z, y = (np.concatenate(parts) for parts in zip(*((z.cpu(), y.cpu()) for z, y in answers), strict=True))
+        return temperature.fit_temperature(z, y)
+    images = len(val.rows)
+    share = -(-temperature.PIXELS // images)
+    found = [temperature.some_pixels(*pair, share, seed) for seed, pair in enumerate(answers)]
     z, y = map(np.concatenate, zip(*found, strict=True))
+    worth = min(len(y), temperature.WORTH * images)
     if task == "mask":
-        return temperature.fit_temperature(z, y[:, None])
-    return temperature.fit_classes(z, y) if task == "classes" else temperature.fit_temperature(z, y)
+        return temperature.fit_temperature(z, y[:, None], worth)
+    return temperature.fit_classes(z, y, worth)
 
 
 def describe_precision(found: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize_scalar
 from scipy.special import expit
 from tiny import images, sequences, stored
 from torch import nn
@@ -21,9 +22,11 @@ from biocnn.runs import train_run
 from biocnn.schema import choose
 from biocnn.temperature import (
     FLATTEST,
+    PRIOR,
     SHARPEST,
     fit_classes,
     fit_temperature,
+    remarks,
     set_temperature,
     some_pixels,
     without_temperature,
@@ -42,21 +45,62 @@ def test_the_factor_is_found(factor: float) -> None:
     assert fit_temperature(*overconfident(factor))[0] == pytest.approx(factor, rel=0.06)
 
 
-def test_scikit_learn_finds_the_same() -> None:
-    from sklearn.linear_model import LogisticRegression
+def surprise(z: np.ndarray, y: np.ndarray) -> float:
+    """Mean negative log-likelihood."""
+    return float(np.mean(np.logaddexp(0, z) - y * z))
 
+
+@pytest.mark.parametrize("n", [30, 3000])
+def test_it_costs_least(n: int) -> None:
+    """Of surprise and prior together; found by another method."""
+    z, y = overconfident(3.0, n)
+
+    def cost(log: float) -> float:
+        return n * surprise(z * np.exp(-log), y) + PRIOR * (np.exp(-log) - 1 + log)
+
+    wanted = np.exp(minimize_scalar(cost, bounds=(-2, 2), method="bounded", options={"xatol": 1e-9}).x)
+    assert fit_temperature(z, y) == [pytest.approx(wanted, rel=1e-4)]
+
+
+@pytest.mark.parametrize("n", [20, 40, 100])
+@pytest.mark.parametrize("sd", [2, 8, 30])
+def test_few_examples_that_part_do_not_make_a_network_sure(n: int, sd: int) -> None:
+    """Logits that are true as they are, most of them far from 0: draws that look perfect are frequent."""
+    rng = np.random.default_rng(1)
+    judged, found, lost = rng.normal(0, sd, 20_000), [], []
+    truth = rng.random(len(judged)) < expit(judged)
+    for _ in range(100):
+        z = rng.normal(0, sd, (n, 1))
+        (value,) = fit_temperature(z, rng.random((n, 1)) < expit(z))
+        found.append(value)
+        lost.append(surprise(judged / value, truth) - surprise(judged, truth))
+    assert min(found) > 0.4
+    assert max(found) < 2.5
+    assert np.mean(lost) < 0.01
+    assert max(lost) < 0.06
+
+
+def test_many_examples_outweigh_the_prior() -> None:
+    """Beside few: three times too sure, and the more are seen, the nearer to 3."""
+    found = [fit_temperature(*overconfident(3.0, n))[0] for n in (10, 100, 10_000)]
+    assert found == sorted(found)
+    assert found[0] < 2.2
+    assert found[-1] == pytest.approx(3, rel=0.05)
     z, y = overconfident(3.0)
-    slope = LogisticRegression(C=1e9, fit_intercept=False, tol=1e-10).fit(z, y[:, 0]).coef_.item()
-    assert fit_temperature(z, y)[0] == pytest.approx(1 / slope, rel=1e-5)
+    assert fit_temperature(z, y, worth=10)[0] < 2.2, "pixels of few images are few examples"
 
 
 def test_each_output_has_its_own_and_none_is_without_bounds() -> None:
     (z, y), (w, v) = overconfident(2.0), overconfident(0.5, seed=1)
     assert fit_temperature(np.hstack([z, w]), np.hstack([y, v])) == [*fit_temperature(z, y), *fit_temperature(w, v)]
-    perfect = np.array([[-1.0], [1.0]] * 9)
-    assert fit_temperature(perfect, perfect > 0) == [SHARPEST]
-    assert fit_temperature(perfect, perfect < 0) == [FLATTEST], "logits that mislead are made small"
-    assert fit_temperature(perfect, np.ones((18, 1))) == [1]
+    perfect = np.array([[-0.1], [0.1]] * 9999)
+    ends = [*fit_temperature(perfect, perfect > 0), *fit_temperature(perfect, perfect < 0)]
+    assert ends == [SHARPEST, FLATTEST], "logits that mislead are made small"
+    only = fit_temperature(perfect, np.ones_like(perfect))
+    assert only == [1]
+    said = remarks([*ends, *only, 1.7])
+    assert said == ["the least that is tried (0.1)", "the most that is tried (10)", said[2], ""]
+    assert said[2].startswith("not fitted")
 
 
 def test_calibration_improves_and_ranks_stay() -> None:

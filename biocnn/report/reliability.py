@@ -38,7 +38,8 @@ def reliability(results: Results, gallery: Gallery, mean: pd.DataFrame, truth: p
         f"Predicted probability and observed frequency, in {BINS} bins of equal numbers of held-out examples; dotted: "
         f"as it should be. Logits are divided by a temperature ({', '.join(each)}"
         + (", mean of the runs" if len(temperatures) > 1 else "")
-        + "), fitted on the validation part. That part also chose the epoch, so only held-out examples can judge it. "
+        + "), fitted on the validation part, and the nearer to 1 the fewer examples that has. That part also chose the "
+        "epoch, so only held-out examples can judge it. "
         "ECE: mean distance from the dotted line; of perfect probabilities it is above 0, too, by chance."
     )
     alt = "Reliability diagram: observed frequency against predicted probability, with and without temperature"

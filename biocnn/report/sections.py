@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -154,7 +155,20 @@ def training(results: Results, gallery: Gallery) -> Section:
     names = [f"Val. {metric_name(name.removeprefix('val_'))}" for name in metrics]
     header = ["Run", "Epochs", "Best epoch", "Train loss", "Val. loss", *names, "Time"]
     section.blocks.append(table("Each run at its best epoch.", header, rows, ",".join(header[1:])))
+    section.blocks.extend(Text(line) for line in _remarks(results))
     return section
+
+
+def _remarks(results: Results) -> Iterator[str]:
+    """What to know of how runs were calibrated; nothing where all is as usual."""
+    from biocnn.temperature import remarks
+
+    for run in results.histories:
+        found = results.metadata(run).get("temperature", [])
+        names = results.outputs if found[1:] else [""] * len(found)
+        for name, value, why in zip(names, found, remarks(found), strict=True):
+            if why:
+                yield f"Temperature of {run}{f', {name}' if name else ''}: {number(value, 2)}, {why}."
 
 
 def objects(results: Results, gallery: Gallery) -> Section:

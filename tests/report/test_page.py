@@ -1,16 +1,20 @@
 """The page of an experiment: whole, self-contained, escaped, and only about what is there."""
 
+import json
 import shutil
 from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
-from simulated_results import write_images, write_sequences
+from safetensors.numpy import save_file
+from simulated_results import RUNS, write_images, write_sequences
 
-from biocnn.report import write_report
+from biocnn.report import sections, write_report
 from biocnn.report.blocks import short
+from biocnn.report.figures import Gallery
 from biocnn.report.page import render
+from biocnn.report.results import Results
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
 TASKS = [(write_sequences, task) for task in ("binary", "multilabel", "regression")]
@@ -140,6 +144,20 @@ def test_runs_left_over_from_earlier_settings_are_not_reported(tmp_path):
     text = (folder / "report.html").read_text(encoding="utf-8")
     assert "seed2" in text
     assert "seed99" not in text
+
+
+def test_what_is_unusual_about_a_training_is_said(tmp_path):
+    folder = tmp_path / "few"
+    write_sequences(folder, "multilabel")
+    meta = {"temperature": json.dumps([1.3, 1.0, 0.1])}
+    save_file({"w": np.zeros(4, np.float32)}, folder / "runs" / RUNS[0] / "model.safetensors", metadata=meta)
+    said = [
+        block.words for block in sections.training(Results(folder), Gallery(tmp_path)).blocks if block.kind == "text"
+    ]
+    assert said == [
+        "Temperature of fold0-seed1, two: 1.00, not fitted: the validation part has one class only.",
+        "Temperature of fold0-seed1, three: .10, the least that is tried (0.1).",
+    ]
 
 
 def test_a_database_that_is_gone_costs_only_its_logos(tmp_path):

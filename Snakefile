@@ -18,7 +18,9 @@ W = open_workflow(config, workflow.basedir)
 
 
 wildcard_constraints:
-    experiment="[^/]+",
+    kind="sequences|nuclei",
+    genome="[A-Za-z0-9_-]+",
+    experiment=r"[A-Za-z0-9_][A-Za-z0-9_.-]*",
     run=r"fold\d+-seed\d+",
     fold=r"fold\d+",
     trial=r"trial\d+-part\d+",

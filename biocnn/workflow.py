@@ -1,7 +1,7 @@
 """What the Snakefile needs to know of the experiments; imports no torch, so that a dry run is quick."""
 
 import hashlib
-import shlex
+import re
 import sys
 from collections.abc import Callable
 from itertools import product
@@ -13,6 +13,10 @@ from biocnn.errors import InputError
 
 RESULTS = Path("results")
 DEMO = RESULTS / "demo"
+# What the rules write beside the folders of experiments.
+TAKEN = ("demo", "genomes", "logs", "benchmarks", "summary.tsv", "index.html")
+# Snakemake's sign of rules that feed themselves: it would stop at such a name, and speak of recursion.
+PERIODIC = re.compile(r"(.+)\1{19,}$")
 
 
 class Workflow:
@@ -31,7 +35,7 @@ class Workflow:
         self.gpus = int(config.get("gpus", 0))
         # One process a GPU; torchrun tells each which one it is.
         several = f"torchrun --standalone --nproc-per-node={self.gpus} -m biocnn.cli"
-        self.train_command = several if self.gpus > 1 else "biocnn"
+        self.train_command = several.split() if self.gpus > 1 else ["biocnn"]
         self.paths: dict[str, str] = {}
         self.experiments: dict[str, Experiment] = {}
         named = config.get("experiments", [])
@@ -39,6 +43,7 @@ class Workflow:
             path = str(name) if str(name).endswith((".yaml", ".yml")) else f"config/experiments/{name}.yaml"
             path = path if Path(path).exists() else str(base / path)
             experiment = load(path, self.data_root)
+            check_name(experiment.name, path)
             if experiment.name in self.experiments:
                 raise InputError(f"experiments: two are named {experiment.name!r}", "rename one of the files")
             self.paths[experiment.name], self.experiments[experiment.name] = path, experiment
@@ -47,7 +52,7 @@ class Workflow:
 
     def config_of(self, wildcards: Any) -> str:
         """The experiment's YAML file."""
-        return self.paths[wildcards.experiment]
+        return _argument(self.paths[wildcards.experiment])
 
     def raw_files(self, wildcards: Any) -> list[str]:
         """Files and folders that the data section names; simulated ones by the folder that a rule makes."""
@@ -85,42 +90,45 @@ class Workflow:
         """The encoded genome that the variants refer to."""
         return self._encoded(wildcards, "variants")
 
-    def predict_options(self, wildcards: Any) -> str:
+    def images_path(self, wildcards: Any) -> str:
+        """The images to segment, as the step is to read them."""
+        return _argument(self.experiments[wildcards.experiment].files["segment.images"])
+
+    def vcf_path(self, wildcards: Any) -> str:
+        """The variants to score, as the step is to read them."""
+        return _argument(self.experiments[wildcards.experiment].files["variants.vcf"])
+
+    def predict_options(self, wildcards: Any) -> list[str]:
         """The section ``predict`` as options of the steps ``predict`` and ``segment``."""
-        section = self.experiments[wildcards.experiment]["predict"]
-        return " ".join(f"--{key.replace('_', '-')}={value}" for key, value in section.items())
+        return _options(self.experiments[wildcards.experiment]["predict"])
 
     def scanned_genome(self, wildcards: Any) -> str:
         """The encoded genome that is scanned."""
         return self._encoded(wildcards, "scan")
 
-    def scan_options(self, wildcards: Any) -> str:
+    def scan_options(self, wildcards: Any) -> list[str]:
         """The section ``scan`` as options of the step."""
-        scan = self.experiments[wildcards.experiment]["scan"]
-        contigs = [] if scan["contigs"] == "all" else [f"--contigs={','.join(scan['contigs'])}"]
-        return shlex.join([*contigs, f"--stride={scan['stride']}", f"--threshold={scan['threshold']}"])
+        section = {
+            key: value for key, value in self.experiments[wildcards.experiment]["scan"].items() if value != "all"
+        }
+        return _options(section, leave=("genome",))
 
-    def variants_options(self, wildcards: Any) -> str:
+    def variants_options(self, wildcards: Any) -> list[str]:
         """The section ``variants``, and the seed, as options of the step."""
         experiment = self.experiments[wildcards.experiment]
-        values = {k: v for k, v in experiment["variants"].items() if k not in ("vcf", "genome") and v is not None}
-        values["seed"] = experiment["seed"]
-        texts = {k: ",".join(map(str, v)) if isinstance(v, list) else str(v) for k, v in values.items()}
-        return " ".join(shlex.quote(f"--{key.replace('_', '-')}={text}") for key, text in texts.items())
+        return _options(experiment["variants"] | {"seed": experiment["seed"]}, leave=("vcf", "genome"))
 
-    def genome_option(self, wildcards: Any) -> str:
+    def genome_option(self, wildcards: Any) -> list[str]:
         """``--genome FOLDER`` for experiments that read one."""
-        return "".join(f"--genome {folder}" for folder in self.genome(wildcards))
+        return [f"--genome={folder}" for folder in self.genome(wildcards)]
 
     def fasta(self, wildcards: Any) -> list[str]:
         """The FASTA file behind an encoded genome."""
-        return [self._made(self.fasta_path(wildcards))]
+        return [self._made(self._fasta(wildcards))]
 
     def fasta_path(self, wildcards: Any) -> str:
         """The same, as the step is to read it."""
-        keys = ("data.genome", "variants.genome", "scan.genome")
-        every = {e.files.get(key) for e in self.experiments.values() for key in keys} - {None}
-        return next(path for path in every if self._key(path) == wildcards.genome)
+        return _argument(self._fasta(wildcards))
 
     def runs(self, wildcards: Any) -> list[str]:
         """Names of the trainings of an experiment."""
@@ -173,6 +181,11 @@ class Workflow:
         wanted = self.experiments[wildcards.experiment]["scan"]["contigs"]
         return [f"{RESULTS}/{wildcards.experiment}/scan"] if wanted else []
 
+    def _fasta(self, wildcards: Any) -> str:
+        keys = ("data.genome", "variants.genome", "scan.genome")
+        every = {e.files.get(key) for e in self.experiments.values() for key in keys} - {None}
+        return next(path for path in every if self._key(path) == wildcards.genome)
+
     def _encoded(self, wildcards: Any, section: str) -> str:
         files = self.experiments[wildcards.experiment].files
         return f"{RESULTS}/genomes/{self._key(files.get(f'{section}.genome') or files['data.genome'])}"
@@ -195,9 +208,9 @@ class Workflow:
         file = f"{RESULTS}/{wildcards.experiment}/calibrate/{fold}/best.json"
         return [file] if self._calibrated(wildcards) else []
 
-    def settings_option(self, wildcards: Any) -> str:
+    def settings_option(self, wildcards: Any) -> list[str]:
         """``--settings FILE`` for runs whose settings were chosen by trials."""
-        return "".join(f"--settings {file}" for file in self.best_settings(wildcards))
+        return [f"--settings={file}" for file in self.best_settings(wildcards)]
 
     def _calibrated(self, wildcards: Any) -> bool:
         return self.experiments[wildcards.experiment]["calibrate"]["trials"] > 0
@@ -209,7 +222,45 @@ class Workflow:
 
     @staticmethod
     def _key(fasta: str) -> str:
-        return f"{Path(fasta).name.split('.')[0]}-{hashlib.sha1(fasta.encode()).hexdigest()[:8]}"
+        word = re.sub(r"[^A-Za-z0-9_-]", "_", Path(fasta).name.split(".")[0])[:40]
+        return f"{word}-{hashlib.sha1(fasta.encode()).hexdigest()[:8]}"
+
+
+def check_name(name: str, path: str | Path) -> None:
+    """Refuse a name that makes no safe folder under results.
+
+    Parameters
+    ----------
+    name
+        Of an experiment.
+    path
+        The file that it comes from, for the message.
+    """
+    allowed = "allowed: up to 64 letters, digits, '_', '-' and '.', of which the last two do not come first"
+    fault = ""
+    if len(name) > 64:
+        fault = f"has {len(name)} characters"
+    elif not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
+        odd = next((c for c in name if not re.match(r"[A-Za-z0-9_.-]", c)), name[:1])
+        fault = f"holds {odd!r}" if odd not in "-." else f"starts with {odd!r}"
+    elif PERIODIC.search(name):
+        fault = "repeats itself at its end, 20 times or more"
+    elif name in TAKEN:
+        fault, allowed = f"is taken: the workflow writes results/{name}", "for example my_" + name.split(".")[0]
+    if fault:
+        raise InputError(f"{str(path)!r}: the name of an experiment, {name!r}, {fault}", f"rename the file; {allowed}")
+
+
+def _options(section: dict[str, Any], leave: tuple[str, ...] = ()) -> list[str]:
+    """Settings that are given as options of a step, each one word, so that a value may start with a hyphen."""
+    given = {key: value for key, value in section.items() if key not in leave and value is not None}
+    texts = {key: ",".join(map(str, v)) if isinstance(v, list) else str(v) for key, v in given.items()}
+    return [f"--{key.replace('_', '-')}={text}" for key, text in texts.items()]
+
+
+def _argument(path: str) -> str:
+    """A path that is not taken for an option."""
+    return f"./{path}" if path.startswith("-") else path
 
 
 def open_workflow(config: dict[str, Any], base: str) -> Workflow:

@@ -44,7 +44,7 @@ def test_section_becomes_options(folder: Path) -> None:
     genome = Path(workflow.variants_genome(some)).name
     assert workflow.fasta_path(SimpleNamespace(genome=genome)) == str(folder / "genome.fa")
     options = workflow.variants_options(some)
-    for part in ("--offsets=-10,0", "'--maps=rs1,rs 2'", "--strands=single", "--background=0", "--seed=3"):
+    for part in ("--offsets=-10,0", "--maps=rs1,rs 2", "--strands=single", "--background=0", "--seed=3"):
         assert part in options
 
 

@@ -37,8 +37,8 @@ rule trial:
         # Declared nowhere, as the state of rule train.
         state="results/{experiment}/calibrate/{fold}/{trial}.state",
     shell:
-        "biocnn trial {input.config:q} {input.dataset} {wildcards.fold}-{wildcards.trial} {output}"
-        " --data-root {params.root:q} --state {params.state} 2>&1 | tee -i {log}"
+        "biocnn trial {input.config:q} {input.dataset:q} {wildcards.fold:q}-{wildcards.trial:q} {output:q}"
+        " --data-root={params.root:q} --state {params.state:q} 2>&1 | tee -i {log:q}"
 
 
 rule calibrate:
@@ -52,4 +52,4 @@ rule calibrate:
     benchmark:
         "results/{experiment}/benchmarks/calibrate-{fold}.tsv"
     shell:
-        "biocnn calibrate {output.table} {output.best} {input} 2>&1 | tee {log}"
+        "biocnn calibrate {output.table:q} {output.best:q} {input:q} 2>&1 | tee {log:q}"

@@ -9,7 +9,7 @@ rule simulate:
     benchmark:
         "results/benchmarks/simulate-{kind}.tsv"
     shell:
-        "biocnn simulate {wildcards.kind} {output} 2>&1 | tee {log}"
+        "biocnn simulate {wildcards.kind:q} {output:q} 2>&1 | tee {log:q}"
 
 
 rule genome:
@@ -24,7 +24,7 @@ rule genome:
     params:
         fasta=W.fasta_path,
     shell:
-        "biocnn genome {params.fasta:q} {output} 2>&1 | tee {log}"
+        "biocnn genome {params.fasta:q} {output:q} 2>&1 | tee {log:q}"
 
 
 rule check:
@@ -44,8 +44,8 @@ rule check:
         root=W.data_root,
         genome=W.genome_option,
     shell:
-        "biocnn check {input.config:q} {output.checks} --doctor {output.doctor} --data-root {params.root:q}"
-        " {params.genome} 2>&1 | tee {log}"
+        "biocnn check {input.config:q} {output.checks:q} --doctor {output.doctor:q} --data-root={params.root:q}"
+        " {params.genome:q} 2>&1 | tee {log:q}"
 
 
 rule dataset:
@@ -65,4 +65,4 @@ rule dataset:
         root=W.data_root,
         genome=W.genome_option,
     shell:
-        "biocnn dataset {input.config:q} {output} --data-root {params.root:q} {params.genome} 2>&1 | tee {log}"
+        "biocnn dataset {input.config:q} {output:q} --data-root={params.root:q} {params.genome:q} 2>&1 | tee {log:q}"

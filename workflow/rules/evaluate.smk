@@ -15,7 +15,7 @@ rule baselines:
         settings=W.depends("augment", "model"),
         root=W.data_root,
     shell:
-        "biocnn baselines {input.config:q} {input.dataset} {output} --data-root {params.root:q} 2>&1 | tee {log}"
+        "biocnn baselines {input.config:q} {input.dataset:q} {output:q} --data-root={params.root:q} 2>&1 | tee {log:q}"
 
 
 rule evaluate:
@@ -39,5 +39,5 @@ rule evaluate:
         runs=W.of_runs("results/{experiment}/runs/{run}"),
         root=W.data_root,
     shell:
-        "biocnn evaluate {input.config:q} {input.dataset} {input.baselines} {output.metrics} {output.per_example}"
-        " {output.audit} {output.matches} {params.runs} --data-root {params.root:q} 2>&1 | tee {log}"
+        "biocnn evaluate {input.config:q} {input.dataset:q} {input.baselines:q} {output.metrics:q} {output.per_example:q}"
+        " {output.audit:q} {output.matches:q} {params.runs:q} --data-root={params.root:q} 2>&1 | tee {log:q}"

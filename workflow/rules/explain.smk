@@ -20,5 +20,5 @@ rule explain:
         settings=W.depends("explain"),
         root=W.data_root,
     shell:
-        "biocnn explain {input.config:q} {input.dataset} {input.models[0]} {output}"
-        " --data-root {params.root:q} 2>&1 | tee {log}"
+        "biocnn explain {input.config:q} {input.dataset:q} {input.models[0]:q} {output:q}"
+        " --data-root={params.root:q} 2>&1 | tee {log:q}"

@@ -33,8 +33,8 @@ rule report:
     params:
         root=W.data_root,
     shell:
-        "biocnn report {input.config:q} {output.page} {output.figures}"
-        " --data-root {params.root:q} 2>&1 | tee {log}"
+        "biocnn report {input.config:q} {output.page:q} {output.figures:q}"
+        " --data-root={params.root:q} 2>&1 | tee {log:q}"
 
 
 rule summary:
@@ -50,4 +50,4 @@ rule summary:
     benchmark:
         "results/benchmarks/summary.tsv"
     shell:
-        "biocnn summary {output.tsv} {output.page} {input.pages} 2>&1 | tee {log}"
+        "biocnn summary {output.tsv:q} {output.page:q} {input.pages:q} 2>&1 | tee {log:q}"

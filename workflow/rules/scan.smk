@@ -17,4 +17,4 @@ rule scan:
     params:
         options=W.scan_options,
     shell:
-        "biocnn scan {input.genome:q} {output} {input.models} {params.options} 2>&1 | tee {log}"
+        "biocnn scan {input.genome:q} {output:q} {input.models:q} {params.options:q} 2>&1 | tee {log:q}"

@@ -15,7 +15,7 @@ rule segment:
     resources:
         gpu=W.gpus,
     params:
-        images=W.setting("segment", "images"),
+        images=W.images_path,
         options=W.predict_options,
     shell:
-        "biocnn segment {params.images:q} {output} {input.models} {params.options} 2>&1 | tee {log}"
+        "biocnn segment {params.images:q} {output:q} {input.models:q} {params.options:q} 2>&1 | tee {log:q}"

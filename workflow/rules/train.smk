@@ -34,8 +34,8 @@ rule train:
         # Declared nowhere, so that Snakemake leaves it when the job fails or is preempted: the next attempt goes on.
         state="results/{experiment}/runs/{run}/state",
     shell:
-        "{params.command} train {input.config:q} {input.dataset} {wildcards.run} {output.model}"
-        " {output.history} --data-root {params.root:q} {params.chosen} --state {params.state} 2>&1 | tee -i {log}"
+        "{params.command:q} train {input.config:q} {input.dataset:q} {wildcards.run:q} {output.model:q}"
+        " {output.history:q} --data-root={params.root:q} {params.chosen:q} --state {params.state:q} 2>&1 | tee -i {log:q}"
 
 
 rule predict:
@@ -54,4 +54,4 @@ rule predict:
     params:
         options=W.predict_options,
     shell:
-        "biocnn predict {input.model} {input.dataset} {output} {params.options} 2>&1 | tee {log}"
+        "biocnn predict {input.model:q} {input.dataset:q} {output:q} {params.options:q} 2>&1 | tee {log:q}"

@@ -22,5 +22,5 @@ rule uncertainty:
         runs=W.of_runs("results/{experiment}/runs/{run}"),
         root=W.data_root,
     shell:
-        "biocnn uncertainty {input.config:q} {input.dataset} {output} {params.runs}"
-        " --data-root {params.root:q} 2>&1 | tee {log}"
+        "biocnn uncertainty {input.config:q} {input.dataset:q} {output:q} {params.runs:q}"
+        " --data-root={params.root:q} 2>&1 | tee {log:q}"

@@ -16,8 +16,8 @@ rule variants:
     resources:
         gpu=W.gpus,
     params:
-        vcf=W.setting("variants", "vcf"),
+        vcf=W.vcf_path,
         options=W.variants_options,
     shell:
-        "biocnn variants {params.vcf:q} {output} {input.models} --genome {input.genome:q}"
-        " {params.options} 2>&1 | tee {log}"
+        "biocnn variants {params.vcf:q} {output:q} {input.models:q} --genome {input.genome:q}"
+        " {params.options:q} 2>&1 | tee {log:q}"

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from biocnn.encode import one_hot
-from biocnn.explain.attributions import base_contributions, evaluating, integrated_contributions
+from biocnn.explain.attributions import BATCH, base_contributions, evaluating, integrated_contributions
 from biocnn.explain.deeplift import deep_lift, shuffled_references, unsupported
 
 Method = Literal["deeplift", "integrated_gradients", "gradient"]
@@ -58,8 +58,9 @@ def contributions(
     contributions
         Shape (N, 4, L), float32.
     delta
-        Shape (N,): sum of the contributions less the difference of the logits that it should be, the largest of all
-        references; nan for gradients, which do not add up.
+        Shape (N,): sum of the contributions of the bases that are present, less the difference between the logit and
+        the mean logit of the references (for integrated gradients, the logit of unknown bases), all as the model
+        predicts them; nan for gradients, which do not add up.
     """
     device = next(model.parameters()).device
     found = np.zeros((len(codes), 4, codes.shape[1]), np.float32)
@@ -68,18 +69,26 @@ def contributions(
         rows = np.flatnonzero(outputs == output)
         x = one_hot(torch.from_numpy(codes[rows]).to(device))
         if method == "deeplift":
-            lifted = deep_lift(model, x, shuffled_references(codes[rows], references, seed).to(device), int(output))
-            found[rows] = lifted.contributions.float().cpu().numpy()
-            delta[rows] = lifted.delta.abs().amax(dim=1).float().cpu().numpy()
+            others = shuffled_references(codes[rows], references, seed).to(device)
+            values = deep_lift(model, x, others, int(output)).contributions
         elif method == "integrated_gradients":
+            others = x.sum(1, keepdim=True).expand_as(x)[:, None] / 4
             values = integrated_contributions(model, x, STEPS, int(output))
-            with torch.no_grad(), evaluating(model):
-                difference = model(x) - model(x.sum(1, keepdim=True).expand_as(x) / 4)
-            found[rows] = values.float().cpu().numpy()
-            delta[rows] = ((x * values).sum((1, 2)) - difference[:, output]).float().cpu().numpy()
         else:
-            found[rows] = base_contributions(model, x, int(output)).float().cpu().numpy()
+            others, values = None, base_contributions(model, x, int(output))
+        found[rows] = values.float().cpu().numpy()
+        if others is not None:
+            reference = _logits(model, others.flatten(0, 1), output).view(others.shape[:2]).mean(1)
+            difference = _logits(model, x, output) - reference
+            delta[rows] = ((x * values).sum((1, 2)) - difference).float().cpu().numpy()
     return found, delta
+
+
+@torch.no_grad()
+def _logits(model: nn.Module, x: torch.Tensor, output: int) -> torch.Tensor:
+    """One logit of each sequence, as the model predicts it."""
+    with evaluating(model):
+        return torch.cat([model(part)[:, output] for part in x.split(BATCH)])
 
 
 def explained_output(target: np.ndarray, predicted: np.ndarray) -> np.ndarray:

@@ -41,10 +41,11 @@ class DeepLift:
     contributions
         Shape (N, 4, L): what a base contributes to the logit where it stands in the place of what the references have
         there, on average over them. Of the bases that are present (``x`` times this) the sum over a sequence is the
-        difference between its logit and the mean logit of its references.
+        difference between its logit and the mean logit of its references, on the strand that is explained.
     delta
-        Shape (N, n): that sum less that difference, for each reference. Zero but for rounding where every layer has a
-        rule; far from zero where ``forward`` computes something by itself that is not linear.
+        Shape (N, n): that sum less that difference, for each reference, on the strand that is explained. Zero but for
+        rounding where every layer has a rule; far from zero where ``forward`` computes something by itself that is not
+        linear.
     """
 
     contributions: Tensor
@@ -56,8 +57,8 @@ def deep_lift(model: nn.Module, x: Tensor, references: Tensor, output: int = 0) 
 
     Activations pass on the difference of their outputs by that of their inputs; poolings by the maximum give it to the
     winning position of the sequence, or to that of the reference where this is larger; all else is linear. Of a
-    ``SequenceNetwork`` that takes the larger logit of two strands, that of the winning strand is explained, on the same
-    strand of the references; where it takes the mean, both.
+    ``SequenceNetwork`` that takes the larger logit of two strands, that of the winning strand is explained, against the
+    same strand of the references, of which the other may be larger; where it takes the mean, both.
 
     Parameters
     ----------
@@ -114,7 +115,7 @@ def unsupported(model: nn.Module) -> str:
 
 
 def _explain(model: nn.Module, x: Tensor, references: Tensor, output: int) -> tuple[Tensor, Tensor]:
-    if not isinstance(model, SequenceNetwork):
+    if not isinstance(model, SequenceNetwork) or type(model).forward is not SequenceNetwork.forward:
         return _one_strand(model, x, references, output)
     mask = x.abs().amax(1, keepdim=True) > 0
 

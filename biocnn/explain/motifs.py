@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from biocnn.data.fasta import PADDING
 from biocnn.data.meme import Motif, information
 from biocnn.encode import one_hot
 from biocnn.errors import InputError
@@ -53,20 +54,30 @@ class KernelMotifs:
         frequency_positive and auroc are nan.
     left_out
         Number of kernels without a motif, by reason.
+    short
+        Number of sequences that are shorter than the kernels, and have no site.
     """
 
     motifs: list[Motif]
     table: pd.DataFrame
     left_out: dict[str, int]
+    short: int
 
 
 @dataclass
 class Sites:
-    """The best window of every kernel in every sequence; all of shape (N, kernels)."""
+    """The best window of every kernel in every sequence; all of shape (N, kernels).
+
+    The activation is -inf in sequences that are shorter than the kernels.
+    """
 
     activation: np.ndarray
     start: np.ndarray
     reverse: np.ndarray
+
+    def of(self, rows: np.ndarray) -> "Sites":
+        """Those in some of the sequences."""
+        return Sites(self.activation[rows], self.start[rows], self.reverse[rows])
 
 
 def kernel_motifs(model: nn.Module, codes: np.ndarray, target: np.ndarray, outputs: Sequence[str] = ()) -> KernelMotifs:
@@ -77,7 +88,8 @@ def kernel_motifs(model: nn.Module, codes: np.ndarray, target: np.ndarray, outpu
     largest; so neither the bias nor a constant added to the four weights of a column matters. Sites are counted column
     by column with one pseudocount, spread evenly, and ends are trimmed below 10% of the largest information content
     (against the base composition of the sequences), to no less than 4 columns. Kernels whose removal changes no logit
-    are dead and left out; so are those with fewer than 10 sites. Motifs are ranked by |effect|.
+    are dead and left out; so are those with fewer than 10 sites. Motifs are ranked by |effect|. Windows that touch
+    padding do not count: sequences shorter than the kernels are left out.
 
     Parameters
     ----------
@@ -104,15 +116,17 @@ def kernel_motifs(model: nn.Module, codes: np.ndarray, target: np.ndarray, outpu
     if codes.shape[1] < span:
         codes = np.pad(codes, ((0, 0), (0, span - codes.shape[1])), constant_values=5)
     both_strands = getattr(model, "strands", "single") == "both"
+    columns = target.reshape(len(target), -1).astype(float)
     with evaluating(model):
         sites = scan(conv, codes, both_strands)
         dead = _dead_kernels(model, name, codes, sites)
+    fits = np.isfinite(sites.activation[:, 0])
+    codes, columns, sites = codes[fits], columns[fits], sites.of(fits)
     background = composition(codes, both_strands)
-    columns = target.reshape(len(target), -1).astype(float)
     found, rare = [], 0
     for kernel in np.flatnonzero(~dead):
         activation = sites.activation[:, kernel]
-        chosen = activation > activation.mean() + THRESHOLD * (activation.max() - activation.mean())
+        chosen = _excited(activation)
         if chosen.sum() < MIN_SITES:
             rare += 1
             continue
@@ -123,12 +137,13 @@ def kernel_motifs(model: nn.Module, codes: np.ndarray, target: np.ndarray, outpu
     motifs = [motif for motif, _ in found]
     first = grouped([motif.pfm for motif in motifs], both_strands)
     table = pd.DataFrame([facts for _, facts in found], columns=[*COLUMNS, "output", "effects"])
-    table["motif"], table["rank"] = [motif.id for motif in motifs], np.arange(1, len(motifs) + 1)
-    table["group"] = [motifs[i].id for i in first]
+    names = np.array([motif.id for motif in motifs], dtype=object)  # names, where there are none, too
+    table["motif"], table["rank"], table["group"] = names, np.arange(1, len(motifs) + 1), names[first]
     table["n_sites"] = [motif.nsites for motif in motifs]
     table["information_content"] = [information(motif.pfm).sum() for motif in motifs]
-    left_out = {"dead kernels: no logit depends on them": int(dead.sum()), f"fewer than {MIN_SITES} sites": rare}
-    return KernelMotifs(motifs, _named(table, outputs or range(1, columns.shape[1] + 1)), left_out)
+    left_out = {"dead: no logit depends on them": int(dead.sum()), f"with fewer than {MIN_SITES} sites": rare}
+    short = int((~fits).sum())
+    return KernelMotifs(motifs, _named(table, outputs or range(1, columns.shape[1] + 1)), left_out, short)
 
 
 def first_convolution(model: nn.Module) -> tuple[str, nn.Conv1d]:
@@ -144,14 +159,17 @@ def first_convolution(model: nn.Module) -> tuple[str, nn.Conv1d]:
 
 @torch.no_grad()
 def scan(conv: nn.Conv1d, codes: np.ndarray, both_strands: bool) -> Sites:
-    """Find the best window of every kernel in every sequence; windows lie wholly within the stored sequence."""
+    """Find the best window of every kernel in every sequence; windows lie within it and touch no padding."""
     weight = conv.weight.detach()
     strands = [weight, weight.flip(1, 2)] if both_strands else [weight]
+    span = conv.dilation[0] * (conv.kernel_size[0] - 1) + 1
     size = max(1, BATCH_BASES // codes.shape[1])
     parts = []
     for start in range(0, len(codes), size):
-        x = one_hot(torch.from_numpy(codes[start : start + size]).to(weight.device)).to(weight.dtype)
-        best = [F.conv1d(x, w, dilation=conv.dilation).max(dim=2) for w in strands]
+        letters = torch.from_numpy(codes[start : start + size]).to(weight.device)
+        x, padding = one_hot(letters).to(weight.dtype), (letters == PADDING).float()[:, None]
+        touched = F.max_pool1d(padding, span, stride=1) > 0
+        best = [F.conv1d(x, w, dilation=conv.dilation).masked_fill(touched, -torch.inf).max(dim=2) for w in strands]
         values = torch.stack([b.values for b in best])
         top = values.max(dim=0)
         places = torch.stack([b.indices for b in best]).gather(0, top.indices[None])[0]
@@ -160,9 +178,12 @@ def scan(conv: nn.Conv1d, codes: np.ndarray, both_strands: bool) -> Sites:
 
 
 def count(windows: np.ndarray) -> np.ndarray:
-    """Frequencies, shape (L, 4), of the bases in aligned windows of shape (N, L); unknown ones count a quarter each."""
+    """Frequencies, shape (L, 4), of the bases in aligned windows of shape (N, L).
+
+    Unknown ones count a quarter each, padding (5) does not count.
+    """
     counts = np.stack([(windows == base).sum(axis=0) for base in range(4)], axis=1) + PSEUDOCOUNT / 4
-    counts += (windows >= 4).sum(axis=0)[:, None] / 4
+    counts += ((windows >= 4) & (windows != PADDING)).sum(axis=0)[:, None] / 4
     return counts / counts.sum(axis=1, keepdims=True)
 
 
@@ -191,6 +212,12 @@ def correlations(values: np.ndarray, target: np.ndarray) -> np.ndarray:
     centred = values - values.mean()
     scale = np.sqrt((centred**2).sum() * (columns**2).sum(axis=0))
     return np.divide(centred @ columns, scale, out=np.zeros(columns.shape[1]), where=scale > 0)
+
+
+def _excited(activation: np.ndarray) -> np.ndarray:
+    """In which sequences a kernel has a site, from its largest activations, shape (N,)."""
+    mean, largest = (activation.mean(), activation.max()) if len(activation) else (0.0, 0.0)
+    return activation > mean + THRESHOLD * (largest - mean)
 
 
 def _facts(activation: np.ndarray, chosen: np.ndarray, target: np.ndarray) -> dict[str, object]:

@@ -94,7 +94,7 @@ def explain_sequences(
     database
         Known motifs, of ``read_meme``; None: motifs stay without a name.
     checks
-        Takes the numbers of kernels left out, by reason, and of seqlets.
+        Takes the numbers of kernels and sequences left out, by reason, and of seqlets.
     n_examples
         How many examples to show.
     method
@@ -113,6 +113,7 @@ def explain_sequences(
     checks.add("explain", "made", "motifs", len(found.motifs))
     for reason, number in found.left_out.items():
         checks.add("explain", "dropped", f"kernels, {reason}", number)
+    checks.add("explain", "dropped", "sequences shorter than the kernels, which have no site", found.short)
     worth = worth_explaining(target)
     seqlets = _seqlets(model, codes, np.asarray(ids, dtype=str), worth, explained, method, both_strands, seed)
     checks.add("explain", "made", "seqlets", len(seqlets.sites))

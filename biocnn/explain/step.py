@@ -27,7 +27,7 @@ def explain_test_part(model: Model, dataset: Dataset, settings: dict[str, Any], 
     settings
         The experiment's section explain.
     folder
-        Gets the files of ``write_sequences``, or cam.npz.
+        Gets the files of ``write_sequences`` and counts.tsv (motifs and seqlets, made and left out), or cam.npz.
 
     Yields
     ------
@@ -62,6 +62,7 @@ def _sequences(model: Model, dataset: Dataset, settings: dict[str, Any], folder:
         alphabet=dataset.facts["alphabet"],
     )
     write_sequences(folder, explanation)
+    checks.frame().to_csv(folder / "counts.tsv", sep="\t", index=False)
     yield from (" ".join(map(str, row)) for row in checks.rows)
     delta, method = explanation.attributions["delta"], explanation.attributions["method"]
     off = f", sums off by at most {np.abs(delta).max():.1e}" if len(delta) and np.isfinite(delta).all() else ""

@@ -7,9 +7,10 @@ import pandas as pd
 
 from biocnn.data.meme import read_meme
 from biocnn.report import images, motif_tables, motifs
-from biocnn.report.blocks import Section, Table, plural, short
+from biocnn.report.blocks import Section, Table, Text, plural, short
 from biocnn.report.figures import Gallery, Picture
 from biocnn.report.headline import ALIKE, SIMILAR, convincing, number, probability, top_motif
+from biocnn.report.logo import present
 from biocnn.report.mutation_map import mutation_maps
 from biocnn.report.results import Results
 
@@ -19,21 +20,33 @@ _METHODS = {
     "integrated_gradients": "integrated gradients, from the unknown sequence on",
     "gradient": "gradient times input, less the mean of the four bases",
 }
+_AGAINST = {"deeplift": "its shuffles, on average,", "integrated_gradients": "unknown bases"}
 
 
 def explanation(results: Results, experiment: dict, gallery: Gallery) -> Section:
     """Motifs of kernels and of attributions with their matches, test examples, class activation maps."""
     section = Section("explanation", "Explanation")
     folder = results.folder / "explain"
+    counts = results.table("explain/counts.tsv")
+    if len(counts):
+        section.blocks.append(Text(_account(counts)))
     if len(results.seqlet_matches):
         section.blocks.extend(_seqlets(results, experiment, gallery))
     if len(results.matches) and (folder / "motifs.meme").is_file():
         section.blocks.extend(_kernels(results, experiment, gallery))
     if (folder / "attributions.npz").is_file():
-        section.blocks.extend(_attributions(results, gallery))
+        section.blocks.extend(_attributions(results, experiment, gallery))
     if (folder / "cam.npz").is_file():
         section.blocks.extend(_maps(results, gallery))
     return section
+
+
+def _account(counts: pd.DataFrame) -> str:
+    """What was found and left out: "Found in the test examples: 3 motifs; 1,204 seqlets. Left out: ..."."""
+    said = {name: "; ".join(f"{row.n:,} {row.reason}" for row in part.rename(columns={"count": "n"}).itertuples())
+            for name, part in counts.groupby("outcome")}  # fmt: skip
+    parts = ["Found in the test examples: " + said.get("made", "no motif and no seqlet")]
+    return ". ".join(parts + ([f"Left out: {said['dropped']}"] if "dropped" in said else [])) + "."
 
 
 def _kernels(results: Results, experiment: dict, gallery: Gallery) -> list[Picture | Table]:
@@ -117,7 +130,7 @@ def _database(experiment: dict) -> dict[str, np.ndarray]:
     return _pfms(Path(path))
 
 
-def _attributions(results: Results, gallery: Gallery) -> list[Picture]:
+def _attributions(results: Results, experiment: dict, gallery: Gallery) -> list[Picture]:
     stored = _load(results.folder / "explain" / "attributions.npz")
     names, codes, scores = stored["id"], stored["codes"], stored["probability"]
     if not len(names):
@@ -137,7 +150,19 @@ def _attributions(results: Results, gallery: Gallery) -> list[Picture]:
     )
     worst = float(np.abs(stored["delta"]).max())
     if np.isfinite(worst):
-        caption += f" Their sums miss the difference of the logits by at most {probability(worst)}."
+        sums = np.abs([present(*pair).sum() for pair in zip(codes, stored["attributions"], strict=True)]).max()
+        caption += (
+            f" Their sums, of up to {number(sums, 1)}, miss the difference that the model makes between the logit of "
+            f"an example and that of {_AGAINST[str(stored['method'])]} by at most {probability(worst)}"
+        )
+        model = experiment.get("model") or {}
+        larger = model.get("strands") == "both" and model.get("combine", "max") == "max"
+        if larger and str(stored["method"]) == "deeplift":
+            caption += (
+                ": of two strands the one with the larger logit is explained, against the same strand of the shuffles, "
+                "whose logit may be that of the other"
+            )
+        caption += "."
     alt = f"Attribution logos of {len(titles[:_TRACKS])} examples"
     pictures = [gallery.add("attributions", figure, alt, caption)]
     n = min(_MUTATIONS, len(names))

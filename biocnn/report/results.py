@@ -11,6 +11,7 @@ from safetensors import safe_open
 from biocnn.data.dataset import Dataset
 from biocnn.data.ragged import Ragged
 
+_NAMES = dict.fromkeys(("id", "group", "run", "example", "output", "motif", "target_id", "target_name"), str)
 _MATCH = ("target_id", "target_name", "strand", "offset", "similarity", "p_value", "q_value")
 
 
@@ -33,7 +34,8 @@ class Results:
         if not file.is_file():
             return pd.DataFrame()
         try:
-            table = pd.read_csv(file, sep=separator, dtype={"id": str, "group": str, "run": str, "example": str})
+            # NA, say, is a name; and a name of digits is no number.
+            table = pd.read_csv(file, sep=separator, dtype=_NAMES, keep_default_na=False, na_values=[""])
         except pd.errors.EmptyDataError:
             return pd.DataFrame()
         return table if len(table) else pd.DataFrame()

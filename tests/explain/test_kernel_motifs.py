@@ -10,7 +10,7 @@ from torch import nn
 from biocnn.data.meme import Motif, information, read_meme
 from biocnn.errors import InputError
 from biocnn.explain import kernel_motifs, match_motifs
-from biocnn.explain.motifs import COLUMNS, count, trim
+from biocnn.explain.motifs import COLUMNS, count, scan, trim
 
 
 def set_kernel(model: Scan, kernel: int, consensus: str, start: int) -> None:
@@ -93,13 +93,42 @@ def test_unknown_bases_padding_and_short_sequences() -> None:
     codes[:, :10], codes[:, 50:] = 4, 5
     for motif in kernel_motifs(model, codes, target).motifs:
         assert np.isfinite(motif.pfm).all()
-    padded = np.pad(codes[:, 20:28], ((0, 0), (0, 4)), constant_values=5)
-    short = kernel_motifs(model, padded[:, :8], target)
-    pd.testing.assert_frame_equal(short.table, kernel_motifs(model, padded, target).table)
+    short = kernel_motifs(model, codes[:, 20:28], target)
+    assert not short.motifs
+    assert (short.short, sum(short.left_out.values())) == (300, 3)
+
+
+@pytest.mark.parametrize("span", [8, 12])
+def test_windows_that_touch_padding_do_not_count(span: int) -> None:
+    """Of sequences of different lengths, and of the same ones cut to where there is no padding, motifs are the same."""
+    torch.manual_seed(0)
+    model = Scan(2, span, "single")
+    set_kernel(model, 0, "TGACTCAG", 0)
+    rng = np.random.default_rng(0)
+    codes, target = np.full((400, 60), 5, np.uint8), np.arange(400) < 200
+    for row, bound in zip(codes, target, strict=True):
+        length = rng.integers(14, 60)
+        row[:length] = rng.integers(0, 4, length)
+        if bound:
+            row[:8] = ["ACGT".index(base) for base in "TGACTCAG"]
+    with torch.no_grad():
+        model.conv.weight[1] = -1.0  # most excited by padding
+    found = kernel_motifs(model, codes, target)
+    named = {motif.id: motif for motif in found.motifs}
+    assert letters(named["kernel0"]) == "TGACTCAG"
+    assert information(named["kernel0"].pfm).sum() > 14
+    assert all(np.allclose(motif.pfm.sum(axis=1), 1) for motif in found.motifs)
+    sites = scan(model.conv, codes, both_strands=False)
+    lengths = (codes != 5).sum(axis=1)
+    assert (sites.start + span <= lengths[:, None]).all()
+    assert found.short == 0
+    codes[:7, 6:] = 5
+    assert kernel_motifs(model, codes, target).short == 7
 
 
 def test_counts_are_known_for_a_small_case() -> None:
     windows = np.array([[0, 1], [0, 2], [0, 4]], dtype=np.uint8)
+    np.testing.assert_allclose(count(np.append(windows, [[5, 5]], axis=0)), count(windows))  # padding does not count
     expected = np.array([[3.25, 0.25, 0.25, 0.25], [0.5, 1.5, 1.5, 0.5]]) / 4
     np.testing.assert_allclose(count(windows), expected)
     np.testing.assert_allclose(information(np.array([[1, 0, 0, 0], [0.5, 0.5, 0, 0], [0.25] * 4])), [2, 1, 0])

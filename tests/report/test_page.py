@@ -105,6 +105,8 @@ def test_the_chapters_tell_the_metrics_and_settings(report):
     assert page.headings() == [name for name in expected if name != "objects" or (folder / "segment").is_dir()]
     value = pd.read_csv(folder / "metrics.tsv", sep="\t")["value"].iloc[0]
     assert f"{value:.3f}".lstrip("0") in page.text
+    if folder.name[3:] in ("binary", "multilabel", "regression"):
+        assert "miss the difference that the model makes" in page.text
     for words in ("lr: 0.001", "2.13.0", "abab", "snakemake --cores all", "abc1234", "1,234", "0.1.0"):
         assert words in page.text
 
@@ -182,6 +184,32 @@ def test_motifs_that_were_compared_with_nothing_are_reported(tmp_path):
         found.assign(**dict.fromkeys(found.loc[:, "target_id":"q_value"], np.nan)).to_csv(path, sep="\t", index=False)
     write_report(folder, experiment, folder / "report.html", folder / "figures")
     assert "explanation" in Page((folder / "report.html").read_text(encoding="utf-8")).headings()
+
+
+def test_without_motifs_the_report_says_so(tmp_path):
+    folder = tmp_path / "few"
+    experiment = write_sequences(folder)
+    for path in (folder / "explain").glob("*matches.tsv"):
+        pd.read_csv(path, sep="\t").iloc[:0].to_csv(path, sep="\t", index=False)
+    (folder / "explain" / "similar_motifs.tsv").write_text("motif\ttarget_id\ttarget_name\n")
+    counts = [("explain", "dropped", "kernels, with fewer than 10 sites", 16, "")]
+    columns = ["source", "outcome", "reason", "count", "example"]
+    pd.DataFrame(counts, columns=columns).to_csv(folder / "explain" / "counts.tsv", sep="\t", index=False)
+    write_report(folder, experiment, folder / "report.html", folder / "figures")
+    text = Page((folder / "report.html").read_text(encoding="utf-8")).text
+    assert "no motif and no seqlet. Left out: 16 kernels, with fewer than 10 sites." in text
+
+
+def test_names_of_digits_and_NA_stay_names(tmp_path):
+    folder = tmp_path / "digits"
+    experiment = write_sequences(folder)
+    for path in (folder / "explain").glob("*matches.tsv"):
+        found = pd.read_csv(path, sep="\t").assign(target_id="0363", target_name="NA")
+        found.to_csv(path, sep="\t", index=False)
+    write_report(folder, experiment, folder / "report.html", folder / "figures")
+    text = Page((folder / "report.html").read_text(encoding="utf-8")).text
+    assert "best motif matches NA" in text
+    assert "NA 0363" in text
 
 
 def test_a_second_report_has_the_same_bytes_and_a_failure_leaves_them_alone(tmp_path, monkeypatch):

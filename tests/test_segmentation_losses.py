@@ -197,17 +197,67 @@ def test_a_layout_with_channels_last_has_the_same_loss() -> None:
         torch.testing.assert_close(loss(other, target), loss(logits, target))
 
 
-def test_coarser_logits_are_judged_by_every_second_pixel() -> None:
+def in_fours(x: Tensor) -> Tensor:
+    """Cut to sizes that 4 divides."""
+    return x[(..., *(slice(along // 4 * 4) for along in x.shape[2:]))]
+
+
+def pyramid(logits: Tensor, levels: int = 3) -> list[Tensor]:
+    """Random logits of halved sizes, rounded up, as a network with deep supervision gives them."""
+    found = [logits]
+    for _ in range(levels - 1):
+        size = [-(-along // 2) for along in found[-1].shape[2:]]
+        found.append(torch.randn(*logits.shape[:2], *size))
+    return found
+
+
+@DIMS
+@pytest.mark.parametrize("name", MAPS)
+def test_coarser_logits_are_judged_by_all_pixels_of_their_blocks(name: str, dims: int) -> None:
+    logits, target = example(name, dims)
+    loss, levels = find("losses", name), pyramid(logits)
+    resized = [F.interpolate(x, scale_factor=2**n, mode="nearest") for n, x in enumerate(levels)]
+    parts = [loss(x[(..., *map(slice, target.shape[2:]))], target) for x in resized]
+    whole = losses.supervised(loss)
+    torch.testing.assert_close(whole(levels, target), (4 * parts[0] + 2 * parts[1] + parts[2]) / 7)
+    assert whole(logits, target) == parts[0]
+
+
+@DIMS
+def test_no_side_of_a_block_counts_more(dims: int) -> None:
+    """The loss of mirror images is the same along every axis: coarse answers sit in the middle of what they are of."""
+    target = in_fours(blobs(dims))
+    levels, loss = pyramid(torch.randn(1, 1, *target.shape[2:])), losses.supervised(losses.dice_bce)
+    for axis in range(2, 2 + dims):
+        mirrored = loss([level.flip(axis) for level in levels], target.flip(axis))
+        torch.testing.assert_close(mirrored, loss(levels, target))
+
+
+@DIMS
+def test_the_best_coarse_answer_is_the_share_of_its_block(dims: int) -> None:
+    target = in_fours(blobs(dims))
+    share = getattr(F, f"avg_pool{dims}d")(target.float(), 4)
+    levels = pyramid(torch.zeros_like(target, dtype=torch.float32), 2)
+    levels.append(torch.logit(share, 1e-4).requires_grad_())
+    losses.supervised(losses.bce)(levels, target).backward()
+    assert levels[2].grad.abs().max() < 1e-4
+    assert ((share > 0) & (share < 1)).any()
+
+
+def test_blocks_are_as_large_as_the_network_made_them() -> None:
+    """Of 9 pixels halving makes 5, then 3, each of which stands for 4, not for a third of the 9."""
+    target = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1, 0], dtype=torch.uint8).view(1, 1, 9)
+    levels = [torch.zeros(1, 1, 9), torch.zeros(1, 1, 5), torch.tensor([[[-50.0, 50.0, -50.0]]])]
+    wanted = (4 + 2) / 7 * np.log(2)
+    assert losses.supervised(losses.bce)(levels, target).item() == pytest.approx(wanted)
+
+
+def test_a_finest_map_of_another_size_is_refused() -> None:
     target = blobs(2, 3, n=2)
-    sizes = [(24, 30), (12, 15), (6, 8)]
-    logits = [torch.randn(2, 3, *size) for size in sizes]
-    loss = losses.supervised(losses.dice_cross_entropy)
-    parts = [losses.dice_cross_entropy(x, target[..., ::n, ::n]) for x, n in zip(logits, (1, 2, 4), strict=True)]
-    torch.testing.assert_close(loss(logits, target), (4 * parts[0] + 2 * parts[1] + parts[2]) / 7)
-    assert loss(logits[0], target) == parts[0]
-    losses.check_output(logits, target)
+    levels = pyramid(torch.randn(2, 3, 24, 30))
+    losses.check_output(levels, target)
     with pytest.raises(InputError, match="model: gives shape"):
-        losses.check_output(logits[1:], target)
+        losses.check_output(levels[1:], target)
 
 
 def test_levels_may_be_coarser_along_some_axes_only() -> None:
@@ -215,8 +265,9 @@ def test_levels_may_be_coarser_along_some_axes_only() -> None:
     logits = [torch.randn(1, 1, *size) for size in [(12, 14, 16), (12, 7, 8), (6, 4, 4)]]
     found = losses.supervised(losses.bce)(logits, target)
     parts = [F.binary_cross_entropy_with_logits(logits[0], target.float())]
-    parts.append(F.binary_cross_entropy_with_logits(logits[1], target[..., ::2, ::2].float()))
-    parts.append(F.binary_cross_entropy_with_logits(logits[2], target[..., ::2, ::4, ::4].float()))
+    for level, factor in ((logits[1], (1, 2, 2)), (logits[2], (2, 4, 4))):
+        resized = F.interpolate(level, scale_factor=factor, mode="nearest")[..., :14, :]
+        parts.append(F.binary_cross_entropy_with_logits(resized, target.float()))
     torch.testing.assert_close(found, (4 * parts[0] + 2 * parts[1] + parts[2]) / 7)
 
 

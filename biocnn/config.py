@@ -13,6 +13,7 @@ from biocnn.errors import InputError, nearest
 from biocnn.experiment_file import read_yaml
 from biocnn.registry import AUGMENT_SETS, REGISTRY, target
 from biocnn.schema import STRICT, check, choose, map_text, path_settings
+from biocnn.strands import RNA, check_strands
 
 
 class Split(BaseModel):
@@ -219,6 +220,7 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
     }
     checks = {"train": partial(check, Train, where="train"), "model": partial(choose, "models", where="model")}
     resolve_draws(settings, checks)
+    check_strands(settings, RNA if data.get("alphabet") == "RNA" else None)  # where not told, once the data are read
     tta, augment = settings["predict"]["tta"], str(settings["augment"])
     if tta != "none" and augment in UNSEEN:
         said = f"predict.tta: {tta!r} shows images {UNSEEN[augment]}, which augment: {augment} keeps from the network"

@@ -24,6 +24,7 @@ from biocnn.parallel import ALONE, Processes
 from biocnn.precision import autocast, fast_bfloat16, is_large
 from biocnn.predict import default_device, logits_of, predict_batches
 from biocnn.state import StateFolder
+from biocnn.strands import check_strands
 from biocnn.train import fit
 from biocnn.validation import compare, validate
 
@@ -71,6 +72,7 @@ def train_run(
         As ``biocnn.train.fit``; and where another process trains the same run.
     """
     facts = dataset.facts
+    check_strands(settings, facts.get("alphabet"))
     settings, decisions = resolve(settings, facts)
     section = settings["train"]
     settings = settings | {"augment": resolve_augment(settings["augment"], facts, section["patch"])}

@@ -293,6 +293,9 @@ def _load(config: Path, data_root: Path) -> Any:
 
 def _read(experiment: Any, checks: Any, genome: Path | None) -> Any:
     from biocnn.schema import build
+    from biocnn.strands import check_strands
 
-    source = build("data", experiment["data"])
-    return source.read(experiment["seed"], checks, genome) if genome else source.read(experiment["seed"], checks)
+    source, seed = build("data", experiment["data"]), experiment["seed"]
+    raw = source.read(seed, checks, genome) if genome else source.read(seed, checks)
+    check_strands(experiment.settings, raw.facts.get("alphabet"))
+    return raw

@@ -26,6 +26,24 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ("augment: [{name: shift, max: 2}, reverse_complement]", ["augment.1: reverse_complement"]),
+        ("model: {name: DeepBind, strands: both}", ["model.strands: both"]),
+        ("variants: {strands: both}\nmodel: {name: Basset, strands: both}", ["model.strands", "variants.strands"]),
+    ],
+)
+def test_the_other_strand_of_rna_is_refused(folder: Path, more: str, named: list[str]) -> None:
+    (folder / "clip.tsv").write_text("x")
+    base = "data: {name: Sequences, table: clip.tsv, alphabet: RNA}\n"
+    base += "" if "model" in more else "model: {name: DeepBind}\n"
+    error = refusal(base + more)
+    assert all(name in error.message for name in named)
+    assert "RNA" in error.message
+    settings((base + more).replace("RNA", "DNA"))
+
+
 def settings(text: str, name: str = "mine.yaml") -> dict:
     Path(name).write_text(text)
     return load(name).settings

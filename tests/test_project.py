@@ -19,7 +19,7 @@ ARROW = [
     ["lock", "memory"],
     ["simulate", "originals", "fetch"],
     ["views"],
-    ["schema", "registry", "draws", "experiment_file", "config"],
+    ["schema", "registry", "draws", "experiment_file", "strands", "config"],
     ["metrics"],
     ["instances", "measure"],
     ["data"],

@@ -295,3 +295,15 @@ def test_any_seed_can_be_used(bound: Dataset) -> None:
     one, _, _ = trained(bound, seed=20240131235959, epochs=1, batch_size=16, steps_per_epoch=2)
     other, _, _ = trained(bound, seed=20240131235959, epochs=1, batch_size=16, steps_per_epoch=2)
     assert same_weights(one, other)
+
+
+def test_the_other_strand_of_rna_is_not_trained_on(tmp_path: Path) -> None:
+    """The data may say only once they are read that they are RNA, and a trial may draw both strands."""
+    raw = sequences(40)
+    raw.facts["alphabet"] = "ACGU"
+    dataset = stored(raw, tmp_path)
+    model = choose("models", "DeepBind", "model")
+    settings = {"augment": [], "model": model, "loss": None, "train": train_settings(epochs=1), "seed": 1}
+    for change in ({"model": model | {"strands": "both"}}, {"augment": [{"name": "reverse_complement"}]}):
+        with pytest.raises(InputError, match="RNA, of which the cell has one strand"):
+            train_run(settings | change, dataset, 1)

@@ -31,12 +31,15 @@ Iupac = Literal["unknown", "mixed", "error"]
 
 @dataclass(frozen=True)
 class Record:
-    """One FASTA record: first word and rest of its header, its bases as uint8 codes, and the line of the header."""
+    """One FASTA record: first word and rest of its header, its bases as uint8 codes, the line of the header, and how
+    code 3 is written: T, U, both, or not at all.
+    """
 
     name: str
     description: str
     codes: np.ndarray
     line: int
+    threes: str = ""
 
 
 def encode(text: str | bytes, iupac: Iupac = "unknown", where: str = "sequence") -> np.ndarray:
@@ -97,24 +100,30 @@ def read_fasta(path: str | Path, iupac: Iupac = "unknown") -> Iterator[Record]:
     """
     path = Path(path)
     seen: dict[str, int] = {}
-    header, line, parts = "", 0, []
+    header, line, parts, threes = "", 0, [], ""
     for first, pieces in _pieces(path):
         for number, (at, piece) in enumerate(_numbered(first, pieces)):
             if number:
                 if header:
-                    yield _record(path, header, line, parts, seen)
+                    yield _record(path, header, line, parts, seen, threes)
                 title, _, piece = piece.partition(b"\n")
                 header, line, parts = title.decode("utf-8", "replace").strip() or " ", at, []
-                at += 1
+                at, threes = at + 1, ""
             elif not header and piece.strip():
                 start = piece.split(maxsplit=1)[0][:20].decode("utf-8", "replace")
                 raise InputError(
                     f"{path} line 1: not FASTA (starts with {start!r})", "a FASTA file starts with '>NAME'"
                 )
             parts.append(_encode_piece(path, piece, at, header, iupac))
+            threes = written(piece, threes)
     if not header:
         raise InputError(f"{path}: the file is empty", "give a FASTA file with at least one sequence")
-    yield _record(path, header, line, parts, seen)
+    yield _record(path, header, line, parts, seen, threes)
+
+
+def written(text: bytes, before: str = "") -> str:
+    """How code 3 is written here or was before: T, U, both (TU), or not at all."""
+    return "".join(x for x in "TU" if x in before or x.encode() in text or x.lower().encode() in text)
 
 
 def _pieces(path: Path) -> Iterator[tuple[int, list[bytes]]]:
@@ -168,7 +177,7 @@ def _encode_piece(path: Path, piece: bytes, line: int, header: str, iupac: Iupac
     return codes
 
 
-def _record(path: Path, header: str, line: int, parts: list[bytes], seen: dict[str, int]) -> Record:
+def _record(path: Path, header: str, line: int, parts: list[bytes], seen: dict[str, int], threes: str) -> Record:
     name, description = _split(header)
     if not name:
         raise InputError(f"{path} line {line}: a record without a name", "write the name right behind '>'")
@@ -180,7 +189,7 @@ def _record(path: Path, header: str, line: int, parts: list[bytes], seen: dict[s
     codes = np.frombuffer(b"".join(parts), np.uint8)
     if not len(codes):
         raise InputError(f"{path} line {line}: record {name!r} has no sequence", "remove the record or add its bases")
-    return Record(name, description, codes, line)
+    return Record(name, description, codes, line, threes)
 
 
 def _split(header: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from biocnn.data.checks import Checks
-from biocnn.data.fasta import UNKNOWN, encode, read_fasta
+from biocnn.data.fasta import UNKNOWN, encode, read_fasta, written
 from biocnn.data.padded import first_alike, lengths, pad, stack
 from biocnn.data.parts import Part, Positives
 from biocnn.data.raw import Raw
@@ -51,7 +51,8 @@ class Sequences:
     negatives
         How negatives are made for sequences without labels: dinucleotide_shuffled or given.
     alphabet
-        Whether T or U is written.
+        DNA or RNA, however it is written; by default RNA where there are letters U and no T. RNA has one strand:
+        nothing reads its reverse complement.
     iupac
         Whether R, Y, S, W, K, M, B, D, H and V are unknown bases, mixed (R is half A, half G, and so on), or an error.
     group
@@ -71,7 +72,7 @@ class Sequences:
         test_labels: Path | None = None,
         targets: list[str] | None = None,
         negatives: Choice["negatives"] | None = None,  # noqa: F821 (a kind, no type)
-        alphabet: Literal["DNA", "RNA"] = "DNA",
+        alphabet: Literal["DNA", "RNA"] | None = None,
         iupac: Literal["unknown", "mixed", "error"] = "unknown",
         group: str | None = None,
         max_unknown: float = 0.5,
@@ -105,7 +106,7 @@ class Sequences:
         self.test_sequences, self.test_labels = _path(test_sequences), _path(test_labels)
         self.targets, self.group, self.max_unknown = targets, group, max_unknown
         self.negatives = {"name": negatives} if isinstance(negatives, str) else negatives
-        self.alphabet, self.iupac = alphabet, iupac
+        self.alphabet, self.told, self.iupac = alphabet, alphabet is not None, iupac
 
     def read(self, seed: int, checks: Checks) -> Raw:
         """Read sequences and labels, and make negatives where there are no labels.
@@ -145,6 +146,7 @@ class Sequences:
     def _from_fasta(self, path: Path, labels: Path | None, checks: Checks) -> Labelled:
         records = list(read_fasta(path, self.iupac))
         checks.add(path.name, "read", "sequences", len(records))
+        self._settle_alphabet(path, {record.name: record.threes for record in records}, checks)
         ids, bases = [record.name for record in records], [record.codes for record in records]
         if labels is None:
             if self.group is not None:
@@ -161,6 +163,8 @@ class Sequences:
         table = read_table(path, "sequence")
         checks.add(path.name, "read", "sequences", len(table))
         bases = [encode(text, self.iupac, f"{path} line {line}") for line, text in table["sequence"].items()]
+        threes = {f"line {line}": written(text.encode()) for line, text in table["sequence"].items()}
+        self._settle_alphabet(path, threes, checks)
         for line, codes in zip(table.index, bases, strict=True):
             if not len(codes):
                 raise InputError(f"{path} line {line}: has no sequence", "remove the line or add the bases")
@@ -168,6 +172,22 @@ class Sequences:
             table.insert(0, "id", [f"line{line}" for line in table.index])
         _check_ids(table, list(table["id"]), path, path)
         return self._part(table, bases, path, path, checks)
+
+    def _settle_alphabet(self, path: Path, threes: dict[str, str], checks: Checks) -> None:
+        """Decide it by the first file, where it is left open; ``threes`` says how each sequence writes T or U."""
+        if self.told:
+            return
+        uracil = [name for name, letters in threes.items() if "U" in letters]
+        found = "RNA" if uracil and not any("T" in letters for letters in threes.values()) else "DNA"
+        if self.alphabet not in (None, found) and any(threes.values()):
+            raise InputError(
+                f"{path}: is {found} by its letters, but the file before is {self.alphabet}", "set data.alphabet"
+            )
+        self.alphabet = self.alphabet or found
+        if found == "RNA":
+            checks.add(
+                path.name, "note", "letters U and no T: read as RNA, which has one strand", len(uracil), uracil[0]
+            )
 
     def _part(
         self, table: pd.DataFrame, bases: list[np.ndarray], labels: Path | None, path: Path, checks: Checks

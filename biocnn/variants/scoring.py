@@ -11,6 +11,7 @@ from biocnn.data.fasta import reverse_complement
 from biocnn.errors import InputError
 from biocnn.losses import probability
 from biocnn.predict import Model
+from biocnn.strands import RNA
 from biocnn.variants.substitutions import CLOSE, Substitutions, follows
 
 CHECKED = 16  # substitutions that are also scored as windows of their own
@@ -33,7 +34,7 @@ class Ensemble:
     Raises
     ------
     InputError
-        Where the models differ, are not of sequences, or need a window.
+        Where the models differ, are not of sequences, or need a window; where they are of RNA, and ``strands`` is both.
     """
 
     def __init__(
@@ -44,7 +45,9 @@ class Ensemble:
         facts = models[0].facts
         if facts["kind"] != "sequence":
             raise InputError("these are models of images", "variants need a model of sequences")
-        for key in ("outputs", "task", "window"):
+        if strands == "both" and RNA in [m.facts["alphabet"] for m in models]:
+            raise InputError("strands is both, but these are models of RNA, which has one strand", "set it to single")
+        for key in ("outputs", "task", "window", "alphabet"):
             other = next((m.facts[key] for m in models if m.facts[key] != facts[key]), facts[key])
             if other != facts[key]:
                 raise InputError(

@@ -54,6 +54,24 @@ def test_rna_has_one_strand_and_u(read):
     assert raw.examples["group"].tolist() == ["a", "b", "c", "d"]
 
 
+def test_letters_u_tell_that_it_is_rna(read):
+    rna = "sequence\tlabel\nACGU\t1\nUACGU\t0\n"
+    raw, checks = read(table=rna)
+    assert raw.facts["alphabet"] == "ACGU"
+    assert checks.query("reason.str.contains('RNA')")[["outcome", "count", "example"]].to_numpy().tolist() == [
+        ["note", 2, "line 2"]
+    ]
+    assert read(sequences=">a\nACGu\n>b\nACC\n", negatives="dinucleotide_shuffled")[0].facts["alphabet"] == "ACGU"
+    assert read(table=rna.replace("UACGU", "TACGU"))[0].facts["alphabet"] == "ACGT"
+    assert read(table=rna, alphabet="DNA")[0].facts["alphabet"] == "ACGT"
+    assert read(table=rna.replace("U", "T"))[0].facts["alphabet"] == "ACGT"
+    dna = {"sequences": ">a\nACGT\n>b\nACCT\n", "labels": "id\tlabel\na\t1\nb\t0\n"}
+    test = {"test_sequences": ">c\nACGUU\n", "test_labels": "id\tlabel\nc\t1\n"}
+    with pytest.raises(InputError, match="is RNA by its letters, but the file before is DNA"):
+        read(**dna, **test)
+    assert read(**dna, **test, alphabet="RNA")[0].facts["alphabet"] == "ACGU"
+
+
 def test_ambiguous_letters_can_be_kept(read):
     table = "sequence\tlabel\nACGTR\t1\nYACGT\t0\nNNNRR\t1\nACRR\t0\n"
     raw, _ = read(table=table, iupac="mixed")

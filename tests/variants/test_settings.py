@@ -10,6 +10,7 @@ from biocnn.cli import main
 from biocnn.config import load
 from biocnn.data.fasta import decode
 from biocnn.errors import InputError
+from biocnn.variants.scoring import Ensemble
 from biocnn.variants.step import parse
 from biocnn.workflow import Workflow
 
@@ -80,3 +81,14 @@ def test_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "line 3: REF is" in capsys.readouterr().err
     assert lines_of(out) == before, "a failed run leaves what was there"
     assert not list(folder.glob(".out*"))
+
+
+def test_models_of_rna_have_no_other_strand(tmp_path: Path) -> None:
+    single = {"name": "DeepBind", "channels": 4, "kernel_size": 7}
+    rna, dna = model_of(tmp_path, single, seed=1, alphabet="ACGU"), model_of(tmp_path, single, seed=2)
+    assert Ensemble([rna]).turn == [False]
+    with pytest.raises(InputError, match="models of RNA, which has one strand"):
+        Ensemble([rna], strands="both")
+    with pytest.raises(InputError, match="models differ in their alphabet: ACGU and ACGT"):
+        Ensemble([rna, dna])
+    assert Ensemble([dna], strands="both").turn == [True]

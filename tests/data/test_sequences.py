@@ -61,7 +61,10 @@ def test_letters_u_tell_that_it_is_rna(read):
     assert checks.query("reason.str.contains('RNA')")[["outcome", "count", "example"]].to_numpy().tolist() == [
         ["note", 2, "line 2"]
     ]
-    assert read(sequences=">a\nACGu\n>b\nACC\n", negatives="dinucleotide_shuffled")[0].facts["alphabet"] == "ACGU"
+    assert (
+        read(sequences=">a\nACGuACCGGAuuGCA\n>b\nACCAGGAC\n", negatives="dinucleotide_shuffled")[0].facts["alphabet"]
+        == "ACGU"
+    )
     assert read(table=rna.replace("UACGU", "TACGU"))[0].facts["alphabet"] == "ACGT"
     assert read(table=rna, alphabet="DNA")[0].facts["alphabet"] == "ACGT"
     assert read(table=rna.replace("U", "T"))[0].facts["alphabet"] == "ACGT"

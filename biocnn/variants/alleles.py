@@ -12,10 +12,12 @@ from biocnn.data.contigs import UnknownContig, match_contigs
 from biocnn.data.fasta import decode, encode
 from biocnn.data.genome import Genome
 from biocnn.errors import InputError
+from biocnn.variants.normalise import normalise, trimmed
 
 Mismatch = Literal["error", "skip", "swap"]
 CODES = {letter: code for code, letters in enumerate(("Aa", "Cc", "Gg", "Tt")) for letter in letters}
 LETTERS = frozenset(CODES)
+LAST = (1 << 31) - 2  # the largest POS that BCF and the index of a VCF can hold
 
 # Why an allele is not scored: as the VCF says it, and as people do.
 REASONS = {
@@ -25,6 +27,7 @@ REASONS = {
     "symbolic": "symbolic allele, '<DEL>' say",
     "breakend": "breakend",
     "letters": "letters other than A, C, G and T",
+    "telomere": "before the first base of the contig (POS 0) or behind the last",
     "same": "alternative allele equal to REF",
     "long": "longer than the window",
     "ref_mismatch": "REF differs from the genome",
@@ -33,7 +36,7 @@ REASONS = {
 
 @dataclass
 class Alleles:
-    """One entry for each alternative allele of a block, in order.
+    """One entry for each alternative allele of a block, in order, as the file has it.
 
     ``record`` is the row of its line in the block; ``start`` is POS - 1. ``reason`` is "" for alleles to be scored,
     and ``kind`` is "" for the others; ``swapped`` tells where the genome has ALT instead of REF.
@@ -57,6 +60,23 @@ class Alleles:
     def scored(self) -> np.ndarray:
         """Rows of the alleles to be scored."""
         return np.flatnonzero([not reason for reason in self.reason])
+
+
+@dataclass
+class Normal:
+    """The alleles of a block that are to be scored, ``rows`` of them, as ``normalise`` writes them."""
+
+    rows: np.ndarray
+    contig: np.ndarray
+    start: np.ndarray
+    ref: list[str]
+    alt: list[str]
+
+    @property
+    def places(self) -> np.ndarray:
+        """At how many places a file may have each, with the same outcome: more than one for indels in repeats."""
+        pairs = [sorted(pair, key=len) for pair in zip(self.ref, self.alt, strict=True)]
+        return np.array([1 + len(short) * long.startswith(short) for short, long in pairs], np.int64)
 
 
 class Reader:
@@ -92,51 +112,71 @@ class Reader:
         self.renamed = False
         self.lines: dict[str, int] = {}
         self.last = ("", 0)
+        self.blank = self.unordered = 0
+        self.example = ""  # of records that are out of order
 
-    def fields(self, first: int, lines: Sequence[str]) -> list[list[str]]:
-        """Columns of each line: CHROM to INFO, and all that follows as one; checks their number and order."""
-        fields = [line.split("\t", 8) for line in lines]
+    def fields(self, first: int, lines: Sequence[str]) -> tuple[list[int], list[list[str]]]:
+        """Number and columns of each line that is not blank: CHROM to INFO, and all that follows as one.
+
+        Counts blank lines, and records that come after one of a larger POS or after another contig.
+        """
+        numbers = [number for number, line in enumerate(lines, first) if line]
+        fields = [line.split("\t", 8) for line in lines if line]
+        self.blank += len(lines) - len(fields)
         chrom, last = self.last
-        for number, columns in enumerate(fields, first):
+        for number, columns in zip(numbers, fields, strict=True):
             if len(columns) < 8:
                 raise InputError(
                     f"{self.source} line {number}: {len(columns)} columns, not 8 or more",
                     "columns are CHROM POS ID REF ALT QUAL FILTER INFO, with tabs between them",
                 )
-            if not (columns[1].isascii() and columns[1].isdigit()):
-                raise InputError(
-                    f"{self.source} line {number}: POS is {columns[1]!r}", "POS is a whole number, counted from 1"
-                )
-            pos = int(columns[1])
-            if columns[0] != chrom:
+            pos = self._position(columns[1], number)
+            if columns[0] not in self.rows:
                 self._new_contig(columns[0], number, pos)
-            elif pos < last:
-                raise InputError(
-                    f"{self.source} line {number}: not sorted ({chrom}:{pos} comes after {chrom}:{last})",
-                    "the output is indexed, which needs an order: bcftools sort FILE -Oz -o sorted.vcf.gz",
-                )
+            elif columns[0] != chrom or pos < last:
+                self._out_of_order(columns)
             chrom, last = columns[0], pos
         self.last = chrom, last
-        return fields
+        return numbers, fields
 
-    def alleles(self, first: int, fields: Sequence[Sequence[str]]) -> Alleles:
-        """The alleles of lines, of which ``first`` is the number of the first one."""
+    def _position(self, text: str, number: int) -> int:
+        if not (text.isascii() and text.isdigit()):
+            raise InputError(f"{self.source} line {number}: POS is {text!r}", "POS is a whole number, counted from 1")
+        if len(text) > 10 or int(text) > LAST:
+            raise InputError(
+                f"{self.source} line {number}: POS is {text}", f"no reader of VCF takes more than {LAST:,}"
+            )
+        return int(text)
+
+    def _out_of_order(self, columns: Sequence[str]) -> None:
+        self.unordered += 1
+        self.example = self.example or f"{columns[0]}:{columns[1]}"
+
+    def alleles(self, numbers: Sequence[int], fields: Sequence[Sequence[str]]) -> tuple[Alleles, Normal]:
+        """The alleles of lines with these numbers, and those of them to be scored."""
         record, ref, alt, reason = [], [], [], []
         for row, columns in enumerate(fields):
-            known = self.rows[columns[0]] >= 0
+            whole = self._where(columns[0], int(columns[1]))
             for allele in columns[4].split(","):
                 record.append(row)
                 ref.append(columns[3])
                 alt.append(allele)
-                reason.append(why_not(columns[3], allele, self.longest) if known else "contig")
+                reason.append(whole or why_not(columns[3], allele, self.longest))
         rows = np.array(record, np.int64)
         contig = np.array([self.rows[columns[0]] for columns in fields], np.int64)[rows]
         start = np.array([int(columns[1]) for columns in fields], np.int64)[rows] - 1
         found = Alleles(rows, contig, start, ref, alt, reason, np.zeros(len(rows), bool))
-        self._check_ref(found, first)
-        return found
+        self._check_ref(found, numbers)
+        scored = found.scored
+        some = contig[scored], start[scored], [ref[i] for i in scored], [alt[i] for i in scored]
+        return found, Normal(scored, some[0], *normalise(self.genome, *some))
 
-    def _check_ref(self, alleles: Alleles, first: int) -> None:
+    def _where(self, chrom: str, pos: int) -> str:
+        """The reason for which nothing at a place can be scored."""
+        row = self.rows[chrom]
+        return "contig" if row < 0 else "telomere" if pos in (0, self.genome.lengths[row] + 1) else ""
+
+    def _check_ref(self, alleles: Alleles, numbers: Sequence[int]) -> None:
         rows = alleles.scored
         bases = self.genome.windows(alleles.contig[rows], alleles.start[rows], 1)[:, 0]
         given = np.array([CODES[alleles.ref[i][0]] for i in rows], np.uint8)
@@ -148,7 +188,7 @@ class Reader:
             alt = alleles.alt[i]
             swapped = len(alt) == len(alleles.ref[i]) and np.array_equal(there, encode(alt))
             if self.ref_mismatch == "error":
-                raise self._mismatch(alleles, i, first, there, swapped)
+                raise self._mismatch(alleles, i, numbers[alleles.record[i]], there, swapped)
             if self.ref_mismatch == "swap" and swapped:
                 alleles.swapped[i] = True
             else:
@@ -157,32 +197,26 @@ class Reader:
     def _there(self, alleles: Alleles, i: int, length: int) -> np.ndarray:
         return self.genome.windows(alleles.contig[[i]], alleles.start[[i]], length)[0]
 
-    def _mismatch(self, alleles: Alleles, i: int, first: int, there: np.ndarray, swapped: bool) -> InputError:
+    def _mismatch(self, alleles: Alleles, i: int, line: int, there: np.ndarray, swapped: bool) -> InputError:
         name = self.genome.names[alleles.contig[i]]
         where = f"{name}:{alleles.start[i] + 1}"
         beyond = alleles.start[i] + len(there) > self.genome.contigs[name]
         has = f"ends at {self.genome.contigs[name]}" if beyond else f"has {decode(there)!r}"
         return InputError(
-            f"{self.source} line {first + alleles.record[i]}: REF is {alleles.ref[i]!r}, but {self.genome.source} "
-            f"{has} at {where}",
+            f"{self.source} line {line}: REF is {alleles.ref[i]!r}, but {self.genome.source} {has} at {where}",
             "is it the genome of these variants? "
             + ("The genome has ALT: ref_mismatch: swap scores such variants; " if swapped else "")
             + "ref_mismatch: skip sets them aside",
         )
 
     def _new_contig(self, name: str, line: int, pos: int) -> None:
-        if name in self.rows:
-            raise InputError(
-                f"{self.source} line {line}: not sorted (contig {name!r} was there before, others between)",
-                "the output is indexed, which needs an order: bcftools sort FILE -Oz -o sorted.vcf.gz",
-            )
         self.lines[name] = line
         if name in self.genome.contigs and not self.renamed:
             self.found[name], self.rows[name] = name, self.genome.names.index(name)
             return
         try:
             # All names so far, because the spelling of one tells how others are meant.
-            found = match_contigs(dict.fromkeys([*self.found, name], 0) | {name: pos}, self.genome, False,
+            found = match_contigs(dict.fromkeys([*self.found, name], 0) | {name: max(pos - 1, 0)}, self.genome, False,
                                   self.source, self.lines)  # fmt: skip
         except UnknownContig:
             if self.unknown_contigs == "error":
@@ -216,22 +250,18 @@ def why_not(ref: str, alt: str, longest: int) -> str:
         return "letters"
     if ref.upper() == alt.upper():
         return "same"
-    return "long" if max(len(ref), len(alt)) > longest else ""
+    if max(len(ref), len(alt)) <= longest:
+        return ""
+    if abs(len(ref) - len(alt)) > longest:
+        return "long"
+    return "long" if max(map(len, trimmed(ref, alt)[1:])) > longest else ""
 
 
 def kind(ref: str, alt: str) -> str:
     """SNV, MNV, insertion, deletion or complex (several bases by another number of them)."""
-    if len(ref) == len(alt):
-        return "SNV" if len(ref) == 1 else "MNV"
-    removed, added = trimmed(ref, alt)
+    if len(ref) == len(alt) == 1:
+        return "SNV"
+    _, removed, added = trimmed(ref, alt)
+    if len(removed) == len(added):
+        return "SNV" if len(removed) == 1 else "MNV"
     return "deletion" if not added else "insertion" if not removed else "complex"
-
-
-def trimmed(ref: str, alt: str) -> tuple[str, str]:
-    """What is left of both alleles, in upper case, without the bases they share at the end and then at the start."""
-    ref, alt = ref.upper(), alt.upper()
-    while ref and alt and ref[-1] == alt[-1]:
-        ref, alt = ref[:-1], alt[:-1]
-    while ref and alt and ref[0] == alt[0]:
-        ref, alt = ref[1:], alt[1:]
-    return ref, alt

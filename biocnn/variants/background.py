@@ -7,7 +7,8 @@ import numpy as np
 from biocnn.data.fasta import decode
 from biocnn.data.genome import Genome
 from biocnn.errors import InputError
-from biocnn.variants.alleles import CODES, trimmed
+from biocnn.variants.alleles import CODES
+from biocnn.variants.normalise import trimmed
 
 ROUNDS = 200  # draws before a genome is said to lack such places
 Kind = tuple[int, int, int]
@@ -17,7 +18,7 @@ Change = Callable[[np.ndarray, np.ndarray, list[str], list[str]], np.ndarray]
 def kind_of(ref: str, alt: str) -> Kind:
     """What a variant is matched by: (0, base, base) of a substitution, else (1, bases removed, bases added)."""
     if len(ref) != 1 or len(alt) != 1:
-        ref, alt = trimmed(ref, alt)
+        _, ref, alt = trimmed(ref, alt)
     return (0, CODES[ref], CODES[alt]) if len(ref) == len(alt) == 1 else (1, len(ref), len(alt))
 
 
@@ -95,6 +96,8 @@ class Background:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Places with known windows: contigs, starts, and the ``length`` bases there, the first one as told."""
         left, right = self.margin
+        if base is None:  # the window lies around the middle of what changes, and a deletion lets in as much again
+            left, right = left + length, right + 2 * length
         found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         missing = self.number
         for _ in range(ROUNDS):

@@ -10,8 +10,9 @@ from biocnn.data.fasta import reverse_complement
 from biocnn.data.genome import Genome
 from biocnn.explain import saturation_mutagenesis
 from biocnn.variants.alleles import Alleles
+from biocnn.variants.normalise import normalise
 from biocnn.variants.scoring import Ensemble
-from biocnn.variants.windows import column, cut
+from biocnn.variants.windows import cut
 
 LARGEST = 40  # variants of which the report has a table
 
@@ -92,18 +93,20 @@ def mutation_maps(ensemble: Ensemble, genome: Genome, chosen: Sequence[Chosen]) 
     Returns
     -------
     maps
-        codes (N, L), change (N, 4, L), mark (N,), the column of the variant, and allele (N,), REF or ALT.
+        codes (N, L), change (N, 4, L), mark (N,), the column of the variant's first base, and allele (N,), REF or ALT.
     """
     length = ensemble.window
     codes, change, allele = np.zeros((len(chosen), length), np.uint8), np.zeros((len(chosen), 4, length)), []
+    mark = np.zeros(len(chosen), np.int64)
     for i, variant in enumerate(chosen):
-        place = np.array([variant.contig]), np.array([variant.pos - 1])
-        pair = np.concatenate(cut(genome, *place, [variant.ref], [variant.alt], length))
+        contig = np.array([variant.contig])
+        start, ref, alt = normalise(genome, contig, np.array([variant.pos - 1]), [variant.ref], [variant.alt])
+        pair = np.concatenate(cut(genome, contig, start, ref, alt, length))
         better = int(ensemble.logits(pair).mean(0)[:, variant.output].argmax())
         codes[i] = pair[better]
         allele.append(("REF", "ALT")[better])
         change[i] = _change(ensemble, pair[[better]], variant.output)
-    mark = np.full(len(chosen), column(length, 0))
+        mark[i] = max(0, (length - len(ref[0])) // 2)
     return {"codes": codes, "change": change, "mark": mark, "allele": np.array(allele, str)}
 
 

@@ -15,13 +15,14 @@ from biocnn.data.genome import Genome
 from biocnn.errors import InputError
 from biocnn.files import sha256
 from biocnn.predict import Model
-from biocnn.variants.alleles import REASONS, Alleles, Mismatch, Reader
+from biocnn.variants.alleles import REASONS, Alleles, Mismatch, Normal, Reader
 from biocnn.variants.background import Background
 from biocnn.variants.maps import Choice, mutation_maps
+from biocnn.variants.normalise import normalise
 from biocnn.variants.reading import read_vcf
 from biocnn.variants.scoring import Ensemble, effects
-from biocnn.variants.windows import column, cut
-from biocnn.variants.writing import LARGEST, Writer
+from biocnn.variants.windows import BOTH, Kept, column, cut, one_pair
+from biocnn.variants.writing import Writer
 
 ROUNDING = 1e-6  # share of a logit up to which a change is none
 
@@ -75,23 +76,26 @@ def annotate(vcf: str | Path, models: Sequence[Model], genome: Genome, folder: P
     writer = Writer(
         folder, header, scorer.ensemble.outputs, scorer.names, settings.prefix, _provenance(models, genome, settings),
         regression=scorer.ensemble.task == "regression", background=settings.background,
-        long_contigs=int(genome.lengths.max()) >= LARGEST,
     )  # fmt: skip
     with writer:
         for first, lines in blocks:
-            fields = reader.fields(first, lines)
-            alleles = reader.alleles(first, fields)
-            rows, found = scorer.score(alleles)
+            numbers, fields = reader.fields(first, lines)
+            alleles, normal = reader.alleles(numbers, fields)
+            found = scorer.score(normal)
             values = np.full((len(alleles.record), len(writer.keys)), np.nan)
-            values[rows] = np.stack(list(found.values()), axis=-1).reshape(len(rows), len(writer.keys))
-            counts.add(fields, alleles)
-            choice.see(fields, alleles, rows, found)
-            writer.write(fields, alleles, values)
+            values[normal.rows] = np.stack(list(found.values()), axis=-1).reshape(len(normal.rows), len(writer.keys))
+            counts.add(fields, alleles, normal)
+            choice.see(fields, alleles, normal.rows, found)
+            writer.write(fields, alleles, normal, values)
+        writer.ordered = not reader.unordered
     if -1 in reader.rows.values() and set(reader.rows.values()) == {-1}:
         raise InputError(
             f"{vcf}: none of its contigs is in {genome.source}", "give the genome that the variants refer to"
         )
-    checks = counts.checks()
+    counts.unseen = scorer.unseen
+    checks = counts.checks(reader)
+    if not (writer.indexed or reader.unordered):
+        checks.add(vcf.name, "note", "file that tabix cannot index, by its POS and END", 1)
     for name in sorted(choice.wanted - {chosen.id for chosen in choice.named}):
         checks.add(vcf.name, "note", "variants to be drawn that were not found, or set aside", 1, name)
     checks.frame().to_csv(folder / "counts.tsv", sep="\t", index=False)
@@ -125,13 +129,14 @@ class Scorer:
 
     def __init__(self, ensemble: Ensemble, genome: Genome, settings: Settings) -> None:
         self.ensemble, self.genome, self.offsets = ensemble, genome, settings.offsets
-        places = [column(ensemble.window, offset) for offset in settings.offsets]
+        places = [column(ensemble.window, offset, kept) for offset in settings.offsets for kept in BOTH]
         if not places or not all(0 <= place < ensemble.window for place in places):
+            most = (ensemble.window - 1) // 2
             raise InputError(
                 f"offsets: {list(settings.offsets)} with windows of {ensemble.window} bp",
-                f"an offset keeps the variant in the window: from {ensemble.window // 2 - ensemble.window + 1} "
-                f"to {ensemble.window // 2}",
+                f"an offset keeps the variant in the window: from {-most} to {most}",
             )
+        self.unseen = 0  # alleles of which all windows are equal
         margin = max(places), ensemble.window - min(places)
         self.background = (
             Background(genome, self._change, settings.background, margin, settings.seed)
@@ -145,31 +150,45 @@ class Scorer:
         none = np.zeros((len(self.ensemble.models), 0, len(self.ensemble.outputs)), np.float32)
         return [*effects(self.ensemble, none, none), *(["P"] if self.background else [])]
 
-    def score(self, alleles: Alleles) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Rows of the alleles that can be scored, and each effect on them, shape (rows, K)."""
-        rows = alleles.scored
-        ref, alt = [alleles.ref[i] for i in rows], [alleles.alt[i] for i in rows]
-        logits = self._logits(alleles.contig[rows], alleles.start[rows], ref, alt)
+    def score(self, normal: Normal) -> dict[str, np.ndarray]:
+        """Each effect, shape (rows, K)."""
+        logits, unseen = self._logits(normal.contig, normal.start, normal.ref, normal.alt)
+        self.unseen += int(unseen.sum())
         found = effects(self.ensemble, *logits)
         if self.background:
-            found["P"] = self.background.p_values(ref, alt, (logits[1] - logits[0]).mean(0))
-        return rows, found
+            found["P"] = self.background.p_values(normal.ref, normal.alt, (logits[1] - logits[0]).mean(0))
+        return found
 
     def _change(self, contig: np.ndarray, start: np.ndarray, ref: list[str], alt: list[str]) -> np.ndarray:
         """Change of the logit, mean over the models: shape (N, K)."""
-        reference, alternative = self._logits(contig, start, ref, alt)
+        (reference, alternative), _ = self._logits(contig, *normalise(self.genome, contig, start, ref, alt))
         return (alternative - reference).mean(0)
 
     def _logits(
-        self, contig: np.ndarray, start: np.ndarray, ref: list[str], alt: list[str]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Logits of both alleles, mean over the offsets: shape (models, N, K) each."""
-        total = np.zeros((2, len(self.ensemble.models), len(ref), len(self.ensemble.outputs)), np.float32)
+        self, contig: np.ndarray, start: np.ndarray, ref: Sequence[str], alt: Sequence[str]
+    ) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+        """Logits of both alleles, mean over the windows: shape (models, N, K) each; and where all windows are equal."""
+        two = np.flatnonzero(~one_pair(ref, alt, self.ensemble.window))
+        some = contig[two], start[two], [ref[i] for i in two], [alt[i] for i in two]
+        total, equal = np.float32(0), np.ones(len(ref), bool)
         for offset in self.offsets:
-            pair = cut(self.genome, contig, start, ref, alt, self.ensemble.window, offset)
-            total += np.stack(self.ensemble.pairs(*pair, column(self.ensemble.window, offset)))
+            left, same = self._pairs(contig, start, ref, alt, offset, "left")
+            equal &= same
+            right = left
+            if len(two):
+                right = left.copy()
+                right[:, :, two], same = self._pairs(*some, offset, "right")
+                equal[two] &= same
+            total = total + (left + right) / 2
         reference, alternative = total / np.float32(len(self.offsets))
-        return reference, np.where(self._rounding(reference, alternative), reference, alternative)
+        return (reference, np.where(self._rounding(reference, alternative), reference, alternative)), equal
+
+    def _pairs(
+        self, contig: np.ndarray, start: np.ndarray, ref: Sequence[str], alt: Sequence[str], offset: int, kept: Kept
+    ) -> tuple[np.ndarray, np.ndarray]:
+        pair = cut(self.genome, contig, start, ref, alt, self.ensemble.window, offset, kept)
+        logits = self.ensemble.pairs(*pair, column(self.ensemble.window, offset, kept))
+        return np.stack(logits), (pair[0] == pair[1]).all(1)
 
     def _rounding(self, reference: np.ndarray, alternative: np.ndarray) -> np.ndarray:
         """Where logits differ by no more than float32 does: no change, which p-values must not rank."""
@@ -184,21 +203,24 @@ class Counts:
         self.vcf, self.records = vcf, 0
         self.kinds: Counter[str] = Counter()
         self.aside: Counter[str] = Counter()
-        self.swapped = 0
+        self.swapped = self.movable = self.unseen = 0
         self.examples: dict[str, str] = {}
 
-    def add(self, fields: Sequence[Sequence[str]], alleles: Alleles) -> None:
+    def add(self, fields: Sequence[Sequence[str]], alleles: Alleles, normal: Normal) -> None:
         """Count the alleles of a block."""
         self.records += len(fields)
+        movable = normal.rows[normal.places > 1]
+        self.movable += len(movable)
         self.swapped += int(alleles.swapped.sum())
         self.kinds.update(kind for kind in alleles.kind if kind)
         aside = [i for i, reason in enumerate(alleles.reason) if reason]
         self.aside.update(alleles.reason[i] for i in aside)
         for i in aside:
-            chrom, pos = fields[alleles.record[i]][:2]
-            self.examples.setdefault(alleles.reason[i], f"{chrom}:{pos} {alleles.ref[i][:20]}>{alleles.alt[i][:20]}")
+            self.examples.setdefault(alleles.reason[i], _named(fields, alleles, i))
+        for i in movable[:1]:
+            self.examples.setdefault("movable", _named(fields, alleles, i))
 
-    def checks(self) -> Checks:
+    def checks(self, reader: Reader) -> Checks:
         """The counts as a table."""
         checks, scored, aside = Checks(), self.kinds.total(), self.aside.total()
         checks.add(self.vcf.name, "read", f"records with {scored + aside} alleles", self.records)
@@ -208,7 +230,19 @@ class Counts:
             words = f"{REASONS[reason]}: set aside as {reason!r}"
             checks.add(self.vcf.name, "dropped", words, count, self.examples[reason])
         checks.add(self.vcf.name, "note", "alleles scored with REF and ALT exchanged in the genome", self.swapped)
+        movable = "normalise: indels that may stand at several places, scored in the middle of all"
+        checks.add(self.vcf.name, "note", movable, self.movable, self.examples.get("movable", ""))
+        unseen = "alleles in repeats that fill the window, where no change can be seen"
+        checks.add(self.vcf.name, "note", unseen, self.unseen)
+        order = "records out of order, so there is no index (bcftools sort makes an order)"
+        checks.add(self.vcf.name, "note", order, reader.unordered, reader.example)
+        checks.add(self.vcf.name, "repaired", "blank lines, left out", reader.blank)
         return checks
+
+
+def _named(fields: Sequence[Sequence[str]], alleles: Alleles, i: int) -> str:
+    chrom, pos = fields[alleles.record[i]][:2]
+    return f"{chrom}:{pos} {alleles.ref[i][:20]}>{alleles.alt[i][:20]}"
 
 
 def _provenance(models: Sequence[Model], genome: Genome, settings: Settings) -> dict[str, str]:

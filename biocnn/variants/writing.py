@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -9,10 +10,10 @@ from typing import Self
 import numpy as np
 
 from biocnn.errors import InputError
-from biocnn.variants.alleles import REASONS, Alleles
+from biocnn.variants.alleles import REASONS, Alleles, Normal
 
 NUMBER = "%.4g"
-LARGEST = 1 << 29  # bp; a .tbi index holds no longer contig
+FLAGS = ("PLACES", "SKIPPED", "SWAPPED")
 MEANING = {
     "REF": "{value} of {output} with the reference allele",
     "ALT": "{value} of {output} with the alternative allele",
@@ -25,6 +26,8 @@ MEANING = {
 
 class Writer:
     """Writes ``variants.vcf.gz``, its index and ``variants.tsv`` into a folder; used as a context.
+
+    ``ordered`` is to be set to False where records are out of order: then there is no index, as ``indexed`` says.
 
     Parameters
     ----------
@@ -60,11 +63,10 @@ class Writer:
         *,
         regression: bool,
         background: int,
-        long_contigs: bool,
     ) -> None:
         import pysam
 
-        self.folder, self.prefix, self.long_contigs = folder, prefix, long_contigs
+        self.folder, self.prefix, self.ordered, self.indexed = folder, prefix, True, False
         words = {"value": "value" if regression else "probability", "logit": "value" if regression else "logit"}
         described = {}
         for output, plain in zip(outputs, _plain(outputs), strict=True):
@@ -75,7 +77,7 @@ class Writer:
         self._one = ";".join(f"{key}={NUMBER}" for key in self.keys)  # a record of one allele, as most are
         self._row = "\t".join([NUMBER] * len(self.keys))
         self._nothing = "\t".join([""] * len(self.keys))
-        columns = ["chrom", "pos", "id", "ref", "alt", "kind", "set_aside", "swapped"]
+        columns = ["chrom", "pos", "id", "ref", "alt", "kind", "set_aside", "swapped", "places"]
         columns += [f"{output}_{name.lower()}" for output in _plain(outputs) for name in names]
         wider = [*header[:-1], *self._new_header(header, described, provenance), header[-1]]
         self.vcf = pysam.BGZFile(str(folder / "variants.vcf.gz"), "wb")
@@ -89,40 +91,42 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        import pysam
-
         self.vcf.close()
         self.tsv.close()
-        if error is None:
-            path = str(self.folder / "variants.vcf.gz")
-            pysam.tabix_index(path, preset="vcf", force=True, csi=self.long_contigs)
+        if error is None and self.ordered:
+            self.indexed = _index(self.folder / "variants.vcf.gz")
 
-    def write(self, fields: Sequence[list[str]], alleles: Alleles, values: np.ndarray) -> None:
+    def write(self, fields: Sequence[list[str]], alleles: Alleles, normal: Normal, values: np.ndarray) -> None:
         """Write the records of a block.
 
         Parameters
         ----------
         fields
             Columns of each line; INFO, the eighth, is replaced.
-        alleles
-            All alleles of the block.
+        alleles, normal
+            All alleles of the block, and those that were scored.
         values
             Shape (alleles, keys); rows of alleles that were set aside do not matter.
         """
         infos = _formatted(self._one, values)
         ends = np.searchsorted(alleles.record, np.arange(len(fields)), side="right").tolist()
         swapped = set(alleles.record[alleles.swapped].tolist())
+        places = np.ones(len(alleles.record), np.int64)
+        places[normal.rows] = normal.places
+        movable = set(alleles.record[places > 1].tolist())
         lines, first = [], 0
         for row, (columns, end) in enumerate(zip(fields, ends, strict=True)):
             single = end - first == 1 and not alleles.reason[first]
             info = infos[first] if single else self._several(alleles.reason[first:end], values[first:end].tolist())
             if row in swapped:
                 info += f";{self.prefix}_SWAPPED"
+            if row in movable:
+                info += f";{self.prefix}_PLACES={','.join(map(str, places[first:end]))}"
             columns[7] = info if columns[7] in (".", "") else f"{columns[7]};{info}"
             lines.append("\t".join(columns))
             first = end
         self._vcf_lines(lines)
-        self._table(fields, alleles, _formatted(self._row, values))
+        self._table(fields, alleles, places, _formatted(self._row, values))
 
     def _several(self, reasons: list[str], rows: list[list[float]]) -> str:
         texts = [["." if why else NUMBER % x for x in row] for why, row in zip(reasons, rows, strict=True)]
@@ -131,11 +135,11 @@ class Writer:
             parts.append(f"{self.prefix}_SKIPPED={','.join(why or '.' for why in reasons)}")
         return ";".join(parts)
 
-    def _table(self, fields: Sequence[list[str]], alleles: Alleles, numbers: list[str]) -> None:
+    def _table(self, fields: Sequence[list[str]], alleles: Alleles, places: np.ndarray, numbers: list[str]) -> None:
         starts = ["\t".join(columns[:3]) for columns in fields]
         swapped = ["yes" if value else "" for value in alleles.swapped.tolist()]
         texts = [self._nothing if why else text for why, text in zip(alleles.reason, numbers, strict=True)]
-        columns = alleles.ref, alleles.alt, alleles.kind, alleles.reason, swapped, texts
+        columns = alleles.ref, alleles.alt, alleles.kind, alleles.reason, swapped, map(str, places.tolist()), texts
         firsts = [starts[record] for record in alleles.record.tolist()]
         self.tsv.write("".join("\t".join(row) + "\n" for row in zip(firsts, *columns, strict=True)))
 
@@ -145,7 +149,7 @@ class Writer:
 
     def _new_header(self, header: Sequence[str], described: dict[str, str], provenance: dict[str, str]) -> list[str]:
         taken = {found[1] for line in header if (found := re.match(r"##INFO=<ID=([^,>]+)", line))}
-        wrong = sorted(taken & {*described, f"{self.prefix}_SKIPPED", f"{self.prefix}_SWAPPED"})
+        wrong = sorted(taken & {*described, *(f"{self.prefix}_{name}" for name in FLAGS)})
         if wrong:
             raise InputError(
                 f"the input has an INFO field {wrong[0]} already", "choose another prefix, or give the file as it was"
@@ -153,11 +157,28 @@ class Writer:
         why = "; ".join(f"{reason}: {text}" for reason, text in REASONS.items()).replace("'", "").replace('"', "")
         return [
             *(f'##INFO=<ID={key},Number=A,Type=Float,Description="{text}">' for key, text in described.items()),
+            f"##INFO=<ID={self.prefix}_PLACES,Number=A,Type=Integer,"
+            'Description="At how many places an indel may stand with the same outcome; scored in the middle of all">',
             f'##INFO=<ID={self.prefix}_SKIPPED,Number=A,Type=String,Description="Why an allele has no score. {why}">',
             f"##INFO=<ID={self.prefix}_SWAPPED,Number=0,Type=Flag,"
             'Description="The genome has ALT in place of REF; changes are ALT minus REF all the same">',
             *(f"##{name}={text}" for name, text in provenance.items()),
         ]
+
+
+def _index(path: Path) -> bool:
+    """Make a .tbi, or a .csi where POS or END is beyond what that can hold; whether one could be made."""
+    import pysam
+
+    said = pysam.set_verbosity(0)
+    try:
+        for csi in (False, True):
+            with suppress(OSError):
+                pysam.tabix_index(str(path), preset="vcf", force=True, csi=csi)
+                return True
+        return False
+    finally:
+        pysam.set_verbosity(said)
 
 
 def _formatted(template: str, values: np.ndarray) -> list[str]:

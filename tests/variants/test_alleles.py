@@ -15,8 +15,8 @@ GENOME = genome_of(chrI="ACGTACGTNN", chrIV="TTTTCCCCGGGG", chrM="GGGGG")
 
 def read(*records: str, genome=GENOME, **settings) -> Alleles:
     reader = Reader(genome, Path("some.vcf"), 20, **settings)
-    fields = reader.fields(10, ["\t".join([*record.split(), ".", ".", "."]) for record in records])
-    return reader.alleles(10, fields)
+    lines = ["\t".join([*record.split(), ".", ".", "."]) if record else "" for record in records]
+    return reader.alleles(*reader.fields(10, lines))[0]
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,8 @@ def read(*records: str, genome=GENOME, **settings) -> Alleles:
         ("A", "A[chr2:5[", "breakend"), ("A", "]chr2:5]A", "breakend"), ("A", ".A", "breakend"),
         ("A", "A.", "breakend"),
         ("A", "N", "letters"), ("R", "A", "letters"), ("AN", "A", "letters"), ("A", "U", "letters"),
-        ("A", "a", "same"), ("AC", "AC", "same"), ("A" * 21, "A", "long"), ("A", "A" * 21, "long"), ("A", "A" * 20, ""),
+        ("A", "a", "same"), ("AC", "AC", "same"), ("A" * 22, "A", "long"), ("A", "A" * 22, "long"), ("A", "A" * 21, ""),
+        ("A" * 30 + "C", "A" * 31, ""), ("C" * 21, "A" * 21, "long"), ("C" * 20 + "A" * 50, "A" * 70, ""),
     ],
 )  # fmt: skip
 def test_reasons(ref: str, alt: str, reason: str) -> None:
@@ -39,7 +40,7 @@ def test_reasons(ref: str, alt: str, reason: str) -> None:
     ("ref", "alt", "name"),
     [
         ("A", "C", "SNV"), ("AC", "GT", "MNV"), ("A", "AT", "insertion"), ("AT", "A", "deletion"),
-        ("CAT", "CT", "deletion"), ("ACG", "TT", "complex"), ("GA", "ATGA", "insertion"),
+        ("CAT", "CT", "deletion"), ("ACG", "TT", "complex"), ("GA", "ATGA", "insertion"), ("CAT", "CAG", "SNV"),
     ],
 )  # fmt: skip
 def test_kinds(ref: str, alt: str, name: str) -> None:
@@ -90,7 +91,6 @@ def test_two_names_of_one_contig_are_refused() -> None:
         ("chrI 10 . NA C", None),
         ("chrM 5 . GG C", "ends at 5"),
         ("chrM 7 . G C", "ends at 5"),
-        ("chrM 0 . G C", "REF is 'G'"),
     ],
 )
 def test_another_genome_is_noticed(record: str, message: str | None) -> None:
@@ -109,25 +109,41 @@ def test_swap_takes_what_the_genome_has_for_the_alternative() -> None:
     assert found.swapped.tolist() == [True, False, True, True, False, False]
 
 
+@pytest.mark.parametrize("pos", ["x", "-3", "", "1.5", "\u0663", "2147483648", "9" * 20, "9" * 5000])
+def test_positions_that_are_none(pos: str) -> None:
+    with pytest.raises(InputError, match="line 11: POS is"):
+        Reader(GENOME, Path("some.vcf"), 20).fields(11, [f"chrI\t{pos}\t.\tG\tC\t.\t.\t."])
+
+
+def test_telomeres_are_set_aside() -> None:
+    found = read("chrM 0 . G C", "chrM 0 . N <DEL>", "chrM 5 . G C", "chrM 6 . N C", "chrM 6 . N .[chrI:3[")
+    assert found.reason == ["telomere", "telomere", "", "telomere", "telomere"]
+    assert read("M 6 . N C").reason == ["telomere"], "also where names are spelled otherwise"
+
+
 @pytest.mark.parametrize(
-    ("records", "message"),
+    ("records", "number", "first"),
     [
-        (("chrI 3 . G C", "chrI 2 . C A"), "line 11: not sorted .chrI:2 comes after chrI:3."),
-        (("chrI 3 . G C", "chrM 2 . G A", "chrI 4 . T A"), "line 12: not sorted .contig 'chrI' was there before"),
-        (("chrI x . G C",), "POS is 'x'"),
-        (("chrI -3 . G C",), "POS is '-3'"),
+        (("chrI 3 . G C", "chrI 3 . G A", "chrM 1 . G A"), 0, ""),
+        (("chrI 3 . G C", "chrI 2 . C A", "chrI 1 . A C"), 2, "chrI:2"),
+        (("chrI 3 . G C", "chrM 2 . G A", "chrI 4 . T A"), 1, "chrI:4"),
+        (("chrI 3 . G C", "<chrI> 2 . G <DEL>", "chrI 4 . T A"), 1, "chrI:4"),
     ],
 )
-def test_order_and_positions(records: tuple[str, ...], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        read(*records)
+def test_records_out_of_order_are_counted(records: tuple[str, ...], number: int, first: str) -> None:
+    reader = Reader(GENOME, Path("some.vcf"), 20, unknown_contigs="skip")
+    for i, record in enumerate(records):  # in blocks of one
+        numbers, fields = reader.fields(i, ["\t".join([*record.split(), ".", ".", "."])])
+        assert len(reader.alleles(numbers, fields)[0].record) == 1
+    assert (reader.unordered, reader.example) == (number, first)
 
 
-def test_order_is_checked_across_blocks() -> None:
+def test_blank_lines_are_counted() -> None:
     reader = Reader(GENOME, Path("some.vcf"), 20)
-    reader.fields(1, ["chrI\t3\t.\tG\tC\t.\t.\t."])
-    with pytest.raises(InputError, match="line 2: not sorted"):
-        reader.fields(2, ["chrI\t2\t.\tC\tA\t.\t.\t."])
+    numbers, fields = reader.fields(7, ["", "chrI\t3\t.\tG\tC\t.\t.\t.", "", "chrI\t4\t.\tA\tC\t.\t.\t."])
+    assert (numbers, reader.blank) == ([8, 10], 2)
+    with pytest.raises(InputError, match="line 10: REF is 'A'"):
+        reader.alleles(numbers, fields)
 
 
 def test_too_few_columns() -> None:

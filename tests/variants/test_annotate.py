@@ -39,14 +39,29 @@ RECORDS = (
 )
 
 
+def shared(one: str, other: str) -> int:
+    """Letters that are the same at the start."""
+    return next(
+        (i for i, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), min(len(one), len(other))
+    )
+
+
 def truth(model, chrom: str, pos: int, ref: str, alt: str, window: int = 31, offset: int = 0) -> np.ndarray:
-    """Logits with both alleles, from strings."""
+    """Logits with both alleles, from strings: mean of the windows that share their left end and their right end."""
     text, start = TEXT[chrom], pos - 1
     assert text[start : start + len(ref)] == ref
-    first = start - window // 2 + offset + window
-    both = (text, text[:start] + alt + text[start + len(ref) :])
-    cut = [("N" * window + edited + "N" * window)[first : first + window] for edited in both]
-    return np.stack([np.log(p / (1 - p)) for p in model.predict(cut).astype(float)])
+    edited = text[:start] + alt + text[start + len(ref) :]
+    least, same, same_end = min(len(text), len(edited)), shared(text, edited), shared(text[::-1], edited[::-1])
+    first, behind = min(same, least - same_end), min(same_end, least - same)  # what is in doubt may be moved
+    flank = (window - (len(text) - first - behind)) // 2
+    logits = []
+    for kept in ("left", "right"):
+        cut = []
+        for whole in (text, edited):
+            begin = first - flank if kept == "left" else len(whole) - behind + flank - window
+            cut.append(("N" * window + whole + "N" * window)[begin + offset + window :][:window])
+        logits.append(np.stack([np.log(p / (1 - p)) for p in model.predict(cut).astype(float)]))
+    return np.mean(logits, 0)
 
 
 def test_effects_are_those_of_edited_sequences(tmp_path: Path) -> None:
@@ -235,7 +250,7 @@ def test_equal_windows_are_scored_once(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(model, "logits", lambda codes: seen.append(len(codes)) or real(codes))
     run(tmp_path, vcf_text(record("chr1", 100, 1, "+"), record("chr1", 100, 1, "+"), record("chr1", 100, 1, "+TT,+"))
         , GENOME, model)  # fmt: skip
-    assert sum(seen) == 3
+    assert sum(seen) == 3 + 2, "of the insertion, windows with the right flank kept as well"
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -50,7 +50,9 @@ class Intervals:
         BED file: windows that overlap one of its intervals are dropped, and none are drawn there.
     contig_names
         auto: see through differences in prefix (chr1, 1), number (chrI, chr1), mitochondrion (chrM, MT) and accession,
-        where every name then finds exactly one contig.
+        where a name then finds exactly one contig.
+    unknown_contigs
+        What becomes of intervals, also of the blacklist, on contigs that the genome lacks: an error, or left out.
     block
         A group, never cut by a split, is a contig; with ``block``, a stretch of a contig of so many bp.
     max_unknown
@@ -73,6 +75,7 @@ class Intervals:
         negatives: Choice["negatives"] | None = None,  # noqa: F821 (a kind, no type)
         blacklist: Path | None = None,
         contig_names: Literal["auto", "exact"] = "auto",
+        unknown_contigs: Literal["error", "skip"] = "error",
         block: int | None = None,
         max_unknown: float = 0.5,
         iupac: Literal["unknown", "mixed", "error"] = "unknown",
@@ -88,7 +91,8 @@ class Intervals:
         self.targets, self.log1p = targets or {}, log1p
         self.window, self.center, self.flank, self.block = window, center, flank, block
         self.negatives = {"name": negatives} if isinstance(negatives, str) else negatives or {"name": "gc_matched"}
-        self.contig_names, self.max_unknown, self.iupac = contig_names, max_unknown, iupac
+        self.contig_names, self.unknown_contigs = contig_names, unknown_contigs
+        self.max_unknown, self.iupac = max_unknown, iupac
 
     def read(self, seed: int, checks: Checks, genome_folder: Path | None = None) -> Raw:
         """Read genome and intervals, and find negatives.
@@ -112,9 +116,9 @@ class Intervals:
         genome = open_genome(genome_folder) if stored else read_genome(self.genome, self.iupac)
         genome.source = str(self.genome)
         checks.add(self.genome.name, "read", "contigs", len(genome.names), ", ".join(genome.names[:4]))
-        exact = self.contig_names == "exact"
+        names = self.contig_names == "exact", self.unknown_contigs == "skip"
         closed = pd.DataFrame({"chrom": pd.Series(dtype=object), "start": np.empty(0, int), "end": np.empty(0, int)})
-        windows = Windows(genome, self.window, self.flank, self.center, exact, self.max_unknown, checks, closed)
+        windows = Windows(genome, self.window, self.flank, self.center, *names, self.max_unknown, checks, closed)
         if self.blacklist is not None:
             windows.closed = windows.read(Path(self.blacklist))
         return self._measured(windows) if self.intervals is not None else self._bound(windows, seed)
@@ -156,7 +160,7 @@ class Intervals:
         y = np.stack(
             [
                 table[value].to_numpy() if isinstance(value, int)
-                else mean_signal(Path(value), table, exact, windows.checks)
+                else mean_signal(Path(value), table, windows.genome, exact, windows.checks)
                 for value in self.targets.values()
             ],
             axis=1,

@@ -9,7 +9,7 @@ import pandas as pd
 
 from biocnn.data.bed import read_bed
 from biocnn.data.checks import Checks
-from biocnn.data.contigs import match_contigs
+from biocnn.data.contigs import find_contigs, match_contigs
 from biocnn.data.fasta import UNKNOWN, reverse_complement
 from biocnn.data.genome import Genome
 from biocnn.data.parts import Part
@@ -31,6 +31,8 @@ class Windows:
         What a window is centred on: summit, center, or auto.
     exact
         Whether contigs of the files must be named as in the genome.
+    skip_unknown
+        Whether intervals on contigs that the genome lacks are left out, and not an error.
     max_unknown
         Largest share of unknown bases in a window.
     checks
@@ -44,6 +46,7 @@ class Windows:
     flank: int
     center: str
     exact: bool
+    skip_unknown: bool
     max_unknown: float
     checks: Checks
     closed: pd.DataFrame
@@ -52,15 +55,24 @@ class Windows:
         """Intervals as ``read_bed`` reads them, with the genome's own contig names and ``at``, to centre windows on."""
         peaks = read_bed(path, columns)
         self.checks.add(path.name, "read", "intervals", len(peaks))
-        contigs = peaks.groupby("chrom", sort=False)
-        lines = contigs["line"].first().to_dict()
-        names = match_contigs(contigs["end"].max().to_dict(), self.genome, self.exact, path, lines)
+        peaks = self._renamed(peaks, path)
+        peaks["at"] = self._centers(peaks, path)
+        self._check_ends(peaks, path)
+        return peaks
+
+    def _renamed(self, peaks: pd.DataFrame, path: Path) -> pd.DataFrame:
+        lines = peaks.drop_duplicates("chrom").set_index("chrom")["line"].to_dict()
+        names = find_contigs(lines, self.genome, self.exact, path)
+        if not (names and self.skip_unknown):
+            names = match_contigs(lines, self.genome, self.exact, path, lines)
+        unknown = ~peaks["chrom"].isin(names)
+        lacking = ", ".join(peaks["chrom"][unknown].unique()[:4])
+        self.checks.add(path.name, "dropped", "intervals on contigs that the genome lacks", unknown.sum(), lacking)
+        peaks = peaks[~unknown].reset_index(drop=True)
         renamed = {name: contig for name, contig in names.items() if name != contig}
         example = next((f"{name} -> {contig}" for name, contig in renamed.items()), "")
         self.checks.add(path.name, "repaired", "contig names (intervals)", peaks["chrom"].isin(renamed).sum(), example)
         peaks["chrom"] = peaks["chrom"].map(names)
-        peaks["at"] = self._centers(peaks, path)
-        self._check_ends(peaks, path)
         return peaks
 
     def _centers(self, peaks: pd.DataFrame, path: Path) -> pd.Series:

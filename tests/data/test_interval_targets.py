@@ -107,7 +107,7 @@ def test_means_of_tracks_are_targets(read, write, tmp_path):
     raw, checks = read(intervals=path, targets={"x": tmp_path / "x.bw", "score": 5})
     assert raw.examples["start"].tolist() == [105, 345, -3]
     np.testing.assert_allclose(raw.y, [[1, 7], [1.5, 8], [5, 9]], rtol=1e-6)  # of the last, only 0 to 7 lie on it
-    assert "I -> I" in checks[checks["outcome"] == "repaired"].iloc[0]["example"]
+    assert "I -> chrI" in checks[checks["outcome"] == "repaired"].iloc[0]["example"]
 
 
 BAD = [

@@ -126,6 +126,24 @@ def test_contig_names_are_reconciled_and_counted(read):
         read("1\t100\t110\n", contig_names="exact")
 
 
+def test_contigs_that_the_genome_lacks_are_left_out_on_demand(read, tmp_path):
+    bed = "chrUn\t5\t15\n1\t100\t110\nchrM\t10\t20\nchrUn\t50\t60\nchr9\t5\t15\n"
+    (tmp_path / "closed.bed").write_text("chrUn\t1\t2\nchrM\t12\t13\n")
+    raw, checks = read(bed, unknown_contigs="skip", blacklist=tmp_path / "closed.bed")
+    assert raw.examples["chrom"].tolist()[: int(raw.y.sum())] == ["chrI"]
+    dropped = checks[checks["reason"] == "intervals on contigs that the genome lacks"]
+    assert dropped[["source", "outcome", "count", "example"]].to_numpy().tolist() == [
+        ["closed.bed", "dropped", 1, "chrUn"], ["peaks.bed", "dropped", 3, "chrUn, chr9"],
+    ]  # fmt: skip
+    with pytest.raises(InputError, match=r"closed\.bed line 1: contig 'chrUn' is not in") as caught:
+        read("1\t100\t110\n", blacklist=tmp_path / "closed.bed")
+    assert "unknown_contigs: skip" in caught.value.remedy
+    with pytest.raises(InputError, match=r"peaks\.bed line 1: contig 'chrUn' .*, nor are 1 more"):
+        read("chrUn\t5\t15\n1\t100\t110\nchr9\t5\t15\n")
+    with pytest.raises(InputError, match=r"peaks\.bed line 1: contig 'chrUn'"):  # nothing would be left
+        read("chrUn\t5\t15\n", unknown_contigs="skip")
+
+
 def test_an_encoded_genome_gives_the_same(read, genome, tmp_path):
     write_genome(genome, tmp_path / "encoded")
     bed = "chrI\t100\t110\nchrII\t300\t310\n"

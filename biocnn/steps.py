@@ -250,7 +250,7 @@ def scan(
 
     with atomic(out) as folder:
         folder.mkdir()
-        scan_files(genome, models, folder, contigs.split(",") if contigs else None, stride, threshold)
+        scan_files(genome, models, folder, contigs.replace(" ", "").split(",") if contigs else None, stride, threshold)
 
 
 def report(config: Path, out: Path, figures: Path, *, data_root: Path = Path()) -> None:

@@ -103,6 +103,18 @@ def find_contigs(names: Iterable[str], genome: Genome, exact: bool, source: Path
     return found | {name: contig for contig, name in by_contig.items()}
 
 
+def find_groups(names: list[str], genome: Genome, exact: bool) -> dict[str, str]:
+    """Names of groups, which are contigs or their blocks (CONTIG:NUMBER), as ``find_contigs`` finds contigs."""
+    parts = {name: (name, "", "") if name in genome.contigs else _block(name) for name in names}
+    contigs = find_contigs(dict.fromkeys(contig for contig, _, _ in parts.values()), genome, exact, "split")
+    return {name: contigs[contig] + colon + n for name, (contig, colon, n) in parts.items() if contig in contigs}
+
+
+def _block(name: str) -> tuple[str, str, str]:
+    contig, colon, number = name.rpartition(":")
+    return (contig, colon, number) if colon else (name, "", "")
+
+
 def check_lengths(source: Path | str, lengths: Mapping[str, int], names: Mapping[str, str], genome: Genome) -> None:
     """Refuse a file that was made with another build of the genome, which lengths of contigs tell.
 

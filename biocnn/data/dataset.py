@@ -141,7 +141,7 @@ class _Fold:
 
 def _divide(raw: Raw, examples: pd.DataFrame, settings: dict[str, Any], seed: int, checks: Checks) -> list[_Fold]:
     """Add columns to the table: split; with folds also fold, and split_1, split_2, ... for all but the first."""
-    settings = dict(settings)
+    settings = _spelled(dict(settings), raw, checks)
     number, remove = settings.pop("folds"), settings.pop("remove_leaks")
     if number is None:
         found = [splits.assign(examples, seed, **settings)]
@@ -160,6 +160,19 @@ def _divide(raw: Raw, examples: pd.DataFrame, settings: dict[str, Any], seed: in
                     f"split.remove_leaks: leaves the {part} part empty", "put examples that are alike into one group"
                 )
     return folds
+
+
+def _spelled(settings: dict[str, Any], raw: Raw, checks: Checks) -> dict[str, Any]:
+    """The section split with the names of groups as the examples have them."""
+    lists = {
+        part: [str(name) for name in settings[part]] for part in ("val", "test") if isinstance(settings[part], list)
+    }
+    if not (lists and raw.find_groups and settings["group"] in ("group", "chrom")):
+        return settings
+    found = raw.find_groups([name for names in lists.values() for name in names])
+    renamed = [f"{name} -> {group}" for name, group in found.items() if name != group]
+    checks.add("split", "repaired", "contig names", len(renamed), ", ".join(renamed[:4]))
+    return settings | {part: [found.get(name, name) for name in names] for part, names in lists.items()}
 
 
 def hashes(files: dict[str, str]) -> list[dict[str, Any]]:

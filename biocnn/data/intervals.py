@@ -1,5 +1,6 @@
 """Windows of a genome around the intervals of BED files: bound or not, by which of many, or how much."""
 
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from biocnn.data.checks import Checks
+from biocnn.data.contigs import find_groups
 from biocnn.data.genome import Genome, open_genome, read_genome
 from biocnn.data.parts import Part, Positives, Site
 from biocnn.data.peak_sets import label_windows, merge_peaks
@@ -207,7 +209,10 @@ class Intervals:
             "window": self.window,
             "flank": self.flank,
         }
-        return Raw(table[[name for name in PROVENANCE if name in table]], codes.__getitem__, y, facts)
+        spelled = Genome(np.empty(0, np.uint8), genome.contigs, genome.descriptions, genome.source)  # without its bases
+        find = partial(find_groups, genome=spelled, exact=self.contig_names == "exact")
+        table = table[[name for name in PROVENANCE if name in table]]
+        return Raw(table, codes.__getitem__, y, facts, find)
 
 
 def _check_targets(positives: object, intervals: object, targets: dict | None, log1p: bool, negatives: object) -> None:

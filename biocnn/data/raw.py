@@ -25,9 +25,13 @@ class Raw:
         (*spatial).
     facts
         What holds for all examples: kind, task, spatial_dims, in_channels, out_channels, outputs, and so on.
+    find_groups
+        Names of groups as a user spells them to those of ``examples``; a name that is not found is left out. None: they
+        must be spelled alike.
     """
 
     examples: pd.DataFrame
     x: Callable[[int], np.ndarray]
     y: np.ndarray | Callable[[int], np.ndarray]
     facts: dict[str, Any]
+    find_groups: Callable[[list[str]], dict[str, str]] | None = None

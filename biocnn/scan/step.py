@@ -13,10 +13,11 @@ import numpy as np
 import torch
 
 from biocnn.data.checks import Checks
+from biocnn.data.contigs import match_contigs
 from biocnn.data.fasta import UNKNOWN
 from biocnn.data.genome import Genome, open_genome, read_genome
 from biocnn.data.tracks import BigWig, Peak, Peaks, narrowpeak, write_bigwig
-from biocnn.errors import InputError, nearest
+from biocnn.errors import InputError
 from biocnn.predict import Model
 
 MAX_UNKNOWN = 0.5  # largest share of unknown bases in a window, where training set no other
@@ -64,7 +65,7 @@ def scan_genome(
         Exists, and gets ``scan.bw`` (the probability, on ``stride`` bp around the middle of each window) and
         ``peaks.narrowPeak``; of several outputs ``scan.NAME.bw`` and ``peaks.NAME.narrowPeak`` for each.
     contigs
-        Names; None: all.
+        Names, which may be spelled otherwise than in the genome, see ``biocnn.data.contigs``; None: all.
     stride
         From one window to the next, in bp.
     threshold
@@ -81,9 +82,10 @@ def scan_genome(
         For models that differ or have no window, and contigs that the genome lacks or that are all too short.
     """
     window = _agreed(models, genome, stride)
-    chosen = _chosen(genome, contigs, window)
+    checks = Checks()
+    chosen = _chosen(genome, contigs, window, checks)
     share = models[0].meta["experiment"]["data"].get("max_unknown", MAX_UNKNOWN)
-    checks, counts, began = Checks(), Counter(), time.monotonic()
+    counts, began = Counter(), time.monotonic()
     with ExitStack() as files:
         tracks = [
             files.enter_context(open_track(folder, suffix, name, genome, (window, stride, threshold)))
@@ -151,12 +153,12 @@ def _agreed(models: Sequence[Model], genome: Genome, stride: int) -> int:
     return models[0].facts["window"]
 
 
-def _chosen(genome: Genome, contigs: Sequence[str] | None, window: int) -> list[str]:
+def _chosen(genome: Genome, contigs: Sequence[str] | None, window: int, checks: Checks) -> list[str]:
     """The contigs to scan, in the genome's order."""
-    for name in contigs or []:
-        if name not in genome.contigs:
-            raise InputError(f"scan.contigs: {genome.source} has no contig {name!r}", nearest(name, genome.names))
-    chosen = [name for name in genome.names if contigs is None or name in contigs]
+    found = match_contigs(genome.names if contigs is None else contigs, genome, False, "scan.contigs")
+    renamed = [f"{name} -> {contig}" for name, contig in found.items() if name != contig]
+    checks.add("scan", "repaired", "contig names", len(renamed), ", ".join(renamed[:4]))
+    chosen = [name for name in genome.names if name in found.values()]
     if all(genome.contigs[name] < window for name in chosen):
         raise InputError(f"scan: no contig is as long as a window of {window} bp", f"chosen: {', '.join(chosen[:12])}")
     return chosen

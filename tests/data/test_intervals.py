@@ -5,9 +5,11 @@ import gzip
 import numpy as np
 import pandas as pd
 import pytest
+from tiny import split_settings
 
 from biocnn.data.bed import read_bed
 from biocnn.data.checks import Checks
+from biocnn.data.dataset import Dataset, write
 from biocnn.data.fasta import decode, encode, reverse_complement
 from biocnn.data.genome import read_genome, write_genome
 from biocnn.data.intervals import Intervals
@@ -124,6 +126,37 @@ def test_contig_names_are_reconciled_and_counted(read):
     assert (repaired["count"], repaired["example"]) == (2, "1 -> chrI")
     with pytest.raises(InputError, match=r"peaks\.bed line 1: contig '1' is not in .*genome\.fa"):
         read("1\t100\t110\n", contig_names="exact")
+
+
+@pytest.mark.parametrize(
+    ("val", "test", "settings"),
+    [
+        ([1], ["MT"], {}),
+        (["chr1"], ["chrM"], {}),
+        (["chrI"], ["chrM"], {"contig_names": "exact"}),
+        (["1:0", "1:1", "1:2"], ["chrMito:0"], {"block": 1000}),
+    ],
+)
+def test_a_split_may_spell_contigs_otherwise(read, tmp_path, val, test, settings):
+    bed = "".join(f"{chrom}\t{s}\t{s + 10}\n" for chrom in LENGTHS for s in (100, 200, 300))
+    bed += "chrI\t1500\t1520\nchrI\t2500\t2520\n" * ("block" in settings)
+    raw, _ = read(bed, **settings)
+    write(raw, split_settings(val=val, test=test), 1, {}, tmp_path / "dataset")
+    examples = Dataset(tmp_path / "dataset").examples
+    assert examples.groupby("chrom")["split"].unique().map(list).to_dict() == {
+        "chrI": ["val"], "chrII": ["train"], "chrM": ["test"],
+    }  # fmt: skip
+    checks = pd.read_csv(tmp_path / "dataset" / "checks.tsv", sep="\t")
+    assert (checks["source"] == "split").any() == ("contig_names" not in settings)
+
+
+def test_a_split_of_contigs_that_are_not_there_is_refused(read, tmp_path):
+    raw, _ = read("chrI\t100\t110\nchrII\t50\t60\nchrM\t50\t60\n")
+    for name in ("chrX", "chr10", "chr1:0"):
+        with pytest.raises(InputError, match=r"split\.val: no group '"):
+            write(raw, split_settings(val=[name], test=["chrII"]), 1, {}, tmp_path / "dataset")
+    with pytest.raises(InputError, match=r"split: '1' and '01' both stand for 'chrI'"):
+        write(raw, split_settings(val=[1], test=["01"]), 1, {}, tmp_path / "dataset")
 
 
 def test_contigs_that_the_genome_lacks_are_left_out_on_demand(read, tmp_path):

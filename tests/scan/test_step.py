@@ -131,6 +131,14 @@ def test_chosen_contigs(tmp_path: Path, models: list[Path], fasta: Path) -> None
     assert len(read_bed(tmp_path / "peaks.c.narrowPeak")) == 2
 
 
+def test_chosen_contigs_may_be_spelled_otherwise(tmp_path: Path, models: list[Path], fasta: Path) -> None:
+    genome, loaded = read_genome(fasta), [Model(models[0], "cpu")]
+    checks = scan_genome(genome, loaded, tmp_path, contigs=["MT", "2"], stride=300, threshold=0)
+    with pyBigWig.open(str(tmp_path / "scan.c.bw")) as track:
+        assert [row[:2] for row in track.intervals("chrM")] == [(0, 24), (300, 324)]
+    assert checks.rows[0] == ("scan", "repaired", "contig names", 2, "MT -> chrM, 2 -> chrII")
+
+
 def test_a_single_output_needs_no_name(tmp_path: Path, fasta: Path) -> None:
     model = saved(tmp_path, outputs=["bound"], out_channels=1, task="binary")
     assert main(["scan", str(fasta), str(tmp_path / "out"), str(model), "--contigs=chrM"]) == 0
@@ -151,7 +159,7 @@ def test_what_cannot_be_scanned_is_refused(
         ([], [], "no model is given"),
         ([free], [], "no window to scan with"),
         ([models[0], longer], [], "the models differ in window: [24, 30]"),
-        (models, ["--contigs=chrI,chrX"], "no contig 'chrX'\n  did you mean"),
+        (models, ["--contigs=chrI,chrX"], "scan.contigs: contig 'chrX' is not in"),
         (models, ["--contigs=chrII"], "no contig is as long as a window of 24 bp"),
         (models, ["--stride=0"], "stride is 0"),
     ):

@@ -86,11 +86,14 @@ class Model:
         size; MONAI's sliding window.
     overlap
         Share of a patch that the next one covers, too; for ``gaussian``.
+    trust
+        Modules that hold networks of your own, or of somebody whom you trust: a file that names one of them makes it
+        run. Without it, loading a file runs nothing but biocnn.
 
     Raises
     ------
     InputError
-        For a missing, damaged or foreign model file.
+        For a missing, damaged or foreign model file, and one whose network is of a module that is not trusted.
     """
 
     def __init__(
@@ -102,9 +105,10 @@ class Model:
         tta: Literal["none", "flips", "all"] = "none",
         blend: Literal["exact", "gaussian"] = "exact",
         overlap: float = 0.5,
+        trust: Sequence[str] = (),
     ) -> None:
         self.path = Path(path)
-        self.network, self.meta = load_model(path)
+        self.network, self.meta = load_model(path, [trust] if isinstance(trust, str) else trust)
         self.facts: dict[str, Any] = self.meta["facts"]
         self.device = torch.device(device) if device else default_device()
         self.network.to(self.device)
@@ -261,8 +265,12 @@ class Model:
     @property
     def _patch(self) -> tuple[int, ...]:
         """What the network was trained on."""
-        given = self.meta["experiment"]["train"]["patch"]
-        return tuple(given or self.facts["decisions"]["patch"]["value"])
+        given = self.meta["experiment"]["train"]["patch"] or self.facts.get("decisions", {}).get("patch", {}).get(
+            "value"
+        )
+        if given is None:
+            raise InputError(f"{self.path}: does not say on what patches it was trained", "set blend to exact")
+        return tuple(given)
 
 
 def decide(p: np.ndarray, task: str, postprocess: dict[str, Any]) -> np.ndarray:

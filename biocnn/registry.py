@@ -82,16 +82,26 @@ def target(kind: str, name: str) -> str:
     return REGISTRY[kind][name]
 
 
+def own_module(name: str) -> str:
+    """The module of a class outside biocnn that is named by its import path; "" for any other name."""
+    module, colon, _ = name.partition(":")
+    return module if colon and module.split(".")[0] != "biocnn" else ""
+
+
 def look_here() -> None:
-    """Let modules of the working folder be found: a user's own lie beside the Snakefile."""
+    """Let modules of the working folder be found, after all that are installed: a user's own lie beside the Snakefile.
+
+    To be called for a module of a user's own alone: any file name may occur in a folder of data.
+    """
     if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+        sys.path.append(str(Path.cwd()))
 
 
 def find(kind: str, name: str) -> Callable[..., Any]:
     """The class or function itself: ``find("models", "UNet")`` is ``biocnn.models.unet.UNet``."""
     module, _, attribute = target(kind, name).partition(":")
-    look_here()
+    if own_module(name):
+        look_here()
     try:
         return getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from biocnn.errors import InputError, nearest
-from biocnn.registry import REGISTRY, find, look_here, target
+from biocnn.registry import REGISTRY, find, look_here, own_module, target
 
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
 
@@ -26,7 +26,9 @@ class Choice:
         return Annotated[Any, cls(kind)]
 
 
-NAMESPACE = {"Literal": Literal, "Path": Path, "Choice": Choice, "Any": Any}
+# What an annotation may name; sequences and mappings are lists and dicts, as a YAML file gives them.
+PLAIN = {kind.__name__: kind for kind in (int, float, bool, str, list, tuple, dict, Path)} | {"Any": Any, "None": None}
+GENERIC = {"list": list, "tuple": tuple, "dict": dict, "Sequence": list, "Mapping": dict, "Union": Union}
 
 
 def choose(kind: str, section: Any, where: str) -> dict[str, Any]:
@@ -107,15 +109,52 @@ def settings_schema(path: str) -> tuple[type[BaseModel], dict[str, str]]:
 
 
 def _evaluate(parameter: ast.arg, default: ast.expr | None, where: str) -> tuple[Any, Any]:
-    """Annotation and default of a setting; ``...`` stands for no default."""
+    """Annotation and default of a setting, read and not run; ``...`` stands for no default."""
     try:
-        annotation = eval(ast.unparse(parameter.annotation), {**NAMESPACE}) if parameter.annotation else Any
+        if parameter.arg.startswith("_"):
+            raise ValueError("a setting cannot have this name")
+        annotation = _annotation(parameter.annotation) if parameter.annotation else Any
         return annotation, ... if default is None else ast.literal_eval(default)
-    except (NameError, ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, SyntaxError, RecursionError) as error:
         raise InputError(
             f"setting {parameter.arg!r} of {where} cannot be read: {error}",
-            "annotate it with int, float, bool, str, list, tuple, dict, Literal or Path; its default must be a literal",
+            "annotate it with int, float, bool, str, list, tuple, dict, Literal, Path, Any or None, together by | and "
+            "with types of entries in [] where wanted; its default must be a literal",
         ) from error
+
+
+def _annotation(node: ast.expr) -> Any:
+    """The type that an annotation stands for; of a module that may be anybody's, so it is never evaluated.
+
+    Raises
+    ------
+    ValueError
+        For any form but those that settings of a YAML file can have.
+    """
+    match node:
+        case ast.Constant(value=None):
+            return None
+        case ast.Constant(value=str(text)):  # an annotation may be written as text
+            return _annotation(ast.parse(text, mode="eval").body)
+        case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="typing" | "pathlib"), attr=name) if name in PLAIN:
+            return PLAIN[name]
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return _annotation(left) | _annotation(right)
+        case ast.Subscript(value=ast.Name(id=name) | ast.Attribute(attr=name), slice=inner):
+            entries = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+            match name:
+                case "Literal":
+                    return Literal[tuple(map(ast.literal_eval, entries))]
+                case "Choice":
+                    return Choice[ast.literal_eval(inner)]
+                case "Annotated":
+                    return _annotation(entries[0])
+                case "Optional":
+                    return _annotation(inner) | None
+                case _ if name in GENERIC:
+                    kinds = tuple(... if ast.unparse(entry) == "..." else _annotation(entry) for entry in entries)
+                    return GENERIC[name][kinds]
+    raise ValueError(f"{ast.unparse(node)!r} is no type of a setting")
 
 
 def build(kind: str, section: dict[str, Any], *arguments: Any) -> Any:
@@ -156,6 +195,8 @@ def _arguments(module: str, name: str) -> ast.arguments:
         tree = ast.parse(source.read_text(encoding="utf-8"))
     except SyntaxError as error:
         raise InputError(f"{source} line {error.lineno}: {error.msg}", "mend this line of the module") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{source}: cannot be read as Python: {error}", "save it as UTF-8") from error
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
             return node.args
@@ -170,9 +211,12 @@ def _arguments(module: str, name: str) -> ast.arguments:
 
 def _source(module: str) -> Path | None:
     """The file of a module; unlike with ``find_spec``, the packages around it are not imported."""
-    look_here()
+    if not all(part.isidentifier() for part in module.split(".")):
+        return None
+    if own_module(f"{module}:"):
+        look_here()
     first, *rest = module.split(".")
-    spec = find_spec(first) if first else None
+    spec = find_spec(first)
     if spec is None:
         return None
     stems = [Path(folder, *rest) for folder in spec.submodule_search_locations or ()]

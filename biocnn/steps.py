@@ -113,9 +113,12 @@ def train(
 
 def predict(
     model: Path, data: Path, out: Path, *,
-    tta: str = "none", blend: str = "exact", overlap: float = 0.5, memory_gb: float = 2.0,
+    tta: str = "none", blend: str = "exact", overlap: float = 0.5, memory_gb: float = 2.0, trust: str = "",
 ) -> None:  # fmt: skip
-    """Predict the validation and the test part."""
+    """Predict the validation and the test part.
+
+    TRUST is modules, with commas between them, that hold networks of your own; a model of one of them makes it run.
+    """
     import numpy as np
     import torch
 
@@ -123,7 +126,7 @@ def predict(
     from biocnn.data.ragged import Ragged
     from biocnn.predict import Model
 
-    loaded = Model(model, memory_gb=memory_gb, tta=tta, blend=blend, overlap=overlap)
+    loaded = Model(model, memory_gb=memory_gb, tta=tta, blend=blend, overlap=overlap, trust=trust.split(","))
     stored = Dataset(data, loaded.meta.get("fold", 0))
     torch.set_num_threads(loaded.meta["experiment"]["train"]["threads"])
     rows = stored.rows("val", "test")
@@ -178,8 +181,10 @@ def explain(config: Path, data: Path, model: Path, out: Path, *, data_root: Path
     from biocnn.data.dataset import Dataset
     from biocnn.explain.step import explain_test_part
     from biocnn.predict import Model
+    from biocnn.registry import own_module
 
-    experiment, loaded = _load(config, data_root), Model(model)
+    experiment = _load(config, data_root)
+    loaded = Model(model, trust=[own_module(experiment["model"]["name"])])
     stored = Dataset(data, loaded.meta.get("fold", 0))
     with atomic(out) as folder:
         folder.mkdir()
@@ -189,13 +194,17 @@ def explain(config: Path, data: Path, model: Path, out: Path, *, data_root: Path
 
 def segment(
     images: Path, out: Path, *models: Path,
-    tta: str = "none", blend: str = "exact", overlap: float = 0.5, memory_gb: float = 2.0,
+    tta: str = "none", blend: str = "exact", overlap: float = 0.5, memory_gb: float = 2.0, trust: str = "",
 ) -> None:  # fmt: skip
-    """Segment new images with one or more models: masks or labels as TIFF, objects.csv and images.csv."""
+    """Segment new images with one or more models: masks or labels as TIFF, objects.csv and images.csv.
+
+    TRUST as in `biocnn predict`.
+    """
     from biocnn.segment import segment_files
 
     with atomic(out) as folder:
-        count = segment_files(images, models, folder, tta=tta, blend=blend, overlap=overlap, memory_gb=memory_gb)
+        settings = {"tta": tta, "blend": blend, "overlap": overlap, "memory_gb": memory_gb, "trust": trust.split(",")}
+        count = segment_files(images, models, folder, **settings)
     log.info("%d objects in %s", count, out / "objects.csv")
 
 
@@ -213,11 +222,12 @@ def variants(
     maps: str = "4",
     prefix: str = "BIOCNN",
     seed: int = 1,
+    trust: str = "",
 ) -> None:
     """Score the variants of a VCF or BCF with one or more models: annotated and indexed VCF, and a table.
 
     GENOME is a FASTA file or a folder that `biocnn genome` made. OFFSETS are numbers with commas between them
-    (--offsets=-10,0,10); MAPS is a number or IDs.
+    (--offsets=-10,0,10); MAPS is a number or IDs. TRUST as in `biocnn predict`.
     """
     import torch
 
@@ -229,7 +239,7 @@ def variants(
         window, parse(offsets, "offsets"), strands, ref_mismatch, unknown_contigs, background, seed, prefix,
         parse(maps, "maps"),
     )  # fmt: skip
-    loaded = [Model(model) for model in models]
+    loaded = [Model(model, trust=trust.split(",")) for model in models]
     torch.set_num_threads(loaded[0].meta["experiment"]["train"]["threads"] if loaded else 1)
     where = open_genome(genome) if genome.is_dir() else read_genome(genome)
     with atomic(out) as folder:
@@ -240,17 +250,19 @@ def variants(
 
 
 def scan(
-    genome: Path, out: Path, *models: Path, contigs: str | None = None, stride: int = 10, threshold: float = 0.5
-) -> None:
+    genome: Path, out: Path, *models: Path,
+    contigs: str | None = None, stride: int = 10, threshold: float = 0.5, trust: str = "",
+) -> None:  # fmt: skip
     """Scan a genome, FASTA or as `biocnn genome` made it, with one or more models: probability as bigWig, and peaks.
 
-    CONTIGS are names with commas between them; without, all are scanned.
+    CONTIGS are names with commas between them; without, all are scanned. TRUST as in `biocnn predict`.
     """
     from biocnn.scan.step import scan_files
 
     with atomic(out) as folder:
         folder.mkdir()
-        scan_files(genome, models, folder, contigs.replace(" ", "").split(",") if contigs else None, stride, threshold)
+        chosen = contigs.replace(" ", "").split(",") if contigs else None
+        scan_files(genome, models, folder, chosen, stride, threshold, trust=trust.split(","))
 
 
 def report(config: Path, out: Path, figures: Path, *, data_root: Path = Path()) -> None:

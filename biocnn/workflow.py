@@ -10,6 +10,7 @@ from typing import Any
 
 from biocnn.config import Experiment, load
 from biocnn.errors import InputError
+from biocnn.registry import own_module
 
 RESULTS = Path("results")
 DEMO = RESULTS / "demo"
@@ -34,7 +35,8 @@ class Workflow:
         self.data_root = str(config.get("data_root", "."))
         self.gpus = int(config.get("gpus", 0))
         # One process a GPU; torchrun tells each which one it is.
-        several = f"torchrun --standalone --nproc-per-node={self.gpus} -m biocnn.cli"
+        # The command, not `-m biocnn.cli`: that would let files of the working folder stand for installed packages.
+        several = f"torchrun --standalone --nproc-per-node={self.gpus} --no-python biocnn"
         self.train_command = several.split() if self.gpus > 1 else ["biocnn"]
         self.paths: dict[str, str] = {}
         self.experiments: dict[str, Experiment] = {}
@@ -100,7 +102,12 @@ class Workflow:
 
     def predict_options(self, wildcards: Any) -> list[str]:
         """The section ``predict`` as options of the steps ``predict`` and ``segment``."""
-        return _options(self.experiments[wildcards.experiment]["predict"])
+        return _options(self.experiments[wildcards.experiment]["predict"]) + self.trust_option(wildcards)
+
+    def trust_option(self, wildcards: Any) -> list[str]:
+        """``--trust=MODULE`` for steps that read models of a network of one's own, which the experiment names."""
+        module = own_module(self.experiments[wildcards.experiment]["model"]["name"])
+        return [f"--trust={module}"] if module else []
 
     def scanned_genome(self, wildcards: Any) -> str:
         """The encoded genome that is scanned."""
@@ -111,12 +118,13 @@ class Workflow:
         section = {
             key: value for key, value in self.experiments[wildcards.experiment]["scan"].items() if value != "all"
         }
-        return _options(section, leave=("genome",))
+        return _options(section, leave=("genome",)) + self.trust_option(wildcards)
 
     def variants_options(self, wildcards: Any) -> list[str]:
         """The section ``variants``, and the seed, as options of the step."""
         experiment = self.experiments[wildcards.experiment]
-        return _options(experiment["variants"] | {"seed": experiment["seed"]}, leave=("vcf", "genome"))
+        settings = experiment["variants"] | {"seed": experiment["seed"]}
+        return _options(settings, leave=("vcf", "genome")) + self.trust_option(wildcards)
 
     def genome_option(self, wildcards: Any) -> list[str]:
         """``--genome FOLDER`` for experiments that read one."""

@@ -21,7 +21,7 @@ def main(data: str, config: str, out: str) -> None:
     network, history, meta = biocnn.train_run(settings, dataset, seed=1, network=network, log=print)
     save_model(out, network, meta)
     print(history[["epoch", "train_loss", "val_loss", "val_auprc"]])
-    print(biocnn.load(out).predict(["ACGT" * 25 + "A", "TTTT" * 25 + "T"]))
+    print(biocnn.load(out, trust=["examples.small_net"]).predict(["ACGT" * 25 + "A", "TTTT" * 25 + "T"]))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ ARROW = [
     ["batches"],
     ["validation", "optimizer", "parallel", "forecast", "fingerprint"],
     ["state"],
-    ["checkpoint", "transfer", "train"],
+    ["metadata", "checkpoint", "transfer", "train"],
     ["temperature"],
     ["folding", "tiles", "blending", "predict_images", "predict", "uncertainty", "scan", "segment"],
     ["runs", "calibrate"],

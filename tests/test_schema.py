@@ -4,6 +4,7 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from pydantic_core import PydanticUndefined
@@ -170,6 +171,77 @@ def test_build_calls_with_positional_values_and_settings(folder: Path, monkeypat
     section = choose("models", {"name": "my_networks:Net", "width": 3, "where": "there"}, "model")
     expected = {"width": 3, "kind": "a", "start": None, "sizes": [1, 2], "where": Path("there")}
     assert build("models", section, 1, 4, 2) == ((1, 4, 2), expected)
+
+
+HOSTILE = """
+from typing import Annotated, Literal, Mapping, Optional, Sequence, Union
+import typing
+
+
+def good(x, *, a: Optional[int] = None, b: "list[float]" = [], c: Annotated[int, print("ran")] = 1,
+         d: typing.Literal["u", 2] = "u", e: tuple[int, ...] = (), f: Union[int, str, None] = None,
+         g: Sequence[Mapping[str, bool]] = []):
+    ...
+
+
+def runs(x, *, a: __import__("pathlib").Path("PWNED").touch() or int = 1):
+    ...
+
+
+def escapes(x, *, a: ().__class__.__base__.__subclasses__()[0] = 1):
+    ...
+
+
+def calls(x, *, a: list[open("PWNED", "w")] = 1):
+    ...
+
+
+def hides(x, *, _a: int = 1):
+    ...
+"""
+
+
+def test_annotations_are_read_and_never_run(folder: Path) -> None:
+    (folder / "hostile.py").write_text(HOSTILE)
+    schema, _ = settings_schema("hostile:good")
+    wanted = {
+        "a": int | None, "b": list[float], "c": int, "d": Literal["u", 2], "e": tuple[int, ...],
+        "f": int | str | None, "g": list[dict[str, bool]],
+    }  # fmt: skip
+    assert {key: field.annotation for key, field in schema.model_fields.items()} == wanted
+    for name, said in (
+        ("runs", "is no type"),
+        ("escapes", "is no type"),
+        ("calls", "is no type"),
+        ("hides", "have this name"),
+    ):
+        with pytest.raises(InputError, match=said) as caught:
+            choose("models", f"hostile:{name}", "model")
+        assert caught.value.remedy
+    assert not (folder / "PWNED").exists()
+
+
+@pytest.mark.parametrize("content", [b"x = '\xff'", b"x = 1\0", b"(" * 5000])
+def test_module_that_is_no_python(folder: Path, content: bytes) -> None:
+    (folder / "odd_bytes.py").write_bytes(content)
+    with pytest.raises(InputError, match=r"odd_bytes\.py"):
+        choose("models", "odd_bytes:Net", "model")
+
+
+def test_files_of_the_working_folder_stand_after_installed_packages(folder: Path) -> None:
+    """A nibabel.py beside the data is data; a module that the experiment names is found there."""
+    (folder / "nibabel.py").write_text("raise SystemExit('nibabel.py of the working folder was run')")
+    (folder / "own_net.py").write_text("from torch import nn\n\nclass Net(nn.Module):\n    pass\n")
+    code = (
+        "import sys; from biocnn.registry import find\n"
+        "find('data', 'Images'); assert sys.path.count({0!r}) == 0\n"
+        "find('models', 'own_net:Net'); assert sys.path[-1] == {0!r}\n"
+        "import nibabel; print(nibabel.__version__)"
+    )
+    script = folder.parent / "script.py"  # not `python -c`, which puts the working folder first by itself
+    script.write_text(code.format(str(folder)))
+    done = subprocess.run([sys.executable, script], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_what_cannot_be_imported_says_so(folder: Path) -> None:

@@ -33,7 +33,11 @@ def unet(in_channels: int = 1, out_channels: int = 1, seed: int = 5, **settings:
 
 
 def saved(path: Path, model: nn.Module, **settings: Any) -> Path:
-    save_model(path, model, {"experiment": {"model": {"name": type(model).__name__, **settings}}, "facts": {}})
+    facts = {
+        "kind": "image", "task": "mask", "spatial_dims": 2, "in_channels": 1, "out_channels": 1, "outputs": ["disc"],
+        "channels": ["grey"], "normalise": "image",
+    }  # fmt: skip
+    save_model(path, model, {"experiment": {"model": {"name": type(model).__name__, **settings}}, "facts": facts})
     return path
 
 

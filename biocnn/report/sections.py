@@ -10,6 +10,7 @@ import pandas as pd
 import yaml
 
 from biocnn.files import sha256
+from biocnn.registry import own_module
 from biocnn.report import curves, images, splits
 from biocnn.report.blocks import Code, Section, Text, counted, plural, short, table
 from biocnn.report.figures import Gallery
@@ -220,7 +221,8 @@ def reproduce(results: Results, experiment: dict) -> Section:
     root = "" if all(path.startswith("results/") for path in raw) else " data_root=DIR"
     command = f"snakemake --cores all --config 'experiments=[{results.name}]'{root}"
     models = [(run, path) for run in results.runs if (path := results.model(run))]
-    section.blocks.append(Code("The commands", "\n".join([command, *_python(results, models)])))
+    name = str((experiment.get("model") or {}).get("name", ""))
+    section.blocks.append(Code("The commands", "\n".join([command, *_python(results, name, models)])))
     plain = json.loads(json.dumps(experiment, default=str))  # paths become text
     settings = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, default_flow_style=False)
     section.blocks.append(Code("Settings, with every default", settings.strip(), folded=True))
@@ -230,7 +232,6 @@ def reproduce(results: Results, experiment: dict) -> Section:
     sources += [[f"{run}/{path.name}", _size({"bytes": path.stat().st_size}), sha256(path)] for run, path in models]
     if sources:
         section.blocks.append(table("Inputs and models.", ["File", "Size", "SHA-256"], sources, "Size"))
-    name = str((experiment.get("model") or {}).get("name", ""))
     cited = [_CITATIONS.get(name), _CITATIONS["matches"] if len(results.matches) else None]
     attributions = results.folder / "explain" / "attributions.npz"
     if attributions.is_file():
@@ -245,11 +246,13 @@ def reproduce(results: Results, experiment: dict) -> Section:
     return section
 
 
-def _python(results: Results, models: list[tuple[str, Path]]) -> list[str]:
+def _python(results: Results, network: str, models: list[tuple[str, Path]]) -> list[str]:
     if not models:
         return []
     path = f"results/{results.name}/runs/{models[0][0]}/model.safetensors"
-    return ["", "# the model in Python", "import biocnn", f'model = biocnn.load("{path}")', "model.predict(...)"]
+    module = own_module(network)
+    trust = f', trust=["{module}"]' if module else ""
+    return ["", "# the model in Python", "import biocnn", f'model = biocnn.load("{path}"{trust})', "model.predict(...)"]
 
 
 def _size(source: dict) -> str:

@@ -27,10 +27,16 @@ log = logging.getLogger("biocnn")
 
 
 def scan_files(
-    genome: Path, models: Sequence[Path], folder: Path, contigs: Sequence[str] | None, stride: int, threshold: float
+    genome: Path,
+    models: Sequence[Path],
+    folder: Path,
+    contigs: Sequence[str] | None,
+    stride: int,
+    threshold: float,
+    trust: Sequence[str] = (),
 ) -> None:
     """``scan_genome`` of model files and a genome, which is a FASTA file or a folder of ``write_genome``."""
-    loaded = [Model(model) for model in models]
+    loaded = [Model(model, trust=trust) for model in models]
     if not loaded:
         raise InputError("scan: no model is given", "name one or more model.safetensors")
     torch.set_num_threads(loaded[0].meta["experiment"]["train"]["threads"])

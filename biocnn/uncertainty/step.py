@@ -15,6 +15,7 @@ from biocnn.data.duplicates import small_version
 from biocnn.data.new_images import open_images
 from biocnn.data.ragged import Ragged
 from biocnn.predict import Model, decide
+from biocnn.registry import own_module
 from biocnn.uncertainty.judging import Judge
 from biocnn.uncertainty.maps import Uncertainty, maps
 from biocnn.uncertainty.objects import image_uncertainty
@@ -32,12 +33,13 @@ class Answers:
     runs
         Folders with model.safetensors and predictions.
     experiment
-        Its sections uncertainty and predict, and its seed, are used.
+        Its sections uncertainty and predict, and its seed, are used; a network of one's own that it names is trusted.
     """
 
     def __init__(self, runs: Sequence[Path], experiment: dict[str, Any]) -> None:
         self.runs, self.predict = list(runs), experiment["predict"]
         self.number, self.seed = experiment["uncertainty"]["samples"], experiment["seed"]
+        self.trust = [own_module(experiment["model"]["name"])]
         self.loaded: dict[str, list[Model]] = {}
         self.stored = [Ragged(run / "predictions" / "probability.npy") for run in runs]
         self.places: dict[tuple[str, str], list[tuple[int, int]]] = {}
@@ -50,7 +52,7 @@ class Answers:
         """All of them, loaded when first needed; only the ensemble's answers are means over views."""
         tta = self.predict["tta"] if method == "ensemble" else "none"
         if tta not in self.loaded:
-            settings = self.predict | {"tta": tta}
+            settings = self.predict | {"tta": tta, "trust": self.trust}
             self.loaded[tta] = [Model(run / "model.safetensors", **settings) for run in self.runs]
         return self.loaded[tta]
 

@@ -42,7 +42,8 @@ def made(folder: Path, task: str, seeds: int = 2, dropout: float = 0.2) -> tuple
 def asked(*methods: str, images: str | None = None, tta: str = "none", samples: int = 4) -> dict:
     """The sections of an experiment that are used."""
     uncertainty = {"methods": list(methods), "samples": samples}
-    return {"uncertainty": uncertainty, "predict": {"tta": tta}, "segment": {"images": images}, "seed": 1}
+    sections = {"uncertainty": uncertainty, "predict": {"tta": tta}, "segment": {"images": images}}
+    return {**sections, "model": {"name": "UNet"}, "seed": 1}
 
 
 def written(dataset: Dataset, runs: list[Path], folder: Path, *methods: str, new: Path | None = None) -> dict:

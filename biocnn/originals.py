@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from biocnn.errors import InputError
-from biocnn.files import atomic, read_lines
+from biocnn.files import atomic
+from biocnn.text import read_lines
 
 
 def as_is(original: Path, target: Path) -> None:

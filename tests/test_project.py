@@ -15,7 +15,7 @@ PACKAGE = ROOT / "biocnn"
 
 # A module imports only from modules named before it, or beside it on the same line.
 ARROW = [
-    ["errors", "files", "interrupt", "precision"],
+    ["errors", "files", "text", "interrupt", "precision"],
     ["lock", "memory"],
     ["simulate", "originals", "fetch"],
     ["views"],

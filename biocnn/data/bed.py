@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from biocnn.errors import InputError
-from biocnn.files import read_lines
+from biocnn.text import read_lines
 
 COLUMNS = ["chrom", "start", "end", "strand", "score", "summit", "line"]
 NARROWPEAK = 10  # columns

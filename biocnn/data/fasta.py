@@ -1,7 +1,5 @@
 """Sequence text to codes, one byte a base, and the reading of FASTA."""
 
-import gzip
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +8,14 @@ from typing import Literal, get_args
 import numpy as np
 
 from biocnn.errors import InputError
+from biocnn.text import CHUNK, LONGEST, text_of
 
 UNKNOWN, PADDING = 4, 5
 # What each ambiguous letter stands for; its code is 6 and on. From R on, letters side by side are complements.
 AMBIGUOUS = {
     "S": "CG", "W": "AT", "R": "AG", "Y": "CT", "K": "GT", "M": "AC", "B": "CGT", "V": "ACG", "D": "AGT", "H": "ACT",
 }  # fmt: skip
-CHUNK = 1 << 24  # bytes of text read at a time
+BLANK = " \t"  # ends the name of a record; other white space is part of it
 LAYOUT = b" \t\r\n"  # characters that lay a sequence out and are no part of it
 INVALID = 255
 ALLOWED = "allowed: A C G T U and the IUPAC letters R Y S W K M B D H V N, upper or lower case"
@@ -101,21 +100,22 @@ def read_fasta(path: str | Path, iupac: Iupac = "unknown") -> Iterator[Record]:
     path = Path(path)
     seen: dict[str, int] = {}
     header, line, parts, threes = "", 0, [], ""
-    for first, pieces in _pieces(path):
-        for number, (at, piece) in enumerate(_numbered(first, pieces)):
+    for at, column, pieces in _pieces(path):
+        for number, piece in enumerate(pieces):
             if number:
                 if header:
                     yield _record(path, header, line, parts, seen, threes)
                 title, _, piece = piece.partition(b"\n")
-                header, line, parts = title.decode("utf-8", "replace").strip() or " ", at, []
-                at, threes = at + 1, ""
+                header, line, parts = title.decode("utf-8", "replace").strip(BLANK) or " ", at, []
+                at, column, threes = at + 1, 0, ""
             elif not header and piece.strip():
                 start = piece.split(maxsplit=1)[0][:20].decode("utf-8", "replace")
                 raise InputError(
                     f"{path} line 1: not FASTA (starts with {start!r})", "a FASTA file starts with '>NAME'"
                 )
-            parts.append(_encode_piece(path, piece, at, header, iupac))
+            parts.append(_encode_piece(path, piece, at, column, header, iupac))
             threes = written(piece, threes)
+            at += piece.count(b"\n") + 1
     if not header:
         raise InputError(f"{path}: the file is empty", "give a FASTA file with at least one sequence")
     yield _record(path, header, line, parts, seen, threes)
@@ -126,50 +126,37 @@ def written(text: bytes, before: str = "") -> str:
     return "".join(x for x in "TU" if x in before or x.encode() in text or x.lower().encode() in text)
 
 
-def _pieces(path: Path) -> Iterator[tuple[int, list[bytes]]]:
-    """Whole lines of the file, split before each record: what continues the last one, then each new one."""
-    rest, line = b"", 1
-    for chunk in _chunks(path):
-        chunk = rest + chunk
-        # A lone ">" at the end could belong to a header that is still to come, so cut after the last whole line.
-        cut = chunk.rfind(b"\n") + 1
-        rest = chunk[cut:]
-        if cut:
-            text = b"\n" + chunk[: cut - 1]
-            yield line, text.split(b"\n>")
-            line += text.count(b"\n")
-    if rest:
-        yield line, (b"\n" + rest).split(b"\n>")
+def _pieces(path: Path) -> Iterator[tuple[int, int, list[bytes]]]:
+    """The text, split before each record: what continues the last one, then each new one.
+
+    Before each piece of it, the line and the number of bytes of that line that came before it. Lines may be of any
+    length, but for headers, which are never cut.
+    """
+    rest, line, column = b"\n", 0, 0  # as if a line ended before the file
+    for chunk in text_of(path, CHUNK):
+        text = rest + chunk
+        header = text.rfind(b"\n>")
+        if header >= 0 and text.find(b"\n", header + 1) < 0:
+            cut = header  # it may go on
+            if len(text) - cut > LONGEST:
+                at = line + text.count(b"\n", 0, cut + 1)
+                raise InputError(f"{path} line {at}: a header of more than {LONGEST:,} bytes", "is it a FASTA file?")
+        else:
+            cut = len(text) - text.endswith(b"\n")  # ">" may follow
+        rest = text[cut:]
+        yield line, column, text[:cut].split(b"\n>")
+        ended = text.rfind(b"\n", 0, cut)
+        column = cut - ended - 1 if ended >= 0 else column + cut
+        line += text.count(b"\n", 0, cut)
+    yield line, column, rest.split(b"\n>")
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
-    """The bytes of a file, unpacked where it is gzip or bgzip, a bounded number at a time."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file", "check the path; relative paths start at data_root")
-    with open(path, "rb") as raw:
-        packed = raw.read(2) == b"\x1f\x8b"
-    try:
-        with gzip.open(path) if packed else open(path, "rb") as handle:
-            while chunk := handle.read(CHUNK):
-                yield chunk
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(
-            f"{path}: damaged or truncated gzip file ({error})", "copy or download it again; `gzip -t FILE` tests it"
-        ) from error
-
-
-def _numbered(first: int, pieces: list[bytes]) -> Iterator[tuple[int, bytes]]:
-    line = first - 1  # the first piece starts with the line end that was put before it
-    for piece in pieces:
-        yield line, piece
-        line += piece.count(b"\n") + 1
-
-
-def _encode_piece(path: Path, piece: bytes, line: int, header: str, iupac: Iupac) -> bytes:
+def _encode_piece(path: Path, piece: bytes, line: int, column: int, header: str, iupac: Iupac) -> bytes:
     codes = piece.translate(TABLES[iupac], LAYOUT)
     if codes.find(INVALID) >= 0:
         offset = piece.translate(TABLES[iupac]).find(INVALID)
-        at, column = line + piece.count(b"\n", 0, offset), offset - piece.rfind(b"\n", 0, offset)
+        before = piece.rfind(b"\n", 0, offset)
+        at, column = line + piece.count(b"\n", 0, offset), offset - before + column * (before < 0)
         raise InputError(
             f"{path} line {at} column {column}: record {_split(header)[0]!r}: {chr(piece[offset])!r} is not a base",
             REMEDY[iupac],
@@ -193,8 +180,8 @@ def _record(path: Path, header: str, line: int, parts: list[bytes], seen: dict[s
 
 
 def _split(header: str) -> tuple[str, str]:
-    name, *description = header.split(maxsplit=1) or [""]
-    return name, "".join(description)
+    name, _, description = header.strip(BLANK).replace("\t", " ").partition(" ")
+    return name, description.strip(BLANK)
 
 
 def _table(iupac: Iupac) -> bytes:

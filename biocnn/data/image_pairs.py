@@ -11,7 +11,7 @@ import pandas as pd
 
 from biocnn.data.image_paths import members, stem, unique_ids
 from biocnn.errors import InputError, nearest
-from biocnn.files import read_lines
+from biocnn.text import read_lines
 
 SPLITS = ("train", "val", "test")
 _TABLE = "list the pairs in a table (data.table) with the columns image and mask"

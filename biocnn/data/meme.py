@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from biocnn.errors import InputError
-from biocnn.files import atomic, read_lines
+from biocnn.files import atomic
+from biocnn.text import read_lines
 
 ALPHABETS = {"ACGT": "ACGT", "ACGU": "ACGU", "DNA": "ACGT", "RNA": "ACGU"}
 # Databases print two to six decimals; more than this is no rounding.

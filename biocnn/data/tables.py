@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from biocnn.errors import InputError, nearest
-from biocnn.files import read_lines
+from biocnn.text import read_lines
 
 PROVENANCE = ("id", "sequence", "name", "group", "split", "chrom", "start", "end", "strand")
 

@@ -1,6 +1,7 @@
 """Text to codes and back, and FASTA in every wrapping."""
 
 import gzip
+import time
 
 import numpy as np
 import pytest
@@ -76,12 +77,48 @@ def test_records_do_not_depend_on_wrapping_and_chunks(tmp_path, monkeypatch, wra
     assert found == [("one", "first record", "ACGTACG", 1), ("two", "second", "NNTT", 5), ("three", "", "G", 7)]
 
 
+@pytest.mark.parametrize("chunk", [1, 2, 3, 1 << 20])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_only_line_ends_end_lines_and_only_blanks_names(tmp_path, monkeypatch, chunk, end):
+    monkeypatch.setattr(fasta, "CHUNK", chunk)
+    names = ["a\u2028b", "c\x0bd", "e\x85", "f\u00a0g"]
+    text = "\ufeff" + end + "".join(f">{name}\t some\x0c text {end}AC{end}{end} GT{end}" for name in names)
+    (tmp_path / "odd.fa").write_bytes(text.encode())
+    if chunk < 3:  # a byte-order mark is looked for in the first piece
+        (tmp_path / "odd.fa").write_bytes(text[1:].encode())
+    found = list(read_fasta(tmp_path / "odd.fa"))
+    assert [(record.name, record.description) for record in found] == [(name, "some\x0c text") for name in names]
+    assert {decode(record.codes) for record in found} == {"ACGT"}
+    assert [record.line for record in found] == [2, 6, 10, 14]
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 1 << 20])
+def test_a_fault_in_a_long_line_is_placed(tmp_path, monkeypatch, chunk):
+    monkeypatch.setattr(fasta, "CHUNK", chunk)
+    (tmp_path / "long.fa").write_text(">a\nAC\n" + "ACGT" * 25 + "!\n")
+    with pytest.raises(InputError, match="line 3 column 101: record 'a': '!' is not a base"):
+        list(read_fasta(tmp_path / "long.fa"))
+
+
+def test_a_line_of_any_length_is_read_in_linear_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(fasta, "CHUNK", 100)
+    (tmp_path / "long.fa").write_text(">a\n" + "ACGTTGCA" * 125_000)  # 10,000 pieces: 5 GB if each copied all before
+    began = time.process_time()
+    (record,) = read_fasta(tmp_path / "long.fa")
+    assert len(record.codes) == 1_000_000
+    assert time.process_time() - began < 1
+    monkeypatch.setattr(fasta, "LONGEST", 1000)
+    (tmp_path / "header.fa").write_text(">a\nAC\n>" + "x" * 5000)
+    with pytest.raises(InputError, match="line 3: a header of more than"):
+        list(read_fasta(tmp_path / "header.fa"))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         (b"", "is empty"),
         (b"\n \n", "is empty"),
-        (b"chr1\t1\t5\n", "line 1: not FASTA .starts with 'chr1'"),
+        (b"chr1\t1\t5\n", "line 1: not FASTA .starts with 'chr"),
         (b">a\nAC\n>b\nGT\n>a\nTT\n", "line 5: the name 'a' is taken already in line 1"),
         (b">a\nAC\n>b\n>c\nGT\n", "line 3: record 'b' has no sequence"),
         (b">a\nAC\n>\nGT\n", "line 3: a record without a name"),

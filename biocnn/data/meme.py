@@ -1,5 +1,6 @@
 """Motif files in MEME's minimal format."""
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ def read_meme(path: str | Path) -> dict[str, Motif]:
     """
     lines = read_lines(path)
     first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
-    if not first.lstrip("\ufeff").startswith("MEME version"):
+    if not first.startswith("MEME version"):
         raise InputError(
             f"{path}: not a MEME motif file: its first line is {first[:40]!r}",
             f"it must begin with 'MEME version 4'; JASPAR and others offer a download in MEME format ({FORMAT})",
@@ -73,11 +74,11 @@ def read_meme(path: str | Path) -> dict[str, Motif]:
     words: list[str] | None = None
     number = 0
     while number < len(lines):
-        line, number = lines[number].strip(), number + 1
+        line, number = lines[number].strip(" \t"), number + 1
         if line.startswith("ALPHABET"):
             _check_alphabet(line, f"{path} line {number}")
         elif line.startswith("MOTIF"):
-            words = line.split()[1:]
+            words = re.split("[ \t]+", line)[1:]
             if not words:
                 raise InputError(f"{path} line {number}: a motif without a name", "write 'MOTIF id name'")
         elif line.startswith("letter-probability matrix"):
@@ -89,9 +90,10 @@ def read_meme(path: str | Path) -> dict[str, Motif]:
                     f"{path} line {number}: {what}", "each matrix needs a MOTIF line with an id of its own"
                 )
             pfm, end = _read_matrix(lines, number, path)
+            nsites = _field(line, "nsites", f"{path} line {number}") or 20.0
             named = len(words) > 1 and words[1] != "width"
             name = words[1] if named else words[0]
-            motifs[words[0]] = Motif(words[0], name, pfm, float(_field(line, "nsites") or 20))
+            motifs[words[0]] = Motif(words[0], name, pfm, nsites)
             words, number = None, end
     if words is not None:
         raise InputError(
@@ -152,9 +154,17 @@ def _check_alphabet(line: str, where: str) -> None:
         raise InputError(f"{where}: alphabet {' '.join(words)!r}", "motifs must be of DNA (ACGT) or RNA (ACGU)")
 
 
-def _field(line: str, key: str) -> str | None:
-    found = re.search(rf"\b{key}\s*=\s*([0-9.eE+]+)", line)
-    return found.group(1) if found else None
+def _field(line: str, key: str, where: str) -> float | None:
+    found = re.search(rf"\b{key}\s*=\s*([^\s=]+)", line)
+    if not found:
+        return None
+    try:
+        value = float(found[1])
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise InputError(f"{where}: {key}= {found[1][:20]} is no number", f"for example {key}= 20; or leave it out")
+    return value
 
 
 def _read_matrix(lines: list[str], start: int, path: str | Path) -> tuple[np.ndarray, int]:
@@ -163,12 +173,14 @@ def _read_matrix(lines: list[str], start: int, path: str | Path) -> tuple[np.nda
     while end < len(lines) and re.match(r"\s*[-+.0-9]", lines[end]):
         rows.append(_read_row(lines[end], f"{path} line {end + 1}"))
         end += 1
-    width = _field(header, "w")
-    if int(_field(header, "alength") or 4) != 4:
-        raise InputError(f"{path} line {start}: alength is not 4", "motifs must be of DNA (ACGT) or RNA (ACGU)")
-    if not rows or (width is not None and int(width) != len(rows)):
+    where = f"{path} line {start}"
+    width = _field(header, "w", where)
+    if (_field(header, "alength", where) or 4) != 4:
+        raise InputError(f"{where}: alength is not 4", "motifs must be of DNA (ACGT) or RNA (ACGU)")
+    if not rows or (width is not None and width != len(rows)):
+        announced = "a matrix" if width is None else f"w= {width:g}"
         raise InputError(
-            f"{path} line {start}: w= {width} announces another number of rows than the {len(rows)} that follow",
+            f"{where}: {announced} announces another number of rows than the {len(rows)} that follow",
             "the file may be cut short, or was edited by hand: get it again, or correct w",
         )
     pfm = np.array(rows)

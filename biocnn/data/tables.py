@@ -33,7 +33,7 @@ def read_table(path: str | Path, *needed: str) -> pd.DataFrame:
     """
     path = Path(path)
     lines = [(i, line.split("\t")) for i, line in enumerate(read_lines(path), start=1) if line.strip()]
-    columns = [name.strip().removeprefix("\ufeff") for name in lines[0][1]] if lines else []
+    columns = [name.strip(" ") for name in lines[0][1]] if lines else []
     for name in needed:
         if name not in columns:
             commas = len(columns) == 1 and "," in columns[0]
@@ -51,7 +51,7 @@ def read_table(path: str | Path, *needed: str) -> pd.DataFrame:
     if len(lines) < 2:
         raise InputError(f"{path}: has no line below the column names", "give one line for each example")
     return pd.DataFrame([f for _, f in lines[1:]], columns=columns, index=[i for i, _ in lines[1:]]).apply(
-        lambda column: column.str.strip()
+        lambda column: column.str.strip(" ")
     )
 
 
@@ -100,4 +100,6 @@ def task_of(y: np.ndarray) -> str:
 
 
 def _numbers(column: pd.Series) -> np.ndarray:
-    return pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
+    """Of text; NaN where it is none, infinite where it is beyond what targets of four bytes can hold."""
+    values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
+    return np.where(np.abs(values) > np.finfo(np.float32).max, np.inf, values)

@@ -216,7 +216,15 @@ BAD = [
     ("chrI\t100\t110\nchrI\t20\t10\n", "line 2: end 10 is before start 20"),
     ("chrI\t-5\t10\n", "line 1: start -5 is negative"),
     ("chrI\t1.5\t10\n", "line 1: start '1.5' is not a whole number"),
-    ("chrom\tstart\tend\nchrI\t1\t10\n", "line 1: start 'start' is not a whole number"),
+    ("chrI\t1_0\t20\n", "line 1: start '1_0' is not a whole number"),
+    ("chrI\t1\t\uff12\n", "line 1: end '\uff12' is not a whole number"),
+    ("chrI\t1\t9223372036854775808\n", "line 1: end 9223372036854775808 is beyond the end of any contig"),
+    ("chrI\t1\t" + "9" * 5000 + "\n", "line 1: end 9{20}... .5000 digits. is beyond the end of any contig"),
+    ("chrom\tstart\tend\nchrI\t1\t10\n", "line 1: start 'start' and end 'end' are no numbers"),
+    ("chrI\t-5\t10\nchrI\t5\t10\nchrI\t5\t2\n", r"line 1: start -5 is negative .2 lines have faults"),
+    ("chrI\t1\t10\ta\t0\t.\t0\t0\t0\t-2\n", "line 1: summit -2 is outside"),
+    ("chrI\u2028\t1\t10\n", "line 1: contig 'chrI.u2028' is not in"),
+    ("chrI\x0b1\x0b10\n", "line 1: has 1 column"),
     ("chrI\t100\t110\nchrI\t100\n", "line 2: has 2 columns"),
     ("chrI\n", "line 1: has 1 column"),
     ("chrI\t1\t10\ta\t0\tx\n", "line 1: strand 'x' in column 6"),
@@ -248,6 +256,11 @@ def test_bed_columns(tmp_path):
     assert read_bed(path).drop(columns="score").to_numpy().tolist() == [
         ["chr1", 5, 5, ".", -1, 2],
         ["chr1", 5, 9, ".", -1, 3],
+    ]
+    path.write_bytes("\ufeffchr1\t5\t5\ta\x85b\r\r  chr1  5 9 \r".encode())
+    assert read_bed(path)[["chrom", "start", "end", "line"]].to_numpy().tolist() == [
+        ["chr1", 5, 5, 1],
+        ["chr1", 5, 9, 3],
     ]
 
 

@@ -48,6 +48,16 @@ def test_labels_find_their_sequences(read):
     assert checks[["outcome", "count"]].to_numpy().tolist() == [["read", 4], ["read", 4]]
 
 
+def test_names_hold_what_ends_no_line(read):
+    odd = "a\u2028\x0bx\x85"
+    fasta, labels = f">{odd} text\nACGT\n>b\nTTTT\n", f"id\tlabel\n{odd}\t1\n b \t0\n"
+    raw, _ = read(sequences=fasta, labels=labels)
+    assert raw.examples["id"].tolist() == [odd, "b"]
+    again, _ = read(sequences="\ufeff" + fasta.replace("\n", "\r\n"), labels="\ufeff" + labels.replace("\n", "\r\n"))
+    assert again.examples["id"].tolist() == [odd, "b"]
+    assert again.facts["outputs"] == ["label"]
+
+
 def test_rna_has_one_strand_and_u(read):
     raw, _ = read(sequences=FASTA, labels=LABELS, alphabet="RNA", group=None)
     assert texts(raw)[2] == "GGUU"
@@ -176,6 +186,8 @@ BAD = [
     ({"sequences": FASTA, "labels": "id\tlabel\n\n"}, "labels.gz: has no line below"),
     ({"sequences": FASTA, "labels": "id\tid\na\ta\n"}, "two columns of one name"),
     ({"sequences": FASTA, "labels": LABELS.replace("\t0", "\tNA")}, "labels.gz line 3: label is 'NA'"),
+    ({"sequences": FASTA, "labels": LABELS.replace("\t0", "\t1e39")}, "labels.gz line 3: label is '1e39'"),
+    ({"sequences": FASTA, "labels": LABELS.replace("\t0", "\t1_0")}, "labels.gz line 3: label is '1_0'"),
     ({"table": "sequence\tcolour\nAC\tred\n"}, "table.gz: no column of numbers"),
     ({"table": "sequence\tlabel\nAC\t1\nAXC\t1\n"}, "table.gz line 3: 'X' at position 2 is not a base"),
     ({"table": "sequence\tlabel\nAC\t1\n\t1\n"}, "table.gz line 3: has no sequence"),

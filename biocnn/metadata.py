@@ -113,6 +113,12 @@ class Postprocess(BaseModel):
     min_size: Annotated[int, Field(ge=0)] = 8
 
 
+class _TargetUnit(BaseModel):
+    model_config = _OPEN
+    mean: list[Number]
+    sd: list[Annotated[float, Field(gt=0, lt=1e30)]]
+
+
 class Metadata(BaseModel):
     """All that is used."""
 
@@ -120,6 +126,7 @@ class Metadata(BaseModel):
     experiment: _Experiment
     facts: _Facts
     temperature: list[Annotated[float, Field(ge=1e-6, le=1e6)]] = []
+    target_unit: _TargetUnit | None = None  # of regression
     postprocess: Postprocess = Postprocess()
     precision: _Precision = _Precision()
     fold: Annotated[int, Field(ge=0)] = 0
@@ -131,6 +138,10 @@ class Metadata(BaseModel):
         _require(
             number in (0, 1, self.facts.out_channels), f"{number} temperatures of {self.facts.out_channels} outputs"
         )
+        if self.target_unit:
+            for values in (self.target_unit.mean, self.target_unit.sd):
+                _require(len(values) == self.facts.out_channels, "target_unit needs a number an output")
+            _require(self.facts.task == "regression", f"target_unit of task {self.facts.task}")
         patch = self.experiment.train.patch
         _require(patch is None or len(patch) == self.facts.spatial_dims, "train.patch needs a number a dimension")
         return self

@@ -26,6 +26,7 @@ from biocnn.memory import bytes_per, room
 from biocnn.precision import autocast, fast_bfloat16
 from biocnn.predict_images import ImagePredictor, Maps, Pixels
 from biocnn.scan import Scanner
+from biocnn.target_unit import rescale
 from biocnn.temperature import set_temperature
 from biocnn.views import views
 
@@ -63,7 +64,7 @@ class Model:
 
     Predictions are made with batch norm folded into the convolutions, and in bfloat16 where training found on the
     validation part that this holds and the device is fast in it. ``network`` is as it was trained, in float32,
-    its logits divided by the temperature that was fitted there.
+    its logits divided by the temperature that was fitted there; numbers are in the unit of the targets.
 
     Parameters
     ----------
@@ -113,6 +114,8 @@ class Model:
         self.device = torch.device(device) if device else default_device()
         self.network.to(self.device)
         set_temperature(self.network, self.meta.get("temperature", []))
+        if unit := self.meta.get("target_unit"):
+            rescale(self.network, unit["sd"], unit["mean"])
         self.memory_gb, self.tta, self.blend, self.overlap = memory_gb, tta, blend, overlap
         checked = self.meta.get("precision", {}).get("predict", "float32")
         self.precision = checked if fast_bfloat16(self.device) else "float32"

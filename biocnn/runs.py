@@ -25,6 +25,7 @@ from biocnn.precision import autocast, fast_bfloat16, is_large
 from biocnn.predict import default_device, logits_of, predict_batches
 from biocnn.state import StateFolder
 from biocnn.strands import check_strands
+from biocnn.target_unit import in_unit, target_unit
 from biocnn.train import fit
 from biocnn.validation import compare, validate
 
@@ -65,6 +66,8 @@ def train_run(
     -------
     network, history, meta
         The network with its best weights; one row an epoch; what ``biocnn.checkpoint.save_model`` stores beside them.
+        Temperature and the unit of targets are in ``meta``, for ``biocnn.load`` to apply: of numbers, the network gives
+        how many standard deviations of the training part they are from its mean.
 
     Raises
     ------
@@ -89,6 +92,8 @@ def train_run(
     )
     val = batches.make(dataset, parts[1], device)
     loss = make_loss(settings["loss"], facts, section["class_weights"], device)
+    unit = target_unit(dataset.y.stacked(parts[0])) if facts["task"] == "regression" else None
+    loss = in_unit(loss, unit, device) if unit else loss
     plan = train.plan(seed, 0, section["batch_size"], section["steps_per_epoch"])
     x, y = train.get(plan[0][:2])
     with memory_errors(section):
@@ -111,6 +116,7 @@ def train_run(
     meta["precision"] = choose_precision(network, val, loss, facts["task"], history["precision"].iloc[-1])
     meta["deterministic"] = deterministic
     meta |= {"start": begun.record} if begun.record else {}
+    meta |= {"target_unit": unit} if unit else {}
     log(describe_precision(meta["precision"]))
     if facts["task"] == "instances":
         found = list(predict_batches(network, val, facts["task"], precision=meta["precision"]["predict"]))

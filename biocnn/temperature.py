@@ -12,13 +12,12 @@ which costs ``PRIOR * (1 / T - 1 + log(T))`` beside the surprise of all examples
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 from scipy.optimize import brentq
 from scipy.special import expit, logit, softmax
 from torch import Tensor, nn
 
 from biocnn.metrics.masks import IGNORE
-from biocnn.models.sequence_network import SequenceNetwork
+from biocnn.target_unit import rescale
 
 SHARPEST, FLATTEST = 1 / 10, 10.0
 PRIOR = 4.0
@@ -125,35 +124,8 @@ def _root(slope: Callable[[float], float], worth: float) -> float:
 
 
 def set_temperature(network: nn.Module, temperature: Sequence[float]) -> None:
-    """Divide a network's logits (N, K) or (N, K, *spatial) from now on, in place; one number serves all K.
-
-    The last layer takes it up where it is known, so that whatever looks into the network sees the same logits.
-    """
-    if all(value == 1 for value in temperature):
-        return
-    factor = 1 / torch.tensor(temperature, dtype=torch.float32)
-    last = network.head[-1] if _ends_with_head(network) else None
-    if isinstance(last, nn.Linear):
-        with torch.no_grad():
-            last.weight *= factor.to(last.weight.device)[:, None]
-            if last.bias is not None:
-                last.bias *= factor.to(last.bias.device)
-    else:
-        network.register_forward_hook(_Divide(factor))
-
-
-def _ends_with_head(network: nn.Module) -> bool:
-    return isinstance(network, SequenceNetwork) and type(network).forward is SequenceNetwork.forward
-
-
-class _Divide:
-    """A hook that can be copied with its network."""
-
-    def __init__(self, factor: Tensor) -> None:
-        self.factor = factor
-
-    def __call__(self, network: nn.Module, inputs: tuple[Tensor, ...], logits: Tensor) -> Tensor:
-        return logits * self.factor.to(logits.device).view(-1, *[1] * (logits.ndim - 2))
+    """Divide a network's logits (N, K) or (N, K, *spatial) from now on, in place; one number serves all K."""
+    rescale(network, [1 / value for value in temperature])
 
 
 def without_temperature(probability: np.ndarray, temperature: Sequence[float]) -> np.ndarray:

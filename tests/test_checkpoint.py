@@ -273,6 +273,9 @@ def test_nothing_but_networks_is_called(tmp_path: Path, name: str) -> None:
         ("experiment", {"train": {"threads": 10**9}}, "threads"), ("experiment", {"train": 3}, "experiment.train"),
         ("experiment", {"model": None}, "experiment.model"), ("experiment", {"model": {}}, "experiment.model.name"),
         ("experiment", {"data": {"axes": 3}}, "experiment.data.axes"),
+        ("target_unit", {"mean": [0, 0], "sd": [1, 0]}, "target_unit.sd.1"), ("target_unit", [1], "target_unit"),
+        ("target_unit", {"mean": [0, 0], "sd": [1]}, "target_unit needs a number an output"),
+        ("target_unit", {"mean": [0, 0], "sd": [1, 1]}, "target_unit of task"),
     ],
 )  # fmt: skip
 def test_every_field_is_checked(tmp_path: Path, key: str, change: object, said: str) -> None:

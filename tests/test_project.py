@@ -32,6 +32,7 @@ ARROW = [
     ["validation", "optimizer", "parallel", "forecast", "fingerprint"],
     ["state"],
     ["metadata", "checkpoint", "transfer", "train"],
+    ["target_unit"],
     ["temperature"],
     ["folding", "tiles", "blending", "predict_images", "predict", "uncertainty", "scan", "segment"],
     ["runs", "calibrate"],

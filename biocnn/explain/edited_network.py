@@ -139,7 +139,8 @@ class EditedNetwork:
         last = self.network.head[-1]
         if not isinstance(last, nn.Linear):
             return float(self.network.head(pooled)[:, self.output].abs().max())
-        return float((self.network.head[:-1](pooled).abs() @ last.weight[self.output].abs()).max())
+        sums = self.network.head[:-1](pooled).abs() @ last.weight[self.output].abs()
+        return float(sums.max() + (0 if last.bias is None else last.bias[self.output].abs()))
 
     def _widest(self) -> int:
         """A bound of the values that one edit makes of a layer."""

@@ -151,6 +151,8 @@ def training(results: Results, gallery: Gallery) -> Section:
         rows.append([run, len(history), f"{row['epoch']:.0f}", number(row["train_loss"]), number(row["val_loss"])])
         rows[-1] += [number(row[name]) for name in metrics] + [f"{number(history['seconds'].sum(), 1)} s"]
     caption = "Loss, validation metrics and learning rate by epoch. Dots: the epoch whose weights were kept."
+    if results.task == "regression":
+        caption += " The loss is in squared standard deviations of the training part's targets."
     alt = f"Learning curves of {plural(len(rows), 'run')}"
     section.blocks.append(gallery.add("training", curves.training(results.histories), alt, caption))
     names = [f"Val. {metric_name(name.removeprefix('val_'))}" for name in metrics]

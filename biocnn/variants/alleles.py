@@ -17,7 +17,7 @@ from biocnn.variants.normalise import normalise, trimmed
 Mismatch = Literal["error", "skip", "swap"]
 CODES = {letter: code for code, letters in enumerate(("Aa", "Cc", "Gg", "Tt")) for letter in letters}
 LETTERS = frozenset(CODES)
-LAST = (1 << 31) - 2  # the largest POS that BCF and the index of a VCF can hold
+LAST = (1 << 31) - 1  # the largest POS that BCF and the index of a VCF can hold
 
 # Why an allele is not scored: as the VCF says it, and as people do.
 REASONS = {

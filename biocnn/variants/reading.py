@@ -3,8 +3,10 @@
 import gzip
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
+from biocnn.data.child import read_in_child
 from biocnn.errors import InputError
 
 RECORDS = 8192  # lines of a block, at most
@@ -12,6 +14,8 @@ CHUNK = 1 << 22  # bytes of text read at a time
 COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 # The empty block that ends every whole bgzip file.
 END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+
+MARK = "\ufeff"  # byte-order mark, which some editors put before UTF-8
 
 Block = tuple[int, list[str]]  # number of the first line, counted from 1, and the lines
 
@@ -39,12 +43,19 @@ def read_vcf(path: str | Path) -> tuple[list[str], Iterator[Block]]:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file", "check the path; relative paths start at data_root")
-    blocks = _bcf(path) if _start(path)[:3] == b"BCF" else _text(path)
+    start = _start(path)
+    if b"\r" in start and b"\n" not in start:
+        raise InputError(
+            f"{path}: lines end with carriage returns alone", "give it line ends: tr '\\r' '\\n' < FILE > fixed.vcf"
+        )
+    blocks = _blocks(read_in_child(_bcf, path) if start[:3] == b"BCF" else _chunks(path))
     header: list[str] = []
     rest: list[Block] = []
     for first, lines in blocks:
-        n = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
-        header += lines[:n]
+        if first == 1:
+            lines[0] = lines[0].removeprefix(MARK)
+        n = next((i for i, line in enumerate(lines) if line and not line.startswith("#")), len(lines))
+        header += filter(None, lines[:n])
         if n < len(lines):
             rest = [(first + n, lines[n:])]
             break
@@ -67,9 +78,7 @@ def _check(path: Path, header: list[str]) -> None:
 
 def _start(path: Path) -> bytes:
     """The first bytes, unpacked."""
-    for chunk in _chunks(path, 16):
-        return chunk
-    return b""
+    return next(_chunks(path, 4096), b"")
 
 
 def _chunks(path: Path, size: int = CHUNK) -> Iterator[bytes]:
@@ -93,9 +102,9 @@ def _chunks(path: Path, size: int = CHUNK) -> Iterator[bytes]:
         ) from error
 
 
-def _text(path: Path) -> Iterator[Block]:
+def _blocks(chunks: Iterator[bytes]) -> Iterator[Block]:
     rest, number = b"", 1
-    for chunk in _chunks(path):
+    for chunk in chunks:
         whole, end, rest_of_it = chunk.rpartition(b"\n")
         if not end:
             rest += chunk
@@ -114,19 +123,15 @@ def _split(text: bytes) -> Iterator[list[str]]:
         yield lines[start : start + RECORDS]
 
 
-def _bcf(path: Path) -> Iterator[Block]:
+def _bcf(path: Path) -> Iterator[bytes]:
+    """The text of a BCF file. Called in a child process, for some damaged files crash their reader."""
     import pysam
 
+    pysam.set_verbosity(0)
     try:
         with pysam.VariantFile(str(path)) as handle:
-            header = str(handle.header).rstrip("\n").split("\n")
-            yield 1, header
-            number, lines = len(header) + 1, []
-            for record in handle:
-                lines.append(str(record).rstrip("\n"))
-                if len(lines) == RECORDS:
-                    yield number, lines
-                    number, lines = number + RECORDS, []
-            yield number, lines
-    except (OSError, ValueError) as error:
+            yield str(handle.header).encode("utf-8", "surrogateescape")
+            while lines := [str(record) for record in islice(handle, RECORDS)]:
+                yield "".join(lines).encode("utf-8", "surrogateescape")
+    except (OSError, ValueError, NotImplementedError) as error:
         raise InputError(f"{path}: damaged BCF file ({error})", "copy or download it again") from error

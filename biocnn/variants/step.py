@@ -20,6 +20,7 @@ from biocnn.variants.background import Background
 from biocnn.variants.maps import Choice, mutation_maps
 from biocnn.variants.normalise import normalise
 from biocnn.variants.reading import read_vcf
+from biocnn.variants.reread import reread
 from biocnn.variants.scoring import Ensemble, effects
 from biocnn.variants.windows import BOTH, Kept, column, cut, one_pair
 from biocnn.variants.writing import Writer
@@ -94,6 +95,8 @@ def annotate(vcf: str | Path, models: Sequence[Model], genome: Genome, folder: P
         )
     counts.unseen = scorer.unseen
     checks = counts.checks(reader)
+    for words, count in reread(folder / "variants.vcf.gz", vcf, counts.records).items():
+        checks.add(vcf.name, "note", f"what htslib says of the file: {words}", count)
     if not (writer.indexed or reader.unordered):
         checks.add(vcf.name, "note", "file that tabix cannot index, by its POS and END", 1)
     for name in sorted(choice.wanted - {chosen.id for chosen in choice.named}):

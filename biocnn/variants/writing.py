@@ -49,7 +49,7 @@ class Writer:
     Raises
     ------
     InputError
-        Where the input has fields of these names already.
+        Where the input has fields of these names already, and where ``prefix`` cannot begin one.
     """
 
     def __init__(
@@ -66,12 +66,17 @@ class Writer:
     ) -> None:
         import pysam
 
+        if not re.fullmatch(r"[A-Za-z_][0-9A-Za-z_.]*", prefix):
+            raise InputError(
+                f"prefix is {prefix!r}", "INFO fields begin with it: a letter or _, then letters, digits, _ and ."
+            )
         self.folder, self.prefix, self.ordered, self.indexed = folder, prefix, True, False
         words = {"value": "value" if regression else "probability", "logit": "value" if regression else "logit"}
         described = {}
         for output, plain in zip(outputs, _plain(outputs), strict=True):
             for name in names:
-                text = MEANING[name].format(output=output.replace('"', "'"), background=background, **words)
+                shown = output.replace('"', "'").replace("\\", "/")
+                text = _line(MEANING[name].format(output=shown, background=background, **words))
                 described[f"{prefix}_{plain}_{name}"] = text[0].upper() + text[1:]
         self.keys = list(described)
         self._one = ";".join(f"{key}={NUMBER}" for key in self.keys)  # a record of one allele, as most are
@@ -122,11 +127,21 @@ class Writer:
                 info += f";{self.prefix}_SWAPPED"
             if row in movable:
                 info += f";{self.prefix}_PLACES={','.join(map(str, places[first:end]))}"
+            if self.prefix in columns[7]:
+                self._refuse({part.partition("=")[0] for part in columns[7].split(";")}, "\t".join(columns[:5]))
             columns[7] = info if columns[7] in (".", "") else f"{columns[7]};{info}"
             lines.append("\t".join(columns))
             first = end
         self._vcf_lines(lines)
         self._table(fields, alleles, places, _formatted(self._row, values))
+
+    def _refuse(self, taken: set[str], where: str) -> None:
+        wrong = sorted(taken & {*self.keys, *(f"{self.prefix}_{name}" for name in FLAGS)})
+        if wrong:
+            raise InputError(
+                f"the input has an INFO field {wrong[0]} already, in {where}",
+                "choose another prefix, or give the file as it was",
+            )
 
     def _several(self, reasons: list[str], rows: list[list[float]]) -> str:
         texts = [["." if why else NUMBER % x for x in row] for why, row in zip(reasons, rows, strict=True)]
@@ -149,11 +164,7 @@ class Writer:
 
     def _new_header(self, header: Sequence[str], described: dict[str, str], provenance: dict[str, str]) -> list[str]:
         taken = {found[1] for line in header if (found := re.match(r"##INFO=<ID=([^,>]+)", line))}
-        wrong = sorted(taken & {*described, *(f"{self.prefix}_{name}" for name in FLAGS)})
-        if wrong:
-            raise InputError(
-                f"the input has an INFO field {wrong[0]} already", "choose another prefix, or give the file as it was"
-            )
+        self._refuse(taken, "the header")
         why = "; ".join(f"{reason}: {text}" for reason, text in REASONS.items()).replace("'", "").replace('"', "")
         return [
             *(f'##INFO=<ID={key},Number=A,Type=Float,Description="{text}">' for key, text in described.items()),
@@ -162,7 +173,7 @@ class Writer:
             f'##INFO=<ID={self.prefix}_SKIPPED,Number=A,Type=String,Description="Why an allele has no score. {why}">',
             f"##INFO=<ID={self.prefix}_SWAPPED,Number=0,Type=Flag,"
             'Description="The genome has ALT in place of REF; changes are ALT minus REF all the same">',
-            *(f"##{name}={text}" for name, text in provenance.items()),
+            *(f"##{name}={_line(text)}" for name, text in provenance.items()),
         ]
 
 
@@ -187,7 +198,13 @@ def _formatted(template: str, values: np.ndarray) -> list[str]:
     return texts.split("\n") if len(values) else []
 
 
+def _line(text: str) -> str:
+    """As it can stand in a line of the header."""
+    return re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]", " ", text)
+
+
 def _plain(outputs: Sequence[str]) -> list[str]:
     """Names of outputs as INFO fields may be named, all different."""
     plain = [re.sub(r"[^0-9A-Za-z_.]", "_", output) for output in outputs]
-    return [name if plain.count(name) == 1 else f"{name}_{i}" for i, name in enumerate(plain, 1)]
+    number = len(set(plain)) < len(plain)  # of all: a number behind some may make the name of another
+    return [f"{name}_{i}" for i, name in enumerate(plain, 1)] if number else plain

@@ -102,7 +102,7 @@ def test_vcf_and_table_agree(tmp_path: Path) -> None:
 def test_all_else_stays_as_it_was(tmp_path: Path) -> None:
     samples = " FORMAT a b c"
     given = vcf_text(
-        *(f"{r} GT:DP 0|1:3 ./.:. 1/2:9:extra" for r in RECORDS), samples=samples,
+        *(f"{r} GT:DP 0|1:3 ./.:. 1/2:9" for r in RECORDS), samples=samples,
         header=("##odd=<ID=\"x\",Text='caf\u00e9'>", "##contig=<ID=chr1,length=300>"),
     )  # fmt: skip
     lines = lines_of(run(tmp_path, given, GENOME, model_of(tmp_path)))
@@ -203,6 +203,82 @@ def test_a_second_model_needs_another_prefix(tmp_path: Path) -> None:
         run(tmp_path, once, GENOME, model)
     for found in records_of(run(tmp_path, once, GENOME, model, prefix="again")):
         assert found.info["again_bound_REF"] == found.info["BIOCNN_bound_REF"]
+
+
+def test_fields_that_the_header_does_not_tell_of_are_found_as_well(tmp_path: Path) -> None:
+    text = vcf_text(record("chr1", 100, 1, "+", "AC=3;BIOCNN_bound_ALT=0.5"))
+    with pytest.raises(InputError, match="BIOCNN_bound_ALT already, in chr1\t100"):
+        run(tmp_path, text, GENOME, model_of(tmp_path))
+    text = vcf_text(record("chr1", 100, 1, "+", "BIOCNN_other_ALT=0.5;NOTE=BIOCNN_bound_ALT"))
+    assert records_of(run(tmp_path, text, GENOME, model_of(tmp_path)))[0].info["NOTE"] == "BIOCNN_bound_ALT"
+
+
+@pytest.mark.parametrize("prefix", ["", "a b", "1a", "a;b", "a=b", "\u00e9"])
+def test_prefixes_that_begin_no_field(tmp_path: Path, prefix: str) -> None:
+    with pytest.raises(InputError, match="prefix is"):
+        run(tmp_path, vcf_text(), GENOME, model_of(tmp_path), prefix=prefix)
+
+
+def test_any_names_of_outputs_make_different_fields(tmp_path: Path) -> None:
+    names = ["a b", "a_b", "a_b_1", 'q"\\\n##INFO=<', "\u03b2"]
+    model = model_of(tmp_path, outputs=names, out_channels=5)
+    out = run(tmp_path, vcf_text(record("chr1", 100, 1, "+")), GENOME, model)
+    (found,) = records_of(out)
+    assert len([key for key in found.info if key.endswith("_DLOGIT")]) == 5
+    assert len(pd.read_csv(out / "variants.tsv", sep="\t").columns) == 9 + 5 * 4
+
+
+def test_telomeres_pass_through(tmp_path: Path) -> None:
+    text = vcf_text("chr2 0 . N C . . .", record("chr2", 60, 1, "+"), "chr2 201 . N <DEL> . . .")
+    out = run(tmp_path, text, GENOME, model_of(tmp_path))
+    assert [line.split("\t")[1] for line in lines_of(out) if line[0] != "#"] == ["0", "60", "201"]
+    assert "before the first base of the contig" in (out / "counts.tsv").read_text()
+    assert (out / "variants.vcf.gz.tbi").exists()
+
+
+def test_records_out_of_order_are_scored_without_an_index(tmp_path: Path) -> None:
+    records = [record("chr1", 100, 1, "+"), record("chr2", 60, 1, "+"), record("chr1", 90, 1, "+")]
+    out = run(tmp_path, vcf_text(*records), GENOME, model_of(tmp_path))
+    assert [found.pos for found in records_of(out)] == [100, 60, 90]
+    assert not list(out.glob("*.tbi"))
+    counts = pd.read_csv(out / "counts.tsv", sep="\t").set_index("reason")
+    assert counts.loc[counts.index.str.startswith("records out of order"), "example"].tolist() == ["chr1:90"]
+
+
+@pytest.mark.parametrize(("records", "end"), [(["chrX 536870913 . A C . . ."], "csi"), (["chrX 5 . A C . . ."], "tbi")])
+def test_far_places_need_another_index(tmp_path: Path, records: list[str], end: str) -> None:
+    text = vcf_text(record("chr1", 100, 1, "+"), *records)
+    out = run(tmp_path, text, GENOME, model_of(tmp_path), unknown_contigs="skip")
+    assert (out / f"variants.vcf.gz.{end}").exists()
+
+
+SAMPLES = "\tFORMAT\tone\ttwo"
+
+
+@pytest.mark.parametrize("more", [" GT 0/1", " GT 0/1 0/0:5"])
+def test_what_others_could_not_read_is_no_success(tmp_path: Path, more: str) -> None:
+    text = vcf_text(record("chr1", 100, 1, "+") + " GT 0/1 0/1", record("chr1", 110, 1, "+") + more, samples=SAMPLES)
+    with pytest.raises(InputError, match="could not read record 2") as caught:
+        run(tmp_path, text, GENOME, model_of(tmp_path))
+    assert "bcftools view" in caught.value.remedy
+
+
+def test_what_others_wonder_at_is_counted(tmp_path: Path) -> None:
+    header = ('##INFO=<ID=AC,Number=1,Type=Integer,Description="x">',)
+    records = [record("chr1", pos, 1, "+", "AC=1;QQ=2") for pos in (100, 110)]
+    out = run(tmp_path, vcf_text(*records, header=header), GENOME, model_of(tmp_path))
+    counts = pd.read_csv(out / "counts.tsv", sep="\t")
+    said = " ".join(counts["reason"])
+    assert "AC should be declared as Number=A" in said
+    assert "INFO 'QQ' at chr1:100 is not defined" in said
+
+
+def test_blank_lines_and_a_byte_order_mark_are_left_out(tmp_path: Path) -> None:
+    text = "\ufeff" + vcf_text(record("chr1", 100, 1, "+"), "", record("chr1", 110, 1, "+"), "")
+    out = run(tmp_path, text, GENOME, model_of(tmp_path))
+    assert [found.pos for found in records_of(out)] == [100, 110]
+    counts = pd.read_csv(out / "counts.tsv", sep="\t").set_index("reason")["count"]
+    assert counts["blank lines, left out"] == 2
 
 
 def test_no_record_is_no_fault(tmp_path: Path) -> None:

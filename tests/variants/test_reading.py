@@ -1,6 +1,7 @@
 """Whatever a VCF is packed in, its lines are the same; damaged ones are named."""
 
 import gzip
+import random
 from pathlib import Path
 
 import pysam
@@ -86,6 +87,46 @@ def test_what_is_no_vcf_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.vcf").write_text(text)
     with pytest.raises(InputError, match=r"not a VCF|line of the columns"):
         lines(tmp_path / "a.vcf")
+
+
+def test_carriage_returns_alone_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.vcf").write_text(TEXT.replace("\n", "\r"), newline="")
+    with pytest.raises(InputError, match="carriage returns alone"):
+        lines(tmp_path / "a.vcf")
+
+
+def test_a_byte_order_mark_and_blank_lines_of_the_header_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.vcf").write_text("\ufeff" + TEXT.replace("#CHROM", "\n#CHROM"), encoding="utf-8")
+    header, blocks = read_vcf(tmp_path / "a.vcf")
+    assert "\n".join([*header, *(line for _, block in blocks for line in block)]) + "\n" == TEXT
+
+
+def bcf(folder: Path) -> Path:
+    (folder / "a.vcf").write_text(TEXT)
+    path = folder / "a.bcf"
+    with (
+        pysam.VariantFile(str(folder / "a.vcf")) as source,
+        pysam.VariantFile(str(path), "wb0", header=source.header) as to,
+    ):
+        for record in source:
+            to.write(record)
+    return path
+
+
+def test_damaged_bcf_ends_no_process(tmp_path: Path) -> None:
+    path = bcf(tmp_path)
+    whole, rng, refused = gzip.decompress(path.read_bytes()), random.Random(1), []
+    for _ in range(12):
+        raw = bytearray(whole)
+        for _ in range(8):
+            raw[rng.randrange(len(raw))] = rng.randrange(256)
+        path.write_bytes(bytes(raw))
+        try:
+            lines(path)
+        except InputError as error:
+            refused.append(error.message)
+    assert refused
+    assert all(message.startswith(str(path)) for message in refused)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

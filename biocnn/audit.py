@@ -65,17 +65,22 @@ def audit(
     network = _by_split(predictions) if len(runs) > 1 else runs[0]
     simple = _by_split([baselines])
     truth = pd.DataFrame(dataset.y.stacked(np.arange(len(dataset.y))), index=dataset.examples["id"])
+    loci = pd.Series(dataset.loci, index=dataset.examples["id"])
     rows = []
     for split in ("val", "test"):
         p, y = network[split], truth.loc[network[split].index]
         other = simple[split].loc[p.index].to_numpy().reshape(len(p), len(names), -1)
         for k, output in enumerate(dataset.facts["outputs"]):
+            target, mine, theirs, groups = metrics.labelled(
+                y[k].to_numpy(), p[k].to_numpy(), other[:, :, k], loci[p.index].to_numpy()
+            )
             for metric in METRICS[dataset.facts["task"]]:
-                alone = [metric(run[split][k], truth.loc[run[split].index, k]) for run in runs]
-                about = {"split": split, "output": output, "metric": metric.__name__, "n": len(p)}
+                pairs = [metrics.labelled(truth.loc[run[split].index, k].to_numpy(), run[split][k]) for run in runs]
+                alone = [metric(found, known) for known, found in pairs]
+                about = {"split": split, "output": output, "metric": metric.__name__, "n": len(target)}
                 about |= {"mean_of_runs": np.mean(alone), "sd_of_runs": np.std(alone, ddof=1) if alone[1:] else np.nan}
                 for b, name in enumerate(names):
-                    found = compare(metric, p[k].to_numpy(), other[:, b, k], y[k].to_numpy(), resamples, seed)
+                    found = compare(metric, mine, theirs[:, b], target, resamples, seed, groups)
                     rows.append({"baseline": name, **about, **found})
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -87,6 +92,7 @@ def compare(
     target: np.ndarray,
     resamples: int,
     seed: int,
+    groups: np.ndarray | None = None,
 ) -> dict[str, float]:
     """Two predictions of the same examples: both metrics, and the difference by a paired bootstrap.
 
@@ -100,6 +106,8 @@ def compare(
         Of the bootstrap.
     seed
         Of the resampling.
+    groups
+        The group of each example, drawn as a whole, shape (N,); None: each is its own.
 
     Returns
     -------
@@ -109,7 +117,7 @@ def compare(
     """
     values = {"network": metric(network, target), "value": metric(baseline, target)}
     of_network, of_baseline = (
-        metrics.replicates(metric, p, target, seed=seed, n=resamples) for p in (network, baseline)
+        metrics.replicates(metric, p, target, seed=seed, n=resamples, groups=groups) for p in (network, baseline)
     )
     for name, found in (("", of_baseline), ("difference_", of_network - of_baseline)):
         values[f"{name}low"], values[f"{name}high"] = metrics.interval(found)

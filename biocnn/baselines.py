@@ -156,7 +156,7 @@ def fit_path(x: Features, y: np.ndarray, val: Features, val_y: np.ndarray, task:
     x, val
         Features (N, F) of the training and of the validation part.
     y, val_y
-        Targets (N, K).
+        Targets (N, K), nan where one is not known.
     task
         binary, multilabel or regression.
 
@@ -166,14 +166,15 @@ def fit_path(x: Features, y: np.ndarray, val: Features, val_y: np.ndarray, task:
         Of each output, the model with the best metric on the validation part.
     """
     # Targets of regression in units of their spread, so that the same penalties suit all.
-    shift, scale = (y.mean(axis=0), _spread(y)) if task == "regression" else (0.0, 1.0)
+    shift, scale = (np.nanmean(y, axis=0), _spread(y)) if task == "regression" else (0.0, 1.0)
     weights = np.zeros((x.shape[1] + 1, y.shape[1]))
     best = Fitted(weights.copy(), np.full(y.shape[1], np.nan), np.full(y.shape[1], -np.inf))
     fruitless = 0
     for penalty in PENALTIES:
         weights = fit(x, (y - shift) / scale, penalty, weights, task)
         p = _linear(val, weights)
-        goodness = np.nan_to_num([_chooser(task)(p[:, k], val_y[:, k]) for k in range(y.shape[1])], nan=-1.0)
+        pairs = [metrics.labelled(val_y[:, k], p[:, k]) for k in range(y.shape[1])]
+        goodness = np.nan_to_num([_chooser(task)(found, target) for target, found in pairs], nan=-1.0)
         better = goodness > best.goodness
         best.weights[:, better] = weights[:, better]
         best.penalty[better], best.goodness[better] = penalty, goodness[better]
@@ -188,14 +189,14 @@ def fit_path(x: Features, y: np.ndarray, val: Features, val_y: np.ndarray, task:
 def fit(x: Features, y: np.ndarray, penalty: float, start: np.ndarray, task: str) -> np.ndarray:
     """Minimise mean loss + penalty / 2 |weights|², the intercept free; all outputs at once, which share nothing.
 
-    The loss is the logarithmic one, or half the squared error for regression.
+    The loss is the logarithmic one, or half the squared error for regression, of the targets that are known.
 
     Parameters
     ----------
     x
         Features (N, F).
     y
-        Targets (N, K).
+        Targets (N, K), nan where one is not known.
     penalty
         Above 0.
     start
@@ -208,19 +209,20 @@ def fit(x: Features, y: np.ndarray, penalty: float, start: np.ndarray, task: str
     weights
         Shape (F + 1, K).
     """
-    shape, n = start.shape, len(y)
+    shape, known = start.shape, ~np.isnan(y)
+    share, y = known / np.maximum(known.sum(axis=0), 1), np.nan_to_num(y)
     transposed = x.T.tocsr() if isinstance(x, csr_matrix) else x.T
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weights = flat.reshape(shape)
         z = _linear(x, weights)
         if task == "regression":
-            value, slope = ((z - y) ** 2).sum() / 2, z - y
+            value, slope = (share * (z - y) ** 2).sum() / 2, share * (z - y)
         else:
-            value, slope = (np.logaddexp(0, z) - y * z).sum(), expit(z) - y
-        gradient = np.concatenate([transposed @ slope.astype(x.dtype), slope.sum(axis=0, keepdims=True)]) / n
+            value, slope = (share * (np.logaddexp(0, z) - y * z)).sum(), share * (expit(z) - y)
+        gradient = np.concatenate([transposed @ slope.astype(x.dtype), slope.sum(axis=0, keepdims=True)])
         gradient[:-1] += penalty * weights[:-1]
-        return value / n + penalty / 2 * (weights[:-1] ** 2).sum(), gradient.ravel()
+        return value + penalty / 2 * (weights[:-1] ** 2).sum(), gradient.ravel()
 
     found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": STEPS, "ftol": 1e-7})
     return found.x.reshape(shape)
@@ -235,7 +237,7 @@ def _scaled(x: Features, shift: np.ndarray | float, scale: np.ndarray | float) -
 
 
 def _spread(values: np.ndarray) -> np.ndarray:
-    spread = values.std(axis=0)
+    spread = np.nanstd(values, axis=0)
     return np.where(spread > 0, spread, 1.0)
 
 

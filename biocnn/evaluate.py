@@ -1,4 +1,4 @@
-"""How good the predictions are, each metric with its 95% interval over examples."""
+"""How good the predictions are, each metric with its 95% interval: over loci of sequences, over groups of images."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -89,7 +89,7 @@ def evaluate(
     seed
         Of the resampling.
     group
-        Column of the examples table: images are resampled by these groups.
+        Column of the examples table: images are resampled by these groups; sequences by ``biocnn.data.loci``.
 
     Returns
     -------
@@ -161,9 +161,10 @@ def _vectors(
     if settings["also"] or settings["regions"]:
         raise InputError("metrics.also, metrics.regions: are for images, and these are sequences", "leave them out")
     p, y = np.stack([values(i) for i in numbers]), np.stack([dataset.y[i] for i in truth])
-    rows = []
+    loci, rows = dataset.loci[truth], []
     for k, output in enumerate(dataset.facts["outputs"]):
+        target, found, groups = metrics.labelled(y[:, k], p[:, k], loci)
         for metric in VECTOR_METRICS[dataset.facts["task"]]:
-            interval = metrics.bootstrap(metric, p[:, k], y[:, k], seed=seed, n=settings["resamples"])
-            rows.append(_row(output, metric.__name__, "all", metric(p[:, k], y[:, k]), interval, len(y)))
+            interval = metrics.bootstrap(metric, found, target, seed=seed, n=settings["resamples"], groups=groups)
+            rows.append(_row(output, metric.__name__, "all", metric(found, target), interval, len(target)))
     return (pd.DataFrame(rows),)

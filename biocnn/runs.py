@@ -27,7 +27,7 @@ from biocnn.state import StateFolder
 from biocnn.strands import check_strands
 from biocnn.target_unit import in_unit, target_unit
 from biocnn.train import fit
-from biocnn.validation import compare, validate
+from biocnn.validation import compare, left_out, monitored, validate
 
 Log = Callable[[str], None]
 
@@ -91,6 +91,8 @@ def train_run(
         dataset, parts[0], device, settings["augment"], section["patch"], section["workers"], foreground
     )
     val = batches.make(dataset, parts[1], device)
+    for name in left_out(val, facts):
+        log(f"{name}: the validation part has one class of it: left out of {monitored(facts['task'])}")
     loss = make_loss(settings["loss"], facts, section["class_weights"], device)
     unit = target_unit(dataset.y.stacked(parts[0])) if facts["task"] == "regression" else None
     loss = in_unit(loss, unit, device) if unit else loss

@@ -17,6 +17,7 @@ from scipy.special import expit, logit, softmax
 from torch import Tensor, nn
 
 from biocnn.metrics.masks import IGNORE
+from biocnn.metrics.vectors import labelled
 from biocnn.target_unit import rescale
 
 SHARPEST, FLATTEST = 1 / 10, 10.0
@@ -35,7 +36,7 @@ def fit_temperature(logits: np.ndarray, target: np.ndarray, worth: float | None 
     logits
         Shape (N, K).
     target
-        Shape (N, K), 0 or 1.
+        Shape (N, K), 0 or 1; nan where it is not known.
     worth
         How many examples the N rows are worth, where they are not independent; None: N.
 
@@ -45,7 +46,8 @@ def fit_temperature(logits: np.ndarray, target: np.ndarray, worth: float | None 
         K numbers between 1/10 and 10; 1 where only one class is present.
     """
     z, y = np.asarray(logits, float), np.asarray(target, float)
-    return [_one(z[:, k], y[:, k], len(z) if worth is None else worth) for k in range(z.shape[1])]
+    known = [labelled(y[:, k], z[:, k]) for k in range(z.shape[1])]
+    return [_one(found, target, len(target) if worth is None else worth) for target, found in known]
 
 
 def _one(z: np.ndarray, y: np.ndarray, worth: float) -> float:

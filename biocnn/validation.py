@@ -24,7 +24,9 @@ def validate(
     autocast: Callable[[], torch.autocast],
     between: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
-    """Loss on the validation part, weighted by examples, and the metric that ``TASKS`` names for the task.
+    """Loss on the validation part, weighted by known targets, and the metric that ``TASKS`` names for the task.
+
+    Of several outputs the metric is the mean of those of which it is defined: that have both classes, say.
 
     ``between`` is called after each batch.
     """
@@ -33,7 +35,8 @@ def validate(
     for x, y in val.plain():
         with autocast():
             logits = model(x).float()
-        total, number = total + loss(logits, y).item() * len(x), number + len(x)
+        weight = (~y.isnan()).float().mean().item() * len(x) if y.is_floating_point() else len(x)
+        total, number = total + loss(logits, y).item() * weight, number + weight
         p = probability(logits, task)
         if task in ("mask", "classes"):
             scores.append(_dice(p, y))
@@ -46,9 +49,18 @@ def validate(
     if vectors:
         p, y = (np.concatenate(parts) for parts in zip(*vectors, strict=True))
         metric = getattr(metrics, TASKS[task].monitor)
-        values = [v for k in range(y.shape[1]) if not math.isnan(v := metric(p[:, k], y[:, k]))]
+        pairs = [metrics.labelled(y[:, k], p[:, k]) for k in range(y.shape[1])]
+        values = [v for target, found in pairs if not math.isnan(v := metric(found, target))]
         row[monitored(task)] = float(np.mean(values)) if values else math.nan
     return row
+
+
+def left_out(val: SequenceBatches | ImageBatches, facts: dict[str, Any]) -> list[str]:
+    """Outputs of sequences without a metric in the validation part, where less than two values of them are known."""
+    if facts["kind"] != "sequence":
+        return []
+    columns = zip(facts["outputs"], val.y.cpu().numpy().T, strict=True)
+    return [name for name, column in columns if len(np.unique(column[~np.isnan(column)])) < 2]
 
 
 def _dice(p: Tensor, y: Tensor) -> float:

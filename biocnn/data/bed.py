@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from biocnn.data.tables import MISSING
 from biocnn.errors import InputError
 from biocnn.text import read_lines
 
@@ -24,7 +25,7 @@ def read_bed(path: str | Path, columns: Sequence[int] = ()) -> pd.DataFrame:
     path
         The file.
     columns
-        Further columns that hold a number in every line, counted from 1.
+        Further columns of numbers, counted from 1; nan where a line has a word for one that is missing (NA or ., say).
 
     Returns
     -------
@@ -37,8 +38,8 @@ def read_bed(path: str | Path, columns: Sequence[int] = ()) -> pd.DataFrame:
     ------
     InputError
         Where the file holds no interval, or a line too few columns, a start or end that is no whole number, end <
-        start, a strand of another sign, a summit outside its interval or no number in one of ``columns``; names the
-        first such line, and how many there are.
+        start, a strand of another sign, a summit outside its interval or neither a number nor a word for none in
+        one of ``columns``; names the first such line, and how many there are.
     """
     path = Path(path)
     rows, faults = [], []
@@ -101,11 +102,14 @@ def _whole(where: str, name: str, text: str) -> int:
 
 
 def _value(where: str, fields: list[str], column: int) -> float:
-    text = fields[column - 1] if column <= len(fields) else ""
+    if column > len(fields):
+        raise InputError(f"{where}: column {column} is missing", "name a column that every line has")
+    text = fields[column - 1]
+    if text.lower() in MISSING:
+        return np.nan
     value = _number(text)
     if not abs(value) <= FLOAT32:
-        found = f"is {text!r}" if text else "is missing"
-        raise InputError(f"{where}: column {column} {found}", "every interval needs a number there; remove the line")
+        raise InputError(f"{where}: column {column} is {text!r}", "allowed: numbers; NA or . where one is not known")
     return value
 
 

@@ -15,6 +15,7 @@ from biocnn.data.checks import Checks
 from biocnn.data.decisions import decide
 from biocnn.data.foreground import write_places
 from biocnn.data.intensity import decide_normalise, image_ranges, intensity_percentiles
+from biocnn.data.loci import FROM, loci
 from biocnn.data.measured import diameters, measure_objects, measure_sizes
 from biocnn.data.ragged import Ragged
 from biocnn.data.raw import Raw
@@ -64,6 +65,12 @@ class Dataset:
         common = [self.facts["intensity"][key] for key in ("low", "high")]
         return np.tile(np.array(common, np.float32), (len(self.examples), 1, 1))
 
+    @cached_property
+    def loci(self) -> np.ndarray:
+        """The locus of each sequence, see ``biocnn.data.loci``: shape (N,)."""
+        raw = Raw(self.examples, self.x.__getitem__, self.y.__getitem__, self.facts)
+        return loci(leakage.identify(raw), self.examples)
+
     def divided(self, split: pd.Series) -> "Dataset":
         """The same examples with other parts; what was measured on the training part stays as it was."""
         other = copy(self)
@@ -78,7 +85,7 @@ class Dataset:
 
 def read_examples(path: str | Path) -> pd.DataFrame:
     """A table with the columns id, split and perhaps group, where NA, say, is a name and nothing missing."""
-    names = {"id": str, "group": str, "split": str}
+    names = {"id": str, "group": str, "split": str, FROM: str}
     others = [column for column in pd.read_csv(path, sep="\t", nrows=0) if column not in names]
     return pd.read_csv(path, sep="\t", dtype=names, keep_default_na=False, na_values={c: [""] for c in others})
 
@@ -112,7 +119,7 @@ def write(raw: Raw, split: dict[str, Any], seed: int, files: dict[str, str], fol
     folder.mkdir(parents=True)
     rows = range(len(examples))
     if facts["kind"] == "sequence":
-        _store_vectors(raw, examples, facts, folder, folds)
+        _store_vectors(raw, examples, facts, folder, folds, checks)
         Ragged.write(folder / "x.npy", (raw.x(i) for i in rows), np.uint8)
     else:
         Ragged.write(folder / "x.npy", (raw.x(i) for i in rows), facts["dtype"])
@@ -191,28 +198,40 @@ def _fingerprint(key: str, name: str, path: Path) -> dict[str, Any]:
     return {"key": key, "path": name, "sha256": sha256(path), "bytes": path.stat().st_size}
 
 
-def _store_vectors(raw: Raw, examples: pd.DataFrame, facts: dict[str, Any], folder: Path, folds: list[_Fold]) -> None:
+def _store_vectors(
+    raw: Raw, examples: pd.DataFrame, facts: dict[str, Any], folder: Path, folds: list[_Fold], checks: Checks
+) -> None:
     y = np.asarray(raw.y, dtype=np.float32)
-    if facts["task"] in ("binary", "multilabel"):
-        for fold in folds:
-            _refuse_one_class(y, fold.split, facts["outputs"])
-            found = {part: y[fold.split == part] for part in PARTS}
-            fold.facts["n_positive"] = {part: values.sum(axis=0).astype(int).tolist() for part, values in found.items()}
-            fold.facts["positives"] = found["train"].mean(axis=0).tolist()
+    for number, fold in enumerate(folds):
+        _judge_labels(y, fold.split, facts, checks, f"split, fold {number}" if len(folds) > 1 else "split")
+        found = {part: y[fold.split == part] for part in PARTS}
+        fold.facts["n_known"] = {part: (~np.isnan(values)).sum(axis=0).tolist() for part, values in found.items()}
+        if facts["task"] != "regression":
+            fold.facts["n_positive"] = {part: (values == 1).sum(axis=0).tolist() for part, values in found.items()}
+            fold.facts["positives"] = np.nanmean(found["train"], axis=0).tolist()
     Ragged.write(folder / "y.npy", y, np.float32)
     for k in range(y.shape[1]):
         examples[f"y_{k}"] = y[:, k]
 
 
-def _refuse_one_class(y: np.ndarray, split: pd.Series, outputs: list[str]) -> None:
+def _judge_labels(y: np.ndarray, split: pd.Series, facts: dict[str, Any], checks: Checks, source: str) -> None:
+    """Refuse outputs of which nothing can be learned, and parts by which none can be chosen or judged; name others."""
+    numbers = facts["task"] == "regression"
     for part in PARTS:
         values = y[(split == part).to_numpy()]
-        for k, name in enumerate(outputs):
-            if len(np.unique(values[:, k])) < 2:
-                raise InputError(
-                    f"split: the {part} part has only one class ({values[0, k]:g}) of {name!r}",
-                    f"choose other groups or a larger fraction in split.{part}",
-                )
+        found = [np.unique(column[~np.isnan(column)]) for column in values.T]
+        alike = {
+            name: "no known value" if not len(seen) else f"only one {'value' if numbers else 'class'} ({seen[0]:g})"
+            for name, seen in zip(facts["outputs"], found, strict=True)
+            if len(seen) < 2
+        }
+        if alike and (part == "train" or (len(alike) == len(facts["outputs"]) and not numbers)):
+            raise InputError(
+                f"split: the {part} part has " + "; ".join(f"{what} of {name!r}" for name, what in alike.items()),
+                f"choose other groups or a larger fraction in split.{part}",
+            )
+        for name, what in alike.items():
+            checks.add(source, "note", f"the {part} part has {what} of an output: not in its metrics", 1, name)
 
 
 def _store_masks(raw: Raw, facts: dict[str, Any], folder: Path, folds: list[_Fold]) -> None:

@@ -15,7 +15,7 @@ from biocnn.data.peak_sets import label_windows, merge_peaks
 from biocnn.data.raw import Raw
 from biocnn.data.sampling import Stretch
 from biocnn.data.signal import mean_signal
-from biocnn.data.tables import task_of
+from biocnn.data.tables import task_of, without_labels
 from biocnn.data.windows import Windows, named
 from biocnn.errors import InputError
 from biocnn.schema import Choice, build
@@ -37,7 +37,8 @@ class Intervals:
         In place of positives: intervals with ``targets`` that are numbers.
     targets
         For each output either the number of a column of ``intervals`` (counted from 1: 5 is the score of BED, 7 the
-        signal of narrowPeak), or a bigWig file, of which the mean in the window is taken, 0 where it has no data.
+        signal of narrowPeak; NA or . where it is not known), or a bigWig file, of which the mean in the window is
+        taken, 0 where it has no data.
     log1p
         Whether targets are log(1 + value).
     window
@@ -175,7 +176,9 @@ class Intervals:
                         "allowed with data.log1p: values above -1",
                     )
             y = np.log1p(y)
-        return self._raw(table, part.codes, y.astype(np.float32), list(self.targets), windows.genome)
+        known = ~without_labels(y, list(self.targets), table["id"], path.name, windows.checks)
+        table, y = table[known].reset_index(drop=True), y[known].astype(np.float32)
+        return self._raw(table, part.codes[known], y, list(self.targets), windows.genome)
 
     def _groups(self, table: pd.DataFrame, genome: Genome) -> tuple[pd.Series, dict[str, Stretch]]:
         """Contig or block of each window, and where each group lies; windows that overlap share a group."""

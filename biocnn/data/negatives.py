@@ -9,6 +9,7 @@ import pandas as pd
 
 from biocnn.data.checks import Checks
 from biocnn.data.fasta import UNKNOWN
+from biocnn.data.loci import FROM
 from biocnn.data.parts import Part, Positives, Site
 from biocnn.data.sampling import BINS, Background, gc_percent, overlaps
 from biocnn.data.shuffle import shuffle_windows
@@ -135,6 +136,7 @@ def dinucleotide_shuffled(
         codes[same] = shuffle_windows(original[same], window, rng)
         same = same[(codes[same][:, window] == original[same][:, window]).all(axis=1)]
     examples = positives.examples.drop(columns="score", errors="ignore").iloc[row].reset_index(drop=True)
+    examples[FROM] = examples["id"]
     examples["id"] += [f":shuffled{1 + i // count}" for i in range(total)]
     examples["kind"] = "shuffled" if fresh else "negative"
     changed = ~np.isin(np.arange(total), same)

@@ -12,7 +12,7 @@ from biocnn.data.fasta import UNKNOWN, encode, read_fasta, written
 from biocnn.data.padded import first_alike, lengths, pad, stack
 from biocnn.data.parts import Part, Positives
 from biocnn.data.raw import Raw
-from biocnn.data.tables import read_table, read_targets, task_of
+from biocnn.data.tables import read_table, read_targets, task_of, without_labels
 from biocnn.errors import InputError, nearest
 from biocnn.schema import Choice, build
 
@@ -216,7 +216,8 @@ class Sequences:
             )
         outcome = "kept" if path == self.test_sequences else "dropped"
         checks.add(path.name, outcome, reason, unknown.sum(), "".join(examples["id"][unknown].head(1)))
-        return part if outcome == "kept" else part.keep(~unknown)
+        bare = without_labels(part.y, part.outputs or [""], examples["id"], (labels or path).name, checks)
+        return part.keep(~bare if outcome == "kept" else ~(bare | unknown))
 
     def _hold_out(self, train: Labelled, test: Labelled, checks: Checks) -> Labelled:
         """Mark the official test part, and take its sequences out of the rest."""

@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from biocnn.data.checks import Checks
 from biocnn.errors import InputError, nearest
 from biocnn.text import read_lines
 
+MISSING = ("", "na", "n/a", "nan", "null", "none", ".")  # words for a label that is not known, in any case
 PROVENANCE = ("id", "sequence", "name", "group", "split", "chrom", "start", "end", "strand")
 
 
@@ -56,7 +58,7 @@ def read_table(path: str | Path, *needed: str) -> pd.DataFrame:
 
 
 def read_targets(table: pd.DataFrame, path: Path, targets: list[str] | None) -> pd.DataFrame:
-    """The columns to predict, as float32.
+    """The columns to predict, as float32; nan where a label is missing: empty, NA, NaN, null, none or a point.
 
     Parameters
     ----------
@@ -71,30 +73,47 @@ def read_targets(table: pd.DataFrame, path: Path, targets: list[str] | None) -> 
     Raises
     ------
     InputError
-        Where there is no such column, or a value in it is no finite number; names the line.
+        Where there is no such column, a value in it is no finite number and no word for a missing one, or all are
+        missing; names the line.
     """
     for name in targets or []:
         if name not in table:
             raise InputError(f"data.targets: no column {name!r} in {path}", nearest(name, table.columns))
     free = [name for name in table.columns if name not in PROVENANCE]
     names = targets or [name for name in free if name.startswith("label")]
+    missing = {name: table[name].str.lower().isin(MISSING) for name in [*free, *names]}
     # A column of numbers is known by its first value, so that a fault further down is an error and not overlooked.
-    names = names or [name for name in free if np.isfinite(_numbers(table[name].head(1))).all()]
+    first = {name: _numbers(table[name][~missing[name]].head(1)) for name in free}
+    names = names or [name for name in free if np.isfinite(first[name]).any()]
     if not names:
         raise InputError(f"{path}: no column of numbers to predict", "name the columns in data.targets")
     for name in names:
-        values = _numbers(table[name])
-        for line in sorted(table.index[~np.isfinite(values)])[:1]:
+        wrong = ~(np.isfinite(_numbers(table[name])) | missing[name])
+        for line in sorted(table.index[wrong])[:1]:
             raise InputError(
                 f"{path} line {line}: {name} is {table.at[line, name]!r}",
-                "every example needs a number; remove the line",
+                "correct it, or leave it empty where the label is missing",
             )
-    return pd.DataFrame({name: _numbers(table[name]) for name in names}, index=table.index, dtype=np.float32)
+        if missing[name].all():
+            raise InputError(f"{path}: no line has a value of {name}", "leave it out of data.targets")
+    found = {name: np.where(missing[name], np.nan, _numbers(table[name])) for name in names}
+    return pd.DataFrame(found, index=table.index, dtype=np.float32)
+
+
+def without_labels(y: np.ndarray, outputs: list[str], ids: pd.Series, source: str, checks: Checks) -> np.ndarray:
+    """Which examples have no known label, and are to be left out: (N,). They and single missing labels are counted."""
+    bare = np.isnan(y).all(axis=1)
+    if bare.all():
+        raise InputError(f"{source}: no example has a known label", "give numbers; NA is for those that are not known")
+    checks.add(source, "dropped", "no label is known", bare.sum(), "".join(ids[bare].head(1)))
+    for name, missing in zip(outputs, np.isnan(y[~bare]).T, strict=True):
+        checks.add(source, "note", f"{name} is not known: not learned from, not judged", missing.sum())
+    return bare
 
 
 def task_of(y: np.ndarray) -> str:
-    """What targets of shape (N, K) ask for: binary or multilabel where they are 0 and 1, else regression."""
-    if not np.isin(y, (0, 1)).all():
+    """What targets of shape (N, K) ask for: binary or multilabel where those known are 0 and 1, else regression."""
+    if not np.isin(y[~np.isnan(y)], (0, 1)).all():
         return "regression"
     return "binary" if y.shape[1] == 1 else "multilabel"
 

@@ -114,9 +114,9 @@ def worth_explaining(target: np.ndarray) -> np.ndarray:
     """Rows in which some output is true; where targets are not 0 or 1, in its largest quarter."""
     if is_yes_or_no(target):
         return np.flatnonzero((target == 1).any(axis=1))
-    return np.flatnonzero((target >= np.quantile(target, 0.75, axis=0)).any(axis=1))
+    return np.flatnonzero((target >= np.nanquantile(target, 0.75, axis=0)).any(axis=1))
 
 
 def is_yes_or_no(target: np.ndarray) -> bool:
-    """Whether all targets are 0 or 1."""
-    return bool(np.isin(target, (0, 1)).all())
+    """Whether all targets that are known are 0 or 1."""
+    return bool(np.isin(target[~np.isnan(target)], (0, 1)).all())

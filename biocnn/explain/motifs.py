@@ -15,7 +15,7 @@ from biocnn.encode import one_hot
 from biocnn.errors import InputError
 from biocnn.explain.attributions import evaluating
 from biocnn.explain.similarity import grouped
-from biocnn.metrics.vectors import auroc
+from biocnn.metrics.vectors import auroc, labelled, pearson
 
 COLUMNS = (
     *("motif", "rank", "group", "n_sites", "information_content"),
@@ -208,11 +208,9 @@ def trim(pfm: np.ndarray, background: np.ndarray) -> np.ndarray:
 
 
 def correlations(values: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Pearson correlation with each column of ``target``, shape (K,); 0 where either is constant."""
-    columns = target - target.mean(axis=0)
-    centred = values - values.mean()
-    scale = np.sqrt((centred**2).sum() * (columns**2).sum(axis=0))
-    return np.divide(centred @ columns, scale, out=np.zeros(columns.shape[1]), where=scale > 0)
+    """Pearson correlation with each column of ``target``, where it is known, shape (K,); 0 where either is constant."""
+    pairs = [labelled(column, values) for column in target.T]
+    return np.nan_to_num([pearson(found, column) for column, found in pairs])
 
 
 def _excited(activation: np.ndarray) -> np.ndarray:
@@ -224,11 +222,11 @@ def _excited(activation: np.ndarray) -> np.ndarray:
 def _facts(activation: np.ndarray, chosen: np.ndarray, target: np.ndarray) -> dict[str, object]:
     """What ``KernelMotifs.table`` says of one kernel, but for its place in the order."""
     effects = correlations(activation, target)
-    output = int(np.abs(effects).argmax())
-    truth = target[:, output]
-    yes_or_no = np.isin(truth, (0, 1)).all() and 0 < truth.mean() < 1
+    output, frequency = int(np.abs(effects).argmax()), chosen.mean()
+    truth, activation, chosen = labelled(target[:, output], activation, chosen)
+    yes_or_no = len(truth) and np.isin(truth, (0, 1)).all() and 0 < truth.mean() < 1
     return {
-        "frequency": chosen.mean(),
+        "frequency": frequency,
         "frequency_positive": chosen[truth == 1].mean() if yes_or_no else np.nan,
         "effect": effects[output],
         "auroc": auroc(activation, truth) if yes_or_no else np.nan,

@@ -9,20 +9,29 @@ from biocnn.metrics.masks import IGNORE
 
 def bce(logits: Tensor, target: Tensor, class_weights: Tensor | None = None) -> Tensor:
     """Binary cross-entropy, mean over all that is not ignored; ``class_weights`` (K,) weigh the positives."""
-    known = target != IGNORE
+    known, target = _known(target)
     weights = None if class_weights is None else class_weights.view(1, -1, *[1] * (logits.ndim - 2))
     loss = F.binary_cross_entropy_with_logits(logits, target.float().clamp(max=1), pos_weight=weights, reduction="none")
     return (loss * known).sum() / known.sum().clamp(min=1)
 
 
 def mse(logits: Tensor, target: Tensor, class_weights: Tensor | None = None) -> Tensor:
-    """Mean squared error; class weights have no meaning here."""
-    return F.mse_loss(logits, target)
+    """Mean squared error of all that is known (not nan); class weights have no meaning here."""
+    known = ~target.isnan()
+    loss = F.mse_loss(logits, target.nan_to_num(), reduction="none")
+    return (loss * known).sum() / known.sum().clamp(min=1)
 
 
 def cross_entropy(logits: Tensor, target: Tensor, class_weights: Tensor | None = None) -> Tensor:
     """Cross-entropy of class maps of shape (N, 1, *spatial), mean over all that is not ignored, weighted by class."""
     return mean_surprise(softmax_sums(logits, target), class_weights)
+
+
+def _known(target: Tensor) -> tuple[Tensor, Tensor]:
+    """Which targets are known: neither 255 nor nan; and the targets, 0 for nan."""
+    if not target.is_floating_point():
+        return target != IGNORE, target
+    return (target != IGNORE) & ~target.isnan(), target.nan_to_num()
 
 
 def mean_surprise(sums: Sums, class_weights: Tensor | None) -> Tensor:

@@ -17,7 +17,7 @@ from biocnn.metrics.objects import Matching, aji, average_precision_iou, matchin
 from biocnn.metrics.partitions import segments, v_rand, variation_of_information
 from biocnn.metrics.resampling import bootstrap, interval, replicates
 from biocnn.metrics.surfaces import average_surface_distance, hausdorff95, surface_dice
-from biocnn.metrics.vectors import accuracy, auprc, auroc, ece, mse, pearson, recall_at_fdr10, spearman
+from biocnn.metrics.vectors import accuracy, auprc, auroc, ece, labelled, mse, pearson, recall_at_fdr10, spearman
 
 __all__ = [
     "Matching",
@@ -39,6 +39,7 @@ __all__ = [
     "interval",
     "iou",
     "iou_of_counts",
+    "labelled",
     "match_objects",
     "matching",
     "mse",

@@ -11,7 +11,9 @@ _NAMES = ("auroc", "auprc", "accuracy", "recall_at_fdr10", "ece", "pearson", "sp
 WEIGHTED = {getattr(vectors, name): getattr(weighted, name) for name in _NAMES} | {np.mean: weighted.mean}
 
 
-def bootstrap(metric: Callable[..., float], *arrays: np.ndarray, seed: int, n: int = 1000) -> tuple[float, float]:
+def bootstrap(
+    metric: Callable[..., float], *arrays: np.ndarray, seed: int, n: int = 1000, groups: Sequence | None = None
+) -> tuple[float, float]:
     """The 95% percentile interval of a metric when examples are drawn anew, with replacement.
 
     Parameters
@@ -25,30 +27,38 @@ def bootstrap(metric: Callable[..., float], *arrays: np.ndarray, seed: int, n: i
         The same seed gives the same interval.
     n
         Number of resamples.
+    groups
+        The group of each example, (N,): whole groups are drawn (cluster bootstrap), because overlapping windows, say,
+        are alike. None: each example is a group.
 
     Returns
     -------
     low, high
         The 2.5th and 97.5th percentile over the resamples in which the metric is defined; nan where there are none,
-        or fewer than two examples, or no resamples.
+        or fewer than two examples, or five groups of several, or no resamples.
     """
-    return interval(replicates(metric, *arrays, seed=seed, n=n))
+    return interval(replicates(metric, *arrays, seed=seed, n=n, groups=groups))
 
 
-def replicates(metric: Callable[..., float], *arrays: np.ndarray, seed: int, n: int = 1000) -> np.ndarray:
-    """The metric of each resample, shape (n,); nan where it is not defined, and for fewer than two examples.
+def replicates(
+    metric: Callable[..., float], *arrays: np.ndarray, seed: int, n: int = 1000, groups: Sequence | None = None
+) -> np.ndarray:
+    """The metric of each resample, shape (n,); nan where it is not defined, and for fewer examples than two.
 
     The same seed draws the same examples: of two predictions of the same examples, the differences between their
-    replicates are those of a paired bootstrap.
+    replicates are those of a paired bootstrap. Parameters are those of ``bootstrap``.
     """
     arrays = tuple(np.asarray(array) for array in arrays)
-    size = len(arrays[0])
-    if size < 2:
+    number = len(arrays[0])
+    names, which = np.unique(np.arange(number) if groups is None else np.asarray(groups), return_inverse=True)
+    size = len(names)
+    if size < (2 if size == number else FEWEST):
         return np.full(n, np.nan)
     rng = np.random.default_rng(seed)
     if metric in WEIGHTED:
-        return _together(WEIGHTED[metric], arrays, rng, n)
-    draws = (rng.integers(size, size=size) for _ in range(n))
+        return _together(WEIGHTED[metric], arrays, which, rng, n)
+    members = np.split(np.argsort(which, kind="stable"), np.cumsum(np.bincount(which))[:-1])
+    draws = (np.concatenate([members[group] for group in rng.integers(size, size=size)]) for _ in range(n))
     return np.array([metric(*(array[rows] for array in arrays)) for rows in draws], float)
 
 
@@ -103,13 +113,17 @@ def interval(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _together(function: Callable[..., np.ndarray], arrays: tuple, rng: np.random.Generator, n: int) -> np.ndarray:
-    """In batches of a few MB; a resample is how often each example was drawn."""
+def _together(
+    function: Callable[..., np.ndarray], arrays: tuple, which: np.ndarray, rng: np.random.Generator, n: int
+) -> np.ndarray:
+    """In batches of a few MB; a resample is how often each example was drawn, each as often as its group."""
     arrays = vectors.flat(*arrays)
     if n == 0 or any(np.isnan(array).any() for array in arrays):
         return np.full(n, np.nan)
-    size = len(arrays[0])
-    return np.concatenate([function(counts, *arrays) for counts in _draws(size, rng, n, size)])
+    size = int(which.max()) + 1
+    alone = size == len(which) and (which == np.arange(size)).all()
+    draws = _draws(size, rng, n, len(which))
+    return np.concatenate([function(counts if alone else counts[:, which], *arrays) for counts in draws])
 
 
 def _draws(size: int, rng: np.random.Generator, n: int, width: int) -> Iterator[np.ndarray]:

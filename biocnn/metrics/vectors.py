@@ -164,6 +164,12 @@ def mse(probability: np.ndarray, target: np.ndarray) -> float:
     return _whole(weighted.mse, probability, target)
 
 
+def labelled(target: np.ndarray, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The rows of all arrays whose target, shape (N,), is known (not nan): the target first."""
+    known = ~np.isnan(target)
+    return target[known], *(array[known] for array in arrays)
+
+
 def flat(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
     """The arrays as flat float64, after a check that they have one length."""
     shapes = [np.shape(array) for array in arrays]

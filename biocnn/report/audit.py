@@ -17,7 +17,8 @@ _MOST = 16  # outputs in the figure
 def audit(results: Results, gallery: Gallery) -> Section:
     """A table of the network and each baseline, and a figure of both and of their difference."""
     section, found = Section("audit", "Shortcuts"), results.audit
-    found = found[found["split"] == results.split] if len(found) else found
+    # An output with one class in this part has no metric.
+    found = found[(found["split"] == results.split) & found["difference"].notna()] if len(found) else found
     if not len(found):
         return section
     section.blocks.append(Text(_described(results)))
@@ -26,7 +27,7 @@ def audit(results: Results, gallery: Gallery) -> Section:
     best = "; b: the network less the best of the three" if several else "; c: the network less each"
     caption = (
         f"Simple models and the network (diamond; below it, mean and sd of its runs) on held-out examples{best}. Bars: "
-        "95% intervals, by bootstrap over examples; red where the network is not clearly better."
+        "95% intervals, by bootstrap over loci; red where the network is not clearly better."
     )
     alt = "Metrics of simple models and of the network, and their differences"
     section.blocks.append(gallery.add("audit", figure, alt, caption))

@@ -136,7 +136,10 @@ def _attributions(results: Results, experiment: dict, gallery: Gallery) -> list[
     if not len(names):
         return []
     targets = stored["target"].reshape(len(names), -1)[np.arange(len(names)), stored["output"]]
-    titles = [f"{n}   predicted {number(p)}, true {t:.3g}" for n, p, t in zip(names, scores, targets, strict=True)]
+    titles = [
+        f"{n}   predicted {number(p)}, true {f'{t:.3g}' if np.isfinite(t) else 'value not known'}"
+        for n, p, t in zip(names, scores, targets, strict=True)
+    ]
     if len(results.outputs) > 1:
         titles = [f"{title}   {results.outputs[k]}" for title, k in zip(titles, stored["output"], strict=True)]
     alphabet = results.facts.get("alphabet", "ACGT")

@@ -99,6 +99,7 @@ def best_rows(results: Results) -> pd.DataFrame:
     table = table[table["split"] == results.split]
     if "ensemble" in set(table["run"]):
         table = table[table["run"] == "ensemble"]
+    table = table[table["value"].notna()]  # of an output with one class in this part, say
     preferred = table["over"].map({"per_image": 0, "all": 1}).fillna(2)
     together = ~table["output"].isin(["", "all", "mean", "macro"])
     table = table.assign(order=preferred + 10 * together).sort_values("order", kind="stable")
@@ -153,6 +154,7 @@ def caution(results: Results) -> str:
     """
     table, metrics = results.audit, HEADLINE.get(results.task, ())
     table = table[(table["split"] == results.split) & table["metric"].isin(metrics)] if len(table) else table
+    table = table[table["difference"].notna()] if len(table) else table
     lost = table[~(table["difference_low"].fillna(table["difference"]) > 0)] if len(table) else table
     if not len(lost):
         return ""

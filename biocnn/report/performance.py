@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from biocnn.metrics import labelled
 from biocnn.report import curves
 from biocnn.report.blocks import Section, Table, plural, table
 from biocnn.report.figures import Gallery, Picture
@@ -58,7 +59,12 @@ def _metrics(results: Results) -> Table:
         else f"Performance on the {found['split'].iloc[0]} split."
     )
     if found["low"].notna().any():
-        caption += " Below each value: its 95% confidence interval, by bootstrap over examples."
+        over = "loci (windows that overlap, and all shuffles of a positive, are drawn together)"
+        over = over if results.facts.get("kind") == "sequence" else "groups of images"
+        caption += f" Below each value: its 95% confidence interval, by bootstrap over {over}."
+    undefined = metrics[(metrics["split"] == results.split) & metrics["value"].isna()]["output"].unique()
+    if len(undefined):
+        caption += f" Without a value, as that part has one class of them: {', '.join(undefined)}."
     if len(results.runs) > 1:
         caption += f" Mean of runs: below it, the standard deviation over {len(results.runs)} runs."
     if metrics["metric"].nunique() < results.metrics["metric"].nunique():
@@ -116,9 +122,7 @@ def _truth(results: Results) -> pd.DataFrame:
 
 def _pair(truth: pd.DataFrame, predicted: pd.DataFrame, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Target and prediction of one output, where the target is known."""
-    target, values = truth[k].to_numpy(), predicted[k].to_numpy()
-    known = np.isfinite(target)
-    return target[known], values[known]
+    return labelled(truth[k].to_numpy(), predicted[k].to_numpy())
 
 
 def _lines(results: Results, mean: pd.DataFrame, truth: pd.DataFrame) -> dict[str, list]:

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from biocnn.metrics import ece
+from biocnn.metrics import ece, labelled
 from biocnn.metrics.weighted import BINS, bins_of_equal_mass
 from biocnn.report.figures import BLUE, FAINT, MUTED, Gallery, Picture, letter, new_figure
 from biocnn.report.headline import number
@@ -30,7 +30,7 @@ def reliability(results: Results, gallery: Gallery, mean: pd.DataFrame, truth: p
     plain = _without(results, temperatures).loc[mean.index]
     known = {name: k for k, name in enumerate(results.outputs) if truth[k].nunique() == 2}
     pairs = {
-        name: [(frame[k].to_numpy(), truth[k].to_numpy()) for frame in (plain, mean)]
+        name: [labelled(truth[k].to_numpy(), frame[k].to_numpy())[::-1] for frame in (plain, mean)]
         for name, k in list(known.items())[:_MOST]
     }
     each = [number(np.mean([found[k] for found in temperatures.values()]), 2) for k in list(known.values())[:_MOST]]

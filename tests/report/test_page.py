@@ -200,6 +200,23 @@ def test_without_motifs_the_report_says_so(tmp_path):
     assert "no motif and no seqlet. Left out: 16 kernels, with fewer than 10 sites." in text
 
 
+def test_an_output_without_a_metric_is_named_and_left_out_of_means(tmp_path):
+    folder = tmp_path / "missing"
+    experiment = write_sequences(folder, "multilabel")
+    examples = pd.read_csv(folder / "dataset" / "examples.tsv", sep="\t")
+    examples.loc[examples["split"] == "test", "y_1"] = 0.0
+    examples.loc[::7, "y_2"] = np.nan
+    examples.to_csv(folder / "dataset" / "examples.tsv", sep="\t", index=False)
+    table = pd.read_csv(folder / "metrics.tsv", sep="\t")
+    table.loc[(table["output"] == "two") & (table["split"] == "test"), ["value", "low", "high"]] = np.nan
+    table.to_csv(folder / "metrics.tsv", sep="\t", index=False)
+    write_report(folder, experiment, folder / "report.html", folder / "figures")
+    text = Page((folder / "report.html").read_text(encoding="utf-8")).text
+    assert "Without a value, as that part has one class of them: two." in text
+    known = table.query("split == 'test' and run == 'ensemble' and metric == 'auroc' and output != 'two'")["value"]
+    assert f"AUROC = {known.mean():.3f}".replace("0.", ".") in text
+
+
 def test_names_of_digits_and_NA_stay_names(tmp_path):
     folder = tmp_path / "digits"
     experiment = write_sequences(folder)

@@ -1,0 +1,201 @@
+"""A label that is not known is neither learned from nor judged; an example without any is left out and counted."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tiny import sequences, stored, train_settings
+
+from biocnn import metrics
+from biocnn.audit import audit, compare
+from biocnn.baselines import BASELINES, fit, fit_baselines
+from biocnn.batches import make
+from biocnn.data.checks import Checks
+from biocnn.data.dataset import Dataset
+from biocnn.data.intervals import Intervals
+from biocnn.data.ragged import Ragged
+from biocnn.data.sequences import Sequences
+from biocnn.errors import InputError
+from biocnn.evaluate import evaluate
+from biocnn.explain import explain_sequences
+from biocnn.losses import bce, mse
+from biocnn.predict import predict_batches
+from biocnn.runs import train_run
+from biocnn.schema import choose
+
+
+def read(tmp_path: Path, text: str, **settings):
+    checks = Checks()
+    (tmp_path / "t.tsv").write_text(text)
+    return Sequences(table=tmp_path / "t.tsv", **settings).read(1, checks), checks.frame()
+
+
+@pytest.mark.parametrize("word", ["", "NA", "NaN", "n/a", "null", "None", "."])
+def test_missing_labels_of_a_table(tmp_path: Path, word: str) -> None:
+    text = f"sequence\tlabel_a\tlabel_b\nACGTA\t1\t{word}\nACCTA\t{word}\t0\nAGGTA\t{word}\t{word}\nAGCCA\t0\t1\n"
+    raw, checks = read(tmp_path, text)
+    np.testing.assert_array_equal(raw.y, [[1, np.nan], [np.nan, 0], [0, 1]])
+    assert raw.facts["task"] == "multilabel"
+    assert raw.examples["id"].tolist() == ["line2", "line3", "line5"]
+    dropped = checks[checks["outcome"] == "dropped"]
+    assert dropped[["reason", "count", "example"]].to_numpy().tolist() == [["no label is known", 1, "line4"]]
+    notes = checks[checks["outcome"] == "note"]
+    assert notes[["reason", "count"]].to_numpy().tolist() == [
+        [f"label_{k} is not known: not learned from, not judged", 1] for k in "ab"
+    ]
+
+
+def test_numbers_may_be_missing_too_and_a_column_may_begin_with_one(tmp_path: Path) -> None:
+    raw, _ = read(tmp_path, "sequence\tx\ty\ttext\nACGTA\tNA\t0.5\tNA\nACCTA\t2\t\tw\nAGGTA\t-1.5\t3\tw\n")
+    assert raw.facts["outputs"] == ["x", "y"]
+    assert raw.facts["task"] == "regression"
+    np.testing.assert_allclose(raw.y, [[np.nan, 0.5], [2, np.nan], [-1.5, 3]])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sequence\tlabel\nACGT\t1\nACCT\tyes\n", "line 3: label is 'yes'"),
+        ("sequence\tlabel\nACGT\t1\nACCT\tinf\n", "line 3: label is 'inf'"),
+        ("sequence\tlabel\nACGT\t1\nACCT\t1e60\n", "line 3: label is '1e60'"),
+        ("sequence\tlabel_a\tlabel_b\nACGT\t1\tNA\nACCT\t0\t\n", "no line has a value of label_b"),
+    ],
+)
+def test_what_is_no_number_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read(tmp_path, text)
+
+
+def test_columns_of_intervals(tmp_path: Path) -> None:
+    (tmp_path / "g.fa").write_text(">c\n" + "ACGTTGCATT" * 20 + "\n")
+    lines = ["c\t20\t30\ta\t1.5\t+", "c\t60\t70\tb\t.\t+", "c\t90\t100\tc\tNA\t+", "c\t120\t130\td\t7\t+"]
+    (tmp_path / "p.bed").write_text("\n".join(lines) + "\n")
+    checks = Checks()
+    source = Intervals(genome=tmp_path / "g.fa", intervals=tmp_path / "p.bed", targets={"s": 5}, window=20)
+    raw = source.read(1, checks)
+    assert raw.y.tolist() == [[1.5], [7]]
+    assert [len(raw.x(row)) for row in range(2)] == [52, 52]
+    assert checks.frame().query("reason == 'no label is known'")["count"].tolist() == [2]
+
+
+@pytest.fixture(scope="module")
+def some(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, np.ndarray]:
+    """Two outputs; the second is not known of every third example, and has no positive in the validation part."""
+    raw = sequences(120, outputs=("a", "b"), task="multilabel")
+    raw.y[:, 1] = np.random.default_rng(0).random(120) < 0.5
+    raw.y[::3, 1] = np.nan
+    part = np.array([group in ("g0", "g1", "g2", "g3") for group in raw.examples["group"]])
+    raw.y[part & (raw.y[:, 1] == 1), 1] = 0
+    folder = tmp_path_factory.mktemp("some")
+    return stored(raw, folder, val=["g0", "g1", "g2", "g3"], test=["g4", "g5", "g6", "g7"]), raw.y
+
+
+def test_facts_count_what_is_known(some: tuple[Dataset, np.ndarray]) -> None:
+    dataset, y = some
+    train = y[dataset.rows("train")]
+    assert dataset.facts["n_known"]["train"] == (~np.isnan(train)).sum(axis=0).tolist()
+    assert dataset.facts["positives"] == pytest.approx(np.nanmean(train, axis=0).tolist())
+    checks = pd.read_csv(dataset.folder / "checks.tsv", sep="\t")
+    (row,) = checks[checks["reason"].str.contains("not in its metrics")].to_dict("records")
+    assert row["example"] == "b"
+    assert row["reason"].startswith("the val part has only one class (0)")
+
+
+def test_an_output_of_which_nothing_is_to_be_learned_is_refused(tmp_path: Path) -> None:
+    raw = sequences(60, outputs=("a", "b", "c"), task="multilabel")
+    raw.y[:, 1] = 0
+    raw.y[:, 2] = np.nan
+    message = "the train part has only one class \\(0\\) of 'b'; no known value of 'c'"
+    with pytest.raises(InputError, match=message):
+        stored(raw, tmp_path)
+
+
+def test_training_is_that_of_the_known_labels(some: tuple[Dataset, np.ndarray], tmp_path: Path) -> None:
+    """Whatever stands in the place of unknown labels, gradients are those of the known ones alone."""
+
+    logits = torch.randn(50, 2, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    target = torch.from_numpy(some[1][:50])
+    known = ~target.isnan()
+    for loss in (bce, mse):
+        value = loss(logits, target)
+        (gradient,) = torch.autograd.grad(value, logits)
+        alone = loss(logits[known][:, None], target[known][:, None])
+        torch.testing.assert_close(value, alone)
+        torch.testing.assert_close(gradient, torch.autograd.grad(alone, logits)[0])
+        assert loss(logits, torch.full_like(logits, torch.nan)).item() == 0
+
+
+@pytest.mark.parametrize("task", ["multilabel", "regression"])
+def test_the_whole_path_takes_missing_labels(tmp_path: Path, task: str) -> None:
+    """Trained, calibrated, compared and explained; the numbers are those of the known labels alone."""
+
+    raw = sequences(240, outputs=("a", "b"), task=task)
+    rng = np.random.default_rng(0)
+    raw.y[:, 1] = rng.random(240) < 0.5 if task == "multilabel" else rng.normal(size=240)
+    raw.y[rng.random(240) < 0.3, 0] = np.nan
+    raw.y[rng.random(240) < 0.3, 1] = np.nan
+    raw.y[np.isnan(raw.y).all(axis=1)] = 1
+    dataset = stored(raw, tmp_path)
+    model = choose("models", {"name": "DeepBind", "channels": 4, "kernel_size": 8}, "model")
+    train = train_settings(epochs=2, threads=1, class_weights="balanced" if task == "multilabel" else "none")
+    settings = {"augment": [], "model": model, "loss": None, "train": train, "seed": 1}
+    network, history, meta = train_run(settings, dataset, 1)
+    assert np.isfinite(history[["train_loss", "val_loss"]].to_numpy()).all()
+    assert np.isfinite(meta.get("temperature", [])).all()
+
+    rows = dataset.rows("val", "test")
+    parts = make(dataset, rows, next(network.parameters()).device)
+    p = np.stack(list(predict_batches(network, parts, task)))
+    Ragged.write(tmp_path / "p.npy", p, np.float32)
+    table = dataset.examples.iloc[rows][["id", "split"]]
+    predictions = Ragged(tmp_path / "p.npy"), table
+    found = evaluate(dataset, {"run": predictions}, {}, {"also": [], "regions": {}, "resamples": 50}, 1).metrics
+    test = (table["split"] == "test").to_numpy()
+    metric = metrics.auroc if task == "multilabel" else metrics.pearson
+    for k, output in enumerate("ab"):
+        y = raw.y[rows][test, k]
+        known = ~np.isnan(y)
+        (row,) = found.query(f"split == 'test' and output == '{output}' and metric == '{metric.__name__}'").to_dict(
+            "records"
+        )
+        assert row["value"] == pytest.approx(metric(p[test, k][known], y[known]))
+        assert row["n"] == known.sum()
+        assert row["low"] <= row["value"] <= row["high"]
+    simple, _ = fit_baselines(dataset, "single")
+    assert np.isfinite(simple).all()
+    Ragged.write(tmp_path / "b.npy", simple, np.float32)
+    compared = audit(dataset, [predictions], (Ragged(tmp_path / "b.npy"), table), list(BASELINES), 20, 1)
+    assert compared["difference"].notna().all()
+    explained = explain_sequences(
+        network, parts.windows(), raw.y[rows], p, table["id"].tolist(), None, Checks(), outputs=["a", "b"]
+    )
+    effects = explained.matches["effect"]
+    assert effects.notna().all()
+    assert len(effects)
+
+
+def test_baselines_are_fitted_to_what_is_known() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 3)), (rng.random((60, 2)) < 0.5).astype(float)
+    missing = rng.random((60, 2)) < 0.3
+    both = fit(x, np.where(missing, np.nan, y), 0.1, np.zeros((4, 2)), "multilabel")
+    for k in range(2):
+        known = ~missing[:, k]
+        one = fit(x[known], y[known, k : k + 1], 0.1, np.zeros((4, 1)), "binary")
+        np.testing.assert_allclose(both[:, k], one[:, 0], atol=1e-3)
+
+
+def test_groups_are_drawn_whole_in_a_paired_comparison() -> None:
+    rng = np.random.default_rng(0)
+    y, noise = np.arange(200) % 2, rng.normal(size=(200, 2))
+    network, baseline = y + noise.T
+
+    plain = compare(metrics.auroc, network, baseline, y, 200, 1)
+    four = [np.repeat(values, 4) for values in (network, baseline, y)]
+    copies = compare(metrics.auroc, *four, 200, 1, np.repeat(np.arange(200), 4))
+    feigned = compare(metrics.auroc, *four, 200, 1)
+    for key in ("low", "high", "difference_low", "difference_high"):
+        assert copies[key] == pytest.approx(plain[key])  # four copies of an example tell no more than one
+    assert feigned["high"] - feigned["low"] < 0.7 * (plain["high"] - plain["low"])

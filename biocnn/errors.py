@@ -23,6 +23,23 @@ class InputError(Exception):
         return f"{self.message}\n  {self.remedy}" if self.remedy else self.message
 
 
+_MOST_SHOWN = 20  # faults of one kind that are told one by one
+
+
+def all_faults(faults: list["InputError"], what: str) -> "InputError":
+    """Several faults as one: a single one as it is, else all that were found, and their remedies.
+
+    ``what`` says of what there are so many: "of 12 images and masks cannot be used", say.
+    """
+    if len(faults) == 1:
+        return faults[0]
+    shown = [fault.message for fault in faults[:_MOST_SHOWN]]
+    if len(faults) > _MOST_SHOWN:
+        shown.append(f"... and {len(faults) - _MOST_SHOWN} more")
+    remedies = dict.fromkeys(fault.remedy for fault in faults[:_MOST_SHOWN])
+    return InputError("\n".join([f"{len(faults)} {what}:", *shown]), "\n  ".join(remedies))
+
+
 class Diverged(InputError):
     """Training whose loss or gradient became NaN or infinite."""
 

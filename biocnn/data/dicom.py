@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from biocnn.data.arrays import narrowed
 from biocnn.data.dicom_pixels import Plane, read_header, read_planes
 from biocnn.data.kinds import is_dicom
 from biocnn.data.orientation import TURNED, canonical
@@ -16,7 +15,7 @@ _UNEVEN = 0.02  # share of the step between slices by which one may be off
 _SAME = 1e-3  # difference of directions and pixel sizes up to which slices are parallel and alike
 
 
-def open_dicom(path: Path, *, axes: str | None = None, indices: bool = False) -> Stored:
+def open_dicom(path: Path, *, axes: str | None = None) -> Stored:
     """Read a file, or the series in a folder, whole.
 
     Parameters
@@ -25,8 +24,6 @@ def open_dicom(path: Path, *, axes: str | None = None, indices: bool = False) ->
         A file of one or several frames, or a folder of the slices of one series.
     axes
         "ZYX" says that frames without a position are z planes, in their order.
-    indices
-        Read for its whole numbers, as a mask, in the smallest type that holds them.
 
     Raises
     ------
@@ -47,13 +44,16 @@ def open_dicom(path: Path, *, axes: str | None = None, indices: bool = False) ->
         pixels, spacing, more = _volume(planes, path, axes)
         repairs |= dict.fromkeys(more)
         letters = "ZYX"
+    if len(inverted := {plane.inverted for plane in planes}) > 1:
+        raise InputError(f"{path}: slices with 0 = white among others", "put each series into a folder")
     colour = pixels.ndim > len(letters)
     return Stored(
-        narrowed(pixels) if indices else pixels,
+        pixels,
         Axes(letters + "C" * colour),
         RGB if colour and pixels.shape[-1] == 3 else None,
         list(spacing) if spacing else None,
         unit="mm",
+        inverted=inverted.pop(),
         repairs=tuple(repairs),
         kind="DICOM",
     )
@@ -110,7 +110,7 @@ def _volume(
     affine[:3, :3] = np.stack([first.across * first.spacing[1], first.down * first.spacing[0], steps], axis=1)
     stacked = np.stack([plane.pixels for plane in planes])
     with damaged(path, "DICOM"):
-        pixels, spacing, turned = canonical(np.moveaxis(stacked, (0, 1, 2), (2, 1, 0)), affine)
+        pixels, spacing, turned = canonical(np.moveaxis(stacked, (0, 1, 2), (2, 1, 0)), affine, path)
     repairs = [TURNED] if turned else []
     if sheared:
         repairs.append("slices shifted against each other (tilted gantry): stacked as they are")

@@ -9,7 +9,7 @@ import pydicom
 from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
 
 from biocnn.data.dicom_codecs import register
-from biocnn.data.stored import damaged
+from biocnn.data.stored import check_size, damaged
 from biocnn.errors import InputError
 
 _INTEGERS = (np.uint8, np.int8, np.uint16, np.int16, np.int32)
@@ -21,12 +21,14 @@ register()
 class Plane:
     """One slice.
 
-    ``pixels`` has the shape (H, W) or (H, W, 3); ``position`` is the first pixel, in mm; ``across`` and ``down`` are
-    the directions in which columns and rows are counted; ``spacing`` is [row, column] in mm. None where not stated.
+    ``pixels`` has the shape (H, W) or (H, W, 3); ``inverted`` is as in ``biocnn.data.stored.Stored``; ``position`` is
+    the first pixel, in mm; ``across`` and ``down`` are the directions in which columns and rows are counted;
+    ``spacing`` is [row, column] in mm. None where not stated.
     """
 
     pixels: np.ndarray
     name: str
+    inverted: float | None = None
     position: np.ndarray | None = None
     across: np.ndarray | None = None
     down: np.ndarray | None = None
@@ -66,6 +68,8 @@ def read_planes(path: Path) -> tuple[list[Plane], tuple[str, ...]]:
             if not data.original_encoding[0]:
                 data.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
         _check(data, path)
+        shape = [data.get(key) or 1 for key in ("NumberOfFrames", "Rows", "Columns", "SamplesPerPixel")]
+        check_size(path, shape, np.dtype(f"u{max(1, (data.get('BitsAllocated') or 8) // 8)}"))
         try:
             pixels = pixel_array(data)
         except (NotImplementedError, RuntimeError) as error:
@@ -81,7 +85,8 @@ def read_planes(path: Path) -> tuple[list[Plane], tuple[str, ...]]:
     for number, frame in enumerate(frames):
         groups = _groups(data, number)
         values = _values(frame, data, groups, repairs)
-        planes.append(_placed(values, data, groups, path.name if len(frames) == 1 else f"frame {number + 1}"))
+        name = path.name if len(frames) == 1 else f"frame {number + 1}"
+        planes.append(_placed(values, data, groups, name, _inverted(data, groups, repairs)))
     return planes, tuple(dict.fromkeys(repairs))
 
 
@@ -107,17 +112,26 @@ def _frames(data: pydicom.Dataset) -> int:
 
 
 def _colours(pixels: np.ndarray, data: pydicom.Dataset, repairs: list[str]) -> np.ndarray:
-    """Palettes become colours; inverted grey (0 = white) is turned where its numbers have no unit."""
-    kind = data.get("PhotometricInterpretation", "")
-    if kind == "PALETTE COLOR":
+    """Palettes become colours."""
+    if data.get("PhotometricInterpretation", "") == "PALETTE COLOR":
         repairs.append("palette replaced by its colours")
         colours = apply_color_lut(pixels, data)
         return (colours >> 8).astype(np.uint8) if colours.dtype == np.uint16 else colours
-    if kind == "MONOCHROME1" and not {"RescaleSlope", "RescaleType", "ModalityLUTSequence"} & set(data.dir()):
-        repairs.append("MONOCHROME1 (0 = white) turned to 0 = black")
-        low, high = _stored_range(data)
-        return (low + high - pixels.astype(np.int64)).astype(pixels.dtype)
     return pixels
+
+
+def _inverted(data: pydicom.Dataset, groups: list[Any], repairs: list[str]) -> float | None:
+    """For MONOCHROME1 (0 = white) the lowest and the highest value added, unless the values have a unit."""
+    if data.get("PhotometricInterpretation", "") != "MONOCHROME1":
+        return None
+    table = data.get("ModalityLUTSequence")
+    kind = table[0].get("ModalityLUTType") if table else data.get("RescaleType")
+    slope, intercept = _rescale(data, groups)
+    changed = bool(table) or (slope, intercept) != (1, 0)
+    if (kind or ("" if not changed else "unknown unit")) not in ("", "US"):  # US: unspecified
+        repairs.append(f"MONOCHROME1 (0 = white) not turned, because its values have a unit ({kind or 'not named'})")
+        return None
+    return sum(slope * end + intercept for end in _stored_range(data))
 
 
 def _stored_range(data: pydicom.Dataset) -> tuple[int, int]:
@@ -130,9 +144,7 @@ def _values(frame: np.ndarray, data: pydicom.Dataset, groups: list[Any], repairs
     if "ModalityLUTSequence" in data:
         repairs.append("modality table applied")
         return apply_modality_lut(frame, data)
-    slope = _find(data, groups, "PixelValueTransformationSequence", "RescaleSlope")
-    intercept = _find(data, groups, "PixelValueTransformationSequence", "RescaleIntercept")
-    slope, intercept = float(1 if slope is None else slope), float(0 if intercept is None else intercept)
+    slope, intercept = _rescale(data, groups)
     if (slope, intercept) == (1, 0):
         return frame
     repairs.append("rescale slope and intercept applied")
@@ -142,6 +154,12 @@ def _values(frame: np.ndarray, data: pydicom.Dataset, groups: list[Any], repairs
             if np.iinfo(kind).min <= min(ends) and max(ends) <= np.iinfo(kind).max:
                 return (frame.astype(np.int64) * int(slope) + int(intercept)).astype(kind)
     return (frame.astype(np.float64) * slope + intercept).astype(np.float32)
+
+
+def _rescale(data: pydicom.Dataset, groups: list[Any]) -> tuple[float, float]:
+    slope = _find(data, groups, "PixelValueTransformationSequence", "RescaleSlope")
+    intercept = _find(data, groups, "PixelValueTransformationSequence", "RescaleIntercept")
+    return float(1 if slope is None else slope), float(0 if intercept is None else intercept)
 
 
 def _groups(data: pydicom.Dataset, number: int) -> list[Any]:
@@ -159,7 +177,7 @@ def _find(data: pydicom.Dataset, groups: list[Any], sequence: str, key: str) -> 
     return data.get(key)
 
 
-def _placed(pixels: np.ndarray, data: pydicom.Dataset, groups: list[Any], name: str) -> Plane:
+def _placed(pixels: np.ndarray, data: pydicom.Dataset, groups: list[Any], name: str, inverted: float | None) -> Plane:
     position = _find(data, groups, "PlanePositionSequence", "ImagePositionPatient")
     orientation = _find(data, groups, "PlaneOrientationSequence", "ImageOrientationPatient")
     spacing = _find(data, groups, "PixelMeasuresSequence", "PixelSpacing") or data.get("ImagerPixelSpacing")
@@ -168,6 +186,7 @@ def _placed(pixels: np.ndarray, data: pydicom.Dataset, groups: list[Any], name: 
     return Plane(
         pixels,
         name,
+        inverted,
         None if not position else np.asarray(position, dtype=float),
         None if turned is None else turned[0],
         None if turned is None else turned[1],

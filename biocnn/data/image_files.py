@@ -7,7 +7,7 @@ import numpy as np
 
 from biocnn.data.kinds import SUFFIXES, open_stored
 from biocnn.data.lazy import open_image
-from biocnn.data.stored import damaged, whole
+from biocnn.data.stored import check_size, damaged, whole
 from biocnn.errors import InputError
 
 __all__ = ["SUFFIXES", "Decoded", "ImageFile", "decode", "read_image"]
@@ -18,7 +18,8 @@ class ImageFile(NamedTuple):
 
     ``pixels`` has the shape (C, *spatial) and the data type of the file (native byte order; 16- and 64-bit floats
     become 32-bit, 64-bit integers too); ``channels`` names them; ``spacing`` is one number a spatial axis, row-major,
-    in ``unit`` ("um" or "mm") per pixel, or None; ``repairs`` lists what was changed.
+    in ``unit`` ("um" or "mm") per pixel, or None; ``repairs`` lists what was changed; ``turn`` is the orientation tag,
+    1 to 8, that the pixels were turned by.
     """
 
     pixels: np.ndarray
@@ -26,19 +27,28 @@ class ImageFile(NamedTuple):
     spacing: list[float] | None
     repairs: tuple[str, ...]
     unit: str = "um"
+    turn: int = 1
 
 
 class Decoded(NamedTuple):
-    """Pixels of shape (C, *spatial) as they are stored, and the index of a transparency channel, or None."""
+    """Pixels of shape (C, *spatial), the index of a transparency channel, or None, and how they are shown.
+
+    ``palette`` and ``inverted`` are those of ``biocnn.data.stored.Stored`` where the values are as stored, else None.
+    """
 
     pixels: np.ndarray
     alpha: int | None = None
+    repairs: tuple[str, ...] = ()
+    turn: int = 1
+    palette: np.ndarray | None = None
+    inverted: float | None = None
 
 
 def read_image(path: str | Path, axes: str | None = None) -> ImageFile:
     """Read one image of two or three spatial axes and any number of channels.
 
-    A palette becomes its colours. A constant alpha channel is dropped. Values are never rescaled.
+    Pixels are as they are shown: turned by the orientation tag, larger is brighter, a palette becomes its colours. A
+    constant alpha channel is dropped. Values are never rescaled.
 
     Parameters
     ----------
@@ -55,24 +65,39 @@ def read_image(path: str | Path, axes: str | None = None) -> ImageFile:
     """
     with open_image(path, axes) as image:
         pixels = image.read(whole(image.shape))
-        return ImageFile(pixels, image.channels, image.spacing, image.repairs, image.unit)
+        return ImageFile(pixels, image.channels, image.spacing, image.repairs, image.unit, image.turn)
 
 
 def decode(path: Path, *, axes: str | None = None, indices: bool = False) -> Decoded:
     """Decode a file into (C, *spatial) in native byte order; 1-bit pixels become uint8 0 and 1.
 
-    ``indices`` keeps the indices of a palette instead of its colours, and the values of 2- and 4-bit PNG.
+    With ``indices`` values are as stored: those of a palette instead of its colours, 0 also where that is white; whole
+    numbers come in the smallest type that holds them, because the type of a mask says nothing of its use.
     """
-    stored = open_stored(path, axes=axes, indices=indices)
+    stored = open_stored(path, axes=axes)
     try:
         with damaged(path, stored.kind):
-            pixels = stored.read(whole(stored.shape))
+            check_size(path, stored.shape, stored.array.dtype)
+            pixels = stored.read(whole(stored.shape), shown=not indices)
+            pixels = narrowed(pixels) if indices else pixels
+            if pixels.dtype.kind not in "uif":
+                raise InputError(f"{path}: pixels of type {pixels.dtype}", "allowed: integers, floats")
+            pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     finally:
         stored.close()
-    if stored.palette is not None:
-        pixels = stored.palette[:, pixels[0]]
-    if pixels.dtype == bool:
-        pixels = pixels.astype(np.uint8)
-    elif pixels.dtype.kind not in "uif":
-        raise InputError(f"{path}: pixels of type {pixels.dtype}", "allowed: integers, floats")
-    return Decoded(pixels.astype(pixels.dtype.newbyteorder("="), copy=False), stored.alpha)
+    if not indices:
+        return Decoded(pixels, stored.alpha, stored.repairs + stored.shown, stored.turn)
+    alpha = None if stored.palette is not None else stored.alpha
+    return Decoded(pixels, alpha, stored.repairs, stored.turn, stored.palette, stored.inverted)
+
+
+def narrowed(values: np.ndarray) -> np.ndarray:
+    """Whole numbers in the smallest unsigned type that holds them (signed where some are negative), else unchanged."""
+    if values.dtype.kind not in "iuf" or not values.size:
+        return values
+    low, high = values.min(), values.max()
+    if not (np.isfinite([low, high]).all() and (values.dtype.kind != "f" or (values == np.round(values)).all())):
+        return values
+    types = (np.uint8, np.uint16, np.uint32) if low >= 0 else (np.int8, np.int16, np.int32)
+    fits = (t for t in types if np.iinfo(t).min <= low and high <= np.iinfo(t).max)
+    return values.astype(next(fits, values.dtype), copy=False)

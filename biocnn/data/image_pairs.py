@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from biocnn.data.image_paths import members, stem, unique_ids
+from biocnn.data.kinds import exists
 from biocnn.errors import InputError, nearest
 from biocnn.text import read_lines
 
@@ -54,7 +55,7 @@ def read_table(table: Path, group: str | None = None, roi: str | None = None) ->
             rows["id"].duplicated(), rows["id"], table, "each id once; without this column the file names serve"
         )
     for column in paths:
-        missing = rows[[not (Path(table).parent / path).exists() for path in rows[column]]]
+        missing = rows[[not exists(Path(table).parent / path) for path in rows[column]]]
         if len(missing):
             raise InputError(
                 f"{table}: {len(missing)} of {len(rows)} {column} files do not exist: "
@@ -172,7 +173,7 @@ def _best_rule(images: list[Path], masks: list[Path]) -> tuple[str, dict[str, Pa
 
 
 def _files(folder: Path, what: str) -> list[Path]:
-    if not Path(folder).is_dir():
+    if not (exists(Path(folder)) and Path(folder).is_dir()):
         raise InputError(f"data.{what}: {folder} is not a folder", "give a folder, or use data.table")
     try:
         return members(Path(folder))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from biocnn.data.checks import Checks
 from biocnn.data.doctor import examine
-from biocnn.data.image_files import read_image
+from biocnn.data.image_files import ImageFile, read_image
 from biocnn.data.image_pairs import pair_folders, read_table
 from biocnn.data.image_paths import unique_ids
 from biocnn.data.image_sets import (
@@ -19,11 +19,12 @@ from biocnn.data.image_sets import (
     common_spacing,
     conform,
 )
-from biocnn.data.mask_values import MaskFile, read_mask, read_mask_file
+from biocnn.data.mask_values import MaskFile, of_one_kind, read_mask_file
 from biocnn.data.masks import IGNORE, MaskCode, color_codes, understand_masks
 from biocnn.data.raw import Raw
+from biocnn.data.stored import swapped
 from biocnn.data.survey import Survey
-from biocnn.errors import InputError
+from biocnn.errors import InputError, all_faults
 
 
 class Images:
@@ -159,35 +160,52 @@ class Images:
 
     def _scan(self, rows: pd.DataFrame, folder: Path, checks: Checks, source: str) -> tuple[list[Seen], Survey]:
         """Read every file once, holding one image at a time."""
-        seen, survey = [], Survey()
+        seen, survey, faults = [], Survey(), []
         repairs: dict[str, list[str]] = {}
-        background = 0 if self.colors is None else next(iter(color_codes(self.colors)))
         for row in rows.to_dict("records"):
-            path, mask_path = folder / row["image"], folder / row["mask"]
-            image, (values, mended) = read_image(path, self.axes), self.mask_file(mask_path)
-            _same_size(image.pixels, path, values, mask_path)
-            if self.roi:
-                roi_path = folder / row[self.roi]
-                _same_size(image.pixels, path, self.inside(roi_path), roi_path)
-            mask = survey.add(values, mask_path, self.ignore, background)
-            seen.append(Seen.of(path, image, (values != background) & (values != self.ignore), mask))
-            for reason in (*image.repairs, *mended):
+            try:
+                one, mended = self._look(row, folder, survey)
+            except InputError as fault:
+                faults.append(fault)
+                continue
+            seen.append(one)
+            for reason in mended:
                 repairs.setdefault(reason, []).append(row["image"])
+        if faults:
+            raise all_faults(of_one_kind(faults), f"faults in {len(rows)} images with their masks")
         checks.add(source, "read", "images with a mask", len(rows))
         for reason, images in repairs.items():
             checks.add(source, "repaired", reason, len(images), images[0])
         return seen, survey
 
+    def _look(self, row: dict, folder: Path, survey: Survey) -> tuple[Seen, list[str]]:
+        """What is remembered of one image with its mask, and what was repaired."""
+        path, mask_path = folder / row["image"], folder / row["mask"]
+        image, mask = read_image(path, self.axes), self.mask_file(mask_path)
+        _check_fit(image, path, mask, mask_path)
+        if self.roi:
+            roi_path = folder / row[self.roi]
+            _check_fit(image, path, self.inside(roi_path), roi_path)
+        background = 0 if self.colors is None else next(iter(color_codes(self.colors)))
+        seen, foreground = survey.add(mask.values, mask_path, self.ignore, background, mask.opposed)
+        return Seen.of(path, image, foreground, seen), list(dict.fromkeys((*image.repairs, *mask.repairs)))
+
     def mask_file(self, path: Path) -> MaskFile:
         """Values of a mask, shape (*spatial), and what was repaired."""
         return read_mask_file(path, self.colors is not None, self._mask_axes)
 
-    def inside(self, path: Path) -> np.ndarray:
-        """Where the field of view is, shape (*spatial)."""
-        inside = read_mask(path, axes=self._mask_axes) != 0
-        if not inside.any():
+    def inside(self, path: Path) -> MaskFile:
+        """Where the field of view is: bool, shape (*spatial)."""
+        mask = read_mask_file(path, axes=self._mask_axes)
+        if mask.opposed:
+            raise InputError(
+                f"{path}: a field of view that is shown the other way round than it is stored (MINISWHITE, or a "
+                "palette from white to black)",
+                "save it as grey PNG, 0 outside",
+            )
+        if not mask.values.any():
             raise InputError(f"{path}: the field of view is empty", "allowed: 0 outside, any other value inside")
-        return inside
+        return mask._replace(values=mask.values != 0)
 
     @property
     def _mask_axes(self) -> str | None:
@@ -232,17 +250,26 @@ class _Reader:
         row = self.rows.iloc[index]
         y = self.code(self.settings.mask_file(self.folder / row["mask"]).values)
         if self.settings.roi:
-            y[~self.settings.inside(self.folder / row[self.settings.roi])] = IGNORE
+            y[~self.settings.inside(self.folder / row[self.settings.roi]).values] = IGNORE
         return y
 
 
-def _same_size(pixels: np.ndarray, path: Path, values: np.ndarray, mask: Path) -> None:
-    if pixels.shape[1:] != values.shape:
-        found, needed = (" x ".join(map(str, shape)) for shape in (values.shape, pixels.shape[1:]))
-        order = "height x width" if values.ndim == 2 else "depth x height x width"
+def _check_fit(image: ImageFile, path: Path, mask: MaskFile, mask_path: Path) -> None:
+    """Refuse a mask of another size than its image, or of another orientation as far as sizes do not tell."""
+    shape, tags = image.pixels.shape[1:], (image.turn, mask.turn)
+    if shape != mask.values.shape:
+        found, needed = (" x ".join(map(str, shape)) for shape in (mask.values.shape, shape))
+        order = "height x width" if mask.values.ndim == 2 else "depth x height x width"
+        turned = f" (orientation tags: {tags[1]} and {tags[0]})" if max(tags) > 1 else ""
         raise InputError(
-            f"{mask}: {found} pixels ({order}), but its image {path} has {needed}",
+            f"{mask_path}: {found} pixels ({order}), but its image {path} has {needed}{turned}",
             "a mask has the size of its image: is it the mask of another one?",
+        )
+    if tags[0] != tags[1] and (shape[-1] == shape[-2] or swapped(tags[0]) == swapped(tags[1])):
+        raise InputError(
+            f"{path}: has the orientation tag {tags[0]}, but its mask {mask_path} has {tags[1]} (1: as stored): it may "
+            "be drawn on the image as it is stored, or as viewers show it",
+            "turn the pixels of both and drop the tag (ImageMagick: mogrify -auto-orient FILE); check that they fit",
         )
 
 

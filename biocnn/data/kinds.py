@@ -27,7 +27,7 @@ _MAGIC = {
 } | dict.fromkeys(_NIFTI, "NIfTI")
 
 
-def open_stored(path: Path, *, axes: str | None = None, indices: bool = False) -> Stored:
+def open_stored(path: Path, *, axes: str | None = None) -> Stored:
     """Open one image of any format.
 
     Parameters
@@ -36,8 +36,6 @@ def open_stored(path: Path, *, axes: str | None = None, indices: bool = False) -
         File.
     axes
         Order of the axes where the file does not tell: letters of C, Z, Y, X.
-    indices
-        Read as a mask: keep the indices of a palette instead of its colours, and the values of 2- and 4-bit PNG.
 
     Raises
     ------
@@ -48,26 +46,26 @@ def open_stored(path: Path, *, axes: str | None = None, indices: bool = False) -
     if kind == "TIFF":
         from biocnn.data.tiff import open_tiff
 
-        return open_tiff(path, axes=axes, indices=indices)
+        return open_tiff(path, axes=axes)
     if kind in ("npy", "npz"):
         from biocnn.data.arrays import open_array
 
-        return open_array(path, kind, axes=axes, indices=indices)
+        return open_array(path, kind, axes=axes)
     if kind == "NIfTI":
         from biocnn.data.nifti import open_nifti
 
-        return open_nifti(path, axes=axes, indices=indices)
+        return open_nifti(path, axes=axes)
     if kind == "DICOM":
         from biocnn.data.dicom import open_dicom
 
-        return open_dicom(path, axes=axes, indices=indices)
+        return open_dicom(path, axes=axes)
     if kind == "OME-Zarr":
         from biocnn.data.ome_zarr import open_zarr
 
-        return open_zarr(path, axes=axes, indices=indices)
+        return open_zarr(path, axes=axes)
     from biocnn.data.raster import open_raster
 
-    return open_raster(path, kind, indices=indices)
+    return open_raster(path, kind)
 
 
 def is_zarr(path: Path) -> bool:
@@ -77,17 +75,31 @@ def is_zarr(path: Path) -> bool:
 
 def is_dicom(path: Path) -> bool:
     """Whether a file is DICOM, by the mark after its preamble; files without a preamble are told by their name."""
+    return has_dicom_mark(path) or (path.suffix.lower() in _DICOM and path.stat().st_size > 0)
+
+
+def has_dicom_mark(path: Path) -> bool:
+    """Whether the mark is there that follows the 128 bytes of a preamble."""
     with open(path, "rb") as handle:
-        head = handle.read(132)
-    return head[128:] == b"DICM" or (bool(head) and path.suffix.lower() in _DICOM)
+        return handle.read(132)[128:] == b"DICM"
+
+
+def exists(path: Path) -> bool:
+    """Whether there is a file or folder of this name, which may be none that there can be."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # too long, or with a null byte
+        return False
 
 
 def _kind(path: Path) -> str:
-    if not path.exists():
+    if not exists(path):
         raise InputError(f"{path}: no such file", "check the path")
     if path.is_dir():
         return _kind_of_folder(path)
     try:
+        if has_dicom_mark(path):  # first, for its preamble may be that of a TIFF, or anything
+            return "DICOM"
         with open(path, "rb") as handle:
             head = handle.read(8)
         if head.startswith(b"\x1f\x8b"):

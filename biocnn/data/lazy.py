@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from biocnn.data.kinds import open_stored
-from biocnn.data.stored import RGB, Stored, Window, damaged, wrong_channels
+from biocnn.data.stored import RGB, Stored, Window, check_size, damaged, wrong_channels
 from biocnn.errors import InputError
 
 
@@ -25,15 +25,15 @@ class LazyImage:
         self._transparency: float | None = None
         self._chosen: list[int] | None = None
         self._grey = False
-        self.spacing, self.unit = stored.spacing, stored.unit
+        self.spacing, self.unit, self.turn = stored.spacing, stored.unit, stored.turn
         self.dtype = _dtype(stored, path)
         count, *spatial = stored.shape
-        count = 3 if stored.palette is not None else count - (stored.alpha is not None)
+        count = (count if stored.palette is None else len(stored.palette)) - (stored.alpha is not None)
         self.shape = (count, *spatial)
-        names = RGB if stored.palette is not None else stored.channels or []
+        names = RGB if stored.palette is not None and count == 3 else stored.channels or []
         fallback = ["grey"] if count == 1 else [f"channel{i + 1}" for i in range(count)]
         self.channels = list(names) if len(names) == count else fallback
-        self.repairs = stored.repairs
+        self.repairs = stored.repairs + stored.shown
         if stored.alpha is not None:
             self.repairs += ("constant alpha channel dropped",)
         found = np.dtype(stored.array.dtype)
@@ -60,14 +60,12 @@ class LazyImage:
             is asked for.
         """
         with damaged(self._path, self._stored.kind):
-            pixels = self._stored.read(window)
-        if self._stored.palette is not None:
-            pixels = self._stored.palette[:, pixels[0]]
-        pixels = self._opaque(pixels)
-        if self._grey and not all(np.array_equal(pixels[0], plane) for plane in pixels[1:]):
-            raise wrong_channels(self._path, RGB, self.channels)
-        pixels = pixels if self._chosen is None else pixels[self._chosen]
-        return np.ascontiguousarray(self._checked(pixels).astype(self.dtype, copy=False))
+            check_size(self._path, [self._stored.shape[0], *(one.stop - one.start for one in window)], self.dtype)
+            pixels = self._opaque(self._stored.read(window))
+            if self._grey and not all(np.array_equal(pixels[0], plane) for plane in pixels[1:]):
+                raise wrong_channels(self._path, RGB, self.channels)
+            pixels = pixels if self._chosen is None else pixels[self._chosen]
+            return np.ascontiguousarray(self._checked(pixels).astype(self.dtype, copy=False))
 
     def choose(self, channels: list[str]) -> None:
         """Read these channels from now on: by name; else grey out of red, green and blue; else by their number.

@@ -12,10 +12,16 @@ _MOST_COLORS = 16  # of a mask whose colours are taken for classes
 
 
 class MaskFile(NamedTuple):
-    """A mask as it is stored, and what was changed to read it so."""
+    """A mask as it is stored, and what was changed to read it so.
+
+    ``turn`` is the orientation tag that it was turned by; ``opposed`` are the greys that its values are shown as where
+    the lower of two is brighter than the higher, else nothing.
+    """
 
     values: np.ndarray
     repairs: tuple[str, ...]
+    turn: int = 1
+    opposed: tuple[int, ...] = ()
 
 
 def read_mask(path: str | Path, colors: bool = False, axes: str | None = None) -> np.ndarray:
@@ -24,9 +30,10 @@ def read_mask(path: str | Path, colors: bool = False, axes: str | None = None) -
     Parameters
     ----------
     path
-        PNG, TIFF or another file that ``read_image`` reads. A palette gives its indices.
+        PNG, TIFF or another file that ``read_image`` reads. A palette gives its indices; 0 stays 0 also where it is
+        shown as white.
     colors
-        Read colours (a palette gives its colours, grey v counts as (v, v, v)).
+        Read colours, as they are shown (a palette gives its colours, grey v counts as (v, v, v)).
     axes
         Order of the axes where the file does not tell, ZYX say.
 
@@ -46,8 +53,23 @@ def read_mask(path: str | Path, colors: bool = False, axes: str | None = None) -
 def read_mask_file(path: str | Path, colors: bool = False, axes: str | None = None) -> MaskFile:
     """Likewise, with what was done to get there."""
     path = Path(path)
-    pixels, repairs = _without_alpha(decode(path, axes=axes, indices=not colors), path)
-    return MaskFile(_values(pixels, path, colors), repairs)
+    decoded = decode(path, axes=axes, indices=not colors)
+    pixels, repairs = _without_alpha(decoded, path)
+    values = _values(pixels, path, colors)
+    return MaskFile(values, decoded.repairs + repairs, decoded.turn, () if colors else _opposed(decoded, values))
+
+
+def _opposed(decoded: Decoded, values: np.ndarray) -> tuple[int, ...]:
+    found = np.unique(values).tolist()
+    if len(found) > 2:
+        return ()
+    if decoded.inverted is not None:
+        return tuple(int(decoded.inverted) - value for value in found)
+    if decoded.palette is None:
+        return ()
+    shown = [decoded.palette[:3, value].tolist() for value in found]
+    grey = all(len(set(color)) == 1 for color in shown)
+    return tuple(color[0] for color in shown) if grey and shown[0] > shown[-1] else ()
 
 
 def _values(pixels: np.ndarray, path: Path, colors: bool) -> np.ndarray:
@@ -101,16 +123,45 @@ def _colored(pixels: np.ndarray, path: Path) -> InputError:
     if len(pixels) != 3:
         return InputError(f"{path}: a mask of {len(pixels)} channels", "save the mask as one grey channel")
     colors, counts = np.unique(pixels.reshape(3, -1), axis=1, return_counts=True)
-    most = [colors[:, i].tolist() for i in np.lexsort((-counts, colors.any(axis=0)))]
-    if len(most) > _MOST_COLORS:
-        return InputError(
-            f"{path}: a mask of 3 channels, {len(most)} colours: {', '.join(map(str, most[:6]))}, ...",
-            "one colour an object? save ids instead. Few classes? then it was smoothed or saved as JPEG: export it "
-            "again as PNG, and give the colour of each class in data.colors",
+    return ColoredMask(path, [colors[:, i].tolist() for i in np.lexsort((-counts, colors.any(axis=0)))])
+
+
+class ColoredMask(InputError):
+    """Masks whose colours no setting explains.
+
+    Parameters
+    ----------
+    path
+        One of them.
+    colors
+        Red, green, blue of each colour, background first.
+    masks
+        How many there are.
+    """
+
+    def __init__(self, path: Path, colors: list[list[int]], masks: int = 1) -> None:
+        self.path, self.colors = path, colors
+        said = f"{path}: a mask of 3 channels" if masks == 1 else f"{path}: {masks} masks of 3 channels"
+        if len(colors) > _MOST_COLORS:
+            super().__init__(
+                f"{said}, {len(colors)} colours: {', '.join(map(str, colors[:6]))}, ...",
+                "one colour an object? save ids instead. Few classes? then it was smoothed or saved as JPEG: export it "
+                "again as PNG, and give the colour of each class in data.colors",
+            )
+            return
+        names = ["background", *(f"class{i}" for i in range(1, len(colors)))]
+        written = ", ".join(f"{name}: {color}" for name, color in zip(names, colors, strict=True))
+        super().__init__(
+            f"{said}, {len(colors)} colours: {', '.join(map(str, colors))}",
+            f"name the class of each colour, as in data.colors: {{{written}}}; or save the mask as one grey channel",
         )
-    names = ["background", *(f"class{i}" for i in range(1, len(most)))]
-    written = ", ".join(f"{name}: {color}" for name, color in zip(names, most, strict=True))
-    return InputError(
-        f"{path}: a mask of 3 channels, {len(most)} colours: {', '.join(map(str, most))}",
-        f"name the class of each colour, as in data.colors: {{{written}}}; or save the mask as one grey channel",
-    )
+
+
+def of_one_kind(faults: list[InputError]) -> list[InputError]:
+    """Faults with those of coloured masks as one, which has the colours of all."""
+    colored = [fault for fault in faults if isinstance(fault, ColoredMask)]
+    if len(colored) < 2:
+        return faults
+    colors = {tuple(color): None for fault in colored for color in fault.colors}
+    found = ColoredMask(colored[0].path, [list(color) for color in colors], len(colored))
+    return [found, *(fault for fault in faults if not isinstance(fault, ColoredMask))]

@@ -5,14 +5,16 @@ from typing import Literal
 
 import numpy as np
 
-from biocnn.data.survey import Survey
+from biocnn.data.survey import MOST_CLASSES, Survey
 from biocnn.errors import InputError
 from biocnn.metrics.masks import IGNORE
 
 MaskType = Literal["auto", "binary", "classes", "instances"]
 
-_MOST_CLASSES = 32  # an 8-bit mask with a value above it is not taken for classes
-_ONE_PIECE = 0.9  # share of pieces with an id of their own, from which ids are taken for objects
+_ONE_PIECE = 0.9  # share of pieces with an id of their own, from which ids may be objects
+_TORN = 0.5  # likewise, where objects are in pieces
+_FEW = 8  # ids of a mask that may as well be classes
+_ALONE = 0.5  # share of ids touching another, up to which they are objects that lie apart
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,10 @@ def understand_masks(
     survey
         Values of all masks.
     mask_type
-        What the masks hold; "auto" decides by their values: two values are one class; whole numbers 0 to K-1 are
-        classes; ids that each form one connected piece, and that differ in number from mask to mask or have 16 bits or
-        more, are objects.
+        What the masks hold; "auto" decides by their values, never by the bits they are stored in. Two values are one
+        class. Whole numbers 0 to K-1 that come in many pieces are classes. Ids that each form one connected piece are
+        objects where their number differs from mask to mask, or where neither their sizes nor their places depend on
+        the id; and classes where they do, as those of organs. What remains open is refused.
     classes
         Names: of each class from value 0 on, background included; or the one name of a binary mask.
     colors
@@ -77,27 +80,44 @@ def understand_masks(
     Raises
     ------
     InputError
-        Where values occur that the type does not allow, with the file that has them.
+        Where values occur that the type does not allow, with the file that has them; where values may be classes or
+        objects, or may be shown the other way round than they are stored, and nothing says which.
     """
     if colors is not None:
         return _colored(survey, mask_type, classes, colors, ignore)
-    negative = [v for v in survey.counts if v < 0 and v != ignore]
-    if negative:
-        raise _unexpected(
-            survey, negative, "0 and above", f"set data.ignore: {negative[0]} where it marks unknown pixels"
-        )
     values = sorted(v for v in survey.counts if v != ignore)
     if not [v for v in values if v]:
         raise InputError(
             f"none of the {survey.masks} masks has a pixel that is not background (0)", "check that these are the masks"
         )
+    negative, values = [v for v in values if v < 0], [v for v in values if v >= 0]
     if mask_type in ("auto", "binary") and ignore is None and survey.blurred:
         return _blurred(values, classes)
     kind, reason = (mask_type, f"data.mask_type is {mask_type}")
     if mask_type == "auto":
         kind, reason = _decide(survey, values)
+    if negative:
+        unknown = "a model of objects leaves out no pixels: make them background (0), or crop the images there"
+        raise _unexpected(
+            survey,
+            negative,
+            "0 and above",
+            unknown if kind == "instances" else f"set data.ignore: {negative[-1]} where it marks unknown pixels",
+        )
     build = {"binary": _binary, "classes": _classes, "instances": _instances}[kind]
-    return build(survey, values, classes, ignore, reason)
+    code = build(survey, values, classes, ignore, reason)
+    if code.task == "mask" and mask_type == "auto" and survey.opposed:
+        shown = sorted({grey for greys in survey.opposed.values() for grey in greys})
+        as_shown = "save them as grey PNG, 0 for background"
+        if len(shown) == 2 and shown[1] < 256 and len(survey.opposed) == survey.masks:
+            colors = (f"{name}: {[grey] * 3}" for name, grey in zip(("background", *code.outputs), shown, strict=True))
+            as_shown = f"colors: {{{', '.join(colors)}}}"
+        raise InputError(
+            f"{next(iter(survey.opposed))}: a mask whose higher value is foreground as stored, but background as it is "
+            f"shown (MINISWHITE, or a palette from white to black) in {len(survey.opposed)} of {survey.masks} masks",
+            f"say which holds, under data, as stored or as shown:\n    mask_type: binary\n    {as_shown}",
+        )
+    return code
 
 
 def _decide(survey: Survey, values: list[int]) -> tuple[str, str]:
@@ -108,15 +128,48 @@ def _decide(survey: Survey, values: list[int]) -> tuple[str, str]:
         return "binary", f"only {shown} occur"
     whole = survey.ids / max(survey.pieces, 1)
     pieces = f"{whole:.0%} of the connected pieces have a value of their own"
-    varied = len(survey.largest - {0}) > min(2, survey.masks - 1)
-    if whole >= _ONE_PIECE and (survey.bits > 8 or top > _MOST_CLASSES or varied):
-        return "instances", f"{survey.bits}-bit values {shown}; {pieces}"
-    if top <= _MOST_CLASSES and values == list(range(top + 1)):
-        return "classes", f"values 0 to {top} without a gap; {pieces}"
+    countable = top <= MOST_CLASSES and values == list(range(top + 1))
+    most = [max(seen.values, default=0) for seen in survey.seen if seen.ids]
+    varied = len(set(most)) > min(2, survey.masks - 1)
+    few = max(seen.ids for seen in survey.seen) <= _FEW
+    if whole < _TORN or (whole < _ONE_PIECE and (few or not varied)):
+        if countable:
+            return "classes", f"values 0 to {top} without a gap; {pieces}"
+        raise _neither(survey, values)
+    if whole < _ONE_PIECE:
+        raise _open(survey, values, countable, pieces)
+    by_id = survey.explained()
+    classlike = any(by_id[:1]) or sum(by_id[1:]) > 1  # objects are often numbered along one axis
+    alike = bool(by_id) and not classlike and survey.ids >= 4 * len(survey.several)
+    may_be_classes = classlike or survey.touching > _ALONE or survey.masks < 3
+    if (varied or alike) and not (few and countable and may_be_classes):
+        why = "their number varies" if varied else "neither sizes nor places depend on the value"
+        return "instances", f"values {shown}; {pieces}; {why}"
+    if countable and classlike and not varied:
+        return "classes", f"values 0 to {top} without a gap; {pieces}; sizes or places depend on the value"
+    if countable and few and survey.masks == 1:
+        return "classes", f"values 0 to {top} without a gap; a single mask does not say more"
+    if not varied and not countable and few and not alike:
+        raise _neither(survey, values)
+    raise _open(survey, values, countable, pieces)
+
+
+def _open(survey: Survey, values: list[int], countable: bool, pieces: str) -> InputError:
+    """What to say where values may be classes or objects."""
+    classes = "mask_type: classes" if countable else "{mask_type: classes, classes: [background, ...]} with all names"
+    return InputError(
+        f"{survey.first[values[-1]]}: the masks hold the values {_shown(values)}, and {pieces}: they may be classes or "
+        "objects",
+        f"say which, with one of these lines under data:\n    {classes}\n    mask_type: instances",
+    )
+
+
+def _neither(survey: Survey, values: list[int]) -> InputError:
+    """What to say of values that are neither classes nor objects."""
     run = next((i for i, v in enumerate(values) if v != i), len(values))
-    raise _unexpected(
+    return _unexpected(
         survey,
-        values[run:] or _odd(survey, foreground),
+        values[run:] or _odd(survey, [v for v in values if v]),
         "0/1, 0/255, classes 0 to K-1, or one id for each object",
         "a mask saved as JPEG or scaled with interpolation has values in between: save it as PNG without; "
         "255 for unknown pixels: data.ignore: 255; grey levels as classes: data.colors: {background: [0, 0, 0], ...}; "

@@ -8,6 +8,7 @@ import numpy as np
 from biocnn.data.image_files import read_image
 from biocnn.data.image_paths import image_paths, unique_ids
 from biocnn.data.image_sets import conform
+from biocnn.data.kinds import exists
 from biocnn.data.lazy import LazyImage, open_image
 
 Paths = Path | str | list[Path | str]
@@ -74,5 +75,5 @@ def named_images(paths: Paths) -> list[tuple[str, Path]]:
         Where a folder holds no image.
     """
     given = [Path(paths)] if isinstance(paths, str | Path) else [Path(p) for p in paths]
-    found = [image for path in given for image in (image_paths(path) if path.is_dir() else [path])]
+    found = [image for path in given for image in (image_paths(path) if exists(path) and path.is_dir() else [path])]
     return list(zip(unique_ids([str(path) for path in found]), found, strict=True))

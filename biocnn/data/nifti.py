@@ -1,19 +1,21 @@
 """NIfTI volumes (.nii, .nii.gz), through nibabel."""
 
+import gzip
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 
-from biocnn.data.arrays import narrowed
 from biocnn.data.orientation import TURNED, canonical
-from biocnn.data.stored import RGB, Axes, Stored, damaged
+from biocnn.data.stored import RGB, Axes, Stored, check_size, damaged
 from biocnn.errors import InputError
 
 _MILLIMETRES = {"mm": 1.0, "meter": 1000.0, "micron": 1e-3, "unknown": 1.0}
+_CIFTI = range(3000, 3100)  # intent codes
 _TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # NIfTI counts towards the patient's right and front
 
 
-def open_nifti(path: Path, *, axes: str | None = None, indices: bool = False) -> Stored:
+def open_nifti(path: Path, *, axes: str | None = None) -> Stored:
     """Read a volume whole, turned to the order of ``orientation.canonical``; a single slice is a plane.
 
     Parameters
@@ -22,8 +24,6 @@ def open_nifti(path: Path, *, axes: str | None = None, indices: bool = False) ->
         NIfTI-1 or -2.
     axes
         "CZYX" says that a fourth axis holds channels; the other axes are told by the file.
-    indices
-        Read for its whole numbers, as a mask, in the smallest type that holds them.
 
     Raises
     ------
@@ -32,18 +32,16 @@ def open_nifti(path: Path, *, axes: str | None = None, indices: bool = False) ->
     """
     import nibabel
 
-    with damaged(path, "NIfTI"):
-        image = nibabel.load(path)
-        if not isinstance(image, nibabel.Nifti1Pair):
-            raise InputError(f"{path}: {type(image).__name__}, not NIfTI", "convert it to .nii or .nii.gz")
+    with damaged(path, "NIfTI"), _unpacked(path) as handle:
+        image = _load(handle, path)
+        check_size(path, image.shape, image.get_data_dtype())
         array = np.asanyarray(image.dataobj)
         unit = image.header.get_xyzt_units()[0]
-    array, channels = _channels(array, path, axes)
-    array, spacing, turned = canonical(array, _TO_LPS @ image.affine)
+        array, channels = _channels(array, path, axes)
+        array, spacing, turned = canonical(array, _TO_LPS @ image.affine, path)
     repairs = [f"orientation {''.join(nibabel.aff2axcodes(image.affine))}: {TURNED}"] if turned else []
     if (image.dataobj.slope, image.dataobj.inter) != (1, 0):
         repairs.append("slope and intercept of the header applied")
-    array = narrowed(array) if indices else array
     spacing = [size * _MILLIMETRES[unit] for size in spacing]
     kept = [i for i, n in enumerate(array.shape[:3]) if n > 1]
     planes = len(kept) == 2  # one slice, whichever way it was cut
@@ -57,6 +55,31 @@ def open_nifti(path: Path, *, axes: str | None = None, indices: bool = False) ->
         repairs=tuple(repairs),
         kind="NIfTI",
     )
+
+
+def _unpacked(path: Path) -> IO[bytes]:
+    with open(path, "rb") as handle:
+        packed = handle.read(2) == b"\x1f\x8b"
+    return gzip.open(path) if packed else open(path, "rb")
+
+
+def _load(handle: IO[bytes], path: Path) -> Any:
+    """The image with its pixels still in the file; by its first bytes, where nibabel goes by the name."""
+    import nibabel
+
+    head = handle.read(348)
+    holder = nibabel.FileHolder(fileobj=handle)
+    if head[344:347] == b"n+1":
+        image = nibabel.Nifti1Image.from_file_map({"header": holder, "image": holder})
+    elif head[4:7] == b"n+2":
+        image = nibabel.Nifti2Image.from_file_map({"header": holder, "image": holder})
+    else:
+        raise InputError(
+            f"{path}: a header as of NIfTI or Analyze, but not of NIfTI in one file", "convert it to .nii or .nii.gz"
+        )
+    if int(image.header["intent_code"]) in _CIFTI:
+        raise InputError(f"{path}: CIFTI, not NIfTI: it holds no volume", "convert it to .nii or .nii.gz")
+    return image
 
 
 def _channels(array: np.ndarray, path: Path, axes: str | None) -> tuple[np.ndarray, int]:

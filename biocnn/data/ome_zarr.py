@@ -10,7 +10,7 @@ _MICROMETRES = {"angstrom": 1e-4, "nanometer": 1e-3, "micrometer": 1.0, "millime
 _MICROMETRES |= {"meter": 1e6}
 
 
-def open_zarr(path: Path, *, axes: str | None = None, indices: bool = False) -> Stored:
+def open_zarr(path: Path, *, axes: str | None = None) -> Stored:
     """Open the full resolution of an OME-Zarr image or label image, or one plain array.
 
     Parameters
@@ -19,8 +19,6 @@ def open_zarr(path: Path, *, axes: str | None = None, indices: bool = False) -> 
         Folder of the image (versions 0.1 to 0.5 of the format), or of a Zarr array.
     axes
         Order of the axes, where the file does not tell.
-    indices
-        Not used: the type of a label image says what it is.
 
     Raises
     ------

@@ -1,12 +1,16 @@
 """Volumes of a body: the same order of axes, whichever way the scanner or a tool stored them."""
 
+from pathlib import Path
+
 import numpy as np
+
+from biocnn.errors import InputError
 
 TURNED = "volume turned to feet-head, front-back, right-left order"
 _NATURAL = ((0.0, 1.0), (1.0, 1.0), (2.0, 1.0))
 
 
-def canonical(array: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, list[float], bool]:
+def canonical(array: np.ndarray, affine: np.ndarray, path: Path) -> tuple[np.ndarray, list[float], bool]:
     """Bring a volume to (D, H, W) = from feet to head, from front to back, from the patient's right to left.
 
     That is how axial slices are shown and how DICOM counts. Axes are swapped and flipped, never resampled: of an
@@ -18,6 +22,8 @@ def canonical(array: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, list[f
         Three spatial axes, then any others.
     affine
         Shape (4, 4): from indices of the three axes to mm towards the patient's left, back and head.
+    path
+        File, for messages.
 
     Returns
     -------
@@ -30,14 +36,19 @@ def canonical(array: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, list[f
 
     Raises
     ------
-    ValueError
+    InputError
         Where the affine does not say where the axes point.
     """
     from nibabel.orientations import apply_orientation, io_orientation
 
+    if not np.isfinite(affine).all() or np.linalg.matrix_rank(affine[:3, :3]) < 3:
+        raise InputError(
+            f"{path}: its header does not say where its axes point (affine {affine[:3, :3].tolist()}, whose columns do "
+            "not span a volume)",
+            "mend its orientation (sform or qform of NIfTI, direction and spacing of DICOM), or save it again with its "
+            "geometry",
+        )
     ways = io_orientation(affine)
-    if np.isnan(ways).any():
-        raise ValueError(f"its axes do not span a volume: {affine[:3, :3].tolist()}")
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
     spacing = [float(sizes[int(np.flatnonzero(ways[:, 0] == world)[0])]) for world in (2, 1, 0)]
     turned = tuple(map(tuple, ways.tolist())) != _NATURAL

@@ -1,6 +1,7 @@
 """Pixels as they lie in a file, with the order of their axes: what every reader of one format hands on."""
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,24 @@ from biocnn.errors import InputError
 
 Window = tuple[slice, ...]
 RGB = ["red", "green", "blue"]
+TURNED_BY_TAG = "turned as the orientation tag says"
 _CANONICAL = "CZYX"
 _DROPPED = "-"  # an axis of length one
+# What may be unpacked at once from a file that is many times smaller. Deflate reaches 1,000 times, and so do honest
+# masks, which are mostly background; what is larger than this is either a trap or of no use as one image.
+_MOST = 2**30  # bytes
+_TIMES = 100
+# The orientation tag of TIFF and EXIF: whether rows and columns are swapped, then whether Y and X are flipped.
+_TURNS = {
+    1: (False, False, False),
+    2: (False, False, True),
+    3: (False, True, True),
+    4: (False, True, False),
+    5: (True, False, False),
+    6: (True, False, True),
+    7: (True, True, True),
+    8: (True, True, False),
+}
 
 
 class Axes(NamedTuple):
@@ -43,9 +60,14 @@ class Stored:
     alpha
         Index of a channel of transparency, or None.
     palette
-        Colours of the values, shape (3, n), or None.
+        What each stored value is shown as, shape (channels, n), or None.
+    inverted
+        Where larger values are darker: the sum of the lowest and the highest that can be stored, in which each value is
+        turned to be shown; else None.
+    turn
+        The orientation tag, 1 to 8: how the stored pixels are turned, for images and masks alike.
     repairs
-        What was done to get here.
+        What was done to get here, but for what is done to show the values.
     kind
         Format, for messages.
     close
@@ -59,18 +81,59 @@ class Stored:
     unit: str = "um"
     alpha: int | None = None
     palette: np.ndarray | None = None
+    inverted: float | None = None
+    turn: int = 1
     repairs: tuple[str, ...] = ()
     kind: str = "image"
     close: Callable[[], None] = lambda: None
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(C, *spatial)."""
+        """(C, *spatial) as they are stored, but turned."""
         lengths = dict(zip(self.axes.letters, self.array.shape, strict=True))
-        return (lengths.get("C", 1), *(lengths[letter] for letter in _spatial(self.axes.letters)))
+        spatial = [lengths[letter] for letter in _spatial(self.axes.letters)]
+        if swapped(self.turn):
+            spatial[-2:] = spatial[:-3:-1]
+        return (lengths.get("C", 1), *spatial)
 
-    def read(self, window: Window) -> np.ndarray:
-        """Shape (C, *window), in the data type and byte order of the file."""
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """What is done to the values when they are shown."""
+        mark = "MONOCHROME1" if self.kind == "DICOM" else "MINISWHITE"
+        return (f"{mark} (0 = white) turned to 0 = black",) if self.inverted is not None else ()
+
+    def read(self, window: Window, shown: bool = True) -> np.ndarray:
+        """Shape (C, *window), in the data type and byte order of the file; bool as uint8.
+
+        ``shown`` gives what the values are shown as: colours of a palette, larger is brighter. Without it they are as
+        stored, as the labels of a mask are.
+        """
+        pixels = self._turned(window)
+        if pixels.dtype == bool:
+            pixels = pixels.astype(np.uint8)
+        if not shown:
+            return pixels
+        if self.inverted is not None:
+            grey = self.inverted - pixels.astype(np.float64)  # exact up to 32 bits
+            if self.alpha is not None:
+                grey[self.alpha] = pixels[self.alpha]
+            pixels = grey.astype(pixels.dtype)
+        return pixels if self.palette is None else self.palette[:, pixels[0]]
+
+    def _turned(self, window: Window) -> np.ndarray:
+        """A window of the turned image, as stored."""
+        if self.turn == 1:
+            return self._read(window)
+        swap, *flips = _TURNS[self.turn]
+        where = [
+            slice(n - one.stop, n - one.start) if flip else one
+            for one, n, flip in zip(window[-2:], self.shape[-2:], flips, strict=True)
+        ]
+        pixels = self._read((*window[:-2], *(where[::-1] if swap else where)))
+        pixels = pixels.swapaxes(-1, -2) if swap else pixels
+        return pixels[..., :: -1 if flips[0] else 1, :: -1 if flips[1] else 1]
+
+    def _read(self, window: Window) -> np.ndarray:
         letters = self.axes.letters
         wanted = dict(zip(_spatial(letters), window, strict=True))
         found = self.array[tuple(wanted.get(letter, slice(None)) for letter in letters)]
@@ -78,6 +141,16 @@ class Stored:
         dropped = [i for i, letter in enumerate(letters) if letter == _DROPPED]
         pixels = np.transpose(found, (*dropped, *order)).reshape([found.shape[i] for i in order])
         return pixels if "C" in letters else pixels[None]
+
+
+def swapped(turn: int) -> bool:
+    """Whether an orientation tag says that rows and columns are swapped."""
+    return _TURNS[turn][0]
+
+
+def orientation(tag: object) -> int:
+    """The orientation that a tag says, 1 where it says none of those there are."""
+    return tag if isinstance(tag, int) and tag in _TURNS else 1
 
 
 def whole(shape: tuple[int, ...]) -> Window:
@@ -98,10 +171,50 @@ def damaged(path: Path, kind: str, remedy: str = "copy it again, or leave it out
     """Turn what a decoder raises, anything from struct.error to a codec's own error, into a refusal of the file."""
     try:
         yield
-    except (InputError, MemoryError):
+    except InputError:
         raise
+    except MemoryError as error:
+        raise InputError(
+            f"{path}: its pixels do not fit into the memory that there is",
+            "cut the image into smaller ones, or use a machine with more memory; a small file is damaged",
+        ) from error
     except Exception as error:
         raise InputError(f"{path}: damaged or unreadable {kind} ({error})", remedy) from error
+
+
+def check_size(path: Path, shape: Iterable[int], dtype: np.dtype, stored: int | None = None) -> None:
+    """Refuse what fills the memory, before it is taken.
+
+    Parameters
+    ----------
+    path
+        File or folder.
+    shape, dtype
+        Of what is unpacked at once.
+    stored
+        Bytes that it is unpacked from; by default those of the file.
+
+    Raises
+    ------
+    InputError
+        Where that is more than a gigabyte, and more than 100 times what it is unpacked from.
+    """
+    shape = [int(n) for n in shape]
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if size <= _MOST:
+        return
+    stored = _bytes(path) if stored is None else stored
+    if size > _TIMES * stored:
+        raise InputError(
+            f"{path}: says that it holds {' x '.join(map(str, shape))} values, {size / 1e9:,.1f} GB in {stored:,} "
+            "bytes: damaged, or made to fill the memory",
+            f"what is unpacked to more than {_MOST / 1e9:.1f} GB and {_TIMES} times its size is not read: cut it into "
+            "smaller images, or save it without compression",
+        )
+
+
+def _bytes(path: Path) -> int:
+    return sum(p.stat().st_size for p in (path.rglob("*") if path.is_dir() else [path]) if p.is_file())
 
 
 def settle_axes(found: str, shape: tuple[int, ...], given: str | None, path: Path) -> Axes:

@@ -7,20 +7,29 @@ from xml.etree import ElementTree
 import numpy as np
 import tifffile
 
-from biocnn.data.stored import RGB, Stored, damaged, settle_axes
-from biocnn.data.tiff_segments import series_pixels
+from biocnn.data.stored import RGB, TURNED_BY_TAG, Stored, damaged, orientation, settle_axes, swapped
+from biocnn.data.tiff_segments import JPEG, series_pixels
 from biocnn.errors import InputError
 
 _MICROMETRES = {"um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "microns": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4}
 _MICROMETRES |= {"\\u00b5m": 1.0, "m": 1e6, "pm": 1e-6, "å": 1e-4}
 _ALPHA = (1, 2)  # of the ExtraSamples tag: associated and unassociated transparency
+_COLOURS = {  # what each photometric interpretation that is not read is called
+    "SEPARATED": "CMYK colours",
+    "CIELAB": "colours of kind L*a*b*",
+    "ICCLAB": "colours of kind L*a*b*",
+    "ITULAB": "colours of kind L*a*b*",
+    "CFA": "raw pixels of a camera under a mosaic of colour filters",
+    "LOGL": "logarithmic brightness (LogL)",
+    "LOGLUV": "logarithmic colours (LogLuv)",
+}
 _REMEDY = "open it in Fiji and save it again as TIFF, or copy it again from where it came"
 
 # tifffile reports what it dislikes through logging; without a handler Python would print that to the terminal.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
-def open_tiff(path: Path, *, axes: str | None = None, indices: bool = False) -> Stored:
+def open_tiff(path: Path, *, axes: str | None = None) -> Stored:
     """Open the full resolution of a TIFF of one plane or one volume, with any number of channels.
 
     Parameters
@@ -29,8 +38,6 @@ def open_tiff(path: Path, *, axes: str | None = None, indices: bool = False) -> 
         File to read.
     axes
         Order of the axes, "CYX" or "ZYX" say, where the file does not tell or tells wrong; plain planes ignore it.
-    indices
-        Keep the indices of a palette instead of its colours.
 
     Raises
     ------
@@ -40,62 +47,100 @@ def open_tiff(path: Path, *, axes: str | None = None, indices: bool = False) -> 
     with damaged(path, "TIFF", _REMEDY):
         tiff = tifffile.TiffFile(path)
         try:
-            return _open(tiff, path, axes, indices)
+            return _open(tiff, path, axes)
         except BaseException:
             tiff.close()
             raise
 
 
-def _open(tiff: tifffile.TiffFile, path: Path, axes: str | None, indices: bool) -> Stored:
+def _open(tiff: tifffile.TiffFile, path: Path, axes: str | None) -> Stored:
     series, page = tiff.series[0], tiff.series[0].keyframe
-    _check_single(tiff, path)
+    previews = _check_single(tiff, path)
     _check_whole(series, path)
-    if page.photometric == tifffile.PHOTOMETRIC.SEPARATED:
-        raise InputError(f"{path}: CMYK colours", "convert it to RGB or grey, in Fiji say")
+    colours = getattr(page.photometric, "name", str(page.photometric))
+    if colours in _COLOURS:
+        raise InputError(f"{path}: {_COLOURS[colours]}", "convert it to RGB or grey, in Fiji say")
+    if colours == "YCBCR" and page.compression not in JPEG:
+        raise InputError(f"{path}: YCbCr colours that are not compressed as JPEG", "convert it to RGB, in Fiji say")
     settled = settle_axes(series.axes, series.shape, axes, path)
     repairs = [f"axes not given in the file: taken as {settled.letters.replace('-', '')}"] if settled.guessed else []
+    if previews:
+        repairs.append("smaller images in the same file (previews) passed over")
     lengths = dict(zip(settled.letters, series.shape, strict=True))
     channels = lengths.get("C", 1)
-    # In OME and ImageJ files a palette only says how to display the intensities.
-    display = indices or tiff.is_ome or tiff.is_imagej or channels > 1
-    palette = page.colormap if page.photometric == tifffile.PHOTOMETRIC.PALETTE and not display else None
+    # In OME and ImageJ files a palette only says how to display the intensities, and so does an inverted one.
+    display = tiff.is_ome or tiff.is_imagej
+    palette = page.colormap if colours == "PALETTE" and not display and channels == 1 else None
     names, step = _ome(tiff) if tiff.is_ome else (None, _imagej_spacing(tiff) if tiff.is_imagej else None)
     spacing = step and [*([step[0]] if "Z" in lengths else []), *step[1:]]
     if spacing and spacing[0] is None:
         spacing = None
         repairs.append("pixel size without the step between z planes: not used")
     alpha = channels - 1 if any(extra in _ALPHA for extra in page.extrasamples) and "S" in series.axes else None
-    colour = page.photometric in (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR)
-    if colour and channels - (alpha is not None) == 3:
+    if colours in ("RGB", "YCBCR") and channels - (alpha is not None) == 3:
         names = RGB
+    tag = page.tags.get("Orientation")
+    turn = orientation(int(tag.value)) if tag else 1
+    if turn > 1:
+        repairs.append(TURNED_BY_TAG)
     return Stored(
         series_pixels(tiff),
         settled,
         names,
-        spacing,
+        [*spacing[:-2], *spacing[:-3:-1]] if spacing and swapped(turn) else spacing,
         alpha=alpha,
         palette=None if palette is None else (palette >> 8).astype(np.uint8),
+        inverted=_inverted(page, path) if colours == "MINISWHITE" and not display else None,
+        turn=turn,
         repairs=tuple(repairs),
         kind="TIFF",
         close=tiff.close,
     )
 
 
-def _check_single(tiff: tifffile.TiffFile, path: Path) -> None:
-    """Refuse a file of several images; previews and pyramid levels do not count."""
-    size = np.prod(tiff.series[0].shape)
-    others = [s for s in tiff.series[1:] if not s.keyframe.is_reduced and np.prod(s.shape) >= size]
-    if others:
+def _inverted(page: tifffile.TiffPage, path: Path) -> int:
+    """The lowest and the highest value that a page with 0 = white can hold, added."""
+    if page.dtype.kind not in "bu":
         raise InputError(
-            f"{path}: holds {1 + len(others)} images (shapes {', '.join(str(s.shape) for s in tiff.series[:3])} ...)",
+            f"{path}: says that its lowest value is white (MINISWHITE), of {page.dtype}, which have no highest one",
+            "invert it and save it so that black is lowest, in Fiji say",
+        )
+    return 2**page.bitspersample - 1
+
+
+def _check_single(tiff: tifffile.TiffFile, path: Path) -> int:
+    """Refuse a file of several images; pyramid levels do not count. The number of previews that are passed over."""
+    first = tiff.series[0].keyframe
+    found = [s.keyframe for s in tiff.series[1:]]
+    if tiff.is_ome:  # its description may leave out pages
+        told = {page.offset for s in tiff.series for level in s.levels for page in level.pages if page is not None}
+        found += [page.aspage() for page in tiff.pages if page.offset not in told]
+    others = [page for page in found if not _is_preview(page, first)]
+    if others:
+        shapes = ", ".join(" x ".join(map(str, page.shape)) for page in (first, *others[:2]))
+        raise InputError(
+            f"{path}: holds {1 + len(others)} images ({shapes}{', ...' if len(others) > 2 else ''} pixels)",
             "save each image as a file of its own",
         )
+    return len(found)
+
+
+def _is_preview(page: tifffile.TiffPage, first: tifffile.TiffPage) -> bool:
+    """Whether a page is a small version of another, or a label: no larger and marked as such, or half as large."""
+    times = 1 if page.is_reduced else 2
+    return times * page.imagelength <= first.imagelength and times * page.imagewidth <= first.imagewidth
 
 
 def _check_whole(series: tifffile.TiffPageSeries, path: Path) -> None:
     """Refuse a file that ends before its pixels do, which some codecs would fill with zeros."""
     size = Path(path).stat().st_size
     pages = [page for page in series.pages if page is not None]
+    for page in pages:
+        if len(page.dataoffsets) != len(page.databytecounts):
+            raise InputError(
+                f"{path}: damaged TIFF: places of {len(page.dataoffsets)} pieces, sizes of {len(page.databytecounts)}",
+                _REMEDY,
+            )
     end = max((o + n for page in pages for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)), default=0)
     if end > size:
         raise InputError(f"{path}: damaged TIFF: {size} bytes long, but its pixels reach byte {end}", _REMEDY)

@@ -3,10 +3,15 @@
 import math
 from collections import OrderedDict
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import tifffile
 
+from biocnn.data.stored import check_size
+
+# Old-style JPEG, JPEG, and two kinds of it in slides: decoded to RGB; segments share tables, in a tag of the page.
+JPEG = (6, 7, 34892, 33007)
 _CACHE = 64 * 2**20  # bytes of decoded segments kept, so that neighbouring windows do not decode them twice
 
 
@@ -78,10 +83,7 @@ class SegmentedPixels:
     def _touched(self, starts: list[int], stops: list[int]) -> list[tuple[int, tuple[int, ...]]]:
         """Number and first pixel of each segment that meets a box."""
         _, depth, length, width, _ = self.page.shaped
-        if self.page.is_tiled:
-            size = (1, self.page.tiledepth, self.page.tilelength, self.page.tilewidth)
-        else:
-            size = (1, 1, self.page.rowsperstrip, width)
+        size = (1, *self._segment_shape())
         counts = [math.ceil(n / s) for n, s in zip((1, depth, length, width), size, strict=True)]
         runs = [range(a // s, math.ceil(b / s)) for a, b, s in zip(starts, stops, size, strict=False)]
         return [
@@ -91,6 +93,13 @@ class SegmentedPixels:
             )
             for at in product(*runs)
         ]
+
+    def _segment_shape(self) -> tuple[int, int, int]:
+        """Depth, length and width of a segment."""
+        page = self.page
+        if page.is_tiled:
+            return page.tiledepth, page.tilelength, page.tilewidth
+        return 1, min(page.rowsperstrip, page.imagelength), page.imagewidth
 
     def _segment(self, number: int, index: int) -> np.ndarray | None:
         """One decoded strip or tile, shape (depth, length, width, samples)."""
@@ -103,7 +112,10 @@ class SegmentedPixels:
             return None
         # All that a page reads from its tags comes before the seek, because it moves the position in the file.
         offset, size = page.dataoffsets[index], page.databytecounts[index]
-        tables = {"jpegtables": page.jpegtables, "jpegheader": self.page.jpegheader} if _is_jpeg(self.page) else {}
+        check_size(Path(page.parent.filehandle.path), self._segment_shape(), self.dtype, size)
+        tables = (
+            {"jpegtables": page.jpegtables, "jpegheader": self.page.jpegheader} if self.page.compression in JPEG else {}
+        )
         decode, file = self.page.decode, page.parent.filehandle
         file.seek(offset)
         segment = decode(file.read(size), index, **tables)[0]
@@ -123,13 +135,9 @@ class WholePixels:
 
     def __getitem__(self, window: tuple[slice, ...]) -> np.ndarray:
         if self.pixels is None:
+            check_size(Path(self.series.keyframe.parent.filehandle.path), self.shape, self.dtype)
             self.pixels = self.series.asarray()
         return self.pixels[window]
-
-
-def _is_jpeg(page: tifffile.TiffPage) -> bool:
-    """Whether segments share tables that lie in a tag of the page."""
-    return page.compression in (6, 7, 34892, 33007)
 
 
 def series_pixels(tiff: tifffile.TiffFile) -> MappedPixels | SegmentedPixels | WholePixels:

@@ -8,7 +8,7 @@ import pytest
 from dicom_files import write_dicom, write_series
 from pydicom import uid
 
-from biocnn.data.image_files import read_image
+from biocnn.data.image_files import decode, read_image
 from biocnn.data.image_paths import image_paths
 from biocnn.data.new_images import read_images
 from biocnn.errors import InputError
@@ -57,8 +57,17 @@ def test_white_on_black_where_the_numbers_have_no_unit(tmp_path):
     found = read_image(tmp_path / "a.dcm")
     np.testing.assert_array_equal(found.pixels[0], 4095 - PLANE)
     assert found.repairs == ("MONOCHROME1 (0 = white) turned to 0 = black",)
-    write_dicom(tmp_path / "a.dcm", PLANE, RescaleSlope=1, RescaleIntercept=0, **more)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.dcm").pixels[0], PLANE)
+    for rescale in ({}, {"RescaleType": "US"}):
+        write_dicom(tmp_path / "a.dcm", PLANE, RescaleSlope=1, RescaleIntercept=0, **rescale, **more)
+        np.testing.assert_array_equal(read_image(tmp_path / "a.dcm").pixels[0], 4095 - PLANE)
+    write_dicom(tmp_path / "a.dcm", PLANE, RescaleSlope=2, RescaleIntercept=-7, RescaleType="US", **more)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.dcm").pixels[0], 2 * (4095 - PLANE.astype(int)) - 7)
+    for unit in ({"RescaleType": "HU"}, {"RescaleSlope": 2}):
+        write_dicom(tmp_path / "a.dcm", PLANE, **{"RescaleSlope": 1, "RescaleIntercept": 0} | unit, **more)
+        found = read_image(tmp_path / "a.dcm")
+        np.testing.assert_array_equal(found.pixels[0], PLANE * np.array(unit.get("RescaleSlope", 1), PLANE.dtype))
+        assert "not turned" in found.repairs[-1]
+    np.testing.assert_array_equal(decode(tmp_path / "a.dcm", indices=True).pixels[0], 2 * PLANE)
 
 
 @pytest.mark.parametrize(

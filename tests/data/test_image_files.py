@@ -267,11 +267,7 @@ def test_what_no_image_can_hold_is_refused(tmp_path):
     refused(tmp_path / "a.jpg", "CMYK", "RGB or grey")
 
 
-def test_animations_and_turned_photographs_are_refused(tmp_path):
+def test_animations_are_refused(tmp_path):
     frames = [Image.fromarray(PLANE), Image.fromarray(PLANE.T.copy().reshape(PLANE.shape))]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     refused(tmp_path / "a.gif", "2 images")
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.fromarray(PLANE).save(tmp_path / "a.jpg", exif=exif)
-    refused(tmp_path / "a.jpg", "orientation")

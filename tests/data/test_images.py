@@ -151,6 +151,14 @@ def test_a_wrong_table_is_refused_by_line(folder, changes, words):
     refused(*words, table=rewrite(folder, *changes))
 
 
+@pytest.mark.parametrize("name", ["x" * 300 + ".png", "a\0b.png", "/".join(["y" * 200] * 30)])
+def test_a_name_that_no_file_can_have_is_a_missing_file(folder, name):
+    table = rewrite(folder, ("images/a1.png", name))
+    refused("1 of 3 image files do not exist", "(line 3)", table=table)
+    with pytest.raises(InputError, match="no such file"):
+        next(read_images(folder / name))
+
+
 def test_an_empty_table_and_an_unknown_column_are_refused(folder):
     (folder / "empty.csv").write_text("image,mask\n")
     refused("empty.csv: no rows", "header", table=folder / "empty.csv")
@@ -208,6 +216,17 @@ def test_damaged_files_and_odd_masks_are_named(folder):
         "finite",
         table=rewrite(folder, ("images/a0.png", "images/a0.tif")),
     )
+
+
+def test_all_files_that_cannot_be_used_are_listed_at_once(folder):
+    table = folder / "index.csv"
+    (folder / "masks" / "a0.png").write_bytes((folder / "masks" / "a0.png").read_bytes()[:50])
+    save(folder / "images" / "a1.png", picture(19, 24))
+    (folder / "images" / "a2.png").write_text("no picture")
+    refused(
+        "3 faults in 3 images with their masks", "masks/a0.png: damaged", "masks/a1.png: 20 x 24",
+        "images/a2.png: not an image", "copy it again", "a mask has the size of its image", table=table,
+    )  # fmt: skip
 
 
 def test_a_field_of_view_is_ignored_outside(folder):

@@ -113,6 +113,28 @@ def test_the_type_of_a_mask_says_nothing(tmp_path, dtype):
     assert decode(path, indices=True).pixels.dtype == np.uint8
 
 
+def test_the_name_says_nothing_of_the_format(tmp_path):
+    data = save(tmp_path / "a.nii", BODY.T, np.eye(4)).read_bytes()
+    expected = read_image(tmp_path / "a.nii").pixels
+    for name, found in {"a.img.bin": data, "b": gzip.compress(data), "c.nii": gzip.compress(data)}.items():
+        (tmp_path / name).write_bytes(found)
+        np.testing.assert_array_equal(read_image(tmp_path / name).pixels, expected)
+
+
+@pytest.mark.parametrize("column", [[0, 0, 0], [0, 1, 0], [0, np.nan, 1]])
+def test_axes_that_do_not_span_a_volume_are_refused(tmp_path, column):
+    affine = np.eye(4)
+    affine[:3, 2] = column
+    image = nibabel.Nifti1Image(BODY.T, None)
+    image.header["srow_x"], image.header["srow_y"], image.header["srow_z"] = affine[:3]
+    image.header["sform_code"] = 1
+    (tmp_path / "a.nii").write_bytes(image.to_bytes())
+    data = bytearray((tmp_path / "a.nii").read_bytes())
+    data[252:256], data[280:328] = np.array([0, 1], "<i2").tobytes(), affine[:3].astype("<f4").tobytes()
+    (tmp_path / "a.nii").write_bytes(data)
+    refused(tmp_path / "a.nii", "where its axes point", "sform")
+
+
 def test_damaged_and_foreign_files_are_refused(tmp_path):
     path = save(tmp_path / "a.nii.gz", BODY.T, np.eye(4))
     data = path.read_bytes()

@@ -67,6 +67,16 @@ def settings(**changes: object) -> Callable[[Path, dict], None]:
     return apply
 
 
+def one_chromosome(folder: Path, experiment: dict) -> None:
+    lines = (folder / "peaks.bed").read_text().splitlines(keepends=True)
+    (folder / "peaks.bed").write_text("".join(line for line in lines if line.startswith("chr1\t")))
+    del experiment["split"]
+
+
+def utf16(folder: Path, _: dict) -> None:
+    (folder / "peaks.bed").write_text((folder / "peaks.bed").read_text(), encoding="utf-16")
+
+
 def truncated_gzip(folder: Path, experiment: dict) -> None:
     data = gzip.compress((folder / "peaks.bed").read_bytes())
     (folder / "peaks.bed.gz").write_bytes(data[: len(data) // 2])
@@ -138,6 +148,9 @@ CASES = {
     "corrupt TIFF": (images, corrupt_tiff, ["i2.tif"]),
     "unknown group": (intervals, settings(split_test=["chr9"]), ["split.test", "chr9", "chr3"]),
     "empty part": (intervals, settings(split_test=["chr1", "chr3"]), ["split", "train", "empty"]),
+    "one chromosome": (intervals, one_chromosome, ["split", "1 groups in all: chr1", "data.block: 1000000"]),
+    "column names in BED": (intervals, edit("peaks.bed", lambda text: "chrom\tstart\tend\n" + text), ["line 1", "#"]),
+    "UTF-16": (intervals, utf16, ["peaks.bed", "UTF-16", "UTF-8"]),
     "one class": (
         sequences,
         edit("labels.tsv", lambda text: text.replace("\t1\n", "\t0\n").replace("s1\t0", "s1\t1")),

@@ -63,7 +63,8 @@ def assign(
             listed = ", ".join(sorted(groups.unique())[:8])
             raise InputError(
                 f"split: the {part} part is empty ({groups.nunique()} groups in all: {listed})",
-                f"name groups in split.{part}, or give a larger fraction; a group is never cut",
+                f"name groups in split.{part}, or give a larger fraction; a group is never cut"
+                + _of_contigs(examples, groups),
             )
     return split
 
@@ -112,11 +113,11 @@ def assign_folds(
     if folds < 3 and not held_out.any():
         raise InputError(f"split.folds: {folds} folds leave none to train", "one is test, one val: allowed: 3 or more")
     rest = groups[~held_out]
-    numbers = _hashed_folds(rest, folds) if hashed else balanced_folds(rest, folds, seed)
+    numbers = _hashed_folds(rest, folds) if hashed else balanced_folds(rest, folds, seed, _of_contigs(examples, groups))
     return numbers.reindex(examples.index, fill_value=-1)
 
 
-def balanced_folds(groups: pd.Series, folds: int, seed: int) -> pd.Series:
+def balanced_folds(groups: pd.Series, folds: int, seed: int, hint: str = "") -> pd.Series:
     """The fold of each row: the largest group goes first, each into the fold that has fewest rows so far.
 
     Parameters
@@ -127,6 +128,8 @@ def balanced_folds(groups: pd.Series, folds: int, seed: int) -> pd.Series:
         How many.
     seed
         Order of groups of one size.
+    hint
+        End of the remedy where there are too few groups.
 
     Raises
     ------
@@ -138,7 +141,7 @@ def balanced_folds(groups: pd.Series, folds: int, seed: int) -> pd.Series:
         listed = ", ".join(map(str, counts.index[:8]))
         raise InputError(
             f"split: {len(counts)} groups do not make {folds} folds ({listed})",
-            "ask for fewer folds, or for smaller groups; a group is never cut",
+            "ask for fewer folds, or for smaller groups; a group is never cut" + hint,
         )
     order = np.random.default_rng([seed, 7]).permutation(len(counts))
     counts = counts.iloc[order].sort_values(ascending=False, kind="stable")
@@ -161,6 +164,13 @@ def parts_of_fold(numbers: pd.Series, fold: int, folds: int) -> pd.Series:
     split[numbers == (fold if held_out else (fold + 1) % folds)] = "val"
     split[numbers == (-1 if held_out else fold)] = "test"
     return split
+
+
+def _of_contigs(examples: pd.DataFrame, groups: pd.Series) -> str:
+    """What makes more groups, where these are contigs; else nothing."""
+    if "chrom" not in examples or not (groups == examples["chrom"]).all():
+        return ""
+    return "; groups are contigs here, and with data.block: 1000000, say, stretches of so many bp"
 
 
 def _given(examples: pd.DataFrame, group: str, column: str | None) -> tuple[pd.Series, pd.Series | None]:

@@ -12,6 +12,8 @@ CHUNK = 1 << 24  # bytes read at a time
 LONGEST = 1 << 24  # bytes of a line, where lines are held
 # Text packs to a third or a tenth. What unpacks to so many bytes and so many times its size was made to fill memory.
 BOMB_BYTES, BOMB_RATIO = 1 << 26, 200
+# The empty block that ends every whole bgzip file.
+END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 SAVE = "save it as UTF-8, or plain text"
 OTHERS = {
     rb"\xff\xfe|\xfe\xff": ("UTF-16 text ('Unicode' of Windows and Excel)", SAVE),
@@ -34,7 +36,15 @@ def unpacked(path: Path, size: int = CHUNK) -> Iterator[bytes]:
     if not path.is_file():
         raise InputError(f"{path}: no such file", "check the path; relative paths start at data_root")
     with open(path, "rb") as raw:
-        packed = raw.read(2) == b"\x1f\x8b"
+        head = raw.read(18)
+        packed = head[:2] == b"\x1f\x8b"
+        if packed and head[12:14] == b"BC":  # bgzip, which may be cut between two blocks
+            raw.seek(max(-len(END), -path.stat().st_size), 2)
+            if raw.read() != END:
+                raise InputError(
+                    f"{path}: the block that ends a bgzip file is missing, so the file is cut short",
+                    "copy or download it again",
+                )
     most = max(BOMB_BYTES, BOMB_RATIO * path.stat().st_size)
     try:
         with gzip.open(path) if packed else open(path, "rb") as handle:

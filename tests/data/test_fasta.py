@@ -4,6 +4,7 @@ import gzip
 import time
 
 import numpy as np
+import pysam
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,6 +91,15 @@ def test_only_line_ends_end_lines_and_only_blanks_names(tmp_path, monkeypatch, c
     assert [(record.name, record.description) for record in found] == [(name, "some\x0c text") for name in names]
     assert {decode(record.codes) for record in found} == {"ACGT"}
     assert [record.line for record in found] == [2, 6, 10, 14]
+
+
+def test_a_bgzip_file_that_is_cut_between_blocks_is_refused(tmp_path):
+    with pysam.BGZFile(str(tmp_path / "cut.fa.gz"), "wb") as handle:
+        handle.write(b">a\nACGT\n")
+    whole = (tmp_path / "cut.fa.gz").read_bytes()
+    (tmp_path / "cut.fa.gz").write_bytes(whole[:-28])
+    with pytest.raises(InputError, match=r"cut\.fa\.gz: .* so the file is cut short"):
+        list(read_fasta(tmp_path / "cut.fa.gz"))
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 1 << 20])

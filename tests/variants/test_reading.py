@@ -45,8 +45,7 @@ def test_packing_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("size", [1, 7, 64, 100_000])
 def test_size_of_chunks_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     (tmp_path / "a.vcf").write_text(TEXT)
-    real = reading._chunks
-    monkeypatch.setattr(reading, "_chunks", lambda path, _=0: real(path, size))
+    monkeypatch.setattr(reading, "CHUNK", size)
     header, found = lines(tmp_path / "a.vcf")
     assert "\n".join([*header, *found]) + "\n" == TEXT
 
@@ -89,9 +88,23 @@ def test_what_is_no_vcf_is_refused(tmp_path: Path, text: str) -> None:
         lines(tmp_path / "a.vcf")
 
 
-def test_carriage_returns_alone_are_named(tmp_path: Path) -> None:
+def test_lines_that_end_with_carriage_returns_alone_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.vcf").write_text(TEXT.replace("\n", "\r"), newline="")
-    with pytest.raises(InputError, match="carriage returns alone"):
+    header, found = lines(tmp_path / "a.vcf")
+    assert "\n".join([*header, *found]) + "\n" == TEXT
+
+
+def test_nothing_else_ends_a_line(tmp_path: Path) -> None:
+    (tmp_path / "a.vcf").write_text(TEXT.replace("id7\t", "id\u2028\x0b\x85\t"), encoding="utf-8", newline="")
+    header, found = lines(tmp_path / "a.vcf")
+    assert "\n".join([*header, *found]) + "\n" == TEXT.replace("id7\t", "id\u2028\x0b\x85\t")
+
+
+def test_a_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "LONGEST", 5000)
+    monkeypatch.setattr(reading, "CHUNK", 1000)
+    (tmp_path / "a.vcf").write_text(TEXT + "A" * 10_000)
+    with pytest.raises(InputError, match="line 305: longer than 5,000 bytes"):
         lines(tmp_path / "a.vcf")
 
 

@@ -58,7 +58,7 @@ def read_table(path: str | Path, *needed: str) -> pd.DataFrame:
 
 
 def read_targets(table: pd.DataFrame, path: Path, targets: list[str] | None) -> pd.DataFrame:
-    """The columns to predict, as float32; nan where a label is missing: empty, NA, NaN, null, none or a point.
+    """The columns to predict, as float32; nan where one of several is missing: empty, NA, NaN, null, none or a point.
 
     Parameters
     ----------
@@ -73,8 +73,8 @@ def read_targets(table: pd.DataFrame, path: Path, targets: list[str] | None) -> 
     Raises
     ------
     InputError
-        Where there is no such column, a value in it is no finite number and no word for a missing one, or all are
-        missing; names the line.
+        Where there is no such column, a value in it is no finite number (nor, of several columns, a word for a missing
+        one), or all are missing; names the line.
     """
     for name in targets or []:
         if name not in table:
@@ -87,12 +87,15 @@ def read_targets(table: pd.DataFrame, path: Path, targets: list[str] | None) -> 
     names = names or [name for name in free if np.isfinite(first[name]).any()]
     if not names:
         raise InputError(f"{path}: no column of numbers to predict", "name the columns in data.targets")
+    several = len(names) > 1
     for name in names:
-        wrong = ~(np.isfinite(_numbers(table[name])) | missing[name])
+        wrong = ~(np.isfinite(_numbers(table[name])) | (missing[name] & several))
         for line in sorted(table.index[wrong])[:1]:
             raise InputError(
                 f"{path} line {line}: {name} is {table.at[line, name]!r}",
-                "correct it, or leave it empty where the label is missing",
+                "correct it; one of several labels may be NA"
+                if several
+                else "every example needs a number; remove the line",
             )
         if missing[name].all():
             raise InputError(f"{path}: no line has a value of {name}", "leave it out of data.targets")
@@ -103,8 +106,11 @@ def read_targets(table: pd.DataFrame, path: Path, targets: list[str] | None) -> 
 def without_labels(y: np.ndarray, outputs: list[str], ids: pd.Series, source: str, checks: Checks) -> np.ndarray:
     """Which examples have no known label, and are to be left out: (N,). They and single missing labels are counted."""
     bare = np.isnan(y).all(axis=1)
-    if bare.all():
-        raise InputError(f"{source}: no example has a known label", "give numbers; NA is for those that are not known")
+    if bare.any() and (len(outputs) == 1 or bare.all()):
+        raise InputError(
+            f"{source}: {outputs[0]} of {ids[bare].iloc[0]} is not known ({bare.sum()} such examples)",
+            "give a number for each, or remove them; of several outputs some may be missing",
+        )
     checks.add(source, "dropped", "no label is known", bare.sum(), "".join(ids[bare].head(1)))
     for name, missing in zip(outputs, np.isnan(y[~bare]).T, strict=True):
         checks.add(source, "note", f"{name} is not known: not learned from, not judged", missing.sum())

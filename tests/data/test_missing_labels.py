@@ -57,6 +57,7 @@ def test_numbers_may_be_missing_too_and_a_column_may_begin_with_one(tmp_path: Pa
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("sequence\tlabel\nACGT\t1\nACCT\tNA\n", "line 3: label is 'NA'"),
         ("sequence\tlabel\nACGT\t1\nACCT\tyes\n", "line 3: label is 'yes'"),
         ("sequence\tlabel\nACGT\t1\nACCT\tinf\n", "line 3: label is 'inf'"),
         ("sequence\tlabel\nACGT\t1\nACCT\t1e60\n", "line 3: label is '1e60'"),
@@ -73,9 +74,11 @@ def test_columns_of_intervals(tmp_path: Path) -> None:
     lines = ["c\t20\t30\ta\t1.5\t+", "c\t60\t70\tb\t.\t+", "c\t90\t100\tc\tNA\t+", "c\t120\t130\td\t7\t+"]
     (tmp_path / "p.bed").write_text("\n".join(lines) + "\n")
     checks = Checks()
-    source = Intervals(genome=tmp_path / "g.fa", intervals=tmp_path / "p.bed", targets={"s": 5}, window=20)
-    raw = source.read(1, checks)
-    assert raw.y.tolist() == [[1.5], [7]]
+    settings = {"genome": tmp_path / "g.fa", "intervals": tmp_path / "p.bed", "window": 20}
+    with pytest.raises(InputError, match=r"s of c:55-75\(\+\) is not known \(2 such examples\)"):
+        Intervals(targets={"s": 5}, **settings).read(1, Checks())
+    raw = Intervals(targets={"s": 5, "t": 5}, **settings).read(1, checks)
+    assert raw.y.tolist() == [[1.5, 1.5], [7, 7]]
     assert [len(raw.x(row)) for row in range(2)] == [52, 52]
     assert checks.frame().query("reason == 'no label is known'")["count"].tolist() == [2]
 

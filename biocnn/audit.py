@@ -126,6 +126,6 @@ def compare(
 
 def _by_split(every: Iterable[Predictions]) -> dict[str, pd.DataFrame]:
     """Mean predictions of the examples of each split, one row each, flattened: columns from 0; by id."""
-    mean, rows = average(every)
+    mean, rows = average(dict(enumerate(every)))
     found = np.stack([mean(i).ravel() for i in range(len(rows))])
     return {split: pd.DataFrame(found[part.index], index=part["id"]) for split, part in rows.groupby("split")}

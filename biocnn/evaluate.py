@@ -1,6 +1,6 @@
 """How good the predictions are, each metric with its 95% interval: over loci of sequences, over groups of images."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -74,7 +74,8 @@ def evaluate(
 ) -> Evaluation:
     """Metrics of every run, and of the ensemble where there are several: each example's mean over all that have it.
 
-    With folds, the ensemble has the test parts of all of them, each example as those see it that never trained on it.
+    With folds, the ensemble has the test parts of all of them, each example as those see it that never trained on it,
+    and judged with what was chosen on their validation part. Of a validation part itself all of this is known.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ def evaluate(
     predictions
         Of each run: probabilities, and a table with the id and split of each.
     postprocess
-        Of each run: settings that turn maps into objects; the ensemble uses those of the first run.
+        Of each run: settings that turn maps into objects; an ensemble uses those of the first of its runs.
     settings
         The experiment's section metrics.
     seed
@@ -108,10 +109,11 @@ def evaluate(
         if dataset.facts["kind"] == "sequence":
             judge = partial(_vectors, dataset, settings=settings, seed=seed)
         else:
-            images = ImageJudge(
-                dataset, postprocess.get(run) or next(iter(postprocess.values())), settings, group, seed
-            )
-            images.choose_borders(values, parts["val"], index[parts["val"]])
+            images = ImageJudge(dataset, settings, group, seed)
+            for runs, fold in rows.groupby("runs"):
+                val = fold.index[fold["split"] == "val"].to_numpy()
+                settled = next(filter(None, map(postprocess.get, runs)), {})
+                images.choose(fold.index, values, val, index[val], settled)
             judge = images.judge
         for split, chosen in parts.items():
             for name, table in zip(found, judge(values, chosen, index[chosen]), strict=False):
@@ -124,18 +126,21 @@ def _joined(tables: list[pd.DataFrame], name: str) -> pd.DataFrame:
     return pd.concat(tables)[COLUMNS[name]] if tables else pd.DataFrame(columns=COLUMNS[name])
 
 
-def average(every: Iterable[Predictions]) -> tuple[Callable[[int], np.ndarray], pd.DataFrame]:
-    """The mean of all predictions of an example in a split: a function of its number, and a table with id and split."""
-    places: dict[tuple[str, str], list[tuple[Ragged, int]]] = {}
-    for values, rows in every:
+def average(predictions: Mapping[Any, Predictions]) -> tuple[Callable[[int], np.ndarray], pd.DataFrame]:
+    """The mean of all predictions of an example in a split: a function of its number, and a table with id, split, runs.
+
+    Of folds, each has its own examples in a split: ``runs`` are those that the mean is of.
+    """
+    places: dict[tuple[str, str], dict[Any, int]] = {}
+    for run, (_, rows) in predictions.items():
         for i, key in enumerate(zip(rows["id"], rows["split"], strict=True)):
-            places.setdefault(key, []).append((values, i))
+            places.setdefault(key, {})[run] = i
     found = list(places.values())
 
     def mean(number: int) -> np.ndarray:
-        return np.mean([np.asarray(values[i], np.float32) for values, i in found[number]], axis=0)
+        return np.mean([np.asarray(predictions[run][0][i], np.float32) for run, i in found[number].items()], axis=0)
 
-    return mean, pd.DataFrame(places.keys(), columns=["id", "split"])
+    return mean, pd.DataFrame(places.keys(), columns=["id", "split"]).assign(runs=[tuple(each) for each in found])
 
 
 def rows_of(dataset: Dataset, ids: pd.Series) -> np.ndarray:
@@ -145,9 +150,9 @@ def rows_of(dataset: Dataset, ids: pd.Series) -> np.ndarray:
 
 def _with_ensemble(predictions: dict[str, Predictions]) -> Iterator[tuple[str, Callable, pd.DataFrame]]:
     for run, one in predictions.items():
-        yield run, *average([one])
+        yield run, *average({run: one})
     if len(predictions) > 1:
-        yield "ensemble", *average(predictions.values())
+        yield "ensemble", *average(predictions)
 
 
 def _row(output: str, metric: str, over: str, value: float, interval: tuple[float, float], n: int) -> dict[str, Any]:

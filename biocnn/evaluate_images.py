@@ -1,8 +1,8 @@
 """How good predicted masks and objects are: of each image, and of all together, with intervals over groups."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,15 +24,20 @@ BORDERS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9)
 Maps = Callable[[int], np.ndarray]  # probabilities (K, *spatial) of an image, by its number
 
 
+class Choices(NamedTuple):
+    """What an image is judged with: settings that turn maps into objects; by output, where segments are divided."""
+
+    postprocess: dict[str, Any]
+    borders: dict[str, float]
+
+
 class ImageJudge:
-    """Judges the images of one run.
+    """Judges the images of one run, or of an ensemble, each with what was chosen without it.
 
     Parameters
     ----------
     dataset
         Holds the truth.
-    postprocess
-        Settings that turn maps into objects.
     settings
         The experiment's section metrics.
     group
@@ -46,26 +51,42 @@ class ImageJudge:
         For a metric that the task does not have, or a region of unknown classes.
     """
 
-    def __init__(
-        self, dataset: Dataset, postprocess: dict[str, Any], settings: dict[str, Any], group: str, seed: int
-    ) -> None:
-        self.dataset, self.postprocess, self.settings, self.seed = dataset, postprocess, settings, seed
+    def __init__(self, dataset: Dataset, settings: dict[str, Any], group: str, seed: int) -> None:
+        self.dataset, self.settings, self.seed = dataset, settings, seed
         self.task, self.spacing = dataset.facts["task"], dataset.facts.get("spacing") or 1.0
         self.metrics = chosen_metrics(self.task, settings["also"])
         self.classes = _classes(dataset.facts, settings["regions"])
         self.groups = dataset.examples.get(group, dataset.examples["id"]).to_numpy()
-        self.borders: dict[str, float] = {}
+        self.choices: dict[int, Choices] = {}
 
-    def choose_borders(self, maps: Maps, numbers: Sequence[int], rows: np.ndarray) -> None:
-        """Take the probability from which on a class divides segments best on these images, by their mean V-Rand."""
+    def choose(
+        self, numbers: Iterable[int], maps: Maps, val: Sequence[int], rows: np.ndarray, postprocess: dict[str, Any]
+    ) -> None:
+        """Choose what some images are judged with.
+
+        Parameters
+        ----------
+        numbers
+            Of these images.
+        maps
+            As for ``judge``.
+        val, rows
+            The images that it is chosen on, and where each is in the data set. A class divides segments from the
+            probability on that divides best here, by their mean V-Rand.
+        postprocess
+            Settings that turn maps into objects.
+        """
+        self.choices |= dict.fromkeys(numbers, Choices(postprocess, self._borders(maps, val, rows)))
+
+    def _borders(self, maps: Maps, numbers: Sequence[int], rows: np.ndarray) -> dict[str, float]:
         if self.task == "instances" or not any(metric.sums == "segments" for metric in self.metrics.values()):
-            return
+            return {}
         found: dict[str, list[list[float]]] = {}
         for number, row in zip(numbers, rows, strict=True):
             for output, make in self._class_cases(maps(number), row):
                 scores = [float(v_rand_of_counts(segment_sums(make(border=border)))) for border in BORDERS]
                 found.setdefault(output, []).append(scores)
-        self.borders = {output: BORDERS[int(np.mean(scores, axis=0).argmax())] for output, scores in found.items()}
+        return {output: BORDERS[int(np.mean(scores, axis=0).argmax())] for output, scores in found.items()}
 
     def judge(
         self, maps: Maps, numbers: Sequence[int], rows: np.ndarray
@@ -77,7 +98,7 @@ class ImageJudge:
         maps
             Gives the probabilities of an image by its number.
         numbers
-            Of the images.
+            Of the images; of each it has been chosen what it is judged with.
         rows
             Where each is in the data set.
 
@@ -93,7 +114,7 @@ class ImageJudge:
         wanted = list(dict.fromkeys(metric.sums for metric in self.metrics.values()))
         for name, number, row in zip(ids, numbers, rows, strict=True):
             p = maps(number)
-            for output, case in self._cases(p, row):
+            for output, case in self._cases(p, row, self.choices[number]):
                 for key in wanted:
                     sums.setdefault((output, key), []).append(SUMS[key](case))
                 if isinstance(case, ObjectCase):
@@ -127,12 +148,12 @@ class ImageJudge:
             lines.append(_line("pooled", value, replicates(metric.value, fewer, groups), len(rows)))
         return lines, each
 
-    def _cases(self, p: np.ndarray, row: int) -> Iterator[tuple[str, ClassCase | ObjectCase]]:
+    def _cases(self, p: np.ndarray, row: int, chosen: Choices) -> Iterator[tuple[str, ClassCase | ObjectCase]]:
         if self.task == "instances":
-            yield "objects", ObjectCase(decide(p, self.task, self.postprocess), self.dataset.labels[row][0])
+            yield "objects", ObjectCase(decide(p, self.task, chosen.postprocess), self.dataset.labels[row][0])
         else:
             for output, make in self._class_cases(p, row):
-                yield output, make(border=self.borders.get(output, 0.5))
+                yield output, make(border=chosen.borders.get(output, 0.5))
 
     def _class_cases(self, p: np.ndarray, row: int) -> Iterator[tuple[str, Callable[..., ClassCase]]]:
         """Each class or region of an image, but for the border that divides its segments."""

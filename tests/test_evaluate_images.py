@@ -1,15 +1,18 @@
 """What evaluate says of images beyond each metric: fates of objects, regions, metrics on demand, groups, intervals."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from test_evaluate import RUNS, noisy, predictions, value
-from tiny import images, metric_settings, sequences, stored
+from tiny import images, metric_settings, sequences, split_settings, stored
 
 from biocnn import metrics
-from biocnn.data.dataset import Dataset
+from biocnn.data.dataset import Dataset, write
+from biocnn.data.ragged import Ragged
+from biocnn.data.raw import Raw
 from biocnn.errors import InputError
 from biocnn.evaluate import Evaluation, evaluate
 from biocnn.evaluate_images import BORDERS
@@ -169,6 +172,55 @@ def test_of_equally_good_borders_the_one_in_the_middle_is_taken(tmp_path: Path) 
 
     table = judged(dataset, predictions(dataset, tmp_path, maps, RUNS[:1]), also=["v_rand"]).metrics
     assert value(table, split="test", metric="v_rand", over="per_image") == pytest.approx(1)
+
+
+def in_folds(raw: Raw, folder: Path, maps: Callable[[int, int], np.ndarray]) -> tuple[Dataset, dict]:
+    """Three folds, and what one run of each says of its own validation and test part: ``maps(row, fold of image)``."""
+    write(raw, split_settings(folds=3), 1, {}, folder / "dataset")
+    found = {}
+    for fold in range(3):
+        dataset = Dataset(folder / "dataset", fold)
+        rows, run = dataset.rows("val", "test"), f"fold{fold}-seed1"
+        Ragged.write(folder / f"{run}.npy", [maps(i, dataset.examples["fold"][i]) for i in rows], np.float32)
+        found[run] = Ragged(folder / f"{run}.npy"), dataset.examples.iloc[rows][["id", "split"]].reset_index(drop=True)
+    return Dataset(folder / "dataset"), found
+
+
+def test_borders_of_folds_are_chosen_without_the_images_that_they_cut(tmp_path: Path) -> None:
+    """An ensemble of one run a fold says of each image what the run of its fold does.
+
+    Its images to choose on are those of all validation parts, which are those of all test parts.
+    """
+    raw = images(12)
+    walls = np.zeros((32, 32), np.uint8)
+    walls[::8], walls[:, ::8] = 1, 1
+    raw.y = lambda i: walls
+    levels = {0: (0.05, 0.25), 1: (0.45, 0.75), 2: (0.85, 0.95)}  # no border divides the images of two folds
+
+    def maps(i: int, fold: int) -> np.ndarray:
+        low, high = levels[fold]
+        return np.where(walls, high, low)[None].astype(np.float32)
+
+    dataset, found = in_folds(raw, tmp_path, maps)
+    evaluation = judged(dataset, found, tuple(found), also=["v_rand"])
+    each = evaluation.per_example.query("metric == 'v_rand'").set_index(["split", "id"]).sort_index()
+    of_all, of_runs = (each[(each["run"] == "ensemble") == wanted]["value"] for wanted in (True, False))
+    pd.testing.assert_series_equal(of_all, of_runs)
+    assert (of_all["val"] == 1).all(), "on which it was chosen"
+    assert (of_all["test"] < 0.7).all(), "the images of one fold look like those of no other"
+
+
+def test_objects_of_folds_are_made_with_what_was_chosen_without_them(tmp_path: Path) -> None:
+    raw = images(9, task="instances", size=(48, 48))
+    stored_once = stored(raw, tmp_path / "once")
+    rng = np.random.default_rng(0)
+    dataset, found = in_folds(raw, tmp_path, lambda i, fold: object_maps(stored_once, i, rng))
+    sizes = {run: {"min_size": size} for run, size in zip(found, (1, 30, 100_000), strict=True)}
+    evaluation = evaluate(dataset, found, sizes, metric_settings(resamples=0), 1)
+    table = evaluation.per_example.set_index(["split", "id", "metric"]).sort_index()
+    ensemble = table["run"] == "ensemble"
+    pd.testing.assert_series_equal(table[ensemble]["value"], table[~ensemble]["value"])
+    assert (table.query("run == 'fold2-seed1'")["value"] == 0).all(), "whose settings remove every object"
 
 
 def test_intervals_are_over_groups_of_images(tmp_path: Path) -> None:

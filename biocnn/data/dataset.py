@@ -262,16 +262,15 @@ def _store_masks(raw: Raw, facts: dict[str, Any], folder: Path, folds: list[_Fol
 
 
 def _measure_intensity(facts: dict[str, Any], folder: Path, folds: list[_Fold]) -> None:
-    """Percentiles of each image and of the training part; the first fold's decides which of them are used."""
+    """Percentiles of each image and of the training part, which decides which of them are used."""
     x = Ragged(folder / "x.npy")
     ranges = image_ranges(x[i] for i in range(len(x)))
     np.save(folder / "ranges.npy", ranges)
     for fold in folds:
-        fold.facts["intensity"] = intensity_percentiles(x[i] for i in np.flatnonzero(fold.split == "train"))
-    facts["normalise"], reason = decide_normalise(
-        facts.get("normalise", "auto"), ranges[(folds[0].split == "train").to_numpy()]
-    )
-    facts["decisions"]["normalise"] = {"value": facts["normalise"], "reason": reason}
+        train = np.flatnonzero(fold.split == "train")
+        fold.facts["intensity"] = intensity_percentiles(x[i] for i in train)
+        fold.facts["normalise"], reason = decide_normalise(facts.get("normalise", "auto"), ranges[train])
+        fold.facts["decisions"] = {"normalise": {"value": fold.facts["normalise"], "reason": reason}}
 
 
 def _decide(facts: dict[str, Any], folder: Path, folds: list[_Fold]) -> None:
@@ -280,4 +279,4 @@ def _decide(facts: dict[str, Any], folder: Path, folds: list[_Fold]) -> None:
     facts["sizes"] = measure_sizes(shapes)
     for fold in folds:
         fold.facts["pixels"] = int(shapes[(fold.split == "train").to_numpy(), 1:].prod(axis=1).sum())
-        fold.facts["decisions"] = facts["decisions"] | decide(facts | fold.facts)
+        fold.facts["decisions"] = facts["decisions"] | fold.facts["decisions"] | decide(facts | fold.facts)

@@ -25,22 +25,20 @@ class Judge:
     ----------
     dataset
         Holds the truth.
-    postprocess
-        Settings that turn maps into objects.
     """
 
-    def __init__(self, dataset: Dataset, postprocess: dict[str, Any]) -> None:
-        self.dataset, self.postprocess = dataset, postprocess
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
         self.task, self.outputs = dataset.facts["task"], dataset.facts["outputs"]
         self.images: list[dict[str, Any]] = []
         self.objects: list[pd.DataFrame] = []
         self.pixels: dict[tuple[str, str, str], Reliability] = {}
 
-    def add(self, method: str, split: str, row: int, found: Uncertainty) -> None:
-        """Judge what a method says of the example of this row."""
+    def add(self, method: str, split: str, row: int, found: Uncertainty, postprocess: dict[str, Any]) -> None:
+        """Judge what a method says of the example of this row; ``postprocess`` turns its maps into objects."""
         target = self.dataset.y[row][0]
         known = target != IGNORE
-        decided = decide(found.mean, self.task, self.postprocess)
+        decided = decide(found.mean, self.task, postprocess)
         judged = Uncertainty(found.mean[:, known], found.entropy[known], found.mutual_information[known])
         name = {"method": method, "split": split, "id": self.dataset.examples["id"].iloc[row]}
         for k, (output, p) in enumerate(zip(self._classes(), judged.mean, strict=False)):

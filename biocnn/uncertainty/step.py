@@ -57,9 +57,9 @@ class Answers:
         return self.loaded[tta]
 
     @cached_property
-    def postprocess(self) -> dict[str, Any]:
-        """How maps become objects: as the first run found best."""
-        return read_meta(self.runs[0] / "model.safetensors").get("postprocess", {})
+    def postprocess(self) -> list[dict[str, Any]]:
+        """How maps become objects, as each run found best."""
+        return [read_meta(run / "model.safetensors").get("postprocess", {}) for run in self.runs]
 
     def of_example(self, method: str, key: tuple[str, str], image: np.ndarray) -> Iterator[np.ndarray]:
         """Answers about a (split, id), only by runs in which it has that split; those of the ensemble are stored."""
@@ -99,13 +99,14 @@ def write_uncertainty(
     answers, task = Answers(runs, experiment), dataset.facts["task"]
     methods, images = experiment["uncertainty"]["methods"] or ["ensemble"], experiment["segment"]["images"]
     rows = pd.Series(range(len(dataset.examples)), index=dataset.examples["id"])
-    judge = Judge(dataset, answers.postprocess)
+    judge = Judge(dataset)
     with zipfile.ZipFile(folder / "maps.npz", "w", zipfile.ZIP_DEFLATED) as stored:
         for method in methods:
             for split, id in answers.places:
                 image = dataset.x[rows[id]]
                 found = maps(answers.of_example(method, (split, id), image), task)
-                judge.add(method, split, int(rows[id]), found)
+                first, _ = answers.places[split, id][0]  # of those that see the image as this split, with folds
+                judge.add(method, split, int(rows[id]), found, answers.postprocess[first])
                 if method == methods[0] and split == "test":
                     _store(stored, id, found)
     tables = judge.tables()
@@ -131,7 +132,7 @@ def _new(answers: Answers, method: str, images: str) -> tuple[list[str], np.ndar
     for name, opened in open_images(images, facts["channels"], data.get("axes")):
         image = opened.read(_middle(opened.shape[1:]))
         found = maps(answers.of_image(method, image), facts["task"])
-        decided = decide(found.mean, facts["task"], answers.postprocess)
+        decided = decide(found.mean, facts["task"], answers.postprocess[0])
         ids.append(name)
         unsure.append(image_uncertainty(decided, found, facts["task"]))
         small.append(small_version(image))

@@ -11,6 +11,7 @@ from tiny import images, sequences, stored, train_settings
 
 from biocnn.checkpoint import build_model
 from biocnn.config import load
+from biocnn.data.dataset import Dataset
 from biocnn.data.decisions import BATCH, decide, memory_per_example, resolve
 from biocnn.data.measured import diameters, measure_objects, measure_sizes
 from biocnn.errors import InputError
@@ -136,6 +137,20 @@ def test_facts_of_each_fold_are_those_of_its_training_part(tmp_path: Path) -> No
     assert found.facts["pixels"] == 40 * 70 * len(found.rows("train"))
     assert found.facts["objects"] == measure_objects([diameters(raw.y(i)) for i in found.rows("train")])
     assert {"patch", "channels", "batch_size", "epochs", "normalise"} <= found.facts["decisions"].keys()
+
+
+def test_how_intensities_are_scaled_is_decided_without_the_images_of_other_parts(tmp_path: Path) -> None:
+    """In one fold of three images differ in brightness: only the network that learns from these sees each by itself."""
+    raw = images(12)
+    alike = stored(raw, tmp_path / "alike", folds=3, val=None, test=None)
+    numbers, dark = alike.examples["fold"], raw.x
+    raw.x = lambda i: dark(i) * np.uint16(1 + 39 * (i % 2) * (numbers[i] == 1))
+    stored(raw, tmp_path / "unlike", folds=3, val=None, test=None)
+    for fold in range(3):
+        found = Dataset(tmp_path / "unlike" / "dataset", fold)
+        wanted = "image" if (numbers[found.rows("train")] == 1).all() else "dataset"
+        assert found.facts["normalise"] == found.facts["decisions"]["normalise"]["value"] == wanted
+        assert len(np.unique(found.ranges, axis=0)) == (12 if wanted == "image" else 1)
 
 
 def test_images_leave_to_the_data_what_sequences_do_not(tmp_path: Path) -> None:

@@ -73,8 +73,8 @@ def test_pixels_to_ignore_count_for_nothing(tmp_path: Path) -> None:
     p = np.where(y == 1, 0.9, 0.2)[None].astype(np.float32)
     rows = []
     for there in (0.5, 0.99):  # whatever is said of the pixels that do not count
-        judge = Judge(dataset, {})
-        judge.add("ensemble", "test", 0, of_probability(np.where(unknown, there, p), "mask"))
+        judge = Judge(dataset)
+        judge.add("ensemble", "test", 0, of_probability(np.where(unknown, there, p), "mask"), {})
         tables = judge.tables()
         rows.append([tables["per_image"].drop(columns="id"), tables["per_object"], tables["calibration"]])
     for one, other in zip(*rows, strict=True):

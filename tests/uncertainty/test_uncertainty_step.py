@@ -10,7 +10,7 @@ import torch
 from tiny import images, stored
 
 from biocnn import steps
-from biocnn.checkpoint import build_model, save_model
+from biocnn.checkpoint import build_model, load_model, save_model
 from biocnn.data.dataset import Dataset
 from biocnn.errors import InputError
 from biocnn.metrics import average_precision_iou, dice
@@ -22,19 +22,23 @@ from biocnn.uncertainty.step import Answers, write_uncertainty
 FILES = {"per_image", "per_object", "calibration", "risk_coverage", "summary", "annotate_next"}
 
 
-def made(folder: Path, task: str, seeds: int = 2, dropout: float = 0.2) -> tuple[Dataset, list[Path]]:
-    """A data set, and runs with model and predictions."""
-    dataset = stored(images(8, size=(24, 32), task=task), folder)
+def made(
+    folder: Path, task: str, seeds: int = 2, dropout: float = 0.2, folds: int | None = None
+) -> tuple[Dataset, list[Path]]:
+    """A data set, and runs with model and predictions; of folds one each."""
+    split = {"folds": folds, "val": None, "test": None} if folds else {}
+    dataset = stored(images(9 if folds else 8, size=(24, 32), task=task), folder, **split)
     section = choose("models", {"name": "UNet", "channels": [4, 8], "dropout": dropout}, "model")
     meta = {
         "experiment": {"model": section, "data": {"name": "Images"}, "train": {"threads": 1, "patch": None}},
         "facts": dataset.facts,
         "postprocess": {"min_size": 4, "peak_threshold": 0.0, "seed_threshold": 0.0} if task == "instances" else {},
     }
-    runs = [folder / f"fold0-seed{seed}" for seed in range(1, seeds + 1)]
-    for seed, run in enumerate(runs, 1):
+    numbers = [(fold, 1) for fold in range(folds)] if folds else [(0, seed) for seed in range(1, seeds + 1)]
+    runs = [folder / f"fold{fold}-seed{seed}" for fold, seed in numbers]
+    for (fold, seed), run in zip(numbers, runs, strict=True):
         torch.manual_seed(seed)
-        save_model(run / "model.safetensors", build_model(section, dataset.facts), meta)
+        save_model(run / "model.safetensors", build_model(section, dataset.facts), meta | {"fold": fold})
         steps.predict(run / "model.safetensors", dataset.folder, run / "predictions")
     return dataset, runs
 
@@ -80,6 +84,19 @@ def test_stored_answers_are_judged(task: str, tmp_path: Path) -> None:
     pixels = tables["calibration"].query("of == 'pixels' and split == 'test'").groupby("output")["n"].sum()
     assert (pixels == 24 * 32 * len(ids)).all()
     assert tables["annotate_next"]["id"].str.startswith(("val: ", "test: ")).all()
+
+
+def test_objects_of_folds_are_made_with_what_was_chosen_without_them(tmp_path: Path) -> None:
+    """Of three runs, each of which sees other images as its test part, one has settings that leave no object."""
+    dataset, runs = made(tmp_path, "instances", folds=3)
+    path = runs[1] / "model.safetensors"
+    network, meta = load_model(path)
+    save_model(path, network, meta | {"postprocess": {"min_size": 10**6}})
+    counts = written(dataset, runs, tmp_path / "out", "ensemble")["per_image"].set_index(["split", "id"])["objects"]
+    for run in runs:
+        table = pd.read_csv(run / "predictions" / "examples.tsv", sep="\t")
+        found = counts.loc[list(zip(table["split"], table["id"], strict=True))]
+        assert (found == 0).all() == (run == runs[1])
 
 
 def test_views_and_thinned_networks_are_asked_anew_and_say_the_same_again(tmp_path: Path) -> None:

@@ -115,7 +115,9 @@ def _block(name: str) -> tuple[str, str, str]:
     return (contig, colon, number) if colon else (name, "", "")
 
 
-def check_lengths(source: Path | str, lengths: Mapping[str, int], names: Mapping[str, str], genome: Genome) -> None:
+def check_lengths(
+    source: Path | str, lengths: Mapping[str, int], names: Mapping[str, str], genome: Genome
+) -> dict[str, str]:
     """Refuse a file that was made with another build of the genome, which lengths of contigs tell.
 
     Parameters
@@ -129,22 +131,33 @@ def check_lengths(source: Path | str, lengths: Mapping[str, int], names: Mapping
     genome
         What they are compared with.
 
+    Returns
+    -------
+    names
+        Without a mitochondrion of another name and length: hg19's chrM is another sequence than MT of GRCh37, while all
+        else is the same.
+
     Raises
     ------
     InputError
         Where a contig of both has two lengths.
     """
-    other = [
+    same = {
+        name: ours for name, ours in names.items() if lengths.get(name, genome.contigs[ours]) == genome.contigs[ours]
+    }
+    other = {name: ours for name, ours in names.items() if name not in same}
+    wrong = [
         f"{name}{f' ({ours})' * (ours != name)} has {lengths[name]} bp, not {genome.contigs[ours]}"
-        for name, ours in names.items()
-        if lengths.get(name, genome.contigs[ours]) != genome.contigs[ours]
+        for name, ours in other.items()
+        if name == ours or _plain(name) not in MITOCHONDRION
     ]
-    if other:
-        more = f", and {len(other) - 3} more" * (len(other) > 3)
+    if wrong:
+        more = f", and {len(wrong) - 3} more" * (len(wrong) > 3)
         raise InputError(
-            f"{source}: made with another build than {genome.source} ({'; '.join(other[:3])}{more})",
+            f"{source}: made with another build than {genome.source} ({'; '.join(wrong[:3])}{more})",
             "give the genome that it was made with, or a file made with this one",
         )
+    return same
 
 
 def _candidates(names: list[str], genome: Genome) -> dict[str, list[str]]:

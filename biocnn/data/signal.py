@@ -40,8 +40,7 @@ def mean_signal(path: Path, windows: pd.DataFrame, genome: Genome, exact: bool, 
         it, or a value in a window is infinite.
     """
     lengths = read_contigs(path)
-    names = find_contigs(lengths, genome, exact, path)
-    check_lengths(path, lengths, names, genome)
+    names = check_lengths(path, lengths, find_contigs(lengths, genome, exact, path), genome)
     checks.add(path.name, "read", "contigs", len(lengths), ", ".join(list(lengths)[:4]))
     renamed = [f"{theirs} -> {ours}" for theirs, ours in names.items() if ours != theirs]
     checks.add(path.name, "repaired", "contig names", len(renamed), "".join(renamed[:1]))

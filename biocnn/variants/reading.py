@@ -1,5 +1,6 @@
 """VCF and BCF as blocks of text lines, of which nothing is lost."""
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -49,6 +50,16 @@ def read_vcf(path: str | Path) -> tuple[list[str], Iterator[Block]]:
             break
     _check(path, header)
     return header, _chain(rest, blocks)
+
+
+def contig_lengths(header: list[str]) -> dict[str, int]:
+    """Lengths of contigs, in bp, as far as lines ``##contig`` of a header give them."""
+    found = {}
+    for line in header:
+        name, length = (re.search(rf"[<,]{key}=([^,>]+)", line) for key in ("ID", "length"))
+        if line.startswith("##contig=") and name and length and re.fullmatch("[0-9]{1,18}", length[1]):
+            found[name[1]] = int(length[1])
+    return found
 
 
 def _chain(rest: list[Block], blocks: Iterator[Block]) -> Iterator[Block]:

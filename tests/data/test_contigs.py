@@ -218,12 +218,19 @@ def test_any_names_give_an_injection_that_keeps_what_is_there(given, there):
 def test_lengths_tell_another_build():
     target = Genome(np.zeros(0, np.uint8), {"chr1": 100, "chr2": 50, "chr3": 7}, {}, "genome.fa.gz")
     names = {"1": "chr1", "chr2": "chr2", "3": "chr3"}
-    check_lengths("x.bw", {"1": 100, "chr2": 50, "scaffold": 3}, names, target)
+    assert check_lengths("x.bw", {"1": 100, "chr2": 50, "scaffold": 3}, names, target) == names
     with pytest.raises(InputError) as caught:
         check_lengths("x.bw", {"1": 99, "chr2": 51, "3": 7}, names, target)
     assert caught.value.message == (
         "x.bw: made with another build than genome.fa.gz (1 (chr1) has 99 bp, not 100; chr2 has 51 bp, not 50)"
     )
+
+
+def test_another_mitochondrion_is_no_other_build_but_another_contig():
+    hg19 = Genome(np.zeros(0, np.uint8), {"chr1": 100, "chrM": 16571}, {}, "hg19.fa")
+    assert check_lengths("b37.bw", {"1": 100, "MT": 16569}, {"1": "chr1", "MT": "chrM"}, hg19) == {"1": "chr1"}
+    with pytest.raises(InputError, match="another build"):
+        check_lengths("x.bw", {"chr1": 100, "chrM": 16569}, {"chr1": "chr1", "chrM": "chrM"}, hg19)
 
 
 def test_the_message_names_file_line_genome_and_remedy():

@@ -10,8 +10,9 @@ import pandas as pd
 from biocnn.data.checks import Checks
 from biocnn.data.fasta import UNKNOWN
 from biocnn.data.loci import FROM
+from biocnn.data.padded import first_alike, stack
 from biocnn.data.parts import Part, Positives, Site
-from biocnn.data.sampling import BINS, Background, gc_percent, overlaps
+from biocnn.data.sampling import BINS, Apart, Background, crowded, gc_percent, overlaps
 from biocnn.data.shuffle import shuffle_windows
 from biocnn.errors import InputError
 
@@ -25,7 +26,9 @@ STEPS = 10  # windows to try on either side of a positive
 def random(
     positives: Positives, rng: np.random.Generator, checks: Checks, *, ratio: float = 1.0, distance: int = 300
 ) -> Part:
-    """Windows from anywhere in the group of their positives (contig or block), each with the same probability.
+    """Windows from anywhere in the group of their positives (contig or block), drawn evenly.
+
+    They do not overlap each other while there is room; those that do are counted in checks.
 
     Parameters
     ----------
@@ -46,7 +49,9 @@ def gc_matched(
 ) -> Part:
     """Windows from the group of their positives (contig or block) with the same distribution of GC content, to 1%.
 
-    Where too few windows of a GC content are found, the nearest are taken; checks say how far apart the histograms are.
+    They do not overlap each other while there are such windows of the wanted GC content; those that do are counted in
+    checks. Where too few windows of a GC content are found, the nearest are taken; checks say how far apart the
+    histograms are.
 
     Parameters
     ----------
@@ -80,7 +85,7 @@ def flanking(
 ) -> Part:
     """Windows beside the positives, upstream or downstream; where one is taken, the next one further away.
 
-    The nearest that overlap no peak and no positive are taken, the side being drawn.
+    The nearest that overlap no peak, no positive and no other negative are taken, the side being drawn.
 
     Parameters
     ----------
@@ -103,9 +108,9 @@ def flanking(
         beside = table.iloc[rows].assign(start=table["start"] + np.where(first_side ^ second, away, -away))
         beside["end"] = beside["start"] + length
         inside = (beside["start"] >= 0) & (beside["end"] <= beside["chrom"].map(site.genome.contigs))
-        free = inside & ~overlaps(beside, near) & ~beside.duplicated(["chrom", "start"])
-        beside = beside[free]
+        beside = beside[inside & ~overlaps(beside, near)]
         beside = beside[_known(site, beside, positives.window)]
+        beside = beside[_first_apart(beside, length)]
         need[beside.index] -= 1
         near = pd.concat([near, beside[["chrom", "start", "end"]]], ignore_index=True)
         found.append(beside)
@@ -155,19 +160,24 @@ def given(positives: Positives, rng: np.random.Generator, checks: Checks, *, pat
     Parameters
     ----------
     path
-        Intervals whose window overlaps that of a positive, and sequences equal to one, are dropped and counted.
+        Intervals whose window overlaps a peak or the window of a positive, and sequences equal to one (or, of DNA, to
+        its reverse complement), are dropped and counted.
     """
     part = positives.read(Path(path))
     if positives.site:
-        clash = overlaps(part.examples, positives.examples)
+        clash = overlaps(part.examples, positives.site.occupied)
+        reason = "overlaps a peak or the window of a positive"
     else:
-        taken = {_bases(codes) for codes in positives.codes}
-        clash = np.array([_bases(codes) in taken for codes in part.codes], bool)
+        clash = first_alike(stack(positives.codes, part.codes), positives.both_strands)[len(positives.codes) :]
+        clash, reason = clash < len(positives.codes), "is a positive"
     if clash.all():
-        raise InputError(f"{path}: every negative is or overlaps a positive", "give another data.negatives.path")
-    checks.add(SOURCE, "dropped", "is or overlaps a positive", clash.sum(), _first(part.examples["id"], clash))
-    checks.add(SOURCE, "made", f"given in {Path(path).name}", (~clash).sum())
-    return part.only(~clash)
+        raise InputError(f"{path}: every negative {reason}", "give another data.negatives.path")
+    checks.add(SOURCE, "dropped", reason, clash.sum(), _first(part.examples["id"], clash))
+    part = part.only(~clash)
+    checks.add(SOURCE, "made", f"given in {Path(path).name}", len(part.codes))
+    if positives.site:
+        _count_crowded(part.examples, checks)
+    return part
 
 
 def _groups(positives: Positives, ratio: float) -> Iterator[tuple[str, np.ndarray, int]]:
@@ -237,15 +247,31 @@ def _made(positives: Positives, site: Site, table: pd.DataFrame, asked: int, whe
     table["end"] = table["start"] + (positives.window.stop - positives.window.start)
     checks.add(SOURCE, "made", f"windows {where} ({asked} asked for)", len(table))
     checks.add(SOURCE, "note", "fewer than asked for: no more room far enough from all peaks", asked - len(table))
+    _count_crowded(table, checks)
     return Part(table, site.cut(table))
+
+
+def _count_crowded(table: pd.DataFrame, checks: Checks) -> None:
+    found = crowded(table)
+    places = table["chrom"] + ":" + table["start"].astype(str) + "-" + table["end"].astype(str)
+    reason = f"overlap another negative, {found.mean():.1%} of all: evidence for less than their number"
+    checks.add(SOURCE, "note", reason, found.sum(), _first(places, found))
+
+
+def _first_apart(table: pd.DataFrame, length: int) -> np.ndarray:
+    """Which windows overlap none of those before them that are taken: shape (N,), bool."""
+    taken: dict[str, Apart] = {}
+    found = np.zeros(len(table), bool)
+    for row, (chrom, start) in enumerate(zip(table["chrom"], table["start"].tolist(), strict=True)):
+        apart = taken.setdefault(chrom, Apart(length))
+        if apart.fits(start):
+            apart.add(start)
+            found[row] = True
+    return found
 
 
 def _histogram(percent: np.ndarray) -> np.ndarray:
     return np.bincount(percent, minlength=BINS) / len(percent)
-
-
-def _bases(codes: np.ndarray) -> bytes:
-    return codes.tobytes().rstrip(b"\x05")
 
 
 def _first(names: pd.Series, chosen: np.ndarray) -> str:

@@ -68,10 +68,13 @@ class Positives(Part):
         Reads examples of the same kind from a file.
     site
         Where windows of a genome come from; None for sequences.
+    both_strands
+        Whether sequences are alike where one is the reverse complement of the other: DNA.
     """
 
     read: Callable[[Path], Part]
     site: Site | None = field(default=None)
+    both_strands: bool = False
 
     @property
     def window(self) -> slice:

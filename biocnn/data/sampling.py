@@ -45,65 +45,116 @@ class Background:
     max_unknown: float
 
     def draw(self, stretch: Stretch, wanted: int, rng: np.random.Generator) -> np.ndarray:
-        """Starts of up to ``wanted`` windows within a stretch, none twice, all with the same probability."""
-        starts = np.empty(0, np.int64)
-        for batch, _ in self._batches(stretch, wanted, rng):
-            starts = np.concatenate([starts, batch])[:wanted]
-            if len(starts) == wanted:
+        """Starts of up to ``wanted`` windows within a stretch, none twice, drawn evenly among those left.
+
+        None overlaps another, until there is no room for one more that does not.
+        """
+        apart = Apart(self.window)
+        for batch, _ in self._batches(stretch, wanted, rng, apart):
+            for start in batch.tolist():
+                if len(apart.starts) < wanted and apart.fits(start):
+                    apart.add(start)
+            if len(apart.starts) == wanted:
                 break
+        starts = np.array(apart.starts, np.int64)
+        if len(starts) < wanted:
+            for batch, _ in self._batches(stretch, wanted, rng):
+                starts = np.concatenate([starts, batch[~np.isin(batch, starts)]])[:wanted]
+                if len(starts) == wanted:
+                    break
         return starts
 
     def draw_gc(self, stretch: Stretch, goal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Starts of windows whose GC content fills the histogram ``goal`` of shape (101,), or comes nearest."""
-        need, taken, spare = goal.copy(), [], []
-        for starts, codes in self._batches(stretch, 2 * int(goal.sum()), rng):
-            bins = gc_percent(codes)
-            counts = np.bincount(bins, minlength=BINS)
-            order = np.argsort(bins, kind="stable")
-            rank = np.empty(len(bins), np.int64)  # among the windows of the same GC content
-            rank[order] = np.arange(len(bins)) - (np.cumsum(counts) - counts)[bins[order]]
-            fits = rank < need[bins]
-            need -= np.minimum(need, counts)
-            taken.append(starts[fits])
-            spare.append(np.stack([starts[~fits], bins[~fits]]))
+        """Starts of windows whose GC content fills the histogram ``goal`` of shape (101,), or comes nearest.
+
+        None overlaps another as long as windows of the wanted GC content are found that do not; then overlaps are
+        taken; then the nearest GC content.
+        """
+        need, apart = goal.copy(), Apart(self.window)
+        for starts, codes in self._batches(stretch, 2 * int(goal.sum()), rng, apart):
+            for start, content in zip(starts.tolist(), gc_percent(codes).tolist(), strict=True):
+                if need[content] and apart.fits(start):
+                    apart.add(start)
+                    need[content] -= 1
             if not need.any():
                 break
+        taken, spare = [np.array(apart.starts, np.int64)], []
+        if need.any():
+            for starts, codes in self._batches(stretch, 2 * int(goal.sum()), rng):
+                fresh = ~np.isin(starts, taken[0])
+                starts, bins = starts[fresh], gc_percent(codes)[fresh]
+                counts = np.bincount(bins, minlength=BINS)
+                order = np.argsort(bins, kind="stable")
+                rank = np.empty(len(bins), np.int64)  # among the windows of the same GC content
+                rank[order] = np.arange(len(bins)) - (np.cumsum(counts) - counts)[bins[order]]
+                fits = rank < need[bins]
+                need -= np.minimum(need, counts)
+                taken.append(starts[fits])
+                spare.append(np.stack([starts[~fits], bins[~fits]]))
+                if not need.any():
+                    break
         left = np.concatenate([np.empty((2, 0), np.int64), *spare], axis=1)
         for content in np.flatnonzero(need):
             near = np.argsort(np.abs(left[1] - content), kind="stable")
             taken.append(left[0, near[: need[content]]])
             left = left[:, near[need[content] :]]
-        return np.concatenate([np.empty(0, np.int64), *taken])
+        return np.concatenate(taken)
 
     def _batches(
-        self, stretch: Stretch, wanted: int, rng: np.random.Generator
+        self, stretch: Stretch, wanted: int, rng: np.random.Generator, apart: "Apart | None" = None
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Starts and bases of windows that may be taken; a bounded number of batches, so this always ends."""
-        first, size = self._free(stretch)
-        ends, total = np.cumsum(size), int(size.sum())
-        few = total <= 8 * wanted  # then all of them are looked at
-        seen = np.empty(0, np.int64)
-        contig = self.genome.names.index(stretch.chrom)
-        for _ in range(1 if few else ROUNDS):
+        """Starts and bases of windows that may be taken, of which none overlaps those in ``apart``.
+
+        A bounded number of batches, so this always ends.
+        """
+        contig, seen, few = self.genome.names.index(stretch.chrom), np.empty(0, np.int64), False
+        for _ in range(ROUNDS):
+            first, size = self._free(stretch, apart.starts if apart else [])
+            ends, total = np.cumsum(size), int(size.sum())
+            few = total <= 8 * wanted  # then all of them are looked at
             drawn = rng.permutation(total) if few else rng.integers(0, total, 2 * wanted + 16)
-            drawn = drawn[np.sort(np.unique(drawn, return_index=True)[1])]  # each once, in the order drawn
-            drawn = drawn[~np.isin(drawn, seen)]
-            seen = np.concatenate([seen, drawn])
             run = np.searchsorted(ends, drawn, side="right")
             starts = first[run] + drawn - (ends - size)[run]
+            starts = starts[np.sort(np.unique(starts, return_index=True)[1])]  # each once, in the order drawn
+            starts = starts[~np.isin(starts, seen)]
+            seen = np.concatenate([seen, starts])
             codes = self.genome.windows(np.full(len(starts), contig), starts, self.window)
             known = (codes == UNKNOWN).mean(axis=1) <= self.max_unknown
             yield starts[known], codes[known]
+            if few:
+                break
 
-    def _free(self, stretch: Stretch) -> tuple[np.ndarray, np.ndarray]:
-        """Runs of window starts that touch nothing closed: where each begins, and how many it has."""
-        near = self.closed[self.closed["chrom"] == stretch.chrom].sort_values("start")
+    def _free(self, stretch: Stretch, taken: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Runs of window starts that touch nothing closed or taken: where each begins, and how many it has."""
+        closed, taken = self.closed[self.closed["chrom"] == stretch.chrom], np.array(taken, np.int64)
+        start = np.concatenate([closed["start"].to_numpy(np.int64), taken])
+        end = np.concatenate([closed["end"].to_numpy(np.int64), taken + self.window])
+        order = np.argsort(start, kind="stable")
         last = stretch.end - self.window + 1
-        blocked_from = near["start"].to_numpy() - self.window + 1
-        blocked_to = np.maximum.accumulate(near["end"].to_numpy())
+        blocked_from = start[order] - self.window + 1
+        blocked_to = np.maximum.accumulate(end[order])
         first = np.maximum(np.concatenate([[stretch.start], blocked_to]), stretch.start)
         size = np.minimum(np.concatenate([blocked_from, [last]]), last) - first
         return first[size > 0], size[size > 0]
+
+
+class Apart:
+    """Starts of windows of one length of which none overlaps another."""
+
+    def __init__(self, window: int) -> None:
+        self.window, self.starts = window, []
+        self._cells: dict[int, int] = {}  # of a window's length: the start in it, of which there is one at most
+
+    def fits(self, start: int) -> bool:
+        """Whether a window overlaps none so far."""
+        cell = start // self.window
+        near = (self._cells.get(other) for other in (cell - 1, cell, cell + 1))
+        return all(other is None or abs(other - start) >= self.window for other in near)
+
+    def add(self, start: int) -> None:
+        """Take a window that fits."""
+        self.starts.append(start)
+        self._cells[start // self.window] = start
 
 
 def gc_percent(codes: np.ndarray) -> np.ndarray:
@@ -121,4 +172,17 @@ def overlaps(intervals: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
         reach = np.maximum.accumulate(np.array([NOWHERE, *there["end"]], np.int64))
         before = np.searchsorted(there["start"].to_numpy(), intervals["end"].to_numpy()[rows])
         found[rows] = reach[before] > intervals["start"].to_numpy()[rows]
+    return found
+
+
+def crowded(intervals: pd.DataFrame) -> np.ndarray:
+    """Which of the intervals (chrom, start, end) share a base with another of them: shape (N,), bool."""
+    found = np.zeros(len(intervals), bool)
+    for rows in intervals.groupby("chrom", sort=False).indices.values():
+        start, end = (intervals[name].to_numpy()[rows] for name in ("start", "end"))
+        order = np.argsort(start, kind="stable")
+        touches = start[order][1:] < np.maximum.accumulate(end[order])[:-1]
+        # The one before starts first, so that it is touched by the next one, if by any.
+        found[rows[order[1:]]] |= touches
+        found[rows[order[:-1]]] |= start[order][1:] < end[order][:-1]
     return found

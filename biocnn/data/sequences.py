@@ -255,7 +255,8 @@ class Sequences:
                 found.examples["split"] = part.examples["split"].iloc[0]
             return found
 
-        made = build("negatives", self.negatives, Positives(part.examples, part.codes, read), rng, checks)
+        positives = Positives(part.examples, part.codes, read, both_strands=self.alphabet == "DNA")
+        made = build("negatives", self.negatives, positives, rng, checks)
         table = pd.concat([part.examples, made.examples], ignore_index=True)
         y = np.concatenate([part.y, np.zeros((len(made.codes), 1), np.float32)])
         return Labelled(table, stack(part.codes, made.codes), y, part.outputs)

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from biocnn.data import negatives
 from biocnn.data.checks import Checks
 from biocnn.data.genome import Genome
+from biocnn.data.intervals import Intervals
 from biocnn.data.parts import Part, Positives, Site
-from biocnn.data.sampling import Background, Stretch, gc_percent, overlaps
+from biocnn.data.sampling import Background, Stretch, crowded, gc_percent, overlaps
+from biocnn.data.sequences import Sequences
 from biocnn.errors import InputError
 from biocnn.registry import REGISTRY
 
@@ -70,6 +72,71 @@ def test_windows_keep_the_ratio_in_each_group_and_the_distance(function, ratio):
     assert (part.examples["end"] - part.examples["start"] == WINDOW).all()
     assert part.codes.shape[1] == WINDOW + 8
     assert checks.set_index("outcome")["count"]["made"] == wanted.sum()
+
+
+@pytest.mark.parametrize("function", [negatives.random, negatives.gc_matched, negatives.flanking])
+def test_negatives_keep_apart_while_there_is_room(function):
+    """40 positives of 20 bp and 5 negatives each on 20 kb: a fifth of the room."""
+    given = positives(lengths=(12_000, 8000), count=40)
+    part, checks = make(function, given, ratio=5, distance=10)
+    assert len(part.codes) == 200 or function is negatives.flanking  # which goes no further than 10 windows
+    assert len(part.codes) > 180
+    assert not crowded(part.examples).any()
+    assert not checks["reason"].str.startswith("overlap another").any()
+
+
+@pytest.mark.parametrize("function", [negatives.random, negatives.gc_matched])
+def test_negatives_without_room_are_packed_and_the_rest_is_counted(function):
+    given = positives(lengths=(3000,), count=10)
+    part, checks = make(function, given, ratio=20, distance=0)
+    assert len(part.codes) == 200  # 4000 bp on less than 2800
+    found = crowded(part.examples)
+    (note,) = checks[checks["reason"].str.startswith("overlap another negative")].to_dict("records")
+    assert note["count"] == found.sum() > 0
+    order = np.sort(part.examples["start"].to_numpy())
+    packed = [order[0]]
+    for start in order:
+        packed += [start] if start - packed[-1] >= WINDOW else []
+    assert len(packed) > 0.5 * 2800 / WINDOW
+
+
+@settings(deadline=None, max_examples=60)
+@hypothesis_given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 80), st.integers(1, 12)), max_size=15))
+def test_crowded_equals_the_definition(found):
+    table = pd.DataFrame([(c, s, s + n) for c, s, n in found], columns=["chrom", "start", "end"])
+    rows = list(table.itertuples())
+    expected = [
+        any(i != j and a.chrom == b.chrom and a.start < b.end and b.start < a.end for j, b in enumerate(rows))
+        for i, a in enumerate(rows)
+    ]
+    assert crowded(table).tolist() == expected
+
+
+def test_given_negatives_inside_a_wide_peak_are_dropped(tmp_path):
+    rng = np.random.default_rng(0)
+    (tmp_path / "g.fa").write_text(">c\n" + "".join(rng.choice(list("ACGT"), 9000)) + "\n")
+    (tmp_path / "p.bed").write_text("c\t2000\t4000\nc\t6000\t6010\n")
+    lines = ["2100\t2150", "3890\t3900", "4100\t4150", "4120\t4170", "5985\t6000", "8000\t8050"]
+    (tmp_path / "n.bed").write_text("".join(f"c\t{line}\n" for line in lines))
+    source = Intervals(
+        genome=tmp_path / "g.fa", positives=tmp_path / "p.bed", window=50,
+        negatives={"name": "given", "path": tmp_path / "n.bed"},
+    )  # fmt: skip
+    checks = Checks()
+    raw = source.read(1, checks)
+    assert raw.examples["start"][raw.examples["kind"] == "negative"].tolist() == [4100, 4120, 8000]
+    counts = checks.frame().set_index("reason")["count"]
+    assert counts["overlaps a peak or the window of a positive"] == 3
+    assert counts[counts.index.str.startswith("overlap another negative")].tolist() == [2]
+
+
+@pytest.mark.parametrize(("alphabet", "left"), [("DNA", ["n2"]), ("RNA", ["n1", "n2"])])
+def test_a_reverse_complement_of_a_positive_is_no_negative_of_dna(tmp_path, alphabet, left):
+    (tmp_path / "p.fa").write_text(">p1\nAACGTC\n>p2\nAAAAAC\n")
+    (tmp_path / "n.fa").write_text(">n0\nAACGTC\n>n1\nGTTTTT\n>n2\nACACAC\n")
+    given = {"name": "given", "path": tmp_path / "n.fa"}
+    raw = Sequences(sequences=tmp_path / "p.fa", negatives=given, alphabet=alphabet).read(1, Checks())
+    assert raw.examples["id"].tolist() == ["p1", "p2", *left]
 
 
 def test_a_ratio_below_one_holds_over_groups_of_one():

@@ -32,7 +32,12 @@ class UnknownContig(InputError):
 
 
 def match_contigs(
-    names: Iterable[str], genome: Genome, exact: bool, source: Path | str, lines: Mapping[str, int] = {}
+    names: Iterable[str],
+    genome: Genome,
+    exact: bool,
+    source: Path | str,
+    lines: Mapping[str, int] = {},
+    beside: Iterable[str] = (),
 ) -> dict[str, str]:
     """Which contig of the genome each name stands for, where all of them are wanted; see ``find_contigs``.
 
@@ -46,6 +51,8 @@ def match_contigs(
         Whether names must be equal.
     source, lines
         File, and for each name the first line that has it, where there are lines, for messages.
+    beside
+        Further names of the file, which show how the others are meant, and need not be found.
 
     Raises
     ------
@@ -53,13 +60,14 @@ def match_contigs(
         Where a name stands for no contig of the genome, or for no single one.
     """
     names = list(names)
-    found = find_contigs(names, genome, exact, source)
+    every = list(dict.fromkeys([*names, *beside]))
+    found = find_contigs(every, genome, exact, source)
     missing = [name for name in names if name not in found]
     if not missing:
-        return found
+        return {name: found[name] for name in names}
     name = min(missing, key=lambda name: lines.get(name, 0))
     where = f"{source} line {lines[name]}" if name in lines else str(source)
-    alike = _candidates(names, genome)[name]
+    alike = _candidates(every, genome)[name]
     hint = f"did you mean {' or '.join(map(repr, alike[:4]))}? " if alike else nearest(name, genome.names) + "; "
     shown = list(genome.contigs) if len(genome.contigs) <= 4 else [*genome.names[:2], "...", genome.names[-1]]
     others = f", nor are {len(missing) - 1} more" if len(missing) > 1 else ""
@@ -116,7 +124,7 @@ def _block(name: str) -> tuple[str, str, str]:
 
 
 def check_lengths(
-    source: Path | str, lengths: Mapping[str, int], names: Mapping[str, str], genome: Genome
+    source: Path | str, lengths: Mapping[str, int | None], names: Mapping[str, str], genome: Genome
 ) -> dict[str, str]:
     """Refuse a file that was made with another build of the genome, which lengths of contigs tell.
 
@@ -125,7 +133,7 @@ def check_lengths(
     source
         The file, for messages.
     lengths
-        Of its contigs as it names them, in bp; those that it gives.
+        Of its contigs as it names them, in bp; None or 0 where it does not say.
     names
         From ``find_contigs``: its names to the genome's.
     genome

@@ -1,6 +1,6 @@
 """From lines of a VCF to alleles: what can be scored, what is set aside, and why."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -95,6 +95,8 @@ class Reader:
         are of the same length, score them all the same.
     unknown_contigs
         Where the genome lacks a contig: stop, or set its alleles aside.
+    declared
+        Contigs that the header names, and that show how those of records are meant.
     """
 
     def __init__(
@@ -104,9 +106,10 @@ class Reader:
         longest: int,
         ref_mismatch: Mismatch = "error",
         unknown_contigs: Literal["error", "skip"] = "error",
+        declared: Iterable[str] = (),
     ) -> None:
         self.genome, self.source, self.longest = genome, source, longest
-        self.ref_mismatch, self.unknown_contigs = ref_mismatch, unknown_contigs
+        self.ref_mismatch, self.unknown_contigs, self.declared = ref_mismatch, unknown_contigs, list(declared)
         self.rows: dict[str, int] = {}  # of contigs of the file, in the genome; -1: not there
         self.found: dict[str, str] = {}
         self.renamed = False
@@ -132,7 +135,7 @@ class Reader:
                 )
             pos = self._position(columns[1], number)
             if columns[0] not in self.rows:
-                self._new_contig(columns[0], number, pos)
+                self._new_contig(columns[0], number)
             elif columns[0] != chrom or pos < last:
                 self._out_of_order(columns)
             chrom, last = columns[0], pos
@@ -209,15 +212,15 @@ class Reader:
             + "ref_mismatch: skip sets them aside",
         )
 
-    def _new_contig(self, name: str, line: int, pos: int) -> None:
+    def _new_contig(self, name: str, line: int) -> None:
         self.lines[name] = line
         if name in self.genome.contigs and not self.renamed:
             self.found[name], self.rows[name] = name, self.genome.names.index(name)
             return
         try:
-            # All names so far, because the spelling of one tells how others are meant.
-            found = match_contigs(dict.fromkeys([*self.found, name], 0) | {name: max(pos - 1, 0)}, self.genome, False,
-                                  self.source, self.lines)  # fmt: skip
+            # All names so far, and of the header, because the spelling of one tells how others are meant.
+            names = [*self.found, name]
+            found = match_contigs(names, self.genome, False, self.source, self.lines, self.declared)
         except UnknownContig:
             if self.unknown_contigs == "error":
                 raise

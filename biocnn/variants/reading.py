@@ -52,13 +52,13 @@ def read_vcf(path: str | Path) -> tuple[list[str], Iterator[Block]]:
     return header, _chain(rest, blocks)
 
 
-def contig_lengths(header: list[str]) -> dict[str, int]:
-    """Lengths of contigs, in bp, as far as lines ``##contig`` of a header give them."""
+def header_contigs(header: list[str]) -> dict[str, int | None]:
+    """Names in lines ``##contig`` of a header, and the lengths they give, in bp."""
     found = {}
     for line in header:
         name, length = (re.search(rf"[<,]{key}=([^,>]+)", line) for key in ("ID", "length"))
-        if line.startswith("##contig=") and name and length and re.fullmatch("[0-9]{1,18}", length[1]):
-            found[name[1]] = int(length[1])
+        if line.startswith("##contig=") and name:
+            found[name[1]] = int(length[1]) if length and re.fullmatch("[0-9]{1,18}", length[1]) else None
     return found
 
 

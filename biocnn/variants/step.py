@@ -20,7 +20,7 @@ from biocnn.variants.alleles import REASONS, Alleles, Mismatch, Normal, Reader
 from biocnn.variants.background import Background
 from biocnn.variants.maps import Choice, mutation_maps
 from biocnn.variants.normalise import normalise
-from biocnn.variants.reading import contig_lengths, read_vcf
+from biocnn.variants.reading import header_contigs, read_vcf
 from biocnn.variants.reread import reread
 from biocnn.variants.scoring import Ensemble, effects
 from biocnn.variants.windows import BOTH, Kept, column, cut, one_pair
@@ -73,9 +73,9 @@ def annotate(vcf: str | Path, models: Sequence[Model], genome: Genome, folder: P
     vcf = Path(vcf)
     scorer = Scorer(Ensemble(models, settings.window, settings.strands), genome, settings)
     header, blocks = read_vcf(vcf)
-    lengths = contig_lengths(header)
-    check_lengths(vcf, lengths, find_contigs(lengths, genome, False, vcf), genome)
-    reader = Reader(genome, vcf, scorer.ensemble.window, settings.ref_mismatch, settings.unknown_contigs)
+    named = header_contigs(header)
+    check_lengths(vcf, named, find_contigs(named, genome, False, vcf), genome)
+    reader = Reader(genome, vcf, scorer.ensemble.window, settings.ref_mismatch, settings.unknown_contigs, named)
     counts, choice = Counts(vcf), Choice(settings.maps if isinstance(settings.maps, tuple) else ())
     writer = Writer(
         folder, header, scorer.ensemble.outputs, scorer.names, settings.prefix, _provenance(models, genome, settings),

@@ -138,6 +138,13 @@ def test_records_out_of_order_are_counted(records: tuple[str, ...], number: int,
     assert (reader.unordered, reader.example) == (number, first)
 
 
+def test_the_header_shows_how_names_are_meant() -> None:
+    genome = genome_of(**{"1": "ACGT", "2": "TTTT"})
+    assert read("I 2 . C A", genome=genome, declared=["I", "II", "decoy"]).contig.tolist() == [0]
+    with pytest.raises(UnknownContig, match=r"line 10: contig 'I' is not in small\.fa"):  # a letter, perhaps
+        read("I 2 . C A", genome=genome)
+
+
 def test_blank_lines_are_counted() -> None:
     reader = Reader(GENOME, Path("some.vcf"), 20)
     numbers, fields = reader.fields(7, ["", "chrI\t3\t.\tG\tC\t.\t.\t.", "", "chrI\t4\t.\tA\tC\t.\t.\t."])

@@ -10,7 +10,7 @@ from small import vcf_text
 
 from biocnn.errors import InputError
 from biocnn.variants import reading
-from biocnn.variants.reading import read_vcf
+from biocnn.variants.reading import header_contigs, read_vcf
 
 HEADER = ("##contig=<ID=chr1,length=1000>", '##INFO=<ID=X,Number=1,Type=Integer,Description="x">')
 TEXT = vcf_text(*(f"chr1 {i} id{i} A C . . X={i}" for i in range(1, 301)), header=HEADER)
@@ -61,6 +61,12 @@ def test_bytes_that_are_no_text_are_kept(tmp_path: Path) -> None:
     (tmp_path / "a.vcf").write_bytes(raw)
     header, found = lines(tmp_path / "a.vcf")
     assert ("\n".join([*header, *found]) + "\n").encode("utf-8", "surrogateescape") == raw
+
+
+def test_contigs_of_the_header() -> None:
+    header = ["##contig=<ID=1,length=300>", "##contig=<assembly=x,length=5,ID=HLA:01>", "##contig=<ID=a>",
+              "##contig=<ID=b,length=x>", "##INFO=<ID=c,length=3>", "##contig=<>"]  # fmt: skip
+    assert header_contigs(header) == {"1": 300, "HLA:01": 5, "a": None, "b": None}
 
 
 def test_a_header_alone_is_a_vcf(tmp_path: Path) -> None:

@@ -166,13 +166,12 @@ def given(positives: Positives, rng: np.random.Generator, checks: Checks, *, pat
     part = positives.read(Path(path))
     if positives.site:
         clash = overlaps(part.examples, positives.site.occupied)
-        reason = "overlaps a peak or the window of a positive"
     else:
         clash = first_alike(stack(positives.codes, part.codes), positives.both_strands)[len(positives.codes) :]
-        clash, reason = clash < len(positives.codes), "is a positive"
+        clash = clash < len(positives.codes)
     if clash.all():
-        raise InputError(f"{path}: every negative {reason}", "give another data.negatives.path")
-    checks.add(SOURCE, "dropped", reason, clash.sum(), _first(part.examples["id"], clash))
+        raise InputError(f"{path}: every negative is or overlaps a positive", "give another data.negatives.path")
+    checks.add(SOURCE, "dropped", "is or overlaps a positive", clash.sum(), _first(part.examples["id"], clash))
     part = part.only(~clash)
     checks.add(SOURCE, "made", f"given in {Path(path).name}", len(part.codes))
     if positives.site:

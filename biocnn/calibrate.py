@@ -2,16 +2,19 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
+from pydantic import BaseModel, Field
 
 from biocnn.data.dataset import Dataset
 from biocnn.data.splits import balanced_folds
 from biocnn.draws import drawn, with_values
 from biocnn.errors import Diverged, InputError
+from biocnn.files import read_json
 from biocnn.losses import TASKS
 from biocnn.runs import Log, train_run
+from biocnn.schema import STRICT, check
 from biocnn.validation import goodness, monitored
 
 ORDER = ["score", "tie"]  # of trials, as of epochs
@@ -83,6 +86,27 @@ def inner_fold(dataset: Dataset, part: int, folds: int, group: str, seed: int) -
     numbers = balanced_folds(rows[group].astype(str), folds, seed)
     split = numbers.map(lambda number: "val" if number == part else "train")
     return dataset.divided(split.reindex(dataset.examples.index, fill_value="not used"))
+
+
+class _Record(BaseModel):
+    """What ``run_trial`` gives."""
+
+    model_config = STRICT
+    trial: int
+    part: int
+    settings: dict[Annotated[str, Field(pattern=r"^\w+\.\w+$")], Any]
+    metric: str
+    value: float | None
+    score: float | None
+    tie: float | None
+    best_epoch: int | None
+    epochs: int | None
+    seconds: float | None
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """What ``run_trial`` gave, from a file; an ``InputError`` where it cannot be."""
+    return check(_Record, read_json(path), str(path)).model_dump()
 
 
 def rank_trials(records: list[dict[str, Any]]) -> tuple[pd.DataFrame, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -110,6 +111,34 @@ def _draw(kind: str, values: list[Any], seed: list[int]) -> Any:
     log = kind == "log_uniform"
     value = math.exp(rng.uniform(math.log(low), math.log(high))) if log else rng.uniform(low, high)
     return min(max(float(f"{value:.4g}"), low), high)
+
+
+def chosen(settings: dict[str, Any], values: Mapping[str, Any], source: Path) -> dict[str, Any]:
+    """The experiment with what trials chose, from a file.
+
+    Raises
+    ------
+    InputError
+        For a setting, or a value of it, that ``calibrate.draw`` cannot have given.
+    """
+    draw = settings["calibrate"]["draw"]
+    for key, value in values.items():
+        section, _, entry = key.partition(".")
+        if key not in draw or not _possible(value, draw[key], settings[section][entry]):
+            raise InputError(
+                f"{source}: {key}: {value!r} is nothing that calibrate.draw gives",
+                "run `biocnn calibrate` again with the trials of this experiment",
+            )
+    return with_values(settings, values)
+
+
+def _possible(value: Any, choices: dict[str, list[Any]], own: Any) -> bool:
+    """Whether a value is the experiment's own, or can be drawn."""
+    (kind, allowed), number = (
+        next(iter(choices.items())),
+        isinstance(value, int | float) and not isinstance(value, bool),
+    )
+    return value == own or (value in allowed if kind == "choice" else number and allowed[0] <= value <= allowed[1])
 
 
 def with_values(settings: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -51,7 +51,10 @@ def evaluate_stored(
 
 def read_predictions(folder: Path) -> Predictions:
     """Probabilities, and the table with the id and split of each, as the steps predict and baselines write them."""
-    return Ragged(folder / "probability.npy"), read_examples(folder / "examples.tsv")
+    values, table = Ragged(folder / "probability.npy"), read_examples(folder / "examples.tsv")
+    if len(values) != len(table):
+        raise InputError(f"{folder}: {len(values)} predictions of {len(table)} examples", "predict again")
+    return values, table
 
 
 def describe(table: pd.DataFrame, compared: pd.DataFrame) -> Iterator[str]:
@@ -145,7 +148,13 @@ def average(predictions: Mapping[Any, Predictions]) -> tuple[Callable[[int], np.
 
 def rows_of(dataset: Dataset, ids: pd.Series) -> np.ndarray:
     """Where the examples of these names are in the data set."""
-    return pd.Series(range(len(dataset.examples)), index=dataset.examples["id"])[ids].to_numpy()
+    found = pd.Series(range(len(dataset.examples)), index=dataset.examples["id"])
+    if len(strange := ids[~ids.isin(found.index)]):
+        raise InputError(
+            f"predictions of {strange.iloc[0]!r}, which is no example of {dataset.folder}",
+            "predict again: they are of another data set",
+        )
+    return found[ids].to_numpy()
 
 
 def _with_ensemble(predictions: dict[str, Predictions]) -> Iterator[tuple[str, Callable, pd.DataFrame]]:

@@ -1,11 +1,13 @@
 """Writing files so that what exists is whole."""
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from biocnn.errors import InputError
 
@@ -39,6 +41,24 @@ def atomic(path: str | Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """The mapping in a JSON file that a step has written.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing, damaged, or holds anything else.
+    """
+    path, remedy = Path(path), "delete it, and run the workflow again: it is made anew"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read as JSON ({error})", remedy) from error
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: holds no names with values", remedy)
+    return found
 
 
 def sha256(path: str | Path) -> str:

@@ -107,14 +107,14 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     """Tensors and progress; None where the file is damaged, or cannot be read."""
     try:
         content = path.read_bytes()
-    except OSError:
+        digest, content = content[:DIGEST], content[DIGEST:]
+        if hashlib.sha256(content).digest() != digest:
+            return None
+        size = int.from_bytes(content[:8], "little")
+        progress = json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["progress"])
+        return (safetensors.torch.load(content), progress) if "over" in progress else None
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, safetensors.SafetensorError):
         return None
-    digest, content = content[:DIGEST], content[DIGEST:]
-    if hashlib.sha256(content).digest() != digest:
-        return None
-    size = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + size])
-    return safetensors.torch.load(content), json.loads(header["__metadata__"]["progress"])
 
 
 def clear(root: Path) -> None:

@@ -4,14 +4,13 @@ The main path: check, dataset, train, predict, baselines, evaluate, explain, unc
 report, summary.
 """
 
-import json
 import logging
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from biocnn.errors import InputError
-from biocnn.files import atomic
+from biocnn.files import atomic, read_json
 from biocnn.image_steps import uncertainty
 from biocnn.trials import calibrate, numbers, trial
 
@@ -90,14 +89,14 @@ def train(
     """
     from biocnn.checkpoint import save_model
     from biocnn.data.dataset import Dataset
-    from biocnn.draws import with_values
+    from biocnn.draws import chosen
     from biocnn.parallel import started_processes
     from biocnn.runs import train_run
     from biocnn.state import clear
 
     experiment, (fold, seed) = _load(config, data_root).settings, numbers(run, "fold", "seed")
     if settings:
-        experiment = with_values(experiment, json.loads(settings.read_text()))
+        experiment = chosen(experiment, read_json(settings), settings)
     with started_processes() as processes:
         tell = partial(log.info, "%s  %s", run) if processes.rank == 0 else lambda line: None
         network, table, meta = train_run(

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from biocnn.batches import ImageBatches, SequenceBatches, seed_dropout
-from biocnn.errors import Diverged, Interrupted
+from biocnn.errors import Diverged, InputError, Interrupted
 from biocnn.forecast import Pace, memory_errors
 from biocnn.interrupt import stop_requests
 from biocnn.losses import Loss, check_output
@@ -267,8 +267,12 @@ class Training:
         if not found:
             return
         tensors, progress = found
-        self.progress = Progress(**progress)
-        self.best = unpack(tensors, self.model, self.optimizer)
+        try:
+            self.progress = Progress(**progress)
+            self.best = unpack(tensors, self.model, self.optimizer)
+        except (RuntimeError, TypeError, ValueError, LookupError) as error:
+            where = self.states.folder if self.states else "its folder"
+            raise InputError(f"{where}: a state that is not of this training ({error})", "delete the folder") from error
         self.log(f"going on from step {self.step} of {self.total}, saved by an earlier process")
 
     def _save(self) -> None:

@@ -31,9 +31,9 @@ def trial(
 
 def calibrate(table: Path, best: Path, *trials: Path) -> None:
     """Rank the trials in a table; BEST gets the settings of the first, for `biocnn train --settings`."""
-    from biocnn.calibrate import rank_trials
+    from biocnn.calibrate import rank_trials, read_record
 
-    ranked, chosen = rank_trials([json.loads(path.read_text()) for path in trials])
+    ranked, chosen = rank_trials([read_record(path) for path in trials])
     with atomic(table) as path:
         ranked.to_csv(path, sep="\t", index=False, float_format="%.6g")
     with atomic(best) as path:

@@ -17,12 +17,12 @@ from biocnn.data.foreground import write_places
 from biocnn.data.intensity import decide_normalise, image_ranges, intensity_percentiles
 from biocnn.data.loci import FROM, loci
 from biocnn.data.measured import diameters, measure_objects, measure_sizes
-from biocnn.data.ragged import Ragged
+from biocnn.data.ragged import REMEDY, Ragged
 from biocnn.data.raw import Raw
 from biocnn.data.splits import PARTS
 from biocnn.data.targets import instance_targets
 from biocnn.errors import InputError
-from biocnn.files import sha256
+from biocnn.files import read_json, sha256
 
 
 class Dataset:
@@ -38,14 +38,14 @@ class Dataset:
     Raises
     ------
     InputError
-        Where there is no such fold.
+        Where there is no such fold, or a file is missing or damaged.
     """
 
     def __init__(self, folder: str | Path, fold: int = 0) -> None:
         self.folder, self.fold = Path(folder), fold
         folder = self.folder
         self.examples = read_examples(folder / "examples.tsv")
-        self.facts: dict[str, Any] = json.loads((folder / "facts.json").read_text())
+        self.facts: dict[str, Any] = read_json(folder / "facts.json")
         folds = self.facts.pop("folds", [{}])
         if fold >= len(folds):
             raise InputError(f"{folder}: has no fold {fold}", f"folds are counted from 0 to {len(folds) - 1}")
@@ -56,6 +56,10 @@ class Dataset:
         self.x = Ragged(folder / "x.npy")
         self.y = Ragged(folder / "y.npy")
         self.labels = Ragged(folder / "labels.npy") if (folder / "labels.npy").exists() else None
+        for name, stored in (("x", self.x), ("y", self.y), ("labels", self.labels)):
+            if stored is not None and len(stored) != len(self.examples):
+                said = f"{len(self.examples)} rows, but {name}.npy has {len(stored)} arrays"
+                raise InputError(f"{folder / 'examples.tsv'}: {said}", REMEDY)
 
     @cached_property
     def ranges(self) -> np.ndarray:
@@ -84,10 +88,22 @@ class Dataset:
 
 
 def read_examples(path: str | Path) -> pd.DataFrame:
-    """A table with the columns id, split and perhaps group, where NA, say, is a name and nothing missing."""
+    """A table with the columns id, split and perhaps group, where NA, say, is a name and nothing missing.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing or damaged.
+    """
     names = {"id": str, "group": str, "split": str, FROM: str}
-    others = [column for column in pd.read_csv(path, sep="\t", nrows=0) if column not in names]
-    return pd.read_csv(path, sep="\t", dtype=names, keep_default_na=False, na_values={c: [""] for c in others})
+    try:
+        others = [column for column in pd.read_csv(path, sep="\t", nrows=0) if column not in names]
+        table = pd.read_csv(path, sep="\t", dtype=names, keep_default_na=False, na_values={c: [""] for c in others})
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a table ({error})", REMEDY) from error
+    if missing := {"id", "split"} - set(table.columns):
+        raise InputError(f"{path}: has no column {min(missing)}", REMEDY)
+    return table
 
 
 def write(raw: Raw, split: dict[str, Any], seed: int, files: dict[str, str], folder: Path) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A genome as one byte a base: read once, shared by all experiments, cut into windows."""
 
 import json
+import operator
 from collections.abc import Callable
 from pathlib import Path
 
@@ -123,14 +124,16 @@ def open_genome(folder: str | Path) -> Genome:
     try:
         facts = json.loads((folder / "genome.json").read_text(encoding="utf-8"))
         codes = np.memmap(folder / "codes.bin", np.uint8, "r")
-        whole = len(codes) == sum(facts["contigs"].values())
-    except (OSError, ValueError, KeyError) as error:
+        contigs = {name: operator.index(length) for name, length in facts["contigs"].items()}
+        descriptions = {name: str(facts["descriptions"].get(name, "")) for name in contigs}
+        genome = Genome(codes, contigs, descriptions, str(facts["source"]))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError(
             f"{folder}: not an encoded genome ({error})", "delete the folder; it will be made again"
         ) from error
-    if not whole:
+    if (genome.lengths < 0).any() or genome.offsets[-1] != len(codes):
         raise InputError(f"{folder}: an encoded genome that is not whole", "delete the folder; it will be made again")
-    return Genome(codes, facts["contigs"], facts["descriptions"], facts["source"])
+    return genome
 
 
 def _collect(

@@ -2,9 +2,15 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from tokenize import TokenError
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
+
+from biocnn.errors import InputError
+
+REMEDY = "delete the folder, and run the workflow again: it is made anew"
 
 
 class Ragged:
@@ -14,12 +20,22 @@ class Ragged:
     ----------
     path
         The ``.npy`` file with the values.
+
+    Raises
+    ------
+    InputError
+        Where one of the two files is missing or damaged, or they do not belong together.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = path = Path(path)
-        self.values = np.load(path, mmap_mode="r")
-        self.shapes = np.load(path.with_suffix(".shapes.npy"))
+        self.values, self.shapes = _load(path, mmap_mode="r"), _load(path.with_suffix(".shapes.npy"))
+        arrays = self.values.ndim == 1 and self.shapes.ndim == 2 and self.shapes.dtype == np.int64
+        if not arrays or (self.shapes < 0).any():
+            raise InputError(f"{path}: damaged (values and shapes are not those of arrays)", REMEDY)
+        number = self.shapes.prod(axis=1, dtype=np.float64).sum()  # of damaged shapes, integers could wrap round
+        if number != len(self.values):
+            raise InputError(f"{path}: damaged ({len(self.values):,} values, {number:,.0f} by their shapes)", REMEDY)
         self.offsets = np.concatenate([[0], np.cumsum(self.shapes.prod(axis=1))])
 
     def __len__(self) -> int:
@@ -61,6 +77,14 @@ class Ragged:
             if handle.tell() != size:
                 raise RuntimeError("the .npy header changed its size")
         np.save(path.with_suffix(".shapes.npy"), np.asarray(shapes, dtype=np.int64))
+
+
+def _load(path: Path, **how: Any) -> np.ndarray:
+    """One array of plain values; no file of Python objects is read."""
+    try:
+        return np.load(path, allow_pickle=False, **how)
+    except (OSError, ValueError, SyntaxError, OverflowError, MemoryError, TokenError) as error:
+        raise InputError(f"{path}: cannot be read as an array ({error})", REMEDY) from error
 
 
 def _header(dtype: DTypeLike, length: int) -> dict:

@@ -68,7 +68,7 @@ def _row(path: Path, number: int, fields: list[str]) -> tuple[str, int, int, str
         raise InputError(
             f"{where}: has {len(fields)} column{'s' * (len(fields) > 1)}", "allowed: 3 or more, separated by tabs"
         )
-    if not any(character.isdigit() for character in fields[1] + fields[2]):
+    if not any(re.match("[-+]?[0-9]", field) for field in fields[1:3]):
         raise InputError(
             f"{where}: start {fields[1]!r} and end {fields[2]!r} are no numbers",
             "BED has no line of column names: put # before it, or remove it; columns are contig, start, end, ...",

@@ -63,8 +63,13 @@ class Windows:
     def _renamed(self, peaks: pd.DataFrame, path: Path) -> pd.DataFrame:
         lines = peaks.drop_duplicates("chrom").set_index("chrom")["line"].to_dict()
         names = find_contigs(lines, self.genome, self.exact, path)
-        if not (names and self.skip_unknown):
+        if not self.skip_unknown:
             names = match_contigs(lines, self.genome, self.exact, path, lines)
+        if not names:
+            raise InputError(
+                f"{path}: none of its contigs is in {self.genome.source} ({', '.join(list(lines)[:4])})",
+                "give the genome that the intervals are of",
+            )
         unknown = ~peaks["chrom"].isin(names)
         lacking = ", ".join(peaks["chrom"][unknown].unique()[:4])
         self.checks.add(path.name, "dropped", "intervals on contigs that the genome lacks", unknown.sum(), lacking)

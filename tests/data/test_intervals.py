@@ -173,7 +173,7 @@ def test_contigs_that_the_genome_lacks_are_left_out_on_demand(read, tmp_path):
     assert "unknown_contigs: skip" in caught.value.remedy
     with pytest.raises(InputError, match=r"peaks\.bed line 1: contig 'chrUn' .*, nor are 1 more"):
         read("chrUn\t5\t15\n1\t100\t110\nchr9\t5\t15\n")
-    with pytest.raises(InputError, match=r"peaks\.bed line 1: contig 'chrUn'"):  # nothing would be left
+    with pytest.raises(InputError, match=r"peaks\.bed: none of its contigs is in .*genome\.fa \(chrUn\)"):
         read("chrUn\t5\t15\n", unknown_contigs="skip")
 
 
@@ -220,6 +220,7 @@ BAD = [
     ("chrI\t1\t\uff12\n", "line 1: end '\uff12' is not a whole number"),
     ("chrI\t1\t9223372036854775808\n", "line 1: end 9223372036854775808 is beyond the end of any contig"),
     ("chrI\t1\t" + "9" * 5000 + "\n", "line 1: end 9{20}... .5000 digits. is beyond the end of any contig"),
+    ("contig\tpos1\tpos2\nchrI\t1\t10\n", "line 1: start 'pos1' and end 'pos2' are no numbers"),
     ("chrom\tstart\tend\nchrI\t1\t10\n", "line 1: start 'start' and end 'end' are no numbers"),
     ("chrI\t-5\t10\nchrI\t5\t10\nchrI\t5\t2\n", r"line 1: start -5 is negative .2 lines have faults"),
     ("chrI\t1\t10\ta\t0\t.\t0\t0\t0\t-2\n", "line 1: summit -2 is outside"),

@@ -74,6 +74,11 @@ def _opposed(decoded: Decoded, values: np.ndarray) -> tuple[int, ...]:
 
 def _values(pixels: np.ndarray, path: Path, colors: bool) -> np.ndarray:
     if pixels.dtype.kind == "f":
+        if unknown := int(np.isnan(pixels).sum()):
+            raise InputError(
+                f"{path}: a mask with {unknown} values that are not whole, but NaN",
+                "give unknown pixels a number of their own, 255 say, and name it in data.ignore; or 0 for background",
+            )
         whole = np.isfinite(pixels) & (pixels == np.round(pixels))
         if not whole.all():
             raise InputError(

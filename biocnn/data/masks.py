@@ -137,7 +137,7 @@ def _decide(survey: Survey, values: list[int]) -> tuple[str, str]:
             return "classes", f"values 0 to {top} without a gap; {pieces}"
         raise _neither(survey, values)
     if whole < _ONE_PIECE:
-        raise _open(survey, values, countable, pieces)
+        raise _open(survey, values, pieces)
     by_id = survey.explained()
     classlike = any(by_id[:1]) or sum(by_id[1:]) > 1  # objects are often numbered along one axis
     alike = bool(by_id) and not classlike and survey.ids >= 4 * len(survey.several)
@@ -151,12 +151,14 @@ def _decide(survey: Survey, values: list[int]) -> tuple[str, str]:
         return "classes", f"values 0 to {top} without a gap; a single mask does not say more"
     if not varied and not countable and few and not alike:
         raise _neither(survey, values)
-    raise _open(survey, values, countable, pieces)
+    raise _open(survey, values, pieces)
 
 
-def _open(survey: Survey, values: list[int], countable: bool, pieces: str) -> InputError:
+def _open(survey: Survey, values: list[int], pieces: str) -> InputError:
     """What to say where values may be classes or objects."""
-    classes = "mask_type: classes" if countable else "{mask_type: classes, classes: [background, ...]} with all names"
+    classes = "mask_type: classes"
+    if values != list(range(values[-1] + 1)):
+        classes += f", with classes: [background, ...], names of all values from 0 to {values[-1]}"
     return InputError(
         f"{survey.first[values[-1]]}: the masks hold the values {_shown(values)}, and {pieces}: they may be classes or "
         "objects",

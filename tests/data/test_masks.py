@@ -207,10 +207,13 @@ def test_masks_stored_as_rgb_grey_alpha_float_or_64_bits_are_read(tmp_path):
 
 def test_fractions_nan_and_ids_too_large_are_refused(tmp_path):
     path = tmp_path / "m.tif"
-    tifffile.imwrite(path, np.array([[0, 0.5], [np.nan, 1]], np.float32))
+    tifffile.imwrite(path, np.array([[0, 0.5], [np.inf, 1]], np.float32))
     with pytest.raises(
         InputError, match=r"m.tif: a mask with 2 values that are not whole, such as 0.5\n.*whole numbers"
     ):
+        read_mask(path)
+    tifffile.imwrite(path, np.array([[0, 1], [np.nan, 1]], np.float32))
+    with pytest.raises(InputError, match=r"m.tif: a mask with 1 values .* NaN\n.*data.ignore"):
         read_mask(path)
     tifffile.imwrite(path, np.array([[0, 2**31]], np.uint32))
     with pytest.raises(InputError, match=r"m.tif: mask values up to 2147483648\n.*relabel"):

@@ -13,15 +13,18 @@ import pandas as pd
 from biocnn.data.checks import Checks
 from biocnn.data.duplicates import alike
 from biocnn.data.image_sets import Seen
-from biocnn.data.looks import SATURATED, against, unlike
+from biocnn.data.looks import SATURATED, against, other_polarity, unlike
 from biocnn.data.masks import IGNORE, MaskCode
 from biocnn.data.raw import Raw
 from biocnn.data.survey import TINY
+from biocnn.data.tile_names import of_examples
 from biocnn.files import atomic
 
 SHOWN = 6  # thumbnails of each kind of finding
 SIDE = 160  # of a thumbnail, in pixels
 _FULL = 0.99  # share of foreground from which a mask says as little as an empty one
+_MOSTLY = 0.5  # share of foreground, and
+_NEARLY = 0.8  # of foreground along the border and of masks, from which masks look inverted
 _COMMON = 0.5  # share of images from which a trait belongs to the kind of image, and is not named image by image
 
 
@@ -49,8 +52,13 @@ def examine(examples: pd.DataFrame, seen: list[Seen], code: MaskCode, checks: Ch
         if len(rows) <= _COMMON * len(seen) or severity == "repaired" or len(seen) < 5:
             for row in rows:
                 checks.find(finding, severity, ids[row], details[row])
+    for finding, rows, detail in _of_set(seen, code):
+        checks.add(source, "note", finding, len(rows), ids[rows[0]])
+        for row in rows[:SHOWN]:
+            checks.find(finding, "look", ids[row], detail)
     if code.task == "instances":
         _count_objects(seen, checks, source)
+    _tiles(examples, checks, source)
     _doubles(examples, seen, checks, source)
 
 
@@ -87,6 +95,41 @@ def _of_images(seen: list[Seen], code: MaskCode) -> Iterator[tuple]:
     usual = sizes.most_common(1)[0][0]
     said = [f"{_size(s.spacing)}, most have {_size(usual)}" if s.spacing != usual else "" for s in seen]
     yield "pixel size unlike that of the other images", "look", said
+
+
+def _of_set(seen: list[Seen], code: MaskCode) -> Iterator[tuple[str, list[int], str]]:
+    """What most of the images or masks have, and should not: finding, rows, and a detail."""
+    if code.task == "mask":
+        marked = [row for row, s in enumerate(seen) if s.mask.ids]
+        inverted = [row for row in marked if seen[row].mask.share > _MOSTLY and seen[row].mask.border > _NEARLY]
+        if len(inverted) > _NEARLY * len(marked):
+            share = np.mean([seen[row].mask.share for row in inverted])
+            said = f"foreground has {share:.0%} of the pixels, and nearly all of the image's border"
+            yield "masks that look inverted, foreground for background, over the whole set", inverted, said
+    darker = other_polarity(np.array([s.look.agreement for s in seen]))
+    if darker.any():
+        rows = np.flatnonzero(darker).tolist()
+        usual = "brighter" if seen[rows[0]].look.agreement < 0 else "darker"
+        said = f"foreground is {usual} than the rest in most images, not in these"
+        yield "images of the other polarity than most: inverted, or of another stain?", rows, said
+
+
+def _tiles(examples: pd.DataFrame, checks: Checks, source: str) -> None:
+    """Name images that are pieces of one slide by their names, where no group keeps these together."""
+    found = of_examples(examples)
+    if found is None:
+        return
+    ids = examples["id"].tolist()
+    of = pd.Series(found.names)
+    first = of[of.duplicated(keep=False)].index[0]
+    shown = ids[first], ids[of.index[of == of[first]][1]]
+    parts = examples["split"].groupby(of.to_numpy()).nunique().gt(1) if "split" in examples else None
+    if parts is not None and not parts.any():
+        return
+    finding = f"images that are pieces of {of.nunique()} wholes by their names, but each is a group of its own"
+    detail = f"{shown[0]} and {shown[1]} are of {of[first]}: set data.group: {found.pattern!r}, or add a column group"
+    checks.add(source, "note", finding, len(ids), detail)
+    checks.find(finding, "look" if parts is None else "leak", shown[0], detail)
 
 
 def _size(spacing: tuple[float, ...] | None) -> str:

@@ -155,6 +155,30 @@ def pair_folders(images: Path, masks: Path) -> tuple[pd.DataFrame, Path, str]:
     return rows.assign(group=unique_ids(rows["image"].tolist())), base, rule
 
 
+def group_by_name(images: list[str], pattern: str) -> list[str]:
+    """The group of each image: what a regular expression finds in its name, the first group of it if there is one.
+
+    Raises
+    ------
+    InputError
+        Where it is none, or finds nothing in a name.
+    """
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise InputError(
+            f"data.group: {pattern!r} is no regular expression ({error})", "example: '(.+)_tile', or give a data.table"
+        ) from error
+    found = [expression.search(stem(Path(image))) for image in images]
+    lost = [image for image, match in zip(images, found, strict=True) if match is None]
+    if lost:
+        raise InputError(
+            f"data.group: {pattern!r} finds nothing in {len(lost)} of {len(images)} names: {_three(lost)}",
+            "of folders it is a regular expression for file names, '(.+)_tile' say; a column needs data.table",
+        )
+    return [match[1 if expression.groups else 0] for match in found]
+
+
 def _best_rule(images: list[Path], masks: list[Path]) -> tuple[str, dict[str, Path], dict[str, Path]]:
     """The first rule that pairs all, else the one that pairs most; and the files by the key it gives them."""
     tried = []

@@ -9,7 +9,7 @@ import pandas as pd
 from biocnn.data.checks import Checks
 from biocnn.data.doctor import examine
 from biocnn.data.image_files import ImageFile, read_image
-from biocnn.data.image_pairs import pair_folders, read_table
+from biocnn.data.image_pairs import group_by_name, pair_folders, read_table
 from biocnn.data.image_paths import unique_ids
 from biocnn.data.image_sets import (
     Seen,
@@ -19,12 +19,15 @@ from biocnn.data.image_sets import (
     common_spacing,
     conform,
 )
+from biocnn.data.looks import looks_swapped
 from biocnn.data.mask_values import MaskFile, of_one_kind, read_mask_file
 from biocnn.data.masks import IGNORE, MaskCode, color_codes, understand_masks
 from biocnn.data.raw import Raw
 from biocnn.data.stored import swapped
 from biocnn.data.survey import Survey
 from biocnn.errors import InputError, all_faults
+
+_TRIED = 3  # pairs that are looked at to tell whether images and masks were exchanged
 
 
 class Images:
@@ -39,6 +42,8 @@ class Images:
         Instead of a table: two folders, paired by file name.
     group
         Column of the table that a split never cuts: patient, plate. Without it the column ``group``, else each image.
+        Of folders, a regular expression: what it finds in a file's name (its first group, if it has one), "(.+)_tile"
+        say.
     mask_type
         What the masks hold; "auto" decides by their values and writes the reason to checks.tsv.
     classes
@@ -83,8 +88,8 @@ class Images:
     ) -> None:
         if (table is None) == (images is None and masks is None) or (images is None) != (masks is None):
             raise InputError("data: " + _given(table, images, masks), "give either table, or both images and masks")
-        if table is None and (group or roi):
-            raise InputError(f"data.{'group' if group else 'roi'}: names a column of a table", "give data.table")
+        if table is None and roi:
+            raise InputError("data.roi: names a column of a table", "give data.table")
         if axes is not None and not ({"Y", "X"} < set(axes) <= set("CZYX") and len(set(axes)) == len(axes)):
             raise InputError(
                 f"data.axes: {axes!r}",
@@ -117,6 +122,7 @@ class Images:
             Where a file cannot be used, or the files do not fit together.
         """
         rows, folder, source = self._rows(checks)
+        self._refuse_swapped(rows, folder)
         seen, survey = self._scan(rows, folder, checks, source)
         rows, seen = self._constant(rows, seen, checks, source)
         code = understand_masks(
@@ -155,8 +161,20 @@ class Images:
             return read_table(self.table, self.group, self.roi), Path(self.table).parent, Path(self.table).name
         rows, base, rule = pair_folders(self.images, self.masks)
         source = Path(self.images).name
+        if self.group:
+            rows["group"] = group_by_name(rows["image"].tolist(), self.group)
+            checks.add(source, "note", f"groups by name: {rows['group'].nunique()}", len(rows))
         checks.add(source, "note", f"images and masks paired by: {rule}", len(rows))
         return rows, base, source
+
+    def _refuse_swapped(self, rows: pd.DataFrame, folder: Path) -> None:
+        """Stop where the first images look like masks, and their masks like images."""
+        pairs = [(folder / row["image"], folder / row["mask"]) for row in rows.head(_TRIED).to_dict("records")]
+        if all(looks_swapped(image, mask, self.axes) for image, mask in pairs):
+            raise InputError(
+                f"{pairs[0][0]} looks like a mask, and {pairs[0][1]} like an image (as do the next pairs)",
+                "exchange data.images and data.masks" if self.table is None else "exchange the columns image and mask",
+            )
 
     def _scan(self, rows: pd.DataFrame, folder: Path, checks: Checks, source: str) -> tuple[list[Seen], Survey]:
         """Read every file once, holding one image at a time."""

@@ -11,6 +11,7 @@ from biocnn.data.checks import Checks
 from biocnn.data.duplicates import alike, small_version
 from biocnn.data.fasta import reverse_complement
 from biocnn.data.raw import Raw
+from biocnn.data.tile_names import of_examples
 
 PAIRS = (("train", "test"), ("train", "val"), ("val", "test"))
 KINDS = {
@@ -18,7 +19,9 @@ KINDS = {
     "reverse_complement": "{1} examples that are the reverse complement of a {0} example",
     "overlap": "{1} windows that overlap a {0} window",
     "alike": "{1} images that look like a {0} image, turned perhaps",
+    "named": "{1} images of the same slide (or patient) as a {0} image, by their names",
 }
+_DOUBTFUL = ("named",)  # told, but not removed
 REMOVED = "removed"  # the part of examples that are in none
 
 
@@ -36,12 +39,16 @@ class Identity:
         Start and end, (N, 2), contigs laid end to end; None where examples are no windows of a genome.
     pairs
         Numbers of images that look alike, (M, 2); None for sequences.
+    wholes
+        One number for all images that are pieces of one thing by their names, shape (N,); None where names do not say
+        so, or groups do.
     """
 
     exact: np.ndarray
     either_strand: np.ndarray
     windows: np.ndarray | None
     pairs: np.ndarray | None = None
+    wholes: np.ndarray | None = None
 
 
 def identify(raw: Raw) -> Identity:
@@ -59,7 +66,14 @@ def identify(raw: Raw) -> Identity:
         either.append(min(own[-1], _digest(reverse_complement(x))) if strands else own[-1])
     windows = _windows(raw.examples) if sequence and {"chrom", "start", "end"} <= set(raw.examples) else None
     pairs = np.array([pair[:2] for pair in alike(np.stack(small))], int).reshape(-1, 2) if small else None
-    return Identity(pd.factorize(np.array(own, object))[0], pd.factorize(np.array(either, object))[0], windows, pairs)
+    of = None if sequence else of_examples(raw.examples)
+    return Identity(
+        pd.factorize(np.array(own, object))[0],
+        pd.factorize(np.array(either, object))[0],
+        windows,
+        pairs,
+        None if of is None else pd.factorize(np.array(of.names, object))[0],
+    )
 
 
 def _digest(x: np.ndarray) -> bytes:
@@ -91,6 +105,8 @@ def leaks(identity: Identity, split: pd.Series) -> dict[tuple[str, str], dict[st
             both = np.concatenate([identity.pairs, identity.pairs[:, ::-1]])
             partners = both[np.isin(both[:, 0], first), 1]
             found[pair]["alike"] = second[np.isin(second, partners) & ~exact]
+        if identity.wholes is not None:
+            found[pair]["named"] = second[np.isin(identity.wholes[second], identity.wholes[first])]
         if identity.windows is not None:
             found[pair]["overlap"] = second[overlapping(identity.windows[second], identity.windows[first])]
     return found
@@ -147,8 +163,9 @@ def account(
         counts = {kind: len(found) for kind, found in kinds.items()}
         rows.append({"pair": list(pair), **counts, "any": len(every), "removed": remove})
         for kind, found in kinds.items():
-            outcome = "dropped" if remove else "note"
+            outcome = "dropped" if remove and kind not in _DOUBTFUL else "note"
             checks.add("split", outcome, KINDS[kind].format(*pair), len(found), "".join(ids.iloc[found[:1]]))
         if remove:
-            cleaned.iloc[every] = REMOVED
+            sure = [found for kind, found in kinds.items() if kind not in _DOUBTFUL]
+            cleaned.iloc[np.unique(np.concatenate(sure))] = REMOVED
     return cleaned, rows

@@ -1,15 +1,21 @@
 """What one image looks like, in a few numbers, and which images of a set look unlike the others."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from biocnn.data.duplicates import small_version
+from biocnn.data.image_files import read_image
+from biocnn.errors import InputError
 
 _SAMPLE = 65536  # pixels of an image that percentiles are taken of
 _FAR = 6.0  # robust standard deviations from the median
 _TIMES = 4.0  # the usual contrast, or a fraction of it, from which contrast is far
 _KINDS = 0.1  # share of images from which those unlike the others are a kind of their own
+_EVEN = 0.8  # share of pixels with the value of their neighbour, from which an image may be a mask
+_LESS_EVEN = 0.1  # by how much fewer another has
+_CLEAR = 0.5  # standard deviations by which foreground is clearly brighter or darker than the rest
 SATURATED = 0.02  # share of pixels at the brightest value
 
 
@@ -99,3 +105,35 @@ def against(agreements: np.ndarray) -> np.ndarray:
     usual = float(np.median(known))
     clear = abs(usual) > 0.5 and _few(np.sign(known) != np.sign(usual))
     return (np.nan_to_num(agreements * np.sign(usual)) < -0.1) if clear else np.zeros(len(agreements), bool)
+
+
+def other_polarity(agreements: np.ndarray) -> np.ndarray:
+    """Which images are of the smaller of two kinds: foreground is dark, and bright in the others, or the reverse.
+
+    None where nearly all are alike; ``against`` names the few that are not.
+
+    Parameters
+    ----------
+    agreements
+        As in ``Look``; NaN where there is none.
+    """
+    bright, dark = agreements > _CLEAR, agreements < -_CLEAR
+    fewer = dark if dark.sum() <= bright.sum() else bright
+    clear = (bright | dark).sum() >= 0.8 * np.isfinite(agreements).sum()
+    return fewer if clear and len(agreements) > 3 and not _few(fewer) else np.zeros(len(agreements), bool)
+
+
+def looks_swapped(image: Path, mask: Path, axes: str | None = None) -> bool:
+    """Whether of two files the first is even as masks are, and the second is not.
+
+    In a mask most pixels have the value of their neighbour; the mask of an image has more such pixels than the image.
+    """
+    try:
+        first, second = (read_image(path, axes).pixels for path in (image, mask))
+    except InputError:  # what is wrong is told where they are read for good
+        return False
+    even, other = (
+        float((pixels[..., 1:] == pixels[..., :-1]).all(axis=0).mean()) if pixels.shape[-1] > 1 else 0.0
+        for pixels in (first, second)
+    )
+    return bool(first.min() < first.max()) and even >= _EVEN and other < even - _LESS_EVEN

@@ -8,6 +8,7 @@ _KINDS = {
     "reverse_complement": ("Reverse complement", "its reverse complement"),
     "overlap": ("Overlap", "a window that overlaps it"),
     "alike": ("Looks alike", "an image that looks like it, turned perhaps"),
+    "named": ("Same slide by name", "an image of the same slide or patient by its name"),
 }
 
 
@@ -54,6 +55,8 @@ def leakage(results: Results) -> list[Table | Text]:
         rows.append([cells[name] for name in header])
     also = "look like one of its images" if "alike" in kinds else "overlap one of its windows"
     caption = f"Leakage: examples of one part that another part holds, too, or that {also}."
+    if "named" in kinds:
+        caption += " Names say that some are of one slide or patient: name these in data.group; they are not removed."
     if not leaks[0]["removed"]:
         caption += " They flatter the metrics; split: {remove_leaks: true} takes them out."
     return [table(caption, header, rows, ",".join(_KINDS[kind][0] for kind in kinds) + ",Any")]

@@ -151,12 +151,13 @@ def test_a_wrong_table_is_refused_by_line(folder, changes, words):
     refused(*words, table=rewrite(folder, *changes))
 
 
-@pytest.mark.parametrize("name", ["x" * 300 + ".png", "a\0b.png", "/".join(["y" * 200] * 30)])
+@pytest.mark.parametrize("name", ["x" * 300 + ".png", "/".join(["y" * 200] * 30)])
 def test_a_name_that_no_file_can_have_is_a_missing_file(folder, name):
     table = rewrite(folder, ("images/a1.png", name))
     refused("1 of 3 image files do not exist", "(line 3)", table=table)
-    with pytest.raises(InputError, match="no such file"):
-        next(read_images(folder / name))
+    for path in (folder / name, folder / "a\0b.png"):
+        with pytest.raises(InputError, match="no such file"):
+            next(read_images(path))
 
 
 def test_an_empty_table_and_an_unknown_column_are_refused(folder):

@@ -11,16 +11,25 @@ from types import UnionType
 from typing import Any, get_args
 
 from biocnn.errors import InputError, Interrupted
+from biocnn.interrupt import exit_on_sigterm
 from biocnn.steps import STEPS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one step; the exit status is 0, 2 where the input cannot be used, or 75 where the step can go on later."""
+    """Run one step.
+
+    The exit status is 0; 2 where the input cannot be used; 75 where the step can go on later; 128 and the number of the
+    signal where one ended it (SIGTERM 143, Ctrl-C 130).
+    """
     arguments = parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     function = arguments.function
     try:
-        function(*positional(function, arguments), **keywords(function, arguments))
+        with exit_on_sigterm():
+            function(*positional(function, arguments), **keywords(function, arguments))
+    except KeyboardInterrupt:
+        print(f"biocnn {function.__name__}: interrupted", file=sys.stderr)
+        return 130
     except InputError as error:
         if arguments.debug:
             raise

@@ -1,23 +1,28 @@
 """Writing files so that what exists is whole."""
 
+import fcntl
+import glob
 import hashlib
 import json
-import os
 import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from biocnn.errors import InputError
+
+OWNER = ".being_written"  # file that a process keeps locked while it writes beside it
 
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """Give a temporary name beside ``path``; rename it to ``path`` on success, remove it on failure.
 
-    The caller may make a file or a folder of that name. A file is replaced; so is a folder, unless anything is in it
-    that the new one lacks, for that may be what the user made.
+    The caller may make a file or a folder of that name, which is that of ``path`` in a new folder that nobody else can
+    write to. A file is replaced, or a link, but not what it leads to; so is a folder, unless anything is in it that the
+    new one lacks, for that may be what the user made. What processes that were killed left behind is removed.
 
     Raises
     ------
@@ -26,21 +31,49 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
+    prefix = f".{path.name[:40]}."  # a name may be nearly as long as names can be
+    folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=".tmp", dir=path.parent))
     try:
-        yield temporary
-        if path.is_dir():
-            new = {entry.name for entry in temporary.iterdir()} if temporary.is_dir() else set()
-            other = sorted({entry.name for entry in path.iterdir()} - new - {".snakemake_timestamp"})
-            if other:
-                raise InputError(f"{path}: holds other things ({other[0]})", "remove them, or choose another folder")
-            shutil.rmtree(path)
-        temporary.replace(path)
+        with open(folder / OWNER, "x") as owner:
+            with suppress(OSError):  # a file system without locks: what is left behind stays
+                _lock(owner)
+            temporary = folder / path.name
+            yield temporary
+            if path.is_symlink():
+                if temporary.is_dir():  # which cannot replace what is no folder
+                    path.unlink()
+            elif path.is_dir():
+                new = {entry.name for entry in temporary.iterdir()} if temporary.is_dir() else set()
+                other = sorted({entry.name for entry in path.iterdir()} - new - {".snakemake_timestamp"})
+                if other:
+                    raise InputError(
+                        f"{path}: holds other things ({other[0]})", "remove them, or choose another folder"
+                    )
+                shutil.rmtree(path)
+            temporary.replace(path)
+            for left in path.parent.glob(f"{glob.escape(prefix)}*.tmp"):
+                if left != folder:
+                    _remove_left(left)
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_left(folder: Path) -> None:
+    """Remove a temporary folder whose process is gone: the system has taken its lock away."""
+    with suppress(OSError), open(folder / OWNER, "r+") as owner:
+        _lock(owner)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lock(handle: TextIO) -> None:
+    """Lock an open file.
+
+    Raises
+    ------
+    OSError
+        Where another process has locked it.
+    """
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def read_json(path: str | Path) -> dict[str, Any]:

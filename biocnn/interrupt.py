@@ -12,6 +12,27 @@ REPEAT = 1.0  # seconds in which one request may come twice: torchrun passes on 
 
 
 @contextmanager
+def exit_on_sigterm() -> Iterator[None]:
+    """Within, SIGTERM raises SystemExit, so that what is half-written is removed; repeats change nothing.
+
+    Elsewhere than in the main thread, which alone gets signals, nothing changes.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+
+
+@contextmanager
 def stop_requests() -> Iterator[Callable[[], str]]:
     """Within, a signal only sets a flag, so that work can be saved; a SIGINT later than that acts as it always does.
 

@@ -1,6 +1,7 @@
 """One writer at a time: a lock file with a heartbeat, for folders that several machines may share."""
 
 import json
+import math
 import os
 import socket
 import threading
@@ -15,13 +16,15 @@ from biocnn.errors import InputError
 
 BEAT = 5.0  # seconds between signs of life
 STALE = 60.0  # seconds of silence after which a holder counts as dead
+REMIND = 600.0  # seconds between lines of the log while a living holder is waited for
 
 
 class Lock:
     """Held from entering to leaving the context; a thread touches the file every few seconds.
 
-    The lock of a process that is gone is taken over: at once where that can be seen (same machine), else once its
-    heartbeat has been silent for ``STALE`` seconds, which is waited for.
+    A living process is waited for, however long it takes: it may be at the same work, left behind by a workflow that
+    was killed. The lock of a process that is gone is taken over: at once where that can be seen (same machine), else
+    once its heartbeat has been silent for ``STALE`` seconds.
 
     Parameters
     ----------
@@ -33,7 +36,7 @@ class Lock:
     Raises
     ------
     InputError
-        On entering, where a living process holds the lock; in ``confirm``, where another process took it meanwhile.
+        In ``confirm``, where another process took the lock meanwhile.
     """
 
     def __init__(self, path: Path, log: Callable[[str], None]) -> None:
@@ -42,23 +45,17 @@ class Lock:
         self._beating = threading.Thread(target=self._beat, daemon=True)
 
     def __enter__(self) -> "Lock":
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        deadline = time.monotonic() + STALE + 3 * BEAT
-        told = False
+        told = -math.inf
         while not self._take():
             holder = self._holder()
             if self._is_dead(holder) and self._remove(holder):
                 continue
-            if time.monotonic() > deadline:
-                raise InputError(
-                    f"{self.path.parent}: process {_named(holder)} is at work here",
-                    "wait for it, or stop it (kill, scancel); a second one would spoil its state",
-                )
-            if not told:
+            if holder and time.monotonic() - told > REMIND:
+                told = time.monotonic()
                 self.log(
-                    f"waiting for process {_named(holder)}, which holds {self.path}, to give a sign of life or none"
+                    f"waiting for process {_named(holder)}, which is at work in {self.path.parent} and holds its lock "
+                    "(to stop it: kill, scancel)"
                 )
-                told = True
             time.sleep(BEAT / 5)
         self._beating.start()
         return self
@@ -80,16 +77,17 @@ class Lock:
 
     def _take(self) -> bool:
         """Create the lock file, unless there is one."""
-        about = {"token": self.token, "host": _host(), "pid": os.getpid(), "job": os.environ.get("SLURM_JOB_ID", "")}
+        about = {"token": self.token, "host": host(), "pid": os.getpid(), "job": os.environ.get("SLURM_JOB_ID", "")}
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             with open(self.path, "x", encoding="utf-8") as handle:
                 handle.write(json.dumps(about))
-        except FileExistsError:
+        except (FileExistsError, FileNotFoundError):  # the latter: who had it removed the folder, being done
             return False
         return True
 
     def _is_dead(self, holder: dict[str, Any]) -> bool:
-        return _gone(holder) or self._silence(self.path) > STALE
+        return gone(holder) or self._silence(self.path) > STALE
 
     def _remove(self, holder: dict[str, Any]) -> bool:
         """Remove the lock of a dead process, unless somebody was quicker; whether the place is free."""
@@ -97,6 +95,8 @@ class Lock:
         gate = self.path.with_name(f".{self.path.name}.takeover")
         try:
             gate.mkdir()
+        except FileNotFoundError:
+            return False
         except FileExistsError:
             if self._silence(gate) > STALE:  # of a process that was killed right here
                 with suppress(OSError):
@@ -135,15 +135,15 @@ class Lock:
                     os.utime(self.path)
 
 
-def _host() -> str:
+def host() -> str:
     """The machine, and where processes have numbers of their own (containers), which of these."""
     space = Path("/proc/self/ns/pid")
     return f"{socket.gethostname()} {os.readlink(space) if space.exists() else ''}".strip()
 
 
-def _gone(holder: dict[str, Any]) -> bool:
-    """Whether the holder ran on this machine and runs no more."""
-    if holder.get("host") != _host():
+def gone(holder: dict[str, Any]) -> bool:
+    """Whether the holder, a process of a ``host`` and ``pid``, ran on this machine and runs no more."""
+    if holder.get("host") != host():
         return False
     try:
         os.kill(holder["pid"], 0)

@@ -57,8 +57,8 @@ class StateFolder:
     def _tidy(self) -> None:
         """Remove what a process that was killed while it saved has left; name states that are not ours."""
         self.folder.mkdir(exist_ok=True)
-        for left in self.folder.glob(".*.tmp.state"):
-            left.unlink()
+        for left in self.folder.glob(".*.tmp"):
+            shutil.rmtree(left)
         others = [path.name for path in self.root.glob("[!.]*") if path.is_dir() and path != self.folder]
         if others:
             self.log(

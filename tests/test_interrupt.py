@@ -7,7 +7,7 @@ import time
 import pytest
 
 from biocnn import interrupt
-from biocnn.interrupt import SIGNALS, stop_requests
+from biocnn.interrupt import SIGNALS, exit_on_sigterm, stop_requests
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -68,3 +68,29 @@ def test_other_threads_set_no_handler() -> None:
     thread.start()
     thread.join()
     assert found == ["", before]
+
+
+def test_sigterm_ends_what_is_done_as_an_exit() -> None:
+    before, cleaned = signal.getsignal(signal.SIGTERM), []
+
+    def work() -> None:
+        with exit_on_sigterm():
+            try:
+                signal.raise_signal(signal.SIGTERM)
+            finally:
+                signal.raise_signal(signal.SIGTERM)  # a scheduler repeats itself
+                cleaned.append(True)
+
+    with pytest.raises(SystemExit) as caught:
+        work()
+    assert (caught.value.code, cleaned) == (143, [True])
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_request_to_stop_goes_before_an_exit() -> None:
+    with exit_on_sigterm():
+        with stop_requests() as asked:
+            signal.raise_signal(signal.SIGTERM)
+            assert asked() == "SIGTERM"
+        with pytest.raises(SystemExit):
+            signal.raise_signal(signal.SIGTERM)

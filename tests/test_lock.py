@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import threading
 import time
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
@@ -50,24 +51,45 @@ def test_held_from_entering_to_leaving(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == []
 
 
-def test_living_process_is_respected_and_named(tmp_path: Path) -> None:
+def test_living_process_is_waited_for_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "STALE", 0.3)
     path, lines = tmp_path / "lock", []
     ready, end = SERVER.Queue(), SERVER.Barrier(2)
     process = SERVER.Process(target=hold, args=(path, ready, end))
     process.start()
     pid = ready.get()
+    release = threading.Timer(1.0, end.wait)
+    release.start()
     begun = time.monotonic()
-    with pytest.raises(InputError, match=rf"process {pid} on {os.uname().nodename} is at work here") as caught:
-        Lock(path, lines.append).__enter__()
-    assert time.monotonic() - begun > 1.0, "it gave the other time to finish"
-    assert "stop it (kill, scancel)" in caught.value.remedy
-    assert len(lines) == 1
-    assert "waiting" in lines[0]
-    end.wait()
+    with Lock(path, lines.append) as held:
+        assert time.monotonic() - begun > 0.9, "longer than a dead one is waited for"
+        held.confirm()
     process.join()
+    assert len(lines) == 1
+    assert f"waiting for process {pid} on {os.uname().nodename}" in lines[0]
+    assert "to stop it: kill, scancel" in lines[0]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_may_vanish_while_it_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "folder/lock"
+    with Lock(path, print) as other:
+        release = threading.Timer(0.3, lambda: (path.unlink(), path.parent.rmdir()))
+        release.start()
+        with Lock(path, print) as held:
+            held.confirm()
+        release.join()
+        assert other.token != held.token
+    assert list(path.parent.iterdir()) == []
+
+
+def test_waiting_is_said_from_time_to_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "REMIND", 0.1)
+    path, lines = tmp_path / "lock", []
     with Lock(path, print):
-        pass
+        threading.Timer(0.5, path.unlink).start()
+        with Lock(path, lines.append):
+            assert 3 <= len(lines) <= 6
 
 
 def test_lock_of_a_dead_process_of_this_machine_is_taken_at_once(tmp_path: Path) -> None:
@@ -111,13 +133,15 @@ def test_lock_that_was_never_written_to_its_end_is_taken_once_it_is_stale(conten
 
 def test_heartbeat_of_another_machine_is_respected(tmp_path: Path) -> None:
     """The heart is that of a lock of this process, under another machine's name."""
-    path = tmp_path / "lock"
+    path, lines = tmp_path / "lock", []
     with Lock(path, print) as other:
         about = json.loads(path.read_text()) | {"host": "elsewhere"}
         path.write_text(json.dumps(about))
-        with pytest.raises(InputError, match="on elsewhere is at work here"):
-            Lock(path, print).__enter__()
-        other.confirm()
+        threading.Timer(1.5, lambda: other.__exit__()).start()
+        begun = time.monotonic()
+        with Lock(path, lines.append):
+            assert time.monotonic() - begun > 1.4
+        assert "on elsewhere" in lines[0]
 
 
 def test_who_was_given_up_notices(tmp_path: Path) -> None:
@@ -138,7 +162,7 @@ def test_who_was_given_up_notices(tmp_path: Path) -> None:
 
 
 def test_process_that_died_while_it_took_over_blocks_nobody_for_ever(tmp_path: Path) -> None:
-    held_by(tmp_path / "lock", lock._host(), NOBODY)
+    held_by(tmp_path / "lock", lock.host(), NOBODY)
     (tmp_path / ".lock.takeover").mkdir()
     with Lock(tmp_path / "lock", print) as held:
         held.confirm()
@@ -160,14 +184,14 @@ def struggle(path: Path, barrier: Barrier, found: Queue, number: int, rounds: in
                 faults.append(str(error))
             if chance.random() < 0.7:
                 dead = path.with_name(f"dead{number}")
-                held_by(dead, lock._host(), NOBODY + turn)
+                held_by(dead, lock.host(), NOBODY + turn)
                 dead.replace(path)
     found.put(faults)
 
 
 def test_of_many_that_take_over_at_once_one_is_inside(tmp_path: Path) -> None:
     number, rounds, path = 4, 40, tmp_path / "lock"
-    held_by(path, lock._host(), NOBODY)
+    held_by(path, lock.host(), NOBODY)
     barrier, found = SERVER.Barrier(number), SERVER.Queue()
     children = [SERVER.Process(target=struggle, args=(path, barrier, found, i, rounds)) for i in range(number)]
     for child in children:

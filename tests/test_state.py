@@ -67,8 +67,9 @@ def test_nothing_is_lost_where_the_disk_is_full(tmp_path: Path) -> None:
 def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     with folder(tmp_path) as states:
         states.save(tensors(1), progress())
-    left = tmp_path / "mark/.00000002.state.123.tmp.state"
-    left.write_bytes(b"half of it")
+    left = tmp_path / "mark/.00000002.state.abc.tmp"
+    left.mkdir()
+    (left / "00000002.state").write_bytes(b"half of it")
     with folder(tmp_path) as states:
         assert not left.exists()
         assert states.load()[0]["a"].unique().tolist() == [1]

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from biocnn import batches, instances, temperature, transfer
 from biocnn.augment.sets import resolve_augment
-from biocnn.checkpoint import build_model, versions
+from biocnn.checkpoint import build_model, read_meta, save_model, versions
 from biocnn.data.dataset import Dataset
 from biocnn.data.decisions import resolve
+from biocnn.files import atomic
 from biocnn.fingerprint import fingerprint
 from biocnn.forecast import GIB, memory_bytes, memory_errors, resident_bytes
 from biocnn.losses import Loss, make_loss
@@ -40,6 +42,7 @@ def train_run(
     log: Log = lambda line: None,
     state: Path | None = None,
     processes: Processes = ALONE,
+    files: tuple[Path, Path] | None = None,
 ) -> tuple[nn.Module, pd.DataFrame, dict[str, Any]]:
     """Train on the training part, choose the epoch (and how maps become objects) on the validation part.
 
@@ -57,10 +60,13 @@ def train_run(
     log
         Takes one line at a time.
     state
-        Folder for what is needed to go on after an interruption; None: nothing is saved on the way. Once the model is
-        saved, ``biocnn.state.clear(state)`` frees the space.
+        Folder for what is needed to go on after an interruption; None: nothing is saved on the way. Without ``files``,
+        ``biocnn.state.clear(state)`` frees the space once the model is saved.
     processes
         Those that train together; all of them call this.
+    files
+        Model file and table of the history, to be written before another process may train the same run. States are
+        removed then, and links to both kept in their place: the next identical training ends at once, with these.
 
     Returns
     -------
@@ -72,7 +78,8 @@ def train_run(
     Raises
     ------
     InputError, Interrupted
-        As ``biocnn.train.fit``; and where another process trains the same run.
+        As ``biocnn.train.fit``; and where another process took this one for dead. One that trains the same run is
+        waited for.
     """
     facts = dataset.facts
     check_strands(settings, facts.get("alphabet"))
@@ -105,32 +112,59 @@ def train_run(
     announce(network, section, facts["n"], len(plan), memory, device, processes, log)
     mark = fingerprint(settings, dataset, seed, network, processes.number)
     with StateFolder(state, mark, log) if state and processes.rank == 0 else nullcontext() as states:
+        if processes.of_first(bool(files and states and states.put_back(files))):
+            log(f"this training was finished before, with the same settings, code and data: see {state}")
+            return _written(network, *files)
         history = fit(network, train, val, loss, facts["task"], section, seed, log, states, processes, begun)
-    meta = {
-        "experiment": settings,
-        "facts": facts,
-        "decisions": decisions,
-        "seed": seed,
-        "fold": dataset.fold,
-        "postprocess": {},
-        "versions": versions(),
-    }
-    meta["precision"] = choose_precision(network, val, loss, facts["task"], history["precision"].iloc[-1])
-    meta["deterministic"] = deterministic
-    meta |= {"start": begun.record} if begun.record else {}
-    meta |= {"target_unit": unit} if unit else {}
-    log(describe_precision(meta["precision"]))
-    if facts["task"] == "instances":
-        found = list(predict_batches(network, val, facts["task"], precision=meta["precision"]["predict"]))
-        meta["postprocess"] = instances.tune_instances(found, [dataset.labels[i][0] for i in parts[1]])
-        log(f"objects are made with {meta['postprocess']}")
-    if facts["task"] in temperature.TASKS:
-        meta["temperature"] = choose_temperature(network, val, facts["task"], meta["precision"]["predict"])
-        said = zip(meta["temperature"], temperature.remarks(meta["temperature"]), strict=True)
-        log("temperature " + ", ".join(f"{value:.3g}" + f" ({why})" * bool(why) for value, why in said))
-    # Without the time it took, so that the same training gives the same file.
-    meta["best_epoch"] = history[history["best"] == 1].drop(columns="seconds").iloc[0].to_dict()
+        meta = {
+            "experiment": settings,
+            "facts": facts,
+            "decisions": decisions,
+            "seed": seed,
+            "fold": dataset.fold,
+            "postprocess": {},
+            "versions": versions(),
+        }
+        meta["precision"] = choose_precision(network, val, loss, facts["task"], history["precision"].iloc[-1])
+        meta["deterministic"] = deterministic
+        meta |= {"start": begun.record} if begun.record else {}
+        meta |= {"target_unit": unit} if unit else {}
+        log(describe_precision(meta["precision"]))
+        if facts["task"] == "instances":
+            found = list(predict_batches(network, val, facts["task"], precision=meta["precision"]["predict"]))
+            meta["postprocess"] = instances.tune_instances(found, [dataset.labels[i][0] for i in parts[1]])
+            log(f"objects are made with {meta['postprocess']}")
+        if facts["task"] in temperature.TASKS:
+            meta["temperature"] = choose_temperature(network, val, facts["task"], meta["precision"]["predict"])
+            said = zip(meta["temperature"], temperature.remarks(meta["temperature"]), strict=True)
+            log("temperature " + ", ".join(f"{value:.3g}" + f" ({why})" * bool(why) for value, why in said))
+        # Without the time it took, so that the same training gives the same file.
+        meta["best_epoch"] = history[history["best"] == 1].drop(columns="seconds").iloc[0].to_dict()
+        if files and processes.rank == 0:
+            if states:
+                states.lock.confirm()
+            _write(network, history, meta, *files)
+            if states:
+                states.close(files if _ended_by_itself(history, section) else ())
     return network, history, meta
+
+
+def _write(network: nn.Module, history: pd.DataFrame, meta: dict[str, Any], model: Path, table: Path) -> None:
+    with atomic(table) as path:
+        history.to_csv(path, sep="\t", index=False)
+    save_model(model, network, meta)
+
+
+def _written(network: nn.Module, model: Path, table: Path) -> tuple[nn.Module, pd.DataFrame, dict[str, Any]]:
+    """What ``train_run`` gives, from its files."""
+    network.load_state_dict(load_file(model))
+    return network, pd.read_csv(table, sep="\t"), read_meta(model)
+
+
+def _ended_by_itself(history: pd.DataFrame, section: dict[str, Any]) -> bool:
+    """Whether the settings ended it, not the clock or a request to stop: those say nothing of the next training."""
+    since = len(history) - 1 - int(history["best"].argmax())
+    return len(history) >= section["epochs"] or bool(section["patience"] and since >= section["patience"])
 
 
 def announce(

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from biocnn.files import atomic
+from biocnn.files import atomic, sha256
 from biocnn.lock import Lock
 from biocnn.optimizer import optimizer_tensors, restore_optimizer
 
@@ -53,13 +53,41 @@ class StateFolder:
 
     def __exit__(self, *exception: object) -> None:
         self.lock.__exit__(*exception)
+        with suppress(OSError):  # there is something in it
+            self.root.rmdir()
+
+    def put_back(self, paths: Sequence[Path]) -> bool:
+        """Give these files what an identical training that is over has written to them; whether there is one."""
+        kept = {path: self.folder / path.name for path in paths}
+        with suppress(OSError, ValueError):
+            whole = json.loads((self.folder / OVER).read_text()) == {here.name: sha256(here) for here in kept.values()}
+            for path, here in kept.items() if whole else ():
+                _link(here, path)
+                os.utime(path)  # Snakemake takes a file older than what it was made from for one of old data
+            return whole
+        return False
+
+    def close(self, paths: Sequence[Path] = ()) -> None:
+        """Remove the states of this training and all that is kept of others, once it is over and has written its files.
+
+        ``paths``, what it has written, are kept for ``put_back``, as links, which take no room: a workflow that was
+        killed meanwhile takes them for incomplete and removes them.
+        """
+        for mark in self.root.glob(f"*/{OVER}"):
+            shutil.rmtree(mark.parent)
+        (self.root / STOP).unlink(missing_ok=True)
+        for path in paths:
+            _link(path, self.folder / path.name)
+        if paths:
+            (self.folder / OVER).write_text(json.dumps({path.name: sha256(path) for path in paths}))
 
     def _tidy(self) -> None:
         """Remove what a process that was killed while it saved has left; name states that are not ours."""
         self.folder.mkdir(exist_ok=True)
         for left in self.folder.glob(".*.tmp"):
             shutil.rmtree(left)
-        others = [path.name for path in self.root.glob("[!.]*") if path.is_dir() and path != self.folder]
+        folders = [path for path in self.root.glob("[!.]*") if path.is_dir() and path != self.folder]
+        others = [path.name for path in folders if not (path / OVER).exists()]
         if others:
             self.log(
                 f"states of other settings, code or data are left alone in {self.root}: {', '.join(sorted(others))}"
@@ -117,10 +145,23 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         return None
 
 
-def clear(root: Path) -> None:
-    """Remove the states of trainings that are over, once their models are saved, and the request to stop."""
-    for mark in root.glob(f"*/{OVER}"):
-        shutil.rmtree(mark.parent)
+def _link(source: Path, path: Path) -> None:
+    """Another name for a file, or where the file system has none, a copy."""
+    with atomic(path) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+
+
+def clear(root: Path, unfinished: bool = False) -> None:
+    """Remove the states of trainings that are over, once their models are saved, and the request to stop.
+
+    With ``unfinished``, the states of others, too.
+    """
+    for path in root.glob("[!.]*"):
+        if path.is_dir() and (unfinished or (path / OVER).exists()):
+            shutil.rmtree(path, ignore_errors=True)
     (root / STOP).unlink(missing_ok=True)
     with suppress(OSError):  # other states are left in it
         root.rmdir()

@@ -87,27 +87,19 @@ def train(
 
     SETTINGS, from `biocnn calibrate`, take the place of those in CONFIG.
     """
-    from biocnn.checkpoint import save_model
     from biocnn.data.dataset import Dataset
     from biocnn.draws import chosen
     from biocnn.parallel import started_processes
     from biocnn.runs import train_run
-    from biocnn.state import clear
 
     experiment, (fold, seed) = _load(config, data_root).settings, numbers(run, "fold", "seed")
     if settings:
         experiment = chosen(experiment, read_json(settings), settings)
     with started_processes() as processes:
         tell = partial(log.info, "%s  %s", run) if processes.rank == 0 else lambda line: None
-        network, table, meta = train_run(
-            experiment, Dataset(data, fold), seed, log=tell, state=state, processes=processes
+        train_run(
+            experiment, Dataset(data, fold), seed, log=tell, state=state, processes=processes, files=(model, history)
         )
-        if processes.rank == 0:
-            with atomic(history) as path:
-                table.to_csv(path, sep="\t", index=False)
-            save_model(model, network, meta)
-            if state:
-                clear(state)
 
 
 def predict(

@@ -3,7 +3,6 @@
 import json
 import logging
 import re
-import shutil
 from functools import partial
 from pathlib import Path
 
@@ -20,13 +19,14 @@ def trial(
     from biocnn.calibrate import run_trial
     from biocnn.config import load
     from biocnn.data.dataset import Dataset
+    from biocnn.state import clear
 
     settings, (fold, number, part) = load(config, data_root).settings, numbers(name, "fold", "trial", "part")
     record = run_trial(settings, Dataset(data, fold), number, part, partial(log.info, "%s  %s", name), state)
     with atomic(out) as path:
         path.write_text(json.dumps(record, indent=1))
     if state:
-        shutil.rmtree(state, ignore_errors=True)
+        clear(state, unfinished=True)  # of trainings that diverged
 
 
 def calibrate(table: Path, best: Path, *trials: Path) -> None:

@@ -1,6 +1,7 @@
 """The command line: steps from signatures, faults without traceback and with status 2, and nothing half-written."""
 
 import inspect
+import signal
 import subprocess
 import sys
 import time
@@ -124,3 +125,29 @@ def test_help_is_quick_and_light() -> None:
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert time.perf_counter() - started < 5  # .3 s on an idle machine; here others may be at work
     assert not {"torch", "monai", "pandas", "sklearn", "skimage", "matplotlib"} & set(found)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_step_that_is_stopped_leaves_nothing_half_written(tmp_path: Path, number: int, status: int) -> None:
+    (tmp_path / "genome.fa").write_text(">a\nACGT\n")
+    code = """
+import sys, time
+from biocnn import cli
+from biocnn.data import genome
+real = genome.read_fasta
+def slow(*given):
+    yield from real(*given)
+    print("reading", flush=True)
+    time.sleep(60)
+genome.read_fasta = slow
+sys.exit(cli.main(sys.argv[1:]))
+"""
+    command = [sys.executable, "-c", code, "genome", str(tmp_path / "genome.fa"), str(tmp_path / "out")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "reading\n", process.stderr.read()
+        assert list(tmp_path.glob(".out.*.tmp"))
+        process.send_signal(number)
+        said = process.communicate(timeout=20)[1]
+    assert process.returncode == status
+    assert "Traceback" not in said
+    assert [path.name for path in tmp_path.iterdir()] == ["genome.fa"]

@@ -1,5 +1,6 @@
 """A training that is killed, or asked to stop, goes on to the same bits as one that was left alone."""
 
+import hashlib
 import os
 import random
 import signal
@@ -40,7 +41,7 @@ def test_ten_kills_at_any_moment_change_no_bit(alone: tuple[Path, str, str]) -> 
         assert all(map(whole, run.states()))
     assert run.finish() == wanted
     assert run.log().count("going on from step") >= 3
-    assert not run.state.exists(), "states are removed once the model is saved"
+    assert run.states() == [], "states are removed once the model is saved"
 
 
 def test_asked_to_stop_it_saves_and_exits_with_75(alone: tuple[Path, str, str]) -> None:
@@ -84,6 +85,43 @@ def test_stop_file_ends_it_with_the_best_model(alone: tuple[Path, str, str]) -> 
     assert f"{run.state / STOP} is there: stopped" in run.log()
     assert not run.state.exists(), "so that the next training is not stopped"
     assert 1 <= read_meta(run.model)["best_epoch"]["epoch"] < 1000
+
+
+def remove(run: Run) -> None:
+    """As Snakemake does with what a job was to write when it was killed, before it starts the job again."""
+    for path in (run.model, run.folder / "history.tsv"):
+        path.unlink(missing_ok=True)
+
+
+def test_who_comes_while_it_is_trained_waits_and_trains_nothing(alone: tuple[Path, str, str]) -> None:
+    """Snakemake was killed; what it had started goes on, and the next Snakemake starts the same again."""
+    folder, kind, wanted = alone
+    run = Run(folder, kind, "twice")
+    orphan = run.start()
+    until(lambda: run.states(), orphan)
+    os.kill(orphan.pid, signal.SIGSTOP)  # so that it is not done first
+    remove(run)
+    process = run.start()
+    until(lambda: f"waiting for process {orphan.pid}" in run.log(), process)
+    os.kill(orphan.pid, signal.SIGCONT)
+    orphan.join()
+    process.join()
+    assert (orphan.exitcode, process.exitcode) == (0, 0), run.log()
+    assert run.log().count("this training was finished before") == 1
+    assert hashlib.sha256(run.model.read_bytes()).hexdigest() == wanted
+
+
+def test_a_finished_training_is_not_lost_with_its_files(alone: tuple[Path, str, str]) -> None:
+    folder, kind, wanted = alone
+    run = Run(folder, kind, "removed")
+    assert run.finish() == wanted
+    history = (run.folder / "history.tsv").read_bytes()
+    remove(run)
+    begun = time.time()
+    assert run.finish() == wanted
+    assert run.log().count("this training was finished before") == 1
+    assert (run.folder / "history.tsv").read_bytes() == history
+    assert run.model.stat().st_mtime >= begun - 1, "newer than what it was made from"
 
 
 @pytest.fixture(scope="module")

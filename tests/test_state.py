@@ -1,5 +1,6 @@
 """States of a training: written whole, checked when read, one kept in reserve, removed when nobody needs them."""
 
+import os
 import resource
 from pathlib import Path
 
@@ -119,6 +120,68 @@ def test_that_it_is_over_is_known_after_a_kill_at_the_end(tmp_path: Path) -> Non
         states.load()
     clear(tmp_path)
     assert not tmp_path.exists()
+
+
+def finished(root: Path, mark: str, content: str = "whole") -> tuple[Path, Path]:
+    """A training that is over, and the files that it has written."""
+    files = root / "model", root / "table"
+    with folder(root / "state", mark=mark) as states:
+        states.save(tensors(1), progress("all epochs are done"))
+        for path in files:
+            path.write_text(content)
+        states.close(files)
+    return files
+
+
+def put_back(root: Path, files: tuple[Path, Path], mark: str = "mark") -> bool:
+    with folder(root / "state", mark=mark) as states:
+        return states.put_back(files)
+
+
+def test_what_a_finished_training_wrote_can_be_put_back(tmp_path: Path) -> None:
+    files = finished(tmp_path, "mark")
+    assert not list(tmp_path.rglob("*.state"))
+    assert files[0].stat().st_nlink == 2, "it takes no room"
+    os.utime(files[0], (1, 1))
+    for path in files:
+        path.unlink()
+    assert not put_back(tmp_path, files, "other")
+    assert put_back(tmp_path, files)
+    assert [path.read_text() for path in files] == ["whole"] * 2
+    assert files[0].stat().st_mtime > 1e9
+
+
+@pytest.mark.parametrize("harm", ["changed", "removed", "no mark"])
+def test_what_is_kept_is_put_back_only_if_it_is_whole(tmp_path: Path, harm: str) -> None:
+    files = finished(tmp_path, "mark")
+    for path in files:
+        path.unlink()
+    kept = tmp_path / "state/mark"
+    if harm == "changed":
+        (kept / "table").write_text("whole?")
+    else:
+        (kept / ("table" if harm == "removed" else OVER)).unlink()
+    assert not put_back(tmp_path, files)
+    assert not any(path.exists() for path in files)
+
+
+def test_what_another_training_wrote_is_kept_no_longer(tmp_path: Path) -> None:
+    finished(tmp_path, "mark", "one")
+    with folder(tmp_path / "state", mark="unfinished") as states:
+        states.save(tensors(1), progress())
+    lines: list[str] = []
+    with folder(tmp_path / "state", lines, "other"):
+        assert lines == [f"states of other settings, code or data are left alone in {tmp_path / 'state'}: unfinished"]
+    finished(tmp_path, "other", "two")
+    assert sorted(path.name for path in (tmp_path / "state").iterdir()) == ["other", "unfinished"]
+
+
+def test_where_nothing_is_kept_nothing_is_left(tmp_path: Path) -> None:
+    with folder(tmp_path / "state") as states:
+        states.save(tensors(1), progress("stopped"))
+        (tmp_path / "state" / STOP).touch()
+        states.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_packed_weights_and_moments_come_back(tmp_path: Path) -> None:

@@ -109,6 +109,14 @@ class Segment(BaseModel):
 
     model_config = STRICT
     images: Path | None = None  # folder
+    # as_trained: pixels of another size than in training are resampled to it, where both are known; masks, labels and
+    # measurements stay on the image's own grid.
+    spacing: Literal["as_trained", "as_is"] = "as_trained"
+    # as_trained: numbers are brought to the scale of training where it is certain how, else the image is not used;
+    # image: each image is scaled by its own range.
+    intensity: Literal["as_trained", "as_is", "image"] = "as_trained"
+    channels: list[str] | None = None  # what new images call the channels of training, where names are others
+    on_error: Literal["skip", "stop"] = "skip"  # images that cannot be read or used are listed in images.csv
 
 
 class Variants(BaseModel):

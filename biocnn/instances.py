@@ -1,6 +1,8 @@
 """From the maps that a network predicts to labelled objects."""
 
 from collections.abc import Sequence
+from math import prod
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -25,7 +27,7 @@ def label_instances(
     mask_threshold: float = 0.5,
     seed_threshold: float = 0.8,
     peak_threshold: float = 1.2,
-    smoothing: float = 0.5,
+    smoothing: float | Sequence[float] = 0.5,
     min_size: int = 8,
 ) -> np.ndarray:
     """Turn a network's maps into labelled objects.
@@ -46,7 +48,7 @@ def label_instances(
     peak_threshold
         Height that a seed must reach somewhere; what no seed claims is left background.
     smoothing
-        Standard deviation of the Gaussian blur of the landscape, in pixels.
+        Standard deviation of the Gaussian blur of the landscape, in pixels; one number, or one for each axis.
     min_size
         Objects of fewer pixels are removed.
 
@@ -64,7 +66,24 @@ def label_instances(
     return _drop_small(fill_holes(labels), min_size).astype(np.int32)
 
 
-def landscape(probability: np.ndarray, smoothing: float) -> np.ndarray:
+def settings_at(settings: dict[str, Any], zoom: Sequence[float]) -> dict[str, Any]:
+    """Settings of ``label_instances`` for pixels of another size than they were tuned at.
+
+    Parameters
+    ----------
+    settings
+        Some of its keyword arguments.
+    zoom
+        Pixels for one of those that settings were tuned at, along each axis; none: the same.
+    """
+    if all(z == 1 for z in zoom):
+        return settings
+    known = label_instances.__kwdefaults__ | settings
+    blur, size = (known["smoothing"] * z for z in zoom), known["min_size"] * prod(zoom)
+    return known | {"smoothing": tuple(blur), "min_size": round(size)}
+
+
+def landscape(probability: np.ndarray, smoothing: float | Sequence[float]) -> np.ndarray:
     """Distance + P(inside) - P(boundary), blurred: high in the middle of objects, low between them."""
     height = probability[3].astype(np.float32) + probability[1] - probability[2]
     return ndimage.gaussian_filter(height, smoothing) if smoothing else height

@@ -1,6 +1,6 @@
 """A trained model put to use: on stored data sets, sequences, files and arrays."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -12,25 +12,29 @@ from torch import Tensor, nn
 from biocnn.batches import ImageBatches, SequenceBatches, make
 from biocnn.blending import Blend
 from biocnn.checkpoint import load_model
+from biocnn.compatibility import Adapted, Fit, Intensity, Source, Spacing, adapt, choose, need, same_data
 from biocnn.data.dataset import Dataset
 from biocnn.data.fasta import PADDING, Iupac, encode, read_fasta
 from biocnn.data.genome import Genome
-from biocnn.data.new_images import read_images
+from biocnn.data.lazy import LazyImage, open_image
+from biocnn.data.new_images import named_images
 from biocnn.data.padded import pad
 from biocnn.encode import one_hot
 from biocnn.errors import InputError
 from biocnn.folding import fold
-from biocnn.instances import label_instances
+from biocnn.instances import label_instances, settings_at
 from biocnn.losses import probability
 from biocnn.memory import bytes_per, room
 from biocnn.precision import autocast, fast_bfloat16
-from biocnn.predict_images import ImagePredictor, Maps, Pixels
+from biocnn.predict_images import ImagePredictor, InMemory, Maps, MapsOnGrid, all_of
 from biocnn.scan import Scanner
 from biocnn.target_unit import rescale
 from biocnn.temperature import set_temperature
 from biocnn.views import views
 
 BATCH = 512  # sequences at a time, where memory allows
+IMAGES = "give a path, a folder, an array of shape (C, *spatial) or, of one channel, (*spatial), or a list of these"
+SEQUENCES = "give a string, a list of strings, the path of a FASTA file, or an array of codes"
 
 
 def default_device() -> torch.device:
@@ -90,6 +94,16 @@ class Model:
     trust
         Modules that hold networks of your own, or of somebody whom you trust: a file that names one of them makes it
         run. Without it, loading a file runs nothing but biocnn.
+    spacing
+        ``as_trained``: images whose pixels have another size than those of training are resampled to it, where both are
+        known, and what is predicted is laid back on their own grid. ``as_is``: pixels are taken as they are.
+    intensity
+        ``as_trained``: numbers are brought to the scale of training where it is certain how (8-bit pictures stored in
+        16 bits or as fractions), and the image is refused where it is not; models of images that are each scaled by
+        their own range take any. ``as_is``: numbers are taken as they are. ``image``: each image is scaled by its own
+        range.
+    channels
+        What new images call the channels of training, in that order, where names say that they are others.
 
     Raises
     ------
@@ -107,6 +121,9 @@ class Model:
         blend: Literal["exact", "gaussian"] = "exact",
         overlap: float = 0.5,
         trust: Sequence[str] = (),
+        spacing: Spacing = "as_trained",
+        intensity: Intensity = "as_trained",
+        channels: Sequence[str] | None = None,
     ) -> None:
         self.path = Path(path)
         self.network, self.meta = load_model(path, [trust] if isinstance(trust, str) else trust)
@@ -117,6 +134,7 @@ class Model:
         if unit := self.meta.get("target_unit"):
             rescale(self.network, unit["sd"], unit["mean"])
         self.memory_gb, self.tta, self.blend, self.overlap = memory_gb, tta, blend, overlap
+        self.fit = Fit(spacing, intensity, tuple(channels) if channels else None)
         checked = self.meta.get("precision", {}).get("predict", "float32")
         self.precision = checked if fast_bfloat16(self.device) else "float32"
         self.folded = fold(self.network)
@@ -136,8 +154,8 @@ class Model:
         ----------
         inputs
             For sequences: a string or a list of strings, the path of a FASTA file, or codes of shape (N, L), uint8.
-            For images: a path, a list of paths, a folder, or an array of shape (C, *spatial) or, of one channel,
-            (*spatial).
+            For images: a path, a folder, an array of shape (C, *spatial) or, of one channel, (*spatial), or a list of
+            these.
 
         Returns
         -------
@@ -147,34 +165,29 @@ class Model:
         Raises
         ------
         InputError
-            For letters that are no bases, another number of channels than in training, or unreadable files.
+            For letters that are no bases, unreadable files, and images that do not fit the model: other channels,
+            planes for volumes, or numbers whose scale cannot be told.
         """
         if self.facts["kind"] == "sequence":
             return self._sequences(_codes(inputs, self.facts.get("iupac", "unknown")))
-        if isinstance(inputs, np.ndarray):
-            return self._image(inputs, "array")
-        images = [self._image(image, name) for name, image, _ in self.read(inputs)]
-        single = isinstance(inputs, str | Path) and not Path(inputs).is_dir()
-        return images[0] if single else images
+        return _one_or_all(inputs, [all_of(maps) for maps in self._maps(inputs)])
 
     def predict_stored(self, dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
         """What ``predict`` says of some examples of a stored data set, in order: (K,) or (K, *spatial), float32."""
+        same_data(self, dataset)
         if self.facts["kind"] == "sequence":
             yield from self._sequences(list(make(dataset, rows, self.device).windows()))
         else:
             for row in rows:
-                yield self._image(dataset.x[row], f"image {dataset.examples['id'].iloc[row]}")
+                name = f"image {dataset.examples['id'].iloc[row]}"
+                yield self._images.predict(dataset.x[row], name, self.memory_gb)
 
     def scan(
         self, genome: Genome, chrom: str, start: int = 0, end: int | None = None, *, stride: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Predict windows along a chromosome, holding some at a time; see `biocnn.scan.Scanner.scan`."""
+        need(self, "sequence", "scan")
         return self._scanner.scan(genome, chrom, start, end, stride=stride)
-
-    def read(self, paths: Any) -> Iterator[tuple[str, np.ndarray, list[float] | None]]:
-        """Name, pixels (C, *spatial) and spacing of each image of a folder, a file or a list; channels as trained."""
-        data = self.meta["experiment"]["data"]
-        return read_images(paths, channels=self.facts["channels"], axes=data.get("axes"))
 
     def segment(self, inputs: Any) -> Any:
         """Masks (0/1 or class numbers, uint8) or, for models of objects, labels (int32; 0 = background, 1..n).
@@ -189,12 +202,12 @@ class Model:
         segmented
             Shape (*spatial) for one image, else a list of such.
         """
-        found = self.predict(inputs)
-        return [self.decide(p) for p in found] if isinstance(found, list) else self.decide(found)
+        need(self, "image", "segment")
+        return _one_or_all(inputs, [self.decide(all_of(maps), maps.zoom) for maps in self._maps(inputs)])
 
-    def decide(self, p: np.ndarray) -> np.ndarray:
-        """From probabilities (K, *spatial) to a mask, or to labels."""
-        return decide(p, self.facts["task"], self.meta.get("postprocess", {}))
+    def decide(self, p: np.ndarray, zoom: Sequence[float] = ()) -> np.ndarray:
+        """From probabilities (K, *spatial) to a mask, or to labels; ``zoom``: pixels for one of training, by axis."""
+        return decide(p, self.facts["task"], settings_at(self.meta.get("postprocess", {}), zoom))
 
     @torch.inference_mode()
     def logits(self, codes: Sequence[np.ndarray]) -> np.ndarray:
@@ -215,6 +228,7 @@ class Model:
         InputError
             For an empty sequence, or one of another length than the model's window.
         """
+        need(self, "sequence", "logits")
         window = self.facts["window"]
         if not len(codes):
             return np.zeros((0, len(self.outputs)), np.float32)
@@ -252,12 +266,40 @@ class Model:
         size = bytes_per(lambda n: self._answer(one_hot(codes.expand(n, length))), 1)
         return max(1, min(BATCH, int(room(self.memory_gb) / size)))
 
-    def _image(self, image: np.ndarray, name: str) -> np.ndarray:
-        return self._images.predict(image, name, self.memory_gb)
+    def _maps(self, inputs: Any) -> Iterator[Maps | MapsOnGrid]:
+        """The maps of each image, to be read before the next is asked for."""
+        for one in (
+            [inputs]
+            if isinstance(inputs, str | Path | np.ndarray)
+            else _listed(inputs, str | Path | np.ndarray, "image", IMAGES)
+        ):
+            if isinstance(one, np.ndarray):
+                yield self.open_maps(InMemory(one[None] if one.ndim == self.facts["spatial_dims"] else one), "array")
+                continue
+            for _, path in named_images(one):
+                with self.open_image(path) as image:
+                    yield self.open_maps(image, str(path))
 
-    def open_maps(self, image: Pixels, name: str, memory_gb: float) -> Maps:
+    def open_image(self, path: Path) -> LazyImage:
+        """Open a file to read the channels of training from it."""
+        image = open_image(path, self.meta["experiment"]["data"].get("axes"))
+        try:
+            choose(image, self.facts, self.fit, path)
+        except InputError:
+            image.close()
+            raise
+        return image
+
+    def adapt(self, image: Source, name: str) -> Adapted:
+        """An image with the channels of training, its numbers and pixels as in training."""
+        spacing, unit = (image.spacing, image.unit) if isinstance(image, LazyImage) else (None, "um")
+        fit = self.fit if isinstance(image, LazyImage) else Fit("as_is", self.fit.intensity)
+        return adapt(image, self.facts, fit, name, spacing, unit)
+
+    def open_maps(self, image: Source, name: str, memory_gb: float | None = None) -> Maps | MapsOnGrid:
         """What ``predict`` says of an image that need not be in memory, region by region."""
-        return self._images.open(image, name, memory_gb)
+        memory_gb = self.memory_gb if memory_gb is None else memory_gb
+        return self._images.open(self.adapt(image, name), name, memory_gb)
 
     @cached_property
     def _images(self) -> ImagePredictor:
@@ -283,6 +325,23 @@ def decide(p: np.ndarray, task: str, postprocess: dict[str, Any]) -> np.ndarray:
     return (p[0] > 0.5).astype(np.uint8) if task == "mask" else p.argmax(0).astype(np.uint8)
 
 
+def _listed(inputs: Any, kinds: Any, what: str, allowed: str) -> list[Any]:
+    """Inputs of these kinds, as a list."""
+    if not isinstance(inputs, Iterable):
+        raise InputError(f"{inputs!r} is no {what}", allowed)
+    found = list(inputs)
+    for one in found:
+        if not isinstance(one, kinds):
+            raise InputError(f"a {type(one).__name__} among them is no {what}", allowed)
+    return found
+
+
+def _one_or_all(inputs: Any, found: list[np.ndarray]) -> Any:
+    """What was found of one image, where one was given; else of each."""
+    single = isinstance(inputs, np.ndarray) or (isinstance(inputs, str | Path) and not Path(inputs).is_dir())
+    return found[0] if single else found
+
+
 def _codes(inputs: Any, iupac: Iupac) -> list[np.ndarray]:
     if isinstance(inputs, np.ndarray):
         if inputs.ndim > 2 or not np.issubdtype(inputs.dtype, np.integer) or not np.isin(inputs, range(16)).all():
@@ -293,5 +352,5 @@ def _codes(inputs: Any, iupac: Iupac) -> list[np.ndarray]:
         return list(np.atleast_2d(inputs))
     if isinstance(inputs, Path) or (isinstance(inputs, str) and Path(inputs).suffix):
         return [record.codes for record in read_fasta(inputs, iupac)]
-    texts = [inputs] if isinstance(inputs, str) else list(inputs)
+    texts = [inputs] if isinstance(inputs, str) else _listed(inputs, str, "sequence", SEQUENCES)
     return [encode(text, iupac, f"sequence {row + 1}") for row, text in enumerate(texts)]

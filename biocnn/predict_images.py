@@ -3,39 +3,43 @@
 import logging
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from itertools import pairwise, product
 from math import prod
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from biocnn.blending import Blend
-from biocnn.data.intensity import range_in_bands
+from biocnn.compatibility import Adapted, Note, Pixels, as_it_is
+from biocnn.data.intensity import range_in_bands, values_in_bands
+from biocnn.data.scales import Values
 from biocnn.encode import normalise, to_tensor
 from biocnn.errors import InputError
 from biocnn.memory import HELD, bytes_per, room
+from biocnn.resampling import resample
 from biocnn.tiles import NARROW, Field, Slices, around, find_field, plan, whole
 from biocnn.views import View, averaged, turn, undo
 
 log = logging.getLogger("biocnn")
 
 
-class Pixels(Protocol):
-    """An image that need not be in memory: shape (C, *spatial), read by windows."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype
-
-    def read(self, window: Slices) -> np.ndarray:
-        """Pixels of shape (C, *window)."""
-
-
 class InMemory:
     """An array (C, *spatial), read as a file is."""
 
-    def __init__(self, array: np.ndarray) -> None:
-        self.array, self.shape, self.dtype = array, array.shape, array.dtype
+    def __init__(self, array: np.ndarray, name: str = "array") -> None:
+        if array.dtype.kind not in "buif":
+            raise InputError(f"{name}: numbers of type {array.dtype}", "allowed: integers, floats")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise InputError(f"{name}: holds NaN or infinite pixels", "replace them by the image's median, say")
+        self.array = array.astype(np.uint8) if array.dtype.kind == "b" else array
+        self.shape, self.dtype = self.array.shape, self.array.dtype
+
+    @cached_property
+    def values(self) -> Values:
+        """What its numbers are."""
+        return values_in_bands(self)
 
     def read(self, window: Slices) -> np.ndarray:
         """Pixels of shape (C, *window)."""
@@ -74,29 +78,23 @@ class ImagePredictor:
         self.every, self.blend = list(every), blend
 
     def predict(self, image: np.ndarray, name: str, memory_gb: float) -> np.ndarray:
-        """Shape (K, *spatial), float32, for an image (C, *spatial) or, of one channel, (*spatial)."""
-        image = image[None] if image.ndim == self.facts["spatial_dims"] else image
-        maps = self.open(InMemory(image), name, memory_gb)
-        out = np.empty(maps.shape, np.float32)
-        for region in maps.regions:
-            out[:, *region] = maps.region(region)
-        return out
+        """Shape (K, *spatial), float32, for an image (C, *spatial) of the numbers and pixels of training."""
+        return all_of(self.open(as_it_is(InMemory(image, name)), name, memory_gb))
 
-    def open(self, image: Pixels, name: str, memory_gb: float) -> "Maps":
-        """The image's maps, none of them predicted yet."""
-        dims, channels = self.facts["spatial_dims"], self.facts["in_channels"]
-        if len(image.shape) != dims + 1 or image.shape[0] != channels:
-            raise InputError(
-                f"{name}: shape {tuple(image.shape)}, but the model was trained on {channels} channels",
-                f"give an array of shape (C, *spatial) with C = {channels} ({', '.join(self.facts['channels'])})",
-            )
-        return Maps(self, image, name, self._regions(image.shape[1:], name, memory_gb))
+    def open(self, image: Adapted, name: str, memory_gb: float) -> "Maps | MapsOnGrid":
+        """The image's maps, none of them predicted yet; on the image's own grid, whatever that of training is."""
+        shape, own = image.shape[1:], image.source.shape[1:]
+        ways = 2 * 4 * (image.shape[0] + self.facts["out_channels"]) if shape != own else 0  # bytes, there and back
+        regions = self._regions(shape, name, memory_gb, ways * prod(own) / prod(shape))
+        low, high = range_in_bands(image, self.facts | ({"normalise": "image"} if image.own_range else {}))
+        maps = Maps(self, image, (torch.from_numpy(low), torch.from_numpy(high)), regions, image.notes)
+        return MapsOnGrid(maps, own) if shape != own else maps
 
-    def _regions(self, shape: tuple[int, ...], name: str, memory_gb: float) -> list[Slices]:
-        """The image in one piece where it fits, else the fewest tiles that fit."""
+    def _regions(self, shape: tuple[int, ...], name: str, memory_gb: float, more: float) -> list[Slices]:
+        """The image in one piece where it fits, else the fewest tiles that fit; ``more``: bytes of a pixel besides."""
         if self.blend:
             return self.blend.regions(shape, room(memory_gb), self.facts["out_channels"])
-        pixels = room(memory_gb) / self._bytes_per_pixel
+        pixels = room(memory_gb) / (self._bytes_per_pixel + more)
         if prod(shape) <= pixels:
             return [whole(shape)[0].write]
         tiles = plan(shape, self.field, pixels) if self.field else whole(shape)
@@ -124,11 +122,18 @@ class ImagePredictor:
 class Maps:
     """What a model says of one image, predicted where it is asked for: shape (K, *spatial)."""
 
-    def __init__(self, predictor: ImagePredictor, image: Pixels, name: str, regions: list[Slices]) -> None:
-        self._predictor, self._image, self._name = predictor, image, name
+    def __init__(
+        self,
+        predictor: ImagePredictor,
+        image: Pixels,
+        range_: tuple[Tensor, Tensor],
+        regions: list[Slices],
+        notes: Sequence[Note],
+    ) -> None:
+        self._predictor, self._image, self._range = predictor, image, range_
         self.shape = (predictor.facts["out_channels"], *image.shape[1:])
         self.regions = regions  # which together are the image, and cheapest to ask for
-        self._range = tuple(map(torch.from_numpy, range_in_bands(image, predictor.facts)))
+        self.zoom, self.notes = (1.0,) * (len(self.shape) - 1), list(notes)
         self._even: tuple[Any, Tensor] | None = None
 
     @torch.inference_mode()
@@ -137,7 +142,8 @@ class Maps:
         predictor = self._predictor
         if predictor.blend:
             answer = averaged(predictor.answer, predictor.every)
-            return predictor.blend.region(region, self.shape, lambda window: answer(self._scaled(self._read(window))))
+            read = self._image.read
+            return predictor.blend.region(region, self.shape, lambda window: answer(self._scaled(read(window))))
         total = self._seen(region, predictor.every[0])
         for view in predictor.every[1:]:
             total = total + self._seen(region, view)
@@ -152,7 +158,7 @@ class Maps:
         place, turned = _turned(region, view, shape), tuple(shape[axis] for axis in _axes(view))
         everything = region == whole(shape)[0].write
         tile = around(place, turned, None if everything else self._predictor.field)
-        pixels = turn(self._read(_turned_back(tile.read, view, shape)), view)
+        pixels = turn(self._image.read(_turned_back(tile.read, view, shape)), view)
         return undo(self._answered(pixels)[:, *tile.keep], view)
 
     def _answered(self, pixels: np.ndarray) -> Tensor:
@@ -168,11 +174,33 @@ class Maps:
     def _scaled(self, pixels: np.ndarray) -> Tensor:
         return normalise(to_tensor(pixels)[None].to(self._predictor.device), *self._range)
 
-    def _read(self, window: Slices) -> np.ndarray:
-        pixels = self._image.read(window)
-        if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-            raise InputError(f"{self._name}: holds NaN or infinite pixels", "replace them by the image's median, say")
-        return pixels
+
+class MapsOnGrid:
+    """Maps predicted at the pixel size of training, as they are on the grid of the image: shape (K, *spatial).
+
+    ``zoom`` is the number of the image's pixels for one of training, along each axis.
+    """
+
+    def __init__(self, maps: Maps, size: tuple[int, ...]) -> None:
+        self._maps, self.shape, self.notes = maps, (maps.shape[0], *size), maps.notes
+        self.zoom = tuple(n / m for n, m in zip(size, maps.shape[1:], strict=True))
+        along = []
+        for axis, (n, m) in enumerate(zip(size, maps.shape[1:], strict=True)):
+            ends = sorted({round(region[axis].stop * n / m) for region in maps.regions} - {0})
+            along.append([slice(a, b) for a, b in pairwise([0, *ends])])
+        self.regions = list(product(*along))
+
+    def region(self, region: Slices) -> np.ndarray:
+        """Shape (K, *region), float32."""
+        return resample(self._maps.region, self._maps.shape[1:], self.shape[1:], region)
+
+
+def all_of(maps: Maps | MapsOnGrid) -> np.ndarray:
+    """Shape (K, *spatial), float32."""
+    out = np.empty(maps.shape, np.float32)
+    for region in maps.regions:
+        out[:, *region] = maps.region(region)
+    return out
 
 
 def _axes(view: View) -> list[int]:

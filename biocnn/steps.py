@@ -186,16 +186,20 @@ def explain(config: Path, data: Path, model: Path, out: Path, *, data_root: Path
 def segment(
     images: Path, out: Path, *models: Path,
     tta: str = "none", blend: str = "exact", overlap: float = 0.5, memory_gb: float = 2.0, trust: str = "",
+    spacing: str = "as_trained", intensity: str = "as_trained", channels: str | None = None, on_error: str = "skip",
 ) -> None:  # fmt: skip
-    """Segment new images with one or more models: masks or labels as TIFF, objects.csv and images.csv.
+    """Segment new images with one or more models: masks or labels, objects.csv and images.csv.
 
-    TRUST as in `biocnn predict`.
+    SPACING is as_trained (resample to the pixel size of training) or as_is; INTENSITY is as_trained, as_is or image
+    (each scaled by its own range); CHANNELS are names with commas between them; ON_ERROR is skip or stop. TRUST as in
+    `biocnn predict`.
     """
     from biocnn.segment import segment_files
 
     with atomic(out) as folder:
         settings = {"tta": tta, "blend": blend, "overlap": overlap, "memory_gb": memory_gb, "trust": trust.split(",")}
-        count = segment_files(images, models, folder, **settings)
+        fit = {"spacing": spacing, "intensity": intensity, "channels": channels.split(",") if channels else None}
+        count = segment_files(images, models, folder, on_error=on_error, **settings, **fit)
     log.info("%d objects in %s", count, out / "objects.csv")
 
 

@@ -101,13 +101,18 @@ class Workflow:
         return _argument(self.experiments[wildcards.experiment].files["variants.vcf"])
 
     def predict_options(self, wildcards: Any) -> list[str]:
-        """The section ``predict`` as options of the steps ``predict`` and ``segment``."""
+        """The section ``predict`` as options of the step, and what is trusted."""
         return _options(self.experiments[wildcards.experiment]["predict"]) + self.trust_option(wildcards)
 
     def trust_option(self, wildcards: Any) -> list[str]:
         """``--trust=MODULE`` for steps that read models of a network of one's own, which the experiment names."""
         module = own_module(self.experiments[wildcards.experiment]["model"]["name"])
         return [f"--trust={module}"] if module else []
+
+    def segment_options(self, wildcards: Any) -> list[str]:
+        """The sections ``predict`` and ``segment`` as options of the step."""
+        section = self.experiments[wildcards.experiment]["segment"]
+        return self.predict_options(wildcards) + _options(section, leave=("images",))
 
     def scanned_genome(self, wildcards: Any) -> str:
         """The encoded genome that is scanned."""

@@ -7,6 +7,7 @@ from test_folding import with_statistics
 from torch import Tensor
 
 from biocnn.blending import Blend, gaussian
+from biocnn.compatibility import as_it_is
 from biocnn.data.intensity import range_in_bands, range_of
 from biocnn.folding import fold
 from biocnn.models import UNet
@@ -44,14 +45,14 @@ def whole_views(found: ImagePredictor, x: np.ndarray) -> np.ndarray:
 def test_views_in_tiles_equal_views_of_the_whole(kind: str, size: tuple[int, int]) -> None:
     found, x = predictor(kind=kind), image(*size)
     small = 60**2 * found._bytes_per_pixel * 1.5 / 1e9
-    assert len(found.open(InMemory(x), "array", small).regions) > 4
+    assert len(found.open(as_it_is(InMemory(x)), "array", small).regions) > 4
     np.testing.assert_allclose(found.predict(x, "array", small), whole_views(found, x), atol=1e-5)
 
 
 def test_views_of_a_volume_in_tiles_equal_views_of_the_whole() -> None:
     found, x = predictor(3, "all"), image(19, 90, 50)
     small = 44**3 * found._bytes_per_pixel * 1.5 / 1e9
-    assert len(found.open(InMemory(x), "array", small).regions) > 1
+    assert len(found.open(as_it_is(InMemory(x)), "array", small).regions) > 1
     np.testing.assert_allclose(found.predict(x, "array", small), whole_views(found, x), atol=1e-5)
 
 
@@ -67,7 +68,7 @@ def test_blended_patches_are_those_of_monai(dims: int, size: tuple[int, ...], ov
         wanted = sliding_window_inference(scaled, patch, 1, found.answer, overlap, mode="gaussian")[0].numpy()
     np.testing.assert_allclose(found.predict(x, "array", 2.0), wanted, atol=1e-5)
     small = 1e-9 * np.prod(size) * 4
-    assert len(found.open(InMemory(x), "array", small).regions) > 1
+    assert len(found.open(as_it_is(InMemory(x)), "array", small).regions) > 1
     np.testing.assert_allclose(found.predict(x, "array", small), wanted, atol=1e-5)
 
 
@@ -90,7 +91,7 @@ def test_an_even_piece_is_predicted_once_and_is_what_the_network_says() -> None:
 
     small = 64 * 48 * found._bytes_per_pixel * 1.5 / 1e9
     found.answer = counted
-    tiles = len(found.open(InMemory(x), "array", small).regions)
+    tiles = len(found.open(as_it_is(InMemory(x)), "array", small).regions)
     calls.clear()
     once = found.predict(x, "array", small)
     assert 0 < len(calls) < tiles - 2

@@ -35,6 +35,14 @@ class Checks:
         """All rows, in the order they were recorded."""
         return pd.DataFrame(self.rows, columns=list(self.COLUMNS))
 
+    def counted(self) -> pd.DataFrame:
+        """Rows of the same source, outcome and reason as one, with their number and the first example."""
+        return (
+            self.frame()
+            .groupby(["source", "outcome", "reason"], sort=False, as_index=False)
+            .agg({"count": "sum", "example": "first"})
+        )
+
     def findings_frame(self) -> pd.DataFrame:
         """All findings, in the order they were recorded."""
         return pd.DataFrame(self.findings, columns=list(self.FINDINGS))

@@ -38,10 +38,10 @@ def open_dicom(path: Path, *, axes: str | None = None) -> Stored:
         planes += found
         repairs |= dict.fromkeys(done)
     if len(planes) == 1:
-        pixels, spacing = planes[0].pixels, planes[0].spacing
+        pixels, spacing, affine = planes[0].pixels, planes[0].spacing, planes[0].affine
         letters = "YX"
     else:
-        pixels, spacing, more = _volume(planes, path, axes)
+        pixels, spacing, more, affine = _volume(planes, path, axes)
         repairs |= dict.fromkeys(more)
         letters = "ZYX"
     if len(inverted := {plane.inverted for plane in planes}) > 1:
@@ -54,6 +54,7 @@ def open_dicom(path: Path, *, axes: str | None = None) -> Stored:
         list(spacing) if spacing else None,
         unit="mm",
         inverted=inverted.pop(),
+        affine=affine,
         repairs=tuple(repairs),
         kind="DICOM",
     )
@@ -89,14 +90,14 @@ def by_series(folder: Path) -> dict[str, list[Path]]:
 
 def _volume(
     planes: list[Plane], path: Path, axes: str | None
-) -> tuple[np.ndarray, list[float] | None, tuple[str, ...]]:
-    """Slices stacked in order: shape (D, H, W) or (D, H, W, 3)."""
+) -> tuple[np.ndarray, list[float] | None, tuple[str, ...], np.ndarray | None]:
+    """Slices stacked in order, (D, H, W) or (D, H, W, 3), their spacing, what was repaired, and where they lie."""
     shapes = {plane.pixels.shape for plane in planes}
     if len(shapes) > 1:
         raise InputError(f"{path}: slices of different sizes: {sorted(shapes)[:3]}", "put each series into a folder")
     if not all(plane.placed for plane in planes):
         if axes and axes.startswith("Z"):
-            return np.stack([plane.pixels for plane in planes]), None, ()
+            return np.stack([plane.pixels for plane in planes]), None, (), None
         lost = next(plane.name for plane in planes if not plane.placed)
         raise InputError(
             f"{path}: {len(planes)} frames or slices, but {lost} has no position, orientation or pixel size: they may "
@@ -108,13 +109,14 @@ def _volume(
     affine = np.eye(4)
     # (slice, row, column) from first to last, as indices i, j, k of the array read from last axis to first
     affine[:3, :3] = np.stack([first.across * first.spacing[1], first.down * first.spacing[0], steps], axis=1)
+    affine[:3, 3] = planes[0].position
     stacked = np.stack([plane.pixels for plane in planes])
     with damaged(path, "DICOM"):
-        pixels, spacing, turned = canonical(np.moveaxis(stacked, (0, 1, 2), (2, 1, 0)), affine, path)
+        pixels, spacing, turned, placed = canonical(np.moveaxis(stacked, (0, 1, 2), (2, 1, 0)), affine, path)
     repairs = [TURNED] if turned else []
     if sheared:
         repairs.append("slices shifted against each other (tilted gantry): stacked as they are")
-    return pixels, spacing, tuple(repairs)
+    return pixels, spacing, tuple(repairs), placed
 
 
 def _in_order(planes: list[Plane], path: Path) -> tuple[list[Plane], np.ndarray, bool]:

@@ -38,6 +38,13 @@ class Plane:
     def placed(self) -> bool:
         return not (self.position is None or self.across is None or self.spacing is None)
 
+    @property
+    def affine(self) -> np.ndarray | None:
+        """From row, column and 1 to mm: shape (3, 3)."""
+        if not self.placed:
+            return None
+        return np.stack([self.down * self.spacing[0], self.across * self.spacing[1], self.position], axis=1)
+
 
 def read_header(path: Path) -> pydicom.Dataset:
     """All but the pixels.

@@ -1,5 +1,6 @@
 """Which files and folders are images, and a short name for each."""
 
+from collections import Counter
 from itertools import count
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def stem(path: Path) -> str:
 
 
 def unique_ids(paths: list[str]) -> list[str]:
-    """A short name for each file: its stem, with its folders where stems repeat, with a number where paths repeat."""
+    """A short name for each file: its stem; where these repeat with its folders, with its suffix, at last a number."""
     stems = [stem(Path(p)) for p in paths]
     if len(set(stems)) < len(stems):
         parents = [Path(p).parent.parts for p in paths]
@@ -67,6 +68,9 @@ def unique_ids(paths: list[str]) -> list[str]:
         while all(len(p) > shared for p in parents) and len({p[shared] for p in parents}) == 1:
             shared += 1
         stems = ["_".join([*p[shared:], s]) for p, s in zip(parents, stems, strict=True)]
+    suffixes = [Path(p).name.removeprefix(stem(Path(p))).replace(".", "_") for p in paths]
+    kinds = Counter(one for one, _ in set(zip(stems, suffixes, strict=True)))
+    stems = [one + suffix if kinds[one] > 1 else one for one, suffix in zip(stems, suffixes, strict=True)]
     ids: dict[str, None] = {}
     for one in stems:
         numbered = (f"{one}-{n}" for n in count(2))

@@ -1,19 +1,20 @@
 """What must hold for a set of images together: channels, data type, pixel size."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from biocnn.data.channels import GREY, by_name, match_any, match_channels, wrong_channels
 from biocnn.data.checks import Checks
 from biocnn.data.image_files import ImageFile
 from biocnn.data.looks import Look, look_at
-from biocnn.data.stored import RGB, wrong_channels
+from biocnn.data.stored import RGB
 from biocnn.data.survey import MaskSeen
 from biocnn.errors import InputError, nearest
 
-GREY = ["grey"]
 _EXACT_AS_FLOAT = {"uint8", "int8", "uint16", "int16", "float32"}
 _SAME_SPACING = 0.01  # relative difference up to which two pixel sizes count as one
 
@@ -67,52 +68,62 @@ def _is_grey(image: ImageFile) -> bool:
     return image.channels == RGB and all(np.array_equal(red, p) for p in image.pixels[1:])
 
 
-def conform(image: ImageFile, channels: list[str], where: str | Path) -> np.ndarray:
-    """Bring one image to the given channels: by name, else grey out of equal red, green and blue, else by their number.
+def conform(image: ImageFile, known_as: Sequence[list[str]], where: str | Path) -> np.ndarray:
+    """Bring one image to given channels: as ``match_channels`` finds them, else grey out of equal red, green and blue.
+
+    Parameters
+    ----------
+    image
+        To take channels of.
+    known_as
+        Names of the channels, and others that they have in some files.
+    where
+        File, for messages.
 
     Returns
     -------
     pixels
-        Shape (len(channels), *spatial).
+        Shape (C, *spatial).
 
     Raises
     ------
     InputError
         Where the image has other channels.
     """
-    if set(channels) <= set(image.channels):
-        return np.ascontiguousarray(image.pixels[[image.channels.index(name) for name in channels]])
-    if len(channels) == 1 and _is_grey(image):
+    match = match_any(image.channels, known_as)
+    if match is not None:
+        return np.ascontiguousarray(image.pixels[match.index])
+    if len(known_as[0]) == 1 and _is_grey(image):
         return image.pixels[:1]
-    if len(channels) == len(image.channels):
-        return image.pixels
-    raise wrong_channels(where, image.channels, channels)
+    raise wrong_channels(where, image.channels, known_as[0])
 
 
-def common_channels(seen: list[Seen], wanted: list[str] | None, checks: Checks, source: str) -> list[str]:
-    """Channels that all images are brought to by ``conform``, and an account of what that takes.
+def common_channels(
+    seen: list[Seen], wanted: list[str] | None, checks: Checks, source: str
+) -> tuple[list[str], list[list[str]]]:
+    """Channels that all images are brought to, and what files call them, for ``conform``; what that takes is counted.
 
     ``wanted`` chooses channels by name, or names them where the files use none of these names.
     """
     first = list(seen[0].channels)
-    if wanted is not None and all(set(wanted) <= set(s.channels) for s in seen):
-        return list(wanted)
+    if wanted is not None and all(by_name(s.channels, wanted) for s in seen):
+        return list(wanted), [list(wanted)]
     grey = [s for s in seen if s.grey]
     if grey and all(s.grey or len(s.channels) == 1 for s in seen):
         checks.add(source, "repaired", "grey image stored as RGB: one channel kept", len(grey), grey[0].path.name)
-        first = GREY
+        first, known_as = GREY, [GREY]
     else:
         _check_number(seen)
-        _note_names(seen, checks, source)
+        known_as = _names(seen, wanted, checks, source)
     if wanted is None:
-        return first
+        return first, known_as
     if len(wanted) != len(first) or set(wanted) & set(first) or len(set(wanted)) < len(wanted):
         odd = next((name for name in wanted if name not in first), wanted[0])
         raise InputError(
             f"data.channels: {', '.join(wanted)}, but {seen[0].path} has {', '.join(first)}",
             f"{nearest(odd, first)}; or give {len(first)} new names",
         )
-    return list(wanted)
+    return list(wanted), known_as
 
 
 def _check_number(seen: list[Seen]) -> None:
@@ -127,15 +138,24 @@ def _check_number(seen: list[Seen]) -> None:
         )
 
 
-def _note_names(seen: list[Seen], checks: Checks, source: str) -> None:
+def _names(seen: list[Seen], wanted: list[str] | None, checks: Checks, source: str) -> list[list[str]]:
+    """The names that files give to the same channels; names that say that they are others need ``wanted``."""
     first = seen[0].channels
-    moved = [s for s in seen if s.channels != first and set(s.channels) == set(first)]
-    renamed = [s for s in seen if set(s.channels) != set(first)]
+    found = [match_channels(s.channels, first) for s in seen]
+    moved = [s for s, match in zip(seen, found, strict=True) if match and match.index != sorted(match.index)]
+    renamed = [s for s in seen if by_name(s.channels, first) is None]
+    other = next((s for s, match in zip(seen, found, strict=True) if match is None), None)
+    if other and wanted is None:
+        raise InputError(
+            f"{other.path} has the channels {', '.join(other.channels)}, but {seen[0].path} has {', '.join(first)}",
+            "where they show the same, one by one, name them: data.channels, with a name for each; else leave one out",
+        )
     if moved:
         checks.add(source, "repaired", "channels put in the order of the first image", len(moved), moved[0].path.name)
     if renamed:
         said = f"channels have other names than {', '.join(first)}: taken in their order"
         checks.add(source, "note", said, len(renamed), f"{renamed[0].path.name}: {', '.join(renamed[0].channels)}")
+    return [list(first), *([*names] for names in dict.fromkeys(s.channels for s in renamed))]
 
 
 def check_dimensions(seen: list[Seen]) -> int:
@@ -174,6 +194,14 @@ def common_dtype(seen: list[Seen], normalise: str, checks: Checks, source: str) 
         if name != "float32":
             checks.add(source, "repaired", f"{name} stored as float32, as others are", len(some), some[0].path.name)
     return "float32"
+
+
+def spacing_range(seen: list[Seen]) -> list[list[float]] | None:
+    """Smallest and largest pixel size along each axis, row-major; None where some images give none, or another unit."""
+    if not all(s.spacing and s.unit == seen[0].unit for s in seen):
+        return None
+    sizes = np.array([s.spacing for s in seen])
+    return [sizes.min(axis=0).tolist(), sizes.max(axis=0).tolist()]
 
 
 def common_spacing(seen: list[Seen], checks: Checks, source: str) -> list[float] | None:

@@ -18,6 +18,7 @@ from biocnn.data.image_sets import (
     common_dtype,
     common_spacing,
     conform,
+    spacing_range,
 )
 from biocnn.data.looks import looks_swapped
 from biocnn.data.mask_values import MaskFile, of_one_kind, read_mask_file
@@ -135,7 +136,7 @@ class Images:
         dims = check_dimensions(seen)
         if self.spacing and len(self.spacing) != dims:
             raise InputError(f"data.spacing: {len(self.spacing)} numbers for images of {dims} axes", f"give {dims}")
-        channels = common_channels(seen, self.channels, checks, source)
+        channels, known_as = common_channels(seen, self.channels, checks, source)
         dtype = common_dtype(seen, self.normalise, checks, source)
         facts = {
             "kind": "image",
@@ -145,7 +146,9 @@ class Images:
             "out_channels": len(code.outputs),
             "outputs": code.outputs,
             "channels": channels,
+            "known_as": known_as,
             "spacing": list(self.spacing) if self.spacing else common_spacing(seen, checks, source),
+            "spacing_range": [list(self.spacing)] * 2 if self.spacing else spacing_range(seen),
             "unit": seen[0].unit,
             "dtype": dtype,
             "normalise": self.normalise,
@@ -256,12 +259,12 @@ class _Reader:
 
     def __init__(self, rows: pd.DataFrame, folder: Path, settings: Images, code: MaskCode, facts: dict) -> None:
         self.rows, self.folder, self.settings, self.code = rows, folder, settings, code
-        self.channels, self.dtype = facts["channels"], np.dtype(facts["dtype"])
+        self.known_as, self.dtype = facts["known_as"], np.dtype(facts["dtype"])
 
     def x(self, index: int) -> np.ndarray:
         """Image of shape (C, *spatial), in the data type of the set."""
         image = read_image(self.folder / self.rows["image"].iloc[index], self.settings.axes)
-        return conform(image, self.channels, self.rows["image"].iloc[index]).astype(self.dtype, copy=False)
+        return conform(image, self.known_as, self.rows["image"].iloc[index]).astype(self.dtype, copy=False)
 
     def y(self, index: int) -> np.ndarray:
         """Class mask, uint8 with 255 = ignore, or labels, int32; shape (*spatial)."""

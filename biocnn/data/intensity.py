@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from biocnn.data.scales import Values, common_step, step_of
+
 LOW, HIGH = 1.0, 99.8  # percentiles: a dark floor, and a top that a few hot pixels do not move
 _PER_IMAGE, _IN_ALL = (
     65536,
@@ -51,6 +53,20 @@ def range_in_bands(image: Any, facts: dict[str, Any]) -> tuple[np.ndarray, np.nd
     """
     if facts.get("normalise") != "image":
         return range_of(np.empty(0), facts)
+    low, high = zip(*(channel.low_high() for channel in _in_bands(image)), strict=True)
+    return np.asarray(low, np.float32), np.asarray(high, np.float32)
+
+
+def values_in_bands(image: Any) -> Values:
+    """What the numbers of an image are, read band by band; ``image`` as for ``range_in_bands``."""
+    channels = _in_bands(image)
+    low, high = (np.array(ends) for ends in zip(*(channel.low_high() for channel in channels), strict=True))
+    least, most = zip(*(channel.percentiles([0, 100]) for channel in channels), strict=True)
+    step = common_step(step_of(channel.some()) for channel in channels)
+    return Values(np.dtype(image.dtype).name, min(least), max(most), low, high, step)
+
+
+def _in_bands(image: Any) -> list["_Channel"]:
     count, length, *others = image.shape
     channels = [_counted(image.dtype) or _Sample(math.prod(image.shape[1:])) for _ in range(count)]
     rest, rows = tuple(slice(0, n) for n in others), max(1, _BAND // math.prod(others))
@@ -58,8 +74,7 @@ def range_in_bands(image: Any, facts: dict[str, Any]) -> tuple[np.ndarray, np.nd
         band = image.read((slice(start, min(start + rows, length)), *rest))
         for channel, plane in zip(channels, band, strict=True):
             channel.add(np.ravel(plane))
-    low, high = zip(*(channel.low_high() for channel in channels), strict=True)
-    return np.asarray(low, np.float32), np.asarray(high, np.float32)
+    return channels
 
 
 def image_ranges(images: Iterable[np.ndarray]) -> np.ndarray:
@@ -104,7 +119,7 @@ def intensity_percentiles(images: Iterable[np.ndarray]) -> dict[str, Any]:
     -------
     intensity
         ``low``, ``high`` (1st and 99.8th percentile; the extremes where these are equal), ``mean``, ``std``: one number
-        a channel, in the units of the images.
+        a channel, in the units of the images; and ``step``, the number that all values are multiples of, or 0.
 
     Raises
     ------
@@ -124,6 +139,7 @@ def intensity_percentiles(images: Iterable[np.ndarray]) -> dict[str, Any]:
         "high": [c.low_high()[1] for c in channels],
         "mean": [c.mean() for c in channels],
         "std": [c.std() for c in channels],
+        "step": common_step(step_of(c.some()) for c in channels),
     }
 
 
@@ -152,6 +168,10 @@ class _Channel(ABC):
     @abstractmethod
     def percentiles(self, ranks: list[float]) -> list[float]: ...
 
+    @abstractmethod
+    def some(self) -> np.ndarray:
+        """Values that there are: all of them, or a sample."""
+
     def low_high(self) -> tuple[float, float]:
         low, high, smallest, largest = self.percentiles([LOW, HIGH, 0, 100])
         return (low, high) if high > low else (smallest, largest)
@@ -173,6 +193,9 @@ class _Counts(_Channel):
         up_to = np.cumsum(self.counts)
         places = np.floor(np.asarray(ranks) / 100 * (self.n - 1))
         return [float(v) for v in np.searchsorted(up_to, places, side="right")]
+
+    def some(self) -> np.ndarray:
+        return np.flatnonzero(self.counts)
 
 
 class _Sample(_Channel):
@@ -203,6 +226,9 @@ class _Sample(_Channel):
         found = np.percentile(np.concatenate(self.kept), ranks).tolist()
         ends = {0: float(self.smallest), 100: float(self.largest)}
         return [ends.get(rank, value) for rank, value in zip(ranks, found, strict=True)]
+
+    def some(self) -> np.ndarray:
+        return np.concatenate(self.kept)
 
 
 def _counted(dtype: np.dtype) -> _Counts | None:

@@ -1,11 +1,16 @@
 """Images opened without being read: each window is read from disk when it is asked for."""
 
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from biocnn.data.channels import fallback_names, match_any, wrong_channels
+from biocnn.data.intensity import values_in_bands
 from biocnn.data.kinds import open_stored
-from biocnn.data.stored import RGB, Stored, Window, check_size, damaged, wrong_channels
+from biocnn.data.scales import Values
+from biocnn.data.stored import RGB, Stored, Window, check_size, damaged
 from biocnn.errors import InputError
 
 
@@ -15,24 +20,24 @@ class LazyImage:
     Parameters
     ----------
     path
-        File, for messages.
+        The file.
     stored
-        The opened file.
+        It, opened.
     """
 
     def __init__(self, path: Path, stored: Stored) -> None:
-        self._path, self._stored = path, stored
+        self.path, self._stored = path, stored
         self._transparency: float | None = None
         self._chosen: list[int] | None = None
         self._grey = False
         self.spacing, self.unit, self.turn = stored.spacing, stored.unit, stored.turn
+        self.affine, self.kind = stored.affine, stored.kind
         self.dtype = _dtype(stored, path)
         count, *spatial = stored.shape
         count = (count if stored.palette is None else len(stored.palette)) - (stored.alpha is not None)
         self.shape = (count, *spatial)
         names = RGB if stored.palette is not None and count == 3 else stored.channels or []
-        fallback = ["grey"] if count == 1 else [f"channel{i + 1}" for i in range(count)]
-        self.channels = list(names) if len(names) == count else fallback
+        self.channels = list(names) if len(names) == count else fallback_names(count)
         self.repairs = stored.repairs + stored.shown
         if stored.alpha is not None:
             self.repairs += ("constant alpha channel dropped",)
@@ -59,29 +64,45 @@ class LazyImage:
             Where the file is damaged, the window holds NaN or infinity, transparency varies, or colours do where grey
             is asked for.
         """
-        with damaged(self._path, self._stored.kind):
-            check_size(self._path, [self._stored.shape[0], *(one.stop - one.start for one in window)], self.dtype)
+        with damaged(self.path, self._stored.kind):
+            check_size(self.path, [self._stored.shape[0], *(one.stop - one.start for one in window)], self.dtype)
             pixels = self._opaque(self._stored.read(window))
             if self._grey and not all(np.array_equal(pixels[0], plane) for plane in pixels[1:]):
-                raise wrong_channels(self._path, RGB, self.channels)
+                raise wrong_channels(self.path, RGB, self.channels)
             pixels = pixels if self._chosen is None else pixels[self._chosen]
             return np.ascontiguousarray(self._checked(pixels).astype(self.dtype, copy=False))
 
-    def choose(self, channels: list[str]) -> None:
-        """Read these channels from now on: by name; else grey out of red, green and blue; else by their number.
+    def choose(self, channels: list[str], known_as: Sequence[list[str]] = ()) -> None:
+        """Read these channels from now on: as ``match_channels`` finds them; else grey out of red, green and blue.
+
+        Parameters
+        ----------
+        channels
+            Names to have.
+        known_as
+            What they may be called in the file, one by one; by default the same.
 
         Raises
         ------
         InputError
             Where the image has other channels.
         """
-        if set(channels) <= set(self.channels):
-            self._chosen = [self.channels.index(name) for name in channels]
+        known_as = known_as or [channels]
+        match = match_any(self.channels, known_as)
+        if match is not None:
+            self._chosen = match.index
+            self.repairs += (match.repair,) if match.repair else ()
         elif len(channels) == 1 and self.channels == RGB:
             self._chosen, self._grey = [0], True
-        elif len(channels) != len(self.channels):
-            raise wrong_channels(self._path, self.channels, channels)
+            self.repairs += ("grey image stored as RGB: one channel kept",)
+        else:
+            raise wrong_channels(self.path, self.channels, known_as[0])
         self.channels, self.shape = list(channels), (len(channels), *self.shape[1:])
+
+    @cached_property
+    def values(self) -> Values:
+        """What the numbers of the channels that are read are; read once, band by band."""
+        return values_in_bands(self)
 
     def close(self) -> None:
         self._stored.close()
@@ -101,7 +122,7 @@ class LazyImage:
         first = self._transparency if self._transparency is not None else low
         if low != high or low != first:
             raise InputError(
-                f"{self._path}: its alpha channel varies ({min(low, first)} to {max(high, first)})",
+                f"{self.path}: its alpha channel varies ({min(low, first)} to {max(high, first)})",
                 "flatten the image onto a background; only a constant alpha channel can be dropped",
             )
         self._transparency = first
@@ -113,16 +134,16 @@ class LazyImage:
             bad = int(pixels.size - np.isfinite(pixels).sum())
             if bad:
                 raise InputError(
-                    f"{self._path}: {bad} of {pixels.size} pixel values are NaN or infinite",
+                    f"{self.path}: {bad} of {pixels.size} pixel values are NaN or infinite",
                     "every pixel must be a finite number: fill or crop these pixels, or leave the image out",
                 )
             if pixels.dtype.itemsize > 4 and np.abs(pixels).max(initial=0) > np.finfo(np.float32).max:
-                raise InputError(f"{self._path}: values beyond the range of 32-bit floats", "rescale the image")
+                raise InputError(f"{self.path}: values beyond the range of 32-bit floats", "rescale the image")
         elif pixels.dtype.itemsize == 8 and pixels.size:
             limits = np.iinfo(self.dtype)
             if pixels.min() < limits.min or pixels.max() > limits.max:
                 raise InputError(
-                    f"{self._path}: 64-bit integers up to {pixels.max()}",
+                    f"{self.path}: 64-bit integers up to {pixels.max()}",
                     "convert the image to 8, 16 or 32 bit, or to 32-bit floats",
                 )
         return pixels

@@ -44,7 +44,7 @@ def read_images(
     """
     for name, path in named_images(paths):
         image = read_image(path, axes)
-        yield name, image.pixels if channels is None else conform(image, channels, path), image.spacing
+        yield name, image.pixels if channels is None else conform(image, [channels], path), image.spacing
 
 
 def open_images(

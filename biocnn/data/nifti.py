@@ -6,13 +6,12 @@ from typing import IO, Any
 
 import numpy as np
 
-from biocnn.data.orientation import TURNED, canonical
+from biocnn.data.orientation import TO_LPS, TURNED, canonical
 from biocnn.data.stored import RGB, Axes, Stored, check_size, damaged
 from biocnn.errors import InputError
 
 _MILLIMETRES = {"mm": 1.0, "meter": 1000.0, "micron": 1e-3, "unknown": 1.0}
 _CIFTI = range(3000, 3100)  # intent codes
-_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # NIfTI counts towards the patient's right and front
 
 
 def open_nifti(path: Path, *, axes: str | None = None) -> Stored:
@@ -38,13 +37,15 @@ def open_nifti(path: Path, *, axes: str | None = None) -> Stored:
         array = np.asanyarray(image.dataobj)
         unit = image.header.get_xyzt_units()[0]
         array, channels = _channels(array, path, axes)
-        array, spacing, turned = canonical(array, _TO_LPS @ image.affine, path)
+        array, spacing, turned, affine = canonical(array, TO_LPS @ image.affine, path)
     repairs = [f"orientation {''.join(nibabel.aff2axcodes(image.affine))}: {TURNED}"] if turned else []
     if (image.dataobj.slope, image.dataobj.inter) != (1, 0):
         repairs.append("slope and intercept of the header applied")
     spacing = [size * _MILLIMETRES[unit] for size in spacing]
     kept = [i for i, n in enumerate(array.shape[:3]) if n > 1]
     planes = len(kept) == 2  # one slice, whichever way it was cut
+    placed = image.header["sform_code"] > 0 or image.header["qform_code"] > 0  # else nibabel makes an affine up
+    affine = affine * _MILLIMETRES[unit]
     letters = "".join(("-" if i not in kept else "YX"[kept.index(i)]) if planes else "ZYX"[i] for i in range(3))
     return Stored(
         array,
@@ -52,9 +53,16 @@ def open_nifti(path: Path, *, axes: str | None = None) -> Stored:
         RGB if channels == 3 and image.get_data_dtype().fields else None,
         ([spacing[i] for i in kept] if planes else spacing) if min(spacing) > 0 else None,
         unit="mm",
+        affine=(affine[:, [*kept, 3]] if planes else affine) if placed else None,
         repairs=tuple(repairs),
         kind="NIfTI",
     )
+
+
+def open_header(path: Path) -> Any:
+    """The image of nibabel, of which all but the pixels can be used."""
+    with damaged(path, "NIfTI"), _unpacked(path) as handle:
+        return _load(handle, path)
 
 
 def _unpacked(path: Path) -> IO[bytes]:

@@ -57,6 +57,9 @@ class Stored:
         One number a spatial axis, row-major, or None.
     unit
         Of the spacing: "um" or "mm".
+    affine
+        Where the file says so, where its pixels lie in a body: shape (3, n + 1), from indices of the n spatial axes,
+        and 1, to mm towards the patient's left, back and head.
     alpha
         Index of a channel of transparency, or None.
     palette
@@ -79,6 +82,7 @@ class Stored:
     channels: list[str] | None = None
     spacing: list[float] | None = None
     unit: str = "um"
+    affine: np.ndarray | None = None
     alpha: int | None = None
     palette: np.ndarray | None = None
     inverted: float | None = None
@@ -156,14 +160,6 @@ def orientation(tag: object) -> int:
 def whole(shape: tuple[int, ...]) -> Window:
     """The window of all pixels of an image of shape (C, *spatial)."""
     return tuple(slice(0, n) for n in shape[1:])
-
-
-def wrong_channels(where: str | Path, found: list[str], needed: list[str]) -> InputError:
-    """What to say where an image has other channels than are needed."""
-    return InputError(
-        f"{where}: has the channels {', '.join(found)}, needed: {', '.join(needed)}",
-        "images must have the channels the model was trained on; set data.channels to choose among them",
-    )
 
 
 @contextmanager

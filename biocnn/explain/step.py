@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from biocnn import batches
+from biocnn.compatibility import same_data
 from biocnn.data.checks import Checks
 from biocnn.data.dataset import Dataset
 from biocnn.data.meme import read_meme
@@ -34,6 +35,7 @@ def explain_test_part(model: Model, dataset: Dataset, settings: dict[str, Any], 
     line
         For the log.
     """
+    same_data(model, dataset)
     if dataset.facts["kind"] == "sequence":
         yield from _sequences(model, dataset, settings, folder)
     else:

@@ -12,7 +12,7 @@ import yaml
 from biocnn.files import sha256
 from biocnn.registry import own_module
 from biocnn.report import curves, images, splits
-from biocnn.report.blocks import Code, Section, Text, counted, plural, short, table
+from biocnn.report.blocks import Code, Section, Table, Text, counted, plural, short, table
 from biocnn.report.figures import Gallery
 from biocnn.report.findings import findings, montage
 from biocnn.report.headline import metric_name, number
@@ -175,9 +175,10 @@ def _remarks(results: Results) -> Iterator[str]:
 
 
 def objects(results: Results, gallery: Gallery) -> Section:
-    """Measurements of the objects in new images."""
+    """Measurements of the objects in new images, and what was done to these or kept them out."""
     section = Section("objects", "Objects")
     found = results.table("segment/objects.csv", ",")
+    section.blocks.extend(_new_images(results))
     if not len(found):
         return section
     kinds = f": {counted(found['class'])}" if found["class"].nunique() > 1 else ""
@@ -196,6 +197,22 @@ def objects(results: Results, gallery: Gallery) -> Section:
     figure = curves.sizes(measured[area].to_numpy(), _measurement(area))
     section.blocks.append(gallery.add("objects", figure, "Histogram of the sizes of objects", "Sizes of the objects."))
     return section
+
+
+def _new_images(results: Results) -> list[Table]:
+    """What was done to new images, and which were skipped."""
+    blocks = []
+    counts, images_ = results.table("segment/counts.tsv"), results.table("segment/images.csv", ",")
+    if len(counts):
+        rows = counts[["outcome", "reason", "count", "example"]].to_numpy().tolist()
+        caption = "What was found of new images, and done to them."
+        blocks.append(table(caption, ["Outcome", "Reason", "Images", "Example"], rows, "Images", "segment/counts.tsv"))
+    skipped = images_[images_["skipped"].notna()] if "skipped" in images_ else images_[:0]
+    if len(skipped):
+        rows = [[short(row.path, 40), row.skipped] for row in skipped.itertuples()]
+        caption = f"{plural(len(rows), 'new image')} skipped."
+        blocks.append(table(caption, ["Image", "Why"], rows, full="segment/images.csv"))
+    return blocks
 
 
 def _measurement(name: str) -> str:

@@ -12,6 +12,7 @@ from typing import TextIO
 import numpy as np
 import torch
 
+from biocnn.compatibility import agree
 from biocnn.data.checks import Checks
 from biocnn.data.contigs import match_contigs
 from biocnn.data.fasta import UNKNOWN
@@ -37,8 +38,7 @@ def scan_files(
 ) -> None:
     """``scan_genome`` of model files and a genome, which is a FASTA file or a folder of ``write_genome``."""
     loaded = [Model(model, trust=trust) for model in models]
-    if not loaded:
-        raise InputError("scan: no model is given", "name one or more model.safetensors")
+    agree(loaded, "sequence", "scan")
     torch.set_num_threads(loaded[0].meta["experiment"]["train"]["threads"])
     began, opened = time.monotonic(), open_genome(genome) if genome.is_dir() else read_genome(genome)
     checks = scan_genome(opened, loaded, folder, contigs=contigs, stride=stride, threshold=threshold)
@@ -151,10 +151,7 @@ def open_track(
 
 def _agreed(models: Sequence[Model], genome: Genome, stride: int) -> int:
     """The window of all models."""
-    for key in ("window", "outputs"):
-        found = [model.facts.get(key) for model in models]
-        if any(value != found[0] for value in found):
-            raise InputError(f"scan: the models differ in {key}: {found}", "scan with models of one experiment")
+    agree(models, "sequence", "scan")
     models[0].scan(genome, genome.names[0], stride=stride)  # refuses a model without a window, and a wrong stride
     return models[0].facts["window"]
 

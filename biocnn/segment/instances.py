@@ -16,7 +16,8 @@ from biocnn.tiles import Slices, grown, inside
 from biocnn.uncertainty.maps import entropy
 
 MARGIN = {2: 128, 3: 32}  # pixels around a block that are labelled with it, at first
-RIM = 16  # pixels along a window's ends where blurred maps, and objects that are cut, may differ from the whole
+RIM = 16  # pixels along a window's ends where objects that are cut may differ from the whole, where little is blurred
+BLUR = 5  # standard deviations beyond which blurred maps do not
 BYTES = 150  # of a pixel while it is labelled
 
 log = logging.getLogger("biocnn")
@@ -86,23 +87,23 @@ def _settled(
     kept: KeptMaps, settings: dict[str, Any], block: Slices, shape: tuple[int, ...], most: float
 ) -> tuple[Slices, np.ndarray, np.ndarray, int]:
     """Window, maps and labels of a block, with margin enough; how many objects still reach the window's end."""
-    margin = MARGIN[len(shape)]
-    threshold = (label_instances.__kwdefaults__ | settings)["mask_threshold"]
+    margin, known = MARGIN[len(shape)], label_instances.__kwdefaults__ | settings
+    threshold, rim = known["mask_threshold"], max(RIM, int(BLUR * np.max(known["smoothing"])) + 1)
     while True:
         window = grown(block, margin, shape)
         found = kept.read(window)
         labels = label_instances(found, **settings)
         unclaimed, _ = ndimage.label((found[0] < 1 - threshold) & (labels == 0))
         pieces = np.where(unclaimed, unclaimed + labels.max(), labels)
-        reaching = _reaching(pieces, window, block, shape)
+        reaching = _reaching(pieces, window, block, shape, rim)
         margin *= 2
         if not reaching or _size(grown(block, margin, shape)) > most:
             return window, found, labels, reaching
 
 
-def _reaching(labels: np.ndarray, window: Slices, block: Slices, shape: tuple[int, ...]) -> int:
+def _reaching(labels: np.ndarray, window: Slices, block: Slices, shape: tuple[int, ...], rim: int) -> int:
     """How many objects that touch the block, or are neighbours of such, come near an end of the window."""
-    near = _near_ends(labels, window, shape)
+    near = _near_ends(labels, window, shape, rim)
     touching = np.zeros(int(labels.max()) + 1, bool)
     touching[labels[inside(block, window)]] = True
     touching[0] = False
@@ -113,15 +114,15 @@ def _reaching(labels: np.ndarray, window: Slices, block: Slices, shape: tuple[in
     return int(np.count_nonzero(touching & near))
 
 
-def _near_ends(labels: np.ndarray, window: Slices, shape: tuple[int, ...]) -> np.ndarray:
+def _near_ends(labels: np.ndarray, window: Slices, shape: tuple[int, ...], rim: int) -> np.ndarray:
     """Of each label, whether it comes near an end of the window that is no end of the image."""
     near = np.zeros(int(labels.max()) + 1, bool)
     for axis, (part, size) in enumerate(zip(window, shape, strict=True)):
         along = np.moveaxis(labels, axis, 0)
         if part.start > 0:
-            near[along[:RIM]] = True
+            near[along[:rim]] = True
         if part.stop < size:
-            near[along[-RIM:]] = True
+            near[along[-rim:]] = True
     near[0] = False
     return near
 

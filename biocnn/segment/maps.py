@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from biocnn.predict_images import Maps
+from biocnn.predict_images import Maps, MapsOnGrid
 from biocnn.tiles import Slices, common, inside
 
 Cuts = list[list[tuple[int, int]]]  # for each axis, start and stop of each of its parts
@@ -16,8 +16,9 @@ Cuts = list[list[tuple[int, int]]]  # for each axis, start and stop of each of i
 class MeanMaps:
     """The mean of what models say of one image, (K, *spatial); two predictions of a region are held at most."""
 
-    def __init__(self, each: Sequence[Maps]) -> None:
-        self._each = each
+    def __init__(self, each: Sequence[Maps | MapsOnGrid]) -> None:
+        self._each, self.zoom = each, each[0].zoom
+        self.notes = list(dict.fromkeys(note for maps in each for note in maps.notes))
         self.shape = each[0].shape
         self.regions = max((maps.regions for maps in each), key=len)  # those that the largest network has room for
 

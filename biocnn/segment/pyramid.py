@@ -1,4 +1,4 @@
-"""Masks and labels as TIFF: plain where they are small, else tiled OME-TIFF with smaller copies for viewers."""
+"""Masks and labels as OME-TIFF: in one piece where they are small, else tiled, with smaller copies for viewers."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
@@ -31,7 +31,8 @@ def write_image(
     Parameters
     ----------
     folder, name
-        The file becomes ``name.tif``, or ``name.ome.tif`` with tiles, a pyramid and the size of a pixel.
+        The file becomes ``name.tif``, or ``name.ome.tif`` with tiles and a pyramid; axes and the size of a pixel are
+        in the metadata of both.
     read
         From a window, whose slices may have steps, to its values.
     shape
@@ -46,14 +47,17 @@ def write_image(
     folder.mkdir(exist_ok=True)
     if prod(shape) <= LARGE:
         path = folder / f"{name}.tif"
-        tifffile.imwrite(path, read(tuple(slice(0, n, 1) for n in shape)), compression="zlib")
+        tifffile.imwrite(
+            path, read(tuple(slice(0, n, 1) for n in shape)), ome=True, photometric="minisblack", compression="zlib",
+            metadata=_metadata(name, shape, spacing, unit), **_resolution(spacing, unit),
+        )  # fmt: skip
         return path
     path, levels = folder / f"{name}.ome.tif", _levels(shape)
     with tifffile.TiffWriter(path, bigtiff=prod(shape) * np.dtype(dtype).itemsize > 2**31, ome=True) as tiff:
         for level in range(levels + 1):
             step = 2**level
             size = (*shape[:-2], *(-(-n // step) for n in shape[-2:]))
-            full = {"subifds": levels, "metadata": _metadata(name, shape, spacing, unit)}
+            full = {"subifds": levels, "metadata": _metadata(name, shape, spacing, unit), **_resolution(spacing, unit)}
             tiff.write(
                 _tiles(read, shape, step), shape=size, dtype=dtype, tile=(TILE, TILE), compression="zlib",
                 photometric="minisblack", **({"subfiletype": 1} if level else full),
@@ -75,6 +79,14 @@ def _tiles(read: Read, shape: tuple[int, ...], step: int) -> Iterator[np.ndarray
             tile = read((*(slice(i, i + 1, 1) for i in plane), *window))
             tile = tile.reshape(tile.shape[-2:])
             yield np.pad(tile, [(0, TILE - n) for n in tile.shape])
+
+
+def _resolution(spacing: Sequence[float] | None, unit: str) -> dict[str, object]:
+    """Pixels in a centimetre, as tags that every reader knows; nothing where the size of a pixel is unknown."""
+    if not spacing:
+        return {}
+    per_cm = {"um": 1e4, "mm": 10.0}[unit]
+    return {"resolution": (per_cm / spacing[-1], per_cm / spacing[-2]), "resolutionunit": "CENTIMETER"}
 
 
 def _metadata(name: str, shape: tuple[int, ...], spacing: Sequence[float] | None, unit: str) -> dict[str, object]:

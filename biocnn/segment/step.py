@@ -1,42 +1,51 @@
 """New images -> masks or labels, and a table of objects, in memory that does not grow with the images."""
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import torch
 
+from biocnn.compatibility import Note, agree
+from biocnn.data.checks import Checks
 from biocnn.data.lazy import LazyImage
-from biocnn.data.new_images import open_images
-from biocnn.errors import InputError
+from biocnn.data.new_images import named_images
+from biocnn.errors import InputError, nearest
+from biocnn.instances import settings_at
 from biocnn.measure import summarise, with_neighbours
 from biocnn.predict import Model
 from biocnn.segment.instances import label_blocks
 from biocnn.segment.maps import MeanMaps
 from biocnn.segment.masks import connect_blocks
 from biocnn.segment.pieces import Pieces
-from biocnn.segment.pyramid import write_image
 from biocnn.segment.scratch import Scratch
 from biocnn.segment.table import measure_pieces
+from biocnn.segment.writing import write_like
 from biocnn.tiles import Slices
 
+OnError = Literal["skip", "stop"]
 NETWORK, OTHERS = 0.35, 0.5  # shares of the memory for a pass through the network, and for what is done at other times
 
 
-def segment_files(images: Path, models: Sequence[Path], folder: Path, **settings: Any) -> int:
+log = logging.getLogger("biocnn")
+
+
+def segment_files(
+    images: Path, models: Sequence[Path], folder: Path, *, on_error: OnError = "skip", **settings: Any
+) -> int:
     """Make a folder and segment images into it with the models in files; settings are those of ``Model``."""
-    if not models:
-        raise InputError("segment: no model is given", "name one or more model.safetensors")
     loaded = [Model(model, **settings) for model in models]
+    agree(loaded, "image", "segment")
     torch.set_num_threads(loaded[0].meta["experiment"]["train"]["threads"])
     folder.mkdir()
-    return segment_images(images, loaded, folder)
+    return segment_images(images, loaded, folder, on_error=on_error)
 
 
-def segment_images(images: str | Path, models: Sequence[Model], folder: Path) -> int:
+def segment_images(images: str | Path, models: Sequence[Model], folder: Path, *, on_error: OnError = "skip") -> int:
     """Segment every image of a folder by the mean of the models' probabilities.
 
     An image is read, predicted and put together piece by piece, and its objects are measured some at a time. What comes
@@ -47,50 +56,94 @@ def segment_images(images: str | Path, models: Sequence[Model], folder: Path) ->
     images
         A folder, or one image.
     models
-        Trained on the same data set; settings that turn maps into objects, and the memory to use, are those of the
-        first.
+        Of the same task, classes and channels; settings that turn maps into objects, and the memory to use, are those
+        of the first.
     folder
-        Gets masks/ (0/1 or class numbers, uint8) or labels/ (0 = background, 1..n, int32), as TIFF, from 16 million
-        pixels on as tiled OME-TIFF with a pyramid; objects.csv: the objects, or the connected pieces of each class; and
-        images.csv: each image and class in a row.
+        Gets masks/ (0/1 or class numbers, uint8) or labels/ (0 = background, 1..n, int32), as NIfTI where the images
+        are NIfTI or DICOM volumes, else as TIFF, from 16 million pixels on as tiled OME-TIFF with a pyramid;
+        objects.csv: the objects, or the connected pieces of each class; images.csv: each image and class in a row, with
+        what was done to the image, or why it was skipped; and counts.tsv: how often.
+    on_error
+        What to do with an image that cannot be read or does not fit the model: ``skip`` it, or ``stop``.
 
     Returns
     -------
     count
         Number of objects in all images.
+
+    Raises
+    ------
+    InputError
+        Where models differ; where an image cannot be used, with ``stop``, or all of them cannot.
     """
-    tables, rows = [], []
-    facts, axes = models[0].facts, models[0].meta["experiment"]["data"].get("axes")
-    for name, image in open_images(images, facts["channels"], axes):
-        table = _segment(image, name, models, folder)
-        table.insert(0, "image", name)
-        tables.append(table)
-        of_class = {kind: table[table["class"] == kind] for kind in _classes(facts)}
-        rows += [{"image": name, "class": k, **summarise(t, image.shape[1:])} for k, t in of_class.items()]
+    agree(models, "image", "segment")
+    if on_error not in OnError.__args__:
+        raise InputError(f"on_error: {on_error!r}", nearest(on_error, OnError.__args__))
+    tables, rows, checks = [], [], Checks()
+    found = named_images(images)
+    skipped: list[InputError] = []
+    for name, path in found:
+        place = {"image": name, "path": str(path.relative_to(images) if path != Path(images) else path.name)}
+        try:
+            table, shape, notes = _segment(path, name, models, folder)
+        except InputError as error:
+            if on_error == "stop":
+                raise
+            log.warning("skipped: %s", error)
+            skipped.append(error)
+            rows.append({**place, "skipped": " ".join(str(error).split())})
+            continue
+        for note in notes:
+            checks.add("segment", note.outcome, note.reason, 1, f"{name}: {note.detail}" if note.detail else name)
+        said = "; ".join(f"{note.reason} ({note.detail})" if note.detail else note.reason for note in notes)
+        tables.append(pd.DataFrame(place, index=table.index).join(table))
+        of_class = {kind: table[table["class"] == kind] for kind in _classes(models[0].facts)}
+        rows += [{**place, "class": k, **summarise(t, shape), "notes": said} for k, t in of_class.items()]
+    if not tables:
+        first = skipped[0]
+        raise InputError(f"{first.message} (none of {len(found)} images can be segmented)", first.remedy)
+    checks.add("segment", "read", "images segmented", len(tables))
+    if skipped:
+        log.warning("%d of %d images were skipped; images.csv says why", len(skipped), len(found))
+        checks.add("segment", "dropped", "images that cannot be used", len(skipped), skipped[0].message)
     objects = pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)
     objects.to_csv(folder / "objects.csv", index=False, float_format="%.6g")
-    pd.DataFrame(rows).to_csv(folder / "images.csv", index=False, float_format="%.6g")
+    table = pd.DataFrame(rows)
+    last = ["notes", "skipped"]
+    table = table.reindex(columns=[*(name for name in table if name not in last), *last])
+    table.to_csv(folder / "images.csv", index=False, float_format="%.6g")
+    checks.counted().to_csv(folder / "counts.tsv", sep="\t", index=False)
     return len(objects)
 
 
-def _segment(image: LazyImage, name: str, models: Sequence[Model], folder: Path) -> pd.DataFrame:
-    """Write the mask or the labels of one image; its objects."""
-    first, facts = models[0], models[0].facts
+def _segment(
+    path: Path, name: str, models: Sequence[Model], folder: Path
+) -> tuple[pd.DataFrame, tuple[int, ...], list[Note]]:
+    """Write the mask or the labels of one image; its objects, its shape (*spatial), and what was done to it."""
+    first = models[0]
+    with first.open_image(path) as image:
+        maps = MeanMaps([model.open_maps(image, str(path), model.memory_gb * NETWORK) for model in models])
+        table = _measured(image, maps, name, first, folder)
+        notes = [Note("repaired", repair) for repair in image.repairs] + maps.notes
+        return table, tuple(image.shape[1:]), notes
+
+
+def _measured(image: LazyImage, maps: MeanMaps, name: str, first: Model, folder: Path) -> pd.DataFrame:
+    """The objects of one image, once their mask or labels are written."""
+    facts, share = first.facts, first.memory_gb * OTHERS
     spacing, unit = (image.spacing, image.unit) if image.spacing else (facts.get("spacing"), facts.get("unit", "um"))
-    share = first.memory_gb * OTHERS
     with Scratch(image.shape[1:], folder / f".{name}.numbers") as numbers:
-        maps = MeanMaps([model.open_maps(image, name, model.memory_gb * NETWORK) for model in models])
         if facts["task"] == "instances":
-            found = label_blocks(maps, first.meta.get("postprocess", {}), numbers, share)
+            found = label_blocks(maps, settings_at(first.meta.get("postprocess", {}), maps.zoom), numbers, share)
             row = np.arange(-1, len(found.first))
         else:
             found, row = connect_blocks(maps, first.decide, numbers)
         order, labels = _in_order(found)
         kind, values = ("labels", labels) if facts["task"] == "instances" else ("masks", found.kind.astype(np.uint8))
         value = np.append(values, np.zeros(1, values.dtype))[row]  # of each number; row -1 is the background
-        read = partial(_values, numbers, value)
-        write_image(folder / kind, name, read, numbers.shape, value.dtype, spacing, unit)
+        # Written last: until then, what is read may prove to be damaged.
         table = measure_pieces(found, row, numbers, image, spacing, unit, facts["channels"], share)
+        write_like(image, folder / kind, name, partial(_values, numbers, value), value.dtype, spacing, unit)
     names = _classes(facts)
     table = table.assign(**{"label": labels, "class": [names[kind - 1] for kind in found.kind]}).iloc[order]
     apart = [with_neighbours(table[table["class"] == name], unit) for name in names]

@@ -7,9 +7,9 @@ from math import prod
 import numpy as np
 import pandas as pd
 
+from biocnn.compatibility import Pixels
 from biocnn.measure import measure
 from biocnn.measure.table import AXES, SAMPLE
-from biocnn.predict_images import Pixels
 from biocnn.segment.pieces import Pieces
 from biocnn.segment.scratch import Scratch
 

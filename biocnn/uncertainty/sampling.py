@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from biocnn.compatibility import agree
 from biocnn.errors import InputError, nearest
 from biocnn.predict import Model
 from biocnn.views import turn, undo, views
@@ -53,6 +54,7 @@ def samples(
     """
     if method not in METHODS:
         raise InputError(f"no method of uncertainty is named {method!r}", nearest(str(method), METHODS))
+    agree(models, "image", "uncertainty")
     first = models[0]
     if method == "ensemble":
         yield from (model.predict(image) for model in models)

@@ -1,5 +1,6 @@
 """How sure an experiment's networks are of its validation and test images, and of new ones: tables and maps."""
 
+import logging
 import zipfile
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -10,10 +11,12 @@ import numpy as np
 import pandas as pd
 
 from biocnn.checkpoint import read_meta
+from biocnn.compatibility import agree
 from biocnn.data.dataset import Dataset, read_examples
 from biocnn.data.duplicates import small_version
-from biocnn.data.new_images import open_images
+from biocnn.data.new_images import named_images
 from biocnn.data.ragged import Ragged
+from biocnn.errors import InputError
 from biocnn.predict import Model, decide
 from biocnn.registry import own_module
 from biocnn.uncertainty.judging import Judge
@@ -24,6 +27,8 @@ from biocnn.uncertainty.sampling import samples
 
 LARGEST = 4096  # pixels along each axis of a new image that are looked at; of a larger one, the middle
 
+log = logging.getLogger("biocnn")
+
 
 class Answers:
     """What the runs of an experiment say of its images, stored or asked anew.
@@ -33,11 +38,13 @@ class Answers:
     runs
         Folders with model.safetensors and predictions.
     experiment
-        Its sections uncertainty and predict, and its seed, are used; a network of one's own that it names is trusted.
+        Its sections uncertainty, predict and segment, and its seed, are used; a network of one's own that it names is
+        trusted.
     """
 
     def __init__(self, runs: Sequence[Path], experiment: dict[str, Any]) -> None:
         self.runs, self.predict = list(runs), experiment["predict"]
+        self.fit = {key: experiment["segment"][key] for key in ("spacing", "intensity", "channels")}
         self.number, self.seed = experiment["uncertainty"]["samples"], experiment["seed"]
         self.trust = [own_module(experiment["model"]["name"])]
         self.loaded: dict[str, list[Model]] = {}
@@ -52,8 +59,9 @@ class Answers:
         """All of them, loaded when first needed; only the ensemble's answers are means over views."""
         tta = self.predict["tta"] if method == "ensemble" else "none"
         if tta not in self.loaded:
-            settings = self.predict | {"tta": tta, "trust": self.trust}
+            settings = self.predict | self.fit | {"tta": tta, "trust": self.trust}
             self.loaded[tta] = [Model(run / "model.safetensors", **settings) for run in self.runs]
+            agree(self.loaded[tta], "image", "uncertainty")
         return self.loaded[tta]
 
     @cached_property
@@ -116,7 +124,7 @@ def write_uncertainty(
         small = [small_version(dataset.x[rows[id]]) for id in table["id"]]
         ids, unsure = [f"{row.split}: {row.id}" for row in table.itertuples()], table["uncertainty"].to_numpy()
     else:
-        ids, unsure, small = _new(answers, methods[0], images)
+        ids, unsure, small = _new(answers, methods[0], images, experiment["segment"]["on_error"])
     tables["annotate_next"] = annotate_next(ids, unsure, np.array(small))
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.tsv", sep="\t", index=False, float_format="%.6g")
@@ -124,18 +132,28 @@ def write_uncertainty(
     yield f"annotate next: {', '.join(tables['annotate_next']['id'].head(3))}"
 
 
-def _new(answers: Answers, method: str, images: str) -> tuple[list[str], np.ndarray, list[np.ndarray]]:
-    """Name, uncertainty and small version of each new image."""
-    ids, unsure, small = [], [], []
+def _new(answers: Answers, method: str, images: str, on_error: str) -> tuple[list[str], np.ndarray, list[np.ndarray]]:
+    """Name, uncertainty and small version of each new image, but those that are skipped."""
+    ids, unsure, small, failed = [], [], [], None
     first = answers.models(method)[0]
-    facts, data = first.facts, first.meta["experiment"]["data"]
-    for name, opened in open_images(images, facts["channels"], data.get("axes")):
-        image = opened.read(_middle(opened.shape[1:]))
-        found = maps(answers.of_image(method, image), facts["task"])
-        decided = decide(found.mean, facts["task"], answers.postprocess[0])
+    for name, path in named_images(images):
+        try:
+            with first.open_image(path) as opened:
+                adapted = first.adapt(opened, str(path))
+                image = adapted.read(_middle(adapted.shape[1:]))
+        except InputError as error:
+            if on_error == "stop":
+                raise
+            log.warning("skipped: %s", error)
+            failed = error
+            continue
+        found = maps(answers.of_image(method, image), first.facts["task"])
+        decided = decide(found.mean, first.facts["task"], answers.postprocess[0])
         ids.append(name)
-        unsure.append(image_uncertainty(decided, found, facts["task"]))
+        unsure.append(image_uncertainty(decided, found, first.facts["task"]))
         small.append(small_version(image))
+    if not ids and failed:
+        raise failed
     return ids, np.array(unsure), small
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from biocnn.compatibility import agree
 from biocnn.data.fasta import reverse_complement
 from biocnn.errors import InputError
 from biocnn.losses import probability
@@ -40,20 +41,10 @@ class Ensemble:
     def __init__(
         self, models: Sequence[Model], window: int | None = None, strands: Literal["single", "both"] = "single"
     ) -> None:
-        if not models:
-            raise InputError("no model is given", "name one or more model.safetensors")
+        agree(models, "sequence", "variants")
         facts = models[0].facts
-        if facts["kind"] != "sequence":
-            raise InputError("these are models of images", "variants need a model of sequences")
         if strands == "both" and RNA in [m.facts["alphabet"] for m in models]:
             raise InputError("strands is both, but these are models of RNA, which has one strand", "set it to single")
-        for key in ("outputs", "task", "window", "alphabet"):
-            other = next((m.facts[key] for m in models if m.facts[key] != facts[key]), facts[key])
-            if other != facts[key]:
-                raise InputError(
-                    f"models differ in their {key}: {facts[key]} and {other}",
-                    "score with one kind of model at a time, each under a prefix of its own",
-                )
         if facts["window"] and window not in (None, facts["window"]):
             raise InputError(
                 f"window is {window} bp, but the models were trained on {facts['window']} bp", "leave window out"

@@ -86,6 +86,8 @@ def test_a_table(folder):
         "out_channels": 1,
         "outputs": ["foreground"],
         "channels": ["grey"],
+        "known_as": [["grey"]],
+        "spacing_range": None,
         "spacing": None,
         "unit": "um",
         "dtype": "uint8",

@@ -277,3 +277,12 @@ def _objects(folder: Path, rng: np.random.Generator) -> None:
     table = table.assign(**{"class": "object"}, eccentricity=rng.random(300), DAPI_mean=rng.uniform(500, 9000, 300))
     (folder / "segment").mkdir()
     table.to_csv(folder / "segment" / "objects.csv", index=False)
+    rows = [
+        ["segment", "read", "images segmented", 3, ""],
+        ["segment", "dropped", "images that cannot be used", 1, "d.tif"],
+    ]
+    counts = pd.DataFrame(rows, columns=["source", "outcome", "reason", "count", "example"])
+    counts.to_csv(folder / "segment" / "counts.tsv", sep="\t", index=False)
+    names, why = ["a", "b", "c", "d"], [None, None, None, "d.tif: damaged TIFF"]
+    images = pd.DataFrame({"image": names, "path": [f"{name}.tif" for name in names], "skipped": why})
+    images.to_csv(folder / "segment" / "images.csv", index=False)

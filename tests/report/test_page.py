@@ -111,6 +111,11 @@ def test_the_chapters_tell_the_metrics_and_settings(report):
         assert words in page.text
 
 
+def test_new_images_that_were_skipped_are_listed(report):
+    folder, _, text = report
+    assert ("d.tif: damaged TIFF" in Page(text).text) == (folder / "segment").is_dir()
+
+
 def test_what_is_absent_leaves_no_heading(tmp_path):
     folder = tmp_path / "partial"
     experiment = write_sequences(folder)

@@ -158,7 +158,7 @@ def test_what_cannot_be_scanned_is_refused(
     for paths, options, message in (
         ([], [], "no model is given"),
         ([free], [], "no window to scan with"),
-        ([models[0], longer], [], "the models differ in window: [24, 30]"),
+        ([models[0], longer], [], "the models differ in their window: 24 in"),
         (models, ["--contigs=chrI,chrX"], "scan.contigs: contig 'chrX' is not in"),
         (models, ["--contigs=chrII"], "no contig is as long as a window of 24 bp"),
         (models, ["--stride=0"], "stride is 0"),

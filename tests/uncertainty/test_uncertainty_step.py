@@ -11,6 +11,7 @@ from tiny import images, stored
 
 from biocnn import steps
 from biocnn.checkpoint import build_model, load_model, save_model
+from biocnn.config import Segment
 from biocnn.data.dataset import Dataset
 from biocnn.errors import InputError
 from biocnn.metrics import average_precision_iou, dice
@@ -46,7 +47,8 @@ def made(
 def asked(*methods: str, images: str | None = None, tta: str = "none", samples: int = 4) -> dict:
     """The sections of an experiment that are used."""
     uncertainty = {"methods": list(methods), "samples": samples}
-    sections = {"uncertainty": uncertainty, "predict": {"tta": tta}, "segment": {"images": images}}
+    segment = Segment().model_dump() | {"images": images}
+    sections = {"uncertainty": uncertainty, "predict": {"tta": tta}, "segment": segment}
     return {**sections, "model": {"name": "UNet"}, "seed": 1}
 
 

@@ -16,6 +16,6 @@ rule segment:
         gpu=W.gpus,
     params:
         images=W.images_path,
-        options=W.predict_options,
+        options=W.segment_options,
     shell:
         "biocnn segment {params.images:q} {output:q} {input.models:q} {params.options:q} 2>&1 | tee {log:q}"

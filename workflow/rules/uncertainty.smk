@@ -18,7 +18,7 @@ rule uncertainty:
     resources:
         gpu=W.gpus,
     params:
-        settings=W.depends("uncertainty"),
+        settings=W.depends("uncertainty", "segment"),
         runs=W.of_runs("results/{experiment}/runs/{run}"),
         root=W.data_root,
     shell:

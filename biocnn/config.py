@@ -51,7 +51,9 @@ class Train(BaseModel):
     max_minutes: float | None = Field(None, gt=0)
     save_minutes: float = Field(10, ge=0)  # between saved states; each epoch's end is saved, too
     class_weights: Literal["none", "balanced"] = "none"
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # bfloat16 where that is faster and validation agrees
+    precision: Literal["auto", "float32", "bfloat16"] = (
+        "auto"  # auto: bfloat16 where that is faster and validation agrees
+    )
     deterministic: bool = True  # the same bits each time; False lets a GPU choose faster ways
     threads: int = Field(2, ge=1)  # of torch; part of the experiment because it changes the bits
     workers: int = Field(0, ge=0)  # processes that load images; the bits do not depend on it

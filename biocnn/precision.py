@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-# A machine without these computes bfloat16 by detours, slower than float32.
+# A machine without these computes bfloat16 by detours, ten times and more slower than float32.
 FAST = ("avx512_bf16", "amx_bf16")
+SLOW = "a machine that trained it has no instructions for bfloat16 (AVX512-bf16, AMX; GPUs from Ampere on)"
 LARGE = 10_000_000  # multiply-adds for an example; below, to change the numbers costs what is gained by them
 
 
@@ -24,11 +25,24 @@ def in_float32(logits: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
 
 
 def fast_bfloat16(device: torch.device) -> bool:
-    """Whether the device has instructions for bfloat16 (tensor cores, AVX512-bf16, AMX)."""
+    """Whether the device has instructions for bfloat16 (tensor cores, AVX512-bf16, AMX), and may use them."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     flags = Path("/proc/cpuinfo")  # where there is none, as on macOS, float32 is what runs fast
-    return device.type == "cpu" and flags.is_file() and any(f" {f}" in flags.read_text() for f in FAST)
+    has = device.type == "cpu" and flags.is_file() and any(f" {f}" in flags.read_text() for f in FAST)
+    # The library of convolutions may have been told to use older instructions: ONEDNN_MAX_CPU_ISA.
+    return has and torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def numbers_for(wanted: str, network: nn.Module, x: Tensor) -> str:
+    """What ``wanted`` (float32, bfloat16 or auto) means for a network on the device of an example ``x``.
+
+    bfloat16 that a machine would compute by detours is never computed, whoever asks for it; auto, what is left to
+    be found out by training, is given back where bfloat16 may be faster.
+    """
+    if wanted == "float32" or not fast_bfloat16(x.device):
+        return "float32"
+    return "float32" if wanted == "auto" and not is_large(network, x) else wanted
 
 
 def is_large(network: nn.Module, x: Tensor) -> bool:

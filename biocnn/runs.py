@@ -1,7 +1,7 @@
 """One training of an experiment, from a stored data set to a network that can be saved and used."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from biocnn.fingerprint import fingerprint
 from biocnn.forecast import GIB, memory_bytes, memory_errors, resident_bytes
 from biocnn.losses import Loss, make_loss
 from biocnn.parallel import ALONE, Processes
-from biocnn.precision import autocast, fast_bfloat16, is_large
+from biocnn.precision import SLOW, autocast, fast_bfloat16, numbers_for
 from biocnn.predict import default_device, logits_of, predict_batches
 from biocnn.state import StateFolder
 from biocnn.strands import check_strands
@@ -106,8 +106,9 @@ def train_run(
     plan = train.plan(seed, 0, section["batch_size"], section["steps_per_epoch"])
     x, y = train.get(plan[0][:2])
     with memory_errors(section):
-        if section["precision"] == "auto" and not (fast_bfloat16(device) and is_large(network, x)):
-            section = {**section, "precision": "float32"}
+        section = {**section, "precision": numbers_for(section["precision"], network, x)}
+        if (asked := settings["train"]["precision"]) == "bfloat16" != section["precision"]:
+            log(f"warning: train.precision is {asked}, and this machine has no instructions for it: float32 is used")
         deterministic, memory = try_step(network, loss, x, y, section, processes, log)
     announce(network, section, facts["n"], len(plan), memory, device, processes, log)
     mark = fingerprint(settings, dataset, seed, network, processes.number)
@@ -125,7 +126,9 @@ def train_run(
             "postprocess": {},
             "versions": versions(),
         }
-        meta["precision"] = choose_precision(network, val, loss, facts["task"], history["precision"].iloc[-1])
+        meta["precision"] = choose_precision(
+            network, val, loss, facts["task"], settings["train"]["precision"], history["precision"]
+        )
         meta["deterministic"] = deterministic
         meta |= {"start": begun.record} if begun.record else {}
         meta |= {"target_unit": unit} if unit else {}
@@ -221,15 +224,28 @@ def _deterministic(wanted: bool, attempt: Callable[[], int], log: Log) -> tuple[
 
 
 def choose_precision(
-    network: nn.Module, val: batches.SequenceBatches | batches.ImageBatches, loss: Loss, task: str, trained: str
+    network: nn.Module,
+    val: batches.SequenceBatches | batches.ImageBatches,
+    loss: Loss,
+    task: str,
+    asked: str,
+    epochs: Iterable[str],
 ) -> dict[str, Any]:
-    """In which numbers it was trained, and may predict: bfloat16 where validation is the same as in float32."""
-    if trained == "float32":
-        return {"train": trained, "predict": trained}
+    """In which numbers it was trained, and may predict: bfloat16 where validation is the same as in float32.
+
+    ``epochs`` are those of the history, each perhaps with several; where bfloat16 was given up for want of
+    instructions, ``reason`` says so.
+    """
+    trained = ", ".join(dict.fromkeys(word for numbers in epochs for word in numbers.split(", ")))
+    found = {"train": trained, "predict": "float32"}
+    if trained != "bfloat16" and "bfloat16" in (asked, *trained.split(", ")):
+        found |= {"asked": asked, "reason": SLOW}
     device = next(network.parameters()).device
+    if "bfloat16" not in trained or not fast_bfloat16(device):
+        return found
     rows = [validate(network, val, loss, task, autocast(p, device)) for p in ("float32", "bfloat16")]
-    found = compare(*rows, task)
-    return {"train": trained, "predict": "bfloat16" if found.pop("holds") else "float32", **found}
+    compared = compare(*rows, task)
+    return found | {"predict": "bfloat16" if compared.pop("holds") else "float32", **compared}
 
 
 @torch.inference_mode()
@@ -254,7 +270,10 @@ def choose_temperature(
 
 def describe_precision(found: dict[str, Any]) -> str:
     """One line for the log."""
+    said = f"trained in {found['train']}"
+    if "reason" in found:
+        said = f"warning: {said}, where train.precision is {found['asked']}: {found['reason']}"
     if "metric" not in found:
-        return f"trained in {found['train']}"
+        return said
     values = f"{found['metric']} {found['bfloat16']:.4f}, in float32 {found['float32']:.4f}"
-    return f"trained in {found['train']}: {values} (tolerance {found['tolerance']:g}); predicts in {found['predict']}"
+    return f"{said}: {values} (tolerance {found['tolerance']:g}); predicts in {found['predict']}"

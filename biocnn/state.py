@@ -172,6 +172,7 @@ class Progress:
     """How far a training has come: with weights and moments, all that is needed to go on."""
 
     precision: str
+    begun_in: str = ""  # the precision in which the epoch under way was begun, where it is another one
     epoch: int = 0  # whole epochs, validated
     done: int = 0  # steps of the next epoch
     loss_sum: float = 0.0  # of those steps

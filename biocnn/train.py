@@ -57,7 +57,7 @@ def fit(
         Kind of target: decides the validation metric.
     settings
         The experiment's section train; precision ``auto`` starts as bfloat16, and is given up for float32 where the
-        validation metrics of the first epoch's weights differ.
+        validation metrics of the first epoch's weights differ. In ``float32``, what was begun in bfloat16 goes on, too.
     seed
         Order, augmentation and dropout follow from it.
     log
@@ -72,7 +72,8 @@ def fit(
     Returns
     -------
     history
-        One row an epoch: epoch, step, lr, train_loss, val_loss, the validation metric, seconds, best.
+        One row an epoch: epoch, step, lr, train_loss, val_loss, the validation metric, precision (both where it changed
+        within an epoch), seconds, best.
 
     Raises
     ------
@@ -223,12 +224,13 @@ class Training:
             self._begin("float32", p.seconds)
             return
         begun = {"epoch": p.epoch + 1, "step": self.step, "lr": self._lr(self.step - 1)}
-        row = {**begun, "train_loss": p.loss_sum / p.done, **row, "precision": p.precision, "seconds": p.epoch_seconds}
+        numbers = ", ".join(dict.fromkeys((p.begun_in or p.precision, p.precision)))
+        row = {**begun, "train_loss": p.loss_sum / p.done, **row, "precision": numbers, "seconds": p.epoch_seconds}
         better = not p.history or goodness(row, self.task) > goodness(p.history[p.best_epoch - 1], self.task)
         if better:
             p.best_epoch, self.best = p.epoch + 1, copy_weights(self.model)
         p.history.append(row)
-        p.epoch, p.done, p.loss_sum, p.epoch_seconds = p.epoch + 1, 0, 0.0, 0.0
+        p.epoch, p.done, p.loss_sum, p.epoch_seconds, p.begun_in = p.epoch + 1, 0, 0.0, 0.0, ""
         self.log(describe(row, self.settings["epochs"], better))
         p.over = p.over or self.processes.of_first(self._reason_to_end())
         patience = self.settings["patience"]
@@ -274,6 +276,10 @@ class Training:
             where = self.states.folder if self.states else "its folder"
             raise InputError(f"{where}: a state that is not of this training ({error})", "delete the folder") from error
         self.log(f"going on from step {self.step} of {self.total}, saved by an earlier process")
+        p = self.progress
+        if p.precision == "bfloat16" and self.settings["precision"] == "float32" and (p.done or not p.over):
+            p.precision, p.begun_in = "float32", "bfloat16" if p.done else ""
+            self.log("warning: in float32 from here on: it was begun in bfloat16, which is slow on this machine")
 
     def _save(self) -> None:
         self._look()

@@ -1,6 +1,10 @@
 """bfloat16 is used where it is fast and validation agrees; where not, it is as if it had never been tried."""
 
+import os
 import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +16,11 @@ from trainings import CPU, network, resumed, same_weights, stopped, trained
 
 from biocnn.checkpoint import load_model, save_model
 from biocnn.data.dataset import Dataset
-from biocnn.precision import autocast, fast_bfloat16, is_large
+from biocnn.errors import Interrupted
+from biocnn.precision import SLOW, autocast, fast_bfloat16, is_large
 from biocnn.runs import describe_precision, train_run
 from biocnn.schema import choose
+from biocnn.train import Training
 from biocnn.validation import TOLERANCE
 
 SHORT = {"epochs": 3, "batch_size": 4, "steps_per_epoch": 4, "lr": 3e-3}
@@ -78,12 +84,12 @@ def test_an_interruption_in_between_changes_nothing(when: tuple[int, bool], cell
     assert history["precision"].tolist() == ["float32"] * 3
 
 
-def run(dataset: Dataset, precision: str, model: nn.Module | None = None):
+def run(dataset: Dataset, precision: str, model: nn.Module | None = None, state: Path | None = None):
     section = choose("models", {"name": "UNet", "channels": [8, 16]}, "model")
     train = train_settings(**SHORT, precision=precision, threads=1)
     settings = {"augment": [], "model": section, "loss": None, "train": train, "seed": 1}
     lines: list[str] = []
-    return *train_run(settings, dataset, 1, model, lines.append), lines
+    return *train_run(settings, dataset, 1, model, lines.append, state), lines
 
 
 @pytest.mark.skipif(not fast_bfloat16(CPU), reason="this machine has no instructions for bfloat16")
@@ -107,12 +113,68 @@ def test_model_file_says_what_was_chosen_and_why(cells: Dataset, tmp_path: Path,
     assert "trained in float32" in lines
 
 
+@pytest.mark.skipif(not fast_bfloat16(CPU), reason="this machine has no instructions for bfloat16")
 def test_bfloat16_that_was_asked_for_predicts_in_float32_where_they_differ(cells: Dataset) -> None:
     _, history, meta, _ = run(cells, "bfloat16", Fine())
     assert set(history["precision"]) == {"bfloat16"}
     assert meta["precision"]["train"] == "bfloat16"
     assert meta["precision"]["predict"] == "float32"
     assert abs(meta["precision"]["float32"] - meta["precision"]["bfloat16"]) > TOLERANCE
+
+
+def test_bfloat16_is_never_computed_by_detours(cells: Dataset, monkeypatch) -> None:
+    """Asked for on a machine without instructions for it: all is as in float32, and said to be."""
+    exact, wanted, _, _ = run(cells, "float32")
+    monkeypatch.setattr("biocnn.precision.FAST", ())
+    model, history, meta, lines = run(cells, "bfloat16")
+    assert same_weights(model, exact)
+    assert history.drop(columns="seconds").equals(wanted.drop(columns="seconds"))
+    assert meta["precision"] == {"train": "float32", "predict": "float32", "asked": "bfloat16", "reason": SLOW}
+    assert any("this machine has no instructions for it: float32 is used" in line for line in lines)
+    assert f"warning: trained in float32, where train.precision is bfloat16: {SLOW}" in lines
+
+
+@pytest.mark.parametrize(
+    ("step", "epochs"),
+    [
+        (2, ["bfloat16, float32", "float32", "float32"]),
+        (4, ["bfloat16, float32", "float32", "float32"]),  # it is validated in float32
+        (6, ["bfloat16", "bfloat16, float32", "float32"]),
+    ],
+)
+def test_what_was_begun_in_bfloat16_goes_on_in_float32_elsewhere(
+    step: int, epochs: list[str], cells: Dataset, tmp_path: Path, monkeypatch
+) -> None:
+    """As on a cluster of several kinds of nodes; the history and the model file say so."""
+    if not fast_bfloat16(CPU):
+        pytest.skip("this machine has no instructions for bfloat16")
+    monkeypatch.setattr("biocnn.precision.LARGE", 1000)
+    begun = 0
+
+    def stop(self: Training, x: Tensor, y: Tensor, step_of: Callable = Training._step) -> None:
+        nonlocal begun
+        step_of(self, x, y)
+        begun += 1
+        if begun == step:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as here:
+        here.setattr(Training, "_step", stop)
+        with pytest.raises(Interrupted):
+            run(cells, "auto", state=tmp_path / "state")
+    monkeypatch.setattr("biocnn.precision.FAST", ())
+    monkeypatch.setattr("biocnn.runs.validate", None)  # which would compare both
+    _, history, meta, lines = run(cells, "auto", state=tmp_path / "state")
+    assert history["precision"].tolist() == epochs
+    assert meta["precision"] == {"train": "bfloat16, float32", "predict": "float32", "asked": "auto", "reason": SLOW}
+    assert any("in float32 from here on: it was begun in bfloat16" in line for line in lines)
+
+
+def test_a_processor_that_may_not_use_its_instructions_has_none() -> None:
+    code = "import torch; from biocnn.precision import fast_bfloat16; print(fast_bfloat16(torch.device('cpu')))"
+    older = dict(os.environ, ONEDNN_MAX_CPU_ISA="AVX2")
+    found = subprocess.run([sys.executable, "-c", code], env=older, capture_output=True, text=True, check=True)
+    assert found.stdout == "False\n"
 
 
 def test_float32_that_was_asked_for_is_not_compared(cells: Dataset) -> None:

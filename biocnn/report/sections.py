@@ -163,11 +163,15 @@ def training(results: Results, gallery: Gallery) -> Section:
 
 
 def _remarks(results: Results) -> Iterator[str]:
-    """What to know of how runs were calibrated; nothing where all is as usual."""
+    """What to know of how runs were trained and calibrated; nothing where all is as usual."""
     from biocnn.temperature import remarks
 
     for run in results.histories:
-        found = results.metadata(run).get("temperature", [])
+        meta = results.metadata(run)
+        numbers, found = meta.get("precision", {}), meta.get("temperature", [])
+        if "reason" in numbers:
+            asked = f"where train.precision is {numbers['asked']}"
+            yield f"{run} was trained in {numbers['train']}, {asked}: {numbers['reason']}."
         names = results.outputs if found[1:] else [""] * len(found)
         for name, value, why in zip(names, found, remarks(found), strict=True):
             if why:

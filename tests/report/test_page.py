@@ -156,12 +156,14 @@ def test_runs_left_over_from_earlier_settings_are_not_reported(tmp_path):
 def test_what_is_unusual_about_a_training_is_said(tmp_path):
     folder = tmp_path / "few"
     write_sequences(folder, "multilabel")
-    meta = {"temperature": json.dumps([1.3, 1.0, 0.1])}
+    numbers = {"train": "float32", "predict": "float32", "asked": "bfloat16", "reason": "it is slow there"}
+    meta = {"temperature": json.dumps([1.3, 1.0, 0.1]), "precision": json.dumps(numbers)}
     save_file({"w": np.zeros(4, np.float32)}, folder / "runs" / RUNS[0] / "model.safetensors", metadata=meta)
     said = [
         block.words for block in sections.training(Results(folder), Gallery(tmp_path)).blocks if block.kind == "text"
     ]
     assert said == [
+        "fold0-seed1 was trained in float32, where train.precision is bfloat16: it is slow there.",
         "Temperature of fold0-seed1, two: 1.00, not fitted: the validation part has one class only.",
         "Temperature of fold0-seed1, three: .10, the least that is tried (0.1).",
     ]

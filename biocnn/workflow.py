@@ -289,7 +289,7 @@ def headlines(tsv: str | Path, page: str | Path) -> str:
     """The headline metrics and where to read more, as printed at the end of a run; "" where but parts were made."""
     if not Path(tsv).exists():
         return ""
-    header, *rows = (line.split("\t") for line in Path(tsv).read_text().splitlines())
+    header, *rows = (line.split("\t") for line in Path(tsv).read_text(encoding="utf-8").rstrip("\n").split("\n"))
     lines = []
     for row in rows:
         named = {key: value for key, value in zip(header, row, strict=True) if value}

@@ -150,10 +150,11 @@ def check_lengths(
     InputError
         Where a contig of both has two lengths.
     """
-    same = {
-        name: ours for name, ours in names.items() if lengths.get(name, genome.contigs[ours]) == genome.contigs[ours]
+    other = {
+        name: ours
+        for name, ours in names.items()
+        if (lengths.get(name) or genome.contigs[ours]) != genome.contigs[ours]
     }
-    other = {name: ours for name, ours in names.items() if name not in same}
     wrong = [
         f"{name}{f' ({ours})' * (ours != name)} has {lengths[name]} bp, not {genome.contigs[ours]}"
         for name, ours in other.items()
@@ -165,7 +166,7 @@ def check_lengths(
             f"{source}: made with another build than {genome.source} ({'; '.join(wrong[:3])}{more})",
             "give the genome that it was made with, or a file made with this one",
         )
-    return same
+    return {name: ours for name, ours in names.items() if name not in other}
 
 
 def _candidates(names: list[str], genome: Genome) -> dict[str, list[str]]:

@@ -218,7 +218,7 @@ def test_any_names_give_an_injection_that_keeps_what_is_there(given, there):
 def test_lengths_tell_another_build():
     target = Genome(np.zeros(0, np.uint8), {"chr1": 100, "chr2": 50, "chr3": 7}, {}, "genome.fa.gz")
     names = {"1": "chr1", "chr2": "chr2", "3": "chr3"}
-    assert check_lengths("x.bw", {"1": 100, "chr2": 50, "scaffold": 3}, names, target) == names
+    assert check_lengths("x.bw", {"1": 100, "chr2": None, "3": 0, "scaffold": 3}, names, target) == names
     with pytest.raises(InputError) as caught:
         check_lengths("x.bw", {"1": 99, "chr2": 51, "3": 7}, names, target)
     assert caught.value.message == (

@@ -293,6 +293,11 @@ def test_another_build_is_told_by_the_header(tmp_path: Path, contig: str) -> Non
         run(tmp_path, vcf_text(record("chr1", 5, 1, "+"), header=header), GENOME, model_of(tmp_path))
 
 
+def test_a_header_need_not_give_lengths(tmp_path: Path) -> None:
+    text = vcf_text(record("chr1", 5, 1, "+"), header=("##contig=<ID=chr1>", "##contig=<ID=2,length=200>"))
+    assert len(records_of(run(tmp_path, text, GENOME, model_of(tmp_path)))) == 1
+
+
 def test_contigs_that_are_all_unknown_are_a_fault(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="none of its contigs"):
         run(tmp_path, vcf_text("ctgA 5 . A C . . ."), GENOME, model_of(tmp_path), unknown_contigs="skip")

@@ -17,7 +17,7 @@ from biocnn.data.genome import Genome
 from biocnn.errors import InputError
 from biocnn.predict import Model
 from biocnn.schema import choose
-from biocnn.variants.reading import read_vcf
+from biocnn.variants.reading import header_contigs, read_vcf
 from biocnn.variants.step import Settings, annotate
 
 LONGEST = 30_000_000  # bp of a contig that is made up
@@ -40,12 +40,12 @@ def vcf(path: Path) -> tuple[str, str]:
 
 def annotated(path: Path) -> tuple[str, str]:
     """Annotate a file and compare all but INFO with what was given; what comes out has to be readable by pysam."""
-    _, blocks = read_vcf(path)
+    header, blocks = read_vcf(path)
     given = [line for _, lines in blocks for line in lines if line]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         settings = Settings(maps=0, ref_mismatch="skip", unknown_contigs="skip")
-        annotate(path, [_model()], _genome(given), out, settings)
+        annotate(path, [_model()], _genome(given, header_contigs(header)), out, settings)
         with gzip.open(out / "variants.vcf.gz", "rt", encoding="utf-8", errors="surrogateescape") as handle:
             found = [line.rstrip("\n") for line in handle if line[0] != "#"]
         with pysam.VariantFile(str(out / "variants.vcf.gz")) as handle:
@@ -75,8 +75,11 @@ def _model() -> Model:
     return model
 
 
-def _genome(lines: list[str]) -> Genome:
-    """Contigs that have the REF of each record where it is, as far as REF is of bases, and random bases elsewhere."""
+def _genome(lines: list[str], lengths: dict[str, int | None]) -> Genome:
+    """Contigs that have the REF of each record where it is, as far as REF is of bases, and random bases around it.
+
+    They are as long as the header says, or as the records ask for.
+    """
     refs: dict[str, dict[int, np.ndarray]] = defaultdict(dict)
     for line in lines:
         chrom, pos, _, ref = (line.split("\t") + [""] * 4)[:4]
@@ -88,9 +91,10 @@ def _genome(lines: list[str]) -> Genome:
     rng, codes = np.random.default_rng(0), {}
     for chrom, bases in (refs or {"1": {}}).items():
         length = max((start + len(ref) for start, ref in bases.items()), default=0) + 100
-        codes[chrom] = rng.integers(0, 4, length).astype(np.uint8)
+        codes[chrom] = np.zeros(lengths.get(chrom) or length, np.uint8)
+        codes[chrom][:length] = rng.integers(0, 4, min(length, len(codes[chrom])))
         for start, ref in bases.items():
-            codes[chrom][start : start + len(ref)] = ref
+            codes[chrom][start : start + len(ref)] = ref[: max(0, len(codes[chrom]) - start)]
     contigs = {chrom: len(contig) for chrom, contig in codes.items()}
     return Genome(np.concatenate(list(codes.values())), contigs, {}, "made to fit")
 

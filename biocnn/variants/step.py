@@ -18,6 +18,7 @@ from biocnn.files import sha256
 from biocnn.predict import Model
 from biocnn.variants.alleles import REASONS, Alleles, Mismatch, Normal, Reader
 from biocnn.variants.background import Background
+from biocnn.variants.form import Form
 from biocnn.variants.maps import Choice, mutation_maps
 from biocnn.variants.normalise import normalise
 from biocnn.variants.reading import header_contigs, read_vcf
@@ -74,9 +75,10 @@ def annotate(vcf: str | Path, models: Sequence[Model], genome: Genome, folder: P
     scorer = Scorer(Ensemble(models, settings.window, settings.strands), genome, settings)
     header, blocks = read_vcf(vcf)
     named = header_contigs(header)
-    check_lengths(vcf, named, find_contigs(named, genome, False, vcf), genome)
+    lengths = {name: length for name, length in named.items() if length is not None}
+    check_lengths(vcf, lengths, find_contigs(named, genome, False, vcf), genome)
     reader = Reader(genome, vcf, scorer.ensemble.window, settings.ref_mismatch, settings.unknown_contigs, named)
-    counts, choice = Counts(vcf), Choice(settings.maps if isinstance(settings.maps, tuple) else ())
+    form, counts, choice = Form(header), Counts(vcf), Choice(settings.maps if isinstance(settings.maps, tuple) else ())
     writer = Writer(
         folder, header, scorer.ensemble.outputs, scorer.names, settings.prefix, _provenance(models, genome, settings),
         regression=scorer.ensemble.task == "regression", background=settings.background,
@@ -84,6 +86,7 @@ def annotate(vcf: str | Path, models: Sequence[Model], genome: Genome, folder: P
     with writer:
         for first, lines in blocks:
             numbers, fields = reader.fields(first, lines)
+            form.see(numbers, fields)
             alleles, normal = reader.alleles(numbers, fields)
             found = scorer.score(normal)
             values = np.full((len(alleles.record), len(writer.keys)), np.nan)
@@ -98,6 +101,8 @@ def annotate(vcf: str | Path, models: Sequence[Model], genome: Genome, folder: P
         )
     counts.unseen = scorer.unseen
     checks = counts.checks(reader)
+    for what, count in form.counts.items():
+        checks.add(vcf.name, "note", f"not as the VCF specification has it: {what}", count, form.examples[what])
     for words, count in reread(folder / "variants.vcf.gz", vcf, counts.records).items():
         checks.add(vcf.name, "note", f"what htslib says of the file: {words}", count)
     if not (writer.indexed or reader.unordered):

@@ -228,6 +228,11 @@ def test_any_names_of_outputs_make_different_fields(tmp_path: Path) -> None:
     assert len(pd.read_csv(out / "variants.tsv", sep="\t").columns) == 9 + 5 * 4
 
 
+def test_contigs_of_the_header_may_have_no_length(tmp_path: Path) -> None:
+    header = ("##contig=<ID=chr1>", "##contig=<ID=chr2,length=200>")
+    assert len(records_of(run(tmp_path, vcf_text(*RECORDS, header=header), GENOME, model_of(tmp_path)))) == 9
+
+
 def test_telomeres_pass_through(tmp_path: Path) -> None:
     text = vcf_text("chr2 0 . N C . . .", record("chr2", 60, 1, "+"), "chr2 201 . N <DEL> . . .")
     out = run(tmp_path, text, GENOME, model_of(tmp_path))

@@ -10,6 +10,7 @@ import numpy as np
 from biocnn.data.dataset import Dataset
 from biocnn.data.lazy import LazyImage
 from biocnn.data.scales import Values, scale_factor
+from biocnn.data.stored import MILLIMETRES
 from biocnn.errors import InputError, nearest
 from biocnn.resampling import resample, sizes
 from biocnn.tiles import Slices
@@ -19,7 +20,6 @@ Intensity = Literal["as_trained", "as_is", "image"]
 
 CLOSE = 0.05  # relative difference up to which pixel sizes count as one
 FARTHEST = 16.0  # times as large: pixels that are resampled; beyond, a header is wrong rather than a lens so strong
-MILLIMETRES = {"um": 1e-3, "mm": 1.0}
 SHAPES = {2: "planes (height x width)", 3: "volumes (depth x height x width)"}
 # What models that are averaged, or a model and a stored data set, must share.
 ALIKE = ("kind", "task", "outputs", "spatial_dims", "window", "alphabet", "channels", "normalise")

@@ -19,8 +19,8 @@ from biocnn.metrics.matches import COLUMNS as MATCH_COLUMNS
 CLASSIFICATION = (metrics.auroc, metrics.auprc, metrics.recall_at_fdr10, metrics.accuracy, metrics.ece)
 Predictions = tuple[Ragged, pd.DataFrame]  # probabilities, and a table with the id and split of each
 COLUMNS = {
-    "metrics": ["run", "split", "output", "metric", "over", "value", "low", "high", "n"],
-    "per_example": ["run", "split", "id", "output", "metric", "value"],
+    "metrics": ["run", "split", "output", "metric", "over", "value", "low", "high", "n", "unit"],
+    "per_example": ["run", "split", "id", "output", "metric", "value", "unit"],
     "matches": ["run", "split", "id", *MATCH_COLUMNS],
 }
 VECTOR_METRICS: dict[str, tuple[Callable[..., float], ...]] = {
@@ -31,8 +31,9 @@ VECTOR_METRICS: dict[str, tuple[Callable[..., float], ...]] = {
 
 
 class Evaluation(NamedTuple):
-    """Tables: ``metrics`` with columns run, split, output, metric, over, value, low, high, n; ``per_example`` with run,
-    split, id, output, metric, value; ``matches`` with run, split, id and those of `match_objects`.
+    """Tables: ``metrics`` with columns run, split, output, metric, over, value, low, high, n and unit (of distances,
+    else empty); ``per_example`` with run, split, id, output, metric, value, unit; ``matches`` with run, split, id and
+    those of `match_objects`.
     """
 
     metrics: pd.DataFrame
@@ -181,4 +182,4 @@ def _vectors(
         for metric in VECTOR_METRICS[dataset.facts["task"]]:
             interval = metrics.bootstrap(metric, found, target, seed=seed, n=settings["resamples"], groups=groups)
             rows.append(_row(output, metric.__name__, "all", metric(found, target), interval, len(target)))
-    return (pd.DataFrame(rows),)
+    return (pd.DataFrame(rows).assign(unit=""),)

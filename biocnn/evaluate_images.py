@@ -10,7 +10,17 @@ import pandas as pd
 from biocnn.data.dataset import Dataset
 from biocnn.errors import InputError, nearest
 from biocnn.metrics import interval, match_objects
-from biocnn.metrics.catalogue import ALONE, DEFAULT, METRICS, SUMS, ClassCase, Metric, ObjectCase, segment_sums
+from biocnn.metrics.catalogue import (
+    ALONE,
+    DEFAULT,
+    DISTANCES,
+    METRICS,
+    SUMS,
+    ClassCase,
+    Metric,
+    ObjectCase,
+    segment_sums,
+)
 from biocnn.metrics.histograms import coarse
 from biocnn.metrics.masks import IGNORE
 from biocnn.metrics.matches import COLUMNS
@@ -53,7 +63,8 @@ class ImageJudge:
 
     def __init__(self, dataset: Dataset, settings: dict[str, Any], group: str, seed: int) -> None:
         self.dataset, self.settings, self.seed = dataset, settings, seed
-        self.task, self.spacing = dataset.facts["task"], dataset.facts.get("spacing") or 1.0
+        self.task = dataset.facts["task"]
+        self.spacing, self.unit = _spacings(dataset)
         self.metrics = chosen_metrics(self.task, settings["also"])
         self.classes = _classes(dataset.facts, settings["regions"])
         self.groups = dataset.examples.get(group, dataset.examples["id"]).to_numpy()
@@ -105,8 +116,8 @@ class ImageJudge:
         Returns
         -------
         table, per_image, matches
-            Columns output, metric, over, value, low, high, n; id, output, metric, value, without images in which a
-            metric is not defined; and, of objects, id and those of `match_objects`.
+            Columns output, metric, over, value, low, high, n, unit; id, output, metric, value, unit, without images in
+            which a metric is not defined; and, of objects, id and those of `match_objects`.
         """
         ids = self.dataset.examples["id"].to_numpy()[rows]
         sums: dict[tuple[str, str], list[np.ndarray]] = {}
@@ -126,11 +137,10 @@ class ImageJudge:
             for name, metric in self.metrics.items():
                 if metric.sums == key:
                     lines, each = self._of_metric(metric, np.stack(found), rows)
-                    table += [{"output": output, "metric": name, **line} for line in lines]
+                    named = {"output": output, "metric": name, "unit": self.unit if name in DISTANCES else ""}
+                    table += [named | line for line in lines]
                     known = ~np.isnan(each)
-                    details.append(
-                        pd.DataFrame({"id": ids[known], "output": output, "metric": name, "value": each[known]})
-                    )
+                    details.append(pd.DataFrame({"id": ids[known], "value": each[known], **named}))
         empty = pd.DataFrame(columns=["id", *COLUMNS])
         return pd.DataFrame(table), pd.concat(details), pd.concat(matches) if matches else empty
 
@@ -158,11 +168,23 @@ class ImageJudge:
     def _class_cases(self, p: np.ndarray, row: int) -> Iterator[tuple[str, Callable[..., ClassCase]]]:
         """Each class or region of an image, but for the border that divides its segments."""
         target, mask = np.asarray(self.dataset.y[row][0]), decide(p, self.task, {})
-        tolerance = self.settings["tolerance"] or float(np.max(self.spacing))
+        spacing = self.spacing[row]
+        tolerance = self.settings["tolerance"] or float(np.max(spacing))
         for output, members in self.classes.items():
             true = np.where(target == IGNORE, IGNORE, np.isin(target, members)).astype(np.uint8)
             sure = p[0] if self.task == "mask" else p[members].sum(axis=0)
-            yield output, partial(ClassCase, np.isin(mask, members), true, sure, self.spacing, tolerance)
+            yield output, partial(ClassCase, np.isin(mask, members), true, sure, spacing, tolerance)
+
+
+def _spacings(dataset: Dataset) -> tuple[np.ndarray, str]:
+    """Size of a pixel in each image, shape (N, axes), and its unit; 1 and pixels where it is not known of all."""
+    facts, n = dataset.facts, len(dataset.examples)
+    columns = [f"spacing_{axis}" for axis in "zyx"[-facts["spatial_dims"] :]]
+    if facts.get("spacing"):
+        return np.tile(facts["spacing"], (n, 1)), facts.get("unit", "um")
+    if set(columns) <= set(dataset.examples):
+        return dataset.examples[columns].to_numpy(float), facts["unit"]
+    return np.ones((n, facts["spatial_dims"])), "pixels"
 
 
 def chosen_metrics(task: str, also: Sequence[str]) -> dict[str, Metric]:

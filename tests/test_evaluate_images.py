@@ -275,8 +275,29 @@ def test_sequences_have_no_matches_and_no_metrics_of_images(tmp_path: Path) -> N
     evaluation = judged(dataset, found)
     assert len(evaluation.matches) == 0
     assert "kind" in evaluation.matches
-    pd.testing.assert_index_equal(
-        evaluation.per_example.columns, pd.Index(["run", "split", "id", "output", "metric", "value"])
-    )
+    columns = ["run", "split", "id", "output", "metric", "value", "unit"]
+    pd.testing.assert_index_equal(evaluation.per_example.columns, pd.Index(columns))
     with pytest.raises(InputError, match="are for images"):
         judged(dataset, found, also=["dice"])
+
+
+@pytest.mark.parametrize(("sizes", "unit"), [([5.0, 5.2], "mm"), (None, "pixels")])
+def test_distances_are_in_the_unit_of_each_image(tmp_path: Path, sizes: list[float] | None, unit: str) -> None:
+    raw = images(8)
+    columns = {} if sizes is None else {f"spacing_{axis}": [sizes[i % 2] for i in range(8)] for axis in "yx"}
+    dataset = stored(Raw(raw.examples.assign(**columns), raw.x, raw.y, raw.facts | {"unit": "mm"}), tmp_path)
+    found = predictions(dataset, tmp_path, lambda i, rng: noisy(dataset.y[i], rng), RUNS[:1])
+    evaluation = judged(dataset, found, also=["average_surface_distance", "surface_dice"])
+    values, rows = found[RUNS[0]]
+    for k, name in rows[rows["split"] == "test"]["id"].items():
+        p, target, i = np.asarray(values[k]), dataset.y[int(name[1:])][0], int(name[1:])
+        told = {"spacing": 1.0 if sizes is None else sizes[i % 2]}
+        each = evaluation.per_example.query("id == @name and split == 'test'").set_index("metric")
+        for metric in (metrics.hausdorff95, metrics.average_surface_distance):
+            line = each.loc[metric.__name__]
+            assert line["value"] == pytest.approx(metric(decide(p, "mask", {}), target, **told))
+            assert line["unit"] == unit
+        wanted = metrics.surface_dice(decide(p, "mask", {}), target, tolerance=told["spacing"], **told)
+        assert each.loc["surface_dice", "value"] == pytest.approx(wanted)
+        assert each.loc["dice", "unit"] == ""
+    assert set(evaluation.metrics.query("metric == 'hausdorff95'")["unit"]) == {unit}

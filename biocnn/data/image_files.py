@@ -7,7 +7,7 @@ import numpy as np
 
 from biocnn.data.kinds import SUFFIXES, open_stored
 from biocnn.data.lazy import open_image
-from biocnn.data.stored import check_size, damaged, whole
+from biocnn.data.stored import Grid, check_size, damaged, whole
 from biocnn.errors import InputError
 
 __all__ = ["SUFFIXES", "Decoded", "ImageFile", "decode", "read_image"]
@@ -19,7 +19,7 @@ class ImageFile(NamedTuple):
     ``pixels`` has the shape (C, *spatial) and the data type of the file (native byte order; 16- and 64-bit floats
     become 32-bit, 64-bit integers too); ``channels`` names them; ``spacing`` is one number a spatial axis, row-major,
     in ``unit`` ("um" or "mm") per pixel, or None; ``repairs`` lists what was changed; ``turn`` is the orientation tag,
-    1 to 8, that the pixels were turned by.
+    1 to 8, that the pixels were turned by; ``grid`` says where they lie.
     """
 
     pixels: np.ndarray
@@ -28,12 +28,14 @@ class ImageFile(NamedTuple):
     repairs: tuple[str, ...]
     unit: str = "um"
     turn: int = 1
+    grid: Grid | None = None
 
 
 class Decoded(NamedTuple):
     """Pixels of shape (C, *spatial), the index of a transparency channel, or None, and how they are shown.
 
-    ``palette`` and ``inverted`` are those of ``biocnn.data.stored.Stored`` where the values are as stored, else None.
+    ``palette`` and ``inverted`` are those of ``biocnn.data.stored.Stored`` where the values are as stored, else None;
+    ``grid`` says where the pixels lie.
     """
 
     pixels: np.ndarray
@@ -42,6 +44,7 @@ class Decoded(NamedTuple):
     turn: int = 1
     palette: np.ndarray | None = None
     inverted: float | None = None
+    grid: Grid | None = None
 
 
 def read_image(path: str | Path, axes: str | None = None) -> ImageFile:
@@ -65,7 +68,8 @@ def read_image(path: str | Path, axes: str | None = None) -> ImageFile:
     """
     with open_image(path, axes) as image:
         pixels = image.read(whole(image.shape))
-        return ImageFile(pixels, image.channels, image.spacing, image.repairs, image.unit, image.turn)
+        repairs = image.repairs
+        return ImageFile(pixels, image.channels, image.spacing, repairs, image.unit, image.turn, image.grid)
 
 
 def decode(path: Path, *, axes: str | None = None, indices: bool = False) -> Decoded:
@@ -85,10 +89,11 @@ def decode(path: Path, *, axes: str | None = None, indices: bool = False) -> Dec
             pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     finally:
         stored.close()
+    grid = stored.grid(path)
     if not indices:
-        return Decoded(pixels, stored.alpha, stored.repairs + stored.shown, stored.turn)
+        return Decoded(pixels, stored.alpha, stored.repairs + stored.shown, stored.turn, grid=grid)
     alpha = None if stored.palette is not None else stored.alpha
-    return Decoded(pixels, alpha, stored.repairs, stored.turn, stored.palette, stored.inverted)
+    return Decoded(pixels, alpha, stored.repairs, stored.turn, stored.palette, stored.inverted, grid)
 
 
 def narrowed(values: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from biocnn.data.channels import GREY, by_name, match_any, match_channels, wrong
 from biocnn.data.checks import Checks
 from biocnn.data.image_files import ImageFile
 from biocnn.data.looks import Look, look_at
-from biocnn.data.stored import RGB
+from biocnn.data.stored import MILLIMETRES, RGB, Grid
 from biocnn.data.survey import MaskSeen
 from biocnn.errors import InputError, nearest
 
@@ -35,6 +35,7 @@ class Seen:
     digest: str
     look: Look
     mask: MaskSeen
+    grid: Grid
 
     @property
     def n_objects(self) -> int:
@@ -59,6 +60,7 @@ class Seen:
             digest=hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).hexdigest(),
             look=look_at(pixels, foreground),
             mask=mask,
+            grid=image.grid,
         )
 
 
@@ -197,11 +199,17 @@ def common_dtype(seen: list[Seen], normalise: str, checks: Checks, source: str) 
 
 
 def spacing_range(seen: list[Seen]) -> list[list[float]] | None:
-    """Smallest and largest pixel size along each axis, row-major; None where some images give none, or another unit."""
-    if not all(s.spacing and s.unit == seen[0].unit for s in seen):
+    """Smallest and largest pixel size along each axis, in the unit of the first image; None where some give none."""
+    if not all(s.spacing for s in seen):
         return None
-    sizes = np.array([s.spacing for s in seen])
+    sizes = np.array(spacings(seen))
     return [sizes.min(axis=0).tolist(), sizes.max(axis=0).tolist()]
+
+
+def spacings(seen: list[Seen]) -> list[list[float]]:
+    """Pixel sizes of images that all give them, in the unit of the first."""
+    unit = MILLIMETRES[seen[0].unit]
+    return [[size * MILLIMETRES[s.unit] / unit for size in s.spacing] for s in seen]
 
 
 def common_spacing(seen: list[Seen], checks: Checks, source: str) -> list[float] | None:

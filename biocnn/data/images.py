@@ -8,6 +8,7 @@ import pandas as pd
 
 from biocnn.data.checks import Checks
 from biocnn.data.doctor import examine
+from biocnn.data.geometry import lay
 from biocnn.data.image_files import ImageFile, read_image
 from biocnn.data.image_pairs import group_by_name, pair_folders, read_table
 from biocnn.data.image_paths import unique_ids
@@ -19,12 +20,13 @@ from biocnn.data.image_sets import (
     common_spacing,
     conform,
     spacing_range,
+    spacings,
 )
 from biocnn.data.looks import looks_swapped
 from biocnn.data.mask_values import MaskFile, of_one_kind, read_mask_file
 from biocnn.data.masks import IGNORE, MaskCode, color_codes, understand_masks
 from biocnn.data.raw import Raw
-from biocnn.data.stored import swapped
+from biocnn.data.stored import Grid, swapped
 from biocnn.data.survey import Survey
 from biocnn.errors import InputError, all_faults
 
@@ -62,6 +64,9 @@ class Images:
         Order of the axes of files that do not tell: CYX (channels), ZYX (a volume), ZCYX, say.
     spacing
         (Depth,) height and width of a pixel, instead of what the files say; in um, or for NIfTI and DICOM in mm.
+    geometry
+        "headers": where headers say where pixels lie, or how large they are, a mask is laid on its image by them, and
+        a disagreement stops; "trust_arrays": arrays fit pixel by pixel, whatever headers say.
     normalise
         What becomes 0 and 1 for the network: the 1st and 99.8th percentile of all training images ("dataset") or of
         each image itself ("image"); "auto" takes the latter where some images span twice the range of others.
@@ -84,6 +89,7 @@ class Images:
         channels: list[str] | None = None,
         axes: str | None = None,
         spacing: list[float] | None = None,
+        geometry: Literal["headers", "trust_arrays"] = "headers",
         normalise: Literal["auto", "dataset", "image"] = "auto",
         constant: Literal["error", "keep", "drop"] = "error",
     ) -> None:
@@ -105,7 +111,7 @@ class Images:
         self.table, self.images, self.masks, self.group, self.roi = table, images, masks, group, roi
         self.mask_type, self.classes, self.colors, self.ignore = mask_type, classes, colors, ignore
         self.channels, self.axes, self.spacing, self.constant = channels, axes, spacing, constant
-        self.normalise = normalise
+        self.normalise, self.geometry = normalise, geometry
 
     def read(self, seed: int, checks: Checks) -> Raw:
         """Read every image and mask once, check them as a whole, and describe them.
@@ -155,8 +161,11 @@ class Images:
             "reasons": {"task": code.reason},
         }
         examples = _examples(rows, seen, code, checks, source)
+        if facts["spacing"] is None and facts["spacing_range"] is not None:
+            for axis, sizes in zip("zyx"[-dims:], zip(*spacings(seen), strict=True), strict=True):
+                examples[f"spacing_{axis}"] = sizes
         examine(examples, seen, code, checks, source)
-        reader = _Reader(rows, folder, self, code, facts)
+        reader = _Reader(rows, folder, self, code, facts, [s.grid for s in seen])
         return Raw(examples, reader.x, reader.y, facts)
 
     def _rows(self, checks: Checks) -> tuple[pd.DataFrame, Path, str]:
@@ -202,11 +211,12 @@ class Images:
     def _look(self, row: dict, folder: Path, survey: Survey) -> tuple[Seen, list[str]]:
         """What is remembered of one image with its mask, and what was repaired."""
         path, mask_path = folder / row["image"], folder / row["mask"]
-        image, mask = read_image(path, self.axes), self.mask_file(mask_path)
+        image = read_image(path, self.axes)
+        mask = self.on_image(self.mask_file(mask_path), image.grid)
         _check_fit(image, path, mask, mask_path)
         if self.roi:
             roi_path = folder / row[self.roi]
-            _check_fit(image, path, self.inside(roi_path), roi_path)
+            _check_fit(image, path, self.on_image(self.inside(roi_path), image.grid), roi_path)
         background = 0 if self.colors is None else next(iter(color_codes(self.colors)))
         seen, foreground = survey.add(mask.values, mask_path, self.ignore, background, mask.opposed)
         return Seen.of(path, image, foreground, seen), list(dict.fromkeys((*image.repairs, *mask.repairs)))
@@ -214,6 +224,12 @@ class Images:
     def mask_file(self, path: Path) -> MaskFile:
         """Values of a mask, shape (*spatial), and what was repaired."""
         return read_mask_file(path, self.colors is not None, self._mask_axes)
+
+    def on_image(self, mask: MaskFile, image: Grid) -> MaskFile:
+        """A mask on the grid of its image."""
+        told = {"spacing": None} if self.spacing else {}  # data.spacing goes before what the files say
+        values, repair = lay(mask.values, mask.grid._replace(**told), image, self.geometry == "trust_arrays")
+        return mask._replace(values=values, repairs=mask.repairs + ((repair,) if repair else ()))
 
     def inside(self, path: Path) -> MaskFile:
         """Where the field of view is: bool, shape (*spatial)."""
@@ -257,8 +273,10 @@ class Images:
 class _Reader:
     """Reads single examples again, the way they were checked."""
 
-    def __init__(self, rows: pd.DataFrame, folder: Path, settings: Images, code: MaskCode, facts: dict) -> None:
-        self.rows, self.folder, self.settings, self.code = rows, folder, settings, code
+    def __init__(
+        self, rows: pd.DataFrame, folder: Path, settings: Images, code: MaskCode, facts: dict, grids: list[Grid]
+    ) -> None:
+        self.rows, self.folder, self.settings, self.code, self.grids = rows, folder, settings, code, grids
         self.known_as, self.dtype = facts["known_as"], np.dtype(facts["dtype"])
 
     def x(self, index: int) -> np.ndarray:
@@ -269,10 +287,13 @@ class _Reader:
     def y(self, index: int) -> np.ndarray:
         """Class mask, uint8 with 255 = ignore, or labels, int32; shape (*spatial)."""
         row = self.rows.iloc[index]
-        y = self.code(self.settings.mask_file(self.folder / row["mask"]).values)
+        y = self.code(self._on_image(self.settings.mask_file(self.folder / row["mask"]), index))
         if self.settings.roi:
-            y[~self.settings.inside(self.folder / row[self.settings.roi]).values] = IGNORE
+            y[~self._on_image(self.settings.inside(self.folder / row[self.settings.roi]), index)] = IGNORE
         return y
+
+    def _on_image(self, mask: MaskFile, index: int) -> np.ndarray:
+        return self.settings.on_image(mask, self.grids[index]).values
 
 
 def _check_fit(image: ImageFile, path: Path, mask: MaskFile, mask_path: Path) -> None:

@@ -31,7 +31,7 @@ class LazyImage:
         self._chosen: list[int] | None = None
         self._grey = False
         self.spacing, self.unit, self.turn = stored.spacing, stored.unit, stored.turn
-        self.affine, self.kind = stored.affine, stored.kind
+        self.affine, self.kind, self.grid = stored.affine, stored.kind, stored.grid(path)
         self.dtype = _dtype(stored, path)
         count, *spatial = stored.shape
         count = (count if stored.palette is None else len(stored.palette)) - (stored.alpha is not None)

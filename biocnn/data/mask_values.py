@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from biocnn.data.image_files import Decoded, decode
+from biocnn.data.stored import Grid
 from biocnn.errors import InputError
 
 _MOST_COLORS = 16  # of a mask whose colours are taken for classes
@@ -14,12 +15,13 @@ _MOST_COLORS = 16  # of a mask whose colours are taken for classes
 class MaskFile(NamedTuple):
     """A mask as it is stored, and what was changed to read it so.
 
-    ``turn`` is the orientation tag that it was turned by; ``opposed`` are the greys that its values are shown as where
-    the lower of two is brighter than the higher, else nothing.
+    ``grid`` says where it lies; ``turn`` is the orientation tag that it was turned by; ``opposed`` are the greys that
+    its values are shown as where the lower of two is brighter than the higher, else nothing.
     """
 
     values: np.ndarray
     repairs: tuple[str, ...]
+    grid: Grid
     turn: int = 1
     opposed: tuple[int, ...] = ()
 
@@ -56,7 +58,8 @@ def read_mask_file(path: str | Path, colors: bool = False, axes: str | None = No
     decoded = decode(path, axes=axes, indices=not colors)
     pixels, repairs = _without_alpha(decoded, path)
     values = _values(pixels, path, colors)
-    return MaskFile(values, decoded.repairs + repairs, decoded.turn, () if colors else _opposed(decoded, values))
+    opposed = () if colors else _opposed(decoded, values)
+    return MaskFile(values, decoded.repairs + repairs, decoded.grid, decoded.turn, opposed)
 
 
 def _opposed(decoded: Decoded, values: np.ndarray) -> tuple[int, ...]:

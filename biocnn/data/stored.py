@@ -12,6 +12,7 @@ import numpy as np
 from biocnn.errors import InputError
 
 Window = tuple[slice, ...]
+MILLIMETRES = {"um": 1e-3, "mm": 1.0}
 RGB = ["red", "green", "blue"]
 TURNED_BY_TAG = "turned as the orientation tag says"
 _CANONICAL = "CZYX"
@@ -38,6 +39,17 @@ class Axes(NamedTuple):
 
     letters: str
     guessed: bool = False
+
+
+class Grid(NamedTuple):
+    """Where the pixels of a file lie: its sizes (*spatial), and of ``Stored`` spacing, unit, affine and kind."""
+
+    path: Path
+    shape: tuple[int, ...]
+    spacing: list[float] | None
+    unit: str
+    affine: np.ndarray | None
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -99,6 +111,10 @@ class Stored:
         if swapped(self.turn):
             spatial[-2:] = spatial[:-3:-1]
         return (lengths.get("C", 1), *spatial)
+
+    def grid(self, path: Path) -> Grid:
+        """Where the pixels lie."""
+        return Grid(path, self.shape[1:], self.spacing, self.unit, self.affine, self.kind)
 
     @property
     def shown(self) -> tuple[str, ...]:

@@ -81,6 +81,7 @@ SUMS: dict[str, Callable[..., np.ndarray]] = {
     "partition": lambda case: partitions.partition_counts(case.labels, case.target_labels),
 }
 ALONE = ("hausdorff95",)  # a percentile is no sum: there is no pooled value
+DISTANCES = ("hausdorff95", "average_surface_distance")  # in the unit of the spacing
 
 _PARTITION = {
     "v_rand": partitions.v_rand_of_counts,

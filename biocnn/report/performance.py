@@ -52,7 +52,9 @@ def _metrics(results: Results) -> Table:
         cells = part.drop_duplicates("metric").set_index("metric")["cell"]
         counts = f"{part['n'].iloc[0]:,.0f}" if "n" in part else ""
         rows.append([*(str(v).replace("_", " ") for v in values), counts, *(cells.get(name, "") for name in names)])
-    header = [*(key.capitalize() for key in keys), "n", *map(metric_name, names)]
+    units = results.metrics.get("unit", pd.Series("", results.metrics.index)).fillna("")
+    unit = {name: f" ({of})" if of else "" for name, of in zip(results.metrics["metric"], units, strict=True)}
+    header = [*(key.capitalize() for key in keys), "n", *(metric_name(name) + unit[name] for name in names)]
     caption = (
         f"Performance by {' and '.join(keys[:2])}."
         if "split" in keys

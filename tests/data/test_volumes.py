@@ -81,7 +81,7 @@ def test_series_in_a_table_with_masks_of_numpy(tmp_path):
         rows.append(f"{name},{name}.npy,patient {name}")
     (tmp_path / "index.csv").write_text("\n".join(rows) + "\n")
     refused("a.npy", "data.axes: ZYX", table=tmp_path / "index.csv")
-    raw, _ = read(table=tmp_path / "index.csv", axes="ZYX")
+    raw, _ = read(table=tmp_path / "index.csv", axes="ZYX", geometry="trust_arrays")
     assert raw.examples["id"].tolist() == ["a", "b"]
     assert raw.facts["task"] == "classes"
     np.testing.assert_array_equal(raw.y(1), mask())

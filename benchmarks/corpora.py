@@ -13,7 +13,9 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+from benchmarks.corpora_images import image
 from benchmarks.corpora_vcf import vcf
+from biocnn.data.kinds import SUFFIXES, has_dicom_mark
 from biocnn.errors import InputError
 
 SECONDS = 60  # for one file; a large one of 4 Gb takes a few
@@ -24,7 +26,7 @@ KINDS: dict[str, Callable[[Path], tuple[str, str]]] = {
     ".vcf": vcf,
     ".vcf.gz": vcf,
     ".bcf": vcf,
-}
+} | dict.fromkeys((suffix for suffix in SUFFIXES if suffix != ".zarr"), image)
 
 Outcome = tuple[str, str]
 
@@ -58,9 +60,9 @@ def outcomes(files: list[tuple[str, Path]]) -> Iterator[Outcome]:
 
 
 def kind_of(path: Path) -> str | None:
-    """The longest ending by which a file is known."""
+    """The longest ending by which a file is known; DICOM is known by its mark, too."""
     known = [ending for ending in KINDS if path.name.lower().endswith(ending)]
-    return max(known, key=len, default=None)
+    return max(known, key=len, default=".dcm" if has_dicom_mark(path) else None)
 
 
 def main() -> int:

@@ -179,7 +179,9 @@ def whole(shape: tuple[int, ...]) -> Window:
 
 
 @contextmanager
-def damaged(path: Path, kind: str, remedy: str = "copy it again, or leave it out") -> Iterator[None]:
+def damaged(
+    path: Path, kind: str, remedy: str = "copy it again, save it in another way, or leave it out"
+) -> Iterator[None]:
     """Turn what a decoder raises, anything from struct.error to a codec's own error, into a refusal of the file."""
     try:
         yield

@@ -23,6 +23,7 @@ _COLOURS = {  # what each photometric interpretation that is not read is called
     "LOGL": "logarithmic brightness (LogL)",
     "LOGLUV": "logarithmic colours (LogLuv)",
 }
+_FAX = (2, 3, 4)
 _REMEDY = "open it in Fiji and save it again as TIFF, or copy it again from where it came"
 
 # tifffile reports what it dislikes through logging; without a handler Python would print that to the terminal.
@@ -57,7 +58,8 @@ def _open(tiff: tifffile.TiffFile, path: Path, axes: str | None) -> Stored:
     series, page = tiff.series[0], tiff.series[0].keyframe
     previews = _check_single(tiff, path)
     _check_whole(series, path)
-    colours = getattr(page.photometric, "name", str(page.photometric))
+    # Where the tag is missing, as libtiff does: paper that was faxed is white, all else has no colours.
+    colours = getattr(page.photometric, "name", "MINISWHITE" if page.compression in _FAX else "MINISBLACK")
     if colours in _COLOURS:
         raise InputError(f"{path}: {_COLOURS[colours]}", "convert it to RGB or grey, in Fiji say")
     if colours == "YCBCR" and page.compression not in JPEG:
@@ -70,7 +72,9 @@ def _open(tiff: tifffile.TiffFile, path: Path, axes: str | None) -> Stored:
     channels = lengths.get("C", 1)
     # In OME and ImageJ files a palette only says how to display the intensities, and so does an inverted one.
     display = tiff.is_ome or tiff.is_imagej
-    palette = page.colormap if colours == "PALETTE" and not display and channels == 1 else None
+    palette = page.colormap if colours == "PALETTE" and not display else None
+    if palette is not None and channels > 1:
+        raise InputError(f"{path}: palette colours in {channels} channels", "convert it to RGB, in Fiji say")
     names, step = _ome(tiff) if tiff.is_ome else (None, _imagej_spacing(tiff) if tiff.is_imagej else None)
     spacing = step and [*([step[0]] if "Z" in lengths else []), *step[1:]]
     if spacing and spacing[0] is None:
@@ -141,7 +145,12 @@ def _check_whole(series: tifffile.TiffPageSeries, path: Path) -> None:
                 f"{path}: damaged TIFF: places of {len(page.dataoffsets)} pieces, sizes of {len(page.databytecounts)}",
                 _REMEDY,
             )
-    end = max((o + n for page in pages for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)), default=0)
+    # Of what is not compressed, sizes may say more than there has to be.
+    most = pages[0].nbytes if pages and pages[0].compression == 1 else size
+    end = max(
+        (o + min(n, most) for page in pages for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)),
+        default=0,
+    )
     if end > size:
         raise InputError(f"{path}: damaged TIFF: {size} bytes long, but its pixels reach byte {end}", _REMEDY)
 

@@ -185,6 +185,39 @@ def test_colours_are_refused_with_the_line_to_paste(folder: Folder) -> None:
     assert "one colour an object?" in caught.value.remedy
 
 
+INVERTED = "masks that look inverted, foreground for background, over the whole set"
+POLARITY = "images of the other polarity than most: inverted, or of another stain?"
+
+
+def test_masks_that_are_all_inverted_are_named(folder: Folder) -> None:
+    folder.masks = [(255 * (mask > 0)).astype(np.uint8) for mask in folder.masks]
+    assert INVERTED not in findings(folder.examine()[1])
+    folder.masks = [255 - mask for mask in folder.masks]
+    _, checks = folder.examine()
+    assert findings(checks)[INVERTED] == [f"x{i}" for i in range(6)], "as many as are shown"
+    assert counts(checks)[INVERTED] == N
+
+
+@pytest.mark.parametrize("number", [2, 4])
+def test_images_of_the_other_polarity_are_named_also_where_they_are_many(folder: Folder, number: int) -> None:
+    assert POLARITY not in findings(folder.examine()[1])
+    for i in range(number):
+        folder.images[i] = 255 - folder.images[i]
+    _, checks = folder.examine()
+    assert findings(checks)[POLARITY] == [f"x{i}" for i in range(number)]
+
+
+@pytest.mark.parametrize("kind", ["binary", "objects", "colour images", "as instances"])
+def test_images_and_masks_that_were_exchanged_stop(folder: Folder, kind: str) -> None:
+    if kind == "binary":
+        folder.masks = [(255 * (mask > 0)).astype(np.uint8) for mask in folder.masks]
+    if kind == "colour images":
+        folder.images = [np.dstack([image, image // 2, 255 - image]) for image in folder.images]
+    folder.images, folder.masks = folder.masks, folder.images
+    with pytest.raises(InputError, match=r"x0\.png looks like a mask.*\n.*exchange the columns"):
+        folder.examine(**({"mask_type": "instances"} if kind == "as instances" else {}))
+
+
 def test_a_mask_of_another_size_or_image(folder: Folder) -> None:
     folder.images[6] = 255 - folder.images[6]
     _, checks = folder.examine()

@@ -1,6 +1,6 @@
 """The planes of one DICOM file: values in the units that its header states, and where each lies in the patient."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from biocnn.data.dicom_codecs import register
 from biocnn.data.stored import check_size, damaged
 from biocnn.errors import InputError
 
+_PIXELS = {"PixelData", "FloatPixelData", "DoubleFloatPixelData"}
 _INTEGERS = (np.uint8, np.int8, np.uint16, np.int16, np.int32)
 
 register()
@@ -75,14 +76,18 @@ def read_planes(path: Path) -> tuple[list[Plane], tuple[str, ...]]:
             if not data.original_encoding[0]:
                 data.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
         _check(data, path)
+        if not _PIXELS & set(data.dir()):
+            raise InputError(
+                f"{path}: DICOM with the header of an image, but no pixels", "copy it again, or leave it out"
+            )
         shape = [data.get(key) or 1 for key in ("NumberOfFrames", "Rows", "Columns", "SamplesPerPixel")]
         check_size(path, shape, np.dtype(f"u{max(1, (data.get('BitsAllocated') or 8) // 8)}"))
         try:
             pixels = pixel_array(data)
         except (NotImplementedError, RuntimeError) as error:
-            syntax = data.file_meta.TransferSyntaxUID.name
+            syntax, why = data.file_meta.TransferSyntaxUID.name, " ".join(str(error).split())
             raise InputError(
-                f"{path}: compressed as {syntax}, which cannot be decoded here ({str(error).splitlines()[0]})",
+                f"{path}: compressed as {syntax}, which cannot be decoded here ({why[:300]})",
                 "save it uncompressed, with dcmdjpeg or gdcmconv --raw say",
             ) from error
     repairs: list[str] = []
@@ -93,7 +98,8 @@ def read_planes(path: Path) -> tuple[list[Plane], tuple[str, ...]]:
         groups = _groups(data, number)
         values = _values(frame, data, groups, repairs)
         name = path.name if len(frames) == 1 else f"frame {number + 1}"
-        planes.append(_placed(values, data, groups, name, _inverted(data, groups, repairs)))
+        plane = _placed(values, data, groups, name, _inverted(data, groups, repairs))
+        planes.append(_moved(plane, data, number))
     return planes, tuple(dict.fromkeys(repairs))
 
 
@@ -199,3 +205,12 @@ def _placed(pixels: np.ndarray, data: pydicom.Dataset, groups: list[Any], name: 
         None if turned is None else turned[1],
         size,
     )
+
+
+def _moved(plane: Plane, data: pydicom.Dataset, number: int) -> Plane:
+    """A frame of a grid, of a dose say, lies as far along the normal as the header says of its number."""
+    offsets = data.get("GridFrameOffsetVector") or []
+    if not plane.placed or len(offsets) != _frames(data):
+        return plane
+    normal = np.cross(plane.across, plane.down)
+    return replace(plane, position=plane.position + normal * (float(offsets[number]) - float(offsets[0])))

@@ -21,6 +21,7 @@ _DROPPED = "-"  # an axis of length one
 # masks, which are mostly background; what is larger than this is either a trap or of no use as one image.
 _MOST = 2**30  # bytes
 _TIMES = 100
+_SMALL = 2**26  # bytes of a file that an honest one of too many pixels is larger than
 # The orientation tag of TIFF and EXIF: whether rows and columns are swapped, then whether Y and X are flipped.
 _TURNS = {
     1: (False, False, False),
@@ -188,9 +189,12 @@ def damaged(
     except InputError:
         raise
     except MemoryError as error:
+        if (size := _bytes(path)) < _SMALL:
+            said = f"damaged {kind}: {size:,} bytes that ask for more memory than there is"
+            raise InputError(f"{path}: {said}", remedy) from error
         raise InputError(
             f"{path}: its pixels do not fit into the memory that there is",
-            "cut the image into smaller ones, or use a machine with more memory; a small file is damaged",
+            "cut the image into smaller ones, or use a machine with more memory",
         ) from error
     except Exception as error:
         raise InputError(f"{path}: damaged or unreadable {kind} ({error})", remedy) from error

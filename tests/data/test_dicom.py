@@ -1,5 +1,8 @@
 """DICOM files and series: slices in the order of their positions, values in their units, or a reason why not."""
 
+import subprocess
+import sys
+
 import imagecodecs
 import nibabel
 import numpy as np
@@ -183,3 +186,46 @@ def test_a_folder_of_slices_is_one_image_and_folders_of_series_are_several(tmp_p
     write_dicom(tmp_path / "planes" / "3.dcm", PLANE, series="1.2.0")
     with pytest.raises(InputError, match="4 DICOM files of 3 series"):
         image_paths(tmp_path / "planes")
+
+
+@pytest.mark.parametrize("length", [0xFFFFFFF0, 0x7FFFFFFF, 0xFFFFFFFF, 1])
+def test_absurd_lengths_are_refused(tmp_path, length):
+    """Under a limit of memory, since a length of 4 GB is asked for before it turns out that the file has no such."""
+    write_dicom(tmp_path / "a.dcm", PLANE)
+    data = bytearray((tmp_path / "a.dcm").read_bytes())
+    at = data.rindex(b"\xe0\x7f\x10\x00")
+    data[at + 8 : at + 12] = length.to_bytes(4, "little")
+    (tmp_path / "a.dcm").write_bytes(data)
+    code = f"""
+import resource
+from biocnn.data.image_files import read_image
+from biocnn.errors import InputError
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**30,) * 2)
+try:
+    read_image({str(tmp_path / "a.dcm")!r})
+except InputError as error:
+    print(error.message)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.count("\n") == 1
+    assert "a.dcm: " in done.stdout
+
+
+def test_the_format_is_told_by_the_mark_and_not_by_the_preamble(tmp_path):
+    write_dicom(tmp_path / "a.dcm", PLANE)
+    data = (tmp_path / "a.dcm").read_bytes()
+    for preamble in (b"II*\0", b"MM\0*", b"\x5c\x01\0\0", b"\x89PNG\r\n\x1a\n", b"BM"):
+        (tmp_path / "b.ima").write_bytes(preamble.ljust(128, b"\1") + data[128:])
+        np.testing.assert_array_equal(read_image(tmp_path / "b.ima").pixels[0], PLANE)
+
+
+def test_frames_of_a_grid_lie_where_their_offsets_say(tmp_path):
+    write_dicom(tmp_path / "a.dcm", PLANE, [0.0, 0.0, 5.0])
+    data = pydicom.dcmread(tmp_path / "a.dcm")
+    data.NumberOfFrames, data.GridFrameOffsetVector = 3, [0, 2.5, 5]
+    data.PixelData = np.stack([PLANE, PLANE + 1, PLANE + 2]).tobytes()
+    data.save_as(tmp_path / "a.dcm")
+    found = read_image(tmp_path / "a.dcm")
+    np.testing.assert_array_equal(found.pixels[0], [PLANE, PLANE + 1, PLANE + 2])
+    assert found.spacing[0] == 2.5

@@ -1,6 +1,8 @@
 """The training loop: same seed, same bits; the best epoch is kept; it stops when it should; it learns."""
 
 import math
+import signal
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from biocnn import metrics
 from biocnn.batches import make
 from biocnn.checkpoint import save_model
 from biocnn.data.dataset import Dataset
-from biocnn.errors import InputError
+from biocnn.errors import InputError, Interrupted
 from biocnn.losses import TASKS, balanced, make_loss
 from biocnn.models import DeepBind, UNet
 from biocnn.predict import predict_batches
@@ -132,6 +134,23 @@ def test_first_of_equal_epochs_is_kept() -> None:
 def test_of_equally_good_epochs_the_one_with_the_lowest_loss_is_kept() -> None:
     """The correlation with constant predictions is undefined in every epoch; patience counts alike."""
     model, history, _ = scripted([3, 2, 1, 1, 2, 0], task="regression", patience=2)
+    assert history["best"].tolist() == [0, 0, 1, 0, 0]
+    assert model.epoch.item() == 3
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3, 4])
+def test_who_goes_on_decides_ties_alike(stop: int, tmp_path: Path) -> None:
+    """The state knows all that the best epoch so far is judged by."""
+    quality, settings = [3, 2, 1, 1, 2, 0], train_settings(epochs=6, patience=2)
+
+    def ask_to_stop(line: str) -> None:
+        if line.startswith(f"epoch   {stop}/"):
+            signal.raise_signal(signal.SIGTERM)
+
+    for log, ends in ((ask_to_stop, pytest.raises(Interrupted)), (print, nullcontext())):
+        model = Scripted(quality)
+        with StateFolder(tmp_path, "mark", print) as states, ends:
+            history = fit(model, Truth(), Truth(), lambda z, y: (z**2).mean(), "regression", settings, 1, log, states)
     assert history["best"].tolist() == [0, 0, 1, 0, 0]
     assert model.epoch.item() == 3
 

@@ -29,8 +29,7 @@ def decided(model: nn.Module, codes: np.ndarray, method: Method | None) -> Metho
     x = one_hot(torch.from_numpy(codes).to(device))
     lifted = deep_lift(model, x, shuffled_references(codes, 2).to(device))
     sums = (x * lifted.contributions).sum((1, 2)).abs().max()
-    with torch.no_grad():
-        rounding = 1e-5 * model(x)[:, 0].abs().max()
+    rounding = 1e-5 * _logits(model, x, 0).abs().max()
     return "deeplift" if lifted.delta.abs().max() <= OFF * sums + rounding else "integrated_gradients"
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from biocnn.report.blocks import Section, Table, Text, table
+from biocnn.report.blocks import Section, Table, Text, short, table
 from biocnn.report.figures import BLUE, FAINT, GREEN, MUTED, ORANGE, SKY, VERMILION, Gallery, letter, new_figure
 from biocnn.report.headline import HEADLINE, metric_name, number
 from biocnn.report.results import Results
@@ -152,7 +152,7 @@ def by_output(found: pd.DataFrame, task: str) -> Figure:
     for baseline in dict.fromkeys(found["baseline"]):
         left.plot([], [], "o", color=_COLOURS[baseline], markeredgecolor=MUTED, markersize=5, label=baseline)
     left.plot([], [], "D", color=BLUE, markersize=5, label="network")
-    left.set_yticks(range(len(outputs)), outputs)
+    left.set_yticks(range(len(outputs)), [short(output, 24) for output in outputs])
     left.set_ylim(len(outputs) - 0.4, -0.6)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     letter(left, "a", metric_name(name))

@@ -5,9 +5,19 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from biocnn.report.figures import Picture
-
 MAX_ROWS = 40
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as the page shows it: an address that holds the picture itself, and the words that go with it."""
+
+    name: str
+    source: str
+    alt: str
+    caption: str
+    width: int
+    kind: str = "picture"
 
 
 @dataclass(frozen=True)
@@ -80,8 +90,11 @@ def counted(values: pd.Series, most: int = 8) -> str:
 
 
 def short(name: object, most: int) -> str:
-    """A name of at most so many characters, without its middle: 'hippo…_173'; many differ at their ends alone."""
-    text, end = str(name), (most - 1) // 2
+    """A name of at most so many characters, without its middle: 'hippo…_173'; many differ at their ends alone.
+
+    Line ends and other characters that cannot be printed are blanks.
+    """
+    text, end = "".join(letter if letter.isprintable() else " " for letter in str(name)), (most - 1) // 2
     return text if len(text) <= most else f"{text[: most - 1 - end]}…{text[len(text) - end :]}"
 
 

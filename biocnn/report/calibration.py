@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from biocnn.report.blocks import Section, Table, Text, plural, table
+from biocnn.report.blocks import Section, Table, Text, plural, short, table
 from biocnn.report.figures import BLUE, FAINT, MUTED, VERMILION, Gallery, letter, new_figure
 from biocnn.report.headline import metric_name, number
 from biocnn.report.results import Results
@@ -102,9 +102,9 @@ def against_settings(trials: pd.DataFrame, draw: dict, metric: str) -> Figure:
             axes.xaxis.set_minor_formatter(NullFormatter())
             if values[1] / values[0] < 1000:
                 axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
-                axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_major_formatter("{x:g}")
         if kind == "choice":
-            axes.set_xticks(range(len(values)), [str(value) for value in values])
+            axes.set_xticks(range(len(values)), [short(value, 12) for value in values])
             axes.set_xlim(-0.6, len(values) - 0.4)
     for axes in panels[::columns]:
         axes.set_ylabel(f"Validation {metric}")

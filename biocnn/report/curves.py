@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
+from biocnn.report.blocks import short
 from biocnn.report.figures import BLUE, FAINT, INK, MUTED, ORANGE, PAGE_WIDTH, SERIES, VERMILION, letter, new_figure
 from biocnn.report.headline import metric_name, number
 
@@ -150,7 +151,7 @@ def agreement(pairs: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
         axes.plot(ends, ends, color=MUTED, linewidth=0.8, linestyle=":")
         varies = np.ptp(target) > 0 and np.ptp(prediction) > 0
         r = number(np.corrcoef(target, prediction)[0, 1]) if varies else "–"
-        letter(axes, symbol, name)
+        letter(axes, symbol, short(name, 32))
         axes.text(0.04, 0.96, f"r = {r}\nn = {len(target):,}", transform=axes.transAxes, va="top")
         axes.set(xlabel="Measured", ylabel="Predicted", box_aspect=1)
     return figure
@@ -220,5 +221,8 @@ def sizes(values: np.ndarray, label: str) -> Figure:
         middle, 1.01, f"median {number(middle)}", transform=axes.get_xaxis_transform(), color=VERMILION, ha="center"
     )
     axes.set(xlabel=label, ylabel="Objects", xscale="log" if wide else "linear")
+    if wide:
+        axes.xaxis.set_major_formatter("{x:,g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     return figure

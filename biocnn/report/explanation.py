@@ -137,11 +137,13 @@ def _attributions(results: Results, experiment: dict, gallery: Gallery) -> list[
         return []
     targets = stored["target"].reshape(len(names), -1)[np.arange(len(names)), stored["output"]]
     titles = [
-        f"{n}   predicted {number(p)}, true {f'{t:.3g}' if np.isfinite(t) else 'value not known'}"
+        f"{short(n, 28)}   predicted {number(p)}, true {f'{t:.3g}' if np.isfinite(t) else 'value not known'}"
         for n, p, t in zip(names, scores, targets, strict=True)
     ]
     if len(results.outputs) > 1:
-        titles = [f"{title}   {results.outputs[k]}" for title, k in zip(titles, stored["output"], strict=True)]
+        titles = [
+            f"{title}   {short(results.outputs[k], 20)}" for title, k in zip(titles, stored["output"], strict=True)
+        ]
     alphabet = results.facts.get("alphabet", "ACGT")
     sites = _sites(results, names[:_TRACKS])
     figure = motifs.tracks(
@@ -184,7 +186,7 @@ def _sites(results: Results, names: np.ndarray) -> list[pd.DataFrame]:
         return []
     known = matches[convincing(matches)].set_index("motif")["target_name"]
     sites = sites[sites["motif"].notna()]
-    sites = sites.assign(label=[f"{m} ({known[m]})" if m in known else m for m in sites["motif"]])
+    sites = sites.assign(label=[f"{m} ({short(known[m], 16)})" if m in known else m for m in sites["motif"]])
     return [sites[sites["id"] == name] for name in names]
 
 
@@ -195,6 +197,7 @@ def _maps(results: Results, gallery: Gallery) -> list[Picture]:
         return []
     width = 105 // max(count, 3)  # characters that fit above one of so many images
     named = zip(stored["id"][:count], stored["output"][:count], strict=True)
+    named = [(name, short(output, width // 2)) for name, output in named]
     titles = [f"{short(name, max(4, width - len(output) - 2))}  {output}" for name, output in named]
     figure = images.heat_maps(stored["image"][:count], stored["cam"][:count].astype(np.float64), titles)
     caption = "Grad-CAM: where the last features speak for the prediction, from 0 (dark) to 1 (bright)."

@@ -2,8 +2,9 @@
 
 import base64
 import io
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib
@@ -11,6 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from biocnn.report.blocks import Picture, short
 
 # Okabe & Ito's palette: told apart with every common colour vision, and in grey.
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -19,12 +23,14 @@ MUTED, FAINT = "#6B7280", "#C9CED6"
 SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 PAGE_WIDTH = 7.2  # inches: two columns of a journal
 PAPER_DPI, PAGE_DPI, THUMBNAIL_DPI = 300, 170, 150
+LONGEST, LEGEND, LINES = 80, 24, 4  # letters of a line, also of one in a panel's legend, and lines of a text
 
 _STYLE = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib: the same figure on every machine
     "font.size": 7.5,
     "text.color": INK,
+    "text.parse_math": False,  # names come from data: $, _ and ^ are letters like others
     "axes.labelcolor": INK,
     "axes.labelsize": 7.5,
     "axes.titlesize": 8,
@@ -52,21 +58,13 @@ _STYLE = {
 }
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A figure as the page shows it: an address that holds the picture itself, and the words that go with it."""
-
-    name: str
-    source: str
-    alt: str
-    caption: str
-    width: int
-    kind: str = "picture"
-
-
-def style() -> AbstractContextManager:
+@contextmanager
+def style() -> Iterator[None]:
     """The look of all figures, for as long as the context lasts; nothing global is left changed."""
-    return matplotlib.rc_context(_STYLE)
+    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+        # Names may be in any script; a letter that the font lacks is drawn as a box, and whole in the tables.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        yield
 
 
 def new_figure(height: float, width: float = PAGE_WIDTH) -> Figure:
@@ -76,7 +74,12 @@ def new_figure(height: float, width: float = PAGE_WIDTH) -> Figure:
 
 def letter(axes: Axes, text: str, title: str) -> None:
     """Head a panel with a title and, where the figure has several panels, its letter, as papers do."""
-    axes.set_title(rf"$\mathbf{{{text}}}$   {title}" if text else title)
+    title = short(title, LONGEST)
+    if text:
+        dollars = title.replace("$", r"\$")
+        axes.set_title(rf"$\mathbf{{{text}}}$   {dollars}", parse_math=True)
+    else:
+        axes.set_title(title)
 
 
 class Gallery:
@@ -95,6 +98,7 @@ class Gallery:
     def add(self, name: str, figure: Figure, alt: str, caption: str, *, vector: bool = True) -> Picture:
         """Save a figure as ``name.png`` and return it for the page: as SVG, or as PNG where pixels dominate."""
         FigureCanvasAgg(figure)
+        _tame(figure)
         figure.savefig(self.folder / f"{name}.png", dpi=PAPER_DPI, metadata={"Software": None})
         figure.set_layout_engine("none")  # laid out once; the second rendering keeps it
         source = _svg(figure) if vector else _png(figure)
@@ -103,12 +107,24 @@ class Gallery:
     def thumbnail(self, figure: Figure) -> None:
         """Save the picture that stands for the experiment on the overview page."""
         FigureCanvasAgg(figure)
+        _tame(figure)
         figure.savefig(self.folder / "thumbnail.png", dpi=THUMBNAIL_DPI, metadata={"Software": None})
 
 
 def data_uri(data: bytes, media_type: str) -> str:
     """An address that contains what it points to, so that the page needs no other file."""
     return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def _tame(figure: Figure) -> None:
+    """Cut texts that would leave no room for anything else: names from data can be of any length."""
+    for legend in (legend for axes in figure.axes if (legend := axes.get_legend())):
+        for text in legend.get_texts():
+            text.set_text(short(text.get_text(), LEGEND))
+    for text in figure.findobj(Text):
+        if not text.get_parse_math():
+            lines = text.get_text().split("\n")[:LINES]
+            text.set_text("\n".join(short(line, LONGEST) for line in lines))
 
 
 def _svg(figure: Figure) -> str:

@@ -12,11 +12,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from biocnn.metrics.masks import IGNORE
+from biocnn.report.blocks import short
 from biocnn.report.figures import INK, PAGE_WIDTH, SERIES, SKY, VERMILION, YELLOW, new_figure
 from biocnn.report.object_errors import draw_errors
 from biocnn.report.object_errors import handles as object_handles
 
 TRUTH, PREDICTED = SKY, YELLOW
+_LEGEND, _CLASSES = 7, 20  # columns of a legend; classes that it names
 _NOT_JUDGED = "#8A9099"  # pixels to ignore
 
 
@@ -240,13 +242,16 @@ def _handles(task: str, outputs: list[str]) -> list[Line2D | Patch]:
         return [*lines, *object_handles()]
     if task == "classes":
         colours = _class_colours(len(outputs))
-        return [Patch(color=colour, label=name) for colour, name in zip(colours, outputs, strict=True)]
+        room = 100 // min(len(outputs), _LEGEND)  # characters that fit beside one of so many
+        shown = [Patch(color=c, label=short(name, room)) for c, name in zip(colours, outputs, strict=True)][:_CLASSES]
+        more = [f"and {len(outputs) - _CLASSES} more"] if len(outputs) > _CLASSES else []
+        return [*shown, *(Patch(color="none", label=text) for text in more)]
     named = (("#D9DCE1", "found"), (SKY, "missed"), (VERMILION, "not in the truth"))
     return [Patch(color=colour, label=name) for colour, name in named]
 
 
 def _legend(figure: Figure, handles: list[Line2D | Patch]) -> None:
-    legend = figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 7))
+    legend = figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), _LEGEND))
     for line in legend.get_lines():
         line.set_linewidth(2.5)
         line.set_path_effects([])

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from biocnn.report.blocks import short
 from biocnn.report.figures import INK, MUTED, PAGE_WIDTH, new_figure
 from biocnn.report.headline import probability
 from biocnn.report.logo import draw_attributions, draw_letters, draw_motif, present
@@ -96,7 +97,7 @@ def _match(axes: Axes, row: _Row, alphabet: str, _: dict[str, np.ndarray] | None
         return
     _logo(axes, row.target, alphabet, row.start)
     strand = " (−)" if row.facts["strand"] == "-" else ""
-    words = f"{row.facts['target_name']}{strand}, p = {probability(row.facts['p_value'])}"
+    words = f"{short(row.facts['target_name'], 12)}{strand}, p = {probability(row.facts['p_value'])}"
     axes.set_title(words, fontsize=7, color=MUTED)
 
 

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from biocnn.metrics import ece, labelled
 from biocnn.metrics.weighted import BINS, bins_of_equal_mass
+from biocnn.report.blocks import short
 from biocnn.report.figures import BLUE, FAINT, MUTED, Gallery, Picture, letter, new_figure
 from biocnn.report.headline import number
 from biocnn.report.results import Results
@@ -77,7 +78,7 @@ def diagram(pairs: dict[str, list[tuple[np.ndarray, np.ndarray]]]) -> Figure:
         _line(axes, *after, BLUE, "with temperature")
         errors = f"ECE {number(ece(*before))}\nwith temperature {number(ece(*after))}"
         axes.text(0.04, 0.96, errors, transform=axes.transAxes, va="top")
-        letter(axes, symbol, name)
+        letter(axes, symbol, short(name, 28))
         axes.set(xlabel="Predicted probability", ylabel="Observed frequency", box_aspect=1)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from biocnn.report.blocks import Section, Table, Text, plural, table
+from biocnn.report.blocks import Section, Table, Text, plural, short, table
 from biocnn.report.figures import Gallery, Picture
 from biocnn.report.headline import number
 from biocnn.report.mutation_map import mutation_maps
@@ -73,7 +73,7 @@ def _maps(results: Results, gallery: Gallery) -> Picture:
     with np.load(results.folder / "variants" / "maps.npz", allow_pickle=False) as stored:
         maps = {name: stored[name] for name in stored.files}
     titles = [
-        f"{title}   {output}: {number(before)} to {number(after)}; map of {allele}"
+        f"{short(title, 40)}   {short(output, 16)}: {number(before)} to {number(after)}; map of {short(allele, 16)}"
         for title, output, (before, after), allele in zip(
             maps["title"], maps["output"], maps["values"], maps["allele"], strict=True
         )

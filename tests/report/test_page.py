@@ -7,12 +7,15 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 from safetensors.numpy import save_file
 from simulated_results import RUNS, write_images, write_sequences
 
 from biocnn.report import sections, write_report
 from biocnn.report.blocks import short
 from biocnn.report.figures import Gallery
+from biocnn.report.figures import _png as PNG
+from biocnn.report.figures import _svg as SVG
 from biocnn.report.page import render
 from biocnn.report.results import Results
 
@@ -96,6 +99,45 @@ def test_text_from_files_is_escaped(report):
     text = report[2]
     assert "contig &lt;chrM&gt; is not listed" in text
     assert "<chrM>" not in text
+
+
+ODD = ["$\\frac$_^{ %s{}\\", "$\nb\t\x00Ωμ\u4e2d\u05d0é", "x" * 300]
+
+
+def renamed(path, odd):
+    """Let all names of outputs, examples, groups and contigs in a table, or in facts.json, end oddly."""
+    if path.suffix == ".tsv":
+        frame = pd.read_csv(path, sep="\t", keep_default_na=False)
+        for name in {"output", "id", "chrom", "target_name"} & set(frame.columns):
+            ending = " ".join(odd.split()) if name == "target_name" else odd
+            frame[name] = [f"{value}{ending}" if value else value for value in frame[name]]
+        frame.to_csv(path, sep="\t", index=False)
+    elif path.suffix == ".npz":
+        with np.load(path) as stored:
+            values = dict(stored)
+        values |= {key: np.array([f"{v}{odd}" for v in values[key]]) for key in ("id",) if key in values}
+        np.savez(path, **values)
+    else:
+        facts = json.loads(path.read_text())
+        facts["outputs"] = [f"{name}{odd}" for name in facts["outputs"]]
+        path.write_text(json.dumps(facts))
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize(("make", "task"), [(write_sequences, "multilabel"), (write_images, "classes")])
+def test_names_from_data_are_plain_text_in_figures(tmp_path, make, task, odd, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("biocnn.report.figures._png", lambda figure: drawn.append(figure) or PNG(figure))
+    monkeypatch.setattr("biocnn.report.figures._svg", lambda figure: drawn.append(figure) or SVG(figure))
+    folder = tmp_path / "odd"
+    experiment = make(folder, task)
+    for path in [*folder.rglob("*.tsv"), *folder.glob("explain/[ac]*.npz"), folder / "dataset/facts.json"]:
+        renamed(path, odd)
+    write_report(folder, experiment, folder / "report.html", folder / "figures")
+    Page((folder / "report.html").read_text(encoding="utf-8"))
+    words = [text.get_text() for figure in drawn for text in figure.findobj(Text)]
+    assert any(short(odd, 80)[:4] in text for text in words), "the names are in some figure as they are"
+    assert max(len(line) for text in words for line in text.split("\n")) < 130
 
 
 def test_the_chapters_tell_the_metrics_and_settings(report):

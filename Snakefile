@@ -14,7 +14,7 @@ configfile: "config/config.yaml"
 container: "docker://condaforge/miniforge3:25.3.0-3"
 
 
-W = open_workflow(config, workflow.basedir)
+W = open_workflow(config, workflow.basedir, workflow.is_main_process)
 
 
 wildcard_constraints:
@@ -43,6 +43,10 @@ rule all:
     input:
         "results/summary.tsv",
         "results/index.html",
+
+
+onstart:
+    W.freeze()
 
 
 onsuccess:

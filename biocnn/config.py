@@ -1,7 +1,5 @@
 """One experiment: one YAML file, one typed object; every error names the dotted key and the remedy."""
 
-import json
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from biocnn.draws import Calibrate, resolve_draws
 from biocnn.errors import InputError, nearest
+from biocnn.experiment import Experiment, read_frozen
 from biocnn.experiment_file import read_yaml
 from biocnn.registry import AUGMENT_SETS, REGISTRY, target
 from biocnn.schema import STRICT, check, choose, map_text, path_settings
@@ -163,33 +162,13 @@ UNSEEN = {"upright": "upside down", "chiral": "mirrored"}  # what these sets of 
 KEYS = ("seed", "data", "split", "augment", "model", "loss", *list(SECTIONS)[1:])
 
 
-@dataclass(frozen=True)
-class Experiment:
-    """A checked experiment; ``settings`` has every default filled in and every path resolved."""
-
-    name: str
-    settings: dict[str, Any]
-    files: dict[str, str]
-
-    def __getitem__(self, section: str) -> Any:
-        return self.settings[section]
-
-    def only(self, *sections: str, leave: tuple[str, ...] = ()) -> str:
-        """Canonical JSON of some sections: what a rule depends on."""
-        kept = {s: self.settings[s] for s in sections}
-        for key in leave:
-            section, _, entry = key.partition(".")
-            kept[section] = {k: v for k, v in kept[section].items() if k != entry}
-        return json.dumps(kept, sort_keys=True)
-
-
 def load(path: str | Path, data_root: str | Path = ".") -> Experiment:
     """Read and check one experiment.
 
     Parameters
     ----------
     path
-        The YAML file; its stem names the experiment.
+        The YAML file, whose stem names the experiment; or the frozen copy of one, as a job of the workflow gets it.
     data_root
         Folder that relative paths start at, but for those under ``results/``, which the workflow makes itself.
 
@@ -199,13 +178,15 @@ def load(path: str | Path, data_root: str | Path = ".") -> Experiment:
         For a missing file, an unknown key, a wrong type; names the dotted key and the nearest allowed word.
     """
     path, root = Path(path), Path(data_root)
+    if path.suffix == ".json":
+        return read_frozen(path)
     try:
         given = read_yaml(path)
         settings = _settings(given)
         files = _resolve(settings, root)
     except InputError as error:
         raise InputError(f"{path}: {error.message}", error.remedy) from error
-    return Experiment(path.stem, settings, files)
+    return Experiment(path.stem, settings, files, str(path), str(root))
 
 
 def _settings(given: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import hashlib
 import inspect
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from biocnn import program
 from biocnn.data.dataset import Dataset
 from biocnn.registry import find
 
 # Settings under which the same steps are made, only stopped, saved or loaded in another way.
 FREE = ("seeds", "max_minutes", "save_minutes", "workers")
-# Parts of biocnn that no training runs through; all others count, so that none can be forgotten.
-ELSEWHERE = (
-    "audit.py", "baselines.py", "blending.py", "calibrate.py", "cli.py", "draws.py", "evaluate.py",
-    "evaluate_images.py", "explain", "fetch.py", "image_steps.py", "kmers.py", "measure", "originals.py", "report",
-    "scan", "segment", "simulate.py", "steps.py", "tiles.py", "trials.py", "uncertainty", "variants", "workflow.py",
-)  # fmt: skip
 
 
 def fingerprint(settings: dict[str, Any], dataset: Dataset, seed: int, network: nn.Module, processes: int) -> str:
@@ -47,21 +41,20 @@ def fingerprint(settings: dict[str, Any], dataset: Dataset, seed: int, network: 
     if (section := settings["train"]).get("start_from"):
         parts += [Path(section["start_from"]).read_bytes()]
     parts += ["\n".join(dataset.examples["split"]).encode()]  # which fold of them
-    # By content, for the code may lie elsewhere on another machine.
-    parts += sorted({hashlib.sha256(code).digest() for code in _code(settings, network)})
+    parts += sorted(_code(settings, network))
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:12]
 
 
-def _code(settings: dict[str, Any], network: nn.Module) -> Iterator[bytes]:
-    package = Path(__file__).parent
-    for path in package.rglob("*.py"):
-        if path.relative_to(package).parts[0] not in ELSEWHERE:
-            yield path.read_bytes()
+def _code(settings: dict[str, Any], network: nn.Module) -> set[bytes]:
+    """Digests of what this training runs through; of what the user wrote the files that define it."""
     chosen = [("augment", section) for section in settings["augment"]] + [("losses", settings["loss"])]
-    functions = {find(kind, section["name"]) for kind, section in chosen if section}
-    for thing in functions | {type(module) for module in network.modules()}:
-        if not thing.__module__.startswith(("torch.", "biocnn.")):
-            yield _source(thing)
+    things = {find(kind, section["name"]) for kind, section in chosen if section}
+    things |= {type(module) for module in network.modules()}
+    ours = {Path(inspect.getfile(thing)) for thing in things if thing.__module__.startswith("biocnn.")}
+    own = [thing for thing in things if not thing.__module__.startswith(("torch.", "biocnn."))]
+    started = program.PACKAGE / "runs.py"
+    left = program.chosen(settings, ["loss"])  # by the task, where the settings do not say
+    return program.code({started, *ours, *left}) | {hashlib.sha256(_source(thing)).digest() for thing in own}
 
 
 def _source(thing: Any) -> bytes:

@@ -188,7 +188,7 @@ def _is_path(annotation: Any) -> bool:
 
 
 def _arguments(module: str, name: str) -> ast.arguments:
-    source = _source(module)
+    source = source_of(module)
     if source is None:
         raise InputError(f"module {module!r} was not found", "run from the folder that holds it, or install it")
     try:
@@ -209,7 +209,7 @@ def _arguments(module: str, name: str) -> ast.arguments:
     raise InputError(f"module {module!r} has no {name!r}", nearest(name, names))
 
 
-def _source(module: str) -> Path | None:
+def source_of(module: str) -> Path | None:
     """The file of a module; unlike with ``find_spec``, the packages around it are not imported."""
     if not all(part.isidentifier() for part in module.split(".")):
         return None

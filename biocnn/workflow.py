@@ -4,12 +4,16 @@ import hashlib
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from biocnn.config import Experiment, load
+from biocnn.config import load
+from biocnn.contents import Contents
 from biocnn.errors import InputError
+from biocnn.experiment import Experiment, read_frozen
+from biocnn.program import code_of_step
 from biocnn.registry import own_module
 
 RESULTS = Path("results")
@@ -20,8 +24,18 @@ TAKEN = ("demo", "genomes", "logs", "benchmarks", "summary.tsv", "index.html")
 PERIODIC = re.compile(r"(.+)\1{19,}$")
 
 
+class _Frozen(dict[str, Experiment]):
+    """Experiments by name, each read from its frozen copy when a rule asks for it."""
+
+    def __missing__(self, name: str) -> Experiment:
+        self[name] = read_frozen(_frozen(name))
+        return self[name]
+
+
 class Workflow:
     """The experiments of one invocation, and input and parameter functions for the rules.
+
+    What was read as the invocation began holds until it ends: jobs get frozen copies, in their own folders.
 
     Parameters
     ----------
@@ -29,76 +43,67 @@ class Workflow:
         Snakemake's config: experiments (names under config/experiments, or paths of YAML files), data_root, gpus.
     base
         Folder of the Snakefile.
+    begins
+        Whether the invocation begins here; else this is one of its jobs, which finds the frozen copies.
     """
 
-    def __init__(self, config: dict[str, Any], base: Path) -> None:
+    def __init__(self, config: dict[str, Any], base: Path, begins: bool = True) -> None:
         self.data_root = str(config.get("data_root", "."))
         self.gpus = int(config.get("gpus", 0))
         # One process a GPU; torchrun tells each which one it is.
         # The command, not `-m biocnn.cli`: that would let files of the working folder stand for installed packages.
         several = f"torchrun --standalone --nproc-per-node={self.gpus} --no-python biocnn"
         self.train_command = several.split() if self.gpus > 1 else ["biocnn"]
-        self.paths: dict[str, str] = {}
-        self.experiments: dict[str, Experiment] = {}
+        self.begins, self.contents = begins, Contents()
+        self.names: list[str] = []
+        self.experiments: dict[str, Experiment] = {} if begins else _Frozen()
         named = config.get("experiments", [])
         for name in [named] if isinstance(named, str) else named:
             path = str(name) if str(name).endswith((".yaml", ".yml")) else f"config/experiments/{name}.yaml"
             path = path if Path(path).exists() else str(base / path)
-            experiment = load(path, self.data_root)
-            check_name(experiment.name, path)
-            if experiment.name in self.experiments:
-                raise InputError(f"experiments: two are named {experiment.name!r}", "rename one of the files")
-            self.paths[experiment.name], self.experiments[experiment.name] = path, experiment
-        if not self.experiments:
+            check_name(Path(path).stem, path)
+            if Path(path).stem in self.names:
+                raise InputError(f"experiments: two are named {Path(path).stem!r}", "rename one of the files")
+            self.names.append(Path(path).stem)
+            if begins:
+                self.experiments[Path(path).stem] = self._read(path)
+        if not self.names:
             raise InputError("experiments: none named", "for example --config experiments=[demo_sequences]")
+        self.contents.keep()
+
+    def _read(self, path: str) -> Experiment:
+        experiment = load(path, self.data_root)
+        given = {file for file in experiment.files.values() if not _under_results(file)}
+        return replace(experiment, contents={file: self.contents.of(file) for file in given})
+
+    def freeze(self) -> None:
+        """As a run starts: write the copies that its jobs read, and get to know the files that they read."""
+        if self.begins:
+            for name, experiment in self.experiments.items():
+                experiment.freeze(_frozen(name))
+            self.contents.settle()
 
     def config_of(self, wildcards: Any) -> str:
-        """The experiment's YAML file."""
-        return _argument(self.paths[wildcards.experiment])
+        """The frozen copy of the experiment."""
+        return str(_frozen(wildcards.experiment))
 
-    def raw_files(self, wildcards: Any) -> list[str]:
-        """Files and folders that the data section names; simulated ones by the folder that a rule makes."""
-        files = self.experiments[wildcards.experiment].files
-        return sorted({self._made(path) for key, path in files.items() if key.startswith("data.")})
+    def made(self, *sections: str) -> Callable[[Any], list[str]]:
+        """An input function: what other rules make of the files that sections name; other files count by contents."""
 
-    def database(self, wildcards: Any) -> list[str]:
-        """The motif database, where the experiment names one."""
-        files = self.experiments[wildcards.experiment].files
-        return [self._made(path) for key, path in files.items() if key.startswith("explain.")]
+        def found(wildcards: Any) -> list[str]:
+            files = self.experiments[wildcards.experiment].files
+            return sorted({_made(path) for key, path in files.items() if key.split(".")[0] in sections} - {""})
 
-    def start_from(self, wildcards: Any) -> list[str]:
-        """The model that training starts from; one under results/ is trained first."""
-        files = self.experiments[wildcards.experiment].files
-        return [files["train.start_from"]] if "train.start_from" in files else []
-
-    def new_images(self, wildcards: Any) -> list[str]:
-        """The images to segment."""
-        return [self._made(self.experiments[wildcards.experiment].files["segment.images"])]
-
-    def unlabelled(self, wildcards: Any) -> list[str]:
-        """The same, where the experiment has any."""
-        return self.new_images(wildcards) if "segment.images" in self.experiments[wildcards.experiment].files else []
+        return found
 
     def genome(self, wildcards: Any) -> list[str]:
         """The encoded genome, shared by all experiments on the same FASTA file."""
-        fasta = self.experiments[wildcards.experiment].files.get("data.genome")
-        return [f"{RESULTS}/genomes/{self._key(fasta)}"] if fasta else []
-
-    def vcf(self, wildcards: Any) -> list[str]:
-        """The variants to score."""
-        return [self._made(self.experiments[wildcards.experiment].files["variants.vcf"])]
+        wanted = "data.genome" in self.experiments[wildcards.experiment].files
+        return [self._encoded(wildcards, "data")] if wanted else []
 
     def variants_genome(self, wildcards: Any) -> str:
         """The encoded genome that the variants refer to."""
         return self._encoded(wildcards, "variants")
-
-    def images_path(self, wildcards: Any) -> str:
-        """The images to segment, as the step is to read them."""
-        return _argument(self.experiments[wildcards.experiment].files["segment.images"])
-
-    def vcf_path(self, wildcards: Any) -> str:
-        """The variants to score, as the step is to read them."""
-        return _argument(self.experiments[wildcards.experiment].files["variants.vcf"])
 
     def predict_options(self, wildcards: Any) -> list[str]:
         """The section ``predict`` as options of the step, and what is trusted."""
@@ -135,13 +140,26 @@ class Workflow:
         """``--genome FOLDER`` for experiments that read one."""
         return [f"--genome={folder}" for folder in self.genome(wildcards)]
 
-    def fasta(self, wildcards: Any) -> list[str]:
-        """The FASTA file behind an encoded genome."""
-        return [self._made(self._fasta(wildcards))]
+    def file(self, key: str) -> Callable[[Any, Any], str]:
+        """A function that gives the path of a file as a step is to read it.
 
-    def fasta_path(self, wildcards: Any) -> str:
-        """The same, as the step is to read it."""
-        return _argument(self._fasta(wildcards))
+        It asks for ``input`` because Snakemake leaves out what is derived from that when it compares parameters: a
+        file that was moved is the same one.
+        """
+        return lambda wildcards, input: _argument(self.experiments[wildcards.experiment].files[key])
+
+    def fasta(self, wildcards: Any, input: Any) -> str:
+        """The FASTA file behind an encoded genome; likewise."""
+        return _argument(self._fasta(wildcards)[1])
+
+    def made_fasta(self, wildcards: Any) -> list[str]:
+        """The same, where a rule makes it."""
+        return sorted({_made(self._fasta(wildcards)[1])} - {""})
+
+    def fasta_contents(self, wildcards: Any) -> str:
+        """What it holds."""
+        experiment, path = self._fasta(wildcards)
+        return experiment.contents.get(path, path)
 
     def runs(self, wildcards: Any) -> list[str]:
         """Names of the trainings of an experiment."""
@@ -164,6 +182,15 @@ class Workflow:
             return found
 
         return value
+
+    def code(self, step: str, *sections: str) -> Callable[[Any], str]:
+        """A function that gives a word for the code of a step, classes that these sections name included."""
+
+        def word(wildcards: Any) -> str:
+            settings = self.experiments[wildcards.experiment].settings if sections else {}
+            return code_of_step(step, settings, sections) if self.begins else ""
+
+        return word
 
     def depends(self, *sections: str, leave: tuple[str, ...] = ()) -> Callable[[Any], str]:
         """What a rule depends on: these sections' values, and nothing else of the file."""
@@ -194,14 +221,18 @@ class Workflow:
         wanted = self.experiments[wildcards.experiment]["scan"]["contigs"]
         return [f"{RESULTS}/{wildcards.experiment}/scan"] if wanted else []
 
-    def _fasta(self, wildcards: Any) -> str:
+    def _fasta(self, wildcards: Any) -> tuple[Experiment, str]:
+        """An experiment with the genome, and the file."""
         keys = ("data.genome", "variants.genome", "scan.genome")
-        every = {e.files.get(key) for e in self.experiments.values() for key in keys} - {None}
-        return next(path for path in every if self._key(path) == wildcards.genome)
+        every = (
+            (e, e.files[key]) for name in self.names for e in [self.experiments[name]] for key in keys & e.files.keys()
+        )
+        return next((experiment, path) for experiment, path in every if _key(experiment, path) == wildcards.genome)
 
     def _encoded(self, wildcards: Any, section: str) -> str:
-        files = self.experiments[wildcards.experiment].files
-        return f"{RESULTS}/genomes/{self._key(files.get(f'{section}.genome') or files['data.genome'])}"
+        experiment = self.experiments[wildcards.experiment]
+        path = experiment.files.get(f"{section}.genome") or experiment.files["data.genome"]
+        return f"{RESULTS}/genomes/{_key(experiment, path)}"
 
     def trials(self, wildcards: Any) -> list[str]:
         """Outputs of all trials of a fold: the settings of the file and those drawn, each on every inner fold."""
@@ -228,15 +259,25 @@ class Workflow:
     def _calibrated(self, wildcards: Any) -> bool:
         return self.experiments[wildcards.experiment]["calibrate"]["trials"] > 0
 
-    @staticmethod
-    def _made(path: str) -> str:
-        parts = Path(path).parts
-        return str(DEMO / parts[2]) if parts[:2] == DEMO.parts else path
 
-    @staticmethod
-    def _key(fasta: str) -> str:
-        word = re.sub(r"[^A-Za-z0-9_-]", "_", Path(fasta).name.split(".")[0])[:40]
-        return f"{word}-{hashlib.sha1(fasta.encode()).hexdigest()[:8]}"
+def _under_results(path: str) -> bool:
+    return Path(path).parts[:1] == RESULTS.parts
+
+
+def _made(path: str) -> str:
+    """What a rule makes where a file is under results: of simulated data, the folder; "" for other files."""
+    parts = Path(path).parts
+    return "" if not _under_results(path) else str(DEMO / parts[2]) if parts[:2] == DEMO.parts else path
+
+
+def _key(experiment: Experiment, fasta: str) -> str:
+    """The name of an encoded genome: experiments whose FASTA files hold the same share it."""
+    word = re.sub(r"[^A-Za-z0-9_-]", "_", Path(fasta).name.split(".")[0])[:40]
+    return f"{word}-{hashlib.sha1(experiment.contents.get(fasta, fasta).encode()).hexdigest()[:8]}"
+
+
+def _frozen(name: str) -> Path:
+    return RESULTS / name / "experiment.json"
 
 
 def check_name(name: str, path: str | Path) -> None:
@@ -276,10 +317,10 @@ def _argument(path: str) -> str:
     return f"./{path}" if path.startswith("-") else path
 
 
-def open_workflow(config: dict[str, Any], base: str) -> Workflow:
+def open_workflow(config: dict[str, Any], base: str, begins: bool) -> Workflow:
     """Load the experiments; a fault in one ends Snakemake with status 2 and a message, not a traceback."""
     try:
-        return Workflow(config, Path(base))
+        return Workflow(config, Path(base), begins)
     except InputError as error:
         print(f"biocnn: {error}", file=sys.stderr)
         sys.exit(2)

@@ -11,9 +11,8 @@ from tiny import sequences, stored, train_settings
 from torch import nn
 from trainings import network
 
-import biocnn
 from biocnn.data.dataset import Dataset
-from biocnn.fingerprint import ELSEWHERE, fingerprint
+from biocnn.fingerprint import fingerprint
 
 OWN = """
 from torch import nn
@@ -105,11 +104,6 @@ def test_the_users_own_code_counts(data: Dataset, tmp_path: Path, monkeypatch: p
         assert mark(data, about, model=fp_net.Net(96, 1)) == first, name
     for name in ("fp_net", "fp_loss", "fp_change"):
         del sys.modules[name]
-
-
-def test_parts_that_no_training_runs_through_are_there() -> None:
-    package = Path(biocnn.__file__).parent
-    assert [name for name in ELSEWHERE if not (package / name).exists()] == []
 
 
 def test_class_without_a_file_is_another_one_each_time(data: Dataset) -> None:

@@ -19,7 +19,7 @@ ARROW = [
     ["lock", "memory"],
     ["simulate", "originals", "fetch"],
     ["views"],
-    ["schema", "registry", "draws", "experiment_file", "strands", "config"],
+    ["schema", "registry", "draws", "experiment_file", "strands", "experiment", "contents", "program", "config"],
     ["metrics"],
     ["instances", "measure"],
     ["data"],

@@ -88,6 +88,7 @@ def test_steps_of_each_kind(done: Path) -> None:
     sequences, nuclei = done / "results/demo_sequences", done / "results/demo_nuclei"
     assert {path.name for path in (sequences / "explain").glob("[!.]*")} == {
         "attributions.npz",
+        "counts.tsv",
         "matches.tsv",
         "motifs.meme",
         "seqlet_matches.tsv",

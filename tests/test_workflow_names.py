@@ -1,11 +1,7 @@
 """Names that a shell, Snakemake or argparse would read as more than names: nothing of them is executed or lost."""
 
 import json
-import os
 import re
-import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,32 +9,13 @@ import yaml
 
 from biocnn.errors import InputError
 from biocnn.workflow import TAKEN, check_name
+from tests.stand_in import calls, run, stand_in
 from tests.test_workflow import ROOT, snakemake
 
 # Each would leave a file of its own in the working folder, or take a word apart.
-HOSTILE = "-a b'c\"d$(touch PWNED1)`touch PWNED2`;touch PWNED3;&|<>*?#~%\\\n$HOME"
+HOSTILE = "-a b'c\"d$(touch PWNED1)`touch PWNED2`;touch PWNED3;{x}{output}&|<>*?#~%\\\n$HOME"
 # A contig is a word of an option, in which commas stand between contigs.
 CONTIGS = ["-chr1", "$(touch PWNED4)", "a b;'\"`touch PWNED5`{x}\n"]
-STUB = """#!{python}
-import json, sys
-from pathlib import Path
-sys.path.insert(0, {root!r})
-from biocnn.cli import parser
-given = vars(parser().parse_args())
-step = given.pop("function").__name__
-with open("calls.jsonl", "a") as handle:
-    handle.write(json.dumps([step, sys.argv[1:], given], default=str) + "\\n")
-folders = "simulate genome dataset baselines explain uncertainty segment variants scan predict".split()
-for key in "out model history table best per_example audit matches tsv html figures doctor".split():
-    path = given.get(key)
-    if path is None or (key == "model" and step in ("predict", "explain")):
-        continue
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if key in ("figures", "doctor") or (key == "out" and step in folders):
-        path.mkdir(exist_ok=True)
-    else:
-        path.write_text("{{}}")
-"""
 
 
 def shell_fields() -> list[tuple[str, str]]:
@@ -99,18 +76,12 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_rule_runs_with_hostile_names_and_executes_none_of_them(hostile: Path, tmp_path: Path) -> None:
     """The lines are executed by the shell; a stand-in for biocnn reads its arguments as biocnn does, and keeps them."""
-    stub = tmp_path / "biocnn"
-    stub.write_text(STUB.format(python=sys.executable, root=str(ROOT)))
-    stub.chmod(stub.stat().st_mode | stat.S_IXUSR)
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2"]
-    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
-    done = subprocess.run(command, cwd=hostile, env={**os.environ, "PATH": path}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    text = run(hostile, stand_in(tmp_path))
+    assert "Nothing to be done" not in text
     assert not list(hostile.rglob("PWNED*"))
-    calls = [json.loads(line) for line in (hostile / "calls.jsonl").read_text().splitlines()]
+    given = {call["step"]: call["given"] for call in calls(hostile)}
     rules = set(re.findall(r"^rule (\w+):", "\n".join(p.read_text() for p in ROOT.glob("workflow/rules/*.smk")), re.M))
-    assert rules == {step for step, _, _ in calls} | {"simulate"}, "every rule ran"
-    given = {step: arguments for step, _, arguments in calls}
+    assert rules == given.keys() | {"simulate"}, "every rule ran"
     root = f"{HOSTILE} data"
     assert given["genome"]["fasta"] == f"{root}/{HOSTILE}.fa"
     assert given["variants"]["vcf"] == f"{root}/{HOSTILE}.vcf"

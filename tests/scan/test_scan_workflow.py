@@ -40,7 +40,7 @@ def test_another_genome_is_encoded_first(tmp_path: Path) -> None:
     found = workflow(tmp_path, TABLE + "scan: {contigs: all, genome: results/demo/sequences/genome.fa}")
     assert found.scan_options(ONE) == ["--stride=10", "--threshold=0.5"]
     key = Path(found.scanned_genome(ONE)).name
-    assert found.fasta_path(SimpleNamespace(genome=key)) == "results/demo/sequences/genome.fa"
+    assert found.fasta(SimpleNamespace(genome=key), []) == "results/demo/sequences/genome.fa"
 
 
 @pytest.mark.parametrize(

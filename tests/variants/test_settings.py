@@ -40,10 +40,10 @@ def test_section_becomes_options(folder: Path) -> None:
     path = experiment(folder, "{vcf: some.vcf, genome: genome.fa, offsets: [-10, 0], maps: [rs1, rs 2]}")
     workflow = Workflow({"experiments": [str(path)], "data_root": str(folder)}, folder)
     some = SimpleNamespace(experiment="some")
-    assert workflow.vcf(some) == [str(folder / "some.vcf")]
+    assert workflow.file("variants.vcf")(some, []) == str(folder / "some.vcf")
     assert workflow.variants(some) == ["results/some/variants"]
     genome = Path(workflow.variants_genome(some)).name
-    assert workflow.fasta_path(SimpleNamespace(genome=genome)) == str(folder / "genome.fa")
+    assert workflow.fasta(SimpleNamespace(genome=genome), []) == str(folder / "genome.fa")
     options = workflow.variants_options(some)
     for part in ("--offsets=-10,0", "--maps=rs1,rs 2", "--strands=single", "--background=0", "--seed=3"):
         assert part in options

@@ -3,9 +3,8 @@
 
 rule trial:
     input:
-        config=ancient(W.config_of),
         dataset="results/{experiment}/dataset",
-        start_from=W.start_from,
+        made=W.made("model", "train"),
     output:
         "results/{experiment}/calibrate/{fold}/{trial}.json",
     log:
@@ -33,12 +32,13 @@ rule trial:
                 "calibrate.trials",
             ),
         ),
-        root=W.data_root,
+        code=W.code("trial", "model", "loss", "augment"),
+        config=W.config_of,
         # Declared nowhere, as the state of rule train.
         state="results/{experiment}/calibrate/{fold}/{trial}.state",
     shell:
-        "biocnn trial {input.config:q} {input.dataset:q} {wildcards.fold:q}-{wildcards.trial:q} {output:q}"
-        " --data-root={params.root:q} --state {params.state:q} 2>&1 | tee -i {log:q}"
+        "biocnn trial {params.config:q} {input.dataset:q} {wildcards.fold:q}-{wildcards.trial:q} {output:q}"
+        " --state {params.state:q} 2>&1 | tee -i {log:q}"
 
 
 rule calibrate:
@@ -51,5 +51,7 @@ rule calibrate:
         "results/{experiment}/logs/calibrate-{fold}.log",
     benchmark:
         "results/{experiment}/benchmarks/calibrate-{fold}.tsv"
+    params:
+        code=W.code("calibrate"),
     shell:
         "biocnn calibrate {output.table:q} {output.best:q} {input:q} 2>&1 | tee {log:q}"

@@ -8,13 +8,15 @@ rule simulate:
         "results/logs/simulate-{kind}.log",
     benchmark:
         "results/benchmarks/simulate-{kind}.tsv"
+    params:
+        code=W.code("simulate"),
     shell:
         "biocnn simulate {wildcards.kind:q} {output:q} 2>&1 | tee {log:q}"
 
 
 rule genome:
     input:
-        W.fasta,
+        W.made_fasta,
     output:
         directory("results/genomes/{genome}"),
     log:
@@ -22,15 +24,16 @@ rule genome:
     benchmark:
         "results/benchmarks/genome-{genome}.tsv"
     params:
-        fasta=W.fasta_path,
+        contents=W.fasta_contents,
+        code=W.code("genome"),
+        fasta=W.fasta,
     shell:
         "biocnn genome {params.fasta:q} {output:q} 2>&1 | tee {log:q}"
 
 
 rule check:
     input:
-        config=ancient(W.config_of),
-        raw=W.raw_files,
+        made=W.made("data"),
         genome=W.genome,
     output:
         checks="results/{experiment}/checks.tsv",
@@ -41,17 +44,16 @@ rule check:
         "results/{experiment}/benchmarks/check.tsv"
     params:
         settings=W.depends("data"),
-        root=W.data_root,
+        code=W.code("check", "data"),
+        config=W.config_of,
         genome=W.genome_option,
     shell:
-        "biocnn check {input.config:q} {output.checks:q} --doctor {output.doctor:q} --data-root={params.root:q}"
-        " {params.genome:q} 2>&1 | tee {log:q}"
+        "biocnn check {params.config:q} {output.checks:q} --doctor {output.doctor:q} {params.genome:q} 2>&1 | tee {log:q}"
 
 
 rule dataset:
     input:
-        config=ancient(W.config_of),
-        raw=W.raw_files,
+        made=W.made("data"),
         genome=W.genome,
         checks="results/{experiment}/checks.tsv",
     output:
@@ -62,7 +64,8 @@ rule dataset:
         "results/{experiment}/benchmarks/dataset.tsv"
     params:
         settings=W.depends("seed", "data", "split"),
-        root=W.data_root,
+        code=W.code("dataset", "data"),
+        config=W.config_of,
         genome=W.genome_option,
     shell:
-        "biocnn dataset {input.config:q} {output:q} --data-root={params.root:q} {params.genome:q} 2>&1 | tee {log:q}"
+        "biocnn dataset {params.config:q} {output:q} {params.genome:q} 2>&1 | tee {log:q}"

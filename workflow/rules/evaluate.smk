@@ -3,7 +3,6 @@
 
 rule baselines:
     input:
-        config=ancient(W.config_of),
         dataset="results/{experiment}/dataset",
     output:
         directory("results/{experiment}/baselines"),
@@ -13,14 +12,14 @@ rule baselines:
         "results/{experiment}/benchmarks/baselines.tsv"
     params:
         settings=W.depends("augment", "model"),
-        root=W.data_root,
+        code=W.code("baselines", "model", "augment"),
+        config=W.config_of,
     shell:
-        "biocnn baselines {input.config:q} {input.dataset:q} {output:q} --data-root={params.root:q} 2>&1 | tee {log:q}"
+        "biocnn baselines {params.config:q} {input.dataset:q} {output:q} 2>&1 | tee {log:q}"
 
 
 rule evaluate:
     input:
-        config=ancient(W.config_of),
         dataset="results/{experiment}/dataset",
         models=W.of_runs("results/{experiment}/runs/{run}/model.safetensors"),
         predictions=W.of_runs("results/{experiment}/runs/{run}/predictions"),
@@ -36,8 +35,9 @@ rule evaluate:
         "results/{experiment}/benchmarks/evaluate.tsv"
     params:
         settings=W.depends("metrics"),
+        code=W.code("evaluate", "model"),
         runs=W.of_runs("results/{experiment}/runs/{run}"),
-        root=W.data_root,
+        config=W.config_of,
     shell:
-        "biocnn evaluate {input.config:q} {input.dataset:q} {input.baselines:q} {output.metrics:q} {output.per_example:q}"
-        " {output.audit:q} {output.matches:q} {params.runs:q} --data-root={params.root:q} 2>&1 | tee {log:q}"
+        "biocnn evaluate {params.config:q} {input.dataset:q} {input.baselines:q} {output.metrics:q} {output.per_example:q}"
+        " {output.audit:q} {output.matches:q} {params.runs:q} 2>&1 | tee {log:q}"

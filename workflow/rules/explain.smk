@@ -3,10 +3,9 @@
 
 rule explain:
     input:
-        config=ancient(W.config_of),
         dataset="results/{experiment}/dataset",
         models=W.of_runs("results/{experiment}/runs/{run}/model.safetensors"),
-        database=W.database,
+        made=W.made("explain"),
     output:
         directory("results/{experiment}/explain"),
     log:
@@ -18,7 +17,7 @@ rule explain:
         gpu=W.gpus,
     params:
         settings=W.depends("explain"),
-        root=W.data_root,
+        code=W.code("explain", "model"),
+        config=W.config_of,
     shell:
-        "biocnn explain {input.config:q} {input.dataset:q} {input.models[0]:q} {output:q}"
-        " --data-root={params.root:q} 2>&1 | tee {log:q}"
+        "biocnn explain {params.config:q} {input.dataset:q} {input.models[0]:q} {output:q} 2>&1 | tee {log:q}"

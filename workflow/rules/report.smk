@@ -3,7 +3,6 @@
 
 rule report:
     input:
-        config=ancient(W.config_of),
         checks="results/{experiment}/checks.tsv",
         dataset="results/{experiment}/dataset",
         models=W.of_runs("results/{experiment}/runs/{run}/model.safetensors"),
@@ -31,10 +30,10 @@ rule report:
     benchmark:
         "results/{experiment}/benchmarks/report.tsv"
     params:
-        root=W.data_root,
+        code=W.code("report"),
+        config=W.config_of,
     shell:
-        "biocnn report {input.config:q} {output.page:q} {output.figures:q}"
-        " --data-root={params.root:q} 2>&1 | tee {log:q}"
+        "biocnn report {params.config:q} {output.page:q} {output.figures:q} 2>&1 | tee {log:q}"
 
 
 rule summary:
@@ -49,5 +48,7 @@ rule summary:
         "results/logs/summary.log",
     benchmark:
         "results/benchmarks/summary.tsv"
+    params:
+        code=W.code("summary"),
     shell:
         "biocnn summary {output.tsv:q} {output.page:q} {input.pages:q} 2>&1 | tee {log:q}"

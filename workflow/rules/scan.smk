@@ -15,6 +15,7 @@ rule scan:
     resources:
         gpu=W.gpus,
     params:
+        code=W.code("scan", "model"),
         options=W.scan_options,
     shell:
         "biocnn scan {input.genome:q} {output:q} {input.models:q} {params.options:q} 2>&1 | tee {log:q}"

@@ -3,7 +3,7 @@
 
 rule segment:
     input:
-        images=W.new_images,
+        made=W.made("segment"),
         models=W.of_runs("results/{experiment}/runs/{run}/model.safetensors"),
     output:
         directory("results/{experiment}/segment"),
@@ -15,7 +15,9 @@ rule segment:
     resources:
         gpu=W.gpus,
     params:
-        images=W.images_path,
+        settings=W.depends("segment"),
+        code=W.code("segment", "model"),
+        images=W.file("segment.images"),
         options=W.segment_options,
     shell:
         "biocnn segment {params.images:q} {output:q} {input.models:q} {params.options:q} 2>&1 | tee {log:q}"

@@ -3,9 +3,8 @@
 
 rule train:
     input:
-        config=ancient(W.config_of),
         dataset="results/{experiment}/dataset",
-        start_from=W.start_from,
+        made=W.made("model", "train"),
         settings=W.best_settings,
     output:
         model="results/{experiment}/runs/{run}/model.safetensors",
@@ -28,14 +27,15 @@ rule train:
             "train",
             leave=("train.seeds", "train.save_minutes", "train.workers"),
         ),
-        root=W.data_root,
+        code=W.code("train", "model", "loss", "augment"),
+        config=W.config_of,
         chosen=W.settings_option,
         command=W.train_command,
         # Declared nowhere, so that Snakemake leaves it when the job fails or is preempted: the next attempt goes on.
         state="results/{experiment}/runs/{run}/state",
     shell:
-        "{params.command:q} train {input.config:q} {input.dataset:q} {wildcards.run:q} {output.model:q}"
-        " {output.history:q} --data-root={params.root:q} {params.chosen:q} --state {params.state:q} 2>&1 | tee -i {log:q}"
+        "{params.command:q} train {params.config:q} {input.dataset:q} {wildcards.run:q} {output.model:q}"
+        " {output.history:q} {params.chosen:q} --state {params.state:q} 2>&1 | tee -i {log:q}"
 
 
 rule predict:
@@ -52,6 +52,7 @@ rule predict:
     resources:
         gpu=W.gpus,
     params:
+        code=W.code("predict", "model"),
         options=W.predict_options,
     shell:
         "biocnn predict {input.model:q} {input.dataset:q} {output:q} {params.options:q} 2>&1 | tee {log:q}"

@@ -3,11 +3,10 @@
 
 rule uncertainty:
     input:
-        config=ancient(W.config_of),
         dataset="results/{experiment}/dataset",
         models=W.of_runs("results/{experiment}/runs/{run}/model.safetensors"),
         predictions=W.of_runs("results/{experiment}/runs/{run}/predictions"),
-        images=W.unlabelled,
+        made=W.made("segment"),
     output:
         directory("results/{experiment}/uncertainty"),
     log:
@@ -19,8 +18,8 @@ rule uncertainty:
         gpu=W.gpus,
     params:
         settings=W.depends("uncertainty", "segment"),
+        code=W.code("uncertainty", "model"),
         runs=W.of_runs("results/{experiment}/runs/{run}"),
-        root=W.data_root,
+        config=W.config_of,
     shell:
-        "biocnn uncertainty {input.config:q} {input.dataset:q} {output:q} {params.runs:q}"
-        " --data-root={params.root:q} 2>&1 | tee {log:q}"
+        "biocnn uncertainty {params.config:q} {input.dataset:q} {output:q} {params.runs:q} 2>&1 | tee {log:q}"

@@ -3,7 +3,7 @@
 
 rule variants:
     input:
-        vcf=W.vcf,
+        made=W.made("variants"),
         genome=W.variants_genome,
         models=W.of_runs("results/{experiment}/runs/{run}/model.safetensors"),
     output:
@@ -16,7 +16,9 @@ rule variants:
     resources:
         gpu=W.gpus,
     params:
-        vcf=W.vcf_path,
+        settings=W.depends("variants"),
+        code=W.code("variants", "model"),
+        vcf=W.file("variants.vcf"),
         options=W.variants_options,
     shell:
         "biocnn variants {params.vcf:q} {output:q} {input.models:q} --genome {input.genome:q}"

@@ -1,0 +1,62 @@
+"""A stand-in for the command biocnn: it reads its arguments as biocnn does, keeps them, and makes empty results.
+
+With it a whole workflow runs in seconds: rules, shell lines and Snakemake are the real ones.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = """#!{python}
+import json, os, sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from biocnn.cli import parser
+given = vars(parser().parse_args())
+step = given.pop("function").__name__
+config = given.get("config")
+kept = {{"step": step, "given": given, "config": json.loads(config.read_text()) if config else None}}
+with open("calls.jsonl", "a") as handle:
+    handle.write(json.dumps(kept, default=str) + "\\n")
+if Path("meanwhile.py").exists():
+    exec(Path("meanwhile.py").read_text())
+folders = "simulate genome dataset baselines explain uncertainty segment variants scan predict".split()
+for key in "out model history table best per_example audit matches tsv html figures doctor".split():
+    path = given.get(key)
+    if path is None or (key == "model" and step in ("predict", "explain")):
+        continue
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if key in ("figures", "doctor") or (key == "out" and step in folders):
+        path.mkdir(exist_ok=True)
+    else:
+        path.write_text("{{}}")
+"""
+
+
+def stand_in(folder: Path, package: Path = ROOT) -> dict[str, str]:
+    """Put it into a folder; the environment in which it is found. ``package`` is where biocnn itself lies."""
+    script = folder / "biocnn"
+    script.write_text(SCRIPT.format(python=sys.executable, root=str(package)))
+    script.chmod(0o755)
+    path = os.pathsep.join([str(folder), str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {**os.environ, "PATH": path, "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def run(work: Path, environment: dict[str, str], *options: str, snakefile: Path = ROOT / "Snakefile") -> str:
+    """Run the workflow in a folder; give what it printed."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--cores", "2", *options]
+    done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def calls(work: Path) -> list[dict[str, Any]]:
+    """What the steps were given since this was last asked, in order."""
+    file = work / "calls.jsonl"
+    found = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    file.unlink(missing_ok=True)
+    return found

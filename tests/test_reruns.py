@@ -1,0 +1,119 @@
+"""What makes the workflow run again: what files hold and what code does, not where files lie or when they were touched.
+
+And what a run goes by: the settings as it found them. The steps are a stand-in; Snakemake and the rules are real.
+"""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.stand_in import ROOT, calls, run, stand_in
+
+PEAKS = {
+    "data": {"name": "Intervals", "genome": "genome.fa", "positives": "peaks.bed"},
+    "model": {"name": "DeepBind"},
+    "variants": {"vcf": "some.vcf"},
+}
+CELLS = {"data": {"name": "Images", "table": "cells.csv"}, "model": {"name": "UNet"}, "segment": {"images": "new"}}
+AT_THE_END = {"report", "summary"}
+AFTER_DATA = {"dataset", "train", "predict", "baselines", "evaluate", "explain"} | AT_THE_END
+OF_IMAGES = {"uncertainty", "segment"}
+
+
+class Place:
+    """A working folder in which two experiments on files of a user were run once, and a copy of biocnn."""
+
+    def __init__(self, folder: Path) -> None:
+        self.work, self.data, self.package = folder / "work", folder / "data", folder / "package"
+        for name in ("work/config", "bin", "data/new", "data/images", "data/masks"):
+            (folder / name).mkdir(parents=True)
+        shutil.copytree(ROOT / "biocnn", self.package / "biocnn", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / "workflow", self.package / "workflow")
+        shutil.copytree(ROOT / "profiles", self.package / "profiles")
+        shutil.copy(ROOT / "Snakefile", self.package)
+        shutil.copy(ROOT / "config/config.yaml", self.work / "config")
+        for name in ("genome.fa", "peaks.bed", "some.vcf", "images/a.png", "images/b.png", "masks/a.png", "new/n.png"):
+            (self.data / name).write_bytes(name.encode().ljust(12))
+        (self.data / "cells.csv").write_text("image,mask\nimages/a.png,masks/a.png\nimages/b.png,masks/a.png\n")
+        self.write("peaks", PEAKS)
+        self.write("cells", CELLS)
+        self.environment = stand_in(folder / "bin", self.package)
+        self.run()
+
+    def write(self, name: str, settings: dict) -> None:
+        (self.work / f"{name}.yaml").write_text(yaml.safe_dump(settings))
+
+    def run(self, *options: str, root: str = "../data") -> str:
+        config = ["--config", f"data_root={root}", "experiments=[peaks.yaml,cells.yaml]"]
+        return run(self.work, self.environment, *options, *config, snakefile=self.package / "Snakefile")
+
+    def planned(self, root: str = "../data") -> set[str]:
+        """Rules that would run again."""
+        text = self.run("--dry-run", root=root)
+        return set(re.findall(r"^(\w+) +\d+$", text, re.MULTILINE)) - {"total", "all"}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return Place(tmp_path_factory.mktemp("reruns"))
+
+
+def test_a_second_run_does_nothing_wherever_the_data_are_by_then(place: Place, tmp_path: Path) -> None:
+    assert place.planned() == set()
+    shutil.copytree(place.data, tmp_path / "copy")
+    (tmp_path / "link").symlink_to(tmp_path / "copy")
+    assert place.planned(f"{tmp_path}/link/") == set()
+
+
+def test_other_bytes_run_what_reads_them_and_the_same_bytes_nothing(place: Place) -> None:
+    """Of the same number, with the clock of the file set back: a mask, and the new images."""
+    for name, rules in (("masks/a.png", {"check", *AFTER_DATA, *OF_IMAGES}), ("new/n.png", {*OF_IMAGES, *AT_THE_END})):
+        path = place.data / name
+        before, state = path.read_bytes(), path.stat()
+        path.write_bytes(before[::-1])
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+        assert place.planned() == rules, name
+        path.write_bytes(before)
+    assert place.planned() == set()
+
+
+def test_other_code_runs_the_steps_that_go_through_it(place: Place) -> None:
+    for file, rules in (("explain/step.py", {"explain", *AT_THE_END}), ("report/style.css", {*AT_THE_END})):
+        path = place.package / "biocnn" / file
+        before = path.read_text()
+        path.write_text(before + "\n")
+        assert place.planned() == rules, file
+        path.write_text(before)
+
+
+def test_a_run_goes_by_the_settings_that_it_found(place: Place) -> None:
+    """A step edits the file, and removes another experiment's; the steps after it do not see that."""
+    calls(place.work)
+    texts = {path: path.read_text() for path in place.work.glob("*.yaml")}
+    (place.work / "meanwhile.py").write_text(
+        "if step == 'train':\n"
+        "    path = Path('peaks.yaml')\n"
+        "    path.write_text(path.read_text().replace('resamples: 7', 'resamples: 8'))\n"
+        "    Path('cells.yaml').unlink()\n"
+    )
+    place.write("peaks", PEAKS | {"train": {"lr": 0.01}, "metrics": {"resamples": 7}})
+    try:
+        place.run()
+        given = {call["step"]: call["config"] for call in calls(place.work) if call["config"]}
+        assert {"train", "evaluate", "report"} <= given.keys()
+        assert {config["settings"]["metrics"]["resamples"] for config in given.values()} == {7}
+        assert len({config["digest"] for config in given.values()}) == 1
+        (place.work / "cells.yaml").write_text(texts[place.work / "cells.yaml"])
+        before = {path: path.stat().st_mtime_ns for path in place.work.glob("results/**/*")}
+        assert place.planned() == {"evaluate", *AT_THE_END}
+        place.write("peaks", PEAKS | {"train": {"lr": 0.01}, "metrics": {"resamples": 7}})
+        assert place.planned() == set()
+        assert {path: path.stat().st_mtime_ns for path in place.work.glob("results/**/*")} == before
+    finally:
+        (place.work / "meanwhile.py").unlink()
+        for path, text in texts.items():
+            path.write_text(text)

@@ -6,13 +6,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from biocnn.agreement import disagreements
 from biocnn.draws import Calibrate, resolve_draws
-from biocnn.errors import InputError, nearest
+from biocnn.errors import Collector, InputError, close, nearest
 from biocnn.experiment import Experiment, read_frozen
 from biocnn.experiment_file import read_yaml
-from biocnn.registry import AUGMENT_SETS, REGISTRY, target
-from biocnn.schema import STRICT, check, choose, map_text, path_settings
+from biocnn.experiment_paths import resolve_paths
+from biocnn.registry import AUGMENT_SETS, REGISTRY
+from biocnn.schema import STRICT, check, choose, example
 from biocnn.strands import RNA, check_strands
+from biocnn.wording import given as as_given
 
 
 class Split(BaseModel):
@@ -157,8 +160,8 @@ SECTIONS = {
     "variants": Variants,
     "scan": Scan,
 }
+NAMING = {"data": "data", "model": "models"}
 LEFT_TO_IMAGES = {"epochs": None, "batch_size": None}
-UNSEEN = {"upright": "upside down", "chiral": "mirrored"}  # what these sets of augmentations leave out
 KEYS = ("seed", "data", "split", "augment", "model", "loss", *list(SECTIONS)[1:])
 
 
@@ -177,117 +180,84 @@ def load(path: str | Path, data_root: str | Path = ".") -> Experiment:
     InputError
         For a missing file, an unknown key, a wrong type; names the dotted key and the nearest allowed word.
     """
-    path, root = Path(path), Path(data_root)
+    path, root = Path(path), Path(data_root).expanduser()
     if path.suffix == ".json":
         return read_frozen(path)
-    try:
-        given = read_yaml(path)
-        settings = _settings(given)
-        files = _resolve(settings, root)
-    except InputError as error:
-        raise InputError(f"{path}: {error.message}", error.remedy) from error
+    collector, settings, files = Collector(), {}, {}
+    with collector:
+        settings = _sections(read_yaml(path), collector)
+    files = resolve_paths(settings, root, collector)
+    collector.faults += disagreements(_nothing_said() | settings)
+    if not collector.faults:
+        _fill_draws(settings, collector)
+    collector.finish(f"{path}: ")
     return Experiment(path.stem, settings, files, str(path), str(root))
 
 
-def _settings(given: dict[str, Any]) -> dict[str, Any]:
+def _sections(given: dict[str, Any], collector: Collector) -> dict[str, Any]:
+    """Those sections that are valid, with all defaults; the collector gets the faults of the others."""
+    found: dict[str, Any] = {}
     for key in given:
-        if key not in KEYS:
-            raise InputError(f"{key}: unknown key", nearest(key, KEYS))
-    for key in ("data", "model"):
+        with collector:
+            if key not in KEYS:
+                raise InputError(f"{key}: unknown key", nearest(key, KEYS))
+    misspelt = {hit for key in given if key not in KEYS for hit in close(key, KEYS)}
+    for key in [key for key in KEYS if key in given or key not in misspelt]:
+        with collector:
+            found[key] = _section(given, key)
+    return found
+
+
+def _section(given: dict[str, Any], key: str) -> Any:
+    value, data = given.get(key), given.get("data")
+    data = data.get("name") if isinstance(data, dict) else data
+    if key == "seed":
+        seed = given.get("seed", 1)
+        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+            raise InputError(f"seed: must be a whole number >= 0 (given: {as_given(seed)})", "for example seed: 1")
+        return seed
+    if key in NAMING:
         if key not in given:
-            raise InputError(f"{key}: is missing", f"add a section {key}: {{name: ...}}")
-    seed = given.get("seed", 1)
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise InputError(f"seed: must be a whole number >= 0 (given: {seed!r})", "for example seed: 1")
-    data = choose("data", given["data"], "data")
-    settings = {
-        "seed": seed,
-        "data": data,
-        "augment": _augment(given.get("augment"), data["name"]),
-        "model": choose("models", given["model"], "model"),
-        "loss": None if given.get("loss") is None else choose("losses", given["loss"], "loss"),
-        **{key: _section(given.get(key), key) for key in SECTIONS},
-        "train": _train(given.get("train"), data["name"]),
-    }
+            raise InputError(f"{key}: is missing", f"add a section {key}: {{name: {example(NAMING[key])}}}")
+        return choose(NAMING[key], value, key)
+    if key == "loss":
+        return None if value is None else choose("losses", value, "loss")
+    if key == "augment":
+        return _augment(value, data)
+    if key == "train" and data == "Images" and isinstance(value or {}, dict):
+        value = LEFT_TO_IMAGES | (value or {})
+    return check(SECTIONS[key], {} if value is None else value, key).model_dump(mode="json")
+
+
+def _nothing_said() -> dict[str, Any]:
+    """What stands for sections that are faulty, so that the others can be compared all the same."""
+    unnamed = {"data": {"name": ""}, "model": {"name": ""}, "loss": None, "augment": []}
+    return unnamed | {key: check(section, {}, key).model_dump(mode="json") for key, section in SECTIONS.items()}
+
+
+def _fill_draws(settings: dict[str, Any], collector: Collector) -> None:
     checks = {"train": partial(check, Train, where="train"), "model": partial(choose, "models", where="model")}
-    resolve_draws(settings, checks)
-    check_strands(settings, RNA if data.get("alphabet") == "RNA" else None)  # where not told, once the data are read
-    tta, augment = settings["predict"]["tta"], str(settings["augment"])
-    if tta != "none" and augment in UNSEEN:
-        said = f"predict.tta: {tta!r} shows images {UNSEEN[augment]}, which augment: {augment} keeps from the network"
-        raise InputError(said, "allowed: none; or train with augment: default")
-    return settings
+    with collector:
+        resolve_draws(settings, checks)
+    with collector:  # where the alphabet is not told, once the data are read
+        check_strands(settings, RNA if settings["data"].get("alphabet") == "RNA" else None)
 
 
-def _augment(given: Any, data: str) -> list[dict[str, Any]] | str:
+def _augment(given: Any, data: Any) -> list[dict[str, Any]] | str:
     """A list, or the word for a set that the data decide; left out: ``default`` for images, else none."""
-    images = target("data", data) == REGISTRY["data"]["Images"]
+    images = data == "Images"
     given = ("default" if images else []) if given is None else [] if given == "none" else given
     if isinstance(given, list):
-        return [choose("augment", item, f"augment.{i}") for i, item in enumerate(given)]
+        collector, found = Collector(), []
+        for i, item in enumerate(given):
+            with collector:
+                found.append(choose("augment", item, f"augment.{i}"))
+        collector.finish()
+        return found
     words = AUGMENT_SETS if images or data not in REGISTRY["data"] else ("none",)
-    if given in words:
+    if isinstance(given, str) and given in words:
         return given
     said = f"for example augment: [{'flip, rotate90' if images else 'reverse_complement'}]"
-    raise InputError(f"augment: must be a list or a word (given: {given!r})", f"{nearest(str(given), words)}; {said}")
-
-
-def _train(given: Any, data: str) -> dict[str, Any]:
-    """The section train, in which images leave more to the data than sequences."""
-    images = target("data", data) == REGISTRY["data"]["Images"]
-    if images and (given is None or isinstance(given, dict)):
-        given = LEFT_TO_IMAGES | (given or {})
-    section = _section(given, "train")
-    if data in REGISTRY["data"] and not images:
-        for key in LEFT_TO_IMAGES:
-            if section[key] is None:
-                raise InputError(f"train.{key}: null, but only for Images it follows from the data", "give a number")
-    return section
-
-
-def _section(given: Any, key: str) -> dict[str, Any]:
-    return check(SECTIONS[key], {} if given is None else given, key).model_dump(mode="json")
-
-
-def _resolve(settings: dict[str, Any], root: Path) -> dict[str, str]:
-    """Resolve every path in place; give them all by dotted key."""
-    files: dict[str, str] = {}
-
-    def found(text: str, where: str) -> str:
-        path = Path(text)
-        made = path.parts[:1] == ("results",)
-        resolved = path if made or path.is_absolute() else root / path
-        if not made and not resolved.exists():
-            raise InputError(
-                f"{where}: no such file or folder: {resolved}",
-                f"relative paths start at data_root ({root}); set it with --config data_root=DIR, "
-                "or get the data with `biocnn fetch`",
-            )
-        files[where] = str(resolved)
-        return files[where]
-
-    def resolve(section: dict[str, Any], key: str, where: str) -> None:
-        section[key] = map_text(found, section[key], where)
-
-    def walk(kind: str, section: dict[str, Any], where: str) -> None:
-        for key in path_settings(target(kind, section["name"])):
-            resolve(section, key, f"{where}.{key}")
-
-    walk("data", settings["data"], "data")
-    if isinstance(settings["data"].get("negatives"), dict):
-        walk("negatives", settings["data"]["negatives"], "data.negatives")
-    walk("models", settings["model"], "model")
-    for i, item in enumerate(settings["augment"] if isinstance(settings["augment"], list) else ()):
-        walk("augment", item, f"augment.{i}")
-    if settings["loss"]:
-        walk("losses", settings["loss"], "loss")
-    resolve(settings["explain"]["motifs"], "database", "explain.motifs.database")
-    for where in ("train.start_from", "segment.images", "variants.vcf", "variants.genome", "scan.genome"):
-        resolve(settings[where.split(".")[0]], where.split(".")[1], where)
-    if settings["train"]["freeze_epochs"] and "train.start_from" not in files:
-        raise InputError("train.start_from: is missing", "name the model whose encoder train.freeze_epochs holds still")
-    if "variants.vcf" in files and not {"variants.genome", "data.genome"} & files.keys():
-        raise InputError("variants.genome: is missing", "name the FASTA file that the variants refer to")
-    if settings["scan"]["contigs"] and not {"scan.genome", "data.genome"} & files.keys():
-        raise InputError("scan.genome: is missing", "name the FASTA file to scan")
-    return files
+    raise InputError(
+        f"augment: must be a list or a word (given: {as_given(given)})", f"{nearest(str(given), words)}; {said}"
+    )

@@ -40,6 +40,38 @@ def all_faults(faults: list["InputError"], what: str) -> "InputError":
     return InputError("\n".join([f"{len(faults)} {what}:", *shown]), "\n  ".join(remedies))
 
 
+class Faults(InputError):
+    """Several faults, told one after the other, each with its remedy."""
+
+    def __init__(self, faults: list[InputError]) -> None:
+        super().__init__("\n".join(map(str, faults)))
+        self.faults = faults
+
+
+class Collector:
+    """Collects faults, so that a user sees all of them at once.
+
+    ``with collector:`` goes on after an ``InputError``; ``collector.finish()`` raises what was found.
+    """
+
+    def __init__(self) -> None:
+        self.faults: list[InputError] = []
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, InputError):
+            self.faults += error.faults if isinstance(error, Faults) else [error]
+            return True
+        return False
+
+    def finish(self, where: str = "") -> None:
+        """Raise the faults, if there are any; ``where`` is put before the message of each."""
+        named = [InputError(where + fault.message, fault.remedy) for fault in self.faults] if where else self.faults
+        if named:
+            raise named[0] if len(named) == 1 else Faults(named)
+
+
 class Diverged(InputError):
     """Training whose loss or gradient became NaN or infinite."""
 
@@ -48,9 +80,14 @@ class Interrupted(Exception):
     """Work that was asked to stop, and saved what it had: run again, it goes on; the exit status is 75."""
 
 
+def close(word: str, allowed: Iterable[str]) -> list[str]:
+    """The allowed word closest to ``word``, if any is close."""
+    return get_close_matches(str(word), list(allowed), n=1)
+
+
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """A remedy that names the allowed word closest to ``word``, or all of them."""
     allowed = [str(a) for a in allowed]
-    hints = get_close_matches(str(word), allowed, n=1)
+    hints = close(word, allowed)
     listed = ", ".join(allowed[:12]) + (f", ... ({len(allowed)} in all)" if len(allowed) > 12 else "")
     return (f"did you mean {hints[0]!r}? " if hints else "") + f"allowed: {listed}"

@@ -49,9 +49,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""
-        raise InputError(
-            f"{line}not valid YAML: {getattr(error, 'problem', error)}", "check quotes and indents"
-        ) from error
+        problem = str(getattr(error, "problem", error))
+        if "'\\t'" in problem:
+            raise InputError(f"{line}not valid YAML: a tab", "indent with blanks alone, as YAML asks") from error
+        raise InputError(f"{line}not valid YAML: {problem}", "check quotes and indents") from error
     if not isinstance(given, dict):
         raise InputError("must hold sections such as data: and model:", "see config/experiments for examples")
     return given

@@ -61,6 +61,17 @@ REGISTRY: dict[str, dict[str, str]] = {
     },
 }
 
+# Sequences get one answer each, images one a pixel.
+OF_SEQUENCES = {
+    "models": ("DeepBind", "Basset", "DilatedResNet", "DanQ"),
+    "losses": ("bce", "mse"),
+    "augment": ("reverse_complement", "shift"),
+}
+OF_IMAGES = {
+    kind: tuple(name for name in REGISTRY[kind] if name not in names or name == "bce")
+    for kind, names in OF_SEQUENCES.items()
+}
+
 # What `augment:` may be instead of a list: see biocnn.augment.sets.
 AUGMENT_SETS = ("default", "upright", "chiral", "anisotropic", "none")
 

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from biocnn.errors import InputError, nearest
+from biocnn.errors import Collector, InputError, close, nearest
 from biocnn.registry import REGISTRY, find, look_here, own_module, target
+from biocnn.wording import describe, shown
+from biocnn.wording import given as as_given
 
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
 
@@ -53,38 +55,54 @@ def choose(kind: str, section: Any, where: str) -> dict[str, Any]:
         raise InputError(f"{where}.name: {error.message}", error.remedy) from error
     given = {key: value for key, value in section.items() if key != "name"}
     checked = check(schema, given, where).model_dump(mode="json")
+    collector = Collector()
     for key, inner in choices.items():
         if checked[key] is not None:
-            checked[key] = choose(inner, checked[key], f"{where}.{key}")
+            with collector:
+                checked[key] = choose(inner, checked[key], f"{where}.{key}")
+    collector.finish()
     return {"name": section["name"], **checked}
 
 
 def check(schema: type[BaseModel], given: Any, where: str) -> BaseModel:
     """Validate ``given``; every fault is named by its dotted key, with what is allowed."""
     if not isinstance(given, dict):
-        raise InputError(f"{where}: must be a section, not {given!r}", "allowed: " + ", ".join(schema.model_fields))
-    unknown = [str(key) for key in given if key not in schema.model_fields]
-    if unknown:
-        allowed = schema.model_fields or ["(no settings)"]
-        raise InputError(f"{where}.{unknown[0]}: unknown key", nearest(unknown[0], allowed))
-    for key, field in schema.model_fields.items():
-        if key in given and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            check(field.annotation, given[key], f"{where}.{key}")
+        words = ", ".join(schema.model_fields) or "nothing"
+        raise InputError(f"{where}: must be a section (given: {as_given(given)})", f"allowed in it: {words}")
+    collector, known = Collector(), {}
+    for key, value in given.items():
+        field = schema.model_fields.get(key)
+        with collector:
+            if field is None:
+                raise InputError(f"{where}.{key}: unknown key", nearest(key, schema.model_fields or ["(no settings)"]))
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                check(field.annotation, value, f"{where}.{key}")
+            known[key] = value
     try:
         # As JSON, the types are strict (no true for 1, no text for a number), but text is a path and a list a tuple.
-        return schema.model_validate_json(json.dumps(given, default=str))
+        found = schema.model_validate_json(json.dumps(known, default=str))
     except ValidationError as error:
-        fault = error.errors()[0]
-        key = str(fault["loc"][0])
-        value = "" if fault["type"] == "missing" else f" (given: {given[key]!r})"
-        raise InputError(f"{where}.{key}: {fault['msg']}{value}", _allowed(schema, key)) from error
+        wrong = dict.fromkeys(str(fault["loc"][0]) for fault in error.errors())
+        # What is missing may only be misspelt, which was said.
+        meant = {hit for key in given if key not in schema.model_fields for hit in close(key, schema.model_fields)}
+        collector.faults += [
+            _fault(schema, known, key, where) for key in wrong if key in known or key not in given.keys() | meant
+        ]
+    collector.finish()
+    return found
 
 
-def _allowed(schema: type[BaseModel], key: str) -> str:
+def _fault(schema: type[BaseModel], given: dict[str, Any], key: str, where: str) -> InputError:
+    """What is wrong with a setting: it must be this, and an example."""
     field = schema.model_fields[key]
-    kind = field.annotation
-    word = kind.__name__ if isinstance(kind, type) and get_origin(kind) is None else str(kind).replace("typing.", "")
-    return f"allowed: {word}" + ("" if field.is_required() else f"; default {field.default!r}")
+    words, some = describe(field.annotation, tuple(field.metadata))
+    value = f"must be {words} (given: {as_given(given[key])})" if key in given else f"is missing: {words}"
+    if field.is_required():
+        return InputError(f"{where}.{key}: {value}", f"for example {key}: {shown(some)}")
+    default = field.get_default(call_default_factory=True)
+    if default in (None, [], {}):
+        return InputError(f"{where}.{key}: {value}", f"for example {key}: {shown(some)}; left out: {shown(default)}")
+    return InputError(f"{where}.{key}: {value}", f"for example {key}: {shown(default)}, as where it is left out")
 
 
 def example(kind: str) -> str:

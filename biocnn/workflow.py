@@ -11,13 +11,14 @@ from typing import Any
 
 from biocnn.config import load
 from biocnn.contents import Contents
-from biocnn.errors import InputError
+from biocnn.errors import Collector, Faults, InputError, nearest
 from biocnn.experiment import Experiment, read_frozen
 from biocnn.program import code_of_step
 from biocnn.registry import own_module
 
 RESULTS = Path("results")
 DEMO = RESULTS / "demo"
+CONFIG = ("experiments", "data_root", "gpus")
 # What the rules write beside the folders of experiments.
 TAKEN = ("demo", "genomes", "logs", "benchmarks", "summary.tsv", "index.html")
 # Snakemake's sign of rules that feed themselves: it would stop at such a name, and speak of recursion.
@@ -48,8 +49,15 @@ class Workflow:
     """
 
     def __init__(self, config: dict[str, Any], base: Path, begins: bool = True) -> None:
+        collector = Collector()
+        for key in config:
+            with collector:
+                if key not in CONFIG:
+                    raise InputError(f"--config {key}=...: unknown key", nearest(key, CONFIG))
         self.data_root = str(config.get("data_root", "."))
-        self.gpus = int(config.get("gpus", 0))
+        self.gpus = 0
+        with collector:
+            self.gpus = _gpus(config.get("gpus", 0))
         # One process a GPU; torchrun tells each which one it is.
         # The command, not `-m biocnn.cli`: that would let files of the working folder stand for installed packages.
         several = f"torchrun --standalone --nproc-per-node={self.gpus} --no-python biocnn"
@@ -57,24 +65,36 @@ class Workflow:
         self.begins, self.contents = begins, Contents()
         self.names: list[str] = []
         self.experiments: dict[str, Experiment] = {} if begins else _Frozen()
-        named = config.get("experiments", [])
-        for name in [named] if isinstance(named, str) else named:
-            path = str(name) if str(name).endswith((".yaml", ".yml")) else f"config/experiments/{name}.yaml"
-            path = path if Path(path).exists() else str(base / path)
-            check_name(Path(path).stem, path)
-            if Path(path).stem in self.names:
-                raise InputError(f"experiments: two are named {Path(path).stem!r}", "rename one of the files")
-            self.names.append(Path(path).stem)
-            if begins:
-                self.experiments[Path(path).stem] = self._read(path)
-        if not self.names:
-            raise InputError("experiments: none named", "for example --config experiments=[demo_sequences]")
+        named = config.get("experiments") or []
+        for given in named if isinstance(named, list) else [named]:
+            with collector:
+                path = _yaml_of(str(given), base)
+                name = Path(path).stem
+                check_name(name, path)
+                if name in self.names:
+                    raise InputError(f"experiments: two are named {name!r}", "rename one of the files")
+                self.names.append(name)
+                if begins:
+                    self.experiments[name] = self._read(path)
+        with collector:
+            if not named:
+                raise InputError("experiments: none named", "for example --config experiments=[demo_sequences]")
+        collector.finish()
         self.contents.keep()
 
     def _read(self, path: str) -> Experiment:
         experiment = load(path, self.data_root)
         given = {file for file in experiment.files.values() if not _under_results(file)}
-        return replace(experiment, contents={file: self.contents.of(file) for file in given})
+        experiment = replace(experiment, contents={file: self.contents.of(file) for file in given})
+        collector = Collector()
+        if any(isinstance(value, list) for value in (*experiment["split"].values(), experiment["scan"]["contigs"])):
+            from biocnn.data.quick_contigs import absent_contigs  # takes a moment to import
+
+            encoded = {file: RESULTS / "genomes" / _key(experiment, file) for file in experiment.files.values()}
+            with collector:
+                collector.faults += absent_contigs(experiment.settings, encoded)
+        collector.finish(f"{path}: ")
+        return experiment
 
     def freeze(self) -> None:
         """As a run starts: write the copies that its jobs read, and get to know the files that they read."""
@@ -280,6 +300,20 @@ def _frozen(name: str) -> Path:
     return RESULTS / name / "experiment.json"
 
 
+def _yaml_of(given: str, base: Path) -> str:
+    """The file of an experiment that is named by path, or by its name under config/experiments."""
+    path = given if given.endswith((".yaml", ".yml")) else f"config/experiments/{given}.yaml"
+    path = str(Path(path).expanduser()) if path.startswith("~") else path
+    return path if Path(path).exists() or not (base / path).exists() else str(base / path)
+
+
+def _gpus(given: Any) -> int:
+    number = str(given)
+    if isinstance(given, bool) or not re.fullmatch("[0-9]{1,4}", number):
+        raise InputError(f"gpus: must be a whole number >= 0 (given: {number!r})", "for example --config gpus=1")
+    return int(number)
+
+
 def check_name(name: str, path: str | Path) -> None:
     """Refuse a name that makes no safe folder under results.
 
@@ -318,11 +352,15 @@ def _argument(path: str) -> str:
 
 
 def open_workflow(config: dict[str, Any], base: str, begins: bool) -> Workflow:
-    """Load the experiments; a fault in one ends Snakemake with status 2 and a message, not a traceback."""
+    """Load the experiments; faults end Snakemake with status 2 and messages, its last lines, not a traceback."""
     try:
         return Workflow(config, Path(base), begins)
     except InputError as error:
-        print(f"biocnn: {error}", file=sys.stderr)
+        faults = error.faults if isinstance(error, Faults) else [error]
+        if len(faults) > 1:
+            print(f"biocnn: {len(faults)} faults; nothing was run", file=sys.stderr)
+        for fault in faults:
+            print(f"biocnn: {fault}", file=sys.stderr)
         sys.exit(2)
 
 

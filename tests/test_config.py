@@ -52,8 +52,9 @@ def settings(text: str, name: str = "mine.yaml") -> dict:
 def refusal(text: str) -> InputError:
     with pytest.raises(InputError) as caught:
         settings(text)
-    assert caught.value.message.startswith("mine.yaml: ")
-    assert caught.value.remedy
+    for fault in getattr(caught.value, "faults", [caught.value]):
+        assert fault.message.startswith("mine.yaml: ")
+        assert fault.remedy
     return caught.value
 
 
@@ -95,7 +96,7 @@ def test_paths_start_at_data_root_but_those_the_workflow_makes(folder: Path) -> 
     (folder / "mine.yaml").write_text(
         "data: {name: Intervals, genome: genome.fa, positives: results/demo/p.bed,\n"
         "  negatives: {name: given, path: new}}\n"
-        f"model: {{name: DeepBind}}\nexplain: {{motifs: {{database: {folder}/motifs.meme}}}}\nsegment: {{images: new}}"
+        f"model: {{name: DeepBind}}\nexplain: {{motifs: {{database: {folder}/motifs.meme}}}}\nvariants: {{vcf: new}}"
     )
     (folder / "elsewhere").mkdir()
     for root in (folder, Path("elsewhere") / ".."):
@@ -104,7 +105,7 @@ def test_paths_start_at_data_root_but_those_the_workflow_makes(folder: Path) -> 
             "data.positives": "results/demo/p.bed",
             "data.negatives.path": str(root / "new"),
             "explain.motifs.database": str(folder / "motifs.meme"),
-            "segment.images": str(root / "new"),
+            "variants.vcf": str(root / "new"),
         }
 
 
@@ -115,7 +116,7 @@ def test_paths_start_at_data_root_but_those_the_workflow_makes(folder: Path) -> 
         ("data: {name: Intervals, genome: genome.fa, positives: peaks.bed, negatives: {name: given, path: gone.fa}}",
          "data.negatives.path"),
         ("explain: {motifs: {database: gone.fa}}", "explain.motifs.database"),
-        ("segment: {images: gone.fa}", "segment.images"),
+        ("variants: {vcf: gone.fa}", "variants.vcf"),
         ("train: {start_from: gone.fa, freeze_epochs: 2}", "train.start_from"),
     ],
 )  # fmt: skip
@@ -126,6 +127,7 @@ def test_missing_file(folder: Path, change: str, key: str) -> None:
         load("mine.yaml", folder)
     assert caught.value.message == f"mine.yaml: {key}: no such file or folder: {folder / 'gone.fa'}"
     assert f"data_root ({folder})" in caught.value.remedy
+    assert f"did you mean '{folder}/genome.fa'" in caught.value.remedy
 
 
 @pytest.mark.parametrize(

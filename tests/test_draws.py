@@ -78,7 +78,9 @@ def test_nothing_is_drawn_by_default(tmp_path: Path) -> None:
 
 def test_what_is_drawn_by_default_suits_the_model(tmp_path: Path) -> None:
     assert settings(tmp_path, "{trials: 9}")["calibrate"]["draw"] == RANGES
-    found = settings(tmp_path, "{trials: 9}", "{name: UNet}")["calibrate"]["draw"]
+    text = "data: {name: Images, table: results/t.csv}\nmodel: {name: UNet}\ncalibrate: {trials: 9}\n"
+    (tmp_path / "images.yaml").write_text(text)
+    found = load(tmp_path / "images.yaml")["calibrate"]["draw"]
     assert "train.lr" in found
     assert "model.hidden" not in found
 
@@ -98,9 +100,9 @@ def test_what_is_drawn_by_default_suits_the_model(tmp_path: Path) -> None:
         ("{train.lr: {uniform: [0.2]}}", r"must be two numbers"),
         ("{train.lr: {uniform: [low, high]}}", r"must be two numbers"),
         ("{train.weight_decay: {log_uniform: [0, 0.1]}}", r"weight_decay\.log_uniform: must be above 0"),
-        ("{train.lr: {uniform: [0, 0.1]}}", r"draw\.train\.lr: train\.lr: Input should be greater than 0"),
+        ("{train.lr: {uniform: [0, 0.1]}}", r"draw\.train\.lr: train\.lr: must be a number > 0"),
         ("{train.schedule: {choice: [one_cycle, step]}}", r"draw\.train\.schedule: train\.schedule: .*'step'"),
-        ("{model.channels: {uniform: [8, 64]}}", r"draw\.model\.channels: model\.channels: .*integer.* 8\.0"),
+        ("{model.channels: {uniform: [8, 64]}}", r"draw\.model\.channels: model\.channels: .*whole number.* 8\.0"),
         ("{model.pool: {choice: [max, mean]}}", r"draw\.model\.pool: model\.pool: .*'mean'"),
     ],
 )

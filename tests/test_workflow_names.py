@@ -15,7 +15,8 @@ from tests.test_workflow import ROOT, snakemake
 # Each would leave a file of its own in the working folder, or take a word apart.
 HOSTILE = "-a b'c\"d$(touch PWNED1)`touch PWNED2`;touch PWNED3;{x}{output}&|<>*?#~%\\\n$HOME"
 # A contig is a word of an option, in which commas stand between contigs.
-CONTIGS = ["-chr1", "$(touch PWNED4)", "a b;'\"`touch PWNED5`{x}\n"]
+CONTIGS = ["-chr1", "$(touch${IFS}PWNED4)", ";'\"`touch${IFS}PWNED5`{x}"]
+MAPS = ["-rs1", "$(touch PWNED4)", "a b;'\"`touch PWNED5`{x}\n"]
 
 
 def shell_fields() -> list[tuple[str, str]]:
@@ -43,7 +44,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root.mkdir()
     genome, images = f"{HOSTILE}.fa", f"{HOSTILE} images"
     letters = "".join("ACGT"[(i * i + i // 7) % 4] for i in range(3000))
-    (root / genome).write_text("".join(f">chr{i}\n{letters[i:]}\n" for i in range(1, 4)))
+    (root / genome).write_text("".join(f">{name}\n{letters}\n" for name in ("chr1", "chr2", "chr3", *CONTIGS)))
     lines = [f"chr{i}\t{start}\t{start + 60}" for i in range(1, 4) for start in range(100, 2500, 200)]
     (root / f"{HOSTILE}.bed").write_text("\n".join(lines) + "\n")
     for name in (f"{HOSTILE}.vcf", f"{HOSTILE}.meme", f"{HOSTILE}.safetensors", f"{HOSTILE}.csv"):
@@ -56,7 +57,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "train": {"start_from": f"{HOSTILE}.safetensors"},
         "calibrate": {"trials": 1, "folds": 2, "draw": {"train.lr": {"log_uniform": [1e-3, 1e-1]}}},
         "explain": {"motifs": {"database": f"{HOSTILE}.meme"}},
-        "variants": {"vcf": f"{HOSTILE}.vcf", "offsets": [-3, 0], "maps": CONTIGS},
+        "variants": {"vcf": f"{HOSTILE}.vcf", "offsets": [-3, 0], "maps": MAPS},
         "scan": {"contigs": CONTIGS},
     }
     pictures = {
@@ -86,7 +87,8 @@ def test_every_rule_runs_with_hostile_names_and_executes_none_of_them(hostile: P
     assert given["genome"]["fasta"] == f"{root}/{HOSTILE}.fa"
     assert given["variants"]["vcf"] == f"{root}/{HOSTILE}.vcf"
     assert given["segment"]["images"] == f"{root}/{HOSTILE} images"
-    assert given["scan"]["contigs"] == given["variants"]["maps"] == ",".join(CONTIGS)
+    assert given["scan"]["contigs"] == ",".join(CONTIGS)
+    assert given["variants"]["maps"] == ",".join(MAPS)
     assert given["variants"]["offsets"] == "-3,0"
     assert snakemake(hostile, "--dry-run").count("Nothing to be done") == 1
 

@@ -13,6 +13,7 @@ from biocnn.data.fasta import decode, encode
 from biocnn.data.genome import Genome
 from biocnn.errors import InputError
 from biocnn.variants.normalise import normalise, trimmed
+from biocnn.variants.reading import readable
 
 Mismatch = Literal["error", "skip", "swap"]
 CODES = {letter: code for code, letters in enumerate(("Aa", "Cc", "Gg", "Tt")) for letter in letters}
@@ -153,7 +154,7 @@ class Reader:
 
     def _out_of_order(self, columns: Sequence[str]) -> None:
         self.unordered += 1
-        self.example = self.example or f"{columns[0]}:{columns[1]}"
+        self.example = self.example or readable(f"{columns[0]}:{columns[1]}")
 
     def alleles(self, numbers: Sequence[int], fields: Sequence[Sequence[str]]) -> tuple[Alleles, Normal]:
         """The alleles of lines with these numbers, and those of them to be scored."""

@@ -4,6 +4,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from biocnn.variants.reading import readable
+
 KEY = r"(?:[A-Za-z_][0-9A-Za-z_.]*|1000G)"
 TEXT = r'"(?:[^"\\]|\\.)*"'
 MORE = rf"(?:,[^\s,=]+=(?:{TEXT}|[^\",]*))*"
@@ -71,4 +73,4 @@ class Form:
 
     def _count(self, what: str, number: int, text: str) -> None:
         self.counts[what] += 1
-        self.examples.setdefault(what, f"line {number}: {text[:60]}")
+        self.examples.setdefault(what, f"line {number}: {readable(text[:60])}")

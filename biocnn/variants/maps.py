@@ -11,6 +11,7 @@ from biocnn.data.genome import Genome
 from biocnn.explain import saturation_mutagenesis
 from biocnn.variants.alleles import Alleles
 from biocnn.variants.normalise import normalise
+from biocnn.variants.reading import readable
 from biocnn.variants.scoring import Ensemble
 from biocnn.variants.windows import cut
 
@@ -66,8 +67,8 @@ class Choice:
             chrom, pos, name = fields[alleles.record[row]][:3]
             values = tuple(float(found[i, k]) for found in effects.values())
             return Chosen(
-                chrom, int(pos), name, alleles.ref[row], alleles.alt[row], int(alleles.contig[row]), int(k), values,
-                float(effects["DELTA"][i, k]),
+                readable(chrom), int(pos), readable(name), alleles.ref[row], alleles.alt[row],
+                int(alleles.contig[row]), int(k), values, float(effects["DELTA"][i, k]),
             )  # fmt: skip
 
         self.named += [chosen(i) for i in named]

@@ -52,6 +52,11 @@ def read_vcf(path: str | Path) -> tuple[list[str], Iterator[Block]]:
     return header, _chain(rest, blocks)
 
 
+def readable(text: str) -> str:
+    """Text of a VCF for tables and figures: bytes that are no UTF-8 become U+FFFD."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def header_contigs(header: list[str]) -> dict[str, int | None]:
     """Names in lines ``##contig`` of a header, and the lengths they give, in bp."""
     found = {}

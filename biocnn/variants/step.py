@@ -21,7 +21,7 @@ from biocnn.variants.background import Background
 from biocnn.variants.form import Form
 from biocnn.variants.maps import Choice, mutation_maps
 from biocnn.variants.normalise import normalise
-from biocnn.variants.reading import header_contigs, read_vcf
+from biocnn.variants.reading import header_contigs, read_vcf, readable
 from biocnn.variants.reread import reread
 from biocnn.variants.scoring import Ensemble, effects
 from biocnn.variants.windows import BOTH, Kept, column, cut, one_pair
@@ -75,8 +75,7 @@ def annotate(vcf: str | Path, models: Sequence[Model], genome: Genome, folder: P
     scorer = Scorer(Ensemble(models, settings.window, settings.strands), genome, settings)
     header, blocks = read_vcf(vcf)
     named = header_contigs(header)
-    lengths = {name: length for name, length in named.items() if length is not None}
-    check_lengths(vcf, lengths, find_contigs(named, genome, False, vcf), genome)
+    check_lengths(vcf, named, find_contigs(named, genome, False, vcf), genome)
     reader = Reader(genome, vcf, scorer.ensemble.window, settings.ref_mismatch, settings.unknown_contigs, named)
     form, counts, choice = Form(header), Counts(vcf), Choice(settings.maps if isinstance(settings.maps, tuple) else ())
     writer = Writer(
@@ -253,7 +252,7 @@ class Counts:
 
 def _named(fields: Sequence[Sequence[str]], alleles: Alleles, i: int) -> str:
     chrom, pos = fields[alleles.record[i]][:2]
-    return f"{chrom}:{pos} {alleles.ref[i][:20]}>{alleles.alt[i][:20]}"
+    return readable(f"{chrom}:{pos} {alleles.ref[i][:20]}>{alleles.alt[i][:20]}")
 
 
 def _provenance(models: Sequence[Model], genome: Genome, settings: Settings) -> dict[str, str]:

@@ -14,6 +14,7 @@ from small import DEEPBIND, lines_of, model_of, random_genome, records_of, run, 
 from biocnn.data.fasta import decode, reverse_complement
 from biocnn.errors import InputError
 from biocnn.variants import reading
+from biocnn.variants.step import Settings, annotate
 
 GENOME = random_genome(300, 200)
 TEXT = {name: decode(GENOME.codes(name, 0, length)) for name, length in GENOME.contigs.items()}
@@ -231,6 +232,16 @@ def test_any_names_of_outputs_make_different_fields(tmp_path: Path) -> None:
 def test_contigs_of_the_header_may_have_no_length(tmp_path: Path) -> None:
     header = ("##contig=<ID=chr1>", "##contig=<ID=chr2,length=200>")
     assert len(records_of(run(tmp_path, vcf_text(*RECORDS, header=header), GENOME, model_of(tmp_path)))) == 9
+
+
+def test_bytes_that_are_no_text_reach_no_table_of_the_report(tmp_path: Path) -> None:
+    text = vcf_text(record("chr1", 100, 1, "+", id="r\udcffs"), "chr\udcff 5 . A <X\udcff> 1 \udcff; .",
+                    "chr\udcff 4 . A C . . .", header=("##x=<\udcff",))  # fmt: skip
+    (tmp_path / "in.vcf").write_bytes(text.encode("utf-8", "surrogateescape"))
+    annotate(tmp_path / "in.vcf", [model_of(tmp_path)], GENOME, tmp_path, Settings(unknown_contigs="skip", maps=1))
+    for name in ("counts.tsv", "largest.tsv"):
+        assert "\ufffd" in (tmp_path / name).read_text(encoding="utf-8")
+    assert any("r\udcffs" in line for line in lines_of(tmp_path)), "passed on as it is"
 
 
 def test_telomeres_pass_through(tmp_path: Path) -> None:

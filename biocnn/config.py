@@ -127,7 +127,7 @@ class Variants(BaseModel):
     """Variants to score; nothing is done where ``vcf`` is null."""
 
     model_config = STRICT
-    vcf: Path | None = None  # VCF or BCF, sorted
+    vcf: Path | None = None  # VCF or BCF
     genome: Path | None = None  # FASTA file that the variants refer to; None: data.genome
     window: int | None = Field(None, ge=1)  # bp; only for models of sequences of different lengths
     offsets: list[int] = Field([0], min_length=1)  # bp; places of the window around the variant, averaged

@@ -51,7 +51,7 @@ def annotate(vcf: str | Path, models: Sequence[Model], genome: Genome, folder: P
     Parameters
     ----------
     vcf
-        VCF or BCF, sorted.
+        VCF or BCF; where it is sorted, the output gets an index.
     models
         With the same outputs; an ensemble.
     genome

@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,9 @@ def fingerprint(settings: dict[str, Any], dataset: Dataset, seed: int, network: 
     ----------
     settings
         A resolved experiment: sections augment, model, loss and train count, the others by the data made from them.
-        Files that define the user's own augmentations and loss count as code.
+        Files that define the user's own augmentations and loss, and those beside them that they import, count as code.
     network
-        So does the file that defines its class; of one that no file defines (typed at a prompt) nothing can be known,
+        So do those of its class; of one that no file defines (typed at a prompt) nothing can be known,
         and the fingerprint is another one each time.
     processes
         How many train together.
@@ -54,13 +55,20 @@ def _code(settings: dict[str, Any], network: nn.Module) -> set[bytes]:
     own = [thing for thing in things if not thing.__module__.startswith(("torch.", "biocnn."))]
     started = program.PACKAGE / "runs.py"
     left = program.chosen(settings, ["loss"])  # by the task, where the settings do not say
-    return program.code({started, *ours, *left}) | {hashlib.sha256(_source(thing)).digest() for thing in own}
+    sources = {_source(thing) for thing in own}
+    # What lies beside them is the user's as well; what is installed does not change by itself.
+    beside = {path for path in sources if path and "site-packages" not in path.parts}
+    return program.code({started, *ours, *left, *beside}) | {_digest(path) for path in sources}
 
 
-def _source(thing: Any) -> bytes:
-    """The file that defines a class or a function; random bytes where there is none."""
-    try:
+def _source(thing: Any) -> Path | None:
+    """The file that defines a class or a function, if there is one."""
+    with suppress(OSError, TypeError):
         path = inspect.getsourcefile(thing)
-        return Path(path).read_bytes() if path else os.urandom(16)
-    except (OSError, TypeError):
-        return os.urandom(16)
+        return Path(path) if path and Path(path).is_file() else None
+    return None
+
+
+def _digest(path: Path | None) -> bytes:
+    """Of a file as it is now; random bytes where there is none."""
+    return hashlib.sha256(path.read_bytes()).digest() if path else os.urandom(32)

@@ -11,6 +11,7 @@ from tiny import sequences, stored, train_settings
 from torch import nn
 from trainings import network
 
+from biocnn import program
 from biocnn.data.dataset import Dataset
 from biocnn.fingerprint import fingerprint
 
@@ -103,6 +104,22 @@ def test_the_users_own_code_counts(data: Dataset, tmp_path: Path, monkeypatch: p
         (tmp_path / f"{name}.py").write_text(OWN.format(factor=1))
         assert mark(data, about, model=fp_net.Net(96, 1)) == first, name
     for name in ("fp_net", "fp_loss", "fp_change"):
+        del sys.modules[name]
+
+
+def test_what_the_users_code_imports_counts(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    marks = []
+    for factor in (1, 2):
+        (tmp_path / "fp_helper.py").write_text(f"FACTOR = {factor}\n")
+        (tmp_path / "fp_user.py").write_text("from fp_helper import FACTOR\n" + OWN.format(factor="FACTOR"))
+        program._digest.cache_clear()  # as another process has it
+        import fp_user
+
+        marks.append(mark(data, model=fp_user.Net(96, 1)))
+    assert marks[0] != marks[1]
+    for name in ("fp_user", "fp_helper"):
         del sys.modules[name]
 
 

@@ -145,7 +145,8 @@ class Scan(BaseModel):
     contigs: Literal["all"] | list[str] | None = None
     genome: Path | None = None  # FASTA file; None: data.genome
     stride: int = Field(10, ge=1)  # bp from one window to the next
-    threshold: float = 0.5  # windows of at least this probability make peaks
+    threshold: float | None = None  # windows of at least this make peaks; None: about as many as sites are expected
+    density: float | None = Field(None, gt=0)  # sites expected per Mb; None: as many as the data have positives
 
 
 SECTIONS = {

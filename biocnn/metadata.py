@@ -51,6 +51,7 @@ class _Facts(BaseModel):
     normalise: Literal["dataset", "image"] = "dataset"
     intensity: _Intensity | None = None
     decisions: dict[str, _Decision] = {}
+    density: list[Annotated[float, Field(ge=0, le=1e6)]] | None = None  # positives per Mb, of windows of a genome
 
     @model_validator(mode="after")
     def _agree(self) -> "_Facts":
@@ -58,6 +59,7 @@ class _Facts(BaseModel):
             len(self.outputs) == self.out_channels, f"{len(self.outputs)} outputs for {self.out_channels} channels"
         )
         _require((self.task in VECTORS) == (self.kind == "sequence"), f"task {self.task} of kind {self.kind}")
+        _require(self.density is None or len(self.density) == self.out_channels, "density needs a number an output")
         if self.kind == "sequence":
             _require((self.spatial_dims, self.in_channels) == (1, 4), "sequences have 1 dimension and 4 channels")
             return self
@@ -127,6 +129,7 @@ class Metadata(BaseModel):
     facts: _Facts
     temperature: list[Annotated[float, Field(ge=1e-6, le=1e6)]] = []
     target_unit: _TargetUnit | None = None  # of regression
+    recall: list[list[Annotated[float, Field(ge=0, le=1)]]] | None = None  # of each output, see `runs.recall_levels`
     postprocess: Postprocess = Postprocess()
     precision: _Precision = _Precision()
     fold: Annotated[int, Field(ge=0)] = 0
@@ -142,6 +145,8 @@ class Metadata(BaseModel):
             for values in (self.target_unit.mean, self.target_unit.sd):
                 _require(len(values) == self.facts.out_channels, "target_unit needs a number an output")
             _require(self.facts.task == "regression", f"target_unit of task {self.facts.task}")
+        _require(self.recall is None or len(self.recall) == self.facts.out_channels, "recall needs levels an output")
+        _require(len({len(levels) for levels in self.recall or [] if levels}) < 2, "recall needs as many levels each")
         patch = self.experiment.train.patch
         _require(patch is None or len(patch) == self.facts.spatial_dims, "train.patch needs a number a dimension")
         return self

@@ -18,13 +18,14 @@ from biocnn.augment.sets import resolve_augment
 from biocnn.checkpoint import build_model, read_meta, save_model, versions
 from biocnn.data.dataset import Dataset
 from biocnn.data.decisions import resolve
+from biocnn.encode import one_hot
 from biocnn.files import atomic
 from biocnn.fingerprint import fingerprint
 from biocnn.forecast import GIB, memory_bytes, memory_errors, resident_bytes
 from biocnn.losses import Loss, make_loss
 from biocnn.parallel import ALONE, Processes
 from biocnn.precision import SLOW, autocast, fast_bfloat16, numbers_for
-from biocnn.predict import default_device, logits_of, predict_batches
+from biocnn.predict import BATCH, default_device, logits_of, predict_batches
 from biocnn.state import StateFolder
 from biocnn.strands import check_strands
 from biocnn.target_unit import in_unit, target_unit
@@ -32,6 +33,7 @@ from biocnn.train import fit
 from biocnn.validation import compare, left_out, monitored, validate
 
 Log = Callable[[str], None]
+SHIFT = 5  # bp from one place at which a positive is seen to the next
 
 
 def train_run(
@@ -141,6 +143,8 @@ def train_run(
             meta["temperature"] = choose_temperature(network, val, facts["task"], meta["precision"]["predict"])
             said = zip(meta["temperature"], temperature.remarks(meta["temperature"]), strict=True)
             log("temperature " + ", ".join(f"{value:.3g}" + f" ({why})" * bool(why) for value, why in said))
+        if facts["task"] in ("binary", "multilabel"):
+            meta["recall"] = recall_levels(network, val, meta["temperature"], meta["precision"]["predict"])
         # Without the time it took, so that the same training gives the same file.
         meta["best_epoch"] = history[history["best"] == 1].drop(columns="seconds").iloc[0].to_dict()
         if files and processes.rank == 0:
@@ -266,6 +270,31 @@ def choose_temperature(
     if task == "mask":
         return temperature.fit_temperature(z, y[:, None], worth)
     return temperature.fit_classes(z, y, worth)
+
+
+@torch.inference_mode()
+def recall_levels(
+    network: nn.Module, val: batches.SequenceBatches, temperatures: list[float], precision: str
+) -> list[list[float]]:
+    """What 100%, 99%, ..., 0% of the positives of the validation part reach in a scan, which sees them at many places.
+
+    A positive reaches the largest probability of all windows that lie up to its flanks beside it, 5 bp apart.
+
+    Returns
+    -------
+    levels
+        For each output 101 probabilities, ascending; none where it has no positive.
+    """
+    network.eval()
+    length, divisor = val.codes.shape[1] - 2 * val.flank, torch.tensor(temperatures, device=val.codes.device)
+    shifts = range(val.flank % SHIFT, 2 * val.flank + 1, SHIFT)
+    found = []
+    for codes in val.codes.split(BATCH):
+        seen = [logits_of(network, one_hot(codes[:, at : at + length]), precision) for at in shifts]
+        found.append((torch.stack(seen).amax(0) / divisor).sigmoid().cpu().double().numpy())
+    p, y = np.concatenate(found), val.y.cpu().numpy()
+    positives = [p[y[:, k] == 1, k] for k in range(y.shape[1])]
+    return [np.quantile(one, np.linspace(0, 1, 101)).round(6).tolist() if len(one) else [] for one in positives]
 
 
 def describe_precision(found: dict[str, Any]) -> str:

@@ -246,18 +246,21 @@ def variants(
 
 def scan(
     genome: Path, out: Path, *models: Path,
-    contigs: str | None = None, stride: int = 10, threshold: float = 0.5, trust: str = "",
+    contigs: str | None = None, stride: int = 10,
+    threshold: float | None = None, density: float | None = None, trust: str = "",
 ) -> None:  # fmt: skip
     """Scan a genome, FASTA or as `biocnn genome` made it, with one or more models: probability as bigWig, and peaks.
 
-    CONTIGS are names with commas between them; without, all are scanned. TRUST as in `biocnn predict`.
+    CONTIGS are names with commas between them; without, all are scanned. Windows of THRESHOLD or more make peaks;
+    without, as many as DENSITY leads to expect: sites per Mb, else those of the training data. TRUST as in
+    `biocnn predict`.
     """
     from biocnn.scan.step import scan_files
 
     with atomic(out) as folder:
         folder.mkdir()
         chosen = contigs.replace(" ", "").split(",") if contigs else None
-        scan_files(genome, models, folder, chosen, stride, threshold, trust=trust.split(","))
+        scan_files(genome, models, folder, chosen, stride, threshold, density, trust=trust.split(","))
 
 
 def report(config: Path, out: Path, figures: Path, *, data_root: Path = Path()) -> None:

@@ -151,8 +151,13 @@ class Intervals:
         if "id" not in negatives.examples:
             made = table["kind"] != "positive"
             table.loc[made, "id"] = named(table[made].copy())["id"]
+        bases = sum(windows.genome.contigs[name] for name in part.examples["chrom"].unique())
+        density = (1e6 * y.sum(axis=0) / bases).tolist()  # positives per Mb, on contigs that have any
         y = np.concatenate([y, np.zeros((len(negatives.codes), y.shape[1]), np.float32)])
-        return self._raw(table, np.concatenate([part.codes, negatives.codes]), y, list(self.positives), windows.genome)
+        codes = np.concatenate([part.codes, negatives.codes])
+        raw = self._raw(table, codes, y, list(self.positives), windows.genome)
+        raw.facts["density"] = density
+        return raw
 
     def _measured(self, windows: Windows) -> Raw:
         """Intervals with numbers."""

@@ -123,8 +123,13 @@ class Peaks:
         return Peak(first.chrom, first.start, second.end, best.summit, best.value)
 
 
-def narrowpeak(peak: Peak, name: str) -> str:
-    """One line of a narrowPeak file; the score is 1000 times the value, from 0 to 1000, the signal the value itself."""
+def narrowpeak(peak: Peak, name: str, precision: float = float("nan")) -> str:
+    """One line of a narrowPeak file; the score is 1000 times the value, from 0 to 1000, the signal the value itself.
+
+    The q-value, -log10 of the share of false ones among this peak and those above, is that of ``precision``, at most 3;
+    -1 where it is nan.
+    """
     score = round(1000 * min(max(peak.value, 0), 1))
-    fields = [peak.chrom, peak.start, peak.end, name, score, ".", f"{peak.value:.6g}", -1, -1, peak.summit - peak.start]
+    q = "-1" if np.isnan(precision) else f"{max(0.0, -np.log10(max(1 - precision, 1e-3))):.4g}"
+    fields = [peak.chrom, peak.start, peak.end, name, score, ".", f"{peak.value:.6g}", -1, q, peak.summit - peak.start]
     return "\t".join(map(str, fields)) + "\n"

@@ -17,6 +17,7 @@ from biocnn.report.figures import Gallery, style
 from biocnn.report.headline import headline, interval, metric_name, number, verdict
 from biocnn.report.performance import performance
 from biocnn.report.results import Results
+from biocnn.report.scan import scan
 from biocnn.report.variants import variants
 
 
@@ -60,6 +61,7 @@ def _chapters(results: Results, experiment: dict, gallery: Gallery) -> list[Sect
         audit(results, gallery),
         explanation(results, experiment, gallery),
         variants(results, gallery),
+        scan(results),
         sections.objects(results, gallery),
         sections.reproduce(results, experiment),
     ]

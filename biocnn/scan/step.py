@@ -5,9 +5,8 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 import torch
@@ -17,9 +16,10 @@ from biocnn.data.checks import Checks
 from biocnn.data.contigs import match_contigs
 from biocnn.data.fasta import UNKNOWN
 from biocnn.data.genome import Genome, open_genome, read_genome
-from biocnn.data.tracks import BigWig, Peak, Peaks, narrowpeak, write_bigwig
+from biocnn.data.tracks import BigWig, narrowpeak, write_bigwig
 from biocnn.errors import InputError
 from biocnn.predict import Model
+from biocnn.scan.calling import Caller
 
 MAX_UNKNOWN = 0.5  # largest share of unknown bases in a window, where training set no other
 ROWS = 1 << 14  # windows at a time
@@ -33,7 +33,8 @@ def scan_files(
     folder: Path,
     contigs: Sequence[str] | None,
     stride: int,
-    threshold: float,
+    threshold: float | None,
+    density: float | None,
     trust: Sequence[str] = (),
 ) -> None:
     """``scan_genome`` of model files and a genome, which is a FASTA file or a folder of ``write_genome``."""
@@ -41,7 +42,7 @@ def scan_files(
     agree(loaded, "sequence", "scan")
     torch.set_num_threads(loaded[0].meta["experiment"]["train"]["threads"])
     began, opened = time.monotonic(), open_genome(genome) if genome.is_dir() else read_genome(genome)
-    checks = scan_genome(opened, loaded, folder, contigs=contigs, stride=stride, threshold=threshold)
+    checks = scan_genome(opened, loaded, folder, contigs=contigs, stride=stride, threshold=threshold, density=density)
     checks.frame().to_csv(folder / "counts.tsv", sep="\t", index=False)
     for source, outcome, reason, count, _ in checks.rows:
         log.info("%s: %s %d %s", source, outcome, count, reason)
@@ -55,9 +56,10 @@ def scan_genome(
     *,
     contigs: Sequence[str] | None = None,
     stride: int = 10,
-    threshold: float = 0.5,
+    threshold: float | None = None,
+    density: float | None = None,
 ) -> Checks:
-    """Scan contigs with one or more models: tracks of the mean probability, and peaks.
+    """Scan contigs with one or more models: tracks of the mean probability, and peaks, named by their rank.
 
     Windows of more unknown bases than the models were trained on are left out.
 
@@ -75,12 +77,15 @@ def scan_genome(
     stride
         From one window to the next, in bp.
     threshold
-        Windows of at least this probability make peaks; those that overlap make one.
+        Windows of at least this probability make peaks; those that overlap make one. None: the threshold that lets
+        through about as many peaks as ``density`` leads to expect, or .5 where no density is known.
+    density
+        Sites per Mb, of each output; None: that of the positives that the models were trained on.
 
     Returns
     -------
     counts
-        Windows read and left out; peaks.
+        Windows read and left out; peaks, sites expected, and how many of the peaks are true by an estimate.
 
     Raises
     ------
@@ -92,11 +97,13 @@ def scan_genome(
     chosen = _chosen(genome, contigs, window, checks)
     share = models[0].meta["experiment"]["data"].get("max_unknown", MAX_UNKNOWN)
     counts, began = Counter(), time.monotonic()
+    bases = sum(genome.contigs[name] for name in chosen)
+    suffixes, densities = _suffixes(models[0].outputs), _densities(models, density)
     with ExitStack() as files:
-        tracks = [
-            files.enter_context(open_track(folder, suffix, name, genome, (window, stride, threshold)))
-            for name, suffix in zip(models[0].outputs, _suffixes(models[0].outputs), strict=True)
-        ]
+        tracks = []
+        for name, suffix, sites in zip(models[0].outputs, suffixes, densities, strict=True):
+            bigwig = files.enter_context(write_bigwig(folder / f"scan{suffix}.bw", genome.contigs))
+            tracks.append(Track(name, bigwig, Caller(window, threshold, sites, bases), stride))
         for chrom in chosen:
             for starts, probability in _mean(models, genome, chrom, stride):
                 known = _unknown(genome, chrom, starts, window) <= share
@@ -106,47 +113,40 @@ def scan_genome(
             log.info("%s: %d windows after %.0f s", chrom, counts.total(), time.monotonic() - began)
     checks.add("scan", "read", f"windows of {window} bp, every {stride} bp", counts.total())
     checks.add("scan", "dropped", f"more than {share:.0%} unknown bases", counts["dropped"])
-    for track in tracks:
-        checks.add("scan", "made", f"peaks of {track.name}: windows of {threshold:g} or more", track.number)
+    for k, (track, suffix) in enumerate(zip(tracks, suffixes, strict=True)):
+        track.write_peaks(folder / f"peaks{suffix}.narrowPeak", _recall(models, k), checks)
     return checks
 
 
 class Track:
     """The bigWig and the peaks of one output, while they are written."""
 
-    def __init__(self, name: str, bigwig: BigWig, bed: TextIO, windows: tuple[int, int, float]) -> None:
-        self.name, self.number, self._bigwig, self._bed = name, 0, bigwig, bed
-        self.window, self.stride, threshold = windows
-        self._peaks = Peaks(threshold, self.window)
+    def __init__(self, name: str, bigwig: BigWig, caller: Caller, stride: int) -> None:
+        self.name, self.caller, self.stride, self._bigwig = name, caller, stride, bigwig
 
     def add(self, chrom: str, starts: np.ndarray, values: np.ndarray) -> None:
         """The next windows of a contig, and their values."""
-        span = min(self.stride, self.window)
-        self._bigwig.add(chrom, starts + (self.window - span) // 2, values, span=span, step=self.stride)
-        self._write(self._peaks.add(chrom, starts, values))
+        span = min(self.stride, self.caller.window)
+        self._bigwig.add(chrom, starts + (self.caller.window - span) // 2, values, span=span, step=self.stride)
+        self.caller.add(chrom, starts, values, self.stride)
 
-    def end(self) -> None:
-        """No more windows come."""
-        self._write(self._peaks.end())
-
-    def _write(self, peaks: list[Peak]) -> None:
-        for peak in peaks:
-            self.number += 1
-            self._bed.write(narrowpeak(peak, f"{self.name}-{self.number}"))
-
-
-@contextmanager
-def open_track(
-    folder: Path, suffix: str, name: str, genome: Genome, windows: tuple[int, int, float]
-) -> Iterator[Track]:
-    """The files of one output; ``windows`` are length, stride (bp) and threshold."""
-    with (
-        write_bigwig(folder / f"scan{suffix}.bw", genome.contigs) as bigwig,
-        open(folder / f"peaks{suffix}.narrowPeak", "w", encoding="utf-8") as bed,
-    ):
-        track = Track(name, bigwig, bed, windows)
-        yield track
-        track.end()
+    def write_peaks(self, path: Path, recall: Sequence[float] | None, checks: Checks) -> None:
+        """Call peaks, write them in order, named by their rank, and account for them; no more windows come."""
+        found, caller = self.caller.end(recall), self.caller
+        with open(path, "w", encoding="utf-8") as bed:
+            for peak, rank, share in zip(found.peaks, found.rank, found.precision, strict=True):
+                bed.write(narrowpeak(peak, f"{self.name}-{rank}", share))
+        count = len(found.peaks)
+        checks.add("scan", "made", f"peaks of {self.name}: windows of {found.threshold:.6g} or more", count)
+        if caller.density is not None:
+            reason = f"sites of {self.name} expected, at {caller.density:.4g} per Mb"
+            checks.add("scan", "note", reason, round(caller.expected))
+        if count and not np.isnan(found.precision[0]):
+            true = round(found.precision.min() * count)
+            checks.add("scan", "note", f"of the peaks of {self.name} true, as estimated", true)
+        elif not caller.given:
+            reason = f"peaks of {self.name} of which it is not known how many are true: give density, sites per Mb"
+            checks.add("scan", "note", reason, count)
 
 
 def _agreed(models: Sequence[Model], genome: Genome, stride: int) -> int:
@@ -165,6 +165,19 @@ def _chosen(genome: Genome, contigs: Sequence[str] | None, window: int, checks: 
     if all(genome.contigs[name] < window for name in chosen):
         raise InputError(f"scan: no contig is as long as a window of {window} bp", f"chosen: {', '.join(chosen[:12])}")
     return chosen
+
+
+def _densities(models: Sequence[Model], given: float | None) -> list[float | None]:
+    """Sites per Mb of each output: as given, or as in the data that the first model was trained on."""
+    outputs = len(models[0].outputs)
+    return [given] * outputs if given else models[0].facts.get("density") or [None] * outputs
+
+
+def _recall(models: Sequence[Model], output: int) -> np.ndarray | None:
+    """What shares of held-out positives reach, on average over the models; None where one of them does not tell."""
+    every = [model.meta.get("recall") for model in models]
+    known = all(levels and levels[output] for levels in every)
+    return np.mean([levels[output] for levels in every], axis=0) if known else None
 
 
 def _mean(models: Sequence[Model], genome: Genome, chrom: str, stride: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

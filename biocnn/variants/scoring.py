@@ -43,7 +43,7 @@ class Ensemble:
     ) -> None:
         agree(models, "sequence", "variants")
         facts = models[0].facts
-        if strands == "both" and RNA in [m.facts["alphabet"] for m in models]:
+        if strands == "both" and RNA in [m.facts.get("alphabet") for m in models]:
             raise InputError("strands is both, but these are models of RNA, which has one strand", "set it to single")
         if facts["window"] and window not in (None, facts["window"]):
             raise InputError(

@@ -147,6 +147,10 @@ def test_the_whole_path_takes_missing_labels(tmp_path: Path, task: str) -> None:
     network, history, meta = train_run(settings, dataset, 1)
     assert np.isfinite(history[["train_loss", "val_loss"]].to_numpy()).all()
     assert np.isfinite(meta.get("temperature", [])).all()
+    for levels, column in zip(meta.get("recall", []), raw.y[dataset.rows("val")].T, strict=False):
+        assert np.shape(levels) == (101,)
+        assert (np.diff(levels) >= 0).all()
+        assert (column == 1).any()
 
     rows = dataset.rows("val", "test")
     parts = make(dataset, rows, next(network.parameters()).device)

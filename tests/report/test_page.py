@@ -266,6 +266,24 @@ def test_an_output_without_a_metric_is_named_and_left_out_of_means(tmp_path):
     assert f"AUROC = {known.mean():.3f}".replace("0.", ".") in text
 
 
+def test_a_scan_is_accounted_for_and_its_highest_peaks_are_shown(tmp_path):
+    folder = tmp_path / "scanned"
+    experiment = write_sequences(folder)
+    (folder / "scan").mkdir()
+    rows = [
+        ("scan", "read", "windows of 101 bp, every 10 bp", 1500, ""),
+        ("scan", "note", "sites of REB1 expected", 3, ""),
+    ]
+    columns = ["source", "outcome", "reason", "count", "example"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "scan" / "counts.tsv", sep="\t", index=False)
+    peaks = "chrI\t100\t210\tREB1-2\t700\t.\t0.7\t-1\t0.30103\t50\nchrI\t900\t1001\tREB1-1\t990\t.\t0.99\t-1\t1\t9\n"
+    (folder / "scan" / "peaks.narrowPeak").write_text(peaks)
+    write_report(folder, experiment, folder / "report.html", folder / "figures")
+    text = Page((folder / "report.html").read_text(encoding="utf-8")).text
+    assert "1,500 windows of 101 bp, every 10 bp; 3 sites of REB1 expected." in text
+    assert "1 chrI:910 101 .990 .90 2 chrI:151 110 .700 .50" in text
+
+
 def test_names_of_digits_and_NA_stay_names(tmp_path):
     folder = tmp_path / "digits"
     experiment = write_sequences(folder)

@@ -30,15 +30,15 @@ def test_nothing_is_scanned_unless_contigs_are_named(tmp_path: Path) -> None:
 
 
 def test_the_experiment_s_own_genome_is_scanned(tmp_path: Path) -> None:
-    found = workflow(tmp_path, BED + "scan: {contigs: [chr7, chr8], stride: 5, threshold: 0.9}")
+    found = workflow(tmp_path, BED + "scan: {contigs: [chr7, chr8], stride: 5, threshold: 0.9, density: 30}")
     assert found.scans(ONE) == ["results/one/scan"]
     assert [found.scanned_genome(ONE)] == found.genome(ONE)
-    assert found.scan_options(ONE) == ["--contigs=chr7,chr8", "--stride=5", "--threshold=0.9"]
+    assert found.scan_options(ONE) == ["--contigs=chr7,chr8", "--stride=5", "--threshold=0.9", "--density=30.0"]
 
 
 def test_another_genome_is_encoded_first(tmp_path: Path) -> None:
     found = workflow(tmp_path, TABLE + "scan: {contigs: all, genome: results/demo/sequences/genome.fa}")
-    assert found.scan_options(ONE) == ["--stride=10", "--threshold=0.5"]
+    assert found.scan_options(ONE) == ["--stride=10"]
     key = Path(found.scanned_genome(ONE)).name
     assert found.fasta(SimpleNamespace(genome=key), []) == "results/demo/sequences/genome.fa"
 

@@ -42,7 +42,7 @@ for length in (300_000, 3_000_000):
 """
 
 
-def saved(folder: Path, seed: int = 1, **facts: Any) -> Path:
+def saved(folder: Path, seed: int = 1, recall: list | None = None, **facts: Any) -> Path:
     """The file of an untrained network of two outputs."""
     facts = {
         "kind": "sequence", "task": "multilabel", "spatial_dims": 1, "in_channels": 4, "out_channels": 2,
@@ -52,7 +52,8 @@ def saved(folder: Path, seed: int = 1, **facts: Any) -> Path:
     torch.manual_seed(seed)
     network = build_model(section, facts)
     experiment = {"model": section, "data": {"max_unknown": 0.25}, "train": {"threads": 1}}
-    save_model(folder / f"{seed}.safetensors", network, {"experiment": experiment, "facts": facts})
+    meta = {"recall": recall} if recall else {}
+    save_model(folder / f"{seed}.safetensors", network, {"experiment": experiment, "facts": facts, **meta})
     return folder / f"{seed}.safetensors"
 
 
@@ -137,6 +138,28 @@ def test_chosen_contigs_may_be_spelled_otherwise(tmp_path: Path, models: list[Pa
     with pyBigWig.open(str(tmp_path / "scan.c.bw")) as track:
         assert [row[:2] for row in track.intervals("chrM")] == [(0, 24), (300, 324)]
     assert checks.rows[0] == ("scan", "repaired", "contig names", 2, "MT -> chrM, 2 -> chrII")
+
+
+def test_the_threshold_follows_the_density_of_the_training_data(tmp_path: Path, fasta: Path) -> None:
+    """2000 and 4000 sites per Mb on 3500 bp; of the first the models know what held-out positives reach."""
+    levels = np.linspace(0, 1, 101).tolist()
+    models = [Model(saved(tmp_path, seed, density=[2000.0, 4000.0], recall=[levels, []]), "cpu") for seed in (1, 2)]
+    checks = scan_genome(read_genome(fasta), models, tmp_path, stride=STRIDE).frame().set_index("reason")["count"]
+    made = checks[checks.index.str.startswith("peaks of")]
+    assert (made.to_numpy()[:2] <= [7, 14]).all()
+    assert (made.to_numpy()[:2] >= [4, 7]).all()
+    assert checks["sites of a/b expected, at 2000 per Mb"] == 7
+    lines = [line.split("\t") for line in (tmp_path / "peaks.a_b.narrowPeak").read_text().splitlines()]
+    assert sorted(line[3] for line in lines) == sorted(f"a/b-{rank}" for rank in range(1, len(lines) + 1))
+    highest = min(lines, key=lambda line: int(line[3].split("-")[1]))
+    assert float(highest[6]) == max(float(line[6]) for line in lines)
+    true = 1 - 10 ** -float(min(lines, key=lambda line: float(line[8]))[8])
+    assert checks["of the peaks of a/b true, as estimated"] == pytest.approx(true * len(lines), abs=0.6)
+    assert any(reason.startswith("peaks of c of which it is not known") for reason in checks.index)
+    assert "-1" in (tmp_path / "peaks.c.narrowPeak").read_text().split("\n")[0].split("\t")[8]
+    (tmp_path / "fewer").mkdir()
+    fewer = scan_genome(read_genome(fasta), models, tmp_path / "fewer", stride=STRIDE, density=300)
+    assert [row[3] for row in fewer.rows if row[1] == "made"] == [1, 1]
 
 
 def test_a_single_output_needs_no_name(tmp_path: Path, fasta: Path) -> None:

@@ -81,4 +81,4 @@ def unique_ids(paths: list[str]) -> list[str]:
 def _is_image(path: Path) -> bool:
     if path.is_dir():
         return is_zarr(path) or any(is_dicom(p) for p in sorted(path.iterdir()) if p.is_file())
-    return path.name.lower().endswith(SUFFIXES) or is_dicom(path)
+    return path.name.lower().endswith(SUFFIXES) or (path.is_file() and is_dicom(path))

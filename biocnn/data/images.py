@@ -256,8 +256,9 @@ class Images:
         if not flat:
             return rows, seen
         if self.constant == "error":
+            others = f": {', '.join(path.name for path in flat[:20])}" if len(flat) > 1 else ""
             raise InputError(
-                f"{flat[0]}: a constant image, all pixels are equal ({len(flat)} of {len(seen)} images)",
+                f"{flat[0]}: a constant image, all pixels are equal ({len(flat)} of {len(seen)} images{others})",
                 "an empty or failed exposure? delete it, or set data.constant: drop or keep",
             )
         if self.constant == "keep":

@@ -80,8 +80,11 @@ def is_dicom(path: Path) -> bool:
 
 def has_dicom_mark(path: Path) -> bool:
     """Whether the mark is there that follows the 128 bytes of a preamble."""
-    with open(path, "rb") as handle:
-        return handle.read(132)[128:] == b"DICM"
+    try:
+        with open(path, "rb") as handle:
+            return handle.read(132)[128:] == b"DICM"
+    except OSError:  # what cannot be read is told where it is wanted
+        return False
 
 
 def exists(path: Path) -> bool:

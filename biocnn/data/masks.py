@@ -296,10 +296,10 @@ def _odd(survey: Survey, foreground: list[int]) -> list[int]:
 
 
 def _unexpected(survey: Survey, odd: list[int], allowed: str, remedy: str) -> InputError:
-    pixels = sum(survey.counts[v] for v in odd)
+    pixels, masks = sum(survey.counts[v] for v in odd), sum(bool(seen.values & set(odd)) for seen in survey.seen)
     return InputError(
         f"{survey.first[odd[0]]}: mask with unexpected value{'s' * (len(odd) > 1)} {_shown(odd)} "
-        f"({pixels} pixels in all masks)",
+        f"({pixels} pixels in all masks, of which {masks} ha{'ve' if masks > 1 else 's'} such)",
         f"allowed: {allowed}. {remedy}",
     )
 

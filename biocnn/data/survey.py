@@ -43,7 +43,9 @@ class MaskSeen:
     traits: dict[int, np.ndarray] = field(default_factory=dict)
 
 
-def see(values: np.ndarray, ignore: int | None = None, background: int = 0) -> tuple[MaskSeen, np.ndarray]:
+def see(
+    values: np.ndarray, ignore: int | None = None, background: int = 0
+) -> tuple[MaskSeen, np.ndarray, dict[int, int]]:
     """Look at one mask; negative values are no ids.
 
     Parameters
@@ -57,12 +59,12 @@ def see(values: np.ndarray, ignore: int | None = None, background: int = 0) -> t
 
     Returns
     -------
-    seen, foreground
-        What to remember; where something is, bool.
+    seen, foreground, counts
+        What to remember; where something is, bool; how many pixels have each value.
     """
     from skimage.measure import label
 
-    found = np.unique(values)
+    found, counts = np.unique(values, return_counts=True)
     top = int(found.max(initial=0))
     blurred = 0
     if ignore is None and top in _FULL and len(found) > 2 and background == 0:
@@ -72,7 +74,8 @@ def see(values: np.ndarray, ignore: int | None = None, background: int = 0) -> t
     if left_out.any():
         plain = np.where(left_out, background, plain)
     foreground = plain != background
-    ids = np.unique(plain[foreground])
+    ids = found[(found >= 0) & (found != background) & (found != (background if ignore is None else ignore))]
+    ids = ids[ids == top] if blurred > 0 else ids
     pieces = torn = tiny = 0
     traits: dict[int, np.ndarray] = {}
     if len(ids):
@@ -97,7 +100,7 @@ def see(values: np.ndarray, ignore: int | None = None, background: int = 0) -> t
         _border(foreground),
         traits,
     )
-    return seen, foreground
+    return seen, foreground, dict(zip(found.tolist(), counts.tolist(), strict=True))
 
 
 def _border(foreground: np.ndarray) -> float:
@@ -163,8 +166,8 @@ class Survey:
         opposed: tuple[int, ...] = (),
     ) -> tuple[MaskSeen, np.ndarray]:
         """Take note of one mask as ``read_mask`` gives it; what is remembered, and where something is, bool."""
-        seen, foreground = see(values, ignore, background)
-        for value, count in zip(*(part.tolist() for part in np.unique(values, return_counts=True)), strict=True):
+        seen, foreground, counts = see(values, ignore, background)
+        for value, count in counts.items():
             if value in self.counts or len(self.counts) < _MOST_VALUES:
                 self.counts[value] = self.counts.get(value, 0) + count
                 self.first.setdefault(value, path)

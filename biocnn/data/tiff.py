@@ -70,9 +70,11 @@ def _open(tiff: tifffile.TiffFile, path: Path, axes: str | None) -> Stored:
         repairs.append("smaller images in the same file (previews) passed over")
     lengths = dict(zip(settled.letters, series.shape, strict=True))
     channels = lengths.get("C", 1)
-    # In OME and ImageJ files a palette only says how to display the intensities, and so does an inverted one.
-    display = tiff.is_ome or tiff.is_imagej
-    palette = page.colormap if colours == "PALETTE" and not display else None
+    # In OME and ImageJ files a palette only says how to display the intensities; in ImageJ, so does an inverted one.
+    palette = page.colormap if colours == "PALETTE" and not (tiff.is_ome or tiff.is_imagej) else None
+    inverted = _inverted(page, path) if colours == "MINISWHITE" and not tiff.is_imagej else None
+    if colours == "MINISWHITE" and tiff.is_imagej:
+        repairs.append("MINISWHITE of ImageJ, an inverted lookup table to display: values as they are stored")
     if palette is not None and channels > 1:
         raise InputError(f"{path}: palette colours in {channels} channels", "convert it to RGB, in Fiji say")
     names, step = _ome(tiff) if tiff.is_ome else (None, _imagej_spacing(tiff) if tiff.is_imagej else None)
@@ -94,7 +96,7 @@ def _open(tiff: tifffile.TiffFile, path: Path, axes: str | None) -> Stored:
         [*spacing[:-2], *spacing[:-3:-1]] if spacing and swapped(turn) else spacing,
         alpha=alpha,
         palette=None if palette is None else (palette >> 8).astype(np.uint8),
-        inverted=_inverted(page, path) if colours == "MINISWHITE" and not display else None,
+        inverted=inverted,
         turn=turn,
         repairs=tuple(repairs),
         kind="TIFF",

@@ -48,6 +48,15 @@ def test_tiff_where_zero_is_white_is_turned(tmp_path, dtype, white, compression)
     np.testing.assert_array_equal(decode(tmp_path / "a.tif", indices=True).pixels[0], stored)
 
 
+def test_white_in_ome_is_turned_and_in_imagej_it_is_a_display_setting(tmp_path):
+    tifffile.imwrite(tmp_path / "a.ome.tif", PLANE, photometric="miniswhite", ome=True)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.ome.tif").pixels[0], 255 - PLANE)
+    tifffile.imwrite(tmp_path / "a.tif", PLANE, photometric="miniswhite", metadata=None, description="ImageJ=1.54f\n")
+    found = read_image(tmp_path / "a.tif")
+    np.testing.assert_array_equal(found.pixels[0], PLANE)
+    assert "values as they are stored" in found.repairs[0]
+
+
 @pytest.mark.parametrize("dtype", ["int16", "float32"])
 def test_white_that_has_no_opposite_is_refused(tmp_path, dtype):
     save_white(tmp_path / "a.tif", PLANE.astype(dtype))

@@ -84,7 +84,8 @@ def by_series(folder: Path) -> dict[str, list[Path]]:
     series: dict[str, list[Path]] = defaultdict(list)
     for path in sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")):
         if is_dicom(path) and path.name != "DICOMDIR":
-            series[str(read_header(path).get("SeriesInstanceUID", ""))].append(path)
+            with damaged(path, "DICOM"):
+                series[str(read_header(path).get("SeriesInstanceUID", ""))].append(path)
     return dict(series)
 
 

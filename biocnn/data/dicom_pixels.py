@@ -57,8 +57,8 @@ def read_header(path: Path) -> pydicom.Dataset:
     """
     with damaged(path, "DICOM"):
         header = pydicom.dcmread(path, force=True, stop_before_pixels=True)
-    _check(header, path)
-    return header
+        _check(header, path)
+        return header
 
 
 def read_planes(path: Path) -> tuple[list[Plane], tuple[str, ...]]:
@@ -90,6 +90,10 @@ def read_planes(path: Path) -> tuple[list[Plane], tuple[str, ...]]:
                 f"{path}: compressed as {syntax}, which cannot be decoded here ({why[:300]})",
                 "save it uncompressed, with dcmdjpeg or gdcmconv --raw say",
             ) from error
+        return _planes(pixels, data, path)
+
+
+def _planes(pixels: np.ndarray, data: pydicom.Dataset, path: Path) -> tuple[list[Plane], tuple[str, ...]]:
     repairs: list[str] = []
     pixels = _colours(pixels, data, repairs)
     frames = pixels if _frames(data) > 1 else pixels[None]
@@ -107,7 +111,7 @@ def _check(data: pydicom.Dataset, path: Path) -> None:
     if "Rows" not in data or "Columns" not in data:
         kind = data.get("SOPClassUID")
         raise InputError(
-            f"{path}: DICOM without an image" + (f" ({kind.name})" if kind else ""),
+            f"{path}: DICOM without an image" + (f" ({getattr(kind, 'name', kind)})" if kind else ""),
             "reports, structures and indices hold no pixels: leave it out",
         )
     if "TotalPixelMatrixColumns" in data:

@@ -140,8 +140,6 @@ def need(model: Loaded, kind: Literal["image", "sequence"], what: str) -> None:
     if model.facts["kind"] != kind:
         has = f"a model of {model.facts['kind']}s ({model.facts['task']}: {', '.join(model.facts['outputs'])})"
         raise InputError(f"{what}: {model.path} is {has}", f"give a model of {kind}s")
-    if kind == "image" and model.facts["task"] not in ("mask", "classes", "instances"):
-        raise InputError(f"{what}: {model.path} has the task {model.facts['task']}", "give a model that makes masks")
 
 
 def agree(models: Sequence[Loaded], kind: Literal["image", "sequence"], what: str) -> None:

@@ -135,6 +135,21 @@ def fit_to_multiple(x: Tensor, multiple: Size) -> Tensor:
     return fit_to(x, [-(-size // m) * m for size, m in zip(x.shape[2:], multiples, strict=True)])
 
 
+def as_list(name: str, value: object, such_as: Sequence[int]) -> list[int]:
+    """A setting that is a number a level.
+
+    Raises
+    ------
+    InputError
+        For one number, say, which would leave the number of levels open.
+    """
+    if not isinstance(value, list | tuple) or not value:
+        raise InputError(
+            f"{name} is {value!r}", f"give a list with a number a level, the finest first, such as {list(such_as)}"
+        )
+    return list(value)
+
+
 def per_level(name: str, value: int | Sequence[Size], levels: int, spatial_dims: int) -> list[tuple[int, ...]]:
     """A size per axis for every level, from one number or from an entry (a number, or one per axis) a level."""
     entries = [value] * levels if isinstance(value, int) else list(value)

@@ -29,6 +29,7 @@ class _Intensity(BaseModel):
     model_config = _OPEN
     low: list[Number]
     high: list[Number]
+    step: Annotated[float, Field(ge=0, lt=1e30)] = 0
 
 
 class _Facts(BaseModel):
@@ -46,8 +47,11 @@ class _Facts(BaseModel):
     alphabet: Literal["ACGT", "ACGU"] = "ACGT"
     iupac: Iupac = "unknown"
     channels: list[str] = []
+    known_as: list[list[str]] = []
     spacing: list[Size] | None = None
-    unit: str = "um"
+    spacing_range: Annotated[list[list[Size]], Field(min_length=2, max_length=2)] | None = None
+    unit: Literal["um", "mm"] = "um"
+    dtype: Annotated[str, Field(pattern=r"^(u?int(8|16|32|64)|float(16|32|64))$")] = "float32"
     normalise: Literal["dataset", "image"] = "dataset"
     intensity: _Intensity | None = None
     decisions: dict[str, _Decision] = {}
@@ -64,7 +68,10 @@ class _Facts(BaseModel):
             _require((self.spatial_dims, self.in_channels) == (1, 4), "sequences have 1 dimension and 4 channels")
             return self
         _require(len(self.channels) == self.in_channels, f"{len(self.channels)} names of {self.in_channels} channels")
-        _require(self.spacing is None or len(self.spacing) == self.spatial_dims, "spacing needs a number a dimension")
+        for names in self.known_as:
+            _require(len(names) == self.in_channels, f"{len(names)} other names of {self.in_channels} channels")
+        for sizes in ([self.spacing] if self.spacing else []) + (self.spacing_range or []):
+            _require(len(sizes) == self.spatial_dims, "spacing needs a number a dimension")
         _require(self.task != "instances" or self.out_channels == 4, "objects are made from 4 maps")
         _require(self.normalise == "image" or self.intensity is not None, "intensity is missing")
         for values in (self.intensity.low, self.intensity.high) if self.intensity else ():

@@ -7,6 +7,7 @@ from torch import nn
 
 from biocnn.blocks import ConvBlock, GlobalPool, kaiming
 from biocnn.errors import InputError
+from biocnn.levels import as_list
 from biocnn.models.sequence_network import SequenceNetwork, best_of, head
 
 
@@ -61,6 +62,11 @@ class Basset(SequenceNetwork):
         strands: Literal["single", "both"] = "single",
         combine: Literal["max", "mean"] = "max",
     ) -> None:
+        channels = as_list("model.channels", channels, (64, 96, 128))
+        kernel_size, pool = (
+            as_list("model.kernel_size", kernel_size, (19, 11, 7)),
+            as_list("model.pool", pool, (3, 4, 4)),
+        )
         if not len(channels) == len(kernel_size) == len(pool) > 0:
             entries = f"{len(channels)}, {len(kernel_size)} and {len(pool)} entries"
             raise InputError(f"model.channels, kernel_size and pool: have {entries}", "one of each a convolution")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from biocnn.blocks import Conv, kaiming, layer, pool, two_convs
 from biocnn.errors import InputError
-from biocnn.levels import fit_to, fit_to_multiple
+from biocnn.levels import as_list, fit_to, fit_to_multiple
 
 FUSED = {"32s": (), "16s": (4,), "8s": (4, 3)}  # the poolings whose scores are added on the way back, coarse to fine
 
@@ -56,6 +56,7 @@ class FCN(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        channels = as_list("model.channels", channels, (16, 32, 64, 128, 128))
         if len(channels) != 5:
             raise InputError(f"model.channels is {channels}", "FCN has five levels: give five widths, the finest first")
         if skips not in FUSED:

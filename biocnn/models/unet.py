@@ -7,8 +7,9 @@ from typing import Literal
 from torch import Tensor, nn
 
 from biocnn.blocks import Conv, kaiming, two_convs
-from biocnn.errors import InputError
-from biocnn.levels import Down, Up, fit_to, fit_to_multiple, per_level
+from biocnn.levels import Down, Up, as_list, fit_to, fit_to_multiple, per_level
+
+WIDTHS = (16, 32, 64, 128)
 
 
 class UNet(nn.Module):
@@ -77,9 +78,7 @@ class UNet(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        channels = [16, 32, 64, 128] if channels is None else channels
-        if not channels:
-            raise InputError("model.channels is empty", "give the width of each level, such as [16, 32, 64]")
+        channels = as_list("model.channels", WIDTHS if channels is None else channels, WIDTHS)
         block = {"norm": norm, "residual": residual, "dropout": dropout, "dropout_kind": "spatial"}
         kernels = per_level("model.kernel_size", kernel_size, len(channels), spatial_dims)
         factors = per_level("model.factor", factor, len(channels) - 1, spatial_dims)

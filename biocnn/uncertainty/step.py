@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from biocnn.checkpoint import read_meta
-from biocnn.compatibility import agree
+from biocnn.compatibility import agree, same_data
 from biocnn.data.dataset import Dataset, read_examples
 from biocnn.data.duplicates import small_version
 from biocnn.data.new_images import named_images
@@ -110,6 +110,9 @@ def write_uncertainty(
     judge = Judge(dataset)
     with zipfile.ZipFile(folder / "maps.npz", "w", zipfile.ZIP_DEFLATED) as stored:
         for method in methods:
+            if method != "ensemble":  # whose answers are stored
+                for model in answers.models(method):
+                    same_data(model, dataset)
             for split, id in answers.places:
                 image = dataset.x[rows[id]]
                 found = maps(answers.of_example(method, (split, id), image), task)

@@ -40,7 +40,7 @@ def test_the_padding_of_odd_sizes_repeats_the_last_values():
 
 def test_one_level_is_a_plain_stack_and_none_is_refused():
     assert len(unet(2, channels=[8]).up) == 0
-    with pytest.raises(InputError, match=r"model\.channels is empty"):
+    with pytest.raises(InputError, match=r"model\.channels is \[\]"):
         unet(2, channels=[])
 
 

@@ -1,6 +1,7 @@
 """Public data sets, downloaded from their original addresses and checked; ``sources.yaml`` lists them."""
 
 import errno
+import re
 from dataclasses import dataclass, field, replace
 from http.client import HTTPException, HTTPResponse
 from importlib.resources import files
@@ -123,8 +124,9 @@ def _fetch_file(source: Source, target: Path, note: Path) -> str:
         return "kept"
     part = target.with_name(target.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
-    download(source.url, part)
-    got, expected = sha256(part), source.sha256 or recorded.get(source.url)
+    expected = source.sha256 or recorded.get(source.url)
+    download(source.url, part, checked=expected is not None or source.check in DIGESTS)
+    got = sha256(part)
     if expected and got != expected:
         part.unlink()
         raise InputError(
@@ -185,21 +187,47 @@ def _add_to_note(note: Path, source: Source, download_sha256: str, target: Path)
             handle.write(f"{sha256(target)}  {source.path}\n")
 
 
-def download(url: str, part: Path) -> None:
-    """Bring ``part`` to the full length of what ``url`` publishes, going on from what it holds already."""
+def download(url: str, part: Path, *, checked: bool = False) -> None:
+    """Bring ``part`` to the full length of what ``url`` publishes.
+
+    It goes on from what ``part`` holds already where the server says that the file is still the same one (by its
+    ``ETag``, or when it was last modified, which are kept beside it), or where a checksum will tell; else it starts
+    anew.
+
+    Parameters
+    ----------
+    url
+        http or https.
+    part
+        The file to write.
+    checked
+        Whether the whole file is compared with a known checksum afterwards.
+
+    Raises
+    ------
+    InputError
+        Where it cannot be had, or nothing can tell whether it came whole.
+    """
+    mark = part.with_name(part.name + ".of")
     for _ in range(ATTEMPTS):
-        if _go_on(url, part):
+        if _go_on(url, part, mark, checked):
+            mark.unlink(missing_ok=True)
             return
-    size = part.stat().st_size
+    size = part.stat().st_size if part.exists() else 0
     raise InputError(
-        f"{url}: the connection was cut after {size} bytes", "run the same command again: it goes on there"
+        f"{url}: the connection was cut after {size} bytes", "run the same command again: it goes on there if it can"
     )
 
 
-def _go_on(url: str, part: Path) -> bool:
+def _go_on(url: str, part: Path, mark: Path, checked: bool) -> bool:
     """One attempt; whether all has come."""
-    have = part.stat().st_size if part.exists() else 0
-    headers = {"User-Agent": "biocnn", **({"Range": f"bytes={have}-"} if have else {})}
+    version, have = _version_of(url, mark), part.stat().st_size if part.exists() else 0
+    if have and not (version or checked):
+        part.unlink()
+        have = 0
+    headers = {"User-Agent": "biocnn"}
+    if have:
+        headers |= {"Range": f"bytes={have}-"} | ({"If-Range": version} if version else {})
     try:
         response = urlopen(Request(quote(url, safe=":/%?=&"), headers=headers), timeout=TIMEOUT)
     except HTTPError as error:
@@ -217,11 +245,47 @@ def _go_on(url: str, part: Path) -> bool:
             "is this machine offline? On a cluster, run the same command on a node that has a network",
         ) from error
     with response:
-        resumed = response.status == 206
-        length = response.headers.get("Content-Length")
-        total = int(length) + have * resumed if length else None
-        ended = _write_body(response, part, have * resumed, total)
+        first, total = _extent(response)
+        if first not in (0, have):  # another range than was asked for
+            part.unlink(missing_ok=True)
+            return False
+        told = total is not None or response.headers.get("Transfer-Encoding", "").lower() == "chunked"
+        if not (told or checked):
+            raise InputError(
+                f"{url}: the server does not say how long the file is, and no checksum is known: nothing can tell "
+                "whether it comes whole",
+                f"get it in another way, compare it with what is published, and put it where {part.stem} belongs",
+            )
+        if not first:
+            _note_version(url, response, mark)
+        ended = _write_body(response, part, first, total)
     return ended if total is None else part.stat().st_size == total
+
+
+def _extent(response: HTTPResponse) -> tuple[int, int | None]:
+    """The first byte that a reply has, and how many the whole file has; -1: it does not say, None: likewise."""
+    length = response.headers.get("Content-Length", "")
+    if response.status != 206:
+        return 0, int(length) if length.isdecimal() else None
+    found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+    if not found:
+        return -1, None
+    return int(found[1]), None if found[2] == "*" else int(found[2])
+
+
+def _version_of(url: str, mark: Path) -> str | None:
+    """By what the server is asked whether the file is still the one that a part was taken from."""
+    lines = mark.read_text(encoding="utf-8").splitlines() if mark.exists() else []
+    return lines[1] if len(lines) == 2 and lines[0] == url else None
+
+
+def _note_version(url: str, response: HTTPResponse, mark: Path) -> None:
+    etag = response.headers.get("ETag", "")
+    version = response.headers.get("Last-Modified") if not etag or etag.startswith("W/") else etag
+    if version:
+        mark.write_text(f"{url}\n{version}\n", encoding="utf-8")
+    else:
+        mark.unlink(missing_ok=True)
 
 
 def _write_body(response: HTTPResponse, part: Path, have: int, total: int | None) -> bool:

@@ -25,7 +25,7 @@ BODY = bytes(range(256)) * 2000  # 512,000 bytes
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves ``server.published``; can cut a reply after some bytes, and can be without ranges."""
+    """Serves ``server.published``; can cut a reply after some bytes, and be without ranges or length."""
 
     def do_GET(self) -> None:
         body = self.server.published.get(unquote(self.path))
@@ -34,15 +34,22 @@ class Handler(BaseHTTPRequestHandler):
             return
         asked = self.headers.get("Range")
         self.server.asked.append(asked)
-        first = int(asked.removeprefix("bytes=").rstrip("-")) if asked and self.server.ranges else 0
+        same = self.headers.get("If-Range") in (None, self.server.version)
+        first = int(asked.removeprefix("bytes=").rstrip("-")) if asked and self.server.ranges and same else 0
         if first >= len(body) > 0:
             self.send_response(416)
             self.send_header("Content-Range", f"bytes */{len(body)}")
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
+        first -= self.server.shift * bool(first)
         self.send_response(206 if first else 200)
-        self.send_header("Content-Length", str(len(body) - first))
+        if first:
+            self.send_header("Content-Range", f"bytes {first}-{len(body) - 1}/{len(body)}")
+        if self.server.version:
+            self.send_header("ETag", self.server.version)
+        if self.server.length:
+            self.send_header("Content-Length", str(len(body) - first))
         self.end_headers()
         cut = self.server.cuts.pop(0) if self.server.cuts else len(body)
         self.wfile.write(body[first : first + cut])
@@ -58,7 +65,9 @@ class Server(ThreadingHTTPServer):
         self.published: dict[str, bytes] = {"/data.bin": BODY}
         self.cuts: list[int] = []
         self.asked: list[str | None] = []
-        self.ranges = True
+        self.ranges = self.length = True
+        self.version: str | None = '"v1"'
+        self.shift = 0  # of the range that is given from the one that was asked for
 
     @property
     def url(self) -> str:
@@ -128,7 +137,7 @@ def test_cut_for_good_then_taken_up_by_the_next_call(server: Server, tmp_path: P
     server.cuts = [1000] * 4
     with pytest.raises(InputError, match=r"cut after 4000 bytes\n.*run the same command again"):
         get(server, tmp_path)
-    assert leftovers(tmp_path) == ["data.bin.part"]
+    assert leftovers(tmp_path) == ["data.bin.part", "data.bin.part.of"]
     server.asked.clear()
     assert get(server, tmp_path, sha256=hashlib.sha256(BODY).hexdigest()) == "fetched"
     assert server.asked == ["bytes=4000-"]
@@ -144,8 +153,50 @@ def test_server_without_ranges_starts_anew(server: Server, tmp_path: Path) -> No
 def test_part_that_is_whole_or_too_long(server: Server, tmp_path: Path, held: bytes) -> None:
     part = tmp_path / "x.part"
     part.write_bytes(held)
-    download(f"{server.url}/data.bin", part)
+    download(f"{server.url}/data.bin", part, checked=True)
     assert part.read_bytes() == BODY
+
+
+OTHER = BODY[::-1]
+
+
+@pytest.mark.parametrize("version", ['"v2"', None])
+def test_a_part_is_never_joined_with_another_version(server: Server, tmp_path: Path, version: str | None) -> None:
+    """The file changes between the attempts; nothing but the server's word tells, for no checksum is known."""
+    server.version = version and '"v1"'
+    server.cuts = [1000] * 4
+    with pytest.raises(InputError, match="cut after"):
+        get(server, tmp_path)
+    server.published["/data.bin"], server.version = OTHER, version
+    assert get(server, tmp_path) == "fetched"
+    assert (tmp_path / "a/data.bin").read_bytes() == OTHER
+    assert leftovers(tmp_path) == ["data.bin", "fetched.sha256"]
+
+
+@pytest.mark.parametrize("weak", [False, True])
+def test_a_weak_version_is_no_version(server: Server, tmp_path: Path, weak: bool) -> None:
+    server.version, server.cuts = "W/" * weak + '"v1"', [1000]
+    assert get(server, tmp_path) == "fetched"
+    assert server.asked == [None, None if weak else "bytes=1000-"]
+
+
+def test_another_range_than_was_asked_for(server: Server, tmp_path: Path) -> None:
+    server.cuts, server.shift = [1000], 7
+    assert get(server, tmp_path) == "fetched"
+    assert (tmp_path / "a/data.bin").read_bytes() == BODY
+    assert server.asked == [None, "bytes=1000-", None]
+
+
+def test_a_reply_without_length_or_checksum_is_refused(server: Server, tmp_path: Path) -> None:
+    server.length, server.cuts = False, [1000]
+    with pytest.raises(InputError, match=r"does not say how long .*\n.*compare it with what is published"):
+        get(server, tmp_path)
+    assert leftovers(tmp_path) == []
+    server.cuts = [1000]
+    with pytest.raises(InputError, match=r"sha256 .*expected"):  # cut, but nobody could tell before
+        get(server, tmp_path, sha256=hashlib.sha256(BODY).hexdigest())
+    server.cuts = []
+    assert get(server, tmp_path, sha256=hashlib.sha256(BODY).hexdigest()) == "fetched"
 
 
 def test_wrong_hash_leaves_nothing(server: Server, tmp_path: Path) -> None:

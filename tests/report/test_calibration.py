@@ -30,7 +30,7 @@ def ranked(seed: int = 0, failed: int = 0) -> pd.DataFrame:
         values = {"train.lr": 10 ** rng.uniform(-3, -1), "model.hidden": 32 * (trial % 2), "model.channels": [8, 16]}
         for part in range(2):
             value = None if 0 < trial <= failed else 0.7 + 0.01 * trial + rng.normal(0, 0.001)
-            more = {"metric": "auprc", "score": value, "best_epoch": 3, "epochs": 4, "seconds": 1.0}
+            more = {"metric": "auprc", "score": value, "tie": 0.0, "best_epoch": 3, "epochs": 4, "seconds": 1.0}
             records.append({"trial": trial, "part": part, "settings": values, "value": value, **more})
     return rank_trials(records)[0]
 

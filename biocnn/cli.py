@@ -41,6 +41,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, `head` say, has seen enough; Python would complain once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except (MemoryError, RuntimeError) as error:
+        if arguments.debug or not (isinstance(error, MemoryError) or "alloca" in str(error).lower()):
+            raise
+        remedy = "smaller windows, images or batches take less; is a number in the settings too large?"
+        print(f"biocnn {function.__name__}: there is not enough memory: {error}\n  {remedy}", file=sys.stderr)
+        return 2
     except OSError as error:
         if arguments.debug or not _disk(error):
             raise

@@ -17,6 +17,9 @@ from biocnn.schema import STRICT, check, choose, example
 from biocnn.strands import RNA, check_strands
 from biocnn.wording import given as as_given
 
+SEEDS = 2**32  # so many
+MANY = 1_000_000  # more than anybody wants: a slip, or a file that is to do harm
+
 
 class Split(BaseModel):
     """Which examples train, which choose (val), and which judge (test); a group is never cut."""
@@ -27,7 +30,7 @@ class Split(BaseModel):
     val: list[str | int] | float | None = None  # names of groups, or a fraction of what is not test; None: 0.15
     test: list[str | int] | float | None = None  # likewise; None: 0.15, or with folds each of them once
     hashed: bool = False  # fractions and folds follow from a hash of a group's name: new data moves no old group
-    folds: int | None = Field(None, ge=2)  # one run each: the fold is test, the next one val
+    folds: int | None = Field(None, ge=2, le=1000)  # one run each: the fold is test, the next one val
     remove_leaks: bool = False  # takes out of test (then val) what is in another part, too, or overlaps it
 
 
@@ -35,18 +38,18 @@ class Train(BaseModel):
     """How to train; ``seeds`` makes one run each."""
 
     model_config = STRICT
-    seeds: list[Annotated[int, Field(ge=0)]] = Field([1], min_length=1)
-    epochs: int | None = Field(30, ge=1)  # null, and images where it is left out: decided from the data
-    batch_size: int | None = Field(64, ge=1)  # likewise
+    seeds: list[Annotated[int, Field(ge=0, lt=SEEDS)]] = Field([1], min_length=1)
+    epochs: int | None = Field(30, ge=1, le=MANY)  # null, and images where it is left out: decided from the data
+    batch_size: int | None = Field(64, ge=1, le=MANY)  # likewise
     lr: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.01, ge=0)
     schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
     patience: int | None = Field(None, ge=1)  # epochs without a better one; None: train to the end
-    patch: list[Annotated[int, Field(ge=1)]] | None = None  # pixels, images only; None: decided from the data
+    patch: list[Annotated[int, Field(ge=1, le=MANY)]] | None = None  # pixels, images only; None: decided from the data
     foreground: float | None = Field(None, ge=0, le=1)  # share of patches that show a rare class; None: likewise
     memory_gb: float = Field(4, gt=0)  # what decided batches and patches may take; more makes them larger
     # None: each example once; images each pixel about once, but where epochs are left to the data this is, too.
-    steps_per_epoch: int | None = Field(None, ge=1)
+    steps_per_epoch: int | None = Field(None, ge=1, le=MANY)
     start_from: Path | None = None  # model.safetensors of another training: weights that fit are taken
     freeze_epochs: int = Field(0, ge=0)  # at first, in which the part of the encoder that was taken stays as it is
     # Training ends there, wherever the schedule is; a file named stop ends it, too.
@@ -57,15 +60,15 @@ class Train(BaseModel):
         "auto"  # auto: bfloat16 where that is faster and validation agrees
     )
     deterministic: bool = True  # the same bits each time; False lets a GPU choose faster ways
-    threads: int = Field(2, ge=1)  # of torch; part of the experiment because it changes the bits
-    workers: int = Field(0, ge=0)  # processes that load images; the bits do not depend on it
+    threads: int = Field(2, ge=1, le=1024)  # of torch; part of the experiment because it changes the bits
+    workers: int = Field(0, ge=0, le=1024)  # processes that load images; the bits do not depend on it
 
 
 class Metrics(BaseModel):
     """How good the predictions are, and how sure that is."""
 
     model_config = STRICT
-    resamples: int = Field(1000, ge=0)  # bootstrap resamples for the 95% intervals
+    resamples: int = Field(1000, ge=0, le=MANY)  # bootstrap resamples for the 95% intervals
     also: list[str] = []  # of images, beside the metrics of the task: see `biocnn.metrics.catalogue`
     tolerance: float | None = Field(None, gt=0)  # of surface_dice, in units of spacing; None: a pixel's longest side
     regions: dict[str, list[str]] = {}  # names of classes that are judged together, too: {whole: [core, rim]}
@@ -83,7 +86,7 @@ class Explain(BaseModel):
 
     model_config = STRICT
     motifs: Motifs = Motifs()
-    examples: int = Field(8, ge=0)  # test examples with attributions or activation maps
+    examples: int = Field(8, ge=0, le=MANY)  # test examples with attributions or activation maps
     # None: DeepLIFT, or integrated gradients for networks that it has no rules for: those with an LSTM.
     attributions: Literal["deeplift", "integrated_gradients", "gradient"] | None = None
 
@@ -95,7 +98,7 @@ class Uncertainty(BaseModel):
     # ensemble: the runs' answers, which are stored; augment, dropout: one run, asked anew. The first method makes the
     # maps and the list of what to annotate next. None: ensemble, where the data are Images.
     methods: list[Literal["ensemble", "augment", "dropout"]] | None = None
-    samples: int = Field(16, ge=2)  # answers by dropout, and the most by augment (8 views in 2D, 16 in 3D)
+    samples: int = Field(16, ge=2, le=MANY)  # answers by dropout, and the most by augment (8 views in 2D, 16 in 3D)
 
 
 class Predict(BaseModel):
@@ -129,12 +132,12 @@ class Variants(BaseModel):
     model_config = STRICT
     vcf: Path | None = None  # VCF or BCF
     genome: Path | None = None  # FASTA file that the variants refer to; None: data.genome
-    window: int | None = Field(None, ge=1)  # bp; only for models of sequences of different lengths
+    window: int | None = Field(None, ge=1, le=10 * MANY)  # bp; only for models of sequences of different lengths
     offsets: list[int] = Field([0], min_length=1)  # bp; places of the window around the variant, averaged
     strands: Literal["single", "both"] = "single"  # both: also the other strand, where the model reads but one
     ref_mismatch: Literal["error", "skip", "swap"] = "error"  # where REF is not what the genome has
     unknown_contigs: Literal["error", "skip"] = "error"
-    background: int = Field(0, ge=0)  # random variants of each kind, for empirical p-values; 0: none
+    background: int = Field(0, ge=0, le=10 * MANY)  # random variants of each kind, for empirical p-values; 0: none
     maps: int | list[str] = 4  # mutation maps of so many variants, those of the largest change, or of these IDs
 
 
@@ -144,7 +147,7 @@ class Scan(BaseModel):
     model_config = STRICT
     contigs: Literal["all"] | list[str] | None = None
     genome: Path | None = None  # FASTA file; None: data.genome
-    stride: int = Field(10, ge=1)  # bp from one window to the next
+    stride: int = Field(10, ge=1, le=10 * MANY)  # bp from one window to the next
     threshold: float | None = None  # windows of at least this make peaks; None: about as many as sites are expected
     density: float | None = Field(None, gt=0)  # sites expected per Mb; None: as many as the data have positives
 
@@ -214,8 +217,9 @@ def _section(given: dict[str, Any], key: str) -> Any:
     data = data.get("name") if isinstance(data, dict) else data
     if key == "seed":
         seed = given.get("seed", 1)
-        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-            raise InputError(f"seed: must be a whole number >= 0 (given: {as_given(seed)})", "for example seed: 1")
+        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < SEEDS:
+            said = f"seed: must be a whole number from 0 to {SEEDS - 1} (given: {as_given(seed)})"
+            raise InputError(said, "for example seed: 1")
         return seed
     if key in NAMING:
         if key not in given:

@@ -43,7 +43,7 @@ def calibrate(table: Path, best: Path, *trials: Path) -> None:
 
 def numbers(name: str, *words: str) -> list[int]:
     """The numbers in a name such as fold0-seed1."""
-    found = re.fullmatch("-".join(rf"{word}(\d+)" for word in words), name)
+    found = re.fullmatch("-".join(rf"{word}(\d{{1,10}})" for word in words), name)
     if not found:
         raise InputError(f"{name!r} is not understood", f"for example {'-'.join(f'{word}0' for word in words)}")
     return [int(number) for number in found.groups()]

@@ -127,6 +127,15 @@ def corrupt_tiff(folder: Path, _: dict) -> None:
 NAN = np.full((32, 40), np.nan, dtype=np.float32)
 NAN[0] = 1
 CASES = {
+    "huge window": (intervals, settings(data_window=10**9), ["data.window", "10,000,000 bp"]),
+    "huge ratio": (
+        intervals,
+        settings(data_negatives={"name": "gc_matched", "ratio": 1e9}),
+        ["data.negatives.ratio", "1,000"],
+    ),
+    "huge seed": (intervals, lambda _, experiment: experiment.update(seed=2**64), ["seed", "4294967295"]),
+    "too many classes": (images, settings(data_classes=[f"c{i}" for i in range(300)]), ["data.classes", "300", "255"]),
+    "a class twice": (images, settings(data_classes=["a", "b", "a"]), ["data.classes", "'a'", "twice"]),
     "unknown key": (intervals, settings(data_windwo=101), ["data.windwo", "window"]),
     "wrong type": (intervals, settings(data_window="wide"), ["data.window", "wide"]),
     "unknown name": (intervals, settings(data_negatives="shuffeld"), ["data.negatives", "dinucleotide_shuffled"]),

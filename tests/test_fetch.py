@@ -189,14 +189,13 @@ def test_another_range_than_was_asked_for(server: Server, tmp_path: Path) -> Non
 
 def test_a_reply_without_length_or_checksum_is_refused(server: Server, tmp_path: Path) -> None:
     server.length, server.cuts = False, [1000]
-    with pytest.raises(InputError, match=r"does not say how long .*\n.*compare it with what is published"):
-        get(server, tmp_path)
-    assert leftovers(tmp_path) == []
-    server.cuts = [1000]
     with pytest.raises(InputError, match=r"sha256 .*expected"):  # cut, but nobody could tell before
         get(server, tmp_path, sha256=hashlib.sha256(BODY).hexdigest())
-    server.cuts = []
     assert get(server, tmp_path, sha256=hashlib.sha256(BODY).hexdigest()) == "fetched"
+    server.published["/more.bin"] = BODY
+    with pytest.raises(InputError, match=r"does not say how long .*\n.*compare it with what is published"):
+        get(server, tmp_path, name="more.bin", path="more.bin")
+    assert leftovers(tmp_path) == ["data.bin", "fetched.sha256"]
 
 
 def test_wrong_hash_leaves_nothing(server: Server, tmp_path: Path) -> None:

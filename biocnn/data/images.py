@@ -30,6 +30,7 @@ from biocnn.data.stored import Grid, swapped
 from biocnn.data.survey import Survey
 from biocnn.errors import InputError, all_faults
 
+MOST_CLASSES = IGNORE  # values from 0 to the one before it
 _TRIED = 3  # pairs that are looked at to tell whether images and masks were exchanged
 
 
@@ -106,6 +107,11 @@ class Images:
             raise InputError(
                 f"data.spacing: {spacing}", "allowed: (depth,) height and width of a pixel in um or mm, above zero"
             )
+        if classes is not None and len(classes) > MOST_CLASSES:
+            said = f"data.classes: {len(classes)} names"
+            raise InputError(said, f"at most {MOST_CLASSES}: values from 0 to 254, for 255 is what is not known")
+        if classes is not None and (twice := [name for name in classes if classes.count(name) > 1]):
+            raise InputError(f"data.classes: {twice[0]!r} stands twice", "give each class a name of its own")
         if colors is not None:
             color_codes(colors)
         self.table, self.images, self.masks, self.group, self.roi = table, images, masks, group, roi

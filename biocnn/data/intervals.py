@@ -20,6 +20,7 @@ from biocnn.data.windows import Windows, named
 from biocnn.errors import InputError
 from biocnn.schema import Choice, build
 
+LONGEST = 10_000_000  # bp that an example may have
 PROVENANCE = ["id", "group", "chrom", "start", "end", "strand", "kind", "score"]
 
 
@@ -86,6 +87,9 @@ class Intervals:
         for name, value, least in (("window", window, 1), ("flank", flank, 0), ("block", block, window + 2 * flank)):
             if value is not None and value < least:
                 raise InputError(f"data.{name}: {value} is too small", f"allowed: {least} bp or more")
+        if window + 2 * flank > LONGEST:
+            said = f"data.window: {window} bp, with two flanks of {flank} bp"
+            raise InputError(said, f"at most {LONGEST:,} bp together: each base takes memory in each example")
         if not 0 <= max_unknown < 1:
             raise InputError(f"data.max_unknown: {max_unknown} is not a share", "allowed: 0 to below 1")
         _check_targets(positives, intervals, targets, log1p, negatives)

@@ -1,6 +1,5 @@
 """Negative examples for positives: from elsewhere in the genome, shuffled, or given."""
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ __all__ = ["dinucleotide_shuffled", "flanking", "gc_matched", "given", "random"]
 
 SOURCE = "negatives"  # in checks
 TRIES = 10  # to find another order of a sequence's dinucleotides
+MOST = 1000  # negatives for each positive
 STEPS = 10  # windows to try on either side of a positive
 
 
@@ -189,8 +189,8 @@ def _groups(positives: Positives, ratio: float) -> Iterator[tuple[str, np.ndarra
 
 def _how_many(sizes: list[int], ratio: float) -> list[int]:
     """How many negatives for so many positives: each share is right to one, and so is the sum."""
-    if not (math.isfinite(ratio) and ratio > 0):
-        raise InputError(f"data.negatives.ratio: {ratio} is not above 0", "negatives for each positive, for example 1")
+    if not 0 < ratio <= MOST:
+        raise InputError(f"data.negatives.ratio: {ratio:g}", f"negatives for each positive: above 0, at most {MOST:,}")
     return np.diff(np.rint(ratio * np.cumsum([0, *sizes])).astype(int)).tolist()
 
 

@@ -1,7 +1,8 @@
 """Images with masks: read, checked as a whole, and handed on one at a time."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -199,13 +200,17 @@ class Images:
         seen, survey, faults = [], Survey(), []
         repairs: dict[str, list[str]] = {}
         for row in rows.to_dict("records"):
-            try:
-                one, mended = self._look(row, folder, survey)
-            except InputError as fault:
-                faults.append(fault)
+            image = _attempt(faults, read_image, folder / row["image"], self.axes)
+            mask = _attempt(faults, self.mask_file, folder / row["mask"])
+            found = (
+                None
+                if image is None or mask is None
+                else _attempt(faults, self._look, image, mask, row, folder, survey)
+            )
+            if found is None:
                 continue
-            seen.append(one)
-            for reason in mended:
+            seen.append(found[0])
+            for reason in found[1]:
                 repairs.setdefault(reason, []).append(row["image"])
         if faults:
             raise all_faults(of_one_kind(faults), f"faults in {len(rows)} images with their masks")
@@ -214,11 +219,12 @@ class Images:
             checks.add(source, "repaired", reason, len(images), images[0])
         return seen, survey
 
-    def _look(self, row: dict, folder: Path, survey: Survey) -> tuple[Seen, list[str]]:
+    def _look(
+        self, image: ImageFile, mask: MaskFile, row: dict, folder: Path, survey: Survey
+    ) -> tuple[Seen, list[str]]:
         """What is remembered of one image with its mask, and what was repaired."""
         path, mask_path = folder / row["image"], folder / row["mask"]
-        image = read_image(path, self.axes)
-        mask = self.on_image(self.mask_file(mask_path), image.grid)
+        mask = self.on_image(mask, image.grid)
         _check_fit(image, path, mask, mask_path)
         if self.roi:
             roi_path = folder / row[self.roi]
@@ -301,6 +307,15 @@ class _Reader:
 
     def _on_image(self, mask: MaskFile, index: int) -> np.ndarray:
         return self.settings.on_image(mask, self.grids[index]).values
+
+
+def _attempt(faults: list[InputError], call: Callable, *arguments: Any) -> Any:
+    """What a call gives; None where it fails, which is noted."""
+    try:
+        return call(*arguments)
+    except InputError as fault:
+        faults.append(fault)
+        return None
 
 
 def _check_fit(image: ImageFile, path: Path, mask: MaskFile, mask_path: Path) -> None:

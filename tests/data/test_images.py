@@ -226,8 +226,10 @@ def test_all_files_that_cannot_be_used_are_listed_at_once(folder):
     (folder / "masks" / "a0.png").write_bytes((folder / "masks" / "a0.png").read_bytes()[:50])
     save(folder / "images" / "a1.png", picture(19, 24))
     (folder / "images" / "a2.png").write_text("no picture")
+    save(folder / "masks" / "a2.png", picture(channels=3))
     refused(
-        "3 faults in 3 images with their masks", "masks/a0.png: damaged", "masks/a1.png: 20 x 24",
+        "4 faults in 3 images with their masks", "masks/a2.png: a mask of 3 channels",
+        "masks/a0.png: damaged", "masks/a1.png: 20 x 24",
         "images/a2.png: not an image", "copy it again", "a mask has the size of its image", table=table,
     )  # fmt: skip
 

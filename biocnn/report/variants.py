@@ -48,8 +48,9 @@ def _account(counts: pd.DataFrame) -> str:
             f"{row.n:,} {row.reason.split(': set aside')[0]} ({row.example})" for row in _rows(of["dropped"])
         )
         parts.append(f"Set aside: {aside}")
-    if "note" in of:
-        parts += [f"{row.n:,} {row.reason}" for row in _rows(of["note"])]
+    for outcome in ("note", "repaired"):
+        if outcome in of:
+            parts += [f"{row.n:,} {row.reason}" for row in _rows(of[outcome])]
     return ". ".join(parts) + ". Every one: variants/variants.vcf.gz and variants/variants.tsv."
 
 

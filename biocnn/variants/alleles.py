@@ -223,7 +223,8 @@ class Reader:
             names = [*self.found, name]
             found = match_contigs(names, self.genome, False, self.source, self.lines, self.declared)
         except UnknownContig:
-            if self.unknown_contigs == "error":
+            # By its brackets a name says that it is none of the genome's, but of another file of assembled sequences.
+            if self.unknown_contigs == "error" and not (name.startswith("<") and name.endswith(">")):
                 raise
             self.rows[name] = -1
             return

@@ -101,9 +101,9 @@ def annotate(vcf: str | Path, models: Sequence[Model], genome: Genome, folder: P
     counts.unseen = scorer.unseen
     checks = counts.checks(reader)
     for what, count in form.counts.items():
-        checks.add(vcf.name, "note", f"not as the VCF specification has it: {what}", count, form.examples[what])
+        checks.add(vcf.name, "note", f"not as the specification of VCF has them: {what}", count, form.examples[what])
     for words, count in reread(folder / "variants.vcf.gz", vcf, counts.records).items():
-        checks.add(vcf.name, "note", f"what htslib says of the file: {words}", count)
+        checks.add(vcf.name, "note", f"remarks of htslib: {words}", count)
     if not (writer.indexed or reader.unordered):
         checks.add(vcf.name, "note", "file that tabix cannot index, by its POS and END", 1)
     for name in sorted(choice.wanted - {chosen.id for chosen in choice.named}):
@@ -240,7 +240,7 @@ class Counts:
             words = f"{REASONS[reason]}: set aside as {reason!r}"
             checks.add(self.vcf.name, "dropped", words, count, self.examples[reason])
         checks.add(self.vcf.name, "note", "alleles scored with REF and ALT exchanged in the genome", self.swapped)
-        movable = "normalise: indels that may stand at several places, scored in the middle of all"
+        movable = "indels that may stand at several places (normalise), scored in the middle of all"
         checks.add(self.vcf.name, "note", movable, self.movable, self.examples.get("movable", ""))
         unseen = "alleles in repeats that fill the window, where no change can be seen"
         checks.add(self.vcf.name, "note", unseen, self.unseen)

@@ -76,6 +76,11 @@ def test_unknown_contigs_stop_or_are_set_aside() -> None:
     assert found.reason == ["", "contig", ""]
 
 
+def test_contigs_of_another_assembly_are_set_aside() -> None:
+    found = read("chrI 1 . A C", "<chrI> 1 . A C", "<scaffold_9> 7 . C <DEL>", "chrI 2 . C A")
+    assert found.reason == ["", "contig", "contig", ""]
+
+
 def test_two_names_of_one_contig_are_refused() -> None:
     with pytest.raises(UnknownContig):
         read("chrI 1 . A C", "1 1 . A C")

@@ -16,10 +16,10 @@ LINES = {
     rf"Description={TEXT}{MORE}>",
     "FILTER": rf"<ID=[^\s,;<>]+,Description={TEXT}{MORE}>",
     "ALT": rf"<ID=[^\s,<>]+,Description={TEXT}{MORE}>",
-    "META": r"<ID=[^\s,<>]+(?:,(?:Type=(?:Integer|Float|Character|String)|Number=[^,\s]+)){2},Values=\[.*\].*>",
+    "META": r"<ID=[^\s,<>]+(?:,(?:Type=(?:Integer|Float|Character|String)|Number=(?:\d+|\.))){2},Values=\[.*\].*>",
     "contig": rf"<ID=[^\s,<>*=\"'`()\[\]{{}}\\][^\s,<>\"'`()\[\]{{}}\\]*{MORE}>",
     "SAMPLE": rf"<ID=[^\s,<>\"]+{MORE}>",
-    "PEDIGREE": rf"<[^\s,=]+=[^\s,<>\"]+{MORE}>",
+    "PEDIGREE": r"<[^\s,=]+=[^\s,:;<>\"]+(?:,[^\s,=]+=[^\s,:;<>\"]+)*>",
 }
 OTHER = r"[^<\s].*|<.+>"
 BASES = r"[ACGTNacgtn]+"

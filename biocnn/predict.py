@@ -16,8 +16,8 @@ from biocnn.compatibility import Adapted, Fit, Intensity, Source, Spacing, adapt
 from biocnn.data.dataset import Dataset
 from biocnn.data.fasta import PADDING, Iupac, encode, read_fasta
 from biocnn.data.genome import Genome
+from biocnn.data.image_paths import named_images
 from biocnn.data.lazy import LazyImage, open_image
-from biocnn.data.new_images import named_images
 from biocnn.data.padded import pad
 from biocnn.encode import one_hot
 from biocnn.errors import InputError

@@ -59,7 +59,7 @@ def by_name(found: Sequence[str], wanted: Sequence[str]) -> list[int] | None:
 
 def wrong_channels(where: str | Path, found: Sequence[str], needed: Sequence[str]) -> InputError:
     """What to say where an image has other channels than are needed."""
-    remedy = f"give images with the {len(needed)} channels of training"
+    remedy = "give images with the channels of training"
     if list(found) == RGB and len(needed) == 1:
         remedy = "convert it to grey, as the images of training were"
     elif len(found) >= len(needed) and _named(found):

@@ -4,7 +4,7 @@ from collections import Counter
 from itertools import count
 from pathlib import Path
 
-from biocnn.data.kinds import SUFFIXES, is_dicom, is_zarr
+from biocnn.data.kinds import SUFFIXES, exists, is_dicom, is_zarr
 from biocnn.errors import InputError
 
 
@@ -35,6 +35,21 @@ def image_paths(folder: Path) -> list[Path]:
         f"{folder}: {len(slices)} DICOM files of {len(series)} series" + " beside others" * (len(found) > len(slices)),
         "put each series into a folder of its own",
     )
+
+
+def named_images(paths: Path | str | list[Path | str]) -> list[tuple[str, Path]]:
+    """Name and path of each image of a folder, a file, or a list of these, in order.
+
+    A folder with the slices of one DICOM series is one image. The name is the file's stem, made unique.
+
+    Raises
+    ------
+    InputError
+        Where a folder holds no image.
+    """
+    given = [Path(paths)] if isinstance(paths, str | Path) else [Path(p) for p in paths]
+    found = [image for path in given for image in (image_paths(path) if exists(path) and path.is_dir() else [path])]
+    return list(zip(unique_ids([str(path) for path in found]), found, strict=True))
 
 
 def members(folder: Path) -> list[Path]:

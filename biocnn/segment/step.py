@@ -12,8 +12,8 @@ import torch
 
 from biocnn.compatibility import Note, agree
 from biocnn.data.checks import Checks
+from biocnn.data.image_paths import named_images
 from biocnn.data.lazy import LazyImage
-from biocnn.data.new_images import named_images
 from biocnn.errors import InputError, nearest
 from biocnn.instances import settings_at
 from biocnn.measure import summarise, with_neighbours

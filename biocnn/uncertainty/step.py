@@ -14,7 +14,7 @@ from biocnn.checkpoint import read_meta
 from biocnn.compatibility import agree, same_data
 from biocnn.data.dataset import Dataset, read_examples
 from biocnn.data.duplicates import small_version
-from biocnn.data.new_images import named_images
+from biocnn.data.image_paths import named_images
 from biocnn.data.ragged import Ragged
 from biocnn.errors import InputError
 from biocnn.predict import Model, decide

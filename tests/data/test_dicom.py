@@ -12,8 +12,7 @@ from dicom_files import write_dicom, write_series
 from pydicom import uid
 
 from biocnn.data.image_files import decode, read_image
-from biocnn.data.image_paths import image_paths
-from biocnn.data.new_images import read_images
+from biocnn.data.image_paths import image_paths, named_images
 from biocnn.errors import InputError
 
 rng = np.random.default_rng(9)
@@ -176,12 +175,12 @@ def test_a_folder_of_slices_is_one_image_and_folders_of_series_are_several(tmp_p
     (tmp_path / "in").mkdir()
     for name in "ba":
         write_series(tmp_path / "in" / name, VOLUME)
-    assert [name for name, _, _ in read_images(tmp_path / "in")] == ["a", "b"]
+    assert [name for name, _ in named_images(tmp_path / "in")] == ["a", "b"]
     assert image_paths(tmp_path / "in" / "a") == [tmp_path / "in" / "a"]
     (tmp_path / "planes").mkdir()
     for i in range(3):
         write_dicom(tmp_path / "planes" / f"{i}.dcm", PLANE, series=f"1.2.{i}")
-    found = {name: pixels.shape for name, pixels, _ in read_images(tmp_path / "planes")}
+    found = {name: read_image(path).pixels.shape for name, path in named_images(tmp_path / "planes")}
     assert found == dict.fromkeys("012", (1, 13, 17))
     write_dicom(tmp_path / "planes" / "3.dcm", PLANE, series="1.2.0")
     with pytest.raises(InputError, match="4 DICOM files of 3 series"):

@@ -1,14 +1,16 @@
 """Images with masks are read as they lie on disk, and what does not fit together is refused."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import tifffile
 from PIL import Image
 
 from biocnn.data.checks import Checks
+from biocnn.data.image_files import read_image
+from biocnn.data.image_paths import named_images
+from biocnn.data.image_sets import conform
 from biocnn.data.images import Images
-from biocnn.data.new_images import read_images
+from biocnn.data.lazy import open_image
 from biocnn.errors import InputError
 
 rng = np.random.default_rng(3)
@@ -159,7 +161,7 @@ def test_a_name_that_no_file_can_have_is_a_missing_file(folder, name):
     refused("1 of 3 image files do not exist", "(line 3)", table=table)
     for path in (folder / name, folder / "a\0b.png"):
         with pytest.raises(InputError, match="no such file"):
-            next(read_images(path))
+            read_image(path)
 
 
 def test_an_empty_table_and_an_unknown_column_are_refused(folder):
@@ -385,54 +387,31 @@ def test_a_stack_without_axes_can_be_told(folder):
     assert raw.examples["id"].tolist() == ["a", "a-2", "a-3"]
 
 
-def test_new_images_are_read_one_at_a_time(folder):
-    found = list(read_images(folder / "images"))
-    assert [name for name, _, _ in found] == ["a0", "a1", "a2"]
-    np.testing.assert_array_equal(found[1][1], np.asarray(Image.open(folder / "images/a1.png"))[None])
-    assert found[0][2] is None
-    twice = list(read_images([folder / "images/a0.png", folder / "masks/a0.png"]))
-    assert [name for name, _, _ in twice] == ["images_a0", "masks_a0"]
-    save(folder / "rgb.png", np.dstack([picture()] * 3))
-    assert next(read_images(folder / "rgb.png", channels=["grey"]))[1].shape == (1, 20, 24)
-    save(folder / "rgb.png", picture(channels=3))
-    with pytest.raises(InputError, match=r"rgb.png: has the channels red, green, blue, needed: grey"):
-        next(read_images([folder / "rgb.png"], channels=["grey"]))
-    with pytest.raises(InputError, match=r"nothing.png: no such file"):
-        next(read_images(folder / "nothing.png"))
+def test_new_images_have_names_of_their_own(folder):
+    found = named_images(folder / "images")
+    assert found == [(name, folder / "images" / f"{name}.png") for name in ("a0", "a1", "a2")]
+    assert read_image(found[0][1]).spacing is None
+    twice = named_images([folder / "images/a0.png", str(folder / "masks/a0.png")])
+    assert [name for name, _ in twice] == ["images_a0", "masks_a0"]
     (folder / "none").mkdir()
     with pytest.raises(InputError, match="no image file"):
-        next(read_images(folder / "none"))
+        named_images(folder / "none")
 
 
-@pytest.mark.data
-def test_drive_has_the_vessels_its_index_says(data_root):
-    folder = data_root / "images" / "drive_retina"
-    raw, _ = read(table=folder / "index.csv", roi="fov")
-    assert raw.examples["split"].value_counts().to_dict() == {"train": 20, "test": 20}
-    assert (raw.facts["task"], raw.facts["channels"]) == ("mask", ["red", "green", "blue"])
-    index = pd.read_csv(folder / "index.csv")
-    for i in (0, 17, 39):
-        assert raw.x(i).shape == (3, 584, 565)
-        y = raw.y(i)
-        assert y[y < 255].mean() == pytest.approx(index["vessel_fraction_in_fov"][i], abs=1e-4)
+def test_grey_is_taken_from_colours_that_are_equal_alone(folder):
+    path, window = folder / "rgb.png", (slice(0, 20), slice(0, 24))
 
+    def whole():
+        return conform(read_image(path), [["grey"]], path)
 
-@pytest.mark.data
-def test_dsb2018_has_the_nuclei_its_readme_says(data_root):
-    folder = data_root / "images" / "dsb2018_stardist"
-    raw, checks = read(table=folder / "index.csv")
-    nuclei = raw.examples.groupby("split")["n_objects"].agg(["size", "sum"])
-    assert nuclei.loc["train"].tolist() == [447, 19372]
-    assert nuclei.loc["test"].tolist() == [50, 2460]
-    assert raw.facts["task"] == "instances"
-    assert raw.facts["dtype"] == "uint8"
-    found = dict(zip(checks["reason"], checks["count"], strict=True))
-    assert found["objects in more than one piece, kept as they are"] == 7
-    assert not any("table is not" in reason for reason in found)
+    def lazily():
+        with open_image(path) as image:
+            image.choose(["grey"])
+            return image.read(window)
 
-
-@pytest.mark.data
-@pytest.mark.parametrize(("name", "task", "outputs"), [("isbi2012_em", "mask", 1), ("wbc_tecom", "classes", 3)])
-def test_other_real_sets_are_understood(data_root, name, task, outputs):
-    raw, _ = read(table=data_root / "images" / name / "index.csv")
-    assert (raw.facts["task"], raw.facts["out_channels"]) == (task, outputs)
+    for read in (whole, lazily):
+        save(path, np.dstack([picture()] * 3))
+        assert read().shape == (1, 20, 24)
+        save(path, picture(channels=3))
+        with pytest.raises(InputError, match=r"rgb.png: has the channels red, green, blue, needed: grey"):
+            read()

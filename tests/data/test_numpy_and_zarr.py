@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from biocnn.data.image_files import decode, read_image
+from biocnn.data.image_paths import named_images
 from biocnn.data.lazy import open_image
-from biocnn.data.new_images import open_images, read_images
 from biocnn.errors import InputError
 
 rng = np.random.default_rng(13)
@@ -97,10 +97,11 @@ def test_ome_zarr_is_read_by_windows_at_full_resolution(tmp_path, version):
     with open_image(path) as image:
         window = (slice(1, 3), slice(10, 33), slice(7, 20))
         np.testing.assert_array_equal(image.read(window), array[:, *window])
-    (name, opened), *_ = open_images(tmp_path, ["actin"])
-    assert name == "a"
-    assert opened.shape == (1, 3, 40, 50)
-    np.testing.assert_array_equal(next(iter(read_images(path, ["actin"])))[1], array[1:])
+    assert named_images(tmp_path) == [("a", path)]
+    with open_image(path) as image:
+        image.choose(["actin"])
+        assert image.shape == (1, 3, 40, 50)
+        np.testing.assert_array_equal(image.read(tuple(slice(0, n) for n in array.shape[1:])), array[1:])
 
 
 def test_ome_zarr_planes_units_and_refusals(tmp_path):

@@ -302,10 +302,11 @@ def _load(config: Path, data_root: Path) -> Any:
 
 
 def _read(experiment: Any, checks: Any, genome: Path | None) -> Any:
+    from biocnn.data.facts import checked
     from biocnn.schema import build
     from biocnn.strands import check_strands
 
     source, seed = build("data", experiment["data"]), experiment["seed"]
-    raw = source.read(seed, checks, genome) if genome else source.read(seed, checks)
+    raw = checked(source.read(seed, checks, genome) if genome else source.read(seed, checks))
     check_strands(experiment.settings, raw.facts.get("alphabet"))
     return raw

@@ -13,6 +13,7 @@ import pandas as pd
 from biocnn.data import leakage, splits
 from biocnn.data.checks import Checks
 from biocnn.data.decisions import decide
+from biocnn.data.facts import checked
 from biocnn.data.foreground import write_places
 from biocnn.data.intensity import decide_normalise, image_ranges, intensity_percentiles
 from biocnn.data.loci import FROM, loci
@@ -126,7 +127,13 @@ def write(raw: Raw, split: dict[str, Any], seed: int, files: dict[str, str], fol
     -------
     facts
         As stored in facts.json.
+
+    Raises
+    ------
+    InputError
+        Where ``raw`` is not what ``Raw`` says, or the parts of the split are not fit to learn from and to judge by.
     """
+    raw = checked(raw)
     examples, checks = raw.examples.copy(), Checks()
     facts = dict(raw.facts, decisions={}, sources=hashes(files))
     for key, reason in facts.pop("reasons", {}).items():

@@ -21,10 +21,11 @@ class Raw:
         Row number to uint8 codes of shape (L,) (0-3 = ACGT, 4 = unknown, 5 = padding, 6-15 = ambiguous), or to an image
         of shape (C, *spatial) in its own dtype.
     y
-        Targets of shape (N, K), float32; or row number to a mask (uint8, 255 = ignore) or labels (int32) of shape
-        (*spatial).
+        Targets of shape (N, K), float32, nan where one of several is not known; or row number to a mask (uint8, 255 =
+        ignore) or labels (int32) of shape (*spatial).
     facts
-        What holds for all examples: kind, task, spatial_dims, in_channels, out_channels, outputs, and so on.
+        What holds for all examples: kind, task, spatial_dims, in_channels, out_channels, outputs; the others of
+        ``biocnn.data.facts`` may be left out.
     find_groups
         Names of groups as a user spells them to those of ``examples``; a name that is not found is left out. None: they
         must be spelled alike.

@@ -11,7 +11,8 @@ from safetensors import safe_open
 from biocnn.data.dataset import Dataset
 from biocnn.data.ragged import Ragged
 
-_NAMES = dict.fromkeys(("id", "group", "run", "example", "output", "motif", "target_id", "target_name"), str)
+_WORDS = ("run", "split", "output", "metric", "over", "unit")
+_NAMES = dict.fromkeys((*_WORDS, "id", "group", "example", "motif", "target_id", "target_name"), str)
 _MATCH = ("target_id", "target_name", "strand", "offset", "similarity", "p_value", "q_value")
 
 
@@ -55,7 +56,7 @@ class Results:
     def metrics(self) -> pd.DataFrame:
         """``metrics.tsv``, with text where a word is missing."""
         table = self.table("metrics.tsv")
-        words = [name for name in ("run", "split", "output", "metric", "over") if name in table]
+        words = [name for name in _WORDS if name in table]
         return table.assign(**{name: table[name].fillna("").astype(str) for name in words})
 
     @cached_property

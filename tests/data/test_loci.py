@@ -71,7 +71,7 @@ def test_a_stored_data_set_has_them(tmp_path) -> None:
     raw.examples["id"] = raw.examples["group"] = [f"{i:03}" for i in range(40)]
     raw.examples["shuffled_from"] = [*[None] * 38, "000", "038"]
     raw.y[::2] = 1
-    raw.facts |= {"task": "binary", "outputs": ["x"]}
+    raw.facts |= {"task": "binary", "outputs": ["x"], "spatial_dims": 1, "in_channels": 4, "out_channels": 1}
     assert stored(raw, tmp_path).loci.tolist() == [*range(38), 0, 0]
 
 

@@ -1,0 +1,158 @@
+"""What a reader of data hands over, checked before anything is made of it: facts, table, targets, and arrays."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from biocnn.data.raw import Raw
+from biocnn.errors import InputError
+
+_OPEN = ConfigDict(extra="allow", strict=True)  # more facts may be told than are used
+Count = Annotated[int, Field(ge=1)]
+
+
+class SequenceFacts(BaseModel):
+    """Facts of sequences; those with a value here may be left out."""
+
+    model_config = _OPEN
+    kind: Literal["sequence"]
+    task: Literal["binary", "multilabel", "regression"]
+    spatial_dims: Literal[1]
+    in_channels: Literal[4]
+    out_channels: Count
+    outputs: Annotated[list[str], Field(min_length=1)]
+    alphabet: Literal["ACGT", "ACGU"] = "ACGT"
+    iupac: Literal["unknown", "mixed", "error"] = "unknown"
+    window: Count | None = None  # bp; None: as the sequences are long, or of different lengths
+    flank: Annotated[int, Field(ge=0)] = 0  # bp at both ends of x that are no part of the window
+
+
+class ImageFacts(BaseModel):
+    """Facts of images; those with a value here may be left out."""
+
+    model_config = _OPEN
+    kind: Literal["image"]
+    task: Literal["mask", "classes", "instances"]
+    spatial_dims: Literal[2, 3]
+    in_channels: Count
+    out_channels: Count
+    outputs: Annotated[list[str], Field(min_length=1)]
+    dtype: str = ""  # of x; as the first image has it
+    channels: list[str] = []  # names of the channels; numbers
+    spacing: list[Annotated[float, Field(gt=0)]] | None = None
+    unit: Literal["um", "mm"] = "um"
+    normalise: Literal["auto", "dataset", "image"] = "auto"
+
+
+def checked(raw: Raw) -> Raw:
+    """The same with all facts that later steps use, those that were left out at their defaults.
+
+    Raises
+    ------
+    InputError
+        Where facts, table, targets or arrays are not what ``Raw`` says; names all faults.
+    """
+    kinds = {"sequence": SequenceFacts, "image": ImageFacts}
+    kind = raw.facts.get("kind")
+    if kind not in kinds:
+        raise _refusal([f"facts: kind is {kind!r}, allowed: sequence, image"])
+    try:
+        facts = kinds[kind].model_validate(raw.facts).model_dump()
+    except ValidationError as error:
+        raise _refusal([_fault(one) for one in error.errors()]) from error
+    faults = [*_of_outputs(facts), *_of_table(raw.examples)]
+    faults += [*(_of_vectors if kind == "sequence" else _of_images)(raw, facts)]
+    if faults:
+        raise _refusal(faults)
+    table = raw.examples.assign(**{name: raw.examples[name].astype(str) for name in ("id", "group")})
+    return replace(raw, examples=table, facts=facts)
+
+
+def _refusal(faults: list[str]) -> InputError:
+    return InputError(
+        f"data: what was read cannot be used: {'; '.join(faults)}", "biocnn/data/raw.py says what a Raw holds"
+    )
+
+
+def _fault(error: Any) -> str:
+    name = ".".join(map(str, error["loc"]))
+    given = "" if error["type"] == "missing" else f" (given: {error['input']!r})"
+    return f"facts: {name}: {error['msg'][:1].lower()}{error['msg'][1:]}{given}"
+
+
+def _of_outputs(facts: dict[str, Any]) -> Iterator[str]:
+    wanted = 4 if facts["task"] == "instances" else len(facts["outputs"])
+    if facts["out_channels"] != wanted:
+        yield f"facts: out_channels is {facts['out_channels']}, but there are {wanted} outputs"
+    if facts["task"] == "binary" and wanted > 1:
+        yield f"facts: task is binary, but there are {wanted} outputs: multilabel"
+    if len(set(facts["outputs"])) < len(facts["outputs"]):
+        yield "facts: two outputs have one name"
+
+
+def _of_table(examples: pd.DataFrame) -> Iterator[str]:
+    if not len(examples):
+        yield "examples: there are none"
+    for name in ("id", "group"):
+        if name not in examples:
+            yield f"examples: no column {name!r}"
+        elif examples[name].isna().any():
+            yield f"examples: {name} is missing in a row"
+    if "id" in examples:
+        twice = [name for name, number in Counter(examples["id"].astype(str)).items() if number > 1]
+        if twice:
+            yield f"examples: the id {twice[0]!r} comes twice ({len(twice)} such ids)"
+
+
+def _of_vectors(raw: Raw, facts: dict[str, Any]) -> Iterator[str]:
+    n, width = len(raw.examples), facts["out_channels"]
+    y = np.asarray(raw.y)
+    if y.shape != (n, width) or y.dtype.kind not in "biuf":
+        yield f"y: shape {y.shape} of {y.dtype}, but for {n} examples and {width} outputs numbers of shape {(n, width)}"
+    else:
+        known = y[~np.isnan(y)]
+        if not np.isfinite(known).all():
+            yield "y: a target is infinite"
+        if facts["task"] != "regression" and not np.isin(known, (0, 1)).all():
+            yield f"y: targets other than 0 and 1, but the task is {facts['task']}"
+        if np.isnan(y).all(axis=1).any():
+            yield f"y: no target of example {raw.examples.index[np.isnan(y).all(axis=1)][0]} is known (nan)"
+    sizes, flank = [], facts["flank"]
+    for row in range(n):
+        x = raw.x(row)
+        if not (isinstance(x, np.ndarray) and x.dtype == np.uint8 and x.ndim == 1 and x.size and x.max() <= 15):
+            told = f"shape {x.shape} of {x.dtype}" if isinstance(x, np.ndarray) else type(x).__name__
+            yield f"x: of row {row} {told}, but codes of shape (L,), uint8, from 0 to 15, are needed"
+            return
+        sizes.append(len(x) - 2 * flank)
+    if sizes and min(sizes) < 1:
+        yield f"x: a sequence is not longer than its flanks of {flank} bp"
+    same = len(set(sizes)) == 1
+    if facts["window"] is None and same:
+        facts["window"] = sizes[0]
+    elif facts["window"] is not None and set(sizes) != {facts["window"]}:
+        wrong = next(size for size in sizes if size != facts["window"])
+        yield f"facts: window is {facts['window']}, but a sequence has {wrong} bp without its flanks"
+    elif flank and not same:
+        yield f"facts: flank is {flank}, but sequences differ in length"
+
+
+def _of_images(raw: Raw, facts: dict[str, Any]) -> Iterator[str]:
+    """By the first image; others are read when they are stored."""
+    x, y = raw.x(0), raw.y(0) if callable(raw.y) else np.zeros(0)
+    dims, channels = facts["spatial_dims"], facts["in_channels"]
+    if x.ndim != 1 + dims or len(x) != channels:
+        yield f"x: shape {x.shape}, but {channels} channels and {dims} axes of space are told"
+    elif y.shape != x.shape[1:]:
+        yield f"y: a mask of shape {y.shape} for an image of shape {x.shape}"
+    facts["dtype"] = facts["dtype"] or str(x.dtype)
+    facts["channels"] = facts["channels"] or [str(number) for number in range(1, channels + 1)]
+    if len(facts["channels"]) != channels:
+        yield f"facts: {len(facts['channels'])} names of {channels} channels"
+    if facts["spacing"] and len(facts["spacing"]) != dims:
+        yield f"facts: spacing needs {dims} numbers"

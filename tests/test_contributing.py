@@ -1,0 +1,114 @@
+"""What CONTRIBUTING shows runs, from its own words: a format, a network, a loss and an augmentation of one's own."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_docs import blocks
+
+import biocnn
+from biocnn.cli import main
+from biocnn.data.facts import checked
+from biocnn.data.fasta import decode
+from biocnn.data.raw import Raw
+from biocnn.errors import InputError
+
+EXPERIMENT = """
+data: {name: "shown:MyFormat", table: t.csv, window: 30}
+split: {val: 0.2, test: 0.2}
+augment: ["shown:my_change"]
+model: {name: "shown:MyNet", channels: 8}
+loss: {name: "shown:my_loss", gamma: 1.5}
+train: {epochs: 2, threads: 1}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with the module, a table and the experiment."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shown.py").write_text("\n\n".join(blocks("CONTRIBUTING.md", "python")))
+    rng = np.random.default_rng(0)
+    rows = [[f"s{i}", decode(rng.integers(0, 4, 30 if i < 150 else 29).astype(np.uint8)), i % 2] for i in range(160)]
+    pd.DataFrame(rows, columns=["name", "bases", "bound"]).to_csv(tmp_path / "t.csv", index=False)
+    (tmp_path / "mine.yaml").write_text(EXPERIMENT)
+    return tmp_path
+
+
+def test_the_examples_run_from_data_to_explanation(folder: Path) -> None:
+    for step in (
+        "check mine.yaml checks.tsv",
+        "dataset mine.yaml dataset",
+        "train mine.yaml dataset fold0-seed1 runs/fold0-seed1/model.safetensors runs/fold0-seed1/history.tsv",
+        "predict runs/fold0-seed1/model.safetensors dataset runs/fold0-seed1/predictions --trust shown",
+        "baselines mine.yaml dataset baselines",
+        "evaluate mine.yaml dataset baselines metrics.tsv per.tsv audit.tsv matches.tsv runs/fold0-seed1",
+        "explain mine.yaml dataset runs/fold0-seed1/model.safetensors explain",
+        "report mine.yaml report.html figures",
+    ):
+        assert main(step.split()) == 0, step
+    checks = pd.read_csv("checks.tsv", sep="\t").set_index("outcome")["count"]
+    assert checks["dropped"] == 10
+    assert pd.read_csv("metrics.tsv", sep="\t")["value"].notna().all()
+    model = biocnn.load("runs/fold0-seed1/model.safetensors", trust=["shown"])
+    assert model.predict(["ACGTACGTAC" * 3]).shape == (1, 1)
+    with pytest.raises(InputError, match="trained on windows of 30 bp"):
+        model.predict(["ACGT"])
+
+
+def raw(**changes: object) -> Raw:
+    facts = {"kind": "sequence", "task": "binary", "spatial_dims": 1, "in_channels": 4, "out_channels": 1}
+    facts |= {"outputs": ["bound"]}
+    for key in [key for key in changes if key not in ("id", "group", "y", "x")]:
+        value = changes[key]
+        facts = {k: v for k, v in facts.items() if k != key} | ({} if value is None else {key: value})
+    table = pd.DataFrame({"id": ["a", "b", "c"], "group": [1, 1, 2]})
+    table = table.assign(**{key: changes[key] for key in ("id", "group") if key in changes})
+    x = changes.get("x", [np.arange(4, dtype=np.uint8)] * 3)
+    return Raw(table, x.__getitem__, changes.get("y", np.array([[0], [1], [1]], np.float32)), facts)
+
+
+def test_what_may_be_left_out_is_filled_in() -> None:
+    found = checked(raw())
+    assert {key: found.facts[key] for key in ("alphabet", "iupac", "window", "flank")} == {
+        "alphabet": "ACGT", "iupac": "unknown", "window": 4, "flank": 0,
+    }  # fmt: skip
+    assert found.examples["group"].tolist() == ["1", "1", "2"]
+    assert checked(found).facts == found.facts
+    ragged = [np.zeros(n, np.uint8) for n in (3, 4, 5)]
+    assert checked(raw(x=ragged)).facts["window"] is None
+    picture = Raw(
+        pd.DataFrame({"id": ["a"], "group": ["a"]}), lambda row: np.zeros((2, 5, 6), np.uint16),
+        lambda row: np.zeros((5, 6), np.uint8),
+        {"kind": "image", "task": "mask", "spatial_dims": 2, "in_channels": 2, "out_channels": 1, "outputs": ["m"]},
+    )  # fmt: skip
+    facts = checked(picture).facts
+    assert (facts["dtype"], facts["channels"], facts["normalise"]) == ("uint16", ["1", "2"], "auto")
+
+
+@pytest.mark.parametrize(
+    ("changes", "messages"),
+    [
+        ({"kind": "sound"}, ["kind is 'sound', allowed: sequence, image"]),
+        ({"kind": None, "task": None}, ["kind is None"]),
+        ({"task": None, "outputs": None, "alphabet": "DNA"}, ["task: field required", "outputs", "alphabet", "'DNA'"]),
+        ({"window": 7, "id": ["a", "a", "b"]}, ["window is 7", "the id 'a' comes twice (1 such ids)"]),
+        ({"out_channels": 2}, ["out_channels is 2, but there are 1 outputs", "y: shape (3, 1)"]),
+        ({"task": "binary", "outputs": ["a", "a"], "out_channels": 2}, ["two outputs have one name", "multilabel"]),
+        ({"y": np.array([[0], [2], [1]])}, ["targets other than 0 and 1"]),
+        ({"y": np.array([[0], [np.nan], [1]])}, ["no target of example 1 is known"]),
+        ({"y": np.array([[0], [np.inf], [1]]), "task": "regression"}, ["a target is infinite"]),
+        ({"x": ["ACGT"] * 3}, ["x: of row 0 str"]),
+        ({"x": [np.arange(4)] * 3}, ["shape (4,) of int64"]),
+        ({"x": [np.full(4, 16, np.uint8)] * 3}, ["from 0 to 15"]),
+        ({"flank": 2}, ["not longer than its flanks of 2 bp"]),
+        ({"id": [None, "b", "c"]}, ["id is missing in a row"]),
+    ],
+)
+def test_all_faults_of_what_was_read_are_named(changes: dict, messages: list[str]) -> None:
+    with pytest.raises(InputError) as caught:
+        checked(raw(**changes))
+    for message in messages:
+        assert message in caught.value.message
+    assert "raw.py" in caught.value.remedy

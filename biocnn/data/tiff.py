@@ -106,9 +106,9 @@ def _open(tiff: tifffile.TiffFile, path: Path, axes: str | None) -> Stored:
 
 def _inverted(page: tifffile.TiffPage, path: Path) -> int:
     """The lowest and the highest value that a page with 0 = white can hold, added."""
-    if page.dtype.kind not in "bu":
+    if page.dtype.kind not in "bu" or page.bitspersample > 32:
         raise InputError(
-            f"{path}: says that its lowest value is white (MINISWHITE), of {page.dtype}, which have no highest one",
+            f"{path}: says that its lowest value is white (MINISWHITE), of {page.dtype}, which cannot be turned",
             "invert it and save it so that black is lowest, in Fiji say",
         )
     return 2**page.bitspersample - 1

@@ -57,7 +57,7 @@ def test_white_in_ome_is_turned_and_in_imagej_it_is_a_display_setting(tmp_path):
     assert "values as they are stored" in found.repairs[0]
 
 
-@pytest.mark.parametrize("dtype", ["int16", "float32"])
+@pytest.mark.parametrize("dtype", ["int16", "float32", "uint64"])
 def test_white_that_has_no_opposite_is_refused(tmp_path, dtype):
     save_white(tmp_path / "a.tif", PLANE.astype(dtype))
     with pytest.raises(InputError, match=r"a\.tif: .*MINISWHITE"):

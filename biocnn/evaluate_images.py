@@ -183,7 +183,7 @@ def _spacings(dataset: Dataset) -> tuple[np.ndarray, str]:
     if facts.get("spacing"):
         return np.tile(facts["spacing"], (n, 1)), facts.get("unit", "um")
     if set(columns) <= set(dataset.examples):
-        return dataset.examples[columns].to_numpy(float), facts["unit"]
+        return dataset.examples[columns].to_numpy(float), facts.get("unit", "um")
     return np.ones((n, facts["spatial_dims"])), "pixels"
 
 

@@ -1,5 +1,6 @@
 """Trials see train and val only, go on after an interruption, and are ranked by the mean over inner folds."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from tiny import sequences, stored, train_settings
 
-from biocnn.calibrate import inner_fold, rank_trials, run_trial
+from biocnn.calibrate import inner_fold, rank_trials, read_record, run_trial
 from biocnn.config import Calibrate
 from biocnn.data.dataset import Dataset
 from biocnn.errors import InputError
@@ -142,3 +143,18 @@ def test_no_good_trial_is_an_error() -> None:
     with pytest.raises(InputError, match="no trial trained well") as caught:
         rank_trials([record(0, 0, None), record(0, 1, 0.5)])
     assert "lower train.lr" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "change", [{"value": "x"}, {"trial": 1.5}, {"settings": {"lr": 1}}, {"more": 1}, {"score": float("inf")}]
+)
+def test_a_record_that_no_trial_wrote_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    path = tmp_path / "trial.json"
+    path.write_text(json.dumps(record(1, 0, 0.5)))
+    assert read_record(path) == record(1, 0, 0.5)
+    path.write_text(json.dumps(record(1, 0, 0.5) | change))
+    with pytest.raises(InputError, match=f"trial.json.{next(iter(change))}"):
+        read_record(path)
+    path.write_text(path.read_text()[:20])
+    with pytest.raises(InputError, match="cannot be read as JSON"):
+        read_record(path)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biocnn.config import load
-from biocnn.draws import RANGES, drawn, with_values
+from biocnn.draws import RANGES, chosen, drawn, with_values
 from biocnn.errors import InputError
 
 BASE = "data: {name: Sequences, table: t.tsv}\n"
@@ -110,3 +110,18 @@ def test_an_impossible_draw_is_named(tmp_path: Path, draw: str, message: str) ->
     with pytest.raises(InputError, match=message) as caught:
         settings(tmp_path, f"{{trials: 3, draw: {draw}}}")
     assert caught.value.remedy
+
+
+@given(st.integers(0, 50))
+def test_what_trials_drew_can_be_chosen(trial: int) -> None:
+    values = drawn(experiment(), trial)
+    assert chosen(experiment(), values, Path("best.json")) == with_values(experiment(), values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"train.lr": 0.2}, {"train.lr": "0.01"}, {"train.lr": True}, {"model.channels": 9}, {"data.name": "x"}, {"x": 1}],
+)
+def test_what_no_trial_can_have_drawn_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"best\.json: .* is nothing that calibrate\.draw gives"):
+        chosen(experiment(), values, Path("best.json"))

@@ -1,5 +1,6 @@
 """States of a training: written whole, checked when read, one kept in reserve, removed when nobody needs them."""
 
+import hashlib
 import os
 import resource
 from pathlib import Path
@@ -212,3 +213,16 @@ def test_packed_weights_and_moments_come_back(tmp_path: Path) -> None:
 def test_progress_starts_with_nothing_done() -> None:
     start = Progress("float32")
     assert (start.epoch, start.done, start.over, start.history) == (0, 0, "", [])
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"x" * 100, b"\xff" * 8 + b"{}", (10**9).to_bytes(8, "little") + b"{}", b"{" * 5000]
+)
+def test_a_state_that_is_no_state_is_set_aside(tmp_path: Path, content: bytes) -> None:
+    """Its digest may be right: anybody can make one."""
+    lines: list[str] = []
+    with folder(tmp_path, lines) as states:
+        states.save(tensors(1), progress())
+        (states.folder / "00000002.state").write_bytes(hashlib.sha256(content).digest() + content)
+        assert states.load()[1] == progress()
+    assert any("damaged state" in line for line in lines)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from biocnn.data.ragged import Ragged
+from biocnn.errors import InputError
 
 
 @given(
@@ -25,6 +26,27 @@ def test_round_trip(tmp_path_factory: pytest.TempPathFactory, data, axes: int, d
     for one, other in zip(found, wanted, strict=True):  # iteration ends at the last array
         assert one.dtype == dtype
         np.testing.assert_array_equal(one, other)
+
+
+DAMAGE = {
+    "no shapes": lambda path: path.with_suffix(".shapes.npy").unlink(),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "other shapes": lambda path: np.save(path.with_suffix(".shapes.npy"), np.array([[2, 2], [1, 2]])),
+    "negative": lambda path: np.save(path.with_suffix(".shapes.npy"), np.array([[-2, -2], [1, 1]])),
+    "wrapping": lambda path: np.save(path.with_suffix(".shapes.npy"), np.array([[2**32, 2**32], [5, 1]])),
+    "flat": lambda path: np.save(path.with_suffix(".shapes.npy"), np.arange(5)),
+    "objects": lambda path: np.save(path, np.array([{}, {}]), allow_pickle=True),
+    "header": lambda path: path.write_bytes(path.read_bytes().replace(b"{", b"(", 1)),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_damaged_files_are_named(tmp_path: Path, damage) -> None:
+    Ragged.write(tmp_path / "x.npy", [np.ones((2, 2)), np.ones((1, 1))], "float32")
+    damage(tmp_path / "x.npy")
+    with pytest.raises(InputError, match=r"x\.(shapes\.)?npy: (damaged|cannot be read)") as caught:
+        Ragged(tmp_path / "x.npy")
+    assert "run the workflow again" in caught.value.remedy
 
 
 def test_values_are_a_plain_npy_file(tmp_path: Path) -> None:

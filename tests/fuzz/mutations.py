@@ -3,6 +3,7 @@
 import hashlib
 import json
 import random
+import zlib
 from typing import Any
 
 ODD_NUMBERS = [0, -1, 1, 255, 256, 65535, 2**31 - 1, 2**31, 2**32 - 1, 2**63, 10**7, 10**9, 10**30]
@@ -19,10 +20,12 @@ ODD_FIELDS = [
 
 
 def mutate(content: bytes, rng: random.Random, kind: str) -> bytes:
-    """One to three changes to a file whose kind is ``binary``, ``text``, ``json``, ``safetensors`` or ``state``."""
+    """One to three changes to a file: ``binary``, ``text``, ``json``, ``safetensors``, ``state`` or ``png``."""
     if kind == "state":  # a safetensors file behind its digest, which is made to be right
         content = mutate(content[32:], rng, "safetensors")
         return hashlib.sha256(content).digest() + content
+    if kind == "png":
+        return with_checksums(mutate(content, rng, "binary"))
     choices = [flip, overwrite, truncate, insert, delete, repeat, swap]
     if kind == "text":
         choices = [*choices, *[edit_field] * 8, *[edit_lines] * 4]
@@ -34,6 +37,16 @@ def mutate(content: bytes, rng: random.Random, kind: str) -> bytes:
         if content:
             content = rng.choice(choices)(content, rng)
     return content
+
+
+def with_checksums(content: bytes) -> bytes:
+    """A PNG whose chunks have the checksums of what is in them, so that readers look at that."""
+    parts, at = [content[:8]], 8
+    while at + 12 <= len(content):
+        end = min(at + 8 + int.from_bytes(content[at : at + 4], "big"), len(content) - 4)
+        parts.append(content[at:end] + zlib.crc32(content[at + 4 : end]).to_bytes(4, "big"))
+        at = end + 4
+    return b"".join(parts) + content[at:]
 
 
 def flip(content: bytes, rng: random.Random) -> bytes:

@@ -57,7 +57,7 @@ def main() -> None:
             TARGETS[name].read(path)
             answer = ["read", ""]
         except InputError as error:
-            answer = ["refused", str(error)] if error.message and error.remedy else ["fault", f"no remedy: {error}"]
+            answer = ["refused", str(error)] if "\n  " in str(error) else ["fault", f"no remedy: {error}"]
         except BaseException:
             answer = ["fault", traceback.format_exc()]
         print(json.dumps(answer), file=answers, flush=True)

@@ -23,6 +23,7 @@ from biocnn.kmers import kmer_counts
 
 MOST_LETTERS = 12_000_000  # of the training part; of more, every second, third, ... example is left out
 PENALTIES = tuple(10 ** (-power / 2) for power in range(-1, 10))  # from strong to weak
+UNDEFINED = -2.0  # below every metric
 STEPS = 100  # of the solver, at each penalty
 
 Features = csr_matrix | np.ndarray
@@ -106,7 +107,8 @@ def write_baselines(data: Path, settings: dict[str, Any], folder: Path) -> list[
     chooser = _chooser(first.facts["task"]).__name__
     return [
         f"fold {row['fold']}, {row['output']}: {row['baseline']}, {row['features']} features, {row['n']} examples: "
-        f"{chooser} = {row[chooser]:.4f} on the validation part"
+        + (f"{chooser} = {row[chooser]:.4f}" if row[chooser] == row[chooser] else f"no {chooser}")
+        + " on the validation part"
         for row in table.to_dict("records")
     ]
 
@@ -163,7 +165,8 @@ def fit_path(x: Features, y: np.ndarray, val: Features, val_y: np.ndarray, task:
     Returns
     -------
     fitted
-        Of each output, the model with the best metric on the validation part.
+        Of each output, the model with the best metric on the validation part; where that is defined for none, the one
+        of the strongest penalty.
     """
     # Targets of regression in units of their spread, so that the same penalties suit all.
     shift, scale = (np.nanmean(y, axis=0), _spread(y)) if task == "regression" else (0.0, 1.0)
@@ -174,13 +177,14 @@ def fit_path(x: Features, y: np.ndarray, val: Features, val_y: np.ndarray, task:
         weights = fit(x, (y - shift) / scale, penalty, weights, task)
         p = _linear(val, weights)
         pairs = [metrics.labelled(val_y[:, k], p[:, k]) for k in range(y.shape[1])]
-        goodness = np.nan_to_num([_chooser(task)(found, target) for target, found in pairs], nan=-1.0)
+        goodness = np.nan_to_num([_chooser(task)(found, target) for target, found in pairs], nan=UNDEFINED)
         better = goodness > best.goodness
         best.weights[:, better] = weights[:, better]
         best.penalty[better], best.goodness[better] = penalty, goodness[better]
         fruitless = 0 if better.any() else fruitless + 1
         if fruitless == 2:
             break
+    best.goodness[best.goodness == UNDEFINED] = np.nan
     weights = best.weights * scale
     weights[-1] += shift
     return Fitted(weights, best.penalty, best.goodness)

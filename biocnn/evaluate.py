@@ -59,7 +59,8 @@ def read_predictions(folder: Path) -> Predictions:
 
 
 def describe(table: pd.DataFrame, compared: pd.DataFrame) -> Iterator[str]:
-    """Metrics of the test part, and what the network has more than each baseline, line by line."""
+    """Metrics of the test part, where defined, and what the network has more than each baseline, line by line."""
+    table, compared = table[table["value"].notna()], compared[compared["difference"].notna()]
     for row in table[table["split"] == "test"].itertuples():
         sure = "" if np.isnan(row.low) else f" (95%: {row.low:.4f} to {row.high:.4f})"  # of too few examples
         yield f"test {row.run}, {row.output} ({row.over}): {row.metric} = {row.value:.4f}{sure}"

@@ -10,7 +10,7 @@ from tiny import sequences, stored, train_settings
 
 from biocnn import metrics
 from biocnn.audit import audit, compare
-from biocnn.baselines import BASELINES, fit, fit_baselines
+from biocnn.baselines import BASELINES, PENALTIES, fit, fit_baselines
 from biocnn.batches import make
 from biocnn.data.checks import Checks
 from biocnn.data.dataset import Dataset
@@ -106,6 +106,13 @@ def test_facts_count_what_is_known(some: tuple[Dataset, np.ndarray]) -> None:
     assert row["reason"].startswith("the val part has only one class (0)")
 
 
+def test_simple_models_of_an_output_that_none_can_choose_have_the_strongest_penalty(some) -> None:
+    simple, about = fit_baselines(some[0], "single")
+    assert np.isfinite(simple).all()
+    assert about.groupby("output")["auprc"].count().to_dict() == {"a": 3, "b": 0}
+    assert about.groupby("output")["penalty"].max()["b"] == PENALTIES[0]
+
+
 def test_an_output_of_which_nothing_is_to_be_learned_is_refused(tmp_path: Path) -> None:
     raw = sequences(60, outputs=("a", "b", "c"), task="multilabel")
     raw.y[:, 1] = 0
@@ -170,8 +177,9 @@ def test_the_whole_path_takes_missing_labels(tmp_path: Path, task: str) -> None:
         assert row["value"] == pytest.approx(metric(p[test, k][known], y[known]))
         assert row["n"] == known.sum()
         assert row["low"] <= row["value"] <= row["high"]
-    simple, _ = fit_baselines(dataset, "single")
+    simple, about = fit_baselines(dataset, "single")
     assert np.isfinite(simple).all()
+    assert about["auprc" if task == "multilabel" else "pearson"].notna().all()
     Ragged.write(tmp_path / "b.npy", simple, np.float32)
     compared = audit(dataset, [predictions], (Ragged(tmp_path / "b.npy"), table), list(BASELINES), 20, 1)
     assert compared["difference"].notna().all()

@@ -20,8 +20,10 @@ from biocnn.data.tracks import BigWig, narrowpeak, write_bigwig
 from biocnn.errors import InputError
 from biocnn.predict import Model
 from biocnn.scan.calling import Caller
+from biocnn.strands import RNA
 
 MAX_UNKNOWN = 0.5  # largest share of unknown bases in a window, where training set no other
+MOST = 1e6  # sites per Mb
 ROWS = 1 << 14  # windows at a time
 
 log = logging.getLogger("biocnn")
@@ -90,13 +92,16 @@ def scan_genome(
     Raises
     ------
     InputError
-        For models that differ or have no window, and contigs that the genome lacks or that are all too short.
+        For models that differ or have no window, contigs that the genome lacks or that are all too short, and a density
+        that is not above 0.
     """
     window = _agreed(models, genome, stride)
     checks = Checks()
     chosen = _chosen(genome, contigs, window, checks)
     share = models[0].meta["experiment"]["data"].get("max_unknown", MAX_UNKNOWN)
     counts, began = Counter(), time.monotonic()
+    if models[0].facts.get("alphabet") == RNA:
+        checks.add("scan", "note", "contigs of which models of RNA read one strand, +", len(chosen))
     bases = sum(genome.contigs[name] for name in chosen)
     suffixes, densities = _suffixes(models[0].outputs), _densities(models, density)
     with ExitStack() as files:
@@ -170,6 +175,8 @@ def _chosen(genome: Genome, contigs: Sequence[str] | None, window: int, checks: 
 def _densities(models: Sequence[Model], given: float | None) -> list[float | None]:
     """Sites per Mb of each output: as given, or as in the data that the first model was trained on."""
     outputs = len(models[0].outputs)
+    if given is not None and not 0 < given <= MOST:
+        raise InputError(f"scan.density: {given:g} sites per Mb", "give a number above 0, 30 for example")
     return [given] * outputs if given else models[0].facts.get("density") or [None] * outputs
 
 

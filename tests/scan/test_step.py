@@ -162,6 +162,12 @@ def test_the_threshold_follows_the_density_of_the_training_data(tmp_path: Path, 
     assert [row[3] for row in fewer.rows if row[1] == "made"] == [1, 1]
 
 
+def test_of_rna_one_strand_is_read_and_that_is_said(tmp_path: Path, fasta: Path) -> None:
+    model = Model(saved(tmp_path, alphabet="ACGU"), "cpu")
+    found = scan_genome(read_genome(fasta), [model], tmp_path, contigs=["chrM"]).frame()
+    assert found["reason"].str.contains("models of RNA read one strand").any()
+
+
 def test_a_single_output_needs_no_name(tmp_path: Path, fasta: Path) -> None:
     model = saved(tmp_path, outputs=["bound"], out_channels=1, task="binary")
     assert main(["scan", str(fasta), str(tmp_path / "out"), str(model), "--contigs=chrM"]) == 0
@@ -185,6 +191,8 @@ def test_what_cannot_be_scanned_is_refused(
         (models, ["--contigs=chrI,chrX"], "scan.contigs: contig 'chrX' is not in"),
         (models, ["--contigs=chrII"], "no contig is as long as a window of 24 bp"),
         (models, ["--stride=0"], "stride is 0"),
+        (models, ["--density=0"], "scan.density: 0 sites per Mb"),
+        (models, ["--density=nan"], "scan.density: nan"),
     ):
         out = tmp_path / "out"
         assert main(["scan", str(fasta), str(out), *map(str, paths), *options]) == 2, message

@@ -50,4 +50,4 @@ onstart:
 
 
 onsuccess:
-    print(headlines("results/summary.tsv", "results/index.html"))
+    print(headlines(W.names, "results/summary.tsv", "results/index.html"))

@@ -25,6 +25,8 @@ class Experiment:
         The resolved paths by their dotted keys.
     source, data_root
         The YAML file, and the folder that its relative paths start at.
+    command
+        What runs the experiment again, to be typed in the folder that it was run in; "" where no workflow ran it.
     contents
         What the files hold, in a word each, by resolved path: see ``biocnn.contents``.
     """
@@ -34,6 +36,7 @@ class Experiment:
     files: dict[str, str]
     source: str = ""
     data_root: str = "."
+    command: str = ""
     contents: dict[str, str] = field(default_factory=dict)
 
     def __getitem__(self, section: str) -> Any:

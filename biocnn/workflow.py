@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,16 +14,13 @@ from biocnn.config import load
 from biocnn.contents import Contents
 from biocnn.errors import Collector, Faults, InputError, nearest
 from biocnn.experiment import Experiment, read_frozen
+from biocnn.naming import check_name, flow
 from biocnn.program import code_of_step
 from biocnn.registry import own_module
 
 RESULTS = Path("results")
 DEMO = RESULTS / "demo"
 CONFIG = ("experiments", "data_root", "gpus")
-# What the rules write beside the folders of experiments.
-TAKEN = ("demo", "genomes", "logs", "benchmarks", "summary.tsv", "index.html")
-# Snakemake's sign of rules that feed themselves: it would stop at such a name, and speak of recursion.
-PERIODIC = re.compile(r"(.+)\1{19,}$")
 
 
 class _Frozen(dict[str, Experiment]):
@@ -68,14 +66,16 @@ class Workflow:
         named = config.get("experiments") or []
         for given in named if isinstance(named, list) else [named]:
             with collector:
-                path = _yaml_of(str(given), base)
+                given = str(given)
+                path = _yaml_of(given, base)
                 name = Path(path).stem
                 check_name(name, path)
                 if name in self.names:
                     raise InputError(f"experiments: two are named {name!r}", "rename one of the files")
                 self.names.append(name)
                 if begins:
-                    self.experiments[name] = self._read(path)
+                    experiment = self._read(path)
+                    self.experiments[name] = replace(experiment, command=self._command(given, base))
         with collector:
             if not named:
                 raise InputError("experiments: none named", "for example --config experiments=[demo_sequences]")
@@ -95,6 +95,14 @@ class Workflow:
                 collector.faults += absent_contigs(experiment.settings, encoded)
         collector.finish(f"{path}: ")
         return experiment
+
+    def _command(self, given: str, base: Path) -> str:
+        """What runs one experiment as this invocation does."""
+        values = {"experiments": [given], "data_root": self.data_root, "gpus": self.gpus}
+        usual = {"data_root": ".", "gpus": 0}
+        words = [f"{key}={flow(value)}" for key, value in values.items() if value != usual.get(key)]
+        where = [] if base.resolve() == Path.cwd() else ["--snakefile", str(base / "Snakefile")]
+        return shlex.join(["snakemake", *where, "--cores", "all", "--config", *words])
 
     def freeze(self) -> None:
         """As a run starts: write the copies that its jobs read, and get to know the files that they read."""
@@ -314,31 +322,6 @@ def _gpus(given: Any) -> int:
     return int(number)
 
 
-def check_name(name: str, path: str | Path) -> None:
-    """Refuse a name that makes no safe folder under results.
-
-    Parameters
-    ----------
-    name
-        Of an experiment.
-    path
-        The file that it comes from, for the message.
-    """
-    allowed = "allowed: up to 64 letters, digits, '_', '-' and '.', of which the last two do not come first"
-    fault = ""
-    if len(name) > 64:
-        fault = f"has {len(name)} characters"
-    elif not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
-        odd = next((c for c in name if not re.match(r"[A-Za-z0-9_.-]", c)), name[:1])
-        fault = f"holds {odd!r}" if odd not in "-." else f"starts with {odd!r}"
-    elif PERIODIC.search(name):
-        fault = "repeats itself at its end, 20 times or more"
-    elif name in TAKEN:
-        fault, allowed = f"is taken: the workflow writes results/{name}", "for example my_" + name.split(".")[0]
-    if fault:
-        raise InputError(f"{str(path)!r}: the name of an experiment, {name!r}, {fault}", f"rename the file; {allowed}")
-
-
 def _options(section: dict[str, Any], leave: tuple[str, ...] = ()) -> list[str]:
     """Settings that are given as options of a step, each one word, so that a value may start with a hyphen."""
     given = {key: value for key, value in section.items() if key not in leave and value is not None}
@@ -364,13 +347,15 @@ def open_workflow(config: dict[str, Any], base: str, begins: bool) -> Workflow:
         sys.exit(2)
 
 
-def headlines(tsv: str | Path, page: str | Path) -> str:
-    """The headline metrics and where to read more, as printed at the end of a run; "" where but parts were made."""
+def headlines(names: list[str], tsv: str | Path, page: str | Path) -> str:
+    """Headline metrics of experiments and where to read more, for the end of a run; "" where parts alone were made."""
     if not Path(tsv).exists():
         return ""
     header, *rows = (line.split("\t") for line in Path(tsv).read_text(encoding="utf-8").rstrip("\n").split("\n"))
     lines = []
     for row in rows:
+        if row[0] not in names:  # of an earlier run
+            continue
         named = {key: value for key, value in zip(header, row, strict=True) if value}
         numbers = [key for key in named if f"{key}_low" in header]
         found = [f"{key} {float(named[key]):.3f}" for key in numbers]

@@ -45,7 +45,7 @@ ARROW = [
     ["audit"],
     ["explain"],
     ["variants"],
-    ["report", "workflow"],
+    ["report", "naming", "workflow"],
     ["trials", "image_steps", "steps"],
     ["cli"],
 ]

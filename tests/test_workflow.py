@@ -1,5 +1,6 @@
 """The workflow end to end, sequences and images, on small simulated data; and what makes it run again."""
 
+import html
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from biocnn.experiment import read_frozen
 from tests.test_docs import blocks
 
 ROOT = Path(__file__).parents[1]
@@ -190,7 +192,14 @@ def test_a_network_of_ones_own(done: Path) -> None:
     path.write_text(path.read_text().replace("epochs: 8", "epochs: 1"))
     snakemake(done, "--config", f"experiments=[{path.relative_to(done)}]")
     results = done / "results/small_net"
-    assert "SmallNet" in (results / "report.html").read_text()
+    page = (results / "report.html").read_text()
+    assert "SmallNet" in page
+    command = read_frozen(results / "experiment.json").command
+    assert html.escape(command) in page
+    assert "experiments=[examples/small_net.yaml]" in command
+    assert {line.split("\t")[0] for line in (done / "results/summary.tsv").read_text().splitlines()} >= {
+        "small_net", "demo_sequences", "demo_nuclei",
+    }  # fmt: skip
     command = [sys.executable, "-m", "examples.python_api", results / "dataset", path, "mine.safetensors"]
     text = subprocess.run(command, cwd=done, capture_output=True, text=True, check=True, timeout=120).stdout
     assert "val_auprc" in text

@@ -2,13 +2,15 @@
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
 from biocnn.errors import InputError
-from biocnn.workflow import TAKEN, check_name
+from biocnn.experiment import read_frozen
+from biocnn.naming import TAKEN, check_name
 from tests.stand_in import calls, run, stand_in
 from tests.test_workflow import ROOT, snakemake
 
@@ -91,6 +93,14 @@ def test_every_rule_runs_with_hostile_names_and_executes_none_of_them(hostile: P
     assert given["variants"]["maps"] == ",".join(MAPS)
     assert given["variants"]["offsets"] == "-3,0"
     assert snakemake(hostile, "--dry-run").count("Nothing to be done") == 1
+
+
+def test_the_command_that_a_report_shows_runs_the_experiment_again(hostile: Path, tmp_path: Path) -> None:
+    command = read_frozen(hostile / "results/sequences/experiment.json").command
+    typed = ["bash", "-c", f"{command} --dry-run --until report"]
+    done = subprocess.run(typed, cwd=hostile, env=stand_in(tmp_path), capture_output=True, text=True)
+    assert re.search(r"^total +0$", done.stdout + done.stderr, re.MULTILINE), done.stderr
+    assert not list(hostile.rglob("PWNED*"))
 
 
 def test_a_genome_and_peaks_of_hostile_names_are_read(hostile: Path) -> None:

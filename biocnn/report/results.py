@@ -10,6 +10,7 @@ from safetensors import safe_open
 
 from biocnn.data.dataset import Dataset
 from biocnn.data.ragged import Ragged
+from biocnn.experiment import Experiment, read_frozen
 
 _WORDS = ("run", "split", "output", "metric", "over", "unit")
 _NAMES = dict.fromkeys((*_WORDS, "id", "group", "example", "motif", "target_id", "target_name"), str)
@@ -46,6 +47,12 @@ class Results:
         """``dataset/facts.json``."""
         path = self.folder / "dataset" / "facts.json"
         return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+
+    @cached_property
+    def frozen(self) -> Experiment | None:
+        """``experiment.json``: the experiment as its last run took it; None where no workflow ran it."""
+        path = self.folder / "experiment.json"
+        return read_frozen(path) if path.is_file() else None
 
     @cached_property
     def examples(self) -> pd.DataFrame:

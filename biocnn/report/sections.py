@@ -240,15 +240,14 @@ def reproduce(results: Results, experiment: dict) -> Section:
     """Settings, versions, hashes, commands and citations."""
     section = Section("reproduce", "Reproduce")
     versions = next((found for run in results.runs if (found := results.metadata(run).get("versions"))), None)
-    raw = [source["path"] for source in results.facts.get("sources", []) if source["key"].startswith("data.")]
-    root = "" if all(path.startswith("results/") for path in raw) else " data_root=DIR"
-    command = f"snakemake --cores all --config 'experiments=[{results.name}]'{root}"
+    command = results.frozen.command if results.frozen else "snakemake --cores all --config 'experiments=[FILE.yaml]'"
     models = [(run, path) for run in results.runs if (path := results.model(run))]
     name = str((experiment.get("model") or {}).get("name", ""))
     section.blocks.append(Code("The commands", "\n".join([command, *_python(results, name, models)])))
     plain = json.loads(json.dumps(experiment, default=str))  # paths become text
     settings = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, default_flow_style=False)
-    section.blocks.append(Code("Settings, with every default", settings.strip(), folded=True))
+    digest = f" (digest {results.frozen.digest})" if results.frozen else ""
+    section.blocks.append(Code(f"Settings, with every default{digest}", settings.strip(), folded=True))
     if isinstance(versions, dict):
         section.blocks.append(table("Software.", ["Package", "Version"], [[k, _plain(v)] for k, v in versions.items()]))
     sources = [[_name(s), _size(s), s.get("sha256", "")] for s in results.facts.get("sources") or []]

@@ -1,6 +1,7 @@
 """All experiments beside each other: a table for programs and a page for people."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -24,18 +25,19 @@ _GROUPS = {
 
 
 def write_summary(folders: list[Path], tsv: Path, html: Path) -> None:
-    """Write the overview of several experiments.
+    """Write the overview of several experiments, and after them of all others that earlier runs left beside them.
 
     Parameters
     ----------
     folders
         One ``results/{experiment}`` each; what a step did not write there leaves its cells empty.
     tsv
-        Table with one row per experiment: name, task, n examples, split, run, every metric with its interval, motif.
+        Table with one row per experiment: name, state, date, task, n examples, split, run, every metric with its
+        interval, motif.
     html
         Page with headline metrics, a picture, and a link to each report, relative to the page.
     """
-    experiments = [Results(folder) for folder in folders]
+    experiments = [Results(folder) for folder in [*folders, *_earlier(folders)]]
     with atomic(tsv) as temporary:
         pd.DataFrame([_record(results) for results in experiments]).to_csv(temporary, sep="\t", index=False)
     titles = dict.fromkeys([*_GROUPS.values(), "Other"])
@@ -46,10 +48,28 @@ def write_summary(folders: list[Path], tsv: Path, html: Path) -> None:
         temporary.write_text(page, encoding="utf-8")
 
 
+def _earlier(folders: list[Path]) -> list[Path]:
+    """Folders of other experiments, by name."""
+    names = ("experiment.json", "report.html")
+    beside = {path.parent for base in {f.parent for f in folders} for name in names for path in base.glob(f"*/{name}")}
+    return sorted(beside - set(folders))
+
+
+def _state(folder: Path) -> tuple[str, str]:
+    """How far an experiment got, and when: done with its report, or unfinished since its last run began."""
+    for name, state in (("report.html", "done"), ("experiment.json", "unfinished")):
+        if (folder / name).is_file():
+            time = datetime.fromtimestamp((folder / name).stat().st_mtime, UTC)
+            return state, f"{time:%Y-%m-%d %H:%M}"
+    return "not begun", ""
+
+
 def _record(results: Results) -> dict:
     """One row of summary.tsv."""
     rows, motif = best_rows(results), top_motif(results) or {}
-    record = {"experiment": results.name, "task": results.task, "examples": len(results.examples)}
+    state, date = _state(results.folder)
+    record = {"experiment": results.name, "state": state, "date": date}
+    record |= {"task": results.task, "examples": len(results.examples)}
     record |= {"split": results.split, "run": rows["run"].iloc[0]} if len(rows) else {}
     for row in rows.itertuples():
         record |= {row.metric: row.value, f"{row.metric}_low": row.low, f"{row.metric}_high": row.high}
@@ -87,7 +107,7 @@ def _row(results: Results, metrics: list[str], base: Path) -> dict:
     link = quote(Path(os.path.relpath(report, base)).as_posix()) if report.is_file() else ""
     return {
         "name": results.name,
-        "task": results.task,
+        "about": " · ".join(part for part in (results.task, *_state(results.folder)) if part),
         "link": link,
         "picture": data_uri(picture.read_bytes(), "image/png") if picture.is_file() else "",
         "alt": f"Example from {results.name}",

@@ -16,20 +16,25 @@ def overview(tmp_path_factory):
         experiment = make(root / name)
         write_report(root / name, experiment, root / name / "report.html", root / name / "figures")
     (root / "unborn").mkdir()
+    for name, text in (("earlier/experiment.json", "{}"), ("other/notes.txt", "")):
+        (root / name).parent.mkdir()
+        (root / name).write_text(text)
     write_summary([root / "nuclei", root / "reb1 & co", root / "unborn"], root / "summary.tsv", root / "index.html")
     return root
 
 
 def test_the_table_has_a_row_for_each_experiment_in_order(overview):
     table = pd.read_csv(overview / "summary.tsv", sep="\t")
-    assert table["experiment"].tolist() == ["nuclei", "reb1 & co", "unborn"]
-    assert table["examples"].tolist() == [18, 600, 0]
+    assert table["experiment"].tolist() == ["nuclei", "reb1 & co", "unborn", "earlier"]
+    assert table["state"].tolist() == ["done", "done", "not begun", "unfinished"]
+    assert table["date"].str.match(r"20\d\d-\d\d-\d\d \d\d:\d\d$").tolist() == [True, True, False, True]
+    assert table["examples"].tolist() == [18, 600, 0, 0]
     metrics = pd.read_csv(overview / "reb1 & co" / "metrics.tsv", sep="\t")
     chosen = metrics.query("run == 'ensemble' and split == 'test' and metric == 'auroc'").iloc[0]
     row = table.iloc[1]
     assert (row["auroc"], row["auroc_low"]) == pytest.approx((chosen["value"], chosen["low"]))
     assert row["target_name"] == "REB1"
-    assert table["average_precision_iou_0.5"].notna().tolist() == [True, False, False]
+    assert table["average_precision_iou_0.5"].notna().tolist() == [True, False, False, False]
 
 
 def test_links_are_relative_and_lead_to_reports(overview):
@@ -41,4 +46,5 @@ def test_links_are_relative_and_lead_to_reports(overview):
     assert sorted(links) == ["nuclei/report.html", "reb1%20%26%20co/report.html"]
     assert "reb1 &amp; co" in text
     assert text.count("data:image/png;base64,") == 2
+    assert text.count("· done ·") == 2
     assert text.index("Sequences: classification") < text.index("Images: objects") < text.index("unborn")

@@ -38,7 +38,7 @@ def unpacked(path: Path, size: int = CHUNK) -> Iterator[bytes]:
     with open(path, "rb") as raw:
         head = raw.read(18)
         packed = head[:2] == b"\x1f\x8b"
-        if packed and head[12:14] == b"BC":  # bgzip, which may be cut between two blocks
+        if packed and head[3:4] == b"\4" and head[12:14] == b"BC":  # bgzip, which may be cut between two blocks
             raw.seek(max(-len(END), -path.stat().st_size), 2)
             if raw.read() != END:
                 raise InputError(

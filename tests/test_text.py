@@ -33,6 +33,13 @@ def test_lines_end_at_line_ends_only(tmp_path_factory, lines: list[str], end: st
     assert b"".join(text_of(path, 3 + size)).decode() == "".join(line + "\n" for line in lines)
 
 
+@pytest.mark.parametrize("name", ["EBBC.bed", "abBC"])
+def test_the_name_that_gzip_notes_makes_no_bgzip(tmp_path: Path, name: str) -> None:
+    with open(tmp_path / "file", "wb") as raw, gzip.GzipFile(name, "wb", fileobj=raw) as packed:
+        packed.write(b"one\n")
+    assert read_lines(tmp_path / "file") == ["one"]
+
+
 def test_gzip_members_are_joined(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(gzip.compress(b"one\n") + gzip.compress(b"two\n"))
     assert read_lines(tmp_path / "file") == ["one", "two"]

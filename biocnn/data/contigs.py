@@ -8,14 +8,15 @@ from pathlib import Path
 from biocnn.data.genome import Genome
 from biocnn.errors import InputError, nearest
 
-MITOCHONDRION = {"m", "mt", "mito", "mtdna", "mitochondrion", "mitochondrial"}
+MITOCHONDRION = {"m", "mt", "mito", "mtdna", "mitochondrion", "mitochondrial", "mitochondrion_genome"}
+PLASTID = {"c", "pt", "cp", "pltd", "chloroplast", "plastid"}
 ROMAN = re.compile(r"(?=.)(x{0,3})(ix|iv|v?i{0,3})")
 # As NCBI, SGD and ENA begin a header: NC_000001.11, CM000663.2, ref|NC_001133|.
 ACCESSION = re.compile(r"(?:.*\|)?([A-Z]{1,2}_?)(\d+)(\.\d+)?\|?")
 # A whole chromosome: "chromosome 1, GRCh38", "chromosome: 1", "[chromosome=I]"; not "chromosome 1 unlocalized".
 DESCRIBED = re.compile(r"\bchromosome(?:[:=] ?| )(\w+)(?=[,;\]]| sequence|$)")
-# As UCSC writes accessions of pieces: chr1_KI270706v1_random is KI270706.1.
-PIECE = re.compile(r"chr[0-9a-z]+_([a-z]{2}\d{6})v(\d+)(_random|_alt|_fix)?")
+# As UCSC writes accessions of pieces: chr1_KI270706v1_random, chrUn_NW_020109737v1, and for mm10 chrUn_GL456239.
+PIECE = re.compile(r"chr[0-9a-z]+_([a-z]{2}_?\d{6,})(?:v(\d+))?(?:_random|_alt|_fix)?", re.IGNORECASE)
 # RefSeq numbers its chromosomes in a row: (first accession, names), for human, mouse and yeast.
 REFSEQ = (
     (1, [*map(str, range(1, 23)), "x", "y"]),
@@ -84,9 +85,9 @@ def match_contigs(
 def find_contigs(names: Iterable[str], genome: Genome, exact: bool, source: Path | str) -> dict[str, str]:
     """Which contig of the genome each name of a file stands for, of those for which that is sure.
 
-    A name that the genome has is that contig. For others prefix (chr1, 1), number (chrI, chr1), mitochondrion (chrM,
-    MT, Mito) and accession (NC_000001.11, and those that headers of the genome explain) are seen through. I and V are
-    numbers only in the company of II, say, and without 1, say; X is ten only in that of VI to IX, or XI and on.
+    A name that the genome has is that contig. For others prefix (chr1, 1), number (chrI, chr1), organelle (chrM and MT,
+    ChrC and Pt) and accession (NC_000001.11, and those that headers of the genome explain) are seen through. I and V
+    are numbers only in the company of II, say, and without 1, say; X is ten only in that of VI to IX, or XI and on.
 
     Raises
     ------
@@ -188,7 +189,7 @@ def _candidates(names: list[str], genome: Genome) -> dict[str, list[str]]:
 
 def _may_be_same(name: str, contig: str) -> bool:
     """Not where accessions of one kind, or versions of one accession, differ."""
-    one, other = ACCESSION.fullmatch(name), ACCESSION.fullmatch(contig)
+    one, other = ACCESSION.fullmatch(_unwrapped(name)), ACCESSION.fullmatch(_unwrapped(contig))
     if not (one and other) or one[1] != other[1]:
         return True
     return one[2] == other[2] and (one[3] == other[3] or not (one[3] and other[3]))
@@ -215,8 +216,9 @@ class _Names:
     def keys(self, name: str, numerals: bool) -> set[str]:
         """Names of two files may stand for the same contig where these sets meet."""
         word = self.plain[name]
-        if word in MITOCHONDRION:
-            return {"m"} if self.letters and word == "m" else {"mitochondrion"}
+        for organelle, words in (("mitochondrion", MITOCHONDRION), ("plastid", PLASTID)):
+            if word in words:
+                return {word} if self.letters and len(word) == 1 else {organelle}
         if not ROMAN.fullmatch(word):
             return {word}
         if not numerals:
@@ -227,14 +229,22 @@ class _Names:
         return as_number if known else as_letter if known is False else as_letter | {f"number {word}"}
 
 
+def _unwrapped(name: str) -> str:
+    """The name; of a piece as UCSC names it, its accession: KI270706.1 of chr1_KI270706v1_random."""
+    piece = PIECE.fullmatch(name)
+    return name if not piece else piece[1].upper() + (f".{piece[2]}" if piece[2] else "")
+
+
 def _label(name: str, description: str) -> str:
-    """The name; of an accession, what the rest of its header says it is."""
-    accession = ACCESSION.fullmatch(name)
+    """The name; of an accession, what the rest of its header says it is, or else all but its version."""
+    accession = ACCESSION.fullmatch(_unwrapped(name))
     if not accession:
         return name
+    organelle = re.search("mitochondri|chloroplast|plastid", description)
+    if organelle:
+        return "mitochondrion" if organelle[0] == "mitochondri" else "plastid"
     described = DESCRIBED.search(description)
-    bare = accession[1] + accession[2] + (accession[3] or "")
-    return "m" if "mitochondri" in description else described[1] if described else bare
+    return described[1] if described else accession[1] + accession[2]
 
 
 def _plain(name: str) -> str:
@@ -245,9 +255,6 @@ def _plain(name: str) -> str:
         for first, names in REFSEQ:
             if 0 <= number - first < len(names):
                 return names[number - first]
-    piece = PIECE.fullmatch(name.lower())
-    if piece:
-        return f"{piece[1]}.{piece[2]}"
     return re.sub(r"^(chromosome|chrom|chr)?[_ ]?0*(?=[0-9])|^(chromosome|chrom|chr)[_ ]?", "", name.lower())
 
 

@@ -15,7 +15,7 @@ from biocnn.data.peak_sets import label_windows, merge_peaks
 from biocnn.data.raw import Raw
 from biocnn.data.sampling import Stretch
 from biocnn.data.signal import mean_signal
-from biocnn.data.tables import task_of, without_labels
+from biocnn.data.tables import as_float32, task_of, without_labels
 from biocnn.data.windows import Windows, named
 from biocnn.errors import InputError
 from biocnn.schema import Choice, build
@@ -53,7 +53,7 @@ class Intervals:
     blacklist
         BED file: windows that overlap one of its intervals are dropped, and none are drawn there.
     contig_names
-        auto: see through differences in prefix (chr1, 1), number (chrI, chr1), mitochondrion (chrM, MT) and accession,
+        auto: see through differences in prefix (chr1, 1), number (chrI, chr1), organelle (chrM, MT) and accession,
         where a name then finds exactly one contig.
     unknown_contigs
         What becomes of intervals, also of the blacklist, on contigs that the genome lacks: an error, or left out.
@@ -186,7 +186,7 @@ class Intervals:
                     )
             y = np.log1p(y)
         known = ~without_labels(y, list(self.targets), table["id"], path.name, windows.checks)
-        table, y = table[known].reset_index(drop=True), y[known].astype(np.float32)
+        table, y = table[known].reset_index(drop=True), as_float32(y[known], list(self.targets), path.name)
         return self._raw(table, part.codes[known], y, list(self.targets), windows.genome)
 
     def _groups(self, table: pd.DataFrame, genome: Genome) -> tuple[pd.Series, dict[str, Stretch]]:

@@ -109,6 +109,14 @@ def test_what_is_ambiguous_is_refused(given, target):
         (["NC_000001.10", "NC_000002"], ["NC_000001.11", "NC_000002.12"], {"NC_000002": "NC_000002.12"}),
         (["NC_000067.7"], ["NC_000001.11"], {}),  # mouse 1, human 1
         (["chr1_KI270706v2_random"], ["KI270706.1"], {}),
+        (["KI270302.1", "KI270706.2"], ["chrUn_KI270302v1", "chr1_KI270706v1_random"],
+         {"KI270302.1": "chrUn_KI270302v1"}),
+        (["chr1_GL456210_random", "chrUn_gl000220"], ["GL456210.1", "GL000220.1"],  # mm10, hg19
+         {"chr1_GL456210_random": "GL456210.1", "chrUn_gl000220": "GL000220.1"}),
+        (["chrUn_NW_020109737v1"], ["NW_020109737.1", "NW_020109738.1"], {"chrUn_NW_020109737v1": "NW_020109737.1"}),
+        (["ChrC", "ChrM", "Chr1"], ["1", "2", "Mt", "Pt"], {"ChrC": "Pt", "ChrM": "Mt", "Chr1": "1"}),  # plants
+        (["A", "B", "C", "D", "Pt"], ["chrA", "chrB", "chrC", "chrD"], {name: f"chr{name}" for name in "ABCD"}),
+        (["chrM", "chr2L"], ["2L", "mitochondrion_genome"], {"chrM": "mitochondrion_genome", "chr2L": "2L"}),  # fly
     ],
 )  # fmt: skip
 def test_each_name_is_found_where_it_is_sure(given, target, found):
@@ -142,6 +150,7 @@ def test_a_refseq_download_of_chromosomes_and_their_scaffolds():
         ("OX359244.1", "Some moth genome assembly, chromosome: 2", "chr2"),
         ("NT_033779.5", "Drosophila melanogaster chromosome 2L", "chr2L"),
         ("NC_003070.9", "Arabidopsis thaliana chromosome 1 sequence", "Chr1"),
+        ("NC_000932.1", "Arabidopsis thaliana chloroplast, complete genome", "ChrC"),
     ],
 )
 def test_headers_of_archives(name, description, chrom):

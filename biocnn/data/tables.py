@@ -9,6 +9,7 @@ from biocnn.data.checks import Checks
 from biocnn.errors import InputError, nearest
 from biocnn.text import read_lines
 
+ROUNDED = 0.01  # standard deviations by which four bytes may change a target
 MISSING = ("", "na", "n/a", "nan", "null", "none", ".")  # words for a label that is not known, in any case
 PROVENANCE = ("id", "sequence", "name", "group", "split", "chrom", "start", "end", "strand")
 
@@ -67,24 +68,24 @@ def read_targets(table: pd.DataFrame, path: Path, targets: list[str] | None) -> 
     path
         Its file, for messages.
     targets
-        Names of the columns; None: those whose name starts with "label", else all that hold numbers and do not say
-        where a sequence comes from (id, name, group, split, chrom, start, end, strand).
+        Names of the columns; None: those whose name starts with "label", else all of whose values more than half are
+        numbers, and that do not say where a sequence comes from (id, name, group, split, chrom, start, end, strand).
 
     Raises
     ------
     InputError
         Where there is no such column, a value in it is no finite number (nor, of several columns, a word for a missing
-        one), or all are missing; names the line.
+        one), which names the line, or all are missing; and as of ``as_float32``.
     """
     for name in targets or []:
         if name not in table:
             raise InputError(f"data.targets: no column {name!r} in {path}", nearest(name, table.columns))
     free = [name for name in table.columns if name not in PROVENANCE]
-    names = targets or [name for name in free if name.startswith("label")]
+    names = list(dict.fromkeys(targets or [name for name in free if name.startswith("label")]))
     missing = {name: table[name].str.lower().isin(MISSING) for name in [*free, *names]}
-    # A column of numbers is known by its first value, so that a fault further down is an error and not overlooked.
-    first = {name: _numbers(table[name][~missing[name]].head(1)) for name in free}
-    names = names or [name for name in free if np.isfinite(first[name]).any()]
+    # A column of numbers is known by most of its values, so that a fault in it is an error and not overlooked.
+    known = {name: ~np.isnan(_numbers(table[name][~missing[name]])) for name in free}
+    names = names or [name for name in free if 2 * known[name].sum() > len(known[name])]
     if not names:
         raise InputError(f"{path}: no column of numbers to predict", "name the columns in data.targets")
     several = len(names) > 1
@@ -93,14 +94,27 @@ def read_targets(table: pd.DataFrame, path: Path, targets: list[str] | None) -> 
         for line in sorted(table.index[wrong])[:1]:
             raise InputError(
                 f"{path} line {line}: {name} is {table.at[line, name]!r}",
-                "correct it; one of several labels may be NA"
-                if several
-                else "every example needs a number; remove the line",
+                ("correct it; one of several labels may be NA" if several else "correct it, or remove the line")
+                + ("" if targets else "; data.targets names the columns to predict, where not all are"),
             )
         if missing[name].all():
             raise InputError(f"{path}: no line has a value of {name}", "leave it out of data.targets")
-    found = {name: np.where(missing[name], np.nan, _numbers(table[name])) for name in names}
-    return pd.DataFrame(found, index=table.index, dtype=np.float32)
+    found = np.stack([np.where(missing[name], np.nan, _numbers(table[name])) for name in names], axis=1)
+    return pd.DataFrame(as_float32(found, names, str(path)), index=table.index, columns=names)
+
+
+def as_float32(y: np.ndarray, outputs: list[str], source: str) -> np.ndarray:
+    """Targets of shape (N, K) in four bytes each; refuses those that this would change by more than they differ."""
+    stored = y.astype(np.float32)
+    for name, given, kept in zip(outputs, y.T, stored.T, strict=True):
+        given, kept = given[~np.isnan(given)], kept[~np.isnan(given)]
+        if len(given) and np.ptp(given) > 0 and np.abs(kept - given).max() > ROUNDED * given.std():
+            raise InputError(
+                f"{source}: the values of {name} differ by too little for numbers of four bytes "
+                f"({given.min():.12g} to {given.max():.12g})",
+                "subtract the same number from all of them, or give them in another unit",
+            )
+    return stored
 
 
 def without_labels(y: np.ndarray, outputs: list[str], ids: pd.Series, source: str, checks: Checks) -> np.ndarray:

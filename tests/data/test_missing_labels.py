@@ -54,6 +54,15 @@ def test_numbers_may_be_missing_too_and_a_column_may_begin_with_one(tmp_path: Pa
     np.testing.assert_allclose(raw.y, [[np.nan, 0.5], [2, np.nan], [-1.5, 3]])
 
 
+@pytest.mark.parametrize("word", ["-", "inf", "unknown", "1,5"])
+def test_a_column_of_numbers_that_begins_with_something_else_is_not_overlooked(tmp_path: Path, word: str) -> None:
+    text = f"sequence\tx\ty\ttext\nACGTA\t1\t{word}\t7\nACCTA\t2\t1\tw\nAGGTA\t3\t2\tw\n"
+    with pytest.raises(InputError, match=f"line 2: y is '{word}'"):
+        read(tmp_path, text)
+    raw, _ = read(tmp_path, text, targets=["x"])
+    assert raw.facts["outputs"] == ["x"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -67,6 +76,22 @@ def test_numbers_may_be_missing_too_and_a_column_may_begin_with_one(tmp_path: Pa
 def test_what_is_no_number_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         read(tmp_path, text)
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1, 1e9), (1, -1e5), (1e-46, 0)])
+def test_numbers_that_four_bytes_would_make_alike_are_refused(tmp_path: Path, scale: float, offset: float) -> None:
+    values = offset + scale * np.array([1.1, 1.2, 1.3])
+    text = "sequence\tlabel_a\tlabel_b\n" + "".join(
+        f"ACG{x}\tNA\t{v:.17g}\n" for x, v in zip("ACG", values, strict=True)
+    )
+    with pytest.raises(InputError, match="label_b differ by too little"):
+        read(tmp_path, text.replace("NA", "5"))
+    (tmp_path / "g.fa").write_text(">c\n" + "ACGTTGCATT" * 20 + "\n")
+    lines = [f"c\t{60 * i}\t{60 * i + 9}\ta\t{value:.17g}\n" for i, value in enumerate(values)]
+    (tmp_path / "p.bed").write_text("".join(lines))
+    settings = {"genome": tmp_path / "g.fa", "intervals": tmp_path / "p.bed", "window": 20}
+    with pytest.raises(InputError, match="s differ by too little"):
+        Intervals(targets={"s": 5}, **settings).read(1, Checks())
 
 
 def test_columns_of_intervals(tmp_path: Path) -> None:

@@ -23,7 +23,6 @@ from biocnn.kmers import kmer_counts
 
 MOST_LETTERS = 12_000_000  # of the training part; of more, every second, third, ... example is left out
 PENALTIES = tuple(10 ** (-power / 2) for power in range(-1, 10))  # from strong to weak
-UNDEFINED = -2.0  # below every metric
 STEPS = 100  # of the solver, at each penalty
 
 Features = csr_matrix | np.ndarray
@@ -165,29 +164,30 @@ def fit_path(x: Features, y: np.ndarray, val: Features, val_y: np.ndarray, task:
     Returns
     -------
     fitted
-        Of each output, the model with the best metric on the validation part; where that is defined for none, the one
-        of the strongest penalty.
+        Of each output, the model with the best metric on the validation part; of equal ones, or where the metric is
+        not defined (``goodness`` is nan), that with the lowest loss there.
     """
     # Targets of regression in units of their spread, so that the same penalties suit all.
     shift, scale = (np.nanmean(y, axis=0), _spread(y)) if task == "regression" else (0.0, 1.0)
+    y, val_y = (y - shift) / scale, (val_y - shift) / scale
     weights = np.zeros((x.shape[1] + 1, y.shape[1]))
     best = Fitted(weights.copy(), np.full(y.shape[1], np.nan), np.full(y.shape[1], -np.inf))
-    fruitless = 0
+    lowest, fruitless = np.full(y.shape[1], np.inf), 0
     for penalty in PENALTIES:
-        weights = fit(x, (y - shift) / scale, penalty, weights, task)
+        weights = fit(x, y, penalty, weights, task)
         p = _linear(val, weights)
         pairs = [metrics.labelled(val_y[:, k], p[:, k]) for k in range(y.shape[1])]
-        goodness = np.nan_to_num([_chooser(task)(found, target) for target, found in pairs], nan=UNDEFINED)
-        better = goodness > best.goodness
+        goodness = np.nan_to_num([_chooser(task)(found, target) for target, found in pairs], nan=-np.inf)
+        cost = np.array([_losses(found, target, task).sum() for target, found in pairs])
+        better = (goodness > best.goodness) | ((goodness == best.goodness) & (cost < lowest)) | np.isnan(best.penalty)
         best.weights[:, better] = weights[:, better]
-        best.penalty[better], best.goodness[better] = penalty, goodness[better]
+        best.penalty[better], best.goodness[better], lowest[better] = penalty, goodness[better], cost[better]
         fruitless = 0 if better.any() else fruitless + 1
         if fruitless == 2:
             break
-    best.goodness[best.goodness == UNDEFINED] = np.nan
     weights = best.weights * scale
     weights[-1] += shift
-    return Fitted(weights, best.penalty, best.goodness)
+    return Fitted(weights, best.penalty, np.where(np.isfinite(best.goodness), best.goodness, np.nan))
 
 
 def fit(x: Features, y: np.ndarray, penalty: float, start: np.ndarray, task: str) -> np.ndarray:
@@ -220,16 +220,18 @@ def fit(x: Features, y: np.ndarray, penalty: float, start: np.ndarray, task: str
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weights = flat.reshape(shape)
         z = _linear(x, weights)
-        if task == "regression":
-            value, slope = (share * (z - y) ** 2).sum() / 2, share * (z - y)
-        else:
-            value, slope = (share * (np.logaddexp(0, z) - y * z)).sum(), share * (expit(z) - y)
+        value, slope = (share * _losses(z, y, task)).sum(), share * ((z if task == "regression" else expit(z)) - y)
         gradient = np.concatenate([transposed @ slope.astype(x.dtype), slope.sum(axis=0, keepdims=True)])
         gradient[:-1] += penalty * weights[:-1]
         return value + penalty / 2 * (weights[:-1] ** 2).sum(), gradient.ravel()
 
     found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": STEPS, "ftol": 1e-7})
     return found.x.reshape(shape)
+
+
+def _losses(z: np.ndarray, y: np.ndarray, task: str) -> np.ndarray:
+    """Of each example."""
+    return (z - y) ** 2 / 2 if task == "regression" else np.logaddexp(0, z) - y * z
 
 
 def _linear(x: Features, weights: np.ndarray) -> np.ndarray:

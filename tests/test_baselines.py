@@ -11,6 +11,7 @@ from tiny import sequences, split_settings, stored
 
 from biocnn.baselines import (
     BASELINES,
+    PENALTIES,
     dinucleotides,
     fit,
     fit_baselines,
@@ -68,6 +69,26 @@ def test_the_penalty_is_chosen_on_the_validation_part() -> None:
     assert fitted.penalty[0] > 1e-2
     assert fitted.goodness[0] == pytest.approx(auprc(fitted.predict(val, "binary")[:, 0], val_y[:, 0]))
     assert fitted.goodness[0] > auprc((val @ loose[:-1])[:, 0], val_y[:, 0]) + 0.01
+
+
+def test_of_penalties_that_part_the_validation_part_alike_the_likelier_is_chosen() -> None:
+    """With the strongest one it is as good by AUPRC, and says .5 of everything."""
+    y = np.repeat([0.0, 1.0], 20)[:, None]
+    x = np.where(y == 1, 1.0, -1.0) + 0.1 * np.random.default_rng(1).normal(size=(40, 3))
+    fitted = fit_path(x, y, x, y, "binary")
+    strong = fit(x, y, PENALTIES[0], np.zeros((4, 1)), "binary")
+    assert auprc((x @ strong[:-1])[:, 0], y[:, 0]) == fitted.goodness[0] == 1
+    assert np.abs(fitted.predict(x, "binary") - y).max() < 0.05
+
+
+@pytest.mark.parametrize("known", [np.nan, 1.0], ids=["no label is known", "one class"])
+def test_an_output_without_a_metric_has_a_model_all_the_same(known: float) -> None:
+    x, y = problem("binary")
+    val_y = np.column_stack([np.full(len(y), known), y[:, 1]])
+    fitted = fit_path(x, y, x, val_y, "multilabel")
+    assert np.isnan(fitted.goodness[0])
+    assert fitted.goodness[1] > 0.8
+    assert auprc(fitted.predict(x, "multilabel")[:, 0], y[:, 0]) > 0.8
 
 
 def test_values_keep_their_unit() -> None:

@@ -101,7 +101,7 @@ def train_run(
     )
     val = batches.make(dataset, parts[1], device)
     for name in left_out(val, facts):
-        log(f"{name}: the validation part has one class of it: left out of {monitored(facts['task'])}")
+        log(f"{name}: the validation part has no two values of it: left out of {monitored(facts['task'])}")
     loss = make_loss(settings["loss"], facts, section["class_weights"], device)
     unit = target_unit(dataset.y.stacked(parts[0])) if facts["task"] == "regression" else None
     loss = in_unit(loss, unit, device) if unit else loss

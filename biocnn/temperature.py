@@ -87,7 +87,7 @@ def fit_classes(logits: np.ndarray, target: np.ndarray, worth: float | None = No
 def remarks(temperature: Sequence[float]) -> list[str]:
     """What to know of each: nothing, or that it was not fitted, or is where the range of what is tried ends."""
     said = {
-        1.0: "not fitted: the validation part has one class only",
+        1.0: "not fitted: the validation part lacks one class, or both",
         SHARPEST: f"the least that is tried ({SHARPEST:g})",
         FLATTEST: f"the most that is tried ({FLATTEST:g})",
     }

@@ -192,4 +192,11 @@ def test_bootstrap_of_pooled_counts_takes_any_function():
 def test_bootstrap_without_a_defined_value_is_nan():
     assert all(map(math.isnan, bootstrap(auroc, [0.1, 0.2], [1, 1], seed=1)))
     assert all(map(math.isnan, bootstrap(np.mean, [0.1], seed=1)))
-    assert all(map(math.isnan, bootstrap(auroc, [0.1, np.nan, 0.3], [1, 0, 1], seed=1)))
+    assert all(map(math.isnan, bootstrap(auroc, [0.1, np.nan, 0.3, 0.2, 0.4], [1, 0, 1, 1, 0], seed=1)))
+
+
+def test_few_examples_have_no_interval():
+    """Three that part perfectly would have one from 1 to 1."""
+    probability, target = np.array([0.1, 0.2, 0.8, 0.9, 0.3]), np.array([0, 0, 1, 1, 0])
+    assert np.isnan(bootstrap(auroc, probability[:4], target[:4], seed=1)).all()
+    assert bootstrap(auroc, probability, target, seed=1) == (1, 1)

@@ -35,7 +35,7 @@ def bootstrap(
     -------
     low, high
         The 2.5th and 97.5th percentile over the resamples in which the metric is defined; nan where there are none,
-        or fewer than two examples, or five groups of several, or no resamples.
+        or fewer than five groups: an interval from less would feign certainty.
     """
     return interval(replicates(metric, *arrays, seed=seed, n=n, groups=groups))
 
@@ -43,7 +43,7 @@ def bootstrap(
 def replicates(
     metric: Callable[..., float], *arrays: np.ndarray, seed: int, n: int = 1000, groups: Sequence | None = None
 ) -> np.ndarray:
-    """The metric of each resample, shape (n,); nan where it is not defined, and for fewer examples than two.
+    """The metric of each resample, shape (n,); nan where it is not defined, and for fewer groups than five.
 
     The same seed draws the same examples: of two predictions of the same examples, the differences between their
     replicates are those of a paired bootstrap. Parameters are those of ``bootstrap``.
@@ -52,7 +52,7 @@ def replicates(
     number = len(arrays[0])
     names, which = np.unique(np.arange(number) if groups is None else np.asarray(groups), return_inverse=True)
     size = len(names)
-    if size < (2 if size == number else FEWEST):
+    if size < FEWEST:
         return np.full(n, np.nan)
     rng = np.random.default_rng(seed)
     if metric in WEIGHTED:

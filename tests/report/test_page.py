@@ -206,7 +206,7 @@ def test_what_is_unusual_about_a_training_is_said(tmp_path):
     ]
     assert said == [
         "fold0-seed1 was trained in float32, where train.precision is bfloat16: it is slow there.",
-        "Temperature of fold0-seed1, two: 1.00, not fitted: the validation part has one class only.",
+        "Temperature of fold0-seed1, two: 1.00, not fitted: the validation part lacks one class, or both.",
         "Temperature of fold0-seed1, three: .10, the least that is tried (0.1).",
     ]
 

@@ -10,7 +10,7 @@ from biocnn.data.child import read_in_child
 from biocnn.errors import InputError
 
 DAMAGED = "is it the right file, and whole? copy or download it again"
-SECONDS = 0.01  # of CPU that a window may take; usually a hundredth of it
+SECONDS, SECONDS_PER_MB = 0.01, 1.0  # of CPU that a window and its bases may take; usually a thirtieth
 
 
 def read_contigs(path: Path) -> dict[str, int]:
@@ -46,7 +46,8 @@ def read_sums(path: Path, chrom: list[str], start: np.ndarray, end: np.ndarray) 
     InputError
         Where the file is no bigWig, or damaged.
     """
-    reading = read_in_child(_sums, path, chrom, start, end, seconds=SECONDS * len(chrom))
+    granted = SECONDS * len(chrom) + SECONDS_PER_MB * int((end - start).sum()) / 1e6
+    reading = read_in_child(_sums, path, chrom, start, end, seconds=granted)
     return np.frombuffer(b"".join(reading), np.float64)
 
 

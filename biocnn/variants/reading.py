@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from biocnn.data.child import read_in_child
@@ -17,7 +17,36 @@ LONGEST = 1 << 28  # bytes of a line
 Block = tuple[int, list[str]]  # number of the first line, counted from 1, and the lines
 
 
-def read_vcf(path: str | Path) -> tuple[list[str], Iterator[Block]]:
+class Blocks(Iterator[Block]):
+    """Lines of a text in blocks; behind the last one, ``whole`` is False where the last line has no end."""
+
+    def __init__(self, path: Path, chunks: Iterator[bytes]) -> None:
+        self.whole = True
+        self._left = self._read(path, chunks)
+
+    def __next__(self) -> Block:
+        return next(self._left)
+
+    def put_back(self, first: int, lines: list[str]) -> None:
+        """Give these once more, before all others."""
+        self._left = chain([(first, lines)], self._left)
+
+    def _read(self, path: Path, chunks: Iterator[bytes]) -> Iterator[Block]:
+        rest, number = b"", 1
+        for chunk in chunks:
+            whole, end, rest = (rest + chunk).rpartition(b"\n")
+            if end:
+                for lines in _split(whole):
+                    yield number, lines
+                    number += len(lines)
+            if len(rest) > LONGEST:
+                raise InputError(f"{path} line {number}: longer than {LONGEST:,} bytes", "is it a VCF?")
+        if rest:
+            self.whole = False
+            yield number, next(_split(rest))
+
+
+def read_vcf(path: str | Path) -> tuple[list[str], Blocks]:
     """The header of a variant file, and its records in blocks.
 
     Parameters
@@ -39,17 +68,16 @@ def read_vcf(path: str | Path) -> tuple[list[str], Iterator[Block]]:
     """
     path = Path(path)
     binary = next(unpacked(path, 4096), b"")[:3] == b"BCF"
-    blocks = _blocks(path, read_in_child(_bcf, path) if binary else text_of(path, CHUNK))
+    blocks = Blocks(path, read_in_child(_bcf, path) if binary else text_of(path, CHUNK))
     header: list[str] = []
-    rest: list[Block] = []
     for first, lines in blocks:
         n = next((i for i, line in enumerate(lines) if line and not line.startswith("#")), len(lines))
         header += filter(None, lines[:n])
         if n < len(lines):
-            rest = [(first + n, lines[n:])]
+            blocks.put_back(first + n, lines[n:])
             break
     _check(path, header)
-    return header, _chain(rest, blocks)
+    return header, blocks
 
 
 def readable(text: str) -> str:
@@ -67,31 +95,12 @@ def header_contigs(header: list[str]) -> dict[str, int | None]:
     return found
 
 
-def _chain(rest: list[Block], blocks: Iterator[Block]) -> Iterator[Block]:
-    yield from rest
-    yield from blocks
-
-
 def _check(path: Path, header: list[str]) -> None:
     remedy = "a VCF starts with '##fileformat=VCFv4.2' and names its columns in a line '#CHROM ... INFO', tabs between"
     if not header or not header[0].startswith("##fileformat=VCF"):
         raise InputError(f"{path} line 1: not a VCF", remedy)
     if tuple(header[-1].split("\t")[:8]) != COLUMNS:
         raise InputError(f"{path} line {len(header)}: the line of the columns is missing or damaged", remedy)
-
-
-def _blocks(path: Path, chunks: Iterator[bytes]) -> Iterator[Block]:
-    rest, number = b"", 1
-    for chunk in chunks:
-        whole, end, rest = (rest + chunk).rpartition(b"\n")
-        if end:
-            for lines in _split(whole):
-                yield number, lines
-                number += len(lines)
-        if len(rest) > LONGEST:
-            raise InputError(f"{path} line {number}: longer than {LONGEST:,} bytes", "is it a VCF?")
-    if rest:
-        yield number, next(_split(rest))
 
 
 def _split(text: bytes) -> Iterator[list[str]]:

@@ -93,6 +93,7 @@ def annotate(vcf: str | Path, models: Sequence[Model], genome: Genome, folder: P
             counts.add(fields, alleles, normal)
             choice.see(fields, alleles, normal.rows, found)
             writer.write(fields, alleles, normal, values)
+        form.end(blocks.whole)
         writer.ordered = not reader.unordered
     if -1 in reader.rows.values() and set(reader.rows.values()) == {-1}:
         raise InputError(

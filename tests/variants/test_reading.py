@@ -151,3 +151,13 @@ def test_damaged_bcf_ends_no_process(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\.vcf: no such file"):
         read_vcf(tmp_path / "gone.vcf")
+
+
+@pytest.mark.parametrize("text", ["##fileformat=VCFv4.2\n{}", "##fileformat=VCFv4.2\n{}\nchr1\t5\t.\tA\tC\t.\t.\t."])
+def test_a_last_line_without_an_end_is_told(tmp_path: Path, text: str) -> None:
+    text = text.format("\t".join(["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO"]))
+    for end in ("", "\n"):
+        (tmp_path / "a.vcf").write_text(text + end)
+        _, blocks = read_vcf(tmp_path / "a.vcf")
+        assert sum(len(lines) for _, lines in blocks) == text.count("chr1")
+        assert blocks.whole == (end == "\n")

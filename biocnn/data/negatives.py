@@ -191,7 +191,13 @@ def _how_many(sizes: list[int], ratio: float) -> list[int]:
     """How many negatives for so many positives: each share is right to one, and so is the sum."""
     if not 0 < ratio <= MOST:
         raise InputError(f"data.negatives.ratio: {ratio:g}", f"negatives for each positive: above 0, at most {MOST:,}")
-    return np.diff(np.rint(ratio * np.cumsum([0, *sizes])).astype(int)).tolist()
+    wanted = np.diff(np.rint(ratio * np.cumsum([0, *sizes])).astype(int)).tolist()
+    if not sum(wanted):
+        raise InputError(
+            f"data.negatives.ratio: {ratio} asks for no negative of {sum(sizes)} positives",
+            "negatives for each positive, for example 1",
+        )
+    return wanted
 
 
 def _site(positives: Positives, distance: int) -> Site:

@@ -198,6 +198,11 @@ class Sequences:
         if labels is not None:
             targets = read_targets(table, labels, self.targets)
             checks.add(labels.name, "read", f"labels: {', '.join(targets.columns)}", len(targets))
+            for name, column in targets.items():
+                values = np.unique(column.dropna())
+                if len(values) == 2 and not np.isin(values, (0, 1)).all():
+                    reason = "has two values: learned as numbers; classes are written 0 and 1"
+                    checks.add(labels.name, "note", f"{name} {reason}", len(column), "{:g}, {:g}".format(*values))
         examples = table.drop(columns=[c for c in ("sequence", *targets.columns) if c in table]).reset_index(drop=True)
         examples = examples.rename(columns={"kind": "given_kind"})  # kind says what is redrawn in training
         if self.group is None:

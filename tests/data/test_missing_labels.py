@@ -78,6 +78,15 @@ def test_what_is_no_number_is_refused(tmp_path: Path, text: str, message: str) -
         read(tmp_path, text)
 
 
+@pytest.mark.parametrize(("values", "number"), [("-1 1 1", 1), ("1 2 2", 1), ("0 1 1", 0), ("0.5 1 2", 0)])
+def test_classes_that_are_not_0_and_1_are_learned_as_numbers_and_named(
+    tmp_path: Path, values: str, number: int
+) -> None:
+    rows = "".join(f"ACG{x}\t{v}\n" for x, v in zip("ACG", values.split(), strict=True))
+    _, checks = read(tmp_path, "sequence\tlabel\n" + rows)
+    assert checks["reason"].str.contains("label has two values: learned as numbers").sum() == number
+
+
 @pytest.mark.parametrize(("scale", "offset"), [(1, 1e9), (1, -1e5), (1e-46, 0)])
 def test_numbers_that_four_bytes_would_make_alike_are_refused(tmp_path: Path, scale: float, offset: float) -> None:
     values = offset + scale * np.array([1.1, 1.2, 1.3])

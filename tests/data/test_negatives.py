@@ -140,6 +140,12 @@ def test_a_reverse_complement_of_a_positive_is_no_negative_of_dna(tmp_path, alph
     assert raw.examples["id"].tolist() == ["p1", "p2", *left]
 
 
+@pytest.mark.parametrize("function", [negatives.random, negatives.dinucleotide_shuffled])
+def test_a_ratio_that_asks_for_none_is_named(function):
+    with pytest.raises(InputError, match="asks for no negative of 30 positives"):
+        make(function, positives(), ratio=0.001)
+
+
 def test_a_ratio_below_one_holds_over_groups_of_one():
     given = positives()
     given.examples["group"] = given.examples["id"]
@@ -304,7 +310,7 @@ def test_a_positive_without_another_order_is_dropped_and_counted():
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"ratio": 0.0}, "ratio: 0.0 is not above 0"), ({"distance": -1}, "distance: -1 is below 0")],
+    [({"ratio": 0.0}, "ratio: 0\n"), ({"distance": -1}, "distance: -1 is below 0")],
 )
 def test_settings_out_of_range(settings, message):
     with pytest.raises(InputError, match=message):

@@ -62,8 +62,8 @@ def describe(table: pd.DataFrame, compared: pd.DataFrame) -> Iterator[str]:
     """Metrics of the test part, where defined, and what the network has more than each baseline, line by line."""
     table, compared = table[table["value"].notna()], compared[compared["difference"].notna()]
     for row in table[table["split"] == "test"].itertuples():
-        sure = "" if np.isnan(row.low) else f" (95%: {row.low:.4f} to {row.high:.4f})"  # of too few examples
-        yield f"test {row.run}, {row.output} ({row.over}): {row.metric} = {row.value:.4f}{sure}"
+        sure = "" if np.isnan(row.low) else f" (95%: {row.low:.4g} to {row.high:.4g})"  # of too few examples
+        yield f"test {row.run}, {row.output} ({row.over}): {row.metric} = {row.value:.4g}{sure}"
     for row in compared[compared["split"] == "test"].itertuples():
         sure = f"{row.difference:+.4f} (95%: {row.difference_low:+.4f} to {row.difference_high:+.4f})"
         yield f"test {row.output}, {row.metric}: network less {row.baseline} = {sure}"

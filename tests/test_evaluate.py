@@ -12,7 +12,7 @@ from tiny import images, metric_settings, sequences, split_settings, stored
 from biocnn import metrics
 from biocnn.data.dataset import Dataset, write
 from biocnn.data.ragged import Ragged
-from biocnn.evaluate import evaluate
+from biocnn.evaluate import describe, evaluate
 from biocnn.predict import decide
 
 RUNS = ("fold0-seed1", "fold0-seed2")
@@ -227,3 +227,10 @@ def test_objects_are_judged_with_the_settings_of_their_run(tmp_path: Path) -> No
     assert value(table, over="per_image", **(where | {"run": RUNS[1]})) == 0  # its settings remove every object
     assert value(table, over="per_image", **(where | {"run": "ensemble"})) > 0.8  # those of the first run
     assert set(detail["run"]) == {*RUNS, "ensemble"}
+
+
+def test_errors_in_a_small_unit_are_not_said_to_be_none() -> None:
+    row = {"run": "r", "split": "test", "output": "y", "metric": "mse", "over": "all", "value": 1.31e-8}
+    compared = pd.DataFrame(columns=["split", "difference"])
+    (line,) = describe(pd.DataFrame([row | {"low": 9e-9, "high": 2e-8}]), compared)
+    assert line == "test r, y (all): mse = 1.31e-08 (95%: 9e-09 to 2e-08)"

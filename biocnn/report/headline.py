@@ -59,9 +59,14 @@ def metric_name(metric: str) -> str:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number for people: no leading zero below one, no digits beyond what is told apart, a dash for none."""
+    """A number for people: no leading zero below one, no digits beyond what is told apart, a dash for none.
+
+    What would read as 0 in three digits, and is not, is a power of ten: values in a small unit.
+    """
     if value is None or not np.isfinite(value):
         return "–"
+    if 0 < abs(value) < 5e-4:
+        return _power(value)
     if abs(value) >= 100:
         return f"{value:,.0f}"
     text = f"{value:.{digits}f}" if abs(value) < 10 else f"{value:.1f}"
@@ -76,8 +81,12 @@ def probability(value: float) -> str:
         return number(value)
     if value == 0:
         return "< 10⁻³⁰⁰"
+    return _power(value)
+
+
+def _power(value: float) -> str:
     digits, power = f"{value:.1e}".split("e")
-    return f"{digits}\u00a0×\u00a010{str(int(power)).translate(_SUPERSCRIPT)}"
+    return f"{digits.replace('-', '−')}\u00a0×\u00a010{str(int(power)).translate(_SUPERSCRIPT)}"
 
 
 def interval(low: float, high: float, digits: int = 3) -> str:

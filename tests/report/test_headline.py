@@ -17,6 +17,14 @@ def test_numbers(value, text):
 
 
 @pytest.mark.parametrize(
+    ("value", "text"), [(1.31e-8, "1.3 × 10⁻⁸"), (-0.0004, "−4.0 × 10⁻⁴"), (0.0005, ".001"), (0.0, ".000")]
+)
+def test_small_numbers_are_not_written_as_none(value, text):
+    """An error of 1e-8 in the unit of the targets is not 0."""
+    assert number(value).replace("\u00a0", " ") == text
+
+
+@pytest.mark.parametrize(
     ("value", "text"), [(0.0123, ".012"), (2.13e-12, "2.1 × 10⁻¹²"), (0.0, "< 10⁻³⁰⁰"), (math.nan, "–")]
 )
 def test_p_values(value, text):

@@ -4,6 +4,7 @@ snakemake --cores all                                    the two demonstrations
 snakemake --cores 2 --config data_root=DIR experiments=[reb1,abf1]
 """
 
+from biocnn.interrupt import interrupt_once
 from biocnn.workflow import headlines, open_workflow
 
 
@@ -46,6 +47,7 @@ rule all:
 
 
 onstart:
+    interrupt_once()
     W.freeze()
 
 

@@ -1,5 +1,6 @@
 """Requests to stop, as signals: SIGTERM (preemption, wall time) and SIGINT (Ctrl-C)."""
 
+import os
 import signal
 import threading
 import time
@@ -66,3 +67,20 @@ def stop_requests() -> Iterator[Callable[[], str]]:
         yield lambda: came[0][0] if came else ""
     finally:
         restore()
+
+
+def interrupt_once() -> None:
+    """From now on the first SIGINT interrupts; later ones only say that the steps under way are waited for.
+
+    For Snakemake, which answers a second Ctrl-C with a traceback. The steps get it as well, and end on it.
+    """
+    came = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        if len(came) == 1:
+            raise KeyboardInterrupt
+        os.write(2, b"Still waiting for the steps under way.\n")  # print may itself have been interrupted
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, note)

@@ -1,13 +1,20 @@
 """A first request to stop sets a flag; who insists is obeyed; handlers are put back."""
 
+import os
+import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from biocnn import interrupt
 from biocnn.interrupt import SIGNALS, exit_on_sigterm, stop_requests
+from tests.stand_in import ROOT, stand_in
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -94,3 +101,41 @@ def test_a_request_to_stop_goes_before_an_exit() -> None:
             assert asked() == "SIGTERM"
         with pytest.raises(SystemExit):
             signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_second_interrupt_of_snakemake_is_no_error_of_its_own(tmp_path: Path) -> None:
+    """Ctrl-C twice, while a step takes its time to end."""
+    (tmp_path / "bin").mkdir()
+    environment = stand_in(tmp_path / "bin")
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    (tmp_path / "meanwhile.py").write_text(
+        "import signal, time\n"
+        "signal.signal(signal.SIGINT, lambda *given: None)\n"
+        "Path('going').touch()\n"
+        "while not Path('enough').exists():\n"
+        "    time.sleep(0.1)\n"
+    )
+    chosen = ["--cores", "1", "--config", "experiments=[demo_sequences]"]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), *chosen]
+    with open(tmp_path / "said", "w") as said:
+        going = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=said, stderr=said, start_new_session=True
+        )
+        try:
+            wait_for(lambda: (tmp_path / "going").exists())
+            for text in ("Terminating processes", "Still waiting"):
+                os.killpg(going.pid, signal.SIGINT)
+                wait_for(lambda text=text: text in (tmp_path / "said").read_text())
+            (tmp_path / "enough").touch()
+            assert going.wait(60) == 1
+        finally:
+            (tmp_path / "enough").touch()
+            going.kill()
+    assert "Traceback" not in (tmp_path / "said").read_text()
+
+
+def wait_for(found: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not found():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

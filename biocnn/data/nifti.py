@@ -39,6 +39,8 @@ def open_nifti(path: Path, *, axes: str | None = None) -> Stored:
         array, channels = _channels(array, path, axes)
         array, spacing, turned, affine = canonical(array, TO_LPS @ image.affine, path)
     repairs = [f"orientation {''.join(nibabel.aff2axcodes(image.affine))}: {TURNED}"] if turned else []
+    if _placed_twice(image):
+        repairs.append("sform and qform of the header disagree: placed by the sform")
     if (image.dataobj.slope, image.dataobj.inter) != (1, 0):
         repairs.append("slope and intercept of the header applied")
     spacing = [size * _MILLIMETRES[unit] for size in spacing]
@@ -88,6 +90,19 @@ def _load(handle: IO[bytes], path: Path) -> Any:
     if int(image.header["intent_code"]) in _CIFTI:
         raise InputError(f"{path}: CIFTI, not NIfTI: it holds no volume", "convert it to .nii or .nii.gz")
     return image
+
+
+def _placed_twice(image: Any) -> bool:
+    """Whether the header says in two ways where the voxels lie, which differ by more than half a voxel somewhere."""
+    header, shape = image.header, np.array([*image.shape, 1, 1])[:3]
+    if not (header["sform_code"] > 0 and header["qform_code"] > 0):
+        return False
+    try:
+        apart = header.get_sform() - header.get_qform()
+    except ValueError:  # a quaternion that is none
+        return True
+    corners = np.vstack([np.indices((2, 2, 2)).reshape(3, -1) * (shape[:, None] - 1), np.ones((1, 8))])
+    return bool(np.abs(apart[:3] @ corners).max() > 0.5 * np.linalg.norm(image.affine[:3, :3], axis=0).min())
 
 
 def _channels(array: np.ndarray, path: Path, axes: str | None) -> tuple[np.ndarray, int]:

@@ -76,8 +76,7 @@ def _png16(data: bytes, image: Any) -> Stored:
     import imagecodecs
 
     turn = _turn(image) if b"eXIf" in data or b"Raw profile" in data else 1  # Pillow decodes the pixels to look for it
-    array = imagecodecs.png_decode(data)
-    return _channels_last(array, array.ndim == 3 and array.shape[-1] in (2, 4), turn)
+    return _channels_last(imagecodecs.png_decode(data), turn)
 
 
 def _pillow(image: Any, path: Path, depth: int) -> Stored:
@@ -92,7 +91,14 @@ def _pillow(image: Any, path: Path, depth: int) -> Stored:
     elif depth in (2, 4):
         step = 255 // (2**depth - 1)  # Pillow spreads 2 and 4 bits over 0-255
         array, palette = array // step, (np.arange(2**depth, dtype=np.uint8) * step)[None]
-    return _channels_last(array, image.mode in ("LA", "RGBA"), turn, palette)
+    key = image.info.get("transparency")  # of a palette, see there; else one colour that is transparent
+    if key is not None and image.mode in ("1", "L"):
+        palette = np.arange(256, dtype=np.uint8)[None] if palette is None else palette
+        clear = np.arange(palette.shape[1]) == (min(key, 1) if image.mode == "1" else key)
+        palette = np.concatenate([palette, np.where(clear, 0, 255).astype(np.uint8)[None]])
+    elif key is not None and image.mode == "RGB":
+        array = np.dstack([array, np.where((array == key).all(axis=-1), 0, 255).astype(np.uint8)])
+    return _channels_last(array, turn, palette)
 
 
 def _palette(image: Any) -> np.ndarray:
@@ -102,11 +108,13 @@ def _palette(image: Any) -> np.ndarray:
     return np.asarray(ramp.convert("RGBA" if "transparency" in image.info else "RGB"))[0].T
 
 
-def _channels_last(array: np.ndarray, alpha: bool, turn: int, palette: np.ndarray | None = None) -> Stored:
+def _channels_last(array: np.ndarray, turn: int, palette: np.ndarray | None = None) -> Stored:
+    """Grey or colours, (H, W) or (H, W, C), of which a second or fourth channel is transparency."""
     repairs = (TURNED_BY_TAG,) if turn > 1 else ()
     if array.ndim == 2:
-        transparency = 3 if palette is not None and len(palette) == 4 else None
-        return Stored(array, Axes("YX"), alpha=transparency, palette=palette, turn=turn, repairs=repairs)
+        alpha = None if palette is None or len(palette) in (1, 3) else len(palette) - 1
+        return Stored(array, Axes("YX"), alpha=alpha, palette=palette, turn=turn, repairs=repairs)
+    alpha = array.shape[-1] in (2, 4)
     colours = array.shape[-1] - alpha
     names = RGB if colours == 3 else None
     return Stored(array, Axes("YXC"), names, alpha=colours if alpha else None, turn=turn, repairs=repairs)

@@ -265,6 +265,8 @@ def settle_axes(found: str, shape: tuple[int, ...], given: str | None, path: Pat
             raise InputError(f"{path}: {shown}, but data.axes is {given!r}", f"name all {len(kept)} axes of the file")
         kept = kept if len(given) == len(kept) else list(range(len(shape)))
         letters = given
+    if len(kept) == 2 and not set(letters) & set("TCZYX"):
+        letters = "YX"  # a plane, whatever axes of length one it has
     guessed = len(kept) == 3 and not set(letters) <= set("TCZYX")
     if guessed:
         letters = _guess(lengths, path)

@@ -1,5 +1,8 @@
 """Image files come back as they were written, or are refused with the reason."""
 
+import struct
+import zlib
+
 import imagecodecs
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from hypothesis.extra import numpy as npst
 from PIL import Image
 
 from biocnn.data.image_files import read_image
+from biocnn.data.mask_values import read_mask
 from biocnn.errors import InputError
 
 rng = np.random.default_rng(1)
@@ -271,3 +275,28 @@ def test_animations_are_refused(tmp_path):
     frames = [Image.fromarray(PLANE), Image.fromarray(PLANE.T.copy().reshape(PLANE.shape))]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     refused(tmp_path / "a.gif", "2 images")
+
+
+def keyed(path, array, key):
+    """PNG with one colour that is transparent."""
+    data = imagecodecs.png_encode(array)
+    found = struct.pack(">" + "H" * len(key), *key)
+    chunk = struct.pack(">I", len(found)) + b"tRNS" + found + struct.pack(">I", zlib.crc32(b"tRNS" + found))
+    at = data.index(b"IDAT") - 4
+    path.write_bytes(data[:at] + chunk + data[at:])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_transparent_colour_is_an_alpha_channel(tmp_path, dtype, channels):
+    plane = rng.integers(1, 250, (13, 17)).astype(dtype)
+    array = plane if channels == 1 else np.dstack([plane] * 3)
+    keyed(tmp_path / "a.png", array, [255] * channels)
+    found = read_image(tmp_path / "a.png")
+    np.testing.assert_array_equal(found.pixels, [plane] * channels)
+    assert found.repairs == ("constant alpha channel dropped",)
+    keyed(tmp_path / "a.png", array, [int(plane[0, 0])] * channels)
+    refused(tmp_path / "a.png", "alpha channel varies")
+    # In a mask, what is transparent is background.
+    keyed(tmp_path / "a.png", array * (array > 99), [0] * channels)
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), plane * (plane > 99))

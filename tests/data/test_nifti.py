@@ -135,6 +135,29 @@ def test_axes_that_do_not_span_a_volume_are_refused(tmp_path, column):
     refused(tmp_path / "a.nii", "where its axes point", "sform")
 
 
+@pytest.mark.parametrize(("other", "said"), [(None, False), (0.05, False), (3.0, True)])
+def test_two_places_in_one_header_are_named(tmp_path, other, said):
+    """By the sform, as nibabel has it; where sform and qform disagree, as other programs may take the other, said."""
+    place = np.diag([-0.5, -0.75, 3.0, 1.0])
+    image = nibabel.Nifti1Image(BODY.T, place)
+    image.set_sform(place, 2)
+    place[0, 3] += other or 0
+    image.set_qform(place, 0 if other is None else 1)
+    nibabel.save(image, tmp_path / "a.nii")
+    found = read_image(tmp_path / "a.nii")
+    np.testing.assert_array_equal(found.pixels, BODY[None])
+    assert found.repairs == (("sform and qform of the header disagree: placed by the sform",) if said else ())
+
+
+def test_a_qform_that_is_none_is_no_obstacle_beside_an_sform(tmp_path):
+    data = bytearray(save(tmp_path / "a.nii", BODY.T, np.diag([-0.5, -0.75, 3.0, 1.0])).read_bytes())
+    data[252:254], data[256:268] = np.array(1, "<i2").tobytes(), np.full(3, 2, "<f4").tobytes()
+    (tmp_path / "a.nii").write_bytes(data)
+    found = read_image(tmp_path / "a.nii")
+    np.testing.assert_array_equal(found.pixels, BODY[None])
+    assert found.repairs == ("sform and qform of the header disagree: placed by the sform",)
+
+
 def test_damaged_and_foreign_files_are_refused(tmp_path):
     path = save(tmp_path / "a.nii.gz", BODY.T, np.eye(4))
     data = path.read_bytes()

@@ -40,6 +40,16 @@ def test_a_plane_and_a_volume_of_numpy(tmp_path):
     np.testing.assert_array_equal(read_image(path, "ZYX").pixels, array[None])
 
 
+@pytest.mark.parametrize("shape", [(1, 9, 8), (9, 8, 1), (1, 1, 9, 8), (1, 9, 8, 1)])
+@pytest.mark.parametrize("axes", [None, "CYX", "ZYX"])
+def test_axes_of_length_one_leave_a_plane(tmp_path, shape, axes):
+    plane = rng.integers(0, 9, (9, 8))
+    np.save(tmp_path / "a.npy", plane.reshape(shape))
+    found = read_image(tmp_path / "a.npy", axes)
+    np.testing.assert_array_equal(found.pixels, plane[None])
+    assert not any("axes" in repair for repair in found.repairs)
+
+
 def test_what_numpy_files_cannot_be(tmp_path):
     path = tmp_path / "a.npy"
     np.save(path, np.arange(5))

@@ -240,7 +240,11 @@ def adapt(
             f"{where}: shape {tuple(image.shape)}, but the model was trained on {channels} channels of {SHAPES[dims]}",
             f"give an array of shape (C, *spatial) with C = {channels} ({', '.join(facts['channels'])})",
         )
+    if 0 in image.shape:
+        raise InputError(f"{where}: shape {tuple(image.shape)}: no pixels", "leave it out")
     notes: list[Note] = []
+    if image.values.least == image.values.most:
+        notes.append(Note("note", "a constant image: all pixels are equal"))
     scaled = fit.intensity == "as_trained" and facts.get("normalise") != "image" and "dtype" in facts
     factor = _factor(image, facts, where, notes) if scaled else 1.0
     zoom = _zoom(facts, fit, where, spacing, unit, notes)

@@ -296,6 +296,7 @@ def test_a_bad_image_is_skipped_and_listed(grey: Model, tmp_path: Path, caplog: 
     table = pd.read_csv(tmp_path / "out/images.csv", dtype=str).set_index("path")
     assert table["skipped"].notna().to_dict() == {"a.png": False, "a.tif": False, "b.png": True, "c.ome.tif": True}
     assert "b.png: damaged" in table.loc["b.png", "skipped"]
+    assert table.loc["b.png", "skipped"].endswith("): copy it again, save it in another way, or leave it out")
     assert sorted(p.name for p in (tmp_path / "out/masks").iterdir()) == ["a_png.tif", "a_tif.tif"]
     assert set(pd.read_csv(tmp_path / "out/objects.csv")["path"]) <= {"a.png", "a.tif"}
     assert "2 of 4 images were skipped" in caplog.text
@@ -310,6 +311,30 @@ def test_a_bad_image_is_skipped_and_listed(grey: Model, tmp_path: Path, caplog: 
         segment(new, tmp_path / "none", grey.path)
     with pytest.raises(InputError, match="on_error: 'ignore'"):
         segment(new, tmp_path / "none", grey.path, on_error="ignore")
+
+
+def test_what_is_passed_over_is_counted_and_constant_images_are_named(grey: Model, tmp_path: Path) -> None:
+    new = tmp_path / "new"
+    (new / "deeper").mkdir(parents=True)
+    for name in ("a.png", "deeper/b.png"):
+        Image.fromarray(picture()[0]).save(new / name)
+    Image.new("L", (50, 40), 77).save(new / "flat.png")
+    for name in (".DS_Store", "._a.png", "Thumbs.db", "notes.txt"):
+        (new / name).write_text("x")
+    segment(new, tmp_path / "out", grey.path)
+    counts = pd.read_csv(tmp_path / "out/counts.tsv", sep="\t").set_index("reason")
+    assert counts["count"].to_dict() == {
+        "a constant image: all pixels are equal": 1,
+        "images segmented": 2,
+        "passed over: folders, and files that are no images by their suffix": 3,
+    }
+    assert counts["example"].tolist()[2] == "Thumbs.db"
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (5, 0), (1, 0, 0)])
+def test_an_array_without_pixels_is_refused(grey: Model, shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match="no pixels"):
+        grey.predict(np.zeros(shape, np.uint8))
 
 
 @pytest.mark.parametrize("inputs", [None, 3, [None], [[1, 2]], np.array(["a"]), object()])

@@ -7,6 +7,8 @@ from pathlib import Path
 from biocnn.data.kinds import SUFFIXES, exists, is_dicom, is_zarr
 from biocnn.errors import InputError
 
+PASSED_OVER = "passed over: folders, and files that are no images by their suffix"
+
 
 def image_paths(folder: Path) -> list[Path]:
     """The images of a folder, in order of name: files by their suffix or DICOM mark, DICOM series and OME-Zarr folders.
@@ -64,6 +66,13 @@ def members(folder: Path) -> list[Path]:
     if not found:
         raise InputError(f"{folder}: no image file in this folder", f"allowed: {' '.join(SUFFIXES)}")
     return found
+
+
+def passed_over(folder: Path) -> list[Path]:
+    """What lies in a folder beside images, in order of name; nothing of hidden files, and of what is no such folder."""
+    if not folder.is_dir() or is_zarr(folder):
+        return []
+    return [path for path in sorted(folder.iterdir()) if not path.name.startswith(".") and not _is_image(path)]
 
 
 def stem(path: Path) -> str:

@@ -12,7 +12,7 @@ from biocnn.data.doctor import examine
 from biocnn.data.geometry import lay
 from biocnn.data.image_files import ImageFile, read_image
 from biocnn.data.image_pairs import group_by_name, pair_folders, read_table
-from biocnn.data.image_paths import unique_ids
+from biocnn.data.image_paths import PASSED_OVER, passed_over, unique_ids
 from biocnn.data.image_sets import (
     Seen,
     check_dimensions,
@@ -184,6 +184,9 @@ class Images:
             rows["group"] = group_by_name(rows["image"].tolist(), self.group)
             checks.add(source, "note", f"groups by name: {rows['group'].nunique()}", len(rows))
         checks.add(source, "note", f"images and masks paired by: {rule}", len(rows))
+        for folder in (self.images, self.masks):
+            others = passed_over(Path(folder))
+            checks.add(Path(folder).name, "note", PASSED_OVER, len(others), *(path.name for path in others[:1]))
         return rows, base, source
 
     def _refuse_swapped(self, rows: pd.DataFrame, folder: Path) -> None:

@@ -145,7 +145,7 @@ def comparison(examples: list[Example], task: str, outputs: list[str]) -> Figure
         grid[1, 0].set_ylabel("Truth")
         grid[2, 0].set_ylabel("Prediction")
     if unsure:
-        bar = figure.colorbar(shown, ax=grid[-1], shrink=0.75, fraction=0.02, pad=0.01, ticks=[0, 1])
+        bar = figure.colorbar(shown, ax=grid[-1], shrink=0.75, fraction=0.02, pad=0.01, panchor=False, ticks=[0, 1])
         bar.set_label("Entropy", labelpad=-4)
         bar.outline.set_visible(False)
     _legend(figure, _handles(task, outputs))
@@ -172,7 +172,7 @@ def heat_maps(images: np.ndarray, maps: np.ndarray, titles: list[str]) -> Figure
         show(top, channels, title)
         show(bottom, channels)
         shown = bottom.imshow(np.clip(cam, 0, 1), cmap="magma", vmin=0, vmax=1, alpha=0.6, interpolation="bilinear")
-    bar = figure.colorbar(shown, ax=grid[1], shrink=0.75, fraction=0.02, pad=0.01, ticks=[0, 1])
+    bar = figure.colorbar(shown, ax=grid[1], shrink=0.75, fraction=0.02, pad=0.01, panchor=False, ticks=[0, 1])
     bar.set_label("Grad-CAM", labelpad=-4)
     bar.outline.set_visible(False)
     return figure

@@ -186,7 +186,8 @@ def objects(results: Results, gallery: Gallery) -> Section:
     if not len(found):
         return section
     kinds = f": {counted(found['class'])}" if found["class"].nunique() > 1 else ""
-    where = plural(found["image"].nunique(), "new image")
+    images_ = results.table("segment/images.csv", ",")
+    where = plural(images_.loc[images_["skipped"].isna(), "image"].nunique(), "new image")
     section.blocks.append(Text(f"{plural(len(found), 'object')} in {where}{kinds}. Every one: segment/objects.csv."))
     places = [name for name in found if re.fullmatch(r"label|centroid_.*|[xyz]_(min|max)", name)]
     measured = found.drop(columns=places).select_dtypes("number")
@@ -197,7 +198,7 @@ def objects(results: Results, gallery: Gallery) -> Section:
     caption = "Measurements over all objects; intensities in the units of the image."
     section.blocks.append(table(caption, header, rows, ",".join(header[1:]), "segment/objects.csv"))
     sizes = ("area_um2", "area_mm2", "volume_um3", "volume_mm3", "area")
-    area = next(name for name in sizes if name in measured)
+    area = next(name for name in sizes if name in measured and measured[name].notna().all())  # in one unit
     figure = curves.sizes(measured[area].to_numpy(), _measurement(area))
     section.blocks.append(gallery.add("objects", figure, "Histogram of the sizes of objects", "Sizes of the objects."))
     return section

@@ -12,7 +12,7 @@ import torch
 
 from biocnn.compatibility import Note, agree
 from biocnn.data.checks import Checks
-from biocnn.data.image_paths import named_images
+from biocnn.data.image_paths import PASSED_OVER, named_images, passed_over
 from biocnn.data.lazy import LazyImage
 from biocnn.errors import InputError, nearest
 from biocnn.instances import settings_at
@@ -91,7 +91,7 @@ def segment_images(images: str | Path, models: Sequence[Model], folder: Path, *,
                 raise
             log.warning("skipped: %s", error)
             skipped.append(error)
-            rows.append({**place, "skipped": " ".join(str(error).split())})
+            rows.append({**place, "skipped": " ".join(f"{error.message}: {error.remedy}".split())})
             continue
         for note in notes:
             checks.add("segment", note.outcome, note.reason, 1, f"{name}: {note.detail}" if note.detail else name)
@@ -103,6 +103,8 @@ def segment_images(images: str | Path, models: Sequence[Model], folder: Path, *,
         first = skipped[0]
         raise InputError(f"{first.message} (none of {len(found)} images can be segmented)", first.remedy)
     checks.add("segment", "read", "images segmented", len(tables))
+    others = passed_over(Path(images))
+    checks.add("segment", "note", PASSED_OVER, len(others), *(path.name for path in others[:1]))
     if skipped:
         log.warning("%d of %d images were skipped; images.csv says why", len(skipped), len(found))
         checks.add("segment", "dropped", "images that cannot be used", len(skipped), skipped[0].message)

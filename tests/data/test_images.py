@@ -101,12 +101,15 @@ def test_a_table(folder):
 
 
 def test_folders_give_the_same_as_a_table(folder):
+    (folder / "masks/notes.txt").touch()
     raw, checks = read(images=folder / "images", masks=folder / "masks")
     assert raw.examples["image"].tolist() == [f"images/a{i}.png" for i in range(3)]
     assert raw.examples["group"].tolist() == ["a0", "a1", "a2"]
     assert "split" not in raw.examples
     np.testing.assert_array_equal(raw.y(2), np.asarray(Image.open(folder / "masks/a2.png")) // 255)
     assert "images and masks paired by: same name" in checks["reason"].tolist()
+    passed_over = checks[checks["reason"].str.startswith("passed over")]
+    assert passed_over[["source", "count", "example"]].to_numpy().tolist() == [["masks", 1, "notes.txt"]]
 
 
 def test_a_group_by_another_column_and_ids_of_the_table(folder):

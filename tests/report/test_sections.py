@@ -1,0 +1,23 @@
+"""What sections of the report say of tables that steps wrote."""
+
+from base64 import b64decode
+
+import pandas as pd
+
+from biocnn.report.figures import Gallery
+from biocnn.report.results import Results
+from biocnn.report.sections import objects
+
+
+def test_images_without_objects_count_and_sizes_are_those_of_all_objects(tmp_path):
+    """Where some images tell the size of a pixel and others do not, sizes are shown in pixels."""
+    (tmp_path / "segment").mkdir()
+    found = pd.DataFrame({"image": ["a", "a", "b"], "class": "object", "area": [4, 9, 5], "area_um2": [1.0, 2.0, None]})
+    found.to_csv(tmp_path / "segment/objects.csv", index=False)
+    images = pd.DataFrame({"image": ["a", "b", "c", "d"], "skipped": [None, None, None, "d.png: damaged: copy it"]})
+    images.assign(path=images["image"] + ".png").to_csv(tmp_path / "segment/images.csv", index=False)
+    section = objects(Results(tmp_path), Gallery(tmp_path / "figures"))
+    assert any("3 objects in 3 new images" in str(block) for block in section.blocks)
+    drawn = b64decode(section.blocks[-1].source.split(",", 1)[1]).decode()
+    assert "Area (pixels)" in drawn
+    assert "µm" not in drawn

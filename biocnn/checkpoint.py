@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from biocnn.errors import InputError
-from biocnn.files import atomic
+from biocnn.files import atomic, check_file
 from biocnn.layers import channels_beside
 from biocnn.metadata import REMEDY, parse
 from biocnn.registry import find, own_module
@@ -85,8 +85,7 @@ def _in_order(content: bytes) -> bytes:
 def read_meta(path: str | Path) -> dict[str, Any]:
     """What a model file says of itself, without its weights; errors as in ``load_model``."""
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such model file", "train one: snakemake --cores all")
+    check_file(path, "model file", "to train one: snakemake --cores all")
     try:
         with safe_open(path, "pt") as handle:
             header = handle.metadata() or {}

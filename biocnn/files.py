@@ -5,6 +5,7 @@ import glob
 import hashlib
 import json
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -74,6 +75,26 @@ def _lock(handle: TextIO) -> None:
         Where another process has locked it.
     """
     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def check_file(path: Path, what: str = "file", remedy: str = "relative paths start at data_root") -> None:
+    """Make sure that a path is that of a file.
+
+    Raises
+    ------
+    InputError
+        Where there is nothing, or something else: a folder, or a pipe, which cannot be read twice.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:  # also of names that no file can have: too long, or with a zero byte
+        denied = isinstance(error, PermissionError)
+        raise InputError(
+            f"{path}: {'permission denied' if denied else f'no such {what}'}", f"check the path; {remedy}"
+        ) from error
+    if not stat.S_ISREG(mode):
+        kind = "folder" if stat.S_ISDIR(mode) else "pipe or device"
+        raise InputError(f"{path}: a {kind}, not a {what}", "give a file; write what a program says into one first")
 
 
 def read_json(path: str | Path) -> dict[str, Any]:

@@ -226,7 +226,7 @@ def variants(
     """
     import torch
 
-    from biocnn.data.genome import open_genome, read_genome
+    from biocnn.data.genome import either_genome
     from biocnn.predict import Model
     from biocnn.variants.step import Settings, annotate, parse
 
@@ -236,7 +236,7 @@ def variants(
     )  # fmt: skip
     loaded = [Model(model, trust=trust.split(",")) for model in models]
     torch.set_num_threads(loaded[0].meta["experiment"]["train"]["threads"] if loaded else 1)
-    where = open_genome(genome) if genome.is_dir() else read_genome(genome)
+    where = either_genome(genome)
     with atomic(out) as folder:
         folder.mkdir()
         checks = annotate(vcf, loaded, where, folder, settings)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from biocnn.errors import InputError
+from biocnn.files import check_file
 
 CHUNK = 1 << 24  # bytes read at a time
 LONGEST = 1 << 24  # bytes of a line, where lines are held
@@ -33,8 +34,7 @@ def unpacked(path: Path, size: int = CHUNK) -> Iterator[bytes]:
     InputError
         Where the file is missing, its gzip stream is cut short or damaged, or it unpacks to 200 times its size.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file", "check the path; relative paths start at data_root")
+    check_file(path)
     with open(path, "rb") as raw:
         head = raw.read(18)
         packed = head[:2] == b"\x1f\x8b"

@@ -1,12 +1,13 @@
 """What exists is whole: atomic writing, also on a full disk."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
 
 from biocnn.errors import InputError
-from biocnn.files import atomic, sha256
+from biocnn.files import atomic, check_file, sha256
 
 
 def tree(folder: Path) -> list[str]:
@@ -61,3 +62,15 @@ def test_failing_writer_leaves_what_was_there(tmp_path: Path, kind: str) -> None
 def test_sha256(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"abc" * 100_000)
     assert sha256(tmp_path / "file") == hashlib.sha256(b"abc" * 100_000).hexdigest()
+
+
+def test_what_is_no_file_is_named_for_what_it_is(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").touch()
+    check_file(tmp_path / "file")
+    for name, said in {
+        "gone": "no such model", "a" * 300: "no such model", "a\0": "no such model", "file/a": "no such model",
+        ".": "a folder, not a model", "pipe": "a pipe or device, not a model",
+    }.items():  # fmt: skip
+        with pytest.raises(InputError, match=said):
+            check_file(tmp_path / name, "model")

@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 
 from biocnn.errors import InputError
+from biocnn.files import check_file
 
 SECONDS = 8.0  # of CPU, for any file
 SECONDS_PER_MB = 1.0  # beyond that; readers of BCF and bigWig take a tenth
@@ -50,8 +51,7 @@ def read_in_child(
     InputError
         That of the function; or one that names the file, where the process crashes, or takes too much memory or time.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file", "check the path; relative paths start at data_root")
+    check_file(path)
     granted = SECONDS + SECONDS_PER_MB * path.stat().st_size / 1e6 + seconds
     task = pickle.dumps((function.__module__, function.__name__, (path, *arguments), granted))
     with (

@@ -2,6 +2,7 @@
 
 import json
 import operator
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -129,7 +130,8 @@ def open_genome(folder: str | Path) -> Genome:
         genome = Genome(codes, contigs, descriptions, str(facts["source"]))
     except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError(
-            f"{folder}: not an encoded genome ({error})", "delete the folder; it will be made again"
+            f"{folder}: not an encoded genome ({error})",
+            "give a FASTA file; a folder that a run made is made again once it is deleted",
         ) from error
     if (genome.lengths < 0).any() or genome.offsets[-1] != len(codes):
         raise InputError(f"{folder}: an encoded genome that is not whole", "delete the folder; it will be made again")
@@ -144,3 +146,8 @@ def _collect(
         write(record.codes.tobytes())
         contigs[record.name], descriptions[record.name] = len(record.codes), record.description
     return contigs, descriptions
+
+
+def either_genome(path: Path) -> Genome:
+    """The genome of a FASTA file, or of the folder of an encoded one; errors as in ``read_genome`` and ``open_genome``."""
+    return open_genome(path) if os.path.isdir(path) else read_genome(path)

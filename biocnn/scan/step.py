@@ -15,7 +15,7 @@ from biocnn.compatibility import agree
 from biocnn.data.checks import Checks
 from biocnn.data.contigs import match_contigs
 from biocnn.data.fasta import UNKNOWN
-from biocnn.data.genome import Genome, open_genome, read_genome
+from biocnn.data.genome import Genome, either_genome
 from biocnn.data.tracks import BigWig, narrowpeak, write_bigwig
 from biocnn.errors import InputError
 from biocnn.predict import Model
@@ -43,7 +43,7 @@ def scan_files(
     loaded = [Model(model, trust=trust) for model in models]
     agree(loaded, "sequence", "scan")
     torch.set_num_threads(loaded[0].meta["experiment"]["train"]["threads"])
-    began, opened = time.monotonic(), open_genome(genome) if genome.is_dir() else read_genome(genome)
+    began, opened = time.monotonic(), either_genome(genome)
     checks = scan_genome(opened, loaded, folder, contigs=contigs, stride=stride, threshold=threshold, density=density)
     checks.frame().to_csv(folder / "counts.tsv", sep="\t", index=False)
     for source, outcome, reason, count, _ in checks.rows:

@@ -12,8 +12,9 @@ from biocnn.errors import InputError
 
 # As htslib says what is odd: "[W::vcf_parse_format] FORMAT 'XX' at 1:5 is not defined in the header, ..."
 WORDS = re.compile(r"\[[WE]::(\w+)\] (.*)")
-# Of no interest: an index is made later, or not, and a contig without a line in the header harms nobody.
-SILENT = re.compile(r"Could not retrieve index file|^Contig '.*' is not defined in the header")
+# Of no interest: an index is made later, or not, a contig without a line in the header harms nobody, and what comes
+# behind what it says of anything that the header lacks.
+SILENT = re.compile(r"Could not retrieve index file|^Contig '.*' is not defined in the header|^Missing headers may")
 PLACE = re.compile(r"\S+:\d+|'[^']*'|\"[^\"]*\"|\d+")
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biocnn.data.fasta import decode, encode
-from biocnn.data.genome import Genome, open_genome, read_genome, write_genome
+from biocnn.data.genome import Genome, either_genome, open_genome, read_genome, write_genome
 from biocnn.errors import InputError
 
 CONTIGS = {"chrI": "ACGTNACGGT", "chrII": "TTTTACG", "chrM": "GATTACA"}
@@ -65,6 +65,15 @@ def test_a_bad_fasta_leaves_nothing_behind(tmp_path):
     with pytest.raises(InputError, match="taken already"):
         write_genome(tmp_path / "bad.fa", tmp_path / "encoded")
     assert [p.name for p in tmp_path.iterdir()] == ["bad.fa"]
+
+
+def test_a_genome_is_a_file_or_a_folder(path, tmp_path):
+    write_genome(path, tmp_path / "encoded")
+    assert either_genome(path).contigs == either_genome(tmp_path / "encoded").contigs
+    for name, said in {"gone.fa": "no such file", "a" * 300: "no such file", ".": "not an encoded genome"}.items():
+        with pytest.raises(InputError, match=said) as caught:
+            either_genome(tmp_path / name)
+    assert caught.value.remedy.startswith("give a FASTA file")
 
 
 def test_a_damaged_folder_is_named(path, tmp_path):

@@ -309,6 +309,11 @@ def test_another_build_is_told_by_the_header(tmp_path: Path, contig: str) -> Non
         run(tmp_path, vcf_text(record("chr1", 5, 1, "+"), header=header), GENOME, model_of(tmp_path))
 
 
+def test_a_header_need_not_name_contigs(tmp_path: Path) -> None:
+    out = run(tmp_path, vcf_text(record("chr1", 50, 1, "ACGTA")), GENOME, model_of(tmp_path))
+    assert "note" not in (out / "counts.tsv").read_text()
+
+
 def test_a_header_need_not_give_lengths(tmp_path: Path) -> None:
     text = vcf_text(record("chr1", 5, 1, "+"), header=("##contig=<ID=chr1>", "##contig=<ID=2,length=200>"))
     assert len(records_of(run(tmp_path, text, GENOME, model_of(tmp_path)))) == 1

@@ -138,6 +138,11 @@ def open_genome(folder: str | Path) -> Genome:
     return genome
 
 
+def either_genome(path: Path) -> Genome:
+    """The genome of a FASTA file, or of the folder of an encoded one; errors as in the functions for each."""
+    return open_genome(path) if os.path.isdir(path) else read_genome(path)  # os: no name is too long for it
+
+
 def _collect(
     fasta: str | Path, write: Callable[[bytes], object], iupac: Iupac = "unknown"
 ) -> tuple[dict[str, int], dict[str, str]]:
@@ -146,8 +151,3 @@ def _collect(
         write(record.codes.tobytes())
         contigs[record.name], descriptions[record.name] = len(record.codes), record.description
     return contigs, descriptions
-
-
-def either_genome(path: Path) -> Genome:
-    """The genome of a FASTA file, or of the folder of an encoded one; errors as in ``read_genome`` and ``open_genome``."""
-    return open_genome(path) if os.path.isdir(path) else read_genome(path)

@@ -70,7 +70,8 @@ def understand_masks(
         objects where their number differs from mask to mask, or where neither their sizes nor their places depend on
         the id; and classes where they do, as those of organs. What remains open is refused.
     classes
-        Names: of each class from value 0 on, background included; or the one name of a binary mask.
+        Names: of each class from value 0 on, background included, where all values have one; or the one name of a
+        binary mask.
     colors
         Red, green, blue (0-255) of each class, background first. A class called ``ignore`` marks pixels not to learn
         from.
@@ -94,8 +95,9 @@ def understand_masks(
     if mask_type in ("auto", "binary") and ignore is None and survey.blurred:
         return _blurred(values, classes)
     kind, reason = (mask_type, f"data.mask_type is {mask_type}")
-    if mask_type == "auto":
-        kind, reason = _decide(survey, values)
+    if mask_type == "auto" and any(values):
+        named = values[-1] < len(classes or ()) > 2
+        kind, reason = ("classes", f"{len(classes)} names in data.classes") if named else _decide(survey, values)
     if negative:
         unknown = "a model of objects leaves out no pixels: make them background (0), or crop the images there"
         raise _unexpected(

@@ -189,3 +189,22 @@ def test_specks_of_jpeg_are_not_counted_after_the_repair():
     assert (seen.ids, seen.pieces, seen.tiny, seen.torn) == (1, 1, 0, 0)
     assert seen.share == pytest.approx(truth.mean(), abs=0.01)
     assert (foreground == truth).mean() > 0.99
+
+
+@pytest.mark.parametrize("values", [[0, 1, 3], [0, 3], [0, 2, 3], [0, 1, 2, 3]])
+def test_names_of_classes_say_that_there_are_classes_also_some_that_do_not_occur(tmp_path, values):
+    survey = Survey()
+    for i in range(3):
+        survey.add(np.array(values)[heart(i) % len(values)], tmp_path / f"{i}.png")
+    code = understand_masks(survey, classes=["background", "wall", "chamber", "vessel"])
+    assert (code.task, code.outputs) == ("classes", ["background", "wall", "chamber", "vessel"])
+    assert code(np.array([values])).tolist() == [values]
+
+
+@pytest.mark.parametrize("values", [[-1], [-1, 0]])
+def test_masks_of_nothing_but_negative_values_are_refused(tmp_path, values):
+    survey = Survey()
+    survey.add(np.resize(values, (4, 4)), tmp_path / "a.png")
+    with pytest.raises(InputError, match="unexpected value -1") as caught:
+        understand_masks(survey)
+    assert "data.ignore: -1" in caught.value.remedy

@@ -25,7 +25,7 @@ def disagreements(settings: dict[str, Any]) -> list[InputError]:
         Of an experiment; each section is valid by itself.
     """
     split = _split(settings["split"], settings["data"])
-    found = chain(_kinds(settings), split, _metrics(settings), _missing(settings), _unseen(settings))
+    found = chain(_kinds(settings), split, _metrics(settings), _missing(settings), _twice(settings), _unseen(settings))
     return list(found)
 
 
@@ -46,7 +46,7 @@ def _kinds(settings: dict[str, Any]) -> Iterator[InputError]:
     if not images:
         for key in ("epochs", "batch_size"):
             if settings["train"][key] is None:
-                yield InputError(f"train.{key}: null, but only for Images it follows from the data", "give a number")
+                yield InputError(f"train.{key}: is null, and follows from the data for images only", "give a number")
     augment = settings["augment"] if isinstance(settings["augment"], list) else []
     chosen = [("models", "model", settings["model"]), ("losses", "loss", settings["loss"])]
     chosen += [("augment", f"augment.{i}", section) for i, section in enumerate(augment)]
@@ -92,11 +92,22 @@ def _metrics(settings: dict[str, Any]) -> Iterator[InputError]:
 def _missing(settings: dict[str, Any]) -> Iterator[InputError]:
     if settings["train"]["freeze_epochs"] and not settings["train"]["start_from"]:
         yield InputError("train.start_from: is missing", "name the model whose encoder train.freeze_epochs holds still")
+    if settings["data"]["name"] == "Images":
+        return
     genome = settings["data"].get("genome")
     if settings["variants"]["vcf"] and not settings["variants"]["genome"] and not genome:
         yield InputError("variants.genome: is missing", "name the FASTA file that the variants refer to")
     if settings["scan"]["contigs"] and not settings["scan"]["genome"] and not genome:
         yield InputError("scan.genome: is missing", "name the FASTA file to scan")
+
+
+def _twice(settings: dict[str, Any]) -> Iterator[InputError]:
+    """Of what makes a run or a result each, nothing counts double."""
+    for key in ("train.seeds", "scan.contigs", "variants.offsets", "uncertainty.methods"):
+        values = _value(settings, key)
+        if isinstance(values, list) and len(set(values)) < len(values):
+            again = next(value for i, value in enumerate(values) if value in values[:i])
+            yield InputError(f"{key}: {again!r} stands twice", "name each once")
 
 
 def _unseen(settings: dict[str, Any]) -> Iterator[InputError]:

@@ -27,8 +27,10 @@ class Split(BaseModel):
     model_config = STRICT
     group: str = "group"  # column of the examples table
     column: str | None = None  # column that already says train / val / test
-    val: list[str | int] | float | None = None  # names of groups, or a fraction of what is not test; None: 0.15
-    test: list[str | int] | float | None = None  # likewise; None: 0.15, or with folds each of them once
+    # names of groups, or a fraction of what is not test; None: 0.15
+    val: list[str | int] | float | None = Field(None, examples=[0.15])
+    # likewise; None: 0.15, or with folds each of them once
+    test: list[str | int] | float | None = Field(None, examples=[0.15])
     hashed: bool = False  # fractions and folds follow from a hash of a group's name: new data moves no old group
     folds: int | None = Field(None, ge=2, le=1000)  # one run each: the fold is test, the next one val
     remove_leaks: bool = False  # takes out of test (then val) what is in another part, too, or overlaps it
@@ -45,7 +47,8 @@ class Train(BaseModel):
     weight_decay: float = Field(0.01, ge=0)
     schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
     patience: int | None = Field(None, ge=1)  # epochs without a better one; None: train to the end
-    patch: list[Annotated[int, Field(ge=1, le=MANY)]] | None = None  # pixels, images only; None: decided from the data
+    # pixels, images only; None: decided from the data
+    patch: list[Annotated[int, Field(ge=1, le=MANY)]] | None = Field(None, examples=[[128, 128]])
     foreground: float | None = Field(None, ge=0, le=1)  # share of patches that show a rare class; None: likewise
     memory_gb: float = Field(4, gt=0)  # what decided batches and patches may take; more makes them larger
     # None: each example once; images each pixel about once, but where epochs are left to the data this is, too.

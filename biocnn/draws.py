@@ -33,7 +33,8 @@ class Calibrate(BaseModel):
     trials: int = Field(0, ge=0)  # random ones, besides trial 0: the settings of the file; 0: no calibration
     folds: int = Field(3, ge=2)  # of the groups in train and val
     epochs: int | None = Field(None, ge=1)  # of each training; None: train.epochs
-    draw: dict[str, dict[str, list[Any]]] | None = None  # choice, uniform or log_uniform; None: RANGES
+    # choice, uniform or log_uniform; None: RANGES
+    draw: dict[str, dict[str, list[Any]]] | None = Field(None, examples=[{"train.lr": {"log_uniform": [1e-4, 1e-2]}}])
 
 
 def resolve_draws(settings: dict[str, Any], checks: Mapping[str, Callable[[dict[str, Any]], object]]) -> None:

@@ -109,7 +109,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         problem = str(getattr(error, "problem", error))
         if "'\\t'" in problem:
             raise InputError(f"{line}not valid YAML: a tab", "indent with blanks alone, as YAML asks") from error
-        raise InputError(f"{line}not valid YAML: {problem}", "check quotes and indents") from error
+        remedy = "check quotes and indents, and that a blank follows each colon, in the line before, too"
+        if "escape" in problem:
+            remedy = "in double quotes \\ begins an escape: write paths with /, or in single quotes"
+        raise InputError(f"{line}not valid YAML: {problem}", remedy) from error
     if not isinstance(given, dict):
         raise InputError("must hold sections such as data: and model:", "see config/experiments for examples")
     return given

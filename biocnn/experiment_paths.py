@@ -1,14 +1,16 @@
 """The files and folders that an experiment names: found, or named with what lies nearest."""
 
+import re
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from biocnn.errors import Collector, InputError
-from biocnn.registry import target
+from biocnn.registry import REGISTRY, target
 from biocnn.schema import map_text, path_settings
 
+FOLDERS = ("data.images", "data.masks", "segment.images")  # all else that biocnn itself reads is a file
 SINGLE = ("train.start_from", "segment.images", "variants.vcf", "variants.genome", "scan.genome")
 
 
@@ -31,15 +33,25 @@ def resolve_paths(settings: dict[str, Any], root: Path, collector: Collector) ->
             files[where] = str(_existing(Path(text), root, where))
         return files.get(where, text)
 
+    def suited(text: str, where: str) -> str:
+        path = Path(found(text, where))
+        with collector:
+            if where in FOLDERS and path.is_file():
+                raise InputError(f"{where}: {path} is a file", "name the folder that it is in")
+            if where not in FOLDERS and where in files and path.is_dir():
+                raise InputError(f"{where}: {path} is a folder", "name a file in it")
+        return str(path)
+
     for kind, section, where in _named(settings):
+        check = suited if section["name"] in REGISTRY[kind] else found
         for key in path_settings(target(kind, section["name"])):
-            section[key] = map_text(found, section[key], f"{where}.{key}")
+            section[key] = map_text(check, section[key], f"{where}.{key}")
     if "explain" in settings:
-        _resolve(settings["explain"]["motifs"], "database", "explain.motifs.database", found)
+        _resolve(settings["explain"]["motifs"], "database", "explain.motifs.database", suited)
     for where in SINGLE:
         name, key = where.split(".")
         if name in settings:
-            _resolve(settings[name], key, where, found)
+            _resolve(settings[name], key, where, suited)
     return files
 
 
@@ -70,6 +82,8 @@ def _existing(path: Path, root: Path, where: str) -> Path:
     if not _exists(resolved):
         way = f"relative paths start at data_root ({root}); set it with --config data_root=DIR, or get the data with"
         remedy = "check the path" if path.is_absolute() else f"{way} `biocnn fetch`"
+        if re.match(r"[A-Za-z]:[\\/]|[^/]*\\", str(path)):
+            remedy = f"is it a path of Windows? write it with /, as this machine has it; {remedy}"
         raise InputError(f"{where}: no such file or folder: {resolved}", _nearest(resolved) + remedy)
     return resolved
 

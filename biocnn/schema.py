@@ -96,13 +96,27 @@ def _fault(schema: type[BaseModel], given: dict[str, Any], key: str, where: str)
     """What is wrong with a setting: it must be this, and an example."""
     field = schema.model_fields[key]
     words, some = describe(field.annotation, tuple(field.metadata))
+    some = field.examples[0] if field.examples else some
     value = f"must be {words} (given: {as_given(given[key])})" if key in given else f"is missing: {words}"
+    if isinstance(given.get(key), str) and not given[key][:1].isdigit():  # 10% is meant as a number
+        listed = [word.strip() for word in given[key].split(",")]
+        if _suits(schema, given | {key: listed}, key):
+            return InputError(f"{where}.{key}: {value}", f"write a list: {key}: {shown(listed)}")
     if field.is_required():
         return InputError(f"{where}.{key}: {value}", f"for example {key}: {shown(some)}")
     default = field.get_default(call_default_factory=True)
     if default in (None, [], {}):
         return InputError(f"{where}.{key}: {value}", f"for example {key}: {shown(some)}; left out: {shown(default)}")
     return InputError(f"{where}.{key}: {value}", f"for example {key}: {shown(default)}, as where it is left out")
+
+
+def _suits(schema: type[BaseModel], given: dict[str, Any], key: str) -> bool:
+    """Whether a setting is as it must be, whatever the others are."""
+    try:
+        schema.model_validate_json(json.dumps(given, default=str))
+    except ValidationError as error:
+        return all(fault["loc"][0] != key for fault in error.errors())
+    return True
 
 
 def example(kind: str) -> str:

@@ -69,7 +69,7 @@ def describe(annotation: Any, bounds: tuple[Any, ...] = ()) -> tuple[str, Any]:
     limits = {
         sign: getattr(bound, sign) for bound in bounds for sign in SIGNS if getattr(bound, sign, None) is not None
     }
-    said = " and ".join(f"{SIGNS[sign]} {limit:g}" for sign, limit in limits.items())
+    said = " and ".join(f"{SIGNS[sign]} {limit:,.12g}" for sign, limit in limits.items())
     if limits:
         value = _within(annotation, limits)
     return f"{words} {said}".strip(), value

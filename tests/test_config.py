@@ -95,17 +95,18 @@ def test_empty_sections_are_defaults(folder: Path) -> None:
 def test_paths_start_at_data_root_but_those_the_workflow_makes(folder: Path) -> None:
     (folder / "mine.yaml").write_text(
         "data: {name: Intervals, genome: genome.fa, positives: results/demo/p.bed,\n"
-        "  negatives: {name: given, path: new}}\n"
-        f"model: {{name: DeepBind}}\nexplain: {{motifs: {{database: {folder}/motifs.meme}}}}\nvariants: {{vcf: new}}"
+        "  negatives: {name: given, path: peaks.bed}}\n"
+        f"model: {{name: DeepBind}}\nexplain: {{motifs: {{database: {folder}/motifs.meme}}}}\n"
+        "variants: {vcf: peaks.bed}"
     )
     (folder / "elsewhere").mkdir()
     for root in (folder, Path("elsewhere") / ".."):
         assert load("mine.yaml", root).files == {
             "data.genome": str(root / "genome.fa"),
             "data.positives": "results/demo/p.bed",
-            "data.negatives.path": str(root / "new"),
+            "data.negatives.path": str(root / "peaks.bed"),
             "explain.motifs.database": str(folder / "motifs.meme"),
-            "variants.vcf": str(root / "new"),
+            "variants.vcf": str(root / "peaks.bed"),
         }
 
 
@@ -305,14 +306,14 @@ def test_files_of_an_own_model_are_resolved_too(folder: Path) -> None:
 
 
 def test_files_in_lists_and_mappings_are_found_and_named(folder: Path) -> None:
-    for given, keys in (("[peaks.bed, new]", "01"), ("{one: peaks.bed, two: new}", ("one", "two"))):
+    for given, keys in (("[peaks.bed, motifs.meme]", "01"), ("{one: peaks.bed, two: motifs.meme}", ("one", "two"))):
         (folder / "mine.yaml").write_text(BASE.replace("peaks.bed", given))
         found = load("mine.yaml", folder)
         assert {key: found.files[f"data.positives.{key}"] for key in keys} == {
             keys[0]: str(folder / "peaks.bed"),
-            keys[1]: str(folder / "new"),
+            keys[1]: str(folder / "motifs.meme"),
         }
-        assert str(folder / "new") in str(found.settings["data"]["positives"])
+        assert str(folder / "motifs.meme") in str(found.settings["data"]["positives"])
     with pytest.raises(InputError, match=r"data\.positives\.1: no such file"):
         settings(BASE.replace("peaks.bed", "[peaks.bed, gone.bed]"))
 

@@ -251,6 +251,8 @@ def _check_targets(positives: object, intervals: object, targets: dict | None, l
 
 
 def _by_output(positives: Path | list[Path] | dict[str, Path] | None) -> dict[str, Path]:
+    if positives in ([], {}):
+        raise InputError("data.positives: names no file", "for example positives: [a.bed, b.bed]")
     if isinstance(positives, dict):
         return {name: Path(path) for name, path in positives.items()}
     paths = [Path(path) for path in (positives if isinstance(positives, list) else [positives]) if path is not None]

@@ -84,6 +84,12 @@ def test_ambiguous_letters_of_a_genome_can_be_kept_or_refused(genome, tmp_path):
     assert found == {"unknown": "NNNNNNACGT", "mixed": "KMRRYYACGT", "error": "'R' is not a base"}
 
 
+@pytest.mark.parametrize("positives", [[], {}])
+def test_no_file_of_positives_at_all(positives, genome):
+    with pytest.raises(InputError, match=r"data\.positives: names no file"):
+        Intervals(genome=genome, positives=positives)
+
+
 def test_flanks_are_stored_beyond_the_window(read, genome):
     raw, _ = read("chrI\t100\t110\n", flank=3)
     assert raw.examples.loc[0, ["start", "end"]].tolist() == [100, 110]

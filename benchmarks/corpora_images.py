@@ -70,7 +70,7 @@ def _expected(path: Path) -> tuple[str, np.ndarray, float] | None:
     for name, read in ORACLES.items():
         try:
             found = read(path)
-        except Exception:  # noqa: S112: a library that does not read it is no oracle
+        except Exception:  # a library that does not read it is no oracle
             continue
         if found is not None:
             pixels, tolerance = found

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
+
+settings.register_profile("any machine", deadline=None)  # tests are judged by what they find, not by how long it takes
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,7 @@ def test_gaps_are_the_two_nearest_distances(shape: tuple[int, ...], count: int) 
 
 
 @given(labels=arrays(np.uint16, (7, 45), elements=st.sampled_from([0] * 12 + [1, 2, 9])))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_gaps_of_any_labels(labels: np.ndarray) -> None:
     np.testing.assert_allclose(gap_widths(labels), naive(labels), rtol=1e-6)
 

@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from biocnn.data.fasta import encode, reverse_complement
@@ -30,7 +30,6 @@ def slowly(text: str, lengths: range, strands: str) -> list[int]:
     ]
 
 
-@settings(deadline=None)
 @given(texts, st.sampled_from([range(1, 3), range(2, 4), range(3, 4)]), st.sampled_from(["single", "both"]))
 def test_counts_are_those_of_the_slow_way(texts: list[str], lengths: range, strands: str) -> None:
     counts = kmer_counts(pad([encode(text) for text in texts]), lengths, strands=strands)
@@ -38,7 +37,6 @@ def test_counts_are_those_of_the_slow_way(texts: list[str], lengths: range, stra
 
 
 @given(st.integers(1, 6))
-@settings(deadline=None)
 def test_words_of_both_strands_are_half_as_many(k: int) -> None:
     palindromes = 4 ** (k // 2) if k % 2 == 0 else 0
     assert word_columns(k, "both").max() + 1 == (4**k + palindromes) // 2

@@ -65,7 +65,7 @@ def test_a_size_for_every_axis():
     assert per_axis("size", [3, 4], 2) == (3, 4)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     spatial_dims=st.integers(1, 3),
     kernel_size=st.integers(1, 25),

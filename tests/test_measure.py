@@ -110,7 +110,7 @@ def test_shape_equals_scikit_image_object_by_object(labels):
     np.testing.assert_allclose(np.sin(apart), 0, atol=1e-6)  # a line has no direction: pi/2 and -pi/2 are one
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.booleans()))
 def test_convex_area_and_perimeter_of_any_shape(mask):
     from skimage.measure import regionprops

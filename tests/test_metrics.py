@@ -4,7 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -116,7 +116,6 @@ def brute_force_matching(labels, target_labels, threshold):
     return best[0], len(predicted) - best[0], len(true) - best[0], best[1]
 
 
-@settings(deadline=None)
 @given(label_maps, label_maps)
 def test_matching_equals_brute_force(labels, target_labels):
     found = matching(labels, target_labels, THRESHOLDS)

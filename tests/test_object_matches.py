@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -55,7 +55,6 @@ def test_too_large_and_too_small_are_missed_and_false():
     assert table["score"].isna().all()
 
 
-@settings(deadline=None)
 @given(label_maps, label_maps, st.sampled_from([0.3, 0.5, 0.7]))
 def test_every_object_has_one_fate_and_the_counts_are_those_of_matching(labels, target, threshold):
     table = match_objects(labels, target, threshold=threshold)
@@ -104,7 +103,6 @@ def brute_force_aji(labels: np.ndarray, target: np.ndarray) -> float:
     return intersection / union if union else 1.0
 
 
-@settings(deadline=None)
 @given(label_maps, label_maps)
 def test_aji_is_that_of_the_published_algorithm(labels, target):
     assert aji(labels, target) == pytest.approx(brute_force_aji(labels, target))

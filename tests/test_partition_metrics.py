@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -18,7 +18,6 @@ def alone(labels: np.ndarray) -> np.ndarray:
     return np.where(labels == 0, own, labels)
 
 
-@settings(deadline=None)
 @given(label_maps, label_maps)
 def test_scores_are_those_of_scikit_image(labels, target):
     from skimage.metrics import adapted_rand_error

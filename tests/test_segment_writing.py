@@ -38,7 +38,7 @@ def lies_like(path: Path, image: Path, values: np.ndarray) -> None:
     np.testing.assert_array_equal(decode(path, indices=True).pixels[0], values)
 
 
-@settings(max_examples=24, deadline=None)
+@settings(max_examples=24)
 @given(st.sampled_from(CODES), st.sampled_from([np.uint8, np.int32]), st.sampled_from([".nii", ".nii.gz"]))
 def test_nifti_comes_back_as_nifti_in_the_order_of_the_file(tmp_path_factory, code, dtype, suffix):
     folder = tmp_path_factory.mktemp("n")

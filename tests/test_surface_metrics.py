@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -66,7 +66,6 @@ def test_empty_masks_are_defined(shape):
         assert average_surface_distance(*pair, spacing=2) == pytest.approx(2 * np.linalg.norm(shape))
 
 
-@settings(deadline=None)
 @given(masks, masks, st.sampled_from([0.5, 1.0, 1.5, 3.0]))
 def test_agreement_is_symmetric_and_whole_with_itself(one, other, tolerance):
     assert surface_dice(one, other, tolerance=tolerance) == surface_dice(other, one, tolerance=tolerance)

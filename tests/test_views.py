@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from biocnn.errors import InputError
@@ -12,7 +12,6 @@ from biocnn.views import averaged, turn, undo, views
 NUMBER = {(2, "none"): 1, (2, "flips"): 4, (2, "all"): 8, (3, "none"): 1, (3, "flips"): 8, (3, "all"): 16}
 
 
-@settings(deadline=None)
 @given(st.sampled_from(list(NUMBER)), st.lists(st.integers(1, 5), min_size=3, max_size=3))
 def test_every_view_is_undone(kind, sizes) -> None:
     spatial_dims, name = kind

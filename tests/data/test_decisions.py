@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tiny import images, sequences, stored, train_settings
 
@@ -84,7 +84,6 @@ def test_what_is_given_stays_and_is_said_to_be_given() -> None:
     assert not found["batch_size"]["reason"].startswith("given")
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.integers(1, 3000), min_size=2, max_size=3), st.floats(0.05, 200), st.integers(1, 5000),
     st.lists(st.sampled_from([0.2, 0.5, 1.0, 3.0, 10.0]), min_size=3, max_size=3),

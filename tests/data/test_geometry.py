@@ -60,7 +60,7 @@ def refused(folder, *words, **options):
         assert word in str(caught.value)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.sampled_from(CODES), st.sampled_from(CODES))
 def test_a_mask_stored_in_another_order_of_axes_follows_its_header(tmp_path_factory, one, other):
     folder = tmp_path_factory.mktemp("g")

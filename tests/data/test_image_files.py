@@ -29,7 +29,7 @@ def refused(path, *words, axes=None):
     assert caught.value.remedy
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.sampled_from(["uint8", "uint16", "uint32", "int8", "int16", "int32", "float32"]).flatmap(
         lambda dtype: npst.arrays(
@@ -51,7 +51,7 @@ def test_tiff_of_any_type_compression_and_byte_order_round_trips(tmp_path_factor
     assert found.pixels.dtype.isnative
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.sampled_from(["uint8", "uint16"]).flatmap(
         lambda dtype: npst.arrays(dtype, st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3])))

@@ -15,7 +15,7 @@ def images(dtype, seed, n=4, channels=2):
         yield (rng.gamma(2.0, 20.0, shape) + 5).astype(dtype)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.sampled_from(["uint8", "uint16", "int16", "uint32", "int32", "float32"]), st.integers(0, 1000))
 def test_agrees_with_numpy(dtype, seed):
     found = intensity_percentiles(images(dtype, seed))

@@ -57,7 +57,7 @@ def test_a_binary_mask_takes_one_name_and_an_ignored_value():
 
 
 @given(st.integers(3, 12), st.integers(0, 2**32 - 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_scattered_values_without_a_gap_are_classes(k, seed):
     masks = [np.random.default_rng(seed + i).integers(0, k, (30, 30)).astype(np.uint8) for i in range(3)]
     code = understand_masks(survey(*masks))
@@ -77,7 +77,7 @@ def test_one_cell_an_image_with_cytoplasm_and_nucleus_is_classes_not_objects():
 
 
 @given(st.lists(st.integers(1, 60), min_size=2, max_size=5, unique=True), st.sampled_from(["uint8", "uint16", "int32"]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_one_piece_an_id_with_varying_numbers_is_objects(numbers, dtype):
     numbers = [*numbers, max(numbers) + 3]
     masks = [discs(n, dtype) for n in numbers]

@@ -100,7 +100,7 @@ def test_negatives_without_room_are_packed_and_the_rest_is_counted(function):
     assert len(packed) > 0.5 * 2800 / WINDOW
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @hypothesis_given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 80), st.integers(1, 12)), max_size=15))
 def test_crowded_equals_the_definition(found):
     table = pd.DataFrame([(c, s, s + n) for c, s, n in found], columns=["chrom", "start", "end"])
@@ -197,7 +197,7 @@ def test_where_there_is_no_room_the_shortage_is_said():
     assert "data.negatives.distance" in caught.value.remedy
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @hypothesis_given(st.integers(0, 10_000))
 def test_free_windows_are_exactly_those_that_touch_nothing_closed(seed):
     rng = np.random.default_rng(seed)
@@ -238,7 +238,7 @@ def test_flanking_windows_step_over_positives_ends_and_what_is_closed():
     assert beside([1000], [("chr0", 945, 952)], ratio=2, distance=30)[0] in ([910, 1050], [1050, 1070])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @hypothesis_given(st.integers(0, 10_000), st.sampled_from(["random", "gc_matched", "flanking"]), st.floats(0.3, 4))
 def test_no_negative_overlaps_a_positive_or_what_is_closed(seed, name, ratio):
     rng = np.random.default_rng(seed)
@@ -269,7 +269,7 @@ def test_gc_that_the_genome_lacks_is_replaced_by_the_nearest_and_said(gc):
     assert "differ by 0.000" not in apart["reason"]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @hypothesis_given(st.integers(0, 10_000))
 def test_overlaps_equal_the_definition(seed):
     rng = np.random.default_rng(seed)

@@ -34,7 +34,7 @@ def refused(path, *words, axes=None):
     assert caught.value.remedy
 
 
-@settings(max_examples=48, deadline=None)
+@settings(max_examples=48)
 @given(st.sampled_from(CODES))
 def test_every_orientation_gives_the_same_body(tmp_path_factory, code):
     """The same voxels stored in each of the 48 ways of a scanner."""

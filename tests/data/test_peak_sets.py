@@ -61,7 +61,7 @@ def test_a_window_is_bound_where_half_of_it_lies_in_a_peak():
     assert labels(windows(1000, length=101), peaks((900, 1050))) == [[0]]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000))
 def test_labels_equal_the_definition_and_every_peak_is_in_the_middle_of_a_window(seed):
     rng = np.random.default_rng(seed)

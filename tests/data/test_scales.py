@@ -76,7 +76,7 @@ def test_an_unknown_scale_is_refused(image: np.ndarray, trained: np.ndarray) -> 
     assert "segment.intensity" in caught.value.remedy
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 3, 20]), st.floats(0.02, 1))
 def test_an_image_of_the_type_of_training_that_is_merely_dim_stays_as_it_is(
     seed: int, least: int, share: float

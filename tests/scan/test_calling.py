@@ -34,7 +34,7 @@ def sites(contigs: dict[str, np.ndarray], wanted: int) -> float:
     return taken[-1][0]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.integers(1, 40), st.integers(3, 60), st.integers(10, 60))
 def test_the_threshold_follows_the_density_in_blocks_of_any_size(seed, wanted, block, kept):
     rng = np.random.default_rng(seed)

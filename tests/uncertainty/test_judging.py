@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 from tiny import images, stored
@@ -107,7 +107,6 @@ def test_the_area_under_risk_and_coverage_of_a_perfect_a_reversed_and_no_order()
     assert none["risk"] == pytest.approx(none["random"]) == pytest.approx(0.25)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=30), st.randoms())
 def test_the_curve_ends_at_the_mean_lies_above_the_oracle_and_knows_no_order(pairs, random) -> None:
     curve = risk_coverage(*np.array(pairs).T)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import entropy as scipy_entropy
 from torch import nn
@@ -62,7 +62,6 @@ def test_sure_answers_that_contradict_each_other_are_all_mutual_information() ->
     np.testing.assert_allclose([found.entropy, found.mutual_information], 1, rtol=1e-6)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(list(TASKS)), st.integers(1, 6), st.integers(0, 1000))
 def test_the_parts_of_the_entropy_stay_in_their_bounds_in_any_order(task: str, number: int, seed: int) -> None:
     found = answers(task, number, seed)

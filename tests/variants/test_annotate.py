@@ -362,7 +362,7 @@ def test_equal_windows_are_scored_once(tmp_path: Path, monkeypatch: pytest.Monke
     assert sum(seen) == 3 + 2, "of the insertion, windows with the right flank kept as well"
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_mixture_of_alleles(tmp_path: Path, data: st.DataObject) -> None:
     model = model_of(tmp_path)

@@ -106,7 +106,7 @@ def table(folder: Path, text: str, records: list[tuple[int, str, str]], window: 
 
 
 @pytest.mark.parametrize("window", [30, 31])
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(change=changes(), seed=st.integers(0, 9))
 def test_scores_depend_on_no_spelling_and_no_strand(
     tmp_path: Path, window: int, change: tuple[str, str], seed: int

@@ -113,8 +113,10 @@ class Lock:
 
     def _holder(self) -> dict[str, Any]:
         try:
-            return json.loads(self.path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            found = json.loads(self.path.read_text(encoding="utf-8"))
+            known = isinstance(found["host"], str) and isinstance(found["pid"], int) and 0 < found["pid"] < 1 << 31
+            return found if known else {}
+        except (OSError, ValueError, LookupError, TypeError):  # damaged: nobody's, so that its silence decides
             return {}
 
     def _silence(self, path: Path) -> float:

@@ -124,8 +124,12 @@ def test_lock_that_was_silent_for_long_is_taken_at_once(tmp_path: Path) -> None:
         assert time.monotonic() - begun < 0.5
 
 
-@pytest.mark.parametrize("content", ["", '{"token": "a", "ho'])
-def test_lock_that_was_never_written_to_its_end_is_taken_once_it_is_stale(content: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content",
+    ["", '{"token": "a", "ho', "null", "[]", '{"host": 3, "pid": 1}']
+    + [json.dumps({"host": lock.host(), "pid": pid}) for pid in ("a", -1, 10**30)],
+)
+def test_damaged_lock_is_taken_once_it_is_stale(content: str, tmp_path: Path) -> None:
     (tmp_path / "lock").write_text(content)
     with Lock(tmp_path / "lock", print) as held:
         held.confirm()

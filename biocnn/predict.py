@@ -20,7 +20,7 @@ from biocnn.data.image_paths import named_images
 from biocnn.data.lazy import LazyImage, open_image
 from biocnn.data.padded import pad
 from biocnn.encode import one_hot
-from biocnn.errors import InputError
+from biocnn.errors import InputError, nearest
 from biocnn.folding import fold
 from biocnn.instances import label_instances, settings_at
 from biocnn.losses import probability
@@ -108,7 +108,8 @@ class Model:
     Raises
     ------
     InputError
-        For a missing, damaged or foreign model file, and one whose network is of a module that is not trusted.
+        For a missing, damaged or foreign model file, one whose network is of a module that is not trusted, and settings
+        that are not allowed.
     """
 
     def __init__(
@@ -125,6 +126,13 @@ class Model:
         intensity: Intensity = "as_trained",
         channels: Sequence[str] | None = None,
     ) -> None:
+        for key, word, words in (("tta", tta, ("none", "flips", "all")), ("blend", blend, ("exact", "gaussian"))):
+            if word not in words:
+                raise InputError(f"{key}: {word!r}", nearest(str(word), words))
+        if not memory_gb > 0:
+            raise InputError(f"memory_gb: {memory_gb}", "allowed: above zero, 2 say")
+        if not 0 <= overlap < 1:
+            raise InputError(f"overlap: {overlap}", "allowed: a share of a patch, from 0 to below 1")
         self.path = Path(path)
         self.network, self.meta = load_model(path, [trust] if isinstance(trust, str) else trust)
         self.facts: dict[str, Any] = self.meta["facts"]

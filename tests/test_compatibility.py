@@ -331,6 +331,15 @@ def test_what_is_passed_over_is_counted_and_constant_images_are_named(grey: Mode
     assert counts["example"].tolist()[2] == "Thumbs.db"
 
 
+@pytest.mark.parametrize(
+    "setting", [{"tta": "flip"}, {"blend": "gauss"}, {"overlap": 1}, {"memory_gb": 0}, {"memory_gb": float("nan")}]
+)
+def test_settings_that_are_not_allowed_are_refused(grey: Model, setting: dict) -> None:
+    with pytest.raises(InputError, match=f"{next(iter(setting))}: ") as caught:
+        Model(grey.path, "cpu", **setting)
+    assert "allowed: " in caught.value.remedy
+
+
 @pytest.mark.parametrize("shape", [(0, 5), (5, 0), (1, 0, 0)])
 def test_an_array_without_pixels_is_refused(grey: Model, shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match="no pixels"):

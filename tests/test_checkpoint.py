@@ -117,8 +117,8 @@ def test_bytes_that_are_no_safetensors(tmp_path: Path) -> None:
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
-    for path in (tmp_path / "gone.safetensors", tmp_path):
-        assert "no such model file" in refusal(path).message
+    assert "no such model file" in refusal(tmp_path / "gone.safetensors").message
+    assert "a folder, not a model file" in refusal(tmp_path).message
 
 
 @pytest.mark.parametrize("metadata", [None, {}, {"format": "pt"}, {"facts": "{}"}])

@@ -72,9 +72,13 @@ def _open(tiff: tifffile.TiffFile, path: Path, axes: str | None) -> Stored:
     channels = lengths.get("C", 1)
     # In OME and ImageJ files a palette only says how to display the intensities; in ImageJ, so does an inverted one.
     palette = page.colormap if colours == "PALETTE" and not (tiff.is_ome or tiff.is_imagej) else None
-    inverted = _inverted(page, path) if colours == "MINISWHITE" and not tiff.is_imagej else None
+    inverted = None
     if colours == "MINISWHITE" and tiff.is_imagej:
         repairs.append("MINISWHITE of ImageJ, an inverted lookup table to display: values as they are stored")
+    elif colours == "MINISWHITE" and page.bitspersample == 1 and page.software.startswith("tifffile"):
+        repairs.append("MINISWHITE of tifffile, which says so of all truth values: values as they are stored")
+    elif colours == "MINISWHITE":
+        inverted = _inverted(page, path)
     if palette is not None and channels > 1:
         raise InputError(f"{path}: palette colours in {channels} channels", "convert it to RGB, in Fiji say")
     names, step = _ome(tiff) if tiff.is_ome else (None, _imagej_spacing(tiff) if tiff.is_imagej else None)

@@ -30,7 +30,7 @@ VIEWS = {
 
 
 def save_white(path, stored, **more):
-    tifffile.imwrite(path, stored, photometric="miniswhite", metadata=None, **more)
+    tifffile.imwrite(path, stored, photometric="miniswhite", metadata=None, software="a scanner", **more)
 
 
 @pytest.mark.parametrize(("dtype", "white"), [("bool", 1), ("uint8", 255), ("uint16", 65535), ("uint32", 2**32 - 1)])
@@ -55,6 +55,17 @@ def test_white_in_ome_is_turned_and_in_imagej_it_is_a_display_setting(tmp_path):
     found = read_image(tmp_path / "a.tif")
     np.testing.assert_array_equal(found.pixels[0], PLANE)
     assert "values as they are stored" in found.repairs[0]
+
+
+def test_truth_values_that_tifffile_wrote_stay_as_stored(tmp_path):
+    truth = PLANE > 128
+    tifffile.imwrite(tmp_path / "a.tif", truth)
+    found = read_image(tmp_path / "a.tif")
+    np.testing.assert_array_equal(found.pixels[0], truth)
+    assert "of all truth values: values as they are stored" in found.repairs[0]
+    masks = squares(3, top=1)
+    raw, _ = read(table=write_set(tmp_path, [(x, {}) for x in pictures(3)], [(y > 0, {}) for y in masks]))
+    np.testing.assert_array_equal(raw.y(0), masks[0])
 
 
 @pytest.mark.parametrize("dtype", ["int16", "float32", "uint64"])
@@ -127,7 +138,7 @@ def squares(n, size=(20, 24), top=255):
 
 
 TAG = {"extratags": [(274, 3, 1, 3, True)]}
-WHITE = {"photometric": "miniswhite"}
+WHITE = {"photometric": "miniswhite", "software": "a scanner"}
 
 
 def test_images_of_both_polarities_in_one_set_are_brought_to_one_and_counted(tmp_path):

@@ -4,7 +4,6 @@ A file of known size and times is not read again. One that was touched or moved 
 changed, and the first one nothing at all: ``settle`` reads what is new as a run starts, which will read it anyway.
 """
 
-import csv
 import hashlib
 import json
 import os
@@ -12,11 +11,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from biocnn.errors import InputError
 from biocnn.files import atomic
+from biocnn.text import read_cells, read_lines
 
 # Beside Snakemake's own record of what results were made from: both are lost together.
 STORE = Path(".snakemake/biocnn/contents.json")
 TABLES = (".csv", ".tsv", ".tab", ".txt")
+LONGEST = 4096  # letters of a path
 
 
 class Contents:
@@ -38,13 +40,14 @@ class Contents:
         self._like = {(os.path.basename(real), state[0]) for real, (state, _) in self._states.items()}
         self._new: dict[str, str] = {}  # by real path: the hash, "" where it is not known yet
 
-    def of(self, path: str) -> str:
+    def of(self, path: str, table: bool = False) -> str:
         """A word for a file, or for a folder and all that lies in it; a table stands for the files that it names, too.
 
-        Names count as well, but not those of the folders above.
+        Names count as well, but not those of the folders above. Whether a file is a table its name may tell, too.
         """
         if os.path.isfile(path):
-            found = [("", self._word(path)), *((name, self._word(file)) for name, file in _named(path))]
+            files = _named(path) if table or path.lower().removesuffix(".gz").endswith(TABLES) else []
+            found = [("", self._word(path)), *((name, self._word(file)) for name, file in files)]
         else:
             found = [(name, self._word(file)) for name, file in _inside(path)]
         return f"{os.path.basename(os.path.normpath(path))} {_digest(*sorted(found))}"
@@ -86,14 +89,12 @@ class Contents:
 
 def _named(table: str) -> Iterator[tuple[str, str]]:
     """Files that cells of a table name, relative to its folder, and those in the folders that they name."""
-    if not table.lower().endswith(TABLES):
-        return
     base = os.path.dirname(table) or "."
     here = set(os.listdir(base))  # once, rather than ask the file system about each cell
-    with open(table, encoding="utf-8", errors="replace", newline="") as handle:
-        tabs = "\t" in handle.readline()
-        handle.seek(0)
-        cells = {cell.strip() for row in csv.reader(handle, delimiter="\t" if tabs else ",") for cell in row}
+    cells: set[str] = set()
+    with suppress(InputError):  # the step that reads it says what is wrong
+        lines = [line for line in read_lines(table) if line.strip()]
+        cells = {cell.strip() for row in read_cells(lines) for cell in row if len(cell) <= LONGEST}
     for cell in sorted(cells):
         first, path = cell.split("/")[0], os.path.join(base, cell)
         if first in here or (first in ("", ".", "..") and cell.strip("./")):

@@ -1,5 +1,6 @@
 """Text files of other people: unpacked, in lines, and named for what they are where they are no such text."""
 
+import csv
 import gzip
 import re
 import zlib
@@ -98,6 +99,15 @@ def read_lines(path: str | Path) -> list[str]:
         if len(rest) > LONGEST:
             raise InputError(f"{path} line {len(lines) + 1}: longer than {LONGEST:,} bytes", "is it the right file?")
     return [*lines, _decoded(path, rest, len(lines) + 1)] if rest else lines
+
+
+def read_cells(lines: list[str]) -> Iterator[list[str]]:
+    """Rows of cells, separated by tabs where the first line has one, else by commas; in quotes as in CSV.
+
+    A cell may be of any length: a sequence, or all that follows a quote which nothing closes.
+    """
+    csv.field_size_limit(2**31 - 1)
+    return csv.reader(lines, delimiter="\t" if lines and "\t" in lines[0] else ",")
 
 
 def _decoded(path: Path, text: bytes, line: int) -> str:

@@ -84,8 +84,9 @@ class Workflow:
 
     def _read(self, path: str) -> Experiment:
         experiment = load(path, self.data_root)
-        given = {file for file in experiment.files.values() if not _under_results(file)}
-        experiment = replace(experiment, contents={file: self.contents.of(file) for file in given})
+        given = {file: key for key, file in experiment.files.items() if not _under_results(file)}
+        contents = {file: self.contents.of(file, table=key == "data.table") for file, key in given.items()}
+        experiment = replace(experiment, contents=contents)
         collector = Collector()
         if any(isinstance(value, list) for value in (*experiment["split"].values(), experiment["scan"]["contigs"])):
             from biocnn.data.quick_contigs import absent_contigs  # takes a moment to import

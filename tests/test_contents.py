@@ -1,5 +1,6 @@
 """Words for what files hold: others where bytes differ, the same wherever and whenever the bytes are the same."""
 
+import gzip
 import os
 import shutil
 from pathlib import Path
@@ -41,6 +42,23 @@ def test_a_table_stands_for_its_files_and_their_bytes_decide(
     path.write_bytes(content[::-1])
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
     assert words(data, tmp_path / "store", "cells.csv") != before
+
+
+@pytest.mark.parametrize("name", ["cells.csv.gz", "cells.list", "cells"])
+def test_a_table_of_any_name(data: Path, tmp_path: Path, name: str) -> None:
+    text = b"\n" + (data / "cells.csv").read_bytes().replace(b"f,", b"f\t").replace(b",", b"\t")
+    (data / name).write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+    found = [Contents(tmp_path / "store").of(str(data / name), table=True)]
+    (data / "images/a.tif").write_bytes(b"other")
+    found.append(Contents(tmp_path / "store").of(str(data / name), table=True))
+    assert len(set(found)) == 2
+
+
+def test_a_table_with_cells_of_any_length(data: Path, tmp_path: Path) -> None:
+    """Of a long sequence, and of a quote that nothing closes."""
+    for cell in ("A" * 200_000, '"5 end' + "\nb\tACGT" * 30_000):
+        (data / "reads.tsv").write_text(f"id\tsequence\na\t{cell}\n")
+        assert words(data, tmp_path / "store", "reads.tsv")
 
 
 def test_the_same_bytes_touched_moved_linked_or_restored_are_the_same(data: Path, tmp_path: Path) -> None:

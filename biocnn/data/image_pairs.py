@@ -1,6 +1,5 @@
 """Which mask belongs to which image: from a table, or from two folders by name."""
 
-import csv
 import os
 import re
 from collections import Counter
@@ -12,7 +11,7 @@ import pandas as pd
 from biocnn.data.image_paths import members, stem, unique_ids
 from biocnn.data.kinds import exists
 from biocnn.errors import InputError, nearest
-from biocnn.text import read_lines
+from biocnn.text import read_cells, read_lines
 
 SPLITS = ("train", "val", "test")
 _TABLE = "list the pairs in a table (data.table) with the columns image and mask"
@@ -75,7 +74,7 @@ def _cells(table: Path) -> pd.DataFrame:
     first = numbered[0][1]
     if ";" in first and "," not in first and "\t" not in first:
         raise InputError(f"{table}: columns separated by semicolons", "save it with commas or tabs")
-    header, *cells = csv.reader([line for _, line in numbered], delimiter="\t" if "\t" in first else ",")
+    header, *cells = read_cells([line for _, line in numbered])
     header = [name.strip().lstrip("\ufeff") for name in header]
     twice = [name for name, n in Counter(header).items() if n > 1]
     if twice:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from biocnn.data.image_pairs import pair_folders
+from biocnn.data.image_pairs import pair_folders, read_table
 from biocnn.data.image_paths import unique_ids
 from biocnn.errors import InputError
 
@@ -63,3 +63,9 @@ def test_the_rule_that_pairs_most_is_tried_on_incomplete_folders(tmp_path):
 def test_ids_are_short_and_unique(paths, ids):
     assert unique_ids(paths) == ids
     assert len(set(ids)) == len(ids)
+
+
+def test_a_quote_that_nothing_closes_is_named_in_long_tables_too(tmp_path):
+    (tmp_path / "table.csv").write_text('image,mask,note\na.png,b.png,"5 end\n' + "c.png,d.png,none\n" * 10_000)
+    with pytest.raises(InputError, match="a cell in quotes reaches over several lines"):
+        read_table(tmp_path / "table.csv")

@@ -165,7 +165,7 @@ def test_images_leave_to_the_data_what_sequences_do_not(tmp_path: Path) -> None:
             train = load(tmp_path / "e.yaml", tmp_path)["train"]
             assert (train["epochs"], train["batch_size"]) == (None, 5)
         else:
-            with pytest.raises(InputError, match=r"train\.epochs: null"):
+            with pytest.raises(InputError, match=r"train\.epochs: is null"):
                 load(tmp_path / "e.yaml", tmp_path)
 
 

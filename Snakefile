@@ -4,8 +4,10 @@ snakemake --cores all                                    the two demonstrations
 snakemake --cores 2 --config data_root=DIR experiments=[reb1,abf1]
 """
 
+import sys
+
 from biocnn.interrupt import interrupt_once
-from biocnn.workflow import headlines, open_workflow
+from biocnn.workflow import headlines, memory_advice, open_workflow
 
 
 configfile: "config/config.yaml"
@@ -53,3 +55,7 @@ onstart:
 
 onsuccess:
     print(headlines(W.names, "results/summary.tsv", "results/index.html"))
+
+
+onerror:
+    print(memory_advice(log), file=sys.stderr)

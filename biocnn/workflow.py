@@ -4,7 +4,7 @@ import hashlib
 import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -21,6 +21,7 @@ from biocnn.registry import own_module
 RESULTS = Path("results")
 DEMO = RESULTS / "demo"
 CONFIG = ("experiments", "data_root", "gpus")
+KILLED = re.compile(r"^.*(?:slurmstepd: .*(?:memory|oom)|OUT_OF_MEMORY|exit status 137\b).*$", re.MULTILINE)
 
 
 class _Frozen(dict[str, Experiment]):
@@ -364,3 +365,20 @@ def headlines(names: list[str], tsv: str | Path, page: str | Path) -> str:
             found.append(f"motif like {named['target_name']} (p = {float(named['p_value']):.0e})")
         lines.append(f"{named['experiment']}: {', '.join(found)}")
     return "\n".join(["", *lines, f"Reports: {page}"])
+
+
+def memory_advice(logs: Iterable[str]) -> str:
+    """What to do where a job was killed for want of memory; "" where Snakemake's logs tell of none.
+
+    SLURM's plugin for Snakemake reports such a job as failed, without a reason; the reason is in the job's own output.
+    """
+    text = "\n".join(Path(path).read_text(encoding="utf-8", errors="replace") for path in logs)
+    if not (found := KILLED.search(text)):
+        return ""
+    rules = dict.fromkeys(re.findall(r"Error in rule (\w+)", text)) or ["train"]
+    more = " ".join(f"{rule}:mem_mb=16000" for rule in rules)
+    return (
+        f"biocnn: a job was killed, most likely for want of memory: {found[0].strip()}\n"
+        f"  on a cluster, give it more: --set-resources {more}\n"
+        "  on this machine, run fewer jobs at once (--cores), or have training take less (train.memory_gb)"
+    )

@@ -21,6 +21,7 @@ from biocnn.variants.reading import header_contigs, read_vcf
 from biocnn.variants.step import Settings, annotate
 
 LONGEST = 30_000_000  # bp of a contig that is made up
+pysam.set_verbosity(0)  # what htslib remarks on is in the account
 DOUBTFUL = ("note", "dropped")  # rows of the account that say something is odd
 
 

@@ -5,6 +5,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -21,7 +22,7 @@ from biocnn.registry import own_module
 RESULTS = Path("results")
 DEMO = RESULTS / "demo"
 CONFIG = ("experiments", "data_root", "gpus")
-KILLED = re.compile(r"^.*(?:slurmstepd: .*(?:memory|oom)|OUT_OF_MEMORY|exit status 137\b).*$", re.MULTILINE)
+KILLED = re.compile(r"^.*(?:slurmstepd.*(?:memory|oom)|OUT_OF_MEMORY|exit status 137\b).*$", re.MULTILINE)
 
 
 class _Frozen(dict[str, Experiment]):
@@ -370,15 +371,22 @@ def headlines(names: list[str], tsv: str | Path, page: str | Path) -> str:
 def memory_advice(logs: Iterable[str]) -> str:
     """What to do where a job was killed for want of memory; "" where Snakemake's logs tell of none.
 
-    SLURM's plugin for Snakemake reports such a job as failed, without a reason; the reason is in the job's own output.
+    SLURM's plugin for Snakemake calls such a job failed, without a reason; the job's own log, which it names, has it.
     """
-    text = "\n".join(Path(path).read_text(encoding="utf-8", errors="replace") for path in logs)
-    if not (found := KILLED.search(text)):
+    texts = [_text(path) for path in logs]
+    jobs = {path for text in texts for path in re.findall(r"(?:log: |, )([^,\n]*/slurm_logs/[^,\n]*?\.log)", text)}
+    told = [(found[0].strip(), text) for text in [*texts, *map(_text, jobs)] if (found := KILLED.search(text))]
+    if not told:
         return ""
-    rules = dict.fromkeys(re.findall(r"Error in rule (\w+)", text)) or ["train"]
-    more = " ".join(f"{rule}:mem_mb=16000" for rule in rules)
+    rules = dict.fromkeys(rule for _, text in told for rule in re.findall(r"Error in rule (\w+)", text))
     return (
-        f"biocnn: a job was killed, most likely for want of memory: {found[0].strip()}\n"
-        f"  on a cluster, give it more: --set-resources {more}\n"
+        f"biocnn: a job was killed, most likely for want of memory: {told[0][0]}\n"
+        f"  on a cluster, give it more: --set-resources {' '.join(f'{rule}:mem_mb=16000' for rule in rules)}\n"
         "  on this machine, run fewer jobs at once (--cores), or have training take less (train.memory_gb)"
     )
+
+
+def _text(path: str) -> str:
+    with suppress(OSError):
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    return ""

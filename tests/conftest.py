@@ -24,3 +24,8 @@ def data_root() -> Path:
 def any_algorithm() -> None:
     """Training asks torch for deterministic algorithms, for the whole process; no test is to depend on another."""
     torch.set_deterministic_debug_mode("default")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of SLURM wait most of their time: first, so that others run meanwhile."""
+    items.sort(key=lambda item: item.get_closest_marker("slurm") is None)

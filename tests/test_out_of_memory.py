@@ -23,8 +23,12 @@ def test_a_killed_step_is_named_with_what_to_set(tmp_path: Path) -> None:
 
 
 def test_what_slurm_writes_is_found_and_other_failures_are_not(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    log.write_text("Error in rule predict:\n  slurmstepd: error: Job 7 exceeded memory limit (9 > 5), being killed\n")
-    assert "predict:mem_mb" in memory_advice([str(log)])
+    job, log = tmp_path / "slurm_logs" / "6.log", tmp_path / "log"
+    job.parent.mkdir()
+    job.write_text(
+        "slurmstepd-node: error: StepId=6.0 exceeded memory limit (9 > 5), being killed\nError in rule predict:\n"
+    )
+    log.write_text(f"Error in rule train:\nError in rule predict:\n    log: a.log, {job} (check log file(s))\n")
+    assert "--set-resources predict:mem_mb=16000\n" in memory_advice([str(log)])
     log.write_text("Error in rule train:\n  exit status 1\n  CUDA out of memory\n")
-    assert memory_advice([str(log)]) == ""
+    assert memory_advice([str(log), "absent"]) == ""

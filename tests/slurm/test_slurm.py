@@ -9,6 +9,7 @@ import pytest
 pytestmark = pytest.mark.slurm
 
 
+@pytest.mark.slow
 def test_a_demonstration_runs_through_the_profile(cluster: dict[str, str], project: Path, polling: list[str]) -> None:
     chosen = ["--config", "gpus=1", "experiments=[demo_nuclei]"]
     command = ["snakemake", "--workflow-profile", "profiles/slurm", *chosen, *polling]

@@ -6,8 +6,8 @@ snakemake --cores 2 --config data_root=DIR experiments=[reb1,abf1]
 
 import sys
 
-from biocnn.interrupt import interrupt_once
-from biocnn.workflow import headlines, memory_advice, open_workflow
+from biocnn.core.interrupt import interrupt_once
+from biocnn.workflow.rules import headlines, memory_advice, open_workflow
 
 
 configfile: "config/config.yaml"

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from benchmarks.corpora_images import image
 from benchmarks.corpora_vcf import vcf
-from biocnn.data.kinds import SUFFIXES, has_dicom_mark
-from biocnn.errors import InputError
+from biocnn.core.errors import InputError
+from biocnn.io.kinds import SUFFIXES, has_dicom_mark
 
 SECONDS = 60  # for one file; a large one of 4 Gb takes a few
 FAULTS = ("differs", "traceback", "crash", "hang")

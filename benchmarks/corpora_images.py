@@ -12,10 +12,10 @@ import tifffile
 from PIL import Image, ImageOps
 from pydicom.pixels import apply_color_lut, apply_modality_lut
 
-from biocnn.data.image_files import ImageFile, decode, read_image
-from biocnn.data.kinds import open_stored
-from biocnn.data.lazy import open_image
-from biocnn.errors import InputError
+from biocnn.core.errors import InputError
+from biocnn.io.image_files import ImageFile, decode, read_image
+from biocnn.io.kinds import open_stored
+from biocnn.io.lazy import open_image
 
 LOSSY = 6  # grey levels, on average, by which decoders of JPEG differ where colours were stored coarser
 FLIPS = {2: [-1], 3: [-2, -1], 4: [-2], 5: [], 6: [-1], 7: [-2, -1], 8: [-2]}  # axes, after rows and columns swapped

@@ -11,14 +11,14 @@ import pandas as pd
 import pysam
 import torch
 
-from biocnn.checkpoint import build_model, save_model
-from biocnn.data.fasta import encode
-from biocnn.data.genome import Genome
-from biocnn.errors import InputError
-from biocnn.predict import Model
-from biocnn.schema import choose
-from biocnn.variants.reading import header_contigs, read_vcf
-from biocnn.variants.step import Settings, annotate
+from biocnn.apply.variants.reading import header_contigs, read_vcf
+from biocnn.apply.variants.step import Settings, annotate
+from biocnn.config.schema import choose
+from biocnn.core.errors import InputError
+from biocnn.io.fasta import encode
+from biocnn.io.genome import Genome
+from biocnn.prediction.model import Model
+from biocnn.training.checkpoint import build_model, save_model
 
 LONGEST = 30_000_000  # bp of a contig that is made up
 pysam.set_verbosity(0)  # what htslib remarks on is in the account

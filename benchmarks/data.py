@@ -16,8 +16,8 @@ import pandas as pd
 import tifffile
 
 from biocnn.data.dataset import Dataset
-from biocnn.data.genome import open_genome
-from biocnn.simulate import CONSENSUS, consensus_pfm, simulate_nuclei, simulate_sequences
+from biocnn.io.genome import open_genome
+from biocnn.workflow.simulate import CONSENSUS, consensus_pfm, simulate_nuclei, simulate_sequences
 
 ROOT = Path(__file__).parents[1]
 DATA, EXPERIMENTS = ROOT / "benchmarks" / "data", ROOT / "benchmarks" / "experiments"

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from biocnn.blocks import ConvBlock, GlobalPool, pool
+from biocnn.nn.blocks import ConvBlock, GlobalPool, pool
 
 
 class Conv5(nn.Module):

@@ -16,8 +16,8 @@ import numpy as np
 from benchmarks.data import BIOCNN, DATA, EXPERIMENTS, ROOT, VARIANTS, prepare
 from benchmarks.image_rows import augmentation, segmentation
 from benchmarks.rounds import US, Side, in_turn, ratios, run, spread
-from biocnn.config import load
-from biocnn.data.genome import open_genome
+from biocnn.config.settings import load
+from biocnn.io.genome import open_genome
 
 Row = dict[str, Any]
 THREADS = 2

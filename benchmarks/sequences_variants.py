@@ -15,9 +15,9 @@ import torch
 from scipy.stats import pearsonr, spearmanr
 
 from benchmarks.data import ROOT
-from biocnn.data.genome import Genome, read_genome
-from biocnn.predict import Model
-from biocnn.variants.step import Settings, annotate
+from biocnn.apply.variants.step import Settings, annotate
+from biocnn.io.genome import Genome, read_genome
+from biocnn.prediction.model import Model
 
 GENOMICS = Path(os.environ.get("BIOCNN_DATA", ROOT / ".." / "shared" / "data")) / "genomics"
 LARGEST = 200  # published changes that are compared; nearly all others are of variants outside of any site

@@ -6,17 +6,17 @@ Importing biocnn imports neither torch nor monai; the names below load what they
 from importlib import import_module
 from typing import Any
 
-from biocnn.errors import InputError
+from biocnn.core.errors import InputError
 
 __version__ = "0.1.0"
 __all__ = ["Dataset", "InputError", "Model", "load", "train_run"]
 
-_LAZY = {"Dataset": "biocnn.data.dataset", "Model": "biocnn.predict", "train_run": "biocnn.runs"}
+_LAZY = {"Dataset": "biocnn.data.dataset", "Model": "biocnn.prediction.model", "train_run": "biocnn.training.runs"}
 
 
 def load(path: Any, device: Any = None, memory_gb: float = 2.0, **settings: Any) -> Any:
-    """Load ``model.safetensors``: an object with ``predict``, ``segment`` and ``scan``. See `biocnn.predict.Model`."""
-    return import_module("biocnn.predict").Model(path, device, memory_gb, **settings)
+    """Load ``model.safetensors``: see `biocnn.prediction.model.Model`."""
+    return import_module("biocnn.prediction.model").Model(path, device, memory_gb, **settings)
 
 
 def __getattr__(name: str) -> Any:

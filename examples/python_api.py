@@ -7,8 +7,8 @@ python -m examples.python_api results/small_net/dataset examples/small_net.yaml 
 import sys
 
 import biocnn
-from biocnn.checkpoint import save_model
-from biocnn.config import load
+from biocnn.config.settings import load
+from biocnn.training.checkpoint import save_model
 from examples.small_net import SmallNet
 
 

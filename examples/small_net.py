@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from biocnn.blocks import ConvBlock, GlobalPool
+from biocnn.nn.blocks import ConvBlock, GlobalPool
 
 
 class SmallNet(nn.Module):

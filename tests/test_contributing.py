@@ -8,11 +8,11 @@ import pytest
 from test_docs import blocks
 
 import biocnn
-from biocnn.cli import main
+from biocnn.core.errors import InputError
 from biocnn.data.facts import checked
-from biocnn.data.fasta import decode
 from biocnn.data.raw import Raw
-from biocnn.errors import InputError
+from biocnn.io.fasta import decode
+from biocnn.workflow.cli import main
 
 EXPERIMENT = """
 data: {name: "shown:MyFormat", table: t.csv, window: 30}

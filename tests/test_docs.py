@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from biocnn.config import load
+from biocnn.config.settings import load
 
 ROOT = Path(__file__).parents[1]
 

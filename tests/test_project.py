@@ -13,41 +13,21 @@ import yaml
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "biocnn"
 
-# A module imports only from modules named before it, or beside it on the same line.
+# A package imports only from packages named before it, or beside it on the same line.
 ARROW = [
-    ["errors", "files", "text", "interrupt", "precision"],
-    ["lock", "memory"],
-    ["simulate", "originals", "fetch"],
+    ["core"],
     ["metrics"],
-    ["views"],
-    ["schema", "registry", "wording"],
-    ["draws", "experiment_file", "experiment_paths", "agreement", "strands", "experiment", "contents", "program"],
     ["config"],
-    ["instances", "measure"],
+    ["io", "nn"],
+    ["losses", "models", "augment"],
+    ["tasks"],
     ["data"],
-    ["encode"],
-    ["layers", "fixed", "best_match", "blocks", "levels", "network_summary"],
-    ["models"],
-    ["losses", "augment"],
-    ["patches"],
-    ["batches"],
-    ["validation", "optimizer", "parallel", "forecast", "fingerprint"],
-    ["state"],
-    ["metadata", "checkpoint", "transfer", "train"],
-    ["target_unit"],
-    ["temperature"],
-    ["folding", "tiles", "blending", "resampling", "compatibility"],
-    ["predict_images", "predict", "uncertainty", "scan", "segment"],
-    ["runs", "calibrate"],
-    ["kmers"],
-    ["evaluate_images"],
-    ["baselines", "evaluate"],
-    ["audit"],
-    ["explain"],
-    ["variants"],
-    ["report", "naming", "workflow"],
-    ["trials", "image_steps", "steps"],
-    ["cli"],
+    ["training"],
+    ["prediction"],
+    ["evaluation", "explain"],
+    ["apply"],
+    ["report"],
+    ["workflow"],
 ]
 RANK = {name: rank for rank, names in enumerate(ARROW) for name in names}
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from biocnn.config import Metrics, Split, Train
+from biocnn.config.settings import Metrics, Split, Train
 from biocnn.data.dataset import Dataset, write
 from biocnn.data.raw import Raw
 

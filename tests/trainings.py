@@ -16,15 +16,15 @@ import yaml
 from tiny import images, sequences, stored, train_settings
 from torch import nn
 
-from biocnn import cli
-from biocnn.batches import make
+from biocnn.core.errors import Interrupted
 from biocnn.data.dataset import Dataset
-from biocnn.errors import Interrupted
 from biocnn.losses import make_loss
 from biocnn.models import DeepBind, UNet
-from biocnn.state import StateFolder
-from biocnn.train import fit
-from biocnn.transfer import NOWHERE, Start
+from biocnn.training.batches import make
+from biocnn.training.loop import fit
+from biocnn.training.state import StateFolder
+from biocnn.training.transfer import NOWHERE, Start
+from biocnn.workflow import cli
 
 CPU = torch.device("cpu")
 AUGMENT = {
@@ -32,7 +32,7 @@ AUGMENT = {
     "image": [{"name": "flip"}, {"name": "noise", "sd": 0.05}],
 }
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["biocnn.runs", "biocnn.steps", "sklearn.metrics"])
+SERVER.set_forkserver_preload(["biocnn.training.runs", "biocnn.workflow.steps", "sklearn.metrics"])
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "sequences": {

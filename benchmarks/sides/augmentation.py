@@ -22,7 +22,7 @@ def biocnn(patch: list[int]) -> Change:
     """The set that is taken where the experiment says nothing."""
     from biocnn.augment import DRAWS
     from biocnn.augment.sets import resolve_augment
-    from biocnn.batches import augmentations, draws
+    from biocnn.training.batches import augmentations, draws
 
     facts = {"kind": "image", "spatial_dims": 2, "in_channels": 1, "spacing": [1.0, 1.0]}
     functions = augmentations(resolve_augment("default", facts, patch))

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from benchmarks.sides.common import clock, read_task, report
-from biocnn.predict import Model
+from biocnn.prediction.model import Model
 
 WARM = 512  # side of the corner that is predicted first
 

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from benchmarks.sides.common import DEVICE, after_first, clock, read_task, report, validate
-from biocnn.checkpoint import save_model
-from biocnn.config import load
+from biocnn.config.settings import load
 from biocnn.data.dataset import Dataset
-from biocnn.network_summary import summary
-from biocnn.runs import train_run
+from biocnn.nn.summary import summary
+from biocnn.training.checkpoint import save_model
+from biocnn.training.runs import train_run
 
 PRODUCT = 4096  # side of the square matrices whose product is the machine's limit
 

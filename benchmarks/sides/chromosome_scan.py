@@ -9,10 +9,11 @@ import numpy as np
 import torch
 
 from benchmarks.sides.common import clock, read_task, report
-from biocnn.checkpoint import build_model, save_model
-from biocnn.data.genome import Genome, open_genome
-from biocnn.predict import BATCH, Model
-from biocnn.schema import choose
+from biocnn.config.schema import choose
+from biocnn.io.genome import Genome, open_genome
+from biocnn.prediction.model import Model
+from biocnn.training.checkpoint import build_model, save_model
+from biocnn.training.forward import BATCH
 
 
 def network_of(window: int) -> Model:

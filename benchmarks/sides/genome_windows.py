@@ -18,7 +18,7 @@ Read = Callable[[np.ndarray, int], object]
 
 def biocnn(folder: str, contig: str, threads: int) -> tuple[Read, Callable[[np.ndarray], int]]:
     """One gather from a memory-mapped file of a byte a base."""
-    from biocnn.data.genome import open_genome
+    from biocnn.io.genome import open_genome
 
     genome = open_genome(f"{folder}/encoded")
     row = genome.names.index(contig)

@@ -6,7 +6,7 @@ from monai.inferers import sliding_window_inference
 from torch import Tensor
 
 from benchmarks.sides.common import DEVICE, clock, read_task, report
-from biocnn.checkpoint import load_model
+from biocnn.training.checkpoint import load_model
 
 WARM = 512  # side of the corner that is predicted first
 

@@ -14,8 +14,8 @@ from benchmarks.sides.common import read_task, report
 
 def biocnn(task: dict[str, Any]) -> int:
     """From the file to labels and the table of objects."""
-    from biocnn.predict import Model
-    from biocnn.segment import segment_images
+    from biocnn.apply.segment import segment_images
+    from biocnn.prediction.model import Model
 
     out = Path(task["out"])
     shutil.rmtree(out, ignore_errors=True)
@@ -29,9 +29,9 @@ def monai(task: dict[str, Any]) -> int:
     import torch
     from monai.inferers import sliding_window_inference
 
-    from biocnn.checkpoint import load_model
-    from biocnn.data.intensity import range_of
-    from biocnn.encode import normalise, to_tensor
+    from biocnn.io.intensity import range_of
+    from biocnn.nn.encode import normalise, to_tensor
+    from biocnn.training.checkpoint import load_model
 
     image = tifffile.imread(task["image"])[None]
     network, meta = load_model(task["model"])

@@ -14,11 +14,11 @@ import pysam
 import torch
 
 from benchmarks.sides.common import clock, one_hot, read_task, report
-from biocnn.checkpoint import build_model, save_model
-from biocnn.data.genome import open_genome
-from biocnn.predict import Model
-from biocnn.schema import choose
-from biocnn.variants.step import Settings, annotate
+from biocnn.apply.variants.step import Settings, annotate
+from biocnn.config.schema import choose
+from biocnn.io.genome import open_genome
+from biocnn.prediction.model import Model
+from biocnn.training.checkpoint import build_model, save_model
 
 BATCH = 512
 

@@ -4,7 +4,7 @@
 examples nor the size of a batch changes what happens to an example.
 """
 
-from biocnn.errors import InputError
+from biocnn.core.errors import InputError
 
 DRAWS = 8
 

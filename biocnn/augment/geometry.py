@@ -13,7 +13,7 @@ from torch.nn.functional import affine_grid, grid_sample
 from biocnn.augment import require_positive
 from biocnn.augment.numbers import for_some, spread, uniform
 from biocnn.augment.separable import along, spline
-from biocnn.errors import InputError
+from biocnn.core.errors import InputError
 
 
 def flip(x: Tensor, y: Tensor, u: Tensor, *, axes: list[int] | None = None) -> tuple[Tensor, Tensor]:

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from biocnn import encode
 from biocnn.augment import require_positive
+from biocnn.nn import encode
 
 
 def reverse_complement(x: Tensor, y: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,8 +14,8 @@ doi:10.1007/978-3-030-00934-2_30; Stringer et al., Nature Methods 18, 100-106 (2
 from collections.abc import Sequence
 from typing import Any
 
-from biocnn.errors import InputError
-from biocnn.schema import choose
+from biocnn.config.schema import choose
+from biocnn.core.errors import InputError
 
 ALIKE = 1.5  # ratio of pixel sizes up to which axes may be mixed
 UPRIGHT = 15.0  # degrees by which images that have an upper end may be turned

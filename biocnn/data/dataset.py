@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError
+from biocnn.core.files import read_json, sha256
 from biocnn.data import leakage, splits
-from biocnn.data.checks import Checks
 from biocnn.data.decisions import decide
 from biocnn.data.facts import checked
 from biocnn.data.foreground import write_places
-from biocnn.data.intensity import decide_normalise, image_ranges, intensity_percentiles
 from biocnn.data.loci import FROM, loci
 from biocnn.data.measured import diameters, measure_objects, measure_sizes
-from biocnn.data.ragged import REMEDY, Ragged
 from biocnn.data.raw import Raw
 from biocnn.data.splits import PARTS
-from biocnn.data.targets import instance_targets
-from biocnn.errors import InputError
-from biocnn.files import read_json, sha256
+from biocnn.io.intensity import decide_normalise, image_ranges, intensity_percentiles
+from biocnn.io.ragged import REMEDY, Ragged
+from biocnn.tasks.instance_targets import instance_targets
 
 
 class Dataset:

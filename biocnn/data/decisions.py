@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from biocnn.errors import InputError
+from biocnn.core.errors import InputError
 
 GIB = 2**30
 MEMORY_GB = 4.0  # for which facts.json tells the decisions; an experiment may set train.memory_gb
@@ -25,8 +25,8 @@ MOST_LEVELS = 5
 WIDEST = 256
 # Images from which the finest level is so wide; volumes have more pixels to learn from, and to pay for.
 WIDTHS = {2: ((1000, 32), (100, 24), (0, 16)), 3: ((0, 16),)}
-# Values kept for the way back, by width and pixel: measured with biocnn.memory on U-Nets of 2 to 5 levels in 2D and 3D,
-# 9.9 to 12.1 in float32.
+# Values kept for the way back, by width and pixel: measured with biocnn.core.memory on U-Nets of 2 to 5 levels in 2D
+# and 3D, 9.9 to 12.1 in float32.
 KEPT = 12
 STEPS = (50, 250)  # in an epoch
 ALL_STEPS = 3000

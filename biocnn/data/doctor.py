@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from biocnn.data.checks import Checks
+from biocnn.core.checks import Checks
+from biocnn.core.files import atomic
 from biocnn.data.duplicates import alike
 from biocnn.data.image_sets import Seen
 from biocnn.data.looks import SATURATED, against, other_polarity, unlike
 from biocnn.data.masks import IGNORE, MaskCode
 from biocnn.data.raw import Raw
 from biocnn.data.survey import TINY
-from biocnn.data.tile_names import of_examples
-from biocnn.files import atomic
+from biocnn.io.tile_names import of_examples
 
 SHOWN = 6  # thumbnails of each kind of finding
 SIDE = 160  # of a thumbnail, in pixels

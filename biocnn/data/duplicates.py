@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from biocnn.views import turn, views
+from biocnn.nn.views import turn, views
 
 # Side of the small version that stands for an image.
 SIDES = {2: 32, 3: 12}

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from biocnn.core.errors import InputError
 from biocnn.data.raw import Raw
-from biocnn.errors import InputError
 
 _OPEN = ConfigDict(extra="allow", strict=True)  # more facts may be told than are used
 Count = Annotated[int, Field(ge=1)]

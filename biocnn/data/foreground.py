@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from biocnn.data.ragged import Ragged
-from biocnn.errors import InputError
+from biocnn.core.errors import InputError
+from biocnn.io.ragged import Ragged
 
 IGNORED = 255
 MOST = 400_000  # pixels stored of all images
@@ -98,7 +98,8 @@ class Foreground:
         Returns
         -------
         image, where
-            Positions among ``rows``, (M,), and places in the images as ``biocnn.patches.Cutter`` takes them, (M, axes).
+            Positions among ``rows``, (M,), and places in the images as ``biocnn.training.patches.Cutter`` takes them,
+            (M, axes).
             The pixel that was drawn lies in the middle half of the patch along each axis, but near an image's end.
         """
         choice = (u[:, 0] * len(self.groups)).astype(int)

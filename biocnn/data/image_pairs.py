@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from biocnn.data.image_paths import members, stem, unique_ids
-from biocnn.data.kinds import exists
-from biocnn.errors import InputError, nearest
-from biocnn.text import read_cells, read_lines
+from biocnn.core.errors import InputError, nearest
+from biocnn.core.text import read_cells, read_lines
+from biocnn.io.image_paths import members, stem, unique_ids
+from biocnn.io.kinds import exists
 
 SPLITS = ("train", "val", "test")
 _TABLE = "list the pairs in a table (data.table) with the columns image and mask"

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from biocnn.data.channels import GREY, by_name, match_any, match_channels, wrong_channels
-from biocnn.data.checks import Checks
-from biocnn.data.image_files import ImageFile
+from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError, nearest
 from biocnn.data.looks import Look, look_at
-from biocnn.data.stored import MILLIMETRES, RGB, Grid
 from biocnn.data.survey import MaskSeen
-from biocnn.errors import InputError, nearest
+from biocnn.io.channels import GREY, by_name, match_any, match_channels, wrong_channels
+from biocnn.io.image_files import ImageFile
+from biocnn.io.stored import MILLIMETRES, RGB, Grid
 
 _EXACT_AS_FLOAT = {"uint8", "int8", "uint16", "int16", "float32"}
 _SAME_SPACING = 0.01  # relative difference up to which two pixel sizes count as one

@@ -7,12 +7,10 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from biocnn.data.checks import Checks
+from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError, all_faults
 from biocnn.data.doctor import examine
-from biocnn.data.geometry import lay
-from biocnn.data.image_files import ImageFile, read_image
 from biocnn.data.image_pairs import group_by_name, pair_folders, read_table
-from biocnn.data.image_paths import PASSED_OVER, passed_over, unique_ids
 from biocnn.data.image_sets import (
     Seen,
     check_dimensions,
@@ -27,9 +25,11 @@ from biocnn.data.looks import looks_swapped
 from biocnn.data.mask_values import MaskFile, of_one_kind, read_mask_file
 from biocnn.data.masks import IGNORE, MaskCode, color_codes, understand_masks
 from biocnn.data.raw import Raw
-from biocnn.data.stored import Grid, swapped
 from biocnn.data.survey import Survey
-from biocnn.errors import InputError, all_faults
+from biocnn.io.geometry import lay
+from biocnn.io.image_files import ImageFile, read_image
+from biocnn.io.image_paths import PASSED_OVER, passed_over, unique_ids
+from biocnn.io.stored import Grid, swapped
 
 MOST_CLASSES = IGNORE  # values from 0 to the one before it
 _TRIED = 3  # pairs that are looked at to tell whether images and masks were exchanged

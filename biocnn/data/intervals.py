@@ -7,18 +7,18 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from biocnn.data.checks import Checks
-from biocnn.data.contigs import find_groups
-from biocnn.data.genome import Genome, open_genome, read_genome
+from biocnn.config.schema import Choice, build
+from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError
 from biocnn.data.parts import Part, Positives, Site
 from biocnn.data.peak_sets import label_windows, merge_peaks
 from biocnn.data.raw import Raw
 from biocnn.data.sampling import Stretch
-from biocnn.data.signal import mean_signal
-from biocnn.data.tables import as_float32, task_of, without_labels
 from biocnn.data.windows import Windows, named
-from biocnn.errors import InputError
-from biocnn.schema import Choice, build
+from biocnn.io.contigs import find_groups
+from biocnn.io.genome import Genome, open_genome, read_genome
+from biocnn.io.signal import mean_signal
+from biocnn.io.tables import as_float32, task_of, without_labels
 
 LONGEST = 10_000_000  # bp that an example may have
 PROVENANCE = ["id", "group", "chrom", "start", "end", "strand", "kind", "score"]

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from biocnn.data.checks import Checks
+from biocnn.core.checks import Checks
 from biocnn.data.duplicates import alike, small_version
-from biocnn.data.fasta import reverse_complement
 from biocnn.data.raw import Raw
-from biocnn.data.tile_names import of_examples
+from biocnn.io.fasta import reverse_complement
+from biocnn.io.tile_names import of_examples
 
 PAIRS = (("train", "test"), ("train", "val"), ("val", "test"))
 KINDS = {

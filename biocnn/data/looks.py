@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from biocnn.core.errors import InputError
 from biocnn.data.duplicates import small_version
-from biocnn.data.image_files import read_image
-from biocnn.errors import InputError
+from biocnn.io.image_files import read_image
 
 _SAMPLE = 65536  # pixels of an image that percentiles are taken of
 _FAR = 6.0  # robust standard deviations from the median

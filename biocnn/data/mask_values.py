@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from biocnn.data.image_files import Decoded, decode
-from biocnn.data.stored import Grid
-from biocnn.errors import InputError
+from biocnn.core.errors import InputError
+from biocnn.io.image_files import Decoded, decode
+from biocnn.io.stored import Grid
 
 _MOST_COLORS = 16  # of a mask whose colours are taken for classes
 

@@ -5,8 +5,8 @@ from typing import Literal
 
 import numpy as np
 
+from biocnn.core.errors import InputError
 from biocnn.data.survey import MOST_CLASSES, Survey
-from biocnn.errors import InputError
 from biocnn.metrics.masks import IGNORE
 
 MaskType = Literal["auto", "binary", "classes", "instances"]

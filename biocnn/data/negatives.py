@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from biocnn.data.checks import Checks
-from biocnn.data.fasta import UNKNOWN
+from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError
 from biocnn.data.loci import FROM
-from biocnn.data.padded import first_alike, stack
 from biocnn.data.parts import Part, Positives, Site
 from biocnn.data.sampling import BINS, Apart, Background, crowded, gc_percent, overlaps
 from biocnn.data.shuffle import shuffle_windows
-from biocnn.errors import InputError
+from biocnn.io.fasta import UNKNOWN
+from biocnn.io.padded import first_alike, stack
 
 __all__ = ["dinucleotide_shuffled", "flanking", "gc_matched", "given", "random"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from biocnn.data.genome import Genome
 from biocnn.data.sampling import Stretch
+from biocnn.io.genome import Genome
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from biocnn.data.fasta import UNKNOWN
-from biocnn.data.genome import Genome
+from biocnn.io.fasta import UNKNOWN
+from biocnn.io.genome import Genome
 
 ROUNDS = 20  # of drawing windows, before what is found has to do
 NOWHERE = np.iinfo(np.int64).min  # left of all windows, some of which begin before their contig

@@ -7,14 +7,14 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from biocnn.data.checks import Checks
-from biocnn.data.fasta import UNKNOWN, encode, read_fasta, written
-from biocnn.data.padded import first_alike, lengths, pad, stack
+from biocnn.config.schema import Choice, build
+from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError, nearest
 from biocnn.data.parts import Part, Positives
 from biocnn.data.raw import Raw
-from biocnn.data.tables import read_table, read_targets, task_of, without_labels
-from biocnn.errors import InputError, nearest
-from biocnn.schema import Choice, build
+from biocnn.io.fasta import UNKNOWN, encode, read_fasta, written
+from biocnn.io.padded import first_alike, lengths, pad, stack
+from biocnn.io.tables import read_table, read_targets, task_of, without_labels
 
 LETTERS = {"DNA": "ACGT", "RNA": "ACGU"}
 

@@ -6,7 +6,7 @@ from hashlib import blake2b
 import numpy as np
 import pandas as pd
 
-from biocnn.errors import InputError, nearest
+from biocnn.core.errors import InputError, nearest
 
 PARTS = ("train", "val", "test")
 FRACTION = 0.15  # of val and of test, where the experiment does not say

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from biocnn.data.bed import read_bed
-from biocnn.data.checks import Checks
-from biocnn.data.contigs import find_contigs, match_contigs
-from biocnn.data.fasta import UNKNOWN, reverse_complement
-from biocnn.data.genome import Genome
+from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError
 from biocnn.data.parts import Part
 from biocnn.data.sampling import overlaps
-from biocnn.errors import InputError
+from biocnn.io.bed import read_bed
+from biocnn.io.contigs import find_contigs, match_contigs
+from biocnn.io.fasta import UNKNOWN, reverse_complement
+from biocnn.io.genome import Genome
 
 
 @dataclass

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from biocnn.errors import InputError, nearest
+from biocnn.core.errors import InputError, nearest
 from biocnn.explain.attributions import evaluating
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from biocnn.encode import one_hot
 from biocnn.explain.attributions import BATCH, base_contributions, evaluating, integrated_contributions
 from biocnn.explain.deeplift import deep_lift, shuffled_references, unsupported
+from biocnn.nn.encode import one_hot
 
 Method = Literal["deeplift", "integrated_gradients", "gradient"]
 STEPS = 16  # of integrated gradients

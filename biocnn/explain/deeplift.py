@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool1d
 
-from biocnn.blocks import GlobalPool
+from biocnn.core.errors import InputError
 from biocnn.data.shuffle import dinucleotide_shuffle
-from biocnn.encode import one_hot
-from biocnn.errors import InputError
 from biocnn.explain.attributions import evaluating
-from biocnn.layers import ACTS
 from biocnn.models.sequence_network import SequenceNetwork, reverse_strand
+from biocnn.nn.blocks import GlobalPool
+from biocnn.nn.encode import one_hot
+from biocnn.nn.layers import ACTS
 
 PAIRS = 256  # sequences with a reference, at a time
 REFERENCES = 10

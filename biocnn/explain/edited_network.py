@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d, pad
 
-from biocnn.blocks import GlobalPool
-from biocnn.encode import one_hot
 from biocnn.explain.edits import Unsupported, edited, products, remember, steps_of, touched
 from biocnn.explain.kept import Kept
 from biocnn.explain.ranges import Block, Span, cut
-from biocnn.layers import as_image
 from biocnn.models.deepbind import DeepBind
 from biocnn.models.sequence_network import SequenceNetwork, after
+from biocnn.nn.blocks import GlobalPool
+from biocnn.nn.encode import one_hot
+from biocnn.nn.layers import as_image
 
 VALUES = 2**20  # edited at a time in the largest layer: 4 MiB, about what stays in a processor's caches
 WORTHWHILE = 0.8  # share of all multiplications from which on nothing is gained

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, max_pool2d, pad
 
-from biocnn.blocks import Residual, Skip
 from biocnn.explain.kept import Kept
 from biocnn.explain.ranges import Kernel, Span
-from biocnn.layers import ACTS, Conv, Conv1d, as_image
+from biocnn.nn.blocks import Residual, Skip
+from biocnn.nn.layers import ACTS, Conv, Conv1d, as_image
 
 SILENT = (nn.Identity, nn.Dropout, nn.Dropout1d)  # in evaluation mode
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from biocnn.core.files import atomic
 from biocnn.explain.attributions import evaluating
 from biocnn.explain.cam import grad_cam
-from biocnn.files import atomic
 
 # Pixels along each axis that a page can show; a larger image is cut to its middle.
 SIZE = 512

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from biocnn.data.meme import Motif
+from biocnn.io.meme import Motif
 
 COLUMNS = (
     *("motif", "target_id", "target_name", "strand", "offset", "overlap", "similarity"),

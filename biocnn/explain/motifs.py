@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from biocnn.data.fasta import PADDING
-from biocnn.data.meme import Motif, information
-from biocnn.encode import one_hot
-from biocnn.errors import InputError
+from biocnn.core.errors import InputError
 from biocnn.explain.attributions import evaluating
 from biocnn.explain.similarity import grouped
+from biocnn.io.fasta import PADDING
+from biocnn.io.meme import Motif, information
 from biocnn.metrics.vectors import auroc, labelled, pearson
+from biocnn.nn.encode import one_hot
 
 COLUMNS = (
     *("motif", "rank", "group", "n_sites", "information_content"),

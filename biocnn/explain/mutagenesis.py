@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from biocnn.encode import complement, one_hot, to_tensor
 from biocnn.explain.attributions import evaluating
 from biocnn.explain.edited_network import Answer, EditedNetwork
 from biocnn.explain.edits import Unsupported
-from biocnn.folding import fold
 from biocnn.models.sequence_network import SequenceNetwork, reverse_strand
+from biocnn.nn.encode import complement, one_hot, to_tensor
+from biocnn.nn.fuse_batchnorm import fold
 
 log = logging.getLogger("biocnn")
 

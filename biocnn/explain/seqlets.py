@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from biocnn.data.meme import Motif, information
 from biocnn.explain.alignment import COMPARED, Group, gather
 from biocnn.explain.motifs import count
+from biocnn.io.meme import Motif, information
 
 CORE = 15  # bp of a seqlet
 WINDOW = 31  # bp around it among which it is aligned

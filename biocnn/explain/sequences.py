@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
-from biocnn.data.checks import Checks
-from biocnn.data.meme import Motif, write_meme
+from biocnn.core.checks import Checks
+from biocnn.core.files import atomic
 from biocnn.data.shuffle import dinucleotide_shuffle
 from biocnn.explain.contributions import Method, contributions, decided, explained_output, worth_explaining
 from biocnn.explain.matches import match_motifs
 from biocnn.explain.motifs import composition, kernel_motifs
 from biocnn.explain.mutagenesis import saturation_mutagenesis
 from biocnn.explain.seqlets import SeqletMotifs, present, seqlet_motifs
-from biocnn.files import atomic
+from biocnn.io.meme import Motif, write_meme
 
 LARGEST_Q, LEAST_SIMILARITY = 0.01, 0.6  # of the similar motifs that are listed
 SIMILAR = 50  # of each motif at most so many: families of factors share a motif

@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from biocnn import batches
-from biocnn.compatibility import same_data
-from biocnn.data.checks import Checks
+from biocnn.core.checks import Checks
 from biocnn.data.dataset import Dataset
-from biocnn.data.meme import read_meme
 from biocnn.explain.images import explain_images, write_images
 from biocnn.explain.sequences import explain_sequences, write_sequences
-from biocnn.predict import Model, predict_batches
+from biocnn.io.meme import read_meme
+from biocnn.prediction.compatibility import same_data
+from biocnn.prediction.model import Model
+from biocnn.training import batches
+from biocnn.training.forward import predict_batches
 
 
 def explain_test_part(model: Model, dataset: Dataset, settings: dict[str, Any], folder: Path) -> Iterator[str]:

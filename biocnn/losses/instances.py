@@ -2,13 +2,13 @@
 
 from torch import Tensor
 
-from biocnn.data.targets import GAP_STEPS
-from biocnn.errors import InputError
+from biocnn.core.errors import InputError
 from biocnn.losses.pixels import mean_surprise
 from biocnn.losses.regions import soft_dice
 from biocnn.losses.sums import softmax_sums
 from biocnn.metrics.masks import IGNORE
 
+GAP_STEPS = 8  # of the gap map, to a pixel
 WIDEST = 10  # pixels: at the widest gap that is stored, little of the weight is left
 
 

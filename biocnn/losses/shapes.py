@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from biocnn.errors import InputError
+from biocnn.core.errors import InputError
 from biocnn.losses.regions import dice_bce, dice_cross_entropy
 from biocnn.losses.sums import one_hot
 from biocnn.metrics.masks import IGNORE

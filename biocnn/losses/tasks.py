@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from biocnn.errors import InputError
+from biocnn.config.registry import REGISTRY, find
+from biocnn.core.errors import InputError
 from biocnn.losses.supervision import Logits, supervised
-from biocnn.registry import REGISTRY, find
 
 Loss = Callable[[Logits, Tensor], Tensor]
 UNWEIGHTED = ("dice", "tversky")  # weigh all classes alike by themselves

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from biocnn.errors import InputError
+from biocnn.core.errors import InputError
 
 IGNORE = 255  # in a mask: pixels that neither losses nor metrics look at
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from biocnn.errors import InputError
+from biocnn.core.errors import InputError
 from biocnn.metrics import weighted
 
 

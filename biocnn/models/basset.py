@@ -5,10 +5,10 @@ from typing import Literal
 
 from torch import nn
 
-from biocnn.blocks import ConvBlock, GlobalPool, kaiming
-from biocnn.errors import InputError
-from biocnn.levels import as_list
+from biocnn.core.errors import InputError
 from biocnn.models.sequence_network import SequenceNetwork, best_of, head
+from biocnn.nn.blocks import ConvBlock, GlobalPool, kaiming
+from biocnn.nn.unet_blocks import as_list
 
 
 class Basset(SequenceNetwork):

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from biocnn.blocks import ConvBlock, GlobalPool, kaiming
-from biocnn.errors import InputError
+from biocnn.core.errors import InputError
 from biocnn.models.sequence_network import SequenceNetwork, best_of, head
+from biocnn.nn.blocks import ConvBlock, GlobalPool, kaiming
 
 
 class DanQ(SequenceNetwork):

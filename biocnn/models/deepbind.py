@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from biocnn.best_match import scan_max
-from biocnn.blocks import ConvBlock, GlobalPool
 from biocnn.models.sequence_network import SequenceNetwork, after, head
+from biocnn.nn.best_match import scan_max
+from biocnn.nn.blocks import ConvBlock, GlobalPool
 
 
 class DeepBind(SequenceNetwork):

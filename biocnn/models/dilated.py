@@ -4,8 +4,8 @@ from typing import Literal
 
 from torch import nn
 
-from biocnn.blocks import ConvBlock, GlobalPool, Skip, kaiming
 from biocnn.models.sequence_network import SequenceNetwork, head
+from biocnn.nn.blocks import ConvBlock, GlobalPool, Skip, kaiming
 
 
 class DilatedResNet(SequenceNetwork):

@@ -6,9 +6,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from biocnn.blocks import Conv, kaiming, layer, pool, two_convs
-from biocnn.errors import InputError
-from biocnn.levels import as_list, fit_to, fit_to_multiple
+from biocnn.core.errors import InputError
+from biocnn.nn.blocks import Conv, kaiming, layer, pool, two_convs
+from biocnn.nn.unet_blocks import as_list, fit_to, fit_to_multiple
 
 FUSED = {"32s": (), "16s": (4,), "8s": (4, 3)}  # the poolings whose scores are added on the way back, coarse to fine
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool1d, pad
 
-from biocnn.blocks import ConvBlock, GlobalPool, pool
-from biocnn.errors import InputError
+from biocnn.core.errors import InputError
+from biocnn.nn.blocks import ConvBlock, GlobalPool, pool
 
 
 class SequenceNetwork(nn.Module):

@@ -6,8 +6,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from biocnn.blocks import Conv, kaiming, two_convs
-from biocnn.levels import Down, Up, as_list, fit_to, fit_to_multiple, per_level
+from biocnn.nn.blocks import Conv, kaiming, two_convs
+from biocnn.nn.unet_blocks import Down, Up, as_list, fit_to, fit_to_multiple, per_level
 
 WIDTHS = (16, 32, 64, 128)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from biocnn.data.meme import read_meme
+from biocnn.io.meme import read_meme
 from biocnn.report import images, motif_tables, motifs
 from biocnn.report.blocks import Section, Table, Text, plural, short
 from biocnn.report.figures import Gallery, Picture

@@ -67,7 +67,7 @@ def _thumbnails(found: pd.DataFrame, small: dict[str, tuple[np.ndarray, np.ndarr
 def montage(results: Results, experiment: dict, gallery: Gallery) -> list[Picture]:
     """Training patches as they are, and as they are drawn in some epochs, with what is to be learned outlined."""
     from biocnn.augment.sets import resolve_augment
-    from biocnn.batches import preview
+    from biocnn.training.batches import preview
 
     facts = results.facts
     patch = (experiment.get("train") or {}).get("patch") or facts.get("decisions", {}).get("patch", {}).get("value")

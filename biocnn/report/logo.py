@@ -9,7 +9,7 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 
-from biocnn.data.meme import information
+from biocnn.io.meme import information
 from biocnn.report.figures import BLUE, GREEN, MUTED, ORANGE, VERMILION
 
 COLOURS = {"A": GREEN, "C": BLUE, "G": ORANGE, "T": VERMILION, "U": VERMILION}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from biocnn.files import atomic
+from biocnn.core.files import atomic
 from biocnn.report import sections
 from biocnn.report.audit import audit
 from biocnn.report.blocks import Section, plural

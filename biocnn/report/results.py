@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from safetensors import safe_open
 
+from biocnn.config.experiment import Experiment, read_frozen
 from biocnn.data.dataset import Dataset
-from biocnn.data.ragged import Ragged
-from biocnn.experiment import Experiment, read_frozen
+from biocnn.io.ragged import Ragged
 
 _WORDS = ("run", "split", "output", "metric", "over", "unit")
 _NAMES = dict.fromkeys((*_WORDS, "id", "group", "example", "motif", "target_id", "target_name"), str)

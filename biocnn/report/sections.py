@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from biocnn.files import sha256
-from biocnn.registry import own_module
+from biocnn.config.registry import own_module
+from biocnn.core.files import sha256
 from biocnn.report import curves, images, splits
 from biocnn.report.blocks import Code, Section, Table, Text, counted, plural, short, table
 from biocnn.report.figures import Gallery
@@ -164,7 +164,7 @@ def training(results: Results, gallery: Gallery) -> Section:
 
 def _remarks(results: Results) -> Iterator[str]:
     """What to know of how runs were trained and calibrated; nothing where all is as usual."""
-    from biocnn.temperature import remarks
+    from biocnn.training.temperature import remarks
 
     for run in results.histories:
         meta = results.metadata(run)

@@ -118,7 +118,7 @@ def _example(results: Results, row: int, name: str, metric: str, value: float) -
 
 def _predicted(results: Results, name: str) -> np.ndarray | None:
     """Objects, mask or classes of one image, from the mean probability of the runs; shape (*spatial)."""
-    from biocnn.predict import decide
+    from biocnn.prediction.model import decide
 
     maps, settings = [], {}
     for run in results.runs:

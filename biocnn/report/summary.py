@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from biocnn.files import atomic
+from biocnn.core.files import atomic
 from biocnn.report.blocks import plural
 from biocnn.report.figures import data_uri
 from biocnn.report.headline import HEADLINE, best_rows, interval, metric_name, number, probability, top_motif

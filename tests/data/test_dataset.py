@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from tiny import images, sequences, split_settings, stored
 
+from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset, hashes, write
-from biocnn.data.targets import instance_targets
-from biocnn.errors import InputError
+from biocnn.tasks.instance_targets import instance_targets
 
 
 def test_sequences_come_back(tmp_path: Path) -> None:

@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import images, sequences, stored, train_settings
 
-from biocnn.checkpoint import build_model
-from biocnn.config import load
+from biocnn.config.settings import load
+from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.data.decisions import BATCH, decide, memory_per_example, resolve
 from biocnn.data.measured import diameters, measure_objects, measure_sizes
-from biocnn.errors import InputError
-from biocnn.forecast import memory_bytes
 from biocnn.losses import dice_bce
 from biocnn.models import UNet
-from biocnn.precision import autocast
-from biocnn.runs import train_run
+from biocnn.nn.precision import autocast
+from biocnn.training.checkpoint import build_model
+from biocnn.training.resource_estimate import memory_bytes
+from biocnn.training.runs import train_run
 
 
 def facts(shape=(512, 512), n=200, *, task="mask", shares=(0.8, 0.2), spacing=None, diameter=None, **more):

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from biocnn.data.checks import Checks
+from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError
 from biocnn.data.doctor import SIDE, write_findings
 from biocnn.data.images import Images
 from biocnn.data.raw import Raw
-from biocnn.errors import InputError
 
 N = 8
 

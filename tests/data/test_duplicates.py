@@ -8,7 +8,7 @@ import pytest
 from scipy import ndimage
 from tiny import images, stored
 
-from biocnn.data.checks import Checks
+from biocnn.core.checks import Checks
 from biocnn.data.duplicates import ALIKE, SIDES, alike, small_version
 from biocnn.data.images import Images
 

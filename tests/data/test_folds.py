@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import images, sequences, stored
 
+from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.data.splits import PARTS, assign, assign_folds, balanced_folds, parts_of_fold
-from biocnn.errors import InputError
 
 NONE = {"group": "group", "column": None, "val": None, "test": None}
 

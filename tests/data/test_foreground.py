@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from biocnn.core.errors import InputError
 from biocnn.data import foreground
 from biocnn.data.foreground import Foreground, write_places
-from biocnn.data.ragged import Ragged
-from biocnn.errors import InputError
+from biocnn.io.ragged import Ragged
 
 
 def stored(folder: Path, masks: list[np.ndarray], seed: int = 1) -> Path:

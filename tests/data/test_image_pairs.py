@@ -2,9 +2,9 @@
 
 import pytest
 
+from biocnn.core.errors import InputError
 from biocnn.data.image_pairs import pair_folders, read_table
-from biocnn.data.image_paths import unique_ids
-from biocnn.errors import InputError
+from biocnn.io.image_paths import unique_ids
 
 
 def paired(tmp_path, images, masks):

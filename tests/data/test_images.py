@@ -5,13 +5,13 @@ import pytest
 import tifffile
 from PIL import Image
 
-from biocnn.data.checks import Checks
-from biocnn.data.image_files import read_image
-from biocnn.data.image_paths import named_images
+from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError
 from biocnn.data.image_sets import conform
 from biocnn.data.images import Images
-from biocnn.data.lazy import open_image
-from biocnn.errors import InputError
+from biocnn.io.image_files import read_image
+from biocnn.io.image_paths import named_images
+from biocnn.io.lazy import open_image
 
 rng = np.random.default_rng(3)
 

@@ -6,10 +6,10 @@ import numpy as np
 import pyBigWig
 import pytest
 
-from biocnn.data.checks import Checks
-from biocnn.data.fasta import decode, reverse_complement
+from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError
 from biocnn.data.intervals import Intervals
-from biocnn.errors import InputError
+from biocnn.io.fasta import decode, reverse_complement
 
 NEGATIVES = {"name": "random", "distance": 20}
 B = [("chrI\t95\t140", 12), ("chrII\t100\t200", 50)]  # and the summit

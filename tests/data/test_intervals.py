@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from tiny import split_settings
 
-from biocnn.data.bed import read_bed
-from biocnn.data.checks import Checks
+from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset, write
-from biocnn.data.fasta import decode, encode, reverse_complement
-from biocnn.data.genome import read_genome, write_genome
 from biocnn.data.intervals import Intervals
-from biocnn.errors import InputError
+from biocnn.io.bed import read_bed
+from biocnn.io.fasta import decode, encode, reverse_complement
+from biocnn.io.genome import read_genome, write_genome
 
 LENGTHS = {"chrI": 6000, "chrII": 5000, "chrM": 3000}
 NEGATIVES = {"name": "random", "distance": 20}

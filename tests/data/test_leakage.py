@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import sequences, stored
 
-from biocnn.data.checks import Checks
-from biocnn.data.fasta import encode, read_fasta, reverse_complement
+from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError
 from biocnn.data.leakage import REMOVED, account, identify, leaks, overlapping
 from biocnn.data.raw import Raw
-from biocnn.data.tables import read_table
-from biocnn.errors import InputError
+from biocnn.io.fasta import encode, read_fasta, reverse_complement
+from biocnn.io.tables import read_table
 
 SPLIT = ["train", "train", "val", "test", "test"]
 

@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import stored
 
-from biocnn.data.checks import Checks
-from biocnn.data.fasta import decode
+from biocnn.core.checks import Checks
 from biocnn.data.intervals import Intervals
 from biocnn.data.leakage import identify
 from biocnn.data.loci import loci
 from biocnn.data.raw import Raw
 from biocnn.data.sequences import Sequences
+from biocnn.io.fasta import decode
 from biocnn.metrics import auroc, bootstrap
 
 

@@ -6,11 +6,11 @@ import pytest
 import tifffile
 from PIL import Image
 
-from biocnn.data.checks import Checks
+from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError
 from biocnn.data.images import Images
 from biocnn.data.masks import understand_masks
 from biocnn.data.survey import Survey
-from biocnn.errors import InputError
 
 GRID = np.indices((48, 56))
 

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from biocnn.core.errors import InputError
 from biocnn.data.mask_values import read_mask
 from biocnn.data.masks import understand_masks
 from biocnn.data.survey import Survey
-from biocnn.errors import InputError
 
 
 def survey(*masks, ignore=None):

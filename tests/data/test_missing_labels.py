@@ -9,21 +9,21 @@ import torch
 from tiny import sequences, stored, train_settings
 
 from biocnn import metrics
-from biocnn.audit import audit, compare
-from biocnn.baselines import BASELINES, PENALTIES, fit, fit_baselines
-from biocnn.batches import make
-from biocnn.data.checks import Checks
+from biocnn.config.schema import choose
+from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.data.intervals import Intervals
-from biocnn.data.ragged import Ragged
 from biocnn.data.sequences import Sequences
-from biocnn.errors import InputError
-from biocnn.evaluate import evaluate
+from biocnn.evaluation.audit import audit, compare
+from biocnn.evaluation.baselines import BASELINES, PENALTIES, fit, fit_baselines
+from biocnn.evaluation.evaluate import evaluate
 from biocnn.explain import explain_sequences
+from biocnn.io.ragged import Ragged
 from biocnn.losses import bce, mse
-from biocnn.predict import predict_batches
-from biocnn.runs import train_run
-from biocnn.schema import choose
+from biocnn.training.batches import make
+from biocnn.training.forward import predict_batches
+from biocnn.training.runs import train_run
 
 
 def read(tmp_path: Path, text: str, **settings):

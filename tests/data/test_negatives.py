@@ -9,15 +9,15 @@ from hypothesis import given as hypothesis_given
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from biocnn.config.registry import REGISTRY
+from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError
 from biocnn.data import negatives
-from biocnn.data.checks import Checks
-from biocnn.data.genome import Genome
 from biocnn.data.intervals import Intervals
 from biocnn.data.parts import Part, Positives, Site
 from biocnn.data.sampling import Background, Stretch, crowded, gc_percent, overlaps
 from biocnn.data.sequences import Sequences
-from biocnn.errors import InputError
-from biocnn.registry import REGISTRY
+from biocnn.io.genome import Genome
 
 WINDOW = 20
 

@@ -7,12 +7,12 @@ import tifffile
 import yaml
 from PIL import Image
 
-from biocnn.data.checks import Checks
-from biocnn.data.image_files import decode, read_image
+from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError
 from biocnn.data.images import Images
-from biocnn.data.lazy import open_image
 from biocnn.data.mask_values import read_mask, read_mask_file
-from biocnn.errors import InputError
+from biocnn.io.image_files import decode, read_image
+from biocnn.io.lazy import open_image
 
 rng = np.random.default_rng(5)
 PLANE = rng.integers(0, 256, (9, 13), dtype=np.uint8)

@@ -5,10 +5,10 @@ import gzip
 import numpy as np
 import pytest
 
-from biocnn.data.checks import Checks
-from biocnn.data.fasta import decode
+from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError
 from biocnn.data.sequences import Sequences
-from biocnn.errors import InputError
+from biocnn.io.fasta import decode
 
 FASTA = ">a first\nACGTTGCA\n>b\naacc\n>c\nGGTT\n>d\nGGUUNRA\n"
 LABELS = "id\tlabel\tchrom\na\t1\tchr1\nd\t0\tchr2\nc\t0\tchr1\nb\t1\tchr2\n"

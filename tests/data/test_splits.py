@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from biocnn.core.errors import InputError
 from biocnn.data.splits import PARTS, assign
-from biocnn.errors import InputError
 
 fractions = st.floats(0.05, 0.6)
 

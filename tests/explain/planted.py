@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from biocnn.encode import one_hot
+from biocnn.nn.encode import one_hot
 
 CONSENSUS = "TTACCCGT"
 

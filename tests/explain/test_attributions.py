@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from biocnn.encode import one_hot
 from biocnn.explain.attributions import base_contributions, input_x_gradient, integrated_gradients
+from biocnn.nn.encode import one_hot
 
 
 class Linear(nn.Module):

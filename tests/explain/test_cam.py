@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from biocnn.errors import InputError
+from biocnn.core.errors import InputError
 from biocnn.explain import explain_images, grad_cam, write_images
 from biocnn.explain.cam import default_layer
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from biocnn.core.errors import InputError
 from biocnn.data.shuffle import dinucleotide_shuffle
-from biocnn.encode import one_hot
-from biocnn.errors import InputError
 from biocnn.explain.deeplift import deep_lift, shuffled_references
 from biocnn.models import Basset, DanQ, DeepBind, DilatedResNet
+from biocnn.nn.encode import one_hot
 
 LENGTH, N, REFERENCES = 60, 5, 4
 

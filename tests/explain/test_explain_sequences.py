@@ -7,15 +7,15 @@ import torch
 from planted import CONSENSUS, Scan, planted, trained
 from torch import nn
 
-from biocnn.data.checks import Checks
-from biocnn.data.meme import Motif, read_meme
-from biocnn.encode import one_hot
+from biocnn.core.checks import Checks
 from biocnn.explain import explain_sequences, write_sequences
 from biocnn.explain.contributions import contributions, decided, explained_output, worth_explaining
 from biocnn.explain.deeplift import shuffled_references
 from biocnn.explain.matches import COLUMNS as MATCH_COLUMNS
 from biocnn.explain.motifs import COLUMNS
+from biocnn.io.meme import Motif, read_meme
 from biocnn.models import DanQ, DeepBind
+from biocnn.nn.encode import one_hot
 
 
 def test_training_finds_the_planted_motif_and_its_name(tmp_path) -> None:

@@ -7,10 +7,10 @@ import torch
 from planted import CONSENSUS, Scan, planted
 from torch import nn
 
-from biocnn.data.meme import Motif, information, read_meme
-from biocnn.errors import InputError
+from biocnn.core.errors import InputError
 from biocnn.explain import kernel_motifs, match_motifs
 from biocnn.explain.motifs import COLUMNS, count, scan, trim
+from biocnn.io.meme import Motif, information, read_meme
 
 
 def set_kernel(model: Scan, kernel: int, consensus: str, start: int) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from biocnn.data.meme import Motif, read_meme
 from biocnn.explain.matches import COLUMNS, match_motifs
+from biocnn.io.meme import Motif, read_meme
 
 
 def random_motifs(number: int, seed: int, low: int = 5, high: int = 16) -> list[Motif]:

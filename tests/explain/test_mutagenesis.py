@@ -10,16 +10,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from biocnn.blocks import ConvBlock, GlobalPool, Residual, Skip
-from biocnn.encode import one_hot
 from biocnn.explain import mutagenesis, saturation_mutagenesis
 from biocnn.explain.edited_network import EditedNetwork, GlobalPooled
 from biocnn.explain.edits import Linear, MaxPool, Pointwise
 from biocnn.explain.kept import Kept
 from biocnn.explain.ranges import Span
-from biocnn.layers import Conv
 from biocnn.models import Basset, DanQ, DeepBind, DilatedResNet
 from biocnn.models.sequence_network import SequenceNetwork
+from biocnn.nn.blocks import ConvBlock, GlobalPool, Residual, Skip
+from biocnn.nn.encode import one_hot
+from biocnn.nn.layers import Conv
 
 STRANDS = [("single", "max"), ("both", "max"), ("both", "mean")]
 SMALL = {

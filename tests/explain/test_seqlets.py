@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from biocnn.data.meme import Motif
 from biocnn.data.shuffle import dinucleotide_shuffle
-from biocnn.encode import one_hot
 from biocnn.explain import base_contributions, deep_lift, match_motifs, shuffled_references
 from biocnn.explain.alignment import gather
 from biocnn.explain.seqlets import COLUMNS, SITE_COLUMNS, SeqletMotifs, find_seqlets, present, seqlet_motifs
+from biocnn.io.meme import Motif
 from biocnn.models import DeepBind
+from biocnn.nn.encode import one_hot
 
 SITES = {"REB": "TTACCCGG", "CTF": "CCACTAGGGGGC"}
 

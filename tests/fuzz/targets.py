@@ -48,7 +48,7 @@ def zipped(make: Callable[[Path], Path]) -> Callable[[Path], Path]:
 
 
 def read_genome(path: Path) -> None:
-    from biocnn.data.genome import open_genome, read_genome, write_genome
+    from biocnn.io.genome import open_genome, read_genome, write_genome
 
     found = read_genome(path)
     write_genome(path, path.parent / "encoded")
@@ -56,14 +56,14 @@ def read_genome(path: Path) -> None:
 
 
 def encoded(folder: Path) -> Path:
-    from biocnn.data.genome import write_genome
+    from biocnn.io.genome import write_genome
 
     write_genome(fasta(folder), folder / "encoded")
     return folder / "encoded" / "genome.json"
 
 
 def open_encoded(path: Path) -> None:
-    from biocnn.data.genome import open_genome
+    from biocnn.io.genome import open_genome
 
     genome = open_genome(path.parent)
     for name, length in genome.contigs.items():
@@ -87,7 +87,7 @@ def narrowpeak(folder: Path) -> Path:
 
 
 def read_intervals(path: Path, **settings: Any) -> None:
-    from biocnn.data.checks import Checks
+    from biocnn.core.checks import Checks
     from biocnn.data.intervals import Intervals
 
     given = {"positives": path, "negatives": {"name": "random", "distance": 10}} | settings
@@ -120,7 +120,7 @@ def sequence_table(folder: Path) -> Path:
 
 
 def read_sequence_table(path: Path) -> None:
-    from biocnn.data.checks import Checks
+    from biocnn.core.checks import Checks
     from biocnn.data.sequences import Sequences
 
     Sequences(table=path).read(1, Checks()).x(0)
@@ -134,7 +134,7 @@ def labels(folder: Path) -> Path:
 
 
 def read_labels(path: Path) -> None:
-    from biocnn.data.checks import Checks
+    from biocnn.core.checks import Checks
     from biocnn.data.sequences import Sequences
 
     Sequences(sequences=path.parent / "seqs.fa", labels=path).read(1, Checks()).x(0)
@@ -152,7 +152,7 @@ def meme(folder: Path) -> Path:
 
 
 def read_motifs(path: Path) -> None:
-    from biocnn.data.meme import read_meme, write_meme
+    from biocnn.io.meme import read_meme, write_meme
 
     write_meme(path.parent / "out.meme", list(read_meme(path).values()))
 
@@ -197,7 +197,7 @@ _LOADED: dict[str, Any] = {}
 def binder() -> Any:
     """A small sequence model, made once a process."""
     if "binder" not in _LOADED:
-        from biocnn.predict import Model
+        from biocnn.prediction.model import Model
 
         folder = tempfile.TemporaryDirectory()
         _LOADED["folder"], _LOADED["binder"] = folder, Model(sequence_model(Path(folder.name)), "cpu")
@@ -205,8 +205,8 @@ def binder() -> Any:
 
 
 def read_variants(path: Path) -> None:
-    from biocnn.data.genome import read_genome
-    from biocnn.variants.step import Settings, annotate
+    from biocnn.apply.variants.step import Settings, annotate
+    from biocnn.io.genome import read_genome
 
     out = path.parent / "out"
     out.mkdir()
@@ -310,9 +310,9 @@ def zarr_chunk(folder: Path) -> Path:
 
 
 def read_picture(path: Path) -> None:
-    from biocnn.data.image_files import decode, read_image
-    from biocnn.data.lazy import open_image
-    from biocnn.errors import InputError
+    from biocnn.core.errors import InputError
+    from biocnn.io.image_files import decode, read_image
+    from biocnn.io.lazy import open_image
 
     found = read_image(path)
     with open_image(path) as image:
@@ -341,7 +341,7 @@ def pictures(folder: Path) -> Path:
 
 
 def read_pictures(path: Path) -> None:
-    from biocnn.data.checks import Checks
+    from biocnn.core.checks import Checks
     from biocnn.data.images import Images
 
     raw = Images(table=path).read(1, Checks())
@@ -388,13 +388,13 @@ def yaml(folder: Path) -> Path:
 
 
 def read_yaml(path: Path) -> None:
-    from biocnn.config import load
+    from biocnn.config.settings import load
 
     load(path, path.parent)
 
 
 def settings_of(model: dict[str, Any], data: str) -> dict[str, Any]:
-    from biocnn.schema import choose
+    from biocnn.config.schema import choose
     from tests.tiny import train_settings
 
     train = train_settings(epochs=1, threads=1, patch=[16, 16] if data == "Images" else None)
@@ -405,7 +405,7 @@ def model_file(folder: Path, task: str, model: dict[str, Any], **more: Any) -> P
     """An untrained network with all the metadata of a trained one."""
     import torch
 
-    from biocnn.checkpoint import build_model, save_model, versions
+    from biocnn.training.checkpoint import build_model, save_model, versions
     from tests.tiny import images, sequences, stored
 
     raw = sequences(task=task) if task == "binary" else images(task=task)
@@ -448,8 +448,8 @@ def use_image_model(path: Path) -> None:
 
 
 def start_from(path: Path) -> None:
-    from biocnn.checkpoint import build_model, read_meta
-    from biocnn.transfer import start
+    from biocnn.training.checkpoint import build_model, read_meta
+    from biocnn.training.transfer import start
 
     facts = read_meta(path)["facts"] | {"spatial_dims": 1, "in_channels": 4, "out_channels": 1}
     network = build_model({"name": "DeepBind", "channels": 4, "kernel_size": 8}, facts)
@@ -459,7 +459,7 @@ def start_from(path: Path) -> None:
 def state(folder: Path) -> Path:
     import torch
 
-    from biocnn.state import StateFolder
+    from biocnn.training.state import StateFolder
 
     with StateFolder(folder / "state", "mark", print) as states:
         states.save({"model.a": torch.ones(3), "optimizer.0.step": torch.ones(1)}, {"over": "", "epoch": 1})
@@ -467,7 +467,7 @@ def state(folder: Path) -> Path:
 
 
 def read_state(path: Path) -> None:
-    from biocnn.state import StateFolder
+    from biocnn.training.state import StateFolder
 
     with StateFolder(path.parents[1], "mark", lambda line: None) as states:
         states.load()
@@ -484,7 +484,7 @@ def trials(folder: Path) -> Path:
 
 
 def read_trials(path: Path) -> None:
-    from biocnn.trials import calibrate
+    from biocnn.workflow.trials import calibrate
 
     calibrate(path.parent / "table.tsv", path.parent / "best.json", path.parent / "trial0.json", path)
 
@@ -497,9 +497,9 @@ def best(folder: Path) -> Path:
 
 
 def read_best(path: Path) -> None:
-    from biocnn.config import load
-    from biocnn.draws import chosen
-    from biocnn.files import read_json
+    from biocnn.config.search_space import chosen
+    from biocnn.config.settings import load
+    from biocnn.core.files import read_json
 
     chosen(load(path.parent / "mine.yaml", path.parent).settings, read_json(path), path)
 
@@ -523,7 +523,7 @@ def read_dataset(path: Path) -> None:
 
 def predictions(name: str) -> Callable[[Path], Path]:
     def made(folder: Path) -> Path:
-        from biocnn import steps
+        from biocnn.workflow import steps
 
         model = sequence_model(folder)
         steps.predict(model, folder / "dataset", folder / "predictions")
@@ -534,7 +534,7 @@ def predictions(name: str) -> Callable[[Path], Path]:
 
 def read_predictions(path: Path) -> None:
     from biocnn.data.dataset import Dataset
-    from biocnn.evaluate import evaluate_stored
+    from biocnn.evaluation.evaluate import evaluate_stored
     from tests.tiny import metric_settings
 
     run = path.parents[1]

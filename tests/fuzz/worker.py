@@ -14,7 +14,8 @@ import zlib
 from pathlib import Path
 
 import biocnn.predict  # noqa: F401 (before memory is bounded)
-from biocnn.errors import InputError
+
+from biocnn.core.errors import InputError
 from tests.fuzz.mutations import mutate
 from tests.fuzz.targets import TARGETS, copied
 

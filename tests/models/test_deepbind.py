@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from biocnn.errors import InputError
+from biocnn.core.errors import InputError
 from biocnn.models import DeepBind
 
 SETTINGS = pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from biocnn import models
-from biocnn.errors import InputError
+from biocnn.core.errors import InputError
 
 SMALL = {
     "Basset": {"channels": [4, 5, 6], "kernel_size": [5, 4, 3], "hidden": 7},

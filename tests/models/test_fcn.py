@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from biocnn.errors import InputError
+from biocnn.core.errors import InputError
 from biocnn.models import FCN
 from biocnn.models.fcn import bilinear_up
-from biocnn.network_summary import receptive_field
+from biocnn.nn.summary import receptive_field
 
 
 @pytest.mark.parametrize(("spatial_dims", "mode"), [(1, "linear"), (2, "bilinear"), (3, "trilinear")])

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 from torch.nn.functional import pad
 
-from biocnn.errors import InputError
-from biocnn.folding import fold
+from biocnn.core.errors import InputError
 from biocnn.models import Basset, DanQ, DeepBind, DilatedResNet
+from biocnn.nn.fuse_batchnorm import fold
 
 SMALL = {
     DeepBind: {"channels": 6, "kernel_size": 9},

@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from biocnn.errors import InputError
+from biocnn.core.errors import InputError
 from biocnn.models import UNet
-from biocnn.network_summary import receptive_field
+from biocnn.nn.summary import receptive_field
 
 
 def unet(spatial_dims: int, **settings: object) -> UNet:

@@ -8,11 +8,11 @@ import pandas as pd
 from safetensors.numpy import save_file
 from scipy import ndimage
 
-from biocnn.data.meme import Motif, write_meme
-from biocnn.data.ragged import Ragged
-from biocnn.data.targets import instance_targets
-from biocnn.instances import label_instances
+from biocnn.io.meme import Motif, write_meme
+from biocnn.io.ragged import Ragged
 from biocnn.metrics import auprc, auroc, average_precision_iou, dice, iou, pearson, spearman
+from biocnn.tasks.instance_targets import instance_targets
+from biocnn.tasks.instances import label_instances
 
 RUNS = ("fold0-seed1", "fold0-seed2")
 SITE = "TTACCCG"

@@ -10,13 +10,13 @@ import pytest
 from safetensors.numpy import save_file
 from simulated_results import RUNS, write_sequences
 
-from biocnn.audit import COLUMNS
-from biocnn.baselines import BASELINES
+from biocnn.evaluation.audit import COLUMNS
+from biocnn.evaluation.baselines import BASELINES
 from biocnn.metrics import ece
 from biocnn.report import headline, write_report
 from biocnn.report.headline import caution, verdict
 from biocnn.report.results import Results
-from biocnn.temperature import without_temperature
+from biocnn.training.temperature import without_temperature
 
 
 def row(baseline="6-mers", output="a", metric="auroc", value=0.8, network=0.9, half=0.02, split="test"):

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from tiny import sequences, stored
 
-from biocnn.calibrate import rank_trials
 from biocnn.report.blocks import Table, Text
 from biocnn.report.calibration import against_settings, calibration
 from biocnn.report.figures import Gallery, style
 from biocnn.report.results import Results
 from biocnn.report.splits import folds, leakage
+from biocnn.training.calibrate import rank_trials
 
 DRAW = {
     "train.lr": {"log_uniform": [1e-3, 1e-1]},

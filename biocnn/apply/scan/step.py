@@ -1,0 +1,211 @@
+"""A genome past models, some windows at a time: bigWig, peaks and counts."""
+
+import logging
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from biocnn.apply.scan.calling import Caller
+from biocnn.config.strands import RNA
+from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError
+from biocnn.io.contigs import match_contigs
+from biocnn.io.fasta import UNKNOWN
+from biocnn.io.genome import Genome, either_genome
+from biocnn.io.tracks import BigWig, narrowpeak, write_bigwig
+from biocnn.prediction.compatibility import agree
+from biocnn.prediction.model import Model
+
+MAX_UNKNOWN = 0.5  # largest share of unknown bases in a window, where training set no other
+MOST = 1e6  # sites per Mb
+ROWS = 1 << 14  # windows at a time
+
+log = logging.getLogger("biocnn")
+
+
+def scan_files(
+    genome: Path,
+    models: Sequence[Path],
+    folder: Path,
+    contigs: Sequence[str] | None,
+    stride: int,
+    threshold: float | None,
+    density: float | None,
+    trust: Sequence[str] = (),
+) -> None:
+    """``scan_genome`` of model files and a genome, which is a FASTA file or a folder of ``write_genome``."""
+    loaded = [Model(model, trust=trust) for model in models]
+    agree(loaded, "sequence", "scan")
+    torch.set_num_threads(loaded[0].meta["experiment"]["train"]["threads"])
+    began, opened = time.monotonic(), either_genome(genome)
+    checks = scan_genome(opened, loaded, folder, contigs=contigs, stride=stride, threshold=threshold, density=density)
+    checks.frame().to_csv(folder / "counts.tsv", sep="\t", index=False)
+    for source, outcome, reason, count, _ in checks.rows:
+        log.info("%s: %s %d %s", source, outcome, count, reason)
+    log.info("in %.0f s", time.monotonic() - began)
+
+
+def scan_genome(
+    genome: Genome,
+    models: Sequence[Model],
+    folder: Path,
+    *,
+    contigs: Sequence[str] | None = None,
+    stride: int = 10,
+    threshold: float | None = None,
+    density: float | None = None,
+) -> Checks:
+    """Scan contigs with one or more models: tracks of the mean probability, and peaks, named by their rank.
+
+    Windows of more unknown bases than the models were trained on are left out.
+
+    Parameters
+    ----------
+    genome
+        From ``open_genome``, so that memory holds no more of it than is needed, or ``read_genome``.
+    models
+        Of the same window and outputs; an ensemble.
+    folder
+        Exists, and gets ``scan.bw`` (the probability, on ``stride`` bp around the middle of each window) and
+        ``peaks.narrowPeak``; of several outputs ``scan.NAME.bw`` and ``peaks.NAME.narrowPeak`` for each.
+    contigs
+        Names, which may be spelled otherwise than in the genome, see ``biocnn.io.contigs``; None: all.
+    stride
+        From one window to the next, in bp.
+    threshold
+        Windows of at least this probability make peaks; those that overlap make one. None: the threshold that lets
+        through about as many peaks as ``density`` leads to expect, or .5 where no density is known.
+    density
+        Sites per Mb, of each output; None: that of the positives that the models were trained on.
+
+    Returns
+    -------
+    counts
+        Windows read and left out; peaks, sites expected, and how many of the peaks are true by an estimate.
+
+    Raises
+    ------
+    InputError
+        For models that differ or have no window, contigs that the genome lacks or that are all too short, and a density
+        that is not above 0.
+    """
+    window = _agreed(models, genome, stride)
+    checks = Checks()
+    chosen = _chosen(genome, contigs, window, checks)
+    share = models[0].meta["experiment"]["data"].get("max_unknown", MAX_UNKNOWN)
+    counts, began = Counter(), time.monotonic()
+    if models[0].facts.get("alphabet") == RNA:
+        checks.add("scan", "note", "contigs of which models of RNA read one strand, +", len(chosen))
+    bases = sum(genome.contigs[name] for name in chosen)
+    suffixes, densities = _suffixes(models[0].outputs), _densities(models, density)
+    with ExitStack() as files:
+        tracks = []
+        for name, suffix, sites in zip(models[0].outputs, suffixes, densities, strict=True):
+            bigwig = files.enter_context(write_bigwig(folder / f"scan{suffix}.bw", genome.contigs))
+            tracks.append(Track(name, bigwig, Caller(window, threshold, sites, bases), stride))
+        for chrom in chosen:
+            for starts, probability in _mean(models, genome, chrom, stride):
+                known = _unknown(genome, chrom, starts, window) <= share
+                counts.update(scanned=int(known.sum()), dropped=int((~known).sum()))
+                for track, values in zip(tracks, probability.T, strict=True):
+                    track.add(chrom, starts[known], values[known])
+            log.info("%s: %d windows after %.0f s", chrom, counts.total(), time.monotonic() - began)
+    checks.add("scan", "read", f"windows of {window} bp, every {stride} bp", counts.total())
+    checks.add("scan", "dropped", f"more than {share:.0%} unknown bases", counts["dropped"])
+    for k, (track, suffix) in enumerate(zip(tracks, suffixes, strict=True)):
+        track.write_peaks(folder / f"peaks{suffix}.narrowPeak", _recall(models, k), checks)
+    return checks
+
+
+class Track:
+    """The bigWig and the peaks of one output, while they are written."""
+
+    def __init__(self, name: str, bigwig: BigWig, caller: Caller, stride: int) -> None:
+        self.name, self.caller, self.stride, self._bigwig = name, caller, stride, bigwig
+
+    def add(self, chrom: str, starts: np.ndarray, values: np.ndarray) -> None:
+        """The next windows of a contig, and their values."""
+        span = min(self.stride, self.caller.window)
+        self._bigwig.add(chrom, starts + (self.caller.window - span) // 2, values, span=span, step=self.stride)
+        self.caller.add(chrom, starts, values, self.stride)
+
+    def write_peaks(self, path: Path, recall: Sequence[float] | None, checks: Checks) -> None:
+        """Call peaks, write them in order, named by their rank, and account for them; no more windows come."""
+        found, caller = self.caller.end(recall), self.caller
+        with open(path, "w", encoding="utf-8") as bed:
+            for peak, rank, share in zip(found.peaks, found.rank, found.precision, strict=True):
+                bed.write(narrowpeak(peak, f"{self.name}-{rank}", share))
+        count = len(found.peaks)
+        checks.add("scan", "made", f"peaks of {self.name}: windows of {found.threshold:.6g} or more", count)
+        if caller.density is not None:
+            reason = f"sites of {self.name} expected, at {caller.density:.4g} per Mb"
+            checks.add("scan", "note", reason, round(caller.expected))
+        if count and not np.isnan(found.precision[0]):
+            true = round(found.precision.min() * count)
+            checks.add("scan", "note", f"of the peaks of {self.name} true, as estimated", true)
+        elif not caller.given:
+            reason = f"peaks of {self.name} of which it is not known how many are true: give density, sites per Mb"
+            checks.add("scan", "note", reason, count)
+
+
+def _agreed(models: Sequence[Model], genome: Genome, stride: int) -> int:
+    """The window of all models."""
+    agree(models, "sequence", "scan")
+    models[0].scan(genome, genome.names[0], stride=stride)  # refuses a model without a window, and a wrong stride
+    return models[0].facts["window"]
+
+
+def _chosen(genome: Genome, contigs: Sequence[str] | None, window: int, checks: Checks) -> list[str]:
+    """The contigs to scan, in the genome's order."""
+    found = match_contigs(genome.names if contigs is None else contigs, genome, False, "scan.contigs")
+    renamed = [f"{name} -> {contig}" for name, contig in found.items() if name != contig]
+    checks.add("scan", "repaired", "contig names", len(renamed), ", ".join(renamed[:4]))
+    chosen = [name for name in genome.names if name in found.values()]
+    if all(genome.contigs[name] < window for name in chosen):
+        raise InputError(f"scan: no contig is as long as a window of {window} bp", f"chosen: {', '.join(chosen[:12])}")
+    return chosen
+
+
+def _densities(models: Sequence[Model], given: float | None) -> list[float | None]:
+    """Sites per Mb of each output: as given, or as in the data that the first model was trained on."""
+    outputs = len(models[0].outputs)
+    if given is not None and not 0 < given <= MOST:
+        raise InputError(f"scan.density: {given:g} sites per Mb", "give a number above 0, 30 for example")
+    return [given] * outputs if given else models[0].facts.get("density") or [None] * outputs
+
+
+def _recall(models: Sequence[Model], output: int) -> np.ndarray | None:
+    """What shares of held-out positives reach, on average over the models; None where one of them does not tell."""
+    every = [model.meta.get("recall") for model in models]
+    known = all(levels and levels[output] for levels in every)
+    return np.mean([levels[output] for levels in every], axis=0) if known else None
+
+
+def _mean(models: Sequence[Model], genome: Genome, chrom: str, stride: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The mean of the models' probabilities, for some windows at a time."""
+    window = models[0].facts["window"]
+    starts = range(0, genome.contigs[chrom] - window + 1, stride)
+    for first in range(0, len(starts), ROWS):
+        block = starts[first : first + ROWS]
+        scans = [model.scan(genome, chrom, block[0], block[-1] + window, stride=stride) for model in models]
+        yield np.array(block), np.mean([np.concatenate([p for _, p in scan]) for scan in scans], axis=0)
+
+
+def _unknown(genome: Genome, chrom: str, starts: np.ndarray, window: int) -> np.ndarray:
+    """The share of unknown bases in each window."""
+    first = int(starts[0])
+    total = np.concatenate([[0], np.cumsum(genome.codes(chrom, first, int(starts[-1]) + window) == UNKNOWN)])
+    return (total[starts - first + window] - total[starts - first]) / window
+
+
+def _suffixes(outputs: Sequence[str]) -> list[str]:
+    """What tells the files of several outputs apart: their names, without what a file name should not have."""
+    plain = [re.sub(r"[^\w.+-]+", "_", name) for name in outputs]
+    plain = [f"{k}-{name}" for k, name in enumerate(plain, 1)] if len(set(plain)) < len(plain) else plain
+    return [f".{name}" for name in plain] if len(plain) > 1 else [""]

@@ -1,0 +1,137 @@
+"""Objects of an image of any size, labelled block by block as if at once."""
+
+import logging
+from itertools import pairwise, product
+from math import prod
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from biocnn.apply.segment.maps import KeptMaps, MeanMaps, cuts
+from biocnn.apply.segment.pieces import Pieces, pieces_of, together
+from biocnn.apply.segment.scratch import Scratch
+from biocnn.evaluation.uncertainty.maps import entropy
+from biocnn.prediction.tiles import Slices, grown, inside
+from biocnn.tasks.instances import label_instances
+
+MARGIN = {2: 128, 3: 32}  # pixels around a block that are labelled with it, at first
+RIM = 16  # pixels along a window's ends where objects that are cut may differ from the whole, where little is blurred
+BLUR = 5  # standard deviations beyond which blurred maps do not
+BYTES = 150  # of a pixel while it is labelled
+
+log = logging.getLogger("biocnn")
+
+
+def label_blocks(maps: MeanMaps, settings: dict[str, Any], numbers: Scratch, memory_gb: float) -> Pieces:
+    """Label the objects of an image whose maps are never held as a whole.
+
+    Each block is labelled with a margin around it, and keeps the objects whose first pixel, in reading order, lies in
+    it. Where an object that touches the block, or a neighbour of such an object, comes near the margin's end, the block
+    is labelled once more with twice the margin; likewise for foreground that no seed claimed: its seed may lie beyond.
+    Then the objects are those of the whole image, to the pixel: what becomes of an object is decided by the maps where
+    it lies and by the objects beside it.
+
+    Where the memory allows no larger margin, objects may be cut at its end; the log says how many.
+
+    Parameters
+    ----------
+    maps
+        Of the image.
+    settings
+        Keyword arguments of `biocnn.tasks.instances.label_instances`.
+    numbers
+        Gets the number of each pixel's object, 1 + its row.
+    memory_gb
+        Bound, in 10^9 bytes, of what labelling a block takes; half of it may be kept of maps besides.
+
+    Returns
+    -------
+    objects
+        Their score is 1 - P(background), the first map, their uncertainty the entropy.
+    """
+    shape, margin, most = numbers.shape, MARGIN[len(numbers.shape)], memory_gb * 1e9 / BYTES
+    blocks = _blocks(cuts(maps.regions), margin)
+    kept = KeptMaps(maps, [[max(0, start - margin) for start, _ in along] for along in blocks], memory_gb * 1e9 / 2)
+    parts, count, cut, taken = [], 0, 0, 0
+    for index in product(*(range(len(along)) for along in blocks)):
+        block = tuple(slice(*along[i]) for i, along in zip(index, blocks, strict=True))
+        window, found, labels, reaching = _settled(kept, settings, block, shape, most)
+        unsure = entropy(found, "instances")
+        objects = pieces_of(labels, window, shape, 1 - found[0], unsure, np.ones_like(labels, np.uint8))
+        own = np.flatnonzero(_starts_in(objects, block, shape))
+        number = np.zeros(len(objects.first) + 1, np.int32)
+        number[own + 1] = np.arange(count + 1, count + 1 + len(own))
+        taken += numbers.add(window, number[labels])
+        parts.append(objects.take(own))
+        count, cut = count + len(own), cut + reaching
+        kept.passed(index)
+    if cut:
+        log.warning("%d objects reach farther than the memory allows to see at once: they may be cut", cut)
+    if taken:
+        log.warning("%d pixels belong to two objects, because blocks differ there: the first one has them", taken)
+    return together(parts)
+
+
+def _blocks(regions: list[list[tuple[int, int]]], margin: int) -> list[list[tuple[int, int]]]:
+    """Parts of each axis that end a margin before regions do, so that a block's window ends with a region."""
+    blocks = []
+    for along in regions:
+        ends = [stop - margin for _, stop in along[:-1] if stop > margin]
+        edges = [0, *ends, along[-1][1]]
+        blocks.append(list(pairwise(edges)))
+    return blocks
+
+
+def _settled(
+    kept: KeptMaps, settings: dict[str, Any], block: Slices, shape: tuple[int, ...], most: float
+) -> tuple[Slices, np.ndarray, np.ndarray, int]:
+    """Window, maps and labels of a block, with margin enough; how many objects still reach the window's end."""
+    margin, known = MARGIN[len(shape)], label_instances.__kwdefaults__ | settings
+    threshold, rim = known["mask_threshold"], max(RIM, int(BLUR * np.max(known["smoothing"])) + 1)
+    while True:
+        window = grown(block, margin, shape)
+        found = kept.read(window)
+        labels = label_instances(found, **settings)
+        unclaimed, _ = ndimage.label((found[0] < 1 - threshold) & (labels == 0))
+        pieces = np.where(unclaimed, unclaimed + labels.max(), labels)
+        reaching = _reaching(pieces, window, block, shape, rim)
+        margin *= 2
+        if not reaching or _size(grown(block, margin, shape)) > most:
+            return window, found, labels, reaching
+
+
+def _reaching(labels: np.ndarray, window: Slices, block: Slices, shape: tuple[int, ...], rim: int) -> int:
+    """How many objects that touch the block, or are neighbours of such, come near an end of the window."""
+    near = _near_ends(labels, window, shape, rim)
+    touching = np.zeros(int(labels.max()) + 1, bool)
+    touching[labels[inside(block, window)]] = True
+    touching[0] = False
+    if not near.any() or not touching.any():
+        return 0
+    beside = ndimage.binary_dilation(touching[labels], np.ones((3,) * labels.ndim, bool))
+    touching[labels[beside]] = True
+    return int(np.count_nonzero(touching & near))
+
+
+def _near_ends(labels: np.ndarray, window: Slices, shape: tuple[int, ...], rim: int) -> np.ndarray:
+    """Of each label, whether it comes near an end of the window that is no end of the image."""
+    near = np.zeros(int(labels.max()) + 1, bool)
+    for axis, (part, size) in enumerate(zip(window, shape, strict=True)):
+        along = np.moveaxis(labels, axis, 0)
+        if part.start > 0:
+            near[along[:rim]] = True
+        if part.stop < size:
+            near[along[-rim:]] = True
+    near[0] = False
+    return near
+
+
+def _starts_in(objects: Pieces, block: Slices, shape: tuple[int, ...]) -> np.ndarray:
+    """Of each object, whether its first pixel lies in the block."""
+    places = np.unravel_index(objects.first, shape)
+    return np.all([(p >= part.start) & (p < part.stop) for p, part in zip(places, block, strict=True)], axis=0)
+
+
+def _size(window: Slices) -> int:
+    return prod(part.stop - part.start for part in window)

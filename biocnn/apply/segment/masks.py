@@ -1,0 +1,71 @@
+"""Masks and classes of an image of any size, and their connected pieces, whatever blocks these cross."""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from biocnn.apply.segment.maps import MeanMaps
+from biocnn.apply.segment.pieces import Pieces, merged, pieces_of, together
+from biocnn.apply.segment.scratch import Scratch
+from biocnn.evaluation.uncertainty.maps import entropy
+from biocnn.prediction.tiles import grown, inside
+
+
+def connect_blocks(
+    maps: MeanMaps, decide: Callable[[np.ndarray], np.ndarray], numbers: Scratch
+) -> tuple[Pieces, np.ndarray]:
+    """Find the connected pieces of each class, block by block; diagonal neighbours are connected.
+
+    Parameters
+    ----------
+    maps
+        Of the image.
+    decide
+        From maps (K, *region) to classes (*region), uint8; 0 = background.
+    numbers
+        Gets a number for each pixel that is not background.
+
+    Returns
+    -------
+    pieces
+        Their score is the probability of their class, their uncertainty the entropy.
+    row
+        Of each number the row of its piece; -1 for 0, the background.
+    """
+    from skimage.measure import label
+
+    parts, edges, kinds = [], [], np.zeros(1, np.uint8)
+    for region in maps.regions:
+        p = maps.region(region)
+        found = decide(p)
+        window = grown(region, 1, numbers.shape)
+        here = inside(region, window)
+        known = numbers.read(window)
+        classes = kinds[known]
+        classes[here] = found
+        joined = label(classes)  # neighbours of equal class, with what lies around the block
+        present = np.zeros(int(joined.max()) + 1, bool)
+        present[joined[here]] = True
+        present[0] = False
+        local = np.where(present, np.cumsum(present), 0)
+        score = p[0] if len(p) == 1 else np.take_along_axis(p, found[None], 0)[0]
+        unsure = entropy(p, "mask" if len(p) == 1 else "classes")
+        pieces = pieces_of(local[joined[here]], region, numbers.shape, score, unsure, found)
+        number = np.where(local > 0, local + len(kinds) - 1, 0).astype(np.int32)
+        numbers.add(region, number[joined[here]])
+        around = (known > 0) & present[joined]
+        edges.append(np.unique(np.stack([number[joined[around]], known[around]]), axis=1))
+        parts.append(pieces)
+        kinds = np.concatenate([kinds, pieces.kind])
+    return _united(together(parts), np.concatenate(edges, axis=1) - 1)
+
+
+def _united(pieces: Pieces, edges: np.ndarray) -> tuple[Pieces, np.ndarray]:
+    """Pieces of blocks made one where an edge joins them."""
+    n = len(pieces.first)
+    if n == 0:
+        return pieces, np.full(1, -1)
+    _, root = connected_components(coo_array((np.ones(edges.shape[1]), (edges[0], edges[1])), (n, n)), directed=False)
+    return merged(pieces, root), np.append(-1, root)

@@ -1,0 +1,94 @@
+"""Numbered pieces of a window: where each lies in the image, its size, and sums over it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from biocnn.prediction.tiles import Slices
+
+
+@dataclass
+class Pieces:
+    """Pieces of an image, one a row: first pixel in reading order, box, area, class, and sums over its pixels.
+
+    ``places`` (n, axes) are those of places, ``sure`` (n, 2) those of the score and of the uncertainty.
+    """
+
+    first: np.ndarray
+    start: np.ndarray
+    stop: np.ndarray
+    area: np.ndarray
+    places: np.ndarray
+    kind: np.ndarray
+    sure: np.ndarray
+
+    def take(self, rows: np.ndarray) -> "Pieces":
+        """Some of them."""
+        return Pieces(*(values[rows] for values in vars(self).values()))
+
+
+def pieces_of(
+    labels: np.ndarray,
+    window: Slices,
+    shape: tuple[int, ...],
+    score: np.ndarray,
+    uncertainty: np.ndarray,
+    kind: np.ndarray,
+) -> Pieces:
+    """The pieces 1..n of a window of an image.
+
+    Parameters
+    ----------
+    labels
+        Shape (*window), integers; each of 1..n occurs.
+    window
+        Where it lies in the image, of the shape given.
+    score, uncertainty, kind
+        Shape (*window): two maps to sum up, and the class, of which the first pixel of a piece decides.
+    """
+    flat = labels.ravel()
+    where = np.flatnonzero(flat)
+    ids = flat[where]
+    count = int(ids.max(initial=0))
+    first = np.empty(count + 1, np.int64)
+    first[ids[::-1]] = where[::-1]  # what is written last stays: the first pixel
+    first = first[1:]
+    boxes = ndimage.find_objects(labels)
+    origin = np.array([part.start for part in window])
+    start = np.array([[part.start for part in box] for box in boxes], np.int64).reshape(count, len(window)) + origin
+    stop = np.array([[part.stop for part in box] for box in boxes], np.int64).reshape(count, len(window)) + origin
+    inside = np.unravel_index(first, labels.shape)
+    place = np.ravel_multi_index(tuple(i + o for i, o in zip(inside, origin, strict=True)), shape)
+    area = np.bincount(ids, minlength=count + 1)[1:]
+    sure = [np.bincount(ids, one.ravel()[where], minlength=count + 1)[1:] for one in (score, uncertainty)]
+    along = np.unravel_index(where, labels.shape)
+    places = np.stack([np.bincount(ids, axis, count + 1)[1:] for axis in along], axis=1) + area[:, None] * origin
+    return Pieces(place, start, stop, area, places, kind.ravel()[first], np.stack(sure, axis=1))
+
+
+def together(parts: list[Pieces]) -> Pieces:
+    """Pieces of several windows, one after the other."""
+    columns = zip(*(vars(part).values() for part in parts), strict=True)
+    return Pieces(*(np.concatenate(column) for column in columns))
+
+
+def merged(pieces: Pieces, root: np.ndarray) -> Pieces:
+    """Pieces that belong together made one; ``root`` is 0..n-1, the number of the whole that each is part of."""
+    n = int(root.max(initial=-1)) + 1
+    start, stop = (
+        np.full((n, pieces.start.shape[1]), np.iinfo(np.int64).max),
+        np.zeros((n, pieces.start.shape[1]), np.int64),
+    )
+    first = np.full(n, np.iinfo(np.int64).max)
+    np.minimum.at(first, root, pieces.first)
+    np.minimum.at(start, root, pieces.start)
+    np.maximum.at(stop, root, pieces.stop)
+    kind = np.zeros(n, pieces.kind.dtype)
+    kind[root] = pieces.kind
+    area = np.bincount(root, pieces.area, minlength=n).astype(np.int64)
+    places, sure = (
+        np.stack([np.bincount(root, one, minlength=n) for one in sums.T], axis=1)
+        for sums in (pieces.places, pieces.sure)
+    )
+    return Pieces(first, start, stop, area, places, kind, sure)

@@ -1,0 +1,99 @@
+"""Masks and labels as OME-TIFF: in one piece where they are small, else tiled, with smaller copies for viewers."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from math import prod
+from pathlib import Path
+from uuid import NAMESPACE_OID, uuid5
+
+import numpy as np
+
+from biocnn.prediction.tiles import Slices
+
+TILE = 512
+LARGE = 2**24  # pixels from which on an image is written in tiles
+SMALLEST = 1024  # side of which no smaller copy is made
+
+Read = Callable[[Slices], np.ndarray]
+
+
+def write_image(
+    folder: Path,
+    name: str,
+    read: Read,
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    spacing: Sequence[float] | None,
+    unit: str,
+) -> Path:
+    """Write masks or labels, a tile at a time where they are large.
+
+    Parameters
+    ----------
+    folder, name
+        The file becomes ``name.tif``, or ``name.ome.tif`` with tiles and a pyramid; axes and the size of a pixel are
+        in the metadata of both.
+    read
+        From a window, whose slices may have steps, to its values.
+    shape
+        (*spatial).
+    dtype
+        Of the values.
+    spacing, unit
+        Size of a pixel along each axis, where it is known.
+    """
+    import tifffile
+
+    folder.mkdir(exist_ok=True)
+    if prod(shape) <= LARGE:
+        path = folder / f"{name}.tif"
+        tifffile.imwrite(
+            path, read(tuple(slice(0, n, 1) for n in shape)), ome=True, photometric="minisblack", compression="zlib",
+            metadata=_metadata(name, shape, spacing, unit), **_resolution(spacing, unit),
+        )  # fmt: skip
+        return path
+    path, levels = folder / f"{name}.ome.tif", _levels(shape)
+    with tifffile.TiffWriter(path, bigtiff=prod(shape) * np.dtype(dtype).itemsize > 2**31, ome=True) as tiff:
+        for level in range(levels + 1):
+            step = 2**level
+            size = (*shape[:-2], *(-(-n // step) for n in shape[-2:]))
+            full = {"subifds": levels, "metadata": _metadata(name, shape, spacing, unit), **_resolution(spacing, unit)}
+            tiff.write(
+                _tiles(read, shape, step), shape=size, dtype=dtype, tile=(TILE, TILE), compression="zlib",
+                photometric="minisblack", **({"subfiletype": 1} if level else full),
+            )  # fmt: skip
+    return path
+
+
+def _levels(shape: tuple[int, ...]) -> int:
+    """How many smaller copies, each half as wide as the one before."""
+    return max(0, int(np.ceil(np.log2(max(shape[-2:]) / SMALLEST))))
+
+
+def _tiles(read: Read, shape: tuple[int, ...], step: int) -> Iterator[np.ndarray]:
+    """Tiles of every step-th row and column, plane by plane: each value of a copy is one of the image's."""
+    starts = [range(0, n, TILE * step) for n in shape[-2:]]
+    for plane in product(*(range(n) for n in shape[:-2])):
+        for corner in product(*starts):
+            window = tuple(slice(a, min(a + TILE * step, n), step) for a, n in zip(corner, shape[-2:], strict=True))
+            tile = read((*(slice(i, i + 1, 1) for i in plane), *window))
+            tile = tile.reshape(tile.shape[-2:])
+            yield np.pad(tile, [(0, TILE - n) for n in tile.shape])
+
+
+def _resolution(spacing: Sequence[float] | None, unit: str) -> dict[str, object]:
+    """Pixels in a centimetre, as tags that every reader knows; nothing where the size of a pixel is unknown."""
+    if not spacing:
+        return {}
+    per_cm = {"um": 1e4, "mm": 10.0}[unit]
+    return {"resolution": (per_cm / spacing[-1], per_cm / spacing[-2]), "resolutionunit": "CENTIMETER"}
+
+
+def _metadata(name: str, shape: tuple[int, ...], spacing: Sequence[float] | None, unit: str) -> dict[str, object]:
+    """Axes and the size of a pixel, as OME-XML names them."""
+    axes = "ZYX"[-len(shape) :]
+    # By default a new one is drawn each time, and equal results would be different files.
+    found: dict[str, object] = {"axes": axes, "UUID": str(uuid5(NAMESPACE_OID, f"{name} {shape}"))}
+    for axis, size in zip(axes, spacing or (), strict=False):
+        found |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": {"um": "µm"}.get(unit, unit)}
+    return found

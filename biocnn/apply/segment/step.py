@@ -1,0 +1,172 @@
+"""New images -> masks or labels, and a table of objects, in memory that does not grow with the images."""
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+
+from biocnn.apply.measure import summarise, with_neighbours
+from biocnn.apply.segment.instances import label_blocks
+from biocnn.apply.segment.maps import MeanMaps
+from biocnn.apply.segment.masks import connect_blocks
+from biocnn.apply.segment.pieces import Pieces
+from biocnn.apply.segment.scratch import Scratch
+from biocnn.apply.segment.table import measure_pieces
+from biocnn.apply.segment.writing import write_like
+from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError, nearest
+from biocnn.io.image_paths import PASSED_OVER, named_images, passed_over
+from biocnn.io.lazy import LazyImage
+from biocnn.prediction.compatibility import Note, agree
+from biocnn.prediction.model import Model
+from biocnn.prediction.tiles import Slices
+from biocnn.tasks.instances import settings_at
+
+OnError = Literal["skip", "stop"]
+NETWORK, OTHERS = 0.35, 0.5  # shares of the memory for a pass through the network, and for what is done at other times
+
+
+log = logging.getLogger("biocnn")
+
+
+def segment_files(
+    images: Path, models: Sequence[Path], folder: Path, *, on_error: OnError = "skip", **settings: Any
+) -> int:
+    """Make a folder and segment images into it with the models in files; settings are those of ``Model``."""
+    loaded = [Model(model, **settings) for model in models]
+    agree(loaded, "image", "segment")
+    torch.set_num_threads(loaded[0].meta["experiment"]["train"]["threads"])
+    folder.mkdir()
+    return segment_images(images, loaded, folder, on_error=on_error)
+
+
+def segment_images(images: str | Path, models: Sequence[Model], folder: Path, *, on_error: OnError = "skip") -> int:
+    """Segment every image of a folder by the mean of the models' probabilities.
+
+    An image is read, predicted and put together piece by piece, and its objects are measured some at a time. What comes
+    out does not depend on the pieces, so neither on ``memory_gb`` of the models.
+
+    Parameters
+    ----------
+    images
+        A folder, or one image.
+    models
+        Of the same task, classes and channels; settings that turn maps into objects, and the memory to use, are those
+        of the first.
+    folder
+        Gets masks/ (0/1 or class numbers, uint8) or labels/ (0 = background, 1..n, int32), as NIfTI where the images
+        are NIfTI or DICOM volumes, else as TIFF, from 16 million pixels on as tiled OME-TIFF with a pyramid;
+        objects.csv: the objects, or the connected pieces of each class; images.csv: each image and class in a row, with
+        what was done to the image, or why it was skipped; and counts.tsv: how often.
+    on_error
+        What to do with an image that cannot be read or does not fit the model: ``skip`` it, or ``stop``.
+
+    Returns
+    -------
+    count
+        Number of objects in all images.
+
+    Raises
+    ------
+    InputError
+        Where models differ; where an image cannot be used, with ``stop``, or all of them cannot.
+    """
+    agree(models, "image", "segment")
+    if on_error not in OnError.__args__:
+        raise InputError(f"on_error: {on_error!r}", nearest(on_error, OnError.__args__))
+    tables, rows, checks = [], [], Checks()
+    found = named_images(images)
+    skipped: list[InputError] = []
+    for name, path in found:
+        place = {"image": name, "path": str(path.relative_to(images) if path != Path(images) else path.name)}
+        try:
+            table, shape, notes = _segment(path, name, models, folder)
+        except InputError as error:
+            if on_error == "stop":
+                raise
+            log.warning("skipped: %s", error)
+            skipped.append(error)
+            rows.append({**place, "skipped": " ".join(f"{error.message}: {error.remedy}".split())})
+            continue
+        for note in notes:
+            checks.add("segment", note.outcome, note.reason, 1, f"{name}: {note.detail}" if note.detail else name)
+        said = "; ".join(f"{note.reason} ({note.detail})" if note.detail else note.reason for note in notes)
+        tables.append(pd.DataFrame(place, index=table.index).join(table))
+        of_class = {kind: table[table["class"] == kind] for kind in _classes(models[0].facts)}
+        rows += [{**place, "class": k, **summarise(t, shape), "notes": said} for k, t in of_class.items()]
+    if not tables:
+        first = skipped[0]
+        raise InputError(f"{first.message} (none of {len(found)} images can be segmented)", first.remedy)
+    checks.add("segment", "read", "images segmented", len(tables))
+    others = passed_over(Path(images))
+    checks.add("segment", "note", PASSED_OVER, len(others), *(path.name for path in others[:1]))
+    if skipped:
+        log.warning("%d of %d images were skipped; images.csv says why", len(skipped), len(found))
+        checks.add("segment", "dropped", "images that cannot be used", len(skipped), skipped[0].message)
+    objects = pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)
+    objects.to_csv(folder / "objects.csv", index=False, float_format="%.6g")
+    table = pd.DataFrame(rows)
+    last = ["notes", "skipped"]
+    table = table.reindex(columns=[*(name for name in table if name not in last), *last])
+    table.to_csv(folder / "images.csv", index=False, float_format="%.6g")
+    checks.counted().to_csv(folder / "counts.tsv", sep="\t", index=False)
+    return len(objects)
+
+
+def _segment(
+    path: Path, name: str, models: Sequence[Model], folder: Path
+) -> tuple[pd.DataFrame, tuple[int, ...], list[Note]]:
+    """Write the mask or the labels of one image; its objects, its shape (*spatial), and what was done to it."""
+    first = models[0]
+    with first.open_image(path) as image:
+        maps = MeanMaps([model.open_maps(image, str(path), model.memory_gb * NETWORK) for model in models])
+        table = _measured(image, maps, name, first, folder)
+        notes = [Note("repaired", repair) for repair in image.repairs] + maps.notes
+        return table, tuple(image.shape[1:]), notes
+
+
+def _measured(image: LazyImage, maps: MeanMaps, name: str, first: Model, folder: Path) -> pd.DataFrame:
+    """The objects of one image, once their mask or labels are written."""
+    facts, share = first.facts, first.memory_gb * OTHERS
+    spacing, unit = (image.spacing, image.unit) if image.spacing else (facts.get("spacing"), facts.get("unit", "um"))
+    with Scratch(image.shape[1:], folder / f".{name}.numbers") as numbers:
+        if facts["task"] == "instances":
+            found = label_blocks(maps, settings_at(first.meta.get("postprocess", {}), maps.zoom), numbers, share)
+            row = np.arange(-1, len(found.first))
+        else:
+            found, row = connect_blocks(maps, first.decide, numbers)
+        order, labels = _in_order(found)
+        kind, values = ("labels", labels) if facts["task"] == "instances" else ("masks", found.kind.astype(np.uint8))
+        value = np.append(values, np.zeros(1, values.dtype))[row]  # of each number; row -1 is the background
+        # Written last: until then, what is read may prove to be damaged.
+        table = measure_pieces(found, row, numbers, image, spacing, unit, facts["channels"], share)
+        write_like(image, folder / kind, name, partial(_values, numbers, value), value.dtype, spacing, unit)
+    names = _classes(facts)
+    table = table.assign(**{"label": labels, "class": [names[kind - 1] for kind in found.kind]}).iloc[order]
+    apart = [with_neighbours(table[table["class"] == name], unit) for name in names]
+    return pd.concat([part for part in apart if len(part)] or apart, ignore_index=True)
+
+
+def _classes(facts: dict[str, Any]) -> list[str]:
+    """Names of what is found."""
+    if facts["task"] == "instances":
+        return ["object"]
+    return facts["outputs"] if facts["task"] == "mask" else facts["outputs"][1:]
+
+
+def _values(numbers: Scratch, value: np.ndarray, window: Slices) -> np.ndarray:
+    return value[numbers.read(window)]
+
+
+def _in_order(found: Pieces) -> tuple[np.ndarray, np.ndarray]:
+    """Rows by class and first pixel, and each row's label: 1..n in each class, however the image was cut."""
+    order = np.lexsort((found.first, found.kind))
+    begins = np.searchsorted(found.kind[order], found.kind[order])
+    labels = np.empty(len(order), np.int32)
+    labels[order] = np.arange(len(order)) - begins + 1
+    return order, labels

@@ -1,0 +1,143 @@
+"""The table of an image's objects, measured some at a time: no more of the image is held than they cover."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from math import prod
+
+import numpy as np
+import pandas as pd
+
+from biocnn.apply.measure import measure
+from biocnn.apply.measure.table import AXES, SAMPLE
+from biocnn.apply.segment.pieces import Pieces
+from biocnn.apply.segment.scratch import Scratch
+from biocnn.prediction.compatibility import Pixels
+
+CELL = {2: 1024, 3: 128}  # objects whose boxes start in the same cell of this side are measured together
+BAND = 4_000_000  # pixels read at once to find the background
+BYTES = 200  # of a pixel and channel while objects on it are measured
+
+log = logging.getLogger("biocnn")
+
+
+def measure_pieces(
+    pieces: Pieces,
+    row: np.ndarray,
+    numbers: Scratch,
+    image: Pixels,
+    spacing: Sequence[float] | None,
+    unit: str,
+    channels: Sequence[str],
+    memory_gb: float,
+) -> pd.DataFrame:
+    """Measure objects as if the image were held as a whole.
+
+    Parameters
+    ----------
+    pieces
+        The objects.
+    row
+        Of each number in ``numbers``, the row of its object.
+    numbers
+        Of each pixel.
+    image
+        The pixels.
+    spacing, unit
+        Size of a pixel along each axis.
+    channels
+        Their names.
+    memory_gb
+        An object whose box takes more, in 10^9 bytes, gets its area, place, score and uncertainty only; the log says
+        how many do.
+
+    Returns
+    -------
+    objects
+        What ``biocnn.apply.measure`` gives, one row for each piece, in their order; ``label`` is the row and 1.
+        Distances to neighbours are yet to be measured.
+    """
+    most, sure = memory_gb * 1e9 / BYTES / len(channels), pieces.sure / np.maximum(pieces.area, 1)[:, None]
+    shape = image.shape[1:]
+    told = {"channels": channels, "unit": unit, "background": _background(numbers, image), "whole": shape}
+    empty = np.zeros((3,) * len(shape), np.int32)
+    tables = [
+        measure(empty, np.zeros((len(channels), *empty.shape), image.dtype), spacing, empty, uncertainty=empty, **told)
+    ]
+    large = 0
+    for rows in _groups(pieces, most):
+        start, stop = _box(pieces, rows)
+        window = tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
+        if prod(stop - start) > most:
+            large += 1
+            table = _known(pieces, rows, shape, spacing, unit)
+            table = table.assign(score=sure[rows, 0], uncertainty=sure[rows, 1])
+        else:
+            local = _local(row[numbers.read(window)], rows)
+            score, unsure = (np.append(0.0, values[rows])[local] for values in sure.T)
+            table = measure(local, image.read(window), spacing, score, uncertainty=unsure, offset=start, **told)
+        tables.append(table.assign(label=rows + 1))
+    if large:
+        log.warning("%d objects are too large to measure their shape in the memory allowed", large)
+    found = pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)
+    return found.reindex(columns=tables[0].columns).sort_values("label", ignore_index=True)
+
+
+def _background(numbers: Scratch, image: Pixels) -> np.ndarray:
+    """What ``background_levels`` gives, band by band."""
+    length, *others = numbers.shape
+    rest, rows = tuple(slice(0, n) for n in others), max(1, BAND // prod(others))
+    bands = [(slice(a, min(a + rows, length)), *rest) for a in range(0, length, rows)]
+    step = max(1, -(-sum(int(np.count_nonzero(numbers.read(band) == 0)) for band in bands) // SAMPLE))
+    passed, values = 0, []
+    for band in bands:
+        where = np.flatnonzero(numbers.read(band) == 0)
+        chosen = where[-passed % step :: step]
+        values.append(image.read(band).reshape(image.shape[0], -1)[:, chosen])
+        passed += len(where)
+    if not passed:
+        return np.full(image.shape[0], np.nan)
+    return np.median(np.concatenate(values, axis=1), axis=1).astype(float)
+
+
+def _box(pieces: Pieces, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Start and stop of what some objects cover."""
+    return pieces.start[rows].min(axis=0), pieces.stop[rows].max(axis=0)
+
+
+def _groups(pieces: Pieces, most: float) -> Iterator[np.ndarray]:
+    """Rows of objects to measure together: those whose boxes start in one cell; larger ones each by itself."""
+    side = CELL[pieces.start.shape[1]]
+    small = ((pieces.stop - pieces.start) <= side).all(axis=1)
+    yield from np.flatnonzero(~small)[:, None]
+    rows = np.flatnonzero(small)
+    if not len(rows):
+        return
+    cells = pieces.start[rows] // side
+    order = np.lexsort(cells.T[::-1])
+    ends = np.flatnonzero((np.diff(cells[order], axis=0) != 0).any(axis=1)) + 1
+    for part in np.split(rows[order], ends):
+        start, stop = _box(pieces, part)
+        yield from [np.sort(part)] if prod(stop - start) <= most else part[:, None]
+
+
+def _local(found: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Labels 1.. of the objects of some rows, in a window that holds others, too."""
+    place = np.minimum(np.searchsorted(rows, found), len(rows) - 1)
+    return np.where(rows[place] == found, place + 1, 0).astype(np.int32)
+
+
+def _known(
+    pieces: Pieces, rows: np.ndarray, shape: tuple[int, ...], spacing: Sequence[float] | None, unit: str
+) -> pd.DataFrame:
+    """What is known of objects without looking at their pixels."""
+    table = {"area": pieces.area[rows]}
+    ends = (pieces.start[rows] == 0) | (pieces.stop[rows] == shape)
+    for i, axis in enumerate(AXES[-len(shape) :]):
+        centroid = pieces.places[rows, i] / pieces.area[rows]
+        table |= {
+            f"centroid_{axis}": centroid,
+            f"{axis}_min": pieces.start[rows, i],
+            f"{axis}_max": pieces.stop[rows, i],
+        }
+        table |= {f"centroid_{axis}_{unit}": centroid * spacing[i]} if spacing else {}
+    return pd.DataFrame(table | {"touches_edge": ends.any(axis=1)})

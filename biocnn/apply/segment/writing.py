@@ -1,0 +1,73 @@
+"""Masks and labels in the family of formats that their image is in, on its grid: NIfTI for bodies, else TIFF."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from biocnn.apply.segment.pyramid import Read, write_image
+from biocnn.io.lazy import LazyImage
+from biocnn.io.nifti import open_header
+from biocnn.io.orientation import TO_LPS, as_stored
+
+
+def write_like(
+    image: LazyImage, folder: Path, name: str, read: Read, dtype: np.dtype, spacing: Sequence[float] | None, unit: str
+) -> Path:
+    """Write masks or labels of an image.
+
+    NIfTI becomes NIfTI with the header of the image, in its own order of axes; DICOM whose place in the body is known
+    becomes NIfTI, too; all others become TIFF, see ``write_image``.
+
+    Parameters
+    ----------
+    image
+        Whose pixels they are of; its format decides.
+    folder, name
+        Of the file, without suffix.
+    read
+        From a window, whose slices may have steps, to values.
+    dtype
+        Of the values.
+    spacing, unit
+        Size of a pixel along each axis, where it is known.
+    """
+    shape = tuple(image.shape[1:])
+    if image.kind == "NIfTI" or (image.kind == "DICOM" and image.affine is not None):
+        folder.mkdir(exist_ok=True)
+        values = read(tuple(slice(0, n, 1) for n in shape)).astype(dtype, copy=False)
+        return _write_nifti(image, folder, name, values)
+    return write_image(folder, name, read, shape, dtype, spacing, unit)
+
+
+def _write_nifti(image: LazyImage, folder: Path, name: str, values: np.ndarray) -> Path:
+    import nibabel
+
+    if image.kind == "DICOM":
+        path = folder / f"{name}.nii.gz"
+        affine = TO_LPS @ _whole_affine(image.affine)
+        made = nibabel.Nifti1Image(values.reshape((1,) * (3 - values.ndim) + values.shape).T, affine)
+        made.set_qform(affine, "scanner")
+        made.set_sform(affine, "scanner")
+        made.header.set_xyzt_units("mm")
+    else:
+        path = folder / (name + (".nii" if image.path.name.lower().endswith(".nii") else ".nii.gz"))
+        source = open_header(image.path)
+        lengths = (*source.shape[:3], *[1] * (3 - len(source.shape)))
+        header = source.header.copy()
+        header.set_data_dtype(values.dtype)
+        header["cal_min"] = header["cal_max"] = 0  # how the image is to be shown, which labels are not
+        made = type(source)(as_stored(values, TO_LPS @ source.affine, lengths), source.affine, header)
+    nibabel.save(made, path)
+    return path
+
+
+def _whole_affine(affine: np.ndarray) -> np.ndarray:
+    """From columns, rows and slices, and 1, to mm: (4, 4), of ``Stored.affine``; a plane is a slice of 1 mm."""
+    *steps, origin = affine.T
+    if len(steps) == 2:
+        normal = np.cross(steps[1], steps[0])
+        steps = [normal / np.linalg.norm(normal), *steps]
+    found = np.eye(4)
+    found[:3] = np.stack([*steps[::-1], origin], axis=1)
+    return found

@@ -1,0 +1,123 @@
+"""Mutation maps of the variants that matter most, or that were asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from biocnn.apply.variants.alleles import Alleles
+from biocnn.apply.variants.normalise import normalise
+from biocnn.apply.variants.reading import readable
+from biocnn.apply.variants.scoring import Ensemble
+from biocnn.apply.variants.windows import cut
+from biocnn.explain import saturation_mutagenesis
+from biocnn.io.fasta import reverse_complement
+from biocnn.io.genome import Genome
+
+LARGEST = 40  # variants of which the report has a table
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A variant worth showing: its line's first columns, where it is in the genome, and its largest effect."""
+
+    chrom: str
+    pos: int
+    id: str
+    ref: str
+    alt: str
+    contig: int
+    output: int
+    values: tuple[float, ...]  # of each effect, for that output
+    delta: float
+
+
+class Choice:
+    """Keeps the alleles with the largest change of the probability, and those with given IDs, as they pass by.
+
+    Parameters
+    ----------
+    wanted
+        IDs of variants.
+    """
+
+    def __init__(self, wanted: Sequence[str] = ()) -> None:
+        self.wanted = set(wanted)
+        self.named: list[Chosen] = []
+        self.largest: list[Chosen] = []
+
+    def see(
+        self, fields: Sequence[Sequence[str]], alleles: Alleles, rows: np.ndarray, effects: dict[str, np.ndarray]
+    ) -> None:
+        """Look at the alleles ``rows`` of a block, which have these effects, each of shape (rows, K)."""
+        if not len(rows):
+            return
+        size = np.abs(effects["DELTA"])
+        output, largest = size.argmax(1), size.max(1)
+        least = abs(self.largest[-1].delta) if len(self.largest) == LARGEST else -1.0
+        order = np.argsort(-largest, kind="stable")[:LARGEST]
+        new = [i for i in order if largest[i] > least]
+        named = (
+            [i for i in range(len(rows)) if fields[alleles.record[rows[i]]][2] in self.wanted] if self.wanted else []
+        )
+
+        def chosen(i: int) -> Chosen:
+            row, k = rows[i], output[i]
+            chrom, pos, name = fields[alleles.record[row]][:3]
+            values = tuple(float(found[i, k]) for found in effects.values())
+            return Chosen(
+                readable(chrom), int(pos), readable(name), alleles.ref[row], alleles.alt[row],
+                int(alleles.contig[row]), int(k), values, float(effects["DELTA"][i, k]),
+            )  # fmt: skip
+
+        self.named += [chosen(i) for i in named]
+        self.largest = sorted([*self.largest, *map(chosen, new)], key=lambda c: -abs(c.delta))[:LARGEST]
+
+    def shown(self, number: int) -> list[Chosen]:
+        """Those with the given IDs, or else the ``number`` largest."""
+        return self.named if self.wanted else self.largest[:number]
+
+
+def mutation_maps(ensemble: Ensemble, genome: Genome, chosen: Sequence[Chosen]) -> dict[str, np.ndarray]:
+    """Every single mutation of a variant's window, with the allele of the larger logit: what the other one loses.
+
+    Parameters
+    ----------
+    ensemble
+        Models; the changes are means over them.
+    genome
+        Where the variants lie.
+    chosen
+        Variants.
+
+    Returns
+    -------
+    maps
+        codes (N, L), change (N, 4, L), mark (N,), the column of the variant's first base, and allele (N,), REF or ALT.
+    """
+    length = ensemble.window
+    codes, change, allele = np.zeros((len(chosen), length), np.uint8), np.zeros((len(chosen), 4, length)), []
+    mark = np.zeros(len(chosen), np.int64)
+    for i, variant in enumerate(chosen):
+        contig = np.array([variant.contig])
+        start, ref, alt = normalise(genome, contig, np.array([variant.pos - 1]), [variant.ref], [variant.alt])
+        pair = np.concatenate(cut(genome, contig, start, ref, alt, length))
+        better = int(ensemble.logits(pair).mean(0)[:, variant.output].argmax())
+        codes[i] = pair[better]
+        allele.append(("REF", "ALT")[better])
+        change[i] = _change(ensemble, pair[[better]], variant.output)
+        mark[i] = max(0, (length - len(ref[0])) // 2)
+    return {"codes": codes, "change": change, "mark": mark, "allele": np.array(allele, str)}
+
+
+def _change(ensemble: Ensemble, codes: np.ndarray, output: int) -> np.ndarray:
+    found = []
+    for model, turn in zip(ensemble.models, ensemble.turn, strict=True):
+        here = saturation_mutagenesis(model.network, torch.from_numpy(codes), output)[0].cpu().numpy()
+        if turn:
+            other = torch.from_numpy(reverse_complement(codes).copy())
+            there = saturation_mutagenesis(model.network, other, output)[0].cpu().numpy()
+            here = (here + there[::-1, ::-1]) / 2
+        found.append(here)
+    return np.mean(found, axis=0)

@@ -1,0 +1,289 @@
+"""Variants past models, a block at a time: read, cut, score, write, count."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+import biocnn
+from biocnn.apply.variants.alleles import REASONS, Alleles, Mismatch, Normal, Reader
+from biocnn.apply.variants.background import Background
+from biocnn.apply.variants.form import Form
+from biocnn.apply.variants.maps import Choice, mutation_maps
+from biocnn.apply.variants.normalise import normalise
+from biocnn.apply.variants.reading import header_contigs, read_vcf, readable
+from biocnn.apply.variants.reread import reread
+from biocnn.apply.variants.scoring import Ensemble, effects
+from biocnn.apply.variants.windows import BOTH, Kept, column, cut, one_pair
+from biocnn.apply.variants.writing import Writer
+from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError
+from biocnn.core.files import sha256
+from biocnn.io.contigs import check_lengths, find_contigs
+from biocnn.io.genome import Genome
+from biocnn.prediction.model import Model
+
+ROUNDING = 1e-6  # share of a logit up to which a change is none
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How variants are scored; see section ``variants`` of ``biocnn.config.settings``."""
+
+    window: int | None = None
+    offsets: tuple[int, ...] = (0,)
+    strands: Literal["single", "both"] = "single"
+    ref_mismatch: Mismatch = "error"
+    unknown_contigs: Literal["error", "skip"] = "error"
+    background: int = 0
+    seed: int = 1
+    prefix: str = "BIOCNN"
+    maps: int | tuple[str, ...] = 4
+
+
+def annotate(vcf: str | Path, models: Sequence[Model], genome: Genome, folder: Path, settings: Settings) -> Checks:
+    """Score the variants of a file with one or more models, holding some thousands at a time.
+
+    Parameters
+    ----------
+    vcf
+        VCF or BCF; where it is sorted, the output gets an index.
+    models
+        With the same outputs; an ensemble.
+    genome
+        The one the variants refer to.
+    folder
+        Gets variants.vcf.gz, its index, variants.tsv, counts.tsv, largest.tsv and maps.npz; exists.
+    settings
+        How to score.
+
+    Returns
+    -------
+    counts
+        What was read, scored and set aside.
+
+    Raises
+    ------
+    InputError
+        For files, alleles and settings that cannot be used; names the line.
+    """
+    vcf = Path(vcf)
+    scorer = Scorer(Ensemble(models, settings.window, settings.strands), genome, settings)
+    header, blocks = read_vcf(vcf)
+    named = header_contigs(header)
+    check_lengths(vcf, named, find_contigs(named, genome, False, vcf), genome)
+    reader = Reader(genome, vcf, scorer.ensemble.window, settings.ref_mismatch, settings.unknown_contigs, named)
+    form, counts, choice = Form(header), Counts(vcf), Choice(settings.maps if isinstance(settings.maps, tuple) else ())
+    writer = Writer(
+        folder, header, scorer.ensemble.outputs, scorer.names, settings.prefix, _provenance(models, genome, settings),
+        regression=scorer.ensemble.task == "regression", background=settings.background,
+    )  # fmt: skip
+    with writer:
+        for first, lines in blocks:
+            numbers, fields = reader.fields(first, lines)
+            form.see(numbers, fields)
+            alleles, normal = reader.alleles(numbers, fields)
+            found = scorer.score(normal)
+            values = np.full((len(alleles.record), len(writer.keys)), np.nan)
+            values[normal.rows] = np.stack(list(found.values()), axis=-1).reshape(len(normal.rows), len(writer.keys))
+            counts.add(fields, alleles, normal)
+            choice.see(fields, alleles, normal.rows, found)
+            writer.write(fields, alleles, normal, values)
+        form.end(blocks.whole)
+        writer.ordered = not reader.unordered
+    if -1 in reader.rows.values() and set(reader.rows.values()) == {-1}:
+        raise InputError(
+            f"{vcf}: none of its contigs is in {genome.source}", "give the genome that the variants refer to"
+        )
+    counts.unseen = scorer.unseen
+    checks = counts.checks(reader)
+    for what, count in form.counts.items():
+        checks.add(vcf.name, "note", f"not as the specification of VCF has them: {what}", count, form.examples[what])
+    for words, count in reread(folder / "variants.vcf.gz", vcf, counts.records).items():
+        checks.add(vcf.name, "note", f"remarks of htslib: {words}", count)
+    if not (writer.indexed or reader.unordered):
+        checks.add(vcf.name, "note", "file that tabix cannot index, by its POS and END", 1)
+    for name in sorted(choice.wanted - {chosen.id for chosen in choice.named}):
+        checks.add(vcf.name, "note", "variants to be drawn that were not found, or set aside", 1, name)
+    checks.frame().to_csv(folder / "counts.tsv", sep="\t", index=False)
+    _write_chosen(folder, choice, scorer, settings)
+    return checks
+
+
+def parse(text: str, key: str) -> Any:
+    """Settings as the command line gives them: ``offsets``, numbers, and ``maps``, a number or IDs."""
+    parts = tuple(part.strip() for part in text.split(","))
+    if key == "maps":
+        return int(text) if text.isdecimal() else parts
+    try:
+        return tuple(map(int, parts))
+    except ValueError as error:
+        raise InputError(f"{key}: {text!r} are no whole numbers", f"for example --{key}=-10,0,10") from error
+
+
+class Scorer:
+    """From alleles to effects.
+
+    Parameters
+    ----------
+    ensemble
+        Models.
+    genome
+        Where the variants lie.
+    settings
+        offsets and background.
+    """
+
+    def __init__(self, ensemble: Ensemble, genome: Genome, settings: Settings) -> None:
+        self.ensemble, self.genome, self.offsets = ensemble, genome, settings.offsets
+        places = [column(ensemble.window, offset, kept) for offset in settings.offsets for kept in BOTH]
+        if not places or not all(0 <= place < ensemble.window for place in places):
+            most = (ensemble.window - 1) // 2
+            raise InputError(
+                f"offsets: {list(settings.offsets)} with windows of {ensemble.window} bp",
+                f"an offset keeps the variant in the window: from {-most} to {most}",
+            )
+        self.unseen = 0  # alleles of which all windows are equal
+        margin = max(places), ensemble.window - min(places)
+        self.background = (
+            Background(genome, self._change, settings.background, margin, settings.seed)
+            if settings.background
+            else None
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the effects."""
+        none = np.zeros((len(self.ensemble.models), 0, len(self.ensemble.outputs)), np.float32)
+        return [*effects(self.ensemble, none, none), *(["P"] if self.background else [])]
+
+    def score(self, normal: Normal) -> dict[str, np.ndarray]:
+        """Each effect, shape (rows, K)."""
+        logits, unseen = self._logits(normal.contig, normal.start, normal.ref, normal.alt)
+        self.unseen += int(unseen.sum())
+        found = effects(self.ensemble, *logits)
+        if self.background:
+            found["P"] = self.background.p_values(normal.ref, normal.alt, (logits[1] - logits[0]).mean(0))
+        return found
+
+    def _change(self, contig: np.ndarray, start: np.ndarray, ref: list[str], alt: list[str]) -> np.ndarray:
+        """Change of the logit, mean over the models: shape (N, K)."""
+        (reference, alternative), _ = self._logits(contig, *normalise(self.genome, contig, start, ref, alt))
+        return (alternative - reference).mean(0)
+
+    def _logits(
+        self, contig: np.ndarray, start: np.ndarray, ref: Sequence[str], alt: Sequence[str]
+    ) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+        """Logits of both alleles, mean over the windows: shape (models, N, K) each; and where all windows are equal."""
+        two = np.flatnonzero(~one_pair(ref, alt, self.ensemble.window))
+        some = contig[two], start[two], [ref[i] for i in two], [alt[i] for i in two]
+        total, equal = np.float32(0), np.ones(len(ref), bool)
+        for offset in self.offsets:
+            left, same = self._pairs(contig, start, ref, alt, offset, "left")
+            equal &= same
+            right = left
+            if len(two):
+                right = left.copy()
+                right[:, :, two], same = self._pairs(*some, offset, "right")
+                equal[two] &= same
+            total = total + (left + right) / 2
+        reference, alternative = total / np.float32(len(self.offsets))
+        return (reference, np.where(self._rounding(reference, alternative), reference, alternative)), equal
+
+    def _pairs(
+        self, contig: np.ndarray, start: np.ndarray, ref: Sequence[str], alt: Sequence[str], offset: int, kept: Kept
+    ) -> tuple[np.ndarray, np.ndarray]:
+        pair = cut(self.genome, contig, start, ref, alt, self.ensemble.window, offset, kept)
+        logits = self.ensemble.pairs(*pair, column(self.ensemble.window, offset, kept))
+        return np.stack(logits), (pair[0] == pair[1]).all(1)
+
+    def _rounding(self, reference: np.ndarray, alternative: np.ndarray) -> np.ndarray:
+        """Where logits differ by no more than float32 does: no change, which p-values must not rank."""
+        least = 0.0 if self.ensemble.task == "regression" else 1.0
+        return np.abs(alternative - reference) <= ROUNDING * np.maximum(np.abs(reference), least)
+
+
+class Counts:
+    """How many alleles were scored, and why others were not, with the first example of each."""
+
+    def __init__(self, vcf: Path) -> None:
+        self.vcf, self.records = vcf, 0
+        self.kinds: Counter[str] = Counter()
+        self.aside: Counter[str] = Counter()
+        self.swapped = self.movable = self.unseen = 0
+        self.examples: dict[str, str] = {}
+
+    def add(self, fields: Sequence[Sequence[str]], alleles: Alleles, normal: Normal) -> None:
+        """Count the alleles of a block."""
+        self.records += len(fields)
+        movable = normal.rows[normal.places > 1]
+        self.movable += len(movable)
+        self.swapped += int(alleles.swapped.sum())
+        self.kinds.update(kind for kind in alleles.kind if kind)
+        aside = [i for i, reason in enumerate(alleles.reason) if reason]
+        self.aside.update(alleles.reason[i] for i in aside)
+        for i in aside:
+            self.examples.setdefault(alleles.reason[i], _named(fields, alleles, i))
+        for i in movable[:1]:
+            self.examples.setdefault("movable", _named(fields, alleles, i))
+
+    def checks(self, reader: Reader) -> Checks:
+        """The counts as a table."""
+        checks, scored, aside = Checks(), self.kinds.total(), self.aside.total()
+        checks.add(self.vcf.name, "read", f"records with {scored + aside} alleles", self.records)
+        for kind, count in self.kinds.most_common():
+            checks.add(self.vcf.name, "kept", f"{kind}: scored", count)
+        for reason, count in self.aside.most_common():
+            words = f"{REASONS[reason]}: set aside as {reason!r}"
+            checks.add(self.vcf.name, "dropped", words, count, self.examples[reason])
+        checks.add(self.vcf.name, "note", "alleles scored with REF and ALT exchanged in the genome", self.swapped)
+        movable = "indels that may stand at several places (normalise), scored in the middle of all"
+        checks.add(self.vcf.name, "note", movable, self.movable, self.examples.get("movable", ""))
+        unseen = "alleles in repeats that fill the window, where no change can be seen"
+        checks.add(self.vcf.name, "note", unseen, self.unseen)
+        order = "records out of order, so there is no index (bcftools sort makes an order)"
+        checks.add(self.vcf.name, "note", order, reader.unordered, reader.example)
+        checks.add(self.vcf.name, "repaired", "blank lines, left out", reader.blank)
+        return checks
+
+
+def _named(fields: Sequence[Sequence[str]], alleles: Alleles, i: int) -> str:
+    chrom, pos = fields[alleles.record[i]][:2]
+    return readable(f"{chrom}:{pos} {alleles.ref[i][:20]}>{alleles.alt[i][:20]}")
+
+
+def _provenance(models: Sequence[Model], genome: Genome, settings: Settings) -> dict[str, str]:
+    """What a line of the header tells of how the file was made; no paths, for files travel."""
+    files = ",".join(f"{'/'.join(m.path.parts[-2:])}(sha256 {sha256(m.path)[:12]})" for m in models)
+    values = " ".join(f"{key}={value}" for key, value in asdict(settings).items() if key not in ("prefix", "maps"))
+    return {
+        "biocnn_variantsVersion": biocnn.__version__,
+        "biocnn_variantsCommand": f"prefix={settings.prefix} models={files} genome={Path(genome.source).name} {values}",
+    }
+
+
+def _write_chosen(folder: Path, choice: Choice, scorer: Scorer, settings: Settings) -> None:
+    """The largest changes as a table, and the mutation maps of those chosen."""
+    number = settings.maps if isinstance(settings.maps, int) else 0
+    shown = choice.shown(number)
+    outputs = scorer.ensemble.outputs
+    names = [{"REF": "reference", "ALT": "alternative"}.get(name, name.lower()) for name in scorer.names]
+    rows = [(c.chrom, c.pos, c.id, c.ref, c.alt, outputs[c.output], *c.values) for c in choice.largest]
+    table = pd.DataFrame(rows, columns=["chrom", "pos", "id", "ref", "alt", "output", *names])
+    table.to_csv(folder / "largest.tsv", sep="\t", index=False, float_format="%.4g")
+    if shown:
+        titles = [
+            f"{c.id if c.id != '.' else ''} {c.chrom}:{c.pos} {_short(c.ref)}>{_short(c.alt)}".strip() for c in shown
+        ]
+        maps = mutation_maps(scorer.ensemble, scorer.genome, shown)
+        values = np.array([c.values[:2] for c in shown])
+        named = np.array([outputs[c.output] for c in shown], str)
+        np.savez(folder / "maps.npz", title=np.array(titles, str), values=values, output=named, **maps)
+
+
+def _short(allele: str) -> str:
+    return allele if len(allele) <= 12 else f"{allele[:10]}..({len(allele)})"

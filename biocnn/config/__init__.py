@@ -1,0 +1,1 @@
+"""Experiments: the YAML file, its schema, and the names that it may use."""

@@ -1,0 +1,144 @@
+"""Which code a step of the workflow runs through, in a word: the same while that code is."""
+
+import ast
+import hashlib
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from biocnn.config.registry import REGISTRY, target
+from biocnn.config.schema import source_of
+
+PACKAGE = Path(__file__).parents[1]
+STEPS = PACKAGE / "workflow" / "steps.py"
+# Sections of an experiment that name a class or functions, by their kind in the registry.
+KINDS = {"data": "data", "model": "models", "loss": "losses", "augment": "augment"}
+# Of no consequence for what a step writes: public names, and how the command line is read.
+ELSEWHERE = ("__init__.py", "workflow/cli.py")
+
+
+def code_of_step(step: str, settings: dict[str, Any], sections: Iterable[str]) -> str:
+    """Twelve hexadecimal digits that stand for the code of a step.
+
+    Parameters
+    ----------
+    step
+        Name of a function in ``biocnn/workflow/steps.py``, of which nothing else in that file counts.
+    settings
+        A resolved experiment.
+    sections
+        Those whose classes and functions the step calls.
+    """
+    texts, modules = _function(STEPS, step)
+    found = {hashlib.sha256(text).digest() for text in texts} | code({*modules, *chosen(settings, sections)})
+    return hashlib.sha256(b"".join(sorted(found))).hexdigest()[:12]
+
+
+def code(paths: Iterable[Path]) -> set[bytes]:
+    """Digests of files, of all files of the same package that they import, and so on; and of the templates beside them.
+
+    By content, for the code may lie elsewhere on another machine.
+    """
+    seen: set[Path] = set()
+    waiting = set(paths)
+    while waiting:
+        path = waiting.pop()
+        seen.add(path)
+        waiting |= {found for found in _imports(path) if found not in seen and found not in _left_out()}
+    templates = {file for path in seen if path.parent != PACKAGE for file in _templates(path.parent)}
+    return {_digest(path) for path in seen | templates}
+
+
+def chosen(settings: dict[str, Any], sections: Iterable[str]) -> set[Path]:
+    """Files of the classes and functions that sections name; where one leaves it to the data, all that it may be."""
+    names: set[tuple[str, str]] = set()
+    for section in sections:
+        kind, value = KINDS[section], settings[section]
+        given = [value] if isinstance(value, dict) else value
+        names |= (
+            {(kind, item["name"]) for item in given} if isinstance(given, list) else {(kind, n) for n in REGISTRY[kind]}
+        )
+        if section == "data" and isinstance(value.get("negatives"), dict):
+            names.add(("negatives", value["negatives"]["name"]))
+    return {source for kind, name in names if (source := source_of(target(kind, name).partition(":")[0]))}
+
+
+@cache
+def _left_out() -> set[Path]:
+    return {PACKAGE / name for name in ELSEWHERE}
+
+
+@cache
+def _digest(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()
+
+
+@cache
+def _templates(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.suffix in (".j2", ".css", ".js", ".yaml", ".json", ".tsv")]
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _imports(path: Path) -> set[Path]:
+    """Files of the same package that a file imports anywhere, functions included."""
+    return {found for node in ast.walk(_tree(path)) for found in _imported(node, path)}
+
+
+def _imported(node: ast.AST, path: Path) -> Iterator[Path]:
+    """Files that one import stands for, and those of the packages around them."""
+    if isinstance(node, ast.Import):
+        names, base = [alias.name.split(".") for alias in node.names], None
+    elif isinstance(node, ast.ImportFrom):
+        names = [[*(node.module or "").split("."), alias.name] for alias in node.names]
+        base = path.parents[node.level - 1] if node.level else None
+    else:
+        return
+    for parts in names:
+        if start := base or _base(parts[0], path):
+            stems = [start.joinpath(*parts[:n]) for n in range(1, len(parts) + 1)]
+            files = (file for stem in stems for file in (stem / "__init__.py", stem.with_suffix(".py")))
+            yield from (file for file in files if file.is_file())
+
+
+def _base(first: str, path: Path) -> Path | None:
+    """The folder in which a file finds a package by its name: biocnn, its own, or what lies in the working folder."""
+    if first == PACKAGE.name:
+        return PACKAGE.parent
+    root = path.parent
+    while (root / "__init__.py").is_file():
+        root = root.parent
+    own = path.relative_to(root).parts[0]
+    return root if first == own or root.resolve() == Path.cwd() else None
+
+
+@cache
+def _function(path: Path, name: str) -> tuple[set[bytes], set[Path]]:
+    """The text of a function and of those beside it that it calls; files that they import."""
+    tree, text = _tree(path), path.read_text(encoding="utf-8")
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    imported = {
+        alias.asname or alias.name: (node, path)
+        for node in tree.body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    if name not in functions:  # a step that another module defines
+        module = next(file for file in _imported(imported[name][0], path) if file not in _left_out())
+        return _function(module, name)
+    texts, modules, waiting, seen = set(), set(), {name}, set()
+    while waiting:
+        one = waiting.pop()
+        seen.add(one)
+        node = functions[one]
+        texts.add(ast.get_source_segment(text, node).encode())
+        used = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+        modules |= {file for inner in ast.walk(node) for file in _imported(inner, path)}
+        modules |= {file for word in used & imported.keys() for file in _imported(*imported[word])}
+        waiting |= (used & functions.keys()) - seen
+    return texts, modules - _left_out()

@@ -1,0 +1,257 @@
+"""The signature is the schema: settings are checked against keyword-only parameters, read without importing torch."""
+
+import ast
+import json
+from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from biocnn.config.registry import REGISTRY, find, look_here, own_module, target
+from biocnn.core.errors import Collector, InputError, close, nearest
+from biocnn.core.wording import describe, shown
+from biocnn.core.wording import given as as_given
+
+STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
+
+
+class Choice:
+    """Annotation ``Choice["negatives"]``: a section ``{name: ..., **settings}`` or a bare name of that kind."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def __class_getitem__(cls, kind: str) -> Any:
+        return Annotated[Any, cls(kind)]
+
+
+# What an annotation may name; sequences and mappings are lists and dicts, as a YAML file gives them.
+PLAIN = {kind.__name__: kind for kind in (int, float, bool, str, list, tuple, dict, Path)} | {"Any": Any, "None": None}
+GENERIC = {"list": list, "tuple": tuple, "dict": dict, "Sequence": list, "Mapping": dict, "Union": Union}
+
+
+def choose(kind: str, section: Any, where: str) -> dict[str, Any]:
+    """Check a ``{name: ..., **settings}`` section; give it back with every default filled in.
+
+    Parameters
+    ----------
+    kind
+        Part of the registry: data, models, losses, augment or negatives.
+    section
+        As read from YAML: a mapping with a name, or the name alone.
+    where
+        Dotted key, for messages.
+    """
+    section = {"name": section} if isinstance(section, str) else section
+    if not isinstance(section, dict) or not isinstance(section.get("name"), str):
+        raise InputError(f"{where}: needs a name", f"for example {where}: {{name: {example(kind)}}}")
+    try:
+        path = target(kind, section["name"])
+        schema, choices = settings_schema(path)
+    except InputError as error:
+        raise InputError(f"{where}.name: {error.message}", error.remedy) from error
+    given = {key: value for key, value in section.items() if key != "name"}
+    checked = check(schema, given, where).model_dump(mode="json")
+    collector = Collector()
+    for key, inner in choices.items():
+        if checked[key] is not None:
+            with collector:
+                checked[key] = choose(inner, checked[key], f"{where}.{key}")
+    collector.finish()
+    return {"name": section["name"], **checked}
+
+
+def check(schema: type[BaseModel], given: Any, where: str) -> BaseModel:
+    """Validate ``given``; every fault is named by its dotted key, with what is allowed."""
+    if not isinstance(given, dict):
+        words = ", ".join(schema.model_fields) or "nothing"
+        raise InputError(f"{where}: must be a section (given: {as_given(given)})", f"allowed in it: {words}")
+    collector, known = Collector(), {}
+    for key, value in given.items():
+        field = schema.model_fields.get(key)
+        with collector:
+            if field is None:
+                raise InputError(f"{where}.{key}: unknown key", nearest(key, schema.model_fields or ["(no settings)"]))
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                check(field.annotation, value, f"{where}.{key}")
+            known[key] = value
+    try:
+        # As JSON, the types are strict (no true for 1, no text for a number), but text is a path and a list a tuple.
+        found = schema.model_validate_json(json.dumps(known, default=str))
+    except ValidationError as error:
+        wrong = dict.fromkeys(str(fault["loc"][0]) for fault in error.errors())
+        # What is missing may only be misspelt, which was said.
+        meant = {hit for key in given if key not in schema.model_fields for hit in close(key, schema.model_fields)}
+        collector.faults += [
+            _fault(schema, known, key, where) for key in wrong if key in known or key not in given.keys() | meant
+        ]
+    collector.finish()
+    return found
+
+
+def _fault(schema: type[BaseModel], given: dict[str, Any], key: str, where: str) -> InputError:
+    """What is wrong with a setting: it must be this, and an example."""
+    field = schema.model_fields[key]
+    words, some = describe(field.annotation, tuple(field.metadata))
+    some = field.examples[0] if field.examples else some
+    value = f"must be {words} (given: {as_given(given[key])})" if key in given else f"is missing: {words}"
+    if isinstance(given.get(key), str) and not given[key][:1].isdigit():  # 10% is meant as a number
+        listed = [word.strip() for word in given[key].split(",")]
+        if _suits(schema, given | {key: listed}, key):
+            return InputError(f"{where}.{key}: {value}", f"write a list: {key}: {shown(listed)}")
+    if field.is_required():
+        return InputError(f"{where}.{key}: {value}", f"for example {key}: {shown(some)}")
+    default = field.get_default(call_default_factory=True)
+    if default in (None, [], {}):
+        return InputError(f"{where}.{key}: {value}", f"for example {key}: {shown(some)}; left out: {shown(default)}")
+    return InputError(f"{where}.{key}: {value}", f"for example {key}: {shown(default)}, as where it is left out")
+
+
+def _suits(schema: type[BaseModel], given: dict[str, Any], key: str) -> bool:
+    """Whether a setting is as it must be, whatever the others are."""
+    try:
+        schema.model_validate_json(json.dumps(given, default=str))
+    except ValidationError as error:
+        return all(fault["loc"][0] != key for fault in error.errors())
+    return True
+
+
+def example(kind: str) -> str:
+    """A name of this kind, for messages."""
+    return next(iter(REGISTRY[kind]))
+
+
+@cache
+def settings_schema(path: str) -> tuple[type[BaseModel], dict[str, str]]:
+    """The keyword-only parameters of ``module:name`` as a strict schema, and which of them are choices of what kind."""
+    module, _, name = path.partition(":")
+    arguments = _arguments(module, name)
+    fields: dict[str, Any] = {}
+    choices: dict[str, str] = {}
+    for parameter, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+        annotation, value = _evaluate(parameter, default, f"{module}:{name}")
+        for part in (annotation, *get_args(annotation)):
+            for mark in getattr(part, "__metadata__", ()):
+                choices[parameter.arg] = mark.kind
+        fields[parameter.arg] = (annotation, value)
+    return create_model(name, __config__=STRICT, **fields), choices
+
+
+def _evaluate(parameter: ast.arg, default: ast.expr | None, where: str) -> tuple[Any, Any]:
+    """Annotation and default of a setting, read and not run; ``...`` stands for no default."""
+    try:
+        if parameter.arg.startswith("_"):
+            raise ValueError("a setting cannot have this name")
+        annotation = _annotation(parameter.annotation) if parameter.annotation else Any
+        return annotation, ... if default is None else ast.literal_eval(default)
+    except (ValueError, TypeError, SyntaxError, RecursionError) as error:
+        raise InputError(
+            f"setting {parameter.arg!r} of {where} cannot be read: {error}",
+            "annotate it with int, float, bool, str, list, tuple, dict, Literal, Path, Any or None, together by | and "
+            "with types of entries in [] where wanted; its default must be a literal",
+        ) from error
+
+
+def _annotation(node: ast.expr) -> Any:
+    """The type that an annotation stands for; of a module that may be anybody's, so it is never evaluated.
+
+    Raises
+    ------
+    ValueError
+        For any form but those that settings of a YAML file can have.
+    """
+    match node:
+        case ast.Constant(value=None):
+            return None
+        case ast.Constant(value=str(text)):  # an annotation may be written as text
+            return _annotation(ast.parse(text, mode="eval").body)
+        case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="typing" | "pathlib"), attr=name) if name in PLAIN:
+            return PLAIN[name]
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return _annotation(left) | _annotation(right)
+        case ast.Subscript(value=ast.Name(id=name) | ast.Attribute(attr=name), slice=inner):
+            entries = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+            match name:
+                case "Literal":
+                    return Literal[tuple(map(ast.literal_eval, entries))]
+                case "Choice":
+                    return Choice[ast.literal_eval(inner)]
+                case "Annotated":
+                    return _annotation(entries[0])
+                case "Optional":
+                    return _annotation(inner) | None
+                case _ if name in GENERIC:
+                    kinds = tuple(... if ast.unparse(entry) == "..." else _annotation(entry) for entry in entries)
+                    return GENERIC[name][kinds]
+    raise ValueError(f"{ast.unparse(node)!r} is no type of a setting")
+
+
+def build(kind: str, section: dict[str, Any], *arguments: Any) -> Any:
+    """Call what ``section["name"]`` stands for with ``arguments`` and the section's other entries as keywords."""
+    paths = path_settings(target(kind, section["name"]))
+    settings = {
+        key: map_text(lambda text, _: Path(text), value) if key in paths else value
+        for key, value in section.items()
+        if key != "name"
+    }
+    return find(kind, section["name"])(*arguments, **settings)
+
+
+def map_text(change: Callable[[str, str], Any], value: Any, where: str = "") -> Any:
+    """Change text, alone or in lists and mappings, given its dotted key; what is no text stays."""
+    if isinstance(value, dict):
+        return {key: map_text(change, inner, f"{where}.{key}") for key, inner in value.items()}
+    if isinstance(value, list):
+        return [map_text(change, inner, f"{where}.{i}") for i, inner in enumerate(value)]
+    return change(str(value), where) if isinstance(value, str | Path) else value
+
+
+def path_settings(path: str) -> list[str]:
+    """Names of the settings of ``module:name`` that are files or folders, or lists or mappings with some."""
+    schema, _ = settings_schema(path)
+    return [key for key, field in schema.model_fields.items() if _is_path(field.annotation)]
+
+
+def _is_path(annotation: Any) -> bool:
+    return annotation is Path or any(map(_is_path, get_args(annotation)))
+
+
+def _arguments(module: str, name: str) -> ast.arguments:
+    source = source_of(module)
+    if source is None:
+        raise InputError(f"module {module!r} was not found", "run from the folder that holds it, or install it")
+    try:
+        tree = ast.parse(source.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise InputError(f"{source} line {error.lineno}: {error.msg}", "mend this line of the module") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{source}: cannot be read as Python: {error}", "save it as UTF-8") from error
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return node.args
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            for item in node.body:
+                if isinstance(item, ast.FunctionDef) and item.name == "__init__":
+                    return item.args
+            return ast.parse("def f(): ...").body[0].args
+    names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    raise InputError(f"module {module!r} has no {name!r}", nearest(name, names))
+
+
+def source_of(module: str) -> Path | None:
+    """The file of a module; unlike with ``find_spec``, the packages around it are not imported."""
+    if not all(part.isidentifier() for part in module.split(".")):
+        return None
+    if own_module(f"{module}:"):
+        look_here()
+    first, *rest = module.split(".")
+    spec = find_spec(first)
+    if spec is None:
+        return None
+    stems = [Path(folder, *rest) for folder in spec.submodule_search_locations or ()]
+    inner = [path for stem in stems for path in (stem / "__init__.py", Path(f"{stem}.py"))]
+    found = inner if rest else [Path(str(spec.origin))]
+    return next((path for path in found if path.suffix == ".py" and path.is_file()), None)

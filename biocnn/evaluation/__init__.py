@@ -1,0 +1,1 @@
+"""How good predictions are, compared with what, and how sure that is."""

@@ -1,0 +1,131 @@
+"""Whether a network does better than simple models of the same sequences, on the same split."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from biocnn import metrics
+from biocnn.data.dataset import Dataset
+from biocnn.evaluation.baselines import BASELINES
+from biocnn.evaluation.evaluate import Predictions, average, read_predictions
+
+METRICS = {
+    "binary": (metrics.auroc, metrics.auprc),
+    "multilabel": (metrics.auroc, metrics.auprc),
+    "regression": (metrics.pearson, metrics.spearman),
+}
+COLUMNS = (
+    "baseline", "split", "output", "metric", "value", "low", "high", "network", "mean_of_runs", "sd_of_runs",
+    "difference", "difference_low", "difference_high", "n",
+)  # fmt: skip
+
+
+def audit_stored(dataset: Dataset, runs: Sequence[Path], baselines: Path, resamples: int, seed: int) -> pd.DataFrame:
+    """What ``audit`` makes of folders with predictions; nothing of images, of which there are no baselines."""
+    if dataset.facts["kind"] != "sequence":
+        return pd.DataFrame(columns=COLUMNS)
+    predictions = [read_predictions(run / "predictions") for run in runs]
+    return audit(dataset, predictions, read_predictions(baselines), list(BASELINES), resamples, seed)
+
+
+def audit(
+    dataset: Dataset,
+    predictions: Iterable[Predictions],
+    baselines: Predictions,
+    names: Sequence[str],
+    resamples: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Compare the network (the mean of its runs) with each baseline, output by output.
+
+    Parameters
+    ----------
+    dataset
+        Holds the truth.
+    predictions
+        Of each run.
+    baselines
+        Of each example, shape (number of baselines, K); with folds, once for each fold.
+    names
+        Of the baselines.
+    resamples
+        Of the bootstrap.
+    seed
+        Of the resampling.
+
+    Returns
+    -------
+    table
+        Columns as in ``COLUMNS``: the metric of a baseline with its 95% interval; that of the mean of the network's
+        runs, and mean and standard deviation of the runs' own; network less baseline, with its 95% interval.
+    """
+    runs = [_by_split([run]) for run in predictions]
+    network = _by_split(predictions) if len(runs) > 1 else runs[0]
+    simple = _by_split([baselines])
+    truth = pd.DataFrame(dataset.y.stacked(np.arange(len(dataset.y))), index=dataset.examples["id"])
+    loci = pd.Series(dataset.loci, index=dataset.examples["id"])
+    rows = []
+    for split in ("val", "test"):
+        p, y = network[split], truth.loc[network[split].index]
+        other = simple[split].loc[p.index].to_numpy().reshape(len(p), len(names), -1)
+        for k, output in enumerate(dataset.facts["outputs"]):
+            target, mine, theirs, groups = metrics.labelled(
+                y[k].to_numpy(), p[k].to_numpy(), other[:, :, k], loci[p.index].to_numpy()
+            )
+            for metric in METRICS[dataset.facts["task"]]:
+                pairs = [metrics.labelled(truth.loc[run[split].index, k].to_numpy(), run[split][k]) for run in runs]
+                alone = [metric(found, known) for known, found in pairs]
+                about = {"split": split, "output": output, "metric": metric.__name__, "n": len(target)}
+                about |= {"mean_of_runs": np.mean(alone), "sd_of_runs": np.std(alone, ddof=1) if alone[1:] else np.nan}
+                for b, name in enumerate(names):
+                    found = compare(metric, mine, theirs[:, b], target, resamples, seed, groups)
+                    rows.append({"baseline": name, **about, **found})
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def compare(
+    metric: Callable[[np.ndarray, np.ndarray], float],
+    network: np.ndarray,
+    baseline: np.ndarray,
+    target: np.ndarray,
+    resamples: int,
+    seed: int,
+    groups: np.ndarray | None = None,
+) -> dict[str, float]:
+    """Two predictions of the same examples: both metrics, and the difference by a paired bootstrap.
+
+    Parameters
+    ----------
+    metric
+        Of vectors.
+    network, baseline, target
+        Shape (N,).
+    resamples
+        Of the bootstrap.
+    seed
+        Of the resampling.
+    groups
+        The group of each example, drawn as a whole, shape (N,); None: each is its own.
+
+    Returns
+    -------
+    found
+        ``network``, ``value`` (of the baseline), ``low``, ``high``, ``difference`` (network less baseline),
+        ``difference_low``, ``difference_high``: 95% intervals, both predictions being judged on the same resamples.
+    """
+    values = {"network": metric(network, target), "value": metric(baseline, target)}
+    of_network, of_baseline = (
+        metrics.replicates(metric, p, target, seed=seed, n=resamples, groups=groups) for p in (network, baseline)
+    )
+    for name, found in (("", of_baseline), ("difference_", of_network - of_baseline)):
+        values[f"{name}low"], values[f"{name}high"] = metrics.interval(found)
+    return values | {"difference": values["network"] - values["value"]}
+
+
+def _by_split(every: Iterable[Predictions]) -> dict[str, pd.DataFrame]:
+    """Mean predictions of the examples of each split, one row each, flattened: columns from 0; by id."""
+    mean, rows = average(dict(enumerate(every)))
+    found = np.stack([mean(i).ravel() for i in range(len(rows))])
+    return {split: pd.DataFrame(found[part.index], index=part["id"]) for split, part in rows.groupby("split")}

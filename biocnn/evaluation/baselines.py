@@ -1,0 +1,259 @@
+"""What simple models make of the same sequences: those that a network must beat to have learned more than composition.
+
+Each is linear: logistic regression for yes or no, ridge regression for numbers. It is fitted on the training part; the
+penalty is chosen on the validation part, by the metric that also chooses a network's epoch.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize
+from scipy.sparse import csr_matrix
+from scipy.special import expit
+
+from biocnn import metrics
+from biocnn.data.dataset import Dataset
+from biocnn.evaluation.kmers import kmer_counts
+from biocnn.io.padded import pad
+from biocnn.io.ragged import Ragged
+
+MOST_LETTERS = 12_000_000  # of the training part; of more, every second, third, ... example is left out
+PENALTIES = tuple(10 ** (-power / 2) for power in range(-1, 10))  # from strong to weak
+STEPS = 100  # of the solver, at each penalty
+
+Features = csr_matrix | np.ndarray
+
+
+def strands_of(settings: dict[str, Any], facts: dict[str, Any]) -> str:
+    """Whether a word and its reverse complement are one: where the network reads DNA on both strands."""
+    turned = any(section["name"] == "reverse_complement" for section in settings["augment"])
+    both = settings["model"].get("strands") == "both" or turned
+    return "both" if both and "U" not in facts["alphabet"] else "single"
+
+
+def gc_content(codes: np.ndarray, strands: str) -> np.ndarray:
+    """Share of G and C among the known letters; shape (N, 1)."""
+    strong = ((codes == 1) | (codes == 2)).sum(axis=1)
+    return (strong / np.maximum((codes < 4).sum(axis=1), 1))[:, None]
+
+
+def dinucleotides(codes: np.ndarray, strands: str) -> np.ndarray:
+    """Frequencies of single letters and of pairs; shape (N, 4 + 16), or (N, 2 + 10) on both strands."""
+    counts = [kmer_counts(codes, range(k, k + 1), strands=strands).toarray() for k in (1, 2)]
+    return np.concatenate([found / np.maximum(found.sum(axis=1, keepdims=True), 1) for found in counts], axis=1)
+
+
+def words(codes: np.ndarray, strands: str) -> csr_matrix:
+    """log(1 + count) of all words of 1 to 6 letters."""
+    counts = kmer_counts(codes, range(1, 7), strands=strands)
+    counts.data = np.log1p(counts.data)
+    return counts
+
+
+BASELINES: dict[str, Callable[[np.ndarray, str], Features]] = {
+    "GC content": gc_content,
+    "dinucleotides": dinucleotides,
+    "6-mers": words,
+}
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """One linear model for each of K outputs; ``weights`` has shape (F + 1, K), the intercept last."""
+
+    weights: np.ndarray
+    penalty: np.ndarray
+    goodness: np.ndarray
+
+    def predict(self, x: Features, task: str) -> np.ndarray:
+        """Probabilities, or values for regression; shape (N, K), float32."""
+        z = _linear(x, self.weights)
+        return (z if task == "regression" else expit(z)).astype(np.float32)
+
+
+def write_baselines(data: Path, settings: dict[str, Any], folder: Path) -> list[str]:
+    """Fit the baselines in every fold of a stored data set, and store what they predict.
+
+    Parameters
+    ----------
+    data
+        Folder of the data set.
+    settings
+        An experiment with all defaults.
+    folder
+        Gets probability.npy, (number of baselines, K) for each example; examples.tsv with its id and split; and
+        baselines.tsv, about the fits. Of images, nothing.
+
+    Returns
+    -------
+    lines
+        For the log.
+    """
+    first = Dataset(data)
+    if first.facts["kind"] != "sequence":
+        return ["no baselines: these are images"]
+    stored = [Dataset(data, fold) for fold in range(first.folds)]
+    found = [fit_baselines(fold, strands_of(settings, first.facts)) for fold in stored]
+    Ragged.write(folder / "probability.npy", (p for values, _ in found for p in values), np.float32)
+    rows = [fold.examples.iloc[fold.rows("val", "test")][["id", "split"]] for fold in stored]
+    table = pd.concat([about.assign(fold=fold.fold) for fold, (_, about) in zip(stored, found, strict=True)])
+    for name, frame in (("examples", pd.concat(rows)), ("baselines", table)):
+        frame.to_csv(folder / f"{name}.tsv", sep="\t", index=False, float_format="%.6g")
+    chooser = _chooser(first.facts["task"]).__name__
+    return [
+        f"fold {row['fold']}, {row['output']}: {row['baseline']}, {row['features']} features, {row['n']} examples: "
+        + (f"{chooser} = {row[chooser]:.4f}" if row[chooser] == row[chooser] else f"no {chooser}")
+        + " on the validation part"
+        for row in table.to_dict("records")
+    ]
+
+
+def fit_baselines(dataset: Dataset, strands: str) -> tuple[np.ndarray, pd.DataFrame]:
+    """Fit every baseline on the training part, and predict the validation and the test part.
+
+    Parameters
+    ----------
+    dataset
+        Sequences; in the split of its fold.
+    strands
+        ``both``: a word and its reverse complement are one.
+
+    Returns
+    -------
+    probability, table
+        Shape (N, number of baselines, K), in the order of ``dataset.rows("val", "test")`` and ``BASELINES``; and one
+        row for each baseline and output: features, examples it was trained on and those there were, penalty, metric on
+        the validation part.
+    """
+    task, rows = dataset.facts["task"], {part: dataset.rows(part) for part in ("train", "val")}
+    every = -(-int(dataset.x.shapes[rows["train"], 0].sum()) // MOST_LETTERS)
+    rows["train"] = rows["train"][::every]
+    y = {part: dataset.y.stacked(chosen).astype(float) for part, chosen in rows.items()}
+    held_out, found, table = dataset.rows("val", "test"), [], []
+    for name, features in BASELINES.items():
+        x = features(_windows(dataset, rows["train"]), strands)
+        shift, scale = (0.0, 1.0) if name == "6-mers" else (x.mean(axis=0), _spread(x))
+        x, val = (_scaled(part, shift, scale) for part in (x, features(_windows(dataset, rows["val"]), strands)))
+        fitted = fit_path(x, y["train"], val, y["val"], task)
+        parts = np.array_split(held_out, max(1, len(held_out) // 20_000))
+        unseen = (_scaled(features(_windows(dataset, part), strands), shift, scale) for part in parts)
+        found.append(np.concatenate([fitted.predict(part, task) for part in unseen]))
+        for k, output in enumerate(dataset.facts["outputs"]):
+            entry = {"baseline": name, "output": output, "features": x.shape[1], "strands": strands}
+            entry |= {"n": x.shape[0], "n_train": dataset.facts["n"]["train"]}
+            table.append(entry | {"penalty": fitted.penalty[k], _chooser(task).__name__: fitted.goodness[k]})
+    return np.stack(found, axis=1), pd.DataFrame(table)
+
+
+def fit_path(x: Features, y: np.ndarray, val: Features, val_y: np.ndarray, task: str) -> Fitted:
+    """Linear models at weaker and weaker penalties, each from the last one, until none of the outputs gains from it.
+
+    Parameters
+    ----------
+    x, val
+        Features (N, F) of the training and of the validation part.
+    y, val_y
+        Targets (N, K), nan where one is not known.
+    task
+        binary, multilabel or regression.
+
+    Returns
+    -------
+    fitted
+        Of each output, the model with the best metric on the validation part; of equal ones, or where the metric is
+        not defined (``goodness`` is nan), that with the lowest loss there.
+    """
+    # Targets of regression in units of their spread, so that the same penalties suit all.
+    shift, scale = (np.nanmean(y, axis=0), _spread(y)) if task == "regression" else (0.0, 1.0)
+    y, val_y = (y - shift) / scale, (val_y - shift) / scale
+    weights = np.zeros((x.shape[1] + 1, y.shape[1]))
+    best = Fitted(weights.copy(), np.full(y.shape[1], np.nan), np.full(y.shape[1], -np.inf))
+    lowest, fruitless = np.full(y.shape[1], np.inf), 0
+    for penalty in PENALTIES:
+        weights = fit(x, y, penalty, weights, task)
+        p = _linear(val, weights)
+        pairs = [metrics.labelled(val_y[:, k], p[:, k]) for k in range(y.shape[1])]
+        goodness = np.nan_to_num([_chooser(task)(found, target) for target, found in pairs], nan=-np.inf)
+        cost = np.array([_losses(found, target, task).sum() for target, found in pairs])
+        better = (goodness > best.goodness) | ((goodness == best.goodness) & (cost < lowest)) | np.isnan(best.penalty)
+        best.weights[:, better] = weights[:, better]
+        best.penalty[better], best.goodness[better], lowest[better] = penalty, goodness[better], cost[better]
+        fruitless = 0 if better.any() else fruitless + 1
+        if fruitless == 2:
+            break
+    weights = best.weights * scale
+    weights[-1] += shift
+    return Fitted(weights, best.penalty, np.where(np.isfinite(best.goodness), best.goodness, np.nan))
+
+
+def fit(x: Features, y: np.ndarray, penalty: float, start: np.ndarray, task: str) -> np.ndarray:
+    """Minimise mean loss + penalty / 2 |weights|², the intercept free; all outputs at once, which share nothing.
+
+    The loss is the logarithmic one, or half the squared error for regression, of the targets that are known.
+
+    Parameters
+    ----------
+    x
+        Features (N, F).
+    y
+        Targets (N, K), nan where one is not known.
+    penalty
+        Above 0.
+    start
+        Weights to begin with, (F + 1, K), the intercept last.
+    task
+        binary, multilabel or regression.
+
+    Returns
+    -------
+    weights
+        Shape (F + 1, K).
+    """
+    shape, known = start.shape, ~np.isnan(y)
+    share, y = known / np.maximum(known.sum(axis=0), 1), np.nan_to_num(y)
+    transposed = x.T.tocsr() if isinstance(x, csr_matrix) else x.T
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        weights = flat.reshape(shape)
+        z = _linear(x, weights)
+        value, slope = (share * _losses(z, y, task)).sum(), share * ((z if task == "regression" else expit(z)) - y)
+        gradient = np.concatenate([transposed @ slope.astype(x.dtype), slope.sum(axis=0, keepdims=True)])
+        gradient[:-1] += penalty * weights[:-1]
+        return value + penalty / 2 * (weights[:-1] ** 2).sum(), gradient.ravel()
+
+    found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": STEPS, "ftol": 1e-7})
+    return found.x.reshape(shape)
+
+
+def _losses(z: np.ndarray, y: np.ndarray, task: str) -> np.ndarray:
+    """Of each example."""
+    return (z - y) ** 2 / 2 if task == "regression" else np.logaddexp(0, z) - y * z
+
+
+def _linear(x: Features, weights: np.ndarray) -> np.ndarray:
+    return (x @ weights[:-1].astype(x.dtype)).astype(float) + weights[-1]
+
+
+def _scaled(x: Features, shift: np.ndarray | float, scale: np.ndarray | float) -> Features:
+    return x if isinstance(x, csr_matrix) else (x - shift) / scale
+
+
+def _spread(values: np.ndarray) -> np.ndarray:
+    spread = np.nanstd(values, axis=0)
+    return np.where(spread > 0, spread, 1.0)
+
+
+def _chooser(task: str) -> Callable[[np.ndarray, np.ndarray], float]:
+    return metrics.pearson if task == "regression" else metrics.auprc
+
+
+def _windows(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
+    """Codes without flanks, (N, L); shorter ones padded."""
+    flank = dataset.facts.get("flank") or 0
+    same = (dataset.x.shapes == dataset.x.shapes[0]).all()
+    codes = dataset.x.stacked(rows) if same else pad([dataset.x[i] for i in rows])
+    return codes[:, flank : codes.shape[1] - flank]

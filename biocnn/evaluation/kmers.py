@@ -1,0 +1,65 @@
+"""How often each short word occurs in sequences, as sparse matrices."""
+
+import numpy as np
+from scipy.sparse import csr_matrix, vstack
+
+from biocnn.io.fasta import UNKNOWN
+
+ROWS = 8192  # sequences counted at a time, which bounds the memory
+
+
+def kmer_counts(codes: np.ndarray, lengths: range, *, strands: str) -> csr_matrix:
+    """Count the words of some lengths in each sequence.
+
+    Parameters
+    ----------
+    codes
+        Shape (N, L), uint8: 0-3 = ACGT(U); words with anything else (unknown, padding) do not count.
+    lengths
+        Of the words, in letters: ``range(1, 7)`` for single letters to 6-mers.
+    strands
+        ``single``: words as they stand; ``both``: a word and its reverse complement are one, so that either strand of a
+        sequence gives the same counts.
+
+    Returns
+    -------
+    counts
+        Shape (N, number of words), float32; words by length, then in alphabetical order. Of a word and its reverse
+        complement, the first in the alphabet stands for both.
+    """
+    columns, first = {}, 0
+    for k in lengths:
+        columns[k] = first + word_columns(k, strands)
+        first = int(columns[k].max()) + 1
+    parts = [_count(codes[start : start + ROWS], columns, first) for start in range(0, len(codes), ROWS)]
+    return vstack(parts, "csr") if parts else csr_matrix((0, first), dtype=np.float32)
+
+
+def word_columns(k: int, strands: str) -> np.ndarray:
+    """Which column counts each of the 4**k words, in alphabetical order; shape (4**k,)."""
+    words = np.arange(4**k)
+    if strands == "single":
+        return words
+    digits = (words[:, None] // 4 ** np.arange(k)) % 4  # the last letter first
+    other = ((3 - digits) * 4 ** np.arange(k)[::-1]).sum(axis=1)
+    return np.unique(np.minimum(words, other), return_inverse=True)[1]
+
+
+def _count(codes: np.ndarray, columns: dict[int, np.ndarray], width: int) -> csr_matrix:
+    """One matrix of all lengths; positions that start no word are left out."""
+    word, known, found, there = np.zeros(codes.shape, np.int32), np.ones(codes.shape, bool), [], []
+    for k in range(1, min(max(columns), codes.shape[1]) + 1):
+        last = codes[:, k - 1 :]
+        word = word[:, : last.shape[1]] * 4 + last
+        known = known[:, : last.shape[1]] & (last < UNKNOWN)
+        if k in columns:
+            found.append(columns[k].astype(np.int32)[np.where(known, word, 0)])
+            there.append(known)
+    if not found:
+        return csr_matrix((len(codes), width), dtype=np.float32)
+    there, found = np.concatenate(there, axis=1), np.concatenate(found, axis=1)
+    ends = np.concatenate([[0], np.cumsum(there.sum(axis=1))])
+    ones = np.ones(ends[-1], np.float32)
+    counts = csr_matrix((ones, found[there], ends), shape=(len(codes), width))
+    counts.sum_duplicates()
+    return counts

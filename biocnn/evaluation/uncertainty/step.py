@@ -1,0 +1,172 @@
+"""How sure an experiment's networks are of its validation and test images, and of new ones: tables and maps."""
+
+import logging
+import zipfile
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from biocnn.config.registry import own_module
+from biocnn.core.errors import InputError
+from biocnn.data.dataset import Dataset, read_examples
+from biocnn.data.duplicates import small_version
+from biocnn.evaluation.uncertainty.judging import Judge
+from biocnn.evaluation.uncertainty.maps import Uncertainty, maps
+from biocnn.evaluation.uncertainty.objects import image_uncertainty
+from biocnn.evaluation.uncertainty.ranking import annotate_next
+from biocnn.evaluation.uncertainty.sampling import samples
+from biocnn.io.image_paths import named_images
+from biocnn.io.ragged import Ragged
+from biocnn.prediction.compatibility import agree, same_data
+from biocnn.prediction.model import Model, decide
+from biocnn.training.checkpoint import read_meta
+
+LARGEST = 4096  # pixels along each axis of a new image that are looked at; of a larger one, the middle
+
+log = logging.getLogger("biocnn")
+
+
+class Answers:
+    """What the runs of an experiment say of its images, stored or asked anew.
+
+    Parameters
+    ----------
+    runs
+        Folders with model.safetensors and predictions.
+    experiment
+        Its sections uncertainty, predict and segment, and its seed, are used; a network of one's own that it names is
+        trusted.
+    """
+
+    def __init__(self, runs: Sequence[Path], experiment: dict[str, Any]) -> None:
+        self.runs, self.predict = list(runs), experiment["predict"]
+        self.fit = {key: experiment["segment"][key] for key in ("spacing", "intensity", "channels")}
+        self.number, self.seed = experiment["uncertainty"]["samples"], experiment["seed"]
+        self.trust = [own_module(experiment["model"]["name"])]
+        self.loaded: dict[str, list[Model]] = {}
+        self.stored = [Ragged(run / "predictions" / "probability.npy") for run in runs]
+        self.places: dict[tuple[str, str], list[tuple[int, int]]] = {}
+        for which, run in enumerate(runs):
+            table = read_examples(run / "predictions" / "examples.tsv")
+            for row, key in enumerate(zip(table["split"], table["id"], strict=True)):
+                self.places.setdefault(key, []).append((which, row))
+
+    def models(self, method: str) -> list[Model]:
+        """All of them, loaded when first needed; only the ensemble's answers are means over views."""
+        tta = self.predict["tta"] if method == "ensemble" else "none"
+        if tta not in self.loaded:
+            settings = self.predict | self.fit | {"tta": tta, "trust": self.trust}
+            self.loaded[tta] = [Model(run / "model.safetensors", **settings) for run in self.runs]
+            agree(self.loaded[tta], "image", "uncertainty")
+        return self.loaded[tta]
+
+    @cached_property
+    def postprocess(self) -> list[dict[str, Any]]:
+        """How maps become objects, as each run found best."""
+        return [read_meta(run / "model.safetensors").get("postprocess", {}) for run in self.runs]
+
+    def of_example(self, method: str, key: tuple[str, str], image: np.ndarray) -> Iterator[np.ndarray]:
+        """Answers about a (split, id), only by runs in which it has that split; those of the ensemble are stored."""
+        if method == "ensemble":
+            return (np.asarray(self.stored[which][row], np.float32) for which, row in self.places[key])
+        first = self.places[key][0][0]
+        return samples(method, [self.models(method)[first]], image, number=self.number, seed=self.seed)
+
+    def of_image(self, method: str, image: np.ndarray) -> Iterator[np.ndarray]:
+        """Answers about a new image by all runs."""
+        return samples(method, self.models(method), image, number=self.number, seed=self.seed)
+
+
+def write_uncertainty(
+    dataset: Dataset, runs: Sequence[Path], experiment: dict[str, Any], folder: Path
+) -> Iterator[str]:
+    """Write the files of the uncertainty step into a folder that exists.
+
+    Parameters
+    ----------
+    dataset
+        Of the experiment: images and truth.
+    runs
+        As for `Answers`.
+    experiment
+        As for `Answers`. The first of uncertainty.methods makes the maps and the list, which ranks the images of
+        segment.images, or those of the validation and test parts where none are given.
+    folder
+        Gets per_image.tsv, per_object.tsv, calibration.tsv, risk_coverage.tsv, summary.tsv, annotate_next.tsv, and
+        maps.npz: of each test image ``{id}.entropy`` and ``{id}.mutual_information``, uint8, 255 for an entropy of 1.
+
+    Yields
+    ------
+    line
+        For the log.
+    """
+    answers, task = Answers(runs, experiment), dataset.facts["task"]
+    methods, images = experiment["uncertainty"]["methods"] or ["ensemble"], experiment["segment"]["images"]
+    rows = pd.Series(range(len(dataset.examples)), index=dataset.examples["id"])
+    judge = Judge(dataset)
+    with zipfile.ZipFile(folder / "maps.npz", "w", zipfile.ZIP_DEFLATED) as stored:
+        for method in methods:
+            if method != "ensemble":  # whose answers are stored
+                for model in answers.models(method):
+                    same_data(model, dataset)
+            for split, id in answers.places:
+                image = dataset.x[rows[id]]
+                found = maps(answers.of_example(method, (split, id), image), task)
+                first, _ = answers.places[split, id][0]  # of those that see the image as this split, with folds
+                judge.add(method, split, int(rows[id]), found, answers.postprocess[first])
+                if method == methods[0] and split == "test":
+                    _store(stored, id, found)
+    tables = judge.tables()
+    if images is None:
+        # With folds an image is in the validation part of one and in the test part of another.
+        table = tables["per_image"].query("method == @methods[0]").sort_values("split").drop_duplicates("id")
+        small = [small_version(dataset.x[rows[id]]) for id in table["id"]]
+        ids, unsure = [f"{row.split}: {row.id}" for row in table.itertuples()], table["uncertainty"].to_numpy()
+    else:
+        ids, unsure, small = _new(answers, methods[0], images, experiment["segment"]["on_error"])
+    tables["annotate_next"] = annotate_next(ids, unsure, np.array(small))
+    for name, table in tables.items():
+        table.to_csv(folder / f"{name}.tsv", sep="\t", index=False, float_format="%.6g")
+    yield from judge.describe()
+    yield f"annotate next: {', '.join(tables['annotate_next']['id'].head(3))}"
+
+
+def _new(answers: Answers, method: str, images: str, on_error: str) -> tuple[list[str], np.ndarray, list[np.ndarray]]:
+    """Name, uncertainty and small version of each new image, but those that are skipped."""
+    ids, unsure, small, failed = [], [], [], None
+    first = answers.models(method)[0]
+    for name, path in named_images(images):
+        try:
+            with first.open_image(path) as opened:
+                adapted = first.adapt(opened, str(path))
+                image = adapted.read(_middle(adapted.shape[1:]))
+        except InputError as error:
+            if on_error == "stop":
+                raise
+            log.warning("skipped: %s", error)
+            failed = error
+            continue
+        found = maps(answers.of_image(method, image), first.facts["task"])
+        decided = decide(found.mean, first.facts["task"], answers.postprocess[0])
+        ids.append(name)
+        unsure.append(image_uncertainty(decided, found, first.facts["task"]))
+        small.append(small_version(image))
+    if not ids and failed:
+        raise failed
+    return ids, np.array(unsure), small
+
+
+def _middle(shape: Sequence[int]) -> tuple[slice, ...]:
+    starts = [max(0, (size - LARGEST) // 2) for size in shape]
+    return tuple(slice(start, min(start + LARGEST, size)) for start, size in zip(starts, shape, strict=True))
+
+
+def _store(archive: zipfile.ZipFile, id: str, found: Uncertainty) -> None:
+    """Add maps to an .npz file, one at a time."""
+    for name in ("entropy", "mutual_information"):
+        with archive.open(f"{id}.{name}.npy", "w") as handle:
+            np.lib.format.write_array(handle, np.rint(255 * getattr(found, name)).astype(np.uint8))

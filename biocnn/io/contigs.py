@@ -1,0 +1,264 @@
+"""The names of contigs in one file, found in another that spells them otherwise."""
+
+import re
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from pathlib import Path
+
+from biocnn.core.errors import InputError, nearest
+from biocnn.io.genome import Genome
+
+MITOCHONDRION = {"m", "mt", "mito", "mtdna", "mitochondrion", "mitochondrial", "mitochondrion_genome"}
+PLASTID = {"c", "pt", "cp", "pltd", "chloroplast", "plastid"}
+ROMAN = re.compile(r"(?=.)(x{0,3})(ix|iv|v?i{0,3})")
+# As NCBI, SGD and ENA begin a header: NC_000001.11, CM000663.2, ref|NC_001133|.
+ACCESSION = re.compile(r"(?:.*\|)?([A-Z]{1,2}_?)(\d+)(\.\d+)?\|?")
+# A whole chromosome: "chromosome 1, GRCh38", "chromosome: 1", "[chromosome=I]"; not "chromosome 1 unlocalized".
+DESCRIBED = re.compile(r"\bchromosome(?:[:=] ?| )(\w+)(?=[,;\]]| sequence|$)")
+# As UCSC writes accessions of pieces: chr1_KI270706v1_random, chrUn_NW_020109737v1, and for mm10 chrUn_GL456239.
+PIECE = re.compile(r"chr[0-9a-z]+_([a-z]{2}_?\d{6,})(?:v(\d+))?(?:_random|_alt|_fix)?", re.IGNORECASE)
+# RefSeq numbers its chromosomes in a row: (first accession, names), for human, mouse and yeast.
+REFSEQ = (
+    (1, [*map(str, range(1, 23)), "x", "y"]),
+    (67, [*map(str, range(1, 20)), "x", "y"]),
+    (1133, [*map(str, range(1, 17))]),
+    (12920, ["m"]),
+    (5089, ["m"]),
+    (1224, ["m"]),
+)
+
+
+class UnknownContig(InputError):
+    """A contig that the genome lacks; lists the nearest names."""
+
+
+def match_contigs(
+    names: Iterable[str],
+    genome: Genome,
+    exact: bool,
+    source: Path | str,
+    lines: Mapping[str, int] = {},
+    beside: Iterable[str] = (),
+) -> dict[str, str]:
+    """Which contig of the genome each name stands for, where all of them are wanted; see ``find_contigs``.
+
+    Parameters
+    ----------
+    names
+        Of the contigs in a file.
+    genome
+        Its contig names are the ones to be found.
+    exact
+        Whether names must be equal.
+    source, lines
+        File, and for each name the first line that has it, where there are lines, for messages.
+    beside
+        Further names of the file, which show how the others are meant, and need not be found.
+
+    Raises
+    ------
+    UnknownContig
+        Where a name stands for no contig of the genome, or for no single one.
+    """
+    names = list(names)
+    every = list(dict.fromkeys([*names, *beside]))
+    found = find_contigs(every, genome, exact, source)
+    missing = [name for name in names if name not in found]
+    if not missing:
+        return {name: found[name] for name in names}
+    name = min(missing, key=lambda name: lines.get(name, 0))
+    where = f"{source} line {lines[name]}" if name in lines else str(source)
+    alike = _candidates(every, genome)[name]
+    hint = f"did you mean {' or '.join(map(repr, alike[:4]))}? " if alike else nearest(name, genome.names) + "; "
+    shown = list(genome.contigs) if len(genome.contigs) <= 4 else [*genome.names[:2], "...", genome.names[-1]]
+    others = f", nor are {len(missing) - 1} more" if len(missing) > 1 else ""
+    raise UnknownContig(
+        f"{where}: contig {name!r} is not in {genome.source} "
+        f"({len(genome.contigs)} contigs: {', '.join(shown)}){others}",
+        hint
+        + ("set data.contig_names: auto, " if exact and alike else "")
+        + "give the genome that they are of"
+        + (", or set unknown_contigs: skip, which leaves out and counts such lines" if name in lines else ""),
+    )
+
+
+def find_contigs(names: Iterable[str], genome: Genome, exact: bool, source: Path | str) -> dict[str, str]:
+    """Which contig of the genome each name of a file stands for, of those for which that is sure.
+
+    A name that the genome has is that contig. For others prefix (chr1, 1), number (chrI, chr1), organelle (chrM and MT,
+    ChrC and Pt) and accession (NC_000001.11, and those that headers of the genome explain) are seen through. I and V
+    are numbers only in the company of II, say, and without 1, say; X is ten only in that of VI to IX, or XI and on.
+
+    Raises
+    ------
+    UnknownContig
+        Where two names that the genome lacks stand for the same contig.
+    """
+    names = list(names)
+    found = {name: name for name in names if name in genome.contigs}
+    if exact or len(found) == len(names):
+        return found
+    by_contig: dict[str, str] = {}
+    for name, contigs in _candidates(names, genome).items():
+        if name in found or len(contigs) != 1 or contigs[0] in found:
+            continue
+        (contig,) = contigs
+        if contig in by_contig:
+            raise UnknownContig(
+                f"{source}: {by_contig[contig]!r} and {name!r} both stand for {contig!r} of {genome.source}",
+                "name each contig one way",
+            )
+        by_contig[contig] = name
+    return found | {name: contig for contig, name in by_contig.items()}
+
+
+def find_groups(names: list[str], genome: Genome, exact: bool) -> dict[str, str]:
+    """Names of groups, which are contigs or their blocks (CONTIG:NUMBER), as ``find_contigs`` finds contigs."""
+    parts = {name: (name, "", "") if name in genome.contigs else _block(name) for name in names}
+    contigs = find_contigs(dict.fromkeys(contig for contig, _, _ in parts.values()), genome, exact, "split")
+    return {name: contigs[contig] + colon + n for name, (contig, colon, n) in parts.items() if contig in contigs}
+
+
+def _block(name: str) -> tuple[str, str, str]:
+    contig, colon, number = name.rpartition(":")
+    return (contig, colon, number) if colon else (name, "", "")
+
+
+def check_lengths(
+    source: Path | str, lengths: Mapping[str, int | None], names: Mapping[str, str], genome: Genome
+) -> dict[str, str]:
+    """Refuse a file that was made with another build of the genome, which lengths of contigs tell.
+
+    Parameters
+    ----------
+    source
+        The file, for messages.
+    lengths
+        Of its contigs as it names them, in bp; None or 0 where it does not say.
+    names
+        From ``find_contigs``: its names to the genome's.
+    genome
+        What they are compared with.
+
+    Returns
+    -------
+    names
+        Without a mitochondrion of another name and length: hg19's chrM is another sequence than MT of GRCh37, while all
+        else is the same.
+
+    Raises
+    ------
+    InputError
+        Where a contig of both has two lengths.
+    """
+    other = {
+        name: ours
+        for name, ours in names.items()
+        if (lengths.get(name) or genome.contigs[ours]) != genome.contigs[ours]
+    }
+    wrong = [
+        f"{name}{f' ({ours})' * (ours != name)} has {lengths[name]} bp, not {genome.contigs[ours]}"
+        for name, ours in other.items()
+        if name == ours or _plain(name) not in MITOCHONDRION
+    ]
+    if wrong:
+        more = f", and {len(wrong) - 3} more" * (len(wrong) > 3)
+        raise InputError(
+            f"{source}: made with another build than {genome.source} ({'; '.join(wrong[:3])}{more})",
+            "give the genome that it was made with, or a file made with this one",
+        )
+    return {name: ours for name, ours in names.items() if name not in other}
+
+
+def _candidates(names: list[str], genome: Genome) -> dict[str, list[str]]:
+    """The contigs of the genome that each name may stand for."""
+    ours, theirs = _Names(genome.names, genome.descriptions), _Names(names, {})
+    # What counts in Roman numbers up to X, and what has a chromosome X beside numbers, is not the same genome.
+    apart = {ours.ten, theirs.ten} == {True, False}
+    by_key: dict[str, list[str]] = {}
+    for contig in genome.names:
+        for key in ours.keys(contig, not apart):
+            by_key.setdefault(key, []).append(contig)
+    found = {}
+    for name in names:
+        keys = theirs.keys(name, not apart)
+        contigs = dict.fromkeys(contig for key in keys for contig in by_key.get(key, []))
+        found[name] = [contig for contig in contigs if _may_be_same(name, contig)]
+    return found
+
+
+def _may_be_same(name: str, contig: str) -> bool:
+    """Not where accessions of one kind, or versions of one accession, differ."""
+    one, other = ACCESSION.fullmatch(_unwrapped(name)), ACCESSION.fullmatch(_unwrapped(contig))
+    if not (one and other) or one[1] != other[1]:
+        return True
+    return one[2] == other[2] and (one[3] == other[3] or not (one[3] and other[3]))
+
+
+class _Names:
+    """How the names of one file are to be read, which takes all of them.
+
+    ``roman`` and ``ten`` tell whether I, II, ... are numbers, and whether X is ten: True, False, or None where nothing
+    shows it.
+    """
+
+    def __init__(self, names: list[str], descriptions: Mapping[str, str]) -> None:
+        self.plain = {name: _plain(_label(name, descriptions.get(name, ""))) for name in names}
+        words = set(self.plain.values())
+        numerals = {word for word in words if ROMAN.fullmatch(word)} - {"x"}
+        numbers = any(re.fullmatch(r"[0-9]+", word) for word in words)
+        self.letters = len(words & set("abdefghjkl")) >= 3  # chromosomes A, B, C, ... M
+        longer = any(len(numeral) > 1 for numeral in numerals)
+        self.roman = None if longer == (numbers or self.letters) else longer
+        beyond_five = any(_number(numeral) > 5 for numeral in numerals)
+        self.ten = True if self.roman and beyond_five else False if "x" in words and self.roman is False else None
+
+    def keys(self, name: str, numerals: bool) -> set[str]:
+        """Names of two files may stand for the same contig where these sets meet."""
+        word = self.plain[name]
+        for organelle, words in (("mitochondrion", MITOCHONDRION), ("plastid", PLASTID)):
+            if word in words:
+                return {word} if self.letters and len(word) == 1 else {organelle}
+        if not ROMAN.fullmatch(word):
+            return {word}
+        if not numerals:
+            return set()
+        # A sure number and a sure letter have nothing in common; what may be either goes with what is spelled alike.
+        known = self.ten if word == "x" else self.roman
+        as_number, as_letter = {str(_number(word)), f"number {word}"}, {word}
+        return as_number if known else as_letter if known is False else as_letter | {f"number {word}"}
+
+
+def _unwrapped(name: str) -> str:
+    """The name; of a piece as UCSC names it, its accession: KI270706.1 of chr1_KI270706v1_random."""
+    piece = PIECE.fullmatch(name)
+    return name if not piece else piece[1].upper() + (f".{piece[2]}" if piece[2] else "")
+
+
+def _label(name: str, description: str) -> str:
+    """The name; of an accession, what the rest of its header says it is, or else all but its version."""
+    accession = ACCESSION.fullmatch(_unwrapped(name))
+    if not accession:
+        return name
+    organelle = re.search("mitochondri|chloroplast|plastid", description)
+    if organelle:
+        return "mitochondrion" if organelle[0] == "mitochondri" else "plastid"
+    described = DESCRIBED.search(description)
+    return described[1] if described else accession[1] + accession[2]
+
+
+def _plain(name: str) -> str:
+    """Without prefix, leading zeros and accession: chr01, Chr1 and NC_000001.11 give 1."""
+    accession = re.fullmatch(r"NC_(\d+)(\.\d+)?", name)
+    if accession:
+        number = int(accession[1])
+        for first, names in REFSEQ:
+            if 0 <= number - first < len(names):
+                return names[number - first]
+    return re.sub(r"^(chromosome|chrom|chr)?[_ ]?0*(?=[0-9])|^(chromosome|chrom|chr)[_ ]?", "", name.lower())
+
+
+def _number(numeral: str) -> int:
+    """The value of a Roman number up to 39."""
+    values = [{"i": 1, "v": 5, "x": 10}[letter] for letter in numeral]
+    return sum(-value if value < after else value for value, after in pairwise([*values, 0]))

@@ -1,0 +1,235 @@
+"""The range of intensities of images: of each by itself, or of a set as a whole."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from biocnn.io.scales import Values, common_step, step_of
+
+LOW, HIGH = 1.0, 99.8  # percentiles: a dark floor, and a top that a few hot pixels do not move
+_PER_IMAGE, _IN_ALL = (
+    65536,
+    4_000_000,
+)  # values kept of each channel for types whose values cannot be counted one by one
+
+
+_BAND = 4_000_000  # pixels of a channel read at once
+_UNLIKE = 2.0  # times as wide: the range of one training image in ten beside another's, from which each has its own
+
+
+def range_of(image: np.ndarray, facts: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """The intensities that become 0 and 1 for a network: the image's own, or those of the training images.
+
+    Parameters
+    ----------
+    image
+        Shape (C, *spatial), whole, not a part of one.
+    facts
+        Of the data set that the network was trained on.
+
+    Returns
+    -------
+    low, high
+        Shape (C,), float32, in the units of the image.
+    """
+    own = facts.get("normalise") == "image"
+    found = intensity_percentiles([image]) if own else facts["intensity"]
+    low, high = (np.asarray(found[key], np.float32) for key in ("low", "high"))
+    return low, high
+
+
+def range_in_bands(image: Any, facts: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """What ``range_of`` gives, to the bit, for an image that is read band by band and never held as a whole.
+
+    Parameters
+    ----------
+    image
+        Has ``shape`` (C, *spatial), ``dtype``, and ``read``, which takes a window of spatial slices.
+    facts
+        Of the data set that the network was trained on.
+    """
+    if facts.get("normalise") != "image":
+        return range_of(np.empty(0), facts)
+    low, high = zip(*(channel.low_high() for channel in _in_bands(image)), strict=True)
+    return np.asarray(low, np.float32), np.asarray(high, np.float32)
+
+
+def values_in_bands(image: Any) -> Values:
+    """What the numbers of an image are, read band by band; ``image`` as for ``range_in_bands``."""
+    channels = _in_bands(image)
+    low, high = (np.array(ends) for ends in zip(*(channel.low_high() for channel in channels), strict=True))
+    least, most = zip(*(channel.percentiles([0, 100]) for channel in channels), strict=True)
+    step = common_step(step_of(channel.some()) for channel in channels)
+    return Values(np.dtype(image.dtype).name, min(least), max(most), low, high, step)
+
+
+def _in_bands(image: Any) -> list["_Channel"]:
+    count, length, *others = image.shape
+    channels = [_counted(image.dtype) or _Sample(math.prod(image.shape[1:])) for _ in range(count)]
+    rest, rows = tuple(slice(0, n) for n in others), max(1, _BAND // math.prod(others))
+    for start in range(0, length, rows):
+        band = image.read((slice(start, min(start + rows, length)), *rest))
+        for channel, plane in zip(channels, band, strict=True):
+            channel.add(np.ravel(plane))
+    return channels
+
+
+def image_ranges(images: Iterable[np.ndarray]) -> np.ndarray:
+    """The 1st and the 99.8th percentile of each image by itself: shape (N, 2, C), float32."""
+    found = [intensity_percentiles([image]) for image in images]
+    return np.array([[one["low"], one["high"]] for one in found], np.float32)
+
+
+def decide_normalise(wanted: str, ranges: np.ndarray) -> tuple[str, str]:
+    """Whether images are scaled each by its own percentiles ("image") or all by common ones ("dataset"), and why.
+
+    Parameters
+    ----------
+    wanted
+        "auto", or what was asked for.
+    ranges
+        Of the training images, as ``image_ranges`` gives them.
+    """
+    if wanted != "auto":
+        return wanted, f"data.normalise is {wanted}"
+    widths = np.maximum(ranges[:, 1] - ranges[:, 0], 1e-12).mean(axis=1)
+    low, high = np.percentile(widths, [10, 90])
+    ratio = high / low
+    said = f"the range of intensities (1st to 99.8th percentile) is {low:.4g} to {high:.4g} in most training images"
+    if ratio > _UNLIKE:
+        return "image", f"{said}, {ratio:.1f} times as wide in some as in others: each is scaled by its own"
+    return "dataset", f"{said}: alike, so that one scale keeps differences of brightness between images"
+
+
+def intensity_percentiles(images: Iterable[np.ndarray]) -> dict[str, Any]:
+    """Measure each channel over all images; to be given the images of the training part only.
+
+    8- and 16-bit values are counted, so that the percentiles are exact; of 32-bit and float images an even sample of
+    the pixels is used. Mean and standard deviation are exact.
+
+    Parameters
+    ----------
+    images
+        Arrays of shape (C, H, W), one data type, any sizes; gone through once, one in memory at a time.
+
+    Returns
+    -------
+    intensity
+        ``low``, ``high`` (1st and 99.8th percentile; the extremes where these are equal), ``mean``, ``std``: one number
+        a channel, in the units of the images; and ``step``, the number that all values are multiples of, or 0.
+
+    Raises
+    ------
+    ValueError
+        Where there is no image.
+    """
+    channels: list[_Channel] = []
+    for image in images:
+        if not channels:
+            channels = [_counted(image.dtype) or _Sample() for _ in image]
+        for channel, plane in zip(channels, image, strict=True):
+            channel.add(np.ravel(plane))
+    if not channels:
+        raise ValueError("no image to measure")
+    return {
+        "low": [c.low_high()[0] for c in channels],
+        "high": [c.low_high()[1] for c in channels],
+        "mean": [c.mean() for c in channels],
+        "std": [c.std() for c in channels],
+        "step": common_step(step_of(c.some()) for c in channels),
+    }
+
+
+class _Channel(ABC):
+    """Exact sums of one channel; what its percentiles need is up to the kind."""
+
+    def __init__(self) -> None:
+        self.n, self.total, self.squares, self.origin = 0, 0.0, 0.0, 0.0
+
+    def add(self, values: np.ndarray) -> None:
+        # Sums are taken about the first mean, so that a small spread on a large level keeps its digits.
+        values = values.astype(np.float64)
+        if not self.n:
+            self.origin = float(values.mean())
+        values -= self.origin
+        self.n += values.size
+        self.total += float(values.sum())
+        self.squares += float(np.square(values).sum())
+
+    def mean(self) -> float:
+        return self.origin + self.total / self.n
+
+    def std(self) -> float:
+        return max(self.squares / self.n - (self.total / self.n) ** 2, 0.0) ** 0.5
+
+    @abstractmethod
+    def percentiles(self, ranks: list[float]) -> list[float]: ...
+
+    @abstractmethod
+    def some(self) -> np.ndarray:
+        """Values that there are: all of them, or a sample."""
+
+    def low_high(self) -> tuple[float, float]:
+        low, high, smallest, largest = self.percentiles([LOW, HIGH, 0, 100])
+        return (low, high) if high > low else (smallest, largest)
+
+
+class _Counts(_Channel):
+    """Counts of every value of an unsigned type of 8 or 16 bits."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.counts = np.zeros(size, dtype=np.int64)
+
+    def add(self, values: np.ndarray) -> None:
+        super().add(values)
+        self.counts += np.bincount(values, minlength=len(self.counts))
+
+    def percentiles(self, ranks: list[float]) -> list[float]:
+        """The value at each rank, the lower one between two (numpy's method "lower")."""
+        up_to = np.cumsum(self.counts)
+        places = np.floor(np.asarray(ranks) / 100 * (self.n - 1))
+        return [float(v) for v in np.searchsorted(up_to, places, side="right")]
+
+    def some(self) -> np.ndarray:
+        return np.flatnonzero(self.counts)
+
+
+class _Sample(_Channel):
+    """An even sample of the values, thinned where it grows too large; the extremes are exact.
+
+    ``size`` is that of an image which comes in pieces, so that its sample is the one of the whole.
+    """
+
+    def __init__(self, size: int = 0) -> None:
+        super().__init__()
+        self.whole = size
+        self.kept: list[np.ndarray] = []
+        self.stride, self.size = 1, 0
+        self.smallest, self.largest = np.inf, -np.inf
+
+    def add(self, values: np.ndarray) -> None:
+        super().add(values)
+        self.smallest, self.largest = min(self.smallest, values.min()), max(self.largest, values.max())
+        step = self.stride * max(1, (self.whole or values.size) // _PER_IMAGE)
+        kept = values[-(self.n - values.size) % step if self.whole else 0 :: step].copy()
+        self.kept.append(kept)
+        self.size += kept.size
+        if self.size > _IN_ALL:
+            self.kept, self.stride = [k[::2].copy() for k in self.kept], self.stride * 2
+            self.size = sum(k.size for k in self.kept)
+
+    def percentiles(self, ranks: list[float]) -> list[float]:
+        found = np.percentile(np.concatenate(self.kept), ranks).tolist()
+        ends = {0: float(self.smallest), 100: float(self.largest)}
+        return [ends.get(rank, value) for rank, value in zip(ranks, found, strict=True)]
+
+    def some(self) -> np.ndarray:
+        return np.concatenate(self.kept)
+
+
+def _counted(dtype: np.dtype) -> _Counts | None:
+    return _Counts(256 ** np.dtype(dtype).itemsize) if np.dtype(dtype).name in ("uint8", "uint16") else None

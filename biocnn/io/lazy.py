@@ -1,0 +1,189 @@
+"""Images opened without being read: each window is read from disk when it is asked for."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from biocnn.core.errors import InputError
+from biocnn.io.channels import fallback_names, match_any, wrong_channels
+from biocnn.io.intensity import values_in_bands
+from biocnn.io.kinds import open_stored
+from biocnn.io.scales import Values
+from biocnn.io.stored import RGB, Stored, Window, check_size, damaged
+
+
+class LazyImage:
+    """One open image; a context manager. Not for several threads at once.
+
+    Parameters
+    ----------
+    path
+        The file.
+    stored
+        It, opened.
+    """
+
+    def __init__(self, path: Path, stored: Stored) -> None:
+        self.path, self._stored = path, stored
+        self._transparency: float | None = None
+        self._chosen: list[int] | None = None
+        self._grey = False
+        self.spacing, self.unit, self.turn = stored.spacing, stored.unit, stored.turn
+        self.affine, self.kind, self.grid = stored.affine, stored.kind, stored.grid(path)
+        self.dtype = _dtype(stored, path)
+        count, *spatial = stored.shape
+        count = (count if stored.palette is None else len(stored.palette)) - (stored.alpha is not None)
+        self.shape = (count, *spatial)
+        names = RGB if stored.palette is not None and count == 3 else stored.channels or []
+        self.channels = list(names) if len(names) == count else fallback_names(count)
+        self.repairs = stored.repairs + stored.shown
+        if stored.alpha is not None:
+            self.repairs += ("constant alpha channel dropped",)
+        found = np.dtype(stored.array.dtype)
+        if found.kind in "iuf" and self.dtype != found.newbyteorder("=") and stored.palette is None:
+            self.repairs += (f"{found.name} stored as {self.dtype.name}",)
+
+    def read(self, window: Window) -> np.ndarray:
+        """Read a window.
+
+        Parameters
+        ----------
+        window
+            A slice with a start and a stop for each spatial axis, in pixels, inside the image.
+
+        Returns
+        -------
+        pixels
+            Shape (C, *window), of the type ``dtype``.
+
+        Raises
+        ------
+        InputError
+            Where the file is damaged, the window holds NaN or infinity, transparency varies, or colours do where grey
+            is asked for.
+        """
+        with damaged(self.path, self._stored.kind):
+            check_size(self.path, [self._stored.shape[0], *(one.stop - one.start for one in window)], self.dtype)
+            pixels = self._opaque(self._stored.read(window))
+            if self._grey and not all(np.array_equal(pixels[0], plane) for plane in pixels[1:]):
+                raise wrong_channels(self.path, RGB, self.channels)
+            pixels = pixels if self._chosen is None else pixels[self._chosen]
+            return np.ascontiguousarray(self._checked(pixels).astype(self.dtype, copy=False))
+
+    def choose(self, channels: list[str], known_as: Sequence[list[str]] = ()) -> None:
+        """Read these channels from now on: as ``match_channels`` finds them; else grey out of red, green and blue.
+
+        Parameters
+        ----------
+        channels
+            Names to have.
+        known_as
+            What they may be called in the file, one by one; by default the same.
+
+        Raises
+        ------
+        InputError
+            Where the image has other channels.
+        """
+        known_as = known_as or [channels]
+        match = match_any(self.channels, known_as)
+        if match is not None:
+            self._chosen = match.index
+            self.repairs += (match.repair,) if match.repair else ()
+        elif len(channels) == 1 and self.channels == RGB:
+            self._chosen, self._grey = [0], True
+            self.repairs += ("grey image stored as RGB: one channel kept",)
+        else:
+            raise wrong_channels(self.path, self.channels, known_as[0])
+        self.channels, self.shape = list(channels), (len(channels), *self.shape[1:])
+
+    @cached_property
+    def values(self) -> Values:
+        """What the numbers of the channels that are read are; read once, band by band."""
+        return values_in_bands(self)
+
+    def close(self) -> None:
+        self._stored.close()
+
+    def __enter__(self) -> "LazyImage":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _opaque(self, pixels: np.ndarray) -> np.ndarray:
+        """Drop a channel of transparency that says the same everywhere."""
+        alpha = self._stored.alpha
+        if alpha is None:
+            return pixels
+        low, high = pixels[alpha].min(), pixels[alpha].max()
+        first = self._transparency if self._transparency is not None else low
+        if low != high or low != first:
+            raise InputError(
+                f"{self.path}: its alpha channel varies ({min(low, first)} to {max(high, first)})",
+                "flatten the image onto a background; only a constant alpha channel can be dropped",
+            )
+        self._transparency = first
+        return np.delete(pixels, alpha, axis=0)
+
+    def _checked(self, pixels: np.ndarray) -> np.ndarray:
+        """Refuse what the type to store would not hold."""
+        if pixels.dtype.kind == "f":
+            bad = int(pixels.size - np.isfinite(pixels).sum())
+            if bad:
+                raise InputError(
+                    f"{self.path}: {bad} of {pixels.size} pixel values are NaN or infinite",
+                    "every pixel must be a finite number: fill or crop these pixels, or leave the image out",
+                )
+            if pixels.dtype.itemsize > 4 and np.abs(pixels).max(initial=0) > np.finfo(np.float32).max:
+                raise InputError(f"{self.path}: values beyond the range of 32-bit floats", "rescale the image")
+        elif pixels.dtype.itemsize == 8 and pixels.size:
+            limits = np.iinfo(self.dtype)
+            if pixels.min() < limits.min or pixels.max() > limits.max:
+                raise InputError(
+                    f"{self.path}: 64-bit integers up to {pixels.max()}",
+                    "convert the image to 8, 16 or 32 bit, or to 32-bit floats",
+                )
+        return pixels
+
+
+def open_image(path: str | Path, axes: str | None = None) -> LazyImage:
+    """Open one image of any format, to read it by windows.
+
+    Of TIFF (strips or tiles, compressed or not), .npy and OME-Zarr only what a window touches is read; other formats
+    are decoded whole when opened. Of a pyramid the full resolution is read.
+
+    Parameters
+    ----------
+    path
+        File, told by its first bytes and not by its name.
+    axes
+        Order of the axes where the file does not tell: letters of C, Z, Y, X.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing, damaged or of another kind, holds several images or time points, or axes that
+        cannot be told.
+    """
+    path = Path(path)
+    stored = open_stored(path, axes=axes)
+    try:
+        return LazyImage(path, stored)
+    except InputError:
+        stored.close()
+        raise
+
+
+def _dtype(stored: Stored, path: Path) -> np.dtype:
+    """The type that pixels are handed on in."""
+    dtype = np.dtype(stored.array.dtype if stored.palette is None else stored.palette.dtype)
+    if dtype.kind not in "buif":
+        raise InputError(f"{path}: pixels of type {dtype}", "allowed: integers, floats")
+    if dtype.kind == "b":
+        return np.dtype(np.uint8)
+    if dtype.kind == "f":
+        return np.dtype(np.float32)
+    return np.dtype(np.int32) if dtype.itemsize == 8 else dtype.newbyteorder("=")

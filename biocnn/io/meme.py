@@ -1,0 +1,200 @@
+"""Motif files in MEME's minimal format."""
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from biocnn.core.errors import InputError
+from biocnn.core.files import atomic
+from biocnn.core.text import read_lines
+
+ALPHABETS = {"ACGT": "ACGT", "ACGU": "ACGU", "DNA": "ACGT", "RNA": "ACGU"}
+# Databases print two to six decimals; more than this is no rounding.
+ROUNDING = 0.03
+FORMAT = "https://meme-suite.org/meme/doc/meme-format.html"
+
+
+@dataclass(frozen=True, eq=False)
+class Motif:
+    """A position frequency matrix and where it comes from.
+
+    Parameters
+    ----------
+    id
+        Unique in its file: MA0139.2, kernel3.
+    name
+        What people call it: CTCF; the id where the file gives no other name.
+    pfm
+        Shape (L, 4): frequencies of A, C, G, T (or U); each row sums to one.
+    nsites
+        Number of sites that the frequencies were counted on.
+    """
+
+    id: str
+    name: str
+    pfm: np.ndarray
+    nsites: float
+
+
+def read_meme(path: str | Path) -> dict[str, Motif]:
+    """Read the motifs of a MEME file, plain or gzip, as MEME, JASPAR, CIS-BP and other databases write it.
+
+    Parameters
+    ----------
+    path
+        A file whose first line says "MEME version", with an alphabet of ACGT or ACGU.
+
+    Returns
+    -------
+    motifs
+        By id, in the order of the file.
+
+    Raises
+    ------
+    InputError
+        Where the file is not in MEME's format, has no motif, another alphabet, an id twice, or a matrix whose rows are
+        too few, too many, not four numbers, or do not sum to one; with the line.
+
+    References
+    ----------
+    https://meme-suite.org/meme/doc/meme-format.html
+    """
+    lines = read_lines(path)
+    first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
+    if not first.startswith("MEME version"):
+        raise InputError(
+            f"{path}: not a MEME motif file: its first line is {first[:40]!r}",
+            f"it must begin with 'MEME version 4'; JASPAR and others offer a download in MEME format ({FORMAT})",
+        )
+    motifs: dict[str, Motif] = {}
+    words: list[str] | None = None
+    number = 0
+    while number < len(lines):
+        line, number = lines[number].strip(" \t"), number + 1
+        if line.startswith("ALPHABET"):
+            _check_alphabet(line, f"{path} line {number}")
+        elif line.startswith("MOTIF"):
+            words = re.split("[ \t]+", line)[1:]
+            if not words:
+                raise InputError(f"{path} line {number}: a motif without a name", "write 'MOTIF id name'")
+        elif line.startswith("letter-probability matrix"):
+            if words is None or words[0] in motifs:
+                what = (
+                    "a matrix without a MOTIF line before it" if words is None else f"motif {words[0]!r} a second time"
+                )
+                raise InputError(
+                    f"{path} line {number}: {what}", "each matrix needs a MOTIF line with an id of its own"
+                )
+            pfm, end = _read_matrix(lines, number, path)
+            nsites = _field(line, "nsites", f"{path} line {number}") or 20.0
+            named = len(words) > 1 and words[1] != "width"
+            name = words[1] if named else words[0]
+            motifs[words[0]] = Motif(words[0], name, pfm, nsites)
+            words, number = None, end
+    if words is not None:
+        raise InputError(
+            f"{path}: motif {words[0]!r} has no letter-probability matrix", "the file may be cut short: get it again"
+        )
+    if not motifs:
+        raise InputError(f"{path}: no motifs in this file", f"see {FORMAT}")
+    return motifs
+
+
+def write_meme(
+    path: str | Path,
+    motifs: Iterable[Motif],
+    alphabet: str = "ACGT",
+    background: Sequence[float] = (0.25, 0.25, 0.25, 0.25),
+) -> None:
+    """Write motifs in MEME's minimal format, version 4; six decimals.
+
+    Parameters
+    ----------
+    path
+        The file to write; it appears when it is whole.
+    motifs
+        In the order in which they shall be written; none is allowed.
+    alphabet
+        ACGT or ACGU.
+    background
+        Frequencies of the four letters.
+    """
+    lines = ["MEME version 4", "", f"ALPHABET= {alphabet}", ""]
+    lines += ["strands: + -", ""] if alphabet == "ACGT" else []
+    letters = " ".join(f"{letter} {share:.4g}" for letter, share in zip(alphabet, background, strict=True))
+    lines += ["Background letter frequencies", letters, ""]
+    for motif in motifs:
+        lines.append(f"MOTIF {motif.id} {motif.name}")
+        lines.append(f"letter-probability matrix: alength= 4 w= {len(motif.pfm)} nsites= {motif.nsites:.12g} E= 0")
+        lines += [" " + "  ".join(f"{share:.6f}" for share in row) for row in motif.pfm]
+        lines.append("")
+    with atomic(path) as temporary:
+        temporary.write_text("\n".join(lines), encoding="utf-8")
+
+
+def information(pfm: np.ndarray) -> np.ndarray:
+    """Information content of each row of a matrix of shape (L, 4), in bits, against equally likely bases.
+
+    References
+    ----------
+    Schneider & Stephens, Nucleic Acids Research 18, 6097-6100 (1990), doi:10.1093/nar/18.20.6097.
+    """
+    logs = np.log2(pfm, where=pfm > 0, out=np.zeros_like(pfm, dtype=float))
+    return np.maximum(2 + (pfm * logs).sum(axis=1), 0.0)
+
+
+def _check_alphabet(line: str, where: str) -> None:
+    """Refuse proteins and custom alphabets: ``ALPHABET= ACGT`` and ``ALPHABET "RNA" DNA-LIKE`` are understood."""
+    words = line.removeprefix("ALPHABET").lstrip(" =").replace('"', " ").split()
+    if not words or words[0].upper() not in ALPHABETS:
+        raise InputError(f"{where}: alphabet {' '.join(words)!r}", "motifs must be of DNA (ACGT) or RNA (ACGU)")
+
+
+def _field(line: str, key: str, where: str) -> float | None:
+    found = re.search(rf"\b{key}\s*=\s*([^\s=]+)", line)
+    if not found:
+        return None
+    try:
+        value = float(found[1])
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise InputError(f"{where}: {key}= {found[1][:20]} is no number", f"for example {key}= 20; or leave it out")
+    return value
+
+
+def _read_matrix(lines: list[str], start: int, path: str | Path) -> tuple[np.ndarray, int]:
+    """Rows from ``lines[start]`` on, up to the first line that is no row; w and alength may be missing."""
+    header, rows, end = lines[start - 1], [], start
+    while end < len(lines) and re.match(r"\s*[-+.0-9]", lines[end]):
+        rows.append(_read_row(lines[end], f"{path} line {end + 1}"))
+        end += 1
+    where = f"{path} line {start}"
+    width = _field(header, "w", where)
+    if (_field(header, "alength", where) or 4) != 4:
+        raise InputError(f"{where}: alength is not 4", "motifs must be of DNA (ACGT) or RNA (ACGU)")
+    if not rows or (width is not None and width != len(rows)):
+        announced = "a matrix" if width is None else f"w= {width:g}"
+        raise InputError(
+            f"{where}: {announced} announces another number of rows than the {len(rows)} that follow",
+            "the file may be cut short, or was edited by hand: get it again, or correct w",
+        )
+    pfm = np.array(rows)
+    return pfm / pfm.sum(axis=1, keepdims=True), end
+
+
+def _read_row(line: str, where: str) -> list[float]:
+    try:
+        row = [float(word) for word in line.split()]
+    except ValueError as error:
+        raise InputError(f"{where}: {error}", "a row is four probabilities, of A, C, G and T (or U)") from error
+    if len(row) != 4:
+        raise InputError(f"{where}: {len(row)} numbers", "a row is four probabilities, of A, C, G and T (or U)")
+    if not (min(row) >= 0 and abs(sum(row) - 1) <= ROUNDING):
+        remedy = "rows are probabilities: counts must be divided by their sum, and log-odds scores are another matrix"
+        raise InputError(f"{where}: the row sums to {sum(row):g}, not to 1", remedy)
+    return row

@@ -1,0 +1,75 @@
+"""Contigs that an experiment names, looked up before anything runs, where that takes no more than moments."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from biocnn.core.errors import InputError, nearest
+from biocnn.io.contigs import ACCESSION, find_groups
+from biocnn.io.genome import Genome
+
+READ = 200_000_000  # bytes of a FASTA file that are looked through; a second
+PACKED = READ // 10  # likewise, of one that is compressed
+
+
+def absent_contigs(settings: dict[str, Any], genomes: dict[str, Path]) -> Iterator[InputError]:
+    """Faults for the contigs that the genome lacks; none where it would take long to find out, as the steps do.
+
+    Parameters
+    ----------
+    settings
+        Of an experiment.
+    genomes
+        By FASTA file: the folder that it is encoded in, or will be.
+    """
+    data, split, scan = settings["data"], settings["split"], settings["scan"]
+    wanted = {}
+    if data["name"] == "Intervals" and split["group"] in ("group", "chrom"):
+        wanted = {f"split.{part}": (data["genome"], split[part]) for part in ("val", "test")}
+    wanted["scan.contigs"] = (scan["genome"] or data.get("genome"), scan["contigs"])
+    for key, (fasta, names) in wanted.items():
+        if fasta is None or not isinstance(names, list) or not (genome := _genome(fasta, genomes.get(fasta))):
+            continue
+        names = [str(name) for name in names]
+        exact = data.get("contig_names") == "exact" and key != "scan.contigs"
+        known = find_groups(names, genome, exact)
+        for name in names:
+            if name not in known:
+                yield InputError(f"{key}: contig {name!r} is not in {genome.source}", nearest(name, genome.names))
+
+
+def _genome(fasta: str, encoded: Path | None) -> Genome | None:
+    """Names and lengths of the contigs, without their bases; None where they are not to be had at once."""
+    facts = encoded / "genome.json" if encoded else None
+    index = Path(f"{fasta}.fai")
+    try:
+        if facts and facts.is_file():
+            found = json.loads(facts.read_text())
+            return _without_bases(found["contigs"], found["descriptions"], fasta)
+        if index.is_file() and index.stat().st_mtime >= Path(fasta).stat().st_mtime:
+            rows = [line.split("\t") for line in index.read_text().splitlines()]
+            contigs = {row[0]: int(row[1]) for row in rows}
+            # An index has no descriptions, which say what accessions are.
+            return None if any(map(ACCESSION.fullmatch, contigs)) else _without_bases(contigs, {}, fasta)
+        return _headers(fasta)
+    except (OSError, EOFError, ValueError, IndexError, KeyError):
+        return None  # the step that reads it says what is wrong
+
+
+def _headers(fasta: str) -> Genome | None:
+    with open(fasta, "rb") as handle:
+        packed = handle.read(2) == b"\x1f\x8b"
+    if Path(fasta).stat().st_size > (PACKED if packed else READ):
+        return None
+    with (gzip.open if packed else open)(fasta, "rb") as handle:
+        lines = [line[1:].decode("utf-8", "replace") for line in handle if line.startswith(b">")]
+    heads = [line.split(maxsplit=1) or [""] for line in lines]
+    return _without_bases(dict.fromkeys((h[0] for h in heads), 0), {h[0]: "".join(h[1:]).strip() for h in heads}, fasta)
+
+
+def _without_bases(contigs: dict[str, int], descriptions: dict[str, str], fasta: str) -> Genome | None:
+    return Genome(np.empty(0, np.uint8), contigs, descriptions, fasta) if contigs else None

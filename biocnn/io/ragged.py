@@ -1,0 +1,91 @@
+"""Many arrays of different shapes in one memory-mapped file."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from tokenize import TokenError
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from biocnn.core.errors import InputError
+
+REMEDY = "delete the folder, and run the workflow again: it is made anew"
+
+
+class Ragged:
+    """A read-only list of arrays: ``name.npy`` holds their values end to end, ``name.shapes.npy`` their shapes.
+
+    Parameters
+    ----------
+    path
+        The ``.npy`` file with the values.
+
+    Raises
+    ------
+    InputError
+        Where one of the two files is missing or damaged, or they do not belong together.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = path = Path(path)
+        self.values, self.shapes = _load(path, mmap_mode="r"), _load(path.with_suffix(".shapes.npy"))
+        arrays = self.values.ndim == 1 and self.shapes.ndim == 2 and self.shapes.dtype == np.int64
+        if not arrays or (self.shapes < 0).any():
+            raise InputError(f"{path}: damaged (values and shapes are not those of arrays)", REMEDY)
+        number = self.shapes.prod(axis=1, dtype=np.float64).sum()  # of damaged shapes, integers could wrap round
+        if number != len(self.values):
+            raise InputError(f"{path}: damaged ({len(self.values):,} values, {number:,.0f} by their shapes)", REMEDY)
+        self.offsets = np.concatenate([[0], np.cumsum(self.shapes.prod(axis=1))])
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self.values[self.offsets[index] : self.offsets[index + 1]].reshape(self.shapes[index])
+
+    def stacked(self, rows: np.ndarray) -> np.ndarray:
+        """Arrays of one shape as one, (N, *shape), copied.
+
+        Raises
+        ------
+        ValueError
+            Where they differ in shape.
+        """
+        if (self.shapes == self.shapes[0]).all():
+            return self.values.reshape(len(self), *self.shapes[0])[rows]
+        return np.stack([self[row] for row in rows])
+
+    def __reduce__(self) -> tuple[type["Ragged"], tuple[Path]]:
+        """Loader processes open the file themselves; the values are not sent to them."""
+        return Ragged, (self.path,)
+
+    @staticmethod
+    def write(path: str | Path, arrays: Iterable[np.ndarray], dtype: DTypeLike) -> None:
+        """Write arrays one after another, holding one at a time in memory; all must have the same number of axes."""
+        path, shapes, total = Path(path), [], 0
+        with open(path, "wb") as handle:
+            # The length is known only at the end: a header of fixed size is written first and corrected last.
+            np.lib.format.write_array_header_2_0(handle, _header(dtype, 10**15))
+            size = handle.tell()
+            for array in arrays:
+                shapes.append(array.shape)
+                total += array.size
+                handle.write(np.ascontiguousarray(array, dtype).tobytes())
+            handle.seek(0)
+            np.lib.format.write_array_header_2_0(handle, _header(dtype, total))
+            if handle.tell() != size:
+                raise RuntimeError("the .npy header changed its size")
+        np.save(path.with_suffix(".shapes.npy"), np.asarray(shapes, dtype=np.int64))
+
+
+def _load(path: Path, **how: Any) -> np.ndarray:
+    """One array of plain values; no file of Python objects is read."""
+    try:
+        return np.load(path, allow_pickle=False, **how)
+    except (OSError, ValueError, SyntaxError, OverflowError, MemoryError, TokenError) as error:
+        raise InputError(f"{path}: cannot be read as an array ({error})", REMEDY) from error
+
+
+def _header(dtype: DTypeLike, length: int) -> dict:
+    return {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": (length,)}

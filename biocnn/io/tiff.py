@@ -1,0 +1,197 @@
+"""Axes, channel names and pixel size of a TIFF file: plain, OME or ImageJ."""
+
+import logging
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import tifffile
+
+from biocnn.core.errors import InputError
+from biocnn.io.stored import RGB, TURNED_BY_TAG, Stored, damaged, orientation, settle_axes, swapped
+from biocnn.io.tiff_segments import JPEG, series_pixels
+
+_MICROMETRES = {"um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "microns": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4}
+_MICROMETRES |= {"\\u00b5m": 1.0, "m": 1e6, "pm": 1e-6, "å": 1e-4}
+_ALPHA = (1, 2)  # of the ExtraSamples tag: associated and unassociated transparency
+_COLOURS = {  # what each photometric interpretation that is not read is called
+    "SEPARATED": "CMYK colours",
+    "CIELAB": "colours of kind L*a*b*",
+    "ICCLAB": "colours of kind L*a*b*",
+    "ITULAB": "colours of kind L*a*b*",
+    "CFA": "raw pixels of a camera under a mosaic of colour filters",
+    "LOGL": "logarithmic brightness (LogL)",
+    "LOGLUV": "logarithmic colours (LogLuv)",
+}
+_FAX = (2, 3, 4)
+_REMEDY = "open it in Fiji and save it again as TIFF, or copy it again from where it came"
+
+# tifffile reports what it dislikes through logging; without a handler Python would print that to the terminal.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+
+def open_tiff(path: Path, *, axes: str | None = None) -> Stored:
+    """Open the full resolution of a TIFF of one plane or one volume, with any number of channels.
+
+    Parameters
+    ----------
+    path
+        File to read.
+    axes
+        Order of the axes, "CYX" or "ZYX" say, where the file does not tell or tells wrong; plain planes ignore it.
+
+    Raises
+    ------
+    InputError
+        Where the file is damaged, has several images, a time axis, or axes that cannot be told.
+    """
+    with damaged(path, "TIFF", _REMEDY):
+        tiff = tifffile.TiffFile(path)
+        try:
+            return _open(tiff, path, axes)
+        except BaseException:
+            tiff.close()
+            raise
+
+
+def _open(tiff: tifffile.TiffFile, path: Path, axes: str | None) -> Stored:
+    series, page = tiff.series[0], tiff.series[0].keyframe
+    previews = _check_single(tiff, path)
+    _check_whole(series, path)
+    # Where the tag is missing, as libtiff does: paper that was faxed is white, all else has no colours.
+    colours = getattr(page.photometric, "name", "MINISWHITE" if page.compression in _FAX else "MINISBLACK")
+    if colours in _COLOURS:
+        raise InputError(f"{path}: {_COLOURS[colours]}", "convert it to RGB or grey, in Fiji say")
+    if colours == "YCBCR" and page.compression not in JPEG:
+        raise InputError(f"{path}: YCbCr colours that are not compressed as JPEG", "convert it to RGB, in Fiji say")
+    settled = settle_axes(series.axes, series.shape, axes, path)
+    repairs = [f"axes not given in the file: taken as {settled.letters.replace('-', '')}"] if settled.guessed else []
+    if previews:
+        repairs.append("smaller images in the same file (previews) passed over")
+    lengths = dict(zip(settled.letters, series.shape, strict=True))
+    channels = lengths.get("C", 1)
+    # In OME and ImageJ files a palette only says how to display the intensities; in ImageJ, so does an inverted one.
+    palette = page.colormap if colours == "PALETTE" and not (tiff.is_ome or tiff.is_imagej) else None
+    inverted = None
+    if colours == "MINISWHITE" and tiff.is_imagej:
+        repairs.append("MINISWHITE of ImageJ, an inverted lookup table to display: values as they are stored")
+    elif colours == "MINISWHITE" and page.bitspersample == 1 and page.software.startswith("tifffile"):
+        repairs.append("MINISWHITE of tifffile, which says so of all truth values: values as they are stored")
+    elif colours == "MINISWHITE":
+        inverted = _inverted(page, path)
+    if palette is not None and channels > 1:
+        raise InputError(f"{path}: palette colours in {channels} channels", "convert it to RGB, in Fiji say")
+    names, step = _ome(tiff) if tiff.is_ome else (None, _imagej_spacing(tiff) if tiff.is_imagej else None)
+    spacing = step and [*([step[0]] if "Z" in lengths else []), *step[1:]]
+    if spacing and spacing[0] is None:
+        spacing = None
+        repairs.append("pixel size without the step between z planes: not used")
+    alpha = channels - 1 if any(extra in _ALPHA for extra in page.extrasamples) and "S" in series.axes else None
+    if colours in ("RGB", "YCBCR") and channels - (alpha is not None) == 3:
+        names = RGB
+    tag = page.tags.get("Orientation")
+    turn = orientation(int(tag.value)) if tag else 1
+    if turn > 1:
+        repairs.append(TURNED_BY_TAG)
+    return Stored(
+        series_pixels(tiff),
+        settled,
+        names,
+        [*spacing[:-2], *spacing[:-3:-1]] if spacing and swapped(turn) else spacing,
+        alpha=alpha,
+        palette=None if palette is None else (palette >> 8).astype(np.uint8),
+        inverted=inverted,
+        turn=turn,
+        repairs=tuple(repairs),
+        kind="TIFF",
+        close=tiff.close,
+    )
+
+
+def _inverted(page: tifffile.TiffPage, path: Path) -> int:
+    """The lowest and the highest value that a page with 0 = white can hold, added."""
+    if page.dtype.kind not in "bu" or page.bitspersample > 32:
+        raise InputError(
+            f"{path}: says that its lowest value is white (MINISWHITE), of {page.dtype}, which cannot be turned",
+            "invert it and save it so that black is lowest, in Fiji say",
+        )
+    return 2**page.bitspersample - 1
+
+
+def _check_single(tiff: tifffile.TiffFile, path: Path) -> int:
+    """Refuse a file of several images; pyramid levels do not count. The number of previews that are passed over."""
+    first = tiff.series[0].keyframe
+    found = [s.keyframe for s in tiff.series[1:]]
+    if tiff.is_ome:  # its description may leave out pages
+        told = {page.offset for s in tiff.series for level in s.levels for page in level.pages if page is not None}
+        found += [page.aspage() for page in tiff.pages if page.offset not in told]
+    others = [page for page in found if not _is_preview(page, first)]
+    if others:
+        shapes = ", ".join(" x ".join(map(str, page.shape)) for page in (first, *others[:2]))
+        raise InputError(
+            f"{path}: holds {1 + len(others)} images ({shapes}{', ...' if len(others) > 2 else ''} pixels)",
+            "save each image as a file of its own",
+        )
+    return len(found)
+
+
+def _is_preview(page: tifffile.TiffPage, first: tifffile.TiffPage) -> bool:
+    """Whether a page is a small version of another, or a label: no larger and marked as such, or half as large."""
+    times = 1 if page.is_reduced else 2
+    return times * page.imagelength <= first.imagelength and times * page.imagewidth <= first.imagewidth
+
+
+def _check_whole(series: tifffile.TiffPageSeries, path: Path) -> None:
+    """Refuse a file that ends before its pixels do, which some codecs would fill with zeros."""
+    size = Path(path).stat().st_size
+    pages = [page for page in series.pages if page is not None]
+    for page in pages:
+        if len(page.dataoffsets) != len(page.databytecounts):
+            raise InputError(
+                f"{path}: damaged TIFF: places of {len(page.dataoffsets)} pieces, sizes of {len(page.databytecounts)}",
+                _REMEDY,
+            )
+    # Of what is not compressed, sizes may say more than there has to be.
+    most = pages[0].nbytes if pages and pages[0].compression == 1 else size
+    end = max(
+        (o + min(n, most) for page in pages for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)),
+        default=0,
+    )
+    if end > size:
+        raise InputError(f"{path}: damaged TIFF: {size} bytes long, but its pixels reach byte {end}", _REMEDY)
+
+
+def _ome(tiff: tifffile.TiffFile) -> tuple[list[str] | None, list[float | None] | None]:
+    """Channel names and the step along z, y and x of the first image of the OME metadata."""
+    pixels = next((e for e in ElementTree.fromstring(tiff.ome_metadata).iter() if e.tag.endswith("}Pixels")), None)
+    if pixels is None:
+        return None, None
+    names = [e.get("Name") or "" for e in pixels if e.tag.endswith("}Channel")]
+    usable = all(names) and len(set(names)) == len(names) and len(names) > 0
+    step, row, column = (
+        micrometres(pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm")) for axis in "ZYX"
+    )
+    row = row or column
+    return names if usable else None, [step, row, column] if row and column else None
+
+
+def _imagej_spacing(tiff: tifffile.TiffFile) -> list[float | None] | None:
+    metadata, tags = tiff.imagej_metadata or {}, tiff.pages[0].tags
+    unit = str(metadata.get("unit", ""))
+    if not unit or "XResolution" not in tags or "YResolution" not in tags:
+        return None
+    (nx, dx), (ny, dy) = tags["XResolution"].value, tags["YResolution"].value  # pixels per unit, as a fraction
+    if not (nx and ny):
+        return None
+    row, column = micrometres(dy / ny, unit), micrometres(dx / nx, unit)
+    return [micrometres(metadata.get("spacing"), unit), row, column] if row and column else None
+
+
+def micrometres(value: object, unit: str) -> float | None:
+    """A length in um; None where the unit is unknown, or the length is none."""
+    factor = _MICROMETRES.get(unit.strip().lower())
+    try:
+        size = float(value) * factor
+    except (TypeError, ValueError):
+        return None
+    return round(size, 9) if 0 < size < 1e6 else None

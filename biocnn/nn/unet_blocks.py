@@ -1,0 +1,162 @@
+"""Blocks that change the size: from a finer to a coarser level and back, and what makes sizes meet."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from biocnn.core.errors import InputError, nearest
+from biocnn.nn.blocks import ConvBlock, pool, two_convs
+from biocnn.nn.layers import Conv, Named, Size, layer, per_axis
+
+
+class Down(nn.Sequential):
+    """Half the size, then two convolutions: (N, in_channels, *spatial) to (N, out_channels, *spatial // factor).
+
+    Parameters
+    ----------
+    down
+        ``max`` or ``average`` pooling, or a ``strided`` convolution, which rounds sizes up that cannot be divided.
+    factor
+        What the size is divided by; one number for all axes, or one per axis.
+    **block
+        Settings of ``two_convs``.
+    """
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        in_channels: int,
+        out_channels: int,
+        *,
+        down: Literal["max", "average", "strided"] = "max",
+        factor: Size = 2,
+        **block: Any,
+    ) -> None:
+        if down == "strided":
+            smaller: nn.Module = Conv(spatial_dims, in_channels, in_channels, factor, stride=factor)
+        else:
+            smaller = pool(down, spatial_dims, factor)
+        super().__init__(smaller, two_convs(spatial_dims, in_channels, out_channels, **block))
+
+
+class Up(nn.Module):
+    """Twice the size, joined with what was there on the way down, then two convolutions.
+
+    Parameters
+    ----------
+    skip_channels
+        Channels of the second input.
+    up
+        ``transposed``: a learned transposed convolution; ``interpolate``: each value repeated, then a convolution,
+        which leaves no checkerboard (and, unlike linear interpolation, is deterministic on a GPU).
+    factor
+        What the size is multiplied by; one number for all axes, or one per axis.
+    attention
+        Whether an ``AttentionGate`` weighs the second input.
+    kernel_size
+        Of all convolutions but the transposed one, whose kernel is the factor.
+    **block
+        Further settings of ``two_convs``.
+
+    References
+    ----------
+    Odena et al., Distill 2016, doi:10.23915/distill.00003.
+    """
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        in_channels: int,
+        skip_channels: int,
+        out_channels: int,
+        *,
+        up: Literal["transposed", "interpolate"] = "transposed",
+        factor: Size = 2,
+        attention: bool = False,
+        kernel_size: Size = 3,
+        norm: Named = "batch",
+        **block: Any,
+    ) -> None:
+        super().__init__()
+        if up not in ("transposed", "interpolate"):
+            raise InputError(f"up is {up!r}", nearest(str(up), ["transposed", "interpolate"]))
+        factor = per_axis("factor", factor, spatial_dims)
+        if up == "transposed":
+            self.up: nn.Module = layer("ConvTranspose", spatial_dims)(in_channels, out_channels, factor, stride=factor)
+        else:
+            conv = Conv(spatial_dims, in_channels, out_channels, kernel_size)
+            self.up = nn.Sequential(nn.Upsample(scale_factor=factor), conv)
+        if attention:
+            self.gate = AttentionGate(spatial_dims, skip_channels, out_channels, norm=norm)
+        both = out_channels + skip_channels
+        self.convs = two_convs(spatial_dims, both, out_channels, kernel_size=kernel_size, norm=norm, **block)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """Shapes (N, in_channels, *small) and (N, skip_channels, *spatial) to (N, out_channels, *spatial)."""
+        x = fit_to(self.up(x), skip.shape[2:])
+        skip = self.gate(skip, x) if hasattr(self, "gate") else skip
+        return self.convs(torch.cat([skip, x], dim=1))
+
+
+class AttentionGate(nn.Module):
+    """Weighs each position of ``x`` by a number in 0-1 that ``x`` and a second input, the gate, decide together.
+
+    References
+    ----------
+    Oktay et al., MIDL 2018, arXiv:1804.03999; as here, both inputs have the same size, and each sum a norm, in MONAI.
+    """
+
+    def __init__(self, spatial_dims: int, channels: int, gate_channels: int, *, norm: Named = "batch") -> None:
+        super().__init__()
+        inner = max(1, channels // 2)
+        self.of_x = ConvBlock(spatial_dims, channels, inner, 1, norm=norm, act=None)
+        self.of_gate = ConvBlock(spatial_dims, gate_channels, inner, 1, norm=norm, act=None)
+        self.weight = ConvBlock(spatial_dims, inner, 1, 1, norm=norm, act="sigmoid")
+
+    def forward(self, x: Tensor, gate: Tensor) -> Tensor:
+        """Shapes (N, channels, *spatial) and (N, gate_channels, *spatial) to (N, channels, *spatial)."""
+        return x * self.weight((self.of_x(x) + self.of_gate(gate)).relu_())
+
+
+def fit_to(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Crop or pad the far end of every axis to a size; padding repeats the last value."""
+    if any(now > wanted for now, wanted in zip(x.shape[2:], size, strict=True)):
+        x = x[(..., *(slice(wanted) for wanted in size))]
+    more = [wanted - now for now, wanted in zip(x.shape[2:], size, strict=True)]
+    return pad(x, [n for m in reversed(more) for n in (0, m)], mode="replicate") if any(more) else x
+
+
+def fit_to_multiple(x: Tensor, multiple: Size) -> Tensor:
+    """Pad the far end of every axis to the next multiple of a number, or of one per axis."""
+    multiples = per_axis("multiple", multiple, x.ndim - 2)
+    return fit_to(x, [-(-size // m) * m for size, m in zip(x.shape[2:], multiples, strict=True)])
+
+
+def as_list(name: str, value: object, such_as: Sequence[int]) -> list[int]:
+    """A setting that is a number a level.
+
+    Raises
+    ------
+    InputError
+        For one number, say, which would leave the number of levels open.
+    """
+    if not isinstance(value, list | tuple) or not value:
+        raise InputError(
+            f"{name} is {value!r}", f"give a list with a number a level, the finest first, such as {list(such_as)}"
+        )
+    return list(value)
+
+
+def per_level(name: str, value: int | Sequence[Size], levels: int, spatial_dims: int) -> list[tuple[int, ...]]:
+    """A size per axis for every level, from one number or from an entry (a number, or one per axis) a level."""
+    entries = [value] * levels if isinstance(value, int) else list(value)
+    if len(entries) != levels:
+        raise InputError(
+            f"{name} is {value!r}",
+            f"one whole number, or {levels} entries, the finest level first, such as "
+            f"{[[1] + [2] * (spatial_dims - 1), *[2] * (levels - 1)]}",
+        )
+    return [per_axis(name, entry, spatial_dims) for entry in entries]

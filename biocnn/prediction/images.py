@@ -1,0 +1,225 @@
+"""A network's answer for images of any size: region by region, each with the values of the whole image."""
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from itertools import pairwise, product
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from biocnn.core.errors import InputError
+from biocnn.core.memory import HELD, bytes_per, room
+from biocnn.io.intensity import range_in_bands, values_in_bands
+from biocnn.io.scales import Values
+from biocnn.nn.encode import normalise, to_tensor
+from biocnn.nn.views import View, averaged, turn, undo
+from biocnn.prediction.blending import Blend
+from biocnn.prediction.compatibility import Adapted, Note, Pixels, as_it_is
+from biocnn.prediction.resampling import resample
+from biocnn.prediction.tiles import NARROW, Field, Slices, around, find_field, plan, whole
+
+log = logging.getLogger("biocnn")
+
+
+class InMemory:
+    """An array (C, *spatial), read as a file is."""
+
+    def __init__(self, array: np.ndarray, name: str = "array") -> None:
+        if array.dtype.kind not in "buif":
+            raise InputError(f"{name}: numbers of type {array.dtype}", "allowed: integers, floats")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise InputError(f"{name}: holds NaN or infinite pixels", "replace them by the image's median, say")
+        self.array = array.astype(np.uint8) if array.dtype.kind == "b" else array
+        self.shape, self.dtype = self.array.shape, self.array.dtype
+
+    @cached_property
+    def values(self) -> Values:
+        """What its numbers are."""
+        return values_in_bands(self)
+
+    def read(self, window: Slices) -> np.ndarray:
+        """Pixels of shape (C, *window)."""
+        return self.array[:, *window]
+
+
+class ImagePredictor:
+    """What a model says of images.
+
+    Parameters
+    ----------
+    network
+        In evaluation mode; how its images can be cut into tiles is measured.
+    answer
+        What is made of the network's output: x (N, C, *spatial), scaled, to (N, K, *spatial).
+    facts
+        Of the data set that the model was trained on.
+    device
+        Where the network lies.
+    every
+        The views of an image whose mean is taken.
+    blend
+        Patches whose overlaps are blended; None: regions with the values of the whole image.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        answer: Callable[[Tensor], Tensor],
+        facts: dict[str, Any],
+        device: torch.device,
+        every: Sequence[View],
+        blend: Blend | None = None,
+    ) -> None:
+        self.network, self.answer, self.facts, self.device = network, answer, facts, device
+        self.every, self.blend = list(every), blend
+
+    def predict(self, image: np.ndarray, name: str, memory_gb: float) -> np.ndarray:
+        """Shape (K, *spatial), float32, for an image (C, *spatial) of the numbers and pixels of training."""
+        return all_of(self.open(as_it_is(InMemory(image, name)), name, memory_gb))
+
+    def open(self, image: Adapted, name: str, memory_gb: float) -> "Maps | MapsOnGrid":
+        """The image's maps, none of them predicted yet; on the image's own grid, whatever that of training is."""
+        shape, own = image.shape[1:], image.source.shape[1:]
+        ways = 2 * 4 * (image.shape[0] + self.facts["out_channels"]) if shape != own else 0  # bytes, there and back
+        regions = self._regions(shape, name, memory_gb, ways * prod(own) / prod(shape))
+        low, high = range_in_bands(image, self.facts | ({"normalise": "image"} if image.own_range else {}))
+        maps = Maps(self, image, (torch.from_numpy(low), torch.from_numpy(high)), regions, image.notes)
+        return MapsOnGrid(maps, own) if shape != own else maps
+
+    def _regions(self, shape: tuple[int, ...], name: str, memory_gb: float, more: float) -> list[Slices]:
+        """The image in one piece where it fits, else the fewest tiles that fit; ``more``: bytes of a pixel besides."""
+        if self.blend:
+            return self.blend.regions(shape, room(memory_gb), self.facts["out_channels"])
+        pixels = room(memory_gb) / (self._bytes_per_pixel + more)
+        if prod(shape) <= pixels:
+            return [whole(shape)[0].write]
+        tiles = plan(shape, self.field, pixels) if self.field else whole(shape)
+        largest = prod(s.stop - s.start for s in tiles[0].read)
+        if largest > pixels:
+            why = "tiles would be nearly all margin" if self.field else "it sees all of an image at once"
+            needed = largest * self._bytes_per_pixel * HELD / 1e9
+            text = "%s: the network takes %.1f GB, not %.1f, because otherwise %s"
+            log.warning(text, name, needed, memory_gb, why)
+        return [tile.write for tile in tiles]
+
+    @cached_property
+    def _bytes_per_pixel(self) -> float:
+        """What x and the layers take; measured along the last axis."""
+        size = [1, self.facts["in_channels"], *[NARROW] * (self.facts["spatial_dims"] - 1)]
+        strip = bytes_per(lambda n: self.answer(torch.zeros(*size, n, device=self.device)), NARROW)
+        return strip / prod(size[2:])
+
+    @cached_property
+    def field(self) -> Field | None:
+        """How an image can be cut; None where it cannot."""
+        return find_field(self.network, self.facts["in_channels"], self.facts["spatial_dims"])
+
+
+class Maps:
+    """What a model says of one image, predicted where it is asked for: shape (K, *spatial)."""
+
+    def __init__(
+        self,
+        predictor: ImagePredictor,
+        image: Pixels,
+        range_: tuple[Tensor, Tensor],
+        regions: list[Slices],
+        notes: Sequence[Note],
+    ) -> None:
+        self._predictor, self._image, self._range = predictor, image, range_
+        self.shape = (predictor.facts["out_channels"], *image.shape[1:])
+        self.regions = regions  # which together are the image, and cheapest to ask for
+        self.zoom, self.notes = (1.0,) * (len(self.shape) - 1), list(notes)
+        self._even: tuple[Any, Tensor] | None = None
+
+    @torch.inference_mode()
+    def region(self, region: Slices) -> np.ndarray:
+        """Shape (K, *region), float32."""
+        predictor = self._predictor
+        if predictor.blend:
+            answer = averaged(predictor.answer, predictor.every)
+            read = self._image.read
+            return predictor.blend.region(region, self.shape, lambda window: answer(self._scaled(read(window))))
+        total = self._seen(region, predictor.every[0])
+        for view in predictor.every[1:]:
+            total = total + self._seen(region, view)
+        return (total / len(predictor.every)).cpu().numpy()
+
+    def _seen(self, region: Slices, view: View) -> Tensor:
+        """What is said of a region from one side, laid back over it: (K, *region).
+
+        A network pads the far end of an image, so each view is cut into tiles of its own.
+        """
+        shape = self.shape[1:]
+        place, turned = _turned(region, view, shape), tuple(shape[axis] for axis in _axes(view))
+        everything = region == whole(shape)[0].write
+        tile = around(place, turned, None if everything else self._predictor.field)
+        pixels = turn(self._image.read(_turned_back(tile.read, view, shape)), view)
+        return undo(self._answered(pixels)[:, *tile.keep], view)
+
+    def _answered(self, pixels: np.ndarray) -> Tensor:
+        """The network's answer; where all pixels are equal, that of the last such piece of the same size."""
+        flat = pixels.reshape(len(pixels), -1)
+        if not (flat == flat[:, :1]).all():
+            return self._predictor.answer(self._scaled(pixels))[0]
+        key = (pixels.shape, tuple(flat[:, 0].tolist()))
+        if self._even is None or self._even[0] != key:
+            self._even = key, self._predictor.answer(self._scaled(pixels))[0]
+        return self._even[1]
+
+    def _scaled(self, pixels: np.ndarray) -> Tensor:
+        return normalise(to_tensor(pixels)[None].to(self._predictor.device), *self._range)
+
+
+class MapsOnGrid:
+    """Maps predicted at the pixel size of training, as they are on the grid of the image: shape (K, *spatial).
+
+    ``zoom`` is the number of the image's pixels for one of training, along each axis.
+    """
+
+    def __init__(self, maps: Maps, size: tuple[int, ...]) -> None:
+        self._maps, self.shape, self.notes = maps, (maps.shape[0], *size), maps.notes
+        self.zoom = tuple(n / m for n, m in zip(size, maps.shape[1:], strict=True))
+        along = []
+        for axis, (n, m) in enumerate(zip(size, maps.shape[1:], strict=True)):
+            ends = sorted({round(region[axis].stop * n / m) for region in maps.regions} - {0})
+            along.append([slice(a, b) for a, b in pairwise([0, *ends])])
+        self.regions = list(product(*along))
+
+    def region(self, region: Slices) -> np.ndarray:
+        """Shape (K, *region), float32."""
+        return resample(self._maps.region, self._maps.shape[1:], self.shape[1:], region)
+
+
+def all_of(maps: Maps | MapsOnGrid) -> np.ndarray:
+    """Shape (K, *spatial), float32."""
+    out = np.empty(maps.shape, np.float32)
+    for region in maps.regions:
+        out[:, *region] = maps.region(region)
+    return out
+
+
+def _axes(view: View) -> list[int]:
+    """Which axis of the image each axis of the view is."""
+    axes = list(range(len(view.flips)))
+    return [*axes[:-2], axes[-1], axes[-2]] if view.swap else axes
+
+
+def _turned(region: Slices, view: View, shape: Sequence[int]) -> Slices:
+    """Where a region of an image lies in a view of it."""
+    mirrored = _mirrored(region, view, shape)
+    return tuple(mirrored[axis] for axis in _axes(view))
+
+
+def _turned_back(region: Slices, view: View, shape: Sequence[int]) -> Slices:
+    """Where a region of a view lies in the image, of the shape given."""
+    return _mirrored(tuple(region[axis] for axis in _axes(view)), view, shape)
+
+
+def _mirrored(region: Slices, view: View, shape: Sequence[int]) -> Slices:
+    parts = zip(region, view.flips, shape, strict=True)
+    return tuple(slice(n - part.stop, n - part.start) if flip else part for part, flip, n in parts)

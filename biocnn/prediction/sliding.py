@@ -1,0 +1,240 @@
+"""Networks of one convolution and one global pooling, over all windows of a stretch of bases at once."""
+
+from collections.abc import Callable
+from functools import reduce
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import embedding_bag, pad
+
+from biocnn.models.sequence_network import SequenceNetwork
+from biocnn.nn.blocks import ConvBlock
+from biocnn.nn.encode import TABLE, one_hot
+
+WORD = 4  # bases looked up together, and positions found together; tables of longer words do not fit into a cache
+LETTERS = 5  # A, C, G, T, unknown
+CELLS = 1 << 18  # values of the convolution at a time: 1 MB, so that a processor's cache holds them
+PARTS = 16  # times as many in one call, for the work that is little but has many steps
+VECTOR = 32  # channels that torch reduces together
+PROBES = 8  # random windows on which a network is compared with what is made of it here
+
+
+class Pool(NamedTuple):
+    """A pooling in pieces.
+
+    Parameters
+    ----------
+    over
+        Sums of kernels (n, positions, channels), and their bias, to what is kept of the positions, (n, channels).
+    join
+        Of two pieces.
+    end
+        What is kept of all positions, the bias, and how many positions there are, to what the network has.
+    """
+
+    over: Callable[[Tensor, Tensor], Tensor]
+    join: Callable[[Tensor, Tensor], Tensor]
+    end: Callable[[Tensor, Tensor, int], Tensor]
+
+
+def _largest(x: Tensor, _: Tensor) -> Tensor:
+    """The largest value over positions, (n, positions, channels) to (n, channels)."""
+    if x.shape[2] % VECTOR == 0:
+        return x.amax(1)
+    while x.shape[1] > 1:  # of other widths amax takes several times as long
+        half = (x.shape[1] + 1) // 2
+        x = torch.maximum(x[:, :half], x[:, -half:])
+    return x[:, 0]
+
+
+MAX = Pool(_largest, torch.maximum, lambda x, bias, number: (x + bias).relu_())
+MEAN = Pool(lambda x, bias: (x + bias).relu_().sum(1), torch.add, lambda x, bias, number: x / number)
+POOLS = {"max": [MAX], "average": [MEAN], "both": [MAX, MEAN]}
+
+
+class End(NamedTuple):
+    """What the kernels that hang over one end of a window look up: words, rows of their places, starts of bags."""
+
+    spans: list[slice]
+    places: Tensor
+    starts: Tensor
+
+
+class SlidingNetwork:
+    """A network's logits of every window of a stretch, from one convolution over the stretch.
+
+    Kernels that lie in a window wholly see there what they see in the stretch: these are computed once, and windows are
+    pooled from pieces of ``stride`` positions. Those that hang over a window's ends see zeros there, and are computed
+    for each window. The other strand is the same stretch under the reversed complements of the kernels.
+
+    The convolution is looked up: what each word of four bases (AAAA, ..., TTTT, and with unknown bases) adds to four
+    neighbouring positions, at each of its places under the kernels, is in a table.
+
+    Parameters
+    ----------
+    network
+        In evaluation mode; see ``slides``, which finds out whether a network is fit for this.
+    window
+        Length of a window, in bp.
+    """
+
+    def __init__(self, network: SequenceNetwork, window: int) -> None:
+        conv = network.features[0].conv.conv
+        weight, bias = conv.weight.detach(), conv.bias.detach()
+        if network.strands == "both":
+            weight, bias = torch.cat([weight, weight.flip(1, 2)]), bias.repeat(2)
+        self.network, self.window, self.bias = network, window, bias
+        self.table, self.places = _table(weight)
+        self.hanging = weight.shape[2] - 1  # positions at each end of a window
+        self.pools = POOLS[network.pool.kind]
+        blocks = range(len(self.places) - 1)  # of ``WORD`` positions; words beyond the window's end are left out
+        self.before = self._end([(0, block + 1, len(blocks) - block) for block in blocks])
+        self.after = self._end([(block, len(blocks), 0) for block in blocks])
+
+    def _end(self, blocks: list[tuple[int, int, int]]) -> End:
+        """From the first word, the one after the last, and the first one's place, of each block."""
+        places = [self.places[at : at + last - first] for first, last, at in blocks]
+        starts = np.cumsum([0, *map(len, places)])[:-1]
+        starts = torch.tensor(starts, dtype=torch.int32, device=self.places.device)
+        return End([slice(first, last) for first, last, _ in blocks], torch.cat([*places, self.places[:0]]), starts)
+
+    def rows(self, stride: int) -> int:
+        """How many windows to give at a time."""
+        return PARTS * self._part(stride)
+
+    def _part(self, positions: int) -> int:
+        """How many windows, of so many positions each, are computed at a time."""
+        return max(1, CELLS // (len(self.bias) * max(positions, self.hanging) * WORD)) * WORD
+
+    @torch.inference_mode()
+    def logits(self, codes: Tensor, stride: int) -> Tensor:
+        """Logits of the windows that begin at 0, stride, 2 stride, ...
+
+        Parameters
+        ----------
+        codes
+            Shape (L,), uint8, on the network's device: 0-3 = ACGT, 4 = unknown.
+
+        Returns
+        -------
+        logits
+            Shape ((L - window) // stride + 1, K).
+        """
+        number = (len(codes) - self.window) // stride + 1
+        words = _words(pad(codes, (0, stride + WORD * len(self.places))))
+        parts = [self._inside(words, stride, number)]
+        if self.hanging:
+            reach = WORD * (len(self.places) - 1)  # bases under the hanging kernels, rounded up
+            parts.append(self._hanging(words[: (number - 1) * stride + reach], reach, stride, self.before))
+            end = (number - 1) * stride + self.window
+            parts.append(self._hanging(words[self.window - reach : end], reach, stride, self.after))
+        return self._weigh([reduce(pool.join, found) for pool, *found in zip(self.pools, *parts, strict=True)])
+
+    def _inside(self, words: Tensor, stride: int, number: int) -> list[Tensor]:
+        """What each pooling keeps of the kernels that lie in a window wholly: shape (number, channels) each."""
+        positions = self.window - self.hanging
+        size = min(stride, positions)  # of the pieces that windows are pooled from; then one that is shorter
+        pieces, rest = divmod(positions, size)
+        numbers = words[::WORD].unfold(0, len(self.places), 1) + self.places
+        spans = [slice(0, rest), slice(rest, size)] if rest else [slice(0, size)]
+        kept = []
+        for part in numbers.split(self._part(stride) * stride // WORD):
+            values = embedding_bag(part, self.table, mode="sum").view(-1, len(self.bias))
+            values = values.unfold(0, size, stride).transpose(1, 2)
+            kept.append([pool.over(values[:, span], self.bias) for pool in self.pools for span in spans])
+        found, kept = [], [torch.cat(parts) for parts in zip(*kept, strict=True)]
+        for k, pool in enumerate(self.pools):
+            both = kept[k * len(spans) : (k + 1) * len(spans)]
+            whole = _sliding(reduce(pool.join, both)[: number + pieces - 1], pieces, pool.join)
+            found.append(pool.join(whole, both[0][pieces : pieces + number]) if rest else whole)
+        return found
+
+    def _hanging(self, words: Tensor, reach: int, stride: int, end: End) -> list[Tensor]:
+        """The same of the kernels that hang over one end of each window."""
+        words = words.unfold(0, reach, stride)[:, ::WORD]
+        numbers = torch.cat([words[:, span] for span in end.spans], dim=1).add_(end.places)
+        rows, each = self._part(stride), numbers.shape[1]
+        first = torch.arange(0, rows * each, each, dtype=torch.int32, device=words.device)
+        bags = (first[:, None] + end.starts).flatten()
+        kept = []
+        for part in numbers.view(-1).split(rows * each):
+            number = len(part) // each
+            values = embedding_bag(part, self.table, bags[: number * len(end.starts)], mode="sum")
+            values = values.view(number, reach, -1)[:, reach - self.hanging :]
+            kept.append([pool.over(values, self.bias) for pool in self.pools])
+        return [torch.cat(parts) for parts in zip(*kept, strict=True)]
+
+    def _weigh(self, pooled: list[Tensor]) -> Tensor:
+        """From what is kept of all positions to logits."""
+        network, number = self.network, self.window + self.hanging
+        ended = [pool.end(kept, self.bias, number) for pool, kept in zip(self.pools, pooled, strict=True)]
+        strands = 2 if network.strands == "both" else 1
+        logits = network.head(torch.cat([end.unflatten(1, (strands, -1)) for end in ended], dim=2))
+        return logits.amax(1) if network.combine == "max" else logits.mean(1)
+
+
+def slides(network: nn.Module, window: int) -> SlidingNetwork | None:
+    """The network over stretches; None where it must see each window for itself.
+
+    It needs a ``SequenceNetwork`` whose features are one convolution with padding ``full``, of stride and dilation 1,
+    and ReLU, with kernels no longer than the window. Whatever else a class may do is found out on random windows.
+    """
+    if not (isinstance(network, SequenceNetwork) and network.one_hot and len(network.features) == 1):
+        return None
+    block = network.features[0]
+    if not (isinstance(block, ConvBlock) and [name for name, _ in block.named_children()] == ["conv", "act"]):
+        return None
+    conv = block.conv.conv
+    plain = conv.stride == conv.dilation == (1,) and conv.groups == 1 and block.conv.padding == "full"
+    if not (plain and isinstance(block.act, nn.ReLU) and conv.kernel_size[0] + WORD <= window):
+        return None
+    sliding = SlidingNetwork(network, window)
+    drawn = np.random.default_rng(1).integers(0, LETTERS, window + PROBES - 1, np.uint8)
+    codes = torch.from_numpy(drawn).to(conv.weight.device)
+    with torch.inference_mode():
+        wanted = network(one_hot(codes.unfold(0, window, 1)))
+    return sliding if torch.allclose(sliding.logits(codes, 1), wanted, rtol=1e-3, atol=1e-4) else None
+
+
+def _table(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """What each word adds to the kernels' sums at ``WORD`` neighbouring positions.
+
+    Parameters
+    ----------
+    weight
+        Shape (channels, 4, kernel_size).
+
+    Returns
+    -------
+    table, places
+        Shape (places * words, WORD * channels), float32; and the first row of each place, (places,). The first place
+        begins where the first of the positions does.
+    """
+    places = (weight.shape[2] + 2 * WORD - 2) // WORD
+    letters = torch.einsum("lb,cbk->klc", torch.tensor(TABLE[:LETTERS], device=weight.device).double(), weight.double())
+    positions = [pad(letters, (0, 0, 0, 0, p, places * WORD - len(letters) - p)) for p in range(WORD)]
+    rows = []
+    for place in torch.cat(positions, dim=2).split(WORD):  # (letter of the word, which, WORD * channels)
+        rows.append(reduce(lambda word, letter: (word[:, None] + letter).flatten(0, 1), place))
+    first = torch.arange(places, dtype=torch.int32, device=weight.device) * LETTERS**WORD
+    return torch.cat(rows).float(), first
+
+
+def _words(codes: Tensor) -> Tensor:
+    """The number of the word that begins at each position: (L,) to (L - WORD + 1,), int32."""
+    letters = codes.int().unfold(0, len(codes) - WORD + 1, 1)
+    return reduce(lambda words, letter: words * LETTERS + letter, letters)
+
+
+def _sliding(x: Tensor, width: int, join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Join each ``width`` neighbouring rows: (n, channels) to (n - width + 1, channels), in about log2(width) steps."""
+    number, done, size, found = len(x) - width + 1, 0, 1, None
+    while True:  # here a row of x joins ``size`` rows of what was given
+        if width & size:
+            part = x[done : done + number]
+            found, done = part if found is None else join(found, part), done + size
+        if done == width:
+            return found
+        x, size = join(x[:-size], x[size:]), 2 * size

@@ -1,5 +1,0 @@
-"""New images of any size -> masks or labels, and a table of objects."""
-
-from biocnn.segment.step import segment_files, segment_images
-
-__all__ = ["segment_files", "segment_images"]

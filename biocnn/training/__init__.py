@@ -1,0 +1,1 @@
+"""From a stored data set to a trained network."""

@@ -1,0 +1,214 @@
+"""Model files: weights, and all that is needed to use them; nothing in a file is ever executed."""
+
+import json
+import platform
+import subprocess
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+
+from biocnn.config.registry import find, own_module
+from biocnn.config.schema import build, choose
+from biocnn.core.errors import InputError
+from biocnn.core.files import atomic, check_file
+from biocnn.nn.layers import channels_beside
+from biocnn.training.metadata import REMEDY, parse
+
+FORMAT = "1"
+
+
+def build_model(section: dict[str, Any], facts: dict[str, Any]) -> nn.Module:
+    """The network that a model section names, sized for the data.
+
+    Raises
+    ------
+    InputError
+        Where the name stands for anything but a network (nothing else is called, for the name may come from a file), or
+        the network cannot be made with these settings.
+    """
+    found = find("models", section["name"])
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise InputError(f"model.name: {section['name']!r} is no torch.nn.Module", "name a class derived from it")
+    section = with_decided(section, facts)
+    settings = ", ".join(f"{key}: {value}" for key, value in section.items())
+    try:
+        model = build("models", section, facts["spatial_dims"], facts["in_channels"], facts["out_channels"])
+    except (RuntimeError, ValueError, ArithmeticError) as error:
+        raise InputError(f"model: cannot be made: {error}", f"check its settings ({settings})") from error
+    if any(parameter.numel() == 0 for parameter in model.parameters()):
+        raise InputError("model: has layers without weights", f"give widths above 0 ({settings})")
+    return channels_beside(model)
+
+
+def with_decided(section: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
+    """The model section with the widths that were left to the data."""
+    if section.get("channels", ()) is None and "channels" in facts.get("decisions", {}):
+        return {**section, "channels": facts["decisions"]["channels"]["value"]}
+    return section
+
+
+def save_model(path: str | Path, model: nn.Module, meta: dict[str, Any]) -> None:
+    """Write weights and metadata, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        A ``.safetensors`` file.
+    model
+        Its weights are stored as float32 on the CPU.
+    meta
+        At least ``experiment`` (resolved settings) and ``facts``; plain JSON values.
+    """
+    # Copies, because a file cannot hold the weights of layers that share them.
+    weights = {key: value.detach().cpu().contiguous().clone() for key, value in model.state_dict().items()}
+    header = {key: json.dumps(value) for key, value in {"format": FORMAT, **meta}.items()}
+    with atomic(path) as temporary:
+        temporary.write_bytes(_in_order(save(weights, metadata=header)))
+
+
+def _in_order(content: bytes) -> bytes:
+    """The same file with a sorted header: safetensors writes metadata in random order, and equal models differ."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # weights start at a multiple of 8 bytes
+    return len(header).to_bytes(8, "little") + header + content[8 + size :]
+
+
+def read_meta(path: str | Path) -> dict[str, Any]:
+    """What a model file says of itself, without its weights; errors as in ``load_model``."""
+    path = Path(path)
+    check_file(path, "model file", "to train one: snakemake --cores all")
+    try:
+        with safe_open(path, "pt") as handle:
+            header = handle.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: damaged model file ({error})", REMEDY) from error
+    if "facts" not in header or "experiment" not in header:
+        raise InputError(f"{path}: not a model file of biocnn", "give model.safetensors of a run")
+    if header.get("format") != json.dumps(FORMAT):
+        found = header.get("format", "none")
+        raise InputError(
+            f"{path}: model format {found}, but this biocnn reads {FORMAT}", "train again with this version"
+        )
+    try:
+        return parse(header)
+    except InputError as error:
+        raise InputError(f"{path}: {error.message}", error.remedy) from error
+
+
+def load_model(path: str | Path, trust: Collection[str] = ()) -> tuple[nn.Module, dict[str, Any]]:
+    """Rebuild a network from its file, in evaluation mode, on the CPU.
+
+    Parameters
+    ----------
+    trust
+        Modules outside biocnn that may be imported, and so run, if the file names a network of one of them; a package
+        stands for all its modules. They are looked for in the working folder, too.
+
+    Returns
+    -------
+    model, meta
+        ``meta`` holds experiment, facts, postprocess, metrics, versions.
+
+    Raises
+    ------
+    InputError
+        For a missing or damaged file, one of another format, metadata that cannot be, a network of a module that is not
+        trusted, or weights that do not fit the network; all but the last two before anything is made, and these before
+        more memory is taken than the file has bytes.
+    """
+    meta = read_meta(path)
+    try:
+        model = _network(meta, _held(path), trust)
+        weights = load_file(path)
+        if not all(value.isfinite().all() for value in weights.values()):
+            raise InputError("damaged model file (weights that are NaN or infinite)", REMEDY)
+        model.load_state_dict(weights)
+    except InputError as error:
+        raise InputError(f"{path}: {error.message}", error.remedy) from error
+    return model.eval(), meta
+
+
+def _held(path: str | Path) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Data type and shape of each tensor in a file, which are not read."""
+    with safe_open(path, "pt") as handle:
+        parts = {key: handle.get_slice(key) for key in handle.keys()}  # noqa: SIM118 (no mapping)
+        return {key: (part.get_dtype(), tuple(part.get_shape())) for key, part in parts.items()}
+
+
+def _network(meta: dict[str, Any], held: dict[str, tuple[str, tuple[int, ...]]], trust: Collection[str]) -> nn.Module:
+    """The network that a file describes, with weights as drawn; they have the shapes of those in the file."""
+    section, written = meta["experiment"]["model"], meta.get("versions", {}).get("biocnn", "?")
+    name, module = section["name"], own_module(section["name"])
+    if module and not any(module == one or module.startswith(f"{one}.") for one in trust):
+        raise InputError(
+            f"its network is {name!r}, and to load it would run the module {module!r}, which is not part of biocnn",
+            f"if you know what is in it: biocnn.load(path, trust=[{module!r}]), or --trust {module}",
+        )
+    remedy = f"the file was written by biocnn {written}: use that version, or train again"
+    weights = sum(torch.Size(shape).numel() for _, shape in held.values())
+    # Networks of others may make layers that they throw away.
+    least = (len(held), weights) if not module else (1000 + 10 * len(held), 10**8 + 10 * weights)
+    try:
+        checked = choose("models", with_decided(section, meta["facts"]), "model")
+        with _at_most(*least):
+            model = build_model(checked, meta["facts"])
+    except InputError as error:
+        raise InputError(f"its network cannot be made: {error.message}", f"{error.remedy}; {remedy}") from error
+    own = {key: (_TYPES.get(value.dtype), tuple(value.shape)) for key, value in model.state_dict().items()}
+    unlike = [key for key in {**own, **held} if own.get(key) != held.get(key)]
+    if unlike:
+        one = unlike[0]
+        raise InputError(
+            f"the weights do not fit {name}: {one} is {_said(held.get(one))}, not {_said(own.get(one))} "
+            f"({len(unlike)} of {len(own)} differ)",
+            remedy,
+        )
+    return model
+
+
+_TYPES = {
+    torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.bool: "BOOL",
+    torch.int64: "I64", torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8",
+}  # fmt: skip
+
+
+def _said(tensor: tuple[str | None, tuple[int, ...]] | None) -> str:
+    return f"{tensor[0]} {list(tensor[1])}" if tensor else "absent"
+
+
+@contextmanager
+def _at_most(tensors: int, values: int) -> Iterator[None]:
+    """Stop the making of a network once it has more weights, before they take memory: settings can ask for any size."""
+    count = [0, 0]
+
+    def add(module: nn.Module, name: str, weight: Tensor | None) -> None:
+        count[0] += 1
+        count[1] += 0 if weight is None else weight.numel()
+        if count[0] > tensors or count[1] > values:
+            raise InputError("its settings make a network with more weights than the file holds", "check its settings")
+
+    handle = register_module_parameter_registration_hook(add)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def versions() -> dict[str, str]:
+    """Versions of what shapes a result, and the commit where the code lies in a git checkout."""
+    found = {name: version(name) for name in ("biocnn", "torch", "numpy", "pandas", "scikit-image", "snakemake")}
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        commit = subprocess.run(git, capture_output=True, text=True, timeout=5, check=False).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        commit = ""
+    return {**found, "python": platform.python_version(), "commit": commit or "unknown"}

@@ -1,0 +1,39 @@
+"""Passes forward through a network: logits, probabilities, and those of all examples of a split."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from biocnn.losses import probability
+from biocnn.nn.precision import autocast
+from biocnn.training.batches import ImageBatches, SequenceBatches
+
+BATCH = 512  # sequences at a time, where memory allows
+
+
+def default_device() -> torch.device:
+    """The first GPU, or the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def logits_of(network: nn.Module, x: Tensor, precision: str = "float32") -> Tensor:
+    """What a network gives for x (N, C, *spatial), float32."""
+    with autocast(precision, x.device)():
+        return network(x).float()
+
+
+def answer(network: nn.Module, x: Tensor, task: str, precision: str = "float32") -> Tensor:
+    """What a network says of x (N, C, *spatial): probabilities, or values for regression; float32."""
+    return probability(logits_of(network, x, precision), task)
+
+
+@torch.inference_mode()
+def predict_batches(
+    model: nn.Module, batches: SequenceBatches | ImageBatches, task: str, precision: str = "float32"
+) -> Iterator[np.ndarray]:
+    """What the model says of each example, in order: (K,) or (K, *spatial), float32."""
+    model.eval()
+    for x, _ in batches.plain():
+        yield from answer(model, x, task, precision).cpu().numpy()

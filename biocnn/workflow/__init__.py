@@ -1,0 +1,1 @@
+"""The steps that Snakemake runs, and what its rules need to know."""

@@ -1,0 +1,131 @@
+"""What files hold, in a word each: the same while the bytes are, wherever a file lies and whenever it was touched.
+
+A file of known size and times is not read again. One that was touched or moved is; so a dry run reads no more than what
+changed, and the first one nothing at all: ``settle`` reads what is new as a run starts, which will read it anyway.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from biocnn.core.errors import InputError
+from biocnn.core.files import atomic
+from biocnn.core.text import read_cells, read_lines
+
+# Beside Snakemake's own record of what results were made from: both are lost together.
+STORE = Path(".snakemake/biocnn/contents.json")
+TABLES = (".csv", ".tsv", ".tab", ".txt")
+LONGEST = 4096  # letters of a path
+
+
+class Contents:
+    """Words for the contents of files and folders.
+
+    Parameters
+    ----------
+    store
+        File in which they are kept from one invocation to the next.
+    """
+
+    def __init__(self, store: Path = STORE) -> None:
+        self.store = store
+        self._states: dict[str, list] = {}  # by real path: size and times, the word
+        self._words: dict[str, str] = {}  # by hash; kept, so that what changed may change back
+        with suppress(OSError, ValueError):
+            found = json.loads(store.read_text(encoding="utf-8"))
+            self._states, self._words = found["states"], found["words"]
+        self._like = {(os.path.basename(real), state[0]) for real, (state, _) in self._states.items()}
+        self._new: dict[str, str] = {}  # by real path: the hash, "" where it is not known yet
+
+    def of(self, path: str, table: bool = False) -> str:
+        """A word for a file, or for a folder and all that lies in it; a table stands for the files that it names, too.
+
+        Names count as well, but not those of the folders above. Whether a file is a table its name may tell, too.
+        """
+        if os.path.isfile(path):
+            files = _named(path) if table or path.lower().removesuffix(".gz").endswith(TABLES) else []
+            found = [("", self._word(path)), *((name, self._word(file)) for name, file in files)]
+        else:
+            found = [(name, self._word(file)) for name, file in _inside(path)]
+        return f"{os.path.basename(os.path.normpath(path))} {_digest(*sorted(found))}"
+
+    def settle(self) -> None:
+        """Read what is new, so that it is known again when it is touched or moved, and keep all words."""
+        for real in [real for real, text in self._new.items() if not text]:
+            state, word = self._states[real]
+            with suppress(OSError):
+                text = _hash(real)
+                if _state(real) == state:  # else it changed meanwhile, and will be seen to have changed
+                    self._words[text] = word
+        if self._new:
+            self._write()
+
+    def keep(self) -> None:
+        """Write down what was read, if anything was."""
+        if any(self._new.values()):
+            self._write()
+
+    def _write(self) -> None:
+        with suppress(OSError), atomic(self.store) as path:
+            path.write_text(json.dumps({"states": self._states, "words": self._words}), encoding="utf-8")
+
+    def _word(self, path: str) -> str:
+        real = os.path.realpath(path)
+        try:
+            state = _state(real)
+        except OSError:
+            return "absent"
+        if real not in self._states or self._states[real][0] != state:
+            # The time alone would not do: of two files that were unpacked in one second, one may replace the other.
+            text = _hash(real) if (os.path.basename(real), state[0]) in self._like else ""
+            word = self._words.setdefault(text, text[:24]) if text else _digest(real, *state)
+            self._states[real] = [state, word]
+            self._new[real] = text
+        return self._states[real][1]
+
+
+def _named(table: str) -> Iterator[tuple[str, str]]:
+    """Files that cells of a table name, relative to its folder, and those in the folders that they name."""
+    base = os.path.dirname(table) or "."
+    here = set(os.listdir(base))  # once, rather than ask the file system about each cell
+    cells: set[str] = set()
+    with suppress(InputError):  # the step that reads it says what is wrong
+        lines = [line for line in read_lines(table) if line.strip()]
+        cells = {cell.strip() for row in read_cells(lines) for cell in row if len(cell) <= LONGEST}
+    for cell in sorted(cells):
+        first, path = cell.split("/")[0], os.path.join(base, cell)
+        if first in here or (first in ("", ".", "..") and cell.strip("./")):
+            if os.path.isdir(path):
+                yield from ((f"{cell}/{name}", file) for name, file in _inside(path))
+            elif os.path.isfile(path):
+                yield cell, path
+
+
+def _inside(folder: str) -> Iterator[tuple[str, str]]:
+    """Files in a folder and in those below; hidden ones are none of the data, but for those of Zarr."""
+    seen = set()
+    for base, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(base)
+        folders[:] = [] if real in seen else [name for name in folders if not name.startswith(".")]
+        for name in [] if real in seen else names:
+            if name.startswith(".z") or not name.startswith("."):
+                file = os.path.join(base, name)
+                yield os.path.relpath(file, folder), file
+        seen.add(real)
+
+
+def _state(path: str) -> list[int]:
+    found = os.stat(path)
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+
+
+def _hash(path: str) -> str:
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]

@@ -1,0 +1,263 @@
+"""Segmenting in pieces gives what segmenting at once gives: the same pixels, the same objects, the same numbers."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+import torch
+from skimage.measure import label as connected
+from tiny import images, stored
+
+from biocnn.apply.measure import background_levels, measure
+from biocnn.apply.segment import segment_images
+from biocnn.apply.segment.instances import label_blocks
+from biocnn.apply.segment.masks import connect_blocks
+from biocnn.apply.segment.pyramid import write_image
+from biocnn.apply.segment.scratch import Scratch
+from biocnn.apply.segment.table import measure_pieces
+from biocnn.config.schema import choose
+from biocnn.evaluation.uncertainty import entropy
+from biocnn.io.lazy import open_image
+from biocnn.prediction.images import InMemory
+from biocnn.prediction.model import Model
+from biocnn.prediction.tiles import Slices
+from biocnn.tasks.instances import label_instances, landscape
+from biocnn.training.checkpoint import build_model, save_model
+
+
+class Drawn:
+    """Maps that are known, given region by region of a grid."""
+
+    def __init__(self, maps: np.ndarray, side: int | tuple[int, ...]) -> None:
+        self.maps, self.shape, self.asked = maps, maps.shape, []
+        sides = np.broadcast_to(side, maps.ndim - 1)
+        axes = [[slice(a, min(a + s, n)) for a in range(0, n, s)] for n, s in zip(maps.shape[1:], sides, strict=True)]
+        grid = np.stack(np.meshgrid(*map(np.arange, map(len, axes)), indexing="ij"), -1).reshape(-1, len(axes))
+        self.regions: list[Slices] = [tuple(axis[i] for axis, i in zip(axes, index, strict=True)) for index in grid]
+
+    def region(self, region: Slices) -> np.ndarray:
+        self.asked.append(region)
+        return self.maps[:, *region].copy()
+
+
+def cells(size: tuple[int, ...], number: int, radius: float, seed: int = 0) -> np.ndarray:
+    """Maps as a network makes them of touching round cells, with noise."""
+    rng = np.random.default_rng(seed)
+    places = np.indices(size)
+    centres = rng.uniform(0, 1, (number, len(size))) * size
+    nearest = np.full(size, np.inf)
+    second = np.full(size, np.inf)
+    for centre in centres:
+        d = np.sqrt(sum((p - c) ** 2 for p, c in zip(places, centre, strict=True)))
+        second = np.minimum(second, np.maximum(d, nearest))
+        nearest = np.minimum(d, nearest)
+    inside = (nearest < radius).astype(float)
+    edge = np.exp(-((second - nearest) ** 2) / 8) * inside
+    noise = rng.normal(0, 0.05, (3, *size))
+    parts = np.abs(np.stack([1 - inside, inside * (1 - edge), edge]) + noise)
+    return np.concatenate([parts / parts.sum(0), (inside * np.clip(1 - nearest / radius, 0, 1))[None]]).astype(
+        np.float32
+    )
+
+
+def in_first_order(labels: np.ndarray) -> np.ndarray:
+    """Numbered 1.. by first pixel."""
+    values, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    rank = np.zeros(len(values), int)
+    rank[np.argsort(np.where(values == 0, -1, first))] = np.arange(len(values)) + (values[0] != 0)
+    return rank[inverse].reshape(labels.shape)
+
+
+def blockwise(maps: np.ndarray, side: int | tuple[int, ...], folder: Path, memory_gb: float = 1.0) -> np.ndarray:
+    with Scratch(maps.shape[1:], folder / "numbers") as numbers:
+        label_blocks(Drawn(maps, side), {}, numbers, memory_gb)
+        return numbers.read(tuple(slice(0, n) for n in maps.shape[1:]))
+
+
+@pytest.mark.parametrize(
+    ("size", "number", "radius", "side"),
+    [
+        ((700, 600), 300, 14, 200),
+        ((700, 600), 60, 40, 150),
+        ((500, 900), 30, 130, 140),
+        ((40, 180, 170), 200, 9, (40, 60, 50)),
+    ],
+)
+@pytest.mark.parametrize("margin", [None, 24])
+def test_labels_of_blocks_are_those_of_the_whole(
+    size: tuple,
+    number: int,
+    radius: int,
+    side: int,
+    margin: int | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if margin:
+        monkeypatch.setattr("biocnn.apply.segment.instances.MARGIN", {2: margin, 3: margin})
+    maps = cells(size, number, radius)
+    wanted = label_instances(maps)
+    assert wanted.max() > 10
+    np.testing.assert_array_equal(in_first_order(blockwise(maps, side, tmp_path)), in_first_order(wanted))
+
+
+def test_a_long_object_is_found_where_its_only_seed_is_far_from_its_first_pixel(tmp_path: Path) -> None:
+    maps = np.zeros((4, 900, 300), np.float32)
+    maps[0] = 1
+    maps[:3, 100:780, 140:150] = np.array([0.1, 0.4, 0.5], np.float32)[:, None, None]
+    maps[:, 760:770, 142:148] = np.array([0.0, 1.0, 0.0, 1.0], np.float32)[:, None, None]
+    wanted = label_instances(maps)
+    assert wanted.max() == 1
+    assert (wanted > 0).sum() == 680 * 10
+    np.testing.assert_array_equal(blockwise(maps, 150, tmp_path), wanted)
+
+
+@pytest.mark.parametrize(("size", "side"), [((300, 257), 70), ((24, 60, 50), (10, 25, 50))])
+@pytest.mark.parametrize("classes", [1, 3])
+def test_connected_pieces_cross_blocks(size: tuple, side: int, classes: int, tmp_path: Path) -> None:
+    from scipy.ndimage import gaussian_filter
+
+    rng = np.random.default_rng(1)
+    maps = np.stack([gaussian_filter(rng.normal(0, 1, size), 3) * 20 for _ in range(classes)]).astype(np.float32)
+    maps = 1 / (1 + np.exp(-maps)) if classes == 1 else np.exp(maps) / np.exp(maps).sum(0)
+
+    def decided(p: np.ndarray) -> np.ndarray:
+        return (p[0] > 0.5).astype(np.uint8) if classes == 1 else p.argmax(0).astype(np.uint8)
+
+    with Scratch(size, tmp_path / "numbers") as numbers:
+        found, row = connect_blocks(Drawn(maps, side), decided, numbers)
+        pieces = row[numbers.read(tuple(slice(0, n) for n in size))] + 1
+    truth = decided(maps)
+    np.testing.assert_array_equal(pieces > 0, truth > 0)
+    np.testing.assert_array_equal(np.append(0, found.kind)[pieces], truth)
+    wanted = connected(truth)
+    np.testing.assert_array_equal(in_first_order(pieces), in_first_order(wanted))
+    assert len(found.first) == wanted.max() > 1
+    areas = np.bincount(pieces.ravel())[1:]
+    np.testing.assert_array_equal(found.area, areas)
+    score = maps[0] if classes == 1 else np.take_along_axis(maps, truth[None].astype(int), 0)[0]
+    unsure = entropy(maps, "mask" if classes == 1 else "classes")
+    wanted = [np.bincount(pieces.ravel(), values.ravel())[1:] for values in (score, unsure)]
+    np.testing.assert_allclose(found.sure, np.stack(wanted, axis=1), rtol=1e-5)
+
+
+NETWORK = {"name": "UNet", "channels": [2, 3, 4]}
+
+
+def model_of(task: str, folder: Path, memory_gb: float = 2.0, seed: int = 3) -> Model:
+    """An untrained network, which finds something everywhere."""
+    facts = stored(images(6, task=task, channels=2), folder).facts
+    section = choose("models", NETWORK, "model")
+    torch.manual_seed(seed)
+    network = build_model(section, facts)
+    experiment = {"model": section, "data": {"axes": None}}
+    save_model(folder / f"m{seed}.safetensors", network, {"experiment": experiment, "facts": facts})
+    return Model(folder / f"m{seed}.safetensors", "cpu", memory_gb)
+
+
+def textured(size: tuple[int, int]) -> np.ndarray:
+    """Two channels that vary over 10 pixels or so."""
+    from scipy.ndimage import gaussian_filter
+
+    rng = np.random.default_rng(1)
+    return np.stack([500 + 4000 * gaussian_filter(rng.normal(0, 1, size), s) for s in (4, 6)]).clip(0).astype(np.uint16)
+
+
+@pytest.mark.parametrize("task", ["mask", "classes", "instances"])
+def test_little_memory_changes_no_file(task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = textured((333, 290))
+    (tmp_path / "new").mkdir()
+    options = {"axes": "CYX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+    tifffile.imwrite(tmp_path / "new" / "a.ome.tif", x, metadata=options, ome=True, tile=(64, 64))
+    found = {}
+    p = sum(model_of(task, tmp_path / f"w{s}", 2.0, s).predict(x) for s in (3, 4)) / 2
+    height = landscape(p, 0.5) if task == "instances" else p
+    cut = {"mask_threshold": 1 - float(np.median(p[0])), "smoothing": 0.5, "min_size": 2}
+    cut |= {"seed_threshold": float(np.quantile(height, 0.6)), "peak_threshold": float(np.quantile(height, 0.7))}
+    monkeypatch.setattr("biocnn.apply.segment.step.OTHERS", 1000)  # tiles are small, not what is held beside them
+    for memory_gb in (2.0, 0.003):
+        out = tmp_path / f"out{memory_gb}"
+        out.mkdir()
+        models = [model_of(task, tmp_path / f"s{s}-{memory_gb}", memory_gb, s) for s in (3, 4)]
+        models[0].meta["postprocess"] = cut
+        pieces = len(models[0].open_maps(InMemory(x), "a", 0.35 * memory_gb).regions)
+        assert (pieces > 5) == (memory_gb < 1)
+        segment_images(tmp_path / "new", models, out)
+        (image,) = (out / ("labels" if task == "instances" else "masks")).glob("*")
+        found[memory_gb] = tifffile.imread(image), pd.read_csv(out / "objects.csv")
+        monkeypatch.setattr("biocnn.apply.segment.table.CELL", {2: 64, 3: 32})
+        monkeypatch.setattr("biocnn.apply.segment.table.BYTES", 1)
+    (whole, table), (other, blockwise_table) = found.values()
+    np.testing.assert_array_equal(whole, other)
+    pd.testing.assert_frame_equal(table, blockwise_table, rtol=1e-4, atol=1e-6)
+    assert len(table) > 20
+    # What segmenting and measuring at once would give.
+    decided = models[0].decide(p)
+    names = {"mask": ["disc"], "classes": ["even", "odd"], "instances": ["object"]}[task]
+    rows = []
+    for k, name in enumerate(names, start=1):
+        labels = in_first_order(decided) if task == "instances" else connected(decided == k).astype(np.int32)
+        score = 1 - p[0] if task == "instances" else p[0 if task == "mask" else k]
+        told = {"channels": ["c0", "c1"], "background": background_levels(decided, x)}
+        rows.append(
+            measure(labels, x, [0.5, 0.5], score, uncertainty=entropy(p, task), **told).assign(**{"class": name})
+        )
+    wanted = pd.concat(rows, ignore_index=True)
+    np.testing.assert_array_equal(whole, in_first_order(decided) if task == "instances" else decided)
+    table = table.drop(columns=["image", "path"])
+    wanted = wanted[table.columns]
+    pd.testing.assert_frame_equal(table, wanted, rtol=1e-4, atol=1e-6, check_dtype=False)
+
+
+def test_a_piece_too_large_to_measure_has_its_place_and_size(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    maps, image = np.zeros((1, 90, 80), np.float32), np.ones((1, 90, 80), np.uint8)
+    maps[0, 5:85, 70] = maps[0, 84, 10:71] = 0.75
+    maps[0, 10:14, 10:15] = 1
+    with Scratch((90, 80), tmp_path / "numbers") as numbers:
+        found, row = connect_blocks(Drawn(maps, 30), lambda p: (p[0] > 0.5).astype(np.uint8), numbers)
+        args = (found, row, numbers, InMemory(image), [2.0, 2.0], "um", ["c"])
+        whole, little = measure_pieces(*args, 1.0), measure_pieces(*args, 1e-4)
+    assert list(whole.columns) == list(little.columns)
+    assert "1 objects are too large" in caplog.text
+    measured = [name for name in whole if not name.startswith("neighbour")]
+    pd.testing.assert_series_equal(whole.loc[0, measured], little.loc[0, measured], check_dtype=False)
+    known = [
+        "area",
+        "centroid_y",
+        "centroid_x",
+        "y_min",
+        "x_max",
+        "touches_edge",
+        "score",
+        "uncertainty",
+        "centroid_x_um",
+    ]
+    pd.testing.assert_series_equal(whole.loc[1, known], little.loc[1, known], check_dtype=False)
+    assert whole.loc[1, "perimeter"] > 0
+    assert np.isnan(little.loc[1, "perimeter"])
+
+
+@pytest.mark.parametrize("shape", [(1100, 2300), (3, 700, 1200)])
+def test_large_labels_are_tiled_with_a_pyramid_and_their_pixel_size(
+    shape: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("biocnn.apply.segment.pyramid.LARGE", 1000)
+    labels = np.random.default_rng(1).integers(0, 90000, shape, np.int32)
+    spacing = [2.0, 0.5, 0.25][-len(shape) :]
+    paths = [
+        write_image(tmp_path / side, "a", lambda window: labels[window], shape, labels.dtype, spacing, "um")
+        for side in ("one", "other")
+    ]
+    assert paths[0].name == "a.ome.tif"
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    with tifffile.TiffFile(paths[0]) as tiff:
+        levels = tiff.series[0].levels
+        assert tiff.pages[0].is_tiled
+        for i, level in enumerate(levels):
+            np.testing.assert_array_equal(level.asarray(), labels[..., :: 2**i, :: 2**i])
+        assert max(levels[-1].shape) <= 1024
+    with open_image(paths[0]) as image:
+        assert image.spacing == spacing
+        np.testing.assert_array_equal(image.read(tuple(slice(0, n) for n in shape))[0], labels)

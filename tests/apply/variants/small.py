@@ -1,0 +1,77 @@
+"""A genome, an untrained model and VCF text for the tests of variants."""
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pysam
+import torch
+
+from biocnn.apply.variants.step import Settings, annotate
+from biocnn.config.schema import choose
+from biocnn.io.fasta import encode
+from biocnn.io.genome import Genome
+from biocnn.prediction.model import Model
+from biocnn.training.checkpoint import build_model, save_model
+
+DEEPBIND = {"name": "DeepBind", "channels": 6, "kernel_size": 7, "strands": "both"}
+COLUMNS = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
+
+
+def genome_of(**contigs: str) -> Genome:
+    codes = np.concatenate([encode(text) for text in contigs.values()])
+    return Genome(codes, {name: len(text) for name, text in contigs.items()}, {}, "small.fa")
+
+
+def random_genome(*lengths: int, seed: int = 0) -> Genome:
+    """Contigs chr1, chr2, ... of random bases."""
+    rng = np.random.default_rng(seed)
+    return genome_of(**{f"chr{i}": "".join(rng.choice(list("ACGT"), n)) for i, n in enumerate(lengths, 1)})
+
+
+def model_of(
+    folder: Path, network: dict[str, Any] = DEEPBIND, *, seed: int = 1, temperature: float = 1.0, **facts: Any
+) -> Model:
+    """An untrained network whose logits differ enough to be told apart."""
+    facts = {
+        "kind": "sequence", "task": "binary", "spatial_dims": 1, "in_channels": 4, "out_channels": 1,
+        "outputs": ["bound"], "alphabet": "ACGT", "window": 31, "flank": 0, **facts,
+    }  # fmt: skip
+    section = choose("models", network, "model")
+    torch.manual_seed(seed)
+    built = build_model(section, facts)
+    with torch.no_grad():
+        for parameter in built.parameters():
+            parameter.mul_(3).add_(0.05 * torch.randn_like(parameter))
+    path = folder / f"model{seed}.safetensors"
+    experiment = {"model": section, "data": {}, "train": {"threads": 1}}
+    warmth = [temperature] * facts["out_channels"]
+    save_model(path, built, {"experiment": experiment, "facts": facts, "temperature": warmth})
+    return Model(path, "cpu")
+
+
+def vcf_text(*records: str, header: tuple[str, ...] = (), samples: str = "") -> str:
+    """Records with blanks for tabs, below a header."""
+    lines = ["##fileformat=VCFv4.2", *header, COLUMNS + samples.replace(" ", "\t")]
+    return "\n".join([*lines, *(record.replace(" ", "\t") for record in records)]) + "\n"
+
+
+def run(folder: Path, text: str, genome: Genome, *models: Model, **settings: Any) -> Path:
+    """Annotate, and give the folder of the outcome."""
+    (folder / "in.vcf").write_text(text)
+    out = folder / "out"
+    out.mkdir(exist_ok=True)
+    annotate(folder / "in.vcf", models, genome, out, Settings(**{"maps": 0, **settings}))
+    return out
+
+
+def lines_of(out: Path) -> list[str]:
+    with gzip.open(out / "variants.vcf.gz", "rt", encoding="utf-8", errors="surrogateescape", newline="\n") as handle:
+        return handle.read().split("\n")[:-1]
+
+
+def records_of(out: Path) -> list[pysam.VariantRecord]:
+    """As another reader sees them."""
+    with pysam.VariantFile(str(out / "variants.vcf.gz")) as handle:
+        return list(handle)

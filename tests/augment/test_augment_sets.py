@@ -1,0 +1,167 @@
+"""Words for sets of augmentations: what each may do to an image, whatever its shape, and never does."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from pictures import blobs, uniform
+from tiny import images, stored, train_settings
+
+from biocnn.augment.sets import resolve_augment
+from biocnn.config.registry import AUGMENT_SETS, REGISTRY
+from biocnn.config.schema import choose
+from biocnn.config.settings import load
+from biocnn.core.errors import InputError
+from biocnn.training.batches import augmentations, draws
+from biocnn.training.runs import train_run
+
+WORDS = [word for word in AUGMENT_SETS if word != "none"]
+SPACING = {"cube": [1.0, 1.0, 1.0], "stack": [5.0, 1.0, 1.0], "unknown": None}
+
+
+def facts(dims: int = 2, spacing: list[float] | None = None, channels: int = 1) -> dict:
+    return {"kind": "image", "spatial_dims": dims, "in_channels": channels, "spacing": spacing}
+
+
+def chosen(word: str, *about, patch: list[int] | None = None) -> dict[str, dict]:
+    found = resolve_augment(word, facts(*about), patch)
+    return {section["name"]: section for section in reversed(found)}
+
+
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("patch", [[16, 16], [16, 24], [8, 16, 16], [8, 16, 24]])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_set_suits_every_patch_and_is_made_of_checked_settings(
+    word: str, patch: list[int], channels: int
+) -> None:
+    for spacing in (None, [1.0] * len(patch), [4.0, *[1.0] * (len(patch) - 1)]):
+        sections = resolve_augment(word, facts(len(patch), spacing, channels), patch)
+        assert sections == [choose("augment", section, "augment") for section in sections]
+        assert {section["name"] for section in sections} <= set(REGISTRY["augment"])
+        x, y = blobs(3, *patch, channels=channels)
+        for name, function in augmentations(sections):
+            x, y = function(x, y, draws(1, 0, name, (3, 8)))
+        assert torch.isfinite(x).all()
+        assert x.shape == (3, channels, *patch)
+        assert set(y.unique().tolist()) <= {0, 7, 255}
+
+
+def test_a_list_stays_what_it_is() -> None:
+    assert resolve_augment([{"name": "flip"}], facts(), [8, 8]) == [{"name": "flip"}]
+    assert resolve_augment([], {"kind": "sequence"}, None) == []
+
+
+def test_words_are_refused_for_sequences() -> None:
+    with pytest.raises(InputError, match="'default' is for images"):
+        resolve_augment("default", {"kind": "sequence"}, None)
+
+
+IMAGES = "data: {name: Images, table: table.csv}\nmodel: {name: UNet}\n"
+SEQUENCES = "data: {name: Sequences, table: table.csv}\nmodel: {name: DeepBind}\n"
+
+
+def settings(folder: Path, text: str) -> list | str:
+    (folder / "table.csv").touch()
+    (folder / "one.yaml").write_text(text)
+    return load(folder / "one.yaml", folder)["augment"]
+
+
+def test_left_out_is_default_for_images_and_nothing_for_sequences(tmp_path: Path) -> None:
+    assert settings(tmp_path, IMAGES) == settings(tmp_path, IMAGES + "augment:\n") == "default"
+    assert settings(tmp_path, SEQUENCES) == settings(tmp_path, SEQUENCES + "augment:\n") == []
+    for text in (IMAGES, SEQUENCES):
+        assert settings(tmp_path, text + "augment: none") == settings(tmp_path, text + "augment: []") == []
+    assert settings(tmp_path, IMAGES + "augment: chiral") == "chiral"
+    with pytest.raises(InputError, match=r"augment: must be a list or a word \(given: 'defualt'\)") as caught:
+        settings(tmp_path, IMAGES + "augment: defualt")
+    assert "did you mean 'default'?" in caught.value.remedy
+    with pytest.raises(InputError, match="augment: must be a list or a word") as caught:
+        settings(tmp_path, SEQUENCES + "augment: default")
+    assert caught.value.remedy == "allowed: none; for example augment: [reverse_complement]"
+
+
+def test_the_model_says_what_a_word_stood_for(tmp_path: Path) -> None:
+    dataset = stored(images(8), tmp_path)
+    train = train_settings(epochs=1, batch_size=2, steps_per_epoch=1, threads=1)
+    section = choose("models", {"name": "UNet", "channels": [4, 8]}, "model")
+    given = {"augment": "upright", "model": section, "loss": None, "train": train, "seed": 1}
+    _, _, meta = train_run(given, dataset, 1)
+    assert meta["experiment"]["augment"] == resolve_augment("upright", dataset.facts, [32, 32])
+    assert given["augment"] == "upright"
+
+
+def arrows(n: int, size: int = 33) -> torch.Tensor:
+    """A long stroke up from the middle, a shorter one to the right, told apart by their brightness."""
+    x = torch.zeros(n, 1, size, size)
+    middle = size // 2
+    x[:, :, middle - 12 : middle, middle - 1 : middle + 2] = 1.0
+    x[:, :, middle - 1 : middle + 2, middle + 2 : middle + 12] = 2.0
+    return x
+
+
+def directions(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where the two strokes point, in degrees from up, clockwise."""
+    size = x.shape[-1]
+    rows, columns = torch.meshgrid(*[torch.arange(float(size)) - (size - 1) / 2] * 2, indexing="ij")
+    found = []
+    for low, high in ((0.8, 1.2), (1.8, 2.2)):
+        weight = ((x > low) & (x < high)).float()
+        found.append(torch.rad2deg(torch.atan2((weight * columns).sum((1, 2, 3)), -(weight * rows).sum((1, 2, 3)))))
+    return found[0], found[1]
+
+
+def moved(word: str, n: int = 200) -> tuple[torch.Tensor, torch.Tensor]:
+    """Directions after the moves of a set alone, without bending, which would move the ends."""
+    x = arrows(n)
+    y = x.to(torch.uint8)
+    for i, (_, function) in enumerate(augmentations(exact(word))):
+        x, y = function(x, y, uniform(n, seed=i))
+    return directions(y.float())
+
+
+def exact(word: str) -> list[dict]:
+    sections = [s for s in resolve_augment(word, facts(), [33, 33]) if s["name"] in ("flip", "rotate90", "affine")]
+    return [s | {"elastic": 0.0, "stretch": 1.0, "scale": 1.0} if s["name"] == "affine" else s for s in sections]
+
+
+def test_sets_turn_and_mirror_what_they_may_and_nothing_else() -> None:
+    up, side = moved("default")
+    turn = (side - up) % 360
+    assert 60 < (abs(turn - 90) < 15).sum() < 140  # half of them are mirrored
+    assert 60 < (abs(turn - 270) < 15).sum() < 140
+    assert up.std() > 80
+    up, side = moved("chiral")
+    assert (abs((side - up) % 360 - 90) < 15).all()  # none is
+    assert up.std() > 80
+    up, side = moved("upright")
+    assert up.abs().max() < 18
+    assert 60 < (side < 0).sum() < 140
+    up, side = moved("anisotropic")
+    assert ((up.abs() < 3) | (up.abs() > 177)).all()
+    assert 60 < (up.abs() < 3).sum() < 140
+
+
+def test_planes_that_are_far_apart_are_not_mixed() -> None:
+    for kind, mixed in (("cube", True), ("stack", False), ("unknown", False)):
+        found = chosen("default", 3, SPACING[kind], patch=[16, 16, 16])
+        assert (found["affine"]["tilt"] > 0) == mixed
+        assert all(found[name]["in_plane"] != mixed for name in ("affine", "blur", "low_resolution"))
+    assert chosen("anisotropic", 3, SPACING["cube"])["affine"]["in_plane"]
+    assert chosen("default", 2, [3.0, 1.0], patch=[16, 16])["affine"]["rotate"] == 0
+
+
+def test_only_square_patches_are_turned_by_quarters() -> None:
+    assert "rotate90" in chosen("default", patch=[16, 16])
+    assert "rotate90" not in chosen("default", patch=[16, 24])
+    assert chosen("default", patch=[16, 24])["affine"]["rotate"] == 180
+
+
+def test_volumes_that_must_not_be_mirrored_are_turned_over() -> None:
+    assert chosen("chiral", 3, SPACING["stack"], patch=[8, 16, 16])["rotate90"]["over"]
+    assert "flip" not in chosen("chiral", 3, SPACING["stack"], patch=[8, 16, 16])
+
+
+def test_channels_are_changed_apart_where_there_are_several() -> None:
+    for channels in (1, 3):
+        found = resolve_augment("default", facts(2, None, channels), [16, 16])
+        assert sum(bool(section.get("per_channel")) for section in found) == (channels > 1)

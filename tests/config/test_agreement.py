@@ -1,0 +1,177 @@
+"""What is wrong with settings is said before anything runs, all of it at once, with an example of what is right."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from biocnn.config.registry import OF_IMAGES, OF_SEQUENCES, REGISTRY
+from biocnn.config.settings import load
+from biocnn.core.errors import Faults, InputError
+from biocnn.losses.tasks import TASKS
+from biocnn.workflow.rules import Workflow
+from tests.workflow.test_workflow import ROOT, snakemake
+
+PEAKS = "data: {name: Intervals, genome: genome.fa, positives: peaks.bed}\nmodel: {name: DeepBind}\n"
+CELLS = "data: {name: Images, images: images, masks: masks}\nmodel: {name: UNet}\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "genome.fa").write_text(">chr1\nACGT\n>chr2\nACGT\n>chrX\nACGT\n")
+    (tmp_path / "peaks.bed").touch()
+    for name in ("images", "masks", "new"):
+        (tmp_path / name).mkdir()
+    return tmp_path
+
+
+def faults(text: str, **config: object) -> list[str]:
+    """All that is said of an experiment, each fault with its remedy."""
+    Path("mine.yaml").write_text(text)
+    with pytest.raises(InputError) as caught:
+        Workflow({"experiments": ["mine.yaml"], **config}, Path())
+    return list(map(str, caught.value.faults if isinstance(caught.value, Faults) else [caught.value]))
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "remedy"),
+    [
+        (PEAKS + "split: {val: [chr3]}", "split.val: contig 'chr3' is not in genome.fa", "did you mean 'chr"),
+        (PEAKS + "split: {test: ['1', chrY]}", "split.test: contig 'chrY' is not in genome.fa", "chrX"),
+        (PEAKS + "scan: {contigs: [chr9]}", "scan.contigs: contig 'chr9' is not in genome.fa", "chr1, chr2, chrX"),
+        (PEAKS + "split: {val: 10}", "split.val: 10 is not a fraction", "val: 0.1; or names of groups: val: [10]"),
+        (PEAKS + "split: {test: 0}", "split.test: 0 is not a fraction", "test: 0.1"),
+        (PEAKS + "split: {test: []}", "split.test: names no group", "[chr2]"),
+        (PEAKS + "split: {val: [chr1], test: [chr1]}", "split.val and split.test: 'chr1' is in both", "once"),
+        (PEAKS + "split: {folds: 5, val: 0.1}", "split.val: is given, and so is split.folds", "leave out one"),
+        (PEAKS + "split: {folds: 2}", "split.folds: 2 folds leave none to train", "3 or more"),
+        (
+            PEAKS + "segment: {images: new}",
+            "segment.images: is for images, and data: Intervals are seq",
+            "leave it out",
+        ),
+        (PEAKS + "metrics: {also: [dice]}", "metrics.also: is for images", "leave it out"),
+        (PEAKS + "uncertainty: {methods: [dropout]}", "uncertainty.methods: are for images", "leave them out"),
+        (PEAKS + "train: {patch: [64, 64]}", "train.patch: is for images", "leave it out"),
+        (PEAKS + "predict: {tta: flips}", "predict.tta: is for images", "leave it out"),
+        (PEAKS + "augment: [flip]", "augment.0: flip is not for sequences", "allowed: reverse_complement, shift"),
+        (PEAKS + "loss: dice", "loss: dice is not for sequences", "allowed: bce, mse"),
+        (PEAKS.replace("DeepBind", "UNet"), "model: UNet is not for sequences", "allowed: DeepBind, Basset"),
+        (CELLS.replace("UNet", "DeepBind"), "model: DeepBind is not for images", "allowed: FCN, UNet"),
+        (CELLS + "metrics: {also: [mcc]}", "metrics.also: there is no metric 'mcc'", "allowed: dice"),
+        (CELLS + "metrics: {also: [surface_dise]}", "there is no metric 'surface_dise'", "mean 'surface_dice'?"),
+        (CELLS + "loss: mse", "loss: mse is not for images", "dice_bce"),
+        (CELLS + "augment: [shift]", "augment.0: shift is not for images", "rotate90"),
+        (CELLS + "variants: {vcf: peaks.bed, genome: genome.fa}", "variants.vcf: is for sequences", "leave it out"),
+        (CELLS + "explain: {motifs: {database: peaks.bed}}", "explain.motifs.database: is for seq", "leave it out"),
+        (PEAKS + "train: {patch: 64}", "each: a whole number >= 1 and <= 1,000,000) or null (given: 64)", "[128, 128]"),
+        (PEAKS + "train: {seeds: 1}", "train.seeds: must be a list (each: a whole number >= 0", "seeds: [1], as"),
+        (PEAKS + "train: {seeds: [1, 2, 1]}", "train.seeds: 1 stands twice", "once"),
+        (PEAKS + "scan: {contigs: [chr1, chr1]}", "scan.contigs: 'chr1' stands twice", "once"),
+        (
+            PEAKS + "split: {val: 'chr1, chr2'}",
+            "split.val: must be a number or a list",
+            "write a list: val: [chr1, chr2]",
+        ),
+        (PEAKS + "split: {val: 10%}", "split.val: must be a number or a list", "val: 0.15"),
+        (CELLS + "metrics: {also: dice}", "metrics.also: must be a list", "write a list: also: [dice]"),
+        (
+            PEAKS + "calibrate: {draw: {train.lr: [1, 2]}}",
+            "calibrate.draw: must be",
+            "{train.lr: {log_uniform: [0.0001",
+        ),
+        (PEAKS + "train: {epochs: null}", "train.epochs: is null", "give a number"),
+        (CELLS + "scan: {contigs: all}", "scan.contigs: is for sequences", "leave it out"),
+        (PEAKS.replace("genome.fa", "new"), "data.genome: new is a folder", "name a file in it"),
+        (PEAKS.replace("peaks.bed", "[peaks.bed, new]"), "data.positives.1: new is a folder", "name a file in it"),
+        (PEAKS + "variants: {vcf: new}", "variants.vcf: new is a folder", "name a file in it"),
+        (CELLS + "segment: {images: peaks.bed}", "segment.images: peaks.bed is a file", "name the folder"),
+        (CELLS.replace("masks: masks", "masks: peaks.bed"), "data.masks: peaks.bed is a file", "name the folder"),
+        (
+            PEAKS.replace("genome.fa", "'D:\\g.fa'"),
+            "no such file or folder: D:\\g.fa",
+            "a path of Windows? write it with /",
+        ),
+        (PEAKS.replace("genome.fa", '"D:\\g.fa"'), "line 1: not valid YAML", "double quotes \\ begins an escape"),
+        (PEAKS.replace("name: I", "name:I").replace(", ", "\n  "), "not valid YAML", "a blank follows each colon"),
+        (PEAKS + "train:\n\tepochs: 3", "line 4: not valid YAML: a tab", "indent with blanks"),
+        (PEAKS.replace("genome.fa", "genom.fa"), "data.genome: no such file or folder: genom.fa", "mean 'genome.fa'?"),
+        (PEAKS.replace("genome.fa", "nw/genome.fa"), "no such file or folder: nw/genome.fa", "did you mean 'new'?"),
+        (PEAKS.replace("genome.fa", "/no/such.fa"), "no such file or folder: /no/such.fa", "/ has no 'no'; check the"),
+        (PEAKS.replace("genome.fa", "~nobody_here/g.fa"), "~nobody_here/g.fa: there is no such user", "whole path"),
+        (PEAKS.replace("genome.fa", "g" * 300), "data.genome: no such file or folder: ggg", "data_root"),
+    ],
+)
+def test_what_does_not_agree_is_named_with_the_way_out(folder: Path, text: str, message: str, remedy: str) -> None:
+    (said,) = faults(text)
+    assert said.startswith("mine.yaml: ")
+    assert message in said.split("\n")[0]
+    assert remedy in said.split("\n", 1)[1]
+    for word in ("Annotated", "FieldInfo", "Literal", "list[", "NoneType", "pydantic"):
+        assert word not in said
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"experiment": ["reb1"]}, "--config experiment=...: unknown key\n  did you mean 'experiments'?"),
+        ({"gpus": "many"}, "gpus: must be a whole number >= 0 (given: 'many')"),
+        ({"gpus": -1}, "gpus: must be a whole number >= 0 (given: '-1')"),
+        ({"gpus": True}, "gpus: must be a whole number"),
+    ],
+)
+def test_faults_of_the_command_line(folder: Path, config: dict, message: str) -> None:
+    (said,) = faults(PEAKS, **config)
+    assert said.startswith(message)
+
+
+def test_all_faults_of_all_experiments_are_the_last_lines_of_a_dry_run(folder: Path) -> None:
+    (folder / "config").mkdir()
+    (folder / "config/config.yaml").write_text((ROOT / "config/config.yaml").read_text())
+    (folder / "one.yaml").write_text(PEAKS + "split: {val: 10}\ntrain: {epochs: 0, lr: fast}\nmodle: x\n")
+    (folder / "two.yaml").write_text(
+        CELLS.replace("masks: masks", "masks: maskx") + "augment: [{name: flip, axs: 1}, 3]\n"
+    )
+    text = snakemake(folder, "--dry-run", "--config", "experiments=[one.yaml,two.yaml]", "gpus=x", status=2)
+    lines = text.rstrip().split("\n")
+    start = lines.index("biocnn: 8 faults; nothing was run")
+    keys = [line.split(": ")[1:3] for line in lines[start + 1 :: 2]]
+    assert [key if key == "gpus" else f"{key} {rest}" for key, rest in keys] == [
+        "gpus", "one.yaml modle", "one.yaml train.epochs", "one.yaml train.lr", "one.yaml split.val",
+        "two.yaml augment.0.axs", "two.yaml augment.1", "two.yaml data.masks",
+    ]  # fmt: skip
+    assert not (folder / "results").exists()
+
+
+def test_home_is_meant_by_a_tilde(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folder))
+    Path("mine.yaml").write_text(PEAKS.replace("genome.fa", "~/genome.fa"))
+    assert load("mine.yaml").files["data.genome"] == f"{folder}/genome.fa"
+    Path("mine.yaml").write_text(PEAKS)
+    assert load("mine.yaml", "~").files["data.genome"] == f"{folder}/genome.fa"
+
+
+@pytest.mark.parametrize("names", ["[chr1]", "['1']", "[X, chr2]"])
+def test_contigs_are_known_by_their_other_names(folder: Path, names: str) -> None:
+    Path("mine.yaml").write_text(PEAKS + f"split: {{val: {names}}}\nscan: {{contigs: {names}}}\n")
+    assert Workflow({"experiments": ["mine.yaml"]}, Path()).names == ["mine"]
+
+
+def test_what_suits_what_is_as_the_tasks_have_it() -> None:
+    of = {
+        kind: {
+            name
+            for task, about in TASKS.items()
+            if (task in ("mask", "classes", "instances")) == kind
+            for name in about.losses
+        }
+        for kind in (True, False)
+    }
+    assert set(OF_IMAGES["losses"]) == of[True]
+    assert set(OF_SEQUENCES["losses"]) == of[False]
+    for kind, names in OF_SEQUENCES.items():
+        assert set(names) | set(OF_IMAGES[kind]) == set(REGISTRY[kind])
+    in_file = {name for name, path in REGISTRY["augment"].items() if path.startswith("biocnn.augment.sequences:")}
+    assert set(OF_SEQUENCES["augment"]) == in_file

@@ -1,0 +1,73 @@
+"""Which code a step runs through."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from biocnn.config import code_digests
+from biocnn.workflow.steps import STEPS
+
+PACKAGE = code_digests.PACKAGE
+SETTINGS = {"data": {"name": "Intervals"}, "model": {"name": "DeepBind"}, "loss": None, "augment": []}
+
+
+def runs_through(step: str, file: str, *sections: str) -> bool:
+    """Whether the code of a step holds that file."""
+    _texts, modules = code_digests._function(code_digests.STEPS, step)
+    digest = hashlib.sha256((PACKAGE / file).read_bytes()).digest()
+    return digest in code_digests.code({*modules, *code_digests.chosen(SETTINGS, sections)})
+
+
+@pytest.mark.parametrize(
+    ("step", "sections", "inside", "outside"),
+    [
+        ("train", ["model", "loss", "augment"], ["training/loop.py", "models/deepbind.py", "losses/regions.py",
+          "training/state.py"],
+         ["models/unet.py", "apply/scan/step.py", "report/page.py", "workflow/cli.py"]),
+        ("check", ["data"], ["data/intervals.py", "io/genome.py", "data/doctor.py"],
+         ["training/loop.py", "data/sequences.py", "models/deepbind.py"]),
+        ("genome", [], ["io/genome.py", "core/files.py"], ["data/intervals.py", "training/loop.py"]),
+        ("predict", ["model"], ["prediction/model.py", "models/deepbind.py"], ["training/loop.py", "explain/step.py"]),
+        ("explain", ["model"], ["explain/step.py", "models/deepbind.py"], ["report/page.py", "training/loop.py"]),
+        ("report", [], ["report/page.py", "report/page.html.j2", "report/style.css"], ["training/loop.py"]),
+        ("trial", ["model", "loss", "augment"], ["training/calibrate.py", "training/loop.py"], ["models/unet.py"]),
+        ("uncertainty", ["model"], ["evaluation/uncertainty/step.py"], ["report/page.py"]),
+    ],
+)  # fmt: skip
+def test_steps_run_through(step: str, sections: list[str], inside: list[str], outside: list[str]) -> None:
+    assert [file for file in inside if not runs_through(step, file, *sections)] == []
+    assert [file for file in outside if runs_through(step, file, *sections)] == []
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
+def test_every_step_has_a_word(step) -> None:
+    assert len(code_digests.code_of_step(step.__name__, SETTINGS, [])) == 12
+
+
+def test_what_is_left_to_the_data_may_be_any() -> None:
+    named = SETTINGS | {"loss": {"name": "cldice"}, "augment": [{"name": "shift"}]}
+    assert {path.name for path in code_digests.chosen(named, ["loss", "augment"])} == {"shapes.py", "sequences.py"}
+    left = {path.name for path in code_digests.chosen(SETTINGS | {"augment": "default"}, ["loss", "augment"])}
+    assert left == {
+        "pixels.py",
+        "regions.py",
+        "shapes.py",
+        "instances.py",
+        "sequences.py",
+        "geometry.py",
+        "intensity.py",
+    }
+
+
+def test_a_users_own_module_counts_with_what_it_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rel_net").mkdir()
+    for name in ("rel_net/__init__.py", "rel_net/parts.py", "rel_net/more.py", "beside.py", "unused.py"):
+        (tmp_path / name).write_text(f"# {name}\n")
+    (tmp_path / "rel_net/net.py").write_text(
+        "import torch\nfrom .parts import a\nfrom rel_net import more\nimport beside\n"
+    )
+    found = code_digests.code([tmp_path / "rel_net/net.py"])
+    wanted = ["rel_net/__init__.py", "rel_net/parts.py", "rel_net/more.py", "rel_net/net.py", "beside.py"]
+    assert found == {hashlib.sha256((tmp_path / name).read_bytes()).digest() for name in wanted}

@@ -1,0 +1,76 @@
+"""What exists is whole: atomic writing, also on a full disk."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from biocnn.core.errors import InputError
+from biocnn.core.files import atomic, check_file, sha256
+
+
+def tree(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def test_atomic_writes_a_file_in_a_new_folder(tmp_path: Path) -> None:
+    with atomic(tmp_path / "a" / "b.tsv") as path:
+        path.write_text("new")
+        assert not (tmp_path / "a" / "b.tsv").exists()
+        assert path.suffix == ".tsv"
+    assert tree(tmp_path) == ["a", "a/b.tsv"]
+    assert (tmp_path / "a" / "b.tsv").read_text() == "new"
+
+
+def test_atomic_replaces_a_folder_but_loses_nothing_of_others(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    for content in ("one", "two"):
+        with atomic(tmp_path / "out") as folder:
+            folder.mkdir()
+            (folder / "new").write_text(content)
+        assert tree(tmp_path) == ["out", "out/new"]
+        assert (tmp_path / "out" / "new").read_text() == content
+        (tmp_path / "out" / ".snakemake_timestamp").touch()  # Snakemake puts it into folders that a rule made
+    (tmp_path / "out" / ".snakemake_timestamp").unlink()
+    (tmp_path / "out" / "mine").write_text("")
+    for write in (Path.mkdir, Path.touch):  # neither a folder nor a file takes its place
+        with pytest.raises(InputError, match=r"out: holds other things \(mine\)"), atomic(tmp_path / "out") as path:
+            write(path)
+    assert tree(tmp_path) == ["out", "out/mine", "out/new"]
+    assert (tmp_path / "out" / "new").read_text() == "two"
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "nothing yet"])
+def test_failing_writer_leaves_what_was_there(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "out").write_text("old")
+
+    def write(path: Path) -> None:
+        if kind == "file":
+            path.write_text("half")
+        elif kind == "folder":
+            path.mkdir()
+            (path / "half").write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), atomic(tmp_path / "out") as path:
+        write(path)
+    assert tree(tmp_path) == ["out"]
+    assert (tmp_path / "out").read_text() == "old"
+
+
+def test_sha256(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abc" * 100_000)
+    assert sha256(tmp_path / "file") == hashlib.sha256(b"abc" * 100_000).hexdigest()
+
+
+def test_what_is_no_file_is_named_for_what_it_is(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").touch()
+    check_file(tmp_path / "file")
+    for name, said in {
+        "gone": "no such model", "a" * 300: "no such model", "a\0": "no such model", "file/a": "no such model",
+        ".": "a folder, not a model", "pipe": "a pipe or device, not a model",
+    }.items():  # fmt: skip
+        with pytest.raises(InputError, match=said):
+            check_file(tmp_path / name, "model")

@@ -1,0 +1,205 @@
+"""One writer at a time, whoever dies when: on this machine, and on others that share the folder."""
+
+import json
+import os
+import random
+import threading
+import time
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+import pytest
+from trainings import SERVER
+
+from biocnn.core import lock
+from biocnn.core.errors import InputError
+from biocnn.core.lock import Lock
+
+NOBODY = 2**22 + 1  # no process has this number
+
+
+def times(beat: float, stale: float) -> None:
+    lock.BEAT, lock.STALE = beat, stale
+
+
+@pytest.fixture(autouse=True)
+def _short_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "BEAT", 0.05)
+    monkeypatch.setattr(lock, "STALE", 1.0)
+
+
+def held_by(path: Path, host: str, pid: int, **more: str) -> None:
+    """A lock file as a process would write it."""
+    path.write_text(json.dumps({"token": f"of {host} {pid}", "host": host, "pid": pid, **more}))
+
+
+def hold(path: Path, ready: Queue, end: Barrier) -> None:
+    """What a child does: hold the lock until told."""
+    times(0.05, 1.0)
+    with Lock(path, print):
+        ready.put(os.getpid())
+        end.wait()
+
+
+def test_held_from_entering_to_leaving(tmp_path: Path) -> None:
+    path = tmp_path / "new/folder/lock"
+    with Lock(path, print) as held:
+        about = json.loads(path.read_text())
+        assert about["pid"] == os.getpid()
+        held.confirm()
+    assert list(path.parent.iterdir()) == []
+
+
+def test_living_process_is_waited_for_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "STALE", 0.3)
+    path, lines = tmp_path / "lock", []
+    ready, end = SERVER.Queue(), SERVER.Barrier(2)
+    process = SERVER.Process(target=hold, args=(path, ready, end))
+    process.start()
+    pid = ready.get()
+    release = threading.Timer(1.0, end.wait)
+    release.start()
+    begun = time.monotonic()
+    with Lock(path, lines.append) as held:
+        assert time.monotonic() - begun > 0.9, "longer than a dead one is waited for"
+        held.confirm()
+    process.join()
+    assert len(lines) == 1
+    assert f"waiting for process {pid} on {os.uname().nodename}" in lines[0]
+    assert "to stop it: kill, scancel" in lines[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_may_vanish_while_it_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "folder/lock"
+    with Lock(path, print) as other:
+        release = threading.Timer(0.3, lambda: (path.unlink(), path.parent.rmdir()))
+        release.start()
+        with Lock(path, print) as held:
+            held.confirm()
+        release.join()
+        assert other.token != held.token
+    assert list(path.parent.iterdir()) == []
+
+
+def test_waiting_is_said_from_time_to_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "REMIND", 0.1)
+    path, lines = tmp_path / "lock", []
+    with Lock(path, print):
+        threading.Timer(0.5, path.unlink).start()
+        with Lock(path, lines.append):
+            assert 3 <= len(lines) <= 6
+
+
+def test_lock_of_a_dead_process_of_this_machine_is_taken_at_once(tmp_path: Path) -> None:
+    path, lines = tmp_path / "lock", []
+    ready, end = SERVER.Queue(), SERVER.Barrier(2)
+    process = SERVER.Process(target=hold, args=(path, ready, end))
+    process.start()
+    pid = ready.get()
+    process.kill()
+    process.join()
+    begun = time.monotonic()
+    with Lock(path, lines.append) as held:
+        assert time.monotonic() - begun < 0.5
+        held.confirm()
+    assert lines == [f"process {pid} on {os.uname().nodename} is gone: its lock was taken over"]
+
+
+def test_silent_lock_of_another_machine_is_taken_once_it_is_stale(tmp_path: Path) -> None:
+    path, lines = tmp_path / "lock", []
+    held_by(path, "elsewhere", 1, job="4711")
+    begun = time.monotonic()
+    with Lock(path, lines.append):
+        assert 0.9 < time.monotonic() - begun < 4
+    assert lines[-1] == "process 1 on elsewhere, job 4711 is gone: its lock was taken over"
+
+
+def test_lock_that_was_silent_for_long_is_taken_at_once(tmp_path: Path) -> None:
+    held_by(tmp_path / "lock", "elsewhere", 1)
+    os.utime(tmp_path / "lock", (time.time() - 99,) * 2)
+    begun = time.monotonic()
+    with Lock(tmp_path / "lock", print):
+        assert time.monotonic() - begun < 0.5
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", '{"token": "a", "ho', "null", "[]", '{"host": 3, "pid": 1}']
+    + [json.dumps({"host": lock.host(), "pid": pid}) for pid in ("a", -1, 10**30)],
+)
+def test_damaged_lock_is_taken_once_it_is_stale(content: str, tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text(content)
+    with Lock(tmp_path / "lock", print) as held:
+        held.confirm()
+
+
+def test_heartbeat_of_another_machine_is_respected(tmp_path: Path) -> None:
+    """The heart is that of a lock of this process, under another machine's name."""
+    path, lines = tmp_path / "lock", []
+    with Lock(path, print) as other:
+        about = json.loads(path.read_text()) | {"host": "elsewhere"}
+        path.write_text(json.dumps(about))
+        threading.Timer(1.5, lambda: other.__exit__()).start()
+        begun = time.monotonic()
+        with Lock(path, lines.append):
+            assert time.monotonic() - begun > 1.4
+        assert "on elsewhere" in lines[0]
+
+
+def test_who_was_given_up_notices(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with Lock(path, print) as held:
+        held_by(path, "elsewhere", 5)
+        with pytest.raises(InputError, match="taken over by process 5 on elsewhere while this one was silent"):
+            held.confirm()
+        before = path.stat().st_mtime_ns
+        time.sleep(0.2)
+        assert path.stat().st_mtime_ns == before, "no heartbeat for another's lock"
+    assert path.exists()
+    path.unlink()
+    with Lock(path, print) as held:
+        path.unlink()
+        with pytest.raises(InputError, match="taken over"):
+            held.confirm()
+
+
+def test_process_that_died_while_it_took_over_blocks_nobody_for_ever(tmp_path: Path) -> None:
+    held_by(tmp_path / "lock", lock.host(), NOBODY)
+    (tmp_path / ".lock.takeover").mkdir()
+    with Lock(tmp_path / "lock", print) as held:
+        held.confirm()
+    assert list(tmp_path.iterdir()) == []
+
+
+def struggle(path: Path, barrier: Barrier, found: Queue, number: int, rounds: int) -> None:
+    """What a child does: take the lock with all others at once, and often die with it."""
+    times(0.02, 60.0)
+    faults, chance = [], random.Random(number)
+    for turn in range(rounds):
+        barrier.wait()
+        with Lock(path, lambda line: None) as held:
+            try:
+                (path.parent / "inside").touch(exist_ok=False)
+                held.confirm()
+                (path.parent / "inside").unlink()
+            except (FileExistsError, InputError) as error:
+                faults.append(str(error))
+            if chance.random() < 0.7:
+                dead = path.with_name(f"dead{number}")
+                held_by(dead, lock.host(), NOBODY + turn)
+                dead.replace(path)
+    found.put(faults)
+
+
+def test_of_many_that_take_over_at_once_one_is_inside(tmp_path: Path) -> None:
+    number, rounds, path = 4, 40, tmp_path / "lock"
+    held_by(path, lock.host(), NOBODY)
+    barrier, found = SERVER.Barrier(number), SERVER.Queue()
+    children = [SERVER.Process(target=struggle, args=(path, barrier, found, i, rounds)) for i in range(number)]
+    for child in children:
+        child.start()
+    assert [found.get() for _ in children] == [[]] * number
+    for child in children:
+        child.join()

@@ -1,0 +1,34 @@
+"""Where a job was killed for want of memory, the last lines of a run say so, and what to set."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from biocnn.workflow.rules import memory_advice
+from tests.stand_in import ROOT, stand_in
+
+
+def test_a_killed_step_is_named_with_what_to_set(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "meanwhile.py").write_text("if step == 'train': os.kill(os.getpid(), 9)")
+    command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--cores", "1"]
+    command += ["--config", "experiments=[demo_sequences]"]
+    environment = stand_in(tmp_path / "bin")
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
+    assert run.returncode == 1
+    assert "for want of memory" in run.stderr
+    assert "--set-resources train:mem_mb=16000" in run.stderr
+
+
+def test_what_slurm_writes_is_found_and_other_failures_are_not(tmp_path: Path) -> None:
+    job, log = tmp_path / "slurm_logs" / "6.log", tmp_path / "log"
+    job.parent.mkdir()
+    job.write_text(
+        "slurmstepd-node: error: StepId=6.0 exceeded memory limit (9 > 5), being killed\nError in rule predict:\n"
+    )
+    log.write_text(f"Error in rule train:\nError in rule predict:\n    log: a.log, {job} (check log file(s))\n")
+    assert "--set-resources predict:mem_mb=16000\n" in memory_advice([str(log)])
+    log.write_text("Error in rule train:\n  exit status 1\n  CUDA out of memory\n")
+    assert memory_advice([str(log), "absent"]) == ""

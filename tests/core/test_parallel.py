@@ -1,0 +1,85 @@
+"""Several processes that share each batch learn what one process would."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from tiny import images, sequences, stored
+from torch import nn
+
+from biocnn.core.errors import InputError
+from biocnn.core.parallel import ALONE, Processes
+from biocnn.training.checkpoint import load_model
+
+SETTINGS = {
+    "sequences": {
+        "data": {"name": "Sequences", "table": "none"},
+        "augment": ["reverse_complement", {"name": "shift", "max": 4}],
+        "model": {"name": "DeepBind", "channels": 8, "kernel_size": 9, "strands": "both"},
+        "train": {"epochs": 3, "batch_size": 30},
+    },
+    "images": {
+        "data": {"name": "Images", "table": "none"},
+        "augment": ["flip", "intensity"],
+        "model": {"name": "UNet", "channels": [8, 16], "norm": "group"},
+        "loss": {"name": "dice_bce"},  # not a mean over examples: a mean of the processes' losses would be another
+        "train": {"epochs": 2, "batch_size": 5, "steps_per_epoch": 6},
+    },
+}
+
+
+def trained(folder: Path, kind: str, processes: int) -> tuple[pd.DataFrame, nn.Module, subprocess.CompletedProcess]:
+    """Train in so many processes: history, network, and what was printed."""
+    (folder / "none").touch()
+    if not (folder / "dataset").exists():
+        stored(sequences(400, window=40) if kind == "sequences" else images(12), folder)
+    settings = SETTINGS[kind] | {"train": SETTINGS[kind]["train"] | {"threads": 1, "precision": "float32"}}
+    (folder / "e.yaml").write_text(yaml.safe_dump(settings))
+    out = folder / f"out{processes}"
+    launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
+    paths = [folder / "e.yaml", folder / "dataset", "fold0-seed1", out / "model.safetensors", out / "history.tsv"]
+    step = ["train", *paths, "--data-root", folder, "--state", out / "state"]
+    command = [sys.executable, *launch, "-m", "biocnn.workflow.cli", *step]
+    run = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=240, cwd=folder)
+    assert run.returncode == 0, run.stderr
+    return pd.read_csv(out / "history.tsv", sep="\t"), load_model(out / "model.safetensors")[0], run
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_two_processes_have_the_loss_curve_of_one(kind: str, tmp_path: Path) -> None:
+    one, network, _ = trained(tmp_path, kind, 1)
+    two, other, run = trained(tmp_path, kind, 2)
+    numbers = ["step", "lr", "train_loss", "val_loss"]
+    pd.testing.assert_frame_equal(one[numbers], two[numbers], rtol=1e-5, atol=1e-5)
+    for key, value in network.state_dict().items():
+        torch.testing.assert_close(other.state_dict()[key], value, rtol=1e-3, atol=1e-4)
+    assert run.stderr.count("epoch   1/") == 1, "only the first process speaks"
+    assert "2 processes" in run.stderr
+    kept = {path.name for path in (tmp_path / "out2" / "state").rglob("*") if path.is_file()}
+    assert kept == {"over", "model.safetensors", "history.tsv"}, "no states"
+
+
+def test_alone_is_everything() -> None:
+    index, logits, y = torch.arange(5), torch.randn(5, 1), torch.ones(5, 1)
+    assert ALONE.share(index) is not None
+    assert ALONE.share(index).equal(index)
+    assert ALONE.gather(logits, y) == (logits, y)
+    assert ALONE.agree(True, False) == [True, False]
+    assert ALONE.of_first("x") == "x"
+
+
+def test_shares_make_up_the_batch() -> None:
+    index = torch.randperm(11)
+    shares = [Processes(rank, 3).share(index) for rank in range(3)]
+    assert [len(share) for share in shares] == [4, 4, 3]
+    assert torch.cat(shares).equal(index)
+
+
+def test_batch_norm_on_several_cpus_is_refused() -> None:
+    with pytest.raises(InputError, match="batch norm cannot be shared") as caught:
+        Processes(0, 2).wrap(nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1)))
+    assert "model.norm: group" in caught.value.remedy

@@ -1,0 +1,91 @@
+"""A child process reads foreign files: bytes come through whole, and its crash, hunger or hang ends nothing else."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from biocnn.core.child import PIECE, read_in_child
+from biocnn.core.errors import InputError
+
+
+def copy(path: Path, times: int) -> Iterator[bytes]:
+    os.write(1, b"printed by a library")
+    for _ in range(times):
+        yield path.read_bytes()
+
+
+def crash(path: Path, number: int) -> Iterator[bytes]:
+    yield path.read_bytes()
+    os.kill(os.getpid(), number)
+
+
+def eat(path: Path) -> Iterator[bytes]:
+    yield np.ones(10**10).tobytes()
+
+
+def hang(path: Path) -> Iterator[bytes]:
+    yield path.read_bytes()
+    while True:
+        pass
+
+
+def refuse(path: Path) -> Iterator[bytes]:
+    yield b""
+    raise InputError(f"{path}: é\nno good", "take another")
+
+
+def fault(path: Path) -> Iterator[bytes]:
+    yield b""
+    raise KeyError("a fault of ours")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "some.file").write_bytes(bytes(range(256)) * 3)
+    return tmp_path / "some.file"
+
+
+def test_bytes_come_through_whole_and_libraries_that_print_do_not_disturb_them(path: Path) -> None:
+    times = PIECE // 256
+    assert b"".join(read_in_child(copy, path, times)) == path.read_bytes() * times
+
+
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE"])
+def test_a_crash_names_the_file_after_what_was_read(path: Path, name: str) -> None:
+    pieces = read_in_child(crash, path, getattr(signal, name))
+    assert next(pieces) == path.read_bytes()
+    with pytest.raises(InputError, match=rf"some\.file: the program that reads it crashed \({name}\)"):
+        next(pieces)
+
+
+def test_memory_is_bounded(path: Path) -> None:
+    with pytest.raises(InputError, match=r"some\.file: reading it takes more than 2 GB of memory"):
+        list(read_in_child(eat, path))
+
+
+def test_time_is_bounded(path: Path) -> None:
+    with pytest.raises(InputError, match=r"some\.file: reading it did not end within 1 s of computation"):
+        list(read_in_child(hang, path, seconds=-7))
+
+
+def test_refusals_and_faults_of_the_function_are_its_own(path: Path) -> None:
+    with pytest.raises(InputError) as refused:
+        list(read_in_child(refuse, path))
+    assert (refused.value.message, refused.value.remedy) == (f"{path}: é\nno good", "take another")
+    with pytest.raises(RuntimeError, match=r"(?s)Traceback.*in fault.*KeyError: 'a fault of ours'"):
+        list(read_in_child(fault, path))
+    with pytest.raises(InputError, match="no such file"):
+        list(read_in_child(copy, path.with_name("gone"), 1))
+
+
+def test_a_reader_that_is_left_ends_its_child(path: Path) -> None:
+    began = time.monotonic()
+    pieces = read_in_child(hang, path)
+    next(pieces)
+    pieces.close()
+    assert time.monotonic() - began < 5

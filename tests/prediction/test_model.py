@@ -1,0 +1,284 @@
+"""One answer, whatever way the input comes in; what does not fit the model is refused."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from PIL import Image
+from tiny import images, sequences, stored
+
+import biocnn
+from biocnn.config.schema import choose
+from biocnn.core.errors import InputError
+from biocnn.core.memory import PeakBytes
+from biocnn.data.dataset import Dataset
+from biocnn.io.fasta import decode, encode, reverse_complement
+from biocnn.losses import probability
+from biocnn.nn.precision import fast_bfloat16
+from biocnn.prediction.model import Model, decide
+from biocnn.training.batches import make
+from biocnn.training.checkpoint import build_model, save_model
+from biocnn.training.forward import predict_batches
+
+NETWORKS = {
+    "sequence": {"name": "DeepBind", "channels": 4, "kernel_size": 7, "strands": "both"},
+    "image": {"name": "UNet", "channels": [4, 8]},
+}
+
+
+def model_of(dataset: Dataset, folder: Path, **meta) -> Model:
+    """An untrained network, saved and loaded."""
+    section = choose("models", NETWORKS[dataset.facts["kind"]], "model")
+    torch.manual_seed(1)
+    network = build_model(section, dataset.facts)
+    experiment = {"model": section, "data": {"axes": None}}
+    save_model(folder / "model.safetensors", network, {"experiment": experiment, "facts": dataset.facts, **meta})
+    return biocnn.load(folder / "model.safetensors", "cpu")
+
+
+@pytest.fixture(scope="module")
+def bound(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return stored(sequences(60, outputs=("a", "b"), task="regression"), tmp_path_factory.mktemp("bound"))
+
+
+@pytest.fixture(scope="module")
+def binder(bound: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    bound.facts["task"] = "multilabel"
+    return model_of(bound, tmp_path_factory.mktemp("binder"))
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return stored(images(8, size=(20, 30)), tmp_path_factory.mktemp("cells"))
+
+
+@pytest.fixture(scope="module")
+def segmenter(cells: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return model_of(cells, tmp_path_factory.mktemp("segmenter"))
+
+
+def test_strings_fasta_and_codes_are_answered_alike(tmp_path: Path, bound: Dataset, binder: Model) -> None:
+    codes = make(bound, bound.rows("val"), torch.device("cpu")).windows()
+    texts = [decode(row) for row in codes]
+    fasta = tmp_path / "some.fa"
+    fasta.write_text("".join(f">{i}\n{text[:10].lower()}\n{text[10:]}\n" for i, text in enumerate(texts)))
+    wanted = binder.predict(codes)
+    assert wanted.shape == (len(codes), 2)
+    for other in (texts, tuple(texts), fasta, str(fasta), [text.replace("T", "U") for text in texts]):
+        np.testing.assert_array_equal(binder.predict(other), wanted)
+    np.testing.assert_allclose(binder.predict(texts[3]), wanted[3:4], rtol=1e-5)
+    np.testing.assert_allclose(binder.predict(codes[3]), wanted[3:4], rtol=1e-5)
+
+
+def test_ambiguous_letters_are_read_as_in_training(tmp_path: Path, bound: Dataset, binder: Model) -> None:
+    mixed = model_of(bound, tmp_path)
+    mixed.facts["iupac"] = "mixed"
+    text = "ACGTRYSWKMBDHVNACGTACGTA"
+    codes = encode(text, "mixed")
+    np.testing.assert_allclose(mixed.predict(text), mixed.predict(reverse_complement(codes)), rtol=1e-5)
+    np.testing.assert_array_equal(mixed.predict(text)[0], mixed.predict(codes[None])[0])
+    np.testing.assert_array_equal(binder.predict(text), binder.predict(encode(text)[None]))
+    assert not np.allclose(mixed.predict(encode(text)[None]), mixed.predict(text))
+
+
+def test_batches_and_model_agree(bound: Dataset, binder: Model) -> None:
+    batches = make(bound, bound.rows("val", "test"), torch.device("cpu"))
+    found = np.stack(list(predict_batches(binder.network, batches, "multilabel")))
+    np.testing.assert_array_equal(found, binder.predict(batches.windows()))
+    (x, _), *_ = batches.plain()
+    with torch.no_grad():
+        np.testing.assert_array_equal(found, probability(binder.network(x), "multilabel"))
+
+
+def test_size_of_batches_does_not_matter(bound: Dataset, binder: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = make(bound, np.arange(60), torch.device("cpu")).windows()
+    whole = binder.predict(codes)
+    for size in (1, 7):
+        monkeypatch.setattr("biocnn.prediction.model.BATCH", size)
+        np.testing.assert_allclose(binder.predict(codes), whole, rtol=1e-5)
+
+
+def test_sequences_of_different_lengths_do_not_change_each_other(tmp_path: Path) -> None:
+    dataset = stored(sequences(lengths=range(20, 50)), tmp_path)
+    model = model_of(dataset, tmp_path)
+    texts = [decode(dataset.x[i]) for i in range(30)] + ["A", "ACG"]
+    together = model.predict(texts)
+    alone = np.concatenate([model.predict(text) for text in texts])
+    np.testing.assert_allclose(together, alone, rtol=1e-5)
+
+
+def test_no_sequence_is_no_answer(binder: Model) -> None:
+    assert binder.predict([]).shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (["A" * 24, "A" * 23], "sequence 2 has 23 letters, but the model was trained on windows of 24 bp"),
+        ("A" * 25, "sequence 1 has 25 letters"),
+        ("", "sequence 1 is empty"),
+        ("ACGJ", "sequence 1: 'J' at position 4 is not a base"),
+        (np.full((2, 24), 16, np.uint8), "is no sequence"),
+        (np.full((2, 24), -1), "is no sequence"),
+        (np.zeros((2, 24), np.float32), "type float32 is no sequence"),
+        (np.zeros((2, 4, 24), np.uint8), "shape (2, 4, 24)"),
+        ("gone.fa", "gone.fa"),
+        (Path("gone.fa"), "gone.fa"),
+    ],
+)
+def test_what_is_no_sequence_for_the_model_is_refused(binder: Model, inputs, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        binder.predict(inputs)
+    assert message in caught.value.message
+    assert caught.value.remedy
+
+
+def write_images(folder: Path, dataset: Dataset) -> list[Path]:
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{i}.tif" for i in range(3)]
+    for i, path in enumerate(paths):
+        tifffile.imwrite(path, dataset.x[i][0])
+    return paths
+
+
+def test_image_files_and_arrays_are_answered_alike(tmp_path: Path, cells: Dataset, segmenter: Model) -> None:
+    paths = write_images(tmp_path / "new", cells)
+    wanted = [segmenter.predict(cells.x[i]) for i in range(3)]
+    assert wanted[0].shape == (1, 20, 30)
+    for inputs in (paths, [str(path) for path in paths], tmp_path / "new", str(tmp_path / "new")):
+        for one, other in zip(segmenter.predict(inputs), wanted, strict=True):
+            np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(segmenter.predict(paths[1]), wanted[1])
+    np.testing.assert_array_equal(segmenter.predict(str(paths[1])), wanted[1])
+    np.testing.assert_array_equal(segmenter.predict(np.array(cells.x[1][0])), wanted[1])
+
+
+def test_stored_and_new_images_are_answered_alike(cells: Dataset, segmenter: Model) -> None:
+    rows = cells.rows("val", "test")
+    found = list(segmenter.predict_stored(cells, rows))
+    unfolded = predict_batches(segmenter.network, make(cells, rows, torch.device("cpu")), "mask")
+    for i, p, q in zip(rows, found, unfolded, strict=True):
+        np.testing.assert_array_equal(p, segmenter.predict(cells.x[i]))
+        np.testing.assert_allclose(p, q, atol=1e-5)
+
+
+def test_stored_and_new_sequences_are_answered_alike(bound: Dataset, binder: Model) -> None:
+    rows = bound.rows("val", "test")
+    windows = make(bound, rows, torch.device("cpu")).windows()
+    np.testing.assert_array_equal(list(binder.predict_stored(bound, rows)), binder.predict(windows))
+
+
+def little(model: Model, bytes_: float) -> Model:
+    """The same model with another budget."""
+    other = copy.copy(model)
+    other.memory_gb = bytes_ / 1e9
+    return other
+
+
+def test_little_memory_changes_no_prediction(bound: Dataset, binder: Model, segmenter: Model) -> None:
+    rng = np.random.default_rng(1)
+    image = rng.integers(0, 1000, (1, 301, 222), np.uint16)
+    small = little(segmenter, 2e6)
+    with PeakBytes() as measured:
+        found = small.predict(image)
+    assert measured.peak < 2e6
+    with PeakBytes() as measured:
+        wanted = segmenter.predict(image)
+    assert measured.peak > 6e6
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+    windows = make(bound, np.arange(60), torch.device("cpu")).windows()
+    small = little(binder, 5e4)
+    with PeakBytes() as measured:
+        found = small.predict(windows)
+    assert measured.peak < 5e4
+    np.testing.assert_allclose(found, binder.predict(windows), rtol=1e-5)
+
+
+def test_budget_that_cannot_be_kept_is_told(
+    tmp_path: Path, cells: Dataset, segmenter: Model, caplog: pytest.LogCaptureFixture
+) -> None:
+    image = np.random.default_rng(1).integers(0, 1000, (1, 301, 222), np.uint16)
+    little(segmenter, 1e4).predict(image)
+    assert "array: the network takes 0.0 GB" in caplog.text
+    assert "all margin" in caplog.text
+    caplog.clear()
+    facts = cells.facts | {"outputs": ["disc"]}
+    section = choose("models", {"name": "UNet", "channels": [4, 8], "norm": "instance"}, "model")
+    experiment = {"model": section, "data": {"axes": None}}
+    save_model(tmp_path / "m.safetensors", build_model(section, facts), {"experiment": experiment, "facts": facts})
+    whole = biocnn.load(tmp_path / "m.safetensors", "cpu")
+    np.testing.assert_array_equal(little(whole, 1e4).predict(image), whole.predict(image))
+    assert "sees all of an image at once" in caplog.text
+
+
+def test_bfloat16_is_used_where_it_was_checked_and_is_fast(tmp_path: Path, cells: Dataset, segmenter: Model) -> None:
+    model = model_of(cells, tmp_path, precision={"train": "float32", "predict": "bfloat16"})
+    assert segmenter.precision == "float32"
+    assert model.precision == ("bfloat16" if fast_bfloat16(torch.device("cpu")) else "float32")
+    model.precision = "bfloat16"
+    p, q = model.predict(cells.x[0]), segmenter.predict(cells.x[0])
+    assert 0 < np.abs(p - q).max() < 0.02
+
+
+def test_the_network_is_as_it_was_trained(cells: Dataset, segmenter: Model) -> None:
+    segmenter.predict(cells.x[0])
+    names = [name for name, _ in segmenter.network.named_modules()]
+    assert any(name.endswith("norm") for name in names)
+    x = torch.zeros(1, 1, 8, 8, requires_grad=True)
+    segmenter.network(x).sum().backward()
+    assert x.grad is not None
+
+
+def test_segment_decides_what_predict_says(tmp_path: Path, cells: Dataset, segmenter: Model) -> None:
+    paths = write_images(tmp_path / "new", cells)
+    masks = segmenter.segment(paths)
+    for path, mask in zip(paths, masks, strict=True):
+        assert mask.dtype == np.uint8
+        np.testing.assert_array_equal(mask, segmenter.predict(path)[0] > 0.5)
+        np.testing.assert_array_equal(segmenter.segment(path), mask)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((2, 20, 30), np.uint16), "array: shape (2, 20, 30), but the model was trained on 1 channels"),
+        (np.zeros((1, 1, 20, 30), np.uint16), "array: shape (1, 1, 20, 30)"),
+        (np.zeros(30, np.uint16), "array: shape"),
+        (np.full((20, 30), np.nan, np.float32), "array: holds NaN or infinite pixels"),
+    ],
+)
+def test_what_is_no_image_for_the_model_is_refused(segmenter: Model, image: np.ndarray, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        segmenter.predict(image)
+    assert message in caught.value.message
+    assert caught.value.remedy
+
+
+def test_image_file_with_other_channels_is_named(tmp_path: Path, segmenter: Model) -> None:
+    Image.fromarray(np.random.default_rng(1).integers(0, 255, (20, 30, 3), np.uint8)).save(tmp_path / "color.png")
+    with pytest.raises(InputError, match=r"color\.png"):
+        segmenter.predict(tmp_path / "color.png")
+
+
+def test_decide() -> None:
+    p = np.array([[[0.2, 0.5, 0.9]]])
+    assert decide(p, "mask", {}).tolist() == [[0, 0, 1]]
+    p = np.array([[[0.6, 0.1]], [[0.3, 0.2]], [[0.1, 0.7]]])
+    assert decide(p, "classes", {}).tolist() == [[0, 2]]
+    p = np.zeros((4, 20, 20))
+    p[0] = 1
+    for box in ((slice(2, 8), slice(2, 8)), (slice(12, 18), slice(4, 16))):
+        p[(slice(None), *box)] = np.array([0, 1, 0, 1])[:, None, None]
+    labels = decide(p, "instances", {"min_size": 40})
+    assert labels.dtype == np.int32
+    assert np.bincount(labels.ravel()).tolist() == [400 - 72, 72]
+    assert decide(p, "instances", {"min_size": 10}).max() == 2
+
+
+def test_model_says_what_it_is(binder: Model) -> None:
+    assert repr(binder) == "Model(DeepBind, task=multilabel, outputs=['a', 'b'])"
+    assert binder.outputs == ["a", "b"]

@@ -1,0 +1,160 @@
+"""Trials see train and val only, go on after an interruption, and are ranked by the mean over inner folds."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny import sequences, stored, train_settings
+
+from biocnn.config.schema import choose
+from biocnn.config.settings import Calibrate
+from biocnn.core.errors import InputError
+from biocnn.data.dataset import Dataset
+from biocnn.training.calibrate import inner_fold, rank_trials, read_record, run_trial
+
+
+@pytest.fixture(scope="module")
+def bound(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return stored(sequences(120), tmp_path_factory.mktemp("bound"))
+
+
+def settings(**train: Any) -> dict[str, Any]:
+    draw = {"train.lr": {"log_uniform": [1e-3, 1e-1]}, "model.hidden": {"choice": [0, 8]}}
+    return {
+        "seed": 1, "data": {}, "split": {"group": "group"}, "augment": [], "loss": None,
+        "model": choose("models", {"name": "DeepBind", "channels": 4, "kernel_size": 7}, "model"),
+        "train": train_settings(epochs=2, threads=1, **train),
+        "calibrate": Calibrate(trials=2, folds=3, epochs=3, draw=draw).model_dump(),
+    }  # fmt: skip
+
+
+def test_inner_folds_cover_train_and_val_and_never_test(bound: Dataset) -> None:
+    parts = [inner_fold(bound, part, 3, "group", 1) for part in range(3)]
+    outer = set(bound.rows("train", "val"))
+    validated = [set(one.rows("val")) for one in parts]
+    assert set.union(*validated) == outer
+    assert sum(map(len, validated)) == len(outer)
+    for one in parts:
+        assert set(one.rows("train")) == outer - set(one.rows("val"))
+        assert not len(one.rows("test"))
+        assert one.facts["n"] == {"train": len(one.rows("train")), "val": len(one.rows("val")), "test": 0}
+        groups = one.examples["group"]
+        assert not set(groups.iloc[one.rows("train")]) & set(groups.iloc[one.rows("val")])
+    assert set(bound.examples["split"]) == {"train", "val", "test"}, "the stored data set is left as it is"
+
+
+def test_a_trial_repeats_and_says_what_was_run(bound: Dataset) -> None:
+    lines: list[str] = []
+    first, again = (run_trial(settings(), bound, 1, 2, lines.append) for _ in range(2))
+    first.pop("seconds"), again.pop("seconds")
+    assert first == again
+    assert (first["trial"], first["part"], first["metric"], first["epochs"]) == (1, 2, "auprc", 3)
+    assert first["value"] == first["score"]
+    assert set(first["settings"]) == {"train.lr", "model.hidden"}
+    assert run_trial(settings(), bound, 0, 2, lines.append)["settings"] == {"train.lr": 1e-3, "model.hidden": 32}
+
+
+def test_the_test_part_changes_no_trial(bound: Dataset) -> None:
+    """Targets of the test part turned round: not a digit changes."""
+    other = bound.divided(bound.examples["split"])
+    y = np.stack([bound.y[i] for i in range(len(bound.examples))])
+    y[bound.rows("test")] = 1 - y[bound.rows("test")]
+
+    class Turned:
+        shapes = bound.y.shapes
+
+        def stacked(self, rows: np.ndarray) -> np.ndarray:
+            return y[rows]
+
+        def __getitem__(self, row: int) -> np.ndarray:
+            return y[row]
+
+    other.y = Turned()
+    found = [run_trial(settings(), data, 1, 0, lambda line: None)["value"] for data in (bound, other)]
+    assert found[0] == found[1]
+
+
+def test_a_trial_that_diverges_is_recorded(bound: Dataset) -> None:
+    wild = settings()
+    wild["calibrate"]["draw"] = {"train.lr": {"choice": [1e30]}}
+    lines: list[str] = []
+    record = run_trial(wild, bound, 1, 0, lines.append)
+    assert record["value"] is record["score"] is record["best_epoch"] is None
+    assert "diverged" in lines[-1]
+
+
+def test_a_trial_that_was_stopped_goes_on(bound: Dataset, tmp_path: Path) -> None:
+    """An epoch at a time is saved; the same result comes from the state of a training that ended."""
+    kept = run_trial(settings(), bound, 1, 0, lambda line: None, tmp_path / "state")
+    lines: list[str] = []
+    again = run_trial(settings(), bound, 1, 0, lines.append, tmp_path / "state")
+    assert any("going on from step" in line for line in lines)
+    assert again["value"] == kept["value"]
+    lines.clear()
+    run_trial(settings(), bound, 1, 1, lines.append, tmp_path / "state")
+    assert not any("going on" in line for line in lines), "another inner fold is another training"
+
+
+def record(trial: int, part: int, value: float | None, **more: Any) -> dict[str, Any]:
+    return {
+        "trial": trial, "part": part, "settings": {"train.lr": trial / 10}, "metric": "auprc", "value": value,
+        "score": value, "tie": None if value is None else 0.0, "best_epoch": 4 if value else None, "epochs": 5,
+        "seconds": 2.0, **more,
+    }  # fmt: skip
+
+
+def test_the_best_mean_wins() -> None:
+    values = {0: (0.5, 0.7), 1: (0.9, 0.1), 2: (0.6, 0.62), 3: (0.99, None)}
+    records = [record(t, p, v) for t, both in values.items() for p, v in enumerate(both)]
+    table, best = rank_trials(records[::-1])
+    assert list(table["trial"]) == [2, 0, 1, 3], "one that failed somewhere has no mean, and comes last"
+    assert list(table["rank"]) == [1, 2, 3, 4]
+    assert best == {"train.lr": 0.2}
+    row = table.set_index("trial").loc[0]
+    assert row["mean"] == pytest.approx(0.6)
+    assert row["sd"] == pytest.approx(0.2 / np.sqrt(2))
+    assert (row["part0"], row["part1"], row["best_epoch"], row["seconds"]) == (0.5, 0.7, 4, 4.0)
+    assert np.isnan(table.set_index("trial").loc[3, "mean"])
+
+
+def test_of_equal_trials_the_first_wins() -> None:
+    table, best = rank_trials([record(t, p, 0.5) for t in (2, 0, 1) for p in (0, 1)])
+    assert list(table["trial"]) == [0, 1, 2]
+    assert best == {"train.lr": 0.0}
+
+
+def test_of_equal_scores_the_lower_loss_wins() -> None:
+    records = [record(t, p, 1.0, tie=-loss) for t, loss in ((0, 0.6), (1, 0.02), (2, 0.3)) for p in (0, 1)]
+    table, best = rank_trials(records)
+    assert list(table["trial"]) == [1, 2, 0]
+    assert best == {"train.lr": 0.1}
+
+
+def test_a_loss_is_best_where_it_is_small() -> None:
+    records = [record(t, p, v, metric="val_loss", score=-v) for t, v in ((0, 0.7), (1, 0.4)) for p in (0, 1)]
+    table, _ = rank_trials(records)
+    assert list(table["trial"]) == [1, 0]
+    assert table["mean"].iloc[0] == 0.4
+
+
+def test_no_good_trial_is_an_error() -> None:
+    with pytest.raises(InputError, match="no trial trained well") as caught:
+        rank_trials([record(0, 0, None), record(0, 1, 0.5)])
+    assert "lower train.lr" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "change", [{"value": "x"}, {"trial": 1.5}, {"settings": {"lr": 1}}, {"more": 1}, {"score": float("inf")}]
+)
+def test_a_record_that_no_trial_wrote_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    path = tmp_path / "trial.json"
+    path.write_text(json.dumps(record(1, 0, 0.5)))
+    assert read_record(path) == record(1, 0, 0.5)
+    path.write_text(json.dumps(record(1, 0, 0.5) | change))
+    with pytest.raises(InputError, match=f"trial.json.{next(iter(change))}"):
+        read_record(path)
+    path.write_text(path.read_text()[:20])
+    with pytest.raises(InputError, match="cannot be read as JSON"):
+        read_record(path)

@@ -1,0 +1,328 @@
+"""Model files: whole, self-contained, harmless; whatever else is given is refused by name."""
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from biocnn.config.schema import choose
+from biocnn.core.errors import InputError
+from biocnn.models import __all__ as MODELS
+from biocnn.tasks.instances import label_instances
+from biocnn.training.checkpoint import FORMAT, build_model, load_model, read_meta, save_model, versions
+from biocnn.training.metadata import Postprocess
+
+SETTINGS = {"DeepBind": {"channels": 3, "kernel_size": 5}, "UNet": {"channels": [4, 6]}, "FCN": {"channels": [2] * 5}}
+
+
+def meta(name: str = "DeepBind", spatial_dims: int = 1, **settings) -> dict:
+    section = choose("models", {"name": name, **SETTINGS.get(name, {}), **settings}, "model")
+    facts = {"spatial_dims": spatial_dims, "in_channels": 4, "out_channels": 2, "outputs": ["a", "b"]}
+    kind = {"kind": "sequence", "task": "multilabel", "window": None} if spatial_dims == 1 else {
+        "kind": "image", "task": "classes", "channels": list("rgbi"), "normalise": "image"
+    }  # fmt: skip
+    experiment = {"model": section, "data": {"axes": None}, "train": {"threads": 1, "patch": None}}
+    return {"experiment": experiment, "facts": facts | kind, "versions": {"biocnn": "9.9"}}
+
+
+def saved(path: Path, about: dict | None = None) -> nn.Module:
+    about = meta() if about is None else about
+    torch.manual_seed(3)
+    model = build_model(about["experiment"]["model"], about["facts"])
+    save_model(path, model, about)
+    return model.eval()
+
+
+EVERY = [(name, dims) for name in MODELS for dims in (1, 2, 3) if name != "DanQ" or dims == 1]  # it reads along a line
+
+
+@pytest.mark.parametrize(("name", "spatial_dims"), EVERY)
+def test_round_trip(tmp_path: Path, name: str, spatial_dims: int) -> None:
+    path = tmp_path / "model.safetensors"
+    about = meta(name, spatial_dims)
+    model = saved(path, about)
+    for module in model.modules():  # running means are part of a model too
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
+            module.running_mean.uniform_()
+    save_model(path, model, about)
+    loaded, found = load_model(path)
+    x = torch.randn(2, 4, *[32] * spatial_dims)
+    with torch.no_grad():
+        assert loaded(x).equal(model(x))
+    assert not loaded.training
+    assert found == {"format": FORMAT, **about}
+    assert read_meta(path) == found
+
+
+def test_same_weights_give_the_same_bytes(tmp_path: Path) -> None:
+    saved(tmp_path / "a.safetensors")
+    saved(tmp_path / "b.safetensors")
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+
+
+def test_file_is_safetensors_with_json_alone(tmp_path: Path) -> None:
+    saved(tmp_path / "model.safetensors")
+    content = (tmp_path / "model.safetensors").read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    assert all(json.loads(value) for value in header["__metadata__"].values())
+    assert b"pickle" not in content
+    weights = load_file(tmp_path / "model.safetensors")
+    assert {value.dtype for value in weights.values()} == {torch.float32}
+
+
+class Tied(nn.Module):
+    """Two layers that share their weights."""
+
+    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.one, self.two = nn.Linear(in_channels, in_channels), nn.Linear(in_channels, in_channels)
+        self.two.weight = self.one.weight
+
+
+def test_shared_weights_can_be_saved(tmp_path: Path) -> None:
+    save_model(tmp_path / "model.safetensors", Tied(1, 4, 2), meta())
+    weights = load_file(tmp_path / "model.safetensors")
+    assert weights["one.weight"].equal(weights["two.weight"])
+
+
+def refusal(path: Path) -> InputError:
+    with pytest.raises(InputError) as caught:
+        load_model(path)
+    assert str(path) in caught.value.message
+    assert caught.value.remedy
+    return caught.value
+
+
+@pytest.mark.parametrize("size", [0, 5, 100, -1])
+def test_truncated_file(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "model.safetensors"
+    saved(path)
+    path.write_bytes(path.read_bytes()[:size])
+    error = refusal(path)
+    assert "damaged model file" in error.message
+    assert "copy it again" in error.remedy
+
+
+def test_bytes_that_are_no_safetensors(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"\x80\x04pickle" * 100)
+    assert "damaged model file" in refusal(path).message
+
+
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    assert "no such model file" in refusal(tmp_path / "gone.safetensors").message
+    assert "a folder, not a model file" in refusal(tmp_path).message
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {"format": "pt"}, {"facts": "{}"}])
+def test_safetensors_of_others(tmp_path: Path, metadata: dict | None) -> None:
+    path = tmp_path / "model.safetensors"
+    save_file({"weight": torch.zeros(2)}, path, metadata=metadata)
+    assert "not a model file of biocnn" in refusal(path).message
+
+
+def rewritten(path: Path, weights: dict | None = None, **changes: str) -> Path:
+    """A model file with other metadata, or other weights."""
+    about = {key: json.dumps(value) for key, value in {"format": FORMAT, **meta()}.items()}
+    saved(path)
+    save_file(load_file(path) if weights is None else weights, path, metadata={**about, **changes})
+    return path
+
+
+def test_other_format_version(tmp_path: Path) -> None:
+    error = refusal(rewritten(tmp_path / "model.safetensors", format='"99"'))
+    assert 'model format "99", but this biocnn reads 1' in error.message
+    assert "train again" in error.remedy
+
+
+def test_damaged_metadata(tmp_path: Path) -> None:
+    assert "damaged model file" in refusal(rewritten(tmp_path / "model.safetensors", facts="{")).message
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"channels": 2}, "the weights do not fit DeepBind: features.0.conv.conv.weight is F32 [3, 4, 5], not F32 [2"),
+        ({"hidden": 0}, "the weights do not fit DeepBind: head."),
+        ({"channels": 4}, "its network cannot be made: its settings make a network with more weights than the file"),
+        ({"gone": 3}, "its network cannot be made: model.gone: unknown key"),
+        ({"channels": "many"}, "model.channels: "),
+    ],
+)
+def test_weights_that_do_not_fit(tmp_path: Path, change: dict, reason: str) -> None:
+    about = meta()
+    about["experiment"]["model"] |= change
+    error = refusal(rewritten(tmp_path / "model.safetensors", experiment=json.dumps(about["experiment"])))
+    assert reason in error.message
+    assert "written by biocnn 9.9" in error.remedy
+
+
+def test_weights_of_another_type_or_not_finite(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    saved(path)
+    weights = load_file(path)
+    key = next(iter(weights))
+    assert "F16" in refusal(rewritten(path, {**weights, key: weights[key].half()})).message
+    assert "not absent" in refusal(rewritten(path, {**weights, "more": weights[key].clone()})).message
+    assert "NaN or infinite" in refusal(rewritten(path, {**weights, key: weights[key] * float("nan")})).message
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("DeepBind", {"channels": 10**7}), ("DeepBind", {"channels": 10**9}), ("DeepBind", {"kernel_size": 10**12}),
+        ("UNet", {"channels": [10**7, 10**7]}), ("UNet", {"channels": [1] * 10**5}), ("FCN", {"channels": [10**7] * 5}),
+        ("DilatedResNet", {"channels": 1, "kernel_size": 1, "layers": 10**9}),
+        ("DanQ", {"recurrent": 10**7}), ("Basset", {"hidden": 10**9}),
+    ],
+)  # fmt: skip
+def test_no_more_memory_is_taken_than_the_file_holds(tmp_path: Path, name: str, settings: dict) -> None:
+    dims = 2 if name in ("UNet", "FCN") else 1
+    about, path = meta(name, dims), tmp_path / "model.safetensors"
+    saved(path, about)
+    about["experiment"]["model"] |= settings
+    changed = {key: json.dumps(value) for key, value in {"format": FORMAT, **about}.items()}
+    save_file(load_file(path), path, metadata=changed)
+    before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    assert "its network cannot be made" in refusal(path).message
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000, "KiB"
+    assert time.monotonic() - begun < 5
+
+
+OWN = """
+from torch import nn
+
+
+class Net(nn.Conv1d):
+    def __init__(self, spatial_dims, in_channels, out_channels, *, width: int = 3):
+        super().__init__(in_channels, out_channels, width)
+
+
+open("RAN", "w").close()
+"""
+
+
+@pytest.fixture
+def of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model file with a network of a module in the working folder, which leaves a mark when it runs."""
+    (tmp_path / "my_saved_net.py").write_text(OWN)
+    about = {"model": {"name": "my_saved_net:Net", "width": 5}}
+    weights = {"weight": torch.ones(2, 4, 5), "bias": torch.ones(2)}
+    path = rewritten(tmp_path / "model.safetensors", weights, experiment=json.dumps(about))
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    monkeypatch.chdir(tmp_path)
+    yield path
+    sys.modules.pop("my_saved_net", None)
+
+
+@pytest.mark.parametrize("trust", [(), ["other"], ["my_saved"], ["biocnn"], ["my_saved_net.Net"]])
+def test_a_strangers_module_is_not_run(of_another: Path, trust: list[str]) -> None:
+    with pytest.raises(InputError, match="would run the module 'my_saved_net'") as caught:
+        load_model(of_another, trust)
+    assert "trust=['my_saved_net']), or --trust my_saved_net" in caught.value.remedy
+    assert read_meta(of_another)["experiment"]["model"]["name"] == "my_saved_net:Net"
+    assert not Path("RAN").exists()
+    assert str(Path.cwd()) not in sys.path
+
+
+def test_a_module_that_is_trusted_is_found_in_the_working_folder(of_another: Path) -> None:
+    model, _ = load_model(of_another, ["my_saved_net"])
+    assert model(torch.ones(1, 4, 5)).tolist() == [[[21], [21]]]
+    assert Path("RAN").exists()
+
+
+def test_networks_of_others_are_bounded_too(of_another: Path) -> None:
+    about = {"model": {"name": "my_saved_net:Net", "width": 10**8}}
+    save_file(load_file(of_another), of_another, metadata=dict(_metadata(of_another), experiment=json.dumps(about)))
+    with pytest.raises(InputError, match="more weights than the file holds"):
+        load_model(of_another, ["my_saved_net"])
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    with safe_open(path, "pt") as handle:
+        return handle.metadata()
+
+
+@pytest.mark.parametrize("name", ["biocnn.io.bed:Bed", "biocnn.losses.regions:dice", "biocnn.nowhere:Net", "UNt"])
+def test_nothing_but_networks_is_called(tmp_path: Path, name: str) -> None:
+    error = refusal(rewritten(tmp_path / "model.safetensors", experiment=json.dumps({"model": {"name": name}})))
+    said = ("torch.nn.Module", "cannot be made", "not known")
+    assert any(text in error.message for text in said), error.message
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "said"),
+    [
+        ("temperature", [0], "temperature.0: "), ("temperature", [1, 1, 1], "3 temperatures of 2 outputs"),
+        ("temperature", ["x"], "temperature.0"), ("temperature", [1e400], "temperature.0"), ("temperature", 3, "list"),
+        ("facts", {"task": "zzz"}, "facts.task: "), ("facts", {"kind": "word"}, "facts.kind: "),
+        ("facts", {"task": "mask"}, "task mask of kind sequence"), ("facts", {"spatial_dims": 9}, "spatial_dims"),
+        ("facts", {"in_channels": -1}, "in_channels"), ("facts", {"outputs": ["a"]}, "1 outputs for 2 channels"),
+        ("facts", {"outputs": None}, "outputs"), ("facts", {"window": 0}, "window"),
+        ("facts", {"window": 10**30}, "window"), ("facts", {"iupac": []}, "iupac"),
+        ("facts", {"decisions": {"channels": 3}}, "decisions"), ("fold", -1, "fold"), ("fold", "x", "fold"),
+        ("precision", {"predict": "int4"}, "precision.predict"), ("postprocess", {"sed": 1}, "postprocess.sed"),
+        ("postprocess", {"smoothing": 1e9}, "postprocess.smoothing"), ("versions", [1], "versions"),
+        ("experiment", {"train": {"threads": 10**9}}, "threads"), ("experiment", {"train": 3}, "experiment.train"),
+        ("experiment", {"model": None}, "experiment.model"), ("experiment", {"model": {}}, "experiment.model.name"),
+        ("experiment", {"data": {"axes": 3}}, "experiment.data.axes"),
+        ("target_unit", {"mean": [0, 0], "sd": [1, 0]}, "target_unit.sd.1"), ("target_unit", [1], "target_unit"),
+        ("target_unit", {"mean": [0, 0], "sd": [1]}, "target_unit needs a number an output"),
+        ("target_unit", {"mean": [0, 0], "sd": [1, 1]}, "target_unit of task"),
+    ],
+)  # fmt: skip
+def test_every_field_is_checked(tmp_path: Path, key: str, change: object, said: str) -> None:
+    about = meta()
+    value = {**about.get(key, {}), **change} if isinstance(change, dict) and key in about else change
+    path = rewritten(tmp_path / "model.safetensors", **{key: json.dumps(value)})
+    error = refusal(path)
+    assert said in error.message
+    with pytest.raises(InputError):
+        read_meta(path)
+
+
+@pytest.mark.parametrize("text", ["[" * 10**5, "9" * 5000, '"' + "x" * 10**7 + '"', "{", "[]", "NaN"])
+def test_metadata_that_is_no_mapping_of_json(tmp_path: Path, text: str) -> None:
+    refusal(rewritten(tmp_path / "model.safetensors", facts=text))
+
+
+def test_settings_of_objects_are_those_that_are_checked() -> None:
+    assert Postprocess().model_dump() == label_instances.__kwdefaults__
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"name": "DeepBind", "channels": -1}, {"name": "DeepBind", "channels": 0}, {"name": "DeepBind", "hidden": -1},
+        {"name": "DeepBind", "dropout": 2.0}, {"name": "UNet", "channels": [0, 4]}, {"name": "FCN", "dropout": -1.0},
+    ],
+)  # fmt: skip
+def test_networks_that_cannot_be_made(section: dict) -> None:
+    about = meta(**section)
+    with pytest.raises(InputError, match="model: ") as caught:
+        build_model(about["experiment"]["model"], about["facts"])
+    assert f"{list(section)[1]}: {list(section.values())[1]}" in caught.value.remedy
+
+
+def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    model = saved(path)
+    before = path.read_bytes()
+    with pytest.raises(TypeError):
+        save_model(path, model, {"facts": object()})
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_versions_name_what_shapes_a_result() -> None:
+    found = versions()
+    assert {"biocnn", "torch", "numpy", "python", "commit"} <= found.keys()
+    assert all(isinstance(value, str) and value for value in found.values())

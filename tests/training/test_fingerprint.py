@@ -1,0 +1,130 @@
+"""The fingerprint changes with whatever changes the bits of a training, and with nothing else."""
+
+import copy
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import sequences, stored, train_settings
+from torch import nn
+from trainings import network
+
+from biocnn.config import code_digests
+from biocnn.data.dataset import Dataset
+from biocnn.training.fingerprint import fingerprint
+
+OWN = """
+from torch import nn
+from biocnn.losses import bce
+
+class Net(nn.Linear):
+    def forward(self, x):
+        return super().forward(x.flatten(1))
+
+def loss(logits, target, class_weights=None):
+    return {factor} * bce(logits, target)
+
+def change(x, y, u):
+    return x, y
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return stored(sequences(60), tmp_path_factory.mktemp("data"))
+
+
+def settings(**train: Any) -> dict[str, Any]:
+    return {
+        "augment": [{"name": "shift", "max": 4}], "model": {"name": "DeepBind"}, "loss": None,
+        "train": train_settings(**train), "explain": {"examples": 8},
+    }  # fmt: skip
+
+
+def mark(data: Dataset, about: dict[str, Any] | None = None, seed: int = 1, model: nn.Module | None = None) -> str:
+    return fingerprint(about or settings(), data, seed, model or network(data), 1)
+
+
+def test_it_is_the_same_each_time_and_wherever_the_data_lie(data: Dataset, tmp_path: Path) -> None:
+    assert mark(data) == mark(data)
+    assert len(mark(data)) == 12
+    shutil.copytree(data.folder, tmp_path / "copy")
+    assert mark(Dataset(tmp_path / "copy")) == mark(data)
+
+
+@pytest.mark.parametrize("free", [{"max_minutes": 5}, {"save_minutes": 0}, {"workers": 2}, {"seeds": [1, 2]}])
+def test_how_it_is_stopped_saved_and_loaded_does_not_count(free: dict, data: Dataset) -> None:
+    assert mark(data, settings(**free)) == mark(data)
+
+
+def test_what_comes_after_does_not_count(data: Dataset) -> None:
+    assert mark(data, settings() | {"explain": {"examples": 9}}) == mark(data)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        settings(lr=0.002), settings(threads=1), settings(precision="float32"), settings(epochs=31),
+        settings() | {"augment": []}, settings() | {"model": {"name": "DeepBind", "channels": 17}},
+        settings() | {"loss": {"name": "bce"}},
+    ],
+)  # fmt: skip
+def test_settings_count(other: dict[str, Any], data: Dataset) -> None:
+    assert mark(data, other) != mark(data)
+
+
+def test_seed_and_processes_count(data: Dataset) -> None:
+    assert mark(data, seed=2) != mark(data)
+    assert fingerprint(settings(), data, 1, network(data), 2) != mark(data)
+
+
+def test_one_label_counts(data: Dataset, tmp_path: Path) -> None:
+    assert mark(stored(sequences(60), tmp_path / "same")) == mark(data)
+    raw = sequences(60)
+    raw.y[3] = 1 - raw.y[3]
+    assert mark(stored(raw, tmp_path / "other")) != mark(data)
+
+
+def test_the_users_own_code_counts(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Network, loss and augmentation, each in a file of its own."""
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("fp_net", "fp_loss", "fp_change"):
+        (tmp_path / f"{name}.py").write_text(OWN.format(factor=1))
+    about = copy.deepcopy(settings())
+    about |= {"loss": {"name": "fp_loss:loss"}, "augment": [{"name": "fp_change:change"}]}
+    import fp_net
+
+    first = mark(data, about, model=fp_net.Net(96, 1))
+    assert mark(data, about, model=fp_net.Net(96, 1)) == first
+    for name in ("fp_net", "fp_loss", "fp_change"):
+        (tmp_path / f"{name}.py").write_text(OWN.format(factor=2))
+        assert mark(data, about, model=fp_net.Net(96, 1)) != first, name
+        (tmp_path / f"{name}.py").write_text(OWN.format(factor=1))
+        assert mark(data, about, model=fp_net.Net(96, 1)) == first, name
+    for name in ("fp_net", "fp_loss", "fp_change"):
+        del sys.modules[name]
+
+
+def test_what_the_users_code_imports_counts(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    marks = []
+    for factor in (1, 2):
+        (tmp_path / "fp_helper.py").write_text(f"FACTOR = {factor}\n")
+        (tmp_path / "fp_user.py").write_text("from fp_helper import FACTOR\n" + OWN.format(factor="FACTOR"))
+        code_digests._digest.cache_clear()  # as another process has it
+        import fp_user
+
+        marks.append(mark(data, model=fp_user.Net(96, 1)))
+    assert marks[0] != marks[1]
+    for name in ("fp_user", "fp_helper"):
+        del sys.modules[name]
+
+
+def test_class_without_a_file_is_another_one_each_time(data: Dataset) -> None:
+    """One that was typed at a prompt may have been typed anew."""
+    space: dict[str, Any] = {"__name__": "prompt"}
+    exec(OWN.format(factor=1), space)
+    assert mark(data, model=space["Net"](96, 1)) != mark(data, model=space["Net"](96, 1))

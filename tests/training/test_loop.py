@@ -1,0 +1,328 @@
+"""The training loop: same seed, same bits; the best epoch is kept; it stops when it should; it learns."""
+
+import math
+import signal
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny import images, sequences, stored, train_settings
+from torch import nn
+from trainings import AUGMENT, CPU, network, same_weights, trained
+
+from biocnn import metrics
+from biocnn.config.schema import choose
+from biocnn.core.errors import InputError, Interrupted
+from biocnn.data.dataset import Dataset
+from biocnn.losses import TASKS, balanced, make_loss
+from biocnn.models import DeepBind, UNet
+from biocnn.training.batches import make
+from biocnn.training.checkpoint import save_model
+from biocnn.training.forward import predict_batches
+from biocnn.training.loop import fit
+from biocnn.training.runs import train_run
+from biocnn.training.state import StateFolder
+
+
+@pytest.fixture(scope="module")
+def bound(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return stored(sequences(600, window=40), tmp_path_factory.mktemp("bound"))
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return stored(images(16), tmp_path_factory.mktemp("cells"))
+
+
+@pytest.mark.parametrize("name", ["bound", "cells"])
+def test_same_seed_gives_the_same_bits(name: str, request: pytest.FixtureRequest) -> None:
+    dataset = request.getfixturevalue(name)
+    settings = {"epochs": 2, "batch_size": 16, "steps_per_epoch": 4}
+    one, history, _ = trained(dataset, **settings)
+    torch.rand(7)  # the state of the global generator must not matter
+    other, again, _ = trained(dataset, **settings)
+    assert same_weights(one, other)
+    assert history.drop(columns="seconds").equals(again.drop(columns="seconds"))
+    third, _, _ = trained(dataset, seed=2, **settings)
+    assert not same_weights(one, third)
+
+
+def test_learns_a_planted_motif(bound: Dataset) -> None:
+    model, history, _ = trained(bound, epochs=15, batch_size=32, lr=1e-2)
+    test = make(bound, bound.rows("test"), CPU)
+    p = np.stack(list(predict_batches(model, test, "binary")))[:, 0]
+    assert metrics.auroc(p, test.y[:, 0].numpy()) > 0.9
+    assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
+
+
+def test_every_level_learns_and_one_map_is_predicted(cells: Dataset) -> None:
+    model = UNet(2, 1, 1, channels=[4, 6, 8], attention=True, deep_supervision=True)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    model, history, _ = trained(cells, model, epochs=1, batch_size=4, steps_per_epoch=2)
+    assert not torch.equal(model.coarser_heads[0].conv.weight, before["coarser_heads.0.conv.weight"])
+    assert history["train_loss"].notna().all()
+    (p,) = predict_batches(model, make(cells, cells.rows("test")[:1], CPU), "mask")
+    assert p.shape == (1, 32, 32)
+
+
+def test_learns_to_segment_bright_discs(cells: Dataset) -> None:
+    model, _, _ = trained(cells, epochs=4, batch_size=4, lr=1e-2, steps_per_epoch=10)
+    found = predict_batches(model, make(cells, cells.rows("test"), CPU), "mask")
+    scores = [metrics.dice((p[0] > 0.5), cells.y[i][0]) for p, i in zip(found, cells.rows("test"), strict=True)]
+    assert np.mean(scores) > 0.9
+
+
+class Scripted(nn.Module):
+    """Predicts worse and better as told: its only weight counts the epochs of validation."""
+
+    def __init__(self, quality: list[float]) -> None:
+        super().__init__()
+        self.quality, self.weight = quality, nn.Parameter(torch.zeros(1))
+        self.register_buffer("epoch", torch.zeros(1))
+        self.previously_training = False
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.previously_training and not self.training:
+            self.epoch += 1
+        self.previously_training = self.training
+        if self.training:
+            return self.weight + torch.zeros(len(x), 1)
+        return self.weight * 0 + self.quality[int(self.epoch) - 1] * torch.ones(len(x), 1)
+
+
+class Truth:
+    """Batches of which half are positive; validation loss falls with the predicted value's nearness to zero."""
+
+    def __init__(self) -> None:
+        self.x, self.y = torch.zeros(8, 4, 5), torch.tensor([[0.0], [1.0]] * 4)
+
+    def plan(self, seed, epoch, batch_size, steps):
+        return list(torch.arange(8).split(4))
+
+    def load(self, indices):
+        return ((self.x[index], self.y[index]) for index in indices)
+
+    def plain(self):
+        yield self.x, self.y
+
+
+def scripted(quality: list[float], task: str = "instances", **settings):
+    """Train on the script; a task that is judged by the validation loss, which grows with |quality|."""
+    model, lines = Scripted(quality), []
+
+    def loss(logits, y):
+        return (logits**2).mean()
+
+    history = fit(model, Truth(), Truth(), loss, task, train_settings(epochs=len(quality), **settings), 1, lines.append)
+    return model, history, lines
+
+
+def test_best_epoch_is_kept_not_the_last() -> None:
+    model, history, lines = scripted([3, 1, 2, 4])
+    assert history["val_loss"].tolist() == [9, 1, 4, 16]
+    assert history["best"].tolist() == [0, 1, 0, 0]
+    assert model.epoch.item() == 2
+    assert [line.endswith("*best") for line in lines] == [True, True, False, False]
+
+
+def test_first_of_equal_epochs_is_kept() -> None:
+    assert scripted([2, 1, 1, 1])[1]["best"].tolist() == [0, 1, 0, 0]
+
+
+def test_of_equally_good_epochs_the_one_with_the_lowest_loss_is_kept() -> None:
+    """The correlation with constant predictions is undefined in every epoch; patience counts alike."""
+    model, history, _ = scripted([3, 2, 1, 1, 2, 0], task="regression", patience=2)
+    assert history["best"].tolist() == [0, 0, 1, 0, 0]
+    assert model.epoch.item() == 3
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3, 4])
+def test_who_goes_on_decides_ties_alike(stop: int, tmp_path: Path) -> None:
+    """The state knows all that the best epoch so far is judged by."""
+    quality, settings = [3, 2, 1, 1, 2, 0], train_settings(epochs=6, patience=2)
+
+    def ask_to_stop(line: str) -> None:
+        if line.startswith(f"epoch   {stop}/"):
+            signal.raise_signal(signal.SIGTERM)
+
+    for log, ends in ((ask_to_stop, pytest.raises(Interrupted)), (print, nullcontext())):
+        model = Scripted(quality)
+        with StateFolder(tmp_path, "mark", print) as states, ends:
+            history = fit(model, Truth(), Truth(), lambda z, y: (z**2).mean(), "regression", settings, 1, log, states)
+    assert history["best"].tolist() == [0, 0, 1, 0, 0]
+    assert model.epoch.item() == 3
+
+
+def test_an_early_perfect_ranking_does_not_keep_an_unsure_network(tmp_path: Path) -> None:
+    """Sites with a motif that is easy to see, and few examples to validate on: the AUPRC is 1 from the first epochs."""
+    dataset = stored(sequences(600, window=40), tmp_path)
+    _, history, _ = trained(dataset, epochs=12, batch_size=32, lr=1e-2)
+    perfect = history[history["val_auprc"] == history["val_auprc"].max()]
+    assert len(perfect) > 1
+    assert history.loc[history["best"] == 1, "val_loss"].item() == perfect["val_loss"].min()
+    assert perfect["best"].iloc[0] == 0
+
+
+def test_patience_counts_epochs_without_a_better_one() -> None:
+    model, history, lines = scripted([3, 1, 2, 2, 0, 0], patience=2)
+    assert history["epoch"].tolist() == [1, 2, 3, 4]
+    assert model.epoch.item() == 2
+    assert lines[-1] == "no better epoch in 2: stopped"
+    assert len(scripted([3, 1, 2, 0.5, 2, 0.1], patience=2)[1]) == 6
+
+
+def test_max_minutes_ends_after_a_whole_epoch() -> None:
+    _, history, lines = scripted([3, 2, 1], max_minutes=1e-9)
+    assert len(history) == 1
+    assert "train.max_minutes" in lines[-1]
+
+
+def test_undefined_metric_in_every_epoch_is_no_crash() -> None:
+    """The correlation with constant predictions is undefined; the first epoch is kept."""
+    _, history, _ = scripted([1, 2], task="regression")
+    assert history["val_pearson"].isna().all()
+    assert history["best"].tolist() == [1, 0]
+
+
+def test_history_names_steps_and_rates() -> None:
+    _, history, lines = scripted([3, 2, 1], schedule="constant", lr=0.125)
+    assert history["step"].tolist() == [2, 4, 6]
+    assert history["lr"].tolist() == [0.125] * 3
+    wanted = ["epoch", "step", "lr", "train_loss", "val_loss", "precision", "seconds", "best"]
+    assert list(history.columns) == wanted
+    assert all(line.startswith(f"epoch   {i}/3  train_loss ") for i, line in enumerate(lines, 1))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_divergence_names_step_and_rate(bound: Dataset, bad: float) -> None:
+    calls = []
+
+    def loss(logits, y):
+        calls.append(1)
+        return (logits * (bad if len(calls) == 3 else 1)).abs().sum()
+
+    parts = [make(bound, bound.rows(part), CPU) for part in ("train", "val")]
+    settings = train_settings(lr=0.5, schedule="constant", batch_size=16)
+    with pytest.raises(InputError, match=r"the loss is (nan|inf) at step 2 \(lr 5\.00e-01\)") as caught:
+        fit(network(bound), *parts, loss, "binary", settings, 1, print)
+    assert "lower train.lr (now 0.5)" in caught.value.remedy
+
+
+class Explodes(torch.autograd.Function):
+    """Passes values on, and sends back a gradient without end."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * math.inf
+
+
+def test_infinite_gradient_of_a_finite_loss_leaves_finite_weights_on_disk(bound: Dataset, tmp_path: Path) -> None:
+    """It is noticed before the step; the state of the first epoch stays, and the next attempt ends in the same way."""
+    parts = [make(bound, bound.rows(part), CPU) for part in ("train", "val")]
+    settings = train_settings(epochs=2, batch_size=16, steps_per_epoch=3, lr=0.5, schedule="constant")
+    plain = make_loss(None, bound.facts, "none", CPU)
+    for attempt in range(2):
+        calls = [] if attempt == 0 else [1] * 3
+
+        def loss(logits, y):
+            if not torch.is_grad_enabled():
+                return plain(logits, y)
+            calls.append(1)  # noqa: B023
+            return plain(Explodes.apply(logits) if len(calls) == 5 else logits, y)  # noqa: B023
+
+        model = network(bound)
+        with (
+            StateFolder(tmp_path, "mark", print) as states,
+            pytest.raises(InputError, match=r"the gradient is not finite at step 4 \(lr 5\.00e-01\)") as caught,
+        ):
+            fit(model, *parts, loss, "binary", settings, 1, print, states)
+        assert f"the last good state is kept in {tmp_path / 'mark'}" in caught.value.message
+        assert "lower train.lr (now 0.5)" in caught.value.remedy
+        assert all(torch.isfinite(value).all() for value in model.state_dict().values())
+        (state,) = (tmp_path / "mark").glob("*.state")
+        with StateFolder(tmp_path, "mark", print) as states:
+            tensors, progress = states.load()
+        assert all(torch.isfinite(value).all() for value in tensors.values())
+        assert (state.stem, progress["epoch"], progress["done"]) == ("00000001", 1, 0)
+
+
+def test_two_fresh_runs_give_the_same_file(cells: Dataset, tmp_path: Path) -> None:
+    train = train_settings(epochs=2, batch_size=4, steps_per_epoch=4, threads=1)
+    model = choose("models", {"name": "UNet", "channels": [4, 8], "dropout": 0.1}, "model")
+    settings = {"augment": AUGMENT["image"], "model": model, "loss": None, "train": train, "seed": 1}
+    for name in "ab":
+        found, _, meta = train_run(settings, cells, 1)
+        save_model(tmp_path / name, found, meta)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("bound", UNet), ("cells", DeepBind)])
+def test_network_for_another_kind_of_target_is_refused(name: str, wrong, request: pytest.FixtureRequest) -> None:
+    dataset = request.getfixturevalue(name)
+    facts = dataset.facts
+    with pytest.raises(InputError, match=r"model: gives shape .* for targets of shape") as caught:
+        trained(
+            dataset, wrong(facts["spatial_dims"], facts["in_channels"], 1, channels=4 if wrong is DeepBind else [4])
+        )
+    assert "DeepBind" in caught.value.remedy
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_has_a_default_loss_and_refuses_those_of_others(task: str) -> None:
+    make_loss(None, {"task": task}, "none", CPU)
+    other = "mse" if task != "regression" else "dice"
+    with pytest.raises(InputError, match=f"loss: {other} does not suit targets of kind {task}") as caught:
+        make_loss({"name": other}, {"task": task}, "none", CPU)
+    assert TASKS[task].losses[0] in caught.value.remedy
+
+
+def test_balanced_weights_give_every_class_the_same_total() -> None:
+    assert balanced({"task": "multilabel", "positives": [0.25, 0.5]}).tolist() == [3, 1]
+    torch.testing.assert_close(balanced({"task": "mask", "class_shares": [0.9, 0.1]}), torch.tensor([9.0]))
+    shares = torch.tensor([0.7, 0.2, 0.1])
+    weights = balanced({"task": "classes", "class_shares": shares.tolist()})
+    torch.testing.assert_close(weights * shares / (weights * shares)[0], torch.ones(3))
+    assert weights.mean().item() == pytest.approx(1)
+    assert torch.isfinite(balanced({"task": "classes", "class_shares": [1.0, 0.0, 0.0]})).all()
+
+
+def test_balanced_loss_weighs_positives_as_torch_does() -> None:
+    logits, y = torch.randn(6, 1), torch.tensor([[1.0], [0], [0], [0], [0], [0]])
+    loss = make_loss(None, {"task": "binary", "positives": [0.25]}, "balanced", CPU)
+    wanted = nn.BCEWithLogitsLoss(pos_weight=torch.tensor([3.0]))(logits, y)
+    torch.testing.assert_close(loss(logits, y), wanted)
+
+
+def test_regression_has_no_classes_to_weigh() -> None:
+    with pytest.raises(InputError, match=r"train\.class_weights: balanced, but regression has no classes"):
+        make_loss(None, {"task": "regression"}, "balanced", CPU)
+
+
+def test_bfloat16_learns_too(cells: Dataset) -> None:
+    _, history, _ = trained(cells, epochs=2, batch_size=4, lr=1e-2, steps_per_epoch=8, precision="bfloat16")
+    assert history["val_dice"].max() > 0.5
+
+
+def test_any_seed_can_be_used(bound: Dataset) -> None:
+    """Those made of dates, say, are long."""
+    one, _, _ = trained(bound, seed=20240131235959, epochs=1, batch_size=16, steps_per_epoch=2)
+    other, _, _ = trained(bound, seed=20240131235959, epochs=1, batch_size=16, steps_per_epoch=2)
+    assert same_weights(one, other)
+
+
+def test_the_other_strand_of_rna_is_not_trained_on(tmp_path: Path) -> None:
+    """The data may say only once they are read that they are RNA, and a trial may draw both strands."""
+    raw = sequences(40)
+    raw.facts["alphabet"] = "ACGU"
+    dataset = stored(raw, tmp_path)
+    model = choose("models", "DeepBind", "model")
+    settings = {"augment": [], "model": model, "loss": None, "train": train_settings(epochs=1), "seed": 1}
+    for change in ({"model": model | {"strands": "both"}}, {"augment": [{"name": "reverse_complement"}]}):
+        with pytest.raises(InputError, match="RNA, of which the cell has one strand"):
+            train_run(settings | change, dataset, 1)

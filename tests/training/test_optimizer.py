@@ -1,0 +1,138 @@
+"""The optimiser's steps: torch's, told apart by what decays; moments that can be stored; rates that rise and fall."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from tiny import images, stored, train_settings
+from torch import Tensor, nn
+from trainings import CPU, network
+
+from biocnn.data.dataset import Dataset
+from biocnn.models import UNet
+from biocnn.training.batches import make
+from biocnn.training.loop import fit
+from biocnn.training.optimizer import (
+    CLIP,
+    clip_gradients,
+    lr_factor,
+    make_optimizer,
+    optimizer_tensors,
+    restore_optimizer,
+)
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return stored(images(16), tmp_path_factory.mktemp("cells"))
+
+
+def unet() -> nn.Module:
+    torch.manual_seed(1)
+    return UNet(2, 1, 1, channels=[8, 16]).to(memory_format=torch.channels_last)
+
+
+X = torch.randn(4, 1, 32, 32, generator=torch.Generator().manual_seed(1)).contiguous(memory_format=torch.channels_last)
+
+
+def backward(model: nn.Module, scale: float = 1.0) -> None:
+    model.zero_grad()
+    (scale * model(X).square().mean()).backward()
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e4])
+def test_gradients_are_clipped_as_torch_clips_them(scale: float) -> None:
+    model, other = unet(), unet()
+    for one in (model, other):
+        backward(one, scale)
+    norm = clip_gradients(list(model.parameters()))
+    wanted = nn.utils.clip_grad_norm_(other.parameters(), CLIP)
+    torch.testing.assert_close(norm, wanted)
+    for a, b in zip(model.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad)
+    clipped = torch.cat([p.grad.flatten() for p in model.parameters()]).norm()
+    assert clipped <= CLIP * 1.0001
+
+
+def test_weights_without_a_gradient_are_left_out() -> None:
+    used, unused = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))
+    used.grad = torch.full((3,), 2.0)
+    assert clip_gradients([unused, used]).item() == pytest.approx(12**0.5)
+
+
+def test_steps_are_those_of_plain_adamw() -> None:
+    """Fused, and weights in channels_last: the same as torch's loop over parameters in the usual layout."""
+    model, other = unet(), copy.deepcopy(unet()).to(memory_format=torch.contiguous_format)
+    parameters = list(other.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": 0.1},
+        {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0},
+    ]
+    plain = torch.optim.AdamW(groups, foreach=False, fused=False)
+    quick = make_optimizer(list(model.parameters()), 0.1)
+    for _ in range(5):
+        backward(model)
+        for p, q in zip(model.parameters(), parameters, strict=True):
+            q.grad = p.grad.clone(memory_format=torch.contiguous_format)
+        for optimizer in (quick, plain):
+            for group in optimizer.param_groups:
+                group["lr"] = 0.01
+            optimizer.step()
+    for p, q in zip(model.parameters(), parameters, strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-6, atol=1e-6)
+
+
+def stored_moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """As a file gives them back: in the usual layout."""
+    return {
+        key: value.clone(memory_format=torch.contiguous_format) for key, value in optimizer_tensors(optimizer).items()
+    }
+
+
+def test_restored_moments_have_values_and_layout_of_the_first() -> None:
+    model, other = unet(), unet()
+    optimizer, again = (make_optimizer(list(one.parameters()), 0.1) for one in (model, other))
+    for _ in range(2):
+        backward(model)
+        optimizer.step()
+    other.load_state_dict(model.state_dict())
+    restore_optimizer(again, stored_moments(optimizer))
+    for p, q in zip(model.parameters(), other.parameters(), strict=True):
+        assert optimizer.state[p].keys() == again.state[q].keys() >= {"exp_avg", "exp_avg_sq", "step"}
+        for key, value in optimizer.state[p].items():
+            assert value.equal(again.state[q][key])
+            assert value.stride() == again.state[q][key].stride(), key
+    assert any(not p.is_contiguous() for p in model.parameters()), "some are channels_last, or this tests nothing"
+    for one, o in ((model, optimizer), (other, again)):
+        backward(one)
+        o.step()
+    assert all(p.equal(q) for p, q in zip(model.parameters(), other.parameters(), strict=True))
+
+
+def test_norms_and_biases_do_not_decay(cells: Dataset) -> None:
+    """With a gradient of zero nothing but the decay changes weights."""
+    model = network(cells)
+    before = copy.deepcopy(model.state_dict())
+    parts = [make(cells, cells.rows(part), CPU) for part in ("train", "val")]
+    settings = train_settings(epochs=1, steps_per_epoch=1, batch_size=2, weight_decay=0.5, lr=0.1, schedule="constant")
+    fit(model, *parts, lambda logits, y: (0 * logits).sum(), "mask", settings, 1, lambda line: None)
+    for name, parameter in model.named_parameters():
+        factor = 1 - 0.5 * 0.1 if parameter.ndim > 1 else 1
+        torch.testing.assert_close(parameter.detach(), factor * before[name], msg=name)
+
+
+@pytest.mark.parametrize("total", [1, 2, 10, 1000])
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "constant"])
+def test_rates_rise_and_fall(schedule: str, total: int) -> None:
+    factors = np.array([lr_factor(schedule, step, total) for step in range(total + 1)])
+    assert ((factors > 0) & (factors <= 1.001)).all()
+    top = int(factors.argmax())
+    assert (np.diff(factors[: top + 1]) >= 0).all()
+    assert (np.diff(factors[top:]) <= 0).all()
+    if schedule == "constant":
+        assert (factors == 1).all()
+    elif total == 1000:
+        assert top == {"one_cycle": 200, "cosine": 20}[schedule]
+        assert factors[(top + 1000) // 2] == pytest.approx(0.5, abs=0.01)
+        assert factors[-1] < 1e-3

@@ -1,0 +1,164 @@
+"""What a training says before it runs long, and what it says where memory is short; held against what happens."""
+
+import resource
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import images, sequences, stored, train_settings
+from trainings import CPU, SERVER, Run
+
+from biocnn.config.schema import choose
+from biocnn.core.errors import InputError
+from biocnn.losses import dice_bce
+from biocnn.models import UNet
+from biocnn.nn.precision import autocast
+from biocnn.training.optimizer import make_optimizer
+from biocnn.training.resource_estimate import DAY, duration, forecast, memory_bytes, memory_errors, resident_bytes
+from biocnn.training.runs import train_run
+from biocnn.training.state import copy_weights
+
+GPU = torch.device("cuda")
+
+
+def test_time_is_told() -> None:
+    assert forecast(0.0123, 1000, 1000, train_settings(), CPU) == [
+        "12.3 ms a step: about 12 seconds to go, and validation"
+    ]
+    assert forecast(2.0, 600, 600, train_settings(), CPU)[0].startswith("2 s a step: about 20.0 minutes")
+
+
+def test_a_day_on_a_cpu_warns() -> None:
+    long = forecast(1.0, int(2.5 * DAY), int(2.5 * DAY), train_settings(), CPU)
+    assert len(long) == 2
+    assert long[1].startswith("warning: this will take 2.5 days on this CPU; train on a GPU")
+    assert len(forecast(1.0, int(0.9 * DAY), int(0.9 * DAY), train_settings(), CPU)) == 1
+    assert len(forecast(1.0, int(2.5 * DAY), int(2.5 * DAY), train_settings(), GPU)) == 1
+
+
+def test_minutes_that_are_too_few_name_the_epochs_that_fit() -> None:
+    """100 epochs take 200 minutes: half of them fit into 100."""
+    lines = forecast(1.2, 10_000, 10_000, train_settings(epochs=100, max_minutes=100), CPU)
+    assert lines[1].startswith("warning: train.max_minutes (100) will end it before the learning rate has fallen")
+    assert lines[1].endswith("set train.epochs: 50")
+    assert len(forecast(1.2, 10_000, 10_000, train_settings(epochs=100, max_minutes=201), CPU)) == 1
+    late = forecast(1.2, 5_000, 10_000, train_settings(epochs=100, max_minutes=50), CPU)
+    assert late[1].endswith("set train.epochs: 25"), "of all steps, wherever it goes on from"
+    assert forecast(1e9, 10_000, 10_000, train_settings(max_minutes=1), CPU)[1].endswith("train.epochs: 1")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.2, "0 seconds"), (119, "119 seconds"), (120, "2.0 minutes"), (7200, "2.0 hours"), (2 * DAY, "2.0 days")],
+)
+def test_durations_in_words(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def growth(sender) -> None:
+    """What a child does: train a U-Net of 467 thousand weights for two steps; bytes foretold, and bytes grown by."""
+    torch.set_num_threads(1)
+    torch.manual_seed(1)
+    model = UNet(2, 1, 1, channels=[32, 64, 128]).to(memory_format=torch.channels_last)
+    x = torch.rand(8, 1, 128, 128).contiguous(memory_format=torch.channels_last)
+    y = (torch.rand(8, 1, 128, 128) > 0.5).to(torch.uint8)
+    foretold = memory_bytes(model, dice_bce, x[:2], y[:2], 8, autocast("float32", CPU))
+    before = resident_bytes(CPU)
+    optimizer, _ = make_optimizer(list(model.parameters()), 0.1), copy_weights(model)
+    for _ in range(2):
+        optimizer.zero_grad()
+        dice_bce(model(x), y).backward()
+        optimizer.step()
+    sender.send((foretold, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before))
+
+
+def test_memory_foretold_is_about_what_is_used() -> None:
+    receiver, sender = SERVER.Pipe(duplex=False)
+    child = SERVER.Process(target=growth, args=(sender,))
+    child.start()
+    foretold, grown = receiver.recv()
+    child.join()
+    assert foretold > 100 * 2**20
+    assert 0.5 < grown / foretold < 2.2
+
+
+def test_weights_in_other_numbers_are_counted_once() -> None:
+    """In bfloat16, activations need half of the memory, and copies of weights do not grow with the batch."""
+    model, x = UNet(2, 1, 1, channels=[16, 256]), torch.rand(2, 1, 16, 16)
+    y = torch.zeros(2, 1, 16, 16, dtype=torch.uint8)
+    exact, quick = (
+        [memory_bytes(model, dice_bce, x, y, size, autocast(precision, CPU)) for size in (100, 200)]
+        for precision in ("float32", "bfloat16")
+    )
+    assert (quick[1] - quick[0]) < 0.7 * (exact[1] - exact[0])
+
+
+def test_measuring_leaves_the_network_as_it_was() -> None:
+    model = UNet(2, 1, 1, channels=[4, 8])
+    before = copy_weights(model)
+    memory_bytes(model, dice_bce, torch.rand(2, 1, 16, 16), torch.zeros(2, 1, 16, 16), 8, autocast("bfloat16", CPU))
+    assert all(value.equal(before[key]) for key, value in model.state_dict().items())
+    assert all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.parametrize("kind", ["sequence", "image"])
+def test_the_log_says_what_is_about_to_be_done(kind: str, tmp_path: Path) -> None:
+    dataset = stored(sequences(400, window=40) if kind == "sequence" else images(12), tmp_path)
+    model = {"name": "DeepBind"} if kind == "sequence" else {"name": "UNet", "channels": [4, 8]}
+    settings = {
+        "augment": [], "model": choose("models", model, "model"), "loss": None, "seed": 1,
+        "train": train_settings(epochs=3, batch_size=4, steps_per_epoch=8, threads=1, precision="float32"),
+    }  # fmt: skip
+    lines: list[str] = []
+    network, _, _ = train_run(settings, dataset, 1, log=lines.append)
+    n = dataset.facts["n"]
+    assert lines[0] == f"examples: {n['train']:,} train, {n['val']:,} val, {n['test']:,} test"
+    weights = sum(p.numel() for p in network.parameters())
+    assert lines[1].startswith(
+        f"{weights:,} weights; {next(network.parameters()).device.type}, 1 threads, precision float32, about "
+    )
+    assert lines[1].endswith(" GB of memory")
+    assert lines[2] == "3 epochs of 8 steps of 4 examples"
+    told = [i for i, line in enumerate(lines) if " a step: about " in line]
+    assert len(told) == 1, "once, after 20 steps: in the third epoch of eight"
+    assert lines[told[0] - 1].startswith("epoch   2/3")
+
+
+class Limit:
+    """Leaves a process so many MB more than it has."""
+
+    def __init__(self, megabytes: int) -> None:
+        self.megabytes = megabytes
+
+    def __call__(self) -> None:
+        has = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (has + self.megabytes * 2**20,) * 2)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the size of a process is read from /proc")
+@pytest.mark.parametrize(
+    ("settings", "remedy"),
+    [
+        ({"batch_size": 1024}, "set train.batch_size: 512, narrower model.channels"),
+        ({"batch_size": 1, "patch": [2048, 2048]}, "set train.patch: [1024, 1024], narrower model.channels"),
+    ],
+)
+def test_short_memory_names_what_to_lower(settings: dict, remedy: str, tmp_path: Path) -> None:
+    run = Run(tmp_path, "images", "short", precision="float32", **settings)
+    process = run.start(before=Limit(300))
+    process.join()
+    assert process.exitcode == 2, run.log()
+    assert "biocnn train: out of memory: " in run.log()
+    assert remedy in run.log()
+    assert "Traceback" not in run.log()
+
+
+def test_other_errors_are_left_alone() -> None:
+    with pytest.raises(RuntimeError, match="no memory is meant"), memory_errors(train_settings()):
+        raise RuntimeError("no memory is meant")
+    with (
+        pytest.raises(InputError, match="out of memory: MemoryError") as caught,
+        memory_errors(train_settings(batch_size=1)),
+    ):
+        raise MemoryError
+    assert "half as long on each side" in caught.value.remedy

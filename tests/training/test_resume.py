@@ -1,0 +1,270 @@
+"""A training that is killed, or asked to stop, goes on to the same bits as one that was left alone."""
+
+import hashlib
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from trainings import SETTINGS, Run, resumed, same_weights, stopped, trained, until, whole
+
+from biocnn.core.errors import InputError, Interrupted
+from biocnn.data.dataset import Dataset
+from biocnn.training.checkpoint import read_meta
+from biocnn.training.state import STOP, StateFolder, clear
+
+
+@pytest.fixture(scope="module", params=SETTINGS)
+def alone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """A folder with a data set, the kind of it, and the hash of a model whose training was left alone."""
+    folder = tmp_path_factory.mktemp(request.param)
+    return folder, request.param, Run(folder, request.param, "whole").finish()
+
+
+def test_ten_kills_at_any_moment_change_no_bit(alone: tuple[Path, str, str]) -> None:
+    folder, kind, wanted = alone
+    run, moment = Run(folder, kind, "killed"), random.Random(kind)
+    kills = 0
+    while kills < 10:
+        before = run.states()[-1:]
+        process = run.start()
+        # Some die before they have begun, others while they train, or while they save, which happens after each step.
+        if kills % 3:
+            until(lambda: run.states()[-1:] != before, process)  # noqa: B023
+        time.sleep(moment.uniform(0, 0.1))
+        assert process.is_alive(), "too short a training for ten kills"
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        kills += 1
+        assert all(map(whole, run.states()))
+    assert run.finish() == wanted
+    assert run.log().count("going on from step") >= 3
+    assert run.states() == [], "states are removed once the model is saved"
+
+
+def test_asked_to_stop_it_saves_and_exits_with_75(alone: tuple[Path, str, str]) -> None:
+    folder, kind, wanted = alone
+    run = Run(folder, kind, "asked")
+    for number, states in ((signal.SIGTERM, 5), (signal.SIGINT, 11)):
+        process = run.start()
+        until(lambda: run.states() and int(run.states()[-1].stem) >= states, process)  # noqa: B023
+        os.kill(process.pid, number)
+        process.join()
+        assert process.exitcode == 75
+        assert f"{number.name} at step " in run.log()
+        assert f"saved in {run.state}" in run.log()
+        assert "run again to go on" in run.log()
+    assert run.finish() == wanted
+    assert run.log().count("going on from step") == 2
+
+
+def test_asked_to_stop_without_a_folder_for_states_it_says_that_nothing_was_saved(
+    alone: tuple[Path, str, str],
+) -> None:
+    folder, kind, _ = alone
+    run = Run(folder, kind, "unsaved", epochs=1000)
+    process = run.start(saving=False)
+    until(lambda: "*best" in run.log(), process)
+    os.kill(process.pid, signal.SIGTERM)
+    process.join()
+    assert process.exitcode == 75
+    assert "nothing was saved" in run.log()
+    assert not run.model.exists()
+
+
+def test_stop_file_ends_it_with_the_best_model(alone: tuple[Path, str, str]) -> None:
+    folder, kind, _ = alone
+    run = Run(folder, kind, "stopped", epochs=1000)
+    process = run.start()
+    until(lambda: "*best" in run.log(), process)
+    (run.state / STOP).touch()
+    process.join(60)
+    assert process.exitcode == 0, run.log()
+    assert f"{run.state / STOP} is there: stopped" in run.log()
+    assert not run.state.exists(), "so that the next training is not stopped"
+    assert 1 <= read_meta(run.model)["best_epoch"]["epoch"] < 1000
+
+
+def remove(run: Run) -> None:
+    """As Snakemake does with what a job was to write when it was killed, before it starts the job again."""
+    for path in (run.model, run.folder / "history.tsv"):
+        path.unlink(missing_ok=True)
+
+
+def test_who_comes_while_it_is_trained_waits_and_trains_nothing(alone: tuple[Path, str, str]) -> None:
+    """Snakemake was killed; what it had started goes on, and the next Snakemake starts the same again."""
+    folder, kind, wanted = alone
+    run = Run(folder, kind, "twice")
+    orphan = run.start()
+    until(lambda: run.states(), orphan)
+    os.kill(orphan.pid, signal.SIGSTOP)  # so that it is not done first
+    remove(run)
+    process = run.start()
+    until(lambda: f"waiting for process {orphan.pid}" in run.log(), process)
+    os.kill(orphan.pid, signal.SIGCONT)
+    orphan.join()
+    process.join()
+    assert (orphan.exitcode, process.exitcode) == (0, 0), run.log()
+    assert run.log().count("this training was finished before") == 1
+    assert hashlib.sha256(run.model.read_bytes()).hexdigest() == wanted
+
+
+def test_a_finished_training_is_not_lost_with_its_files(alone: tuple[Path, str, str]) -> None:
+    folder, kind, wanted = alone
+    run = Run(folder, kind, "removed")
+    assert run.finish() == wanted
+    history = (run.folder / "history.tsv").read_bytes()
+    remove(run)
+    begun = time.time()
+    assert run.finish() == wanted
+    assert run.log().count("this training was finished before") == 1
+    assert (run.folder / "history.tsv").read_bytes() == history
+    assert run.model.stat().st_mtime >= begun - 1, "newer than what it was made from"
+
+
+@pytest.fixture(scope="module")
+def dataset(alone: tuple[Path, str, str]) -> Dataset:
+    return Dataset(alone[0] / "dataset")
+
+
+# Three epochs of five steps. States are saved by minutes (10), at ends of epochs, and when it is asked to stop.
+SHORT = {"epochs": 3, "batch_size": 16, "steps_per_epoch": 5}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(dataset: Dataset):
+    return trained(dataset, **SHORT)
+
+
+@pytest.mark.parametrize("when", [(1, True), (8, True), (15, True), (1, False), (2, False)])
+def test_any_step_and_any_validation_can_be_interrupted(
+    when: tuple[int, bool], dataset: Dataset, uninterrupted, tmp_path: Path
+) -> None:
+    stopped(dataset, tmp_path, when, **SHORT)
+    model, history, lines = resumed(dataset, tmp_path, **SHORT)
+    assert f"going on from step {when[0]} of 15" in lines[0] or not when[1]
+    assert same_weights(model, uninterrupted[0])
+    assert history.drop(columns="seconds").equals(uninterrupted[1].drop(columns="seconds"))
+
+
+@pytest.mark.parametrize("harm", ["truncated", "one bit", "empty", "unreadable"])
+def test_damaged_state_is_noticed_and_the_one_before_it_used(
+    harm: str, dataset: Dataset, uninterrupted, tmp_path: Path
+) -> None:
+    stopped(dataset, tmp_path, (8, True), **SHORT)  # saved at the end of the first epoch, and after three more steps
+    first, last = sorted(tmp_path.glob("*/[0-9]*.state"))
+    spoil(last, harm)
+    model, _, lines = resumed(dataset, tmp_path, **SHORT)
+    assert lines[0] == f"{last}: damaged state; going on from the one before it, if there is one"
+    assert lines[1].startswith("going on from step 5 of 15")
+    assert same_weights(model, uninterrupted[0])
+    assert not first.exists()
+
+
+def test_without_a_whole_state_it_starts_anew(dataset: Dataset, uninterrupted, tmp_path: Path) -> None:
+    stopped(dataset, tmp_path, (8, True), **SHORT)
+    for path in tmp_path.glob("*/[0-9]*.state"):
+        spoil(path, "truncated")
+    model, _, lines = resumed(dataset, tmp_path, **SHORT)
+    assert [line.split(": ")[1][:13] for line in lines[:2]] == ["damaged state"] * 2
+    assert not any("going on from step" in line for line in lines)
+    assert same_weights(model, uninterrupted[0])
+
+
+def spoil(path: Path, harm: str) -> None:
+    content = bytearray(path.read_bytes())
+    if harm == "truncated":
+        content = content[: len(content) // 2]
+    elif harm == "one bit":
+        content[len(content) // 3] ^= 1
+    elif harm == "empty":
+        content = b""
+    path.write_bytes(content)
+    if harm == "unreadable":
+        path.unlink()
+        path.mkdir()
+
+
+def test_state_of_another_fingerprint_is_left_alone(dataset: Dataset, uninterrupted, tmp_path: Path) -> None:
+    stopped(dataset, tmp_path, (8, True), **SHORT | {"lr": 0.1})
+    states = sorted(tmp_path.glob("mark/*.state"))
+    model, _, lines = resumed(dataset, tmp_path, "other", **SHORT)
+    assert lines[0] == f"states of other settings, code or data are left alone in {tmp_path}: mark"
+    assert not any("going on" in line for line in lines)
+    assert same_weights(model, uninterrupted[0])
+    clear(tmp_path)
+    assert sorted(tmp_path.rglob("*.state")) == states
+
+
+def test_patience_and_the_best_weights_survive(dataset: Dataset, tmp_path: Path) -> None:
+    """The first epoch, before the rate spoils the weights, stays the best; the interruption comes after it."""
+    settings = SHORT | {"epochs": 9, "patience": 3, "lr": 3e-5, "weight_decay": 0.0, "schedule": "constant"}
+    wanted, history, lines = trained(dataset, **settings)
+    best, last = history["best"].argmax() + 1, len(history)
+    assert last < 9, "patience ended it"
+    stopped(dataset, tmp_path, (5 * (last - 1) + 2, True), **settings)
+    model, again, log = resumed(dataset, tmp_path, **settings)
+    assert (again["best"].argmax() + 1, len(again), log[-1]) == (best, last, lines[-1])
+    assert same_weights(model, wanted)
+
+
+def test_minutes_of_earlier_processes_count(dataset: Dataset, tmp_path: Path) -> None:
+    settings = SHORT | {"epochs": 1000, "max_minutes": 2 / 60, "save_minutes": 0}
+    begun = time.monotonic()
+
+    def watch(number: int, learning: bool) -> None:
+        if time.monotonic() - begun > 1.2:
+            signal.raise_signal(signal.SIGTERM)
+
+    with StateFolder(tmp_path, "mark", print) as states, pytest.raises(Interrupted):
+        trained(dataset, watch=watch, states=states, **settings)
+    begun = time.monotonic()
+    _, history, lines = resumed(dataset, tmp_path, **settings)
+    assert time.monotonic() - begun < 1.6
+    assert lines[-1].startswith("train.max_minutes (0.0333333) are over: stopped")
+    assert history["seconds"].sum() >= 1.9
+
+
+def test_what_another_process_has_taken_over_is_not_written(dataset: Dataset, tmp_path: Path) -> None:
+    def watch(number: int, learning: bool) -> None:
+        if number == 7 and learning:
+            (tmp_path / "lock").write_text('{"token": "another", "host": "elsewhere", "pid": 7}')
+
+    with (
+        StateFolder(tmp_path, "mark", print) as states,
+        pytest.raises(InputError, match=r"lock: taken over by process 7 on elsewhere"),
+    ):
+        trained(dataset, watch=watch, states=states, **SHORT)
+    assert [path.name for path in tmp_path.glob("*/[0-9]*.state")] == ["00000001.state"]
+    assert (tmp_path / "lock").exists(), "the lock is another's"
+
+
+def test_stopped_twice_it_still_judges_its_last_steps(dataset: Dataset, tmp_path: Path) -> None:
+    """A file asks it to stop, and a signal comes while the steps until then are validated."""
+
+    def watch(number: int, learning: bool) -> None:
+        if learning and number == 3:
+            (tmp_path / STOP).touch()
+        elif not learning:
+            signal.raise_signal(signal.SIGTERM)
+
+    settings = SHORT | {"save_minutes": 0}
+    with StateFolder(tmp_path, "mark", print) as states, pytest.raises(Interrupted):
+        trained(dataset, watch=watch, states=states, **settings)
+    _, history, lines = resumed(dataset, tmp_path, **settings)
+    assert history["step"].tolist() == [3]
+    assert history["best"].tolist() == [1]
+    assert lines[-1] == f"{tmp_path / STOP} is there: stopped"
+
+
+def test_stopped_in_its_last_epoch_it_says_so(dataset: Dataset, tmp_path: Path) -> None:
+    def watch(number: int, learning: bool) -> None:
+        if learning and number == 13:
+            (tmp_path / STOP).touch()
+
+    with StateFolder(tmp_path, "mark", print) as states:
+        _, history, lines = trained(dataset, watch=watch, states=states, **SHORT | {"save_minutes": 0})
+    assert history["step"].tolist() == [5, 10, 13]
+    assert lines[-1] == f"{tmp_path / STOP} is there: stopped"

@@ -1,0 +1,188 @@
+"""Weights of another model are taken where they fit; what is held still does not move; all to the same bits."""
+
+import hashlib
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny import images, sequences, stored, train_settings
+from torch import nn
+from trainings import network, same_weights, trained
+
+from biocnn.core.errors import InputError, Interrupted
+from biocnn.data.dataset import Dataset
+from biocnn.models import DeepBind, UNet
+from biocnn.training.checkpoint import load_model, read_meta, save_model
+from biocnn.training.fingerprint import fingerprint
+from biocnn.training.runs import train_run
+from biocnn.training.state import StateFolder
+from biocnn.training.transfer import start
+
+WIDTHS = {"channels": [4, 6, 8]}
+SHORT = {"epochs": 3, "batch_size": 16, "steps_per_epoch": 5}
+
+
+def unet(in_channels: int = 1, out_channels: int = 1, seed: int = 5, **settings: Any) -> UNet:
+    torch.manual_seed(seed)
+    made = UNet(2, in_channels, out_channels, **WIDTHS | settings)
+    for norm in (m for m in made.modules() if isinstance(m, nn.BatchNorm2d)):
+        nn.init.normal_(norm.running_mean)
+    return made
+
+
+def saved(path: Path, model: nn.Module, **settings: Any) -> Path:
+    facts = {
+        "kind": "image", "task": "mask", "spatial_dims": 2, "in_channels": 1, "out_channels": 1, "outputs": ["disc"],
+        "channels": ["grey"], "normalise": "image",
+    }  # fmt: skip
+    save_model(path, model, {"experiment": {"model": {"name": type(model).__name__, **settings}}, "facts": facts})
+    return path
+
+
+def section(path: Path | None, epochs: int = 0) -> dict[str, Any]:
+    return train_settings(start_from=path, freeze_epochs=epochs)
+
+
+def test_the_same_network_is_taken_whole(tmp_path: Path) -> None:
+    old, new, lines = unet(), unet(seed=6), []
+    begun = start(new, section(saved(tmp_path / "m.safetensors", old)), lines.append)
+    assert same_weights(old, new)
+    assert begun.record["fresh"] == []
+    assert begun.record["share"] == 1
+    assert begun.record["sha256"] == hashlib.sha256((tmp_path / "m.safetensors").read_bytes()).hexdigest()
+    assert lines == [f"started from {tmp_path / 'm.safetensors'} (UNet): 13 of 13 layers, 100.0% of the weights"]
+
+
+def test_other_channels_and_classes_leave_the_first_and_the_last_layer_as_drawn(tmp_path: Path) -> None:
+    old, new, lines = unet(), unet(3, 4, seed=6), []
+    drawn = {key: value.clone() for key, value in new.state_dict().items()}
+    begun = start(new, section(saved(tmp_path / "m.safetensors", old)), lines.append)
+    fresh = ("stem.0.", "head.")  # the norm of the first convolution, too, which has seen what another one gave
+    for key, value in new.state_dict().items():
+        assert torch.equal(value, drawn[key] if key.startswith(fresh) else old.state_dict()[key]), key
+    assert begun.record["fresh"] == ["stem.0", "head.conv"]
+    assert lines[1] == "drawn afresh, for they do not fit: stem.0, head.conv"
+
+
+def test_added_gates_are_drawn_and_the_rest_is_taken(tmp_path: Path) -> None:
+    new = unet(seed=6, attention=True, deep_supervision=True)
+    begun = start(new, section(saved(tmp_path / "m.safetensors", unet())), print)
+    assert {name.split(".")[0] for name in begun.record["fresh"]} == {"up", "coarser_heads"}
+    assert len(begun.record["taken"]) == 13
+
+
+def test_what_shares_nothing_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path / "m.safetensors", DeepBind(1, 4, 1, channels=4, kernel_size=5))
+    with pytest.raises(InputError, match=r"no layer of .*m\.safetensors \(DeepBind\) fits UNet"):
+        start(unet(), section(path), print)
+    with pytest.raises(InputError, match="no layer of"):  # norms of as many channels are not enough
+        start(UNet(3, 1, 1, channels=[4, 6, 8], up="interpolate"), section(saved(path, unet())), print)
+    (tmp_path / "other").write_bytes(b"not a model")
+    with pytest.raises(InputError, match="damaged"):
+        start(unet(), section(tmp_path / "other"), print)
+
+
+def test_a_network_that_names_no_encoder_is_not_held_still(tmp_path: Path) -> None:
+    class Own(nn.Sequential):
+        pass
+
+    path = saved(tmp_path / "m.safetensors", Own(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)))
+    start(Own(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)), section(path), print)
+    with pytest.raises(InputError, match="give its class ENCODER = "):
+        start(Own(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)), section(path, 1), print)
+
+
+@pytest.mark.parametrize("optional", [{}, {"norm": "group"}, {"residual": True, "down": "strided"}])
+def test_layers_that_are_held_do_not_move_and_the_others_do(tmp_path: Path, optional: dict[str, Any]) -> None:
+    new = unet(3, seed=6, **optional)
+    begun = start(new, section(saved(tmp_path / "m.safetensors", unet(**optional)), 2), print)
+    assert {name.split(".")[0] for name in begun.held} == {"stem", "down"}
+    assert not any(name in ("stem.0", "stem.body.0") for name in begun.held)  # drawn afresh, so it has to learn
+    optimizer = torch.optim.AdamW(new.parameters(), lr=0.01)
+    for epoch, changed in enumerate([True, False, True, False]):
+        new.eval()
+        before = {key: value.clone() for key, value in new.state_dict().items()}
+        new.train()
+        assert begun.hold(new, epoch) == changed
+        optimizer.zero_grad()
+        new(torch.randn(2, 3, 16, 16)).square().sum().backward()
+        optimizer.step()
+        for key, value in new.state_dict().items():
+            held = epoch < 2 and any(key.startswith(f"{name}.") for name in begun.held)
+            assert torch.equal(value, before[key]) == held, (epoch, key)
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return stored(images(12), tmp_path_factory.mktemp("cells"))
+
+
+@pytest.mark.parametrize("when", [(3, True), (5, True), (8, True), (1, False)])
+def test_an_interruption_before_or_after_the_thaw_changes_no_bit(cells: Dataset, tmp_path: Path, when) -> None:
+    other = network(cells, seed=9)
+    settings = SHORT | {"start_from": saved(tmp_path / "m.safetensors", other), "freeze_epochs": 1}
+
+    def run(**more: Any):
+        model, lines = network(cells), []
+        return trained(cells, model, begun=start(model, train_settings(**settings), lines.append), **more, **settings)
+
+    alone, history, _ = run()
+    assert not same_weights(alone, other)
+
+    def watch(number: int, learning: bool) -> None:
+        if (number, learning) == when:
+            signal.raise_signal(signal.SIGTERM)
+
+    with StateFolder(tmp_path / "s", "mark", print) as states, pytest.raises(Interrupted):
+        run(watch=watch, states=states)
+    with StateFolder(tmp_path / "s", "mark", print) as states:
+        model, again, lines = run(states=states)
+    assert lines[0].startswith("going on from step")
+    assert same_weights(model, alone)
+    assert again.drop(columns="seconds").equals(history.drop(columns="seconds"))
+    assert all(weight.requires_grad for weight in model.parameters())
+
+
+def test_a_model_of_one_data_set_starts_that_of_another(tmp_path: Path) -> None:
+    """From a training's own file to the next one's, with more classes; the file says what it has of the first."""
+    experiment: dict[str, Any] = {
+        "seed": 1, "data": {"name": "Images", "table": "none"}, "split": {}, "augment": [], "loss": None,
+        "model": {"name": "UNet", **WIDTHS}, "metrics": {}, "explain": {},
+    }  # fmt: skip
+    short = {"epochs": 2, "batch_size": 4, "steps_per_epoch": 2, "patch": [16, 16], "threads": 1}
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    first = stored(images(8), tmp_path / "one")
+    second = stored(images(8, task="classes"), tmp_path / "two")
+    model, _, meta = train_run(experiment | {"train": train_settings(**short)}, first, 1)
+    assert "start" not in meta
+    path = tmp_path / "first.safetensors"
+    save_model(path, model, meta)
+    following = experiment | {"train": train_settings(**short, start_from=path, freeze_epochs=2)}
+    lines: list[str] = []
+    found, _, meta = train_run(following, second, 1, log=lines.append)
+    save_model(tmp_path / "second.safetensors", found, meta)
+    stored_meta = read_meta(tmp_path / "second.safetensors")
+    assert stored_meta["start"]["fresh"] == ["head.conv"]
+    assert stored_meta["start"]["epochs"] == 2
+    old, new = model.state_dict(), load_model(tmp_path / "second.safetensors")[0].state_dict()
+    assert all(torch.equal(old[key], new[key]) for key in old if key.startswith(("stem.", "down.")))
+    assert not torch.equal(old["up.0.up.weight"], new["up.0.up.weight"])
+    assert any("drawn afresh, for they do not fit: head.conv" in line for line in lines)
+
+
+def test_the_content_of_the_other_model_counts_for_states(tmp_path: Path) -> None:
+    data = stored(sequences(60), tmp_path)
+    settings = {"augment": [], "model": {"name": "DeepBind"}, "loss": None}
+
+    def mark() -> str:
+        train = train_settings(start_from=tmp_path / "m.safetensors")
+        return fingerprint(settings | {"train": train}, data, 1, network(data), 1)
+
+    saved(tmp_path / "m.safetensors", network(data))
+    first = mark()
+    assert mark() == first
+    saved(tmp_path / "m.safetensors", network(data, seed=2))
+    assert mark() != first

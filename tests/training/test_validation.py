@@ -1,0 +1,104 @@
+"""Validation: the loss and the metric over all examples, which of two epochs is better, and when precisions agree."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from tiny import images, sequences, stored
+from trainings import CPU, network
+
+from biocnn import metrics
+from biocnn.data.dataset import Dataset
+from biocnn.losses import TASKS, make_loss
+from biocnn.training.batches import make
+from biocnn.training.validation import TOLERANCE, compare, describe, goodness, monitored, validate
+
+
+@pytest.fixture(scope="module")
+def bound(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return stored(sequences(600, window=40), tmp_path_factory.mktemp("bound"))
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return stored(images(16), tmp_path_factory.mktemp("cells"))
+
+
+def test_validation_is_the_loss_and_the_metric_over_all_examples(bound: Dataset) -> None:
+    model, batches = network(bound).eval(), make(bound, bound.rows("val"), CPU)
+    loss = make_loss(None, bound.facts, "none", CPU)
+    row = validate(model, batches, loss, "binary", torch.no_grad)
+    ((x, y),) = batches.plain()
+    with torch.no_grad():
+        assert row["val_loss"] == pytest.approx(loss(model(x), y).item())
+        p = model(x).sigmoid()[:, 0].numpy()
+    assert row["val_auprc"] == pytest.approx(metrics.auprc(p, y[:, 0].numpy()))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_goodness_is_undefined_only_below_everything(task: str) -> None:
+    key = monitored(task)
+    good, bad = (0.1, 0.9) if key == "val_loss" else (0.9, 0.1)
+    rows = [{"val_loss": 0.5, key: value} for value in (good, bad, math.nan)]
+    assert sorted(rows, key=lambda row: goodness(row, task), reverse=True) == rows
+    assert goodness(rows[-1], task)[0] == -math.inf
+
+
+@pytest.mark.parametrize("task", [task for task in TASKS if monitored(task) != "val_loss"])
+@pytest.mark.parametrize("value", [1.0, math.nan])
+def test_of_equal_metrics_the_lower_loss_is_better(task: str, value: float) -> None:
+    surer, less_sure, broken = ({"val_loss": loss, monitored(task): value} for loss in (0.014, 0.632, math.nan))
+    assert goodness(surer, task) > goodness(less_sure, task) > goodness(broken, task)
+
+
+def test_validation_of_masks_is_the_mean_dice_of_images(cells: Dataset) -> None:
+    model, batches, calls = network(cells).eval(), make(cells, cells.rows("val"), CPU), []
+    loss = make_loss(None, cells.facts, "none", CPU)
+    row = validate(model, batches, loss, "mask", torch.no_grad, lambda: calls.append(1))
+    scores, losses = [], []
+    with torch.no_grad():
+        for x, y in batches.plain():
+            scores.append(metrics.dice((model(x)[0, 0] > 0).numpy(), y[0, 0].numpy()))
+            losses.append(loss(model(x), y).item())
+    assert row["val_dice"] == pytest.approx(np.mean(scores))
+    assert row["val_loss"] == pytest.approx(np.mean(losses))
+    assert len(calls) == len(scores), "a request to stop is looked for after each image"
+
+
+def test_validation_changes_nothing(cells: Dataset) -> None:
+    model = network(cells)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    validate(
+        model, make(cells, cells.rows("val"), CPU), make_loss(None, cells.facts, "none", CPU), "mask", torch.no_grad
+    )
+    assert all(value.equal(before[key]) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("task", "exact", "quick", "holds"),
+    [
+        ("mask", 0.9, 0.9 + 0.9 * TOLERANCE, True),
+        ("mask", 0.9, 0.9 - 1.1 * TOLERANCE, False),
+        ("regression", math.nan, math.nan, True),
+        ("regression", 0.5, math.nan, False),
+        ("instances", 10.0, 10 + 9 * TOLERANCE, True),  # of a loss above 1, a share of it counts
+        ("instances", 10.0, 10 + 11 * TOLERANCE, False),
+        ("instances", 0.1, 0.1 + 0.9 * TOLERANCE, True),
+        ("instances", 0.1, math.inf, False),
+    ],
+)
+def test_precisions_agree_within_the_tolerance(task: str, exact: float, quick: float, holds: bool) -> None:
+    monitor = TASKS[task].monitor
+    name = monitor if monitor == "val_loss" else f"val_{monitor}"
+    found = compare({name: exact}, {name: quick}, task)
+    assert found["holds"] is holds
+    assert found["metric"] == name
+    assert found["tolerance"] == TOLERANCE
+
+
+def test_an_epoch_in_one_line() -> None:
+    row = {"epoch": 3, "lr": 0.001, "train_loss": 0.5, "val_loss": 0.25, "val_dice": 0.875, "seconds": 1.25}
+    wanted = "epoch   3/10  train_loss 0.5000  val_loss 0.2500  val_dice 0.8750  lr 1.0e-03  1.2 s  *best"
+    assert describe(row, 10, True) == wanted
+    assert describe(row, 10, False) == wanted.removesuffix("  *best")

@@ -1,0 +1,141 @@
+"""Names that a shell, Snakemake or argparse would read as more than names: nothing of them is executed or lost."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from biocnn.config.experiment import read_frozen
+from biocnn.core.errors import InputError
+from biocnn.workflow.naming import TAKEN, check_name
+from tests.stand_in import calls, run, stand_in
+from tests.workflow.test_workflow import ROOT, snakemake
+
+# Each would leave a file of its own in the working folder, or take a word apart.
+HOSTILE = "-a b'c\"d$(touch PWNED1)`touch PWNED2`;touch PWNED3;{x}{output}&|<>*?#~%\\\n$HOME"
+# A contig is a word of an option, in which commas stand between contigs.
+CONTIGS = ["-chr1", "$(touch${IFS}PWNED4)", ";'\"`touch${IFS}PWNED5`{x}"]
+MAPS = ["-rs1", "$(touch PWNED4)", "a b;'\"`touch PWNED5`{x}\n"]
+
+
+def shell_fields() -> list[tuple[str, str]]:
+    """Every field in the shell line of every rule, with the file it is in."""
+    found = []
+    for path in [ROOT / "Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]:
+        text = path.read_text()
+        assert not re.search(r"^\s*(run|script|notebook|wrapper|cwl):|\bshell\(", text, re.MULTILINE), path.name
+        for block in re.findall(r"^    shell:\n((?:        .*\n)+)", text, re.MULTILINE):
+            found += [(path.name, field) for field in re.findall(r"\{[^}]*\}", block)]
+    return found
+
+
+def test_every_field_of_every_shell_line_is_quoted() -> None:
+    fields = shell_fields()
+    assert len(fields) > 60
+    assert [field for field in fields if not field[1].endswith(":q}")] == []
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose files all have hostile names; two experiments read them, so that each rule has a job."""
+    folder = tmp_path_factory.mktemp("hostile")
+    root = folder / f"{HOSTILE} data"
+    root.mkdir()
+    genome, images = f"{HOSTILE}.fa", f"{HOSTILE} images"
+    letters = "".join("ACGT"[(i * i + i // 7) % 4] for i in range(3000))
+    (root / genome).write_text("".join(f">{name}\n{letters}\n" for name in ("chr1", "chr2", "chr3", *CONTIGS)))
+    lines = [f"chr{i}\t{start}\t{start + 60}" for i in range(1, 4) for start in range(100, 2500, 200)]
+    (root / f"{HOSTILE}.bed").write_text("\n".join(lines) + "\n")
+    for name in (f"{HOSTILE}.vcf", f"{HOSTILE}.meme", f"{HOSTILE}.safetensors", f"{HOSTILE}.csv"):
+        (root / name).write_text("image,mask\n")
+    (root / images).mkdir()
+    sequences = {
+        "data": {"name": "Intervals", "genome": genome, "positives": f"{HOSTILE}.bed", "window": 40},
+        "split": {"val": ["chr2"], "test": ["chr3"]},
+        "model": {"name": "DeepBind"},
+        "train": {"start_from": f"{HOSTILE}.safetensors"},
+        "calibrate": {"trials": 1, "folds": 2, "draw": {"train.lr": {"log_uniform": [1e-3, 1e-1]}}},
+        "explain": {"motifs": {"database": f"{HOSTILE}.meme"}},
+        "variants": {"vcf": f"{HOSTILE}.vcf", "offsets": [-3, 0], "maps": MAPS},
+        "scan": {"contigs": CONTIGS},
+    }
+    pictures = {
+        "data": {"name": "Images", "table": f"{HOSTILE}.csv"},
+        "model": {"name": "UNet"},
+        "segment": {"images": images},
+    }
+    configs = folder / f"{HOSTILE} configs"
+    configs.mkdir()
+    for name, settings in {"sequences": sequences, "pictures": pictures}.items():
+        (configs / f"{name}.yaml").write_text(yaml.safe_dump(settings))
+    (folder / "config").mkdir()
+    settings = {"experiments": [str(p.relative_to(folder)) for p in configs.iterdir()], "data_root": root.name}
+    (folder / "config/config.yaml").write_text(yaml.safe_dump(settings))
+    return folder
+
+
+def test_every_rule_runs_with_hostile_names_and_executes_none_of_them(hostile: Path, tmp_path: Path) -> None:
+    """The lines are executed by the shell; a stand-in for biocnn reads its arguments as biocnn does, and keeps them."""
+    text = run(hostile, stand_in(tmp_path))
+    assert "Nothing to be done" not in text
+    assert not list(hostile.rglob("PWNED*"))
+    given = {call["step"]: call["given"] for call in calls(hostile)}
+    rules = set(re.findall(r"^rule (\w+):", "\n".join(p.read_text() for p in ROOT.glob("workflow/rules/*.smk")), re.M))
+    assert rules == given.keys() | {"simulate"}, "every rule ran"
+    root = f"{HOSTILE} data"
+    assert given["genome"]["fasta"] == f"{root}/{HOSTILE}.fa"
+    assert given["variants"]["vcf"] == f"{root}/{HOSTILE}.vcf"
+    assert given["segment"]["images"] == f"{root}/{HOSTILE} images"
+    assert given["scan"]["contigs"] == ",".join(CONTIGS)
+    assert given["variants"]["maps"] == ",".join(MAPS)
+    assert given["variants"]["offsets"] == "-3,0"
+    assert snakemake(hostile, "--dry-run").count("Nothing to be done") == 1
+
+
+def test_the_command_that_a_report_shows_runs_the_experiment_again(hostile: Path, tmp_path: Path) -> None:
+    command = read_frozen(hostile / "results/sequences/experiment.json").command
+    typed = ["bash", "-c", f"{command} --dry-run --until report"]
+    done = subprocess.run(typed, cwd=hostile, env=stand_in(tmp_path), capture_output=True, text=True)
+    assert re.search(r"^total +0$", done.stdout + done.stderr, re.MULTILINE), done.stderr
+    assert not list(hostile.rglob("PWNED*"))
+
+
+def test_a_genome_and_peaks_of_hostile_names_are_read(hostile: Path) -> None:
+    targets = ["--until", "dataset", "--config", f"experiments=[{json.dumps(f'{HOSTILE} configs/sequences.yaml')}]"]
+    snakemake(hostile, *targets, "--forcerun", "genome", "check")
+    facts = json.loads((hostile / "results/sequences/dataset/facts.json").read_text())
+    assert sum(facts["n"].values()) > 30
+    assert not list(hostile.rglob("PWNED*"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a;touch PWNED1;x", "$(touch PWNED2)", "a b", "a'b", 'a"b', "a`b`", "a\nb", "-a", ".a", "{x}", "ä", "", "a" * 65,
+     "a" * 30, "run" + "ab" * 20, *TAKEN],
+)  # fmt: skip
+def test_names_of_experiments_that_are_not_safe_are_refused(name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        check_name(name, f"{name}.yaml")
+    assert repr(name) in caught.value.message
+    assert caught.value.remedy.startswith("rename the file; ")
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "reb1", "2nd_try", "_x", "ctcf.chr20-v2", "a" * 19, "a" * 30 + "b", "x" + "-y" * 9]
+)
+def test_names_that_are_safe_are_not(name: str) -> None:
+    check_name(name, f"{name}.yaml")
+
+
+@pytest.mark.parametrize("stem", ["a;touch PWNED1;x", "$(touch PWNED2)", "a" * 30])
+def test_a_file_of_such_a_name_stops_the_dry_run(hostile: Path, stem: str) -> None:
+    path = hostile / f"{stem}.yaml"
+    path.write_text((hostile / f"{HOSTILE} configs/sequences.yaml").read_text())
+    text = snakemake(hostile, "--dry-run", "--config", f"experiments=[{json.dumps(path.name)}]", status=2)
+    assert "the name of an experiment" in text
+    assert "rename the file" in text
+    assert "Traceback" not in text
+    assert not list(hostile.rglob("PWNED*"))

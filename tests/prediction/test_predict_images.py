@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from test_folding import with_statistics
+from nn.test_fuse_batchnorm import with_statistics
 from torch import Tensor
 
 from biocnn.io.intensity import range_in_bands, range_of

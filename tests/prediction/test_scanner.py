@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_predict import NETWORKS, model_of
+from test_model import NETWORKS, model_of
 from tiny import images, sequences, stored
 
 from biocnn.core.errors import InputError

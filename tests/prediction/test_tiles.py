@@ -5,7 +5,7 @@ from math import prod
 import numpy as np
 import pytest
 import torch
-from test_folding import with_statistics
+from nn.test_fuse_batchnorm import with_statistics
 from torch import Tensor, nn
 
 from biocnn.models import FCN, UNet

@@ -129,7 +129,7 @@ def _function(path: Path, name: str) -> tuple[set[bytes], set[Path]]:
         for alias in node.names
     }
     if name not in functions:  # a step that another module defines
-        module = next(file for file in _imported(imported[name][0], path) if file not in _left_out())
+        *_packages, module = _imported(imported[name][0], path)
         return _function(module, name)
     texts, modules, waiting, seen = set(), set(), {name}, set()
     while waiting:

@@ -15,7 +15,7 @@ SCRIPT = """#!{python}
 import json, os, sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from biocnn.cli import parser
+from biocnn.workflow.cli import parser
 given = vars(parser().parse_args())
 step = given.pop("function").__name__
 config = given.get("config")

@@ -12,7 +12,7 @@ from biocnn.core.memory import PeakBytes, bytes_per
 PROCESS = """
 from pathlib import Path
 import torch
-from biocnn.memory import bytes_per
+from biocnn.core.memory import bytes_per
 from biocnn.models import UNet
 torch.set_num_threads(1)
 network = UNet(2, 1, 2, channels=[16, 32]).eval().to(memory_format=torch.channels_last)

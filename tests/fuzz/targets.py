@@ -268,13 +268,13 @@ def imagej(path: Path) -> None:
 
 
 def dicom(path: Path) -> None:
-    from tests.data.dicom_files import write_dicom
+    from tests.dicom_files import write_dicom
 
     write_dicom(path, PLANE, [0.0, 0.0, 0.0])
 
 
 def series(folder: Path) -> Path:
-    from tests.data.dicom_files import write_series
+    from tests.dicom_files import write_series
 
     write_series(folder / "series", VOLUME)
     return folder / "series" / "IM2"

@@ -13,8 +13,7 @@ import warnings
 import zlib
 from pathlib import Path
 
-import biocnn.predict  # noqa: F401 (before memory is bounded)
-
+import biocnn.prediction.model  # noqa: F401 (before memory is bounded)
 from biocnn.core.errors import InputError
 from tests.fuzz.mutations import mutate
 from tests.fuzz.targets import TARGETS, copied

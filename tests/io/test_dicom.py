@@ -197,8 +197,8 @@ def test_absurd_lengths_are_refused(tmp_path, length):
     (tmp_path / "a.dcm").write_bytes(data)
     code = f"""
 import resource
-from biocnn.data.image_files import read_image
-from biocnn.errors import InputError
+from biocnn.io.image_files import read_image
+from biocnn.core.errors import InputError
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 2**30,) * 2)
 try:

@@ -166,8 +166,8 @@ def test_what_would_fill_the_memory_is_refused_before_it_is_taken(tmp_path, kind
     assert path.stat().st_size < 3e6
     code = f"""
 import resource
-from biocnn.data.image_files import decode, read_image
-from biocnn.errors import InputError
+from biocnn.io.image_files import decode, read_image
+from biocnn.core.errors import InputError
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for read in (read_image, decode):
     try:
@@ -204,9 +204,9 @@ def test_memory_that_runs_out_is_said(tmp_path, monkeypatch):
     code = f"""
 import resource
 import imagecodecs, tifffile, PIL.Image
-from biocnn.data.lazy import open_image
-from biocnn.data.image_files import read_image
-from biocnn.errors import InputError
+from biocnn.io.lazy import open_image
+from biocnn.io.image_files import read_image
+from biocnn.core.errors import InputError
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 400 * 2**20,) * 2)
 try:

@@ -27,9 +27,9 @@ from pathlib import Path
 import sys
 import numpy as np
 import torch
-from biocnn.data.genome import Genome
-from biocnn.predict import Model
-from biocnn.scan.step import scan_genome
+from biocnn.io.genome import Genome
+from biocnn.prediction.model import Model
+from biocnn.apply.scan.step import scan_genome
 def peak():  # in bytes; unlike getrusage, of this process alone, not of the one that started it
     return 1024 * int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 torch.set_num_threads(1)

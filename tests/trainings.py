@@ -18,7 +18,6 @@ from torch import nn
 
 from biocnn.core.errors import Interrupted
 from biocnn.data.dataset import Dataset
-from biocnn.losses import make_loss
 from biocnn.models import DeepBind, UNet
 from biocnn.training.batches import make
 from biocnn.training.loop import fit
@@ -76,7 +75,7 @@ def trained(
     facts, lines, uses = dataset.facts, [], {True: 0, False: 0}
     augment = AUGMENT[facts["kind"]] if augment is None else augment
     parts = [make(dataset, dataset.rows(part), CPU, augment if part == "train" else ()) for part in ("train", "val")]
-    plain = make_loss(None, facts, "none", CPU)
+    plain = dataset.task.make_loss(None, "none", CPU)
 
     def loss(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         learning = torch.is_grad_enabled()
@@ -85,7 +84,7 @@ def trained(
         return plain(logits, y)
 
     section = train_settings(**settings)
-    history = fit(model, *parts, loss, facts["task"], section, seed, lines.append, states, begun=begun)
+    history = fit(model, *parts, loss, dataset.task, section, seed, lines.append, states, begun=begun)
     return model, history, lines
 
 

@@ -4,16 +4,11 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
-from biocnn.config.registry import OF_IMAGES, OF_SEQUENCES, REGISTRY
+from biocnn.config.registry import REGISTRY, find, input_of, suited
 from biocnn.core.errors import InputError, nearest
 
 UNSEEN = {"upright": "upside down", "chiral": "mirrored"}  # what these sets of augmentations leave out
-# Settings for the one kind of examples alone, and what they are where they ask for nothing.
-FOR_IMAGES = {
-    "train.patch": None, "train.foreground": None, "metrics.also": [], "metrics.tolerance": None,
-    "metrics.regions": {}, "predict.tta": "none", "segment.images": None,
-}  # fmt: skip
-FOR_SEQUENCES = {"variants.vcf": None, "scan.contigs": None, "explain.motifs.database": None}
+NOTHING = (None, [], {}, "none")  # what settings are that ask for nothing
 
 
 def disagreements(settings: dict[str, Any]) -> list[InputError]:
@@ -25,36 +20,30 @@ def disagreements(settings: dict[str, Any]) -> list[InputError]:
         Of an experiment; each section is valid by itself.
     """
     split = _split(settings["split"], settings["data"])
-    found = chain(_kinds(settings), split, _metrics(settings), _missing(settings), _twice(settings), _unseen(settings))
+    found = chain(_inputs(settings), split, _metrics(settings), _missing(settings), _twice(settings), _unseen(settings))
     return list(found)
 
 
-def _kinds(settings: dict[str, Any]) -> Iterator[InputError]:
+def _inputs(settings: dict[str, Any]) -> Iterator[InputError]:
     """Whether sections are for such examples as the data are; of data of a user's own that is not known."""
     data = settings["data"]["name"]
-    if data not in REGISTRY["data"]:
+    if not (own := input_of(data)):
         return
-    images = data == "Images"
-    examples, others = ("images", FOR_SEQUENCES) if images else ("sequences", FOR_IMAGES)
-    for key, nothing in others.items():
-        if _value(settings, key) != nothing:
-            yield InputError(
-                f"{key}: is for {'sequences' if images else 'images'}, and data: {data} are {examples}", "leave it out"
-            )
-    if not images and settings["uncertainty"]["methods"]:
-        yield InputError(f"uncertainty.methods: are for images, and data: {data} are sequences", "leave them out")
-    if not images:
-        for key in ("epochs", "batch_size"):
-            if settings["train"][key] is None:
-                yield InputError(f"train.{key}: is null, and follows from the data for images only", "give a number")
+    for other in (find("inputs", name) for name in REGISTRY["inputs"] if name != own.name):
+        for key in other.settings:
+            if _value(settings, key) not in NOTHING:
+                yield InputError(f"{key}: is for {other.examples}, and data: {data} are {own.examples}", "leave it out")
+        for key in other.left_to_data:
+            if settings["train"][key] is None and key not in own.left_to_data:
+                said = f"train.{key}: is null, and follows from the data for {other.examples} only"
+                yield InputError(said, "give a number")
     augment = settings["augment"] if isinstance(settings["augment"], list) else []
     chosen = [("models", "model", settings["model"]), ("losses", "loss", settings["loss"])]
     chosen += [("augment", f"augment.{i}", section) for i, section in enumerate(augment)]
     for kind, key, section in chosen:
-        name = (section or {}).get("name")
-        suited = (OF_IMAGES if images else OF_SEQUENCES)[kind]
-        if name in REGISTRY[kind] and name not in suited:
-            yield InputError(f"{key}: {name} is not for {examples}", "allowed: " + ", ".join(suited))
+        name, allowed = (section or {}).get("name"), suited(kind, own.name)
+        if name in REGISTRY[kind] and name not in allowed:
+            yield InputError(f"{key}: {name} is not for {own.examples}", "allowed: " + ", ".join(allowed))
 
 
 def _split(split: dict[str, Any], data: dict[str, Any]) -> Iterator[InputError]:
@@ -80,10 +69,10 @@ def _split(split: dict[str, Any], data: dict[str, Any]) -> Iterator[InputError]:
 
 
 def _metrics(settings: dict[str, Any]) -> Iterator[InputError]:
-    if settings["data"]["name"] == "Images" and (also := settings["metrics"]["also"]):
-        from biocnn.metrics.catalogue import METRICS  # takes half a second, and is seldom asked for
-
-        known = list(dict.fromkeys(name for task in METRICS.values() for name in task))
+    own, also = input_of(settings["data"]["name"]), settings["metrics"]["also"]
+    if also and own and "metrics.also" in own.settings:
+        tasks = [find("tasks", name) for name in REGISTRY["tasks"]]
+        known = list(dict.fromkeys(name for task in tasks if own.name in task.inputs for name in task.catalogue()))
         for name in also:
             if name not in known:
                 yield InputError(f"metrics.also: there is no metric {name!r}", nearest(name, known))
@@ -92,7 +81,8 @@ def _metrics(settings: dict[str, Any]) -> Iterator[InputError]:
 def _missing(settings: dict[str, Any]) -> Iterator[InputError]:
     if settings["train"]["freeze_epochs"] and not settings["train"]["start_from"]:
         yield InputError("train.start_from: is missing", "name the model whose encoder train.freeze_epochs holds still")
-    if settings["data"]["name"] == "Images":
+    own = input_of(settings["data"]["name"])
+    if own and not own.scanned:
         return
     genome = settings["data"].get("genome")
     if settings["variants"]["vcf"] and not settings["variants"]["genome"] and not genome:

@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,7 @@ STEPS = PACKAGE / "workflow" / "steps.py"
 KINDS = {"data": "data", "model": "models", "loss": "losses", "augment": "augment"}
 # Of no consequence for what a step writes: public names, and how the command line is read.
 ELSEWHERE = ("__init__.py", "workflow/cli.py")
+NAMED = re.compile(r"biocnn(\.\w+)+:\w+")
 
 
 def code_of_step(step: str, settings: dict[str, Any], sections: Iterable[str]) -> str:
@@ -38,14 +40,18 @@ def code_of_step(step: str, settings: dict[str, Any], sections: Iterable[str]) -
 def code(paths: Iterable[Path]) -> set[bytes]:
     """Digests of files, of all files of the same package that they import, and so on; and of the templates beside them.
 
-    By content, for the code may lie elsewhere on another machine.
+    A file that is named in a string, as ``package.module:Name``, counts where another of its package does: a task names
+    the chapter of the report about it, which is no part of a training. By content, for the code may lie elsewhere on
+    another machine.
     """
     seen: set[Path] = set()
     waiting = set(paths)
     while waiting:
-        path = waiting.pop()
-        seen.add(path)
-        waiting |= {found for found in _imports(path) if found not in seen and found not in _left_out()}
+        seen |= waiting
+        found = {file for path in waiting for file in _imports(path)}
+        packages = {_package(path) for path in seen | found} - {""}
+        found |= {file for path in seen for file in _named(path) if _package(file) in packages}
+        waiting = found - seen - _left_out()
     templates = {file for path in seen if path.parent != PACKAGE for file in _templates(path.parent)}
     return {_digest(path) for path in seen | templates}
 
@@ -86,8 +92,31 @@ def _tree(path: Path) -> ast.Module:
 
 @cache
 def _imports(path: Path) -> set[Path]:
-    """Files of the same package that a file imports anywhere, functions included."""
-    return {found for node in ast.walk(_tree(path)) for found in _imported(node, path)}
+    """Files of the same package that a file imports anywhere, functions included, but not for a type checker alone."""
+    return {found for node in _walk(_tree(path)) for found in _imported(node, path)}
+
+
+def _walk(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
+    for inner in ast.iter_child_nodes(node):
+        if not (isinstance(inner, ast.If) and isinstance(inner.test, ast.Name) and inner.test.id == "TYPE_CHECKING"):
+            yield from _walk(inner)
+
+
+@cache
+def _named(path: Path) -> set[Path]:
+    """Files that strings in a file name; of the registry, those that no section of an experiment chooses."""
+    if path == PACKAGE / "config" / "registry.py":
+        texts = {entry.path for kind in ("tasks", "inputs") for entry in REGISTRY[kind].values()}
+    else:
+        constants = (node.value for node in ast.walk(_tree(path)) if isinstance(node, ast.Constant))
+        texts = {text for text in constants if isinstance(text, str) and NAMED.fullmatch(text)}
+    return {file for text in texts if (file := source_of(text.partition(":")[0]))}
+
+
+def _package(path: Path) -> str:
+    """The package of biocnn that a file is in; "" for one outside."""
+    return path.relative_to(PACKAGE).parts[0] if path.is_relative_to(PACKAGE) else ""
 
 
 def _imported(node: ast.AST, path: Path) -> Iterator[Path]:

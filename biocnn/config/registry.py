@@ -7,69 +7,78 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from biocnn.core.errors import InputError, nearest
 
-REGISTRY: dict[str, dict[str, str]] = {
+
+class Entry(NamedTuple):
+    """The import path ``module:name`` of a class or function, and the one input that it suits; "" suits any."""
+
+    path: str
+    input: str = ""
+
+
+REGISTRY: dict[str, dict[str, Entry]] = {
     "data": {
-        "Intervals": "biocnn.data.intervals:Intervals",
-        "Sequences": "biocnn.data.sequences:Sequences",
-        "Images": "biocnn.data.images:Images",
+        "Intervals": Entry("biocnn.data.intervals:Intervals", "sequence"),
+        "Sequences": Entry("biocnn.data.sequences:Sequences", "sequence"),
+        "Images": Entry("biocnn.data.images:Images", "image"),
     },
     "negatives": {
-        "random": "biocnn.data.negatives:random",
-        "gc_matched": "biocnn.data.negatives:gc_matched",
-        "flanking": "biocnn.data.negatives:flanking",
-        "dinucleotide_shuffled": "biocnn.data.negatives:dinucleotide_shuffled",
-        "given": "biocnn.data.negatives:given",
+        "random": Entry("biocnn.data.negatives:random"),
+        "gc_matched": Entry("biocnn.data.negatives:gc_matched"),
+        "flanking": Entry("biocnn.data.negatives:flanking"),
+        "dinucleotide_shuffled": Entry("biocnn.data.negatives:dinucleotide_shuffled"),
+        "given": Entry("biocnn.data.negatives:given"),
     },
     "augment": {
-        "reverse_complement": "biocnn.augment.sequences:reverse_complement",
-        "shift": "biocnn.augment.sequences:shift",
-        "flip": "biocnn.augment.geometry:flip",
-        "rotate90": "biocnn.augment.geometry:rotate90",
-        "affine": "biocnn.augment.geometry:affine",
-        "elastic": "biocnn.augment.geometry:elastic",
-        "intensity": "biocnn.augment.intensity:intensity",
-        "gamma": "biocnn.augment.intensity:gamma",
-        "noise": "biocnn.augment.intensity:noise",
-        "blur": "biocnn.augment.intensity:blur",
-        "low_resolution": "biocnn.augment.intensity:low_resolution",
+        "reverse_complement": Entry("biocnn.augment.sequences:reverse_complement", "sequence"),
+        "shift": Entry("biocnn.augment.sequences:shift", "sequence"),
+        "flip": Entry("biocnn.augment.geometry:flip", "image"),
+        "rotate90": Entry("biocnn.augment.geometry:rotate90", "image"),
+        "affine": Entry("biocnn.augment.geometry:affine", "image"),
+        "elastic": Entry("biocnn.augment.geometry:elastic", "image"),
+        "intensity": Entry("biocnn.augment.intensity:intensity", "image"),
+        "gamma": Entry("biocnn.augment.intensity:gamma", "image"),
+        "noise": Entry("biocnn.augment.intensity:noise", "image"),
+        "blur": Entry("biocnn.augment.intensity:blur", "image"),
+        "low_resolution": Entry("biocnn.augment.intensity:low_resolution", "image"),
     },
     "models": {
-        "DeepBind": "biocnn.models.deepbind:DeepBind",
-        "Basset": "biocnn.models.basset:Basset",
-        "DilatedResNet": "biocnn.models.dilated:DilatedResNet",
-        "DanQ": "biocnn.models.danq:DanQ",
-        "FCN": "biocnn.models.fcn:FCN",
-        "UNet": "biocnn.models.unet:UNet",
+        "DeepBind": Entry("biocnn.models.deepbind:DeepBind", "sequence"),
+        "Basset": Entry("biocnn.models.basset:Basset", "sequence"),
+        "DilatedResNet": Entry("biocnn.models.dilated:DilatedResNet", "sequence"),
+        "DanQ": Entry("biocnn.models.danq:DanQ", "sequence"),
+        "FCN": Entry("biocnn.models.fcn:FCN", "image"),
+        "UNet": Entry("biocnn.models.unet:UNet", "image"),
     },
     "losses": {
-        "bce": "biocnn.losses.pixels:bce",
-        "mse": "biocnn.losses.pixels:mse",
-        "cross_entropy": "biocnn.losses.pixels:cross_entropy",
-        "focal": "biocnn.losses.pixels:focal",
-        "dice": "biocnn.losses.regions:dice",
-        "dice_bce": "biocnn.losses.regions:dice_bce",
-        "dice_cross_entropy": "biocnn.losses.regions:dice_cross_entropy",
-        "dice_focal": "biocnn.losses.regions:dice_focal",
-        "tversky": "biocnn.losses.regions:tversky",
-        "boundary": "biocnn.losses.shapes:boundary",
-        "cldice": "biocnn.losses.shapes:cldice",
-        "instances": "biocnn.losses.instances:instances",
+        "bce": Entry("biocnn.losses.pixels:bce"),
+        "mse": Entry("biocnn.losses.pixels:mse"),
+        "cross_entropy": Entry("biocnn.losses.pixels:cross_entropy"),
+        "focal": Entry("biocnn.losses.pixels:focal"),
+        "dice": Entry("biocnn.losses.regions:dice"),
+        "dice_bce": Entry("biocnn.losses.regions:dice_bce"),
+        "dice_cross_entropy": Entry("biocnn.losses.regions:dice_cross_entropy"),
+        "dice_focal": Entry("biocnn.losses.regions:dice_focal"),
+        "tversky": Entry("biocnn.losses.regions:tversky"),
+        "boundary": Entry("biocnn.losses.shapes:boundary"),
+        "cldice": Entry("biocnn.losses.shapes:cldice"),
+        "instances": Entry("biocnn.losses.instances:instances"),
     },
-}
-
-# Sequences get one answer each, images one a pixel.
-OF_SEQUENCES = {
-    "models": ("DeepBind", "Basset", "DilatedResNet", "DanQ"),
-    "losses": ("bce", "mse"),
-    "augment": ("reverse_complement", "shift"),
-}
-OF_IMAGES = {
-    kind: tuple(name for name in REGISTRY[kind] if name not in names or name == "bce")
-    for kind, names in OF_SEQUENCES.items()
+    "tasks": {
+        "binary": Entry("biocnn.tasks.binary:Binary"),
+        "multilabel": Entry("biocnn.tasks.multilabel:Multilabel"),
+        "regression": Entry("biocnn.tasks.regression:Regression"),
+        "mask": Entry("biocnn.tasks.mask:Mask"),
+        "classes": Entry("biocnn.tasks.classes:Classes"),
+        "instances": Entry("biocnn.tasks.instances:Instances"),
+    },
+    "inputs": {
+        "sequence": Entry("biocnn.tasks.inputs:SequenceInput"),
+        "image": Entry("biocnn.tasks.inputs:ImageInput"),
+    },
 }
 
 # What `augment:` may be instead of a list: see biocnn.augment.sets.
@@ -90,7 +99,7 @@ def target(kind: str, name: str) -> str:
         raise InputError(
             f"{name!r} is not known", nearest(name, REGISTRY[kind]) + ", or an import path package.module:Name"
         )
-    return REGISTRY[kind][name]
+    return REGISTRY[kind][name].path
 
 
 def own_module(name: str) -> str:
@@ -108,14 +117,33 @@ def look_here() -> None:
         sys.path.append(str(Path.cwd()))
 
 
+def suited(kind: str, input: str) -> list[str]:
+    """Names of a kind that suit an input, in the order of the registry; losses do where one of its tasks has them."""
+    if kind == "losses":
+        tasks = [find("tasks", name) for name in REGISTRY["tasks"]]
+        found = {loss for task in tasks if input in task.inputs for loss in task.losses}
+        return [name for name in REGISTRY["losses"] if name in found]
+    return [name for name, entry in REGISTRY[kind].items() if entry.input in ("", input)]
+
+
+def input_of(data: str) -> Any:
+    """The class of what these data are: `Input`; None of data of a user's own, which is known once they are read."""
+    return find("inputs", REGISTRY["data"][data].input) if data in REGISTRY["data"] else None
+
+
 def find(kind: str, name: str) -> Callable[..., Any]:
     """The class or function itself: ``find("models", "UNet")`` is ``biocnn.models.unet.UNet``."""
-    module, _, attribute = target(kind, name).partition(":")
-    if own_module(name):
+    return resolve(target(kind, name))
+
+
+def resolve(path: str) -> Any:
+    """What an import path ``module:name`` stands for."""
+    module, _, attribute = path.partition(":")
+    if own_module(path):
         look_here()
     try:
         return getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise InputError(
-            f"{name!r} cannot be imported: {error}", "run from the folder that holds the module"
+            f"{path!r} cannot be imported: {error}", "run from the folder that holds the module"
         ) from error

@@ -10,7 +10,7 @@ from biocnn.config.agreement import disagreements
 from biocnn.config.experiment import Experiment, read_frozen
 from biocnn.config.experiment_file import read_yaml
 from biocnn.config.experiment_paths import resolve_paths
-from biocnn.config.registry import AUGMENT_SETS, REGISTRY
+from biocnn.config.registry import AUGMENT_SETS, input_of
 from biocnn.config.schema import STRICT, check, choose, example
 from biocnn.config.search_space import Calibrate, resolve_draws
 from biocnn.config.strands import RNA, check_strands
@@ -168,7 +168,6 @@ SECTIONS = {
     "scan": Scan,
 }
 NAMING = {"data": "data", "model": "models"}
-LEFT_TO_IMAGES = {"epochs": None, "batch_size": None}
 KEYS = ("seed", "data", "split", "augment", "model", "loss", *list(SECTIONS)[1:])
 
 
@@ -218,6 +217,7 @@ def _sections(given: dict[str, Any], collector: Collector) -> dict[str, Any]:
 def _section(given: dict[str, Any], key: str) -> Any:
     value, data = given.get(key), given.get("data")
     data = data.get("name") if isinstance(data, dict) else data
+    own = input_of(data) if isinstance(data, str) else None
     if key == "seed":
         seed = given.get("seed", 1)
         if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < SEEDS:
@@ -231,9 +231,9 @@ def _section(given: dict[str, Any], key: str) -> Any:
     if key == "loss":
         return None if value is None else choose("losses", value, "loss")
     if key == "augment":
-        return _augment(value, data)
-    if key == "train" and data == "Images" and isinstance(value or {}, dict):
-        value = LEFT_TO_IMAGES | (value or {})
+        return _augment(value, own)
+    if key == "train" and own and isinstance(value, dict | None):
+        value = dict.fromkeys(own.left_to_data) | (value or {})
     return check(SECTIONS[key], {} if value is None else value, key).model_dump(mode="json")
 
 
@@ -251,10 +251,11 @@ def _fill_draws(settings: dict[str, Any], collector: Collector) -> None:
         check_strands(settings, RNA if settings["data"].get("alphabet") == "RNA" else None)
 
 
-def _augment(given: Any, data: Any) -> list[dict[str, Any]] | str:
-    """A list, or the word for a set that the data decide; left out: ``default`` for images, else none."""
-    images = data == "Images"
-    given = ("default" if images else []) if given is None else [] if given == "none" else given
+def _augment(given: Any, own: Any) -> list[dict[str, Any]] | str:
+    """A list, or the word for a set that the data decide; left out, what is usual for such an input."""
+    words = own.augment if own else AUGMENT_SETS
+    given = (own.augment[0] if own else "none") if given is None else given
+    given = [] if given == "none" else given
     if isinstance(given, list):
         collector, found = Collector(), []
         for i, item in enumerate(given):
@@ -262,10 +263,8 @@ def _augment(given: Any, data: Any) -> list[dict[str, Any]] | str:
                 found.append(choose("augment", item, f"augment.{i}"))
         collector.finish()
         return found
-    words = AUGMENT_SETS if images or data not in REGISTRY["data"] else ("none",)
     if isinstance(given, str) and given in words:
         return given
-    said = f"for example augment: [{'flip, rotate90' if images else 'reverse_complement'}]"
-    raise InputError(
-        f"augment: must be a list or a word (given: {as_given(given)})", f"{nearest(str(given), words)}; {said}"
-    )
+    some = own.augment_list if own else f"[{example('augment')}]"
+    said = f"augment: must be a list or a word (given: {as_given(given)})"
+    raise InputError(said, f"{nearest(str(given), words)}; for example augment: {some}")

@@ -23,6 +23,8 @@ from biocnn.data.raw import Raw
 from biocnn.data.splits import PARTS
 from biocnn.io.intensity import decide_normalise, image_ranges, intensity_percentiles
 from biocnn.io.ragged import REMEDY, Ragged
+from biocnn.tasks import Task, make_task
+from biocnn.tasks.inputs import Input, make_input
 from biocnn.tasks.instance_targets import instance_targets
 
 
@@ -75,6 +77,16 @@ class Dataset:
         """The locus of each sequence, see ``biocnn.data.loci``: shape (N,)."""
         raw = Raw(self.examples, self.x.__getitem__, self.y.__getitem__, self.facts)
         return loci(leakage.identify(raw), self.examples)
+
+    @cached_property
+    def task(self) -> Task:
+        """What is asked of these examples."""
+        return make_task(self.facts)
+
+    @cached_property
+    def input(self) -> Input:
+        """What the examples are."""
+        return make_input(self.facts)
 
     def divided(self, split: pd.Series) -> "Dataset":
         """The same examples with other parts; what was measured on the training part stays as it was."""

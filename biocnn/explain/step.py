@@ -55,7 +55,7 @@ def _sequences(model: Model, dataset: Dataset, settings: dict[str, Any], folder:
         model.network,
         part.windows(),
         np.stack([dataset.y[i] for i in rows]),
-        np.stack(list(predict_batches(model.network, part, dataset.facts["task"]))),
+        np.stack(list(predict_batches(model.network, part, dataset.task))),
         dataset.examples["id"].iloc[rows].tolist(),
         read_meme(database) if database else None,
         checks,

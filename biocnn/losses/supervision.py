@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 Logits = Tensor | list[Tensor]  # several: the finest first, each an n-th of the size of the one before, rounded up
+Loss = Callable[[Logits, Tensor], Tensor]
 
 
 def supervised(loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Logits, Tensor], Tensor]:

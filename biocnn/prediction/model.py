@@ -17,7 +17,6 @@ from biocnn.io.genome import Genome
 from biocnn.io.image_paths import named_images
 from biocnn.io.lazy import LazyImage, open_image
 from biocnn.io.padded import pad
-from biocnn.losses import probability
 from biocnn.nn.encode import one_hot
 from biocnn.nn.fuse_batchnorm import fold
 from biocnn.nn.precision import fast_bfloat16
@@ -26,12 +25,13 @@ from biocnn.prediction.blending import Blend
 from biocnn.prediction.compatibility import Adapted, Fit, Intensity, Source, Spacing, adapt, choose, need, same_data
 from biocnn.prediction.images import ImagePredictor, InMemory, Maps, MapsOnGrid, all_of
 from biocnn.prediction.scanner import Scanner
-from biocnn.tasks.instances import label_instances, settings_at
+from biocnn.tasks import Task, make_task
+from biocnn.tasks.inputs import Input, make_input
+from biocnn.tasks.watershed import settings_at
 from biocnn.training.batches import make
 from biocnn.training.checkpoint import load_model
 from biocnn.training.forward import BATCH, answer, default_device, logits_of
-from biocnn.training.target_unit import rescale
-from biocnn.training.temperature import set_temperature
+from biocnn.training.target_unit import rescale, set_temperature
 
 IMAGES = "give a path, a folder, an array of shape (C, *spatial) or, of one channel, (*spatial), or a list of these"
 SEQUENCES = "give a string, a list of strings, the path of a FASTA file, or an array of codes"
@@ -121,6 +121,16 @@ class Model:
         self.precision = checked if fast_bfloat16(self.device) else "float32"
         self.folded = fold(self.network)
 
+    @cached_property
+    def task(self) -> Task:
+        """What the network was trained for."""
+        return make_task(self.facts)
+
+    @cached_property
+    def input(self) -> Input:
+        """What the network takes."""
+        return make_input(self.facts)
+
     def __repr__(self) -> str:
         return f"Model({self.meta['experiment']['model']['name']}, task={self.facts['task']}, outputs={self.outputs})"
 
@@ -189,7 +199,7 @@ class Model:
 
     def decide(self, p: np.ndarray, zoom: Sequence[float] = ()) -> np.ndarray:
         """From probabilities (K, *spatial) to a mask, or to labels; ``zoom``: pixels for one of training, by axis."""
-        return decide(p, self.facts["task"], settings_at(self.meta.get("postprocess", {}), zoom))
+        return self.task.decide(p, settings_at(self.meta.get("postprocess", {}), zoom))
 
     @torch.inference_mode()
     def logits(self, codes: Sequence[np.ndarray]) -> np.ndarray:
@@ -232,14 +242,14 @@ class Model:
         return self._probability(torch.from_numpy(self.logits(codes)))
 
     def _probability(self, logits: Tensor) -> np.ndarray:
-        return probability(logits, self.facts["task"]).cpu().numpy()
+        return self.task.probability(logits).cpu().numpy()
 
     @cached_property
     def _scanner(self) -> Scanner:
         return Scanner(self.folded, self._sequences, self._probability, self._rows, self.facts.get("window"))
 
     def _answer(self, x: Tensor) -> Tensor:
-        return answer(self.folded, x, self.facts["task"], self.precision)
+        return answer(self.folded, x, self.task, self.precision)
 
     def _rows(self, length: int) -> int:
         """How many sequences of a length go at a time."""
@@ -302,9 +312,7 @@ class Model:
 
 def decide(p: np.ndarray, task: str, postprocess: dict[str, Any]) -> np.ndarray:
     """From probabilities (K, *spatial) to a mask (uint8), or to labels (int32) where the task is instances."""
-    if task == "instances":
-        return label_instances(p, **postprocess)
-    return (p[0] > 0.5).astype(np.uint8) if task == "mask" else p.argmax(0).astype(np.uint8)
+    return make_task({"task": task, "outputs": []}).decide(p, postprocess)
 
 
 def _listed(inputs: Any, kinds: Any, what: str, allowed: str) -> list[Any]:

@@ -49,7 +49,7 @@ def reliability(results: Results, gallery: Gallery, mean: pd.DataFrame, truth: p
 
 def _without(results: Results, temperatures: dict[str, list[float]]) -> pd.DataFrame:
     """Mean probability of the runs as it were without temperature; by id."""
-    from biocnn.training.temperature import without_temperature
+    from biocnn.tasks.temperature import without_temperature
 
     frames = []
     for run, found in temperatures.items():

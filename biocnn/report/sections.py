@@ -164,7 +164,7 @@ def training(results: Results, gallery: Gallery) -> Section:
 
 def _remarks(results: Results) -> Iterator[str]:
     """What to know of how runs were trained and calibrated; nothing where all is as usual."""
-    from biocnn.training.temperature import remarks
+    from biocnn.tasks.temperature import remarks
 
     for run in results.histories:
         meta = results.metadata(run)

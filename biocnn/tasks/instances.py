@@ -1,179 +1,64 @@
-"""From the maps that a network predicts to labelled objects."""
+"""Objects that may touch."""
 
-from collections.abc import Sequence
-from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from scipy import ndimage
+from biocnn.tasks.maps import MapTask
 
-from biocnn.metrics import average_precision_iou
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-# What is tried for each setting of `label_instances`, in the order in which they matter, over and over while it helps.
-CHOICES = {
-    "mask_threshold": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
-    "peak_threshold": (0.4, 0.8, 1.0, 1.2, 1.4, 1.6),
-    "seed_threshold": (0.2, 0.5, 0.8, 1.0, 1.2, 1.4),
-    "min_size": (0, 8, 16, 32, 64, 128),
-    "smoothing": (0.5, 1.0, 1.5, 2.0, 3.0),
-}
-ROUNDS = 2
-TUNING_PIXELS = 8_000_000  # about what a core labels 60 times in one minute
+    import numpy as np
+    from torch import Tensor
+
+    from biocnn.metrics.catalogue import Metric
+
+CLASSES = 3  # background, inside, boundary; the distance after them is no probability
+_AT = ("_0.5", "_0.6", "_0.7", "_0.8", "_0.9", "")
 
 
-def label_instances(
-    probability: np.ndarray,
-    *,
-    mask_threshold: float = 0.5,
-    seed_threshold: float = 0.8,
-    peak_threshold: float = 1.2,
-    smoothing: float | Sequence[float] = 0.5,
-    min_size: int = 8,
-) -> np.ndarray:
-    """Turn a network's maps into labelled objects.
+class Instances(MapTask):
+    """Four maps, of which a watershed makes objects: P(background), P(inside), P(boundary), distance to the edge."""
 
-    Seeds and watershed share one landscape: distance + P(inside) - P(boundary), between -1 and 2, high in the middle
-    of objects and low between those that touch. A seed is a connected piece of high ground with a peak on it, so that
-    a bay or a spur of an object, which is high enough but has no peak, makes no object of its own.
+    name = "instances"
+    losses = ("instances",)
+    monitor = ""
+    metrics = (*(f"{name}{at}" for name in ("average_precision_iou", "f1", "panoptic_quality") for at in _AT), "aji")
+    headline = ("average_precision_iou_0.5", "average_precision_iou")
+    label = "separate objects"
+    family = "Images: objects"
 
-    Parameters
-    ----------
-    probability
-        Shape (4, *spatial): P(background), P(inside), P(boundary), and the distance to the object's edge over the
-        object's largest (what `instance_targets` makes, from a network).
-    mask_threshold
-        A pixel can belong to an object where 1 - P(background) is larger: inside and boundary alike.
-    seed_threshold
-        Height from which on neighbouring pixels belong to one seed.
-    peak_threshold
-        Height that a seed must reach somewhere; what no seed claims is left background.
-    smoothing
-        Standard deviation of the Gaussian blur of the landscape, in pixels; one number, or one for each axis.
-    min_size
-        Objects of fewer pixels are removed.
+    @staticmethod
+    def catalogue() -> "dict[str, Metric]":
+        from biocnn.metrics.catalogue import OF_OBJECTS
 
-    Returns
-    -------
-    labels
-        Shape (*spatial), int32: 0 = background, 1..n = objects, each without holes.
-    """
-    from skimage.segmentation import watershed
+        return OF_OBJECTS
 
-    mask = probability[0] < 1 - mask_threshold
-    height = landscape(probability, smoothing)
-    seeds = _seeds(height, mask, seed_threshold, peak_threshold)
-    labels = watershed(-height, seeds, mask=mask)
-    return _drop_small(fill_holes(labels), min_size).astype(np.int32)
+    @property
+    def pixel_classes(self) -> list[str]:
+        return self.outputs[:CLASSES]
 
+    def probability(self, logits: "Tensor") -> "Tensor":
+        """A softmax of background, inside and boundary, and a sigmoid of the distance."""
+        import torch
 
-def settings_at(settings: dict[str, Any], zoom: Sequence[float]) -> dict[str, Any]:
-    """Settings of ``label_instances`` for pixels of another size than they were tuned at.
+        return torch.cat([logits[:, :CLASSES].softmax(1), logits[:, CLASSES:].sigmoid()], dim=1)
 
-    Parameters
-    ----------
-    settings
-        Some of its keyword arguments.
-    zoom
-        Pixels for one of those that settings were tuned at, along each axis; none: the same.
-    """
-    if all(z == 1 for z in zoom):
-        return settings
-    known = label_instances.__kwdefaults__ | settings
-    blur, size = (known["smoothing"] * z for z in zoom), known["min_size"] * prod(zoom)
-    return known | {"smoothing": tuple(blur), "min_size": round(size)}
+    def class_weights(self) -> "Tensor":
+        """1 / share of background, inside and boundary, with mean 1."""
+        import torch
 
+        shares = torch.tensor(self.facts["class_shares"]).clamp(min=1e-3)
+        return shares.reciprocal() / shares.reciprocal().mean()
 
-def landscape(probability: np.ndarray, smoothing: float | Sequence[float]) -> np.ndarray:
-    """Distance + P(inside) - P(boundary), blurred: high in the middle of objects, low between them."""
-    height = probability[3].astype(np.float32) + probability[1] - probability[2]
-    return ndimage.gaussian_filter(height, smoothing) if smoothing else height
+    # No temperature: the watershed's own thresholds are chosen for the maps as the network gives them.
+    def tune(self, probabilities: "Iterable[np.ndarray]", labels: "Iterable[np.ndarray]") -> dict[str, Any]:
+        """The settings of the watershed that suit validation images best."""
+        from biocnn.tasks.watershed import tune_instances
 
+        return tune_instances(list(probabilities), list(labels))
 
-def _seeds(height: np.ndarray, mask: np.ndarray, threshold: float, peak: float) -> np.ndarray:
-    """Number the connected pieces above the threshold, diagonals included, that reach the peak."""
-    everywhere = np.ones((3,) * mask.ndim, bool)
-    seeds, count = ndimage.label(mask & (height > threshold), structure=everywhere)
-    reached = np.zeros(count + 1, bool)
-    reached[seeds[mask & (height >= max(peak, threshold))]] = True
-    reached[0] = False
-    return np.where(reached, np.cumsum(reached), 0)[seeds]
+    def decide(self, p: "np.ndarray", postprocess: dict[str, Any]) -> "np.ndarray":
+        """Labelled objects."""
+        from biocnn.tasks.watershed import label_instances
 
-
-def _drop_small(labels: np.ndarray, min_size: int) -> np.ndarray:
-    """Remove objects of fewer than ``min_size`` pixels and number the others 1..n."""
-    keep = np.bincount(labels.ravel()) >= min_size
-    keep[0] = False
-    return np.where(keep, np.cumsum(keep), 0)[labels]
-
-
-def tune_instances(probabilities: Sequence[np.ndarray], labels: Sequence[np.ndarray]) -> dict[str, float | int]:
-    """Choose the settings of `label_instances` on validation images.
-
-    One setting at a time is changed, the others kept, and the change is kept where the mean over images of the mean
-    average precision at IoU .5, .6, .7, .8 and .9 grows; two rounds over all settings.
-
-    Parameters
-    ----------
-    probabilities
-        One array of each image, shape (4, *spatial), as `label_instances` takes it.
-    labels
-        The true objects of each image, shape (*spatial). At most 8 million pixels are used: of more, every second
-        (third, ...) image.
-
-    Returns
-    -------
-    settings
-        Keyword arguments of `label_instances`; its defaults where there is no image, or nothing is better.
-    """
-    step = max(1, -(-sum(truth.size for truth in labels) // TUNING_PIXELS))
-    pairs = list(zip(probabilities, labels, strict=True))[::step]
-    best = dict(label_instances.__kwdefaults__)
-    if not pairs:
-        return best
-    tried = {tuple(best.values()): _mean_precision(pairs, best)}
-    for _ in range(ROUNDS):
-        for name, values in CHOICES.items():
-            for settings in ({**best, name: value} for value in values):
-                if tuple(settings.values()) not in tried and settings["peak_threshold"] >= settings["seed_threshold"]:
-                    tried[tuple(settings.values())] = _mean_precision(pairs, settings)
-            best = dict(zip(best, max(tried, key=tried.get), strict=True))
-    return best
-
-
-def _mean_precision(pairs: Sequence[tuple[np.ndarray, np.ndarray]], settings: dict[str, float | int]) -> float:
-    """Mean over images and thresholds of the average precision that the settings reach."""
-    return float(np.mean([average_precision_iou(label_instances(maps, **settings), truth) for maps, truth in pairs]))
-
-
-def fill_holes(labels: np.ndarray) -> np.ndarray:
-    """Fill background enclosed by one single object; gaps between several objects and at the image's end stay.
-
-    Parameters
-    ----------
-    labels
-        Shape (*spatial), integers.
-
-    Returns
-    -------
-    labels
-        A copy with its holes filled.
-    """
-    holes, count = ndimage.label(labels == 0)
-    if count <= 1:
-        return labels.copy()
-    window = 3
-    highest = ndimage.maximum_filter(labels, window)
-    lowest = ndimage.minimum_filter(np.where(labels == 0, labels.max() + 1, labels), window)
-    numbers = np.arange(count + 1)
-    top = ndimage.maximum(highest, holes, numbers)
-    bottom = ndimage.minimum(lowest, holes, numbers)
-    owner = np.where(top == bottom, top, 0).astype(labels.dtype)
-    owner[0] = 0
-    owner[_numbers_at_ends(holes)] = 0
-    return np.where(labels == 0, owner[holes], labels)
-
-
-def _numbers_at_ends(values: np.ndarray) -> np.ndarray:
-    """The numbers that occur on the outermost pixels of an array."""
-    faces = [values.take(end, axis) for axis in range(values.ndim) for end in (0, -1)]
-    return np.unique(np.concatenate([face.ravel() for face in faces]))
+        return label_instances(p, **postprocess)

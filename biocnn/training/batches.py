@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from biocnn.augment import DRAWS
-from biocnn.config.registry import REGISTRY, find
+from biocnn.config.registry import REGISTRY, find, suited
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.data.foreground import Foreground
 from biocnn.data.fresh import FreshShuffles
 from biocnn.io.padded import pad
 from biocnn.nn.encode import normalise, one_hot, to_tensor
+from biocnn.tasks.inputs import Input
 from biocnn.training.patches import Cutter, PatchLoader
 
 LAST = {4: torch.channels_last, 5: torch.channels_last_3d}  # by number of axes
@@ -261,7 +262,7 @@ def make(
         For augmentations or a patch that do not suit the data.
     """
     kind, dims = dataset.facts["kind"], dataset.facts["spatial_dims"]
-    _check_kind(sections, kind)
+    _check_suited(sections, dataset.input)
     if patch and (kind == "sequence" or len(patch) != dims):
         allowed = "leave it out: sequences are seen whole" if kind == "sequence" else f"give {dims} lengths, in pixels"
         raise InputError(f"train.patch: {list(patch)}, but the data are {kind}s of {dims} dimensions", allowed)
@@ -273,12 +274,11 @@ def make(
     return ImageBatches(dataset, rows, device, augment, patch, workers, foreground)
 
 
-def _check_kind(sections: Sequence[dict[str, Any]], kind: str) -> None:
-    of_sequences = {name: path.startswith("biocnn.augment.sequences:") for name, path in REGISTRY["augment"].items()}
-    suited = [name for name, found in of_sequences.items() if found == (kind == "sequence")]
+def _check_suited(sections: Sequence[dict[str, Any]], given: Input) -> None:
+    allowed = suited("augment", given.name)
     for name in (section["name"] for section in sections):
-        if name in REGISTRY["augment"] and name not in suited:
-            raise InputError(f"augment: {name} is not for {kind}s", "allowed: " + ", ".join(suited))
+        if name in REGISTRY["augment"] and name not in allowed:
+            raise InputError(f"augment: {name} is not for {given.examples}", "allowed: " + ", ".join(allowed))
 
 
 def _check_shift(sections: Sequence[dict[str, Any]], flank: int) -> None:

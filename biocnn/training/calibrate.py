@@ -13,9 +13,8 @@ from biocnn.core.errors import Diverged, InputError
 from biocnn.core.files import read_json
 from biocnn.data.dataset import Dataset
 from biocnn.data.splits import balanced_folds
-from biocnn.losses import TASKS
 from biocnn.training.runs import Log, train_run
-from biocnn.training.validation import goodness, monitored
+from biocnn.training.validation import goodness
 
 ORDER = ["score", "tie"]  # of trials, as of epochs
 
@@ -50,8 +49,8 @@ def run_trial(
     section, values = settings["calibrate"], drawn(settings, trial)
     settings = with_values(settings, {**values, "train.epochs": section["epochs"] or settings["train"]["epochs"]})
     inner = inner_fold(dataset, part, section["folds"], settings["split"]["group"], settings["seed"])
-    metric = TASKS[inner.facts["task"]].monitor
-    record = {"trial": trial, "part": part, "settings": values, "metric": metric}
+    task = inner.task
+    record = {"trial": trial, "part": part, "settings": values, "metric": task.monitor or "val_loss"}
     blank = {"value": None, "score": None, "tie": None, "best_epoch": None, "epochs": None, "seconds": None}
     try:
         _, history, _ = train_run(settings, inner, settings["seed"], log=log, state=state)
@@ -59,8 +58,8 @@ def run_trial(
         log(f"{error.message}: the trial ends here")
         return {**record, **blank}
     best = history[history["best"] == 1].iloc[0].to_dict()
-    score, tie = goodness(best, inner.facts["task"])
-    value = best[monitored(inner.facts["task"])]
+    score, tie = goodness(best, task)
+    value = best[task.monitored]
     found = {"value": float(value), "score": float(score), "tie": float(tie)} if math.isfinite(score) else {}
     counts = {"best_epoch": int(best["epoch"]), "epochs": len(history), "seconds": float(history["seconds"].sum())}
     return {**record, **blank, **found, **counts}

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from biocnn.losses import probability
 from biocnn.nn.precision import autocast
+from biocnn.tasks import Task
 from biocnn.training.batches import ImageBatches, SequenceBatches
 
 BATCH = 512  # sequences at a time, where memory allows
@@ -24,14 +24,14 @@ def logits_of(network: nn.Module, x: Tensor, precision: str = "float32") -> Tens
         return network(x).float()
 
 
-def answer(network: nn.Module, x: Tensor, task: str, precision: str = "float32") -> Tensor:
+def answer(network: nn.Module, x: Tensor, task: Task, precision: str = "float32") -> Tensor:
     """What a network says of x (N, C, *spatial): probabilities, or values for regression; float32."""
-    return probability(logits_of(network, x, precision), task)
+    return task.probability(logits_of(network, x, precision))
 
 
 @torch.inference_mode()
 def predict_batches(
-    model: nn.Module, batches: SequenceBatches | ImageBatches, task: str, precision: str = "float32"
+    model: nn.Module, batches: SequenceBatches | ImageBatches, task: Task, precision: str = "float32"
 ) -> Iterator[np.ndarray]:
     """What the model says of each example, in order: (K,) or (K, *spatial), float32."""
     model.eval()

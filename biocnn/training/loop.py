@@ -18,8 +18,9 @@ from tqdm import tqdm
 from biocnn.core.errors import Diverged, InputError, Interrupted
 from biocnn.core.interrupt import stop_requests
 from biocnn.core.parallel import ALONE, Processes
-from biocnn.losses import Loss, check_output
+from biocnn.losses import Loss
 from biocnn.nn.precision import autocast, in_float32
+from biocnn.tasks import Task
 from biocnn.training.batches import ImageBatches, SequenceBatches, seed_dropout
 from biocnn.training.optimizer import clip_gradients, lr_factor, make_optimizer
 from biocnn.training.resource_estimate import Pace, memory_errors
@@ -35,7 +36,7 @@ def fit(
     train: SequenceBatches | ImageBatches,
     val: SequenceBatches | ImageBatches,
     loss: Loss,
-    task: str,
+    task: Task,
     settings: dict[str, Any],
     seed: int,
     log: Callable[[str], None],
@@ -96,7 +97,7 @@ class Training:
     train: SequenceBatches | ImageBatches
     val: SequenceBatches | ImageBatches
     loss: Loss
-    task: str
+    task: Task
     settings: dict[str, Any]
     seed: int
     log: Callable[[str], None]
@@ -153,7 +154,7 @@ class Training:
         with autocast(p.precision, self.device)():
             logits = self.network(x)
         logits, y = self.processes.gather(in_float32(logits), y)
-        check_output(logits, y)
+        self.task.check_output(logits, y)
         value = self.loss(logits, y)
         for parameter in self.parameters:
             parameter.grad = None

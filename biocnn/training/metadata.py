@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from biocnn.config.registry import REGISTRY
 from biocnn.core.errors import InputError
 from biocnn.io.fasta import Iupac
-from biocnn.losses import TASKS
 
 LARGEST = 10_000_000  # of the JSON, in bytes; that of real files has some thousands
 REMEDY = "copy it again, or train again; a file that biocnn wrote and nobody changed can be read"
@@ -37,7 +37,7 @@ class _Facts(BaseModel):
 
     model_config = _OPEN
     kind: Literal["sequence", "image"]
-    task: Literal[*TASKS]
+    task: Literal[*REGISTRY["tasks"]]
     spatial_dims: Literal[1, 2, 3]
     in_channels: Count
     out_channels: Count
@@ -112,7 +112,7 @@ class _Precision(BaseModel):
 
 
 class Postprocess(BaseModel):
-    """Settings of ``biocnn.tasks.instances.label_instances``, or none of them."""
+    """Settings of ``biocnn.tasks.watershed.label_instances``, or none of them."""
 
     model_config = _OPEN | {"extra": "forbid"}
     mask_threshold: Annotated[float, Field(ge=0, le=1)] = 0.5

@@ -19,11 +19,12 @@ from biocnn.core.files import atomic
 from biocnn.core.parallel import ALONE, Processes
 from biocnn.data.dataset import Dataset
 from biocnn.data.decisions import resolve
-from biocnn.losses import Loss, make_loss
+from biocnn.losses import Loss
 from biocnn.nn.encode import one_hot
 from biocnn.nn.precision import SLOW, autocast, fast_bfloat16, numbers_for
-from biocnn.tasks import instances
-from biocnn.training import batches, temperature, transfer
+from biocnn.tasks import Task
+from biocnn.tasks.temperature import remarks
+from biocnn.training import batches, transfer
 from biocnn.training.checkpoint import build_model, read_meta, save_model, versions
 from biocnn.training.fingerprint import fingerprint
 from biocnn.training.forward import BATCH, default_device, logits_of, predict_batches
@@ -31,7 +32,7 @@ from biocnn.training.loop import fit
 from biocnn.training.resource_estimate import GIB, memory_bytes, memory_errors, resident_bytes
 from biocnn.training.state import StateFolder
 from biocnn.training.target_unit import in_unit, target_unit
-from biocnn.training.validation import compare, left_out, monitored, validate
+from biocnn.training.validation import compare, validate
 
 Log = Callable[[str], None]
 SHIFT = 5  # bp from one place at which a positive is seen to the next
@@ -84,7 +85,7 @@ def train_run(
         As ``biocnn.training.loop.fit``; and where another process took this one for dead. One that trains the same run
         is waited for.
     """
-    facts = dataset.facts
+    facts, task = dataset.facts, dataset.task
     check_strands(settings, facts.get("alphabet"))
     settings, decisions = resolve(settings, facts)
     section = settings["train"]
@@ -101,10 +102,10 @@ def train_run(
         dataset, parts[0], device, settings["augment"], section["patch"], section["workers"], foreground
     )
     val = batches.make(dataset, parts[1], device)
-    for name in left_out(val, facts):
-        log(f"{name}: the validation part has no two values of it: left out of {monitored(facts['task'])}")
-    loss = make_loss(settings["loss"], facts, section["class_weights"], device)
-    unit = target_unit(dataset.y.stacked(parts[0])) if facts["task"] == "regression" else None
+    for name in task.without_metric(dataset.y[row] for row in parts[1]):
+        log(f"{name}: the validation part has no two values of it: left out of {task.monitored}")
+    loss = task.make_loss(settings["loss"], section["class_weights"], device)
+    unit = target_unit(dataset.y.stacked(parts[0])) if task.standardised else None
     loss = in_unit(loss, unit, device) if unit else loss
     plan = train.plan(seed, 0, section["batch_size"], section["steps_per_epoch"])
     x, y = train.get(plan[0][:2])
@@ -119,7 +120,7 @@ def train_run(
         if processes.of_first(bool(files and states and states.put_back(files))):
             log(f"this training was finished before, with the same settings, code and data: see {state}")
             return _written(network, *files)
-        history = fit(network, train, val, loss, facts["task"], section, seed, log, states, processes, begun)
+        history = fit(network, train, val, loss, task, section, seed, log, states, processes, begun)
         meta = {
             "experiment": settings,
             "facts": facts,
@@ -130,22 +131,23 @@ def train_run(
             "versions": versions(),
         }
         meta["precision"] = choose_precision(
-            network, val, loss, facts["task"], settings["train"]["precision"], history["precision"]
+            network, val, loss, task, settings["train"]["precision"], history["precision"]
         )
         meta["deterministic"] = deterministic
         meta |= {"start": begun.record} if begun.record else {}
         meta |= {"target_unit": unit} if unit else {}
         log(describe_precision(meta["precision"]))
-        if facts["task"] == "instances":
-            found = list(predict_batches(network, val, facts["task"], precision=meta["precision"]["predict"]))
-            meta["postprocess"] = instances.tune_instances(found, [dataset.labels[i][0] for i in parts[1]])
+        precision = meta["precision"]["predict"]
+        found = predict_batches(network, val, task, precision)
+        meta["postprocess"] = task.tune(found, (dataset.labels[row][0] for row in parts[1]))
+        if meta["postprocess"]:
             log(f"objects are made with {meta['postprocess']}")
-        if facts["task"] in temperature.TASKS:
-            meta["temperature"] = choose_temperature(network, val, facts["task"], meta["precision"]["predict"])
-            said = zip(meta["temperature"], temperature.remarks(meta["temperature"]), strict=True)
+        if temperature := choose_temperature(network, val, task, len(parts[1]), precision):
+            meta["temperature"] = temperature
+            said = zip(temperature, remarks(temperature), strict=True)
             log("temperature " + ", ".join(f"{value:.3g}" + f" ({why})" * bool(why) for value, why in said))
-        if facts["task"] in ("binary", "multilabel"):
-            meta["recall"] = recall_levels(network, val, meta["temperature"], meta["precision"]["predict"])
+        if task.positives and dataset.input.scanned:
+            meta["recall"] = recall_levels(network, val, temperature, precision)
         # Without the time it took, so that the same training gives the same file.
         meta["best_epoch"] = history[history["best"] == 1].drop(columns="seconds").iloc[0].to_dict()
         if files and processes.rank == 0:
@@ -232,7 +234,7 @@ def choose_precision(
     network: nn.Module,
     val: batches.SequenceBatches | batches.ImageBatches,
     loss: Loss,
-    task: str,
+    task: Task,
     asked: str,
     epochs: Iterable[str],
 ) -> dict[str, Any]:
@@ -255,22 +257,11 @@ def choose_precision(
 
 @torch.inference_mode()
 def choose_temperature(
-    network: nn.Module, val: batches.SequenceBatches | batches.ImageBatches, task: str, precision: str
+    network: nn.Module, val: batches.SequenceBatches | batches.ImageBatches, task: Task, number: int, precision: str
 ) -> list[float]:
-    """What to divide each output's logits by, so that the probabilities of the validation part are likeliest."""
+    """The temperature of a network, from all ``number`` examples of the validation part."""
     network.eval()
-    answers = ((logits_of(network, x, precision), y) for x, y in val.plain())
-    if task not in ("mask", "classes"):
-        z, y = (np.concatenate(parts) for parts in zip(*((z.cpu(), y.cpu()) for z, y in answers), strict=True))
-        return temperature.fit_temperature(z, y)
-    images = len(val.rows)
-    share = -(-temperature.PIXELS // images)
-    found = [temperature.some_pixels(*pair, share, seed) for seed, pair in enumerate(answers)]
-    z, y = map(np.concatenate, zip(*found, strict=True))
-    worth = min(len(y), temperature.WORTH * images)
-    if task == "mask":
-        return temperature.fit_temperature(z, y[:, None], worth)
-    return temperature.fit_classes(z, y, worth)
+    return task.temperature(((logits_of(network, x, precision), y) for x, y in val.plain()), number)
 
 
 @torch.inference_mode()

@@ -67,6 +67,11 @@ def rescale(network: nn.Module, factor: Sequence[float], shift: Sequence[float] 
         (network.head if ends_with_head else network).register_forward_hook(_Rescale(by, plus))
 
 
+def set_temperature(network: nn.Module, temperature: Sequence[float]) -> None:
+    """Divide a network's logits (N, K) or (N, K, *spatial) from now on, in place; one number serves all K."""
+    rescale(network, [1 / value for value in temperature])
+
+
 class _Rescale:
     """A hook that can be copied with its network."""
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from biocnn.config.code_digests import code_of_step
 from biocnn.config.experiment import Experiment, read_frozen
-from biocnn.config.registry import own_module
+from biocnn.config.registry import input_of, own_module
 from biocnn.config.settings import load
 from biocnn.core.errors import Collector, Faults, InputError, nearest
 from biocnn.workflow.contents import Contents
@@ -231,7 +231,8 @@ class Workflow:
         """Outputs of the uncertainty step, for images unless the experiment says otherwise."""
         experiment = self.experiments[wildcards.experiment]
         wanted = experiment["uncertainty"]["methods"]
-        found = experiment["data"]["name"] == "Images" if wanted is None else bool(wanted)
+        own = input_of(experiment["data"]["name"])
+        found = bool(own and own.unsure) if wanted is None else bool(wanted)
         return [f"{RESULTS}/{wildcards.experiment}/uncertainty"] if found else []
 
     def segments(self, wildcards: Any) -> list[str]:

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from biocnn.config.registry import OF_IMAGES, OF_SEQUENCES, REGISTRY
+from biocnn.config.registry import REGISTRY, suited
 from biocnn.config.settings import load
 from biocnn.core.errors import Faults, InputError
-from biocnn.losses.tasks import TASKS
 from biocnn.workflow.rules import Workflow
 from tests.workflow.test_workflow import ROOT, snakemake
 
@@ -53,7 +52,7 @@ def faults(text: str, **config: object) -> list[str]:
             "leave it out",
         ),
         (PEAKS + "metrics: {also: [dice]}", "metrics.also: is for images", "leave it out"),
-        (PEAKS + "uncertainty: {methods: [dropout]}", "uncertainty.methods: are for images", "leave them out"),
+        (PEAKS + "uncertainty: {methods: [dropout]}", "uncertainty.methods: is for images", "leave it out"),
         (PEAKS + "train: {patch: [64, 64]}", "train.patch: is for images", "leave it out"),
         (PEAKS + "predict: {tta: flips}", "predict.tta: is for images", "leave it out"),
         (PEAKS + "augment: [flip]", "augment.0: flip is not for sequences", "allowed: reverse_complement, shift"),
@@ -159,19 +158,10 @@ def test_contigs_are_known_by_their_other_names(folder: Path, names: str) -> Non
     assert Workflow({"experiments": ["mine.yaml"]}, Path()).names == ["mine"]
 
 
-def test_what_suits_what_is_as_the_tasks_have_it() -> None:
-    of = {
-        kind: {
-            name
-            for task, about in TASKS.items()
-            if (task in ("mask", "classes", "instances")) == kind
-            for name in about.losses
-        }
-        for kind in (True, False)
-    }
-    assert set(OF_IMAGES["losses"]) == of[True]
-    assert set(OF_SEQUENCES["losses"]) == of[False]
-    for kind, names in OF_SEQUENCES.items():
-        assert set(names) | set(OF_IMAGES[kind]) == set(REGISTRY[kind])
-    in_file = {name for name, path in REGISTRY["augment"].items() if path.startswith("biocnn.augment.sequences:")}
-    assert set(OF_SEQUENCES["augment"]) == in_file
+def test_everything_suits_an_input() -> None:
+    for kind in ("data", "models", "augment", "losses"):
+        of = {name: set(suited(kind, name)) for name in REGISTRY["inputs"]}
+        assert set.union(*of.values()) == set(REGISTRY[kind])
+        assert all(of.values()), f"{kind}: none for an input"
+    shared = set(suited("losses", "sequence")) & set(suited("losses", "image"))
+    assert shared == {"bce"}, "which a probability has wherever it stands"

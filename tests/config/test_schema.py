@@ -78,7 +78,7 @@ def test_defaults_satisfy_the_schema(kind: str, name: str) -> None:
 def test_reading_every_schema_imports_nothing_heavy() -> None:
     code = (
         "import sys; from biocnn.config.registry import REGISTRY; from biocnn.config.schema import settings_schema\n"
-        "for names in REGISTRY.values():\n    for path in names.values(): settings_schema(path)\n"
+        "for names in REGISTRY.values():\n    for entry in names.values(): settings_schema(entry.path)\n"
         "print(*sorted({'torch', 'monai', 'numpy', 'pandas', 'sklearn', 'skimage'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"

@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from biocnn import losses
 from biocnn.config.registry import REGISTRY, find
-from biocnn.losses import IGNORE, TASKS, probability
+from biocnn.losses import IGNORE
+from biocnn.tasks import make_task
 
 SIZES = {1: (17,), 2: (8, 9), 3: (4, 5, 6)}
 BINARY = ("bce", "dice_bce")
@@ -167,10 +168,10 @@ def test_instances_weigh_the_boundary_and_the_distance() -> None:
     torch.testing.assert_close(losses.instances(logits, target, boundary=5.0, distance=0.0), classes)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", REGISTRY["tasks"])
 def test_probability(task: str) -> None:
     logits = 5 * random(2, 4, 6, 7)
-    p = probability(logits, task)
+    p = make_task({"task": task}).probability(logits)
     assert p.shape == logits.shape
     if task == "regression":
         assert p.equal(logits)
@@ -184,7 +185,7 @@ def test_probability(task: str) -> None:
 
 
 def test_every_loss_belongs_to_a_task_and_has_the_same_shape_of_call() -> None:
-    assert {name for task in TASKS.values() for name in task.losses} == set(REGISTRY["losses"])
+    assert {name for task in REGISTRY["tasks"] for name in find("tasks", task).losses} == set(REGISTRY["losses"])
     for name in REGISTRY["losses"]:
         parameters = inspect.signature(find("losses", name)).parameters
         assert list(parameters)[:3] == ["logits", "target", "class_weights"]

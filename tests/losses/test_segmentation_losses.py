@@ -15,6 +15,7 @@ from biocnn.config.registry import REGISTRY, find
 from biocnn.core.errors import InputError
 from biocnn.losses.shapes import distances, soft_skeleton
 from biocnn.losses.sums import one_hot, softmax_sums
+from biocnn.tasks import make_task
 
 CPU = torch.device("cpu")
 DIMS = pytest.mark.parametrize("dims", [1, 2, 3])
@@ -255,9 +256,9 @@ def test_blocks_are_as_large_as_the_network_made_them() -> None:
 def test_a_finest_map_of_another_size_is_refused() -> None:
     target = blobs(2, 3, n=2)
     levels = pyramid(torch.randn(2, 3, 24, 30))
-    losses.check_output(levels, target)
+    make_task({"task": "mask"}).check_output(levels, target)
     with pytest.raises(InputError, match="model: gives shape"):
-        losses.check_output(levels[1:], target)
+        make_task({"task": "mask"}).check_output(levels[1:], target)
 
 
 def test_levels_may_be_coarser_along_some_axes_only() -> None:
@@ -273,9 +274,9 @@ def test_levels_may_be_coarser_along_some_axes_only() -> None:
 
 @pytest.mark.parametrize("name", ["dice", "tversky"])
 def test_losses_that_weigh_classes_alike_refuse_weights(name: str) -> None:
-    facts = {"task": "mask", "class_shares": [0.9, 0.1]}
+    task = make_task({"task": "mask", "class_shares": [0.9, 0.1]})
     with pytest.raises(InputError, match=f"balanced, but {name} weighs all classes alike") as caught:
-        losses.make_loss({"name": name}, facts, "balanced", CPU)
+        task.make_loss({"name": name}, "balanced", CPU)
     assert "dice_bce" in caught.value.remedy
 
 

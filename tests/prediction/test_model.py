@@ -16,7 +16,6 @@ from biocnn.core.errors import InputError
 from biocnn.core.memory import PeakBytes
 from biocnn.data.dataset import Dataset
 from biocnn.io.fasta import decode, encode, reverse_complement
-from biocnn.losses import probability
 from biocnn.nn.precision import fast_bfloat16
 from biocnn.prediction.model import Model, decide
 from biocnn.training.batches import make
@@ -86,11 +85,11 @@ def test_ambiguous_letters_are_read_as_in_training(tmp_path: Path, bound: Datase
 
 def test_batches_and_model_agree(bound: Dataset, binder: Model) -> None:
     batches = make(bound, bound.rows("val", "test"), torch.device("cpu"))
-    found = np.stack(list(predict_batches(binder.network, batches, "multilabel")))
+    found = np.stack(list(predict_batches(binder.network, batches, binder.task)))
     np.testing.assert_array_equal(found, binder.predict(batches.windows()))
     (x, _), *_ = batches.plain()
     with torch.no_grad():
-        np.testing.assert_array_equal(found, probability(binder.network(x), "multilabel"))
+        np.testing.assert_array_equal(found, binder.network(x).sigmoid())
 
 
 def test_size_of_batches_does_not_matter(bound: Dataset, binder: Model, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +158,7 @@ def test_image_files_and_arrays_are_answered_alike(tmp_path: Path, cells: Datase
 def test_stored_and_new_images_are_answered_alike(cells: Dataset, segmenter: Model) -> None:
     rows = cells.rows("val", "test")
     found = list(segmenter.predict_stored(cells, rows))
-    unfolded = predict_batches(segmenter.network, make(cells, rows, torch.device("cpu")), "mask")
+    unfolded = predict_batches(segmenter.network, make(cells, rows, torch.device("cpu")), segmenter.task)
     for i, p, q in zip(rows, found, unfolded, strict=True):
         np.testing.assert_array_equal(p, segmenter.predict(cells.x[i]))
         np.testing.assert_allclose(p, q, atol=1e-5)

@@ -12,7 +12,7 @@ from biocnn.io.meme import Motif, write_meme
 from biocnn.io.ragged import Ragged
 from biocnn.metrics import auprc, auroc, average_precision_iou, dice, iou, pearson, spearman
 from biocnn.tasks.instance_targets import instance_targets
-from biocnn.tasks.instances import label_instances
+from biocnn.tasks.watershed import label_instances
 
 RUNS = ("fold0-seed1", "fold0-seed2")
 SITE = "TTACCCG"

@@ -16,7 +16,7 @@ from biocnn.metrics import ece
 from biocnn.report import headline, write_report
 from biocnn.report.headline import caution, verdict
 from biocnn.report.results import Results
-from biocnn.training.temperature import without_temperature
+from biocnn.tasks.temperature import without_temperature
 
 
 def row(baseline="6-mers", output="a", metric="auroc", value=0.8, network=0.9, half=0.02, split="test"):

@@ -15,7 +15,7 @@ from torch import nn
 from biocnn.config.schema import choose
 from biocnn.core.errors import InputError
 from biocnn.models import __all__ as MODELS
-from biocnn.tasks.instances import label_instances
+from biocnn.tasks.watershed import label_instances
 from biocnn.training.checkpoint import FORMAT, build_model, load_model, read_meta, save_model, versions
 from biocnn.training.metadata import Postprocess
 

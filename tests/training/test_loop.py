@@ -13,11 +13,12 @@ from torch import nn
 from trainings import AUGMENT, CPU, network, same_weights, trained
 
 from biocnn import metrics
+from biocnn.config.registry import REGISTRY
 from biocnn.config.schema import choose
 from biocnn.core.errors import InputError, Interrupted
 from biocnn.data.dataset import Dataset
-from biocnn.losses import TASKS, balanced, make_loss
 from biocnn.models import DeepBind, UNet
+from biocnn.tasks import make_task
 from biocnn.training.batches import make
 from biocnn.training.checkpoint import save_model
 from biocnn.training.forward import predict_batches
@@ -52,7 +53,7 @@ def test_same_seed_gives_the_same_bits(name: str, request: pytest.FixtureRequest
 def test_learns_a_planted_motif(bound: Dataset) -> None:
     model, history, _ = trained(bound, epochs=15, batch_size=32, lr=1e-2)
     test = make(bound, bound.rows("test"), CPU)
-    p = np.stack(list(predict_batches(model, test, "binary")))[:, 0]
+    p = np.stack(list(predict_batches(model, test, bound.task)))[:, 0]
     assert metrics.auroc(p, test.y[:, 0].numpy()) > 0.9
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
 
@@ -63,13 +64,13 @@ def test_every_level_learns_and_one_map_is_predicted(cells: Dataset) -> None:
     model, history, _ = trained(cells, model, epochs=1, batch_size=4, steps_per_epoch=2)
     assert not torch.equal(model.coarser_heads[0].conv.weight, before["coarser_heads.0.conv.weight"])
     assert history["train_loss"].notna().all()
-    (p,) = predict_batches(model, make(cells, cells.rows("test")[:1], CPU), "mask")
+    (p,) = predict_batches(model, make(cells, cells.rows("test")[:1], CPU), cells.task)
     assert p.shape == (1, 32, 32)
 
 
 def test_learns_to_segment_bright_discs(cells: Dataset) -> None:
     model, _, _ = trained(cells, epochs=4, batch_size=4, lr=1e-2, steps_per_epoch=10)
-    found = predict_batches(model, make(cells, cells.rows("test"), CPU), "mask")
+    found = predict_batches(model, make(cells, cells.rows("test"), CPU), cells.task)
     scores = [metrics.dice((p[0] > 0.5), cells.y[i][0]) for p, i in zip(found, cells.rows("test"), strict=True)]
     assert np.mean(scores) > 0.9
 
@@ -115,7 +116,8 @@ def scripted(quality: list[float], task: str = "instances", **settings):
     def loss(logits, y):
         return (logits**2).mean()
 
-    history = fit(model, Truth(), Truth(), loss, task, train_settings(epochs=len(quality), **settings), 1, lines.append)
+    section, asked = train_settings(epochs=len(quality), **settings), make_task({"task": task})
+    history = fit(model, Truth(), Truth(), loss, asked, section, 1, lines.append)
     return model, history, lines
 
 
@@ -150,7 +152,17 @@ def test_who_goes_on_decides_ties_alike(stop: int, tmp_path: Path) -> None:
     for log, ends in ((ask_to_stop, pytest.raises(Interrupted)), (print, nullcontext())):
         model = Scripted(quality)
         with StateFolder(tmp_path, "mark", print) as states, ends:
-            history = fit(model, Truth(), Truth(), lambda z, y: (z**2).mean(), "regression", settings, 1, log, states)
+            history = fit(
+                model,
+                Truth(),
+                Truth(),
+                lambda z, y: (z**2).mean(),
+                make_task({"task": "regression"}),
+                settings,
+                1,
+                log,
+                states,
+            )
     assert history["best"].tolist() == [0, 0, 1, 0, 0]
     assert model.epoch.item() == 3
 
@@ -206,7 +218,7 @@ def test_divergence_names_step_and_rate(bound: Dataset, bad: float) -> None:
     parts = [make(bound, bound.rows(part), CPU) for part in ("train", "val")]
     settings = train_settings(lr=0.5, schedule="constant", batch_size=16)
     with pytest.raises(InputError, match=r"the loss is (nan|inf) at step 2 \(lr 5\.00e-01\)") as caught:
-        fit(network(bound), *parts, loss, "binary", settings, 1, print)
+        fit(network(bound), *parts, loss, bound.task, settings, 1, print)
     assert "lower train.lr (now 0.5)" in caught.value.remedy
 
 
@@ -226,7 +238,7 @@ def test_infinite_gradient_of_a_finite_loss_leaves_finite_weights_on_disk(bound:
     """It is noticed before the step; the state of the first epoch stays, and the next attempt ends in the same way."""
     parts = [make(bound, bound.rows(part), CPU) for part in ("train", "val")]
     settings = train_settings(epochs=2, batch_size=16, steps_per_epoch=3, lr=0.5, schedule="constant")
-    plain = make_loss(None, bound.facts, "none", CPU)
+    plain = bound.task.make_loss(None, "none", CPU)
     for attempt in range(2):
         calls = [] if attempt == 0 else [1] * 3
 
@@ -241,7 +253,7 @@ def test_infinite_gradient_of_a_finite_loss_leaves_finite_weights_on_disk(bound:
             StateFolder(tmp_path, "mark", print) as states,
             pytest.raises(InputError, match=r"the gradient is not finite at step 4 \(lr 5\.00e-01\)") as caught,
         ):
-            fit(model, *parts, loss, "binary", settings, 1, print, states)
+            fit(model, *parts, loss, bound.task, settings, 1, print, states)
         assert f"the last good state is kept in {tmp_path / 'mark'}" in caught.value.message
         assert "lower train.lr (now 0.5)" in caught.value.remedy
         assert all(torch.isfinite(value).all() for value in model.state_dict().values())
@@ -273,35 +285,38 @@ def test_network_for_another_kind_of_target_is_refused(name: str, wrong, request
     assert "DeepBind" in caught.value.remedy
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_every_task_has_a_default_loss_and_refuses_those_of_others(task: str) -> None:
-    make_loss(None, {"task": task}, "none", CPU)
-    other = "mse" if task != "regression" else "dice"
-    with pytest.raises(InputError, match=f"loss: {other} does not suit targets of kind {task}") as caught:
-        make_loss({"name": other}, {"task": task}, "none", CPU)
-    assert TASKS[task].losses[0] in caught.value.remedy
+@pytest.mark.parametrize("name", REGISTRY["tasks"])
+def test_every_task_has_a_default_loss_and_refuses_those_of_others(name: str) -> None:
+    task = make_task({"task": name})
+    task.make_loss(None, "none", CPU)
+    other = next(loss for loss in REGISTRY["losses"] if loss not in task.losses)
+    with pytest.raises(InputError, match=f"loss: {other} does not suit targets of kind {name}") as caught:
+        task.make_loss({"name": other}, "none", CPU)
+    assert task.losses[0] in caught.value.remedy
 
 
 def test_balanced_weights_give_every_class_the_same_total() -> None:
-    assert balanced({"task": "multilabel", "positives": [0.25, 0.5]}).tolist() == [3, 1]
-    torch.testing.assert_close(balanced({"task": "mask", "class_shares": [0.9, 0.1]}), torch.tensor([9.0]))
+    assert make_task({"task": "multilabel", "positives": [0.25, 0.5]}).class_weights().tolist() == [3, 1]
+    torch.testing.assert_close(
+        make_task({"task": "mask", "class_shares": [0.9, 0.1]}).class_weights(), torch.tensor([9.0])
+    )
     shares = torch.tensor([0.7, 0.2, 0.1])
-    weights = balanced({"task": "classes", "class_shares": shares.tolist()})
+    weights = make_task({"task": "classes", "class_shares": shares.tolist()}).class_weights()
     torch.testing.assert_close(weights * shares / (weights * shares)[0], torch.ones(3))
     assert weights.mean().item() == pytest.approx(1)
-    assert torch.isfinite(balanced({"task": "classes", "class_shares": [1.0, 0.0, 0.0]})).all()
+    assert torch.isfinite(make_task({"task": "classes", "class_shares": [1.0, 0.0, 0.0]}).class_weights()).all()
 
 
 def test_balanced_loss_weighs_positives_as_torch_does() -> None:
     logits, y = torch.randn(6, 1), torch.tensor([[1.0], [0], [0], [0], [0], [0]])
-    loss = make_loss(None, {"task": "binary", "positives": [0.25]}, "balanced", CPU)
+    loss = make_task({"task": "binary", "positives": [0.25]}).make_loss(None, "balanced", CPU)
     wanted = nn.BCEWithLogitsLoss(pos_weight=torch.tensor([3.0]))(logits, y)
     torch.testing.assert_close(loss(logits, y), wanted)
 
 
 def test_regression_has_no_classes_to_weigh() -> None:
     with pytest.raises(InputError, match=r"train\.class_weights: balanced, but regression has no classes"):
-        make_loss(None, {"task": "regression"}, "balanced", CPU)
+        make_task({"task": "regression"}).make_loss(None, "balanced", CPU)
 
 
 def test_bfloat16_learns_too(cells: Dataset) -> None:

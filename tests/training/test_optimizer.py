@@ -116,7 +116,7 @@ def test_norms_and_biases_do_not_decay(cells: Dataset) -> None:
     before = copy.deepcopy(model.state_dict())
     parts = [make(cells, cells.rows(part), CPU) for part in ("train", "val")]
     settings = train_settings(epochs=1, steps_per_epoch=1, batch_size=2, weight_decay=0.5, lr=0.1, schedule="constant")
-    fit(model, *parts, lambda logits, y: (0 * logits).sum(), "mask", settings, 1, lambda line: None)
+    fit(model, *parts, lambda logits, y: (0 * logits).sum(), cells.task, settings, 1, lambda line: None)
     for name, parameter in model.named_parameters():
         factor = 1 - 0.5 * 0.1 if parameter.ndim > 1 else 1
         torch.testing.assert_close(parameter.detach(), factor * before[name], msg=name)

@@ -9,10 +9,13 @@ from tiny import images, sequences, stored
 from trainings import CPU, network
 
 from biocnn import metrics
+from biocnn.config.registry import REGISTRY
 from biocnn.data.dataset import Dataset
-from biocnn.losses import TASKS, make_loss
+from biocnn.tasks import Task, make_task
 from biocnn.training.batches import make
-from biocnn.training.validation import TOLERANCE, compare, describe, goodness, monitored, validate
+from biocnn.training.validation import TOLERANCE, compare, describe, goodness, validate
+
+TASKS = [pytest.param(make_task({"task": name}), id=name) for name in REGISTRY["tasks"]]
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +30,8 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 def test_validation_is_the_loss_and_the_metric_over_all_examples(bound: Dataset) -> None:
     model, batches = network(bound).eval(), make(bound, bound.rows("val"), CPU)
-    loss = make_loss(None, bound.facts, "none", CPU)
-    row = validate(model, batches, loss, "binary", torch.no_grad)
+    loss = bound.task.make_loss(None, "none", CPU)
+    row = validate(model, batches, loss, bound.task, torch.no_grad)
     ((x, y),) = batches.plain()
     with torch.no_grad():
         assert row["val_loss"] == pytest.approx(loss(model(x), y).item())
@@ -37,25 +40,25 @@ def test_validation_is_the_loss_and_the_metric_over_all_examples(bound: Dataset)
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_goodness_is_undefined_only_below_everything(task: str) -> None:
-    key = monitored(task)
+def test_goodness_is_undefined_only_below_everything(task: Task) -> None:
+    key = task.monitored
     good, bad = (0.1, 0.9) if key == "val_loss" else (0.9, 0.1)
     rows = [{"val_loss": 0.5, key: value} for value in (good, bad, math.nan)]
     assert sorted(rows, key=lambda row: goodness(row, task), reverse=True) == rows
     assert goodness(rows[-1], task)[0] == -math.inf
 
 
-@pytest.mark.parametrize("task", [task for task in TASKS if monitored(task) != "val_loss"])
+@pytest.mark.parametrize("task", [param for param in TASKS if param.values[0].monitor])
 @pytest.mark.parametrize("value", [1.0, math.nan])
-def test_of_equal_metrics_the_lower_loss_is_better(task: str, value: float) -> None:
-    surer, less_sure, broken = ({"val_loss": loss, monitored(task): value} for loss in (0.014, 0.632, math.nan))
+def test_of_equal_metrics_the_lower_loss_is_better(task: Task, value: float) -> None:
+    surer, less_sure, broken = ({"val_loss": loss, task.monitored: value} for loss in (0.014, 0.632, math.nan))
     assert goodness(surer, task) > goodness(less_sure, task) > goodness(broken, task)
 
 
 def test_validation_of_masks_is_the_mean_dice_of_images(cells: Dataset) -> None:
     model, batches, calls = network(cells).eval(), make(cells, cells.rows("val"), CPU), []
-    loss = make_loss(None, cells.facts, "none", CPU)
-    row = validate(model, batches, loss, "mask", torch.no_grad, lambda: calls.append(1))
+    loss = cells.task.make_loss(None, "none", CPU)
+    row = validate(model, batches, loss, cells.task, torch.no_grad, lambda: calls.append(1))
     scores, losses = [], []
     with torch.no_grad():
         for x, y in batches.plain():
@@ -70,7 +73,7 @@ def test_validation_changes_nothing(cells: Dataset) -> None:
     model = network(cells)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     validate(
-        model, make(cells, cells.rows("val"), CPU), make_loss(None, cells.facts, "none", CPU), "mask", torch.no_grad
+        model, make(cells, cells.rows("val"), CPU), cells.task.make_loss(None, "none", CPU), cells.task, torch.no_grad
     )
     assert all(value.equal(before[key]) for key, value in model.state_dict().items())
 
@@ -89,9 +92,9 @@ def test_validation_changes_nothing(cells: Dataset) -> None:
     ],
 )
 def test_precisions_agree_within_the_tolerance(task: str, exact: float, quick: float, holds: bool) -> None:
-    monitor = TASKS[task].monitor
-    name = monitor if monitor == "val_loss" else f"val_{monitor}"
-    found = compare({name: exact}, {name: quick}, task)
+    made = make_task({"task": task})
+    name = made.monitored
+    found = compare({name: exact}, {name: quick}, made)
     assert found["holds"] is holds
     assert found["metric"] == name
     assert found["tolerance"] == TOLERANCE

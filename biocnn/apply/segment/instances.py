@@ -13,7 +13,7 @@ from biocnn.apply.segment.pieces import Pieces, pieces_of, together
 from biocnn.apply.segment.scratch import Scratch
 from biocnn.evaluation.uncertainty.maps import entropy
 from biocnn.prediction.tiles import Slices, grown, inside
-from biocnn.tasks.instances import label_instances
+from biocnn.tasks.watershed import label_instances
 
 MARGIN = {2: 128, 3: 32}  # pixels around a block that are labelled with it, at first
 RIM = 16  # pixels along a window's ends where objects that are cut may differ from the whole, where little is blurred
@@ -39,7 +39,7 @@ def label_blocks(maps: MeanMaps, settings: dict[str, Any], numbers: Scratch, mem
     maps
         Of the image.
     settings
-        Keyword arguments of `biocnn.tasks.instances.label_instances`.
+        Keyword arguments of `biocnn.tasks.watershed.label_instances`.
     numbers
         Gets the number of each pixel's object, 1 + its row.
     memory_gb

@@ -25,7 +25,7 @@ from biocnn.io.lazy import LazyImage
 from biocnn.prediction.compatibility import Note, agree
 from biocnn.prediction.model import Model
 from biocnn.prediction.tiles import Slices
-from biocnn.tasks.instances import settings_at
+from biocnn.tasks.watershed import settings_at
 
 OnError = Literal["skip", "stop"]
 NETWORK, OTHERS = 0.35, 0.5  # shares of the memory for a pass through the network, and for what is done at other times

@@ -11,7 +11,6 @@ from biocnn.apply.variants.substitutions import CLOSE, Substitutions, follows
 from biocnn.config.strands import RNA
 from biocnn.core.errors import InputError
 from biocnn.io.fasta import reverse_complement
-from biocnn.losses import probability
 from biocnn.prediction.compatibility import agree
 from biocnn.prediction.model import Model
 
@@ -53,7 +52,7 @@ class Ensemble:
             raise InputError(
                 "these models were trained on sequences of different lengths", "set a window, in bp: 101, say"
             )
-        self.models, self.outputs, self.task = list(models), list(facts["outputs"]), facts["task"]
+        self.models, self.outputs, self.task = list(models), list(facts["outputs"]), models[0].task
         self.window: int = window or facts["window"]
         self.turn = [strands == "both" and getattr(m.network, "strands", "single") == "single" for m in models]
         self.followed = [Substitutions(m) if follows(m) else None for m in models]
@@ -130,7 +129,7 @@ class Ensemble:
 
     def probability(self, logits: np.ndarray) -> np.ndarray:
         """Probabilities, or values for regression, of logits of any shape."""
-        return probability(torch.from_numpy(logits), self.task).numpy()
+        return self.task.probability(torch.from_numpy(logits)).numpy()
 
 
 def _different(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -158,7 +157,7 @@ def effects(ensemble: Ensemble, reference: np.ndarray, alternative: np.ndarray) 
     p = [ensemble.probability(logits).mean(0) for logits in (reference, alternative)]
     change = alternative - reference
     found = {"REF": p[0], "ALT": p[1], "DELTA": p[1] - p[0]}
-    if ensemble.task != "regression":
+    if ensemble.task.positives:
         found["DLOGIT"] = change.mean(0)
     if len(ensemble.models) > 1:
         found["SD"] = change.std(0, ddof=1)

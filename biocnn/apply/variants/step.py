@@ -80,7 +80,7 @@ def annotate(vcf: str | Path, models: Sequence[Model], genome: Genome, folder: P
     form, counts, choice = Form(header), Counts(vcf), Choice(settings.maps if isinstance(settings.maps, tuple) else ())
     writer = Writer(
         folder, header, scorer.ensemble.outputs, scorer.names, settings.prefix, _provenance(models, genome, settings),
-        regression=scorer.ensemble.task == "regression", background=settings.background,
+        regression=not scorer.ensemble.task.positives, background=settings.background,
     )  # fmt: skip
     with writer:
         for first, lines in blocks:
@@ -203,7 +203,7 @@ class Scorer:
 
     def _rounding(self, reference: np.ndarray, alternative: np.ndarray) -> np.ndarray:
         """Where logits differ by no more than float32 does: no change, which p-values must not rank."""
-        least = 0.0 if self.ensemble.task == "regression" else 1.0
+        least = 1.0 if self.ensemble.task.positives else 0.0
         return np.abs(alternative - reference) <= ROUNDING * np.maximum(np.abs(reference), least)
 
 

@@ -23,7 +23,7 @@ from biocnn.io.lazy import open_image
 from biocnn.prediction.images import InMemory
 from biocnn.prediction.model import Model
 from biocnn.prediction.tiles import Slices
-from biocnn.tasks.instances import label_instances, landscape
+from biocnn.tasks.watershed import label_instances, landscape
 from biocnn.training.checkpoint import build_model, save_model
 
 

@@ -18,19 +18,19 @@ from biocnn.data.dataset import Dataset
 from biocnn.metrics import auroc, ece
 from biocnn.models import DeepBind, UNet
 from biocnn.nn.fuse_batchnorm import fold
-from biocnn.training.checkpoint import build_model, save_model
-from biocnn.training.runs import train_run
-from biocnn.training.temperature import (
+from biocnn.tasks.temperature import (
     FLATTEST,
     PRIOR,
     SHARPEST,
     fit_classes,
     fit_temperature,
     remarks,
-    set_temperature,
     some_pixels,
     without_temperature,
 )
+from biocnn.training.checkpoint import build_model, save_model
+from biocnn.training.runs import train_run
+from biocnn.training.target_unit import set_temperature
 
 
 def overconfident(factor: float, n: int = 4000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from biocnn.metrics import average_precision_iou
 from biocnn.tasks.instance_targets import edge_distance, instance_targets
-from biocnn.tasks.instances import fill_holes, label_instances, tune_instances
+from biocnn.tasks.watershed import fill_holes, label_instances, tune_instances
 
 
 def perfect_maps(labels: np.ndarray) -> np.ndarray:

@@ -14,16 +14,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit, logit, softmax
-from torch import Tensor, nn
+from torch import Tensor
 
 from biocnn.metrics.masks import IGNORE
 from biocnn.metrics.vectors import labelled
-from biocnn.training.target_unit import rescale
 
 SHARPEST, FLATTEST = 1 / 10, 10.0
 PRIOR = 4.0
-# Those with a temperature. Not instances: thresholds of their own are chosen for the maps as the network gives them.
-TASKS = ("binary", "multilabel", "mask", "classes")
 PIXELS = 200_000  # of the validation part that it is fitted on
 WORTH = 100  # examples that an image is worth: pixels side by side are right or wrong together
 
@@ -123,11 +120,6 @@ def _root(slope: Callable[[float], float], worth: float) -> float:
     if whole(low) >= 0:
         return FLATTEST
     return SHARPEST if whole(high) <= 0 else float(1 / brentq(whole, low, high, xtol=1e-10))
-
-
-def set_temperature(network: nn.Module, temperature: Sequence[float]) -> None:
-    """Divide a network's logits (N, K) or (N, K, *spatial) from now on, in place; one number serves all K."""
-    rescale(network, [1 / value for value in temperature])
 
 
 def without_temperature(probability: np.ndarray, temperature: Sequence[float]) -> np.ndarray:

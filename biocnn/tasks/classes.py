@@ -1,0 +1,45 @@
+"""One class for each pixel."""
+
+from typing import TYPE_CHECKING, Any
+
+from biocnn.tasks.maps import OF_MAPS, ClassMap
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from torch import Tensor
+
+
+class Classes(ClassMap):
+    """An output for each class, background first; a pixel is of one of them."""
+
+    name = "classes"
+    losses = ("dice_cross_entropy", "cross_entropy", *OF_MAPS)
+    metrics = ("dice", "iou", "hausdorff95", "sensitivity", "specificity", "pixel_error")
+    label = "one class for each pixel"
+
+    def probability(self, logits: "Tensor") -> "Tensor":
+        return logits.softmax(1)
+
+    def class_weights(self) -> "Tensor":
+        """1 / share, with mean 1."""
+        import torch
+
+        shares = torch.tensor(self.facts["class_shares"]).clamp(min=1e-3)
+        return shares.reciprocal() / shares.reciprocal().mean()
+
+    def likeliest(self, p: Any) -> Any:
+        return p.argmax(0)
+
+    def fit_temperature(self, logits: "np.ndarray", target: "np.ndarray", worth: float) -> list[float]:
+        """One for all classes."""
+        from biocnn.tasks.temperature import fit_classes
+
+        return fit_classes(logits, target, worth)
+
+    def classes(self) -> dict[str, int]:
+        return {name: k for k, name in enumerate(self.outputs) if k}
+
+    def class_probability(self, p: "np.ndarray", members: "Sequence[int]") -> "np.ndarray":
+        return p[members].sum(axis=0)

@@ -1,0 +1,138 @@
+"""What tasks with a class for each pixel share: truth of shape (*spatial), 255 where it is not known."""
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from biocnn.tasks.task import Score, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy as np
+    from torch import Tensor
+
+    from biocnn.metrics.catalogue import Metric
+
+OF_MAPS = ("dice", "focal", "dice_focal", "tversky", "boundary", "cldice")  # losses of masks and of class maps
+
+
+class MapTask(Task):
+    """A value for each pixel, of which masks or labels are made."""
+
+    inputs = ("image",)
+    spatial = True
+
+    @staticmethod
+    @abstractmethod
+    def catalogue() -> "dict[str, Metric]":
+        """All metrics by name, those that are computed only where they are asked for among them."""
+
+    @abstractmethod
+    def decide(self, p: "np.ndarray", postprocess: dict[str, Any]) -> "np.ndarray":
+        """From probabilities (K, *spatial) to what is reported.
+
+        Parameters
+        ----------
+        p
+            Shape (K, *spatial).
+        postprocess
+            What ``tune`` chose.
+
+        Returns
+        -------
+        decided
+            Shape (*spatial): classes, uint8; or labels, int32, with 0 = background.
+        """
+
+    @property
+    def pixel_classes(self) -> list[str]:
+        """Names of the channels of a prediction that are probabilities of classes."""
+        return self.outputs
+
+    def classes(self) -> dict[str, int]:
+        """The value in a decided map of each class but the background."""
+        return {}
+
+    def entropy(self, p: "np.ndarray") -> "np.ndarray":
+        """Entropy of each pixel over the logarithm of the number of classes: 0 to 1, whatever their number.
+
+        Parameters
+        ----------
+        p
+            Shape (K, *spatial).
+
+        Returns
+        -------
+        entropy
+            Shape (*spatial), float32, in units of ln(number of classes) nats.
+        """
+        import numpy as np
+        from scipy.special import entr
+
+        p = np.asarray(p, np.float32)[: len(self.pixel_classes)]
+        return (entr(p).sum(axis=0) / np.float32(np.log(len(p)))).astype(np.float32)
+
+
+class ClassMap(MapTask):
+    """One class for each pixel."""
+
+    monitor = "dice"
+    headline = ("dice", "iou")
+    family = "Images: masks"
+
+    @staticmethod
+    def catalogue() -> "dict[str, Metric]":
+        from biocnn.metrics.catalogue import OF_CLASSES
+
+        return OF_CLASSES
+
+    @abstractmethod
+    def likeliest(self, p: Any) -> Any:
+        """The class of each pixel: (K, *spatial) to (*spatial), of arrays as of tensors."""
+
+    def decide(self, p: "np.ndarray", postprocess: dict[str, Any]) -> "np.ndarray":
+        """The likeliest class of each pixel."""
+        return self.likeliest(p).astype("uint8")
+
+    @abstractmethod
+    def class_probability(self, p: "np.ndarray", members: "Sequence[int]") -> "np.ndarray":
+        """Probability (*spatial) that a pixel is of one of these classes, numbered as in ``classes``."""
+
+    def score(self) -> Score:
+        """Mean Dice over images, of each the mean over its classes but the background."""
+        return _DiceScore(self)
+
+    def temperature(self, answers: "Iterable[tuple[Tensor, Tensor]]", number: int) -> list[float]:
+        """Of some pixels of each image."""
+        import numpy as np
+
+        from biocnn.tasks import temperature
+
+        share = -(-temperature.PIXELS // number)
+        found = [temperature.some_pixels(*pair, share, seed) for seed, pair in enumerate(answers)]
+        z, y = map(np.concatenate, zip(*found, strict=True))
+        return self.fit_temperature(z, y, min(len(y), temperature.WORTH * number))
+
+    @abstractmethod
+    def fit_temperature(self, logits: "np.ndarray", target: "np.ndarray", worth: float) -> list[float]:
+        """Of pixels: logits (N, K), classes (N,), and how many examples these are worth."""
+
+
+class _DiceScore(Score):
+    def __init__(self, task: ClassMap) -> None:
+        self.task, self.found = task, []
+
+    def add(self, p: "Tensor", y: "Tensor") -> None:
+        """Take what was predicted for images, and their targets (N, 1, *spatial)."""
+        import numpy as np
+
+        from biocnn.metrics import dice
+
+        for one, (target,) in zip(p, y, strict=True):
+            pair = self.task.likeliest(one).cpu().numpy(), target.cpu().numpy()
+            self.found.append(float(np.mean([dice(*pair, label=k) for k in self.task.classes().values()])))
+
+    def value(self) -> dict[str, float]:
+        import numpy as np
+
+        return {"dice": float(np.mean(self.found))}

@@ -1,0 +1,10 @@
+"""Yes or no for each example and output."""
+
+from biocnn.tasks.vectors import YesOrNo
+
+
+class Multilabel(YesOrNo):
+    """Several outputs, each 0, 1 or not known (nan)."""
+
+    name = "multilabel"
+    label = "yes or no for each {one} and output"

@@ -1,0 +1,29 @@
+"""Numbers for each example."""
+
+from typing import TYPE_CHECKING
+
+from biocnn.core.errors import InputError
+from biocnn.tasks.vectors import VectorTask
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Regression(VectorTask):
+    """Outputs of any unit."""
+
+    name = "regression"
+    losses = ("mse",)
+    monitor = "pearson"
+    metrics = ("pearson", "spearman", "mse")
+    headline = ("pearson", "spearman")
+    label = "a number for each {one}"
+    standardised = True
+    family = "Sequences: regression"
+
+    def probability(self, logits: "Tensor") -> "Tensor":
+        """The values themselves."""
+        return logits
+
+    def class_weights(self) -> "Tensor":
+        raise InputError("train.class_weights: balanced, but regression has no classes", "set it to none")

@@ -1,0 +1,146 @@
+"""What every task has. Importing a task is light: a dry run reads what classes say of themselves.
+
+A task is one file with one class, and one line in the registry. Nothing outside this package compares names of tasks:
+it asks the task.
+"""
+
+from abc import ABC, abstractmethod
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from biocnn.config.registry import REGISTRY, find
+from biocnn.core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy as np
+    import torch
+    from torch import Tensor
+
+    from biocnn.losses import Logits, Loss
+
+UNWEIGHTED = ("dice", "tversky")  # losses that weigh all classes alike by themselves
+
+
+class Task(ABC):
+    """How a network learns from truth, and what is made of its outputs.
+
+    Parameters
+    ----------
+    facts
+        Of the data set.
+    """
+
+    name: ClassVar[str]
+    inputs: ClassVar[tuple[str, ...]]  # those of which this can be asked, by their names in the registry
+    spatial: ClassVar[bool]  # whether truth has a value for each pixel
+    losses: ClassVar[tuple[str, ...]]  # the default first
+    monitor: ClassVar[str]  # metric that chooses the best epoch; "" where the validation loss does
+    metrics: ClassVar[tuple[str, ...]]  # always computed
+    headline: ClassVar[tuple[str, ...]]  # metrics that a reader wants first
+    label: ClassVar[str]  # what is predicted, in words; {one} stands for what an example is
+    family: ClassVar[str]  # experiments that are compared in one table
+    positives: ClassVar[bool] = False  # whether each output is yes or no
+    standardised: ClassVar[bool] = False  # whether targets are learned in units of their spread
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        self.facts = facts
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the K outputs."""
+        return self.facts["outputs"]
+
+    @property
+    def monitored(self) -> str:
+        """The column of the history that chooses the best epoch."""
+        return f"val_{self.monitor or 'loss'}"
+
+    @abstractmethod
+    def probability(self, logits: "Tensor") -> "Tensor":
+        """Logits of shape (N, K, ...) to what is reported: probabilities, or values."""
+
+    def check_output(self, logits: "Logits", y: "Tensor") -> None:
+        """Refuse a network that answers another question than the targets do."""
+        logits = logits[0] if isinstance(logits, list) else logits
+        if logits.shape[0] != len(y) or logits.shape[2:] != y.shape[2:]:
+            raise InputError(
+                f"model: gives shape {tuple(logits.shape)} for targets of shape {tuple(y.shape)}",
+                "for one answer an example choose DeepBind, for one a pixel UNet or FCN",
+            )
+
+    def make_loss(self, section: dict[str, Any] | None, class_weights: str, device: "torch.device") -> "Loss":
+        """The experiment's loss, or the default, with class weights from the training part where asked.
+
+        Raises
+        ------
+        InputError
+            Where loss or class weights do not suit the task.
+        """
+        from biocnn.losses import supervised
+
+        section = section or {"name": self.losses[0]}
+        name = section["name"]
+        if name in REGISTRY["losses"] and name not in self.losses:
+            raise InputError(
+                f"loss: {name} does not suit targets of kind {self.name}", "allowed: " + ", ".join(self.losses)
+            )
+        function = partial(find("losses", name), **{key: value for key, value in section.items() if key != "name"})
+        if class_weights == "balanced":
+            if name in UNWEIGHTED:
+                raise InputError(
+                    f"train.class_weights: balanced, but {name} weighs all classes alike by itself",
+                    f"set it to none, or choose {self.losses[0]}",
+                )
+            function = partial(function, class_weights=self.class_weights().to(device))
+        return supervised(function)
+
+    @abstractmethod
+    def class_weights(self) -> "Tensor":
+        """Weights that give every class the same total weight, from its share in the training part."""
+
+    def score(self) -> "Score":
+        """What judges an epoch, beside the loss."""
+        return Score()
+
+    def without_metric(self, truths: "Iterable[np.ndarray]") -> list[str]:
+        """Outputs of which truth lets no metric be computed."""
+        return []
+
+    def tune(self, probabilities: "Iterable[np.ndarray]", labels: "Iterable[np.ndarray]") -> dict[str, Any]:
+        """What ``decide`` needs, chosen on validation examples: their probabilities, and what is true of them."""
+        return {}
+
+    def temperature(self, answers: "Iterable[tuple[Tensor, Tensor]]", number: int) -> list[float]:
+        """What to divide each output's logits by, so that the probabilities of validation examples are likeliest.
+
+        Parameters
+        ----------
+        answers
+            Batches of logits and truth.
+        number
+            Of all examples.
+
+        Returns
+        -------
+        temperature
+            One number for each output, one for all, or none where the task has no temperature.
+        """
+        return []
+
+
+class Score:
+    """Takes one batch after the other; this one has nothing to say."""
+
+    def add(self, p: "Tensor", y: "Tensor") -> None:
+        """Take what was predicted for a batch, and its targets."""
+
+    def value(self) -> dict[str, float]:
+        """The metric by its name, over all that was added; nan where it is not defined."""
+        return {}
+
+
+def make_task(facts: dict[str, Any]) -> Task:
+    """The task of a data set, or of a model that was trained on one."""
+    return find("tasks", facts["task"])(facts)

@@ -64,10 +64,12 @@ def read_in_child(
             env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},  # each would reserve memory
         ) as process,
     ):
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
             with suppress(BrokenPipeError), process.stdin:
                 process.stdin.write(task)
-            while piece := process.stdout.read1(PIECE):
+            while piece := os.read(process.stdout.fileno(), PIECE):
                 yield piece
             status = process.wait()
         finally:

@@ -23,10 +23,12 @@ class PeakBytes(TorchDispatchMode):
     """
 
     def __enter__(self) -> Self:
-        self.peak, self._alive = 0, {}
-        return super().__enter__()
+        self.peak = 0
+        self._alive: dict[int, tuple[StorageWeakRef, int]] = {}
+        super().__enter__()
+        return self
 
-    def __torch_dispatch__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+    def __torch_dispatch__(self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run one operation and count what is alive after it."""
         given = {t.untyped_storage()._cdata for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
         found = function(*args, **(kwargs or {}))

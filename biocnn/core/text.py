@@ -91,7 +91,8 @@ def text_of(path: Path, size: int = CHUNK) -> Iterator[bytes]:
 
 def read_lines(path: str | Path) -> list[str]:
     """Lines of a text file, plain or gzip, without their ends; for what these are, and errors, see ``text_of``."""
-    path, lines, rest = Path(path), [], b""
+    path, rest = Path(path), b""
+    lines: list[str] = []
     for piece in text_of(path, LONGEST):
         whole, end, rest = (rest + piece).rpartition(b"\n")
         if end:

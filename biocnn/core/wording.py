@@ -57,11 +57,10 @@ def describe(annotation: Any, bounds: tuple[Any, ...] = ()) -> tuple[str, Any]:
         values = [value for _, value in inner]
         if origin is tuple and ... not in entries:
             return f"a list of {len(values)}: {', '.join(words for words, _ in inner)}", values
-        more = [values[0] + i for i in range(3)] if type(values[0]) is int else values
-        return f"a list (each: {inner[0][0]})", more
+        first = values[0]
+        return f"a list (each: {inner[0][0]})", [first + i for i in range(3)] if type(first) is int else values
     if annotation is dict or origin is dict:
-        inner = describe(entries[1])[1] if entries else 1
-        return "entries by name", {"name": inner}
+        return "entries by name", {"name": describe(entries[1])[1] if entries else 1}
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "a section with " + ", ".join(annotation.model_fields), {}
     words, value = PLAIN.get(annotation, ("a value of another kind", None))
@@ -83,8 +82,9 @@ def _rank(annotation: Any) -> int:
 def _within(kind: type, limits: dict[str, float]) -> float:
     """A number within limits."""
     low, high = limits.get("ge", limits.get("gt")), limits.get("le", limits.get("lt"))
+    if low is None:
+        assert high is not None
+        return int(high) - ("lt" in limits) if kind is int else high / 2
     if kind is int:
-        return (low or 0) + ("gt" in limits) if low is not None else int(high) - ("lt" in limits)
-    return (
-        (low + high) / 2 if low is not None and high is not None else (low or 0) + 0.5 if low is not None else high / 2
-    )
+        return low + ("gt" in limits)
+    return low + 0.5 if high is None else (low + high) / 2

@@ -36,6 +36,7 @@ def _known(target: Tensor) -> tuple[Tensor, Tensor]:
 
 def mean_surprise(sums: Sums, class_weights: Tensor | None) -> Tensor:
     """Cross-entropy from sums; a batch in which all is ignored has loss 0."""
+    assert sums.log_likelihood is not None
     if class_weights is None:
         return -sums.log_likelihood.sum() / sums.truth.sum().clamp(min=1)
     return -(class_weights * sums.log_likelihood).sum() / (class_weights * sums.truth).sum().clamp(min=1e-6)

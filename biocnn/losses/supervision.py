@@ -1,6 +1,8 @@
 """Losses of networks that answer at several sizes at once."""
 
 from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import add
 
 from torch import Tensor
 
@@ -30,7 +32,7 @@ def supervised(loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Logits, Te
             blocks = [n * -(-a // b) for n, a, b in zip(blocks, before.shape[2:], level.shape[2:], strict=True)]
             losses.append(loss(repeated(level, blocks, target.shape[2:]), target))
             before = level
-        return sum(w * value for w, value in zip(weights, losses, strict=True)) / sum(weights)
+        return reduce(add, (w * value for w, value in zip(weights, losses, strict=True))) / sum(weights)
 
     return mean
 

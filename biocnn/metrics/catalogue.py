@@ -50,6 +50,11 @@ class Metric(NamedTuple):
     value: Callable[[np.ndarray], np.ndarray]
 
 
+def surface_sums(case: ClassCase) -> np.ndarray:
+    """`surface_counts` at the case's tolerance."""
+    return surfaces.surface_counts(*case.distances, case.tolerance)
+
+
 def segment_sums(case: ClassCase) -> np.ndarray:
     """`partition_counts` of the segments that a class divides the image into."""
     from scipy.ndimage import label
@@ -72,7 +77,7 @@ def _at(function: Callable[..., np.ndarray], place: int | None, sums: np.ndarray
 SUMS: dict[str, Callable[..., np.ndarray]] = {
     "pixels": lambda case: np.array(masks.confusion(case.mask, case.target)),
     "hausdorff95": lambda case: np.array([surfaces.hausdorff95_of(*case.distances)]),
-    "surface": lambda case: surfaces.surface_counts(*case.distances, case.tolerance),
+    "surface": surface_sums,
     "histogram": lambda case: histograms.pixel_histogram(case.probability, case.target),
     "centreline": lambda case: centrelines.centreline_counts(case.mask, case.target),
     "segments": segment_sums,
@@ -110,7 +115,7 @@ def _of_matching() -> dict[str, Metric]:
         "f1": lambda tp, fp, fn, ious: masks.dice_of_counts(tp, fp, fn),
         "panoptic_quality": lambda *counts: objects.panoptic_quality(objects.Matching(*counts)),
     }
-    found = {}
+    found: dict[str, Metric] = {}
     for name, function in kinds.items():
         at = {f"{name}_{t:g}": partial(_at, function, place) for place, t in enumerate(THRESHOLDS)}
         found |= {key: Metric("matching", value) for key, value in at.items()}

@@ -1,6 +1,7 @@
 """How well two masks agree, pixel by pixel."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from biocnn.core.errors import InputError
 
@@ -27,12 +28,12 @@ def confusion(mask: np.ndarray, target: np.ndarray, *, label: int = 1) -> tuple[
     check_shapes(mask, target)
     known = np.asarray(target) != IGNORE
     predicted, true = (np.asarray(mask) == label) & known, np.asarray(target) == label
-    both = np.count_nonzero(predicted & true)
-    fp, fn = np.count_nonzero(predicted) - both, np.count_nonzero(true) - both
-    return both, fp, fn, np.count_nonzero(known) - both - fp - fn
+    tp = int(np.count_nonzero(predicted & true))
+    fp, fn = int(np.count_nonzero(predicted)) - tp, int(np.count_nonzero(true)) - tp
+    return tp, fp, fn, int(np.count_nonzero(known)) - tp - fp - fn
 
 
-def dice_of_counts(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> np.ndarray:
+def dice_of_counts(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike) -> np.ndarray:
     """2 TP / (2 TP + FP + FN), of pixels the Dice coefficient, of objects F1; 1 where nothing is and nothing is found.
 
     Parameters
@@ -48,7 +49,7 @@ def dice_of_counts(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> np.ndarray
     return _share(2 * np.asarray(tp), np.asarray(fp) + np.asarray(fn))
 
 
-def iou_of_counts(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> np.ndarray:
+def iou_of_counts(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike) -> np.ndarray:
     """TP / (TP + FP + FN), of pixels the IoU, of objects average precision; 1 where nothing is and nothing is found.
 
     Parameters
@@ -164,17 +165,17 @@ def pixel_error(mask: np.ndarray, target: np.ndarray, *, label: int = 1) -> floa
     return float(pixel_error_of_counts(*confusion(mask, target, label=label)))
 
 
-def sensitivity_of_counts(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, tn: np.ndarray) -> np.ndarray:
+def sensitivity_of_counts(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, tn: ArrayLike) -> np.ndarray:
     """TP / (TP + FN) of counts of one shape; 1 where there is nothing to find."""
     return _share(np.asarray(tp), np.asarray(fn))
 
 
-def specificity_of_counts(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, tn: np.ndarray) -> np.ndarray:
+def specificity_of_counts(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, tn: ArrayLike) -> np.ndarray:
     """TN / (TN + FP) of counts of one shape; 1 where there is nothing to leave alone."""
     return _share(np.asarray(tn), np.asarray(fp))
 
 
-def pixel_error_of_counts(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, tn: np.ndarray) -> np.ndarray:
+def pixel_error_of_counts(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, tn: ArrayLike) -> np.ndarray:
     """(FP + FN) / all of counts of one shape; 0 where there are no pixels."""
     return 1 - _share(np.asarray(tp) + np.asarray(tn), np.asarray(fp) + np.asarray(fn))
 

@@ -1,5 +1,7 @@
 """What became of each object: matched, missed, false, merged with others, or split."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -82,7 +84,7 @@ def _several(holder: np.ndarray, held: np.ndarray, matched: np.ndarray) -> np.nd
     return where[count[holder[where]] > 1]
 
 
-def _of_pairs(kind: str, found: Overlaps, chosen: np.ndarray) -> list[tuple]:
+def _of_pairs(kind: str, found: Overlaps, chosen: np.ndarray) -> list[tuple[Any, ...]]:
     row, column = found.row[chosen], found.column[chosen]
     columns = found.ids[row], found.target_ids[column], found.areas[row], found.target_areas[column], found.iou[chosen]
     return [(kind, *values) for values in zip(*columns, strict=True)]

@@ -1,8 +1,9 @@
 """How sure a metric is: the bootstrap over examples."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from biocnn.metrics import vectors, weighted
 
@@ -12,7 +13,7 @@ WEIGHTED = {getattr(vectors, name): getattr(weighted, name) for name in _NAMES} 
 
 
 def bootstrap(
-    metric: Callable[..., float], *arrays: np.ndarray, seed: int, n: int = 1000, groups: Sequence | None = None
+    metric: Callable[..., float], *arrays: np.ndarray, seed: int, n: int = 1000, groups: ArrayLike | None = None
 ) -> tuple[float, float]:
     """The 95% percentile interval of a metric when examples are drawn anew, with replacement.
 
@@ -41,7 +42,7 @@ def bootstrap(
 
 
 def replicates(
-    metric: Callable[..., float], *arrays: np.ndarray, seed: int, n: int = 1000, groups: Sequence | None = None
+    metric: Callable[..., float], *arrays: np.ndarray, seed: int, n: int = 1000, groups: ArrayLike | None = None
 ) -> np.ndarray:
     """The metric of each resample, shape (n,); nan where it is not defined, and for fewer groups than five.
 
@@ -65,7 +66,7 @@ def replicates(
 def sum_replicates(
     function: Callable[[np.ndarray], np.ndarray],
     counts: np.ndarray,
-    groups: Sequence | None = None,
+    groups: ArrayLike | None = None,
     *,
     seed: int,
     n: int = 1000,
@@ -114,7 +115,7 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def _together(
-    function: Callable[..., np.ndarray], arrays: tuple, which: np.ndarray, rng: np.random.Generator, n: int
+    function: Callable[..., np.ndarray], arrays: tuple[np.ndarray, ...], which: np.ndarray, rng: np.random.Generator, n: int
 ) -> np.ndarray:
     """In batches of a few MB; a resample is how often each example was drawn, each as often as its group."""
     arrays = vectors.flat(*arrays)

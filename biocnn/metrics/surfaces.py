@@ -38,16 +38,17 @@ def surface_distances(
     target = np.asarray(target)
     true = target == label
     predicted = (np.asarray(mask) == label) & (target != IGNORE)
-    spacing = np.broadcast_to(np.asarray(spacing, float), true.ndim)
+    sizes = np.broadcast_to(np.asarray(spacing, float), true.ndim)
     if not (predicted.any() or true.any()):
         return np.empty(0), np.empty(0)
     box = _bounding_box(predicted | true)
     outlines = _outline(predicted[box]), _outline(true[box])
     if predicted.any() and true.any():
         one, other = outlines
-        return _distances(one, other, spacing), _distances(other, one, spacing)
-    diagonal = float(np.linalg.norm(spacing * true.shape))
-    return tuple(np.full(np.count_nonzero(outline), diagonal) for outline in outlines)
+        return _distances(one, other, sizes), _distances(other, one, sizes)
+    diagonal = float(np.linalg.norm(sizes * true.shape))
+    one, other = (np.full(np.count_nonzero(outline), diagonal) for outline in outlines)
+    return one, other
 
 
 def hausdorff95(mask: np.ndarray, target: np.ndarray, *, spacing: Spacing = 1.0, label: int = 1) -> float:

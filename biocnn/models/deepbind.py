@@ -63,7 +63,7 @@ class DeepBind(SequenceNetwork):
         )
 
     def _pooled(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        if self.pool.kind == "max" and torch.is_grad_enabled():
-            scan = self.features[0]
+        scan = self.features[0]
+        if isinstance(scan, ConvBlock) and self.pool.kind == "max" and torch.is_grad_enabled():
             return relu(scan_max(scan.conv, x, None if mask is None else after(scan, mask)))
         return super()._pooled(x, mask)

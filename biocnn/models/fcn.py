@@ -1,13 +1,14 @@
 """FCN: a classifier's encoder, whose scores are put back in place and sharpened with finer ones."""
 
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from biocnn.core.errors import InputError
-from biocnn.nn.blocks import Conv, kaiming, layer, pool, two_convs
+from biocnn.nn.blocks import kaiming, pool, two_convs
+from biocnn.nn.layers import Conv, layer
 from biocnn.nn.unet_blocks import as_list, fit_to, fit_to_multiple
 
 FUSED = {"32s": (), "16s": (4,), "8s": (4, 3)}  # the poolings whose scores are added on the way back, coarse to fine
@@ -81,8 +82,8 @@ class FCN(nn.Module):
             x = level(x)
             pooled.append(x)
         scores = self.score[0](self.dropout(x))
-        for level, score, up in zip(self.fused, self.score[1:], self.up, strict=False):
-            scores = up(scores) + score(pooled[level - 1])
+        for place, score, up in zip(self.fused, self.score[1:], self.up, strict=False):
+            scores = up(scores) + score(pooled[place - 1])
         return fit_to(self.up[-1](scores), size)
 
 
@@ -91,7 +92,7 @@ def bilinear_up(spatial_dims: int, channels: int, factor: int) -> nn.Module:
 
     Each channel has a kernel of its own, twice as long as the factor.
     """
-    up = layer("ConvTranspose", spatial_dims)(
+    up: Any = layer("ConvTranspose", spatial_dims)(
         channels, channels, 2 * factor, stride=factor, padding=factor // 2, groups=channels, bias=False
     )
     tent = 1 - (torch.arange(2 * factor) + 0.5 - factor).abs() / factor

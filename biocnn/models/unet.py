@@ -1,12 +1,14 @@
 """U-Net: down to see context, up to say where."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from biocnn.nn.blocks import Conv, kaiming, two_convs
+from biocnn.nn.blocks import kaiming, two_convs
+from biocnn.nn.layers import Conv
 from biocnn.nn.unet_blocks import Down, Up, as_list, fit_to, fit_to_multiple, per_level
 
 WIDTHS = (16, 32, 64, 128)
@@ -79,7 +81,7 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         channels = as_list("model.channels", WIDTHS if channels is None else channels, WIDTHS)
-        block = {"norm": norm, "residual": residual, "dropout": dropout, "dropout_kind": "spatial"}
+        block: dict[str, Any] = {"norm": norm, "residual": residual, "dropout": dropout, "dropout_kind": "spatial"}
         kernels = per_level("model.kernel_size", kernel_size, len(channels), spatial_dims)
         factors = per_level("model.factor", factor, len(channels) - 1, spatial_dims)
         steps = list(zip(pairwise(channels), pairwise(kernels), factors, strict=True))
@@ -100,7 +102,7 @@ class UNet(nn.Module):
         kaiming(self)
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
-        size = x.shape[2:]
+        size: Sequence[int] = x.shape[2:]
         x, skips = self.stem(fit_to_multiple(x, self.multiple)), []
         for down in self.down:
             skips.append(x)

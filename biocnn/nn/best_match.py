@@ -49,7 +49,7 @@ def scan_max(conv: Conv, x: Tensor, mask: Tensor | None = None) -> Tensor:
 
 def _along_axes(position: Tensor, shape: Sequence[int]) -> list[Tensor]:
     """Numbers of positions in a grid of the given shape, as one number for each axis."""
-    found = []
+    found: list[Tensor] = []
     for size in reversed(shape[1:]):
         found.insert(0, position % size)
         position = position // size

@@ -28,5 +28,5 @@ def _fold(block: ConvBlock) -> None:
     if isinstance(norm, _BatchNorm) and norm.running_mean is not None:  # without, it uses the batch's statistics
         block.conv.conv = fuse_conv_bn_eval(block.conv.conv, norm)
         del block.norm
-    if hasattr(act, "inplace"):
+    if act is not None and hasattr(act, "inplace"):
         act.inplace = True  # nothing else reads what a convolution or a norm has just made

@@ -4,7 +4,7 @@ Layers are named by plain data, so that they can be written in YAML: ``"batch"``
 with settings, ``{"name": "group", "num_groups": 4}``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import gcd
 from typing import Any, Literal
 
@@ -98,11 +98,11 @@ def per_axis(name: str, value: Size, spatial_dims: int) -> tuple[int, ...]:
     return sizes
 
 
-def _named(value: Named, what: str, allowed: Sequence[str] | dict) -> tuple[str, dict[str, Any]]:
-    settings = dict(value) if isinstance(value, dict) else {"name": value}
-    name = settings.pop("name", None)
+def _named(value: Named, what: str, allowed: Collection[str]) -> tuple[str, dict[str, Any]]:
+    settings: dict[str, Any] = dict(value) if isinstance(value, dict) else {"name": value}
+    name = str(settings.pop("name", None))
     if name not in allowed:
-        raise InputError(f"{what} is {value!r}", nearest(str(name), [*allowed, "None"]))
+        raise InputError(f"{what} is {value!r}", nearest(name, [*allowed, "None"]))
     return name, settings
 
 
@@ -159,6 +159,8 @@ class Conv(nn.Module):
         Where a size is below 1, the padding is unknown, or an input is smaller than the reach of a ``valid`` kernel.
     """
 
+    conv: nn.Conv1d | nn.Conv2d | nn.Conv3d
+
     def __init__(
         self,
         spatial_dims: int,
@@ -173,7 +175,7 @@ class Conv(nn.Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
-        kind = Conv1d if spatial_dims == 1 else layer("Conv", spatial_dims)
+        kind: Any = Conv1d if spatial_dims == 1 else layer("Conv", spatial_dims)
         kernel_size = per_axis("kernel_size", kernel_size, spatial_dims)
         dilation = per_axis("dilation", dilation, spatial_dims)
         stride = per_axis("stride", stride, spatial_dims)

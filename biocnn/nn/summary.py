@@ -70,10 +70,11 @@ def summary(model: nn.Module, size: Size) -> Summary:
     size
         Size of the input along its axes, or one number for all.
     """
-    rows, seen = [], set()
+    rows: list[Row] = []
+    seen: set[str] = set()
 
-    def record(name: str) -> Callable[[nn.Module, tuple, Tensor], None]:
-        def hook(module: nn.Module, inputs: tuple, output: Tensor) -> None:
+    def record(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             weights = 0 if name in seen else sum(p.numel() for p in module.parameters())
             seen.add(name)
             # What a model stacks in the batch (two strands, say) is work for the one example that came in.
@@ -151,7 +152,8 @@ class _Blinded:
     """A model on inputs of which the near or the far part is NaN along one axis."""
 
     def __init__(self, model: nn.Module, size: list[int], axis: int) -> None:
-        self.model, self.size, self.axis, self.known = model, size, axis, {}
+        self.model, self.size, self.axis = model, size, axis
+        self.known: dict[tuple[int, int], Tensor] = {}
         output = model(_zeros(model, size))
         self.outputs = output.shape[2 + axis] if output.ndim == 2 + len(size) else 0
 

@@ -124,7 +124,7 @@ class AttentionGate(nn.Module):
 def fit_to(x: Tensor, size: Sequence[int]) -> Tensor:
     """Crop or pad the far end of every axis to a size; padding repeats the last value."""
     if any(now > wanted for now, wanted in zip(x.shape[2:], size, strict=True)):
-        x = x[(..., *(slice(wanted) for wanted in size))]
+        x = x[(slice(None), slice(None), *map(slice, size))]
     more = [wanted - now for now, wanted in zip(x.shape[2:], size, strict=True)]
     return pad(x, [n for m in reversed(more) for n in (0, m)], mode="replicate") if any(more) else x
 

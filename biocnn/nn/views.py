@@ -70,7 +70,7 @@ def undo(y: Array, view: View) -> Array:
 def _mirrored(x: Array, view: View) -> Array:
     if not view.axes:
         return x
-    return np.flip(x, view.axes) if isinstance(x, np.ndarray) else x.flip(view.axes)
+    return np.flip(x, tuple(view.axes)) if isinstance(x, np.ndarray) else x.flip(view.axes)
 
 
 def averaged(answer: "Callable[[Tensor], Tensor]", every: Sequence[View]) -> "Callable[[Tensor], Tensor]":

@@ -21,9 +21,10 @@ run: $(READY) ## run the experiments of config/config.yaml; ends with metrics an
 test: $(READY) ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --dist loadfile -m "not slow"
 
-lint: $(READY) ## check style of Python and of the workflow
+lint: $(READY) ## check style and types of Python, and style of the workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 

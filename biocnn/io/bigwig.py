@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -71,7 +72,7 @@ def _sums(path: Path, chrom: list[str], start: np.ndarray, end: np.ndarray) -> I
     yield sums.tobytes()
 
 
-def _open(path: Path):
+def _open(path: Path) -> Any:
     import pyBigWig
 
     try:

@@ -99,7 +99,8 @@ def read_fasta(path: str | Path, iupac: Iupac = "unknown") -> Iterator[Record]:
     """
     path = Path(path)
     seen: dict[str, int] = {}
-    header, line, parts, threes = "", 0, [], ""
+    parts: list[bytes] = []
+    header, line, threes = "", 0, ""
     for at, column, pieces in _pieces(path):
         for number, piece in enumerate(pieces):
             if number:

@@ -68,7 +68,7 @@ def values_in_bands(image: Any) -> Values:
 
 def _in_bands(image: Any) -> list["_Channel"]:
     count, length, *others = image.shape
-    channels = [_counted(image.dtype) or _Sample(math.prod(image.shape[1:])) for _ in range(count)]
+    channels: list[_Channel] = [_counted(image.dtype) or _Sample(math.prod(image.shape[1:])) for _ in range(count)]
     rest, rows = tuple(slice(0, n) for n in others), max(1, _BAND // math.prod(others))
     for start in range(0, length, rows):
         band = image.read((slice(start, min(start + rows, length)), *rest))
@@ -129,7 +129,7 @@ def intensity_percentiles(images: Iterable[np.ndarray]) -> dict[str, Any]:
     channels: list[_Channel] = []
     for image in images:
         if not channels:
-            channels = [_counted(image.dtype) or _Sample() for _ in image]
+            channels: list[_Channel] = [_counted(image.dtype) or _Sample() for _ in image]
         for channel, plane in zip(channels, image, strict=True):
             channel.add(np.ravel(plane))
     if not channels:
@@ -224,7 +224,7 @@ class _Sample(_Channel):
 
     def percentiles(self, ranks: list[float]) -> list[float]:
         found = np.percentile(np.concatenate(self.kept), ranks).tolist()
-        ends = {0: float(self.smallest), 100: float(self.largest)}
+        ends = {0.0: float(self.smallest), 100.0: float(self.largest)}
         return [ends.get(rank, value) for rank, value in zip(ranks, found, strict=True)]
 
     def some(self) -> np.ndarray:

@@ -7,9 +7,9 @@ from pathlib import Path
 from biocnn.core.errors import InputError
 from biocnn.io.stored import Stored
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".npy", ".npz", ".nii", ".nii.gz")
 _DICOM = (".dcm", ".dicom", ".ima")
-SUFFIXES += (*_DICOM, ".zarr")
+_OTHERS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".npy", ".npz", ".nii", ".nii.gz")
+SUFFIXES = (*_OTHERS, *_DICOM, ".zarr")
 _ALLOWED = "PNG, JPEG, BMP, GIF, TIFF, OME-TIFF, NumPy, NIfTI, DICOM, OME-Zarr"
 # the length of the header, 348 or 540 bytes, in either byte order
 _NIFTI = (b"\x5c\x01\0\0", b"\0\0\x01\x5c", b"\x1c\x02\0\0", b"\0\0\x02\x1c")

@@ -87,5 +87,5 @@ def _load(path: Path, **how: Any) -> np.ndarray:
         raise InputError(f"{path}: cannot be read as an array ({error})", REMEDY) from error
 
 
-def _header(dtype: DTypeLike, length: int) -> dict:
+def _header(dtype: DTypeLike, length: int) -> dict[str, Any]:
     return {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": (length,)}

@@ -30,7 +30,7 @@ def open_raster(path: Path, kind: str) -> Stored:
         _check_frames(image, path)
         if kind == "BMP" and image.mode == "1" and head[24 if head[14] == 12 else 28] > 1:  # Pillow takes it for 1 bit
             raise InputError(f"{path}: BMP of several bits with a palette of black and white", "save it as PNG")
-        check_size(path, (*image.size[::-1], len(image.getbands())), np.uint16 if depth == 16 else np.uint8)
+        check_size(path, (*image.size[::-1], len(image.getbands())), np.dtype(np.uint16 if depth == 16 else np.uint8))
         image.verify()  # the checksums of PNG, which decoding alone passes over; a verified image cannot be decoded
         if depth == 16:
             handle.seek(0)

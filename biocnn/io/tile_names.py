@@ -47,8 +47,8 @@ def wholes(names: list[str]) -> Wholes | None:
         File names without suffix.
     """
     for pattern in (_BY_WORD, _BY_PLACE, _BY_NUMBER):
-        found = [pattern.match(name) for name in names]
-        if not names or not all(found):
+        found = [match for name in names if (match := pattern.match(name))]
+        if not names or len(found) < len(names):
             continue
         of = [match["whole"] for match in found]
         counts = Counter(of)

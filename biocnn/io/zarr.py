@@ -32,7 +32,7 @@ def open_zarr(path: Path, *, axes: str | None = None) -> Stored:
             f"{path}: reading OME-Zarr needs the package zarr", 'pip install "biocnn[zarr]", or pip install zarr'
         ) from error
     with damaged(path, "OME-Zarr"):
-        node = zarr.open(path, mode="r")
+        node: Any = zarr.open(path, mode="r")
         if isinstance(node, zarr.Array):
             return _stored(node, "YX" if node.ndim == 2 else "?" * node.ndim, path, axes)
         metadata = dict(node.attrs.get("ome", node.attrs))
@@ -64,7 +64,7 @@ def _stored(
 ) -> Stored:
     settled = settle_axes(found, array.shape, axes, path)
     repairs = (f"axes not given in the file: taken as {settled.letters}",) if settled.guessed else ()
-    spacing = [(steps or {}).get(letter) for letter in "ZYX" if letter in settled.letters]
+    spacing = [(steps or {}).get(letter) or 0.0 for letter in "ZYX" if letter in settled.letters]
     usable = channels and all(channels) and len(set(channels)) == len(channels)
     return Stored(
         array,

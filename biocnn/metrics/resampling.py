@@ -115,7 +115,11 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def _together(
-    function: Callable[..., np.ndarray], arrays: tuple[np.ndarray, ...], which: np.ndarray, rng: np.random.Generator, n: int
+    function: Callable[..., np.ndarray],
+    arrays: tuple[np.ndarray, ...],
+    which: np.ndarray,
+    rng: np.random.Generator,
+    n: int,
 ) -> np.ndarray:
     """In batches of a few MB; a resample is how often each example was drawn, each as often as its group."""
     arrays = vectors.flat(*arrays)

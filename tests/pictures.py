@@ -1,9 +1,13 @@
 """Small smooth images and volumes for tests of augmentations, with masks that follow from them."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from biocnn.augment import DRAWS
+from biocnn.tasks.target import ClassMap
 
 SIZES = {2: (40, 40), 3: (12, 20, 20)}
 
@@ -25,3 +29,9 @@ def classes(x: Tensor) -> Tensor:
 
 def uniform(n: int, seed: int = 3) -> Tensor:
     return torch.rand(n, DRAWS, generator=torch.Generator().manual_seed(seed))
+
+
+def moved(function: Callable, x: Tensor, y: Tensor, u: Tensor, **settings: Any) -> tuple[Tensor, Tensor]:
+    """Augmented images with their masks."""
+    new, move = function(x, u, **settings)
+    return new, ClassMap().warp(y, move, x.shape[2:])

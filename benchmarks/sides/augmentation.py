@@ -22,15 +22,16 @@ def biocnn(patch: list[int]) -> Change:
     """The set that is taken where the experiment says nothing."""
     from biocnn.augment import DRAWS
     from biocnn.augment.sets import resolve_augment
-    from biocnn.training.batches import augmentations, draws
+    from biocnn.tasks.target import ClassMap
+    from biocnn.training.batches import augmentations, augmented, draws
 
     facts = {"kind": "image", "spatial_dims": 2, "in_channels": 1, "spacing": [1.0, 1.0]}
     functions = augmentations(resolve_augment("default", facts, patch))
 
     def change(x: Tensor, y: Tensor, number: int) -> object:
-        for name, function in functions:
-            x, y = function(x, y, draws(1, number, name, (len(x), DRAWS)))
-        return x, y
+        drawn = {name: draws(1, number, name, (len(x), DRAWS)) for name, _ in functions}
+        x, move = augmented(functions, x, drawn, torch.arange(len(x)))
+        return x, ClassMap().warp(y, move, patch)
 
     return change
 

@@ -1,5 +1,6 @@
-"""Augmentations, batched and on the device: ``f(x, y, u, *, settings) -> (x, y)``.
+"""Augmentations, batched and on the device: ``f(x, u, *, settings) -> (x, move)``.
 
+``move`` (see ``biocnn.augment.move``) is where pixels went, for the truth to follow: ``STAY`` where none moved.
 ``u`` holds uniform draws of shape (N, DRAWS), a function of (seed, epoch, example) alone, so that neither the order of
 examples nor the size of a batch changes what happens to an example.
 """

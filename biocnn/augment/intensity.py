@@ -1,60 +1,60 @@
-"""Augmentations that change values of images, never masks: x float (N, C, *spatial), scaled to about 0..1."""
+"""Augmentations that change values of images and move nothing: x float (N, C, *spatial), scaled to about 0..1."""
 
 from collections.abc import Callable
 
 from torch import Tensor
 
 from biocnn.augment import require_positive
+from biocnn.augment.move import STAY, Move
 from biocnn.augment.numbers import for_some, normal, spread, uniform
 from biocnn.augment.separable import along, blurring, coarsening
 
 
 def intensity(
     x: Tensor,
-    y: Tensor,
     u: Tensor,
     *,
     contrast: float = 1.3,
     brightness: float = 0.1,
     per_channel: bool = False,
     share: float = 1.0,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Move]:
     """Multiply by up to ``contrast`` or its inverse, and add up to ``brightness`` either way.
 
     ``per_channel`` draws for each channel anew.
     """
     require_positive("intensity", contrast=contrast)
 
-    def change(u: Tensor, x: Tensor) -> tuple[Tensor]:
+    def change(u: Tensor, x: Tensor) -> Tensor:
         numbers = uniform(u[:, 1:3], (2, x.shape[1] if per_channel else 1))
         factor, offset = (_each(part, x) for part in numbers.unbind(1))
-        return (x * spread(factor, contrast) + (2 * offset - 1) * brightness,)
+        return x * spread(factor, contrast) + (2 * offset - 1) * brightness
 
-    return *for_some(share, u, change, x), y
+    return for_some(share, u, change, x), STAY
 
 
-def gamma(x: Tensor, y: Tensor, u: Tensor, *, power: float = 1.5, share: float = 1.0) -> tuple[Tensor, Tensor]:
+def gamma(x: Tensor, u: Tensor, *, power: float = 1.5, share: float = 1.0) -> tuple[Tensor, Move]:
     """Raise to a power of up to ``power`` or its inverse; values below 0 stay as they are."""
     require_positive("gamma", power=power)
 
-    def change(u: Tensor, x: Tensor) -> tuple[Tensor]:
-        return (x.where(x <= 0, x.clamp(min=1e-6) ** _each(spread(u[:, 1:2], power), x)),)
+    def change(u: Tensor, x: Tensor) -> Tensor:
+        return x.where(x <= 0, x.clamp(min=1e-6) ** _each(spread(u[:, 1:2], power), x))
 
-    return *for_some(share, u, change, x), y
+    return for_some(share, u, change, x), STAY
 
 
-def noise(x: Tensor, y: Tensor, u: Tensor, *, sd: float = 0.05, share: float = 1.0) -> tuple[Tensor, Tensor]:
+def noise(x: Tensor, u: Tensor, *, sd: float = 0.05, share: float = 1.0) -> tuple[Tensor, Move]:
     """Add Gaussian noise whose standard deviation is drawn from 0 to ``sd``."""
 
-    def change(u: Tensor, x: Tensor) -> tuple[Tensor]:
-        return (x + normal(u[:, 2:4], x.shape[1:]) * _each(sd * u[:, 1:2], x),)
+    def change(u: Tensor, x: Tensor) -> Tensor:
+        return x + normal(u[:, 2:4], x.shape[1:]) * _each(sd * u[:, 1:2], x)
 
-    return *for_some(share, u, change, x), y
+    return for_some(share, u, change, x), STAY
 
 
 def blur(
-    x: Tensor, y: Tensor, u: Tensor, *, sigma: float = 1.5, in_plane: bool = False, share: float = 1.0
-) -> tuple[Tensor, Tensor]:
+    x: Tensor, u: Tensor, *, sigma: float = 1.5, in_plane: bool = False, share: float = 1.0
+) -> tuple[Tensor, Move]:
     """Blur by a Gaussian whose standard deviation is drawn from a third of ``sigma`` to ``sigma``, in pixels.
 
     ``in_plane`` blurs no volume across its planes.
@@ -64,12 +64,12 @@ def blur(
     def width(number: Tensor) -> Tensor:
         return sigma * (1 + 2 * number) / 3
 
-    return _filtered(x, u, share, in_plane, width, blurring), y
+    return _filtered(x, u, share, in_plane, width, blurring), STAY
 
 
 def low_resolution(
-    x: Tensor, y: Tensor, u: Tensor, *, factor: float = 2.0, in_plane: bool = False, share: float = 1.0
-) -> tuple[Tensor, Tensor]:
+    x: Tensor, u: Tensor, *, factor: float = 2.0, in_plane: bool = False, share: float = 1.0
+) -> tuple[Tensor, Move]:
     """Take means over pixels up to ``factor`` times as long, and interpolate between them back to the same size.
 
     ``in_plane`` leaves the distance of a volume's planes as it is.
@@ -79,7 +79,7 @@ def low_resolution(
     def length(number: Tensor) -> Tensor:
         return max(factor, 1 / factor) ** number
 
-    return _filtered(x, u, share, in_plane, length, coarsening), y
+    return _filtered(x, u, share, in_plane, length, coarsening), STAY
 
 
 def _filtered(
@@ -92,10 +92,10 @@ def _filtered(
 ) -> Tensor:
     """One filter an example along its axes."""
 
-    def change(u: Tensor, x: Tensor) -> tuple[Tensor]:
-        return (along(x, [filters(size(u[:, 1]), length) for length in x.shape[2:][-2 if in_plane else -3 :]]),)
+    def change(u: Tensor, x: Tensor) -> Tensor:
+        return along(x, [filters(size(u[:, 1]), length) for length in x.shape[2:][-2 if in_plane else -3 :]])
 
-    return for_some(share, u, change, x)[0]
+    return for_some(share, u, change, x)
 
 
 def _each(numbers: Tensor, x: Tensor) -> Tensor:

@@ -57,23 +57,50 @@ def normal(u: Tensor, shape: Sequence[int]) -> Tensor:
     return torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)[:, :number].reshape(-1, *shape)
 
 
-def for_some(
-    share: float, u: Tensor, change: Callable[..., tuple[Tensor, ...]], *tensors: Tensor
-) -> tuple[Tensor, ...]:
-    """Change the examples whose first draw is below ``share``: ``change(u, *tensors)``; the others stay as they are."""
-    if share >= 1:
-        return change(u, *tensors)
-    chosen = u[:, 0] < share
-    if chosen.device.type != "cpu":  # a GPU that is asked which they are must first finish all else
-        changed = change(u, *tensors)
-        return tuple(
-            torch.where(chosen.view(-1, *[1] * (a.ndim - 1)), b, a) for a, b in zip(tensors, changed, strict=True)
-        )
-    (index,) = chosen.nonzero(as_tuple=True)
-    if not len(index):
-        return tensors
-    changed = change(u[index], *(tensor[index] for tensor in tensors))
-    return tuple(a.index_copy(0, index, b) for a, b in zip(tensors, changed, strict=True))
+class Some:
+    """The examples that something happens to: those whose first draw is below a share.
+
+    On CPUs nothing is computed for the others. A GPU computes all: to ask it which they are would make it wait.
+    """
+
+    def __init__(self, share: float, u: Tensor) -> None:
+        self.number, self.u = len(u), u
+        self.chosen = self.index = None
+        if share < 1:
+            self.chosen = u[:, 0] < share
+            if u.device.type == "cpu":
+                (self.index,) = self.chosen.nonzero(as_tuple=True)
+                self.u = u[self.index]
+
+    def take(self, x: Tensor) -> Tensor:
+        """What is to be computed of x (N, ...), as many rows as ``u`` has."""
+        return x if self.index is None else x[self.index]
+
+    def put(self, x: Tensor, changed: Tensor) -> Tensor:
+        """A copy of x with the chosen rows as computed."""
+        if self.chosen is None:
+            return changed
+        if self.index is not None:
+            return x.index_copy(0, self.index, changed)
+        return torch.where(per_example(self.chosen, x), changed, x)
+
+    def rows(self) -> Tensor:
+        """Which of the computed rows belongs to each example, shape (N,); -1: none."""
+        rows = torch.arange(self.number, device=self.u.device)
+        if self.chosen is None:
+            return rows
+        return torch.where(self.chosen, rows if self.index is None else self.chosen.cumsum(0) - 1, -1)
+
+
+def for_some(share: float, u: Tensor, change: Callable[[Tensor, Tensor], Tensor], x: Tensor) -> Tensor:
+    """x with ``change(u, x)`` in the place of the examples whose first draw is below ``share``."""
+    some = Some(share, u)
+    return some.put(x, change(some.u, some.take(x))) if len(some.u) else x
+
+
+def per_example(values: Tensor, x: Tensor) -> Tensor:
+    """Values (N,) so that each meets all of one row of x (N, ...)."""
+    return values.view(-1, *[1] * (x.ndim - 1))
 
 
 def spread(numbers: Tensor, factor: float) -> Tensor:

@@ -4,15 +4,16 @@ import torch
 from torch import Tensor
 
 from biocnn.augment import require_positive
+from biocnn.augment.move import STAY, Move
 from biocnn.nn import encode
 
 
-def reverse_complement(x: Tensor, y: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+def reverse_complement(x: Tensor, u: Tensor) -> tuple[Tensor, Move]:
     """Read half of the sequences from the other strand."""
-    return torch.where(u[:, :1] < 0.5, encode.reverse_complement(x), x), y
+    return torch.where(u[:, :1] < 0.5, encode.reverse_complement(x), x), STAY
 
 
-def shift(x: Tensor, y: Tensor, u: Tensor, *, max: int = 5) -> tuple[Tensor, Tensor]:
+def shift(x: Tensor, u: Tensor, *, max: int = 5) -> tuple[Tensor, Move]:
     """Move the window by up to ``max`` bp to either side; beyond the stored flank is unknown, and padding stays so."""
     require_positive("shift", max=max)
     length = x.shape[1]
@@ -20,4 +21,4 @@ def shift(x: Tensor, y: Tensor, u: Tensor, *, max: int = 5) -> tuple[Tensor, Ten
     index = torch.arange(length, device=x.device) + offset
     inside = (index >= 0) & (index < length)
     moved = x.gather(1, index.clamp(0, length - 1))
-    return torch.where(inside | (moved == 5), moved, 4), y
+    return torch.where(inside | (moved == 5), moved, 4), STAY

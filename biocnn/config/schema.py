@@ -50,6 +50,8 @@ def choose(kind: str, section: Any, where: str) -> dict[str, Any]:
         raise InputError(f"{where}: needs a name", f"for example {where}: {{name: {example(kind)}}}")
     try:
         path = target(kind, section["name"])
+        if kind == "augment":
+            _check_augmentation(path)
         schema, choices = settings_schema(path)
     except InputError as error:
         raise InputError(f"{where}.name: {error.message}", error.remedy) from error
@@ -62,6 +64,19 @@ def choose(kind: str, section: Any, where: str) -> dict[str, Any]:
                 checked[key] = choose(inner, checked[key], f"{where}.{key}")
     collector.finish()
     return {"name": section["name"], **checked}
+
+
+def _check_augmentation(path: str) -> None:
+    """Refuse a function that does not take what augmentations are called with."""
+    module, _, name = path.partition(":")
+    arguments = _arguments(module, name)
+    taken = [argument.arg for argument in arguments.posonlyargs + arguments.args]
+    if len(taken) != 2:
+        raise InputError(
+            f"{name}({', '.join(taken)}) is not called as an augmentation is",
+            f"define {name}(x, u, *, settings) and return x, move: STAY of biocnn.augment.move where no pixel moves, "
+            "else a Move, which the truth follows",
+        )
 
 
 def check(schema: type[BaseModel], given: Any, where: str) -> BaseModel:

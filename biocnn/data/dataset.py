@@ -57,7 +57,7 @@ class Dataset:
         if fold:
             self.examples["split"] = self.examples[f"split_{fold}"]
         self.x = Ragged(folder / "x.npy")
-        self.y = Ragged(folder / "y.npy")
+        self.y = self.task.target.open(folder)
         self.labels = Ragged(folder / "labels.npy") if (folder / "labels.npy").exists() else None
         for name, stored in (("x", self.x), ("y", self.y), ("labels", self.labels)):
             if stored is not None and len(stored) != len(self.examples):
@@ -244,7 +244,7 @@ def _store_vectors(
         if facts["task"] != "regression":
             fold.facts["n_positive"] = {part: (values == 1).sum(axis=0).tolist() for part, values in found.items()}
             fold.facts["positives"] = np.nanmean(found["train"], axis=0).tolist()
-    Ragged.write(folder / "y.npy", y, np.float32)
+    make_task(facts).target.write(y, folder)
     for k in range(y.shape[1]):
         examples[f"y_{k}"] = y[:, k]
 
@@ -286,7 +286,7 @@ def _store_masks(raw: Raw, facts: dict[str, Any], folder: Path, folds: list[_Fol
             sizes.append(diameters(y) if objects else np.zeros(0))
             yield stored
 
-    Ragged.write(folder / "y.npy", maps(), np.uint8)
+    make_task(facts).target.write(maps(), folder)
     if objects:
         Ragged.write(folder / "labels.npy", (raw.y(i)[None] for i in rows), np.int32)
     for fold in folds:

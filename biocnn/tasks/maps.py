@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from biocnn.tasks.target import ClassMap
 from biocnn.tasks.task import Score, Task
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class MapTask(Task):
     """A value for each pixel, of which masks or labels are made."""
 
     inputs = ("image",)
-    spatial = True
+    target = ClassMap()
 
     @staticmethod
     @abstractmethod

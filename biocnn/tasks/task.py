@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from biocnn.config.registry import REGISTRY, find
 from biocnn.core.errors import InputError
+from biocnn.tasks.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +35,7 @@ class Task(ABC):
 
     name: ClassVar[str]
     inputs: ClassVar[tuple[str, ...]]  # those of which this can be asked, by their names in the registry
-    spatial: ClassVar[bool]  # whether truth has a value for each pixel
+    target: ClassVar[Target]  # the shape of truth
     losses: ClassVar[tuple[str, ...]]  # the default first
     monitor: ClassVar[str]  # metric that chooses the best epoch; "" where the validation loss does
     metrics: ClassVar[tuple[str, ...]]  # always computed

@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
+from biocnn.tasks.target import Vector
 from biocnn.tasks.task import Score, Task
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ class VectorTask(Task):
     """K numbers for each example."""
 
     inputs = ("sequence",)
-    spatial = False
+    target = Vector()
 
     def score(self) -> Score:
         """The mean of the metric over the outputs of which it is defined: that have both classes, for example."""

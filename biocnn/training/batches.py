@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from biocnn.augment import DRAWS
+from biocnn.augment.move import Move, Moves
 from biocnn.config.registry import REGISTRY, find, suited
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
@@ -21,7 +22,7 @@ from biocnn.tasks.inputs import Input
 from biocnn.training.patches import Cutter, PatchLoader
 
 LAST = {4: torch.channels_last, 5: torch.channels_last_3d}  # by number of axes
-Augment = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+Augment = Callable[[Tensor, Tensor], tuple[Tensor, Move]]
 
 
 def draws(seed: int, epoch: int, name: str, shape: tuple[int, ...]) -> Tensor:
@@ -48,6 +49,28 @@ def augmentations(sections: Sequence[dict[str, Any]]) -> list[tuple[str, Augment
     return found
 
 
+def augmented(
+    augment: Sequence[tuple[str, Augment]], x: Tensor, draws: dict[str, Tensor], index: Tensor
+) -> tuple[Tensor, Move]:
+    """A batch after all augmentations, and how its pixels moved; ``index`` says which of the draws are its own.
+
+    Raises
+    ------
+    InputError
+        Where a function does not return a move.
+    """
+    moves = []
+    for name, function in augment:
+        x, move = function(x, draws[name][index].to(x.device))
+        if not isinstance(move, Move):
+            raise InputError(
+                f"augment.{name}: returns {type(move).__name__} in the place of a Move",
+                "return x, STAY where no pixel moves: from biocnn.augment.move import STAY",
+            )
+        moves.append(move)
+    return x, Moves(moves)
+
+
 class SequenceBatches:
     """Sequences of one part, resident on the device as one byte a base.
 
@@ -64,8 +87,8 @@ class SequenceBatches:
     """
 
     def __init__(self, dataset: Dataset, rows: np.ndarray, device: torch.device, augment: Sequence = ()) -> None:
+        self.target, self.augment = dataset.task.target, list(augment)
         self.flank = dataset.facts.get("flank") or 0
-        self.augment = list(augment)
         same = (dataset.x.shapes == dataset.x.shapes[0]).all()
         codes = dataset.x.stacked(rows) if same else pad([dataset.x[i] for i in rows])
         self.fresh = FreshShuffles(codes, dataset.examples.iloc[rows], self.flank)
@@ -97,10 +120,8 @@ class SequenceBatches:
 
     def get(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Augmented batch: x of shape (N, 4, L), y of shape (N, K)."""
-        x, y = self.drawn.index_select(0, index), self.y.index_select(0, index)
-        for name, function in self.augment:
-            x, y = function(x, y, self.draws[name][index])
-        return self._see(x), y
+        x, move = augmented(self.augment, self.drawn.index_select(0, index), self.draws, index)
+        return self._see(x), self.target.warp(self.y.index_select(0, index), move, x.shape[1:])
 
     def plain(self, batch_size: int = 512) -> Iterator[tuple[Tensor, Tensor]]:
         """All examples in order, as they are."""
@@ -152,7 +173,9 @@ class ImageBatches:
         if foreground:
             shares = dataset.facts["class_shares"]
             self.foreground = Foreground(dataset.folder / "foreground.npy", rows, shapes, shares)
-        self.loader = PatchLoader(Cutter(dataset.x, dataset.y, self.patch), workers, device.type == "cuda")
+        self.target = dataset.task.target
+        cutter = Cutter(dataset.x, dataset.y, self.target, self.patch)
+        self.loader = PatchLoader(cutter, workers, device.type == "cuda")
 
     def __len__(self) -> int:
         """Patches that cover each pixel about once."""
@@ -188,21 +211,21 @@ class ImageBatches:
             yield self._see(x, y, rows, index)
 
     def get(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Augmented batch: x of shape (N, C, *patch), y of shape (N, K, *patch)."""
+        """Augmented batch: x of shape (N, C, *patch), y as the target collates it."""
         return next(self.load([index]))
 
     def plain(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Whole images one by one, as they are."""
         for row in self.rows:
-            x, y = to_tensor(self.dataset.x[row])[None], to_tensor(self.dataset.y[row])[None]
-            yield self._see(x, y, [row])
+            yield self._see(to_tensor(self.dataset.x[row])[None], self.target.collate([self.dataset.y[row]]), [row])
 
     def _see(self, x: Tensor, y: Tensor, rows: Sequence[int], index: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Put a batch on the device, scale its intensities, augment it."""
         x, y = x.to(self.device, non_blocking=True), y.to(self.device, non_blocking=True)
         x = normalise(x, *self.ranges[rows].unbind(1))
-        for name, function in self.augment if index is not None else ():
-            x, y = function(x, y, self.draws[name][index].to(self.device))
+        if index is not None:
+            x, move = augmented(self.augment, x, self.draws, index)
+            y = self.target.warp(y, move, x.shape[2:])
         return x.contiguous(memory_format=LAST[x.ndim]), y
 
 

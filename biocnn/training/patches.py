@@ -13,6 +13,7 @@ from torch.utils.data import Dataset as Indexed
 from biocnn.core.errors import InputError
 from biocnn.io.ragged import Ragged
 from biocnn.nn.encode import to_tensor
+from biocnn.tasks.target import Target, cut
 
 GRACE = 5  # seconds that a worker goes on after SIGTERM
 Place = tuple[np.ndarray, np.ndarray]  # rows of images, shape (N,); where in them, shape (N, axes), 0-1
@@ -23,37 +24,33 @@ class Cutter(Indexed):
 
     Parameters
     ----------
-    x, y
-        Images (C, *spatial) and masks (K, *spatial).
+    x
+        Images (C, *spatial).
+    y, target
+        Their stored truth, and what kind of truth it is.
     patch
         Length of each side, in pixels.
     """
 
-    def __init__(self, x: Ragged, y: Ragged, patch: Sequence[int]) -> None:
-        self.x, self.y, self.patch = x, y, list(patch)
+    def __init__(self, x: Ragged, y: Ragged, target: Target, patch: Sequence[int]) -> None:
+        self.x, self.y, self.target, self.patch = x, y, target, list(patch)
 
     def __getitem__(self, place: Place) -> tuple[Tensor, Tensor]:
-        """Patches of images (N, C, *patch) and of masks (N, K, *patch), as stored."""
-        pairs = [self._cut(row, where) for row, where in zip(*place, strict=True)]
-        x, y = (to_tensor(np.stack(parts)) for parts in zip(*pairs, strict=True))
-        return x, y
+        """Patches of images (N, C, *patch), as stored, and their truth."""
+        x, y = zip(*[self._cut(row, where) for row, where in zip(*place, strict=True)], strict=True)
+        return to_tensor(np.stack(x)), self.target.collate(y)
 
     def _cut(self, row: int, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """One patch; smaller images lie anywhere in it, mirrored around them, masks filled with 255.
+        """One patch; smaller images lie anywhere in it, mirrored around them.
 
         Always at the same end, what is mirrored would tell networks which way an image was flipped afterwards.
         """
-        x, y = self.x[row], self.y[row]
-        window, missing = [slice(None)], [(0, 0)]
+        x, window, missing = self.x[row], [], []
         for u, n, p in zip(where, x.shape[1:], self.patch, strict=False):
             first = int(u * (abs(n - p) + 1))
-            window.append(slice(first, first + p) if n > p else slice(None))
+            window.append(slice(first, first + p) if n > p else slice(0, n))
             missing.append((first, p - n - first) if n < p else (0, 0))
-        x, y = x[tuple(window)], y[tuple(window)]
-        if any(before or after for before, after in missing):
-            x = np.pad(x, missing, mode="symmetric")
-            y = np.pad(y, missing, constant_values=255)
-        return x, y
+        return cut(x, window, missing, mode="symmetric"), self.target.crop(self.y[row], window, missing)
 
 
 class PatchLoader:

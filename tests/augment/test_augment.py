@@ -1,22 +1,25 @@
 """Augmentations: what holds for all of them, those of sequences, and the numbers that they draw."""
 
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import SIZES, blobs, uniform
+from pictures import SIZES, blobs, moved, uniform
 from scipy.stats import kstest
 
 from biocnn.augment import DRAWS, numbers
+from biocnn.augment.move import STAY
 from biocnn.augment.sequences import reverse_complement, shift
-from biocnn.config.registry import REGISTRY, find
+from biocnn.config.registry import REGISTRY, find, suited
 from biocnn.core.errors import InputError
 from biocnn.nn import encode
 from biocnn.training.batches import draws
 
-SEQUENCES = ("reverse_complement", "shift")
+SEQUENCES = suited("augment", "sequence")
 # Each with its defaults, and with all that it can do, for some of the examples.
 MORE = {
     "affine": {"stretch": 1.2, "shear": 10.0, "elastic": 3.0, "share": 0.5},
@@ -41,13 +44,22 @@ def examples(dims: int, n: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
     return (codes(n, 20), torch.ones(n, 1)) if dims == 1 else blobs(n, *SIZES[dims], channels=2)
 
 
+def followed(function: Callable, x: torch.Tensor, y: torch.Tensor, u: torch.Tensor, **settings: Any) -> tuple:
+    """x after a change; the masks of images follow, labels of sequences stay."""
+    if x.ndim > 2:
+        return moved(function, x, y, u, **settings)
+    new, move = function(x, u, **settings)
+    assert move is STAY
+    return new, y
+
+
 @pytest.mark.parametrize(("name", "dims", "settings"), CASES)
 def test_every_augmentation_keeps_shapes_types_and_what_it_was_given(name: str, dims: int, settings: dict) -> None:
     function = find("augment", name)
     x, y = examples(dims)
     before = x.clone(), y.clone()
     for u in (uniform(6), torch.zeros(6, DRAWS), torch.full((6, DRAWS), 1 - 2**-24)):
-        new_x, new_y = function(x, y, u, **settings)
+        new_x, new_y = followed(function, x, y, u, **settings)
         assert (new_x.shape, new_x.dtype, new_y.shape, new_y.dtype) == (x.shape, x.dtype, y.shape, y.dtype)
         assert x.equal(before[0])
         assert y.equal(before[1])
@@ -55,7 +67,7 @@ def test_every_augmentation_keeps_shapes_types_and_what_it_was_given(name: str, 
             assert torch.isfinite(new_x).all()
             for values, old in zip(new_y, y, strict=True):
                 assert set(values.unique().tolist()) <= set(old.unique().tolist())
-    assert list(inspect.signature(function).parameters)[:3] == ["x", "y", "u"]
+    assert list(inspect.signature(function).parameters)[:2] == ["x", "u"]
 
 
 @pytest.mark.parametrize(("name", "dims", "settings"), CASES)
@@ -63,16 +75,16 @@ def test_what_happens_to_an_example_depends_on_its_own_draws_alone(name: str, di
     function = find("augment", name)
     x, y = examples(dims)
     u = uniform(6)
-    whole, masks = function(x, y, u, **settings)
+    whole, masks = followed(function, x, y, u, **settings)
     assert not whole.equal(x)
     torch.manual_seed(99)
     order = torch.tensor([4, 1, 5, 0, 3, 2])
-    turned = function(x[order], y[order], u[order], **settings)
+    turned = followed(function, x[order], y[order], u[order], **settings)
     assert turned[0].equal(whole[order])
     assert turned[1].equal(masks[order])
     for i in range(6):
-        one = function(x[i : i + 1], y[i : i + 1], u[i : i + 1], **settings)
-        torch.testing.assert_close(one[0], whole[i : i + 1], atol=1e-5, rtol=0)
+        one, _ = function(x[i : i + 1], u[i : i + 1], **settings)
+        torch.testing.assert_close(one, whole[i : i + 1], atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("name", [name for name, settings in MORE.items() if "share" in settings])
@@ -80,34 +92,32 @@ def test_share_is_that_of_examples_changed_and_they_are_changed_as_without(name:
     function = find("augment", name)
     x, y = (t[:1].expand(400, *t.shape[1:]) for t in blobs(1, 12, 12))
     u = uniform(400)
-    (every, every_y), (some, some_y) = function(x, y, u), function(x, y, u, share=0.3)
+    (every, every_y), (some, some_y) = moved(function, x, y, u), moved(function, x, y, u, share=0.3)
     changed = (some != x).flatten(1).any(1)
     assert 0.22 < changed.float().mean() < 0.38
     torch.testing.assert_close(some[changed], every[changed], atol=1e-6, rtol=0)
     assert some_y[changed].equal(every_y[changed])
-    none = function(x, y, u, share=0.0)
-    assert none[0].equal(x)
-    assert none[1].equal(y)
+    assert function(x, u, share=0.0) == (x, STAY)
 
 
 def test_reverse_complement_takes_half_of_them() -> None:
-    x, y = codes(2000, 7), torch.zeros(2000, 1)
-    new, _ = reverse_complement(x, y, uniform(2000))
+    x = codes(2000, 7)
+    new, _ = reverse_complement(x, uniform(2000))
     turned = (new == encode.reverse_complement(x)).all(1)
     assert (turned | (new == x).all(1)).all()
     assert 0.45 < turned.float().mean() < 0.55
 
 
 def test_reverse_complement_twice_is_the_same() -> None:
-    x, y, u = codes(5, 9), torch.zeros(5, 1), torch.full((5, DRAWS), 0.1)
-    assert reverse_complement(reverse_complement(x, y, u)[0], y, u)[0].equal(x)
+    x, u = codes(5, 9), torch.full((5, DRAWS), 0.1)
+    assert reverse_complement(reverse_complement(x, u)[0], u)[0].equal(x)
 
 
 @given(st.integers(-5, 5))
 def test_shift_within_the_flank_is_slicing(offset: int) -> None:
     x, flank = codes(3, 30), 5
     u = torch.full((3, DRAWS), (offset + 5 + 0.5) / 11)
-    new, _ = shift(x, torch.zeros(3, 1), u, max=5)
+    new, _ = shift(x, u, max=5)
     assert new[:, flank:-flank].equal(x[:, flank + offset : 30 - flank + offset])
     beyond = new[:, 30 - offset :] if offset > 0 else new[:, :-offset]
     assert (beyond == 4).all()
@@ -115,7 +125,7 @@ def test_shift_within_the_flank_is_slicing(offset: int) -> None:
 
 def test_shift_reaches_both_ends_evenly() -> None:
     x = torch.arange(11, dtype=torch.uint8).repeat(22_000, 1)
-    new, _ = shift(x, x, uniform(22_000), max=5)
+    new, _ = shift(x, uniform(22_000), max=5)
     counts = torch.bincount(new[:, 5].long(), minlength=11)  # the middle shows the offset
     assert (counts - 2000).abs().max() < 200
 
@@ -123,8 +133,8 @@ def test_shift_reaches_both_ends_evenly() -> None:
 def test_shift_does_not_make_bases_of_padding() -> None:
     x = torch.tensor([[0, 1, 2, 5, 5, 5]], dtype=torch.uint8)
     u = torch.full((1, DRAWS), 0.99)
-    assert shift(x, x, u, max=2)[0].tolist() == [[2, 5, 5, 5, 5, 5]]
-    assert shift(x, x, 1 - u, max=2)[0].tolist() == [[4, 4, 0, 1, 2, 5]]
+    assert shift(x, u, max=2)[0].tolist() == [[2, 5, 5, 5, 5, 5]]
+    assert shift(x, 1 - u, max=2)[0].tolist() == [[4, 4, 0, 1, 2, 5]]
 
 
 @pytest.mark.parametrize(
@@ -142,9 +152,9 @@ def test_shift_does_not_make_bases_of_padding() -> None:
 )
 @pytest.mark.parametrize("value", [0, -1])
 def test_factors_and_lengths_without_meaning_are_refused(name: str, setting: str, value: int) -> None:
-    x, y = examples(1 if name in SEQUENCES else 2)
+    x, _ = examples(1 if name in SEQUENCES else 2)
     with pytest.raises(InputError, match=f"augment: {'affine' if name == 'elastic' else name}.{setting} is {value}"):
-        find("augment", name)(x, y, uniform(6), **{setting: value})
+        find("augment", name)(x, uniform(6), **{setting: value})
 
 
 def test_draws_are_a_function_of_their_name() -> None:

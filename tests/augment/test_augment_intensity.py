@@ -7,6 +7,7 @@ from scipy.ndimage import gaussian_filter
 
 from biocnn.augment import separable
 from biocnn.augment.intensity import blur, gamma, intensity, low_resolution, noise
+from biocnn.augment.move import STAY
 from biocnn.augment.numbers import uniform as more
 
 DIMS = pytest.mark.parametrize("dims", [2, 3])
@@ -14,9 +15,9 @@ DIMS = pytest.mark.parametrize("dims", [2, 3])
 
 @DIMS
 def test_intensity_is_one_line_for_each_example_within_its_limits(dims: int) -> None:
-    x, y = blobs(60, *SIZES[dims])
-    new, same = intensity(x, y, uniform(60), contrast=1.3, brightness=0.1)
-    assert same is y
+    x, _ = blobs(60, *SIZES[dims])
+    new, move = intensity(x, uniform(60), contrast=1.3, brightness=0.1)
+    assert move is STAY
     flat, found = x.flatten(1), new.flatten(1)
     factor = (found.amax(1) - found.amin(1)) / (flat.amax(1) - flat.amin(1))
     offset = found.mean(1) - factor * flat.mean(1)
@@ -27,19 +28,19 @@ def test_intensity_is_one_line_for_each_example_within_its_limits(dims: int) -> 
 
 
 def test_channels_change_together_or_each_for_itself() -> None:
-    x, y = torch.ones(20, 3, 4, 4), torch.zeros(20, 1, 4, 4)
-    together, _ = intensity(x, y, uniform(20))
-    apart, _ = intensity(x, y, uniform(20), per_channel=True)
+    x = torch.ones(20, 3, 4, 4)
+    together, _ = intensity(x, uniform(20))
+    apart, _ = intensity(x, uniform(20), per_channel=True)
     assert (together.amax((1, 2, 3)) == together.amin((1, 2, 3))).all()
     assert ((apart.amax((1, 2, 3)) - apart.amin((1, 2, 3))) > 0.01).all()
     assert (apart.amax((2, 3)) == apart.amin((2, 3))).all()
 
 
 def test_gamma_is_a_power_and_leaves_what_is_below_zero() -> None:
-    x, y = blobs()
+    x, _ = blobs()
     u = uniform(6)
-    new, same = gamma(x, y, u, power=2.0)
-    assert same is y
+    new, move = gamma(x, u, power=2.0)
+    assert move is STAY
     power = (2.0 ** (2 * u[:, 1] - 1)).view(6, 1, 1, 1)
     torch.testing.assert_close(new[x > 0], (x**power)[x > 0], atol=1e-5, rtol=1e-5)
     assert new[x <= 0].equal(x[x <= 0])
@@ -49,19 +50,19 @@ def test_gamma_is_a_power_and_leaves_what_is_below_zero() -> None:
 def test_noise_has_the_spread_that_was_drawn(dims: int) -> None:
     x = torch.zeros(4, 1, *{2: (100, 100), 3: (20, 20, 25)}[dims])
     u = uniform(4)
-    new, same = noise(x, x, u, sd=0.2)
-    assert same is x
+    new, move = noise(x, u, sd=0.2)
+    assert move is STAY
     torch.testing.assert_close(new.flatten(1).std(1), 0.2 * u[:, 1], rtol=0.05, atol=0)
     assert not new[0].equal(new[1])
 
 
 @DIMS
 def test_blur_is_a_gaussian_of_the_width_that_was_drawn(dims: int) -> None:
-    x, y = blobs(4, *{2: (40, 48), 3: (24, 28, 32)}[dims], channels=2)
+    x, _ = blobs(4, *{2: (40, 48), 3: (24, 28, 32)}[dims], channels=2)
     x = x + more(torch.full((4, 2), 0.3), x.shape[1:])  # rough
     u = uniform(4)
-    new, same = blur(x, y, u, sigma=1.5)
-    assert same is y
+    new, move = blur(x, u, sigma=1.5)
+    assert move is STAY
     inner = (slice(8, -8),) * dims
     for i in range(4):
         sigma = 1.5 * (1 + 2 * u[i, 1].item()) / 3
@@ -73,16 +74,16 @@ def test_blur_is_a_gaussian_of_the_width_that_was_drawn(dims: int) -> None:
 def test_filters_keep_what_is_even_to_the_very_border() -> None:
     x = torch.full((5, 2, 9, 11), 3.0)
     for function in (blur, low_resolution):
-        torch.testing.assert_close(function(x, x, uniform(5))[0], x)
+        torch.testing.assert_close(function(x, uniform(5))[0], x)
 
 
 def test_filters_in_planes_leave_planes_apart() -> None:
-    x, y = blobs(3, 8, 16, 16)
+    x, _ = blobs(3, 8, 16, 16)
     for function in (blur, low_resolution):
-        new, _ = function(x, y, uniform(3), in_plane=True)
+        new, _ = function(x, uniform(3), in_plane=True)
         for plane in range(8):
-            torch.testing.assert_close(function(x[:, :, plane], y, uniform(3))[0], new[:, :, plane])
-        assert not function(x, y, uniform(3))[0].allclose(new, atol=1e-3)
+            torch.testing.assert_close(function(x[:, :, plane], uniform(3))[0], new[:, :, plane])
+        assert not function(x, uniform(3))[0].allclose(new, atol=1e-3)
 
 
 def test_half_the_resolution_is_the_mean_of_each_pair() -> None:

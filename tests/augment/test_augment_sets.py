@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from pictures import blobs, uniform
+from pictures import blobs, moved, uniform
 from tiny import images, stored, train_settings
 
 from biocnn.augment.sets import resolve_augment
@@ -40,7 +40,7 @@ def test_every_set_suits_every_patch_and_is_made_of_checked_settings(
         assert {section["name"] for section in sections} <= set(REGISTRY["augment"])
         x, y = blobs(3, *patch, channels=channels)
         for name, function in augmentations(sections):
-            x, y = function(x, y, draws(1, 0, name, (3, 8)))
+            x, y = moved(function, x, y, draws(1, 0, name, (3, 8)))
         assert torch.isfinite(x).all()
         assert x.shape == (3, channels, *patch)
         assert set(y.unique().tolist()) <= {0, 7, 255}
@@ -110,12 +110,13 @@ def directions(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return found[0], found[1]
 
 
-def moved(word: str, n: int = 200) -> tuple[torch.Tensor, torch.Tensor]:
+def arrows_moved(word: str, n: int = 200) -> tuple[torch.Tensor, torch.Tensor]:
     """Directions after the moves of a set alone, without bending, which would move the ends."""
     x = arrows(n)
     y = x.to(torch.uint8)
     for i, (_, function) in enumerate(augmentations(exact(word))):
-        x, y = function(x, y, uniform(n, seed=i))
+        x, move = function(x, uniform(n, seed=i))
+        y = move.maps(y, "nearest")
     return directions(y.float())
 
 
@@ -125,18 +126,18 @@ def exact(word: str) -> list[dict]:
 
 
 def test_sets_turn_and_mirror_what_they_may_and_nothing_else() -> None:
-    up, side = moved("default")
+    up, side = arrows_moved("default")
     turn = (side - up) % 360
     assert 60 < (abs(turn - 90) < 15).sum() < 140  # half of them are mirrored
     assert 60 < (abs(turn - 270) < 15).sum() < 140
     assert up.std() > 80
-    up, side = moved("chiral")
+    up, side = arrows_moved("chiral")
     assert (abs((side - up) % 360 - 90) < 15).all()  # none is
     assert up.std() > 80
-    up, side = moved("upright")
+    up, side = arrows_moved("upright")
     assert up.abs().max() < 18
     assert 60 < (side < 0).sum() < 140
-    up, side = moved("anisotropic")
+    up, side = arrows_moved("anisotropic")
     assert ((up.abs() < 3) | (up.abs() > 177)).all()
     assert 60 < (up.abs() < 3).sum() < 140
 

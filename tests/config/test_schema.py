@@ -119,6 +119,16 @@ def test_names_that_stand_for_nothing(folder: Path, name: str, message: str, rem
     assert remedy in caught.value.remedy
 
 
+def test_augmentations_of_another_signature_are_refused_with_the_right_one(folder: Path) -> None:
+    (folder / "my_changes.py").write_text(
+        "def old(x, y, u, *, max: int = 3): ...\ndef new(x, u, *, max: int = 3): ...\n"
+    )
+    assert choose("augment", "my_changes:new", "augment.0") == {"name": "my_changes:new", "max": 3}
+    with pytest.raises(InputError, match=r"augment\.0\.name: old\(x, y, u\) is not called as") as caught:
+        choose("augment", "my_changes:old", "augment.0")
+    assert "define old(x, u, *, settings) and return x, move" in caught.value.remedy
+
+
 @pytest.mark.parametrize(
     ("section", "message", "remedy"),
     [

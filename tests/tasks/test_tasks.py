@@ -36,17 +36,17 @@ def test_its_metrics_exist(name: str) -> None:
     from biocnn import metrics
 
     task = find("tasks", name)
-    known = task.catalogue() if task.spatial else metrics.__all__
+    known = task.catalogue() if task.target.spatial else metrics.__all__
     assert set(task.metrics) <= set(known)
 
 
 @TASKS
 def test_probability_keeps_the_shape_and_what_is_decided_is_one_map(name: str) -> None:
     task, size = task_of(name), (9, 8)
-    logits = torch.randn(2, 4, *(size if task.spatial else ()), generator=torch.Generator().manual_seed(1))
+    logits = torch.randn(2, 4, *(size if task.target.spatial else ()), generator=torch.Generator().manual_seed(1))
     p = task.probability(logits)
     assert p.shape == logits.shape
-    if task.spatial:
+    if task.target.spatial:
         decided = task.decide(p[0].numpy(), {})
         assert decided.shape == size
         assert set(np.unique(decided)) <= {0, *task.classes().values()} or not task.classes()

@@ -10,7 +10,7 @@ from tiny import images, sequences, stored
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.nn.encode import normalise, one_hot, to_tensor
-from biocnn.training.batches import ImageBatches, SequenceBatches, augmentations, make, pad
+from biocnn.training.batches import ImageBatches, SequenceBatches, augmentations, augmented, make, pad
 
 CPU = torch.device("cpu")
 SEQUENCE_AUGMENT = [{"name": "reverse_complement"}, {"name": "shift", "max": 4}]
@@ -247,6 +247,15 @@ def test_what_does_not_suit_the_data_is_refused(request, kind, sections, patch, 
         make(dataset, np.arange(4), CPU, sections, patch)
     assert message in caught.value.message
     assert remedy in caught.value.remedy
+
+
+@pytest.mark.parametrize("result", [None, torch.zeros(2)])
+def test_augmentations_that_return_no_move_are_refused(result: object) -> None:
+    with pytest.raises(InputError, match=r"augment\.0 mine: returns .* in the place of a Move") as caught:
+        augmented(
+            [("0 mine", lambda x, u: (x, result))], torch.zeros(2, 3), {"0 mine": torch.zeros(2, 8)}, torch.arange(2)
+        )
+    assert "return x, STAY" in caught.value.remedy
 
 
 def test_shift_without_flank_is_allowed(uneven: Dataset) -> None:

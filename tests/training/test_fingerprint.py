@@ -17,6 +17,7 @@ from biocnn.training.fingerprint import fingerprint
 
 OWN = """
 from torch import nn
+from biocnn.augment.move import STAY
 from biocnn.losses import bce
 
 class Net(nn.Linear):
@@ -26,8 +27,8 @@ class Net(nn.Linear):
 def loss(logits, target, class_weights=None):
     return {factor} * bce(logits, target)
 
-def change(x, y, u):
-    return x, y
+def change(x, u):
+    return x, STAY
 """
 
 

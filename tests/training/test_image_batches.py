@@ -1,5 +1,7 @@
 """Patches of images: around rare classes, as a montage shows them, and of volumes."""
 
+from copy import copy
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from tiny import images, stored
 
 from biocnn.data.dataset import Dataset
 from biocnn.data.raw import Raw
+from biocnn.tasks.target import Boxes, Vector
 from biocnn.training.batches import make, preview
 
 
@@ -85,6 +88,37 @@ def test_volumes_lie_in_memory_as_convolutions_want_them(tmp_path) -> None:
     assert x.is_contiguous(memory_format=torch.channels_last_3d)
     assert set(y.unique().tolist()) <= {0, 1}
     check_independence(batches, 4)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_boxes_and_vectors_are_batched_with_their_patches(workers: int, tmp_path) -> None:
+    """Boxes around the masks, cut from the same patches and moved with them; vectors of each image stay its own."""
+    dataset = stored(volumes(6), tmp_path)
+    rows, size = np.arange(6), [8, 16, 16]
+    (tmp_path / "boxes").mkdir()
+    (tmp_path / "vectors").mkdir()
+    corners = [np.argwhere(dataset.y[i][0]) for i in rows]
+    Boxes().write([np.array([[i, *c.min(0), *(c.max(0) + 1)]]) for i, c in enumerate(corners)], tmp_path / "boxes")
+    Vector().write([np.array([i, -i]) for i in rows], tmp_path / "vectors")
+    found = {}
+    for name, target in (("maps", dataset.task.target), ("boxes", Boxes(visible=0)), ("vectors", Vector())):
+        other = copy(dataset)
+        other.task = copy(dataset.task)
+        other.task.target = target
+        other.y = dataset.y if name == "maps" else target.open(tmp_path / name)
+        batches = make(other, rows, CPU, [{"name": "flip"}, {"name": "rotate90"}], size, workers)
+        (index,) = epoch(batches, size=20, steps=1)
+        found[name] = batches.get(index)
+        assert found[name][0].equal(found["maps"][0])
+    maps, boxes, vectors = (y for _, y in found.values())
+    assert vectors.equal(torch.tensor([[i, -i] for i in batches.image]))
+    seen = {int(row[0]): row for row in boxes}
+    assert len(seen) == len(boxes) > 10
+    for i, mask in enumerate(maps[:, 0]):
+        pixels = torch.nonzero(mask == 1)
+        assert (i in seen) == bool(len(pixels))
+        if i in seen:
+            assert seen[i].tolist() == [i, batches.image[i], *pixels.amin(0), *(pixels.amax(0) + 1)]
 
 
 def volumes(n: int) -> Raw:

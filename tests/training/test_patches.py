@@ -34,7 +34,7 @@ def places(number: int, seed: int = 1) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def slow(cells: Dataset, **more: Any) -> "Slow":
-    return Slow(cells.x, cells.y, [16, 16], **more)
+    return Slow(cells.x, cells.y, cells.task.target, [16, 16], **more)
 
 
 class Slow(Cutter):
@@ -57,7 +57,9 @@ def equal(one, other) -> bool:
 
 def test_workers_give_the_same_patches_in_the_same_order(cells: Dataset) -> None:
     """Also the second time, for they stay, and after a time that was ended early."""
-    alone, helped = (PatchLoader(Cutter(cells.x, cells.y, [16, 16]), workers, False) for workers in (0, 2))
+    alone, helped = (
+        PatchLoader(Cutter(cells.x, cells.y, cells.task.target, [16, 16]), workers, False) for workers in (0, 2)
+    )
     for number, end in ((7, None), (7, 3), (0, None), (5, None)):
         found = helped.load(places(number, number))
         found = [batch for _, batch in zip(range(end), found, strict=False)] if end else list(found)

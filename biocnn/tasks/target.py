@@ -1,21 +1,21 @@
-"""Shapes of truth: how each is stored, cut with its image, batched, and moved when its image is augmented."""
+"""Shapes of truth: how each is stored, cut with its image, batched, and moved when its image is augmented.
+
+Importing this is light, as for all that tasks say of themselves: a dry run reads it.
+"""
 
 from collections.abc import Iterable, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from biocnn.io.ragged import Ragged
-
-if TYPE_CHECKING:  # a dry run asks tasks for their targets, and loads no torch
+if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from biocnn.augment.move import Move
+    from biocnn.io.ragged import Ragged
 
-UNKNOWN = 255  # the class of a pixel of which none is known
-IGNORED = -1  # the label of a box of which too little is seen
+PARTIAL = -1  # the label of a box of which too little is seen
 
 Window = Sequence[slice]  # which pixels to cut along each axis, with both ends
 Missing = Sequence[tuple[int, int]]  # pixels to add before and after them along each axis, where images are smaller
@@ -35,20 +35,26 @@ class Target:
     spatial: bool
     dtype: str
 
-    def write(self, truths: Iterable[np.ndarray], folder: Path) -> None:
+    def write(self, truths: "Iterable[np.ndarray]", folder: Path) -> None:
         """Store the truth of all examples, in their order; one is held in memory at a time."""
+        from biocnn.io.ragged import Ragged
+
         Ragged.write(folder / "y.npy", truths, self.dtype)
 
-    def open(self, folder: Path) -> Ragged:
+    def open(self, folder: Path) -> "Ragged":
         """The stored truth of all examples."""
+        from biocnn.io.ragged import Ragged
+
         return Ragged(folder / "y.npy")
 
-    def crop(self, truth: np.ndarray, window: Window, missing: Missing) -> np.ndarray:
+    def crop(self, truth: "np.ndarray", window: Window, missing: Missing) -> "np.ndarray":
         """The truth of a patch."""
         raise NotImplementedError
 
-    def collate(self, truths: Sequence[np.ndarray]) -> "Tensor":
+    def collate(self, truths: "Sequence[np.ndarray]") -> "Tensor":
         """The truths of a batch as one tensor."""
+        import numpy as np
+
         from biocnn.nn.encode import to_tensor
 
         return to_tensor(np.stack(truths))
@@ -63,7 +69,7 @@ class Vector(Target):
 
     spatial, dtype = False, "float32"
 
-    def crop(self, truth: np.ndarray, window: Window, missing: Missing) -> np.ndarray:
+    def crop(self, truth: "np.ndarray", window: Window, missing: Missing) -> "np.ndarray":
         """The same for every patch."""
         return truth
 
@@ -77,9 +83,11 @@ class ClassMap(Target):
 
     spatial, dtype = True, "uint8"
 
-    def crop(self, truth: np.ndarray, window: Window, missing: Missing) -> np.ndarray:
+    def crop(self, truth: "np.ndarray", window: Window, missing: Missing) -> "np.ndarray":
         """Nothing is known beyond the image."""
-        return cut(truth, window, missing, constant_values=UNKNOWN)
+        from biocnn.metrics.masks import IGNORE
+
+        return cut(truth, window, missing, constant_values=IGNORE)
 
     def warp(self, truth: "Tensor", move: "Move", sizes: Sequence[int]) -> "Tensor":
         """Each pixel gets the value of the nearest; beyond the border they are mirrored, as images are."""
@@ -91,7 +99,7 @@ class ValueMap(Target):
 
     spatial, dtype = True, "float32"
 
-    def crop(self, truth: np.ndarray, window: Window, missing: Missing) -> np.ndarray:
+    def crop(self, truth: "np.ndarray", window: Window, missing: Missing) -> "np.ndarray":
         """Mirrored beyond the image, as the image is."""
         return cut(truth, window, missing, mode="symmetric")
 
@@ -121,8 +129,9 @@ class Boxes(Target):
     def __init__(self, visible: float = 0.25) -> None:
         self.visible = visible
 
-    def crop(self, truth: np.ndarray, window: Window, missing: Missing) -> np.ndarray:
+    def crop(self, truth: "np.ndarray", window: Window, missing: Missing) -> "np.ndarray":
         """The boxes that reach into the patch, in pixels of the patch."""
+        import numpy as np
         import torch
 
         offset = [before - side.start for side, (before, _) in zip(window, missing, strict=True)]
@@ -130,8 +139,9 @@ class Boxes(Target):
         moved = truth + np.array([0, *offset, *offset], truth.dtype)
         return self._cut(torch.from_numpy(moved), sizes).numpy()
 
-    def collate(self, truths: Sequence[np.ndarray]) -> "Tensor":
+    def collate(self, truths: "Sequence[np.ndarray]") -> "Tensor":
         """Rows of shape (M, 2 + 2 spatial_dims): example, label, corners."""
+        import numpy as np
         import torch
 
         numbers = np.repeat(np.arange(len(truths), dtype=self.dtype), [len(boxes) for boxes in truths])
@@ -157,11 +167,13 @@ class Boxes(Target):
         before, corners = boxes[:, : -2 * dims].clone(), boxes[:, -2 * dims :].view(-1, 2, dims)
         inside = corners.clamp(min=0).minimum(corners.new_tensor(sizes))
         area, left = (ends.diff(dim=1).prod(2)[:, 0] for ends in (corners, inside))
-        before[:, -1].masked_fill_(left < self.visible * area, IGNORED)
+        before[:, -1].masked_fill_(left < self.visible * area, PARTIAL)
         return torch.cat([before, inside.flatten(1)], 1)[left > 0]
 
 
-def cut(values: np.ndarray, window: Window, missing: Missing, **beyond: Any) -> np.ndarray:
+def cut(values: "np.ndarray", window: Window, missing: Missing, **beyond: Any) -> "np.ndarray":
     """A patch of an image or map (channels, *spatial), with ``np.pad``'s settings for what is missing."""
+    import numpy as np
+
     patch = values[(slice(None), *window)]
     return np.pad(patch, [(0, 0), *missing], **beyond) if any(map(any, missing)) else patch

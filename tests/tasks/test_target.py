@@ -13,7 +13,7 @@ from biocnn.augment.intensity import noise
 from biocnn.augment.move import STAY, Move, Moves, Turn, Warp
 from biocnn.augment.numbers import Some
 from biocnn.config.registry import find, suited
-from biocnn.tasks.target import IGNORED, Boxes, ClassMap, ValueMap, Vector
+from biocnn.tasks.target import PARTIAL, Boxes, ClassMap, ValueMap, Vector
 
 N = 12
 SIZES = {2: (96, 96), 3: (40, 48, 48)}
@@ -233,7 +233,7 @@ def test_patches_cut_boxes_and_ignore_those_of_which_too_little_remains() -> Non
     window, missing = [slice(5, 25), slice(0, 26)], [(0, 0), (3, 1)]  # half of 2 is cut off, and all of 3
     found = Boxes().crop(truth, window, missing)
     assert found.tolist() == [[1, 5, 13, 15, 23], [2, 0, 13, 5, 23], [4, 1, 18, 4, 28]]
-    assert Boxes(visible=0.6).crop(truth, window, missing)[:, 0].tolist() == [1, IGNORED, 4]
+    assert Boxes(visible=0.6).crop(truth, window, missing)[:, 0].tolist() == [1, PARTIAL, 4]
     assert Boxes().crop(truth, [slice(50, 60), slice(0, 9)], [(0, 0), (0, 0)]).shape == (0, 5)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from biocnn.core.child import read_in_child
 from biocnn.core.errors import InputError
+from biocnn.core.extras import needs
 
 DAMAGED = "is it the right file, and whole? copy or download it again"
 SECONDS, SECONDS_PER_MB = 0.01, 1.0  # of CPU that a window and its bases may take; usually a thirtieth
@@ -73,7 +74,8 @@ def _sums(path: Path, chrom: list[str], start: np.ndarray, end: np.ndarray) -> I
 
 
 def _open(path: Path) -> Any:
-    import pyBigWig
+    with needs("genomics", f"{path}: reading bigWig"):
+        import pyBigWig
 
     try:
         track = pyBigWig.open(str(path))

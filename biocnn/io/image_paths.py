@@ -5,6 +5,7 @@ from itertools import count
 from pathlib import Path
 
 from biocnn.core.errors import InputError
+from biocnn.core.extras import needs
 from biocnn.io.kinds import SUFFIXES, exists, is_dicom, is_zarr
 
 PASSED_OVER = "passed over: folders, and files that are no images by their suffix"
@@ -26,7 +27,8 @@ def image_paths(folder: Path) -> list[Path]:
     slices = [path for path in found if path.is_file() and is_dicom(path)]
     if len(slices) < 2:
         return found
-    from biocnn.io.dicom import by_series
+    with needs("medical", f"{folder}: reading DICOM"):
+        from biocnn.io.dicom import by_series
 
     series = by_series(folder)
     if len(series) == len(slices):

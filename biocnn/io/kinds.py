@@ -5,6 +5,7 @@ import zlib
 from pathlib import Path
 
 from biocnn.core.errors import InputError
+from biocnn.core.extras import needs
 from biocnn.io.stored import Stored
 
 _DICOM = (".dcm", ".dicom", ".ima")
@@ -56,7 +57,8 @@ def open_stored(path: Path, *, axes: str | None = None) -> Stored:
 
         return open_nifti(path, axes=axes)
     if kind == "DICOM":
-        from biocnn.io.dicom import open_dicom
+        with needs("medical", f"{path}: reading DICOM"):
+            from biocnn.io.dicom import open_dicom
 
         return open_dicom(path, axes=axes)
     if kind == "OME-Zarr":

@@ -7,6 +7,7 @@ from typing import IO, Any
 import numpy as np
 
 from biocnn.core.errors import InputError
+from biocnn.core.extras import needs
 from biocnn.io.orientation import TO_LPS, TURNED, canonical
 from biocnn.io.stored import RGB, Axes, Stored, check_size, damaged
 
@@ -29,7 +30,8 @@ def open_nifti(path: Path, *, axes: str | None = None) -> Stored:
     InputError
         Where the file is damaged, or has a fourth axis that ``axes`` does not explain.
     """
-    import nibabel
+    with needs("medical", f"{path}: reading NIfTI"):
+        import nibabel
 
     with damaged(path, "NIfTI"), _unpacked(path) as handle:
         image = _load(handle, path)
@@ -75,7 +77,8 @@ def _unpacked(path: Path) -> IO[bytes]:
 
 def _load(handle: IO[bytes], path: Path) -> Any:
     """The image with its pixels still in the file; by its first bytes, where nibabel goes by the name."""
-    import nibabel
+    with needs("medical", f"{path}: reading NIfTI"):
+        import nibabel
 
     head = handle.read(348)
     holder = nibabel.FileHolder(fileobj=handle)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from biocnn.core.errors import InputError
+from biocnn.core.extras import needs
 
 TURNED = "volume turned to feet-head, front-back, right-left order"
 _NATURAL = ((0.0, 1.0), (1.0, 1.0), (2.0, 1.0))
@@ -45,7 +46,8 @@ def canonical(array: np.ndarray, affine: np.ndarray, path: Path) -> tuple[np.nda
     InputError
         Where the affine does not say where the axes point.
     """
-    from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
+    with needs("medical", f"{path}: turning a volume"):
+        from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 
     if not np.isfinite(affine).all() or np.linalg.matrix_rank(affine[:3, :3]) < 3:
         raise InputError(
@@ -75,7 +77,8 @@ def as_stored(array: np.ndarray, affine: np.ndarray, lengths: Sequence[int]) -> 
     lengths
         Of the three axes as they were stored.
     """
-    from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
+    with needs("medical", "turning a volume"):
+        from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
 
     ways = io_orientation(affine)
     array = array.reshape([lengths[int(np.flatnonzero(ways[:, 0] == world)[0])] for world in (2, 1, 0)])

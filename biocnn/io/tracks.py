@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from biocnn.core.extras import needs
+
 
 class BigWig:
     """A bigWig file that is being written; see ``write_bigwig``."""
@@ -47,7 +49,8 @@ def write_bigwig(path: Path, contigs: Mapping[str, int]) -> Iterator[BigWig]:
     contigs
         Name to length, in bp.
     """
-    import pyBigWig
+    with needs("genomics", f"{path}: writing bigWig"):
+        import pyBigWig
 
     handle = pyBigWig.open(str(path), "w")
     try:

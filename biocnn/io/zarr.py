@@ -1,9 +1,10 @@
-"""OME-Zarr (OME-NGFF) images, read by chunks at full resolution; needs the extra ``biocnn[zarr]``."""
+"""OME-Zarr (OME-NGFF) images, read by chunks at full resolution."""
 
 from pathlib import Path
 from typing import Any
 
 from biocnn.core.errors import InputError
+from biocnn.core.extras import needs
 from biocnn.io.stored import Stored, damaged, settle_axes
 
 _MICROMETRES = {"angstrom": 1e-4, "nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "centimeter": 1e4}
@@ -25,12 +26,8 @@ def open_zarr(path: Path, *, axes: str | None = None) -> Stored:
     InputError
         Where zarr is not installed, the folder is a plate or a group without an image, or has a time axis.
     """
-    try:
+    with needs("zarr", f"{path}: reading OME-Zarr"):
         import zarr
-    except ImportError as error:
-        raise InputError(
-            f"{path}: reading OME-Zarr needs the package zarr", 'pip install "biocnn[zarr]", or pip install zarr'
-        ) from error
     with damaged(path, "OME-Zarr"):
         node: Any = zarr.open(path, mode="r")
         if isinstance(node, zarr.Array):

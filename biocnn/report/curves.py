@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
+from biocnn.core.extras import needs
 from biocnn.report.blocks import short
 from biocnn.report.figures import BLUE, FAINT, INK, MUTED, ORANGE, PAGE_WIDTH, SERIES, VERMILION, letter, new_figure
 from biocnn.report.headline import metric_name, number
@@ -97,7 +98,8 @@ def discrimination(curves: dict[str, list[tuple[np.ndarray, np.ndarray]]], bold:
 
 def roc_points(target: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """False and true positive rates, thinned where that moves the curve by less than a page can show."""
-    from sklearn.metrics import roc_curve
+    with needs("workflow", "the report"):
+        from sklearn.metrics import roc_curve
 
     false, true, _ = roc_curve(target, probability)
     keep = _spread(false, true)
@@ -106,7 +108,8 @@ def roc_points(target: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray,
 
 def precision_points(target: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Recall and precision, thinned likewise."""
-    from sklearn.metrics import precision_recall_curve
+    with needs("workflow", "the report"):
+        from sklearn.metrics import precision_recall_curve
 
     precision, recall, _ = precision_recall_curve(target, probability)
     keep = _spread(recall, precision)

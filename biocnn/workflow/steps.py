@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from biocnn.core.errors import InputError
+from biocnn.core.extras import needs
 from biocnn.core.files import atomic, read_json
 from biocnn.workflow.image_steps import uncertainty
 from biocnn.workflow.trials import calibrate, numbers, trial
@@ -265,14 +266,16 @@ def scan(
 
 def report(config: Path, out: Path, figures: Path, *, data_root: Path = Path()) -> None:
     """One self-contained HTML page about the experiment whose folder OUT lies in, and its figures as files."""
-    from biocnn.report import write_report
+    with needs("workflow", "the report"):
+        from biocnn.report import write_report
 
     write_report(out.parent, _load(config, data_root).settings, out, figures)
 
 
 def summary(tsv: Path, html: Path, *pages: Path) -> None:
     """A table and a page over all experiments; PAGES are their reports."""
-    from biocnn.report import write_summary
+    with needs("workflow", "the summary"):
+        from biocnn.report import write_summary
 
     write_summary([page.parent for page in pages], tsv, html)
 

@@ -1,9 +1,8 @@
 """NumPy and OME-Zarr: axes as they are told, and nothing guessed in silence."""
 
-import builtins
-
 import numpy as np
 import pytest
+import zarr
 
 from biocnn.core.errors import InputError
 from biocnn.io.image_files import decode, read_image
@@ -71,9 +70,6 @@ def test_a_mask_of_numpy_takes_the_smallest_type(tmp_path):
         assert decode(tmp_path / "m.npy", indices=True).pixels.dtype == dtype
 
 
-zarr = pytest.importorskip("zarr", reason="the extra biocnn[zarr] is not installed")
-
-
 def write_zarr(path, array, axes, version=2, unit="micrometer", labels=None):
     """An OME-Zarr image of two levels: version 2 of Zarr with OME 0.4, or 3 with 0.5."""
     group = zarr.open_group(path, mode="w", zarr_format=version)
@@ -125,16 +121,3 @@ def test_ome_zarr_planes_units_and_refusals(tmp_path):
     refused(tmp_path / "plate.zarr", "a plate", "folder of one image")
     zarr.open_group(tmp_path / "empty.zarr", mode="w", zarr_format=2)
     refused(tmp_path / "empty.zarr", "group without an image")
-
-
-def test_without_zarr_the_extra_is_named(tmp_path, monkeypatch):
-    path = write_zarr(tmp_path / "a.zarr", rng.integers(0, 256, (20, 30), dtype=np.uint8), "YX")
-    real = builtins.__import__
-
-    def missing(name, *rest):
-        if name == "zarr":
-            raise ImportError(name)
-        return real(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", missing)
-    refused(path, "biocnn[zarr]")

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from biocnn.apply.segment.pyramid import Read, write_image
+from biocnn.core.extras import needs
 from biocnn.io.lazy import LazyImage
 from biocnn.io.nifti import open_header
 from biocnn.io.orientation import TO_LPS, as_stored
@@ -41,7 +42,8 @@ def write_like(
 
 
 def _write_nifti(image: LazyImage, folder: Path, name: str, values: np.ndarray) -> Path:
-    import nibabel
+    with needs("medical", "writing NIfTI"):
+        import nibabel
 
     if image.kind == "DICOM":
         path = folder / f"{name}.nii.gz"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from biocnn.core.child import read_in_child
 from biocnn.core.errors import InputError
+from biocnn.core.extras import needs
 from biocnn.core.text import text_of, unpacked
 
 RECORDS = 8192  # lines of a block, at most
@@ -111,7 +112,8 @@ def _split(text: bytes) -> Iterator[list[str]]:
 
 def _bcf(path: Path) -> Iterator[bytes]:
     """The text of a BCF file. Called in a child process, for some damaged files crash their reader."""
-    import pysam
+    with needs("genomics", f"{path}: reading BCF"):
+        import pysam
 
     pysam.set_verbosity(0)
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from biocnn.core.child import read_in_child
 from biocnn.core.errors import InputError
+from biocnn.core.extras import needs
 
 # As htslib says what is odd: "[W::vcf_parse_format] FORMAT 'XX' at 1:5 is not defined in the header, ..."
 WORDS = re.compile(r"\[[WE]::(\w+)\] (.*)")
@@ -53,7 +54,8 @@ def reread(path: Path, source: Path, records: int) -> dict[str, int]:
 
 def _read(path: Path) -> Iterator[bytes]:
     """Number of records that can be read, why no more, and kinds of messages. Called in a child process."""
-    import pysam
+    with needs("genomics", "reading variants again"):
+        import pysam
 
     number, error = 0, ""
     with tempfile.TemporaryFile("w+", errors="replace") as said:

@@ -11,6 +11,7 @@ import numpy as np
 
 from biocnn.apply.variants.alleles import REASONS, Alleles, Normal
 from biocnn.core.errors import InputError
+from biocnn.core.extras import needs
 
 NUMBER = "%.4g"
 FLAGS = ("PLACES", "SKIPPED", "SWAPPED")
@@ -64,7 +65,8 @@ class Writer:
         regression: bool,
         background: int,
     ) -> None:
-        import pysam
+        with needs("genomics", "writing variants"):
+            import pysam
 
         if not re.fullmatch(r"[A-Za-z_][0-9A-Za-z_.]*", prefix):
             raise InputError(

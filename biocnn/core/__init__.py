@@ -1,1 +1,1 @@
-"""What everything else stands on: errors, files, locks, memory, processes."""
+"""Foundations: errors, files, locks, memory, processes."""

@@ -1,4 +1,4 @@
-"""The account of what was read, repaired and dropped, and of single examples to look at."""
+"""Records of what was read, repaired and dropped, and of examples to inspect."""
 
 from typing import Literal
 
@@ -8,11 +8,11 @@ Severity = Literal["repaired", "look", "leak"]
 
 
 class Checks:
-    """Counts by source, outcome and reason; becomes ``checks.tsv``.
+    """Counts by source, outcome and reason; written to ``checks.tsv``.
 
-    ``outcome`` is one of ``read``, ``dropped``, ``repaired``, ``made`` (negatives, say), ``note`` or ``kept``.
-    Beside them, ``findings`` of single images: what was found, what it asks for (``repaired``: nothing; ``look``: that
-    a person has a look; ``leak``: another split), the image's id, and details.
+    ``outcome`` is one of ``read``, ``dropped``, ``repaired``, ``made`` (e.g. negatives), ``note`` or ``kept``.
+    ``findings`` about single images hold the finding, the action it requires (``repaired``: none; ``look``: inspection
+    by a person; ``leak``: another split), the image's id, and details.
     """
 
     COLUMNS = ("source", "outcome", "reason", "count", "example")
@@ -23,20 +23,20 @@ class Checks:
         self.findings: list[tuple[str, Severity, str, str]] = []
 
     def add(self, source: str, outcome: str, reason: str, count: int, example: object = "") -> None:
-        """Record ``count`` items; a count of zero is left out, so callers need not test for it."""
+        """Record ``count`` items; a count of zero is ignored, so callers need not test for it."""
         if count:
             self.rows.append((str(source), outcome, reason, int(count), str(example)))
 
     def find(self, finding: str, severity: Severity, example: str, detail: str = "") -> None:
-        """Record something about one image."""
+        """Record a finding about an image."""
         self.findings.append((finding, severity, str(example), detail))
 
     def frame(self) -> pd.DataFrame:
-        """All rows, in the order they were recorded."""
+        """Return all rows in the order they were recorded."""
         return pd.DataFrame(self.rows, columns=list(self.COLUMNS))
 
     def counted(self) -> pd.DataFrame:
-        """Rows of the same source, outcome and reason as one, with their number and the first example."""
+        """Return the rows summed by source, outcome and reason, each with its first example."""
         return (
             self.frame()
             .groupby(["source", "outcome", "reason"], sort=False, as_index=False)
@@ -44,5 +44,5 @@ class Checks:
         )
 
     def findings_frame(self) -> pd.DataFrame:
-        """All findings, in the order they were recorded."""
+        """Return all findings in the order they were recorded."""
         return pd.DataFrame(self.findings, columns=list(self.FINDINGS))

@@ -1,4 +1,4 @@
-"""Reading a foreign binary file in a child process: where the C code of a reader crashes, only the child ends."""
+"""Read untrusted binary files in a child process, so that crashes of C readers only end the child."""
 
 import json
 import os
@@ -16,52 +16,52 @@ from pathlib import Path
 from biocnn.core.errors import InputError
 from biocnn.core.files import check_file
 
-SECONDS = 8.0  # of CPU, for any file
-SECONDS_PER_MB = 1.0  # beyond that; readers of BCF and bigWig take a tenth
-GIGABYTES = 2.0  # of address space
-PIECE = 1 << 20  # bytes taken from the child at a time
+SECONDS = 8.0  # CPU time granted for any file
+SECONDS_PER_MB = 1.0  # in addition; readers of BCF and bigWig need a tenth
+GIGABYTES = 2.0  # address space
+PIECE = 1 << 20  # bytes read from the child at a time
 REFUSED, NO_MEMORY = 3, 4  # exit statuses of the child
 
-# A fresh process, not a fork: threads of torch and locks held elsewhere do not come along.
+# A fresh process, not a fork: it inherits neither torch's threads nor held locks.
 _START = "import sys; sys.path[:] = sys.argv[1:]; from biocnn.core.child import _serve; _serve()"
 
 
 def read_in_child(
     function: Callable[..., Iterator[bytes]], path: Path, *arguments: object, seconds: float = 0.0
 ) -> Iterator[bytes]:
-    """What ``function(path, *arguments)`` yields, run in a process of its own with bounds on memory and time.
+    """Yield what ``function(path, *arguments)`` yields in a child process with limited memory and time.
 
-    Takes about .1 s beside what the function takes and imports. Bytes come as soon as they are yielded, in
-    pieces of another size; a failure is raised behind what came before it.
+    Adds about 0.1 s to what the function and its imports take. Bytes are passed on as soon as they are yielded, in
+    pieces of other sizes; a failure is raised after the output that preceded it.
 
     Parameters
     ----------
     function
-        Found by its name: it stands at the top level of a module, one that is quick to import. What it cannot read
-        it says by an ``InputError``.
+        Function at the top level of a module that is quick to import; looked up by name. It reports unreadable files by
+        ``InputError``.
     path
-        The file.
+        File to read.
     arguments
         Anything that can be pickled.
     seconds
-        CPU time that the work may take beside what is granted by the size of the file.
+        CPU time granted in addition to that for the size of the file.
 
     Raises
     ------
     InputError
-        That of the function; or one that names the file, where the process crashes, or takes too much memory or time.
+        If the function raises it, or the process crashes or exceeds its memory or time; names the file.
     """
     check_file(path)
     granted = SECONDS + SECONDS_PER_MB * path.stat().st_size / 1e6 + seconds
     task = pickle.dumps((function.__module__, function.__name__, (path, *arguments), granted))
     with (
-        tempfile.TemporaryFile() as said,
+        tempfile.TemporaryFile() as errors,
         subprocess.Popen(
             [sys.executable, "-P", "-c", _START, *sys.path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=said,
-            env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},  # each would reserve memory
+            stderr=errors,
+            env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},  # each thread would reserve memory
         ) as process,
     ):
         assert process.stdin is not None
@@ -73,34 +73,34 @@ def read_in_child(
                 yield piece
             status = process.wait()
         finally:
-            process.kill()  # where the caller wants no more
+            process.kill()  # in case the caller stops early
         if status:
-            said.seek(0)
-            raise _failure(path, status, said.read().decode("utf-8", "replace"), granted)
+            errors.seek(0)
+            raise _failure(path, status, errors.read().decode("utf-8", "replace"), granted)
 
 
-def _failure(path: Path, status: int, said: str, seconds: float) -> Exception:
-    remedy = "the file is damaged, or made to do harm: copy or download it again"
+def _failure(path: Path, status: int, errors: str, seconds: float) -> Exception:
+    remedy = "the file is damaged or malicious: copy or download it again"
     if status == REFUSED:
-        return InputError(*json.loads(said.splitlines()[-1]))
+        return InputError(*json.loads(errors.splitlines()[-1]))
     if status == NO_MEMORY:
         return InputError(f"{path}: reading it takes more than {GIGABYTES:g} GB of memory", remedy)
     if status in (-signal.SIGXCPU, -signal.SIGKILL):
-        return InputError(f"{path}: reading it did not end within {seconds:.0f} s of computation", remedy)
+        return InputError(f"{path}: reading it takes more than {seconds:.0f} s of CPU time", remedy)
     if status < 0:
         return InputError(f"{path}: the program that reads it crashed ({signal.Signals(-status).name})", remedy)
-    return RuntimeError(f"{path}: {said}")  # a fault of biocnn: with the child's traceback
+    return RuntimeError(f"{path}: {errors}")  # a bug in biocnn: show the child's traceback
 
 
 def _serve() -> None:
-    """What the child does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends the child
+    """Run in the child process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which kills the child
     out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what C code prints is no data
+    os.dup2(2, 1)  # output printed by C code is not data
     module, name, arguments, seconds = pickle.load(sys.stdin.buffer)
     bounds = {"RLIMIT_AS": int(GIGABYTES * 1e9), "RLIMIT_CPU": int(seconds) + 1, "RLIMIT_CORE": 0}
     for bound, value in bounds.items():
-        with suppress(ValueError, OSError):  # not every system has each
+        with suppress(ValueError, OSError):  # not available on all systems
             resource.setrlimit(getattr(resource, bound), (value, value + (bound == "RLIMIT_CPU")))
     try:
         with out:

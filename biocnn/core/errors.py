@@ -1,18 +1,18 @@
-"""What a user did, said so that the user can mend it."""
+"""Errors about user input, with remedies."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 class InputError(Exception):
-    """Input that cannot be used; the command line prints it without a traceback and exits with status 2.
+    """Invalid input; the command line prints it without a traceback and exits with status 2.
 
     Parameters
     ----------
     message
-        What was given, and where: file and line, or dotted key.
+        What was given and where: file and line, or dotted key.
     remedy
-        What is allowed, and the likely way out.
+        What is allowed, and the likely remedy.
     """
 
     def __init__(self, message: str, remedy: str = "") -> None:
@@ -23,13 +23,13 @@ class InputError(Exception):
         return f"{self.message}\n  {self.remedy}" if self.remedy else self.message
 
 
-_MOST_SHOWN = 20  # faults of one kind that are told one by one
+_MOST_SHOWN = 20  # errors of one kind that are listed
 
 
 def all_faults(faults: list["InputError"], what: str) -> "InputError":
-    """Several faults as one: a single one as it is, else all that were found, and their remedies.
+    """Merge errors into one that lists their messages and remedies; a single error is returned unchanged.
 
-    ``what`` says of what there are so many: "of 12 images and masks cannot be used", say.
+    ``what`` follows the number of errors in the message, e.g. "of 12 images and masks cannot be used".
     """
     if len(faults) == 1:
         return faults[0]
@@ -41,7 +41,7 @@ def all_faults(faults: list["InputError"], what: str) -> "InputError":
 
 
 class Faults(InputError):
-    """Several faults, told one after the other, each with its remedy."""
+    """Several errors, listed one after the other, each with its remedy."""
 
     def __init__(self, faults: list[InputError]) -> None:
         super().__init__("\n".join(map(str, faults)))
@@ -49,9 +49,9 @@ class Faults(InputError):
 
 
 class Collector:
-    """Collects faults, so that a user sees all of them at once.
+    """Collects errors, so that users see all of them at once.
 
-    ``with collector:`` goes on after an ``InputError``; ``collector.finish()`` raises what was found.
+    ``with collector:`` continues after an ``InputError``; ``collector.finish()`` raises what was collected.
     """
 
     def __init__(self) -> None:
@@ -66,27 +66,27 @@ class Collector:
         return False
 
     def finish(self, where: str = "") -> None:
-        """Raise the faults, if there are any; ``where`` is put before the message of each."""
+        """Raise the collected errors, if any; ``where`` precedes each message."""
         named = [InputError(where + fault.message, fault.remedy) for fault in self.faults] if where else self.faults
         if named:
             raise named[0] if len(named) == 1 else Faults(named)
 
 
 class Diverged(InputError):
-    """Training whose loss or gradient became NaN or infinite."""
+    """The loss or gradient became NaN or infinite in training."""
 
 
 class Interrupted(Exception):
-    """Work that was asked to stop, and saved what it had: run again, it goes on; the exit status is 75."""
+    """The work was stopped on request and saved its state: a rerun resumes it; the exit status is 75."""
 
 
 def close(word: str, allowed: Iterable[str]) -> list[str]:
-    """The allowed word closest to ``word``, if any is close."""
+    """Return the allowed word closest to ``word`` in a list, empty if none is close."""
     return get_close_matches(str(word), list(allowed), n=1)
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
-    """A remedy that names the allowed word closest to ``word``, or all of them."""
+    """Return a remedy that suggests the allowed word closest to ``word`` and lists the allowed ones."""
     allowed = [str(a) for a in allowed]
     hints = close(word, allowed)
     listed = ", ".join(allowed[:12]) + (f", ... ({len(allowed)} in all)" if len(allowed) > 12 else "")

@@ -1,4 +1,4 @@
-"""Writing files so that what exists is whole."""
+"""Write files atomically: what exists is complete."""
 
 import fcntl
 import glob
@@ -14,53 +14,53 @@ from typing import Any, TextIO
 
 from biocnn.core.errors import InputError
 
-OWNER = ".being_written"  # file that a process keeps locked while it writes beside it
+OWNER = ".being_written"  # file that a process keeps locked while it writes next to it
 
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Give a temporary name beside ``path``; rename it to ``path`` on success, remove it on failure.
+    """Yield a temporary path; rename it to ``path`` on success, remove it on failure.
 
-    The caller may make a file or a folder of that name, which is that of ``path`` in a new folder that nobody else can
-    write to. A file is replaced, or a link, but not what it leads to; so is a folder, unless anything is in it that the
-    new one lacks, for that may be what the user made. What processes that were killed left behind is removed.
+    The caller may create a file or a folder at this path, which has the name of ``path`` in a new folder that nobody
+    else can write to. An existing file or link is replaced, but not the target of the link. So is a folder, unless it
+    contains entries that the new one lacks, which may be the user's. Leftovers of killed processes are removed.
 
     Raises
     ------
     InputError
-        Where ``path`` is a folder with other things in it.
+        If ``path`` is a folder with other files in it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{path.name[:40]}."  # a name may be nearly as long as names can be
+    prefix = f".{path.name[:40]}."  # the name may already have the maximum length
     folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=".tmp", dir=path.parent))
     try:
         with open(folder / OWNER, "x") as owner:
-            with suppress(OSError):  # a file system without locks: what is left behind stays
+            with suppress(OSError):  # no locks on this file system: leftovers remain
                 _lock(owner)
             temporary = folder / path.name
             yield temporary
             if path.is_symlink():
-                if temporary.is_dir():  # which cannot replace what is no folder
+                if temporary.is_dir():  # a folder cannot replace a link
                     path.unlink()
             elif path.is_dir():
                 new = {entry.name for entry in temporary.iterdir()} if temporary.is_dir() else set()
                 other = sorted({entry.name for entry in path.iterdir()} - new - {".snakemake_timestamp"})
                 if other:
                     raise InputError(
-                        f"{path}: holds other things ({other[0]})", "remove them, or choose another folder"
+                        f"{path}: contains other files ({other[0]})", "remove them, or choose another folder"
                     )
                 shutil.rmtree(path)
             temporary.replace(path)
-            for left in path.parent.glob(f"{glob.escape(prefix)}*.tmp"):
-                if left != folder:
-                    _remove_left(left)
+            for leftover in path.parent.glob(f"{glob.escape(prefix)}*.tmp"):
+                if leftover != folder:
+                    _remove_leftover(leftover)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_left(folder: Path) -> None:
-    """Remove a temporary folder whose process is gone: the system has taken its lock away."""
+def _remove_leftover(folder: Path) -> None:
+    """Remove a temporary folder whose process has ended, which released its lock."""
     with suppress(OSError), open(folder / OWNER, "r+") as owner:
         _lock(owner)
         shutil.rmtree(folder, ignore_errors=True)
@@ -72,50 +72,52 @@ def _lock(handle: TextIO) -> None:
     Raises
     ------
     OSError
-        Where another process has locked it.
+        If another process has locked it.
     """
     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def check_file(path: Path, what: str = "file", remedy: str = "relative paths start at data_root") -> None:
-    """Make sure that a path is that of a file.
+    """Check that a path is a regular file.
 
     Raises
     ------
     InputError
-        Where there is nothing, or something else: a folder, or a pipe, which cannot be read twice.
+        If nothing exists there, or it is a folder, or a pipe or device, which cannot be read twice.
     """
     try:
         mode = path.stat().st_mode
-    except (OSError, ValueError) as error:  # also of names that no file can have: too long, or with a zero byte
+    except (OSError, ValueError) as error:  # also for impossible names: too long, or with a null byte
         denied = isinstance(error, PermissionError)
         raise InputError(
             f"{path}: {'permission denied' if denied else f'no such {what}'}", f"check the path; {remedy}"
         ) from error
     if not stat.S_ISREG(mode):
         kind = "folder" if stat.S_ISDIR(mode) else "pipe or device"
-        raise InputError(f"{path}: a {kind}, not a {what}", "give a file; write what a program says into one first")
+        raise InputError(
+            f"{path}: a {kind}, not a {what}", "give a file; write the output of a program to a file first"
+        )
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
-    """The mapping in a JSON file that a step has written.
+    """Read the mapping in a JSON file written by a step.
 
     Raises
     ------
     InputError
-        Where the file is missing, damaged, or holds anything else.
+        If the file is missing, damaged, or holds anything else.
     """
-    path, remedy = Path(path), "delete it, and run the workflow again: it is made anew"
+    path, remedy = Path(path), "delete it and run the workflow again to recreate it"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read as JSON ({error})", remedy) from error
-    if not isinstance(found, dict):
-        raise InputError(f"{path}: holds no names with values", remedy)
-    return found
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: is not a JSON object", remedy)
+    return content
 
 
 def sha256(path: str | Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
+    """Return the hexadecimal SHA-256 of a file."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""Requests to stop, as signals: SIGTERM (preemption, wall time) and SIGINT (Ctrl-C)."""
+"""Handle requests to stop: SIGTERM (preemption, time limit) and SIGINT (Ctrl-C)."""
 
 import os
 import signal
@@ -9,14 +9,16 @@ from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-REPEAT = 1.0  # seconds in which one request may come twice: torchrun passes on what its processes get as well
+REPEAT = (
+    1.0  # seconds within which a signal counts as a repeat: torchrun forwards signals that its processes get as well
+)
 
 
 @contextmanager
 def exit_on_sigterm() -> Iterator[None]:
-    """Within, SIGTERM raises SystemExit, so that what is half-written is removed; repeats change nothing.
+    """Raise SystemExit on SIGTERM within the context, so that partial output is removed; ignore repeats.
 
-    Elsewhere than in the main thread, which alone gets signals, nothing changes.
+    Does nothing outside the main thread, which alone receives signals.
     """
 
     def leave(number: int, frame: FrameType | None) -> None:
@@ -35,20 +37,20 @@ def exit_on_sigterm() -> Iterator[None]:
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], str]]:
-    """Within, a signal only sets a flag, so that work can be saved; a SIGINT later than that acts as it always does.
+    """Let signals only set a flag within the context, so that work can be saved; a later SIGINT acts as usual.
 
-    A scheduler may send SIGTERM more than once, to a process and to those that started it: repeats change nothing.
+    Repeats are ignored: schedulers may send SIGTERM several times, to a process and to its parents.
 
     Yields
     ------
     asked
-        Gives the name of the first signal that came, or "". Signals reach the main thread only: in another it stays "".
+        Function that returns the name of the first signal received, or ""; always "" outside the main thread.
     """
     came: list[tuple[str, float]] = []
     if threading.current_thread() is not threading.main_thread():
         yield lambda: ""
         return
-    # None: a handler that was not set from Python, which Python cannot put back.
+    # getsignal returns None for handlers not set from Python, which Python cannot restore.
     before = {number: signal.getsignal(number) or signal.SIG_DFL for number in SIGNALS}
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -70,9 +72,9 @@ def stop_requests() -> Iterator[Callable[[], str]]:
 
 
 def interrupt_once() -> None:
-    """From now on the first SIGINT interrupts; later ones only say that the steps under way are waited for.
+    """Make the first SIGINT interrupt, and later ones only report that running steps are awaited.
 
-    For Snakemake, which answers a second Ctrl-C with a traceback. The steps get it as well, and end on it.
+    For Snakemake, which prints a traceback on a second Ctrl-C. The steps receive the signal too and end.
     """
     came = []
 
@@ -80,7 +82,7 @@ def interrupt_once() -> None:
         came.append(number)
         if len(came) == 1:
             raise KeyboardInterrupt
-        os.write(2, b"Still waiting for the steps under way.\n")  # print may itself have been interrupted
+        os.write(2, b"Still waiting for the running steps.\n")  # print is not safe in a signal handler
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, note)

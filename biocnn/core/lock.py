@@ -1,4 +1,4 @@
-"""One writer at a time: a lock file with a heartbeat, for folders that several machines may share."""
+"""A lock file with a heartbeat, for folders shared by several machines."""
 
 import json
 import math
@@ -14,29 +14,29 @@ from typing import Any
 
 from biocnn.core.errors import InputError
 
-BEAT = 5.0  # seconds between signs of life
-STALE = 60.0  # seconds of silence after which a holder counts as dead
-REMIND = 600.0  # seconds between lines of the log while a living holder is waited for
+BEAT = 5.0  # seconds between heartbeats
+STALE = 60.0  # seconds without a heartbeat after which a holder counts as dead
+REMIND = 600.0  # seconds between log lines while waiting for a live holder
 
 
 class Lock:
-    """Held from entering to leaving the context; a thread touches the file every few seconds.
+    """A lock held within a context; a thread touches its file every few seconds.
 
-    A living process is waited for, however long it takes: it may be at the same work, left behind by a workflow that
-    was killed. The lock of a process that is gone is taken over: at once where that can be seen (same machine), else
-    once its heartbeat has been silent for ``STALE`` seconds.
+    A live process is waited for, however long it takes: it may do the same work, left behind by a killed workflow. The
+    lock of a dead process is taken over: at once if that can be determined (same machine), else after ``STALE`` seconds
+    without a heartbeat.
 
     Parameters
     ----------
     path
-        The lock file.
+        Lock file.
     log
-        Takes one line at a time.
+        Called with each log line.
 
     Raises
     ------
     InputError
-        In ``confirm``, where another process took the lock meanwhile.
+        In ``confirm``, if another process has taken over the lock.
     """
 
     def __init__(self, path: Path, log: Callable[[str], None]) -> None:
@@ -53,7 +53,7 @@ class Lock:
             if holder and time.monotonic() - told > REMIND:
                 told = time.monotonic()
                 self.log(
-                    f"waiting for process {_named(holder)}, which is at work in {self.path.parent} and holds its lock "
+                    f"waiting for process {_named(holder)}, which works in {self.path.parent} and holds its lock "
                     "(to stop it: kill, scancel)"
                 )
             time.sleep(BEAT / 5)
@@ -67,22 +67,22 @@ class Lock:
             self.path.unlink(missing_ok=True)
 
     def confirm(self) -> None:
-        """Make sure that the lock is still ours: a machine that slept may have been given up for dead."""
+        """Check that the lock is still ours: a suspended machine may have been considered dead."""
         holder = self._holder()
         if holder.get("token") != self.token:
             raise InputError(
                 f"{self.path}: taken over by process {_named(holder)} while this one was silent",
-                "let that one go on; this one has written nothing since",
+                "let that process continue; this one has written nothing since",
             )
 
     def _take(self) -> bool:
-        """Create the lock file, unless there is one."""
+        """Create the lock file unless it exists."""
         about = {"token": self.token, "host": host(), "pid": os.getpid(), "job": os.environ.get("SLURM_JOB_ID", "")}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with open(self.path, "x", encoding="utf-8") as handle:
                 handle.write(json.dumps(about))
-        except (FileExistsError, FileNotFoundError):  # the latter: who had it removed the folder, being done
+        except (FileExistsError, FileNotFoundError):  # the latter: the holder finished and removed the folder
             return False
         return True
 
@@ -90,15 +90,15 @@ class Lock:
         return gone(holder) or self._silence(self.path) > STALE
 
     def _remove(self, holder: dict[str, Any]) -> bool:
-        """Remove the lock of a dead process, unless somebody was quicker; whether the place is free."""
-        # One process at a time: what it looks at once more is then what it removes, and no living one's lock.
+        """Remove the lock of a dead process, unless another process does so first; return whether it is free."""
+        # The gate admits one process at a time, so that the lock it rechecks is the one it removes.
         gate = self.path.with_name(f".{self.path.name}.takeover")
         try:
             gate.mkdir()
         except FileNotFoundError:
             return False
         except FileExistsError:
-            if self._silence(gate) > STALE:  # of a process that was killed right here
+            if self._silence(gate) > STALE:  # left by a process that was killed at this point
                 with suppress(OSError):
                     gate.rmdir()
             return False
@@ -108,7 +108,7 @@ class Lock:
             self.path.unlink(missing_ok=True)
         finally:
             gate.rmdir()
-        self.log(f"process {_named(holder)} is gone: its lock was taken over")
+        self.log(f"process {_named(holder)} is dead: took over its lock")
         return True
 
     def _holder(self) -> dict[str, Any]:
@@ -116,11 +116,11 @@ class Lock:
             found = json.loads(self.path.read_text(encoding="utf-8"))
             known = isinstance(found["host"], str) and isinstance(found["pid"], int) and 0 < found["pid"] < 1 << 31
             return found if known else {}
-        except (OSError, ValueError, LookupError, TypeError):  # damaged: nobody's, so that its silence decides
+        except (OSError, ValueError, LookupError, TypeError):  # damaged: no known holder, so the heartbeat decides
             return {}
 
     def _silence(self, path: Path) -> float:
-        """Seconds since a file was last touched, by the clock of the file system."""
+        """Return the seconds since a file was last touched, by the clock of the file system."""
         probe = self.path.with_name(f".{self.path.name}.{self.token}.now")
         try:
             probe.touch()
@@ -132,19 +132,19 @@ class Lock:
 
     def _beat(self) -> None:
         while not self._done.wait(BEAT):
-            with suppress(OSError):  # a file server that does not answer now may do so at the next beat
+            with suppress(OSError):  # a file server that does not respond now may do so at the next beat
                 if self._holder().get("token") == self.token:
                     os.utime(self.path)
 
 
 def host() -> str:
-    """The machine, and where processes have numbers of their own (containers), which of these."""
+    """Return the machine and its PID namespace, which differs between containers."""
     space = Path("/proc/self/ns/pid")
     return f"{socket.gethostname()} {os.readlink(space) if space.exists() else ''}".strip()
 
 
 def gone(holder: dict[str, Any]) -> bool:
-    """Whether the holder, a process of a ``host`` and ``pid``, ran on this machine and runs no more."""
+    """Return whether the holder, given by ``host`` and ``pid``, ran on this machine and has ended."""
     if holder.get("host") != host():
         return False
     try:

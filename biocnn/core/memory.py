@@ -1,4 +1,4 @@
-"""How much memory a computation takes: measured, not derived, so it holds for whatever a network is made of."""
+"""Measure the memory of a computation, whatever a network consists of."""
 
 import math
 from collections.abc import Callable
@@ -10,16 +10,16 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-# What a process may grow by over what is alive at once: C's allocator keeps pieces of up to 32 MB that were freed. Of a
-# U-Net of 2 million weights it was 1.0 for one piece of 1 GB, 1.3 to 1.5 for tiles of .2 to .4 GB.
+# Growth of a process relative to the bytes alive at once: C's allocator keeps freed blocks of up to 32 MB. For a U-Net
+# with 2 million weights it was 1.0 for a single block of 1 GB, and 1.3 to 1.5 for tiles of 0.2 to 0.4 GB.
 HELD = 1.5
 
 
 class PeakBytes(TorchDispatchMode):
-    """A context that finds the most bytes of tensors, made inside of it, that are alive at once: ``peak``.
+    """Context that measures the peak number of bytes, ``peak``, of live tensors created within it.
 
-    What was there before (weights, say) does not count, nor what a library sets aside inside of one operation, which
-    is little on CPUs.
+    Tensors created before (e.g. weights) do not count, nor does what a library allocates within an operation, which is
+    little on CPUs.
     """
 
     def __enter__(self) -> Self:
@@ -29,28 +29,28 @@ class PeakBytes(TorchDispatchMode):
         return self
 
     def __torch_dispatch__(self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run one operation and count what is alive after it."""
+        """Run an operation and count the bytes alive after it."""
         given = {t.untyped_storage()._cdata for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
-        found = function(*args, **(kwargs or {}))
-        for tensor in tree_leaves(found):
-            # A view, or a result in place, shares the memory of what was given.
+        result = function(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            # Views and in-place results share the memory of the inputs.
             if isinstance(tensor, Tensor) and (storage := tensor.untyped_storage())._cdata not in given:
                 self._alive[storage._cdata] = StorageWeakRef(storage), storage.nbytes()
         self._alive = {key: entry for key, entry in self._alive.items() if not entry[0].expired()}
         self.peak = max(self.peak, sum(size for _, size in self._alive.values()))
-        return found
+        return result
 
 
 def room(memory_gb: float) -> float:
-    """Bytes of tensors that may be alive at once so that a process grows by no more than a budget, in 10^9 bytes."""
+    """Return how many bytes of tensors may be alive at once within a memory budget in GB (10^9 bytes)."""
     return memory_gb * 1e9 / HELD
 
 
 def bytes_per(call: Callable[[int], Any], n: int) -> float:
-    """How many bytes ``call(n)`` takes per unit of ``n`` where n is large.
+    """Return the bytes that ``call(n)`` takes per unit of ``n`` for large n.
 
-    From the ``n`` given, n is doubled until bytes per unit hardly fall: then what is fixed (weights that are cast, say)
-    hardly matters. They never rise, so what is returned is enough for any larger n.
+    Starting from the given ``n``, n is doubled until bytes per unit hardly fall: fixed costs (e.g. cast weights) then
+    hardly matter. Bytes per unit never rise, so the result suffices for any larger n.
     """
     before, now = math.inf, _peak(call, n) / n
     while now < 0.9 * before:

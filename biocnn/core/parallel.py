@@ -1,4 +1,4 @@
-"""Several processes that train one network together, one a GPU, started by torchrun."""
+"""Training of one network by several processes, one per GPU, started by torchrun."""
 
 import os
 from collections.abc import Iterator
@@ -15,22 +15,22 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those that train together: ``rank`` of ``number``.
+    """This process among those that train together: ``rank`` out of ``number``.
 
-    Each takes its share of every batch. The loss is that of the whole batch, whatever the loss is, so that several
-    processes learn what one would: to rounding, and but for dropout, which each draws for itself.
+    Each takes its share of every batch. The loss is always that of the whole batch, so several processes learn what one
+    would, up to rounding and dropout, which each draws independently.
     """
 
     rank: int = 0
     number: int = 1
 
     def wrap(self, model: nn.Module) -> nn.Module:
-        """The network to call in training: gradients are averaged over processes, batch norm sees the whole batch.
+        """Wrap a network for training: average gradients over processes, let batch norm see the whole batch.
 
         Raises
         ------
         InputError
-            For batch norm on CPUs, where torch cannot share its statistics.
+            If there is batch norm on CPUs, whose statistics torch cannot share.
         """
         if self.number == 1:
             return model
@@ -44,11 +44,11 @@ class Processes:
         return nn.parallel.DistributedDataParallel(model)
 
     def share(self, index: Tensor) -> Tensor:
-        """This process's part of the example numbers of a batch."""
+        """Return this process's share of the example indices of a batch."""
         return index.tensor_split(self.number)[self.rank]
 
     def gather(self, logits: Tensor | list[Tensor], y: Tensor) -> tuple[Tensor | list[Tensor], Tensor]:
-        """Logits and targets of the whole batch; only this process's own logits carry a gradient."""
+        """Return logits and targets of the whole batch; only this process's own logits carry a gradient."""
         if self.number == 1:
             return logits, y
         whole = [self._whole(each) for each in logits] if isinstance(logits, list) else self._whole(logits)
@@ -60,15 +60,15 @@ class Processes:
         return torch.cat(parts)
 
     def agree(self, *flags: bool) -> list[bool]:
-        """For each flag, whether any process has set it."""
+        """Return for each flag whether any process has set it."""
         if self.number == 1:
             return list(flags)
-        found = torch.tensor(flags, dtype=torch.int32, device=_device())
-        distributed.all_reduce(found, distributed.ReduceOp.MAX)
-        return found.bool().tolist()
+        any_set = torch.tensor(flags, dtype=torch.int32, device=_device())
+        distributed.all_reduce(any_set, distributed.ReduceOp.MAX)
+        return any_set.bool().tolist()
 
     def of_first(self, value: object) -> object:
-        """What the first process has."""
+        """Return the value of the first process."""
         if self.number == 1:
             return value
         shared = [value]
@@ -80,7 +80,7 @@ ALONE = Processes()
 
 
 def _gather(x: Tensor, number: int) -> list[Tensor]:
-    """Tensors of all processes, which may differ in their first size by one."""
+    """Gather the tensors of all processes, whose first sizes may differ by one."""
     sizes = [torch.zeros(1, dtype=torch.long, device=x.device) for _ in range(number)]
     distributed.all_gather(sizes, torch.tensor([len(x)], device=x.device))
     most = max(int(size) for size in sizes)
@@ -96,7 +96,7 @@ def _device() -> torch.device:
 
 @contextmanager
 def started_processes() -> Iterator[Processes]:
-    """The processes that torchrun started this one among (it says so in the environment), or this one alone."""
+    """Join the processes started by torchrun (by its environment variables), or run this one alone."""
     number = int(os.environ.get("WORLD_SIZE", "1"))
     if number == 1 or "LOCAL_RANK" not in os.environ:
         yield ALONE

@@ -1,4 +1,4 @@
-"""Text files of other people: unpacked, in lines, and named for what they are where they are no such text."""
+"""Read user-supplied text files, plain or gzip, with clear errors for anything else."""
 
 import csv
 import gzip
@@ -11,39 +11,39 @@ from biocnn.core.errors import InputError
 from biocnn.core.files import check_file
 
 CHUNK = 1 << 24  # bytes read at a time
-LONGEST = 1 << 24  # bytes of a line, where lines are held
-# Text packs to a third or a tenth. What unpacks to so many bytes and so many times its size was made to fill memory.
+LONGEST = 1 << 24  # maximum bytes of a line held in memory
+# Text compresses by a factor of 3 to 10. Beyond these bytes and this ratio a file is a decompression bomb.
 BOMB_BYTES, BOMB_RATIO = 1 << 26, 200
-# The empty block that ends every whole bgzip file.
+# The empty block that ends every complete bgzip file.
 END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 SAVE = "save it as UTF-8, or plain text"
 OTHERS = {
     rb"\xff\xfe|\xfe\xff": ("UTF-16 text ('Unicode' of Windows and Excel)", SAVE),
-    rb"PK\x03\x04": ("a zip file or an Excel workbook", "unpack it, or save the sheet as text with tabs"),
-    rb"\xd0\xcf\x11\xe0": ("an Excel workbook", "save the sheet as text with tabs"),
-    rb"BZh[1-9]1AY&SY": ("packed by bzip2", "unpack it (bunzip2), or pack it with gzip"),
-    rb"\xfd7zXZ\x00": ("packed by xz", "unpack it (unxz), or pack it with gzip"),
-    rb"\x28\xb5\x2f\xfd": ("packed by zstd", "unpack it (unzstd), or pack it with gzip"),
+    rb"PK\x03\x04": ("a zip file or an Excel workbook", "unpack it, or save the sheet as tab-separated text"),
+    rb"\xd0\xcf\x11\xe0": ("an Excel workbook", "save the sheet as tab-separated text"),
+    rb"BZh[1-9]1AY&SY": ("compressed by bzip2", "unpack it (bunzip2), or compress it with gzip"),
+    rb"\xfd7zXZ\x00": ("compressed by xz", "unpack it (unxz), or compress it with gzip"),
+    rb"\x28\xb5\x2f\xfd": ("compressed by zstd", "unpack it (unzstd), or compress it with gzip"),
 }
 
 
 def unpacked(path: Path, size: int = CHUNK) -> Iterator[bytes]:
-    """The bytes of a file, unpacked where it is gzip or bgzip (told by its first bytes, not its name), in pieces.
+    """Yield the bytes of a file in pieces, unpacked if its first bytes mark it as gzip or bgzip.
 
     Raises
     ------
     InputError
-        Where the file is missing, its gzip stream is cut short or damaged, or it unpacks to 200 times its size.
+        If the file is missing, its gzip stream is truncated or damaged, or it unpacks to over 200 times its size.
     """
     check_file(path)
     with open(path, "rb") as raw:
         head = raw.read(18)
         packed = head[:2] == b"\x1f\x8b"
-        if packed and head[3:4] == b"\4" and head[12:14] == b"BC":  # bgzip, which may be cut between two blocks
+        if packed and head[3:4] == b"\4" and head[12:14] == b"BC":  # bgzip, which may be truncated between two blocks
             raw.seek(max(-len(END), -path.stat().st_size), 2)
             if raw.read() != END:
                 raise InputError(
-                    f"{path}: the block that ends a bgzip file is missing, so the file is cut short",
+                    f"{path}: the final block of a bgzip file is missing: the file is truncated",
                     "copy or download it again",
                 )
     most = max(BOMB_BYTES, BOMB_RATIO * path.stat().st_size)
@@ -54,7 +54,7 @@ def unpacked(path: Path, size: int = CHUNK) -> Iterator[bytes]:
                 if packed and handle.tell() > most:
                     raise InputError(
                         f"{path}: unpacks to more than {BOMB_RATIO} times its size",
-                        "no data do; if these are what you want, unpack them first",
+                        "real data do not; if this is what you want, unpack the file first",
                     )
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(
@@ -63,14 +63,14 @@ def unpacked(path: Path, size: int = CHUNK) -> Iterator[bytes]:
 
 
 def text_of(path: Path, size: int = CHUNK) -> Iterator[bytes]:
-    r"""The text of a file in pieces, in which every line ends with ``\n``, also where it came with ``\r\n`` or ``\r``.
+    r"""Yield the text of a file in pieces, with every line end, ``\n``, ``\r\n`` or ``\r``, converted to ``\n``.
 
-    Nothing else ends a line. A byte-order mark is left out.
+    Nothing else ends a line. A byte-order mark is removed.
 
     Raises
     ------
     InputError
-        As of ``unpacked``; and where the file is no text, UTF-16, or packed by other means than gzip.
+        As in ``unpacked``; also if the file is not text, is UTF-16, or is compressed by other means than gzip.
     """
     held, first = b"", True
     for piece in unpacked(path, size):
@@ -82,7 +82,7 @@ def text_of(path: Path, size: int = CHUNK) -> Iterator[bytes]:
         piece = piece.removesuffix(held)
         if b"\0" in piece:
             raise InputError(
-                f"{path}: not text (it holds NUL bytes)", f"is it the right file, and whole? if it is UTF-16: {SAVE}"
+                f"{path}: not text (it holds NUL bytes)", f"is it the right file, and complete? if it is UTF-16, {SAVE}"
             )
         yield piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in piece else piece
     if held:
@@ -90,7 +90,7 @@ def text_of(path: Path, size: int = CHUNK) -> Iterator[bytes]:
 
 
 def read_lines(path: str | Path) -> list[str]:
-    """Lines of a text file, plain or gzip, without their ends; for what these are, and errors, see ``text_of``."""
+    """Read the lines of a text file, plain or gzip, without line ends; for these and errors see ``text_of``."""
     path, rest = Path(path), b""
     lines: list[str] = []
     for piece in text_of(path, LONGEST):
@@ -103,9 +103,9 @@ def read_lines(path: str | Path) -> list[str]:
 
 
 def read_cells(lines: list[str]) -> Iterator[list[str]]:
-    """Rows of cells, separated by tabs where the first line has one, else by commas; in quotes as in CSV.
+    """Split lines into cells by tabs if the first line has one, else by commas; quotes are as in CSV.
 
-    A cell may be of any length: a sequence, or all that follows a quote which nothing closes.
+    A cell may have any length: a sequence, or all text after an unclosed quote.
     """
     csv.field_size_limit(2**31 - 1)
     return csv.reader(lines, delimiter="\t" if lines and "\t" in lines[0] else ",")

@@ -1,4 +1,4 @@
-"""What a setting may be, in the words and the form that a YAML file has."""
+"""Describe allowed settings as they are written in YAML."""
 
 from pathlib import Path
 from types import NoneType, UnionType
@@ -20,7 +20,7 @@ SIGNS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 
 
 def shown(value: Any) -> str:
-    """A value as it would stand in a YAML file, on one line, shortened where it is long."""
+    """Return a value as written in YAML, on one line, shortened if long."""
     try:
         text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False)
     except (yaml.YAMLError, RecursionError, ValueError):
@@ -30,19 +30,19 @@ def shown(value: Any) -> str:
 
 
 def given(value: Any) -> str:
-    """The same for what a user gave, with text in quotes: 'yes' is not yes."""
+    """Return a value given by a user as written in YAML, with text in quotes: 'yes' is not yes."""
     return repr(value) if isinstance(value, str) and len(value) <= 60 else shown(value)
 
 
 def describe(annotation: Any, bounds: tuple[Any, ...] = ()) -> tuple[str, Any]:
-    """What values of a type are, and one of them.
+    """Describe the values of a type, and give an example.
 
     Parameters
     ----------
     annotation
-        As in a signature or a schema.
+        Type as in a signature or a schema.
     bounds
-        What limits the values, as pydantic keeps it: objects with ge, gt, le or lt.
+        Limits of the values as stored by pydantic: objects with ge, gt, le or lt.
     """
     origin, entries = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
@@ -63,24 +63,24 @@ def describe(annotation: Any, bounds: tuple[Any, ...] = ()) -> tuple[str, Any]:
         return "entries by name", {"name": describe(entries[1])[1] if entries else 1}
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "a section with " + ", ".join(annotation.model_fields), {}
-    words, value = PLAIN.get(annotation, ("a value of another kind", None))
+    words, value = PLAIN.get(annotation, ("a value of another type", None))
     bounds = bounds if annotation in (int, float) else ()
     limits = {
         sign: getattr(bound, sign) for bound in bounds for sign in SIGNS if getattr(bound, sign, None) is not None
     }
-    said = " and ".join(f"{SIGNS[sign]} {limit:,.12g}" for sign, limit in limits.items())
+    limited = " and ".join(f"{SIGNS[sign]} {limit:,.12g}" for sign, limit in limits.items())
     if limits:
         value = _within(annotation, limits)
-    return f"{words} {said}".strip(), value
+    return f"{words} {limited}".strip(), value
 
 
 def _rank(annotation: Any) -> int:
-    """Plain values first, then lists, null last."""
+    """Sort plain values first, then lists, null last."""
     return 2 if annotation is NoneType else get_origin(annotation) in (list, tuple, dict)
 
 
 def _within(kind: type, limits: dict[str, float]) -> float:
-    """A number within limits."""
+    """Return a number within limits."""
     low, high = limits.get("ge", limits.get("gt")), limits.get("le", limits.get("lt"))
     if low is None:
         assert high is not None

@@ -1,4 +1,4 @@
-"""NumPy arrays on disk: .npy, read by windows, and .npz of one array."""
+"""Read NumPy arrays: .npy files window by window, and .npz files that hold one array."""
 
 import math
 import zipfile
@@ -13,7 +13,7 @@ from biocnn.io.tiff_segments import MappedPixels
 
 
 def open_array(path: Path, kind: str, *, axes: str | None = None) -> Stored:
-    """Open an array of one plane or volume.
+    """Open a NumPy file that holds one plane or volume.
 
     Parameters
     ----------
@@ -22,20 +22,20 @@ def open_array(path: Path, kind: str, *, axes: str | None = None) -> Stored:
     kind
         "npy" or "npz".
     axes
-        Order of the axes, "CYX" or "ZYX" say: the file does not tell. Planes ignore it.
+        Order of the axes, e.g. "CYX" or "ZYX", which the file does not state; ignored for planes.
 
     Raises
     ------
     InputError
-        Where the file is damaged, holds objects or several arrays, or its axes cannot be told.
+        Where the file is damaged, holds objects or several arrays, or the order of its axes is unknown.
     """
     with damaged(path, kind):
         array = _mapped(path) if kind == "npy" else _only(path)
     if len(array.shape) < 2:
-        raise InputError(f"{path}: an array of {len(array.shape)} axes", "an image has at least two: Y and X")
+        raise InputError(f"{path}: an array with {len(array.shape)} axes", "an image has at least two axes, Y and X")
     found = "YX" if len(array.shape) == 2 else "?" * len(array.shape)
     settled = settle_axes(found, array.shape, axes, path)
-    repairs = (f"axes not given in the file: taken as {settled.letters}",) if settled.guessed else ()
+    repairs = (f"axes not stated in the file: assumed {settled.letters}",) if settled.guessed else ()
     return Stored(array, settled, repairs=repairs, kind=kind)
 
 
@@ -47,7 +47,9 @@ def _mapped(path: Path) -> MappedPixels:
         raise InputError(f"{path}: an array of Python objects", "save the pixels as an array of numbers")
     size = offset + dtype.itemsize * math.prod(shape)
     if size > path.stat().st_size:
-        raise InputError(f"{path}: damaged: its pixels reach byte {size}, but it ends before", "copy it again")
+        raise InputError(
+            f"{path}: damaged: its pixels should extend to byte {size}, but the file ends earlier", "copy it again"
+        )
     return MappedPixels(str(path), dtype, shape, offset, fortran)
 
 
@@ -57,7 +59,7 @@ def _only(path: Path) -> np.ndarray:
         if len(members) != 1:
             raise InputError(
                 f"{path}: holds {len(members)} arrays ({', '.join(Path(m.filename).stem for m in members[:6])})",
-                "save one image a file",
+                "save one image per file",
             )
         with archive.open(members[0]) as handle:
             shape, _, dtype = _header(handle)
@@ -67,7 +69,7 @@ def _only(path: Path) -> np.ndarray:
 
 
 def _header(handle: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, whether the first index changes fastest, and type."""
+    """Return the shape, whether the order is Fortran, and the data type."""
     version = np.lib.format.read_magic(handle)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     return read(handle)

@@ -1,4 +1,4 @@
-"""Reading BED3 to BED6 and narrowPeak."""
+"""Read BED3 to BED6 and narrowPeak files."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from biocnn.io.tables import MISSING
 
 COLUMNS = ["chrom", "start", "end", "strand", "score", "summit", "line"]
 NARROWPEAK = 10  # columns
-LARGEST = 1 << 40  # bp; no contig is as long
+LARGEST = 1 << 40  # bp; longer than any contig
 FLOAT32 = float(np.finfo(np.float32).max)
 
 
@@ -23,23 +23,23 @@ def read_bed(path: str | Path, columns: Sequence[int] = ()) -> pd.DataFrame:
     Parameters
     ----------
     path
-        The file.
+        BED or narrowPeak file.
     columns
-        Further columns of numbers, counted from 1; nan where a line has a word for one that is missing (NA or ., say).
+        Additional numeric columns to read, counted from 1; missing values (e.g. NA or .) become NaN.
 
     Returns
     -------
     intervals
-        chrom; start, end (0-based, half-open, bp); strand ("+", "-" or "."); score (column 5, or narrowPeak's signal;
-        NaN where there is none); summit (0-based position, -1 where there is none: narrowPeak, recognised by its ten
-        columns); line (number in the file, from 1); and ``columns``, each named by its number.
+        chrom; start, end (0-based, half-open, bp); strand ("+", "-" or "."); score (column 5, or signalValue of
+        narrowPeak; NaN if absent); summit (0-based position, -1 if absent; only in narrowPeak, recognised by its ten
+        columns); line (line number in the file, from 1); and ``columns``, each named by its number.
 
     Raises
     ------
     InputError
-        Where the file holds no interval, or a line too few columns, a start or end that is no whole number, end <
-        start, a strand of another sign, a summit outside its interval or neither a number nor a word for none in
-        one of ``columns``; names the first such line, and how many there are.
+        If the file has no intervals, or a line has too few columns, a start or end that is not a whole number, end <
+        start, an invalid strand, a summit outside its interval, or neither a number nor a missing value in one of
+        ``columns``. The message names the first such line and the number of faulty lines.
     """
     path = Path(path)
     rows, faults = [], []
@@ -53,11 +53,11 @@ def read_bed(path: str | Path, columns: Sequence[int] = ()) -> pd.DataFrame:
             except InputError as error:
                 faults.append(error)
     if faults:
-        more = f" ({len(faults)} lines have faults; this is the first)" if len(faults) > 1 else ""
+        more = f" ({len(faults)} faulty lines; this is the first)" if len(faults) > 1 else ""
         raise InputError(faults[0].message + more, faults[0].remedy)
     if not rows:
         raise InputError(
-            f"{path}: has no intervals", "a BED file has one interval a line: contig, start, end, separated by tabs"
+            f"{path}: has no intervals", "a BED file has one interval per line: contig, start, end, separated by tabs"
         )
     return pd.DataFrame(rows, columns=[*COLUMNS, *columns])
 
@@ -70,18 +70,18 @@ def _row(path: Path, number: int, fields: list[str]) -> tuple[str, int, int, str
         )
     if not any(re.match("[-+]?[0-9]", field) for field in fields[1:3]):
         raise InputError(
-            f"{where}: start {fields[1]!r} and end {fields[2]!r} are no numbers",
-            "BED has no line of column names: put # before it, or remove it; columns are contig, start, end, ...",
+            f"{where}: start {fields[1]!r} and end {fields[2]!r} are not numbers",
+            "BED files have no header line: remove it or start it with #; the columns are contig, start, end, ...",
         )
     start, end = _whole(where, "start", fields[1]), _whole(where, "end", fields[2])
     if start < 0:
         raise InputError(f"{where}: start {start} is negative", "BED positions count from 0")
     if end < start:
-        raise InputError(f"{where}: end {end} is before start {start}", "columns 2 and 3 are start and end; swapped?")
+        raise InputError(f"{where}: end {end} is before start {start}", "are columns 2 (start) and 3 (end) swapped?")
     peak = len(fields) == NARROWPEAK
     strand = fields[5] if len(fields) > 5 else "."
     if strand not in ("+", "-", "."):
-        raise InputError(f"{where}: strand {strand!r} in column 6", "allowed: + - . (or leave columns 6 and on out)")
+        raise InputError(f"{where}: strand {strand!r} in column 6", "allowed: + - . (or omit columns 6 and following)")
     summit = _whole(where, "summit", fields[9]) if peak else -1
     if summit < -1 or start + summit > end:
         raise InputError(
@@ -97,7 +97,7 @@ def _whole(where: str, name: str, text: str) -> int:
         raise InputError(f"{where}: {name} {text!r} is not a whole number", "BED: contig, start, end, ...")
     if len(text) > 18 or abs(int(text)) > LARGEST:
         shown = text if len(text) <= 24 else f"{text[:20]}... ({len(text)} digits)"
-        raise InputError(f"{where}: {name} {shown} is beyond the end of any contig", "is the line whole?")
+        raise InputError(f"{where}: {name} {shown} is beyond the end of any contig", "is the line complete?")
     return int(text)
 
 
@@ -109,12 +109,12 @@ def _value(where: str, fields: list[str], column: int) -> float:
         return np.nan
     value = _number(text)
     if not abs(value) <= FLOAT32:
-        raise InputError(f"{where}: column {column} is {text!r}", "allowed: numbers; NA or . where one is not known")
+        raise InputError(f"{where}: column {column} is {text!r}", "allowed: numbers; NA or . for missing values")
     return value
 
 
 def _number(text: str) -> float:
     try:
-        return float(np.nan) if "_" in text else float(text)  # Python would read 1_000
+        return float(np.nan) if "_" in text else float(text)  # float() accepts 1_000
     except ValueError:
         return float(np.nan)

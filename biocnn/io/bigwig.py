@@ -1,4 +1,4 @@
-"""What a bigWig file says, read by a process of its own: its reader crashes on some damaged files."""
+"""Read bigWig files in a separate process, because the reader crashes on some damaged files."""
 
 import json
 from collections.abc import Iterator
@@ -11,42 +11,42 @@ from biocnn.core.child import read_in_child
 from biocnn.core.errors import InputError
 from biocnn.core.extras import needs
 
-DAMAGED = "is it the right file, and whole? copy or download it again"
-SECONDS, SECONDS_PER_MB = 0.01, 1.0  # of CPU that a window and its bases may take; usually a thirtieth
+DAMAGED = "is it the right file, and complete? copy or download it again"
+SECONDS, SECONDS_PER_MB = 0.01, 1.0  # CPU time allowed per window and per Mb; typically 30 times less is needed
 
 
 def read_contigs(path: Path) -> dict[str, int]:
-    """Lengths of the contigs that the file names, in bp.
+    """Read the names of the contigs and their lengths in bp.
 
     Raises
     ------
     InputError
-        Where the file is no bigWig, or damaged.
+        If the file is damaged or is not a bigWig file.
     """
     return json.loads(b"".join(read_in_child(_contigs, path)))
 
 
 def read_sums(path: Path, chrom: list[str], start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Sums of the values in stretches of contigs, where a base without a value, or with NaN, counts as 0.
+    """Sum the values within intervals; bases without a value or with NaN count as 0.
 
     Parameters
     ----------
     path
-        The file.
+        bigWig file.
     chrom
-        Contig of each stretch, as the file names it.
+        Contig of each interval, as named in the file.
     start, end
-        Shape (N,): 0-based, half-open, within the contig.
+        Shape (N,): 0-based, half-open, in bp, within the contig.
 
     Returns
     -------
     sums
-        Shape (N,), float64; infinite or NaN where a value is infinite.
+        Shape (N,), float64; infinite or NaN if a value is infinite.
 
     Raises
     ------
     InputError
-        Where the file is no bigWig, or damaged.
+        If the file is damaged or is not a bigWig file.
     """
     granted = SECONDS * len(chrom) + SECONDS_PER_MB * int((end - start).sum()) / 1e6
     reading = read_in_child(_sums, path, chrom, start, end, seconds=granted)
@@ -58,7 +58,7 @@ def _contigs(path: Path) -> Iterator[bytes]:
     try:
         yield json.dumps(track.chroms()).encode()
     except (RuntimeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: damaged where it names its contigs", DAMAGED) from error
+        raise InputError(f"{path}: damaged: its contig names cannot be read", DAMAGED) from error
 
 
 def _sums(path: Path, chrom: list[str], start: np.ndarray, end: np.ndarray) -> Iterator[bytes]:
@@ -67,8 +67,8 @@ def _sums(path: Path, chrom: list[str], start: np.ndarray, end: np.ndarray) -> I
         try:
             values = track.values(name, low, high, numpy=True)
         except RuntimeError as error:
-            raise InputError(f"{path}: damaged where it has {name}:{low}-{high}", DAMAGED) from error
-        # Not nansum, which leaves a warning about infinite values of either sign.
+            raise InputError(f"{path}: damaged: {name}:{low}-{high} cannot be read", DAMAGED) from error
+        # Not nansum, which warns about infinities of opposite sign.
         sums[i] = np.sum(values, where=~np.isnan(values), dtype=np.float64)
     yield sums.tobytes()
 
@@ -80,7 +80,7 @@ def _open(path: Path) -> Any:
     try:
         track = pyBigWig.open(str(path))
     except RuntimeError as error:
-        raise InputError(f"{path}: cannot be read as bigWig", DAMAGED) from error
+        raise InputError(f"{path}: cannot be read as a bigWig file", DAMAGED) from error
     if not track.isBigWig():
-        raise InputError(f"{path}: is a bigBed file", "signals are read from bigWig files")
+        raise InputError(f"{path}: is a bigBed file", "signals must be bigWig files")
     return track

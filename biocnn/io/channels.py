@@ -1,4 +1,4 @@
-"""Which channel of an image is which: by name where names are known, else by their order."""
+"""Match the channels of an image: by name where names are known, else by order."""
 
 import re
 from collections.abc import Sequence
@@ -12,44 +12,44 @@ GREY = ["grey"]
 
 
 class Match(NamedTuple):
-    """Numbers of the channels to take, in the order that is wanted, and what was done to find them; "" for nothing."""
+    """Indices of the channels in the wanted order, and a note on how they were matched ("" if trivially)."""
 
     index: list[int]
     repair: str = ""
 
 
 def fallback_names(count: int) -> list[str]:
-    """Names of channels that a file does not name."""
+    """Return default names for channels that a file does not name."""
     return list(GREY) if count == 1 else [f"channel{i + 1}" for i in range(count)]
 
 
 def match_channels(found: Sequence[str], wanted: Sequence[str]) -> Match | None:
-    """Find channels by their names, whatever their case; by their order where one side has no names of its own.
+    """Match channels by name, ignoring case; by order if either side has only default names.
 
     Returns
     -------
     match
-        None where the names say that these are other channels, or there are more or fewer.
+        None if the names or the number of channels do not match.
     """
     index = by_name(found, wanted)
     if index is not None and len(found) > len(wanted):
-        return Match(index, f"{len(wanted)} of {len(found)} channels taken by name")
+        return Match(index, f"{len(wanted)} of {len(found)} channels selected by name")
     if index is not None:
-        return Match(index, "channels put in another order, by name" if index != sorted(index) else "")
+        return Match(index, "channels reordered by name" if index != sorted(index) else "")
     if len(found) != len(wanted) or (_named(found) and _named(wanted)):
         return None
-    said = f"channels taken in their order: {', '.join(found)} for {', '.join(wanted)}"
-    return Match(list(range(len(found))), said)
+    note = f"channels matched by order: {', '.join(found)} for {', '.join(wanted)}"
+    return Match(list(range(len(found))), note)
 
 
 def match_any(found: Sequence[str], known_as: Sequence[Sequence[str]]) -> Match | None:
-    """Likewise, where the channels have several names: by the first of them that fit."""
+    """Match channels that go by several sets of names: by the first set that fits."""
     exact = (names for names in known_as if by_name(found, names) is not None)
     return next((m for m in (match_channels(found, names) for names in (*exact, *known_as)) if m is not None), None)
 
 
 def by_name(found: Sequence[str], wanted: Sequence[str]) -> list[int] | None:
-    """Numbers of the channels with these names, case, blanks and punctuation aside; None where one is missing."""
+    """Return the indices of the named channels, ignoring case, blanks and punctuation; None if one is missing."""
     for key in (str, _plain):
         names, needed = [key(name) for name in found], [key(name) for name in wanted]
         if set(needed) <= set(names) and len(set(names)) == len(names) and len(set(needed)) == len(needed):
@@ -58,17 +58,17 @@ def by_name(found: Sequence[str], wanted: Sequence[str]) -> list[int] | None:
 
 
 def wrong_channels(where: str | Path, found: Sequence[str], needed: Sequence[str]) -> InputError:
-    """What to say where an image has other channels than are needed."""
-    remedy = "give images with the channels of training"
+    """Return the error for an image whose channels are not those needed."""
+    remedy = "give images with the same channels as the training images"
     if list(found) == RGB and len(needed) == 1:
-        remedy = "convert it to grey, as the images of training were"
+        remedy = "convert it to greyscale, like the training images"
     elif len(found) >= len(needed) and _named(found):
         some = ", ".join(list(found)[: len(needed)])
         remedy += (
-            f"; where {some} show the same under other names, name them in that order: segment.channels: [{some}] "
+            f"; if {some} are the same channels under other names, list them in that order: segment.channels: [{some}] "
             "(--channels), or data.channels for images with masks"
         )
-    return InputError(f"{where}: has the channels {', '.join(found)}, needed: {', '.join(needed)}", remedy)
+    return InputError(f"{where}: has channels {', '.join(found)}; needed: {', '.join(needed)}", remedy)
 
 
 def _plain(name: str) -> str:
@@ -76,5 +76,5 @@ def _plain(name: str) -> str:
 
 
 def _named(names: Sequence[str]) -> bool:
-    """Whether names were given to channels, and not made up from their number."""
+    """Return whether the names are real, not the default ones."""
     return list(names) != fallback_names(len(names))

@@ -1,4 +1,4 @@
-"""The names of contigs in one file, found in another that spells them otherwise."""
+"""Match contig names between files that spell them differently."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -11,13 +11,14 @@ from biocnn.io.genome import Genome
 MITOCHONDRION = {"m", "mt", "mito", "mtdna", "mitochondrion", "mitochondrial", "mitochondrion_genome"}
 PLASTID = {"c", "pt", "cp", "pltd", "chloroplast", "plastid"}
 ROMAN = re.compile(r"(?=.)(x{0,3})(ix|iv|v?i{0,3})")
-# As NCBI, SGD and ENA begin a header: NC_000001.11, CM000663.2, ref|NC_001133|.
+# Accessions as in headers of NCBI, SGD and ENA: NC_000001.11, CM000663.2, ref|NC_001133|.
 ACCESSION = re.compile(r"(?:.*\|)?([A-Z]{1,2}_?)(\d+)(\.\d+)?\|?")
 # A whole chromosome: "chromosome 1, GRCh38", "chromosome: 1", "[chromosome=I]"; not "chromosome 1 unlocalized".
 DESCRIBED = re.compile(r"\bchromosome(?:[:=] ?| )(\w+)(?=[,;\]]| sequence|$)")
-# As UCSC writes accessions of pieces: chr1_KI270706v1_random, chrUn_NW_020109737v1, and for mm10 chrUn_GL456239.
+# Accessions of unplaced and alternate contigs as written by UCSC: chr1_KI270706v1_random,
+# chrUn_NW_020109737v1, and for mm10 chrUn_GL456239.
 PIECE = re.compile(r"chr[0-9a-z]+_([a-z]{2}_?\d{6,})(?:v(\d+))?(?:_random|_alt|_fix)?", re.IGNORECASE)
-# RefSeq numbers its chromosomes in a row: (first accession, names), for human, mouse and yeast.
+# RefSeq numbers chromosomes consecutively: (first accession, names), for human, mouse and yeast.
 REFSEQ = (
     (1, [*map(str, range(1, 23)), "x", "y"]),
     (67, [*map(str, range(1, 20)), "x", "y"]),
@@ -29,7 +30,7 @@ REFSEQ = (
 
 
 class UnknownContig(InputError):
-    """A contig that the genome lacks; lists the nearest names."""
+    """A contig is missing from the genome; the message lists the nearest names."""
 
 
 def match_contigs(
@@ -40,25 +41,25 @@ def match_contigs(
     lines: Mapping[str, int] = {},
     beside: Iterable[str] = (),
 ) -> dict[str, str]:
-    """Which contig of the genome each name stands for, where all of them are wanted; see ``find_contigs``.
+    """Map each name to a contig of the genome; all of them must match. See ``find_contigs``.
 
     Parameters
     ----------
     names
-        Of the contigs in a file.
+        Contig names in a file.
     genome
-        Its contig names are the ones to be found.
+        Genome to match against.
     exact
-        Whether names must be equal.
+        Whether names must be identical.
     source, lines
-        File, and for each name the first line that has it, where there are lines, for messages.
+        File and, if it has lines, the first line of each name; for messages.
     beside
-        Further names of the file, which show how the others are meant, and need not be found.
+        Further names in the file, which help to interpret the others but need not match.
 
     Raises
     ------
     UnknownContig
-        Where a name stands for no contig of the genome, or for no single one.
+        If a name matches no contig of the genome, or more than one.
     """
     names = list(names)
     every = list(dict.fromkeys([*names, *beside]))
@@ -71,28 +72,29 @@ def match_contigs(
     alike = _candidates(every, genome)[name]
     hint = f"did you mean {' or '.join(map(repr, alike[:4]))}? " if alike else nearest(name, genome.names) + "; "
     shown = list(genome.contigs) if len(genome.contigs) <= 4 else [*genome.names[:2], "...", genome.names[-1]]
-    others = f", nor are {len(missing) - 1} more" if len(missing) > 1 else ""
+    others = f", nor are {len(missing) - 1} others" if len(missing) > 1 else ""
     raise UnknownContig(
         f"{where}: contig {name!r} is not in {genome.source} "
         f"({len(genome.contigs)} contigs: {', '.join(shown)}){others}",
         hint
         + ("set data.contig_names: auto, " if exact and alike else "")
-        + "give the genome that they are of"
-        + (", or set unknown_contigs: skip, which leaves out and counts such lines" if name in lines else ""),
+        + "give the matching genome"
+        + (", or set unknown_contigs: skip, which skips and counts such lines" if name in lines else ""),
     )
 
 
 def find_contigs(names: Iterable[str], genome: Genome, exact: bool, source: Path | str) -> dict[str, str]:
-    """Which contig of the genome each name of a file stands for, of those for which that is sure.
+    """Map the names in a file to contigs of the genome, omitting names without an unambiguous match.
 
-    A name that the genome has is that contig. For others prefix (chr1, 1), number (chrI, chr1), organelle (chrM and MT,
-    ChrC and Pt) and accession (NC_000001.11, and those that headers of the genome explain) are seen through. I and V
-    are numbers only in the company of II, say, and without 1, say; X is ten only in that of VI to IX, or XI and on.
+    A name that the genome has is that contig. Other names are matched regardless of prefix (chr1, 1), number style
+    (chrI, chr1), organelle name (chrM and MT, ChrC and Pt) and accession (NC_000001.11, and those explained by the
+    genome's headers). I and V are numbers only if e.g. II is present and e.g. 1 is not; X is ten only if any of VI to
+    IX, or XI and above, is present.
 
     Raises
     ------
     UnknownContig
-        Where two names that the genome lacks stand for the same contig.
+        If two names that the genome lacks match the same contig.
     """
     names = list(names)
     found = {name: name for name in names if name in genome.contigs}
@@ -105,15 +107,15 @@ def find_contigs(names: Iterable[str], genome: Genome, exact: bool, source: Path
         (contig,) = contigs
         if contig in by_contig:
             raise UnknownContig(
-                f"{source}: {by_contig[contig]!r} and {name!r} both stand for {contig!r} of {genome.source}",
-                "name each contig one way",
+                f"{source}: {by_contig[contig]!r} and {name!r} both match {contig!r} of {genome.source}",
+                "use one name per contig",
             )
         by_contig[contig] = name
     return found | {name: contig for contig, name in by_contig.items()}
 
 
 def find_groups(names: list[str], genome: Genome, exact: bool) -> dict[str, str]:
-    """Names of groups, which are contigs or their blocks (CONTIG:NUMBER), as ``find_contigs`` finds contigs."""
+    """Map names of groups, i.e. contigs or blocks of them (CONTIG:NUMBER), as ``find_contigs`` does."""
     parts = {name: (name, "", "") if name in genome.contigs else _block(name) for name in names}
     contigs = find_contigs(dict.fromkeys(contig for contig, _, _ in parts.values()), genome, exact, "split")
     return {name: contigs[contig] + colon + n for name, (contig, colon, n) in parts.items() if contig in contigs}
@@ -127,29 +129,29 @@ def _block(name: str) -> tuple[str, str, str]:
 def check_lengths(
     source: Path | str, lengths: Mapping[str, int | None], names: Mapping[str, str], genome: Genome
 ) -> dict[str, str]:
-    """Refuse a file that was made with another build of the genome, which lengths of contigs tell.
+    """Reject a file made with another genome build, judged by contig lengths.
 
     Parameters
     ----------
     source
-        The file, for messages.
+        File, for messages.
     lengths
-        Of its contigs as it names them, in bp; None or 0 where it does not say.
+        Length in bp of each contig, as named in the file; None or 0 if not stated.
     names
-        From ``find_contigs``: its names to the genome's.
+        Mapping from ``find_contigs``, from names in the file to contigs of the genome.
     genome
-        What they are compared with.
+        Genome to compare with.
 
     Returns
     -------
     names
-        Without a mitochondrion of another name and length: hg19's chrM is another sequence than MT of GRCh37, while all
-        else is the same.
+        Without a mitochondrion of another name and length: hg19's chrM is a different sequence from MT of GRCh37, while
+        all other contigs are the same.
 
     Raises
     ------
     InputError
-        Where a contig of both has two lengths.
+        If a contig has different lengths in the file and in the genome.
     """
     other = {
         name: ours
@@ -164,16 +166,16 @@ def check_lengths(
     if wrong:
         more = f", and {len(wrong) - 3} more" * (len(wrong) > 3)
         raise InputError(
-            f"{source}: made with another build than {genome.source} ({'; '.join(wrong[:3])}{more})",
-            "give the genome that it was made with, or a file made with this one",
+            f"{source}: made with another genome build than {genome.source} ({'; '.join(wrong[:3])}{more})",
+            "give the genome it was made with, or a file made with this genome",
         )
     return {name: ours for name, ours in names.items() if name not in other}
 
 
 def _candidates(names: list[str], genome: Genome) -> dict[str, list[str]]:
-    """The contigs of the genome that each name may stand for."""
+    """Return the contigs that each name may refer to."""
     ours, theirs = _Names(genome.names, genome.descriptions), _Names(names, {})
-    # What counts in Roman numbers up to X, and what has a chromosome X beside numbers, is not the same genome.
+    # Roman numerals up to X and a chromosome X among Arabic numbers cannot belong to the same genome.
     apart = {ours.ten, theirs.ten} == {True, False}
     by_key: dict[str, list[str]] = {}
     for contig in genome.names:
@@ -188,7 +190,7 @@ def _candidates(names: list[str], genome: Genome) -> dict[str, list[str]]:
 
 
 def _may_be_same(name: str, contig: str) -> bool:
-    """Not where accessions of one kind, or versions of one accession, differ."""
+    """Return False for different accessions of one kind, or different versions of one accession."""
     one, other = ACCESSION.fullmatch(_unwrapped(name)), ACCESSION.fullmatch(_unwrapped(contig))
     if not (one and other) or one[1] != other[1]:
         return True
@@ -196,10 +198,9 @@ def _may_be_same(name: str, contig: str) -> bool:
 
 
 class _Names:
-    """How the names of one file are to be read, which takes all of them.
+    """Interpretation of the names of one file, which depends on all of them.
 
-    ``roman`` and ``ten`` tell whether I, II, ... are numbers, and whether X is ten: True, False, or None where nothing
-    shows it.
+    ``roman`` tells whether I, II, ... are numbers, and ``ten`` whether X is ten: True, False, or None if undecided.
     """
 
     def __init__(self, names: list[str], descriptions: Mapping[str, str]) -> None:
@@ -214,7 +215,7 @@ class _Names:
         self.ten = True if self.roman and beyond_five else False if "x" in words and self.roman is False else None
 
     def keys(self, name: str, numerals: bool) -> set[str]:
-        """Names of two files may stand for the same contig where these sets meet."""
+        """Return keys for a name; names of two files may match if their keys intersect."""
         word = self.plain[name]
         for organelle, words in (("mitochondrion", MITOCHONDRION), ("plastid", PLASTID)):
             if word in words:
@@ -223,20 +224,20 @@ class _Names:
             return {word}
         if not numerals:
             return set()
-        # A sure number and a sure letter have nothing in common; what may be either goes with what is spelled alike.
+        # A certain number never matches a certain letter; an ambiguous name matches those spelled alike.
         known = self.ten if word == "x" else self.roman
         as_number, as_letter = {str(_number(word)), f"number {word}"}, {word}
         return as_number if known else as_letter if known is False else as_letter | {f"number {word}"}
 
 
 def _unwrapped(name: str) -> str:
-    """The name; of a piece as UCSC names it, its accession: KI270706.1 of chr1_KI270706v1_random."""
+    """Return the accession within a UCSC name (KI270706.1 for chr1_KI270706v1_random), else the name."""
     piece = PIECE.fullmatch(name)
     return name if not piece else piece[1].upper() + (f".{piece[2]}" if piece[2] else "")
 
 
 def _label(name: str, description: str) -> str:
-    """The name; of an accession, what the rest of its header says it is, or else all but its version."""
+    """Return the name; for an accession, what its header describes, or else the accession without its version."""
     accession = ACCESSION.fullmatch(_unwrapped(name))
     if not accession:
         return name
@@ -248,7 +249,7 @@ def _label(name: str, description: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """Without prefix, leading zeros and accession: chr01, Chr1 and NC_000001.11 give 1."""
+    """Strip prefix and leading zeros and resolve accessions: chr01, Chr1 and NC_000001.11 give 1."""
     accession = re.fullmatch(r"NC_(\d+)(\.\d+)?", name)
     if accession:
         number = int(accession[1])
@@ -259,6 +260,6 @@ def _plain(name: str) -> str:
 
 
 def _number(numeral: str) -> int:
-    """The value of a Roman number up to 39."""
+    """Return the value of a Roman numeral up to 39."""
     values = [{"i": 1, "v": 5, "x": 10}[letter] for letter in numeral]
     return sum(-value if value < after else value for value, after in pairwise([*values, 0]))

@@ -1,4 +1,4 @@
-"""DICOM files and series folders: slices put in order by their position, as one volume."""
+"""Read DICOM files and series folders; slices are ordered by position and stacked into a volume."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -11,24 +11,24 @@ from biocnn.io.kinds import is_dicom
 from biocnn.io.orientation import TURNED, canonical
 from biocnn.io.stored import RGB, Axes, Stored, damaged
 
-_UNEVEN = 0.02  # share of the step between slices by which one may be off
-_SAME = 1e-3  # difference of directions and pixel sizes up to which slices are parallel and alike
+_UNEVEN = 0.02  # tolerance of a slice's position, as a fraction of the slice step
+_SAME = 1e-3  # tolerance for slice directions and pixel sizes to count as equal
 
 
 def open_dicom(path: Path, *, axes: str | None = None) -> Stored:
-    """Read a file, or the series in a folder, whole.
+    """Read a DICOM file, or the series in a folder, into memory.
 
     Parameters
     ----------
     path
-        A file of one or several frames, or a folder of the slices of one series.
+        A file with one or several frames, or a folder with the slices of one series.
     axes
-        "ZYX" says that frames without a position are z planes, in their order.
+        "ZYX" declares that frames without a position are consecutive z planes.
 
     Raises
     ------
     InputError
-        Where slices are missing, of several series, of different sizes or directions, or frames are time points.
+        If slices are missing, belong to several series, differ in size or direction, or frames are time points.
     """
     files = [path] if path.is_file() else series_files(path)
     planes: list[Plane] = []
@@ -45,7 +45,7 @@ def open_dicom(path: Path, *, axes: str | None = None) -> Stored:
         repairs |= dict.fromkeys(more)
         letters = "ZYX"
     if len(inverted := {plane.inverted for plane in planes}) > 1:
-        raise InputError(f"{path}: slices with 0 = white among others", "put each series into a folder")
+        raise InputError(f"{path}: some slices have 0 = white, others 0 = black", "put each series into a folder")
     colour = pixels.ndim > len(letters)
     return Stored(
         pixels,
@@ -61,12 +61,12 @@ def open_dicom(path: Path, *, axes: str | None = None) -> Stored:
 
 
 def series_files(folder: Path) -> list[Path]:
-    """The DICOM files of a folder that are one series.
+    """Return the DICOM files of a folder, which must form one series.
 
     Raises
     ------
     InputError
-        Where there is none, or they are of several series.
+        If there are none, or they belong to several series.
     """
     series = by_series(folder)
     if not series:
@@ -80,7 +80,7 @@ def series_files(folder: Path) -> list[Path]:
 
 
 def by_series(folder: Path) -> dict[str, list[Path]]:
-    """DICOM files of a folder by the series they belong to."""
+    """Group the DICOM files of a folder by series."""
     series: dict[str, list[Path]] = defaultdict(list)
     for path in sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")):
         if is_dicom(path) and path.name != "DICOMDIR":
@@ -92,7 +92,7 @@ def by_series(folder: Path) -> dict[str, list[Path]]:
 def _volume(
     planes: list[Plane], path: Path, axes: str | None
 ) -> tuple[np.ndarray, list[float] | None, tuple[str, ...], np.ndarray | None]:
-    """Slices stacked in order, (D, H, W) or (D, H, W, 3), their spacing, what was repaired, and where they lie."""
+    """Stack the slices in order: pixels (D, H, W) or (D, H, W, 3), spacing, repairs and affine."""
     shapes = {plane.pixels.shape for plane in planes}
     if len(shapes) > 1:
         raise InputError(f"{path}: slices of different sizes: {sorted(shapes)[:3]}", "put each series into a folder")
@@ -101,14 +101,14 @@ def _volume(
             return np.stack([plane.pixels for plane in planes]), None, (), None
         lost = next(plane.name for plane in planes if not plane.placed)
         raise InputError(
-            f"{path}: {len(planes)} frames or slices, but {lost} has no position, orientation or pixel size: they may "
+            f"{path}: {len(planes)} frames or slices, but {lost} has no position, orientation or pixel size: these may "
             "be z planes or time points",
-            "where they are z planes in this order, set data.axes: ZYX; time points: save each as a file of its own",
+            "for z planes in this order set data.axes: ZYX; save each time point as a separate file",
         )
     planes, steps, sheared = _in_order(planes, path)
     first = planes[0]
     affine = np.eye(4)
-    # (slice, row, column) from first to last, as indices i, j, k of the array read from last axis to first
+    # indices i, j, k are column, row and slice: the array's axes in reverse order
     affine[:3, :3] = np.stack([first.across * first.spacing[1], first.down * first.spacing[0], steps], axis=1)
     affine[:3, 3] = planes[0].position
     stacked = np.stack([plane.pixels for plane in planes])
@@ -121,15 +121,15 @@ def _volume(
 
 
 def _in_order(planes: list[Plane], path: Path) -> tuple[list[Plane], np.ndarray, bool]:
-    """Slices along their normal, the step from one to the next in mm, and whether that leaves the normal."""
+    """Sort slices along their normal; return them, the step in mm and whether they are sheared."""
     first = planes[0]
     normal = np.cross(first.across, first.down)
     for plane in planes:
         alike = np.allclose([plane.across, plane.down], [first.across, first.down], atol=_SAME)
         if not (alike and np.allclose(plane.spacing, first.spacing, rtol=_SAME)):
             raise InputError(
-                f"{path}: {plane.name} has another direction or pixel size than {first.name}",
-                "a localizer? take it out of the folder, or put it into a folder of its own",
+                f"{path}: {plane.name} differs in direction or pixel size from {first.name}",
+                "is it a localizer? move it out of the folder",
             )
     planes = sorted(planes, key=lambda plane: float(plane.position @ normal))
     along = np.array([plane.position @ normal for plane in planes])
@@ -143,11 +143,11 @@ def _in_order(planes: list[Plane], path: Path) -> tuple[list[Plane], np.ndarray,
             at = int(np.flatnonzero(np.isclose(gaps, 0, atol=_SAME))[0])
             raise InputError(
                 f"{path}: {planes[at].name} and {planes[at + 1].name} are at the same position",
-                "time points, echoes or b-values? put each volume into a folder of its own",
+                "are these time points, echoes or b-values? put each volume into a folder of its own",
             )
         raise InputError(
-            f"{path}: {gaps[at]:g} mm between {pair}, but {step:g} mm between others",
-            "is a slice missing? add it, or cut the series there",
+            f"{path}: {gaps[at]:g} mm between {pair}, but {step:g} mm between the others",
+            "is a slice missing? add it, or split the series there",
         )
     whole = (planes[-1].position - planes[0].position) / (len(planes) - 1)
     return planes, normal * step, bool(np.linalg.norm(whole - normal * step) > 0.05 * step)

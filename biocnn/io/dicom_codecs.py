@@ -1,6 +1,6 @@
-"""Decoders of compressed DICOM pixels by imagecodecs, for what pydicom alone and Pillow cannot decode.
+"""Decoders of compressed DICOM pixels with imagecodecs, for compressions that pydicom and Pillow cannot decode.
 
-pydicom calls ``is_available`` and ``_decode_frame`` by these names once ``register`` has told it of this module.
+pydicom calls ``is_available`` and ``_decode_frame`` by these names after ``register``.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ DECODER_DEPENDENCIES = dict.fromkeys((*_JPEG, *_JPEG_LS, *_HTJ2K), ("imagecodecs
 
 
 def register() -> None:
-    """Tell pydicom of these decoders; once is enough, more does no harm."""
+    """Register these decoders with pydicom; repeated calls are harmless."""
     for syntax in DECODER_DEPENDENCIES:
         decoder = get_decoder(syntax)
         if "biocnn" not in decoder.available_plugins:
@@ -23,12 +23,12 @@ def register() -> None:
 
 
 def is_available(syntax: str) -> bool:
-    """Whether a transfer syntax can be decoded."""
+    """Return whether a transfer syntax can be decoded."""
     return syntax in DECODER_DEPENDENCIES
 
 
 def _decode_frame(source: bytes, runner: Any) -> bytes:
-    """One frame as bytes, in the order and width that are set on ``runner``."""
+    """Decode one frame to bytes and set its bit depth on ``runner``."""
     import imagecodecs
 
     if runner.samples_per_pixel > 1:

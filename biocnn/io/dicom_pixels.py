@@ -1,4 +1,4 @@
-"""The planes of one DICOM file: values in the units that its header states, and where each lies in the patient."""
+"""Read the planes of a DICOM file: values in the units stated by the header, and positions in the patient."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,8 +23,8 @@ class Plane:
     """One slice.
 
     ``pixels`` has the shape (H, W) or (H, W, 3); ``inverted`` is as in ``biocnn.io.stored.Stored``; ``position`` is
-    the first pixel, in mm; ``across`` and ``down`` are the directions in which columns and rows are counted;
-    ``spacing`` is [row, column] in mm. None where not stated.
+    the first pixel, in mm; ``across`` and ``down`` are the directions of increasing column and row;
+    ``spacing`` is [row, column] in mm. None if not stated.
     """
 
     pixels: np.ndarray
@@ -41,19 +41,19 @@ class Plane:
 
     @property
     def affine(self) -> np.ndarray | None:
-        """From row, column and 1 to mm: shape (3, 3)."""
+        """Matrix from (row, column, 1) to mm: shape (3, 3)."""
         if not self.placed:
             return None
         return np.stack([self.down * self.spacing[0], self.across * self.spacing[1], self.position], axis=1)
 
 
 def read_header(path: Path) -> pydicom.Dataset:
-    """All but the pixels.
+    """Read the header, without the pixels.
 
     Raises
     ------
     InputError
-        Where the file is damaged, or holds no image that can be used.
+        If the file is damaged, or holds no usable image.
     """
     with damaged(path, "DICOM"):
         header = pydicom.dcmread(path, force=True, stop_before_pixels=True)
@@ -62,24 +62,22 @@ def read_header(path: Path) -> pydicom.Dataset:
 
 
 def read_planes(path: Path) -> tuple[list[Plane], tuple[str, ...]]:
-    """Every frame of a file, and what was done to its values.
+    """Read all frames of a file; return them and the repairs made to their values.
 
     Raises
     ------
     InputError
-        Where the file is damaged, compressed in a way that cannot be decoded, or of a kind that is no image.
+        Where the file is damaged, compressed in a way that cannot be decoded, or not an image.
     """
     with damaged(path, "DICOM"):
         data = pydicom.dcmread(path, force=True)
-        if "TransferSyntaxUID" not in data.file_meta:  # a file without a preamble says nothing of its coding
+        if "TransferSyntaxUID" not in data.file_meta:  # a file without a preamble does not state its encoding
             data.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
             if not data.original_encoding[0]:
                 data.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
         _check(data, path)
         if not _PIXELS & set(data.dir()):
-            raise InputError(
-                f"{path}: DICOM with the header of an image, but no pixels", "copy it again, or leave it out"
-            )
+            raise InputError(f"{path}: DICOM file with an image header but no pixels", "copy it again, or leave it out")
         shape = [data.get(key) or 1 for key in ("NumberOfFrames", "Rows", "Columns", "SamplesPerPixel")]
         check_size(path, shape, np.dtype(f"u{max(1, (data.get('BitsAllocated') or 8) // 8)}"))
         try:
@@ -88,7 +86,7 @@ def read_planes(path: Path) -> tuple[list[Plane], tuple[str, ...]]:
             syntax, why = data.file_meta.TransferSyntaxUID.name, " ".join(str(error).split())
             raise InputError(
                 f"{path}: compressed as {syntax}, which cannot be decoded here ({why[:300]})",
-                "save it uncompressed, with dcmdjpeg or gdcmconv --raw say",
+                "save it uncompressed, e.g. with dcmdjpeg or gdcmconv --raw",
             ) from error
         return _planes(pixels, data, path)
 
@@ -111,16 +109,16 @@ def _check(data: pydicom.Dataset, path: Path) -> None:
     if "Rows" not in data or "Columns" not in data:
         kind = data.get("SOPClassUID")
         raise InputError(
-            f"{path}: DICOM without an image" + (f" ({getattr(kind, 'name', kind)})" if kind else ""),
-            "reports, structures and indices hold no pixels: leave it out",
+            f"{path}: DICOM file without an image" + (f" ({getattr(kind, 'name', kind)})" if kind else ""),
+            "reports, structure sets and indices hold no pixels: leave it out",
         )
     if "TotalPixelMatrixColumns" in data:
         raise InputError(f"{path}: a tiled whole-slide image", "convert it to a tiled TIFF or OME-TIFF")
     segments = data.get("SegmentSequence") or []
     if len(segments) > 1:
         raise InputError(
-            f"{path}: a segmentation of {len(segments)} segments, which may overlap",
-            "save one mask a file, or one volume of labels as NIfTI",
+            f"{path}: a segmentation with {len(segments)} segments, which may overlap",
+            "save one mask per file, or one label volume as NIfTI",
         )
 
 
@@ -129,7 +127,7 @@ def _frames(data: pydicom.Dataset) -> int:
 
 
 def _colours(pixels: np.ndarray, data: pydicom.Dataset, repairs: list[str]) -> np.ndarray:
-    """Palettes become colours."""
+    """Convert palette indices to colours."""
     if data.get("PhotometricInterpretation", "") == "PALETTE COLOR":
         repairs.append("palette replaced by its colours")
         colours = apply_color_lut(pixels, data)
@@ -138,7 +136,7 @@ def _colours(pixels: np.ndarray, data: pydicom.Dataset, repairs: list[str]) -> n
 
 
 def _inverted(data: pydicom.Dataset, groups: list[Any], repairs: list[str]) -> float | None:
-    """For MONOCHROME1 (0 = white) the lowest and the highest value added, unless the values have a unit."""
+    """Return lowest + highest value for MONOCHROME1 (0 = white), unless the values have a unit."""
     if data.get("PhotometricInterpretation", "") != "MONOCHROME1":
         return None
     table = data.get("ModalityLUTSequence")
@@ -146,7 +144,7 @@ def _inverted(data: pydicom.Dataset, groups: list[Any], repairs: list[str]) -> f
     slope, intercept = _rescale(data, groups)
     changed = bool(table) or (slope, intercept) != (1, 0)
     if (kind or ("" if not changed else "unknown unit")) not in ("", "US"):  # US: unspecified
-        repairs.append(f"MONOCHROME1 (0 = white) not turned, because its values have a unit ({kind or 'not named'})")
+        repairs.append(f"MONOCHROME1 (0 = white) not inverted, because its values have a unit ({kind or 'not named'})")
         return None
     return sum(slope * end + intercept for end in _stored_range(data))
 
@@ -157,7 +155,7 @@ def _stored_range(data: pydicom.Dataset) -> tuple[int, int]:
 
 
 def _values(frame: np.ndarray, data: pydicom.Dataset, groups: list[Any], repairs: list[str]) -> np.ndarray:
-    """Stored values in the units of the header; the type depends on the header alone, so that slices agree."""
+    """Rescale to the units of the header; the type depends only on the header, so that slices agree."""
     if "ModalityLUTSequence" in data:
         repairs.append("modality table applied")
         return apply_modality_lut(frame, data)
@@ -180,7 +178,7 @@ def _rescale(data: pydicom.Dataset, groups: list[Any]) -> tuple[float, float]:
 
 
 def _groups(data: pydicom.Dataset, number: int) -> list[Any]:
-    """What an enhanced file says of one of its frames, before what it says of all."""
+    """Return the functional groups of a frame of an enhanced file, per-frame before shared ones."""
     per_frame = data.get("PerFrameFunctionalGroupsSequence") or []
     shared = data.get("SharedFunctionalGroupsSequence") or []
     return [*per_frame[number : number + 1], *shared]
@@ -212,7 +210,7 @@ def _placed(pixels: np.ndarray, data: pydicom.Dataset, groups: list[Any], name: 
 
 
 def _moved(plane: Plane, data: pydicom.Dataset, number: int) -> Plane:
-    """A frame of a grid, of a dose say, lies as far along the normal as the header says of its number."""
+    """Shift a frame of a grid, e.g. a dose grid, along the normal by its offset in the header."""
     offsets = data.get("GridFrameOffsetVector") or []
     if not plane.placed or len(offsets) != _frames(data):
         return plane

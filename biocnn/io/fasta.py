@@ -1,4 +1,4 @@
-"""Sequence text to codes, one byte a base, and the reading of FASTA."""
+"""Encode sequences, one byte per base, and read FASTA files."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from biocnn.core.errors import InputError
 from biocnn.core.text import CHUNK, LONGEST, text_of
 
 UNKNOWN, PADDING = 4, 5
-# What each ambiguous letter stands for; its code is 6 and on. From R on, letters side by side are complements.
+# Bases of each ambiguous letter; codes start at 6. From R on, neighbours are complements.
 AMBIGUOUS = {
     "S": "CG", "W": "AT", "R": "AG", "Y": "CT", "K": "GT", "M": "AC", "B": "CGT", "V": "ACG", "D": "AGT", "H": "ACT",
 }  # fmt: skip
-BLANK = " \t"  # ends the name of a record; other white space is part of it
-LAYOUT = b" \t\r\n"  # characters that lay a sequence out and are no part of it
+BLANK = " \t"  # ends the name of a record; other white space belongs to the name
+LAYOUT = b" \t\r\n"  # characters ignored within a sequence
 INVALID = 255
 ALLOWED = "allowed: A C G T U and the IUPAC letters R Y S W K M B D H V N, upper or lower case"
 REMEDY = {
@@ -30,8 +30,8 @@ Iupac = Literal["unknown", "mixed", "error"]
 
 @dataclass(frozen=True)
 class Record:
-    """One FASTA record: first word and rest of its header, its bases as uint8 codes, the line of the header, and how
-    code 3 is written: T, U, both, or not at all.
+    """One FASTA record: name and description from the header, uint8 codes of the bases, line number of the header, and
+    how code 3 is written: "T", "U", "TU", or "".
     """
 
     name: str
@@ -42,17 +42,17 @@ class Record:
 
 
 def encode(text: str | bytes, iupac: Iupac = "unknown", where: str = "sequence") -> np.ndarray:
-    """Bases to codes: 0-3 = A, C, G, T or U, 4 = unknown; either case; blanks and line ends are skipped.
+    """Encode bases as 0-3 = A, C, G, T or U, 4 = unknown; ignores case, blanks and line ends.
 
     Parameters
     ----------
     text
         DNA or RNA.
     iupac
-        What becomes of R, Y, S, W, K, M, B, D, H, V: ``unknown`` as N is; ``mixed``: codes of their own, 6 to 15, which
-        a network sees as equal shares of the bases they stand for; or an error.
+        How to encode R, Y, S, W, K, M, B, D, H, V: ``unknown``, like N; ``mixed``, codes 6 to 15, which a network sees
+        as equal fractions of the bases they represent; or ``error``.
     where
-        Names the sequence in messages.
+        Name of the sequence in messages.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def encode(text: str | bytes, iupac: Iupac = "unknown", where: str = "sequence")
     Raises
     ------
     InputError
-        For any other character; names it and its position, counted from 1.
+        If there is any other character; the message gives it and its position, counted from 1.
     """
     raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
     codes = raw.translate(TABLES[iupac], LAYOUT)
@@ -74,28 +74,29 @@ def encode(text: str | bytes, iupac: Iupac = "unknown", where: str = "sequence")
 
 
 def decode(codes: np.ndarray, alphabet: str = "ACGT") -> str:
-    """Codes of shape (L,) to text; unknown becomes N, padding is left out."""
+    """Decode codes of shape (L,) to text; unknown becomes N, padding is omitted."""
     table = bytes(ord(letter) for letter in alphabet + "N?" + "".join(AMBIGUOUS)) + bytes(240)
     return np.ascontiguousarray(codes, np.uint8).tobytes().translate(table, bytes([PADDING])).decode("ascii")
 
 
 def reverse_complement(codes: np.ndarray) -> np.ndarray:
-    """Codes of shape (..., L) read from the other strand; unknown and padding stay what they are."""
+    """Return the reverse complement of codes of shape (..., L); unknown and padding are kept."""
     return COMPLEMENT[codes[..., ::-1]]
 
 
 def read_fasta(path: str | Path, iupac: Iupac = "unknown") -> Iterator[Record]:
-    """Records of a FASTA file, plain, gzip or bgzip, one after another.
+    """Iterate over the records of a FASTA file, plain, gzip or bgzip.
 
-    One pass of byte-table look-ups that holds one record at a time. pyfaidx would write an index beside the file, which
-    fails in a read-only folder, reads no plain gzip, and needs Biopython for bgzip. For human chromosome 20 (64 Mb) its
-    index and text take .39 s of CPU from plain text; the codes here .35 s from plain text, .53 s from bgzip.
+    The file is translated by byte tables in one pass, with one record in memory. pyfaidx would write an index next to
+    the file, which fails in a read-only folder, cannot read plain gzip, and needs Biopython for bgzip. For human
+    chromosome 20 (64 Mb) its index and text take 0.39 s of CPU from plain text; this takes 0.35 s from plain text and
+    0.53 s from bgzip.
 
     Raises
     ------
     InputError
-        Where the file is missing, empty, cut short, not FASTA, names a record twice, has a record without bases, or
-        holds something that is not a base; names the line.
+        If the file is missing, empty, truncated or not FASTA, has a duplicate name or a record without bases, or
+        contains a character that is not a base. The message gives the line.
     """
     path = Path(path)
     seen: dict[str, int] = {}
@@ -123,25 +124,25 @@ def read_fasta(path: str | Path, iupac: Iupac = "unknown") -> Iterator[Record]:
 
 
 def written(text: bytes, before: str = "") -> str:
-    """How code 3 is written here or was before: T, U, both (TU), or not at all."""
+    """Return how code 3 is written here or was before: "T", "U", "TU" or ""."""
     return "".join(x for x in "TU" if x in before or x.encode() in text or x.lower().encode() in text)
 
 
 def _pieces(path: Path) -> Iterator[tuple[int, int, list[bytes]]]:
-    """The text, split before each record: what continues the last one, then each new one.
+    """Split the text before each record; yield the rest of the previous record, then each new one.
 
-    Before each piece of it, the line and the number of bytes of that line that came before it. Lines may be of any
-    length, but for headers, which are never cut.
+    With each list of pieces come its line number and the number of bytes of that line already yielded. Lines may have
+    any length; headers are never cut.
     """
     rest, line, column = b"\n", 0, 0  # as if a line ended before the file
     for chunk in text_of(path, CHUNK):
         text = rest + chunk
         header = text.rfind(b"\n>")
         if header >= 0 and text.find(b"\n", header + 1) < 0:
-            cut = header  # it may go on
+            cut = header  # it may continue
             if len(text) - cut > LONGEST:
                 at = line + text.count(b"\n", 0, cut + 1)
-                raise InputError(f"{path} line {at}: a header of more than {LONGEST:,} bytes", "is it a FASTA file?")
+                raise InputError(f"{path} line {at}: a header longer than {LONGEST:,} bytes", "is it a FASTA file?")
         else:
             cut = len(text) - text.endswith(b"\n")  # ">" may follow
         rest = text[cut:]
@@ -168,10 +169,10 @@ def _encode_piece(path: Path, piece: bytes, line: int, column: int, header: str,
 def _record(path: Path, header: str, line: int, parts: list[bytes], seen: dict[str, int], threes: str) -> Record:
     name, description = _split(header)
     if not name:
-        raise InputError(f"{path} line {line}: a record without a name", "write the name right behind '>'")
+        raise InputError(f"{path} line {line}: a record without a name", "write the name directly after '>'")
     if name in seen:
         raise InputError(
-            f"{path} line {line}: the name {name!r} is taken already in line {seen[name]}", "give each record its own"
+            f"{path} line {line}: duplicate name {name!r}, first in line {seen[name]}", "give each record a unique name"
         )
     seen[name] = line
     codes = np.frombuffer(b"".join(parts), np.uint8)
@@ -193,7 +194,7 @@ def _table(iupac: Iupac) -> bytes:
     for letter, code in codes.items():
         table[ord(letter)] = table[ord(letter.lower())] = code
     for blank in LAYOUT:
-        table[blank] = 0  # so that only what is truly wrong is invalid when layout is kept to find a line
+        table[blank] = 0  # so that layout is not reported as invalid when the line is located
     return bytes(table)
 
 

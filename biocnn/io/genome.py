@@ -1,4 +1,4 @@
-"""A genome as one byte a base: read once, shared by all experiments, cut into windows."""
+"""A genome encoded as one byte per base: read once and shared by all experiments."""
 
 import json
 import operator
@@ -14,18 +14,18 @@ from biocnn.io.fasta import UNKNOWN, Iupac, read_fasta
 
 
 class Genome:
-    """Contigs laid end to end.
+    """Concatenated contigs.
 
     Parameters
     ----------
     codes
-        Shape (total length,), uint8: 0-3 = ACGT, 4 = unknown; an array in memory or memory-mapped.
+        Shape (total length,), uint8: 0-3 = ACGT, 4 = unknown; in memory or memory-mapped.
     contigs
-        Name to length in bp, in the order of ``codes``.
+        Length in bp by name, in the order of ``codes``.
     descriptions
-        Rest of the FASTA header, by name.
+        Rest of the FASTA header by name.
     source
-        Path of the FASTA, for messages.
+        Path of the FASTA file, for messages.
     """
 
     def __init__(self, codes: np.ndarray, contigs: dict[str, int], descriptions: dict[str, str], source: str) -> None:
@@ -35,20 +35,20 @@ class Genome:
         self.offsets = np.concatenate([[0], np.cumsum(self.lengths)])
 
     def codes(self, chrom: str, start: int, end: int) -> np.ndarray:
-        """Bases of one interval (0-based, half-open; it may reach beyond the contig): shape (end - start,), uint8."""
+        """Return the bases of an interval (0-based, half-open, may exceed the contig): shape (end - start,)."""
         return self.windows(np.array([self.names.index(chrom)]), np.array([start]), end - start)[0]
 
     def windows(self, contig: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
-        """Bases of many windows of one length.
+        """Return the bases of windows of equal length.
 
         Parameters
         ----------
         contig
-            Shape (N,): row of each window's contig in ``names``.
+            Shape (N,): index of each window's contig in ``names``.
         starts
-            Shape (N,): first base, 0-based; below zero and near the end windows reach beyond the contig.
+            Shape (N,): first base, 0-based; windows may extend beyond the contig at either end.
         length
-            In bp.
+            Window length in bp.
 
         Returns
         -------
@@ -66,28 +66,28 @@ class Genome:
         return codes
 
     def _gather(self, places: np.ndarray, length: int) -> np.ndarray:
-        """Stretches of the codes that begin at these places: shape (N, length)."""
+        """Gather the codes that start at ``places``: shape (N, length)."""
         if not 0 < length <= len(self.data):
             return np.full((len(places), length), UNKNOWN, np.uint8)
-        # Each stretch as one item of so many bytes, copied at once: several times faster than as a row of bytes.
+        # Each window is copied as a single item of ``length`` bytes: several times faster than byte by byte.
         items = np.ndarray(len(self.data) - length + 1, f"V{length}", self.data, strides=(1,))
         return items[places].view(np.uint8).reshape(-1, length)
 
 
 def read_genome(fasta: str | Path, iupac: Iupac = "unknown") -> Genome:
-    """Encode a FASTA file (plain, gzip or bgzip) in memory: about one byte a base.
+    """Encode a FASTA file (plain, gzip or bgzip) in memory, at about one byte per base.
 
     Parameters
     ----------
     fasta
-        The file.
+        FASTA file.
     iupac
-        What becomes of ambiguous letters; see ``biocnn.io.fasta.encode``.
+        How to encode ambiguous letters; see ``biocnn.io.fasta.encode``.
 
     Raises
     ------
     InputError
-        Where the file cannot be read, or is not a FASTA file; see ``read_fasta``.
+        If the file cannot be read or is not FASTA; see ``read_fasta``.
     """
     codes = bytearray()
     contigs, descriptions = _collect(fasta, codes.extend, iupac)
@@ -95,9 +95,9 @@ def read_genome(fasta: str | Path, iupac: Iupac = "unknown") -> Genome:
 
 
 def write_genome(fasta: str | Path, folder: str | Path) -> None:
-    """Encode a FASTA file into ``codes.bin`` (a byte a base) and ``genome.json`` (contigs, source, sha256).
+    """Encode a FASTA file into ``codes.bin`` (one byte per base) and ``genome.json`` (contigs, source, sha256).
 
-    Memory holds the longest contig a few times over, never the genome.
+    Memory use is a few times the longest contig, never the whole genome.
     """
     with atomic(folder) as temporary:
         temporary.mkdir()
@@ -114,12 +114,12 @@ def write_genome(fasta: str | Path, folder: str | Path) -> None:
 
 
 def open_genome(folder: str | Path) -> Genome:
-    """A genome that ``write_genome`` encoded, memory-mapped.
+    """Memory-map a genome encoded by ``write_genome``.
 
     Raises
     ------
     InputError
-        Where the folder does not hold a whole encoded genome.
+        If the folder does not hold a complete encoded genome.
     """
     folder = Path(folder)
     try:
@@ -131,16 +131,18 @@ def open_genome(folder: str | Path) -> Genome:
     except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError(
             f"{folder}: not an encoded genome ({error})",
-            "give a FASTA file; a folder that a run made is made again once it is deleted",
+            "give a FASTA file; delete a folder made by an earlier run and it is made again",
         ) from error
     if (genome.lengths < 0).any() or genome.offsets[-1] != len(codes):
-        raise InputError(f"{folder}: an encoded genome that is not whole", "delete the folder; it will be made again")
+        raise InputError(f"{folder}: the encoded genome is incomplete", "delete the folder; it will be made again")
     return genome
 
 
 def either_genome(path: Path) -> Genome:
-    """The genome of a FASTA file, or of the folder of an encoded one; errors as in the functions for each."""
-    return open_genome(path) if os.path.isdir(path) else read_genome(path)  # os: no name is too long for it
+    """Open a FASTA file or the folder of an encoded genome; see ``read_genome`` and ``open_genome``."""
+    return (
+        open_genome(path) if os.path.isdir(path) else read_genome(path)
+    )  # unlike pathlib, os accepts names of any length
 
 
 def _collect(

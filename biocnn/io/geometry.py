@@ -1,4 +1,4 @@
-"""A mask laid on its image: where headers say that it lies, or not at all where they disagree with the arrays."""
+"""Align a mask with its image by their headers; refuse if headers and arrays disagree."""
 
 import numpy as np
 
@@ -7,47 +7,47 @@ from biocnn.io.nifti import open_header
 from biocnn.io.orientation import TO_LPS, as_stored, canonical
 from biocnn.io.stored import MILLIMETRES, Grid
 
-SAME = 0.25  # share of a pixel by which corners may lie apart and be the same
-SIZES = 0.01  # relative difference up to which pixel sizes count as one
-TRUST = "where the arrays fit pixel by pixel, whatever headers say: data: {geometry: trust_arrays}"
+SAME = 0.25  # maximum distance of matching corners, in pixels
+SIZES = 0.01  # relative difference up to which pixel sizes count as equal
+TRUST = "if the arrays match pixel by pixel despite their headers, set data: {geometry: trust_arrays}"
 
 
 def lay(values: np.ndarray, mask: Grid, image: Grid, trust: bool) -> tuple[np.ndarray, str]:
-    """Lay a mask on the grid of its image.
+    """Resample a mask onto the grid of its image.
 
     Parameters
     ----------
     values
-        Of the mask, shape (*spatial).
+        Mask, shape (*spatial).
     mask, image
-        Where both lie.
+        Grids of the mask and of the image.
     trust
-        Whether the pixels of both arrays belong together one by one, whatever headers say.
+        Whether to ignore headers and match the arrays pixel by pixel.
 
     Returns
     -------
     values, repair
-        On the grid of the image, where headers allow that, and a word on what was done; "" for nothing.
+        The mask on the grid of the image, and a note on what was done ("" if nothing).
 
     Raises
     ------
     InputError
-        Where headers say that mask and image lie in different places, or only one of them says where it lies, and was
-        turned accordingly.
+        If headers place mask and image differently, or if only one of them states its position and was reoriented
+        accordingly.
     """
     if len(mask.shape) != len(image.shape):
-        return values, ""  # which is refused for its size
+        return values, ""  # the caller rejects the size
     if trust:
         return _by_index(values, mask, image), ""
     if mask.affine is not None and image.affine is not None:
         return _by_place(values, mask, image)
     unplaced = (mask.affine is None) != (image.affine is None)
-    if unplaced and (len(image.shape) == 3 or "NIfTI" in (mask.kind, image.kind)):  # a slice of DICOM is never turned
+    if unplaced and (len(image.shape) == 3 or "NIfTI" in (mask.kind, image.kind)):  # a DICOM slice is never reoriented
         placed, other = (image, mask) if mask.affine is None else (mask, image)
         raise InputError(
-            f"{placed.path}: says where in the body it lies ({placed.kind}), but {other.path} does not ({other.kind}): "
-            "which way round the one lies on the other is unknown",
-            f"save both in one format, NIfTI say; {TRUST}",
+            f"{placed.path}: states its position in the body ({placed.kind}), {other.path} does not ({other.kind}): "
+            "their relative orientation is unknown",
+            f"save both in one format, e.g. NIfTI; {TRUST}",
         )
     return _by_size(values, mask, image)
 
@@ -60,7 +60,7 @@ def _by_place(values: np.ndarray, mask: Grid, image: Grid) -> tuple[np.ndarray, 
         raise _disagree(mask, image, "both have the same size")
     largest = max(_steps(grid.affine).max() for grid in (mask, image))
     if np.abs(_corners(mask, 0.5) - _corners(image, 0.5)).max() > largest:
-        raise _disagree(mask, image, "sizes differ, and so does the field")
+        raise _disagree(mask, image, "their sizes and fields of view differ")
     to_mask = np.linalg.pinv(mask.affine[:, :-1])
     return _nearest(values, to_mask @ image.affine[:, :-1], to_mask @ (image.affine[:, -1] - mask.affine[:, -1]), image)
 
@@ -81,15 +81,15 @@ def _by_size(values: np.ndarray, mask: Grid, image: Grid) -> tuple[np.ndarray, s
 
 
 def _nearest(values: np.ndarray, matrix: np.ndarray, offset: np.ndarray, image: Grid) -> tuple[np.ndarray, str]:
-    """The value where the centre of each pixel of the image lies: its index, times matrix plus offset, in the mask."""
+    """Sample the mask at the centre of each image pixel, at index ``matrix @ index + offset``."""
     from scipy.ndimage import affine_transform
 
     laid = affine_transform(values, matrix, offset, image.shape, order=0, mode="nearest")
-    return laid, "mask of another pixel size laid on its image, by nearest pixel"
+    return laid, "mask with another pixel size resampled onto its image (nearest neighbour)"
 
 
 def _by_index(values: np.ndarray, mask: Grid, image: Grid) -> np.ndarray:
-    """Of two NIfTI volumes, which their headers may have turned differently, voxels of the same stored indices."""
+    """Match two NIfTI volumes by stored index, since headers may have reoriented them differently."""
     if mask.kind == image.kind == "NIfTI":
         one, other = open_header(mask.path), open_header(image.path)
         lengths = [(*found.shape[:3], *[1] * (3 - len(found.shape))) for found in (one, other)]
@@ -104,19 +104,19 @@ def _steps(affine: np.ndarray) -> np.ndarray:
 
 
 def _corners(grid: Grid, beyond: float) -> np.ndarray:
-    """Where the centres of the corner pixels lie, or points ``beyond`` these: shape (2 ** n, 3), in mm."""
+    """Return the centres of the corner pixels, moved outwards by ``beyond`` pixels: shape (2 ** n, 3), mm."""
     ends = np.meshgrid(*[(-beyond, n - 1 + beyond) for n in grid.shape], [1.0], indexing="ij")
     return np.stack([end.ravel() for end in ends], axis=1) @ grid.affine.T
 
 
 def _disagree(mask: Grid, image: Grid, what: str) -> InputError:
     return InputError(
-        f"{mask.path}: {_said(mask)}; but its image {image.path}: {_said(image)} ({what})",
-        f"is one header wrong? mend it, or save both anew from one program; {TRUST}",
+        f"{mask.path}: {_describe(mask)}; but its image {image.path}: {_describe(image)} ({what})",
+        f"is one header wrong? fix it, or save both again with the same program; {TRUST}",
     )
 
 
-def _said(grid: Grid) -> str:
+def _describe(grid: Grid) -> str:
     size = " x ".join(map(str, grid.shape))
     if grid.affine is None:
         return f"{size} pixels of {' x '.join(f'{s:.4g}' for s in grid.spacing)} {grid.unit}"

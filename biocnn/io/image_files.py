@@ -1,4 +1,4 @@
-"""One image file in, channels first out."""
+"""Read an image file of any format, channels first."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -14,12 +14,12 @@ __all__ = ["SUFFIXES", "Decoded", "ImageFile", "decode", "read_image"]
 
 
 class ImageFile(NamedTuple):
-    """What one image file holds.
+    """Contents of an image file.
 
-    ``pixels`` has the shape (C, *spatial) and the data type of the file (native byte order; 16- and 64-bit floats
-    become 32-bit, 64-bit integers too); ``channels`` names them; ``spacing`` is one number a spatial axis, row-major,
-    in ``unit`` ("um" or "mm") per pixel, or None; ``repairs`` lists what was changed; ``turn`` is the orientation tag,
-    1 to 8, that the pixels were turned by; ``grid`` says where they lie.
+    ``pixels`` has the shape (C, *spatial) and the data type of the file (native byte order; 16- and 64-bit floats and
+    64-bit integers become 32-bit); ``channels`` are their names; ``spacing`` is the pixel size along each spatial axis,
+    row-major, in ``unit`` ("um" or "mm"), or None; ``repairs`` lists what was changed; ``turn`` is the orientation tag,
+    1 to 8, that was applied; ``grid`` describes where the pixels lie.
     """
 
     pixels: np.ndarray
@@ -32,10 +32,10 @@ class ImageFile(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """Pixels of shape (C, *spatial), the index of a transparency channel, or None, and how they are shown.
+    """Pixels of shape (C, *spatial), the index of the alpha channel or None, and how to display them.
 
-    ``palette`` and ``inverted`` are those of ``biocnn.io.stored.Stored`` where the values are as stored, else None;
-    ``grid`` says where the pixels lie.
+    ``palette`` and ``inverted`` are those of ``biocnn.io.stored.Stored`` if the values are as stored, else None;
+    ``grid`` describes where the pixels lie.
     """
 
     pixels: np.ndarray
@@ -48,23 +48,23 @@ class Decoded(NamedTuple):
 
 
 def read_image(path: str | Path, axes: str | None = None) -> ImageFile:
-    """Read one image of two or three spatial axes and any number of channels.
+    """Read an image with two or three spatial axes and any number of channels.
 
-    Pixels are as they are shown: turned by the orientation tag, larger is brighter, a palette becomes its colours. A
+    Pixels are as displayed: the orientation tag is applied, larger is brighter, a palette is replaced by its colours. A
     constant alpha channel is dropped. Values are never rescaled.
 
     Parameters
     ----------
     path
-        File of a format in docs/formats.md, told by its first bytes and not by its name.
+        File of a format listed in docs/formats.md, recognised by its first bytes, not by its name.
     axes
-        Order of the axes where the file does not tell: letters of C, Z, Y, X.
+        Order of the axes if the file does not state it: letters of C, Z, Y, X.
 
     Raises
     ------
     InputError
-        Where the file is missing, damaged or of another kind, holds NaN or infinity, an alpha channel that varies,
-        several images or time points, or axes that cannot be told.
+        If the file is missing, damaged or of another format, or holds NaN or infinity, a varying alpha channel, several
+        images or time points, or axes of unknown order.
     """
     with open_image(path, axes) as image:
         pixels = image.read(whole(image.shape))
@@ -73,10 +73,10 @@ def read_image(path: str | Path, axes: str | None = None) -> ImageFile:
 
 
 def decode(path: Path, *, axes: str | None = None, indices: bool = False) -> Decoded:
-    """Decode a file into (C, *spatial) in native byte order; 1-bit pixels become uint8 0 and 1.
+    """Decode a file to (C, *spatial) in native byte order; 1-bit pixels become uint8 0 and 1.
 
-    With ``indices`` values are as stored: those of a palette instead of its colours, 0 also where that is white; whole
-    numbers come in the smallest type that holds them, because the type of a mask says nothing of its use.
+    With ``indices`` values are as stored: palette indices instead of colours, 0 even if it means white. Whole numbers
+    then come in the smallest type that holds them, because the type of a mask does not tell its meaning.
     """
     stored = open_stored(path, axes=axes)
     try:
@@ -85,7 +85,7 @@ def decode(path: Path, *, axes: str | None = None, indices: bool = False) -> Dec
             pixels = stored.read(whole(stored.shape), shown=not indices)
             pixels = narrowed(pixels) if indices else pixels
             if pixels.dtype.kind not in "uif":
-                raise InputError(f"{path}: pixels of type {pixels.dtype}", "allowed: integers, floats")
+                raise InputError(f"{path}: pixels of type {pixels.dtype}", "allowed: integers and floats")
             pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     finally:
         stored.close()
@@ -97,7 +97,7 @@ def decode(path: Path, *, axes: str | None = None, indices: bool = False) -> Dec
 
 
 def narrowed(values: np.ndarray) -> np.ndarray:
-    """Whole numbers in the smallest unsigned type that holds them (signed where some are negative), else unchanged."""
+    """Cast whole numbers to the smallest unsigned type that holds them (signed if any is negative)."""
     if values.dtype.kind not in "iuf" or not values.size:
         return values
     low, high = values.min(), values.max()

@@ -1,4 +1,4 @@
-"""Which files and folders are images, and a short name for each."""
+"""Find image files and folders, and give each a short name."""
 
 from collections import Counter
 from itertools import count
@@ -8,18 +8,18 @@ from biocnn.core.errors import InputError
 from biocnn.core.extras import needs
 from biocnn.io.kinds import SUFFIXES, exists, is_dicom, is_zarr
 
-PASSED_OVER = "passed over: folders, and files that are no images by their suffix"
+PASSED_OVER = "ignored: folders, and files without an image suffix"
 
 
 def image_paths(folder: Path) -> list[Path]:
-    """The images of a folder, in order of name: files by their suffix or DICOM mark, DICOM series and OME-Zarr folders.
+    """List the images of a folder by name: files with an image suffix or DICOM mark, DICOM series, OME-Zarr.
 
-    The slices of one series that lie in the folder itself are one image: the folder.
+    If the folder itself holds the slices of one series, the folder is the only image.
 
     Raises
     ------
     InputError
-        Where there is none, or some slices belong together and others do not.
+        If there is none, or only some of the slices belong to one series.
     """
     if is_zarr(folder):
         return [folder]
@@ -36,20 +36,21 @@ def image_paths(folder: Path) -> list[Path]:
     if len(series) == 1 and len(found) == len(slices):
         return [folder]
     raise InputError(
-        f"{folder}: {len(slices)} DICOM files of {len(series)} series" + " beside others" * (len(found) > len(slices)),
+        f"{folder}: {len(slices)} DICOM files of {len(series)} series"
+        + " and other images" * (len(found) > len(slices)),
         "put each series into a folder of its own",
     )
 
 
 def named_images(paths: Path | str | list[Path | str]) -> list[tuple[str, Path]]:
-    """Name and path of each image of a folder, a file, or a list of these, in order.
+    """Return the name and path of each image of a folder, a file, or a list of these, in order.
 
-    A folder with the slices of one DICOM series is one image. The name is the file's stem, made unique.
+    A folder with the slices of one DICOM series is one image. Names are file stems, made unique.
 
     Raises
     ------
     InputError
-        Where a folder holds no image.
+        If a folder holds no image.
     """
     given = [Path(paths)] if isinstance(paths, str | Path) else [Path(p) for p in paths]
     found = [image for path in given for image in (image_paths(path) if exists(path) and path.is_dir() else [path])]
@@ -57,12 +58,12 @@ def named_images(paths: Path | str | list[Path | str]) -> list[tuple[str, Path]]
 
 
 def members(folder: Path) -> list[Path]:
-    """The files and folders in a folder that are images by their suffix or their mark.
+    """List the files and folders in a folder that are images by their suffix or DICOM mark.
 
     Raises
     ------
     InputError
-        Where there is none.
+        If there are none.
     """
     found = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".") and _is_image(path)]
     if not found:
@@ -71,14 +72,14 @@ def members(folder: Path) -> list[Path]:
 
 
 def passed_over(folder: Path) -> list[Path]:
-    """What lies in a folder beside images, in order of name; nothing of hidden files, and of what is no such folder."""
+    """List what else a folder holds besides images, without hidden files; empty for anything but a folder."""
     if not folder.is_dir() or is_zarr(folder):
         return []
     return [path for path in sorted(folder.iterdir()) if not path.name.startswith(".") and not _is_image(path)]
 
 
 def stem(path: Path) -> str:
-    """Name without the suffixes of an image; the name of a DICOM series is that of its folder."""
+    """Return the name without image suffixes; the name of a DICOM series is that of its folder."""
     name = path.name
     suffix = next((s for s in sorted(SUFFIXES, key=len, reverse=True) if name.lower().endswith(s)), "")
     name = name[: len(name) - len(suffix)]
@@ -86,7 +87,7 @@ def stem(path: Path) -> str:
 
 
 def unique_ids(paths: list[str]) -> list[str]:
-    """A short name for each file: its stem; where these repeat with its folders, with its suffix, at last a number."""
+    """Return a unique short name per file: its stem, extended if needed by folders, suffix, then a number."""
     stems = [stem(Path(p)) for p in paths]
     if len(set(stems)) < len(stems):
         parents = [Path(p).parent.parts for p in paths]

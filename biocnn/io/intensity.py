@@ -1,4 +1,4 @@
-"""The range of intensities of images: of each by itself, or of a set as a whole."""
+"""Intensity ranges of single images and of sets of images."""
 
 import math
 from abc import ABC, abstractmethod
@@ -9,26 +9,26 @@ import numpy as np
 
 from biocnn.io.scales import Values, common_step, step_of
 
-LOW, HIGH = 1.0, 99.8  # percentiles: a dark floor, and a top that a few hot pixels do not move
+LOW, HIGH = 1.0, 99.8  # percentiles: a dark floor, and a top that is robust to a few hot pixels
 _PER_IMAGE, _IN_ALL = (
     65536,
     4_000_000,
-)  # values kept of each channel for types whose values cannot be counted one by one
+)  # sample size per channel for types other than 8- and 16-bit
 
 
-_BAND = 4_000_000  # pixels of a channel read at once
-_UNLIKE = 2.0  # times as wide: the range of one training image in ten beside another's, from which each has its own
+_BAND = 4_000_000  # pixels per channel read at once
+_DIFFERENT = 2.0  # ratio of the 90th to the 10th percentile of range widths above which images are scaled one by one
 
 
 def range_of(image: np.ndarray, facts: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """The intensities that become 0 and 1 for a network: the image's own, or those of the training images.
+    """Return the intensities that map to 0 and 1: the image's own, or those of the training images.
 
     Parameters
     ----------
     image
-        Shape (C, *spatial), whole, not a part of one.
+        Shape (C, *spatial); the whole image, not a crop.
     facts
-        Of the data set that the network was trained on.
+        Facts of the data set that the network was trained on.
 
     Returns
     -------
@@ -42,14 +42,14 @@ def range_of(image: np.ndarray, facts: dict[str, Any]) -> tuple[np.ndarray, np.n
 
 
 def range_in_bands(image: Any, facts: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """What ``range_of`` gives, to the bit, for an image that is read band by band and never held as a whole.
+    """Return exactly what ``range_of`` returns, reading the image in bands instead of holding it in memory.
 
     Parameters
     ----------
     image
-        Has ``shape`` (C, *spatial), ``dtype``, and ``read``, which takes a window of spatial slices.
+        Object with ``shape`` (C, *spatial), ``dtype``, and ``read``, which takes a window of spatial slices.
     facts
-        Of the data set that the network was trained on.
+        Facts of the data set that the network was trained on.
     """
     if facts.get("normalise") != "image":
         return range_of(np.empty(0), facts)
@@ -58,7 +58,7 @@ def range_in_bands(image: Any, facts: dict[str, Any]) -> tuple[np.ndarray, np.nd
 
 
 def values_in_bands(image: Any) -> Values:
-    """What the numbers of an image are, read band by band; ``image`` as for ``range_in_bands``."""
+    """Measure the values of an image, read in bands; ``image`` as in ``range_in_bands``."""
     channels = _in_bands(image)
     low, high = (np.array(ends) for ends in zip(*(channel.low_high() for channel in channels), strict=True))
     least, most = zip(*(channel.percentiles([0, 100]) for channel in channels), strict=True)
@@ -78,53 +78,56 @@ def _in_bands(image: Any) -> list["_Channel"]:
 
 
 def image_ranges(images: Iterable[np.ndarray]) -> np.ndarray:
-    """The 1st and the 99.8th percentile of each image by itself: shape (N, 2, C), float32."""
+    """Return the 1st and the 99.8th percentile of each image: shape (N, 2, C), float32."""
     found = [intensity_percentiles([image]) for image in images]
     return np.array([[one["low"], one["high"]] for one in found], np.float32)
 
 
 def decide_normalise(wanted: str, ranges: np.ndarray) -> tuple[str, str]:
-    """Whether images are scaled each by its own percentiles ("image") or all by common ones ("dataset"), and why.
+    """Decide whether to scale images by their own percentiles ("image") or by common ones ("dataset"), and why.
 
     Parameters
     ----------
     wanted
-        "auto", or what was asked for.
+        "auto", "image" or "dataset".
     ranges
-        Of the training images, as ``image_ranges`` gives them.
+        Ranges of the training images, from ``image_ranges``.
     """
     if wanted != "auto":
         return wanted, f"data.normalise is {wanted}"
     widths = np.maximum(ranges[:, 1] - ranges[:, 0], 1e-12).mean(axis=1)
     low, high = np.percentile(widths, [10, 90])
     ratio = high / low
-    said = f"the range of intensities (1st to 99.8th percentile) is {low:.4g} to {high:.4g} in most training images"
-    if ratio > _UNLIKE:
-        return "image", f"{said}, {ratio:.1f} times as wide in some as in others: each is scaled by its own"
-    return "dataset", f"{said}: alike, so that one scale keeps differences of brightness between images"
+    reason = f"most training images have an intensity range (1st to 99.8th percentile) of {low:.4g} to {high:.4g}"
+    if ratio > _DIFFERENT:
+        return (
+            "image",
+            f"{reason}, {ratio:.1f} times wider in some than in others: each image is scaled by its own range",
+        )
+    return "dataset", f"{reason}: similar, so a common scale keeps differences in brightness between images"
 
 
 def intensity_percentiles(images: Iterable[np.ndarray]) -> dict[str, Any]:
-    """Measure each channel over all images; to be given the images of the training part only.
+    """Measure each channel over all images; pass the images of the training split only.
 
-    8- and 16-bit values are counted, so that the percentiles are exact; of 32-bit and float images an even sample of
-    the pixels is used. Mean and standard deviation are exact.
+    Percentiles of 8- and 16-bit images are exact, from counts; those of 32-bit and float images come from an even
+    sample of the pixels. Mean and standard deviation are exact.
 
     Parameters
     ----------
     images
-        Arrays of shape (C, H, W), one data type, any sizes; gone through once, one in memory at a time.
+        Arrays of shape (C, H, W) of one data type and any sizes; iterated once, one in memory at a time.
 
     Returns
     -------
     intensity
-        ``low``, ``high`` (1st and 99.8th percentile; the extremes where these are equal), ``mean``, ``std``: one number
-        a channel, in the units of the images; and ``step``, the number that all values are multiples of, or 0.
+        ``low``, ``high`` (1st and 99.8th percentile; the extremes if these are equal), ``mean``, ``std``: one number
+        per channel, in the units of the images; and ``step``, of which all values are multiples, or 0.
 
     Raises
     ------
     ValueError
-        Where there is no image.
+        If there is no image.
     """
     channels: list[_Channel] = []
     for image in images:
@@ -144,13 +147,13 @@ def intensity_percentiles(images: Iterable[np.ndarray]) -> dict[str, Any]:
 
 
 class _Channel(ABC):
-    """Exact sums of one channel; what its percentiles need is up to the kind."""
+    """Exact sums of one channel; subclasses add what percentiles need."""
 
     def __init__(self) -> None:
         self.n, self.total, self.squares, self.origin = 0, 0.0, 0.0, 0.0
 
     def add(self, values: np.ndarray) -> None:
-        # Sums are taken about the first mean, so that a small spread on a large level keeps its digits.
+        # Sums are centred on the first mean to keep precision when the spread is small relative to the level.
         values = values.astype(np.float64)
         if not self.n:
             self.origin = float(values.mean())
@@ -170,7 +173,7 @@ class _Channel(ABC):
 
     @abstractmethod
     def some(self) -> np.ndarray:
-        """Values that there are: all of them, or a sample."""
+        """Return the distinct values, or a sample of the values."""
 
     def low_high(self) -> tuple[float, float]:
         low, high, smallest, largest = self.percentiles([LOW, HIGH, 0, 100])
@@ -189,7 +192,7 @@ class _Counts(_Channel):
         self.counts += np.bincount(values, minlength=len(self.counts))
 
     def percentiles(self, ranks: list[float]) -> list[float]:
-        """The value at each rank, the lower one between two (numpy's method "lower")."""
+        """Return the value at each rank, rounding down between values (numpy's method "lower")."""
         up_to = np.cumsum(self.counts)
         places = np.floor(np.asarray(ranks) / 100 * (self.n - 1))
         return [float(v) for v in np.searchsorted(up_to, places, side="right")]
@@ -199,9 +202,9 @@ class _Counts(_Channel):
 
 
 class _Sample(_Channel):
-    """An even sample of the values, thinned where it grows too large; the extremes are exact.
+    """An even sample of the values, thinned when it grows too large; the extremes are exact.
 
-    ``size`` is that of an image which comes in pieces, so that its sample is the one of the whole.
+    ``size`` is the size of an image added in pieces, which makes its sample the same as for the whole image.
     """
 
     def __init__(self, size: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""Which format a file has, told by its first bytes and not by its name, and the reader of it."""
+"""Recognise the format of a file by its first bytes, not its name, and open it with its reader."""
 
 import gzip
 import zlib
@@ -12,7 +12,7 @@ _DICOM = (".dcm", ".dicom", ".ima")
 _OTHERS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".npy", ".npz", ".nii", ".nii.gz")
 SUFFIXES = (*_OTHERS, *_DICOM, ".zarr")
 _ALLOWED = "PNG, JPEG, BMP, GIF, TIFF, OME-TIFF, NumPy, NIfTI, DICOM, OME-Zarr"
-# the length of the header, 348 or 540 bytes, in either byte order
+# header length, 348 or 540 bytes, in either byte order
 _NIFTI = (b"\x5c\x01\0\0", b"\0\0\x01\x5c", b"\x1c\x02\0\0", b"\0\0\x02\x1c")
 _MAGIC = {
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -34,14 +34,14 @@ def open_stored(path: Path, *, axes: str | None = None) -> Stored:
     Parameters
     ----------
     path
-        File.
+        File or folder.
     axes
-        Order of the axes where the file does not tell: letters of C, Z, Y, X.
+        Order of the axes if the file does not state it: letters of C, Z, Y, X.
 
     Raises
     ------
     InputError
-        Where the file is missing, damaged, of another kind, or cannot be used.
+        If the file is missing, damaged, of an unknown format, or unusable.
     """
     kind = _kind(path)
     if kind == "TIFF":
@@ -71,29 +71,29 @@ def open_stored(path: Path, *, axes: str | None = None) -> Stored:
 
 
 def is_zarr(path: Path) -> bool:
-    """Whether a folder is a Zarr group or array, of version 2 or 3."""
+    """Return whether a folder is a Zarr group or array, version 2 or 3."""
     return any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file is DICOM, by the mark after its preamble; files without a preamble are told by their name."""
+    """Return whether a file is DICOM, by its mark, or by its suffix if it has no preamble."""
     return has_dicom_mark(path) or (path.suffix.lower() in _DICOM and path.stat().st_size > 0)
 
 
 def has_dicom_mark(path: Path) -> bool:
-    """Whether the mark is there that follows the 128 bytes of a preamble."""
+    """Return whether a file has the DICOM mark after a preamble of 128 bytes."""
     try:
         with open(path, "rb") as handle:
             return handle.read(132)[128:] == b"DICM"
-    except OSError:  # what cannot be read is told where it is wanted
+    except OSError:  # an unreadable file is reported when it is used
         return False
 
 
 def exists(path: Path) -> bool:
-    """Whether there is a file or folder of this name, which may be none that there can be."""
+    """Return whether a file or folder exists; False for impossible names."""
     try:
         return path.exists()
-    except (OSError, ValueError):  # too long, or with a null byte
+    except (OSError, ValueError):  # name too long, or with a null byte
         return False
 
 
@@ -103,7 +103,7 @@ def _kind(path: Path) -> str:
     if path.is_dir():
         return _kind_of_folder(path)
     try:
-        if has_dicom_mark(path):  # first, for its preamble may be that of a TIFF, or anything
+        if has_dicom_mark(path):  # first, because its preamble may be anything, e.g. that of a TIFF
             return "DICOM"
         with open(path, "rb") as handle:
             head = handle.read(8)
@@ -117,8 +117,8 @@ def _kind(path: Path) -> str:
             return kind
     if is_dicom(path):
         return "DICOM"
-    found = "an empty file" if not head else f"not an image file that can be read (it starts with {head[:8]!r})"
-    raise InputError(f"{path}: {found}", f"allowed: {_ALLOWED}; convert it, or copy it again")
+    problem = "an empty file" if not head else f"not a supported image file (it starts with {head[:8]!r})"
+    raise InputError(f"{path}: {problem}", f"allowed: {_ALLOWED}; convert it, or copy it again")
 
 
 def _kind_of_folder(path: Path) -> str:
@@ -126,4 +126,4 @@ def _kind_of_folder(path: Path) -> str:
         return "OME-Zarr"
     if any(is_dicom(p) for p in path.iterdir() if p.is_file()):
         return "DICOM"
-    raise InputError(f"{path}: a folder, and neither a DICOM series nor OME-Zarr", "give the files in it")
+    raise InputError(f"{path}: a folder, but neither a DICOM series nor OME-Zarr", "give the files in it")

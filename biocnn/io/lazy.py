@@ -1,4 +1,4 @@
-"""Images opened without being read: each window is read from disk when it is asked for."""
+"""Images that are read from disk window by window, on demand."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -15,14 +15,14 @@ from biocnn.io.stored import RGB, Stored, Window, check_size, damaged
 
 
 class LazyImage:
-    """One open image; a context manager. Not for several threads at once.
+    """An open image; a context manager. Not thread-safe.
 
     Parameters
     ----------
     path
-        The file.
+        Image file.
     stored
-        It, opened.
+        The opened file.
     """
 
     def __init__(self, path: Path, stored: Stored) -> None:
@@ -41,9 +41,9 @@ class LazyImage:
         self.repairs = stored.repairs + stored.shown
         if stored.alpha is not None:
             self.repairs += ("constant alpha channel dropped",)
-        found = np.dtype(stored.array.dtype)
-        if found.kind in "iuf" and self.dtype != found.newbyteorder("=") and stored.palette is None:
-            self.repairs += (f"{found.name} stored as {self.dtype.name}",)
+        stored_dtype = np.dtype(stored.array.dtype)
+        if stored_dtype.kind in "iuf" and self.dtype != stored_dtype.newbyteorder("=") and stored.palette is None:
+            self.repairs += (f"{stored_dtype.name} converted to {self.dtype.name}",)
 
     def read(self, window: Window) -> np.ndarray:
         """Read a window.
@@ -51,18 +51,18 @@ class LazyImage:
         Parameters
         ----------
         window
-            A slice with a start and a stop for each spatial axis, in pixels, inside the image.
+            A slice with start and stop for each spatial axis, in pixels, inside the image.
 
         Returns
         -------
         pixels
-            Shape (C, *window), of the type ``dtype``.
+            Shape (C, *window), with data type ``dtype``.
 
         Raises
         ------
         InputError
-            Where the file is damaged, the window holds NaN or infinity, transparency varies, or colours do where grey
-            is asked for.
+            If the file is damaged, the window holds NaN or infinity, its alpha channel varies, or greyscale was chosen
+            and its colours differ.
         """
         with damaged(self.path, self._stored.kind):
             check_size(self.path, [self._stored.shape[0], *(one.stop - one.start for one in window)], self.dtype)
@@ -73,19 +73,19 @@ class LazyImage:
             return np.ascontiguousarray(self._checked(pixels).astype(self.dtype, copy=False))
 
     def choose(self, channels: list[str], known_as: Sequence[list[str]] = ()) -> None:
-        """Read these channels from now on: as ``match_channels`` finds them; else grey out of red, green and blue.
+        """Select the channels to read, as in ``match_any``; grey may also come from equal red, green and blue.
 
         Parameters
         ----------
         channels
-            Names to have.
+            Names of the channels.
         known_as
-            What they may be called in the file, one by one; by default the same.
+            Alternative names that they may have in the file; by default ``channels``.
 
         Raises
         ------
         InputError
-            Where the image has other channels.
+            If the image has other channels.
         """
         known_as = known_as or [channels]
         match = match_any(self.channels, known_as)
@@ -101,7 +101,7 @@ class LazyImage:
 
     @cached_property
     def values(self) -> Values:
-        """What the numbers of the channels that are read are; read once, band by band."""
+        """Statistics of the values of the selected channels; read once, in bands."""
         return values_in_bands(self)
 
     def close(self) -> None:
@@ -114,7 +114,7 @@ class LazyImage:
         self.close()
 
     def _opaque(self, pixels: np.ndarray) -> np.ndarray:
-        """Drop a channel of transparency that says the same everywhere."""
+        """Drop a constant alpha channel; refuse a varying one."""
         alpha = self._stored.alpha
         if alpha is None:
             return pixels
@@ -129,13 +129,13 @@ class LazyImage:
         return np.delete(pixels, alpha, axis=0)
 
     def _checked(self, pixels: np.ndarray) -> np.ndarray:
-        """Refuse what the type to store would not hold."""
+        """Refuse values that ``dtype`` cannot hold."""
         if pixels.dtype.kind == "f":
             bad = int(pixels.size - np.isfinite(pixels).sum())
             if bad:
                 raise InputError(
                     f"{self.path}: {bad} of {pixels.size} pixel values are NaN or infinite",
-                    "every pixel must be a finite number: fill or crop these pixels, or leave the image out",
+                    "all pixels must be finite: fill or crop these pixels, or leave the image out",
                 )
             if pixels.dtype.itemsize > 4 and np.abs(pixels).max(initial=0) > np.finfo(np.float32).max:
                 raise InputError(f"{self.path}: values beyond the range of 32-bit floats", "rescale the image")
@@ -144,29 +144,29 @@ class LazyImage:
             if pixels.min() < limits.min or pixels.max() > limits.max:
                 raise InputError(
                     f"{self.path}: 64-bit integers up to {pixels.max()}",
-                    "convert the image to 8, 16 or 32 bit, or to 32-bit floats",
+                    "convert the image to 8-, 16- or 32-bit integers, or to 32-bit floats",
                 )
         return pixels
 
 
 def open_image(path: str | Path, axes: str | None = None) -> LazyImage:
-    """Open one image of any format, to read it by windows.
+    """Open an image of any format to read windows of it.
 
-    Of TIFF (strips or tiles, compressed or not), .npy and OME-Zarr only what a window touches is read; other formats
-    are decoded whole when opened. Of a pyramid the full resolution is read.
+    For TIFF (strips or tiles, compressed or not), .npy and OME-Zarr only the requested window is read; other formats
+    are decoded in full when opened. Pyramids are read at full resolution.
 
     Parameters
     ----------
     path
-        File, told by its first bytes and not by its name.
+        File, recognised by its first bytes, not by its name.
     axes
-        Order of the axes where the file does not tell: letters of C, Z, Y, X.
+        Order of the axes if the file does not state it: letters of C, Z, Y, X.
 
     Raises
     ------
     InputError
-        Where the file is missing, damaged or of another kind, holds several images or time points, or axes that
-        cannot be told.
+        If the file is missing, damaged or of an unknown format, or holds several images, time points or axes of unknown
+        order.
     """
     path = Path(path)
     stored = open_stored(path, axes=axes)
@@ -178,10 +178,10 @@ def open_image(path: str | Path, axes: str | None = None) -> LazyImage:
 
 
 def _dtype(stored: Stored, path: Path) -> np.dtype:
-    """The type that pixels are handed on in."""
+    """Return the data type that pixels are converted to."""
     dtype = np.dtype(stored.array.dtype if stored.palette is None else stored.palette.dtype)
     if dtype.kind not in "buif":
-        raise InputError(f"{path}: pixels of type {dtype}", "allowed: integers, floats")
+        raise InputError(f"{path}: pixels of type {dtype}", "allowed: integers and floats")
     if dtype.kind == "b":
         return np.dtype(np.uint8)
     if dtype.kind == "f":

@@ -1,4 +1,4 @@
-"""Motif files in MEME's minimal format."""
+"""Read and write motif files in MEME minimal format."""
 
 import math
 import re
@@ -13,25 +13,25 @@ from biocnn.core.files import atomic
 from biocnn.core.text import read_lines
 
 ALPHABETS = {"ACGT": "ACGT", "ACGU": "ACGU", "DNA": "ACGT", "RNA": "ACGU"}
-# Databases print two to six decimals; more than this is no rounding.
+# Databases print two to six decimals; larger deviations are not due to rounding.
 ROUNDING = 0.03
 FORMAT = "https://meme-suite.org/meme/doc/meme-format.html"
 
 
 @dataclass(frozen=True, eq=False)
 class Motif:
-    """A position frequency matrix and where it comes from.
+    """A position frequency matrix with its name and number of sites.
 
     Parameters
     ----------
     id
-        Unique in its file: MA0139.2, kernel3.
+        Unique identifier, e.g. MA0139.2 or kernel3.
     name
-        What people call it: CTCF; the id where the file gives no other name.
+        Common name, e.g. CTCF; the id if the file gives no name.
     pfm
         Shape (L, 4): frequencies of A, C, G, T (or U); each row sums to one.
     nsites
-        Number of sites that the frequencies were counted on.
+        Number of sites behind the frequencies.
     """
 
     id: str
@@ -41,23 +41,23 @@ class Motif:
 
 
 def read_meme(path: str | Path) -> dict[str, Motif]:
-    """Read the motifs of a MEME file, plain or gzip, as MEME, JASPAR, CIS-BP and other databases write it.
+    """Read the motifs of a MEME file, plain or gzip, as written by MEME, JASPAR, CIS-BP and other databases.
 
     Parameters
     ----------
     path
-        A file whose first line says "MEME version", with an alphabet of ACGT or ACGU.
+        File whose first line starts with "MEME version", with alphabet ACGT or ACGU.
 
     Returns
     -------
     motifs
-        By id, in the order of the file.
+        Motifs by id, in the order of the file.
 
     Raises
     ------
     InputError
-        Where the file is not in MEME's format, has no motif, another alphabet, an id twice, or a matrix whose rows are
-        too few, too many, not four numbers, or do not sum to one; with the line.
+        If the file is not in MEME format, has no motifs, another alphabet, a duplicate id, or a matrix with the wrong
+        number of rows or with rows that are not four numbers that sum to one. The message gives the line.
 
     References
     ----------
@@ -68,7 +68,7 @@ def read_meme(path: str | Path) -> dict[str, Motif]:
     if not first.startswith("MEME version"):
         raise InputError(
             f"{path}: not a MEME motif file: its first line is {first[:40]!r}",
-            f"it must begin with 'MEME version 4'; JASPAR and others offer a download in MEME format ({FORMAT})",
+            f"it must start with 'MEME version 4'; JASPAR and others offer downloads in MEME format ({FORMAT})",
         )
     motifs: dict[str, Motif] = {}
     words: list[str] | None = None
@@ -80,15 +80,11 @@ def read_meme(path: str | Path) -> dict[str, Motif]:
         elif line.startswith("MOTIF"):
             words = re.split("[ \t]+", line)[1:]
             if not words:
-                raise InputError(f"{path} line {number}: a motif without a name", "write 'MOTIF id name'")
+                raise InputError(f"{path} line {number}: motif without a name", "write 'MOTIF id name'")
         elif line.startswith("letter-probability matrix"):
             if words is None or words[0] in motifs:
-                what = (
-                    "a matrix without a MOTIF line before it" if words is None else f"motif {words[0]!r} a second time"
-                )
-                raise InputError(
-                    f"{path} line {number}: {what}", "each matrix needs a MOTIF line with an id of its own"
-                )
+                what = "a matrix without a preceding MOTIF line" if words is None else f"duplicate motif {words[0]!r}"
+                raise InputError(f"{path} line {number}: {what}", "each matrix needs a MOTIF line with a unique id")
             pfm, end = _read_matrix(lines, number, path)
             nsites = _field(line, "nsites", f"{path} line {number}") or 20.0
             named = len(words) > 1 and words[1] != "width"
@@ -97,7 +93,8 @@ def read_meme(path: str | Path) -> dict[str, Motif]:
             words, number = None, end
     if words is not None:
         raise InputError(
-            f"{path}: motif {words[0]!r} has no letter-probability matrix", "the file may be cut short: get it again"
+            f"{path}: motif {words[0]!r} has no letter-probability matrix",
+            "the file may be truncated: download it again",
         )
     if not motifs:
         raise InputError(f"{path}: no motifs in this file", f"see {FORMAT}")
@@ -110,14 +107,14 @@ def write_meme(
     alphabet: str = "ACGT",
     background: Sequence[float] = (0.25, 0.25, 0.25, 0.25),
 ) -> None:
-    """Write motifs in MEME's minimal format, version 4; six decimals.
+    """Write motifs in MEME minimal format, version 4, with six decimals.
 
     Parameters
     ----------
     path
-        The file to write; it appears when it is whole.
+        File to write; it appears once it is complete.
     motifs
-        In the order in which they shall be written; none is allowed.
+        Motifs in the order to write them; may be empty.
     alphabet
         ACGT or ACGU.
     background
@@ -137,7 +134,7 @@ def write_meme(
 
 
 def information(pfm: np.ndarray) -> np.ndarray:
-    """Information content of each row of a matrix of shape (L, 4), in bits, against equally likely bases.
+    """Return the information content, in bits, of each row of a matrix (L, 4), for a uniform background.
 
     References
     ----------
@@ -148,10 +145,10 @@ def information(pfm: np.ndarray) -> np.ndarray:
 
 
 def _check_alphabet(line: str, where: str) -> None:
-    """Refuse proteins and custom alphabets: ``ALPHABET= ACGT`` and ``ALPHABET "RNA" DNA-LIKE`` are understood."""
+    """Refuse protein and custom alphabets; accept ``ALPHABET= ACGT`` and ``ALPHABET "RNA" DNA-LIKE``."""
     words = line.removeprefix("ALPHABET").lstrip(" =").replace('"', " ").split()
     if not words or words[0].upper() not in ALPHABETS:
-        raise InputError(f"{where}: alphabet {' '.join(words)!r}", "motifs must be of DNA (ACGT) or RNA (ACGU)")
+        raise InputError(f"{where}: alphabet {' '.join(words)!r}", "motifs must be DNA (ACGT) or RNA (ACGU)")
 
 
 def _field(line: str, key: str, where: str) -> float | None:
@@ -163,12 +160,12 @@ def _field(line: str, key: str, where: str) -> float | None:
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value >= 0):
-        raise InputError(f"{where}: {key}= {found[1][:20]} is no number", f"for example {key}= 20; or leave it out")
+        raise InputError(f"{where}: {key}= {found[1][:20]} is not a number", f"for example {key}= 20; or leave it out")
     return value
 
 
 def _read_matrix(lines: list[str], start: int, path: str | Path) -> tuple[np.ndarray, int]:
-    """Rows from ``lines[start]`` on, up to the first line that is no row; w and alength may be missing."""
+    """Read rows from ``lines[start]`` up to the first other line; w and alength are optional."""
     header, rows, end = lines[start - 1], [], start
     while end < len(lines) and re.match(r"\s*[-+.0-9]", lines[end]):
         rows.append(_read_row(lines[end], f"{path} line {end + 1}"))
@@ -176,12 +173,12 @@ def _read_matrix(lines: list[str], start: int, path: str | Path) -> tuple[np.nda
     where = f"{path} line {start}"
     width = _field(header, "w", where)
     if (_field(header, "alength", where) or 4) != 4:
-        raise InputError(f"{where}: alength is not 4", "motifs must be of DNA (ACGT) or RNA (ACGU)")
+        raise InputError(f"{where}: alength is not 4", "motifs must be DNA (ACGT) or RNA (ACGU)")
     if not rows or (width is not None and width != len(rows)):
         announced = "a matrix" if width is None else f"w= {width:g}"
         raise InputError(
-            f"{where}: {announced} announces another number of rows than the {len(rows)} that follow",
-            "the file may be cut short, or was edited by hand: get it again, or correct w",
+            f"{where}: {announced} is followed by {len(rows)} rows",
+            "the file may be truncated or edited by hand: download it again, or correct w",
         )
     pfm = np.array(rows)
     return pfm / pfm.sum(axis=1, keepdims=True), end
@@ -191,10 +188,10 @@ def _read_row(line: str, where: str) -> list[float]:
     try:
         row = [float(word) for word in line.split()]
     except ValueError as error:
-        raise InputError(f"{where}: {error}", "a row is four probabilities, of A, C, G and T (or U)") from error
+        raise InputError(f"{where}: {error}", "a row is the probabilities of A, C, G and T (or U)") from error
     if len(row) != 4:
-        raise InputError(f"{where}: {len(row)} numbers", "a row is four probabilities, of A, C, G and T (or U)")
+        raise InputError(f"{where}: {len(row)} numbers", "a row is the probabilities of A, C, G and T (or U)")
     if not (min(row) >= 0 and abs(sum(row) - 1) <= ROUNDING):
-        remedy = "rows are probabilities: counts must be divided by their sum, and log-odds scores are another matrix"
-        raise InputError(f"{where}: the row sums to {sum(row):g}, not to 1", remedy)
+        remedy = "rows are probabilities: divide counts by their sum; log-odds scores cannot be used"
+        raise InputError(f"{where}: the row sums to {sum(row):g}, not 1", remedy)
     return row

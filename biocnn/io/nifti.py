@@ -1,4 +1,4 @@
-"""NIfTI volumes (.nii, .nii.gz), through nibabel."""
+"""Read NIfTI volumes (.nii, .nii.gz) with nibabel."""
 
 import gzip
 from pathlib import Path
@@ -16,19 +16,19 @@ _CIFTI = range(3000, 3100)  # intent codes
 
 
 def open_nifti(path: Path, *, axes: str | None = None) -> Stored:
-    """Read a volume whole, turned to the order of ``orientation.canonical``; a single slice is a plane.
+    """Read a volume in the orientation of ``orientation.canonical``; a single slice becomes a plane.
 
     Parameters
     ----------
     path
-        NIfTI-1 or -2.
+        NIfTI-1 or NIfTI-2 file.
     axes
-        "CZYX" says that a fourth axis holds channels; the other axes are told by the file.
+        "CZYX" declares that a fourth axis holds channels; the file states the other axes.
 
     Raises
     ------
     InputError
-        Where the file is damaged, or has a fourth axis that ``axes`` does not explain.
+        If the file is damaged, or has a fourth axis that ``axes`` does not explain.
     """
     with needs("medical", f"{path}: reading NIfTI"):
         import nibabel
@@ -42,13 +42,13 @@ def open_nifti(path: Path, *, axes: str | None = None) -> Stored:
         array, spacing, turned, affine = canonical(array, TO_LPS @ image.affine, path)
     repairs = [f"orientation {''.join(nibabel.aff2axcodes(image.affine))}: {TURNED}"] if turned else []
     if _placed_twice(image):
-        repairs.append("sform and qform of the header disagree: placed by the sform")
+        repairs.append("sform and qform of the header disagree: sform used")
     if (image.dataobj.slope, image.dataobj.inter) != (1, 0):
         repairs.append("slope and intercept of the header applied")
     spacing = [size * _MILLIMETRES[unit] for size in spacing]
     kept = [i for i, n in enumerate(array.shape[:3]) if n > 1]
-    planes = len(kept) == 2  # one slice, whichever way it was cut
-    placed = image.header["sform_code"] > 0 or image.header["qform_code"] > 0  # else nibabel makes an affine up
+    planes = len(kept) == 2  # a single slice, in any direction
+    placed = image.header["sform_code"] > 0 or image.header["qform_code"] > 0  # otherwise nibabel invents an affine
     affine = affine * _MILLIMETRES[unit]
     letters = "".join(("-" if i not in kept else "YX"[kept.index(i)]) if planes else "ZYX"[i] for i in range(3))
     return Stored(
@@ -64,7 +64,7 @@ def open_nifti(path: Path, *, axes: str | None = None) -> Stored:
 
 
 def open_header(path: Path) -> Any:
-    """The image of nibabel, of which all but the pixels can be used."""
+    """Open a file with nibabel; everything but the pixels can be used."""
     with damaged(path, "NIfTI"), _unpacked(path) as handle:
         return _load(handle, path)
 
@@ -76,7 +76,7 @@ def _unpacked(path: Path) -> IO[bytes]:
 
 
 def _load(handle: IO[bytes], path: Path) -> Any:
-    """The image with its pixels still in the file; by its first bytes, where nibabel goes by the name."""
+    """Load the image without its pixels, by its first bytes (nibabel goes by the name)."""
     with needs("medical", f"{path}: reading NIfTI"):
         import nibabel
 
@@ -88,7 +88,7 @@ def _load(handle: IO[bytes], path: Path) -> Any:
         image = nibabel.Nifti2Image.from_file_map({"header": holder, "image": holder})
     else:
         raise InputError(
-            f"{path}: a header as of NIfTI or Analyze, but not of NIfTI in one file", "convert it to .nii or .nii.gz"
+            f"{path}: looks like Analyze or two-file NIfTI, not single-file NIfTI", "convert it to .nii or .nii.gz"
         )
     if int(image.header["intent_code"]) in _CIFTI:
         raise InputError(f"{path}: CIFTI, not NIfTI: it holds no volume", "convert it to .nii or .nii.gz")
@@ -96,21 +96,21 @@ def _load(handle: IO[bytes], path: Path) -> Any:
 
 
 def _placed_twice(image: Any) -> bool:
-    """Whether the header says in two ways where the voxels lie, which differ by more than half a voxel somewhere."""
+    """Return whether sform and qform of the header differ by more than half a voxel anywhere."""
     header, shape = image.header, np.array([*image.shape, 1, 1])[:3]
     if not (header["sform_code"] > 0 and header["qform_code"] > 0):
         return False
     try:
         apart = header.get_sform() - header.get_qform()
-    except ValueError:  # a quaternion that is none
+    except ValueError:  # an invalid quaternion
         return True
     corners = np.vstack([np.indices((2, 2, 2)).reshape(3, -1) * (shape[:, None] - 1), np.ones((1, 8))])
     return bool(np.abs(apart[:3] @ corners).max() > 0.5 * np.linalg.norm(image.affine[:3, :3], axis=0).min())
 
 
 def _channels(array: np.ndarray, path: Path, axes: str | None) -> tuple[np.ndarray, int]:
-    """The array with three spatial axes and perhaps one of channels; and the number of channels, 0 for no such axis."""
-    if array.dtype.fields:  # RGB and RGBA are stored as records
+    """Return the array with three spatial axes and an optional channel axis, and the number of channels or 0."""
+    if array.dtype.fields:  # RGB and RGBA are stored as structured arrays
         array = np.stack([array[name] for name in ("R", "G", "B")], axis=-1)
         return array, 3
     array = array.reshape([*array.shape[:3], *[1] * (3 - array.ndim), *[n for n in array.shape[3:] if n > 1]])
@@ -119,7 +119,7 @@ def _channels(array: np.ndarray, path: Path, axes: str | None) -> tuple[np.ndarr
     if array.ndim == 4 and axes and "C" in axes and "Z" in axes:
         return array, array.shape[3]
     raise InputError(
-        f"{path}: axes of lengths {' x '.join(map(str, array.shape))}; a fourth axis is time or channels, and the "
-        "file does not say which",
-        "save each time point as a volume of its own, or, where it holds channels, set data.axes: CZYX",
+        f"{path}: axes of lengths {' x '.join(map(str, array.shape))}; the fourth axis is time or channels, and the "
+        "file does not state which",
+        "save each time point as a separate volume, or, if it holds channels, set data.axes: CZYX",
     )

@@ -1,4 +1,4 @@
-"""Volumes of a body: the same order of axes, whichever way the scanner or a tool stored them."""
+"""Bring medical volumes to a common orientation, however the scanner or a tool stored them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,25 +8,25 @@ import numpy as np
 from biocnn.core.errors import InputError
 from biocnn.core.extras import needs
 
-TURNED = "volume turned to feet-head, front-back, right-left order"
+TURNED = "volume reoriented to feet-head, front-back, right-left"
 _NATURAL = ((0.0, 1.0), (1.0, 1.0), (2.0, 1.0))
 
 
-TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # between mm towards right, front and head, as NIfTI counts, and LPS
+TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # between RAS (mm towards right, front and head, as in NIfTI) and LPS
 
 
 def canonical(array: np.ndarray, affine: np.ndarray, path: Path) -> tuple[np.ndarray, list[float], bool, np.ndarray]:
-    """Bring a volume to (D, H, W) = from feet to head, from front to back, from the patient's right to left.
+    """Reorient a volume to (D, H, W) = feet to head, front to back, patient's right to left.
 
-    That is how axial slices are shown and how DICOM counts. Axes are swapped and flipped, never resampled: of an
-    oblique volume the nearest axes count.
+    This is the usual display of axial slices and the order of DICOM. Axes are swapped and flipped, never resampled; for
+    oblique volumes the nearest axes are used.
 
     Parameters
     ----------
     array
         Three spatial axes, then any others.
     affine
-        Shape (4, 4): from indices of the three axes to mm towards the patient's left, back and head.
+        Shape (4, 4): from indices of the three axes to LPS mm (towards the patient's left, back and head).
     path
         File, for messages.
 
@@ -37,23 +37,23 @@ def canonical(array: np.ndarray, affine: np.ndarray, path: Path) -> tuple[np.nda
     spacing
         mm along D, H and W.
     turned
-        Whether that is more than to read the stored axes from last to first.
+        Whether this is more than reversing the order of the stored axes.
     affine
-        Shape (3, 4): from indices d, h, w, 1 of the array returned to the same mm.
+        Shape (3, 4): from indices (d, h, w, 1) of the returned array to LPS mm.
 
     Raises
     ------
     InputError
-        Where the affine does not say where the axes point.
+        If the affine is not finite or singular.
     """
     with needs("medical", f"{path}: turning a volume"):
         from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 
     if not np.isfinite(affine).all() or np.linalg.matrix_rank(affine[:3, :3]) < 3:
         raise InputError(
-            f"{path}: its header does not say where its axes point (affine {affine[:3, :3].tolist()}, whose columns do "
+            f"{path}: its header does not define an orientation (affine {affine[:3, :3].tolist()}, whose columns do "
             "not span a volume)",
-            "mend its orientation (sform or qform of NIfTI, direction and spacing of DICOM), or save it again with its "
+            "fix its orientation (sform or qform of NIfTI, direction and spacing of DICOM), or save it again with its "
             "geometry",
         )
     ways = io_orientation(affine)
@@ -66,16 +66,16 @@ def canonical(array: np.ndarray, affine: np.ndarray, path: Path) -> tuple[np.nda
 
 
 def as_stored(array: np.ndarray, affine: np.ndarray, lengths: Sequence[int]) -> np.ndarray:
-    """The way back from ``canonical``.
+    """Undo ``canonical``.
 
     Parameters
     ----------
     array
-        (D, H, W), or what is left where axes of length one were dropped.
+        Shape (D, H, W); axes of length one may be missing.
     affine
-        As for ``canonical``.
+        As in ``canonical``.
     lengths
-        Of the three axes as they were stored.
+        Lengths of the three stored axes.
     """
     with needs("medical", "turning a volume"):
         from nibabel.orientations import apply_orientation, io_orientation, ornt_transform

@@ -1,4 +1,4 @@
-"""Contigs that an experiment names, looked up before anything runs, where that takes no more than moments."""
+"""Check the contigs named in an experiment before anything runs, if that is quick."""
 
 import gzip
 import json
@@ -12,19 +12,19 @@ from biocnn.core.errors import InputError, nearest
 from biocnn.io.contigs import ACCESSION, find_groups
 from biocnn.io.genome import Genome
 
-READ = 200_000_000  # bytes of a FASTA file that are looked through; a second
-PACKED = READ // 10  # likewise, of one that is compressed
+READ = 200_000_000  # largest FASTA file to search, in bytes; takes about a second
+PACKED = READ // 10  # the same for compressed files
 
 
 def absent_contigs(settings: dict[str, Any], genomes: dict[str, Path]) -> Iterator[InputError]:
-    """Faults for the contigs that the genome lacks; none where it would take long to find out, as the steps do.
+    """Yield an error for each contig missing from the genome; none if this would take long (the steps check).
 
     Parameters
     ----------
     settings
-        Of an experiment.
+        Settings of an experiment.
     genomes
-        By FASTA file: the folder that it is encoded in, or will be.
+        Folder of the encoded genome, existing or not, by FASTA file.
     """
     data, split, scan = settings["data"], settings["split"], settings["scan"]
     wanted = {}
@@ -43,7 +43,7 @@ def absent_contigs(settings: dict[str, Any], genomes: dict[str, Path]) -> Iterat
 
 
 def _genome(fasta: str, encoded: Path | None) -> Genome | None:
-    """Names and lengths of the contigs, without their bases; None where they are not to be had at once."""
+    """Return a genome with contig names and lengths but no bases; None if these are not quickly available."""
     facts = encoded / "genome.json" if encoded else None
     index = Path(f"{fasta}.fai")
     try:
@@ -53,11 +53,11 @@ def _genome(fasta: str, encoded: Path | None) -> Genome | None:
         if index.is_file() and index.stat().st_mtime >= Path(fasta).stat().st_mtime:
             rows = [line.split("\t") for line in index.read_text().splitlines()]
             contigs = {row[0]: int(row[1]) for row in rows}
-            # An index has no descriptions, which say what accessions are.
+            # An index has no descriptions, which are needed to resolve accessions.
             return None if any(map(ACCESSION.fullmatch, contigs)) else _without_bases(contigs, {}, fasta)
         return _headers(fasta)
     except (OSError, EOFError, ValueError, IndexError, KeyError):
-        return None  # the step that reads it says what is wrong
+        return None  # the step that reads the file reports the problem
 
 
 def _headers(fasta: str) -> Genome | None:

@@ -1,4 +1,4 @@
-"""Many arrays of different shapes in one memory-mapped file."""
+"""Arrays of different shapes in one memory-mapped file."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,11 +10,11 @@ from numpy.typing import DTypeLike
 
 from biocnn.core.errors import InputError
 
-REMEDY = "delete the folder, and run the workflow again: it is made anew"
+REMEDY = "delete the folder and run the workflow again to recreate it"
 
 
 class Ragged:
-    """A read-only list of arrays: ``name.npy`` holds their values end to end, ``name.shapes.npy`` their shapes.
+    """A read-only list of arrays: ``name.npy`` holds the concatenated values, ``name.shapes.npy`` the shapes.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class Ragged:
     Raises
     ------
     InputError
-        Where one of the two files is missing or damaged, or they do not belong together.
+        If one of the two files is missing or damaged, or they do not match.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -32,10 +32,14 @@ class Ragged:
         self.values, self.shapes = _load(path, mmap_mode="r"), _load(path.with_suffix(".shapes.npy"))
         arrays = self.values.ndim == 1 and self.shapes.ndim == 2 and self.shapes.dtype == np.int64
         if not arrays or (self.shapes < 0).any():
-            raise InputError(f"{path}: damaged (values and shapes are not those of arrays)", REMEDY)
-        number = self.shapes.prod(axis=1, dtype=np.float64).sum()  # of damaged shapes, integers could wrap round
+            raise InputError(f"{path}: damaged (invalid values or shapes)", REMEDY)
+        number = self.shapes.prod(
+            axis=1, dtype=np.float64
+        ).sum()  # float64, because products of damaged shapes could overflow
         if number != len(self.values):
-            raise InputError(f"{path}: damaged ({len(self.values):,} values, {number:,.0f} by their shapes)", REMEDY)
+            raise InputError(
+                f"{path}: damaged ({len(self.values):,} values, but {number:,.0f} according to the shapes)", REMEDY
+            )
         self.offsets = np.concatenate([[0], np.cumsum(self.shapes.prod(axis=1))])
 
     def __len__(self) -> int:
@@ -45,27 +49,27 @@ class Ragged:
         return self.values[self.offsets[index] : self.offsets[index + 1]].reshape(self.shapes[index])
 
     def stacked(self, rows: np.ndarray) -> np.ndarray:
-        """Arrays of one shape as one, (N, *shape), copied.
+        """Stack arrays of equal shape into a copy of shape (N, *shape).
 
         Raises
         ------
         ValueError
-            Where they differ in shape.
+            If their shapes differ.
         """
         if (self.shapes == self.shapes[0]).all():
             return self.values.reshape(len(self), *self.shapes[0])[rows]
         return np.stack([self[row] for row in rows])
 
     def __reduce__(self) -> tuple[type["Ragged"], tuple[Path]]:
-        """Loader processes open the file themselves; the values are not sent to them."""
+        """Pickle the path only: loader processes open the file themselves."""
         return Ragged, (self.path,)
 
     @staticmethod
     def write(path: str | Path, arrays: Iterable[np.ndarray], dtype: DTypeLike) -> None:
-        """Write arrays one after another, holding one at a time in memory; all must have the same number of axes."""
+        """Write arrays, holding one at a time in memory; all must have the same number of axes."""
         path, shapes, total = Path(path), [], 0
         with open(path, "wb") as handle:
-            # The length is known only at the end: a header of fixed size is written first and corrected last.
+            # The total length is known only at the end, so a header of fixed size is written first and updated last.
             np.lib.format.write_array_header_2_0(handle, _header(dtype, 10**15))
             size = handle.tell()
             for array in arrays:
@@ -80,7 +84,7 @@ class Ragged:
 
 
 def _load(path: Path, **how: Any) -> np.ndarray:
-    """One array of plain values; no file of Python objects is read."""
+    """Load an array of plain values, never of Python objects."""
     try:
         return np.load(path, allow_pickle=False, **how)
     except (OSError, ValueError, SyntaxError, OverflowError, MemoryError, TokenError) as error:

@@ -1,4 +1,4 @@
-"""Pictures: PNG, JPEG, BMP, GIF."""
+"""Read PNG, JPEG, BMP and GIF images."""
 
 import warnings
 from pathlib import Path
@@ -10,28 +10,28 @@ from biocnn.core.errors import InputError
 from biocnn.io.stored import RGB, TURNED_BY_TAG, Axes, Stored, check_size, damaged, orientation
 
 _PNG_GREY = 0  # colour type in the header of a PNG
-_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")  # of Pillow
-_ORIENTATION = 0x0112  # of EXIF
+_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")  # supported modes of Pillow
+_ORIENTATION = 0x0112  # EXIF tag
 
 
 def open_raster(path: Path, kind: str) -> Stored:
-    """Decode a picture whole, into values as they are stored.
+    """Decode an image to its stored values.
 
     Raises
     ------
     InputError
-        Where the file is damaged, animated, or in colours other than RGB.
+        If the file is damaged, animated, or in a colour space other than RGB.
     """
     with damaged(path, kind), warnings.catch_warnings(), open(path, "rb") as handle:
-        warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which do not concern the pixels
+        warnings.simplefilter("ignore")  # Pillow warns about odd metadata, which does not affect the pixels
         head = handle.read(30)
         depth = head[24] if kind == "PNG" and len(head) > 25 else 8
         image = _open(handle, kind)
         _check_frames(image, path)
-        if kind == "BMP" and image.mode == "1" and head[24 if head[14] == 12 else 28] > 1:  # Pillow takes it for 1 bit
-            raise InputError(f"{path}: BMP of several bits with a palette of black and white", "save it as PNG")
+        if kind == "BMP" and image.mode == "1" and head[24 if head[14] == 12 else 28] > 1:  # Pillow treats it as 1-bit
+            raise InputError(f"{path}: multi-bit BMP with a black-and-white palette", "save it as PNG")
         check_size(path, (*image.size[::-1], len(image.getbands())), np.dtype(np.uint16 if depth == 16 else np.uint8))
-        image.verify()  # the checksums of PNG, which decoding alone passes over; a verified image cannot be decoded
+        image.verify()  # checks the CRCs of PNG, which decoding ignores; the image cannot be decoded afterwards
         if depth == 16:
             handle.seek(0)
             return _png16(handle.read(), _open(handle, kind))
@@ -39,7 +39,7 @@ def open_raster(path: Path, kind: str) -> Stored:
 
 
 def _open(handle: IO[bytes], kind: str) -> Any:
-    """The picture with its header read; not by ``Image.open``, which refuses large pictures and tries other formats."""
+    """Read the header; unlike ``Image.open``, accept large images and try only the given format."""
     from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin
 
     handle.seek(0)
@@ -53,17 +53,17 @@ def _open(handle: IO[bytes], kind: str) -> Any:
 
 
 def _check_frames(image: Any, path: Path) -> None:
-    """Refuse animations and further pictures; smaller ones that cameras add to JPEG are previews."""
+    """Refuse animations and multiple images, except the small previews that cameras add to JPEG."""
     frames = getattr(image, "n_frames", 1)
     if frames == 1:
         return
     if image.format in ("GIF", "PNG"):
-        raise InputError(f"{path}: an animation of {frames} images", "save one image a file")
+        raise InputError(f"{path}: an animation with {frames} frames", "save one image per file")
     size = image.size
     for number in range(1, frames):
         image.seek(number)
         if 2 * image.width > size[0] or 2 * image.height > size[1]:
-            raise InputError(f"{path}: JPEG that holds {frames} pictures (MPO)", "save one picture a file")
+            raise InputError(f"{path}: JPEG file with {frames} images (MPO)", "save one image per file")
     image.seek(0)
 
 
@@ -72,10 +72,12 @@ def _turn(image: Any) -> int:
 
 
 def _png16(data: bytes, image: Any) -> Stored:
-    """Decode 16-bit PNG; Pillow would cut colours to 8 bit."""
+    """Decode 16-bit PNG; Pillow would truncate colours to 8 bits."""
     import imagecodecs
 
-    turn = _turn(image) if b"eXIf" in data or b"Raw profile" in data else 1  # Pillow decodes the pixels to look for it
+    turn = (
+        _turn(image) if b"eXIf" in data or b"Raw profile" in data else 1
+    )  # checked first, since Pillow decodes all pixels to find it
     return _channels_last(imagecodecs.png_decode(data), turn)
 
 
@@ -83,15 +85,15 @@ def _pillow(image: Any, path: Path, depth: int) -> Stored:
     image.load()
     turn = _turn(image)
     if image.mode not in _MODES:
-        raise InputError(f"{path}: colours of kind {image.mode}", "convert it to RGB or grey")
+        raise InputError(f"{path}: colour mode {image.mode}", "convert it to RGB or greyscale")
     palette = None
     array = np.asarray(image)
     if image.mode == "P":
         palette = _palette(image)
     elif depth in (2, 4):
-        step = 255 // (2**depth - 1)  # Pillow spreads 2 and 4 bits over 0-255
+        step = 255 // (2**depth - 1)  # Pillow stretches 2 and 4 bits to 0-255
         array, palette = array // step, (np.arange(2**depth, dtype=np.uint8) * step)[None]
-    key = image.info.get("transparency")  # of a palette, see there; else one colour that is transparent
+    key = image.info.get("transparency")  # the transparent colour; for palettes see _palette
     if key is not None and image.mode in ("1", "L"):
         palette = np.arange(256, dtype=np.uint8)[None] if palette is None else palette
         clear = np.arange(palette.shape[1]) == (min(key, 1) if image.mode == "1" else key)
@@ -102,14 +104,14 @@ def _pillow(image: Any, path: Path, depth: int) -> Stored:
 
 
 def _palette(image: Any) -> np.ndarray:
-    """Red, green, blue, and where the palette has transparency alpha, of each index: shape (3 or 4, 256), uint8."""
+    """Return red, green, blue and, if the palette has transparency, alpha: shape (3 or 4, 256), uint8."""
     ramp = image.crop((0, 0, 256, 1))
     ramp.putdata(range(256))
     return np.asarray(ramp.convert("RGBA" if "transparency" in image.info else "RGB"))[0].T
 
 
 def _channels_last(array: np.ndarray, turn: int, palette: np.ndarray | None = None) -> Stored:
-    """Grey or colours, (H, W) or (H, W, C), of which a second or fourth channel is transparency."""
+    """Wrap an array (H, W) or (H, W, C), where a second or fourth channel is alpha."""
     repairs = (TURNED_BY_TAG,) if turn > 1 else ()
     if array.ndim == 2:
         alpha = None if palette is None or len(palette) in (1, 3) else len(palette) - 1

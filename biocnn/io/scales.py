@@ -1,4 +1,4 @@
-"""Whether the numbers of an image mean what they meant in training: one picture in 8 bits, in 16, or as fractions."""
+"""Convert image values to the scale of training, e.g. between 8 bits, 16 bits and fractions."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -9,18 +9,18 @@ import numpy as np
 
 from biocnn.core.errors import InputError
 
-# What 8-bit pictures are multiplied by to fill 16 bits, and pictures of 8 to 16 bits are divided by to fill 0-1.
+# Factor from 8 to 16 bits, and divisors from 8- to 16-bit integers to the range 0-1.
 _FULL, _FRACTIONS = 257, (255, 65535, 4095, 1023)
-_ALIKE = 4.0  # times as wide: the range of an image beside that of training, up to which numbers may mean the same
-_ODD = 16.0  # beyond which even of one data type that is doubtful
-_WHOLE = 0.13  # how far the float of a whole number may be off, as 16-bit floats are
+_SIMILAR = 4.0  # ratio of an image's range to that of training up to which both may be on the same scale
+_ODD = 16.0  # ratio above which this is doubtful even for the same data type
+_WHOLE = 0.13  # tolerance for whole numbers stored as floats, e.g. 16-bit floats
 
 
 @dataclass(frozen=True)
 class Values:
-    """The numbers of an image: their type, extremes, 1st and 99.8th percentile of each channel, and step.
+    """Values of an image: data type, extremes, 1st and 99.8th percentile per channel, and step.
 
-    ``step`` is the number that all of them are multiples of; 0 where there is none (floats), or all are 0.
+    All values are multiples of ``step``; it is 0 if there is none (floats) or all values are 0.
     """
 
     dtype: str
@@ -32,7 +32,7 @@ class Values:
 
 
 def step_of(values: np.ndarray) -> float:
-    """The largest number that all values are multiples of: of whole numbers, and of these over 255 or 65535, say."""
+    """Return the largest number of which all values are multiples, if they are integers or e.g. integers / 255."""
     if values.dtype.kind in "iu":
         return float(np.gcd.reduce(values.astype(np.int64), initial=0))
     top = float(np.abs(values).max(initial=0))
@@ -46,7 +46,7 @@ def step_of(values: np.ndarray) -> float:
 
 
 def common_step(steps: Iterable[float]) -> float:
-    """The step of several channels together."""
+    """Return the common step of several channels."""
     steps = [step for step in steps if step]
     if not steps:
         return 0.0
@@ -55,68 +55,70 @@ def common_step(steps: Iterable[float]) -> float:
 
 
 def scale_factor(values: Values, facts: dict[str, Any], where: str) -> tuple[float, str]:
-    """What an image is multiplied by so that its numbers mean what they meant in training, and a word on it.
+    """Return the factor that brings an image to the scale of training, and a note on it.
 
-    Numbers of another data type are taken as they are where they fit into that of training and span about as much. They
-    are converted where all of them are multiples of what tells a conversion (257, 16 or 1/255, say) and the result
-    fits. Numbers of the same type are converted likewise, but only where they span quite another range as they are.
+    Values of another data type are kept if they fit into that of training and span a similar range. They are converted
+    if all are multiples of a number that identifies a conversion (e.g. 257, 16 or 1/255) and the result fits. Values of
+    the same type are converted in the same way, but only if their range differs strongly from that of training.
 
     Parameters
     ----------
     values
-        Of the image.
+        Values of the image.
     facts
-        Of the data set that the model was trained on; ``dtype`` and ``intensity`` are used.
+        Facts of the training data set; ``dtype`` and ``intensity`` are used.
     where
         File, for messages.
 
     Raises
     ------
     InputError
-        Where the type is another one, and nothing tells how its numbers become those of training.
+        If the data type differs and the conversion to the scale of training is unknown.
     """
     trained, range_ = np.dtype(facts["dtype"]), facts["intensity"]
     same, fits = trained.name == values.dtype, _fits(values, trained, 1.0)
     span = np.maximum(np.subtract(range_["high"], range_["low"]), 1e-12)
     ratio = float(np.median((values.high - values.low) / span))
 
-    def alike(factor: float) -> bool:
-        return 1 / _ALIKE <= ratio * factor <= _ALIKE
+    def similar(factor: float) -> bool:
+        return 1 / _SIMILAR <= ratio * factor <= _SIMILAR
 
-    if same and alike(1):
+    if same and similar(1):
         return 1.0, ""
-    bytes_ = trained == np.uint8 and values.most > 1 and _is_multiple(values.step, 1.0)  # 8 bits, stored wider
-    if fits and not same and (alike(1) or bytes_ or values.least == values.most == 0):
-        return 1.0, f"{values.dtype} with numbers like those of training ({trained.name}), taken as they are"
-    factors = _certain(values, trained, range_.get("step", 1.0 if trained.kind in "iu" else 0.0), same, alike)
+    bytes_ = trained == np.uint8 and values.most > 1 and _is_multiple(values.step, 1.0)  # 8 bits in a wider type
+    if fits and not same and (similar(1) or bytes_ or values.least == values.most == 0):
+        return 1.0, f"{values.dtype} with values like those of training ({trained.name}), used unchanged"
+    factors = _certain(values, trained, range_.get("step", 1.0 if trained.kind in "iu" else 0.0), same, similar)
     if len(factors) == 1:
         (factor,) = factors
-        said = f"times {factor:g}" if factor >= 1 else f"divided by {1 / factor:g}"
-        return factor, f"{values.dtype} {said}, as in training ({trained.name})"
+        change = f"multiplied by {factor:g}" if factor >= 1 else f"divided by {1 / factor:g}"
+        return factor, f"{values.dtype} {change}, as in training ({trained.name})"
     if same:
         odd = ratio > 0 and not 1 / _ODD <= ratio <= _ODD
-        return 1.0, f"another range of intensities than in training: {ratio:.2g} times as wide" if odd else ""
+        return 1.0, f"intensity range differs from training: {ratio:.2g} times as wide" if odd else ""
     raise InputError(
         f"{where}: {values.dtype} from {values.least:g} to {values.most:g}, but the model was trained on "
-        f"{trained.name}, mostly from {min(range_['low']):g} to {max(range_['high']):g}, and nothing tells how the one "
-        "becomes the other",
-        "convert it as the images of training were; or, at your own judgement, segment.intensity: image "
-        "(--intensity=image) scales each image by its own range, as_is takes its numbers as they are",
+        f"{trained.name}, mostly from {min(range_['low']):g} to {max(range_['high']):g}, and the conversion between "
+        "them is unknown",
+        "convert it like the training images; or, at your own judgement, segment.intensity: image (--intensity=image) "
+        "scales each image by its own range, as_is uses the values unchanged",
     )
 
 
-def _certain(values: Values, trained: np.dtype, step: float, same: bool, alike: Callable[[float], bool]) -> list[float]:
-    """The factors that can have been between the image and the numbers of training: one of them is certain."""
+def _certain(
+    values: Values, trained: np.dtype, step: float, same: bool, similar: Callable[[float], bool]
+) -> list[float]:
+    """Return the possible factors between image and training; a single one is certain."""
     found = [f for f in _factors(values, trained, step) if _fits(values, trained, f)]
     found = [f for f in found if _is_multiple(values.step * f, step)]
     if not same and 1 / _FULL in found:
-        return [1 / _FULL]  # no other way of storing pictures makes all numbers multiples of 257
-    exact = [f for f in found if math.isclose(values.step * f, step, rel_tol=1e-6) and (alike(f) or not same)]
-    return exact or [f for f in found if alike(f)]
+        return [1 / _FULL]  # no other conversion makes all values multiples of 257
+    exact = [f for f in found if math.isclose(values.step * f, step, rel_tol=1e-6) and (similar(f) or not same)]
+    return exact or [f for f in found if similar(f)]
 
 
 def _factors(values: Values, trained: np.dtype, step: float) -> list[float]:
-    """What may stand between two ways of storing the same picture; of numbers that are all multiples of it, one way."""
+    """Return possible factors between two encodings of an image; factors above 1 must divide ``step``."""
     if not values.step:
         return []
     powers = [float(_FULL), *(2.0**k for k in range(1, 9))]

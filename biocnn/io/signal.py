@@ -1,4 +1,4 @@
-"""Signal tracks: the mean of a bigWig file in each of many windows."""
+"""Read the mean signal of a bigWig file in windows."""
 
 from pathlib import Path
 
@@ -13,20 +13,20 @@ from biocnn.io.genome import Genome
 
 
 def mean_signal(path: Path, windows: pd.DataFrame, genome: Genome, exact: bool, checks: Checks) -> np.ndarray:
-    """Mean of a track over the part of each window that lies on its contig; bases without data, or NaN, count as 0.
+    """Average a track over each window, clipped to its contig; bases without data or with NaN count as 0.
 
     Parameters
     ----------
     path
-        A bigWig file.
+        bigWig file.
     windows
-        Columns chrom, start, end; 0-based, half-open, of any strand.
+        Columns chrom, start, end (0-based, half-open, bp).
     genome
-        Of which the windows are.
+        Genome of the windows.
     exact
-        Whether contigs must be named alike; otherwise they are reconciled as those of intervals are.
+        Whether contig names must be identical; otherwise they are matched as in ``find_contigs``.
     checks
-        Gets the number of windows on contigs of which the file has nothing, which count as 0.
+        Records the number of windows on contigs missing from the file, whose signal is 0.
 
     Returns
     -------
@@ -36,8 +36,8 @@ def mean_signal(path: Path, windows: pd.DataFrame, genome: Genome, exact: bool, 
     Raises
     ------
     InputError
-        Where the file is no bigWig, a contig has another length than in the genome, none of the windows' contigs is in
-        it, or a value in a window is infinite.
+        If the file is not bigWig, a contig has a different length in the genome, the file has none of the windows'
+        contigs, or a value in a window is infinite.
     """
     lengths = read_contigs(path)
     names = check_lengths(path, lengths, find_contigs(lengths, genome, exact, path), genome)
@@ -48,11 +48,11 @@ def mean_signal(path: Path, windows: pd.DataFrame, genome: Genome, exact: bool, 
     missing = windows["chrom"][chrom.isna()]
     if len(missing) == len(windows):
         raise InputError(
-            f"{path}: has no contig named as those of the windows ({', '.join(missing.unique()[:4])}), "
-            f"but {', '.join(list(lengths)[:4])}",
+            f"{path}: has none of the windows' contigs ({', '.join(missing.unique()[:4])}), "
+            f"only {', '.join(list(lengths)[:4])}",
             "give a track of the same genome" + ", or set data.contig_names: auto" * exact,
         )
-    reason = "windows on contigs of which it has no data: signal 0"
+    reason = "windows on contigs without data: signal 0"
     checks.add(path.name, "note", reason, len(missing), ", ".join(missing.unique()[:4]))
     low = windows["start"].clip(lower=0).to_numpy()
     high = np.minimum(windows["end"], windows["chrom"].map(genome.contigs)).to_numpy()
@@ -62,6 +62,6 @@ def mean_signal(path: Path, windows: pd.DataFrame, genome: Genome, exact: bool, 
     for row in np.flatnonzero(~np.isfinite(means))[:1]:
         raise InputError(
             f"{path}: an infinite value in {chrom.iloc[row]}:{low[row]}-{high[row]}",
-            "write the track with finite values, or without those bases; they then count as 0",
+            "write the track with finite values, or omit those bases, which then count as 0",
         )
     return means

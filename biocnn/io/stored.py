@@ -1,4 +1,4 @@
-"""Pixels as they lie in a file, with the order of their axes: what every reader of one format hands on."""
+"""Pixels as stored in a file, with their axes: the common result of all format readers."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -14,14 +14,14 @@ from biocnn.core.errors import InputError
 Window = tuple[slice, ...]
 MILLIMETRES = {"um": 1e-3, "mm": 1.0}
 RGB = ["red", "green", "blue"]
-TURNED_BY_TAG = "turned as the orientation tag says"
+TURNED_BY_TAG = "rotated by the orientation tag"
 _CANONICAL = "CZYX"
 _DROPPED = "-"  # an axis of length one
-# What may be unpacked at once from a file that is many times smaller. Deflate reaches 1,000 times, and so do honest
-# masks, which are mostly background; what is larger than this is either a trap or of no use as one image.
+# Limits on data unpacked at once from a much smaller file. Deflate reaches a ratio of 1,000, and so do honest masks,
+# which are mostly background; anything larger is either a decompression bomb or useless as one image.
 _MOST = 2**30  # bytes
 _TIMES = 100
-_SMALL = 2**26  # bytes of a file that an honest one of too many pixels is larger than
+_SMALL = 2**26  # bytes; an honest file with too many pixels is larger
 # The orientation tag of TIFF and EXIF: whether rows and columns are swapped, then whether Y and X are flipped.
 _TURNS = {
     1: (False, False, False),
@@ -36,14 +36,14 @@ _TURNS = {
 
 
 class Axes(NamedTuple):
-    """A letter for each stored axis: C, Z, Y, X, or - for an axis of length one; and whether the shape told them."""
+    """A letter for each stored axis, C, Z, Y, X, or - for length one; and whether it was guessed from the shape."""
 
     letters: str
     guessed: bool = False
 
 
 class Grid(NamedTuple):
-    """Where the pixels of a file lie: its sizes (*spatial), and of ``Stored`` spacing, unit, affine and kind."""
+    """Where the pixels of a file lie: shape (*spatial), and spacing, unit, affine and kind as in ``Stored``."""
 
     path: Path
     shape: tuple[int, ...]
@@ -55,39 +55,39 @@ class Grid(NamedTuple):
 
 @dataclass(frozen=True)
 class Stored:
-    """One opened file.
+    """An opened image file.
 
     Parameters
     ----------
     array
-        Has ``shape``, ``dtype`` and ``array[tuple of slices]``, which reads no more than that from disk where the
-        format allows.
+        Object with ``shape``, ``dtype`` and ``array[tuple of slices]``, which reads no more than that from disk if the
+        format allows it.
     axes
         Order of the axes of ``array``.
     channels
-        Names, or None where the file gives none.
+        Names of the channels, or None if the file gives none.
     spacing
-        One number a spatial axis, row-major, or None.
+        Pixel size along each spatial axis, row-major, or None.
     unit
-        Of the spacing: "um" or "mm".
+        Unit of the spacing: "um" or "mm".
     affine
-        Where the file says so, where its pixels lie in a body: shape (3, n + 1), from indices of the n spatial axes,
-        and 1, to mm towards the patient's left, back and head.
+        Position in the body, if the file states it: shape (3, n + 1), from the indices of the n spatial axes and 1 to
+        LPS mm (towards the patient's left, back and head).
     alpha
-        Index of a channel of transparency, or None.
+        Index of the alpha channel, or None.
     palette
-        What each stored value is shown as, shape (channels, n), or None.
+        Displayed colour of each stored value, shape (channels, n), or None.
     inverted
-        Where larger values are darker: the sum of the lowest and the highest that can be stored, in which each value is
-        turned to be shown; else None.
+        If larger values are darker: the sum of the lowest and the highest storable value, from which values are
+        subtracted for display; else None.
     turn
-        The orientation tag, 1 to 8: how the stored pixels are turned, for images and masks alike.
+        Orientation tag, 1 to 8, applied to the stored pixels of images and masks.
     repairs
-        What was done to get here, but for what is done to show the values.
+        Changes made when opening, without those for display.
     kind
         Format, for messages.
     close
-        Lets go of the file.
+        Closes the file.
     """
 
     array: Any
@@ -106,7 +106,7 @@ class Stored:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(C, *spatial) as they are stored, but turned."""
+        """(C, *spatial) of the stored pixels after rotation."""
         lengths = dict(zip(self.axes.letters, self.array.shape, strict=True))
         spatial = [lengths[letter] for letter in _spatial(self.axes.letters)]
         if swapped(self.turn):
@@ -114,20 +114,20 @@ class Stored:
         return (lengths.get("C", 1), *spatial)
 
     def grid(self, path: Path) -> Grid:
-        """Where the pixels lie."""
+        """Return where the pixels lie."""
         return Grid(path, self.shape[1:], self.spacing, self.unit, self.affine, self.kind)
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """What is done to the values when they are shown."""
+        """Changes made to the values for display."""
         mark = "MONOCHROME1" if self.kind == "DICOM" else "MINISWHITE"
-        return (f"{mark} (0 = white) turned to 0 = black",) if self.inverted is not None else ()
+        return (f"{mark} (0 = white) inverted to 0 = black",) if self.inverted is not None else ()
 
     def read(self, window: Window, shown: bool = True) -> np.ndarray:
-        """Shape (C, *window), in the data type and byte order of the file; bool as uint8.
+        """Read a window: shape (C, *window), in the data type and byte order of the file; bool as uint8.
 
-        ``shown`` gives what the values are shown as: colours of a palette, larger is brighter. Without it they are as
-        stored, as the labels of a mask are.
+        ``shown`` returns displayed values: colours of a palette, larger is brighter. Otherwise values are as stored,
+        like the labels of a mask.
         """
         pixels = self._turned(window)
         if pixels.dtype == bool:
@@ -142,7 +142,7 @@ class Stored:
         return pixels if self.palette is None else self.palette[:, pixels[0]]
 
     def _turned(self, window: Window) -> np.ndarray:
-        """A window of the turned image, as stored."""
+        """Read a window of the rotated image, as stored."""
         if self.turn == 1:
             return self._read(window)
         swap, *flips = _TURNS[self.turn]
@@ -165,17 +165,17 @@ class Stored:
 
 
 def swapped(turn: int) -> bool:
-    """Whether an orientation tag says that rows and columns are swapped."""
+    """Return whether an orientation tag swaps rows and columns."""
     return _TURNS[turn][0]
 
 
 def orientation(tag: object) -> int:
-    """The orientation that a tag says, 1 where it says none of those there are."""
+    """Return the orientation of a tag, 1 if it is invalid."""
     return tag if isinstance(tag, int) and tag in _TURNS else 1
 
 
 def whole(shape: tuple[int, ...]) -> Window:
-    """The window of all pixels of an image of shape (C, *spatial)."""
+    """Return the window of all pixels of an image of shape (C, *spatial)."""
     return tuple(slice(0, n) for n in shape[1:])
 
 
@@ -183,17 +183,17 @@ def whole(shape: tuple[int, ...]) -> Window:
 def damaged(
     path: Path, kind: str, remedy: str = "copy it again, save it in another way, or leave it out"
 ) -> Iterator[None]:
-    """Turn what a decoder raises, anything from struct.error to a codec's own error, into a refusal of the file."""
+    """Convert any exception of a decoder, from struct.error to those of codecs, to an InputError."""
     try:
         yield
     except InputError:
         raise
     except MemoryError as error:
         if (size := _bytes(path)) < _SMALL:
-            said = f"damaged {kind}: {size:,} bytes that ask for more memory than there is"
-            raise InputError(f"{path}: {said}", remedy) from error
+            problem = f"damaged {kind}: {size:,} bytes that need more memory than available"
+            raise InputError(f"{path}: {problem}", remedy) from error
         raise InputError(
-            f"{path}: its pixels do not fit into the memory that there is",
+            f"{path}: its pixels do not fit into memory",
             "cut the image into smaller ones, or use a machine with more memory",
         ) from error
     except Exception as error:
@@ -201,21 +201,21 @@ def damaged(
 
 
 def check_size(path: Path, shape: Iterable[int], dtype: np.dtype, stored: int | None = None) -> None:
-    """Refuse what fills the memory, before it is taken.
+    """Refuse decompression bombs before memory is allocated.
 
     Parameters
     ----------
     path
         File or folder.
     shape, dtype
-        Of what is unpacked at once.
+        Shape and data type of the unpacked data.
     stored
-        Bytes that it is unpacked from; by default those of the file.
+        Number of bytes that they are unpacked from; by default those of the file.
 
     Raises
     ------
     InputError
-        Where that is more than a gigabyte, and more than 100 times what it is unpacked from.
+        If the data exceed 1 GiB and 100 times the stored bytes.
     """
     shape = [int(n) for n in shape]
     size = math.prod(shape) * np.dtype(dtype).itemsize
@@ -224,10 +224,10 @@ def check_size(path: Path, shape: Iterable[int], dtype: np.dtype, stored: int | 
     stored = _bytes(path) if stored is None else stored
     if size > _TIMES * stored:
         raise InputError(
-            f"{path}: says that it holds {' x '.join(map(str, shape))} values, {size / 1e9:,.1f} GB in {stored:,} "
-            "bytes: damaged, or made to fill the memory",
-            f"what is unpacked to more than {_MOST / 1e9:.1f} GB and {_TIMES} times its size is not read: cut it into "
-            "smaller images, or save it without compression",
+            f"{path}: claims to hold {' x '.join(map(str, shape))} values, {size / 1e9:,.1f} GB in {stored:,} bytes: "
+            "damaged, or a decompression bomb",
+            f"files that unpack to more than {_MOST / 1e9:.1f} GB and {_TIMES} times their size are not read: cut it "
+            "into smaller images, or save it without compression",
         )
 
 
@@ -236,37 +236,37 @@ def _bytes(path: Path) -> int:
 
 
 def settle_axes(found: str, shape: tuple[int, ...], given: str | None, path: Path) -> Axes:
-    """Say what each stored axis is, or why that cannot be told.
+    """Determine the meaning of each stored axis.
 
     Parameters
     ----------
     found
-        A letter for each axis, as the file says: C or S (channels), Z, Y, X, T (time), or any other for unknown.
+        A letter for each axis as stated by the file: C or S (channels), Z, Y, X, T (time), or any other if unknown.
     shape
-        Lengths of the axes. Axes of length one other than Y and X are passed over.
+        Lengths of the axes. Axes of length one other than Y and X are ignored.
     given
-        The user's word, which goes before that of the file: letters of C, Z, Y, X. Plain planes ignore it.
+        Axes stated by the user, which take precedence: letters of C, Z, Y, X. Ignored for plain planes.
     path
         File, for messages.
 
     Raises
     ------
     InputError
-        Where there is a time axis, two axes of channels, or axes that only a guess could tell; three axes without a
-        word, of which the first has at most four or the last three or four, are taken for channels, and said to be.
+        If there is a time axis, two channel axes, or axes of unknown meaning. Of three unknown axes, the first is taken
+        for channels if its length is at most four, or the last if its length is three or four; this is reported.
     """
     found = found.replace("S", "C")
     kept = [i for i, (letter, n) in enumerate(zip(found, shape, strict=True)) if n > 1 or letter in "YX"]
     letters, lengths = "".join(found[i] for i in kept), tuple(shape[i] for i in kept)
     shown = f"axes {letters} of lengths {' x '.join(map(str, lengths))}"
     told = set(letters) <= set(given or "") and len(set(letters)) == len(letters) < len(given or "")
-    if given and len(kept) > 2 and not told:  # a file that names fewer axes than data.axes is taken at its word
+    if given and len(kept) > 2 and not told:  # a file that states fewer axes than data.axes is trusted
         if len(given) not in (len(kept), len(shape)):
             raise InputError(f"{path}: {shown}, but data.axes is {given!r}", f"name all {len(kept)} axes of the file")
         kept = kept if len(given) == len(kept) else list(range(len(shape)))
         letters = given
     if len(kept) == 2 and not set(letters) & set("TCZYX"):
-        letters = "YX"  # a plane, whatever axes of length one it has
+        letters = "YX"  # a plane, regardless of axes of length one
     guessed = len(kept) == 3 and not set(letters) <= set("TCZYX")
     if guessed:
         letters = _guess(lengths, path)
@@ -281,9 +281,9 @@ def _guess(lengths: tuple[int, ...], path: Path) -> str:
     first, last = lengths[0] <= 4, lengths[-1] in (3, 4)
     if first == last:
         raise InputError(
-            f"{path}: three axes of lengths {' x '.join(map(str, lengths))} and no word in the file of which is which",
-            "set data.axes: ZYX (a volume), CYX (channels first) or YXC (channels last); time points: save each as a "
-            "file of its own",
+            f"{path}: three axes of lengths {' x '.join(map(str, lengths))}, and the file does not state their meaning",
+            "set data.axes: ZYX (a volume), CYX (channels first) or YXC (channels last); save each time point as a "
+            "separate file",
         )
     return "CYX" if first else "YXC"
 
@@ -292,12 +292,14 @@ def _check(letters: str, lengths: tuple[int, ...], shown: str, path: Path) -> No
     unknown = [f"{letter} ({n})" for letter, n in zip(letters, lengths, strict=True) if letter not in _CANONICAL]
     if unknown:
         raise InputError(
-            f"{path}: {shown}; planes and volumes with channels can be used, not the axis {', '.join(unknown)}",
-            "save each time point as a file of its own, or, where that axis holds channels or z planes, say so in "
-            "data.axes: CYX, ZYX or ZCYX",
+            f"{path}: {shown}; allowed: planes and volumes with channels, not the axis {', '.join(unknown)}",
+            "save each time point as a separate file, or, if that axis holds channels or z planes, set data.axes: CYX, "
+            "ZYX or ZCYX",
         )
     if len(set(letters)) < len(letters) or not {"Y", "X"} <= set(letters):
-        raise InputError(f"{path}: {shown}: each of C, Z, Y, X at most once", "save colours and channels on one axis")
+        raise InputError(
+            f"{path}: {shown}: allowed: Y and X, and C and Z at most once", "save colours and channels on one axis"
+        )
 
 
 def _spatial(letters: str) -> str:

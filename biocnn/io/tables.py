@@ -1,4 +1,4 @@
-"""Tables of text: columns with names, separated by tabs."""
+"""Read tab-separated tables with a header line."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, nearest
 from biocnn.core.text import read_lines
 
-ROUNDED = 0.01  # standard deviations by which four bytes may change a target
-MISSING = ("", "na", "n/a", "nan", "null", "none", ".")  # words for a label that is not known, in any case
+ROUNDED = 0.01  # tolerated change of a target in float32, in standard deviations
+MISSING = ("", "na", "n/a", "nan", "null", "none", ".")  # spellings of a missing label, in any case
 PROVENANCE = ("id", "sequence", "name", "group", "split", "chrom", "start", "end", "strand")
 
 
@@ -20,19 +20,19 @@ def read_table(path: str | Path, *needed: str) -> pd.DataFrame:
     Parameters
     ----------
     path
-        The file.
+        Table file.
     needed
-        Columns that it must have.
+        Required columns.
 
     Returns
     -------
     table
-        All values as text; the index is the number of each line in the file, from 1.
+        All values as text; the index is the line number in the file, from 1.
 
     Raises
     ------
     InputError
-        Where a needed column is missing, a line has another number of columns, or there is no line below the names.
+        If a required column is missing, a line has the wrong number of columns, or there are no data lines.
     """
     path = Path(path)
     lines = [(i, line.split("\t")) for i, line in enumerate(read_lines(path), start=1) if line.strip()]
@@ -42,40 +42,43 @@ def read_table(path: str | Path, *needed: str) -> pd.DataFrame:
             commas = len(columns) == 1 and "," in columns[0]
             raise InputError(
                 f"{path} line 1: no column {name!r} (columns: {', '.join(columns) or 'none'})",
-                "separate the columns by tabs" if commas else f"the first line names the columns; one must be {name!r}",
+                "separate the columns by tabs"
+                if commas
+                else f"the first line must name the columns, including {name!r}",
             )
     if len(set(columns)) < len(columns):
-        raise InputError(f"{path} line 1: two columns of one name ({', '.join(columns)})", "rename one of them")
+        raise InputError(f"{path} line 1: duplicate column names ({', '.join(columns)})", "rename one of them")
     for number, fields in lines[1:]:
         if len(fields) != len(columns):
             raise InputError(
                 f"{path} line {number}: has {len(fields)} columns", f"line 1 names {len(columns)}, separated by tabs"
             )
     if len(lines) < 2:
-        raise InputError(f"{path}: has no line below the column names", "give one line for each example")
+        raise InputError(f"{path}: has no lines below the column names", "give one line per example")
     return pd.DataFrame([f for _, f in lines[1:]], columns=columns, index=[i for i, _ in lines[1:]]).apply(
         lambda column: column.str.strip(" ")
     )
 
 
 def read_targets(table: pd.DataFrame, path: Path, targets: list[str] | None) -> pd.DataFrame:
-    """The columns to predict, as float32; nan where one of several is missing: empty, NA, NaN, null, none or a point.
+    """Read the target columns as float32; missing values (empty, NA, NaN, null, none or .) become NaN.
 
     Parameters
     ----------
     table
-        From ``read_table``.
+        Table from ``read_table``.
     path
-        Its file, for messages.
+        File of the table, for messages.
     targets
-        Names of the columns; None: those whose name starts with "label", else all of whose values more than half are
-        numbers, and that do not say where a sequence comes from (id, name, group, split, chrom, start, end, strand).
+        Names of the columns; None: those whose name starts with "label", else those in which more than half of the
+        values are numbers, except columns on the origin of a sequence (id, name, group, split, chrom, start, end,
+        strand).
 
     Raises
     ------
     InputError
-        Where there is no such column, a value in it is no finite number (nor, of several columns, a word for a missing
-        one), which names the line, or all are missing; and as of ``as_float32``.
+        If there is no such column, a value is neither a finite number nor, with several columns, missing (the message
+        gives the line), or all values are missing; also as in ``as_float32``.
     """
     for name in targets or []:
         if name not in table:
@@ -83,7 +86,7 @@ def read_targets(table: pd.DataFrame, path: Path, targets: list[str] | None) -> 
     free = [name for name in table.columns if name not in PROVENANCE]
     names = list(dict.fromkeys(targets or [name for name in free if name.startswith("label")]))
     missing = {name: table[name].str.lower().isin(MISSING) for name in [*free, *names]}
-    # A column of numbers is known by most of its values, so that a fault in it is an error and not overlooked.
+    # Most values identify a numeric column, so that a faulty value is an error instead of hiding the column.
     known = {name: ~np.isnan(_numbers(table[name][~missing[name]])) for name in free}
     names = names or [name for name in free if 2 * known[name].sum() > len(known[name])]
     if not names:
@@ -94,51 +97,51 @@ def read_targets(table: pd.DataFrame, path: Path, targets: list[str] | None) -> 
         for line in sorted(table.index[wrong])[:1]:
             raise InputError(
                 f"{path} line {line}: {name} is {table.at[line, name]!r}",
-                ("correct it; one of several labels may be NA" if several else "correct it, or remove the line")
-                + ("" if targets else "; data.targets names the columns to predict, where not all are"),
+                ("correct it, or use NA if it is missing" if several else "correct it, or remove the line")
+                + ("" if targets else "; name the columns to predict in data.targets"),
             )
         if missing[name].all():
-            raise InputError(f"{path}: no line has a value of {name}", "leave it out of data.targets")
+            raise InputError(f"{path}: column {name} has no values", "remove it from data.targets")
     found = np.stack([np.where(missing[name], np.nan, _numbers(table[name])) for name in names], axis=1)
     return pd.DataFrame(as_float32(found, names, str(path)), index=table.index, columns=names)
 
 
 def as_float32(y: np.ndarray, outputs: list[str], source: str) -> np.ndarray:
-    """Targets of shape (N, K) in four bytes each; refuses those that this would change by more than they differ."""
+    """Convert targets of shape (N, K) to float32; refuse those that rounding would change noticeably."""
     stored = y.astype(np.float32)
     for name, given, kept in zip(outputs, y.T, stored.T, strict=True):
         given, kept = given[~np.isnan(given)], kept[~np.isnan(given)]
         if len(given) and np.ptp(given) > 0 and np.abs(kept - given).max() > ROUNDED * given.std():
             raise InputError(
-                f"{source}: the values of {name} differ by too little for numbers of four bytes "
+                f"{source}: the values of {name} differ too little for 32-bit floats "
                 f"({given.min():.12g} to {given.max():.12g})",
-                "subtract the same number from all of them, or give them in another unit",
+                "subtract a constant from all of them, or use another unit",
             )
     return stored
 
 
 def without_labels(y: np.ndarray, outputs: list[str], ids: pd.Series, source: str, checks: Checks) -> np.ndarray:
-    """Which examples have no known label, and are to be left out: (N,). They and single missing labels are counted."""
+    """Return which examples have no label and must be dropped: (N,). Record them and single missing labels."""
     bare = np.isnan(y).all(axis=1)
     if bare.any() and (len(outputs) == 1 or bare.all()):
         raise InputError(
-            f"{source}: {outputs[0]} of {ids[bare].iloc[0]} is not known ({bare.sum()} such examples)",
-            "give a number for each, or remove them; of several outputs some may be missing",
+            f"{source}: {outputs[0]} of {ids[bare].iloc[0]} is missing ({bare.sum()} such examples)",
+            "give a number for each, or remove them; with several outputs some may be missing",
         )
-    checks.add(source, "dropped", "no label is known", bare.sum(), "".join(ids[bare].head(1)))
+    checks.add(source, "dropped", "no known label", bare.sum(), "".join(ids[bare].head(1)))
     for name, missing in zip(outputs, np.isnan(y[~bare]).T, strict=True):
-        checks.add(source, "note", f"{name} is not known: not learned from, not judged", missing.sum())
+        checks.add(source, "note", f"{name} is missing: not used in training and evaluation", missing.sum())
     return bare
 
 
 def task_of(y: np.ndarray) -> str:
-    """What targets of shape (N, K) ask for: binary or multilabel where those known are 0 and 1, else regression."""
+    """Return the task of targets (N, K): binary or multilabel if known values are 0 and 1, else regression."""
     if not np.isin(y[~np.isnan(y)], (0, 1)).all():
         return "regression"
     return "binary" if y.shape[1] == 1 else "multilabel"
 
 
 def _numbers(column: pd.Series) -> np.ndarray:
-    """Of text; NaN where it is none, infinite where it is beyond what targets of four bytes can hold."""
+    """Convert text to numbers: NaN if it is not a number, infinite if it exceeds float32."""
     values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
     return np.where(np.abs(values) > np.finfo(np.float32).max, np.inf, values)

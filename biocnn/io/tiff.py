@@ -1,4 +1,4 @@
-"""Axes, channel names and pixel size of a TIFF file: plain, OME or ImageJ."""
+"""Read axes, channel names and pixel size of plain, OME and ImageJ TIFF files."""
 
 import logging
 from pathlib import Path
@@ -13,37 +13,37 @@ from biocnn.io.tiff_segments import JPEG, series_pixels
 
 _MICROMETRES = {"um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "microns": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4}
 _MICROMETRES |= {"\\u00b5m": 1.0, "m": 1e6, "pm": 1e-6, "å": 1e-4}
-_ALPHA = (1, 2)  # of the ExtraSamples tag: associated and unassociated transparency
-_COLOURS = {  # what each photometric interpretation that is not read is called
+_ALPHA = (1, 2)  # values of the ExtraSamples tag: associated and unassociated alpha
+_COLOURS = {  # names of the photometric interpretations that are not supported
     "SEPARATED": "CMYK colours",
     "CIELAB": "colours of kind L*a*b*",
     "ICCLAB": "colours of kind L*a*b*",
     "ITULAB": "colours of kind L*a*b*",
-    "CFA": "raw pixels of a camera under a mosaic of colour filters",
+    "CFA": "raw camera pixels with a colour filter array",
     "LOGL": "logarithmic brightness (LogL)",
     "LOGLUV": "logarithmic colours (LogLuv)",
 }
 _FAX = (2, 3, 4)
-_REMEDY = "open it in Fiji and save it again as TIFF, or copy it again from where it came"
+_REMEDY = "open it in Fiji and save it again as TIFF, or copy it again from its source"
 
-# tifffile reports what it dislikes through logging; without a handler Python would print that to the terminal.
+# tifffile logs warnings; without a handler Python would print them to the terminal.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
 def open_tiff(path: Path, *, axes: str | None = None) -> Stored:
-    """Open the full resolution of a TIFF of one plane or one volume, with any number of channels.
+    """Open a TIFF file with one plane or volume and any number of channels, at full resolution.
 
     Parameters
     ----------
     path
-        File to read.
+        TIFF file.
     axes
-        Order of the axes, "CYX" or "ZYX" say, where the file does not tell or tells wrong; plain planes ignore it.
+        Order of the axes, e.g. "CYX" or "ZYX", if the file does not state it or is wrong; ignored for plain planes.
 
     Raises
     ------
     InputError
-        Where the file is damaged, has several images, a time axis, or axes that cannot be told.
+        If the file is damaged, or has several images, a time axis, or axes of unknown order.
     """
     with damaged(path, "TIFF", _REMEDY):
         tiff = tifffile.TiffFile(path)
@@ -58,34 +58,34 @@ def _open(tiff: tifffile.TiffFile, path: Path, axes: str | None) -> Stored:
     series, page = tiff.series[0], tiff.series[0].keyframe
     previews = _check_single(tiff, path)
     _check_whole(series, path)
-    # Where the tag is missing, as libtiff does: paper that was faxed is white, all else has no colours.
+    # If the tag is missing, as in libtiff: fax compressions are 0 = white, all others 0 = black.
     colours = getattr(page.photometric, "name", "MINISWHITE" if page.compression in _FAX else "MINISBLACK")
     if colours in _COLOURS:
-        raise InputError(f"{path}: {_COLOURS[colours]}", "convert it to RGB or grey, in Fiji say")
+        raise InputError(f"{path}: {_COLOURS[colours]}", "convert it to RGB or greyscale, e.g. in Fiji")
     if colours == "YCBCR" and page.compression not in JPEG:
-        raise InputError(f"{path}: YCbCr colours that are not compressed as JPEG", "convert it to RGB, in Fiji say")
+        raise InputError(f"{path}: YCbCr colours without JPEG compression", "convert it to RGB, e.g. in Fiji")
     settled = settle_axes(series.axes, series.shape, axes, path)
-    repairs = [f"axes not given in the file: taken as {settled.letters.replace('-', '')}"] if settled.guessed else []
+    repairs = [f"axes not stated in the file: assumed {settled.letters.replace('-', '')}"] if settled.guessed else []
     if previews:
-        repairs.append("smaller images in the same file (previews) passed over")
+        repairs.append("smaller images in the same file (previews) ignored")
     lengths = dict(zip(settled.letters, series.shape, strict=True))
     channels = lengths.get("C", 1)
-    # In OME and ImageJ files a palette only says how to display the intensities; in ImageJ, so does an inverted one.
+    # In OME and ImageJ files a palette, and in ImageJ an inversion, only affects the display of intensities.
     palette = page.colormap if colours == "PALETTE" and not (tiff.is_ome or tiff.is_imagej) else None
     inverted = None
     if colours == "MINISWHITE" and tiff.is_imagej:
-        repairs.append("MINISWHITE of ImageJ, an inverted lookup table to display: values as they are stored")
+        repairs.append("MINISWHITE of ImageJ, an inverted lookup table for display: stored values used")
     elif colours == "MINISWHITE" and page.bitspersample == 1 and page.software.startswith("tifffile"):
-        repairs.append("MINISWHITE of tifffile, which says so of all truth values: values as they are stored")
+        repairs.append("MINISWHITE of tifffile, which sets it for all boolean images: stored values used")
     elif colours == "MINISWHITE":
         inverted = _inverted(page, path)
     if palette is not None and channels > 1:
-        raise InputError(f"{path}: palette colours in {channels} channels", "convert it to RGB, in Fiji say")
+        raise InputError(f"{path}: palette colours in {channels} channels", "convert it to RGB, e.g. in Fiji")
     names, step = _ome(tiff) if tiff.is_ome else (None, _imagej_spacing(tiff) if tiff.is_imagej else None)
     spacing = step and [*([step[0]] if "Z" in lengths else []), *step[1:]]
     if spacing and spacing[0] is None:
         spacing = None
-        repairs.append("pixel size without the step between z planes: not used")
+        repairs.append("pixel size without the z step: not used")
     alpha = channels - 1 if any(extra in _ALPHA for extra in page.extrasamples) and "S" in series.axes else None
     if colours in ("RGB", "YCBCR") and channels - (alpha is not None) == 3:
         names = RGB
@@ -109,20 +109,20 @@ def _open(tiff: tifffile.TiffFile, path: Path, axes: str | None) -> Stored:
 
 
 def _inverted(page: tifffile.TiffPage, path: Path) -> int:
-    """The lowest and the highest value that a page with 0 = white can hold, added."""
+    """Return the sum of the lowest and highest value that a page with 0 = white can hold."""
     if page.dtype.kind not in "bu" or page.bitspersample > 32:
         raise InputError(
-            f"{path}: says that its lowest value is white (MINISWHITE), of {page.dtype}, which cannot be turned",
-            "invert it and save it so that black is lowest, in Fiji say",
+            f"{path}: its lowest value is white (MINISWHITE), and {page.dtype} values cannot be inverted",
+            "invert it and save it with black as lowest value, e.g. in Fiji",
         )
     return 2**page.bitspersample - 1
 
 
 def _check_single(tiff: tifffile.TiffFile, path: Path) -> int:
-    """Refuse a file of several images; pyramid levels do not count. The number of previews that are passed over."""
+    """Refuse a file with several images, pyramid levels aside; return the number of previews ignored."""
     first = tiff.series[0].keyframe
     found = [s.keyframe for s in tiff.series[1:]]
-    if tiff.is_ome:  # its description may leave out pages
+    if tiff.is_ome:  # its metadata may omit pages
         told = {page.offset for s in tiff.series for level in s.levels for page in level.pages if page is not None}
         found += [page.aspage() for page in tiff.pages if page.offset not in told]
     others = [page for page in found if not _is_preview(page, first)]
@@ -130,39 +130,39 @@ def _check_single(tiff: tifffile.TiffFile, path: Path) -> int:
         shapes = ", ".join(" x ".join(map(str, page.shape)) for page in (first, *others[:2]))
         raise InputError(
             f"{path}: holds {1 + len(others)} images ({shapes}{', ...' if len(others) > 2 else ''} pixels)",
-            "save each image as a file of its own",
+            "save each image as a separate file",
         )
     return len(found)
 
 
 def _is_preview(page: tifffile.TiffPage, first: tifffile.TiffPage) -> bool:
-    """Whether a page is a small version of another, or a label: no larger and marked as such, or half as large."""
+    """Return whether a page is a preview or label: marked as reduced and no larger, or at most half as large."""
     times = 1 if page.is_reduced else 2
     return times * page.imagelength <= first.imagelength and times * page.imagewidth <= first.imagewidth
 
 
 def _check_whole(series: tifffile.TiffPageSeries, path: Path) -> None:
-    """Refuse a file that ends before its pixels do, which some codecs would fill with zeros."""
+    """Refuse a truncated file, whose missing pixels some codecs would fill with zeros."""
     size = Path(path).stat().st_size
     pages = [page for page in series.pages if page is not None]
     for page in pages:
         if len(page.dataoffsets) != len(page.databytecounts):
             raise InputError(
-                f"{path}: damaged TIFF: places of {len(page.dataoffsets)} pieces, sizes of {len(page.databytecounts)}",
+                f"{path}: damaged TIFF: {len(page.dataoffsets)} segment offsets, {len(page.databytecounts)} sizes",
                 _REMEDY,
             )
-    # Of what is not compressed, sizes may say more than there has to be.
+    # The stated sizes of uncompressed segments may be larger than needed.
     most = pages[0].nbytes if pages and pages[0].compression == 1 else size
     end = max(
         (o + min(n, most) for page in pages for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)),
         default=0,
     )
     if end > size:
-        raise InputError(f"{path}: damaged TIFF: {size} bytes long, but its pixels reach byte {end}", _REMEDY)
+        raise InputError(f"{path}: damaged TIFF: {size} bytes long, but its pixels extend to byte {end}", _REMEDY)
 
 
 def _ome(tiff: tifffile.TiffFile) -> tuple[list[str] | None, list[float | None] | None]:
-    """Channel names and the step along z, y and x of the first image of the OME metadata."""
+    """Return channel names and z, y and x step of the first image in the OME metadata."""
     pixels = next((e for e in ElementTree.fromstring(tiff.ome_metadata).iter() if e.tag.endswith("}Pixels")), None)
     if pixels is None:
         return None, None
@@ -188,7 +188,7 @@ def _imagej_spacing(tiff: tifffile.TiffFile) -> list[float | None] | None:
 
 
 def micrometres(value: object, unit: str) -> float | None:
-    """A length in um; None where the unit is unknown, or the length is none."""
+    """Convert a length to um; None if the unit is unknown or the length invalid."""
     factor = _MICROMETRES.get(unit.strip().lower())
     try:
         size = float(value) * factor

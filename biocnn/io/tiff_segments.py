@@ -1,4 +1,4 @@
-"""Windows of a TIFF, decoding no more strips or tiles than they touch."""
+"""Read windows of a TIFF file, decoding only the strips or tiles they intersect."""
 
 import math
 from collections import OrderedDict
@@ -10,15 +10,15 @@ import tifffile
 
 from biocnn.io.stored import check_size
 
-# Old-style JPEG, JPEG, and two kinds of it in slides: decoded to RGB; segments share tables, in a tag of the page.
+# Old-style JPEG, JPEG, and two variants in slides: decoded to RGB; segments share tables in a tag of the page.
 JPEG = (6, 7, 34892, 33007)
-_CACHE = 64 * 2**20  # bytes of decoded segments kept, so that neighbouring windows do not decode them twice
+_CACHE = 64 * 2**20  # bytes of decoded segments cached, so that neighbouring windows do not decode them twice
 
 
 class MappedPixels:
-    """Pixels that lie in a file as they are: each window is mapped, copied and let go of.
+    """Uncompressed contiguous pixels: each window is mapped, copied and unmapped.
 
-    A map kept open would count every page ever read as memory of this process.
+    A persistent map would count every page ever read as memory of this process.
     """
 
     def __init__(self, path: str, dtype: np.dtype, shape: tuple[int, ...], offset: int, fortran: bool = False) -> None:
@@ -44,7 +44,7 @@ class SegmentedPixels:
 
     @classmethod
     def fits(cls, series: tifffile.TiffPageSeries) -> bool:
-        """Whether the series is a stack of whole pages, which all but a few odd files are."""
+        """Return whether the series is a stack of whole pages, as in all but a few odd files."""
         page = series.keyframe
         leading = series.shape[: len(series.shape) - len(page.shape)]
         return tuple(series.shape[len(leading) :]) == page.shape and math.prod(leading) == len(series.pages)
@@ -59,7 +59,7 @@ class SegmentedPixels:
         return np.stack(found).reshape([len(span) for span in spans])
 
     def _plane(self, number: int, spans: list[range]) -> np.ndarray:
-        """A window of one page, whose normal shape is (separate samples, depth, length, width, samples together)."""
+        """Read a window of a page of shape (separate samples, depth, length, width, contiguous samples)."""
         sizes = self.page.shaped
         box = [range(n) for n in sizes]
         samples = 4 if self.page.planarconfig == tifffile.PLANARCONFIG.CONTIG else 0
@@ -81,7 +81,7 @@ class SegmentedPixels:
         return out
 
     def _touched(self, starts: list[int], stops: list[int]) -> list[tuple[int, tuple[int, ...]]]:
-        """Number and first pixel of each segment that meets a box."""
+        """Return the number and first pixel of each segment that intersects a box."""
         _, depth, length, width, _ = self.page.shaped
         size = (1, *self._segment_shape())
         counts = [math.ceil(n / s) for n, s in zip((1, depth, length, width), size, strict=True)]
@@ -95,14 +95,14 @@ class SegmentedPixels:
         ]
 
     def _segment_shape(self) -> tuple[int, int, int]:
-        """Depth, length and width of a segment."""
+        """Return depth, length and width of a segment."""
         page = self.page
         if page.is_tiled:
             return page.tiledepth, page.tilelength, page.tilewidth
         return 1, min(page.rowsperstrip, page.imagelength), page.imagewidth
 
     def _segment(self, number: int, index: int) -> np.ndarray | None:
-        """One decoded strip or tile, shape (depth, length, width, samples)."""
+        """Decode a strip or tile: shape (depth, length, width, samples)."""
         key = (number, index)
         if key in self.cache:
             self.cache.move_to_end(key)
@@ -110,7 +110,7 @@ class SegmentedPixels:
         page = self.series.pages[number]
         if page is None or not page.databytecounts[index]:
             return None
-        # All that a page reads from its tags comes before the seek, because it moves the position in the file.
+        # Tags must be read before the seek, because reading them moves the file position.
         offset, size = page.dataoffsets[index], page.databytecounts[index]
         check_size(Path(page.parent.filehandle.path), self._segment_shape(), self.dtype, size)
         tables = (
@@ -127,7 +127,7 @@ class SegmentedPixels:
 
 
 class WholePixels:
-    """Pixels of a format that can only be decoded whole: at first use, then kept."""
+    """Pixels that can only be decoded as a whole: on first use, then cached."""
 
     def __init__(self, series: tifffile.TiffPageSeries) -> None:
         self.series, self.shape, self.dtype = series, tuple(series.shape), np.dtype(series.dtype)
@@ -141,7 +141,7 @@ class WholePixels:
 
 
 def series_pixels(tiff: tifffile.TiffFile) -> MappedPixels | SegmentedPixels | WholePixels:
-    """Pixels of the first series at full resolution, to be read by windows of its stored axes."""
+    """Return the pixels of the first series at full resolution, indexed by windows of its stored axes."""
     series = tiff.series[0]
     if series.dataoffset is not None:
         dtype = np.dtype(series.dtype).newbyteorder(tiff.byteorder)

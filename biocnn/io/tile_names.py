@@ -1,4 +1,4 @@
-"""Images that are pieces of one thing by their names, as slide3_tile2 is of slide3."""
+"""Recognise images that are pieces of a larger one by name, e.g. slide3_tile2 of slide3."""
 
 import re
 from collections import Counter
@@ -10,23 +10,23 @@ from biocnn.io.image_paths import unique_ids
 
 _PIECE = r"(?:tile|patch|crop|fov|field|roi|region|section|slice|frame|part|view|pos|site)s?"
 _NUMBERS = r"\(?[xyzrc]?\d+\)?(?:[-_., x]*[xyzrc]?\d+)*"
-# What comes between the name of the whole and the numbers of the piece: a word, or before places in it nothing.
+# A word separates the name of the whole from the numbers of the piece; positions need no word.
 _BY_WORD = re.compile(rf"^(?P<whole>.+?)(?P<mark>[-_. ]*{_PIECE}[-_. ]*){_NUMBERS}$", re.IGNORECASE)
 _BY_PLACE = re.compile(r"^(?P<whole>.+?)(?P<mark>[-_. ]+)(?:x?\d+[-_,]+y?\d+|r\d+[-_,]*c\d+|\d+x\d+)$", re.IGNORECASE)
-# A name of a number, and a number: patient3_2. Without the first number it says nothing: img_0002.
+# A numbered name and a number: patient3_2. Without the first number nothing follows: img_0002.
 _BY_NUMBER = re.compile(r"^(?P<whole>.*[A-Za-z][-_. ]?\d+)(?P<mark>[-_. ]+)\d+$")
 
 
 @dataclass(frozen=True)
 class Wholes:
-    """What images are pieces of.
+    """The larger images that images are pieces of.
 
     Parameters
     ----------
     names
-        Of each image, the name of the whole.
+        Name of the whole of each image.
     mark
-        What follows that name in most images.
+        Text that follows this name in most images.
     """
 
     names: list[str]
@@ -34,12 +34,12 @@ class Wholes:
 
     @property
     def pattern(self) -> str:
-        """A regular expression that finds the whole in the name of an image."""
+        """Regular expression that extracts the whole from the name of an image."""
         return f"(.+){re.escape(self.mark)}"
 
 
 def wholes(names: list[str]) -> Wholes | None:
-    """What images are pieces of, if their names say so: all of them, of at least two things, most with several pieces.
+    """Find the wholes of images if all names have the form of pieces, of several wholes, most with several pieces.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def wholes(names: list[str]) -> Wholes | None:
 
 
 def of_examples(examples: pd.DataFrame) -> Wholes | None:
-    """Likewise, of a table of images, by their files where there are such; None where groups say more than names."""
+    """Find the wholes of a table of images, by file name if available; None if the table states groups."""
     if "group" not in examples or not examples["group"].is_unique:
         return None
     return wholes(unique_ids(examples["image"].tolist()) if "image" in examples else examples["id"].tolist())

@@ -1,4 +1,4 @@
-"""Values along a genome as bigWig, and the peaks among them as narrowPeak; both written as they come."""
+"""Write values along a genome as bigWig and their peaks as narrowPeak, in a streaming fashion."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,28 +12,28 @@ from biocnn.core.extras import needs
 
 
 class BigWig:
-    """A bigWig file that is being written; see ``write_bigwig``."""
+    """A bigWig file open for writing; see ``write_bigwig``."""
 
     def __init__(self, handle: Any) -> None:
         self._handle = handle
 
     def add(self, chrom: str, starts: np.ndarray, values: np.ndarray, *, span: int, step: int) -> None:
-        """Values of spans of equal length, evenly spaced but for gaps.
+        """Add values of spans of equal length, evenly spaced except for gaps.
 
         Parameters
         ----------
         chrom
-            In the order of the header's contigs.
+            Contig; contigs come in the order of the header.
         starts
             Shape (n,): first base of each span, 0-based, ascending.
         values
             Shape (n,).
         span, step
-            Length of a span, and from one to the next; in bp.
+            Length of a span, and distance between starts of neighbouring spans, in bp.
         """
         gaps = np.flatnonzero(np.diff(starts) != step) + 1
         for first, last in zip([0, *gaps], [*gaps, len(starts)], strict=True):
-            if first < last:  # so that values take four bytes each, without positions
+            if first < last:  # fixed-step blocks, which take four bytes per value, without positions
                 part = values[first:last].astype(np.float64)
                 self._handle.addEntries(chrom, int(starts[first]), values=part, span=span, step=step)
 
@@ -45,9 +45,9 @@ def write_bigwig(path: Path, contigs: Mapping[str, int]) -> Iterator[BigWig]:
     Parameters
     ----------
     path
-        Where it is written; a name that becomes the final one once all is well, see ``biocnn.core.files.atomic``.
+        File to write; usually a temporary name, see ``biocnn.core.files.atomic``.
     contigs
-        Name to length, in bp.
+        Length in bp by name.
     """
     with needs("genomics", f"{path}: writing bigWig"):
         import pyBigWig
@@ -61,7 +61,7 @@ def write_bigwig(path: Path, contigs: Mapping[str, int]) -> Iterator[BigWig]:
 
 
 class Peak(NamedTuple):
-    """Overlapping windows with high values: an interval, the middle of the highest window, and its value."""
+    """Overlapping windows with high values: interval, centre of the highest window, and its value."""
 
     chrom: str
     start: int
@@ -72,14 +72,14 @@ class Peak(NamedTuple):
 
 @dataclass
 class Peaks:
-    """Finds peaks among windows that come in order, some at a time.
+    """Finds peaks in windows that are added in order, in batches.
 
     Parameters
     ----------
     threshold
-        Windows of at least this value count; those that overlap make one peak.
+        Smallest value of a window in a peak; overlapping windows form one peak.
     window
-        Their length, in bp.
+        Length of the windows in bp.
     """
 
     threshold: float
@@ -87,12 +87,12 @@ class Peaks:
     _open: Peak | None = None
 
     def add(self, chrom: str, starts: np.ndarray, values: np.ndarray) -> list[Peak]:
-        """Give the next windows of a contig; get the peaks that end before the last of them.
+        """Add the next windows of a contig; return the peaks completed by them.
 
         Parameters
         ----------
         chrom
-            Contig; a peak that is still open on another one is over.
+            Contig; an open peak on another contig is completed.
         starts, values
             Shape (n,): first base of each window, ascending, and its value.
         """
@@ -116,7 +116,7 @@ class Peaks:
         return found
 
     def end(self) -> list[Peak]:
-        """The peak that is still open, if any."""
+        """Return the open peak, if any."""
         found, self._open = [self._open] if self._open else [], None
         return found
 
@@ -127,10 +127,10 @@ class Peaks:
 
 
 def narrowpeak(peak: Peak, name: str, precision: float = float("nan")) -> str:
-    """One line of a narrowPeak file; the score is 1000 times the value, from 0 to 1000, the signal the value itself.
+    """Format a line of a narrowPeak file; the signal is the value, the score 1000 times the value, within 0-1000.
 
-    The q-value, -log10 of the share of false ones among this peak and those above, is that of ``precision``, at most 3;
-    -1 where it is nan.
+    The q-value is -log10(1 - ``precision``), at most 3, where ``precision`` is the fraction of true peaks among this
+    one and those above it; -1 if it is NaN.
     """
     score = round(1000 * min(max(peak.value, 0), 1))
     q = "-1" if np.isnan(precision) else f"{max(0.0, -np.log10(max(1 - precision, 1e-3))):.4g}"

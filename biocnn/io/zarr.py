@@ -12,19 +12,19 @@ _MICROMETRES |= {"meter": 1e6}
 
 
 def open_zarr(path: Path, *, axes: str | None = None) -> Stored:
-    """Open the full resolution of an OME-Zarr image or label image, or one plain array.
+    """Open an OME-Zarr image or label image at full resolution, or a plain Zarr array.
 
     Parameters
     ----------
     path
-        Folder of the image (versions 0.1 to 0.5 of the format), or of a Zarr array.
+        Folder of the image (format versions 0.1 to 0.5), or of a Zarr array.
     axes
-        Order of the axes, where the file does not tell.
+        Order of the axes if the file does not state it.
 
     Raises
     ------
     InputError
-        Where zarr is not installed, the folder is a plate or a group without an image, or has a time axis.
+        If zarr is not installed, or the folder is a plate, a group without an image, or has a time axis.
     """
     with needs("zarr", f"{path}: reading OME-Zarr"):
         import zarr
@@ -39,7 +39,7 @@ def open_zarr(path: Path, *, axes: str | None = None) -> Stored:
             what = "a plate" if "plate" in metadata else f"a group without an image (it holds {inside or 'nothing'})"
             raise InputError(f"{path}: OME-Zarr: {what}", "give the folder of one image (with multiscales metadata)")
         if len(images) > 1:
-            raise InputError(f"{path}: OME-Zarr of {len(images)} images", "save each image in a folder of its own")
+            raise InputError(f"{path}: OME-Zarr with {len(images)} images", "save each image in a separate folder")
         full = images[0]["datasets"][0]
         array = node[full["path"]]
         named = images[0].get("axes") or "tczyx"[5 - array.ndim :]
@@ -60,7 +60,7 @@ def _stored(
     channels: list[str] | None = None,
 ) -> Stored:
     settled = settle_axes(found, array.shape, axes, path)
-    repairs = (f"axes not given in the file: taken as {settled.letters}",) if settled.guessed else ()
+    repairs = (f"axes not stated in the file: assumed {settled.letters}",) if settled.guessed else ()
     spacing = [(steps or {}).get(letter) or 0.0 for letter in "ZYX" if letter in settled.letters]
     usable = channels and all(channels) and len(set(channels)) == len(channels)
     return Stored(
@@ -81,6 +81,6 @@ def _scale(entry: dict[str, Any]) -> list[float] | None:
 
 
 def _um(axis: Any, size: float) -> float | None:
-    """A step in um; None where the axis has no unit of length."""
+    """Convert a step to um; None if the axis has no unit of length."""
     factor = _MICROMETRES.get(axis.get("unit", "")) if isinstance(axis, dict) else None
     return None if factor is None or size <= 0 else round(size * factor, 9)

@@ -35,7 +35,7 @@ def test_atomic_replaces_a_folder_but_loses_nothing_of_others(tmp_path: Path) ->
     (tmp_path / "out" / ".snakemake_timestamp").unlink()
     (tmp_path / "out" / "mine").write_text("")
     for write in (Path.mkdir, Path.touch):  # neither a folder nor a file takes its place
-        with pytest.raises(InputError, match=r"out: holds other things \(mine\)"), atomic(tmp_path / "out") as path:
+        with pytest.raises(InputError, match=r"out: contains other files \(mine\)"), atomic(tmp_path / "out") as path:
             write(path)
     assert tree(tmp_path) == ["out", "out/mine", "out/new"]
     assert (tmp_path / "out" / "new").read_text() == "two"

@@ -104,7 +104,7 @@ def test_lock_of_a_dead_process_of_this_machine_is_taken_at_once(tmp_path: Path)
     with Lock(path, lines.append) as held:
         assert time.monotonic() - begun < 0.5
         held.confirm()
-    assert lines == [f"process {pid} on {os.uname().nodename} is gone: its lock was taken over"]
+    assert lines == [f"process {pid} on {os.uname().nodename} is dead: took over its lock"]
 
 
 def test_silent_lock_of_another_machine_is_taken_once_it_is_stale(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_silent_lock_of_another_machine_is_taken_once_it_is_stale(tmp_path: Path
     begun = time.monotonic()
     with Lock(path, lines.append):
         assert 0.9 < time.monotonic() - begun < 4
-    assert lines[-1] == "process 1 on elsewhere, job 4711 is gone: its lock was taken over"
+    assert lines[-1] == "process 1 on elsewhere, job 4711 is dead: took over its lock"
 
 
 def test_lock_that_was_silent_for_long_is_taken_at_once(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_damaged_gzip_is_named(tmp_path: Path) -> None:
         ("a\tb\n".encode("utf-16-le"), "not text .it holds NUL bytes"),
         (b"a\tb\n\0\0\0", "not text .it holds NUL bytes"),
         (b"PK\x03\x04rest", "is a zip file or an Excel workbook"),
-        (b"BZh91AY&SY", "is packed by bzip2"),
+        (b"BZh91AY&SY", "is compressed by bzip2"),
         (b"a" * (LONGEST + 2), "line 1: longer than"),
     ],
 )

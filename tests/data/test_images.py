@@ -416,5 +416,5 @@ def test_grey_is_taken_from_colours_that_are_equal_alone(folder):
         save(path, np.dstack([picture()] * 3))
         assert read().shape == (1, 20, 24)
         save(path, picture(channels=3))
-        with pytest.raises(InputError, match=r"rgb.png: has the channels red, green, blue, needed: grey"):
+        with pytest.raises(InputError, match=r"rgb.png: has channels red, green, blue, needed: grey"):
             read()

@@ -161,7 +161,7 @@ def test_a_split_of_contigs_that_are_not_there_is_refused(read, tmp_path):
     for name in ("chrX", "chr10", "chr1:0"):
         with pytest.raises(InputError, match=r"split\.val: no group '"):
             write(raw, split_settings(val=[name], test=["chrII"]), 1, {}, tmp_path / "dataset")
-    with pytest.raises(InputError, match=r"split: '1' and '01' both stand for 'chrI'"):
+    with pytest.raises(InputError, match=r"split: '1' and '01' both match 'chrI'"):
         write(raw, split_settings(val=[1], test=["01"]), 1, {}, tmp_path / "dataset")
 
 
@@ -226,8 +226,8 @@ BAD = [
     ("chrI\t1\t\uff12\n", "line 1: end '\uff12' is not a whole number"),
     ("chrI\t1\t9223372036854775808\n", "line 1: end 9223372036854775808 is beyond the end of any contig"),
     ("chrI\t1\t" + "9" * 5000 + "\n", "line 1: end 9{20}... .5000 digits. is beyond the end of any contig"),
-    ("contig\tpos1\tpos2\nchrI\t1\t10\n", "line 1: start 'pos1' and end 'pos2' are no numbers"),
-    ("chrom\tstart\tend\nchrI\t1\t10\n", "line 1: start 'start' and end 'end' are no numbers"),
+    ("contig\tpos1\tpos2\nchrI\t1\t10\n", "line 1: start 'pos1' and end 'pos2' are not numbers"),
+    ("chrom\tstart\tend\nchrI\t1\t10\n", "line 1: start 'start' and end 'end' are not numbers"),
     ("chrI\t-5\t10\nchrI\t5\t10\nchrI\t5\t2\n", r"line 1: start -5 is negative .2 lines have faults"),
     ("chrI\t1\t10\ta\t0\t.\t0\t0\t0\t-2\n", "line 1: summit -2 is outside"),
     ("chrI\u2028\t1\t10\n", "line 1: contig 'chrI.u2028' is not in"),

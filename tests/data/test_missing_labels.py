@@ -40,10 +40,10 @@ def test_missing_labels_of_a_table(tmp_path: Path, word: str) -> None:
     assert raw.facts["task"] == "multilabel"
     assert raw.examples["id"].tolist() == ["line2", "line3", "line5"]
     dropped = checks[checks["outcome"] == "dropped"]
-    assert dropped[["reason", "count", "example"]].to_numpy().tolist() == [["no label is known", 1, "line4"]]
+    assert dropped[["reason", "count", "example"]].to_numpy().tolist() == [["no known label", 1, "line4"]]
     notes = checks[checks["outcome"] == "note"]
     assert notes[["reason", "count"]].to_numpy().tolist() == [
-        [f"label_{k} is not known: not learned from, not judged", 1] for k in "ab"
+        [f"label_{k} is missing: not used in training and evaluation", 1] for k in "ab"
     ]
 
 
@@ -70,7 +70,7 @@ def test_a_column_of_numbers_that_begins_with_something_else_is_not_overlooked(t
         ("sequence\tlabel\nACGT\t1\nACCT\tyes\n", "line 3: label is 'yes'"),
         ("sequence\tlabel\nACGT\t1\nACCT\tinf\n", "line 3: label is 'inf'"),
         ("sequence\tlabel\nACGT\t1\nACCT\t1e60\n", "line 3: label is '1e60'"),
-        ("sequence\tlabel_a\tlabel_b\nACGT\t1\tNA\nACCT\t0\t\n", "no line has a value of label_b"),
+        ("sequence\tlabel_a\tlabel_b\nACGT\t1\tNA\nACCT\t0\t\n", "column label_b"),
     ],
 )
 def test_what_is_no_number_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -114,7 +114,7 @@ def test_columns_of_intervals(tmp_path: Path) -> None:
     raw = Intervals(targets={"s": 5, "t": 5}, **settings).read(1, checks)
     assert raw.y.tolist() == [[1.5, 1.5], [7, 7]]
     assert [len(raw.x(row)) for row in range(2)] == [52, 52]
-    assert checks.frame().query("reason == 'no label is known'")["count"].tolist() == [2]
+    assert checks.frame().query("reason == 'no known label'")["count"].tolist() == [2]
 
 
 @pytest.fixture(scope="module")

@@ -81,7 +81,7 @@ def test_of_penalties_that_part_the_validation_part_alike_the_likelier_is_chosen
     assert np.abs(fitted.predict(x, "binary") - y).max() < 0.05
 
 
-@pytest.mark.parametrize("known", [np.nan, 1.0], ids=["no label is known", "one class"])
+@pytest.mark.parametrize("known", [np.nan, 1.0], ids=["no known label", "one class"])
 def test_an_output_without_a_metric_has_a_model_all_the_same(known: float) -> None:
     x, y = problem("binary")
     val_y = np.column_stack([np.full(len(y), known), y[:, 1]])

@@ -20,7 +20,7 @@ VOLUME = np.random.default_rng(4).integers(0, 4000, (4, 12, 10), dtype=np.int16)
 class Target(NamedTuple):
     """A format: what makes valid files in an empty folder and names the one to damage; what reads it; how to damage it.
 
-    ``weight`` says how many of the inputs it gets, beside others.
+    ``weight`` says how many of the inputs it gets, and other images.
     """
 
     make: Callable[[Path], Path]

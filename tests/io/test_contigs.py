@@ -158,7 +158,7 @@ def test_headers_of_archives(name, description, chrom):
 
 
 def test_two_names_of_one_contig_are_refused():
-    with pytest.raises(UnknownContig, match=r"peaks\.bed: '1' and '01' both stand for 'chr1' of genome"):
+    with pytest.raises(UnknownContig, match=r"peaks\.bed: '1' and '01' both match 'chr1' of genome"):
         find_contigs(["1", "01"], genome(HUMAN), False, "peaks.bed")
 
 
@@ -231,14 +231,14 @@ def test_lengths_tell_another_build():
     with pytest.raises(InputError) as caught:
         check_lengths("x.bw", {"1": 99, "chr2": 51, "3": 7}, names, target)
     assert caught.value.message == (
-        "x.bw: made with another build than genome.fa.gz (1 (chr1) has 99 bp, not 100; chr2 has 51 bp, not 50)"
+        "x.bw: made with another genome build than genome.fa.gz (1 (chr1) has 99 bp, not 100; chr2 has 51 bp, not 50)"
     )
 
 
 def test_another_mitochondrion_is_no_other_build_but_another_contig():
     hg19 = Genome(np.zeros(0, np.uint8), {"chr1": 100, "chrM": 16571}, {}, "hg19.fa")
     assert check_lengths("b37.bw", {"1": 100, "MT": 16569}, {"1": "chr1", "MT": "chrM"}, hg19) == {"1": "chr1"}
-    with pytest.raises(InputError, match="another build"):
+    with pytest.raises(InputError, match="another genome build"):
         check_lengths("x.bw", {"chr1": 100, "chrM": 16569}, {"chr1": "chr1", "chrM": "chrM"}, hg19)
 
 

@@ -30,7 +30,7 @@ def test_missing_empty_and_foreign_files(tmp_path):
     (tmp_path / "b.png").write_bytes(b"")
     refused(tmp_path / "b.png", "an empty file", "allowed: PNG")
     (tmp_path / "c.tif").write_text("version https://git-lfs.github.com/spec/v1")
-    refused(tmp_path / "c.tif", "not an image file", "allowed: PNG")
+    refused(tmp_path / "c.tif", "not a supported image file", "allowed: PNG")
 
 
 def damaged(path):

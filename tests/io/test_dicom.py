@@ -58,7 +58,7 @@ def test_white_on_black_where_the_numbers_have_no_unit(tmp_path):
     write_dicom(tmp_path / "a.dcm", PLANE, **more)
     found = read_image(tmp_path / "a.dcm")
     np.testing.assert_array_equal(found.pixels[0], 4095 - PLANE)
-    assert found.repairs == ("MONOCHROME1 (0 = white) turned to 0 = black",)
+    assert found.repairs == ("MONOCHROME1 (0 = white) inverted to 0 = black",)
     for rescale in ({}, {"RescaleType": "US"}):
         write_dicom(tmp_path / "a.dcm", PLANE, RescaleSlope=1, RescaleIntercept=0, **rescale, **more)
         np.testing.assert_array_equal(read_image(tmp_path / "a.dcm").pixels[0], 4095 - PLANE)
@@ -121,7 +121,7 @@ def test_a_coronal_series_and_nifti_of_the_same_body_agree(tmp_path):
     found = read_image(tmp_path / "s")
     np.testing.assert_array_equal(found.pixels[0], np.moveaxis(VOLUME, 0, 1)[::-1])
     assert found.spacing == [0.5, 3.0, 0.25]
-    assert "turned" in found.repairs[0]
+    assert "reoriented" in found.repairs[0]
     # NIfTI counts towards right and front: x and y change sign.
     affine = np.array([[-0.25, 0, 0, 0], [0, 0, -3.0, 0], [0, -0.5, 0, 0], [0, 0, 0, 1]])
     nibabel.save(nibabel.Nifti1Image(VOLUME.T, affine), tmp_path / "v.nii.gz")
@@ -136,12 +136,12 @@ def test_what_is_no_whole_series_is_refused(tmp_path):
     third = next(p for p in folder.iterdir() if pydicom.dcmread(p).ImagePositionPatient[2] == -26.0)
     kept = third.read_bytes()
     third.unlink()
-    refused(folder, "4 mm between", "2 mm between others", "slice missing")
+    refused(folder, "4 mm between", "2 mm between the others", "slice missing")
     third.write_bytes(kept)
     write_dicom(folder / "again", VOLUME[0], [-10.0, -20.0, -26.0])
     refused(folder, "same position", "echoes")
     write_dicom(folder / "again", VOLUME[0], [-10.0, -20.0, -20.0], [0, 1, 0, 0, 0, -1])
-    refused(folder, "another direction", "localizer")
+    refused(folder, "differs in direction", "localizer")
     write_dicom(folder / "again", VOLUME[0, :5], [-10.0, -20.0, -20.0])
     refused(folder, "different sizes")
     write_dicom(folder / "again", VOLUME[0], [-10.0, -20.0, -20.0], series="1.2.3")

@@ -62,7 +62,7 @@ def test_windows_may_be_longer_than_the_genome():
 
 def test_a_bad_fasta_leaves_nothing_behind(tmp_path):
     (tmp_path / "bad.fa").write_text(">a\nACGT\n>a\nACGT\n")
-    with pytest.raises(InputError, match="taken already"):
+    with pytest.raises(InputError, match="duplicate name"):
         write_genome(tmp_path / "bad.fa", tmp_path / "encoded")
     assert [p.name for p in tmp_path.iterdir()] == ["bad.fa"]
 
@@ -83,7 +83,7 @@ def test_a_damaged_folder_is_named(path, tmp_path):
     write_genome(path, folder)
     codes = folder / "codes.bin"
     codes.write_bytes(codes.read_bytes()[:-1])
-    with pytest.raises(InputError, match="not whole") as caught:
+    with pytest.raises(InputError, match="incomplete") as caught:
         open_genome(folder)
     assert "made again" in caught.value.remedy
 

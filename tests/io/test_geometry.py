@@ -115,7 +115,7 @@ def test_a_mask_of_another_spacing_is_laid_on_its_image(tmp_path, factor, turn):
     raw, checks = read(tmp_path)
     assert brighter(raw)
     assert dict(zip(checks["reason"], checks["count"], strict=True))[
-        "mask of another pixel size laid on its image, by nearest pixel"
+        "mask with another pixel size resampled onto its image (nearest neighbour)"
     ] == 1  # fmt: skip
     # The other way round, too: a coarse mask on a fine image.
     save(tmp_path / "images/a.nii.gz", np.kron(image, np.ones(factor, np.int16)), affine)
@@ -127,14 +127,14 @@ def test_a_mask_of_another_field_stops(tmp_path):
     image, mask = blob()
     save(tmp_path / "images/a.nii.gz", image, AFFINE)
     save(tmp_path / "masks/a.nii.gz", mask[:, :-4], AFFINE)
-    refused(tmp_path, "6 x 8 x 10", "6 x 12 x 10", "sizes differ, and so does the field")
+    refused(tmp_path, "6 x 8 x 10", "6 x 12 x 10", "their sizes and fields of view differ")
 
 
 def test_a_volume_and_a_mask_that_does_not_say_where_it_lies_stop(tmp_path):
     image, mask = blob()
     save(tmp_path / "images/a.nii.gz", image, AFFINE)
     save(tmp_path / "masks/a.nii.gz", mask, AFFINE, codes=False)
-    refused(tmp_path, "images/a.nii.gz: says where in the body it lies (NIfTI), but", "masks/a.nii.gz does not")
+    refused(tmp_path, "images/a.nii.gz: states its position in the body (NIfTI)", "masks/a.nii.gz does not")
     assert brighter(read(tmp_path, geometry="trust_arrays")[0])
 
 

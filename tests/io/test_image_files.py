@@ -192,7 +192,7 @@ def test_a_z_stack_without_its_step_has_no_spacing(tmp_path):
     tifffile.imwrite(tmp_path / "a.ome.tif", array, photometric="minisblack", metadata=metadata)
     found = read_image(tmp_path / "a.ome.tif")
     assert found.spacing is None
-    assert found.repairs == ("pixel size without the step between z planes: not used",)
+    assert found.repairs == ("pixel size without the z step: not used",)
 
 
 @pytest.mark.parametrize("metadata", [None, {}])
@@ -205,7 +205,7 @@ def test_stacks_without_a_word_on_axes(tmp_path, metadata):
 
     path, array = file((2, 9, 8))
     np.testing.assert_array_equal(read_image(path).pixels, array)
-    assert read_image(path).repairs == ("axes not given in the file: taken as CYX",)
+    assert read_image(path).repairs == ("axes not stated in the file: assumed CYX",)
     path, array = file((9, 8, 3))
     np.testing.assert_array_equal(read_image(path).pixels, np.moveaxis(array, -1, 0))
     path, array = file((7, 9, 8))
@@ -262,7 +262,7 @@ def test_what_no_image_can_hold_is_refused(tmp_path):
     tifffile.imwrite(path, array)
     refused(path, "3 of 20 pixel values are NaN or infinite", "finite")
     tifffile.imwrite(path, np.full((4, 5), 2**40))
-    refused(path, "64-bit", "8, 16 or 32 bit")
+    refused(path, "64-bit", "8-, 16- or 32-bit")
     tifffile.imwrite(path, np.full((4, 5), 1e300))
     refused(path, "range of 32-bit floats")
     tifffile.imwrite(path, np.ones((4, 5), np.complex64))
@@ -274,7 +274,7 @@ def test_what_no_image_can_hold_is_refused(tmp_path):
 def test_animations_are_refused(tmp_path):
     frames = [Image.fromarray(PLANE), Image.fromarray(PLANE.T.copy().reshape(PLANE.shape))]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
-    refused(tmp_path / "a.gif", "2 images")
+    refused(tmp_path / "a.gif", "2 frames")
 
 
 def keyed(path, array, key):

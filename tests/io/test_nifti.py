@@ -46,7 +46,7 @@ def test_every_orientation_gives_the_same_body(tmp_path_factory, code):
     assert found.spacing == [3.0, 0.75, 0.5]
     assert found.unit == "mm"
     assert found.repairs == (() if code == "LPS" else (found.repairs[0],))
-    assert code == "LPS" or found.repairs[0].startswith(f"orientation {code}: volume turned")
+    assert code == "LPS" or found.repairs[0].startswith(f"orientation {code}: volume reoriented")
 
 
 def reoriented(image, turn):
@@ -132,7 +132,7 @@ def test_axes_that_do_not_span_a_volume_are_refused(tmp_path, column):
     data = bytearray((tmp_path / "a.nii").read_bytes())
     data[252:256], data[280:328] = np.array([0, 1], "<i2").tobytes(), affine[:3].astype("<f4").tobytes()
     (tmp_path / "a.nii").write_bytes(data)
-    refused(tmp_path / "a.nii", "where its axes point", "sform")
+    refused(tmp_path / "a.nii", "does not define an orientation", "sform")
 
 
 @pytest.mark.parametrize(("other", "said"), [(None, False), (0.05, False), (3.0, True)])
@@ -146,7 +146,7 @@ def test_two_places_in_one_header_are_named(tmp_path, other, said):
     nibabel.save(image, tmp_path / "a.nii")
     found = read_image(tmp_path / "a.nii")
     np.testing.assert_array_equal(found.pixels, BODY[None])
-    assert found.repairs == (("sform and qform of the header disagree: placed by the sform",) if said else ())
+    assert found.repairs == (("sform and qform of the header disagree: sform used",) if said else ())
 
 
 def test_a_qform_that_is_none_is_no_obstacle_beside_an_sform(tmp_path):
@@ -155,7 +155,7 @@ def test_a_qform_that_is_none_is_no_obstacle_beside_an_sform(tmp_path):
     (tmp_path / "a.nii").write_bytes(data)
     found = read_image(tmp_path / "a.nii")
     np.testing.assert_array_equal(found.pixels, BODY[None])
-    assert found.repairs == ("sform and qform of the header disagree: placed by the sform",)
+    assert found.repairs == ("sform and qform of the header disagree: sform used",)
 
 
 def test_damaged_and_foreign_files_are_refused(tmp_path):
@@ -164,7 +164,7 @@ def test_damaged_and_foreign_files_are_refused(tmp_path):
     path.write_bytes(data[: len(data) // 2])
     refused(path, "a.nii.gz")
     path.write_bytes(gzip.compress(b"no image at all"))
-    refused(path, "not an image file")
+    refused(path, "not a supported image file")
     path = save(tmp_path / "b.nii", BODY.T, np.eye(4))
     path.write_bytes(path.read_bytes()[:-50])
     refused(path, "NIfTI")

@@ -32,7 +32,7 @@ def test_a_plane_and_a_volume_of_numpy(tmp_path):
     np.save(path, array[0])
     np.testing.assert_array_equal(read_image(path, "ZYX").pixels, array[:1])
     np.save(path, array[:3])
-    assert read_image(path).repairs == ("axes not given in the file: taken as CYX",)
+    assert read_image(path).repairs == ("axes not stated in the file: assumed CYX",)
     np.save(path, array[None])
     refused(path, "of lengths 6 x 9 x 8")
     np.testing.assert_array_equal(read_image(path, "CZYX").pixels, array[None])
@@ -59,7 +59,7 @@ def test_what_numpy_files_cannot_be(tmp_path):
     path.write_bytes(path.read_bytes()[:-8])
     refused(path, "damaged")
     np.savez(tmp_path / "b.npz", a=np.ones((9, 8)), b=np.ones((9, 8)))
-    refused(tmp_path / "b.npz", "2 arrays (a, b)", "one image a file")
+    refused(tmp_path / "b.npz", "2 arrays (a, b)", "one image per file")
     np.savez(tmp_path / "c.npz", a=np.array(["x"], dtype=object))
     refused(tmp_path / "c.npz", "npz")
 

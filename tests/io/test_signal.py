@@ -68,7 +68,7 @@ def test_contig_names_are_reconciled_and_counted(track):
     assert mean_signal(path, windows((10, 60), chrom="1"), plain, False, checks) == wanted
     assert checks.frame().set_index("outcome").loc["repaired", ["count", "example"]].tolist() == [2, "chr1 -> 1"]
     for target, exact, chrom in ((plain, True, "1"), (genome(chr1=1000, chrX=30), False, "chrX")):
-        with pytest.raises(InputError, match=rf"no contig named as those of the windows \({chrom}\), but chr1, chr2"):
+        with pytest.raises(InputError, match=rf"none of the windows' contigs \({chrom}\), only chr1, chr2"):
             mean_signal(path, windows((10, 60), chrom=chrom), target, exact, Checks())
 
 
@@ -86,7 +86,9 @@ def test_another_build_is_refused_by_any_contig(tmp_path, chrom):
     with pyBigWig.open(str(tmp_path / "x.bw"), "w") as handle:
         handle.addHeader([(chrom, 999), ("chr2", 500)])
         handle.addEntries("chr2", 0, values=[1.0] * 50, span=1, step=1)
-    with pytest.raises(InputError, match=r"x\.bw: made with another build than genome\.fa .*has 999 bp, not 1000\)"):
+    with pytest.raises(
+        InputError, match=r"x\.bw: made with another genome build than genome\.fa .*has 999 bp, not 1000\)"
+    ):
         mean_signal(tmp_path / "x.bw", windows((0, 10), chrom="chr2"), GENOME, False, Checks())
 
 
@@ -128,5 +130,5 @@ def test_contigs_without_data_count_as_0_and_are_said(track):
 
 def test_what_is_no_bigwig_is_refused(tmp_path):
     (tmp_path / "x.bw").write_text("chr1\t1\t2\t3\n")
-    with pytest.raises(InputError, match=r"x\.bw: cannot be read as bigWig"):
+    with pytest.raises(InputError, match=r"x\.bw: cannot be read as a bigWig file"):
         mean_signal(tmp_path / "x.bw", windows((0, 10)), GENOME, True, Checks())

@@ -130,7 +130,7 @@ def test_channels_are_found_by_name(tmp_path: Path) -> None:
     np.save(tmp_path / "nameless.npy", x)
     np.testing.assert_array_equal(model.predict(tmp_path / "nameless.npy"), wanted)
     path = ome(tmp_path / "b.ome.tif", x[[1, 0]], ["GFP", "mCherry"])
-    with pytest.raises(InputError, match=r"b.ome.tif: has the channels GFP, mCherry, needed: DAPI, GFP") as caught:
+    with pytest.raises(InputError, match=r"b.ome.tif: has channels GFP, mCherry, needed: DAPI, GFP") as caught:
         model.predict(path)
     assert "segment.channels: [GFP, mCherry]" in caught.value.remedy
     told = Model(model.path, "cpu", channels=["mCherry", "GFP"])
@@ -155,7 +155,7 @@ def test_colours_are_no_grey_and_grey_is_no_colour(grey: Model, tmp_path: Path) 
     np.testing.assert_array_equal(grey.predict(tmp_path / "grey.png"), grey.predict(x[0]))
     (tmp_path / "out").mkdir()
     for refuse in (grey.predict, lambda path: segment_images(path, [grey], tmp_path / "out")):
-        with pytest.raises(InputError, match=r"colour.png: has the channels red, green, blue, needed: grey") as caught:
+        with pytest.raises(InputError, match=r"colour.png: has channels red, green, blue, needed: grey") as caught:
             refuse(tmp_path / "colour.png")
         assert "convert it to grey" in caught.value.remedy
 

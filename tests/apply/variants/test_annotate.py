@@ -305,7 +305,7 @@ def test_no_record_is_no_fault(tmp_path: Path) -> None:
 @pytest.mark.parametrize("contig", ["ID=chr2,length=199", "ID=2,assembly=hg00,length=201", "length=2000,ID=chr2"])
 def test_another_build_is_told_by_the_header(tmp_path: Path, contig: str) -> None:
     header = ("##contig=<ID=chr1,length=300>", f"##contig=<{contig}>", "##contig=<ID=chrUn,length=5>")
-    with pytest.raises(InputError, match=r"made with another build than .* bp, not 200\)"):
+    with pytest.raises(InputError, match=r"made with another genome build than .* bp, not 200\)"):
         run(tmp_path, vcf_text(record("chr1", 5, 1, "+"), header=header), GENOME, model_of(tmp_path))
 
 

@@ -1,4 +1,4 @@
-"""How good predictions are: pure functions of arrays, and confidence intervals over examples."""
+"""Evaluation metrics as pure functions of arrays, and confidence intervals over examples."""
 
 from biocnn.metrics.centrelines import cldice
 from biocnn.metrics.histograms import auprc_of_counts, auroc_of_counts, pixel_histogram

@@ -1,6 +1,6 @@
-"""The metrics of images by name: the sums that each is made of, which add up over images, and its value.
+"""Image metrics by name: each is a function of sums that add up over images.
 
-So one definition gives the value of an image, the pooled value of many, and, of resampled images, its interval.
+One definition thus gives the value of an image, the pooled value of many, and its confidence interval from resampling.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,8 +18,8 @@ from biocnn.metrics.objects import THRESHOLDS
 class ClassCase:
     """One class of one image: ``mask`` (0/1), ``target`` (0/1, 255 = ignored) and ``probability``, each (*spatial).
 
-    ``tolerance`` of surface Dice in units of ``spacing``; ``border`` is the probability from which on a pixel divides
-    segments, for V-Rand and variation of information.
+    ``tolerance`` for surface Dice is in units of ``spacing``; ``border`` is the probability above which a pixel
+    separates segments, for V-Rand and variation of information.
     """
 
     mask: np.ndarray
@@ -31,7 +31,7 @@ class ClassCase:
 
     @cached_property
     def distances(self) -> tuple[np.ndarray, np.ndarray]:
-        """From either outline to the other."""
+        """Distances from each outline to the other."""
         return surfaces.surface_distances(self.mask, self.target, spacing=self.spacing)
 
 
@@ -44,7 +44,7 @@ class ObjectCase:
 
 
 class Metric(NamedTuple):
-    """A name of ``SUMS``, and what is made of such sums (..., *k): values (...)."""
+    """The name of sums in ``SUMS``, and a function from such sums (..., *k) to values (...)."""
 
     sums: str
     value: Callable[[np.ndarray], np.ndarray]
@@ -56,20 +56,20 @@ def surface_sums(case: ClassCase) -> np.ndarray:
 
 
 def segment_sums(case: ClassCase) -> np.ndarray:
-    """`partition_counts` of the segments that a class divides the image into."""
+    """Return `partition_counts` of the segments into which a class divides the image."""
     from scipy.ndimage import label
 
-    true, _ = label(case.target == 0)  # ignored pixels are of no true segment: they do not count
+    true, _ = label(case.target == 0)  # ignored pixels belong to no true segment and do not count
     return partitions.partition_counts(partitions.segments(case.probability > case.border), true)
 
 
 def _each(function: Callable[..., np.ndarray], number: int) -> Callable[[np.ndarray], np.ndarray]:
-    """A function of so many counts, as one of an array that holds them along its last axis."""
+    """Turn a function of ``number`` counts into one of an array with the counts along its last axis."""
     return lambda sums: function(*(sums[..., i] for i in range(number)))
 
 
 def _at(function: Callable[..., np.ndarray], place: int | None, sums: np.ndarray) -> np.ndarray:
-    """A function of the fields of `Matching` (..., 4, T) at one threshold, or its mean over all."""
+    """Apply a function to the fields of `Matching` (..., 4, T); return one threshold or the mean over all."""
     values = function(*(sums[..., i, :] for i in range(4)))
     return values.mean(axis=-1) if place is None else values[..., place]
 
@@ -85,8 +85,8 @@ SUMS: dict[str, Callable[..., np.ndarray]] = {
     "aji": lambda case: objects.aji_counts(case.labels, case.target_labels),
     "partition": lambda case: partitions.partition_counts(case.labels, case.target_labels),
 }
-ALONE = ("hausdorff95",)  # a percentile is no sum: there is no pooled value
-DISTANCES = ("hausdorff95", "average_surface_distance")  # in the unit of the spacing
+ALONE = ("hausdorff95",)  # percentiles are not sums, so there is no pooled value
+DISTANCES = ("hausdorff95", "average_surface_distance")  # in units of the spacing
 
 _PARTITION = {
     "v_rand": partitions.v_rand_of_counts,

@@ -1,4 +1,4 @@
-"""How well two networks of tubes (vessels, neurites, roots) agree along their centrelines."""
+"""Agreement of tubular structures (vessels, neurites, roots) along their centrelines."""
 
 import numpy as np
 
@@ -7,21 +7,21 @@ from biocnn.metrics.weighted import ratio
 
 
 def cldice(mask: np.ndarray, target: np.ndarray, *, label: int = 1) -> float:
-    """Centreline Dice: the harmonic mean of how much of either centreline lies inside the other mask.
+    """Compute centreline Dice: the harmonic mean of the fractions of each centreline inside the other mask.
 
     Parameters
     ----------
     mask
         Predicted classes (or 0 and 1), shape (*spatial), 2D or 3D.
     target
-        True classes, of the same shape; pixels of 255 are left out of both.
+        True classes, same shape; pixels of 255 are ignored.
     label
-        The class that is compared.
+        Class to compare.
 
     Returns
     -------
     cldice
-        Between 0 and 1; 1 where both are empty, 0 where only one is.
+        Between 0 and 1; 1 if both are empty, 0 if only one is.
 
     References
     ----------
@@ -31,9 +31,9 @@ def cldice(mask: np.ndarray, target: np.ndarray, *, label: int = 1) -> float:
 
 
 def centreline_counts(mask: np.ndarray, target: np.ndarray, *, label: int = 1) -> np.ndarray:
-    """Pixels of the predicted centreline inside the true mask, and in all; the same of the true one.
+    """Count the pixels of the predicted centreline inside the true mask and in total, then vice versa.
 
-    They add up over images.
+    The counts add up over images.
     """
     check_shapes(mask, target)
     target = np.asarray(target)
@@ -45,15 +45,15 @@ def centreline_counts(mask: np.ndarray, target: np.ndarray, *, label: int = 1) -
 
 
 def cldice_of_counts(counts: np.ndarray) -> np.ndarray:
-    """clDice of `centreline_counts` (..., 4)."""
+    """Compute clDice from `centreline_counts` (..., 4)."""
     counts = np.asarray(counts, float)
-    precision, found = (ratio(counts[..., i], counts[..., i + 1], empty=0) for i in (0, 2))
+    precision, recall = (ratio(counts[..., i], counts[..., i + 1], empty=0) for i in (0, 2))
     both_empty = (counts[..., 1] == 0) & (counts[..., 3] == 0)
-    return np.where(both_empty, 1.0, ratio(2 * precision * found, precision + found, empty=0))
+    return np.where(both_empty, 1.0, ratio(2 * precision * recall, precision + recall, empty=0))
 
 
 def _centreline(mask: np.ndarray) -> np.ndarray:
-    """The skeleton; of masks that thinning would wipe out, squares of two by two say, the mask."""
+    """Return the skeleton, or the mask itself if thinning removes all of it (e.g. squares of 2 x 2)."""
     from skimage.morphology import skeletonize
 
     line = skeletonize(mask) if mask.any() else mask

@@ -1,7 +1,7 @@
-"""Areas under the curves of pixels, exact and in little memory: from counts of each probability that float16 can tell.
+"""Exact areas under the curves of pixels in little memory, from counts of each float16 probability.
 
-Probabilities are stored as float16, of which 15,361 lie between 0 and 1; counting them takes no sorting, and counts
-add up over images of any number and size.
+Probabilities are stored as float16, which has 15,361 values between 0 and 1. Counting needs no sorting, and counts add
+up over any number of images.
 """
 
 import numpy as np
@@ -9,25 +9,27 @@ import numpy as np
 from biocnn.metrics.masks import IGNORE, check_shapes
 from biocnn.metrics.weighted import ratio
 
-BINS = int(np.float16(1).view(np.uint16)) + 1  # as integers, the float16 from 0 to 1 are 0, 1, ..., in their order
+BINS = (
+    int(np.float16(1).view(np.uint16)) + 1
+)  # reinterpreted as integers, the float16 from 0 to 1 are 0, 1, ..., in order
 
 
 def pixel_histogram(probability: np.ndarray, target: np.ndarray, *, label: int = 1) -> np.ndarray:
-    """Count the pixels of each probability, those outside and those of the class.
+    """Count the pixels at each probability, outside and inside the class.
 
     Parameters
     ----------
     probability
-        Of the class, between 0 and 1, shape (*spatial); taken as float16.
+        Probability of the class, between 0 and 1, shape (*spatial); converted to float16.
     target
-        True classes (or 0 and 1), of the same shape; pixels of 255, outside the field of view, are left out.
+        True classes (or 0 and 1), same shape; pixels of 255 are ignored.
     label
-        The class.
+        Class to count.
 
     Returns
     -------
     counts
-        Shape (2, 15361), int64: of other pixels, of those of the class; by rising probability.
+        Shape (2, 15361), int64: pixels outside and inside the class, by increasing probability.
     """
     check_shapes(probability, target)
     known = np.asarray(target) != IGNORE
@@ -38,17 +40,17 @@ def pixel_histogram(probability: np.ndarray, target: np.ndarray, *, label: int =
 
 
 def auroc_of_counts(counts: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve of `pixel_histogram`.
+    """Compute the area under the ROC curve from `pixel_histogram`.
 
     Parameters
     ----------
     counts
-        Shape (..., 2, T), of one image, summed over images, or weighted.
+        Shape (..., 2, T), for one image, summed over images, or weighted.
 
     Returns
     -------
     auroc
-        Shape (...); nan where there are no pixels of the class, or no others: it is not defined there.
+        Shape (...); NaN if there are no pixels inside or none outside the class.
     """
     others, positives = _sides(counts)
     below = np.cumsum(others, axis=-1) - others / 2
@@ -56,17 +58,17 @@ def auroc_of_counts(counts: np.ndarray) -> np.ndarray:
 
 
 def auprc_of_counts(counts: np.ndarray) -> np.ndarray:
-    """Average precision of `pixel_histogram`, as scikit-learn defines it.
+    """Compute average precision, as defined by scikit-learn, from `pixel_histogram`.
 
     Parameters
     ----------
     counts
-        Shape (..., 2, T), of one image, summed over images, or weighted.
+        Shape (..., 2, T), for one image, summed over images, or weighted.
 
     Returns
     -------
     auprc
-        Shape (...); nan where there are no pixels of the class, or no others.
+        Shape (...); NaN if there are no pixels inside or none outside the class.
     """
     others, positives = (side[..., ::-1] for side in _sides(counts))
     hits, alarms = np.cumsum(positives, axis=-1), np.cumsum(others, axis=-1)
@@ -75,9 +77,9 @@ def auprc_of_counts(counts: np.ndarray) -> np.ndarray:
 
 
 def coarse(counts: np.ndarray, bins: int = 1000) -> np.ndarray:
-    """Put neighbouring probabilities together, (N, 2, 15361) to (N, 2, at most ``bins``), alike in number of pixels.
+    """Merge neighbouring probabilities: (N, 2, 15361) to (N, 2, at most ``bins``), with similar pixel counts.
 
-    For intervals, which need many weighted sums, and to which a thousandth of the pixels does not matter.
+    For intervals, which need many weighted sums and for which a thousandth of the pixels does not matter.
     """
     total = counts.sum(axis=(0, 1))
     upto = np.cumsum(total) - total

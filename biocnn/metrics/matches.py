@@ -1,4 +1,4 @@
-"""What became of each object: matched, missed, false, merged with others, or split."""
+"""Classify objects as matched, missed, false, merged or split."""
 
 from typing import Any
 
@@ -13,35 +13,34 @@ COLUMNS = ("kind", "label", "target_label", "area", "target_area", "iou", "score
 def match_objects(
     labels: np.ndarray, target_labels: np.ndarray, score: np.ndarray | None = None, *, threshold: float = 0.5
 ) -> pd.DataFrame:
-    """Say of each object what became of it.
+    """Classify each predicted and true object.
 
     Parameters
     ----------
     labels
         Predicted objects, integers, shape (*spatial), 0 = background.
     target_labels
-        True objects, of the same shape.
+        True objects, same shape.
     score
-        How sure each pixel is, of the same shape; an object has the mean of its pixels.
+        Confidence of each pixel, same shape; the score of an object is the mean over its pixels.
     threshold
-        IoU from which on a predicted and a true object are matched, one to one, as `matching` counts them.
+        Smallest IoU at which a predicted and a true object are matched, one to one, as in `matching`.
 
     Returns
     -------
     objects
-        One row for each pair and each object without a partner:
+        One row per pair and per unmatched object:
 
-        - ``matched``: a predicted object and its true one;
-        - ``merged``: a true object without a partner that lies by more than half in the predicted object ``label``,
-          as another true object does, or one that ``label`` is matched with;
-        - ``missed``: any other true object without a partner;
-        - ``split``: a predicted object without a partner that lies by more than half in the true object
-          ``target_label``, as another predicted object does, or one that ``target_label`` is matched with; none that
-          true objects are merged in;
-        - ``false``: any other predicted object without a partner, but for those that true objects are merged in.
+        - ``matched``: a predicted object and its true object;
+        - ``merged``: an unmatched true object with more than half of its area in the predicted object ``label``, which
+          is matched or contains another such object;
+        - ``missed``: any other unmatched true object;
+        - ``split``: an unmatched predicted object with more than half of its area in the true object ``target_label``,
+          which is matched or contains another such object; no true objects are merged in it;
+        - ``false``: any other unmatched predicted object, except those in which true objects are merged.
 
-        Columns kind; label and target_label (0 where there is none); area and target_area in pixels; iou of the two,
-        of missed and false objects the largest with any; score of the predicted object.
+        Columns kind; label and target_label (0 if there is none); area and target_area in pixels; iou of the pair, or
+        for missed and false objects the largest with any object; score of the predicted object.
     """
     found = overlaps(labels, target_labels)
     chosen = pairs(found.row, found.column, found.iou, threshold)
@@ -71,14 +70,14 @@ def match_objects(
 
 
 def _marked(areas: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """Which objects are among some."""
+    """Return a boolean array that marks the given objects."""
     marks = np.zeros(len(areas), bool)
     marks[numbers] = True
     return marks
 
 
 def _several(holder: np.ndarray, held: np.ndarray, matched: np.ndarray) -> np.ndarray:
-    """Positions of overlaps that are held by an object with another such, or with a partner."""
+    """Return the ``held`` overlaps whose holder has several of them, or a match."""
     where = np.flatnonzero(held)
     count = np.bincount(holder[where], minlength=len(matched)) + matched
     return where[count[holder[where]] > 1]
@@ -97,7 +96,7 @@ def _largest(areas: np.ndarray, numbers: np.ndarray, ious: np.ndarray) -> np.nda
 
 
 def _scores(labels: np.ndarray, score: np.ndarray | None, found: Overlaps, wanted: pd.Series) -> np.ndarray:
-    """The mean score of the objects of a column; nan where there is no object, or no score."""
+    """Return the mean score of the objects of a column; NaN if there is no object or no score."""
     from scipy import ndimage
 
     if score is None or not len(found.ids):

@@ -1,4 +1,4 @@
-"""How well two sets of labelled objects agree, as StarDist and the DSB2018 challenge count it.
+"""Agreement of two sets of labelled objects, as in StarDist and the DSB2018 challenge.
 
 Schmidt et al., MICCAI 2018, doi:10.1007/978-3-030-00934-2_30; Kirillov et al., CVPR 2019 (panoptic quality).
 """
@@ -17,9 +17,9 @@ THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 class Matching(NamedTuple):
     """Counts of objects at T thresholds of IoU, each array of shape (T,).
 
-    ``tp`` pairs of matched objects, ``fp`` predicted objects without a partner, ``fn`` true objects without one,
-    ``iou_sum`` the IoU of the matched pairs, summed. Add up over images for pooled values; `dice_of_counts` makes F1
-    of the first three.
+    ``tp`` are matched pairs, ``fp`` unmatched predicted objects, ``fn`` unmatched true objects, and ``iou_sum`` is the
+    summed IoU of the matched pairs. Sum over images for pooled values; `dice_of_counts` computes F1 from the first
+    three.
     """
 
     tp: np.ndarray
@@ -29,21 +29,21 @@ class Matching(NamedTuple):
 
 
 def matching(labels: np.ndarray, target_labels: np.ndarray, thresholds: Sequence[float] = THRESHOLDS) -> Matching:
-    """Pair predicted with true objects, one to one, as many as possible at each IoU threshold.
+    """Match predicted with true objects, one to one, as many as possible at each IoU threshold.
 
     Parameters
     ----------
     labels
-        Predicted objects, integers, shape (*spatial): 0 = background; the other numbers need not be consecutive.
+        Predicted objects, integers, shape (*spatial): 0 = background; numbers need not be consecutive.
     target_labels
-        True objects, of the same shape.
+        True objects, same shape.
     thresholds
-        Two objects can be a pair where their IoU is at least this, between 0 and 1, above 0.
+        Smallest IoU of a pair, above 0 and up to 1.
 
     Returns
     -------
     matching
-        Counts for each threshold. Among equally many pairs, those with the largest summed IoU are taken.
+        Counts at each threshold. Among matchings with equally many pairs, that with the largest summed IoU is used.
     """
     check_shapes(labels, target_labels)
     found = overlaps(labels, target_labels)
@@ -57,73 +57,69 @@ def matching(labels: np.ndarray, target_labels: np.ndarray, thresholds: Sequence
 def average_precision_iou(
     labels: np.ndarray, target_labels: np.ndarray, thresholds: Sequence[float] = THRESHOLDS
 ) -> np.ndarray:
-    """TP / (TP + FP + FN) of objects in one image; the mean of this over images is what StarDist's paper reports.
+    """Compute TP / (TP + FP + FN) of objects in an image; StarDist's paper reports its mean over images.
 
     Parameters
     ----------
     labels
         Predicted objects, integers, shape (*spatial), 0 = background.
     target_labels
-        True objects, of the same shape.
+        True objects, same shape.
     thresholds
-        IoU from which on two objects are a pair.
+        Smallest IoU of a pair.
 
     Returns
     -------
     average_precision
-        One value for each threshold, between 0 and 1; 1 where there is no object and none is predicted.
+        One value per threshold, between 0 and 1; 1 if there are no objects and none are predicted.
     """
     found = matching(labels, target_labels, thresholds)
     return iou_of_counts(found.tp, found.fp, found.fn)
 
 
 def pooled(matchings: Sequence[Matching]) -> Matching:
-    """Add up the counts of several images; `iou_of_counts` of the result weighs each object, not each image, alike.
+    """Sum the counts of several images, so that `iou_of_counts` weights objects, not images, equally.
 
     Parameters
     ----------
     matchings
-        One of each image, all at the same thresholds.
+        One per image, all at the same thresholds.
 
-    Returns
-    -------
-    matching
-        The sums.
     """
     return Matching(*(np.sum(counts, axis=0) for counts in zip(*matchings, strict=True)))
 
 
 def panoptic_quality(found: Matching) -> np.ndarray:
-    """The mean IoU of the matched pairs times F1.
+    """Compute panoptic quality: the mean IoU of the matched pairs times F1.
 
     Parameters
     ----------
     found
-        Counts of one image, or pooled.
+        Counts of one image, or pooled counts.
 
     Returns
     -------
     panoptic_quality
-        One value for each threshold, between 0 and 1; 1 where there is no object and none is predicted.
+        One value per threshold, between 0 and 1; 1 if there are no objects and none are predicted.
     """
     total = found.tp + (found.fp + found.fn) / 2
     return np.divide(found.iou_sum, total, out=np.ones(total.shape), where=total > 0)
 
 
 def aji(labels: np.ndarray, target_labels: np.ndarray) -> float:
-    """Aggregated Jaccard index: pixels that true objects share with their best predicted ones, over those of both.
+    """Compute the aggregated Jaccard index: shared over joint pixels of true objects and their best predictions.
 
     Parameters
     ----------
     labels
         Predicted objects, integers, shape (*spatial), 0 = background.
     target_labels
-        True objects, of the same shape.
+        True objects, same shape.
 
     Returns
     -------
     aji
-        Between 0 and 1; 1 where there is no object and none is predicted.
+        Between 0 and 1; 1 if there are no objects and none are predicted.
 
     References
     ----------
@@ -133,13 +129,13 @@ def aji(labels: np.ndarray, target_labels: np.ndarray) -> float:
 
 
 def aji_counts(labels: np.ndarray, target_labels: np.ndarray) -> np.ndarray:
-    """Intersection and union in pixels, shape (2,), which add up over images.
+    """Count intersection and union in pixels, shape (2,), which add up over images.
 
-    Each true object is paired with the predicted one of highest IoU, which other true objects may have, too; true
-    objects that nothing overlaps and predicted ones that are no one's best are part of the union only.
+    Each true object is paired with the predicted one of highest IoU, which may be shared with other true objects. True
+    objects without overlap and predicted ones that are no object's best count in the union only.
     """
     found = overlaps(labels, target_labels)
-    order = np.lexsort((-found.row, found.iou, found.column))  # ties: the predicted object of the lower number
+    order = np.lexsort((-found.row, found.iou, found.column))  # ties: the predicted object with the lower number
     best = order[np.diff(found.column[order], append=-1) != 0]
     rows, columns, common = found.row[best], found.column[best], found.common[best]
     unused = np.delete(found.areas, rows).sum() + np.delete(found.target_areas, columns).sum()
@@ -147,15 +143,16 @@ def aji_counts(labels: np.ndarray, target_labels: np.ndarray) -> np.ndarray:
 
 
 def aji_of_counts(counts: np.ndarray) -> np.ndarray:
-    """AJI of `aji_counts` (..., 2); 1 where there is no object."""
+    """Compute AJI from `aji_counts` (..., 2); 1 if there are no objects."""
     return ratio(counts[..., 0], counts[..., 1], empty=1)
 
 
 class Overlaps(NamedTuple):
-    """The n pairs of a predicted and a true object that share pixels, and all objects.
+    """The n pairs of predicted and true objects that share pixels, and all objects.
 
-    ``row``, ``column`` (n,) number the predicted and the true object of a pair from 0, ``iou`` and ``common`` pixels;
-    ``ids`` and ``areas`` of all predicted objects by number, ``target_ids`` and ``target_areas`` of all true ones.
+    ``row`` and ``column`` (n,) number the predicted and true object of each pair from 0; ``iou`` and ``common`` give
+    its IoU and shared pixels. ``ids`` and ``areas`` list all predicted objects, ``target_ids`` and ``target_areas`` all
+    true ones.
     """
 
     row: np.ndarray
@@ -169,19 +166,19 @@ class Overlaps(NamedTuple):
 
 
 def overlaps(labels: np.ndarray, target_labels: np.ndarray) -> Overlaps:
-    """Which objects share pixels, and how many.
+    """Find the objects that share pixels, and how many.
 
     Parameters
     ----------
     labels
-        Predicted objects, integers, shape (*spatial), 0 = background; the other numbers need not be consecutive.
+        Predicted objects, integers, shape (*spatial), 0 = background; numbers need not be consecutive.
     target_labels
-        True objects, of the same shape.
+        True objects, same shape.
 
     Returns
     -------
     overlaps
-        Ordered by predicted, then by true object.
+        Pairs ordered by predicted, then by true object.
     """
     check_shapes(labels, target_labels)
     (predicted, ids), (true, target_ids) = _consecutive(labels), _consecutive(target_labels)
@@ -191,7 +188,7 @@ def overlaps(labels: np.ndarray, target_labels: np.ndarray) -> Overlaps:
     width = len(target_ids) + 1
     shared = (predicted > 0) & (true > 0)
     keys = predicted[shared] * width + true[shared]
-    if (len(ids) + 1) * width <= 4_000_000:  # counting in a table is faster than sorting while it is small
+    if (len(ids) + 1) * width <= 4_000_000:  # counting in a table is faster than sorting if the table is small
         table = np.bincount(keys)
         keys = np.flatnonzero(table)
         common = table[keys]
@@ -204,10 +201,10 @@ def overlaps(labels: np.ndarray, target_labels: np.ndarray) -> Overlaps:
 
 
 def _consecutive(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Flat labels renumbered 1..n in their order, with 0 kept, and the n labels."""
+    """Renumber flattened labels to 1..n, keeping order and 0; return them and the n labels."""
     flat = np.asarray(labels).ravel().astype(np.int64)
     highest = int(flat.max(initial=0))
-    if flat.size and (flat.min() < 0 or highest > 4 * flat.size):  # numbers too wild for a table
+    if flat.size and (flat.min() < 0 or highest > 4 * flat.size):  # numbers out of range for a table
         ids, flat = np.unique(np.append(flat, 0), return_inverse=True)
         zero = int(np.searchsorted(ids, 0))
         flat = np.where(flat == zero, 0, np.where(flat < zero, flat + 1, flat))[:-1]
@@ -219,19 +216,19 @@ def _consecutive(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def pairs(rows: np.ndarray, columns: np.ndarray, ious: np.ndarray, threshold: float) -> np.ndarray:
-    """Which of some overlaps make the best one-to-one matching: as many as possible, then of the largest summed IoU.
+    """Select the best one-to-one matching among overlaps: most pairs first, then the largest summed IoU.
 
     Parameters
     ----------
     rows, columns, ious
-        Of each overlap the predicted object, the true object and their IoU, shape (n,).
+        Predicted object, true object and IoU of each overlap, shape (n,).
     threshold
-        Two objects can be a pair where their IoU is at least this.
+        Smallest IoU of a pair.
 
     Returns
     -------
     chosen
-        Positions in the arrays. Only objects with several candidates, at an IoU of .5 and below, need an assignment.
+        Positions in the arrays. Only objects with several candidates, at IoU up to 0.5, need an assignment.
     """
     kept = np.flatnonzero(ious >= threshold)
     if len(kept) == 0:
@@ -244,7 +241,7 @@ def pairs(rows: np.ndarray, columns: np.ndarray, ious: np.ndarray, threshold: fl
 
 
 def _assign(rows: np.ndarray, columns: np.ndarray, ious: np.ndarray) -> np.ndarray:
-    """Positions of the pairs of the best one-to-one assignment: most pairs first, then the largest sum."""
+    """Return the positions of the best one-to-one assignment: most pairs first, then the largest sum."""
     from scipy.optimize import linear_sum_assignment
 
     row_ids, rows = np.unique(rows, return_inverse=True)

@@ -1,7 +1,7 @@
-"""How well two divisions of an image into segments agree: V-Rand and variation of information.
+"""Agreement of two partitions of an image into segments: V-Rand and variation of information.
 
-As in the ISBI 2012 challenge, only pixels of true segments count, and a predicted pixel that belongs to no segment is
-one of its own. Arganda-Carreras et al., Frontiers in Neuroanatomy 9, 142 (2015), doi:10.3389/fnana.2015.00142.
+As in the ISBI 2012 challenge, only pixels of true segments count, and each predicted pixel without a segment is a
+segment of its own. Arganda-Carreras et al., Frontiers in Neuroanatomy 9, 142 (2015), doi:10.3389/fnana.2015.00142.
 """
 
 import numpy as np
@@ -11,18 +11,18 @@ from biocnn.metrics.weighted import ratio
 
 
 def segments(border: np.ndarray) -> np.ndarray:
-    """The segments that a border divides an image into, grown into the border until one pixel of it is left.
+    """Label the segments separated by a border, and grow them until the border is one pixel wide.
 
     Parameters
     ----------
     border
-        Shape (*spatial), bool: membranes, cell walls.
+        Shape (*spatial), bool, e.g. membranes or cell walls.
 
     Returns
     -------
     labels
-        Shape (*spatial), int32: 0 = the thinned border, which still divides what it divided; 1..n = segments,
-        connected along axes. Border that divides nothing is gone.
+        Shape (*spatial), int32: 0 = the thinned border, which still separates the same segments; 1..n = segments,
+        connected along axes. Border pixels that separate nothing are removed.
     """
     from scipy.ndimage import distance_transform_edt, label
     from skimage.segmentation import watershed
@@ -33,60 +33,60 @@ def segments(border: np.ndarray) -> np.ndarray:
 
 
 def v_rand(labels: np.ndarray, target_labels: np.ndarray) -> float:
-    """Foreground-restricted Rand F-score: the harmonic mean of pairs kept together and of pairs kept apart.
+    """Compute the foreground-restricted Rand F-score, the harmonic mean of Rand split and merge scores.
 
     Parameters
     ----------
     labels
-        Predicted segments, integers, shape (*spatial): each pixel of 0 is a segment of its own.
+        Predicted segments, integers, shape (*spatial); each pixel of 0 is a segment of its own.
     target_labels
-        True segments, of the same shape; pixels of 0 are left out.
+        True segments, same shape; pixels of 0 are ignored.
 
     Returns
     -------
     v_rand
-        Between 0 and 1; 1 where no two pixels belong together, in truth or prediction. One less scikit-image's
+        Between 0 and 1; 1 if no two pixels belong together, in truth or prediction. Equals 1 minus scikit-image's
         adapted_rand_error.
     """
     return float(v_rand_of_counts(partition_counts(labels, target_labels)))
 
 
 def variation_of_information(labels: np.ndarray, target_labels: np.ndarray) -> tuple[float, float]:
-    """What each division does not tell of the other: too many segments, and too few.
+    """Compute the variation of information, for over- and undersegmentation separately.
 
     Parameters
     ----------
     labels
-        Predicted segments, integers, shape (*spatial): each pixel of 0 is a segment of its own.
+        Predicted segments, integers, shape (*spatial); each pixel of 0 is a segment of its own.
     target_labels
-        True segments, of the same shape; pixels of 0 are left out.
+        True segments, same shape; pixels of 0 are ignored.
 
     Returns
     -------
     split, merge
-        In bits: H(prediction | truth), from true segments that were divided, and H(truth | prediction), from those
-        that were joined. Both are 0 for the same division, and where there is no true segment. Their sum is the
-        variation of information.
+        In bits: H(prediction | truth), from true segments that are split, and H(truth | prediction), from those that
+        are merged. Both are 0 for identical partitions, and if there is no true segment. Their sum is the variation of
+        information.
     """
     counts = partition_counts(labels, target_labels)
     return float(vi_split_of_counts(counts)), float(vi_merge_of_counts(counts))
 
 
 def partition_counts(labels: np.ndarray, target_labels: np.ndarray) -> np.ndarray:
-    """Sums that add up over images, whose segments are all different.
+    """Compute sums for V-Rand and variation of information, which add up over images.
 
     Parameters
     ----------
     labels
         Predicted segments, integers, shape (*spatial).
     target_labels
-        True segments, of the same shape.
+        True segments, same shape; pixels of 0 are ignored.
 
     Returns
     -------
     counts
-        Of shape (7,): sums of n (n - 1) over what both share, over predicted and over true segments; sums of
-        n log2 n over the same; and the number of pixels.
+        Shape (7,): sums of n (n - 1) over intersections, predicted segments and true segments; sums of n log2 n over
+        the same; and the number of pixels.
     """
     check_shapes(labels, target_labels)
     inside = np.asarray(target_labels) != 0
@@ -104,15 +104,15 @@ def partition_counts(labels: np.ndarray, target_labels: np.ndarray) -> np.ndarra
 
 
 def v_rand_of_counts(counts: np.ndarray) -> np.ndarray:
-    """V-Rand of `partition_counts` (..., 7)."""
+    """Compute V-Rand from `partition_counts` (..., 7)."""
     return ratio(2 * counts[..., 0], counts[..., 1] + counts[..., 2], empty=1)
 
 
 def vi_split_of_counts(counts: np.ndarray) -> np.ndarray:
-    """H(prediction | truth) in bits, of `partition_counts` (..., 7)."""
+    """Compute H(prediction | truth) in bits from `partition_counts` (..., 7)."""
     return ratio(counts[..., 5] - counts[..., 3], counts[..., 6], empty=0)
 
 
 def vi_merge_of_counts(counts: np.ndarray) -> np.ndarray:
-    """H(truth | prediction) in bits, of `partition_counts` (..., 7)."""
+    """Compute H(truth | prediction) in bits from `partition_counts` (..., 7)."""
     return ratio(counts[..., 4] - counts[..., 3], counts[..., 6], empty=0)

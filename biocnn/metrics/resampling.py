@@ -1,4 +1,4 @@
-"""How sure a metric is: the bootstrap over examples."""
+"""Confidence intervals of metrics by bootstrap over examples."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from biocnn.metrics import vectors, weighted
 
-FEWEST = 5  # groups, below which drawing some anew says little of how others would be
+FEWEST = 5  # minimum number of groups for a meaningful bootstrap
 _NAMES = ("auroc", "auprc", "accuracy", "recall_at_fdr10", "ece", "pearson", "spearman", "mse")
 WEIGHTED = {getattr(vectors, name): getattr(weighted, name) for name in _NAMES} | {np.mean: weighted.mean}
 
@@ -15,7 +15,7 @@ WEIGHTED = {getattr(vectors, name): getattr(weighted, name) for name in _NAMES} 
 def bootstrap(
     metric: Callable[..., float], *arrays: np.ndarray, seed: int, n: int = 1000, groups: ArrayLike | None = None
 ) -> tuple[float, float]:
-    """The 95% percentile interval of a metric when examples are drawn anew, with replacement.
+    """Compute the 95% percentile interval of a metric over bootstrap resamples of the examples.
 
     Parameters
     ----------
@@ -23,20 +23,20 @@ def bootstrap(
         A metric of vectors, ``np.mean``, or any function of the arrays; all but the last are computed for many
         resamples at once.
     arrays
-        Each of length N along its first axis; row i of all of them is one example.
+        Arrays of length N along the first axis; row i of all of them is one example.
     seed
         The same seed gives the same interval.
     n
         Number of resamples.
     groups
-        The group of each example, (N,): whole groups are drawn (cluster bootstrap), because overlapping windows, say,
-        are alike. None: each example is a group.
+        Group of each example, (N,): whole groups are drawn (cluster bootstrap), because e.g. overlapping windows are
+        similar. None: each example is a group.
 
     Returns
     -------
     low, high
-        The 2.5th and 97.5th percentile over the resamples in which the metric is defined; nan where there are none,
-        or fewer than five groups: an interval from less would feign certainty.
+        The 2.5th and 97.5th percentile over the resamples in which the metric is defined; NaN if there are none, or
+        fewer than five groups, which would give a misleadingly narrow interval.
     """
     return interval(replicates(metric, *arrays, seed=seed, n=n, groups=groups))
 
@@ -44,10 +44,10 @@ def bootstrap(
 def replicates(
     metric: Callable[..., float], *arrays: np.ndarray, seed: int, n: int = 1000, groups: ArrayLike | None = None
 ) -> np.ndarray:
-    """The metric of each resample, shape (n,); nan where it is not defined, and for fewer groups than five.
+    """Compute the metric of each resample, shape (n,); NaN if undefined, or with fewer than five groups.
 
-    The same seed draws the same examples: of two predictions of the same examples, the differences between their
-    replicates are those of a paired bootstrap. Parameters are those of ``bootstrap``.
+    The same seed draws the same examples, so the differences between the replicates of two predictions of the same
+    examples are those of a paired bootstrap. For parameters see ``bootstrap``.
     """
     arrays = tuple(np.asarray(array) for array in arrays)
     number = len(arrays[0])
@@ -71,17 +71,17 @@ def sum_replicates(
     seed: int,
     n: int = 1000,
 ) -> np.ndarray:
-    """A function of sums over images, for images drawn anew with replacement.
+    """Compute a function of sums over images for bootstrap resamples of the images.
 
     Parameters
     ----------
     function
-        Of counts (..., k) to values (...): pooled Dice of pixel counts, say; a mean is one of sums and numbers.
+        Function from summed counts (..., k) to values (...), e.g. pooled Dice, or a mean from sums and numbers.
     counts
-        Of each image, shape (N, k) or (N, *k).
+        Counts of each image, shape (N, k) or (N, *k).
     groups
-        The group of each image, (N,): whole groups are drawn (cluster bootstrap), because images of one patient or
-        plate are alike. None: each image is a group.
+        Group of each image, (N,): whole groups are drawn (cluster bootstrap), because images of one patient or plate
+        are similar. None: each image is a group.
     seed
         The same seed draws the same groups.
     n
@@ -90,7 +90,7 @@ def sum_replicates(
     Returns
     -------
     values
-        Shape (n,); nan where there are fewer than five groups: an interval from less would feign certainty.
+        Shape (n,); NaN if there are fewer than five groups, which would give a misleadingly narrow interval.
     """
     counts = np.asarray(counts, float)
     if groups is not None:
@@ -106,7 +106,7 @@ def sum_replicates(
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """The 2.5th and the 97.5th percentile of the values that are not nan; nan where all are."""
+    """Return the 2.5th and 97.5th percentile of the values, ignoring NaN; NaN if all are."""
     values = values[~np.isnan(values)]
     if values.size == 0:
         return float("nan"), float("nan")
@@ -121,7 +121,7 @@ def _together(
     rng: np.random.Generator,
     n: int,
 ) -> np.ndarray:
-    """In batches of a few MB; a resample is how often each example was drawn, each as often as its group."""
+    """Evaluate resamples in batches of a few MB; each is given by how often each example's group was drawn."""
     arrays = vectors.flat(*arrays)
     if n == 0 or any(np.isnan(array).any() for array in arrays):
         return np.full(n, np.nan)
@@ -132,7 +132,7 @@ def _together(
 
 
 def _draws(size: int, rng: np.random.Generator, n: int, width: int) -> Iterator[np.ndarray]:
-    """How often each of ``size`` examples is in each of n resamples, some resamples (rows) at a time."""
+    """Yield batches of n resamples (rows), each as the counts of ``size`` examples."""
     batch = max(1, 500_000 // width)
     for start in range(0, n, batch):
         rows = min(batch, n - start)

@@ -1,4 +1,4 @@
-"""How well the outlines of two masks agree, in the unit of the spacing; the same in 2D and 3D."""
+"""Agreement of the outlines of two masks in 2D or 3D, in units of the spacing."""
 
 from collections.abc import Sequence
 
@@ -12,27 +12,26 @@ Spacing = float | Sequence[float]
 def surface_distances(
     mask: np.ndarray, target: np.ndarray, *, spacing: Spacing = 1.0, label: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
-    """From each outline pixel of one mask the distance to the nearest outline pixel of the other, both ways.
+    """Compute the distance from each outline pixel of one mask to the nearest one of the other, both ways.
 
-    An outline pixel is one with a neighbour, along an axis, that does not belong to the mask; beyond the image nothing
-    does.
+    An outline pixel has a neighbour, along an axis, that does not belong to the mask or lies outside the image.
 
     Parameters
     ----------
     mask
         Predicted classes (or 0 and 1), shape (*spatial).
     target
-        True classes, of the same shape; pixels of 255 are left out of both.
+        True classes, same shape; pixels of 255 are ignored.
     spacing
-        Size of a pixel along each axis, row-major.
+        Pixel size along each axis, row-major.
     label
-        The class that is compared.
+        Class to compare.
 
     Returns
     -------
     from_mask, from_target
-        One distance for each outline pixel, in the unit of the spacing. Where one mask is empty, the distances from
-        the other are the diagonal of the image, the worst there can be.
+        One distance per outline pixel, in units of the spacing. If one mask is empty, the distances from the other are
+        the diagonal of the image, the worst case.
     """
     check_shapes(mask, target)
     target = np.asarray(target)
@@ -54,56 +53,33 @@ def surface_distances(
 def hausdorff95(mask: np.ndarray, target: np.ndarray, *, spacing: Spacing = 1.0, label: int = 1) -> float:
     """95th percentile Hausdorff distance between the outlines of one class.
 
-    From each outline pixel of one mask the distance to the nearest outline pixel of the other is taken; the result
-    is the larger of the two 95th percentiles, as MONAI defines it.
-
-    Parameters
-    ----------
-    mask
-        Predicted classes (or 0 and 1), shape (*spatial).
-    target
-        True classes, of the same shape; pixels of 255 are left out of both.
-    spacing
-        Size of a pixel along each axis, row-major.
-    label
-        The class that is compared.
-
-    Returns
-    -------
-    hausdorff95
-        In the unit of the spacing. 0 where both are empty; the diagonal of the image, as the worst there can be,
-        where only one is.
+    This is the larger of the two 95th percentiles of `surface_distances`, whose parameters apply, as defined by MONAI:
+    0 if both masks are empty, and the diagonal of the image, the worst case, if only one is.
     """
     return hausdorff95_of(*surface_distances(mask, target, spacing=spacing, label=label))
 
 
 def hausdorff95_of(from_mask: np.ndarray, from_target: np.ndarray) -> float:
-    """The larger of the 95th percentiles of what `surface_distances` gives."""
+    """Return the larger of the 95th percentiles of `surface_distances`."""
     return max((float(np.percentile(d, 95)) for d in (from_mask, from_target) if d.size), default=0.0)
 
 
 def surface_dice(
     mask: np.ndarray, target: np.ndarray, *, tolerance: float, spacing: Spacing = 1.0, label: int = 1
 ) -> float:
-    """Normalised surface distance: the share of both outlines that lies within a tolerance of the other.
+    """Normalised surface distance: the fraction of both outlines within a tolerance of the other.
+
+    For further parameters see `surface_distances`.
 
     Parameters
     ----------
-    mask
-        Predicted classes (or 0 and 1), shape (*spatial).
-    target
-        True classes, of the same shape; pixels of 255 are left out of both.
     tolerance
-        Largest distance that counts as agreement, in the unit of the spacing.
-    spacing
-        Size of a pixel along each axis, row-major.
-    label
-        The class that is compared.
+        Largest distance that counts as agreement, in units of the spacing.
 
     Returns
     -------
     surface_dice
-        Between 0 and 1; 1 where both are empty, 0 where only one is.
+        Between 0 and 1; 1 if both masks are empty, 0 if only one is.
 
     References
     ----------
@@ -114,32 +90,19 @@ def surface_dice(
 
 
 def average_surface_distance(mask: np.ndarray, target: np.ndarray, *, spacing: Spacing = 1.0, label: int = 1) -> float:
-    """Average symmetric surface distance: the mean over the pixels of both outlines.
+    """Average symmetric surface distance: the mean distance over the pixels of both outlines.
 
-    Parameters
-    ----------
-    mask
-        Predicted classes (or 0 and 1), shape (*spatial).
-    target
-        True classes, of the same shape; pixels of 255 are left out of both.
-    spacing
-        Size of a pixel along each axis, row-major.
-    label
-        The class that is compared.
-
-    Returns
-    -------
-    average_surface_distance
-        In the unit of the spacing. 0 where both are empty; the diagonal of the image where only one is.
+    For parameters see `surface_distances`. The distance is 0 if both masks are empty, and the diagonal of the image if
+    only one is.
     """
     distances = surface_distances(mask, target, spacing=spacing, label=label)
     return float(average_surface_distance_of_counts(surface_counts(*distances, np.inf)))
 
 
 def surface_counts(from_mask: np.ndarray, from_target: np.ndarray, tolerance: float) -> np.ndarray:
-    """Of the distances of both outlines: how many are within the tolerance, how many there are, and their sum.
+    """Return how many distances of both outlines are within the tolerance, their number, and their sum.
 
-    These add up over images; where only one mask has an outline, nothing is within any tolerance.
+    These add up over images; if only one mask has an outline, no distance is within the tolerance.
     """
     distances = np.concatenate([from_mask, from_target])
     within = np.count_nonzero(distances <= tolerance) if from_mask.size and from_target.size else 0
@@ -147,12 +110,12 @@ def surface_counts(from_mask: np.ndarray, from_target: np.ndarray, tolerance: fl
 
 
 def surface_dice_of_counts(counts: np.ndarray) -> np.ndarray:
-    """The share of outlines within the tolerance, of `surface_counts` (..., 3); 1 where there is no outline."""
+    """Compute the fraction of outlines within the tolerance from `surface_counts` (..., 3); 1 without outlines."""
     return np.divide(counts[..., 0], counts[..., 1], out=np.ones(counts.shape[:-1]), where=counts[..., 1] > 0)
 
 
 def average_surface_distance_of_counts(counts: np.ndarray) -> np.ndarray:
-    """The mean distance, of `surface_counts` (..., 3); 0 where there is no outline."""
+    """Compute the mean distance from `surface_counts` (..., 3); 0 without outlines."""
     return np.divide(counts[..., 2], counts[..., 1], out=np.zeros(counts.shape[:-1]), where=counts[..., 1] > 0)
 
 
@@ -169,7 +132,7 @@ def _outline(mask: np.ndarray) -> np.ndarray:
 
 
 def _bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
-    """The smallest box around a mask that is not empty."""
+    """Return the smallest box around a non-empty mask."""
     box = []
     for axis in range(mask.ndim):
         others = tuple(other for other in range(mask.ndim) if other != axis)

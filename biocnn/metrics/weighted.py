@@ -1,21 +1,21 @@
-"""Metrics of weighted examples: weights (B, N) and vectors (N,) to values (B,).
+"""Metrics of weighted examples, from weights (B, N) and vectors (N,) to values (B,).
 
-With weights of one they are the metrics, with the counts of resamples bootstrap replicates.
+Unit weights give the metrics, the counts of resamples give bootstrap replicates.
 """
 
 import numpy as np
 
-BINS = 15  # of the calibration error, each with as many examples
+BINS = 15  # of the calibration error, with equal numbers of examples
 
 
 def ratio(numerator: np.ndarray, denominator: np.ndarray, empty: float = float("nan")) -> np.ndarray:
-    """Division that gives ``empty`` where there is nothing to divide by, without a warning."""
+    """Divide, returning ``empty`` for denominators of 0, without a warning."""
     numerator, denominator = np.asarray(numerator, float), np.asarray(denominator, float)
     return np.divide(numerator, denominator, out=np.full(denominator.shape, float(empty)), where=denominator != 0)
 
 
 def _curve(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """True and false positives, each (B, T), at each distinct probability from the highest to the lowest."""
+    """Return true and false positives, each (B, T), at each distinct probability in decreasing order."""
     order = np.argsort(-probability, kind="stable")
     ends = np.flatnonzero(np.diff(probability[order], append=np.nan) != 0)
     positive = target[order] > 0
@@ -25,7 +25,7 @@ def _curve(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> 
 
 
 def auroc(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve; nan where one class has no weight."""
+    """Area under the ROC curve; NaN if a class has no weight."""
     hits, alarms = _curve(weights, probability, target)
     steps = np.diff(alarms, axis=1, prepend=0)
     area = (steps * (hits - np.diff(hits, axis=1, prepend=0) / 2)).sum(axis=1)
@@ -33,14 +33,14 @@ def auroc(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> n
 
 
 def auprc(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Average precision; nan where one class has no weight."""
+    """Average precision; NaN if a class has no weight."""
     hits, alarms = _curve(weights, probability, target)
     area = (np.diff(hits, axis=1, prepend=0) * ratio(hits, hits + alarms, empty=0)).sum(axis=1)
     return ratio(area, np.where(alarms[:, -1] > 0, hits[:, -1], 0))
 
 
 def recall_at_fdr10(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Largest recall at a threshold with at most a tenth of false alarms; nan where one class has no weight."""
+    """Largest recall at a false discovery rate of at most 10%; NaN if a class has no weight."""
     hits, alarms = _curve(weights, probability, target)
     clean = 10 * alarms <= hits + alarms
     return ratio(np.where(clean, hits, 0).max(axis=1), np.where(alarms[:, -1] > 0, hits[:, -1], 0))
@@ -55,7 +55,7 @@ def ece(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.
 
 
 def bins_of_equal_mass(weights: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """Which of the bins (B, N) each example is in: from 0, by rising probability; those of one probability together."""
+    """Return the bin of each example, (B, N): from 0, by increasing probability, with ties in the same bin."""
     place = _ranks(weights, probability) / weights.sum(axis=1, keepdims=True)
     return (place * BINS).astype(int).clip(max=BINS - 1)
 
@@ -66,7 +66,7 @@ def mean(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def accuracy(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Weight on the right side of one half."""
+    """Weighted fraction of examples on the right side of 0.5."""
     return mean(weights, ((probability >= 0.5) == (target > 0)).astype(float))
 
 
@@ -76,20 +76,20 @@ def mse(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.
 
 
 def pearson(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Correlation of the values; nan where either is constant."""
+    """Pearson correlation; NaN if either is constant."""
     x, y = (_standard(weights, np.broadcast_to(values, weights.shape)) for values in (probability, target))
     return (weights * x * y).sum(axis=1)
 
 
 def spearman(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Correlation of the ranks that the values have in each resample."""
+    """Spearman correlation, from the ranks in each resample."""
     x, y = (_standard(weights, _ranks(weights, values)) for values in (probability, target))
     return (weights * x * y).sum(axis=1)
 
 
 def _standard(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Values (B, N) less their weighted mean, over the root of their weighted sum of squares; nan where constant."""
-    values = values - values[:, :1]  # exactly zero where constant, whatever the rounding of a mean
+    """Subtract the weighted mean from values (B, N) and divide by their norm; NaN if constant."""
+    values = values - values[:, :1]  # exactly zero if constant, whatever the rounding of the mean
     scale = np.abs(values).max(axis=1, keepdims=True, initial=0)
     values = ratio(values, np.broadcast_to(scale, values.shape))
     values = values - ratio((weights * values).sum(axis=1), weights.sum(axis=1))[:, None]
@@ -99,7 +99,7 @@ def _standard(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def _ranks(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Mean ranks (B, N) that the values have in each resample."""
+    """Return the mean ranks (B, N) of the values in each resample."""
     _, group = np.unique(values, return_inverse=True)
     order = np.argsort(group, kind="stable")
     ends = np.flatnonzero(np.diff(group[order], append=-1))

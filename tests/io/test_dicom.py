@@ -68,7 +68,7 @@ def test_white_on_black_where_the_numbers_have_no_unit(tmp_path):
         write_dicom(tmp_path / "a.dcm", PLANE, **{"RescaleSlope": 1, "RescaleIntercept": 0} | unit, **more)
         found = read_image(tmp_path / "a.dcm")
         np.testing.assert_array_equal(found.pixels[0], PLANE * np.array(unit.get("RescaleSlope", 1), PLANE.dtype))
-        assert "not turned" in found.repairs[-1]
+        assert "not inverted" in found.repairs[-1]
     np.testing.assert_array_equal(decode(tmp_path / "a.dcm", indices=True).pixels[0], 2 * PLANE)
 
 

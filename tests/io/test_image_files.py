@@ -242,7 +242,7 @@ def test_other_floats_become_float32(tmp_path, dtype):
     found = read_image(tmp_path / "a.tif")
     assert found.pixels.dtype == np.float32
     np.testing.assert_allclose(found.pixels[0], array, rtol=1e-6)
-    assert found.repairs == (f"{np.dtype(dtype).name} stored as float32",)
+    assert found.repairs == (f"{np.dtype(dtype).name} converted to float32",)
 
 
 def test_64_bit_integers_that_fit_become_32_bit(tmp_path):
@@ -251,7 +251,7 @@ def test_64_bit_integers_that_fit_become_32_bit(tmp_path):
     found = read_image(tmp_path / "a.tif")
     assert found.pixels.dtype == np.int32
     np.testing.assert_array_equal(found.pixels[0], array)
-    assert found.repairs == ("int64 stored as int32",)
+    assert found.repairs == ("int64 converted to int32",)
 
 
 def test_what_no_image_can_hold_is_refused(tmp_path):

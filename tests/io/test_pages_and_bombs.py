@@ -215,4 +215,4 @@ except InputError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "do not fit into the memory" in done.stdout
+    assert "do not fit into memory" in done.stdout

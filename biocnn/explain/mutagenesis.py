@@ -13,7 +13,7 @@ from biocnn.explain.edited_network import Answer, EditedNetwork
 from biocnn.explain.edits import Unsupported
 from biocnn.models.sequence_network import SequenceNetwork, reverse_strand
 from biocnn.nn.encode import complement, one_hot, to_tensor
-from biocnn.nn.fuse_batchnorm import fold
+from biocnn.nn.fuse_batchnorm import fuse_batchnorm
 
 log = logging.getLogger("biocnn")
 
@@ -66,7 +66,7 @@ def _all_digits() -> Iterator[None]:
 def _followed(model: nn.Module, codes: Tensor, output: int) -> Tensor:
     """The fast way where it can be gone and gives the same, else the slow one."""
     try:
-        edited = EditedNetwork(fold(model), output)
+        edited = EditedNetwork(fuse_batchnorm(model), output)
         change = _change(edited, model, codes)
     except Unsupported as reason:
         log.info("mutants run through the whole network: edits are not followed through %s", reason)

@@ -1,7 +1,7 @@
-"""Losses, ``loss(logits, target, class_weights=None, *, settings) -> scalar``; each task names those that suit it.
+"""Losses, ``loss(logits, target, class_weights=None, *, settings) -> scalar``; each task lists those that fit it.
 
 Targets: (N, K) float for sequences; (N, 1, *spatial) uint8 for masks, where 255 is ignored; (N, 3, *spatial) uint8 for
-instances, as ``biocnn.tasks.instance_targets.instance_targets`` makes them.
+instances, from ``biocnn.tasks.instance_targets.instance_targets``.
 """
 
 from biocnn.losses.instances import border_weights, instances

@@ -1,4 +1,4 @@
-"""The loss of touching objects."""
+"""Loss for touching objects."""
 
 from torch import Tensor
 
@@ -8,8 +8,8 @@ from biocnn.losses.regions import soft_dice
 from biocnn.losses.sums import softmax_sums
 from biocnn.metrics.masks import IGNORE
 
-GAP_STEPS = 8  # of the gap map, to a pixel
-WIDEST = 10  # pixels: at the widest gap that is stored, little of the weight is left
+GAP_STEPS = 8  # steps of the gap map per pixel
+WIDEST = 10  # pixels; keeps the weight small at the largest stored gap
 
 
 def instances(
@@ -22,23 +22,23 @@ def instances(
     border_weight: float = 0.0,
     border_sigma: float = 5.0,
 ) -> Tensor:
-    """Cross-entropy and Dice of background / inside / boundary, plus the error of the distance to the edge.
+    """Compute cross-entropy and Dice of background / inside / boundary, plus the error of the edge distance.
 
     Parameters
     ----------
     boundary
-        Weight of the boundary class, which separates touching objects, in the cross-entropy.
+        Weight in the cross-entropy of the boundary class, which separates touching objects.
     distance
         Weight of the mean absolute error of the distance map.
     border_weight
-        What a pixel in a gap between two objects weighs in the cross-entropy beyond the 1 of every pixel: U-Net's w0,
-        there 10, where the distances to the nearest two objects, d1 + d2, are 0.
+        Additional weight in the cross-entropy of pixels in a gap between two objects, where the distances to the
+        nearest two objects, d1 + d2, are 0: w0 of U-Net, which used 10.
     border_sigma
-        How the weight falls as gaps get wider, in pixels, at most 10: w0 exp(-(d1 + d2)^2 / (2 sigma^2)).
+        Decay of this weight with the gap width, in pixels, at most 10: w0 exp(-(d1 + d2)^2 / (2 sigma^2)).
 
     References
     ----------
-    The weight of borders: Ronneberger et al., MICCAI 2015, doi:10.1007/978-3-319-24574-4_28.
+    Border weights: Ronneberger et al., MICCAI 2015, doi:10.1007/978-3-319-24574-4_28.
     """
     wanted, weights = target[:, :1], class_weights
     if weights is None:
@@ -53,7 +53,10 @@ def instances(
 
 
 def border_weights(gap: Tensor, weight: float, sigma: float) -> Tensor:
-    """1 + weight * exp(-(d1 + d2)^2 / (2 sigma^2)) of the gap map as it is stored, of any shape."""
+    """Compute 1 + weight * exp(-(d1 + d2)^2 / (2 sigma^2)) from the stored gap map, of any shape."""
     if not 0 < sigma <= WIDEST:
-        raise InputError(f"loss.border_sigma: is {sigma:g}", f"give at most {WIDEST} pixels: gaps are stored up to 32")
+        raise InputError(
+            f"loss.border_sigma is {sigma:g}",
+            f"allowed: above 0 and at most {WIDEST} pixels, since gaps are stored up to 32",
+        )
     return 1 + weight * gap.float().square().mul_(-0.5 / (sigma * GAP_STEPS) ** 2).exp_()

@@ -1,6 +1,6 @@
-"""Losses of whole regions, which small classes weigh in as much as large ones: Dice, Tversky, and sums with others.
+"""Region losses, in which small classes weigh as much as large ones: Dice, Tversky, and sums with other losses.
 
-Sums go over the whole batch, not over each image, so that images without a class do not swing the gradient.
+Sums are taken over the batch, not over each image, so that images without a class do not dominate the gradient.
 """
 
 from torch import Tensor
@@ -10,17 +10,17 @@ from biocnn.losses.sums import Sums, sigmoid_sums, softmax_sums
 
 
 def region_sums(logits: Tensor, target: Tensor) -> Sums:
-    """Sums over a binary mask (K = 1) or a class map."""
+    """Return the sums of a binary mask (K = 1) or a class map."""
     return (sigmoid_sums if logits.shape[1] == 1 else softmax_sums)(logits, target)
 
 
 def soft_dice(sums: Sums, smooth: float) -> Tensor:
-    """1 - Dice, mean over classes."""
+    """Compute 1 - Dice, averaged over classes."""
     return 1 - ((2 * sums.overlap + smooth) / (sums.predicted + sums.truth + smooth)).mean()
 
 
 def dice(logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *, smooth: float = 1.0) -> Tensor:
-    """Soft Dice loss of a binary mask (K = 1) or of all classes of a class map; weighs all classes alike.
+    """Soft Dice loss of a binary mask (K = 1) or a class map, with equal weights of all classes.
 
     References
     ----------
@@ -63,13 +63,13 @@ def tversky(
     false_negatives: float = 0.7,
     smooth: float = 1.0,
 ) -> Tensor:
-    """Dice in which pixels missed and pixels wrongly found cost differently; weighs all classes alike.
+    """Dice with different weights of false positives and false negatives; all classes weigh the same.
 
     Parameters
     ----------
     false_positives, false_negatives
-        What each costs; .5 and .5 is Dice. More for false negatives finds more of what is small, and more that is
-        not there.
+        Weights; 0.5 and 0.5 is Dice. A larger weight of false negatives increases recall of small structures, and false
+        positives.
 
     References
     ----------

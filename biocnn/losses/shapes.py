@@ -1,6 +1,6 @@
-"""Losses of shapes: the usual Dice and cross-entropy, and a term about where boundaries, or centrelines, lie.
+"""Shape losses: Dice and cross-entropy plus a term on the position of boundaries or centrelines.
 
-Each class but the background is looked at by itself; a mask is one class.
+Each class except the background is treated separately; a mask is one class.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from biocnn.losses.regions import dice_bce, dice_cross_entropy
 from biocnn.losses.sums import one_hot
 from biocnn.metrics.masks import IGNORE
 
-FARTHEST = 90  # pixels: squares of distances fit in 16 bits
+FARTHEST = 90  # pixels; squared distances fit in 16 bits
 
 
 def boundary(
@@ -25,24 +25,24 @@ def boundary(
     weight: float = 1.0,
     reach: int = 10,
 ) -> Tensor:
-    """Dice, cross-entropy, and errors weighed by how far they lie from the true boundary.
+    """Sum of Dice, cross-entropy, and errors weighted by their distance from the true boundary.
 
-    The last is the mean of |p - y| (min(d, reach) - 1/2) / reach, where d is the distance to the nearest pixel on the
-    other side of the boundary: up to a constant, the integral over the strip between predicted and true boundary.
+    The last term is the mean of |p - y| (min(d, reach) - 1/2) / reach, where d is the distance to the nearest pixel
+    across the boundary: up to a constant, the integral over the region between predicted and true boundary.
 
     Parameters
     ----------
     weight
-        Of the term.
+        Weight of the boundary term.
     reach
-        Distance from which on all errors are alike, in pixels, 1-90.
+        Distance beyond which all errors have the same weight, in pixels, 1-90.
 
     References
     ----------
-    Kervadec et al., MIDL 2019, arXiv:1812.07032; there distances grow without end.
+    Kervadec et al., MIDL 2019, arXiv:1812.07032; with unbounded distances.
     """
     if not 1 <= reach <= FARTHEST:
-        raise InputError(f"loss.reach: is {reach}", f"give 1 to {FARTHEST} pixels")
+        raise InputError(f"loss.reach is {reach}", f"allowed: 1 to {FARTHEST} pixels")
     p, truth, known = _foreground(logits, target)
     to_outside, to_inside = distances(torch.cat([known & ~truth, truth]), reach).chunk(2)  # one of them is 0
     far = (to_outside + to_inside - 0.5) / reach * known
@@ -59,14 +59,14 @@ def cldice(
     radius: int = 3,
     smooth: float = 1.0,
 ) -> Tensor:
-    """Dice, cross-entropy, and clDice, which asks that centrelines lie within, so that tubes are not interrupted.
+    """Sum of Dice, cross-entropy, and soft clDice, which penalises interrupted tubular structures.
 
     Parameters
     ----------
     weight
-        Of the term.
+        Weight of the clDice term.
     radius
-        Of the thickest tube, in pixels: as often is what is left of it made thinner to find its centreline.
+        Radius of the thickest structure, in pixels: the number of erosions to find its centreline.
 
     References
     ----------
@@ -86,7 +86,7 @@ def _usual(logits: Tensor, target: Tensor, class_weights: Tensor | None) -> Tens
 
 
 def _foreground(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Probability and truth (N, K, *spatial) of all classes but the background, and what is known (N, 1, *spatial)."""
+    """Return probability and truth (N, K, *spatial) of the foreground classes, and known pixels (N, 1, *spatial)."""
     known = target != IGNORE
     if logits.shape[1] == 1:
         return logits.sigmoid(), target == 1, known
@@ -94,35 +94,35 @@ def _foreground(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]
 
 
 def distances(marked: Tensor, reach: int) -> Tensor:
-    """Distance of every pixel to the nearest marked one, in pixels, exact up to ``reach`` and ``reach`` beyond.
+    """Return the distance of each pixel to the nearest marked one, in pixels, capped at ``reach``.
 
     Parameters
     ----------
     marked
-        Booleans, shape (N, K, *spatial).
+        Shape (N, K, *spatial), bool.
     """
     beyond = reach**2 + 1
     squares = (~marked).to(torch.int16) * beyond
     for axis in range(2, marked.ndim):
-        found, length = squares.clone(), squares.shape[axis]
-        for step in range(1, min(reach, length - 1) + 1):  # the lowest of the parabolas that stand on the neighbours
+        lowest, length = squares.clone(), squares.shape[axis]
+        for step in range(1, min(reach, length - 1) + 1):  # lower envelope of the parabolas of all neighbours
             raised = squares + step**2
             for here, there in ((0, step), (step, 0)):
-                part = found.narrow(axis, here, length - step)
+                part = lowest.narrow(axis, here, length - step)
                 torch.minimum(part, raised.narrow(axis, there, length - step), out=part)
-        squares = found
+        squares = lowest
     return squares.clamp(max=reach**2).float().sqrt()
 
 
 def soft_skeleton(p: Tensor, radius: int) -> Tensor:
-    """What openings remove from ever thinner shapes: of a 0/1 mask its centreline, of probabilities likewise.
+    """Compute a soft skeleton: what openings remove from a shape that is eroded step by step.
 
     Parameters
     ----------
     p
-        Shape (N, K, *spatial), 0 to 1, of a type with a sign.
+        Mask or probabilities, shape (N, K, *spatial), 0 to 1, of a signed type.
     radius
-        How often they are made thinner.
+        Number of erosions.
     """
     axes = tuple(range(2, p.ndim))
     skeleton = torch.zeros_like(p)
@@ -136,37 +136,37 @@ def soft_skeleton(p: Tensor, radius: int) -> Tensor:
 
 
 class _Extreme(torch.autograd.Function):
-    """Least or largest of each pixel and the two beside it along each of some axes; one of them takes the gradient.
+    """Minimum or maximum of each pixel and its neighbours along some axes; one of them takes the gradient.
 
-    Pooling is slower, and on a GPU gives other bits each time.
+    Pooling is slower, and not deterministic on GPUs.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, axes: tuple[int, ...], pick: Callable[..., Tensor]) -> Tensor:
-        found = x.clone()
-        for axis, here, there, length in _beside(x, axes):
-            part = found.narrow(axis, here, length)
+        result = x.clone()
+        for axis, here, there, length in _neighbours(x, axes):
+            part = result.narrow(axis, here, length)
             pick(part, x.narrow(axis, there, length), out=part)
         ctx.axes = axes
-        ctx.save_for_backward(x, found)
-        return found
+        ctx.save_for_backward(x, result)
+        return result
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        x, found = ctx.saved_tensors
-        given = gradient * (x == found)
+        x, result = ctx.saved_tensors
+        given = gradient * (x == result)
         left = gradient - given
-        for axis, here, there, length in _beside(x, ctx.axes):
+        for axis, here, there, length in _neighbours(x, ctx.axes):
             part = left.narrow(axis, here, length)
-            share = part * (x.narrow(axis, there, length) == found.narrow(axis, here, length))
+            share = part * (x.narrow(axis, there, length) == result.narrow(axis, here, length))
             given.narrow(axis, there, length).add_(share)
             part.sub_(share)
         return given, None, None
 
 
-def _beside(x: Tensor, axes: tuple[int, ...]) -> Iterator[tuple[int, int, int, int]]:
-    """Along each axis, either way: where the pixels start that have a neighbour, where these start, and how many."""
+def _neighbours(x: Tensor, axes: tuple[int, ...]) -> Iterator[tuple[int, int, int, int]]:
+    """Yield, per axis and direction, the start of pixels with a neighbour, of the neighbours, and their number."""
     for axis in axes:
         for here, there in ((1, 0), (0, 1)):
             yield axis, here, there, x.shape[axis] - 1

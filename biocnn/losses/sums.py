@@ -1,4 +1,4 @@
-"""Sums over a batch, class by class, that cross-entropy, Dice and Tversky losses are made of."""
+"""Sums over a batch per class, from which cross-entropy, Dice and Tversky losses are computed."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,18 +11,18 @@ from biocnn.metrics.masks import IGNORE
 
 @dataclass(frozen=True)
 class Sums:
-    """One number for each class, shape (K,), over all pixels of a batch that are not ignored.
+    """Sums for each class, shape (K,), over all pixels of a batch that are not ignored.
 
     Parameters
     ----------
     overlap
-        Probability of the class where it is the true one.
+        Sum of the probability of the class where it is true.
     predicted
-        Probability of the class everywhere.
+        Sum of the probability of the class everywhere.
     truth
-        Pixels whose true class it is.
+        Number of pixels where the class is true.
     log_likelihood
-        Logarithm of the probability where it is the true one, times the pixel's weight; of softmax only.
+        Sum of the log-probability where the class is true, times the pixel's weight; for softmax only.
     """
 
     overlap: Tensor
@@ -32,13 +32,13 @@ class Sums:
 
 
 def one_hot(target: Tensor, classes: int) -> Tensor:
-    """Class maps (N, 1, *spatial) as booleans (N, K, *spatial); an ignored pixel is of no class."""
+    """Convert class maps (N, 1, *spatial) to booleans (N, K, *spatial); ignored pixels have no class."""
     numbers = torch.arange(classes, dtype=target.dtype, device=target.device).view(-1, *[1] * (target.ndim - 2))
     return target == numbers
 
 
 def sigmoid_sums(logits: Tensor, target: Tensor) -> Sums:
-    """Of a mask: both arguments have shape (N, 1, *spatial)."""
+    """Compute the sums of a mask; both arguments have shape (N, 1, *spatial)."""
     known = (target != IGNORE).float()
     truth = target.float().clamp(max=1) * known
     p = logits.sigmoid()
@@ -47,27 +47,27 @@ def sigmoid_sums(logits: Tensor, target: Tensor) -> Sums:
 
 
 def softmax_sums(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Sums:
-    """Of a class map.
+    """Compute the sums of a class map.
 
     Parameters
     ----------
     logits
         Shape (N, K, *spatial).
     target
-        Shape (N, 1, *spatial): the true class, or 255, ignored.
+        Shape (N, 1, *spatial): true class, or 255 if ignored.
     weights
-        Shape (N, 1, *spatial): of each pixel in the log-likelihood; None: 1.
+        Shape (N, 1, *spatial): weight of each pixel in the log-likelihood; None means 1.
     """
-    x = logits.flatten(2).contiguous()  # classes one after the other, which is twice as fast as side by side
+    x = logits.flatten(2).contiguous()  # channels first is twice as fast as channels last here
     truth = one_hot(target.flatten(2), x.shape[1]).to(x.dtype)
-    found = _SoftmaxSums.apply(x, truth, None if weights is None else weights.flatten(2))
-    return Sums(found[0], found[1], truth.sum((0, 2)), found[2])
+    sums = _SoftmaxSums.apply(x, truth, None if weights is None else weights.flatten(2))
+    return Sums(sums[0], sums[1], truth.sum((0, 2)), sums[2])
 
 
 class _SoftmaxSums(torch.autograd.Function):
-    """Forwards and backwards by hand: a third of the time that torch takes for the same, one operation after another.
+    """Hand-written forward and backward passes, three times faster than separate torch operations.
 
-    All inputs have shape (N, K or 1, L). Adds in a fixed order, on a GPU, too.
+    All inputs have shape (N, K or 1, L). The order of summation is fixed, also on GPUs.
     """
 
     @staticmethod
@@ -84,7 +84,7 @@ class _SoftmaxSums(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, overlap: Tensor, predicted: Tensor, log_likelihood: Tensor) -> tuple[Tensor, None, None]:
         p, p_true, truth, known, weights = ctx.saved_tensors
-        # By the logarithm of the true class's probability; softmax takes the same, times p, from every class.
+        # Gradient of the true class's log-probability; softmax subtracts it, times p, from each class.
         slope = _mix(overlap, truth) * p_true + _mix(log_likelihood, truth) * weights
         gradient = predicted[:, None] * known
         gradient -= _mix(predicted, p) * known + slope
@@ -93,10 +93,10 @@ class _SoftmaxSums(torch.autograd.Function):
 
 
 def _over(maps: Tensor, values: Tensor) -> Tensor:
-    """Sums of (N, K, L) times (N, 1, L) over examples and pixels: (K,)."""
+    """Sum (N, K, L) times (N, 1, L) over examples and pixels: (K,)."""
     return torch.matmul(maps, values.mT).sum((0, 2))
 
 
 def _mix(factors: Tensor, maps: Tensor) -> Tensor:
-    """Sum over classes of (K,) times (N, K, L): (N, 1, L)."""
+    """Sum (K,) times (N, K, L) over classes: (N, 1, L)."""
     return torch.matmul(factors, maps)[:, None]

@@ -1,4 +1,4 @@
-"""Losses of networks that answer at several sizes at once."""
+"""Losses of networks with outputs at several resolutions (deep supervision)."""
 
 from collections.abc import Callable, Sequence
 from functools import reduce
@@ -6,20 +6,19 @@ from operator import add
 
 from torch import Tensor
 
-Logits = Tensor | list[Tensor]  # several: the finest first, each an n-th of the size of the one before, rounded up
+Logits = Tensor | list[Tensor]  # a list: finest first, each the size of the previous one over its factor, rounded up
 Loss = Callable[[Logits, Tensor], Tensor]
 
 
 def supervised(loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Logits, Tensor], Tensor]:
-    """The same loss for networks with deep supervision, too: the mean over sizes, weighed 1, 1/2, 1/4, ...
+    """Extend a loss to deep supervision: the mean over resolutions, weighted 1, 1/2, 1/4, ...
 
-    A coarser answer is one for all pixels of its block, and is compared with each of them. So it is right where it is
-    right on average over the block, whose centre is its own, and classes are never mixed; a target of every n-th pixel
-    lies half a block off.
+    A coarser output is compared with each pixel of its block. It is thus optimal if it is right on average over the
+    block, which it is centred on, and classes are never mixed; subsampling the target would be off by half a block.
 
     References
     ----------
-    Lee et al., AISTATS 2015, arXiv:1409.5185; the weights: Isensee et al., Nature Methods 2021,
+    Lee et al., AISTATS 2015, arXiv:1409.5185; weights: Isensee et al., Nature Methods 2021,
     doi:10.1038/s41592-020-01008-z.
     """
 
@@ -38,7 +37,7 @@ def supervised(loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Logits, Te
 
 
 def repeated(x: Tensor, blocks: Sequence[int], size: Sequence[int]) -> Tensor:
-    """Each value of x (N, C, *small) over a block of so many pixels along each axis, cut at the far ends to a size."""
+    """Repeat each value of x (N, C, *small) over a block of pixels, and crop the far ends to a size."""
     for axis, (block, along) in enumerate(zip(blocks, size, strict=True), 2):
         x = x.repeat_interleave(block, axis).narrow(axis, 0, along)
     return x

@@ -97,7 +97,11 @@ def partition_counts(labels: np.ndarray, target_labels: np.ndarray) -> np.ndarra
     joined[ids == 0] = False
     kept = joined[predicted]
     shared = np.unique(true[kept].astype(np.int64) * len(ids) + predicted[kept], return_counts=True)[1]
-    numbers = shared, np.bincount(predicted[kept]), np.bincount(true)  # pixels of their own: 1 (1 - 1), 1 log 1 are 0
+    numbers = (
+        shared,
+        np.bincount(predicted[kept]),
+        np.bincount(true),
+    )  # single pixels contribute 1 (1 - 1) = 1 log 1 = 0
     sizes = [number[number > 0].astype(float) for number in numbers]
     pairs = [(size * (size - 1)).sum() for size in sizes]
     return np.array([*pairs, *((size * np.log2(size)).sum() for size in sizes), inside.sum()])

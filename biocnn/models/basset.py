@@ -1,4 +1,4 @@
-"""Basset: a stack of convolutions and poolings, as for images, on sequences."""
+"""Basset: a stack of convolutions and poolings."""
 
 from itertools import pairwise
 from typing import Literal
@@ -12,34 +12,33 @@ from biocnn.nn.unet_blocks import as_list
 
 
 class Basset(SequenceNetwork):
-    """Convolution, norm, ReLU and pooling, several times; then a head: (N, C, *spatial) to (N, out_channels).
+    """Blocks of convolution, norm, ReLU and pooling, and a head: (N, C, *spatial) to (N, out_channels).
 
-    Unlike the original, whose head sees every position, it pools over all positions first, so that input may be of any
-    length.
+    Unlike the original, it pools over all positions before the head, so that input may have any length.
 
     Parameters
     ----------
     channels
-        Width of each convolution.
+        Number of channels of each convolution.
     kernel_size
-        Of each convolution, in bp.
+        Kernel size of each convolution, in bp.
     pool
-        Positions of which the largest value is kept after each convolution.
+        Size of the max pooling after each convolution.
     over
-        What is kept of all positions at the end: the largest value of each channel, the mean, or both.
+        Final pooling over all positions: maximum, mean, or both.
     norm
         Normalisation after each convolution.
     hidden
-        Width of the hidden layer; 0: none.
+        Width of the hidden layer; 0 for none.
     dropout
-        Probability, before the last layer.
+        Dropout probability before the last layer.
     strands, combine
-        As in ``SequenceNetwork``.
+        See ``SequenceNetwork``.
 
     Raises
     ------
     InputError
-        Where ``channels``, ``kernel_size`` and ``pool`` are not of one length.
+        If ``channels``, ``kernel_size`` and ``pool`` differ in length.
 
     References
     ----------
@@ -52,7 +51,7 @@ class Basset(SequenceNetwork):
         in_channels: int,
         out_channels: int,
         *,
-        channels: list[int] = [64, 96, 128],  # noqa: B006 (only read; a list is what YAML gives)
+        channels: list[int] = [64, 96, 128],  # noqa: B006 (never modified; YAML gives lists)
         kernel_size: list[int] = [19, 11, 7],  # noqa: B006
         pool: list[int] = [3, 4, 4],  # noqa: B006
         over: Literal["max", "average", "both"] = "both",
@@ -69,7 +68,9 @@ class Basset(SequenceNetwork):
         )
         if not len(channels) == len(kernel_size) == len(pool) > 0:
             entries = f"{len(channels)}, {len(kernel_size)} and {len(pool)} entries"
-            raise InputError(f"model.channels, kernel_size and pool: have {entries}", "one of each a convolution")
+            raise InputError(
+                f"model.channels, kernel_size and pool have {entries}", "give one entry per convolution in each"
+            )
         widths = zip(pairwise([in_channels, *channels]), kernel_size, pool, strict=True)
         layers = [
             layer

@@ -1,4 +1,4 @@
-"""DanQ: a motif scan, read by a recurrent network in both directions."""
+"""DanQ: a motif scan followed by a bidirectional recurrent network."""
 
 from typing import Literal
 
@@ -14,32 +14,31 @@ from biocnn.nn.blocks import ConvBlock, GlobalPool, kaiming
 class DanQ(SequenceNetwork):
     """Motif scan, pooling, a bidirectional LSTM, global pooling and a head: (N, in_channels, L) to (N, out_channels).
 
-    Unlike the original, whose head sees every position, it pools over all positions first, so that input may be of any
-    length.
+    Unlike the original, it pools over all positions before the head, so that input may have any length.
 
     Parameters
     ----------
     channels
-        Kernels of the scan.
+        Number of kernels of the scan.
     kernel_size
-        Their length, in bp.
+        Length of the kernels, in bp.
     pool
-        Positions of which the best match is kept.
+        Size of the max pooling after the scan.
     recurrent
-        Width of the LSTM, in each direction.
+        Width of the LSTM in each direction.
     over
-        What is kept of all positions at the end: the largest value of each channel, the mean, or both.
+        Final pooling over all positions: maximum, mean, or both.
     hidden
-        Width of the hidden layer; 0: none.
+        Width of the hidden layer; 0 for none.
     dropout
-        Probability, before the last layer.
+        Dropout probability before the last layer.
     strands, combine
-        As in ``SequenceNetwork``.
+        See ``SequenceNetwork``.
 
     Raises
     ------
     InputError
-        For images: it reads along one axis.
+        If ``spatial_dims`` is not 1.
 
     References
     ----------
@@ -63,7 +62,9 @@ class DanQ(SequenceNetwork):
         combine: Literal["max", "mean"] = "max",
     ) -> None:
         if spatial_dims != 1:
-            raise InputError(f"model.name: DanQ, for {spatial_dims}D input", "it reads sequences; choose DeepBind, say")
+            raise InputError(
+                f"model.name: DanQ, for {spatial_dims}D input", "it reads sequences only; choose e.g. DeepBind"
+            )
         scan = ConvBlock(spatial_dims, in_channels, channels, kernel_size)
         pooled = 2 * recurrent * (2 if over == "both" else 1)
         super().__init__(
@@ -84,7 +85,7 @@ class DanQ(SequenceNetwork):
             x = x.float().transpose(1, 2)
             if mask is None:
                 return self.recurrent(x)[0].transpose(1, 2), None
-            # Reading backwards starts at each sequence's own end.
+            # The backward pass starts at the end of each sequence, not of the padding.
             lengths = mask.sum(2)[:, 0].clamp(min=1).cpu()
             packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
             read, _ = pad_packed_sequence(self.recurrent(packed)[0], batch_first=True, total_length=x.shape[1])

@@ -1,4 +1,4 @@
-"""DeepBind: scan for motifs, keep the best match of each, weigh them."""
+"""DeepBind: a motif scan, the best match of each kernel, and a head."""
 
 from typing import Literal
 
@@ -12,24 +12,24 @@ from biocnn.nn.blocks import ConvBlock, GlobalPool
 
 
 class DeepBind(SequenceNetwork):
-    """Motif scan, global pooling, and a linear or a two-layer head: (N, in_channels, *spatial) to (N, out_channels).
+    """Motif scan, global pooling and a one- or two-layer head: (N, in_channels, *spatial) to (N, out_channels).
 
-    The kernels may hang over the ends of the input, so that it may be shorter than they are.
+    Kernels may extend beyond the ends of the input, which may thus be shorter than the kernels.
 
     Parameters
     ----------
     channels
-        Kernels of the scan.
+        Number of kernels of the scan.
     kernel_size
-        Their length, in bp; in images, their side in pixels.
+        Length of the kernels in bp; for images their side in pixels.
     pool
-        ``max``: the best match of each kernel; ``both``: and its mean over all positions.
+        ``max``: the best match of each kernel; ``both``: also its mean over all positions.
     hidden
-        Width of the hidden layer; 0: none.
+        Width of the hidden layer; 0 for none.
     dropout
-        Probability, before the last layer.
+        Dropout probability before the last layer.
     strands, combine
-        As in ``SequenceNetwork``.
+        See ``SequenceNetwork``.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""A residual network of dilated convolutions, which sees far at full resolution."""
+"""A residual network of dilated convolutions, with a large receptive field at full resolution."""
 
 from typing import Literal
 
@@ -9,28 +9,28 @@ from biocnn.nn.blocks import ConvBlock, GlobalPool, Skip, kaiming
 
 
 class DilatedResNet(SequenceNetwork):
-    """A motif scan, then convolutions of doubling dilation added to what they saw: (N, C, *spatial) to (N, K).
+    """A motif scan and residual convolutions with doubling dilation: (N, C, *spatial) to (N, out_channels).
 
-    As the body of BPNet, with a global pooling and a head.
+    The body of BPNet with global pooling and a head.
 
     Parameters
     ----------
     channels
-        Width of all convolutions.
+        Number of channels of all convolutions.
     kernel_size
-        Of the first convolution, in bp.
+        Kernel size of the first convolution, in bp.
     layers
-        Dilated convolutions of 3, with dilation 2, 4, ..., 2 ** layers.
+        Number of dilated convolutions of size 3, with dilation 2, 4, ..., 2 ** layers.
     over
-        What is kept of all positions at the end: the largest value of each channel, the mean, or both.
+        Final pooling over all positions: maximum, mean, or both.
     norm
         Normalisation after each convolution.
     hidden
-        Width of the hidden layer; 0: none.
+        Width of the hidden layer; 0 for none.
     dropout
-        Probability, before the last layer.
+        Dropout probability before the last layer.
     strands, combine
-        As in ``SequenceNetwork``.
+        See ``SequenceNetwork``.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""FCN: a classifier's encoder, whose scores are put back in place and sharpened with finer ones."""
+"""FCN: the encoder of a classifier with upsampled scores, refined by finer levels."""
 
 from itertools import pairwise
 from typing import Any, Literal
@@ -11,32 +11,32 @@ from biocnn.nn.blocks import kaiming, pool, two_convs
 from biocnn.nn.layers import Conv, layer
 from biocnn.nn.unet_blocks import as_list, fit_to, fit_to_multiple
 
-FUSED = {"32s": (), "16s": (4,), "8s": (4, 3)}  # the poolings whose scores are added on the way back, coarse to fine
+FUSED = {"32s": (), "16s": (4,), "8s": (4, 3)}  # poolings whose scores are added in the decoder, coarse to fine
 
 
 class FCN(nn.Module):
     """Fully convolutional network: (N, in_channels, *spatial) to (N, out_channels, *spatial).
 
-    Five times two convolutions and a pooling, scores at 1/32 of the size, and learned upsampling that starts as linear
-    interpolation. Input of any size: its far ends are padded with their last values to a multiple of 32, and the output
-    is cropped to the input's size.
+    Five levels of two convolutions and a pooling, scores at 1/32 of the size, and learned upsampling that starts as
+    linear interpolation. Input may have any size: its far ends are padded to a multiple of 32 by repeating the last
+    values, and the output is cropped to the input size.
 
     Parameters
     ----------
     channels
-        Width of each of the five levels, the finest first.
+        Number of channels of each of the five levels, finest first.
     skips
-        How fine the scores are before the last upsampling: ``32s`` those of the deepest level alone; ``16s`` fused with
-        those after the fourth pooling; ``8s`` and after the third.
+        Scores combined before the last upsampling: ``32s`` those of the deepest level only; ``16s`` also those after
+        the fourth pooling; ``8s`` also those after the third.
     norm
         Normalisation after each convolution.
     dropout
-        Probability that a channel of the deepest level is dropped.
+        Dropout probability of channels of the deepest level.
 
     Raises
     ------
     InputError
-        Where there are not five levels.
+        If there are not five levels.
 
     References
     ----------
@@ -51,7 +51,7 @@ class FCN(nn.Module):
         in_channels: int,
         out_channels: int,
         *,
-        channels: list[int] = [16, 32, 64, 128, 128],  # noqa: B006 (only read; a list is what YAML gives)
+        channels: list[int] = [16, 32, 64, 128, 128],  # noqa: B006 (never modified; YAML gives lists)
         skips: Literal["32s", "16s", "8s"] = "8s",
         norm: Literal["batch", "instance", "group"] | None = "batch",
         dropout: float = 0.0,
@@ -59,7 +59,9 @@ class FCN(nn.Module):
         super().__init__()
         channels = as_list("model.channels", channels, (16, 32, 64, 128, 128))
         if len(channels) != 5:
-            raise InputError(f"model.channels is {channels}", "FCN has five levels: give five widths, the finest first")
+            raise InputError(
+                f"model.channels is {channels}", "FCN has five levels: give five numbers of channels, finest first"
+            )
         if skips not in FUSED:
             raise InputError(f"model.skips is {skips!r}", "allowed: " + ", ".join(FUSED))
         self.fused = FUSED[skips]
@@ -88,9 +90,9 @@ class FCN(nn.Module):
 
 
 def bilinear_up(spatial_dims: int, channels: int, factor: int) -> nn.Module:
-    """A transposed convolution that multiplies the size by an even factor; at first it interpolates linearly.
+    """Return a transposed convolution that upsamples by an even factor, initialised to linear interpolation.
 
-    Each channel has a kernel of its own, twice as long as the factor.
+    Each channel has its own kernel, twice as long as the factor.
     """
     up: Any = layer("ConvTranspose", spatial_dims)(
         channels, channels, 2 * factor, stride=factor, padding=factor // 2, groups=channels, bias=False

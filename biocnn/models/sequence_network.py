@@ -1,4 +1,4 @@
-"""What networks of whole sequences have in common: features, a global pooling, a head, and two strands."""
+"""Base class of sequence networks: features, global pooling, head, and two strands."""
 
 from typing import Literal
 
@@ -11,35 +11,35 @@ from biocnn.nn.blocks import ConvBlock, GlobalPool, pool
 
 
 class SequenceNetwork(nn.Module):
-    """Features at each position, pooled over all of them, weighed by a head: (N, C, *spatial) to (N, out_channels).
+    """Features at each position, global pooling and a head: (N, C, *spatial) to (N, out_channels).
 
-    In one-hot sequences (``spatial_dims`` 1, ``in_channels`` 4) columns sum to 1, with unknown bases as .25 in each
-    channel. Columns of zeros are padding, at the end: positions that see nothing else do not count, and a sequence has
-    the same logits alone and padded in a batch.
+    In one-hot sequences (``spatial_dims`` 1, ``in_channels`` 4) columns sum to 1, with unknown bases as 0.25 in each
+    channel. Columns of zeros are padding at the end: positions that see only padding are ignored, so that a sequence
+    has the same logits alone and padded in a batch.
 
-    A network derives from this class, makes these parts, and is done.
+    Subclasses only create these parts.
 
     Parameters
     ----------
     features
-        Blocks that run one after the other: convolutions with padding ``same`` or ``full``, and poolings by the maximum
-        (of values from 0 up, for padding counts as 0).
+        Consecutive blocks: convolutions with padding ``same`` or ``full``, and max pooling of non-negative values
+        (padding counts as 0).
     over
-        The pooling over all positions.
+        Pooling over all positions.
     head
-        From what is pooled to logits.
+        Layers from pooled features to logits.
     strands
-        ``both``: the reverse complement of a sequence is scored too, so that either strand gives the same logits.
+        ``both`` also scores the reverse complement, so that either strand gives the same logits.
     combine
-        Of two strands, the larger logit or the mean of the two.
+        Combine the logits of two strands by maximum or mean.
 
     Raises
     ------
     InputError
-        Where both strands are asked for, and the input is not a one-hot sequence.
+        If ``strands`` is ``both`` and the input is not a one-hot sequence.
     """
 
-    ENCODER = ("features", "recurrent")  # some have no second one
+    ENCODER = ("features", "recurrent")  # only some networks have the second
 
     def __init__(
         self,
@@ -56,8 +56,8 @@ class SequenceNetwork(nn.Module):
         self.one_hot = spatial_dims == 1 and in_channels == 4
         if strands == "both" and not self.one_hot:
             raise InputError(
-                f"strands: both, for {spatial_dims}D input of {in_channels} channels",
-                "only sequences of 4 bases have two strands; set model.strands: single",
+                f"strands: both, for {spatial_dims}D input with {in_channels} channels",
+                "only one-hot sequences (4 channels) have two strands; set model.strands: single",
             )
         self.features, self.pool, self.head = features, over, head
         self.strands, self.combine = strands, combine
@@ -72,14 +72,14 @@ class SequenceNetwork(nn.Module):
 
     def _logits(self, x: Tensor, mask: Tensor | None) -> Tensor:
         pooled = self._pooled(x, mask)
-        with torch.autocast(x.device.type, enabled=False):  # so small that to change the numbers would take longest
+        with torch.autocast(x.device.type, enabled=False):  # so small that conversions would take longer
             return self.head(pooled.float())
 
     def _pooled(self, x: Tensor, mask: Tensor | None) -> Tensor:
         return self.pool(*self._positions(x, mask))
 
     def _positions(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Features of shape (N, C', *spatial'), and which positions count, (N, 1, *spatial')."""
+        """Return features (N, C', *spatial') and the mask of valid positions (N, 1, *spatial')."""
         for layer in self.features:
             x = layer(x if mask is None else x * mask)
             mask = None if mask is None else after(layer, mask)
@@ -87,37 +87,37 @@ class SequenceNetwork(nn.Module):
 
 
 def head(pooled: int, hidden: int, out_channels: int, dropout: float) -> nn.Sequential:
-    """Linear layers from pooled features to logits: one, or two with ``hidden`` values between them."""
+    """Return one linear layer from pooled features to logits, or two with ``hidden`` units between them."""
     first = [nn.Linear(pooled, hidden), nn.ReLU()] if hidden else []
     return nn.Sequential(*first, nn.Dropout(dropout), nn.Linear(hidden or pooled, out_channels))
 
 
 def best_of(spatial_dims: int, size: int) -> nn.Module:
-    """The largest of so many neighbouring values, side by side; fewer at the far end."""
+    """Return non-overlapping max pooling, with a smaller window at the far end."""
     return pool("max", spatial_dims, size, ceil=True)
 
 
 def reverse_strand(x: Tensor, mask: Tensor | None) -> Tensor:
-    """The reverse complement of one-hot sequences (N, 4, L); as much padding stays at each end."""
-    # A base and its complement are codes c and 3 - c, so reversing channels and positions changes the strand.
+    """Return the reverse complement of one-hot sequences (N, 4, L) with the same padding at each end."""
+    # Codes of complementary bases are c and 3 - c, so reversing channels and positions changes the strand.
     other = x.flip(1, 2)
     if mask is None:
         return other
-    more = mask.flip(2).int().argmax(2) - mask.int().argmax(2)  # padding after the sequence, less that before
+    more = mask.flip(2).int().argmax(2) - mask.int().argmax(2)  # padding after minus padding before the sequence
     place = (torch.arange(x.shape[2], device=x.device) + more) % x.shape[2]
     return other.gather(2, place[:, None].expand_as(x))
 
 
 def _known(x: Tensor) -> Tensor | None:
-    """Where there is a base, known or unknown: shape (N, 1, L), bool; None where there is one everywhere."""
-    # A GPU does the work in less time than it takes to wait for the answer.
+    """Return where there is a base, known or unknown: shape (N, 1, L), bool; None if there is no padding."""
+    # On a GPU the masked computation is faster than waiting for the result of this check.
     if x.device.type == "cpu" and x.detach().sum() == len(x) * x.shape[-1]:
         return None
     return x.abs().amax(1, keepdim=True) > 0
 
 
 def after(layer: nn.Module, mask: Tensor) -> Tensor:
-    """The positions that see at least one base once a layer has run."""
+    """Return the positions that see at least one base after a layer."""
     if isinstance(layer, nn.MaxPool1d):
         return layer(mask.float()) > 0
     if isinstance(layer, ConvBlock) and layer.conv.padding == "full":

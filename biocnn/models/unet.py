@@ -1,4 +1,4 @@
-"""U-Net: down to see context, up to say where."""
+"""U-Net: an encoder for context and a decoder for localisation."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -17,41 +17,41 @@ WIDTHS = (16, 32, 64, 128)
 class UNet(nn.Module):
     """Encoder and decoder with skip connections: (N, in_channels, *spatial) to (N, out_channels, *spatial).
 
-    Input of any size: its far ends are padded with their last values to what all levels divide, 2 ** (levels - 1), and
-    the output is cropped to the input's size.
+    Input may have any size: its far ends are padded to a multiple of the total downsampling, 2 ** (levels - 1), by
+    repeating the last values, and the output is cropped to the input size.
 
     Parameters
     ----------
     channels
-        Width of each level, the finest first; their number is the depth. None: 16, 32, 64, 128, unless decided from the
-        data.
+        Number of channels of each level, finest first; their number is the depth. None: 16, 32, 64, 128, unless decided
+        from the data.
     kernel_size
-        Of the convolutions: one number, or an entry a level, the finest first, each a number or one per axis. Volumes
-        whose slices lie k pixels apart want kernels of 1 along that axis until the other axes are k times coarser:
-        [[1, 3, 3], 3, 3].
+        Kernel size of the convolutions: one number, or one entry per level, finest first, each a number or one per
+        axis. Volumes with slices k pixels apart need kernels of 1 along that axis until the other axes are k times
+        coarser: [[1, 3, 3], 3, 3].
     factor
-        What each level's size is divided by to make the next one: one number, or an entry a step, so one fewer than
-        levels. For those volumes: [[1, 2, 2], 2].
+        Downsampling factor between levels: one number, or one entry per step, i.e. one fewer than levels. For these
+        volumes: [[1, 2, 2], 2].
     norm
         Normalisation after each convolution.
     down
-        How the size is divided: by pooling, or by a strided convolution.
+        Downsampling by pooling or a strided convolution.
     up
-        How it is multiplied: by a learned transposed convolution, or by repeating values and a convolution.
+        Upsampling by a transposed convolution, or nearest-neighbour interpolation and a convolution.
     residual
-        Whether the input of two convolutions is added to their output.
+        Whether to add the input of two convolutions to their output.
     attention
-        Whether gates weigh what the skip connections carry.
+        Whether attention gates weight the skip connections.
     deep_supervision
-        Whether each level of the decoder learns to give logits of its own. In training mode the output is then a list:
-        the logits, and those of the next coarser levels, each of its level's size (rounded up). Nothing else changes.
+        Whether each level of the decoder has its own logits. In training mode the output is then a list: the logits,
+        and those of the next coarser levels, each with the size of its level (rounded up). Nothing else changes.
     dropout
-        Probability that a channel is dropped after a convolution.
+        Dropout probability of channels after each convolution.
 
     Raises
     ------
     InputError
-        Where there is no level, or entries of a setting are more or fewer than levels.
+        If there is no level, or the entries of a setting do not match the number of levels.
 
     References
     ----------
@@ -96,7 +96,9 @@ class UNet(nn.Module):
             for (fine, coarse), (kernel, _), factor in steps[::-1]
         )
         self.head = Conv(spatial_dims, channels[0], out_channels, 1)
-        coarser = channels[1:-1][::-1] if deep_supervision else []  # in the order of self.up, which ends in self.head
+        coarser = (
+            channels[1:-1][::-1] if deep_supervision else []
+        )  # in the order of self.up, whose last level has self.head
         self.coarser_heads = nn.ModuleList(Conv(spatial_dims, width, out_channels, 1) for width in coarser)
         self.factors = factors
         kaiming(self)

@@ -1,1 +1,1 @@
-"""Layers and blocks that all networks are made of, in one, two and three dimensions."""
+"""Layers and blocks of all networks, in one, two and three dimensions."""

@@ -1,7 +1,7 @@
-"""The blocks that every model is made of, in one, two or three dimensions.
+"""Building blocks of the models, in one, two or three dimensions.
 
-Shapes are (N, C, *spatial) throughout, with *spatial = L; H, W; or D, H, W. Nothing but this file, ``layers.py`` and
-``levels.py`` asks how many axes there are.
+Shapes are (N, C, *spatial) throughout, with *spatial = L; H, W; or D, H, W. Only this file, ``layers.py`` and
+``unet_blocks.py`` depend on the number of axes.
 """
 
 from typing import Any, Literal, Self
@@ -20,11 +20,11 @@ class ConvBlock(nn.Sequential):
     Parameters
     ----------
     norm, act
-        Names, None to leave out. A convolution before a norm has no bias of its own.
+        Name of the layer, or None for no layer. A convolution before a norm has no bias.
     dropout
-        Probability in 0-1; 0 leaves the layer out.
+        Probability in 0-1; 0 for no layer.
     dropout_kind
-        ``element`` drops single values, ``spatial`` whole channels of an example.
+        ``element`` drops single values, ``spatial`` entire channels of an example.
     **conv
         Further settings of ``Conv``: stride, dilation, padding, groups.
     """
@@ -53,15 +53,15 @@ class ConvBlock(nn.Sequential):
             self.dropout = dropout_layer(dropout_kind, spatial_dims, dropout)
 
     def train(self, mode: bool = True) -> Self:
-        """As torch's; in training, a ReLU works in place."""
+        """Set the mode as in torch; a ReLU works in place in training."""
         act_in_place(getattr(self, "act", None), mode and self.spatial_dims > 1)
         return super().train(mode)
 
 
 class Residual(nn.Module):
-    """Two convolution blocks around which the input is carried and added before the last activation.
+    """Two convolution blocks with a shortcut, added before the last activation.
 
-    Where the number of channels changes, a convolution of one pixel carries the input.
+    If the number of channels changes, the shortcut is a 1 x 1 convolution.
 
     References
     ----------
@@ -82,7 +82,7 @@ class Residual(nn.Module):
         self.act = act_layer(act) or nn.Identity()
 
     def train(self, mode: bool = True) -> Self:
-        """As torch's; in training, a ReLU works in place."""
+        """Set the mode as in torch; a ReLU works in place in training."""
         act_in_place(self.act, mode and self.spatial_dims > 1)
         return super().train(mode)
 
@@ -91,16 +91,16 @@ class Residual(nn.Module):
 
 
 def act_in_place(act: nn.Module | None, wanted: bool) -> None:
-    """Let a ReLU overwrite what a convolution, a norm or a sum has just made, which nothing else reads.
+    """Let a ReLU overwrite its input, the output of a convolution, norm or sum that nothing else reads.
 
-    A step of a 2D U-Net takes a sixth less time. In 1D, where these give views, it would take more.
+    This saves a sixth of the time of a 2D U-Net. In 1D, where the inputs are views, it would be slower.
     """
     if isinstance(act, nn.ReLU):
         act.inplace = wanted
 
 
 class Skip(nn.Module):
-    """A block of as many channels as its input, which is added to what the block gives: x + block(x)."""
+    """A residual connection around a block that keeps the number of channels: x + block(x)."""
 
     def __init__(self, block: nn.Module) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ class Skip(nn.Module):
 def two_convs(
     spatial_dims: int, in_channels: int, out_channels: int, *, residual: bool = False, **block: Any
 ) -> nn.Module:
-    """Two convolution blocks, with the input carried around them where ``residual``."""
+    """Return two convolution blocks, with a shortcut if ``residual``."""
     if residual:
         return Residual(spatial_dims, in_channels, out_channels, **block)
     return nn.Sequential(
@@ -123,9 +123,9 @@ def two_convs(
 
 
 def pool(kind: Literal["max", "average"], spatial_dims: int, size: Size = 2, *, ceil: bool = False) -> nn.Module:
-    """Pooling over pieces of the given size, side by side: a length L becomes L // size, or, with ``ceil``, one more.
+    """Return non-overlapping pooling: length L becomes L // size, or rounded up with ``ceil``.
 
-    ``ceil`` keeps what is left over at the far end as a smaller piece.
+    ``ceil`` keeps the remainder at the far end as a smaller window.
     """
     kinds = {"max": "MaxPool", "average": "AvgPool"}
     if kind not in kinds:
@@ -134,7 +134,7 @@ def pool(kind: Literal["max", "average"], spatial_dims: int, size: Size = 2, *, 
 
 
 class GlobalPool(nn.Module):
-    """One number per channel over all positions: (N, C, *spatial) to (N, C); ``both``: max, then average, (N, 2 C)."""
+    """Pooling over all positions: (N, C, *spatial) to (N, C); ``both``: max, then average, (N, 2 C)."""
 
     def __init__(self, kind: Literal["max", "average", "both"]) -> None:
         super().__init__()
@@ -150,8 +150,8 @@ class GlobalPool(nn.Module):
         x
             Shape (N, C, *spatial).
         mask
-            Shape (N, 1, *spatial), bool: the positions that count; the others are finite, and otherwise of no matter.
-            An example in which none counts gives 0.
+            Shape (N, 1, *spatial), bool: valid positions; all others must be finite and are ignored. An example without
+            valid positions gives 0.
         """
         x = x.flatten(2)
         mask = None if mask is None else mask.flatten(2)
@@ -160,7 +160,7 @@ class GlobalPool(nn.Module):
 
 
 def _largest(x: Tensor, mask: Tensor | None) -> Tensor:
-    with torch.no_grad():  # a gradient through the winners alone: several times faster than that of amax
+    with torch.no_grad():  # the gradient through the maxima only is several times faster than that of amax
         position = winner(x if mask is None else x.masked_fill(~mask, -torch.inf))
     largest = x.gather(-1, position).squeeze(-1)
     return largest if mask is None else largest.masked_fill(~mask.any(-1), 0.0)
@@ -173,7 +173,7 @@ def _mean(x: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def kaiming(model: nn.Module) -> None:
-    """Draw the weights of all convolutions for ReLU after them, and set their biases to zero.
+    """Initialise the weights of all convolutions for ReLU (Kaiming), and set their biases to zero.
 
     References
     ----------

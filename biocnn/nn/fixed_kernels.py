@@ -1,4 +1,4 @@
-"""Convolutions whose weights are given, not learned: motif scans and image filters."""
+"""Convolutions with fixed weights: motif scans and image filters."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -17,14 +17,14 @@ FILTERS = {
 
 
 def fixed_conv(weights: Any, *, padding: Literal["valid", "same", "full"] = "same", groups: int = 1) -> Conv:
-    """A convolution with given weights, which training leaves alone.
+    """Return a convolution with given weights that are not trained.
 
-    As in all of torch the kernel is not turned round: each output is the sum of a window times the weights.
+    As always in torch, the kernel is not flipped: each output is the sum of a window times the weights.
 
     Parameters
     ----------
     weights
-        Array of shape (out_channels, in_channels / groups, *kernel); one, two or three axes of space.
+        Shape (out_channels, in_channels / groups, *kernel), with one to three spatial axes.
     padding, groups
         As in ``Conv``.
     """
@@ -47,25 +47,25 @@ def pwm_scan(
     pseudocount: float = 1.0,
     strands: Literal["single", "both"] = "single",
 ) -> Conv:
-    """A scan of one-hot sequences for a motif: (N, 4, L) to log-odds in bits, (N, 1, L - length + 1).
+    """Return a motif scan of one-hot sequences: (N, 4, L) to log-odds in bits, (N, 1, L - length + 1).
 
-    An unknown base, .25 in each channel, scores the mean over the four.
+    An unknown base, 0.25 in each channel, scores the mean of the four bases.
 
     Parameters
     ----------
     pfm
         Shape (4, length): counts or frequencies of A, C, G, T at each position.
     background
-        Frequencies of the four bases, which sum to 1.
+        Frequencies of the four bases; they sum to 1.
     pseudocount
-        Added to each position, shared out by the background; in the unit of the ``pfm``, so less for frequencies.
+        Added to each position in proportion to the background, in units of ``pfm``, so smaller for frequencies.
     strands
-        ``both``: a second channel scores the reverse complement of each window: output (N, 2, L - length + 1).
+        ``both`` adds a channel that scores the reverse complement of each window: (N, 2, L - length + 1).
 
     Raises
     ------
     InputError
-        Where the matrix has not four rows or holds no counts, or an entry stays zero, so that its log-odds is infinite.
+        If the matrix does not have four rows of counts, or an entry is zero, so that its log-odds is infinite.
     """
     pwm = log_odds(pfm, background, pseudocount)
     kernels = {"single": [pwm], "both": [pwm, pwm.flip(0, 1)]}
@@ -75,33 +75,31 @@ def pwm_scan(
 
 
 def log_odds(pfm: Any, background: Sequence[float], pseudocount: float) -> Tensor:
-    """Log2 of each base's frequency over its background: shape (4, length), as ``pfm``; see ``pwm_scan``."""
+    """Return log2 of frequency over background: shape (4, length), like ``pfm``; see ``pwm_scan``."""
     pfm = torch.as_tensor(pfm, dtype=torch.float64)
     if pfm.ndim != 2 or len(pfm) != 4 or (pfm < 0).any() or (pfm.sum(0) <= 0).any():
-        raise InputError(
-            f"pfm has shape {tuple(pfm.shape)}", "give 4 rows of counts, A, C, G, T, none of them negative"
-        )
+        raise InputError(f"pfm has shape {tuple(pfm.shape)}", "give 4 rows of non-negative counts: A, C, G, T")
     expected = torch.as_tensor(background, dtype=torch.float64)[:, None]
     if expected.shape != (4, 1) or (expected <= 0).any() or (expected.sum() - 1).abs() > 1e-3:
         raise InputError(f"background is {background}", "give four frequencies above 0 that sum to 1")
     frequency = (pfm + pseudocount * expected) / (pfm.sum(0) + pseudocount)
     if (frequency <= 0).any():
-        raise InputError("pfm has zeros, whose log-odds is infinite", "set pseudocount above 0")
+        raise InputError("pfm has zeros, whose log-odds are infinite", "set pseudocount above 0")
     return torch.log2(frequency / expected)
 
 
 def filter_kernel(
     name: Literal["identity", "edge", "sharpen", "box", "gaussian"], *, size: int = 3, sigma: float = 1.0
 ) -> Tensor:
-    """The weights of a common image filter, shape (size, size).
+    """Return the weights of a common image filter, shape (size, size).
 
     Parameters
     ----------
     name
-        ``identity``, ``edge`` (eight neighbours), ``sharpen`` (four neighbours): always 3 x 3; ``box``: the mean;
-        ``gaussian``: weights fall with the distance from the centre; both sum to 1.
+        ``identity``, ``edge`` (eight neighbours) and ``sharpen`` (four neighbours) are 3 x 3; ``box`` is the mean;
+        ``gaussian`` decreases with the distance from the centre. The last two sum to 1.
     size
-        Side of ``box`` and ``gaussian``, in pixels.
+        Side length of ``box`` and ``gaussian``, in pixels.
     sigma
         Standard deviation of ``gaussian``, in pixels.
     """
@@ -116,5 +114,5 @@ def filter_kernel(
 
 
 def image_filter(kernel: Tensor, channels: int = 1) -> Conv:
-    """Each channel of an image filtered on its own with a kernel of shape (h, w); the size stays the same."""
+    """Return a filter of each channel with a kernel (h, w) that keeps the image size."""
     return fixed_conv(kernel.expand(channels, 1, *kernel.shape), groups=channels)

@@ -1,7 +1,7 @@
-"""Single layers of torch, found by name and number of dimensions.
+"""Layers of torch by name and number of dimensions.
 
-Layers are named by plain data, so that they can be written in YAML: ``"batch"``, ``None``, or a name
-with settings, ``{"name": "group", "num_groups": 4}``.
+Layers are specified by plain data, so that they can be written in YAML: ``"batch"``, ``None``, or a name with settings,
+``{"name": "group", "num_groups": 4}``.
 """
 
 from collections.abc import Collection, Sequence
@@ -30,13 +30,13 @@ ACTS = {
 }
 
 
-LAST = {4: channels_last, 5: channels_last_3d}  # by number of axes
+LAST = {4: channels_last, 5: channels_last_3d}  # by number of tensor axes
 
 
-def channels_beside(model: nn.Module) -> nn.Module:
-    """Let the channels of a pixel lie side by side in the weights of 2D and 3D layers, and so in what they make.
+def to_channels_last(model: nn.Module) -> nn.Module:
+    """Store the weights of 2D and 3D layers channels last, and so their outputs.
 
-    It changes no value. In 3D a step of training takes a quarter less time, and a prediction a third.
+    No value changes. In 3D a training step takes a quarter less time, and a prediction a third.
     """
     for weight in model.parameters():
         if weight.ndim in LAST:
@@ -45,12 +45,12 @@ def channels_beside(model: nn.Module) -> nn.Module:
 
 
 def layer(kind: str, spatial_dims: int) -> type[nn.Module]:
-    """The torch layer of a kind in a number of dimensions: ``layer("Conv", 1)`` is ``nn.Conv1d``.
+    """Return the torch layer of a kind in a number of dimensions: ``layer("Conv", 1)`` is ``nn.Conv1d``.
 
     Raises
     ------
     InputError
-        Where ``spatial_dims`` is not 1, 2 or 3, or torch has no layer of that kind.
+        If ``spatial_dims`` is not 1, 2 or 3, or torch has no layer of that kind.
     """
     if spatial_dims not in (1, 2, 3):
         raise InputError(f"spatial_dims is {spatial_dims!r}", "allowed: 1 (sequences), 2 (images), 3 (volumes)")
@@ -62,7 +62,7 @@ def layer(kind: str, spatial_dims: int) -> type[nn.Module]:
 
 
 def norm_layer(norm: Named, spatial_dims: int, channels: int) -> nn.Module | None:
-    """A normalisation by name: batch, instance, group (8 groups, or as many as divide the channels) or None."""
+    """Return a norm by name: batch, instance, group (8 groups, or fewer to divide the channels) or None."""
     if norm is None:
         return None
     name, settings = _named(norm, "norm", NORMS)
@@ -76,7 +76,7 @@ def norm_layer(norm: Named, spatial_dims: int, channels: int) -> nn.Module | Non
 
 
 def act_layer(act: Named) -> nn.Module | None:
-    """An activation by name (see ``ACTS``), or None."""
+    """Return an activation by name (see ``ACTS``), or None."""
     if act is None:
         return None
     name, settings = _named(act, "act", ACTS)
@@ -84,17 +84,19 @@ def act_layer(act: Named) -> nn.Module | None:
 
 
 def dropout_layer(kind: Literal["element", "spatial"], spatial_dims: int, probability: float) -> nn.Module:
-    """Dropout of single values (``element``) or of whole channels of an example (``spatial``)."""
+    """Return dropout of single values (``element``) or of entire channels of an example (``spatial``)."""
     if kind not in ("element", "spatial"):
         raise InputError(f"dropout_kind is {kind!r}", nearest(str(kind), ["element", "spatial"]))
     return _made("dropout", kind, nn.Dropout if kind == "element" else layer("Dropout", spatial_dims), p=probability)
 
 
 def per_axis(name: str, value: Size, spatial_dims: int) -> tuple[int, ...]:
-    """A size for every axis, from one number or from one per axis."""
+    """Return a size per axis from one number or one per axis."""
     sizes = (value,) * spatial_dims if isinstance(value, int) else tuple(value)
     if len(sizes) != spatial_dims or any(size < 1 for size in sizes):
-        raise InputError(f"{name} is {value!r}", f"one whole number from 1, or {spatial_dims} of them, one per axis")
+        raise InputError(
+            f"{name} is {value!r}", f"give a whole number of at least 1, or {spatial_dims} of them, one per axis"
+        )
     return sizes
 
 
@@ -114,49 +116,49 @@ def _made(what: str, name: str, kind: type[nn.Module], **settings: Any) -> nn.Mo
 
 
 def as_image(x: Tensor) -> Tensor:
-    """Shape (N, C, L) seen as (N, C, 1, L) with its channels side by side in memory."""
+    """View (N, C, L) as (N, C, 1, L), channels last in memory."""
     return x.unsqueeze(2).contiguous(memory_format=channels_last)
 
 
 class Conv1d(nn.Conv1d):
-    """torch's layer, run as a convolution of images one pixel high: on CPUs 2-3 times faster than in one dimension."""
+    """torch's layer as a convolution of images one pixel high, which is 2-3 times faster on CPUs."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Shape (N, C, L); the result's channels lie side by side in memory."""
+        """Convolve (N, C, L); the output is channels last in memory."""
         sizes = [(1, *s) for s in (self.stride, self.dilation)]
         weight = self.weight.unsqueeze(2)
         return conv2d(as_image(x), weight, self.bias, sizes[0], (0, *self.padding), sizes[1], self.groups).squeeze(2)
 
 
 class BatchNorm1d(nn.BatchNorm2d):
-    """The same for batch norm, which would otherwise put the channels apart again."""
+    """Batch norm of images one pixel high, which keeps channels last in memory."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Shape (N, C, L)."""
+        """Normalise (N, C, L)."""
         return super().forward(as_image(x)).squeeze(2)
 
 
 class Conv(nn.Module):
-    """A convolution with padding by its meaning, for every kernel size, odd or even.
+    """A convolution with padding by name, for odd and even kernel sizes.
 
     Parameters
     ----------
     kernel_size, stride, dilation
         One number for all axes, or one per axis.
     padding
-        How many zeros are put around an input of length L, where a kernel reaches r = dilation * (kernel_size - 1)
-        beyond its first position: ``valid`` none (output L - r), ``same`` r in all (output L), ``full`` r on each side
-        (output L + r: every window that touches the input). A stride s divides the output's length, rounded up. Where
-        ``same`` has an odd number of zeros to share (even kernels), r // 2 go before, and the one more goes after.
+        How many zeros surround an input of length L, for a kernel that reaches r = dilation * (kernel_size - 1) beyond
+        its first position: ``valid`` none (output L - r), ``same`` r in total (output L), ``full`` r on each side
+        (output L + r: every window that overlaps the input). A stride s divides the output length, rounded up. If
+        ``same`` has an odd number of zeros (even kernels), r // 2 go before and the rest after.
     groups
-        Channels are split in so many parts that do not see each other.
+        Number of groups of channels that are convolved separately.
     bias
-        Whether each output channel has an offset.
+        Whether to add an offset to each output channel.
 
     Raises
     ------
     InputError
-        Where a size is below 1, the padding is unknown, or an input is smaller than the reach of a ``valid`` kernel.
+        If a size is below 1, the padding is unknown, or an input is smaller than a ``valid`` kernel.
     """
 
     conv: nn.Conv1d | nn.Conv2d | nn.Conv3d
@@ -184,7 +186,7 @@ class Conv(nn.Module):
             raise InputError(f"padding is {padding!r}", nearest(str(padding), ["valid", "same", "full"]))
         self.padding = padding
         both = {"valid": [0 for _ in reach], "same": [r // 2 for r in reach], "full": reach}[padding]
-        # torch pads both ends alike at no cost; only the one zero more at the far end has to be put there beforehand.
+        # torch pads both ends equally at no cost; only an extra zero at the far end must be added beforehand.
         more = [r % 2 if padding == "same" else 0 for r in reach]
         self.extra = [n for after in reversed(more) for n in (0, after)] if any(more) else []
         self.zeros = [n for b, m in zip(reversed(both), reversed(more), strict=True) for n in (b, b + m)]
@@ -194,10 +196,10 @@ class Conv(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Shape (N, in_channels, *spatial) to (N, out_channels, *spatial as by the padding)."""
+        """Convolve (N, in_channels, *spatial) to (N, out_channels, *spatial); ``padding`` determines the size."""
         if any(size < least for size, least in zip(x.shape[2:], self.least, strict=True)):
             raise InputError(
-                f"an input of size {tuple(x.shape[2:])} is smaller than the kernel, {self.least}",
-                "padding: same or full, a shorter kernel, or longer input",
+                f"the input of size {tuple(x.shape[2:])} is smaller than the kernel, {self.least}",
+                "use padding: same or full, a smaller kernel, or larger input",
             )
         return self.conv(pad(x, self.extra) if self.extra else x)

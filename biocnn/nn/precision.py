@@ -1,4 +1,4 @@
-"""In which numbers a network computes: float32, or bfloat16 where the machine is fast in it."""
+"""Choose the number format of a network: float32, or bfloat16 on hardware that supports it."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,37 +8,37 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-# A machine without these computes bfloat16 by detours, ten times and more slower than float32.
+# CPU flags; without them bfloat16 is emulated, ten times or more slower than float32.
 FAST = ("avx512_bf16", "amx_bf16")
-SLOW = "a machine that trained it has no instructions for bfloat16 (AVX512-bf16, AMX; GPUs from Ampere on)"
-LARGE = 10_000_000  # multiply-adds for an example; below, to change the numbers costs what is gained by them
+SLOW = "a machine that trained it does not support bfloat16 (AVX512-bf16 or AMX; GPUs since Ampere)"
+LARGE = 10_000_000  # multiply-adds per example; below, conversions cost as much as bfloat16 saves
 
 
 def autocast(precision: str, device: torch.device) -> Callable[[], torch.autocast]:
-    """A maker of contexts in which a network runs in ``precision`` (float32 or bfloat16); weights stay float32."""
+    """Return a factory of contexts that run a network in float32 or bfloat16; weights stay float32."""
     return partial(torch.autocast, device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def in_float32(logits: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
-    """What a network gives, in the numbers that losses are computed in; a list where several levels learn."""
+    """Convert the output of a network to float32 for the loss; a list with deep supervision."""
     return [each.float() for each in logits] if isinstance(logits, list) else logits.float()
 
 
 def fast_bfloat16(device: torch.device) -> bool:
-    """Whether the device has instructions for bfloat16 (tensor cores, AVX512-bf16, AMX), and may use them."""
+    """Return whether the device supports bfloat16 in hardware (tensor cores, AVX512-bf16, AMX)."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    flags = Path("/proc/cpuinfo")  # where there is none, as on macOS, float32 is what runs fast
+    flags = Path("/proc/cpuinfo")  # missing e.g. on macOS, where float32 is fastest
     has = device.type == "cpu" and flags.is_file() and any(f" {f}" in flags.read_text() for f in FAST)
-    # The library of convolutions may have been told to use older instructions: ONEDNN_MAX_CPU_ISA.
+    # oneDNN may be restricted to older instructions by ONEDNN_MAX_CPU_ISA.
     return has and torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def numbers_for(wanted: str, network: nn.Module, x: Tensor) -> str:
-    """What ``wanted`` (float32, bfloat16 or auto) means for a network on the device of an example ``x``.
+    """Resolve ``wanted`` (float32, bfloat16 or auto) for a network on the device of an example ``x``.
 
-    bfloat16 that a machine would compute by detours is never computed, whoever asks for it; auto, what is left to
-    be found out by training, is given back where bfloat16 may be faster.
+    bfloat16 is never used where it would be emulated. "auto", to be decided in training, is returned if bfloat16 may be
+    faster.
     """
     if wanted == "float32" or not fast_bfloat16(x.device):
         return "float32"
@@ -46,7 +46,7 @@ def numbers_for(wanted: str, network: nn.Module, x: Tensor) -> str:
 
 
 def is_large(network: nn.Module, x: Tensor) -> bool:
-    """Whether a network does so much for each example of ``x`` that bfloat16 is faster."""
+    """Return whether a network needs enough operations per example of ``x`` to be faster in bfloat16."""
     was_training = network.training
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network.eval()(x)

@@ -1,4 +1,4 @@
-"""What a network sees and costs: receptive field, output size, and a table of its layers."""
+"""Receptive field, output size, and a table of the layers of a network."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,16 +14,16 @@ from biocnn.nn.layers import Size, per_axis
 
 CONV = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-# These mix all positions by their statistics, which is not what a receptive field is about.
+# These mix all positions by their statistics, which the receptive field should not count.
 STATISTICS = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d, nn.GroupNorm)
-PHASES = 32  # neighbouring outputs compared: with pooling, they see differently far
-NARROW = 32  # input size along the axes that are not measured
+PHASES = 32  # number of neighbouring outputs compared; with pooling their fields differ
+NARROW = 32  # input size along the other axes
 WIDEST = 2**14
 
 
 @dataclass(frozen=True)
 class Row:
-    """One layer: shapes with the batch axis, number of weights, multiply-adds for one example."""
+    """A layer: output shape with the batch axis, number of weights, and multiply-adds per example."""
 
     name: str
     kind: str
@@ -34,7 +34,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Summary:
-    """The layers of a model in the order in which they run; ``str`` gives a table."""
+    """The layers of a model in order of execution; ``str`` gives a table."""
 
     rows: list[Row]
     shape: tuple[int, ...]
@@ -42,7 +42,7 @@ class Summary:
 
     @property
     def multiply_adds(self) -> int:
-        """Of one example, convolutions and linear layers."""
+        """Multiply-adds of convolutions and linear layers per example."""
         return sum(row.multiply_adds for row in self.rows)
 
     def __str__(self) -> str:
@@ -58,17 +58,17 @@ class Summary:
 
 
 def summary(model: nn.Module, size: Size) -> Summary:
-    """List each layer with its output's shape, its weights and its multiply-adds.
+    """List each layer with its output shape, weights and multiply-adds.
 
-    A layer that runs twice has two rows, its weights in the first. Normalisation, activations and pooling, which cost
-    little, count as no multiply-adds.
+    A layer that runs twice has two rows, with its weights in the first. Norms, activations and pooling cost little and
+    do not count.
 
     Parameters
     ----------
     model
-        A network whose first layer of weights is a convolution, which tells the channels and dimensions of its input.
+        Network whose first layer is a convolution, which determines the channels and dimensions of the input.
     size
-        Size of the input along its axes, or one number for all.
+        Size of the input along each axis, or one number for all axes.
     """
     rows: list[Row] = []
     seen: set[str] = set()
@@ -77,13 +77,13 @@ def summary(model: nn.Module, size: Size) -> Summary:
         def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             weights = 0 if name in seen else sum(p.numel() for p in module.parameters())
             seen.add(name)
-            # What a model stacks in the batch (two strands, say) is work for the one example that came in.
+            # Anything stacked in the batch (e.g. two strands) counts for the single input example.
             cost = _multiply_adds(module, inputs[0], output)
             rows.append(Row(name, type(module).__name__, tuple(output.shape), weights, cost))
 
         return hook
 
-    with _copy_for_looking(model) as copy:
+    with _inspection_copy(model) as copy:
         for name, module in copy.named_modules():
             if not any(module.children()):
                 module.register_forward_hook(record(name))
@@ -102,32 +102,32 @@ def _multiply_adds(module: nn.Module, x: Tensor, output: Tensor) -> int:
 
 
 def output_size(model: nn.Module, size: Size) -> tuple[int, ...]:
-    """The size of a model's output along its axes, for an input of ``size``; ``()`` where it has none.
+    """Return the output size of a model along each axis for an input of ``size``; ``()`` if it has no axes.
 
-    The model is run once on an input of zeros; ``size`` is one number for all axes, or one per axis.
+    Runs the model on zeros; ``size`` is one number for all axes, or one per axis.
     """
-    with _copy_for_looking(model) as copy:
+    with _inspection_copy(model) as copy:
         return tuple(copy(_zeros(copy, size)).shape[2:])
 
 
 def receptive_field(model: nn.Module) -> tuple[int | None, ...]:
-    """How many positions along each axis of the input one position of the output can see.
+    """Measure how many input positions along each axis affect one output position.
 
-    Measured, not derived, so it holds for whatever the network is made of: a part of the input is set to NaN, and the
-    outputs that stay numbers do not see it. With pooling, neighbouring outputs see differently far: this is the most.
-    Normalisation by an image's own statistics (instance, group) is left out of account.
+    Works for any network: part of the input is set to NaN, and the outputs that remain finite do not depend on it. With
+    pooling, the fields of neighbouring outputs differ, and the largest is returned. Norms by an image's own statistics
+    (instance, group) are ignored.
 
     Returns
     -------
     sizes
-        One per axis; None where an output sees all of the input, as after a global pooling.
+        One per axis; None if an output depends on the entire input, as after global pooling.
 
     Raises
     ------
     InputError
-        Where the model has no convolution, or takes no input of the size tried.
+        If the model has no convolution, or does not accept the input size tried.
     """
-    with _copy_for_looking(model, without=STATISTICS) as copy:
+    with _inspection_copy(model, without=STATISTICS) as copy:
         _, spatial_dims = _input_of(copy)
         return tuple(_along(copy, axis, spatial_dims) for axis in range(spatial_dims))
 
@@ -137,19 +137,19 @@ def _along(model: nn.Module, axis: int, spatial_dims: int) -> int | None:
     while width <= WIDEST:
         size = [NARROW] * spatial_dims
         size[axis] = width
-        blind = _Blinded(model, size, axis)
-        if blind.outputs == outputs:  # pooled to none, or to a fixed number
+        masked = _Masked(model, size, axis)
+        if masked.outputs == outputs:  # pooled globally, or to a fixed number
             return None
-        first = blind.outputs // 2
-        spans = [blind.span(o) for o in range(first, min(first + PHASES, blind.outputs))]
+        first = masked.outputs // 2
+        spans = [masked.span(o) for o in range(first, min(first + PHASES, masked.outputs))]
         if min(a for a, _ in spans) > 0 and max(b for _, b in spans) < width:
             return max(b - a for a, b in spans)
-        width, outputs = 2 * width, blind.outputs
+        width, outputs = 2 * width, masked.outputs
     return None
 
 
-class _Blinded:
-    """A model on inputs of which the near or the far part is NaN along one axis."""
+class _Masked:
+    """A model on inputs whose near or far part along one axis is NaN."""
 
     def __init__(self, model: nn.Module, size: list[int], axis: int) -> None:
         self.model, self.size, self.axis = model, size, axis
@@ -158,13 +158,13 @@ class _Blinded:
         self.outputs = output.shape[2 + axis] if output.ndim == 2 + len(size) else 0
 
     def span(self, o: int) -> tuple[int, int]:
-        """The half-open interval of the input that output ``o`` sees."""
+        """Return the half-open interval of the input that affects output ``o``."""
         width = self.size[self.axis]
         start = self._last(lambda n: not self._seen(0, n)[o], width)
         return start, width - self._last(lambda n: not self._seen(width - n, width)[o], width)
 
     def _last(self, fine: Callable[[int], bool], width: int) -> int:
-        """The largest n for which ``fine`` holds, where it holds for all below."""
+        """Return the largest n for which ``fine`` holds, given that it holds for all smaller n."""
         low, high = 0, width
         while low < high:
             middle = (low + high + 1) // 2
@@ -172,7 +172,7 @@ class _Blinded:
         return low
 
     def _seen(self, start: int, end: int) -> Tensor:
-        """Which outputs are NaN when the input is so from ``start`` to ``end``."""
+        """Return which outputs are NaN if the input is NaN from ``start`` to ``end``."""
         if (start, end) not in self.known:
             x = _zeros(self.model, self.size)
             x.narrow(2 + self.axis, start, end - start).fill_(torch.nan)
@@ -182,8 +182,8 @@ class _Blinded:
 
 
 @contextmanager
-def _copy_for_looking(model: nn.Module, without: tuple[type[nn.Module], ...] = ()) -> Iterator[nn.Module]:
-    """A copy on the CPU, in evaluation mode, to hook and feed without a trace; some layers passed through."""
+def _inspection_copy(model: nn.Module, without: tuple[type[nn.Module], ...] = ()) -> Iterator[nn.Module]:
+    """Yield a copy on the CPU in evaluation mode, without gradients and without some layers."""
     copy = deepcopy(model).cpu().float().eval()
     for parent in list(copy.modules()):
         for name, child in parent.named_children():
@@ -194,11 +194,11 @@ def _copy_for_looking(model: nn.Module, without: tuple[type[nn.Module], ...] = (
 
 
 def _input_of(model: nn.Module) -> tuple[int, int]:
-    """Channels and dimensions of the input, read off the first convolution."""
+    """Return the channels and dimensions of the input, from the first convolution."""
     for module in model.modules():
         if isinstance(module, CONV):
             return module.in_channels, len(module.kernel_size)
-    raise InputError(f"{type(model).__name__} has no convolution", "its input's shape cannot be told")
+    raise InputError(f"{type(model).__name__} has no convolution", "its input shape is unknown")
 
 
 def _zeros(model: nn.Module, size: Sequence[int] | int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Blocks that change the size: from a finer to a coarser level and back, and what makes sizes meet."""
+"""Blocks that change the size: from finer to coarser levels and back, and the matching of sizes."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -13,14 +13,14 @@ from biocnn.nn.layers import Conv, Named, Size, layer, per_axis
 
 
 class Down(nn.Sequential):
-    """Half the size, then two convolutions: (N, in_channels, *spatial) to (N, out_channels, *spatial // factor).
+    """Downsampling and two convolutions: (N, in_channels, *spatial) to (N, out_channels, *spatial // factor).
 
     Parameters
     ----------
     down
-        ``max`` or ``average`` pooling, or a ``strided`` convolution, which rounds sizes up that cannot be divided.
+        ``max`` or ``average`` pooling, or a ``strided`` convolution, which rounds sizes up.
     factor
-        What the size is divided by; one number for all axes, or one per axis.
+        Downsampling factor: one number for all axes, or one per axis.
     **block
         Settings of ``two_convs``.
     """
@@ -43,21 +43,21 @@ class Down(nn.Sequential):
 
 
 class Up(nn.Module):
-    """Twice the size, joined with what was there on the way down, then two convolutions.
+    """Upsampling, concatenation with the skip connection, and two convolutions.
 
     Parameters
     ----------
     skip_channels
-        Channels of the second input.
+        Number of channels of the skip connection.
     up
-        ``transposed``: a learned transposed convolution; ``interpolate``: each value repeated, then a convolution,
-        which leaves no checkerboard (and, unlike linear interpolation, is deterministic on a GPU).
+        ``transposed``: a learned transposed convolution; ``interpolate``: nearest-neighbour interpolation, then a
+        convolution, which avoids checkerboard artefacts (and, unlike linear interpolation, is deterministic on GPUs).
     factor
-        What the size is multiplied by; one number for all axes, or one per axis.
+        Upsampling factor: one number for all axes, or one per axis.
     attention
-        Whether an ``AttentionGate`` weighs the second input.
+        Whether an ``AttentionGate`` weights the skip connection.
     kernel_size
-        Of all convolutions but the transposed one, whose kernel is the factor.
+        Kernel size of all convolutions except the transposed one, whose kernel size is the factor.
     **block
         Further settings of ``two_convs``.
 
@@ -95,18 +95,19 @@ class Up(nn.Module):
         self.convs = two_convs(spatial_dims, both, out_channels, kernel_size=kernel_size, norm=norm, **block)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """Shapes (N, in_channels, *small) and (N, skip_channels, *spatial) to (N, out_channels, *spatial)."""
+        """Map (N, in_channels, *small) and (N, skip_channels, *spatial) to (N, out_channels, *spatial)."""
         x = fit_to(self.up(x), skip.shape[2:])
         skip = self.gate(skip, x) if hasattr(self, "gate") else skip
         return self.convs(torch.cat([skip, x], dim=1))
 
 
 class AttentionGate(nn.Module):
-    """Weighs each position of ``x`` by a number in 0-1 that ``x`` and a second input, the gate, decide together.
+    """Weights each position of ``x`` by a number in 0-1 computed from ``x`` and a second input, the gate.
 
     References
     ----------
-    Oktay et al., MIDL 2018, arXiv:1804.03999; as here, both inputs have the same size, and each sum a norm, in MONAI.
+    Oktay et al., MIDL 2018, arXiv:1804.03999; as in MONAI, both inputs have the same size and
+    a norm follows each convolution.
     """
 
     def __init__(self, spatial_dims: int, channels: int, gate_channels: int, *, norm: Named = "batch") -> None:
@@ -117,12 +118,12 @@ class AttentionGate(nn.Module):
         self.weight = ConvBlock(spatial_dims, inner, 1, 1, norm=norm, act="sigmoid")
 
     def forward(self, x: Tensor, gate: Tensor) -> Tensor:
-        """Shapes (N, channels, *spatial) and (N, gate_channels, *spatial) to (N, channels, *spatial)."""
+        """Map (N, channels, *spatial) and (N, gate_channels, *spatial) to (N, channels, *spatial)."""
         return x * self.weight((self.of_x(x) + self.of_gate(gate)).relu_())
 
 
 def fit_to(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Crop or pad the far end of every axis to a size; padding repeats the last value."""
+    """Crop or pad the far end of each axis to a size; padding repeats the last value."""
     if any(now > wanted for now, wanted in zip(x.shape[2:], size, strict=True)):
         x = x[(slice(None), slice(None), *map(slice, size))]
     more = [wanted - now for now, wanted in zip(x.shape[2:], size, strict=True)]
@@ -130,33 +131,33 @@ def fit_to(x: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def fit_to_multiple(x: Tensor, multiple: Size) -> Tensor:
-    """Pad the far end of every axis to the next multiple of a number, or of one per axis."""
+    """Pad the far end of each axis to the next multiple of a number, or of one per axis."""
     multiples = per_axis("multiple", multiple, x.ndim - 2)
     return fit_to(x, [-(-size // m) * m for size, m in zip(x.shape[2:], multiples, strict=True)])
 
 
 def as_list(name: str, value: object, such_as: Sequence[int]) -> list[int]:
-    """A setting that is a number a level.
+    """Return a setting with one number per level as a list.
 
     Raises
     ------
     InputError
-        For one number, say, which would leave the number of levels open.
+        If it is not a list, e.g. a single number, which does not determine the number of levels.
     """
     if not isinstance(value, list | tuple) or not value:
         raise InputError(
-            f"{name} is {value!r}", f"give a list with a number a level, the finest first, such as {list(such_as)}"
+            f"{name} is {value!r}", f"give a list with one number per level, finest first, e.g. {list(such_as)}"
         )
     return list(value)
 
 
 def per_level(name: str, value: int | Sequence[Size], levels: int, spatial_dims: int) -> list[tuple[int, ...]]:
-    """A size per axis for every level, from one number or from an entry (a number, or one per axis) a level."""
+    """Return a size per axis for each level, from one number or one entry (a number, or one per axis) per level."""
     entries = [value] * levels if isinstance(value, int) else list(value)
     if len(entries) != levels:
         raise InputError(
             f"{name} is {value!r}",
-            f"one whole number, or {levels} entries, the finest level first, such as "
+            f"give one whole number, or {levels} entries, finest level first, e.g. "
             f"{[[1] + [2] * (spatial_dims - 1), *[2] * (levels - 1)]}",
         )
     return [per_axis(name, entry, spatial_dims) for entry in entries]

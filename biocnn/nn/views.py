@@ -1,8 +1,8 @@
-"""An image seen from several sides, and what is said of each laid back over the first: test-time augmentation.
+"""Test-time augmentation: transform an image into several views, and transform the outputs back.
 
-A view mirrors some axes and may swap the last two; both only move pixels, so that every view is undone exactly,
-whatever the sizes of the axes. Maps of classes, of probabilities and of distances move with their pixels; fields of
-vectors would have to be turned besides.
+A view mirrors some axes and may swap the last two. Both only move pixels, so each view is inverted exactly, whatever
+the sizes of the axes. Maps of classes, probabilities and distances move with their pixels; vector fields would also
+have to be rotated.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ import numpy as np
 
 from biocnn.core.errors import InputError, nearest
 
-if TYPE_CHECKING:  # to look at arrays, no torch is loaded
+if TYPE_CHECKING:  # arrays do not need torch
     from torch import Tensor
 
 Array = TypeVar("Array", np.ndarray, "Tensor")
@@ -23,30 +23,30 @@ KINDS = ("none", "flips", "all")
 
 @dataclass(frozen=True)
 class View:
-    """Which spatial axes are mirrored, and whether the last two are swapped after that."""
+    """Which spatial axes are mirrored, and whether the last two are then swapped."""
 
     flips: tuple[bool, ...]
     swap: bool = False
 
     @property
     def axes(self) -> list[int]:
-        """The mirrored axes, counted from the end."""
+        """Mirrored axes, counted from the end."""
         return [axis - len(self.flips) for axis, flipped in enumerate(self.flips) if flipped]
 
 
 def views(spatial_dims: int, kind: Literal["none", "flips", "all"] = "all") -> list[View]:
-    """All views of a kind; the first is the image as it is.
+    """Return all views of a kind; the first is the unchanged image.
 
     Parameters
     ----------
     spatial_dims
         2 or 3.
     kind
-        ``flips``: along every axis, 4 views in 2D and 8 in 3D. ``all``: with quarter turns in the plane of the last two
-        axes, 8 (the symmetries of a square) and 16. ``none``: the image alone.
+        ``flips``: mirrored along all axes, 4 views in 2D and 8 in 3D. ``all``: also rotated by 90 degrees in the plane
+        of the last two axes, 8 (the symmetries of a square) and 16. ``none``: the image only.
     """
     if kind not in KINDS:
-        raise InputError(f"no test-time augmentation is named {kind!r}", nearest(str(kind), KINDS))
+        raise InputError(f"unknown test-time augmentation {kind!r}", nearest(str(kind), KINDS))
     if kind == "none":
         return [View((False,) * spatial_dims)]
     return [View(flips, swap) for swap in (False, True)[: 1 + (kind == "all")] for flips in _flips(spatial_dims)]
@@ -57,13 +57,13 @@ def _flips(spatial_dims: int) -> list[tuple[bool, ...]]:
 
 
 def turn(x: Array, view: View) -> Array:
-    """What is seen of x, shape (..., *spatial)."""
+    """Transform x, shape (..., *spatial), to a view."""
     x = _mirrored(x, view)
     return x.swapaxes(-1, -2) if view.swap else x
 
 
 def undo(y: Array, view: View) -> Array:
-    """What was said of a view, shape (..., *spatial of the view), laid over the image."""
+    """Transform the output for a view, shape (..., *spatial of the view), back to the image."""
     return _mirrored(y.swapaxes(-1, -2) if view.swap else y, view)
 
 
@@ -73,21 +73,21 @@ def _mirrored(x: Array, view: View) -> Array:
     return np.flip(x, tuple(view.axes)) if isinstance(x, np.ndarray) else x.flip(view.axes)
 
 
-def averaged(answer: "Callable[[Tensor], Tensor]", every: Sequence[View]) -> "Callable[[Tensor], Tensor]":
-    """The mean of what is said of all views.
+def averaged(predict: "Callable[[Tensor], Tensor]", every: Sequence[View]) -> "Callable[[Tensor], Tensor]":
+    """Return a function that averages the predictions for all views.
 
     Parameters
     ----------
-    answer
-        From x (N, C, *spatial) to probabilities (N, K, *spatial).
+    predict
+        Function from x (N, C, *spatial) to probabilities (N, K, *spatial).
     every
-        The views; they are looked at one after the other.
+        Views, evaluated one after the other.
     """
 
     def mean(x: "Tensor") -> "Tensor":
-        total = undo(answer(turn(x, every[0])), every[0])
+        total = undo(predict(turn(x, every[0])), every[0])
         for view in every[1:]:
-            total = total + undo(answer(turn(x, view)), view)
+            total = total + undo(predict(turn(x, view)), view)
         return total / len(every)
 
     return mean

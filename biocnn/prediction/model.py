@@ -18,7 +18,7 @@ from biocnn.io.image_paths import named_images
 from biocnn.io.lazy import LazyImage, open_image
 from biocnn.io.padded import pad
 from biocnn.nn.encode import one_hot
-from biocnn.nn.fuse_batchnorm import fold
+from biocnn.nn.fuse_batchnorm import fuse_batchnorm
 from biocnn.nn.precision import fast_bfloat16
 from biocnn.nn.views import views
 from biocnn.prediction.blending import Blend
@@ -119,7 +119,7 @@ class Model:
         self.fit = Fit(spacing, intensity, tuple(channels) if channels else None)
         checked = self.meta.get("precision", {}).get("predict", "float32")
         self.precision = checked if fast_bfloat16(self.device) else "float32"
-        self.folded = fold(self.network)
+        self.fused = fuse_batchnorm(self.network)
 
     @cached_property
     def task(self) -> Task:
@@ -235,7 +235,7 @@ class Model:
         found, rows = [], self._rows(max(map(len, codes))) if len(codes) > 1 else 1
         for start in range(0, len(codes), rows):
             x = one_hot(torch.from_numpy(pad(codes[start : start + rows])).to(self.device))
-            found.append(logits_of(self.folded, x, self.precision).cpu().numpy())
+            found.append(logits_of(self.fused, x, self.precision).cpu().numpy())
         return np.concatenate(found)
 
     def _sequences(self, codes: Sequence[np.ndarray]) -> np.ndarray:
@@ -246,10 +246,10 @@ class Model:
 
     @cached_property
     def _scanner(self) -> Scanner:
-        return Scanner(self.folded, self._sequences, self._probability, self._rows, self.facts.get("window"))
+        return Scanner(self.fused, self._sequences, self._probability, self._rows, self.facts.get("window"))
 
     def _answer(self, x: Tensor) -> Tensor:
-        return answer(self.folded, x, self.task, self.precision)
+        return answer(self.fused, x, self.task, self.precision)
 
     def _rows(self, length: int) -> int:
         """How many sequences of a length go at a time."""
@@ -297,7 +297,7 @@ class Model:
     def _images(self) -> ImagePredictor:
         every = views(self.facts["spatial_dims"], self.tta)
         blend = Blend(self._patch, self.overlap) if self.blend == "gaussian" else None
-        return ImagePredictor(self.folded, self._answer, self.facts, self.device, every, blend)
+        return ImagePredictor(self.fused, self._answer, self.facts, self.device, every, blend)
 
     @property
     def _patch(self) -> tuple[int, ...]:

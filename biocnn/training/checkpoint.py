@@ -19,7 +19,7 @@ from biocnn.config.registry import find, own_module
 from biocnn.config.schema import build, choose
 from biocnn.core.errors import InputError
 from biocnn.core.files import atomic, check_file
-from biocnn.nn.layers import channels_beside
+from biocnn.nn.layers import to_channels_last
 from biocnn.training.metadata import REMEDY, parse
 
 FORMAT = "1"
@@ -45,7 +45,7 @@ def build_model(section: dict[str, Any], facts: dict[str, Any]) -> nn.Module:
         raise InputError(f"model: cannot be made: {error}", f"check its settings ({settings})") from error
     if any(parameter.numel() == 0 for parameter in model.parameters()):
         raise InputError("model: has layers without weights", f"give widths above 0 ({settings})")
-    return channels_beside(model)
+    return to_channels_last(model)
 
 
 def with_decided(section: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:

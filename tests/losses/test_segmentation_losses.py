@@ -155,7 +155,7 @@ def test_boundary_of_classes_is_the_mean_of_its_classes() -> None:
 
 
 def test_boundary_reaches_no_further_than_it_can() -> None:
-    with pytest.raises(InputError, match=r"loss\.reach: is 91"):
+    with pytest.raises(InputError, match=r"loss\.reach is 91"):
         losses.boundary(*example("boundary", 2), reach=91)
 
 
@@ -257,7 +257,7 @@ def test_a_finest_map_of_another_size_is_refused() -> None:
     target = blobs(2, 3, n=2)
     levels = pyramid(torch.randn(2, 3, 24, 30))
     make_task({"task": "mask"}).check_output(levels, target)
-    with pytest.raises(InputError, match="model: gives shape"):
+    with pytest.raises(InputError, match="model: output of shape"):
         make_task({"task": "mask"}).check_output(levels[1:], target)
 
 

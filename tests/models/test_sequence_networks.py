@@ -7,7 +7,7 @@ from torch.nn.functional import pad
 
 from biocnn.core.errors import InputError
 from biocnn.models import Basset, DanQ, DeepBind, DilatedResNet
-from biocnn.nn.fuse_batchnorm import fold
+from biocnn.nn.fuse_batchnorm import fuse_batchnorm
 
 SMALL = {
     DeepBind: {"channels": 6, "kernel_size": 9},
@@ -48,7 +48,7 @@ def test_a_sequence_has_the_same_logits_alone_and_padded_in_a_batch(kind, strand
     alone = [sequence(length, length) for length in (1, 2, 5, 11, 30, 47, 48, 64)]
     stacked = torch.cat([pad(x, (0, 64 - x.shape[-1])) for x in alone])
     torch.testing.assert_close(network(stacked), torch.cat([network(x) for x in alone]))
-    torch.testing.assert_close(fold(network)(stacked), network(stacked), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(fuse_batchnorm(network)(stacked), network(stacked), rtol=1e-4, atol=1e-5)
 
 
 @EVERY

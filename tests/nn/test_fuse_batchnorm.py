@@ -9,7 +9,7 @@ from torch import nn
 
 from biocnn.models import UNet
 from biocnn.nn.blocks import ConvBlock
-from biocnn.nn.fuse_batchnorm import fold
+from biocnn.nn.fuse_batchnorm import fuse_batchnorm
 
 BATCH_NORMS = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 
@@ -31,7 +31,7 @@ def test_folding_changes_no_logit(name, spatial_dims, choice):
     before = copy.deepcopy(network.state_dict())
     x = torch.randn(2, IN, *[33, 20, 17][:spatial_dims], generator=torch.Generator().manual_seed(3))
     with torch.inference_mode():
-        wanted, found = network(x), fold(network)(x)
+        wanted, found = network(x), fuse_batchnorm(network)(x)
     scale = wanted.abs().max().clamp(min=1)
     torch.testing.assert_close(found / scale, wanted / scale, rtol=0, atol=1e-5)
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
@@ -41,7 +41,7 @@ def test_folding_changes_no_logit(name, spatial_dims, choice):
 def test_every_batch_norm_of_a_unet_is_folded(spatial_dims):
     network = UNet(spatial_dims, IN, 1, **SMALL["UNet"], residual=True)
     assert any(isinstance(module, BATCH_NORMS) for module in network.modules())
-    assert not any(isinstance(module, BATCH_NORMS) for module in fold(network).modules())
+    assert not any(isinstance(module, BATCH_NORMS) for module in fuse_batchnorm(network).modules())
     assert network.training, "the network that was given is left alone"
 
 
@@ -51,4 +51,4 @@ def test_what_cannot_be_folded_stays():
     for network in (alone, of_the_batch):
         x = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
         with torch.inference_mode():
-            torch.testing.assert_close(fold(network)(x), network.eval()(x))
+            torch.testing.assert_close(fuse_batchnorm(network)(x), network.eval()(x))

@@ -62,7 +62,7 @@ def test_a_number_or_an_entry_a_level():
     assert per_level("k", 3, 2, 3) == [(3, 3, 3), (3, 3, 3)]
     assert per_level("k", [[1, 3, 3], 5], 2, 3) == [(1, 3, 3), (5, 5, 5)]
     for wrong in ([3], [[1, 3, 3], 3, 3]):
-        with pytest.raises(InputError, match=r"2 entries, the finest level first, such as \[\[1, 2, 2\], 2\]"):
+        with pytest.raises(InputError, match=r"2 entries, finest level first, e.g. \[\[1, 2, 2\], 2\]"):
             per_level("k", wrong, 2, 3)
     with pytest.raises(InputError, match="one per axis"):
         per_level("k", [[1, 3], 3], 2, 3)

@@ -58,6 +58,6 @@ def test_the_mean_of_a_network_turns_with_the_image(spatial_dims: int) -> None:
 
 
 def test_an_unknown_kind_is_named() -> None:
-    with pytest.raises(InputError, match="no test-time augmentation is named 'flip'") as caught:
+    with pytest.raises(InputError, match="unknown test-time augmentation 'flip'") as caught:
         views(2, "flip")
     assert "flips" in caught.value.remedy

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from biocnn.io.intensity import range_in_bands, range_of
 from biocnn.models import UNet
-from biocnn.nn.fuse_batchnorm import fold
+from biocnn.nn.fuse_batchnorm import fuse_batchnorm
 from biocnn.nn.views import averaged, views
 from biocnn.prediction.blending import Blend, gaussian
 from biocnn.prediction.compatibility import as_it_is
@@ -24,7 +24,7 @@ FACTS = {
 def predictor(dims: int = 2, kind: str = "none", blend: Blend | None = None) -> ImagePredictor:
     """A U-Net with statistics, whose probabilities are told apart by channel."""
     torch.manual_seed(0)
-    network = fold(with_statistics(UNet(dims, 1, 3, channels=[2, 3, 4])))
+    network = fuse_batchnorm(with_statistics(UNet(dims, 1, 3, channels=[2, 3, 4])))
     facts = FACTS | {"spatial_dims": dims}
     return ImagePredictor(network, lambda x: network(x).sigmoid(), facts, CPU, views(dims, kind), blend)
 

@@ -13,14 +13,14 @@ from biocnn.models import Basset, DeepBind
 from biocnn.models.sequence_network import SequenceNetwork, head
 from biocnn.nn.blocks import ConvBlock, GlobalPool
 from biocnn.nn.encode import one_hot
-from biocnn.nn.fuse_batchnorm import fold
+from biocnn.nn.fuse_batchnorm import fuse_batchnorm
 from biocnn.prediction import scanner as sliding
 from biocnn.prediction.sliding import slides
 
 
 def network_of(kind: type[nn.Module] = DeepBind, out_channels: int = 1, **settings: Any) -> nn.Module:
     torch.manual_seed(1)
-    return fold(kind(1, 4, out_channels, **{"channels": 5, "kernel_size": 8, "hidden": 6} | settings))
+    return fuse_batchnorm(kind(1, 4, out_channels, **{"channels": 5, "kernel_size": 8, "hidden": 6} | settings))
 
 
 def codes_of(length: int, seed: int = 1) -> Tensor:
@@ -91,15 +91,15 @@ def test_networks_of_the_users() -> None:
     torch.manual_seed(1)
     own = OneMean(1, 4, 2)
     nn.init.normal_(own.features[0].norm.running_mean)
-    check(fold(own), 40, 7)
+    check(fuse_batchnorm(own), 40, 7)
     for settings in ({"padding": "same"}, {"act": "gelu"}, {"norm": "instance"}, {"stride": 2}, {"dilation": 2}):
-        assert slides(fold(OneMean(1, 4, 2, **settings)), 40) is None, settings
+        assert slides(fuse_batchnorm(OneMean(1, 4, 2, **settings)), 40) is None, settings
 
 
 def test_what_must_see_each_window() -> None:
     assert slides(network_of(kernel_size=40), 30) is None
-    assert slides(fold(Standardised(1, 4, 1)), 60) is None
-    assert slides(fold(Basset(1, 4, 1)), 60) is None
+    assert slides(fuse_batchnorm(Standardised(1, 4, 1)), 60) is None
+    assert slides(fuse_batchnorm(Basset(1, 4, 1)), 60) is None
     assert slides(nn.Sequential(nn.Flatten(), nn.LazyLinear(1)), 60) is None
 
 

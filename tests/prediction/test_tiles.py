@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from biocnn.models import FCN, UNet
 from biocnn.nn.blocks import Conv, ConvBlock
-from biocnn.nn.fuse_batchnorm import fold
+from biocnn.nn.fuse_batchnorm import fuse_batchnorm
 from biocnn.nn.summary import receptive_field
 from biocnn.prediction.tiles import Field, around, common, find_field, plan, whole
 
@@ -37,7 +37,7 @@ def in_tiles(network: nn.Module, image: Tensor, field: Field, pixels: float) -> 
 
 def compare(network: nn.Module, size: tuple[int, ...], pixels: float, field: Field | None = None) -> int:
     """How many tiles were compared with the whole."""
-    network = fold(with_statistics(network))
+    network = fuse_batchnorm(with_statistics(network))
     image = torch.randn(1, 2, *size, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         found, number = in_tiles(network, image, field or find_field(network, 2, len(size)), pixels)

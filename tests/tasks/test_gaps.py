@@ -69,7 +69,7 @@ def test_weight_of_borders_is_that_of_the_paper() -> None:
 
 @pytest.mark.parametrize("sigma", [0.0, 11.0])
 def test_weight_of_borders_falls_within_what_is_stored(sigma: float) -> None:
-    with pytest.raises(InputError, match=r"loss\.border_sigma: is"):
+    with pytest.raises(InputError, match=r"loss\.border_sigma is"):
         border_weights(torch.zeros(1, dtype=torch.uint8), 10.0, sigma)
 
 

@@ -17,7 +17,7 @@ from biocnn.config.settings import Train
 from biocnn.data.dataset import Dataset
 from biocnn.metrics import auroc, ece
 from biocnn.models import DeepBind, UNet
-from biocnn.nn.fuse_batchnorm import fold
+from biocnn.nn.fuse_batchnorm import fuse_batchnorm
 from biocnn.tasks.temperature import (
     FLATTEST,
     PRIOR,
@@ -127,7 +127,7 @@ def test_a_network_divides_its_logits_itself(combine: str) -> None:
         wanted = network(x) / torch.tensor([2.0, 0.5])
         set_temperature(network, [2.0, 0.5])
         torch.testing.assert_close(network(x), wanted)
-        torch.testing.assert_close(fold(network)(x), wanted)
+        torch.testing.assert_close(fuse_batchnorm(network)(x), wanted)
 
 
 def test_a_model_is_calibrated_in_all_that_it_says(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_maps_are_divided_by_one_number_or_by_one_a_class(spatial_dims: int, cha
     wanted = network(x) / torch.tensor(factor).view(-1, *[1] * spatial_dims)
     set_temperature(network, factor)
     torch.testing.assert_close(network(x), wanted)
-    torch.testing.assert_close(fold(network)(x), wanted)
+    torch.testing.assert_close(fuse_batchnorm(network)(x), wanted)
 
 
 @pytest.mark.parametrize("task", ["mask", "classes"])

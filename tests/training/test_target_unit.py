@@ -25,7 +25,7 @@ from biocnn.explain.step import explain_test_part
 from biocnn.io.genome import Genome
 from biocnn.losses import mse
 from biocnn.models import DeepBind
-from biocnn.nn.fuse_batchnorm import fold
+from biocnn.nn.fuse_batchnorm import fuse_batchnorm
 from biocnn.prediction.model import Model
 from biocnn.training.checkpoint import build_model, save_model
 from biocnn.training.runs import train_run
@@ -121,7 +121,7 @@ def test_a_network_says_it_itself_however_it_ends() -> None:
         wanted = network.eval()(x) * torch.tensor([2.0, 0.5]) + torch.tensor([10.0, -3.0])
         rescale(network, [2.0, 0.5], [10.0, -3.0])
         torch.testing.assert_close(network(x), wanted)
-        torch.testing.assert_close(fold(network)(x), wanted)
+        torch.testing.assert_close(fuse_batchnorm(network)(x), wanted)
         if isinstance(network, DeepBind):
             codes = x.argmax(1)
             torch.testing.assert_close(saturation_mutagenesis(network, codes), slowly(network, codes))

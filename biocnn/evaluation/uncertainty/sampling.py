@@ -63,7 +63,7 @@ def samples(
             yield undo(first.predict(np.ascontiguousarray(turn(image, view))), view)
     else:
         for sample in range(number):
-            with thinned(first.folded, seed, sample):
+            with thinned(first.fused, seed, sample):
                 yield first.predict(image)
 
 

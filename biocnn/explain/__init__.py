@@ -1,4 +1,4 @@
-"""What a network learned: motifs and their names, attributions, class activation maps."""
+"""Explain what a network learned: motifs and their matches, attributions, class activation maps."""
 
 from biocnn.explain.attributions import base_contributions, input_x_gradient, integrated_gradients
 from biocnn.explain.cam import grad_cam

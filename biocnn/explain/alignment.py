@@ -1,28 +1,28 @@
-"""Windows of contributions that look alike, aligned and gathered: what makes motifs of seqlets."""
+"""Align and group similar windows of contributions, to form motifs from seqlets."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-COMPARED = 21  # bp over which windows are compared
-SIMILAR = 0.6  # least cosine of a member with the mean of its group
+COMPARED = 21  # bp compared between windows
+SIMILAR = 0.6  # minimum cosine of a member with the mean of its group
 ROUNDS = 3
-FEWEST = 15  # members of a group
+FEWEST = 15  # minimum number of members of a group
 
 
 @dataclass
 class Group:
-    """Windows that look alike.
+    """Similar windows.
 
     Parameters
     ----------
     rows
-        Numbers of the members.
+        Indices of the members.
     offset
-        For each member, where in its window the compared stretch begins.
+        Start of the compared segment in the window of each member.
     reverse
-        For each member, whether it is read from the other strand.
+        Whether each member is read from the other strand.
     """
 
     rows: np.ndarray
@@ -31,18 +31,18 @@ class Group:
 
 
 def gather(windows: np.ndarray, both_strands: bool) -> Iterator[Group]:
-    """Gather windows in groups, the group with most agreement first; those without a group are left out.
+    """Group windows, starting with the group of highest agreement; windows without a group are omitted.
 
-    The similarity of two windows is the cosine of 21 bp in the middle of one and the most similar 21 bp of the other,
-    on either strand. The window with the most similar ones around it founds a group. Its members are averaged as they
-    are aligned, and all windows that are left are compared with the average, three times. A group has at least 15.
+    The similarity of two windows is the cosine of the central 21 bp of one and the most similar 21 bp of the other, on
+    either strand. The window with the highest total similarity to its neighbours seeds a group. Its aligned members are
+    averaged, and all remaining windows are compared with the average, three times. A group has at least 15 members.
 
     Parameters
     ----------
     windows
         Shape (M, 4, W): contributions around M seqlets.
     both_strands
-        Compare with reverse complements as well.
+        Whether to compare with reverse complements as well.
     """
     if not len(windows):
         return
@@ -63,36 +63,36 @@ def gather(windows: np.ndarray, both_strands: bool) -> Iterator[Group]:
 
 
 class _Pieces:
-    """Every stretch of 21 bp of every window, of length one."""
+    """All 21 bp segments of all windows, normalised to unit length."""
 
     def __init__(self, windows: np.ndarray, both_strands: bool) -> None:
         windows = windows.astype(np.float32)
         self.offsets = windows.shape[2] - COMPARED + 1
         strands = [windows, windows[:, ::-1, ::-1]] if both_strands else [windows]
         pieces = []
-        for turned, strand in enumerate(strands):
+        for reverse, strand in enumerate(strands):
             for offset in range(self.offsets):
-                first = self.offsets - 1 - offset if turned else offset
+                first = self.offsets - 1 - offset if reverse else offset
                 piece = strand[:, :, first : first + COMPARED].reshape(len(windows), -1)
                 pieces.append(piece / np.maximum(np.linalg.norm(piece, axis=1, keepdims=True), 1e-12))
         self.pieces = np.stack(pieces)  # (strands x offsets, M, 4 x 21)
         self.middle = self.pieces[(self.offsets - 1) // 2]
 
     def all_pairs(self) -> np.ndarray:
-        """Similarity of each window to each other, shape (M, M)."""
+        """Return the similarities of all pairs of windows, shape (M, M)."""
         best = np.full((len(self.middle),) * 2, -1.0, dtype=np.float32)
         for piece in self.pieces:
             np.maximum(best, self.middle @ piece.T, out=best)
         return np.maximum(best, best.T)
 
     def around(self, pattern: np.ndarray, left: np.ndarray) -> Group:
-        """The windows that are left and similar to a pattern of shape (4 x 21,), of length one."""
+        """Return the remaining windows similar to a pattern of shape (4 x 21,) and unit length."""
         similarity = self.pieces @ pattern
         best = similarity.argmax(axis=0)
         rows = np.flatnonzero((similarity.max(axis=0) >= SIMILAR) & left)
         return Group(rows, best[rows] % self.offsets, best[rows] >= self.offsets)
 
     def mean(self, group: Group) -> np.ndarray:
-        """Mean of the members as they are aligned, of length one."""
+        """Return the mean of the aligned members, normalised to unit length."""
         mean = self.pieces[group.offset + self.offsets * group.reverse, group.rows].mean(axis=0)
         return mean / np.maximum(np.linalg.norm(mean), 1e-12)

@@ -1,4 +1,4 @@
-"""Which bases speak for a prediction: gradients and integrated gradients."""
+"""Attribute predictions to bases: gradients and integrated gradients."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ BATCH = 256
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, for as long as the context lasts."""
+    """Put a model in evaluation mode within the context."""
     training = model.training
     model.eval()
     try:
@@ -21,15 +21,15 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def base_contributions(model: nn.Module, x: Tensor, output: int = 0) -> Tensor:
-    """What each base contributes to a logit, the bases that are absent included, to first order.
+    """Compute the first-order contribution of each base, present or absent, to a logit.
 
-    The gradient minus its mean over the four bases at each position: one-hot sequences lie in a plane, and the part of
-    the gradient that points out of it is left to chance by training.
+    This is the gradient minus its mean over the four bases at each position: one-hot sequences lie in a plane, and
+    training leaves the gradient component orthogonal to it undetermined.
 
     Parameters
     ----------
     model
-        (N, 4, L) to logits (N, K).
+        Network from (N, 4, L) to logits (N, K).
     x
         One-hot sequences, shape (N, 4, L).
     output
@@ -49,9 +49,9 @@ def base_contributions(model: nn.Module, x: Tensor, output: int = 0) -> Tensor:
 
 
 def input_x_gradient(model: nn.Module, x: Tensor, output: int = 0) -> Tensor:
-    """The contribution of the bases that are present: ``x`` times ``base_contributions``; zero for absent bases.
+    """Compute the contributions of the bases present, ``x`` times ``base_contributions``; 0 for absent bases.
 
-    Parameters and shapes are those of ``base_contributions``. Unknown bases and padding contribute nothing in sum.
+    For parameters and shapes see ``base_contributions``. The contributions of unknown bases and padding sum to 0.
     """
     return x * base_contributions(model, x, output)
 
@@ -59,19 +59,19 @@ def input_x_gradient(model: nn.Module, x: Tensor, output: int = 0) -> Tensor:
 def integrated_gradients(
     model: nn.Module, x: Tensor, baseline: Tensor | float = 0.25, steps: int = 64, output: int = 0
 ) -> Tensor:
-    """Share out the difference between a logit and that of a baseline among the bases.
+    """Distribute the difference between a logit and that of a baseline over the bases.
 
     Parameters
     ----------
     model
-        (N, 4, L) to logits (N, K).
+        Network from (N, 4, L) to logits (N, K).
     x
         One-hot sequences, shape (N, 4, L).
     baseline
-        Where the straight path to ``x`` starts: a number, or a tensor that broadcasts with ``x``. A quarter in each
-        channel is the unknown sequence.
+        Start of the straight path to ``x``: a number, or a tensor that broadcasts with ``x``. 0.25 is the unknown
+        sequence.
     steps
-        Points on the path (midpoint rule).
+        Number of points on the path (midpoint rule).
     output
         Index of the logit.
 
@@ -89,15 +89,15 @@ def integrated_gradients(
 
 
 def integrated_contributions(model: nn.Module, x: Tensor, steps: int = 64, output: int = 0) -> Tensor:
-    """What each base contributes to a logit, absent bases included, from the unknown sequence of the same length on.
+    """Compute integrated contributions of each base, present or absent, from the unknown sequence.
 
-    Parameters are those of ``integrated_gradients``.
+    For parameters see ``integrated_gradients``.
 
     Returns
     -------
     contributions
-        Shape (N, 4, L); each column sums to zero. Of the bases that are present (``x`` times this) the sum over an
-        example is logit(x) less the logit of as many unknown bases.
+        Shape (N, 4, L); each column sums to zero. The contributions of the bases present (``x`` times this) sum to
+        logit(x) minus the logit of the unknown sequence of the same length.
     """
     unknown = x.sum(1, keepdim=True).expand_as(x) / 4
     gradient = _mean_gradient(model, x, unknown, steps, output)
@@ -105,7 +105,7 @@ def integrated_contributions(model: nn.Module, x: Tensor, steps: int = 64, outpu
 
 
 def _mean_gradient(model: nn.Module, x: Tensor, start: Tensor, steps: int, output: int) -> Tensor:
-    """Mean of the gradients on the straight path from ``start`` to ``x``."""
+    """Average the gradients on the straight path from ``start`` to ``x``."""
     total = torch.zeros_like(x)
     for step in range(steps):
         total += _gradient(model, start + (step + 0.5) / steps * (x - start), output)

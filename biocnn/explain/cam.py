@@ -1,4 +1,4 @@
-"""Where in an image is what speaks for a class: Grad-CAM, in any number of dimensions."""
+"""Grad-CAM in one to three dimensions: locate what supports a class in an image."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,32 +22,32 @@ def grad_cam(
     rivals: int | None = None,
     region: Tensor | None = None,
 ) -> Tensor:
-    """Weigh the channels of a layer by how much they move an output, and add them up.
+    """Sum the channels of a layer, weighted by their influence on an output.
 
-    The output is a logit where the model gives one per image. Where it gives one per pixel, it is the mean logit over
-    the pixels that are predicted as the class: those with a positive logit where there is but one output, else those
-    whose logit is the largest. An image without such pixels has a map of zeros. Of a network that ends in average
-    pooling and a linear layer, the map of the pooled layer is what of its CAM (Zhou et al.) speaks for the class.
+    If the model gives one logit per image, this is the output. If it gives one per pixel, the output is the mean logit
+    over the pixels predicted as the class: those with a positive logit for a single output, else those whose logit is
+    largest. An image without such pixels has a map of zeros. For a network that ends in average pooling and a linear
+    layer, the map of the pooled layer is the positive part of its CAM (Zhou et al.).
 
     Parameters
     ----------
     model
-        (N, C, *spatial) to logits (N, K) or (N, K, *spatial).
+        Network from (N, C, *spatial) to logits (N, K) or (N, K, *spatial).
     x
-        Images as the model wants them, shape (N, C, *spatial).
+        Input of the model, shape (N, C, *spatial).
     output
         Index of the class.
     layer
-        Name of a module, as in ``model.named_modules()``. None chooses: see ``default_layer``.
+        Name of a module, as in ``model.named_modules()``; None for ``default_layer``.
     rivals
-        Number of leading outputs among which the largest is the prediction; None: all of them.
+        Number of leading outputs whose maximum is the predicted class; None for all.
     region
-        Shape (N, *spatial), bool: the mean is over these pixels instead, those of one object say (``labels == 7``).
+        Shape (N, *spatial), bool: average over these pixels instead, e.g. those of an object (``labels == 7``).
 
     Returns
     -------
     cam
-        Shape (N, *spatial), 0 to 1; the largest value of each image is 1 unless nothing speaks for the class.
+        Shape (N, *spatial), 0 to 1; the maximum of each image is 1, or 0 if nothing supports the class.
 
     References
     ----------
@@ -69,23 +69,23 @@ def grad_cam(
 
 
 def default_layer(model: nn.Module, x: Tensor) -> str:
-    """The layer whose activation map tells most: the last features that still have a place.
+    """Return the layer with the most informative activation map: the last one with spatial features.
 
-    These are the output of the last convolution to run that does not give the logits, after normalisation and
-    activation where these are modules. In a network for segmentation it is a choice: features of a U-Net's bottleneck
-    and of its way up often light up beside the objects, or around them, because skip connections carry the rest.
+    This is the output of the last convolution that does not compute the logits, after norm and activation if these are
+    modules. For segmentation networks the choice is arbitrary: features of the bottleneck and decoder of a U-Net often
+    light up next to or around the objects, because skip connections carry the rest.
 
     Parameters
     ----------
     model
-        As in ``grad_cam``.
+        See ``grad_cam``.
     x
         One image, shape (1, C, *spatial).
 
     Raises
     ------
     InputError
-        Where the model has no convolution over space but the one that gives the logits.
+        If the model has no spatial convolution other than that for the logits.
     """
     seen: list[tuple[str, tuple[int, ...]]] = []
     leaves = {name: module for name, module in model.named_modules() if not any(module.children())}
@@ -101,7 +101,7 @@ def default_layer(model: nn.Module, x: Tensor) -> str:
     ]
     if not hidden:
         raise InputError(
-            f"{type(model).__name__} has no hidden convolution that keeps places apart", "name the layer for Grad-CAM"
+            f"{type(model).__name__} has no hidden convolution with spatial output", "name the layer for Grad-CAM"
         )
     last, shape = seen[hidden[-1]]
     for name, following in seen[hidden[-1] + 1 :]:
@@ -112,7 +112,7 @@ def default_layer(model: nn.Module, x: Tensor) -> str:
 
 
 def _score(logits: Tensor, output: int, rivals: int | None, region: Tensor | None) -> Tensor:
-    """Sum over images of the logit, or of its mean over the region, else over the pixels predicted as the class."""
+    """Sum the logit, or its mean over the region or the pixels predicted as the class, over images."""
     if logits.ndim == 2:
         return logits[:, output].sum()
     if region is None:
@@ -124,7 +124,7 @@ def _score(logits: Tensor, output: int, rivals: int | None, region: Tensor | Non
 
 @contextmanager
 def _watched(modules: dict[str, nn.Module], note: Callable[[str, Tensor], None]) -> Iterator[None]:
-    """Call ``note(name, output)`` whenever one of the modules has run."""
+    """Call ``note(name, output)`` whenever one of the modules runs."""
     handles = [
         module.register_forward_hook(lambda _, __, out, name=name: note(name, out)) for name, module in modules.items()
     ]

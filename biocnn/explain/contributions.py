@@ -1,4 +1,4 @@
-"""Contributions of bases by the method of one's choice, for the examples and the outputs that are worth explaining."""
+"""Compute contributions of bases by a choice of methods, and select examples and outputs to explain."""
 
 from typing import Literal
 
@@ -11,15 +11,15 @@ from biocnn.explain.deeplift import deep_lift, shuffled_references, unsupported
 from biocnn.nn.encode import one_hot
 
 Method = Literal["deeplift", "integrated_gradients", "gradient"]
-STEPS = 16  # of integrated gradients
-TRIED = 16  # sequences on which DeepLIFT is tried
-OFF = 1e-3  # share of their sum by which contributions may miss the difference of logits
+STEPS = 16  # steps of integrated gradients
+TRIED = 16  # sequences on which DeepLIFT is tested
+OFF = 1e-3  # tolerated deviation of summed contributions from the difference of logits, relative to the sum
 
 
 def decided(model: nn.Module, codes: np.ndarray, method: Method | None) -> Method:
-    """The method asked for; with none, DeepLIFT where it adds up, tried on the first sequences, else the other.
+    """Return the given method, or DeepLIFT if it adds up on the first sequences, else integrated gradients.
 
-    It does not where a network has layers without a rule, or where its ``forward`` itself rectifies or multiplies.
+    It does not if a network has layers without a rule, or if its ``forward`` itself rectifies or multiplies.
     """
     if method or not len(codes):
         return method or "deeplift"
@@ -36,35 +36,35 @@ def decided(model: nn.Module, codes: np.ndarray, method: Method | None) -> Metho
 def contributions(
     model: nn.Module, codes: np.ndarray, outputs: np.ndarray, method: Method, *, references: int = 10, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Contributions of every base to one logit of each example.
+    """Compute the contributions of all bases to one logit per example.
 
     Parameters
     ----------
     model
-        (N, 4, L) to logits (N, K), on the device where the work shall be done.
+        Network from (N, 4, L) to logits (N, K), on the device to use.
     codes
         Shape (N, L), uint8: 0-3 = ACGT(U), 4 = unknown, 5 = padding.
     outputs
-        Shape (N,): the index of the logit of each example.
+        Shape (N,): index of the logit of each example.
     method
         ``deeplift`` (see ``deep_lift``), ``integrated_gradients`` (see ``integrated_contributions``) or ``gradient``
         (see ``base_contributions``).
     references
-        Shuffles that each example is compared with by DeepLIFT.
+        Number of shuffles that DeepLIFT compares each example with.
     seed
-        Of the shuffles.
+        Seed of the shuffles.
 
     Returns
     -------
     contributions
         Shape (N, 4, L), float32.
     delta
-        Shape (N,): sum of the contributions of the bases that are present, less the difference between the logit and
-        the mean logit of the references (for integrated gradients, the logit of unknown bases), all as the model
-        predicts them; nan for gradients, which do not add up.
+        Shape (N,): sum of the contributions of the bases present, minus the difference between the logit and the mean
+        logit of the references (for integrated gradients, the logit of unknown bases), as predicted by the model; NaN
+        for gradients, which do not add up.
     """
     device = next(model.parameters()).device
-    found = np.zeros((len(codes), 4, codes.shape[1]), np.float32)
+    result = np.zeros((len(codes), 4, codes.shape[1]), np.float32)
     delta = np.full(len(codes), np.nan, np.float32)
     for output in np.unique(outputs):
         rows = np.flatnonzero(outputs == output)
@@ -77,25 +77,25 @@ def contributions(
             values = integrated_contributions(model, x, STEPS, int(output))
         else:
             others, values = None, base_contributions(model, x, int(output))
-        found[rows] = values.float().cpu().numpy()
+        result[rows] = values.float().cpu().numpy()
         if others is not None:
             reference = _logits(model, others.flatten(0, 1), output).view(others.shape[:2]).mean(1)
             difference = _logits(model, x, output) - reference
             delta[rows] = ((x * values).sum((1, 2)) - difference).float().cpu().numpy()
-    return found, delta
+    return result, delta
 
 
 @torch.no_grad()
 def _logits(model: nn.Module, x: torch.Tensor, output: int) -> torch.Tensor:
-    """One logit of each sequence, as the model predicts it."""
+    """Predict one logit of each sequence."""
     with evaluating(model):
         return torch.cat([model(part)[:, output] for part in x.split(BATCH)])
 
 
 def explained_output(target: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Which output to explain in each example, shape (N,): of those that are true the most probable.
+    """Choose the output to explain in each example, shape (N,): the most probable of the true ones.
 
-    Where none is true the most probable of all; where targets are not 0 or 1, the largest prediction in units of the
+    If none is true, this is the most probable of all; if targets are not 0 or 1, the largest prediction relative to the
     spread of each output.
 
     Parameters
@@ -110,12 +110,12 @@ def explained_output(target: np.ndarray, predicted: np.ndarray) -> np.ndarray:
 
 
 def worth_explaining(target: np.ndarray) -> np.ndarray:
-    """Rows in which some output is true; where targets are not 0 or 1, in its largest quarter."""
+    """Return the rows with a true output; if targets are not 0 or 1, those in the top quarter of an output."""
     if is_yes_or_no(target):
         return np.flatnonzero((target == 1).any(axis=1))
     return np.flatnonzero((target >= np.nanquantile(target, 0.75, axis=0)).any(axis=1))
 
 
 def is_yes_or_no(target: np.ndarray) -> bool:
-    """Whether all targets that are known are 0 or 1."""
+    """Return whether all known targets are 0 or 1."""
     return bool(np.isin(target[~np.isnan(target)], (0, 1)).all())

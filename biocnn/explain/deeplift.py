@@ -1,4 +1,4 @@
-"""DeepLIFT: share out the difference between a logit and that of references among the bases, by the rescale rule."""
+"""DeepLIFT: distribute the difference between a logit and that of references over the bases (rescale rule)."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,13 +18,13 @@ from biocnn.nn.blocks import GlobalPool
 from biocnn.nn.encode import one_hot
 from biocnn.nn.layers import ACTS
 
-PAIRS = 256  # sequences with a reference, at a time
+PAIRS = 256  # pairs of sequence and reference per batch
 REFERENCES = 10
-# Differences too small to divide by; there the slope itself is the rule.
+# Below this difference the local gradient replaces the ratio.
 SMALLEST = 1e-6
 
 ACTIVATIONS = (*ACTS.values(), nn.Hardtanh, nn.ReLU6, nn.SELU, nn.CELU, nn.LogSigmoid, nn.Mish)
-# What has no rule because the difference passes it unchanged or in proportion (batch norm: when it does not train).
+# Layers that need no rule because they are linear (batch norm in evaluation mode).
 LINEAR = (
     *(nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
     *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.AvgPool1d, nn.AdaptiveAvgPool1d, nn.Upsample, nn.Identity),
@@ -34,18 +34,17 @@ LINEAR = (
 
 @dataclass
 class DeepLift:
-    """Contributions of bases, and how well they add up.
+    """Contributions of bases, and their deviation from the expected sum.
 
     Parameters
     ----------
     contributions
-        Shape (N, 4, L): what a base contributes to the logit where it stands in the place of what the references have
-        there, on average over them. Of the bases that are present (``x`` times this) the sum over a sequence is the
-        difference between its logit and the mean logit of its references, on the strand that is explained.
+        Shape (N, 4, L): contribution of a base to the logit if it replaces the base of the references, averaged over
+        them. The contributions of the bases present (``x`` times this) sum to the difference between the logit of the
+        sequence and the mean logit of its references, on the explained strand.
     delta
-        Shape (N, n): that sum less that difference, for each reference, on the strand that is explained. Zero but for
-        rounding where every layer has a rule; far from zero where ``forward`` computes something by itself that is not
-        linear.
+        Shape (N, n): this sum minus this difference for each reference, on the explained strand. Zero up to rounding if
+        every layer has a rule; far from zero if ``forward`` itself computes something non-linear.
     """
 
     contributions: Tensor
@@ -53,28 +52,28 @@ class DeepLift:
 
 
 def deep_lift(model: nn.Module, x: Tensor, references: Tensor, output: int = 0) -> DeepLift:
-    """Contributions by DeepLIFT's rescale rule.
+    """Compute contributions by the rescale rule of DeepLIFT.
 
-    Activations pass on the difference of their outputs by that of their inputs; poolings by the maximum give it to the
-    winning position of the sequence, or to that of the reference where this is larger; all else is linear. Of a
-    ``SequenceNetwork`` that takes the larger logit of two strands, that of the winning strand is explained, against the
-    same strand of the references, of which the other may be larger; where it takes the mean, both.
+    Activations pass on the ratio of output to input differences; max pooling passes it to the maximal position of the
+    sequence, or of the reference if that is larger; all other layers are linear. For a ``SequenceNetwork`` that takes
+    the larger logit of two strands, the strand with the larger logit is explained against the same strand of the
+    references, even if their other strand is larger; for the mean, both strands are.
 
     Parameters
     ----------
     model
-        (N, 4, L) to logits (N, K), made of layers that are linear, activations and poolings.
+        Network from (N, 4, L) to logits (N, K), made of linear layers, activations and poolings.
     x
         One-hot sequences, shape (N, 4, L).
     references
-        One-hot, shape (N, n, 4, L): what each sequence is compared with, such as ``shuffled_references``.
+        One-hot references of each sequence, shape (N, n, 4, L), e.g. from ``shuffled_references``.
     output
         Index of the logit.
 
     Raises
     ------
     InputError
-        Where the model has a layer without a rule, an LSTM for example.
+        If the model has a layer without a rule, e.g. an LSTM.
 
     References
     ----------
@@ -97,9 +96,9 @@ def deep_lift(model: nn.Module, x: Tensor, references: Tensor, output: int = 0) 
 
 
 def shuffled_references(codes: np.ndarray, n: int = REFERENCES, seed: int = 0) -> Tensor:
-    """Dinucleotide-preserving shuffles of each sequence as references: codes (N, L) to one-hot (N, n, 4, L).
+    """Return dinucleotide shuffles of each sequence as references: codes (N, L) to one-hot (N, n, 4, L).
 
-    Those of the i-th sequence depend on ``seed`` and i alone.
+    The shuffles of the i-th sequence depend only on ``seed`` and i.
     """
     each = [dinucleotide_shuffle(np.tile(row, (n, 1)), np.random.default_rng([seed, i])) for i, row in enumerate(codes)]
     drawn = np.stack(each) if each else np.zeros((0, n, codes.shape[1]), np.uint8)
@@ -107,7 +106,7 @@ def shuffled_references(codes: np.ndarray, n: int = REFERENCES, seed: int = 0) -
 
 
 def unsupported(model: nn.Module) -> str:
-    """Names of the kinds of layers that have no rule; "" where DeepLIFT can explain the model."""
+    """Return the names of layer types without a rule; "" if DeepLIFT can explain the model."""
     known = (*ACTIVATIONS, *LINEAR, nn.MaxPool1d, nn.AdaptiveMaxPool1d, GlobalPool)
     leaves = (module for module in model.modules() if not any(True for _ in module.children()))
     kinds = {type(m).__name__ for m in leaves if type(m).__module__.startswith("torch.nn") and not isinstance(m, known)}
@@ -121,7 +120,7 @@ def _explain(model: nn.Module, x: Tensor, references: Tensor, output: int) -> tu
 
     def logits(x: Tensor) -> Tensor:
         known = x.abs().amax(1, keepdim=True) > 0
-        # Not the network's own shortcuts for pooling, which have no layers to hang a rule on.
+        # Not the network's shortcuts for pooling, which bypass the layers that carry rules.
         return model.head(model.pool(*model._positions(x, known)))
 
     if model.strands == "single":
@@ -134,9 +133,9 @@ def _explain(model: nn.Module, x: Tensor, references: Tensor, output: int) -> tu
             reverse = logits(turned)[:, output] > logits(x)[:, output]
         chosen, others = x.clone(), references.clone()
         chosen[reverse], others[reverse] = turned[reverse], turned_references[reverse]
-        found, delta = _one_strand(logits, chosen, others, output)
-        found[reverse] = reverse_strand(found, mask)[reverse]
-        return found, delta
+        values, delta = _one_strand(logits, chosen, others, output)
+        values[reverse] = reverse_strand(values, mask)[reverse]
+        return values, delta
     one, delta = _one_strand(logits, x, references, output)
     other, other_delta = _one_strand(logits, turned, turned_references, output)
     return (one + reverse_strand(other, mask)) / 2, (delta + other_delta) / 2
@@ -146,21 +145,21 @@ def _one_strand(
     logits: Callable[[Tensor], Tensor], x: Tensor, references: Tensor, output: int
 ) -> tuple[Tensor, Tensor]:
     n = references.shape[1]
-    # Each reference right after its sequence: the hooks find pairs in any batch made of such pairs.
+    # References follow their sequences directly, so that hooks find the pairs in any batch.
     pairs = torch.stack([x[:, None].expand_as(references), references], dim=2).flatten(0, 2).requires_grad_(True)
     with torch.enable_grad():
         result = logits(pairs)[:, output]
         multiplier = torch.autograd.grad(result[0::2].sum(), pairs)[0][0::2].view_as(references)
-    # What stands in the place of the reference's base adds its own multiplier and takes that of the base away.
-    found = multiplier - (references * multiplier).sum(2, keepdim=True)
+    # A base that replaces the reference's base adds its own multiplier and removes that of the reference.
+    values = multiplier - (references * multiplier).sum(2, keepdim=True)
     difference = (result[0::2] - result[1::2]).detach().view(-1, n)
     delta = ((x[:, None] - references) * multiplier).sum((2, 3)) - difference
-    return found.mean(1), delta
+    return values.mean(1), delta
 
 
 @contextmanager
 def _rules(model: nn.Module) -> Iterator[None]:
-    """Layers that are not linear have the gradient of their rule, for as long as the context lasts."""
+    """Give non-linear layers the gradient of their rule within the context."""
     handles, in_place = [], []
     for module in model.modules():
         rule = next((rule for kinds, rule in RULES if isinstance(module, kinds)), None)
@@ -168,7 +167,7 @@ def _rules(model: nn.Module) -> Iterator[None]:
             handles.append(module.register_forward_hook(rule))
         if getattr(module, "inplace", False):
             in_place.append(module)
-            module.inplace = False  # the rule needs what went in
+            module.inplace = False  # the rule needs the input
     try:
         yield
     finally:
@@ -187,7 +186,7 @@ def _activation(_: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> Tensor
     slope = change / difference.where(~small, 1.0)
     here = x[0::2]
     ruled = out[0::2].detach() + slope * (here - here.detach())
-    return _beside(out[0::2].where(small, ruled), out[1::2])
+    return _interleave(out[0::2].where(small, ruled), out[1::2])
 
 
 def _max_pool(module: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> Tensor | None:
@@ -216,18 +215,18 @@ def _global_pool(module: GlobalPool, inputs: tuple[Any, ...], out: Tensor) -> Te
 
 
 def _won(x: Tensor, out: Tensor, winners: Tensor) -> Tensor:
-    """Give the change of a maximum to the position that is largest in either of a pair."""
+    """Assign the change of a maximum to the position of the larger maximum of a pair."""
     change = _difference(out)
     place = winners[0::2].where(change >= 0, winners[1::2])
     here = x[0::2].gather(2, place)
     difference = _difference_at(x, place)
     small = difference.abs() < SMALLEST
     slope = (change / difference.where(~small, 1.0)).where(~small, (place == winners[0::2]).to(x.dtype))
-    return _beside(out[0::2].detach() + slope * (here - here.detach()), out[1::2])
+    return _interleave(out[0::2].detach() + slope * (here - here.detach()), out[1::2])
 
 
 def _difference(x: Tensor) -> Tensor:
-    """Each sequence less its reference, without a gradient."""
+    """Return each sequence minus its reference, without a gradient."""
     return (x[0::2] - x[1::2]).detach()
 
 
@@ -235,7 +234,7 @@ def _difference_at(x: Tensor, place: Tensor) -> Tensor:
     return (x[0::2].gather(2, place) - x[1::2].gather(2, place)).detach()
 
 
-def _beside(sequences: Tensor, references: Tensor) -> Tensor:
+def _interleave(sequences: Tensor, references: Tensor) -> Tensor:
     return torch.stack([sequences, references.detach()], dim=1).flatten(0, 1)
 
 

@@ -1,8 +1,8 @@
-"""Layers that recompute no more than an edit can change.
+"""Layers that recompute only what an edit can change.
 
-Each layer first remembers what it makes of sequences as they are. Then it is given what edits make of its input: values
-of shape (N, P, M, W, C) for N sequences, M edits at each of P positions, and the W places of a ``Span`` that such an
-edit reaches, in C channels. It gives the same of its output, where the span is wider.
+Each layer first remembers its output for the unedited sequences. It then receives edited inputs: values of shape
+(N, P, M, W, C) for N sequences, M edits at each of P positions, and C channels at the W places of a ``Span`` that such
+an edit reaches. It returns the same for its output, with a wider span.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,55 +17,55 @@ from biocnn.explain.ranges import Kernel, Span
 from biocnn.nn.blocks import Residual, Skip
 from biocnn.nn.layers import ACTS, Conv, Conv1d, as_image
 
-SILENT = (nn.Identity, nn.Dropout, nn.Dropout1d)  # in evaluation mode
+SILENT = (nn.Identity, nn.Dropout, nn.Dropout1d)  # identity in evaluation mode
 
 
 class Unsupported(Exception):
-    """Edits cannot be followed through a layer; says which, and why."""
+    """Edits cannot be propagated through a layer; the message names it and the reason."""
 
 
 class Step(Protocol):
     """A layer."""
 
     stride: int
-    whole: int  # multiplications that it took to run
+    whole: int  # multiplications of the full layer
 
     def touched(self, span: Span) -> Span:
-        """The outputs that see any of the inputs."""
+        """Return the outputs that depend on any of the inputs."""
 
     def products(self, span: Span) -> int:
-        """Multiplications that it takes to know the outputs that see the inputs."""
+        """Return the number of multiplications to compute the outputs that depend on the inputs."""
 
     def remember(self, x: Tensor, reach: Span, mask: Tensor | None = None) -> Tensor:
-        """Run the layer, and keep what will be needed.
+        """Run the layer and keep what edits need.
 
         Parameters
         ----------
         x
             Shape (N, C, L).
         reach
-            The inputs that any edit reaches.
+            Inputs that any edit reaches.
         mask
-            Shape (N, 1, L), bool: the positions that count; the others are 0, whatever an edit makes of them.
+            Shape (N, 1, L), bool: valid positions; all others are 0 regardless of edits.
         """
 
     def edited(self, x: Tensor, span: Span) -> tuple[Tensor, Span]:
-        """What edits of the input make of the output; may overwrite ``x``."""
+        """Return the edited output for edited input; may overwrite ``x``."""
 
 
 class Linear:
-    """A convolution or an average of neighbours.
+    """A convolution or average pooling.
 
-    What an edit changes in the output follows from what it changes in the input alone: for the one-hot sequence itself,
-    from the difference of two columns of the kernels.
+    The change of the output follows from the change of the input alone; for the one-hot sequence this is the difference
+    of two columns of the kernels.
     """
 
     def __init__(
         self, layer: nn.Module, kernel: Kernel, bare: Callable[[Tensor], Tensor], weights: int, taps: int
     ) -> None:
-        """``bare`` is the layer without padding and offset, ``taps`` the positions that each output weighs."""
+        """``bare`` is the layer without padding and bias, ``taps`` the number of weighted positions per output."""
         if kernel.stride > kernel.size:
-            raise Unsupported(f"{type(layer).__name__} with stride {kernel.stride}, longer than its kernel")
+            raise Unsupported(f"{type(layer).__name__} with stride {kernel.stride}, larger than its kernel")
         self.layer, self.kernel, self.bare, self.weights, self.taps = layer, kernel, bare, weights, taps
         self.stride, self.touched = kernel.stride, kernel.touched
         self.matrices: dict[tuple[int, int, int], Tensor] = {}
@@ -82,21 +82,24 @@ class Linear:
     def edited(self, x: Tensor, span: Span) -> tuple[Tensor, Span]:
         count, wider = x.shape[1], self.touched(span)
         difference = (self.before.restored(x, span) - self.before.at(span, count)).flatten(0, 2)
-        place = (span.start - self.kernel.seen(wider).start, wider.width)  # in what the outputs see; their number
-        if self.weights and span.width <= self.taps:  # few zeros in the matrix: 1.4 times faster than the convolution
+        place = (
+            span.start - self.kernel.seen(wider).start,
+            wider.width,
+        )  # offset in the input window of the outputs, and their number
+        if self.weights and span.width <= self.taps:  # the matrix has few zeros: 1.4 times faster than convolution
             out = difference.flatten(1) @ self._matrix(span.width, *place)
         else:
             out = self._spread(difference, *place)
         return out.reshape(*x.shape[:3], wider.width, -1).add_(self.after.at(wider, count)), wider
 
     def _spread(self, difference: Tensor, offset: int, width: int) -> Tensor:
-        """The change of so many outputs, (E, width, C'), from that of inputs, (E, W, C), the first at ``offset``."""
+        """Return the change of outputs (E, width, C') from that of inputs (E, W, C), which start at ``offset``."""
         seen = self.kernel.seen(Span(0, width)).width
         around = pad(difference, (0, 0, offset, seen - offset - difference.shape[1]))
         return self.bare(around.transpose(1, 2)).transpose(1, 2)
 
     def _matrix(self, width: int, offset: int, out: int) -> Tensor:
-        """The same as a matrix, from (W * C) to (width * C')."""
+        """Return ``_spread`` as a matrix, from (W * C) to (width * C')."""
         key = (width, offset, out)
         if key not in self.matrices:
             channels = self.before.values.shape[2]
@@ -106,7 +109,7 @@ class Linear:
 
 
 class MaxPool:
-    """The largest of neighbours: those beside the edited ones are put back first."""
+    """Max pooling; the neighbours of edited values are restored first."""
 
     whole = 0
 
@@ -116,7 +119,7 @@ class MaxPool:
         self.kernel = Kernel(self.dilation * (self.size - 1) + 1, self.stride, _one(layer.padding))
         self.touched = self.kernel.touched
         if self.stride > self.kernel.size:
-            raise Unsupported(f"MaxPool1d with stride {self.stride}, longer than its kernel")
+            raise Unsupported(f"MaxPool1d with stride {self.stride}, larger than its kernel")
 
     def products(self, span: Span) -> int:
         return 0
@@ -140,7 +143,7 @@ class Pointwise:
 
     def __init__(self, layer: nn.Module) -> None:
         if isinstance(layer, nn.PReLU) and layer.num_parameters > 1:
-            raise Unsupported("PReLU with a weight for each channel")
+            raise Unsupported("PReLU with a weight per channel")
         self.layer = layer
 
     def touched(self, span: Span) -> Span:
@@ -157,7 +160,7 @@ class Pointwise:
 
 
 class Added:
-    """Layers, around which their input is carried, through another layer or none, and added to what they give."""
+    """Layers with a shortcut, itself a layer or none, whose output is added to theirs."""
 
     stride = 1
 
@@ -188,14 +191,14 @@ class Added:
 
 
 def steps_of(layer: nn.Module) -> list[Step]:
-    """A layer, or several one after the other, as steps.
+    """Convert a layer, or a sequence of layers, to steps.
 
     Raises
     ------
     Unsupported
-        Where a layer is none of those whose positions depend on a few neighbours in a known way.
+        If the dependence of a layer on neighbouring positions is unknown.
     """
-    kind = type(layer)  # not a class derived from it, which may do anything
+    kind = type(layer)  # not isinstance: a subclass may do anything
     if kind in SILENT:
         return []
     if kind in ACTS.values():
@@ -217,14 +220,14 @@ def steps_of(layer: nn.Module) -> list[Step]:
 
 
 def touched(steps: Sequence[Step], span: Span) -> Span:
-    """The outputs of layers one after the other that see any of the inputs."""
+    """Return the outputs of consecutive layers that depend on any of the inputs."""
     for step in steps:
         span = step.touched(span)
     return span
 
 
 def products(steps: Sequence[Step], span: Span) -> int:
-    """Multiplications that it takes to know these."""
+    """Return the number of multiplications to compute these outputs."""
     total = 0
     for step in steps:
         total += step.products(span)
@@ -233,14 +236,14 @@ def products(steps: Sequence[Step], span: Span) -> int:
 
 
 def remember(steps: Sequence[Step], x: Tensor, reach: Span, mask: Tensor | None = None) -> Tensor:
-    """Run layers one after the other, and keep what will be needed; the mask is that of the first."""
+    """Run consecutive layers and keep what edits need; the mask applies to the first."""
     for step in steps:
         x, reach, mask = step.remember(x, reach, mask), step.touched(reach), None
     return x
 
 
 def edited(steps: Sequence[Step], x: Tensor, span: Span) -> tuple[Tensor, Span]:
-    """What edits of the input make of the output of layers one after the other."""
+    """Return the edited output of consecutive layers for edited input."""
     for step in steps:
         x, span = step.edited(x, span)
     return x, span

@@ -1,4 +1,4 @@
-"""Where an image network looks: class activation maps of some examples, ready to be shown."""
+"""Class activation maps of examples, prepared for display."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,26 +12,26 @@ from biocnn.core.files import atomic
 from biocnn.explain.attributions import evaluating
 from biocnn.explain.cam import grad_cam
 
-# Pixels along each axis that a page can show; a larger image is cut to its middle.
+# Maximum number of pixels along each axis; larger images are cropped to their centre.
 SIZE = 512
 INSIDE, CLASSES_OF_INSTANCES = 1, 3
-MOST_CLASSES = 4  # with maps, of one image
+MOST_CLASSES = 4  # maximum number of maps per image
 
 
 @dataclass
 class ImageExplanation:
-    """What ``write_images`` stores: n maps, each with its image, at the top left of a canvas of common size.
+    """Content of ``write_images``: n maps, each with its image, at the top left of a canvas of common size.
 
     Parameters
     ----------
     id
-        Shape (n,).
+        Ids of the images, shape (n,).
     image
-        For the eye: shape (n, H, W), or (n, H, W, 3) where there are several channels; uint8.
+        Images for display, shape (n, H, W), or (n, H, W, 3) for several channels; uint8.
     cam
-        Shape (n, H, W), float32, 0 to 1.
+        Maps, shape (n, H, W), float32, 0 to 1.
     output
-        Shape (n,): name of the output that the map is of.
+        Name of the output of each map, shape (n,).
     """
 
     id: np.ndarray
@@ -43,17 +43,17 @@ class ImageExplanation:
 def explain_images(
     model: nn.Module, images: Sequence[Tensor], ids: Sequence[str], outputs: Sequence[str], task: str
 ) -> ImageExplanation:
-    """Grad-CAM of some images, each of the class that it shows; of several classes, of each, the most frequent first.
+    """Compute Grad-CAM of images for the predicted class; for class maps, for each class, most frequent first.
 
     Parameters
     ----------
     model
-        Trained network on the device where the work shall be done.
+        Trained network, on the device to use.
     images
-        As the model wants them, shape (C, H, W) or (C, D, H, W) each, of any sizes. Of a volume, the middle slice is
-        shown. Beyond 512 pixels along an axis, the middle is taken.
+        Input of the model, shape (C, H, W) or (C, D, H, W) each, of any sizes. For volumes the central slice is shown.
+        Axes longer than 512 pixels are cropped to their centre.
     ids
-        Of the images.
+        Ids of the images.
     outputs
         Names of the outputs.
     task
@@ -82,7 +82,7 @@ def write_images(folder: str | Path, explanation: ImageExplanation) -> None:
 
 @torch.no_grad()
 def _shown(model: nn.Module, x: Tensor, task: str) -> list[int]:
-    """The inside of instances; of classes those predicted anywhere, but background; of several labels the likeliest."""
+    """Choose outputs to show: inside for instances, predicted foreground classes, or the most probable label."""
     if task == "instances":
         return [INSIDE]
     with evaluating(model):
@@ -101,7 +101,7 @@ def _middle(image: Tensor) -> Tensor:
 
 
 def _picture(image: np.ndarray) -> np.ndarray:
-    """Shape (H, W) or (H, W, 3), uint8, each channel stretched between its 1st and 99.8th percentile."""
+    """Return (H, W) or (H, W, 3), uint8, with each channel scaled from its 1st to its 99.8th percentile."""
     plane = image[:, image.shape[1] // 2] if image.ndim == 4 else image
     space = (1, 2)
     low, high = np.percentile(plane, (1, 99.8), axis=space, keepdims=True)
@@ -113,7 +113,7 @@ def _picture(image: np.ndarray) -> np.ndarray:
 
 
 def _canvas(arrays: list[np.ndarray]) -> np.ndarray:
-    """Stack arrays of shape (H, W, ...), the smaller ones filled up with zeros at their far ends."""
+    """Stack arrays of shape (H, W, ...), padding smaller ones with zeros at their far ends."""
     if not arrays:
         return np.zeros((0, 0, 0), dtype=np.uint8)
     height, width = (max(array.shape[axis] for array in arrays) for axis in (0, 1))

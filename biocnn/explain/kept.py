@@ -1,4 +1,4 @@
-"""What a layer makes of sequences as they are, beside which edited stretches are put."""
+"""Values of a layer for unedited sequences, to be combined with edited segments."""
 
 import torch
 from torch import Tensor
@@ -8,16 +8,16 @@ from biocnn.explain.ranges import Span
 
 
 class Kept:
-    """The values of a layer for sequences as they are, (N, C, L), with a margin for stretches that hang over its ends.
+    """Values of a layer for unedited sequences, (N, C, L), with margins for segments beyond its ends.
 
     Parameters
     ----------
     reach
-        What stretches will be asked for.
+        Range of the segments to be requested.
     mask
-        Of shape (N, 1, L): where values may change.
+        Shape (N, 1, L), bool: where values may change.
     fill
-        What there is beyond the ends.
+        Value beyond the ends.
     """
 
     def __init__(self, x: Tensor, reach: Span, mask: Tensor | None = None, fill: float = 0.0) -> None:
@@ -29,11 +29,11 @@ class Kept:
         self.valid = pad(valid, margins)
 
     def at(self, span: Span, count: int) -> Tensor:
-        """So many stretches: a view of shape (N, count, 1, width, C)."""
+        """Return ``count`` segments: a view of shape (N, count, 1, width, C)."""
         return self._cut(self.values, span, count).movedim(-1, 2)[:, :, None]
 
     def restored(self, x: Tensor, span: Span) -> Tensor:
-        """Edited values (N, P, M, W, C) with those kept put back where nothing may change."""
+        """Restore the kept values where edited values (N, P, M, W, C) may not change."""
         count = x.shape[1]
         if self.whole and span.inside(self.length, count):
             return x
@@ -44,7 +44,7 @@ class Kept:
         return x
 
     def pasted(self, x: Tensor, span: Span, wider: Span) -> Tensor:
-        """Edited values in the midst of those kept."""
+        """Return edited values surrounded by kept ones."""
         around = self.at(wider, x.shape[1]).repeat(1, 1, x.shape[2], 1, 1)
         around.narrow(3, span.start - wider.start, span.width).copy_(x)
         return around

@@ -1,4 +1,4 @@
-"""Which known motif does a learned one look like? Tomtom's p-values, in NumPy."""
+"""Match learned motifs to known ones with the p-values of Tomtom, in NumPy."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ COLUMNS = (
     *("motif", "target_id", "target_name", "strand", "offset", "overlap", "similarity"),
     *("p_value", "e_value", "q_value"),
 )
-# Steps into which the column scores of a query are divided, as in Tomtom.
+# Number of bins of the column scores of a query, as in Tomtom.
 BINS = 100
 SMALLEST = np.finfo(float).tiny
 
@@ -20,31 +20,31 @@ SMALLEST = np.finfo(float).tiny
 def match_motifs(
     motifs: Sequence[Motif], database: Iterable[Motif], *, best: int = 1, reverse_complement: bool = True
 ) -> pd.DataFrame:
-    """The most similar motifs of a database for each motif.
+    """Find the most similar motifs of a database for each motif.
 
-    The score of an alignment is the sum over the columns of the motif of minus the Euclidean distance to the column
-    of the target, minus the median of that over all columns of the database; columns that overhang count zero. The
-    p-value is the chance that the best of all alignments with a target of this length, made of columns drawn at random
-    from the database, scores as high. Thus p-values depend on the database: with fewer than 25 targets they are rough.
+    The score of an alignment is the sum over the motif's columns of the negative Euclidean distance to the target's
+    column, minus its median over all columns of the database; overhanging columns count zero. The p-value is the
+    probability that the best alignment with a target of this length, made of random columns of the database, scores as
+    high. P-values thus depend on the database: with fewer than 25 targets they are rough.
 
     Parameters
     ----------
     motifs
         Learned motifs.
     database
-        Known motifs: the values of what ``read_meme`` gives.
+        Known motifs: the values returned by ``read_meme``.
     best
-        How many targets to give for each motif, smallest p-value first.
+        Number of targets per motif, smallest p-value first.
     reverse_complement
-        Compare with the reverse complement of each target as well, as is right for DNA; for RNA it is not.
+        Whether to compare with the reverse complement of each target, as appropriate for DNA but not RNA.
 
     Returns
     -------
     matches
         Columns motif (id), target_id, target_name, strand (of the target), offset (first column of the target, in
-        columns of the motif), overlap (columns), similarity (cosine of frequencies less a quarter as they are
-        aligned; 1 for equal motifs), p_value, e_value (p-value x number of targets), q_value (Benjamini &
-        Hochberg over all pairs of motif and target). Motifs in the given order; no row for an empty database.
+        columns of the motif), overlap (columns), similarity (cosine of the aligned frequencies minus 0.25; 1 for equal
+        motifs), p_value, e_value (p-value x number of targets), q_value (Benjamini & Hochberg over all pairs of motif
+        and target). Motifs in the given order; no rows for an empty database.
 
     References
     ----------
@@ -62,14 +62,14 @@ def match_motifs(
         for j in np.argsort(p[i], kind="stable")[:best]:
             target, strand, offset = targets[j], "-" if a.reverse[j] else "+", int(a.offset[j])
             overlap = min(len(motif.pfm), offset + len(target.pfm)) - max(offset, 0)
-            alike = _cosine(motif.pfm, target.pfm[::-1, ::-1] if a.reverse[j] else target.pfm, offset)
+            similarity = _cosine(motif.pfm, target.pfm[::-1, ::-1] if a.reverse[j] else target.pfm, offset)
             chances = p[i, j], p[i, j] * len(targets), q[i, j]
-            rows.append((motif.id, target.id, target.name, strand, offset, overlap, alike, *chances))
+            rows.append((motif.id, target.id, target.name, strand, offset, overlap, similarity, *chances))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _cosine(pfm: np.ndarray, target: np.ndarray, offset: int) -> float:
-    """Similarity of two aligned motifs, in which columns count by how much they tell; overhanging ones add nothing."""
+    """Similarity of two aligned motifs, weighted by information; overhanging columns do not count."""
     query, known = pfm - 0.25, target - 0.25
     start, end = max(offset, 0), min(len(query), offset + len(known))
     scale = np.linalg.norm(query) * np.linalg.norm(known)
@@ -78,11 +78,11 @@ def _cosine(pfm: np.ndarray, target: np.ndarray, offset: int) -> float:
 
 @dataclass
 class _Database:
-    """All targets end to end (the reverse complements after them), with gaps in which a query can overhang."""
+    """All targets on one line (followed by their reverse complements), with gaps for overhanging queries."""
 
-    columns: np.ndarray  # (columns in all, 4)
-    places: np.ndarray  # (columns in all,) place of each column on the line
-    starts: np.ndarray  # (targets x strands,) place of each target
+    columns: np.ndarray  # (total columns, 4)
+    places: np.ndarray  # (total columns,) position of each column on the line
+    starts: np.ndarray  # (targets x strands,) position of each target
     lengths: np.ndarray  # (targets x strands,)
     n_targets: int
     size: int
@@ -100,7 +100,7 @@ class _Database:
 
 @dataclass
 class _Alignment:
-    """Best alignment of one query with each target."""
+    """Best alignment of a query with each target."""
 
     p: np.ndarray
     offset: np.ndarray
@@ -115,7 +115,7 @@ def _align(pfm: np.ndarray, database: _Database) -> _Alignment:
         line = np.zeros(database.size, dtype=np.int64)
         line[database.places] = row
         total += line[i : i + len(total)]
-    # A query may begin width - 1 places before a target and up to the target's last column; such ranges tile the line.
+    # A query starts between width - 1 columns before a target and the target's last column; these ranges tile the line.
     begins = database.starts - (width - 1)
     highest = np.maximum.reduceat(total, begins)
     first = np.array(
@@ -131,7 +131,7 @@ def _align(pfm: np.ndarray, database: _Database) -> _Alignment:
 
 
 def _column_scores(pfm: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Similarity of each column of the query to each column of the database, in whole steps; the median is zero."""
+    """Similarity of each query column to each database column, in integer bins with median 0."""
     similarity = -np.sqrt(((pfm[:, None, :] - columns[None, :, :]) ** 2).sum(axis=2))
     similarity -= np.median(similarity, axis=1, keepdims=True)
     step = np.ptp(similarity) / BINS
@@ -139,9 +139,9 @@ def _column_scores(pfm: np.ndarray, columns: np.ndarray) -> np.ndarray:
 
 
 def _log_chance_below(scores: np.ndarray, observed: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Log of the chance that no alignment with a random target of this length reaches the observed score.
+    """Log probability that no alignment with a random target of this length reaches the observed score.
 
-    The alignments of one target count as independent, as in Tomtom.
+    Alignments with a target are treated as independent, as in Tomtom.
     """
     width, low = len(scores), int(scores.min())
     columns = [np.bincount(row - low, minlength=int(scores.max()) - low + 1) / scores.shape[1] for row in scores]
@@ -150,7 +150,7 @@ def _log_chance_below(scores: np.ndarray, observed: np.ndarray, lengths: np.ndar
         chance = np.ones(1)
         for end in range(start + 1, width + 1):
             chance = np.convolve(chance, columns[end - 1])
-            # Sums from the small end keep full relative precision far out in the tail.
+            # Summing from the small end keeps full relative precision in the tail.
             at_least = np.minimum(np.cumsum(chance[::-1])[::-1], 1 - 1e-15)
             index = np.clip(observed - low * (end - start), 0, len(chance))
             log_below[start, end] = np.log1p(-np.append(at_least, 0.0)[index])

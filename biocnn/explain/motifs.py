@@ -1,4 +1,4 @@
-"""What the kernels of a sequence network look for: first-layer kernels to position frequency matrices."""
+"""Convert first-layer kernels of a sequence network to position frequency matrices."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,19 +21,19 @@ COLUMNS = (
     *("motif", "rank", "group", "n_sites", "information_content"),
     *("frequency", "frequency_positive", "effect", "auroc"),
 )
-# A site reaches this share of the way from a kernel's mean to its largest activation. Between .35 and .65 the motifs of
-# nine ChIP data sets were the same; lower finds more sites, and .4 the smallest p-values for most.
+# Activation of a site, as a fraction of the range from a kernel's mean to its maximum. From 0.35 to 0.65 the motifs of
+# nine ChIP data sets were the same; lower values find more sites, and 0.4 gave the smallest p-values for most.
 THRESHOLD = 0.4
-ROUNDING = 1e-6  # share of an output's largest logit up to which a change is none
-# Ends are trimmed while a column has less than this share of the information of the best column.
+ROUNDING = 1e-6  # changes below this fraction of an output's largest logit do not count
+# Ends are trimmed while a column has less than this fraction of the information of the best column.
 TRIM = 0.1
 MIN_WIDTH = 4
-# Fewer sites make no frequencies.
+# Minimum number of sites to estimate frequencies.
 MIN_SITES = 10
 PSEUDOCOUNT = 1.0
-# The longest sequence batch, in bases: keeps the activations of 64 kernels near 100 MB.
+# Maximum number of bases per batch: keeps the activations of 64 kernels near 100 MB.
 BATCH_BASES = 200_000
-# Sequences on which a kernel is switched off to see whether it matters.
+# Number of sequences on which a kernel is silenced to test whether it matters.
 PROBES = 64
 
 
@@ -44,19 +44,18 @@ class KernelMotifs:
     Parameters
     ----------
     motifs
-        In order of rank; ids kernel0, kernel1, ... are the places of the kernels in the layer.
+        Motifs by rank; ids kernel0, kernel1, ... give the index of the kernel in the layer.
     table
-        One row a motif: motif (id), rank (1 = first), group (id of the first motif that says the same, see
-        ``similarity.grouped``; its own where there is none), n_sites, information_content (bits, over all columns),
-        frequency (share of the sequences with a site), frequency_positive (of those with a target of 1), effect
-        (Pearson correlation of the largest activation in a sequence with the target), auroc (of that activation alone).
-        Of several outputs the last three are of that where the correlation is of largest magnitude; its name is in
-        column output, and the correlation with each in columns effect:NAME. Where the target is not 0 or 1,
-        frequency_positive and auroc are nan.
+        One row per motif: motif (id), rank (1 = first), group (id of the first motif of its group, see
+        ``similarity.grouped``), n_sites, information_content (bits, over all columns), frequency (fraction of sequences
+        with a site), frequency_positive (of those with a target of 1), effect (Pearson correlation of the maximum
+        activation in a sequence with the target), auroc (of that activation alone). With several outputs the last three
+        refer to that with the correlation of largest magnitude, named in column output, and columns effect:NAME give
+        the correlation with each. If the target is not 0 or 1, frequency_positive and auroc are NaN.
     left_out
         Number of kernels without a motif, by reason.
     short
-        Number of sequences that are shorter than the kernels, and have no site.
+        Number of sequences shorter than the kernels, which have no site.
     """
 
     motifs: list[Motif]
@@ -67,9 +66,9 @@ class KernelMotifs:
 
 @dataclass
 class Sites:
-    """The best window of every kernel in every sequence; all of shape (N, kernels).
+    """The best window of each kernel in each sequence; all of shape (N, kernels).
 
-    The activation is -inf in sequences that are shorter than the kernels.
+    The activation is -inf in sequences shorter than the kernels.
     """
 
     activation: np.ndarray
@@ -77,36 +76,36 @@ class Sites:
     reverse: np.ndarray
 
     def of(self, rows: np.ndarray) -> "Sites":
-        """Those in some of the sequences."""
+        """Select the sites in some of the sequences."""
         return Sites(self.activation[rows], self.start[rows], self.reverse[rows])
 
 
 def kernel_motifs(model: nn.Module, codes: np.ndarray, target: np.ndarray, outputs: Sequence[str] = ()) -> KernelMotifs:
-    """Turn the kernels of the first convolution into motifs, from the windows that excite them most.
+    """Convert the kernels of the first convolution to motifs, from the windows that activate them most.
 
-    Each kernel scans the sequences (both strands where ``model.strands`` is "both"). The best window of a sequence is
-    a site where its activation lies more than 40% of the way from the kernel's mean over all best windows to its
-    largest; so neither the bias nor a constant added to the four weights of a column matters. Sites are counted column
-    by column with one pseudocount, spread evenly, and ends are trimmed below 10% of the largest information content
-    (against the base composition of the sequences), to no less than 4 columns. Kernels whose removal changes no logit
-    are dead and left out; so are those with fewer than 10 sites. Motifs are ranked by |effect|. Windows that touch
-    padding do not count: sequences shorter than the kernels are left out.
+    Each kernel scans the sequences (both strands if ``model.strands`` is "both"). The best window of a sequence is a
+    site if its activation exceeds 40% of the range from the kernel's mean over all best windows to its maximum; so
+    neither the bias nor a constant added to the four weights of a column matters. Sites are counted column by column
+    with one pseudocount, spread evenly, and ends below 10% of the largest information content (relative to the base
+    composition of the sequences) are trimmed, down to 4 columns. Kernels whose removal changes no logit are dead and
+    are omitted; so are those with fewer than 10 sites. Motifs are ranked by |effect|. Windows that overlap padding do
+    not count: sequences shorter than the kernels are omitted.
 
     Parameters
     ----------
     model
-        Network whose first 4-channel ``Conv1d`` sees the one-hot sequence.
+        Network whose first 4-channel ``Conv1d`` scans the one-hot sequence.
     codes
         Shape (N, L), uint8: 0-3 = ACGT(U), 4 = unknown, 5 = padding. Held-out examples of all labels.
     target
-        Shape (N,) or (N, K).
+        Targets, shape (N,) or (N, K).
     outputs
-        Names of the K outputs; numbers where none are given.
+        Names of the K outputs; by default numbers.
 
     Raises
     ------
     InputError
-        Where the model has no such convolution.
+        If the model has no such convolution.
 
     References
     ----------
@@ -124,7 +123,7 @@ def kernel_motifs(model: nn.Module, codes: np.ndarray, target: np.ndarray, outpu
     fits = np.isfinite(sites.activation[:, 0])
     codes, columns, sites = codes[fits], columns[fits], sites.of(fits)
     background = composition(codes, both_strands)
-    found, rare = [], 0
+    kept, rare = [], 0
     for kernel in np.flatnonzero(~dead):
         activation = sites.activation[:, kernel]
         chosen = _excited(activation)
@@ -133,34 +132,34 @@ def kernel_motifs(model: nn.Module, codes: np.ndarray, target: np.ndarray, outpu
             continue
         windows = _windows(codes[chosen], sites.start[chosen, kernel], sites.reverse[chosen, kernel], span)
         motif = Motif(f"kernel{kernel}", f"kernel{kernel}", trim(count(windows), background), int(chosen.sum()))
-        found.append((motif, _facts(activation, chosen, columns)))
-    found.sort(key=lambda one: -abs(one[1]["effect"]))
-    motifs = [motif for motif, _ in found]
+        kept.append((motif, _facts(activation, chosen, columns)))
+    kept.sort(key=lambda one: -abs(one[1]["effect"]))
+    motifs = [motif for motif, _ in kept]
     first = grouped([motif.pfm for motif in motifs], both_strands)
-    table = pd.DataFrame([facts for _, facts in found], columns=[*COLUMNS, "output", "effects"])
-    names = np.array([motif.id for motif in motifs], dtype=object)  # names, where there are none, too
+    table = pd.DataFrame([facts for _, facts in kept], columns=[*COLUMNS, "output", "effects"])
+    names = np.array([motif.id for motif in motifs], dtype=object)  # dtype object even if there are none
     table["motif"], table["rank"], table["group"] = names, np.arange(1, len(motifs) + 1), names[first]
     table["n_sites"] = [motif.nsites for motif in motifs]
     table["information_content"] = [information(motif.pfm).sum() for motif in motifs]
-    left_out = {"dead: no logit depends on them": int(dead.sum()), f"with fewer than {MIN_SITES} sites": rare}
+    left_out = {"dead: no logit depends on them": int(dead.sum()), f"fewer than {MIN_SITES} sites": rare}
     short = int((~fits).sum())
     return KernelMotifs(motifs, _named(table, outputs or range(1, columns.shape[1] + 1)), left_out, short)
 
 
 def first_convolution(model: nn.Module) -> tuple[str, nn.Conv1d]:
-    """Name and module of the first ``Conv1d`` over four channels."""
+    """Return name and module of the first ``Conv1d`` over four channels."""
     for name, module in model.named_modules():
         if isinstance(module, nn.Conv1d) and module.in_channels == 4 and module.groups == 1:
             return name, module
     raise InputError(
         f"{type(model).__name__} has no convolution over the four bases",
-        "motifs are read from an nn.Conv1d with 4 input channels; leave out explain.motifs for this model",
+        "motifs are read from an nn.Conv1d with 4 input channels; remove explain.motifs for this model",
     )
 
 
 @torch.no_grad()
 def scan(conv: nn.Conv1d, codes: np.ndarray, both_strands: bool) -> Sites:
-    """Find the best window of every kernel in every sequence; windows lie within it and touch no padding."""
+    """Find the best window of each kernel in each sequence; windows lie within it and do not overlap padding."""
     weight = conv.weight.detach()
     strands = [weight, weight.flip(1, 2)] if both_strands else [weight]
     span = conv.dilation[0] * (conv.kernel_size[0] - 1) + 1
@@ -179,9 +178,9 @@ def scan(conv: nn.Conv1d, codes: np.ndarray, both_strands: bool) -> Sites:
 
 
 def count(windows: np.ndarray) -> np.ndarray:
-    """Frequencies, shape (L, 4), of the bases in aligned windows of shape (N, L).
+    """Return the frequencies of bases, shape (L, 4), in aligned windows of shape (N, L).
 
-    Unknown ones count a quarter each, padding (5) does not count.
+    Unknown bases count a quarter for each base, padding (5) does not count.
     """
     counts = np.stack([(windows == base).sum(axis=0) for base in range(4)], axis=1) + PSEUDOCOUNT / 4
     counts += ((windows >= 4) & (windows != PADDING)).sum(axis=0)[:, None] / 4
@@ -189,14 +188,14 @@ def count(windows: np.ndarray) -> np.ndarray:
 
 
 def composition(codes: np.ndarray, both_strands: bool) -> np.ndarray:
-    """Shares of the four bases, shape (4,), of one strand or of both."""
+    """Return the frequencies of the four bases, shape (4,), on one strand or both."""
     counts = np.bincount(codes.ravel(), minlength=6)[:4] + 1.0
     counts += counts[::-1] if both_strands else 0
     return counts / counts.sum()
 
 
 def trim(pfm: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """Cut ends that tell less than 10% of what the best column tells, down to the best 4 columns."""
+    """Trim ends with less than 10% of the information of the best column, down to the best 4 columns."""
     bits = (pfm * np.log2(pfm / background)).sum(axis=1)
     kept = np.flatnonzero(bits >= TRIM * bits.max())
     start, end = int(kept[0]), int(kept[-1]) + 1
@@ -208,19 +207,19 @@ def trim(pfm: np.ndarray, background: np.ndarray) -> np.ndarray:
 
 
 def correlations(values: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Pearson correlation with each column of ``target``, where it is known, shape (K,); 0 where either is constant."""
+    """Pearson correlation with each column of ``target`` where known, shape (K,); 0 if either is constant."""
     pairs = [labelled(column, values) for column in target.T]
     return np.nan_to_num([pearson(found, column) for column, found in pairs])
 
 
 def _excited(activation: np.ndarray) -> np.ndarray:
-    """In which sequences a kernel has a site, from its largest activations, shape (N,)."""
+    """Return in which sequences a kernel has a site, from its maximum activations, shape (N,)."""
     mean, largest = (activation.mean(), activation.max()) if len(activation) else (0.0, 0.0)
     return activation > mean + THRESHOLD * (largest - mean)
 
 
 def _facts(activation: np.ndarray, chosen: np.ndarray, target: np.ndarray) -> dict[str, object]:
-    """What ``KernelMotifs.table`` says of one kernel, but for its place in the order."""
+    """Return the columns of ``KernelMotifs.table`` for a kernel, except its rank."""
     effects = correlations(activation, target)
     output, frequency = int(np.abs(effects).argmax()), chosen.mean()
     truth, activation, chosen = labelled(target[:, output], activation, chosen)
@@ -236,7 +235,7 @@ def _facts(activation: np.ndarray, chosen: np.ndarray, target: np.ndarray) -> di
 
 
 def _named(table: pd.DataFrame, outputs: Sequence[str] | range) -> pd.DataFrame:
-    """Columns for each output, by name, where there are several."""
+    """Add named columns for each output if there are several."""
     effects, place = table.pop("effects"), table.pop("output")
     if len(outputs) > 1:
         table["output"] = [str(outputs[i]) for i in place]
@@ -253,7 +252,7 @@ def _windows(codes: np.ndarray, start: np.ndarray, reverse: np.ndarray, span: in
 
 @torch.no_grad()
 def _dead_kernels(model: nn.Module, name: str, codes: np.ndarray, sites: Sites) -> np.ndarray:
-    """Kernels without which the logits stay the same on the sequences that excite them most."""
+    """Return the kernels without which the logits of the sequences that activate them most do not change."""
     key = f"{name}.weight" if name else "weight"
     weight = model.get_parameter(key).detach()
     dead = np.zeros(len(weight), dtype=bool)

@@ -1,4 +1,4 @@
-"""Every single mutation: how the logit changes when one base is put in the place of another."""
+"""Saturation mutagenesis: the change of the logit for every single-base substitution."""
 
 import logging
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from biocnn.explain.attributions import evaluating
-from biocnn.explain.edited_network import Answer, EditedNetwork
+from biocnn.explain.edited_network import EditedLogits, EditedNetwork
 from biocnn.explain.edits import Unsupported
 from biocnn.models.sequence_network import SequenceNetwork, reverse_strand
 from biocnn.nn.encode import complement, one_hot, to_tensor
@@ -18,22 +18,22 @@ from biocnn.nn.fuse_batchnorm import fuse_batchnorm
 log = logging.getLogger("biocnn")
 
 BATCH = 256
-CHECKED = 8  # mutants that change most in a call, and as many spread evenly: these run through the network too
-CLOSE = 1e-5  # difference, as a share of what a logit adds up, that is rounding; seen are up to 2e-7
+CHECKED = 8  # number of mutants with the largest changes, and of evenly spread ones, verified with the full network
+CLOSE = 1e-5  # tolerance relative to the terms summed in a logit; observed are up to 2e-7
 
 
 @torch.no_grad()
 def saturation_mutagenesis(model: nn.Module, codes: np.ndarray | Tensor, output: int = 0) -> Tensor:
-    """The change of a logit when a base is put in the place of another, for every position and base.
+    """Compute the change of a logit for every substitution at every position.
 
-    In networks made of our blocks only what an edit can change is computed anew. Each call compares some mutants with
-    what the network says of them; where they differ by more than rounding, and for other networks, every mutant runs
-    through the whole network, and the log says why.
+    In networks made of our blocks only the values that an edit can change are recomputed. Each call verifies some
+    mutants with the full network; if they differ by more than rounding, and for other networks, every mutant runs
+    through the full network, and the log gives the reason.
 
     Parameters
     ----------
     model
-        (N, 4, L) to logits (N, K).
+        Network from (N, 4, L) to logits (N, K).
     codes
         Shape (N, L), uint8: 0-3 = ACGT(U), 4 = unknown, 5 = padding.
     output
@@ -42,8 +42,8 @@ def saturation_mutagenesis(model: nn.Module, codes: np.ndarray | Tensor, output:
     Returns
     -------
     change
-        Shape (N, 4, L): logit of the mutant minus logit of the sequence; zero for the base that is there, and in
-        padding. An unknown base is replaced by each of the four.
+        Shape (N, 4, L): logit of the mutant minus logit of the sequence; zero for the base present, and in padding. An
+        unknown base is replaced by each of the four.
     """
     codes = (to_tensor(codes) if isinstance(codes, np.ndarray) else codes).to(_device(model))
     if not _mutable(codes).any():
@@ -54,7 +54,7 @@ def saturation_mutagenesis(model: nn.Module, codes: np.ndarray | Tensor, output:
 
 @contextmanager
 def _all_digits() -> Iterator[None]:
-    """Convolutions in float32 on GPUs too, where torch would take 10 of its 23 bits: mutations change little."""
+    """Use full float32 convolutions on GPUs: mutations change little, and TF32 has only 10 of 23 bits."""
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:
@@ -64,43 +64,45 @@ def _all_digits() -> Iterator[None]:
 
 
 def _followed(model: nn.Module, codes: Tensor, output: int) -> Tensor:
-    """The fast way where it can be gone and gives the same, else the slow one."""
+    """Use the fast method if it is supported and verified, else the full network."""
     try:
         edited = EditedNetwork(fuse_batchnorm(model), output)
         change = _change(edited, model, codes)
     except Unsupported as reason:
-        log.info("mutants run through the whole network: edits are not followed through %s", reason)
+        log.info("mutants run through the full network: edits cannot be propagated through %s", reason)
         return _one_by_one(model, codes, output)
     example, new, place = _some(change, codes)
     wrong = change[example, new, place] - _mutants(model, codes, output, example, new, place)
     scale, worst = max(edited.scale, float(change.abs().max())), float(wrong.abs().max())
     if not worst <= CLOSE * scale:
-        message = "mutants run through the whole network: followed edits differ by %.2g, in logits that add up %.2g"
+        message = (
+            "mutants run through the full network: propagated edits differ by %.2g, in logits with terms up to %.2g"
+        )
         log.warning(message, worst, scale)
         return _one_by_one(model, codes, output)
     return change
 
 
 def _change(edited: EditedNetwork, network: SequenceNetwork, codes: Tensor) -> Tensor:
-    """The change that each mutation makes, (N, 4, L), of one strand, or of what is made of two."""
+    """Return the change for each mutation, (N, 4, L), of one strand or of the combination of two."""
     strands = [edited.logits(codes)]
     if network.strands == "both":
         known = (codes != 5)[:, None]
         reference, mutants = edited.logits(complement(reverse_strand(codes[:, None], known)[:, 0]))
-        strands.append(Answer(reference, reverse_strand(mutants, known)))
+        strands.append(EditedLogits(reference, reverse_strand(mutants, known)))
     combine = torch.amax if network.combine == "max" else torch.mean
     reference, mutants = (combine(torch.stack(logits), 0) for logits in zip(*strands, strict=True))
     return torch.where(_mutable(codes), mutants - reference[:, None, None], 0.0)
 
 
 def _mutable(codes: Tensor) -> Tensor:
-    """Which bases can be put where: shape (N, 4, L)."""
+    """Return which substitutions are possible: shape (N, 4, L)."""
     base = torch.arange(4, device=codes.device).view(1, 4, 1)
     return (codes[:, None] != base) & (codes[:, None] != 5)
 
 
 def _some(change: Tensor, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Example, base and position of some mutants: those that change most, and one at positions spread evenly."""
+    """Return example, base and position of the mutants with the largest changes and of evenly spread ones."""
     mutable, length = _mutable(codes), codes.shape[1]
     size = change.abs().masked_fill_(~mutable, -1).flatten()
     largest = size.topk(min(CHECKED, len(size))).indices
@@ -112,7 +114,7 @@ def _some(change: Tensor, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _one_by_one(model: nn.Module, codes: Tensor, output: int) -> Tensor:
-    """Every mutant through the whole network."""
+    """Run every mutant through the full network."""
     change = torch.zeros(len(codes), 4, codes.shape[1], device=codes.device)
     every = _mutable(codes).nonzero(as_tuple=True)
     change[every] = _mutants(model, codes, output, *every)
@@ -120,7 +122,7 @@ def _one_by_one(model: nn.Module, codes: Tensor, output: int) -> Tensor:
 
 
 def _mutants(model: nn.Module, codes: Tensor, output: int, example: Tensor, new: Tensor, place: Tensor) -> Tensor:
-    """The change of the logit by each of the given mutations."""
+    """Return the change of the logit for each of the given mutations."""
     parts = []
     for part in torch.arange(len(example), device=codes.device).split(BATCH):
         mutants = codes[example[part]]
@@ -130,9 +132,9 @@ def _mutants(model: nn.Module, codes: Tensor, output: int, example: Tensor, new:
 
 
 def _reference(model: nn.Module, codes: Tensor, output: int, example: Tensor) -> Tensor:
-    """The logits of the sequences that the mutants are made of."""
-    found, back = example.unique(return_inverse=True)
-    return torch.cat([model(one_hot(part))[:, output] for part in codes[found].split(BATCH)]).float()[back]
+    """Return the logits of the unmutated sequences."""
+    rows, back = example.unique(return_inverse=True)
+    return torch.cat([model(one_hot(part))[:, output] for part in codes[rows].split(BATCH)]).float()[back]
 
 
 def _device(model: nn.Module) -> torch.device:

@@ -1,4 +1,4 @@
-"""Which positions of each layer a change can reach: arithmetic of intervals, without a network."""
+"""Interval arithmetic: which positions of each layer a change can reach."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Span:
-    """Stretches of one width, from ``start``, ``start + step``, ``start + 2 * step`` and so on.
+    """Segments of equal width at ``start``, ``start + step``, ``start + 2 * step`` and so on.
 
-    Each is what one of several edits can change in a layer. They may reach beyond the layer's ends.
+    Each is what one of several edits can change in a layer. Segments may extend beyond the ends of the layer.
     """
 
     start: int
@@ -17,41 +17,41 @@ class Span:
 
     @property
     def stop(self) -> int:
-        """Behind the first stretch."""
+        """End of the first segment (exclusive)."""
         return self.start + self.width
 
     def end(self, count: int) -> int:
-        """Behind the last of so many stretches."""
+        """Return the end of the last of ``count`` segments (exclusive)."""
         return self.stop + (count - 1) * self.step
 
     def inside(self, length: int, count: int) -> bool:
-        """Whether so many stretches lie within positions 0 to ``length``."""
+        """Return whether ``count`` segments lie within positions 0 to ``length``."""
         return self.start >= 0 and self.end(count) <= length
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """Output o sees ``size`` inputs from ``o * stride - before`` on; no input is left out."""
+    """Output o depends on ``size`` inputs from ``o * stride - before`` on; no input is skipped."""
 
     size: int
     stride: int
     before: int
 
     def touched(self, span: Span) -> Span:
-        """The outputs that see any of the inputs."""
+        """Return the outputs that depend on any of the inputs."""
         start = -((self.size - 1 - self.before - span.start) // self.stride)
         stop = (span.stop - 1 + self.before) // self.stride + 1
         return Span(start, stop - start, span.step // self.stride)
 
     def seen(self, span: Span) -> Span:
-        """The inputs that the outputs see."""
+        """Return the inputs that the outputs depend on."""
         width = (span.width - 1) * self.stride + self.size
         return Span(span.start * self.stride - self.before, width, span.step * self.stride)
 
 
 @dataclass(frozen=True)
 class Block:
-    """Edits made together: examples ``first`` to ``last``, and ``count`` positions."""
+    """Edits evaluated together: examples ``first`` to ``last``, and ``count`` positions."""
 
     first: int
     last: int
@@ -60,19 +60,19 @@ class Block:
 
 
 def cut(examples: int, length: int, stride: int, most: int) -> Iterator[list[Block]]:
-    """Cut all positions of all examples into blocks of at most so many; a list for each group of examples.
+    """Divide all positions of all examples into blocks of at most ``most``; yield a list per group of examples.
 
-    Positions of a block lie ``stride`` apart, as far as an input must move to move every layer by whole positions: so
-    the edits of a block reach stretches of one width in each layer, and lie at one place in them.
+    Positions of a block lie ``stride`` apart, the shift of the input that shifts each layer by whole positions. So the
+    edits of a block reach segments of equal width in each layer, with equal offsets.
 
     Parameters
     ----------
     examples, length
-        Number of sequences, and of positions in each.
+        Number of sequences, and number of positions in each.
     stride
         Product of the strides of all layers.
     most
-        Positions in a block, counted in every example of it.
+        Maximum number of positions in a block, over all its examples.
     """
     longest = -(-length // stride)
     group, pieces = max(1, most // longest), -(-longest // most)

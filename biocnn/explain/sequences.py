@@ -1,4 +1,4 @@
-"""What a sequence network learned: motifs, their matches, attributions and mutations of some examples."""
+"""Explain a sequence network: motifs, their matches, and attributions and mutations of examples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,40 +18,40 @@ from biocnn.explain.mutagenesis import saturation_mutagenesis
 from biocnn.explain.seqlets import SeqletMotifs, present, seqlet_motifs
 from biocnn.io.meme import Motif, write_meme
 
-LARGEST_Q, LEAST_SIMILARITY = 0.01, 0.6  # of the similar motifs that are listed
-SIMILAR = 50  # of each motif at most so many: families of factors share a motif
+LARGEST_Q, LEAST_SIMILARITY = 0.01, 0.6  # of the similar motifs listed
+SIMILAR = 50  # maximum number per motif: families of factors share a motif
 SEQLET_SEQUENCES = 1000
-SEQLET_BASES = 200_000  # fewer sequences where they are longer than 200 bp
-SHUFFLED = 500  # sequences to judge by how much is attributed for nothing
+SEQLET_BASES = 200_000  # fewer sequences if they are longer than 200 bp
+SHUFFLED = 500  # number of shuffled sequences to estimate the background of attributions
 REFERENCES, SEQLET_REFERENCES = 20, 5
 
 
 @dataclass
 class SequenceExplanation:
-    """What ``write_sequences`` stores.
+    """Content of ``write_sequences``.
 
     Parameters
     ----------
     motifs
-        Of the kernels of the first layer, by rank.
+        Motifs of the kernels of the first layer, by rank.
     matches
-        One row a motif, by rank: the columns of ``KernelMotifs.table``, then those of ``match_motifs``, empty where
-        there is no database.
+        One row per motif, by rank: the columns of ``KernelMotifs.table``, then those of ``match_motifs``, empty without
+        a database.
     seqlets
         Motifs of attributions, with their sites.
     seqlet_matches
-        One row a motif of ``seqlets``, by rank: the columns of its table, then those of ``match_motifs``.
+        One row per motif of ``seqlets``, by rank: the columns of its table, then those of ``match_motifs``.
     similar
-        Pairs of a motif and one of the database with q <= .01 and similarity >= .6, at most 50 for each motif: columns
+        Pairs of a motif and a motif of the database with q <= 0.01 and similarity >= 0.6, at most 50 per motif: columns
         of ``match_motifs``.
     attributions
-        Of n examples: id, codes (n, L), attributions (n, 4, L; of every base), change (n, 4, L; see
-        ``saturation_mutagenesis``), delta (n,; see ``contributions``), output (n,; the index of the logit that is
-        explained), probability (n,), target (n,) or (n, K), and the name of the method.
+        Arrays of n examples: id, codes (n, L), attributions (n, 4, L; of all bases), change (n, 4, L; see
+        ``saturation_mutagenesis``), delta (n,; see ``contributions``), output (n,; index of the explained logit),
+        probability (n,), target (n,) or (n, K), and the name of the method.
     alphabet
         ACGT or ACGU.
     background
-        Shares of the four bases in the sequences.
+        Frequencies of the four bases in the sequences.
     """
 
     motifs: list[Motif]
@@ -79,32 +79,32 @@ def explain_sequences(
     alphabet: str = "ACGT",
     seed: int = 0,
 ) -> SequenceExplanation:
-    """Extract motifs from kernels and from attributions, name them, and explain the examples of largest prediction.
+    """Extract motifs from kernels and attributions, match them, and explain the examples with largest prediction.
 
     Parameters
     ----------
     model
-        Trained network on the device where the work shall be done; (N, 4, L) to logits (N, K).
+        Trained network from (N, 4, L) to logits (N, K), on the device to use.
     codes
-        Held-out examples as the model sees them, shape (N, L), uint8: 0-3 = ACGT(U), 4 = unknown, 5 = padding.
+        Held-out examples, shape (N, L), uint8: 0-3 = ACGT(U), 4 = unknown, 5 = padding.
     target, probability
         Truth and prediction, shape (N,) or (N, K).
     ids
-        Of the N examples.
+        Ids of the N examples.
     database
-        Known motifs, of ``read_meme``; None: motifs stay without a name.
+        Known motifs from ``read_meme``; None for no matches.
     checks
-        Takes the numbers of kernels and sequences left out, by reason, and of seqlets.
+        Records the number of kernels and sequences omitted, by reason, and of seqlets.
     n_examples
-        How many examples to show.
+        Number of examples to show.
     method
-        Of attributions; None: see ``contributions.decided``.
+        Attribution method; None: see ``contributions.decided``.
     outputs
         Names of the K outputs.
     alphabet
         ACGT or ACGU; RNA motifs are compared on one strand only.
     seed
-        Of shuffled sequences.
+        Seed of shuffled sequences.
     """
     target, probability = target.reshape(len(target), -1), probability.reshape(len(probability), -1)
     explained, method = explained_output(target, probability), decided(model, codes, method)
@@ -117,7 +117,7 @@ def explain_sequences(
     worth = worth_explaining(target)
     seqlets = _seqlets(model, codes, np.asarray(ids, dtype=str), worth, explained, method, both_strands, seed)
     checks.add("explain", "made", "seqlets", len(seqlets.sites))
-    checks.add("explain", "dropped", "seqlets, alike to too few others", int((seqlets.sites["motif"] == "").sum()))
+    checks.add("explain", "dropped", "seqlets, similar to too few others", int((seqlets.sites["motif"] == "").sum()))
     checks.add("explain", "made", "motifs of seqlets", len(seqlets.motifs))
     best = [match_motifs(motifs, known, reverse_complement=both_strands) for motifs in (found.motifs, seqlets.motifs)]
     similar = match_motifs([*seqlets.motifs, *found.motifs], known, best=SIMILAR, reverse_complement=both_strands)
@@ -147,7 +147,7 @@ def explain_sequences(
 
 
 def write_sequences(folder: str | Path, explanation: SequenceExplanation) -> None:
-    """Write motifs, tables and attributions into a folder, each file whole or not at all.
+    """Write motifs, tables and attributions into a folder, each file atomically.
 
     Files: motifs.meme, matches.tsv, seqlet_motifs.meme, seqlet_matches.tsv, seqlet_motifs.npz (the contributions of
     each motif), seqlets.tsv, similar_motifs.tsv and attributions.npz.
@@ -175,7 +175,7 @@ def _seqlets(
     both_strands: bool,
     seed: int,
 ) -> SeqletMotifs:
-    """Seqlets of some of the rows, evenly spaced, judged by shuffles of the same sequences."""
+    """Find seqlets in evenly spaced rows, with shuffles of the same sequences as background."""
     most = min(SEQLET_SEQUENCES, max(1, SEQLET_BASES // codes.shape[1]), len(rows))
     rows = rows[np.linspace(0, len(rows) - 1, most).astype(int)] if most else rows[:0]
     again = np.resize(rows, min(SHUFFLED, SEQLET_BASES // codes.shape[1]) if most else 0)

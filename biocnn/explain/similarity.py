@@ -1,4 +1,4 @@
-"""How alike motifs are, without a database, and groups of those that say the same."""
+"""Similarity of motifs without a database, and groups of similar motifs."""
 
 from collections.abc import Sequence
 
@@ -6,25 +6,25 @@ import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
-ALIKE = 0.7  # least mean similarity of two groups that become one
+ALIKE = 0.7  # minimum mean similarity at which two groups are merged
 
 
 def similarity(pfms: Sequence[np.ndarray], both_strands: bool) -> np.ndarray:
-    """Cosine of frequencies less a quarter at the best offset, on the better strand; 0 where columns overhang.
+    """Cosine of frequencies minus 0.25 at the best offset and strand; overhanging columns count 0.
 
-    Columns count by how much they tell; a motif and a half of it have about .7.
+    Columns are weighted by their information; a motif and a half of it have a similarity of about 0.7.
 
     Parameters
     ----------
     pfms
-        n matrices of shape (L, 4).
+        Matrices of n motifs, shape (L, 4) each.
     both_strands
-        Compare with reverse complements as well.
+        Whether to compare with reverse complements as well.
 
     Returns
     -------
     similarity
-        Shape (n, n), symmetric, 1 on the diagonal (0 for a motif that tells nothing).
+        Shape (n, n), symmetric, 1 on the diagonal (0 for a motif without information).
     """
     widest = max((len(pfm) for pfm in pfms), default=0)
     middle = np.zeros((len(pfms), 3 * widest, 4))
@@ -43,16 +43,16 @@ def similarity(pfms: Sequence[np.ndarray], both_strands: bool) -> np.ndarray:
 
 
 def grouped(pfms: Sequence[np.ndarray], both_strands: bool) -> np.ndarray:
-    """Groups of motifs that are alike: for each motif the number of the first one of its group.
+    """Group similar motifs: return for each motif the index of the first one of its group.
 
-    Average linkage: groups are joined while the similarity of their members, on average over pairs, is at least .7.
+    Average linkage: groups are merged while the mean similarity over pairs of members is at least 0.7.
 
     Parameters
     ----------
     pfms
-        n matrices of shape (L, 4), the most important first.
+        Matrices of n motifs, shape (L, 4) each, the most important first.
     both_strands
-        Compare with reverse complements as well.
+        Whether to compare with reverse complements as well.
     """
     if len(pfms) < 2:
         return np.zeros(len(pfms), dtype=int)

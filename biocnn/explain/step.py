@@ -1,4 +1,4 @@
-"""Explain a trained model by the test part of its data set."""
+"""Explain a trained model on the test split of its data set."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,18 +23,18 @@ def explain_test_part(model: Model, dataset: Dataset, settings: dict[str, Any], 
     Parameters
     ----------
     model
-        Its network is explained.
+        Model whose network is explained.
     dataset
-        The test part is used.
+        Data set whose test split is used.
     settings
-        The experiment's section explain.
+        Section ``explain`` of the experiment.
     folder
-        Gets the files of ``write_sequences`` and counts.tsv (motifs and seqlets, made and left out), or cam.npz.
+        Folder for the files of ``write_sequences`` and counts.tsv (motifs and seqlets, found and omitted), or cam.npz.
 
     Yields
     ------
     line
-        For the log.
+        Log line.
     """
     same_data(model, dataset)
     if dataset.facts["kind"] == "sequence":
@@ -68,9 +68,11 @@ def _sequences(model: Model, dataset: Dataset, settings: dict[str, Any], folder:
     checks.frame().to_csv(folder / "counts.tsv", sep="\t", index=False)
     yield from (" ".join(map(str, row)) for row in checks.rows)
     delta, method = explanation.attributions["delta"], explanation.attributions["method"]
-    off = f", sums off by at most {np.abs(delta).max():.1e}" if len(delta) and np.isfinite(delta).all() else ""
+    off = (
+        f", maximum deviation from the sum {np.abs(delta).max():.1e}" if len(delta) and np.isfinite(delta).all() else ""
+    )
     yield f"attributions of {len(delta)} examples by {method}{off}"
     for table in (explanation.matches, explanation.seqlet_matches):
         for row in table.head(3).itertuples():
-            name = f", like {row.target_name}, p = {row.p_value:.1e}" if database else ""
+            name = f", matches {row.target_name}, p = {row.p_value:.1e}" if database else ""
             yield f"{row.motif}: {row.n_sites:.0f} sites{name}"

@@ -114,4 +114,4 @@ def test_weights_are_all_there_is_to_a_model(name, spatial_dims, choice):
 def test_one_number_where_each_level_has_its_own_is_refused(name, setting):
     with pytest.raises(InputError, match=f"model.{setting} is 16") as caught:
         getattr(models, name)(2, 1, 1, **{setting: 16})
-    assert "such as [" in caught.value.remedy
+    assert "e.g. [" in caught.value.remedy

@@ -32,8 +32,8 @@ def planted(number: int, seed: int = 0, both: bool = True) -> tuple[np.ndarray, 
             site, start = code(SITES[name]), int(low + rng.integers(0, 25))
             site = np.where(rng.random(len(site)) < 0.05, rng.integers(0, 4, len(site)), site).astype(np.uint8)
             turned = both and bool(rng.random() < 0.5)
-            codes[row, start : start + len(site)] = 3 - site[::-1] if reverse else site
-            sites.append((row, start, "-" if reverse else "+", name))
+            codes[row, start : start + len(site)] = 3 - site[::-1] if turned else site
+            sites.append((row, start, "-" if turned else "+", name))
     return codes, sites
 
 

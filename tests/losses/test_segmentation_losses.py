@@ -257,7 +257,7 @@ def test_a_finest_map_of_another_size_is_refused() -> None:
     target = blobs(2, 3, n=2)
     levels = pyramid(torch.randn(2, 3, 24, 30))
     make_task({"task": "mask"}).check_output(levels, target)
-    with pytest.raises(InputError, match="model: output of shape"):
+    with pytest.raises(InputError, match="model: gives shape"):
         make_task({"task": "mask"}).check_output(levels[1:], target)
 
 

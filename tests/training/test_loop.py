@@ -278,7 +278,7 @@ def test_two_fresh_runs_give_the_same_file(cells: Dataset, tmp_path: Path) -> No
 def test_network_for_another_kind_of_target_is_refused(name: str, wrong, request: pytest.FixtureRequest) -> None:
     dataset = request.getfixturevalue(name)
     facts = dataset.facts
-    with pytest.raises(InputError, match=r"model: output of shape .* for targets of shape") as caught:
+    with pytest.raises(InputError, match=r"model: gives shape .* for targets of shape") as caught:
         trained(
             dataset, wrong(facts["spatial_dims"], facts["in_channels"], 1, channels=4 if wrong is DeepBind else [4])
         )
@@ -290,7 +290,7 @@ def test_every_task_has_a_default_loss_and_refuses_those_of_others(name: str) ->
     task = make_task({"task": name})
     task.make_loss(None, "none", CPU)
     other = next(loss for loss in REGISTRY["losses"] if loss not in task.losses)
-    with pytest.raises(InputError, match=f"loss: {other} does not fit the task {name}") as caught:
+    with pytest.raises(InputError, match=f"loss: {other} does not suit targets of kind {name}") as caught:
         task.make_loss({"name": other}, "none", CPU)
     assert task.losses[0] in caught.value.remedy
 

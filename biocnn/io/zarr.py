@@ -1,4 +1,4 @@
-"""OME-Zarr (OME-NGFF) images, read by chunks at full resolution."""
+"""Read OME-Zarr (OME-NGFF) images by chunks at full resolution."""
 
 from pathlib import Path
 from typing import Any

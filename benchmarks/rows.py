@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.data import BIOCNN, DATA, EXPERIMENTS, ROOT, VARIANTS, prepare
 from benchmarks.image_rows import augmentation, segmentation
 from benchmarks.rounds import US, Side, in_turn, ratios, run, spread
-from biocnn.config.settings import load
+from biocnn.config.experiment import load
 from biocnn.io.genome import open_genome
 
 Row = dict[str, Any]
@@ -86,13 +86,13 @@ def _training(
 def _task(name: str) -> dict[str, Any]:
     """What a side is told; the settings are those of the experiment."""
     path = EXPERIMENTS / f"{name}.yaml"
-    train = load(path, DATA)["train"]
+    train = load(path, DATA).settings.train
     keys = ("epochs", "batch_size", "lr", "patch", "steps_per_epoch")
-    examples = train["batch_size"] * (train["steps_per_epoch"] or 0)
+    examples = train.batch_size * (train.steps_per_epoch or 0)
     if not examples:
         examples = len(np.load(DATA / name / "peers.npz")["train_y"])
     found = {"network": name, "data": _inside(DATA / name), "experiment": _inside(path), "threads": THREADS}
-    return found | {key: train[key] for key in keys} | {"examples": examples}
+    return found | {key: getattr(train, key) for key in keys} | {"examples": examples}
 
 
 def unet_inference(rounds: int) -> Row:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from biocnn.config.settings import load
+from biocnn.config.experiment import load
 
 ROOT = Path(__file__).parents[1]
 

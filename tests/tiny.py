@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from biocnn.config.settings import Metrics, Split, Train
+from biocnn.config.schema import Chosen, choose
+from biocnn.config.settings import Settings, Split
 from biocnn.data.dataset import Dataset, write
 from biocnn.data.raw import Raw
 
@@ -15,16 +16,18 @@ MOTIF = np.array([2, 0, 3, 0, 0, 2, 1], np.uint8)  # GATAAGC
 DISC = 1000  # brightness of discs above a background of 100
 
 
-def train_settings(**settings: Any) -> dict[str, Any]:
-    return Train(**settings).model_dump(mode="json")
+def chosen(*sections: Any) -> list[Chosen]:
+    """Names, or mappings with a name."""
+    return [choose("augment", section, "augment") for section in sections]
 
 
-def metric_settings(**settings: Any) -> dict[str, Any]:
-    return Metrics(**settings).model_dump()
-
-
-def split_settings(**settings: Any) -> dict[str, Any]:
-    return Split(**settings).model_dump()
+def experiment(
+    model: Any = "DeepBind", *, data: str = "Sequences", augment: Any = (), loss: Any = None, **sections: Any
+) -> Settings:
+    """An experiment with defaults for all that is not given."""
+    listed = augment if isinstance(augment, str) else chosen(*augment)
+    named = {"model": choose("models", model, "model"), "loss": loss and choose("losses", loss, "loss")}
+    return Settings(data=Chosen(name=data), augment=listed, **named, **sections)
 
 
 def sequences(
@@ -93,5 +96,5 @@ def images(
 
 def stored(raw: Raw, folder: Path, **split: Any) -> Dataset:
     """Write a data set and open it."""
-    write(raw, split_settings(val=0.25, test=0.25) | split, 1, {}, folder / "dataset")
+    write(raw, Split(**{"val": 0.25, "test": 0.25, **split}), 1, {}, folder / "dataset")
     return Dataset(folder / "dataset")

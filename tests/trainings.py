@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from tiny import images, sequences, stored, train_settings
+from tiny import chosen, images, sequences, stored
 from torch import nn
 
+from biocnn.config.settings import Train
 from biocnn.core.errors import Interrupted
 from biocnn.data.dataset import Dataset
 from biocnn.models import DeepBind, UNet
@@ -27,8 +28,8 @@ from biocnn.workflow import cli
 
 CPU = torch.device("cpu")
 AUGMENT = {
-    "sequence": [{"name": "reverse_complement"}, {"name": "shift", "max": 4}],
-    "image": [{"name": "flip"}, {"name": "noise", "sd": 0.05}],
+    "sequence": chosen("reverse_complement", {"name": "shift", "max": 4}),
+    "image": chosen("flip", {"name": "noise", "sd": 0.05}),
 }
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["biocnn.training.runs", "biocnn.workflow.steps", "sklearn.metrics"])
@@ -83,7 +84,7 @@ def trained(
         watch(uses[learning], learning)
         return plain(logits, y)
 
-    section = train_settings(**settings)
+    section = Train(**settings)
     history = fit(model, *parts, loss, dataset.task, section, seed, lines.append, states, begun=begun)
     return model, history, lines
 

@@ -1,13 +1,14 @@
 """biocnn's training, as ``biocnn train`` does it, and how near its steps come to the machine's limit."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks.sides.common import DEVICE, after_first, clock, read_task, report, validate
-from biocnn.config.settings import load
+from biocnn.config.experiment import load
+from biocnn.config.search_space import with_values
+from biocnn.config.settings import Train
 from biocnn.data.dataset import Dataset
 from biocnn.nn.summary import summary
 from biocnn.training.checkpoint import save_model
@@ -21,15 +22,15 @@ def main() -> None:
     task = read_task()
     dataset = Dataset(Path(task["data"]) / "dataset")
     settings = load(task["experiment"], Path(task["data"]).parent).settings
-    settings["train"] |= task.get("train", {})
+    settings = with_values(settings, {f"train.{key}": value for key, value in task.get("train", {}).items()})
     started = clock()
-    network, history, meta = train_run(settings, dataset, settings["seed"])
+    network, history, meta = train_run(settings, dataset, settings.seed)
     total = clock() - started
     if "save" in task:
         save_model(task["save"], network, meta)
     seconds = after_first(history["seconds"].tolist())
     precision = history["precision"].iloc[-1]
-    achieved = multiply_adds(network, dataset, settings["train"]) / seconds["epoch"]
+    achieved = multiply_adds(network, dataset, settings.train) / seconds["epoch"]
     report(
         seconds,
         total_seconds=total,
@@ -42,15 +43,15 @@ def main() -> None:
     )
 
 
-def multiply_adds(network: torch.nn.Module, dataset: Dataset, section: dict[str, Any]) -> float:
+def multiply_adds(network: torch.nn.Module, dataset: Dataset, section: Train) -> float:
     """Of one epoch: three times those of the forward pass for each example trained on, once for validation."""
     facts, network = dataset.facts, network.cpu()
     if facts["kind"] == "sequence":
         each = summary(network, facts["window"] or dataset.x.shapes[0, 0]).multiply_adds
         return each * (3 * facts["n"]["train"] + facts["n"]["val"])
-    trained = section["steps_per_epoch"] * section["batch_size"]
+    trained = section.steps_per_epoch * section.batch_size
     validated = sum(summary(network, dataset.x.shapes[row][1:]).multiply_adds for row in dataset.rows("val"))
-    return summary(network, section["patch"]).multiply_adds * 3 * trained + validated
+    return summary(network, section.patch).multiply_adds * 3 * trained + validated
 
 
 def product_rate(precision: str) -> float:

@@ -14,17 +14,15 @@ doi:10.1007/978-3-030-00934-2_30; Stringer et al., Nature Methods 18, 100-106 (2
 from collections.abc import Sequence
 from typing import Any
 
-from biocnn.config.schema import choose
+from biocnn.config.schema import Chosen, choose
 from biocnn.core.errors import InputError
 
 ALIKE = 1.5  # ratio of pixel sizes up to which axes may be mixed
 UPRIGHT = 15.0  # degrees by which images that have an upper end may be turned
 TILT = 30.0  # degrees out of the plane, as nnU-Net
 
-Section = dict[str, Any]
 
-
-def resolve_augment(wanted: str | list[Section], facts: dict[str, Any], patch: Sequence[int] | None) -> list[Section]:
+def resolve_augment(wanted: str | Sequence[Chosen], facts: dict[str, Any], patch: Sequence[int] | None) -> list[Chosen]:
     """The augmentations that a word stands for, with all their settings; a list stays what it is.
 
     Parameters
@@ -51,7 +49,7 @@ def resolve_augment(wanted: str | list[Section], facts: dict[str, Any], patch: S
         Where a word is given for sequences.
     """
     if not isinstance(wanted, str):
-        return wanted
+        return list(wanted)
     if facts["kind"] != "image":
         raise InputError(f"augment: {wanted!r} is for images", "give a list, as in augment: [reverse_complement]")
     volumes, alike = facts["spatial_dims"] == 3, wanted != "anisotropic" and _alike(facts)
@@ -59,7 +57,7 @@ def resolve_augment(wanted: str | list[Section], facts: dict[str, Any], patch: S
     in_plane = {"in_plane": True} if volumes and not alike else {}
     tilt = {"tilt": UPRIGHT if wanted == "upright" else TILT} if volumes and alike else {}
     angle = 180.0 if turned else UPRIGHT if wanted == "upright" else 0.0
-    found: list[Section] = []
+    found: list[dict[str, Any]] = []
     if wanted != "chiral":
         found.append({"name": "flip", "axes": [-1] if wanted == "upright" else None})
     if turned and patch and patch[-1] == patch[-2]:

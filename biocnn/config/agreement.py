@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from biocnn.config.registry import REGISTRY, find, input_of, suited
+from biocnn.config.schema import Chosen
 from biocnn.core.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from biocnn.config.settings import Settings, Split
 
 UNSEEN = {"upright": "upside down", "chiral": "mirrored"}  # what these sets of augmentations leave out
 NOTHING = (None, [], {}, "none")  # what settings are that ask for nothing
 
 
-def disagreements(settings: dict[str, Any]) -> list[InputError]:
+def disagreements(settings: "Settings") -> list[InputError]:
     """All faults that only several settings together have.
 
     Parameters
@@ -19,14 +23,14 @@ def disagreements(settings: dict[str, Any]) -> list[InputError]:
     settings
         Of an experiment; each section is valid by itself.
     """
-    split = _split(settings["split"], settings["data"])
+    split = _split(settings.split, settings.data)
     found = chain(_inputs(settings), split, _metrics(settings), _missing(settings), _twice(settings), _unseen(settings))
     return list(found)
 
 
-def _inputs(settings: dict[str, Any]) -> Iterator[InputError]:
+def _inputs(settings: "Settings") -> Iterator[InputError]:
     """Whether sections are for such examples as the data are; of data of a user's own that is not known."""
-    data = settings["data"]["name"]
+    data = settings.data.name
     if not (own := input_of(data)):
         return
     for other in (find("inputs", name) for name in REGISTRY["inputs"] if name != own.name):
@@ -34,42 +38,40 @@ def _inputs(settings: dict[str, Any]) -> Iterator[InputError]:
             if _value(settings, key) not in NOTHING:
                 yield InputError(f"{key}: is for {other.examples}, and data: {data} are {own.examples}", "leave it out")
         for key in other.left_to_data:
-            if settings["train"][key] is None and key not in own.left_to_data:
+            if getattr(settings.train, key) is None and key not in own.left_to_data:
                 said = f"train.{key}: is null, and follows from the data for {other.examples} only"
                 yield InputError(said, "give a number")
-    augment = settings["augment"] if isinstance(settings["augment"], list) else []
-    chosen = [("models", "model", settings["model"]), ("losses", "loss", settings["loss"])]
+    augment = settings.augment if isinstance(settings.augment, list) else []
+    chosen = [("models", "model", settings.model), ("losses", "loss", settings.loss)]
     chosen += [("augment", f"augment.{i}", section) for i, section in enumerate(augment)]
     for kind, key, section in chosen:
-        name, allowed = (section or {}).get("name"), suited(kind, own.name)
+        name, allowed = section.name if section else "", suited(kind, own.name)
         if name in REGISTRY[kind] and name not in allowed:
             yield InputError(f"{key}: {name} is not for {own.examples}", "allowed: " + ", ".join(allowed))
 
 
-def _split(split: dict[str, Any], data: dict[str, Any]) -> Iterator[InputError]:
-    for part in ("val", "test"):
-        share = split[part]
+def _split(split: "Split", data: Chosen) -> Iterator[InputError]:
+    for part, share in (("val", split.val), ("test", split.test)):
         if isinstance(share, int | float) and not 0 < share < 1:
             yield InputError(
                 f"split.{part}: {share:g} is not a fraction",
                 f"allowed: a number above 0 and below 1, such as {part}: 0.1; or names of groups: {part}: [{share:g}]",
             )
-    lists = [list(map(str, split[part])) if isinstance(split[part], list) else [] for part in ("val", "test")]
-    for part, names in zip(("val", "test"), lists, strict=True):
-        if isinstance(split[part], list) and not names:
+        if share == []:
             yield InputError(f"split.{part}: names no group", f"for example {part}: [chr2]; or leave it out")
+    lists = [list(map(str, names)) if isinstance(names, list) else [] for names in (split.val, split.test)]
     if both := sorted(set(lists[0]) & set(lists[1])):
         yield InputError(f"split.val and split.test: {both[0]!r} is in both", "name each group once")
-    if split["folds"] is None:
+    if split.folds is None:
         return
-    if split["val"] is not None:
+    if split.val is not None:
         yield InputError("split.val: is given, and so is split.folds", "leave out one: each fold is val once")
-    if split["folds"] < 3 and split["test"] is None and split["column"] is None and data["name"] == "Intervals":
+    if split.folds < 3 and split.test is None and split.column is None and data.name == "Intervals":
         yield InputError("split.folds: 2 folds leave none to train", "one is test, one val: allowed: 3 or more")
 
 
-def _metrics(settings: dict[str, Any]) -> Iterator[InputError]:
-    own, also = input_of(settings["data"]["name"]), settings["metrics"]["also"]
+def _metrics(settings: "Settings") -> Iterator[InputError]:
+    own, also = input_of(settings.data.name), settings.metrics.also
     if also and own and "metrics.also" in own.settings:
         tasks = [find("tasks", name) for name in REGISTRY["tasks"]]
         known = list(dict.fromkeys(name for task in tasks if own.name in task.inputs for name in task.catalogue()))
@@ -78,20 +80,20 @@ def _metrics(settings: dict[str, Any]) -> Iterator[InputError]:
                 yield InputError(f"metrics.also: there is no metric {name!r}", nearest(name, known))
 
 
-def _missing(settings: dict[str, Any]) -> Iterator[InputError]:
-    if settings["train"]["freeze_epochs"] and not settings["train"]["start_from"]:
+def _missing(settings: "Settings") -> Iterator[InputError]:
+    if settings.train.freeze_epochs and not settings.train.start_from:
         yield InputError("train.start_from: is missing", "name the model whose encoder train.freeze_epochs holds still")
-    own = input_of(settings["data"]["name"])
+    own = input_of(settings.data.name)
     if own and not own.scanned:
         return
-    genome = settings["data"].get("genome")
-    if settings["variants"]["vcf"] and not settings["variants"]["genome"] and not genome:
+    genome = getattr(settings.data, "genome", None)
+    if settings.variants.vcf and not settings.variants.genome and not genome:
         yield InputError("variants.genome: is missing", "name the FASTA file that the variants refer to")
-    if settings["scan"]["contigs"] and not settings["scan"]["genome"] and not genome:
+    if settings.scan.contigs and not settings.scan.genome and not genome:
         yield InputError("scan.genome: is missing", "name the FASTA file to scan")
 
 
-def _twice(settings: dict[str, Any]) -> Iterator[InputError]:
+def _twice(settings: "Settings") -> Iterator[InputError]:
     """Of what makes a run or a result each, nothing counts double."""
     for key in ("train.seeds", "scan.contigs", "variants.offsets", "uncertainty.methods"):
         values = _value(settings, key)
@@ -100,15 +102,15 @@ def _twice(settings: dict[str, Any]) -> Iterator[InputError]:
             yield InputError(f"{key}: {again!r} stands twice", "name each once")
 
 
-def _unseen(settings: dict[str, Any]) -> Iterator[InputError]:
-    tta, augment = settings["predict"]["tta"], str(settings["augment"])
+def _unseen(settings: "Settings") -> Iterator[InputError]:
+    tta, augment = settings.predict.tta, str(settings.augment)
     if tta != "none" and augment in UNSEEN:
         said = f"predict.tta: {tta!r} shows images {UNSEEN[augment]}, which augment: {augment} keeps from the network"
         yield InputError(said, "allowed: none; or train with augment: default")
 
 
-def _value(settings: dict[str, Any], key: str) -> Any:
+def _value(settings: "Settings", key: str) -> Any:
     found: Any = settings
     for part in key.split("."):
-        found = found[part]
+        found = getattr(found, part)
     return found

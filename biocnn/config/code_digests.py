@@ -6,10 +6,13 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from biocnn.config.registry import REGISTRY, target
-from biocnn.config.schema import source_of
+from biocnn.config.schema import Chosen, source_of
+
+if TYPE_CHECKING:
+    from biocnn.config.settings import Settings
 
 PACKAGE = Path(__file__).parents[1]
 STEPS = PACKAGE / "workflow" / "steps.py"
@@ -20,7 +23,7 @@ ELSEWHERE = ("__init__.py", "workflow/cli.py")
 NAMED = re.compile(r"biocnn(\.\w+)+:\w+")
 
 
-def code_of_step(step: str, settings: dict[str, Any], sections: Iterable[str]) -> str:
+def code_of_step(step: str, settings: "Settings | None", sections: Iterable[str]) -> str:
     """Twelve hexadecimal digits that stand for the code of a step.
 
     Parameters
@@ -28,12 +31,14 @@ def code_of_step(step: str, settings: dict[str, Any], sections: Iterable[str]) -
     step
         Name of a function in ``biocnn/workflow/steps.py``, of which nothing else in that file counts.
     settings
-        A resolved experiment.
+        A resolved experiment; None where there are no sections.
     sections
         Those whose classes and functions the step calls.
     """
     texts, modules = _function(STEPS, step)
-    found = {hashlib.sha256(text).digest() for text in texts} | code({*modules, *chosen(settings, sections)})
+    found = {hashlib.sha256(text).digest() for text in texts} | code(
+        {*modules, *(chosen(settings, sections) if settings else ())}
+    )
     return hashlib.sha256(b"".join(sorted(found))).hexdigest()[:12]
 
 
@@ -56,17 +61,15 @@ def code(paths: Iterable[Path]) -> set[bytes]:
     return {_digest(path) for path in seen | templates}
 
 
-def chosen(settings: dict[str, Any], sections: Iterable[str]) -> set[Path]:
+def chosen(settings: "Settings", sections: Iterable[str]) -> set[Path]:
     """Files of the classes and functions that sections name; where one leaves it to the data, all that it may be."""
     names: set[tuple[str, str]] = set()
     for section in sections:
-        kind, value = KINDS[section], settings[section]
-        given = [value] if isinstance(value, dict) else value
-        names |= (
-            {(kind, item["name"]) for item in given} if isinstance(given, list) else {(kind, n) for n in REGISTRY[kind]}
-        )
-        if section == "data" and isinstance(value.get("negatives"), dict):
-            names.add(("negatives", value["negatives"]["name"]))
+        kind, value = KINDS[section], getattr(settings, section)
+        given = [value] if isinstance(value, Chosen) else value
+        names |= {(kind, one.name) for one in given} if isinstance(given, list) else {(kind, n) for n in REGISTRY[kind]}
+        if negatives := getattr(value, "negatives", None):
+            names.add(("negatives", negatives.name))
     return {source for kind, name in names if (source := source_of(target(kind, name).partition(":")[0]))}
 
 

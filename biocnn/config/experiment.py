@@ -1,14 +1,28 @@
-"""A checked experiment, and the frozen copy of it that the jobs of a run read."""
+"""One experiment: one YAML file, one typed object, and the frozen copy of it that the jobs of a run read.
+
+Every error names the dotted key and the remedy.
+"""
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from biocnn.config.schema import map_text
-from biocnn.core.errors import InputError
+from biocnn.config.agreement import disagreements
+from biocnn.config.experiment_file import read_yaml
+from biocnn.config.experiment_paths import paths_of, resolve_paths
+from biocnn.config.registry import AUGMENT_SETS, input_of
+from biocnn.config.schema import Chosen, check, choose, example
+from biocnn.config.search_space import resolve_draws
+from biocnn.config.settings import SEEDS, Settings
+from biocnn.config.strands import RNA, check_strands
+from biocnn.core.errors import Collector, InputError, close, nearest
 from biocnn.core.files import atomic
+from biocnn.core.wording import given as as_given
+
+NAMING = {"data": "data", "model": "models"}
+KEYS = tuple(Settings.model_fields)
 
 
 @dataclass(frozen=True)
@@ -21,8 +35,6 @@ class Experiment:
         Its folder under results.
     settings
         Every default filled in, every path resolved.
-    files
-        The resolved paths by their dotted keys.
     source, data_root
         The YAML file, and the folder that its relative paths start at.
     command
@@ -32,8 +44,7 @@ class Experiment:
     """
 
     name: str
-    settings: dict[str, Any]
-    files: dict[str, str]
+    settings: Settings
     source: str = ""
     data_root: str = "."
     command: str = ""
@@ -43,24 +54,45 @@ class Experiment:
         return self.settings[section]
 
     @property
+    def files(self) -> dict[str, Path]:
+        """The resolved paths by their dotted keys."""
+        return paths_of(self.settings)
+
+    @property
     def digest(self) -> str:
         """Twelve hexadecimal digits that stand for all settings."""
-        return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()[:12]
+        return _digest(self.settings.model_dump(mode="json"))
 
     def only(self, *sections: str, leave: tuple[str, ...] = ()) -> str:
         """Canonical JSON of some sections: what a rule depends on; files by what they hold, not by where they are."""
-        kept = {s: self.settings[s] for s in sections}
+        kept = self.settings.model_dump(mode="json", include={*sections})
         for key in leave:
             section, _, entry = key.partition(".")
-            kept[section] = {k: v for k, v in kept[section].items() if k != entry}
-        return json.dumps(map_text(lambda text, _: self.contents.get(text, text), kept), sort_keys=True)
+            del kept[section][entry]
+        return json.dumps(_replaced(kept, self.contents), sort_keys=True)
 
     def freeze(self, path: Path) -> None:
         """Write the experiment as it is now, unless that is what the file holds already."""
-        text = json.dumps({"digest": self.digest, **asdict(self)}, indent=1)
+        settings = self.settings.model_dump(mode="json")
+        found = {"digest": _digest(settings), "name": self.name, "settings": settings}
+        found |= {key: getattr(self, key) for key in ("files", "source", "data_root", "command", "contents")}
+        text = json.dumps(found, indent=1, default=str)
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             with atomic(path) as temporary:
                 temporary.write_text(text, encoding="utf-8")
+
+
+def _digest(settings: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _replaced(value: Any, words: dict[str, str]) -> Any:
+    """JSON values in which other words stand for some."""
+    if isinstance(value, dict):
+        return {key: _replaced(inner, words) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_replaced(inner, words) for inner in value]
+    return words.get(value, value) if isinstance(value, str) else value
 
 
 def read_frozen(path: Path) -> Experiment:
@@ -74,12 +106,110 @@ def read_frozen(path: Path) -> Experiment:
     remedy = "change the experiment's YAML file instead, and run snakemake: it writes this one"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        digest = found.pop("digest")
-        experiment = Experiment(**found)
+        digest, given, _ = (found.pop(key) for key in ("digest", "settings", "files"))
+        changed = digest != _digest(given)
+        experiment = None if changed else Experiment(settings=_reread(given), **found)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file", "snakemake writes it as a run starts") from error
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, InputError) as error:
         raise InputError(f"{path}: not as it was written ({error})", remedy) from error
-    if digest != experiment.digest:
+    if experiment is None:
         raise InputError(f"{path}: changed by hand: its settings do not have the digest {digest}", remedy)
     return experiment
+
+
+def _reread(given: dict[str, Any]) -> Settings:
+    collector = Collector()
+    found = _sections(given, collector)
+    collector.finish()
+    return Settings(**found)
+
+
+def load(path: str | Path, data_root: str | Path = ".") -> Experiment:
+    """Read and check one experiment.
+
+    Parameters
+    ----------
+    path
+        The YAML file, whose stem names the experiment; or the frozen copy of one, as a job of the workflow gets it.
+    data_root
+        Folder that relative paths start at, but for those under ``results/``, which the workflow makes itself.
+
+    Raises
+    ------
+    InputError
+        For a missing file, an unknown key, a wrong type; names the dotted key and the nearest allowed word.
+    """
+    path, root = Path(path), Path(data_root).expanduser()
+    if path.suffix == ".json":
+        return read_frozen(path)
+    collector, found = Collector(), {}
+    with collector:
+        found = resolve_paths(_sections(read_yaml(path), collector), root, collector)
+    # What stands for sections that are faulty, so that the others can be compared all the same.
+    settings = Settings.model_construct(**({"data": Chosen(name=""), "model": Chosen(name="")} | found))
+    collector.faults += disagreements(settings)
+    if not collector.faults:
+        with collector:
+            settings = resolve_draws(settings)
+        with collector:  # where the alphabet is not told, once the data are read
+            check_strands(settings, RNA if getattr(settings.data, "alphabet", None) == "RNA" else None)
+    collector.finish(f"{path}: ")
+    return Experiment(path.stem, settings, str(path), str(root))
+
+
+def _sections(given: dict[str, Any], collector: Collector) -> dict[str, Any]:
+    """Those sections that are valid, with all defaults; the collector gets the faults of the others."""
+    found: dict[str, Any] = {}
+    for key in given:
+        with collector:
+            if key not in KEYS:
+                raise InputError(f"{key}: unknown key", nearest(key, KEYS))
+    misspelt = {hit for key in given if key not in KEYS for hit in close(key, KEYS)}
+    for key in [key for key in KEYS if key in given or key not in misspelt]:
+        with collector:
+            found[key] = _section(given, key)
+    return found
+
+
+def _section(given: dict[str, Any], key: str) -> Any:
+    value, data = given.get(key), given.get("data")
+    data = data.get("name") if isinstance(data, dict) else data
+    own = input_of(data) if isinstance(data, str) else None
+    if key == "seed":
+        seed = given.get("seed", 1)
+        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < SEEDS:
+            said = f"seed: must be a whole number from 0 to {SEEDS - 1} (given: {as_given(seed)})"
+            raise InputError(said, "for example seed: 1")
+        return seed
+    if key in NAMING:
+        if key not in given:
+            raise InputError(f"{key}: is missing", f"add a section {key}: {{name: {example(NAMING[key])}}}")
+        return choose(NAMING[key], value, key)
+    if key == "loss":
+        return None if value is None else choose("losses", value, "loss")
+    if key == "augment":
+        return _augment(value, own)
+    if key == "train" and own and isinstance(value, dict | None):
+        value = dict.fromkeys(own.left_to_data) | (value or {})
+    schema = type(Settings.model_fields[key].default)
+    return check(schema, {} if value is None else value, key)
+
+
+def _augment(given: Any, own: Any) -> list[Chosen] | str:
+    """A list, or the word for a set that the data decide; left out, what is usual for such an input."""
+    words = own.augment if own else AUGMENT_SETS
+    given = (own.augment[0] if own else "none") if given is None else given
+    given = [] if given == "none" else given
+    if isinstance(given, list):
+        collector, found = Collector(), []
+        for i, item in enumerate(given):
+            with collector:
+                found.append(choose("augment", item, f"augment.{i}"))
+        collector.finish()
+        return found
+    if isinstance(given, str) and given in words:
+        return given
+    some = own.augment_list if own else f"[{example('augment')}]"
+    said = f"augment: must be a list or a word (given: {as_given(given)})"
+    raise InputError(said, f"{nearest(str(given), words)}; for example augment: {some}")

@@ -1,73 +1,57 @@
 """The files and folders that an experiment names: found, or named with what lies nearest."""
 
 import re
-from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from biocnn.config.registry import REGISTRY, target
-from biocnn.config.schema import map_text, path_settings
+from pydantic import BaseModel
+
+from biocnn.config.schema import Chosen, map_paths
 from biocnn.core.errors import Collector, InputError
 
 FOLDERS = ("data.images", "data.masks", "segment.images")  # all else that biocnn itself reads is a file
-SINGLE = ("train.start_from", "segment.images", "variants.vcf", "variants.genome", "scan.genome")
 
 
-def resolve_paths(settings: dict[str, Any], root: Path, collector: Collector) -> dict[str, str]:
-    """Resolve every path in place; give them all by dotted key.
+def paths_of(settings: BaseModel) -> dict[str, Path]:
+    """All paths in settings, by dotted key."""
+    found: dict[str, Path] = {}
+    map_paths(lambda path, where: found.setdefault(where, path), settings)
+    return found
+
+
+def resolve_paths(sections: dict[str, Any], root: Path, collector: Collector) -> dict[str, Any]:
+    """The sections with every path as a step is to read it.
 
     Parameters
     ----------
-    settings
-        Those sections of an experiment that are valid.
+    sections
+        Those of an experiment that are valid.
     root
         Folder that relative paths start at, but for those under ``results/``, which the workflow makes itself.
     collector
-        Gets a fault for each that does not exist.
+        Gets a fault for each that does not exist, or is a folder where biocnn itself reads a file.
     """
-    files: dict[str, str] = {}
 
-    def found(text: str, where: str) -> str:
+    def resolved(path: Path, where: str) -> Path:
         with collector:
-            files[where] = str(_existing(Path(text), root, where))
-        return files.get(where, text)
-
-    def suited(text: str, where: str) -> str:
-        path = Path(found(text, where))
-        with collector:
+            path = _existing(path, root, where)
             if where in FOLDERS and path.is_file():
                 raise InputError(f"{where}: {path} is a file", "name the folder that it is in")
-            if where not in FOLDERS and where in files and path.is_dir():
+            if where not in FOLDERS and path.is_dir() and ":" not in _name(sections, where):
                 raise InputError(f"{where}: {path} is a folder", "name a file in it")
-        return str(path)
+        return path
 
-    for kind, section, where in _named(settings):
-        check = suited if section["name"] in REGISTRY[kind] else found
-        for key in path_settings(target(kind, section["name"])):
-            section[key] = map_text(check, section[key], f"{where}.{key}")
-    if "explain" in settings:
-        _resolve(settings["explain"]["motifs"], "database", "explain.motifs.database", suited)
-    for where in SINGLE:
-        name, key = where.split(".")
-        if name in settings:
-            _resolve(settings[name], key, where, suited)
-    return files
+    return map_paths(resolved, sections)
 
 
-def _named(settings: dict[str, Any]) -> list[tuple[str, dict[str, Any], str]]:
-    """Sections that name a class or a function: kind, section, dotted key."""
-    single = (("data", "data"), ("models", "model"), ("losses", "loss"))
-    named = [(kind, settings[key], key) for kind, key in single if settings.get(key)]
-    negatives = settings.get("data", {}).get("negatives")
-    named += [("negatives", negatives, "data.negatives")] if isinstance(negatives, dict) else []
-    augment = settings.get("augment")
-    listed = augment if isinstance(augment, list) else []
-    return named + [("augment", item, f"augment.{i}") for i, item in enumerate(listed)]
-
-
-def _resolve(section: dict[str, Any], key: str, where: str, found: Callable[[str, str], str]) -> None:
-    section[key] = map_text(found, section[key], where)
+def _name(sections: dict[str, Any], where: str) -> str:
+    """The name of the class that a setting belongs to; only its author knows whether a path of one's own is a file."""
+    value, name = sections, ""
+    for part in where.split("."):
+        value = value[int(part)] if isinstance(value, list | tuple) else dict(value)[part]
+        name = value.name if isinstance(value, Chosen) else name
+    return name
 
 
 def _existing(path: Path, root: Path, where: str) -> Path:

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic.fields import FieldInfo
 
 from biocnn.config.registry import REGISTRY, find, look_here, own_module, target
 from biocnn.core.errors import Collector, InputError, close, nearest
@@ -16,6 +18,24 @@ from biocnn.core.wording import describe, shown
 from biocnn.core.wording import given as as_given
 
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
+
+
+class Section(BaseModel):
+    """Settings that belong together; ``check`` makes one of what a user gave."""
+
+    model_config = STRICT
+
+    def __getitem__(self, key: str) -> Any:
+        return getattr(self, key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return getattr(self, key, default)
+
+
+class Chosen(Section):
+    """A section that names a class or a function, whose settings are the other fields; ``choose`` makes one."""
+
+    name: str
 
 
 class Choice:
@@ -30,10 +50,12 @@ class Choice:
 
 # What an annotation may name; sequences and mappings are lists and dicts, as a YAML file gives them.
 PLAIN = {kind.__name__: kind for kind in (int, float, bool, str, list, tuple, dict, Path)} | {"Any": Any, "None": None}
-GENERIC = {"list": list, "tuple": tuple, "dict": dict, "Sequence": list, "Mapping": dict, "Union": Union}
+GENERIC = {"list": list, "tuple": tuple, "dict": dict, "Sequence": list, "Mapping": dict}
+
+Kind = TypeVar("Kind", bound=BaseModel)
 
 
-def choose(kind: str, section: Any, where: str) -> dict[str, Any]:
+def choose(kind: str, section: Any, where: str) -> Chosen:
     """Check a ``{name: ..., **settings}`` section; give it back with every default filled in.
 
     Parameters
@@ -41,10 +63,12 @@ def choose(kind: str, section: Any, where: str) -> dict[str, Any]:
     kind
         Part of the registry: data, models, losses, augment or negatives.
     section
-        As read from YAML: a mapping with a name, or the name alone.
+        As read from YAML: a mapping with a name, or the name alone; or one that was checked before.
     where
         Dotted key, for messages.
     """
+    if isinstance(section, Chosen):
+        return section
     section = {"name": section} if isinstance(section, str) else section
     if not isinstance(section, dict) or not isinstance(section.get("name"), str):
         raise InputError(f"{where}: needs a name", f"for example {where}: {{name: {example(kind)}}}")
@@ -52,18 +76,10 @@ def choose(kind: str, section: Any, where: str) -> dict[str, Any]:
         path = target(kind, section["name"])
         if kind == "augment":
             _check_augmentation(path)
-        schema, choices = settings_schema(path)
+        schema = settings_schema(path)
     except InputError as error:
         raise InputError(f"{where}.name: {error.message}", error.remedy) from error
-    given = {key: value for key, value in section.items() if key != "name"}
-    checked = check(schema, given, where).model_dump(mode="json")
-    collector = Collector()
-    for key, inner in choices.items():
-        if checked[key] is not None:
-            with collector:
-                checked[key] = choose(inner, checked[key], f"{where}.{key}")
-    collector.finish()
-    return {"name": section["name"], **checked}
+    return check(schema, section, where)
 
 
 def _check_augmentation(path: str) -> None:
@@ -79,23 +95,25 @@ def _check_augmentation(path: str) -> None:
         )
 
 
-def check(schema: type[BaseModel], given: Any, where: str) -> BaseModel:
+def check(schema: type[Kind], given: Any, where: str = "") -> Kind:
     """Validate ``given``; every fault is named by its dotted key, with what is allowed."""
+    known_keys = [key for key in schema.model_fields if key != "name"]
     if not isinstance(given, dict):
-        words = ", ".join(schema.model_fields) or "nothing"
+        words = ", ".join(known_keys) or "nothing"
         raise InputError(f"{where}: must be a section (given: {as_given(given)})", f"allowed in it: {words}")
     collector, known = Collector(), {}
     for key, value in given.items():
-        field = schema.model_fields.get(key)
+        field, dotted = schema.model_fields.get(key), _dotted(where, key)
         with collector:
             if field is None:
-                raise InputError(f"{where}.{key}: unknown key", nearest(key, schema.model_fields or ["(no settings)"]))
+                raise InputError(f"{dotted}: unknown key", nearest(key, known_keys or ["(no settings)"]))
             if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-                check(field.annotation, value, f"{where}.{key}")
-            known[key] = value
+                check(field.annotation, value, dotted)
+            if field.is_required() or _text(value) != _text(field.default):  # a default needs no check
+                known[key] = value
     try:
         # As JSON, the types are strict (no true for 1, no text for a number), but text is a path and a list a tuple.
-        found = schema.model_validate_json(json.dumps(known, default=str))
+        found = schema.model_validate_json(_text(known))
     except ValidationError as error:
         wrong = dict.fromkeys(str(fault["loc"][0]) for fault in error.errors())
         # What is missing may only be misspelt, which was said.
@@ -104,7 +122,28 @@ def check(schema: type[BaseModel], given: Any, where: str) -> BaseModel:
             _fault(schema, known, key, where) for key in wrong if key in known or key not in given.keys() | meant
         ]
     collector.finish()
-    return found
+    chosen = {}
+    for key, field in schema.model_fields.items():
+        if (kind := _kind(field)) and (value := getattr(found, key)) is not None:
+            with collector:
+                chosen[key] = choose(kind, value, _dotted(where, key))
+    collector.finish()
+    return found.model_copy(update=chosen)
+
+
+def _dotted(where: str, key: str) -> str:
+    return f"{where}.{key}" if where else str(key)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, default=str)
+
+
+def _kind(field: FieldInfo) -> str:
+    """The kind of a setting that is a section with a name; else ""."""
+    parts = (field.annotation, *get_args(field.annotation))
+    marks = [*field.metadata, *(mark for part in parts for mark in getattr(part, "__metadata__", ()))]
+    return next((mark.kind for mark in marks if isinstance(mark, Choice)), "")
 
 
 def _fault(schema: type[BaseModel], given: dict[str, Any], key: str, where: str) -> InputError:
@@ -112,23 +151,24 @@ def _fault(schema: type[BaseModel], given: dict[str, Any], key: str, where: str)
     field = schema.model_fields[key]
     words, some = describe(field.annotation, tuple(field.metadata))
     some = field.examples[0] if field.examples else some
+    dotted = _dotted(where, key)
     value = f"must be {words} (given: {as_given(given[key])})" if key in given else f"is missing: {words}"
     if isinstance(given.get(key), str) and not given[key][:1].isdigit():  # 10% is meant as a number
         listed = [word.strip() for word in given[key].split(",")]
         if _suits(schema, given | {key: listed}, key):
-            return InputError(f"{where}.{key}: {value}", f"write a list: {key}: {shown(listed)}")
+            return InputError(f"{dotted}: {value}", f"write a list: {key}: {shown(listed)}")
     if field.is_required():
-        return InputError(f"{where}.{key}: {value}", f"for example {key}: {shown(some)}")
+        return InputError(f"{dotted}: {value}", f"for example {key}: {shown(some)}")
     default = field.get_default(call_default_factory=True)
     if default in (None, [], {}):
-        return InputError(f"{where}.{key}: {value}", f"for example {key}: {shown(some)}; left out: {shown(default)}")
-    return InputError(f"{where}.{key}: {value}", f"for example {key}: {shown(default)}, as where it is left out")
+        return InputError(f"{dotted}: {value}", f"for example {key}: {shown(some)}; left out: {shown(default)}")
+    return InputError(f"{dotted}: {value}", f"for example {key}: {shown(default)}, as where it is left out")
 
 
 def _suits(schema: type[BaseModel], given: dict[str, Any], key: str) -> bool:
     """Whether a setting is as it must be, whatever the others are."""
     try:
-        schema.model_validate_json(json.dumps(given, default=str))
+        schema.model_validate_json(_text(given))
     except ValidationError as error:
         return all(fault["loc"][0] != key for fault in error.errors())
     return True
@@ -140,25 +180,21 @@ def example(kind: str) -> str:
 
 
 @cache
-def settings_schema(path: str) -> tuple[type[BaseModel], dict[str, str]]:
-    """The keyword-only parameters of ``module:name`` as a strict schema, and which of them are choices of what kind."""
+def settings_schema(path: str) -> type[Chosen]:
+    """The keyword-only parameters of ``module:name`` as the fields of a strict schema, after ``name``."""
     module, _, name = path.partition(":")
     arguments = _arguments(module, name)
-    fields: dict[str, Any] = {}
-    choices: dict[str, str] = {}
-    for parameter, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        annotation, value = _evaluate(parameter, default, f"{module}:{name}")
-        for part in (annotation, *get_args(annotation)):
-            for mark in getattr(part, "__metadata__", ()):
-                choices[parameter.arg] = mark.kind
-        fields[parameter.arg] = (annotation, value)
-    return create_model(name, __config__=STRICT, **fields), choices
+    fields: dict[str, Any] = {
+        parameter.arg: _evaluate(parameter, default, f"{module}:{name}")
+        for parameter, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    }
+    return create_model(name, __base__=Chosen, **fields)
 
 
 def _evaluate(parameter: ast.arg, default: ast.expr | None, where: str) -> tuple[Any, Any]:
     """Annotation and default of a setting, read and not run; ``...`` stands for no default."""
     try:
-        if parameter.arg.startswith("_"):
+        if parameter.arg.startswith("_") or parameter.arg == "name":
             raise ValueError("a setting cannot have this name")
         annotation = _annotation(parameter.annotation) if parameter.annotation else Any
         return annotation, ... if default is None else ast.literal_eval(default)
@@ -186,7 +222,7 @@ def _annotation(node: ast.expr) -> Any:
         case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="typing" | "pathlib"), attr=name) if name in PLAIN:
             return PLAIN[name]
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return _annotation(left) | _annotation(right)
+            return _either(_annotation(left), _annotation(right))
         case ast.Subscript(value=ast.Name(id=name) | ast.Attribute(attr=name), slice=inner):
             entries = inner.elts if isinstance(inner, ast.Tuple) else [inner]
             match name:
@@ -197,41 +233,45 @@ def _annotation(node: ast.expr) -> Any:
                 case "Annotated":
                     return _annotation(entries[0])
                 case "Optional":
-                    return _annotation(inner) | None
+                    return _either(_annotation(inner), None)
+                case "Union":
+                    return _either(*map(_annotation, entries))
                 case _ if name in GENERIC:
                     kinds = tuple(... if ast.unparse(entry) == "..." else _annotation(entry) for entry in entries)
                     return GENERIC[name][kinds]
     raise ValueError(f"{ast.unparse(node)!r} is no type of a setting")
 
 
-def build(kind: str, section: dict[str, Any], *arguments: Any) -> Any:
-    """Call what ``section["name"]`` stands for with ``arguments`` and the section's other entries as keywords."""
-    paths = path_settings(target(kind, section["name"]))
-    settings = {
-        key: map_text(lambda text, _: Path(text), value) if key in paths else value
-        for key, value in section.items()
-        if key != "name"
-    }
-    return find(kind, section["name"])(*arguments, **settings)
+def _either(*kinds: Any) -> Any:
+    """The union of types; text that may be a path is one."""
+    split = (get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,) for kind in kinds)
+    found = [kind for inner in split for kind in inner]
+    return Union[tuple(kind for kind in found if kind is not str or Path not in found)]  # noqa: UP007
 
 
-def map_text(change: Callable[[str, str], Any], value: Any, where: str = "") -> Any:
-    """Change text, alone or in lists and mappings, given its dotted key; what is no text stays."""
-    if isinstance(value, dict):
-        return {key: map_text(change, inner, f"{where}.{key}") for key, inner in value.items()}
-    if isinstance(value, list):
-        return [map_text(change, inner, f"{where}.{i}") for i, inner in enumerate(value)]
-    return change(str(value), where) if isinstance(value, str | Path) else value
+def build(kind: str, section: Any, *arguments: Any) -> Any:
+    """Call what the section names with ``arguments`` and the section's settings as keywords."""
+    section = choose(kind, section, kind)
+    return find(kind, section.name)(*arguments, **own_settings(section))
 
 
-def path_settings(path: str) -> list[str]:
-    """Names of the settings of ``module:name`` that are files or folders, or lists or mappings with some."""
-    schema, _ = settings_schema(path)
-    return [key for key, field in schema.model_fields.items() if _is_path(field.annotation)]
+def own_settings(section: Chosen) -> dict[str, Any]:
+    """What a section says besides the name."""
+    return {key: value for key, value in section if key != "name"}
 
 
-def _is_path(annotation: Any) -> bool:
-    return annotation is Path or any(map(_is_path, get_args(annotation)))
+def map_paths(change: Callable[[Path, str], Path], value: Any, where: str = "") -> Any:
+    """Change paths, alone or in sections, lists and mappings, given their dotted keys; all else stays."""
+    match value:
+        case Path():
+            return change(value, where)
+        case BaseModel():
+            return value.model_copy(update={key: map_paths(change, inner, _dotted(where, key)) for key, inner in value})
+        case dict():
+            return {key: map_paths(change, inner, _dotted(where, key)) for key, inner in value.items()}
+        case list() | tuple():
+            return type(value)(map_paths(change, inner, _dotted(where, str(i))) for i, inner in enumerate(value))
+    return value
 
 
 def _arguments(module: str, name: str) -> ast.arguments:

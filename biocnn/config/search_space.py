@@ -1,14 +1,17 @@
 """Settings drawn at random for a calibration: from what, and what comes out; imports nothing heavy."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from biocnn.config.schema import STRICT
+from biocnn.config.schema import Section, check
 from biocnn.core.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from biocnn.config.settings import Settings
 
 KINDS = ("choice", "uniform", "log_uniform")
 FIXED = ("model.name", "train.seeds", "train.epochs", "train.max_minutes", "train.save_minutes", "train.workers")
@@ -23,13 +26,12 @@ RANGES: dict[str, dict[str, list[Any]]] = {
 }
 
 
-class Calibrate(BaseModel):
+class Calibrate(Section):
     """Random settings, tried by cross-validation within train and val; the best ones train the runs.
 
     Draws are by dotted key: ``{train.lr: {log_uniform: [1.0e-3, 1.0e-1]}, model.channels: {choice: [16, 64]}}``.
     """
 
-    model_config = STRICT
     trials: int = Field(0, ge=0)  # random ones, besides trial 0: the settings of the file; 0: no calibration
     folds: int = Field(3, ge=2)  # of the groups in train and val
     epochs: int | None = Field(None, ge=1)  # of each training; None: train.epochs
@@ -37,34 +39,29 @@ class Calibrate(BaseModel):
     draw: dict[str, dict[str, list[Any]]] | None = Field(None, examples=[{"train.lr": {"log_uniform": [1e-4, 1e-2]}}])
 
 
-def resolve_draws(settings: dict[str, Any], checks: Mapping[str, Callable[[dict[str, Any]], object]]) -> None:
-    """Fill in what is drawn, and check it, in place.
-
-    Parameters
-    ----------
-    settings
-        An experiment with all other defaults.
-    checks
-        For each section that may be drawn from, what raises an error where its values are not allowed.
+def resolve_draws(settings: "Settings") -> "Settings":
+    """The experiment with what is drawn filled in, once it has been checked.
 
     Raises
     ------
     InputError
         Where something that could be drawn is no setting or no allowed value; names the dotted key.
     """
-    section = settings["calibrate"]
-    allowed = [key for name in checks for key in (f"{name}.{entry}" for entry in settings[name]) if key not in FIXED]
-    if section["draw"] is None and section["trials"]:
-        section["draw"] = {key: value for key, value in RANGES.items() if key in allowed}
-    for key, choices in (section["draw"] or {}).items():
-        where, name = f"calibrate.draw.{key}", key.split(".")[0]
+    section = settings.calibrate
+    allowed = [f"{name}.{entry}" for name in ("train", "model") for entry, _ in getattr(settings, name)]
+    allowed = [key for key in allowed if key not in FIXED]
+    if section.draw is None and section.trials:
+        section = section.model_copy(update={"draw": {key: RANGES[key] for key in RANGES if key in allowed}})
+    for key, choices in (section.draw or {}).items():
+        where = f"calibrate.draw.{key}"
         if key not in allowed:
             raise InputError(f"{where}: cannot be drawn", nearest(key, allowed))
         for value in _extremes(choices, where):
             try:
-                checks[name](with_values(settings, {key: value})[name])
+                with_values(settings, {key: value})
             except InputError as error:
                 raise InputError(f"{where}: {error.message}", error.remedy) from error
+    return settings.model_copy(update={"calibrate": section})
 
 
 def _extremes(choices: dict[str, list[Any]], where: str) -> list[Any]:
@@ -89,16 +86,15 @@ def _extremes(choices: dict[str, list[Any]], where: str) -> list[Any]:
     return numbers
 
 
-def drawn(settings: dict[str, Any], trial: int) -> dict[str, Any]:
+def drawn(settings: "Settings", trial: int) -> dict[str, Any]:
     """The values of one trial by dotted key: a function of the experiment's seed, the trial and the key.
 
     Trial 0 has the values that stand in the experiment. Numbers from ranges are rounded to 4 digits.
     """
     values = {}
-    for key, choices in settings["calibrate"]["draw"].items():
-        section, entry = key.split(".")
-        seed = [settings["seed"], trial, *key.encode()]
-        values[key] = _draw(*next(iter(choices.items())), seed) if trial else settings[section][entry]
+    for key, choices in (settings.calibrate.draw or {}).items():
+        seed = [settings.seed, trial, *key.encode()]
+        values[key] = _draw(*next(iter(choices.items())), seed) if trial else _own(settings, key)
     return values
 
 
@@ -114,7 +110,7 @@ def _draw(kind: str, values: list[Any], seed: list[int]) -> Any:
     return min(max(float(f"{value:.4g}"), low), high)
 
 
-def chosen(settings: dict[str, Any], values: Mapping[str, Any], source: Path) -> dict[str, Any]:
+def chosen(settings: "Settings", values: Mapping[str, Any], source: Path) -> "Settings":
     """The experiment with what trials chose, from a file.
 
     Raises
@@ -122,10 +118,9 @@ def chosen(settings: dict[str, Any], values: Mapping[str, Any], source: Path) ->
     InputError
         For a setting, or a value of it, that ``calibrate.draw`` cannot have given.
     """
-    draw = settings["calibrate"]["draw"]
+    draw = settings.calibrate.draw or {}
     for key, value in values.items():
-        section, _, entry = key.partition(".")
-        if key not in draw or not _possible(value, draw[key], settings[section][entry]):
+        if key not in draw or not _possible(value, draw[key], _own(settings, key)):
             raise InputError(
                 f"{source}: {key}: {value!r} is nothing that calibrate.draw gives",
                 "run `biocnn calibrate` again with the trials of this experiment",
@@ -142,10 +137,20 @@ def _possible(value: Any, choices: dict[str, list[Any]], own: Any) -> bool:
     return value == own or (value in allowed if kind == "choice" else number and allowed[0] <= value <= allowed[1])
 
 
-def with_values(settings: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The experiment with other values, by dotted key; the one given is left as it is."""
-    changed = dict(settings)
+def with_values(settings: "Settings", values: Mapping[str, Any]) -> "Settings":
+    """The experiment with other values, by dotted key, as they may stand in a file."""
+    changes: dict[str, dict[str, Any]] = {}
     for key, value in values.items():
         section, entry = key.split(".")
-        changed[section] = {**changed[section], entry: value}
-    return changed
+        changes.setdefault(section, {})[entry] = value
+    update = {
+        section: check(type(old := getattr(settings, section)), old.model_dump(mode="json") | change, section)
+        for section, change in changes.items()
+    }
+    return settings.model_copy(update=update)
+
+
+def _own(settings: "Settings", key: str) -> Any:
+    """What the experiment says itself, as it may stand in a file."""
+    section, entry = key.split(".")
+    return getattr(settings, section).model_dump(mode="json")[entry]

@@ -1,19 +1,22 @@
 """RNA has one strand: what reads the other one is refused."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from biocnn.core.errors import InputError
+
+if TYPE_CHECKING:
+    from biocnn.config.settings import Settings
 
 RNA = "ACGU"
 
 
-def check_strands(settings: dict[str, Any], alphabet: str | None) -> None:
+def check_strands(settings: "Settings", alphabet: str | None) -> None:
     """Refuse whatever reads reverse complements where sequences are RNA.
 
     Parameters
     ----------
     settings
-        An experiment: its sections augment, model and, where there is one, variants are looked at.
+        An experiment: its sections augment, model and variants are looked at.
     alphabet
         Of the sequences, ACGT or ACGU; None of images.
 
@@ -24,9 +27,10 @@ def check_strands(settings: dict[str, Any], alphabet: str | None) -> None:
     """
     if alphabet != RNA:
         return
-    augment = settings["augment"] if isinstance(settings["augment"], list) else []
-    wrong = [f"augment.{i}: {one['name']}" for i, one in enumerate(augment) if one["name"] == "reverse_complement"]
-    wrong += [f"{key}.strands: both" for key in ("model", "variants") if settings.get(key, {}).get("strands") == "both"]
+    augment = settings.augment if isinstance(settings.augment, list) else []
+    wrong = [f"augment.{i}: {one.name}" for i, one in enumerate(augment) if one.name == "reverse_complement"]
+    sections = {"model": settings.model, "variants": settings.variants}
+    wrong += [f"{key}.strands: both" for key, one in sections.items() if getattr(one, "strands", "") == "both"]
     if wrong:
         raise InputError(
             f"{'; '.join(wrong)}: the data are RNA, of which the cell has one strand",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from biocnn.config.settings import Split
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.core.files import read_json, sha256
@@ -119,7 +120,7 @@ def read_examples(path: str | Path) -> pd.DataFrame:
     return table
 
 
-def write(raw: Raw, split: dict[str, Any], seed: int, files: dict[str, str], folder: Path) -> dict[str, Any]:
+def write(raw: Raw, split: Split, seed: int, files: dict[str, Path], folder: Path) -> dict[str, Any]:
     """Split the examples and store them.
 
     Parameters
@@ -181,21 +182,20 @@ class _Fold:
     facts: dict[str, Any]
 
 
-def _divide(raw: Raw, examples: pd.DataFrame, settings: dict[str, Any], seed: int, checks: Checks) -> list[_Fold]:
+def _divide(raw: Raw, examples: pd.DataFrame, split: Split, seed: int, checks: Checks) -> list[_Fold]:
     """Add columns to the table: split; with folds also fold, and split_1, split_2, ... for all but the first."""
-    settings = _spelled(dict(settings), raw, checks)
-    number, remove = settings.pop("folds"), settings.pop("remove_leaks")
-    if number is None:
-        found = [splits.assign(examples, seed, **settings)]
+    split = _spelled(split, raw, checks)
+    if split.folds is None:
+        found = [splits.assign(examples, seed, split)]
     else:
-        folds = splits.assign_folds(examples, seed, number, **settings)
-        found = [splits.parts_of_fold(folds, i, number) for i in range(number)]
+        folds = splits.assign_folds(examples, seed, split)
+        found = [splits.parts_of_fold(folds, i, split.folds) for i in range(split.folds)]
         examples["fold"] = folds
     identity, folds = leakage.identify(raw), []
-    for i, split in enumerate(found):
-        split, leaks = leakage.account(identity, split, remove, examples["id"], checks)
-        examples[f"split_{i}" if i else "split"] = split
-        folds.append(_Fold(split, {"n": {part: int((split == part).sum()) for part in PARTS}, "leakage": leaks}))
+    for i, parts in enumerate(found):
+        parts, leaks = leakage.account(identity, parts, split.remove_leaks, examples["id"], checks)
+        examples[f"split_{i}" if i else "split"] = parts
+        folds.append(_Fold(parts, {"n": {part: int((parts == part).sum()) for part in PARTS}, "leakage": leaks}))
         for part, n in folds[-1].facts["n"].items():
             if not n:
                 raise InputError(
@@ -204,28 +204,26 @@ def _divide(raw: Raw, examples: pd.DataFrame, settings: dict[str, Any], seed: in
     return folds
 
 
-def _spelled(settings: dict[str, Any], raw: Raw, checks: Checks) -> dict[str, Any]:
+def _spelled(split: Split, raw: Raw, checks: Checks) -> Split:
     """The section split with the names of groups as the examples have them."""
-    lists = {
-        part: [str(name) for name in settings[part]] for part in ("val", "test") if isinstance(settings[part], list)
-    }
-    if not (lists and raw.find_groups and settings["group"] in ("group", "chrom")):
-        return settings
+    given = {"val": split.val, "test": split.test}
+    lists = {part: [str(name) for name in names] for part, names in given.items() if isinstance(names, list)}
+    if not (lists and raw.find_groups and split.group in ("group", "chrom")):
+        return split
     found = raw.find_groups([name for names in lists.values() for name in names])
     renamed = [f"{name} -> {group}" for name, group in found.items() if name != group]
     checks.add("split", "repaired", "contig names", len(renamed), ", ".join(renamed[:4]))
-    return settings | {part: [found.get(name, name) for name in names] for part, names in lists.items()}
+    return split.model_copy(update={part: [found.get(name, name) for name in names] for part, names in lists.items()})
 
 
-def hashes(files: dict[str, str]) -> list[dict[str, Any]]:
+def hashes(files: dict[str, Path]) -> list[dict[str, Any]]:
     """Path, SHA-256 and size of raw files; of a folder, its number of files."""
     found = []
-    for key, name in files.items():
-        path = Path(name)
+    for key, path in files.items():
         if path.is_file():
-            found.append(_fingerprint(key, name, path))
+            found.append(_fingerprint(key, str(path), path))
         else:
-            found.append({"key": key, "path": name, "files": sum(p.is_file() for p in path.iterdir())})
+            found.append({"key": key, "path": str(path), "files": sum(p.is_file() for p in path.iterdir())})
     return found
 
 

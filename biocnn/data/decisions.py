@@ -12,6 +12,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from biocnn.config.schema import Section
+from biocnn.config.settings import Settings, Train
 from biocnn.core.errors import InputError
 
 GIB = 2**30
@@ -37,7 +39,7 @@ FOREGROUND = 1 / 3  # share of patches for it, as in nnU-Net
 Decision = dict[str, Any]
 
 
-def decide(facts: dict[str, Any], settings: dict[str, Any] | None = None) -> dict[str, Decision]:
+def decide(facts: dict[str, Any], settings: Settings | None = None) -> dict[str, Decision]:
     """Value and reason of each decision about images; what is decided first holds for those after it.
 
     Parameters
@@ -53,12 +55,12 @@ def decide(facts: dict[str, Any], settings: dict[str, Any] | None = None) -> dic
         patch, channels, batch_size, steps_per_epoch, epochs and foreground: ``{"value", "reason"}`` each. A reason that
         starts with "given" names the setting that was not left to the data.
     """
-    train, model = (settings or {}).get("train", {}), (settings or {}).get("model", {})
-    memory = train.get("memory_gb", MEMORY_GB)
+    train, model = (settings.train, settings.model) if settings else (None, None)
+    memory = train.memory_gb if train else MEMORY_GB
     found: dict[str, Decision] = {}
 
-    def choose(key: str, section: dict[str, Any], name: str, decided: Decision) -> Any:
-        given = section.get(key)
+    def choose(key: str, section: Section | None, name: str, decided: Decision) -> Any:
+        given = getattr(section, key, None)
         found[key] = decided if given is None else {"value": given, "reason": f"given: {name}.{key}"}
         return found[key]["value"]
 
@@ -66,13 +68,13 @@ def decide(facts: dict[str, Any], settings: dict[str, Any] | None = None) -> dic
     channels = choose("channels", model, "model", _channels(facts, patch))
     batch_size = choose("batch_size", train, "train", _batch_size(patch, channels, memory))
     once = max(1, math.ceil(facts["pixels"] / math.prod(patch) / batch_size))
-    steps = choose("steps_per_epoch", train, "train", _steps(once, train.get("epochs")))
+    steps = choose("steps_per_epoch", train, "train", _steps(once, train.epochs if train else None))
     choose("epochs", train, "train", _epochs(steps or once))
     choose("foreground", train, "train", _foreground(facts, patch))
     return found
 
 
-def resolve(settings: dict[str, Any], facts: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Decision]]:
+def resolve(settings: Settings, facts: dict[str, Any]) -> tuple[Settings, dict[str, Decision]]:
     """The experiment with a value for everything that it leaves to the data; and all decisions, those given, too.
 
     Raises
@@ -80,17 +82,18 @@ def resolve(settings: dict[str, Any], facts: dict[str, Any]) -> tuple[dict[str, 
     InputError
         Where something is left to the data of which nothing is decided.
     """
-    train, model = dict(settings["train"]), dict(settings["model"])
+    train, model = settings.train, settings.model
     decisions = dict(facts.get("decisions", {}))
     if facts["kind"] == "image" and "sizes" in facts:
         decisions |= decide(facts, settings)
-        train |= {key: item["value"] for key, item in decisions.items() if key in train}
-        if "channels" in model and model["channels"] is None:
-            model["channels"] = decisions["channels"]["value"]
+        values = {key: item["value"] for key, item in decisions.items()}
+        train = train.model_copy(update={key: values[key] for key in values.keys() & Train.model_fields.keys()})
+        if getattr(model, "channels", ()) is None:
+            model = model.model_copy(update={"channels": values["channels"]})
     for key in ("epochs", "batch_size"):
-        if train[key] is None:
+        if getattr(train, key) is None:
             raise InputError(f"train.{key}: is null, but it is decided for images only", f"give train.{key} a number")
-    return {**settings, "train": train, "model": model}, decisions
+    return settings.model_copy(update={"train": train, "model": model}), decisions
 
 
 def memory_per_example(channels: Sequence[int], patch: Sequence[int]) -> float:

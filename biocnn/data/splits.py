@@ -6,6 +6,7 @@ from hashlib import blake2b
 import numpy as np
 import pandas as pd
 
+from biocnn.config.settings import Split
 from biocnn.core.errors import InputError, nearest
 
 PARTS = ("train", "val", "test")
@@ -13,33 +14,20 @@ FRACTION = 0.15  # of val and of test, where the experiment does not say
 Wanted = list[str | int] | float | None
 
 
-def assign(
-    examples: pd.DataFrame,
-    seed: int,
-    group: str,
-    column: str | None,
-    val: Wanted,
-    test: Wanted,
-    hashed: bool = False,
-) -> pd.Series:
+def assign(examples: pd.DataFrame, seed: int, wanted: Split) -> pd.Series:
     """The part of each example.
 
     Parameters
     ----------
     examples
-        Has the column ``group`` names, and ``split`` where the data came with one: then only what that column leaves
-        open is decided here (val is taken out of train where it names no val; test stays what it is).
+        Has the column ``wanted.group`` names, and ``split`` where the data came with one: then only what that column
+        leaves open is decided here (val is taken out of train where it names no val; test stays what it is).
     seed
         Decides which groups are drawn where ``val`` or ``test`` are fractions.
-    group
-        Column whose values are never cut.
-    column
-        Column with train, val and test.
-    val, test
-        Names of groups, or the fraction of the examples (for val, of those that are not test); names go first. None:
-        ``FRACTION``.
-    hashed
-        A group's name alone decides, by a hash, whether the fraction takes it: no group moves when others are added.
+    wanted
+        The experiment's section split. Names of groups go first; a fraction is of the examples (for val, of those that
+        are not test), ``FRACTION`` where there is none. With ``hashed`` a group's name alone decides, by a hash,
+        whether the fraction takes it: no group moves when others are added.
 
     Returns
     -------
@@ -51,13 +39,13 @@ def assign(
     InputError
         For an unknown column or group, a group in two parts, or a part that is empty.
     """
-    groups, split = _given(examples, group, column)
-    open_ = [("val", val)] if split is not None else [("test", test), ("val", val)]
+    groups, split = _given(examples, wanted)
+    open_ = [("val", wanted.val)] if split is not None else [("test", wanted.test), ("val", wanted.val)]
     split = pd.Series("train", index=examples.index) if split is None else split
-    undecided = [(part, wanted) for part, wanted in open_ if not (split == part).any()]
-    for part, wanted in sorted(undecided, key=lambda entry: not isinstance(entry[1], list)):  # names first
+    undecided = [(part, names) for part, names in open_ if not (split == part).any()]
+    for part, names in sorted(undecided, key=lambda entry: not isinstance(entry[1], list)):  # names first
         spare = 1 + (part == "test" and not (split == "val").any())  # groups to leave for the parts to come
-        split[_choose(groups[split == "train"], groups, wanted, seed, part, spare, hashed)] = part
+        split[_choose(groups[split == "train"], groups, names, seed, part, spare, wanted.hashed)] = part
     for part in PARTS:
         if not (split == part).any():
             listed = ", ".join(sorted(groups.unique())[:8])
@@ -69,30 +57,17 @@ def assign(
     return split
 
 
-def assign_folds(
-    examples: pd.DataFrame,
-    seed: int,
-    folds: int,
-    group: str,
-    column: str | None,
-    val: Wanted,
-    test: Wanted,
-    hashed: bool = False,
-) -> pd.Series:
+def assign_folds(examples: pd.DataFrame, seed: int, wanted: Split) -> pd.Series:
     """The fold of each example: groups are dealt out so that all folds have about as many examples.
 
     Parameters
     ----------
-    examples, seed, group, column
+    examples, seed
         As for ``assign``; a test part that the data came with is in no fold.
-    folds
-        How many.
-    val
-        None: the folds decide.
-    test
-        Groups or a fraction that are in no fold; None: each fold is the test part once.
-    hashed
-        A group's name alone decides about its fold: no group moves when others are added, but folds differ in size.
+    wanted
+        The experiment's section split, with a number of folds. The groups or the fraction of ``test`` are in no fold;
+        None: each fold is the test part once. With ``hashed`` a group's name alone decides about its fold: no group
+        moves when others are added, but folds differ in size.
 
     Returns
     -------
@@ -104,16 +79,18 @@ def assign_folds(
     InputError
         For an unknown column or group, too few groups, or too few folds.
     """
-    if val is not None:
+    if wanted.val is not None:
         raise InputError("split.val: is given, and so is split.folds", "leave out one: each fold is val once")
-    groups, split = _given(examples, group, column)
+    folds = wanted.folds or 0
+    groups, split = _given(examples, wanted)
     held_out = split == "test" if split is not None else pd.Series(False, index=examples.index)
-    if test is not None and not held_out.any():
-        held_out |= groups.index.isin(_choose(groups, groups, test, seed, "test", folds, hashed))
+    if wanted.test is not None and not held_out.any():
+        held_out |= groups.index.isin(_choose(groups, groups, wanted.test, seed, "test", folds, wanted.hashed))
     if folds < 3 and not held_out.any():
         raise InputError(f"split.folds: {folds} folds leave none to train", "one is test, one val: allowed: 3 or more")
     rest = groups[~held_out]
-    numbers = _hashed_folds(rest, folds) if hashed else balanced_folds(rest, folds, seed, _of_contigs(examples, groups))
+    hint = _of_contigs(examples, groups)
+    numbers = _hashed_folds(rest, folds) if wanted.hashed else balanced_folds(rest, folds, seed, hint)
     return numbers.reindex(examples.index, fill_value=-1)
 
 
@@ -173,13 +150,13 @@ def _of_contigs(examples: pd.DataFrame, groups: pd.Series) -> str:
     return "; groups are contigs here, and with data.block: 1000000, say, stretches of so many bp"
 
 
-def _given(examples: pd.DataFrame, group: str, column: str | None) -> tuple[pd.Series, pd.Series | None]:
+def _given(examples: pd.DataFrame, wanted: Split) -> tuple[pd.Series, pd.Series | None]:
     """The group of each example, and its part where the data came with one."""
-    for key, name in (("group", group), ("column", column)):
+    for key, name in (("group", wanted.group), ("column", wanted.column)):
         if name is not None and name not in examples:
             raise InputError(f"split.{key}: no column {name!r} in the examples", nearest(name, examples.columns))
-    groups = examples[group].astype(str)
-    given = column or ("split" if "split" in examples else None)
+    groups = examples[wanted.group].astype(str)
+    given = wanted.column or ("split" if "split" in examples else None)
     if given is None:
         return groups, None
     split = examples[given].astype(str)

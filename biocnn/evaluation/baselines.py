@@ -16,6 +16,7 @@ from scipy.sparse import csr_matrix
 from scipy.special import expit
 
 from biocnn import metrics
+from biocnn.config.settings import Settings
 from biocnn.data.dataset import Dataset
 from biocnn.evaluation.kmers import kmer_counts
 from biocnn.io.padded import pad
@@ -28,10 +29,10 @@ STEPS = 100  # of the solver, at each penalty
 Features = csr_matrix | np.ndarray
 
 
-def strands_of(settings: dict[str, Any], facts: dict[str, Any]) -> str:
+def strands_of(settings: Settings, facts: dict[str, Any]) -> str:
     """Whether a word and its reverse complement are one: where the network reads DNA on both strands."""
-    turned = any(section["name"] == "reverse_complement" for section in settings["augment"])
-    both = settings["model"].get("strands") == "both" or turned
+    turned = any(section.name == "reverse_complement" for section in settings.augment)
+    both = getattr(settings.model, "strands", "") == "both" or turned
     return "both" if both and "U" not in facts["alphabet"] else "single"
 
 
@@ -75,7 +76,7 @@ class Fitted:
         return (z if task == "regression" else expit(z)).astype(np.float32)
 
 
-def write_baselines(data: Path, settings: dict[str, Any], folder: Path) -> list[str]:
+def write_baselines(data: Path, settings: Settings, folder: Path) -> list[str]:
     """Fit the baselines in every fold of a stored data set, and store what they predict.
 
     Parameters

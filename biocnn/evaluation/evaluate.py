@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from biocnn import metrics
+from biocnn.config.settings import Metrics
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset, read_examples
 from biocnn.evaluation.judges import ImageJudge
@@ -42,7 +43,7 @@ class Evaluation(NamedTuple):
 
 
 def evaluate_stored(
-    dataset: Dataset, runs: Sequence[Path], settings: dict[str, Any], seed: int, group: str = "group"
+    dataset: Dataset, runs: Sequence[Path], settings: Metrics, seed: int, group: str = "group"
 ) -> Evaluation:
     """What ``evaluate`` makes of folders with model.safetensors and predictions."""
     predictions = {run.name: read_predictions(run / "predictions") for run in runs}
@@ -73,7 +74,7 @@ def evaluate(
     dataset: Dataset,
     predictions: dict[str, Predictions],
     postprocess: dict[str, dict[str, Any]],
-    settings: dict[str, Any],
+    settings: Metrics,
     seed: int,
     group: str = "group",
 ) -> Evaluation:
@@ -172,15 +173,15 @@ def _row(output: str, metric: str, over: str, value: float, interval: tuple[floa
 
 
 def _vectors(
-    dataset: Dataset, values: Callable, numbers: np.ndarray, truth: np.ndarray, settings: dict[str, Any], seed: int
+    dataset: Dataset, values: Callable, numbers: np.ndarray, truth: np.ndarray, settings: Metrics, seed: int
 ) -> tuple[pd.DataFrame]:
-    if settings["also"] or settings["regions"]:
+    if settings.also or settings.regions:
         raise InputError("metrics.also, metrics.regions: are for images, and these are sequences", "leave them out")
     p, y = np.stack([values(i) for i in numbers]), np.stack([dataset.y[i] for i in truth])
     loci, rows = dataset.loci[truth], []
     for k, output in enumerate(dataset.facts["outputs"]):
         target, found, groups = metrics.labelled(y[:, k], p[:, k], loci)
         for metric in VECTOR_METRICS[dataset.facts["task"]]:
-            interval = metrics.bootstrap(metric, found, target, seed=seed, n=settings["resamples"], groups=groups)
+            interval = metrics.bootstrap(metric, found, target, seed=seed, n=settings.resamples, groups=groups)
             rows.append(_row(output, metric.__name__, "all", metric(found, target), interval, len(target)))
     return (pd.DataFrame(rows).assign(unit=""),)

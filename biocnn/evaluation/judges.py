@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from biocnn.config.settings import Metrics
 from biocnn.core.errors import InputError, nearest
 from biocnn.data.dataset import Dataset
 from biocnn.metrics import interval, match_objects
@@ -61,12 +62,12 @@ class ImageJudge:
         For a metric that the task does not have, or a region of unknown classes.
     """
 
-    def __init__(self, dataset: Dataset, settings: dict[str, Any], group: str, seed: int) -> None:
+    def __init__(self, dataset: Dataset, settings: Metrics, group: str, seed: int) -> None:
         self.dataset, self.settings, self.seed = dataset, settings, seed
         self.task = dataset.facts["task"]
         self.spacing, self.unit = _spacings(dataset)
-        self.metrics = chosen_metrics(self.task, settings["also"])
-        self.classes = _classes(dataset.facts, settings["regions"])
+        self.metrics = chosen_metrics(self.task, settings.also)
+        self.classes = _classes(dataset.facts, settings.regions)
         self.groups = dataset.examples.get(group, dataset.examples["id"]).to_numpy()
         self.choices: dict[int, Choices] = {}
 
@@ -146,7 +147,7 @@ class ImageJudge:
 
     def _of_metric(self, metric: Metric, sums: np.ndarray, rows: np.ndarray) -> tuple[list[dict[str, Any]], np.ndarray]:
         """The mean over images and, where there is one, the pooled value; and the value of each image."""
-        replicates = partial(sum_replicates, seed=self.seed, n=self.settings["resamples"])
+        replicates = partial(sum_replicates, seed=self.seed, n=self.settings.resamples)
         groups, each = self.groups[rows], metric.value(sums.astype(float))
         known = ~np.isnan(each)
         means = np.stack([each[known], np.ones(known.sum())], axis=-1)
@@ -169,7 +170,7 @@ class ImageJudge:
         """Each class or region of an image, but for the border that divides its segments."""
         target, mask = np.asarray(self.dataset.y[row][0]), decide(p, self.task, {})
         spacing = self.spacing[row]
-        tolerance = self.settings["tolerance"] or float(np.max(spacing))
+        tolerance = self.settings.tolerance or float(np.max(spacing))
         for output, members in self.classes.items():
             true = np.where(target == IGNORE, IGNORE, np.isin(target, members)).astype(np.uint8)
             sure = p[0] if self.task == "mask" else p[members].sum(axis=0)

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from biocnn.config.settings import Explain
 from biocnn.core.checks import Checks
 from biocnn.data.dataset import Dataset
 from biocnn.explain.images import explain_images, write_images
@@ -17,7 +17,7 @@ from biocnn.training import batches
 from biocnn.training.forward import predict_batches
 
 
-def explain_test_part(model: Model, dataset: Dataset, settings: dict[str, Any], folder: Path) -> Iterator[str]:
+def explain_test_part(model: Model, dataset: Dataset, settings: Explain, folder: Path) -> Iterator[str]:
     """Write the files of the explain step into a folder that exists.
 
     Parameters
@@ -40,17 +40,17 @@ def explain_test_part(model: Model, dataset: Dataset, settings: dict[str, Any], 
     if dataset.facts["kind"] == "sequence":
         yield from _sequences(model, dataset, settings, folder)
     else:
-        rows = dataset.rows("test")[: settings["examples"]]
+        rows = dataset.rows("test")[: settings.examples]
         images = [x[0] for x, _ in batches.make(dataset, rows, model.device).plain()]
         ids = dataset.examples["id"].iloc[rows].tolist()
         write_images(folder, explain_images(model.network, images, ids, model.outputs, model.facts["task"]))
         yield f"activation maps of {len(rows)} images"
 
 
-def _sequences(model: Model, dataset: Dataset, settings: dict[str, Any], folder: Path) -> Iterator[str]:
+def _sequences(model: Model, dataset: Dataset, settings: Explain, folder: Path) -> Iterator[str]:
     rows, checks = dataset.rows("test"), Checks()
     part = batches.make(dataset, rows, model.device)
-    database = settings["motifs"]["database"]
+    database = settings.motifs.database
     explanation = explain_sequences(
         model.network,
         part.windows(),
@@ -59,8 +59,8 @@ def _sequences(model: Model, dataset: Dataset, settings: dict[str, Any], folder:
         dataset.examples["id"].iloc[rows].tolist(),
         read_meme(database) if database else None,
         checks,
-        n_examples=settings["examples"],
-        method=settings["attributions"],
+        n_examples=settings.examples,
+        method=settings.attributions,
         outputs=model.outputs,
         alphabet=dataset.facts["alphabet"],
     )

@@ -4,10 +4,10 @@ import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from biocnn.config.settings import Settings
 from biocnn.core.errors import InputError, nearest
 from biocnn.io.contigs import ACCESSION, find_groups
 from biocnn.io.genome import Genome
@@ -16,7 +16,7 @@ READ = 200_000_000  # largest FASTA file to search, in bytes; takes about a seco
 PACKED = READ // 10  # the same for compressed files
 
 
-def absent_contigs(settings: dict[str, Any], genomes: dict[str, Path]) -> Iterator[InputError]:
+def absent_contigs(settings: Settings, genomes: dict[Path, Path]) -> Iterator[InputError]:
     """Yield an error for each contig missing from the genome; none if this would take long (the steps check).
 
     Parameters
@@ -26,23 +26,24 @@ def absent_contigs(settings: dict[str, Any], genomes: dict[str, Path]) -> Iterat
     genomes
         Folder of the encoded genome, existing or not, by FASTA file.
     """
-    data, split, scan = settings["data"], settings["split"], settings["scan"]
+    data, split, scan = settings.data, settings.split, settings.scan
+    own = getattr(data, "genome", None)
     wanted = {}
-    if data["name"] == "Intervals" and split["group"] in ("group", "chrom"):
-        wanted = {f"split.{part}": (data["genome"], split[part]) for part in ("val", "test")}
-    wanted["scan.contigs"] = (scan["genome"] or data.get("genome"), scan["contigs"])
+    if data.name == "Intervals" and split.group in ("group", "chrom"):
+        wanted = {"split.val": (own, split.val), "split.test": (own, split.test)}
+    wanted["scan.contigs"] = (scan.genome or own, scan.contigs)
     for key, (fasta, names) in wanted.items():
         if fasta is None or not isinstance(names, list) or not (genome := _genome(fasta, genomes.get(fasta))):
             continue
         names = [str(name) for name in names]
-        exact = data.get("contig_names") == "exact" and key != "scan.contigs"
+        exact = getattr(data, "contig_names", "") == "exact" and key != "scan.contigs"
         known = find_groups(names, genome, exact)
         for name in names:
             if name not in known:
                 yield InputError(f"{key}: contig {name!r} is not in {genome.source}", nearest(name, genome.names))
 
 
-def _genome(fasta: str, encoded: Path | None) -> Genome | None:
+def _genome(fasta: Path, encoded: Path | None) -> Genome | None:
     """Return a genome with contig names and lengths but no bases; None if these are not quickly available."""
     facts = encoded / "genome.json" if encoded else None
     index = Path(f"{fasta}.fai")
@@ -60,7 +61,7 @@ def _genome(fasta: str, encoded: Path | None) -> Genome | None:
         return None  # the step that reads the file reports the problem
 
 
-def _headers(fasta: str) -> Genome | None:
+def _headers(fasta: Path) -> Genome | None:
     with open(fasta, "rb") as handle:
         packed = handle.read(2) == b"\x1f\x8b"
     if Path(fasta).stat().st_size > (PACKED if packed else READ):
@@ -71,5 +72,5 @@ def _headers(fasta: str) -> Genome | None:
     return _without_bases(dict.fromkeys((h[0] for h in heads), 0), {h[0]: "".join(h[1:]).strip() for h in heads}, fasta)
 
 
-def _without_bases(contigs: dict[str, int], descriptions: dict[str, str], fasta: str) -> Genome | None:
+def _without_bases(contigs: dict[str, int], descriptions: dict[str, str], fasta: Path) -> Genome | None:
     return Genome(np.empty(0, np.uint8), contigs, descriptions, fasta) if contigs else None

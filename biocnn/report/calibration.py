@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from biocnn.config.settings import Settings
 from biocnn.report.blocks import Section, Table, Text, plural, short, table
 from biocnn.report.figures import BLUE, FAINT, MUTED, VERMILION, Gallery, letter, new_figure
 from biocnn.report.headline import metric_name, number
@@ -14,15 +15,15 @@ from biocnn.report.results import Results
 _BEST = 10  # rows of the table, over all folds
 
 
-def calibration(results: Results, experiment: dict, gallery: Gallery) -> Section:
+def calibration(results: Results, settings: Settings, gallery: Gallery) -> Section:
     """The best trials as a table, and all of them against each setting that was drawn."""
     section = Section("calibration", "Calibration")
-    draw = (experiment.get("calibrate") or {}).get("draw") or {}
+    draw = settings.calibrate.draw or {}
     trials = _trials(results)
     if not len(trials) or not set(draw) <= set(trials):
         return section
     folds, metric = trials["fold"].nunique(), metric_name(trials["metric"].iloc[0])
-    section.blocks.append(Text(_described(trials, experiment["calibrate"], metric)))
+    section.blocks.append(Text(_described(trials, metric)))
     section.blocks.append(_table(trials, list(draw), metric, folds))
     caption = f"Validation {metric} of each trial, mean and standard deviation over inner folds, against each setting."
     caption += " Red: the best" + (", of each fold" if folds > 1 else "") + "; white centre: the settings of the file."
@@ -38,7 +39,7 @@ def _trials(results: Results) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
 
-def _described(trials: pd.DataFrame, settings: dict, metric: str) -> str:
+def _described(trials: pd.DataFrame, metric: str) -> str:
     folds = trials["fold"].nunique()
     parts = [name for name in trials if name.startswith("part")]
     tried = trials["trial"].nunique() - 1

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from biocnn.config.settings import Settings
 from biocnn.io.meme import read_meme
 from biocnn.report import images, motif_tables, motifs
 from biocnn.report.blocks import Section, Table, Text, plural, short
@@ -23,7 +24,7 @@ _METHODS = {
 _AGAINST = {"deeplift": "its shuffles, on average,", "integrated_gradients": "unknown bases"}
 
 
-def explanation(results: Results, experiment: dict, gallery: Gallery) -> Section:
+def explanation(results: Results, settings: Settings, gallery: Gallery) -> Section:
     """Motifs of kernels and of attributions with their matches, test examples, class activation maps."""
     section = Section("explanation", "Explanation")
     folder = results.folder / "explain"
@@ -31,11 +32,11 @@ def explanation(results: Results, experiment: dict, gallery: Gallery) -> Section
     if len(counts):
         section.blocks.append(Text(_account(counts)))
     if len(results.seqlet_matches):
-        section.blocks.extend(_seqlets(results, experiment, gallery))
+        section.blocks.extend(_seqlets(results, settings, gallery))
     if len(results.matches) and (folder / "motifs.meme").is_file():
-        section.blocks.extend(_kernels(results, experiment, gallery))
+        section.blocks.extend(_kernels(results, settings, gallery))
     if (folder / "attributions.npz").is_file():
-        section.blocks.extend(_attributions(results, experiment, gallery))
+        section.blocks.extend(_attributions(results, settings, gallery))
     if (folder / "cam.npz").is_file():
         section.blocks.extend(_maps(results, gallery))
     return section
@@ -49,7 +50,7 @@ def _account(counts: pd.DataFrame) -> str:
     return ". ".join(parts + ([f"Left out: {said['dropped']}"] if "dropped" in said else [])) + "."
 
 
-def _kernels(results: Results, experiment: dict, gallery: Gallery) -> list[Picture | Table]:
+def _kernels(results: Results, settings: Settings, gallery: Gallery) -> list[Picture | Table]:
     learned = _pfms(results.folder / "explain" / "motifs.meme")
     matches = results.matches.drop_duplicates("motif")
     alike = matches["group"].value_counts()
@@ -62,13 +63,13 @@ def _kernels(results: Results, experiment: dict, gallery: Gallery) -> list[Pictu
         "What the first layer looks for: base frequencies at the sites that excite a kernel most; one kernel of each "
         "group of similar ones, by effect, down to a third of the largest"
     )
-    picture = _logos(results, experiment, gallery, "motifs", shown.assign(title=titles), caption)
+    picture = _logos(results, settings, gallery, "motifs", shown.assign(title=titles), caption)
     best = top_motif(results) or shown.iloc[0].to_dict()
     gallery.thumbnail(motifs.emblem(learned[best["motif"]], results.facts.get("alphabet", "ACGT")))
     return [picture, motif_tables.kernels(first.assign(also=_also(results, first)), results.outputs)]
 
 
-def _seqlets(results: Results, experiment: dict, gallery: Gallery) -> list[Picture | Table]:
+def _seqlets(results: Results, settings: Settings, gallery: Gallery) -> list[Picture | Table]:
     table = results.seqlet_matches
     shown = table.head(_MOTIFS)
     titles = [f"{m}, {n:,.0f} sites" for m, n in zip(shown["motif"], shown["n_sites"], strict=True)]
@@ -78,13 +79,13 @@ def _seqlets(results: Results, experiment: dict, gallery: Gallery) -> list[Pictu
     )
     contributions = _load(results.folder / "explain" / "seqlet_motifs.npz")
     shown = shown.assign(title=titles)
-    picture = _logos(results, experiment, gallery, "seqlet_motifs", shown, caption, contributions)
+    picture = _logos(results, settings, gallery, "seqlet_motifs", shown, caption, contributions)
     return [picture, motif_tables.seqlets(table.assign(also=_also(results, table)))]
 
 
 def _logos(
     results: Results,
-    experiment: dict,
+    settings: Settings,
     gallery: Gallery,
     name: str,
     table: pd.DataFrame,
@@ -93,7 +94,7 @@ def _logos(
 ) -> Picture:
     table = table.assign(convincing=convincing(table))
     similar = table[table["convincing"]]
-    targets = _database(experiment) if len(similar) else {}
+    targets = _database(settings) if len(similar) else {}
     if targets:
         caption += f"; last, aligned, the most significant motif of the database (q ≤ {number(SIMILAR, 2)}"
         caption += f" and similarity ≥ {number(ALIKE, 1)}; (−): turned)"
@@ -121,16 +122,13 @@ def _pfms(path: Path) -> dict[str, np.ndarray]:
     return {name: motif.pfm for name, motif in read_meme(path).items()}
 
 
-def _database(experiment: dict) -> dict[str, np.ndarray]:
+def _database(settings: Settings) -> dict[str, np.ndarray]:
     """Motifs of the database that the settings name; none where it is not at hand any more."""
-    settings = (experiment.get("explain") or {}).get("motifs") or {}
-    path = settings.get("database") if isinstance(settings, dict) else None
-    if not path or not Path(path).is_file():
-        return {}
-    return _pfms(Path(path))
+    path = settings.explain.motifs.database
+    return _pfms(path) if path and path.is_file() else {}
 
 
-def _attributions(results: Results, experiment: dict, gallery: Gallery) -> list[Picture]:
+def _attributions(results: Results, settings: Settings, gallery: Gallery) -> list[Picture]:
     stored = _load(results.folder / "explain" / "attributions.npz")
     names, codes, scores = stored["id"], stored["codes"], stored["probability"]
     if not len(names):
@@ -160,8 +158,8 @@ def _attributions(results: Results, experiment: dict, gallery: Gallery) -> list[
             f" Their sums, of up to {number(sums, 1)}, miss the difference that the model makes between the logit of "
             f"an example and that of {_AGAINST[str(stored['method'])]} by at most {probability(worst)}"
         )
-        model = experiment.get("model") or {}
-        larger = model.get("strands") == "both" and model.get("combine", "max") == "max"
+        model = settings.model
+        larger = getattr(model, "strands", "") == "both" and getattr(model, "combine", "max") == "max"
         if larger and str(stored["method"]) == "deeplift":
             caption += (
                 ": of two strands the one with the larger logit is explained, against the same strand of the shuffles, "

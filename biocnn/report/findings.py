@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from biocnn.config.settings import Settings
 from biocnn.report import images
 from biocnn.report.blocks import Table, short, table
 from biocnn.report.figures import MUTED, PAGE_WIDTH, VERMILION, Gallery, Picture, new_figure
@@ -64,19 +65,19 @@ def _thumbnails(found: pd.DataFrame, small: dict[str, tuple[np.ndarray, np.ndarr
     return figure
 
 
-def montage(results: Results, experiment: dict, gallery: Gallery) -> list[Picture]:
+def montage(results: Results, settings: Settings, gallery: Gallery) -> list[Picture]:
     """Training patches as they are, and as they are drawn in some epochs, with what is to be learned outlined."""
     from biocnn.augment.sets import resolve_augment
     from biocnn.training.batches import preview
 
     facts = results.facts
-    patch = (experiment.get("train") or {}).get("patch") or facts.get("decisions", {}).get("patch", {}).get("value")
+    patch = settings.train.patch or facts.get("decisions", {}).get("patch", {}).get("value")
     if results.dataset is None or facts.get("kind") != "image" or not patch:
         return []
-    sections = resolve_augment(experiment.get("augment") or [], facts, patch)
+    sections = resolve_augment(settings.augment, facts, patch)
     if not sections:
         return []
-    x, y = preview(results.dataset, sections, patch, _PATCHES, _DRAWS, experiment.get("seed", 1))
+    x, y = preview(results.dataset, sections, patch, _PATCHES, _DRAWS, settings.seed)
     if len(patch) == 3:
         x, y = x[:, :, :, patch[0] // 2], y[:, :, :, patch[0] // 2]
     size = PAGE_WIDTH / (1 + _DRAWS)
@@ -88,7 +89,7 @@ def montage(results: Results, experiment: dict, gallery: Gallery) -> list[Pictur
             title = ("as it is" if draw == 0 else f"epoch {draw}") if row == 0 else ""
             images.show(axes, np.clip(255 * image, 0, 255).astype(np.uint8), title)
             images.draw_outline(axes, _objects(target[0], facts["task"]), images.TRUTH)
-    named = ", ".join(dict.fromkeys(section["name"].replace("_", " ") for section in sections))
+    named = ", ".join(dict.fromkeys(section.name.replace("_", " ") for section in sections))
     caption = f"Patches of training images as the network sees them: {named}. Outlined: what it is to learn."
     return [gallery.add("augmentation", figure, "Training patches, plain and augmented", caption, vector=False)]
 

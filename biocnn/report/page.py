@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from biocnn.config.settings import Settings
 from biocnn.core.files import atomic
 from biocnn.report import sections
 from biocnn.report.audit import audit
@@ -21,7 +22,7 @@ from biocnn.report.scan import scan
 from biocnn.report.variants import variants
 
 
-def write_report(experiment_folder: Path, experiment: dict, out: Path, figures: Path) -> None:
+def write_report(experiment_folder: Path, settings: Settings, out: Path, figures: Path) -> None:
     """Write the page of an experiment and its figures for papers.
 
     What a step did not write is left out, section by section, so a report can be made at any stage.
@@ -30,7 +31,7 @@ def write_report(experiment_folder: Path, experiment: dict, out: Path, figures: 
     ----------
     experiment_folder
         ``results/{experiment}``, as the steps fill it; its name is the title.
-    experiment
+    settings
         The resolved settings.
     out
         The HTML file; pictures and style are inside it.
@@ -40,30 +41,30 @@ def write_report(experiment_folder: Path, experiment: dict, out: Path, figures: 
     results = Results(experiment_folder)
     with atomic(figures) as folder, atomic(out) as page:
         with style():
-            chapters = _chapters(results, experiment, Gallery(folder))
+            chapters = _chapters(results, settings, Gallery(folder))
         context = {
             "title": results.name,
             "verdict": verdict(results),
             "tiles": tiles(results),
-            "origin": _origin(results, experiment),
+            "origin": _origin(results, settings),
             "sections": [chapter for chapter in chapters if chapter.blocks],
         }
         page.write_text(render("page.html.j2", **context), encoding="utf-8")
 
 
-def _chapters(results: Results, experiment: dict, gallery: Gallery) -> list[Section]:
+def _chapters(results: Results, settings: Settings, gallery: Gallery) -> list[Section]:
     return [
-        sections.data(results, experiment, gallery),
-        calibration(results, experiment, gallery),
+        sections.data(results, settings, gallery),
+        calibration(results, settings, gallery),
         sections.training(results, gallery),
         performance(results, gallery),
         confidence(results, gallery),
         audit(results, gallery),
-        explanation(results, experiment, gallery),
+        explanation(results, settings, gallery),
         variants(results, gallery),
         scan(results),
         sections.objects(results, gallery),
-        sections.reproduce(results, experiment),
+        sections.reproduce(results, settings),
     ]
 
 
@@ -92,9 +93,9 @@ def tiles(results: Results) -> list[dict[str, str]]:
     return found
 
 
-def _origin(results: Results, experiment: dict) -> str:
+def _origin(results: Results, settings: Settings) -> str:
     """What made the results, and when: model, runs, date, version."""
-    model = (experiment.get("model") or {}).get("name")
+    model = settings.model.name
     parts = [str(model)] if model else []
     parts += [plural(len(results.runs), "run")] if results.runs else []
     times = [path.stat().st_mtime for run in results.runs if (path := results.model(run))]

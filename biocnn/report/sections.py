@@ -1,6 +1,5 @@
 """The chapters on data, training, objects and reproduction."""
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ import pandas as pd
 import yaml
 
 from biocnn.config.registry import own_module
+from biocnn.config.settings import Settings
 from biocnn.core.files import sha256
 from biocnn.report import curves, images, splits
 from biocnn.report.blocks import Code, Section, Table, Text, counted, plural, short, table
@@ -48,7 +48,7 @@ _IN_PIXELS = ("area", "perimeter", "axis_major", "axis_minor", "neighbour_distan
 _POWERS = str.maketrans("23", "²³")
 
 
-def data(results: Results, experiment: dict, gallery: Gallery) -> Section:
+def data(results: Results, settings: Settings, gallery: Gallery) -> Section:
     """What was read, repaired and dropped; examples by split; choices made from the data; some images, augmented."""
     section = Section("data", "Data")
     if results.facts:
@@ -77,7 +77,7 @@ def data(results: Results, experiment: dict, gallery: Gallery) -> Section:
         section.blocks.append(table("Settings left to the data, and why.", ["Setting", "Value", "Reason"], rows))
     if results.facts.get("kind") == "image" and results.dataset and results.facts.get("spatial_dims") == 2:
         section.blocks.append(_thumbnails(results, gallery))
-    section.blocks.extend(montage(results, experiment, gallery))
+    section.blocks.extend(montage(results, settings, gallery))
     return section
 
 
@@ -237,18 +237,18 @@ def _name(source: dict) -> str:
     return source["path"] if source["key"] == "stored" else Path(source["path"]).name
 
 
-def reproduce(results: Results, experiment: dict) -> Section:
+def reproduce(results: Results, settings: Settings) -> Section:
     """Settings, versions, hashes, commands and citations."""
     section = Section("reproduce", "Reproduce")
     versions = next((found for run in results.runs if (found := results.metadata(run).get("versions"))), None)
     command = results.frozen.command if results.frozen else "snakemake --cores all --config 'experiments=[FILE.yaml]'"
     models = [(run, path) for run in results.runs if (path := results.model(run))]
-    name = str((experiment.get("model") or {}).get("name", ""))
+    name = settings.model.name
     section.blocks.append(Code("The commands", "\n".join([command, *_python(results, name, models)])))
-    plain = json.loads(json.dumps(experiment, default=str))  # paths become text
-    settings = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, default_flow_style=False)
+    plain = settings.model_dump(mode="json")
+    shown = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, default_flow_style=False)
     digest = f" (digest {results.frozen.digest})" if results.frozen else ""
-    section.blocks.append(Code(f"Settings, with every default{digest}", settings.strip(), folded=True))
+    section.blocks.append(Code(f"Settings, with every default{digest}", shown.strip(), folded=True))
     if isinstance(versions, dict):
         section.blocks.append(table("Software.", ["Package", "Version"], [[k, _plain(v)] for k, v in versions.items()]))
     sources = [[_name(s), _size(s), s.get("sha256", "")] for s in results.facts.get("sources") or []]

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from biocnn.config.registry import REGISTRY, find
+from biocnn.config.schema import Chosen, choose, own_settings
 from biocnn.core.errors import InputError
 from biocnn.tasks.target import Target
 
@@ -71,7 +72,7 @@ class Task(ABC):
                 "for one answer an example choose DeepBind, for one a pixel UNet or FCN",
             )
 
-    def make_loss(self, section: dict[str, Any] | None, class_weights: str, device: "torch.device") -> "Loss":
+    def make_loss(self, section: Chosen | None, class_weights: str, device: "torch.device") -> "Loss":
         """The experiment's loss, or the default, with class weights from the training part where asked.
 
         Raises
@@ -81,13 +82,13 @@ class Task(ABC):
         """
         from biocnn.losses import supervised
 
-        section = section or {"name": self.losses[0]}
-        name = section["name"]
+        section = section or choose("losses", self.losses[0], "loss")
+        name = section.name
         if name in REGISTRY["losses"] and name not in self.losses:
             raise InputError(
                 f"loss: {name} does not suit targets of kind {self.name}", "allowed: " + ", ".join(self.losses)
             )
-        function = partial(find("losses", name), **{key: value for key, value in section.items() if key != "name"})
+        function = partial(find("losses", name), **own_settings(section))
         if class_weights == "balanced":
             if name in UNWEIGHTED:
                 raise InputError(

@@ -3,7 +3,6 @@
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 from biocnn.augment import DRAWS
 from biocnn.augment.move import Move, Moves
 from biocnn.config.registry import REGISTRY, find, suited
+from biocnn.config.schema import Chosen, own_settings
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.data.foreground import Foreground
@@ -40,12 +40,11 @@ def seed_dropout(seed: int, step: int, rank: int, device: torch.device) -> None:
         torch.cuda.manual_seed(number)
 
 
-def augmentations(sections: Sequence[dict[str, Any]]) -> list[tuple[str, Augment]]:
+def augmentations(sections: Sequence[Chosen]) -> list[tuple[str, Augment]]:
     """The experiment's augmentations, in order, with a name that keeps their draws apart."""
     found = []
     for i, section in enumerate(sections):
-        settings = {key: value for key, value in section.items() if key != "name"}
-        found.append((f"{i} {section['name']}", partial(find("augment", section["name"]), **settings)))
+        found.append((f"{i} {section.name}", partial(find("augment", section.name), **own_settings(section))))
     return found
 
 
@@ -231,7 +230,7 @@ class ImageBatches:
 
 def preview(
     dataset: Dataset,
-    sections: Sequence[dict[str, Any]],
+    sections: Sequence[Chosen],
     patch: Sequence[int],
     n: int = 6,
     m: int = 7,
@@ -272,7 +271,7 @@ def make(
     dataset: Dataset,
     rows: np.ndarray,
     device: torch.device,
-    sections: Sequence[dict[str, Any]] = (),
+    sections: Sequence[Chosen] = (),
     patch: Sequence[int] | None = None,
     workers: int = 0,
     foreground: float = 0.0,
@@ -297,17 +296,17 @@ def make(
     return ImageBatches(dataset, rows, device, augment, patch, workers, foreground)
 
 
-def _check_suited(sections: Sequence[dict[str, Any]], given: Input) -> None:
+def _check_suited(sections: Sequence[Chosen], given: Input) -> None:
     allowed = suited("augment", given.name)
-    for name in (section["name"] for section in sections):
+    for name in (section.name for section in sections):
         if name in REGISTRY["augment"] and name not in allowed:
             raise InputError(f"augment: {name} is not for {given.examples}", "allowed: " + ", ".join(allowed))
 
 
-def _check_shift(sections: Sequence[dict[str, Any]], flank: int) -> None:
+def _check_shift(sections: Sequence[Chosen], flank: int) -> None:
     for section in sections:
-        if section["name"] == "shift" and section["max"] > flank > 0:
+        if section.name == "shift" and section.max > flank > 0:
             raise InputError(
-                f"augment: shift.max is {section['max']} bp, but only {flank} bp are stored beyond each window",
-                f"set data.flank: {section['max']}, or a smaller shift",
+                f"augment: shift.max is {section.max} bp, but only {flank} bp are stored beyond each window",
+                f"set data.flank: {section.max}, or a smaller shift",
             )

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from biocnn.config.schema import STRICT, check
+from biocnn.config.schema import Section, check
 from biocnn.config.search_space import drawn, with_values
+from biocnn.config.settings import Settings
 from biocnn.core.errors import Diverged, InputError
 from biocnn.core.files import read_json
 from biocnn.data.dataset import Dataset
@@ -20,7 +21,7 @@ ORDER = ["score", "tie"]  # of trials, as of epochs
 
 
 def run_trial(
-    settings: dict[str, Any], dataset: Dataset, trial: int, part: int, log: Log, state: Path | None = None
+    settings: Settings, dataset: Dataset, trial: int, part: int, log: Log, state: Path | None = None
 ) -> dict[str, Any]:
     """Train with the settings of one trial on all inner folds but one, and validate on that one.
 
@@ -46,14 +47,14 @@ def run_trial(
         scores); these three None where the training diverged, or the metric is not defined; best_epoch, epochs,
         seconds.
     """
-    section, values = settings["calibrate"], drawn(settings, trial)
-    settings = with_values(settings, {**values, "train.epochs": section["epochs"] or settings["train"]["epochs"]})
-    inner = inner_fold(dataset, part, section["folds"], settings["split"]["group"], settings["seed"])
+    section, values = settings.calibrate, drawn(settings, trial)
+    settings = with_values(settings, {**values, "train.epochs": section.epochs or settings.train.epochs})
+    inner = inner_fold(dataset, part, section.folds, settings.split.group, settings.seed)
     task = inner.task
     record = {"trial": trial, "part": part, "settings": values, "metric": task.monitor or "val_loss"}
     blank = {"value": None, "score": None, "tie": None, "best_epoch": None, "epochs": None, "seconds": None}
     try:
-        _, history, _ = train_run(settings, inner, settings["seed"], log=log, state=state)
+        _, history, _ = train_run(settings, inner, settings.seed, log=log, state=state)
     except Diverged as error:
         log(f"{error.message}: the trial ends here")
         return {**record, **blank}
@@ -87,10 +88,9 @@ def inner_fold(dataset: Dataset, part: int, folds: int, group: str, seed: int) -
     return dataset.divided(split.reindex(dataset.examples.index, fill_value="not used"))
 
 
-class _Record(BaseModel):
+class _Record(Section):
     """What ``run_trial`` gives."""
 
-    model_config = STRICT
     trial: int
     part: int
     settings: dict[Annotated[str, Field(pattern=r"^\w+\.\w+$")], Any]

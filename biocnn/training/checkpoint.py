@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from biocnn.config.registry import find, own_module
-from biocnn.config.schema import build, choose
+from biocnn.config.schema import Chosen, build, choose
 from biocnn.core.errors import InputError
 from biocnn.core.files import atomic, check_file
 from biocnn.nn.layers import to_channels_last
@@ -25,7 +26,7 @@ from biocnn.training.metadata import REMEDY, parse
 FORMAT = "1"
 
 
-def build_model(section: dict[str, Any], facts: dict[str, Any]) -> nn.Module:
+def build_model(section: Chosen, facts: dict[str, Any]) -> nn.Module:
     """The network that a model section names, sized for the data.
 
     Raises
@@ -34,11 +35,11 @@ def build_model(section: dict[str, Any], facts: dict[str, Any]) -> nn.Module:
         Where the name stands for anything but a network (nothing else is called, for the name may come from a file), or
         the network cannot be made with these settings.
     """
-    found = find("models", section["name"])
+    found = find("models", section.name)
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        raise InputError(f"model.name: {section['name']!r} is no torch.nn.Module", "name a class derived from it")
+        raise InputError(f"model.name: {section.name!r} is no torch.nn.Module", "name a class derived from it")
     section = with_decided(section, facts)
-    settings = ", ".join(f"{key}: {value}" for key, value in section.items())
+    settings = ", ".join(f"{key}: {value}" for key, value in section.model_dump(mode="json").items())
     try:
         model = build("models", section, facts["spatial_dims"], facts["in_channels"], facts["out_channels"])
     except (RuntimeError, ValueError, ArithmeticError) as error:
@@ -48,10 +49,10 @@ def build_model(section: dict[str, Any], facts: dict[str, Any]) -> nn.Module:
     return to_channels_last(model)
 
 
-def with_decided(section: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
+def with_decided(section: Chosen, facts: dict[str, Any]) -> Chosen:
     """The model section with the widths that were left to the data."""
-    if section.get("channels", ()) is None and "channels" in facts.get("decisions", {}):
-        return {**section, "channels": facts["decisions"]["channels"]["value"]}
+    if getattr(section, "channels", ()) is None and "channels" in facts.get("decisions", {}):
+        return section.model_copy(update={"channels": facts["decisions"]["channels"]["value"]})
     return section
 
 
@@ -65,13 +66,19 @@ def save_model(path: str | Path, model: nn.Module, meta: dict[str, Any]) -> None
     model
         Its weights are stored as float32 on the CPU.
     meta
-        At least ``experiment`` (resolved settings) and ``facts``; plain JSON values.
+        At least ``experiment`` (resolved settings) and ``facts``; plain JSON values, or models of such.
     """
     # Copies, because a file cannot hold the weights of layers that share them.
     weights = {key: value.detach().cpu().contiguous().clone() for key, value in model.state_dict().items()}
-    header = {key: json.dumps(value) for key, value in {"format": FORMAT, **meta}.items()}
+    header = {key: json.dumps(value, default=_plain) for key, value in {"format": FORMAT, **meta}.items()}
     with atomic(path) as temporary:
         temporary.write_bytes(_in_order(save(weights, metadata=header)))
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"a {type(value).__name__} cannot be stored")
 
 
 def _in_order(content: bytes) -> bytes:
@@ -158,9 +165,8 @@ def _network(meta: dict[str, Any], held: dict[str, tuple[str, tuple[int, ...]]],
     # Networks of others may make layers that they throw away.
     least = (len(held), weights) if not module else (1000 + 10 * len(held), 10**8 + 10 * weights)
     try:
-        checked = choose("models", with_decided(section, meta["facts"]), "model")
         with _at_most(*least):
-            model = build_model(checked, meta["facts"])
+            model = build_model(choose("models", section, "model"), meta["facts"])
     except InputError as error:
         raise InputError(f"its network cannot be made: {error.message}", f"{error.remedy}; {remedy}") from error
     own = {key: (_TYPES.get(value.dtype), tuple(value.shape)) for key, value in model.state_dict().items()}

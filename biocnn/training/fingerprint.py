@@ -14,13 +14,14 @@ from torch import nn
 
 from biocnn.config import code_digests
 from biocnn.config.registry import find
+from biocnn.config.settings import Settings
 from biocnn.data.dataset import Dataset
 
 # Settings under which the same steps are made, only stopped, saved or loaded in another way.
-FREE = ("seeds", "max_minutes", "save_minutes", "workers")
+FREE = {"seeds", "max_minutes", "save_minutes", "workers"}
 
 
-def fingerprint(settings: dict[str, Any], dataset: Dataset, seed: int, network: nn.Module, processes: int) -> str:
+def fingerprint(settings: Settings, dataset: Dataset, seed: int, network: nn.Module, processes: int) -> str:
     """Twelve hexadecimal digits of a SHA-256 over settings, code and data.
 
     Parameters
@@ -34,22 +35,22 @@ def fingerprint(settings: dict[str, Any], dataset: Dataset, seed: int, network: 
     processes
         How many train together.
     """
-    train = {key: value for key, value in settings["train"].items() if key not in FREE}
-    chosen = {key: settings[key] for key in ("augment", "model", "loss")} | {"train": train, "seed": seed}
+    chosen = settings.model_dump(mode="json", include={"augment", "model", "loss", "train"}, exclude={"train": FREE})
+    chosen["seed"] = seed
     versions = {"torch": torch.__version__, "numpy": np.__version__, "processes": processes}
     parts = [json.dumps([chosen, versions], sort_keys=True).encode()]
     parts += [(dataset.folder / name).read_bytes() for name in ("facts.json", "examples.tsv")]
-    if (section := settings["train"]).get("start_from"):
-        parts += [Path(section["start_from"]).read_bytes()]
+    if settings.train.start_from:
+        parts += [settings.train.start_from.read_bytes()]
     parts += ["\n".join(dataset.examples["split"]).encode()]  # which fold of them
     parts += sorted(_code(settings, network))
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:12]
 
 
-def _code(settings: dict[str, Any], network: nn.Module) -> set[bytes]:
+def _code(settings: Settings, network: nn.Module) -> set[bytes]:
     """Digests of what this training runs through; of what the user wrote the files that define it."""
-    chosen = [("augment", section) for section in settings["augment"]] + [("losses", settings["loss"])]
-    things = {find(kind, section["name"]) for kind, section in chosen if section}
+    chosen = [("augment", section) for section in settings.augment] + [("losses", settings.loss)]
+    things = {find(kind, section.name) for kind, section in chosen if section}
     things |= {type(module) for module in network.modules()}
     ours = {Path(inspect.getfile(thing)) for thing in things if thing.__module__.startswith("biocnn.")}
     own = [thing for thing in things if not thing.__module__.startswith(("torch.", "biocnn."))]

@@ -8,13 +8,13 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from biocnn.config.settings import Train
 from biocnn.core.errors import Diverged, InputError, Interrupted
 from biocnn.core.interrupt import stop_requests
 from biocnn.core.parallel import ALONE, Processes
@@ -37,7 +37,7 @@ def fit(
     val: SequenceBatches | ImageBatches,
     loss: Loss,
     task: Task,
-    settings: dict[str, Any],
+    settings: Train,
     seed: int,
     log: Callable[[str], None],
     states: StateFolder | None = None,
@@ -98,7 +98,7 @@ class Training:
     val: SequenceBatches | ImageBatches
     loss: Loss
     task: Task
-    settings: dict[str, Any]
+    settings: Train
     seed: int
     log: Callable[[str], None]
     states: StateFolder | None
@@ -110,10 +110,10 @@ class Training:
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.device = self.parameters[0].device
         self.network = self.processes.wrap(self.model)
-        self._begin("bfloat16" if self.settings["precision"] == "auto" else self.settings["precision"])
+        self._begin("bfloat16" if self.settings.precision == "auto" else self.settings.precision)
         self.first = self.best
         self.steps = len(self._plan())
-        self.total = self.steps * self.settings["epochs"]
+        self.total = self.steps * self.settings.epochs
         self.unseen: list[Tensor] = []  # losses and norms of gradients that were not looked at yet
         self.look_every = 1 if self.device.type == "cpu" else LOOK_EVERY
         self.clock = self.saved = self.listened = time.monotonic()
@@ -179,13 +179,13 @@ class Training:
         near = f"step {self.step}" if self.look_every == 1 else f"one of {self.look_every} steps to step {self.step}"
         return Diverged(
             f"training diverged: the {what} at {near} (lr {self._lr(self.step):.2e}){kept}",
-            f"lower train.lr (now {self.settings['lr']:g}) about tenfold, or set train.precision: float32",
+            f"lower train.lr (now {self.settings.lr:g}) about tenfold, or set train.precision: float32",
         )
 
     def _listen(self) -> bool:
         """Between steps: save from time to time, obey requests to stop; whether the epoch ends here."""
         asked, late, stop = bool(self.asked()), False, False
-        pause = 60 * self.settings["save_minutes"]
+        pause = 60 * self.settings.save_minutes
         if self.clock - self.listened >= min(1.0, pause):
             self.listened = self.clock
             late = self.clock - self.saved >= pause
@@ -200,7 +200,7 @@ class Training:
         return stop
 
     def _reason_to_end(self) -> str:
-        minutes = self.settings["max_minutes"]
+        minutes = self.settings.max_minutes
         if self.states and self.states.stop_file.exists():
             return f"{self.states.stop_file} is there: stopped"
         late = minutes and self.progress.seconds >= 60 * minutes
@@ -220,7 +220,7 @@ class Training:
         p = self.progress
         row = self._validate(p.precision)
         self._tick()
-        if p.epoch == 0 and self.settings["precision"] == "auto" and self._differs_in_float32(row):
+        if p.epoch == 0 and self.settings.precision == "auto" and self._differs_in_float32(row):
             self.model.load_state_dict(self.first)
             self._begin("float32", p.seconds)
             return
@@ -232,14 +232,14 @@ class Training:
             p.best_epoch, self.best = p.epoch + 1, copy_weights(self.model)
         p.history.append(row)
         p.epoch, p.done, p.loss_sum, p.epoch_seconds, p.begun_in = p.epoch + 1, 0, 0.0, 0.0, ""
-        self.log(describe(row, self.settings["epochs"], better))
+        self.log(describe(row, self.settings.epochs, better))
         p.over = p.over or self.processes.of_first(self._reason_to_end())
-        patience = self.settings["patience"]
+        patience = self.settings.patience
         if patience and p.epoch - p.best_epoch >= patience:
             p.over = p.over or f"no better epoch in {patience}: stopped"
         if p.over:
             self.log(p.over)
-        elif p.epoch == self.settings["epochs"]:
+        elif p.epoch == self.settings.epochs:
             p.over = "all epochs are done"
         self._save()
 
@@ -262,7 +262,7 @@ class Training:
     def _begin(self, precision: str, seconds: float = 0.0) -> None:
         """Set everything that training changes, but for the model's weights, to its start."""
         self.progress = Progress(precision, seconds=seconds)
-        self.optimizer = make_optimizer(self.parameters, self.settings["weight_decay"])
+        self.optimizer = make_optimizer(self.parameters, self.settings.weight_decay)
         self.best = copy_weights(self.model)
 
     def _resume(self) -> None:
@@ -278,7 +278,7 @@ class Training:
             raise InputError(f"{where}: a state that is not of this training ({error})", "delete the folder") from error
         self.log(f"going on from step {self.step} of {self.total}, saved by an earlier process")
         p = self.progress
-        if p.precision == "bfloat16" and self.settings["precision"] == "float32" and (p.done or not p.over):
+        if p.precision == "bfloat16" and self.settings.precision == "float32" and (p.done or not p.over):
             p.precision, p.begun_in = "float32", "bfloat16" if p.done else ""
             self.log("warning: in float32 from here on: it was begun in bfloat16, which is slow on this machine")
 
@@ -299,7 +299,7 @@ class Training:
 
     def _plan(self) -> list[Tensor]:
         settings = self.settings
-        return self.train.plan(self.seed, self.progress.epoch, settings["batch_size"], settings["steps_per_epoch"])
+        return self.train.plan(self.seed, self.progress.epoch, settings.batch_size, settings.steps_per_epoch)
 
     @property
     def step(self) -> int:
@@ -307,4 +307,4 @@ class Training:
         return self.progress.epoch * self.steps + self.progress.done
 
     def _lr(self, step: int) -> float:
-        return self.settings["lr"] * lr_factor(self.settings["schedule"], step, self.total)
+        return self.settings.lr * lr_factor(self.settings.schedule, step, self.total)

@@ -5,11 +5,11 @@ import os
 import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from biocnn.config.settings import Train
 from biocnn.core.errors import InputError
 from biocnn.core.memory import PeakBytes
 from biocnn.losses import Loss
@@ -69,7 +69,7 @@ class Pace:
         Its section train.
     """
 
-    def __init__(self, total: int, settings: dict[str, Any], device: torch.device) -> None:
+    def __init__(self, total: int, settings: Train, device: torch.device) -> None:
         self.total, self.settings, self.device = total, settings, device
         self.times: list[float] = []
 
@@ -84,14 +84,14 @@ class Pace:
         return forecast(statistics.median(self.times), left, self.total, self.settings, self.device)
 
 
-def forecast(step_seconds: float, left: int, total: int, settings: dict[str, Any], device: torch.device) -> list[str]:
+def forecast(step_seconds: float, left: int, total: int, settings: Train, device: torch.device) -> list[str]:
     """Lines about the time that the steps that are left take, of all; with a warning where that is long."""
     seconds, whole = step_seconds * left, step_seconds * total
     step = f"{step_seconds * 1e3:.3g} ms" if step_seconds < 0.9995 else f"{step_seconds:.3g} s"
     lines = [f"{step} a step: about {duration(seconds)} to go, and validation"]
-    minutes = settings["max_minutes"]
+    minutes = settings.max_minutes
     if minutes and whole > minutes * 60:
-        epochs = max(1, int(settings["epochs"] * minutes * 60 / whole))
+        epochs = max(1, int(settings.epochs * minutes * 60 / whole))
         lines.append(
             f"warning: train.max_minutes ({minutes:g}) will end it before the learning rate has fallen; "
             f"set train.epochs: {epochs}"
@@ -113,7 +113,7 @@ def duration(seconds: float) -> str:
 
 
 @contextmanager
-def memory_errors(settings: dict[str, Any]) -> Iterator[None]:
+def memory_errors(settings: Train) -> Iterator[None]:
     """Within, running out of memory (of the GPU, or of this machine) names the setting to lower."""
     try:
         yield
@@ -121,7 +121,7 @@ def memory_errors(settings: dict[str, Any]) -> Iterator[None]:
         short = isinstance(error, MemoryError | torch.OutOfMemoryError) or any(word in str(error) for word in SHORT)
         if not short:
             raise
-        size, patch = settings["batch_size"], settings["patch"]
+        size, patch = settings.batch_size, settings.patch
         smaller = f"[{', '.join(str(max(16, n // 2)) for n in patch)}]" if patch else "half as long on each side"
         remedy = f"train.batch_size: {size // 2}" if size > 1 else f"train.patch: {smaller}"
         first = (str(error) or type(error).__name__).splitlines()[0]  # Python's own has no message

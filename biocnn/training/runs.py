@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from biocnn.augment.sets import resolve_augment
+from biocnn.config.settings import Settings, Train
 from biocnn.config.strands import check_strands
 from biocnn.core.files import atomic
 from biocnn.core.parallel import ALONE, Processes
@@ -39,7 +40,7 @@ SHIFT = 5  # bp from one place at which a positive is seen to the next
 
 
 def train_run(
-    settings: dict[str, Any],
+    settings: Settings,
     dataset: Dataset,
     seed: int,
     network: nn.Module | None = None,
@@ -53,13 +54,13 @@ def train_run(
     Parameters
     ----------
     settings
-        An experiment with all defaults, as ``biocnn.config.settings.load(path).settings`` gives it.
+        An experiment with all defaults, as ``biocnn.config.experiment.load(path).settings`` gives it.
     dataset
         Its stored data set.
     seed
         Of the first weights, the order of examples, augmentation and dropout.
     network
-        Trained instead of the one that ``settings["model"]`` names; name its class there all the same, as
+        Trained instead of the one that ``settings.model`` names; name its class there all the same, as
         ``package.module:Name``, so that the model file can be loaded.
     log
         Takes one line at a time.
@@ -88,30 +89,28 @@ def train_run(
     facts, task = dataset.facts, dataset.task
     check_strands(settings, facts.get("alphabet"))
     settings, decisions = resolve(settings, facts)
-    section = settings["train"]
-    settings = settings | {"augment": resolve_augment(settings["augment"], facts, section["patch"])}
-    torch.set_num_threads(section["threads"])
+    section = settings.train
+    augment = resolve_augment(settings.augment, facts, section.patch)
+    settings = settings.model_copy(update={"augment": augment})
+    torch.set_num_threads(section.threads)
     device = default_device()
     torch.manual_seed(seed)
-    network = network or build_model(settings["model"], facts)
+    network = network or build_model(settings.model, facts)
     begun = transfer.start(network, section, log)
     network.to(device)
     parts = [dataset.rows(part) for part in ("train", "val")]
-    foreground = section["foreground"] or 0.0
-    train = batches.make(
-        dataset, parts[0], device, settings["augment"], section["patch"], section["workers"], foreground
-    )
+    train = batches.make(dataset, parts[0], device, augment, section.patch, section.workers, section.foreground or 0.0)
     val = batches.make(dataset, parts[1], device)
     for name in task.without_metric(dataset.y[row] for row in parts[1]):
         log(f"{name}: the validation part has no two values of it: left out of {task.monitored}")
-    loss = task.make_loss(settings["loss"], section["class_weights"], device)
+    loss = task.make_loss(settings.loss, section.class_weights, device)
     unit = target_unit(dataset.y.stacked(parts[0])) if task.standardised else None
     loss = in_unit(loss, unit, device) if unit else loss
-    plan = train.plan(seed, 0, section["batch_size"], section["steps_per_epoch"])
+    plan = train.plan(seed, 0, section.batch_size, section.steps_per_epoch)
     x, y = train.get(plan[0][:2])
     with memory_errors(section):
-        section = {**section, "precision": numbers_for(section["precision"], network, x)}
-        if (asked := settings["train"]["precision"]) == "bfloat16" != section["precision"]:
+        section = section.model_copy(update={"precision": numbers_for(section.precision, network, x)})
+        if (asked := settings.train.precision) == "bfloat16" != section.precision:
             log(f"warning: train.precision is {asked}, and this machine has no instructions for it: float32 is used")
         deterministic, memory = try_step(network, loss, x, y, section, processes, log)
     announce(network, section, facts["n"], len(plan), memory, device, processes, log)
@@ -130,9 +129,7 @@ def train_run(
             "postprocess": {},
             "versions": versions(),
         }
-        meta["precision"] = choose_precision(
-            network, val, loss, task, settings["train"]["precision"], history["precision"]
-        )
+        meta["precision"] = choose_precision(network, val, loss, task, settings.train.precision, history["precision"])
         meta["deterministic"] = deterministic
         meta |= {"start": begun.record} if begun.record else {}
         meta |= {"target_unit": unit} if unit else {}
@@ -171,15 +168,15 @@ def _written(network: nn.Module, model: Path, table: Path) -> tuple[nn.Module, p
     return network, pd.read_csv(table, sep="\t"), read_meta(model)
 
 
-def _ended_by_itself(history: pd.DataFrame, section: dict[str, Any]) -> bool:
+def _ended_by_itself(history: pd.DataFrame, section: Train) -> bool:
     """Whether the settings ended it, not the clock or a request to stop: those say nothing of the next training."""
     since = len(history) - 1 - int(history["best"].argmax())
-    return len(history) >= section["epochs"] or bool(section["patience"] and since >= section["patience"])
+    return len(history) >= section.epochs or bool(section.patience and since >= section.patience)
 
 
 def announce(
     network: nn.Module,
-    section: dict[str, Any],
+    section: Train,
     counts: dict[str, int],
     steps: int,
     memory: int,
@@ -191,11 +188,11 @@ def announce(
     weights = sum(p.numel() for p in network.parameters())
     log("examples: " + ", ".join(f"{n:,} {part}" for part, n in counts.items()))
     log(
-        f"{weights:,} weights; {device.type}, {section['threads']} threads, "
+        f"{weights:,} weights; {device.type}, {section.threads} threads, "
         + (f"{processes.number} processes, " if processes.number > 1 else "")
-        + f"precision {section['precision']}, about {(memory + resident_bytes(device)) / GIB:.1f} GB of memory"
+        + f"precision {section.precision}, about {(memory + resident_bytes(device)) / GIB:.1f} GB of memory"
     )
-    log(f"{section['epochs']} epochs of {steps:,} steps of {section['batch_size']} examples")
+    log(f"{section.epochs} epochs of {steps:,} steps of {section.batch_size} examples")
 
 
 def try_step(
@@ -203,14 +200,14 @@ def try_step(
     loss: Loss,
     x: Tensor,
     y: Tensor,
-    section: dict[str, Any],
+    section: Train,
     processes: Processes,
     log: Log,
 ) -> tuple[bool, int]:
     """Whether training is deterministic, and the bytes that a step takes, from a step with two examples."""
-    start = autocast("float32" if section["precision"] == "float32" else "bfloat16", x.device)
-    share = -(-section["batch_size"] // processes.number)
-    return _deterministic(section["deterministic"], partial(memory_bytes, network, loss, x, y, share, start), log)
+    start = autocast("float32" if section.precision == "float32" else "bfloat16", x.device)
+    share = -(-section.batch_size // processes.number)
+    return _deterministic(section.deterministic, partial(memory_bytes, network, loss, x, y, share, start), log)
 
 
 def _deterministic(wanted: bool, attempt: Callable[[], int], log: Log) -> tuple[bool, int]:

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from biocnn.config.settings import Train
 from biocnn.core.errors import InputError
 from biocnn.nn.blocks import ConvBlock
 from biocnn.training.checkpoint import read_meta
@@ -54,7 +54,7 @@ class Start:
 NOWHERE = Start()
 
 
-def start(network: nn.Module, section: dict[str, Any], log: Callable[[str], None]) -> Start:
+def start(network: nn.Module, section: Train, log: Callable[[str], None]) -> Start:
     """Put the weights of another model file into a network, where layers have the same name and shape.
 
     A layer is taken whole, a convolution with its norm, or left as it was drawn: the first where channels differ, the
@@ -76,7 +76,7 @@ def start(network: nn.Module, section: dict[str, Any], log: Callable[[str], None
         Where the file is no model of biocnn, or no layer fits; where something is to be held still, and nothing was
         learned, or the network does not say which part of it is the encoder.
     """
-    path, epochs = section["start_from"], section["freeze_epochs"]
+    path, epochs = section.start_from, section.freeze_epochs
     if path is None:
         return NOWHERE
     meta, found, own = read_meta(path), load_file(path), network.state_dict()
@@ -101,7 +101,7 @@ def start(network: nn.Module, section: dict[str, Any], log: Callable[[str], None
     held = _encoder(network, taken) if epochs else ()
     if held:
         log(f"{len(held)} layers of the encoder are held still for {epochs} epochs")
-    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
     record = {"sha256": digest, "model": theirs, "taken": taken, "fresh": fresh, "share": round(share, 4)}
     return Start(record | {"held": list(held), "epochs": epochs}, held, epochs)
 

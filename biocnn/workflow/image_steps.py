@@ -13,15 +13,15 @@ def uncertainty(config: Path, data: Path, out: Path, *runs: Path, data_root: Pat
     """How sure the networks are of pixels, objects and images; RUNS have model.safetensors and predictions."""
     import torch
 
-    from biocnn.config.settings import load
+    from biocnn.config.experiment import load
     from biocnn.data.dataset import Dataset
     from biocnn.evaluation.uncertainty.step import write_uncertainty
 
-    experiment, stored = load(config, data_root), Dataset(data)
+    settings, stored = load(config, data_root).settings, Dataset(data)
     if stored.facts["kind"] != "image":
         raise InputError("uncertainty: the examples are no images", "set uncertainty: {methods: []}")
-    torch.set_num_threads(experiment["train"]["threads"])
+    torch.set_num_threads(settings.train.threads)
     with atomic(out) as folder:
         folder.mkdir()
-        for line in write_uncertainty(stored, runs, experiment, folder):
+        for line in write_uncertainty(stored, runs, settings, folder):
             log.info("%s", line)

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from biocnn.config.code_digests import code_of_step
-from biocnn.config.experiment import Experiment, read_frozen
+from biocnn.config.experiment import Experiment, load, read_frozen
 from biocnn.config.registry import input_of, own_module
-from biocnn.config.settings import load
+from biocnn.config.schema import Section
+from biocnn.config.settings import Settings
 from biocnn.core.errors import Collector, Faults, InputError, nearest
 from biocnn.workflow.contents import Contents
 from biocnn.workflow.naming import check_name, flow
@@ -86,16 +87,17 @@ class Workflow:
 
     def _read(self, path: str) -> Experiment:
         experiment = load(path, self.data_root)
-        given = {file: key for key, file in experiment.files.items() if not _under_results(file)}
+        given = {str(file): key for key, file in experiment.files.items() if not _under_results(file)}
         contents = {file: self.contents.of(file, table=key == "data.table") for file, key in given.items()}
         experiment = replace(experiment, contents=contents)
         collector = Collector()
-        if any(isinstance(value, list) for value in (*experiment["split"].values(), experiment["scan"]["contigs"])):
+        settings = experiment.settings
+        if any(isinstance(names, list) for names in (settings.split.val, settings.split.test, settings.scan.contigs)):
             from biocnn.io.quick_contigs import absent_contigs  # takes a moment to import
 
             encoded = {file: RESULTS / "genomes" / _key(experiment, file) for file in experiment.files.values()}
             with collector:
-                collector.faults += absent_contigs(experiment.settings, encoded)
+                collector.faults += absent_contigs(settings, encoded)
         collector.finish(f"{path}: ")
         return experiment
 
@@ -138,17 +140,16 @@ class Workflow:
 
     def predict_options(self, wildcards: Any) -> list[str]:
         """The section ``predict`` as options of the step, and what is trusted."""
-        return _options(self.experiments[wildcards.experiment]["predict"]) + self.trust_option(wildcards)
+        return _options(self._settings(wildcards).predict) + self.trust_option(wildcards)
 
     def trust_option(self, wildcards: Any) -> list[str]:
         """``--trust=MODULE`` for steps that read models of a network of one's own, which the experiment names."""
-        module = own_module(self.experiments[wildcards.experiment]["model"]["name"])
+        module = own_module(self._settings(wildcards).model.name)
         return [f"--trust={module}"] if module else []
 
     def segment_options(self, wildcards: Any) -> list[str]:
         """The sections ``predict`` and ``segment`` as options of the step."""
-        section = self.experiments[wildcards.experiment]["segment"]
-        return self.predict_options(wildcards) + _options(section, leave=("images",))
+        return self.predict_options(wildcards) + _options(self._settings(wildcards).segment, leave=("images",))
 
     def scanned_genome(self, wildcards: Any) -> str:
         """The encoded genome that is scanned."""
@@ -156,16 +157,15 @@ class Workflow:
 
     def scan_options(self, wildcards: Any) -> list[str]:
         """The section ``scan`` as options of the step."""
-        section = {
-            key: value for key, value in self.experiments[wildcards.experiment]["scan"].items() if value != "all"
-        }
-        return _options(section, leave=("genome",)) + self.trust_option(wildcards)
+        section = self._settings(wildcards).scan
+        leave = ("genome", "contigs") if section.contigs == "all" else ("genome",)
+        return _options(section, leave) + self.trust_option(wildcards)
 
     def variants_options(self, wildcards: Any) -> list[str]:
         """The section ``variants``, and the seed, as options of the step."""
-        experiment = self.experiments[wildcards.experiment]
-        settings = experiment["variants"] | {"seed": experiment["seed"]}
-        return _options(settings, leave=("vcf", "genome")) + self.trust_option(wildcards)
+        settings = self._settings(wildcards)
+        seed = [f"--seed={settings.seed}"]
+        return _options(settings.variants, leave=("vcf", "genome")) + seed + self.trust_option(wildcards)
 
     def genome_option(self, wildcards: Any) -> list[str]:
         """``--genome FOLDER`` for experiments that read one."""
@@ -190,11 +190,11 @@ class Workflow:
     def fasta_contents(self, wildcards: Any) -> str:
         """What it holds."""
         experiment, path = self._fasta(wildcards)
-        return experiment.contents.get(path, path)
+        return experiment.contents.get(str(path), str(path))
 
     def runs(self, wildcards: Any) -> list[str]:
         """Names of the trainings of an experiment."""
-        seeds = self.experiments[wildcards.experiment]["train"]["seeds"]
+        seeds = self._settings(wildcards).train.seeds
         return [f"{fold}-seed{seed}" for fold in self._folds(wildcards) for seed in seeds]
 
     def of_runs(self, pattern: str) -> Callable[[Any], list[str]]:
@@ -203,22 +203,15 @@ class Workflow:
             pattern.format(experiment=wildcards.experiment, run=run) for run in self.runs(wildcards)
         ]
 
-    def setting(self, *keys: str) -> Callable[[Any], Any]:
-        """A function of wildcards that gives one setting of the experiment."""
-
-        def value(wildcards: Any) -> Any:
-            found: Any = self.experiments[wildcards.experiment].settings
-            for key in keys:
-                found = found[key]
-            return found
-
-        return value
+    def threads(self, wildcards: Any) -> int:
+        """Of torch."""
+        return self._settings(wildcards).train.threads
 
     def code(self, step: str, *sections: str) -> Callable[[Any], str]:
         """A function that gives a word for the code of a step, classes that these sections name included."""
 
         def word(wildcards: Any) -> str:
-            settings = self.experiments[wildcards.experiment].settings if sections else {}
+            settings = self._settings(wildcards) if sections else None
             return code_of_step(step, settings, sections) if self.begins else ""
 
         return word
@@ -229,9 +222,8 @@ class Workflow:
 
     def uncertainties(self, wildcards: Any) -> list[str]:
         """Outputs of the uncertainty step, for images unless the experiment says otherwise."""
-        experiment = self.experiments[wildcards.experiment]
-        wanted = experiment["uncertainty"]["methods"]
-        own = input_of(experiment["data"]["name"])
+        settings = self._settings(wildcards)
+        wanted, own = settings.uncertainty.methods, input_of(settings.data.name)
         found = bool(own and own.unsure) if wanted is None else bool(wanted)
         return [f"{RESULTS}/{wildcards.experiment}/uncertainty"] if found else []
 
@@ -240,8 +232,11 @@ class Workflow:
         wanted = "segment.images" in self.experiments[wildcards.experiment].files
         return [f"{RESULTS}/{wildcards.experiment}/segment"] if wanted else []
 
+    def _settings(self, wildcards: Any) -> Settings:
+        return self.experiments[wildcards.experiment].settings
+
     def _folds(self, wildcards: Any) -> list[str]:
-        return [f"fold{i}" for i in range(self.experiments[wildcards.experiment]["split"]["folds"] or 1)]
+        return [f"fold{i}" for i in range(self._settings(wildcards).split.folds or 1)]
 
     def variants(self, wildcards: Any) -> list[str]:
         """Outputs of the variants step, for experiments with variants."""
@@ -250,10 +245,10 @@ class Workflow:
 
     def scans(self, wildcards: Any) -> list[str]:
         """Outputs of the scan step, for experiments with contigs to scan."""
-        wanted = self.experiments[wildcards.experiment]["scan"]["contigs"]
+        wanted = self._settings(wildcards).scan.contigs
         return [f"{RESULTS}/{wildcards.experiment}/scan"] if wanted else []
 
-    def _fasta(self, wildcards: Any) -> tuple[Experiment, str]:
+    def _fasta(self, wildcards: Any) -> tuple[Experiment, Path]:
         """An experiment with the genome, and the file."""
         keys = ("data.genome", "variants.genome", "scan.genome")
         every = (
@@ -268,9 +263,9 @@ class Workflow:
 
     def trials(self, wildcards: Any) -> list[str]:
         """Outputs of all trials of a fold: the settings of the file and those drawn, each on every inner fold."""
-        section = self.experiments[wildcards.experiment]["calibrate"]
+        section = self._settings(wildcards).calibrate
         folder = f"{RESULTS}/{wildcards.experiment}/calibrate/{wildcards.fold}"
-        numbers = product(range(section["trials"] + 1), range(section["folds"]))
+        numbers = product(range(section.trials + 1), range(section.folds))
         return [f"{folder}/trial{trial}-part{part}.json" for trial, part in numbers]
 
     def calibrations(self, wildcards: Any) -> list[str]:
@@ -289,23 +284,24 @@ class Workflow:
         return [f"--settings={file}" for file in self.best_settings(wildcards)]
 
     def _calibrated(self, wildcards: Any) -> bool:
-        return self.experiments[wildcards.experiment]["calibrate"]["trials"] > 0
+        return self._settings(wildcards).calibrate.trials > 0
 
 
-def _under_results(path: str) -> bool:
-    return Path(path).parts[:1] == RESULTS.parts
+def _under_results(path: Path) -> bool:
+    return path.parts[:1] == RESULTS.parts
 
 
-def _made(path: str) -> str:
+def _made(path: Path) -> str:
     """What a rule makes where a file is under results: of simulated data, the folder; "" for other files."""
-    parts = Path(path).parts
-    return "" if not _under_results(path) else str(DEMO / parts[2]) if parts[:2] == DEMO.parts else path
+    if not _under_results(path):
+        return ""
+    return str(DEMO / path.parts[2]) if path.parts[:2] == DEMO.parts else str(path)
 
 
-def _key(experiment: Experiment, fasta: str) -> str:
+def _key(experiment: Experiment, fasta: Path) -> str:
     """The name of an encoded genome: experiments whose FASTA files hold the same share it."""
-    word = re.sub(r"[^A-Za-z0-9_-]", "_", Path(fasta).name.split(".")[0])[:40]
-    return f"{word}-{hashlib.sha1(experiment.contents.get(fasta, fasta).encode()).hexdigest()[:8]}"
+    word = re.sub(r"[^A-Za-z0-9_-]", "_", fasta.name.split(".")[0])[:40]
+    return f"{word}-{hashlib.sha1(experiment.contents.get(str(fasta), str(fasta)).encode()).hexdigest()[:8]}"
 
 
 def _frozen(name: str) -> Path:
@@ -326,16 +322,16 @@ def _gpus(given: Any) -> int:
     return int(number)
 
 
-def _options(section: dict[str, Any], leave: tuple[str, ...] = ()) -> list[str]:
+def _options(section: Section, leave: tuple[str, ...] = ()) -> list[str]:
     """Settings that are given as options of a step, each one word, so that a value may start with a hyphen."""
-    given = {key: value for key, value in section.items() if key not in leave and value is not None}
+    given = {key: value for key, value in section if key not in leave and value is not None}
     texts = {key: ",".join(map(str, v)) if isinstance(v, list) else str(v) for key, v in given.items()}
     return [f"--{key.replace('_', '-')}={text}" for key, text in texts.items()]
 
 
-def _argument(path: str) -> str:
+def _argument(path: Path) -> str:
     """A path that is not taken for an option."""
-    return f"./{path}" if path.startswith("-") else path
+    return f"./{path}" if str(path).startswith("-") else str(path)
 
 
 def open_workflow(config: dict[str, Any], base: str, begins: bool) -> Workflow:

@@ -61,7 +61,7 @@ def dataset(config: Path, out: Path, *, data_root: Path = Path(), genome: Path |
     raw = _read(experiment, checks, genome)
     files = {key: path for key, path in experiment.files.items() if key.startswith("data.")}
     with atomic(out) as folder:
-        facts = store.write(raw, experiment["split"], experiment["seed"], files, folder)
+        facts = store.write(raw, experiment.settings.split, experiment.settings.seed, files, folder)
     for i, fold in enumerate(facts.get("folds", [facts])):
         name = f"fold {i}" if "folds" in facts else "examples"
         log.info("%s: %s", name, ", ".join(f"{n} {part}" for part, n in fold["n"].items()))
@@ -157,10 +157,9 @@ def evaluate(
     from biocnn.evaluation.audit import audit_stored
     from biocnn.evaluation.evaluate import describe, evaluate_stored
 
-    experiment, stored = _load(config, data_root), Dataset(data)
-    settings, seed = experiment["metrics"], experiment["seed"]
-    found = evaluate_stored(stored, runs, settings, seed, experiment["split"]["group"])
-    compared = audit_stored(stored, runs, simple, settings["resamples"], seed)
+    settings, stored = _load(config, data_root).settings, Dataset(data)
+    found = evaluate_stored(stored, runs, settings.metrics, settings.seed, settings.split.group)
+    compared = audit_stored(stored, runs, simple, settings.metrics.resamples, settings.seed)
     for frame, target in zip((*found, compared), (out, per_example, matches, audit), strict=True):
         with atomic(target) as path:
             frame.to_csv(path, sep="\t", index=False, float_format="%.6g")
@@ -175,12 +174,12 @@ def explain(config: Path, data: Path, model: Path, out: Path, *, data_root: Path
     from biocnn.explain.step import explain_test_part
     from biocnn.prediction.model import Model
 
-    experiment = _load(config, data_root)
-    loaded = Model(model, trust=[own_module(experiment["model"]["name"])])
+    settings = _load(config, data_root).settings
+    loaded = Model(model, trust=[own_module(settings.model.name)])
     stored = Dataset(data, loaded.meta.get("fold", 0))
     with atomic(out) as folder:
         folder.mkdir()
-        for line in explain_test_part(loaded, stored, experiment["explain"], folder):
+        for line in explain_test_part(loaded, stored, settings.explain, folder):
             log.info("%s", line)
 
 
@@ -299,7 +298,7 @@ STEPS = (
 
 
 def _load(config: Path, data_root: Path) -> Any:
-    from biocnn.config.settings import load  # pydantic takes longer than `biocnn --help` should
+    from biocnn.config.experiment import load  # pydantic takes longer than `biocnn --help` should
 
     return load(config, data_root)
 
@@ -309,7 +308,7 @@ def _read(experiment: Any, checks: Any, genome: Path | None) -> Any:
     from biocnn.config.strands import check_strands
     from biocnn.data.facts import checked
 
-    source, seed = build("data", experiment["data"]), experiment["seed"]
+    source, seed = build("data", experiment.settings.data), experiment.settings.seed
     raw = checked(source.read(seed, checks, genome) if genome else source.read(seed, checks))
     check_strands(experiment.settings, raw.facts.get("alphabet"))
     return raw

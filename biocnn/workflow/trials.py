@@ -16,7 +16,7 @@ def trial(
     config: Path, data: Path, name: str, out: Path, *, data_root: Path = Path(), state: Path | None = None
 ) -> None:
     """Train with random settings and validate: NAME, fold0-trial3-part1 say, has numbers from 0."""
-    from biocnn.config.settings import load
+    from biocnn.config.experiment import load
     from biocnn.data.dataset import Dataset
     from biocnn.training.calibrate import run_trial
     from biocnn.training.state import clear

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 from pictures import blobs, moved, uniform
-from tiny import images, stored, train_settings
+from tiny import experiment, images, stored
 
 from biocnn.augment.sets import resolve_augment
+from biocnn.config.experiment import load
 from biocnn.config.registry import AUGMENT_SETS, REGISTRY
-from biocnn.config.schema import choose
-from biocnn.config.settings import load
+from biocnn.config.schema import Chosen, choose
+from biocnn.config.settings import Train
 from biocnn.core.errors import InputError
 from biocnn.training.batches import augmentations, draws
 from biocnn.training.runs import train_run
@@ -36,7 +37,8 @@ def test_every_set_suits_every_patch_and_is_made_of_checked_settings(
 ) -> None:
     for spacing in (None, [1.0] * len(patch), [4.0, *[1.0] * (len(patch) - 1)]):
         sections = resolve_augment(word, facts(len(patch), spacing, channels), patch)
-        assert sections == [choose("augment", section, "augment") for section in sections]
+        again = [choose("augment", section.model_dump(mode="json"), "augment") for section in sections]
+        assert sections == again
         assert {section["name"] for section in sections} <= set(REGISTRY["augment"])
         x, y = blobs(3, *patch, channels=channels)
         for name, function in augmentations(sections):
@@ -47,7 +49,8 @@ def test_every_set_suits_every_patch_and_is_made_of_checked_settings(
 
 
 def test_a_list_stays_what_it_is() -> None:
-    assert resolve_augment([{"name": "flip"}], facts(), [8, 8]) == [{"name": "flip"}]
+    flip = choose("augment", "flip", "augment")
+    assert resolve_augment([flip], facts(), [8, 8]) == [flip]
     assert resolve_augment([], {"kind": "sequence"}, None) == []
 
 
@@ -63,7 +66,7 @@ SEQUENCES = "data: {name: Sequences, table: table.csv}\nmodel: {name: DeepBind}\
 def settings(folder: Path, text: str) -> list | str:
     (folder / "table.csv").touch()
     (folder / "one.yaml").write_text(text)
-    return load(folder / "one.yaml", folder)["augment"]
+    return load(folder / "one.yaml", folder).settings.augment
 
 
 def test_left_out_is_default_for_images_and_nothing_for_sequences(tmp_path: Path) -> None:
@@ -82,12 +85,11 @@ def test_left_out_is_default_for_images_and_nothing_for_sequences(tmp_path: Path
 
 def test_the_model_says_what_a_word_stood_for(tmp_path: Path) -> None:
     dataset = stored(images(8), tmp_path)
-    train = train_settings(epochs=1, batch_size=2, steps_per_epoch=1, threads=1)
-    section = choose("models", {"name": "UNet", "channels": [4, 8]}, "model")
-    given = {"augment": "upright", "model": section, "loss": None, "train": train, "seed": 1}
+    train = Train(epochs=1, batch_size=2, steps_per_epoch=1, threads=1)
+    given = experiment({"name": "UNet", "channels": [4, 8]}, data="Images", augment="upright", train=train)
     _, _, meta = train_run(given, dataset, 1)
-    assert meta["experiment"]["augment"] == resolve_augment("upright", dataset.facts, [32, 32])
-    assert given["augment"] == "upright"
+    assert meta["experiment"].augment == resolve_augment("upright", dataset.facts, [32, 32])
+    assert given.augment == "upright"
 
 
 def arrows(n: int, size: int = 33) -> torch.Tensor:
@@ -120,9 +122,10 @@ def arrows_moved(word: str, n: int = 200) -> tuple[torch.Tensor, torch.Tensor]:
     return directions(y.float())
 
 
-def exact(word: str) -> list[dict]:
-    sections = [s for s in resolve_augment(word, facts(), [33, 33]) if s["name"] in ("flip", "rotate90", "affine")]
-    return [s | {"elastic": 0.0, "stretch": 1.0, "scale": 1.0} if s["name"] == "affine" else s for s in sections]
+def exact(word: str) -> list[Chosen]:
+    sections = [s for s in resolve_augment(word, facts(), [33, 33]) if s.name in ("flip", "rotate90", "affine")]
+    plain = {"elastic": 0.0, "stretch": 1.0, "scale": 1.0}
+    return [s.model_copy(update=plain) if s.name == "affine" else s for s in sections]
 
 
 def test_sets_turn_and_mirror_what_they_may_and_nothing_else() -> None:

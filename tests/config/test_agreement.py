@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from biocnn.config.experiment import load
 from biocnn.config.registry import REGISTRY, suited
-from biocnn.config.settings import load
 from biocnn.core.errors import Faults, InputError
 from biocnn.workflow.rules import Workflow
 from tests.workflow.test_workflow import ROOT, snakemake
@@ -147,9 +147,9 @@ def test_all_faults_of_all_experiments_are_the_last_lines_of_a_dry_run(folder: P
 def test_home_is_meant_by_a_tilde(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(folder))
     Path("mine.yaml").write_text(PEAKS.replace("genome.fa", "~/genome.fa"))
-    assert load("mine.yaml").files["data.genome"] == f"{folder}/genome.fa"
+    assert load("mine.yaml").files["data.genome"] == folder / "genome.fa"
     Path("mine.yaml").write_text(PEAKS)
-    assert load("mine.yaml", "~").files["data.genome"] == f"{folder}/genome.fa"
+    assert load("mine.yaml", "~").files["data.genome"] == folder / "genome.fa"
 
 
 @pytest.mark.parametrize("names", ["[chr1]", "['1']", "[X, chr2]"])

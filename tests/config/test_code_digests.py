@@ -4,12 +4,13 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from tiny import experiment
 
 from biocnn.config import code_digests
 from biocnn.workflow.steps import STEPS
 
 PACKAGE = code_digests.PACKAGE
-SETTINGS = {"data": {"name": "Intervals"}, "model": {"name": "DeepBind"}, "loss": None, "augment": []}
+SETTINGS = experiment(data="Intervals")
 
 
 def runs_through(step: str, file: str, *sections: str) -> bool:
@@ -46,9 +47,9 @@ def test_every_step_has_a_word(step) -> None:
 
 
 def test_what_is_left_to_the_data_may_be_any() -> None:
-    named = SETTINGS | {"loss": {"name": "cldice"}, "augment": [{"name": "shift"}]}
+    named = experiment(loss="cldice", augment=["shift"])
     assert {path.name for path in code_digests.chosen(named, ["loss", "augment"])} == {"shapes.py", "sequences.py"}
-    left = {path.name for path in code_digests.chosen(SETTINGS | {"augment": "default"}, ["loss", "augment"])}
+    left = {path.name for path in code_digests.chosen(experiment(augment="default"), ["loss", "augment"])}
     assert left == {
         "pixels.py",
         "regions.py",

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from biocnn.config.experiment import read_frozen
-from biocnn.config.settings import load
+from biocnn.config.experiment import load, read_frozen
 from biocnn.core.errors import InputError
 
 EXPERIMENTS = sorted((Path(__file__).parents[2] / "config" / "experiments").glob("*.yaml"))
@@ -74,4 +73,4 @@ def test_what_is_no_frozen_copy_is_refused(frozen: Path, text: str) -> None:
 def test_files_count_by_what_they_hold(frozen: Path) -> None:
     experiment = replace(load(frozen), contents={"results/t.csv": "t.csv abc"})
     assert '"table": "t.csv abc"' in experiment.only("data")
-    assert experiment["data"]["table"] == "results/t.csv"
+    assert experiment.settings.data.table == Path("results/t.csv")

@@ -10,7 +10,7 @@ import pytest
 from pydantic_core import PydanticUndefined
 
 from biocnn.config.registry import REGISTRY, find, target
-from biocnn.config.schema import build, check, choose, path_settings, settings_schema
+from biocnn.config.schema import build, check, choose, settings_schema
 from biocnn.core.errors import InputError
 
 NAMES = [pytest.param(kind, name, id=f"{kind}-{name}") for kind, names in REGISTRY.items() for name in names]
@@ -57,21 +57,22 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize(("kind", "name"), NAMES)
 def test_schema_is_the_signature(kind: str, name: str) -> None:
-    schema, choices = settings_schema(target(kind, name))
+    schema = settings_schema(target(kind, name))
     parameters = inspect.signature(find(kind, name)).parameters.values()
     settings = {p.name: p for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
-    assert schema.model_fields.keys() == settings.keys()
-    for key, field in schema.model_fields.items():
+    fields = {key: field for key, field in schema.model_fields.items() if key != "name"}
+    assert fields.keys() == settings.keys()
+    for key, field in fields.items():
         default = PydanticUndefined if settings[key].default is inspect.Parameter.empty else settings[key].default
         assert field.default == default
-        if key not in choices:
+        if key != "negatives":  # whose annotation names a kind
             assert field.annotation == settings[key].annotation
 
 
 @pytest.mark.parametrize(("kind", "name"), NAMES)
 def test_defaults_satisfy_the_schema(kind: str, name: str) -> None:
-    schema, _ = settings_schema(target(kind, name))
-    if not any(field.is_required() for field in schema.model_fields.values()):
+    schema = settings_schema(target(kind, name))
+    if not any(field.is_required() for key, field in schema.model_fields.items() if key != "name"):
         assert choose(kind, name, "here") == choose(kind, {"name": name}, "here")
 
 
@@ -87,11 +88,10 @@ def test_reading_every_schema_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize("module", ["my_networks", "my_package.inner.nets"])
 def test_own_class_is_read_without_being_run(folder: Path, module: str) -> None:
     chosen = choose("models", {"name": f"{module}:Net", "width": 3, "where": "there"}, "model")
-    assert chosen == {
-        "name": f"{module}:Net", "width": 3, "kind": "a", "start": None, "sizes": [1, 2], "where": "there"
+    assert chosen.model_dump() == {
+        "name": f"{module}:Net", "width": 3, "kind": "a", "start": None, "sizes": [1, 2], "where": Path("there")
     }  # fmt: skip
-    assert path_settings(f"{module}:Net") == ["where"]
-    assert choose("models", f"{module}:Plain", "model") == {"name": f"{module}:Plain"}
+    assert choose("models", f"{module}:Plain", "model").model_dump() == {"name": f"{module}:Plain"}
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_augmentations_of_another_signature_are_refused_with_the_right_one(folde
     (folder / "my_changes.py").write_text(
         "def old(x, y, u, *, max: int = 3): ...\ndef new(x, u, *, max: int = 3): ...\n"
     )
-    assert choose("augment", "my_changes:new", "augment.0") == {"name": "my_changes:new", "max": 3}
+    assert choose("augment", "my_changes:new", "augment.0").model_dump() == {"name": "my_changes:new", "max": 3}
     with pytest.raises(InputError, match=r"augment\.0\.name: old\(x, y, u\) is not called as") as caught:
         choose("augment", "my_changes:old", "augment.0")
     assert "define old(x, u, *, settings) and return x, move" in caught.value.remedy
@@ -159,7 +159,8 @@ def test_faults_name_the_dotted_key_and_what_is_allowed(section, message: str, r
 
 def test_choice_within_a_section() -> None:
     section = {"name": "Intervals", "genome": "g.fa", "positives": "p.bed", "negatives": {"name": "random"}}
-    assert choose("data", section, "data")["negatives"] == {"name": "random", "ratio": 1.0, "distance": 300}
+    negatives = choose("data", section, "data").negatives
+    assert negatives.model_dump() == {"name": "random", "ratio": 1.0, "distance": 300}
     bare = choose("data", {**section, "negatives": "random"}, "data")
     assert bare == choose("data", section, "data")
     for wrong, word in (("randm", "random"), ({"name": "random", "ration": 2}, "ratio")):
@@ -175,7 +176,7 @@ def test_missing_setting_is_named() -> None:
 
 
 def test_check_refuses_what_is_no_section() -> None:
-    schema, _ = settings_schema(target("models", "UNet"))
+    schema = settings_schema(target("models", "UNet"))
     with pytest.raises(InputError, match=r"model: must be a section \(given: 3\)"):
         check(schema, 3, "model")
 
@@ -217,12 +218,12 @@ def hides(x, *, _a: int = 1):
 
 def test_annotations_are_read_and_never_run(folder: Path) -> None:
     (folder / "hostile.py").write_text(HOSTILE)
-    schema, _ = settings_schema("hostile:good")
+    schema = settings_schema("hostile:good")
     wanted = {
         "a": int | None, "b": list[float], "c": int, "d": Literal["u", 2], "e": tuple[int, ...],
         "f": int | str | None, "g": list[dict[str, bool]],
     }  # fmt: skip
-    assert {key: field.annotation for key, field in schema.model_fields.items()} == wanted
+    assert {key: field.annotation for key, field in schema.model_fields.items()} == {"name": str} | wanted
     for name, said in (
         ("runs", "is no type"),
         ("escapes", "is no type"),

@@ -1,14 +1,17 @@
 """Draws are functions of seed, trial and key, within their ranges; what cannot be drawn is named before a run."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biocnn.config.search_space import RANGES, chosen, drawn, with_values
-from biocnn.config.settings import load
+from biocnn.config.experiment import load
+from biocnn.config.search_space import RANGES, Calibrate, chosen, drawn, with_values
+from biocnn.config.settings import Settings, Train
 from biocnn.core.errors import InputError
 
 BASE = "data: {name: Sequences, table: t.tsv}\n"
@@ -19,17 +22,19 @@ DRAW = {
 }
 
 
-def settings(folder: Path, calibrate: str, model: str = "{name: DeepBind}") -> dict[str, Any]:
+def settings(folder: Path, calibrate: str, model: str = "{name: DeepBind}") -> Settings:
     (folder / "t.tsv").touch()
     (folder / "mine.yaml").write_text(f"{BASE}model: {model}\ncalibrate: {calibrate}\n")
     return load(folder / "mine.yaml", folder).settings
 
 
-def experiment(seed: int = 1, **draw: Any) -> dict[str, Any]:
-    return {
-        "seed": seed, "calibrate": {"draw": draw or DRAW}, "train": {"lr": 0.5, "epochs": 3},
-        "model": {"name": "DeepBind", "dropout": 0.0, "channels": 4},
-    }  # fmt: skip
+@cache
+def deepbind() -> Settings:
+    return tiny.experiment({"name": "DeepBind", "dropout": 0.0, "channels": 4}, train=Train(lr=0.5, epochs=3))
+
+
+def experiment(seed: int = 1, **draw: Any) -> Settings:
+    return deepbind().model_copy(update={"seed": seed, "calibrate": Calibrate(draw=draw or DRAW)})
 
 
 @given(st.integers(0, 2**40), st.integers(1, 10_000))
@@ -68,19 +73,19 @@ def test_trial_0_is_the_file() -> None:
 def test_values_take_the_place_of_those_given() -> None:
     before = experiment()
     after = with_values(before, {"train.lr": 0.1, "model.channels": 64})
-    assert (after["train"], after["model"]["channels"]) == ({"lr": 0.1, "epochs": 3}, 64)
+    assert (after.train, after.model.channels) == (Train(lr=0.1, epochs=3), 64)
     assert before == experiment()
 
 
 def test_nothing_is_drawn_by_default(tmp_path: Path) -> None:
-    assert settings(tmp_path, "{}")["calibrate"] == {"trials": 0, "folds": 3, "epochs": None, "draw": None}
+    assert settings(tmp_path, "{}").calibrate == Calibrate(trials=0, folds=3, epochs=None, draw=None)
 
 
 def test_what_is_drawn_by_default_suits_the_model(tmp_path: Path) -> None:
-    assert settings(tmp_path, "{trials: 9}")["calibrate"]["draw"] == RANGES
+    assert settings(tmp_path, "{trials: 9}").calibrate.draw == RANGES
     text = "data: {name: Images, table: results/t.csv}\nmodel: {name: UNet}\ncalibrate: {trials: 9}\n"
     (tmp_path / "images.yaml").write_text(text)
-    found = load(tmp_path / "images.yaml")["calibrate"]["draw"]
+    found = load(tmp_path / "images.yaml").settings.calibrate.draw
     assert "train.lr" in found
     assert "model.hidden" not in found
 

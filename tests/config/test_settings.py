@@ -1,6 +1,5 @@
 """Experiments: what they resolve to, and that every fault names file, key or line, and the way out."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from biocnn.config.settings import KEYS, load
+from biocnn.config.experiment import load
+from biocnn.config.settings import Settings, Split
 from biocnn.core.errors import InputError
 
 EXPERIMENTS = sorted((Path(__file__).parents[2] / "config" / "experiments").glob("*.yaml"))
@@ -44,7 +44,7 @@ def test_the_other_strand_of_rna_is_refused(folder: Path, more: str, named: list
     settings((base + more).replace("RNA", "DNA"))
 
 
-def settings(text: str, name: str = "mine.yaml") -> dict:
+def settings(text: str, name: str = "mine.yaml") -> Settings:
     Path(name).write_text(text)
     return load(name).settings
 
@@ -63,14 +63,13 @@ def test_every_experiment_that_comes_with_biocnn_loads(path: Path, request: pyte
     root = "." if path.stem.startswith("demo") else request.getfixturevalue("data_root")
     experiment = load(path, root)
     assert experiment.name == path.stem
-    assert set(experiment.settings) == set(KEYS)
-    assert json.loads(json.dumps(experiment.settings)) == experiment.settings
+    assert experiment.settings == Settings(**dict(experiment.settings))
 
 
 def test_loading_imports_nothing_heavy(folder: Path) -> None:
     (folder / "mine.yaml").write_text(BASE)
     code = (
-        "import sys; from biocnn.config.settings import load; load('mine.yaml')\n"
+        "import sys; from biocnn.config.experiment import load; load('mine.yaml')\n"
         "print(*sorted({'torch', 'monai', 'pandas', 'sklearn', 'skimage', 'matplotlib'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
@@ -78,14 +77,13 @@ def test_loading_imports_nothing_heavy(folder: Path) -> None:
 
 def test_defaults_are_filled_in(folder: Path) -> None:
     found = settings(BASE)
-    assert found["seed"] == 1
-    assert (found["augment"], found["loss"]) == ([], None)
-    assert found["split"] == {
-        "group": "group", "column": None, "val": None, "test": None, "hashed": False, "folds": None,
-        "remove_leaks": False,
-    }  # fmt: skip
-    assert found["train"]["seeds"] == [1]
-    assert found["data"]["window"] == 101
+    assert found.seed == 1
+    assert (found.augment, found.loss) == ([], None)
+    assert found.split == Split(
+        group="group", column=None, val=None, test=None, hashed=False, folds=None, remove_leaks=False
+    )
+    assert found.train.seeds == [1]
+    assert found.data.window == 101
 
 
 def test_empty_sections_are_defaults(folder: Path) -> None:
@@ -102,11 +100,11 @@ def test_paths_start_at_data_root_but_those_the_workflow_makes(folder: Path) -> 
     (folder / "elsewhere").mkdir()
     for root in (folder, Path("elsewhere") / ".."):
         assert load("mine.yaml", root).files == {
-            "data.genome": str(root / "genome.fa"),
-            "data.positives": "results/demo/p.bed",
-            "data.negatives.path": str(root / "peaks.bed"),
-            "explain.motifs.database": str(folder / "motifs.meme"),
-            "variants.vcf": str(root / "peaks.bed"),
+            "data.genome": root / "genome.fa",
+            "data.positives": Path("results/demo/p.bed"),
+            "data.negatives.path": root / "peaks.bed",
+            "explain.motifs.database": folder / "motifs.meme",
+            "variants.vcf": root / "peaks.bed",
         }
 
 
@@ -202,13 +200,13 @@ def test_senseless_values_are_refused_by_key(folder: Path, addition: str) -> Non
 
 @pytest.mark.parametrize("text", ["0.001", "1e-3", "1E-3", "1.e-3", "1.0e-3", "1e-03", "+1e-3"])
 def test_numbers_with_an_exponent_are_numbers(folder: Path, text: str) -> None:
-    assert settings(BASE + f"train: {{lr: {text}}}")["train"]["lr"] == 1e-3
+    assert settings(BASE + f"train: {{lr: {text}}}").train.lr == 1e-3
 
 
 def test_text_that_looks_like_a_number_stays_what_it_was(folder: Path) -> None:
-    split = settings(BASE + "split: {val: [1e5x, '1e5', chr1], test: [20, X]}")["split"]
-    assert split["val"] == ["1e5x", "1e5", "chr1"]
-    assert split["test"] == [20, "X"]
+    split = settings(BASE + "split: {val: [1e5x, '1e5', chr1], test: [20, X]}").split
+    assert split.val == ["1e5x", "1e5", "chr1"]
+    assert split.test == [20, "X"]
 
 
 @pytest.mark.parametrize(
@@ -251,7 +249,7 @@ def test_anchors_may_be_overridden(folder: Path) -> None:
     text = "x: &x {epochs: 3, lr: 1e-2}\n"
     assert refusal(text + BASE).message.endswith("x: unknown key")
     text = BASE + "train: {<<: {epochs: 3, lr: 1e-2}, lr: 1e-4}"
-    assert {key: settings(text)["train"][key] for key in ("epochs", "lr")} == {"epochs": 3, "lr": 1e-4}
+    assert (settings(text).train.epochs, settings(text).train.lr) == (3, 1e-4)
 
 
 def only(text: str, *sections: str, leave: tuple[str, ...] = ()) -> str:
@@ -281,7 +279,7 @@ def test_own_model_by_import_path(folder: Path) -> None:
         "class Net:\n    def __init__(self, spatial_dims, in_channels, out_channels, *, width: int = 8): ...\n"
     )
     text = BASE.replace("{name: DeepBind}", "{name: 'my_own_net:Net', width: 3}")
-    assert settings(text)["model"] == {"name": "my_own_net:Net", "width": 3}
+    assert settings(text).model.model_dump() == {"name": "my_own_net:Net", "width": 3}
     assert "did you mean 'width'" in refusal(text.replace("width", "widht")).remedy
 
 
@@ -299,7 +297,7 @@ def test_files_of_an_own_model_are_resolved_too(folder: Path) -> None:
     text = BASE.replace("{name: DeepBind}", "{name: 'my_filed_net:Net', start: motifs.meme}")
     (folder / "mine.yaml").write_text(text)
     experiment = load("mine.yaml", folder)
-    assert experiment["model"]["start"] == experiment.files["model.start"] == str(folder / "motifs.meme")
+    assert experiment.settings.model.start == experiment.files["model.start"] == folder / "motifs.meme"
     assert (
         refusal(text.replace("motifs.meme", "gone")).message == "mine.yaml: model.start: no such file or folder: gone"
     )
@@ -310,10 +308,10 @@ def test_files_in_lists_and_mappings_are_found_and_named(folder: Path) -> None:
         (folder / "mine.yaml").write_text(BASE.replace("peaks.bed", given))
         found = load("mine.yaml", folder)
         assert {key: found.files[f"data.positives.{key}"] for key in keys} == {
-            keys[0]: str(folder / "peaks.bed"),
-            keys[1]: str(folder / "motifs.meme"),
+            keys[0]: folder / "peaks.bed",
+            keys[1]: folder / "motifs.meme",
         }
-        assert str(folder / "motifs.meme") in str(found.settings["data"]["positives"])
+        assert str(folder / "motifs.meme") in str(found.settings.data.positives)
     with pytest.raises(InputError, match=r"data\.positives\.1: no such file"):
         settings(BASE.replace("peaks.bed", "[peaks.bed, gone.bed]"))
 
@@ -323,5 +321,5 @@ def test_views_that_a_network_never_saw_are_refused(folder: Path, word: str, uns
     text = f"data: {{name: Images, images: new, masks: new}}\nmodel: {{name: UNet}}\naugment: {word}\n"
     error = refusal(text + "predict: {tta: flips}\n")
     assert f"predict.tta: 'flips' shows images {unseen}" in error.message
-    assert settings(text)["predict"]["tta"] == "none"
-    assert settings(text.replace(word, "default") + "predict: {tta: all}\n")["predict"]["tta"] == "all"
+    assert settings(text).predict.tta == "none"
+    assert settings(text.replace(word, "default") + "predict: {tta: all}\n").predict.tta == "all"

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from tiny import images, sequences, split_settings, stored
+from tiny import images, sequences, stored
 
+from biocnn.config.settings import Split
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset, hashes, write
 from biocnn.tasks.instance_targets import instance_targets
@@ -128,7 +129,7 @@ def test_hashes_of_sources(tmp_path: Path) -> None:
     (tmp_path / "a.fa").write_bytes(b">a\n")
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "1.png").write_bytes(b"")
-    one, two = hashes({"data.genome": str(tmp_path / "a.fa"), "data.images": str(tmp_path / "images")})
+    one, two = hashes({"data.genome": tmp_path / "a.fa", "data.images": tmp_path / "images"})
     assert one["sha256"] == hashlib.sha256(b">a\n").hexdigest()
     assert one["bytes"] == 3
     assert two == {"key": "data.images", "path": str(tmp_path / "images"), "files": 1}
@@ -151,7 +152,7 @@ def test_regression_knows_no_classes(tmp_path: Path) -> None:
 
 def test_writing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        write(sequences(30), split_settings(), 1, {}, tmp_path / name)
+        write(sequences(30), Split(), 1, {}, tmp_path / name)
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert files == ["checks.tsv", "examples.tsv", "facts.json", "x.npy", "x.shapes.npy", "y.npy", "y.shapes.npy"]
     for name in files:
@@ -162,7 +163,7 @@ def test_provenance_is_kept(tmp_path: Path) -> None:
     raw = sequences(9)
     raw.examples["chrom"] = [f"chr{i % 3}" for i in range(9)]
     raw.examples["start"] = range(9)
-    write(raw, split_settings(val=["g0"], test=["g1"]), 1, {}, tmp_path / "dataset")
+    write(raw, Split(val=["g0"], test=["g1"]), 1, {}, tmp_path / "dataset")
     pd.testing.assert_frame_equal(
         Dataset(tmp_path / "dataset").examples[["chrom", "start"]], raw.examples[["chrom", "start"]]
     )

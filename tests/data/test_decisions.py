@@ -7,9 +7,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import images, sequences, stored, train_settings
+from tiny import experiment, images, sequences, stored
 
-from biocnn.config.settings import load
+from biocnn.config.experiment import load
+from biocnn.config.settings import Train
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.data.decisions import BATCH, decide, memory_per_example, resolve
@@ -74,8 +75,8 @@ def test_a_rare_class_is_looked_for() -> None:
 
 
 def test_what_is_given_stays_and_is_said_to_be_given() -> None:
-    train = train_settings(patch=[96, 96], batch_size=None, epochs=7)
-    found = decide(facts(), {"train": train, "model": {"name": "UNet", "channels": [64, 128]}})
+    train = Train(patch=[96, 96], batch_size=None, epochs=7)
+    found = decide(facts(), experiment({"name": "UNet", "channels": [64, 128]}, data="Images", train=train))
     assert (found["patch"]["value"], found["patch"]["reason"]) == ([96, 96], "given: train.patch")
     assert (found["channels"]["value"], found["channels"]["reason"]) == ([64, 128], "given: model.channels")
     assert (found["epochs"]["value"], found["epochs"]["reason"]) == (7, "given: train.epochs")
@@ -84,14 +85,18 @@ def test_what_is_given_stays_and_is_said_to_be_given() -> None:
     assert not found["batch_size"]["reason"].startswith("given")
 
 
+UNET = experiment("UNet", data="Images")
+
+
 @given(
     st.lists(st.integers(1, 3000), min_size=2, max_size=3), st.floats(0.05, 200), st.integers(1, 5000),
     st.lists(st.sampled_from([0.2, 0.5, 1.0, 3.0, 10.0]), min_size=3, max_size=3),
     st.one_of(st.none(), st.floats(1, 900)),
 )  # fmt: skip
 def test_any_data_get_values_that_can_be_trained_with(shape, memory, n, spacing, diameter) -> None:
-    found = decide(facts(tuple(shape), n, diameter=diameter, spacing=spacing[: len(shape)]),
-                   {"train": {"memory_gb": memory}, "model": {}})  # fmt: skip
+    train = Train(epochs=None, batch_size=None, memory_gb=memory)
+    settings = UNET.model_copy(update={"train": train})
+    found = decide(facts(tuple(shape), n, diameter=diameter, spacing=spacing[: len(shape)]), settings)
     patch, channels, batch = (found[key]["value"] for key in ("patch", "channels", "batch_size"))
     assert all(item["reason"] for item in found.values())
     assert all(side >= 8 and side % 8 == 0 for side in patch)
@@ -158,12 +163,12 @@ def test_images_leave_to_the_data_what_sequences_do_not(tmp_path: Path) -> None:
         text = f"data: {{name: {kind}, table: t.csv}}\nmodel: {{name: {model}}}\n"
         for extra in ("", "train: {lr: 0.01}\n", "train:\n"):
             (tmp_path / "e.yaml").write_text(text + extra)
-            train = load(tmp_path / "e.yaml", tmp_path)["train"]
-            assert (train["epochs"], train["batch_size"]) == (epochs, batch)
+            train = load(tmp_path / "e.yaml", tmp_path).settings.train
+            assert (train.epochs, train.batch_size) == (epochs, batch)
         (tmp_path / "e.yaml").write_text(text + "train: {epochs: null, batch_size: 5}")
         if kind == "Images":
-            train = load(tmp_path / "e.yaml", tmp_path)["train"]
-            assert (train["epochs"], train["batch_size"]) == (None, 5)
+            train = load(tmp_path / "e.yaml", tmp_path).settings.train
+            assert (train.epochs, train.batch_size) == (None, 5)
         else:
             with pytest.raises(InputError, match=r"train\.epochs: is null"):
                 load(tmp_path / "e.yaml", tmp_path)
@@ -171,25 +176,25 @@ def test_images_leave_to_the_data_what_sequences_do_not(tmp_path: Path) -> None:
 
 def test_nothing_is_decided_for_sequences(tmp_path: Path) -> None:
     found = stored(sequences(), tmp_path).facts
-    given = {"train": train_settings(), "model": {"name": "DeepBind", "channels": 16}}
+    given = experiment({"name": "DeepBind", "channels": 16})
     assert resolve(given, found) == (given, {})
     with pytest.raises(InputError, match=r"train\.batch_size: is null"):
-        resolve({**given, "train": train_settings(batch_size=None)}, found)
+        resolve(experiment(train=Train(batch_size=None)), found)
 
 
 def test_a_training_that_leaves_all_to_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("biocnn.data.decisions.STEPS", (1, 2))
     monkeypatch.setattr("biocnn.data.decisions.EPOCHS", (1, 2))
     dataset = stored(images(12), tmp_path)
-    train = train_settings(epochs=None, batch_size=None, threads=1)
-    plan = {"augment": [], "model": {"name": "UNet", "channels": None}, "loss": None, "train": train}
+    train = Train(epochs=None, batch_size=None, threads=1)
+    plan = experiment("UNet", data="Images", train=train)
     network, history, meta = train_run(plan, dataset, 1)
-    section, decided = meta["experiment"]["train"], dataset.facts["decisions"]
-    assert len(history) == section["epochs"] == 2
-    assert section["patch"] == decided["patch"]["value"] == [32, 32]
-    assert meta["experiment"]["model"]["channels"] == decided["channels"]["value"]
-    assert meta["decisions"]["batch_size"]["value"] == section["batch_size"]
-    assert plan["train"]["epochs"] is None, "what was given is left as it is"
-    again = build_model(meta["experiment"]["model"], meta["facts"])
+    section, decided = meta["experiment"].train, dataset.facts["decisions"]
+    assert len(history) == section.epochs == 2
+    assert section.patch == decided["patch"]["value"] == [32, 32]
+    assert meta["experiment"].model.channels == decided["channels"]["value"]
+    assert meta["decisions"]["batch_size"]["value"] == section.batch_size
+    assert plan.train.epochs is None, "what was given is left as it is"
+    again = build_model(meta["experiment"].model, meta["facts"])
     again.load_state_dict(network.state_dict())
-    assert build_model(plan["model"], dataset.facts).load_state_dict(network.state_dict())
+    assert build_model(plan.model, dataset.facts).load_state_dict(network.state_dict())

@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import images, sequences, stored
 
+from biocnn.config.settings import Split
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.data.splits import PARTS, assign, assign_folds, balanced_folds, parts_of_fold
-
-NONE = {"group": "group", "column": None, "val": None, "test": None}
 
 
 def table(groups, **columns) -> pd.DataFrame:
@@ -56,7 +55,7 @@ def test_groups_of_one_size_are_dealt_at_random() -> None:
 @given(groups=st.lists(st.integers(0, 60), min_size=60, max_size=120), folds=st.integers(3, 4))
 def test_each_example_is_tested_once_and_validated_once(groups: list[int], folds: int, hashed: bool) -> None:
     examples = table([*groups, *range(61)])
-    numbers = assign_folds(examples, 1, folds, **NONE, hashed=hashed)
+    numbers = assign_folds(examples, 1, Split(folds=folds, hashed=hashed))
     splits = [parts_of_fold(numbers, fold, folds) for fold in range(folds)]
     for part, times in (("test", 1), ("val", 1), ("train", folds - 2)):
         assert (sum((split == part).astype(int) for split in splits) == times).all()
@@ -73,7 +72,7 @@ def test_each_example_is_tested_once_and_validated_once(groups: list[int], folds
     ],
 )
 def test_an_official_test_part_stays(columns: dict, settings: dict) -> None:
-    numbers = assign_folds(table(range(30), **columns), 1, 5, **{**NONE, **settings})
+    numbers = assign_folds(table(range(30), **columns), 1, Split(folds=5, **settings))
     assert list(numbers[:5]) == [-1] * 5
     assert numbers[5:].value_counts().to_dict() == dict.fromkeys(range(5), 5)
     for fold in range(5):
@@ -84,7 +83,7 @@ def test_an_official_test_part_stays(columns: dict, settings: dict) -> None:
 
 
 def test_a_fraction_can_be_set_aside() -> None:
-    numbers = assign_folds(table(range(100)), 1, 4, **{**NONE, "test": 0.2})
+    numbers = assign_folds(table(range(100)), 1, Split(folds=4, test=0.2))
     assert numbers.value_counts().to_dict() == {-1: 20, 0: 20, 1: 20, 2: 20, 3: 20}
 
 
@@ -99,7 +98,7 @@ def test_a_fraction_can_be_set_aside() -> None:
 )
 def test_faults_name_the_key(settings: dict, folds: int, message: str) -> None:
     with pytest.raises(InputError) as caught:
-        assign_folds(table(range(10)), 1, folds, **{**NONE, **settings})
+        assign_folds(table(range(10)), 1, Split(folds=folds, **settings))
     assert message in caught.value.message
     assert caught.value.remedy
 
@@ -110,15 +109,17 @@ names = st.lists(st.text(min_size=1, max_size=5), min_size=1, max_size=30)
 @given(names, names)
 def test_hashed_names_do_not_move_when_data_are_added(old: list[str], new: list[str]) -> None:
     fixed = [f"chr{i}" for i in range(60)]  # enough that no part is empty
-    before = assign(table([*fixed, *old]), 1, **NONE, hashed=True)
-    after = assign(table([*fixed, *old, *new]), 2, **NONE, hashed=True)
+    before = assign(table([*fixed, *old]), 1, Split(hashed=True))
+    after = assign(table([*fixed, *old, *new]), 2, Split(hashed=True))
     assert list(after[: len(before)]) == list(before)
-    folds = [assign_folds(table(some), 1, 3, **NONE, hashed=True) for some in ([*fixed, *old], [*fixed, *old, *new])]
+    folds = [
+        assign_folds(table(some), 1, Split(folds=3, hashed=True)) for some in ([*fixed, *old], [*fixed, *old, *new])
+    ]
     assert list(folds[1][: len(before)]) == list(folds[0])
 
 
 def test_hashed_fractions_are_met_on_average() -> None:
-    found = assign(table(range(20_000)), 1, **{**NONE, "val": 0.25, "test": 0.2}, hashed=True)
+    found = assign(table(range(20_000)), 1, Split(val=0.25, test=0.2, hashed=True))
     counts = found.value_counts() / 20_000
     assert counts["test"] == pytest.approx(0.2, abs=0.01)
     assert counts["val"] == pytest.approx(0.8 * 0.25, abs=0.01)
@@ -126,7 +127,7 @@ def test_hashed_fractions_are_met_on_average() -> None:
 
 def test_hashed_names_stay_what_they_were() -> None:
     """A change of the hash would move the examples of every user."""
-    found = assign(table([f"chr{i}" for i in range(1, 23)]), 1, **NONE, hashed=True)
+    found = assign(table([f"chr{i}" for i in range(1, 23)]), 1, Split(hashed=True))
     parts = {part: [f"chr{i + 1}" for i in np.flatnonzero(found == part)] for part in ("val", "test")}
     assert parts == {"val": ["chr14", "chr19", "chr20", "chr22"], "test": ["chr8"]}
 

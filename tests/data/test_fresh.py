@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import sequences, stored
+from tiny import chosen, sequences, stored
 from trainings import resumed, same_weights, stopped, trained
 
 from biocnn.core.checks import Checks
@@ -64,7 +64,7 @@ def test_negatives_change_with_the_epoch_and_keep_their_dinucleotides(dataset: D
 
 def test_draws_are_a_function_of_seed_and_epoch_alone(dataset: Dataset) -> None:
     rows = dataset.rows("train")
-    augment = [{"name": "reverse_complement"}, {"name": "shift", "max": 4}]
+    augment = chosen({"name": "reverse_complement"}, {"name": "shift", "max": 4})
     wanted = drawn(make(dataset, rows, CPU, augment), 3)
     batches = make(dataset, rows, CPU, augment)
     assert not drawn(batches, 2).equal(wanted)

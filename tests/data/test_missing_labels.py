@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import sequences, stored, train_settings
+from tiny import experiment, sequences, stored
 
 from biocnn import metrics
-from biocnn.config.schema import choose
+from biocnn.config.settings import Train
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
@@ -182,10 +182,9 @@ def test_the_whole_path_takes_missing_labels(tmp_path: Path, task: str) -> None:
     raw.y[rng.random(240) < 0.3, 1] = np.nan
     raw.y[np.isnan(raw.y).all(axis=1)] = 1
     dataset = stored(raw, tmp_path)
-    model = choose("models", {"name": "DeepBind", "channels": 4, "kernel_size": 8}, "model")
-    train = train_settings(epochs=2, threads=1, class_weights="balanced" if task == "multilabel" else "none")
-    settings = {"augment": [], "model": model, "loss": None, "train": train, "seed": 1}
-    network, history, meta = train_run(settings, dataset, 1)
+    model = {"name": "DeepBind", "channels": 4, "kernel_size": 8}
+    train = Train(epochs=2, threads=1, class_weights="balanced" if task == "multilabel" else "none")
+    network, history, meta = train_run(experiment(model, train=train), dataset, 1)
     assert np.isfinite(history[["train_loss", "val_loss"]].to_numpy()).all()
     assert np.isfinite(meta.get("temperature", [])).all()
     for levels, column in zip(meta.get("recall", []), raw.y[dataset.rows("val")].T, strict=False):

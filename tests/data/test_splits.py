@@ -6,6 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from biocnn.config.settings import Split
 from biocnn.core.errors import InputError
 from biocnn.data.splits import PARTS, assign
 
@@ -17,7 +18,7 @@ def table(groups, **columns) -> pd.DataFrame:
 
 
 def split(examples: pd.DataFrame, seed: int = 1, **settings) -> pd.Series:
-    return assign(examples, seed, **{"group": "group", "column": None, "val": 0.2, "test": 0.2, **settings})
+    return assign(examples, seed, Split(**{"val": 0.2, "test": 0.2, **settings}))
 
 
 def cut_groups(examples: pd.DataFrame, found: pd.Series, group: str = "group") -> int:

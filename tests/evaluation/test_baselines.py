@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
-from tiny import sequences, split_settings, stored
+from tiny import experiment, sequences, stored
 
+from biocnn.config.settings import Split
 from biocnn.data.dataset import Dataset, write
 from biocnn.data.raw import Raw
 from biocnn.evaluation.baselines import (
@@ -115,9 +116,9 @@ def test_features_by_hand() -> None:
 
 def test_strands_are_those_of_the_network() -> None:
     dna, rna = {"alphabet": "ACGT"}, {"alphabet": "ACGU"}
-    turns = {"model": {"name": "Own"}, "augment": [{"name": "reverse_complement"}]}
-    both = {"model": {"name": "DeepBind", "strands": "both"}, "augment": []}
-    single = {"model": {"name": "DeepBind", "strands": "single"}, "augment": [{"name": "shift", "max": 5}]}
+    turns = experiment("DanQ", augment=["reverse_complement"])
+    both = experiment({"name": "DeepBind", "strands": "both"})
+    single = experiment({"name": "DeepBind", "strands": "single"}, augment=[{"name": "shift", "max": 5}])
     assert [strands_of(settings, dna) for settings in (turns, both, single)] == ["both", "both", "single"]
     assert strands_of(turns, rna) == strands_of(both, rna) == "single"
 
@@ -153,8 +154,8 @@ def test_of_very_many_examples_some_are_left_out(tmp_path: Path, monkeypatch: py
 
 
 def test_every_fold_has_its_own(tmp_path: Path) -> None:
-    write(sequences(120), split_settings(folds=3), 1, {}, tmp_path / "dataset")
-    settings = {"model": {"name": "DeepBind", "strands": "single"}, "augment": []}
+    write(sequences(120), Split(folds=3), 1, {}, tmp_path / "dataset")
+    settings = experiment({"name": "DeepBind", "strands": "single"})
     lines = write_baselines(tmp_path / "dataset", settings, tmp_path)
     assert len(lines) == 9
     rows = pd.read_csv(tmp_path / "examples.tsv", sep="\t")
@@ -180,7 +181,7 @@ def test_a_6_mer_model_of_real_sequences_is_as_good_as_published(data_root: Path
     table["split"] = ["train"] * n[0] + ["test"] * n[1]
     facts = {"kind": "sequence", "task": "binary", "spatial_dims": 1, "in_channels": 4, "out_channels": 1}
     facts |= {"outputs": ["QKI"], "alphabet": "ACGU", "window": 101, "flank": 0}
-    write(Raw(table, codes.__getitem__, labels, facts), split_settings(val=0.15), 1, {}, tmp_path / "dataset")
+    write(Raw(table, codes.__getitem__, labels, facts), Split(val=0.15), 1, {}, tmp_path / "dataset")
     dataset = Dataset(tmp_path / "dataset")
     p, _ = fit_baselines(dataset, "single")
     test = p[dataset.examples["split"].to_numpy()[dataset.rows("val", "test")] == "test"]

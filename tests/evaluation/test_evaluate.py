@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 from sklearn.metrics import average_precision_score, mean_squared_error, roc_auc_score
-from tiny import images, metric_settings, sequences, split_settings, stored
+from tiny import images, sequences, stored
 
 from biocnn import metrics
+from biocnn.config.settings import Metrics, Split
 from biocnn.data.dataset import Dataset, write
 from biocnn.evaluation.evaluate import describe, evaluate
 from biocnn.io.ragged import Ragged
@@ -45,7 +46,7 @@ def test_vectors_are_judged_as_scikit_learn_does(tmp_path: Path, shuffled: bool)
     raw.y[:, 1] = np.random.default_rng(2).integers(0, 2, 90)
     dataset = stored(raw, tmp_path)
     found = predictions(dataset, tmp_path, lambda i, rng: rng.random(2), shuffled=shuffled)
-    table, detail, _ = evaluate(dataset, found, {}, metric_settings(resamples=50), 1)
+    table, detail, _ = evaluate(dataset, found, {}, Metrics(resamples=50), 1)
     assert detail.empty
     for run, (values, rows) in found.items():
         for split in ("val", "test"):
@@ -64,7 +65,7 @@ def test_vectors_are_judged_as_scikit_learn_does(tmp_path: Path, shuffled: bool)
 def test_regression(tmp_path: Path) -> None:
     dataset = stored(sequences(60, task="regression"), tmp_path)
     found = predictions(dataset, tmp_path, lambda i, rng: dataset.y[i] + rng.normal(0, 0.5, 1), RUNS[:1])
-    table, *_ = evaluate(dataset, found, {}, metric_settings(resamples=0), 1)
+    table, *_ = evaluate(dataset, found, {}, Metrics(resamples=0), 1)
     rows = dataset.rows("test")
     p = dict(zip(dataset.rows("val", "test"), found[RUNS[0]][0], strict=True))
     p, y = np.array([p[i][0] for i in rows]), np.array([dataset.y[i][0] for i in rows])
@@ -77,7 +78,7 @@ def test_regression(tmp_path: Path) -> None:
 def test_ensemble_is_the_mean_of_the_runs(tmp_path: Path) -> None:
     dataset = stored(sequences(90), tmp_path)
     found = predictions(dataset, tmp_path, lambda i, rng: rng.random(1))
-    table, *_ = evaluate(dataset, found, {}, metric_settings(resamples=20), 1)
+    table, *_ = evaluate(dataset, found, {}, Metrics(resamples=20), 1)
     assert list(table["run"].unique()) == [*RUNS, "ensemble"]
     values = [np.stack(list(values)) for values, _ in found.values()]
     rows = found[RUNS[0]][1]
@@ -85,7 +86,7 @@ def test_ensemble_is_the_mean_of_the_runs(tmp_path: Path) -> None:
     y = np.stack([dataset.y[int(name[1:])] for name in rows["id"]])
     wanted = roc_auc_score(y[test], np.mean(values, axis=0)[test])
     assert value(table, run="ensemble", split="test", metric="auroc") == pytest.approx(wanted)
-    alone, *_ = evaluate(dataset, dict([next(iter(found.items()))]), {}, metric_settings(resamples=20), 1)
+    alone, *_ = evaluate(dataset, dict([next(iter(found.items()))]), {}, Metrics(resamples=20), 1)
     assert list(alone["run"].unique()) == [RUNS[0]]
     pd.testing.assert_frame_equal(alone, table[table["run"] == RUNS[0]])
 
@@ -96,7 +97,7 @@ def test_perfect_and_useless_predictions(tmp_path: Path) -> None:
         dataset,
         predictions(dataset, tmp_path, lambda i, rng: dataset.y[i], RUNS[:1]),
         {},
-        metric_settings(resamples=20),
+        Metrics(resamples=20),
         1,
     )
     ideal = (table["metric"] != "ece").astype(float)
@@ -105,7 +106,7 @@ def test_perfect_and_useless_predictions(tmp_path: Path) -> None:
         dataset,
         predictions(dataset, tmp_path, lambda i, rng: np.array([0.3]), RUNS[:1]),
         {},
-        metric_settings(resamples=20),
+        Metrics(resamples=20),
         1,
     )
     assert value(table, split="test", metric="auroc") == 0.5
@@ -114,7 +115,7 @@ def test_perfect_and_useless_predictions(tmp_path: Path) -> None:
 def test_intervals_hold_the_value_and_follow_the_seed(tmp_path: Path) -> None:
     dataset = stored(sequences(300), tmp_path)
     found = predictions(dataset, tmp_path, lambda i, rng: dataset.y[i] + rng.normal(0, 1, 1), RUNS[:1])
-    one, same, other = (evaluate(dataset, found, {}, metric_settings(resamples=200), seed)[0] for seed in (1, 1, 2))
+    one, same, other = (evaluate(dataset, found, {}, Metrics(resamples=200), seed)[0] for seed in (1, 1, 2))
     held = one[one["metric"] != "ece"]  # the error of resamples is larger
     assert ((held["low"] <= held["value"]) & (held["value"] <= held["high"])).all()
     pd.testing.assert_frame_equal(one, same)
@@ -123,7 +124,7 @@ def test_intervals_hold_the_value_and_follow_the_seed(tmp_path: Path) -> None:
 
 def test_the_ensemble_of_folds_pools_what_no_run_of_a_fold_was_trained_on(tmp_path: Path) -> None:
     """Each example is in the test part of one fold; two seeds each."""
-    write(sequences(90), split_settings(folds=3), 1, {}, tmp_path / "dataset")
+    write(sequences(90), Split(folds=3), 1, {}, tmp_path / "dataset")
     dataset, found, p = Dataset(tmp_path / "dataset"), {}, {}
     assert dataset.folds == 3
     for fold in range(3):
@@ -134,7 +135,7 @@ def test_the_ensemble_of_folds_pools_what_no_run_of_a_fold_was_trained_on(tmp_pa
             ((values, rows),) = one.values()
             for i in np.flatnonzero(rows["split"] == "test"):
                 p.setdefault(int(rows["id"][i][1:]), []).append(values[i][0])
-    table, *_ = evaluate(dataset, found, {}, metric_settings(resamples=0), 1)
+    table, *_ = evaluate(dataset, found, {}, Metrics(resamples=0), 1)
     assert {len(values) for values in p.values()} == {2}
     y, mean = np.array([dataset.y[i][0] for i in p]), np.array([np.mean(values) for values in p.values()])
     pooled = {"run": "ensemble", "split": "test"}
@@ -161,7 +162,7 @@ def test_masks_are_judged_per_image_and_pooled(tmp_path: Path) -> None:
     raw.y = partly_ignored
     dataset = stored(raw, tmp_path)
     found = predictions(dataset, tmp_path, lambda i, rng: noisy(whole(i)[None], rng), RUNS[:1])
-    table, detail, _ = evaluate(dataset, found, {RUNS[0]: {}}, metric_settings(resamples=50), 1)
+    table, detail, _ = evaluate(dataset, found, {RUNS[0]: {}}, Metrics(resamples=50), 1)
     values, rows = found[RUNS[0]]
     for split in ("val", "test"):
         names = rows["id"][rows["split"] == split]
@@ -189,7 +190,7 @@ def test_classes_are_judged_each_but_the_background(tmp_path: Path) -> None:
     found = predictions(
         dataset, tmp_path, lambda i, rng: noisy(np.stack([raw.y(i) == k for k in range(3)]), rng), RUNS[:1]
     )
-    table, *_ = evaluate(dataset, found, {RUNS[0]: {}}, metric_settings(resamples=10), 1)
+    table, *_ = evaluate(dataset, found, {RUNS[0]: {}}, Metrics(resamples=10), 1)
     assert list(table["output"].unique()) == ["even", "odd"]
     values, rows = found[RUNS[0]]
     names = rows["id"][rows["split"] == "test"]
@@ -210,7 +211,7 @@ def test_objects_are_judged_with_the_settings_of_their_run(tmp_path: Path) -> No
 
     found = predictions(dataset, tmp_path, maps)
     settings = {RUNS[0]: {"min_size": 1}, RUNS[1]: {"min_size": 100_000}}
-    table, detail, _ = evaluate(dataset, found, settings, metric_settings(resamples=10), 1)
+    table, detail, _ = evaluate(dataset, found, settings, Metrics(resamples=10), 1)
     values, rows = found[RUNS[0]]
     names = rows["id"][rows["split"] == "test"]
     labels = [decide(np.asarray(values[k]), "instances", settings[RUNS[0]]) for k in names.index]

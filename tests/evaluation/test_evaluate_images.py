@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from test_evaluate import RUNS, noisy, predictions, value
-from tiny import images, metric_settings, sequences, split_settings, stored
+from tiny import images, sequences, stored
 
 from biocnn import metrics
+from biocnn.config.settings import Metrics, Split
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset, write
 from biocnn.data.raw import Raw
@@ -21,7 +22,7 @@ from biocnn.prediction.model import decide
 
 
 def judged(dataset: Dataset, found: dict, runs: tuple[str, ...] = RUNS[:1], **settings) -> Evaluation:
-    return evaluate(dataset, found, {run: {} for run in runs}, metric_settings(resamples=40, **settings), 1)
+    return evaluate(dataset, found, {run: {} for run in runs}, Metrics(resamples=40, **settings), 1)
 
 
 def object_maps(dataset: Dataset, i: int, rng: np.random.Generator) -> np.ndarray:
@@ -176,7 +177,7 @@ def test_of_equally_good_borders_the_one_in_the_middle_is_taken(tmp_path: Path) 
 
 def in_folds(raw: Raw, folder: Path, maps: Callable[[int, int], np.ndarray]) -> tuple[Dataset, dict]:
     """Three folds, and what one run of each says of its own validation and test part: ``maps(row, fold of image)``."""
-    write(raw, split_settings(folds=3), 1, {}, folder / "dataset")
+    write(raw, Split(folds=3), 1, {}, folder / "dataset")
     found = {}
     for fold in range(3):
         dataset = Dataset(folder / "dataset", fold)
@@ -216,7 +217,7 @@ def test_objects_of_folds_are_made_with_what_was_chosen_without_them(tmp_path: P
     rng = np.random.default_rng(0)
     dataset, found = in_folds(raw, tmp_path, lambda i, fold: object_maps(stored_once, i, rng))
     sizes = {run: {"min_size": size} for run, size in zip(found, (1, 30, 100_000), strict=True)}
-    evaluation = evaluate(dataset, found, sizes, metric_settings(resamples=0), 1)
+    evaluation = evaluate(dataset, found, sizes, Metrics(resamples=0), 1)
     table = evaluation.per_example.set_index(["split", "id", "metric"]).sort_index()
     ensemble = table["run"] == "ensemble"
     pd.testing.assert_series_equal(table[ensemble]["value"], table[~ensemble]["value"])
@@ -230,7 +231,7 @@ def test_intervals_are_over_groups_of_images(tmp_path: Path) -> None:
     raw.y = lambda i: first(i - i % 2)
     dataset = stored(raw, tmp_path, test=0.5)
     found = predictions(dataset, tmp_path, lambda i, _: noisy(raw.y(i)[None], np.random.default_rng(i // 2)), RUNS[:1])
-    settings = metric_settings(resamples=2000)
+    settings = Metrics(resamples=2000)
     by_group, by_image = (evaluate(dataset, found, {RUNS[0]: {}}, settings, 1, group) for group in ("group", "id"))
     tables = [found.metrics.query("split == 'test' and metric == 'dice'") for found in (by_group, by_image)]
     for one, other in zip(*(table.to_dict("records") for table in tables), strict=True):

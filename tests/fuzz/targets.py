@@ -388,29 +388,23 @@ def yaml(folder: Path) -> Path:
 
 
 def read_yaml(path: Path) -> None:
-    from biocnn.config.settings import load
+    from biocnn.config.experiment import load
 
     load(path, path.parent)
-
-
-def settings_of(model: dict[str, Any], data: str) -> dict[str, Any]:
-    from biocnn.config.schema import choose
-    from tests.tiny import train_settings
-
-    train = train_settings(epochs=1, threads=1, patch=[16, 16] if data == "Images" else None)
-    return {"seed": 1, "data": {"name": data}, "model": choose("models", model, "model"), "loss": None, "train": train}
 
 
 def model_file(folder: Path, task: str, model: dict[str, Any], **more: Any) -> Path:
     """An untrained network with all the metadata of a trained one."""
     import torch
 
+    from biocnn.config.settings import Train
     from biocnn.training.checkpoint import build_model, save_model, versions
-    from tests.tiny import images, sequences, stored
+    from tests.tiny import experiment, images, sequences, stored
 
     raw = sequences(task=task) if task == "binary" else images(task=task)
     dataset = stored(raw, folder)
-    settings = settings_of(model, "Sequences" if task == "binary" else "Images")
+    train = Train(epochs=1, threads=1, patch=None if task == "binary" else [16, 16])
+    settings = experiment(model, data="Sequences" if task == "binary" else "Images", train=train)
     torch.manual_seed(1)
     meta = {
         "experiment": settings, "facts": dataset.facts, "decisions": dataset.facts["decisions"], "seed": 1, "fold": 0,
@@ -418,7 +412,7 @@ def model_file(folder: Path, task: str, model: dict[str, Any], **more: Any) -> P
         "deterministic": True, "best_epoch": {"epoch": 1, "val_loss": 0.7}, **more,
     }  # fmt: skip
     path = folder / "model.safetensors"
-    save_model(path, build_model(settings["model"], dataset.facts), meta)
+    save_model(path, build_model(settings.model, dataset.facts), meta)
     return path
 
 
@@ -497,8 +491,8 @@ def best(folder: Path) -> Path:
 
 
 def read_best(path: Path) -> None:
+    from biocnn.config.experiment import load
     from biocnn.config.search_space import chosen
-    from biocnn.config.settings import load
     from biocnn.core.files import read_json
 
     chosen(load(path.parent / "mine.yaml", path.parent).settings, read_json(path), path)
@@ -533,12 +527,12 @@ def predictions(name: str) -> Callable[[Path], Path]:
 
 
 def read_predictions(path: Path) -> None:
+    from biocnn.config.settings import Metrics
     from biocnn.data.dataset import Dataset
     from biocnn.evaluation.evaluate import evaluate_stored
-    from tests.tiny import metric_settings
 
     run = path.parents[1]
-    evaluate_stored(Dataset(run / "dataset"), [run], metric_settings(resamples=2), 1)
+    evaluate_stored(Dataset(run / "dataset"), [run], Metrics(resamples=2), 1)
 
 
 TARGETS: dict[str, Target] = {

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from biocnn import losses
 from biocnn.config.registry import REGISTRY, find
+from biocnn.config.schema import choose
 from biocnn.core.errors import InputError
 from biocnn.losses.shapes import distances, soft_skeleton
 from biocnn.losses.sums import one_hot, softmax_sums
@@ -276,7 +277,7 @@ def test_levels_may_be_coarser_along_some_axes_only() -> None:
 def test_losses_that_weigh_classes_alike_refuse_weights(name: str) -> None:
     task = make_task({"task": "mask", "class_shares": [0.9, 0.1]})
     with pytest.raises(InputError, match=f"balanced, but {name} weighs all classes alike") as caught:
-        task.make_loss({"name": name}, "balanced", CPU)
+        task.make_loss(choose("losses", name, "loss"), "balanced", CPU)
     assert "dice_bce" in caught.value.remedy
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import images, stored, train_settings
+from tiny import experiment, images, stored
 from torch import Tensor, nn
 from trainings import CPU, network, resumed, same_weights, stopped, trained
 
-from biocnn.config.schema import choose
+from biocnn.config.settings import Train
 from biocnn.core.errors import Interrupted
 from biocnn.data.dataset import Dataset
 from biocnn.nn.precision import SLOW, autocast, fast_bfloat16, is_large
@@ -85,9 +85,8 @@ def test_an_interruption_in_between_changes_nothing(when: tuple[int, bool], cell
 
 
 def run(dataset: Dataset, precision: str, model: nn.Module | None = None, state: Path | None = None):
-    section = choose("models", {"name": "UNet", "channels": [8, 16]}, "model")
-    train = train_settings(**SHORT, precision=precision, threads=1)
-    settings = {"augment": [], "model": section, "loss": None, "train": train, "seed": 1}
+    train = Train(**SHORT, precision=precision, threads=1)
+    settings = experiment({"name": "UNet", "channels": [8, 16]}, data="Images", train=train)
     lines: list[str] = []
     return *train_run(settings, dataset, 1, model, lines.append, state), lines
 

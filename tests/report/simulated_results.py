@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save_file
 from scipy import ndimage
+from tiny import experiment
 
+from biocnn.config.settings import Explain, Motifs, Settings, Train
 from biocnn.io.meme import Motif, write_meme
 from biocnn.io.ragged import Ragged
 from biocnn.metrics import auprc, auroc, average_precision_iou, dice, iou, pearson, spearman
@@ -19,7 +21,7 @@ SITE = "TTACCCG"
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 
 
-def write_sequences(folder: Path, task: str = "binary", n: int = 600) -> dict:
+def write_sequences(folder: Path, task: str = "binary", n: int = 600) -> Settings:
     """A sequence experiment; returns its settings."""
     rng = np.random.default_rng(1)
     y = rng.normal(size=(n, 3)) if task == "regression" else (rng.random((n, 3)) < 0.4)
@@ -49,10 +51,10 @@ def write_sequences(folder: Path, task: str = "binary", n: int = 600) -> dict:
         _run(folder, run, examples, predicted[run], {}, "val_auroc")
     _vector_metrics(folder, examples, y, predicted, outputs, task)
     _explain_sequences(folder, codes, y)
-    return _settings("DeepBind", {"motifs": {"database": str(folder / "database.meme")}})
+    return experiment(explain=Explain(motifs=Motifs(database=folder / "database.meme")))
 
 
-def write_images(folder: Path, task: str = "instances", n: int = 18, size: int = 96) -> dict:
+def write_images(folder: Path, task: str = "instances", n: int = 18, size: int = 96) -> Settings:
     """An image experiment: discs on an uneven background; returns its settings."""
     rng = np.random.default_rng(2)
     labels = [_discs(rng, size, 14) for _ in range(n)]
@@ -89,18 +91,7 @@ def write_images(folder: Path, task: str = "instances", n: int = 18, size: int =
         folder / "explain" / "cam.npz", id=names, image=shown, cam=cam / cam.max(), output=np.array([outputs[-1]] * 4)
     )
     _objects(folder, rng)
-    settings = _settings("UNet", {})
-    return settings | {"augment": "default", "train": settings["train"] | {"patch": [64, 64]}}
-
-
-def _settings(model: str, explain: dict) -> dict:
-    return {
-        "seed": 1,
-        "data": {"name": "Intervals" if model == "DeepBind" else "Images", "window": 101},
-        "model": {"name": model, "channels": 16},
-        "train": {"epochs": 30, "lr": 0.001},
-        "explain": explain,
-    }
+    return experiment("UNet", data="Images", augment="default", train=Train(patch=[64, 64]))
 
 
 def _dataset(folder: Path, examples: pd.DataFrame, facts: dict, x: list, y: list, dtype: type) -> None:

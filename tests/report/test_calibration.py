@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from tiny import sequences, stored
+from tiny import experiment, sequences, stored
 
+from biocnn.config.search_space import Calibrate
 from biocnn.report.blocks import Table, Text
 from biocnn.report.calibration import against_settings, calibration
 from biocnn.report.figures import Gallery, style
@@ -20,7 +21,7 @@ DRAW = {
     "model.hidden": {"choice": [0, 32]},
     "model.channels": {"choice": [[8, 16], [16, 32]]},
 }
-EXPERIMENT = {"calibrate": {"trials": 12, "folds": 2, "draw": DRAW}}
+EXPERIMENT = experiment(calibrate=Calibrate(trials=12, folds=2, draw=DRAW))
 
 
 def ranked(seed: int = 0, failed: int = 0) -> pd.DataFrame:
@@ -83,8 +84,7 @@ def test_values_stand_where_they_belong() -> None:
 
 
 def test_no_trials_no_chapter(tmp_path: Path) -> None:
-    assert not calibration(Results(tmp_path), {"calibrate": {"draw": None}}, Gallery(tmp_path / "f")).blocks
-    assert not calibration(Results(tmp_path), {}, Gallery(tmp_path / "f")).blocks
+    assert not calibration(Results(tmp_path), experiment(), Gallery(tmp_path / "f")).blocks
 
 
 @pytest.mark.parametrize("test", [None, ["g0", "g1"]])

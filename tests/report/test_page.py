@@ -10,6 +10,7 @@ import pytest
 from matplotlib.text import Text
 from safetensors.numpy import save_file
 from simulated_results import RUNS, write_images, write_sequences
+from tiny import experiment
 
 from biocnn.report import sections, write_report
 from biocnn.report.blocks import short
@@ -59,9 +60,9 @@ class Page(HTMLParser):
 def report(request, tmp_path_factory):
     make, task = request.param
     folder = tmp_path_factory.mktemp("results") / f"my_{task}"
-    experiment = make(folder, task)
-    write_report(folder, experiment, folder / "report.html", folder / "figures")
-    return folder, experiment, (folder / "report.html").read_text(encoding="utf-8")
+    settings = make(folder, task)
+    write_report(folder, settings, folder / "report.html", folder / "figures")
+    return folder, settings, (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_page_is_whole_and_needs_nothing_else(report):
@@ -90,9 +91,9 @@ def test_every_figure_is_also_a_file(report):
 
 
 def test_training_patches_are_shown_as_the_experiment_augments_them(report):
-    folder, experiment, text = report
-    assert ("gamma, noise. Outlined" in text) == (experiment["data"]["name"] == "Images")
-    assert (folder / "figures" / "augmentation.png").is_file() == (experiment["data"]["name"] == "Images")
+    folder, settings, text = report
+    assert ("gamma, noise. Outlined" in text) == (settings.data.name == "Images")
+    assert (folder / "figures" / "augmentation.png").is_file() == (settings.data.name == "Images")
 
 
 def test_text_from_files_is_escaped(report):
@@ -130,10 +131,10 @@ def test_names_from_data_are_plain_text_in_figures(tmp_path, make, task, odd, mo
     monkeypatch.setattr("biocnn.report.figures._png", lambda figure: drawn.append(figure) or PNG(figure))
     monkeypatch.setattr("biocnn.report.figures._svg", lambda figure: drawn.append(figure) or SVG(figure))
     folder = tmp_path / "odd"
-    experiment = make(folder, task)
+    settings = make(folder, task)
     for path in [*folder.rglob("*.tsv"), *folder.glob("explain/[ac]*.npz"), folder / "dataset/facts.json"]:
         renamed(path, odd)
-    write_report(folder, experiment, folder / "report.html", folder / "figures")
+    write_report(folder, settings, folder / "report.html", folder / "figures")
     Page((folder / "report.html").read_text(encoding="utf-8"))
     words = [text.get_text() for figure in drawn for text in figure.findobj(Text)]
     assert any(short(odd, 80)[:4] in text for text in words), "the names are in some figure as they are"
@@ -160,36 +161,36 @@ def test_new_images_that_were_skipped_are_listed(report):
 
 def test_what_is_absent_leaves_no_heading(tmp_path):
     folder = tmp_path / "partial"
-    experiment = write_sequences(folder)
+    settings = write_sequences(folder)
     for name in ("explain", "runs"):
         shutil.rmtree(folder / name)
     (folder / "metrics.tsv").unlink()
-    write_report(folder, experiment, folder / "report.html", folder / "figures")
+    write_report(folder, settings, folder / "report.html", folder / "figures")
     page = Page((folder / "report.html").read_text(encoding="utf-8"))
     assert page.headings() == ["data", "reproduce"]
     assert "img" not in page.tags
 
 
 def test_an_empty_folder_still_gives_its_settings(tmp_path):
-    write_report(tmp_path / "none", {"seed": 1}, tmp_path / "report.html", tmp_path / "figures")
+    write_report(tmp_path / "none", experiment(), tmp_path / "report.html", tmp_path / "figures")
     assert Page((tmp_path / "report.html").read_text(encoding="utf-8")).headings() == ["reproduce"]
 
 
 def test_images_with_ignored_pixels_and_one_test_image(tmp_path):
     folder = tmp_path / "few"
-    experiment = write_images(folder, "mask", n=5)
+    settings = write_images(folder, "mask", n=5)
     y = np.load(folder / "dataset" / "y.npy", mmap_mode="r+")
     y[::7] = 255
     y.flush()
-    write_report(folder, experiment, folder / "report.html", folder / "figures")
+    write_report(folder, settings, folder / "report.html", folder / "figures")
     assert (folder / "figures" / "predictions.png").is_file()
 
 
 def test_runs_left_over_from_earlier_settings_are_not_reported(tmp_path):
     folder = tmp_path / "seeds"
-    experiment = write_sequences(folder)
+    settings = write_sequences(folder)
     shutil.copytree(folder / "runs" / "fold0-seed1", folder / "runs" / "fold0-seed99")
-    write_report(folder, experiment, folder / "report.html", folder / "figures")
+    write_report(folder, settings, folder / "report.html", folder / "figures")
     text = (folder / "report.html").read_text(encoding="utf-8")
     assert "seed2" in text
     assert "seed99" not in text
@@ -213,9 +214,9 @@ def test_what_is_unusual_about_a_training_is_said(tmp_path):
 
 def test_a_database_that_is_gone_costs_only_its_logos(tmp_path):
     folder = tmp_path / "moved"
-    experiment = write_sequences(folder)
+    settings = write_sequences(folder)
     (folder / "database.meme").unlink()
-    write_report(folder, experiment, folder / "report.html", folder / "figures")
+    write_report(folder, settings, folder / "report.html", folder / "figures")
     text = Page((folder / "report.html").read_text(encoding="utf-8")).text
     assert "REB1" in text
     assert "last, aligned" not in text
@@ -227,31 +228,31 @@ def contents(folder):
 
 def test_motifs_that_were_compared_with_nothing_are_reported(tmp_path):
     folder = tmp_path / "alone"
-    experiment = write_sequences(folder)
+    settings = write_sequences(folder)
     for path in (folder / "explain").glob("*matches.tsv"):
         found = pd.read_csv(path, sep="\t")
         found.assign(**dict.fromkeys(found.loc[:, "target_id":"q_value"], np.nan)).to_csv(path, sep="\t", index=False)
-    write_report(folder, experiment, folder / "report.html", folder / "figures")
+    write_report(folder, settings, folder / "report.html", folder / "figures")
     assert "explanation" in Page((folder / "report.html").read_text(encoding="utf-8")).headings()
 
 
 def test_without_motifs_the_report_says_so(tmp_path):
     folder = tmp_path / "few"
-    experiment = write_sequences(folder)
+    settings = write_sequences(folder)
     for path in (folder / "explain").glob("*matches.tsv"):
         pd.read_csv(path, sep="\t").iloc[:0].to_csv(path, sep="\t", index=False)
     (folder / "explain" / "similar_motifs.tsv").write_text("motif\ttarget_id\ttarget_name\n")
     counts = [("explain", "dropped", "kernels, with fewer than 10 sites", 16, "")]
     columns = ["source", "outcome", "reason", "count", "example"]
     pd.DataFrame(counts, columns=columns).to_csv(folder / "explain" / "counts.tsv", sep="\t", index=False)
-    write_report(folder, experiment, folder / "report.html", folder / "figures")
+    write_report(folder, settings, folder / "report.html", folder / "figures")
     text = Page((folder / "report.html").read_text(encoding="utf-8")).text
     assert "no motif and no seqlet. Left out: 16 kernels, with fewer than 10 sites." in text
 
 
 def test_an_output_without_a_metric_is_named_and_left_out_of_means(tmp_path):
     folder = tmp_path / "missing"
-    experiment = write_sequences(folder, "multilabel")
+    settings = write_sequences(folder, "multilabel")
     examples = pd.read_csv(folder / "dataset" / "examples.tsv", sep="\t")
     examples.loc[examples["split"] == "test", "y_1"] = 0.0
     examples.loc[::7, "y_2"] = np.nan
@@ -259,7 +260,7 @@ def test_an_output_without_a_metric_is_named_and_left_out_of_means(tmp_path):
     table = pd.read_csv(folder / "metrics.tsv", sep="\t")
     table.loc[(table["output"] == "two") & (table["split"] == "test"), ["value", "low", "high"]] = np.nan
     table.to_csv(folder / "metrics.tsv", sep="\t", index=False)
-    write_report(folder, experiment, folder / "report.html", folder / "figures")
+    write_report(folder, settings, folder / "report.html", folder / "figures")
     text = Page((folder / "report.html").read_text(encoding="utf-8")).text
     assert "Without a value, as that part has one class of them: two." in text
     known = table.query("split == 'test' and run == 'ensemble' and metric == 'auroc' and output != 'two'")["value"]
@@ -268,7 +269,7 @@ def test_an_output_without_a_metric_is_named_and_left_out_of_means(tmp_path):
 
 def test_a_scan_is_accounted_for_and_its_highest_peaks_are_shown(tmp_path):
     folder = tmp_path / "scanned"
-    experiment = write_sequences(folder)
+    settings = write_sequences(folder)
     (folder / "scan").mkdir()
     rows = [
         ("scan", "read", "windows of 101 bp, every 10 bp", 1500, ""),
@@ -278,7 +279,7 @@ def test_a_scan_is_accounted_for_and_its_highest_peaks_are_shown(tmp_path):
     pd.DataFrame(rows, columns=columns).to_csv(folder / "scan" / "counts.tsv", sep="\t", index=False)
     peaks = "chrI\t100\t210\tREB1-2\t700\t.\t0.7\t-1\t0.30103\t50\nchrI\t900\t1001\tREB1-1\t990\t.\t0.99\t-1\t1\t9\n"
     (folder / "scan" / "peaks.narrowPeak").write_text(peaks)
-    write_report(folder, experiment, folder / "report.html", folder / "figures")
+    write_report(folder, settings, folder / "report.html", folder / "figures")
     text = Page((folder / "report.html").read_text(encoding="utf-8")).text
     assert "1,500 windows of 101 bp, every 10 bp; 3 sites of REB1 expected." in text
     assert "1 chrI:910 101 .990 .90 2 chrI:151 110 .700 .50" in text
@@ -286,11 +287,11 @@ def test_a_scan_is_accounted_for_and_its_highest_peaks_are_shown(tmp_path):
 
 def test_names_of_digits_and_NA_stay_names(tmp_path):
     folder = tmp_path / "digits"
-    experiment = write_sequences(folder)
+    settings = write_sequences(folder)
     for path in (folder / "explain").glob("*matches.tsv"):
         found = pd.read_csv(path, sep="\t").assign(target_id="0363", target_name="NA")
         found.to_csv(path, sep="\t", index=False)
-    write_report(folder, experiment, folder / "report.html", folder / "figures")
+    write_report(folder, settings, folder / "report.html", folder / "figures")
     text = Page((folder / "report.html").read_text(encoding="utf-8")).text
     assert "best motif matches NA" in text
     assert "NA 0363" in text
@@ -298,11 +299,11 @@ def test_names_of_digits_and_NA_stay_names(tmp_path):
 
 def test_a_second_report_has_the_same_bytes_and_a_failure_leaves_them_alone(tmp_path, monkeypatch):
     folder = tmp_path / "again"
-    experiment = write_sequences(folder)
+    settings = write_sequences(folder)
     (folder / "explain" / "attributions.npz").unlink()  # less to draw
-    write_report(folder, experiment, folder / "report.html", folder / "figures")
+    write_report(folder, settings, folder / "report.html", folder / "figures")
     before = contents(folder)
-    write_report(folder, experiment, folder / "report.html", folder / "figures")
+    write_report(folder, settings, folder / "report.html", folder / "figures")
     assert contents(folder) == before
 
     def full(*_, **__):
@@ -310,7 +311,7 @@ def test_a_second_report_has_the_same_bytes_and_a_failure_leaves_them_alone(tmp_
 
     monkeypatch.setattr("biocnn.report.page.render", full)
     with pytest.raises(OSError, match="No space"):
-        write_report(folder, experiment, folder / "report.html", folder / "figures")
+        write_report(folder, settings, folder / "report.html", folder / "figures")
     assert contents(folder) == before
 
 

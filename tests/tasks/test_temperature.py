@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
-from tiny import images, sequences, stored
+from tiny import experiment, images, sequences, stored
 from torch import nn
 from trainings import SETTINGS
 
@@ -153,9 +153,7 @@ def bound(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 def test_training_fits_it_on_the_validation_part(bound: Dataset) -> None:
-    settings = {**SETTINGS["sequences"], "augment": [], "loss": None}
-    settings["train"] = Train(epochs=2, threads=1).model_dump()
-    settings["model"] = choose("models", SETTINGS["sequences"]["model"], "model")
+    settings = experiment(SETTINGS["sequences"]["model"], train=Train(epochs=2, threads=1))
     network, _, meta = train_run(settings, bound, 1)
     rows = bound.rows("val")
     with torch.no_grad():
@@ -202,9 +200,8 @@ def test_maps_are_divided_by_one_number_or_by_one_a_class(spatial_dims: int, cha
 @pytest.mark.parametrize("task", ["mask", "classes"])
 def test_training_on_images_fits_it_and_masks_stay_as_they_are(task: str, tmp_path: Path) -> None:
     dataset = stored(images(task=task), tmp_path)
-    settings = {**SETTINGS["images"], "augment": [], "loss": None}
-    settings["train"] = Train(epochs=3, steps_per_epoch=12, batch_size=4, lr=1e-2, threads=1).model_dump()
-    settings["model"] = choose("models", SETTINGS["images"]["model"], "model")
+    train = Train(epochs=3, steps_per_epoch=12, batch_size=4, lr=1e-2, threads=1)
+    settings = experiment(SETTINGS["images"]["model"], data="Images", train=train)
     network, _, meta = train_run(settings, dataset, 1)
     (value,) = meta["temperature"]
     assert SHARPEST < value < FLATTEST

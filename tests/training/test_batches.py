@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import images, sequences, stored
+from tiny import chosen, images, sequences, stored
 
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
@@ -13,8 +13,8 @@ from biocnn.nn.encode import normalise, one_hot, to_tensor
 from biocnn.training.batches import ImageBatches, SequenceBatches, augmentations, augmented, make, pad
 
 CPU = torch.device("cpu")
-SEQUENCE_AUGMENT = [{"name": "reverse_complement"}, {"name": "shift", "max": 4}]
-IMAGE_AUGMENT = [
+SEQUENCE_AUGMENT = chosen({"name": "reverse_complement"}, {"name": "shift", "max": 4})
+IMAGE_AUGMENT = chosen(
     {"name": "flip"},
     {"name": "rotate90"},
     {"name": "affine", "rotate": 90.0, "scale": 1.2, "elastic": 2.0},
@@ -23,7 +23,7 @@ IMAGE_AUGMENT = [
     {"name": "blur", "share": 0.5},
     {"name": "low_resolution", "share": 0.5},
     {"name": "noise", "sd": 0.1},
-]
+)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_plain_sequences_are_in_order_as_they_are(bound: Dataset) -> None:
 
 
 def test_shifted_sequences_are_windows_of_the_stored_ones(bound: Dataset) -> None:
-    batches = make(bound, np.arange(20), CPU, [{"name": "shift", "max": 4}])
+    batches = make(bound, np.arange(20), CPU, chosen({"name": "shift", "max": 4}))
     index = torch.cat(epoch(batches))
     x, _ = batches.get(index)
     seen = set()
@@ -226,17 +226,29 @@ def test_patch_is_decided_from_the_data_where_it_is_not_set(cells: Dataset) -> N
 
 
 def test_augmentations_keep_their_order_and_names_apart() -> None:
-    names = [name for name, _ in augmentations([{"name": "flip"}, {"name": "noise", "sd": 1}, {"name": "flip"}])]
+    names = [name for name, _ in augmentations(chosen("flip", {"name": "noise", "sd": 1}, "flip"))]
     assert names == ["0 flip", "1 noise", "2 flip"]
 
 
 @pytest.mark.parametrize(
     ("kind", "sections", "patch", "message", "remedy"),
     [
-        ("bound", [{"name": "shift", "max": 5}], None, "shift.max is 5 bp, but only 4 bp are stored", "data.flank: 5"),
-        ("bound", [{"name": "flip"}], None, "augment: flip is not for sequences", "allowed: reverse_complement, shift"),
+        (
+            "bound",
+            chosen({"name": "shift", "max": 5}),
+            None,
+            "shift.max is 5 bp, but only 4 bp are stored",
+            "data.flank: 5",
+        ),
+        (
+            "bound",
+            chosen({"name": "flip"}),
+            None,
+            "augment: flip is not for sequences",
+            "allowed: reverse_complement, shift",
+        ),
         ("bound", [], [16], "train.patch: [16], but the data are sequences", "leave it out"),
-        ("cells", [{"name": "shift", "max": 1}], None, "augment: shift is not for images", "allowed: flip"),
+        ("cells", chosen({"name": "shift", "max": 1}), None, "augment: shift is not for images", "allowed: flip"),
         ("cells", [], [16], "train.patch: [16], but the data are images of 2 dimensions", "give 2 lengths"),
         ("cells", [], [16, 16, 16], "train.patch: [16, 16, 16], but", "give 2 lengths"),
     ],
@@ -259,6 +271,6 @@ def test_augmentations_that_return_no_move_are_refused(result: object) -> None:
 
 
 def test_shift_without_flank_is_allowed(uneven: Dataset) -> None:
-    batches = make(uneven, np.arange(20), CPU, [{"name": "shift", "max": 5}])
+    batches = make(uneven, np.arange(20), CPU, chosen({"name": "shift", "max": 5}))
     (index,) = epoch(batches, size=20)
     assert batches.get(index)[0].shape == (20, 4, 39)

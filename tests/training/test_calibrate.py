@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny import sequences, stored, train_settings
+from tiny import experiment, sequences, stored
 
-from biocnn.config.schema import choose
-from biocnn.config.settings import Calibrate
+from biocnn.config.settings import Calibrate, Settings, Train
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.training.calibrate import inner_fold, rank_trials, read_record, run_trial
@@ -20,14 +19,13 @@ def bound(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return stored(sequences(120), tmp_path_factory.mktemp("bound"))
 
 
-def settings(**train: Any) -> dict[str, Any]:
-    draw = {"train.lr": {"log_uniform": [1e-3, 1e-1]}, "model.hidden": {"choice": [0, 8]}}
-    return {
-        "seed": 1, "data": {}, "split": {"group": "group"}, "augment": [], "loss": None,
-        "model": choose("models", {"name": "DeepBind", "channels": 4, "kernel_size": 7}, "model"),
-        "train": train_settings(epochs=2, threads=1, **train),
-        "calibrate": Calibrate(trials=2, folds=3, epochs=3, draw=draw).model_dump(),
-    }  # fmt: skip
+DRAW = {"train.lr": {"log_uniform": [1e-3, 1e-1]}, "model.hidden": {"choice": [0, 8]}}
+
+
+def settings(**draw: Any) -> Settings:
+    calibrate = Calibrate(trials=2, folds=3, epochs=3, draw=draw or DRAW)
+    model = {"name": "DeepBind", "channels": 4, "kernel_size": 7}
+    return experiment(model, train=Train(epochs=2, threads=1), calibrate=calibrate)
 
 
 def test_inner_folds_cover_train_and_val_and_never_test(bound: Dataset) -> None:
@@ -77,8 +75,7 @@ def test_the_test_part_changes_no_trial(bound: Dataset) -> None:
 
 
 def test_a_trial_that_diverges_is_recorded(bound: Dataset) -> None:
-    wild = settings()
-    wild["calibrate"]["draw"] = {"train.lr": {"choice": [1e30]}}
+    wild = settings(**{"train.lr": {"choice": [1e30]}})
     lines: list[str] = []
     record = run_trial(wild, bound, 1, 0, lines.append)
     assert record["value"] is record["score"] is record["best_epoch"] is None

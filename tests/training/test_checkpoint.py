@@ -23,7 +23,7 @@ SETTINGS = {"DeepBind": {"channels": 3, "kernel_size": 5}, "UNet": {"channels": 
 
 
 def meta(name: str = "DeepBind", spatial_dims: int = 1, **settings) -> dict:
-    section = choose("models", {"name": name, **SETTINGS.get(name, {}), **settings}, "model")
+    section = choose("models", {"name": name, **SETTINGS.get(name, {}), **settings}, "model").model_dump(mode="json")
     facts = {"spatial_dims": spatial_dims, "in_channels": 4, "out_channels": 2, "outputs": ["a", "b"]}
     kind = {"kind": "sequence", "task": "multilabel", "window": None} if spatial_dims == 1 else {
         "kind": "image", "task": "classes", "channels": list("rgbi"), "normalise": "image"
@@ -35,7 +35,7 @@ def meta(name: str = "DeepBind", spatial_dims: int = 1, **settings) -> dict:
 def saved(path: Path, about: dict | None = None) -> nn.Module:
     about = meta() if about is None else about
     torch.manual_seed(3)
-    model = build_model(about["experiment"]["model"], about["facts"])
+    model = build_model(choose("models", about["experiment"]["model"], "model"), about["facts"])
     save_model(path, model, about)
     return model.eval()
 
@@ -308,7 +308,7 @@ def test_settings_of_objects_are_those_that_are_checked() -> None:
 def test_networks_that_cannot_be_made(section: dict) -> None:
     about = meta(**section)
     with pytest.raises(InputError, match="model: ") as caught:
-        build_model(about["experiment"]["model"], about["facts"])
+        build_model(choose("models", about["experiment"]["model"], "model"), about["facts"])
     assert f"{list(section)[1]}: {list(section.values())[1]}" in caught.value.remedy
 
 

@@ -1,17 +1,17 @@
 """The fingerprint changes with whatever changes the bits of a training, and with nothing else."""
 
-import copy
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import sequences, stored, train_settings
+from tiny import experiment, sequences, stored
 from torch import nn
 from trainings import network
 
 from biocnn.config import code_digests
+from biocnn.config.settings import Explain, Settings, Train
 from biocnn.data.dataset import Dataset
 from biocnn.training.fingerprint import fingerprint
 
@@ -37,14 +37,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return stored(sequences(60), tmp_path_factory.mktemp("data"))
 
 
-def settings(**train: Any) -> dict[str, Any]:
-    return {
-        "augment": [{"name": "shift", "max": 4}], "model": {"name": "DeepBind"}, "loss": None,
-        "train": train_settings(**train), "explain": {"examples": 8},
-    }  # fmt: skip
+def settings(model: Any = "DeepBind", augment: Any = ({"name": "shift", "max": 4},), **train: Any) -> Settings:
+    return experiment(model, augment=augment, train=Train(**train))
 
 
-def mark(data: Dataset, about: dict[str, Any] | None = None, seed: int = 1, model: nn.Module | None = None) -> str:
+def mark(data: Dataset, about: Settings | None = None, seed: int = 1, model: nn.Module | None = None) -> str:
     return fingerprint(about or settings(), data, seed, model or network(data), 1)
 
 
@@ -61,18 +58,17 @@ def test_how_it_is_stopped_saved_and_loaded_does_not_count(free: dict, data: Dat
 
 
 def test_what_comes_after_does_not_count(data: Dataset) -> None:
-    assert mark(data, settings() | {"explain": {"examples": 9}}) == mark(data)
+    assert mark(data, settings().model_copy(update={"explain": Explain(examples=9)})) == mark(data)
 
 
 @pytest.mark.parametrize(
     "other",
     [
         settings(lr=0.002), settings(threads=1), settings(precision="float32"), settings(epochs=31),
-        settings() | {"augment": []}, settings() | {"model": {"name": "DeepBind", "channels": 17}},
-        settings() | {"loss": {"name": "bce"}},
+        settings(augment=[]), settings({"name": "DeepBind", "channels": 17}), experiment(loss="bce"),
     ],
 )  # fmt: skip
-def test_settings_count(other: dict[str, Any], data: Dataset) -> None:
+def test_settings_count(other: Settings, data: Dataset) -> None:
     assert mark(data, other) != mark(data)
 
 
@@ -93,8 +89,7 @@ def test_the_users_own_code_counts(data: Dataset, tmp_path: Path, monkeypatch: p
     monkeypatch.syspath_prepend(tmp_path)
     for name in ("fp_net", "fp_loss", "fp_change"):
         (tmp_path / f"{name}.py").write_text(OWN.format(factor=1))
-    about = copy.deepcopy(settings())
-    about |= {"loss": {"name": "fp_loss:loss"}, "augment": [{"name": "fp_change:change"}]}
+    about = experiment(loss="fp_loss:loss", augment=["fp_change:change"])
     import fp_net
 
     first = mark(data, about, model=fp_net.Net(96, 1))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from test_batches import CPU, IMAGE_AUGMENT, check_independence, epoch, places
-from tiny import images, stored
+from tiny import chosen, images, stored
 
 from biocnn.data.dataset import Dataset
 from biocnn.data.raw import Raw
@@ -73,7 +73,7 @@ def test_preview_shows_patches_as_they_are_and_then_as_they_are_drawn(cells: Dat
         np.testing.assert_array_equal(mask, cells.y[i][:, row : row + 16, column : column + 16])
     for row in x:
         assert all(not np.allclose(row[a], row[b], atol=0.01) for a in range(5) for b in range(a))
-    moves = [{"name": "flip"}, {"name": "rotate90"}]
+    moves = chosen({"name": "flip"}, {"name": "rotate90"})
     x, y = preview(cells, moves, [16, 16], n=3, m=4)
     np.testing.assert_allclose(x.sum((2, 3, 4)), x[:, :1].sum((2, 3, 4)).repeat(5, 1), rtol=1e-4)
     np.testing.assert_array_equal(y.sum((2, 3, 4)), y[:, :1].sum((2, 3, 4)).repeat(5, 1))
@@ -81,7 +81,7 @@ def test_preview_shows_patches_as_they_are_and_then_as_they_are_drawn(cells: Dat
 
 def test_volumes_lie_in_memory_as_convolutions_want_them(tmp_path) -> None:
     dataset = stored(volumes(6), tmp_path)
-    batches = make(dataset, np.arange(6), CPU, [{"name": "flip"}, {"name": "affine", "tilt": 20.0}], [8, 16, 16])
+    batches = make(dataset, np.arange(6), CPU, chosen({"name": "flip"}, {"name": "affine", "tilt": 20.0}), [8, 16, 16])
     (index,) = epoch(batches, size=4, steps=1)
     x, y = batches.get(index)
     assert x.shape == (4, 1, 8, 16, 16)
@@ -106,7 +106,7 @@ def test_boxes_and_vectors_are_batched_with_their_patches(workers: int, tmp_path
         other.task = copy(dataset.task)
         other.task.target = target
         other.y = dataset.y if name == "maps" else target.open(tmp_path / name)
-        batches = make(other, rows, CPU, [{"name": "flip"}, {"name": "rotate90"}], size, workers)
+        batches = make(other, rows, CPU, chosen({"name": "flip"}, {"name": "rotate90"}), size, workers)
         (index,) = epoch(batches, size=20, steps=1)
         found[name] = batches.get(index)
         assert found[name][0].equal(found["maps"][0])

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import images, sequences, stored, train_settings
+from tiny import experiment, images, sequences, stored
 from torch import nn
 from trainings import AUGMENT, CPU, network, same_weights, trained
 
 from biocnn import metrics
 from biocnn.config.registry import REGISTRY
 from biocnn.config.schema import choose
+from biocnn.config.settings import Train
 from biocnn.core.errors import InputError, Interrupted
 from biocnn.data.dataset import Dataset
 from biocnn.models import DeepBind, UNet
@@ -116,7 +117,7 @@ def scripted(quality: list[float], task: str = "instances", **settings):
     def loss(logits, y):
         return (logits**2).mean()
 
-    section, asked = train_settings(epochs=len(quality), **settings), make_task({"task": task})
+    section, asked = Train(epochs=len(quality), **settings), make_task({"task": task})
     history = fit(model, Truth(), Truth(), loss, asked, section, 1, lines.append)
     return model, history, lines
 
@@ -143,7 +144,7 @@ def test_of_equally_good_epochs_the_one_with_the_lowest_loss_is_kept() -> None:
 @pytest.mark.parametrize("stop", [1, 2, 3, 4])
 def test_who_goes_on_decides_ties_alike(stop: int, tmp_path: Path) -> None:
     """The state knows all that the best epoch so far is judged by."""
-    quality, settings = [3, 2, 1, 1, 2, 0], train_settings(epochs=6, patience=2)
+    quality, settings = [3, 2, 1, 1, 2, 0], Train(epochs=6, patience=2)
 
     def ask_to_stop(line: str) -> None:
         if line.startswith(f"epoch   {stop}/"):
@@ -216,7 +217,7 @@ def test_divergence_names_step_and_rate(bound: Dataset, bad: float) -> None:
         return (logits * (bad if len(calls) == 3 else 1)).abs().sum()
 
     parts = [make(bound, bound.rows(part), CPU) for part in ("train", "val")]
-    settings = train_settings(lr=0.5, schedule="constant", batch_size=16)
+    settings = Train(lr=0.5, schedule="constant", batch_size=16)
     with pytest.raises(InputError, match=r"the loss is (nan|inf) at step 2 \(lr 5\.00e-01\)") as caught:
         fit(network(bound), *parts, loss, bound.task, settings, 1, print)
     assert "lower train.lr (now 0.5)" in caught.value.remedy
@@ -237,7 +238,7 @@ class Explodes(torch.autograd.Function):
 def test_infinite_gradient_of_a_finite_loss_leaves_finite_weights_on_disk(bound: Dataset, tmp_path: Path) -> None:
     """It is noticed before the step; the state of the first epoch stays, and the next attempt ends in the same way."""
     parts = [make(bound, bound.rows(part), CPU) for part in ("train", "val")]
-    settings = train_settings(epochs=2, batch_size=16, steps_per_epoch=3, lr=0.5, schedule="constant")
+    settings = Train(epochs=2, batch_size=16, steps_per_epoch=3, lr=0.5, schedule="constant")
     plain = bound.task.make_loss(None, "none", CPU)
     for attempt in range(2):
         calls = [] if attempt == 0 else [1] * 3
@@ -265,9 +266,9 @@ def test_infinite_gradient_of_a_finite_loss_leaves_finite_weights_on_disk(bound:
 
 
 def test_two_fresh_runs_give_the_same_file(cells: Dataset, tmp_path: Path) -> None:
-    train = train_settings(epochs=2, batch_size=4, steps_per_epoch=4, threads=1)
-    model = choose("models", {"name": "UNet", "channels": [4, 8], "dropout": 0.1}, "model")
-    settings = {"augment": AUGMENT["image"], "model": model, "loss": None, "train": train, "seed": 1}
+    train = Train(epochs=2, batch_size=4, steps_per_epoch=4, threads=1)
+    unet = {"name": "UNet", "channels": [4, 8], "dropout": 0.1}
+    settings = experiment(unet, data="Images", augment=AUGMENT["image"], train=train)
     for name in "ab":
         found, _, meta = train_run(settings, cells, 1)
         save_model(tmp_path / name, found, meta)
@@ -291,7 +292,7 @@ def test_every_task_has_a_default_loss_and_refuses_those_of_others(name: str) ->
     task.make_loss(None, "none", CPU)
     other = next(loss for loss in REGISTRY["losses"] if loss not in task.losses)
     with pytest.raises(InputError, match=f"loss: {other} does not suit targets of kind {name}") as caught:
-        task.make_loss({"name": other}, "none", CPU)
+        task.make_loss(choose("losses", other, "loss"), "none", CPU)
     assert task.losses[0] in caught.value.remedy
 
 
@@ -336,8 +337,6 @@ def test_the_other_strand_of_rna_is_not_trained_on(tmp_path: Path) -> None:
     raw = sequences(40)
     raw.facts["alphabet"] = "ACGU"
     dataset = stored(raw, tmp_path)
-    model = choose("models", "DeepBind", "model")
-    settings = {"augment": [], "model": model, "loss": None, "train": train_settings(epochs=1), "seed": 1}
-    for change in ({"model": model | {"strands": "both"}}, {"augment": [{"name": "reverse_complement"}]}):
+    for change in ({"model": {"name": "DeepBind", "strands": "both"}}, {"augment": ["reverse_complement"]}):
         with pytest.raises(InputError, match="RNA, of which the cell has one strand"):
-            train_run(settings | change, dataset, 1)
+            train_run(experiment(**change, train=Train(epochs=1)), dataset, 1)

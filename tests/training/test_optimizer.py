@@ -5,10 +5,11 @@ import copy
 import numpy as np
 import pytest
 import torch
-from tiny import images, stored, train_settings
+from tiny import images, stored
 from torch import Tensor, nn
 from trainings import CPU, network
 
+from biocnn.config.settings import Train
 from biocnn.data.dataset import Dataset
 from biocnn.models import UNet
 from biocnn.training.batches import make
@@ -115,7 +116,7 @@ def test_norms_and_biases_do_not_decay(cells: Dataset) -> None:
     model = network(cells)
     before = copy.deepcopy(model.state_dict())
     parts = [make(cells, cells.rows(part), CPU) for part in ("train", "val")]
-    settings = train_settings(epochs=1, steps_per_epoch=1, batch_size=2, weight_decay=0.5, lr=0.1, schedule="constant")
+    settings = Train(epochs=1, steps_per_epoch=1, batch_size=2, weight_decay=0.5, lr=0.1, schedule="constant")
     fit(model, *parts, lambda logits, y: (0 * logits).sum(), cells.task, settings, 1, lambda line: None)
     for name, parameter in model.named_parameters():
         factor = 1 - 0.5 * 0.1 if parameter.ndim > 1 else 1

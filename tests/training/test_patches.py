@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny import images, stored, train_settings
+from tiny import experiment, images, stored
 from trainings import same_weights
 
-from biocnn.config.schema import choose
+from biocnn.config.settings import Train
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.io.ragged import Ragged
@@ -121,12 +121,12 @@ def test_what_cannot_be_handed_over_is_named(cells: Dataset) -> None:
 
 def test_training_does_not_depend_on_workers(cells: Dataset) -> None:
     """Weights and history; the files differ in the settings that they hold, which name the workers."""
-    section = choose("models", {"name": "UNet", "channels": [4, 8], "dropout": 0.1}, "model")
+    unet = {"name": "UNet", "channels": [4, 8], "dropout": 0.1}
     augment = [{"name": "flip"}, {"name": "noise", "sd": 0.1}]
     found = []
     for number in (0, 1, 2):
-        train = train_settings(epochs=2, batch_size=4, steps_per_epoch=5, threads=1, workers=number)
-        settings = {"augment": augment, "model": section, "loss": None, "train": train, "seed": 1}
+        train = Train(epochs=2, batch_size=4, steps_per_epoch=5, threads=1, workers=number)
+        settings = experiment(unet, data="Images", augment=augment, train=train)
         model, history, meta = train_run(settings, cells, 1)
         found.append((model, history.drop(columns="seconds"), meta["best_epoch"]))
     for model, history, best in found[1:]:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import images, sequences, stored, train_settings
+from tiny import experiment, images, sequences, stored
 from trainings import CPU, SERVER, Run
 
-from biocnn.config.schema import choose
+from biocnn.config.settings import Train
 from biocnn.core.errors import InputError
 from biocnn.losses import dice_bce
 from biocnn.models import UNet
@@ -22,29 +22,27 @@ GPU = torch.device("cuda")
 
 
 def test_time_is_told() -> None:
-    assert forecast(0.0123, 1000, 1000, train_settings(), CPU) == [
-        "12.3 ms a step: about 12 seconds to go, and validation"
-    ]
-    assert forecast(2.0, 600, 600, train_settings(), CPU)[0].startswith("2 s a step: about 20.0 minutes")
+    assert forecast(0.0123, 1000, 1000, Train(), CPU) == ["12.3 ms a step: about 12 seconds to go, and validation"]
+    assert forecast(2.0, 600, 600, Train(), CPU)[0].startswith("2 s a step: about 20.0 minutes")
 
 
 def test_a_day_on_a_cpu_warns() -> None:
-    long = forecast(1.0, int(2.5 * DAY), int(2.5 * DAY), train_settings(), CPU)
+    long = forecast(1.0, int(2.5 * DAY), int(2.5 * DAY), Train(), CPU)
     assert len(long) == 2
     assert long[1].startswith("warning: this will take 2.5 days on this CPU; train on a GPU")
-    assert len(forecast(1.0, int(0.9 * DAY), int(0.9 * DAY), train_settings(), CPU)) == 1
-    assert len(forecast(1.0, int(2.5 * DAY), int(2.5 * DAY), train_settings(), GPU)) == 1
+    assert len(forecast(1.0, int(0.9 * DAY), int(0.9 * DAY), Train(), CPU)) == 1
+    assert len(forecast(1.0, int(2.5 * DAY), int(2.5 * DAY), Train(), GPU)) == 1
 
 
 def test_minutes_that_are_too_few_name_the_epochs_that_fit() -> None:
     """100 epochs take 200 minutes: half of them fit into 100."""
-    lines = forecast(1.2, 10_000, 10_000, train_settings(epochs=100, max_minutes=100), CPU)
+    lines = forecast(1.2, 10_000, 10_000, Train(epochs=100, max_minutes=100), CPU)
     assert lines[1].startswith("warning: train.max_minutes (100) will end it before the learning rate has fallen")
     assert lines[1].endswith("set train.epochs: 50")
-    assert len(forecast(1.2, 10_000, 10_000, train_settings(epochs=100, max_minutes=201), CPU)) == 1
-    late = forecast(1.2, 5_000, 10_000, train_settings(epochs=100, max_minutes=50), CPU)
+    assert len(forecast(1.2, 10_000, 10_000, Train(epochs=100, max_minutes=201), CPU)) == 1
+    late = forecast(1.2, 5_000, 10_000, Train(epochs=100, max_minutes=50), CPU)
     assert late[1].endswith("set train.epochs: 25"), "of all steps, wherever it goes on from"
-    assert forecast(1e9, 10_000, 10_000, train_settings(max_minutes=1), CPU)[1].endswith("train.epochs: 1")
+    assert forecast(1e9, 10_000, 10_000, Train(max_minutes=1), CPU)[1].endswith("train.epochs: 1")
 
 
 @pytest.mark.parametrize(
@@ -105,10 +103,8 @@ def test_measuring_leaves_the_network_as_it_was() -> None:
 def test_the_log_says_what_is_about_to_be_done(kind: str, tmp_path: Path) -> None:
     dataset = stored(sequences(400, window=40) if kind == "sequence" else images(12), tmp_path)
     model = {"name": "DeepBind"} if kind == "sequence" else {"name": "UNet", "channels": [4, 8]}
-    settings = {
-        "augment": [], "model": choose("models", model, "model"), "loss": None, "seed": 1,
-        "train": train_settings(epochs=3, batch_size=4, steps_per_epoch=8, threads=1, precision="float32"),
-    }  # fmt: skip
+    train = Train(epochs=3, batch_size=4, steps_per_epoch=8, threads=1, precision="float32")
+    settings = experiment(model, data="Sequences" if kind == "sequence" else "Images", train=train)
     lines: list[str] = []
     network, _, _ = train_run(settings, dataset, 1, log=lines.append)
     n = dataset.facts["n"]
@@ -154,11 +150,11 @@ def test_short_memory_names_what_to_lower(settings: dict, remedy: str, tmp_path:
 
 
 def test_other_errors_are_left_alone() -> None:
-    with pytest.raises(RuntimeError, match="no memory is meant"), memory_errors(train_settings()):
+    with pytest.raises(RuntimeError, match="no memory is meant"), memory_errors(Train()):
         raise RuntimeError("no memory is meant")
     with (
         pytest.raises(InputError, match="out of memory: MemoryError") as caught,
-        memory_errors(train_settings(batch_size=1)),
+        memory_errors(Train(batch_size=1)),
     ):
         raise MemoryError
     assert "half as long on each side" in caught.value.remedy

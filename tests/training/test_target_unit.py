@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import sequences, stored, train_settings
+from tiny import experiment, sequences, stored
 from torch import nn
 from trainings import CPU
 
@@ -15,7 +15,7 @@ import biocnn
 from biocnn import metrics
 from biocnn.apply.variants.substitutions import Substitutions, follows
 from biocnn.config.schema import choose
-from biocnn.config.settings import Explain
+from biocnn.config.settings import Explain, Train
 from biocnn.data.dataset import Dataset
 from biocnn.data.raw import Raw
 from biocnn.explain.attributions import integrated_gradients
@@ -43,10 +43,9 @@ def given(factor: float, shift: float, n: int = 240) -> Raw:
 
 def after_training(dataset: Dataset, folder: Path, **train: object) -> tuple[Model, np.ndarray]:
     """The model as loaded, and what it predicts of the test part."""
-    section = choose("models", {"name": "DeepBind", "channels": 8, "kernel_size": 9, "strands": "both"}, "model")
-    section_train = train_settings(**{"epochs": 12, "batch_size": 16, "lr": 1e-2, "threads": 1} | train)
-    settings = {"augment": [], "model": section, "loss": None, "train": section_train, "data": {}, "seed": 1}
-    network, _, meta = train_run(settings, dataset, 1)
+    deepbind = {"name": "DeepBind", "channels": 8, "kernel_size": 9, "strands": "both"}
+    section = Train(**{"epochs": 12, "batch_size": 16, "lr": 1e-2, "threads": 1} | train)
+    network, _, meta = train_run(experiment(deepbind, train=section), dataset, 1)
     save_model(folder / "model.safetensors", network, meta)
     model = biocnn.load(folder / "model.safetensors", "cpu")
     return model, np.stack(list(model.predict_stored(dataset, dataset.rows("test"))))
@@ -202,7 +201,7 @@ def test_what_is_found_does_not_depend_on_the_unit(two: tuple[Model, Model, Data
     for number, model in enumerate((plain, scaled, small)):
         folder = tmp_path / str(number)
         folder.mkdir()
-        list(explain_test_part(model, dataset, Explain(examples=4).model_dump(), folder))
+        list(explain_test_part(model, dataset, Explain(examples=4), folder))
         found.append(pd.read_csv(folder / "matches.tsv", sep="\t"))
     assert len(found[0]) == 4
     for other in found[1:]:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import images, sequences, stored, train_settings
+from tiny import experiment, images, sequences, stored
 from torch import nn
 from trainings import network, same_weights, trained
 
+from biocnn.config.settings import Train
 from biocnn.core.errors import InputError, Interrupted
 from biocnn.data.dataset import Dataset
 from biocnn.models import DeepBind, UNet
@@ -42,7 +43,7 @@ def saved(path: Path, model: nn.Module, **settings: Any) -> Path:
 
 
 def section(path: Path | None, epochs: int = 0) -> dict[str, Any]:
-    return train_settings(start_from=path, freeze_epochs=epochs)
+    return Train(start_from=path, freeze_epochs=epochs)
 
 
 def test_the_same_network_is_taken_whole(tmp_path: Path) -> None:
@@ -126,7 +127,7 @@ def test_an_interruption_before_or_after_the_thaw_changes_no_bit(cells: Dataset,
 
     def run(**more: Any):
         model, lines = network(cells), []
-        return trained(cells, model, begun=start(model, train_settings(**settings), lines.append), **more, **settings)
+        return trained(cells, model, begun=start(model, Train(**settings), lines.append), **more, **settings)
 
     alone, history, _ = run()
     assert not same_weights(alone, other)
@@ -147,20 +148,17 @@ def test_an_interruption_before_or_after_the_thaw_changes_no_bit(cells: Dataset,
 
 def test_a_model_of_one_data_set_starts_that_of_another(tmp_path: Path) -> None:
     """From a training's own file to the next one's, with more classes; the file says what it has of the first."""
-    experiment: dict[str, Any] = {
-        "seed": 1, "data": {"name": "Images", "table": "none"}, "split": {}, "augment": [], "loss": None,
-        "model": {"name": "UNet", **WIDTHS}, "metrics": {}, "explain": {},
-    }  # fmt: skip
+    given: dict[str, Any] = {"model": {"name": "UNet", **WIDTHS}, "data": "Images"}
     short = {"epochs": 2, "batch_size": 4, "steps_per_epoch": 2, "patch": [16, 16], "threads": 1}
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     first = stored(images(8), tmp_path / "one")
     second = stored(images(8, task="classes"), tmp_path / "two")
-    model, _, meta = train_run(experiment | {"train": train_settings(**short)}, first, 1)
+    model, _, meta = train_run(experiment(**given, train=Train(**short)), first, 1)
     assert "start" not in meta
     path = tmp_path / "first.safetensors"
     save_model(path, model, meta)
-    following = experiment | {"train": train_settings(**short, start_from=path, freeze_epochs=2)}
+    following = experiment(**given, train=Train(**short, start_from=path, freeze_epochs=2))
     lines: list[str] = []
     found, _, meta = train_run(following, second, 1, log=lines.append)
     save_model(tmp_path / "second.safetensors", found, meta)
@@ -175,11 +173,10 @@ def test_a_model_of_one_data_set_starts_that_of_another(tmp_path: Path) -> None:
 
 def test_the_content_of_the_other_model_counts_for_states(tmp_path: Path) -> None:
     data = stored(sequences(60), tmp_path)
-    settings = {"augment": [], "model": {"name": "DeepBind"}, "loss": None}
 
     def mark() -> str:
-        train = train_settings(start_from=tmp_path / "m.safetensors")
-        return fingerprint(settings | {"train": train}, data, 1, network(data), 1)
+        train = Train(start_from=tmp_path / "m.safetensors")
+        return fingerprint(experiment(train=train), data, 1, network(data), 1)
 
     saved(tmp_path / "m.safetensors", network(data))
     first = mark()

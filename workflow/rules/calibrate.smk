@@ -11,7 +11,7 @@ rule trial:
         "results/{experiment}/logs/calibrate-{fold}-{trial}.log",
     benchmark:
         "results/{experiment}/benchmarks/calibrate-{fold}-{trial}.tsv"
-    threads: W.setting("train", "threads")
+    threads: W.threads
     resources:
         gpu=min(W.gpus, 1),
     params:

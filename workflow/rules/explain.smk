@@ -12,7 +12,7 @@ rule explain:
         "results/{experiment}/logs/explain.log",
     benchmark:
         "results/{experiment}/benchmarks/explain.tsv"
-    threads: W.setting("train", "threads")
+    threads: W.threads
     resources:
         gpu=W.gpus,
     params:

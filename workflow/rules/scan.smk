@@ -11,7 +11,7 @@ rule scan:
         "results/{experiment}/logs/scan.log",
     benchmark:
         "results/{experiment}/benchmarks/scan.tsv"
-    threads: W.setting("train", "threads")
+    threads: W.threads
     resources:
         gpu=W.gpus,
     params:

@@ -11,7 +11,7 @@ rule segment:
         "results/{experiment}/logs/segment.log",
     benchmark:
         "results/{experiment}/benchmarks/segment.tsv"
-    threads: W.setting("train", "threads")
+    threads: W.threads
     resources:
         gpu=W.gpus,
     params:

@@ -13,7 +13,7 @@ rule train:
         "results/{experiment}/logs/train-{run}.log",
     benchmark:
         "results/{experiment}/benchmarks/train-{run}.tsv"
-    threads: W.setting("train", "threads")
+    threads: W.threads
     resources:
         gpu=W.gpus,
     params:
@@ -48,7 +48,7 @@ rule predict:
         "results/{experiment}/logs/predict-{run}.log",
     benchmark:
         "results/{experiment}/benchmarks/predict-{run}.tsv"
-    threads: W.setting("train", "threads")
+    threads: W.threads
     resources:
         gpu=W.gpus,
     params:

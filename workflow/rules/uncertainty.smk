@@ -13,7 +13,7 @@ rule uncertainty:
         "results/{experiment}/logs/uncertainty.log",
     benchmark:
         "results/{experiment}/benchmarks/uncertainty.tsv"
-    threads: W.setting("train", "threads")
+    threads: W.threads
     resources:
         gpu=W.gpus,
     params:

@@ -12,7 +12,7 @@ rule variants:
         "results/{experiment}/logs/variants.log",
     benchmark:
         "results/{experiment}/benchmarks/variants.tsv"
-    threads: W.setting("train", "threads")
+    threads: W.threads
     resources:
         gpu=W.gpus,
     params:

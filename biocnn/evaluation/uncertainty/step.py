@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from biocnn.config.registry import own_module
+from biocnn.config.settings import Fit, Settings
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset, read_examples
 from biocnn.data.duplicates import small_version
@@ -37,16 +38,13 @@ class Answers:
     ----------
     runs
         Folders with model.safetensors and predictions.
-    experiment
-        Its sections uncertainty, predict and segment, and its seed, are used; a network of one's own that it names is
-        trusted.
+    settings
+        Of an experiment: sections uncertainty, predict and segment, and the seed; a network of one's own that they
+        name is trusted.
     """
 
-    def __init__(self, runs: Sequence[Path], experiment: dict[str, Any]) -> None:
-        self.runs, self.predict = list(runs), experiment["predict"]
-        self.fit = {key: experiment["segment"][key] for key in ("spacing", "intensity", "channels")}
-        self.number, self.seed = experiment["uncertainty"]["samples"], experiment["seed"]
-        self.trust = [own_module(experiment["model"]["name"])]
+    def __init__(self, runs: Sequence[Path], settings: Settings) -> None:
+        self.runs, self.settings = list(runs), settings
         self.loaded: dict[str, list[Model]] = {}
         self.stored = [Ragged(run / "predictions" / "probability.npy") for run in runs]
         self.places: dict[tuple[str, str], list[tuple[int, int]]] = {}
@@ -57,10 +55,11 @@ class Answers:
 
     def models(self, method: str) -> list[Model]:
         """All of them, loaded when first needed; only the ensemble's answers are means over views."""
-        tta = self.predict["tta"] if method == "ensemble" else "none"
+        tta, segment = self.settings.predict.tta if method == "ensemble" else "none", self.settings.segment
         if tta not in self.loaded:
-            settings = self.predict | self.fit | {"tta": tta, "trust": self.trust}
-            self.loaded[tta] = [Model(run / "model.safetensors", **settings) for run in self.runs]
+            options = dict(self.settings.predict) | {key: getattr(segment, key) for key in Fit.model_fields}
+            options |= {"tta": tta, "trust": [own_module(self.settings.model.name)]}
+            self.loaded[tta] = [Model(run / "model.safetensors", **options) for run in self.runs]
             agree(self.loaded[tta], "image", "uncertainty")
         return self.loaded[tta]
 
@@ -74,16 +73,18 @@ class Answers:
         if method == "ensemble":
             return (np.asarray(self.stored[which][row], np.float32) for which, row in self.places[key])
         first = self.places[key][0][0]
-        return samples(method, [self.models(method)[first]], image, number=self.number, seed=self.seed)
+        return self._samples(method, [self.models(method)[first]], image)
 
     def of_image(self, method: str, image: np.ndarray) -> Iterator[np.ndarray]:
         """Answers about a new image by all runs."""
-        return samples(method, self.models(method), image, number=self.number, seed=self.seed)
+        return self._samples(method, self.models(method), image)
+
+    def _samples(self, method: str, models: Sequence[Model], image: np.ndarray) -> Iterator[np.ndarray]:
+        number, seed = self.settings.uncertainty.samples, self.settings.seed
+        return samples(method, models, image, number=number, seed=seed)
 
 
-def write_uncertainty(
-    dataset: Dataset, runs: Sequence[Path], experiment: dict[str, Any], folder: Path
-) -> Iterator[str]:
+def write_uncertainty(dataset: Dataset, runs: Sequence[Path], settings: Settings, folder: Path) -> Iterator[str]:
     """Write the files of the uncertainty step into a folder that exists.
 
     Parameters
@@ -92,7 +93,7 @@ def write_uncertainty(
         Of the experiment: images and truth.
     runs
         As for `Answers`.
-    experiment
+    settings
         As for `Answers`. The first of uncertainty.methods makes the maps and the list, which ranks the images of
         segment.images, or those of the validation and test parts where none are given.
     folder
@@ -104,8 +105,8 @@ def write_uncertainty(
     line
         For the log.
     """
-    answers, task = Answers(runs, experiment), dataset.facts["task"]
-    methods, images = experiment["uncertainty"]["methods"] or ["ensemble"], experiment["segment"]["images"]
+    answers, task = Answers(runs, settings), dataset.facts["task"]
+    methods, images = settings.uncertainty.methods or ["ensemble"], settings.segment.images
     rows = pd.Series(range(len(dataset.examples)), index=dataset.examples["id"])
     judge = Judge(dataset)
     with zipfile.ZipFile(folder / "maps.npz", "w", zipfile.ZIP_DEFLATED) as stored:
@@ -127,7 +128,7 @@ def write_uncertainty(
         small = [small_version(dataset.x[rows[id]]) for id in table["id"]]
         ids, unsure = [f"{row.split}: {row.id}" for row in table.itertuples()], table["uncertainty"].to_numpy()
     else:
-        ids, unsure, small = _new(answers, methods[0], images, experiment["segment"]["on_error"])
+        ids, unsure, small = _new(answers, methods[0], images, settings.segment.on_error)
     tables["annotate_next"] = annotate_next(ids, unsure, np.array(small))
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.tsv", sep="\t", index=False, float_format="%.6g")
@@ -135,7 +136,7 @@ def write_uncertainty(
     yield f"annotate next: {', '.join(tables['annotate_next']['id'].head(3))}"
 
 
-def _new(answers: Answers, method: str, images: str, on_error: str) -> tuple[list[str], np.ndarray, list[np.ndarray]]:
+def _new(answers: Answers, method: str, images: Path, on_error: str) -> tuple[list[str], np.ndarray, list[np.ndarray]]:
     """Name, uncertainty and small version of each new image, but those that are skipped."""
     ids, unsure, small, failed = [], [], [], None
     first = answers.models(method)[0]

@@ -8,7 +8,7 @@ from small import lines_of, model_of, random_genome, vcf_text
 
 from biocnn.apply.variants.scoring import Ensemble
 from biocnn.apply.variants.step import parse
-from biocnn.config.settings import load
+from biocnn.config.experiment import load
 from biocnn.core.errors import InputError
 from biocnn.io.fasta import decode
 from biocnn.workflow.cli import main

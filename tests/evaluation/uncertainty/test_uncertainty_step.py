@@ -1,16 +1,17 @@
 """The uncertainty step on small data sets with networks as they are before training."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import tifffile
 import torch
-from tiny import images, stored
+from tiny import experiment, images, stored
 
 from biocnn.config.schema import choose
-from biocnn.config.settings import Segment
+from biocnn.config.settings import Predict, Segment, Settings, Uncertainty
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.evaluation.uncertainty import maps, samples
@@ -44,17 +45,16 @@ def made(
     return dataset, runs
 
 
-def asked(*methods: str, images: str | None = None, tta: str = "none", samples: int = 4) -> dict:
-    """The sections of an experiment that are used."""
-    uncertainty = {"methods": list(methods), "samples": samples}
-    segment = Segment().model_dump() | {"images": images}
-    sections = {"uncertainty": uncertainty, "predict": {"tta": tta}, "segment": segment}
-    return {**sections, "model": {"name": "UNet"}, "seed": 1}
+def asked(*methods: Any, images: Path | None = None, tta: Any = "none", samples: int = 4) -> Settings:
+    """An experiment."""
+    uncertainty = Uncertainty(methods=list(methods), samples=samples)
+    sections = {"uncertainty": uncertainty, "predict": Predict(tta=tta), "segment": Segment(images=images)}
+    return experiment("UNet", data="Images", **sections)
 
 
 def written(dataset: Dataset, runs: list[Path], folder: Path, *methods: str, new: Path | None = None) -> dict:
     folder.mkdir()
-    list(write_uncertainty(dataset, runs, asked(*methods, images=new and str(new)), folder))
+    list(write_uncertainty(dataset, runs, asked(*methods, images=new), folder))
     assert {path.name for path in folder.iterdir()} == {f"{name}.tsv" for name in FILES} | {"maps.npz"}
     return {name: pd.read_csv(folder / f"{name}.tsv", sep="\t", dtype={"id": str}) for name in FILES}
 

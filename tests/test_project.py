@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from biocnn.config.registry import REGISTRY
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "biocnn"
 
@@ -57,6 +59,59 @@ def test_imports_come_from_the_left(path: Path) -> None:
     assert here in RANK, f"give {here} its place in ARROW"
     wrong = sorted(name for name in imports(path) if RANK.get(name, -1) > RANK[here])
     assert not wrong, f"{here} must not import {wrong}: they come later in the arrow"
+
+
+# What is compared with words of its own, some of which happen to be names of tasks or inputs.
+WORDS = ("mask_type", "normalise", "intensity")
+WAITING = ("apply", "evaluation", "explain", "report", "metrics/catalogue.py")  # still to be asked
+
+
+def switches(path: Path) -> list[str]:
+    """Places where a file asks which task or input it has before it, by name."""
+    names, found = {*REGISTRY["tasks"], *REGISTRY["inputs"]}, []
+
+    def named(node: ast.AST | None) -> bool:
+        """Whether it is such a name, or a list of words with one."""
+        words = node.elts if isinstance(node, ast.Tuple | ast.List | ast.Set) else [node]
+        return any(isinstance(word, ast.Constant) and word.value in names for word in words)
+
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Compare):
+            other = [ast.unparse(side) for side in (node.left, *node.comparators) if not named(side)]
+            column = isinstance(node.ops[0], ast.In | ast.NotIn) and named(node.left)  # "image" in table
+            own = any(re.search(rf"\b({'|'.join(WORDS)})\b", text) for text in other)
+            if len(other) <= len(node.comparators) and not own and (not column or re.search("task|kind", other[0])):
+                found.append(f"line {node.lineno}: compares {' '.join(other)}")
+        elif isinstance(node, ast.Dict) and sum(map(named, node.keys)) > 1:
+            found.append(f"line {node.lineno}: a table of such names")
+        elif isinstance(node, ast.MatchValue) and named(node.value):
+            found.append(f"line {node.lineno}: matches such a name")
+    return found
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=name)
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if not (name := str(path.relative_to(PACKAGE))).startswith(("tasks", "config/registry.py", *WAITING))
+    ],
+)
+def test_nothing_but_a_task_knows_the_names_of_tasks(path: Path) -> None:
+    assert switches(path) == [], "ask the task or the input: an attribute or a method of biocnn.tasks"
+
+
+def test_a_switch_is_found(tmp_path: Path) -> None:
+    lines = [
+        "task == 'mask'", "facts['kind'] != 'image'", "'classes' == task", "task in ('binary', 'multilabel')",
+        "{'mask': 1, 'classes': 2}[task]", "'mask' in task",
+    ]  # fmt: skip
+    allowed = ["mask_type == 'binary'", "'image' in examples", "facts.normalise == 'image'", "{'mask': 1}", "x == 1"]
+    for line in [*lines, *allowed]:
+        (tmp_path / "code.py").write_text(line)
+        assert bool(switches(tmp_path / "code.py")) == (line in lines), line
+    (tmp_path / "code.py").write_text("match task:\n    case 'mask':\n        pass\n")
+    assert switches(tmp_path / "code.py")
 
 
 def test_import_is_light() -> None:

@@ -14,6 +14,7 @@ doi:10.1007/978-3-030-00934-2_30; Stringer et al., Nature Methods 18, 100-106 (2
 from collections.abc import Sequence
 from typing import Any
 
+from biocnn.config.registry import find
 from biocnn.config.schema import Chosen, choose
 from biocnn.core.errors import InputError
 
@@ -50,8 +51,11 @@ def resolve_augment(wanted: str | Sequence[Chosen], facts: dict[str, Any], patch
     """
     if not isinstance(wanted, str):
         return list(wanted)
-    if facts["kind"] != "image":
-        raise InputError(f"augment: {wanted!r} is for images", "give a list, as in augment: [reverse_complement]")
+    given = find("inputs", facts["kind"])
+    if wanted not in given.augment:
+        raise InputError(
+            f"augment: {wanted!r} is not for {given.examples}", f"give a list, as in augment: {given.augment_list}"
+        )
     volumes, alike = facts["spatial_dims"] == 3, wanted != "anisotropic" and _alike(facts)
     turned = wanted != "upright" and (volumes or alike)  # in the plane of rows and columns
     in_plane = {"in_plane": True} if volumes and not alike else {}

@@ -1,6 +1,7 @@
 """The stored data set of an experiment: written once, read by every later step."""
 
 import json
+from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,23 +11,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from biocnn.config.registry import resolve
 from biocnn.config.settings import Split
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.core.files import read_json, sha256
 from biocnn.data import leakage, splits
-from biocnn.data.decisions import decide
 from biocnn.data.facts import checked
-from biocnn.data.foreground import write_places
 from biocnn.data.loci import FROM, loci
-from biocnn.data.measured import diameters, measure_objects, measure_sizes
 from biocnn.data.raw import Raw
 from biocnn.data.splits import PARTS
-from biocnn.io.intensity import decide_normalise, image_ranges, intensity_percentiles
 from biocnn.io.ragged import REMEDY, Ragged
 from biocnn.tasks import Task, make_task
 from biocnn.tasks.inputs import Input, make_input
-from biocnn.tasks.instance_targets import instance_targets
 
 
 class Dataset:
@@ -153,16 +150,13 @@ def write(raw: Raw, split: Split, seed: int, files: dict[str, Path], folder: Pat
         facts["decisions"][key] = {"value": facts[key], "reason": reason}
     folds = _divide(raw, examples, split, seed, checks)
     folder.mkdir(parents=True)
-    rows = range(len(examples))
-    if facts["kind"] == "sequence":
-        _store_vectors(raw, examples, facts, folder, folds, checks)
-        Ragged.write(folder / "x.npy", (raw.x(i) for i in rows), np.uint8)
-    else:
-        Ragged.write(folder / "x.npy", (raw.x(i) for i in rows), facts["dtype"])
-        _store_masks(raw, facts, folder, folds)
-        write_places(Ragged(folder / "y.npy"), folder / "foreground.npy", seed)
-        _measure_intensity(facts, folder, folds)
-        _decide(facts, folder, folds)
+    task, given = make_task(facts), make_input(facts)
+    truths = _store_truth(raw, task, folder)
+    _measure_truth(task, truths, folds, checks)
+    examples = examples.assign(**task.columns(truths))
+    Ragged.write(folder / "x.npy", map(raw.x, range(len(examples))), given.dtype(facts))
+    if given.measure:
+        resolve(given.measure)(facts, folder, folds, seed)
     facts |= folds[0].facts
     if len(folds) > 1:
         facts["folds"] = [fold.facts for fold in folds]
@@ -231,85 +225,27 @@ def _fingerprint(key: str, name: str, path: Path) -> dict[str, Any]:
     return {"key": key, "path": name, "sha256": sha256(path), "bytes": path.stat().st_size}
 
 
-def _store_vectors(
-    raw: Raw, examples: pd.DataFrame, facts: dict[str, Any], folder: Path, folds: list[_Fold], checks: Checks
-) -> None:
-    y = np.asarray(raw.y, dtype=np.float32)
-    for number, fold in enumerate(folds):
-        _judge_labels(y, fold.split, facts, checks, f"split, fold {number}" if len(folds) > 1 else "split")
-        found = {part: y[fold.split == part] for part in PARTS}
-        fold.facts["n_known"] = {part: (~np.isnan(values)).sum(axis=0).tolist() for part, values in found.items()}
-        if facts["task"] != "regression":
-            fold.facts["n_positive"] = {part: (values == 1).sum(axis=0).tolist() for part, values in found.items()}
-            fold.facts["positives"] = np.nanmean(found["train"], axis=0).tolist()
-    make_task(facts).target.write(y, folder)
-    for k in range(y.shape[1]):
-        examples[f"y_{k}"] = y[:, k]
+def _store_truth(raw: Raw, task: Task, folder: Path) -> list[Any]:
+    """Write what is learned, and truth itself where that does not tell it; what is remembered of each example."""
+    found = []
 
-
-def _judge_labels(y: np.ndarray, split: pd.Series, facts: dict[str, Any], checks: Checks, source: str) -> None:
-    """Refuse outputs of which nothing can be learned, and parts by which none can be chosen or judged; name others."""
-    numbers = facts["task"] == "regression"
-    for part in PARTS:
-        values = y[(split == part).to_numpy()]
-        found = [np.unique(column[~np.isnan(column)]) for column in values.T]
-        alike = {
-            name: "no known value" if not len(seen) else f"only one {'value' if numbers else 'class'} ({seen[0]:g})"
-            for name, seen in zip(facts["outputs"], found, strict=True)
-            if len(seen) < 2
-        }
-        if alike and (part == "train" or (len(alike) == len(facts["outputs"]) and not numbers)):
-            raise InputError(
-                f"split: the {part} part has " + "; ".join(f"{what} of {name!r}" for name, what in alike.items()),
-                f"choose other groups or a larger fraction in split.{part}",
-            )
-        for name, what in alike.items():
-            checks.add(source, "note", f"the {part} part has {what} of an output: not in its metrics", 1, name)
-
-
-def _store_masks(raw: Raw, facts: dict[str, Any], folder: Path, folds: list[_Fold]) -> None:
-    """Masks as (1, *spatial); labels as maps to learn, (2, *spatial), and as they are; class shares in train."""
-    rows = range(len(raw.examples))
-    objects = facts["task"] == "instances"
-    classes = max(2, facts["out_channels"] - objects)
-    counts = np.zeros((len(rows), classes + 1), dtype=np.int64)  # the last: all but what is ignored
-    sizes: list[np.ndarray] = []  # of the objects of each image
-
-    def maps() -> Any:
-        for i in rows:
-            y = raw.y(i)
-            stored = instance_targets(y) if objects else y[None]
-            found = np.bincount(stored[0].ravel(), minlength=256)
-            counts[i] = [*found[:classes], found[:255].sum()]
-            sizes.append(diameters(y) if objects else np.zeros(0))
+    def encoded() -> Iterator[np.ndarray]:
+        for row in range(len(raw.examples)):
+            truth = raw.truth(row)
+            stored = task.encode(truth)
+            found.append(task.remember(truth, stored))
             yield stored
 
-    make_task(facts).target.write(maps(), folder)
-    if objects:
-        Ragged.write(folder / "labels.npy", (raw.y(i)[None] for i in rows), np.int32)
-    for fold in folds:
-        train = np.flatnonzero(fold.split == "train")
-        *shares, known = counts[train].sum(axis=0)
-        fold.facts["class_shares"] = [float(share / max(known, 1)) for share in shares]
-        fold.facts["objects"] = measure_objects([sizes[i] for i in train])
+    task.target.write(encoded(), folder)
+    if task.objects:
+        Ragged.write(folder / "labels.npy", (raw.truth(row)[None] for row in range(len(raw.examples))), np.int32)
+    return found
 
 
-def _measure_intensity(facts: dict[str, Any], folder: Path, folds: list[_Fold]) -> None:
-    """Percentiles of each image and of the training part, which decides which of them are used."""
-    x = Ragged(folder / "x.npy")
-    ranges = image_ranges(x[i] for i in range(len(x)))
-    np.save(folder / "ranges.npy", ranges)
-    for fold in folds:
-        train = np.flatnonzero(fold.split == "train")
-        fold.facts["intensity"] = intensity_percentiles(x[i] for i in train)
-        fold.facts["normalise"], reason = decide_normalise(facts.get("normalise", "auto"), ranges[train])
-        fold.facts["decisions"] = {"normalise": {"value": fold.facts["normalise"], "reason": reason}}
-
-
-def _decide(facts: dict[str, Any], folder: Path, folds: list[_Fold]) -> None:
-    """What each fold leaves to the data, as measured on its training part."""
-    shapes = np.load(folder / "x.shapes.npy")
-    facts["sizes"] = measure_sizes(shapes)
-    for fold in folds:
-        fold.facts["pixels"] = int(shapes[(fold.split == "train").to_numpy(), 1:].prod(axis=1).sum())
-        fold.facts["decisions"] = facts["decisions"] | fold.facts["decisions"] | decide(facts | fold.facts)
+def _measure_truth(task: Task, found: list[Any], folds: list[_Fold], checks: Checks) -> None:
+    """Check the parts of each fold, and measure them."""
+    for number, fold in enumerate(folds):
+        parts = {part: [found[row] for row in np.flatnonzero(fold.split == part)] for part in PARTS}
+        for reason, output in task.check_split(parts):
+            checks.add(f"split, fold {number}" if len(folds) > 1 else "split", "note", reason, 1, output)
+        fold.facts |= task.measure(parts)

@@ -15,6 +15,7 @@ from typing import Any
 from biocnn.config.schema import Section
 from biocnn.config.settings import Settings, Train
 from biocnn.core.errors import InputError
+from biocnn.tasks.inputs import make_input
 
 GIB = 2**30
 MEMORY_GB = 4.0  # for which facts.json tells the decisions; an experiment may set train.memory_gb
@@ -84,7 +85,7 @@ def resolve(settings: Settings, facts: dict[str, Any]) -> tuple[Settings, dict[s
     """
     train, model = settings.train, settings.model
     decisions = dict(facts.get("decisions", {}))
-    if facts["kind"] == "image" and "sizes" in facts:
+    if make_input(facts).left_to_data and "sizes" in facts:
         decisions |= decide(facts, settings)
         values = {key: item["value"] for key, item in decisions.items()}
         train = train.model_copy(update={key: values[key] for key in values.keys() & Train.model_fields.keys()})

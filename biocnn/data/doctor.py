@@ -19,6 +19,7 @@ from biocnn.data.masks import IGNORE, MaskCode
 from biocnn.data.raw import Raw
 from biocnn.data.survey import TINY
 from biocnn.io.tile_names import of_examples
+from biocnn.tasks import make_task
 
 SHOWN = 6  # thumbnails of each kind of finding
 SIDE = 160  # of a thumbnail, in pixels
@@ -56,7 +57,7 @@ def examine(examples: pd.DataFrame, seen: list[Seen], code: MaskCode, checks: Ch
         checks.add(source, "note", finding, len(rows), ids[rows[0]])
         for row in rows[:SHOWN]:
             checks.find(finding, "look", ids[row], detail)
-    if code.task == "instances":
+    if code.objects:
         _count_objects(seen, checks, source)
     _tiles(examples, checks, source)
     _doubles(examples, seen, checks, source)
@@ -74,10 +75,10 @@ def _of_images(seen: list[Seen], code: MaskCode) -> Iterator[tuple]:
     yield "masks without foreground", "look", ["no pixel" if not m.ids else "" for m in masks]
     full = [f"{m.share:.1%} of the pixels" if m.share >= _FULL else "" for m in masks]
     yield "masks that are all foreground", "look", full
-    what = "objects" if code.task == "instances" else "specks"
+    what = "objects" if code.objects else "specks"
     tiny = [f"{m.tiny} {what}" if m.tiny else "" for m in masks]
     yield f"{what} of {TINY} pixels or less", "look", tiny, sum(m.tiny for m in masks)
-    if code.task == "instances":
+    if code.objects:
         torn = [f"{m.torn} of {m.ids} objects" if m.torn else "" for m in masks]
         yield "objects in more than one piece, kept as they are", "look", torn, sum(m.torn for m in masks)
     opposed = against(np.array([look.agreement for look in looks]))
@@ -99,7 +100,7 @@ def _of_images(seen: list[Seen], code: MaskCode) -> Iterator[tuple]:
 
 def _of_set(seen: list[Seen], code: MaskCode) -> Iterator[tuple[str, list[int], str]]:
     """What most of the images or masks have, and should not: finding, rows, and a detail."""
-    if code.task == "mask":
+    if len(code.outputs) == 1:
         marked = [row for row, s in enumerate(seen) if s.mask.ids]
         inverted = [row for row in marked if seen[row].mask.share > _MOSTLY and seen[row].mask.border > _NEARLY]
         if len(inverted) > _NEARLY * len(marked):
@@ -213,7 +214,7 @@ def write_findings(raw: Raw, checks: Checks, folder: Path) -> None:
 def _foreground(raw: Raw, row: int) -> np.ndarray:
     """Where an image's mask has an object or a class; pixels to ignore have none."""
     y = raw.y(row)
-    return (y > 0) & ((raw.facts["task"] == "instances") | (y != IGNORE))
+    return (y > 0) & (make_task(raw.facts).objects | (y != IGNORE))
 
 
 def _thumbnail(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

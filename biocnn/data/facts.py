@@ -9,8 +9,11 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from biocnn.config.registry import REGISTRY, resolve
 from biocnn.core.errors import InputError
 from biocnn.data.raw import Raw
+from biocnn.tasks import Task, make_task
+from biocnn.tasks.inputs import Input, make_input
 
 _OPEN = ConfigDict(extra="allow", strict=True)  # more facts may be told than are used
 Count = Annotated[int, Field(ge=1)]
@@ -21,7 +24,7 @@ class SequenceFacts(BaseModel):
 
     model_config = _OPEN
     kind: Literal["sequence"]
-    task: Literal["binary", "multilabel", "regression"]
+    task: Literal[*REGISTRY["tasks"]]
     spatial_dims: Literal[1]
     in_channels: Literal[4]
     out_channels: Count
@@ -37,7 +40,7 @@ class ImageFacts(BaseModel):
 
     model_config = _OPEN
     kind: Literal["image"]
-    task: Literal["mask", "classes", "instances"]
+    task: Literal[*REGISTRY["tasks"]]
     spatial_dims: Literal[2, 3]
     in_channels: Count
     out_channels: Count
@@ -57,16 +60,17 @@ def checked(raw: Raw) -> Raw:
     InputError
         Where facts, table, targets or arrays are not what ``Raw`` says; names all faults.
     """
-    kinds = {"sequence": SequenceFacts, "image": ImageFacts}
     kind = raw.facts.get("kind")
-    if kind not in kinds:
-        raise _refusal([f"facts: kind is {kind!r}, allowed: sequence, image"])
+    if kind not in REGISTRY["inputs"]:
+        raise _refusal([f"facts: kind is {kind!r}, allowed: {', '.join(REGISTRY['inputs'])}"])
+    given = make_input(raw.facts)
     try:
-        facts = kinds[kind].model_validate(raw.facts).model_dump()
+        facts = resolve(given.facts).model_validate(raw.facts).model_dump()
     except ValidationError as error:
         raise _refusal([_fault(one) for one in error.errors()]) from error
-    faults = [*_of_outputs(facts), *_of_table(raw.examples)]
-    faults += [*(_of_vectors if kind == "sequence" else _of_images)(raw, facts)]
+    task = make_task(facts)
+    faults = [*_of_task(task, given), *_of_table(raw.examples)]
+    faults += [*(_of_maps if task.target.spatial else _of_vectors)(raw, task), *resolve(given.check)(raw, facts)]
     if faults:
         raise _refusal(faults)
     table = raw.examples.assign(**{name: raw.examples[name].astype(str) for name in ("id", "group")})
@@ -85,14 +89,12 @@ def _fault(error: Any) -> str:
     return f"facts: {name}: {error['msg'][:1].lower()}{error['msg'][1:]}{given}"
 
 
-def _of_outputs(facts: dict[str, Any]) -> Iterator[str]:
-    wanted = 4 if facts["task"] == "instances" else len(facts["outputs"])
-    if facts["out_channels"] != wanted:
-        yield f"facts: out_channels is {facts['out_channels']}, but there are {wanted} outputs"
-    if facts["task"] == "binary" and wanted > 1:
-        yield f"facts: task is binary, but there are {wanted} outputs: multilabel"
-    if len(set(facts["outputs"])) < len(facts["outputs"]):
+def _of_task(task: Task, given: Input) -> Iterator[str]:
+    if given.name not in task.inputs:
+        yield f"facts: task is {task.name}, which is not for {given.examples}"
+    if len(set(task.outputs)) < len(task.outputs):
         yield "facts: two outputs have one name"
+    yield from (f"facts: {fault}" for fault in task.check_facts())
 
 
 def _of_table(examples: pd.DataFrame) -> Iterator[str]:
@@ -109,21 +111,30 @@ def _of_table(examples: pd.DataFrame) -> Iterator[str]:
             yield f"examples: the id {twice[0]!r} comes twice ({len(twice)} such ids)"
 
 
-def _of_vectors(raw: Raw, facts: dict[str, Any]) -> Iterator[str]:
-    n, width = len(raw.examples), facts["out_channels"]
+def _of_vectors(raw: Raw, task: Task) -> Iterator[str]:
+    n, width = len(raw.examples), task.facts["out_channels"]
     y = np.asarray(raw.y)
     if y.shape != (n, width) or y.dtype.kind not in "biuf":
         yield f"y: shape {y.shape} of {y.dtype}, but for {n} examples and {width} outputs numbers of shape {(n, width)}"
     else:
-        known = y[~np.isnan(y)]
-        if not np.isfinite(known).all():
+        if np.isinf(y).any():
             yield "y: a target is infinite"
-        if facts["task"] != "regression" and not np.isin(known, (0, 1)).all():
-            yield f"y: targets other than 0 and 1, but the task is {facts['task']}"
+        yield from (f"y: {fault}" for fault in task.check_truth(y))
         if np.isnan(y).all(axis=1).any():
             yield f"y: no target of example {raw.examples.index[np.isnan(y).all(axis=1)][0]} is known (nan)"
+
+
+def _of_maps(raw: Raw, task: Task) -> Iterator[str]:
+    """By the first example; others are read when they are stored."""
+    x, y = raw.x(0), raw.y(0) if callable(raw.y) else np.zeros(0)
+    if y.shape != x.shape[1:]:
+        yield f"y: a map of shape {y.shape} for an example of shape {x.shape}"
+
+
+def check_sequences(raw: Raw, facts: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with sequences; fills in the window."""
     sizes, flank = [], facts["flank"]
-    for row in range(n):
+    for row in range(len(raw.examples)):
         x = raw.x(row)
         if not (isinstance(x, np.ndarray) and x.dtype == np.uint8 and x.ndim == 1 and x.size and x.max() <= 15):
             told = f"shape {x.shape} of {x.dtype}" if isinstance(x, np.ndarray) else type(x).__name__
@@ -142,14 +153,12 @@ def _of_vectors(raw: Raw, facts: dict[str, Any]) -> Iterator[str]:
         yield f"facts: flank is {flank}, but sequences differ in length"
 
 
-def _of_images(raw: Raw, facts: dict[str, Any]) -> Iterator[str]:
-    """By the first image; others are read when they are stored."""
-    x, y = raw.x(0), raw.y(0) if callable(raw.y) else np.zeros(0)
+def check_images(raw: Raw, facts: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with the first image, others are read when they are stored; fills in dtype and channels."""
+    x = raw.x(0)
     dims, channels = facts["spatial_dims"], facts["in_channels"]
     if x.ndim != 1 + dims or len(x) != channels:
         yield f"x: shape {x.shape}, but {channels} channels and {dims} axes of space are told"
-    elif y.shape != x.shape[1:]:
-        yield f"y: a mask of shape {y.shape} for an image of shape {x.shape}"
     facts["dtype"] = facts["dtype"] or str(x.dtype)
     facts["channels"] = facts["channels"] or [str(number) for number in range(1, channels + 1)]
     if len(facts["channels"]) != channels:

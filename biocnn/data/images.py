@@ -142,7 +142,7 @@ class Images:
         code = understand_masks(
             survey, mask_type=self.mask_type, classes=self.classes, colors=self.colors, ignore=self.ignore
         )
-        if code.task == "instances" and self.roi:
+        if code.objects and self.roi:
             raise InputError("data.roi: masks of objects have no value for ignored pixels", "leave data.roi out")
         checks.add(source, "note", f"masks taken for {code.task}: {code.reason}", len(rows))
         checks.add(source, "note", "one of several channels is constant", sum(s.flat_channel for s in seen))
@@ -346,7 +346,7 @@ def _examples(rows: pd.DataFrame, seen: list[Seen], code: MaskCode, checks: Chec
         examples.insert(0, "id", unique_ids(rows["image"].tolist()))
     sides = ("depth", "height", "width")[-len(seen[0].shape) :]
     measured = {side: [s.shape[i] for s in seen] for i, side in enumerate(sides)}
-    if code.task == "instances":
+    if code.objects:
         measured["n_objects"] = [s.n_objects for s in seen]
     for column, values in measured.items():
         if column in rows:

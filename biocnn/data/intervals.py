@@ -18,7 +18,8 @@ from biocnn.data.windows import Windows, named
 from biocnn.io.contigs import find_groups
 from biocnn.io.genome import Genome, open_genome, read_genome
 from biocnn.io.signal import mean_signal
-from biocnn.io.tables import as_float32, task_of, without_labels
+from biocnn.io.tables import as_float32, without_labels
+from biocnn.tasks.vectors import task_of
 
 LONGEST = 10_000_000  # bp that an example may have
 PROVENANCE = ["id", "group", "chrom", "start", "end", "strand", "kind", "score"]

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from biocnn.config.registry import resolve
 from biocnn.core.checks import Checks
 from biocnn.data.duplicates import alike, small_version
 from biocnn.data.raw import Raw
 from biocnn.io.fasta import reverse_complement
 from biocnn.io.tile_names import of_examples
+from biocnn.tasks.inputs import make_input
 
 PAIRS = (("train", "test"), ("train", "val"), ("val", "test"))
 KINDS = {
@@ -52,28 +54,38 @@ class Identity:
 
 
 def identify(raw: Raw) -> Identity:
-    """Digest every example once; of sequences, the window without its flanks; of images, a small version, too."""
-    number, flank = len(raw.examples), raw.facts.get("flank") or 0
-    sequence = raw.facts["kind"] == "sequence"
-    strands = sequence and raw.facts.get("alphabet") == "ACGT"
-    own, either, small = [], [], []
-    for row in range(number):
+    """Digest every example once."""
+    return resolve(make_input(raw.facts).identify)(raw)
+
+
+def identify_sequences(raw: Raw) -> Identity:
+    """By the window without its flanks, read in either direction where it is DNA."""
+    flank = raw.facts.get("flank") or 0
+    own, either = [], []
+    for row in range(len(raw.examples)):
         x = raw.x(row)
-        x = x[flank : len(x) - flank] if sequence else x
+        x = x[flank : len(x) - flank]
         own.append(_digest(x))
-        if not sequence:
-            small.append(small_version(x))
-        either.append(min(own[-1], _digest(reverse_complement(x))) if strands else own[-1])
-    windows = _windows(raw.examples) if sequence and {"chrom", "start", "end"} <= set(raw.examples) else None
-    pairs = np.array([pair[:2] for pair in alike(np.stack(small))], int).reshape(-1, 2) if small else None
-    of = None if sequence else of_examples(raw.examples)
-    return Identity(
-        pd.factorize(np.array(own, object))[0],
-        pd.factorize(np.array(either, object))[0],
-        windows,
-        pairs,
-        None if of is None else pd.factorize(np.array(of.names, object))[0],
-    )
+        either.append(min(own[-1], _digest(reverse_complement(x))) if raw.facts.get("alphabet") == "ACGT" else own[-1])
+    windows = _windows(raw.examples) if {"chrom", "start", "end"} <= set(raw.examples) else None
+    return Identity(_numbers(own), _numbers(either), windows)
+
+
+def identify_images(raw: Raw) -> Identity:
+    """By all pixels, by a small version, and by names."""
+    own, small = [], []
+    for row in range(len(raw.examples)):
+        x = raw.x(row)
+        own.append(_digest(x))
+        small.append(small_version(x))
+    pairs = np.array([pair[:2] for pair in alike(np.stack(small))], int).reshape(-1, 2)
+    of = of_examples(raw.examples)
+    return Identity(_numbers(own), _numbers(own), None, pairs, _numbers(of.names) if of else None)
+
+
+def _numbers(found: list[Any]) -> np.ndarray:
+    """One number for all that are equal."""
+    return pd.factorize(np.array(found, object))[0]
 
 
 def _digest(x: np.ndarray) -> bytes:

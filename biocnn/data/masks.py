@@ -1,7 +1,8 @@
 """What the values of a set of masks mean: one class, several classes, or objects."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -41,9 +42,14 @@ class MaskCode:
     table: dict[int, int] | None = None
     blurred: bool = False
 
+    @property
+    def objects(self) -> bool:
+        """Whether values are ids of objects."""
+        return self.table is None
+
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """Class mask, uint8 with 255 = ignore; or labels, int32 with 0 = background."""
-        if self.table is None:
+        if self.objects:
             return values.astype(np.int32)
         keys = np.array(sorted(self.table))
         classes = np.array([self.table[k] for k in keys.tolist()], dtype=np.uint8)
@@ -94,21 +100,20 @@ def understand_masks(
     negative, values = [v for v in values if v < 0], [v for v in values if v >= 0]
     if mask_type in ("auto", "binary") and ignore is None and survey.blurred:
         return _blurred(values, classes)
-    kind, reason = (mask_type, f"data.mask_type is {mask_type}")
-    if mask_type == "auto" and any(values):
+    build, reason = BUILD.get(mask_type), f"data.mask_type is {mask_type}"
+    if build is None and any(values):
         named = values[-1] < len(classes or ()) > 2
-        kind, reason = ("classes", f"{len(classes)} names in data.classes") if named else _decide(survey, values)
+        build, reason = (_classes, f"{len(classes)} names in data.classes") if named else _decide(survey, values)
     if negative:
         unknown = "a model of objects leaves out no pixels: make them background (0), or crop the images there"
         raise _unexpected(
             survey,
             negative,
             "0 and above",
-            unknown if kind == "instances" else f"set data.ignore: {negative[-1]} where it marks unknown pixels",
+            unknown if build is _instances else f"set data.ignore: {negative[-1]} where it marks unknown pixels",
         )
-    build = {"binary": _binary, "classes": _classes, "instances": _instances}[kind]
     code = build(survey, values, classes, ignore, reason)
-    if code.task == "mask" and mask_type == "auto" and survey.opposed:
+    if build is _binary and mask_type == "auto" and survey.opposed:
         shown = sorted({grey for greys in survey.opposed.values() for grey in greys})
         as_shown = "save them as grey PNG, 0 for background"
         if len(shown) == 2 and shown[1] < 256 and len(survey.opposed) == survey.masks:
@@ -122,12 +127,12 @@ def understand_masks(
     return code
 
 
-def _decide(survey: Survey, values: list[int]) -> tuple[str, str]:
-    """Kind of mask by its values, and the reason."""
+def _decide(survey: Survey, values: list[int]) -> tuple[Callable[..., MaskCode], str]:
+    """What makes the code, by the values of the masks, and the reason."""
     shown, top = _shown(values), values[-1]
     foreground = [v for v in values if v]
     if len(foreground) == 1:
-        return "binary", f"only {shown} occur"
+        return _binary, f"only {shown} occur"
     whole = survey.ids / max(survey.pieces, 1)
     pieces = f"{whole:.0%} of the connected pieces have a value of their own"
     countable = top <= MOST_CLASSES and values == list(range(top + 1))
@@ -136,7 +141,7 @@ def _decide(survey: Survey, values: list[int]) -> tuple[str, str]:
     few = max(seen.ids for seen in survey.seen) <= _FEW
     if whole < _TORN or (whole < _ONE_PIECE and (few or not varied)):
         if countable:
-            return "classes", f"values 0 to {top} without a gap; {pieces}"
+            return _classes, f"values 0 to {top} without a gap; {pieces}"
         raise _neither(survey, values)
     if whole < _ONE_PIECE:
         raise _open(survey, values, pieces)
@@ -146,11 +151,11 @@ def _decide(survey: Survey, values: list[int]) -> tuple[str, str]:
     may_be_classes = classlike or survey.touching > _ALONE or survey.masks < 3
     if (varied or alike) and not (few and countable and may_be_classes):
         why = "their number varies" if varied else "neither sizes nor places depend on the value"
-        return "instances", f"values {shown}; {pieces}; {why}"
+        return _instances, f"values {shown}; {pieces}; {why}"
     if countable and classlike and not varied:
-        return "classes", f"values 0 to {top} without a gap; {pieces}; sizes or places depend on the value"
+        return _classes, f"values 0 to {top} without a gap; {pieces}; sizes or places depend on the value"
     if countable and few and survey.masks == 1:
-        return "classes", f"values 0 to {top} without a gap; a single mask does not say more"
+        return _classes, f"values 0 to {top} without a gap; a single mask does not say more"
     if not varied and not countable and few and not alike:
         raise _neither(survey, values)
     raise _open(survey, values, pieces)
@@ -243,6 +248,9 @@ def _instances(
             f"leave data.{key} out, or set data.mask_type: classes",
         )
     return MaskCode("instances", ["background", "inside", "boundary", "distance"], reason)
+
+
+BUILD = dict(zip(get_args(MaskType)[1:], (_binary, _classes, _instances), strict=True))
 
 
 def _colored(

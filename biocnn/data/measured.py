@@ -1,10 +1,42 @@
-"""What is measured of images and objects: their sizes."""
+"""What is measured of images: their sizes, intensities and classes, and what an experiment may leave to these."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-PERCENTILES = (5, 50, 95)
+from biocnn.data.decisions import decide
+from biocnn.data.foreground import write_places
+from biocnn.io.intensity import decide_normalise, image_ranges, intensity_percentiles
+from biocnn.io.ragged import Ragged
+
+
+def measure_images(facts: dict[str, Any], folder: Path, folds: list[Any], seed: int) -> None:
+    """Store places of each class and ranges of intensity; add to the facts of all, and of each fold's training part.
+
+    Parameters
+    ----------
+    facts
+        Of all examples.
+    folder
+        Holds x and y.
+    folds
+        Each has ``split``, the part of each example, and ``facts``.
+    seed
+        The experiment's.
+    """
+    x = Ragged(folder / "x.npy")
+    write_places(Ragged(folder / "y.npy"), folder / "foreground.npy", seed)
+    ranges = image_ranges(x[i] for i in range(len(x)))
+    np.save(folder / "ranges.npy", ranges)
+    facts["sizes"] = measure_sizes(x.shapes)
+    for fold in folds:
+        train = np.flatnonzero(fold.split == "train")
+        fold.facts["intensity"] = intensity_percentiles(x[i] for i in train)
+        fold.facts["normalise"], reason = decide_normalise(facts.get("normalise", "auto"), ranges[train])
+        fold.facts["decisions"] = {"normalise": {"value": fold.facts["normalise"], "reason": reason}}
+        fold.facts["pixels"] = int(x.shapes[train, 1:].prod(axis=1).sum())
+        fold.facts["decisions"] = facts["decisions"] | fold.facts["decisions"] | decide(facts | fold.facts)
 
 
 def measure_sizes(shapes: np.ndarray) -> dict[str, Any]:
@@ -28,26 +60,3 @@ def measure_sizes(shapes: np.ndarray) -> dict[str, Any]:
         "largest": sides.max(axis=0).tolist(),
         "shorter": float(np.median(sides.min(axis=1))),
     }
-
-
-def diameters(labels: np.ndarray) -> np.ndarray:
-    """Diameter of the disc (ball) as large as each object, in pixels; shape (n,), float32.
-
-    Parameters
-    ----------
-    labels
-        Integers, shape (*spatial), 0 = background.
-    """
-    _, sizes = np.unique(labels[labels > 0], return_counts=True)
-    if labels.ndim == 2:
-        return np.sqrt(sizes * 4 / np.pi).astype(np.float32)
-    return np.cbrt(sizes * 6 / np.pi).astype(np.float32)
-
-
-def measure_objects(found: list[np.ndarray]) -> dict[str, Any]:
-    """Number of objects, and percentiles of their diameters, of what ``diameters`` gave for each image."""
-    every = np.concatenate(found) if found else np.zeros(0)
-    if not len(every):
-        return {}
-    values = np.percentile(every, PERCENTILES).round(2).tolist()
-    return {"number": len(every), "diameter": dict(zip(map(str, PERCENTILES), values, strict=True))}

@@ -36,3 +36,7 @@ class Raw:
     y: np.ndarray | Callable[[int], np.ndarray]
     facts: dict[str, Any]
     find_groups: Callable[[list[str]], dict[str, str]] | None = None
+
+    def truth(self, row: int) -> np.ndarray:
+        """What is true of an example: shape (K,), float32, or (*spatial)."""
+        return self.y(row) if callable(self.y) else np.asarray(self.y[row], np.float32)

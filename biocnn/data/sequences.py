@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from biocnn.config.registry import find
 from biocnn.config.schema import Choice, build
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, nearest
@@ -14,7 +15,8 @@ from biocnn.data.parts import Part, Positives
 from biocnn.data.raw import Raw
 from biocnn.io.fasta import UNKNOWN, encode, read_fasta, written
 from biocnn.io.padded import first_alike, lengths, pad, stack
-from biocnn.io.tables import read_table, read_targets, task_of, without_labels
+from biocnn.io.tables import read_table, read_targets, without_labels
+from biocnn.tasks.vectors import task_of
 
 LETTERS = {"DNA": "ACGT", "RNA": "ACGU"}
 
@@ -271,7 +273,7 @@ class Sequences:
         length = lengths(codes)
         y = np.concatenate([part.y for part in parts])
         task = task_of(y)
-        if task == "binary":
+        if find("tasks", task).positives and len(outputs) == 1:
             kind = np.where(y[:, 0] == 1, "positive", "negative")
             table["kind"] = table["kind"].fillna(pd.Series(kind)) if "kind" in table else kind
         facts = {

@@ -134,13 +134,6 @@ def without_labels(y: np.ndarray, outputs: list[str], ids: pd.Series, source: st
     return bare
 
 
-def task_of(y: np.ndarray) -> str:
-    """Return the task of targets (N, K): binary or multilabel if known values are 0 and 1, else regression."""
-    if not np.isin(y[~np.isnan(y)], (0, 1)).all():
-        return "regression"
-    return "binary" if y.shape[1] == 1 else "multilabel"
-
-
 def _numbers(column: pd.Series) -> np.ndarray:
     """Convert text to numbers: NaN if it is not a number, infinite if it exceeds float32."""
     values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)

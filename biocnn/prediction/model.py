@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from biocnn.config.registry import resolve
 from biocnn.core.errors import InputError, nearest
 from biocnn.core.memory import bytes_per, room
 from biocnn.data.dataset import Dataset
@@ -160,19 +161,12 @@ class Model:
             For letters that are no bases, unreadable files, and images that do not fit the model: other channels,
             planes for volumes, or numbers whose scale cannot be told.
         """
-        if self.facts["kind"] == "sequence":
-            return self._sequences(_codes(inputs, self.facts.get("iupac", "unknown")))
-        return _one_or_all(inputs, [all_of(maps) for maps in self._maps(inputs)])
+        return resolve(self.input.predict)(self, inputs)
 
     def predict_stored(self, dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
         """What ``predict`` says of some examples of a stored data set, in order: (K,) or (K, *spatial), float32."""
         same_data(self, dataset)
-        if self.facts["kind"] == "sequence":
-            yield from self._sequences(list(make(dataset, rows, self.device).windows()))
-        else:
-            for row in rows:
-                name = f"image {dataset.examples['id'].iloc[row]}"
-                yield self._images.predict(dataset.x[row], name, self.memory_gb)
+        return resolve(self.input.predict_stored)(self, dataset, rows)
 
     def scan(
         self, genome: Genome, chrom: str, start: int = 0, end: int | None = None, *, stride: int
@@ -308,6 +302,27 @@ class Model:
         if given is None:
             raise InputError(f"{self.path}: does not say on what patches it was trained", "set blend to exact")
         return tuple(given)
+
+
+def predict_sequences(model: Model, inputs: Any) -> np.ndarray:
+    """What ``Model.predict`` says of sequences."""
+    return model._sequences(_codes(inputs, model.facts.get("iupac", "unknown")))
+
+
+def predict_images(model: Model, inputs: Any) -> Any:
+    """What ``Model.predict`` says of images."""
+    return _one_or_all(inputs, [all_of(maps) for maps in model._maps(inputs)])
+
+
+def predict_stored_sequences(model: Model, dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """What ``Model.predict_stored`` says of sequences."""
+    yield from model._sequences(list(make(dataset, rows, model.device).windows()))
+
+
+def predict_stored_images(model: Model, dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """What ``Model.predict_stored`` says of images."""
+    for row in rows:
+        yield model._images.predict(dataset.x[row], f"image {dataset.examples['id'].iloc[row]}", model.memory_gb)
 
 
 def decide(p: np.ndarray, task: str, postprocess: dict[str, Any]) -> np.ndarray:

@@ -1,6 +1,11 @@
 """Yes or no for each example."""
 
+from typing import TYPE_CHECKING
+
 from biocnn.tasks.vectors import YesOrNo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Binary(YesOrNo):
@@ -8,3 +13,8 @@ class Binary(YesOrNo):
 
     name = "binary"
     label = "yes or no for each {one}"
+
+    def check_facts(self) -> "Iterator[str]":
+        yield from super().check_facts()
+        if len(self.outputs) > 1:
+            yield f"task is binary, but there are {len(self.outputs)} outputs: multilabel"

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from biocnn.tasks.maps import OF_MAPS, ClassMap
+from biocnn.tasks.maps import OF_MAPS, PixelClasses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Classes(ClassMap):
+class Classes(PixelClasses):
     """An output for each class, background first; a pixel is of one of them."""
 
     name = "classes"

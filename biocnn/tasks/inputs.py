@@ -14,9 +14,23 @@ class Input:
     left_to_data: ClassVar[tuple[str, ...]] = ()  # settings of the section train that may be null
     augment: ClassVar[tuple[str, ...]]  # what the section may be instead of a list; the first where it is left out
     augment_list: ClassVar[str]  # a list that it may be, for messages
+    dimensions: ClassVar[tuple[int, ...]]  # of space, that examples may have
+    channels: ClassVar[int | None]  # None: as many as the data have, each with a name
     stored: ClassVar[str]  # type in which predictions are stored
     scanned: ClassVar[bool] = False  # whether networks can be moved along something longer
     unsure: ClassVar[bool] = False  # whether the step uncertainty looks at them
+    # Import paths of what lies in packages further right; "" where there is nothing to do.
+    facts: ClassVar[str]  # what a reader says of all examples
+    check: ClassVar[str]  # what is wrong with examples as read, of Raw and facts
+    identify: ClassVar[str]  # examples that are alike: of Raw to Identity
+    measure: ClassVar[str] = ""  # facts about stored examples
+    batches: ClassVar[str]  # for training and validation
+    predict: ClassVar[str]  # of what a user gives to a model
+    predict_stored: ClassVar[str]  # of examples of a stored data set
+
+    def dtype(self, facts: dict[str, Any]) -> str:
+        """The type in which examples are stored."""
+        return facts["dtype"]
 
 
 class SequenceInput(Input):
@@ -27,8 +41,19 @@ class SequenceInput(Input):
     settings = ("variants.vcf", "scan.contigs", "explain.motifs.database")
     augment = ("none",)
     augment_list = "[reverse_complement]"
+    dimensions = (1,)
+    channels = 4
     stored = "float32"
     scanned = True
+    facts = "biocnn.data.facts:SequenceFacts"
+    check = "biocnn.data.facts:check_sequences"
+    identify = "biocnn.data.leakage:identify_sequences"
+    batches = "biocnn.training.batches:SequenceBatches"
+    predict = "biocnn.prediction.model:predict_sequences"
+    predict_stored = "biocnn.prediction.model:predict_stored_sequences"
+
+    def dtype(self, facts: dict[str, Any]) -> str:
+        return "uint8"
 
 
 class ImageInput(Input):
@@ -43,8 +68,17 @@ class ImageInput(Input):
     left_to_data = ("epochs", "batch_size")
     augment = AUGMENT_SETS
     augment_list = "[flip, rotate90]"
+    dimensions = (2, 3)
+    channels = None
     stored = "float16"
     unsure = True
+    facts = "biocnn.data.facts:ImageFacts"
+    check = "biocnn.data.facts:check_images"
+    identify = "biocnn.data.leakage:identify_images"
+    measure = "biocnn.data.measured:measure_images"
+    batches = "biocnn.training.batches:ImageBatches"
+    predict = "biocnn.prediction.model:predict_images"
+    predict_stored = "biocnn.prediction.model:predict_stored_images"
 
 
 def make_input(facts: dict[str, Any]) -> Input:

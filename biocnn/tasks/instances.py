@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from biocnn.tasks.maps import MapTask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     import numpy as np
     from torch import Tensor
@@ -26,6 +26,24 @@ class Instances(MapTask):
     headline = ("average_precision_iou_0.5", "average_precision_iou")
     label = "separate objects"
     family = "Images: objects"
+    objects = True
+
+    def check_facts(self) -> "Iterator[str]":
+        yield from super().check_facts()
+        if self.facts["out_channels"] != 1 + CLASSES:
+            yield f"out_channels is {self.facts['out_channels']}, but objects are made from {1 + CLASSES} maps"
+
+    def encode(self, truth: "np.ndarray") -> "np.ndarray":
+        """Labels to the maps that are learned."""
+        from biocnn.tasks.instance_targets import instance_targets
+
+        return instance_targets(truth)
+
+    def remember(self, truth: "np.ndarray", stored: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
+        from biocnn.tasks.objects import diameters
+
+        counts, _ = super().remember(truth, stored)
+        return counts, diameters(truth)
 
     @staticmethod
     def catalogue() -> "dict[str, Metric]":

@@ -23,6 +23,30 @@ class MapTask(Task):
     inputs = ("image",)
     target = ClassMap()
 
+    def encode(self, truth: "np.ndarray") -> "np.ndarray":
+        """Classes as one channel."""
+        return truth[None]
+
+    @property
+    def number(self) -> int:
+        """Of classes, background included."""
+        return max(2, len(self.pixel_classes))
+
+    def remember(self, truth: "np.ndarray", stored: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
+        """Pixels of each class, and of all but what is ignored; diameters of objects, in pixels."""
+        import numpy as np
+
+        found = np.bincount(stored[0].ravel(), minlength=256)
+        return np.append(found[: self.number], found[:255].sum()), np.zeros(0)
+
+    def measure(self, found: dict[str, list]) -> dict[str, Any]:
+        """Shares of the classes, and sizes of objects, in the training part."""
+        from biocnn.tasks.objects import measure_objects
+
+        counts, diameters = zip(*found["train"], strict=True)
+        *shares, known = sum(counts)
+        return {"class_shares": [float(n / max(known, 1)) for n in shares], "objects": measure_objects(diameters)}
+
     @staticmethod
     @abstractmethod
     def catalogue() -> "dict[str, Metric]":
@@ -74,7 +98,7 @@ class MapTask(Task):
         return (entr(p).sum(axis=0) / np.float32(np.log(len(p)))).astype(np.float32)
 
 
-class ClassMap(MapTask):
+class PixelClasses(MapTask):
     """One class for each pixel."""
 
     monitor = "dice"
@@ -120,7 +144,7 @@ class ClassMap(MapTask):
 
 
 class _DiceScore(Score):
-    def __init__(self, task: ClassMap) -> None:
+    def __init__(self, task: PixelClasses) -> None:
         self.task, self.found = task, []
 
     def add(self, p: "Tensor", y: "Tensor") -> None:

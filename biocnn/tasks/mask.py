@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from biocnn.tasks.maps import OF_MAPS, ClassMap
+from biocnn.tasks.maps import OF_MAPS, PixelClasses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Mask(ClassMap):
+class Mask(PixelClasses):
     """One output: the probability of foreground."""
 
     name = "mask"

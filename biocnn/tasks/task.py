@@ -14,7 +14,7 @@ from biocnn.core.errors import InputError
 from biocnn.tasks.target import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     import numpy as np
     import torch
@@ -45,6 +45,7 @@ class Task(ABC):
     family: ClassVar[str]  # experiments that are compared in one table
     positives: ClassVar[bool] = False  # whether each output is yes or no
     standardised: ClassVar[bool] = False  # whether targets are learned in units of their spread
+    objects: ClassVar[bool] = False  # whether truth numbers objects, of which maps are learned
 
     def __init__(self, facts: dict[str, Any]) -> None:
         self.facts = facts
@@ -58,6 +59,46 @@ class Task(ABC):
     def monitored(self) -> str:
         """The column of the history that chooses the best epoch."""
         return f"val_{self.monitor or 'loss'}"
+
+    def check_facts(self) -> "Iterator[str]":
+        """What is wrong with the facts."""
+        if self.facts["out_channels"] != len(self.outputs):
+            yield f"out_channels is {self.facts['out_channels']}, but there are {len(self.outputs)} outputs"
+
+    def check_truth(self, y: "np.ndarray") -> "Iterator[str]":
+        """What is wrong with the truth of all examples, of those tasks that have it as one array (N, K)."""
+        yield from ()
+
+    def encode(self, truth: "np.ndarray") -> "np.ndarray":
+        """Truth as read to truth as learned and stored."""
+        return truth
+
+    @abstractmethod
+    def remember(self, truth: "np.ndarray", stored: "np.ndarray") -> Any:
+        """What ``check_split``, ``measure`` and ``columns`` need to know of the truth of an example."""
+
+    def check_split(self, found: dict[str, list]) -> "Iterator[tuple[str, str]]":
+        """Notes on what cannot be judged: what is wrong, and the output.
+
+        Parameters
+        ----------
+        found
+            For each part of the split, what ``remember`` gave.
+
+        Raises
+        ------
+        InputError
+            Where a part is not fit to learn from or to judge by.
+        """
+        yield from ()
+
+    @abstractmethod
+    def measure(self, found: dict[str, list]) -> dict[str, Any]:
+        """Facts about the parts of a split; ``found`` as for ``check_split``."""
+
+    def columns(self, found: list) -> "dict[str, np.ndarray]":
+        """What the table of examples has of their truth."""
+        return {}
 
     @abstractmethod
     def probability(self, logits: "Tensor") -> "Tensor":

@@ -1,13 +1,14 @@
 """What tasks with one vector an example share: truth of shape (N, K), nan where it is not known."""
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from biocnn.core.errors import InputError
 from biocnn.tasks.target import Vector
 from biocnn.tasks.task import Score, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     import numpy as np
     from torch import Tensor
@@ -16,8 +17,42 @@ if TYPE_CHECKING:
 class VectorTask(Task):
     """K numbers for each example."""
 
+    value: ClassVar[str] = "value"  # what one of them is
     inputs = ("sequence",)
     target = Vector()
+
+    def remember(self, truth: "np.ndarray", stored: "np.ndarray") -> "np.ndarray":
+        return stored
+
+    def check_split(self, found: "dict[str, list[np.ndarray]]") -> "Iterator[tuple[str, str]]":
+        """Refuse outputs of which nothing can be learned, and parts by which none can be judged; name others."""
+        import numpy as np
+
+        for part, rows in found.items():
+            values = [np.unique(column[~np.isnan(column)]) for column in np.stack(rows).T]
+            alike = {
+                name: f"only one {self.value} ({seen[0]:g})" if len(seen) else "no known value"
+                for name, seen in zip(self.outputs, values, strict=True)
+                if len(seen) < 2
+            }
+            if alike and (part == "train" or (len(alike) == len(self.outputs) and self.positives)):
+                raise InputError(
+                    f"split: the {part} part has " + "; ".join(f"{what} of {name!r}" for name, what in alike.items()),
+                    f"choose other groups or a larger fraction in split.{part}",
+                )
+            for name, what in alike.items():
+                yield f"the {part} part has {what} of an output: not in its metrics", name
+
+    def measure(self, found: "dict[str, list[np.ndarray]]") -> dict[str, Any]:
+        """How many values of each output are known."""
+        import numpy as np
+
+        return {"n_known": {part: (~np.isnan(rows)).sum(axis=0).tolist() for part, rows in found.items()}}
+
+    def columns(self, found: "list[np.ndarray]") -> "dict[str, np.ndarray]":
+        import numpy as np
+
+        return {f"y_{k}": column for k, column in enumerate(np.stack(found).T)}
 
     def score(self) -> Score:
         """The mean of the metric over the outputs of which it is defined: that have both classes, for example."""
@@ -40,6 +75,21 @@ class YesOrNo(VectorTask):
     headline = ("auroc", "auprc")
     family = "Sequences: classification"
     positives = True
+    value = "class"
+
+    def check_truth(self, y: "np.ndarray") -> "Iterator[str]":
+        import numpy as np
+
+        if not np.isin(y[~np.isnan(y)], (0, 1)).all():
+            yield f"targets other than 0 and 1, but the task is {self.name}"
+
+    def measure(self, found: "dict[str, list[np.ndarray]]") -> dict[str, Any]:
+        """Also how many are 1, and their share of the training part."""
+        import numpy as np
+
+        counts = {part: (np.stack(rows) == 1).sum(axis=0).tolist() for part, rows in found.items()}
+        shares = np.nanmean(found["train"], axis=0).tolist()
+        return super().measure(found) | {"n_positive": counts, "positives": shares}
 
     def probability(self, logits: "Tensor") -> "Tensor":
         return logits.sigmoid()
@@ -58,6 +108,15 @@ class YesOrNo(VectorTask):
 
         z, y = (np.concatenate(parts) for parts in zip(*((z.cpu(), y.cpu()) for z, y in answers), strict=True))
         return fit_temperature(z, y)
+
+
+def task_of(y: "np.ndarray") -> str:
+    """What targets of shape (N, K) ask for: yes or no where those known are 0 and 1, else numbers."""
+    import numpy as np
+
+    if not np.isin(y[~np.isnan(y)], (0, 1)).all():
+        return "regression"
+    return "binary" if y.shape[1] == 1 else "multilabel"
 
 
 class _VectorScore(Score):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from biocnn.augment import DRAWS
 from biocnn.augment.move import Move, Moves
-from biocnn.config.registry import REGISTRY, find, suited
+from biocnn.config.registry import REGISTRY, find, resolve, suited
 from biocnn.config.schema import Chosen, own_settings
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
@@ -81,13 +81,28 @@ class SequenceBatches:
         Its rows to use.
     device
         Where batches are wanted.
-    augment
-        From ``augmentations``.
+    sections
+        The experiment's augmentations.
+    patch, workers, foreground
+        Of no use: sequences are seen whole.
     """
 
-    def __init__(self, dataset: Dataset, rows: np.ndarray, device: torch.device, augment: Sequence = ()) -> None:
-        self.target, self.augment = dataset.task.target, list(augment)
+    def __init__(
+        self,
+        dataset: Dataset,
+        rows: np.ndarray,
+        device: torch.device,
+        sections: Sequence[Chosen] = (),
+        patch: Sequence[int] | None = None,
+        workers: int = 0,
+        foreground: float = 0.0,
+    ) -> None:
         self.flank = dataset.facts.get("flank") or 0
+        if patch:
+            said = f"train.patch: {list(patch)}, but the data are sequences"
+            raise InputError(said, "leave it out: they are seen whole")
+        _check_shift(sections, self.flank)
+        self.target, self.augment = dataset.task.target, augmentations(sections)
         same = (dataset.x.shapes == dataset.x.shapes[0]).all()
         codes = dataset.x.stacked(rows) if same else pad([dataset.x[i] for i in rows])
         self.fresh = FreshShuffles(codes, dataset.examples.iloc[rows], self.flank)
@@ -143,10 +158,10 @@ class ImageBatches:
 
     Parameters
     ----------
-    dataset, rows, device, augment
+    dataset, rows, device, sections
         As for sequences.
     patch
-        Length of each side of a patch, in pixels.
+        Length of each side of a patch, in pixels; None: as the data lead to.
     workers
         Processes that cut patches beforehand; 0: this one cuts them when they are wanted.
     foreground
@@ -158,13 +173,17 @@ class ImageBatches:
         dataset: Dataset,
         rows: np.ndarray,
         device: torch.device,
-        augment: Sequence = (),
-        patch: Sequence[int] = (),
+        sections: Sequence[Chosen] = (),
+        patch: Sequence[int] | None = None,
         workers: int = 0,
         foreground: float = 0.0,
     ) -> None:
+        dims = dataset.facts["spatial_dims"]
+        if patch and len(patch) != dims:
+            said = f"train.patch: {list(patch)}, but the data are images of {dims} dimensions"
+            raise InputError(said, f"give {dims} lengths, in pixels")
         self.dataset, self.rows, self.device = dataset, rows, device
-        self.augment, self.patch = list(augment), list(patch)
+        self.augment, self.patch = augmentations(sections), list(patch or dataset.facts["decisions"]["patch"]["value"])
         self.ranges = torch.from_numpy(dataset.ranges)
         shapes = dataset.x.shapes[rows][:, 1:]
         self.areas = shapes.prod(axis=1).astype(np.float64)
@@ -283,17 +302,8 @@ def make(
     InputError
         For augmentations or a patch that do not suit the data.
     """
-    kind, dims = dataset.facts["kind"], dataset.facts["spatial_dims"]
     _check_suited(sections, dataset.input)
-    if patch and (kind == "sequence" or len(patch) != dims):
-        allowed = "leave it out: sequences are seen whole" if kind == "sequence" else f"give {dims} lengths, in pixels"
-        raise InputError(f"train.patch: {list(patch)}, but the data are {kind}s of {dims} dimensions", allowed)
-    augment = augmentations(sections)
-    if kind == "sequence":
-        _check_shift(sections, dataset.facts.get("flank") or 0)
-        return SequenceBatches(dataset, rows, device, augment)
-    patch = patch or dataset.facts["decisions"]["patch"]["value"]
-    return ImageBatches(dataset, rows, device, augment, patch, workers, foreground)
+    return resolve(dataset.input.batches)(dataset, rows, device, sections, patch, workers, foreground)
 
 
 def _check_suited(sections: Sequence[Chosen], given: Input) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from biocnn.config.registry import REGISTRY
+from biocnn.config.registry import REGISTRY, find
 from biocnn.core.errors import InputError
 from biocnn.io.fasta import Iupac
 
@@ -17,7 +17,6 @@ _OPEN = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False, protected_n
 Count = Annotated[int, Field(ge=1, le=2**31)]
 Size = Annotated[float, Field(gt=0, lt=1e9)]
 Number = Annotated[float, Field(gt=-1e30, lt=1e30)]  # fits float32
-VECTORS = ("binary", "multilabel", "regression")  # tasks with one answer an example
 
 
 class _Decision(BaseModel):
@@ -36,7 +35,7 @@ class _Facts(BaseModel):
     """What predictions need to know of the data that a network was trained on."""
 
     model_config = _OPEN
-    kind: Literal["sequence", "image"]
+    kind: Literal[*REGISTRY["inputs"]]
     task: Literal[*REGISTRY["tasks"]]
     spatial_dims: Literal[1, 2, 3]
     in_channels: Count
@@ -59,20 +58,20 @@ class _Facts(BaseModel):
 
     @model_validator(mode="after")
     def _agree(self) -> "_Facts":
-        _require(
-            len(self.outputs) == self.out_channels, f"{len(self.outputs)} outputs for {self.out_channels} channels"
-        )
-        _require((self.task in VECTORS) == (self.kind == "sequence"), f"task {self.task} of kind {self.kind}")
+        task, given = find("tasks", self.task), find("inputs", self.kind)
+        _require(self.kind in task.inputs, f"task {self.task} of kind {self.kind}")
+        for fault in task(self.model_dump()).check_facts():
+            raise ValueError(fault)
         _require(self.density is None or len(self.density) == self.out_channels, "density needs a number an output")
-        if self.kind == "sequence":
-            _require((self.spatial_dims, self.in_channels) == (1, 4), "sequences have 1 dimension and 4 channels")
+        _require(self.spatial_dims in given.dimensions, f"{given.examples} of {self.spatial_dims} dimensions")
+        if given.channels is not None:
+            _require(self.in_channels == given.channels, f"{given.examples} have {given.channels} channels")
             return self
         _require(len(self.channels) == self.in_channels, f"{len(self.channels)} names of {self.in_channels} channels")
         for names in self.known_as:
             _require(len(names) == self.in_channels, f"{len(names)} other names of {self.in_channels} channels")
         for sizes in ([self.spacing] if self.spacing else []) + (self.spacing_range or []):
             _require(len(sizes) == self.spatial_dims, "spacing needs a number a dimension")
-        _require(self.task != "instances" or self.out_channels == 4, "objects are made from 4 maps")
         _require(self.normalise == "image" or self.intensity is not None, "intensity is missing")
         for values in (self.intensity.low, self.intensity.high) if self.intensity else ():
             _require(len(values) == self.in_channels, "intensity needs a number a channel")
@@ -151,7 +150,7 @@ class Metadata(BaseModel):
         if self.target_unit:
             for values in (self.target_unit.mean, self.target_unit.sd):
                 _require(len(values) == self.facts.out_channels, "target_unit needs a number an output")
-            _require(self.facts.task == "regression", f"target_unit of task {self.facts.task}")
+            _require(find("tasks", self.facts.task).standardised, f"target_unit of task {self.facts.task}")
         _require(self.recall is None or len(self.recall) == self.facts.out_channels, "recall needs levels an output")
         _require(len({len(levels) for levels in self.recall or [] if levels}) < 2, "recall needs as many levels each")
         patch = self.experiment.train.patch

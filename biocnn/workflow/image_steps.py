@@ -18,8 +18,8 @@ def uncertainty(config: Path, data: Path, out: Path, *runs: Path, data_root: Pat
     from biocnn.evaluation.uncertainty.step import write_uncertainty
 
     settings, stored = load(config, data_root).settings, Dataset(data)
-    if stored.facts["kind"] != "image":
-        raise InputError("uncertainty: the examples are no images", "set uncertainty: {methods: []}")
+    if not stored.input.unsure:
+        raise InputError(f"uncertainty: is not for {stored.input.examples}", "set uncertainty: {methods: []}")
     torch.set_num_threads(settings.train.threads)
     with atomic(out) as folder:
         folder.mkdir()

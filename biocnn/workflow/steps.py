@@ -111,7 +111,6 @@ def predict(
 
     TRUST is modules, with commas between them, that hold networks of your own; a model of one of them makes it run.
     """
-    import numpy as np
     import torch
 
     from biocnn.data.dataset import Dataset
@@ -124,8 +123,7 @@ def predict(
     rows = stored.rows("val", "test")
     with atomic(out) as folder:
         folder.mkdir()
-        kind = np.float32 if stored.facts["kind"] == "sequence" else np.float16
-        Ragged.write(folder / "probability.npy", loaded.predict_stored(stored, rows), kind)
+        Ragged.write(folder / "probability.npy", loaded.predict_stored(stored, rows), stored.input.stored)
         table = stored.examples.iloc[rows]
         table[["id", "split"]].to_csv(folder / "examples.tsv", sep="\t", index=False)
 

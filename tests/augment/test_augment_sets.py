@@ -55,7 +55,7 @@ def test_a_list_stays_what_it_is() -> None:
 
 
 def test_words_are_refused_for_sequences() -> None:
-    with pytest.raises(InputError, match="'default' is for images"):
+    with pytest.raises(InputError, match="'default' is not for sequences"):
         resolve_augment("default", {"kind": "sequence"}, None)
 
 

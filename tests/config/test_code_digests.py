@@ -24,11 +24,11 @@ def runs_through(step: str, file: str, *sections: str) -> bool:
     ("step", "sections", "inside", "outside"),
     [
         ("train", ["model", "loss", "augment"], ["training/loop.py", "models/deepbind.py", "losses/regions.py",
-          "training/state.py"],
+          "training/state.py", "tasks/binary.py", "tasks/instances.py"],
          ["models/unet.py", "apply/scan/step.py", "report/page.py", "workflow/cli.py"]),
         ("check", ["data"], ["data/intervals.py", "io/genome.py", "data/doctor.py"],
          ["training/loop.py", "data/sequences.py", "models/deepbind.py"]),
-        ("genome", [], ["io/genome.py", "core/files.py"], ["data/intervals.py", "training/loop.py"]),
+        ("genome", [], ["io/genome.py", "core/files.py"], ["data/intervals.py", "training/loop.py", "tasks/binary.py"]),
         ("predict", ["model"], ["prediction/model.py", "models/deepbind.py"], ["training/loop.py", "explain/step.py"]),
         ("explain", ["model"], ["explain/step.py", "models/deepbind.py"], ["report/page.py", "training/loop.py"]),
         ("report", [], ["report/page.py", "report/page.html.j2", "report/style.css"], ["training/loop.py"]),
@@ -39,6 +39,15 @@ def runs_through(step: str, file: str, *sections: str) -> bool:
 def test_steps_run_through(step: str, sections: list[str], inside: list[str], outside: list[str]) -> None:
     assert [file for file in inside if not runs_through(step, file, *sections)] == []
     assert [file for file in outside if runs_through(step, file, *sections)] == []
+
+
+@pytest.mark.parametrize("step", ["train", "trial"])
+def test_a_training_does_not_depend_on_what_comes_after_it(step: str) -> None:
+    later = [file for name in ("apply", "evaluation", "explain", "report") for file in (PACKAGE / name).rglob("*.py")]
+    assert later
+    assert [
+        file for file in later if runs_through(step, str(file.relative_to(PACKAGE)), "model", "loss", "augment")
+    ] == []
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
@@ -59,6 +68,21 @@ def test_what_is_left_to_the_data_may_be_any() -> None:
         "geometry.py",
         "intensity.py",
     }
+
+
+def test_a_file_named_in_a_string_counts_where_its_package_does(tmp_path: Path) -> None:
+    (tmp_path / "task.py").write_text('figures = "biocnn.report.page:write_report"')
+    (tmp_path / "report.py").write_text('from biocnn.report import blocks\nfigures = "biocnn.report.page:write_report"')
+    page = code_digests._digest(PACKAGE / "report" / "page.py")
+    assert page not in code_digests.code([tmp_path / "task.py"])
+    assert page in code_digests.code([tmp_path / "report.py"])
+
+
+def test_what_only_a_type_checker_imports_does_not_count(tmp_path: Path) -> None:
+    (tmp_path / "typed.py").write_text(
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from biocnn.io.genome import Genome\n"
+    )
+    assert len(code_digests.code([tmp_path / "typed.py"])) == 1
 
 
 def test_a_users_own_module_counts_with_what_it_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,10 +14,11 @@ from biocnn.config.settings import Train
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.data.decisions import BATCH, decide, memory_per_example, resolve
-from biocnn.data.measured import diameters, measure_objects, measure_sizes
+from biocnn.data.measured import measure_sizes
 from biocnn.losses import dice_bce
 from biocnn.models import UNet
 from biocnn.nn.precision import autocast
+from biocnn.tasks.objects import diameters, measure_objects
 from biocnn.training.checkpoint import build_model
 from biocnn.training.resource_estimate import memory_bytes
 from biocnn.training.runs import train_run

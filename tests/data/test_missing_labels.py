@@ -194,7 +194,7 @@ def test_the_whole_path_takes_missing_labels(tmp_path: Path, task: str) -> None:
 
     rows = dataset.rows("val", "test")
     parts = make(dataset, rows, next(network.parameters()).device)
-    p = np.stack(list(predict_batches(network, parts, task)))
+    p = np.stack(list(predict_batches(network, parts, dataset.task)))
     Ragged.write(tmp_path / "p.npy", p, np.float32)
     table = dataset.examples.iloc[rows][["id", "split"]]
     predictions = Ragged(tmp_path / "p.npy"), table

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from biocnn import models
+from biocnn.config.registry import REGISTRY, find
 from biocnn.core.errors import InputError
 
 SMALL = {
@@ -29,8 +30,16 @@ def words(annotation: Any) -> list:
     return list(get_args(annotation)) if get_origin(annotation) is Literal else []
 
 
+def dimensions(name: str) -> tuple[int, ...]:
+    """Of the inputs that a model is for."""
+    return find("inputs", REGISTRY["models"][name].input).dimensions
+
+
 def variants() -> list:
-    """Every model with its defaults, and with each word that a setting allows, where the model accepts it."""
+    """Every model with its defaults, and with each word that a setting allows.
+
+    In other dimensions than those of its input, and with words that do not go with the defaults, it may be refused.
+    """
     found = []
     for name in models.__all__:
         settings = inspect.signature(getattr(models, name)).parameters.values()
@@ -41,6 +50,8 @@ def variants() -> list:
                 try:
                     build(name, spatial_dims, choice)
                 except InputError:
+                    if not choice and spatial_dims in dimensions(name):
+                        raise
                     continue
                 label = "-".join([name, str(spatial_dims), *(f"{k}={v}" for k, v in choice.items())])
                 found.append(pytest.param(name, spatial_dims, choice, id=label))
@@ -67,11 +78,13 @@ VARIANTS = pytest.mark.parametrize(("name", "spatial_dims", "choice"), variants(
 
 @VARIANTS
 @pytest.mark.parametrize("size", [(16, 16, 16), (13, 17, 9), (40, 7, 5)], ids=["even", "odd", "long"])
-def test_logits_are_one_vector_or_one_map_of_the_size_of_the_input(name, spatial_dims, choice, size):
+def test_logits_have_the_shape_that_a_task_of_the_input_wants(name, spatial_dims, choice, size):
     x = batch(2, *size[:spatial_dims])
     with torch.no_grad():
         logits = build(name, spatial_dims, choice).eval()(x)
-    assert logits.shape in {(2, OUT), (2, OUT, *x.shape[2:])}
+    tasks = [find("tasks", task) for task in REGISTRY["tasks"]]
+    spatial = {task.target.spatial for task in tasks if REGISTRY["models"][name].input in task.inputs}
+    assert logits.shape in {(2, OUT, *x.shape[2:]) if maps else (2, OUT) for maps in spatial}
     assert logits.isfinite().all()
 
 
@@ -115,3 +128,11 @@ def test_one_number_where_each_level_has_its_own_is_refused(name, setting):
     with pytest.raises(InputError, match=f"model.{setting} is 16") as caught:
         getattr(models, name)(2, 1, 1, **{setting: 16})
     assert "e.g. [" in caught.value.remedy
+
+
+def test_every_model_and_every_word_is_tried() -> None:
+    tried = {(case.values[0], *case.values[2].items()) for case in variants()}
+    for name in REGISTRY["models"]:
+        settings = inspect.signature(getattr(models, name)).parameters.values()
+        wanted = {(name, (s.name, word)) for s in settings for word in words(s.annotation) if word != s.default}
+        assert {(name,), *wanted} <= tried

@@ -264,7 +264,7 @@ def test_nothing_but_networks_is_called(tmp_path: Path, name: str) -> None:
         ("temperature", ["x"], "temperature.0"), ("temperature", [1e400], "temperature.0"), ("temperature", 3, "list"),
         ("facts", {"task": "zzz"}, "facts.task: "), ("facts", {"kind": "word"}, "facts.kind: "),
         ("facts", {"task": "mask"}, "task mask of kind sequence"), ("facts", {"spatial_dims": 9}, "spatial_dims"),
-        ("facts", {"in_channels": -1}, "in_channels"), ("facts", {"outputs": ["a"]}, "1 outputs for 2 channels"),
+        ("facts", {"in_channels": -1}, "in_channels"), ("facts", {"outputs": ["a"]}, "2, but there are 1 outputs"),
         ("facts", {"outputs": None}, "outputs"), ("facts", {"window": 0}, "window"),
         ("facts", {"window": 10**30}, "window"), ("facts", {"iupac": []}, "iupac"),
         ("facts", {"decisions": {"channels": 3}}, "decisions"), ("fold", -1, "fold"), ("fold", "x", "fold"),

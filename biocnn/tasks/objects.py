@@ -1,0 +1,31 @@
+"""What is measured of labelled objects: their sizes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+PERCENTILES = (5, 50, 95)
+
+
+def diameters(labels: np.ndarray) -> np.ndarray:
+    """Diameter of the disc (ball) as large as each object, in pixels; shape (n,), float32.
+
+    Parameters
+    ----------
+    labels
+        Integers, shape (*spatial), 0 = background.
+    """
+    _, sizes = np.unique(labels[labels > 0], return_counts=True)
+    if labels.ndim == 2:
+        return np.sqrt(sizes * 4 / np.pi).astype(np.float32)
+    return np.cbrt(sizes * 6 / np.pi).astype(np.float32)
+
+
+def measure_objects(found: Sequence[np.ndarray]) -> dict[str, Any]:
+    """Number of objects, and percentiles of their diameters, of what ``diameters`` gave for each image."""
+    every = np.concatenate(found) if found else np.zeros(0)
+    if not len(every):
+        return {}
+    values = np.percentile(every, PERCENTILES).round(2).tolist()
+    return {"number": len(every), "diameter": dict(zip(map(str, PERCENTILES), values, strict=True))}

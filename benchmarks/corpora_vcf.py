@@ -18,6 +18,7 @@ from biocnn.core.errors import InputError
 from biocnn.io.fasta import encode
 from biocnn.io.genome import Genome
 from biocnn.prediction.model import Model
+from biocnn.tasks.facts import Facts
 from biocnn.training.checkpoint import build_model, save_model
 
 LONGEST = 30_000_000  # bp of a contig that is made up
@@ -62,10 +63,10 @@ def annotated(path: Path) -> tuple[str, str]:
 def _model() -> Model:
     """A small untrained network."""
     section = choose("models", {"name": "DeepBind", "channels": 4, "kernel_size": 7, "strands": "both"}, "model")
-    facts = {
-        "kind": "sequence", "task": "binary", "spatial_dims": 1, "in_channels": 4, "out_channels": 1,
-        "outputs": ["bound"], "alphabet": "ACGT", "window": 31, "flank": 0,
-    }  # fmt: skip
+    facts = Facts(
+        kind="sequence", task="binary", spatial_dims=1, in_channels=4, out_channels=1, outputs=["bound"],
+        alphabet="ACGT", window=31, flank=0,
+    )  # fmt: skip
     torch.manual_seed(1)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"

@@ -81,7 +81,9 @@ def _images(name: str, folder: Path) -> None:
     pd.DataFrame(rows, columns=["image", "mask", "split"]).to_csv(nuclei / "table.csv", index=False)
     np.save(folder / "large.npy", _mosaic(fields[:64], 8)[0])
     stored = _store(name, folder)
-    low, high = (np.float32(stored.facts["intensity"][key]).reshape(-1, 1, 1) for key in ("low", "high"))
+    low, high = (
+        np.float32(ends).reshape(-1, 1, 1) for ends in (stored.facts.intensity.low, stored.facts.intensity.high)
+    )
     arrays = {"low": low, "high": high}
     for part in ("train", "val"):
         rows = stored.rows(part)

@@ -30,7 +30,7 @@ def changes(vcf: Path, genome: Genome, models: Sequence[Path], **settings: objec
     with tempfile.TemporaryDirectory() as folder:
         annotate(vcf, loaded, genome, Path(folder), Settings(maps=0, **settings))
         table = pd.read_csv(Path(folder) / "variants.tsv", sep="\t")
-    kind = "delta" if loaded[0].facts["task"] == "regression" else "dlogit"
+    kind = "delta" if loaded[0].facts.task == "regression" else "dlogit"
     name = next(column for column in table if column.endswith(f"_{kind}"))
     return table.rename(columns={name: "change"})
 

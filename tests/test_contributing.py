@@ -1,6 +1,7 @@
 """What CONTRIBUTING shows runs, from its own words: a format, a network, a loss and an augmentation of one's own."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -8,10 +9,12 @@ import pytest
 from test_docs import blocks
 
 import biocnn
+from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
-from biocnn.data.facts import checked
+from biocnn.data.facts import checked, read
 from biocnn.data.raw import Raw
 from biocnn.io.fasta import decode
+from biocnn.tasks.facts import Facts
 from biocnn.workflow.cli import main
 
 EXPERIMENT = """
@@ -66,36 +69,38 @@ def raw(**changes: object) -> Raw:
     table = pd.DataFrame({"id": ["a", "b", "c"], "group": [1, 1, 2]})
     table = table.assign(**{key: changes[key] for key in ("id", "group") if key in changes})
     x = changes.get("x", [np.arange(4, dtype=np.uint8)] * 3)
-    return Raw(table, x.__getitem__, changes.get("y", np.array([[0], [1], [1]], np.float32)), facts)
+    return Raw(table, x.__getitem__, changes.get("y", np.array([[0], [1], [1]], np.float32)), Facts(**facts))
 
 
 def test_what_may_be_left_out_is_filled_in() -> None:
     found = checked(raw())
-    assert {key: found.facts[key] for key in ("alphabet", "iupac", "window", "flank")} == {
-        "alphabet": "ACGT", "iupac": "unknown", "window": 4, "flank": 0,
-    }  # fmt: skip
+    facts = found.facts
+    assert (facts.alphabet, facts.iupac, facts.window, facts.flank) == ("ACGT", "unknown", 4, 0)
     assert found.examples["group"].tolist() == ["1", "1", "2"]
     assert checked(found).facts == found.facts
     ragged = [np.zeros(n, np.uint8) for n in (3, 4, 5)]
-    assert checked(raw(x=ragged)).facts["window"] is None
+    assert checked(raw(x=ragged)).facts.window is None
     picture = Raw(
         pd.DataFrame({"id": ["a"], "group": ["a"]}), lambda row: np.zeros((2, 5, 6), np.uint16),
         lambda row: np.zeros((5, 6), np.uint8),
-        {"kind": "image", "task": "mask", "spatial_dims": 2, "in_channels": 2, "out_channels": 1, "outputs": ["m"]},
+        Facts(kind="image", task="mask", spatial_dims=2, in_channels=2, out_channels=1, outputs=["m"]),
     )  # fmt: skip
     facts = checked(picture).facts
-    assert (facts["dtype"], facts["channels"], facts["normalise"]) == ("uint16", ["1", "2"], "auto")
+    assert (facts.dtype, facts.channels, facts.normalise) == ("uint16", ["1", "2"], "auto")
 
 
 @pytest.mark.parametrize(
     ("changes", "messages"),
     [
-        ({"kind": "sound"}, ["kind is 'sound', allowed: sequence, image"]),
-        ({"kind": None, "task": None}, ["kind is None"]),
+        ({"kind": "sound"}, ["kind: ", "not known, allowed: sequence, image (given: 'sound')"]),
+        ({"kind": None, "task": None}, ["kind: field required", "task: field required"]),
         ({"task": None, "outputs": None, "alphabet": "DNA"}, ["task: field required", "outputs", "alphabet", "'DNA'"]),
         ({"window": 7, "id": ["a", "a", "b"]}, ["window is 7", "the id 'a' comes twice (1 such ids)"]),
         ({"out_channels": 2}, ["out_channels is 2, but there are 1 outputs", "y: shape (3, 1)"]),
-        ({"task": "binary", "outputs": ["a", "a"], "out_channels": 2}, ["two outputs have one name", "multilabel"]),
+        (
+            {"task": "binary", "outputs": ["a", "a"], "out_channels": 2},
+            ["two outputs have one name", "multilabel"],
+        ),
         ({"y": np.array([[0], [2], [1]])}, ["targets other than 0 and 1"]),
         ({"y": np.array([[0], [np.nan], [1]])}, ["no target of example 1 is known"]),
         ({"y": np.array([[0], [np.inf], [1]]), "task": "regression"}, ["a target is infinite"]),
@@ -108,7 +113,7 @@ def test_what_may_be_left_out_is_filled_in() -> None:
 )
 def test_all_faults_of_what_was_read_are_named(changes: dict, messages: list[str]) -> None:
     with pytest.raises(InputError) as caught:
-        checked(raw(**changes))
+        read(SimpleNamespace(read=lambda seed, checks: raw(**changes)), 1, Checks())
     for message in messages:
         assert message in caught.value.message
     assert "raw.py" in caught.value.remedy

@@ -103,7 +103,7 @@ def test_nothing_but_a_task_knows_the_names_of_tasks(path: Path) -> None:
 
 def test_a_switch_is_found(tmp_path: Path) -> None:
     lines = [
-        "task == 'mask'", "facts['kind'] != 'image'", "'classes' == task", "task in ('binary', 'multilabel')",
+        "task == 'mask'", "facts.kind != 'image'", "'classes' == task", "task in ('binary', 'multilabel')",
         "{'mask': 1, 'classes': 2}[task]", "'mask' in task",
     ]  # fmt: skip
     allowed = ["mask_type == 'binary'", "'image' in examples", "facts.normalise == 'image'", "{'mask': 1}", "x == 1"]

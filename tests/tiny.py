@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from biocnn.config.registry import find
 from biocnn.config.schema import Chosen, choose
 from biocnn.config.settings import Settings, Split
 from biocnn.data.dataset import Dataset, write
 from biocnn.data.raw import Raw
+from biocnn.tasks import Task, make_task
+from biocnn.tasks.facts import Facts
 
 MOTIF = np.array([2, 0, 3, 0, 0, 2, 1], np.uint8)  # GATAAGC
 DISC = 1000  # brightness of discs above a background of 100
@@ -28,6 +31,24 @@ def experiment(
     listed = augment if isinstance(augment, str) else chosen(*augment)
     named = {"model": choose("models", model, "model"), "loss": loss and choose("losses", loss, "loss")}
     return Settings(data=Chosen(name=data), augment=listed, **named, **sections)
+
+
+def sequence_facts(**told: Any) -> Facts:
+    """Facts of sequences, binary where nothing else is told."""
+    told = {"task": "binary", "spatial_dims": 1, "in_channels": 4, "outputs": ["bound"]} | told
+    return Facts(kind="sequence", **{"out_channels": len(told["outputs"])} | told)
+
+
+def image_facts(**told: Any) -> Facts:
+    """Facts of images, planes of one channel with masks where nothing else is told."""
+    told = {"task": "mask", "spatial_dims": 2, "outputs": ["disc"], "channels": ["grey"]} | told
+    return Facts(kind="image", **{"in_channels": len(told["channels"]), "out_channels": len(told["outputs"])} | told)
+
+
+def task_of(name: str, **told: Any) -> Task:
+    """A task, of facts that suit it."""
+    made = image_facts if "image" in find("tasks", name).inputs else sequence_facts
+    return make_task(made(task=name, **told))
 
 
 def sequences(
@@ -54,12 +75,8 @@ def sequences(
     examples = pd.DataFrame(
         {"id": [f"s{i}" for i in range(len(codes))], "group": [f"g{i // 3}" for i in range(len(y))]}
     )
-    facts = {
-        "kind": "sequence", "task": task, "spatial_dims": 1, "in_channels": 4, "out_channels": len(outputs),
-        "outputs": list(outputs), "alphabet": "ACGT", "window": None if lengths else window,
-        "flank": 0 if lengths else flank,
-    }  # fmt: skip
-    return Raw(examples, codes.__getitem__, y, facts)
+    told = {"window": None, "flank": 0} if lengths else {"window": window, "flank": flank}
+    return Raw(examples, codes.__getitem__, y, sequence_facts(task=task, outputs=list(outputs), **told))
 
 
 def discs(size: tuple[int, int], rng: np.random.Generator, number: int = 3, radius: int = 4) -> np.ndarray:
@@ -86,10 +103,8 @@ def images(
         "mask": ["disc"], "classes": ["background", "even", "odd"],
         "instances": ["background", "inside", "boundary", "distance"],
     }[task]  # fmt: skip
-    facts = {
-        "kind": "image", "task": task, "spatial_dims": 2, "in_channels": channels, "out_channels": len(outputs),
-        "outputs": outputs, "channels": [f"c{i}" for i in range(channels)], "spacing": None, "dtype": "uint16",
-    }  # fmt: skip
+    names = [f"c{i}" for i in range(channels)]
+    facts = image_facts(task=task, outputs=outputs, channels=names, spacing=None, dtype="uint16")
     examples = pd.DataFrame({"id": [f"i{i}" for i in range(n)], "group": [f"g{i // 2}" for i in range(n)]})
     return Raw(examples, x.__getitem__, y.__getitem__, facts)
 

@@ -54,8 +54,8 @@ def network(dataset: Dataset, seed: int = 1) -> nn.Module:
     """A small network for a data set."""
     torch.manual_seed(seed)
     facts = dataset.facts
-    sizes = facts["spatial_dims"], facts["in_channels"], facts["out_channels"]
-    if facts["kind"] == "sequence":
+    sizes = facts.spatial_dims, facts.in_channels, facts.out_channels
+    if facts.kind == "sequence":
         return DeepBind(*sizes, channels=8, kernel_size=9, dropout=0.1, strands="both")
     return UNet(*sizes, channels=[8, 16], dropout=0.1).to(memory_format=torch.channels_last)
 
@@ -74,7 +74,7 @@ def trained(
     """A network after ``fit``, its history and its log; ``watch`` is told each use of the loss, and which it is."""
     model = network(dataset) if model is None else model
     facts, lines, uses = dataset.facts, [], {True: 0, False: 0}
-    augment = AUGMENT[facts["kind"]] if augment is None else augment
+    augment = AUGMENT[facts.kind] if augment is None else augment
     parts = [make(dataset, dataset.rows(part), CPU, augment if part == "train" else ()) for part in ("train", "val")]
     plain = dataset.task.make_loss(None, "none", CPU)
 

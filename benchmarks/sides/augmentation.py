@@ -22,10 +22,13 @@ def biocnn(patch: list[int]) -> Change:
     """The set that is taken where the experiment says nothing."""
     from biocnn.augment import DRAWS
     from biocnn.augment.sets import resolve_augment
+    from biocnn.tasks.facts import Facts
     from biocnn.tasks.target import ClassMap
     from biocnn.training.batches import augmentations, augmented, draws
 
-    facts = {"kind": "image", "spatial_dims": 2, "in_channels": 1, "spacing": [1.0, 1.0]}
+    facts = Facts(
+        kind="image", task="mask", spatial_dims=2, in_channels=1, out_channels=1, outputs=["disc"], spacing=[1.0, 1.0]
+    )
     functions = augmentations(resolve_augment("default", facts, patch))
 
     def change(x: Tensor, y: Tensor, number: int) -> object:

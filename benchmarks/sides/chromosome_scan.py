@@ -12,6 +12,7 @@ from benchmarks.sides.common import clock, read_task, report
 from biocnn.config.schema import choose
 from biocnn.io.genome import Genome, open_genome
 from biocnn.prediction.model import Model
+from biocnn.tasks.facts import Facts
 from biocnn.training.checkpoint import build_model, save_model
 from biocnn.training.forward import BATCH
 
@@ -19,10 +20,10 @@ from biocnn.training.forward import BATCH
 def network_of(window: int) -> Model:
     """An untrained network, for its weights do not matter; saved and loaded, as any other."""
     section = choose("models", {"name": "DeepBind", "strands": "both"}, "model")
-    facts = {
-        "kind": "sequence", "task": "binary", "spatial_dims": 1, "in_channels": 4, "out_channels": 1,
-        "outputs": ["bound"], "alphabet": "ACGT", "window": window, "flank": 0,
-    }  # fmt: skip
+    facts = Facts(
+        kind="sequence", task="binary", spatial_dims=1, in_channels=4, out_channels=1, outputs=["bound"],
+        alphabet="ACGT", window=window, flank=0,
+    )  # fmt: skip
     torch.manual_seed(1)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
@@ -37,7 +38,7 @@ def at_once(model: Model, genome: Genome, contig: str, start: int, end: int, str
 
 def by_window(model: Model, genome: Genome, contig: str, start: int, end: int, stride: int) -> Iterator[np.ndarray]:
     """``Model.predict`` of batches of windows."""
-    starts, window = np.arange(start, end - model.facts["window"] + 1, stride), model.facts["window"]
+    starts, window = np.arange(start, end - model.facts.window + 1, stride), model.facts.window
     row = genome.names.index(contig)
     for first in range(0, len(starts), BATCH):
         block = starts[first : first + BATCH]

@@ -18,6 +18,7 @@ from biocnn.apply.variants.step import Settings, annotate
 from biocnn.config.schema import choose
 from biocnn.io.genome import open_genome
 from biocnn.prediction.model import Model
+from biocnn.tasks.facts import Facts
 from biocnn.training.checkpoint import build_model, save_model
 
 BATCH = 512
@@ -26,10 +27,10 @@ BATCH = 512
 def model_of(window: int, channels: int, folder: Path) -> Model:
     """An untrained network, for its weights do not matter; saved and loaded, as any other."""
     section = choose("models", {"name": "DeepBind", "channels": channels, "strands": "both"}, "model")
-    facts = {
-        "kind": "sequence", "task": "binary", "spatial_dims": 1, "in_channels": 4, "out_channels": 1,
-        "outputs": ["bound"], "alphabet": "ACGT", "window": window, "flank": 0,
-    }  # fmt: skip
+    facts = Facts(
+        kind="sequence", task="binary", spatial_dims=1, in_channels=4, out_channels=1, outputs=["bound"],
+        alphabet="ACGT", window=window, flank=0,
+    )  # fmt: skip
     torch.manual_seed(1)
     path = folder / "model.safetensors"
     save_model(path, build_model(section, facts), {"experiment": {"model": section}, "facts": facts})
@@ -45,7 +46,7 @@ def at_once(task: dict[str, Any], model: Model, folder: Path) -> np.ndarray:
 
 def one_by_one(task: dict[str, Any], model: Model, folder: Path) -> np.ndarray:
     """pysam for records and windows, one-hot, batches through the network, pysam again."""
-    network, window = model.network.eval(), model.facts["window"]
+    network, window = model.network.eval(), model.facts.window
     fasta = pysam.FastaFile(f"{task['data']}/genome.fa")
     codes = np.full(256, 4, np.uint8)
     codes[np.frombuffer(b"ACGTacgt", np.uint8)] = [0, 1, 2, 3] * 2

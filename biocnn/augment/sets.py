@@ -23,7 +23,7 @@ UPRIGHT = 15.0  # degrees by which images that have an upper end may be turned
 TILT = 30.0  # degrees out of the plane, as nnU-Net
 
 
-def resolve_augment(wanted: str | Sequence[Chosen], facts: dict[str, Any], patch: Sequence[int] | None) -> list[Chosen]:
+def resolve_augment(wanted: str | Sequence[Chosen], facts: Any, patch: Sequence[int] | None) -> list[Chosen]:
     """The augmentations that a word stands for, with all their settings; a list stays what it is.
 
     Parameters
@@ -51,12 +51,12 @@ def resolve_augment(wanted: str | Sequence[Chosen], facts: dict[str, Any], patch
     """
     if not isinstance(wanted, str):
         return list(wanted)
-    given = find("inputs", facts["kind"])
+    given = find("inputs", facts.kind)
     if wanted not in given.augment:
         raise InputError(
             f"augment: {wanted!r} is not for {given.examples}", f"give a list, as in augment: {given.augment_list}"
         )
-    volumes, alike = facts["spatial_dims"] == 3, wanted != "anisotropic" and _alike(facts)
+    volumes, alike = facts.spatial_dims == 3, wanted != "anisotropic" and _alike(facts)
     turned = wanted != "upright" and (volumes or alike)  # in the plane of rows and columns
     in_plane = {"in_plane": True} if volumes and not alike else {}
     tilt = {"tilt": UPRIGHT if wanted == "upright" else TILT} if volumes and alike else {}
@@ -75,13 +75,13 @@ def resolve_augment(wanted: str | Sequence[Chosen], facts: dict[str, Any], patch
         {"name": "gamma", "power": 1.5, "share": 0.3},
         {"name": "noise", "sd": 0.1, "share": 0.2},
     ]
-    if facts["in_channels"] > 1:
+    if facts.in_channels > 1:
         colours = {"name": "intensity", "contrast": 1.15, "brightness": 0.05, "per_channel": True, "share": 0.5}
         found.insert(-2, colours)
     return [choose("augment", section, "augment") for section in found]
 
 
-def _alike(facts: dict[str, Any]) -> bool:
+def _alike(facts: Any) -> bool:
     """Whether pixels are about as long along each axis; volumes of unknown spacing are taken for stacks."""
-    spacing = facts.get("spacing")
-    return max(spacing) <= ALIKE * min(spacing) if spacing else facts["spatial_dims"] == 2
+    spacing = facts.spacing
+    return max(spacing) <= ALIKE * min(spacing) if spacing else facts.spatial_dims == 2

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 RNA = "ACGU"
 
 
-def check_strands(settings: "Settings", alphabet: str | None) -> None:
+def check_strands(settings: "Settings", alphabet: str) -> None:
     """Refuse whatever reads reverse complements where sequences are RNA.
 
     Parameters
@@ -18,7 +18,7 @@ def check_strands(settings: "Settings", alphabet: str | None) -> None:
     settings
         An experiment: its sections augment, model and variants are looked at.
     alphabet
-        Of the sequences, ACGT or ACGU; None of images.
+        Of the sequences, ACGT or ACGU.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from biocnn.config.registry import resolve
 from biocnn.config.settings import Split
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
-from biocnn.core.files import read_json, sha256
+from biocnn.core.files import sha256
 from biocnn.data import leakage, splits
 from biocnn.data.facts import checked
 from biocnn.data.loci import FROM, loci
@@ -23,6 +23,7 @@ from biocnn.data.raw import Raw
 from biocnn.data.splits import PARTS
 from biocnn.io.ragged import REMEDY, Ragged
 from biocnn.tasks import Task, make_task
+from biocnn.tasks.facts import BySplit, Facts, Measured, Source, read_facts
 from biocnn.tasks.inputs import Input, make_input
 
 
@@ -46,12 +47,11 @@ class Dataset:
         self.folder, self.fold = Path(folder), fold
         folder = self.folder
         self.examples = read_examples(folder / "examples.tsv")
-        self.facts: dict[str, Any] = read_json(folder / "facts.json")
-        folds = self.facts.pop("folds", [{}])
-        if fold >= len(folds):
-            raise InputError(f"{folder}: has no fold {fold}", f"folds are counted from 0 to {len(folds) - 1}")
-        self.facts |= folds[fold]
-        self.folds = len(folds)
+        facts = read_facts(folder / "facts.json")
+        self.folds = len(facts.folds) or 1
+        if fold >= self.folds:
+            raise InputError(f"{folder}: has no fold {fold}", f"folds are counted from 0 to {self.folds - 1}")
+        self.facts = facts.of_fold(fold)
         if fold:
             self.examples["split"] = self.examples[f"split_{fold}"]
         self.x = Ragged(folder / "x.npy")
@@ -65,10 +65,10 @@ class Dataset:
     @cached_property
     def ranges(self) -> np.ndarray:
         """The intensities that become 0 and 1 in each image: shape (N, 2, C), float32."""
-        if self.facts["normalise"] == "image":
+        if self.facts.normalise == "image":
             return np.load(self.folder / "ranges.npy")
-        common = [self.facts["intensity"][key] for key in ("low", "high")]
-        return np.tile(np.array(common, np.float32), (len(self.examples), 1, 1))
+        common = np.array([self.facts.intensity.low, self.facts.intensity.high], np.float32)
+        return np.tile(common, (len(self.examples), 1, 1))
 
     @cached_property
     def loci(self) -> np.ndarray:
@@ -90,7 +90,7 @@ class Dataset:
         """The same examples with other parts; what was measured on the training part stays as it was."""
         other = copy(self)
         other.examples = self.examples.assign(split=split)
-        other.facts = {**self.facts, "n": {part: int((split == part).sum()) for part in PARTS}}
+        other.facts = self.facts.model_copy(update={"n": _sizes(split)})
         return other
 
     def rows(self, *parts: str) -> np.ndarray:
@@ -117,7 +117,7 @@ def read_examples(path: str | Path) -> pd.DataFrame:
     return table
 
 
-def write(raw: Raw, split: Split, seed: int, files: dict[str, Path], folder: Path) -> dict[str, Any]:
+def write(raw: Raw, split: Split, seed: int, files: dict[str, Path], folder: Path) -> Facts:
     """Split the examples and store them.
 
     Parameters
@@ -145,26 +145,24 @@ def write(raw: Raw, split: Split, seed: int, files: dict[str, Path], folder: Pat
     """
     raw = checked(raw)
     examples, checks = raw.examples.copy(), Checks()
-    facts = dict(raw.facts, decisions={}, sources=hashes(files))
-    for key, reason in facts.pop("reasons", {}).items():
-        facts["decisions"][key] = {"value": facts[key], "reason": reason}
-    folds = _divide(raw, examples, split, seed, checks)
+    facts, folds = raw.facts, _divide(raw, examples, split, seed, checks)
     folder.mkdir(parents=True)
     task, given = make_task(facts), make_input(facts)
     truths = _store_truth(raw, task, folder)
     _measure_truth(task, truths, folds, checks)
     examples = examples.assign(**task.columns(truths))
     Ragged.write(folder / "x.npy", map(raw.x, range(len(examples))), given.dtype(facts))
+    measured = {"decisions": facts.decisions}
     if given.measure:
-        resolve(given.measure)(facts, folder, folds, seed)
-    facts |= folds[0].facts
-    if len(folds) > 1:
-        facts["folds"] = [fold.facts for fold in folds]
+        measured |= resolve(given.measure)(facts, folder, folds, seed)
     examples.to_csv(folder / "examples.tsv", sep="\t", index=False)
     checks.frame().to_csv(folder / "checks.tsv", sep="\t", index=False)
     # A table names images by the hundred: what was stored of them stands for all.
-    facts["sources"] += [_fingerprint("stored", f"dataset/{name}", folder / name) for name in ("x.npy", "y.npy")]
-    (folder / "facts.json").write_text(json.dumps(facts, indent=1))
+    stored = [_fingerprint("stored", f"dataset/{name}", folder / name) for name in ("x.npy", "y.npy")]
+    measured |= folds[0].facts.given() | {"sources": hashes(files) + stored}
+    measured |= {"folds": [fold.facts for fold in folds]} if len(folds) > 1 else {}
+    facts = facts.model_copy(update=measured)
+    (folder / "facts.json").write_text(json.dumps(facts.plain(), indent=1))
     return facts
 
 
@@ -173,7 +171,14 @@ class _Fold:
     """The part of each example, and what is measured on the parts."""
 
     split: pd.Series
-    facts: dict[str, Any]
+    facts: Measured
+
+    def add(self, **measured: Any) -> None:
+        self.facts = Measured.model_validate(self.facts.given() | measured)
+
+
+def _sizes(split: pd.Series) -> BySplit[int]:
+    return BySplit[int](**{part: int((split == part).sum()) for part in PARTS})
 
 
 def _divide(raw: Raw, examples: pd.DataFrame, split: Split, seed: int, checks: Checks) -> list[_Fold]:
@@ -189,8 +194,8 @@ def _divide(raw: Raw, examples: pd.DataFrame, split: Split, seed: int, checks: C
     for i, parts in enumerate(found):
         parts, leaks = leakage.account(identity, parts, split.remove_leaks, examples["id"], checks)
         examples[f"split_{i}" if i else "split"] = parts
-        folds.append(_Fold(parts, {"n": {part: int((parts == part).sum()) for part in PARTS}, "leakage": leaks}))
-        for part, n in folds[-1].facts["n"].items():
+        folds.append(_Fold(parts, Measured(n=_sizes(parts), leakage=leaks)))
+        for part, n in folds[-1].facts.n:
             if not n:
                 raise InputError(
                     f"split.remove_leaks: leaves the {part} part empty", "put examples that are alike into one group"
@@ -210,19 +215,19 @@ def _spelled(split: Split, raw: Raw, checks: Checks) -> Split:
     return split.model_copy(update={part: [found.get(name, name) for name in names] for part, names in lists.items()})
 
 
-def hashes(files: dict[str, Path]) -> list[dict[str, Any]]:
+def hashes(files: dict[str, Path]) -> list[Source]:
     """Path, SHA-256 and size of raw files; of a folder, its number of files."""
     found = []
     for key, path in files.items():
         if path.is_file():
             found.append(_fingerprint(key, str(path), path))
         else:
-            found.append({"key": key, "path": str(path), "files": sum(p.is_file() for p in path.iterdir())})
+            found.append(Source(key=key, path=str(path), files=sum(p.is_file() for p in path.iterdir())))
     return found
 
 
-def _fingerprint(key: str, name: str, path: Path) -> dict[str, Any]:
-    return {"key": key, "path": name, "sha256": sha256(path), "bytes": path.stat().st_size}
+def _fingerprint(key: str, name: str, path: Path) -> Source:
+    return Source(key=key, path=name, sha256=sha256(path), bytes=path.stat().st_size)
 
 
 def _store_truth(raw: Raw, task: Task, folder: Path) -> list[Any]:
@@ -248,4 +253,4 @@ def _measure_truth(task: Task, found: list[Any], folds: list[_Fold], checks: Che
         parts = {part: [found[row] for row in np.flatnonzero(fold.split == part)] for part in PARTS}
         for reason, output in task.check_split(parts):
             checks.add(f"split, fold {number}" if len(folds) > 1 else "split", "note", reason, 1, output)
-        fold.facts |= task.measure(parts)
+        fold.add(**task.measure(parts))

@@ -15,7 +15,7 @@ from typing import Any
 from biocnn.config.schema import Section
 from biocnn.config.settings import Settings, Train
 from biocnn.core.errors import InputError
-from biocnn.tasks.inputs import make_input
+from biocnn.tasks.facts import Decision, Facts
 
 GIB = 2**30
 MEMORY_GB = 4.0  # for which facts.json tells the decisions; an experiment may set train.memory_gb
@@ -37,10 +37,8 @@ EPOCHS = (12, 60)
 RARE = 0.05  # share of pixels below which a class is looked for
 FOREGROUND = 1 / 3  # share of patches for it, as in nnU-Net
 
-Decision = dict[str, Any]
 
-
-def decide(facts: dict[str, Any], settings: Settings | None = None) -> dict[str, Decision]:
+def decide(facts: Facts, settings: Settings | None = None) -> dict[str, Decision]:
     """Value and reason of each decision about images; what is decided first holds for those after it.
 
     Parameters
@@ -53,8 +51,8 @@ def decide(facts: dict[str, Any], settings: Settings | None = None) -> dict[str,
     Returns
     -------
     decisions
-        patch, channels, batch_size, steps_per_epoch, epochs and foreground: ``{"value", "reason"}`` each. A reason that
-        starts with "given" names the setting that was not left to the data.
+        patch, channels, batch_size, steps_per_epoch, epochs and foreground. A reason that starts with "given" names the
+        setting that was not left to the data.
     """
     train, model = (settings.train, settings.model) if settings else (None, None)
     memory = train.memory_gb if train else MEMORY_GB
@@ -62,20 +60,20 @@ def decide(facts: dict[str, Any], settings: Settings | None = None) -> dict[str,
 
     def choose(key: str, section: Section | None, name: str, decided: Decision) -> Any:
         given = getattr(section, key, None)
-        found[key] = decided if given is None else {"value": given, "reason": f"given: {name}.{key}"}
-        return found[key]["value"]
+        found[key] = decided if given is None else Decision(value=given, reason=f"given: {name}.{key}")
+        return found[key].value
 
     patch = choose("patch", train, "train", _patch(facts, memory))
     channels = choose("channels", model, "model", _channels(facts, patch))
     batch_size = choose("batch_size", train, "train", _batch_size(patch, channels, memory))
-    once = max(1, math.ceil(facts["pixels"] / math.prod(patch) / batch_size))
+    once = max(1, math.ceil(facts.pixels / math.prod(patch) / batch_size))
     steps = choose("steps_per_epoch", train, "train", _steps(once, train.epochs if train else None))
     choose("epochs", train, "train", _epochs(steps or once))
     choose("foreground", train, "train", _foreground(facts, patch))
     return found
 
 
-def resolve(settings: Settings, facts: dict[str, Any]) -> tuple[Settings, dict[str, Decision]]:
+def resolve(settings: Settings, facts: Facts) -> tuple[Settings, dict[str, Decision]]:
     """The experiment with a value for everything that it leaves to the data; and all decisions, those given, too.
 
     Raises
@@ -84,10 +82,10 @@ def resolve(settings: Settings, facts: dict[str, Any]) -> tuple[Settings, dict[s
         Where something is left to the data of which nothing is decided.
     """
     train, model = settings.train, settings.model
-    decisions = dict(facts.get("decisions", {}))
-    if make_input(facts).left_to_data and "sizes" in facts:
+    decisions = dict(facts.decisions)
+    if facts.sizes:
         decisions |= decide(facts, settings)
-        values = {key: item["value"] for key, item in decisions.items()}
+        values = {key: item.value for key, item in decisions.items()}
         train = train.model_copy(update={key: values[key] for key in values.keys() & Train.model_fields.keys()})
         if getattr(model, "channels", ()) is None:
             model = model.model_copy(update={"channels": values["channels"]})
@@ -107,28 +105,28 @@ def memory_per_example(channels: Sequence[int], patch: Sequence[int]) -> float:
     return 4 * KEPT * values * math.prod(patch)
 
 
-def _patch(facts: dict[str, Any], memory: float) -> Decision:
-    return _square(facts, memory) if facts["spatial_dims"] == 2 else _box(facts, memory)
+def _patch(facts: Facts, memory: float) -> Decision:
+    return _square(facts, memory) if facts.spatial_dims == 2 else _box(facts, memory)
 
 
-def _square(facts: dict[str, Any], memory: float) -> Decision:
+def _square(facts: Facts, memory: float) -> Decision:
     """A square, so that it can be turned; a multiple of 16, so that it can be halved four times."""
-    shortest = int(facts["sizes"]["shorter"])
+    shortest = int(facts.sizes.shorter)
     most = min(MOST_SIDE, int(PATCH_SIDE[2] * math.sqrt(memory / MEMORY_GB)))
     why = ""
-    diameter = facts["objects"]["diameter"]["95"] if facts.get("objects") else 0
+    diameter = facts.objects.diameter["95"] if facts.objects.number else 0
     if 4 * diameter > most:
         most = min(MOST_SIDE, math.ceil(4 * diameter / 16) * 16)
         why = f"; objects are up to {diameter:.0f} px across, and a patch should hold several"
     side = max(16, min(most, shortest) // 16 * 16)
     reason = f"the largest multiple of 16 up to {most} that fits the median image (shorter side {shortest} px){why}"
-    return {"value": [side] * 2, "reason": reason}
+    return Decision(value=[side] * 2, reason=reason)
 
 
-def _box(facts: dict[str, Any], memory: float) -> Decision:
+def _box(facts: Facts, memory: float) -> Decision:
     """The median volume; of one that is too large, a part as long in space in each direction."""
-    shape = [int(n) for n in facts["sizes"]["median"]]
-    spacing = facts.get("spacing") or [1.0] * len(shape)
+    shape = [int(n) for n in facts.sizes.median]
+    spacing = facts.spacing or [1.0] * len(shape)
     budget = PATCH_SIDE[3] ** 3 * memory / MEMORY_GB
     reach = max(shape) * max(spacing)
     while math.prod(sides := [min(n, reach / size) for n, size in zip(shape, spacing, strict=True)]) > budget:
@@ -143,15 +141,15 @@ def _box(facts: dict[str, Any], memory: float) -> Decision:
         f"about {budget:,.0f} voxels of the median volume ({size}), as long in every direction in space; "
         f"multiples of {multiple}"
     )  # fmt: skip
-    return {"value": value, "reason": reason}
+    return Decision(value=value, reason=reason)
 
 
-def _channels(facts: dict[str, Any], patch: list[int]) -> Decision:
-    dims, number = facts["spatial_dims"], facts["n"]["train"]
+def _channels(facts: Facts, patch: list[int]) -> Decision:
+    dims, number = facts.spatial_dims, facts.n.train
     middle = sorted(patch)[-2]
     levels = int(min(MOST_LEVELS, 1 + math.log2(max(1, middle / BOTTOM[dims])), 1 + math.log2(min(patch))))
     why = f"{levels} levels leave {middle / 2 ** (levels - 1):g} of {middle} px of a patch"
-    diameter = facts["objects"]["diameter"]["95"] if facts.get("objects") else math.inf
+    diameter = facts.objects.diameter["95"] if facts.objects.number else math.inf
     enough = max(3, 1 + int(math.log2(max(1, diameter / 2)))) if math.isfinite(diameter) else levels
     if enough < levels:
         levels = enough
@@ -159,7 +157,7 @@ def _channels(facts: dict[str, Any], patch: list[int]) -> Decision:
     width = next(width for least, width in WIDTHS[dims] if number >= least)
     value = [min(WIDEST, width * 2**level) for level in range(max(1, levels))]
     images = "image" if dims == 2 else "volume"
-    return {"value": value, "reason": f"{why}; {width} channels in the finest for {number:,} {images}s to train on"}
+    return Decision(value=value, reason=f"{why}; {width} channels in the finest for {number:,} {images}s to train on")
 
 
 def _batch_size(patch: list[int], channels: Any, memory: float) -> Decision:
@@ -173,31 +171,31 @@ def _batch_size(patch: list[int], channels: Any, memory: float) -> Decision:
         why = f"as many as fit in train.memory_gb: {memory:g}"
     else:
         why = f"about {BATCH_PIXELS * memory:,.0f} pixels a step, {BATCH[0]} to {BATCH[1]} patches of {size}"
-    return {"value": value, "reason": f"{why}; about {each * value / GIB:.1f} GB at most"}
+    return Decision(value=value, reason=f"{why}; about {each * value / GIB:.1f} GB at most")
 
 
 def _steps(once: int, epochs: int | None) -> Decision:
     if epochs is not None:
-        return {"value": None, "reason": f"each pixel about once ({once:,} steps), as train.epochs is given"}
+        return Decision(value=None, reason=f"each pixel about once ({once:,} steps), as train.epochs is given")
     low, high = STEPS
-    return {
-        "value": min(high, max(low, once)),
-        "reason": f"each pixel about once ({once:,} steps), but {low} to {high}, so that epochs are worth validating",
-    }
+    return Decision(
+        value=min(high, max(low, once)),
+        reason=f"each pixel about once ({once:,} steps), but {low} to {high}, so that epochs are worth validating",
+    )
 
 
 def _epochs(steps: int) -> Decision:
     low, high = EPOCHS
     value = min(high, max(low, round(ALL_STEPS / steps)))
-    return {"value": value, "reason": f"about {ALL_STEPS:,} steps in all ({low} to {high} epochs of {steps:,} steps)"}
+    return Decision(value=value, reason=f"about {ALL_STEPS:,} steps in all ({low} to {high} epochs of {steps:,} steps)")
 
 
-def _foreground(facts: dict[str, Any], patch: list[int]) -> Decision:
-    shares = facts["class_shares"][1:]
+def _foreground(facts: Facts, patch: list[int]) -> Decision:
+    shares = facts.class_shares[1:]
     rarest = min((share for share in shares if share > 0), default=0.0)
-    if all(side >= n for side, n in zip(patch, facts["sizes"]["median"], strict=True)):
-        return {"value": 0.0, "reason": "a patch holds a whole image: none is missed"}
+    if all(side >= n for side, n in zip(patch, facts.sizes.median, strict=True)):
+        return Decision(value=0.0, reason="a patch holds a whole image: none is missed")
     if rarest >= RARE:
-        return {"value": 0.0, "reason": f"each class has {RARE:.0%} of the pixels or more: patches anywhere find it"}
+        return Decision(value=0.0, reason=f"each class has {RARE:.0%} of the pixels or more: patches anywhere find it")
     why = f"the rarest class has {rarest:.2%} of the pixels: a third of the patches show it"
-    return {"value": round(FOREGROUND, 2), "reason": why}
+    return Decision(value=round(FOREGROUND, 2), reason=why)

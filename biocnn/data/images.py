@@ -30,6 +30,7 @@ from biocnn.io.geometry import lay
 from biocnn.io.image_files import ImageFile, read_image
 from biocnn.io.image_paths import PASSED_OVER, passed_over, unique_ids
 from biocnn.io.stored import Grid, swapped
+from biocnn.tasks.facts import Decision, Facts
 
 MOST_CLASSES = IGNORE  # values from 0 to the one before it
 _TRIED = 3  # pairs that are looked at to tell whether images and masks were exchanged
@@ -151,24 +152,24 @@ class Images:
             raise InputError(f"data.spacing: {len(self.spacing)} numbers for images of {dims} axes", f"give {dims}")
         channels, known_as = common_channels(seen, self.channels, checks, source)
         dtype = common_dtype(seen, self.normalise, checks, source)
-        facts = {
-            "kind": "image",
-            "task": code.task,
-            "spatial_dims": dims,
-            "in_channels": len(channels),
-            "out_channels": len(code.outputs),
-            "outputs": code.outputs,
-            "channels": channels,
-            "known_as": known_as,
-            "spacing": list(self.spacing) if self.spacing else common_spacing(seen, checks, source),
-            "spacing_range": [list(self.spacing)] * 2 if self.spacing else spacing_range(seen),
-            "unit": seen[0].unit,
-            "dtype": dtype,
-            "normalise": self.normalise,
-            "reasons": {"task": code.reason},
-        }
+        facts = Facts(
+            kind="image",
+            task=code.task,
+            spatial_dims=dims,
+            in_channels=len(channels),
+            out_channels=len(code.outputs),
+            outputs=code.outputs,
+            channels=channels,
+            known_as=known_as,
+            spacing=list(self.spacing) if self.spacing else common_spacing(seen, checks, source),
+            spacing_range=[list(self.spacing)] * 2 if self.spacing else spacing_range(seen),
+            unit=seen[0].unit,
+            dtype=dtype,
+            normalise=self.normalise,
+            decisions={"task": Decision(value=code.task, reason=code.reason)},
+        )
         examples = _examples(rows, seen, code, checks, source)
-        if facts["spacing"] is None and facts["spacing_range"] is not None:
+        if facts.spacing is None and facts.spacing_range is not None:
             for axis, sizes in zip("zyx"[-dims:], zip(*spacings(seen), strict=True), strict=True):
                 examples[f"spacing_{axis}"] = sizes
         examine(examples, seen, code, checks, source)
@@ -290,10 +291,10 @@ class _Reader:
     """Reads single examples again, the way they were checked."""
 
     def __init__(
-        self, rows: pd.DataFrame, folder: Path, settings: Images, code: MaskCode, facts: dict, grids: list[Grid]
+        self, rows: pd.DataFrame, folder: Path, settings: Images, code: MaskCode, facts: Facts, grids: list[Grid]
     ) -> None:
         self.rows, self.folder, self.settings, self.code, self.grids = rows, folder, settings, code, grids
-        self.known_as, self.dtype = facts["known_as"], np.dtype(facts["dtype"])
+        self.known_as, self.dtype = facts.known_as, np.dtype(facts.dtype)
 
     def x(self, index: int) -> np.ndarray:
         """Image of shape (C, *spatial), in the data type of the set."""

@@ -19,6 +19,7 @@ from biocnn.io.contigs import find_groups
 from biocnn.io.genome import Genome, open_genome, read_genome
 from biocnn.io.signal import mean_signal
 from biocnn.io.tables import as_float32, without_labels
+from biocnn.tasks.facts import Facts
 from biocnn.tasks.vectors import task_of
 
 LONGEST = 10_000_000  # bp that an example may have
@@ -161,7 +162,7 @@ class Intervals:
         y = np.concatenate([y, np.zeros((len(negatives.codes), y.shape[1]), np.float32)])
         codes = np.concatenate([part.codes, negatives.codes])
         raw = self._raw(table, codes, y, list(self.positives), windows.genome)
-        raw.facts["density"] = density
+        raw.facts = raw.facts.model_copy(update={"density": density})
         return raw
 
     def _measured(self, windows: Windows) -> Raw:
@@ -210,18 +211,18 @@ class Intervals:
     def _raw(self, table: pd.DataFrame, codes: np.ndarray, y: np.ndarray, outputs: list[str], genome: Genome) -> Raw:
         # Once more for all: negatives may come from anywhere, and must not overlap an example of another group.
         table["group"], _ = self._groups(table, genome)
-        facts = {
-            "kind": "sequence",
-            "task": task_of(y),
-            "spatial_dims": 1,
-            "in_channels": 4,
-            "out_channels": y.shape[1],
-            "outputs": outputs,
-            "alphabet": "ACGT",
-            "iupac": self.iupac,
-            "window": self.window,
-            "flank": self.flank,
-        }
+        facts = Facts(
+            kind="sequence",
+            task=task_of(y),
+            spatial_dims=1,
+            in_channels=4,
+            out_channels=y.shape[1],
+            outputs=outputs,
+            alphabet="ACGT",
+            iupac=self.iupac,
+            window=self.window,
+            flank=self.flank,
+        )
         spelled = Genome(np.empty(0, np.uint8), genome.contigs, genome.descriptions, genome.source)  # without its bases
         find = partial(find_groups, genome=spelled, exact=self.contig_names == "exact")
         table = table[[name for name in PROVENANCE if name in table]]

@@ -13,6 +13,7 @@ from biocnn.data.duplicates import alike, small_version
 from biocnn.data.raw import Raw
 from biocnn.io.fasta import reverse_complement
 from biocnn.io.tile_names import of_examples
+from biocnn.tasks.facts import Leak
 from biocnn.tasks.inputs import make_input
 
 PAIRS = (("train", "test"), ("train", "val"), ("val", "test"))
@@ -60,13 +61,13 @@ def identify(raw: Raw) -> Identity:
 
 def identify_sequences(raw: Raw) -> Identity:
     """By the window without its flanks, read in either direction where it is DNA."""
-    flank = raw.facts.get("flank") or 0
+    flank = raw.facts.flank
     own, either = [], []
     for row in range(len(raw.examples)):
         x = raw.x(row)
         x = x[flank : len(x) - flank]
         own.append(_digest(x))
-        either.append(min(own[-1], _digest(reverse_complement(x))) if raw.facts.get("alphabet") == "ACGT" else own[-1])
+        either.append(min(own[-1], _digest(reverse_complement(x))) if raw.facts.alphabet == "ACGT" else own[-1])
     windows = _windows(raw.examples) if {"chrom", "start", "end"} <= set(raw.examples) else None
     return Identity(_numbers(own), _numbers(either), windows)
 
@@ -147,7 +148,7 @@ def overlapping(windows: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 def account(
     identity: Identity, split: pd.Series, remove: bool, ids: pd.Series, checks: Checks
-) -> tuple[pd.Series, list[dict[str, Any]]]:
+) -> tuple[pd.Series, list[Leak]]:
     """Count what leaks, and where ``remove`` take it out of the second part of each pair.
 
     Parameters
@@ -166,14 +167,13 @@ def account(
     Returns
     -------
     split, rows
-        The part of each, ``REMOVED`` where it was taken out; for each pair of parts its names, how many examples of the
-        second match one of the first, by kind and in any way, and whether they were removed.
+        The part of each, ``REMOVED`` where it was taken out; and a row for each pair of parts.
     """
     rows, cleaned = [], split.copy()
     for pair, kinds in leaks(identity, split).items():
         every = np.unique(np.concatenate(list(kinds.values())))
         counts = {kind: len(found) for kind, found in kinds.items()}
-        rows.append({"pair": list(pair), **counts, "any": len(every), "removed": remove})
+        rows.append(Leak(pair=list(pair), **counts, any=len(every), removed=remove))
         for kind, found in kinds.items():
             outcome = "dropped" if remove and kind not in _DOUBTFUL else "note"
             checks.add("split", outcome, KINDS[kind].format(*pair), len(found), "".join(ids.iloc[found[:1]]))

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from biocnn.tasks.facts import Facts
 
 
 @dataclass
@@ -24,8 +25,7 @@ class Raw:
         Targets of shape (N, K), float32, nan where one of several is not known; or row number to a mask (uint8, 255 =
         ignore) or labels (int32) of shape (*spatial).
     facts
-        What holds for all examples: kind, task, spatial_dims, in_channels, out_channels, outputs; the others of
-        ``biocnn.data.facts`` may be left out.
+        What holds for all examples.
     find_groups
         Names of groups as a user spells them to those of ``examples``; a name that is not found is left out. None: they
         must be spelled alike.
@@ -34,7 +34,7 @@ class Raw:
     examples: pd.DataFrame
     x: Callable[[int], np.ndarray]
     y: np.ndarray | Callable[[int], np.ndarray]
-    facts: dict[str, Any]
+    facts: Facts
     find_groups: Callable[[list[str]], dict[str, str]] | None = None
 
     def truth(self, row: int) -> np.ndarray:

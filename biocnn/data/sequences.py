@@ -16,6 +16,7 @@ from biocnn.data.raw import Raw
 from biocnn.io.fasta import UNKNOWN, encode, read_fasta, written
 from biocnn.io.padded import first_alike, lengths, pad, stack
 from biocnn.io.tables import read_table, read_targets, without_labels
+from biocnn.tasks.facts import Facts
 from biocnn.tasks.vectors import task_of
 
 LETTERS = {"DNA": "ACGT", "RNA": "ACGU"}
@@ -276,18 +277,18 @@ class Sequences:
         if find("tasks", task).positives and len(outputs) == 1:
             kind = np.where(y[:, 0] == 1, "positive", "negative")
             table["kind"] = table["kind"].fillna(pd.Series(kind)) if "kind" in table else kind
-        facts = {
-            "kind": "sequence",
-            "task": task,
-            "spatial_dims": 1,
-            "in_channels": 4,
-            "out_channels": y.shape[1],
-            "outputs": outputs,
-            "alphabet": LETTERS[self.alphabet],
-            "iupac": self.iupac,
-            "window": int(length[0]) if (length == length[0]).all() else None,
-            "flank": 0,
-        }
+        facts = Facts(
+            kind="sequence",
+            task=task,
+            spatial_dims=1,
+            in_channels=4,
+            out_channels=y.shape[1],
+            outputs=outputs,
+            alphabet=LETTERS[self.alphabet],
+            iupac=self.iupac,
+            window=int(length[0]) if (length == length[0]).all() else None,
+            flank=0,
+        )
         return Raw(table, lambda row: codes[row, : length[row]], y, facts)
 
 

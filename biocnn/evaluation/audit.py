@@ -24,7 +24,7 @@ COLUMNS = (
 
 def audit_stored(dataset: Dataset, runs: Sequence[Path], baselines: Path, resamples: int, seed: int) -> pd.DataFrame:
     """What ``audit`` makes of folders with predictions; nothing of images, of which there are no baselines."""
-    if dataset.facts["kind"] != "sequence":
+    if dataset.facts.kind != "sequence":
         return pd.DataFrame(columns=COLUMNS)
     predictions = [read_predictions(run / "predictions") for run in runs]
     return audit(dataset, predictions, read_predictions(baselines), list(BASELINES), resamples, seed)
@@ -70,11 +70,11 @@ def audit(
     for split in ("val", "test"):
         p, y = network[split], truth.loc[network[split].index]
         other = simple[split].loc[p.index].to_numpy().reshape(len(p), len(names), -1)
-        for k, output in enumerate(dataset.facts["outputs"]):
+        for k, output in enumerate(dataset.facts.outputs):
             target, mine, theirs, groups = metrics.labelled(
                 y[k].to_numpy(), p[k].to_numpy(), other[:, :, k], loci[p.index].to_numpy()
             )
-            for metric in METRICS[dataset.facts["task"]]:
+            for metric in METRICS[dataset.facts.task]:
                 pairs = [metrics.labelled(truth.loc[run[split].index, k].to_numpy(), run[split][k]) for run in runs]
                 alone = [metric(found, known) for known, found in pairs]
                 about = {"split": split, "output": output, "metric": metric.__name__, "n": len(target)}

@@ -7,7 +7,6 @@ penalty is chosen on the validation part, by the metric that also chooses a netw
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +20,7 @@ from biocnn.data.dataset import Dataset
 from biocnn.evaluation.kmers import kmer_counts
 from biocnn.io.padded import pad
 from biocnn.io.ragged import Ragged
+from biocnn.tasks.facts import Facts
 
 MOST_LETTERS = 12_000_000  # of the training part; of more, every second, third, ... example is left out
 PENALTIES = tuple(10 ** (-power / 2) for power in range(-1, 10))  # from strong to weak
@@ -29,11 +29,11 @@ STEPS = 100  # of the solver, at each penalty
 Features = csr_matrix | np.ndarray
 
 
-def strands_of(settings: Settings, facts: dict[str, Any]) -> str:
+def strands_of(settings: Settings, facts: Facts) -> str:
     """Whether a word and its reverse complement are one: where the network reads DNA on both strands."""
     turned = any(section.name == "reverse_complement" for section in settings.augment)
     both = getattr(settings.model, "strands", "") == "both" or turned
-    return "both" if both and "U" not in facts["alphabet"] else "single"
+    return "both" if both and "U" not in facts.alphabet else "single"
 
 
 def gc_content(codes: np.ndarray, strands: str) -> np.ndarray:
@@ -95,7 +95,7 @@ def write_baselines(data: Path, settings: Settings, folder: Path) -> list[str]:
         For the log.
     """
     first = Dataset(data)
-    if first.facts["kind"] != "sequence":
+    if first.facts.kind != "sequence":
         return ["no baselines: these are images"]
     stored = [Dataset(data, fold) for fold in range(first.folds)]
     found = [fit_baselines(fold, strands_of(settings, first.facts)) for fold in stored]
@@ -104,7 +104,7 @@ def write_baselines(data: Path, settings: Settings, folder: Path) -> list[str]:
     table = pd.concat([about.assign(fold=fold.fold) for fold, (_, about) in zip(stored, found, strict=True)])
     for name, frame in (("examples", pd.concat(rows)), ("baselines", table)):
         frame.to_csv(folder / f"{name}.tsv", sep="\t", index=False, float_format="%.6g")
-    chooser = _chooser(first.facts["task"]).__name__
+    chooser = _chooser(first.facts.task).__name__
     return [
         f"fold {row['fold']}, {row['output']}: {row['baseline']}, {row['features']} features, {row['n']} examples: "
         + (f"{chooser} = {row[chooser]:.4f}" if row[chooser] == row[chooser] else f"no {chooser}")
@@ -130,7 +130,7 @@ def fit_baselines(dataset: Dataset, strands: str) -> tuple[np.ndarray, pd.DataFr
         row for each baseline and output: features, examples it was trained on and those there were, penalty, metric on
         the validation part.
     """
-    task, rows = dataset.facts["task"], {part: dataset.rows(part) for part in ("train", "val")}
+    task, rows = dataset.facts.task, {part: dataset.rows(part) for part in ("train", "val")}
     every = -(-int(dataset.x.shapes[rows["train"], 0].sum()) // MOST_LETTERS)
     rows["train"] = rows["train"][::every]
     y = {part: dataset.y.stacked(chosen).astype(float) for part, chosen in rows.items()}
@@ -143,9 +143,9 @@ def fit_baselines(dataset: Dataset, strands: str) -> tuple[np.ndarray, pd.DataFr
         parts = np.array_split(held_out, max(1, len(held_out) // 20_000))
         unseen = (_scaled(features(_windows(dataset, part), strands), shift, scale) for part in parts)
         found.append(np.concatenate([fitted.predict(part, task) for part in unseen]))
-        for k, output in enumerate(dataset.facts["outputs"]):
+        for k, output in enumerate(dataset.facts.outputs):
             entry = {"baseline": name, "output": output, "features": x.shape[1], "strands": strands}
-            entry |= {"n": x.shape[0], "n_train": dataset.facts["n"]["train"]}
+            entry |= {"n": x.shape[0], "n_train": dataset.facts.n.train}
             table.append(entry | {"penalty": fitted.penalty[k], _chooser(task).__name__: fitted.goodness[k]})
     return np.stack(found, axis=1), pd.DataFrame(table)
 
@@ -254,7 +254,7 @@ def _chooser(task: str) -> Callable[[np.ndarray, np.ndarray], float]:
 
 def _windows(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
     """Codes without flanks, (N, L); shorter ones padded."""
-    flank = dataset.facts.get("flank") or 0
+    flank = dataset.facts.flank
     same = (dataset.x.shapes == dataset.x.shapes[0]).all()
     codes = dataset.x.stacked(rows) if same else pad([dataset.x[i] for i in rows])
     return codes[:, flank : codes.shape[1] - flank]

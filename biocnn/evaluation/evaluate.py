@@ -112,7 +112,7 @@ def evaluate(
     for run, values, rows in _with_ensemble(predictions):
         index = rows_of(dataset, rows["id"])
         parts = {split: np.flatnonzero(rows["split"] == split) for split in ("val", "test")}
-        if dataset.facts["kind"] == "sequence":
+        if dataset.facts.kind == "sequence":
             judge = partial(_vectors, dataset, settings=settings, seed=seed)
         else:
             images = ImageJudge(dataset, settings, group, seed)
@@ -179,9 +179,9 @@ def _vectors(
         raise InputError("metrics.also, metrics.regions: are for images, and these are sequences", "leave them out")
     p, y = np.stack([values(i) for i in numbers]), np.stack([dataset.y[i] for i in truth])
     loci, rows = dataset.loci[truth], []
-    for k, output in enumerate(dataset.facts["outputs"]):
+    for k, output in enumerate(dataset.facts.outputs):
         target, found, groups = metrics.labelled(y[:, k], p[:, k], loci)
-        for metric in VECTOR_METRICS[dataset.facts["task"]]:
+        for metric in VECTOR_METRICS[dataset.facts.task]:
             interval = metrics.bootstrap(metric, found, target, seed=seed, n=settings.resamples, groups=groups)
             rows.append(_row(output, metric.__name__, "all", metric(found, target), interval, len(target)))
     return (pd.DataFrame(rows).assign(unit=""),)

@@ -29,6 +29,7 @@ from biocnn.metrics.partitions import v_rand_of_counts
 from biocnn.metrics.resampling import sum_replicates
 from biocnn.metrics.weighted import ratio
 from biocnn.prediction.model import decide
+from biocnn.tasks.facts import Facts
 
 # Probabilities of which one is chosen on validation images; of equal ones the first, which is nearest to 1/2.
 BORDERS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9)
@@ -64,7 +65,7 @@ class ImageJudge:
 
     def __init__(self, dataset: Dataset, settings: Metrics, group: str, seed: int) -> None:
         self.dataset, self.settings, self.seed = dataset, settings, seed
-        self.task = dataset.facts["task"]
+        self.task = dataset.facts.task
         self.spacing, self.unit = _spacings(dataset)
         self.metrics = chosen_metrics(self.task, settings.also)
         self.classes = _classes(dataset.facts, settings.regions)
@@ -180,12 +181,12 @@ class ImageJudge:
 def _spacings(dataset: Dataset) -> tuple[np.ndarray, str]:
     """Size of a pixel in each image, shape (N, axes), and its unit; 1 and pixels where it is not known of all."""
     facts, n = dataset.facts, len(dataset.examples)
-    columns = [f"spacing_{axis}" for axis in "zyx"[-facts["spatial_dims"] :]]
-    if facts.get("spacing"):
-        return np.tile(facts["spacing"], (n, 1)), facts.get("unit", "um")
+    columns = [f"spacing_{axis}" for axis in "zyx"[-facts.spatial_dims :]]
+    if facts.spacing:
+        return np.tile(facts.spacing, (n, 1)), facts.unit
     if set(columns) <= set(dataset.examples):
-        return dataset.examples[columns].to_numpy(float), facts.get("unit", "um")
-    return np.ones((n, facts["spatial_dims"])), "pixels"
+        return dataset.examples[columns].to_numpy(float), facts.unit
+    return np.ones((n, facts.spatial_dims)), "pixels"
 
 
 def chosen_metrics(task: str, also: Sequence[str]) -> dict[str, Metric]:
@@ -200,9 +201,9 @@ def chosen_metrics(task: str, also: Sequence[str]) -> dict[str, Metric]:
     return {name: metric for name, metric in allowed.items() if name in (*DEFAULT[task], *also)}
 
 
-def _classes(facts: dict[str, Any], regions: dict[str, list[str]]) -> dict[str, list[int]]:
+def _classes(facts: Facts, regions: dict[str, list[str]]) -> dict[str, list[int]]:
     """The numbers that make each class but the background, and each region."""
-    task, outputs = facts["task"], facts["outputs"]
+    task, outputs = facts.task, facts.outputs
     classes = {outputs[0]: [1]} if task == "mask" else {name: [k] for k, name in enumerate(outputs) if k}
     for region, members in regions.items():
         for name in members:

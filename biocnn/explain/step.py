@@ -37,13 +37,13 @@ def explain_test_part(model: Model, dataset: Dataset, settings: Explain, folder:
         Log line.
     """
     same_data(model, dataset)
-    if dataset.facts["kind"] == "sequence":
+    if dataset.facts.kind == "sequence":
         yield from _sequences(model, dataset, settings, folder)
     else:
         rows = dataset.rows("test")[: settings.examples]
         images = [x[0] for x, _ in batches.make(dataset, rows, model.device).plain()]
         ids = dataset.examples["id"].iloc[rows].tolist()
-        write_images(folder, explain_images(model.network, images, ids, model.outputs, model.facts["task"]))
+        write_images(folder, explain_images(model.network, images, ids, model.outputs, model.facts.task))
         yield f"activation maps of {len(rows)} images"
 
 
@@ -62,7 +62,7 @@ def _sequences(model: Model, dataset: Dataset, settings: Explain, folder: Path) 
         n_examples=settings.examples,
         method=settings.attributions,
         outputs=model.outputs,
-        alphabet=dataset.facts["alphabet"],
+        alphabet=dataset.facts.alphabet,
     )
     write_sequences(folder, explanation)
     checks.frame().to_csv(folder / "counts.tsv", sep="\t", index=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from biocnn.io.scales import Values, common_step, step_of
+from biocnn.io.scales import Intensity, Values, common_step, step_of
 
 LOW, HIGH = 1.0, 99.8  # percentiles: a dark floor, and a top that is robust to a few hot pixels
 _PER_IMAGE, _IN_ALL = (
@@ -20,39 +20,37 @@ _BAND = 4_000_000  # pixels per channel read at once
 _DIFFERENT = 2.0  # ratio of the 90th to the 10th percentile of range widths above which images are scaled one by one
 
 
-def range_of(image: np.ndarray, facts: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+def range_of(image: np.ndarray, intensity: Intensity | None) -> tuple[np.ndarray, np.ndarray]:
     """Return the intensities that map to 0 and 1: the image's own, or those of the training images.
 
     Parameters
     ----------
     image
         Shape (C, *spatial); the whole image, not a crop.
-    facts
-        Facts of the data set that the network was trained on.
+    intensity
+        Intensity of the training images; None: use the image's own range.
 
     Returns
     -------
     low, high
         Shape (C,), float32, in the units of the image.
     """
-    own = facts.get("normalise") == "image"
-    found = intensity_percentiles([image]) if own else facts["intensity"]
-    low, high = (np.asarray(found[key], np.float32) for key in ("low", "high"))
-    return low, high
+    found = intensity or intensity_percentiles([image])
+    return np.asarray(found.low, np.float32), np.asarray(found.high, np.float32)
 
 
-def range_in_bands(image: Any, facts: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+def range_in_bands(image: Any, intensity: Intensity | None) -> tuple[np.ndarray, np.ndarray]:
     """Return exactly what ``range_of`` returns, reading the image in bands instead of holding it in memory.
 
     Parameters
     ----------
     image
         Object with ``shape`` (C, *spatial), ``dtype``, and ``read``, which takes a window of spatial slices.
-    facts
-        Facts of the data set that the network was trained on.
+    intensity
+        As for ``range_of``.
     """
-    if facts.get("normalise") != "image":
-        return range_of(np.empty(0), facts)
+    if intensity:
+        return range_of(np.empty(0), intensity)
     low, high = zip(*(channel.low_high() for channel in _in_bands(image)), strict=True)
     return np.asarray(low, np.float32), np.asarray(high, np.float32)
 
@@ -80,7 +78,7 @@ def _in_bands(image: Any) -> list["_Channel"]:
 def image_ranges(images: Iterable[np.ndarray]) -> np.ndarray:
     """Return the 1st and the 99.8th percentile of each image: shape (N, 2, C), float32."""
     found = [intensity_percentiles([image]) for image in images]
-    return np.array([[one["low"], one["high"]] for one in found], np.float32)
+    return np.array([[one.low, one.high] for one in found], np.float32)
 
 
 def decide_normalise(wanted: str, ranges: np.ndarray) -> tuple[str, str]:
@@ -107,7 +105,7 @@ def decide_normalise(wanted: str, ranges: np.ndarray) -> tuple[str, str]:
     return "dataset", f"{reason}: similar, so a common scale keeps differences in brightness between images"
 
 
-def intensity_percentiles(images: Iterable[np.ndarray]) -> dict[str, Any]:
+def intensity_percentiles(images: Iterable[np.ndarray]) -> Intensity:
     """Measure each channel over all images; pass the images of the training split only.
 
     Percentiles of 8- and 16-bit images are exact, from counts; those of 32-bit and float images come from an even
@@ -121,8 +119,7 @@ def intensity_percentiles(images: Iterable[np.ndarray]) -> dict[str, Any]:
     Returns
     -------
     intensity
-        ``low``, ``high`` (1st and 99.8th percentile; the extremes if these are equal), ``mean``, ``std``: one number
-        per channel, in the units of the images; and ``step``, of which all values are multiples, or 0.
+        In the units of the images; the extremes replace percentiles that are equal.
 
     Raises
     ------
@@ -137,13 +134,13 @@ def intensity_percentiles(images: Iterable[np.ndarray]) -> dict[str, Any]:
             channel.add(np.ravel(plane))
     if not channels:
         raise ValueError("no image to measure")
-    return {
-        "low": [c.low_high()[0] for c in channels],
-        "high": [c.low_high()[1] for c in channels],
-        "mean": [c.mean() for c in channels],
-        "std": [c.std() for c in channels],
-        "step": common_step(step_of(c.some()) for c in channels),
-    }
+    return Intensity(
+        low=[c.low_high()[0] for c in channels],
+        high=[c.low_high()[1] for c in channels],
+        mean=[c.mean() for c in channels],
+        std=[c.std() for c in channels],
+        step=common_step(step_of(c.some()) for c in channels),
+    )
 
 
 class _Channel(ABC):

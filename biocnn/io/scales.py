@@ -3,9 +3,10 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 from biocnn.core.errors import InputError
 
@@ -14,6 +15,20 @@ _FULL, _FRACTIONS = 257, (255, 65535, 4095, 1023)
 _SIMILAR = 4.0  # ratio of an image's range to that of training up to which both may be on the same scale
 _ODD = 16.0  # ratio above which this is doubtful even for the same data type
 _WHOLE = 0.13  # tolerance for whole numbers stored as floats, e.g. 16-bit floats
+
+
+class Intensity(BaseModel):
+    """Values of a set of images, per channel: 1st and 99.8th percentile, mean and standard deviation.
+
+    All values are multiples of ``step``; it is 0 if there is none, None if it was not measured.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False)
+    low: list[Annotated[float, Field(gt=-1e30, lt=1e30)]]  # fits float32
+    high: list[Annotated[float, Field(gt=-1e30, lt=1e30)]]
+    mean: list[float] = []
+    std: list[float] = []
+    step: Annotated[float, Field(ge=0, lt=1e30)] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +69,7 @@ def common_step(steps: Iterable[float]) -> float:
     return math.gcd(*(round(step * parts) for step in steps)) / parts if parts else 0.0
 
 
-def scale_factor(values: Values, facts: dict[str, Any], where: str) -> tuple[float, str]:
+def scale_factor(values: Values, dtype: str, intensity: Intensity, where: str) -> tuple[float, str]:
     """Return the factor that brings an image to the scale of training, and a note on it.
 
     Values of another data type are kept if they fit into that of training and span a similar range. They are converted
@@ -65,8 +80,8 @@ def scale_factor(values: Values, facts: dict[str, Any], where: str) -> tuple[flo
     ----------
     values
         Values of the image.
-    facts
-        Facts of the training data set; ``dtype`` and ``intensity`` are used.
+    dtype, intensity
+        Of the training images.
     where
         File, for messages.
 
@@ -75,9 +90,9 @@ def scale_factor(values: Values, facts: dict[str, Any], where: str) -> tuple[flo
     InputError
         If the data type differs and the conversion to the scale of training is unknown.
     """
-    trained, range_ = np.dtype(facts["dtype"]), facts["intensity"]
+    trained = np.dtype(dtype)
     same, fits = trained.name == values.dtype, _fits(values, trained, 1.0)
-    span = np.maximum(np.subtract(range_["high"], range_["low"]), 1e-12)
+    span = np.maximum(np.subtract(intensity.high, intensity.low), 1e-12)
     ratio = float(np.median((values.high - values.low) / span))
 
     def similar(factor: float) -> bool:
@@ -88,7 +103,8 @@ def scale_factor(values: Values, facts: dict[str, Any], where: str) -> tuple[flo
     bytes_ = trained == np.uint8 and values.most > 1 and _is_multiple(values.step, 1.0)  # 8 bits in a wider type
     if fits and not same and (similar(1) or bytes_ or values.least == values.most == 0):
         return 1.0, f"{values.dtype} with values like those of training ({trained.name}), used unchanged"
-    factors = _certain(values, trained, range_.get("step", 1.0 if trained.kind in "iu" else 0.0), same, similar)
+    step = float(trained.kind in "iu") if intensity.step is None else intensity.step
+    factors = _certain(values, trained, step, same, similar)
     if len(factors) == 1:
         (factor,) = factors
         change = f"multiplied by {factor:g}" if factor >= 1 else f"divided by {1 / factor:g}"
@@ -98,7 +114,7 @@ def scale_factor(values: Values, facts: dict[str, Any], where: str) -> tuple[flo
         return 1.0, f"intensity range differs from training: {ratio:.2g} times as wide" if odd else ""
     raise InputError(
         f"{where}: {values.dtype} from {values.least:g} to {values.most:g}, but the model was trained on "
-        f"{trained.name}, mostly from {min(range_['low']):g} to {max(range_['high']):g}, and the conversion between "
+        f"{trained.name}, mostly from {min(intensity.low):g} to {max(intensity.high):g}, and the conversion between "
         "them is unknown",
         "convert it like the training images; or, at your own judgement, segment.intensity: image (--intensity=image) "
         "scales each image by its own range, as_is uses the values unchanged",

@@ -1,6 +1,6 @@
 """Whether models and data belong together: one check for every step and call that applies a model to something."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -14,6 +14,7 @@ from biocnn.io.scales import Values, scale_factor
 from biocnn.io.stored import MILLIMETRES
 from biocnn.prediction.resampling import resample, sizes
 from biocnn.prediction.tiles import Slices
+from biocnn.tasks.facts import Facts
 
 Spacing = Literal["as_trained", "as_is"]
 Intensity = Literal["as_trained", "as_is", "image"]
@@ -29,7 +30,7 @@ class Loaded(Protocol):
     """A model file, loaded."""
 
     path: Path
-    facts: dict[str, Any]
+    facts: Facts
 
 
 class Pixels(Protocol):
@@ -137,8 +138,8 @@ def need(model: Loaded, kind: Literal["image", "sequence"], what: str) -> None:
     InputError
         Names the model, what it is of, and what is wanted.
     """
-    if model.facts["kind"] != kind:
-        has = f"a model of {model.facts['kind']}s ({model.facts['task']}: {', '.join(model.facts['outputs'])})"
+    if model.facts.kind != kind:
+        has = f"a model of {model.facts.kind}s ({model.facts.task}: {', '.join(model.facts.outputs)})"
         raise InputError(f"{what}: {model.path} is {has}", f"give a model of {kind}s")
 
 
@@ -155,13 +156,11 @@ def agree(models: Sequence[Loaded], kind: Literal["image", "sequence"], what: st
     first = models[0]
     for model in models:
         need(model, kind, what)
-        for key in ALIKE:
-            one, other = first.facts.get(key), model.facts.get(key)
-            if one != other and key in first.facts and key in model.facts:
-                raise InputError(
-                    f"{what}: the models differ in their {key}: {one} in {first.path}, {other} in {model.path}",
-                    "average models of one experiment; use each kind of model by itself",
-                )
+        for key, one, other in _differ(first.facts, model.facts, ALIKE):
+            raise InputError(
+                f"{what}: the models differ in their {key}: {one} in {first.path}, {other} in {model.path}",
+                "average models of one experiment; use each kind of model by itself",
+            )
 
 
 def same_data(model: Loaded, dataset: Dataset) -> None:
@@ -172,16 +171,20 @@ def same_data(model: Loaded, dataset: Dataset) -> None:
     InputError
         Names model and data set, and in what they differ.
     """
-    for key in (*ALIKE, "dtype"):
-        trained, found = model.facts.get(key), dataset.facts.get(key)
-        if key in model.facts and key in dataset.facts and trained != found:
-            raise InputError(
-                f"{dataset.folder}: {key} is {found}, but {model.path} was trained with {trained}",
-                "give the data set of the same experiment, or one that is stored alike",
-            )
+    for key, trained, found in _differ(model.facts, dataset.facts, (*ALIKE, "dtype")):
+        raise InputError(
+            f"{dataset.folder}: {key} is {found}, but {model.path} was trained with {trained}",
+            "give the data set of the same experiment, or one that is stored alike",
+        )
 
 
-def choose(image: LazyImage, facts: dict[str, Any], fit: Fit, path: str | Path) -> None:
+def _differ(one: Facts, other: Facts, keys: Iterable[str]) -> Iterator[tuple[str, Any, Any]]:
+    """Fields that are given in both, and not alike."""
+    one, other = one.given(), other.given()
+    return ((key, one[key], other[key]) for key in keys if key in one and key in other and one[key] != other[key])
+
+
+def choose(image: LazyImage, facts: Facts, fit: Fit, path: str | Path) -> None:
     """Have an open image read with the channels of training.
 
     Raises
@@ -189,7 +192,7 @@ def choose(image: LazyImage, facts: dict[str, Any], fit: Fit, path: str | Path) 
     InputError
         Where it is a volume and planes are needed, or the other way round, or has other channels.
     """
-    dims, found = facts["spatial_dims"], len(image.shape) - 1
+    dims, found = facts.spatial_dims, len(image.shape) - 1
     if found != dims:
         size = " x ".join(map(str, image.shape[1:]))
         remedy = {
@@ -200,19 +203,19 @@ def choose(image: LazyImage, facts: dict[str, Any], fit: Fit, path: str | Path) 
         raise InputError(
             f"{path}: {size} pixels ({SHAPES[found]}), but the model was trained on {SHAPES[dims]}", remedy
         )
-    known_as = [facts["channels"], *facts.get("known_as", [])]
+    known_as = [facts.channels, *facts.known_as]
     if fit.channels is not None:
-        if len(fit.channels) != len(facts["channels"]):
+        if len(fit.channels) != len(facts.channels):
             raise InputError(
-                f"channels: {', '.join(fit.channels)}, but the model was trained on {', '.join(facts['channels'])}",
-                f"give {len(facts['channels'])} names, in this order",
+                f"channels: {', '.join(fit.channels)}, but the model was trained on {', '.join(facts.channels)}",
+                f"give {len(facts.channels)} names, in this order",
             )
         known_as = [list(fit.channels)]
-    image.choose(facts["channels"], known_as)
+    image.choose(facts.channels, known_as)
 
 
 def adapt(
-    image: Source, facts: dict[str, Any], fit: Fit, where: str, spacing: Sequence[float] | None = None, unit: str = "um"
+    image: Source, facts: Facts, fit: Fit, where: str, spacing: Sequence[float] | None = None, unit: str = "um"
 ) -> Adapted:
     """Bring an image to numbers and pixel size of training, where it is certain how; say what was done.
 
@@ -234,43 +237,43 @@ def adapt(
     InputError
         Where the shape is another one, or nothing tells how its numbers become those of training.
     """
-    dims, channels = facts["spatial_dims"], facts["in_channels"]
+    dims, channels = facts.spatial_dims, facts.in_channels
     if len(image.shape) != dims + 1 or image.shape[0] != channels:
         raise InputError(
             f"{where}: shape {tuple(image.shape)}, but the model was trained on {channels} channels of {SHAPES[dims]}",
-            f"give an array of shape (C, *spatial) with C = {channels} ({', '.join(facts['channels'])})",
+            f"give an array of shape (C, *spatial) with C = {channels} ({', '.join(facts.channels)})",
         )
     if 0 in image.shape:
         raise InputError(f"{where}: shape {tuple(image.shape)}: no pixels", "leave it out")
     notes: list[Note] = []
     if image.values.least == image.values.most:
         notes.append(Note("note", "a constant image: all pixels are equal"))
-    scaled = fit.intensity == "as_trained" and facts.get("normalise") != "image" and "dtype" in facts
+    scaled = fit.intensity == "as_trained" and facts.normalise != "image" and facts.dtype
     factor = _factor(image, facts, where, notes) if scaled else 1.0
     zoom = _zoom(facts, fit, where, spacing, unit, notes)
     size = tuple(image.shape[1:]) if zoom is None else sizes(image.shape[1:], zoom)
-    dtype = np.dtype(facts["dtype"]) if scaled else np.dtype(image.dtype)
+    dtype = np.dtype(facts.dtype) if scaled else np.dtype(image.dtype)
     return Adapted(image, factor, size, dtype, fit.intensity == "image", notes)
 
 
-def _factor(image: Source, facts: dict[str, Any], where: str, notes: list[Note]) -> float:
-    factor, said = scale_factor(image.values, facts, where)
+def _factor(image: Source, facts: Facts, where: str, notes: list[Note]) -> float:
+    factor, said = scale_factor(image.values, facts.dtype, facts.intensity, where)
     if said:
         notes.append(Note("note" if factor == 1 else "repaired", *said.split(": ", 1)))
     return factor
 
 
 def _zoom(
-    facts: dict[str, Any], fit: Fit, where: str, spacing: Sequence[float] | None, unit: str, notes: list[Note]
+    facts: Facts, fit: Fit, where: str, spacing: Sequence[float] | None, unit: str, notes: list[Note]
 ) -> np.ndarray | None:
     """Pixels of training for one of the image, along each axis; None where they are as large."""
-    trained = facts.get("spacing_range") or (facts.get("spacing") and [facts["spacing"]] * 2)
+    trained = facts.spacing_range or (facts.spacing and [facts.spacing] * 2)
     if not trained or fit.spacing == "as_is":
         return None
     if spacing is None:
         notes.append(Note("note", "no pixel size in the file, taken for that of training"))
         return None
-    low, high = np.array(trained) * MILLIMETRES[facts.get("unit", "um")] / MILLIMETRES[unit]
+    low, high = np.array(trained) * MILLIMETRES[facts.unit] / MILLIMETRES[unit]
     wanted = np.clip(spacing, low, high)
     zoom = np.asarray(spacing) / wanted
     if (np.abs(zoom - 1) <= CLOSE).all():

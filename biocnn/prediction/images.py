@@ -21,6 +21,7 @@ from biocnn.prediction.blending import Blend
 from biocnn.prediction.compatibility import Adapted, Note, Pixels, as_it_is
 from biocnn.prediction.resampling import resample
 from biocnn.prediction.tiles import NARROW, Field, Slices, around, find_field, plan, whole
+from biocnn.tasks.facts import Facts
 
 log = logging.getLogger("biocnn")
 
@@ -69,7 +70,7 @@ class ImagePredictor:
         self,
         network: nn.Module,
         answer: Callable[[Tensor], Tensor],
-        facts: dict[str, Any],
+        facts: Facts,
         device: torch.device,
         every: Sequence[View],
         blend: Blend | None = None,
@@ -84,16 +85,17 @@ class ImagePredictor:
     def open(self, image: Adapted, name: str, memory_gb: float) -> "Maps | MapsOnGrid":
         """The image's maps, none of them predicted yet; on the image's own grid, whatever that of training is."""
         shape, own = image.shape[1:], image.source.shape[1:]
-        ways = 2 * 4 * (image.shape[0] + self.facts["out_channels"]) if shape != own else 0  # bytes, there and back
+        ways = 2 * 4 * (image.shape[0] + self.facts.out_channels) if shape != own else 0  # bytes, there and back
         regions = self._regions(shape, name, memory_gb, ways * prod(own) / prod(shape))
-        low, high = range_in_bands(image, self.facts | ({"normalise": "image"} if image.own_range else {}))
+        own_range = image.own_range or self.facts.normalise == "image"
+        low, high = range_in_bands(image, None if own_range else self.facts.intensity)
         maps = Maps(self, image, (torch.from_numpy(low), torch.from_numpy(high)), regions, image.notes)
         return MapsOnGrid(maps, own) if shape != own else maps
 
     def _regions(self, shape: tuple[int, ...], name: str, memory_gb: float, more: float) -> list[Slices]:
         """The image in one piece where it fits, else the fewest tiles that fit; ``more``: bytes of a pixel besides."""
         if self.blend:
-            return self.blend.regions(shape, room(memory_gb), self.facts["out_channels"])
+            return self.blend.regions(shape, room(memory_gb), self.facts.out_channels)
         pixels = room(memory_gb) / (self._bytes_per_pixel + more)
         if prod(shape) <= pixels:
             return [whole(shape)[0].write]
@@ -109,14 +111,14 @@ class ImagePredictor:
     @cached_property
     def _bytes_per_pixel(self) -> float:
         """What x and the layers take; measured along the last axis."""
-        size = [1, self.facts["in_channels"], *[NARROW] * (self.facts["spatial_dims"] - 1)]
+        size = [1, self.facts.in_channels, *[NARROW] * (self.facts.spatial_dims - 1)]
         strip = bytes_per(lambda n: self.answer(torch.zeros(*size, n, device=self.device)), NARROW)
         return strip / prod(size[2:])
 
     @cached_property
     def field(self) -> Field | None:
         """How an image can be cut; None where it cannot."""
-        return find_field(self.network, self.facts["in_channels"], self.facts["spatial_dims"])
+        return find_field(self.network, self.facts.in_channels, self.facts.spatial_dims)
 
 
 class Maps:
@@ -131,7 +133,7 @@ class Maps:
         notes: Sequence[Note],
     ) -> None:
         self._predictor, self._image, self._range = predictor, image, range_
-        self.shape = (predictor.facts["out_channels"], *image.shape[1:])
+        self.shape = (predictor.facts.out_channels, *image.shape[1:])
         self.regions = regions  # which together are the image, and cheapest to ask for
         self.zoom, self.notes = (1.0,) * (len(self.shape) - 1), list(notes)
         self._even: tuple[Any, Tensor] | None = None

@@ -27,6 +27,7 @@ from biocnn.prediction.compatibility import Adapted, Fit, Intensity, Source, Spa
 from biocnn.prediction.images import ImagePredictor, InMemory, Maps, MapsOnGrid, all_of
 from biocnn.prediction.scanner import Scanner
 from biocnn.tasks import Task, make_task
+from biocnn.tasks.facts import Facts
 from biocnn.tasks.inputs import Input, make_input
 from biocnn.tasks.watershed import settings_at
 from biocnn.training.batches import make
@@ -110,7 +111,7 @@ class Model:
             raise InputError(f"overlap: {overlap}", "allowed: a share of a patch, from 0 to below 1")
         self.path = Path(path)
         self.network, self.meta = load_model(path, [trust] if isinstance(trust, str) else trust)
-        self.facts: dict[str, Any] = self.meta["facts"]
+        self.facts: Facts = self.meta["facts"]
         self.device = torch.device(device) if device else default_device()
         self.network.to(self.device)
         set_temperature(self.network, self.meta.get("temperature", []))
@@ -133,12 +134,12 @@ class Model:
         return make_input(self.facts)
 
     def __repr__(self) -> str:
-        return f"Model({self.meta['experiment']['model']['name']}, task={self.facts['task']}, outputs={self.outputs})"
+        return f"Model({self.meta['experiment']['model']['name']}, task={self.facts.task}, outputs={self.outputs})"
 
     @property
     def outputs(self) -> list[str]:
         """Names of the K outputs."""
-        return self.facts["outputs"]
+        return self.facts.outputs
 
     def predict(self, inputs: Any) -> Any:
         """Probabilities (or values, for regression).
@@ -215,7 +216,7 @@ class Model:
             For an empty sequence, or one of another length than the model's window.
         """
         need(self, "sequence", "logits")
-        window = self.facts["window"]
+        window = self.facts.window
         if not len(codes):
             return np.zeros((0, len(self.outputs)), np.float32)
         for row, array in enumerate(codes):
@@ -240,7 +241,7 @@ class Model:
 
     @cached_property
     def _scanner(self) -> Scanner:
-        return Scanner(self.fused, self._sequences, self._probability, self._rows, self.facts.get("window"))
+        return Scanner(self.fused, self._sequences, self._probability, self._rows, self.facts.window)
 
     def _answer(self, x: Tensor) -> Tensor:
         return answer(self.fused, x, self.task, self.precision)
@@ -260,7 +261,7 @@ class Model:
             else _listed(inputs, str | Path | np.ndarray, "image", IMAGES)
         ):
             if isinstance(one, np.ndarray):
-                yield self.open_maps(InMemory(one[None] if one.ndim == self.facts["spatial_dims"] else one), "array")
+                yield self.open_maps(InMemory(one[None] if one.ndim == self.facts.spatial_dims else one), "array")
                 continue
             for _, path in named_images(one):
                 with self.open_image(path) as image:
@@ -289,16 +290,16 @@ class Model:
 
     @cached_property
     def _images(self) -> ImagePredictor:
-        every = views(self.facts["spatial_dims"], self.tta)
+        every = views(self.facts.spatial_dims, self.tta)
         blend = Blend(self._patch, self.overlap) if self.blend == "gaussian" else None
         return ImagePredictor(self.fused, self._answer, self.facts, self.device, every, blend)
 
     @property
     def _patch(self) -> tuple[int, ...]:
         """What the network was trained on."""
-        given = self.meta["experiment"]["train"]["patch"] or self.facts.get("decisions", {}).get("patch", {}).get(
-            "value"
-        )
+        given = self.meta["experiment"]["train"]["patch"]
+        if given is None and "patch" in self.facts.decisions:
+            given = self.facts.decisions["patch"].value
         if given is None:
             raise InputError(f"{self.path}: does not say on what patches it was trained", "set blend to exact")
         return tuple(given)
@@ -306,7 +307,7 @@ class Model:
 
 def predict_sequences(model: Model, inputs: Any) -> np.ndarray:
     """What ``Model.predict`` says of sequences."""
-    return model._sequences(_codes(inputs, model.facts.get("iupac", "unknown")))
+    return model._sequences(_codes(inputs, model.facts.iupac))
 
 
 def predict_images(model: Model, inputs: Any) -> Any:
@@ -327,7 +328,7 @@ def predict_stored_images(model: Model, dataset: Dataset, rows: np.ndarray) -> I
 
 def decide(p: np.ndarray, task: str, postprocess: dict[str, Any]) -> np.ndarray:
     """From probabilities (K, *spatial) to a mask (uint8), or to labels (int32) where the task is instances."""
-    return make_task({"task": task, "outputs": []}).decide(p, postprocess)
+    return make_task(Facts.model_construct(task=task, outputs=[])).decide(p, postprocess)
 
 
 def _listed(inputs: Any, kinds: Any, what: str, allowed: str) -> list[Any]:

@@ -34,7 +34,7 @@ def calibration(results: Results, settings: Settings, gallery: Gallery) -> Secti
 
 def _trials(results: Results) -> pd.DataFrame:
     """``trials.tsv`` of all folds, those that failed left in, with a column fold."""
-    tables = [results.table(f"calibrate/fold{i}/trials.tsv") for i in range(len(results.facts.get("folds", [None])))]
+    tables = [results.table(f"calibrate/fold{i}/trials.tsv") for i in range(len(results.facts.folds) or 1)]
     found = [one.assign(fold=i) for i, one in enumerate(tables) if len(one)]
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 

@@ -65,7 +65,7 @@ def _kernels(results: Results, settings: Settings, gallery: Gallery) -> list[Pic
     )
     picture = _logos(results, settings, gallery, "motifs", shown.assign(title=titles), caption)
     best = top_motif(results) or shown.iloc[0].to_dict()
-    gallery.thumbnail(motifs.emblem(learned[best["motif"]], results.facts.get("alphabet", "ACGT")))
+    gallery.thumbnail(motifs.emblem(learned[best["motif"]], results.facts.alphabet))
     return [picture, motif_tables.kernels(first.assign(also=_also(results, first)), results.outputs)]
 
 
@@ -100,7 +100,7 @@ def _logos(
         caption += f" and similarity ≥ {number(ALIKE, 1)}; (−): turned)"
     named = ", ".join(similar["target_name"].unique()[:4])
     alt = f"Sequence logos of {plural(len(table), 'motif')}" + (f"; matches: {named}" if named else "")
-    alphabet = results.facts.get("alphabet", "ACGT")
+    alphabet = results.facts.alphabet
     learned = _pfms(results.folder / "explain" / f"{name}.meme")
     figure = motifs.motif_rows(table, learned, targets, alphabet, contributions)
     return gallery.add(name, figure, alt, f"{caption}.")
@@ -142,7 +142,7 @@ def _attributions(results: Results, settings: Settings, gallery: Gallery) -> lis
         titles = [
             f"{title}   {short(results.outputs[k], 20)}" for title, k in zip(titles, stored["output"], strict=True)
         ]
-    alphabet = results.facts.get("alphabet", "ACGT")
+    alphabet = results.facts.alphabet
     sites = _sites(results, names[:_TRACKS])
     figure = motifs.tracks(
         list(codes[:_TRACKS]), list(stored["attributions"][:_TRACKS]), titles[:_TRACKS], alphabet, sites

@@ -71,8 +71,10 @@ def montage(results: Results, settings: Settings, gallery: Gallery) -> list[Pict
     from biocnn.training.batches import preview
 
     facts = results.facts
-    patch = settings.train.patch or facts.get("decisions", {}).get("patch", {}).get("value")
-    if results.dataset is None or facts.get("kind") != "image" or not patch:
+    patch = settings.train.patch
+    if not patch and "patch" in facts.decisions:
+        patch = facts.decisions["patch"].value
+    if results.dataset is None or facts.kind != "image" or not patch:
         return []
     sections = resolve_augment(settings.augment, facts, patch)
     if not sections:
@@ -88,7 +90,7 @@ def montage(results: Results, settings: Settings, gallery: Gallery) -> list[Pict
         for draw, (axes, image, target) in enumerate(zip(grid, patches, targets, strict=True)):
             title = ("as it is" if draw == 0 else f"epoch {draw}") if row == 0 else ""
             images.show(axes, np.clip(255 * image, 0, 255).astype(np.uint8), title)
-            images.draw_outline(axes, _objects(target[0], facts["task"]), images.TRUTH)
+            images.draw_outline(axes, _objects(target[0], facts.task), images.TRUTH)
     named = ", ".join(dict.fromkeys(section.name.replace("_", " ") for section in sections))
     caption = f"Patches of training images as the network sees them: {named}. Outlined: what it is to learn."
     return [gallery.add("augmentation", figure, "Training patches, plain and augmented", caption, vector=False)]

@@ -62,7 +62,7 @@ def _metrics(results: Results) -> Table:
     )
     if found["low"].notna().any():
         over = "loci (windows that overlap, and all shuffles of a positive, are drawn together)"
-        over = over if results.facts.get("kind") == "sequence" else "groups of images"
+        over = over if results.facts.kind == "sequence" else "groups of images"
         caption += f" Below each value: its 95% confidence interval, by bootstrap over {over}."
     undefined = metrics[(metrics["split"] == results.split) & metrics["value"].isna()]["output"].unique()
     if len(undefined):

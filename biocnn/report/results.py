@@ -11,9 +11,11 @@ from safetensors import safe_open
 from biocnn.config.experiment import Experiment, read_frozen
 from biocnn.data.dataset import Dataset
 from biocnn.io.ragged import Ragged
+from biocnn.tasks.facts import Facts, read_facts
 
 _WORDS = ("run", "split", "output", "metric", "over", "unit")
 _NAMES = dict.fromkeys((*_WORDS, "id", "group", "example", "motif", "target_id", "target_name"), str)
+_NO_FACTS = Facts.model_construct(kind="", task="", spatial_dims=0, in_channels=0, out_channels=0, outputs=[])
 _MATCH = ("target_id", "target_name", "strand", "offset", "similarity", "p_value", "q_value")
 
 
@@ -43,10 +45,10 @@ class Results:
         return table if len(table) else pd.DataFrame()
 
     @cached_property
-    def facts(self) -> dict:
-        """``dataset/facts.json``."""
+    def facts(self) -> Facts:
+        """``dataset/facts.json``; of no task and no outputs where it is absent."""
         path = self.folder / "dataset" / "facts.json"
-        return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        return read_facts(path) if path.is_file() else _NO_FACTS
 
     @cached_property
     def frozen(self) -> Experiment | None:
@@ -106,12 +108,12 @@ class Results:
     @property
     def task(self) -> str:
         """What is predicted: binary, multilabel, regression, mask, classes or instances."""
-        return self.facts.get("task", "")
+        return self.facts.task
 
     @property
     def outputs(self) -> list[str]:
         """Names of the outputs."""
-        return [str(name) for name in self.facts.get("outputs") or []]
+        return self.facts.outputs
 
     @property
     def split(self) -> str:

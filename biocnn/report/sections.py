@@ -17,6 +17,7 @@ from biocnn.report.figures import Gallery
 from biocnn.report.findings import findings, montage
 from biocnn.report.headline import metric_name, number
 from biocnn.report.results import Results
+from biocnn.tasks.facts import Decision, Source
 
 _CITATIONS = {
     "DeepBind": "Alipanahi B, Delong A, Weirauch MT, Frey BJ. Predicting the sequence specificities of DNA- and "
@@ -51,7 +52,7 @@ _POWERS = str.maketrans("23", "²³")
 def data(results: Results, settings: Settings, gallery: Gallery) -> Section:
     """What was read, repaired and dropped; examples by split; choices made from the data; some images, augmented."""
     section = Section("data", "Data")
-    if results.facts:
+    if results.task:
         section.blocks.append(Text(_described(results)))
     if len(results.examples):
         section.blocks.append(_splits(results))
@@ -70,12 +71,11 @@ def data(results: Results, settings: Settings, gallery: Gallery) -> Section:
     section.blocks.extend(findings(results, gallery))
     # Of a run, which knows what the experiment gave; else those that the data alone lead to.
     trained = results.metadata(results.runs[0]).get("decisions") if results.runs else None
-    decisions = trained or results.facts.get("decisions") or {}
-    rows = [[key, _plain(item.get("value")), item.get("reason", "")] for key, item in decisions.items()]
-    rows += [[key, _plain(results.facts.get(key)), why] for key, why in (results.facts.get("reasons") or {}).items()]
+    decisions = {key: Decision(**item) for key, item in trained.items()} if trained else results.facts.decisions
+    rows = [[key, _plain(item.value), item.reason] for key, item in decisions.items()]
     if rows:
         section.blocks.append(table("Settings left to the data, and why.", ["Setting", "Value", "Reason"], rows))
-    if results.facts.get("kind") == "image" and results.dataset and results.facts.get("spatial_dims") == 2:
+    if results.facts.kind == "image" and results.dataset and results.facts.spatial_dims == 2:
         section.blocks.append(_thumbnails(results, gallery))
     section.blocks.extend(montage(results, settings, gallery))
     return section
@@ -83,16 +83,16 @@ def data(results: Results, settings: Settings, gallery: Gallery) -> Section:
 
 def _described(results: Results) -> str:
     facts = results.facts
-    one = "sequence" if facts.get("kind") == "sequence" else "image"
+    one = "sequence" if facts.kind == "sequence" else "image"
     parts = [f"{len(results.examples):,} {one}s" if len(results.examples) else f"{one.capitalize()}s"]
     if one == "sequence":
-        parts.append(f"of {facts['window']} bp" if facts.get("window") else "of varying length")
+        parts.append(f"of {facts.window} bp" if facts.window else "of varying length")
     else:
-        names = ", ".join(map(str, facts.get("channels") or []))
-        parts.append(f"of {plural(facts.get('in_channels', 1), 'channel')}" + (f" ({names})" if names else ""))
-        if facts.get("spacing"):
-            unit = "mm" if facts.get("unit") == "mm" else "µm"
-            parts.append(f"at {' × '.join(f'{size:g}' for size in facts['spacing'])} {unit} per pixel")
+        names = ", ".join(facts.channels)
+        parts.append(f"of {plural(facts.in_channels, 'channel')}" + (f" ({names})" if names else ""))
+        if facts.spacing:
+            unit = "mm" if facts.unit == "mm" else "µm"
+            parts.append(f"at {' × '.join(f'{size:g}' for size in facts.spacing)} {unit} per pixel")
     predicted = _TASKS.get(results.task, results.task).format(one=one)
     outputs = [] if results.task == "instances" else results.outputs
     named = f" ({', '.join(outputs[:8])}{', …' if len(outputs) > 8 else ''})" if outputs else ""
@@ -116,8 +116,8 @@ def _splits(results: Results) -> object:
             alone = len(part) > 8 and part["group"].nunique() == len(part)
             row.append("each example is its own group" if alone else counted(part["group"]))
         rows.append(row)
-    shares = results.facts.get("class_shares")
-    where = " in the runs of fold 0" if "folds" in results.facts else ""
+    shares = results.facts.class_shares
+    where = " in the runs of fold 0" if results.facts.folds else ""
     cut = "group" in examples and examples.groupby("group")["split"].nunique().gt(1).any()
     caption = f"Examples by split{where}{'' if cut else '; a group is never cut by a split'}."
     if shares:
@@ -233,8 +233,8 @@ def _measurement(name: str) -> str:
     return words[:1].upper() + words[1:] + unit
 
 
-def _name(source: dict) -> str:
-    return source["path"] if source["key"] == "stored" else Path(source["path"]).name
+def _name(source: Source) -> str:
+    return source.path if source.key == "stored" else Path(source.path).name
 
 
 def reproduce(results: Results, settings: Settings) -> Section:
@@ -251,8 +251,8 @@ def reproduce(results: Results, settings: Settings) -> Section:
     section.blocks.append(Code(f"Settings, with every default{digest}", shown.strip(), folded=True))
     if isinstance(versions, dict):
         section.blocks.append(table("Software.", ["Package", "Version"], [[k, _plain(v)] for k, v in versions.items()]))
-    sources = [[_name(s), _size(s), s.get("sha256", "")] for s in results.facts.get("sources") or []]
-    sources += [[f"{run}/{path.name}", _size({"bytes": path.stat().st_size}), sha256(path)] for run, path in models]
+    sources = [[_name(source), _size(source), source.sha256 or ""] for source in results.facts.sources]
+    sources += [[f"{run}/{path.name}", _bytes(path.stat().st_size), sha256(path)] for run, path in models]
     if sources:
         section.blocks.append(table("Inputs and models.", ["File", "Size", "SHA-256"], sources, "Size"))
     cited = [_CITATIONS.get(name), _CITATIONS["matches"] if len(results.matches) else None]
@@ -278,10 +278,11 @@ def _python(results: Results, network: str, models: list[tuple[str, Path]]) -> l
     return ["", "# the model in Python", "import biocnn", f'model = biocnn.load("{path}"{trust})', "model.predict(...)"]
 
 
-def _size(source: dict) -> str:
-    if "bytes" not in source:
-        return plural(source["files"], "file") if "files" in source else ""
-    size = float(source["bytes"])
+def _size(source: Source) -> str:
+    return plural(source.files or 0, "file") if source.bytes is None else _bytes(source.bytes)
+
+
+def _bytes(size: float) -> str:
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000 or unit == "GB":
             return f"{size:.3g} {unit}"

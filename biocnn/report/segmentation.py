@@ -57,7 +57,7 @@ def _caption(results: Results, chosen: list[images.Example]) -> str:
         "mask": "the image with the true outline; agreement of prediction and truth, pixel by pixel",
     }.get(results.task, "the image, true and predicted classes")
     unsure = any(example.uncertainty is not None for example in chosen)
-    slices = "; of each volume, the slice that holds most" if results.facts.get("spatial_dims") == 3 else ""
+    slices = "; of each volume, the slice that holds most" if results.facts.spatial_dims == 3 else ""
     return f"From worst to best, from above: {found}{'; entropy of the prediction (0 to 1)' if unsure else ''}{slices}."
 
 

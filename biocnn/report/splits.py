@@ -14,7 +14,7 @@ _KINDS = {
 
 def folds(results: Results) -> list[Table]:
     """A table of the folds, where there are any."""
-    number = len(results.facts.get("folds", []))
+    number = len(results.facts.folds)
     if not number:
         return []
     examples, binary = results.examples, results.task == "binary"
@@ -35,28 +35,28 @@ def folds(results: Results) -> list[Table]:
 
 def leakage(results: Results) -> list[Table | Text]:
     """What the parts share, by pair of parts; one sentence where that is nothing."""
-    folds = results.facts.get("folds") or [results.facts]
-    leaks = [{"fold": i, **leak} for i, fold in enumerate(folds) for leak in fold.get("leakage", [])]
+    folds = results.facts.folds or [results.facts]
+    leaks = [(i, leak) for i, fold in enumerate(folds) for leak in fold.leakage]
     if not leaks:
         return []
-    kinds = [kind for kind in _KINDS if kind in leaks[0]]
-    if "reverse_complement" in kinds and results.facts.get("alphabet") != "ACGT":
+    kinds = [kind for kind in _KINDS if getattr(leaks[0][1], kind) is not None]
+    if "reverse_complement" in kinds and results.facts.alphabet != "ACGT":
         kinds.remove("reverse_complement")
-    leaks = [leak for leak in leaks if leak["any"]]
+    leaks = [(i, leak) for i, leak in leaks if leak.any]
     if not leaks:
         *others, last = (_KINDS[kind][1] for kind in kinds)
         return [Text(f"Leakage: none. No part holds {' or '.join([', '.join(others)] * bool(others) + [last])}.")]
     header = [*["Fold"] * (len(folds) > 1), "Parts", *(_KINDS[kind][0] for kind in kinds), "Any", "Outcome"]
     rows = []
-    for leak in leaks:
-        cells = {"Fold": leak["fold"], "Parts": f"{leak['pair'][1]} in {leak['pair'][0]}", "Any": f"{leak['any']:,}"}
-        cells |= {_KINDS[kind][0]: f"{leak[kind]:,}" for kind in kinds}
-        cells["Outcome"] = "removed" if leak["removed"] else "kept"
+    for i, leak in leaks:
+        cells = {"Fold": i, "Parts": f"{leak.pair[1]} in {leak.pair[0]}", "Any": f"{leak.any:,}"}
+        cells |= {_KINDS[kind][0]: f"{getattr(leak, kind):,}" for kind in kinds}
+        cells["Outcome"] = "removed" if leak.removed else "kept"
         rows.append([cells[name] for name in header])
     also = "look like one of its images" if "alike" in kinds else "overlap one of its windows"
     caption = f"Leakage: examples of one part that another part holds, too, or that {also}."
     if "named" in kinds:
         caption += " Names say that some are of one slide or patient: name these in data.group; they are not removed."
-    if not leaks[0]["removed"]:
+    if not leaks[0][1].removed:
         caption += " They flatter the metrics; split: {remove_leaks: true} takes them out."
     return [table(caption, header, rows, ",".join(_KINDS[kind][0] for kind in kinds) + ",Any")]

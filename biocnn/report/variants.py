@@ -79,7 +79,7 @@ def _maps(results: Results, gallery: Gallery) -> Picture:
             maps["title"], maps["output"], maps["values"], maps["allele"], strict=True
         )
     ]
-    alphabet = results.facts.get("alphabet", "ACGT")
+    alphabet = results.facts.alphabet
     marks = [int(mark) for mark in maps["mark"]]
     figure = mutation_maps(list(maps["codes"]), list(maps["change"]), titles, alphabet, marks)
     caption = (

@@ -26,7 +26,7 @@ class Classes(PixelClasses):
         """1 / share, with mean 1."""
         import torch
 
-        shares = torch.tensor(self.facts["class_shares"]).clamp(min=1e-3)
+        shares = torch.tensor(self.facts.class_shares).clamp(min=1e-3)
         return shares.reciprocal() / shares.reciprocal().mean()
 
     def likeliest(self, p: Any) -> Any:

@@ -1,8 +1,11 @@
 """What goes into a network: sequences or images. What is done with them further right is named by its import path."""
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from biocnn.config.registry import AUGMENT_SETS, find
+
+if TYPE_CHECKING:
+    from biocnn.tasks.facts import Facts
 
 
 class Input:
@@ -20,17 +23,16 @@ class Input:
     scanned: ClassVar[bool] = False  # whether networks can be moved along something longer
     unsure: ClassVar[bool] = False  # whether the step uncertainty looks at them
     # Import paths of what lies in packages further right; "" where there is nothing to do.
-    facts: ClassVar[str]  # what a reader says of all examples
-    check: ClassVar[str]  # what is wrong with examples as read, of Raw and facts
+    check: ClassVar[str]  # of Raw and a list that takes faults, to facts that follow from examples
     identify: ClassVar[str]  # examples that are alike: of Raw to Identity
-    measure: ClassVar[str] = ""  # facts about stored examples
+    measure: ClassVar[str] = ""  # facts about stored examples; those of folds are added to these
     batches: ClassVar[str]  # for training and validation
     predict: ClassVar[str]  # of what a user gives to a model
     predict_stored: ClassVar[str]  # of examples of a stored data set
 
-    def dtype(self, facts: dict[str, Any]) -> str:
+    def dtype(self, facts: "Facts") -> str:
         """The type in which examples are stored."""
-        return facts["dtype"]
+        return facts.dtype
 
 
 class SequenceInput(Input):
@@ -45,14 +47,13 @@ class SequenceInput(Input):
     channels = 4
     stored = "float32"
     scanned = True
-    facts = "biocnn.data.facts:SequenceFacts"
     check = "biocnn.data.facts:check_sequences"
     identify = "biocnn.data.leakage:identify_sequences"
     batches = "biocnn.training.batches:SequenceBatches"
     predict = "biocnn.prediction.model:predict_sequences"
     predict_stored = "biocnn.prediction.model:predict_stored_sequences"
 
-    def dtype(self, facts: dict[str, Any]) -> str:
+    def dtype(self, facts: "Facts") -> str:
         return "uint8"
 
 
@@ -72,7 +73,6 @@ class ImageInput(Input):
     channels = None
     stored = "float16"
     unsure = True
-    facts = "biocnn.data.facts:ImageFacts"
     check = "biocnn.data.facts:check_images"
     identify = "biocnn.data.leakage:identify_images"
     measure = "biocnn.data.measured:measure_images"
@@ -81,6 +81,6 @@ class ImageInput(Input):
     predict_stored = "biocnn.prediction.model:predict_stored_images"
 
 
-def make_input(facts: dict[str, Any]) -> Input:
+def make_input(facts: "Facts") -> Input:
     """What goes into the networks of a data set."""
-    return find("inputs", facts["kind"])()
+    return find("inputs", facts.kind)()

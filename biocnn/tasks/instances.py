@@ -30,8 +30,8 @@ class Instances(MapTask):
 
     def check_facts(self) -> "Iterator[str]":
         yield from super().check_facts()
-        if self.facts["out_channels"] != 1 + CLASSES:
-            yield f"out_channels is {self.facts['out_channels']}, but objects are made from {1 + CLASSES} maps"
+        if self.facts.out_channels != 1 + CLASSES:
+            yield f"out_channels is {self.facts.out_channels}, but objects are made from {1 + CLASSES} maps"
 
     def encode(self, truth: "np.ndarray") -> "np.ndarray":
         """Labels to the maps that are learned."""
@@ -65,7 +65,7 @@ class Instances(MapTask):
         """1 / share of background, inside and boundary, with mean 1."""
         import torch
 
-        shares = torch.tensor(self.facts["class_shares"]).clamp(min=1e-3)
+        shares = torch.tensor(self.facts.class_shares).clamp(min=1e-3)
         return shares.reciprocal() / shares.reciprocal().mean()
 
     # No temperature: the watershed's own thresholds are chosen for the maps as the network gives them.

@@ -26,7 +26,7 @@ class Mask(PixelClasses):
         """Pixels of the background for each of the foreground."""
         import torch
 
-        shares = torch.tensor(self.facts["class_shares"]).clamp(min=1e-3)
+        shares = torch.tensor(self.facts.class_shares).clamp(min=1e-3)
         return shares[:1] / shares[1:2]
 
     def likeliest(self, p: Any) -> Any:

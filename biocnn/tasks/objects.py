@@ -1,9 +1,10 @@
 """What is measured of labelled objects: their sizes."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+
+from biocnn.tasks.facts import Objects
 
 PERCENTILES = (5, 50, 95)
 
@@ -22,10 +23,10 @@ def diameters(labels: np.ndarray) -> np.ndarray:
     return np.cbrt(sizes * 6 / np.pi).astype(np.float32)
 
 
-def measure_objects(found: Sequence[np.ndarray]) -> dict[str, Any]:
+def measure_objects(found: Sequence[np.ndarray]) -> Objects:
     """Number of objects, and percentiles of their diameters, of what ``diameters`` gave for each image."""
     every = np.concatenate(found) if found else np.zeros(0)
     if not len(every):
-        return {}
+        return Objects()
     values = np.percentile(every, PERCENTILES).round(2).tolist()
-    return {"number": len(every), "diameter": dict(zip(map(str, PERCENTILES), values, strict=True))}
+    return Objects(number=len(every), diameter=dict(zip(map(str, PERCENTILES), values, strict=True)))

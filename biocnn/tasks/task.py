@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from biocnn.losses import Logits, Loss
+    from biocnn.tasks.facts import Facts
 
 UNWEIGHTED = ("dice", "tversky")  # losses that weigh all classes alike by themselves
 
@@ -47,13 +48,13 @@ class Task(ABC):
     standardised: ClassVar[bool] = False  # whether targets are learned in units of their spread
     objects: ClassVar[bool] = False  # whether truth numbers objects, of which maps are learned
 
-    def __init__(self, facts: dict[str, Any]) -> None:
+    def __init__(self, facts: "Facts") -> None:
         self.facts = facts
 
     @property
     def outputs(self) -> list[str]:
         """Names of the K outputs."""
-        return self.facts["outputs"]
+        return self.facts.outputs
 
     @property
     def monitored(self) -> str:
@@ -62,8 +63,8 @@ class Task(ABC):
 
     def check_facts(self) -> "Iterator[str]":
         """What is wrong with the facts."""
-        if self.facts["out_channels"] != len(self.outputs):
-            yield f"out_channels is {self.facts['out_channels']}, but there are {len(self.outputs)} outputs"
+        if self.facts.out_channels != len(self.outputs):
+            yield f"out_channels is {self.facts.out_channels}, but there are {len(self.outputs)} outputs"
 
     def check_truth(self, y: "np.ndarray") -> "Iterator[str]":
         """What is wrong with the truth of all examples, of those tasks that have it as one array (N, K)."""
@@ -184,6 +185,6 @@ class Score:
         return {}
 
 
-def make_task(facts: dict[str, Any]) -> Task:
+def make_task(facts: "Facts") -> Task:
     """The task of a data set, or of a model that was trained on one."""
-    return find("tasks", facts["task"])(facts)
+    return find("tasks", facts.task)(facts)

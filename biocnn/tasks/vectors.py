@@ -98,7 +98,7 @@ class YesOrNo(VectorTask):
         """Negatives for each positive, for each output."""
         import torch
 
-        share = torch.tensor(self.facts["positives"]).clamp(1e-3, 1 - 1e-3)
+        share = torch.tensor(self.facts.positives).clamp(1e-3, 1 - 1e-3)
         return (1 - share) / share
 
     def temperature(self, answers: "Iterable[tuple[Tensor, Tensor]]", number: int) -> list[float]:

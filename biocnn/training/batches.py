@@ -97,7 +97,7 @@ class SequenceBatches:
         workers: int = 0,
         foreground: float = 0.0,
     ) -> None:
-        self.flank = dataset.facts.get("flank") or 0
+        self.flank = dataset.facts.flank
         if patch:
             said = f"train.patch: {list(patch)}, but the data are sequences"
             raise InputError(said, "leave it out: they are seen whole")
@@ -178,18 +178,18 @@ class ImageBatches:
         workers: int = 0,
         foreground: float = 0.0,
     ) -> None:
-        dims = dataset.facts["spatial_dims"]
+        dims = dataset.facts.spatial_dims
         if patch and len(patch) != dims:
             said = f"train.patch: {list(patch)}, but the data are images of {dims} dimensions"
             raise InputError(said, f"give {dims} lengths, in pixels")
         self.dataset, self.rows, self.device = dataset, rows, device
-        self.augment, self.patch = augmentations(sections), list(patch or dataset.facts["decisions"]["patch"]["value"])
+        self.augment, self.patch = augmentations(sections), list(patch or dataset.facts.decisions["patch"].value)
         self.ranges = torch.from_numpy(dataset.ranges)
         shapes = dataset.x.shapes[rows][:, 1:]
         self.areas = shapes.prod(axis=1).astype(np.float64)
         self.share, self.foreground = foreground, None
         if foreground:
-            shares = dataset.facts["class_shares"]
+            shares = dataset.facts.class_shares
             self.foreground = Foreground(dataset.folder / "foreground.npy", rows, shapes, shares)
         self.target = dataset.task.target
         cutter = Cutter(dataset.x, dataset.y, self.target, self.patch)

@@ -21,12 +21,13 @@ from biocnn.config.schema import Chosen, build, choose
 from biocnn.core.errors import InputError
 from biocnn.core.files import atomic, check_file
 from biocnn.nn.layers import to_channels_last
+from biocnn.tasks.facts import Facts, Frozen
 from biocnn.training.metadata import REMEDY, parse
 
 FORMAT = "1"
 
 
-def build_model(section: Chosen, facts: dict[str, Any]) -> nn.Module:
+def build_model(section: Chosen, facts: Facts) -> nn.Module:
     """The network that a model section names, sized for the data.
 
     Raises
@@ -41,7 +42,7 @@ def build_model(section: Chosen, facts: dict[str, Any]) -> nn.Module:
     section = with_decided(section, facts)
     settings = ", ".join(f"{key}: {value}" for key, value in section.model_dump(mode="json").items())
     try:
-        model = build("models", section, facts["spatial_dims"], facts["in_channels"], facts["out_channels"])
+        model = build("models", section, facts.spatial_dims, facts.in_channels, facts.out_channels)
     except (RuntimeError, ValueError, ArithmeticError) as error:
         raise InputError(f"model: cannot be made: {error}", f"check its settings ({settings})") from error
     if any(parameter.numel() == 0 for parameter in model.parameters()):
@@ -49,10 +50,10 @@ def build_model(section: Chosen, facts: dict[str, Any]) -> nn.Module:
     return to_channels_last(model)
 
 
-def with_decided(section: Chosen, facts: dict[str, Any]) -> Chosen:
+def with_decided(section: Chosen, facts: Facts) -> Chosen:
     """The model section with the widths that were left to the data."""
-    if getattr(section, "channels", ()) is None and "channels" in facts.get("decisions", {}):
-        return section.model_copy(update={"channels": facts["decisions"]["channels"]["value"]})
+    if getattr(section, "channels", ()) is None and "channels" in facts.decisions:
+        return section.model_copy(update={"channels": facts.decisions["channels"].value})
     return section
 
 
@@ -76,6 +77,8 @@ def save_model(path: str | Path, model: nn.Module, meta: dict[str, Any]) -> None
 
 
 def _plain(value: Any) -> dict[str, Any]:
+    if isinstance(value, Frozen):
+        return value.plain()
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     raise TypeError(f"a {type(value).__name__} cannot be stored")

@@ -5,9 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from biocnn.config.registry import REGISTRY, find
 from biocnn.core.errors import InputError
-from biocnn.io.fasta import Iupac
+from biocnn.tasks import make_task
+from biocnn.tasks.facts import Facts
+from biocnn.tasks.inputs import make_input
 
 LARGEST = 10_000_000  # of the JSON, in bytes; that of real files has some thousands
 REMEDY = "copy it again, or train again; a file that biocnn wrote and nobody changed can be read"
@@ -15,70 +16,7 @@ REMEDY = "copy it again, or train again; a file that biocnn wrote and nobody cha
 # Other entries may be there: they are for people to read, or of another version.
 _OPEN = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False, protected_namespaces=())
 Count = Annotated[int, Field(ge=1, le=2**31)]
-Size = Annotated[float, Field(gt=0, lt=1e9)]
 Number = Annotated[float, Field(gt=-1e30, lt=1e30)]  # fits float32
-
-
-class _Decision(BaseModel):
-    model_config = _OPEN
-    value: Any
-
-
-class _Intensity(BaseModel):
-    model_config = _OPEN
-    low: list[Number]
-    high: list[Number]
-    step: Annotated[float, Field(ge=0, lt=1e30)] = 0
-
-
-class _Facts(BaseModel):
-    """What predictions need to know of the data that a network was trained on."""
-
-    model_config = _OPEN
-    kind: Literal[*REGISTRY["inputs"]]
-    task: Literal[*REGISTRY["tasks"]]
-    spatial_dims: Literal[1, 2, 3]
-    in_channels: Count
-    out_channels: Count
-    outputs: list[str]
-    window: Annotated[int, Field(ge=1, le=10**8)] | None = None
-    flank: Annotated[int, Field(ge=0, le=10**8)] | None = None
-    alphabet: Literal["ACGT", "ACGU"] = "ACGT"
-    iupac: Iupac = "unknown"
-    channels: list[str] = []
-    known_as: list[list[str]] = []
-    spacing: list[Size] | None = None
-    spacing_range: Annotated[list[list[Size]], Field(min_length=2, max_length=2)] | None = None
-    unit: Literal["um", "mm"] = "um"
-    dtype: Annotated[str, Field(pattern=r"^(u?int(8|16|32|64)|float(16|32|64))$")] = "float32"
-    normalise: Literal["dataset", "image"] = "dataset"
-    intensity: _Intensity | None = None
-    decisions: dict[str, _Decision] = {}
-    density: list[Annotated[float, Field(ge=0, le=1e6)]] | None = None  # positives per Mb, of windows of a genome
-
-    @model_validator(mode="after")
-    def _agree(self) -> "_Facts":
-        task, given = find("tasks", self.task), find("inputs", self.kind)
-        _require(self.kind in task.inputs, f"task {self.task} of kind {self.kind}")
-        for fault in task(self.model_dump()).check_facts():
-            raise ValueError(fault)
-        _require(self.density is None or len(self.density) == self.out_channels, "density needs a number an output")
-        _require(self.spatial_dims in given.dimensions, f"{given.examples} of {self.spatial_dims} dimensions")
-        if given.channels is not None:
-            _require(self.in_channels == given.channels, f"{given.examples} have {given.channels} channels")
-            return self
-        _require(len(self.channels) == self.in_channels, f"{len(self.channels)} names of {self.in_channels} channels")
-        for names in self.known_as:
-            _require(len(names) == self.in_channels, f"{len(names)} other names of {self.in_channels} channels")
-        for sizes in ([self.spacing] if self.spacing else []) + (self.spacing_range or []):
-            _require(len(sizes) == self.spatial_dims, "spacing needs a number a dimension")
-        _require(self.normalise == "image" or self.intensity is not None, "intensity is missing")
-        for values in (self.intensity.low, self.intensity.high) if self.intensity else ():
-            _require(len(values) == self.in_channels, "intensity needs a number a channel")
-        if "patch" in self.decisions:
-            sides = TypeAdapter(list[Count]).validate_python(self.decisions["patch"].value, strict=True)
-            _require(len(sides) == self.spatial_dims, "decisions.patch needs a number a dimension")
-        return self
 
 
 class _Train(BaseModel):
@@ -132,7 +70,7 @@ class Metadata(BaseModel):
 
     model_config = _OPEN
     experiment: _Experiment
-    facts: _Facts
+    facts: Facts
     temperature: list[Annotated[float, Field(ge=1e-6, le=1e6)]] = []
     target_unit: _TargetUnit | None = None  # of regression
     recall: list[list[Annotated[float, Field(ge=0, le=1)]]] | None = None  # of each output, see `runs.recall_levels`
@@ -143,6 +81,10 @@ class Metadata(BaseModel):
 
     @model_validator(mode="after")
     def _agree(self) -> "Metadata":
+        faults = [*self.facts.faults()]
+        _require(not faults, "; ".join(faults))
+        if make_input(self.facts).channels is None:
+            _agree_on_images(self.facts)
         number = len(self.temperature)
         _require(
             number in (0, 1, self.facts.out_channels), f"{number} temperatures of {self.facts.out_channels} outputs"
@@ -150,12 +92,21 @@ class Metadata(BaseModel):
         if self.target_unit:
             for values in (self.target_unit.mean, self.target_unit.sd):
                 _require(len(values) == self.facts.out_channels, "target_unit needs a number an output")
-            _require(find("tasks", self.facts.task).standardised, f"target_unit of task {self.facts.task}")
+            _require(make_task(self.facts).standardised, f"target_unit of task {self.facts.task}")
         _require(self.recall is None or len(self.recall) == self.facts.out_channels, "recall needs levels an output")
         _require(len({len(levels) for levels in self.recall or [] if levels}) < 2, "recall needs as many levels each")
         patch = self.experiment.train.patch
         _require(patch is None or len(patch) == self.facts.spatial_dims, "train.patch needs a number a dimension")
         return self
+
+
+def _agree_on_images(facts: Facts) -> None:
+    """What was measured, and predictions cannot do without."""
+    _require(len(facts.channels) == facts.in_channels, f"{len(facts.channels)} names of {facts.in_channels} channels")
+    _require(facts.normalise == "image" or facts.intensity is not None, "intensity is missing")
+    if "patch" in facts.decisions:
+        sides = TypeAdapter(list[Count]).validate_python(facts.decisions["patch"].value, strict=True)
+        _require(len(sides) == facts.spatial_dims, "decisions.patch needs a number a dimension")
 
 
 def _require(holds: bool, otherwise: str) -> None:
@@ -175,7 +126,7 @@ def parse(header: dict[str, str]) -> dict[str, Any]:
         raise InputError(f"more than {LARGEST:,} bytes of metadata", REMEDY)
     try:
         found = {key: json.loads(value) for key, value in header.items()}
-        Metadata.model_validate(found)
+        found["facts"] = Metadata.model_validate(found).facts
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:5]]
         raise InputError(f"metadata that cannot be used: {'; '.join(faults)}", REMEDY) from error

@@ -24,6 +24,7 @@ from biocnn.losses import Loss
 from biocnn.nn.encode import one_hot
 from biocnn.nn.precision import SLOW, autocast, fast_bfloat16, numbers_for
 from biocnn.tasks import Task
+from biocnn.tasks.facts import BySplit
 from biocnn.tasks.temperature import remarks
 from biocnn.training import batches, transfer
 from biocnn.training.checkpoint import build_model, read_meta, save_model, versions
@@ -87,7 +88,7 @@ def train_run(
         is waited for.
     """
     facts, task = dataset.facts, dataset.task
-    check_strands(settings, facts.get("alphabet"))
+    check_strands(settings, facts.alphabet)
     settings, decisions = resolve(settings, facts)
     section = settings.train
     augment = resolve_augment(settings.augment, facts, section.patch)
@@ -113,7 +114,7 @@ def train_run(
         if (asked := settings.train.precision) == "bfloat16" != section.precision:
             log(f"warning: train.precision is {asked}, and this machine has no instructions for it: float32 is used")
         deterministic, memory = try_step(network, loss, x, y, section, processes, log)
-    announce(network, section, facts["n"], len(plan), memory, device, processes, log)
+    announce(network, section, facts.n, len(plan), memory, device, processes, log)
     mark = fingerprint(settings, dataset, seed, network, processes.number)
     with StateFolder(state, mark, log) if state and processes.rank == 0 else nullcontext() as states:
         if processes.of_first(bool(files and states and states.put_back(files))):
@@ -177,7 +178,7 @@ def _ended_by_itself(history: pd.DataFrame, section: Train) -> bool:
 def announce(
     network: nn.Module,
     section: Train,
-    counts: dict[str, int],
+    counts: BySplit[int],
     steps: int,
     memory: int,
     device: torch.device,
@@ -186,7 +187,7 @@ def announce(
 ) -> None:
     """Say what is about to be done."""
     weights = sum(p.numel() for p in network.parameters())
-    log("examples: " + ", ".join(f"{n:,} {part}" for part, n in counts.items()))
+    log("examples: " + ", ".join(f"{n:,} {part}" for part, n in counts))
     log(
         f"{weights:,} weights; {device.type}, {section.threads} threads, "
         + (f"{processes.number} processes, " if processes.number > 1 else "")

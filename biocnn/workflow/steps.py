@@ -46,7 +46,7 @@ def check(
 
     experiment, checks = _load(config, data_root), Checks()
     raw = _read(experiment, checks, genome)
-    checks.add("examples", "read", f"{raw.facts['task']}: {', '.join(raw.facts['outputs'])}", len(raw.examples))
+    checks.add("examples", "read", f"{raw.facts.task}: {', '.join(raw.facts.outputs)}", len(raw.examples))
     write_checks(raw, checks, out, doctor)
     for row in checks.rows:
         log.info("%s: %s %d %s %s", *(row[i] for i in (0, 1, 3, 2, 4)))
@@ -62,15 +62,15 @@ def dataset(config: Path, out: Path, *, data_root: Path = Path(), genome: Path |
     files = {key: path for key, path in experiment.files.items() if key.startswith("data.")}
     with atomic(out) as folder:
         facts = store.write(raw, experiment.settings.split, experiment.settings.seed, files, folder)
-    for i, fold in enumerate(facts.get("folds", [facts])):
-        name = f"fold {i}" if "folds" in facts else "examples"
-        log.info("%s: %s", name, ", ".join(f"{n} {part}" for part, n in fold["n"].items()))
-        for leak in fold["leakage"]:
-            if leak["any"]:
-                what = "removed" if leak["removed"] else "kept; see split.remove_leaks"
-                log.info("%s: %d of %s match one of %s (%s)", name, leak["any"], *reversed(leak["pair"]), what)
-    for key, decision in facts["decisions"].items():
-        log.info("%s = %s: %s", key, decision["value"], decision["reason"])
+    for i, fold in enumerate(facts.folds or [facts]):
+        name = f"fold {i}" if facts.folds else "examples"
+        log.info("%s: %s", name, ", ".join(f"{n} {part}" for part, n in fold.n))
+        for leak in fold.leakage:
+            if leak.any:
+                what = "removed" if leak.removed else "kept; see split.remove_leaks"
+                log.info("%s: %d of %s match one of %s (%s)", name, leak.any, *reversed(leak.pair), what)
+    for key, decision in facts.decisions.items():
+        log.info("%s = %s: %s", key, decision.value, decision.reason)
 
 
 def train(
@@ -304,9 +304,9 @@ def _load(config: Path, data_root: Path) -> Any:
 def _read(experiment: Any, checks: Any, genome: Path | None) -> Any:
     from biocnn.config.schema import build
     from biocnn.config.strands import check_strands
-    from biocnn.data.facts import checked
+    from biocnn.data.facts import read
 
     source, seed = build("data", experiment.settings.data), experiment.settings.seed
-    raw = checked(source.read(seed, checks, genome) if genome else source.read(seed, checks))
-    check_strands(experiment.settings, raw.facts.get("alphabet"))
+    raw = read(source, seed, checks, *([genome] if genome else []))
+    check_strands(experiment.settings, raw.facts.alphabet)
     return raw

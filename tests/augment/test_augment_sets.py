@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from pictures import blobs, moved, uniform
-from tiny import experiment, images, stored
+from tiny import experiment, image_facts, images, sequence_facts, stored
 
 from biocnn.augment.sets import resolve_augment
 from biocnn.config.experiment import load
@@ -13,6 +13,7 @@ from biocnn.config.registry import AUGMENT_SETS, REGISTRY
 from biocnn.config.schema import Chosen, choose
 from biocnn.config.settings import Train
 from biocnn.core.errors import InputError
+from biocnn.tasks.facts import Facts
 from biocnn.training.batches import augmentations, draws
 from biocnn.training.runs import train_run
 
@@ -20,8 +21,8 @@ WORDS = [word for word in AUGMENT_SETS if word != "none"]
 SPACING = {"cube": [1.0, 1.0, 1.0], "stack": [5.0, 1.0, 1.0], "unknown": None}
 
 
-def facts(dims: int = 2, spacing: list[float] | None = None, channels: int = 1) -> dict:
-    return {"kind": "image", "spatial_dims": dims, "in_channels": channels, "spacing": spacing}
+def facts(dims: int = 2, spacing: list[float] | None = None, channels: int = 1) -> Facts:
+    return image_facts(spatial_dims=dims, in_channels=channels, spacing=spacing)
 
 
 def chosen(word: str, *about, patch: list[int] | None = None) -> dict[str, dict]:
@@ -51,12 +52,12 @@ def test_every_set_suits_every_patch_and_is_made_of_checked_settings(
 def test_a_list_stays_what_it_is() -> None:
     flip = choose("augment", "flip", "augment")
     assert resolve_augment([flip], facts(), [8, 8]) == [flip]
-    assert resolve_augment([], {"kind": "sequence"}, None) == []
+    assert resolve_augment([], sequence_facts(), None) == []
 
 
 def test_words_are_refused_for_sequences() -> None:
     with pytest.raises(InputError, match="'default' is not for sequences"):
-        resolve_augment("default", {"kind": "sequence"}, None)
+        resolve_augment("default", sequence_facts(), None)
 
 
 IMAGES = "data: {name: Images, table: table.csv}\nmodel: {name: UNet}\n"

@@ -1,6 +1,7 @@
 """What is stored is what was read; facts are measured on the training part; senseless splits are refused."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from tiny import images, sequences, stored
 from biocnn.config.settings import Split
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset, hashes, write
+from biocnn.tasks.facts import Decision
 from biocnn.tasks.instance_targets import instance_targets
 
 
@@ -54,7 +56,7 @@ def test_labels_come_back_beside_the_maps_to_learn(tmp_path: Path) -> None:
 def test_rows_and_counts_of_the_parts(tmp_path: Path) -> None:
     found = stored(sequences(), tmp_path)
     rows = {part: found.rows(part) for part in ("train", "val", "test")}
-    assert {part: len(r) for part, r in rows.items()} == found.facts["n"]
+    assert {part: len(r) for part, r in rows.items()} == dict(found.facts.n)
     assert sorted(np.concatenate(list(rows.values()))) == list(range(60))
     np.testing.assert_array_equal(found.rows("val", "test"), np.sort(np.concatenate([rows["val"], rows["test"]])))
 
@@ -75,8 +77,8 @@ def test_shares_and_intensity_are_those_of_the_training_part(tmp_path: Path) -> 
     raw.y = lambda i: y(i) if i < 2 else np.ones_like(y(i))
     found = stored(raw, tmp_path, val=["g1"], test=["g2"])
     share = np.mean([y(0), y(1)])
-    assert found.facts["class_shares"] == pytest.approx([1 - share, share])
-    assert found.facts["intensity"]["high"][0] < 2000
+    assert found.facts.class_shares == pytest.approx([1 - share, share])
+    assert found.facts.intensity.high[0] < 2000
 
 
 def test_ignored_pixels_have_no_share(tmp_path: Path) -> None:
@@ -91,14 +93,14 @@ def test_ignored_pixels_have_no_share(tmp_path: Path) -> None:
     raw.y = half_ignored
     found = stored(raw, tmp_path)
     share = np.mean([y(i)[:, 16:] for i in found.rows("train")])
-    assert found.facts["class_shares"] == pytest.approx([1 - share, share])
+    assert found.facts.class_shares == pytest.approx([1 - share, share])
 
 
 @pytest.mark.parametrize(
     ("task", "number"), [("mask", 2), ("classes", 3), ("instances", 3)], ids=["mask", "classes", "instances"]
 )
 def test_shares_add_up_to_one(tmp_path: Path, task: str, number: int) -> None:
-    shares = stored(images(8, task=task), tmp_path).facts["class_shares"]
+    shares = stored(images(8, task=task), tmp_path).facts.class_shares
     assert len(shares) == number
     assert sum(shares) == pytest.approx(1)
 
@@ -106,23 +108,23 @@ def test_shares_add_up_to_one(tmp_path: Path, task: str, number: int) -> None:
 def test_share_of_positives(tmp_path: Path) -> None:
     found = stored(sequences(), tmp_path)
     rows = found.rows("train")
-    assert found.facts["positives"] == pytest.approx([np.mean([found.y[i][0] for i in rows])])
+    assert found.facts.positives == pytest.approx([np.mean([found.y[i][0] for i in rows])])
 
 
 @pytest.mark.parametrize(
     ("size", "patch"), [((32, 32), 32), ((33, 60), 32), ((47, 47), 32), ((8, 300), 16), ((300, 400), 256)]
 )
 def test_patch_fits_the_images_and_says_why(tmp_path: Path, size: tuple[int, int], patch: int) -> None:
-    decision = stored(images(6, size=size), tmp_path).facts["decisions"]["patch"]
-    assert decision["value"] == [patch, patch]
-    assert f"shorter side {min(size)} px" in decision["reason"]
+    decision = stored(images(6, size=size), tmp_path).facts.decisions["patch"]
+    assert decision.value == [patch, patch]
+    assert f"shorter side {min(size)} px" in decision.reason
 
 
 def test_reasons_of_the_reader_are_kept(tmp_path: Path) -> None:
     raw = images(6)
-    raw.facts["reasons"] = {"task": "values 0 and 1"}
-    decision = stored(raw, tmp_path).facts["decisions"]["task"]
-    assert decision == {"value": "mask", "reason": "values 0 and 1"}
+    raw.facts = raw.facts.model_copy(update={"decisions": {"task": Decision(value="mask", reason="values 0 and 1")}})
+    decision = stored(raw, tmp_path).facts.decisions["task"]
+    assert decision == Decision(value="mask", reason="values 0 and 1")
 
 
 def test_hashes_of_sources(tmp_path: Path) -> None:
@@ -130,9 +132,9 @@ def test_hashes_of_sources(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "1.png").write_bytes(b"")
     one, two = hashes({"data.genome": tmp_path / "a.fa", "data.images": tmp_path / "images"})
-    assert one["sha256"] == hashlib.sha256(b">a\n").hexdigest()
-    assert one["bytes"] == 3
-    assert two == {"key": "data.images", "path": str(tmp_path / "images"), "files": 1}
+    assert one.sha256 == hashlib.sha256(b">a\n").hexdigest()
+    assert one.bytes == 3
+    assert two.plain() == {"key": "data.images", "path": str(tmp_path / "images"), "files": 1}
 
 
 @pytest.mark.parametrize(("part", "group"), [("val", "g1"), ("test", "g2"), ("train", "g3")])
@@ -147,7 +149,7 @@ def test_part_of_one_class_is_refused(tmp_path: Path, part: str, group: str) -> 
 
 def test_regression_knows_no_classes(tmp_path: Path) -> None:
     found = stored(sequences(30, task="regression"), tmp_path)
-    assert "positives" not in found.facts
+    assert "positives" not in json.loads((found.folder / "facts.json").read_text())
 
 
 def test_writing_twice_gives_the_same_bytes(tmp_path: Path) -> None:

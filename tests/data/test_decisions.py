@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import experiment, images, sequences, stored
+from tiny import experiment, image_facts, images, sequences, stored
 
 from biocnn.config.experiment import load
 from biocnn.config.settings import Train
@@ -18,6 +18,7 @@ from biocnn.data.measured import measure_sizes
 from biocnn.losses import dice_bce
 from biocnn.models import UNet
 from biocnn.nn.precision import autocast
+from biocnn.tasks.facts import Objects
 from biocnn.tasks.objects import diameters, measure_objects
 from biocnn.training.checkpoint import build_model
 from biocnn.training.resource_estimate import memory_bytes
@@ -26,16 +27,14 @@ from biocnn.training.runs import train_run
 
 def facts(shape=(512, 512), n=200, *, task="mask", shares=(0.8, 0.2), spacing=None, diameter=None, **more):
     objects = {"number": 9, "diameter": {"5": 1.0, "50": diameter / 2, "95": diameter}} if diameter else {}
-    found = {
-        "kind": "image", "task": task, "spatial_dims": len(shape), "spacing": spacing, "n": {"train": n},
-        "sizes": measure_sizes(np.array([[1, *shape]])), "pixels": n * int(np.prod(shape)), "objects": objects,
-        "class_shares": list(shares),
-    }  # fmt: skip
-    return found | more
+    return image_facts(
+        task=task, spatial_dims=len(shape), spacing=spacing, n={"train": n, "val": 0, "test": 0}, objects=objects,
+        sizes=measure_sizes(np.array([[1, *shape]])), pixels=n * int(np.prod(shape)), class_shares=list(shares), **more,
+    )  # fmt: skip
 
 
 def values(*arguments) -> dict:
-    return {key: item["value"] for key, item in decide(*arguments).items()}
+    return {key: item.value for key, item in decide(*arguments).items()}
 
 
 def test_a_usual_set_of_images() -> None:
@@ -78,12 +77,12 @@ def test_a_rare_class_is_looked_for() -> None:
 def test_what_is_given_stays_and_is_said_to_be_given() -> None:
     train = Train(patch=[96, 96], batch_size=None, epochs=7)
     found = decide(facts(), experiment({"name": "UNet", "channels": [64, 128]}, data="Images", train=train))
-    assert (found["patch"]["value"], found["patch"]["reason"]) == ([96, 96], "given: train.patch")
-    assert (found["channels"]["value"], found["channels"]["reason"]) == ([64, 128], "given: model.channels")
-    assert (found["epochs"]["value"], found["epochs"]["reason"]) == (7, "given: train.epochs")
-    assert found["steps_per_epoch"]["value"] is None, "as before: each pixel about once"
-    assert found["batch_size"]["value"] == 16
-    assert not found["batch_size"]["reason"].startswith("given")
+    assert (found["patch"].value, found["patch"].reason) == ([96, 96], "given: train.patch")
+    assert (found["channels"].value, found["channels"].reason) == ([64, 128], "given: model.channels")
+    assert (found["epochs"].value, found["epochs"].reason) == (7, "given: train.epochs")
+    assert found["steps_per_epoch"].value is None, "as before: each pixel about once"
+    assert found["batch_size"].value == 16
+    assert not found["batch_size"].reason.startswith("given")
 
 
 UNET = experiment("UNet", data="Images")
@@ -98,14 +97,14 @@ def test_any_data_get_values_that_can_be_trained_with(shape, memory, n, spacing,
     train = Train(epochs=None, batch_size=None, memory_gb=memory)
     settings = UNET.model_copy(update={"train": train})
     found = decide(facts(tuple(shape), n, diameter=diameter, spacing=spacing[: len(shape)]), settings)
-    patch, channels, batch = (found[key]["value"] for key in ("patch", "channels", "batch_size"))
-    assert all(item["reason"] for item in found.values())
+    patch, channels, batch = (found[key].value for key in ("patch", "channels", "batch_size"))
+    assert all(item.reason for item in found.values())
     assert all(side >= 8 and side % 8 == 0 for side in patch)
     assert 1 <= len(channels) <= 5
     assert 2 ** (len(channels) - 1) <= min(patch)
     assert 1 <= batch <= BATCH[1]
     assert batch == 1 or batch * memory_per_example(channels, patch) <= memory * 2**30
-    assert 12 <= found["epochs"]["value"] <= 60
+    assert 12 <= found["epochs"].value <= 60
     assert len(shape) == 3 or patch[0] == patch[1]
 
 
@@ -129,19 +128,19 @@ def test_diameters_of_discs_and_balls() -> None:
     np.testing.assert_allclose(diameters(labels), [10, 24], rtol=0.05)
     ball = (((np.indices((30, 30, 30)) - 14) ** 2).sum(axis=0) <= 100).astype(int)
     np.testing.assert_allclose(diameters(ball), [20], rtol=0.05)
-    assert measure_objects([diameters(labels), diameters(ball)])["number"] == 3
-    assert measure_objects([diameters(np.zeros((3, 3), int))]) == {}
+    assert measure_objects([diameters(labels), diameters(ball)]).number == 3
+    assert measure_objects([diameters(np.zeros((3, 3), int))]) == Objects()
 
 
 def test_facts_of_each_fold_are_those_of_its_training_part(tmp_path: Path) -> None:
     raw = images(12, task="instances", size=(40, 70))
     found = stored(raw, tmp_path, folds=3, val=None, test=None)
-    assert found.facts["sizes"] == {
+    assert found.facts.sizes.plain() == {
         "smallest": [40, 70], "median": [40, 70], "largest": [40, 70], "shorter": 40.0
     }  # fmt: skip
-    assert found.facts["pixels"] == 40 * 70 * len(found.rows("train"))
-    assert found.facts["objects"] == measure_objects([diameters(raw.y(i)) for i in found.rows("train")])
-    assert {"patch", "channels", "batch_size", "epochs", "normalise"} <= found.facts["decisions"].keys()
+    assert found.facts.pixels == 40 * 70 * len(found.rows("train"))
+    assert found.facts.objects == measure_objects([diameters(raw.y(i)) for i in found.rows("train")])
+    assert {"patch", "channels", "batch_size", "epochs", "normalise"} <= found.facts.decisions.keys()
 
 
 def test_how_intensities_are_scaled_is_decided_without_the_images_of_other_parts(tmp_path: Path) -> None:
@@ -154,7 +153,7 @@ def test_how_intensities_are_scaled_is_decided_without_the_images_of_other_parts
     for fold in range(3):
         found = Dataset(tmp_path / "unlike" / "dataset", fold)
         wanted = "image" if (numbers[found.rows("train")] == 1).all() else "dataset"
-        assert found.facts["normalise"] == found.facts["decisions"]["normalise"]["value"] == wanted
+        assert found.facts.normalise == found.facts.decisions["normalise"].value == wanted
         assert len(np.unique(found.ranges, axis=0)) == (12 if wanted == "image" else 1)
 
 
@@ -190,11 +189,11 @@ def test_a_training_that_leaves_all_to_the_data(tmp_path: Path, monkeypatch: pyt
     train = Train(epochs=None, batch_size=None, threads=1)
     plan = experiment("UNet", data="Images", train=train)
     network, history, meta = train_run(plan, dataset, 1)
-    section, decided = meta["experiment"].train, dataset.facts["decisions"]
+    section, decided = meta["experiment"].train, dataset.facts.decisions
     assert len(history) == section.epochs == 2
-    assert section.patch == decided["patch"]["value"] == [32, 32]
-    assert meta["experiment"].model.channels == decided["channels"]["value"]
-    assert meta["decisions"]["batch_size"]["value"] == section.batch_size
+    assert section.patch == decided["patch"].value == [32, 32]
+    assert meta["experiment"].model.channels == decided["channels"].value
+    assert meta["decisions"]["batch_size"].value == section.batch_size
     assert plan.train.epochs is None, "what was given is left as it is"
     again = build_model(meta["experiment"].model, meta["facts"])
     again.load_state_dict(network.state_dict())

@@ -76,7 +76,7 @@ def counts(checks: Checks) -> dict[str, int]:
 
 def test_a_healthy_set_has_no_finding(folder: Folder) -> None:
     raw, checks = folder.examine()
-    assert raw.facts["task"] == "instances"
+    assert raw.facts.task == "instances"
     assert checks.findings == []
     assert [row[1] for row in checks.rows] == ["read", "note"], "what was read, and what the masks were taken for"
 
@@ -108,14 +108,14 @@ def test_blurred_edges_are_repaired_and_counted(folder: Folder) -> None:
         folder.masks[i] = np.rint(soft).astype(np.uint8)
         assert len(np.unique(folder.masks[i])) > 4
     raw, checks = folder.examine()
-    assert (raw.facts["task"], raw.facts["outputs"]) == ("mask", ["foreground"])
+    assert (raw.facts.task, raw.facts.outputs) == ("mask", ["foreground"])
     for i in range(N):
         assert set(np.unique(raw.y(i))) <= {0, 1}
         assert (raw.y(i) == truth[i]).mean() > 0.99
     name = "masks with blurred edges: pixels given to the nearer of background and foreground"
     assert findings(checks)[name] == ["x2", "x5"]
     assert next(row[1] for row in checks.rows if row[2] == name) == "repaired"
-    assert "along edges only" in raw.facts["reasons"]["task"]
+    assert "along edges only" in raw.facts.decisions["task"].reason
 
 
 def test_masks_saved_as_jpeg_are_repaired(folder: Folder) -> None:
@@ -178,7 +178,7 @@ def test_colours_are_refused_with_the_line_to_paste(folder: Folder) -> None:
     assert wanted in caught.value.remedy
     given = {"background": [0, 0, 0], "class1": [0, 0, 255], "class2": [255, 0, 0]}
     raw, _ = folder.examine(colors=given)
-    assert raw.facts["outputs"] == ["background", "class1", "class2"]
+    assert raw.facts.outputs == ["background", "class1", "class2"]
     folder.masks[0] = np.random.default_rng(1).integers(0, 255, (96, 96, 3), dtype=np.uint8)
     with pytest.raises(InputError, match="colours:") as caught:
         folder.examine()
@@ -287,7 +287,7 @@ def test_volumes(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("\n".join(rows) + "\n")
     checks = Checks()
     raw = Images(table=tmp_path / "t.csv", axes="ZYX", mask_type="instances").read(1, checks)
-    assert raw.facts["spatial_dims"] == 3
+    assert raw.facts.spatial_dims == 3
     found = findings(checks)
     assert found["objects in more than one piece, kept as they are"] == ["x2"]
     assert found["images that look like another, turned perhaps"] == ["x4"]

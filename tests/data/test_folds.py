@@ -141,11 +141,11 @@ def test_each_fold_of_a_stored_data_set(tmp_path: Path) -> None:
         split = found.examples["split"]
         assert set(split[found.examples["fold"] == fold]) == {"test"}
         assert set(split[found.examples["fold"] == (fold + 1) % 3]) == {"val"}
-        assert found.facts["n"] == split.value_counts().to_dict() == dict.fromkeys(PARTS, 30)
+        assert dict(found.facts.n) == split.value_counts().to_dict() == dict.fromkeys(PARTS, 30)
         train = found.rows("train")
-        assert found.facts["positives"] == pytest.approx(raw.y[train].mean(axis=0))
-        assert found.facts["n_positive"]["train"] == raw.y[train].sum(axis=0).tolist()
-        assert "folds" not in found.facts, "a model file needs its own fold only"
+        assert found.facts.positives == pytest.approx(raw.y[train].mean(axis=0))
+        assert found.facts.n_positive.train == raw.y[train].sum(axis=0).tolist()
+        assert not found.facts.folds, "a model file needs its own fold only"
         splits.append(tuple(split))
     assert len(set(splits)) == 3
     with pytest.raises(InputError, match="has no fold 3"):
@@ -160,8 +160,8 @@ def test_images_are_measured_on_the_training_part_of_each_fold(tmp_path: Path) -
     for fold in range(3):
         found = Dataset(tmp_path / "dataset", fold)
         train = found.rows("train")
-        assert found.facts["intensity"]["mean"][0] == pytest.approx(np.mean([raw.x(i).mean() for i in train]))
-        assert found.facts["class_shares"][1] == pytest.approx(np.mean([raw.y(i).mean() for i in train]))
+        assert found.facts.intensity.mean[0] == pytest.approx(np.mean([raw.x(i).mean() for i in train]))
+        assert found.facts.class_shares[1] == pytest.approx(np.mean([raw.y(i).mean() for i in train]))
 
 
 def test_without_folds_there_is_one(tmp_path: Path) -> None:

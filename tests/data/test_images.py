@@ -80,7 +80,7 @@ def test_a_table(folder):
     for i in range(3):
         np.testing.assert_array_equal(raw.x(i), np.asarray(Image.open(folder / f"images/a{i}.png"))[None])
         np.testing.assert_array_equal(raw.y(i), np.asarray(Image.open(folder / f"masks/a{i}.png")) // 255)
-    assert raw.facts == {
+    assert raw.facts.plain() == {
         "kind": "image",
         "task": "mask",
         "spatial_dims": 2,
@@ -94,7 +94,7 @@ def test_a_table(folder):
         "unit": "um",
         "dtype": "uint8",
         "normalise": "auto",
-        "reasons": {"task": "only 0, 255 occur"},
+        "decisions": {"task": {"value": "mask", "reason": "only 0, 255 occur"}},
     }
     assert checks["reason"].tolist()[:2] == ["images with a mask", "masks taken for mask: only 0, 255 occur"]
     assert checks["count"].tolist()[:2] == [3, 3]
@@ -264,9 +264,9 @@ def test_objects_are_counted_and_have_no_field_of_view(tmp_path):
         rows.append(f"i{i}.tif,m{i}.tif,3")
     (tmp_path / "t.csv").write_text("\n".join(rows))
     raw, checks = read(table=tmp_path / "t.csv")
-    assert raw.facts["task"] == "instances"
-    assert raw.facts["out_channels"] == 4
-    assert raw.facts["dtype"] == "uint16"
+    assert raw.facts.task == "instances"
+    assert raw.facts.out_channels == 4
+    assert raw.facts.dtype == "uint16"
     assert raw.examples["n_objects"].tolist() == [3, 5]
     assert raw.y(1).dtype == np.int32
     assert set(np.unique(raw.y(1))) == {0, 10, 20, 30, 40, 50}
@@ -280,7 +280,7 @@ def test_colour_coded_masks_through_the_whole_reader(folder):
         save(folder / "masks" / f"a{i}.png", np.where(binary()[..., None] > 0, [0, 0, 255], [255] * 3).astype(np.uint8))
     save(folder / "masks" / "a1.png", np.full((20, 24, 3), 255, np.uint8))
     raw, checks = read(table=folder / "index.csv", colors=colors)
-    assert (raw.facts["task"], raw.facts["outputs"], raw.facts["out_channels"]) == (
+    assert (raw.facts.task, raw.facts.outputs, raw.facts.out_channels) == (
         "classes",
         ["background", "cell"],
         2,
@@ -294,7 +294,7 @@ def test_grey_images_stored_as_rgb_become_one_channel(folder):
     for i in range(3):
         save(folder / "images" / f"a{i}.png", np.dstack([picture()] * 3))
     raw, checks = read(table=folder / "index.csv")
-    assert raw.facts["channels"] == ["grey"]
+    assert raw.facts.channels == ["grey"]
     np.testing.assert_array_equal(raw.x(0), np.asarray(Image.open(folder / "images/a0.png"))[None, ..., 0])
     assert ("grey image stored as RGB: one channel kept", 3) in list(
         zip(checks["reason"], checks["count"], strict=True)
@@ -313,7 +313,7 @@ def test_colour_images_stay_so_even_if_some_are_grey(folder):
     for i in range(3):
         save(folder / "images" / f"a{i}.png", picture(channels=3) if i else np.dstack([picture()] * 3))
     raw, _ = read(table=folder / "index.csv")
-    assert raw.facts["channels"] == ["red", "green", "blue"]
+    assert raw.facts.channels == ["red", "green", "blue"]
     raw, _ = read(table=folder / "index.csv", channels=["green"])
     np.testing.assert_array_equal(raw.x(1), np.asarray(Image.open(folder / "images/a1.png"))[None, ..., 1])
 
@@ -334,8 +334,8 @@ def stained(folder):
 
 def test_channels_by_name(stained):
     raw, checks = read(table=stained)
-    assert raw.facts["channels"] == ["DAPI", "GFP"]
-    assert raw.facts["spacing"] == [0.5, 0.5]
+    assert raw.facts.channels == ["DAPI", "GFP"]
+    assert raw.facts.spacing == [0.5, 0.5]
     np.testing.assert_array_equal(raw.x(2), tifffile.imread(stained.parent / "images/a2.ome.tif")[::-1])
     assert ("channels put in the order of the first image", 1) in list(
         zip(checks["reason"], checks["count"], strict=True)
@@ -349,16 +349,16 @@ def test_channels_by_name(stained):
 
 def test_channels_get_names(folder):
     raw, _ = read(table=folder / "index.csv", channels=["Hoechst"])
-    assert raw.facts["channels"] == ["Hoechst"]
+    assert raw.facts.channels == ["Hoechst"]
     assert raw.x(0).shape == (1, 20, 24)
 
 
 def test_pixel_sizes_that_differ_are_not_used_and_said(stained):
     ome(stained.parent / "images/a1.ome.tif", np.moveaxis(picture(channels=2), -1, 0), ["DAPI", "GFP"], size=0.25)
     raw, checks = read(table=stained)
-    assert raw.facts["spacing"] is None
+    assert raw.facts.spacing is None
     assert "pixel sizes differ (0.25 to 0.5 um): not used" in checks["reason"].tolist()
-    assert read(table=stained, spacing=[0.3, 0.3])[0].facts["spacing"] == [0.3, 0.3]
+    assert read(table=stained, spacing=[0.3, 0.3])[0].facts.spacing == [0.3, 0.3]
 
 
 def test_8_and_16_bit_images_are_not_mixed(folder):
@@ -385,7 +385,7 @@ def test_a_stack_without_axes_can_be_told(folder):
     table = rewrite(folder, *((f"images/a{i}.png", "images/a.tif") for i in range(3)))
     refused("a.tif", "6 x 20 x 24", "data.axes", table=table)
     raw, _ = read(table=table, axes="CYX")
-    assert raw.facts["in_channels"] == 6
+    assert raw.facts.in_channels == 6
     np.testing.assert_array_equal(raw.x(0), stack)
     assert raw.examples["id"].tolist() == ["a", "a-2", "a-3"]
 

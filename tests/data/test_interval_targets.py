@@ -59,16 +59,16 @@ def test_many_files_make_as_many_labels(read, write):
     }
     assert (raw.y[~positive] == 0).all()
     assert (~positive).sum() == 5
-    assert (raw.facts["task"], raw.facts["outputs"], raw.facts["out_channels"]) == ("multilabel", ["A", "B", "C"], 3)
+    assert (raw.facts.task, raw.facts.outputs, raw.facts.out_channels) == ("multilabel", ["A", "B", "C"], 3)
     assert checks.loc[checks["outcome"] == "repaired", "source"].tolist() == ["C.bed"]
 
 
 def test_outputs_can_be_named(read, write):
     one, other = write("peaks.bed", "chrI\t100\t110\n"), write("peaks.two.bed", "chrII\t100\t110\n")
     raw, _ = read(positives={"Reb1": one, "Abf1": other}, negatives=NEGATIVES)
-    assert raw.facts["outputs"] == ["Reb1", "Abf1"]
+    assert raw.facts.outputs == ["Reb1", "Abf1"]
     raw, _ = read(positives={"Reb1": one}, negatives=NEGATIVES)
-    assert (raw.facts["outputs"], raw.facts["task"], raw.y.shape) == (["Reb1"], "binary", (2, 1))
+    assert (raw.facts.outputs, raw.facts.task, raw.y.shape) == (["Reb1"], "binary", (2, 1))
     with pytest.raises(InputError, match="two files make an output of the same name"):
         read(positives=[one, other])
 
@@ -89,12 +89,12 @@ def test_columns_of_numbers_are_targets(read, write):
     assert raw.y.tolist() == [[5.5, 3], [1.5, 4]]
     assert raw.examples["id"].tolist() == ["chrI:105-115(.)", "chrI:345-355(-)"]
     assert "kind" not in raw.examples
-    assert (raw.facts["task"], raw.facts["outputs"]) == ("regression", ["signal", "p"])
+    assert (raw.facts.task, raw.facts.outputs) == ("regression", ["signal", "p"])
     assert set(checks["outcome"]) == {"read"}
     raw, _ = read(intervals=path, targets={"signal": 7}, log1p=True)
     np.testing.assert_allclose(raw.y[:, 0], np.log([6.5, 2.5]), rtol=1e-6)
     assert (
-        read(intervals=write("b.bed", "chrI\t9\t19\ta\t1\nchrI\t90\t99\ta\t0\n"), targets={"y": 5})[0].facts["task"]
+        read(intervals=write("b.bed", "chrI\t9\t19\ta\t1\nchrI\t90\t99\ta\t0\n"), targets={"y": 5})[0].facts.task
         == "binary"
     )
 

@@ -65,8 +65,8 @@ def test_windows_are_centred_and_stranded(read, genome):
         ["peaks.bed", "read", 3],
         ["negatives", "made", 3],
     ]
-    assert raw.facts["outputs"] == ["peaks"]
-    assert (raw.facts["task"], raw.facts["window"], raw.facts["flank"]) == ("binary", 10, 0)
+    assert raw.facts.outputs == ["peaks"]
+    assert (raw.facts.task, raw.facts.window, raw.facts.flank) == ("binary", 10, 0)
 
 
 def test_ambiguous_letters_of_a_genome_can_be_kept_or_refused(genome, tmp_path):

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import sequences, stored
+from tiny import sequence_facts, sequences, stored
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
@@ -24,8 +24,7 @@ SPLIT = ["train", "train", "val", "test", "test"]
 def raw_of(texts: list[str], alphabet: str = "ACGT", flank: int = 0, **columns) -> Raw:
     codes = [encode(text, "unknown", "test") for text in texts]
     examples = pd.DataFrame({"id": [f"s{i}" for i in range(len(texts))], "group": range(len(texts)), **columns})
-    return Raw(examples, codes.__getitem__, np.zeros((len(texts), 1)),
-               {"kind": "sequence", "alphabet": alphabet, "flank": flank})  # fmt: skip
+    return Raw(examples, codes.__getitem__, np.zeros((len(texts), 1)), sequence_facts(alphabet=alphabet, flank=flank))
 
 
 def found(raw: Raw, split: list[str]) -> dict[str, dict[str, list[int]]]:
@@ -114,14 +113,14 @@ def test_the_account_and_the_removal() -> None:
     split = pd.Series(SPLIT)
     kept, rows = account(identify(raw), split, False, raw.examples["id"], checks)
     assert list(kept) == list(split) == SPLIT
-    assert [(row["pair"], row["any"]) for row in rows] == [
+    assert [(row.pair, row.any) for row in rows] == [
         (["train", "test"], 1), (["train", "val"], 1), (["val", "test"], 1)
     ]  # fmt: skip
     assert checks.rows[0] == ("split", "note", "test examples that are the same as a train example", 1, "s3")
     cleaned, rows = account(identify(raw), split, True, raw.examples["id"], Checks())
     assert list(cleaned) == ["train", "train", REMOVED, REMOVED, "test"]
-    assert all(row["removed"] for row in rows)
-    assert not any(row["any"] for row in account(identify(raw), cleaned, False, raw.examples["id"], Checks())[1])
+    assert all(row.removed for row in rows)
+    assert not any(row.any for row in account(identify(raw), cleaned, False, raw.examples["id"], Checks())[1])
 
 
 def leaking(**columns) -> Raw:
@@ -135,9 +134,15 @@ def leaking(**columns) -> Raw:
 @pytest.mark.parametrize("remove", [False, True])
 def test_a_stored_data_set_says_what_leaks(tmp_path: Path, remove: bool) -> None:
     data = stored(leaking(), tmp_path, val=["g17", "g18"], test=["g19"], remove_leaks=remove)
-    first = data.facts["leakage"][0]
-    assert first == {"pair": ["train", "test"], "exact": 1, "reverse_complement": 0, "any": 1, "removed": remove}
-    assert data.facts["n"]["test"] == 3 - remove
+    first = data.facts.leakage[0]
+    assert first.plain() == {
+        "pair": ["train", "test"],
+        "exact": 1,
+        "reverse_complement": 0,
+        "any": 1,
+        "removed": remove,
+    }
+    assert data.facts.n.test == 3 - remove
     assert (57 in data.rows("test")) != remove
     checks = pd.read_csv(tmp_path / "dataset/checks.tsv", sep="\t")
     assert list(checks.iloc[0]) == [
@@ -171,7 +176,7 @@ def test_the_published_split_of_starr_seq_leaks(data_root: Path) -> None:
     records = [{r.name: r.codes for r in read_fasta(folder / f"{part}.fa.gz")} for part in ("train", "test")]
     codes = [bases[name] for table, bases in zip(parts, records, strict=True) for name in table["id"]]
     table = pd.concat(parts, ignore_index=True)
-    raw = Raw(table, codes.__getitem__, np.zeros(len(table)), {"kind": "sequence", "alphabet": "ACGT"})
+    raw = Raw(table, codes.__getitem__, np.zeros(len(table)), sequence_facts())
     kinds = leaks(identify(raw), table["part"])["train", "test"]
     train, test = (set(part["id"]) for part in parts)
     assert len(train & test) == 12
@@ -185,6 +190,6 @@ def test_a_hundred_thousand_examples_take_seconds() -> None:
     codes, start = rng.integers(0, 4, (n, 101)).astype(np.uint8), rng.integers(0, 10**7, n)
     table = pd.DataFrame({"id": np.arange(n).astype(str), "chrom": "1", "start": start, "end": start + 101})
     begun = time.process_time()
-    identity = identify(Raw(table, codes.__getitem__, codes[:, :1], {"kind": "sequence", "alphabet": "ACGT"}))
+    identity = identify(Raw(table, codes.__getitem__, codes[:, :1], sequence_facts()))
     account(identity, pd.Series(rng.choice(["train", "val", "test"], n)), False, table["id"], Checks())
     assert time.process_time() - begun < 10

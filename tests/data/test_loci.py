@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import stored
+from tiny import sequence_facts, stored
 
 from biocnn.core.checks import Checks
 from biocnn.data.intervals import Intervals
@@ -18,8 +18,7 @@ from biocnn.metrics import auroc, bootstrap
 
 def raw_of(codes: list[np.ndarray], **columns: object) -> Raw:
     examples = pd.DataFrame({"id": [f"s{i}" for i in range(len(codes))], **columns})
-    facts = {"kind": "sequence", "alphabet": "ACGT", "flank": 0}
-    return Raw(examples, codes.__getitem__, np.zeros((len(codes), 1), np.float32), facts)
+    return Raw(examples, codes.__getitem__, np.zeros((len(codes), 1), np.float32), sequence_facts())
 
 
 def found(raw: Raw) -> np.ndarray:
@@ -71,7 +70,6 @@ def test_a_stored_data_set_has_them(tmp_path) -> None:
     raw.examples["id"] = raw.examples["group"] = [f"{i:03}" for i in range(40)]
     raw.examples["shuffled_from"] = [*[None] * 38, "000", "038"]
     raw.y[::2] = 1
-    raw.facts |= {"task": "binary", "outputs": ["x"], "spatial_dims": 1, "in_channels": 4, "out_channels": 1}
     assert stored(raw, tmp_path).loci.tolist() == [*range(38), 0, 0]
 
 

@@ -102,8 +102,8 @@ def test_the_kind_does_not_depend_on_format_or_width(tmp_path, name):
         for i, mask in enumerate(masks):
             save(folder / f"{i}.{suffix}", mask, width)
         raw = Images(images=tmp_path / "x", masks=folder, geometry="trust_arrays").read(1, Checks())
-        assert raw.facts["task"] == kind, (suffix, width)
-        reasons.add(raw.facts["reasons"]["task"])
+        assert raw.facts.task == kind, (suffix, width)
+        reasons.add(raw.facts.decisions["task"].reason)
         for i, mask in enumerate(masks):
             np.testing.assert_array_equal(raw.y(i), mask > 0 if kind == "mask" else mask)
     assert len(reasons) == 1

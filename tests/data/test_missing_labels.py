@@ -37,7 +37,7 @@ def test_missing_labels_of_a_table(tmp_path: Path, word: str) -> None:
     text = f"sequence\tlabel_a\tlabel_b\nACGTA\t1\t{word}\nACCTA\t{word}\t0\nAGGTA\t{word}\t{word}\nAGCCA\t0\t1\n"
     raw, checks = read(tmp_path, text)
     np.testing.assert_array_equal(raw.y, [[1, np.nan], [np.nan, 0], [0, 1]])
-    assert raw.facts["task"] == "multilabel"
+    assert raw.facts.task == "multilabel"
     assert raw.examples["id"].tolist() == ["line2", "line3", "line5"]
     dropped = checks[checks["outcome"] == "dropped"]
     assert dropped[["reason", "count", "example"]].to_numpy().tolist() == [["no known label", 1, "line4"]]
@@ -49,8 +49,8 @@ def test_missing_labels_of_a_table(tmp_path: Path, word: str) -> None:
 
 def test_numbers_may_be_missing_too_and_a_column_may_begin_with_one(tmp_path: Path) -> None:
     raw, _ = read(tmp_path, "sequence\tx\ty\ttext\nACGTA\tNA\t0.5\tNA\nACCTA\t2\t\tw\nAGGTA\t-1.5\t3\tw\n")
-    assert raw.facts["outputs"] == ["x", "y"]
-    assert raw.facts["task"] == "regression"
+    assert raw.facts.outputs == ["x", "y"]
+    assert raw.facts.task == "regression"
     np.testing.assert_allclose(raw.y, [[np.nan, 0.5], [2, np.nan], [-1.5, 3]])
 
 
@@ -60,7 +60,7 @@ def test_a_column_of_numbers_that_begins_with_something_else_is_not_overlooked(t
     with pytest.raises(InputError, match=f"line 2: y is '{word}'"):
         read(tmp_path, text)
     raw, _ = read(tmp_path, text, targets=["x"])
-    assert raw.facts["outputs"] == ["x"]
+    assert raw.facts.outputs == ["x"]
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def some(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, np.ndarray]
 def test_facts_count_what_is_known(some: tuple[Dataset, np.ndarray]) -> None:
     dataset, y = some
     train = y[dataset.rows("train")]
-    assert dataset.facts["n_known"]["train"] == (~np.isnan(train)).sum(axis=0).tolist()
-    assert dataset.facts["positives"] == pytest.approx(np.nanmean(train, axis=0).tolist())
+    assert dataset.facts.n_known.train == (~np.isnan(train)).sum(axis=0).tolist()
+    assert dataset.facts.positives == pytest.approx(np.nanmean(train, axis=0).tolist())
     checks = pd.read_csv(dataset.folder / "checks.tsv", sep="\t")
     (row,) = checks[checks["reason"].str.contains("not in its metrics")].to_dict("records")
     assert row["example"] == "b"

@@ -125,7 +125,7 @@ def test_given_negatives_inside_a_wide_peak_are_dropped(tmp_path):
     checks = Checks()
     raw = source.read(1, checks)
     assert raw.examples["start"][raw.examples["kind"] == "negative"].tolist() == [4100, 4120, 8000]
-    assert raw.facts["density"] == pytest.approx([1e6 * 2 / 9000])
+    assert raw.facts.density == pytest.approx([1e6 * 2 / 9000])
     counts = checks.frame().set_index("reason")["count"]
     assert counts["is or overlaps a positive"] == 3
     assert counts[counts.index.str.startswith("overlap another negative")].tolist() == [2]

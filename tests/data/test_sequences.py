@@ -31,7 +31,7 @@ def read(tmp_path):
 
 
 def texts(raw):
-    return [decode(raw.x(row), raw.facts["alphabet"]) for row in range(len(raw.examples))]
+    return [decode(raw.x(row), raw.facts.alphabet) for row in range(len(raw.examples))]
 
 
 def test_labels_find_their_sequences(read):
@@ -42,9 +42,9 @@ def test_labels_find_their_sequences(read):
     assert raw.examples["chrom"].tolist() == ["chr1", "chr2", "chr1", "chr2"]
     assert raw.examples["group"].tolist() == ["a", "b", "b", "d"]  # AACC and GGTT are one on two strands
     assert raw.examples["kind"].tolist() == ["positive", "positive", "negative", "negative"]
-    assert raw.facts["task"] == "binary"
-    assert raw.facts["window"] is None
-    assert raw.facts["outputs"] == ["label"]
+    assert raw.facts.task == "binary"
+    assert raw.facts.window is None
+    assert raw.facts.outputs == ["label"]
     assert checks[["outcome", "count"]].to_numpy().tolist() == [["read", 4], ["read", 4]]
 
 
@@ -55,7 +55,7 @@ def test_names_hold_what_ends_no_line(read):
     assert raw.examples["id"].tolist() == [odd, "b"]
     again, _ = read(sequences="\ufeff" + fasta.replace("\n", "\r\n"), labels="\ufeff" + labels.replace("\n", "\r\n"))
     assert again.examples["id"].tolist() == [odd, "b"]
-    assert again.facts["outputs"] == ["label"]
+    assert again.facts.outputs == ["label"]
 
 
 def test_rna_has_one_strand_and_u(read):
@@ -67,22 +67,22 @@ def test_rna_has_one_strand_and_u(read):
 def test_letters_u_tell_that_it_is_rna(read):
     rna = "sequence\tlabel\nACGU\t1\nUACGU\t0\n"
     raw, checks = read(table=rna)
-    assert raw.facts["alphabet"] == "ACGU"
+    assert raw.facts.alphabet == "ACGU"
     assert checks.query("reason.str.contains('RNA')")[["outcome", "count", "example"]].to_numpy().tolist() == [
         ["note", 2, "line 2"]
     ]
     assert (
-        read(sequences=">a\nACGuACCGGAuuGCA\n>b\nACCAGGAC\n", negatives="dinucleotide_shuffled")[0].facts["alphabet"]
+        read(sequences=">a\nACGuACCGGAuuGCA\n>b\nACCAGGAC\n", negatives="dinucleotide_shuffled")[0].facts.alphabet
         == "ACGU"
     )
-    assert read(table=rna.replace("UACGU", "TACGU"))[0].facts["alphabet"] == "ACGT"
-    assert read(table=rna, alphabet="DNA")[0].facts["alphabet"] == "ACGT"
-    assert read(table=rna.replace("U", "T"))[0].facts["alphabet"] == "ACGT"
+    assert read(table=rna.replace("UACGU", "TACGU"))[0].facts.alphabet == "ACGT"
+    assert read(table=rna, alphabet="DNA")[0].facts.alphabet == "ACGT"
+    assert read(table=rna.replace("U", "T"))[0].facts.alphabet == "ACGT"
     dna = {"sequences": ">a\nACGT\n>b\nACCT\n", "labels": "id\tlabel\na\t1\nb\t0\n"}
     test = {"test_sequences": ">c\nACGUU\n", "test_labels": "id\tlabel\nc\t1\n"}
     with pytest.raises(InputError, match="is RNA by its letters, but the file before is DNA"):
         read(**dna, **test)
-    assert read(**dna, **test, alphabet="RNA")[0].facts["alphabet"] == "ACGU"
+    assert read(**dna, **test, alphabet="RNA")[0].facts.alphabet == "ACGU"
 
 
 def test_ambiguous_letters_can_be_kept(read):
@@ -90,7 +90,7 @@ def test_ambiguous_letters_can_be_kept(read):
     raw, _ = read(table=table, iupac="mixed")
     assert texts(raw) == ["ACGTR", "YACGT", "ACRR"]  # R is known in part, N is not
     assert raw.examples["group"].tolist() == ["line2", "line2", "line5"]  # one sequence on two strands
-    assert raw.facts["iupac"] == "mixed"
+    assert raw.facts.iupac == "mixed"
     assert texts(read(table=table)[0])[0] == "ACGTN"
 
 
@@ -104,7 +104,7 @@ def test_one_table_with_a_column_of_groups(read):
     raw, _ = read(table="sequence\tlabel\twell\nACGT\t1\tA1\nACGG\t0\tB2\n", group="well")
     assert raw.examples["id"].tolist() == ["line2", "line3"]
     assert raw.examples["group"].tolist() == ["A1", "B2"]
-    assert raw.facts["window"] == 4
+    assert raw.facts.window == 4
 
 
 @pytest.mark.parametrize(
@@ -121,8 +121,8 @@ def test_one_table_with_a_column_of_groups(read):
 )
 def test_the_values_decide_the_task(read, table, task, outputs):
     raw, _ = read(table=table)
-    assert (raw.facts["task"], raw.facts["outputs"]) == (task, outputs)
-    assert raw.facts["out_channels"] == raw.y.shape[1] == len(outputs)
+    assert (raw.facts.task, raw.facts.outputs) == (task, outputs)
+    assert raw.facts.out_channels == raw.y.shape[1] == len(outputs)
     assert raw.y.dtype == np.float32
 
 
@@ -236,4 +236,4 @@ def test_encode_sets(data_root, name, positives):
         negatives="dinucleotide_shuffled",
     ).read(1, Checks())
     assert raw.examples.groupby(["split", "kind"]).size().tolist() == [500, 500, positives, positives]
-    assert raw.facts["window"] == 101
+    assert raw.facts.window == 101

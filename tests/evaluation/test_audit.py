@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
-from tiny import sequences, stored
+from tiny import images, sequences, stored
 
 from biocnn.data.dataset import Dataset
 from biocnn.evaluation.audit import COLUMNS, audit, audit_stored, compare
@@ -107,6 +107,4 @@ def test_the_paired_interval_holds_the_truth_as_often_as_it_says() -> None:
 
 
 def test_images_have_no_baselines(tmp_path: Path) -> None:
-    dataset = stored(sequences(60), tmp_path)
-    dataset.facts["kind"] = "image"
-    assert audit_stored(dataset, [], tmp_path, 10, 1).empty
+    assert audit_stored(stored(images(6), tmp_path), [], tmp_path, 10, 1).empty

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
-from tiny import experiment, sequences, stored
+from tiny import experiment, sequence_facts, sequences, stored
 
 from biocnn.config.settings import Split
 from biocnn.data.dataset import Dataset, write
@@ -134,7 +134,7 @@ def test_each_knows_what_it_can_see(tmp_path: Path) -> None:
     assert found["6-mers"] > 0.97
     assert 0.35 < found["GC content"] < 0.7
     assert list(table["baseline"]) == list(BASELINES)
-    assert table["n"].eq(dataset.facts["n"]["train"]).all()
+    assert table["n"].eq(dataset.facts.n.train).all()
     np.testing.assert_array_equal(p, fit_baselines(dataset, "single")[0])
 
 
@@ -149,8 +149,8 @@ def test_outputs_and_lengths_of_all_kinds(tmp_path: Path, task: str) -> None:
 
 def test_of_very_many_examples_some_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = stored(sequences(90), tmp_path)
-    monkeypatch.setattr("biocnn.evaluation.baselines.MOST_LETTERS", 32 * dataset.facts["n"]["train"] // 2)
-    assert fit_baselines(dataset, "single")[1]["n"].eq(-(-dataset.facts["n"]["train"] // 2)).all()
+    monkeypatch.setattr("biocnn.evaluation.baselines.MOST_LETTERS", 32 * dataset.facts.n.train // 2)
+    assert fit_baselines(dataset, "single")[1]["n"].eq(-(-dataset.facts.n.train // 2)).all()
 
 
 def test_every_fold_has_its_own(tmp_path: Path) -> None:
@@ -179,8 +179,7 @@ def test_a_6_mer_model_of_real_sequences_is_as_good_as_published(data_root: Path
     codes, labels = [*parts[0], *parts[1]], np.concatenate(y)[:, None]
     table = pd.DataFrame({"id": [f"s{i}" for i in range(sum(n))], "group": [f"s{i}" for i in range(sum(n))]})
     table["split"] = ["train"] * n[0] + ["test"] * n[1]
-    facts = {"kind": "sequence", "task": "binary", "spatial_dims": 1, "in_channels": 4, "out_channels": 1}
-    facts |= {"outputs": ["QKI"], "alphabet": "ACGU", "window": 101, "flank": 0}
+    facts = sequence_facts(outputs=["QKI"], alphabet="ACGU", window=101)
     write(Raw(table, codes.__getitem__, labels, facts), Split(val=0.15), 1, {}, tmp_path / "dataset")
     dataset = Dataset(tmp_path / "dataset")
     p, _ = fit_baselines(dataset, "single")

@@ -59,7 +59,7 @@ def test_vectors_are_judged_as_scikit_learn_does(tmp_path: Path, shuffled: bool)
                 assert value(table, metric="auprc", **where) == pytest.approx(average_precision_score(y[:, k], p[:, k]))
                 assert value(table, metric="accuracy", **where) == pytest.approx(((p[:, k] >= 0.5) == y[:, k]).mean())
     assert (table["over"] == "all").all()
-    assert set(table["n"]) == {dataset.facts["n"]["val"], dataset.facts["n"]["test"]}
+    assert set(table["n"]) == {dataset.facts.n.val, dataset.facts.n.test}
 
 
 def test_regression(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_the_ensemble_of_folds_pools_what_no_run_of_a_fold_was_trained_on(tmp_pa
     assert value(table, metric="auroc", **pooled) == pytest.approx(roc_auc_score(y, mean))
     assert set(table[(table["run"] == "ensemble")]["n"]) == {90}, "of val, too: each fold is val once"
     alone = table[(table["run"] == "fold1-seed2") & (table["split"] == "test")]
-    assert set(alone["n"]) == {Dataset(tmp_path / "dataset", 1).facts["n"]["test"]}
+    assert set(alone["n"]) == {Dataset(tmp_path / "dataset", 1).facts.n.test}
 
 
 def noisy(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -151,7 +151,7 @@ def noisy(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def test_masks_are_judged_per_image_and_pooled(tmp_path: Path) -> None:
     raw = images(12)
-    raw.facts["spacing"] = [0.5, 0.5]
+    raw.facts = raw.facts.model_copy(update={"spacing": [0.5, 0.5]})
     whole = raw.y
 
     def partly_ignored(i: int) -> np.ndarray:

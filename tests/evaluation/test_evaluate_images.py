@@ -83,7 +83,7 @@ def test_every_object_has_its_fate_in_every_run(objects) -> None:
 
 def test_masks_of_the_default_metrics_and_of_those_asked_for(tmp_path: Path) -> None:
     raw = images(60)
-    raw.facts["spacing"] = [2.0, 0.5]
+    raw.facts = raw.facts.model_copy(update={"spacing": [2.0, 0.5]})
     dataset = stored(raw, tmp_path)
     found = predictions(dataset, tmp_path, lambda i, rng: noisy(raw.y(i)[None], rng), RUNS[:1])
     also = ["surface_dice", "average_surface_distance", "cldice", "v_rand", "vi_merge"]
@@ -286,7 +286,8 @@ def test_sequences_have_no_matches_and_no_metrics_of_images(tmp_path: Path) -> N
 def test_distances_are_in_the_unit_of_each_image(tmp_path: Path, sizes: list[float] | None, unit: str) -> None:
     raw = images(8)
     columns = {} if sizes is None else {f"spacing_{axis}": [sizes[i % 2] for i in range(8)] for axis in "yx"}
-    dataset = stored(Raw(raw.examples.assign(**columns), raw.x, raw.y, raw.facts | {"unit": "mm"}), tmp_path)
+    facts = raw.facts.model_copy(update={"unit": "mm"})
+    dataset = stored(Raw(raw.examples.assign(**columns), raw.x, raw.y, facts), tmp_path)
     found = predictions(dataset, tmp_path, lambda i, rng: noisy(dataset.y[i], rng), RUNS[:1])
     evaluation = judged(dataset, found, also=["average_surface_distance", "surface_dice"])
     values, rows = found[RUNS[0]]

@@ -407,7 +407,7 @@ def model_file(folder: Path, task: str, model: dict[str, Any], **more: Any) -> P
     settings = experiment(model, data="Sequences" if task == "binary" else "Images", train=train)
     torch.manual_seed(1)
     meta = {
-        "experiment": settings, "facts": dataset.facts, "decisions": dataset.facts["decisions"], "seed": 1, "fold": 0,
+        "experiment": settings, "facts": dataset.facts, "decisions": dataset.facts.decisions, "seed": 1, "fold": 0,
         "postprocess": {}, "versions": versions(), "precision": {"train": "float32", "predict": "float32"},
         "deterministic": True, "best_epoch": {"epoch": 1, "val_loss": 0.7}, **more,
     }  # fmt: skip
@@ -429,7 +429,7 @@ def use_sequence_model(path: Path) -> None:
     import biocnn
 
     model = biocnn.load(path, "cpu")
-    assert np.isfinite(model.predict([BASES[: model.facts["window"] or 24]])).all()
+    assert np.isfinite(model.predict([BASES[: model.facts.window or 24]])).all()
 
 
 def use_image_model(path: Path) -> None:
@@ -437,7 +437,7 @@ def use_image_model(path: Path) -> None:
 
     for blend in ("exact", "gaussian"):
         model = biocnn.load(path, "cpu", blend=blend)
-        found = model.segment(PLANE[None].repeat(model.facts["in_channels"], 0))
+        found = model.segment(PLANE[None].repeat(model.facts.in_channels, 0))
     assert found.shape == PLANE.shape
 
 
@@ -445,7 +445,7 @@ def start_from(path: Path) -> None:
     from biocnn.training.checkpoint import build_model, read_meta
     from biocnn.training.transfer import start
 
-    facts = read_meta(path)["facts"] | {"spatial_dims": 1, "in_channels": 4, "out_channels": 1}
+    facts = read_meta(path)["facts"].model_copy(update={"spatial_dims": 1, "in_channels": 4, "out_channels": 1})
     network = build_model({"name": "DeepBind", "channels": 4, "kernel_size": 8}, facts)
     start(network, {"start_from": path, "freeze_epochs": 1}, lambda line: None)
 

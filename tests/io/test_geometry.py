@@ -185,4 +185,4 @@ def test_pixel_sizes_that_differ_between_images_are_kept(tmp_path):
     raw, _ = read(tmp_path)
     np.testing.assert_allclose(raw.examples["spacing_z"], [5.0, 5.2])
     np.testing.assert_allclose(raw.examples["spacing_x"], [0.7, 0.7])
-    np.testing.assert_allclose(raw.facts["spacing_range"], [[5.0, 0.7, 0.7], [5.2, 0.7, 0.7]], rtol=1e-6)
+    np.testing.assert_allclose(raw.facts.spacing_range, [[5.0, 0.7, 0.7], [5.2, 0.7, 0.7]], rtol=1e-6)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biocnn.io.intensity import decide_normalise, image_ranges, intensity_percentiles, range_of
+from biocnn.io.scales import Intensity
 
 
 def images(dtype, seed, n=4, channels=2):
@@ -23,21 +24,21 @@ def test_agrees_with_numpy(dtype, seed):
         values = np.concatenate([image[c].ravel() for image in images(dtype, seed)]).astype(float)
         counted = dtype in ("uint8", "uint16")
         expected = np.percentile(values, [1, 99.8], method="lower" if counted else "linear")
-        np.testing.assert_allclose([found["low"][c], found["high"][c]], expected, rtol=1e-6)
-        np.testing.assert_allclose([found["mean"][c], found["std"][c]], [values.mean(), values.std()], rtol=1e-6)
+        np.testing.assert_allclose([found.low[c], found.high[c]], expected, rtol=1e-6)
+        np.testing.assert_allclose([found.mean[c], found.std[c]], [values.mean(), values.std()], rtol=1e-6)
 
 
 def test_a_small_spread_on_a_large_level_keeps_its_digits():
     image = 1e6 + np.random.default_rng(1).normal(0, 1, (1, 300, 300)).astype(np.float32)
     found = intensity_percentiles([image, image])
-    assert found["std"][0] == pytest.approx(image.astype(float).std(), rel=1e-6)
+    assert found.std[0] == pytest.approx(image.astype(float).std(), rel=1e-6)
 
 
 def test_where_the_percentiles_are_equal_the_extremes_serve():
     image = np.zeros((1, 100, 100), np.uint8)
     image[0, 0, 0] = 9
-    assert (intensity_percentiles([image])["low"], intensity_percentiles([image])["high"]) == ([0.0], [9.0])
-    assert intensity_percentiles([image.astype(np.float32)])["high"] == [9.0]
+    assert (intensity_percentiles([image]).low, intensity_percentiles([image]).high) == ([0.0], [9.0])
+    assert intensity_percentiles([image.astype(np.float32)]).high == [9.0]
 
 
 def test_the_sample_of_large_float_sets_stays_bounded_and_fair(monkeypatch):
@@ -46,7 +47,7 @@ def test_the_sample_of_large_float_sets_stays_bounded_and_fair(monkeypatch):
     rng = np.random.default_rng(1)
     found = intensity_percentiles(rng.normal(i, 1, (1, 200, 200)).astype(np.float32) for i in range(40))
     levels = np.concatenate([np.random.default_rng(i).normal(i, 1, 10_000) for i in range(40)])
-    np.testing.assert_allclose([found["low"][0], found["high"][0]], np.percentile(levels, [1, 99.8]), atol=0.5)
+    np.testing.assert_allclose([found.low[0], found.high[0]], np.percentile(levels, [1, 99.8]), atol=0.5)
 
 
 def test_no_image_is_an_error():
@@ -57,10 +58,10 @@ def test_no_image_is_an_error():
 def test_each_image_has_its_own_range_and_a_network_is_given_it_or_the_common_one():
     found = image_ranges(images("float32", 5))
     for image, (low, high) in zip(images("float32", 5), found, strict=True):
-        own = range_of(image, {"normalise": "image"})
+        own = range_of(image, None)
         np.testing.assert_array_equal(own, (low, high))
         np.testing.assert_allclose(own, np.percentile(image, [1, 99.8], axis=(1, 2)), rtol=1e-6)
-        common = {"normalise": "dataset", "intensity": {"low": [1.0, 2.0], "high": [3.0, 4.0]}}
+        common = Intensity(low=[1.0, 2.0], high=[3.0, 4.0])
         np.testing.assert_array_equal(range_of(image, common), ([1, 2], [3, 4]))
 
 

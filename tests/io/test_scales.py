@@ -15,12 +15,8 @@ PICTURE = np.clip(rng.normal(90, 40, (1, 64, 80)), 0, 255).astype(np.uint8)
 TWELVE = np.clip(rng.normal(1500, 600, (1, 64, 80)), 0, 4095).astype(np.uint16)
 
 
-def facts(image: np.ndarray) -> dict:
-    return {"dtype": image.dtype.name, "normalise": "dataset", "intensity": intensity_percentiles([image])}
-
-
 def factor(image: np.ndarray, trained: np.ndarray) -> tuple[float, str]:
-    return scale_factor(values_in_bands(InMemory(image)), facts(trained), "a.tif")
+    return scale_factor(values_in_bands(InMemory(image)), trained.dtype.name, intensity_percentiles([trained]), "a.tif")
 
 
 WIDE = PICTURE.astype(np.uint16)

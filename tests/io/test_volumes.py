@@ -60,8 +60,8 @@ def test_folders_of_nifti(folder):
     refused("float32 in 1 images", "int16 in 2 images", "data.normalise: image", **both)
     raw, checks = read(**both, normalise="image")
     facts = raw.facts
-    assert (facts["spatial_dims"], facts["spacing"], facts["unit"]) == (3, [2.0, 0.5, 0.5], "mm")
-    assert (facts["task"], facts["dtype"]) == ("classes", "float32")
+    assert (facts.spatial_dims, facts.spacing, facts.unit) == (3, [2.0, 0.5, 0.5], "mm")
+    assert (facts.task, facts.dtype) == ("classes", "float32")
     assert raw.examples["id"].tolist() == ["v0_0000", "v1_0000", "v2_0000"]
     assert raw.examples[["depth", "height", "width"]].to_numpy().tolist() == [list(SHAPE)] * 3
     for i, image in enumerate(images):
@@ -83,7 +83,7 @@ def test_series_in_a_table_with_masks_of_numpy(tmp_path):
     refused("a.npy", "data.axes: ZYX", table=tmp_path / "index.csv")
     raw, _ = read(table=tmp_path / "index.csv", axes="ZYX", geometry="trust_arrays")
     assert raw.examples["id"].tolist() == ["a", "b"]
-    assert raw.facts["task"] == "classes"
+    assert raw.facts.task == "classes"
     np.testing.assert_array_equal(raw.y(1), mask())
     assert raw.x(0).shape == (1, *SHAPE)
 
@@ -97,7 +97,7 @@ def test_z_stacks_with_channels_and_masks_that_do_not_tell(tmp_path):
     raw, _ = read(**both, axes="ZCYX", spacing=[2.0, 1.0, 1.0])
     assert raw.x(0).shape == (2, *SHAPE)
     np.testing.assert_array_equal(raw.y(0), mask())
-    assert raw.facts["spacing"] == [2.0, 1.0, 1.0]
+    assert raw.facts.spacing == [2.0, 1.0, 1.0]
     refused("data.spacing: 2 numbers for images of 3 axes", **both, axes="ZCYX", spacing=[1.0, 1.0])
 
 
@@ -115,8 +115,8 @@ def test_planes_among_volumes_and_masks_of_other_sizes_are_refused(folder):
 def test_the_hippocampus_set(data_root):
     raw, checks = read(table=data_root / "images" / "hippocampus_mri_nifti" / "index.csv", normalise="image")
     assert len(raw.examples) == 130
-    assert (raw.facts["spatial_dims"], raw.facts["unit"], raw.facts["task"]) == (3, "mm", "classes")
-    assert raw.facts["spacing"] == [1.0, 1.0, 1.0]
+    assert (raw.facts.spatial_dims, raw.facts.unit, raw.facts.task) == (3, "mm", "classes")
+    assert raw.facts.spacing == [1.0, 1.0, 1.0]
     shapes = raw.examples["shape"].str.split("x").map(lambda s: [int(n) for n in s[::-1]])
     assert raw.examples[["depth", "height", "width"]].to_numpy().tolist() == shapes.tolist()
     y = raw.y(0)

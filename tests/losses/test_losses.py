@@ -5,12 +5,12 @@ import warnings
 
 import pytest
 import torch
+from tiny import task_of
 from torch.nn import functional as F
 
 from biocnn import losses
 from biocnn.config.registry import REGISTRY, find
 from biocnn.losses import IGNORE
-from biocnn.tasks import make_task
 
 SIZES = {1: (17,), 2: (8, 9), 3: (4, 5, 6)}
 BINARY = ("bce", "dice_bce")
@@ -171,7 +171,7 @@ def test_instances_weigh_the_boundary_and_the_distance() -> None:
 @pytest.mark.parametrize("task", REGISTRY["tasks"])
 def test_probability(task: str) -> None:
     logits = 5 * random(2, 4, 6, 7)
-    p = make_task({"task": task}).probability(logits)
+    p = task_of(task).probability(logits)
     assert p.shape == logits.shape
     if task == "regression":
         assert p.equal(logits)

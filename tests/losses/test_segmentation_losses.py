@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy import ndimage
 from test_losses import MAPS, example, monai
+from tiny import task_of
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -16,7 +17,6 @@ from biocnn.config.schema import choose
 from biocnn.core.errors import InputError
 from biocnn.losses.shapes import distances, soft_skeleton
 from biocnn.losses.sums import one_hot, softmax_sums
-from biocnn.tasks import make_task
 
 CPU = torch.device("cpu")
 DIMS = pytest.mark.parametrize("dims", [1, 2, 3])
@@ -257,9 +257,9 @@ def test_blocks_are_as_large_as_the_network_made_them() -> None:
 def test_a_finest_map_of_another_size_is_refused() -> None:
     target = blobs(2, 3, n=2)
     levels = pyramid(torch.randn(2, 3, 24, 30))
-    make_task({"task": "mask"}).check_output(levels, target)
+    task_of("mask").check_output(levels, target)
     with pytest.raises(InputError, match="model: gives shape"):
-        make_task({"task": "mask"}).check_output(levels[1:], target)
+        task_of("mask").check_output(levels[1:], target)
 
 
 def test_levels_may_be_coarser_along_some_axes_only() -> None:
@@ -275,7 +275,7 @@ def test_levels_may_be_coarser_along_some_axes_only() -> None:
 
 @pytest.mark.parametrize("name", ["dice", "tversky"])
 def test_losses_that_weigh_classes_alike_refuse_weights(name: str) -> None:
-    task = make_task({"task": "mask", "class_shares": [0.9, 0.1]})
+    task = task_of("mask", class_shares=[0.9, 0.1])
     with pytest.raises(InputError, match=f"balanced, but {name} weighs all classes alike") as caught:
         task.make_loss(choose("losses", name, "loss"), "balanced", CPU)
     assert "dice_bce" in caught.value.remedy

@@ -31,11 +31,11 @@ IMAGE = {"name": "UNet", "channels": [2, 3]}
 
 def saved(dataset: Dataset, path: Path, seed: int = 1, **meta) -> Path:
     """An untrained network; of images, one whose outputs are as often above as below zero."""
-    section = choose("models", SEQUENCE if dataset.facts["kind"] == "sequence" else IMAGE, "model")
+    section = choose("models", SEQUENCE if dataset.facts.kind == "sequence" else IMAGE, "model")
     torch.manual_seed(seed)
     network = build_model(section, dataset.facts).eval()
-    if dataset.facts["kind"] == "image":
-        seen = torch.from_numpy(picture(channels=dataset.facts["in_channels"]))[None] / 200
+    if dataset.facts.kind == "image":
+        seen = torch.from_numpy(picture(channels=dataset.facts.in_channels))[None] / 200
         with torch.no_grad():
             list(network.parameters())[-1].sub_(network(seen).flatten(2).median(dim=2).values[0])
     experiment = {"model": section, "data": {"axes": None}, "train": {"threads": 1}}
@@ -43,14 +43,13 @@ def saved(dataset: Dataset, path: Path, seed: int = 1, **meta) -> Path:
     return path
 
 
-def of_images(folder: Path, dtype: type = np.uint8, **facts) -> Dataset:
+def of_images(folder: Path, dtype: type = np.uint8, **told) -> Dataset:
     """Discs of about 10 to 200, in one or more channels."""
-    channels = len(facts.get("channels", ["c0"]))
-    raw = images(6, channels=channels, task=facts.pop("task", "mask"))
+    channels = len(told.get("channels", "c"))
+    raw = images(6, channels=channels, task=told.pop("task", "mask"))
     x = raw.x
-    made = replace(
-        raw, x=lambda i: (x(i) // 6).astype(dtype), facts=raw.facts | {"dtype": np.dtype(dtype).name} | facts
-    )
+    facts = raw.facts.model_copy(update={"dtype": np.dtype(dtype).name} | told)
+    made = replace(raw, x=lambda i: (x(i) // 6).astype(dtype), facts=facts)
     return stored(made, folder)
 
 

@@ -30,7 +30,7 @@ NETWORKS = {
 
 def model_of(dataset: Dataset, folder: Path, **meta) -> Model:
     """An untrained network, saved and loaded."""
-    section = choose("models", NETWORKS[dataset.facts["kind"]], "model")
+    section = choose("models", NETWORKS[dataset.facts.kind], "model")
     torch.manual_seed(1)
     network = build_model(section, dataset.facts)
     experiment = {"model": section, "data": {"axes": None}}
@@ -45,7 +45,7 @@ def bound(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture(scope="module")
 def binder(bound: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Model:
-    bound.facts["task"] = "multilabel"
+    bound.facts = bound.facts.model_copy(update={"task": "multilabel"})
     return model_of(bound, tmp_path_factory.mktemp("binder"))
 
 
@@ -74,7 +74,7 @@ def test_strings_fasta_and_codes_are_answered_alike(tmp_path: Path, bound: Datas
 
 def test_ambiguous_letters_are_read_as_in_training(tmp_path: Path, bound: Dataset, binder: Model) -> None:
     mixed = model_of(bound, tmp_path)
-    mixed.facts["iupac"] = "mixed"
+    mixed.facts = mixed.facts.model_copy(update={"iupac": "mixed"})
     text = "ACGTRYSWKMBDHVNACGTACGTA"
     codes = encode(text, "mixed")
     np.testing.assert_allclose(mixed.predict(text), mixed.predict(reverse_complement(codes)), rtol=1e-5)
@@ -205,7 +205,7 @@ def test_budget_that_cannot_be_kept_is_told(
     assert "array: the network takes 0.0 GB" in caplog.text
     assert "all margin" in caplog.text
     caplog.clear()
-    facts = cells.facts | {"outputs": ["disc"]}
+    facts = cells.facts
     section = choose("models", {"name": "UNet", "channels": [4, 8], "norm": "instance"}, "model")
     experiment = {"model": section, "data": {"axes": None}}
     save_model(tmp_path / "m.safetensors", build_model(section, facts), {"experiment": experiment, "facts": facts})

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 from nn.test_fuse_batchnorm import with_statistics
+from tiny import image_facts
 from torch import Tensor
 
 from biocnn.io.intensity import range_in_bands, range_of
+from biocnn.io.scales import Intensity
 from biocnn.models import UNet
 from biocnn.nn.fuse_batchnorm import fuse_batchnorm
 from biocnn.nn.views import averaged, views
@@ -15,17 +17,14 @@ from biocnn.prediction.compatibility import as_it_is
 from biocnn.prediction.images import ImagePredictor, InMemory
 
 CPU = torch.device("cpu")
-FACTS = {
-    "spatial_dims": 2, "in_channels": 1, "out_channels": 3, "channels": ["c0"],
-    "intensity": {"low": [10.0], "high": [200.0]},
-}  # fmt: skip
+FACTS = image_facts(task="classes", outputs=["a", "b", "c"], intensity=Intensity(low=[10.0], high=[200.0]))
 
 
 def predictor(dims: int = 2, kind: str = "none", blend: Blend | None = None) -> ImagePredictor:
     """A U-Net with statistics, whose probabilities are told apart by channel."""
     torch.manual_seed(0)
     network = fuse_batchnorm(with_statistics(UNet(dims, 1, 3, channels=[2, 3, 4])))
-    facts = FACTS | {"spatial_dims": dims}
+    facts = FACTS.model_copy(update={"spatial_dims": dims})
     return ImagePredictor(network, lambda x: network(x).sigmoid(), facts, CPU, views(dims, kind), blend)
 
 
@@ -103,9 +102,7 @@ def test_the_range_of_an_image_in_bands_is_that_of_the_whole(dtype: type, monkey
     monkeypatch.setattr("biocnn.io.intensity._BAND", 5000)
     monkeypatch.setattr("biocnn.io.intensity._PER_IMAGE", 999)
     x = (np.random.default_rng(1).gamma(2, 20, (2, 301, 77)) % 250).astype(dtype)
-    for normalise in ("image", "dataset"):
-        facts = FACTS | {"normalise": normalise}
-        np.testing.assert_array_equal(range_in_bands(InMemory(x), facts), range_of(x, facts))
+    for intensity in (None, FACTS.intensity):
+        np.testing.assert_array_equal(range_in_bands(InMemory(x), intensity), range_of(x, intensity))
     flat = np.full((1, 40, 30), 3, dtype)
-    facts = FACTS | {"normalise": "image"}
-    np.testing.assert_array_equal(range_in_bands(InMemory(flat), facts), range_of(flat, facts))
+    np.testing.assert_array_equal(range_in_bands(InMemory(flat), None), range_of(flat, None))

@@ -18,6 +18,7 @@ from biocnn.tasks.watershed import label_instances
 
 RUNS = ("fold0-seed1", "fold0-seed2")
 SITE = "TTACCCG"
+CLASSES = ["background", "inside", "boundary", "distance"]
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 
 
@@ -69,12 +70,11 @@ def write_images(folder: Path, task: str = "instances", n: int = 18, size: int =
     classes = [np.where(found > 0, 1 + found % 2, 0) if task == "classes" else found > 0 for found in labels]
     masks = [found.astype(np.uint8)[None] for found in classes]
     y = [instance_targets(found) for found in labels] if task == "instances" else masks
-    outputs = {"mask": ["nuclei"], "classes": ["background", "small", "large"]}.get(task, ["background", "inside"])
+    outputs = {"mask": ["nuclei"], "classes": ["background", "small", "large"]}.get(task, CLASSES)
     channels = {"mask": 1, "classes": 3, "instances": 4}[task]
     facts = {"kind": "image", "task": task, "spatial_dims": 2, "in_channels": 1, "out_channels": channels}
     facts |= {"outputs": outputs, "channels": ["DAPI"], "spacing": [0.5, 0.5], "class_shares": [0.7, 0.2, 0.1]}
     facts |= {"normalise": "dataset", "intensity": {"low": [0.0], "high": [float(np.max(images))]}}
-    facts["reasons"] = {"task": "values 0 to 14 with several pieces: objects"}
     _dataset(folder, examples, facts, images, y, np.uint8)
     if task == "instances":
         Ragged.write(folder / "dataset" / "labels.npy", [found[None] for found in labels], np.int32)
@@ -98,7 +98,7 @@ def _dataset(folder: Path, examples: pd.DataFrame, facts: dict, x: list, y: list
     target = folder / "dataset"
     target.mkdir(parents=True)
     examples.to_csv(target / "examples.tsv", sep="\t", index=False)
-    facts["decisions"] = {"loss": {"value": "default", "reason": "the kind of target"}}
+    facts["decisions"] = {"task": {"value": facts["task"], "reason": "the values of the targets"}}
     facts["sources"] = [{"key": "data.genome", "path": "genome.fa.gz", "sha256": "ab" * 32, "bytes": 12_345_678}]
     (target / "facts.json").write_text(json.dumps(facts))
     Ragged.write(target / "x.npy", x, x[0].dtype)

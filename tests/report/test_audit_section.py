@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 from simulated_results import RUNS, write_sequences
+from tiny import sequence_facts
 
 from biocnn.evaluation.audit import COLUMNS
 from biocnn.evaluation.baselines import BASELINES
@@ -30,7 +31,7 @@ def row(baseline="6-mers", output="a", metric="auroc", value=0.8, network=0.9, h
 
 def results_of(folder, rows, task="binary"):
     (folder / "dataset").mkdir(parents=True)
-    (folder / "dataset" / "facts.json").write_text(json.dumps({"task": task}))
+    (folder / "dataset" / "facts.json").write_text(json.dumps(sequence_facts(task=task).plain()))
     pd.DataFrame(rows, columns=COLUMNS).to_csv(folder / "audit.tsv", sep="\t", index=False)
     return Results(folder)
 

@@ -1,8 +1,10 @@
 """Numbers as people read them, and the sentence that sums an experiment up."""
 
+import json
 import math
 
 import pytest
+from tiny import sequence_facts
 
 from biocnn.report.headline import headline, interval, metric_name, number, probability, threshold, top_motif, verdict
 from biocnn.report.results import Results
@@ -48,7 +50,7 @@ def write_metrics(folder, rows):
     folder.mkdir(parents=True)
     (folder / "metrics.tsv").write_text("\n".join(lines) + "\n")
     (folder / "dataset").mkdir()
-    (folder / "dataset" / "facts.json").write_text('{"task": "binary"}')
+    (folder / "dataset" / "facts.json").write_text(json.dumps(sequence_facts().plain()))
     return Results(folder)
 
 

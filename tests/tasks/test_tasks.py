@@ -6,15 +6,11 @@ import sys
 import numpy as np
 import pytest
 import torch
+from tiny import task_of
 
 from biocnn.config.registry import REGISTRY, find
-from biocnn.tasks import make_task
 
 TASKS = pytest.mark.parametrize("name", REGISTRY["tasks"])
-
-
-def task_of(name: str, outputs: int = 4):
-    return make_task({"task": name, "outputs": [f"output{k}" for k in range(outputs)]})
 
 
 @TASKS
@@ -42,7 +38,7 @@ def test_its_metrics_exist(name: str) -> None:
 
 @TASKS
 def test_probability_keeps_the_shape_and_what_is_decided_is_one_map(name: str) -> None:
-    task, size = task_of(name), (9, 8)
+    task, size = task_of(name, outputs=list("abcd")), (9, 8)
     logits = torch.randn(2, 4, *(size if task.target.spatial else ()), generator=torch.Generator().manual_seed(1))
     p = task.probability(logits)
     assert p.shape == logits.shape

@@ -69,7 +69,7 @@ def test_order_is_a_function_of_seed_and_epoch(bound: Dataset) -> None:
 
 
 def test_plain_sequences_are_in_order_as_they_are(bound: Dataset) -> None:
-    rows, flank = bound.rows("val", "test"), bound.facts["flank"]
+    rows, flank = bound.rows("val", "test"), bound.facts.flank
     batches = make(bound, rows, CPU, SEQUENCE_AUGMENT)
     for size in (1, 7, 512):
         x, y = (torch.cat(parts) for parts in zip(*batches.plain(size), strict=True))
@@ -153,7 +153,8 @@ def places(dataset: Dataset, patch: torch.Tensor) -> list[tuple[int, int, int]]:
 
 
 def limits(dataset: Dataset) -> list[torch.Tensor]:
-    return [torch.tensor(dataset.facts["intensity"][key], dtype=torch.float32) for key in ("low", "high")]
+    intensity = dataset.facts.intensity
+    return [torch.tensor(ends, dtype=torch.float32) for ends in (intensity.low, intensity.high)]
 
 
 def test_patches_lie_inside_their_images_and_masks_go_with_them(cells: Dataset) -> None:

@@ -37,7 +37,7 @@ def test_inner_folds_cover_train_and_val_and_never_test(bound: Dataset) -> None:
     for one in parts:
         assert set(one.rows("train")) == outer - set(one.rows("val"))
         assert not len(one.rows("test"))
-        assert one.facts["n"] == {"train": len(one.rows("train")), "val": len(one.rows("val")), "test": 0}
+        assert dict(one.facts.n) == {"train": len(one.rows("train")), "val": len(one.rows("val")), "test": 0}
         groups = one.examples["group"]
         assert not set(groups.iloc[one.rows("train")]) & set(groups.iloc[one.rows("val")])
     assert set(bound.examples["split"]) == {"train", "val", "test"}, "the stored data set is left as it is"

@@ -15,6 +15,7 @@ from torch import nn
 from biocnn.config.schema import choose
 from biocnn.core.errors import InputError
 from biocnn.models import __all__ as MODELS
+from biocnn.tasks.facts import Facts
 from biocnn.tasks.watershed import label_instances
 from biocnn.training.checkpoint import FORMAT, build_model, load_model, read_meta, save_model, versions
 from biocnn.training.metadata import Postprocess
@@ -35,7 +36,7 @@ def meta(name: str = "DeepBind", spatial_dims: int = 1, **settings) -> dict:
 def saved(path: Path, about: dict | None = None) -> nn.Module:
     about = meta() if about is None else about
     torch.manual_seed(3)
-    model = build_model(choose("models", about["experiment"]["model"], "model"), about["facts"])
+    model = build_model(choose("models", about["experiment"]["model"], "model"), Facts(**about["facts"]))
     save_model(path, model, about)
     return model.eval()
 
@@ -57,7 +58,7 @@ def test_round_trip(tmp_path: Path, name: str, spatial_dims: int) -> None:
     with torch.no_grad():
         assert loaded(x).equal(model(x))
     assert not loaded.training
-    assert found == {"format": FORMAT, **about}
+    assert found == {"format": FORMAT, **about, "facts": Facts(**about["facts"])}
     assert read_meta(path) == found
 
 
@@ -263,7 +264,7 @@ def test_nothing_but_networks_is_called(tmp_path: Path, name: str) -> None:
         ("temperature", [0], "temperature.0: "), ("temperature", [1, 1, 1], "3 temperatures of 2 outputs"),
         ("temperature", ["x"], "temperature.0"), ("temperature", [1e400], "temperature.0"), ("temperature", 3, "list"),
         ("facts", {"task": "zzz"}, "facts.task: "), ("facts", {"kind": "word"}, "facts.kind: "),
-        ("facts", {"task": "mask"}, "task mask of kind sequence"), ("facts", {"spatial_dims": 9}, "spatial_dims"),
+        ("facts", {"task": "mask"}, "which is not for sequences"), ("facts", {"spatial_dims": 9}, "spatial_dims"),
         ("facts", {"in_channels": -1}, "in_channels"), ("facts", {"outputs": ["a"]}, "2, but there are 1 outputs"),
         ("facts", {"outputs": None}, "outputs"), ("facts", {"window": 0}, "window"),
         ("facts", {"window": 10**30}, "window"), ("facts", {"iupac": []}, "iupac"),
@@ -308,7 +309,7 @@ def test_settings_of_objects_are_those_that_are_checked() -> None:
 def test_networks_that_cannot_be_made(section: dict) -> None:
     about = meta(**section)
     with pytest.raises(InputError, match="model: ") as caught:
-        build_model(choose("models", about["experiment"]["model"], "model"), about["facts"])
+        build_model(choose("models", about["experiment"]["model"], "model"), Facts(**about["facts"]))
     assert f"{list(section)[1]}: {list(section.values())[1]}" in caught.value.remedy
 
 

@@ -32,7 +32,7 @@ def rare(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.mark.parametrize("share", [0.1, 1 / 3, 1.0])
 def test_share_of_patches_with_a_rare_class_in_every_batch(rare: Dataset, share: float) -> None:
-    assert rare.facts["class_shares"][1] == pytest.approx(0.001)
+    assert rare.facts.class_shares[1] == pytest.approx(0.001)
     batches = make(rare, np.arange(8), CPU, (), [16, 16], foreground=share)
     shown = [(batches.get(index)[1] == 1).flatten(1).any(1) for index in epoch(batches, size=10, steps=20)]
     assert torch.cat(shown).float().mean() >= share - 1e-9
@@ -130,7 +130,7 @@ def volumes(n: int) -> Raw:
         mask[2 + i % 4 : 8, 5 : 10 + i, 6:15] = 1
     raw.x = [(100 + 500.0 * m[None] + rng.normal(0, 9, (1, *m.shape))).astype(np.uint16) for m in masks].__getitem__
     raw.y = masks.__getitem__
-    raw.facts |= {"spatial_dims": 3, "spacing": [1.0, 1.0, 1.0]}
+    raw.facts = raw.facts.model_copy(update={"spatial_dims": 3, "spacing": [1.0, 1.0, 1.0]})
     return raw
 
 

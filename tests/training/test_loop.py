@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import experiment, images, sequences, stored
+from tiny import experiment, images, sequences, stored, task_of
 from torch import nn
 from trainings import AUGMENT, CPU, network, same_weights, trained
 
@@ -19,7 +19,6 @@ from biocnn.config.settings import Train
 from biocnn.core.errors import InputError, Interrupted
 from biocnn.data.dataset import Dataset
 from biocnn.models import DeepBind, UNet
-from biocnn.tasks import make_task
 from biocnn.training.batches import make
 from biocnn.training.checkpoint import save_model
 from biocnn.training.forward import predict_batches
@@ -117,7 +116,7 @@ def scripted(quality: list[float], task: str = "instances", **settings):
     def loss(logits, y):
         return (logits**2).mean()
 
-    section, asked = Train(epochs=len(quality), **settings), make_task({"task": task})
+    section, asked = Train(epochs=len(quality), **settings), task_of(task)
     history = fit(model, Truth(), Truth(), loss, asked, section, 1, lines.append)
     return model, history, lines
 
@@ -158,7 +157,7 @@ def test_who_goes_on_decides_ties_alike(stop: int, tmp_path: Path) -> None:
                 Truth(),
                 Truth(),
                 lambda z, y: (z**2).mean(),
-                make_task({"task": "regression"}),
+                task_of("regression"),
                 settings,
                 1,
                 log,
@@ -280,15 +279,13 @@ def test_network_for_another_kind_of_target_is_refused(name: str, wrong, request
     dataset = request.getfixturevalue(name)
     facts = dataset.facts
     with pytest.raises(InputError, match=r"model: gives shape .* for targets of shape") as caught:
-        trained(
-            dataset, wrong(facts["spatial_dims"], facts["in_channels"], 1, channels=4 if wrong is DeepBind else [4])
-        )
+        trained(dataset, wrong(facts.spatial_dims, facts.in_channels, 1, channels=4 if wrong is DeepBind else [4]))
     assert "DeepBind" in caught.value.remedy
 
 
 @pytest.mark.parametrize("name", REGISTRY["tasks"])
 def test_every_task_has_a_default_loss_and_refuses_those_of_others(name: str) -> None:
-    task = make_task({"task": name})
+    task = task_of(name)
     task.make_loss(None, "none", CPU)
     other = next(loss for loss in REGISTRY["losses"] if loss not in task.losses)
     with pytest.raises(InputError, match=f"loss: {other} does not suit targets of kind {name}") as caught:
@@ -297,27 +294,25 @@ def test_every_task_has_a_default_loss_and_refuses_those_of_others(name: str) ->
 
 
 def test_balanced_weights_give_every_class_the_same_total() -> None:
-    assert make_task({"task": "multilabel", "positives": [0.25, 0.5]}).class_weights().tolist() == [3, 1]
-    torch.testing.assert_close(
-        make_task({"task": "mask", "class_shares": [0.9, 0.1]}).class_weights(), torch.tensor([9.0])
-    )
+    assert task_of("multilabel", positives=[0.25, 0.5]).class_weights().tolist() == [3, 1]
+    torch.testing.assert_close(task_of("mask", class_shares=[0.9, 0.1]).class_weights(), torch.tensor([9.0]))
     shares = torch.tensor([0.7, 0.2, 0.1])
-    weights = make_task({"task": "classes", "class_shares": shares.tolist()}).class_weights()
+    weights = task_of("classes", class_shares=shares.tolist()).class_weights()
     torch.testing.assert_close(weights * shares / (weights * shares)[0], torch.ones(3))
     assert weights.mean().item() == pytest.approx(1)
-    assert torch.isfinite(make_task({"task": "classes", "class_shares": [1.0, 0.0, 0.0]}).class_weights()).all()
+    assert torch.isfinite(task_of("classes", class_shares=[1.0, 0.0, 0.0]).class_weights()).all()
 
 
 def test_balanced_loss_weighs_positives_as_torch_does() -> None:
     logits, y = torch.randn(6, 1), torch.tensor([[1.0], [0], [0], [0], [0], [0]])
-    loss = make_task({"task": "binary", "positives": [0.25]}).make_loss(None, "balanced", CPU)
+    loss = task_of("binary", positives=[0.25]).make_loss(None, "balanced", CPU)
     wanted = nn.BCEWithLogitsLoss(pos_weight=torch.tensor([3.0]))(logits, y)
     torch.testing.assert_close(loss(logits, y), wanted)
 
 
 def test_regression_has_no_classes_to_weigh() -> None:
     with pytest.raises(InputError, match=r"train\.class_weights: balanced, but regression has no classes"):
-        make_task({"task": "regression"}).make_loss(None, "balanced", CPU)
+        task_of("regression").make_loss(None, "balanced", CPU)
 
 
 def test_bfloat16_learns_too(cells: Dataset) -> None:
@@ -335,7 +330,7 @@ def test_any_seed_can_be_used(bound: Dataset) -> None:
 def test_the_other_strand_of_rna_is_not_trained_on(tmp_path: Path) -> None:
     """The data may say only once they are read that they are RNA, and a trial may draw both strands."""
     raw = sequences(40)
-    raw.facts["alphabet"] = "ACGU"
+    raw.facts = raw.facts.model_copy(update={"alphabet": "ACGU"})
     dataset = stored(raw, tmp_path)
     for change in ({"model": {"name": "DeepBind", "strands": "both"}}, {"augment": ["reverse_complement"]}):
         with pytest.raises(InputError, match="RNA, of which the cell has one strand"):

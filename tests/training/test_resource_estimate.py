@@ -107,7 +107,7 @@ def test_the_log_says_what_is_about_to_be_done(kind: str, tmp_path: Path) -> Non
     settings = experiment(model, data="Sequences" if kind == "sequence" else "Images", train=train)
     lines: list[str] = []
     network, _, _ = train_run(settings, dataset, 1, log=lines.append)
-    n = dataset.facts["n"]
+    n = dataset.facts.n
     assert lines[0] == f"examples: {n['train']:,} train, {n['val']:,} val, {n['test']:,} test"
     weights = sum(p.numel() for p in network.parameters())
     assert lines[1].startswith(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import experiment, images, sequences, stored
+from tiny import experiment, image_facts, images, sequences, stored
 from torch import nn
 from trainings import network, same_weights, trained
 
@@ -34,11 +34,8 @@ def unet(in_channels: int = 1, out_channels: int = 1, seed: int = 5, **settings:
 
 
 def saved(path: Path, model: nn.Module, **settings: Any) -> Path:
-    facts = {
-        "kind": "image", "task": "mask", "spatial_dims": 2, "in_channels": 1, "out_channels": 1, "outputs": ["disc"],
-        "channels": ["grey"], "normalise": "image",
-    }  # fmt: skip
-    save_model(path, model, {"experiment": {"model": {"name": type(model).__name__, **settings}}, "facts": facts})
+    experiment = {"model": {"name": type(model).__name__, **settings}}
+    save_model(path, model, {"experiment": experiment, "facts": image_facts(normalise="image")})
     return path
 
 

@@ -5,17 +5,17 @@ import math
 import numpy as np
 import pytest
 import torch
-from tiny import images, sequences, stored
+from tiny import images, sequences, stored, task_of
 from trainings import CPU, network
 
 from biocnn import metrics
 from biocnn.config.registry import REGISTRY
 from biocnn.data.dataset import Dataset
-from biocnn.tasks import Task, make_task
+from biocnn.tasks import Task
 from biocnn.training.batches import make
 from biocnn.training.validation import TOLERANCE, compare, describe, goodness, validate
 
-TASKS = [pytest.param(make_task({"task": name}), id=name) for name in REGISTRY["tasks"]]
+TASKS = [pytest.param(task_of(name), id=name) for name in REGISTRY["tasks"]]
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_validation_changes_nothing(cells: Dataset) -> None:
     ],
 )
 def test_precisions_agree_within_the_tolerance(task: str, exact: float, quick: float, holds: bool) -> None:
-    made = make_task({"task": task})
+    made = task_of(task)
     name = made.monitored
     found = compare({name: exact}, {name: quick}, made)
     assert found["holds"] is holds

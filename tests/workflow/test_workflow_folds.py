@@ -98,4 +98,4 @@ def test_a_run_of_a_later_fold_predicts_that_fold(folder: Path, monkeypatch: pyt
         found.to_numpy().tolist() == fold.examples.iloc[fold.rows("val", "test")][["id", "split"]].to_numpy().tolist()
     )
     assert set(found["id"][found["split"] == "test"]) == set(fold.examples["id"][fold.examples["fold"] == 2])
-    assert read_meta(run / "model.safetensors")["facts"]["n"] == fold.facts["n"]
+    assert read_meta(run / "model.safetensors")["facts"].n == fold.facts.n

@@ -100,7 +100,7 @@ def scan_genome(
     chosen = _chosen(genome, contigs, window, checks)
     share = models[0].meta["experiment"]["data"].get("max_unknown", MAX_UNKNOWN)
     counts, began = Counter(), time.monotonic()
-    if models[0].facts.get("alphabet") == RNA:
+    if models[0].facts.alphabet == RNA:
         checks.add("scan", "note", "contigs of which models of RNA read one strand, +", len(chosen))
     bases = sum(genome.contigs[name] for name in chosen)
     suffixes, densities = _suffixes(models[0].outputs), _densities(models, density)
@@ -158,7 +158,7 @@ def _agreed(models: Sequence[Model], genome: Genome, stride: int) -> int:
     """The window of all models."""
     agree(models, "sequence", "scan")
     models[0].scan(genome, genome.names[0], stride=stride)  # refuses a model without a window, and a wrong stride
-    return models[0].facts["window"]
+    return models[0].facts.window
 
 
 def _chosen(genome: Genome, contigs: Sequence[str] | None, window: int, checks: Checks) -> list[str]:
@@ -177,7 +177,7 @@ def _densities(models: Sequence[Model], given: float | None) -> list[float | Non
     outputs = len(models[0].outputs)
     if given is not None and not 0 < given <= MOST:
         raise InputError(f"scan.density: {given:g} sites per Mb", "give a number above 0, 30 for example")
-    return [given] * outputs if given else models[0].facts.get("density") or [None] * outputs
+    return [given] * outputs if given else models[0].facts.density or [None] * outputs
 
 
 def _recall(models: Sequence[Model], output: int) -> np.ndarray | None:
@@ -189,7 +189,7 @@ def _recall(models: Sequence[Model], output: int) -> np.ndarray | None:
 
 def _mean(models: Sequence[Model], genome: Genome, chrom: str, stride: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The mean of the models' probabilities, for some windows at a time."""
-    window = models[0].facts["window"]
+    window = models[0].facts.window
     starts = range(0, genome.contigs[chrom] - window + 1, stride)
     for first in range(0, len(starts), ROWS):
         block = starts[first : first + ROWS]

@@ -25,6 +25,7 @@ from biocnn.io.lazy import LazyImage
 from biocnn.prediction.compatibility import Note, agree
 from biocnn.prediction.model import Model
 from biocnn.prediction.tiles import Slices
+from biocnn.tasks.facts import Facts
 from biocnn.tasks.watershed import settings_at
 
 OnError = Literal["skip", "stop"]
@@ -133,18 +134,18 @@ def _segment(
 def _measured(image: LazyImage, maps: MeanMaps, name: str, first: Model, folder: Path) -> pd.DataFrame:
     """The objects of one image, once their mask or labels are written."""
     facts, share = first.facts, first.memory_gb * OTHERS
-    spacing, unit = (image.spacing, image.unit) if image.spacing else (facts.get("spacing"), facts.get("unit", "um"))
+    spacing, unit = (image.spacing, image.unit) if image.spacing else (facts.spacing, facts.unit)
     with Scratch(image.shape[1:], folder / f".{name}.numbers") as numbers:
-        if facts["task"] == "instances":
+        if facts.task == "instances":
             found = label_blocks(maps, settings_at(first.meta.get("postprocess", {}), maps.zoom), numbers, share)
             row = np.arange(-1, len(found.first))
         else:
             found, row = connect_blocks(maps, first.decide, numbers)
         order, labels = _in_order(found)
-        kind, values = ("labels", labels) if facts["task"] == "instances" else ("masks", found.kind.astype(np.uint8))
+        kind, values = ("labels", labels) if facts.task == "instances" else ("masks", found.kind.astype(np.uint8))
         value = np.append(values, np.zeros(1, values.dtype))[row]  # of each number; row -1 is the background
         # Written last: until then, what is read may prove to be damaged.
-        table = measure_pieces(found, row, numbers, image, spacing, unit, facts["channels"], share)
+        table = measure_pieces(found, row, numbers, image, spacing, unit, facts.channels, share)
         write_like(image, folder / kind, name, partial(_values, numbers, value), value.dtype, spacing, unit)
     names = _classes(facts)
     table = table.assign(**{"label": labels, "class": [names[kind - 1] for kind in found.kind]}).iloc[order]
@@ -152,11 +153,11 @@ def _measured(image: LazyImage, maps: MeanMaps, name: str, first: Model, folder:
     return pd.concat([part for part in apart if len(part)] or apart, ignore_index=True)
 
 
-def _classes(facts: dict[str, Any]) -> list[str]:
+def _classes(facts: Facts) -> list[str]:
     """Names of what is found."""
-    if facts["task"] == "instances":
+    if facts.task == "instances":
         return ["object"]
-    return facts["outputs"] if facts["task"] == "mask" else facts["outputs"][1:]
+    return facts.outputs if facts.task == "mask" else facts.outputs[1:]
 
 
 def _values(numbers: Scratch, value: np.ndarray, window: Slices) -> np.ndarray:

@@ -42,18 +42,18 @@ class Ensemble:
     ) -> None:
         agree(models, "sequence", "variants")
         facts = models[0].facts
-        if strands == "both" and RNA in [m.facts.get("alphabet") for m in models]:
+        if strands == "both" and RNA in [m.facts.alphabet for m in models]:
             raise InputError("strands is both, but these are models of RNA, which has one strand", "set it to single")
-        if facts["window"] and window not in (None, facts["window"]):
+        if facts.window and window not in (None, facts.window):
             raise InputError(
-                f"window is {window} bp, but the models were trained on {facts['window']} bp", "leave window out"
+                f"window is {window} bp, but the models were trained on {facts.window} bp", "leave window out"
             )
-        if not facts["window"] and not window:
+        if not facts.window and not window:
             raise InputError(
                 "these models were trained on sequences of different lengths", "set a window, in bp: 101, say"
             )
-        self.models, self.outputs, self.task = list(models), list(facts["outputs"]), models[0].task
-        self.window: int = window or facts["window"]
+        self.models, self.outputs, self.task = list(models), list(facts.outputs), models[0].task
+        self.window: int = window or facts.window
         self.turn = [strands == "both" and getattr(m.network, "strands", "single") == "single" for m in models]
         self.followed = [Substitutions(m) if follows(m) else None for m in models]
         self.unchecked = True

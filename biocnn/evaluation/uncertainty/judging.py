@@ -29,7 +29,7 @@ class Judge:
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
-        self.task, self.outputs = dataset.facts["task"], dataset.facts["outputs"]
+        self.task, self.outputs = dataset.facts.task, dataset.facts.outputs
         self.images: list[dict[str, Any]] = []
         self.objects: list[pd.DataFrame] = []
         self.pixels: dict[tuple[str, str, str], Reliability] = {}

@@ -59,7 +59,7 @@ def samples(
     if method == "ensemble":
         yield from (model.predict(image) for model in models)
     elif method == "augment":
-        for view in views(first.facts["spatial_dims"])[:number]:
+        for view in views(first.facts.spatial_dims)[:number]:
             yield undo(first.predict(np.ascontiguousarray(turn(image, view))), view)
     else:
         for sample in range(number):

@@ -105,7 +105,7 @@ def write_uncertainty(dataset: Dataset, runs: Sequence[Path], settings: Settings
     line
         For the log.
     """
-    answers, task = Answers(runs, settings), dataset.facts["task"]
+    answers, task = Answers(runs, settings), dataset.facts.task
     methods, images = settings.uncertainty.methods or ["ensemble"], settings.segment.images
     rows = pd.Series(range(len(dataset.examples)), index=dataset.examples["id"])
     judge = Judge(dataset)
@@ -151,10 +151,10 @@ def _new(answers: Answers, method: str, images: Path, on_error: str) -> tuple[li
             log.warning("skipped: %s", error)
             failed = error
             continue
-        found = maps(answers.of_image(method, image), first.facts["task"])
-        decided = decide(found.mean, first.facts["task"], answers.postprocess[0])
+        found = maps(answers.of_image(method, image), first.facts.task)
+        decided = decide(found.mean, first.facts.task, answers.postprocess[0])
         ids.append(name)
-        unsure.append(image_uncertainty(decided, found, first.facts["task"]))
+        unsure.append(image_uncertainty(decided, found, first.facts.task))
         small.append(small_version(image))
     if not ids and failed:
         raise failed

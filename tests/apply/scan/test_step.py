@@ -10,6 +10,7 @@ import pandas as pd
 import pyBigWig
 import pytest
 import torch
+from tiny import sequence_facts
 
 from biocnn.apply.scan import step
 from biocnn.apply.scan.step import scan_genome
@@ -42,12 +43,10 @@ for length in (300_000, 3_000_000):
 """
 
 
-def saved(folder: Path, seed: int = 1, recall: list | None = None, **facts: Any) -> Path:
+def saved(folder: Path, seed: int = 1, recall: list | None = None, **more: Any) -> Path:
     """The file of an untrained network of two outputs."""
-    facts = {
-        "kind": "sequence", "task": "multilabel", "spatial_dims": 1, "in_channels": 4, "out_channels": 2,
-        "outputs": ["a/b", "c"], "alphabet": "ACGT", "window": WINDOW, "flank": 0,
-    } | facts  # fmt: skip
+    told = {"task": "multilabel", "outputs": ["a/b", "c"], "alphabet": "ACGT", "window": WINDOW, "flank": 0}
+    facts = sequence_facts(**told | more)
     section = choose("models", {"name": "DeepBind", "kernel_size": 7, "strands": "both"}, "model")
     torch.manual_seed(seed)
     network = build_model(section, facts)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pysam
 import torch
+from tiny import sequence_facts
 
 from biocnn.apply.variants.step import Settings, annotate
 from biocnn.config.schema import choose
@@ -31,13 +32,10 @@ def random_genome(*lengths: int, seed: int = 0) -> Genome:
 
 
 def model_of(
-    folder: Path, network: dict[str, Any] = DEEPBIND, *, seed: int = 1, temperature: float = 1.0, **facts: Any
+    folder: Path, network: dict[str, Any] = DEEPBIND, *, seed: int = 1, temperature: float = 1.0, **more: Any
 ) -> Model:
     """An untrained network whose logits differ enough to be told apart."""
-    facts = {
-        "kind": "sequence", "task": "binary", "spatial_dims": 1, "in_channels": 4, "out_channels": 1,
-        "outputs": ["bound"], "alphabet": "ACGT", "window": 31, "flank": 0, **facts,
-    }  # fmt: skip
+    facts = sequence_facts(**{"alphabet": "ACGT", "window": 31, "flank": 0} | more)
     section = choose("models", network, "model")
     torch.manual_seed(seed)
     built = build_model(section, facts)
@@ -46,7 +44,7 @@ def model_of(
             parameter.mul_(3).add_(0.05 * torch.randn_like(parameter))
     path = folder / f"model{seed}.safetensors"
     experiment = {"model": section, "data": {}, "train": {"threads": 1}}
-    warmth = [temperature] * facts["out_channels"]
+    warmth = [temperature] * facts.out_channels
     save_model(path, built, {"experiment": experiment, "facts": facts, "temperature": warmth})
     return Model(path, "cpu")
 

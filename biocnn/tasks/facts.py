@@ -1,0 +1,214 @@
+"""What is known of a data set: told by its reader, measured when it is stored, and kept in every model file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from biocnn.config.registry import REGISTRY
+from biocnn.core.errors import InputError
+from biocnn.core.files import read_json
+from biocnn.io.fasta import Iupac
+from biocnn.io.scales import Intensity
+from biocnn.tasks.inputs import make_input
+from biocnn.tasks.task import make_task
+
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Number = Annotated[int, Field(ge=1, le=2**31)]
+Size = Annotated[float, Field(gt=0, lt=1e9)]
+T = TypeVar("T")
+
+
+def _named(kind: str) -> AfterValidator:
+    """A name of the registry; modules of others are not looked for, since the name may come from a file."""
+
+    def check(name: str) -> str:
+        if name not in REGISTRY[kind]:
+            raise ValueError(f"not known, allowed: {', '.join(REGISTRY[kind])}")
+        return name
+
+    return AfterValidator(check)
+
+
+class Frozen(BaseModel):
+    """A part of the facts; entries that another version wrote are passed over."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
+
+    # For as long as some code still reads facts as mappings.
+    def __getitem__(self, key: str) -> Any:
+        if key not in self:
+            raise KeyError(key)
+        return getattr(self, key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return getattr(self, key) if key in self else default
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.model_fields_set
+
+    def given(self) -> dict[str, Any]:
+        """The fields that were given, by name."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+    def plain(self) -> dict[str, Any]:
+        """The same, as JSON takes it."""
+        return self.model_dump(exclude_unset=True)
+
+
+class Decision(Frozen):
+    """A setting that was left to the data."""
+
+    value: Any
+    reason: str = ""
+
+
+class BySplit(Frozen, Generic[T]):
+    """One of each split."""
+
+    train: T
+    val: T
+    test: T
+
+
+class Leak(Frozen):
+    """How many examples of the second split of a pair match one of the first: by kind, and in any way."""
+
+    pair: list[str]
+    exact: Count = 0
+    reverse_complement: Count | None = None
+    alike: Count | None = None
+    named: Count | None = None
+    overlap: Count | None = None
+    any: Count = 0
+    removed: bool = False
+
+
+class Source(Frozen):
+    """A raw or stored file, or a folder with so many files."""
+
+    key: str
+    path: str
+    sha256: str | None = None
+    bytes: Count | None = None
+    files: Count | None = None
+
+
+class Sizes(Frozen):
+    """Of all images, by axis; ``shorter`` is the median of each image's shortest side. All in pixels."""
+
+    smallest: list[int]
+    median: list[float]
+    largest: list[int]
+    shorter: float
+
+
+class Objects(Frozen):
+    """How many objects, and percentiles ("5", "50", "95") of their diameters in pixels."""
+
+    number: Count = 0
+    diameter: dict[str, float] = {}
+
+
+class Measured(Frozen):
+    """What is measured on the splits, and so for each fold; of the training split where nothing else is said."""
+
+    n: BySplit[int] | None = None
+    leakage: list[Leak] = []
+    n_known: BySplit[list[int]] | None = None  # of each output
+    n_positive: BySplit[list[int]] | None = None  # of each output
+    positives: list[float] = []  # share of positives, of each output
+    class_shares: list[float] = []  # of the pixels
+    objects: Objects = Objects()
+    intensity: Intensity | None = None
+    normalise: Literal["auto", "dataset", "image"] = "auto"  # by the intensities of the data set, or of each image
+    pixels: Count = 0
+    decisions: dict[str, Decision] = {}
+
+
+class Facts(Measured):
+    """All that holds for a data set, or for one fold of it; what a reader adds of its own is kept.
+
+    A reader tells kind, task, spatial_dims, in_channels, out_channels and outputs; of the others, those with a comment
+    are told where they are not as here, and the rest is measured.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: Annotated[str, _named("inputs")]
+    task: Annotated[str, _named("tasks")]
+    spatial_dims: Literal[1, 2, 3]
+    in_channels: Number
+    out_channels: Number
+    outputs: Annotated[list[str], Field(min_length=1)]
+    # Of sequences.
+    alphabet: Literal["ACGT", "ACGU"] = "ACGT"
+    iupac: Iupac = "unknown"  # what ambiguous letters stand for
+    window: Annotated[int, Field(ge=1, le=10**8)] | None = None  # bp; None: sequences differ in length
+    flank: Annotated[int, Field(ge=0, le=10**8)] = 0  # bp at both ends of x that are no part of the window
+    density: list[Annotated[float, Field(ge=0, le=1e6)]] | None = None  # positives per Mb, of windows of a genome
+    # Of images.
+    dtype: Annotated[str, Field(pattern=r"^(u?int(8|16|32|64)|float(16|32|64))?$")] = ""  # of x; "": of the first image
+    channels: list[str] = []  # names; []: their numbers
+    known_as: list[list[str]] = []  # other names of the channels, in files
+    spacing: list[Size] | None = None  # of a pixel along each axis, in ``unit``; None: unknown, or not the same
+    spacing_range: Annotated[list[list[Size]], Field(min_length=2, max_length=2)] | None = None  # smallest, largest
+    unit: Literal["um", "mm"] = "um"
+    sizes: Sizes | None = None
+
+    sources: list[Source] = []
+    folds: list[Measured] = []
+
+    def of_fold(self, number: int) -> "Facts":
+        """The facts of one fold, as its training and its model file need them."""
+        every = self.given() | (self.folds[number].given() if self.folds else {})
+        every.pop("folds", None)
+        return Facts.model_construct(**every)
+
+    def faults(self) -> Iterator[str]:
+        """Fields that do not agree."""
+        task, given = make_task(self), make_input(self)
+        if self.kind not in task.inputs:
+            yield f"task is {self.task}, which is not for {given.examples}"
+        if len(set(self.outputs)) < len(self.outputs):
+            yield "two outputs have one name"
+        yield from task.check_facts()
+        if self.spatial_dims not in given.dimensions:
+            yield f"{given.examples} of {self.spatial_dims} dimensions"
+        if given.channels not in (None, self.in_channels):
+            yield f"{given.examples} have {given.channels} channels, not {self.in_channels}"
+        if self.density is not None and len(self.density) != self.out_channels:
+            yield "density needs a number an output"
+        for names in ([self.channels] if self.channels else []) + self.known_as:
+            if len(names) != self.in_channels:
+                yield f"{len(names)} names of {self.in_channels} channels"
+        for sizes in ([self.spacing] if self.spacing else []) + (self.spacing_range or []):
+            if len(sizes) != self.spatial_dims:
+                yield "spacing needs a number a dimension"
+        for values in (self.intensity.low, self.intensity.high) if self.intensity else ():
+            if len(values) != self.in_channels:
+                yield "intensity needs a number a channel"
+
+
+def faults_of(error: ValidationError) -> Iterator[str]:
+    """What is wrong with which field, with what was given."""
+    for fault in error.errors():
+        name, text = ".".join(map(str, fault["loc"])), f"{fault['msg'][:1].lower()}{fault['msg'][1:]}"
+        yield f"{name}: {text}" + ("" if fault["type"] == "missing" else f" (given: {fault['input']!r:.80})")
+
+
+def read_facts(path: str | Path) -> Facts:
+    """The facts of a stored data set, with all folds.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing or damaged.
+    """
+    try:
+        return Facts.model_validate(read_json(path))
+    except ValidationError as error:
+        raise InputError(
+            f"{path}: {'; '.join([*faults_of(error)][:5])}", "delete it, and run the workflow again: it is made anew"
+        ) from error

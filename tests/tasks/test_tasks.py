@@ -9,6 +9,8 @@ import torch
 from tiny import task_of
 
 from biocnn.config.registry import REGISTRY, find
+from biocnn.core.errors import InputError
+from biocnn.tasks import Task
 
 TASKS = pytest.mark.parametrize("name", REGISTRY["tasks"])
 
@@ -67,3 +69,52 @@ def test_an_input_has_a_task(name: str) -> None:
     assert kind.name == name
     assert kind.__doc__
     assert any(name in find("tasks", task).inputs for task in REGISTRY["tasks"])
+
+
+def truths(task: Task, n: int = 6) -> list[np.ndarray]:
+    """What a reader gives for some examples: values that every vector task takes, or two squares in each image."""
+    if not task.target.spatial:
+        return list((np.add.outer(np.arange(n), np.arange(len(task.outputs))) % 2).astype(np.float32))
+    image = np.zeros((16, 16), np.int32 if task.objects else np.uint8)
+    image[2:6, 2:6], image[9:14, 8:15] = 1, 2 if task.objects or len(task.outputs) > 1 else 1
+    return [np.roll(image, k, axis=1) for k in range(n)]
+
+
+@TASKS
+def test_a_task_leads_from_truth_to_what_is_learned_judged_and_tuned(name: str) -> None:
+    """The whole way that a data set and a training take, each step with what the one before gave."""
+    outputs = {"binary": 1, "mask": 1}.get(name, 4)
+    task = task_of(name, outputs=list("abcd")[:outputs])
+    assert list(task.facts.faults()) == []
+
+    stored = [task.encode(truth) for truth in truths(task)]
+    seen = [task.remember(truth, kept) for truth, kept in zip(truths(task), stored, strict=True)]
+    parts = {"train": seen[:4], "val": seen[4:], "test": seen[4:]}
+    assert list(task.check_split(parts)) == []
+    task = task_of(name, outputs=list("abcd")[:outputs], **task.measure(parts))
+    assert all(len(column) == 6 for column in task.columns(seen).values())
+    assert task.without_metric(stored) == []
+
+    y = task.target.collate(stored)
+    logits = torch.randn(6, outputs, *y.shape[2:], generator=torch.Generator().manual_seed(2), requires_grad=True)
+    task.check_output(logits, y)
+    for wrong in (logits[:3], logits[..., None]):
+        with pytest.raises(InputError, match="model: gives shape"):
+            task.check_output(wrong, y)
+    weighed = ["none"] if task.standardised else ["none", "balanced"]
+    for loss in (task.make_loss(None, weights, torch.device("cpu")) for weights in weighed):
+        value = loss(logits, y)
+        value.backward()
+        assert value.isfinite()
+        assert logits.grad.isfinite().all()
+    logits = logits.detach()
+    score = task.score()
+    score.add(task.probability(logits), y)
+    assert [f"val_{key}" for key in score.value()] == ([task.monitored] if task.monitor else [])
+    assert np.isfinite(list(score.value().values())).all()
+    temperature = task.temperature(((one[None], truth[None]) for one, truth in zip(logits, y, strict=True)), 6)
+    assert len(temperature) in (0, 1, outputs)
+    p = task.probability(logits).numpy()
+    tuned = task.tune(p[:2], truths(task)[:2])
+    if task.target.spatial:
+        assert task.decide(p[0], tuned).shape == (16, 16)

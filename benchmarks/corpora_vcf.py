@@ -12,7 +12,7 @@ import pysam
 import torch
 
 from biocnn.apply.variants.reading import header_contigs, read_vcf
-from biocnn.apply.variants.step import Settings, annotate
+from biocnn.apply.variants.step import annotate
 from biocnn.config.schema import choose
 from biocnn.core.errors import InputError
 from biocnn.io.fasta import encode
@@ -46,8 +46,8 @@ def annotated(path: Path) -> tuple[str, str]:
     given = [line for _, lines in blocks for line in lines if line]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
-        settings = Settings(maps=0, ref_mismatch="skip", unknown_contigs="skip")
-        annotate(path, [_model()], _genome(given, header_contigs(header)), out, settings)
+        skipping = {"maps": 0, "ref_mismatch": "skip", "unknown_contigs": "skip"}
+        annotate(path, [_model()], _genome(given, header_contigs(header)), out, **skipping)
         with gzip.open(out / "variants.vcf.gz", "rt", encoding="utf-8", errors="surrogateescape") as handle:
             found = [line.rstrip("\n") for line in handle if line[0] != "#"]
         with pysam.VariantFile(str(out / "variants.vcf.gz")) as handle:

@@ -15,7 +15,7 @@ import torch
 from scipy.stats import pearsonr, spearmanr
 
 from benchmarks.data import ROOT
-from biocnn.apply.variants.step import Settings, annotate
+from biocnn.apply.variants.step import annotate
 from biocnn.io.genome import Genome, read_genome
 from biocnn.prediction.model import Model
 
@@ -28,7 +28,7 @@ def changes(vcf: Path, genome: Genome, models: Sequence[Path], **settings: objec
     """The table of the variants of a file: id, dlogit and the other columns, of the first output."""
     loaded = [Model(path) for path in models]
     with tempfile.TemporaryDirectory() as folder:
-        annotate(vcf, loaded, genome, Path(folder), Settings(maps=0, **settings))
+        annotate(vcf, loaded, genome, Path(folder), maps=0, **settings)
         table = pd.read_csv(Path(folder) / "variants.tsv", sep="\t")
     kind = "delta" if loaded[0].facts.task == "regression" else "dlogit"
     name = next(column for column in table if column.endswith(f"_{kind}"))

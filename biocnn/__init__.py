@@ -14,9 +14,9 @@ __all__ = ["Dataset", "InputError", "Model", "load", "train_run"]
 _LAZY = {"Dataset": "biocnn.data.dataset", "Model": "biocnn.prediction.model", "train_run": "biocnn.training.runs"}
 
 
-def load(path: Any, device: Any = None, memory_gb: float = 2.0, **settings: Any) -> Any:
+def load(path: Any, device: Any = None, **settings: Any) -> Any:
     """Load ``model.safetensors``: see `biocnn.prediction.model.Model`."""
-    return import_module("biocnn.prediction.model").Model(path, device, memory_gb, **settings)
+    return import_module("biocnn.prediction.model").Model(path, device, **settings)
 
 
 def __getattr__(name: str) -> Any:

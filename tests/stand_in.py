@@ -16,7 +16,7 @@ import json, os, sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from biocnn.workflow.cli import parser
-given = vars(parser().parse_args())
+given = vars(parser(sys.argv[1]).parse_args())
 step = given.pop("function").__name__
 config = given.get("config")
 kept = {{"step": step, "given": given, "config": json.loads(config.read_text()) if config else None}}

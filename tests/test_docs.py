@@ -4,8 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from biocnn.config.experiment import load
+from biocnn.config.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,7 +29,22 @@ def test_experiments_are_valid(text: str, tmp_path: Path) -> None:
     for name in ("photos", "outlines", "new_photos"):
         (tmp_path / name).mkdir()
     (tmp_path / "mine.yaml").write_text(text)
-    assert load(tmp_path / "mine.yaml", tmp_path)["model"]["name"] in ("DeepBind", "UNet")
+    assert load(tmp_path / "mine.yaml", tmp_path).settings.model.name in ("DeepBind", "UNet")
+
+
+def test_defaults_in_the_docs_are_those_declared() -> None:
+    table = re.search(r"\| setting \| default .*\n\|[-|]+\n((?:\|.*\n)+)", (ROOT / "docs/training.md").read_text())
+    rows = [[cell.strip() for cell in line.split("|")[1:3]] for line in table[1].splitlines()]
+    assert len(rows) > 3
+    train = Settings.model_fields["train"].default
+    assert {key.strip("`"): yaml.safe_load(value) for key, value in rows} == {
+        key.strip("`"): getattr(train, key.strip("`")) for key, _ in rows
+    }
+    assert f"`train.memory_gb` ({train.memory_gb} GB)" in (ROOT / "docs/images.md").read_text()
+    assert (
+        f"predict: {{memory_gb: {Settings.model_fields['predict'].default.memory_gb:g}}}"
+        in (ROOT / "docs/images.md").read_text()
+    )
 
 
 def test_links_lead_somewhere() -> None:

@@ -14,7 +14,7 @@ import pysam
 import torch
 
 from benchmarks.sides.common import clock, one_hot, read_task, report
-from biocnn.apply.variants.step import Settings, annotate
+from biocnn.apply.variants.step import annotate
 from biocnn.config.schema import choose
 from biocnn.io.genome import open_genome
 from biocnn.prediction.model import Model
@@ -40,7 +40,7 @@ def model_of(window: int, channels: int, folder: Path) -> Model:
 def at_once(task: dict[str, Any], model: Model, folder: Path) -> np.ndarray:
     """``annotate``; the changes of the logit."""
     genome = open_genome(f"{task['data']}/encoded")
-    annotate(task["vcf"], [model], genome, folder, Settings(maps=0))
+    annotate(task["vcf"], [model], genome, folder, maps=0)
     return np.loadtxt(folder / "variants.tsv", skiprows=1, usecols=-1, delimiter="\t")
 
 

@@ -136,7 +136,7 @@ def _dotted(where: str, key: str) -> str:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, default=str)
+    return json.dumps(value, default=lambda other: other.item() if hasattr(other, "item") else str(other))
 
 
 def _kind(field: FieldInfo) -> str:
@@ -159,10 +159,17 @@ def _fault(schema: type[BaseModel], given: dict[str, Any], key: str, where: str)
             return InputError(f"{dotted}: {value}", f"write a list: {key}: {shown(listed)}")
     if field.is_required():
         return InputError(f"{dotted}: {value}", f"for example {key}: {shown(some)}")
+    entries = [word for part in (field.annotation, *get_args(field.annotation)) for word in _words(part)]
+    if hit := close(str(given.get(key)), entries):
+        return InputError(f"{dotted}: {value}", f"did you mean {hit[0]!r}? allowed: {', '.join(entries)}")
     default = field.get_default(call_default_factory=True)
     if default in (None, [], {}):
         return InputError(f"{dotted}: {value}", f"for example {key}: {shown(some)}; left out: {shown(default)}")
     return InputError(f"{dotted}: {value}", f"for example {key}: {shown(default)}, as where it is left out")
+
+
+def _words(annotation: Any) -> list[str]:
+    return [word for word in get_args(annotation) if isinstance(word, str)] if get_origin(annotation) is Literal else []
 
 
 def _suits(schema: type[BaseModel], given: dict[str, Any], key: str) -> bool:
@@ -247,6 +254,28 @@ def _either(*kinds: Any) -> Any:
     split = (get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,) for kind in kinds)
     found = [kind for inner in split for kind in inner]
     return Union[tuple(kind for kind in found if kind is not str or Path not in found)]  # noqa: UP007
+
+
+def options(given: dict[str, Any], *schemas: type[Kind]) -> list[Kind]:
+    """Sections made of keywords: a wrong name, word or number is named, with what is allowed.
+
+    Settings that are files are no options: a call or a command has them as arguments.
+    """
+    known = [key for schema in schemas for key in option_fields(schema)]
+    collector, found = Collector(), []
+    for key in given.keys() - set(known):
+        collector.faults.append(InputError(f"{key}: unknown option", nearest(key, known)))
+    for schema in schemas:
+        with collector:
+            fields = option_fields(schema)
+            found.append(check(schema, {key: value for key, value in given.items() if key in fields}))
+    collector.finish()
+    return found
+
+
+def option_fields(schema: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The settings of a section that are no files."""
+    return {key: field for key, field in schema.model_fields.items() if Path not in get_args(field.annotation)}
 
 
 def build(kind: str, section: Any, *arguments: Any) -> Any:

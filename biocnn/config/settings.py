@@ -92,10 +92,16 @@ class Uncertainty(Section):
 class Predict(Section):
     """How images are predicted, those of the data set and new ones."""
 
-    tta: Literal["none", "flips", "all"] = "none"  # views whose predictions are averaged
-    blend: Literal["exact", "gaussian"] = "exact"  # tiles with the values of the whole image, or overlapping patches
-    overlap: float = Field(0.5, ge=0, lt=1)  # share of a patch that the next one covers, too; for gaussian
-    memory_gb: float = Field(2.0, gt=0)  # bound of what predicting takes; images that need more are cut into tiles
+    tta: Literal["none", "flips", "all"] = Field(
+        "none", description="views of each image whose predictions are averaged"
+    )
+    blend: Literal["exact", "gaussian"] = Field(
+        "exact", description="large images: tiles with the values of the whole image, or overlapping patches"
+    )
+    overlap: float = Field(0.5, ge=0, lt=1, description="share of a patch that the next one also covers; for gaussian")
+    memory_gb: float = Field(
+        2.0, gt=0, description="most memory to predict with, in GB; larger images are cut into tiles"
+    )
 
 
 class _NewImages(Section):
@@ -105,19 +111,20 @@ class _NewImages(Section):
 class Fit(Section):
     """How new images are brought to those of training."""
 
-    # as_trained: pixels of another size than in training are resampled to it, where both are known; masks, labels and
-    # measurements stay on the image's own grid.
-    spacing: Literal["as_trained", "as_is"] = "as_trained"
-    # as_trained: numbers are brought to the scale of training where it is certain how, else the image is not used;
-    # image: each image is scaled by its own range.
-    intensity: Literal["as_trained", "as_is", "image"] = "as_trained"
-    channels: list[str] | None = None  # what new images call the channels of training, where names are others
+    spacing: Literal["as_trained", "as_is"] = Field(
+        "as_trained", description="as_trained: resample images to the pixel size of training, where both are known"
+    )
+    intensity: Literal["as_trained", "as_is", "image"] = Field(
+        "as_trained",
+        description="as_trained: the scale of training, where it is certain; image: each image's own range",
+    )
+    channels: list[str] | None = Field(None, description="what new images call the channels of training, in that order")
 
 
 class Segment(Fit, _NewImages):  # pydantic takes the fields of the last class first
     """New images to segment."""
 
-    on_error: Literal["skip", "stop"] = "skip"  # images that cannot be read or used are listed in images.csv
+    on_error: Literal["skip", "stop"] = Field("skip", description="what to do with an image that cannot be used")
 
 
 class Variants(Section):
@@ -125,23 +132,33 @@ class Variants(Section):
 
     vcf: Path | None = None  # VCF or BCF
     genome: Path | None = None  # FASTA file that the variants refer to; None: data.genome
-    window: int | None = Field(None, ge=1, le=10 * MANY)  # bp; only for models of sequences of different lengths
-    offsets: list[int] = Field([0], min_length=1)  # bp; places of the window around the variant, averaged
-    strands: Literal["single", "both"] = "single"  # both: also the other strand, where the model reads but one
-    ref_mismatch: Literal["error", "skip", "swap"] = "error"  # where REF is not what the genome has
-    unknown_contigs: Literal["error", "skip"] = "error"
-    background: int = Field(0, ge=0, le=10 * MANY)  # random variants of each kind, for empirical p-values; 0: none
-    maps: int | list[str] = 4  # mutation maps of so many variants, those of the largest change, or of these IDs
+    window: int | None = Field(None, ge=1, le=10 * MANY, description="bp; for models of sequences of different lengths")
+    offsets: list[int] = Field(
+        [0], min_length=1, description="bp; places of the window around the variant, whose scores are averaged"
+    )
+    strands: Literal["single", "both"] = Field("single", description="both: also read the other strand")
+    ref_mismatch: Literal["error", "skip", "swap"] = Field("error", description="where REF differs from the genome")
+    unknown_contigs: Literal["error", "skip"] = Field("error", description="where the genome lacks the contig")
+    background: int = Field(
+        0, ge=0, le=10 * MANY, description="random variants of each kind, for empirical p-values; 0: none"
+    )
+    maps: int | list[str] = Field(
+        4, description="mutation maps of so many variants, the largest changes, or of these IDs"
+    )
 
 
 class Scan(Section):
     """Contigs to scan; nothing is done where ``contigs`` is null."""
 
-    contigs: Literal["all"] | list[str] | None = None
+    contigs: Literal["all"] | list[str] | None = Field(None, description="names of contigs; left out: all of them")
     genome: Path | None = None  # FASTA file; None: data.genome
-    stride: int = Field(10, ge=1, le=10 * MANY)  # bp from one window to the next
-    threshold: float | None = None  # windows of at least this make peaks; None: about as many as sites are expected
-    density: float | None = Field(None, gt=0)  # sites expected per Mb; None: as many as the data have positives
+    stride: int = Field(10, ge=1, le=10 * MANY, description="bp from one window to the next")
+    threshold: float | None = Field(
+        None, description="windows of at least this make peaks; left out: about as many as sites are expected"
+    )
+    density: float | None = Field(
+        None, gt=0, le=MANY, description="sites expected per Mb; left out: as many as the training data have positives"
+    )
 
 
 class Settings(Section):

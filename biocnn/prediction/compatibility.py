@@ -7,7 +7,8 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from biocnn.core.errors import InputError, nearest
+from biocnn.config.settings import Fit
+from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.io.lazy import LazyImage
 from biocnn.io.scales import Values, scale_factor
@@ -15,9 +16,6 @@ from biocnn.io.stored import MILLIMETRES
 from biocnn.prediction.resampling import resample, sizes
 from biocnn.prediction.tiles import Slices
 from biocnn.tasks.facts import Facts
-
-Spacing = Literal["as_trained", "as_is"]
-Intensity = Literal["as_trained", "as_is", "image"]
 
 CLOSE = 0.05  # relative difference up to which pixel sizes count as one
 FARTHEST = 16.0  # times as large: pixels that are resampled; beyond, a header is wrong rather than a lens so strong
@@ -49,26 +47,6 @@ class Source(Pixels, Protocol):
     @property
     def values(self) -> Values:
         """What they are."""
-
-
-@dataclass(frozen=True)
-class Fit:
-    """How new images are brought to those of training; see section ``segment`` of ``biocnn.config.settings``.
-
-    Raises
-    ------
-    InputError
-        For a word that is not allowed.
-    """
-
-    spacing: Spacing = "as_trained"
-    intensity: Intensity = "as_trained"
-    channels: tuple[str, ...] | None = None
-
-    def __post_init__(self) -> None:
-        for key, words in {"spacing": Spacing, "intensity": Intensity}.items():
-            if getattr(self, key) not in words.__args__:
-                raise InputError(f"{key}: {getattr(self, key)!r}", nearest(getattr(self, key), words.__args__))
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,16 @@
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from biocnn.config.registry import resolve
-from biocnn.core.errors import InputError, nearest
+from biocnn.config.schema import options
+from biocnn.config.settings import Fit, Predict
+from biocnn.core.errors import InputError
 from biocnn.core.memory import bytes_per, room
 from biocnn.data.dataset import Dataset
 from biocnn.io.fasta import PADDING, Iupac, encode, read_fasta
@@ -23,7 +25,7 @@ from biocnn.nn.fuse_batchnorm import fuse_batchnorm
 from biocnn.nn.precision import fast_bfloat16
 from biocnn.nn.views import views
 from biocnn.prediction.blending import Blend
-from biocnn.prediction.compatibility import Adapted, Fit, Intensity, Source, Spacing, adapt, choose, need, same_data
+from biocnn.prediction.compatibility import Adapted, Source, adapt, choose, need, same_data
 from biocnn.prediction.images import ImagePredictor, InMemory, Maps, MapsOnGrid, all_of
 from biocnn.prediction.scanner import Scanner
 from biocnn.tasks import Task, make_task
@@ -52,6 +54,15 @@ class Model:
         ``model.safetensors`` of a run.
     device
         Where to compute; the first GPU if there is one.
+    trust
+        Modules that hold networks of your own, or of somebody whom you trust: a file that names one of them makes it
+        run. Without it, loading a file runs nothing but biocnn.
+    **settings
+        Options as of `biocnn predict` and `biocnn segment`, with the defaults of ``Predict`` and ``Fit`` in
+        ``biocnn.config.settings``: see below.
+
+    Other Parameters
+    ----------------
     memory_gb
         Bound, in 10^9 bytes, of what one pass through the network takes beyond its weights: x, all that the layers
         make, and what a CPU's allocator keeps of it (of budgets below .5, perhaps .1 more). Larger images are predicted
@@ -67,9 +78,6 @@ class Model:
         size; MONAI's sliding window.
     overlap
         Share of a patch that the next one covers, too; for ``gaussian``.
-    trust
-        Modules that hold networks of your own, or of somebody whom you trust: a file that names one of them makes it
-        run. Without it, loading a file runs nothing but biocnn.
     spacing
         ``as_trained``: images whose pixels have another size than those of training are resampled to it, where both are
         known, and what is predicted is laid back on their own grid. ``as_is``: pixels are taken as they are.
@@ -92,23 +100,11 @@ class Model:
         self,
         path: str | Path,
         device: str | torch.device | None = None,
-        memory_gb: float = 2.0,
         *,
-        tta: Literal["none", "flips", "all"] = "none",
-        blend: Literal["exact", "gaussian"] = "exact",
-        overlap: float = 0.5,
         trust: Sequence[str] = (),
-        spacing: Spacing = "as_trained",
-        intensity: Intensity = "as_trained",
-        channels: Sequence[str] | None = None,
+        **settings: Any,
     ) -> None:
-        for key, word, words in (("tta", tta, ("none", "flips", "all")), ("blend", blend, ("exact", "gaussian"))):
-            if word not in words:
-                raise InputError(f"{key}: {word!r}", nearest(str(word), words))
-        if not memory_gb > 0:
-            raise InputError(f"memory_gb: {memory_gb}", "allowed: above zero, 2 say")
-        if not 0 <= overlap < 1:
-            raise InputError(f"overlap: {overlap}", "allowed: a share of a patch, from 0 to below 1")
+        self.predicting, self.fit = options(settings, Predict, Fit)
         self.path = Path(path)
         self.network, self.meta = load_model(path, [trust] if isinstance(trust, str) else trust)
         self.facts: Facts = self.meta["facts"]
@@ -117,8 +113,7 @@ class Model:
         set_temperature(self.network, self.meta.get("temperature", []))
         if unit := self.meta.get("target_unit"):
             rescale(self.network, unit["sd"], unit["mean"])
-        self.memory_gb, self.tta, self.blend, self.overlap = memory_gb, tta, blend, overlap
-        self.fit = Fit(spacing, intensity, tuple(channels) if channels else None)
+        self.memory_gb = self.predicting.memory_gb
         checked = self.meta.get("precision", {}).get("predict", "float32")
         self.precision = checked if fast_bfloat16(self.device) else "float32"
         self.fused = fuse_batchnorm(self.network)
@@ -280,7 +275,7 @@ class Model:
     def adapt(self, image: Source, name: str) -> Adapted:
         """An image with the channels of training, its numbers and pixels as in training."""
         spacing, unit = (image.spacing, image.unit) if isinstance(image, LazyImage) else (None, "um")
-        fit = self.fit if isinstance(image, LazyImage) else Fit("as_is", self.fit.intensity)
+        fit = self.fit if isinstance(image, LazyImage) else Fit(spacing="as_is", intensity=self.fit.intensity)
         return adapt(image, self.facts, fit, name, spacing, unit)
 
     def open_maps(self, image: Source, name: str, memory_gb: float | None = None) -> Maps | MapsOnGrid:
@@ -290,8 +285,8 @@ class Model:
 
     @cached_property
     def _images(self) -> ImagePredictor:
-        every = views(self.facts.spatial_dims, self.tta)
-        blend = Blend(self._patch, self.overlap) if self.blend == "gaussian" else None
+        every = views(self.facts.spatial_dims, self.predicting.tta)
+        blend = Blend(self._patch, self.predicting.overlap) if self.predicting.blend == "gaussian" else None
         return ImagePredictor(self.fused, self._answer, self.facts, self.device, every, blend)
 
     @property

@@ -4,15 +4,20 @@ import errno
 import logging
 import os
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from inspect import Parameter, signature
 from types import UnionType
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from biocnn.core.errors import InputError, Interrupted
 from biocnn.core.interrupt import exit_on_sigterm
-from biocnn.workflow.steps import STEPS
+from biocnn.workflow.steps import OPTIONS, STEPS
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     The exit status is 0; 2 where the input cannot be used; 75 where the step can go on later; 128 and the number of the
     signal where one ended it (SIGTERM 143, Ctrl-C 130).
     """
-    arguments = parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else list(argv)
+    arguments = parser(argv[0] if argv else "").parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     function = arguments.function
     try:
@@ -66,8 +72,8 @@ def _disk(error: OSError) -> bool:
     return error.errno in full + closed or (error.errno is None and "written" in str(error))
 
 
-def parser() -> ArgumentParser:
-    """The command line."""
+def parser(step: str = "") -> ArgumentParser:
+    """The command line; settings that are options are those of one step, for to know them takes a moment."""
     top = ArgumentParser("biocnn", description="Convolutional networks for sequences and images; see Snakefile.")
     commands = top.add_subparsers(required=True, metavar="STEP")
     for function in STEPS:
@@ -75,9 +81,56 @@ def parser() -> ArgumentParser:
         command = commands.add_parser(function.__name__, help=text, description=function.__doc__)
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
         command.set_defaults(function=function)
-        for parameter in signature(function).parameters.values():
+        for parameter in _parameters(function):
             _add(command, parameter)
+        for key, field in _settings(function).items() if step == function.__name__ else ():
+            _add_setting(command, key, field)
     return top
+
+
+def _parameters(function: Callable[..., Any]) -> list[Parameter]:
+    """Those of a step that are declared in its signature."""
+    return [p for p in signature(function).parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
+
+
+def _settings(function: Callable[..., Any]) -> "dict[str, FieldInfo]":
+    """The settings that are options of a step."""
+    if function.__name__ not in OPTIONS:
+        return {}
+    from biocnn.config.schema import option_fields  # pydantic takes longer than `biocnn --help` should
+    from biocnn.config.settings import Settings
+
+    sections = [type(Settings.model_fields[name].default) for name in OPTIONS[function.__name__]]
+    return {key: field for section in sections for key, field in option_fields(section).items()}
+
+
+def _add_setting(command: ArgumentParser, key: str, field: "FieldInfo") -> None:
+    from biocnn.core.wording import describe
+
+    words, _ = describe(field.annotation, tuple(field.metadata))
+    words = words.removesuffix(" or null") + (", with commas between" if "a list" in words else "")
+    left_out = "" if field.default is None else f"; default: {_joined(field.default)}"
+    text = f"{field.description} ({words}{left_out})".replace("%", "%%")
+    command.add_argument(
+        f"--{key.replace('_', '-')}", type=partial(_value, field.annotation), default=SUPPRESS, help=text
+    )
+
+
+def _joined(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _value(annotation: Any, text: str) -> Any:
+    """What a word on the command line stands for: commas part the entries of a list."""
+    for kind in get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,):
+        if kind in (int, float):
+            with suppress(ValueError):
+                return kind(text)
+        elif get_origin(kind) is Literal and text in get_args(kind):
+            return text
+        elif get_origin(kind) is list:
+            return [_value(get_args(kind)[0], part.strip()) for part in text.split(",")]
+    return text
 
 
 def _add(command: ArgumentParser, parameter: Parameter) -> None:
@@ -101,7 +154,7 @@ def _optional(parameter: Parameter) -> bool:
 def positional(function: Callable[..., Any], arguments: Namespace) -> list[Any]:
     """The positional arguments of a step, those of ``*paths`` laid out."""
     found: list[Any] = []
-    for parameter in signature(function).parameters.values():
+    for parameter in _parameters(function):
         if parameter.kind is Parameter.VAR_POSITIONAL:
             found += getattr(arguments, parameter.name)
         elif parameter.kind is not Parameter.KEYWORD_ONLY:
@@ -111,8 +164,8 @@ def positional(function: Callable[..., Any], arguments: Namespace) -> list[Any]:
 
 def keywords(function: Callable[..., Any], arguments: Namespace) -> dict[str, Any]:
     """The keyword arguments of a step."""
-    parameters = signature(function).parameters.values()
-    return {p.name: getattr(arguments, p.name) for p in parameters if p.kind is Parameter.KEYWORD_ONLY}
+    names = [p.name for p in _parameters(function) if p.kind is Parameter.KEYWORD_ONLY] + list(_settings(function))
+    return {name: getattr(arguments, name) for name in names if name in arguments}
 
 
 if __name__ == "__main__":

@@ -13,8 +13,7 @@ from typing import Any
 
 from biocnn.config.code_digests import code_of_step
 from biocnn.config.experiment import Experiment, load, read_frozen
-from biocnn.config.registry import input_of, own_module
-from biocnn.config.schema import Section
+from biocnn.config.registry import input_of
 from biocnn.config.settings import Settings
 from biocnn.core.errors import Collector, Faults, InputError, nearest
 from biocnn.workflow.contents import Contents
@@ -138,34 +137,9 @@ class Workflow:
         """The encoded genome that the variants refer to."""
         return self._encoded(wildcards, "variants")
 
-    def predict_options(self, wildcards: Any) -> list[str]:
-        """The section ``predict`` as options of the step, and what is trusted."""
-        return _options(self._settings(wildcards).predict) + self.trust_option(wildcards)
-
-    def trust_option(self, wildcards: Any) -> list[str]:
-        """``--trust=MODULE`` for steps that read models of a network of one's own, which the experiment names."""
-        module = own_module(self._settings(wildcards).model.name)
-        return [f"--trust={module}"] if module else []
-
-    def segment_options(self, wildcards: Any) -> list[str]:
-        """The sections ``predict`` and ``segment`` as options of the step."""
-        return self.predict_options(wildcards) + _options(self._settings(wildcards).segment, leave=("images",))
-
     def scanned_genome(self, wildcards: Any) -> str:
         """The encoded genome that is scanned."""
         return self._encoded(wildcards, "scan")
-
-    def scan_options(self, wildcards: Any) -> list[str]:
-        """The section ``scan`` as options of the step."""
-        section = self._settings(wildcards).scan
-        leave = ("genome", "contigs") if section.contigs == "all" else ("genome",)
-        return _options(section, leave) + self.trust_option(wildcards)
-
-    def variants_options(self, wildcards: Any) -> list[str]:
-        """The section ``variants``, and the seed, as options of the step."""
-        settings = self._settings(wildcards)
-        seed = [f"--seed={settings.seed}"]
-        return _options(settings.variants, leave=("vcf", "genome")) + seed + self.trust_option(wildcards)
 
     def genome_option(self, wildcards: Any) -> list[str]:
         """``--genome FOLDER`` for experiments that read one."""
@@ -320,13 +294,6 @@ def _gpus(given: Any) -> int:
     if isinstance(given, bool) or not re.fullmatch("[0-9]{1,4}", number):
         raise InputError(f"gpus: must be a whole number >= 0 (given: {number!r})", "for example --config gpus=1")
     return int(number)
-
-
-def _options(section: Section, leave: tuple[str, ...] = ()) -> list[str]:
-    """Settings that are given as options of a step, each one word, so that a value may start with a hyphen."""
-    given = {key: value for key, value in section if key not in leave and value is not None}
-    texts = {key: ",".join(map(str, v)) if isinstance(v, list) else str(v) for key, v in given.items()}
-    return [f"--{key.replace('_', '-')}={text}" for key, text in texts.items()]
 
 
 def _argument(path: Path) -> str:

@@ -4,7 +4,9 @@ The main path: check, dataset, train, predict, baselines, evaluate, explain, unc
 report, summary.
 """
 
+import json
 import logging
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,6 @@ from typing import Any
 from biocnn.core.errors import InputError
 from biocnn.core.extras import needs
 from biocnn.core.files import atomic, read_json
-from biocnn.workflow.image_steps import uncertainty
-from biocnn.workflow.trials import calibrate, numbers, trial
 
 log = logging.getLogger("biocnn")
 
@@ -73,6 +73,34 @@ def dataset(config: Path, out: Path, *, data_root: Path = Path(), genome: Path |
         log.info("%s = %s: %s", key, decision.value, decision.reason)
 
 
+def trial(
+    config: Path, data: Path, name: str, out: Path, *, data_root: Path = Path(), state: Path | None = None
+) -> None:
+    """Train with random settings and validate: NAME, fold0-trial3-part1 say, has numbers from 0."""
+    from biocnn.data.dataset import Dataset
+    from biocnn.training.calibrate import run_trial
+    from biocnn.training.state import clear
+
+    settings, (fold, number, part) = _load(config, data_root).settings, _numbers(name, "fold", "trial", "part")
+    record = run_trial(settings, Dataset(data, fold), number, part, partial(log.info, "%s  %s", name), state)
+    with atomic(out) as path:
+        path.write_text(json.dumps(record, indent=1))
+    if state:
+        clear(state, unfinished=True)  # of trainings that diverged
+
+
+def calibrate(table: Path, best: Path, *trials: Path) -> None:
+    """Rank the trials in a table; BEST gets the settings of the first, for `biocnn train --settings`."""
+    from biocnn.training.calibrate import rank_trials, read_record
+
+    ranked, chosen = rank_trials([read_record(path) for path in trials])
+    with atomic(table) as path:
+        ranked.to_csv(path, sep="\t", index=False, float_format="%.6g")
+    with atomic(best) as path:
+        path.write_text(json.dumps(chosen, indent=1))
+    log.info("trial %d is the best of %d: %s", ranked["trial"].iloc[0], len(ranked), chosen)
+
+
 def train(
     config: Path,
     data: Path,
@@ -93,7 +121,7 @@ def train(
     from biocnn.data.dataset import Dataset
     from biocnn.training.runs import train_run
 
-    experiment, (fold, seed) = _load(config, data_root).settings, numbers(run, "fold", "seed")
+    experiment, (fold, seed) = _load(config, data_root).settings, _numbers(run, "fold", "seed")
     if settings:
         experiment = chosen(experiment, read_json(settings), settings)
     with started_processes() as processes:
@@ -104,12 +132,19 @@ def train(
 
 
 def predict(
-    model: Path, data: Path, out: Path, *,
-    tta: str = "none", blend: str = "exact", overlap: float = 0.5, memory_gb: float = 2.0, trust: str = "",
-) -> None:  # fmt: skip
+    model: Path,
+    data: Path,
+    out: Path,
+    *,
+    config: Path | None = None,
+    data_root: Path = Path(),
+    trust: str = "",
+    **options: Any,
+) -> None:
     """Predict the validation and the test part.
 
-    TRUST is modules, with commas between them, that hold networks of your own; a model of one of them makes it run.
+    Options take the place of the settings of CONFIG, an experiment. TRUST is modules, with commas between them, that
+    hold networks of your own; a model of one of them makes it run.
     """
     import torch
 
@@ -117,7 +152,7 @@ def predict(
     from biocnn.io.ragged import Ragged
     from biocnn.prediction.model import Model
 
-    loaded = Model(model, memory_gb=memory_gb, tta=tta, blend=blend, overlap=overlap, trust=trust.split(","))
+    loaded = Model(model, **_options("predict", config, data_root, trust, options))
     stored = Dataset(data, loaded.meta.get("fold", 0))
     torch.set_num_threads(loaded.meta["experiment"]["train"]["threads"])
     rows = stored.rows("val", "test")
@@ -181,23 +216,40 @@ def explain(config: Path, data: Path, model: Path, out: Path, *, data_root: Path
             log.info("%s", line)
 
 
+def uncertainty(config: Path, data: Path, out: Path, *runs: Path, data_root: Path = Path()) -> None:
+    """How sure the networks are of pixels, objects and images; RUNS have model.safetensors and predictions."""
+    import torch
+
+    from biocnn.data.dataset import Dataset
+    from biocnn.evaluation.uncertainty.step import write_uncertainty
+
+    settings, stored = _load(config, data_root).settings, Dataset(data)
+    if not stored.input.unsure:
+        raise InputError(f"uncertainty: is not for {stored.input.examples}", "set uncertainty: {methods: []}")
+    torch.set_num_threads(settings.train.threads)
+    with atomic(out) as folder:
+        folder.mkdir()
+        for line in write_uncertainty(stored, runs, settings, folder):
+            log.info("%s", line)
+
+
 def segment(
-    images: Path, out: Path, *models: Path,
-    tta: str = "none", blend: str = "exact", overlap: float = 0.5, memory_gb: float = 2.0, trust: str = "",
-    spacing: str = "as_trained", intensity: str = "as_trained", channels: str | None = None, on_error: str = "skip",
-) -> None:  # fmt: skip
+    images: Path,
+    out: Path,
+    *models: Path,
+    config: Path | None = None,
+    data_root: Path = Path(),
+    trust: str = "",
+    **options: Any,
+) -> None:
     """Segment new images with one or more models: masks or labels, objects.csv and images.csv.
 
-    SPACING is as_trained (resample to the pixel size of training) or as_is; INTENSITY is as_trained, as_is or image
-    (each scaled by its own range); CHANNELS are names with commas between them; ON_ERROR is skip or stop. TRUST as in
-    `biocnn predict`.
+    CONFIG and TRUST as in `biocnn predict`.
     """
     from biocnn.apply.segment import segment_files
 
     with atomic(out) as folder:
-        settings = {"tta": tta, "blend": blend, "overlap": overlap, "memory_gb": memory_gb, "trust": trust.split(",")}
-        fit = {"spacing": spacing, "intensity": intensity, "channels": channels.split(",") if channels else None}
-        count = segment_files(images, models, folder, on_error=on_error, **settings, **fit)
+        count = segment_files(images, models, folder, **_options("segment", config, data_root, trust, options))
     log.info("%d objects in %s", count, out / "objects.csv")
 
 
@@ -206,59 +258,56 @@ def variants(
     out: Path,
     *models: Path,
     genome: Path,
-    window: int | None = None,
-    offsets: str = "0",
-    strands: str = "single",
-    ref_mismatch: str = "error",
-    unknown_contigs: str = "error",
-    background: int = 0,
-    maps: str = "4",
-    prefix: str = "BIOCNN",
-    seed: int = 1,
+    config: Path | None = None,
+    data_root: Path = Path(),
+    prefix: str | None = None,
+    seed: int | None = None,
     trust: str = "",
+    **options: Any,
 ) -> None:
     """Score the variants of a VCF or BCF with one or more models: annotated and indexed VCF, and a table.
 
-    GENOME is a FASTA file or a folder that `biocnn genome` made. OFFSETS are numbers with commas between them
-    (--offsets=-10,0,10); MAPS is a number or IDs. TRUST as in `biocnn predict`.
+    GENOME is a FASTA file or a folder that `biocnn genome` made. The names of fields in INFO begin with PREFIX, or
+    BIOCNN. SEED draws the random variants; left out: that of CONFIG, or 1. CONFIG and TRUST as in `biocnn predict`.
     """
     import torch
 
-    from biocnn.apply.variants.step import Settings, annotate, parse
+    from biocnn.apply.variants.step import annotate
     from biocnn.io.genome import either_genome
     from biocnn.prediction.model import Model
 
-    settings = Settings(
-        window, parse(offsets, "offsets"), strands, ref_mismatch, unknown_contigs, background, seed, prefix,
-        parse(maps, "maps"),
-    )  # fmt: skip
-    loaded = [Model(model, trust=trust.split(",")) for model in models]
+    settings = _options("variants", config, data_root, trust, options)
+    seed = _load(config, data_root).settings.seed if config and seed is None else seed
+    settings |= {key: value for key, value in (("prefix", prefix), ("seed", seed)) if value is not None}
+    trusted = settings.pop("trust")
+    loaded = [Model(model, trust=trusted) for model in models]
     torch.set_num_threads(loaded[0].meta["experiment"]["train"]["threads"] if loaded else 1)
     where = either_genome(genome)
     with atomic(out) as folder:
         folder.mkdir()
-        checks = annotate(vcf, loaded, where, folder, settings)
+        checks = annotate(vcf, loaded, where, folder, **settings)
     for row in checks.rows:
         log.info("%s: %s %d %s %s", *(row[i] for i in (0, 1, 3, 2, 4)))
 
 
 def scan(
-    genome: Path, out: Path, *models: Path,
-    contigs: str | None = None, stride: int = 10,
-    threshold: float | None = None, density: float | None = None, trust: str = "",
-) -> None:  # fmt: skip
+    genome: Path,
+    out: Path,
+    *models: Path,
+    config: Path | None = None,
+    data_root: Path = Path(),
+    trust: str = "",
+    **options: Any,
+) -> None:
     """Scan a genome, FASTA or as `biocnn genome` made it, with one or more models: probability as bigWig, and peaks.
 
-    CONTIGS are names with commas between them; without, all are scanned. Windows of THRESHOLD or more make peaks;
-    without, as many as DENSITY leads to expect: sites per Mb, else those of the training data. TRUST as in
-    `biocnn predict`.
+    CONFIG and TRUST as in `biocnn predict`.
     """
     from biocnn.apply.scan.step import scan_files
 
     with atomic(out) as folder:
         folder.mkdir()
-        chosen = contigs.replace(" ", "").split(",") if contigs else None
-        scan_files(genome, models, folder, chosen, stride, threshold, density, trust=trust.split(","))
+        scan_files(genome, models, folder, **_options("scan", config, data_root, trust, options))
 
 
 def report(config: Path, out: Path, figures: Path, *, data_root: Path = Path()) -> None:
@@ -295,6 +344,24 @@ STEPS = (
 )  # fmt: skip
 
 
+# Steps whose options are the settings of these sections, see biocnn.config.settings.
+OPTIONS = {"predict": ("predict",), "segment": ("predict", "segment"), "variants": ("variants",), "scan": ("scan",)}
+
+
+def _options(step: str, config: Path | None, data_root: Path, trust: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Keywords for what a step calls: options in place of an experiment's settings, or of defaults; what is trusted."""
+    from biocnn.config.registry import own_module
+    from biocnn.config.schema import option_fields, options
+    from biocnn.config.settings import Settings
+
+    settings = _load(config, data_root).settings if config else None
+    sections = [getattr(settings, name) if settings else Settings.model_fields[name].default for name in OPTIONS[step]]
+    own = {key: getattr(section, key) for section in sections for key in option_fields(type(section))}
+    checked = options({key: value for key, value in own.items() if value is not None} | given, *map(type, sections))
+    found = {key: getattr(section, key) for section in checked for key in option_fields(type(section))}
+    return found | {"trust": [*trust.split(","), own_module(settings.model.name) if settings else ""]}
+
+
 def _load(config: Path, data_root: Path) -> Any:
     from biocnn.config.experiment import load  # pydantic takes longer than `biocnn --help` should
 
@@ -310,3 +377,11 @@ def _read(experiment: Any, checks: Any, genome: Path | None) -> Any:
     raw = read(source, seed, checks, *([genome] if genome else []))
     check_strands(experiment.settings, raw.facts.alphabet)
     return raw
+
+
+def _numbers(name: str, *words: str) -> list[int]:
+    """The numbers in a name such as fold0-seed1."""
+    found = re.fullmatch("-".join(rf"{word}(\d{{1,10}})" for word in words), name)
+    if not found:
+        raise InputError(f"{name!r} is not understood", f"for example {'-'.join(f'{word}0' for word in words)}")
+    return [int(number) for number in found.groups()]

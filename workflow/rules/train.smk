@@ -52,7 +52,8 @@ rule predict:
     resources:
         gpu=W.gpus,
     params:
+        settings=W.depends("predict"),
         code=W.code("predict", "model"),
-        options=W.predict_options,
+        config=W.config_of,
     shell:
-        "biocnn predict {input.model:q} {input.dataset:q} {output:q} {params.options:q} 2>&1 | tee {log:q}"
+        "biocnn predict {input.model:q} {input.dataset:q} {output:q} --config {params.config:q} 2>&1 | tee {log:q}"

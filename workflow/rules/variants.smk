@@ -16,10 +16,10 @@ rule variants:
     resources:
         gpu=W.gpus,
     params:
-        settings=W.depends("variants"),
+        settings=W.depends("seed", "variants"),
         code=W.code("variants", "model"),
         vcf=W.file("variants.vcf"),
-        options=W.variants_options,
+        config=W.config_of,
     shell:
         "biocnn variants {params.vcf:q} {output:q} {input.models:q} --genome {input.genome:q}"
-        " {params.options:q} 2>&1 | tee {log:q}"
+        " --config {params.config:q} 2>&1 | tee {log:q}"

@@ -7,11 +7,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from biocnn.apply.scan.calling import Caller
+from biocnn.config.schema import options
+from biocnn.config.settings import Scan
 from biocnn.config.strands import RNA
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
@@ -23,7 +26,6 @@ from biocnn.prediction.compatibility import agree
 from biocnn.prediction.model import Model
 
 MAX_UNKNOWN = 0.5  # largest share of unknown bases in a window, where training set no other
-MOST = 1e6  # sites per Mb
 ROWS = 1 << 14  # windows at a time
 
 log = logging.getLogger("biocnn")
@@ -33,34 +35,24 @@ def scan_files(
     genome: Path,
     models: Sequence[Path],
     folder: Path,
-    contigs: Sequence[str] | None,
-    stride: int,
-    threshold: float | None,
-    density: float | None,
+    *,
     trust: Sequence[str] = (),
+    **settings: Any,
 ) -> None:
     """``scan_genome`` of model files and a genome, which is a FASTA file or a folder of ``write_genome``."""
+    options(settings, Scan)
     loaded = [Model(model, trust=trust) for model in models]
     agree(loaded, "sequence", "scan")
     torch.set_num_threads(loaded[0].meta["experiment"]["train"]["threads"])
     began, opened = time.monotonic(), either_genome(genome)
-    checks = scan_genome(opened, loaded, folder, contigs=contigs, stride=stride, threshold=threshold, density=density)
+    checks = scan_genome(opened, loaded, folder, **settings)
     checks.frame().to_csv(folder / "counts.tsv", sep="\t", index=False)
     for source, outcome, reason, count, _ in checks.rows:
         log.info("%s: %s %d %s", source, outcome, count, reason)
     log.info("in %.0f s", time.monotonic() - began)
 
 
-def scan_genome(
-    genome: Genome,
-    models: Sequence[Model],
-    folder: Path,
-    *,
-    contigs: Sequence[str] | None = None,
-    stride: int = 10,
-    threshold: float | None = None,
-    density: float | None = None,
-) -> Checks:
+def scan_genome(genome: Genome, models: Sequence[Model], folder: Path, **settings: Any) -> Checks:
     """Scan contigs with one or more models: tracks of the mean probability, and peaks, named by their rank.
 
     Windows of more unknown bases than the models were trained on are left out.
@@ -74,6 +66,11 @@ def scan_genome(
     folder
         Exists, and gets ``scan.bw`` (the probability, on ``stride`` bp around the middle of each window) and
         ``peaks.narrowPeak``; of several outputs ``scan.NAME.bw`` and ``peaks.NAME.narrowPeak`` for each.
+    **settings
+        Options as of `biocnn scan`, with the defaults of ``Scan`` in ``biocnn.config.settings``: see below.
+
+    Other Parameters
+    ----------------
     contigs
         Names, which may be spelled otherwise than in the genome, see ``biocnn.io.contigs``; None: all.
     stride
@@ -95,20 +92,21 @@ def scan_genome(
         For models that differ or have no window, contigs that the genome lacks or that are all too short, and a density
         that is not above 0.
     """
-    window = _agreed(models, genome, stride)
+    (scan,) = options(settings, Scan)
+    window, stride = _agreed(models, genome, scan.stride), scan.stride
     checks = Checks()
-    chosen = _chosen(genome, contigs, window, checks)
+    chosen = _chosen(genome, None if scan.contigs == "all" else scan.contigs, window, checks)
     share = models[0].meta["experiment"]["data"].get("max_unknown", MAX_UNKNOWN)
     counts, began = Counter(), time.monotonic()
     if models[0].facts.alphabet == RNA:
         checks.add("scan", "note", "contigs of which models of RNA read one strand, +", len(chosen))
     bases = sum(genome.contigs[name] for name in chosen)
-    suffixes, densities = _suffixes(models[0].outputs), _densities(models, density)
+    suffixes, densities = _suffixes(models[0].outputs), _densities(models, scan.density)
     with ExitStack() as files:
         tracks = []
         for name, suffix, sites in zip(models[0].outputs, suffixes, densities, strict=True):
             bigwig = files.enter_context(write_bigwig(folder / f"scan{suffix}.bw", genome.contigs))
-            tracks.append(Track(name, bigwig, Caller(window, threshold, sites, bases), stride))
+            tracks.append(Track(name, bigwig, Caller(window, scan.threshold, sites, bases), stride))
         for chrom in chosen:
             for starts, probability in _mean(models, genome, chrom, stride):
                 known = _unknown(genome, chrom, starts, window) <= share
@@ -175,8 +173,6 @@ def _chosen(genome: Genome, contigs: Sequence[str] | None, window: int, checks: 
 def _densities(models: Sequence[Model], given: float | None) -> list[float | None]:
     """Sites per Mb of each output: as given, or as in the data that the first model was trained on."""
     outputs = len(models[0].outputs)
-    if given is not None and not 0 < given <= MOST:
-        raise InputError(f"scan.density: {given:g} sites per Mb", "give a number above 0, 30 for example")
     return [given] * outputs if given else models[0].facts.density or [None] * outputs
 
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,8 +18,10 @@ from biocnn.apply.segment.pieces import Pieces
 from biocnn.apply.segment.scratch import Scratch
 from biocnn.apply.segment.table import measure_pieces
 from biocnn.apply.segment.writing import write_like
+from biocnn.config.schema import options
+from biocnn.config.settings import Fit, Predict, Segment
 from biocnn.core.checks import Checks
-from biocnn.core.errors import InputError, nearest
+from biocnn.core.errors import InputError
 from biocnn.io.image_paths import PASSED_OVER, named_images, passed_over
 from biocnn.io.lazy import LazyImage
 from biocnn.prediction.compatibility import Note, agree
@@ -28,7 +30,7 @@ from biocnn.prediction.tiles import Slices
 from biocnn.tasks.facts import Facts
 from biocnn.tasks.watershed import settings_at
 
-OnError = Literal["skip", "stop"]
+SEGMENT = Segment()
 NETWORK, OTHERS = 0.35, 0.5  # shares of the memory for a pass through the network, and for what is done at other times
 
 
@@ -36,17 +38,24 @@ log = logging.getLogger("biocnn")
 
 
 def segment_files(
-    images: Path, models: Sequence[Path], folder: Path, *, on_error: OnError = "skip", **settings: Any
+    images: Path, models: Sequence[Path], folder: Path, *, trust: Sequence[str] = (), **settings: Any
 ) -> int:
-    """Make a folder and segment images into it with the models in files; settings are those of ``Model``."""
-    loaded = [Model(model, **settings) for model in models]
+    """Make a folder and segment images into it with the models in files; settings are those of ``Model``, and on_error.
+
+    The defaults are those of ``Predict`` and ``Segment`` in ``biocnn.config.settings``.
+    """
+    predict, segment = options(settings, Predict, Segment)
+    own = dict(predict) | {key: getattr(segment, key) for key in Fit.model_fields}
+    loaded = [Model(model, trust=trust, **own) for model in models]
     agree(loaded, "image", "segment")
     torch.set_num_threads(loaded[0].meta["experiment"]["train"]["threads"])
     folder.mkdir()
-    return segment_images(images, loaded, folder, on_error=on_error)
+    return segment_images(images, loaded, folder, on_error=segment.on_error)
 
 
-def segment_images(images: str | Path, models: Sequence[Model], folder: Path, *, on_error: OnError = "skip") -> int:
+def segment_images(
+    images: str | Path, models: Sequence[Model], folder: Path, *, on_error: str = SEGMENT.on_error
+) -> int:
     """Segment every image of a folder by the mean of the models' probabilities.
 
     An image is read, predicted and put together piece by piece, and its objects are measured some at a time. What comes
@@ -78,8 +87,7 @@ def segment_images(images: str | Path, models: Sequence[Model], folder: Path, *,
         Where models differ; where an image cannot be used, with ``stop``, or all of them cannot.
     """
     agree(models, "image", "segment")
-    if on_error not in OnError.__args__:
-        raise InputError(f"on_error: {on_error!r}", nearest(on_error, OnError.__args__))
+    options({"on_error": on_error}, Segment)
     tables, rows, checks = [], [], Checks()
     found = named_images(images)
     skipped: list[InputError] = []

@@ -2,15 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 import biocnn
-from biocnn.apply.variants.alleles import REASONS, Alleles, Mismatch, Normal, Reader
+from biocnn.apply.variants.alleles import REASONS, Alleles, Normal, Reader
 from biocnn.apply.variants.background import Background
 from biocnn.apply.variants.form import Form
 from biocnn.apply.variants.maps import Choice, mutation_maps
@@ -20,6 +19,8 @@ from biocnn.apply.variants.reread import reread
 from biocnn.apply.variants.scoring import Ensemble, effects
 from biocnn.apply.variants.windows import BOTH, Kept, column, cut, one_pair
 from biocnn.apply.variants.writing import Writer
+from biocnn.config.schema import option_fields, options
+from biocnn.config.settings import Variants
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.core.files import sha256
@@ -30,22 +31,16 @@ from biocnn.prediction.model import Model
 ROUNDING = 1e-6  # share of a logit up to which a change is none
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How variants are scored; see section ``variants`` of ``biocnn.config.settings``."""
-
-    window: int | None = None
-    offsets: tuple[int, ...] = (0,)
-    strands: Literal["single", "both"] = "single"
-    ref_mismatch: Mismatch = "error"
-    unknown_contigs: Literal["error", "skip"] = "error"
-    background: int = 0
-    seed: int = 1
-    prefix: str = "BIOCNN"
-    maps: int | tuple[str, ...] = 4
-
-
-def annotate(vcf: str | Path, models: Sequence[Model], genome: Genome, folder: Path, settings: Settings) -> Checks:
+def annotate(
+    vcf: str | Path,
+    models: Sequence[Model],
+    genome: Genome,
+    folder: Path,
+    *,
+    seed: int = 1,
+    prefix: str = "BIOCNN",
+    **settings: Any,
+) -> Checks:
     """Score the variants of a file with one or more models, holding some thousands at a time.
 
     Parameters
@@ -58,8 +53,12 @@ def annotate(vcf: str | Path, models: Sequence[Model], genome: Genome, folder: P
         The one the variants refer to.
     folder
         Gets variants.vcf.gz, its index, variants.tsv, counts.tsv, largest.tsv and maps.npz; exists.
-    settings
-        How to score.
+    seed
+        Of the background.
+    prefix
+        The names of fields in INFO begin with it.
+    **settings
+        Options of `biocnn variants`, see ``Variants`` of ``biocnn.config.settings``.
 
     Returns
     -------
@@ -71,16 +70,16 @@ def annotate(vcf: str | Path, models: Sequence[Model], genome: Genome, folder: P
     InputError
         For files, alleles and settings that cannot be used; names the line.
     """
-    vcf = Path(vcf)
-    scorer = Scorer(Ensemble(models, settings.window, settings.strands), genome, settings)
+    vcf, (asked,) = Path(vcf), options(settings, Variants)
+    scorer = Scorer(Ensemble(models, asked.window, asked.strands), genome, asked, seed)
     header, blocks = read_vcf(vcf)
     named = header_contigs(header)
     check_lengths(vcf, named, find_contigs(named, genome, False, vcf), genome)
-    reader = Reader(genome, vcf, scorer.ensemble.window, settings.ref_mismatch, settings.unknown_contigs, named)
-    form, counts, choice = Form(header), Counts(vcf), Choice(settings.maps if isinstance(settings.maps, tuple) else ())
+    reader = Reader(genome, vcf, scorer.ensemble.window, asked.ref_mismatch, asked.unknown_contigs, named)
+    form, counts, choice = Form(header), Counts(vcf), Choice(asked.maps if isinstance(asked.maps, list) else ())
     writer = Writer(
-        folder, header, scorer.ensemble.outputs, scorer.names, settings.prefix, _provenance(models, genome, settings),
-        regression=not scorer.ensemble.task.positives, background=settings.background,
+        folder, header, scorer.ensemble.outputs, scorer.names, prefix, _provenance(models, genome, asked, seed, prefix),
+        regression=not scorer.ensemble.task.positives, background=asked.background,
     )  # fmt: skip
     with writer:
         for first, lines in blocks:
@@ -110,19 +109,8 @@ def annotate(vcf: str | Path, models: Sequence[Model], genome: Genome, folder: P
     for name in sorted(choice.wanted - {chosen.id for chosen in choice.named}):
         checks.add(vcf.name, "note", "variants to be drawn that were not found, or set aside", 1, name)
     checks.frame().to_csv(folder / "counts.tsv", sep="\t", index=False)
-    _write_chosen(folder, choice, scorer, settings)
+    _write_chosen(folder, choice, scorer, asked.maps)
     return checks
-
-
-def parse(text: str, key: str) -> Any:
-    """Settings as the command line gives them: ``offsets``, numbers, and ``maps``, a number or IDs."""
-    parts = tuple(part.strip() for part in text.split(","))
-    if key == "maps":
-        return int(text) if text.isdecimal() else parts
-    try:
-        return tuple(map(int, parts))
-    except ValueError as error:
-        raise InputError(f"{key}: {text!r} are no whole numbers", f"for example --{key}=-10,0,10") from error
 
 
 class Scorer:
@@ -134,25 +122,25 @@ class Scorer:
         Models.
     genome
         Where the variants lie.
-    settings
+    variants
         offsets and background.
+    seed
+        Of the background.
     """
 
-    def __init__(self, ensemble: Ensemble, genome: Genome, settings: Settings) -> None:
-        self.ensemble, self.genome, self.offsets = ensemble, genome, settings.offsets
-        places = [column(ensemble.window, offset, kept) for offset in settings.offsets for kept in BOTH]
+    def __init__(self, ensemble: Ensemble, genome: Genome, variants: Variants, seed: int) -> None:
+        self.ensemble, self.genome, self.offsets = ensemble, genome, variants.offsets
+        places = [column(ensemble.window, offset, kept) for offset in variants.offsets for kept in BOTH]
         if not places or not all(0 <= place < ensemble.window for place in places):
             most = (ensemble.window - 1) // 2
             raise InputError(
-                f"offsets: {list(settings.offsets)} with windows of {ensemble.window} bp",
+                f"offsets: {variants.offsets} with windows of {ensemble.window} bp",
                 f"an offset keeps the variant in the window: from {-most} to {most}",
             )
         self.unseen = 0  # alleles of which all windows are equal
         margin = max(places), ensemble.window - min(places)
         self.background = (
-            Background(genome, self._change, settings.background, margin, settings.seed)
-            if settings.background
-            else None
+            Background(genome, self._change, variants.background, margin, seed) if variants.background else None
         )
 
     @property
@@ -256,19 +244,21 @@ def _named(fields: Sequence[Sequence[str]], alleles: Alleles, i: int) -> str:
     return readable(f"{chrom}:{pos} {alleles.ref[i][:20]}>{alleles.alt[i][:20]}")
 
 
-def _provenance(models: Sequence[Model], genome: Genome, settings: Settings) -> dict[str, str]:
+def _provenance(models: Sequence[Model], genome: Genome, asked: Variants, seed: int, prefix: str) -> dict[str, str]:
     """What a line of the header tells of how the file was made; no paths, for files travel."""
     files = ",".join(f"{'/'.join(m.path.parts[-2:])}(sha256 {sha256(m.path)[:12]})" for m in models)
-    values = " ".join(f"{key}={value}" for key, value in asdict(settings).items() if key not in ("prefix", "maps"))
+    told = {key: getattr(asked, key) for key in option_fields(Variants) if key != "maps"}
+    told |= {"offsets": tuple(asked.offsets), "seed": seed}
+    values = " ".join(f"{key}={value}" for key, value in told.items())
     return {
         "biocnn_variantsVersion": biocnn.__version__,
-        "biocnn_variantsCommand": f"prefix={settings.prefix} models={files} genome={Path(genome.source).name} {values}",
+        "biocnn_variantsCommand": f"prefix={prefix} models={files} genome={Path(genome.source).name} {values}",
     }
 
 
-def _write_chosen(folder: Path, choice: Choice, scorer: Scorer, settings: Settings) -> None:
+def _write_chosen(folder: Path, choice: Choice, scorer: Scorer, maps: int | list[str]) -> None:
     """The largest changes as a table, and the mutation maps of those chosen."""
-    number = settings.maps if isinstance(settings.maps, int) else 0
+    number = maps if isinstance(maps, int) else 0
     shown = choice.shown(number)
     outputs = scorer.ensemble.outputs
     names = [{"REF": "reference", "ALT": "alternative"}.get(name, name.lower()) for name in scorer.names]

@@ -189,9 +189,9 @@ def test_what_cannot_be_scanned_is_refused(
         ([models[0], longer], [], "the models differ in their window: 24 in"),
         (models, ["--contigs=chrI,chrX"], "scan.contigs: contig 'chrX' is not in"),
         (models, ["--contigs=chrII"], "no contig is as long as a window of 24 bp"),
-        (models, ["--stride=0"], "stride is 0"),
-        (models, ["--density=0"], "scan.density: 0 sites per Mb"),
-        (models, ["--density=nan"], "scan.density: nan"),
+        (models, ["--stride=0"], "stride: must be a whole number >= 1"),
+        (models, ["--density=0"], "density: must be a number > 0 and <= 1,000,000"),
+        (models, ["--density=nan"], "density: must be a number > 0"),
     ):
         out = tmp_path / "out"
         assert main(["scan", str(fasta), str(out), *map(str, paths), *options]) == 2, message

@@ -154,7 +154,7 @@ def model_of(task: str, folder: Path, memory_gb: float = 2.0, seed: int = 3) -> 
     network = build_model(section, facts)
     experiment = {"model": section, "data": {"axes": None}}
     save_model(folder / f"m{seed}.safetensors", network, {"experiment": experiment, "facts": facts})
-    return Model(folder / f"m{seed}.safetensors", "cpu", memory_gb)
+    return Model(folder / f"m{seed}.safetensors", "cpu", memory_gb=memory_gb)
 
 
 def textured(size: tuple[int, int]) -> np.ndarray:

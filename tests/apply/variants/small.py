@@ -9,7 +9,7 @@ import pysam
 import torch
 from tiny import sequence_facts
 
-from biocnn.apply.variants.step import Settings, annotate
+from biocnn.apply.variants.step import annotate
 from biocnn.config.schema import choose
 from biocnn.io.fasta import encode
 from biocnn.io.genome import Genome
@@ -60,7 +60,7 @@ def run(folder: Path, text: str, genome: Genome, *models: Model, **settings: Any
     (folder / "in.vcf").write_text(text)
     out = folder / "out"
     out.mkdir(exist_ok=True)
-    annotate(folder / "in.vcf", models, genome, out, Settings(**{"maps": 0, **settings}))
+    annotate(folder / "in.vcf", models, genome, out, **{"maps": 0, **settings})
     return out
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from small import DEEPBIND, lines_of, model_of, random_genome, records_of, run, vcf_text
 
 from biocnn.apply.variants import reading
-from biocnn.apply.variants.step import Settings, annotate
+from biocnn.apply.variants.step import annotate
 from biocnn.core.errors import InputError
 from biocnn.io.fasta import decode, reverse_complement
 
@@ -238,7 +238,7 @@ def test_bytes_that_are_no_text_reach_no_table_of_the_report(tmp_path: Path) -> 
     text = vcf_text(record("chr1", 100, 1, "+", id="r\udcffs"), "chr\udcff 5 . A <X\udcff> 1 \udcff; .",
                     "chr\udcff 4 . A C . . .", header=("##x=<\udcff",))  # fmt: skip
     (tmp_path / "in.vcf").write_bytes(text.encode("utf-8", "surrogateescape"))
-    annotate(tmp_path / "in.vcf", [model_of(tmp_path)], GENOME, tmp_path, Settings(unknown_contigs="skip", maps=1))
+    annotate(tmp_path / "in.vcf", [model_of(tmp_path)], GENOME, tmp_path, unknown_contigs="skip", maps=1)
     for name in ("counts.tsv", "largest.tsv"):
         assert "\ufffd" in (tmp_path / name).read_text(encoding="utf-8")
     assert any("r\udcffs" in line for line in lines_of(tmp_path)), "passed on as it is"

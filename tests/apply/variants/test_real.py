@@ -9,7 +9,7 @@ import pytest
 from small import lines_of, model_of
 
 from biocnn.apply.variants.reading import read_vcf
-from biocnn.apply.variants.step import Settings, annotate
+from biocnn.apply.variants.step import annotate
 from biocnn.io.genome import read_genome
 
 pytestmark = pytest.mark.data
@@ -31,7 +31,7 @@ def test_yeast_by_ensembl_names(tmp_path: Path, data_root: Path) -> None:
     for name in ("variants_ensembl109.vcf.gz", "variants_ensembl109.original_ensembl_chrom_names.vcf.gz"):
         out = tmp_path / name
         out.mkdir()
-        annotate(some(folder / name, tmp_path / "some.vcf", 20_000), [model], genome, out, Settings(maps=0))
+        annotate(some(folder / name, tmp_path / "some.vcf", 20_000), [model], genome, out, maps=0)
         tables.append(pd.read_csv(out / "variants.tsv", sep="\t"))
     assert set(tables[0]["chrom"].str.removeprefix("chr")) == set(tables[1]["chrom"])
     for key in ("pos", "bound_ref", "bound_dlogit"):
@@ -42,7 +42,7 @@ def test_yeast_by_ensembl_names(tmp_path: Path, data_root: Path) -> None:
 def test_genotypes_stay_byte_for_byte(tmp_path: Path, data_root: Path) -> None:
     folder = data_root / "genomics/human_chr20_hg19"
     name = "1000G_chr20_1-4Mb.300_haplotypes.original_contig_20.vcf.gz"
-    annotate(folder / name, [model_of(tmp_path, TINY)], read_genome(folder / "chr20.fa.gz"), tmp_path, Settings(maps=0))
+    annotate(folder / name, [model_of(tmp_path, TINY)], read_genome(folder / "chr20.fa.gz"), tmp_path, maps=0)
     with gzip.open(folder / name, "rt") as handle:
         given = [line.rstrip("\n") for line in handle]
     found = lines_of(tmp_path)

@@ -7,7 +7,6 @@ import pytest
 from small import lines_of, model_of, random_genome, vcf_text
 
 from biocnn.apply.variants.scoring import Ensemble
-from biocnn.apply.variants.step import parse
 from biocnn.config.experiment import load
 from biocnn.core.errors import InputError
 from biocnn.io.fasta import decode
@@ -36,7 +35,7 @@ def experiment(folder: Path, variants: str) -> Path:
     return path
 
 
-def test_section_becomes_options(folder: Path) -> None:
+def test_the_rule_depends_on_what_the_section_names(folder: Path) -> None:
     path = experiment(folder, "{vcf: some.vcf, genome: genome.fa, offsets: [-10, 0], maps: [rs1, rs 2]}")
     workflow = Workflow({"experiments": [str(path)], "data_root": str(folder)}, folder)
     some = SimpleNamespace(experiment="some")
@@ -44,9 +43,7 @@ def test_section_becomes_options(folder: Path) -> None:
     assert workflow.variants(some) == ["results/some/variants"]
     genome = Path(workflow.variants_genome(some)).name
     assert workflow.fasta(SimpleNamespace(genome=genome), []) == str(folder / "genome.fa")
-    options = workflow.variants_options(some)
-    for part in ("--offsets=-10,0", "--maps=rs1,rs 2", "--strands=single", "--background=0", "--seed=3"):
-        assert part in options
+    assert '"offsets": [-10, 0]' in workflow.depends("seed", "variants")(some)
 
 
 def test_nothing_runs_without_variants(folder: Path) -> None:
@@ -57,14 +54,6 @@ def test_nothing_runs_without_variants(folder: Path) -> None:
 def test_variants_need_a_genome(folder: Path) -> None:
     with pytest.raises(InputError, match=r"variants\.genome: is missing"):
         load(experiment(folder, "{vcf: some.vcf}"), folder)
-
-
-def test_texts_of_settings() -> None:
-    assert parse("-10, 0,10", "offsets") == (-10, 0, 10)
-    assert parse("4", "maps") == 4
-    assert parse("rs1,rs2", "maps") == ("rs1", "rs2")
-    with pytest.raises(InputError, match="are no whole numbers"):
-        parse("a", "offsets")
 
 
 def test_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,157 @@
+"""Options of steps that apply a model: declared once, checked alike on the command line, in Python and in a file."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import pytest
+
+from biocnn.apply.scan.step import scan_files, scan_genome
+from biocnn.apply.segment import segment_files
+from biocnn.apply.variants.step import annotate
+from biocnn.config.experiment import load
+from biocnn.config.schema import option_fields
+from biocnn.config.settings import Fit, Predict, Scan, Section, Segment, Settings, Variants
+from biocnn.core.errors import InputError
+from biocnn.prediction.model import Model
+from biocnn.workflow import cli, steps
+
+NOWHERE = Path("nowhere")
+COMMANDS = {
+    "predict": ["model", "data", "out"],
+    "segment": ["images", "out", "model"],
+    "variants": ["vcf", "out", "model", "--genome=genome"],
+    "scan": ["genome", "out", "model"],
+}
+CALLS: list[tuple[Callable[..., Any], tuple[type[Section], ...]]] = [
+    (lambda **options: Model(NOWHERE, **options), (Predict, Fit)),
+    (lambda **options: segment_files(NOWHERE, [NOWHERE], NOWHERE, **options), (Predict, Segment)),
+    (lambda **options: annotate(NOWHERE, [], None, NOWHERE, **options), (Variants,)),
+    (lambda **options: scan_files(NOWHERE, [NOWHERE], NOWHERE, **options), (Scan,)),
+    (lambda **options: scan_genome(None, [], NOWHERE, **options), (Scan,)),
+]
+NUMBERS = {
+    "overlap": 1.0, "memory_gb": 0.0, "window": 0, "background": -1, "stride": 0, "density": 0.0,
+}  # fmt: skip
+
+
+def misspelt(section: type[Section]) -> list[tuple[str, str, str]]:
+    """Each word that an option may be, without its last letter but one: option, wrong word, the right one."""
+    found = []
+    for key, field in option_fields(section).items():
+        if get_origin(field.annotation) is Literal:
+            found += [(key, word[:-2] + word[-1], word) for word in get_args(field.annotation)]
+    return found
+
+
+def sections_of(step: str) -> list[type[Section]]:
+    return [type(Settings.model_fields[name].default) for name in steps.OPTIONS[step]]
+
+
+def fault_of_command(step: str, key: str, value: object, capsys: pytest.CaptureFixture[str]) -> str:
+    assert cli.main([step, *COMMANDS[step], f"--{key.replace('_', '-')}={value}"]) == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("step", steps.OPTIONS)
+def test_wrong_options_of_commands_stop_with_the_nearest_word(
+    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for section in sections_of(step):
+        for key, word, right in misspelt(section):
+            text = fault_of_command(step, key, word, capsys)
+            assert text.startswith(f"biocnn {step}: {key}: must be one of ")
+            assert f"did you mean {right!r}? allowed: " in text
+        for key in option_fields(section).keys() & NUMBERS.keys():
+            for value in (NUMBERS[key], "many"):
+                assert f"biocnn {step}: {key}: must be a" in fault_of_command(step, key, value, capsys)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("call", "sections"), CALLS)
+def test_wrong_options_of_calls_stop_with_the_nearest_word(
+    call: Callable[..., Any], sections: tuple[type[Section], ...]
+) -> None:
+    for section in sections:
+        for key, word, right in misspelt(section):
+            with pytest.raises(InputError, match=rf"^{key}: must be one of .*{word}") as caught:
+                call(**{key: word})
+            assert caught.value.remedy.startswith(f"did you mean {right!r}? allowed: ")
+        for key in option_fields(section).keys() & NUMBERS.keys():
+            for value in (NUMBERS[key], "many", True):
+                with pytest.raises(InputError, match=f"^{key}: must be a"):
+                    call(**{key: value})
+        for key in option_fields(section):
+            with pytest.raises(InputError, match=f"^{key}s: unknown option") as caught:
+                call(**{f"{key}s": 1})
+            assert f"did you mean {key!r}?" in caught.value.remedy
+
+
+@pytest.mark.parametrize("text", ["offsets=-3,x", "offsets=", "offsets=1.5"])
+def test_wrong_lists_of_numbers_are_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["variants", *COMMANDS["variants"], f"--{text}"]) == 2
+    assert "biocnn variants: offsets: must be a list (each: a whole number)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("step", steps.OPTIONS)
+def test_help_names_each_option_with_what_is_allowed_and_its_default(
+    step: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main([step, "--help"])
+    text = " ".join(capsys.readouterr().out.split()).replace("- ", "-")
+    for section in sections_of(step):
+        for key, field in option_fields(section).items():
+            assert f"--{key.replace('_', '-')} " in text
+            assert field.description
+            words = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+            assert ", ".join(words) in text
+            assert field.default is None or f"default: {cli._joined(field.default)})" in text
+
+
+def test_words_on_the_command_line_have_the_types_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+
+    def variants(**options: Any) -> None:
+        """Record."""
+        given.update(options)
+
+    monkeypatch.setattr(cli, "STEPS", (variants,))
+    for text, value in (
+        ("--offsets=-10, 0,10", [-10, 0, 10]), ("--maps=4", 4), ("--maps=rs1, rs2", ["rs1", "rs2"]),
+        ("--window=101", 101), ("--strands=both", "both"),
+    ):  # fmt: skip
+        assert cli.main(["variants", text]) == 0
+        assert given[text[2:].split("=")[0]] == value
+        given.clear()
+    assert cli.main(["variants"]) == 0
+    assert given == {}, "defaults are those of the section"
+
+
+def test_a_job_reads_its_sections_from_the_experiment_and_options_take_their_place(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").touch()
+    (tmp_path / "new").mkdir()
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "data: {name: Images, table: t.csv}\nmodel: UNet\npredict: {tta: flips, overlap: 0.25}\n"
+        "segment: {images: new, spacing: as_is, channels: [a, b]}\n"
+    )
+    load(path, tmp_path).freeze(tmp_path / "experiment.json")
+    for config, root in ((path, tmp_path), (tmp_path / "experiment.json", Path())):
+        found = steps._options("segment", config, root, "mine,yours", {"tta": "all"})
+        assert found == {
+            "tta": "all", "blend": "exact", "overlap": 0.25, "memory_gb": 2.0, "spacing": "as_is",
+            "intensity": "as_trained", "channels": ["a", "b"], "on_error": "skip", "trust": ["mine", "yours", ""],
+        }  # fmt: skip
+    with pytest.raises(InputError, match="tta: must be one of"):
+        steps._options("segment", path, tmp_path, "", {"tta": "al"})
+
+
+def test_the_network_of_an_experiment_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    Path("t.csv").touch()
+    Path("trusted_net.py").write_text("class Net:\n    pass\n")
+    Path("mine.yaml").write_text("data: {name: Images, table: t.csv}\nmodel: 'trusted_net:Net'\n")
+    assert steps._options("predict", Path("mine.yaml"), Path(), "", {})["trust"] == ["", "trusted_net"]

@@ -317,7 +317,7 @@ def test_pixels_to_ignore_are_not_shown_as_foreground(folder: Folder) -> None:
     checks = Checks()
     checks.find("looks odd", "look", "one")
     write_findings(
-        Raw(pd.DataFrame({"id": ["one"]}), [x].__getitem__, [y].__getitem__, {"task": "mask"}),
+        Raw(pd.DataFrame({"id": ["one"]}), [x].__getitem__, [y].__getitem__, image_facts()),
         checks,
         folder.path / "doctor",
     )

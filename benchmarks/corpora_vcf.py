@@ -20,6 +20,7 @@ from biocnn.io.genome import Genome
 from biocnn.prediction.model import Model
 from biocnn.tasks.facts import Facts
 from biocnn.training.checkpoint import build_model, save_model
+from biocnn.training.metadata import Metadata
 
 LONGEST = 30_000_000  # bp of a contig that is made up
 pysam.set_verbosity(0)  # what htslib remarks on is in the account
@@ -70,8 +71,8 @@ def _model() -> Model:
     torch.manual_seed(1)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
-        experiment = {"model": section, "data": {}, "train": {"threads": 1}}
-        save_model(path, build_model(section, facts), {"experiment": experiment, "facts": facts, "temperature": [1.0]})
+        experiment = {"model": section.model_dump(mode="json"), "train": {"threads": 1}}
+        save_model(path, build_model(section, facts), Metadata(experiment=experiment, facts=facts, temperature=[1.0]))
         model = Model(path, "cpu")
         model.path = Path(__file__)  # its digest goes into the header; the file is gone by then
     return model

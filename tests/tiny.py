@@ -14,6 +14,7 @@ from biocnn.data.dataset import Dataset, write
 from biocnn.data.raw import Raw
 from biocnn.tasks import Task, make_task
 from biocnn.tasks.facts import Facts
+from biocnn.training.metadata import Metadata
 
 MOTIF = np.array([2, 0, 3, 0, 0, 2, 1], np.uint8)  # GATAAGC
 DISC = 1000  # brightness of discs above a background of 100
@@ -49,6 +50,12 @@ def task_of(name: str, **told: Any) -> Task:
     """A task, of facts that suit it."""
     made = image_facts if "image" in find("tasks", name).inputs else sequence_facts
     return make_task(made(task=name, **told))
+
+
+def metadata(model: Chosen, facts: Facts, **more: Any) -> Metadata:
+    """What a training on one thread leaves beside the weights of such a network."""
+    trained = {"model": model.model_dump(mode="json"), "train": {"threads": 1}}
+    return Metadata(**{"experiment": trained, "facts": facts} | more)
 
 
 def sequences(

@@ -15,6 +15,7 @@ from biocnn.prediction.model import Model
 from biocnn.tasks.facts import Facts
 from biocnn.training.checkpoint import build_model, save_model
 from biocnn.training.forward import BATCH
+from biocnn.training.metadata import Metadata
 
 
 def network_of(window: int) -> Model:
@@ -27,7 +28,8 @@ def network_of(window: int) -> Model:
     torch.manual_seed(1)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
-        save_model(path, build_model(section, facts), {"experiment": {"model": section}, "facts": facts})
+        meta = Metadata(experiment={"model": section.model_dump(mode="json")}, facts=facts)
+        save_model(path, build_model(section, facts), meta)
         return Model(path)
 
 

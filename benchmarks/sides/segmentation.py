@@ -35,7 +35,7 @@ def monai(task: dict[str, Any]) -> int:
 
     image = tifffile.imread(task["image"])[None]
     network, meta = load_model(task["model"])
-    intensity = None if meta["facts"].normalise == "image" else meta["facts"].intensity
+    intensity = None if meta.facts.normalise == "image" else meta.facts.intensity
     x = normalise(to_tensor(image)[None], *map(torch.from_numpy, range_of(image, intensity)))
     with torch.no_grad():
         p = sliding_window_inference(x, (256, 256), 4, network.to(memory_format=torch.contiguous_format), overlap=0.25)

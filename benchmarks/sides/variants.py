@@ -20,6 +20,7 @@ from biocnn.io.genome import open_genome
 from biocnn.prediction.model import Model
 from biocnn.tasks.facts import Facts
 from biocnn.training.checkpoint import build_model, save_model
+from biocnn.training.metadata import Metadata
 
 BATCH = 512
 
@@ -33,7 +34,8 @@ def model_of(window: int, channels: int, folder: Path) -> Model:
     )  # fmt: skip
     torch.manual_seed(1)
     path = folder / "model.safetensors"
-    save_model(path, build_model(section, facts), {"experiment": {"model": section}, "facts": facts})
+    meta = Metadata(experiment={"model": section.model_dump(mode="json")}, facts=facts)
+    save_model(path, build_model(section, facts), meta)
     return Model(path)
 
 

@@ -15,7 +15,7 @@ from biocnn.data.dataset import Dataset, read_examples
 from biocnn.evaluation.judges import ImageJudge
 from biocnn.io.ragged import Ragged
 from biocnn.metrics.matches import COLUMNS as MATCH_COLUMNS
-from biocnn.training.checkpoint import read_meta
+from biocnn.training.metadata import read_metadata
 
 CLASSIFICATION = (metrics.auroc, metrics.auprc, metrics.recall_at_fdr10, metrics.accuracy, metrics.ece)
 Predictions = tuple[Ragged, pd.DataFrame]  # probabilities, and a table with the id and split of each
@@ -47,7 +47,7 @@ def evaluate_stored(
 ) -> Evaluation:
     """What ``evaluate`` makes of folders with model.safetensors and predictions."""
     predictions = {run.name: read_predictions(run / "predictions") for run in runs}
-    postprocess = {run.name: read_meta(run / "model.safetensors").get("postprocess", {}) for run in runs}
+    postprocess = {run.name: read_metadata(run / "model.safetensors").postprocess.given() for run in runs}
     return evaluate(dataset, predictions, postprocess, settings, seed, group)
 
 

@@ -107,14 +107,14 @@ class Model:
         self.predicting, self.fit = options(settings, Predict, Fit)
         self.path = Path(path)
         self.network, self.meta = load_model(path, [trust] if isinstance(trust, str) else trust)
-        self.facts: Facts = self.meta["facts"]
+        self.facts = self.meta.facts
         self.device = torch.device(device) if device else default_device()
         self.network.to(self.device)
-        set_temperature(self.network, self.meta.get("temperature", []))
-        if unit := self.meta.get("target_unit"):
-            rescale(self.network, unit["sd"], unit["mean"])
+        set_temperature(self.network, self.meta.temperature)
+        if unit := self.meta.target_unit:
+            rescale(self.network, unit.sd, unit.mean)
         self.memory_gb = self.predicting.memory_gb
-        checked = self.meta.get("precision", {}).get("predict", "float32")
+        checked = self.meta.precision.predict
         self.precision = checked if fast_bfloat16(self.device) else "float32"
         self.fused = fuse_batchnorm(self.network)
 
@@ -129,7 +129,7 @@ class Model:
         return make_input(self.facts)
 
     def __repr__(self) -> str:
-        return f"Model({self.meta['experiment']['model']['name']}, task={self.facts.task}, outputs={self.outputs})"
+        return f"Model({self.meta.experiment.model.name}, task={self.facts.task}, outputs={self.outputs})"
 
     @property
     def outputs(self) -> list[str]:
@@ -189,7 +189,7 @@ class Model:
 
     def decide(self, p: np.ndarray, zoom: Sequence[float] = ()) -> np.ndarray:
         """From probabilities (K, *spatial) to a mask, or to labels; ``zoom``: pixels for one of training, by axis."""
-        return self.task.decide(p, settings_at(self.meta.get("postprocess", {}), zoom))
+        return self.task.decide(p, settings_at(self.meta.postprocess.given(), zoom))
 
     @torch.inference_mode()
     def logits(self, codes: Sequence[np.ndarray]) -> np.ndarray:
@@ -264,7 +264,7 @@ class Model:
 
     def open_image(self, path: Path) -> LazyImage:
         """Open a file to read the channels of training from it."""
-        image = open_image(path, self.meta["experiment"]["data"].get("axes"))
+        image = open_image(path, self.meta.experiment.data.axes)
         try:
             choose(image, self.facts, self.fit, path)
         except InputError:
@@ -292,7 +292,7 @@ class Model:
     @property
     def _patch(self) -> tuple[int, ...]:
         """What the network was trained on."""
-        given = self.meta["experiment"]["train"]["patch"]
+        given = self.meta.experiment.train.patch
         if given is None and "patch" in self.facts.decisions:
             given = self.facts.decisions["patch"].value
         if given is None:

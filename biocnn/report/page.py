@@ -101,7 +101,7 @@ def _origin(results: Results, settings: Settings) -> str:
     times = [path.stat().st_mtime for run in results.runs if (path := results.model(run))]
     if times:
         parts.append(f"trained {datetime.fromtimestamp(max(times), UTC):%Y-%m-%d}")
-    versions = next((found for run in results.runs if (found := results.metadata(run).get("versions"))), {})
+    versions = results.versions
     if "biocnn" in versions:
         parts.append(f"biocnn {versions['biocnn']}")
     if versions.get("commit", "unknown") != "unknown":

@@ -25,7 +25,8 @@ def reliability(results: Results, gallery: Gallery, mean: pd.DataFrame, truth: p
     mean, truth
         Mean probability of the runs and target of each example, columns by output; by id.
     """
-    temperatures = {run: found for run in results.runs if (found := results.metadata(run).get("temperature"))}
+    metadata = {run: results.metadata(run) for run in results.runs}
+    temperatures = {run: found.temperature for run, found in metadata.items() if found and found.temperature}
     if not temperatures:
         return []
     plain = _without(results, temperatures).loc[mean.index]

@@ -1,17 +1,18 @@
 """Reading the results folder of one experiment; what a step did not write is absent, never an error."""
 
-import json
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from safetensors import safe_open
 
 from biocnn.config.experiment import Experiment, read_frozen
+from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.io.ragged import Ragged
 from biocnn.tasks.facts import Facts, read_facts
+from biocnn.training.metadata import Metadata, read_metadata
 
 _WORDS = ("run", "split", "output", "metric", "over", "unit")
 _NAMES = dict.fromkeys((*_WORDS, "id", "group", "example", "motif", "target_id", "target_name"), str)
@@ -126,13 +127,17 @@ class Results:
         path = self.folder / "runs" / run / "model.safetensors"
         return path if path.is_file() else None
 
-    def metadata(self, run: str) -> dict:
-        """What the model file of a run says of itself: JSON values by key."""
+    def metadata(self, run: str) -> Metadata | None:
+        """What the model file of a run says of itself; None where it is absent, damaged, or of another version."""
         path = self.model(run)
-        if path is None:
-            return {}
-        with safe_open(path, framework="np") as handle:
-            return {key: _json(value) for key, value in (handle.metadata() or {}).items()}
+        with suppress(InputError):
+            return read_metadata(path) if path else None
+        return None
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Versions of biocnn and what it runs on, of the first run that tells them."""
+        return next((found.versions for run in self.runs if (found := self.metadata(run)) and found.versions), {})
 
     @cached_property
     def dataset(self) -> Dataset | None:
@@ -162,10 +167,3 @@ class Results:
         ragged, table = found
         frame = pd.DataFrame(ragged.values.reshape(len(table), -1).astype(np.float64), index=table["id"])
         return frame[(table["split"] == split).to_numpy()]
-
-
-def _json(text: str) -> object:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text

@@ -17,7 +17,7 @@ from biocnn.report.figures import Gallery
 from biocnn.report.findings import findings, montage
 from biocnn.report.headline import metric_name, number
 from biocnn.report.results import Results
-from biocnn.tasks.facts import Decision, Source
+from biocnn.tasks.facts import Source
 
 _CITATIONS = {
     "DeepBind": "Alipanahi B, Delong A, Weirauch MT, Frey BJ. Predicting the sequence specificities of DNA- and "
@@ -70,8 +70,8 @@ def data(results: Results, settings: Settings, gallery: Gallery) -> Section:
         section.blocks.append(table(caption, header, checks[columns].to_numpy().tolist(), "Count", "checks.tsv"))
     section.blocks.extend(findings(results, gallery))
     # Of a run, which knows what the experiment gave; else those that the data alone lead to.
-    trained = results.metadata(results.runs[0]).get("decisions") if results.runs else None
-    decisions = {key: Decision(**item) for key, item in trained.items()} if trained else results.facts.decisions
+    trained = results.metadata(results.runs[0]) if results.runs else None
+    decisions = (trained and trained.decisions) or results.facts.decisions
     rows = [[key, _plain(item.value), item.reason] for key, item in decisions.items()]
     if rows:
         section.blocks.append(table("Settings left to the data, and why.", ["Setting", "Value", "Reason"], rows))
@@ -168,10 +168,11 @@ def _remarks(results: Results) -> Iterator[str]:
 
     for run in results.histories:
         meta = results.metadata(run)
-        numbers, found = meta.get("precision", {}), meta.get("temperature", [])
-        if "reason" in numbers:
-            asked = f"where train.precision is {numbers['asked']}"
-            yield f"{run} was trained in {numbers['train']}, {asked}: {numbers['reason']}."
+        if meta is None:
+            continue
+        numbers, found = meta.precision, meta.temperature
+        if numbers.reason:
+            yield f"{run} was trained in {numbers.train}, where train.precision is {numbers.asked}: {numbers.reason}."
         names = results.outputs if found[1:] else [""] * len(found)
         for name, value, why in zip(names, found, remarks(found), strict=True):
             if why:
@@ -240,7 +241,7 @@ def _name(source: Source) -> str:
 def reproduce(results: Results, settings: Settings) -> Section:
     """Settings, versions, hashes, commands and citations."""
     section = Section("reproduce", "Reproduce")
-    versions = next((found for run in results.runs if (found := results.metadata(run).get("versions"))), None)
+    versions = results.versions
     command = results.frozen.command if results.frozen else "snakemake --cores all --config 'experiments=[FILE.yaml]'"
     models = [(run, path) for run in results.runs if (path := results.model(run))]
     name = settings.model.name
@@ -249,7 +250,7 @@ def reproduce(results: Results, settings: Settings) -> Section:
     shown = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, default_flow_style=False)
     digest = f" (digest {results.frozen.digest})" if results.frozen else ""
     section.blocks.append(Code(f"Settings, with every default{digest}", shown.strip(), folded=True))
-    if isinstance(versions, dict):
+    if versions:
         section.blocks.append(table("Software.", ["Package", "Version"], [[k, _plain(v)] for k, v in versions.items()]))
     sources = [[_name(source), _size(source), source.sha256 or ""] for source in results.facts.sources]
     sources += [[f"{run}/{path.name}", _bytes(path.stat().st_size), sha256(path)] for run, path in models]
@@ -261,7 +262,7 @@ def reproduce(results: Results, settings: Settings) -> Section:
         with np.load(attributions) as stored:
             cited.append(_CITATIONS[str(stored["method"])])
     cited.append(_CITATIONS["cam"] if (results.folder / "explain" / "cam.npz").is_file() else None)
-    release = f" {versions['biocnn']}" if isinstance(versions, dict) and "biocnn" in versions else ""
+    release = f" {versions['biocnn']}" if "biocnn" in versions else ""
     section.blocks.append(
         Text(f"To cite this run: The biocnn developers, biocnn{release} (see CITATION.cff), and these methods:")
     )

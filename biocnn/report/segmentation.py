@@ -128,5 +128,5 @@ def _predicted(results: Results, name: str) -> np.ndarray | None:
         places = np.flatnonzero((predictions[1]["id"] == name) & (predictions[1]["split"] == results.split))
         if len(places):
             maps.append(np.asarray(predictions[0][places[0]], np.float32))
-            settings = settings or results.metadata(run).get("postprocess") or {}
+            settings = settings or ((meta := results.metadata(run)) and meta.postprocess.given()) or {}
     return decide(np.mean(maps, axis=0), results.task, settings) if maps else None

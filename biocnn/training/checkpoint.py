@@ -7,11 +7,9 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
-from pydantic import BaseModel
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
@@ -19,12 +17,10 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from biocnn.config.registry import find, own_module
 from biocnn.config.schema import Chosen, build, choose
 from biocnn.core.errors import InputError
-from biocnn.core.files import atomic, check_file
+from biocnn.core.files import atomic
 from biocnn.nn.layers import to_channels_last
-from biocnn.tasks.facts import Facts, Frozen
-from biocnn.training.metadata import REMEDY, parse
-
-FORMAT = "1"
+from biocnn.tasks.facts import Facts
+from biocnn.training.metadata import REMEDY, Metadata, read_metadata
 
 
 def build_model(section: Chosen, facts: Facts) -> nn.Module:
@@ -57,7 +53,7 @@ def with_decided(section: Chosen, facts: Facts) -> Chosen:
     return section
 
 
-def save_model(path: str | Path, model: nn.Module, meta: dict[str, Any]) -> None:
+def save_model(path: str | Path, model: nn.Module, meta: Metadata) -> None:
     """Write weights and metadata, whole or not at all.
 
     Parameters
@@ -66,22 +62,11 @@ def save_model(path: str | Path, model: nn.Module, meta: dict[str, Any]) -> None
         A ``.safetensors`` file.
     model
         Its weights are stored as float32 on the CPU.
-    meta
-        At least ``experiment`` (resolved settings) and ``facts``; plain JSON values, or models of such.
     """
     # Copies, because a file cannot hold the weights of layers that share them.
     weights = {key: value.detach().cpu().contiguous().clone() for key, value in model.state_dict().items()}
-    header = {key: json.dumps(value, default=_plain) for key, value in {"format": FORMAT, **meta}.items()}
     with atomic(path) as temporary:
-        temporary.write_bytes(_in_order(save(weights, metadata=header)))
-
-
-def _plain(value: Any) -> dict[str, Any]:
-    if isinstance(value, Frozen):
-        return value.plain()
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    raise TypeError(f"a {type(value).__name__} cannot be stored")
+        temporary.write_bytes(_in_order(save(weights, metadata=meta.header())))
 
 
 def _in_order(content: bytes) -> bytes:
@@ -92,29 +77,7 @@ def _in_order(content: bytes) -> bytes:
     return len(header).to_bytes(8, "little") + header + content[8 + size :]
 
 
-def read_meta(path: str | Path) -> dict[str, Any]:
-    """What a model file says of itself, without its weights; errors as in ``load_model``."""
-    path = Path(path)
-    check_file(path, "model file", "to train one: snakemake --cores all")
-    try:
-        with safe_open(path, "pt") as handle:
-            header = handle.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: damaged model file ({error})", REMEDY) from error
-    if "facts" not in header or "experiment" not in header:
-        raise InputError(f"{path}: not a model file of biocnn", "give model.safetensors of a run")
-    if header.get("format") != json.dumps(FORMAT):
-        found = header.get("format", "none")
-        raise InputError(
-            f"{path}: model format {found}, but this biocnn reads {FORMAT}", "train again with this version"
-        )
-    try:
-        return parse(header)
-    except InputError as error:
-        raise InputError(f"{path}: {error.message}", error.remedy) from error
-
-
-def load_model(path: str | Path, trust: Collection[str] = ()) -> tuple[nn.Module, dict[str, Any]]:
+def load_model(path: str | Path, trust: Collection[str] = ()) -> tuple[nn.Module, Metadata]:
     """Rebuild a network from its file, in evaluation mode, on the CPU.
 
     Parameters
@@ -123,11 +86,6 @@ def load_model(path: str | Path, trust: Collection[str] = ()) -> tuple[nn.Module
         Modules outside biocnn that may be imported, and so run, if the file names a network of one of them; a package
         stands for all its modules. They are looked for in the working folder, too.
 
-    Returns
-    -------
-    model, meta
-        ``meta`` holds experiment, facts, postprocess, metrics, versions.
-
     Raises
     ------
     InputError
@@ -135,7 +93,7 @@ def load_model(path: str | Path, trust: Collection[str] = ()) -> tuple[nn.Module
         trusted, or weights that do not fit the network; all but the last two before anything is made, and these before
         more memory is taken than the file has bytes.
     """
-    meta = read_meta(path)
+    meta = read_metadata(path)
     try:
         model = _network(meta, _held(path), trust)
         weights = load_file(path)
@@ -154,10 +112,10 @@ def _held(path: str | Path) -> dict[str, tuple[str, tuple[int, ...]]]:
         return {key: (part.get_dtype(), tuple(part.get_shape())) for key, part in parts.items()}
 
 
-def _network(meta: dict[str, Any], held: dict[str, tuple[str, tuple[int, ...]]], trust: Collection[str]) -> nn.Module:
+def _network(meta: Metadata, held: dict[str, tuple[str, tuple[int, ...]]], trust: Collection[str]) -> nn.Module:
     """The network that a file describes, with weights as drawn; they have the shapes of those in the file."""
-    section, written = meta["experiment"]["model"], meta.get("versions", {}).get("biocnn", "?")
-    name, module = section["name"], own_module(section["name"])
+    section, written = meta.experiment.model, meta.versions.get("biocnn", "?")
+    name, module = section.name, own_module(section.name)
     if module and not any(module == one or module.startswith(f"{one}.") for one in trust):
         raise InputError(
             f"its network is {name!r}, and to load it would run the module {module!r}, which is not part of biocnn",
@@ -169,7 +127,7 @@ def _network(meta: dict[str, Any], held: dict[str, tuple[str, tuple[int, ...]]],
     least = (len(held), weights) if not module else (1000 + 10 * len(held), 10**8 + 10 * weights)
     try:
         with _at_most(*least):
-            model = build_model(choose("models", section, "model"), meta["facts"])
+            model = build_model(choose("models", section.plain(), "model"), meta.facts)
     except InputError as error:
         raise InputError(f"its network cannot be made: {error.message}", f"{error.remedy}; {remedy}") from error
     own = {key: (_TYPES.get(value.dtype), tuple(value.shape)) for key, value in model.state_dict().items()}

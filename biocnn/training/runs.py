@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,10 +26,11 @@ from biocnn.tasks import Task
 from biocnn.tasks.facts import BySplit
 from biocnn.tasks.temperature import remarks
 from biocnn.training import batches, transfer
-from biocnn.training.checkpoint import build_model, read_meta, save_model, versions
+from biocnn.training.checkpoint import build_model, save_model, versions
 from biocnn.training.fingerprint import fingerprint
 from biocnn.training.forward import BATCH, default_device, logits_of, predict_batches
 from biocnn.training.loop import fit
+from biocnn.training.metadata import Metadata, Precision, read_metadata
 from biocnn.training.resource_estimate import GIB, memory_bytes, memory_errors, resident_bytes
 from biocnn.training.state import StateFolder
 from biocnn.training.target_unit import in_unit, target_unit
@@ -49,7 +49,7 @@ def train_run(
     state: Path | None = None,
     processes: Processes = ALONE,
     files: tuple[Path, Path] | None = None,
-) -> tuple[nn.Module, pd.DataFrame, dict[str, Any]]:
+) -> tuple[nn.Module, pd.DataFrame, Metadata]:
     """Train on the training part, choose the epoch (and how maps become objects) on the validation part.
 
     Parameters
@@ -121,33 +121,33 @@ def train_run(
             log(f"this training was finished before, with the same settings, code and data: see {state}")
             return _written(network, *files)
         history = fit(network, train, val, loss, task, section, seed, log, states, processes, begun)
-        meta = {
-            "experiment": settings,
-            "facts": facts,
-            "decisions": decisions,
-            "seed": seed,
-            "fold": dataset.fold,
-            "postprocess": {},
-            "versions": versions(),
-        }
-        meta["precision"] = choose_precision(network, val, loss, task, settings.train.precision, history["precision"])
-        meta["deterministic"] = deterministic
-        meta |= {"start": begun.record} if begun.record else {}
-        meta |= {"target_unit": unit} if unit else {}
-        log(describe_precision(meta["precision"]))
-        precision = meta["precision"]["predict"]
-        found = predict_batches(network, val, task, precision)
-        meta["postprocess"] = task.tune(found, (dataset.labels[row][0] for row in parts[1]))
-        if meta["postprocess"]:
-            log(f"objects are made with {meta['postprocess']}")
-        if temperature := choose_temperature(network, val, task, len(parts[1]), precision):
-            meta["temperature"] = temperature
+        precision = choose_precision(network, val, loss, task, settings.train.precision, history["precision"])
+        log(describe_precision(precision))
+        found = predict_batches(network, val, task, precision.predict)
+        postprocess = task.tune(found, (dataset.labels[row][0] for row in parts[1]))
+        if postprocess:
+            log(f"objects are made with {postprocess}")
+        measured = {"start": begun.record, "target_unit": unit}  # where there are any
+        if temperature := choose_temperature(network, val, task, len(parts[1]), precision.predict):
+            measured["temperature"] = temperature
             said = zip(temperature, remarks(temperature), strict=True)
             log("temperature " + ", ".join(f"{value:.3g}" + f" ({why})" * bool(why) for value, why in said))
         if task.positives and dataset.input.scanned:
-            meta["recall"] = recall_levels(network, val, temperature, precision)
-        # Without the time it took, so that the same training gives the same file.
-        meta["best_epoch"] = history[history["best"] == 1].drop(columns="seconds").iloc[0].to_dict()
+            measured["recall"] = recall_levels(network, val, temperature, precision.predict)
+        meta = Metadata(
+            experiment=settings.model_dump(mode="json"),
+            facts=facts,
+            decisions=decisions,
+            seed=seed,
+            fold=dataset.fold,
+            deterministic=deterministic,
+            precision=precision,
+            postprocess=postprocess,
+            # Without the time it took, so that the same training gives the same file.
+            best_epoch=history[history["best"] == 1].drop(columns="seconds").iloc[0].to_dict(),
+            versions=versions(),
+            **{key: value for key, value in measured.items() if value},
+        )
         if files and processes.rank == 0:
             if states:
                 states.lock.confirm()
@@ -157,16 +157,16 @@ def train_run(
     return network, history, meta
 
 
-def _write(network: nn.Module, history: pd.DataFrame, meta: dict[str, Any], model: Path, table: Path) -> None:
+def _write(network: nn.Module, history: pd.DataFrame, meta: Metadata, model: Path, table: Path) -> None:
     with atomic(table) as path:
         history.to_csv(path, sep="\t", index=False)
     save_model(model, network, meta)
 
 
-def _written(network: nn.Module, model: Path, table: Path) -> tuple[nn.Module, pd.DataFrame, dict[str, Any]]:
+def _written(network: nn.Module, model: Path, table: Path) -> tuple[nn.Module, pd.DataFrame, Metadata]:
     """What ``train_run`` gives, from its files."""
     network.load_state_dict(load_file(model))
-    return network, pd.read_csv(table, sep="\t"), read_meta(model)
+    return network, pd.read_csv(table, sep="\t"), read_metadata(model)
 
 
 def _ended_by_itself(history: pd.DataFrame, section: Train) -> bool:
@@ -235,7 +235,7 @@ def choose_precision(
     task: Task,
     asked: str,
     epochs: Iterable[str],
-) -> dict[str, Any]:
+) -> Precision:
     """In which numbers it was trained, and may predict: bfloat16 where validation is the same as in float32.
 
     ``epochs`` are those of the history, each perhaps with several; where bfloat16 was given up for want of
@@ -247,10 +247,10 @@ def choose_precision(
         found |= {"asked": asked, "reason": SLOW}
     device = next(network.parameters()).device
     if "bfloat16" not in trained or not fast_bfloat16(device):
-        return found
+        return Precision(**found)
     rows = [validate(network, val, loss, task, autocast(p, device)) for p in ("float32", "bfloat16")]
     compared = compare(*rows, task)
-    return found | {"predict": "bfloat16" if compared.pop("holds") else "float32", **compared}
+    return Precision(**found | {"predict": "bfloat16" if compared.pop("holds") else "float32", **compared})
 
 
 @torch.inference_mode()
@@ -287,12 +287,12 @@ def recall_levels(
     return [np.quantile(one, np.linspace(0, 1, 101)).round(6).tolist() if len(one) else [] for one in positives]
 
 
-def describe_precision(found: dict[str, Any]) -> str:
+def describe_precision(found: Precision) -> str:
     """One line for the log."""
-    said = f"trained in {found['train']}"
-    if "reason" in found:
-        said = f"warning: {said}, where train.precision is {found['asked']}: {found['reason']}"
-    if "metric" not in found:
+    said = f"trained in {found.train}"
+    if found.reason:
+        said = f"warning: {said}, where train.precision is {found.asked}: {found.reason}"
+    if not found.metric:
         return said
-    values = f"{found['metric']} {found['bfloat16']:.4f}, in float32 {found['float32']:.4f}"
-    return f"{said}: {values} (tolerance {found['tolerance']:g}); predicts in {found['predict']}"
+    values = f"{found.metric} {found.bfloat16:.4f}, in float32 {found.float32:.4f}"
+    return f"{said}: {values} (tolerance {found.tolerance:g}); predicts in {found.predict}"

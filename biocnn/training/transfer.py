@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from biocnn.config.settings import Train
 from biocnn.core.errors import InputError
 from biocnn.nn.blocks import ConvBlock
-from biocnn.training.checkpoint import read_meta
+from biocnn.training.metadata import read_metadata
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,13 @@ def start(network: nn.Module, section: Train, log: Callable[[str], None]) -> Sta
     path, epochs = section.start_from, section.freeze_epochs
     if path is None:
         return NOWHERE
-    meta, found, own = read_meta(path), load_file(path), network.state_dict()
+    meta, found, own = read_metadata(path), load_file(path), network.state_dict()
     layers: dict[str, list[str]] = {}
     for key in own:
         layers.setdefault(_layer(network, key), []).append(key)
     fits = {name: all(key in found and found[key].shape == own[key].shape for key in layers[name]) for name in layers}
     taken, fresh = ([name for name in layers if fits[name] == wanted] for wanted in (True, False))
-    theirs = meta["experiment"]["model"]["name"]
+    theirs = meta.experiment.model.name
     if not taken:
         raise InputError(
             f"train.start_from: no layer of {path} ({theirs}) fits {type(network).__name__}",

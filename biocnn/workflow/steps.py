@@ -153,8 +153,8 @@ def predict(
     from biocnn.prediction.model import Model
 
     loaded = Model(model, **_options("predict", config, data_root, trust, options))
-    stored = Dataset(data, loaded.meta.get("fold", 0))
-    torch.set_num_threads(loaded.meta["experiment"]["train"]["threads"])
+    stored = Dataset(data, loaded.meta.fold)
+    torch.set_num_threads(loaded.meta.experiment.train.threads)
     rows = stored.rows("val", "test")
     with atomic(out) as folder:
         folder.mkdir()
@@ -209,7 +209,7 @@ def explain(config: Path, data: Path, model: Path, out: Path, *, data_root: Path
 
     settings = _load(config, data_root).settings
     loaded = Model(model, trust=[own_module(settings.model.name)])
-    stored = Dataset(data, loaded.meta.get("fold", 0))
+    stored = Dataset(data, loaded.meta.fold)
     with atomic(out) as folder:
         folder.mkdir()
         for line in explain_test_part(loaded, stored, settings.explain, folder):
@@ -281,7 +281,7 @@ def variants(
     settings |= {key: value for key, value in (("prefix", prefix), ("seed", seed)) if value is not None}
     trusted = settings.pop("trust")
     loaded = [Model(model, trust=trusted) for model in models]
-    torch.set_num_threads(loaded[0].meta["experiment"]["train"]["threads"] if loaded else 1)
+    torch.set_num_threads(loaded[0].meta.experiment.train.threads if loaded else 1)
     where = either_genome(genome)
     with atomic(out) as folder:
         folder.mkdir()

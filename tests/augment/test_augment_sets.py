@@ -89,7 +89,8 @@ def test_the_model_says_what_a_word_stood_for(tmp_path: Path) -> None:
     train = Train(epochs=1, batch_size=2, steps_per_epoch=1, threads=1)
     given = experiment({"name": "UNet", "channels": [4, 8]}, data="Images", augment="upright", train=train)
     _, _, meta = train_run(given, dataset, 1)
-    assert meta["experiment"].augment == resolve_augment("upright", dataset.facts, [32, 32])
+    wanted = resolve_augment("upright", dataset.facts, [32, 32])
+    assert meta.experiment.augment == [section.model_dump(mode="json") for section in wanted]
     assert given.augment == "upright"
 
 

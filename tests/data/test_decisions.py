@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tiny import experiment, image_facts, images, sequences, stored
 
 from biocnn.config.experiment import load
+from biocnn.config.schema import choose
 from biocnn.config.settings import Train
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
@@ -189,12 +190,12 @@ def test_a_training_that_leaves_all_to_the_data(tmp_path: Path, monkeypatch: pyt
     train = Train(epochs=None, batch_size=None, threads=1)
     plan = experiment("UNet", data="Images", train=train)
     network, history, meta = train_run(plan, dataset, 1)
-    section, decided = meta["experiment"].train, dataset.facts.decisions
+    section, decided = meta.experiment.train, dataset.facts.decisions
     assert len(history) == section.epochs == 2
     assert section.patch == decided["patch"].value == [32, 32]
-    assert meta["experiment"].model.channels == decided["channels"].value
-    assert meta["decisions"]["batch_size"].value == section.batch_size
+    assert meta.experiment.model.channels == decided["channels"].value
+    assert meta.decisions["batch_size"].value == section.batch_size
     assert plan.train.epochs is None, "what was given is left as it is"
-    again = build_model(meta["experiment"].model, meta["facts"])
+    again = build_model(choose("models", meta.experiment.model.plain(), "model"), meta.facts)
     again.load_state_dict(network.state_dict())
     assert build_model(plan.model, dataset.facts).load_state_dict(network.state_dict())

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from scipy import ndimage
+from tiny import image_facts
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError

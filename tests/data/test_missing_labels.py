@@ -186,8 +186,8 @@ def test_the_whole_path_takes_missing_labels(tmp_path: Path, task: str) -> None:
     train = Train(epochs=2, threads=1, class_weights="balanced" if task == "multilabel" else "none")
     network, history, meta = train_run(experiment(model, train=train), dataset, 1)
     assert np.isfinite(history[["train_loss", "val_loss"]].to_numpy()).all()
-    assert np.isfinite(meta.get("temperature", [])).all()
-    for levels, column in zip(meta.get("recall", []), raw.y[dataset.rows("val")].T, strict=False):
+    assert np.isfinite(meta.temperature).all()
+    for levels, column in zip(meta.recall or [], raw.y[dataset.rows("val")].T, strict=False):
         assert np.shape(levels) == (101,)
         assert (np.diff(levels) >= 0).all()
         assert (column == 1).any()

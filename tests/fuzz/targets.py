@@ -399,6 +399,7 @@ def model_file(folder: Path, task: str, model: dict[str, Any], **more: Any) -> P
 
     from biocnn.config.settings import Train
     from biocnn.training.checkpoint import build_model, save_model, versions
+    from biocnn.training.metadata import Metadata
     from tests.tiny import experiment, images, sequences, stored
 
     raw = sequences(task=task) if task == "binary" else images(task=task)
@@ -406,13 +407,13 @@ def model_file(folder: Path, task: str, model: dict[str, Any], **more: Any) -> P
     train = Train(epochs=1, threads=1, patch=None if task == "binary" else [16, 16])
     settings = experiment(model, data="Sequences" if task == "binary" else "Images", train=train)
     torch.manual_seed(1)
-    meta = {
-        "experiment": settings, "facts": dataset.facts, "decisions": dataset.facts.decisions, "seed": 1, "fold": 0,
-        "postprocess": {}, "versions": versions(), "precision": {"train": "float32", "predict": "float32"},
-        "deterministic": True, "best_epoch": {"epoch": 1, "val_loss": 0.7}, **more,
+    about = {
+        "experiment": settings.model_dump(mode="json"), "facts": dataset.facts, "decisions": dataset.facts.decisions,
+        "seed": 1, "fold": 0, "postprocess": {}, "versions": versions(), "deterministic": True,
+        "precision": {"train": "float32", "predict": "float32"}, "best_epoch": {"epoch": 1, "val_loss": 0.7},
     }  # fmt: skip
     path = folder / "model.safetensors"
-    save_model(path, build_model(settings.model, dataset.facts), meta)
+    save_model(path, build_model(settings.model, dataset.facts), Metadata(**about | more))
     return path
 
 
@@ -442,12 +443,15 @@ def use_image_model(path: Path) -> None:
 
 
 def start_from(path: Path) -> None:
-    from biocnn.training.checkpoint import build_model, read_meta
+    from biocnn.config.schema import choose
+    from biocnn.config.settings import Train
+    from biocnn.training.checkpoint import build_model
+    from biocnn.training.metadata import read_metadata
     from biocnn.training.transfer import start
 
-    facts = read_meta(path)["facts"].model_copy(update={"spatial_dims": 1, "in_channels": 4, "out_channels": 1})
-    network = build_model({"name": "DeepBind", "channels": 4, "kernel_size": 8}, facts)
-    start(network, {"start_from": path, "freeze_epochs": 1}, lambda line: None)
+    facts = read_metadata(path).facts.model_copy(update={"spatial_dims": 1, "in_channels": 4, "out_channels": 1})
+    network = build_model(choose("models", {"name": "DeepBind", "channels": 4, "kernel_size": 8}, "model"), facts)
+    start(network, Train(start_from=path, freeze_epochs=1), lambda line: None)
 
 
 def state(folder: Path) -> Path:

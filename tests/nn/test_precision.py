@@ -20,6 +20,7 @@ from biocnn.data.dataset import Dataset
 from biocnn.nn.precision import SLOW, autocast, fast_bfloat16, is_large
 from biocnn.training.checkpoint import load_model, save_model
 from biocnn.training.loop import Training
+from biocnn.training.metadata import Precision
 from biocnn.training.runs import describe_precision, train_run
 from biocnn.training.validation import TOLERANCE
 
@@ -95,7 +96,7 @@ def run(dataset: Dataset, precision: str, model: nn.Module | None = None, state:
 def test_model_file_says_what_was_chosen_and_why(cells: Dataset, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("biocnn.nn.precision.LARGE", 1000)
     model, history, meta, lines = run(cells, "auto")
-    found = meta["precision"]
+    found = meta.precision
     assert found["train"] == found["predict"] == "bfloat16"
     assert found["metric"] == "val_dice"
     assert found["tolerance"] == TOLERANCE
@@ -103,10 +104,10 @@ def test_model_file_says_what_was_chosen_and_why(cells: Dataset, tmp_path: Path,
     assert found["bfloat16"] == history.loc[history["best"] == 1, "val_dice"].item()
     assert describe_precision(found) in lines
     save_model(tmp_path / "model.safetensors", model, meta)
-    assert load_model(tmp_path / "model.safetensors")[1]["precision"] == found
+    assert load_model(tmp_path / "model.safetensors")[1].precision == found
 
     _, history, meta, lines = run(cells, "auto", Fine())
-    assert meta["precision"] == {"train": "float32", "predict": "float32"}
+    assert meta.precision == Precision(train="float32", predict="float32")
     assert set(history["precision"]) == {"float32"}
     assert any("training anew in float32" in line for line in lines)
     assert "trained in float32" in lines
@@ -116,9 +117,9 @@ def test_model_file_says_what_was_chosen_and_why(cells: Dataset, tmp_path: Path,
 def test_bfloat16_that_was_asked_for_predicts_in_float32_where_they_differ(cells: Dataset) -> None:
     _, history, meta, _ = run(cells, "bfloat16", Fine())
     assert set(history["precision"]) == {"bfloat16"}
-    assert meta["precision"]["train"] == "bfloat16"
-    assert meta["precision"]["predict"] == "float32"
-    assert abs(meta["precision"]["float32"] - meta["precision"]["bfloat16"]) > TOLERANCE
+    assert meta.precision.train == "bfloat16"
+    assert meta.precision.predict == "float32"
+    assert abs(meta.precision.float32 - meta.precision.bfloat16) > TOLERANCE
 
 
 def test_bfloat16_is_never_computed_by_detours(cells: Dataset, monkeypatch) -> None:
@@ -128,7 +129,7 @@ def test_bfloat16_is_never_computed_by_detours(cells: Dataset, monkeypatch) -> N
     model, history, meta, lines = run(cells, "bfloat16")
     assert same_weights(model, exact)
     assert history.drop(columns="seconds").equals(wanted.drop(columns="seconds"))
-    assert meta["precision"] == {"train": "float32", "predict": "float32", "asked": "bfloat16", "reason": SLOW}
+    assert meta.precision == Precision(train="float32", predict="float32", asked="bfloat16", reason=SLOW)
     assert any("this machine has no instructions for it: float32 is used" in line for line in lines)
     assert f"warning: trained in float32, where train.precision is bfloat16: {SLOW}" in lines
 
@@ -165,7 +166,7 @@ def test_what_was_begun_in_bfloat16_goes_on_in_float32_elsewhere(
     monkeypatch.setattr("biocnn.training.runs.validate", None)  # which would compare both
     _, history, meta, lines = run(cells, "auto", state=tmp_path / "state")
     assert history["precision"].tolist() == epochs
-    assert meta["precision"] == {"train": "bfloat16, float32", "predict": "float32", "asked": "auto", "reason": SLOW}
+    assert meta.precision == Precision(train="bfloat16, float32", predict="float32", asked="auto", reason=SLOW)
     assert any("in float32 from here on: it was begun in bfloat16" in line for line in lines)
 
 
@@ -178,7 +179,7 @@ def test_a_processor_that_may_not_use_its_instructions_has_none() -> None:
 
 def test_float32_that_was_asked_for_is_not_compared(cells: Dataset) -> None:
     _, _, meta, lines = run(cells, "float32", network(cells))
-    assert meta["precision"] == {"train": "float32", "predict": "float32"}
+    assert meta.precision == Precision(train="float32", predict="float32")
     assert not any("bfloat16" in line for line in lines)
 
 
@@ -191,7 +192,7 @@ def test_requests_to_stop_are_left_to_others_afterwards(cells: Dataset) -> None:
 def test_small_networks_stay_in_float32(cells: Dataset) -> None:
     _, history, meta, _ = run(cells, "auto")
     assert set(history["precision"]) == {"float32"}
-    assert meta["precision"] == {"train": "float32", "predict": "float32"}
+    assert meta.precision == Precision(train="float32", predict="float32")
 
 
 def test_large_is_by_multiply_adds_of_an_example() -> None:

@@ -10,7 +10,7 @@ import tifffile
 import torch
 from PIL import Image
 from scipy.ndimage import zoom
-from tiny import images, sequences, stored
+from tiny import images, metadata, sequences, stored
 
 from biocnn.apply.segment import segment_images
 from biocnn.config.schema import choose
@@ -23,6 +23,7 @@ from biocnn.metrics import dice
 from biocnn.prediction.compatibility import agree, same_data
 from biocnn.prediction.model import Model
 from biocnn.training.checkpoint import build_model, save_model
+from biocnn.training.metadata import Postprocess
 from biocnn.workflow.steps import scan, segment, variants
 
 SEQUENCE = {"name": "DeepBind", "channels": 2, "kernel_size": 5, "strands": "both"}
@@ -38,8 +39,7 @@ def saved(dataset: Dataset, path: Path, seed: int = 1, **meta) -> Path:
         seen = torch.from_numpy(picture(channels=dataset.facts.in_channels))[None] / 200
         with torch.no_grad():
             list(network.parameters())[-1].sub_(network(seen).flatten(2).median(dim=2).values[0])
-    experiment = {"model": section, "data": {"axes": None}, "train": {"threads": 1}}
-    save_model(path, network, {"experiment": experiment, "facts": dataset.facts, **meta})
+    save_model(path, network, metadata(section, dataset.facts, **meta))
     return path
 
 
@@ -209,7 +209,8 @@ def test_objects_of_resampled_images_are_measured_in_the_units_of_the_file(
     for name, pixels, size in (("same", x, 0.5), ("fine", y, 0.25)):
         (tmp_path / name).mkdir()
         path = ome(tmp_path / f"{name}.ome.tif", pixels, size=size)
-        half_micrometre.meta["postprocess"] = {"mask_threshold": 0.3, "seed_threshold": -1, "peak_threshold": -1}
+        cut = Postprocess(mask_threshold=0.3, seed_threshold=-1, peak_threshold=-1)
+        half_micrometre.meta = half_micrometre.meta.model_copy(update={"postprocess": cut})
         segment_images(path, [half_micrometre], tmp_path / name)
         labels = tifffile.imread(tmp_path / name / f"labels/{name}.tif")
         assert labels.shape == pixels.shape[1:]

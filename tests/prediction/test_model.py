@@ -8,7 +8,7 @@ import pytest
 import tifffile
 import torch
 from PIL import Image
-from tiny import images, sequences, stored
+from tiny import images, metadata, sequences, stored
 
 import biocnn
 from biocnn.config.schema import choose
@@ -33,8 +33,7 @@ def model_of(dataset: Dataset, folder: Path, **meta) -> Model:
     section = choose("models", NETWORKS[dataset.facts.kind], "model")
     torch.manual_seed(1)
     network = build_model(section, dataset.facts)
-    experiment = {"model": section, "data": {"axes": None}}
-    save_model(folder / "model.safetensors", network, {"experiment": experiment, "facts": dataset.facts, **meta})
+    save_model(folder / "model.safetensors", network, metadata(section, dataset.facts, **meta))
     return biocnn.load(folder / "model.safetensors", "cpu")
 
 
@@ -207,8 +206,7 @@ def test_budget_that_cannot_be_kept_is_told(
     caplog.clear()
     facts = cells.facts
     section = choose("models", {"name": "UNet", "channels": [4, 8], "norm": "instance"}, "model")
-    experiment = {"model": section, "data": {"axes": None}}
-    save_model(tmp_path / "m.safetensors", build_model(section, facts), {"experiment": experiment, "facts": facts})
+    save_model(tmp_path / "m.safetensors", build_model(section, facts), metadata(section, facts))
     whole = biocnn.load(tmp_path / "m.safetensors", "cpu")
     np.testing.assert_array_equal(little(whole, 1e4).predict(image), whole.predict(image))
     assert "sees all of an image at once" in caplog.text

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,10 @@ from biocnn.config.settings import Explain, Motifs, Settings, Train
 from biocnn.io.meme import Motif, write_meme
 from biocnn.io.ragged import Ragged
 from biocnn.metrics import auprc, auroc, average_precision_iou, dice, iou, pearson, spearman
+from biocnn.tasks.facts import read_facts
 from biocnn.tasks.instance_targets import instance_targets
 from biocnn.tasks.watershed import label_instances
+from biocnn.training.metadata import Metadata
 
 RUNS = ("fold0-seed1", "fold0-seed2")
 SITE = "TTACCCG"
@@ -126,8 +129,14 @@ def _run(folder: Path, run: str, examples: pd.DataFrame, predicted: list, postpr
     Ragged.write(target / "predictions" / "probability.npy", [predicted[i] for i in kept], np.float16)
     examples.loc[kept, ["id", "split"]].to_csv(target / "predictions" / "examples.tsv", sep="\t", index=False)
     versions = {"biocnn": "0.1.0", "torch": "2.13.0", "python": "3.11.9", "commit": "abc1234"}
-    meta = {"versions": json.dumps(versions), "postprocess": json.dumps(postprocess)}
-    save_file({"w": np.zeros(4, np.float32)}, target / "model.safetensors", metadata=meta)
+    write_model(folder, run, versions=versions, postprocess=postprocess)
+
+
+def write_model(folder: Path, run: str, **about: Any) -> None:
+    """A model file that says this of itself; its weights are of nothing."""
+    facts = read_facts(folder / "dataset" / "facts.json")
+    meta = Metadata(experiment={"model": {"name": "UNet"}}, facts=facts, **about)
+    save_file({"w": np.zeros(4, np.float32)}, folder / "runs" / run / "model.safetensors", metadata=meta.header())
 
 
 def _vector_metrics(

@@ -7,8 +7,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from safetensors.numpy import save_file
-from simulated_results import RUNS, write_sequences
+from simulated_results import RUNS, write_model, write_sequences
 from tiny import sequence_facts
 
 from biocnn.evaluation.audit import COLUMNS
@@ -97,8 +96,7 @@ def page(request, tmp_path_factory):
     pd.DataFrame(fitted).to_csv(folder / "baselines" / "baselines.tsv", sep="\t", index=False)
     if task != "regression":
         for run in RUNS:
-            meta = {"versions": json.dumps({"biocnn": "0.1.0"}), "temperature": json.dumps([1.8] * len(outputs))}
-            save_file({"w": np.zeros(4, np.float32)}, folder / "runs" / run / "model.safetensors", metadata=meta)
+            write_model(folder, run, versions={"biocnn": "0.1.0"}, temperature=[1.8] * len(outputs))
     write_report(folder, settings, folder / "report.html", folder / "figures")
     return folder, task, (folder / "report.html").read_text(encoding="utf-8")
 

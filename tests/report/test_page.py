@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.text import Text
-from safetensors.numpy import save_file
-from simulated_results import RUNS, write_images, write_sequences
+from simulated_results import RUNS, write_images, write_model, write_sequences
 from tiny import experiment
 
 from biocnn.report import sections, write_report
@@ -200,8 +199,7 @@ def test_what_is_unusual_about_a_training_is_said(tmp_path):
     folder = tmp_path / "few"
     write_sequences(folder, "multilabel")
     numbers = {"train": "float32", "predict": "float32", "asked": "bfloat16", "reason": "it is slow there"}
-    meta = {"temperature": json.dumps([1.3, 1.0, 0.1]), "precision": json.dumps(numbers)}
-    save_file({"w": np.zeros(4, np.float32)}, folder / "runs" / RUNS[0] / "model.safetensors", metadata=meta)
+    write_model(folder, RUNS[0], temperature=[1.3, 1.0, 0.1], precision=numbers)
     said = [
         block.words for block in sections.training(Results(folder), Gallery(tmp_path)).blocks if block.kind == "text"
     ]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
-from tiny import experiment, images, sequences, stored
+from tiny import experiment, images, metadata, sequences, stored
 from torch import nn
 from trainings import SETTINGS
 
@@ -135,8 +135,7 @@ def test_a_model_is_calibrated_in_all_that_it_says(tmp_path: Path) -> None:
     section = choose("models", {"name": "DeepBind", "channels": 4, "kernel_size": 7, "strands": "both"}, "model")
     network, models = build_model(section, dataset.facts), []
     for meta in ({}, {"temperature": [4.0, 0.5]}):
-        meta |= {"experiment": {"model": section, "data": {}}, "facts": dataset.facts}
-        save_model(tmp_path / "model.safetensors", network, meta)
+        save_model(tmp_path / "model.safetensors", network, metadata(section, dataset.facts, **meta))
         models.append(biocnn.load(tmp_path / "model.safetensors", "cpu"))
     plain, calibrated = models
     codes = [dataset.x[i][4:-4] for i in range(10)]
@@ -159,9 +158,9 @@ def test_training_fits_it_on_the_validation_part(bound: Dataset) -> None:
     with torch.no_grad():
         x = torch.nn.functional.one_hot(torch.tensor(bound.x.stacked(rows)[:, 4:-4].astype(np.int64)), 4)
         logits = network(x.float().movedim(1, 2)).numpy()
-    assert meta["temperature"] == pytest.approx(fit_temperature(logits, bound.y.stacked(rows)), rel=1e-4)
+    assert meta.temperature == pytest.approx(fit_temperature(logits, bound.y.stacked(rows)), rel=1e-4)
     again = train_run(settings, bound, 1)[2]
-    assert again["temperature"] == meta["temperature"]
+    assert again.temperature == meta.temperature
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.0, 4.0])
@@ -203,12 +202,12 @@ def test_training_on_images_fits_it_and_masks_stay_as_they_are(task: str, tmp_pa
     train = Train(epochs=3, steps_per_epoch=12, batch_size=4, lr=1e-2, threads=1)
     settings = experiment(SETTINGS["images"]["model"], data="Images", train=train)
     network, _, meta = train_run(settings, dataset, 1)
-    (value,) = meta["temperature"]
+    (value,) = meta.temperature
     assert SHARPEST < value < FLATTEST
     assert value != 1
     found = []
-    for which in ({}, {"temperature": meta["temperature"]}):
-        save_model(tmp_path / "model.safetensors", network, {**meta, "temperature": [], **which})
+    for which in ([], meta.temperature):
+        save_model(tmp_path / "model.safetensors", network, meta.model_copy(update={"temperature": which}))
         model = biocnn.load(tmp_path / "model.safetensors", "cpu")
         found.append((model.predict(dataset.x[0]), model.segment(dataset.x[0])))
     (plain, mask), (calibrated, same) = found

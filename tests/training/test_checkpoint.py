@@ -17,8 +17,8 @@ from biocnn.core.errors import InputError
 from biocnn.models import __all__ as MODELS
 from biocnn.tasks.facts import Facts
 from biocnn.tasks.watershed import label_instances
-from biocnn.training.checkpoint import FORMAT, build_model, load_model, read_meta, save_model, versions
-from biocnn.training.metadata import Postprocess
+from biocnn.training.checkpoint import build_model, load_model, save_model, versions
+from biocnn.training.metadata import FORMAT, Metadata, Postprocess, read_metadata
 
 SETTINGS = {"DeepBind": {"channels": 3, "kernel_size": 5}, "UNet": {"channels": [4, 6]}, "FCN": {"channels": [2] * 5}}
 
@@ -37,7 +37,7 @@ def saved(path: Path, about: dict | None = None) -> nn.Module:
     about = meta() if about is None else about
     torch.manual_seed(3)
     model = build_model(choose("models", about["experiment"]["model"], "model"), Facts(**about["facts"]))
-    save_model(path, model, about)
+    save_model(path, model, Metadata(**about))
     return model.eval()
 
 
@@ -52,14 +52,14 @@ def test_round_trip(tmp_path: Path, name: str, spatial_dims: int) -> None:
     for module in model.modules():  # running means are part of a model too
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
             module.running_mean.uniform_()
-    save_model(path, model, about)
+    save_model(path, model, Metadata(**about))
     loaded, found = load_model(path)
     x = torch.randn(2, 4, *[32] * spatial_dims)
     with torch.no_grad():
         assert loaded(x).equal(model(x))
     assert not loaded.training
-    assert found == {"format": FORMAT, **about, "facts": Facts(**about["facts"])}
-    assert read_meta(path) == found
+    assert found == Metadata(**about) == read_metadata(path)
+    assert found.plain() == about
 
 
 def test_same_weights_give_the_same_bytes(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ class Tied(nn.Module):
 
 
 def test_shared_weights_can_be_saved(tmp_path: Path) -> None:
-    save_model(tmp_path / "model.safetensors", Tied(1, 4, 2), meta())
+    save_model(tmp_path / "model.safetensors", Tied(1, 4, 2), Metadata(**meta()))
     weights = load_file(tmp_path / "model.safetensors")
     assert weights["one.weight"].equal(weights["two.weight"])
 
@@ -228,7 +228,7 @@ def test_a_strangers_module_is_not_run(of_another: Path, trust: list[str]) -> No
     with pytest.raises(InputError, match="would run the module 'my_saved_net'") as caught:
         load_model(of_another, trust)
     assert "trust=['my_saved_net']), or --trust my_saved_net" in caught.value.remedy
-    assert read_meta(of_another)["experiment"]["model"]["name"] == "my_saved_net:Net"
+    assert read_metadata(of_another).experiment.model.name == "my_saved_net:Net"
     assert not Path("RAN").exists()
     assert str(Path.cwd()) not in sys.path
 
@@ -286,7 +286,7 @@ def test_every_field_is_checked(tmp_path: Path, key: str, change: object, said: 
     error = refusal(path)
     assert said in error.message
     with pytest.raises(InputError):
-        read_meta(path)
+        read_metadata(path)
 
 
 @pytest.mark.parametrize("text", ["[" * 10**5, "9" * 5000, '"' + "x" * 10**7 + '"', "{", "[]", "NaN"])
@@ -318,7 +318,7 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     model = saved(path)
     before = path.read_bytes()
     with pytest.raises(TypeError):
-        save_model(path, model, {"facts": object()})
+        save_model(path, model, Metadata(**meta(), best_epoch={"epoch": object()}))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 

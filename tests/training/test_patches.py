@@ -128,7 +128,7 @@ def test_training_does_not_depend_on_workers(cells: Dataset) -> None:
         train = Train(epochs=2, batch_size=4, steps_per_epoch=5, threads=1, workers=number)
         settings = experiment(unet, data="Images", augment=augment, train=train)
         model, history, meta = train_run(settings, cells, 1)
-        found.append((model, history.drop(columns="seconds"), meta["best_epoch"]))
+        found.append((model, history.drop(columns="seconds"), meta.best_epoch))
     for model, history, best in found[1:]:
         assert same_weights(model, found[0][0])
         assert history.equals(found[0][1])

@@ -12,7 +12,7 @@ from trainings import SETTINGS, Run, resumed, same_weights, stopped, trained, un
 
 from biocnn.core.errors import InputError, Interrupted
 from biocnn.data.dataset import Dataset
-from biocnn.training.checkpoint import read_meta
+from biocnn.training.metadata import read_metadata
 from biocnn.training.state import STOP, StateFolder, clear
 
 
@@ -84,7 +84,7 @@ def test_stop_file_ends_it_with_the_best_model(alone: tuple[Path, str, str]) -> 
     assert process.exitcode == 0, run.log()
     assert f"{run.state / STOP} is there: stopped" in run.log()
     assert not run.state.exists(), "so that the next training is not stopped"
-    assert 1 <= read_meta(run.model)["best_epoch"]["epoch"] < 1000
+    assert 1 <= read_metadata(run.model).best_epoch["epoch"] < 1000
 
 
 def remove(run: Run) -> None:

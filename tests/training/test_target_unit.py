@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import experiment, sequences, stored
+from tiny import experiment, metadata, sequences, stored
 from torch import nn
 from trainings import CPU
 
@@ -81,8 +81,8 @@ def test_the_unit_is_that_of_the_training_part(tmp_path: Path) -> None:
     dataset = stored(given(100, 1000, 60), tmp_path)
     model, _ = after_training(dataset, tmp_path, epochs=1)
     y = dataset.y.stacked(dataset.rows("train")).astype(float)
-    assert model.meta["target_unit"]["mean"] == pytest.approx(y.mean(axis=0))
-    assert model.meta["target_unit"]["sd"] == pytest.approx(y.std(axis=0))
+    assert model.meta.target_unit.mean == pytest.approx(y.mean(axis=0))
+    assert model.meta.target_unit.sd == pytest.approx(y.std(axis=0))
 
 
 def test_a_constant_has_a_unit_too() -> None:
@@ -148,11 +148,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Model, Dataset
     torch.manual_seed(1)
     network, models = build_model(section, dataset.facts), []
     for unit in ({}, {"target_unit": {"mean": [1000.0, 1e-6], "sd": [100.0, 1e-6]}}):
-        save_model(
-            folder / "m.safetensors",
-            network,
-            {"experiment": {"model": section, "data": {}}, "facts": dataset.facts} | unit,
-        )
+        save_model(folder / "m.safetensors", network, metadata(section, dataset.facts, **unit))
         models.append(biocnn.load(folder / "m.safetensors", "cpu"))
     return *models, dataset
 

@@ -15,8 +15,9 @@ from biocnn.config.settings import Train
 from biocnn.core.errors import InputError, Interrupted
 from biocnn.data.dataset import Dataset
 from biocnn.models import DeepBind, UNet
-from biocnn.training.checkpoint import load_model, read_meta, save_model
+from biocnn.training.checkpoint import load_model, save_model
 from biocnn.training.fingerprint import fingerprint
+from biocnn.training.metadata import Metadata, read_metadata
 from biocnn.training.runs import train_run
 from biocnn.training.state import StateFolder
 from biocnn.training.transfer import start
@@ -35,7 +36,7 @@ def unet(in_channels: int = 1, out_channels: int = 1, seed: int = 5, **settings:
 
 def saved(path: Path, model: nn.Module, **settings: Any) -> Path:
     experiment = {"model": {"name": type(model).__name__, **settings}}
-    save_model(path, model, {"experiment": experiment, "facts": image_facts(normalise="image")})
+    save_model(path, model, Metadata(experiment=experiment, facts=image_facts(normalise="image")))
     return path
 
 
@@ -152,16 +153,16 @@ def test_a_model_of_one_data_set_starts_that_of_another(tmp_path: Path) -> None:
     first = stored(images(8), tmp_path / "one")
     second = stored(images(8, task="classes"), tmp_path / "two")
     model, _, meta = train_run(experiment(**given, train=Train(**short)), first, 1)
-    assert "start" not in meta
+    assert not meta.start
     path = tmp_path / "first.safetensors"
     save_model(path, model, meta)
     following = experiment(**given, train=Train(**short, start_from=path, freeze_epochs=2))
     lines: list[str] = []
     found, _, meta = train_run(following, second, 1, log=lines.append)
     save_model(tmp_path / "second.safetensors", found, meta)
-    stored_meta = read_meta(tmp_path / "second.safetensors")
-    assert stored_meta["start"]["fresh"] == ["head.conv"]
-    assert stored_meta["start"]["epochs"] == 2
+    stored_meta = read_metadata(tmp_path / "second.safetensors")
+    assert stored_meta.start["fresh"] == ["head.conv"]
+    assert stored_meta.start["epochs"] == 2
     old, new = model.state_dict(), load_model(tmp_path / "second.safetensors")[0].state_dict()
     assert all(torch.equal(old[key], new[key]) for key in old if key.startswith(("stem.", "down.")))
     assert not torch.equal(old["up.0.up.weight"], new["up.0.up.weight"])

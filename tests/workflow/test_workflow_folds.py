@@ -11,7 +11,7 @@ import pytest
 from tiny import sequences
 
 from biocnn.data.dataset import Dataset
-from biocnn.training.checkpoint import read_meta
+from biocnn.training.metadata import read_metadata
 from biocnn.workflow import steps
 from tests.workflow.test_workflow import ROOT, planned, snakemake, write
 
@@ -73,8 +73,9 @@ def test_the_best_settings_train_the_runs_and_nothing_runs_twice(folder: Path) -
     assert sorted(table["trial"]) == [0, 1]
     assert table["mean"].is_monotonic_decreasing
     assert best == pytest.approx({key: table[key].iloc[0] for key in DRAW}, rel=1e-5)
-    meta = read_meta(results / "runs/fold0-seed1/model.safetensors")
-    assert {key: meta["experiment"][key.split(".")[0]][key.split(".")[1]] for key in DRAW} == best
+    meta = read_metadata(results / "runs/fold0-seed1/model.safetensors")
+    trained = meta.experiment.plain()
+    assert {key: trained[key.split(".")[0]][key.split(".")[1]] for key in DRAW} == best
     assert not list((results / "calibrate").rglob("*.state")), "states of trials that are over are removed"
     assert not {"trial", "calibrate", "train"} & planned(folder, *ONLY)
     try:
@@ -98,4 +99,4 @@ def test_a_run_of_a_later_fold_predicts_that_fold(folder: Path, monkeypatch: pyt
         found.to_numpy().tolist() == fold.examples.iloc[fold.rows("val", "test")][["id", "split"]].to_numpy().tolist()
     )
     assert set(found["id"][found["split"] == "test"]) == set(fold.examples["id"][fold.examples["fold"] == 2])
-    assert read_meta(run / "model.safetensors")["facts"].n == fold.facts.n
+    assert read_metadata(run / "model.safetensors").facts.n == fold.facts.n

@@ -43,7 +43,7 @@ def scan_files(
     options(settings, Scan)
     loaded = [Model(model, trust=trust) for model in models]
     agree(loaded, "sequence", "scan")
-    torch.set_num_threads(loaded[0].meta["experiment"]["train"]["threads"])
+    torch.set_num_threads(loaded[0].meta.experiment.train.threads)
     began, opened = time.monotonic(), either_genome(genome)
     checks = scan_genome(opened, loaded, folder, **settings)
     checks.frame().to_csv(folder / "counts.tsv", sep="\t", index=False)
@@ -96,7 +96,8 @@ def scan_genome(genome: Genome, models: Sequence[Model], folder: Path, **setting
     window, stride = _agreed(models, genome, scan.stride), scan.stride
     checks = Checks()
     chosen = _chosen(genome, None if scan.contigs == "all" else scan.contigs, window, checks)
-    share = models[0].meta["experiment"]["data"].get("max_unknown", MAX_UNKNOWN)
+    trained = models[0].meta.experiment.data.max_unknown
+    share = MAX_UNKNOWN if trained is None else trained
     counts, began = Counter(), time.monotonic()
     if models[0].facts.alphabet == RNA:
         checks.add("scan", "note", "contigs of which models of RNA read one strand, +", len(chosen))
@@ -178,7 +179,7 @@ def _densities(models: Sequence[Model], given: float | None) -> list[float | Non
 
 def _recall(models: Sequence[Model], output: int) -> np.ndarray | None:
     """What shares of held-out positives reach, on average over the models; None where one of them does not tell."""
-    every = [model.meta.get("recall") for model in models]
+    every = [model.meta.recall for model in models]
     known = all(levels and levels[output] for levels in every)
     return np.mean([levels[output] for levels in every], axis=0) if known else None
 

@@ -48,7 +48,7 @@ def segment_files(
     own = dict(predict) | {key: getattr(segment, key) for key in Fit.model_fields}
     loaded = [Model(model, trust=trust, **own) for model in models]
     agree(loaded, "image", "segment")
-    torch.set_num_threads(loaded[0].meta["experiment"]["train"]["threads"])
+    torch.set_num_threads(loaded[0].meta.experiment.train.threads)
     folder.mkdir()
     return segment_images(images, loaded, folder, on_error=segment.on_error)
 
@@ -145,7 +145,7 @@ def _measured(image: LazyImage, maps: MeanMaps, name: str, first: Model, folder:
     spacing, unit = (image.spacing, image.unit) if image.spacing else (facts.spacing, facts.unit)
     with Scratch(image.shape[1:], folder / f".{name}.numbers") as numbers:
         if facts.task == "instances":
-            found = label_blocks(maps, settings_at(first.meta.get("postprocess", {}), maps.zoom), numbers, share)
+            found = label_blocks(maps, settings_at(first.meta.postprocess.given(), maps.zoom), numbers, share)
             row = np.arange(-1, len(found.first))
         else:
             found, row = connect_blocks(maps, first.decide, numbers)

@@ -24,7 +24,7 @@ from biocnn.io.image_paths import named_images
 from biocnn.io.ragged import Ragged
 from biocnn.prediction.compatibility import agree, same_data
 from biocnn.prediction.model import Model, decide
-from biocnn.training.checkpoint import read_meta
+from biocnn.training.metadata import read_metadata
 
 LARGEST = 4096  # pixels along each axis of a new image that are looked at; of a larger one, the middle
 
@@ -66,7 +66,7 @@ class Answers:
     @cached_property
     def postprocess(self) -> list[dict[str, Any]]:
         """How maps become objects, as each run found best."""
-        return [read_meta(run / "model.safetensors").get("postprocess", {}) for run in self.runs]
+        return [read_metadata(run / "model.safetensors").postprocess.given() for run in self.runs]
 
     def of_example(self, method: str, key: tuple[str, str], image: np.ndarray) -> Iterator[np.ndarray]:
         """Answers about a (split, id), only by runs in which it has that split; those of the ensemble are stored."""

@@ -20,6 +20,7 @@ from biocnn.io.fasta import decode
 from biocnn.io.genome import Genome, read_genome, write_genome
 from biocnn.prediction.model import Model
 from biocnn.training.checkpoint import build_model, save_model
+from biocnn.training.metadata import Metadata
 from biocnn.workflow.cli import main
 
 WINDOW, STRIDE = 24, 5
@@ -50,9 +51,9 @@ def saved(folder: Path, seed: int = 1, recall: list | None = None, **more: Any) 
     section = choose("models", {"name": "DeepBind", "kernel_size": 7, "strands": "both"}, "model")
     torch.manual_seed(seed)
     network = build_model(section, facts)
-    experiment = {"model": section, "data": {"max_unknown": 0.25}, "train": {"threads": 1}}
-    meta = {"recall": recall} if recall else {}
-    save_model(folder / f"{seed}.safetensors", network, {"experiment": experiment, "facts": facts, **meta})
+    experiment = {"model": section.model_dump(mode="json"), "data": {"max_unknown": 0.25}, "train": {"threads": 1}}
+    meta = Metadata(experiment=experiment, facts=facts, recall=recall)
+    save_model(folder / f"{seed}.safetensors", network, meta)
     return folder / f"{seed}.safetensors"
 
 

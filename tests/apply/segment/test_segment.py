@@ -25,6 +25,7 @@ from biocnn.prediction.model import Model
 from biocnn.prediction.tiles import Slices
 from biocnn.tasks.watershed import label_instances, landscape
 from biocnn.training.checkpoint import build_model, save_model
+from biocnn.training.metadata import Postprocess
 
 
 class Drawn:
@@ -181,7 +182,7 @@ def test_little_memory_changes_no_file(task: str, tmp_path: Path, monkeypatch: p
         out = tmp_path / f"out{memory_gb}"
         out.mkdir()
         models = [model_of(task, tmp_path / f"s{s}-{memory_gb}", memory_gb, s) for s in (3, 4)]
-        models[0].meta["postprocess"] = cut
+        models[0].meta = models[0].meta.model_copy(update={"postprocess": Postprocess(**cut)})
         pieces = len(models[0].open_maps(InMemory(x), "a", 0.35 * memory_gb).regions)
         assert (pieces > 5) == (memory_gb < 1)
         segment_images(tmp_path / "new", models, out)

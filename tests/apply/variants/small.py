@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pysam
 import torch
-from tiny import sequence_facts
+from tiny import metadata, sequence_facts
 
 from biocnn.apply.variants.step import annotate
 from biocnn.config.schema import choose
@@ -43,9 +43,7 @@ def model_of(
         for parameter in built.parameters():
             parameter.mul_(3).add_(0.05 * torch.randn_like(parameter))
     path = folder / f"model{seed}.safetensors"
-    experiment = {"model": section, "data": {}, "train": {"threads": 1}}
-    warmth = [temperature] * facts.out_channels
-    save_model(path, built, {"experiment": experiment, "facts": facts, "temperature": warmth})
+    save_model(path, built, metadata(section, facts, temperature=[temperature] * facts.out_channels))
     return Model(path, "cpu")
 
 

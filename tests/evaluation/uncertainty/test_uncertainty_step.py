@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import tifffile
 import torch
-from tiny import experiment, images, stored
+from tiny import experiment, images, metadata, stored
 
 from biocnn.config.schema import choose
 from biocnn.config.settings import Predict, Segment, Settings, Uncertainty
@@ -19,6 +19,7 @@ from biocnn.evaluation.uncertainty.step import Answers, write_uncertainty
 from biocnn.metrics import average_precision_iou, dice
 from biocnn.prediction.model import Model, decide
 from biocnn.training.checkpoint import build_model, load_model, save_model
+from biocnn.training.metadata import Postprocess
 from biocnn.workflow import steps
 
 FILES = {"per_image", "per_object", "calibration", "risk_coverage", "summary", "annotate_next"}
@@ -31,16 +32,13 @@ def made(
     split = {"folds": folds, "val": None, "test": None} if folds else {}
     dataset = stored(images(9 if folds else 8, size=(24, 32), task=task), folder, **split)
     section = choose("models", {"name": "UNet", "channels": [4, 8], "dropout": dropout}, "model")
-    meta = {
-        "experiment": {"model": section, "data": {"name": "Images"}, "train": {"threads": 1, "patch": None}},
-        "facts": dataset.facts,
-        "postprocess": {"min_size": 4, "peak_threshold": 0.0, "seed_threshold": 0.0} if task == "instances" else {},
-    }
+    cut = {"min_size": 4, "peak_threshold": 0.0, "seed_threshold": 0.0} if task == "instances" else {}
     numbers = [(fold, 1) for fold in range(folds)] if folds else [(0, seed) for seed in range(1, seeds + 1)]
     runs = [folder / f"fold{fold}-seed{seed}" for fold, seed in numbers]
     for (fold, seed), run in zip(numbers, runs, strict=True):
         torch.manual_seed(seed)
-        save_model(run / "model.safetensors", build_model(section, dataset.facts), meta | {"fold": fold})
+        meta = metadata(section, dataset.facts, postprocess=cut, fold=fold)
+        save_model(run / "model.safetensors", build_model(section, dataset.facts), meta)
         steps.predict(run / "model.safetensors", dataset.folder, run / "predictions")
     return dataset, runs
 
@@ -73,7 +71,7 @@ def test_stored_answers_are_judged(task: str, tmp_path: Path) -> None:
     assert per_image.loc[id, "entropy"] == pytest.approx(found.entropy.mean(), abs=2e-3)  # float16 is stored
     assert per_image.loc[id, "mutual_information"] == pytest.approx(found.mutual_information.mean(), abs=2e-3)
     mean = np.mean([np.float32(np.float16(model.predict(dataset.x[row]))) for model in models], axis=0)
-    decided = decide(mean, task, models[0].meta["postprocess"])
+    decided = decide(mean, task, models[0].meta.postprocess.given())
     if task == "instances":
         agreement = average_precision_iou(decided, dataset.labels[row][0]).mean()
     else:
@@ -93,7 +91,7 @@ def test_objects_of_folds_are_made_with_what_was_chosen_without_them(tmp_path: P
     dataset, runs = made(tmp_path, "instances", folds=3)
     path = runs[1] / "model.safetensors"
     network, meta = load_model(path)
-    save_model(path, network, meta | {"postprocess": {"min_size": 10**6}})
+    save_model(path, network, meta.model_copy(update={"postprocess": Postprocess(min_size=10**6)}))
     counts = written(dataset, runs, tmp_path / "out", "ensemble")["per_image"].set_index(["split", "id"])["objects"]
     for run in runs:
         table = pd.read_csv(run / "predictions" / "examples.tsv", sep="\t")

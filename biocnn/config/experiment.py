@@ -50,9 +50,6 @@ class Experiment:
     command: str = ""
     contents: dict[str, str] = field(default_factory=dict)
 
-    def __getitem__(self, section: str) -> Any:
-        return self.settings[section]
-
     @property
     def files(self) -> dict[str, Path]:
         """The resolved paths by their dotted keys."""

@@ -25,12 +25,6 @@ class Section(BaseModel):
 
     model_config = STRICT
 
-    def __getitem__(self, key: str) -> Any:
-        return getattr(self, key)
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return getattr(self, key, default)
-
 
 class Chosen(Section):
     """A section that names a class or a function, whose settings are the other fields; ``choose`` makes one."""

@@ -27,7 +27,7 @@ def facts(dims: int = 2, spacing: list[float] | None = None, channels: int = 1) 
 
 def chosen(word: str, *about, patch: list[int] | None = None) -> dict[str, dict]:
     found = resolve_augment(word, facts(*about), patch)
-    return {section["name"]: section for section in reversed(found)}
+    return {section.name: section for section in reversed(found)}
 
 
 @pytest.mark.parametrize("word", WORDS)
@@ -40,7 +40,7 @@ def test_every_set_suits_every_patch_and_is_made_of_checked_settings(
         sections = resolve_augment(word, facts(len(patch), spacing, channels), patch)
         again = [choose("augment", section.model_dump(mode="json"), "augment") for section in sections]
         assert sections == again
-        assert {section["name"] for section in sections} <= set(REGISTRY["augment"])
+        assert {section.name for section in sections} <= set(REGISTRY["augment"])
         x, y = blobs(3, *patch, channels=channels)
         for name, function in augmentations(sections):
             x, y = moved(function, x, y, draws(1, 0, name, (3, 8)))
@@ -150,24 +150,24 @@ def test_sets_turn_and_mirror_what_they_may_and_nothing_else() -> None:
 def test_planes_that_are_far_apart_are_not_mixed() -> None:
     for kind, mixed in (("cube", True), ("stack", False), ("unknown", False)):
         found = chosen("default", 3, SPACING[kind], patch=[16, 16, 16])
-        assert (found["affine"]["tilt"] > 0) == mixed
-        assert all(found[name]["in_plane"] != mixed for name in ("affine", "blur", "low_resolution"))
-    assert chosen("anisotropic", 3, SPACING["cube"])["affine"]["in_plane"]
-    assert chosen("default", 2, [3.0, 1.0], patch=[16, 16])["affine"]["rotate"] == 0
+        assert (found["affine"].tilt > 0) == mixed
+        assert all(found[name].in_plane != mixed for name in ("affine", "blur", "low_resolution"))
+    assert chosen("anisotropic", 3, SPACING["cube"])["affine"].in_plane
+    assert chosen("default", 2, [3.0, 1.0], patch=[16, 16])["affine"].rotate == 0
 
 
 def test_only_square_patches_are_turned_by_quarters() -> None:
     assert "rotate90" in chosen("default", patch=[16, 16])
     assert "rotate90" not in chosen("default", patch=[16, 24])
-    assert chosen("default", patch=[16, 24])["affine"]["rotate"] == 180
+    assert chosen("default", patch=[16, 24])["affine"].rotate == 180
 
 
 def test_volumes_that_must_not_be_mirrored_are_turned_over() -> None:
-    assert chosen("chiral", 3, SPACING["stack"], patch=[8, 16, 16])["rotate90"]["over"]
+    assert chosen("chiral", 3, SPACING["stack"], patch=[8, 16, 16])["rotate90"].over
     assert "flip" not in chosen("chiral", 3, SPACING["stack"], patch=[8, 16, 16])
 
 
 def test_channels_are_changed_apart_where_there_are_several() -> None:
     for channels in (1, 3):
         found = resolve_augment("default", facts(2, None, channels), [16, 16])
-        assert sum(bool(section.get("per_channel")) for section in found) == (channels > 1)
+        assert sum(getattr(section, "per_channel", False) for section in found) == (channels > 1)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from biocnn.config.experiment import load
 from biocnn.config.settings import Settings, Split
@@ -84,6 +85,24 @@ def test_defaults_are_filled_in(folder: Path) -> None:
     )
     assert found.train.seeds == [1]
     assert found.data.window == 101
+
+
+def test_settings_are_attributes_that_stay_as_they_were_checked(folder: Path) -> None:
+    found = settings(BASE)
+    for section in (found, found.train, found.model, load("mine.yaml")):
+        assert not hasattr(section, "__getitem__")
+        assert not hasattr(section, "get")
+    for section, name in ((found, "seed"), (found.train, "lr"), (found.model, "channels"), (found.explain, "motifs")):
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(section, name, 2)
+
+
+def test_a_value_that_is_written_as_the_default_stays_it(folder: Path) -> None:
+    """So the frozen copy of an experiment, which has them all, is the experiment itself: 4 is not 4.0 in JSON."""
+    given = settings(BASE)
+    again = settings(BASE + "train: {memory_gb: 4, save_minutes: 10}")
+    assert again.model_dump_json() == given.model_dump_json()
+    assert settings(BASE + "train: {memory_gb: 4.5}").train.memory_gb == 4.5
 
 
 def test_empty_sections_are_defaults(folder: Path) -> None:

@@ -115,7 +115,7 @@ def test_features_by_hand() -> None:
 
 
 def test_strands_are_those_of_the_network() -> None:
-    dna, rna = {"alphabet": "ACGT"}, {"alphabet": "ACGU"}
+    dna, rna = sequence_facts(alphabet="ACGT"), sequence_facts(alphabet="ACGU")
     turns = experiment("DanQ", augment=["reverse_complement"])
     both = experiment({"name": "DeepBind", "strands": "both"})
     single = experiment({"name": "DeepBind", "strands": "single"}, augment=[{"name": "shift", "max": 5}])

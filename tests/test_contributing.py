@@ -41,8 +41,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_examples_run_from_data_to_explanation(folder: Path) -> None:
     for step in (
-        "check mine.yaml checks.tsv",
-        "dataset mine.yaml dataset",
+        "check mine.yaml raw checks.tsv",
+        "dataset mine.yaml raw dataset",
         "train mine.yaml dataset fold0-seed1 runs/fold0-seed1/model.safetensors runs/fold0-seed1/history.tsv",
         "predict runs/fold0-seed1/model.safetensors dataset runs/fold0-seed1/predictions --trust shown",
         "baselines mine.yaml dataset baselines",

@@ -118,5 +118,5 @@ def images(
 
 def stored(raw: Raw, folder: Path, **split: Any) -> Dataset:
     """Write a data set and open it."""
-    write(raw, Split(**{"val": 0.25, "test": 0.25, **split}), 1, {}, folder / "dataset")
+    write(raw, Split(**{"val": 0.25, "test": 0.25, **split}), 1, folder / "dataset")
     return Dataset(folder / "dataset")

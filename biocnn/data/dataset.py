@@ -1,7 +1,7 @@
 """The stored data set of an experiment: written once, read by every later step."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,20 +10,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import DTypeLike
 
 from biocnn.config.registry import resolve
 from biocnn.config.settings import Split
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
-from biocnn.core.files import sha256
 from biocnn.data import leakage, splits
 from biocnn.data.facts import checked
 from biocnn.data.loci import FROM, loci
 from biocnn.data.raw import Raw
 from biocnn.data.splits import PARTS
-from biocnn.io.ragged import REMEDY, Ragged
+from biocnn.data.stored_raw import fingerprint
+from biocnn.io.ragged import REMEDY, Ragged, link
 from biocnn.tasks import Task, make_task
-from biocnn.tasks.facts import BySplit, Facts, Measured, Source, read_facts
+from biocnn.tasks.facts import BySplit, Facts, Measured, read_facts
 from biocnn.tasks.inputs import Input, make_input
 
 
@@ -117,7 +118,7 @@ def read_examples(path: str | Path) -> pd.DataFrame:
     return table
 
 
-def write(raw: Raw, split: Split, seed: int, files: dict[str, Path], folder: Path) -> Facts:
+def write(raw: Raw, split: Split, seed: int, folder: Path) -> Facts:
     """Split the examples and store them.
 
     Parameters
@@ -128,8 +129,6 @@ def write(raw: Raw, split: Split, seed: int, files: dict[str, Path], folder: Pat
         The experiment's section split.
     seed
         The experiment's seed.
-    files
-        The raw files by dotted key; their hashes go into the facts.
     folder
         Must not exist yet.
 
@@ -151,15 +150,15 @@ def write(raw: Raw, split: Split, seed: int, files: dict[str, Path], folder: Pat
     truths = _store_truth(raw, task, folder)
     _measure_truth(task, truths, folds, checks)
     examples = examples.assign(**task.columns(truths))
-    Ragged.write(folder / "x.npy", map(raw.x, range(len(examples))), given.dtype(facts))
+    _store(raw, "x.npy", folder / "x.npy", map(raw.x, range(len(examples))), given.dtype(facts))
     measured = {"decisions": facts.decisions}
     if given.measure:
         measured |= resolve(given.measure)(facts, folder, folds, seed)
     examples.to_csv(folder / "examples.tsv", sep="\t", index=False)
     checks.frame().to_csv(folder / "checks.tsv", sep="\t", index=False)
     # A table names images by the hundred: what was stored of them stands for all.
-    stored = [_fingerprint("stored", f"dataset/{name}", folder / name) for name in ("x.npy", "y.npy")]
-    measured |= folds[0].facts.given() | {"sources": hashes(files) + stored}
+    stored = [fingerprint("stored", f"dataset/{name}", folder / name) for name in ("x.npy", "y.npy")]
+    measured |= folds[0].facts.given() | {"sources": facts.sources + stored}
     measured |= {"folds": [fold.facts for fold in folds]} if len(folds) > 1 else {}
     facts = facts.model_copy(update=measured)
     (folder / "facts.json").write_text(json.dumps(facts.plain(), indent=1))
@@ -207,27 +206,20 @@ def _spelled(split: Split, raw: Raw, checks: Checks) -> Split:
     """The section split with the names of groups as the examples have them."""
     given = {"val": split.val, "test": split.test}
     lists = {part: [str(name) for name in names] for part, names in given.items() if isinstance(names, list)}
-    if not (lists and raw.find_groups and split.group in ("group", "chrom")):
+    if not (lists and raw.contigs and split.group in ("group", "chrom")):
         return split
-    found = raw.find_groups([name for names in lists.values() for name in names])
+    found = raw.contigs.find_groups([name for names in lists.values() for name in names])
     renamed = [f"{name} -> {group}" for name, group in found.items() if name != group]
     checks.add("split", "repaired", "contig names", len(renamed), ", ".join(renamed[:4]))
     return split.model_copy(update={part: [found.get(name, name) for name in names] for part, names in lists.items()})
 
 
-def hashes(files: dict[str, Path]) -> list[Source]:
-    """Path, SHA-256 and size of raw files; of a folder, its number of files."""
-    found = []
-    for key, path in files.items():
-        if path.is_file():
-            found.append(_fingerprint(key, str(path), path))
-        else:
-            found.append(Source(key=key, path=str(path), files=sum(p.is_file() for p in path.iterdir())))
-    return found
-
-
-def _fingerprint(key: str, name: str, path: Path) -> Source:
-    return Source(key=key, path=name, sha256=sha256(path), bytes=path.stat().st_size)
+def _store(raw: Raw, name: str, path: Path, arrays: Iterable[np.ndarray], dtype: DTypeLike) -> None:
+    """Write arrays, or share what is stored of them already."""
+    if raw.folder:
+        link(raw.folder / name, path)
+    else:
+        Ragged.write(path, arrays, dtype)
 
 
 def _store_truth(raw: Raw, task: Task, folder: Path) -> list[Any]:
@@ -243,7 +235,8 @@ def _store_truth(raw: Raw, task: Task, folder: Path) -> list[Any]:
 
     task.target.write(encoded(), folder)
     if task.objects:
-        Ragged.write(folder / "labels.npy", (raw.truth(row)[None] for row in range(len(raw.examples))), np.int32)
+        labels = (raw.truth(row)[None] for row in range(len(raw.examples)))
+        _store(raw, "y.npy", folder / "labels.npy", labels, np.int32)
     return found
 
 

@@ -1,6 +1,5 @@
 """Windows of a genome around the intervals of BED files: bound or not, by which of many, or how much."""
 
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +14,7 @@ from biocnn.data.peak_sets import label_windows, merge_peaks
 from biocnn.data.raw import Raw
 from biocnn.data.sampling import Stretch
 from biocnn.data.windows import Windows, named
-from biocnn.io.contigs import find_groups
+from biocnn.io.contigs import Contigs
 from biocnn.io.genome import Genome, open_genome, read_genome
 from biocnn.io.signal import mean_signal
 from biocnn.io.tables import as_float32, without_labels
@@ -223,10 +222,10 @@ class Intervals:
             window=self.window,
             flank=self.flank,
         )
-        spelled = Genome(np.empty(0, np.uint8), genome.contigs, genome.descriptions, genome.source)  # without its bases
-        find = partial(find_groups, genome=spelled, exact=self.contig_names == "exact")
+        exact = self.contig_names == "exact"
+        contigs = Contigs(genome.contigs, genome.descriptions, genome.source, exact)
         table = table[[name for name in PROVENANCE if name in table]]
-        return Raw(table, codes.__getitem__, y, facts, find)
+        return Raw(table, codes.__getitem__, y, facts, contigs)
 
 
 def _check_targets(positives: object, intervals: object, targets: dict | None, log1p: bool, negatives: object) -> None:

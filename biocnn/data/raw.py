@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from biocnn.io.contigs import Contigs
 from biocnn.tasks.facts import Facts
 
 
@@ -26,16 +28,18 @@ class Raw:
         ignore) or labels (int32) of shape (*spatial).
     facts
         What holds for all examples.
-    find_groups
-        Names of groups as a user spells them to those of ``examples``; a name that is not found is left out. None: they
-        must be spelled alike.
+    contigs
+        The contigs that groups are named after, where a user may spell them otherwise.
+    folder
+        Where ``biocnn.data.stored_raw`` has stored x and y, if it has.
     """
 
     examples: pd.DataFrame
     x: Callable[[int], np.ndarray]
     y: np.ndarray | Callable[[int], np.ndarray]
     facts: Facts
-    find_groups: Callable[[list[str]], dict[str, str]] | None = None
+    contigs: Contigs | None = None
+    folder: Path | None = None
 
     def truth(self, row: int) -> np.ndarray:
         """What is true of an example: shape (K,), float32, or (*spatial)."""

@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+
+import numpy as np
 
 from biocnn.core.errors import InputError, nearest
 from biocnn.io.genome import Genome
@@ -31,6 +34,25 @@ REFSEQ = (
 
 class UnknownContig(InputError):
     """A contig is missing from the genome; the message lists the nearest names."""
+
+
+@dataclass(frozen=True)
+class Contigs:
+    """What is known of a genome's contigs without their bases.
+
+    ``lengths`` in bp and ``descriptions`` by name; ``source`` is the FASTA file, for messages; ``exact`` takes no name
+    for another spelling of one.
+    """
+
+    lengths: dict[str, int]
+    descriptions: dict[str, str]
+    source: str
+    exact: bool
+
+    def find_groups(self, names: list[str]) -> dict[str, str]:
+        """See the function of that name."""
+        genome = Genome(np.empty(0, np.uint8), self.lengths, self.descriptions, self.source)
+        return find_groups(names, genome, self.exact)
 
 
 def match_contigs(

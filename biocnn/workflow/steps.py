@@ -38,30 +38,36 @@ def genome(fasta: Path, out: Path) -> None:
 
 
 def check(
-    config: Path, out: Path, *, doctor: Path | None = None, data_root: Path = Path(), genome: Path | None = None
-) -> None:
-    """Read all raw data; count what was found, repaired and dropped. DOCTOR gets findings on single images."""
+    config: Path, raw: Path, out: Path,
+    *, doctor: Path | None = None, data_root: Path = Path(), genome: Path | None = None,
+) -> None:  # fmt: skip
+    """Read all raw data and store them in RAW; count what was found, repaired and dropped.
+
+    DOCTOR gets findings on single images.
+    """
     from biocnn.core.checks import Checks
     from biocnn.data.doctor import write_checks
+    from biocnn.data.stored_raw import open_raw, write_raw
 
     experiment, checks = _load(config, data_root), Checks()
-    raw = _read(experiment, checks, genome)
-    checks.add("examples", "read", f"{raw.facts.task}: {', '.join(raw.facts.outputs)}", len(raw.examples))
-    write_checks(raw, checks, out, doctor)
+    found = _read(experiment, checks, genome)
+    checks.add("examples", "read", f"{found.facts.task}: {', '.join(found.facts.outputs)}", len(found.examples))
+    files = {key: path for key, path in experiment.files.items() if key.startswith("data.")}
+    with atomic(raw) as folder:
+        write_raw(found, files, folder)
+    write_checks(open_raw(raw), checks, out, doctor)
     for row in checks.rows:
         log.info("%s: %s %d %s %s", *(row[i] for i in (0, 1, 3, 2, 4)))
 
 
-def dataset(config: Path, out: Path, *, data_root: Path = Path(), genome: Path | None = None) -> None:
-    """Split the examples and store them as arrays."""
-    from biocnn.core.checks import Checks
-    from biocnn.data import dataset as store
+def dataset(config: Path, raw: Path, out: Path, *, data_root: Path = Path()) -> None:
+    """Split and measure the examples of RAW, and store them as arrays."""
+    from biocnn.data.dataset import write
+    from biocnn.data.stored_raw import open_raw
 
-    experiment, checks = _load(config, data_root), Checks()
-    raw = _read(experiment, checks, genome)
-    files = {key: path for key, path in experiment.files.items() if key.startswith("data.")}
+    experiment = _load(config, data_root)
     with atomic(out) as folder:
-        facts = store.write(raw, experiment.settings.split, experiment.settings.seed, files, folder)
+        facts = write(open_raw(raw), experiment.settings.split, experiment.settings.seed, folder)
     for i, fold in enumerate(facts.folds or [facts]):
         name = f"fold {i}" if facts.folds else "examples"
         log.info("%s: %s", name, ", ".join(f"{n} {part}" for part, n in fold.n))

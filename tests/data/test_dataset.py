@@ -154,7 +154,7 @@ def test_regression_knows_no_classes(tmp_path: Path) -> None:
 
 def test_writing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        write(sequences(30), Split(), 1, {}, tmp_path / name)
+        write(sequences(30), Split(), 1, tmp_path / name)
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert files == ["checks.tsv", "examples.tsv", "facts.json", "x.npy", "x.shapes.npy", "y.npy", "y.shapes.npy"]
     for name in files:
@@ -165,7 +165,7 @@ def test_provenance_is_kept(tmp_path: Path) -> None:
     raw = sequences(9)
     raw.examples["chrom"] = [f"chr{i % 3}" for i in range(9)]
     raw.examples["start"] = range(9)
-    write(raw, Split(val=["g0"], test=["g1"]), 1, {}, tmp_path / "dataset")
+    write(raw, Split(val=["g0"], test=["g1"]), 1, tmp_path / "dataset")
     pd.testing.assert_frame_equal(
         Dataset(tmp_path / "dataset").examples[["chrom", "start"]], raw.examples[["chrom", "start"]]
     )

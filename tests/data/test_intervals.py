@@ -147,7 +147,7 @@ def test_a_split_may_spell_contigs_otherwise(read, tmp_path, val, test, settings
     bed = "".join(f"{chrom}\t{s}\t{s + 10}\n" for chrom in LENGTHS for s in (100, 200, 300))
     bed += "chrI\t1500\t1520\nchrI\t2500\t2520\n" * ("block" in settings)
     raw, _ = read(bed, **settings)
-    write(raw, Split(val=val, test=test), 1, {}, tmp_path / "dataset")
+    write(raw, Split(val=val, test=test), 1, tmp_path / "dataset")
     examples = Dataset(tmp_path / "dataset").examples
     assert examples.groupby("chrom")["split"].unique().map(list).to_dict() == {
         "chrI": ["val"], "chrII": ["train"], "chrM": ["test"],
@@ -160,9 +160,9 @@ def test_a_split_of_contigs_that_are_not_there_is_refused(read, tmp_path):
     raw, _ = read("chrI\t100\t110\nchrII\t50\t60\nchrM\t50\t60\n")
     for name in ("chrX", "chr10", "chr1:0"):
         with pytest.raises(InputError, match=r"split\.val: no group '"):
-            write(raw, Split(val=[name], test=["chrII"]), 1, {}, tmp_path / "dataset")
+            write(raw, Split(val=[name], test=["chrII"]), 1, tmp_path / "dataset")
     with pytest.raises(InputError, match=r"split: '1' and '01' both match 'chrI'"):
-        write(raw, Split(val=[1], test=["01"]), 1, {}, tmp_path / "dataset")
+        write(raw, Split(val=[1], test=["01"]), 1, tmp_path / "dataset")
 
 
 def test_contigs_that_the_genome_lacks_are_left_out_on_demand(read, tmp_path):

@@ -154,7 +154,7 @@ def test_of_very_many_examples_some_are_left_out(tmp_path: Path, monkeypatch: py
 
 
 def test_every_fold_has_its_own(tmp_path: Path) -> None:
-    write(sequences(120), Split(folds=3), 1, {}, tmp_path / "dataset")
+    write(sequences(120), Split(folds=3), 1, tmp_path / "dataset")
     settings = experiment({"name": "DeepBind", "strands": "single"})
     lines = write_baselines(tmp_path / "dataset", settings, tmp_path)
     assert len(lines) == 9
@@ -180,7 +180,7 @@ def test_a_6_mer_model_of_real_sequences_is_as_good_as_published(data_root: Path
     table = pd.DataFrame({"id": [f"s{i}" for i in range(sum(n))], "group": [f"s{i}" for i in range(sum(n))]})
     table["split"] = ["train"] * n[0] + ["test"] * n[1]
     facts = sequence_facts(outputs=["QKI"], alphabet="ACGU", window=101)
-    write(Raw(table, codes.__getitem__, labels, facts), Split(val=0.15), 1, {}, tmp_path / "dataset")
+    write(Raw(table, codes.__getitem__, labels, facts), Split(val=0.15), 1, tmp_path / "dataset")
     dataset = Dataset(tmp_path / "dataset")
     p, _ = fit_baselines(dataset, "single")
     test = p[dataset.examples["split"].to_numpy()[dataset.rows("val", "test")] == "test"]

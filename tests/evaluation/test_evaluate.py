@@ -124,7 +124,7 @@ def test_intervals_hold_the_value_and_follow_the_seed(tmp_path: Path) -> None:
 
 def test_the_ensemble_of_folds_pools_what_no_run_of_a_fold_was_trained_on(tmp_path: Path) -> None:
     """Each example is in the test part of one fold; two seeds each."""
-    write(sequences(90), Split(folds=3), 1, {}, tmp_path / "dataset")
+    write(sequences(90), Split(folds=3), 1, tmp_path / "dataset")
     dataset, found, p = Dataset(tmp_path / "dataset"), {}, {}
     assert dataset.folds == 3
     for fold in range(3):

@@ -177,7 +177,7 @@ def test_of_equally_good_borders_the_one_in_the_middle_is_taken(tmp_path: Path) 
 
 def in_folds(raw: Raw, folder: Path, maps: Callable[[int, int], np.ndarray]) -> tuple[Dataset, dict]:
     """Three folds, and what one run of each says of its own validation and test part: ``maps(row, fold of image)``."""
-    write(raw, Split(folds=3), 1, {}, folder / "dataset")
+    write(raw, Split(folds=3), 1, folder / "dataset")
     found = {}
     for fold in range(3):
         dataset = Dataset(folder / "dataset", fold)

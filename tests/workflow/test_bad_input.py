@@ -177,10 +177,13 @@ def test_bad_input(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     config.write_text(yaml.safe_dump(experiment))
     out = tmp_path / "out"
     options = ["--data-root", str(tmp_path)]
-    status = main(["check", str(config), str(out / "checks.tsv"), *options])
+    raw, checks = tmp_path / "raw", tmp_path / "checks.tsv"
+    status = main(["check", str(config), str(raw), str(checks), *options])
     if status == 0:  # splits are made by the next step
-        status = main(["dataset", str(config), str(out / "dataset"), *options])
-        (out / "checks.tsv").unlink()
+        status = main(["dataset", str(config), str(raw), str(out / "dataset"), *options])
+    else:
+        assert not raw.exists()
+        assert not checks.exists()
     said = capsys.readouterr().err
     assert status == 2, said
     assert "Traceback" not in said
@@ -193,6 +196,6 @@ def test_bad_input(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_good_input(make: Callable[[Path], dict], tmp_path: Path) -> None:
     config = tmp_path / "mine.yaml"
     config.write_text(yaml.safe_dump(make(tmp_path)))
-    for step, out in (("check", "checks.tsv"), ("dataset", "dataset")):
-        assert main([step, str(config), str(tmp_path / out), "--data-root", str(tmp_path)]) == 0
-        assert (tmp_path / out).exists()
+    for step, *paths in (("check", "raw", "checks.tsv"), ("dataset", "raw", "dataset")):
+        assert main([step, str(config), *[str(tmp_path / path) for path in paths], "--data-root", str(tmp_path)]) == 0
+        assert (tmp_path / paths[-1]).exists()

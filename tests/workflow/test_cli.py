@@ -65,7 +65,7 @@ def test_wrong_usage_has_status_2(arguments: list[str], capsys: pytest.CaptureFi
 
 def test_bad_input_has_status_2_and_no_traceback(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     (tmp_path / "mine.yaml").write_text("data: {name: Intervls}\nmodel: {name: DeepBind}")
-    arguments = ["check", str(tmp_path / "mine.yaml"), str(tmp_path / "out" / "checks.tsv")]
+    arguments = ["check", str(tmp_path / "mine.yaml"), str(tmp_path / "raw"), str(tmp_path / "out" / "checks.tsv")]
     assert cli.main(arguments) == 2
     text = capsys.readouterr().err
     assert text.startswith(f"biocnn check: {tmp_path}/mine.yaml: data.name: 'Intervls' is not known\n  did you mean")

@@ -81,6 +81,14 @@ def test_other_bytes_run_what_reads_them_and_the_same_bytes_nothing(place: Place
     assert place.planned() == set()
 
 
+def test_another_split_reads_no_raw_data_and_another_seed_does(place: Place) -> None:
+    for settings, rules in (({"split": {"hashed": True}}, AFTER_DATA), ({"seed": 2}, {"check", *AFTER_DATA})):
+        place.write("peaks", PEAKS | settings)
+        assert place.planned() - {"variants"} == rules
+    place.write("peaks", PEAKS)
+    assert place.planned() == set()
+
+
 def test_other_code_runs_the_steps_that_go_through_it(place: Place) -> None:
     for file, rules in (("explain/step.py", {"explain", *AT_THE_END}), ("report/style.css", {*AT_THE_END})):
         path = place.package / "biocnn" / file

@@ -36,6 +36,7 @@ rule check:
         made=W.made("data"),
         genome=W.genome,
     output:
+        raw=directory("results/{experiment}/raw"),
         checks="results/{experiment}/checks.tsv",
         doctor=directory("results/{experiment}/doctor"),
     log:
@@ -43,19 +44,18 @@ rule check:
     benchmark:
         "results/{experiment}/benchmarks/check.tsv"
     params:
-        settings=W.depends("data"),
+        settings=W.depends("seed", "data"),
         code=W.code("check", "data"),
         config=W.config_of,
         genome=W.genome_option,
     shell:
-        "biocnn check {params.config:q} {output.checks:q} --doctor {output.doctor:q} {params.genome:q} 2>&1 | tee {log:q}"
+        "biocnn check {params.config:q} {output.raw:q} {output.checks:q} --doctor {output.doctor:q} {params.genome:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule dataset:
     input:
-        made=W.made("data"),
-        genome=W.genome,
-        checks="results/{experiment}/checks.tsv",
+        "results/{experiment}/raw",
     output:
         directory("results/{experiment}/dataset"),
     log:
@@ -64,8 +64,7 @@ rule dataset:
         "results/{experiment}/benchmarks/dataset.tsv"
     params:
         settings=W.depends("seed", "data", "split"),
-        code=W.code("dataset", "data"),
+        code=W.code("dataset"),
         config=W.config_of,
-        genome=W.genome_option,
     shell:
-        "biocnn dataset {params.config:q} {output:q} {params.genome:q} 2>&1 | tee {log:q}"
+        "biocnn dataset {params.config:q} {input:q} {output:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,86 @@
+"""Raw data, stored as they were read: ``check`` reads files and writes this, ``dataset`` splits and measures it."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from biocnn.core.files import read_json, sha256
+from biocnn.data.raw import Raw
+from biocnn.io.contigs import Contigs
+from biocnn.io.ragged import Ragged
+from biocnn.tasks import make_task
+from biocnn.tasks.facts import Facts, Source
+from biocnn.tasks.inputs import make_input
+
+
+def write_raw(raw: Raw, files: dict[str, Path], folder: Path) -> None:
+    """Store examples as read, one at a time: x.npy, y.npy and raw.json.
+
+    Parameters
+    ----------
+    raw
+        What a reader gave, checked.
+    files
+        The raw files by dotted key; their hashes go into the facts.
+    folder
+        Must not exist yet.
+    """
+    folder.mkdir(parents=True)
+    task, rows = make_task(raw.facts), range(len(raw.examples))
+    Ragged.write(folder / "x.npy", map(raw.x, rows), make_input(raw.facts).dtype(raw.facts))
+    truths = (raw.truth(row)[None] if task.target.spatial else raw.truth(row) for row in rows)
+    Ragged.write(folder / "y.npy", truths, np.int32 if task.objects else task.target.dtype)
+    about = {
+        "facts": raw.facts.model_copy(update={"sources": hashes(files)}).plain(),
+        "contigs": asdict(raw.contigs) if raw.contigs else None,
+        "examples": [_plain(raw.examples[name]) for name in raw.examples],
+    }
+    (folder / "raw.json").write_text(json.dumps(about, default=str))
+
+
+def open_raw(folder: Path) -> Raw:
+    """The same examples.
+
+    Raises
+    ------
+    InputError
+        Where a file is missing or damaged.
+    """
+    about = read_json(folder / "raw.json")
+    x, y = Ragged(folder / "x.npy"), Ragged(folder / "y.npy")
+    columns = {name: pd.Series(values, dtype=dtype) for name, dtype, values in about["examples"]}
+    facts = Facts.model_validate(about["facts"])
+    spatial = make_task(facts).target.spatial
+    return Raw(
+        pd.DataFrame(columns),
+        x.__getitem__,
+        (lambda row: y[row][0]) if spatial else y.stacked(np.arange(len(y))),
+        facts,
+        Contigs(**about["contigs"]) if about["contigs"] else None,
+        folder,
+    )
+
+
+def _plain(column: pd.Series) -> tuple[Any, str, list[Any]]:
+    """Name, type and values of a column, as JSON keeps them to the bit; a table of text would not."""
+    return column.name, str(column.dtype), column.astype(object).where(column.notna(), None).tolist()
+
+
+def hashes(files: dict[str, Path]) -> list[Source]:
+    """Path, SHA-256 and size of raw files; of a folder, its number of files."""
+    found = []
+    for key, path in files.items():
+        if path.is_file():
+            found.append(fingerprint(key, str(path), path))
+        else:
+            found.append(Source(key=key, path=str(path), files=sum(p.is_file() for p in path.iterdir())))
+    return found
+
+
+def fingerprint(key: str, name: str, path: Path) -> Source:
+    """Hash and size of a file under the name that the facts give it."""
+    return Source(key=key, path=name, sha256=sha256(path), bytes=path.stat().st_size)

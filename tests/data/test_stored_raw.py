@@ -85,4 +85,4 @@ def test_what_is_damaged_is_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / "raw" / name).write_bytes(b"{")
     with pytest.raises(InputError, match=name) as caught:
         open_raw(tmp_path / "raw")
-    assert "it is made anew" in caught.value.remedy
+    assert "to recreate it" in caught.value.remedy

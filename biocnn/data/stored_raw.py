@@ -13,12 +13,12 @@ from biocnn.data.raw import Raw
 from biocnn.io.contigs import Contigs
 from biocnn.io.ragged import Ragged
 from biocnn.tasks import make_task
-from biocnn.tasks.facts import Facts, Source
+from biocnn.tasks.facts import Source, read_facts
 from biocnn.tasks.inputs import make_input
 
 
 def write_raw(raw: Raw, files: dict[str, Path], folder: Path) -> None:
-    """Store examples as read, one at a time: x.npy, y.npy and raw.json.
+    """Store examples as read, one at a time: x.npy, y.npy, facts.json and raw.json (the table).
 
     Parameters
     ----------
@@ -34,11 +34,10 @@ def write_raw(raw: Raw, files: dict[str, Path], folder: Path) -> None:
     Ragged.write(folder / "x.npy", map(raw.x, rows), make_input(raw.facts).dtype(raw.facts))
     truths = (raw.truth(row)[None] if task.target.spatial else raw.truth(row) for row in rows)
     Ragged.write(folder / "y.npy", truths, np.int32 if task.objects else task.target.dtype)
-    about = {
-        "facts": raw.facts.model_copy(update={"sources": hashes(files)}).plain(),
-        "contigs": asdict(raw.contigs) if raw.contigs else None,
-        "examples": [_plain(raw.examples[name]) for name in raw.examples],
-    }
+    facts = raw.facts.model_copy(update={"sources": hashes(files)})
+    (folder / "facts.json").write_text(json.dumps(facts.plain(), indent=1))
+    table = [_plain(raw.examples[name]) for name in raw.examples]
+    about = {"examples": table, "contigs": asdict(raw.contigs) if raw.contigs else None}
     (folder / "raw.json").write_text(json.dumps(about, default=str))
 
 
@@ -50,10 +49,9 @@ def open_raw(folder: Path) -> Raw:
     InputError
         Where a file is missing or damaged.
     """
-    about = read_json(folder / "raw.json")
+    facts, about = read_facts(folder / "facts.json"), read_json(folder / "raw.json")
     x, y = Ragged(folder / "x.npy"), Ragged(folder / "y.npy")
     columns = {name: pd.Series(values, dtype=dtype) for name, dtype, values in about["examples"]}
-    facts = Facts.model_validate(about["facts"])
     spatial = make_task(facts).target.spatial
     return Raw(
         pd.DataFrame(columns),

@@ -11,7 +11,8 @@ from tiny import images, sequences, stored
 
 from biocnn.config.settings import Split
 from biocnn.core.errors import InputError
-from biocnn.data.dataset import Dataset, hashes, write
+from biocnn.data.dataset import Dataset, write
+from biocnn.data.stored_raw import hashes
 from biocnn.tasks.facts import Decision
 from biocnn.tasks.instance_targets import instance_targets
 

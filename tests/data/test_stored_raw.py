@@ -79,7 +79,7 @@ def test_hashes_of_raw_files_are_taken_when_they_are_read(tmp_path: Path) -> Non
     assert sources[0]["bytes"] == 8
 
 
-@pytest.mark.parametrize("name", ["raw.json", "x.npy", "y.shapes.npy"])
+@pytest.mark.parametrize("name", ["facts.json", "raw.json", "x.npy", "y.shapes.npy"])
 def test_what_is_damaged_is_refused(name: str, tmp_path: Path) -> None:
     kept(sequences(4), tmp_path / "raw")
     (tmp_path / "raw" / name).write_bytes(b"{")

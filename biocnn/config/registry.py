@@ -118,7 +118,7 @@ def look_here() -> None:
 
 
 def suited(kind: str, input: str) -> list[str]:
-    """Names of a kind that suit an input, in the order of the registry; losses do where one of its tasks has them."""
+    """Names of a kind that suit an input, in registry order; a loss does if a task for this input lists it."""
     if kind == "losses":
         tasks = [find("tasks", name) for name in REGISTRY["tasks"]]
         found = {loss for task in tasks if input in task.inputs for loss in task.losses}
@@ -127,7 +127,7 @@ def suited(kind: str, input: str) -> list[str]:
 
 
 def input_of(data: str) -> Any:
-    """The class of what these data are: `Input`; None of data of a user's own, which is known once they are read."""
+    """The input class of a data format; None for a user's own format, whose input is known only after reading."""
     return find("inputs", REGISTRY["data"][data].input) if data in REGISTRY["data"] else None
 
 

@@ -28,16 +28,16 @@ class MapTask(Task):
         return truth[None]
 
     @property
-    def number(self) -> int:
-        """Of classes, background included."""
+    def class_count(self) -> int:
+        """Number of classes, including the background."""
         return max(2, len(self.pixel_classes))
 
     def remember(self, truth: "np.ndarray", stored: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
-        """Pixels of each class, and of all but what is ignored; diameters of objects, in pixels."""
+        """Pixel counts of each class and of all known pixels; diameters of objects, in pixels."""
         import numpy as np
 
         found = np.bincount(stored[0].ravel(), minlength=256)
-        return np.append(found[: self.number], found[:255].sum()), np.zeros(0)
+        return np.append(found[: self.class_count], found[:255].sum()), np.zeros(0)
 
     def measure(self, found: dict[str, list]) -> dict[str, Any]:
         """Shares of the classes, and sizes of objects, in the training part."""
@@ -124,11 +124,11 @@ class PixelClasses(MapTask):
         """Probability (*spatial) that a pixel is of one of these classes, numbered as in ``classes``."""
 
     def score(self) -> Score:
-        """Mean Dice over images, of each the mean over its classes but the background."""
+        """Mean over images of the mean Dice of all classes except the background."""
         return _DiceScore(self)
 
     def temperature(self, answers: "Iterable[tuple[Tensor, Tensor]]", number: int) -> list[float]:
-        """Of some pixels of each image."""
+        """Fitted to some pixels of each image."""
         import numpy as np
 
         from biocnn.tasks import temperature
@@ -140,7 +140,7 @@ class PixelClasses(MapTask):
 
     @abstractmethod
     def fit_temperature(self, logits: "np.ndarray", target: "np.ndarray", worth: float) -> list[float]:
-        """Of pixels: logits (N, K), classes (N,), and how many examples these are worth."""
+        """Fit it to pixels: logits (N, K) and classes (N,), worth so many independent examples."""
 
 
 class _DiceScore(Score):

@@ -67,7 +67,7 @@ class Task(ABC):
             yield f"out_channels is {self.facts.out_channels}, but there are {len(self.outputs)} outputs"
 
     def check_truth(self, y: "np.ndarray") -> "Iterator[str]":
-        """What is wrong with the truth of all examples, of those tasks that have it as one array (N, K)."""
+        """What is wrong with the truth of all examples, as one array (N, K); asked of tasks with vectors only."""
         yield from ()
 
     def encode(self, truth: "np.ndarray") -> "np.ndarray":
@@ -76,29 +76,29 @@ class Task(ABC):
 
     @abstractmethod
     def remember(self, truth: "np.ndarray", stored: "np.ndarray") -> Any:
-        """What ``check_split``, ``measure`` and ``columns`` need to know of the truth of an example."""
+        """Summarise the truth of one example for ``check_split``, ``measure`` and ``columns``."""
 
     def check_split(self, found: dict[str, list]) -> "Iterator[tuple[str, str]]":
-        """Notes on what cannot be judged: what is wrong, and the output.
+        """Check the splits; yield a note and the name of the output for each metric that will be undefined.
 
         Parameters
         ----------
         found
-            For each part of the split, what ``remember`` gave.
+            What ``remember`` gave for each example of each split.
 
         Raises
         ------
         InputError
-            Where a part is not fit to learn from or to judge by.
+            If a split cannot be learned from or judged by.
         """
         yield from ()
 
     @abstractmethod
     def measure(self, found: dict[str, list]) -> dict[str, Any]:
-        """Facts about the parts of a split; ``found`` as for ``check_split``."""
+        """Facts about the splits; ``found`` as for ``check_split``."""
 
     def columns(self, found: list) -> "dict[str, np.ndarray]":
-        """What the table of examples has of their truth."""
+        """Columns of the table of examples that hold their truth."""
         return {}
 
     @abstractmethod
@@ -175,7 +175,7 @@ class Task(ABC):
 
 
 class Score:
-    """Takes one batch after the other; this one has nothing to say."""
+    """Accumulates batches into the validation metric; this one has none."""
 
     def add(self, p: "Tensor", y: "Tensor") -> None:
         """Take what was predicted for a batch, and its targets."""

@@ -25,7 +25,7 @@ class VectorTask(Task):
         return stored
 
     def check_split(self, found: "dict[str, list[np.ndarray]]") -> "Iterator[tuple[str, str]]":
-        """Refuse outputs of which nothing can be learned, and parts by which none can be judged; name others."""
+        """Refuse outputs that cannot be learned and splits that cannot be judged; note the other undefined metrics."""
         import numpy as np
 
         for part, rows in found.items():
@@ -44,7 +44,7 @@ class VectorTask(Task):
                 yield f"the {part} part has {what} of an output: not in its metrics", name
 
     def measure(self, found: "dict[str, list[np.ndarray]]") -> dict[str, Any]:
-        """How many values of each output are known."""
+        """Count the known values of each output."""
         import numpy as np
 
         return {"n_known": {part: (~np.isnan(rows)).sum(axis=0).tolist() for part, rows in found.items()}}
@@ -55,11 +55,11 @@ class VectorTask(Task):
         return {f"y_{k}": column for k, column in enumerate(np.stack(found).T)}
 
     def score(self) -> Score:
-        """The mean of the metric over the outputs of which it is defined: that have both classes, for example."""
+        """The mean of the metric over the outputs for which it is defined, e.g. those with both classes."""
         return _VectorScore(self.monitor)
 
     def without_metric(self, truths: "Iterable[np.ndarray]") -> list[str]:
-        """Outputs of which less than two values are known."""
+        """Outputs with fewer than two distinct known values."""
         import numpy as np
 
         columns = zip(self.outputs, np.stack(list(truths)).T, strict=True)
@@ -84,7 +84,7 @@ class YesOrNo(VectorTask):
             yield f"targets other than 0 and 1, but the task is {self.name}"
 
     def measure(self, found: "dict[str, list[np.ndarray]]") -> dict[str, Any]:
-        """Also how many are 1, and their share of the training part."""
+        """Also count the positives; their share of the training split gives class weights."""
         import numpy as np
 
         counts = {part: (np.stack(rows) == 1).sum(axis=0).tolist() for part, rows in found.items()}
@@ -95,7 +95,7 @@ class YesOrNo(VectorTask):
         return logits.sigmoid()
 
     def class_weights(self) -> "Tensor":
-        """Negatives for each positive, for each output."""
+        """Negatives per positive, for each output."""
         import torch
 
         share = torch.tensor(self.facts.positives).clamp(1e-3, 1 - 1e-3)
@@ -111,7 +111,7 @@ class YesOrNo(VectorTask):
 
 
 def task_of(y: "np.ndarray") -> str:
-    """What targets of shape (N, K) ask for: yes or no where those known are 0 and 1, else numbers."""
+    """The task of targets (N, K): yes or no if all known values are 0 and 1, else regression."""
     import numpy as np
 
     if not np.isin(y[~np.isnan(y)], (0, 1)).all():

@@ -87,6 +87,16 @@ class Dataset:
         """What the examples are."""
         return make_input(self.facts)
 
+    def groups(self, column: str) -> np.ndarray:
+        """Which examples are resampled together, (N,): those of a locus, or with the same value in this column."""
+        if self.input.at_loci:
+            return self.loci
+        return self.examples.get(column, self.examples["id"]).to_numpy()
+
+    def truth(self, row: int) -> np.ndarray:
+        """What is to be found in an example with maps: classes or, where there are objects, labels; (*spatial)."""
+        return (self.y if self.labels is None else self.labels)[row][0]
+
     def divided(self, split: pd.Series) -> "Dataset":
         """The same examples with other parts; what was measured on the training part stays as it was."""
         other = copy(self)

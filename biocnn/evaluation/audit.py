@@ -8,14 +8,8 @@ import pandas as pd
 
 from biocnn import metrics
 from biocnn.data.dataset import Dataset
-from biocnn.evaluation.baselines import BASELINES
 from biocnn.evaluation.evaluate import Predictions, average, read_predictions
 
-METRICS = {
-    "binary": (metrics.auroc, metrics.auprc),
-    "multilabel": (metrics.auroc, metrics.auprc),
-    "regression": (metrics.pearson, metrics.spearman),
-}
 COLUMNS = (
     "baseline", "split", "output", "metric", "value", "low", "high", "network", "mean_of_runs", "sd_of_runs",
     "difference", "difference_low", "difference_high", "n",
@@ -23,11 +17,12 @@ COLUMNS = (
 
 
 def audit_stored(dataset: Dataset, runs: Sequence[Path], baselines: Path, resamples: int, seed: int) -> pd.DataFrame:
-    """What ``audit`` makes of folders with predictions; nothing of images, of which there are no baselines."""
-    if dataset.facts.kind != "sequence":
+    """What ``audit`` makes of folders with predictions; nothing where there are no baselines."""
+    if not (baselines / "baselines.tsv").is_file():
         return pd.DataFrame(columns=COLUMNS)
     predictions = [read_predictions(run / "predictions") for run in runs]
-    return audit(dataset, predictions, read_predictions(baselines), list(BASELINES), resamples, seed)
+    names = pd.read_csv(baselines / "baselines.tsv", sep="\t")["baseline"].unique()
+    return audit(dataset, predictions, read_predictions(baselines), names, resamples, seed)
 
 
 def audit(
@@ -70,11 +65,11 @@ def audit(
     for split in ("val", "test"):
         p, y = network[split], truth.loc[network[split].index]
         other = simple[split].loc[p.index].to_numpy().reshape(len(p), len(names), -1)
-        for k, output in enumerate(dataset.facts.outputs):
+        for k, output in enumerate(dataset.task.outputs):
             target, mine, theirs, groups = metrics.labelled(
                 y[k].to_numpy(), p[k].to_numpy(), other[:, :, k], loci[p.index].to_numpy()
             )
-            for metric in METRICS[dataset.facts.task]:
+            for metric in (getattr(metrics, name) for name in dataset.task.headline):
                 pairs = [metrics.labelled(truth.loc[run[split].index, k].to_numpy(), run[split][k]) for run in runs]
                 alone = [metric(found, known) for known, found in pairs]
                 about = {"split": split, "output": output, "metric": metric.__name__, "n": len(target)}

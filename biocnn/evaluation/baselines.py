@@ -15,12 +15,14 @@ from scipy.sparse import csr_matrix
 from scipy.special import expit
 
 from biocnn import metrics
+from biocnn.config.registry import resolve
 from biocnn.config.settings import Settings
 from biocnn.data.dataset import Dataset
 from biocnn.evaluation.kmers import kmer_counts
 from biocnn.io.padded import pad
 from biocnn.io.ragged import Ragged
 from biocnn.tasks.facts import Facts
+from biocnn.tasks.vectors import VectorTask
 
 MOST_LETTERS = 12_000_000  # of the training part; of more, every second, third, ... example is left out
 PENALTIES = tuple(10 ** (-power / 2) for power in range(-1, 10))  # from strong to weak
@@ -70,10 +72,10 @@ class Fitted:
     penalty: np.ndarray
     goodness: np.ndarray
 
-    def predict(self, x: Features, task: str) -> np.ndarray:
+    def predict(self, x: Features, task: VectorTask) -> np.ndarray:
         """Probabilities, or values for regression; shape (N, K), float32."""
         z = _linear(x, self.weights)
-        return (z if task == "regression" else expit(z)).astype(np.float32)
+        return (expit(z) if task.positives else z).astype(np.float32)
 
 
 def write_baselines(data: Path, settings: Settings, folder: Path) -> list[str]:
@@ -87,7 +89,7 @@ def write_baselines(data: Path, settings: Settings, folder: Path) -> list[str]:
         An experiment with all defaults.
     folder
         Gets probability.npy, (number of baselines, K) for each example; examples.tsv with its id and split; and
-        baselines.tsv, about the fits. Of images, nothing.
+        baselines.tsv, about the fits. Nothing where the input has no baselines, or the task asks for maps.
 
     Returns
     -------
@@ -95,22 +97,27 @@ def write_baselines(data: Path, settings: Settings, folder: Path) -> list[str]:
         For the log.
     """
     first = Dataset(data)
-    if first.facts.kind != "sequence":
-        return ["no baselines: these are images"]
+    if first.task.target.spatial or not first.input.baselines:
+        return [f"no baselines: these are {first.input.examples}"]
     stored = [Dataset(data, fold) for fold in range(first.folds)]
-    found = [fit_baselines(fold, strands_of(settings, first.facts)) for fold in stored]
+    found = [resolve(first.input.baselines)(fold, settings) for fold in stored]
     Ragged.write(folder / "probability.npy", (p for values, _ in found for p in values), np.float32)
     rows = [fold.examples.iloc[fold.rows("val", "test")][["id", "split"]] for fold in stored]
     table = pd.concat([about.assign(fold=fold.fold) for fold, (_, about) in zip(stored, found, strict=True)])
     for name, frame in (("examples", pd.concat(rows)), ("baselines", table)):
         frame.to_csv(folder / f"{name}.tsv", sep="\t", index=False, float_format="%.6g")
-    chooser = _chooser(first.facts.task).__name__
+    chooser = first.task.monitor
     return [
         f"fold {row['fold']}, {row['output']}: {row['baseline']}, {row['features']} features, {row['n']} examples: "
         + (f"{chooser} = {row[chooser]:.4f}" if row[chooser] == row[chooser] else f"no {chooser}")
         + " on the validation part"
         for row in table.to_dict("records")
     ]
+
+
+def of_sequences(dataset: Dataset, settings: Settings) -> tuple[np.ndarray, pd.DataFrame]:
+    """What `fit_baselines` gives, with strands as the network reads them."""
+    return fit_baselines(dataset, strands_of(settings, dataset.facts))
 
 
 def fit_baselines(dataset: Dataset, strands: str) -> tuple[np.ndarray, pd.DataFrame]:
@@ -130,7 +137,7 @@ def fit_baselines(dataset: Dataset, strands: str) -> tuple[np.ndarray, pd.DataFr
         row for each baseline and output: features, examples it was trained on and those there were, penalty, metric on
         the validation part.
     """
-    task, rows = dataset.facts.task, {part: dataset.rows(part) for part in ("train", "val")}
+    task, rows = dataset.task, {part: dataset.rows(part) for part in ("train", "val")}
     every = -(-int(dataset.x.shapes[rows["train"], 0].sum()) // MOST_LETTERS)
     rows["train"] = rows["train"][::every]
     y = {part: dataset.y.stacked(chosen).astype(float) for part, chosen in rows.items()}
@@ -143,14 +150,14 @@ def fit_baselines(dataset: Dataset, strands: str) -> tuple[np.ndarray, pd.DataFr
         parts = np.array_split(held_out, max(1, len(held_out) // 20_000))
         unseen = (_scaled(features(_windows(dataset, part), strands), shift, scale) for part in parts)
         found.append(np.concatenate([fitted.predict(part, task) for part in unseen]))
-        for k, output in enumerate(dataset.facts.outputs):
+        for k, output in enumerate(task.outputs):
             entry = {"baseline": name, "output": output, "features": x.shape[1], "strands": strands}
             entry |= {"n": x.shape[0], "n_train": dataset.facts.n.train}
-            table.append(entry | {"penalty": fitted.penalty[k], _chooser(task).__name__: fitted.goodness[k]})
+            table.append(entry | {"penalty": fitted.penalty[k], task.monitor: fitted.goodness[k]})
     return np.stack(found, axis=1), pd.DataFrame(table)
 
 
-def fit_path(x: Features, y: np.ndarray, val: Features, val_y: np.ndarray, task: str) -> Fitted:
+def fit_path(x: Features, y: np.ndarray, val: Features, val_y: np.ndarray, task: VectorTask) -> Fitted:
     """Linear models at weaker and weaker penalties, each from the last one, until none of the outputs gains from it.
 
     Parameters
@@ -160,7 +167,7 @@ def fit_path(x: Features, y: np.ndarray, val: Features, val_y: np.ndarray, task:
     y, val_y
         Targets (N, K), nan where one is not known.
     task
-        binary, multilabel or regression.
+        Decides the loss and the metric.
 
     Returns
     -------
@@ -169,16 +176,17 @@ def fit_path(x: Features, y: np.ndarray, val: Features, val_y: np.ndarray, task:
         not defined (``goodness`` is nan), that with the lowest loss there.
     """
     # Targets of regression in units of their spread, so that the same penalties suit all.
-    shift, scale = (np.nanmean(y, axis=0), _spread(y)) if task == "regression" else (0.0, 1.0)
+    shift, scale = (0.0, 1.0) if task.positives else (np.nanmean(y, axis=0), _spread(y))
     y, val_y = (y - shift) / scale, (val_y - shift) / scale
     weights = np.zeros((x.shape[1] + 1, y.shape[1]))
     best = Fitted(weights.copy(), np.full(y.shape[1], np.nan), np.full(y.shape[1], -np.inf))
+    metric = getattr(metrics, task.monitor)
     lowest, fruitless = np.full(y.shape[1], np.inf), 0
     for penalty in PENALTIES:
         weights = fit(x, y, penalty, weights, task)
         p = _linear(val, weights)
         pairs = [metrics.labelled(val_y[:, k], p[:, k]) for k in range(y.shape[1])]
-        goodness = np.nan_to_num([_chooser(task)(found, target) for target, found in pairs], nan=-np.inf)
+        goodness = np.nan_to_num([metric(found, target) for target, found in pairs], nan=-np.inf)
         cost = np.array([_losses(found, target, task).sum() for target, found in pairs])
         better = (goodness > best.goodness) | ((goodness == best.goodness) & (cost < lowest)) | np.isnan(best.penalty)
         best.weights[:, better] = weights[:, better]
@@ -191,7 +199,7 @@ def fit_path(x: Features, y: np.ndarray, val: Features, val_y: np.ndarray, task:
     return Fitted(weights, best.penalty, np.where(np.isfinite(best.goodness), best.goodness, np.nan))
 
 
-def fit(x: Features, y: np.ndarray, penalty: float, start: np.ndarray, task: str) -> np.ndarray:
+def fit(x: Features, y: np.ndarray, penalty: float, start: np.ndarray, task: VectorTask) -> np.ndarray:
     """Minimise mean loss + penalty / 2 |weights|², the intercept free; all outputs at once, which share nothing.
 
     The loss is the logarithmic one, or half the squared error for regression, of the targets that are known.
@@ -207,7 +215,7 @@ def fit(x: Features, y: np.ndarray, penalty: float, start: np.ndarray, task: str
     start
         Weights to begin with, (F + 1, K), the intercept last.
     task
-        binary, multilabel or regression.
+        Decides the loss.
 
     Returns
     -------
@@ -221,7 +229,7 @@ def fit(x: Features, y: np.ndarray, penalty: float, start: np.ndarray, task: str
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weights = flat.reshape(shape)
         z = _linear(x, weights)
-        value, slope = (share * _losses(z, y, task)).sum(), share * ((z if task == "regression" else expit(z)) - y)
+        value, slope = (share * _losses(z, y, task)).sum(), share * ((expit(z) if task.positives else z) - y)
         gradient = np.concatenate([transposed @ slope.astype(x.dtype), slope.sum(axis=0, keepdims=True)])
         gradient[:-1] += penalty * weights[:-1]
         return value + penalty / 2 * (weights[:-1] ** 2).sum(), gradient.ravel()
@@ -230,9 +238,9 @@ def fit(x: Features, y: np.ndarray, penalty: float, start: np.ndarray, task: str
     return found.x.reshape(shape)
 
 
-def _losses(z: np.ndarray, y: np.ndarray, task: str) -> np.ndarray:
+def _losses(z: np.ndarray, y: np.ndarray, task: VectorTask) -> np.ndarray:
     """Of each example."""
-    return (z - y) ** 2 / 2 if task == "regression" else np.logaddexp(0, z) - y * z
+    return np.logaddexp(0, z) - y * z if task.positives else (z - y) ** 2 / 2
 
 
 def _linear(x: Features, weights: np.ndarray) -> np.ndarray:
@@ -246,10 +254,6 @@ def _scaled(x: Features, shift: np.ndarray | float, scale: np.ndarray | float) -
 def _spread(values: np.ndarray) -> np.ndarray:
     spread = np.nanstd(values, axis=0)
     return np.where(spread > 0, spread, 1.0)
-
-
-def _chooser(task: str) -> Callable[[np.ndarray, np.ndarray], float]:
-    return metrics.pearson if task == "regression" else metrics.auprc
 
 
 def _windows(dataset: Dataset, rows: np.ndarray) -> np.ndarray:

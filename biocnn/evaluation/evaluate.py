@@ -1,33 +1,25 @@
 """How good the predictions are, each metric with its 95% interval: over loci of sequences, over groups of images."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from biocnn import metrics
+from biocnn.config.registry import resolve
 from biocnn.config.settings import Metrics
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset, read_examples
-from biocnn.evaluation.judges import ImageJudge
 from biocnn.io.ragged import Ragged
 from biocnn.metrics.matches import COLUMNS as MATCH_COLUMNS
 from biocnn.training.metadata import read_metadata
 
-CLASSIFICATION = (metrics.auroc, metrics.auprc, metrics.recall_at_fdr10, metrics.accuracy, metrics.ece)
 Predictions = tuple[Ragged, pd.DataFrame]  # probabilities, and a table with the id and split of each
 COLUMNS = {
     "metrics": ["run", "split", "output", "metric", "over", "value", "low", "high", "n", "unit"],
     "per_example": ["run", "split", "id", "output", "metric", "value", "unit"],
     "matches": ["run", "split", "id", *MATCH_COLUMNS],
-}
-VECTOR_METRICS: dict[str, tuple[Callable[..., float], ...]] = {
-    "binary": CLASSIFICATION,
-    "multilabel": CLASSIFICATION,
-    "regression": (metrics.pearson, metrics.spearman, metrics.mse),
 }
 
 
@@ -111,18 +103,14 @@ def evaluate(
     found: dict[str, list[pd.DataFrame]] = {"metrics": [], "per_example": [], "matches": []}
     for run, values, rows in _with_ensemble(predictions):
         index = rows_of(dataset, rows["id"])
-        parts = {split: np.flatnonzero(rows["split"] == split) for split in ("val", "test")}
-        if dataset.facts.kind == "sequence":
-            judge = partial(_vectors, dataset, settings=settings, seed=seed)
-        else:
-            images = ImageJudge(dataset, settings, group, seed)
-            for runs, fold in rows.groupby("runs"):
-                val = fold.index[fold["split"] == "val"].to_numpy()
-                settled = next(filter(None, map(postprocess.get, runs)), {})
-                images.choose(fold.index, values, val, index[val], settled)
-            judge = images.judge
-        for split, chosen in parts.items():
-            for name, table in zip(found, judge(values, chosen, index[chosen]), strict=False):
+        judge = resolve(dataset.task.judge)(dataset, settings, group, seed)
+        for runs, fold in rows.groupby("runs"):
+            val = fold.index[fold["split"] == "val"].to_numpy()
+            settled = next(filter(None, map(postprocess.get, runs)), {})
+            judge.choose(fold.index, values, val, index[val], settled)
+        for split in ("val", "test"):
+            numbers = np.flatnonzero(rows["split"] == split)
+            for name, table in zip(found, judge.judge(values, numbers, index[numbers]), strict=True):
                 found[name].append(table.assign(run=run, split=split))
     return Evaluation(*(_joined(tables, name) for name, tables in found.items()))
 
@@ -165,23 +153,3 @@ def _with_ensemble(predictions: dict[str, Predictions]) -> Iterator[tuple[str, C
         yield run, *average({run: one})
     if len(predictions) > 1:
         yield "ensemble", *average(predictions)
-
-
-def _row(output: str, metric: str, over: str, value: float, interval: tuple[float, float], n: int) -> dict[str, Any]:
-    low, high = interval
-    return {"output": output, "metric": metric, "over": over, "value": value, "low": low, "high": high, "n": n}
-
-
-def _vectors(
-    dataset: Dataset, values: Callable, numbers: np.ndarray, truth: np.ndarray, settings: Metrics, seed: int
-) -> tuple[pd.DataFrame]:
-    if settings.also or settings.regions:
-        raise InputError("metrics.also, metrics.regions: are for images, and these are sequences", "leave them out")
-    p, y = np.stack([values(i) for i in numbers]), np.stack([dataset.y[i] for i in truth])
-    loci, rows = dataset.loci[truth], []
-    for k, output in enumerate(dataset.facts.outputs):
-        target, found, groups = metrics.labelled(y[:, k], p[:, k], loci)
-        for metric in VECTOR_METRICS[dataset.facts.task]:
-            interval = metrics.bootstrap(metric, found, target, seed=seed, n=settings.resamples, groups=groups)
-            rows.append(_row(output, metric.__name__, "all", metric(found, target), interval, len(target)))
-    return (pd.DataFrame(rows).assign(unit=""),)

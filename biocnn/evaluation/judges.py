@@ -1,50 +1,39 @@
-"""How good predicted masks and objects are: of each image, and of all together, with intervals over groups."""
+"""How good predictions are, by the target of the task: values of examples, classes of pixels, objects.
 
+A task names its judge, which gets predictions by number and gives tables.
+"""
+
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
+from biocnn import metrics
 from biocnn.config.settings import Metrics
 from biocnn.core.errors import InputError, nearest
 from biocnn.data.dataset import Dataset
-from biocnn.metrics import interval, match_objects
-from biocnn.metrics.catalogue import (
-    ALONE,
-    DEFAULT,
-    DISTANCES,
-    METRICS,
-    SUMS,
-    ClassCase,
-    Metric,
-    ObjectCase,
-    segment_sums,
-)
+from biocnn.metrics.catalogue import ALONE, DISTANCES, SUMS, ClassCase, Metric, ObjectCase, segment_sums
 from biocnn.metrics.histograms import coarse
 from biocnn.metrics.masks import IGNORE
 from biocnn.metrics.matches import COLUMNS
 from biocnn.metrics.partitions import v_rand_of_counts
 from biocnn.metrics.resampling import sum_replicates
 from biocnn.metrics.weighted import ratio
-from biocnn.prediction.model import decide
-from biocnn.tasks.facts import Facts
+from biocnn.tasks.task import Task
 
 # Probabilities of which one is chosen on validation images; of equal ones the first, which is nearest to 1/2.
 BORDERS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9)
-Maps = Callable[[int], np.ndarray]  # probabilities (K, *spatial) of an image, by its number
+Values = Callable[[int], np.ndarray]  # what was predicted for an example, by its number: (K,) or (K, *spatial)
+Tables = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
+NO_EXAMPLES = pd.DataFrame(columns=["id", "output", "metric", "value", "unit"])
+NO_MATCHES = pd.DataFrame(columns=["id", *COLUMNS])
 
 
-class Choices(NamedTuple):
-    """What an image is judged with: settings that turn maps into objects; by output, where segments are divided."""
-
-    postprocess: dict[str, Any]
-    borders: dict[str, float]
-
-
-class ImageJudge:
-    """Judges the images of one run, or of an ensemble, each with what was chosen without it.
+class Judge(Protocol):
+    """Judges the predictions of one run, or of an ensemble.
 
     Parameters
     ----------
@@ -53,87 +42,113 @@ class ImageJudge:
     settings
         The experiment's section metrics.
     group
-        Column of the examples table whose groups are resampled.
+        Column of the examples table whose groups are resampled, where the input has no better ones.
     seed
         Of the resampling.
 
     Raises
     ------
     InputError
-        For a metric that the task does not have, or a region of unknown classes.
+        For settings that do not fit the task.
     """
 
-    def __init__(self, dataset: Dataset, settings: Metrics, group: str, seed: int) -> None:
-        self.dataset, self.settings, self.seed = dataset, settings, seed
-        self.task = dataset.facts.task
-        self.spacing, self.unit = _spacings(dataset)
-        self.metrics = chosen_metrics(self.task, settings.also)
-        self.classes = _classes(dataset.facts, settings.regions)
-        self.groups = dataset.examples.get(group, dataset.examples["id"]).to_numpy()
-        self.choices: dict[int, Choices] = {}
+    def __init__(self, dataset: Dataset, settings: Metrics, group: str, seed: int) -> None: ...
 
     def choose(
-        self, numbers: Iterable[int], maps: Maps, val: Sequence[int], rows: np.ndarray, postprocess: dict[str, Any]
+        self, numbers: Iterable[int], values: Values, val: Sequence[int], rows: np.ndarray, postprocess: dict[str, Any]
     ) -> None:
-        """Choose what some images are judged with.
+        """Choose what some examples are judged with.
 
         Parameters
         ----------
         numbers
-            Of these images.
-        maps
+            Of these examples.
+        values
             As for ``judge``.
         val, rows
-            The images that it is chosen on, and where each is in the data set. A class divides segments from the
-            probability on that divides best here, by their mean V-Rand.
+            The examples that it is chosen on, and where each is in the data set.
         postprocess
-            Settings that turn maps into objects.
+            What training chose to decide by.
         """
-        self.choices |= dict.fromkeys(numbers, Choices(postprocess, self._borders(maps, val, rows)))
 
-    def _borders(self, maps: Maps, numbers: Sequence[int], rows: np.ndarray) -> dict[str, float]:
-        if self.task == "instances" or not any(metric.sums == "segments" for metric in self.metrics.values()):
-            return {}
-        found: dict[str, list[list[float]]] = {}
-        for number, row in zip(numbers, rows, strict=True):
-            for output, make in self._class_cases(maps(number), row):
-                scores = [float(v_rand_of_counts(segment_sums(make(border=border)))) for border in BORDERS]
-                found.setdefault(output, []).append(scores)
-        return {output: BORDERS[int(np.mean(scores, axis=0).argmax())] for output, scores in found.items()}
-
-    def judge(
-        self, maps: Maps, numbers: Sequence[int], rows: np.ndarray
-    ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-        """Judge some images.
+    def judge(self, values: Values, numbers: Sequence[int], rows: np.ndarray) -> Tables:
+        """Judge some examples.
 
         Parameters
         ----------
-        maps
-            Gives the probabilities of an image by its number.
+        values
+            Gives the prediction for an example by its number.
         numbers
-            Of the images; of each it has been chosen what it is judged with.
+            Of the examples; of each it has been chosen what it is judged with.
         rows
             Where each is in the data set.
 
         Returns
         -------
-        table, per_image, matches
-            Columns output, metric, over, value, low, high, n, unit; id, output, metric, value, unit, without images in
-            which a metric is not defined; and, of objects, id and those of `match_objects`.
+        table, per_example, matches
+            Columns output, metric, over, value, low, high, n, unit; id, output, metric, value, unit, without examples
+            for which a metric is not defined; and, of objects, id and those of `match_objects`.
         """
+
+
+class VectorJudge:
+    """Judges one vector an example, output by output; examples without a known target do not count."""
+
+    def __init__(self, dataset: Dataset, settings: Metrics, group: str, seed: int) -> None:
+        if settings.also or settings.regions:
+            raise InputError(
+                f"metrics.also, metrics.regions: are for maps of images, and the task is {dataset.task.name}",
+                "leave them out",
+            )
+        self.dataset, self.groups = dataset, dataset.groups(group)
+        self.bootstrap = partial(metrics.bootstrap, seed=seed, n=settings.resamples)
+
+    def choose(self, *_: Any) -> None:
+        """Nothing is left to choose."""
+
+    def judge(self, values: Values, numbers: Sequence[int], rows: np.ndarray) -> Tables:
+        """See `Judge`."""
+        p, y = np.stack([values(i) for i in numbers]), np.stack([self.dataset.y[i] for i in rows])
+        lines = []
+        for k, output in enumerate(self.dataset.task.outputs):
+            target, found, groups = metrics.labelled(y[:, k], p[:, k], self.groups[rows])
+            for name in self.dataset.task.metrics:
+                metric = getattr(metrics, name)
+                low, high = self.bootstrap(metric, found, target, groups=groups)
+                line = {"output": output, "metric": name, "over": "all", "value": metric(found, target)}
+                lines.append(line | {"low": low, "high": high, "n": len(target)})
+        return pd.DataFrame(lines).assign(unit=""), NO_EXAMPLES, NO_MATCHES
+
+
+class MapJudge(ABC):
+    """Judges maps of each image, and of all images together, with intervals over groups of images."""
+
+    def __init__(self, dataset: Dataset, settings: Metrics, group: str, seed: int) -> None:
+        self.dataset, self.task, self.settings, self.seed = dataset, dataset.task, settings, seed
+        self.spacing, self.unit = _spacings(dataset)
+        self.metrics = chosen_metrics(self.task, settings.also)
+        self.groups = dataset.groups(group)
+        self.postprocess: dict[int, dict[str, Any]] = {}
+
+    def choose(
+        self, numbers: Iterable[int], values: Values, val: Sequence[int], rows: np.ndarray, postprocess: dict[str, Any]
+    ) -> None:
+        """See `Judge`."""
+        self.postprocess |= dict.fromkeys(numbers, postprocess)
+
+    def judge(self, values: Values, numbers: Sequence[int], rows: np.ndarray) -> Tables:
+        """See `Judge`."""
         ids = self.dataset.examples["id"].to_numpy()[rows]
         sums: dict[tuple[str, str], list[np.ndarray]] = {}
         matches = []
         wanted = list(dict.fromkeys(metric.sums for metric in self.metrics.values()))
         for name, number, row in zip(ids, numbers, rows, strict=True):
-            p = maps(number)
-            for output, case in self._cases(p, row, self.choices[number]):
+            p = values(number)
+            decided = self.task.decide(p, self.postprocess[number])
+            for output, case in self.cases(p, decided, number, row):
                 for key in wanted:
                     sums.setdefault((output, key), []).append(SUMS[key](case))
-                if isinstance(case, ObjectCase):
-                    found = match_objects(case.labels, case.target_labels, 1 - p[0])
-                    found.insert(0, "id", name)
-                    matches.append(found)
+            matches.append(self.matches(p, decided, row).assign(id=name))
         table, details = [], []
         for (output, key), found in sums.items():
             for name, metric in self.metrics.items():
@@ -143,8 +158,17 @@ class ImageJudge:
                     table += [named | line for line in lines]
                     known = ~np.isnan(each)
                     details.append(pd.DataFrame({"id": ids[known], "value": each[known], **named}))
-        empty = pd.DataFrame(columns=["id", *COLUMNS])
-        return pd.DataFrame(table), pd.concat(details), pd.concat(matches) if matches else empty
+        return pd.DataFrame(table), pd.concat(details), pd.concat(matches)
+
+    @abstractmethod
+    def cases(
+        self, p: np.ndarray, decided: np.ndarray, number: int, row: int
+    ) -> Iterator[tuple[str, ClassCase | ObjectCase]]:
+        """What is to be judged of an image, by output."""
+
+    def matches(self, p: np.ndarray, decided: np.ndarray, row: int) -> pd.DataFrame:
+        """What became of each object, where there are objects."""
+        return NO_MATCHES
 
     def _of_metric(self, metric: Metric, sums: np.ndarray, rows: np.ndarray) -> tuple[list[dict[str, Any]], np.ndarray]:
         """The mean over images and, where there is one, the pooled value; and the value of each image."""
@@ -160,22 +184,67 @@ class ImageJudge:
             lines.append(_line("pooled", value, replicates(metric.value, fewer, groups), len(rows)))
         return lines, each
 
-    def _cases(self, p: np.ndarray, row: int, chosen: Choices) -> Iterator[tuple[str, ClassCase | ObjectCase]]:
-        if self.task == "instances":
-            yield "objects", ObjectCase(decide(p, self.task, chosen.postprocess), self.dataset.labels[row][0])
-        else:
-            for output, make in self._class_cases(p, row):
-                yield output, make(border=chosen.borders.get(output, 0.5))
 
-    def _class_cases(self, p: np.ndarray, row: int) -> Iterator[tuple[str, Callable[..., ClassCase]]]:
+class ClassJudge(MapJudge):
+    """Judges each class of pixels but the background, and regions of several.
+
+    A class divides segments from the probability on that divides validation images best, by their mean V-Rand.
+    """
+
+    def __init__(self, dataset: Dataset, settings: Metrics, group: str, seed: int) -> None:
+        super().__init__(dataset, settings, group, seed)
+        self.members = _members(self.task.classes(), settings.regions)
+        self.borders: dict[int, dict[str, float]] = {}
+
+    def choose(
+        self, numbers: Iterable[int], values: Values, val: Sequence[int], rows: np.ndarray, postprocess: dict[str, Any]
+    ) -> None:
+        """See `Judge`."""
+        super().choose(numbers, values, val, rows, postprocess)
+        self.borders |= dict.fromkeys(numbers, self._borders(values, val, rows, postprocess))
+
+    def _borders(
+        self, values: Values, numbers: Sequence[int], rows: np.ndarray, postprocess: dict[str, Any]
+    ) -> dict[str, float]:
+        if not any(metric.sums == "segments" for metric in self.metrics.values()):
+            return {}
+        found: dict[str, list[list[float]]] = {}
+        for number, row in zip(numbers, rows, strict=True):
+            p = values(number)
+            for output, make in self._classes(p, self.task.decide(p, postprocess), row):
+                scores = [float(v_rand_of_counts(segment_sums(make(border=border)))) for border in BORDERS]
+                found.setdefault(output, []).append(scores)
+        return {output: BORDERS[int(np.mean(scores, axis=0).argmax())] for output, scores in found.items()}
+
+    def cases(self, p: np.ndarray, decided: np.ndarray, number: int, row: int) -> Iterator[tuple[str, ClassCase]]:
+        """Each class or region."""
+        for output, make in self._classes(p, decided, row):
+            yield output, make(border=self.borders[number].get(output, 0.5))
+
+    def _classes(self, p: np.ndarray, decided: np.ndarray, row: int) -> Iterator[tuple[str, Callable[..., ClassCase]]]:
         """Each class or region of an image, but for the border that divides its segments."""
-        target, mask = np.asarray(self.dataset.y[row][0]), decide(p, self.task, {})
-        spacing = self.spacing[row]
+        target, spacing = np.asarray(self.dataset.y[row][0]), self.spacing[row]
         tolerance = self.settings.tolerance or float(np.max(spacing))
-        for output, members in self.classes.items():
+        for output, members in self.members.items():
             true = np.where(target == IGNORE, IGNORE, np.isin(target, members)).astype(np.uint8)
-            sure = p[0] if self.task == "mask" else p[members].sum(axis=0)
-            yield output, partial(ClassCase, np.isin(mask, members), true, sure, spacing, tolerance)
+            probability = self.task.distribution(p)[members].sum(axis=0)
+            yield output, partial(ClassCase, np.isin(decided, members), true, probability, spacing, tolerance)
+
+
+class ObjectJudge(MapJudge):
+    """Judges objects, and says what became of each."""
+
+    def __init__(self, dataset: Dataset, settings: Metrics, group: str, seed: int) -> None:
+        super().__init__(dataset, settings, group, seed)
+        _members({}, settings.regions)
+
+    def cases(self, p: np.ndarray, decided: np.ndarray, number: int, row: int) -> Iterator[tuple[str, ObjectCase]]:
+        """All objects together."""
+        yield "objects", ObjectCase(decided, self.dataset.labels[row][0])
+
+    def matches(self, p: np.ndarray, decided: np.ndarray, row: int) -> pd.DataFrame:
+        """See `match_objects`; an object is scored by the probability that its pixels are no background."""
+        return metrics.match_objects(decided, self.dataset.labels[row][0], 1 - p[0])
 
 
 def _spacings(dataset: Dataset) -> tuple[np.ndarray, str]:
@@ -189,27 +258,26 @@ def _spacings(dataset: Dataset) -> tuple[np.ndarray, str]:
     return np.ones((n, facts.spatial_dims)), "pixels"
 
 
-def chosen_metrics(task: str, also: Sequence[str]) -> dict[str, Metric]:
+def chosen_metrics(task: Task, also: Sequence[str]) -> dict[str, Metric]:
     """The metrics of a task: its own, and those asked for besides."""
-    allowed = METRICS[task]
+    allowed = task.catalogue()
     for name in also:
         if name not in allowed:
             raise InputError(
-                f"metrics.also: {name!r} is not a metric of the task {task}",
-                nearest(name, [name for name in allowed if name not in DEFAULT[task]]),
+                f"metrics.also: {name!r} is not a metric of the task {task.name}",
+                nearest(name, [name for name in allowed if name not in task.metrics]),
             )
-    return {name: metric for name, metric in allowed.items() if name in (*DEFAULT[task], *also)}
+    return {name: metric for name, metric in allowed.items() if name in (*task.metrics, *also)}
 
 
-def _classes(facts: Facts, regions: dict[str, list[str]]) -> dict[str, list[int]]:
-    """The numbers that make each class but the background, and each region."""
-    task, outputs = facts.task, facts.outputs
-    classes = {outputs[0]: [1]} if task == "mask" else {name: [k] for k, name in enumerate(outputs) if k}
+def _members(classes: dict[str, int], regions: dict[str, list[str]]) -> dict[str, list[int]]:
+    """The numbers that make each class, and each region of several."""
     for region, members in regions.items():
         for name in members:
-            if task == "instances" or name not in classes:
+            if name not in classes:
                 raise InputError(f"metrics.regions.{region}: there is no class {name!r}", nearest(name, classes))
-    return classes | {region: [classes[name][0] for name in members] for region, members in regions.items()}
+    found = {name: [number] for name, number in classes.items()}
+    return found | {region: [classes[name] for name in members] for region, members in regions.items()}
 
 
 def _mean_of_sums(sums: np.ndarray) -> np.ndarray:
@@ -217,5 +285,5 @@ def _mean_of_sums(sums: np.ndarray) -> np.ndarray:
 
 
 def _line(over: str, value: np.ndarray, replicates: np.ndarray, n: int) -> dict[str, Any]:
-    low, high = interval(replicates)
+    low, high = metrics.interval(replicates)
     return {"over": over, "value": float(value), "low": low, "high": high, "n": n}

@@ -11,11 +11,10 @@ from torch import Tensor, nn
 from biocnn.core.files import atomic
 from biocnn.explain.attributions import evaluating
 from biocnn.explain.cam import grad_cam
+from biocnn.tasks import Task
 
 # Maximum number of pixels along each axis; larger images are cropped to their centre.
 SIZE = 512
-INSIDE, CLASSES_OF_INSTANCES = 1, 3
-MOST_CLASSES = 4  # maximum number of maps per image
 
 
 @dataclass
@@ -40,10 +39,8 @@ class ImageExplanation:
     output: np.ndarray
 
 
-def explain_images(
-    model: nn.Module, images: Sequence[Tensor], ids: Sequence[str], outputs: Sequence[str], task: str
-) -> ImageExplanation:
-    """Compute Grad-CAM of images for the predicted class; for class maps, for each class, most frequent first.
+def explain_images(model: nn.Module, images: Sequence[Tensor], ids: Sequence[str], task: Task) -> ImageExplanation:
+    """Compute Grad-CAM of images for the outputs that the task explains: the classes that are predicted.
 
     Parameters
     ----------
@@ -54,23 +51,22 @@ def explain_images(
         Axes longer than 512 pixels are cropped to their centre.
     ids
         Ids of the images.
-    outputs
-        Names of the outputs.
     task
-        binary, multilabel, regression, mask, classes or instances.
+        Task of the model.
     """
     pictures, maps, names, shown = [], [], [], []
     device = next(model.parameters()).device
     for id, image in zip(ids, images, strict=True):
         image = _middle(image).float()
         x = image[None].to(device)
-        rivals = CLASSES_OF_INSTANCES if task == "instances" else None
-        for output in _shown(model, x, task):
-            cam = grad_cam(model, x, output, rivals=rivals)[0].cpu().numpy()
+        with evaluating(model), torch.no_grad():
+            shown_outputs = task.explained(model(x)[0])
+        for output in shown_outputs:
+            cam = grad_cam(model, x, output, rivals=task.rivals)[0].cpu().numpy()
             shown.append(id)
             pictures.append(_picture(image.cpu().numpy()))
             maps.append(cam[len(cam) // 2] if cam.ndim == 3 else cam)
-            names.append(outputs[output] if output < len(outputs) else str(output))
+            names.append(task.outputs[output])
     return ImageExplanation(np.array(shown, dtype=str), _canvas(pictures), _canvas(maps), np.array(names, dtype=str))
 
 
@@ -78,20 +74,6 @@ def write_images(folder: str | Path, explanation: ImageExplanation) -> None:
     """Write ``cam.npz``, whole or not at all."""
     with atomic(Path(folder) / "cam.npz") as temporary:
         np.savez_compressed(temporary, **vars(explanation))
-
-
-@torch.no_grad()
-def _shown(model: nn.Module, x: Tensor, task: str) -> list[int]:
-    """Choose outputs to show: inside for instances, predicted foreground classes, or the most probable label."""
-    if task == "instances":
-        return [INSIDE]
-    with evaluating(model):
-        logits = model(x)[0]
-    if len(logits) == 1 or logits.ndim == 1:
-        return [int(logits.argmax()) if logits.ndim == 1 else 0]
-    counts = torch.bincount(logits.argmax(dim=0).flatten(), minlength=len(logits))
-    frequent = [1 + k for k in counts[1:].argsort(descending=True, stable=True).tolist()]
-    return [k for k in frequent if counts[k]][:MOST_CLASSES] or frequent[:1]
 
 
 def _middle(image: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from biocnn.config.registry import resolve
 from biocnn.config.settings import Explain
 from biocnn.core.checks import Checks
 from biocnn.data.dataset import Dataset
@@ -37,17 +38,20 @@ def explain_test_part(model: Model, dataset: Dataset, settings: Explain, folder:
         Log line.
     """
     same_data(model, dataset)
-    if dataset.facts.kind == "sequence":
-        yield from _sequences(model, dataset, settings, folder)
-    else:
-        rows = dataset.rows("test")[: settings.examples]
-        images = [x[0] for x, _ in batches.make(dataset, rows, model.device).plain()]
-        ids = dataset.examples["id"].iloc[rows].tolist()
-        write_images(folder, explain_images(model.network, images, ids, model.outputs, model.facts.task))
-        yield f"activation maps of {len(rows)} images"
+    yield from resolve(dataset.input.explain)(model, dataset, settings, folder)
 
 
-def _sequences(model: Model, dataset: Dataset, settings: Explain, folder: Path) -> Iterator[str]:
+def images(model: Model, dataset: Dataset, settings: Explain, folder: Path) -> Iterator[str]:
+    """Activation maps of test images."""
+    rows = dataset.rows("test")[: settings.examples]
+    found = [x[0] for x, _ in batches.make(dataset, rows, model.device).plain()]
+    ids = dataset.examples["id"].iloc[rows].tolist()
+    write_images(folder, explain_images(model.network, found, ids, model.task))
+    yield f"activation maps of {len(rows)} images"
+
+
+def sequences(model: Model, dataset: Dataset, settings: Explain, folder: Path) -> Iterator[str]:
+    """Motifs, attributions and mutations of test sequences."""
     rows, checks = dataset.rows("test"), Checks()
     part = batches.make(dataset, rows, model.device)
     database = settings.motifs.database

@@ -128,9 +128,3 @@ OF_OBJECTS = (
     | {"aji": Metric("aji", objects.aji_of_counts)}
     | {name: Metric("partition", value) for name, value in _PARTITION.items()}
 )
-METRICS = {"mask": OF_CLASSES, "classes": OF_CLASSES, "instances": OF_OBJECTS}
-DEFAULT = {
-    "mask": ("dice", "iou", "hausdorff95", "sensitivity", "specificity", "pixel_error", "auroc", "auprc"),
-    "classes": ("dice", "iou", "hausdorff95", "sensitivity", "specificity", "pixel_error"),
-    "instances": (*_of_matching(), "aji"),
-}

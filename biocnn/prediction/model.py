@@ -29,9 +29,7 @@ from biocnn.prediction.compatibility import Adapted, Source, adapt, choose, need
 from biocnn.prediction.images import ImagePredictor, InMemory, Maps, MapsOnGrid, all_of
 from biocnn.prediction.scanner import Scanner
 from biocnn.tasks import Task, make_task
-from biocnn.tasks.facts import Facts
 from biocnn.tasks.inputs import Input, make_input
-from biocnn.tasks.watershed import settings_at
 from biocnn.training.batches import make
 from biocnn.training.checkpoint import load_model
 from biocnn.training.forward import BATCH, answer, default_device, logits_of
@@ -189,7 +187,7 @@ class Model:
 
     def decide(self, p: np.ndarray, zoom: Sequence[float] = ()) -> np.ndarray:
         """From probabilities (K, *spatial) to a mask, or to labels; ``zoom``: pixels for one of training, by axis."""
-        return self.task.decide(p, settings_at(self.meta.postprocess.given(), zoom))
+        return self.task.decide(p, self.task.postprocess_at(self.meta.postprocess.given(), zoom))
 
     @torch.inference_mode()
     def logits(self, codes: Sequence[np.ndarray]) -> np.ndarray:
@@ -319,11 +317,6 @@ def predict_stored_images(model: Model, dataset: Dataset, rows: np.ndarray) -> I
     """What ``Model.predict_stored`` says of images."""
     for row in rows:
         yield model._images.predict(dataset.x[row], f"image {dataset.examples['id'].iloc[row]}", model.memory_gb)
-
-
-def decide(p: np.ndarray, task: str, postprocess: dict[str, Any]) -> np.ndarray:
-    """From probabilities (K, *spatial) to a mask (uint8), or to labels (int32) where the task is instances."""
-    return make_task(Facts.model_construct(task=task, outputs=[])).decide(p, postprocess)
 
 
 def _listed(inputs: Any, kinds: Any, what: str, allowed: str) -> list[Any]:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from biocnn.report.blocks import Section, Table, Text, short, table
 from biocnn.report.figures import BLUE, FAINT, GREEN, MUTED, ORANGE, SKY, VERMILION, Gallery, letter, new_figure
-from biocnn.report.headline import HEADLINE, metric_name, number
+from biocnn.report.headline import metric_name, number
 from biocnn.report.results import Results
 
 _COLOURS = {"GC content": FAINT, "dinucleotides": SKY, "6-mers": ORANGE}
@@ -23,7 +23,7 @@ def audit(results: Results, gallery: Gallery) -> Section:
         return section
     section.blocks.append(Text(_described(results)))
     several = found["output"].nunique() > 1
-    figure = by_output(found, results.task) if several else by_metric(found)
+    figure = by_output(found, results.headline[0]) if several else by_metric(found)
     best = "; b: the network less the best of the three" if several else "; c: the network less each"
     caption = (
         f"Simple models and the network (diamond; below it, mean and sd of its runs) on held-out examples{best}. Bars: "
@@ -124,18 +124,17 @@ def _differences(axes: Axes, parts: list[pd.DataFrame], names: list[str]) -> Non
     axes.legend(loc="best")
 
 
-def by_output(found: pd.DataFrame, task: str) -> Figure:
-    """Of several outputs: all models by output, and the network less the best of the others; the first metric.
+def by_output(found: pd.DataFrame, metric: str) -> Figure:
+    """Of several outputs: all models by output, and the network less the best of the others.
 
     Parameters
     ----------
     found
         Rows of audit.tsv of one split.
-    task
-        Decides the metric.
+    metric
+        By which.
     """
-    name = HEADLINE[task][0]
-    found = found[found["metric"] == name]
+    found = found[found["metric"] == metric]
     outputs = list(dict.fromkeys(found["output"]))[:_MOST]
     figure = new_figure(1.1 + 0.22 * len(outputs))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[1.5, 1])
@@ -155,6 +154,6 @@ def by_output(found: pd.DataFrame, task: str) -> Figure:
     left.set_yticks(range(len(outputs)), [short(output, 24) for output in outputs])
     left.set_ylim(len(outputs) - 0.4, -0.6)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    letter(left, "a", metric_name(name))
+    letter(left, "a", metric_name(metric))
     letter(right, "b", "Network less the best simple model")
     return figure

@@ -32,7 +32,7 @@ def confidence(results: Results, gallery: Gallery) -> Section:
         "uncertainty, at random, and in the best order there is."
     )
     alt = "Reliability of probabilities, and risk against coverage"
-    if results.task == "instances":
+    if results.task and results.task.objects:
         alt += ", and uncertainty of true and false objects"
         caption += (
             " c: uncertainty of objects that are matched in the truth at an IoU of .5, and of those that are not."

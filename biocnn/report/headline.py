@@ -1,4 +1,4 @@
-"""Which numbers come first for each task, and how numbers are written."""
+"""Which numbers come first, and how numbers are written."""
 
 import re
 from typing import Any
@@ -26,14 +26,6 @@ NAMES = {
     "recall_at_fdr10": "recall at 10% FDR",
     "ece": "ECE",
     "mse": "MSE",
-}
-HEADLINE = {
-    "binary": ("auroc", "auprc"),
-    "multilabel": ("auroc", "auprc"),
-    "regression": ("pearson", "spearman"),
-    "mask": ("dice", "iou"),
-    "classes": ("dice", "iou"),
-    "instances": ("average_precision_iou_0.5", "average_precision_iou"),
 }
 BASELINES = {  # as audit.tsv names them, and as they are called in a sentence
     "GC content": "GC content alone",
@@ -135,8 +127,7 @@ def headline(results: Results) -> pd.DataFrame:
     rows = best_rows(results)
     if not len(rows):
         return rows
-    wanted = HEADLINE.get(results.task, ())
-    found = rows[rows["metric"].isin(wanted)]
+    found = rows[rows["metric"].isin(results.headline)]
     return found if len(found) else rows.head(2)
 
 
@@ -161,7 +152,7 @@ def caution(results: Results) -> str:
 
     Of several outputs and simple models, it is about the one that the network is furthest behind.
     """
-    table, metrics = results.audit, HEADLINE.get(results.task, ())
+    table, metrics = results.audit, results.headline
     table = table[(table["split"] == results.split) & table["metric"].isin(metrics)] if len(table) else table
     table = table[table["difference"].notna()] if len(table) else table
     lost = table[~(table["difference_low"].fillna(table["difference"]) > 0)] if len(table) else table

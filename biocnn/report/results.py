@@ -11,7 +11,9 @@ from biocnn.config.experiment import Experiment, read_frozen
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.io.ragged import Ragged
+from biocnn.tasks import Task, make_task
 from biocnn.tasks.facts import Facts, read_facts
+from biocnn.tasks.inputs import Input, make_input
 from biocnn.training.metadata import Metadata, read_metadata
 
 _WORDS = ("run", "split", "output", "metric", "over", "unit")
@@ -106,10 +108,20 @@ class Results:
         tables = {run: self.table(f"runs/{run}/history.tsv") for run in self.runs}
         return {run: table for run, table in tables.items() if len(table)}
 
+    @cached_property
+    def task(self) -> Task | None:
+        """What is predicted; None where no data set is stored."""
+        return make_task(self.facts) if self.facts.task else None
+
+    @cached_property
+    def input(self) -> Input | None:
+        """What the examples are; None where no data set is stored."""
+        return make_input(self.facts) if self.facts.kind else None
+
     @property
-    def task(self) -> str:
-        """What is predicted: binary, multilabel, regression, mask, classes or instances."""
-        return self.facts.task
+    def headline(self) -> tuple[str, ...]:
+        """Metrics that a reader wants first."""
+        return self.task.headline if self.task else ()
 
     @property
     def outputs(self) -> list[str]:

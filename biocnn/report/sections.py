@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from biocnn.config.registry import own_module
+from biocnn.config.registry import own_module, resolve
 from biocnn.config.settings import Settings
 from biocnn.core.files import sha256
-from biocnn.report import curves, images, splits
+from biocnn.report import curves, splits
 from biocnn.report.blocks import Code, Section, Table, Text, counted, plural, short, table
 from biocnn.report.figures import Gallery
-from biocnn.report.findings import findings, montage
+from biocnn.report.findings import findings
 from biocnn.report.headline import metric_name, number
 from biocnn.report.results import Results
 from biocnn.tasks.facts import Source
@@ -37,14 +37,6 @@ _CITATIONS = {
     "cam": "Selvaraju RR et al. Grad-CAM: visual explanations from deep networks via gradient-based localization. "
     "ICCV 2017. doi:10.1109/ICCV.2017.74",
 }
-_TASKS = {
-    "binary": "yes or no for each {one}",
-    "multilabel": "yes or no for each {one} and output",
-    "regression": "a number for each {one}",
-    "mask": "foreground or background for each pixel",
-    "classes": "one class for each pixel",
-    "instances": "separate objects",
-}
 _IN_PIXELS = ("area", "perimeter", "axis_major", "axis_minor", "neighbour_distance", "surface")
 _POWERS = str.maketrans("23", "²³")
 
@@ -52,7 +44,7 @@ _POWERS = str.maketrans("23", "²³")
 def data(results: Results, settings: Settings, gallery: Gallery) -> Section:
     """What was read, repaired and dropped; examples by split; choices made from the data; some images, augmented."""
     section = Section("data", "Data")
-    if results.task:
+    if results.input and results.task:
         section.blocks.append(Text(_described(results)))
     if len(results.examples):
         section.blocks.append(_splits(results))
@@ -75,41 +67,28 @@ def data(results: Results, settings: Settings, gallery: Gallery) -> Section:
     rows = [[key, _plain(item.value), item.reason] for key, item in decisions.items()]
     if rows:
         section.blocks.append(table("Settings left to the data, and why.", ["Setting", "Value", "Reason"], rows))
-    if results.facts.kind == "image" and results.dataset and results.facts.spatial_dims == 2:
-        section.blocks.append(_thumbnails(results, gallery))
-    section.blocks.extend(montage(results, settings, gallery))
+    if results.input and results.input.shown:
+        section.blocks.extend(resolve(results.input.shown)(results, settings, gallery))
     return section
 
 
 def _described(results: Results) -> str:
-    facts = results.facts
-    one = "sequence" if facts.kind == "sequence" else "image"
-    parts = [f"{len(results.examples):,} {one}s" if len(results.examples) else f"{one.capitalize()}s"]
-    if one == "sequence":
-        parts.append(f"of {facts.window} bp" if facts.window else "of varying length")
-    else:
-        names = ", ".join(facts.channels)
-        parts.append(f"of {plural(facts.in_channels, 'channel')}" + (f" ({names})" if names else ""))
-        if facts.spacing:
-            unit = "mm" if facts.unit == "mm" else "µm"
-            parts.append(f"at {' × '.join(f'{size:g}' for size in facts.spacing)} {unit} per pixel")
-    predicted = _TASKS.get(results.task, results.task).format(one=one)
-    outputs = [] if results.task == "instances" else results.outputs
+    kind, task = results.input, results.task
+    number = f"{len(results.examples):,} {kind.examples}" if len(results.examples) else kind.examples.capitalize()
+    outputs = [] if task.objects else results.outputs
     named = f" ({', '.join(outputs[:8])}{', …' if len(outputs) > 8 else ''})" if outputs else ""
-    return f"{' '.join(parts)}. Predicted: {predicted}{named}."
+    return f"{number} {kind.describe(results.facts)}. Predicted: {task.label.format(one=kind.name)}{named}."
 
 
 def _splits(results: Results) -> object:
     examples, columns = results.examples, ["Split", "Examples"]
-    binary = results.task == "binary" and "y_0" in examples
+    counted_targets = splits.counts(results, examples)
     objects = results.dataset.labels if results.dataset else None
-    columns += ["Positive"] * binary + ["Objects"] * (objects is not None) + ["Groups"] * ("group" in examples)
+    columns += [*counted_targets] + ["Objects"] * (objects is not None) + ["Groups"] * ("group" in examples)
     rows = []
     for split in ("train", "val", "test"):
         part = examples[examples["split"] == split]
-        row = [split, f"{len(part):,}"]
-        if binary:
-            row.append(f"{int(part['y_0'].sum()):,} ({part['y_0'].mean():.0%})" if len(part) else "0")
+        row = [split, f"{len(part):,}", *splits.counts(results, part).values()]
         if objects is not None:
             row.append(f"{sum(len(np.unique(objects[i][objects[i] > 0])) for i in part.index):,}")
         if "group" in examples:
@@ -120,23 +99,10 @@ def _splits(results: Results) -> object:
     where = " in the runs of fold 0" if results.facts.folds else ""
     cut = "group" in examples and examples.groupby("group")["split"].nunique().gt(1).any()
     caption = f"Examples by split{where}{'' if cut else '; a group is never cut by a split'}."
-    if shares:
-        masks = {"instances": ["background", "inside", "boundary"], "mask": ["background", *results.outputs]}
-        names = masks.get(results.task, results.outputs)
-        caption += " Pixels: " + ", ".join(f"{n} {s:.1%}" for n, s in zip(names, shares, strict=False)) + "."
-    return table(caption, columns, rows, "Examples, Positive, Objects")
-
-
-def _thumbnails(results: Results, gallery: Gallery) -> object:
-    dataset = results.dataset
-    rows = dataset.rows("train")
-    rows = rows[np.linspace(0, len(rows) - 1, min(6, len(rows))).astype(int)]
-    source = dataset.y if dataset.labels is None else dataset.labels
-    chosen = [images.Example(dataset.x[i], source[i][0], title=short(dataset.examples["id"].iloc[i], 16)) for i in rows]
-    caption = "Training images, evenly spaced through the table, with their truth outlined; contrast stretched."
-    return gallery.add(
-        "examples", images.gallery(chosen, results.task), f"{len(chosen)} training images", caption, vector=False
-    )
+    if shares and results.task:
+        named = zip(results.task.pixel_classes, shares, strict=False)
+        caption += " Pixels: " + ", ".join(f"{name} {share:.1%}" for name, share in named) + "."
+    return table(caption, columns, rows, ", ".join(["Examples", *counted_targets, "Objects"]))
 
 
 def training(results: Results, gallery: Gallery) -> Section:
@@ -151,8 +117,8 @@ def training(results: Results, gallery: Gallery) -> Section:
         rows.append([run, len(history), f"{row['epoch']:.0f}", number(row["train_loss"]), number(row["val_loss"])])
         rows[-1] += [number(row[name]) for name in metrics] + [f"{number(history['seconds'].sum(), 1)} s"]
     caption = "Loss, validation metrics and learning rate by epoch. Dots: the epoch whose weights were kept."
-    if results.task == "regression":
-        caption += " The loss is in squared standard deviations of the training part's targets."
+    if results.task and results.task.about_loss:
+        caption += f" {results.task.about_loss}"
     alt = f"Learning curves of {plural(len(rows), 'run')}"
     section.blocks.append(gallery.add("training", curves.training(results.histories), alt, caption))
     names = [f"Val. {metric_name(name.removeprefix('val_'))}" for name in metrics]

@@ -1,20 +1,22 @@
-"""Segmentations of the report: how good they are image by image, and what the best and the worst look like."""
+"""Masks, classes and objects: how good they are image by image, and what the best and the worst look like."""
 
 import numpy as np
 import pandas as pd
 
+from biocnn.config.registry import resolve
 from biocnn.metrics.masks import IGNORE
 from biocnn.report import curves, images, object_errors
 from biocnn.report.blocks import Table, short
 from biocnn.report.figures import Gallery, Picture
 from biocnn.report.headline import metric_name, number, threshold
+from biocnn.report.panels import Panels, comparison, postcard
 from biocnn.report.results import Results
 
 _RANKED_BY = ("average_precision_iou", "dice", "iou")
 _SHOWN = ("average_precision_iou_0.5", "average_precision_iou", "dice", "iou", "v_rand", "cldice", "surface_dice")
 
 
-def segmentation(results: Results, gallery: Gallery) -> list[Picture | Table]:
+def figures(results: Results, gallery: Gallery) -> list[Picture | Table]:
     """Distributions of metrics, sizes and counts, and images from the worst to the best."""
     scores = _of_best_run(results, results.table("metrics_per_example.tsv"))
     matches = _of_best_run(results, results.table("matches.tsv"))
@@ -27,10 +29,11 @@ def segmentation(results: Results, gallery: Gallery) -> list[Picture | Table]:
         blocks.append(gallery.add("segmentation", curves.detection(lines, spread), alt, " ".join(filter(None, words))))
     chosen = _chosen(results, scores)
     if chosen:
-        figure = images.comparison(chosen, results.task, results.outputs)
+        panels = resolve(results.task.panels)(results.outputs)
+        figure = comparison(chosen, panels)
         alt = "Images with the truth and the prediction, from the worst to the best"
-        blocks.append(gallery.add("predictions", figure, alt, _caption(results, chosen), vector=False))
-        gallery.thumbnail(images.postcard(chosen[len(chosen) // 2], results.task))
+        blocks.append(gallery.add("predictions", figure, alt, _caption(results, panels, chosen), vector=False))
+        gallery.thumbnail(postcard(chosen[len(chosen) // 2], panels))
     if len(matches):
         caption = (
             "What became of the objects. a: matched one to one at an IoU of .5; missed: no object there; false: none "
@@ -51,14 +54,11 @@ def _of_best_run(results: Results, table: pd.DataFrame) -> pd.DataFrame:
     return table[table["run"] == ("ensemble" if "ensemble" in runs else min(runs, default=""))]
 
 
-def _caption(results: Results, chosen: list[images.Example]) -> str:
-    found = {
-        "instances": "outlines of true and predicted objects; what became of each object",
-        "mask": "the image with the true outline; agreement of prediction and truth, pixel by pixel",
-    }.get(results.task, "the image, true and predicted classes")
+def _caption(results: Results, panels: Panels, chosen: list[images.Example]) -> str:
     unsure = any(example.uncertainty is not None for example in chosen)
     slices = "; of each volume, the slice that holds most" if results.facts.spatial_dims == 3 else ""
-    return f"From worst to best, from above: {found}{'; entropy of the prediction (0 to 1)' if unsure else ''}{slices}."
+    entropy = "; entropy of the prediction (0 to 1)" if unsure else ""
+    return f"From worst to best, from above: {panels.caption}{entropy}{slices}."
 
 
 def _precision(results: Results) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -102,15 +102,14 @@ def _example(results: Results, row: int, name: str, metric: str, value: float) -
     dataset, predicted = results.dataset, _predicted(results, name)
     if predicted is None:
         return None
-    source = dataset.y if dataset.labels is None else dataset.labels
-    truth = source[row][0]
-    errors = object_errors.error_map(predicted, truth) if results.task == "instances" else None
+    truth = dataset.truth(row)
+    errors = object_errors.error_map(predicted, truth) if results.task.objects else None
     maps = [dataset.x[row], truth, predicted, errors, results.uncertainty(name)]
     if truth.ndim == 3:
         fullest = images.fullest_slice(truth)
         maps = [None if one is None else one[..., fullest, :, :] for one in maps]
     image, truth, predicted, errors, unsure = maps
-    if unsure is not None and results.task != "instances":
+    if unsure is not None and not results.task.objects:
         unsure = np.ma.masked_where(truth == IGNORE, unsure)
     title = f"{short(name, 11)}   {metric_name(metric)} {number(value)}"
     return images.Example(image, truth, predicted, title, errors, unsure)
@@ -118,8 +117,6 @@ def _example(results: Results, row: int, name: str, metric: str, value: float) -
 
 def _predicted(results: Results, name: str) -> np.ndarray | None:
     """Objects, mask or classes of one image, from the mean probability of the runs; shape (*spatial)."""
-    from biocnn.prediction.model import decide
-
     maps, settings = [], {}
     for run in results.runs:
         predictions = results.predictions(run)
@@ -129,4 +126,4 @@ def _predicted(results: Results, name: str) -> np.ndarray | None:
         if len(places):
             maps.append(np.asarray(predictions[0][places[0]], np.float32))
             settings = settings or ((meta := results.metadata(run)) and meta.postprocess.given()) or {}
-    return decide(np.mean(maps, axis=0), results.task, settings) if maps else None
+    return results.task.decide(np.mean(maps, axis=0), settings) if maps else None

@@ -1,5 +1,7 @@
 """How the examples were divided: folds, and what the parts share."""
 
+import pandas as pd
+
 from biocnn.report.blocks import Table, Text, counted, table
 from biocnn.report.results import Results
 
@@ -12,25 +14,30 @@ _KINDS = {
 }
 
 
+def counts(results: Results, part: pd.DataFrame) -> dict[str, str]:
+    """What the task counts of the targets of some examples, by the heading of a column."""
+    columns = [name for name in part if name.startswith("y_")]
+    return results.task.counts(part[columns].to_numpy()) if results.task and columns else {}
+
+
 def folds(results: Results) -> list[Table]:
     """A table of the folds, where there are any."""
     number = len(results.facts.folds)
     if not number:
         return []
-    examples, binary = results.examples, results.task == "binary"
-    rows = []
+    examples, rows = results.examples, []
     for fold in range(number):
         part = examples[examples["fold"] == fold]
         row = [str(fold), f"{len(part):,}"]
-        row += [f"{int(part['y_0'].sum()):,} ({part['y_0'].mean():.0%})"] if binary else []
+        found = counts(results, part)
         alone = part["group"].nunique() == len(part) > 8
-        rows.append([*row, "each example is its own group" if alone else counted(part["group"])])
+        rows.append([*row, *found.values(), "each example is its own group" if alone else counted(part["group"])])
     caption = "Folds of whole groups. In the runs of a fold, "
     if (examples["fold"] == -1).any():
         caption += "it validates, and the test part, which is in none, judges."
     else:
         caption += "it is the test part, and the next fold (after the last, the first) validates."
-    return [table(caption, ["Fold", "Examples", *["Positive"] * binary, "Groups"], rows, "Examples, Positive")]
+    return [table(caption, ["Fold", "Examples", *found, "Groups"], rows, ", ".join(["Examples", *found]))]
 
 
 def leakage(results: Results) -> list[Table | Text]:

@@ -7,21 +7,15 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from biocnn.config.registry import REGISTRY, find
 from biocnn.core.files import atomic
 from biocnn.report.blocks import plural
 from biocnn.report.figures import data_uri
-from biocnn.report.headline import HEADLINE, best_rows, interval, metric_name, number, probability, top_motif
+from biocnn.report.headline import best_rows, interval, metric_name, number, probability, top_motif
 from biocnn.report.page import render
 from biocnn.report.results import Results
 
-_GROUPS = {
-    "binary": "Sequences: classification",
-    "multilabel": "Sequences: classification",
-    "regression": "Sequences: regression",
-    "mask": "Images: masks",
-    "classes": "Images: masks",
-    "instances": "Images: objects",
-}
+_OTHER = "Other"  # of experiments whose task is not known
 
 
 def write_summary(folders: list[Path], tsv: Path, html: Path) -> None:
@@ -40,12 +34,16 @@ def write_summary(folders: list[Path], tsv: Path, html: Path) -> None:
     experiments = [Results(folder) for folder in [*folders, *_earlier(folders)]]
     with atomic(tsv) as temporary:
         pd.DataFrame([_record(results) for results in experiments]).to_csv(temporary, sep="\t", index=False)
-    titles = dict.fromkeys([*_GROUPS.values(), "Other"])
-    groups = {title: [r for r in experiments if _GROUPS.get(r.task, "Other") == title] for title in titles}
+    titles = dict.fromkeys([*(find("tasks", name).family for name in REGISTRY["tasks"]), _OTHER])
+    groups = {title: [r for r in experiments if _family(r) == title] for title in titles}
     listed = [_group(title, members, html.parent) for title, members in groups.items() if members]
     page = render("index.html.j2", groups=listed, origin=plural(len(experiments), "experiment"))
     with atomic(html) as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+def _family(results: Results) -> str:
+    return results.task.family if results.task else _OTHER
 
 
 def _earlier(folders: list[Path]) -> list[Path]:
@@ -69,7 +67,7 @@ def _record(results: Results) -> dict:
     rows, motif = best_rows(results), top_motif(results) or {}
     state, date = _state(results.folder)
     record = {"experiment": results.name, "state": state, "date": date}
-    record |= {"task": results.task, "examples": len(results.examples)}
+    record |= {"task": results.task.name if results.task else "", "examples": len(results.examples)}
     record |= {"split": results.split, "run": rows["run"].iloc[0]} if len(rows) else {}
     for row in rows.itertuples():
         record |= {row.metric: row.value, f"{row.metric}_low": row.low, f"{row.metric}_high": row.high}
@@ -78,7 +76,7 @@ def _record(results: Results) -> dict:
 
 def _group(title: str, members: list[Results], base: Path) -> dict:
     """One table of the page: experiments that are judged by the same metrics."""
-    metrics = list(dict.fromkeys(name for results in members for name in HEADLINE.get(results.task, ())))
+    metrics = list(dict.fromkeys(name for results in members for name in results.headline))
     splits = {results.split for results in members if len(results.metrics)}
     held_out = {"test": "the test split", "val": "the validation split"}
     caption = (
@@ -87,7 +85,7 @@ def _group(title: str, members: list[Results], base: Path) -> dict:
     return {
         "title": title,
         "caption": f"{caption}; small: 95% confidence intervals." if splits else f"{caption}.",
-        "glimpse": "Motif" if title.startswith("Sequences") else "Prediction",
+        "glimpse": next((results.input.glimpse for results in members if results.input), "Prediction"),
         "metrics": [metric_name(name) for name in metrics],
         "motifs": any(top_motif(results) for results in members),
         "rows": [_row(results, metrics, base) for results in members],
@@ -104,10 +102,11 @@ def _row(results: Results, metrics: list[str], base: Path) -> dict:
         for name in metrics
     ]
     report, picture = results.folder / "report.html", results.folder / "figures" / "thumbnail.png"
+    name = results.task.name if results.task else ""
     link = quote(Path(os.path.relpath(report, base)).as_posix()) if report.is_file() else ""
     return {
         "name": results.name,
-        "about": " · ".join(part for part in (results.task, *_state(results.folder)) if part),
+        "about": " · ".join(part for part in (name, *_state(results.folder)) if part),
         "link": link,
         "picture": data_uri(picture.read_bytes(), "image/png") if picture.is_file() else "",
         "alt": f"Example from {results.name}",

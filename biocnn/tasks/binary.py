@@ -7,6 +7,8 @@ from biocnn.tasks.vectors import YesOrNo
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
+
 
 class Binary(YesOrNo):
     """One output, 0 or 1."""
@@ -18,3 +20,7 @@ class Binary(YesOrNo):
         yield from super().check_facts()
         if len(self.outputs) > 1:
             yield f"task is binary, but there are {len(self.outputs)} outputs: multilabel"
+
+    def counts(self, y: "np.ndarray") -> dict[str, str]:
+        """The positives."""
+        return {"Positive": f"{int(y.sum()):,} ({y.mean():.0%})" if len(y) else "0"}

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 from biocnn.tasks.maps import OF_MAPS, PixelClasses
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
     from torch import Tensor
+
+MOST_EXPLAINED = 4  # classes of one image
 
 
 class Classes(PixelClasses):
@@ -18,6 +18,7 @@ class Classes(PixelClasses):
     losses = ("dice_cross_entropy", "cross_entropy", *OF_MAPS)
     metrics = ("dice", "iou", "hausdorff95", "sensitivity", "specificity", "pixel_error")
     label = "one class for each pixel"
+    panels = "biocnn.report.panels:ClassPanels"
 
     def probability(self, logits: "Tensor") -> "Tensor":
         return logits.softmax(1)
@@ -41,5 +42,8 @@ class Classes(PixelClasses):
     def classes(self) -> dict[str, int]:
         return {name: k for k, name in enumerate(self.outputs) if k}
 
-    def class_probability(self, p: "np.ndarray", members: "Sequence[int]") -> "np.ndarray":
-        return p[members].sum(axis=0)
+    def explained(self, answer: "Tensor") -> list[int]:
+        """The classes predicted anywhere but the background, the most frequent first; the likeliest, if none is."""
+        counts = answer.argmax(dim=0).flatten().bincount(minlength=len(answer))
+        frequent = [1 + k for k in counts[1:].argsort(descending=True, stable=True).tolist()]
+        return [k for k in frequent if counts[k]][:MOST_EXPLAINED] or frequent[:1]

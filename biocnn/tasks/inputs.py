@@ -22,6 +22,9 @@ class Input:
     stored: ClassVar[str]  # type in which predictions are stored
     scanned: ClassVar[bool] = False  # whether networks can be moved along something longer
     unsure: ClassVar[bool] = False  # whether the step uncertainty looks at them
+    at_loci: ClassVar[bool] = False  # whether examples overlap in a genome: these are resampled together
+    resampled: ClassVar[str]  # what is drawn for confidence intervals, in words
+    glimpse: ClassVar[str]  # what the picture of an experiment shows
     # Import paths of what lies in packages further right; "" where there is nothing to do.
     check: ClassVar[str]  # of Raw and a list that takes faults, to facts that follow from examples
     identify: ClassVar[str]  # examples that are alike: of Raw to Identity
@@ -29,10 +32,17 @@ class Input:
     batches: ClassVar[str]  # for training and validation
     predict: ClassVar[str]  # of what a user gives to a model
     predict_stored: ClassVar[str]  # of examples of a stored data set
+    baselines: ClassVar[str] = ""  # what simple models make of a data set; see `biocnn.evaluation.baselines`
+    explain: ClassVar[str]  # what explains a model by test examples
+    shown: ClassVar[str] = ""  # what shows some examples in a report
 
     def dtype(self, facts: "Facts") -> str:
         """The type in which examples are stored."""
         return facts.dtype
+
+    def describe(self, facts: "Facts") -> str:
+        """What all examples have in common, behind their number: "of 101 bp"."""
+        raise NotImplementedError
 
 
 class SequenceInput(Input):
@@ -47,6 +57,11 @@ class SequenceInput(Input):
     channels = 4
     stored = "float32"
     scanned = True
+    at_loci = True
+    resampled = "loci (windows that overlap, and all shuffles of a positive, are drawn together)"
+    glimpse = "Motif"
+    baselines = "biocnn.evaluation.baselines:of_sequences"
+    explain = "biocnn.explain.step:sequences"
     check = "biocnn.data.facts:check_sequences"
     identify = "biocnn.data.leakage:identify_sequences"
     batches = "biocnn.training.batches:SequenceBatches"
@@ -55,6 +70,9 @@ class SequenceInput(Input):
 
     def dtype(self, facts: "Facts") -> str:
         return "uint8"
+
+    def describe(self, facts: "Facts") -> str:
+        return f"of {facts.window} bp" if facts.window else "of varying length"
 
 
 class ImageInput(Input):
@@ -79,6 +97,19 @@ class ImageInput(Input):
     batches = "biocnn.training.batches:ImageBatches"
     predict = "biocnn.prediction.model:predict_images"
     predict_stored = "biocnn.prediction.model:predict_stored_images"
+    resampled = "groups of images"
+    glimpse = "Prediction"
+    explain = "biocnn.explain.step:images"
+    shown = "biocnn.report.examples:examples"
+
+    def describe(self, facts: "Facts") -> str:
+        """Channels and, where it is known, the size of a pixel."""
+        names, number = ", ".join(facts.channels), facts.in_channels
+        found = f"of {number} channel{'s' * (number != 1)}" + (f" ({names})" if names else "")
+        if not facts.spacing:
+            return found
+        unit = "mm" if facts.unit == "mm" else "µm"
+        return f"{found} at {' × '.join(f'{size:g}' for size in facts.spacing)} {unit} per pixel"
 
 
 def make_input(facts: "Facts") -> Input:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from biocnn.tasks.maps import MapTask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy as np
     from torch import Tensor
@@ -27,6 +27,16 @@ class Instances(MapTask):
     label = "separate objects"
     family = "Images: objects"
     objects = True
+    rivals = CLASSES
+    judge = "biocnn.evaluation.judges:ObjectJudge"
+    uncertainty = "biocnn.evaluation.uncertainty.judging:ObjectJudge"
+    panels = "biocnn.report.panels:ObjectPanels"
+    segmenter = "biocnn.apply.segment.instances:label_blocks"
+    # Of metrics at five thresholds the table shows some; a figure has the average precision at all of them.
+    left_out = (
+        *(f"average_precision_iou{at}" for at in ("_0.6", "_0.8")),
+        *(f"{name}{at}" for name in ("f1", "panoptic_quality") for at in _AT[1:]),
+    )
 
     def check_facts(self) -> "Iterator[str]":
         yield from super().check_facts()
@@ -80,3 +90,23 @@ class Instances(MapTask):
         from biocnn.tasks.watershed import label_instances
 
         return label_instances(p, **postprocess)
+
+    def postprocess_at(self, postprocess: dict[str, Any], zoom: "Sequence[float]") -> dict[str, Any]:
+        from biocnn.tasks.watershed import settings_at
+
+        return settings_at(postprocess, zoom)
+
+    def classes(self) -> dict[str, int]:
+        return {"object": 1}
+
+    def outlined(self, y: "np.ndarray") -> "np.ndarray":
+        """The insides of objects."""
+        from biocnn.tasks.instance_targets import INSIDE
+
+        return (y[0] == INSIDE).astype("uint8")
+
+    def explained(self, answer: "Tensor") -> list[int]:
+        """Inside."""
+        from biocnn.tasks.instance_targets import INSIDE
+
+        return [INSIDE]

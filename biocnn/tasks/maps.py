@@ -1,7 +1,7 @@
 """What tasks with a class for each pixel share: truth of shape (*spatial), 255 where it is not known."""
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from biocnn.tasks.target import ClassMap
 from biocnn.tasks.task import Score, Task
@@ -22,6 +22,8 @@ class MapTask(Task):
 
     inputs = ("image",)
     target = ClassMap()
+    figures = "biocnn.report.segmentation:figures"
+    segmenter: ClassVar[str]  # import path of what finds pieces in images of any size, block by block
 
     def encode(self, truth: "np.ndarray") -> "np.ndarray":
         """Classes as one channel."""
@@ -69,14 +71,32 @@ class MapTask(Task):
             Shape (*spatial): classes, uint8; or labels, int32, with 0 = background.
         """
 
+    def postprocess_at(self, postprocess: dict[str, Any], zoom: "Sequence[float]") -> dict[str, Any]:
+        """What ``tune`` chose, for images that have so many pixels for one of training, along each axis."""
+        return postprocess
+
     @property
     def pixel_classes(self) -> list[str]:
-        """Names of the channels of a prediction that are probabilities of classes."""
+        """Names of the classes of a pixel, background first."""
         return self.outputs
 
+    @abstractmethod
     def classes(self) -> dict[str, int]:
-        """The value in a decided map of each class but the background."""
-        return {}
+        """What is found by name, and its number: a value in decided maps; 1 where these label objects."""
+
+    def calibrated(self) -> dict[str, int]:
+        """The classes of a pixel whose probability is held against how often they are true, and their numbers."""
+        return {name: k for k, name in enumerate(self.pixel_classes)}
+
+    def distribution(self, p: "np.ndarray") -> "np.ndarray":
+        """Probability of each of ``pixel_classes``, (classes, *spatial), float32, from a prediction (K, *spatial)."""
+        import numpy as np
+
+        return np.asarray(p, np.float32)[: len(self.pixel_classes)]
+
+    def outlined(self, y: "np.ndarray") -> "np.ndarray":
+        """What is outlined, (*spatial), of a target as it is learned, (K, *spatial)."""
+        return y[0]
 
     def entropy(self, p: "np.ndarray") -> "np.ndarray":
         """Entropy of each pixel over the logarithm of the number of classes: 0 to 1, whatever their number.
@@ -94,7 +114,7 @@ class MapTask(Task):
         import numpy as np
         from scipy.special import entr
 
-        p = np.asarray(p, np.float32)[: len(self.pixel_classes)]
+        p = self.distribution(p)
         return (entr(p).sum(axis=0) / np.float32(np.log(len(p)))).astype(np.float32)
 
 
@@ -104,6 +124,9 @@ class PixelClasses(MapTask):
     monitor = "dice"
     headline = ("dice", "iou")
     family = "Images: masks"
+    judge = "biocnn.evaluation.judges:ClassJudge"
+    uncertainty = "biocnn.evaluation.uncertainty.judging:ClassJudge"
+    segmenter = "biocnn.apply.segment.masks:connect_blocks"
 
     @staticmethod
     def catalogue() -> "dict[str, Metric]":
@@ -118,10 +141,6 @@ class PixelClasses(MapTask):
     def decide(self, p: "np.ndarray", postprocess: dict[str, Any]) -> "np.ndarray":
         """The likeliest class of each pixel."""
         return self.likeliest(p).astype("uint8")
-
-    @abstractmethod
-    def class_probability(self, p: "np.ndarray", members: "Sequence[int]") -> "np.ndarray":
-        """Probability (*spatial) that a pixel is of one of these classes, numbered as in ``classes``."""
 
     def score(self) -> Score:
         """Mean over images of the mean Dice of all classes except the background."""

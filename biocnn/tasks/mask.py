@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING, Any
 from biocnn.tasks.maps import OF_MAPS, PixelClasses
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
     from torch import Tensor
 
@@ -18,6 +16,7 @@ class Mask(PixelClasses):
     losses = ("dice_bce", "bce", *OF_MAPS)
     metrics = ("dice", "iou", "hausdorff95", "sensitivity", "specificity", "pixel_error", "auroc", "auprc")
     label = "foreground or background for each pixel"
+    panels = "biocnn.report.panels:MaskPanels"
 
     def probability(self, logits: "Tensor") -> "Tensor":
         return logits.sigmoid()
@@ -40,13 +39,20 @@ class Mask(PixelClasses):
     def classes(self) -> dict[str, int]:
         return {self.outputs[0]: 1}
 
-    def class_probability(self, p: "np.ndarray", members: "Sequence[int]") -> "np.ndarray":
-        return p[0]
+    @property
+    def pixel_classes(self) -> list[str]:
+        return ["background", self.outputs[0]]
 
-    def entropy(self, p: "np.ndarray") -> "np.ndarray":
-        """Of foreground and background."""
+    def calibrated(self) -> dict[str, int]:
+        """The foreground: the background is the rest."""
+        return self.classes()
+
+    def distribution(self, p: "np.ndarray") -> "np.ndarray":
         import numpy as np
-        from scipy.special import entr
 
         p = np.asarray(p, np.float32)
-        return ((entr(p) + entr(1 - p)).sum(axis=0) / np.float32(np.log(2))).astype(np.float32)
+        return np.concatenate([1 - p, p])
+
+    def explained(self, answer: "Tensor") -> list[int]:
+        """The foreground."""
+        return [0]

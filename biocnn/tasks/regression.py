@@ -20,6 +20,8 @@ class Regression(VectorTask):
     label = "a number for each {one}"
     standardised = True
     family = "Sequences: regression"
+    figures = "biocnn.report.vectors:regression"
+    about_loss = "The loss is in squared standard deviations of the training part's targets."
 
     def probability(self, logits: "Tensor") -> "Tensor":
         """The values themselves."""

@@ -46,7 +46,14 @@ class Task(ABC):
     family: ClassVar[str]  # experiments that are compared in one table
     positives: ClassVar[bool] = False  # whether each output is yes or no
     standardised: ClassVar[bool] = False  # whether targets are learned in units of their spread
-    objects: ClassVar[bool] = False  # whether truth numbers objects, of which maps are learned
+    objects: ClassVar[bool] = False  # whether truth and decisions number objects; maps made of these are learned
+    rivals: ClassVar[int | None] = None  # leading outputs of which the largest decides a pixel's class; None: all
+    judge: ClassVar[str]  # import path of what evaluates predictions; see `biocnn.evaluation.judges`
+    figures: ClassVar[str]  # and of the function that draws the chapter on performance
+    panels: ClassVar[str] = ""  # and of what draws examples, see `biocnn.report.panels`; "": there is nothing to draw
+    uncertainty: ClassVar[str] = ""  # and of what judges uncertainty; "": nothing does
+    left_out: ClassVar[tuple[str, ...]] = ()  # metrics that are in metrics.tsv, and not in the report
+    about_loss: ClassVar[str] = ""  # a sentence for the caption of learning curves
 
     def __init__(self, facts: "Facts") -> None:
         self.facts = facts
@@ -172,6 +179,14 @@ class Task(ABC):
             One number for each output, one for all, or none where the task has no temperature.
         """
         return []
+
+    def explained(self, answer: "Tensor") -> list[int]:
+        """Numbers of the outputs that an example is explained by, from what a network gives for it, (K, *spatial)."""
+        return [int(answer.argmax())]
+
+    def counts(self, y: "np.ndarray") -> dict[str, str]:
+        """What a table of splits counts of targets (N, K), by the heading of a column."""
+        return {}
 
 
 class Score:

@@ -20,6 +20,7 @@ class VectorTask(Task):
     value: ClassVar[str] = "value"  # what one of them is
     inputs = ("sequence",)
     target = Vector()
+    judge = "biocnn.evaluation.judges:VectorJudge"
 
     def remember(self, truth: "np.ndarray", stored: "np.ndarray") -> "np.ndarray":
         return stored
@@ -75,6 +76,7 @@ class YesOrNo(VectorTask):
     headline = ("auroc", "auprc")
     family = "Sequences: classification"
     positives = True
+    figures = "biocnn.report.vectors:classification"
     value = "class"
 
     def check_truth(self, y: "np.ndarray") -> "Iterator[str]":

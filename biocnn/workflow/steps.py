@@ -230,8 +230,8 @@ def uncertainty(config: Path, data: Path, out: Path, *runs: Path, data_root: Pat
     from biocnn.evaluation.uncertainty.step import write_uncertainty
 
     settings, stored = _load(config, data_root).settings, Dataset(data)
-    if not stored.input.unsure:
-        raise InputError(f"uncertainty: is not for {stored.input.examples}", "set uncertainty: {methods: []}")
+    if not stored.task.uncertainty:
+        raise InputError(f"uncertainty: is not known for the task {stored.task.name}", "set uncertainty: {methods: []}")
     torch.set_num_threads(settings.train.threads)
     with atomic(out) as folder:
         folder.mkdir()

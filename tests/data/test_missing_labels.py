@@ -21,6 +21,7 @@ from biocnn.evaluation.evaluate import evaluate
 from biocnn.explain import explain_sequences
 from biocnn.io.ragged import Ragged
 from biocnn.losses import bce, mse
+from biocnn.tasks.multilabel import Multilabel
 from biocnn.training.batches import make
 from biocnn.training.forward import predict_batches
 from biocnn.training.runs import train_run
@@ -228,10 +229,10 @@ def test_baselines_are_fitted_to_what_is_known() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(60, 3)), (rng.random((60, 2)) < 0.5).astype(float)
     missing = rng.random((60, 2)) < 0.3
-    both = fit(x, np.where(missing, np.nan, y), 0.1, np.zeros((4, 2)), "multilabel")
+    both = fit(x, np.where(missing, np.nan, y), 0.1, np.zeros((4, 2)), Multilabel)
     for k in range(2):
         known = ~missing[:, k]
-        one = fit(x[known], y[known, k : k + 1], 0.1, np.zeros((4, 1)), "binary")
+        one = fit(x[known], y[known, k : k + 1], 0.1, np.zeros((4, 1)), Multilabel)
         np.testing.assert_allclose(both[:, k], one[:, 0], atol=1e-3)
 
 

@@ -27,6 +27,8 @@ from biocnn.evaluation.baselines import (
 from biocnn.io.fasta import encode, read_fasta
 from biocnn.io.ragged import Ragged
 from biocnn.metrics import auprc, auroc
+from biocnn.tasks.multilabel import Multilabel
+from biocnn.tasks.regression import Regression
 
 
 def problem(task: str, n: int = 300, features: int = 8, outputs: int = 2) -> tuple[np.ndarray, np.ndarray]:
@@ -42,7 +44,7 @@ def test_logistic_regression_is_scikit_learns(penalty: float, sparse: bool) -> N
     from sklearn.linear_model import LogisticRegression
 
     x, y = problem("multilabel")
-    found = fit(csr_matrix(x) if sparse else x, y, penalty, np.zeros((9, 2)), "multilabel")
+    found = fit(csr_matrix(x) if sparse else x, y, penalty, np.zeros((9, 2)), Multilabel)
     for k in range(2):
         oracle = LogisticRegression(C=1 / (penalty * len(y)), tol=1e-8, max_iter=1000).fit(x, y[:, k])
         np.testing.assert_allclose(found[:-1, k], oracle.coef_[0], atol=2e-3)
@@ -54,7 +56,7 @@ def test_ridge_regression_is_scikit_learns(penalty: float) -> None:
     from sklearn.linear_model import Ridge
 
     x, y = problem("regression")
-    found = fit(x, y, penalty, np.zeros((9, 2)), "regression")
+    found = fit(x, y, penalty, np.zeros((9, 2)), Regression)
     oracle = Ridge(alpha=penalty * len(y)).fit(x, y)
     np.testing.assert_allclose(found[:-1], oracle.coef_.T, atol=2e-3)
     np.testing.assert_allclose(found[-1], oracle.intercept_, atol=2e-3)
@@ -65,10 +67,10 @@ def test_the_penalty_is_chosen_on_the_validation_part() -> None:
     rng = np.random.default_rng(1)
     x, val = rng.normal(size=(80, 60)), rng.normal(size=(2000, 60))
     y, val_y = ((part[:, :1] + 1.5 * rng.normal(size=(len(part), 1)) > 0).astype(float) for part in (x, val))
-    fitted = fit_path(x, y, val, val_y, "binary")
-    loose = fit(x, y, 1e-5, np.zeros((61, 1)), "binary")
+    fitted = fit_path(x, y, val, val_y, Multilabel)
+    loose = fit(x, y, 1e-5, np.zeros((61, 1)), Multilabel)
     assert fitted.penalty[0] > 1e-2
-    assert fitted.goodness[0] == pytest.approx(auprc(fitted.predict(val, "binary")[:, 0], val_y[:, 0]))
+    assert fitted.goodness[0] == pytest.approx(auprc(fitted.predict(val, Multilabel)[:, 0], val_y[:, 0]))
     assert fitted.goodness[0] > auprc((val @ loose[:-1])[:, 0], val_y[:, 0]) + 0.01
 
 
@@ -76,26 +78,26 @@ def test_of_penalties_that_part_the_validation_part_alike_the_likelier_is_chosen
     """With the strongest one it is as good by AUPRC, and says .5 of everything."""
     y = np.repeat([0.0, 1.0], 20)[:, None]
     x = np.where(y == 1, 1.0, -1.0) + 0.1 * np.random.default_rng(1).normal(size=(40, 3))
-    fitted = fit_path(x, y, x, y, "binary")
-    strong = fit(x, y, PENALTIES[0], np.zeros((4, 1)), "binary")
+    fitted = fit_path(x, y, x, y, Multilabel)
+    strong = fit(x, y, PENALTIES[0], np.zeros((4, 1)), Multilabel)
     assert auprc((x @ strong[:-1])[:, 0], y[:, 0]) == fitted.goodness[0] == 1
-    assert np.abs(fitted.predict(x, "binary") - y).max() < 0.05
+    assert np.abs(fitted.predict(x, Multilabel) - y).max() < 0.05
 
 
 @pytest.mark.parametrize("known", [np.nan, 1.0], ids=["no known label", "one class"])
 def test_an_output_without_a_metric_has_a_model_all_the_same(known: float) -> None:
     x, y = problem("binary")
     val_y = np.column_stack([np.full(len(y), known), y[:, 1]])
-    fitted = fit_path(x, y, x, val_y, "multilabel")
+    fitted = fit_path(x, y, x, val_y, Multilabel)
     assert np.isnan(fitted.goodness[0])
     assert fitted.goodness[1] > 0.8
-    assert auprc(fitted.predict(x, "multilabel")[:, 0], y[:, 0]) > 0.8
+    assert auprc(fitted.predict(x, Multilabel)[:, 0], y[:, 0]) > 0.8
 
 
 def test_values_keep_their_unit() -> None:
     x, y = problem("regression")
-    fitted = fit_path(x, 1000 * y + 5e4, x, 1000 * y + 5e4, "regression")
-    p = fitted.predict(x, "regression")
+    fitted = fit_path(x, 1000 * y + 5e4, x, 1000 * y + 5e4, Regression)
+    p = fitted.predict(x, Regression)
     np.testing.assert_allclose(p.mean(axis=0), 1000 * y.mean(axis=0) + 5e4, rtol=1e-3)
     assert np.corrcoef(p[:, 0], y[:, 0])[0, 1] > 0.8
 

@@ -14,7 +14,6 @@ from biocnn.config.settings import Metrics, Split
 from biocnn.data.dataset import Dataset, write
 from biocnn.evaluation.evaluate import describe, evaluate
 from biocnn.io.ragged import Ragged
-from biocnn.prediction.model import decide
 
 RUNS = ("fold0-seed1", "fold0-seed2")
 
@@ -214,7 +213,7 @@ def test_objects_are_judged_with_the_settings_of_their_run(tmp_path: Path) -> No
     table, detail, _ = evaluate(dataset, found, settings, Metrics(resamples=10), 1)
     values, rows = found[RUNS[0]]
     names = rows["id"][rows["split"] == "test"]
-    labels = [decide(np.asarray(values[k]), "instances", settings[RUNS[0]]) for k in names.index]
+    labels = [dataset.task.decide(np.asarray(values[k]), settings[RUNS[0]]) for k in names.index]
     pairs = [(one, raw.y(int(name[1:]))) for one, name in zip(labels, names, strict=True)]
     wanted = np.array([metrics.average_precision_iou(*pair) for pair in pairs])
     for k, name in enumerate(["0.5", "0.6", "0.7", "0.8", "0.9"]):

@@ -17,8 +17,6 @@ from biocnn.data.raw import Raw
 from biocnn.evaluation.evaluate import Evaluation, evaluate
 from biocnn.evaluation.judges import BORDERS
 from biocnn.io.ragged import Ragged
-from biocnn.metrics.catalogue import DEFAULT, METRICS
-from biocnn.prediction.model import decide
 
 
 def judged(dataset: Dataset, found: dict, runs: tuple[str, ...] = RUNS[:1], **settings) -> Evaluation:
@@ -43,7 +41,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, dict, Ev
 def pairs_of(dataset: Dataset, found: dict, split: str) -> list[tuple[np.ndarray, np.ndarray]]:
     values, rows = found[RUNS[0]]
     names = rows["id"][rows["split"] == split]
-    return [(decide(np.asarray(values[k]), "instances", {}), dataset.labels[int(n[1:])][0]) for k, n in names.items()]
+    return [(dataset.task.decide(np.asarray(values[k]), {}), dataset.labels[int(n[1:])][0]) for k, n in names.items()]
 
 
 def test_objects_have_all_their_metrics(objects) -> None:
@@ -88,8 +86,8 @@ def test_masks_of_the_default_metrics_and_of_those_asked_for(tmp_path: Path) -> 
     found = predictions(dataset, tmp_path, lambda i, rng: noisy(raw.y(i)[None], rng), RUNS[:1])
     also = ["surface_dice", "average_surface_distance", "cldice", "v_rand", "vi_merge"]
     table = judged(dataset, found, also=also, tolerance=0.6).metrics
-    assert set(judged(dataset, found).metrics["metric"]) == set(DEFAULT["mask"])
-    assert set(table["metric"]) == {*DEFAULT["mask"], *also}
+    assert set(judged(dataset, found).metrics["metric"]) == set(dataset.task.metrics)
+    assert set(table["metric"]) == {*dataset.task.metrics, *also}
     values, rows = found[RUNS[0]]
     pairs = [(values[k][0] > 0.5, raw.y(int(n[1:]))) for k, n in rows["id"][rows["split"] == "test"].items()]
     for name, function in {
@@ -258,7 +256,7 @@ def test_every_metric_is_finite_where_nothing_is_there(tmp_path: Path) -> None:
             slice(None) if task == "instances" else slice(1, 2)
         ]
         found = predictions(dataset, tmp_path / task, lambda i, rng, empty=empty: empty, RUNS[:1])
-        table = judged(dataset, found, also=[m for m in METRICS[task] if m not in DEFAULT[task]]).metrics
+        table = judged(dataset, found, also=sorted(set(dataset.task.catalogue()) - {*dataset.task.metrics})).metrics
         undefined = table["metric"].isin(("auroc", "auprc"))
         assert np.isfinite(table.loc[~undefined, "value"]).all()
         if task == "mask":
@@ -278,7 +276,7 @@ def test_sequences_have_no_matches_and_no_metrics_of_images(tmp_path: Path) -> N
     assert "kind" in evaluation.matches
     columns = ["run", "split", "id", "output", "metric", "value", "unit"]
     pd.testing.assert_index_equal(evaluation.per_example.columns, pd.Index(columns))
-    with pytest.raises(InputError, match="are for images"):
+    with pytest.raises(InputError, match="are for maps of images"):
         judged(dataset, found, also=["dice"])
 
 
@@ -297,9 +295,9 @@ def test_distances_are_in_the_unit_of_each_image(tmp_path: Path, sizes: list[flo
         each = evaluation.per_example.query("id == @name and split == 'test'").set_index("metric")
         for metric in (metrics.hausdorff95, metrics.average_surface_distance):
             line = each.loc[metric.__name__]
-            assert line["value"] == pytest.approx(metric(decide(p, "mask", {}), target, **told))
+            assert line["value"] == pytest.approx(metric(dataset.task.decide(p, {}), target, **told))
             assert line["unit"] == unit
-        wanted = metrics.surface_dice(decide(p, "mask", {}), target, tolerance=told["spacing"], **told)
+        wanted = metrics.surface_dice(dataset.task.decide(p, {}), target, tolerance=told["spacing"], **told)
         assert each.loc["surface_dice", "value"] == pytest.approx(wanted)
         assert each.loc["dice", "unit"] == ""
     assert set(evaluation.metrics.query("metric == 'hausdorff95'")["unit"]) == {unit}

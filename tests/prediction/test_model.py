@@ -8,7 +8,7 @@ import pytest
 import tifffile
 import torch
 from PIL import Image
-from tiny import images, metadata, sequences, stored
+from tiny import images, metadata, sequences, stored, task_of
 
 import biocnn
 from biocnn.config.schema import choose
@@ -17,7 +17,7 @@ from biocnn.core.memory import PeakBytes
 from biocnn.data.dataset import Dataset
 from biocnn.io.fasta import decode, encode, reverse_complement
 from biocnn.nn.precision import fast_bfloat16
-from biocnn.prediction.model import Model, decide
+from biocnn.prediction.model import Model
 from biocnn.training.batches import make
 from biocnn.training.checkpoint import build_model, save_model
 from biocnn.training.forward import predict_batches
@@ -263,17 +263,18 @@ def test_image_file_with_other_channels_is_named(tmp_path: Path, segmenter: Mode
 
 def test_decide() -> None:
     p = np.array([[[0.2, 0.5, 0.9]]])
-    assert decide(p, "mask", {}).tolist() == [[0, 0, 1]]
+    assert task_of("mask").decide(p, {}).tolist() == [[0, 0, 1]]
     p = np.array([[[0.6, 0.1]], [[0.3, 0.2]], [[0.1, 0.7]]])
-    assert decide(p, "classes", {}).tolist() == [[0, 2]]
+    assert task_of("classes").decide(p, {}).tolist() == [[0, 2]]
     p = np.zeros((4, 20, 20))
     p[0] = 1
     for box in ((slice(2, 8), slice(2, 8)), (slice(12, 18), slice(4, 16))):
         p[(slice(None), *box)] = np.array([0, 1, 0, 1])[:, None, None]
-    labels = decide(p, "instances", {"min_size": 40})
+    task = task_of("instances")
+    labels = task.decide(p, {"min_size": 40})
     assert labels.dtype == np.int32
     assert np.bincount(labels.ravel()).tolist() == [400 - 72, 72]
-    assert decide(p, "instances", {"min_size": 10}).max() == 2
+    assert task.decide(p, {"min_size": 10}).max() == 2
 
 
 def test_model_says_what_it_is(binder: Model) -> None:

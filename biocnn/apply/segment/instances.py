@@ -11,8 +11,8 @@ from scipy import ndimage
 from biocnn.apply.segment.maps import KeptMaps, MeanMaps, cuts
 from biocnn.apply.segment.pieces import Pieces, pieces_of, together
 from biocnn.apply.segment.scratch import Scratch
-from biocnn.evaluation.uncertainty.maps import entropy
 from biocnn.prediction.tiles import Slices, grown, inside
+from biocnn.tasks.instances import Instances
 from biocnn.tasks.watershed import label_instances
 
 MARGIN = {2: 128, 3: 32}  # pixels around a block that are labelled with it, at first
@@ -23,7 +23,9 @@ BYTES = 150  # of a pixel while it is labelled
 log = logging.getLogger("biocnn")
 
 
-def label_blocks(maps: MeanMaps, settings: dict[str, Any], numbers: Scratch, memory_gb: float) -> Pieces:
+def label_blocks(
+    maps: MeanMaps, task: Instances, postprocess: dict[str, Any], numbers: Scratch, memory_gb: float
+) -> tuple[Pieces, np.ndarray]:
     """Label the objects of an image whose maps are never held as a whole.
 
     Each block is labelled with a margin around it, and keeps the objects whose first pixel, in reading order, lies in
@@ -38,8 +40,8 @@ def label_blocks(maps: MeanMaps, settings: dict[str, Any], numbers: Scratch, mem
     ----------
     maps
         Of the image.
-    settings
-        Keyword arguments of `biocnn.tasks.watershed.label_instances`.
+    task, postprocess
+        What is decided of the maps, and by what.
     numbers
         Gets the number of each pixel's object, 1 + its row.
     memory_gb
@@ -49,6 +51,8 @@ def label_blocks(maps: MeanMaps, settings: dict[str, Any], numbers: Scratch, mem
     -------
     objects
         Their score is 1 - P(background), the first map, their uncertainty the entropy.
+    row
+        Of each number the row of its object; -1 for 0, the background.
     """
     shape, margin, most = numbers.shape, MARGIN[len(numbers.shape)], memory_gb * 1e9 / BYTES
     blocks = _blocks(cuts(maps.regions), margin)
@@ -56,9 +60,8 @@ def label_blocks(maps: MeanMaps, settings: dict[str, Any], numbers: Scratch, mem
     parts, count, cut, taken = [], 0, 0, 0
     for index in product(*(range(len(along)) for along in blocks)):
         block = tuple(slice(*along[i]) for i, along in zip(index, blocks, strict=True))
-        window, found, labels, reaching = _settled(kept, settings, block, shape, most)
-        unsure = entropy(found, "instances")
-        objects = pieces_of(labels, window, shape, 1 - found[0], unsure, np.ones_like(labels, np.uint8))
+        window, found, labels, reaching = _settled(kept, task, postprocess, block, shape, most)
+        objects = pieces_of(labels, window, shape, 1 - found[0], task.entropy(found), np.ones_like(labels, np.uint8))
         own = np.flatnonzero(_starts_in(objects, block, shape))
         number = np.zeros(len(objects.first) + 1, np.int32)
         number[own + 1] = np.arange(count + 1, count + 1 + len(own))
@@ -70,7 +73,7 @@ def label_blocks(maps: MeanMaps, settings: dict[str, Any], numbers: Scratch, mem
         log.warning("%d objects reach farther than the memory allows to see at once: they may be cut", cut)
     if taken:
         log.warning("%d pixels belong to two objects, because blocks differ there: the first one has them", taken)
-    return together(parts)
+    return together(parts), np.arange(-1, count)
 
 
 def _blocks(regions: list[list[tuple[int, int]]], margin: int) -> list[list[tuple[int, int]]]:
@@ -84,15 +87,15 @@ def _blocks(regions: list[list[tuple[int, int]]], margin: int) -> list[list[tupl
 
 
 def _settled(
-    kept: KeptMaps, settings: dict[str, Any], block: Slices, shape: tuple[int, ...], most: float
+    kept: KeptMaps, task: Instances, postprocess: dict[str, Any], block: Slices, shape: tuple[int, ...], most: float
 ) -> tuple[Slices, np.ndarray, np.ndarray, int]:
     """Window, maps and labels of a block, with margin enough; how many objects still reach the window's end."""
-    margin, known = MARGIN[len(shape)], label_instances.__kwdefaults__ | settings
+    margin, known = MARGIN[len(shape)], label_instances.__kwdefaults__ | postprocess
     threshold, rim = known["mask_threshold"], max(RIM, int(BLUR * np.max(known["smoothing"])) + 1)
     while True:
         window = grown(block, margin, shape)
         found = kept.read(window)
-        labels = label_instances(found, **settings)
+        labels = task.decide(found, postprocess)
         unclaimed, _ = ndimage.label((found[0] < 1 - threshold) & (labels == 0))
         pieces = np.where(unclaimed, unclaimed + labels.max(), labels)
         reaching = _reaching(pieces, window, block, shape, rim)

@@ -1,6 +1,6 @@
 """Masks and classes of an image of any size, and their connected pieces, whatever blocks these cross."""
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -9,12 +9,12 @@ from scipy.sparse.csgraph import connected_components
 from biocnn.apply.segment.maps import MeanMaps
 from biocnn.apply.segment.pieces import Pieces, merged, pieces_of, together
 from biocnn.apply.segment.scratch import Scratch
-from biocnn.evaluation.uncertainty.maps import entropy
 from biocnn.prediction.tiles import grown, inside
+from biocnn.tasks.maps import ClassMap
 
 
 def connect_blocks(
-    maps: MeanMaps, decide: Callable[[np.ndarray], np.ndarray], numbers: Scratch
+    maps: MeanMaps, task: ClassMap, postprocess: dict[str, Any], numbers: Scratch, memory_gb: float
 ) -> tuple[Pieces, np.ndarray]:
     """Find the connected pieces of each class, block by block; diagonal neighbours are connected.
 
@@ -22,10 +22,12 @@ def connect_blocks(
     ----------
     maps
         Of the image.
-    decide
-        From maps (K, *region) to classes (*region), uint8; 0 = background.
+    task, postprocess
+        What is decided of the maps, and by what.
     numbers
         Gets a number for each pixel that is not background.
+    memory_gb
+        Not needed: blocks are as large as the regions of the maps.
 
     Returns
     -------
@@ -39,7 +41,7 @@ def connect_blocks(
     parts, edges, kinds = [], [], np.zeros(1, np.uint8)
     for region in maps.regions:
         p = maps.region(region)
-        found = decide(p)
+        found = task.decide(p, postprocess)
         window = grown(region, 1, numbers.shape)
         here = inside(region, window)
         known = numbers.read(window)
@@ -50,9 +52,8 @@ def connect_blocks(
         present[joined[here]] = True
         present[0] = False
         local = np.where(present, np.cumsum(present), 0)
-        score = p[0] if len(p) == 1 else np.take_along_axis(p, found[None], 0)[0]
-        unsure = entropy(p, "mask" if len(p) == 1 else "classes")
-        pieces = pieces_of(local[joined[here]], region, numbers.shape, score, unsure, found)
+        score = np.take_along_axis(task.distribution(p), found[None], 0)[0]
+        pieces = pieces_of(local[joined[here]], region, numbers.shape, score, task.entropy(p), found)
         number = np.where(local > 0, local + len(kinds) - 1, 0).astype(np.int32)
         numbers.add(region, number[joined[here]])
         around = (known > 0) & present[joined]

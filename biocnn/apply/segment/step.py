@@ -11,13 +11,12 @@ import pandas as pd
 import torch
 
 from biocnn.apply.measure import summarise, with_neighbours
-from biocnn.apply.segment.instances import label_blocks
 from biocnn.apply.segment.maps import MeanMaps
-from biocnn.apply.segment.masks import connect_blocks
 from biocnn.apply.segment.pieces import Pieces
 from biocnn.apply.segment.scratch import Scratch
 from biocnn.apply.segment.table import measure_pieces
 from biocnn.apply.segment.writing import write_like
+from biocnn.config.registry import resolve
 from biocnn.config.schema import options
 from biocnn.config.settings import Fit, Predict, Segment
 from biocnn.core.checks import Checks
@@ -27,8 +26,6 @@ from biocnn.io.lazy import LazyImage
 from biocnn.prediction.compatibility import Note, agree
 from biocnn.prediction.model import Model
 from biocnn.prediction.tiles import Slices
-from biocnn.tasks.facts import Facts
-from biocnn.tasks.watershed import settings_at
 
 SEGMENT = Segment()
 NETWORK, OTHERS = 0.35, 0.5  # shares of the memory for a pass through the network, and for what is done at other times
@@ -106,7 +103,7 @@ def segment_images(
             checks.add("segment", note.outcome, note.reason, 1, f"{name}: {note.detail}" if note.detail else name)
         said = "; ".join(f"{note.reason} ({note.detail})" if note.detail else note.reason for note in notes)
         tables.append(pd.DataFrame(place, index=table.index).join(table))
-        of_class = {kind: table[table["class"] == kind] for kind in _classes(models[0].facts)}
+        of_class = {kind: table[table["class"] == kind] for kind in models[0].task.classes()}
         rows += [{**place, "class": k, **summarise(t, shape), "notes": said} for k, t in of_class.items()]
     if not tables:
         first = skipped[0]
@@ -141,31 +138,21 @@ def _segment(
 
 def _measured(image: LazyImage, maps: MeanMaps, name: str, first: Model, folder: Path) -> pd.DataFrame:
     """The objects of one image, once their mask or labels are written."""
-    facts, share = first.facts, first.memory_gb * OTHERS
+    facts, task, share = first.facts, first.task, first.memory_gb * OTHERS
     spacing, unit = (image.spacing, image.unit) if image.spacing else (facts.spacing, facts.unit)
     with Scratch(image.shape[1:], folder / f".{name}.numbers") as numbers:
-        if facts.task == "instances":
-            found = label_blocks(maps, settings_at(first.meta.postprocess.given(), maps.zoom), numbers, share)
-            row = np.arange(-1, len(found.first))
-        else:
-            found, row = connect_blocks(maps, first.decide, numbers)
+        postprocess = task.postprocess_at(first.meta.postprocess.given(), maps.zoom)
+        found, row = resolve(task.segmenter)(maps, task, postprocess, numbers, share)
         order, labels = _in_order(found)
-        kind, values = ("labels", labels) if facts.task == "instances" else ("masks", found.kind.astype(np.uint8))
+        kind, values = ("labels", labels) if task.objects else ("masks", found.kind.astype(np.uint8))
         value = np.append(values, np.zeros(1, values.dtype))[row]  # of each number; row -1 is the background
         # Written last: until then, what is read may prove to be damaged.
         table = measure_pieces(found, row, numbers, image, spacing, unit, facts.channels, share)
         write_like(image, folder / kind, name, partial(_values, numbers, value), value.dtype, spacing, unit)
-    names = _classes(facts)
-    table = table.assign(**{"label": labels, "class": [names[kind - 1] for kind in found.kind]}).iloc[order]
-    apart = [with_neighbours(table[table["class"] == name], unit) for name in names]
+    names = {kind: name for name, kind in task.classes().items()}
+    table = table.assign(**{"label": labels, "class": [names[kind] for kind in found.kind]}).iloc[order]
+    apart = [with_neighbours(table[table["class"] == name], unit) for name in names.values()]
     return pd.concat([part for part in apart if len(part)] or apart, ignore_index=True)
-
-
-def _classes(facts: Facts) -> list[str]:
-    """Names of what is found."""
-    if facts.task == "instances":
-        return ["object"]
-    return facts.outputs if facts.task == "mask" else facts.outputs[1:]
 
 
 def _values(numbers: Scratch, value: np.ndarray, window: Slices) -> np.ndarray:

@@ -1,7 +1,7 @@
 """How sure an image network is: of pixels, of objects, of images; and which image is worth annotating next."""
 
 from biocnn.evaluation.uncertainty.calibration import Reliability
-from biocnn.evaluation.uncertainty.maps import Uncertainty, entropy, maps, of_probability
+from biocnn.evaluation.uncertainty.maps import Uncertainty, maps, of_probability
 from biocnn.evaluation.uncertainty.objects import best_iou, object_uncertainty
 from biocnn.evaluation.uncertainty.ranking import annotate_next, area, risk_coverage
 from biocnn.evaluation.uncertainty.sampling import samples, thinned
@@ -12,7 +12,6 @@ __all__ = [
     "annotate_next",
     "area",
     "best_iou",
-    "entropy",
     "maps",
     "object_uncertainty",
     "of_probability",

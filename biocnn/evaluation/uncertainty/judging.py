@@ -1,5 +1,6 @@
 """Uncertainty held against the truth: are probabilities frequencies, are unsure objects false, unsure images bad?"""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,17 +9,16 @@ import pandas as pd
 
 from biocnn.data.dataset import Dataset
 from biocnn.evaluation.uncertainty.calibration import Reliability
-from biocnn.evaluation.uncertainty.maps import CLASSES_OF_INSTANCES, Uncertainty
-from biocnn.evaluation.uncertainty.objects import best_iou, image_uncertainty, means, object_uncertainty
+from biocnn.evaluation.uncertainty.maps import Uncertainty
+from biocnn.evaluation.uncertainty.objects import best_iou, means, object_uncertainty
 from biocnn.evaluation.uncertainty.ranking import area, risk_coverage
 from biocnn.metrics import auroc, average_precision_iou, dice
 from biocnn.metrics.masks import IGNORE
-from biocnn.prediction.model import decide
 
 MATCHED = 0.5  # IoU from which on an object is said to be true
 
 
-class Judge:
+class Judge(ABC):
     """Takes the maps of one image after the other; gives tables.
 
     Parameters
@@ -28,8 +28,7 @@ class Judge:
     """
 
     def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
-        self.task, self.outputs = dataset.facts.task, dataset.facts.outputs
+        self.dataset, self.task = dataset, dataset.task
         self.images: list[dict[str, Any]] = []
         self.objects: list[pd.DataFrame] = []
         self.pixels: dict[tuple[str, str, str], Reliability] = {}
@@ -38,65 +37,50 @@ class Judge:
         """Judge what a method says of the example of this row; ``postprocess`` turns its maps into objects."""
         target = self.dataset.y[row][0]
         known = target != IGNORE
-        decided = decide(found.mean, self.task, postprocess)
+        decided = self.task.decide(found.mean, postprocess)
         judged = Uncertainty(found.mean[:, known], found.entropy[known], found.mutual_information[known])
         name = {"method": method, "split": split, "id": self.dataset.examples["id"].iloc[row]}
-        for k, (output, p) in enumerate(zip(self._classes(), judged.mean, strict=False)):
-            bins = self.pixels.setdefault((method, split, output), Reliability())
-            bins.add(p, target[known] == (1 if self.task == "mask" else k))
-        objects = [self._objects(output, *pair, found) for output, *pair in self._pieces(decided, target, row)]
+        probabilities = self.task.distribution(judged.mean)
+        for output, k in self.task.calibrated().items():
+            self.pixels.setdefault((method, split, output), Reliability()).add(probabilities[k], target[known] == k)
+        objects = [_objects(output, *pair, found) for output, *pair in self.pieces(decided, target, row)]
         table = pd.concat(objects, ignore_index=True)
         self.objects.append(table.assign(**name)[[*name, *table.columns]])
         self.images.append(
             name
             | {
-                "uncertainty": image_uncertainty(decided[known], judged, self.task),
+                "uncertainty": self.of_image(decided[known], judged),
                 "entropy": judged.entropy.mean(),
                 "mutual_information": judged.mutual_information.mean(),
                 "objects": len(table),
-                "risk": self._risk(decided, target, row),
+                "risk": self.risk(decided, target, row),
             }
         )
 
-    def _classes(self) -> list[str]:
-        return self.outputs[:CLASSES_OF_INSTANCES] if self.task == "instances" else self.outputs
+    @abstractmethod
+    def of_image(self, decided: np.ndarray, found: Uncertainty) -> float:
+        """How bad the network itself expects its mask or labels of an image to be.
 
-    def _pieces(
-        self, decided: np.ndarray, target: np.ndarray, row: int
-    ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        Parameters
+        ----------
+        decided
+            What was made of the mean: a mask or labels, shape (*spatial).
+        found
+            Maps of the image.
+
+        Returns
+        -------
+        uncertainty
+            0 to 1.
+        """
+
+    @abstractmethod
+    def pieces(self, decided: np.ndarray, target: np.ndarray, row: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         """Of each class but the background: its name, predicted and true objects, or connected pieces."""
-        from skimage.measure import label
 
-        if self.task == "instances":
-            yield "object", decided, self.dataset.labels[row][0]
-            return
-        names = {1: self.outputs[0]} if self.task == "mask" else dict(enumerate(self.outputs))
-        for k, name in names.items():
-            if k:
-                yield name, label((decided == k) & (target != IGNORE)), label(target == k)
-
-    @staticmethod
-    def _objects(output: str, labels: np.ndarray, target_labels: np.ndarray, found: Uncertainty) -> pd.DataFrame:
-        ids, counts = np.unique(labels[labels > 0], return_counts=True)
-        iou = best_iou(labels, target_labels)
-        return pd.DataFrame(
-            {
-                "class": output,
-                "label": ids,
-                "area": counts,
-                "uncertainty": object_uncertainty(labels, found),
-                "mutual_information": means(labels, found.mutual_information),
-                "iou": iou,
-                "matched": (iou >= MATCHED).astype(int),
-            }
-        )
-
-    def _risk(self, decided: np.ndarray, target: np.ndarray, row: int) -> float:
-        """One less the mean Dice of all classes but the background; of objects, the mean precision at IoU .5 to .9."""
-        if self.task == "instances":
-            return 1 - float(average_precision_iou(decided, self.dataset.labels[row][0]).mean())
-        classes = range(1, 2 if self.task == "mask" else len(self.outputs))
-        return 1 - float(np.mean([dice(decided, target, label=k) for k in classes]))
+    @abstractmethod
+    def risk(self, decided: np.ndarray, target: np.ndarray, row: int) -> float:
+        """What is lost by the image of this row, 0 to 1."""
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """By name: per_image, per_object, calibration, risk_coverage, summary."""
@@ -135,3 +119,62 @@ class Judge:
         """The summary of the test part, line by line."""
         for row in self.summary[self.summary["split"] == "test"].itertuples():
             yield f"test {row.method}, {row.of}: {row.measure} = {row.value:.4f} (n = {row.n:,})"
+
+
+class ClassJudge(Judge):
+    """Judges classes of pixels."""
+
+    def of_image(self, decided: np.ndarray, found: Uncertainty) -> float:
+        """One minus the Dice of the decision with the probabilities themselves, averaged over the classes but the
+        background; where there is nothing of a class, the largest probability that there is.
+        """
+        p = self.task.distribution(found.mean)
+        return float(np.mean([_expected_loss(decided == k, p[k]) for k in self.task.classes().values()]))
+
+    def pieces(self, decided: np.ndarray, target: np.ndarray, row: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """Connected pieces of each class."""
+        from skimage.measure import label
+
+        for name, k in self.task.classes().items():
+            yield name, label((decided == k) & (target != IGNORE)), label(target == k)
+
+    def risk(self, decided: np.ndarray, target: np.ndarray, row: int) -> float:
+        """One minus the mean Dice of all classes but the background."""
+        return 1 - float(np.mean([dice(decided, target, label=k) for k in self.task.classes().values()]))
+
+
+class ObjectJudge(Judge):
+    """Judges labelled objects."""
+
+    def of_image(self, decided: np.ndarray, found: Uncertainty) -> float:
+        """The mean over objects of `object_uncertainty`; without objects, the largest probability of foreground."""
+        return float(object_uncertainty(decided, found).mean() if decided.any() else (1 - found.mean[0]).max())
+
+    def pieces(self, decided: np.ndarray, target: np.ndarray, row: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """All objects."""
+        yield "object", decided, self.dataset.labels[row][0]
+
+    def risk(self, decided: np.ndarray, target: np.ndarray, row: int) -> float:
+        """One minus the mean precision at IoU .5 to .9."""
+        return 1 - float(average_precision_iou(decided, self.dataset.labels[row][0]).mean())
+
+
+def _objects(output: str, labels: np.ndarray, target_labels: np.ndarray, found: Uncertainty) -> pd.DataFrame:
+    ids, counts = np.unique(labels[labels > 0], return_counts=True)
+    iou = best_iou(labels, target_labels)
+    return pd.DataFrame(
+        {
+            "class": output,
+            "label": ids,
+            "area": counts,
+            "uncertainty": object_uncertainty(labels, found),
+            "mutual_information": means(labels, found.mutual_information),
+            "iou": iou,
+            "matched": (iou >= MATCHED).astype(int),
+        }
+    )
+
+
+def _expected_loss(mask: np.ndarray, p: np.ndarray) -> float:
+    """One minus the Dice of a mask with its probabilities."""
+    return 1 - 2 * float(p[mask].sum()) / float(mask.sum() + p.sum()) if mask.any() else float(p.max())

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import entr
 
-CLASSES_OF_INSTANCES = 3  # background, inside, boundary; the distance after them is no probability
+from biocnn.tasks.maps import MapTask
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Uncertainty:
     mutual_information: np.ndarray
 
 
-def maps(samples: Iterable[np.ndarray], task: str) -> Uncertainty:
+def maps(samples: Iterable[np.ndarray], task: MapTask) -> Uncertainty:
     """Reduce answers to maps, one after the other, so that memory holds one at a time.
 
     Parameters
@@ -42,43 +41,20 @@ def maps(samples: Iterable[np.ndarray], task: str) -> Uncertainty:
     samples
         At least one; each of shape (K, *spatial), as ``Model.predict`` gives it.
     task
-        mask, classes or instances.
+        Says what the entropy of an answer is.
     """
     total, unsure, number = None, None, 0
     for p in samples:
-        found = entropy(p, task)
+        found = task.entropy(p)
         total, unsure = (np.array(p, np.float32), found) if total is None else (total + p, unsure + found)
         number += 1
     if total is None:
         raise ValueError("no samples")
     mean = total / np.float32(number)
-    whole = entropy(mean, task)
+    whole = task.entropy(mean)
     return Uncertainty(mean, whole, np.maximum(whole - unsure / np.float32(number), 0) if number > 1 else 0 * whole)
 
 
-def of_probability(p: np.ndarray, task: str) -> Uncertainty:
+def of_probability(p: np.ndarray, task: MapTask) -> Uncertainty:
     """The maps of a single answer, in which nothing can disagree."""
     return maps([p], task)
-
-
-def entropy(p: np.ndarray, task: str) -> np.ndarray:
-    """Entropy of each pixel over the logarithm of the number of classes: 0 to 1, whatever their number.
-
-    Parameters
-    ----------
-    p
-        Shape (K, *spatial): of a mask, P(foreground); of classes, all; of instances, P(background), P(inside),
-        P(boundary), and what else follows.
-    task
-        mask, classes or instances.
-
-    Returns
-    -------
-    entropy
-        Shape (*spatial), float32, in units of ln(number of classes) nats.
-    """
-    p = np.asarray(p, np.float32)
-    if task == "mask":
-        return ((entr(p) + entr(1 - p)).sum(axis=0) / np.float32(np.log(2))).astype(np.float32)
-    p = p[:CLASSES_OF_INSTANCES] if task == "instances" else p
-    return (entr(p).sum(axis=0) / np.float32(np.log(len(p)))).astype(np.float32)

@@ -48,34 +48,3 @@ def best_iou(labels: np.ndarray, target_labels: np.ndarray) -> np.ndarray:
     best = np.zeros(len(found.ids))
     np.maximum.at(best, found.row, found.iou)
     return best
-
-
-def image_uncertainty(decided: np.ndarray, found: Uncertainty, task: str) -> float:
-    """How bad the network itself expects its mask or labels of an image to be.
-
-    Parameters
-    ----------
-    decided
-        What was made of the mean: a mask or labels, shape (*spatial).
-    found
-        Maps of the image.
-    task
-        mask, classes or instances.
-
-    Returns
-    -------
-    uncertainty
-        0 to 1. Of instances, the mean over objects of `object_uncertainty`; of masks and classes, one less the Dice of
-        the decision with the probabilities themselves, averaged over the classes but the background. Where there is no
-        object, or none of a class, the largest probability that there is.
-    """
-    p = found.mean
-    if task == "instances":
-        return float(object_uncertainty(decided, found).mean() if decided.any() else (1 - p[0]).max())
-    pairs = [(decided == 1, p[0])] if task == "mask" else [(decided == k, p[k]) for k in range(1, len(p))]
-    return float(np.mean([_expected_loss(mask, one) for mask, one in pairs]))
-
-
-def _expected_loss(mask: np.ndarray, p: np.ndarray) -> float:
-    """One less the Dice of a mask with its probabilities."""
-    return 1 - 2 * float(p[mask].sum()) / float(mask.sum() + p.sum()) if mask.any() else float(p.max())

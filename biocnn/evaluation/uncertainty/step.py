@@ -10,20 +10,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from biocnn.config.registry import own_module
+from biocnn.config.registry import own_module, resolve
 from biocnn.config.settings import Fit, Settings
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset, read_examples
 from biocnn.data.duplicates import small_version
 from biocnn.evaluation.uncertainty.judging import Judge
 from biocnn.evaluation.uncertainty.maps import Uncertainty, maps
-from biocnn.evaluation.uncertainty.objects import image_uncertainty
 from biocnn.evaluation.uncertainty.ranking import annotate_next
 from biocnn.evaluation.uncertainty.sampling import samples
 from biocnn.io.image_paths import named_images
 from biocnn.io.ragged import Ragged
 from biocnn.prediction.compatibility import agree, same_data
-from biocnn.prediction.model import Model, decide
+from biocnn.prediction.model import Model
 from biocnn.training.metadata import read_metadata
 
 LARGEST = 4096  # pixels along each axis of a new image that are looked at; of a larger one, the middle
@@ -105,10 +104,10 @@ def write_uncertainty(dataset: Dataset, runs: Sequence[Path], settings: Settings
     line
         For the log.
     """
-    answers, task = Answers(runs, settings), dataset.facts.task
+    answers = Answers(runs, settings)
     methods, images = settings.uncertainty.methods or ["ensemble"], settings.segment.images
     rows = pd.Series(range(len(dataset.examples)), index=dataset.examples["id"])
-    judge = Judge(dataset)
+    judge: Judge = resolve(dataset.task.uncertainty)(dataset)
     with zipfile.ZipFile(folder / "maps.npz", "w", zipfile.ZIP_DEFLATED) as stored:
         for method in methods:
             if method != "ensemble":  # whose answers are stored
@@ -116,7 +115,7 @@ def write_uncertainty(dataset: Dataset, runs: Sequence[Path], settings: Settings
                     same_data(model, dataset)
             for split, id in answers.places:
                 image = dataset.x[rows[id]]
-                found = maps(answers.of_example(method, (split, id), image), task)
+                found = maps(answers.of_example(method, (split, id), image), dataset.task)
                 first, _ = answers.places[split, id][0]  # of those that see the image as this split, with folds
                 judge.add(method, split, int(rows[id]), found, answers.postprocess[first])
                 if method == methods[0] and split == "test":
@@ -128,7 +127,7 @@ def write_uncertainty(dataset: Dataset, runs: Sequence[Path], settings: Settings
         small = [small_version(dataset.x[rows[id]]) for id in table["id"]]
         ids, unsure = [f"{row.split}: {row.id}" for row in table.itertuples()], table["uncertainty"].to_numpy()
     else:
-        ids, unsure, small = _new(answers, methods[0], images, settings.segment.on_error)
+        ids, unsure, small = _new(answers, methods[0], judge, images, settings.segment.on_error)
     tables["annotate_next"] = annotate_next(ids, unsure, np.array(small))
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.tsv", sep="\t", index=False, float_format="%.6g")
@@ -136,7 +135,9 @@ def write_uncertainty(dataset: Dataset, runs: Sequence[Path], settings: Settings
     yield f"annotate next: {', '.join(tables['annotate_next']['id'].head(3))}"
 
 
-def _new(answers: Answers, method: str, images: Path, on_error: str) -> tuple[list[str], np.ndarray, list[np.ndarray]]:
+def _new(
+    answers: Answers, method: str, judge: Judge, images: Path, on_error: str
+) -> tuple[list[str], np.ndarray, list[np.ndarray]]:
     """Name, uncertainty and small version of each new image, but those that are skipped."""
     ids, unsure, small, failed = [], [], [], None
     first = answers.models(method)[0]
@@ -151,10 +152,9 @@ def _new(answers: Answers, method: str, images: Path, on_error: str) -> tuple[li
             log.warning("skipped: %s", error)
             failed = error
             continue
-        found = maps(answers.of_image(method, image), first.facts.task)
-        decided = decide(found.mean, first.facts.task, answers.postprocess[0])
+        found = maps(answers.of_image(method, image), first.task)
         ids.append(name)
-        unsure.append(image_uncertainty(decided, found, first.facts.task))
+        unsure.append(judge.of_image(first.task.decide(found.mean, answers.postprocess[0]), found))
         small.append(small_version(image))
     if not ids and failed:
         raise failed

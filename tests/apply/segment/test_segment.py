@@ -8,7 +8,7 @@ import pytest
 import tifffile
 import torch
 from skimage.measure import label as connected
-from tiny import images, stored
+from tiny import images, stored, task_of
 
 from biocnn.apply.measure import background_levels, measure
 from biocnn.apply.segment import segment_images
@@ -18,11 +18,11 @@ from biocnn.apply.segment.pyramid import write_image
 from biocnn.apply.segment.scratch import Scratch
 from biocnn.apply.segment.table import measure_pieces
 from biocnn.config.schema import choose
-from biocnn.evaluation.uncertainty import entropy
 from biocnn.io.lazy import open_image
 from biocnn.prediction.images import InMemory
 from biocnn.prediction.model import Model
 from biocnn.prediction.tiles import Slices
+from biocnn.tasks.maps import MapTask
 from biocnn.tasks.watershed import label_instances, landscape
 from biocnn.training.checkpoint import build_model, save_model
 from biocnn.training.metadata import Postprocess
@@ -71,9 +71,13 @@ def in_first_order(labels: np.ndarray) -> np.ndarray:
     return rank[inverse].reshape(labels.shape)
 
 
+def made(task: str) -> MapTask:
+    return task_of(task, outputs=["a", "b", "c"][: 1 if task == "mask" else 3])
+
+
 def blockwise(maps: np.ndarray, side: int | tuple[int, ...], folder: Path, memory_gb: float = 1.0) -> np.ndarray:
     with Scratch(maps.shape[1:], folder / "numbers") as numbers:
-        label_blocks(Drawn(maps, side), {}, numbers, memory_gb)
+        label_blocks(Drawn(maps, side), made("instances"), {}, numbers, memory_gb)
         return numbers.read(tuple(slice(0, n) for n in maps.shape[1:]))
 
 
@@ -123,14 +127,11 @@ def test_connected_pieces_cross_blocks(size: tuple, side: int, classes: int, tmp
     rng = np.random.default_rng(1)
     maps = np.stack([gaussian_filter(rng.normal(0, 1, size), 3) * 20 for _ in range(classes)]).astype(np.float32)
     maps = 1 / (1 + np.exp(-maps)) if classes == 1 else np.exp(maps) / np.exp(maps).sum(0)
-
-    def decided(p: np.ndarray) -> np.ndarray:
-        return (p[0] > 0.5).astype(np.uint8) if classes == 1 else p.argmax(0).astype(np.uint8)
-
+    task = made("mask" if classes == 1 else "classes")
     with Scratch(size, tmp_path / "numbers") as numbers:
-        found, row = connect_blocks(Drawn(maps, side), decided, numbers)
+        found, row = connect_blocks(Drawn(maps, side), task, {}, numbers, 1.0)
         pieces = row[numbers.read(tuple(slice(0, n) for n in size))] + 1
-    truth = decided(maps)
+    truth = task.decide(maps, {})
     np.testing.assert_array_equal(pieces > 0, truth > 0)
     np.testing.assert_array_equal(np.append(0, found.kind)[pieces], truth)
     wanted = connected(truth)
@@ -139,8 +140,7 @@ def test_connected_pieces_cross_blocks(size: tuple, side: int, classes: int, tmp
     areas = np.bincount(pieces.ravel())[1:]
     np.testing.assert_array_equal(found.area, areas)
     score = maps[0] if classes == 1 else np.take_along_axis(maps, truth[None].astype(int), 0)[0]
-    unsure = entropy(maps, "mask" if classes == 1 else "classes")
-    wanted = [np.bincount(pieces.ravel(), values.ravel())[1:] for values in (score, unsure)]
+    wanted = [np.bincount(pieces.ravel(), values.ravel())[1:] for values in (score, task.entropy(maps))]
     np.testing.assert_allclose(found.sure, np.stack(wanted, axis=1), rtol=1e-5)
 
 
@@ -203,7 +203,9 @@ def test_little_memory_changes_no_file(task: str, tmp_path: Path, monkeypatch: p
         score = 1 - p[0] if task == "instances" else p[0 if task == "mask" else k]
         told = {"channels": ["c0", "c1"], "background": background_levels(decided, x)}
         rows.append(
-            measure(labels, x, [0.5, 0.5], score, uncertainty=entropy(p, task), **told).assign(**{"class": name})
+            measure(labels, x, [0.5, 0.5], score, uncertainty=models[0].task.entropy(p), **told).assign(
+                **{"class": name}
+            )
         )
     wanted = pd.concat(rows, ignore_index=True)
     np.testing.assert_array_equal(whole, in_first_order(decided) if task == "instances" else decided)
@@ -217,7 +219,7 @@ def test_a_piece_too_large_to_measure_has_its_place_and_size(tmp_path: Path, cap
     maps[0, 5:85, 70] = maps[0, 84, 10:71] = 0.75
     maps[0, 10:14, 10:15] = 1
     with Scratch((90, 80), tmp_path / "numbers") as numbers:
-        found, row = connect_blocks(Drawn(maps, 30), lambda p: (p[0] > 0.5).astype(np.uint8), numbers)
+        found, row = connect_blocks(Drawn(maps, 30), made("mask"), {}, numbers, 1.0)
         args = (found, row, numbers, InMemory(image), [2.0, 2.0], "um", ["c"])
         whole, little = measure_pieces(*args, 1.0), measure_pieces(*args, 1e-4)
     assert list(whole.columns) == list(little.columns)

@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
-from tiny import images, stored
+from tiny import images, stored, task_of
 
 from biocnn.data.duplicates import small_version
 from biocnn.data.raw import Raw
 from biocnn.evaluation.uncertainty import Reliability, annotate_next, area, best_iou, object_uncertainty, of_probability
-from biocnn.evaluation.uncertainty.judging import Judge
-from biocnn.evaluation.uncertainty.objects import image_uncertainty
+from biocnn.evaluation.uncertainty.judging import ClassJudge, ObjectJudge
 from biocnn.evaluation.uncertainty.ranking import risk_coverage
+
+MASK = task_of("mask", outputs=["vessel"])
 
 
 def test_bins_are_those_of_scikit_learn_however_they_are_filled() -> None:
@@ -60,7 +61,7 @@ def test_overlap_of_objects() -> None:
 def test_an_object_is_as_unsure_as_its_pixels_in_the_order_of_labels() -> None:
     p = np.array([[[1.0, 0.5, 0.5, 0.0]]])
     labels = np.array([[5, 5, 2, 0]])
-    np.testing.assert_allclose(object_uncertainty(labels, of_probability(p, "mask")), [1, 0.5], rtol=1e-6)
+    np.testing.assert_allclose(object_uncertainty(labels, of_probability(p, MASK)), [1, 0.5], rtol=1e-6)
 
 
 def test_pixels_to_ignore_count_for_nothing(tmp_path: Path) -> None:
@@ -73,30 +74,33 @@ def test_pixels_to_ignore_count_for_nothing(tmp_path: Path) -> None:
     p = np.where(y == 1, 0.9, 0.2)[None].astype(np.float32)
     rows = []
     for there in (0.5, 0.99):  # whatever is said of the pixels that do not count
-        judge = Judge(dataset)
-        judge.add("ensemble", "test", 0, of_probability(np.where(unknown, there, p), "mask"), {})
+        judge = ClassJudge(dataset)
+        judge.add("ensemble", "test", 0, of_probability(np.where(unknown, there, p), MASK), {})
         tables = judge.tables()
         rows.append([tables["per_image"].drop(columns="id"), tables["per_object"], tables["calibration"]])
     for one, other in zip(*rows, strict=True):
         pd.testing.assert_frame_equal(one, other)
 
 
-def test_an_image_is_as_unsure_as_the_dice_that_it_expects() -> None:
+def test_an_image_is_as_unsure_as_the_dice_that_it_expects(tmp_path: Path) -> None:
+    judge = ClassJudge(stored(images(8, task="mask"), tmp_path))
     p = np.array([[[1.0, 1.0, 0.0, 0.0]]])
-    assert image_uncertainty(p[0] > 0.5, of_probability(p, "mask"), "mask") == 0
+    assert judge.of_image(p[0] > 0.5, of_probability(p, MASK)) == 0
     half = np.array([[[0.6, 0.6, 0.0, 0.0]]])
     expected = 1 - 2 * 1.2 / (2 + 1.2)
-    assert image_uncertainty((half[0] > 0.5) * 1, of_probability(half, "mask"), "mask") == pytest.approx(expected)
+    assert judge.of_image((half[0] > 0.5) * 1, of_probability(half, MASK)) == pytest.approx(expected)
     for faint in (0.0, 0.2):  # nothing is decided: the faintest trace is not all there is to be unsure of
         nothing = np.full((1, 1, 4), faint)
-        assert image_uncertainty(nothing[0] > 0.5, of_probability(nothing, "mask"), "mask") == pytest.approx(faint)
+        assert judge.of_image(nothing[0] > 0.5, of_probability(nothing, MASK)) == pytest.approx(faint)
 
 
-def test_an_image_is_as_unsure_as_its_objects() -> None:
+def test_an_image_is_as_unsure_as_its_objects(tmp_path: Path) -> None:
+    dataset = stored(images(8, task="instances"), tmp_path)
+    judge = ObjectJudge(dataset)
     p = np.array([[[1.0, 1 / 3, 0, 0]], [[0, 1 / 3, 1, 1]], [[0, 1 / 3, 0, 0]], [[0, 0, 1, 1]]])
-    found = of_probability(p, "instances")
-    assert image_uncertainty(np.array([[0, 4, 2, 2]]), found, "instances") == pytest.approx(0.5)
-    assert image_uncertainty(np.zeros((1, 4), int), found, "instances") == 1
+    found = of_probability(p, dataset.task)
+    assert judge.of_image(np.array([[0, 4, 2, 2]]), found) == pytest.approx(0.5)
+    assert judge.of_image(np.zeros((1, 4), int), found) == 1
 
 
 def test_the_area_under_risk_and_coverage_of_a_perfect_a_reversed_and_no_order() -> None:

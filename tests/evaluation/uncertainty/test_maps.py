@@ -6,13 +6,19 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import entropy as scipy_entropy
+from tiny import task_of
 from torch import nn
 
 from biocnn.core.errors import InputError
-from biocnn.evaluation.uncertainty import entropy, maps, of_probability, thinned
+from biocnn.evaluation.uncertainty import maps, of_probability, thinned
 from biocnn.models import UNet
+from biocnn.tasks.maps import MapTask
 
 TASKS = {"mask": 1, "classes": 4, "instances": 4}  # and how many values a pixel has
+
+
+def made(task: str) -> MapTask:
+    return task_of(task, outputs=list("abcd")[: TASKS[task]])
 
 
 def answers(task: str, number: int, seed: int = 0, spatial: tuple[int, ...] = (5, 7)) -> list[np.ndarray]:
@@ -32,32 +38,32 @@ def answers(task: str, number: int, seed: int = 0, spatial: tuple[int, ...] = (5
 def test_entropy_is_one_where_all_classes_are_alike_and_zero_where_one_is_certain(task: str, spatial) -> None:
     classes = {"mask": 2, "classes": 4, "instances": 3}[task]
     p = np.full((TASKS[task], *spatial), 1 / classes)
-    np.testing.assert_allclose(entropy(p, task), 1, rtol=1e-6)
+    np.testing.assert_allclose(made(task).entropy(p), 1, rtol=1e-6)
     p[:] = 0
     p[0] = 1
-    assert (entropy(p, task) == 0).all()
-    assert entropy(p, task).shape == spatial
+    assert (made(task).entropy(p) == 0).all()
+    assert made(task).entropy(p).shape == spatial
 
 
 @pytest.mark.parametrize("task", ["classes", "instances"])
 def test_scipy_gives_the_same_entropy(task: str) -> None:
     (p,) = answers(task, 1)
     classes = p[:3] if task == "instances" else p
-    np.testing.assert_allclose(entropy(p, task), scipy_entropy(classes, base=len(classes), axis=0), rtol=1e-4)
+    np.testing.assert_allclose(made(task).entropy(p), scipy_entropy(classes, base=len(classes), axis=0), rtol=1e-4)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_answers_that_agree_have_no_mutual_information(task: str) -> None:
     (p,) = answers(task, 1)
-    found = maps([p] * 5, task)
+    found = maps([p] * 5, made(task))
     np.testing.assert_allclose(found.mean, p, rtol=1e-6)
-    np.testing.assert_allclose(found.entropy, entropy(p, task), rtol=1e-5)
+    np.testing.assert_allclose(found.entropy, made(task).entropy(p), rtol=1e-5)
     np.testing.assert_allclose(found.mutual_information, 0, atol=1e-6)
-    assert (of_probability(p, task).mutual_information == 0).all()
+    assert (of_probability(p, made(task)).mutual_information == 0).all()
 
 
 def test_sure_answers_that_contradict_each_other_are_all_mutual_information() -> None:
-    found = maps([np.zeros((1, 2, 2)), np.ones((1, 2, 2))], "mask")
+    found = maps([np.zeros((1, 2, 2)), np.ones((1, 2, 2))], made("mask"))
     np.testing.assert_allclose(found.mean, 0.5)
     np.testing.assert_allclose([found.entropy, found.mutual_information], 1, rtol=1e-6)
 
@@ -65,7 +71,7 @@ def test_sure_answers_that_contradict_each_other_are_all_mutual_information() ->
 @given(st.sampled_from(list(TASKS)), st.integers(1, 6), st.integers(0, 1000))
 def test_the_parts_of_the_entropy_stay_in_their_bounds_in_any_order(task: str, number: int, seed: int) -> None:
     found = answers(task, number, seed)
-    one, other = maps(found, task), maps(iter(found[::-1]), task)
+    one, other = maps(found, made(task)), maps(iter(found[::-1]), made(task))
     assert (one.mutual_information >= 0).all()
     assert (one.mutual_information <= one.entropy + 1e-6).all()
     assert one.entropy.max() <= 1 + 1e-6
@@ -75,7 +81,7 @@ def test_the_parts_of_the_entropy_stay_in_their_bounds_in_any_order(task: str, n
 
 def test_no_answers_are_an_error() -> None:
     with pytest.raises(ValueError, match="no samples"):
-        maps([], "mask")
+        maps([], made("mask"))
 
 
 @pytest.mark.parametrize("spatial_dims", [2, 3])

@@ -17,7 +17,7 @@ from biocnn.data.dataset import Dataset
 from biocnn.evaluation.uncertainty import maps, samples
 from biocnn.evaluation.uncertainty.step import Answers, write_uncertainty
 from biocnn.metrics import average_precision_iou, dice
-from biocnn.prediction.model import Model, decide
+from biocnn.prediction.model import Model
 from biocnn.training.checkpoint import build_model, load_model, save_model
 from biocnn.training.metadata import Postprocess
 from biocnn.workflow import steps
@@ -67,11 +67,11 @@ def test_stored_answers_are_judged(task: str, tmp_path: Path) -> None:
     models = [Model(run / "model.safetensors") for run in runs]
     row = dataset.rows("test")[0]
     id = dataset.examples["id"].iloc[row]
-    found = maps(samples("ensemble", models, dataset.x[row]), task)
+    found = maps(samples("ensemble", models, dataset.x[row]), dataset.task)
     assert per_image.loc[id, "entropy"] == pytest.approx(found.entropy.mean(), abs=2e-3)  # float16 is stored
     assert per_image.loc[id, "mutual_information"] == pytest.approx(found.mutual_information.mean(), abs=2e-3)
     mean = np.mean([np.float32(np.float16(model.predict(dataset.x[row]))) for model in models], axis=0)
-    decided = decide(mean, task, models[0].meta.postprocess.given())
+    decided = dataset.task.decide(mean, models[0].meta.postprocess.given())
     if task == "instances":
         agreement = average_precision_iou(decided, dataset.labels[row][0]).mean()
     else:
@@ -111,7 +111,7 @@ def test_views_and_thinned_networks_are_asked_anew_and_say_the_same_again(tmp_pa
     assert (disagreement[["dropout", "augment"]] > 1e-4).all()
     model = Model(runs[0] / "model.safetensors")
     row = dataset.rows("test")[0]
-    found = maps(samples("dropout", [model], dataset.x[row], number=4, seed=1), "mask")
+    found = maps(samples("dropout", [model], dataset.x[row], number=4, seed=1), dataset.task)
     line = one["per_image"].query("method == 'dropout'").set_index("id").loc[dataset.examples["id"].iloc[row]]
     assert line["mutual_information"] == pytest.approx(found.mutual_information.mean(), rel=1e-4)
 

@@ -1,4 +1,4 @@
-"""What is known of a data set: told by its reader, measured when it is stored, and kept in every model file."""
+"""What is known about a data set: given by its reader, measured when it is stored, kept in every model file."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def _named(kind: str) -> AfterValidator:
-    """A name of the registry; modules of others are not looked for, since the name may come from a file."""
+    """Require a name of the registry; import paths are refused, since the name may come from a file."""
 
     def check(name: str) -> str:
         if name not in REGISTRY[kind]:
@@ -32,28 +32,16 @@ def _named(kind: str) -> AfterValidator:
 
 
 class Frozen(BaseModel):
-    """A part of the facts; entries that another version wrote are passed over."""
+    """Base of facts and metadata: read by attribute, never changed; unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
 
-    # For as long as some code still reads facts as mappings.
-    def __getitem__(self, key: str) -> Any:
-        if key not in self:
-            raise KeyError(key)
-        return getattr(self, key)
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return getattr(self, key) if key in self else default
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.model_fields_set
-
     def given(self) -> dict[str, Any]:
-        """The fields that were given, by name."""
+        """Return the fields that were set, by name."""
         return {name: getattr(self, name) for name in self.model_fields_set}
 
     def plain(self) -> dict[str, Any]:
-        """The same, as JSON takes it."""
+        """Return them as values for JSON."""
         return self.model_dump(exclude_unset=True)
 
 
@@ -65,7 +53,7 @@ class Decision(Frozen):
 
 
 class BySplit(Frozen, Generic[T]):
-    """One of each split."""
+    """One value for each split."""
 
     train: T
     val: T
@@ -73,7 +61,7 @@ class BySplit(Frozen, Generic[T]):
 
 
 class Leak(Frozen):
-    """How many examples of the second split of a pair match one of the first: by kind, and in any way."""
+    """Number of examples of the second split that match one of the first: by kind of match, and in total."""
 
     pair: list[str]
     exact: Count = 0
@@ -86,7 +74,7 @@ class Leak(Frozen):
 
 
 class Source(Frozen):
-    """A raw or stored file, or a folder with so many files."""
+    """A raw or stored file, or a folder with its number of files."""
 
     key: str
     path: str
@@ -96,7 +84,7 @@ class Source(Frozen):
 
 
 class Sizes(Frozen):
-    """Of all images, by axis; ``shorter`` is the median of each image's shortest side. All in pixels."""
+    """Sizes of all images by axis, in pixels; ``shorter`` is the median over their shortest sides."""
 
     smallest: list[int]
     median: list[float]
@@ -105,36 +93,14 @@ class Sizes(Frozen):
 
 
 class Objects(Frozen):
-    """How many objects, and percentiles ("5", "50", "95") of their diameters in pixels."""
+    """Number of objects, and percentiles ("5", "50", "95") of their diameters in pixels."""
 
     number: Count = 0
     diameter: dict[str, float] = {}
 
 
-class Measured(Frozen):
-    """What is measured on the splits, and so for each fold; of the training split where nothing else is said."""
-
-    n: BySplit[int] | None = None
-    leakage: list[Leak] = []
-    n_known: BySplit[list[int]] | None = None  # of each output
-    n_positive: BySplit[list[int]] | None = None  # of each output
-    positives: list[float] = []  # share of positives, of each output
-    class_shares: list[float] = []  # of the pixels
-    objects: Objects = Objects()
-    intensity: Intensity | None = None
-    normalise: Literal["auto", "dataset", "image"] = "auto"  # by the intensities of the data set, or of each image
-    pixels: Count = 0
-    decisions: dict[str, Decision] = {}
-
-
-class Facts(Measured):
-    """All that holds for a data set, or for one fold of it; what a reader adds of its own is kept.
-
-    A reader tells kind, task, spatial_dims, in_channels, out_channels and outputs; of the others, those with a comment
-    are told where they are not as here, and the rest is measured.
-    """
-
-    model_config = ConfigDict(extra="allow")
+class Told(Frozen):
+    """What a reader says of all examples; fields with a default may be left out."""
 
     kind: Annotated[str, _named("inputs")]
     task: Annotated[str, _named("tasks")]
@@ -155,19 +121,43 @@ class Facts(Measured):
     spacing: list[Size] | None = None  # of a pixel along each axis, in ``unit``; None: unknown, or not the same
     spacing_range: Annotated[list[list[Size]], Field(min_length=2, max_length=2)] | None = None  # smallest, largest
     unit: Literal["um", "mm"] = "um"
-    sizes: Sizes | None = None
 
+
+class Measured(Frozen):
+    """What is measured for each fold; on its training split unless noted."""
+
+    n: BySplit[int] | None = None
+    leakage: list[Leak] = []
+    n_known: BySplit[list[int]] | None = None  # of each output
+    n_positive: BySplit[list[int]] | None = None  # of each output
+    positives: list[float] = []  # share of positives, of each output
+    class_shares: list[float] = []  # of the pixels
+    objects: Objects = Objects()
+    intensity: Intensity | None = None
+    normalise: Literal["auto", "dataset", "image"] = (
+        "auto"  # a reader may ask; by all training images, or each by itself
+    )
+    pixels: Count = 0
+    decisions: dict[str, Decision] = {}
+
+
+class Facts(Measured, Told):
+    """Everything known about a data set, or about one fold of it; fields of a user's own reader are kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    sizes: Sizes | None = None  # of images
     sources: list[Source] = []
     folds: list[Measured] = []
 
     def of_fold(self, number: int) -> "Facts":
-        """The facts of one fold, as its training and its model file need them."""
+        """Return the facts of one fold, without those of the others."""
         every = self.given() | (self.folds[number].given() if self.folds else {})
         every.pop("folds", None)
         return Facts.model_construct(**every)
 
     def faults(self) -> Iterator[str]:
-        """Fields that do not agree."""
+        """Find fields that contradict each other."""
         task, given = make_task(self), make_input(self)
         if self.kind not in task.inputs:
             yield f"task is {self.task}, which is not for {given.examples}"
@@ -192,19 +182,19 @@ class Facts(Measured):
 
 
 def faults_of(error: ValidationError) -> Iterator[str]:
-    """What is wrong with which field, with what was given."""
+    """List each invalid field, what is wrong and what was given."""
     for fault in error.errors():
         name, text = ".".join(map(str, fault["loc"])), f"{fault['msg'][:1].lower()}{fault['msg'][1:]}"
         yield f"{name}: {text}" + ("" if fault["type"] == "missing" else f" (given: {fault['input']!r:.80})")
 
 
 def read_facts(path: str | Path) -> Facts:
-    """The facts of a stored data set, with all folds.
+    """Read the facts of a stored data set, with all folds.
 
     Raises
     ------
     InputError
-        Where the file is missing or damaged.
+        If the file is missing or damaged.
     """
     try:
         return Facts.model_validate(read_json(path))

@@ -1,7 +1,7 @@
 """The settings of one experiment, typed: what may stand in its file, and every default."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializeAsAny
 
@@ -125,6 +125,11 @@ class Segment(Fit, _NewImages):  # pydantic takes the fields of the last class f
     """New images to segment."""
 
     on_error: Literal["skip", "stop"] = Field("skip", description="what to do with an image that cannot be used")
+
+    @property
+    def fit(self) -> dict[str, Any]:
+        """What of it concerns each image."""
+        return {key: getattr(self, key) for key in Fit.model_fields}
 
 
 class Variants(Section):

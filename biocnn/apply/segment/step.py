@@ -18,7 +18,7 @@ from biocnn.apply.segment.table import measure_pieces
 from biocnn.apply.segment.writing import write_like
 from biocnn.config.registry import resolve
 from biocnn.config.schema import options
-from biocnn.config.settings import Fit, Predict, Segment
+from biocnn.config.settings import Predict, Segment
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.io.image_paths import PASSED_OVER, named_images, passed_over
@@ -42,8 +42,7 @@ def segment_files(
     The defaults are those of ``Predict`` and ``Segment`` in ``biocnn.config.settings``.
     """
     predict, segment = options(settings, Predict, Segment)
-    own = dict(predict) | {key: getattr(segment, key) for key in Fit.model_fields}
-    loaded = [Model(model, trust=trust, **own) for model in models]
+    loaded = [Model(model, trust=trust, **dict(predict), **segment.fit) for model in models]
     agree(loaded, "image", "segment")
     torch.set_num_threads(loaded[0].meta.experiment.train.threads)
     folder.mkdir()

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from biocnn.config.registry import own_module, resolve
-from biocnn.config.settings import Fit, Settings
+from biocnn.config.settings import Settings
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset, read_examples
 from biocnn.data.duplicates import small_version
@@ -54,10 +54,11 @@ class Answers:
 
     def models(self, method: str) -> list[Model]:
         """All of them, loaded when first needed; only the ensemble's answers are means over views."""
-        tta, segment = self.settings.predict.tta if method == "ensemble" else "none", self.settings.segment
+        settings = self.settings
+        tta = settings.predict.tta if method == "ensemble" else "none"
         if tta not in self.loaded:
-            options = dict(self.settings.predict) | {key: getattr(segment, key) for key in Fit.model_fields}
-            options |= {"tta": tta, "trust": [own_module(self.settings.model.name)]}
+            options = dict(settings.predict) | settings.segment.fit
+            options |= {"tta": tta, "trust": [own_module(settings.model.name)]}
             self.loaded[tta] = [Model(run / "model.safetensors", **options) for run in self.runs]
             agree(self.loaded[tta], "image", "uncertainty")
         return self.loaded[tta]

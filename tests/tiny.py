@@ -35,8 +35,9 @@ def experiment(
 
 
 def sequence_facts(**told: Any) -> Facts:
-    """Facts of sequences, binary where nothing else is told."""
-    told = {"task": "binary", "spatial_dims": 1, "in_channels": 4, "outputs": ["bound"]} | told
+    """Facts of sequences with yes or no for each output, where nothing else is told."""
+    told = {"spatial_dims": 1, "in_channels": 4, "outputs": ["bound"]} | told
+    told = {"task": "multilabel" if len(told["outputs"]) > 1 else "binary"} | told
     return Facts(kind="sequence", **{"out_channels": len(told["outputs"])} | told)
 
 

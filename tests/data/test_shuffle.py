@@ -1,6 +1,5 @@
 """The dinucleotide shuffle keeps what it should and is uniform over the rest."""
 
-import time
 from collections import Counter
 from itertools import permutations
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from work import calls
 
 from biocnn.data.shuffle import ROWS, dinucleotide_shuffle
 
@@ -75,11 +75,9 @@ def test_same_seed_same_result_and_many_rows():
 
 
 @pytest.mark.parametrize("shape", [(10_000, 100), (100, 10_000)])
-def test_a_million_bases_take_less_than_a_second(shape):
+def test_bases_are_not_shuffled_one_by_one(shape):
     codes = np.random.default_rng(0).integers(0, 4, shape, dtype=np.uint8)
-    start = time.process_time()
-    dinucleotide_shuffle(codes, np.random.default_rng(0))
-    assert time.process_time() - start < 1  # .05 s as this was written
+    assert calls(lambda: dinucleotide_shuffle(codes, np.random.default_rng(0))) < codes.size / 10
 
 
 @pytest.mark.parametrize("shape", [(0, 10), (3, 0), (3, 1)])

@@ -3,7 +3,6 @@
 import json
 import resource
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -191,10 +190,9 @@ def test_no_more_memory_is_taken_than_the_file_holds(tmp_path: Path, name: str, 
     about["experiment"]["model"] |= settings
     changed = {key: json.dumps(value) for key, value in {"format": FORMAT, **about}.items()}
     save_file(load_file(path), path, metadata=changed)
-    before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert "its network cannot be made" in refusal(path).message
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000, "KiB"
-    assert time.monotonic() - begun < 5
 
 
 OWN = """

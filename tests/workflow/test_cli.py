@@ -4,7 +4,6 @@ import inspect
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -119,11 +118,9 @@ def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_help_is_quick_and_light() -> None:
+def test_help_is_light() -> None:
     code = "import sys; from biocnn.workflow.cli import parser; parser().format_help(); print(*sys.modules)"
-    started = time.perf_counter()
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert time.perf_counter() - started < 5  # .3 s on an idle machine; here others may be at work
     assert not {"pydantic", "torch", "monai", "pandas", "sklearn", "skimage", "matplotlib"} & set(found)
 
 

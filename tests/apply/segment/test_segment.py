@@ -84,24 +84,23 @@ def blockwise(maps: np.ndarray, side: int | tuple[int, ...], folder: Path, memor
 @pytest.mark.parametrize(
     ("size", "number", "radius", "side"),
     [
-        ((700, 600), 300, 14, 200),
-        ((700, 600), 60, 40, 150),
-        ((500, 900), 30, 130, 140),
-        ((40, 180, 170), 200, 9, (40, 60, 50)),
+        ((350, 300), 100, 10, 100),
+        ((350, 300), 60, 20, 75),
+        ((250, 450), 30, 65, 70),
+        ((24, 100, 90), 60, 8, (24, 40, 30)),
     ],
 )
-@pytest.mark.parametrize("margin", [None, 24])
+@pytest.mark.parametrize("margin", [64, 12])
 def test_labels_of_blocks_are_those_of_the_whole(
     size: tuple,
     number: int,
     radius: int,
     side: int,
-    margin: int | None,
+    margin: int,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if margin:
-        monkeypatch.setattr("biocnn.apply.segment.instances.MARGIN", {2: margin, 3: margin})
+    monkeypatch.setattr("biocnn.apply.segment.instances.MARGIN", {2: margin, 3: margin})
     maps = cells(size, number, radius)
     wanted = label_instances(maps)
     assert wanted.max() > 10

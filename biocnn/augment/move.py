@@ -133,6 +133,7 @@ class Warp(Move):
 
     def _bend(self, place: Tensor, row: Tensor) -> Tensor:
         """The field at any place of the result, shape (M, spatial_dims)."""
+        assert self.field is not None
         # Each field is read at all places, for a copy of its field for each place would be far larger.
         grid = place.flip(-1).view(1, -1, *[1] * (len(self.sizes) - 1), len(self.sizes))
         grid = grid.expand(len(self.field), *grid.shape[1:])

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from biocnn.config.settings import Settings, Split
 
 UNSEEN = {"upright": "upside down", "chiral": "mirrored"}  # what these sets of augmentations leave out
-NOTHING = (None, [], {}, "none")  # what settings are that ask for nothing
+NOTHING: tuple[Any, ...] = (None, [], {}, "none")  # what settings are that ask for nothing
 
 
 def disagreements(settings: "Settings") -> list[InputError]:

@@ -168,7 +168,7 @@ def _function(path: Path, name: str) -> tuple[set[bytes], set[Path]]:
         one = waiting.pop()
         seen.add(one)
         node = functions[one]
-        texts.add(ast.get_source_segment(text, node).encode())
+        texts.add((ast.get_source_segment(text, node) or "").encode())
         used = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
         modules |= {file for inner in ast.walk(node) for file in _imported(inner, path)}
         modules |= {file for word in used & imported.keys() for file in _imported(*imported[word])}

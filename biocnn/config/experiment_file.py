@@ -19,7 +19,7 @@ class _Loader(yaml.SafeLoader):
     So 1e-3 is a number, and 1_2, 1:30, 007 and 2020-01-31, which are names of groups, are text.
     """
 
-    yaml_implicit_resolvers: ClassVar = {
+    yaml_implicit_resolvers: ClassVar = {  # type: ignore[misc]
         first: [(tag, pattern) for tag, pattern in pairs if tag not in (_INT, _FLOAT, _DATE)]
         for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }

@@ -4,7 +4,6 @@ A user's own class needs no entry here: it is named by its import path, ``my_pac
 """
 
 import sys
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -131,7 +130,7 @@ def input_of(data: str) -> Any:
     return find("inputs", REGISTRY["data"][data].input) if data in REGISTRY["data"] else None
 
 
-def find(kind: str, name: str) -> Callable[..., Any]:
+def find(kind: str, name: str) -> Any:
     """The class or function itself: ``find("models", "UNet")`` is ``biocnn.models.unet.UNet``."""
     return resolve(target(kind, name))
 

@@ -44,7 +44,7 @@ class Choice:
 
 # What an annotation may name; sequences and mappings are lists and dicts, as a YAML file gives them.
 PLAIN = {kind.__name__: kind for kind in (int, float, bool, str, list, tuple, dict, Path)} | {"Any": Any, "None": None}
-GENERIC = {"list": list, "tuple": tuple, "dict": dict, "Sequence": list, "Mapping": dict}
+GENERIC: dict[str, Any] = {"list": list, "tuple": tuple, "dict": dict, "Sequence": list, "Mapping": dict}
 
 Kind = TypeVar("Kind", bound=BaseModel)
 
@@ -230,7 +230,7 @@ def _annotation(node: ast.expr) -> Any:
                 case "Literal":
                     return Literal[tuple(map(ast.literal_eval, entries))]
                 case "Choice":
-                    return Choice[ast.literal_eval(inner)]
+                    return Choice[ast.literal_eval(inner)]  # type: ignore[misc]
                 case "Annotated":
                     return _annotation(entries[0])
                 case "Optional":
@@ -314,7 +314,7 @@ def _arguments(module: str, name: str) -> ast.arguments:
             for item in node.body:
                 if isinstance(item, ast.FunctionDef) and item.name == "__init__":
                     return item.args
-            return ast.parse("def f(): ...").body[0].args
+            return ast.arguments([], [], None, [], [], None, [])
     names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     raise InputError(f"module {module!r} has no {name!r}", nearest(name, names))
 

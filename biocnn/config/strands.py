@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 RNA = "ACGU"
 
 
-def check_strands(settings: "Settings", alphabet: str) -> None:
+def check_strands(settings: "Settings", alphabet: str | None) -> None:
     """Refuse whatever reads reverse complements where sequences are RNA.
 
     Parameters

@@ -41,7 +41,7 @@ class MapTask(Task):
         found = np.bincount(stored[0].ravel(), minlength=256)
         return np.append(found[: self.class_count], found[:255].sum()), np.zeros(0)
 
-    def measure(self, found: dict[str, list]) -> dict[str, Any]:
+    def measure(self, found: dict[str, list[Any]]) -> dict[str, Any]:
         """Shares of the classes, and sizes of objects, in the training part."""
         from biocnn.tasks.objects import measure_objects
 
@@ -164,7 +164,8 @@ class PixelClasses(MapTask):
 
 class _DiceScore(Score):
     def __init__(self, task: PixelClasses) -> None:
-        self.task, self.found = task, []
+        self.task = task
+        self.found: list[float] = []
 
     def add(self, p: "Tensor", y: "Tensor") -> None:
         """Take what was predicted for images, and their targets (N, 1, *spatial)."""

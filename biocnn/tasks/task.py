@@ -85,7 +85,7 @@ class Task(ABC):
     def remember(self, truth: "np.ndarray", stored: "np.ndarray") -> Any:
         """Summarise the truth of one example for ``check_split``, ``measure`` and ``columns``."""
 
-    def check_split(self, found: dict[str, list]) -> "Iterator[tuple[str, str]]":
+    def check_split(self, found: dict[str, list[Any]]) -> "Iterator[tuple[str, str]]":
         """Check the splits; yield a note and the name of the output for each metric that will be undefined.
 
         Parameters
@@ -101,10 +101,10 @@ class Task(ABC):
         yield from ()
 
     @abstractmethod
-    def measure(self, found: dict[str, list]) -> dict[str, Any]:
+    def measure(self, found: dict[str, list[Any]]) -> dict[str, Any]:
         """Facts about the splits; ``found`` as for ``check_split``."""
 
-    def columns(self, found: list) -> "dict[str, np.ndarray]":
+    def columns(self, found: list[Any]) -> "dict[str, np.ndarray]":
         """Columns of the table of examples that hold their truth."""
         return {}
 

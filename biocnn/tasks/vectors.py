@@ -123,7 +123,8 @@ def task_of(y: "np.ndarray") -> str:
 
 class _VectorScore(Score):
     def __init__(self, name: str) -> None:
-        self.name, self.pairs = name, []
+        self.name = name
+        self.pairs: list[tuple[np.ndarray, np.ndarray]] = []
 
     def add(self, p: "Tensor", y: "Tensor") -> None:
         self.pairs.append((p.cpu().numpy(), y.cpu().numpy()))

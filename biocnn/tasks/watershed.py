@@ -78,7 +78,7 @@ def settings_at(settings: dict[str, Any], zoom: Sequence[float]) -> dict[str, An
     """
     if all(z == 1 for z in zoom):
         return settings
-    known = label_instances.__kwdefaults__ | settings
+    known = (label_instances.__kwdefaults__ or {}) | settings
     blur, size = (known["smoothing"] * z for z in zoom), known["min_size"] * prod(zoom)
     return known | {"smoothing": tuple(blur), "min_size": round(size)}
 
@@ -127,7 +127,7 @@ def tune_instances(probabilities: Sequence[np.ndarray], labels: Sequence[np.ndar
     """
     step = max(1, -(-sum(truth.size for truth in labels) // TUNING_PIXELS))
     pairs = list(zip(probabilities, labels, strict=True))[::step]
-    best = dict(label_instances.__kwdefaults__)
+    best: dict[str, Any] = dict(label_instances.__kwdefaults__ or {})
     if not pairs:
         return best
     tried = {tuple(best.values()): _mean_precision(pairs, best)}
@@ -136,11 +136,12 @@ def tune_instances(probabilities: Sequence[np.ndarray], labels: Sequence[np.ndar
             for settings in ({**best, name: value} for value in values):
                 if tuple(settings.values()) not in tried and settings["peak_threshold"] >= settings["seed_threshold"]:
                     tried[tuple(settings.values())] = _mean_precision(pairs, settings)
-            best = dict(zip(best, max(tried, key=tried.get), strict=True))
+            chosen = max(tried, key=lambda values: tried[values])
+            best = dict(zip(best, chosen, strict=True))
     return best
 
 
-def _mean_precision(pairs: Sequence[tuple[np.ndarray, np.ndarray]], settings: dict[str, float | int]) -> float:
+def _mean_precision(pairs: Sequence[tuple[np.ndarray, np.ndarray]], settings: dict[str, Any]) -> float:
     """Mean over images and thresholds of the average precision that the settings reach."""
     return float(np.mean([average_precision_iou(label_instances(maps, **settings), truth) for maps, truth in pairs]))
 

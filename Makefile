@@ -18,8 +18,11 @@ help: ## what can be made
 run: $(READY) ## run the experiments of config/config.yaml; ends with metrics and the path of the report
 	$(BIN)/snakemake --cores all
 
-test: $(READY) ## run the tests
+test: $(READY) results/index.html ## run the tests, and before them the experiments whose results they look at
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --dist loadfile -m "not slow"
+
+results/index.html: | $(READY)
+	$(BIN)/snakemake --cores all
 
 lint: $(READY) ## check style and types of Python, and style of the workflow
 	$(BIN)/ruff check .

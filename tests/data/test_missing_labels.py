@@ -9,7 +9,7 @@ import torch
 from tiny import experiment, sequences, stored
 
 from biocnn import metrics
-from biocnn.config.settings import Train
+from biocnn.config.settings import Metrics, Train
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
@@ -199,7 +199,7 @@ def test_the_whole_path_takes_missing_labels(tmp_path: Path, task: str) -> None:
     Ragged.write(tmp_path / "p.npy", p, np.float32)
     table = dataset.examples.iloc[rows][["id", "split"]]
     predictions = Ragged(tmp_path / "p.npy"), table
-    found = evaluate(dataset, {"run": predictions}, {}, {"also": [], "regions": {}, "resamples": 50}, 1).metrics
+    found = evaluate(dataset, {"run": predictions}, {}, Metrics(resamples=50), 1).metrics
     test = (table["split"] == "test").to_numpy()
     metric = metrics.auroc if task == "multilabel" else metrics.pearson
     for k, output in enumerate("ab"):

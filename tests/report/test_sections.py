@@ -21,3 +21,11 @@ def test_images_without_objects_count_and_sizes_are_those_of_all_objects(tmp_pat
     drawn = b64decode(section.blocks[-1].source.split(",", 1)[1]).decode()
     assert "Area (pixels)" in drawn
     assert "µm" not in drawn
+
+
+def test_a_damaged_model_file_says_nothing_of_itself(tmp_path):
+    (tmp_path / "runs" / "fold0-seed1").mkdir(parents=True)
+    (tmp_path / "runs" / "fold0-seed1" / "model.safetensors").write_bytes(b"cut off")
+    results = Results(tmp_path)
+    assert results.metadata("fold0-seed1") is results.metadata("gone") is None
+    assert results.versions == {}

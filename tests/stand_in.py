@@ -25,9 +25,10 @@ with open("calls.jsonl", "a") as handle:
 if Path("meanwhile.py").exists():
     exec(Path("meanwhile.py").read_text())
 folders = "simulate genome dataset baselines explain uncertainty segment variants scan predict".split()
-for key in "raw out model history table best per_example audit matches tsv html figures doctor".split():
+for key in "raw out model history table best per_example audit matches decided tsv html figures doctor".split():
     path = given.get(key)
-    if path is None or (key == "model" and step in ("predict", "explain")) or (key == "raw" and step != "check"):
+    taken = (("model", "predict"), ("decided", "uncertainty"))
+    if path is None or (key, step) in taken or (key == "raw" and step != "check"):
         continue
     path.parent.mkdir(parents=True, exist_ok=True)
     if key in ("raw", "figures", "doctor") or (key == "out" and step in folders):

@@ -12,6 +12,7 @@ from biocnn.config.schema import Chosen, choose
 from biocnn.config.settings import Settings, Split
 from biocnn.data.dataset import Dataset, write
 from biocnn.data.raw import Raw
+from biocnn.io.ragged import Ragged
 from biocnn.tasks import Task, make_task
 from biocnn.tasks.facts import Facts
 from biocnn.training.metadata import Metadata
@@ -115,6 +116,14 @@ def images(
     facts = image_facts(task=task, outputs=outputs, channels=names, spacing=None, dtype="uint16")
     examples = pd.DataFrame({"id": [f"i{i}" for i in range(n)], "group": [f"g{i // 2}" for i in range(n)]})
     return Raw(examples, x.__getitem__, y.__getitem__, facts)
+
+
+def predicted(model: Any, dataset: Dataset, folder: Path) -> Path:
+    """What the step predict writes into a folder."""
+    rows = dataset.rows("val", "test")
+    Ragged.write(folder / "probability.npy", model.predict_stored(dataset, rows), np.float32)
+    dataset.examples.iloc[rows][["id", "split"]].to_csv(folder / "examples.tsv", sep="\t", index=False)
+    return folder
 
 
 def stored(raw: Raw, folder: Path, **split: Any) -> Dataset:

@@ -1,6 +1,7 @@
 """How good the predictions are, each metric with its 95% interval: over loci of sequences, over groups of images."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,12 +11,13 @@ import pandas as pd
 from biocnn.config.registry import resolve
 from biocnn.config.settings import Metrics
 from biocnn.core.errors import InputError
-from biocnn.data.dataset import Dataset, read_examples
-from biocnn.io.ragged import Ragged
+from biocnn.data.dataset import Dataset
+from biocnn.evaluation.judges import Keep
 from biocnn.metrics.matches import COLUMNS as MATCH_COLUMNS
+from biocnn.prediction.stored import Decided, Predictions, read_predictions
 from biocnn.training.metadata import read_metadata
 
-Predictions = tuple[Ragged, pd.DataFrame]  # probabilities, and a table with the id and split of each
+ENSEMBLE = "ensemble"
 COLUMNS = {
     "metrics": ["run", "split", "output", "metric", "over", "value", "low", "high", "n", "unit"],
     "per_example": ["run", "split", "id", "output", "metric", "value", "unit"],
@@ -35,20 +37,17 @@ class Evaluation(NamedTuple):
 
 
 def evaluate_stored(
-    dataset: Dataset, runs: Sequence[Path], settings: Metrics, seed: int, group: str = "group"
+    dataset: Dataset,
+    runs: Sequence[Path],
+    settings: Metrics,
+    seed: int,
+    group: str = "group",
+    keep: Keep | None = None,
 ) -> Evaluation:
     """What ``evaluate`` makes of folders with model.safetensors and predictions."""
     predictions = {run.name: read_predictions(run / "predictions") for run in runs}
     postprocess = {run.name: read_metadata(run / "model.safetensors").postprocess.given() for run in runs}
-    return evaluate(dataset, predictions, postprocess, settings, seed, group)
-
-
-def read_predictions(folder: Path) -> Predictions:
-    """Probabilities, and the table with the id and split of each, as the steps predict and baselines write them."""
-    values, table = Ragged(folder / "probability.npy"), read_examples(folder / "examples.tsv")
-    if len(values) != len(table):
-        raise InputError(f"{folder}: {len(values)} predictions of {len(table)} examples", "predict again")
-    return values, table
+    return evaluate(dataset, predictions, postprocess, settings, seed, group, keep)
 
 
 def describe(table: pd.DataFrame, compared: pd.DataFrame) -> Iterator[str]:
@@ -69,6 +68,7 @@ def evaluate(
     settings: Metrics,
     seed: int,
     group: str = "group",
+    keep: Keep | None = None,
 ) -> Evaluation:
     """Metrics of every run, and of the ensemble where there are several: each example's mean over all that have it.
 
@@ -89,6 +89,8 @@ def evaluate(
         Of the resampling.
     group
         Column of the examples table: images are resampled by these groups; sequences by ``biocnn.data.loci``.
+    keep
+        Gets the masks or labels that the ensemble, or the only run, decides, under the names of `Decided`.
 
     Returns
     -------
@@ -110,9 +112,14 @@ def evaluate(
             judge.choose(fold.index, values, val, index[val], settled)
         for split in ("val", "test"):
             numbers = np.flatnonzero(rows["split"] == split)
-            for name, table in zip(found, judge.judge(values, numbers, index[numbers]), strict=True):
+            kept = partial(_keep, keep, split) if keep and (run == ENSEMBLE or len(predictions) == 1) else None
+            for name, table in zip(found, judge.judge(values, numbers, index[numbers], kept), strict=True):
                 found[name].append(table.assign(run=run, split=split))
     return Evaluation(*(_joined(tables, name) for name, tables in found.items()))
+
+
+def _keep(keep: Keep, split: str, id: str, decided: np.ndarray) -> None:
+    keep(Decided.name(split, id), decided)
 
 
 def _joined(tables: list[pd.DataFrame], name: str) -> pd.DataFrame:
@@ -152,4 +159,4 @@ def _with_ensemble(predictions: dict[str, Predictions]) -> Iterator[tuple[str, C
     for run, one in predictions.items():
         yield run, *average({run: one})
     if len(predictions) > 1:
-        yield "ensemble", *average(predictions)
+        yield ENSEMBLE, *average(predictions)

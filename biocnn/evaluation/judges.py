@@ -27,6 +27,7 @@ from biocnn.tasks.task import Task
 # Probabilities of which one is chosen on validation images; of equal ones the first, which is nearest to 1/2.
 BORDERS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9)
 Values = Callable[[int], np.ndarray]  # what was predicted for an example, by its number: (K,) or (K, *spatial)
+Keep = Callable[[str, np.ndarray], None]  # takes what was decided of an example, by its id
 Tables = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
 NO_EXAMPLES = pd.DataFrame(columns=["id", "output", "metric", "value", "unit"])
 NO_MATCHES = pd.DataFrame(columns=["id", *COLUMNS])
@@ -71,7 +72,7 @@ class Judge(Protocol):
             What training chose to decide by.
         """
 
-    def judge(self, values: Values, numbers: Sequence[int], rows: np.ndarray) -> Tables:
+    def judge(self, values: Values, numbers: Sequence[int], rows: np.ndarray, keep: Keep | None = None) -> Tables:
         """Judge some examples.
 
         Parameters
@@ -82,6 +83,8 @@ class Judge(Protocol):
             Of the examples; of each it has been chosen what it is judged with.
         rows
             Where each is in the data set.
+        keep
+            Takes the mask or the labels of each, where there are such.
 
         Returns
         -------
@@ -106,7 +109,7 @@ class VectorJudge:
     def choose(self, *_: Any) -> None:
         """Nothing is left to choose."""
 
-    def judge(self, values: Values, numbers: Sequence[int], rows: np.ndarray) -> Tables:
+    def judge(self, values: Values, numbers: Sequence[int], rows: np.ndarray, keep: Keep | None = None) -> Tables:
         """See `Judge`."""
         p, y = np.stack([values(i) for i in numbers]), np.stack([self.dataset.y[i] for i in rows])
         lines = []
@@ -136,7 +139,7 @@ class MapJudge(ABC):
         """See `Judge`."""
         self.postprocess |= dict.fromkeys(numbers, postprocess)
 
-    def judge(self, values: Values, numbers: Sequence[int], rows: np.ndarray) -> Tables:
+    def judge(self, values: Values, numbers: Sequence[int], rows: np.ndarray, keep: Keep | None = None) -> Tables:
         """See `Judge`."""
         ids = self.dataset.examples["id"].to_numpy()[rows]
         sums: dict[tuple[str, str], list[np.ndarray]] = {}
@@ -145,6 +148,8 @@ class MapJudge(ABC):
         for name, number, row in zip(ids, numbers, rows, strict=True):
             p = values(number)
             decided = self.task.decide(p, self.postprocess[number])
+            if keep:
+                keep(name, decided)
             for output, case in self.cases(p, decided, number, row):
                 for key in wanted:
                     sums.setdefault((output, key), []).append(SUMS[key](case))

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from biocnn.core.files import atomic
-from biocnn.explain.attributions import evaluating
 from biocnn.explain.cam import grad_cam
 from biocnn.tasks import Task
 
@@ -39,7 +37,9 @@ class ImageExplanation:
     output: np.ndarray
 
 
-def explain_images(model: nn.Module, images: Sequence[Tensor], ids: Sequence[str], task: Task) -> ImageExplanation:
+def explain_images(
+    model: nn.Module, images: Sequence[Tensor], answers: Sequence[Tensor], ids: Sequence[str], task: Task
+) -> ImageExplanation:
     """Compute Grad-CAM of images for the outputs that the task explains: the classes that are predicted.
 
     Parameters
@@ -49,6 +49,8 @@ def explain_images(model: nn.Module, images: Sequence[Tensor], ids: Sequence[str
     images
         Input of the model, shape (C, H, W) or (C, D, H, W) each, of any sizes. For volumes the central slice is shown.
         Axes longer than 512 pixels are cropped to their centre.
+    answers
+        Predictions of the model, shape (K,) or (K, *spatial) each.
     ids
         Ids of the images.
     task
@@ -56,12 +58,10 @@ def explain_images(model: nn.Module, images: Sequence[Tensor], ids: Sequence[str
     """
     pictures, maps, names, shown = [], [], [], []
     device = next(model.parameters()).device
-    for id, image in zip(ids, images, strict=True):
+    for id, image, answer in zip(ids, images, answers, strict=True):
         image = _middle(image).float()
         x = image[None].to(device)
-        with evaluating(model), torch.no_grad():
-            shown_outputs = task.explained(model(x)[0])
-        for output in shown_outputs:
+        for output in task.explained(_middle(answer)):
             cam = grad_cam(model, x, output, rivals=task.rivals)[0].cpu().numpy()
             shown.append(id)
             pictures.append(_picture(image.cpu().numpy()))

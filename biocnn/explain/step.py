@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from biocnn.config.registry import resolve
 from biocnn.config.settings import Explain
@@ -14,11 +15,13 @@ from biocnn.explain.sequences import explain_sequences, write_sequences
 from biocnn.io.meme import read_meme
 from biocnn.prediction.compatibility import same_data
 from biocnn.prediction.model import Model
+from biocnn.prediction.stored import predictions_of
 from biocnn.training import batches
-from biocnn.training.forward import predict_batches
 
 
-def explain_test_part(model: Model, dataset: Dataset, settings: Explain, folder: Path) -> Iterator[str]:
+def explain_test_part(
+    model: Model, dataset: Dataset, predictions: Path, settings: Explain, folder: Path
+) -> Iterator[str]:
     """Write the files of the explain step into a folder that exists.
 
     Parameters
@@ -27,6 +30,8 @@ def explain_test_part(model: Model, dataset: Dataset, settings: Explain, folder:
         Model whose network is explained.
     dataset
         Data set whose test split is used.
+    predictions
+        Folder with the stored predictions of the model.
     settings
         Section ``explain`` of the experiment.
     folder
@@ -38,29 +43,30 @@ def explain_test_part(model: Model, dataset: Dataset, settings: Explain, folder:
         Log line.
     """
     same_data(model, dataset)
-    yield from resolve(dataset.input.explain)(model, dataset, settings, folder)
+    yield from resolve(dataset.input.explain)(model, dataset, predictions, settings, folder)
 
 
-def images(model: Model, dataset: Dataset, settings: Explain, folder: Path) -> Iterator[str]:
+def images(model: Model, dataset: Dataset, predictions: Path, settings: Explain, folder: Path) -> Iterator[str]:
     """Activation maps of test images."""
     rows = dataset.rows("test")[: settings.examples]
     found = [x[0] for x, _ in batches.make(dataset, rows, model.device).plain()]
     ids = dataset.examples["id"].iloc[rows].tolist()
-    write_images(folder, explain_images(model.network, found, ids, model.task))
+    answers = map(torch.from_numpy, predictions_of(predictions, "test", ids))
+    write_images(folder, explain_images(model.network, found, list(answers), ids, model.task))
     yield f"activation maps of {len(rows)} images"
 
 
-def sequences(model: Model, dataset: Dataset, settings: Explain, folder: Path) -> Iterator[str]:
+def sequences(model: Model, dataset: Dataset, predictions: Path, settings: Explain, folder: Path) -> Iterator[str]:
     """Motifs, attributions and mutations of test sequences."""
     rows, checks = dataset.rows("test"), Checks()
-    part = batches.make(dataset, rows, model.device)
+    ids = dataset.examples["id"].iloc[rows].tolist()
     database = settings.motifs.database
     explanation = explain_sequences(
         model.network,
-        part.windows(),
+        batches.make(dataset, rows, model.device).windows(),
         np.stack([dataset.y[i] for i in rows]),
-        np.stack(list(predict_batches(model.network, part, dataset.task))),
-        dataset.examples["id"].iloc[rows].tolist(),
+        np.stack(predictions_of(predictions, "test", ids)),
+        ids,
         read_meme(database) if database else None,
         checks,
         n_examples=settings.examples,

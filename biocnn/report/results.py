@@ -11,6 +11,7 @@ from biocnn.config.experiment import Experiment, read_frozen
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.io.ragged import Ragged
+from biocnn.prediction.stored import Decided
 from biocnn.tasks import Task, make_task
 from biocnn.tasks.facts import Facts, read_facts
 from biocnn.tasks.inputs import Input, make_input
@@ -161,6 +162,11 @@ class Results:
         path = self.folder / "runs" / run / "predictions" / "probability.npy"
         table = self.table(f"runs/{run}/predictions/examples.tsv")
         return (Ragged(path), table) if path.is_file() and len(table) else None
+
+    def decided(self, name: str) -> np.ndarray | None:
+        """Mask or labels of an image of the reported split, shape (*spatial); None where no step stored them."""
+        path = self.folder / "decided.npz"
+        return Decided(path).of(self.split, name) if path.is_file() else None
 
     def uncertainty(self, name: str) -> np.ndarray | None:
         """Entropy of the prediction of a test image, 0 to 1, shape (*spatial); None where no step stored it."""

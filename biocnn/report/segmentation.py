@@ -99,7 +99,7 @@ def _chosen(results: Results, scores: pd.DataFrame) -> list[images.Example]:
 
 def _example(results: Results, row: int, name: str, metric: str, value: float) -> images.Example | None:
     """One image with all that is known of it; of a volume, the slice with most foreground."""
-    dataset, predicted = results.dataset, _predicted(results, name)
+    dataset, predicted = results.dataset, results.decided(name)
     if predicted is None:
         return None
     truth = dataset.truth(row)
@@ -113,17 +113,3 @@ def _example(results: Results, row: int, name: str, metric: str, value: float) -
         unsure = np.ma.masked_where(truth == IGNORE, unsure)
     title = f"{short(name, 11)}   {metric_name(metric)} {number(value)}"
     return images.Example(image, truth, predicted, title, errors, unsure)
-
-
-def _predicted(results: Results, name: str) -> np.ndarray | None:
-    """Objects, mask or classes of one image, from the mean probability of the runs; shape (*spatial)."""
-    maps, settings = [], {}
-    for run in results.runs:
-        predictions = results.predictions(run)
-        if predictions is None:
-            continue
-        places = np.flatnonzero((predictions[1]["id"] == name) & (predictions[1]["split"] == results.split))
-        if len(places):
-            maps.append(np.asarray(predictions[0][places[0]], np.float32))
-            settings = settings or ((meta := results.metadata(run)) and meta.postprocess.given()) or {}
-    return results.task.decide(np.mean(maps, axis=0), settings) if maps else None

@@ -188,16 +188,22 @@ def evaluate(
     per_example: Path,
     audit: Path,
     matches: Path,
+    decided: Path,
     *runs: Path,
     data_root: Path = Path(),
 ) -> None:
-    """Judge predictions, and compare them with SIMPLE, the baselines; RUNS have model.safetensors and predictions."""
+    """Judge predictions, and compare them with SIMPLE, the baselines; RUNS have model.safetensors and predictions.
+
+    DECIDED gets the masks or labels that all runs together decide.
+    """
     from biocnn.data.dataset import Dataset
     from biocnn.evaluation.audit import audit_stored
     from biocnn.evaluation.evaluate import describe, evaluate_stored
+    from biocnn.io.archive import array_archive
 
     settings, stored = _load(config, data_root).settings, Dataset(data)
-    found = evaluate_stored(stored, runs, settings.metrics, settings.seed, settings.split.group)
+    with atomic(decided) as path, array_archive(path) as keep:
+        found = evaluate_stored(stored, runs, settings.metrics, settings.seed, settings.split.group, keep)
     compared = audit_stored(stored, runs, simple, settings.metrics.resamples, settings.seed)
     for frame, target in zip((*found, compared), (out, per_example, matches, audit), strict=True):
         with atomic(target) as path:
@@ -206,24 +212,24 @@ def evaluate(
         log.info("%s", line)
 
 
-def explain(config: Path, data: Path, model: Path, out: Path, *, data_root: Path = Path()) -> None:
-    """Motifs and attributions of a sequence model, activation maps of an image model."""
+def explain(config: Path, data: Path, run: Path, out: Path, *, data_root: Path = Path()) -> None:
+    """Motifs and attributions of a sequence model, activation maps of an image model; RUN as in `biocnn evaluate`."""
     from biocnn.config.registry import own_module
     from biocnn.data.dataset import Dataset
     from biocnn.explain.step import explain_test_part
     from biocnn.prediction.model import Model
 
     settings = _load(config, data_root).settings
-    loaded = Model(model, trust=[own_module(settings.model.name)])
+    loaded = Model(run / "model.safetensors", trust=[own_module(settings.model.name)])
     stored = Dataset(data, loaded.meta.fold)
     with atomic(out) as folder:
         folder.mkdir()
-        for line in explain_test_part(loaded, stored, settings.explain, folder):
+        for line in explain_test_part(loaded, stored, run / "predictions", settings.explain, folder):
             log.info("%s", line)
 
 
-def uncertainty(config: Path, data: Path, out: Path, *runs: Path, data_root: Path = Path()) -> None:
-    """How sure the networks are of pixels, objects and images; RUNS have model.safetensors and predictions."""
+def uncertainty(config: Path, data: Path, decided: Path, out: Path, *runs: Path, data_root: Path = Path()) -> None:
+    """How sure the networks are of pixels, objects and images; DECIDED is what `biocnn evaluate` made of the RUNS."""
     import torch
 
     from biocnn.data.dataset import Dataset
@@ -235,7 +241,7 @@ def uncertainty(config: Path, data: Path, out: Path, *runs: Path, data_root: Pat
     torch.set_num_threads(settings.train.threads)
     with atomic(out) as folder:
         folder.mkdir()
-        for line in write_uncertainty(stored, runs, settings, folder):
+        for line in write_uncertainty(stored, runs, decided, settings, folder):
             log.info("%s", line)
 
 

@@ -17,6 +17,12 @@ def made(task: str, *outputs: str) -> Task:
     return task_of(task, outputs=list(outputs))
 
 
+def answers(model: nn.Module, images: list[Tensor]) -> list[Tensor]:
+    """What is predicted, but for its scale, which does not matter here."""
+    with torch.no_grad():
+        return [model(image[None])[0] for image in images]
+
+
 class Bright(nn.Module):
     """Two classes: a bright spot, and darkness; features are the image and its negative."""
 
@@ -222,14 +228,17 @@ def test_every_class_that_an_image_shows_has_a_map_the_most_frequent_first() -> 
 
     image = torch.zeros(1, 8, 8)
     image[0, :2], image[0, 2, :3] = 3, 1
-    found = explain_images(Thirds(), [image, 0 * image], ["a", "b"], made("classes", "none", "one", "two", "three"))
+    model, pictures = Thirds(), [image, 0 * image]
+    task = made("classes", "none", "one", "two", "three")
+    found = explain_images(model, pictures, answers(model, pictures), ["a", "b"], task)
     assert found.id.tolist() == ["a", "a", "b"]
     assert found.output.tolist() == ["three", "one", "one"]
 
 
 def test_images_of_all_sizes_are_explained_and_stored(tmp_path) -> None:
     images = [torch.rand(1, 40, 30), torch.rand(1, 20, 600), spots(2)[0]]
-    found = explain_images(Bright(dense=True), images, ["a", "b", "c"], made("classes", "dark", "bright"))
+    model = Bright(dense=True)
+    found = explain_images(model, images, answers(model, images), ["a", "b", "c"], made("classes", "dark", "bright"))
     assert found.image.shape == found.cam.shape == (3, 40, 512)
     assert found.output.tolist() == ["bright"] * 3
     assert found.image[2, 2:5, 2:5].min() == 255
@@ -244,17 +253,19 @@ def test_images_of_all_sizes_are_explained_and_stored(tmp_path) -> None:
 @pytest.mark.parametrize(("channels", "shape"), [(2, (1, 16, 16, 3)), (3, (1, 16, 16, 3)), (5, (1, 16, 16, 3))])
 def test_several_channels_become_colours(channels: int, shape: tuple[int, ...]) -> None:
     model = nn.Sequential(nn.Conv2d(channels, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 1))
-    assert explain_images(model, [torch.rand(channels, 16, 16)], ["a"], made("mask", "vessel")).image.shape == shape
+    images = [torch.rand(channels, 16, 16)]
+    found = explain_images(model, images, answers(model, images), ["a"], made("mask", "vessel"))
+    assert found.image.shape == shape
 
 
 def test_of_a_volume_the_middle_slice_is_shown() -> None:
     x = spots(3)[1]
-    found = explain_images(Bright(3), [x], ["a"], made("multilabel", "dark", "bright"))
+    found = explain_images(Bright(3), [x], answers(Bright(3), [x]), ["a"], made("multilabel", "dark", "bright"))
     assert found.image.shape == (1, 16, 16)
     assert found.output.tolist() == ["bright"]
 
 
 def test_no_images_give_an_empty_file(tmp_path) -> None:
-    write_images(tmp_path, explain_images(Bright(), [], [], made("classes", "dark", "bright")))
+    write_images(tmp_path, explain_images(Bright(), [], [], [], made("classes", "dark", "bright")))
     with np.load(tmp_path / "cam.npz") as stored:
         assert len(stored["id"]) == 0

@@ -11,9 +11,12 @@ from scipy import ndimage
 from tiny import experiment
 
 from biocnn.config.settings import Explain, Motifs, Settings, Train
+from biocnn.io.archive import array_archive
 from biocnn.io.meme import Motif, write_meme
 from biocnn.io.ragged import Ragged
 from biocnn.metrics import auprc, auroc, average_precision_iou, dice, iou, pearson, spearman
+from biocnn.prediction.stored import Decided
+from biocnn.tasks import make_task
 from biocnn.tasks.facts import read_facts
 from biocnn.tasks.instance_targets import instance_targets
 from biocnn.tasks.watershed import label_instances
@@ -85,6 +88,10 @@ def write_images(folder: Path, task: str = "instances", n: int = 18, size: int =
     postprocess = {"seed_threshold": 0.5} if task == "instances" else {}
     _run(folder, RUNS[0], examples, predicted, postprocess, "val_dice")
     _image_metrics(folder, examples, labels, masks, predicted, task, postprocess)
+    with array_archive(folder / "decided.npz") as keep:
+        decide = make_task(read_facts(folder / "dataset" / "facts.json")).decide
+        for name, split, p in zip(examples["id"], examples["split"], predicted, strict=True):
+            keep(Decided.name(split, name), decide(p, postprocess))
     test = np.flatnonzero(examples["split"] == "test")[:4]
     shown = np.stack([np.clip(images[i][0] / 40, 0, 255).astype(np.uint8) for i in test])
     cam = np.stack([ndimage.gaussian_filter((labels[i] > 0).astype(np.float32), 4) for i in test])

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import experiment, metadata, sequences, stored
+from tiny import experiment, metadata, predicted, sequences, stored
 from torch import nn
 from trainings import CPU
 
@@ -197,7 +197,7 @@ def test_what_is_found_does_not_depend_on_the_unit(two: tuple[Model, Model, Data
     for number, model in enumerate((plain, scaled, small)):
         folder = tmp_path / str(number)
         folder.mkdir()
-        list(explain_test_part(model, dataset, Explain(examples=4), folder))
+        list(explain_test_part(model, dataset, predicted(model, dataset, folder), Explain(examples=4), folder))
         found.append(pd.read_csv(folder / "matches.tsv", sep="\t"))
     assert len(found[0]) == 4
     for other in found[1:]:

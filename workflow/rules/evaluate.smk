@@ -29,6 +29,7 @@ rule evaluate:
         per_example="results/{experiment}/metrics_per_example.tsv",
         audit="results/{experiment}/audit.tsv",
         matches="results/{experiment}/matches.tsv",
+        decided="results/{experiment}/decided.npz",
     log:
         "results/{experiment}/logs/evaluate.log",
     benchmark:
@@ -40,4 +41,4 @@ rule evaluate:
         config=W.config_of,
     shell:
         "biocnn evaluate {params.config:q} {input.dataset:q} {input.baselines:q} {output.metrics:q} {output.per_example:q}"
-        " {output.audit:q} {output.matches:q} {params.runs:q} 2>&1 | tee {log:q}"
+        " {output.audit:q} {output.matches:q} {output.decided:q} {params.runs:q} 2>&1 | tee {log:q}"

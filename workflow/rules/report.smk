@@ -11,6 +11,7 @@ rule report:
         metrics="results/{experiment}/metrics.tsv",
         per_example="results/{experiment}/metrics_per_example.tsv",
         audit="results/{experiment}/audit.tsv",
+        decided="results/{experiment}/decided.npz",
         explain="results/{experiment}/explain",
         uncertainty=W.uncertainties,
         segment=W.segments,

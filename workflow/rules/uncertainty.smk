@@ -6,6 +6,7 @@ rule uncertainty:
         dataset="results/{experiment}/dataset",
         models=W.of_runs("results/{experiment}/runs/{run}/model.safetensors"),
         predictions=W.of_runs("results/{experiment}/runs/{run}/predictions"),
+        decided="results/{experiment}/decided.npz",
         made=W.made("segment"),
     output:
         directory("results/{experiment}/uncertainty"),
@@ -22,4 +23,4 @@ rule uncertainty:
         runs=W.of_runs("results/{experiment}/runs/{run}"),
         config=W.config_of,
     shell:
-        "biocnn uncertainty {params.config:q} {input.dataset:q} {output:q} {params.runs:q} 2>&1 | tee {log:q}"
+        "biocnn uncertainty {params.config:q} {input.dataset:q} {input.decided:q} {output:q} {params.runs:q} 2>&1 | tee {log:q}"

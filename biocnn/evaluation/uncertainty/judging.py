@@ -33,11 +33,10 @@ class Judge(ABC):
         self.objects: list[pd.DataFrame] = []
         self.pixels: dict[tuple[str, str, str], Reliability] = {}
 
-    def add(self, method: str, split: str, row: int, found: Uncertainty, postprocess: dict[str, Any]) -> None:
-        """Judge what a method says of the example of this row; ``postprocess`` turns its maps into objects."""
+    def add(self, method: str, split: str, row: int, found: Uncertainty, decided: np.ndarray) -> None:
+        """Judge what a method says of the example of this row, and what was decided of its mean answer."""
         target = self.dataset.y[row][0]
         known = target != IGNORE
-        decided = self.task.decide(found.mean, postprocess)
         judged = Uncertainty(found.mean[:, known], found.entropy[known], found.mutual_information[known])
         name = {"method": method, "split": split, "id": self.dataset.examples["id"].iloc[row]}
         probabilities = self.task.distribution(judged.mean)

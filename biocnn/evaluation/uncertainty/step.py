@@ -1,7 +1,6 @@
 """How sure an experiment's networks are of its validation and test images, and of new ones: tables and maps."""
 
 import logging
-import zipfile
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,16 +12,17 @@ import pandas as pd
 from biocnn.config.registry import own_module, resolve
 from biocnn.config.settings import Settings
 from biocnn.core.errors import InputError
-from biocnn.data.dataset import Dataset, read_examples
+from biocnn.data.dataset import Dataset
 from biocnn.data.duplicates import small_version
 from biocnn.evaluation.uncertainty.judging import Judge
-from biocnn.evaluation.uncertainty.maps import Uncertainty, maps
+from biocnn.evaluation.uncertainty.maps import maps
 from biocnn.evaluation.uncertainty.ranking import annotate_next
 from biocnn.evaluation.uncertainty.sampling import samples
+from biocnn.io.archive import array_archive
 from biocnn.io.image_paths import named_images
-from biocnn.io.ragged import Ragged
 from biocnn.prediction.compatibility import agree, same_data
 from biocnn.prediction.model import Model
+from biocnn.prediction.stored import Decided, read_predictions
 from biocnn.training.metadata import read_metadata
 
 LARGEST = 4096  # pixels along each axis of a new image that are looked at; of a larger one, the middle
@@ -45,10 +45,9 @@ class Answers:
     def __init__(self, runs: Sequence[Path], settings: Settings) -> None:
         self.runs, self.settings = list(runs), settings
         self.loaded: dict[str, list[Model]] = {}
-        self.stored = [Ragged(run / "predictions" / "probability.npy") for run in runs]
+        self.stored, tables = zip(*(read_predictions(run / "predictions") for run in runs), strict=True)
         self.places: dict[tuple[str, str], list[tuple[int, int]]] = {}
-        for which, run in enumerate(runs):
-            table = read_examples(run / "predictions" / "examples.tsv")
+        for which, table in enumerate(tables):
             for row, key in enumerate(zip(table["split"], table["id"], strict=True)):
                 self.places.setdefault(key, []).append((which, row))
 
@@ -84,7 +83,9 @@ class Answers:
         return samples(method, models, image, number=number, seed=seed)
 
 
-def write_uncertainty(dataset: Dataset, runs: Sequence[Path], settings: Settings, folder: Path) -> Iterator[str]:
+def write_uncertainty(
+    dataset: Dataset, runs: Sequence[Path], decided: Path, settings: Settings, folder: Path
+) -> Iterator[str]:
     """Write the files of the uncertainty step into a folder that exists.
 
     Parameters
@@ -93,6 +94,8 @@ def write_uncertainty(dataset: Dataset, runs: Sequence[Path], settings: Settings
         Of the experiment: images and truth.
     runs
         As for `Answers`.
+    decided
+        File of what the step evaluate decided of the ensemble's answers; of those of other methods it is decided here.
     settings
         As for `Answers`. The first of uncertainty.methods makes the maps and the list, which ranks the images of
         segment.images, or those of the validation and test parts where none are given.
@@ -105,11 +108,11 @@ def write_uncertainty(dataset: Dataset, runs: Sequence[Path], settings: Settings
     line
         For the log.
     """
-    answers = Answers(runs, settings)
+    answers, stored = Answers(runs, settings), Decided(decided)
     methods, images = settings.uncertainty.methods or ["ensemble"], settings.segment.images
     rows = pd.Series(range(len(dataset.examples)), index=dataset.examples["id"])
     judge: Judge = resolve(dataset.task.uncertainty)(dataset)
-    with zipfile.ZipFile(folder / "maps.npz", "w", zipfile.ZIP_DEFLATED) as stored:
+    with array_archive(folder / "maps.npz") as store:
         for method in methods:
             if method != "ensemble":  # whose answers are stored
                 for model in answers.models(method):
@@ -118,9 +121,14 @@ def write_uncertainty(dataset: Dataset, runs: Sequence[Path], settings: Settings
                 image = dataset.x[rows[id]]
                 found = maps(answers.of_example(method, (split, id), image), dataset.task)
                 first, _ = answers.places[split, id][0]  # of those that see the image as this split, with folds
-                judge.add(method, split, int(rows[id]), found, answers.postprocess[first])
+                if method == "ensemble":
+                    labels = stored.of(split, id)
+                else:
+                    labels = dataset.task.decide(found.mean, answers.postprocess[first])
+                judge.add(method, split, int(rows[id]), found, labels)
                 if method == methods[0] and split == "test":
-                    _store(stored, id, found)
+                    for name in ("entropy", "mutual_information"):
+                        store(f"{id}.{name}", np.rint(255 * getattr(found, name)).astype(np.uint8))
     tables = judge.tables()
     if images is None:
         # With folds an image is in the validation part of one and in the test part of another.
@@ -165,10 +173,3 @@ def _new(
 def _middle(shape: Sequence[int]) -> tuple[slice, ...]:
     starts = [max(0, (size - LARGEST) // 2) for size in shape]
     return tuple(slice(start, min(start + LARGEST, size)) for start, size in zip(starts, shape, strict=True))
-
-
-def _store(archive: zipfile.ZipFile, id: str, found: Uncertainty) -> None:
-    """Add maps to an .npz file, one at a time."""
-    for name in ("entropy", "mutual_information"):
-        with archive.open(f"{id}.{name}.npy", "w") as handle:
-            np.lib.format.write_array(handle, np.rint(255 * getattr(found, name)).astype(np.uint8))

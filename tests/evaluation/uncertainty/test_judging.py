@@ -75,7 +75,8 @@ def test_pixels_to_ignore_count_for_nothing(tmp_path: Path) -> None:
     rows = []
     for there in (0.5, 0.99):  # whatever is said of the pixels that do not count
         judge = ClassJudge(dataset)
-        judge.add("ensemble", "test", 0, of_probability(np.where(unknown, there, p), MASK), {})
+        found = of_probability(np.where(unknown, there, p), MASK)
+        judge.add("ensemble", "test", 0, found, MASK.decide(found.mean, {}))
         tables = judge.tables()
         rows.append([tables["per_image"].drop(columns="id"), tables["per_object"], tables["calibration"]])
     for one, other in zip(*rows, strict=True):

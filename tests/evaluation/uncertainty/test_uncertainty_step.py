@@ -11,11 +11,13 @@ import torch
 from tiny import experiment, images, metadata, stored
 
 from biocnn.config.schema import choose
-from biocnn.config.settings import Predict, Segment, Settings, Uncertainty
+from biocnn.config.settings import Metrics, Predict, Segment, Settings, Uncertainty
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
+from biocnn.evaluation.evaluate import evaluate_stored
 from biocnn.evaluation.uncertainty import maps, samples
 from biocnn.evaluation.uncertainty.step import Answers, write_uncertainty
+from biocnn.io.archive import array_archive
 from biocnn.metrics import average_precision_iou, dice
 from biocnn.prediction.model import Model
 from biocnn.training.checkpoint import build_model, load_model, save_model
@@ -50,9 +52,16 @@ def asked(*methods: Any, images: Path | None = None, tta: Any = "none", samples:
     return experiment("UNet", data="Images", **sections)
 
 
+def evaluated(dataset: Dataset, runs: list[Path], path: Path) -> Path:
+    with array_archive(path) as keep:
+        evaluate_stored(dataset, runs, Metrics(resamples=0), 1, keep=keep)
+    return path
+
+
 def written(dataset: Dataset, runs: list[Path], folder: Path, *methods: str, new: Path | None = None) -> dict:
     folder.mkdir()
-    list(write_uncertainty(dataset, runs, asked(*methods, images=new), folder))
+    decided = evaluated(dataset, runs, folder.with_suffix(".npz"))
+    list(write_uncertainty(dataset, runs, decided, asked(*methods, images=new), folder))
     assert {path.name for path in folder.iterdir()} == {f"{name}.tsv" for name in FILES} | {"maps.npz"}
     return {name: pd.read_csv(folder / f"{name}.tsv", sep="\t", dtype={"id": str}) for name in FILES}
 
@@ -129,8 +138,9 @@ def test_new_images_are_ranked(tmp_path: Path) -> None:
 def test_dropout_without_dropout_is_refused(tmp_path: Path) -> None:
     dataset, runs = made(tmp_path, "mask", seeds=1, dropout=0.0)
     (tmp_path / "out").mkdir()
+    decided = evaluated(dataset, runs, tmp_path / "decided.npz")
     with pytest.raises(InputError, match="without layers that drop channels"):
-        list(write_uncertainty(dataset, runs, asked("dropout"), tmp_path / "out"))
+        list(write_uncertainty(dataset, runs, decided, asked("dropout"), tmp_path / "out"))
 
 
 def test_views_are_averaged_unless_they_are_what_is_asked_about(tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+"""What steps stored about examples of a data set, read again: predictions, and what was decided of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from biocnn.core.errors import InputError
+from biocnn.data.dataset import read_examples
+from biocnn.io.ragged import Ragged
+
+Predictions = tuple[Ragged, pd.DataFrame]  # probabilities or values, and a table with the id and split of each
+
+
+def read_predictions(folder: Path) -> Predictions:
+    """Probabilities, and the table with the id and split of each, as the steps predict and baselines write them."""
+    values, table = Ragged(folder / "probability.npy"), read_examples(folder / "examples.tsv")
+    if len(values) != len(table):
+        raise InputError(f"{folder}: {len(values)} predictions of {len(table)} examples", "predict again")
+    return values, table
+
+
+def predictions_of(folder: Path, split: str, ids: Sequence[str]) -> list[np.ndarray]:
+    """The predictions for examples of a split, float32."""
+    values, table = read_predictions(folder)
+    places = dict(zip(zip(table["split"], table["id"], strict=True), range(len(table)), strict=True))
+    if missing := [id for id in ids if (split, id) not in places]:
+        raise InputError(f"{folder}: no prediction of the {split} example {missing[0]!r}", "predict again")
+    return [np.asarray(values[places[split, id]], np.float32) for id in ids]
+
+
+class Decided:
+    """Masks or labels of validation and test examples, as the step evaluate decided and stored them.
+
+    Parameters
+    ----------
+    path
+        The .npz file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.stored = path, np.load(path)
+
+    @staticmethod
+    def name(split: str, id: str) -> str:
+        """The name of an array in the file."""
+        return f"{id}.{split}"
+
+    def of(self, split: str, id: str) -> np.ndarray:
+        """What was decided of an example, by the ensemble of the runs that have it in this split; (*spatial)."""
+        if (name := self.name(split, id)) not in self.stored:
+            raise InputError(f"{self.path}: holds no {split} example {id!r}", "evaluate again")
+        return self.stored[name]

@@ -1,4 +1,4 @@
-"""Objects -> tables: where each is, how large, what shape, how bright; and of each image in a row."""
+"""Measure objects: position, size, shape and intensity of each, and a summary per image."""
 
 from biocnn.apply.measure.images import summarise, with_neighbours
 from biocnn.apply.measure.table import background_levels, measure

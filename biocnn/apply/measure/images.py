@@ -1,4 +1,4 @@
-"""What the table of objects says of an image: who is whose neighbour, and all in a row."""
+"""Per-image measurements from the table of objects: nearest neighbours and a summary row."""
 
 import re
 from math import prod
@@ -8,27 +8,27 @@ import pandas as pd
 
 
 def with_neighbours(objects: pd.DataFrame, unit: str = "um") -> pd.DataFrame:
-    """Measure from each centroid to the nearest other one.
+    """Measure the distance from each centroid to the nearest other one.
 
     Parameters
     ----------
     objects
-        Objects of one image and class, as `measure` tells them; of blocks, all of them, joined.
+        Objects of one image and class from `measure`; for blocks, of all blocks joined.
     unit
-        Of the columns in physical units.
+        Unit of the columns in physical units.
 
     Returns
     -------
     objects
-        With the columns neighbour_distance, in pixels, and, where there are centroids in the unit,
-        neighbour_distance_um; nan where there is no other object.
+        Objects with the columns neighbour_distance, in pixels, and, if there are centroids in the unit,
+        neighbour_distance_um; NaN if there is no other object.
     """
-    found = {}
+    distances = {}
     for suffix in ("", f"_{unit}"):
         columns = [name for name in objects if re.fullmatch(f"centroid_[zyx]{suffix}", name)]
         if columns:
-            found[f"neighbour_distance{suffix}"] = _nearest(objects[columns].to_numpy(float))
-    return objects.assign(**found)
+            distances[f"neighbour_distance{suffix}"] = _nearest(objects[columns].to_numpy(float))
+    return objects.assign(**distances)
 
 
 def _nearest(points: np.ndarray) -> np.ndarray:
@@ -40,21 +40,21 @@ def _nearest(points: np.ndarray) -> np.ndarray:
 
 
 def summarise(objects: pd.DataFrame, shape: tuple[int, ...]) -> dict[str, float]:
-    """One image in a row.
+    """Summarise an image in one row.
 
     Parameters
     ----------
     objects
-        Its objects of one class, as `measure` tells them.
+        Objects of one class from `measure`.
     shape
-        Of the image, (*spatial).
+        Shape of the image, (*spatial).
 
     Returns
     -------
     row
-        n_objects; n_touching_edge; area_fraction, the share of pixels in objects; mean and median of the objects' area,
-        also in physical units where there are, of their shape, of each channel's mean and corrected mean, of score and
-        uncertainty; nan where there is no object.
+        n_objects; n_touching_edge; area_fraction, the fraction of pixels in objects; mean and median of area (also in
+        physical units if available), shape, mean and corrected mean of each channel, score and uncertainty; NaN if
+        there is no object.
     """
     area = objects["area"].to_numpy()
     row = {
@@ -65,8 +65,8 @@ def summarise(objects: pd.DataFrame, shape: tuple[int, ...]) -> dict[str, float]
     sizes = [name for name in objects if re.fullmatch(r"area|area_[a-z]+2|volume_[a-z]+3", name)]
     shapes = [name for name in ("eccentricity", "solidity", "sphericity") if name in objects]
     bright = [name for name in objects if name.endswith(("_mean", "_corrected"))]
-    sure = [name for name in ("score", "uncertainty") if name in objects]
-    for name in (*sizes, *shapes, *bright, *sure):
+    confidence = [name for name in ("score", "uncertainty") if name in objects]
+    for name in (*sizes, *shapes, *bright, *confidence):
         values = objects[name].to_numpy(float)
         row[f"{name}_mean"] = float(values.mean()) if len(values) else np.nan
         row[f"{name}_median"] = float(np.median(values)) if len(values) else np.nan

@@ -1,4 +1,4 @@
-"""The pixels of all objects of an image at once, as runs along the last axis: what sums of pixels tell."""
+"""Run-length encoding of all objects of an image along the last axis, for sums over their pixels."""
 
 import numpy as np
 
@@ -6,25 +6,25 @@ import numpy as np
 class Pixels:
     """The objects of an image.
 
-    ``ids`` (n,) are their labels, ascending; what the methods give is in this order, in pixels.
+    ``ids`` (n,) are their labels, ascending; methods return values in this order, in pixels.
 
     Parameters
     ----------
     labels
-        Integers, shape (*spatial), 2D or 3D: 0 = background, each other number one object.
+        Integers, shape (*spatial), 2D or 3D: 0 = background, each other value an object.
     """
 
     def __init__(self, labels: np.ndarray) -> None:
         width = labels.shape[-1]
         rows = labels.reshape(-1, width)
-        change = np.ones(rows.shape, bool)  # where a run begins, of background, too
+        change = np.ones(rows.shape, bool)  # start of each run, including background
         np.not_equal(rows[:, 1:], rows[:, :-1], out=change[:, 1:])
         starts = np.flatnonzero(change)
         ends = np.append(starts[1:], rows.size)
         found = rows.ravel()[starts]
         inside = np.flatnonzero(found)
         starts, lengths, owners = starts[inside], (ends - starts)[inside], found[inside]
-        order = np.argsort(owners, kind="stable")  # by object, and within it from the first pixel to the last
+        order = np.argsort(owners, kind="stable")  # by object, then by position
         self.inside = labels != 0
         self._runs, self._order = np.cumsum(lengths) - lengths, order
         self.lengths, owners = lengths[order], owners[order]
@@ -36,11 +36,11 @@ class Pixels:
         self.area = self.total(self.lengths)
 
     def total(self, of_runs: np.ndarray) -> np.ndarray:
-        """The sum of a value of each run, by object."""
+        """Sum a value per run over the runs of each object."""
         return np.add.reduceat(of_runs, self.firsts) if len(of_runs) else of_runs
 
     def box(self) -> tuple[np.ndarray, np.ndarray]:
-        """The first pixel of each object along each axis, and the one after its last; each (dims, n)."""
+        """Return the bounding box of each object, half-open: starts and ends, each (dims, n)."""
         if not len(self.ids):
             return (np.zeros((len(self.coordinates), 0), int),) * 2
         lasts = [*(axis + 1 for axis in self.coordinates[:-1]), self.begins + self.lengths]
@@ -48,7 +48,7 @@ class Pixels:
         return low, np.stack([np.maximum.reduceat(axis, self.firsts) for axis in lasts])
 
     def moments(self, low: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Centroids (dims, n) and covariances of the pixel centres (n, dims, dims); ``low`` starts each box."""
+        """Return centroids (dims, n) and covariances of pixel centres (n, dims, dims); ``low`` is the box start."""
         n = self.lengths.astype(float)
         *across, x = (axis - low[i][self.owners] for i, axis in enumerate(self.coordinates))
         sums = [*(axis * n for axis in across), n * x + n * (n - 1) / 2]
@@ -62,13 +62,13 @@ class Pixels:
         return mean + low, covariance
 
     def statistics(self, channel: np.ndarray) -> dict[str, np.ndarray]:
-        """Mean, population standard deviation, smallest and largest value, and sum of each object's pixels."""
+        """Return mean, population standard deviation, minimum, maximum and sum of each object's pixels."""
         if not len(self.ids):
             return {kind: np.empty(0) for kind in ("mean", "sd", "min", "max", "integrated")}
-        values = channel[self.inside]  # row by row, as the runs were found
+        values = channel[self.inside]  # in row-major order, like the runs
         total = self.total(self._of_runs(np.add, values.astype(float)))
         mean = total / self.area
-        raw = np.empty(len(self.owners), int)  # the object of each run, in the order in which runs were found
+        raw = np.empty(len(self.owners), int)  # object of each run, in row-major order of the runs
         raw[self._order] = self.owners
         spread = (values - np.repeat(mean[raw], np.diff(self._runs, append=values.size))) ** 2
         squares = self.total(self._of_runs(np.add, spread))
@@ -81,7 +81,7 @@ class Pixels:
         return how.reduceat(values, self._runs)[self._order]
 
     def spans(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Of each row of pixels that an object of a plane has: object, row, first and last column, row by row."""
+        """Return object, row, first and last column of each pixel row of each object in 2D."""
         new = np.flatnonzero((np.diff(self.owners, prepend=-1) != 0) | (np.diff(self.lines, prepend=-1) != 0))
         if not len(new):
             return (np.zeros(0, int),) * 4

@@ -1,4 +1,4 @@
-"""The table of objects."""
+"""Measure objects into a table."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from biocnn.apply.measure.pixels import Pixels
 from biocnn.core.errors import InputError
 
 AXES = "zyx"
-SAMPLE = 1_000_000  # pixels that are looked at for the background
+SAMPLE = 1_000_000  # number of pixels sampled for the background
 
 
 def measure(
@@ -33,46 +33,45 @@ def measure(
     Parameters
     ----------
     labels
-        Integers, shape (*spatial), 2D or 3D: 0 = background, each other number one object.
+        Integers, shape (*spatial), 2D or 3D: 0 = background, each other value an object.
     image
-        Shape (C, *spatial), the pixels in their own units.
+        Shape (C, *spatial), in the units of the image.
     spacing
-        Size of a pixel along each axis, row-major; None where it is unknown.
+        Pixel size along each axis, row-major; None if unknown.
     score
-        Shape (*spatial), a map whose mean over an object says how sure the network is of it.
+        Shape (*spatial), map whose mean over an object is the network's confidence in it.
     channels
-        Names of the image's channels; channel0, channel1, ... where not given.
+        Names of the channels; by default channel0, channel1, ...
     unit
-        Of the spacing, as the names of columns have it.
+        Unit of the spacing, used in column names.
     uncertainty
-        Shape (*spatial), a map whose mean over an object is told, too.
+        Shape (*spatial), map whose mean over each object is reported.
     background
-        Brightness of each channel where there is no object, shape (C,); measured where not given.
+        Background level of each channel, shape (C,); measured by default.
     offset
-        Where a block of a larger image starts in it, along each axis; positions are told in the larger image.
+        Start of a block in a larger image along each axis; positions refer to the larger image.
     whole
-        Shape of the larger image, whose ends objects touch, or not.
+        Shape of the larger image, whose edges count for touches_edge.
     owned
-        Labels to measure, of a block that holds parts of others, too; objects must lie in the block as a whole.
+        Labels to measure in a block that also contains parts of others; these objects must lie fully in it.
 
     Returns
     -------
     objects
-        One row for each object, in the order of label; no rows, but the same columns, where there is none.
-        label; area (pixels; in 3D, voxels); centroid_* (pixel centres are whole numbers); *_min, *_max (bounding box,
-        half-open); axis_major, axis_minor (of the ellipse of equal second moments); touches_edge; in 2D perimeter,
-        eccentricity, solidity and orientation (radians from the row axis to the major axis, counter-clockwise), in 3D
-        surface and sphericity (of voxels as they are spaced, else of cubes); for each channel *_mean, *_sd (of the
-        population), *_min, *_max, *_integrated (the sum) and *_corrected (the mean less the background; empty where all
-        of the image is object); score and uncertainty where they were given; neighbour_distance, from centroid to the
-        nearest other centroid in the table (empty where there is none; of blocks, see `with_neighbours`).
-        With a spacing: area_um2 (in 3D volume_um3), centroid_*_um, axis_*_um, surface_um2, neighbour_distance_um and,
-        where pixels are square, perimeter_um, in the unit that was given.
+        One row per object, ordered by label; without objects, no rows but the same columns. Columns: label; area
+        (pixels; in 3D, voxels); centroid_* (integers at pixel centres); *_min, *_max (bounding box, half-open);
+        axis_major, axis_minor (of the ellipse of equal second moments); touches_edge; in 2D perimeter, eccentricity,
+        solidity and orientation (radians from the row axis to the major axis, counter-clockwise), in 3D surface and
+        sphericity (with voxels of the given spacing, else cubes); per channel *_mean, *_sd (population), *_min, *_max,
+        *_integrated (sum) and *_corrected (mean minus background; empty if the entire image is object); score and
+        uncertainty if given; neighbour_distance, from the centroid to the nearest other centroid in the table (empty if
+        there is none; for blocks see `with_neighbours`). With a spacing, in the given unit: area_um2 (in 3D
+        volume_um3), centroid_*_um, axis_*_um, surface_um2, neighbour_distance_um and, for square pixels, perimeter_um.
 
     Raises
     ------
     InputError
-        Where the shapes do not belong together.
+        If the shapes do not match.
     """
     labels, image = np.asarray(labels), np.asarray(image)
     channels = _check(labels, image, {"score": score, "uncertainty": uncertainty}, channels)
@@ -94,7 +93,7 @@ def measure(
 
 
 def background_levels(labels: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """The median of each channel where there is no object; of a large image, only some million pixels are looked at.
+    """Return the median of each channel outside objects; large images are sampled at about a million pixels.
 
     Parameters
     ----------
@@ -106,7 +105,7 @@ def background_levels(labels: np.ndarray, image: np.ndarray) -> np.ndarray:
     Returns
     -------
     levels
-        Shape (C,), float; nan where there is no background.
+        Shape (C,), float; NaN if there is no background.
     """
     flat = np.asarray(labels).ravel()
     every = slice(None, None, max(1, flat.size // SAMPLE))
@@ -154,14 +153,14 @@ def _geometry(
 
 
 def _axes(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The longest and the shortest axis of the ellipses (ellipsoids) of these second moments, end to end."""
+    """Return the full lengths of the longest and shortest axis of ellipses (ellipsoids) with these moments."""
     spread = np.clip(np.linalg.eigvalsh(covariance), 0, None)
     scale = 16 if covariance.shape[-1] == 2 else 20
     return np.sqrt(scale * spread[:, -1]), np.sqrt(scale * spread[:, 0])
 
 
 def _orientation(covariance: np.ndarray) -> np.ndarray:
-    """From the row axis to the major axis, -pi/2 to pi/2; of shapes without one, and of diagonal ones, +-pi/4."""
+    """Angle from the row axis to the major axis, -pi/2 to pi/2; +-pi/4 for isotropic and diagonal shapes."""
     rows, columns, both = covariance[:, 0, 0], covariance[:, 1, 1], covariance[:, 0, 1]
     diagonal = np.where(both > 0, np.pi / 4, -np.pi / 4)
     return np.where(rows == columns, diagonal, np.arctan2(2 * both, rows - columns) / 2)
@@ -170,18 +169,20 @@ def _orientation(covariance: np.ndarray) -> np.ndarray:
 def _check(
     labels: np.ndarray, image: np.ndarray, maps: dict[str, np.ndarray | None], channels: Sequence[str] | None
 ) -> Sequence[str]:
-    """The names of the channels, once all shapes were found to fit."""
+    """Check that all shapes match, and return the names of the channels."""
     if labels.ndim not in (2, 3):
         raise InputError(f"labels of shape {labels.shape} cannot be measured", "give (H, W) or (D, H, W)")
     if image.shape[1:] != labels.shape:
         raise InputError(
-            f"an image of shape {image.shape} does not belong to labels of shape {labels.shape}",
+            f"image of shape {image.shape} does not match labels of shape {labels.shape}",
             f"give the image as (channels, {', '.join(map(str, labels.shape))})",
         )
     for name, values in maps.items():
         if values is not None and np.shape(values) != labels.shape:
-            raise InputError(f"{name} of shape {np.shape(values)} for labels of {labels.shape}", "give one per pixel")
+            raise InputError(
+                f"{name} of shape {np.shape(values)} for labels of {labels.shape}", "give one value per pixel"
+            )
     names = [f"channel{i}" for i in range(len(image))] if channels is None else list(channels)
     if len(names) != len(image) or len(set(names)) < len(names):
-        raise InputError(f"channel names {names} for {len(image)} channel(s)", "give a different name for each channel")
+        raise InputError(f"channel names {names} for {len(image)} channel(s)", "give each channel a unique name")
     return names

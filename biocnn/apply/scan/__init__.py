@@ -1,1 +1,1 @@
-"""Peaks and tracks along chromosomes."""
+"""Scan chromosomes: tracks and peaks."""

@@ -1,9 +1,9 @@
-"""Peaks among the windows of a scan: as many as there are sites to be expected, ranked, and how many of them are true.
+"""Call peaks among the windows of a scan: as many as expected sites, ranked, with an estimate of their precision.
 
-Held-out examples have another share of positives than a genome: a threshold that parts them well calls mostly false
-peaks along a chromosome. So the threshold follows from the density of sites: it lets through about as many peaks as
-sites are expected. Of these sites, those are called that a network gives so much: the share of the positives of the
-validation part that it does (recall). What is called beyond them is false.
+Held-out examples have a larger fraction of positives than a genome: a threshold that separates them well calls mostly
+false peaks along a chromosome. The threshold therefore follows from the density of sites, so that about as many peaks
+as expected sites are called. The fraction of sites called at a value is estimated by the fraction of positives of
+the validation split that reach it (recall). All further peaks are false.
 """
 
 from collections.abc import Sequence
@@ -14,24 +14,24 @@ import numpy as np
 from biocnn.data.sampling import Apart
 from biocnn.io.tracks import Peak, Peaks
 
-FALLBACK = 0.5  # threshold, where neither it nor a density is known
-KEPT = 1 << 20  # windows that are kept before those that cannot be peaks are dropped
-NEIGHBOURS = 3  # cells of a window's length in which windows overlap one in the middle cell
+FALLBACK = 0.5  # threshold if neither threshold nor density is known
+KEPT = 1 << 20  # number of windows kept before those that cannot be peaks are dropped
+NEIGHBOURS = 3  # number of window-sized cells whose windows can overlap one in the middle cell
 
 
 class Ranked(NamedTuple):
-    """Peaks in the order in which they were scanned, with what is known of them.
+    """Peaks in scanning order, with rank and precision.
 
     Parameters
     ----------
     peaks
-        Of windows that reach the threshold; those that overlap make one.
+        Peaks of windows that reach the threshold; overlapping windows form one peak.
     rank
-        For each, how many are as high or higher, those before it if as high; 1 is the highest. Shape (n,).
+        Rank of each peak, shape (n,); 1 is the highest, and ties are ranked in order.
     precision
-        For each, the estimated share of true ones among it and those above, shape (n,); nan where that is not known.
+        Estimated fraction of true peaks among each peak and all above it, shape (n,); NaN if unknown.
     threshold
-        Of windows.
+        Threshold of windows.
     """
 
     peaks: list[Peak]
@@ -41,18 +41,18 @@ class Ranked(NamedTuple):
 
 
 class Caller:
-    """Takes windows as they come, and makes peaks of them once all have come.
+    """Collects windows in order, and calls peaks at the end.
 
     Parameters
     ----------
     window
-        Length of a window, in bp.
+        Length of a window in bp.
     threshold
-        Windows of at least this value make peaks; None: it follows from ``density``.
+        Smallest value of a window in a peak; None to derive it from ``density``.
     density
-        Sites expected, per Mb; None: not known.
+        Expected sites per Mb; None if unknown.
     bases
-        How many are scanned at most.
+        Maximum number of bases to scan.
     """
 
     def __init__(self, window: int, threshold: float | None, density: float | None, bases: int) -> None:
@@ -62,11 +62,11 @@ class Caller:
             self.threshold = FALLBACK
         self._scanned, self._limit, self._bound = 0, KEPT, -np.inf
         self._names: list[str] = []
-        self._kept: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []  # contigs by number, starts, values
+        self._kept: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []  # contig indices, starts, values
         self._peaks, self._found = Peaks(self.threshold or 0.0, window), []
 
     def add(self, chrom: str, starts: np.ndarray, values: np.ndarray, stride: int) -> None:
-        """The next windows of a contig, in order, and their values; both of shape (n,)."""
+        """Add the next windows of a contig, in order, and their values; both of shape (n,)."""
         self._scanned += stride * len(starts)
         if self.threshold is not None:
             self._found += self._peaks.add(chrom, starts, values)
@@ -81,16 +81,16 @@ class Caller:
 
     @property
     def expected(self) -> float:
-        """Sites expected where was scanned so far; nan where no density is known."""
+        """Expected sites in the bases scanned so far; NaN if the density is unknown."""
         return np.nan if self.density is None else self.density * self._scanned / 1e6
 
     def end(self, recall: Sequence[float] | None) -> Ranked:
-        """All peaks.
+        """Return all peaks.
 
         Parameters
         ----------
         recall
-            Values that 100%, ..., 0% of held-out positives reach, evenly spaced, ascending; None: not known.
+            Values reached by 100%, ..., 0% of held-out positives, evenly spaced, ascending; None if unknown.
         """
         threshold = self._threshold() if self.threshold is None else self.threshold
         peaks = [*self._found, *self._peaks.end()] if self.threshold is not None else self._peaks_above(threshold)
@@ -103,9 +103,9 @@ class Caller:
         return tuple(np.concatenate(part) for part in zip(*self._kept, strict=True))
 
     def _drop(self) -> None:
-        """Let go of windows below all thresholds that are still possible: what is to come can only raise it.
+        """Drop windows below any threshold that is still possible: further windows can only raise it.
 
-        Of the cells of a window's length with some value or more, at least a third have a site of that value.
+        At least a third of the window-sized cells that contain some value or more have a site of that value.
         """
         contigs, starts, values = self._all()
         cells = np.stack([contigs, starts // self.window])
@@ -119,7 +119,7 @@ class Caller:
         self._limit = max(KEPT, 2 * int(high.sum()))
 
     def _threshold(self) -> float:
-        """The value of the last window that is taken, from the highest on, none near another, for each site one."""
+        """Return the value of the last of the highest non-overlapping windows, one per expected site."""
         if not self._kept or not sum(len(part[1]) for part in self._kept):
             return FALLBACK
         contigs, starts, values = self._all()
@@ -149,26 +149,26 @@ def _sites(expected: float) -> int:
 
 
 def precision(values: np.ndarray, expected: float, recall: Sequence[float] | None) -> np.ndarray:
-    """The estimated share of true ones among each peak and all above it; the largest at this rank or below.
+    """Estimate the fraction of true peaks among each peak and all above it; the maximum at this rank or below.
 
     Parameters
     ----------
     values
-        Of peaks, shape (n,), from the highest to the lowest.
+        Values of peaks, shape (n,), in descending order.
     expected
-        Sites where was scanned.
+        Expected sites in the scanned bases.
     recall
-        Values that 100%, ..., 0% of held-out positives reach, evenly spaced, ascending.
+        Values reached by 100%, ..., 0% of held-out positives, evenly spaced, ascending.
 
     Returns
     -------
     precision
-        Shape (n,), 0 to 1; nan where recall or the number of sites is not known.
+        Shape (n,), 0 to 1; NaN if recall or the number of sites is unknown.
     """
     if recall is None or not len(recall) or np.isnan(expected):
         return np.full(len(values), np.nan)
     levels = np.asarray(recall, float)
     reached = 1 - np.searchsorted(levels, values, side="left") / len(levels)
-    called = np.searchsorted(-values, -values, side="right")  # those of the same value together
-    found = np.minimum(1.0, expected * reached / np.maximum(called, 1))
-    return np.maximum.accumulate(found[::-1])[::-1]
+    called = np.searchsorted(-values, -values, side="right")  # ties together
+    fractions = np.minimum(1.0, expected * reached / np.maximum(called, 1))
+    return np.maximum.accumulate(fractions[::-1])[::-1]

@@ -1,4 +1,4 @@
-"""A genome past models, some windows at a time: bigWig, peaks and counts."""
+"""Scan a genome with models, some windows at a time: bigWig, peaks and counts."""
 
 import logging
 import re
@@ -25,8 +25,8 @@ from biocnn.io.tracks import BigWig, narrowpeak, write_bigwig
 from biocnn.prediction.compatibility import agree
 from biocnn.prediction.model import Model
 
-MAX_UNKNOWN = 0.5  # largest share of unknown bases in a window, where training set no other
-ROWS = 1 << 14  # windows at a time
+MAX_UNKNOWN = 0.5  # maximum fraction of unknown bases in a window, unless set in training
+ROWS = 1 << 14  # windows per batch
 
 log = logging.getLogger("biocnn")
 
@@ -39,7 +39,7 @@ def scan_files(
     trust: Sequence[str] = (),
     **settings: Any,
 ) -> None:
-    """``scan_genome`` of model files and a genome, which is a FASTA file or a folder of ``write_genome``."""
+    """Run ``scan_genome`` on model files and a genome, a FASTA file or a folder of ``write_genome``."""
     options(settings, Scan)
     loaded = [Model(model, trust=trust) for model in models]
     agree(loaded, "sequence", "scan")
@@ -53,44 +53,44 @@ def scan_files(
 
 
 def scan_genome(genome: Genome, models: Sequence[Model], folder: Path, **settings: Any) -> Checks:
-    """Scan contigs with one or more models: tracks of the mean probability, and peaks, named by their rank.
+    """Scan contigs with one or more models: write tracks of the mean probability, and peaks named by rank.
 
-    Windows of more unknown bases than the models were trained on are left out.
+    Windows with more unknown bases than allowed in training are omitted.
 
     Parameters
     ----------
     genome
-        From ``open_genome``, so that memory holds no more of it than is needed, or ``read_genome``.
+        Genome from ``open_genome``, which is memory-mapped, or ``read_genome``.
     models
-        Of the same window and outputs; an ensemble.
+        Ensemble of models with the same window and outputs.
     folder
-        Exists, and gets ``scan.bw`` (the probability, on ``stride`` bp around the middle of each window) and
-        ``peaks.narrowPeak``; of several outputs ``scan.NAME.bw`` and ``peaks.NAME.narrowPeak`` for each.
+        Existing folder for ``scan.bw`` (the probability, on ``stride`` bp around the centre of each window) and
+        ``peaks.narrowPeak``; with several outputs ``scan.NAME.bw`` and ``peaks.NAME.narrowPeak`` for each.
     **settings
-        Options as of `biocnn scan`, with the defaults of ``Scan`` in ``biocnn.config.settings``: see below.
+        Options of `biocnn scan`, with the defaults of ``Scan`` in ``biocnn.config.settings``; see below.
 
     Other Parameters
     ----------------
     contigs
-        Names, which may be spelled otherwise than in the genome, see ``biocnn.io.contigs``; None: all.
+        Contigs to scan, matched as in ``biocnn.io.contigs``; None for all.
     stride
-        From one window to the next, in bp.
+        Distance between windows in bp.
     threshold
-        Windows of at least this probability make peaks; those that overlap make one. None: the threshold that lets
-        through about as many peaks as ``density`` leads to expect, or .5 where no density is known.
+        Smallest probability of a window in a peak; overlapping windows form one peak. None: derived from ``density`` so
+        that about as many peaks as expected sites are called, or 0.5 if no density is known.
     density
-        Sites per Mb, of each output; None: that of the positives that the models were trained on.
+        Sites per Mb of each output; None for the density of the positives in training.
 
     Returns
     -------
     counts
-        Windows read and left out; peaks, sites expected, and how many of the peaks are true by an estimate.
+        Numbers of windows read and omitted, peaks, expected sites, and estimated true peaks.
 
     Raises
     ------
     InputError
-        For models that differ or have no window, contigs that the genome lacks or that are all too short, and a density
-        that is not above 0.
+        If models differ or have no window, contigs are missing from the genome or all too short, or the density is not
+        above 0.
     """
     (scan,) = options(settings, Scan)
     window, stride = _agreed(models, genome, scan.stride), scan.stride
@@ -100,7 +100,7 @@ def scan_genome(genome: Genome, models: Sequence[Model], folder: Path, **setting
     share = MAX_UNKNOWN if trained is None else trained
     counts, began = Counter(), time.monotonic()
     if models[0].facts.alphabet == RNA:
-        checks.add("scan", "note", "contigs of which models of RNA read one strand, +", len(chosen))
+        checks.add("scan", "note", "contigs of which models of RNA read only the + strand", len(chosen))
     bases = sum(genome.contigs[name] for name in chosen)
     suffixes, densities = _suffixes(models[0].outputs), _densities(models, scan.density)
     with ExitStack() as files:
@@ -123,19 +123,19 @@ def scan_genome(genome: Genome, models: Sequence[Model], folder: Path, **setting
 
 
 class Track:
-    """The bigWig and the peaks of one output, while they are written."""
+    """The bigWig and the peaks of one output being written."""
 
     def __init__(self, name: str, bigwig: BigWig, caller: Caller, stride: int) -> None:
         self.name, self.caller, self.stride, self._bigwig = name, caller, stride, bigwig
 
     def add(self, chrom: str, starts: np.ndarray, values: np.ndarray) -> None:
-        """The next windows of a contig, and their values."""
+        """Add the next windows of a contig, and their values."""
         span = min(self.stride, self.caller.window)
         self._bigwig.add(chrom, starts + (self.caller.window - span) // 2, values, span=span, step=self.stride)
         self.caller.add(chrom, starts, values, self.stride)
 
     def write_peaks(self, path: Path, recall: Sequence[float] | None, checks: Checks) -> None:
-        """Call peaks, write them in order, named by their rank, and account for them; no more windows come."""
+        """Call peaks, write them in order, named by rank, and record their number; call after the last window."""
         found, caller = self.caller.end(recall), self.caller
         with open(path, "w", encoding="utf-8") as bed:
             for peak, rank, share in zip(found.peaks, found.rank, found.precision, strict=True):
@@ -143,49 +143,51 @@ class Track:
         count = len(found.peaks)
         checks.add("scan", "made", f"peaks of {self.name}: windows of {found.threshold:.6g} or more", count)
         if caller.density is not None:
-            reason = f"sites of {self.name} expected, at {caller.density:.4g} per Mb"
+            reason = f"expected sites of {self.name}, at {caller.density:.4g} per Mb"
             checks.add("scan", "note", reason, round(caller.expected))
         if count and not np.isnan(found.precision[0]):
             true = round(found.precision.min() * count)
-            checks.add("scan", "note", f"of the peaks of {self.name} true, as estimated", true)
+            checks.add("scan", "note", f"estimated true peaks of {self.name}", true)
         elif not caller.given:
-            reason = f"peaks of {self.name} of which it is not known how many are true: give density, sites per Mb"
+            reason = f"peaks of {self.name} with unknown precision: set density, in sites per Mb"
             checks.add("scan", "note", reason, count)
 
 
 def _agreed(models: Sequence[Model], genome: Genome, stride: int) -> int:
-    """The window of all models."""
+    """Return the common window of the models."""
     agree(models, "sequence", "scan")
-    models[0].scan(genome, genome.names[0], stride=stride)  # refuses a model without a window, and a wrong stride
+    models[0].scan(genome, genome.names[0], stride=stride)  # refuses models without a window, and an invalid stride
     return models[0].facts.window
 
 
 def _chosen(genome: Genome, contigs: Sequence[str] | None, window: int, checks: Checks) -> list[str]:
-    """The contigs to scan, in the genome's order."""
+    """Return the contigs to scan, in the order of the genome."""
     found = match_contigs(genome.names if contigs is None else contigs, genome, False, "scan.contigs")
     renamed = [f"{name} -> {contig}" for name, contig in found.items() if name != contig]
     checks.add("scan", "repaired", "contig names", len(renamed), ", ".join(renamed[:4]))
     chosen = [name for name in genome.names if name in found.values()]
     if all(genome.contigs[name] < window for name in chosen):
-        raise InputError(f"scan: no contig is as long as a window of {window} bp", f"chosen: {', '.join(chosen[:12])}")
+        raise InputError(
+            f"scan: all contigs are shorter than a window of {window} bp", f"chosen: {', '.join(chosen[:12])}"
+        )
     return chosen
 
 
 def _densities(models: Sequence[Model], given: float | None) -> list[float | None]:
-    """Sites per Mb of each output: as given, or as in the data that the first model was trained on."""
+    """Return the sites per Mb of each output: as given, or as in the training data of the first model."""
     outputs = len(models[0].outputs)
     return [given] * outputs if given else models[0].facts.density or [None] * outputs
 
 
 def _recall(models: Sequence[Model], output: int) -> np.ndarray | None:
-    """What shares of held-out positives reach, on average over the models; None where one of them does not tell."""
+    """Return the values reached by held-out positives, averaged over models; None if unknown for any."""
     every = [model.meta.recall for model in models]
     known = all(levels and levels[output] for levels in every)
     return np.mean([levels[output] for levels in every], axis=0) if known else None
 
 
 def _mean(models: Sequence[Model], genome: Genome, chrom: str, stride: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The mean of the models' probabilities, for some windows at a time."""
+    """Yield the mean probabilities of the models, some windows at a time."""
     window = models[0].facts.window
     starts = range(0, genome.contigs[chrom] - window + 1, stride)
     for first in range(0, len(starts), ROWS):
@@ -195,14 +197,14 @@ def _mean(models: Sequence[Model], genome: Genome, chrom: str, stride: int) -> I
 
 
 def _unknown(genome: Genome, chrom: str, starts: np.ndarray, window: int) -> np.ndarray:
-    """The share of unknown bases in each window."""
+    """Return the fraction of unknown bases in each window."""
     first = int(starts[0])
     total = np.concatenate([[0], np.cumsum(genome.codes(chrom, first, int(starts[-1]) + window) == UNKNOWN)])
     return (total[starts - first + window] - total[starts - first]) / window
 
 
 def _suffixes(outputs: Sequence[str]) -> list[str]:
-    """What tells the files of several outputs apart: their names, without what a file name should not have."""
+    """Return suffixes of the files of several outputs: their names, made safe for file names."""
     plain = [re.sub(r"[^\w.+-]+", "_", name) for name in outputs]
     plain = [f"{k}-{name}" for k, name in enumerate(plain, 1)] if len(set(plain)) < len(plain) else plain
     return [f".{name}" for name in plain] if len(plain) > 1 else [""]

@@ -1,1 +1,1 @@
-"""What variants change: VCF in, annotated and indexed VCF out. See ``step.annotate``."""
+"""Predict variant effects: VCF in, annotated and indexed VCF out. See ``step.annotate``."""

@@ -1,4 +1,4 @@
-"""From lines of a VCF to alleles: what can be scored, what is set aside, and why."""
+"""Parse VCF lines into alleles, with the reasons why some cannot be scored."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ from biocnn.io.genome import Genome
 Mismatch = Literal["error", "skip", "swap"]
 CODES = {letter: code for code, letters in enumerate(("Aa", "Cc", "Gg", "Tt")) for letter in letters}
 LETTERS = frozenset(CODES)
-LAST = (1 << 31) - 1  # the largest POS that BCF and the index of a VCF can hold
+LAST = (1 << 31) - 1  # the largest POS that BCF and VCF indexes support
 
-# Why an allele is not scored: as the VCF says it, and as people do.
+# Reasons why an allele is not scored: codes in the VCF and descriptions.
 REASONS = {
-    "contig": "contig that the genome lacks",
+    "contig": "contig missing from the genome",
     "missing": "no alternative allele ('.')",
-    "star": "allele '*', removed by a deletion before it",
-    "symbolic": "symbolic allele, '<DEL>' say",
+    "star": "allele '*', removed by an upstream deletion",
+    "symbolic": "symbolic allele, e.g. '<DEL>'",
     "breakend": "breakend",
     "letters": "letters other than A, C, G and T",
-    "telomere": "before the first base of the contig (POS 0) or behind the last",
+    "telomere": "before the first base of the contig (POS 0) or after the last",
     "same": "alternative allele equal to REF",
     "long": "longer than the window",
     "ref_mismatch": "REF differs from the genome",
@@ -37,10 +37,9 @@ REASONS = {
 
 @dataclass
 class Alleles:
-    """One entry for each alternative allele of a block, in order, as the file has it.
-
-    ``record`` is the row of its line in the block; ``start`` is POS - 1. ``reason`` is "" for alleles to be scored,
-    and ``kind`` is "" for the others; ``swapped`` tells where the genome has ALT instead of REF.
+    """The alternative alleles of a block, in the order and form of the file.
+    ``record`` is the row of its line in the block; ``start`` is POS - 1. ``reason`` is "" for alleles to be scored, and
+    ``kind`` is "" for all others; ``swapped`` marks alleles for which the genome has ALT instead of REF.
     """
 
     record: np.ndarray
@@ -53,7 +52,7 @@ class Alleles:
 
     @cached_property
     def kind(self) -> list[str]:
-        """SNV, MNV, insertion, deletion or complex."""
+        """Kind of each allele: SNV, MNV, insertion, deletion or complex."""
         every = zip(self.ref, self.alt, self.reason, strict=True)
         return ["" if reason else kind(ref, alt) for ref, alt, reason in every]
 
@@ -65,7 +64,7 @@ class Alleles:
 
 @dataclass
 class Normal:
-    """The alleles of a block that are to be scored, ``rows`` of them, as ``normalise`` writes them."""
+    """The alleles ``rows`` of a block that are scored, normalised by ``normalise``."""
 
     rows: np.ndarray
     contig: np.ndarray
@@ -75,29 +74,29 @@ class Normal:
 
     @property
     def places(self) -> np.ndarray:
-        """At how many places a file may have each, with the same outcome: more than one for indels in repeats."""
+        """Number of equivalent positions of each allele: more than one for indels in repeats."""
         pairs = [sorted(pair, key=len) for pair in zip(self.ref, self.alt, strict=True)]
         return np.array([1 + len(short) * long.startswith(short) for short, long in pairs], np.int64)
 
 
 class Reader:
-    """Turns the lines of one file into alleles, and checks them against the genome on the way.
+    """Parses the lines of a file into alleles and checks them against the genome.
 
     Parameters
     ----------
     genome
-        Contigs of other spellings are found as in ``biocnn.io.contigs``.
+        Genome; contig names are matched as in ``biocnn.io.contigs``.
     source
-        The file, for messages.
+        File, for messages.
     longest
-        Longer alleles are set aside, bp.
+        Length in bp above which alleles are skipped.
     ref_mismatch
-        Where REF differs from the genome: stop, set the alleles aside, or, where ALT is what the genome has and both
-        are of the same length, score them all the same.
+        If REF differs from the genome: stop, skip the allele, or, if the genome has ALT and both have the same length,
+        score it anyway.
     unknown_contigs
-        Where the genome lacks a contig: stop, or set its alleles aside.
+        If a contig is missing from the genome: stop, or skip its alleles.
     declared
-        Contigs that the header names, and that show how those of records are meant.
+        Contigs declared in the header, which help to interpret those of records.
     """
 
     def __init__(
@@ -111,18 +110,18 @@ class Reader:
     ) -> None:
         self.genome, self.source, self.longest = genome, source, longest
         self.ref_mismatch, self.unknown_contigs, self.declared = ref_mismatch, unknown_contigs, list(declared)
-        self.rows: dict[str, int] = {}  # of contigs of the file, in the genome; -1: not there
+        self.rows: dict[str, int] = {}  # index in the genome of each contig of the file; -1 if missing
         self.found: dict[str, str] = {}
         self.renamed = False
         self.lines: dict[str, int] = {}
         self.last = ("", 0)
         self.blank = self.unordered = 0
-        self.example = ""  # of records that are out of order
+        self.example = ""  # of unsorted records
 
     def fields(self, first: int, lines: Sequence[str]) -> tuple[list[int], list[list[str]]]:
-        """Number and columns of each line that is not blank: CHROM to INFO, and all that follows as one.
+        """Return number and columns of each non-blank line: CHROM to INFO, and the rest as one column.
 
-        Counts blank lines, and records that come after one of a larger POS or after another contig.
+        Counts blank lines, and records that follow a larger POS or return to an earlier contig.
         """
         numbers = [number for number, line in enumerate(lines, first) if line]
         fields = [line.split("\t", 8) for line in lines if line]
@@ -131,8 +130,8 @@ class Reader:
         for number, columns in zip(numbers, fields, strict=True):
             if len(columns) < 8:
                 raise InputError(
-                    f"{self.source} line {number}: {len(columns)} columns, not 8 or more",
-                    "columns are CHROM POS ID REF ALT QUAL FILTER INFO, with tabs between them",
+                    f"{self.source} line {number}: {len(columns)} columns, fewer than 8",
+                    "columns are CHROM POS ID REF ALT QUAL FILTER INFO, separated by tabs",
                 )
             pos = self._position(columns[1], number)
             if columns[0] not in self.rows:
@@ -147,9 +146,7 @@ class Reader:
         if not (text.isascii() and text.isdigit()):
             raise InputError(f"{self.source} line {number}: POS is {text!r}", "POS is a whole number, counted from 1")
         if len(text) > 10 or int(text) > LAST:
-            raise InputError(
-                f"{self.source} line {number}: POS is {text}", f"no reader of VCF takes more than {LAST:,}"
-            )
+            raise InputError(f"{self.source} line {number}: POS is {text}", f"VCF readers support at most {LAST:,}")
         return int(text)
 
     def _out_of_order(self, columns: Sequence[str]) -> None:
@@ -157,7 +154,7 @@ class Reader:
         self.example = self.example or readable(f"{columns[0]}:{columns[1]}")
 
     def alleles(self, numbers: Sequence[int], fields: Sequence[Sequence[str]]) -> tuple[Alleles, Normal]:
-        """The alleles of lines with these numbers, and those of them to be scored."""
+        """Return the alleles of lines with these numbers, and the normalised ones to be scored."""
         record, ref, alt, reason = [], [], [], []
         for row, columns in enumerate(fields):
             whole = self._where(columns[0], int(columns[1]))
@@ -176,7 +173,7 @@ class Reader:
         return found, Normal(scored, some[0], *normalise(self.genome, *some))
 
     def _where(self, chrom: str, pos: int) -> str:
-        """The reason for which nothing at a place can be scored."""
+        """Return the reason why nothing at a position can be scored, or ""."""
         row = self.rows[chrom]
         return "contig" if row < 0 else "telomere" if pos in (0, self.genome.lengths[row] + 1) else ""
 
@@ -210,7 +207,7 @@ class Reader:
             f"{self.source} line {line}: REF is {alleles.ref[i]!r}, but {self.genome.source} {has} at {where}",
             "is it the genome of these variants? "
             + ("The genome has ALT: ref_mismatch: swap scores such variants; " if swapped else "")
-            + "ref_mismatch: skip sets them aside",
+            + "ref_mismatch: skip skips them",
         )
 
     def _new_contig(self, name: str, line: int) -> None:
@@ -219,11 +216,11 @@ class Reader:
             self.found[name], self.rows[name] = name, self.genome.names.index(name)
             return
         try:
-            # All names so far, and of the header, because the spelling of one tells how others are meant.
+            # All names so far and those of the header, because one name can determine the meaning of others.
             names = [*self.found, name]
             found = match_contigs(names, self.genome, False, self.source, self.lines, self.declared)
         except UnknownContig:
-            # By its brackets a name says that it is none of the genome's, but of another file of assembled sequences.
+            # Brackets mark a contig of a separate assembly file, not of the genome.
             if self.unknown_contigs == "error" and not (name.startswith("<") and name.endswith(">")):
                 raise
             self.rows[name] = -1
@@ -231,17 +228,17 @@ class Reader:
         changed = next((old for old in self.found if found[old] != self.found[old]), None)
         if changed:
             raise UnknownContig(
-                f"{self.source} line {line}: contig {name!r} shows that {changed!r} means {found[changed]!r}, "
+                f"{self.source} line {line}: contig {name!r} implies that {changed!r} means {found[changed]!r}, "
                 f"not {self.found[changed]!r} of {self.genome.source}",
-                "name the contigs as the genome does",
+                "name the contigs as in the genome",
             )
         self.found, self.renamed = found, found[name] != name
         self.rows[name] = self.genome.names.index(found[name])
 
 
 def why_not(ref: str, alt: str, longest: int) -> str:
-    """The reason, a key of ``REASONS``, for which an allele cannot be scored; "" where it can."""
-    if ref in LETTERS and alt in LETTERS:  # most of them
+    """Return the reason why an allele cannot be scored, a key of ``REASONS``; "" if it can."""
+    if ref in LETTERS and alt in LETTERS:  # most alleles
         return "same" if CODES[ref] == CODES[alt] else ""
     if alt in (".", ""):
         return "missing"
@@ -263,7 +260,7 @@ def why_not(ref: str, alt: str, longest: int) -> str:
 
 
 def kind(ref: str, alt: str) -> str:
-    """SNV, MNV, insertion, deletion or complex (several bases by another number of them)."""
+    """Return SNV, MNV, insertion, deletion or complex (several bases replaced by a different number)."""
     if len(ref) == len(alt) == 1:
         return "SNV"
     _, removed, added = trimmed(ref, alt)

@@ -1,4 +1,4 @@
-"""How large a change must be to stand out: random variants of the same kind, at random places of the same genome."""
+"""Background distribution of changes: random variants of the same kind at random positions of the genome."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,37 +10,37 @@ from biocnn.core.errors import InputError
 from biocnn.io.fasta import decode
 from biocnn.io.genome import Genome
 
-ROUNDS = 200  # draws before a genome is said to lack such places
+ROUNDS = 200  # maximum number of draws to find positions
 Kind = tuple[int, int, int]
 Change = Callable[[np.ndarray, np.ndarray, list[str], list[str]], np.ndarray]
 
 
 def kind_of(ref: str, alt: str) -> Kind:
-    """What a variant is matched by: (0, base, base) of a substitution, else (1, bases removed, bases added)."""
+    """Return the matching key of a variant: (0, base, base) for substitutions, else (1, bases removed, added)."""
     if len(ref) != 1 or len(alt) != 1:
         _, ref, alt = trimmed(ref, alt)
     return (0, CODES[ref], CODES[alt]) if len(ref) == len(alt) == 1 else (1, len(ref), len(alt))
 
 
 class Background:
-    """Changes of random variants, drawn when the first variant of their kind comes.
+    """Changes of random variants, drawn when the first variant of their kind is scored.
 
-    A substitution is matched by its two bases, all else by the numbers of bases removed and added; what is added is a
-    stretch of another place of the genome. Places are such that all of the window is known. Draws depend on the seed
-    and on the kind alone, not on the variants of the file.
+    Substitutions are matched by their two bases, all other variants by the numbers of bases removed and added; added
+    bases are copied from another position of the genome. All bases of the window at each position are known. Draws
+    depend only on the seed and the kind, not on the variants of the file.
 
     Parameters
     ----------
     genome
-        Where to draw.
+        Genome to draw from.
     change
-        From contigs, starts and alleles to the change of the logits, shape (N, K).
+        Function from contigs, starts and alleles to the change of the logits, shape (N, K).
     number
-        Random variants of each kind.
+        Number of random variants of each kind.
     margin
-        Bases to the left and to the right of a variant's first base that must be known.
+        Number of bases left and right of a variant's first base that must be known.
     seed
-        Of the draws.
+        Seed of the draws.
     """
 
     def __init__(self, genome: Genome, change: Change, number: int, margin: tuple[int, int], seed: int) -> None:
@@ -48,7 +48,7 @@ class Background:
         self._sorted: dict[Kind, np.ndarray] = {}
 
     def p_values(self, ref: Sequence[str], alt: Sequence[str], change: np.ndarray) -> np.ndarray:
-        """Empirical p-values, (1 + number of random changes at least as large) / (1 + number of random variants).
+        """Compute empirical p-values, (1 + number of random changes at least as large) / (1 + number of variants).
 
         Parameters
         ----------
@@ -79,24 +79,24 @@ class Background:
         return p
 
     def draw(self, kind: Kind) -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
-        """Contigs, starts and alleles of random variants of a kind, as a VCF has them: indels behind a base kept."""
+        """Draw contigs, starts and alleles of random variants of a kind, as in a VCF: indels follow an anchor base."""
         rng = np.random.default_rng([self.seed, *kind])
         single, first, second = kind[0] == 0, *kind[1:]
         removed, added = (1, 1) if single else (first, second)
         anchor = int(not removed or not added)
-        contig, start, bases = self._places(rng, anchor + removed, first if single else None)
+        contig, start, bases = self._positions(rng, anchor + removed, first if single else None)
         ref = [decode(row) for row in bases]
         if single:
             return contig, start, ref, ["ACGT"[second]] * len(ref)
-        inserted = self._stretches(rng, added, bases[:, anchor:])
+        inserted = self._segments(rng, added, bases[:, anchor:])
         return contig, start, ref, [r[:anchor] + new for r, new in zip(ref, inserted, strict=True)]
 
-    def _places(
+    def _positions(
         self, rng: np.random.Generator, length: int, base: int | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Places with known windows: contigs, starts, and the ``length`` bases there, the first one as told."""
+        """Draw positions with known windows: contigs, starts, and ``length`` bases, starting with ``base`` if given."""
         left, right = self.margin
-        if base is None:  # the window lies around the middle of what changes, and a deletion lets in as much again
+        if base is None:  # the window is centred on the change, and a deletion adds as many bases at its end
             left, right = left + length, right + 2 * length
         found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         missing = self.number
@@ -115,13 +115,13 @@ class Background:
                 contig, start, bases = (np.concatenate(part) for part in zip(*found, strict=True))
                 return contig, start, bases
         raise InputError(
-            f"background: found {self.number - missing} of {self.number} places in {self.genome.source} for a random "
-            f"variant of {length} bp, with all of its window known",
+            f"background: found {self.number - missing} of {self.number} positions in {self.genome.source} for a "
+            f"random variant of {length} bp with a fully known window",
             "set a smaller background, or give the whole genome",
         )
 
-    def _stretches(self, rng: np.random.Generator, length: int, other_than: np.ndarray) -> list[str]:
-        """Known bases of other places, as text; none equal to what they replace."""
+    def _segments(self, rng: np.random.Generator, length: int, other_than: np.ndarray) -> list[str]:
+        """Draw known bases from other positions, as text; none equals what it replaces."""
         if not length:
             return [""] * len(other_than)
         chosen = np.zeros((len(other_than), length), np.uint8)
@@ -137,4 +137,4 @@ class Background:
             missing = missing[~good]
             if not len(missing):
                 return [decode(row) for row in chosen]
-        raise InputError(f"background: {self.genome.source} lacks known stretches of {length} bp", "set background: 0")
+        raise InputError(f"background: {self.genome.source} has no known segments of {length} bp", "set background: 0")

@@ -1,4 +1,4 @@
-"""Where a VCF is not as its specification has it: passed on as it is, since nothing here depends on it, but counted."""
+"""Count deviations from the VCF specification; they are passed on unchanged, since nothing depends on them."""
 
 import re
 from collections import Counter
@@ -9,8 +9,8 @@ from biocnn.apply.variants.reading import readable
 KEY = r"(?:[A-Za-z_][0-9A-Za-z_.]*|1000G)"
 TEXT = r'"(?:[^"\\]|\\.)*"'
 MORE = rf"(?:,[^\s,=]+=(?:{TEXT}|[^\",]*))*"
-URL = r"[A-Za-z][\w+.-]*://(?:[^\s/@]*@)?(?!\d+[:/])[^\s/:@]*(?::\d+)?/\S*"  # no machine has a number as its name
-# Lines of the header by what they begin with; values, where they are in <>, have an ID first.
+URL = r"[A-Za-z][\w+.-]*://(?:[^\s/@]*@)?(?!\d+[:/])[^\s/:@]*(?::\d+)?/\S*"  # host names are not numbers
+# Header lines by key; values in <> start with an ID.
 LINES = {
     "fileformat": r"VCFv\d+\.\d+",
     "INFO": rf"<ID={KEY},Number=(?:\d{{1,9}}|[AGR.]),Type=(?:Integer|Float|Flag|Character|String),"
@@ -51,7 +51,7 @@ RECORD = re.compile("\t".join(f"(?:{pattern})" for pattern in COLUMNS.values()))
 
 
 COLUMN_LINE = re.compile(r"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO(?:\tFORMAT(?:\t[^\t]+)+)?")
-# IDs that the specification reserves, by their Number and Type.
+# Reserved IDs of the specification, by Number and Type.
 RESERVED = {
     "INFO": {
         ("1", "Integer"): "AN DP END MQ0 NS", ("A", "Integer"): "AC", ("R", "Integer"): "AD ADF ADR",
@@ -64,7 +64,7 @@ RESERVED = {
     },
 }  # fmt: skip
 FIXED = {(line, id): kind for line, kinds in RESERVED.items() for kind, ids in kinds.items() for id in ids.split()}
-LOOSE = (".", "Integer")  # as files had AD before it was reserved
+LOOSE = (".", "Integer")  # used for AD before it was reserved
 TYPES = {
     type: re.compile(rf"(?:\.|{one})(?:,(?:\.|{one}))*")
     for type, one in {
@@ -74,11 +74,11 @@ TYPES = {
         "String": "[^,]*",
     }.items()
 } | {"Flag": re.compile("[01]?")}
-INTEGERS = range(8 - 2**31, 2**31)  # the lowest eight of 32 bits mean something else
+INTEGERS = range(8 - 2**31, 2**31)  # the eight lowest 32-bit values are reserved
 
 
 class Form:
-    """Counts, of lines as they pass by, those that are not of the form that they should have.
+    """Counts the lines that deviate from the specification.
 
     Parameters
     ----------
@@ -90,7 +90,10 @@ class Form:
         self.counts: Counter[str] = Counter()
         self.examples: dict[str, str] = {}
         self._info = {id: kind for (line, id), kind in FIXED.items() if line == "INFO"}
-        self._place, self._alleles = ["", ""], set[tuple[str, str]]()  # of the last record, and of all records there
+        self._place, self._alleles = (
+            ["", ""],
+            set[tuple[str, str]](),
+        )  # of the last record, and of all records at its position
         for number, line in enumerate(header, 1):
             key, _, value = line.removeprefix("##").partition("=")
             if line.startswith("##"):
@@ -99,7 +102,7 @@ class Form:
                 self._count("line #CHROM of the header", number, line)
 
     def see(self, numbers: Iterable[int], fields: Sequence[Sequence[str]]) -> None:
-        """Look at the lines of these numbers, given by their columns."""
+        """Check lines, given by their numbers and columns."""
         for number, columns in zip(numbers, fields, strict=True):
             columns = [*columns[:8], "".join(columns[8:]).partition("\t")[0]]
             if not RECORD.fullmatch("\t".join(columns)):
@@ -114,19 +117,19 @@ class Form:
             alts = columns[4].count(",") + 1
             for id, equals, value in parts:
                 if id in self._info and not _fits(id, value, *self._info[id], alts):
-                    text = "column INFO, with a value of another Number or Type than its ID has"
+                    text = "column INFO, with a value that does not match the Number or Type of its ID"
                     self._count(text, number, id + equals + value)
             if columns[:2] != self._place:
                 self._place, self._alleles = columns[:2], set()
             alleles = {(columns[3], alt) for alt in columns[4].split(",") if WHOLE.fullmatch(alt)}
             if not alleles.isdisjoint(self._alleles):
-                self._count("records of an allele that a record before has", number, " ".join(columns[:5]))
+                self._count("records that repeat an allele of an earlier record", number, " ".join(columns[:5]))
             self._alleles |= alleles
 
     def end(self, whole: bool) -> None:
-        """Behind the last line, which is ``whole`` where it has a line end."""
+        """Finish after the last line, which is ``whole`` if it has a line end."""
         if not whole:
-            self._count("last line, which has no line end: is the file cut short?", 0, "")
+            self._count("last line without line end: is the file truncated?", 0, "")
 
     def _see_header(self, number: int, line: str, key: str, value: str) -> None:
         if not re.fullmatch(LINES.get(key, OTHER), value):
@@ -136,14 +139,14 @@ class Form:
             wanted = FIXED.get((key, id))
             loose = wanted == ("R", "Integer") and tuple(kind) == LOOSE
             if wanted not in (None, tuple(kind)) and not loose:
-                text = f"lines ##{key} of the header, of a reserved ID that has another Number or Type"
+                text = f"lines ##{key} of the header, with another Number or Type than reserved for the ID"
                 self._count(text, number, line)
             if key == "INFO":
                 self._info[id] = tuple(kind)
 
     def _see_twice(self, name: str, number: int, text: str, keys: Sequence[str]) -> None:
         if len(set(keys)) < len(keys):
-            self._count(f"column {name}, which says something twice", number, text)
+            self._count(f"column {name}, with duplicate entries", number, text)
 
     def _count(self, what: str, number: int, text: str) -> None:
         self.counts[what] += 1
@@ -151,12 +154,14 @@ class Form:
 
 
 def _fits(id: str, value: str, number: str, type: str, alts: int) -> bool:
-    """Whether a value of INFO is of this Number and Type, in a record with so many alternative alleles."""
+    """Return whether an INFO value matches Number and Type in a record with ``alts`` alternative alleles."""
     if value == "." or (type == "String" and value.startswith('"')):
         return True
     if not TYPES[type].fullmatch(value):
         return False
-    if type in ("Integer", "Float") and ("INFO", id) in FIXED and ",-" in f",{value}":  # numbers and shares of things
+    if (
+        type in ("Integer", "Float") and ("INFO", id) in FIXED and ",-" in f",{value}"
+    ):  # counts and fractions cannot be negative
         return False
     if type == "Integer" and any(len(one) > 9 and int(one) not in INTEGERS for one in value.split(",")):
         return False

@@ -1,4 +1,4 @@
-"""Mutation maps of the variants that matter most, or that were asked for."""
+"""Mutation maps of the variants with the largest effects, or of selected ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from biocnn.explain import saturation_mutagenesis
 from biocnn.io.fasta import reverse_complement
 from biocnn.io.genome import Genome
 
-LARGEST = 40  # variants of which the report has a table
+LARGEST = 40  # number of variants in the table of the report
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A variant worth showing: its line's first columns, where it is in the genome, and its largest effect."""
+    """A variant to show: the first columns of its line, its position in the genome, and its largest effect."""
 
     chrom: str
     pos: int
@@ -29,17 +29,17 @@ class Chosen:
     alt: str
     contig: int
     output: int
-    values: tuple[float, ...]  # of each effect, for that output
+    values: tuple[float, ...]  # values of the effects for this output
     delta: float
 
 
 class Choice:
-    """Keeps the alleles with the largest change of the probability, and those with given IDs, as they pass by.
+    """Collects the alleles with the largest change in probability, and those with given IDs.
 
     Parameters
     ----------
     wanted
-        IDs of variants.
+        IDs of variants to show.
     """
 
     def __init__(self, wanted: Sequence[str] = ()) -> None:
@@ -50,7 +50,7 @@ class Choice:
     def see(
         self, fields: Sequence[Sequence[str]], alleles: Alleles, rows: np.ndarray, effects: dict[str, np.ndarray]
     ) -> None:
-        """Look at the alleles ``rows`` of a block, which have these effects, each of shape (rows, K)."""
+        """Consider the alleles ``rows`` of a block with these effects, each of shape (rows, K)."""
         if not len(rows):
             return
         size = np.abs(effects["DELTA"])
@@ -75,26 +75,26 @@ class Choice:
         self.largest = sorted([*self.largest, *map(chosen, new)], key=lambda c: -abs(c.delta))[:LARGEST]
 
     def shown(self, number: int) -> list[Chosen]:
-        """Those with the given IDs, or else the ``number`` largest."""
+        """Return the variants with the given IDs, or else the ``number`` largest."""
         return self.named if self.wanted else self.largest[:number]
 
 
 def mutation_maps(ensemble: Ensemble, genome: Genome, chosen: Sequence[Chosen]) -> dict[str, np.ndarray]:
-    """Every single mutation of a variant's window, with the allele of the larger logit: what the other one loses.
+    """Compute saturation mutagenesis of the windows of variants, with the allele of the larger logit.
 
     Parameters
     ----------
     ensemble
-        Models; the changes are means over them.
+        Models; changes are averaged over them.
     genome
-        Where the variants lie.
+        Genome of the variants.
     chosen
-        Variants.
+        Variants to map.
 
     Returns
     -------
     maps
-        codes (N, L), change (N, 4, L), mark (N,), the column of the variant's first base, and allele (N,), REF or ALT.
+        codes (N, L); change (N, 4, L); mark (N,), column of the variant's first base; allele (N,), REF or ALT.
     """
     length = ensemble.window
     codes, change, allele = np.zeros((len(chosen), length), np.uint8), np.zeros((len(chosen), 4, length)), []
@@ -112,12 +112,12 @@ def mutation_maps(ensemble: Ensemble, genome: Genome, chosen: Sequence[Chosen]) 
 
 
 def _change(ensemble: Ensemble, codes: np.ndarray, output: int) -> np.ndarray:
-    found = []
+    changes = []
     for model, turn in zip(ensemble.models, ensemble.turn, strict=True):
         here = saturation_mutagenesis(model.network, torch.from_numpy(codes), output)[0].cpu().numpy()
         if turn:
             other = torch.from_numpy(reverse_complement(codes).copy())
             there = saturation_mutagenesis(model.network, other, output)[0].cpu().numpy()
             here = (here + there[::-1, ::-1]) / 2
-        found.append(here)
-    return np.mean(found, axis=0)
+        changes.append(here)
+    return np.mean(changes, axis=0)

@@ -1,4 +1,4 @@
-"""One place and one pair of alleles for a variant, however a VCF writes it."""
+"""Normalise variants to one position and pair of alleles, however a VCF represents them."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,31 +7,31 @@ import numpy as np
 from biocnn.io.fasta import decode, encode
 from biocnn.io.genome import Genome
 
-LOOK = 64  # bases beside an indel that are looked at first; four times as many where they are all of its repeat
+LOOK = 64  # bases next to an indel examined first; four times as many while they belong to its repeat
 
 
 def normalise(
     genome: Genome, contig: np.ndarray, start: np.ndarray, ref: Sequence[str], alt: Sequence[str]
 ) -> tuple[np.ndarray, list[str], list[str]]:
-    """Write variants so that those that make the same sequence are written the same.
+    """Normalise variants so that those producing the same sequence are identical.
 
-    Bases that both alleles share at their ends are taken off. What is then a pure insertion or deletion takes in all
-    the bases over which it may be moved without another outcome, those of a repeat, say: ``CAAAG`` to ``CAAG`` is
-    ``AAA`` to ``AA``, whichever A the file says is gone. This is the "contextual allele" of SPDI.
+    Bases shared by both alleles at their ends are trimmed. A remaining pure insertion or deletion is then extended over
+    all bases across which it may be shifted with the same result, e.g. those of a repeat: ``CAAAG`` to ``CAAG`` becomes
+    ``AAA`` to ``AA``, whichever A the file removes. This is the "contextual allele" of SPDI.
 
     Parameters
     ----------
     contig, start
-        Shape (N,): row of the contig in ``genome.names``, and POS - 1.
+        Shape (N,): index of the contig in ``genome.names``, and POS - 1.
     ref, alt
-        Alleles: A, C, G, T in either case, and different.
+        Different alleles of A, C, G, T in either case.
 
     Returns
     -------
     start, ref, alt
-        As they were for substitutions of one base; else the first base that changes or may change, 0-based, and the
-        alleles from there on, one of which may be empty. Of an indel the shorter one has as many bases as there are
-        other places for it.
+        Unchanged for single-base substitutions; otherwise the first base that changes or may change, 0-based, and the
+        alleles from there on, one of which may be empty. The shorter allele of an indel has as many bases as there are
+        other positions for it.
 
     References
     ----------
@@ -51,9 +51,9 @@ def normalise(
 
 
 def trimmed(ref: str, alt: str) -> tuple[int, str, str]:
-    """Number of bases that both alleles share at the start, and what is left of both, in upper case.
+    """Return the number of bases shared by both alleles at the start, and the remainders in upper case.
 
-    The bases they share at the end are taken off first.
+    Bases shared at the end are trimmed first.
     """
     ref, alt = ref.upper(), alt.upper()
     end = _shared(ref[::-1], alt[::-1])
@@ -63,14 +63,14 @@ def trimmed(ref: str, alt: str) -> tuple[int, str, str]:
 
 
 def _shared(one: str, other: str) -> int:
-    """Number of equal letters at the start."""
+    """Return the number of equal letters at the start."""
     return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def _movable(genome: Genome, contig: int, start: int, removed: str, added: str) -> tuple[str, str]:
-    """The bases to the left and to the right of an indel over which it may be moved."""
+    """Return the bases left and right of an indel across which it may be shifted."""
     unit = encode(removed or added)
-    # Moved by one base, it takes in a base at one end and gives one up at the other: these have to be equal.
+    # A shift by one base adds a base at one end and removes one at the other, which must be equal.
     left = _run(unit[::-1], lambda n: genome.windows(np.array([contig]), np.array([start - n]), n)[0, ::-1])
     behind = start + len(removed)
     right = _run(unit, lambda n: genome.windows(np.array([contig]), np.array([behind]), n)[0])
@@ -78,7 +78,7 @@ def _movable(genome: Genome, contig: int, start: int, removed: str, added: str) 
 
 
 def _run(unit: np.ndarray, look: Callable[[int], np.ndarray]) -> np.ndarray:
-    """How a sequence goes on behind ``unit`` for as long as it repeats what was ``len(unit)`` bases before."""
+    """Return the continuation of a sequence after ``unit`` as long as it repeats with period ``len(unit)``."""
     number = LOOK
     while True:
         beside = look(number)

@@ -1,4 +1,4 @@
-"""VCF and BCF as blocks of text lines, of which nothing is lost."""
+"""Read VCF and BCF as blocks of text lines, without loss."""
 
 import re
 from collections.abc import Iterator
@@ -10,16 +10,16 @@ from biocnn.core.errors import InputError
 from biocnn.core.extras import needs
 from biocnn.core.text import text_of, unpacked
 
-RECORDS = 8192  # lines of a block, at most
+RECORDS = 8192  # maximum number of lines in a block
 CHUNK = 1 << 22  # bytes of text read at a time
 COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
-LONGEST = 1 << 28  # bytes of a line
+LONGEST = 1 << 28  # maximum bytes of a line
 
-Block = tuple[int, list[str]]  # number of the first line, counted from 1, and the lines
+Block = tuple[int, list[str]]  # number of the first line, from 1, and the lines
 
 
 class Blocks(Iterator[Block]):
-    """Lines of a text in blocks; behind the last one, ``whole`` is False where the last line has no end."""
+    """Lines of a text in blocks; after the last one, ``whole`` is False if the last line has no line end."""
 
     def __init__(self, path: Path, chunks: Iterator[bytes]) -> None:
         self.whole = True
@@ -29,7 +29,7 @@ class Blocks(Iterator[Block]):
         return next(self._left)
 
     def put_back(self, first: int, lines: list[str]) -> None:
-        """Give these once more, before all others."""
+        """Return these lines again, before all others."""
         self._left = chain([(first, lines)], self._left)
 
     def _read(self, path: Path, chunks: Iterator[bytes]) -> Iterator[Block]:
@@ -48,24 +48,24 @@ class Blocks(Iterator[Block]):
 
 
 def read_vcf(path: str | Path) -> tuple[list[str], Blocks]:
-    """The header of a variant file, and its records in blocks.
+    """Read the header of a variant file, and its records in blocks.
 
     Parameters
     ----------
     path
-        VCF (plain, gzip or bgzip, told by the bytes, not the name) or BCF, whose lines are those of its text.
+        VCF (plain, gzip or bgzip, recognised by content, not name) or BCF, converted to VCF text.
 
     Returns
     -------
     header
         Lines from ``##fileformat`` to ``#CHROM``, without line ends.
     blocks
-        Lines of the records; bytes that are no UTF-8 are kept as surrogates.
+        Lines of the records; bytes that are not UTF-8 are kept as surrogates.
 
     Raises
     ------
     InputError
-        Where the file is missing, cut short, or not a VCF; while blocks are read, too.
+        If the file is missing, truncated, or not a VCF; also while blocks are read.
     """
     path = Path(path)
     binary = next(unpacked(path, 4096), b"")[:3] == b"BCF"
@@ -82,26 +82,26 @@ def read_vcf(path: str | Path) -> tuple[list[str], Blocks]:
 
 
 def readable(text: str) -> str:
-    """Text of a VCF for tables and figures: bytes that are no UTF-8 become U+FFFD."""
+    """Return text of a VCF for tables and figures: bytes that are not UTF-8 become U+FFFD."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def header_contigs(header: list[str]) -> dict[str, int | None]:
-    """Names in lines ``##contig`` of a header, and the lengths they give, in bp."""
-    found = {}
+    """Return the contigs in lines ``##contig`` of a header, with their lengths in bp or None."""
+    contigs: dict[str, int | None] = {}
     for line in header:
         name, length = (re.search(rf"[<,]{key}=([^,>]+)", line) for key in ("ID", "length"))
         if line.startswith("##contig=") and name:
-            found[name[1]] = int(length[1]) if length and re.fullmatch("[0-9]{1,18}", length[1]) else None
-    return found
+            contigs[name[1]] = int(length[1]) if length and re.fullmatch("[0-9]{1,18}", length[1]) else None
+    return contigs
 
 
 def _check(path: Path, header: list[str]) -> None:
-    remedy = "a VCF starts with '##fileformat=VCFv4.2' and names its columns in a line '#CHROM ... INFO', tabs between"
+    remedy = "a VCF starts with '##fileformat=VCFv4.2' and has a tab-separated line of column names, '#CHROM ... INFO'"
     if not header or not header[0].startswith("##fileformat=VCF"):
         raise InputError(f"{path} line 1: not a VCF", remedy)
     if tuple(header[-1].split("\t")[:8]) != COLUMNS:
-        raise InputError(f"{path} line {len(header)}: the line of the columns is missing or damaged", remedy)
+        raise InputError(f"{path} line {len(header)}: the line of column names is missing or damaged", remedy)
 
 
 def _split(text: bytes) -> Iterator[list[str]]:
@@ -111,7 +111,7 @@ def _split(text: bytes) -> Iterator[list[str]]:
 
 
 def _bcf(path: Path) -> Iterator[bytes]:
-    """The text of a BCF file. Called in a child process, for some damaged files crash their reader."""
+    """Yield the text of a BCF file. Run in a child process, because some damaged files crash the reader."""
     with needs("genomics", f"{path}: reading BCF"):
         import pysam
 

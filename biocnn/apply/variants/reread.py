@@ -1,4 +1,4 @@
-"""What was written, read once more as others will read it: by htslib, in a process of its own."""
+"""Verify output by reading it with htslib, in a separate process."""
 
 import json
 import os
@@ -11,56 +11,56 @@ from biocnn.core.child import read_in_child
 from biocnn.core.errors import InputError
 from biocnn.core.extras import needs
 
-# As htslib says what is odd: "[W::vcf_parse_format] FORMAT 'XX' at 1:5 is not defined in the header, ..."
+# Format of warnings of htslib: "[W::vcf_parse_format] FORMAT 'XX' at 1:5 is not defined in the header, ..."
 WORDS = re.compile(r"\[[WE]::(\w+)\] (.*)")
-# Of no interest: an index is made later, or not, a contig without a line in the header harms nobody, and what comes
-# behind what it says of anything that the header lacks.
+# Irrelevant: a missing index, which is made later or not at all; contigs missing from the header, which are harmless;
+# and remarks that follow those about missing header lines.
 SILENT = re.compile(r"Could not retrieve index file|^Contig '.*' is not defined in the header|^Missing headers may")
 PLACE = re.compile(r"\S+:\d+|'[^']*'|\"[^\"]*\"|\d+")
 
 
 def reread(path: Path, source: Path, records: int) -> dict[str, int]:
-    """Read all of a VCF with htslib.
+    """Read an entire VCF with htslib.
 
     Parameters
     ----------
     path
-        VCF packed with bgzip.
+        VCF compressed with bgzip.
     source
-        The file that it was made from, for messages.
+        File that it was made from, for messages.
     records
-        That it has to hold.
+        Expected number of records.
 
     Returns
     -------
     odd
-        What htslib puts up with: the first message of each kind, and how often there was one of the kind.
+        Warnings of htslib: the first message of each kind, and the number of warnings of this kind.
 
     Raises
     ------
     InputError
-        Where htslib, and so most other programs, cannot read all records.
+        If htslib, and thus most other programs, cannot read all records.
     """
-    found = json.loads(b"".join(read_in_child(_read, path)))
-    if found["error"] or found["records"] != records:
-        said = list(found["odd"].values())
-        reason = said[-1][1] if said else found["error"] or "it ends too early"
+    result = json.loads(b"".join(read_in_child(_read, path)))
+    if result["error"] or result["records"] != records:
+        warnings = list(result["odd"].values())
+        reason = warnings[-1][1] if warnings else result["error"] or "it ends too early"
         raise InputError(
-            f"{source}: pysam and bcftools could not read record {found['records'] + 1} of what comes of it: {reason}",
-            f"the input is no proper VCF there: `bcftools view {source} -o /dev/null` has to come to its end",
+            f"{source}: pysam and bcftools could not read record {result['records'] + 1} of the output: {reason}",
+            f"the input is not a valid VCF there: `bcftools view {source} -o /dev/null` must succeed",
         )
-    return {first: count for count, first in found["odd"].values()}
+    return {first: count for count, first in result["odd"].values()}
 
 
 def _read(path: Path) -> Iterator[bytes]:
-    """Number of records that can be read, why no more, and kinds of messages. Called in a child process."""
+    """Return the number of readable records, the error if any, and kinds of warnings. Run in a child process."""
     with needs("genomics", "reading variants again"):
         import pysam
 
     number, error = 0, ""
-    with tempfile.TemporaryFile("w+", errors="replace") as said:
+    with tempfile.TemporaryFile("w+", errors="replace") as stderr:
         kept = os.dup(2)
-        os.dup2(said.fileno(), 2)
+        os.dup2(stderr.fileno(), 2)
         try:
             with pysam.VariantFile(str(path)) as handle:
                 for _ in handle:
@@ -69,9 +69,9 @@ def _read(path: Path) -> Iterator[bytes]:
             error = str(caught).replace(str(path), path.name)
         finally:
             os.dup2(kept, 2)
-        said.seek(0)
+        stderr.seek(0)
         odd: dict[str, list] = {}
-        for line in said:
+        for line in stderr:
             words = WORDS.match(line)
             if words and not SILENT.search(words[2]):
                 odd.setdefault(PLACE.sub("", words[2]), [0, words[2]])[0] += 1

@@ -1,4 +1,4 @@
-"""What models say of both alleles."""
+"""Score both alleles with models."""
 
 import logging
 from collections.abc import Sequence
@@ -7,34 +7,34 @@ from typing import Literal
 import numpy as np
 import torch
 
-from biocnn.apply.variants.substitutions import CLOSE, Substitutions, follows
+from biocnn.apply.variants.substitutions import CLOSE, Substitutions, supports
 from biocnn.config.strands import RNA
 from biocnn.core.errors import InputError
 from biocnn.io.fasta import reverse_complement
 from biocnn.prediction.compatibility import agree
 from biocnn.prediction.model import Model
 
-CHECKED = 16  # substitutions that are also scored as windows of their own
+CHECKED = 16  # number of substitutions verified by scoring their full windows
 
 log = logging.getLogger("biocnn")
 
 
 class Ensemble:
-    """Models of one kind that score the same windows.
+    """Models of the same kind that score the same windows.
 
     Parameters
     ----------
     models
         Sequence models with the same outputs, task and window.
     window
-        Length of the windows, bp; None: that of the models.
+        Length of the windows in bp; None for that of the models.
     strands
-        ``both``: of models that read one strand, the mean logit of a window and of its reverse complement.
+        ``both`` averages the logits of a window and its reverse complement for models that read one strand.
 
     Raises
     ------
     InputError
-        Where the models differ, are not of sequences, or need a window; where they are of RNA, and ``strands`` is both.
+        If the models differ, are not for sequences, or need a window; or if ``strands`` is both for models of RNA.
     """
 
     def __init__(
@@ -43,32 +43,34 @@ class Ensemble:
         agree(models, "sequence", "variants")
         facts = models[0].facts
         if strands == "both" and RNA in [m.facts.alphabet for m in models]:
-            raise InputError("strands is both, but these are models of RNA, which has one strand", "set it to single")
+            raise InputError(
+                "strands is both, but these are models of RNA, which is single-stranded", "set it to single"
+            )
         if facts.window and window not in (None, facts.window):
             raise InputError(
-                f"window is {window} bp, but the models were trained on {facts.window} bp", "leave window out"
+                f"window is {window} bp, but the models were trained on {facts.window} bp", "remove window"
             )
         if not facts.window and not window:
             raise InputError(
-                "these models were trained on sequences of different lengths", "set a window, in bp: 101, say"
+                "these models were trained on sequences of different lengths", "set a window in bp, e.g. 101"
             )
         self.models, self.outputs, self.task = list(models), list(facts.outputs), models[0].task
         self.window: int = window or facts.window
         self.turn = [strands == "both" and getattr(m.network, "strands", "single") == "single" for m in models]
-        self.followed = [Substitutions(m) if follows(m) else None for m in models]
+        self.followed = [Substitutions(m) if supports(m) else None for m in models]
         self.unchecked = True
 
     def pairs(self, reference: np.ndarray, alternative: np.ndarray, place: int) -> tuple[np.ndarray, np.ndarray]:
-        """Logits of both windows of variants.
+        """Compute the logits of both windows of variants.
 
-        Of equal windows one is scored; substitutions are followed where the models allow it.
+        Equal windows are scored once; substitutions are propagated if the models support it.
 
         Parameters
         ----------
         reference, alternative
             Shape (N, L), uint8: 0-3 = ACGT, 4 = unknown.
         place
-            Where the substitutions among them are.
+            Column of the substitutions among them.
 
         Returns
         -------
@@ -107,16 +109,16 @@ class Ensemble:
         return np.stack([part[0] for part in parts])[:, back], changed
 
     def _check(self, found: np.ndarray, alternative: np.ndarray) -> None:
-        """Compare some of the first substitutions with what the models say of their windows."""
+        """Compare some of the first substitutions with the scores of their full windows."""
         some = np.linspace(0, len(alternative) - 1, CHECKED).astype(int)
         truth = self.logits(alternative[some])
         wrong = float(np.abs(found[:, some] - truth).max())
         if not wrong <= CLOSE * max(1.0, float(np.abs(truth).max())):
-            raise RuntimeError(f"substitutions that were followed through the network are wrong by {wrong:.2g}")
+            raise RuntimeError(f"substitutions propagated through the network are wrong by {wrong:.2g}")
         self.unchecked = False
 
     def logits(self, codes: np.ndarray) -> np.ndarray:
-        """Logits of windows of shape (N, L); equal ones are scored once: shape (models, N, K), float32."""
+        """Compute logits of windows (N, L), scoring equal ones once: shape (models, N, K), float32."""
         if not len(codes):
             return np.zeros((len(self.models), 0, len(self.outputs)), np.float32)
         first, back = _different(codes)
@@ -128,19 +130,19 @@ class Ensemble:
         return np.stack(found)[:, back]
 
     def probability(self, logits: np.ndarray) -> np.ndarray:
-        """Probabilities, or values for regression, of logits of any shape."""
+        """Convert logits of any shape to probabilities, or values for regression."""
         return self.task.probability(torch.from_numpy(logits)).numpy()
 
 
 def _different(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The first row of each different window, and for each row, which of these it equals."""
+    """Return the first row of each distinct window, and for each row the index of its distinct window."""
     rows = np.ascontiguousarray(codes).view(f"V{codes.shape[1]}")[:, 0]
     _, first, back = np.unique(rows, return_index=True, return_inverse=True)
     return first, back
 
 
 def effects(ensemble: Ensemble, reference: np.ndarray, alternative: np.ndarray) -> dict[str, np.ndarray]:
-    """What the change of an allele changes, from the logits of both.
+    """Compute the effects of variants from the logits of both alleles.
 
     Parameters
     ----------
@@ -150,9 +152,9 @@ def effects(ensemble: Ensemble, reference: np.ndarray, alternative: np.ndarray) 
     Returns
     -------
     effects
-        By name, shape (N, K): REF and ALT, the mean probability over the models (or value); DELTA, ALT minus REF;
-        DLOGIT, mean change of the logit; with several models SD, its standard deviation over them. For regression
-        DELTA is what DLOGIT would be, which is left out.
+        By name, shape (N, K): REF and ALT, the mean probability (or value) over the models; DELTA, ALT minus REF;
+        DLOGIT, the mean change of the logit; with several models SD, its standard deviation over them. For regression
+        DLOGIT equals DELTA and is omitted.
     """
     p = [ensemble.probability(logits).mean(0) for logits in (reference, alternative)]
     change = alternative - reference

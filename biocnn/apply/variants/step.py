@@ -1,4 +1,4 @@
-"""Variants past models, a block at a time: read, cut, score, write, count."""
+"""Score variants in blocks: read, cut windows, score, write, count."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from biocnn.io.contigs import check_lengths, find_contigs
 from biocnn.io.genome import Genome
 from biocnn.prediction.model import Model
 
-ROUNDING = 1e-6  # share of a logit up to which a change is none
+ROUNDING = 1e-6  # changes below this fraction of a logit are rounding
 
 
 def annotate(
@@ -41,34 +41,34 @@ def annotate(
     prefix: str = "BIOCNN",
     **settings: Any,
 ) -> Checks:
-    """Score the variants of a file with one or more models, holding some thousands at a time.
+    """Score the variants of a file with one or more models, some thousands at a time.
 
     Parameters
     ----------
     vcf
-        VCF or BCF; where it is sorted, the output gets an index.
+        VCF or BCF file; if it is sorted, the output is indexed.
     models
-        With the same outputs; an ensemble.
+        Ensemble of models with the same outputs.
     genome
-        The one the variants refer to.
+        Reference genome of the variants.
     folder
-        Gets variants.vcf.gz, its index, variants.tsv, counts.tsv, largest.tsv and maps.npz; exists.
+        Existing folder for variants.vcf.gz, its index, variants.tsv, counts.tsv, largest.tsv and maps.npz.
     seed
-        Of the background.
+        Seed of the background.
     prefix
-        The names of fields in INFO begin with it.
+        Prefix of INFO fields.
     **settings
-        Options of `biocnn variants`, see ``Variants`` of ``biocnn.config.settings``.
+        Options of `biocnn variants`, see ``Variants`` in ``biocnn.config.settings``.
 
     Returns
     -------
     counts
-        What was read, scored and set aside.
+        Numbers of alleles read, scored and skipped.
 
     Raises
     ------
     InputError
-        For files, alleles and settings that cannot be used; names the line.
+        If a file, an allele or a setting is invalid; names the line.
     """
     vcf, (asked,) = Path(vcf), options(settings, Variants)
     scorer = Scorer(Ensemble(models, asked.window, asked.strands), genome, asked, seed)
@@ -101,31 +101,31 @@ def annotate(
     counts.unseen = scorer.unseen
     checks = counts.checks(reader)
     for what, count in form.counts.items():
-        checks.add(vcf.name, "note", f"not as the specification of VCF has them: {what}", count, form.examples[what])
+        checks.add(vcf.name, "note", f"not conforming to the VCF specification: {what}", count, form.examples[what])
     for words, count in reread(folder / "variants.vcf.gz", vcf, counts.records).items():
-        checks.add(vcf.name, "note", f"remarks of htslib: {words}", count)
+        checks.add(vcf.name, "note", f"warnings of htslib: {words}", count)
     if not (writer.indexed or reader.unordered):
-        checks.add(vcf.name, "note", "file that tabix cannot index, by its POS and END", 1)
+        checks.add(vcf.name, "note", "file that tabix cannot index, because of its POS and END", 1)
     for name in sorted(choice.wanted - {chosen.id for chosen in choice.named}):
-        checks.add(vcf.name, "note", "variants to be drawn that were not found, or set aside", 1, name)
+        checks.add(vcf.name, "note", "variants selected for maps that were not found, or skipped", 1, name)
     checks.frame().to_csv(folder / "counts.tsv", sep="\t", index=False)
     _write_chosen(folder, choice, scorer, asked.maps)
     return checks
 
 
 class Scorer:
-    """From alleles to effects.
+    """Computes effects of alleles.
 
     Parameters
     ----------
     ensemble
-        Models.
+        Models to score with.
     genome
-        Where the variants lie.
+        Genome of the variants.
     variants
-        offsets and background.
+        Settings; offsets and background are used.
     seed
-        Of the background.
+        Seed of the background.
     """
 
     def __init__(self, ensemble: Ensemble, genome: Genome, variants: Variants, seed: int) -> None:
@@ -135,9 +135,9 @@ class Scorer:
             most = (ensemble.window - 1) // 2
             raise InputError(
                 f"offsets: {variants.offsets} with windows of {ensemble.window} bp",
-                f"an offset keeps the variant in the window: from {-most} to {most}",
+                f"allowed: offsets from {-most} to {most}, which keep the variant in the window",
             )
-        self.unseen = 0  # alleles of which all windows are equal
+        self.unseen = 0  # alleles with identical windows
         margin = max(places), ensemble.window - min(places)
         self.background = (
             Background(genome, self._change, variants.background, margin, seed) if variants.background else None
@@ -150,7 +150,7 @@ class Scorer:
         return [*effects(self.ensemble, none, none), *(["P"] if self.background else [])]
 
     def score(self, normal: Normal) -> dict[str, np.ndarray]:
-        """Each effect, shape (rows, K)."""
+        """Compute each effect, shape (rows, K)."""
         logits, unseen = self._logits(normal.contig, normal.start, normal.ref, normal.alt)
         self.unseen += int(unseen.sum())
         found = effects(self.ensemble, *logits)
@@ -159,14 +159,14 @@ class Scorer:
         return found
 
     def _change(self, contig: np.ndarray, start: np.ndarray, ref: list[str], alt: list[str]) -> np.ndarray:
-        """Change of the logit, mean over the models: shape (N, K)."""
+        """Return the change of the logit, averaged over the models: shape (N, K)."""
         (reference, alternative), _ = self._logits(contig, *normalise(self.genome, contig, start, ref, alt))
         return (alternative - reference).mean(0)
 
     def _logits(
         self, contig: np.ndarray, start: np.ndarray, ref: Sequence[str], alt: Sequence[str]
     ) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
-        """Logits of both alleles, mean over the windows: shape (models, N, K) each; and where all windows are equal."""
+        """Return the logits of both alleles, averaged over windows, (models, N, K) each, and where windows agree."""
         two = np.flatnonzero(~one_pair(ref, alt, self.ensemble.window))
         some = contig[two], start[two], [ref[i] for i in two], [alt[i] for i in two]
         total, equal = np.float32(0), np.ones(len(ref), bool)
@@ -190,18 +190,18 @@ class Scorer:
         return np.stack(logits), (pair[0] == pair[1]).all(1)
 
     def _rounding(self, reference: np.ndarray, alternative: np.ndarray) -> np.ndarray:
-        """Where logits differ by no more than float32 does: no change, which p-values must not rank."""
+        """Return where logits differ only by float32 rounding, which p-values must not rank."""
         least = 1.0 if self.ensemble.task.positives else 0.0
         return np.abs(alternative - reference) <= ROUNDING * np.maximum(np.abs(reference), least)
 
 
 class Counts:
-    """How many alleles were scored, and why others were not, with the first example of each."""
+    """Counts of alleles scored, and of those skipped by reason, each with its first example."""
 
     def __init__(self, vcf: Path) -> None:
         self.vcf, self.records = vcf, 0
         self.kinds: Counter[str] = Counter()
-        self.aside: Counter[str] = Counter()
+        self.skipped: Counter[str] = Counter()
         self.swapped = self.movable = self.unseen = 0
         self.examples: dict[str, str] = {}
 
@@ -212,30 +212,30 @@ class Counts:
         self.movable += len(movable)
         self.swapped += int(alleles.swapped.sum())
         self.kinds.update(kind for kind in alleles.kind if kind)
-        aside = [i for i, reason in enumerate(alleles.reason) if reason]
-        self.aside.update(alleles.reason[i] for i in aside)
-        for i in aside:
+        skipped = [i for i, reason in enumerate(alleles.reason) if reason]
+        self.skipped.update(alleles.reason[i] for i in skipped)
+        for i in skipped:
             self.examples.setdefault(alleles.reason[i], _named(fields, alleles, i))
         for i in movable[:1]:
             self.examples.setdefault("movable", _named(fields, alleles, i))
 
     def checks(self, reader: Reader) -> Checks:
-        """The counts as a table."""
-        checks, scored, aside = Checks(), self.kinds.total(), self.aside.total()
-        checks.add(self.vcf.name, "read", f"records with {scored + aside} alleles", self.records)
+        """Return the counts as a table."""
+        checks, scored, skipped = Checks(), self.kinds.total(), self.skipped.total()
+        checks.add(self.vcf.name, "read", f"records with {scored + skipped} alleles", self.records)
         for kind, count in self.kinds.most_common():
             checks.add(self.vcf.name, "kept", f"{kind}: scored", count)
-        for reason, count in self.aside.most_common():
-            words = f"{REASONS[reason]}: set aside as {reason!r}"
+        for reason, count in self.skipped.most_common():
+            words = f"{REASONS[reason]}: skipped as {reason!r}"
             checks.add(self.vcf.name, "dropped", words, count, self.examples[reason])
-        checks.add(self.vcf.name, "note", "alleles scored with REF and ALT exchanged in the genome", self.swapped)
-        movable = "indels that may stand at several places (normalise), scored in the middle of all"
+        checks.add(self.vcf.name, "note", "alleles scored although the genome has ALT instead of REF", self.swapped)
+        movable = "indels with several equivalent positions (normalise), scored in the middle of these"
         checks.add(self.vcf.name, "note", movable, self.movable, self.examples.get("movable", ""))
-        unseen = "alleles in repeats that fill the window, where no change can be seen"
+        unseen = "alleles in repeats that fill the window, so that the windows are identical"
         checks.add(self.vcf.name, "note", unseen, self.unseen)
-        order = "records out of order, so there is no index (bcftools sort makes an order)"
+        order = "unsorted records, so there is no index (sort with bcftools sort)"
         checks.add(self.vcf.name, "note", order, reader.unordered, reader.example)
-        checks.add(self.vcf.name, "repaired", "blank lines, left out", reader.blank)
+        checks.add(self.vcf.name, "repaired", "blank lines removed", reader.blank)
         return checks
 
 
@@ -245,7 +245,7 @@ def _named(fields: Sequence[Sequence[str]], alleles: Alleles, i: int) -> str:
 
 
 def _provenance(models: Sequence[Model], genome: Genome, asked: Variants, seed: int, prefix: str) -> dict[str, str]:
-    """What a line of the header tells of how the file was made; no paths, for files travel."""
+    """Return header lines on how the file was made; without paths, since files are moved."""
     files = ",".join(f"{'/'.join(m.path.parts[-2:])}(sha256 {sha256(m.path)[:12]})" for m in models)
     told = {key: getattr(asked, key) for key in option_fields(Variants) if key != "maps"}
     told |= {"offsets": tuple(asked.offsets), "seed": seed}
@@ -257,7 +257,7 @@ def _provenance(models: Sequence[Model], genome: Genome, asked: Variants, seed: 
 
 
 def _write_chosen(folder: Path, choice: Choice, scorer: Scorer, maps: int | list[str]) -> None:
-    """The largest changes as a table, and the mutation maps of those chosen."""
+    """Write the table of the largest changes, and the mutation maps of the chosen variants."""
     number = maps if isinstance(maps, int) else 0
     shown = choice.shown(number)
     outputs = scorer.ensemble.outputs

@@ -1,4 +1,4 @@
-"""Substitutions at one place of many windows, without a second scan: DeepBind's kernels see them at a few positions."""
+"""Score substitutions at one position of many windows without a second scan, for DeepBind."""
 
 import numpy as np
 import torch
@@ -9,20 +9,20 @@ from biocnn.models.deepbind import DeepBind
 from biocnn.nn.encode import one_hot
 from biocnn.prediction.model import Model
 
-VALUES = 2**19  # of a scan at a time: what the caches of a processor hold
-CLOSE = 1e-4  # difference of logits, as a share of the largest, up to which it is rounding
+VALUES = 2**19  # values of a scan per batch: the size of CPU caches
+CLOSE = 1e-4  # tolerated difference of logits, relative to the largest
 
 
 class Substitutions:
-    """The logits of windows, and of the same with another base at one place, from one scan of each.
+    """Logits of windows, and of the same windows with another base at one position, from one scan of each.
 
-    Every kernel of a DeepBind sees a base at as many positions as it is long. There the scan of the mutant is that of
-    the window plus the difference of two columns of the kernel; beyond, both are the same.
+    Each kernel of a DeepBind overlaps a base at as many positions as it is long. There the scan of the mutant is that
+    of the window plus the difference of two columns of the kernel; elsewhere both are the same.
 
     Parameters
     ----------
     model
-        One that ``follows``.
+        Model that ``supports`` accepts.
     """
 
     def __init__(self, model: Model) -> None:
@@ -30,18 +30,18 @@ class Substitutions:
         self.network, self.conv, self.device = network, network.features[0].conv, model.device
         self.size = self.conv.conv.kernel_size[0]
         columns = self.conv.conv.weight.detach().flip(2).permute(1, 0, 2)  # by base: (4, C, size)
-        self.difference = (columns[None] - columns[:, None]).flatten(0, 1)  # by 4 * base there + new base
+        self.difference = (columns[None] - columns[:, None]).flatten(0, 1)  # by 4 * old base + new base
 
     @torch.inference_mode()
     def logits(self, codes: np.ndarray, window: np.ndarray, new: np.ndarray, place: int) -> tuple[Tensor, Tensor]:
-        """Logits of windows and of mutants.
+        """Compute the logits of windows and of mutants.
 
         Parameters
         ----------
         codes
-            Windows, shape (N, L), uint8; with a known base at ``place``.
+            Windows, shape (N, L), uint8; with a known base in column ``place``.
         window, new
-            Shape (M,): rows of ``codes`` in ascending order, and the base that each mutant has there, 0-3.
+            Shape (M,): rows of ``codes`` in ascending order, and the new base of each mutant, 0-3.
         place
             Column of all mutations.
 
@@ -77,7 +77,7 @@ class Substitutions:
         return reference.mean(0), alternative.mean(0)
 
     def _strand(self, x: Tensor, window: Tensor, old: Tensor, new: Tensor, place: int) -> tuple[Tensor, Tensor]:
-        scan = self.conv(x)  # "full": position i of it ends at base i
+        scan = self.conv(x)  # padding "full": position i ends at base i
         seen = slice(place, place + self.size)
         near = scan[:, :, seen]
         mutated = near[window] + self.difference[4 * old + new]
@@ -94,6 +94,6 @@ class Substitutions:
         return tuple(self.network.head(torch.cat(part, 1)) for part in zip(*pooled, strict=True))
 
 
-def follows(model: Model) -> bool:
-    """Whether substitutions can be followed through a model."""
+def supports(model: Model) -> bool:
+    """Return whether substitutions can be propagated through a model."""
     return type(model.network) is DeepBind and model.network.one_hot and model.precision == "float32"

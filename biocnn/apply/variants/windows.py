@@ -1,4 +1,4 @@
-"""The windows of both alleles of a variant."""
+"""Cut the windows of both alleles of variants."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -14,12 +14,12 @@ BOTH: tuple[Kept, Kept] = ("left", "right")
 
 
 def column(window: int, offset: int, kept: Kept) -> int:
-    """Where in its window a single base lies: the middle, but for the offset."""
+    """Return the column of a single base in its window: the middle minus the offset."""
     return (window - 1) // 2 - offset if kept == "left" else window // 2 - offset
 
 
 def one_pair(ref: Sequence[str], alt: Sequence[str], window: int) -> np.ndarray:
-    """Of which variants both ways to cut are the same: substitutions that can be in the middle of the window."""
+    """Return for which variants both ways to cut agree: substitutions that can be centred in the window."""
     return np.array([len(r) == len(a) and (window - len(r)) % 2 == 0 for r, a in zip(ref, alt, strict=True)], bool)
 
 
@@ -33,25 +33,25 @@ def cut(
     offset: int = 0,
     kept: Kept = "left",
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Windows with the reference and with the alternative allele.
+    """Cut the windows of the reference and the alternative allele.
 
-    The reference allele is in the middle of its window. Where that cannot be to the base, it is half a base left of it
-    for ``left``, and right of it for ``right``. An alternative of another length keeps the flank ``kept``: both windows
-    begin, or end, at the same base of the genome, and at the other end it has more or less of the genome. Read from
-    the other strand, either way is the other one, so that the mean over both depends on no strand.
+    The reference allele is centred in its window; if it cannot be centred exactly, it is half a base to the left for
+    ``left``, and to the right for ``right``. An alternative of another length keeps the flank ``kept``: both windows
+    start, or end, at the same base of the genome, and the other end covers more or less of the genome. On the other
+    strand the two ways are exchanged, so their mean does not depend on the strand.
 
     Parameters
     ----------
     contig, start
-        Shape (N,): row of the contig in ``genome.names``, and first base of the alleles, 0-based.
+        Shape (N,): index of the contig in ``genome.names``, and first base of the alleles, 0-based.
     ref, alt
-        Alleles as ``normalise`` gives them. What the genome has in place of ``ref`` does not matter.
+        Normalised alleles, from ``normalise``. The bases of the genome at ``ref`` do not matter.
     window
-        Length, bp.
+        Length in bp.
     offset
-        How far the window lies to the right of where the variant is in its middle, bp.
+        Shift in bp of the window to the right of the position centred on the variant.
     kept
-        Which flank is the same in both windows.
+        Flank that is the same in both windows.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def _haplotype(
     longer: np.ndarray,
     window: int,
 ) -> np.ndarray:
-    """Windows of a genome that has ``allele`` at ``start``, which makes it ``longer``; ``first`` counts its bases."""
+    """Cut windows from a genome with ``allele`` at ``start``, which makes it ``longer``, from its base ``first``."""
     codes = genome.windows(contig, first, window)
     place = start - first
     single = np.array([len(bases) == 1 for bases in allele], bool) & (longer == 0) & (place >= 0) & (place < window)

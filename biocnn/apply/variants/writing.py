@@ -1,4 +1,4 @@
-"""Annotated VCF, indexed, and a table with a row for each allele."""
+"""Write an annotated, indexed VCF and a table with one row per allele."""
 
 import re
 from collections.abc import Sequence
@@ -26,31 +26,31 @@ MEANING = {
 
 
 class Writer:
-    """Writes ``variants.vcf.gz``, its index and ``variants.tsv`` into a folder; used as a context.
+    """Writes ``variants.vcf.gz``, its index and ``variants.tsv`` to a folder; a context manager.
 
-    ``ordered`` is to be set to False where records are out of order: then there is no index, as ``indexed`` says.
+    Set ``ordered`` to False if records are unsorted: then there is no index, and ``indexed`` is False.
 
     Parameters
     ----------
     folder
-        Exists.
+        Existing folder.
     header
-        Lines of the input's header.
+        Header lines of the input.
     outputs
         Names of the K outputs.
     names
         Names of the effects, keys of ``MEANING``.
     prefix
-        INFO fields are named {prefix}_{output}_{effect}.
+        Prefix of INFO fields, which are named {prefix}_{output}_{effect}.
     provenance
-        Lines that tell how the file was made: name to text.
+        Header lines on how the file was made, text by name.
     regression, background
-        For the descriptions.
+        Whether the task is regression, and number of background variants; for the descriptions.
 
     Raises
     ------
     InputError
-        Where the input has fields of these names already, and where ``prefix`` cannot begin one.
+        If the input already has fields with these names, or if ``prefix`` is not valid.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Writer:
 
         if not re.fullmatch(r"[A-Za-z_][0-9A-Za-z_.]*", prefix):
             raise InputError(
-                f"prefix is {prefix!r}", "INFO fields begin with it: a letter or _, then letters, digits, _ and ."
+                f"prefix is {prefix!r}", "allowed as start of INFO fields: a letter or _, then letters, digits, _ and ."
             )
         self.folder, self.prefix, self.ordered, self.indexed = folder, prefix, True, False
         words = {"value": "value" if regression else "probability", "logit": "value" if regression else "logit"}
@@ -81,7 +81,7 @@ class Writer:
                 text = _line(MEANING[name].format(output=shown, background=background, **words))
                 described[f"{prefix}_{plain}_{name}"] = text[0].upper() + text[1:]
         self.keys = list(described)
-        self._one = ";".join(f"{key}={NUMBER}" for key in self.keys)  # a record of one allele, as most are
+        self._one = ";".join(f"{key}={NUMBER}" for key in self.keys)  # for records with one allele, as most are
         self._row = "\t".join([NUMBER] * len(self.keys))
         self._nothing = "\t".join([""] * len(self.keys))
         columns = ["chrom", "pos", "id", "ref", "alt", "kind", "set_aside", "swapped", "places"]
@@ -111,9 +111,9 @@ class Writer:
         fields
             Columns of each line; INFO, the eighth, is replaced.
         alleles, normal
-            All alleles of the block, and those that were scored.
+            All alleles of the block, and those scored.
         values
-            Shape (alleles, keys); rows of alleles that were set aside do not matter.
+            Shape (alleles, keys); rows of skipped alleles are ignored.
         """
         infos = _formatted(self._one, values)
         ends = np.searchsorted(alleles.record, np.arange(len(fields)), side="right").tolist()
@@ -141,8 +141,8 @@ class Writer:
         wrong = sorted(taken & {*self.keys, *(f"{self.prefix}_{name}" for name in FLAGS)})
         if wrong:
             raise InputError(
-                f"the input has an INFO field {wrong[0]} already, in {where}",
-                "choose another prefix, or give the file as it was",
+                f"the input already has an INFO field {wrong[0]}, in {where}",
+                "choose another prefix, or give the original file",
             )
 
     def _several(self, reasons: list[str], rows: list[list[float]]) -> str:
@@ -171,19 +171,20 @@ class Writer:
         return [
             *(f'##INFO=<ID={key},Number=A,Type=Float,Description="{text}">' for key, text in described.items()),
             f"##INFO=<ID={self.prefix}_PLACES,Number=A,Type=Integer,"
-            'Description="At how many places an indel may stand with the same outcome; scored in the middle of all">',
-            f'##INFO=<ID={self.prefix}_SKIPPED,Number=A,Type=String,Description="Why an allele has no score. {why}">',
+            'Description="Number of equivalent positions of an indel; scored in the middle of these">',
+            f"##INFO=<ID={self.prefix}_SKIPPED,Number=A,Type=String,"
+            f'Description="Reason why an allele was not scored. {why}">',
             f"##INFO=<ID={self.prefix}_SWAPPED,Number=0,Type=Flag,"
-            'Description="The genome has ALT in place of REF; changes are ALT minus REF all the same">',
+            'Description="The genome has ALT instead of REF; changes are ALT minus REF nevertheless">',
             *(f"##{name}={_line(text)}" for name, text in provenance.items()),
         ]
 
 
 def _index(path: Path) -> bool:
-    """Make a .tbi, or a .csi where POS or END is beyond what that can hold; whether one could be made."""
+    """Write a .tbi index, or .csi if POS or END is too large for it; return whether this succeeded."""
     import pysam
 
-    said = pysam.set_verbosity(0)
+    verbosity = pysam.set_verbosity(0)
     try:
         for csi in (False, True):
             with suppress(OSError):
@@ -191,22 +192,22 @@ def _index(path: Path) -> bool:
                 return True
         return False
     finally:
-        pysam.set_verbosity(said)
+        pysam.set_verbosity(verbosity)
 
 
 def _formatted(template: str, values: np.ndarray) -> list[str]:
-    """A text for each row; one format for all of them, several times faster than one for each."""
+    """Format each row; a single format for all is several times faster than one per row."""
     texts = "\n".join([template] * len(values)) % tuple(values.ravel().tolist())
     return texts.split("\n") if len(values) else []
 
 
 def _line(text: str) -> str:
-    """As it can stand in a line of the header."""
+    """Remove characters not allowed in a header line."""
     return re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]", " ", text)
 
 
 def _plain(outputs: Sequence[str]) -> list[str]:
-    """Names of outputs as INFO fields may be named, all different."""
+    """Return names of outputs valid in INFO fields, made unique."""
     plain = [re.sub(r"[^0-9A-Za-z_.]", "_", output) for output in outputs]
-    number = len(set(plain)) < len(plain)  # of all: a number behind some may make the name of another
+    number = len(set(plain)) < len(plain)  # number all: a numbered name may equal another one
     return [f"{name}_{i}" for i, name in enumerate(plain, 1)] if number else plain

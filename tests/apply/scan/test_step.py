@@ -148,13 +148,13 @@ def test_the_threshold_follows_the_density_of_the_training_data(tmp_path: Path, 
     made = checks[checks.index.str.startswith("peaks of")]
     assert (made.to_numpy()[:2] <= [7, 14]).all()
     assert (made.to_numpy()[:2] >= [4, 7]).all()
-    assert checks["sites of a/b expected, at 2000 per Mb"] == 7
+    assert checks["expected sites of a/b, at 2000 per Mb"] == 7
     lines = [line.split("\t") for line in (tmp_path / "peaks.a_b.narrowPeak").read_text().splitlines()]
     assert sorted(line[3] for line in lines) == sorted(f"a/b-{rank}" for rank in range(1, len(lines) + 1))
     highest = min(lines, key=lambda line: int(line[3].split("-")[1]))
     assert float(highest[6]) == max(float(line[6]) for line in lines)
     true = 1 - 10 ** -float(min(lines, key=lambda line: float(line[8]))[8])
-    assert checks["of the peaks of a/b true, as estimated"] == pytest.approx(true * len(lines), abs=0.6)
+    assert checks["estimated true peaks of a/b"] == pytest.approx(true * len(lines), abs=0.6)
     assert any(reason.startswith("peaks of c of which it is not known") for reason in checks.index)
     assert "-1" in (tmp_path / "peaks.c.narrowPeak").read_text().split("\n")[0].split("\t")[8]
     (tmp_path / "fewer").mkdir()

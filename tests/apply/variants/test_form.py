@@ -62,7 +62,7 @@ def test_columns(name: str, bad: str) -> None:
 
 @pytest.mark.parametrize(("name", "bad"), [("ID", "a;b;a"), ("FILTER", "q;q"), ("INFO", "X=1;X=2")])
 def test_what_is_said_twice(name: str, bad: str) -> None:
-    assert counted(**{name: bad}) == {f"column {name}, which says something twice": 1}
+    assert counted(**{name: bad}) == {f"column {name}, with duplicate entries": 1}
 
 
 @pytest.mark.parametrize(
@@ -104,8 +104,8 @@ def test_alleles_that_were_there_before() -> None:
     form = Form(HEADER)
     form.see([1, 2, 3], [["chr1", "5", ".", "A", alt, ".", ".", "."] for alt in ("C,<DEL>", "G,<DEL>", "T,C")])
     form.see([4, 5], [["chr1", pos, ".", "A", "G", ".", ".", "."] for pos in ("5", "6")])
-    assert dict(form.counts) == {"records of an allele that a record before has": 2}
-    assert form.examples["records of an allele that a record before has"] == "line 3: chr1 5 . A T,C"
+    assert dict(form.counts) == {"records that repeat an allele of an earlier record": 2}
+    assert form.examples["records that repeat an allele of an earlier record"] == "line 3: chr1 5 . A T,C"
 
 
 @pytest.mark.parametrize("whole", [True, False])
@@ -127,7 +127,7 @@ def test_a_last_line_without_an_end(whole: bool) -> None:
 )  # fmt: skip
 def test_reserved_ids(said: str, good: bool) -> None:
     line = said[: said.index("=")]
-    wanted = {} if good else {f"lines ##{line} of the header, of a reserved ID that has another Number or Type": 1}
+    wanted = {} if good else {f"lines ##{line} of the header, with another Number or Type than reserved for the ID": 1}
     assert counted((*HEADER[:-1], f'##{said},Description="x">', HEADER[-1])) == wanted
 
 

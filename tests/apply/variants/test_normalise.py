@@ -134,7 +134,7 @@ def test_left_and_right_aligned_deletions_of_a_repeat_change_the_same(tmp_path: 
     assert found["bound_dlogit"][0] == 0, "the repeat fills the window"
     counts = pd.read_csv(tmp_path / "out" / "counts.tsv", sep="\t").set_index("reason")["count"]
     assert counts[next(reason for reason in counts.index if "(normalise)" in reason)] == 3
-    assert counts["alleles in repeats that fill the window, where no change can be seen"] == 3
+    assert counts["alleles in repeats that fill the window, so that the windows are identical"] == 3
     wider = table(tmp_path, text, sorted(records), window=61)
     assert wider["bound_dlogit"].nunique() == 1
     assert wider["bound_dlogit"][0] != 0

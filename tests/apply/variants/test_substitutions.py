@@ -8,7 +8,7 @@ import pytest
 from small import DEEPBIND, model_of
 
 from biocnn.apply.variants.scoring import Ensemble
-from biocnn.apply.variants.substitutions import Substitutions, follows
+from biocnn.apply.variants.substitutions import Substitutions, supports
 
 PLACE = 12
 
@@ -30,7 +30,7 @@ def windows(n: int = 60, length: int = 31, seed: int = 0) -> tuple[np.ndarray, n
 def test_followed_is_scored(tmp_path: Path, strands: str, combine: str, pool: str, size: int) -> None:
     network = DEEPBIND | {"strands": strands, "combine": combine, "pool": pool, "kernel_size": size}
     model = model_of(tmp_path, network, temperature=1.7, outputs=["a", "b"], out_channels=2)
-    assert follows(model)
+    assert supports(model)
     reference, alternative = windows()
     found = Substitutions(model).logits(reference, np.arange(60), alternative[:, PLACE], PLACE)
     for logits, codes in zip(found, (reference, alternative), strict=True):

@@ -76,7 +76,7 @@ def test_models_of_rna_have_no_other_strand(tmp_path: Path) -> None:
     single = {"name": "DeepBind", "channels": 4, "kernel_size": 7}
     rna, dna = model_of(tmp_path, single, seed=1, alphabet="ACGU"), model_of(tmp_path, single, seed=2)
     assert Ensemble([rna]).turn == [False]
-    with pytest.raises(InputError, match="models of RNA, which has one strand"):
+    with pytest.raises(InputError, match="models of RNA, which is single-stranded"):
         Ensemble([rna], strands="both")
     with pytest.raises(InputError, match="models differ in their alphabet: ACGU in"):
         Ensemble([rna, dna])

@@ -1,4 +1,4 @@
-# `make run` and `make test` do everything, set-up included, on a machine that has Python >= 3.11 and make.
+# `make run` and `make test` include the set-up; they need Python >= 3.11 and make.
 
 SHELL := /bin/bash
 CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
@@ -7,12 +7,12 @@ PYTHON ?= $(shell for p in $(CANDIDATES); do $$p -c '$(RECENT)' 2> /dev/null && 
 BIN := .venv/bin
 READY := .venv/.ready
 
-# Rules call `biocnn`: it must be the one of this environment.
+# Rules call `biocnn`, which must be that of this environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help run test lint nightly bench
 
-help: ## what can be made
+help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
 
 run: $(READY) ## run the experiments of config/config.yaml; ends with metrics and the path of the report
@@ -34,7 +34,7 @@ lint: $(READY) ## check style and types of Python, and style of the workflow
 nightly: $(READY) ## run the tests that take more than a minute
 	$(BIN)/pytest -q -m slow
 
-bench: $(READY) ## compare speed with other tools (docs/benchmarks.md); nothing else should run meanwhile
+bench: $(READY) ## compare speed with other tools (docs/benchmarks.md); nothing else should run at the same time
 	$(BIN)/python -m benchmarks.run
 
 $(READY): pyproject.toml constraints.txt

@@ -13,7 +13,7 @@ from biocnn.workflow.rules import headlines, memory_advice, open_workflow
 configfile: "config/config.yaml"
 
 
-# Used with --sdm only; conda then builds environment.yml in it.
+# Only used with --sdm; conda then builds environment.yml in it.
 container: "docker://condaforge/miniforge3:25.3.0-3"
 
 

@@ -1,4 +1,4 @@
-"""What the benchmarks of accuracy share: experiments run by the workflow, and a page renewed from their results."""
+"""Shared code of the accuracy benchmarks: run experiments by the workflow, and update a page from their results."""
 
 import argparse
 import json
@@ -15,7 +15,7 @@ from benchmarks.rows import SNAKEMAKE
 
 
 def ask(about: str, sets: Iterable[str]) -> argparse.Namespace:
-    """The arguments of the command: experiments (all where none is named), data, cores."""
+    """Parse the arguments: experiments (all by default), data, cores."""
     names = list(sets)
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("experiments", nargs="*", choices=[*names, []], metavar="EXPERIMENT", help=", ".join(names))
@@ -27,7 +27,7 @@ def ask(about: str, sets: Iterable[str]) -> argparse.Namespace:
 
 
 def run_workflow(work: Path, experiments: list[str], data: Path, cores: int) -> None:
-    """Run experiments in a folder of their own."""
+    """Run experiments in a separate folder."""
     (work / "config").mkdir(parents=True, exist_ok=True)
     config = {"data_root": str(data.resolve()), "experiments": experiments, "gpus": 0}
     (work / "config" / "config.yaml").write_text(yaml.safe_dump(config))
@@ -36,16 +36,16 @@ def run_workflow(work: Path, experiments: list[str], data: Path, cores: int) -> 
 
 
 def renew(path: Path, sets: Iterable[str], read: Callable[[str], dict[str, Any]], names: list[str]) -> dict[str, Any]:
-    """Read the results of some sets, and put them beside those of the others that were read before."""
-    found = json.loads(path.read_text())["sets"] if path.exists() else {}
-    found |= {name: read(name) for name in names}
-    result = {"machine": machine(), "sets": {name: found[name] for name in sets if name in found}}
+    """Read the results of some sets, and merge them with the stored results of the others."""
+    stored = json.loads(path.read_text())["sets"] if path.exists() else {}
+    stored |= {name: read(name) for name in names}
+    result = {"machine": machine(), "sets": {name: stored[name] for name in sets if name in stored}}
     path.write_text(json.dumps(result, indent=1) + "\n")
     return result
 
 
 def write_between(page: Path, begin: str, end: str, tables: list[list[tuple[str, ...]]], facts: dict[str, Any]) -> None:
-    """Replace what stands between two markers of a page: tables, whose first row is the header, and the machine."""
+    """Replace the text between two markers of a page: tables (first row: header), and the machine."""
     ruled = [[header, ("---",) * len(header), *rows] for header, *rows in tables]
     shown = "\n\n".join("\n".join(f"| {' | '.join(cells)} |" for cells in table) for table in ruled)
     before, rest = page.read_text().split(begin)

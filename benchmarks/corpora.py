@@ -1,7 +1,7 @@
-"""Other projects' test files, read one after another: ``python -m benchmarks.corpora FOLDER [--details]``.
+"""Read test files of other projects: ``python -m benchmarks.corpora FOLDER [--details]``.
 
-Files that are valid have to be read, equal to what an oracle says where there is one; files that are not have to be
-refused with a reason, or counted. What ends in a traceback, a crash, or takes too long is a fault: exit status 1.
+Valid files must be read, and equal the result of an oracle if there is one; invalid files must be refused with a
+reason, or counted. Tracebacks, crashes and hangs are failures: exit status 1.
 """
 
 import argparse
@@ -20,8 +20,8 @@ from biocnn.io.kinds import SUFFIXES, has_dicom_mark
 
 SECONDS = 60  # for one file; a large one of 4 Gb takes a few
 FAULTS = ("differs", "traceback", "crash", "hang")
-# What a file is called to what reads and judges it: gives ("equal" to an oracle, "read" without one, "counted" where
-# something is wrong with it and the account says so, or "differs", and a few words), or raises InputError.
+# By suffix, the function that reads and judges a file: returns ("equal" to an oracle, "read" without one, "counted" if
+# problems were recorded, or "differs", and a short text), or raises InputError.
 KINDS: dict[str, Callable[[Path], tuple[str, str]]] = {
     ".vcf": vcf,
     ".vcf.gz": vcf,
@@ -32,17 +32,17 @@ Outcome = tuple[str, str]
 
 
 def judge(kind: str, path: Path) -> Outcome:
-    """What becomes of one file, and a few words."""
+    """Return the outcome for a file, and a short text."""
     try:
         return KINDS[kind](path)
     except InputError as error:
         return "refused", error.message
-    except Exception as error:  # what this script is for
+    except Exception as error:  # the failures that this script looks for
         return "traceback", repr(error)
 
 
 def outcomes(files: list[tuple[str, Path]]) -> Iterator[Outcome]:
-    """One outcome for each file; in a process of its own, since readers in C may end that."""
+    """Yield an outcome per file; runs in a separate process, which C readers may crash."""
     pool = None
     for kind, path in files:
         pool = pool or ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
@@ -60,16 +60,16 @@ def outcomes(files: list[tuple[str, Path]]) -> Iterator[Outcome]:
 
 
 def kind_of(path: Path) -> str | None:
-    """The longest ending by which a file is known; DICOM is known by its mark, too."""
+    """Return the longest known suffix of a file; DICOM is also recognised by its mark."""
     known = [ending for ending in KINDS if path.name.lower().endswith(ending)]
     return max(known, key=len, default=".dcm" if has_dicom_mark(path) else None)
 
 
 def main() -> int:
-    """Walk the folder, judge each file of a known kind, print a table and what went wrong."""
+    """Judge each file of a known kind in the folder, print a table and the failures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--details", action="store_true", help="a line for each file")
+    parser.add_argument("--details", action="store_true", help="one line per file")
     arguments = parser.parse_args()
     files = [(kind, path) for path in sorted(arguments.folder.rglob("*")) if path.is_file() and (kind := kind_of(path))]
     table: Counter[tuple[str, str]] = Counter()

@@ -1,4 +1,4 @@
-"""Images of other projects: read as Pillow, tifffile, pydicom or nibabel alone would read and turn them, or refused."""
+"""Compare test images of other projects with Pillow, tifffile, pydicom or nibabel."""
 
 import warnings
 from collections.abc import Callable
@@ -17,12 +17,12 @@ from biocnn.io.image_files import ImageFile, decode, read_image
 from biocnn.io.kinds import open_stored
 from biocnn.io.lazy import open_image
 
-LOSSY = 6  # grey levels, on average, by which decoders of JPEG differ where colours were stored coarser
-FLIPS = {2: [-1], 3: [-2, -1], 4: [-2], 5: [], 6: [-1], 7: [-2, -1], 8: [-2]}  # axes, after rows and columns swapped
+LOSSY = 6  # mean difference in grey levels between JPEG decoders with chroma subsampling
+FLIPS = {2: [-1], 3: [-2, -1], 4: [-2], 5: [], 6: [-1], 7: [-2, -1], 8: [-2]}  # axes, after swapping rows and columns
 
 
 def image(path: Path) -> tuple[str, str]:
-    """Judge a file: "equal" or "read" as image, whole and by windows, and as mask; else refused for a true reason."""
+    """Judge a file: "equal" or "read" as image, completely and by windows, and as mask; else refused with a reason."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -36,7 +36,7 @@ def image(path: Path) -> tuple[str, str]:
             return "differs", wrong
         oracle = _expected(path)
     if oracle is None:
-        return "read", "no other library reads it so"
+        return "read", "no other library reads it in this way"
     name, expected, tolerance = oracle
     if expected.shape != found.pixels.shape:
         return "differs", f"shape {found.pixels.shape}, by {name} {expected.shape}"
@@ -56,7 +56,7 @@ def _windows(path: Path, found: ImageFile) -> str:
 
 
 def _stored(path: Path) -> str:
-    """Whether a mask has the values that are stored, whatever they are shown as."""
+    """Check that a mask has the stored values, whatever their display."""
     mask, stored = decode(path, indices=True), open_stored(path)
     try:
         shape = stored.shape
@@ -66,11 +66,11 @@ def _stored(path: Path) -> str:
 
 
 def _expected(path: Path) -> tuple[str, np.ndarray, float] | None:
-    """The library that reads a file, its pixels (C, *spatial) as they are shown, and by how much they may differ."""
+    """Return a library that reads a file, its displayed pixels (C, *spatial), and the tolerance."""
     for name, read in ORACLES.items():
         try:
             found = read(path)
-        except Exception:  # a library that does not read it is no oracle
+        except Exception:  # a library that cannot read it is no oracle
             continue
         if found is not None:
             pixels, tolerance = found

@@ -1,4 +1,4 @@
-"""Variant files of other projects, through all of ``biocnn variants`` with a genome made to fit each of them."""
+"""Run ``biocnn variants`` on variant files of other projects, with a genome generated to fit each of them."""
 
 import gzip
 import tempfile
@@ -22,13 +22,13 @@ from biocnn.tasks.facts import Facts
 from biocnn.training.checkpoint import build_model, save_model
 from biocnn.training.metadata import Metadata
 
-LONGEST = 30_000_000  # bp of a contig that is made up
-pysam.set_verbosity(0)  # what htslib remarks on is in the account
-DOUBTFUL = ("note", "dropped")  # rows of the account that say something is odd
+LONGEST = 30_000_000  # bp of a generated contig
+pysam.set_verbosity(0)  # warnings of htslib are in the counts
+DOUBTFUL = ("note", "dropped")  # outcomes that indicate problems
 
 
 def vcf(path: Path) -> tuple[str, str]:
-    """Judge a file: one in a folder ``passed`` has to be read, one in ``failed`` refused, or its faults counted."""
+    """Judge a file: in a folder ``passed`` it must be read, in ``failed`` refused, or its problems counted."""
     valid = "passed" in path.parts
     try:
         outcome, words = annotated(path)
@@ -42,7 +42,7 @@ def vcf(path: Path) -> tuple[str, str]:
 
 
 def annotated(path: Path) -> tuple[str, str]:
-    """Annotate a file and compare all but INFO with what was given; what comes out has to be readable by pysam."""
+    """Annotate a file and compare all but INFO with the input; pysam must be able to read the output."""
     header, blocks = read_vcf(path)
     given = [line for _, lines in blocks for line in lines if line]
     with tempfile.TemporaryDirectory() as folder:
@@ -74,14 +74,14 @@ def _model() -> Model:
         experiment = {"model": section.model_dump(mode="json"), "train": {"threads": 1}}
         save_model(path, build_model(section, facts), Metadata(experiment=experiment, facts=facts, temperature=[1.0]))
         model = Model(path, "cpu")
-        model.path = Path(__file__)  # its digest goes into the header; the file is gone by then
+        model.path = Path(__file__)  # its digest is written to the header; the file no longer exists then
     return model
 
 
 def _genome(lines: list[str], lengths: dict[str, int | None]) -> Genome:
-    """Contigs that have the REF of each record where it is, as far as REF is of bases, and random bases around it.
+    """Generate contigs with the REF of each record at its position, if it consists of bases, else random bases.
 
-    They are as long as the header says, or as the records ask for.
+    Their lengths are those of the header, or fit the records.
     """
     refs: dict[str, dict[int, np.ndarray]] = defaultdict(dict)
     for line in lines:

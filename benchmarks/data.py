@@ -1,7 +1,7 @@
-"""The data of all rows: made once from fixed seeds, under ``benchmarks/data``, through biocnn's own commands.
+"""The data of all rows: generated once from fixed seeds, in ``benchmarks/data``, with biocnn's own commands.
 
-What a row is about lies there as ``{name}/dataset`` for biocnn and as plain arrays, ``{name}/peers.npz``, for the
-others, which so skip reading, checking and normalising; none of that is timed.
+The data of a row are stored as ``{name}/dataset`` for biocnn and as plain arrays, ``{name}/peers.npz``, for the others,
+which thus skip reading, checking and normalising; none of that is timed.
 """
 
 import gzip
@@ -21,18 +21,18 @@ from biocnn.workflow.simulate import CONSENSUS, consensus_pfm, simulate_nuclei, 
 
 ROOT = Path(__file__).parents[1]
 DATA, EXPERIMENTS = ROOT / "benchmarks" / "data", ROOT / "benchmarks" / "experiments"
-BIOCNN = Path(sys.executable).with_name("biocnn")  # of this environment, activated or not
+BIOCNN = Path(sys.executable).with_name("biocnn")  # of this environment, whether activated or not
 SEQUENCES = {
     "deepbind": {"length": 101, "sites": 1, "parts": {"train": 100_000, "val": 10_000, "test": 100}},
     "conv5": {"length": 1000, "sites": 3, "parts": {"train": 4_000, "val": 1_000, "test": 100}},
 }
 VARIANTS = 40_000  # substitutions of the genome
-OBJECTS = 16  # simulated images along each side of the one with many nuclei
+OBJECTS = 16  # simulated images along each side of the large image
 FIELDS = {"train": 24, "val": 4, "test": 1}  # images of 512 x 512 pixels
 
 
 def prepare(name: str) -> None:
-    """Make the data called ``name`` where they are missing: one of ``MAKERS``; variants need the genome."""
+    """Generate the data ``name``, a key of ``MAKERS``, if missing; variants need the genome."""
     folder = DATA / name
     if folder.exists():
         return
@@ -49,7 +49,7 @@ def _sequences(name: str, folder: Path) -> None:
     rng, number = np.random.default_rng([1, length]), sum(parts.values())
     codes = rng.integers(0, 4, (number, length), dtype=np.uint8)
     label = rng.permutation(number) % 2
-    pfm = 0.8 * consensus_pfm(CONSENSUS) + 0.2 * 0.25  # weak enough that no network is sure
+    pfm = 0.8 * consensus_pfm(CONSENSUS) + 0.2 * 0.25  # weak enough that no network is certain
     for row in np.flatnonzero(label):
         for start in rng.integers(0, length - pfm.shape[1] + 1, sites):
             codes[row, start : start + pfm.shape[1]] = (rng.random(pfm.shape[1]) > pfm.cumsum(0)[:3]).sum(0)
@@ -93,7 +93,7 @@ def _images(name: str, folder: Path) -> None:
 
 
 def _fields(folder: Path, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Simulated images of 256 x 256 pixels, and their masks."""
+    """Simulate images of 256 x 256 pixels, and their masks."""
     simulate_nuclei(folder, seed)
     names = sorted(path.name for path in (folder / "images").iterdir())
     read = [(tifffile.imread(folder / "images" / n), tifffile.imread(folder / "labels" / n)) for n in names]
@@ -107,7 +107,7 @@ def _mosaic(fields: list[tuple[np.ndarray, np.ndarray]], side: int) -> tuple[np.
 
 
 def _genome(name: str, folder: Path) -> None:
-    """Human chromosome 20 where the real data are at hand, else a simulated genome; plain FASTA, which suits all."""
+    """Prepare human chromosome 20 if available, else a simulated genome, as plain FASTA, which all tools read."""
     root = Path(os.environ.get("BIOCNN_DATA", ROOT / ".." / "shared" / "data"))
     real = root / "genomics" / "human_chr20_hg19" / "chr20.fa.gz"
     if real.exists():
@@ -119,7 +119,7 @@ def _genome(name: str, folder: Path) -> None:
 
 
 def _variants(name: str, folder: Path) -> None:
-    """A VCF of random substitutions of known bases, on the longest contig of the genome."""
+    """Write a VCF of random substitutions of known bases on the longest contig of the genome."""
     genome = open_genome(DATA / "genome" / "encoded")
     contig = max(genome.contigs, key=genome.contigs.get)
     rng, row = np.random.default_rng(1), genome.names.index(contig)
@@ -135,7 +135,7 @@ def _variants(name: str, folder: Path) -> None:
 
 
 def _objects(name: str, folder: Path) -> None:
-    """One image of many nuclei, tiled, and a network that outlines them."""
+    """Write a tiled image of many nuclei, and train a network that segments them."""
     nuclei = DATA / "objects_nuclei"
     simulate_nuclei(nuclei, 1)
     fields = [tifffile.imread(path) for path in sorted((nuclei / "images").iterdir())]

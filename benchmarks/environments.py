@@ -1,4 +1,4 @@
-"""Virtual environments of the peers, one for each pinned list of requirements."""
+"""Virtual environments of the peers, one per pinned list of requirements."""
 
 import hashlib
 import subprocess
@@ -11,14 +11,14 @@ HERE = Path(__file__).parent
 
 
 class NotInstalled(Exception):
-    """A peer's environment cannot be made; says why."""
+    """The environment of a peer cannot be created; the message gives the reason."""
 
 
 def python_of(name: str) -> str:
-    """The interpreter of an environment, which is made where it is missing or its requirements have changed.
+    """Return the interpreter of an environment, created if it is missing or its requirements have changed.
 
     ``biocnn`` is the project's own. The others get the project's version of torch first, and then exactly what is
-    listed: --no-deps, because the list is complete, and what a peer asks for without using it stays out.
+    listed: --no-deps, because the list is complete, and omits unused dependencies of a peer.
     """
     if name == "biocnn":
         return sys.executable
@@ -36,6 +36,6 @@ def python_of(name: str) -> str:
 
 
 def _run(*command: str) -> None:
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    if found.returncode:
-        raise NotInstalled((found.stderr or found.stdout).strip().splitlines()[-1])
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise NotInstalled((done.stderr or done.stdout).strip().splitlines()[-1])

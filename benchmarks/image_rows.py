@@ -1,4 +1,4 @@
-"""Rows about images that need no data of their own."""
+"""Image rows of the benchmark other than training and inference."""
 
 import statistics
 from typing import Any
@@ -11,7 +11,7 @@ FILES = {"image": "image.tif", "model": "model.safetensors", "out": "segmented"}
 
 
 def augmentation(rounds: int) -> dict[str, Any]:
-    """The default set of augmentations, patches with their masks, in one thread."""
+    """The default augmentations of patches with masks, in one thread."""
     task = {"patch": PATCH, "threads": 1}
     sides = {tool: Side("augmentation", "biocnn", task | {"tool": tool}) for tool in (US, "MONAI")}
     found, missing = in_turn(sides, rounds)
@@ -28,7 +28,7 @@ def augmentation(rounds: int) -> dict[str, Any]:
 
 
 def segmentation(rounds: int) -> dict[str, Any]:
-    """One image of 4096 x 4096 pixels: to labels and a table of objects, and to the network's maps alone."""
+    """An image of 4096 x 4096 pixels: to labels and a table of objects, and to the network's maps only."""
     prepare("objects")
     folder = DATA / "objects"
     paths = {key: str((folder / name).relative_to(ROOT)) for key, name in FILES.items()}

@@ -1,7 +1,7 @@
-"""Accuracy on public image sets, beside published numbers.
+"""Accuracy on public image sets, compared with published results.
 
-``python -m benchmarks.images --data DIR [EXPERIMENT ...]`` runs experiments of config/experiments by the workflow; then
-it writes benchmarks/results/images.json and the table of docs/results_images.md.
+``python -m benchmarks.images --data DIR [EXPERIMENT ...]`` runs experiments of config/experiments with the workflow,
+then writes benchmarks/results/images.json and the tables of docs/results_images.md.
 """
 
 from functools import partial
@@ -17,7 +17,7 @@ from benchmarks.data import ROOT
 WORK, PAGE = ROOT / "benchmarks" / "data" / "images", ROOT / "docs" / "results_images.md"
 RESULTS = ROOT / "benchmarks" / "results" / "images.json"
 BEGIN, END = "<!-- made by python -m benchmarks.images -->", "<!-- end -->"
-# Experiment: the set, and of each metric its title and what was published (see the page for the sources).
+# Per experiment: name of the set, and title and published results of each metric (see the page for the sources).
 SETS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
     "dsb2018": (
         "DSB2018, nuclei",
@@ -53,14 +53,14 @@ COST = ("set", "networks", "weights", "training of one", "peak memory", "predict
 
 
 def main() -> None:
-    """Run what is asked for, and renew the tables."""
+    """Run the requested experiments, and update the tables."""
     arguments = ask(__doc__, SETS)
     run_workflow(WORK, arguments.experiments, arguments.data, arguments.cores)
     write_page(renew(RESULTS, SETS, partial(read, WORK / "results"), arguments.experiments))
 
 
 def read(results: Path, name: str) -> dict[str, Any]:
-    """Numbers of one set: rows of metrics, and what they cost."""
+    """Read the metrics and costs of a set."""
     folder = results / name
     metrics = pd.read_csv(folder / "metrics.tsv", sep="\t")
     test = metrics[(metrics["split"] == "test") & (metrics["over"] == "per_image")]
@@ -81,9 +81,9 @@ def read(results: Path, name: str) -> dict[str, Any]:
 
 
 def _cost(folder: Path) -> dict[str, Any]:
-    """Weights of a network, mean minutes of training, mean seconds of prediction, and the largest memory in MB."""
+    """Return number of weights, mean minutes of training, mean seconds of prediction, and peak memory in MB."""
     with safe_open(next(folder.glob("runs/*/model.safetensors")), "np") as file:
-        weights = sum(file.get_tensor(key).size for key in file.keys())  # noqa: SIM118 (it is no dictionary)
+        weights = sum(file.get_tensor(key).size for key in file.keys())  # noqa: SIM118 (not a dictionary)
     train, predict = (
         pd.concat(pd.read_csv(path, sep="\t") for path in sorted(folder.glob(f"benchmarks/{step}-*.tsv")))
         for step in ("train", "predict")
@@ -97,7 +97,7 @@ def _cost(folder: Path) -> dict[str, Any]:
 
 
 def write_page(result: dict[str, Any]) -> None:
-    """Replace what stands between the markers of the page."""
+    """Replace the text between the markers of the page."""
     lines, costs = [HEAD], [COST]
     for name, found in result["sets"].items():
         title, metrics = SETS[name]
@@ -105,8 +105,8 @@ def write_page(result: dict[str, Any]) -> None:
             shown, published = metrics[row["metric"]]
             mean, spread = row["one"]
             single = f"{mean:.3f} ± {spread:.3f}" if len(found["runs"]) > 1 else f"{mean:.3f}"
-            sure = "{:.3f} ({:.3f}-{:.3f})".format(*row["together"])
-            lines.append((title if i == 0 else "", row["output"], shown, published, single, sure))
+            interval = "{:.3f} ({:.3f}-{:.3f})".format(*row["together"])
+            lines.append((title if i == 0 else "", row["output"], shown, published, single, interval))
         costs.append(
             (
                 title,
@@ -121,7 +121,7 @@ def write_page(result: dict[str, Any]) -> None:
 
 
 def _networks(runs: list[str]) -> str:
-    """From fold0-seed1, fold0-seed2, ...: how many folds, where there are several, and which seeds."""
+    """Summarise fold0-seed1, fold0-seed2, ...: the number of folds, if several, and the seeds."""
     folds, seeds = (sorted(set(part)) for part in zip(*(run.split("-seed") for run in runs), strict=True))
     return (f"{len(folds)} folds, " if len(folds) > 1 else "") + f"seed {', '.join(seeds)}"
 

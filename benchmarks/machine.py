@@ -1,4 +1,4 @@
-"""On what a result was measured."""
+"""The machine on which a result was measured."""
 
 import datetime
 import os
@@ -13,7 +13,7 @@ INTERESTING = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "neon", "sve")
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores, instruction sets that matter to networks, memory, device, versions and date."""
+    """Return processor, cores, relevant instruction sets, device, versions and date."""
     text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     lines = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
     facts = {key.strip(): value.strip() for key, value in lines.items()}
@@ -32,7 +32,7 @@ def machine() -> dict[str, Any]:
 
 
 def describe(facts: dict[str, Any]) -> str:
-    """One line for people."""
+    """Describe the machine in one line."""
     instructions = ", ".join(facts["instructions"]) or "none of " + ", ".join(INTERESTING)
     return (
         f"{facts['processor']}, {facts['cores']} cores ({instructions}), device {facts['device']}; "

@@ -1,4 +1,4 @@
-"""A network of one's own, made of biocnn's blocks: five convolutions, as gReLU's ConvModel arranges them."""
+"""A custom network of biocnn's blocks: five convolutions, arranged like gReLU's ConvModel."""
 
 from torch import Tensor, nn
 

@@ -1,4 +1,4 @@
-"""Sides run in turn: A B C A B C ..., each in a fresh process of its own environment, on the same data and threads."""
+"""Run sides alternately, A B C A B C ..., each in a fresh process of its environment, with equal data and threads."""
 
 import json
 import os
@@ -15,7 +15,7 @@ US = "biocnn"
 
 @dataclass(frozen=True)
 class Side:
-    """A module of ``benchmarks/sides``, the environment in which it runs, and its task."""
+    """A module of ``benchmarks/sides``, its environment, and its task."""
 
     module: str
     environment: str
@@ -23,7 +23,7 @@ class Side:
 
 
 def in_turn(sides: dict[str, Side], rounds: int) -> tuple[dict[str, list[dict[str, Any]]], dict[str, str]]:
-    """What every side found in each round; and the sides that could not run, with the reason."""
+    """Return the results of each side in each round, and the sides that could not run, with the reason."""
     missing: dict[str, str] = {}
     for name, side in sides.items():
         try:
@@ -49,7 +49,7 @@ def in_turn(sides: dict[str, Side], rounds: int) -> tuple[dict[str, list[dict[st
 
 
 def run(side: Side) -> dict[str, Any]:
-    """One side in a process of its own."""
+    """Run a side in a separate process."""
     threads = str(side.task["threads"])
     command = [python_of(side.environment), "-m", f"benchmarks.sides.{side.module}", json.dumps(side.task)]
     environment = os.environ | {"OMP_NUM_THREADS": threads, "TQDM_DISABLE": "1"}
@@ -60,11 +60,11 @@ def run(side: Side) -> dict[str, Any]:
 
 
 def spread(values: list[float]) -> dict[str, float]:
-    """Median, smallest and largest."""
+    """Return median, minimum and maximum."""
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
 def ratios(found: dict[str, list[dict[str, Any]]], peer: str, case: str) -> dict[str, float]:
-    """How many times as long the peer took, round by round."""
+    """Return the ratio of the peer's time to ours over rounds."""
     pairs = zip(found[US], found[peer], strict=True)
     return spread([theirs["seconds"][case] / ours["seconds"][case] for ours, theirs in pairs])

@@ -1,6 +1,6 @@
-"""The rows of the table: what is run, and what is said of it.
+"""The rows of the table: what is run and reported.
 
-A row gives its lines (workload, against, ratio, goal, ours, theirs, remark) and all that its sides reported.
+A row returns its lines (workload, against, ratio, goal, ours, theirs, remark) and everything its sides reported.
 """
 
 import shutil
@@ -21,13 +21,13 @@ from biocnn.io.genome import open_genome
 
 Row = dict[str, Any]
 THREADS = 2
-# Networks of which every mutation is made: settings, sequences of 1 kb, goal.
+# Networks for saturation mutagenesis: settings, number of 1 kb sequences, goal.
 MUTATED = {
     "DeepBind": ({"strands": "both"}, 40, 10),
     "Basset": ({"channels": [64, 64, 64], "over": "max"}, 20, 4),
 }
 SNAKEMAKE = BIOCNN.with_name("snakemake")
-# Module of benchmarks/sides, and the environment it runs in.
+# Module of benchmarks/sides, and its environment.
 SEQUENCE_PEERS = {"plain torch": ("torch_training", "biocnn"), "gReLU": ("grelu_training", "grelu")}
 IMAGE_PEERS = {
     "MONAI": ("monai_training", "biocnn"),
@@ -84,7 +84,7 @@ def _training(
 
 
 def _task(name: str) -> dict[str, Any]:
-    """What a side is told; the settings are those of the experiment."""
+    """Return the task of a side, with the settings of the experiment."""
     path = EXPERIMENTS / f"{name}.yaml"
     train = load(path, DATA).settings.train
     keys = ("epochs", "batch_size", "lr", "patch", "steps_per_epoch")
@@ -96,7 +96,7 @@ def _task(name: str) -> dict[str, Any]:
 
 
 def unet_inference(rounds: int) -> Row:
-    """One image of 2048 x 2048 pixels with a U-Net trained just before."""
+    """An image of 2048 x 2048 pixels with a U-Net trained beforehand."""
     prepare("unet")
     folder, workload = DATA / "unet", "U-Net inference, 2048 x 2048"
     task = _task("unet") | {"model": _inside(folder / "model.safetensors")}
@@ -145,7 +145,7 @@ def reading_windows(rounds: int) -> Row:
 
 
 def mutagenesis(rounds: int) -> Row:
-    """Every single mutation of sequences of 1 kb."""
+    """Saturation mutagenesis of 1 kb sequences."""
     DATA.mkdir(exist_ok=True)
     lines, everything = [], {}
     for network, (settings, number, goal) in MUTATED.items():
@@ -170,7 +170,7 @@ def mutagenesis(rounds: int) -> Row:
 
 
 def chromosome_scan(rounds: int) -> Row:
-    """A stretch of a genome past DeepBind, a window every 10 bp: from one convolution, or window by window."""
+    """Scan a segment of a genome with DeepBind, a window every 10 bp: in one convolution, or window by window."""
     prepare("genome")
     folder = DATA / "genome"
     genome = open_genome(folder / "encoded")
@@ -201,7 +201,7 @@ def chromosome_scan(rounds: int) -> Row:
 
 
 def variants(rounds: int) -> Row:
-    """Random substitutions past DeepBind, windows of 101 bp, both strands: from VCF to annotated, indexed VCF."""
+    """Score random substitutions with DeepBind, windows of 101 bp, both strands: from VCF to annotated, indexed VCF."""
     prepare("genome")
     prepare("variants")
     folder, number, vcf = DATA / "variants", VARIANTS, DATA / "variants" / "variants.vcf"
@@ -229,7 +229,7 @@ def variants(rounds: int) -> Row:
 
 
 def startup(rounds: int) -> Row:
-    """How long a command takes that does nothing yet."""
+    """Start-up time of commands."""
     folder = DATA / "experiments"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -242,7 +242,7 @@ def startup(rounds: int) -> Row:
     cases = {"biocnn --help": ([BIOCNN, "--help"], 0.3), "snakemake -n, 100 experiments": (dry, 10.0)}
     lines, found = [], {}
     for name, (command, goal) in cases.items():
-        found[name] = [_wall(command) for _ in range(max(rounds, 1) + 1)][1:]  # the first reads the disk
+        found[name] = [_wall(command) for _ in range(max(rounds, 1) + 1)][1:]  # the first run fills the disk cache
         times = spread(found[name])
         lines.append(
             {"workload": name, "against": "", "goal": f"< {goal:g} s", "ours": f"{times['median']:.2f} s",
@@ -252,12 +252,12 @@ def startup(rounds: int) -> Row:
 
 
 def _inside(path: Path) -> str:
-    """A path as seen from the folder in which all sides run; results name no machine's folders."""
+    """Return a path relative to the working folder of all sides, so that results contain no local paths."""
     return str(path.relative_to(ROOT))
 
 
 def _three(number: float) -> str:
-    """Three digits that count."""
+    """Format with three significant digits."""
     return f"{float(f'{number:.3g}'):,.0f}" if number >= 100 else f"{number:.3g}"
 
 

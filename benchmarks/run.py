@@ -1,4 +1,4 @@
-"""Run rows of the benchmark: ``python -m benchmarks.run [ROW ...] [--rounds N]``; all of them without a name."""
+"""Run rows of the benchmark: ``python -m benchmarks.run [ROW ...] [--rounds N]``; all by default."""
 
 import argparse
 import json
@@ -12,10 +12,10 @@ RESULTS, PAGE = ROOT / "benchmarks" / "results", ROOT / "docs" / "benchmarks.md"
 
 
 def main() -> None:
-    """Run, write one file of results for each row, and renew the table."""
+    """Run, write one result file per row, and update the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", nargs="*", choices=[*ROWS, []], metavar="ROW", help=", ".join(ROWS))
-    parser.add_argument("--rounds", type=int, default=5, help="how often the sides run in turn")
+    parser.add_argument("--rounds", type=int, default=5, help="number of rounds")
     arguments = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
     for name in arguments.rows or ROWS:

@@ -1,8 +1,8 @@
-"""Accuracy on public sequence sets, beside simple models.
+"""Accuracy on public sequence sets, compared with simple models.
 
-``python -m benchmarks.sequences --data DIR [EXPERIMENT ...]`` runs experiments of config/experiments by the workflow,
-and each set once more with the small network that people write first; then it writes benchmarks/results/sequences.json
-and the table of docs/results_sequences.md.
+``python -m benchmarks.sequences --data DIR [EXPERIMENT ...]`` runs experiments of config/experiments with the workflow,
+and each set again with a typical small network; then it writes benchmarks/results/sequences.json and the table of
+docs/results_sequences.md.
 """
 
 import json
@@ -19,7 +19,7 @@ from benchmarks.data import ROOT
 WORK, PAGE = ROOT / "benchmarks" / "data" / "sequences", ROOT / "docs" / "results_sequences.md"
 RESULTS = ROOT / "benchmarks" / "results" / "sequences.json"
 BEGIN, END = "<!-- made by python -m benchmarks.sequences -->", "<!-- end -->"
-# Experiment: the set, and the factor's own matrix in the motif database.
+# Per experiment: name of the set, and the factor's own matrix in the motif database.
 SETS = {
     "encode_ctcfl": ("CTCFL, K562", "CTCFL"),
     "encode_gabpa": ("GABPA, GM12878", "GABPA"),
@@ -45,7 +45,7 @@ HEAD = ("set", "metric", *BASELINES, "small CNN", "biocnn, one network", "ensemb
 
 
 def main() -> None:
-    """Run what is asked for, and renew the table."""
+    """Run the requested experiments, and update the table."""
     arguments = ask(__doc__, SETS)
     WORK.mkdir(parents=True, exist_ok=True)
     names = arguments.experiments
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def _small(name: str) -> Path:
-    """The experiment with a small network and plain settings: 32 kernels, maximum and mean, one hidden layer of 32."""
+    """Write the experiment with a small network and plain settings."""
     experiment = yaml.safe_load((ROOT / "config" / "experiments" / f"{name}.yaml").read_text())
     strands = "single" if experiment["data"].get("alphabet") == "RNA" or name == "random_promoters" else "both"
     changed = {"model": SMALL | {"strands": strands}, "train": SMALL_TRAIN, "explain": {"examples": 0}}
@@ -64,7 +64,7 @@ def _small(name: str) -> Path:
 
 
 def read(results: Path, name: str) -> dict[str, Any]:
-    """Numbers of one set: rows of metrics, its motif."""
+    """Read the metrics and motifs of a set."""
     folder = results / name
     audit = _test(pd.read_csv(folder / "audit.tsv", sep="\t"))
     small = _test(pd.read_csv(results / f"small_{name}" / "audit.tsv", sep="\t"))
@@ -93,7 +93,7 @@ def _test(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _motif(folder: Path, own: str | None) -> dict[str, Any]:
-    """The first motif of the kernels and of the attributions, and how much they look like the factor's own matrix."""
+    """Return the first motif of kernels and attributions, and their similarity to the factor's own matrix."""
     found = {}
     similar = pd.read_csv(folder / "similar_motifs.tsv", sep="\t")
     for kind, table in (("kernels", "matches"), ("attributions", "seqlet_matches")):
@@ -110,7 +110,7 @@ def _motif(folder: Path, own: str | None) -> dict[str, Any]:
 
 
 def write_page(result: dict[str, Any]) -> None:
-    """Replace what stands between the markers of the page."""
+    """Replace the text between the markers of the page."""
     lines = [HEAD]
     for name, found in result["sets"].items():
         for i, row in enumerate(found["rows"]):

@@ -1,4 +1,4 @@
-"""How well the changes that models give to variants agree with what others published and with what was measured.
+"""Agreement of predicted variant effects with published scores and with measurements.
 
 python -m benchmarks.sequences_variants published MODEL...          DeepBind's own scores of 5,130 promoter variants
 python -m benchmarks.sequences_variants measured ELEMENT MODEL...   a saturation mutagenesis reporter assay
@@ -20,12 +20,12 @@ from biocnn.io.genome import Genome, read_genome
 from biocnn.prediction.model import Model
 
 GENOMICS = Path(os.environ.get("BIOCNN_DATA", ROOT / ".." / "shared" / "data")) / "genomics"
-LARGEST = 200  # published changes that are compared; nearly all others are of variants outside of any site
-TAGS = 10  # barcodes below which a measured effect is not trusted
+LARGEST = 200  # number of published changes compared; nearly all others are outside of any site
+TAGS = 10  # minimum number of barcodes of a reliable effect
 
 
 def changes(vcf: Path, genome: Genome, models: Sequence[Path], **settings: object) -> pd.DataFrame:
-    """The table of the variants of a file: id, dlogit and the other columns, of the first output."""
+    """Return the table of the variants of a file, with the change for the first output."""
     loaded = [Model(path) for path in models]
     with tempfile.TemporaryDirectory() as folder:
         annotate(vcf, loaded, genome, Path(folder), maps=0, **settings)
@@ -36,16 +36,16 @@ def changes(vcf: Path, genome: Genome, models: Sequence[Path], **settings: objec
 
 
 def published(models: Sequence[Path], factor: str = "CTCF", largest: int = LARGEST) -> dict[str, float]:
-    """Spearman's rank correlation with the change of DeepBind's published score, over its largest changes.
+    """Compute Spearman correlation with the change of DeepBind's published score, over its largest changes.
 
     Parameters
     ----------
     models
-        Of the factor.
+        Models of the factor.
     factor
-        As the published models are named: CTCF, FOXA1, EGR1, GATA4, HNF4A, ...
+        Name of the published model: CTCF, FOXA1, EGR1, GATA4, HNF4A, ...
     largest
-        How many, by size.
+        Number of largest changes.
     """
     folder = GENOMICS / "human_chr20_hg19"
     theirs = pd.read_csv(folder / "deepbind_published_variant_scores.tsv.gz", sep="\t", index_col="variant_id")
@@ -65,16 +65,16 @@ def published(models: Sequence[Path], factor: str = "CTCF", largest: int = LARGE
 
 
 def measured(element: str, models: Sequence[Path], tags: int = TAGS) -> dict[str, float]:
-    """Pearson's correlation with the measured effect, log2, of the substitutions of an element.
+    """Compute Pearson correlation with the measured effect, log2, of the substitutions of an element.
 
     Parameters
     ----------
     element
-        HNF4A, LDLR, F9, SORT1, PKLR-24h, ...
+        Name of the element: HNF4A, LDLR, F9, SORT1, PKLR-24h, ...
     models
-        Any.
+        Models to score with.
     tags
-        Variants with fewer barcodes are left out.
+        Variants with fewer barcodes are omitted.
     """
     folder = GENOMICS / "satmut_mpra"
     effects = pd.read_csv(folder / "variant_effects.tsv.gz", sep="\t")
@@ -88,7 +88,7 @@ def measured(element: str, models: Sequence[Path], tags: int = TAGS) -> dict[str
 
 
 def main() -> None:
-    """Print one comparison."""
+    """Print a comparison."""
     torch.set_num_threads(1)
     what, *rest = sys.argv[1:]
     if what == "published":

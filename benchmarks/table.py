@@ -1,4 +1,4 @@
-"""The table of docs/benchmarks.md, from the files of results."""
+"""Write the table of docs/benchmarks.md from the result files."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ HEAD = ("workload", "against", "times faster (range)", "goal", "biocnn", "peer",
 
 
 def write_table(page: Path, results: list[Path]) -> None:
-    """Replace what stands between the markers of the page."""
+    """Replace the text between the markers of the page."""
     rows = [json.loads(path.read_text()) for path in results if path.exists()]
     before, rest = page.read_text().split(BEGIN)
     after = rest.split(END)[1]
@@ -21,7 +21,7 @@ def write_table(page: Path, results: list[Path]) -> None:
 def _table(rows: list[dict[str, Any]]) -> str:
     lines = [HEAD, ("---",) * len(HEAD)]
     lines += [_cells(line) for row in rows for line in row["lines"]]
-    machines = dict.fromkeys(describe(row["machine"]) for row in rows)  # more than one where rows were run apart
+    machines = dict.fromkeys(describe(row["machine"]) for row in rows)  # several if rows were run on different machines
     return "\n".join(["", *(f"| {' | '.join(cells)} |" for cells in lines), "", *machines, ""])
 
 

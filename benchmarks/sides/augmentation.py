@@ -1,6 +1,6 @@
-"""Augmentation of patches with their masks by one tool, in one thread: biocnn's default set, and the same in MONAI.
+"""Augment patches with their masks by one tool, in one thread: biocnn's default set, or the same in MONAI.
 
-Each change happens to as many patches and reaches as far in both; MONAI changes one patch at a time, biocnn a batch.
+Frequency and range of each change are equal; MONAI changes one patch at a time, biocnn a batch.
 """
 
 import math
@@ -19,7 +19,7 @@ BATCH = 12
 
 
 def biocnn(patch: list[int]) -> Change:
-    """The set that is taken where the experiment says nothing."""
+    """The default set of augmentations."""
     from biocnn.augment import DRAWS
     from biocnn.augment.sets import resolve_augment
     from biocnn.tasks.facts import Facts
@@ -40,7 +40,7 @@ def biocnn(patch: list[int]) -> Change:
 
 
 def monai(patch: list[int]) -> Change:
-    """Dictionary transforms; bending and the affine move are one."""
+    """Dictionary transforms; elastic and affine transforms are combined."""
     import monai.transforms as t
 
     both = ["image", "mask"]
@@ -71,7 +71,7 @@ def monai(patch: list[int]) -> Change:
 
 
 def main() -> None:
-    """Report the mean time for a patch."""
+    """Report the mean time per patch."""
     task = read_task()
     torch.manual_seed(1)
     x, y = (torch.randint(0, 3, (BATCH, 1, *task["patch"]), dtype=torch.uint8) for _ in range(2))

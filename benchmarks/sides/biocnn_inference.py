@@ -1,4 +1,4 @@
-"""biocnn's prediction of one large image, from raw pixels to a mask."""
+"""Predict a large image with biocnn, from raw pixels to a mask."""
 
 import numpy as np
 import torch
@@ -6,7 +6,7 @@ import torch
 from benchmarks.sides.common import clock, read_task, report
 from biocnn.prediction.model import Model
 
-WARM = 512  # side of the corner that is predicted first
+WARM = 512  # side of the corner predicted for warm-up
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""biocnn's training, as ``biocnn train`` does it, and how near its steps come to the machine's limit."""
+"""Train with biocnn, like ``biocnn train``, and compare its steps with the limit of the machine."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from biocnn.nn.summary import summary
 from biocnn.training.checkpoint import save_model
 from biocnn.training.runs import train_run
 
-PRODUCT = 4096  # side of the square matrices whose product is the machine's limit
+PRODUCT = 4096  # side of the square matrices whose product defines the limit of the machine
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def multiply_adds(network: torch.nn.Module, dataset: Dataset, section: Train) -> float:
-    """Of one epoch: three times those of the forward pass for each example trained on, once for validation."""
+    """Count those of an epoch: three times the forward pass per training example, once for validation."""
     facts, network = dataset.facts, network.cpu()
     if facts.kind == "sequence":
         each = summary(network, facts.window or dataset.x.shapes[0, 0]).multiply_adds
@@ -55,7 +55,7 @@ def multiply_adds(network: torch.nn.Module, dataset: Dataset, section: Train) ->
 
 
 def product_rate(precision: str) -> float:
-    """Multiply-adds per second of the best of five products of large matrices."""
+    """Return the multiply-adds per second of the fastest of five products of large matrices."""
     kind = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
     a, b = (torch.rand(PRODUCT, PRODUCT, device=DEVICE).to(kind) for _ in range(2))
     times = []

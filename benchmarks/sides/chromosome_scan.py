@@ -1,4 +1,4 @@
-"""A stretch of a chromosome past DeepBind (16 kernels of 24 bp, both strands): at once, or window by window."""
+"""Scan a segment of a chromosome with DeepBind (16 kernels of 24 bp, both strands): at once, or by window."""
 
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from biocnn.training.metadata import Metadata
 
 
 def network_of(window: int) -> Model:
-    """An untrained network, for its weights do not matter; saved and loaded, as any other."""
+    """Return an untrained network, since weights do not matter, after saving and loading it."""
     section = choose("models", {"name": "DeepBind", "strands": "both"}, "model")
     facts = Facts(
         kind="sequence", task="binary", spatial_dims=1, in_channels=4, out_channels=1, outputs=["bound"],
@@ -48,9 +48,9 @@ def by_window(model: Model, genome: Genome, contig: str, start: int, end: int, s
 
 
 def scan(task: dict[str, Any], genome: Genome, window: int, length: int) -> tuple[float, np.ndarray]:
-    """Seconds, and probabilities (n, 1)."""
+    """Return seconds, and probabilities (n, 1)."""
     model, way = network_of(window), {"at once": at_once, "by window": by_window}[task["way"]]
-    for _ in range(2):  # the first for warmth
+    for _ in range(2):  # the first for warm-up
         began = clock()
         found = np.concatenate(
             list(way(model, genome, task["contig"], task["start"], task["start"] + length, task["stride"]))
@@ -60,7 +60,7 @@ def scan(task: dict[str, Any], genome: Genome, window: int, length: int) -> tupl
 
 
 def main() -> None:
-    """Scan with each window; save what was found."""
+    """Scan with each window, and save the probabilities."""
     task = read_task()
     genome, seconds, windows = open_genome(f"{task['data']}/encoded"), {}, {}
     for window, length in task["lengths"].items():

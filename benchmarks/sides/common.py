@@ -1,7 +1,7 @@
-"""What the sides share; runs in every environment, so it imports nothing of biocnn.
+"""Shared code of the sides; runs in every environment, so it imports nothing from biocnn.
 
-A side is called with its task as JSON, measures its own inner work after imports and warm-up, and prints what it found
-as one line of JSON, its last.
+A side is called with its task as JSON, measures its own work after imports and warm-up, and prints its results as one
+line of JSON, the last.
 """
 
 import json
@@ -19,36 +19,36 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def read_task() -> dict[str, Any]:
-    """The task of this side; sets the number of threads."""
+    """Return the task of this side, and set the number of threads."""
     task = json.loads(sys.argv[1])
     torch.set_num_threads(task["threads"])
     return task
 
 
 def report(seconds: dict[str, float], **found: Any) -> None:
-    """Print the line that the caller reads: seconds by case, and whatever else."""
+    """Print the line that the caller reads: seconds by case, and other results."""
     print(json.dumps({"seconds": seconds, "torch": torch.__version__, "device": str(DEVICE), **found}), flush=True)
 
 
 def clock() -> float:
-    """The time, in seconds, when the device has done all that it was told."""
+    """Return the time in seconds after the device has finished all work."""
     if DEVICE.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
 def after_first(epochs: list[float]) -> dict[str, float]:
-    """Median time of the epochs after the first, which pays for workers, caches and checks."""
+    """Return the median time of the epochs after the first, which includes set-up of workers, caches and checks."""
     return {"epoch": statistics.median(epochs[1:])}
 
 
 def one_hot(codes: np.ndarray) -> np.ndarray:
-    """Codes 0-3 of shape (N, L) to float32 of shape (N, 4, L)."""
+    """Encode codes 0-3 (N, L) as float32 (N, 4, L)."""
     return np.ascontiguousarray(np.eye(4, dtype=np.float32)[codes].transpose(0, 2, 1))
 
 
 def auroc(score: np.ndarray, y: np.ndarray) -> float:
-    """Area under the ROC curve, from ranks; scores are taken to be distinct."""
+    """Area under the ROC curve, from ranks; assumes distinct scores."""
     rank = np.empty(len(score))
     rank[np.argsort(score.ravel())] = np.arange(1, len(score) + 1)
     positive = y.ravel() > 0.5
@@ -63,7 +63,7 @@ def dice(mask: np.ndarray, y: np.ndarray) -> float:
 
 @torch.no_grad()
 def validate(network: nn.Module, arrays: dict[str, np.ndarray]) -> float:
-    """AUROC of sequences, or mean Dice of whole images, on the validation part."""
+    """Compute AUROC of sequences, or mean Dice of whole images, on the validation split."""
     network.eval()
     x, y = arrays["val_x"], arrays["val_y"]
     if x.dtype == np.uint8:
@@ -80,7 +80,7 @@ def fit(
     arrays: dict[str, np.ndarray],
     task: dict[str, Any],
 ) -> None:
-    """Train in a plain loop, with validation after each epoch, and report: the metric is that of the best epoch."""
+    """Train in a plain loop with validation after each epoch, and report the metric of the best epoch."""
     started, epochs, metrics = clock(), [], []
     network.to(DEVICE)
     optimizer = torch.optim.AdamW(network.parameters(), lr=task["lr"])

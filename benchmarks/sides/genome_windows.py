@@ -1,7 +1,7 @@
-"""Windows of a genome by one reader, as it hands them out: codes, text or one-hot. Takes no more than the reader needs.
+"""Read windows of a genome with one reader, as codes, text or one-hot. Imports only what the reader needs.
 
-Every reader is warm (index made, pages cached) before the clock starts; pyfaidx's and pysam's text would still have to
-be encoded, which is not timed.
+Every reader is warm (index made, pages cached) before timing; the text of pyfaidx and pysam would still have to be
+encoded, which is not timed.
 """
 
 import json
@@ -17,7 +17,7 @@ Read = Callable[[np.ndarray, int], object]
 
 
 def biocnn(folder: str, contig: str, threads: int) -> tuple[Read, Callable[[np.ndarray], int]]:
-    """One gather from a memory-mapped file of a byte a base."""
+    """One gather from a memory-mapped file with one byte per base."""
     from biocnn.io.genome import open_genome
 
     genome = open_genome(f"{folder}/encoded")
@@ -29,7 +29,7 @@ def biocnn(folder: str, contig: str, threads: int) -> tuple[Read, Callable[[np.n
 
 
 def count_text(texts: list[str]) -> int:
-    """Bases that are C or G."""
+    """Count C and G."""
     return sum(text.upper().count("C") + text.upper().count("G") for text in texts)
 
 
@@ -50,7 +50,7 @@ def pysam(folder: str, contig: str, threads: int) -> tuple[Read, Callable[[list[
 
 
 def tangermeme(folder: str, contig: str, threads: int) -> tuple[Read, Callable[[object], int]]:
-    """``extract_loci``, which one-hot encodes, in as many threads as there may be."""
+    """``extract_loci``, which one-hot encodes, with all threads."""
     import pandas
     from tangermeme.io import extract_loci
 
@@ -62,7 +62,7 @@ def tangermeme(folder: str, contig: str, threads: int) -> tuple[Read, Callable[[
 
 
 def main() -> None:
-    """Read the windows of each length some times; report the median and, for comparison, the number of C and G."""
+    """Read the windows of each length; report the median time and, as a check, the number of C and G."""
     task = json.loads(sys.argv[1])
     read, count = {f.__name__: f for f in (biocnn, pyfaidx, pysam, tangermeme)}[task["reader"]](
         task["data"], task["contig"], task["threads"]

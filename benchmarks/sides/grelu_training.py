@@ -1,4 +1,4 @@
-"""gReLU's ConvModel, trained by gReLU: its data set of strings, its Lightning module, its loader with two workers."""
+"""Train gReLU's ConvModel with gReLU: its data set of strings, Lightning module and loader with two workers."""
 
 import tempfile
 from typing import Any
@@ -11,7 +11,7 @@ from grelu.lightning import LightningModel
 
 from benchmarks.sides.common import DEVICE, after_first, clock, read_task, report, validate
 
-# gReLU counts the first layer among n_conv; a 1 x 1 convolution and a pooling over all positions follow.
+# n_conv of gReLU includes the first layer; a 1 x 1 convolution and a pooling over all positions follow.
 NETWORKS = {
     "deepbind": {"stem_channels": 16, "stem_kernel_size": 24, "n_conv": 1, "final_pool_func": "max"},
     "conv5": {
@@ -22,7 +22,7 @@ NETWORKS = {
 
 
 class Timed(LightningModel):
-    """Notes when each epoch, its validation included, has ended."""
+    """Records the end of each epoch, including validation."""
 
     def on_train_start(self) -> None:
         self.ends = [clock()]
@@ -33,7 +33,7 @@ class Timed(LightningModel):
 
 
 def dataset(codes: np.ndarray, y: np.ndarray) -> grelu.data.dataset.DFSeqDataset:
-    """From a table of strings and labels, as gReLU's tutorials have it."""
+    """Build a data set from a table of strings and labels, as in gReLU's tutorials."""
     letters = np.frombuffer(b"ACGT", np.uint8)[codes]
     table = pd.DataFrame({"sequence": [row.tobytes().decode() for row in letters], "label": y[:, 0]})
     return grelu.data.dataset.DFSeqDataset(table)

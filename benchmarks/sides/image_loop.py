@@ -1,4 +1,4 @@
-"""The U-Net of MONAI and the plain loop around it, shared by the sides that differ in their augmentation."""
+"""MONAI's U-Net in a plain training loop, shared by the sides that differ in augmentation."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,7 +13,7 @@ from benchmarks.sides.common import fit
 
 
 def basic_unet() -> BasicUNet:
-    """MONAI's BasicUNet with batch norm, and with the widths of biocnn's: its last step up halves the channels, too."""
+    """Return MONAI's BasicUNet with batch norm and biocnn's channels: the last upsampling also halves them."""
     block = {"act": ("relu", {"inplace": True}), "norm": "batch", "bias": False}
     network = BasicUNet(2, 1, 1, features=(16, 32, 64, 128, 256, 16), **block)
     network.upcat_1 = UpCat(2, 32, 16, 16, **block)

@@ -1,4 +1,4 @@
-"""MONAI's sliding window over one large image, with the same weights in float32, from scaled pixels to a mask."""
+"""Predict a large image with MONAI's sliding window and the same weights in float32, from scaled pixels."""
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 from benchmarks.sides.common import DEVICE, clock, read_task, report
 from biocnn.training.checkpoint import load_model
 
-WARM = 512  # side of the corner that is predicted first
+WARM = 512  # side of the corner predicted for warm-up
 
 
 @torch.no_grad()

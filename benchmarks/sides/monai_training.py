@@ -1,4 +1,4 @@
-"""MONAI: dictionary transforms for each patch, in a loader with two workers."""
+"""Train with MONAI: dictionary transforms per patch, in a loader with two workers."""
 
 import math
 
@@ -21,7 +21,7 @@ from benchmarks.sides.image_loop import train
 
 
 def augmentation(patch: list[int]) -> Compose:
-    """What biocnn's settings say: crop, flips, rotation, scaling and bending at once, gamma, contrast, brightness."""
+    """Augment as in biocnn's settings: crop, flips, affine and elastic transform, gamma, contrast, brightness."""
     both = ["image", "mask"]
     return Compose(
         [
@@ -46,7 +46,7 @@ def augmentation(patch: list[int]) -> Compose:
 
 
 def collate(examples: list[dict[str, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Examples as dictionaries to a batch."""
+    """Collate dictionaries of examples to a batch."""
     return tuple(torch.stack([e[key].as_tensor() for e in examples]) for key in ("image", "mask"))
 
 

@@ -1,4 +1,4 @@
-"""Every single mutation of random sequences, by biocnn or by tangermeme, with one network of equal weights."""
+"""Saturation mutagenesis of random sequences with biocnn or tangermeme, with equal weights."""
 
 import importlib.metadata
 
@@ -13,7 +13,7 @@ from biocnn.models.sequence_network import SequenceNetwork
 
 
 class Plain(nn.Module):
-    """The same layers without regard to padding, so that tangermeme's fast mode can capture them."""
+    """The same layers without a mask for padding, so that tangermeme's fast mode can capture them."""
 
     def __init__(self, network: SequenceNetwork) -> None:
         super().__init__()
@@ -27,12 +27,12 @@ class Plain(nn.Module):
 
 
 def biocnn(network: SequenceNetwork, codes: np.ndarray) -> Tensor:
-    """As a user calls it."""
+    """Call biocnn like a user."""
     return saturation_mutagenesis(network, codes)
 
 
 def tangermeme(network: SequenceNetwork, codes: np.ndarray) -> Tensor:
-    """Its own default settings: from 30 s on it takes its fast mode, where that is faster."""
+    """Call tangermeme with its defaults: from 30 s on it uses its fast mode if that is faster."""
     from tangermeme.saturation_mutagenesis import saturation_mutagenesis as mutate
 
     before, after = mutate(Plain(network), torch.from_numpy(one_hot(codes)), raw_outputs=True, device=DEVICE)

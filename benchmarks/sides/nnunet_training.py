@@ -1,4 +1,4 @@
-"""nnU-Net's default augmentation of 2D patches (batchgeneratorsv2) in a loader with two workers."""
+"""Train with nnU-Net's default augmentation of 2D patches (batchgeneratorsv2) in a loader with two workers."""
 
 import math
 
@@ -12,11 +12,11 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.sides.common import DEVICE, read_task
 from benchmarks.sides.image_loop import train
 
-ROTATION, MIRROR, SCALE = (-math.pi, math.pi), (0, 1), (0.85, 1.25)  # what nnU-Net takes for square 2D patches
+ROTATION, MIRROR, SCALE = (-math.pi, math.pi), (0, 1), (0.85, 1.25)  # as in nnU-Net for square 2D patches
 
 
 class Patches(Dataset):
-    """Random pieces, larger than the patch so that they can be turned, and what nnU-Net makes of them."""
+    """Random crops, larger than the patch to allow rotation, transformed by nnU-Net."""
 
     def __init__(self, x: Tensor, y: Tensor, number: int, patch: list[int]) -> None:
         self.x, self.y, self.number = x, y.to(torch.int16), number

@@ -1,6 +1,6 @@
-"""One large image by one tool: objects, labels and measurements by biocnn, the network's maps alone by MONAI.
+"""Segment a large image: objects, labels and measurements with biocnn, or only the network's maps with MONAI.
 
-The most memory is that of the process, libraries included.
+Peak memory is that of the process, including libraries.
 """
 
 import resource
@@ -13,7 +13,7 @@ from benchmarks.sides.common import read_task, report
 
 
 def biocnn(task: dict[str, Any]) -> int:
-    """From the file to labels and the table of objects."""
+    """Process the file to labels and the table of objects."""
     from biocnn.apply.segment import segment_images
     from biocnn.prediction.model import Model
 
@@ -24,7 +24,7 @@ def biocnn(task: dict[str, Any]) -> int:
 
 
 def monai(task: dict[str, Any]) -> int:
-    """From the file to the maps of all pixels."""
+    """Process the file to maps of all pixels."""
     import tifffile
     import torch
     from monai.inferers import sliding_window_inference
@@ -43,7 +43,7 @@ def monai(task: dict[str, Any]) -> int:
 
 
 def main() -> None:
-    """Report the time and the most memory."""
+    """Report time and peak memory."""
     task = read_task()
     began = time.perf_counter()
     found = {"biocnn": biocnn, "MONAI": monai}[task["tool"]](task)

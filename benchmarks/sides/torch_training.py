@@ -1,4 +1,4 @@
-"""The same network in plain torch, trained in a plain loop on float32 one-hot arrays, with two loader workers."""
+"""Train the same network in plain torch, in a plain loop on float32 one-hot arrays, with two loader workers."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from benchmarks.sides.common import DEVICE, fit, one_hot, read_task
 
 
 class DeepBind(nn.Module):
-    """Motif scan, ReLU, the largest value of each kernel, a hidden layer."""
+    """Motif scan, ReLU, the maximum of each kernel, and a hidden layer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class DeepBind(nn.Module):
 
 
 class Conv5(nn.Module):
-    """As ``benchmarks.networks.Conv5``."""
+    """Same as ``benchmarks.networks.Conv5``."""
 
     def __init__(self) -> None:
         super().__init__()

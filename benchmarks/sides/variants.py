@@ -1,6 +1,6 @@
-"""A VCF of substitutions past DeepBind (both strands): by ``annotate``, or variant by variant as one would write it.
+"""Score a VCF of substitutions with DeepBind (both strands): with ``annotate``, or with a typical hand-written script.
 
-All is timed that lies between two files: reading, windows, network, writing and the index.
+The time includes everything between two files: reading, windows, network, writing and the index.
 """
 
 import tempfile
@@ -26,7 +26,7 @@ BATCH = 512
 
 
 def model_of(window: int, channels: int, folder: Path) -> Model:
-    """An untrained network, for its weights do not matter; saved and loaded, as any other."""
+    """Return an untrained network, since weights do not matter, after saving and loading it."""
     section = choose("models", {"name": "DeepBind", "channels": channels, "strands": "both"}, "model")
     facts = Facts(
         kind="sequence", task="binary", spatial_dims=1, in_channels=4, out_channels=1, outputs=["bound"],
@@ -40,14 +40,14 @@ def model_of(window: int, channels: int, folder: Path) -> Model:
 
 
 def at_once(task: dict[str, Any], model: Model, folder: Path) -> np.ndarray:
-    """``annotate``; the changes of the logit."""
+    """Run ``annotate``, and return the changes of the logit."""
     genome = open_genome(f"{task['data']}/encoded")
     annotate(task["vcf"], [model], genome, folder, maps=0)
     return np.loadtxt(folder / "variants.tsv", skiprows=1, usecols=-1, delimiter="\t")
 
 
 def one_by_one(task: dict[str, Any], model: Model, folder: Path) -> np.ndarray:
-    """pysam for records and windows, one-hot, batches through the network, pysam again."""
+    """Use pysam for records and windows, one-hot encoding, batches of windows, and pysam for output."""
     network, window = model.network.eval(), model.facts.window
     fasta = pysam.FastaFile(f"{task['data']}/genome.fa")
     codes = np.full(256, 4, np.uint8)
@@ -76,14 +76,14 @@ def one_by_one(task: dict[str, Any], model: Model, folder: Path) -> np.ndarray:
 
 
 def main() -> None:
-    """Score the file; save the changes."""
+    """Score the file, and save the changes."""
     task = read_task()
     way = {"at once": at_once, "one by one": one_by_one}[task["way"]]
     seconds = {}
     for channels in task["channels"]:
         with tempfile.TemporaryDirectory() as name:
             model = model_of(task["window"], channels, Path(name))
-            model.logits(np.zeros((2, task["window"]), np.uint8))  # for warmth
+            model.logits(np.zeros((2, task["window"]), np.uint8))  # warm-up
             began = clock()
             found = way(task, model, Path(name))
             seconds[str(channels)] = clock() - began

@@ -1,4 +1,4 @@
-# Random settings, each tried on every inner fold of train and val; the best ones train the runs.
+# Random settings, each evaluated on every inner fold of train and val; the best ones train the runs.
 
 
 rule trial:
@@ -15,7 +15,7 @@ rule trial:
     resources:
         gpu=min(W.gpus, 1),
     params:
-        # Not calibrate.trials: when more are asked for, those that are done stay.
+        # Not calibrate.trials: finished trials are kept if their number increases.
         settings=W.depends(
             "seed",
             "data",
@@ -34,7 +34,7 @@ rule trial:
         ),
         code=W.code("trial", "model", "loss", "augment"),
         config=W.config_of,
-        # Declared nowhere, as the state of rule train.
+        # Not declared as output, like the state of rule train.
         state="results/{experiment}/calibrate/{fold}/{trial}.state",
     shell:
         "biocnn trial {params.config:q} {input.dataset:q} {wildcards.fold:q}-{wildcards.trial:q} {output:q}"

@@ -1,4 +1,4 @@
-# Simple models of the same examples; predictions of all runs -> metrics with intervals.
+# Baseline models on the same examples; predictions of all runs -> metrics with confidence intervals.
 
 
 rule baselines:

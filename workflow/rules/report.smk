@@ -1,4 +1,4 @@
-# One page an experiment, and one over all.
+# A report per experiment, and a summary of all.
 
 
 rule report:

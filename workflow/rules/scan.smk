@@ -1,4 +1,4 @@
-# A genome -> probabilities along it, and peaks, by all runs together.
+# A genome -> tracks of probabilities, and peaks, by the ensemble of all runs.
 
 
 rule scan:

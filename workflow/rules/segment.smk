@@ -1,4 +1,4 @@
-# New images -> masks, labels and a table of objects, by all runs together.
+# New images -> masks, labels and a table of objects, by the ensemble of all runs.
 
 
 rule segment:

@@ -1,4 +1,4 @@
-# One job a run: a run is a fold and a seed.
+# One job per run: a run is a fold and a seed.
 
 
 rule train:
@@ -31,7 +31,7 @@ rule train:
         config=W.config_of,
         chosen=W.settings_option,
         command=W.train_command,
-        # Declared nowhere, so that Snakemake leaves it when the job fails or is preempted: the next attempt goes on.
+        # Not declared as output, so that Snakemake keeps it if the job fails or is preempted, and the next attempt resumes.
         state="results/{experiment}/runs/{run}/state",
     shell:
         "{params.command:q} train {params.config:q} {input.dataset:q} {wildcards.run:q} {output.model:q}"

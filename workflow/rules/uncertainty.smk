@@ -1,4 +1,4 @@
-# How sure the networks are: of pixels, objects and images; and which images to annotate next.
+# Uncertainty of pixels, objects and images; and which images to annotate next.
 
 
 rule uncertainty:

@@ -1,4 +1,4 @@
-# Variants -> what they change, by all runs together.
+# Variants -> predicted effects, by the ensemble of all runs.
 
 
 rule variants:

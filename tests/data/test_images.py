@@ -108,7 +108,7 @@ def test_folders_give_the_same_as_a_table(folder):
     assert "split" not in raw.examples
     np.testing.assert_array_equal(raw.y(2), np.asarray(Image.open(folder / "masks/a2.png")) // 255)
     assert "images and masks paired by: same name" in checks["reason"].tolist()
-    passed_over = checks[checks["reason"].str.startswith("passed over")]
+    passed_over = checks[checks["reason"].str.startswith("ignored: folders")]
     assert passed_over[["source", "count", "example"]].to_numpy().tolist() == [["masks", 1, "notes.txt"]]
 
 

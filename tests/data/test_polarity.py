@@ -54,7 +54,7 @@ def test_white_in_ome_is_turned_and_in_imagej_it_is_a_display_setting(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", PLANE, photometric="miniswhite", metadata=None, description="ImageJ=1.54f\n")
     found = read_image(tmp_path / "a.tif")
     np.testing.assert_array_equal(found.pixels[0], PLANE)
-    assert "values as they are stored" in found.repairs[0]
+    assert "stored values used" in found.repairs[0]
 
 
 def test_truth_values_that_tifffile_wrote_stay_as_stored(tmp_path):
@@ -62,7 +62,7 @@ def test_truth_values_that_tifffile_wrote_stay_as_stored(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", truth)
     found = read_image(tmp_path / "a.tif")
     np.testing.assert_array_equal(found.pixels[0], truth)
-    assert "of all truth values: values as they are stored" in found.repairs[0]
+    assert "for all boolean images: stored values used" in found.repairs[0]
     masks = squares(3, top=1)
     raw, _ = read(table=write_set(tmp_path, [(x, {}) for x in pictures(3)], [(y > 0, {}) for y in masks]))
     np.testing.assert_array_equal(raw.y(0), masks[0])
@@ -101,7 +101,7 @@ def test_the_orientation_tag_turns_image_and_mask_alike(tmp_path, turn, suffix):
     expected = np.stack([VIEWS[turn](plane) for plane in np.atleast_3d(stored).transpose(2, 0, 1)])
     np.testing.assert_array_equal(found.pixels, expected)
     assert found.turn == turn
-    assert found.repairs == (("turned as the orientation tag says",) if turn > 1 else ())
+    assert found.repairs == (("rotated by the orientation tag",) if turn > 1 else ())
     with open_image(path) as image:
         assert image.shape == expected.shape
         part = image.read((slice(2, 6), slice(3, 9)))
@@ -210,7 +210,7 @@ def test_only_grey_palettes_that_fall_oppose_their_indices(tmp_path, colours, op
     image.putpalette(colours)
     image.save(tmp_path / f"m.{suffix}", **({"optimize": False} if suffix == "gif" else {}))
     if suffix == "bmp" and colours[0] == 0:
-        with pytest.raises(InputError, match="palette of black and white"):
+        with pytest.raises(InputError, match="black-and-white palette"):
             read_mask_file(tmp_path / "m.bmp")
         return
     found = read_mask_file(tmp_path / f"m.{suffix}")

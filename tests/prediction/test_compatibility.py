@@ -327,7 +327,7 @@ def test_what_is_passed_over_is_counted_and_constant_images_are_named(grey: Mode
     assert counts["count"].to_dict() == {
         "a constant image: all pixels are equal": 1,
         "images segmented": 2,
-        "passed over: folders, and files that are no images by their suffix": 3,
+        "ignored: folders, and files without an image suffix": 3,
     }
     assert counts["example"].tolist()[2] == "Thumbs.db"
 

@@ -232,7 +232,7 @@ def test_the_order_of_numbers_is_the_only_thing_that_renaming_changes():
     ("labels", "image", "settings", "message"),
     [
         (np.zeros(5, int), np.zeros((1, 5)), {}, "cannot be measured"),
-        (LABELS, IMAGE[0], {}, "does not belong"),
+        (LABELS, IMAGE[0], {}, "does not match"),
         (LABELS, IMAGE, {"score": IMAGE}, "score"),
         (LABELS, IMAGE, {"channels": ["a"]}, "2 channel"),
         (LABELS, IMAGE, {"channels": ["a", "a"]}, "2 channel"),

@@ -75,5 +75,5 @@ def test_random_variants_have_uniform_p_values(tmp_path: Path) -> None:
 
 def test_a_genome_without_such_places() -> None:
     genome = genome_of(a="ACGTACGTAC" * 3, b="N" * 500)
-    with pytest.raises(InputError, match="found 0 of 5 places"):
+    with pytest.raises(InputError, match="found 0 of 5 positions"):
         background(5, genome=genome).draw((0, 0, 1))

@@ -134,7 +134,7 @@ def _value(annotation: Any, text: str) -> Any:
 
 
 def _add(command: ArgumentParser, parameter: Parameter) -> None:
-    kind = next(iter(get_args(parameter.annotation)), None) if _optional(parameter) else parameter.annotation
+    kind: Any = next(iter(get_args(parameter.annotation)), None) if _optional(parameter) else parameter.annotation
     if parameter.kind is Parameter.KEYWORD_ONLY:
         required = parameter.default is Parameter.empty
         flag = f"--{parameter.name.replace('_', '-')}"
@@ -143,7 +143,7 @@ def _add(command: ArgumentParser, parameter: Parameter) -> None:
         else:
             command.add_argument(flag, type=kind, required=required, default=None if required else parameter.default)
     else:
-        many = {"nargs": "*"} if parameter.kind is Parameter.VAR_POSITIONAL else {}
+        many: dict[str, Any] = {"nargs": "*"} if parameter.kind is Parameter.VAR_POSITIONAL else {}
         command.add_argument(parameter.name, type=kind, **many)
 
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from biocnn.core.errors import InputError
 from biocnn.core.files import atomic
@@ -32,7 +33,7 @@ class Contents:
 
     def __init__(self, store: Path = STORE) -> None:
         self.store = store
-        self._states: dict[str, list] = {}  # by real path: size and times, the word
+        self._states: dict[str, list[Any]] = {}  # by real path: size and times, the word
         self._words: dict[str, str] = {}  # by hash; kept, so that what changed may change back
         with suppress(OSError, ValueError):
             found = json.loads(store.read_text(encoding="utf-8"))

@@ -57,7 +57,9 @@ def simulate_sequences(folder: str | Path, seed: int) -> None:
     folder, rng = Path(folder), np.random.default_rng([seed, 1])
     folder.mkdir(parents=True, exist_ok=True)
     pfm = consensus_pfm(CONSENSUS)
-    fasta, peaks, sites = [], [], []
+    fasta: list[str] = []
+    peaks: list[tuple[object, ...]] = []
+    sites: list[tuple[object, ...]] = []
     for number in range(1, CONTIGS + 1):
         contig = f"chr{number}"
         codes, masked = _background(rng), np.zeros(CONTIG_LENGTH, dtype=bool)
@@ -113,8 +115,8 @@ def _plant(
     pfm: np.ndarray,
     codes: np.ndarray,
     masked: np.ndarray,
-    peaks: list[tuple],
-    sites: list[tuple],
+    peaks: list[tuple[object, ...]],
+    sites: list[tuple[object, ...]],
     rng: np.random.Generator,
 ) -> None:
     """Write one site into ``codes`` (or none, now and then) and append its peak."""

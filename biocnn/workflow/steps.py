@@ -70,7 +70,7 @@ def dataset(config: Path, raw: Path, out: Path, *, data_root: Path = Path()) -> 
         facts = write(open_raw(raw), experiment.settings.split, experiment.settings.seed, folder)
     for i, fold in enumerate(facts.folds or [facts]):
         name = f"fold {i}" if facts.folds else "examples"
-        log.info("%s: %s", name, ", ".join(f"{n} {part}" for part, n in fold.n))
+        log.info("%s: %s", name, ", ".join(f"{n} {part}" for part, n in fold.n or ()))
         for leak in fold.leakage:
             if leak.any:
                 what = "removed" if leak.removed else "kept; see split.remove_leaks"
@@ -368,8 +368,9 @@ def _options(step: str, config: Path | None, data_root: Path, trust: str, given:
 
     settings = _load(config, data_root).settings if config else None
     sections = [getattr(settings, name) if settings else Settings.model_fields[name].default for name in OPTIONS[step]]
-    own = {key: getattr(section, key) for section in sections for key in option_fields(type(section))}
-    checked = options({key: value for key, value in own.items() if value is not None} | given, *map(type, sections))
+    fields = [(key, getattr(section, key)) for section in sections for key in option_fields(type(section))]
+    own = {key: value for key, value in fields if value is not None}
+    checked: list[Any] = options(own | given, *map(type, sections))
     found = {key: getattr(section, key) for section in checked for key in option_fields(type(section))}
     return found | {"trust": [*trust.split(","), own_module(settings.model.name) if settings else ""]}
 

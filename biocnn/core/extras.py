@@ -21,7 +21,7 @@ def needs(extra: Literal["genomics", "medical", "workflow", "zarr"], what: str) 
     Raises
     ------
     InputError
-        Where a package is missing; names the command that installs it.
+        If a package is missing; names the command that installs it.
     """
     try:
         yield

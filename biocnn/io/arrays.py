@@ -27,7 +27,7 @@ def open_array(path: Path, kind: str, *, axes: str | None = None) -> Stored:
     Raises
     ------
     InputError
-        Where the file is damaged, holds objects or several arrays, or the order of its axes is unknown.
+        If the file is damaged, holds objects or several arrays, or the order of its axes is unknown.
     """
     with damaged(path, kind):
         array = _mapped(path) if kind == "npy" else _only(path)

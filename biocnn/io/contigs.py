@@ -61,7 +61,7 @@ def match_contigs(
     exact: bool,
     source: Path | str,
     lines: Mapping[str, int] = {},
-    beside: Iterable[str] = (),
+    context: Iterable[str] = (),
 ) -> dict[str, str]:
     """Map each name to a contig of the genome; all of them must match. See ``find_contigs``.
 
@@ -75,7 +75,7 @@ def match_contigs(
         Whether names must be identical.
     source, lines
         File and, if it has lines, the first line of each name; for messages.
-    beside
+    context
         Further names in the file, which help to interpret the others but need not match.
 
     Raises
@@ -84,7 +84,7 @@ def match_contigs(
         If a name matches no contig of the genome, or more than one.
     """
     names = list(names)
-    every = list(dict.fromkeys([*names, *beside]))
+    every = list(dict.fromkeys([*names, *context]))
     found = find_contigs(every, genome, exact, source)
     missing = [name for name in names if name not in found]
     if not missing:

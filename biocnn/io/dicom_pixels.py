@@ -67,7 +67,7 @@ def read_planes(path: Path) -> tuple[list[Plane], tuple[str, ...]]:
     Raises
     ------
     InputError
-        Where the file is damaged, compressed in a way that cannot be decoded, or not an image.
+        If the file is damaged, compressed in a way that cannot be decoded, or not an image.
     """
     with damaged(path, "DICOM"):
         data = pydicom.dcmread(path, force=True)

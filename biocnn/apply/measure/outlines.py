@@ -40,15 +40,15 @@ def perimeters(labels: np.ndarray, ids: np.ndarray) -> np.ndarray:
         border[one] |= change
         border[other] |= change
     border &= labels != 0
-    flat, beside = np.ascontiguousarray(labels).ravel(), edge.ravel()
-    where = np.flatnonzero(beside)
+    flat, is_border = np.ascontiguousarray(labels).ravel(), edge.ravel()
+    where = np.flatnonzero(is_border)
     rows, columns = np.divmod(where, edge.shape[1])
     place = (rows - 1) * labels.shape[1] + columns - 1
     own, code = flat[place], np.ones(len(where), int)
     for row, column in product((-1, 0, 1), repeat=2):
         if row or column:
             near = np.take(flat, place + row * labels.shape[1] + column, mode="clip")
-            found = beside[where + row * edge.shape[1] + column] & (near == own)
+            found = is_border[where + row * edge.shape[1] + column] & (near == own)
             code += (10 if row and column else 2) * found
     return np.bincount(np.searchsorted(ids, own), LENGTHS[code], minlength=len(ids))
 

@@ -81,9 +81,9 @@ def _run(unit: np.ndarray, look: Callable[[int], np.ndarray]) -> np.ndarray:
     """Return the continuation of a sequence after ``unit`` as long as it repeats with period ``len(unit)``."""
     number = LOOK
     while True:
-        beside = look(number)
-        before = np.concatenate([unit, beside])[:number]
-        ends = np.flatnonzero((beside != before) | (beside > 3))
+        around = look(number)
+        before = np.concatenate([unit, around])[:number]
+        ends = np.flatnonzero((around != before) | (around > 3))
         if len(ends):
-            return beside[: ends[0]]
+            return around[: ends[0]]
         number *= 4

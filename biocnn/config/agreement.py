@@ -1,4 +1,4 @@
-"""What sections of an experiment must agree on; imports nothing heavy, so that a dry run says it."""
+"""Rules that span several sections of an experiment; imports nothing heavy, so that a dry run checks them."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -11,17 +11,17 @@ from biocnn.core.errors import InputError, nearest
 if TYPE_CHECKING:
     from biocnn.config.settings import Settings, Split
 
-UNSEEN = {"upright": "upside down", "chiral": "mirrored"}  # what these sets of augmentations leave out
-NOTHING: tuple[Any, ...] = (None, [], {}, "none")  # what settings are that ask for nothing
+UNSEEN = {"upright": "upside down", "chiral": "mirrored"}  # views that these sets of augmentations exclude
+NOTHING: tuple[Any, ...] = (None, [], {}, "none")  # values of settings that request nothing
 
 
 def disagreements(settings: "Settings") -> list[InputError]:
-    """All faults that only several settings together have.
+    """Return all faults that arise from a combination of settings.
 
     Parameters
     ----------
     settings
-        Of an experiment; each section is valid by itself.
+        Settings of an experiment; each section is valid on its own.
     """
     split = _split(settings.split, settings.data)
     found = chain(_inputs(settings), split, _metrics(settings), _missing(settings), _twice(settings), _unseen(settings))
@@ -29,18 +29,18 @@ def disagreements(settings: "Settings") -> list[InputError]:
 
 
 def _inputs(settings: "Settings") -> Iterator[InputError]:
-    """Whether sections are for such examples as the data are; of data of a user's own that is not known."""
+    """Check that sections fit the kind of input; skipped for a user's own data format, whose input is unknown."""
     data = settings.data.name
     if not (own := input_of(data)):
         return
     for other in (find("inputs", name) for name in REGISTRY["inputs"] if name != own.name):
         for key in other.settings:
             if _value(settings, key) not in NOTHING:
-                yield InputError(f"{key}: is for {other.examples}, and data: {data} are {own.examples}", "leave it out")
+                yield InputError(f"{key}: is for {other.examples}, but data: {data} are {own.examples}", "leave it out")
         for key in other.left_to_data:
             if getattr(settings.train, key) is None and key not in own.left_to_data:
-                said = f"train.{key}: is null, and follows from the data for {other.examples} only"
-                yield InputError(said, "give a number")
+                message = f"train.{key}: is null, which is allowed for {other.examples} only"
+                yield InputError(message, "give a number")
     augment = settings.augment if isinstance(settings.augment, list) else []
     chosen = [("models", "model", settings.model), ("losses", "loss", settings.loss)]
     chosen += [("augment", f"augment.{i}", section) for i, section in enumerate(augment)]
@@ -51,23 +51,23 @@ def _inputs(settings: "Settings") -> Iterator[InputError]:
 
 
 def _split(split: "Split", data: Chosen) -> Iterator[InputError]:
-    for part, share in (("val", split.val), ("test", split.test)):
+    for name, share in (("val", split.val), ("test", split.test)):
         if isinstance(share, int | float) and not 0 < share < 1:
             yield InputError(
-                f"split.{part}: {share:g} is not a fraction",
-                f"allowed: a number above 0 and below 1, such as {part}: 0.1; or names of groups: {part}: [{share:g}]",
+                f"split.{name}: {share:g} is not a fraction",
+                f"allowed: a number above 0 and below 1, such as {name}: 0.1; or names of groups: {name}: [{share:g}]",
             )
         if share == []:
-            yield InputError(f"split.{part}: names no group", f"for example {part}: [chr2]; or leave it out")
+            yield InputError(f"split.{name}: names no group", f"for example {name}: [chr2]; or leave it out")
     lists = [list(map(str, names)) if isinstance(names, list) else [] for names in (split.val, split.test)]
     if both := sorted(set(lists[0]) & set(lists[1])):
-        yield InputError(f"split.val and split.test: {both[0]!r} is in both", "name each group once")
+        yield InputError(f"split.val and split.test: {both[0]!r} is in both", "list each group once")
     if split.folds is None:
         return
     if split.val is not None:
-        yield InputError("split.val: is given, and so is split.folds", "leave out one: each fold is val once")
+        yield InputError("split.val and split.folds: cannot be combined", "leave out one: each fold is val once")
     if split.folds < 3 and split.test is None and split.column is None and data.name == "Intervals":
-        yield InputError("split.folds: 2 folds leave none to train", "one is test, one val: allowed: 3 or more")
+        yield InputError("split.folds: 2 folds leave none to train on", "one is test, one is val: give 3 or more")
 
 
 def _metrics(settings: "Settings") -> Iterator[InputError]:
@@ -82,7 +82,7 @@ def _metrics(settings: "Settings") -> Iterator[InputError]:
 
 def _missing(settings: "Settings") -> Iterator[InputError]:
     if settings.train.freeze_epochs and not settings.train.start_from:
-        yield InputError("train.start_from: is missing", "name the model whose encoder train.freeze_epochs holds still")
+        yield InputError("train.start_from: is missing", "name the model whose encoder train.freeze_epochs freezes")
     own = input_of(settings.data.name)
     if own and not own.scanned:
         return
@@ -94,19 +94,21 @@ def _missing(settings: "Settings") -> Iterator[InputError]:
 
 
 def _twice(settings: "Settings") -> Iterator[InputError]:
-    """Of what makes a run or a result each, nothing counts double."""
+    """Report duplicate values in lists where each value makes one run or one result."""
     for key in ("train.seeds", "scan.contigs", "variants.offsets", "uncertainty.methods"):
         values = _value(settings, key)
         if isinstance(values, list) and len(set(values)) < len(values):
             again = next(value for i, value in enumerate(values) if value in values[:i])
-            yield InputError(f"{key}: {again!r} stands twice", "name each once")
+            yield InputError(f"{key}: duplicate value {again!r}", "list each value once")
 
 
 def _unseen(settings: "Settings") -> Iterator[InputError]:
     tta, augment = settings.predict.tta, str(settings.augment)
     if tta != "none" and augment in UNSEEN:
-        said = f"predict.tta: {tta!r} shows images {UNSEEN[augment]}, which augment: {augment} keeps from the network"
-        yield InputError(said, "allowed: none; or train with augment: default")
+        message = (
+            f"predict.tta: {tta!r} shows images {UNSEEN[augment]}, which training with augment: {augment} excludes"
+        )
+        yield InputError(message, "allowed: none; or train with augment: default")
 
 
 def _value(settings: "Settings", key: str) -> Any:

@@ -1,4 +1,4 @@
-"""Which code a step of the workflow runs through, in a word: the same while that code is."""
+"""Digests of the code that each step of the workflow runs: they change exactly when that code does."""
 
 import ast
 import hashlib
@@ -18,22 +18,22 @@ PACKAGE = Path(__file__).parents[1]
 STEPS = PACKAGE / "workflow" / "steps.py"
 # Sections of an experiment that name a class or functions, by their kind in the registry.
 KINDS = {"data": "data", "model": "models", "loss": "losses", "augment": "augment"}
-# Of no consequence for what a step writes: public names, and how the command line is read.
+# Files that do not affect what a step writes: public names, and the parser of the command line.
 ELSEWHERE = ("__init__.py", "workflow/cli.py")
 NAMED = re.compile(r"biocnn(\.\w+)+:\w+")
 
 
 def code_of_step(step: str, settings: "Settings | None", sections: Iterable[str]) -> str:
-    """Twelve hexadecimal digits that stand for the code of a step.
+    """Return twelve hexadecimal digits that identify the code of a step.
 
     Parameters
     ----------
     step
-        Name of a function in ``biocnn/workflow/steps.py``, of which nothing else in that file counts.
+        Name of a function in ``biocnn/workflow/steps.py``; other functions in that file count only if it calls them.
     settings
-        A resolved experiment; None where there are no sections.
+        Resolved settings of an experiment; None for no sections.
     sections
-        Those whose classes and functions the step calls.
+        Sections whose classes and functions the step calls.
     """
     texts, modules = _function(STEPS, step)
     found = {hashlib.sha256(text).digest() for text in texts} | code(
@@ -43,11 +43,11 @@ def code_of_step(step: str, settings: "Settings | None", sections: Iterable[str]
 
 
 def code(paths: Iterable[Path]) -> set[bytes]:
-    """Digests of files, of all files of the same package that they import, and so on; and of the templates beside them.
+    """Return digests of files, of all files in their package that they import, directly or not, and of templates.
 
-    A file that is named in a string, as ``package.module:Name``, counts where another of its package does: a task names
-    the chapter of the report about it, which is no part of a training. By content, for the code may lie elsewhere on
-    another machine.
+    A file that a string names as ``package.module:Name`` counts if another file of its package counts. A task, for
+    example, names its chapter of the report, which does not belong to training. Digests are of the content alone,
+    because the code may be installed elsewhere on another machine.
     """
     seen: set[Path] = set()
     waiting = set(paths)
@@ -62,7 +62,7 @@ def code(paths: Iterable[Path]) -> set[bytes]:
 
 
 def chosen(settings: "Settings", sections: Iterable[str]) -> set[Path]:
-    """Files of the classes and functions that sections name; where one leaves it to the data, all that it may be."""
+    """Return the files of the classes and functions that sections name; all candidates if the data decide."""
     names: set[tuple[str, str]] = set()
     for section in sections:
         kind, value = KINDS[section], getattr(settings, section)
@@ -95,7 +95,7 @@ def _tree(path: Path) -> ast.Module:
 
 @cache
 def _imports(path: Path) -> set[Path]:
-    """Files of the same package that a file imports anywhere, functions included, but not for a type checker alone."""
+    """Return the files of the same package that a file imports, also within functions, but not under TYPE_CHECKING."""
     return {found for node in _walk(_tree(path)) for found in _imported(node, path)}
 
 
@@ -108,7 +108,7 @@ def _walk(node: ast.AST) -> Iterator[ast.AST]:
 
 @cache
 def _named(path: Path) -> set[Path]:
-    """Files that strings in a file name; of the registry, those that no section of an experiment chooses."""
+    """Return the files that strings in a file name; for the registry, those that no section of an experiment names."""
     if path == PACKAGE / "config" / "registry.py":
         texts = {entry.path for kind in ("tasks", "inputs") for entry in REGISTRY[kind].values()}
     else:
@@ -118,12 +118,12 @@ def _named(path: Path) -> set[Path]:
 
 
 def _package(path: Path) -> str:
-    """The package of biocnn that a file is in; "" for one outside."""
+    """Return the package of biocnn that contains a file; "" for a file outside biocnn."""
     return path.relative_to(PACKAGE).parts[0] if path.is_relative_to(PACKAGE) else ""
 
 
 def _imported(node: ast.AST, path: Path) -> Iterator[Path]:
-    """Files that one import stands for, and those of the packages around them."""
+    """Yield the files that an import loads, including ``__init__.py`` of the parent packages."""
     if isinstance(node, ast.Import):
         names, base = [alias.name.split(".") for alias in node.names], None
     elif isinstance(node, ast.ImportFrom):
@@ -139,7 +139,7 @@ def _imported(node: ast.AST, path: Path) -> Iterator[Path]:
 
 
 def _base(first: str, path: Path) -> Path | None:
-    """The folder in which a file finds a package by its name: biocnn, its own, or what lies in the working folder."""
+    """Return the folder to import a package from: that of biocnn, the root of the file, or the working folder."""
     if first == PACKAGE.name:
         return PACKAGE.parent
     root = path.parent
@@ -151,7 +151,7 @@ def _base(first: str, path: Path) -> Path | None:
 
 @cache
 def _function(path: Path, name: str) -> tuple[set[bytes], set[Path]]:
-    """The text of a function and of those beside it that it calls; files that they import."""
+    """Return the source of a function and of the functions of its file that it calls, and the files they import."""
     tree, text = _tree(path), path.read_text(encoding="utf-8")
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     imported = {

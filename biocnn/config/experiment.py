@@ -1,4 +1,4 @@
-"""One experiment: one YAML file, one typed object, and the frozen copy of it that the jobs of a run read.
+"""Experiments: one YAML file, one typed object, and the frozen copy that the jobs of a run read.
 
 Every error names the dotted key and the remedy.
 """
@@ -27,20 +27,20 @@ KEYS = tuple(Settings.model_fields)
 
 @dataclass(frozen=True)
 class Experiment:
-    """A checked experiment.
+    """Hold a validated experiment.
 
     Parameters
     ----------
     name
-        Its folder under results.
+        Name of its folder in ``results/``.
     settings
-        Every default filled in, every path resolved.
+        Settings with all defaults filled in and all paths resolved.
     source, data_root
-        The YAML file, and the folder that its relative paths start at.
+        Path of the YAML file; folder that relative paths start at.
     command
-        What runs the experiment again, to be typed in the folder that it was run in; "" where no workflow ran it.
+        Command that repeats the run, to be typed in the folder of the run; "" without a workflow.
     contents
-        What the files hold, in a word each, by resolved path: see ``biocnn.workflow.contents``.
+        Digests of the content of files by resolved path: see ``biocnn.workflow.contents``.
     """
 
     name: str
@@ -52,16 +52,16 @@ class Experiment:
 
     @property
     def files(self) -> dict[str, Path]:
-        """The resolved paths by their dotted keys."""
+        """Return the resolved paths by dotted key."""
         return paths_of(self.settings)
 
     @property
     def digest(self) -> str:
-        """Twelve hexadecimal digits that stand for all settings."""
+        """Return twelve hexadecimal digits that identify all settings."""
         return _digest(self.settings.model_dump(mode="json"))
 
     def only(self, *sections: str, leave: tuple[str, ...] = ()) -> str:
-        """Canonical JSON of some sections: what a rule depends on; files by what they hold, not by where they are."""
+        """Return canonical JSON of the sections that a rule depends on; digests of content replace paths of files."""
         kept = self.settings.model_dump(mode="json", include={*sections})
         for key in leave:
             section, _, entry = key.partition(".")
@@ -69,7 +69,7 @@ class Experiment:
         return json.dumps(_replaced(kept, self.contents), sort_keys=True)
 
     def freeze(self, path: Path) -> None:
-        """Write the experiment as it is now, unless that is what the file holds already."""
+        """Write the frozen copy unless the file already holds it."""
         settings = self.settings.model_dump(mode="json")
         found = {"digest": _digest(settings), "name": self.name, "settings": settings}
         found |= {key: getattr(self, key) for key in ("files", "source", "data_root", "command", "contents")}
@@ -84,7 +84,7 @@ def _digest(settings: dict[str, Any]) -> str:
 
 
 def _replaced(value: Any, words: dict[str, str]) -> Any:
-    """JSON values in which other words stand for some."""
+    """Return JSON values in which ``words`` replaces strings."""
     if isinstance(value, dict):
         return {key: _replaced(inner, words) for key, inner in value.items()}
     if isinstance(value, list):
@@ -93,25 +93,25 @@ def _replaced(value: Any, words: dict[str, str]) -> Any:
 
 
 def read_frozen(path: Path) -> Experiment:
-    """The experiment that ``Experiment.freeze`` wrote.
+    """Read an experiment that ``Experiment.freeze`` wrote.
 
     Raises
     ------
     InputError
-        Where there is no such file, or its settings are not those that were frozen.
+        If there is no such file, or its settings were changed.
     """
-    remedy = "change the experiment's YAML file instead, and run snakemake: it writes this one"
+    remedy = "edit the experiment's YAML file instead and run snakemake, which writes this file"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         digest, given, _ = (found.pop(key) for key in ("digest", "settings", "files"))
         changed = digest != _digest(given)
         experiment = None if changed else Experiment(settings=_reread(given), **found)
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file", "snakemake writes it as a run starts") from error
+        raise InputError(f"{path}: no such file", "snakemake writes it when a run starts") from error
     except (OSError, ValueError, TypeError, KeyError, AttributeError, InputError) as error:
-        raise InputError(f"{path}: not as it was written ({error})", remedy) from error
+        raise InputError(f"{path}: damaged ({error})", remedy) from error
     if experiment is None:
-        raise InputError(f"{path}: changed by hand: its settings do not have the digest {digest}", remedy)
+        raise InputError(f"{path}: edited by hand: its settings do not match the digest {digest}", remedy)
     return experiment
 
 
@@ -128,14 +128,14 @@ def load(path: str | Path, data_root: str | Path = ".") -> Experiment:
     Parameters
     ----------
     path
-        The YAML file, whose stem names the experiment; or the frozen copy of one, as a job of the workflow gets it.
+        YAML file, whose stem names the experiment; or the frozen copy that the workflow passes to its jobs.
     data_root
-        Folder that relative paths start at, but for those under ``results/``, which the workflow makes itself.
+        Folder that relative paths start at, except for paths in ``results/``, which the workflow makes.
 
     Raises
     ------
     InputError
-        For a missing file, an unknown key, a wrong type; names the dotted key and the nearest allowed word.
+        If the file is missing, a key is unknown or a type is wrong; names the dotted key and the nearest allowed word.
     """
     path, root = Path(path), Path(data_root).expanduser()
     if path.suffix == ".json":
@@ -143,20 +143,20 @@ def load(path: str | Path, data_root: str | Path = ".") -> Experiment:
     collector, found = Collector(), {}
     with collector:
         found = resolve_paths(_sections(read_yaml(path), collector), root, collector)
-    # What stands for sections that are faulty, so that the others can be compared all the same.
+    # Placeholders replace faulty sections, so that the others can still be compared.
     settings = Settings.model_construct(**({"data": Chosen(name=""), "model": Chosen(name="")} | found))
     collector.faults += disagreements(settings)
     if not collector.faults:
         with collector:
             settings = resolve_draws(settings)
-        with collector:  # where the alphabet is not told, once the data are read
+        with collector:  # an alphabet that is not given is checked once the data are read
             check_strands(settings, RNA if getattr(settings.data, "alphabet", None) == "RNA" else None)
     collector.finish(f"{path}: ")
     return Experiment(path.stem, settings, str(path), str(root))
 
 
 def _sections(given: dict[str, Any], collector: Collector) -> dict[str, Any]:
-    """Those sections that are valid, with all defaults; the collector gets the faults of the others."""
+    """Return the valid sections with all defaults; the faults of the others go to the collector."""
     found: dict[str, Any] = {}
     for key in given:
         with collector:
@@ -176,8 +176,8 @@ def _section(given: dict[str, Any], key: str) -> Any:
     if key == "seed":
         seed = given.get("seed", 1)
         if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < SEEDS:
-            said = f"seed: must be a whole number from 0 to {SEEDS - 1} (given: {as_given(seed)})"
-            raise InputError(said, "for example seed: 1")
+            message = f"seed: must be a whole number from 0 to {SEEDS - 1} (given: {as_given(seed)})"
+            raise InputError(message, "for example seed: 1")
         return seed
     if key in NAMING:
         if key not in given:
@@ -194,7 +194,7 @@ def _section(given: dict[str, Any], key: str) -> Any:
 
 
 def _augment(given: Any, own: Any) -> list[Chosen] | str:
-    """A list, or the word for a set that the data decide; left out, what is usual for such an input."""
+    """Return a list, or the name of a set that depends on the data; if left out, the default of the input."""
     words = own.augment if own else AUGMENT_SETS
     given = (own.augment[0] if own else "none") if given is None else given
     given = [] if given == "none" else given
@@ -208,5 +208,5 @@ def _augment(given: Any, own: Any) -> list[Chosen] | str:
     if isinstance(given, str) and given in words:
         return given
     some = own.augment_list if own else f"[{example('augment')}]"
-    said = f"augment: must be a list or a word (given: {as_given(given)})"
-    raise InputError(said, f"{nearest(str(given), words)}; for example augment: {some}")
+    message = f"augment: must be a list or the name of a set (given: {as_given(given)})"
+    raise InputError(message, f"{nearest(str(given), words)}; for example augment: {some}")

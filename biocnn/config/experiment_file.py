@@ -1,4 +1,4 @@
-"""The YAML file of an experiment, in which a mistake is named by its line."""
+"""Reads the YAML file of an experiment; errors give the line."""
 
 import re
 from pathlib import Path
@@ -8,15 +8,15 @@ import yaml
 
 from biocnn.core.errors import InputError, nearest
 
-LARGEST, MOST = 1_000_000, 100_000  # bytes of a file, and values in it, those that aliases stand for counted each time
+LARGEST, MOST = 1_000_000, 100_000  # bytes of a file; values in it, where aliases count in full each time
 
 _INT, _FLOAT, _DATE = (f"tag:yaml.org,2002:{name}" for name in ("int", "float", "timestamp"))
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a key may stand only once, and numbers are those of YAML 1.2.
+    """YAML without duplicate keys and with the numbers of YAML 1.2.
 
-    So 1e-3 is a number, and 1_2, 1:30, 007 and 2020-01-31, which are names of groups, are text.
+    Thus 1e-3 is a number; 1_2, 1:30, 007 and 2020-01-31, which occur as names of groups, are text.
     """
 
     yaml_implicit_resolvers: ClassVar = {  # type: ignore[misc]
@@ -25,11 +25,11 @@ class _Loader(yaml.SafeLoader):
     }
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """As the parent, with the line of a value that is not what its tag says."""
+        """Construct a value as the parent class does; an error gives the line."""
         try:
             found = super().construct_object(node, deep)
             if isinstance(found, str):
-                found.encode()  # \ud800 is no character
+                found.encode()  # \ud800 is not a character
         except (ValueError, LookupError, AttributeError) as error:
             shown = node.value if len(str(node.value)) < 40 else f"{str(node.value)[:40]}..."
             raise InputError(
@@ -43,9 +43,9 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     for key_node, _ in node.value:
         key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
         if key is None:
-            raise InputError(f"line {key_node.start_mark.line + 1}: a key is no plain word", "check braces and quotes")
+            raise InputError(f"line {key_node.start_mark.line + 1}: a key is not plain text", "check braces and quotes")
         if key in seen:
-            raise InputError(f"line {key_node.start_mark.line + 1}: key {key!r} stands twice", "keep one of them")
+            raise InputError(f"line {key_node.start_mark.line + 1}: duplicate key {key!r}", "keep one of them")
         seen.add(key)
     return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
 
@@ -60,7 +60,7 @@ _Loader.add_implicit_resolver(
 
 
 def _values(node: yaml.Node, known: dict[int, int]) -> int:
-    """How many values a node stands for, with all that its aliases stand for; too many where one holds itself."""
+    """Count the values of a node with all its aliases expanded; more than allowed if an alias contains itself."""
     if id(node) not in known:
         known[id(node)] = MOST
         parts = node.value if isinstance(node, yaml.CollectionNode) else []
@@ -74,31 +74,27 @@ def _read(text: str) -> Any:
     try:
         node = loader.get_single_node()
         if node is not None and _values(node, {}) > MOST:
-            raise InputError(
-                f"more than {MOST:,} values, with those that aliases (*name) repeat", "write a shorter file"
-            )
+            raise InputError(f"more than {MOST:,} values, with aliases (*name) expanded", "write a shorter file")
         return None if node is None else loader.construct_document(node)
     except RecursionError as error:
-        raise InputError("lists or sections in each other, hundreds deep", "write a flatter file") from error
+        raise InputError("lists or sections are nested hundreds of levels deep", "write a flatter file") from error
     finally:
         loader.dispose()
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The sections of an experiment's file.
+    """Read the sections of an experiment's file.
 
     Raises
     ------
     InputError
-        Where there is no such file, or it is no YAML with sections; names the line, or the nearest name.
+        If there is no such file, or it is not YAML with sections; names the line, or the nearest name.
     """
     if not path.is_file():
         names = [p.stem for p in path.parent.glob("*.yaml")]
         raise InputError("no such experiment", nearest(path.stem, names) if names else "check the path")
     if path.stat().st_size > LARGEST:
-        raise InputError(
-            f"larger than {LARGEST:,} bytes", "is it the right file? an experiment has some dozens of lines"
-        )
+        raise InputError(f"larger than {LARGEST:,} bytes", "is it the right file? an experiment has a few dozen lines")
     try:
         given = _read(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
@@ -108,11 +104,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
         line = f"line {mark.line + 1}: " if mark else ""
         problem = str(getattr(error, "problem", error))
         if "'\\t'" in problem:
-            raise InputError(f"{line}not valid YAML: a tab", "indent with blanks alone, as YAML asks") from error
-        remedy = "check quotes and indents, and that a blank follows each colon, in the line before, too"
+            raise InputError(f"{line}not valid YAML: a tab", "indent with spaces only, as YAML requires") from error
+        remedy = "check quotes and indentation, and the space after each colon, also in the line before"
         if "escape" in problem:
-            remedy = "in double quotes \\ begins an escape: write paths with /, or in single quotes"
+            remedy = "in double quotes \\ starts an escape sequence: write paths with / or in single quotes"
         raise InputError(f"{line}not valid YAML: {problem}", remedy) from error
     if not isinstance(given, dict):
-        raise InputError("must hold sections such as data: and model:", "see config/experiments for examples")
+        raise InputError("must contain sections such as data: and model:", "see config/experiments for examples")
     return given

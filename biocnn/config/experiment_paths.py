@@ -1,4 +1,4 @@
-"""The files and folders that an experiment names: found, or named with what lies nearest."""
+"""Files and folders that an experiment names: resolved, or reported with the nearest existing name."""
 
 import re
 from difflib import get_close_matches
@@ -10,34 +10,34 @@ from pydantic import BaseModel
 from biocnn.config.schema import Chosen, map_paths
 from biocnn.core.errors import Collector, InputError
 
-FOLDERS = ("data.images", "data.masks", "segment.images")  # all else that biocnn itself reads is a file
+FOLDERS = ("data.images", "data.masks", "segment.images")  # all other paths that biocnn reads are files
 
 
 def paths_of(settings: BaseModel) -> dict[str, Path]:
-    """All paths in settings, by dotted key."""
+    """Return all paths in settings, by dotted key."""
     found: dict[str, Path] = {}
     map_paths(lambda path, where: found.setdefault(where, path), settings)
     return found
 
 
 def resolve_paths(sections: dict[str, Any], root: Path, collector: Collector) -> dict[str, Any]:
-    """The sections with every path as a step is to read it.
+    """Return the sections with every path resolved.
 
     Parameters
     ----------
     sections
-        Those of an experiment that are valid.
+        Valid sections of an experiment.
     root
-        Folder that relative paths start at, but for those under ``results/``, which the workflow makes itself.
+        Folder that relative paths start at, except for paths in ``results/``, which the workflow makes.
     collector
-        Gets a fault for each that does not exist, or is a folder where biocnn itself reads a file.
+        Receives a fault for each path that does not exist, or is a folder where biocnn reads a file.
     """
 
     def resolved(path: Path, where: str) -> Path:
         with collector:
             path = _existing(path, root, where)
             if where in FOLDERS and path.is_file():
-                raise InputError(f"{where}: {path} is a file", "name the folder that it is in")
+                raise InputError(f"{where}: {path} is a file", "name the folder that contains it")
             if where not in FOLDERS and path.is_dir() and ":" not in _name(sections, where):
                 raise InputError(f"{where}: {path} is a folder", "name a file in it")
         return path
@@ -46,7 +46,7 @@ def resolve_paths(sections: dict[str, Any], root: Path, collector: Collector) ->
 
 
 def _name(sections: dict[str, Any], where: str) -> str:
-    """The name of the class that a setting belongs to; only its author knows whether a path of one's own is a file."""
+    """Return the name of the class that a setting belongs to; a user's own class may expect files or folders."""
     value, name = sections, ""
     for part in where.split("."):
         value = value[int(part)] if isinstance(value, list | tuple) else dict(value)[part]
@@ -55,19 +55,19 @@ def _name(sections: dict[str, Any], where: str) -> str:
 
 
 def _existing(path: Path, root: Path, where: str) -> Path:
-    """The path as a step is to read it; ``~`` is the home folder."""
+    """Return the resolved path; ``~`` is the home folder."""
     if path.parts[:1] == ("results",):
         return path
     try:
         path = path.expanduser()
     except RuntimeError as error:
-        raise InputError(f"{where}: {path}: there is no such user", "write the whole path") from error
+        raise InputError(f"{where}: {path}: there is no such user", "write the absolute path") from error
     resolved = root / path
     if not _exists(resolved):
         way = f"relative paths start at data_root ({root}); set it with --config data_root=DIR, or get the data with"
         remedy = "check the path" if path.is_absolute() else f"{way} `biocnn fetch`"
         if re.match(r"[A-Za-z]:[\\/]|[^/]*\\", str(path)):
-            remedy = f"is it a path of Windows? write it with /, as this machine has it; {remedy}"
+            remedy = f"if it is a Windows path, write it with / as on this machine; {remedy}"
         raise InputError(f"{where}: no such file or folder: {resolved}", _nearest(resolved) + remedy)
     return resolved
 
@@ -80,7 +80,7 @@ def _exists(path: Path) -> bool:
 
 
 def _nearest(path: Path) -> str:
-    """The start of a remedy: what of the path does exist, and the name there that is most alike."""
+    """Return the start of a remedy: the nearest existing name, or the part of the path that exists."""
     there = next((parent for parent in path.parents if _exists(parent)), Path("/"))
     wanted = path.relative_to(there).parts[0]
     names = [entry.name for entry in there.iterdir()] if there.is_dir() else []

@@ -1,6 +1,6 @@
-"""Which class or function each name in an experiment stands for: one line an entry, nothing is imported.
+"""The class or function behind each name in an experiment: one line per entry, nothing is imported.
 
-A user's own class needs no entry here: it is named by its import path, ``my_package.my_module:MyNet``.
+A user's own class needs no entry: it is named by its import path, ``my_package.my_module:MyNet``.
 """
 
 import sys
@@ -12,7 +12,7 @@ from biocnn.core.errors import InputError, nearest
 
 
 class Entry(NamedTuple):
-    """The import path ``module:name`` of a class or function, and the one input that it suits; "" suits any."""
+    """Import path ``module:name`` of a class or function, and the one input that it suits; "" suits any."""
 
     path: str
     input: str = ""
@@ -80,17 +80,17 @@ REGISTRY: dict[str, dict[str, Entry]] = {
     },
 }
 
-# What `augment:` may be instead of a list: see biocnn.augment.sets.
+# What `augment:` accepts instead of a list: see biocnn.augment.sets.
 AUGMENT_SETS = ("default", "upright", "chiral", "anisotropic", "none")
 
 
 def target(kind: str, name: str) -> str:
-    """The import path ``module:name`` that a name stands for.
+    """Return the import path ``module:name`` of a name.
 
     Raises
     ------
     InputError
-        Where the name is neither registered nor an import path; names the nearest.
+        If the name is neither registered nor an import path; names the nearest.
     """
     if ":" in name:
         return name
@@ -102,22 +102,22 @@ def target(kind: str, name: str) -> str:
 
 
 def own_module(name: str) -> str:
-    """The module of a class outside biocnn that is named by its import path; "" for any other name."""
+    """Return the module of a class outside biocnn that is named by its import path; "" for any other name."""
     module, colon, _ = name.partition(":")
     return module if colon and module.split(".")[0] != "biocnn" else ""
 
 
-def look_here() -> None:
-    """Let modules of the working folder be found, after all that are installed: a user's own lie beside the Snakefile.
+def add_cwd_to_path() -> None:
+    """Make modules in the working folder importable, after all installed ones: a user's own are next to the Snakefile.
 
-    To be called for a module of a user's own alone: any file name may occur in a folder of data.
+    Call it only for a module of the user's own, because a folder of data may contain files of any name.
     """
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
 
 
 def suited(kind: str, input: str) -> list[str]:
-    """Names of a kind that suit an input, in registry order; a loss does if a task for this input lists it."""
+    """Return the names of a kind that suit an input, in registry order; a loss must be listed by a task for it."""
     if kind == "losses":
         tasks = [find("tasks", name) for name in REGISTRY["tasks"]]
         found = {loss for task in tasks if input in task.inputs for loss in task.losses}
@@ -126,23 +126,23 @@ def suited(kind: str, input: str) -> list[str]:
 
 
 def input_of(data: str) -> Any:
-    """The input class of a data format; None for a user's own format, whose input is known only after reading."""
+    """Return the input class of a data format; None for a user's own, whose input is known only once it is read."""
     return find("inputs", REGISTRY["data"][data].input) if data in REGISTRY["data"] else None
 
 
 def find(kind: str, name: str) -> Any:
-    """The class or function itself: ``find("models", "UNet")`` is ``biocnn.models.unet.UNet``."""
+    """Return the class or function of a name: ``find("models", "UNet")`` is ``biocnn.models.unet.UNet``."""
     return resolve(target(kind, name))
 
 
 def resolve(path: str) -> Any:
-    """What an import path ``module:name`` stands for."""
+    """Import the class or function that ``module:name`` names."""
     module, _, attribute = path.partition(":")
     if own_module(path):
-        look_here()
+        add_cwd_to_path()
     try:
         return getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise InputError(
-            f"{path!r} cannot be imported: {error}", "run from the folder that holds the module"
+            f"{path!r} cannot be imported: {error}", "run from the folder that contains the module"
         ) from error

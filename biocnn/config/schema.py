@@ -1,4 +1,4 @@
-"""The signature is the schema: settings are checked against keyword-only parameters, read without importing torch."""
+"""Schemas from signatures: settings are checked against keyword-only parameters, read without importing torch."""
 
 import ast
 import json
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
-from biocnn.config.registry import REGISTRY, find, look_here, own_module, target
+from biocnn.config.registry import REGISTRY, add_cwd_to_path, find, own_module, target
 from biocnn.core.errors import Collector, InputError, close, nearest
 from biocnn.core.wording import describe, shown
 from biocnn.core.wording import given as as_given
@@ -21,19 +21,19 @@ STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=Fals
 
 
 class Section(BaseModel):
-    """Settings that belong together; ``check`` makes one of what a user gave."""
+    """A group of settings; ``check`` validates user input into one."""
 
     model_config = STRICT
 
 
 class Chosen(Section):
-    """A section that names a class or a function, whose settings are the other fields; ``choose`` makes one."""
+    """A section that names a class or function and holds its settings as further fields; made by ``choose``."""
 
     name: str
 
 
 class Choice:
-    """Annotation ``Choice["negatives"]``: a section ``{name: ..., **settings}`` or a bare name of that kind."""
+    """Annotation ``Choice["negatives"]``: a section ``{name: ..., **settings}`` or a name of that kind."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -42,7 +42,7 @@ class Choice:
         return Annotated[Any, cls(kind)]
 
 
-# What an annotation may name; sequences and mappings are lists and dicts, as a YAML file gives them.
+# Types that annotations may use; sequences and mappings are lists and dicts, as in a YAML file.
 PLAIN = {kind.__name__: kind for kind in (int, float, bool, str, list, tuple, dict, Path)} | {"Any": Any, "None": None}
 GENERIC: dict[str, Any] = {"list": list, "tuple": tuple, "dict": dict, "Sequence": list, "Mapping": dict}
 
@@ -50,14 +50,14 @@ Kind = TypeVar("Kind", bound=BaseModel)
 
 
 def choose(kind: str, section: Any, where: str) -> Chosen:
-    """Check a ``{name: ..., **settings}`` section; give it back with every default filled in.
+    """Validate a section ``{name: ..., **settings}`` and fill in all defaults.
 
     Parameters
     ----------
     kind
-        Part of the registry: data, models, losses, augment or negatives.
+        Key of the registry: data, models, losses, augment or negatives.
     section
-        As read from YAML: a mapping with a name, or the name alone; or one that was checked before.
+        A mapping with a name, or the name alone, as read from YAML; a validated section is returned unchanged.
     where
         Dotted key, for messages.
     """
@@ -65,7 +65,7 @@ def choose(kind: str, section: Any, where: str) -> Chosen:
         return section
     section = {"name": section} if isinstance(section, str) else section
     if not isinstance(section, dict) or not isinstance(section.get("name"), str):
-        raise InputError(f"{where}: needs a name", f"for example {where}: {{name: {example(kind)}}}")
+        raise InputError(f"{where}: must have a name", f"for example {where}: {{name: {example(kind)}}}")
     try:
         path = target(kind, section["name"])
         if kind == "augment":
@@ -77,24 +77,24 @@ def choose(kind: str, section: Any, where: str) -> Chosen:
 
 
 def _check_augmentation(path: str) -> None:
-    """Refuse a function that does not take what augmentations are called with."""
+    """Refuse a function that does not accept the arguments of an augmentation."""
     module, _, name = path.partition(":")
     arguments = _arguments(module, name)
     taken = [argument.arg for argument in arguments.posonlyargs + arguments.args]
     if len(taken) != 2:
         raise InputError(
-            f"{name}({', '.join(taken)}) is not called as an augmentation is",
-            f"define {name}(x, u, *, settings) and return x, move: STAY of biocnn.augment.move where no pixel moves, "
-            "else a Move, which the truth follows",
+            f"{name}({', '.join(taken)}) does not have the signature of an augmentation",
+            f"define {name}(x, u, *, settings) and return x, move: STAY of biocnn.augment.move if no pixel moves, "
+            "otherwise a Move, which is applied to the target",
         )
 
 
 def check(schema: type[Kind], given: Any, where: str = "") -> Kind:
-    """Validate ``given``; every fault is named by its dotted key, with what is allowed."""
+    """Validate ``given``; every fault names the dotted key and what is allowed."""
     known_keys = [key for key in schema.model_fields if key != "name"]
     if not isinstance(given, dict):
         words = ", ".join(known_keys) or "nothing"
-        raise InputError(f"{where}: must be a section (given: {as_given(given)})", f"allowed in it: {words}")
+        raise InputError(f"{where}: must be a section (given: {as_given(given)})", f"allowed keys: {words}")
     collector, known = Collector(), {}
     for key, value in given.items():
         field, dotted = schema.model_fields.get(key), _dotted(where, key)
@@ -106,11 +106,11 @@ def check(schema: type[Kind], given: Any, where: str = "") -> Kind:
             if field.is_required() or _text(value) != _text(field.default):  # a default needs no check
                 known[key] = value
     try:
-        # As JSON, the types are strict (no true for 1, no text for a number), but text is a path and a list a tuple.
+        # JSON keeps types strict (no true for 1, no text for a number), yet reads text as a path and a list as a tuple.
         found = schema.model_validate_json(_text(known))
     except ValidationError as error:
         wrong = dict.fromkeys(str(fault["loc"][0]) for fault in error.errors())
-        # What is missing may only be misspelt, which was said.
+        # A missing key may only be misspelt, which is already reported.
         meant = {hit for key in given if key not in schema.model_fields for hit in close(key, schema.model_fields)}
         collector.faults += [
             _fault(schema, known, key, where) for key in wrong if key in known or key not in given.keys() | meant
@@ -134,20 +134,20 @@ def _text(value: Any) -> str:
 
 
 def _kind(field: FieldInfo) -> str:
-    """The kind of a setting that is a section with a name; else ""."""
+    """Return the kind of a setting that is a section with a name; "" for any other."""
     parts = (field.annotation, *get_args(field.annotation))
     marks = [*field.metadata, *(mark for part in parts for mark in getattr(part, "__metadata__", ()))]
     return next((mark.kind for mark in marks if isinstance(mark, Choice)), "")
 
 
 def _fault(schema: type[BaseModel], given: dict[str, Any], key: str, where: str) -> InputError:
-    """What is wrong with a setting: it must be this, and an example."""
+    """Describe what is wrong with a setting, what it must be, and give an example."""
     field = schema.model_fields[key]
     words, some = describe(field.annotation, tuple(field.metadata))
     some = field.examples[0] if field.examples else some
     dotted = _dotted(where, key)
     value = f"must be {words} (given: {as_given(given[key])})" if key in given else f"is missing: {words}"
-    if isinstance(given.get(key), str) and not given[key][:1].isdigit():  # 10% is meant as a number
+    if isinstance(given.get(key), str) and not given[key][:1].isdigit():  # 10% is meant to be a number
         listed = [word.strip() for word in given[key].split(",")]
         if _suits(schema, given | {key: listed}, key):
             return InputError(f"{dotted}: {value}", f"write a list: {key}: {shown(listed)}")
@@ -159,7 +159,7 @@ def _fault(schema: type[BaseModel], given: dict[str, Any], key: str, where: str)
     default = field.get_default(call_default_factory=True)
     if default in (None, [], {}):
         return InputError(f"{dotted}: {value}", f"for example {key}: {shown(some)}; left out: {shown(default)}")
-    return InputError(f"{dotted}: {value}", f"for example {key}: {shown(default)}, as where it is left out")
+    return InputError(f"{dotted}: {value}", f"for example {key}: {shown(default)}, the default")
 
 
 def _words(annotation: Any) -> list[str]:
@@ -167,7 +167,7 @@ def _words(annotation: Any) -> list[str]:
 
 
 def _suits(schema: type[BaseModel], given: dict[str, Any], key: str) -> bool:
-    """Whether a setting is as it must be, whatever the others are."""
+    """Check one setting, whatever the others are."""
     try:
         schema.model_validate_json(_text(given))
     except ValidationError as error:
@@ -176,13 +176,13 @@ def _suits(schema: type[BaseModel], given: dict[str, Any], key: str) -> bool:
 
 
 def example(kind: str) -> str:
-    """A name of this kind, for messages."""
+    """Return a name of this kind, for messages."""
     return next(iter(REGISTRY[kind]))
 
 
 @cache
 def settings_schema(path: str) -> type[Chosen]:
-    """The keyword-only parameters of ``module:name`` as the fields of a strict schema, after ``name``."""
+    """Build a strict schema with ``name`` and the keyword-only parameters of ``module:name`` as fields."""
     module, _, name = path.partition(":")
     arguments = _arguments(module, name)
     fields: dict[str, Any] = {
@@ -193,7 +193,7 @@ def settings_schema(path: str) -> type[Chosen]:
 
 
 def _evaluate(parameter: ast.arg, default: ast.expr | None, where: str) -> tuple[Any, Any]:
-    """Annotation and default of a setting, read and not run; ``...`` stands for no default."""
+    """Read the annotation and default of a setting without running code; ``...`` means no default."""
     try:
         if parameter.arg.startswith("_") or parameter.arg == "name":
             raise ValueError("a setting cannot have this name")
@@ -202,23 +202,23 @@ def _evaluate(parameter: ast.arg, default: ast.expr | None, where: str) -> tuple
     except (ValueError, TypeError, SyntaxError, RecursionError) as error:
         raise InputError(
             f"setting {parameter.arg!r} of {where} cannot be read: {error}",
-            "annotate it with int, float, bool, str, list, tuple, dict, Literal, Path, Any or None, together by | and "
-            "with types of entries in [] where wanted; its default must be a literal",
+            "annotate it with int, float, bool, str, list, tuple, dict, Literal, Path, Any or None, combined by | and "
+            "with types of entries in [] if wanted; its default must be a literal",
         ) from error
 
 
 def _annotation(node: ast.expr) -> Any:
-    """The type that an annotation stands for; of a module that may be anybody's, so it is never evaluated.
+    """Return the type of an annotation without evaluating it, because the module may be anybody's.
 
     Raises
     ------
     ValueError
-        For any form but those that settings of a YAML file can have.
+        For any form that settings of a YAML file cannot have.
     """
     match node:
         case ast.Constant(value=None):
             return None
-        case ast.Constant(value=str(text)):  # an annotation may be written as text
+        case ast.Constant(value=str(text)):  # a quoted annotation
             return _annotation(ast.parse(text, mode="eval").body)
         case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="typing" | "pathlib"), attr=name) if name in PLAIN:
             return PLAIN[name]
@@ -240,20 +240,20 @@ def _annotation(node: ast.expr) -> Any:
                 case _ if name in GENERIC:
                     kinds = tuple(... if ast.unparse(entry) == "..." else _annotation(entry) for entry in entries)
                     return GENERIC[name][kinds]
-    raise ValueError(f"{ast.unparse(node)!r} is no type of a setting")
+    raise ValueError(f"{ast.unparse(node)!r} is not a type for settings")
 
 
 def _either(*kinds: Any) -> Any:
-    """The union of types; text that may be a path is one."""
+    """Return the union of types; text that may be a path is a path."""
     split = (get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,) for kind in kinds)
     found = [kind for inner in split for kind in inner]
     return Union[tuple(kind for kind in found if kind is not str or Path not in found)]  # noqa: UP007
 
 
 def options(given: dict[str, Any], *schemas: type[Kind]) -> list[Kind]:
-    """Sections made of keywords: a wrong name, word or number is named, with what is allowed.
+    """Validate keyword arguments as sections; an error names the wrong keyword or value and what is allowed.
 
-    Settings that are files are no options: a call or a command has them as arguments.
+    Settings that are files are not options: calls and commands take them as arguments.
     """
     known = [key for schema in schemas for key in option_fields(schema)]
     collector, found = Collector(), []
@@ -268,23 +268,23 @@ def options(given: dict[str, Any], *schemas: type[Kind]) -> list[Kind]:
 
 
 def option_fields(schema: type[BaseModel]) -> dict[str, FieldInfo]:
-    """The settings of a section that are no files."""
+    """Return the settings of a section that are not files."""
     return {key: field for key, field in schema.model_fields.items() if Path not in get_args(field.annotation)}
 
 
 def build(kind: str, section: Any, *arguments: Any) -> Any:
-    """Call what the section names with ``arguments`` and the section's settings as keywords."""
+    """Call the class or function of a section with ``arguments`` and the section's settings as keywords."""
     section = choose(kind, section, kind)
     return find(kind, section.name)(*arguments, **own_settings(section))
 
 
 def own_settings(section: Chosen) -> dict[str, Any]:
-    """What a section says besides the name."""
+    """Return the settings of a section without its name."""
     return {key: value for key, value in section if key != "name"}
 
 
 def map_paths(change: Callable[[Path, str], Path], value: Any, where: str = "") -> Any:
-    """Change paths, alone or in sections, lists and mappings, given their dotted keys; all else stays."""
+    """Replace paths, alone or in sections, lists and mappings; ``change`` gets the path and its dotted key."""
     match value:
         case Path():
             return change(value, where)
@@ -300,11 +300,11 @@ def map_paths(change: Callable[[Path, str], Path], value: Any, where: str = "") 
 def _arguments(module: str, name: str) -> ast.arguments:
     source = source_of(module)
     if source is None:
-        raise InputError(f"module {module!r} was not found", "run from the folder that holds it, or install it")
+        raise InputError(f"module {module!r} was not found", "run from the folder that contains it, or install it")
     try:
         tree = ast.parse(source.read_text(encoding="utf-8"))
     except SyntaxError as error:
-        raise InputError(f"{source} line {error.lineno}: {error.msg}", "mend this line of the module") from error
+        raise InputError(f"{source} line {error.lineno}: {error.msg}", "fix this line of the module") from error
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{source}: cannot be read as Python: {error}", "save it as UTF-8") from error
     for node in tree.body:
@@ -320,11 +320,11 @@ def _arguments(module: str, name: str) -> ast.arguments:
 
 
 def source_of(module: str) -> Path | None:
-    """The file of a module; unlike with ``find_spec``, the packages around it are not imported."""
+    """Return the file of a module without importing its parent packages, unlike ``find_spec``."""
     if not all(part.isidentifier() for part in module.split(".")):
         return None
     if own_module(f"{module}:"):
-        look_here()
+        add_cwd_to_path()
     first, *rest = module.split(".")
     spec = find_spec(first)
     if spec is None:

@@ -1,4 +1,4 @@
-"""Settings drawn at random for a calibration: from what, and what comes out; imports nothing heavy."""
+"""Random search for calibration: the ranges, and the settings drawn from them; imports nothing heavy."""
 
 import math
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 KINDS = ("choice", "uniform", "log_uniform")
 FIXED = ("model.name", "train.seeds", "train.epochs", "train.max_minutes", "train.save_minutes", "train.workers")
-# Drawn where the experiment does not say, as far as the model has them: DeepBind's ranges, but for the learning rate.
-# Its range, 5e-4 to 5e-2, is for plain gradient descent; with AdamW, rates below 1e-3 were never among the best on the
-# validation parts of Reb1 and Cbf1, and most above 1e-1 learned nothing.
+# Ranges of a calibration that gives none, for the settings that the model has. They are DeepBind's, except for the
+# learning rate: DeepBind's 5e-4 to 5e-2 is for plain gradient descent. With AdamW, rates below 1e-3 were never among
+# the best on the validation splits of Reb1 and Cbf1, and most above 1e-1 learned nothing.
 RANGES: dict[str, dict[str, list[Any]]] = {
     "train.lr": {"log_uniform": [1e-3, 5e-2]},
     "train.weight_decay": {"log_uniform": [1e-10, 1e-3]},
@@ -27,25 +27,25 @@ RANGES: dict[str, dict[str, list[Any]]] = {
 
 
 class Calibrate(Section):
-    """Random settings, tried by cross-validation within train and val; the best ones train the runs.
+    """Random search by cross-validation within train and val; the best settings train the runs.
 
-    Draws are by dotted key: ``{train.lr: {log_uniform: [1.0e-3, 1.0e-1]}, model.channels: {choice: [16, 64]}}``.
+    Ranges are by dotted key: ``{train.lr: {log_uniform: [1.0e-3, 1.0e-1]}, model.channels: {choice: [16, 64]}}``.
     """
 
-    trials: int = Field(0, ge=0)  # random ones, besides trial 0: the settings of the file; 0: no calibration
-    folds: int = Field(3, ge=2)  # of the groups in train and val
-    epochs: int | None = Field(None, ge=1)  # of each training; None: train.epochs
+    trials: int = Field(0, ge=0)  # random trials; trial 0 has the settings of the file; 0: no calibration
+    folds: int = Field(3, ge=2)  # folds of the groups in train and val
+    epochs: int | None = Field(None, ge=1)  # epochs of each training; None: train.epochs
     # choice, uniform or log_uniform; None: RANGES
     draw: dict[str, dict[str, list[Any]]] | None = Field(None, examples=[{"train.lr": {"log_uniform": [1e-4, 1e-2]}}])
 
 
 def resolve_draws(settings: "Settings") -> "Settings":
-    """The experiment with what is drawn filled in, once it has been checked.
+    """Fill in the ranges of a valid experiment.
 
     Raises
     ------
     InputError
-        Where something that could be drawn is no setting or no allowed value; names the dotted key.
+        If a key is not a setting that can be drawn, or a value is not allowed; names the dotted key.
     """
     section = settings.calibrate
     allowed = [f"{name}.{entry}" for name in ("train", "model") for entry, _ in getattr(settings, name)]
@@ -65,7 +65,7 @@ def resolve_draws(settings: "Settings") -> "Settings":
 
 
 def _extremes(choices: dict[str, list[Any]], where: str) -> list[Any]:
-    """All choices, or the ends of a range."""
+    """Return all choices, or both ends of a range."""
     if len(choices) != 1 or (kind := next(iter(choices))) not in KINDS:
         raise InputError(
             f"{where}: must be one of {', '.join(KINDS)} (given: {', '.join(choices) or 'none'})",
@@ -79,7 +79,7 @@ def _extremes(choices: dict[str, list[Any]], where: str) -> list[Any]:
     numbers = [float(value) for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(values) != 2 or len(numbers) != 2 or not numbers[0] < numbers[1]:
         raise InputError(
-            f"{where}.{kind}: must be two numbers, the smaller first (given: {values})", "as in [0.1, 0.5]"
+            f"{where}.{kind}: must be two numbers, the smaller first (given: {values})", "for example [0.1, 0.5]"
         )
     if kind == "log_uniform" and numbers[0] <= 0:
         raise InputError(f"{where}.log_uniform: must be above 0 (given: {values})", "use uniform, or a small number")
@@ -87,9 +87,9 @@ def _extremes(choices: dict[str, list[Any]], where: str) -> list[Any]:
 
 
 def drawn(settings: "Settings", trial: int) -> dict[str, Any]:
-    """The values of one trial by dotted key: a function of the experiment's seed, the trial and the key.
+    """Draw the values of a trial, by dotted key: they depend on the experiment's seed, the trial and the key alone.
 
-    Trial 0 has the values that stand in the experiment. Numbers from ranges are rounded to 4 digits.
+    Trial 0 has the values of the experiment itself. Numbers from ranges are rounded to 4 digits.
     """
     values = {}
     for key, choices in (settings.calibrate.draw or {}).items():
@@ -111,25 +111,25 @@ def _draw(kind: str, values: list[Any], seed: list[int]) -> Any:
 
 
 def chosen(settings: "Settings", values: Mapping[str, Any], source: Path) -> "Settings":
-    """The experiment with what trials chose, from a file.
+    """Return the experiment with the settings that a calibration chose, as read from a file.
 
     Raises
     ------
     InputError
-        For a setting, or a value of it, that ``calibrate.draw`` cannot have given.
+        If ``calibrate.draw`` cannot have given a setting or its value.
     """
     draw = settings.calibrate.draw or {}
     for key, value in values.items():
         if key not in draw or not _possible(value, draw[key], _own(settings, key)):
             raise InputError(
-                f"{source}: {key}: {value!r} is nothing that calibrate.draw gives",
+                f"{source}: {key}: {value!r} cannot come from calibrate.draw",
                 "run `biocnn calibrate` again with the trials of this experiment",
             )
     return with_values(settings, values)
 
 
 def _possible(value: Any, choices: dict[str, list[Any]], own: Any) -> bool:
-    """Whether a value is the experiment's own, or can be drawn."""
+    """Check that a value is the experiment's own or can be drawn."""
     (kind, allowed), number = (
         next(iter(choices.items())),
         isinstance(value, int | float) and not isinstance(value, bool),
@@ -138,7 +138,7 @@ def _possible(value: Any, choices: dict[str, list[Any]], own: Any) -> bool:
 
 
 def with_values(settings: "Settings", values: Mapping[str, Any]) -> "Settings":
-    """The experiment with other values, by dotted key, as they may stand in a file."""
+    """Return the experiment with other values, given by dotted key as in a file."""
     changes: dict[str, dict[str, Any]] = {}
     for key, value in values.items():
         section, entry = key.split(".")
@@ -151,6 +151,6 @@ def with_values(settings: "Settings", values: Mapping[str, Any]) -> "Settings":
 
 
 def _own(settings: "Settings", key: str) -> Any:
-    """What the experiment says itself, as it may stand in a file."""
+    """Return the experiment's own value, as in a file."""
     section, entry = key.split(".")
     return getattr(settings, section).model_dump(mode="json")[entry]

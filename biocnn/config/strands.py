@@ -1,4 +1,4 @@
-"""RNA has one strand: what reads the other one is refused."""
+"""RNA has one strand: settings that read the other one are refused."""
 
 from typing import TYPE_CHECKING
 
@@ -11,14 +11,14 @@ RNA = "ACGU"
 
 
 def check_strands(settings: "Settings", alphabet: str | None) -> None:
-    """Refuse whatever reads reverse complements where sequences are RNA.
+    """Refuse settings that read reverse complements if sequences are RNA.
 
     Parameters
     ----------
     settings
-        An experiment: its sections augment, model and variants are looked at.
+        Settings of an experiment; sections augment, model and variants are checked.
     alphabet
-        Of the sequences, ACGT or ACGU.
+        Alphabet of the sequences, ACGT or ACGU.
 
     Raises
     ------
@@ -33,6 +33,6 @@ def check_strands(settings: "Settings", alphabet: str | None) -> None:
     wrong += [f"{key}.strands: both" for key, one in sections.items() if getattr(one, "strands", "") == "both"]
     if wrong:
         raise InputError(
-            f"{'; '.join(wrong)}: the data are RNA, of which the cell has one strand",
+            f"{'; '.join(wrong)}: the data are RNA, which has one strand",
             "leave out reverse_complement and set strands: single; for DNA set data.alphabet: DNA",
         )

@@ -76,10 +76,12 @@ def test_left_out_is_default_for_images_and_nothing_for_sequences(tmp_path: Path
     for text in (IMAGES, SEQUENCES):
         assert settings(tmp_path, text + "augment: none") == settings(tmp_path, text + "augment: []") == []
     assert settings(tmp_path, IMAGES + "augment: chiral") == "chiral"
-    with pytest.raises(InputError, match=r"augment: must be a list or a word \(given: 'defualt'\)") as caught:
+    with pytest.raises(
+        InputError, match=r"augment: must be a list or the name of a set \(given: 'defualt'\)"
+    ) as caught:
         settings(tmp_path, IMAGES + "augment: defualt")
     assert "did you mean 'default'?" in caught.value.remedy
-    with pytest.raises(InputError, match="augment: must be a list or a word") as caught:
+    with pytest.raises(InputError, match="augment: must be a list or the name of a set") as caught:
         settings(tmp_path, SEQUENCES + "augment: default")
     assert caught.value.remedy == "allowed: none; for example augment: [reverse_complement]"
 

@@ -55,7 +55,7 @@ def test_settings_changed_by_hand_are_refused(frozen: Path) -> None:
     found = json.loads(frozen.read_text())
     found["settings"]["train"]["lr"] = 1.0
     frozen.write_text(json.dumps(found))
-    with pytest.raises(InputError, match=r"experiment\.json: changed by hand") as caught:
+    with pytest.raises(InputError, match=r"experiment\.json: edited by hand") as caught:
         read_frozen(frozen)
     assert "YAML file" in caught.value.remedy
 
@@ -63,7 +63,7 @@ def test_settings_changed_by_hand_are_refused(frozen: Path) -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"digest": 1}', '{"digest": 1, "name": "x", "other": 2}', "\x00"])
 def test_what_is_no_frozen_copy_is_refused(frozen: Path, text: str) -> None:
     frozen.write_text(text)
-    with pytest.raises(InputError, match=r"experiment\.json: not as it was written"):
+    with pytest.raises(InputError, match=r"experiment\.json: damaged"):
         read_frozen(frozen)
     frozen.unlink()
     with pytest.raises(InputError, match=r"experiment\.json: no such file"):

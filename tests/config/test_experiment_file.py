@@ -56,14 +56,14 @@ for level in range(20):  # in each other, so that no key but the first is there
     [
         (LAUGHS, "more than 100,000 values"), ("split: &s {val: [*s]}\n", "more than 100,000 values"),
         ("a: &a {<<: *a}\n", "more than 100,000 values"), ("x: [" + "1," * 100_001 + "]\n", "more than 100,000 values"),
-        ("x: " + "[" * 1000 + "]" * 1000, "hundreds deep"), ("x: " + "{a: " * 2000 + "1" + "}" * 2000, "hundreds deep"),
+        ("x: " + "[" * 1000 + "]" * 1000, "hundreds of levels deep"), ("x: " + "{a: " * 2000 + "1" + "}" * 2000, "hundreds of levels deep"),
         ("#" + "x" * 2_000_000, "larger than 1,000,000 bytes"), (BASE + "seed: " + "9" * 5000 + "\n", "line 2: "),
         (f"x: {NESTED}\n", "more than 100,000 values"), ("lr: !!float abc\n", "line 1: 'abc' cannot be read"),
         (BASE + "seed: !!int abc\n", "line 2: 'abc' cannot be read"),
         (BASE + 'seed: "\\ud800"\n', "line 2: "), ("x: !!timestamp abc\n", "line 1: "), ("x: !!bool abc\n", "line 1: "),
         ("x: !!python/object/apply:os.system [ls]\n", "line 1: not valid YAML: could not determine a constructor"),
-        ("? [a, b]\n: 3\n", "line 1: a key is no plain word"), ("a: 1\na: 2\n", "line 2: key 'a' stands twice"),
-        ("", "must hold sections"), ("[1, 2]", "must hold sections"), (BASE + "---\n" + BASE, "another document"),
+        ("? [a, b]\n: 3\n", "line 1: a key is not plain text"), ("a: 1\na: 2\n", "line 2: duplicate key 'a'"),
+        ("", "must contain sections"), ("[1, 2]", "must contain sections"), (BASE + "---\n" + BASE, "another document"),
     ],
 )  # fmt: skip
 def test_what_is_odd_or_hostile_is_refused(tmp_path: Path, text: str, said: str) -> None:

@@ -108,7 +108,7 @@ def test_own_class_is_read_without_being_run(folder: Path, module: str) -> None:
         ("sys:exit", "module 'sys' was not found", "run from the folder"),
         ("my_networks:odd", "setting 'size' of my_networks:odd cannot be read", "annotate it with int"),
         ("my_networks:computed", "setting 'size' of my_networks:computed cannot be read", "must be a literal"),
-        ("broken:Net", "broken.py line 2: ", "mend this line"),
+        ("broken:Net", "broken.py line 2: ", "fix this line"),
     ],
 )
 def test_names_that_stand_for_nothing(folder: Path, name: str, message: str, remedy: str) -> None:
@@ -124,7 +124,7 @@ def test_augmentations_of_another_signature_are_refused_with_the_right_one(folde
         "def old(x, y, u, *, max: int = 3): ...\ndef new(x, u, *, max: int = 3): ...\n"
     )
     assert choose("augment", "my_changes:new", "augment.0").model_dump() == {"name": "my_changes:new", "max": 3}
-    with pytest.raises(InputError, match=r"augment\.0\.name: old\(x, y, u\) is not called as") as caught:
+    with pytest.raises(InputError, match=r"augment\.0\.name: old\(x, y, u\) does not have the signature") as caught:
         choose("augment", "my_changes:old", "augment.0")
     assert "define old(x, u, *, settings) and return x, move" in caught.value.remedy
 
@@ -132,13 +132,17 @@ def test_augmentations_of_another_signature_are_refused_with_the_right_one(folde
 @pytest.mark.parametrize(
     ("section", "message", "remedy"),
     [
-        (None, "model: needs a name", "model: {name: DeepBind}"),
-        ({"channels": 3}, "model: needs a name", "for example"),
-        ({"name": 3}, "model: needs a name", "for example"),
+        (None, "model: must have a name", "model: {name: DeepBind}"),
+        ({"channels": 3}, "model: must have a name", "for example"),
+        ({"name": 3}, "model: must have a name", "for example"),
         ({"name": "UNet", "chanels": [1]}, "model.chanels: unknown key", "did you mean 'channels'"),
         ({"name": "UNet", 3: 4}, "model.3: unknown key", "allowed: channels"),
         ({"name": "UNet", "dropout": "much"}, "model.dropout: must be a number (given: 'much')", "dropout: 0.0"),
-        ({"name": "UNet", "dropout": True}, "model.dropout: must be a number (given: true)", "where it is left out"),
+        (
+            {"name": "UNet", "dropout": True},
+            "model.dropout: must be a number (given: true)",
+            "dropout: 0.0, the default",
+        ),
         ({"name": "UNet", "dropout": float("nan")}, "model.dropout: must be a number (given: .nan)", "0.0"),
         (
             {"name": "UNet", "channels": 16},
@@ -225,9 +229,9 @@ def test_annotations_are_read_and_never_run(folder: Path) -> None:
     }  # fmt: skip
     assert {key: field.annotation for key, field in schema.model_fields.items()} == {"name": str} | wanted
     for name, said in (
-        ("runs", "is no type"),
-        ("escapes", "is no type"),
-        ("calls", "is no type"),
+        ("runs", "is not a type"),
+        ("escapes", "is not a type"),
+        ("calls", "is not a type"),
         ("hides", "have this name"),
     ):
         with pytest.raises(InputError, match=said) as caught:
@@ -264,4 +268,4 @@ def test_what_cannot_be_imported_says_so(folder: Path) -> None:
         InputError, match="'my_networks:Net' cannot be imported: No module named 'module_that"
     ) as caught:
         find("models", "my_networks:Net")
-    assert "folder that holds the module" in caught.value.remedy
+    assert "folder that contains the module" in caught.value.remedy

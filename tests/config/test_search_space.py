@@ -128,5 +128,5 @@ def test_what_trials_drew_can_be_chosen(trial: int) -> None:
     [{"train.lr": 0.2}, {"train.lr": "0.01"}, {"train.lr": True}, {"model.channels": 9}, {"data.name": "x"}, {"x": 1}],
 )
 def test_what_no_trial_can_have_drawn_is_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match=r"best\.json: .* is nothing that calibrate\.draw gives"):
+    with pytest.raises(InputError, match=r"best\.json: .* cannot come from calibrate\.draw"):
         chosen(experiment(), values, Path("best.json"))

@@ -333,5 +333,5 @@ def test_the_other_strand_of_rna_is_not_trained_on(tmp_path: Path) -> None:
     raw.facts = raw.facts.model_copy(update={"alphabet": "ACGU"})
     dataset = stored(raw, tmp_path)
     for change in ({"model": {"name": "DeepBind", "strands": "both"}}, {"augment": ["reverse_complement"]}):
-        with pytest.raises(InputError, match="RNA, of which the cell has one strand"):
+        with pytest.raises(InputError, match="RNA, which has one strand"):
             train_run(experiment(**change, train=Train(epochs=1)), dataset, 1)

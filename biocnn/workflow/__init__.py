@@ -1,1 +1,1 @@
-"""The steps that Snakemake runs, and what its rules need to know."""
+"""The steps that Snakemake runs, and the functions that its rules call."""

@@ -1,4 +1,4 @@
-"""``biocnn STEP ...``: one sub-command per step, read off the signature of its function."""
+"""``biocnn STEP ...``: one sub-command per step, derived from the signature of its function."""
 
 import errno
 import logging
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one step.
 
-    The exit status is 0; 2 where the input cannot be used; 75 where the step can go on later; 128 and the number of the
-    signal where one ended it (SIGTERM 143, Ctrl-C 130).
+    The exit status is 0; 2 for input that cannot be used; 75 if the step can be resumed; 128 plus the number of the
+    signal that ended it (SIGTERM 143, Ctrl-C 130).
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = parser(argv[0] if argv else "").parse_args(argv)
@@ -44,20 +44,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Interrupted as interrupted:
         print(f"biocnn {function.__name__}: {interrupted}", file=sys.stderr)
         return 75
-    except BrokenPipeError:  # the reader, `head` say, has seen enough; Python would complain once more at its end
+    except BrokenPipeError:  # the reader, e.g. `head`, closed the pipe; without dup2 Python would complain at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (MemoryError, RuntimeError) as error:
         if arguments.debug or not (isinstance(error, MemoryError) or "alloca" in str(error).lower()):
             raise
-        remedy = "smaller windows, images or batches take less; is a number in the settings too large?"
-        print(f"biocnn {function.__name__}: there is not enough memory: {error}\n  {remedy}", file=sys.stderr)
+        remedy = "use smaller windows, images or batches; check the settings for a number that is too large"
+        print(f"biocnn {function.__name__}: not enough memory: {error}\n  {remedy}", file=sys.stderr)
         return 2
     except OSError as error:
         if arguments.debug or not _disk(error):
             raise
         where = error.filename or "the output"
-        remedy = "nothing half-written was left behind; free some space, or choose another folder, and run again"
+        remedy = "no partial output was left behind; free some space or choose another folder, and run again"
         print(
             f"biocnn {function.__name__}: cannot write {where}: {error.strerror or error}\n  {remedy}", file=sys.stderr
         )
@@ -66,14 +66,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _disk(error: OSError) -> bool:
-    """Whether the disk is full, over quota, or the place is closed to us; numpy says so in words, without a number."""
+    """Check for a full disk, quota or missing permission; numpy reports a full disk in words, without a number."""
     full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     closed = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
     return error.errno in full + closed or (error.errno is None and "written" in str(error))
 
 
 def parser(step: str = "") -> ArgumentParser:
-    """The command line; settings that are options are those of one step, for to know them takes a moment."""
+    """Build the parser; only ``step`` gets the options that are settings, because loading them takes a moment."""
     top = ArgumentParser("biocnn", description="Convolutional networks for sequences and images; see Snakefile.")
     commands = top.add_subparsers(required=True, metavar="STEP")
     for function in STEPS:
@@ -89,12 +89,12 @@ def parser(step: str = "") -> ArgumentParser:
 
 
 def _parameters(function: Callable[..., Any]) -> list[Parameter]:
-    """Those of a step that are declared in its signature."""
+    """Return the parameters in the signature of a step."""
     return [p for p in signature(function).parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
 
 
 def _settings(function: Callable[..., Any]) -> "dict[str, FieldInfo]":
-    """The settings that are options of a step."""
+    """Return the settings that are options of a step."""
     if function.__name__ not in OPTIONS:
         return {}
     from biocnn.config.schema import option_fields  # pydantic takes longer than `biocnn --help` should
@@ -108,7 +108,7 @@ def _add_setting(command: ArgumentParser, key: str, field: "FieldInfo") -> None:
     from biocnn.core.wording import describe
 
     words, _ = describe(field.annotation, tuple(field.metadata))
-    words = words.removesuffix(" or null") + (", with commas between" if "a list" in words else "")
+    words = words.removesuffix(" or null") + (", separated by commas" if "a list" in words else "")
     left_out = "" if field.default is None else f"; default: {_joined(field.default)}"
     text = f"{field.description} ({words}{left_out})".replace("%", "%%")
     command.add_argument(
@@ -121,7 +121,7 @@ def _joined(value: Any) -> str:
 
 
 def _value(annotation: Any, text: str) -> Any:
-    """What a word on the command line stands for: commas part the entries of a list."""
+    """Convert text from the command line; commas separate the entries of a list."""
     for kind in get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,):
         if kind in (int, float):
             with suppress(ValueError):
@@ -152,7 +152,7 @@ def _optional(parameter: Parameter) -> bool:
 
 
 def positional(function: Callable[..., Any], arguments: Namespace) -> list[Any]:
-    """The positional arguments of a step, those of ``*paths`` laid out."""
+    """Return the positional arguments of a step, with ``*paths`` expanded."""
     found: list[Any] = []
     for parameter in _parameters(function):
         if parameter.kind is Parameter.VAR_POSITIONAL:
@@ -163,7 +163,7 @@ def positional(function: Callable[..., Any], arguments: Namespace) -> list[Any]:
 
 
 def keywords(function: Callable[..., Any], arguments: Namespace) -> dict[str, Any]:
-    """The keyword arguments of a step."""
+    """Return the keyword arguments of a step."""
     names = [p.name for p in _parameters(function) if p.kind is Parameter.KEYWORD_ONLY] + list(_settings(function))
     return {name: getattr(arguments, name) for name in names if name in arguments}
 

@@ -1,7 +1,7 @@
-"""What files hold, in a word each: the same while the bytes are, wherever a file lies and whenever it was touched.
+"""Digests of the content of files: they depend on the bytes alone, not on the location or the time of change.
 
-A file of known size and times is not read again. One that was touched or moved is; so a dry run reads no more than what
-changed, and the first one nothing at all: ``settle`` reads what is new as a run starts, which will read it anyway.
+A file of known size and times is not read again; one that was touched or moved is. So a dry run reads only what
+changed, and the first one reads nothing: ``settle`` reads new files when a run starts, which reads them anyway.
 """
 
 import hashlib
@@ -16,35 +16,35 @@ from biocnn.core.errors import InputError
 from biocnn.core.files import atomic
 from biocnn.core.text import read_cells, read_lines
 
-# Beside Snakemake's own record of what results were made from: both are lost together.
+# Next to Snakemake's record of what results were made from, so that both are lost together.
 STORE = Path(".snakemake/biocnn/contents.json")
 TABLES = (".csv", ".tsv", ".tab", ".txt")
-LONGEST = 4096  # letters of a path
+LONGEST = 4096  # characters of a path
 
 
 class Contents:
-    """Words for the contents of files and folders.
+    """Digests of the content of files and folders.
 
     Parameters
     ----------
     store
-        File in which they are kept from one invocation to the next.
+        File that keeps the digests from one invocation to the next.
     """
 
     def __init__(self, store: Path = STORE) -> None:
         self.store = store
-        self._states: dict[str, list[Any]] = {}  # by real path: size and times, the word
-        self._words: dict[str, str] = {}  # by hash; kept, so that what changed may change back
+        self._states: dict[str, list[Any]] = {}  # by real path: size and times, digest
+        self._words: dict[str, str] = {}  # digests by hash; kept, so that a change can be reverted
         with suppress(OSError, ValueError):
             found = json.loads(store.read_text(encoding="utf-8"))
             self._states, self._words = found["states"], found["words"]
         self._like = {(os.path.basename(real), state[0]) for real, (state, _) in self._states.items()}
-        self._new: dict[str, str] = {}  # by real path: the hash, "" where it is not known yet
+        self._new: dict[str, str] = {}  # by real path: the hash, "" if not known yet
 
     def of(self, path: str, table: bool = False) -> str:
-        """A word for a file, or for a folder and all that lies in it; a table stands for the files that it names, too.
+        """Return a digest of a file, or of a folder and all its files; for a table, also of the files that it names.
 
-        Names count as well, but not those of the folders above. Whether a file is a table its name may tell, too.
+        Names of files count, but not those of parent folders. Files with the extension of a table are tables, too.
         """
         if os.path.isfile(path):
             files = _named(path) if table or path.lower().removesuffix(".gz").endswith(TABLES) else []
@@ -54,18 +54,18 @@ class Contents:
         return f"{os.path.basename(os.path.normpath(path))} {_digest(*sorted(found))}"
 
     def settle(self) -> None:
-        """Read what is new, so that it is known again when it is touched or moved, and keep all words."""
+        """Hash new files, so that they are recognised when touched or moved, and save all digests."""
         for real in [real for real, text in self._new.items() if not text]:
             state, word = self._states[real]
             with suppress(OSError):
                 text = _hash(real)
-                if _state(real) == state:  # else it changed meanwhile, and will be seen to have changed
+                if _state(real) == state:  # otherwise it changed meanwhile, which the next invocation detects
                     self._words[text] = word
         if self._new:
             self._write()
 
     def keep(self) -> None:
-        """Write down what was read, if anything was."""
+        """Save the digests if any file was hashed."""
         if any(self._new.values()):
             self._write()
 
@@ -80,7 +80,7 @@ class Contents:
         except OSError:
             return "absent"
         if real not in self._states or self._states[real][0] != state:
-            # The time alone would not do: of two files that were unpacked in one second, one may replace the other.
+            # Times alone are not enough: of two files that were unpacked in one second, one may replace the other.
             text = _hash(real) if (os.path.basename(real), state[0]) in self._like else ""
             word = self._words.setdefault(text, text[:24]) if text else _digest(real, *state)
             self._states[real] = [state, word]
@@ -89,11 +89,11 @@ class Contents:
 
 
 def _named(table: str) -> Iterator[tuple[str, str]]:
-    """Files that cells of a table name, relative to its folder, and those in the folders that they name."""
+    """Yield the files that cells of a table name, relative to its folder, and those in folders that cells name."""
     base = os.path.dirname(table) or "."
-    here = set(os.listdir(base))  # once, rather than ask the file system about each cell
+    here = set(os.listdir(base))  # list once, rather than ask the file system about each cell
     cells: set[str] = set()
-    with suppress(InputError):  # the step that reads it says what is wrong
+    with suppress(InputError):  # the step that reads the table reports what is wrong
         lines = [line for line in read_lines(table) if line.strip()]
         cells = {cell.strip() for row in read_cells(lines) for cell in row if len(cell) <= LONGEST}
     for cell in sorted(cells):
@@ -106,7 +106,7 @@ def _named(table: str) -> Iterator[tuple[str, str]]:
 
 
 def _inside(folder: str) -> Iterator[tuple[str, str]]:
-    """Files in a folder and in those below; hidden ones are none of the data, but for those of Zarr."""
+    """Yield the files in a folder and its subfolders, except hidden ones, but including those of Zarr."""
     seen = set()
     for base, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(base)

@@ -1,4 +1,4 @@
-"""Published files turned into what the experiments read, and digests of what is in a file however it is packed."""
+"""Conversion of published files to what the experiments read, and digests that ignore how a file is packed."""
 
 import csv
 import gzip
@@ -14,28 +14,28 @@ from biocnn.core.text import read_lines
 
 
 def as_is(original: Path, target: Path) -> None:
-    """The file is read as it was published."""
+    """Keep the file as it was published."""
     shutil.move(original, target)
 
 
 def chr20_bed(original: Path, target: Path) -> None:
-    """Starts and ends of peaks on chromosome 20, without its name, become BED3 in genomic order."""
+    """Write peaks on chromosome 20, given as starts and ends alone, as BED3 in genomic order."""
     spans = sorted(tuple(map(int, line.split()[:2])) for line in read_lines(original) if line.strip())
     target.write_text("".join(f"chr20\t{start}\t{end}\n" for start, end in spans))
 
 
 def deepbind_fasta(original: Path, target: Path) -> None:
-    """DeepBind's table of sequences, peaks and shuffled ones, becomes FASTA, gzip."""
+    """Write all sequences of DeepBind's table, peaks and shuffled ones, as gzipped FASTA."""
     _write_fasta(((name, sequence) for name, sequence, _ in _deepbind_rows(original)), target)
 
 
 def deepbind_peaks(original: Path, target: Path) -> None:
-    """The peaks in DeepBind's table of sequences become FASTA, gzip."""
+    """Write the peaks of DeepBind's table as gzipped FASTA."""
     _write_fasta(((name, sequence) for name, sequence, label in _deepbind_rows(original) if label == "1"), target)
 
 
 def deepbind_labels(original: Path, target: Path) -> None:
-    """The labels in DeepBind's table become a table of id and label: 1 for a peak, 0 for a shuffled sequence."""
+    """Write a table of id and label from DeepBind's table: 1 for a peak, 0 for a shuffled sequence."""
     target.write_text("id\tlabel\n" + "".join(f"{name}\t{label}\n" for name, _, label in _deepbind_rows(original)))
 
 
@@ -45,7 +45,7 @@ def _write_fasta(records: Iterable[tuple[str, str]], target: Path) -> None:
 
 
 def _deepbind_rows(original: Path) -> Iterator[tuple[str, str, str]]:
-    """Name, sequence and label; the columns are FoldID, EventID, seq, Bound."""
+    """Yield name, sequence and label; the columns are FoldID, EventID, seq, Bound."""
     for number, line in enumerate(read_lines(original), 1):
         columns = line.split()
         if columns and columns[0] == "FoldID":
@@ -59,7 +59,7 @@ def _deepbind_rows(original: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def image_folders(original: Path, target: Path) -> None:
-    """A zip of {train,test}/{images,masks} below one folder is unpacked without that folder, and indexed."""
+    """Unpack a zip of {train,test}/{images,masks} below one folder, without that folder, and write an index."""
     with zipfile.ZipFile(original) as archive:
         for member in archive.infolist():
             parts = Path(member.filename).parts[1:]
@@ -73,14 +73,14 @@ def image_folders(original: Path, target: Path) -> None:
 
 
 def write_index(folder: Path) -> None:
-    """List {train,test}/images beside the masks (and fields of view) of the same stem in ``index.csv``."""
+    """Write ``index.csv``: images in {train,test}/images with the masks (and fields of view) of the same stem."""
     rows = []
     for image in sorted(folder.glob("*/images/*")):
         split = image.parts[-3]
-        beside = {kind: sorted((folder / split / kind).glob(image.stem + ".*")) for kind in ("masks", "fov")}
-        if not beside["masks"]:
+        matches = {kind: sorted((folder / split / kind).glob(image.stem + ".*")) for kind in ("masks", "fov")}
+        if not matches["masks"]:
             raise InputError(f"{image}: no mask of the same name in {folder / split / 'masks'}", "fetch the set again")
-        files = [image, beside["masks"][0], *beside["fov"][:1]]
+        files = [image, matches["masks"][0], *matches["fov"][:1]]
         rows.append([*(path.relative_to(folder).as_posix() for path in files), split, image.stem])
     header = ["image", "mask", *(["fov"] if rows and len(rows[0]) == 5 else []), "split", "group"]
     with atomic(folder / "index.csv") as temporary, open(temporary, "w", newline="") as handle:
@@ -88,7 +88,7 @@ def write_index(folder: Path) -> None:
 
 
 def digest_sequences(path: Path) -> str:
-    """SHA-256 over the sorted, upper-case sequences of a FASTA file."""
+    """Return the SHA-256 of the sorted, upper-case sequences of a FASTA file."""
     sequences: list[list[str]] = []
     for line in read_lines(path):
         if line.startswith(">"):
@@ -99,7 +99,7 @@ def digest_sequences(path: Path) -> str:
 
 
 def digest_rows(path: Path) -> str:
-    """SHA-256 over the sorted chrom, start and end of a BED file."""
+    """Return the SHA-256 of the sorted chrom, start and end of a BED file."""
     return _digest("\t".join(line.split()[:3]) for line in read_lines(path) if line.strip())
 
 

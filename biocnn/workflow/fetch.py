@@ -1,4 +1,4 @@
-"""Public data sets, downloaded from their original addresses and checked; ``sources.yaml`` lists them."""
+"""Download of public data sets from their original addresses, with checksums; ``sources.yaml`` lists them."""
 
 import errno
 import re
@@ -24,7 +24,7 @@ NOTE = "fetched.sha256"  # in the data folder; `sha256sum --check` reads it too
 
 @dataclass(frozen=True)
 class Source:
-    """One file of a data set: where it is published, where it goes, and how it is known to be right."""
+    """One file of a data set: its address, its path in the data folder, and its checksum."""
 
     url: str
     path: str
@@ -36,11 +36,11 @@ class Source:
 
     @property
     def check(self) -> str:
-        """What the file is checked by: sha256, sequences, rows, or the first download."""
+        """Return what verifies the file: sha256, sequences, rows, or the first download."""
         return next((name for name in ("sha256", *DIGESTS) if getattr(self, name)), "first download")
 
     def expand(self) -> "list[Source]":
-        """The sources that ``numbers`` (first, last) stands for."""
+        """Return one source per number from ``numbers`` (first, last)."""
         if self.numbers is None:
             return [self]
         numbers = range(self.numbers[0], self.numbers[1] + 1)
@@ -50,7 +50,7 @@ class Source:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A named set of files; ``index`` is a folder of images for which a table is written."""
+    """A named set of files; ``index`` is a folder of images that gets an index table."""
 
     about: str
     terms: str
@@ -59,7 +59,7 @@ class DataSet:
 
 
 def read_sources(path: Path | None = None) -> dict[str, DataSet]:
-    """Data sets by name, from ``sources.yaml`` or a file like it."""
+    """Read data sets by name from ``sources.yaml`` or a file in the same format."""
     text = (path or files("biocnn.workflow") / "sources.yaml").read_text()
     return {
         name: DataSet(**{**entry, "files": [s for item in entry["files"] for s in Source(**item).expand()]})
@@ -68,7 +68,7 @@ def read_sources(path: Path | None = None) -> dict[str, DataSet]:
 
 
 def catalogue(sources: dict[str, DataSet]) -> str:
-    """What can be fetched, under what terms, and what each file is checked by, for people to read."""
+    """List the data sets, their terms, and what verifies each file, as text for users."""
     lines = []
     for name, entry in sources.items():
         checks = [source.check for source in entry.files]
@@ -76,33 +76,33 @@ def catalogue(sources: dict[str, DataSet]) -> str:
         lines += [name, f"  {entry.about}", f"  terms: {entry.terms}", f"  files: {len(checks)}; checked: {counted}"]
     lines.append(
         "Checked by first download: the publisher gives no checksum; that of the first download is recorded in\n"
-        f"{NOTE} in the data folder, and holds from then on."
+        f"{NOTE} in the data folder, and later downloads must match it."
     )
     return "\n".join(lines)
 
 
 def fetch(name: str, root: str | Path, sources: dict[str, DataSet]) -> list[tuple[Path, str]]:
-    """Download the files of one data set that are not there yet; a cut download is taken up where it stopped.
+    """Download the missing files of a data set; an interrupted download is resumed.
 
     Parameters
     ----------
     name
         A key of ``sources``.
     root
-        Folder that the paths in the experiments start at (``data_root``).
+        Folder that paths in experiments start at (``data_root``).
     sources
-        Data sets by name, as ``read_sources`` gives them.
+        Data sets by name, from ``read_sources``.
 
     Returns
     -------
     outcomes
-        For each file, its path and ``"fetched"`` or ``"kept"``.
+        Path of each file, and ``"fetched"`` or ``"kept"``.
 
     Raises
     ------
     InputError
-        Where the name is unknown, the address cannot be reached or is gone, the disk is full, what came is not what
-        was published, or another file lies where one should go: nothing is ever overwritten.
+        If the name is unknown, the address is unreachable or gone, the disk is full, the download does not match its
+        checksum, or a different file exists at the path: nothing is ever overwritten.
     """
     if name not in sources:
         raise InputError(f"no data set {name!r}", nearest(name, sources) + "; `biocnn fetch` describes them")
@@ -117,7 +117,7 @@ def fetch(name: str, root: str | Path, sources: dict[str, DataSet]) -> list[tupl
 
 
 def _fetch_file(source: Source, target: Path, note: Path) -> str:
-    """Fetch one file unless it is there; ``note`` holds the checksums of what came before."""
+    """Fetch one file unless it exists; ``note`` holds the checksums of earlier downloads."""
     recorded = _read_note(note)
     if target.exists():
         _check_existing(source, target, recorded)
@@ -131,7 +131,7 @@ def _fetch_file(source: Source, target: Path, note: Path) -> str:
         part.unlink()
         raise InputError(
             f"{source.url}: sha256 {got}, expected {expected}; the download was removed",
-            "fetch again; if it stays so, the publisher has changed the file: compare the two before you use it",
+            "fetch again; if the error persists, the publisher has changed the file: compare both before you use it",
         )
     try:
         with atomic(target) as temporary:
@@ -144,7 +144,7 @@ def _fetch_file(source: Source, target: Path, note: Path) -> str:
 
 
 def _check_existing(source: Source, target: Path, recorded: dict[str, str]) -> None:
-    """Raise where what is at ``target`` is not what would be fetched."""
+    """Raise an error unless ``target`` is what would be fetched."""
     known = recorded.get(source.path) or (source.sha256 if source.make == "as_is" else None)
     if target.is_dir():
         right = source.url in recorded
@@ -154,7 +154,7 @@ def _check_existing(source: Source, target: Path, recorded: dict[str, str]) -> N
         right = source.check in DIGESTS and _contents(source, target) == getattr(source, source.check)
     if not right:
         raise InputError(
-            f"{target}: exists, and is not known to be what {source.url} publishes",
+            f"{target}: exists, but cannot be verified to be the file from {source.url}",
             "nothing is overwritten: move or remove it, or give another folder with --to",
         )
 
@@ -166,13 +166,13 @@ def _contents(source: Source, path: Path) -> str:
 def _check_contents(source: Source, path: Path) -> None:
     if source.check in DIGESTS and (got := _contents(source, path)) != getattr(source, source.check):
         raise InputError(
-            f"{source.url}: its {source.check} have digest {got}, expected {getattr(source, source.check)}",
-            "the publisher has changed the file, or something on the way has: compare before you use it",
+            f"{source.url}: the digest of its {source.check} is {got}, expected {getattr(source, source.check)}",
+            "the file was changed, by the publisher or in transit: compare before you use it",
         )
 
 
 def _read_note(note: Path) -> dict[str, str]:
-    """Recorded SHA-256 by path and by address."""
+    """Return the recorded SHA-256 by path and by address."""
     if not note.exists():
         return {}
     pairs = (line.removeprefix("# ").split(maxsplit=1) for line in note.read_text().splitlines())
@@ -180,7 +180,7 @@ def _read_note(note: Path) -> dict[str, str]:
 
 
 def _add_to_note(note: Path, source: Source, download_sha256: str, target: Path) -> None:
-    """Record what came: the download as a comment, the file as a line for ``sha256sum``."""
+    """Record a download: its checksum as a comment, that of the file as a line for ``sha256sum``."""
     with open(note, "a") as handle:
         handle.write(f"# {download_sha256}  {source.url}\n")
         if target.is_file():
@@ -188,11 +188,10 @@ def _add_to_note(note: Path, source: Source, download_sha256: str, target: Path)
 
 
 def download(url: str, part: Path, *, checked: bool = False) -> None:
-    """Bring ``part`` to the full length of what ``url`` publishes.
+    """Download ``url`` into ``part``, or resume the download.
 
-    It goes on from what ``part`` holds already where the server says that the file is still the same one (by its
-    ``ETag``, or when it was last modified, which are kept beside it), or where a checksum will tell; else it starts
-    anew.
+    It resumes if the server confirms that the file is unchanged (by its ``ETag`` or modification time, which are kept
+    in a file next to ``part``), or if a checksum is verified later; otherwise it starts over.
 
     Parameters
     ----------
@@ -201,12 +200,12 @@ def download(url: str, part: Path, *, checked: bool = False) -> None:
     part
         The file to write.
     checked
-        Whether the whole file is compared with a known checksum afterwards.
+        Whether a known checksum is verified afterwards.
 
     Raises
     ------
     InputError
-        Where it cannot be had, or nothing can tell whether it came whole.
+        If the download fails, or nothing can verify that it is complete.
     """
     mark = part.with_name(part.name + ".of")
     for _ in range(ATTEMPTS):
@@ -215,12 +214,12 @@ def download(url: str, part: Path, *, checked: bool = False) -> None:
             return
     size = part.stat().st_size if part.exists() else 0
     raise InputError(
-        f"{url}: the connection was cut after {size} bytes", "run the same command again: it goes on there if it can"
+        f"{url}: the connection was cut after {size} bytes", "run the same command again: it resumes if it can"
     )
 
 
 def _go_on(url: str, part: Path, mark: Path, checked: bool) -> bool:
-    """One attempt; whether all has come."""
+    """Make one attempt; return whether the file is complete."""
     version, have = _version_of(url, mark), part.stat().st_size if part.exists() else 0
     if have and not (version or checked):
         part.unlink()
@@ -231,7 +230,7 @@ def _go_on(url: str, part: Path, mark: Path, checked: bool) -> bool:
     try:
         response = urlopen(Request(quote(url, safe=":/%?=&"), headers=headers), timeout=TIMEOUT)
     except HTTPError as error:
-        if error.code == 416 and have:  # nothing after what is there: whole, or not a piece of this file
+        if error.code == 416 and have:  # no bytes after ours: the file is complete, or ours are not of this file
             whole = error.headers.get("Content-Range", "") == f"bytes */{have}"
             if not whole:
                 part.unlink()
@@ -242,19 +241,19 @@ def _go_on(url: str, part: Path, mark: Path, checked: bool) -> bool:
     except (URLError, OSError, HTTPException) as error:
         raise InputError(
             f"{url}: cannot reach {urlsplit(url).netloc} ({getattr(error, 'reason', error)})",
-            "is this machine offline? On a cluster, run the same command on a node that has a network",
+            "is this machine offline? on a cluster, run the same command on a node with network access",
         ) from error
     with response:
         first, total = _extent(response)
-        if first not in (0, have):  # another range than was asked for
+        if first not in (0, have):  # not the range that was requested
             part.unlink(missing_ok=True)
             return False
         told = total is not None or response.headers.get("Transfer-Encoding", "").lower() == "chunked"
         if not (told or checked):
             raise InputError(
-                f"{url}: the server does not say how long the file is, and no checksum is known: nothing can tell "
-                "whether it comes whole",
-                f"get it in another way, compare it with what is published, and put it where {part.stem} belongs",
+                f"{url}: the server does not report the length of the file, and no checksum is known: a complete "
+                "download cannot be verified",
+                f"download it in another way, compare it with the original, and save it as {part.stem}",
             )
         if not first:
             _note_version(url, response, mark)
@@ -263,7 +262,7 @@ def _go_on(url: str, part: Path, mark: Path, checked: bool) -> bool:
 
 
 def _extent(response: HTTPResponse) -> tuple[int, int | None]:
-    """The first byte that a reply has, and how many the whole file has; -1: it does not say, None: likewise."""
+    """Return the offset of a reply and the length of the whole file; -1 and None if not reported."""
     length = response.headers.get("Content-Length", "")
     if response.status != 206:
         return 0, int(length) if length.isdecimal() else None
@@ -274,7 +273,7 @@ def _extent(response: HTTPResponse) -> tuple[int, int | None]:
 
 
 def _version_of(url: str, mark: Path) -> str | None:
-    """By what the server is asked whether the file is still the one that a part was taken from."""
+    """Return the version of the partial file, with which the server tells whether the file has changed."""
     lines = mark.read_text(encoding="utf-8").splitlines() if mark.exists() else []
     return lines[1] if len(lines) == 2 and lines[0] == url else None
 
@@ -289,7 +288,7 @@ def _note_version(url: str, response: HTTPResponse, mark: Path) -> None:
 
 
 def _write_body(response: HTTPResponse, part: Path, have: int, total: int | None) -> bool:
-    """Write what comes after the first ``have`` bytes, which are there already; whether it ended in order."""
+    """Append a reply after the first ``have`` bytes; return whether it ended without error."""
     bar = tqdm(total=total, initial=have, desc=part.stem, unit="B", unit_scale=True, leave=False)
     with bar, open(part, "ab" if have else "wb") as handle:
         while True:

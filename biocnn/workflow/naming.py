@@ -1,4 +1,4 @@
-"""Names that a user chose, for folders and for command lines."""
+"""Names given by users, for folders and command lines."""
 
 import json
 import re
@@ -7,40 +7,40 @@ from typing import Any
 
 from biocnn.core.errors import InputError
 
-# What the rules write beside the folders of experiments.
+# Names that the rules use next to the folders of experiments.
 TAKEN = ("demo", "genomes", "logs", "benchmarks", "summary.tsv", "index.html")
-# Snakemake's sign of rules that feed themselves: it would stop at such a name, and speak of recursion.
+# Snakemake would stop at such a name, which it takes for a rule that feeds itself, and report recursion.
 PERIODIC = re.compile(r"(.+)\1{19,}$")
 
 
 def check_name(name: str, path: str | Path) -> None:
-    """Refuse a name that makes no safe folder under results.
+    """Refuse a name that is not safe for a folder in ``results/``.
 
     Parameters
     ----------
     name
-        Of an experiment.
+        Name of an experiment.
     path
-        The file that it comes from, for the message.
+        File that the name comes from, for the message.
     """
-    allowed = "allowed: up to 64 letters, digits, '_', '-' and '.', of which the last two do not come first"
+    allowed = "allowed: up to 64 letters, digits, '_', '-' and '.', not starting with '-' or '.'"
     fault = ""
     if len(name) > 64:
         fault = f"has {len(name)} characters"
     elif not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
         odd = next((c for c in name if not re.match(r"[A-Za-z0-9_.-]", c)), name[:1])
-        fault = f"holds {odd!r}" if odd not in "-." else f"starts with {odd!r}"
+        fault = f"contains {odd!r}" if odd not in "-." else f"starts with {odd!r}"
     elif PERIODIC.search(name):
-        fault = "repeats itself at its end, 20 times or more"
+        fault = "ends in 20 or more repeats"
     elif name in TAKEN:
-        fault, allowed = f"is taken: the workflow writes results/{name}", "for example my_" + name.split(".")[0]
+        fault, allowed = f"is reserved: the workflow writes results/{name}", "for example my_" + name.split(".")[0]
     if fault:
         raise InputError(f"{str(path)!r}: the name of an experiment, {name!r}, {fault}", f"rename the file; {allowed}")
 
 
 def flow(value: Any) -> str:
-    """A value as YAML on one line, in quotes only where they are needed."""
+    """Format a value as YAML on one line, with quotes only if needed."""
     if isinstance(value, list):
         return f"[{','.join(map(flow, value))}]"
     plain = re.fullmatch(r"[A-Za-z_./][A-Za-z0-9_./-]*", str(value)) or isinstance(value, int)
-    return str(value) if plain else f" {json.dumps(value)} "  # Snakemake would take quotes off the ends
+    return str(value) if plain else f" {json.dumps(value)} "  # spaces: Snakemake strips quotes at the ends

@@ -1,4 +1,4 @@
-"""What the Snakefile needs to know of the experiments; imports no torch, so that a dry run is quick."""
+"""Functions that the Snakefile calls; imports no torch, so that a dry run is quick."""
 
 import hashlib
 import re
@@ -26,7 +26,7 @@ KILLED = re.compile(r"^.*(?:slurmstepd.*(?:memory|oom)|OUT_OF_MEMORY|exit status
 
 
 class _Frozen(dict[str, Experiment]):
-    """Experiments by name, each read from its frozen copy when a rule asks for it."""
+    """Experiments by name, each read from its frozen copy on first access."""
 
     def __missing__(self, name: str) -> Experiment:
         self[name] = read_frozen(_frozen(name))
@@ -36,16 +36,16 @@ class _Frozen(dict[str, Experiment]):
 class Workflow:
     """The experiments of one invocation, and input and parameter functions for the rules.
 
-    What was read as the invocation began holds until it ends: jobs get frozen copies, in their own folders.
+    Experiments are read once, when the invocation begins; its jobs read frozen copies in the folders of results.
 
     Parameters
     ----------
     config
-        Snakemake's config: experiments (names under config/experiments, or paths of YAML files), data_root, gpus.
+        Snakemake's config: experiments (names in config/experiments, or paths of YAML files), data_root, gpus.
     base
         Folder of the Snakefile.
     begins
-        Whether the invocation begins here; else this is one of its jobs, which finds the frozen copies.
+        Whether this process starts the invocation; otherwise it is one of its jobs, for which frozen copies exist.
     """
 
     def __init__(self, config: dict[str, Any], base: Path, begins: bool = True) -> None:
@@ -58,8 +58,8 @@ class Workflow:
         self.gpus = 0
         with collector:
             self.gpus = _gpus(config.get("gpus", 0))
-        # One process a GPU; torchrun tells each which one it is.
-        # The command, not `-m biocnn.workflow.cli`: that would let files of the working folder stand for packages.
+        # One process per GPU; torchrun tells each process its GPU.
+        # The command, not `-m biocnn.workflow.cli`, which would let files of the working folder shadow packages.
         several = f"torchrun --standalone --nproc-per-node={self.gpus} --no-python biocnn"
         self.train_command = several.split() if self.gpus > 1 else ["biocnn"]
         self.begins, self.contents = begins, Contents()
@@ -73,14 +73,14 @@ class Workflow:
                 name = Path(path).stem
                 check_name(name, path)
                 if name in self.names:
-                    raise InputError(f"experiments: two are named {name!r}", "rename one of the files")
+                    raise InputError(f"experiments: duplicate name {name!r}", "rename one of the files")
                 self.names.append(name)
                 if begins:
                     experiment = self._read(path)
                     self.experiments[name] = replace(experiment, command=self._command(given, base))
         with collector:
             if not named:
-                raise InputError("experiments: none named", "for example --config experiments=[demo_sequences]")
+                raise InputError("experiments: none given", "for example --config experiments=[demo_sequences]")
         collector.finish()
         self.contents.keep()
 
@@ -92,7 +92,7 @@ class Workflow:
         collector = Collector()
         settings = experiment.settings
         if any(isinstance(names, list) for names in (settings.split.val, settings.split.test, settings.scan.contigs)):
-            from biocnn.io.quick_contigs import absent_contigs  # takes a moment to import
+            from biocnn.io.quick_contigs import absent_contigs  # slow to import
 
             encoded = {file: RESULTS / "genomes" / _key(experiment, file) for file in experiment.files.values()}
             with collector:
@@ -101,7 +101,7 @@ class Workflow:
         return experiment
 
     def _command(self, given: str, base: Path) -> str:
-        """What runs one experiment as this invocation does."""
+        """Return the command that runs one experiment as this invocation does."""
         values = {"experiments": [given], "data_root": self.data_root, "gpus": self.gpus}
         usual = {"data_root": ".", "gpus": 0}
         words = [f"{key}={flow(value)}" for key, value in values.items() if value != usual.get(key)]
@@ -109,18 +109,18 @@ class Workflow:
         return shlex.join(["snakemake", *where, "--cores", "all", "--config", *words])
 
     def freeze(self) -> None:
-        """As a run starts: write the copies that its jobs read, and get to know the files that they read."""
+        """Write the frozen copies for the jobs, and hash the files that they read; called when a run starts."""
         if self.begins:
             for name, experiment in self.experiments.items():
                 experiment.freeze(_frozen(name))
             self.contents.settle()
 
     def config_of(self, wildcards: Any) -> str:
-        """The frozen copy of the experiment."""
+        """Return the path of the frozen copy of the experiment."""
         return str(_frozen(wildcards.experiment))
 
     def made(self, *sections: str) -> Callable[[Any], list[str]]:
-        """An input function: what other rules make of the files that sections name; other files count by contents."""
+        """Return an input function: files in sections that other rules make; other files count by their content."""
 
         def found(wildcards: Any) -> list[str]:
             files = self.experiments[wildcards.experiment].files
@@ -129,60 +129,60 @@ class Workflow:
         return found
 
     def genome(self, wildcards: Any) -> list[str]:
-        """The encoded genome, shared by all experiments on the same FASTA file."""
+        """Return the encoded genome, shared by all experiments with the same FASTA file."""
         wanted = "data.genome" in self.experiments[wildcards.experiment].files
         return [self._encoded(wildcards, "data")] if wanted else []
 
     def variants_genome(self, wildcards: Any) -> str:
-        """The encoded genome that the variants refer to."""
+        """Return the encoded genome that the variants refer to."""
         return self._encoded(wildcards, "variants")
 
     def scanned_genome(self, wildcards: Any) -> str:
-        """The encoded genome that is scanned."""
+        """Return the encoded genome to scan."""
         return self._encoded(wildcards, "scan")
 
     def genome_option(self, wildcards: Any) -> list[str]:
-        """``--genome FOLDER`` for experiments that read one."""
+        """Return ``--genome FOLDER`` for experiments with a genome."""
         return [f"--genome={folder}" for folder in self.genome(wildcards)]
 
     def file(self, key: str) -> Callable[[Any, Any], str]:
-        """A function that gives the path of a file as a step is to read it.
+        """Return a function that gives the path of a file for a command line.
 
-        It asks for ``input`` because Snakemake leaves out what is derived from that when it compares parameters: a
-        file that was moved is the same one.
+        It takes ``input`` because Snakemake does not compare parameters that are derived from it: a file that was
+        moved is the same file.
         """
         return lambda wildcards, input: _argument(self.experiments[wildcards.experiment].files[key])
 
     def fasta(self, wildcards: Any, input: Any) -> str:
-        """The FASTA file behind an encoded genome; likewise."""
+        """Return the FASTA file of an encoded genome; takes ``input`` for the same reason as ``file``."""
         return _argument(self._fasta(wildcards)[1])
 
     def made_fasta(self, wildcards: Any) -> list[str]:
-        """The same, where a rule makes it."""
+        """Return the FASTA file if a rule makes it."""
         return sorted({_made(self._fasta(wildcards)[1])} - {""})
 
     def fasta_contents(self, wildcards: Any) -> str:
-        """What it holds."""
+        """Return the digest of the FASTA file."""
         experiment, path = self._fasta(wildcards)
         return experiment.contents.get(str(path), str(path))
 
     def runs(self, wildcards: Any) -> list[str]:
-        """Names of the trainings of an experiment."""
+        """Return the names of the runs of an experiment."""
         seeds = self._settings(wildcards).train.seeds
         return [f"{fold}-seed{seed}" for fold in self._folds(wildcards) for seed in seeds]
 
     def of_runs(self, pattern: str) -> Callable[[Any], list[str]]:
-        """An input function: ``pattern`` with {experiment} and each {run} filled in."""
+        """Return an input function that fills {experiment} and each {run} into ``pattern``."""
         return lambda wildcards: [
             pattern.format(experiment=wildcards.experiment, run=run) for run in self.runs(wildcards)
         ]
 
     def threads(self, wildcards: Any) -> int:
-        """Of torch."""
+        """Return the number of torch threads."""
         return self._settings(wildcards).train.threads
 
     def code(self, step: str, *sections: str) -> Callable[[Any], str]:
-        """A function that gives a word for the code of a step, classes that these sections name included."""
+        """Return a function that gives the digest of a step's code, including classes that these sections name."""
 
         def word(wildcards: Any) -> str:
             settings = self._settings(wildcards) if sections else None
@@ -191,18 +191,18 @@ class Workflow:
         return word
 
     def depends(self, *sections: str, leave: tuple[str, ...] = ()) -> Callable[[Any], str]:
-        """What a rule depends on: these sections' values, and nothing else of the file."""
+        """Return a function that gives what a rule depends on: the values of these sections and nothing else."""
         return lambda wildcards: self.experiments[wildcards.experiment].only(*sections, leave=leave)
 
     def uncertainties(self, wildcards: Any) -> list[str]:
-        """Outputs of the uncertainty step, for images unless the experiment says otherwise."""
+        """Return the output of the uncertainty step, by default for images only."""
         settings = self._settings(wildcards)
         wanted, own = settings.uncertainty.methods, input_of(settings.data.name)
         found = bool(own and own.unsure) if wanted is None else bool(wanted)
         return [f"{RESULTS}/{wildcards.experiment}/uncertainty"] if found else []
 
     def segments(self, wildcards: Any) -> list[str]:
-        """Outputs of the segment step, for experiments with new images."""
+        """Return the output of the segment step, for experiments with new images."""
         wanted = "segment.images" in self.experiments[wildcards.experiment].files
         return [f"{RESULTS}/{wildcards.experiment}/segment"] if wanted else []
 
@@ -213,17 +213,17 @@ class Workflow:
         return [f"fold{i}" for i in range(self._settings(wildcards).split.folds or 1)]
 
     def variants(self, wildcards: Any) -> list[str]:
-        """Outputs of the variants step, for experiments with variants."""
+        """Return the output of the variants step, for experiments with variants."""
         wanted = "variants.vcf" in self.experiments[wildcards.experiment].files
         return [f"{RESULTS}/{wildcards.experiment}/variants"] if wanted else []
 
     def scans(self, wildcards: Any) -> list[str]:
-        """Outputs of the scan step, for experiments with contigs to scan."""
+        """Return the output of the scan step, for experiments with contigs to scan."""
         wanted = self._settings(wildcards).scan.contigs
         return [f"{RESULTS}/{wildcards.experiment}/scan"] if wanted else []
 
     def _fasta(self, wildcards: Any) -> tuple[Experiment, Path]:
-        """An experiment with the genome, and the file."""
+        """Return an experiment with the genome, and the path of its FASTA file."""
         keys = ("data.genome", "variants.genome", "scan.genome")
         every = (
             (e, e.files[key]) for name in self.names for e in [self.experiments[name]] for key in keys & e.files.keys()
@@ -236,25 +236,25 @@ class Workflow:
         return f"{RESULTS}/genomes/{_key(experiment, path)}"
 
     def trials(self, wildcards: Any) -> list[str]:
-        """Outputs of all trials of a fold: the settings of the file and those drawn, each on every inner fold."""
+        """Return the outputs of all trials of a fold: the experiment's settings and random ones, on each inner fold."""
         section = self._settings(wildcards).calibrate
         folder = f"{RESULTS}/{wildcards.experiment}/calibrate/{wildcards.fold}"
         numbers = product(range(section.trials + 1), range(section.folds))
         return [f"{folder}/trial{trial}-part{part}.json" for trial, part in numbers]
 
     def calibrations(self, wildcards: Any) -> list[str]:
-        """Tables of the trials, one a fold, where the experiment asks for any."""
+        """Return the tables of trials, one per fold, if the experiment asks for a calibration."""
         folder = f"{RESULTS}/{wildcards.experiment}/calibrate"
         return [f"{folder}/{fold}/trials.tsv" for fold in self._folds(wildcards) if self._calibrated(wildcards)]
 
     def best_settings(self, wildcards: Any) -> list[str]:
-        """The settings that the trials chose for the fold of a run."""
+        """Return the file with the best settings for the fold of a run."""
         fold = wildcards.run.split("-")[0]
         file = f"{RESULTS}/{wildcards.experiment}/calibrate/{fold}/best.json"
         return [file] if self._calibrated(wildcards) else []
 
     def settings_option(self, wildcards: Any) -> list[str]:
-        """``--settings FILE`` for runs whose settings were chosen by trials."""
+        """Return ``--settings FILE`` for runs whose settings were chosen by trials."""
         return [f"--settings={file}" for file in self.best_settings(wildcards)]
 
     def _calibrated(self, wildcards: Any) -> bool:
@@ -266,14 +266,14 @@ def _under_results(path: Path) -> bool:
 
 
 def _made(path: Path) -> str:
-    """What a rule makes where a file is under results: of simulated data, the folder; "" for other files."""
+    """Return what a rule makes for a file in ``results/``: the folder for simulated data; "" for other files."""
     if not _under_results(path):
         return ""
     return str(DEMO / path.parts[2]) if path.parts[:2] == DEMO.parts else str(path)
 
 
 def _key(experiment: Experiment, fasta: Path) -> str:
-    """The name of an encoded genome: experiments whose FASTA files hold the same share it."""
+    """Return the name of an encoded genome, shared by experiments whose FASTA files have the same content."""
     word = re.sub(r"[^A-Za-z0-9_-]", "_", fasta.name.split(".")[0])[:40]
     return f"{word}-{hashlib.sha1(experiment.contents.get(str(fasta), str(fasta)).encode()).hexdigest()[:8]}"
 
@@ -283,7 +283,7 @@ def _frozen(name: str) -> Path:
 
 
 def _yaml_of(given: str, base: Path) -> str:
-    """The file of an experiment that is named by path, or by its name under config/experiments."""
+    """Return the YAML file of an experiment, given by path or by name in config/experiments."""
     path = given if given.endswith((".yaml", ".yml")) else f"config/experiments/{given}.yaml"
     path = str(Path(path).expanduser()) if path.startswith("~") else path
     return path if Path(path).exists() or not (base / path).exists() else str(base / path)
@@ -297,12 +297,12 @@ def _gpus(given: Any) -> int:
 
 
 def _argument(path: Path) -> str:
-    """A path that is not taken for an option."""
+    """Return a path that cannot be taken for an option."""
     return f"./{path}" if str(path).startswith("-") else str(path)
 
 
 def open_workflow(config: dict[str, Any], base: str, begins: bool) -> Workflow:
-    """Load the experiments; faults end Snakemake with status 2 and messages, its last lines, not a traceback."""
+    """Load the experiments; on faults, print them as the last lines and exit with status 2, without a traceback."""
     try:
         return Workflow(config, Path(base), begins)
     except InputError as error:
@@ -315,13 +315,13 @@ def open_workflow(config: dict[str, Any], base: str, begins: bool) -> Workflow:
 
 
 def headlines(names: list[str], tsv: str | Path, page: str | Path) -> str:
-    """Headline metrics of experiments and where to read more, for the end of a run; "" where parts alone were made."""
+    """Return headline metrics and the path of the page, for the end of a run; "" if there is no summary."""
     if not Path(tsv).exists():
         return ""
     header, *rows = (line.split("\t") for line in Path(tsv).read_text(encoding="utf-8").rstrip("\n").split("\n"))
     lines = []
     for row in rows:
-        if row[0] not in names:  # of an earlier run
+        if row[0] not in names:  # from an earlier run
             continue
         named = {key: value for key, value in zip(header, row, strict=True) if value}
         numbers = [key for key in named if f"{key}_low" in header]
@@ -333,9 +333,9 @@ def headlines(names: list[str], tsv: str | Path, page: str | Path) -> str:
 
 
 def memory_advice(logs: Iterable[str]) -> str:
-    """What to do where a job was killed for want of memory; "" where Snakemake's logs tell of none.
+    """Return advice if a job was killed because it ran out of memory; "" if Snakemake's logs report none.
 
-    SLURM's plugin for Snakemake calls such a job failed, without a reason; the job's own log, which it names, has it.
+    SLURM's plugin for Snakemake reports such a job as failed, without a reason, which is in the job's own log.
     """
     texts = [_text(path) for path in logs]
     jobs = {path for text in texts for path in re.findall(r"(?:log: |, )([^,\n]*/slurm_logs/[^,\n]*?\.log)", text)}
@@ -344,9 +344,9 @@ def memory_advice(logs: Iterable[str]) -> str:
         return ""
     rules = dict.fromkeys(rule for _, text in told for rule in re.findall(r"Error in rule (\w+)", text))
     return (
-        f"biocnn: a job was killed, most likely for want of memory: {told[0][0]}\n"
-        f"  on a cluster, give it more: --set-resources {' '.join(f'{rule}:mem_mb=16000' for rule in rules)}\n"
-        "  on this machine, run fewer jobs at once (--cores), or have training take less (train.memory_gb)"
+        f"biocnn: a job was killed, most likely because it ran out of memory: {told[0][0]}\n"
+        f"  on a cluster, request more: --set-resources {' '.join(f'{rule}:mem_mb=16000' for rule in rules)}\n"
+        "  on this machine, run fewer jobs at once (--cores), or reduce memory in training (train.memory_gb)"
     )
 
 

@@ -1,4 +1,4 @@
-"""Demonstration data made from a seed, byte for byte: a genome with peaks, and images of nuclei."""
+"""Demonstration data, reproducible byte for byte from a seed: a genome with peaks, and images of nuclei."""
 
 import csv
 import shutil
@@ -9,12 +9,12 @@ import numpy as np
 import tifffile
 from scipy.ndimage import gaussian_filter
 
-# Planted: CTCF, as IUPAC consensus. The same matrix is in demo/motifs.meme, so that the learned motif can be named.
+# Planted sites: CTCF, as IUPAC consensus. demo/motifs.meme has the same matrix, so that the learned motif is named.
 CONSENSUS = "CCASYAGRKGGCRSY"
 IUPAC = {"A": "A", "C": "C", "G": "G", "T": "T", "R": "AG", "Y": "CT", "S": "CG", "K": "GT"}
 
 # Probability of the next base (columns ACGT) after each base (rows ACGT), as in human DNA: CpG is rare, and rarer in
-# AT-rich stretches than in GC-rich ones.
+# AT-rich than in GC-rich regions.
 AT_RICH = np.array(
     [[0.36, 0.15, 0.22, 0.27], [0.38, 0.24, 0.04, 0.34], [0.31, 0.19, 0.23, 0.27], [0.25, 0.18, 0.22, 0.35]]
 )
@@ -27,11 +27,11 @@ PEAKS_PER_CONTIG, SPACING, WITH_SITE = 190, 1_200, 0.98
 TELOMERE, GAP = 2_000, 3_000
 
 SIZE, PLATES, IMAGES_PER_PLATE, NEW_IMAGES = 256, 8, 5, 3
-REACH = 26  # half the side of the box that a nucleus is drawn in, in pixels
+REACH = 26  # half the side of the box in which a nucleus is drawn, in pixels
 
 
 def consensus_pfm(consensus: str) -> np.ndarray:
-    """Base probabilities, shape (4, w), of an IUPAC consensus: .94 shared by the bases it names, .03 for each other."""
+    """Return base probabilities, shape (4, w), of an IUPAC consensus: .03 for each base that a letter excludes."""
     pfm = np.full((4, len(consensus)), 0.03)
     for position, letter in enumerate(consensus):
         named = ["ACGT".index(base) for base in IUPAC[letter]]
@@ -40,7 +40,7 @@ def consensus_pfm(consensus: str) -> np.ndarray:
 
 
 def simulate_sequences(folder: str | Path, seed: int) -> None:
-    """Write a small genome with transcription factor binding sites, and the peaks a ChIP-seq experiment would call.
+    """Write a small genome with transcription factor binding sites, and peaks as called from a ChIP-seq experiment.
 
     ``genome.fa`` has 8 contigs of 240 kb: a first-order Markov chain with human-like dinucleotides in AT-rich and
     GC-rich stretches, soft-masked copies of old repeats, and runs of N at the ends and in one assembly gap.
@@ -50,9 +50,9 @@ def simulate_sequences(folder: str | Path, seed: int) -> None:
     Parameters
     ----------
     folder
-        Where the files go; it is made where it is missing.
+        Output folder, created if missing.
     seed
-        Decides every byte.
+        Determines every byte.
     """
     folder, rng = Path(folder), np.random.default_rng([seed, 1])
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ def simulate_sequences(folder: str | Path, seed: int) -> None:
 
 
 def _background(rng: np.random.Generator) -> np.ndarray:
-    """Codes of one contig: stretches of 1 kb, each AT-rich or GC-rich, all walked in step."""
+    """Return the codes of one contig: 1 kb blocks, each AT-rich or GC-rich, simulated in parallel."""
     count = CONTIG_LENGTH // STRETCH
     cumulative = np.stack([AT_RICH, GC_RICH]).cumsum(axis=2)
     richness = (rng.random(count) < 0.35).astype(int)
@@ -88,8 +88,8 @@ def _background(rng: np.random.Generator) -> np.ndarray:
 
 
 def _add_repeats(codes: np.ndarray, masked: np.ndarray, rng: np.random.Generator) -> None:
-    """Overwrite some stretches with mutated copies of one 300 bp family, marked as soft-masked."""
-    # The family is the same on all contigs, whatever the seed: it comes from a generator of its own.
+    """Overwrite some intervals with mutated copies of one 300 bp repeat family, marked as soft-masked."""
+    # A separate generator makes the family the same on all contigs and for all seeds.
     family = np.random.default_rng(0).integers(0, 4, 300, dtype=np.uint8)
     for start in rng.integers(TELOMERE, CONTIG_LENGTH - 300 - TELOMERE, 60):
         length = int(rng.integers(90, 301))
@@ -101,7 +101,7 @@ def _add_repeats(codes: np.ndarray, masked: np.ndarray, rng: np.random.Generator
 
 
 def _sites(rng: np.random.Generator, width: int) -> np.ndarray:
-    """Starts of the sites on one contig: one about every 1.2 kb, none in the runs of N."""
+    """Return the starts of the sites on one contig: about one per 1.2 kb, none in the runs of N."""
     first, middle = TELOMERE + 500, CONTIG_LENGTH // 2
     places = np.arange(first, CONTIG_LENGTH - first - width, SPACING)
     places = places[np.abs(places - middle) > GAP]
@@ -119,7 +119,7 @@ def _plant(
     sites: list[tuple[object, ...]],
     rng: np.random.Generator,
 ) -> None:
-    """Write one site into ``codes`` (or none, now and then) and append its peak."""
+    """Write a site into ``codes``, except in 2% of cases, and append its peak."""
     width = pfm.shape[1]
     site = (rng.random(width) > pfm.cumsum(axis=0)[:3]).sum(axis=0).astype(np.uint8)
     strength = float(np.log2(pfm[site, np.arange(width)] / 0.25).sum())
@@ -152,25 +152,25 @@ def _wrap(text: str, width: int = 60) -> str:
 
 
 def simulate_nuclei(folder: str | Path, seed: int) -> None:
-    """Write microscope-like images of fluorescent nuclei and the labels of every nucleus, 16-bit TIFF.
+    """Write microscope-like images of fluorescent nuclei, and labels of all nuclei, as 16-bit TIFF.
 
     ``images/`` and ``labels/`` hold 40 pairs of 256 x 256 pixels from 8 plates that differ in density and brightness,
     listed in ``table.csv`` (image, mask, group = plate); ``new/`` holds 3 images without labels, to be segmented.
-    Nuclei are irregular ellipses that often touch; the light is uneven, the optics blur, photons and camera add noise.
+    Nuclei are irregular ellipses that often touch; illumination is uneven, optics blur, photons and camera add noise.
 
     Parameters
     ----------
     folder
-        Where the files go; it is made where it is missing.
+        Output folder, created if missing.
     seed
-        Decides every byte.
+        Determines every byte.
     """
     folder = Path(folder)
     for name in ("images", "labels", "new"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     rows = []
     for plate in range(PLATES + 1):
-        # The last "plate" is the one that nobody has annotated.
+        # The last "plate" has no annotation.
         rng = np.random.default_rng([seed, 2, plate])
         density, brightness = rng.uniform(18, 52), np.exp(rng.uniform(np.log(1500), np.log(9000)))
         for well in range(IMAGES_PER_PLATE if plate < PLATES else NEW_IMAGES):
@@ -187,7 +187,7 @@ def simulate_nuclei(folder: str | Path, seed: int) -> None:
 
 
 def _nuclei(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Labels (uint16) and light given off (float, about 1 inside a nucleus) of one field of view."""
+    """Return labels (uint16) and emitted light (float, about 1 inside a nucleus) of one field of view."""
     labels, emission = np.zeros((SIZE, SIZE), dtype=np.uint16), np.zeros((SIZE, SIZE))
     centres: list[tuple[float, float, float]] = []
     for _ in range(12 * count):
@@ -196,7 +196,7 @@ def _nuclei(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarra
         box = tuple(slice(max(0, round(v) - REACH), max(0, round(v) + REACH)) for v in (row, column))
         inside, height = _shape(row, column, radius, box, rng)
         free = inside & (labels[box] == 0)
-        # A nucleus may lose a sliver to its neighbour, not more: nuclei touch, they do not lie on each other.
+        # A nucleus may lose a sliver to its neighbour, but no more: nuclei touch, they do not overlap.
         if inside.sum() < 40 or free.sum() < 0.93 * inside.sum():
             continue
         centres.append((row, column, radius))
@@ -208,7 +208,7 @@ def _nuclei(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarra
 
 
 def _place(centres: list[tuple[float, float, float]], radius: float, rng: np.random.Generator) -> tuple[float, float]:
-    """A new centre: beside an existing nucleus in half of the cases, else anywhere."""
+    """Return a new centre: next to an existing nucleus in 55% of cases, otherwise anywhere."""
     if centres and rng.random() < 0.55:
         row, column, other = centres[int(rng.integers(len(centres)))]
         angle, distance = rng.uniform(0, 2 * np.pi), (radius + other) * rng.uniform(0.92, 1.08)
@@ -219,7 +219,7 @@ def _place(centres: list[tuple[float, float, float]], radius: float, rng: np.ran
 def _shape(
     row: float, column: float, radius: float, box: tuple[slice, ...], rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where in a box one irregular ellipse lies, and how bright it is: with a bright middle, texture and nucleoli."""
+    """Return the mask and brightness of an irregular ellipse in a box: bright centre, texture and nucleoli."""
     rows, columns = np.mgrid[:SIZE, :SIZE][(slice(None), *box)]
     turn, stretch = rng.uniform(0, np.pi), rng.uniform(1.0, 1.45)
     across = (rows - row) * np.cos(turn) - (columns - column) * np.sin(turn)
@@ -238,7 +238,7 @@ def _shape(
 
 
 def _photograph(emission: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The camera's 16-bit picture: haze, blur, uneven light, background, shot noise and read noise."""
+    """Return the camera's 16-bit image: haze, blur, uneven illumination, background, shot noise and read noise."""
     rows, columns = np.mgrid[:SIZE, :SIZE] / SIZE - 0.5
     centre = rng.uniform(-0.3, 0.3, 2)
     light = 1.1 - rng.uniform(0.5, 1.1) * ((rows - centre[0]) ** 2 + (columns - centre[1]) ** 2)

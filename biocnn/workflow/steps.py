@@ -1,4 +1,4 @@
-"""The steps of the workflow: rule = sub-command = function of paths. Each writes whole files or none.
+"""The steps of the workflow: rule = sub-command = function of paths. Each writes complete files or none.
 
 The main path: check, dataset, train, predict, baselines, evaluate, explain, uncertainty, segment, variants, scan,
 report, summary.
@@ -19,7 +19,7 @@ log = logging.getLogger("biocnn")
 
 
 def simulate(kind: str, out: Path, *, seed: int = 1) -> None:
-    """Make the data of the demonstrations: KIND is sequences or nuclei."""
+    """Simulate the data of the demonstrations: KIND is sequences or nuclei."""
     from biocnn.workflow import simulate as simulation
 
     makers = {"sequences": simulation.simulate_sequences, "nuclei": simulation.simulate_nuclei}
@@ -41,9 +41,9 @@ def check(
     config: Path, raw: Path, out: Path,
     *, doctor: Path | None = None, data_root: Path = Path(), genome: Path | None = None,
 ) -> None:  # fmt: skip
-    """Read all raw data and store them in RAW; count what was found, repaired and dropped.
+    """Read all raw data and store them in RAW; report counts of what was read, repaired and dropped.
 
-    DOCTOR gets findings on single images.
+    DOCTOR receives findings on individual images.
     """
     from biocnn.core.checks import Checks
     from biocnn.data.doctor import write_checks
@@ -70,7 +70,7 @@ def dataset(config: Path, raw: Path, out: Path, *, data_root: Path = Path()) -> 
         facts = write(open_raw(raw), experiment.settings.split, experiment.settings.seed, folder)
     for i, fold in enumerate(facts.folds or [facts]):
         name = f"fold {i}" if facts.folds else "examples"
-        log.info("%s: %s", name, ", ".join(f"{n} {part}" for part, n in fold.n or ()))
+        log.info("%s: %s", name, ", ".join(f"{n} {split}" for split, n in fold.n or ()))
         for leak in fold.leakage:
             if leak.any:
                 what = "removed" if leak.removed else "kept; see split.remove_leaks"
@@ -82,7 +82,7 @@ def dataset(config: Path, raw: Path, out: Path, *, data_root: Path = Path()) -> 
 def trial(
     config: Path, data: Path, name: str, out: Path, *, data_root: Path = Path(), state: Path | None = None
 ) -> None:
-    """Train with random settings and validate: NAME, fold0-trial3-part1 say, has numbers from 0."""
+    """Train with random settings and validate: NAME is e.g. fold0-trial3-part1, numbered from 0."""
     from biocnn.data.dataset import Dataset
     from biocnn.training.calibrate import run_trial
     from biocnn.training.state import clear
@@ -92,11 +92,11 @@ def trial(
     with atomic(out) as path:
         path.write_text(json.dumps(record, indent=1))
     if state:
-        clear(state, unfinished=True)  # of trainings that diverged
+        clear(state, unfinished=True)  # also of trainings that diverged
 
 
 def calibrate(table: Path, best: Path, *trials: Path) -> None:
-    """Rank the trials in a table; BEST gets the settings of the first, for `biocnn train --settings`."""
+    """Rank the trials in a table; write the best settings to BEST, for `biocnn train --settings`."""
     from biocnn.training.calibrate import rank_trials, read_record
 
     ranked, chosen = rank_trials([read_record(path) for path in trials])
@@ -118,9 +118,9 @@ def train(
     settings: Path | None = None,
     state: Path | None = None,
 ) -> None:
-    """Train RUN, fold0-seed1 say, and keep its best epoch. Stopped, it goes on from STATE when it is run again.
+    """Train RUN, e.g. fold0-seed1, and keep its best epoch. If interrupted, the same command resumes from STATE.
 
-    SETTINGS, from `biocnn calibrate`, take the place of those in CONFIG.
+    SETTINGS, from `biocnn calibrate`, replace those in CONFIG.
     """
     from biocnn.config.search_space import chosen
     from biocnn.core.parallel import started_processes
@@ -147,10 +147,10 @@ def predict(
     trust: str = "",
     **options: Any,
 ) -> None:
-    """Predict the validation and the test part.
+    """Predict the validation and test splits.
 
-    Options take the place of the settings of CONFIG, an experiment. TRUST is modules, with commas between them, that
-    hold networks of your own; a model of one of them makes it run.
+    Options replace the settings of CONFIG, an experiment. TRUST lists modules, separated by commas, that define your
+    own networks; loading a model of such a module runs its code.
     """
     import torch
 
@@ -170,7 +170,7 @@ def predict(
 
 
 def baselines(config: Path, data: Path, out: Path, *, data_root: Path = Path()) -> None:
-    """Fit simple models of the same sequences (GC content, dinucleotides, 6-mers); of images there are none."""
+    """Fit simple models to the same sequences (GC content, dinucleotides, 6-mers); there are none for images."""
     from biocnn.evaluation.baselines import write_baselines
 
     experiment = _load(config, data_root)
@@ -192,9 +192,9 @@ def evaluate(
     *runs: Path,
     data_root: Path = Path(),
 ) -> None:
-    """Judge predictions, and compare them with SIMPLE, the baselines; RUNS have model.safetensors and predictions.
+    """Evaluate predictions and compare them with SIMPLE, the baselines; RUNS have model.safetensors and predictions.
 
-    DECIDED gets the masks or labels that all runs together decide.
+    DECIDED receives the masks or labels from the ensemble of all runs.
     """
     from biocnn.data.dataset import Dataset
     from biocnn.evaluation.audit import audit_stored
@@ -213,7 +213,7 @@ def evaluate(
 
 
 def explain(config: Path, data: Path, run: Path, out: Path, *, data_root: Path = Path()) -> None:
-    """Motifs and attributions of a sequence model, activation maps of an image model; RUN as in `biocnn evaluate`."""
+    """Extract motifs and attributions of sequences, or activation maps of images; RUN as in `biocnn evaluate`."""
     from biocnn.config.registry import own_module
     from biocnn.data.dataset import Dataset
     from biocnn.explain.step import explain_test_part
@@ -229,7 +229,7 @@ def explain(config: Path, data: Path, run: Path, out: Path, *, data_root: Path =
 
 
 def uncertainty(config: Path, data: Path, decided: Path, out: Path, *runs: Path, data_root: Path = Path()) -> None:
-    """How sure the networks are of pixels, objects and images; DECIDED is what `biocnn evaluate` made of the RUNS."""
+    """Estimate the uncertainty of pixels, objects and images; DECIDED is from `biocnn evaluate` on the same RUNS."""
     import torch
 
     from biocnn.data.dataset import Dataset
@@ -237,7 +237,7 @@ def uncertainty(config: Path, data: Path, decided: Path, out: Path, *runs: Path,
 
     settings, stored = _load(config, data_root).settings, Dataset(data)
     if not stored.task.uncertainty:
-        raise InputError(f"uncertainty: is not known for the task {stored.task.name}", "set uncertainty: {methods: []}")
+        raise InputError(f"uncertainty: not available for task {stored.task.name}", "set uncertainty: {methods: []}")
     torch.set_num_threads(settings.train.threads)
     with atomic(out) as folder:
         folder.mkdir()
@@ -279,8 +279,8 @@ def variants(
 ) -> None:
     """Score the variants of a VCF or BCF with one or more models: annotated and indexed VCF, and a table.
 
-    GENOME is a FASTA file or a folder that `biocnn genome` made. The names of fields in INFO begin with PREFIX, or
-    BIOCNN. SEED draws the random variants; left out: that of CONFIG, or 1. CONFIG and TRUST as in `biocnn predict`.
+    GENOME is a FASTA file or a folder from `biocnn genome`. PREFIX starts the names of INFO fields; default: BIOCNN.
+    SEED draws the random variants; default: that of CONFIG, or 1. CONFIG and TRUST as in `biocnn predict`.
     """
     import torch
 
@@ -311,7 +311,7 @@ def scan(
     trust: str = "",
     **options: Any,
 ) -> None:
-    """Scan a genome, FASTA or as `biocnn genome` made it, with one or more models: probability as bigWig, and peaks.
+    """Scan a genome, a FASTA file or a folder from `biocnn genome`: probability as bigWig, and peaks.
 
     CONFIG and TRUST as in `biocnn predict`.
     """
@@ -323,7 +323,7 @@ def scan(
 
 
 def report(config: Path, out: Path, figures: Path, *, data_root: Path = Path()) -> None:
-    """One self-contained HTML page about the experiment whose folder OUT lies in, and its figures as files."""
+    """Write a self-contained HTML page about the experiment in the folder of OUT, and its figures as files."""
     with needs("workflow", "the report"):
         from biocnn.report import write_report
 
@@ -331,7 +331,7 @@ def report(config: Path, out: Path, figures: Path, *, data_root: Path = Path()) 
 
 
 def summary(tsv: Path, html: Path, *pages: Path) -> None:
-    """A table and a page over all experiments; PAGES are their reports."""
+    """Write a table and a page over all experiments; PAGES are their reports."""
     with needs("workflow", "the summary"):
         from biocnn.report import write_summary
 
@@ -356,12 +356,12 @@ STEPS = (
 )  # fmt: skip
 
 
-# Steps whose options are the settings of these sections, see biocnn.config.settings.
+# Steps whose options are the settings of these sections: see biocnn.config.settings.
 OPTIONS = {"predict": ("predict",), "segment": ("predict", "segment"), "variants": ("variants",), "scan": ("scan",)}
 
 
 def _options(step: str, config: Path | None, data_root: Path, trust: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Keywords for what a step calls: options in place of an experiment's settings, or of defaults; what is trusted."""
+    """Return keyword arguments of a step: options, else settings of the experiment, else defaults; trusted modules."""
     from biocnn.config.registry import own_module
     from biocnn.config.schema import option_fields, options
     from biocnn.config.settings import Settings
@@ -393,8 +393,8 @@ def _read(experiment: Any, checks: Any, genome: Path | None) -> Any:
 
 
 def _numbers(name: str, *words: str) -> list[int]:
-    """The numbers in a name such as fold0-seed1."""
+    """Return the numbers in a name such as fold0-seed1."""
     found = re.fullmatch("-".join(rf"{word}(\d{{1,10}})" for word in words), name)
     if not found:
-        raise InputError(f"{name!r} is not understood", f"for example {'-'.join(f'{word}0' for word in words)}")
+        raise InputError(f"invalid name {name!r}", f"for example {'-'.join(f'{word}0' for word in words)}")
     return [int(number) for number in found.groups()]

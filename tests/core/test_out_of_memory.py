@@ -1,4 +1,4 @@
-"""Where a job was killed for want of memory, the last lines of a run say so, and what to set."""
+"""Where a job was killed because it ran out of memory, the last lines of a run say so, and what to set."""
 
 import shutil
 import subprocess
@@ -18,7 +18,7 @@ def test_a_killed_step_is_named_with_what_to_set(tmp_path: Path) -> None:
     environment = stand_in(tmp_path / "bin")
     run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
     assert run.returncode == 1
-    assert "for want of memory" in run.stderr
+    assert "because it ran out of memory" in run.stderr
     assert "--set-resources train:mem_mb=16000" in run.stderr
 
 

@@ -193,7 +193,7 @@ def test_a_reply_without_length_or_checksum_is_refused(server: Server, tmp_path:
         get(server, tmp_path, sha256=hashlib.sha256(BODY).hexdigest())
     assert get(server, tmp_path, sha256=hashlib.sha256(BODY).hexdigest()) == "fetched"
     server.published["/more.bin"] = BODY
-    with pytest.raises(InputError, match=r"does not say how long .*\n.*compare it with what is published"):
+    with pytest.raises(InputError, match=r"does not report the length .*\n.*compare it with the original"):
         get(server, tmp_path, name="more.bin", path="more.bin")
     assert leftovers(tmp_path) == ["data.bin", "fetched.sha256"]
 
@@ -228,7 +228,7 @@ def test_contents_are_checked_however_they_are_packed(server: Server, tmp_path: 
     assert get(server, tmp_path, name="one.fa", path="one.fa.gz", sequences=expected) == "fetched"
     assert get(server, tmp_path, name="two.fa", path="two.fa.gz", sequences=expected) == "fetched"
     assert get(server, tmp_path, name="one.fa", path="known.fa", sequences=expected) == "kept"
-    with pytest.raises(InputError, match="its sequences have digest"):
+    with pytest.raises(InputError, match="the digest of its sequences is"):
         get(server, tmp_path, name="bad.fa", path="bad.fa.gz", sequences=expected)
     assert not any("bad" in name for name in leftovers(tmp_path))
 

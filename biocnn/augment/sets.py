@@ -12,7 +12,7 @@ doi:10.1007/978-3-030-00934-2_30; Stringer et al., Nature Methods 18, 100-106 (2
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from biocnn.config.registry import find
 from biocnn.config.schema import Chosen, choose
@@ -23,7 +23,20 @@ UPRIGHT = 15.0  # degrees by which images that have an upper end may be turned
 TILT = 30.0  # degrees out of the plane, as nnU-Net
 
 
-def resolve_augment(wanted: str | Sequence[Chosen], facts: Any, patch: Sequence[int] | None) -> list[Chosen]:
+class About(Protocol):
+    """The facts of a data set that a set of augmentations depends on."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def spatial_dims(self) -> int: ...
+    @property
+    def in_channels(self) -> int: ...
+    @property
+    def spacing(self) -> Sequence[float] | None: ...
+
+
+def resolve_augment(wanted: str | Sequence[Chosen], facts: About, patch: Sequence[int] | None) -> list[Chosen]:
     """The augmentations that a word stands for, with all their settings; a list stays what it is.
 
     Parameters
@@ -38,8 +51,8 @@ def resolve_augment(wanted: str | Sequence[Chosen], facts: Any, patch: Sequence[
           planes alone;
         - ``none``.
     facts
-        Of the data set: kind, spatial_dims, in_channels, spacing. Where pixels are longer along one axis, and in
-        volumes of unknown spacing, every set keeps to what ``anisotropic`` allows.
+        Where pixels are longer along one axis, and in volumes of unknown spacing, every set keeps to what
+        ``anisotropic`` allows.
     patch
         Length of each side of a patch; only square ones are turned by quarters, which is not missed in others, for
         they are turned by any angle.
@@ -81,7 +94,7 @@ def resolve_augment(wanted: str | Sequence[Chosen], facts: Any, patch: Sequence[
     return [choose("augment", section, "augment") for section in found]
 
 
-def _alike(facts: Any) -> bool:
+def _alike(facts: About) -> bool:
     """Whether pixels are about as long along each axis; volumes of unknown spacing are taken for stacks."""
     spacing = facts.spacing
     return max(spacing) <= ALIKE * min(spacing) if spacing else facts.spatial_dims == 2

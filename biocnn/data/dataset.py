@@ -20,7 +20,7 @@ from biocnn.data import leakage, splits
 from biocnn.data.facts import checked
 from biocnn.data.loci import FROM, loci
 from biocnn.data.raw import Raw
-from biocnn.data.splits import PARTS
+from biocnn.data.splits import SPLITS
 from biocnn.data.stored_raw import fingerprint
 from biocnn.io.ragged import REMEDY, Ragged, link
 from biocnn.tasks import Task, make_task
@@ -187,7 +187,7 @@ class _Fold:
 
 
 def _sizes(split: pd.Series) -> BySplit[int]:
-    return BySplit[int](**{part: int((split == part).sum()) for part in PARTS})
+    return BySplit[int](**{part: int((split == part).sum()) for part in SPLITS})
 
 
 def _divide(raw: Raw, examples: pd.DataFrame, split: Split, seed: int, checks: Checks) -> list[_Fold]:
@@ -253,7 +253,7 @@ def _store_truth(raw: Raw, task: Task, folder: Path) -> list[Any]:
 def _measure_truth(task: Task, found: list[Any], folds: list[_Fold], checks: Checks) -> None:
     """Check the parts of each fold, and measure them."""
     for number, fold in enumerate(folds):
-        parts = {part: [found[row] for row in np.flatnonzero(fold.split == part)] for part in PARTS}
+        parts = {part: [found[row] for row in np.flatnonzero(fold.split == part)] for part in SPLITS}
         for reason, output in task.check_split(parts):
             checks.add(f"split, fold {number}" if len(folds) > 1 else "split", "note", reason, 1, output)
         fold.add(**task.measure(parts))

@@ -7,8 +7,8 @@ import numpy as np
 
 from biocnn.core.errors import InputError
 from biocnn.io.ragged import Ragged
+from biocnn.metrics.masks import IGNORE
 
-IGNORED = 255
 MOST = 400_000  # pixels stored of all images
 EACH = (32, 4096)  # pixels stored of each class and image, as the number of images allows; fewer where there are fewer
 
@@ -33,7 +33,7 @@ def write_places(masks: Ragged, path: Path, seed: int) -> None:
 
 def _places(mask: np.ndarray, image: int, most: int, rng: np.random.Generator) -> np.ndarray:
     parts = [np.zeros((0, 3), np.int64)]
-    counts = np.bincount(mask, minlength=IGNORED)[:IGNORED]
+    counts = np.bincount(mask, minlength=IGNORE)[:IGNORE]
     for value in np.flatnonzero(counts):
         if counts[value] > max(mask.size // 2, most):  # to list them all would take much memory
             pixels = rng.integers(mask.size, size=4 * most)

@@ -1,7 +1,6 @@
 """What must hold for a set of images together: channels, data type, pixel size."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, nearest
 from biocnn.data.looks import Look, look_at
 from biocnn.data.survey import MaskSeen
-from biocnn.io.channels import GREY, by_name, match_any, match_channels, wrong_channels
+from biocnn.io.channels import GREY, by_name, match_channels
 from biocnn.io.image_files import ImageFile
 from biocnn.io.stored import MILLIMETRES, RGB, Grid
 
@@ -70,40 +69,10 @@ def _is_grey(image: ImageFile) -> bool:
     return image.channels == RGB and all(np.array_equal(red, p) for p in image.pixels[1:])
 
 
-def conform(image: ImageFile, known_as: Sequence[list[str]], where: str | Path) -> np.ndarray:
-    """Bring one image to given channels: as ``match_channels`` finds them, else grey out of equal red, green and blue.
-
-    Parameters
-    ----------
-    image
-        To take channels of.
-    known_as
-        Names of the channels, and others that they have in some files.
-    where
-        File, for messages.
-
-    Returns
-    -------
-    pixels
-        Shape (C, *spatial).
-
-    Raises
-    ------
-    InputError
-        Where the image has other channels.
-    """
-    match = match_any(image.channels, known_as)
-    if match is not None:
-        return np.ascontiguousarray(image.pixels[match.index])
-    if len(known_as[0]) == 1 and _is_grey(image):
-        return image.pixels[:1]
-    raise wrong_channels(where, image.channels, known_as[0])
-
-
 def common_channels(
     seen: list[Seen], wanted: list[str] | None, checks: Checks, source: str
 ) -> tuple[list[str], list[list[str]]]:
-    """Channels that all images are brought to, and what files call them, for ``conform``; what that takes is counted.
+    """Channels that all images are brought to, and what files call them; what that takes is counted.
 
     ``wanted`` chooses channels by name, or names them where the files use none of these names.
     """

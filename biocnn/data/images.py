@@ -17,7 +17,6 @@ from biocnn.data.image_sets import (
     common_channels,
     common_dtype,
     common_spacing,
-    conform,
     spacing_range,
     spacings,
 )
@@ -29,7 +28,8 @@ from biocnn.data.survey import Survey
 from biocnn.io.geometry import lay
 from biocnn.io.image_files import ImageFile, read_image
 from biocnn.io.image_paths import PASSED_OVER, passed_over, unique_ids
-from biocnn.io.stored import Grid, swapped
+from biocnn.io.lazy import open_image
+from biocnn.io.stored import Grid, swapped, whole
 from biocnn.tasks.facts import Decision, Facts
 
 MOST_CLASSES = IGNORE  # values from 0 to the one before it
@@ -298,8 +298,9 @@ class _Reader:
 
     def x(self, index: int) -> np.ndarray:
         """Image of shape (C, *spatial), in the data type of the set."""
-        image = read_image(self.folder / self.rows["image"].iloc[index], self.settings.axes)
-        return conform(image, self.known_as, self.rows["image"].iloc[index]).astype(self.dtype, copy=False)
+        with open_image(self.folder / self.rows["image"].iloc[index], self.settings.axes) as image:
+            image.choose(self.known_as[0], self.known_as)
+            return image.read(whole(image.shape)).astype(self.dtype, copy=False)
 
     def y(self, index: int) -> np.ndarray:
         """Class mask, uint8 with 255 = ignore, or labels, int32; shape (*spatial)."""

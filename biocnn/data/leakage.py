@@ -11,6 +11,7 @@ from biocnn.config.registry import resolve
 from biocnn.core.checks import Checks
 from biocnn.data.duplicates import alike, small_version
 from biocnn.data.raw import Raw
+from biocnn.data.sampling import overlapping
 from biocnn.io.fasta import reverse_complement
 from biocnn.io.tile_names import of_examples
 from biocnn.tasks.facts import Leak
@@ -123,27 +124,6 @@ def leaks(identity: Identity, split: pd.Series) -> dict[tuple[str, str], dict[st
         if identity.windows is not None:
             found[pair]["overlap"] = second[overlapping(identity.windows[second], identity.windows[first])]
     return found
-
-
-def overlapping(windows: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Which windows share a base with at least one of the others.
-
-    Parameters
-    ----------
-    windows, others
-        0-based half-open, shape (N, 2) and (M, 2).
-
-    Returns
-    -------
-    overlapping
-        Bool, shape (N,).
-    """
-    if not len(others):
-        return np.zeros(len(windows), bool)
-    others = others[np.argsort(others[:, 0], kind="stable")]
-    furthest = np.maximum.accumulate(others[:, 1])  # end of all others up to this one
-    before = np.searchsorted(others[:, 0], windows[:, 1], side="left")  # others that start before the window ends
-    return (before > 0) & (furthest[before - 1] > windows[:, 0])
 
 
 def account(

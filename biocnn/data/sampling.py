@@ -10,7 +10,6 @@ from biocnn.io.fasta import UNKNOWN
 from biocnn.io.genome import Genome
 
 ROUNDS = 20  # of drawing windows, before what is found has to do
-NOWHERE = np.iinfo(np.int64).min  # left of all windows, some of which begin before their contig
 BINS = 101  # of GC content, 1% each
 
 
@@ -167,12 +166,30 @@ def overlaps(intervals: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
     """Which of the intervals (chrom, start, end) share a base with any of the others: shape (N,), bool."""
     found = np.zeros(len(intervals), bool)
     for chrom, rows in intervals.groupby("chrom", sort=False).indices.items():
-        there = others[others["chrom"] == chrom].sort_values("start")
-        # Of the others that start before an interval ends, the one that reaches furthest decides.
-        reach = np.maximum.accumulate(np.array([NOWHERE, *there["end"]], np.int64))
-        before = np.searchsorted(there["start"].to_numpy(), intervals["end"].to_numpy()[rows])
-        found[rows] = reach[before] > intervals["start"].to_numpy()[rows]
+        there = others[others["chrom"] == chrom]
+        found[rows] = overlapping(*(one[["start", "end"]].to_numpy() for one in (intervals.iloc[rows], there)))
     return found
+
+
+def overlapping(windows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which windows share a base with at least one of the others.
+
+    Parameters
+    ----------
+    windows, others
+        0-based half-open, shape (N, 2) and (M, 2).
+
+    Returns
+    -------
+    overlapping
+        Bool, shape (N,).
+    """
+    if not len(others):
+        return np.zeros(len(windows), bool)
+    others = others[np.argsort(others[:, 0], kind="stable")]
+    furthest = np.maximum.accumulate(others[:, 1])  # end of all others up to this one
+    before = np.searchsorted(others[:, 0], windows[:, 1], side="left")  # others that start before the window ends
+    return (before > 0) & (furthest[before - 1] > windows[:, 0])
 
 
 def crowded(intervals: pd.DataFrame) -> np.ndarray:

@@ -9,7 +9,7 @@ import pandas as pd
 from biocnn.config.settings import Split
 from biocnn.core.errors import InputError, nearest
 
-PARTS = ("train", "val", "test")
+SPLITS = ("train", "val", "test")
 FRACTION = 0.15  # of val and of test, where the experiment does not say
 Wanted = list[str | int] | float | None
 
@@ -46,7 +46,7 @@ def assign(examples: pd.DataFrame, seed: int, wanted: Split) -> pd.Series:
     for part, names in sorted(undecided, key=lambda entry: not isinstance(entry[1], list)):  # names first
         spare = 1 + (part == "test" and not (split == "val").any())  # groups to leave for the parts to come
         split[_choose(groups[split == "train"], groups, names, seed, part, spare, wanted.hashed)] = part
-    for part in PARTS:
+    for part in SPLITS:
         if not (split == part).any():
             listed = ", ".join(sorted(groups.unique())[:8])
             raise InputError(
@@ -160,7 +160,7 @@ def _given(examples: pd.DataFrame, wanted: Split) -> tuple[pd.Series, pd.Series 
     if given is None:
         return groups, None
     split = examples[given].astype(str)
-    wrong = sorted(set(split) - set(PARTS))
+    wrong = sorted(set(split) - set(SPLITS))
     if wrong:
         raise InputError(f"split column {given!r} holds {wrong[0]!r}", "allowed: train, val, test")
     _refuse_cut_groups(groups, split, given)

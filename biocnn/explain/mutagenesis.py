@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from biocnn.explain.attributions import evaluating
+from biocnn.explain.attributions import BATCH, evaluating
 from biocnn.explain.edited_network import EditedLogits, EditedNetwork
 from biocnn.explain.edits import Unsupported
 from biocnn.models.sequence_network import SequenceNetwork, reverse_strand
@@ -17,7 +17,6 @@ from biocnn.nn.fuse_batchnorm import fuse_batchnorm
 
 log = logging.getLogger("biocnn")
 
-BATCH = 256
 CHECKED = 8  # number of mutants with the largest changes, and of evenly spread ones, verified with the full network
 CLOSE = 1e-5  # tolerance relative to the terms summed in a logit; observed are up to 2e-7
 

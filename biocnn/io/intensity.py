@@ -20,13 +20,14 @@ _BAND = 4_000_000  # pixels per channel read at once
 _DIFFERENT = 2.0  # ratio of the 90th to the 10th percentile of range widths above which images are scaled one by one
 
 
-def range_of(image: np.ndarray, intensity: Intensity | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the intensities that map to 0 and 1: the image's own, or those of the training images.
+def range_of(image: Any, intensity: Intensity | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the intensities that map to 0 and 1: those of the training images, or the image's own.
 
     Parameters
     ----------
     image
-        Shape (C, *spatial); the whole image, not a crop.
+        Object with ``shape`` (C, *spatial), ``dtype``, and ``read``, which takes a window of spatial slices. It is read
+        in bands; the result is the same as for an array in memory.
     intensity
         Intensity of the training images; None: use the image's own range.
 
@@ -35,28 +36,15 @@ def range_of(image: np.ndarray, intensity: Intensity | None) -> tuple[np.ndarray
     low, high
         Shape (C,), float32, in the units of the image.
     """
-    found = intensity or intensity_percentiles([image])
-    return np.asarray(found.low, np.float32), np.asarray(found.high, np.float32)
-
-
-def range_in_bands(image: Any, intensity: Intensity | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return exactly what ``range_of`` returns, reading the image in bands instead of holding it in memory.
-
-    Parameters
-    ----------
-    image
-        Object with ``shape`` (C, *spatial), ``dtype``, and ``read``, which takes a window of spatial slices.
-    intensity
-        As for ``range_of``.
-    """
     if intensity:
-        return range_of(np.empty(0), intensity)
-    low, high = zip(*(channel.low_high() for channel in _in_bands(image)), strict=True)
+        low, high = intensity.low, intensity.high
+    else:
+        low, high = zip(*(channel.low_high() for channel in _in_bands(image)), strict=True)
     return np.asarray(low, np.float32), np.asarray(high, np.float32)
 
 
 def values_in_bands(image: Any) -> Values:
-    """Measure the values of an image, read in bands; ``image`` as in ``range_in_bands``."""
+    """Measure the values of an image, read in bands; ``image`` as in ``range_of``."""
     channels = _in_bands(image)
     low, high = (np.array(ends) for ends in zip(*(channel.low_high() for channel in channels), strict=True))
     least, most = zip(*(channel.percentiles([0, 100]) for channel in channels), strict=True)

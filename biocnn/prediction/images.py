@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from biocnn.core.errors import InputError
 from biocnn.core.memory import HELD, bytes_per, room
-from biocnn.io.intensity import range_in_bands, values_in_bands
+from biocnn.io.intensity import range_of, values_in_bands
 from biocnn.io.scales import Values
 from biocnn.nn.encode import normalise, to_tensor
 from biocnn.nn.views import View, averaged, turn, undo
@@ -88,7 +88,7 @@ class ImagePredictor:
         ways = 2 * 4 * (image.shape[0] + self.facts.out_channels) if shape != own else 0  # bytes, there and back
         regions = self._regions(shape, name, memory_gb, ways * prod(own) / prod(shape))
         own_range = image.own_range or self.facts.normalise == "image"
-        low, high = range_in_bands(image, None if own_range else self.facts.intensity)
+        low, high = range_of(image, None if own_range else self.facts.intensity)
         maps = Maps(self, image, (torch.from_numpy(low), torch.from_numpy(high)), regions, image.notes)
         return MapsOnGrid(maps, own) if shape != own else maps
 

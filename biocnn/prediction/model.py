@@ -30,9 +30,9 @@ from biocnn.prediction.images import ImagePredictor, InMemory, Maps, MapsOnGrid,
 from biocnn.prediction.scanner import Scanner
 from biocnn.tasks import Task, make_task
 from biocnn.tasks.inputs import Input, make_input
-from biocnn.training.batches import make
+from biocnn.training.batches import BATCH, make
 from biocnn.training.checkpoint import load_model
-from biocnn.training.forward import BATCH, answer, default_device, logits_of
+from biocnn.training.forward import answer, default_device, logits_of
 from biocnn.training.target_unit import rescale, set_temperature
 
 IMAGES = "give a path, a folder, an array of shape (C, *spatial) or, of one channel, (*spatial), or a list of these"

@@ -11,6 +11,7 @@ import yaml
 from biocnn.config.registry import own_module, resolve
 from biocnn.config.settings import Settings
 from biocnn.core.files import sha256
+from biocnn.data.splits import SPLITS
 from biocnn.report import curves, splits
 from biocnn.report.blocks import Code, Section, Table, Text, counted, plural, short, table
 from biocnn.report.figures import Gallery
@@ -86,7 +87,7 @@ def _splits(results: Results) -> object:
     objects = results.dataset.labels if results.dataset else None
     columns += [*counted_targets] + ["Objects"] * (objects is not None) + ["Groups"] * ("group" in examples)
     rows = []
-    for split in ("train", "val", "test"):
+    for split in SPLITS:
         part = examples[examples["split"] == split]
         row = [split, f"{len(part):,}", *splits.counts(results, part).values()]
         if objects is not None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from biocnn.config.registry import REGISTRY
+from biocnn.config.schema import STRICT
 from biocnn.core.errors import InputError
 from biocnn.core.files import read_json
 from biocnn.io.fasta import Iupac
@@ -34,7 +35,7 @@ def _named(kind: str) -> AfterValidator:
 class Frozen(BaseModel):
     """Base of facts and metadata: read by attribute, never changed; unknown fields are ignored."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
+    model_config = STRICT | ConfigDict(extra="ignore")
 
     def given(self) -> dict[str, Any]:
         """Return the fields that were set, by name."""

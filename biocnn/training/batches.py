@@ -18,10 +18,11 @@ from biocnn.data.foreground import Foreground
 from biocnn.data.fresh import FreshShuffles
 from biocnn.io.padded import pad
 from biocnn.nn.encode import normalise, one_hot, to_tensor
+from biocnn.nn.layers import LAST
 from biocnn.tasks.inputs import Input
 from biocnn.training.patches import Cutter, PatchLoader
 
-LAST = {4: torch.channels_last, 5: torch.channels_last_3d}  # by number of axes
+BATCH = 512  # sequences at a time, where memory allows
 Augment = Callable[[Tensor, Tensor], tuple[Tensor, Move]]
 
 
@@ -137,7 +138,7 @@ class SequenceBatches:
         x, move = augmented(self.augment, self.drawn.index_select(0, index), self.draws, index)
         return self._see(x), self.target.warp(self.y.index_select(0, index), move, x.shape[1:])
 
-    def plain(self, batch_size: int = 512) -> Iterator[tuple[Tensor, Tensor]]:
+    def plain(self, batch_size: int = BATCH) -> Iterator[tuple[Tensor, Tensor]]:
         """All examples in order, as they are."""
         for start in range(0, len(self), batch_size):
             yield self._see(self.codes[start : start + batch_size]), self.y[start : start + batch_size]

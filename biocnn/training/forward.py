@@ -10,8 +10,6 @@ from biocnn.nn.precision import autocast
 from biocnn.tasks import Task
 from biocnn.training.batches import ImageBatches, SequenceBatches
 
-BATCH = 512  # sequences at a time, where memory allows
-
 
 def default_device() -> torch.device:
     """The first GPU, or the CPU."""

@@ -16,7 +16,6 @@ from biocnn.losses import Loss
 from biocnn.nn.precision import in_float32
 
 DAY = 24 * 3600.0
-GIB = 2**30
 TIMED = 20  # steps after which the time for all can be told
 SHORT = ("can't allocate memory", "bad_alloc", "ALLOC_FAILED")  # what libraries say where memory is short
 

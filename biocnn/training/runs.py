@@ -18,7 +18,7 @@ from biocnn.config.strands import check_strands
 from biocnn.core.files import atomic
 from biocnn.core.parallel import ALONE, Processes
 from biocnn.data.dataset import Dataset
-from biocnn.data.decisions import resolve
+from biocnn.data.decisions import GIB, resolve
 from biocnn.losses import Loss
 from biocnn.nn.encode import one_hot
 from biocnn.nn.precision import SLOW, autocast, fast_bfloat16, numbers_for
@@ -28,10 +28,10 @@ from biocnn.tasks.temperature import remarks
 from biocnn.training import batches, transfer
 from biocnn.training.checkpoint import build_model, save_model, versions
 from biocnn.training.fingerprint import fingerprint
-from biocnn.training.forward import BATCH, default_device, logits_of, predict_batches
+from biocnn.training.forward import default_device, logits_of, predict_batches
 from biocnn.training.loop import fit
 from biocnn.training.metadata import Metadata, Precision, read_metadata
-from biocnn.training.resource_estimate import GIB, memory_bytes, memory_errors, resident_bytes
+from biocnn.training.resource_estimate import memory_bytes, memory_errors, resident_bytes
 from biocnn.training.state import StateFolder
 from biocnn.training.target_unit import in_unit, target_unit
 from biocnn.training.validation import compare, validate
@@ -279,7 +279,7 @@ def recall_levels(
     length, divisor = val.codes.shape[1] - 2 * val.flank, torch.tensor(temperatures, device=val.codes.device)
     shifts = range(val.flank % SHIFT, 2 * val.flank + 1, SHIFT)
     found = []
-    for codes in val.codes.split(BATCH):
+    for codes in val.codes.split(batches.BATCH):
         seen = [logits_of(network, one_hot(codes[:, at : at + length]), precision) for at in shifts]
         found.append((torch.stack(seen).amax(0) / divisor).sigmoid().cpu().double().numpy())
     p, y = np.concatenate(found), val.y.cpu().numpy()

@@ -13,7 +13,7 @@ from tiny import images, sequences, stored
 from biocnn.config.settings import Split
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
-from biocnn.data.splits import PARTS, assign, assign_folds, balanced_folds, parts_of_fold
+from biocnn.data.splits import SPLITS, assign, assign_folds, balanced_folds, parts_of_fold
 
 
 def table(groups, **columns) -> pd.DataFrame:
@@ -141,7 +141,7 @@ def test_each_fold_of_a_stored_data_set(tmp_path: Path) -> None:
         split = found.examples["split"]
         assert set(split[found.examples["fold"] == fold]) == {"test"}
         assert set(split[found.examples["fold"] == (fold + 1) % 3]) == {"val"}
-        assert dict(found.facts.n) == split.value_counts().to_dict() == dict.fromkeys(PARTS, 30)
+        assert dict(found.facts.n) == split.value_counts().to_dict() == dict.fromkeys(SPLITS, 30)
         train = found.rows("train")
         assert found.facts.positives == pytest.approx(raw.y[train].mean(axis=0))
         assert found.facts.n_positive.train == raw.y[train].sum(axis=0).tolist()

@@ -13,8 +13,9 @@ from work import calls
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
-from biocnn.data.leakage import REMOVED, account, identify, leaks, overlapping
+from biocnn.data.leakage import REMOVED, account, identify, leaks
 from biocnn.data.raw import Raw
+from biocnn.data.sampling import overlapping
 from biocnn.io.fasta import encode, read_fasta, reverse_complement
 from biocnn.io.tables import read_table
 

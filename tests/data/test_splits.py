@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from biocnn.config.settings import Split
 from biocnn.core.errors import InputError
-from biocnn.data.splits import PARTS, assign
+from biocnn.data.splits import SPLITS, assign
 
 fractions = st.floats(0.05, 0.6)
 
@@ -31,7 +31,7 @@ def test_no_group_is_cut_and_no_part_is_empty(groups: list[int], val: float, tes
     examples = table(groups)
     found = split(examples, seed, val=val, test=test)
     assert found.index.equals(examples.index)
-    assert set(found) == set(PARTS)
+    assert set(found) == set(SPLITS)
     assert cut_groups(examples, found) == 0
     assert found.equals(split(examples, seed, val=val, test=test))
 

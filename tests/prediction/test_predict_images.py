@@ -7,7 +7,7 @@ from nn.test_fuse_batchnorm import with_statistics
 from tiny import image_facts
 from torch import Tensor
 
-from biocnn.io.intensity import range_in_bands, range_of
+from biocnn.io.intensity import image_ranges, range_of
 from biocnn.io.scales import Intensity
 from biocnn.models import UNet
 from biocnn.nn.fuse_batchnorm import fuse_batchnorm
@@ -102,7 +102,5 @@ def test_the_range_of_an_image_in_bands_is_that_of_the_whole(dtype: type, monkey
     monkeypatch.setattr("biocnn.io.intensity._BAND", 5000)
     monkeypatch.setattr("biocnn.io.intensity._PER_IMAGE", 999)
     x = (np.random.default_rng(1).gamma(2, 20, (2, 301, 77)) % 250).astype(dtype)
-    for intensity in (None, FACTS.intensity):
-        np.testing.assert_array_equal(range_in_bands(InMemory(x), intensity), range_of(x, intensity))
-    flat = np.full((1, 40, 30), 3, dtype)
-    np.testing.assert_array_equal(range_in_bands(InMemory(flat), None), range_of(flat, None))
+    for image in (x, np.full((1, 40, 30), 3, dtype)):
+        np.testing.assert_array_equal(range_of(InMemory(image), None), image_ranges([image])[0])

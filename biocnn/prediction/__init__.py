@@ -1,1 +1,1 @@
-"""A trained network put to use: batches, tiles, chromosomes."""
+"""Prediction with trained networks: sequences, images, chromosomes."""

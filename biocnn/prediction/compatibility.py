@@ -1,4 +1,4 @@
-"""Whether models and data belong together: one check for every step and call that applies a model to something."""
+"""Checks that models and data fit together, shared by all steps and calls that apply a model."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,41 +17,41 @@ from biocnn.prediction.resampling import resample, sizes
 from biocnn.prediction.tiles import Slices
 from biocnn.tasks.facts import Facts
 
-CLOSE = 0.05  # relative difference up to which pixel sizes count as one
-FARTHEST = 16.0  # times as large: pixels that are resampled; beyond, a header is wrong rather than a lens so strong
+CLOSE = 0.05  # relative difference up to which pixel sizes count as equal
+FARTHEST = 16.0  # largest ratio of pixel sizes that is resampled; beyond, the file header is probably wrong
 SHAPES = {2: "planes (height x width)", 3: "volumes (depth x height x width)"}
-# What models that are averaged, or a model and a stored data set, must share.
+# Facts that averaged models, or a model and a stored data set, must share.
 ALIKE = ("kind", "task", "outputs", "spatial_dims", "window", "alphabet", "channels", "normalise")
 
 
 class Loaded(Protocol):
-    """A model file, loaded."""
+    """A loaded model file."""
 
     path: Path
     facts: Facts
 
 
 class Pixels(Protocol):
-    """An image that need not be in memory: shape (C, *spatial), read by windows."""
+    """An image that need not be in memory: shape (C, *spatial), read window by window."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
 
     def read(self, window: Slices) -> np.ndarray:
-        """Pixels of shape (C, *window)."""
+        """Return pixels of shape (C, *window)."""
 
 
 class Source(Pixels, Protocol):
-    """One whose numbers can be looked at."""
+    """An image whose pixel values are summarised."""
 
     @property
     def values(self) -> Values:
-        """What they are."""
+        """Summary of the pixel values."""
 
 
 @dataclass(frozen=True)
 class Note:
-    """What was done to an image, or is doubtful about it: ``repaired`` or ``note``, the reason, and its numbers."""
+    """A repair of an image, or a doubt about it, with the reason and its numbers."""
 
     outcome: Literal["repaired", "note"]
     reason: str
@@ -59,22 +59,22 @@ class Note:
 
 
 class Adapted:
-    """An image as a network wants it: numbers and pixels as in training.
+    """An image as the network expects it, with the intensities and pixel size of training.
 
     Parameters
     ----------
     image
-        With the channels of training.
+        Image with the channels of training.
     factor
-        What its numbers are multiplied by.
+        Factor that pixel values are multiplied by.
     size
-        (*spatial) on the grid of training.
+        Size at the pixel size of training, (*spatial).
     dtype
-        To hand pixels on in; whole numbers are rounded, and cut to what the type holds.
+        Type of the pixels returned; integers are rounded, and clipped to the range of the type.
     own_range
-        Whether it is scaled by its own range of intensities, whatever was done in training.
+        Whether the image is scaled by its own intensity range, whatever was done in training.
     notes
-        What was done.
+        Repairs and doubts.
     """
 
     def __init__(
@@ -85,11 +85,11 @@ class Adapted:
 
     @property
     def zoom(self) -> tuple[float, ...]:
-        """Pixels of the image for one of training, along each axis."""
+        """Number of image pixels per training pixel, along each axis."""
         return tuple(n / m for n, m in zip(self.source.shape[1:], self.shape[1:], strict=True))
 
     def read(self, window: Slices) -> np.ndarray:
-        """Pixels of shape (C, *window)."""
+        """Return pixels of shape (C, *window)."""
         if self.shape == self.source.shape:
             pixels = self.source.read(window)
         else:
@@ -104,79 +104,79 @@ class Adapted:
 
 
 def as_it_is(image: Source) -> Adapted:
-    """An image that has the numbers and pixels of training."""
+    """Wrap an image that already has the intensities and pixel size of training."""
     return Adapted(image, 1.0, tuple(image.shape[1:]), np.dtype(image.dtype), False, [])
 
 
 def need(model: Loaded, kind: Literal["image", "sequence"], what: str) -> None:
-    """Refuse a model of the other kind.
+    """Refuse a model for the other kind of input.
 
     Raises
     ------
     InputError
-        Names the model, what it is of, and what is wanted.
+        If the model takes another kind of input.
     """
     if model.facts.kind != kind:
-        has = f"a model of {model.facts.kind}s ({model.facts.task}: {', '.join(model.facts.outputs)})"
-        raise InputError(f"{what}: {model.path} is {has}", f"give a model of {kind}s")
+        has = f"a model for {model.facts.kind}s ({model.facts.task}: {', '.join(model.facts.outputs)})"
+        raise InputError(f"{what}: {model.path} is {has}", f"give a model for {kind}s")
 
 
 def agree(models: Sequence[Loaded], kind: Literal["image", "sequence"], what: str) -> None:
-    """Refuse models whose answers cannot be averaged, or that are not of this kind.
+    """Refuse models whose predictions cannot be averaged, or that take another kind of input.
 
     Raises
     ------
     InputError
-        Names two models, and in what they differ; where there is no model.
+        If there is no model, or two models differ.
     """
     if not models:
-        raise InputError(f"{what}: no model is given", "name one or more model.safetensors")
+        raise InputError(f"{what}: no model given", "give one or more files model.safetensors")
     first = models[0]
     for model in models:
         need(model, kind, what)
         for key, one, other in _differ(first.facts, model.facts, ALIKE):
             raise InputError(
-                f"{what}: the models differ in their {key}: {one} in {first.path}, {other} in {model.path}",
-                "average models of one experiment; use each kind of model by itself",
+                f"{what}: the models differ in {key}: {one} in {first.path}, {other} in {model.path}",
+                "average models of one experiment only; use other models separately",
             )
 
 
 def same_data(model: Loaded, dataset: Dataset) -> None:
-    """Refuse a stored data set of another kind than the model was trained on.
+    """Refuse a stored data set that differs from the one that the model was trained on.
 
     Raises
     ------
     InputError
-        Names model and data set, and in what they differ.
+        If model and data set differ.
     """
     for key, trained, found in _differ(model.facts, dataset.facts, (*ALIKE, "dtype")):
         raise InputError(
             f"{dataset.folder}: {key} is {found}, but {model.path} was trained with {trained}",
-            "give the data set of the same experiment, or one that is stored alike",
+            "give the data set of the same experiment, or one stored with the same settings",
         )
 
 
 def _differ(one: Facts, other: Facts, keys: Iterable[str]) -> Iterator[tuple[str, Any, Any]]:
-    """Fields that are given in both, and not alike."""
+    """Return the fields that are given in both and differ."""
     one, other = one.given(), other.given()
     return ((key, one[key], other[key]) for key in keys if key in one and key in other and one[key] != other[key])
 
 
 def choose(image: LazyImage, facts: Facts, fit: Fit, path: str | Path) -> None:
-    """Have an open image read with the channels of training.
+    """Select the channels of training in an open image.
 
     Raises
     ------
     InputError
-        Where it is a volume and planes are needed, or the other way round, or has other channels.
+        If the image is a volume where the model takes planes, or the other way round, or has other channels.
     """
     dims, found = facts.spatial_dims, len(image.shape) - 1
     if found != dims:
         size = " x ".join(map(str, image.shape[1:]))
         remedy = {
-            2: "give planes: save each z plane as a file of its own; where the first axis holds channels, train with "
+            2: "give planes: save each z plane as a separate file; if the first axis holds channels, train with "
             "data.axes: CYX",
-            3: "give volumes: one file of all slices",
+            3: "give volumes: one file with all slices",
         }[dims]
         raise InputError(
             f"{path}: {size} pixels ({SHAPES[found]}), but the model was trained on {SHAPES[dims]}", remedy
@@ -195,25 +195,25 @@ def choose(image: LazyImage, facts: Facts, fit: Fit, path: str | Path) -> None:
 def adapt(
     image: Source, facts: Facts, fit: Fit, where: str, spacing: Sequence[float] | None = None, unit: str = "um"
 ) -> Adapted:
-    """Bring an image to numbers and pixel size of training, where it is certain how; say what was done.
+    """Bring an image to the intensities and pixel size of training where the conversion is certain.
 
     Parameters
     ----------
     image
-        With the channels of training.
+        Image with the channels of training.
     facts
-        Of the data set that the model was trained on.
+        Facts of the data set that the model was trained on.
     fit
-        How.
+        Settings of the conversion.
     where
         File, for messages.
     spacing, unit
-        Size of a pixel along each axis, where it is known.
+        Pixel size along each axis, if known.
 
     Raises
     ------
     InputError
-        Where the shape is another one, or nothing tells how its numbers become those of training.
+        If the image has another shape, or its intensities cannot be converted with certainty.
     """
     dims, channels = facts.spatial_dims, facts.in_channels
     if len(image.shape) != dims + 1 or image.shape[0] != channels:
@@ -222,10 +222,10 @@ def adapt(
             f"give an array of shape (C, *spatial) with C = {channels} ({', '.join(facts.channels)})",
         )
     if 0 in image.shape:
-        raise InputError(f"{where}: shape {tuple(image.shape)}: no pixels", "leave it out")
+        raise InputError(f"{where}: shape {tuple(image.shape)}: no pixels", "remove the image")
     notes: list[Note] = []
     if image.values.least == image.values.most:
-        notes.append(Note("note", "a constant image: all pixels are equal"))
+        notes.append(Note("note", "constant image: all pixels are equal"))
     scaled = fit.intensity == "as_trained" and facts.normalise != "image" and facts.dtype
     factor = _factor(image, facts, where, notes) if scaled else 1.0
     zoom = _zoom(facts, fit, where, spacing, unit, notes)
@@ -235,21 +235,21 @@ def adapt(
 
 
 def _factor(image: Source, facts: Facts, where: str, notes: list[Note]) -> float:
-    factor, said = scale_factor(image.values, facts.dtype, facts.intensity, where)
-    if said:
-        notes.append(Note("note" if factor == 1 else "repaired", *said.split(": ", 1)))
+    factor, message = scale_factor(image.values, facts.dtype, facts.intensity, where)
+    if message:
+        notes.append(Note("note" if factor == 1 else "repaired", *message.split(": ", 1)))
     return factor
 
 
 def _zoom(
     facts: Facts, fit: Fit, where: str, spacing: Sequence[float] | None, unit: str, notes: list[Note]
 ) -> np.ndarray | None:
-    """Pixels of training for one of the image, along each axis; None where they are as large."""
+    """Return the number of training pixels per image pixel, along each axis; None if their sizes are equal."""
     trained = facts.spacing_range or (facts.spacing and [facts.spacing] * 2)
     if not trained or fit.spacing == "as_is":
         return None
     if spacing is None:
-        notes.append(Note("note", "no pixel size in the file, taken for that of training"))
+        notes.append(Note("note", "no pixel size in the file; that of training is assumed"))
         return None
     low, high = np.array(trained) * MILLIMETRES[facts.unit] / MILLIMETRES[unit]
     wanted = np.clip(spacing, low, high)
@@ -259,8 +259,8 @@ def _zoom(
     here, there = (" x ".join(f"{s:.4g}" for s in one) + f" {unit}" for one in (spacing, wanted))
     if zoom.max() > FARTHEST or zoom.min() < 1 / FARTHEST:
         raise InputError(
-            f"{where}: pixels of {here}, but the model was trained on {there}",
-            "is the pixel size in the file right? segment.spacing: as_is (--spacing=as_is) predicts pixels as they are",
+            f"{where}: pixel size {here}, but the model was trained on {there}",
+            "check the pixel size in the file; segment.spacing: as_is (--spacing=as_is) predicts without resampling",
         )
     notes.append(Note("repaired", "resampled to the pixel size of training", f"{here} to {there}"))
     return zoom

@@ -1,4 +1,4 @@
-"""A network's answer for images of any size: region by region, each with the values of the whole image."""
+"""Prediction of images of any size, region by region, with the values of the whole image."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -27,63 +27,63 @@ log = logging.getLogger("biocnn")
 
 
 class InMemory:
-    """An array (C, *spatial), read as a file is."""
+    """An array (C, *spatial) with the interface of an image file."""
 
     def __init__(self, array: np.ndarray, name: str = "array") -> None:
         if array.dtype.kind not in "buif":
-            raise InputError(f"{name}: numbers of type {array.dtype}", "allowed: integers, floats")
+            raise InputError(f"{name}: data type {array.dtype}", "give an array of booleans, integers or floats")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise InputError(f"{name}: holds NaN or infinite pixels", "replace them by the image's median, say")
+            raise InputError(f"{name}: NaN or infinite pixels", "replace them, for example by the median of the image")
         self.array = array.astype(np.uint8) if array.dtype.kind == "b" else array
         self.shape, self.dtype = self.array.shape, self.array.dtype
 
     @cached_property
     def values(self) -> Values:
-        """What its numbers are."""
+        """Summary of the pixel values."""
         return values_in_bands(self)
 
     def read(self, window: Slices) -> np.ndarray:
-        """Pixels of shape (C, *window)."""
+        """Return pixels of shape (C, *window)."""
         return self.array[:, *window]
 
 
 class ImagePredictor:
-    """What a model says of images.
+    """Prediction of images with one model.
 
     Parameters
     ----------
     network
-        In evaluation mode; how its images can be cut into tiles is measured.
-    answer
-        What is made of the network's output: x (N, C, *spatial), scaled, to (N, K, *spatial).
+        Network in evaluation mode, on which the margins that tiles need are measured.
+    predict_probability
+        Maps scaled images x (N, C, *spatial) to predictions (N, K, *spatial).
     facts
-        Of the data set that the model was trained on.
+        Facts of the data set that the model was trained on.
     device
-        Where the network lies.
+        Device of the network.
     every
-        The views of an image whose mean is taken.
+        Views of an image whose predictions are averaged.
     blend
-        Patches whose overlaps are blended; None: regions with the values of the whole image.
+        Patches to blend; None for regions with the values of the whole image.
     """
 
     def __init__(
         self,
         network: nn.Module,
-        answer: Callable[[Tensor], Tensor],
+        predict_probability: Callable[[Tensor], Tensor],
         facts: Facts,
         device: torch.device,
         every: Sequence[View],
         blend: Blend | None = None,
     ) -> None:
-        self.network, self.answer, self.facts, self.device = network, answer, facts, device
+        self.network, self.predict_probability, self.facts, self.device = network, predict_probability, facts, device
         self.every, self.blend = list(every), blend
 
     def predict(self, image: np.ndarray, name: str, memory_gb: float) -> np.ndarray:
-        """Shape (K, *spatial), float32, for an image (C, *spatial) of the numbers and pixels of training."""
+        """Predict an image (C, *spatial) as in training: shape (K, *spatial), float32."""
         return all_of(self.open(as_it_is(InMemory(image, name)), name, memory_gb))
 
     def open(self, image: Adapted, name: str, memory_gb: float) -> "Maps | MapsOnGrid":
-        """The image's maps, none of them predicted yet; on the image's own grid, whatever that of training is."""
+        """Return the maps of an image, at its own pixel size; nothing is predicted until it is read."""
         shape, own = image.shape[1:], image.source.shape[1:]
         ways = 2 * 4 * (image.shape[0] + self.facts.out_channels) if shape != own else 0  # bytes, there and back
         regions = self._regions(shape, name, memory_gb, ways * prod(own) / prod(shape))
@@ -93,7 +93,7 @@ class ImagePredictor:
         return MapsOnGrid(maps, own) if shape != own else maps
 
     def _regions(self, shape: tuple[int, ...], name: str, memory_gb: float, more: float) -> list[Slices]:
-        """The image in one piece where it fits, else the fewest tiles that fit; ``more``: bytes of a pixel besides."""
+        """Return the whole image if it fits, else the fewest tiles that fit; ``more``: additional bytes per pixel."""
         if self.blend:
             return self.blend.regions(shape, room(memory_gb), self.facts.out_channels)
         pixels = room(memory_gb) / (self._bytes_per_pixel + more)
@@ -102,27 +102,27 @@ class ImagePredictor:
         tiles = plan(shape, self.field, pixels) if self.field else whole(shape)
         largest = prod(s.stop - s.start for s in tiles[0].read)
         if largest > pixels:
-            why = "tiles would be nearly all margin" if self.field else "it sees all of an image at once"
+            why = "smaller tiles would be nearly all margin" if self.field else "it sees the whole image at once"
             needed = largest * self._bytes_per_pixel * HELD / 1e9
-            text = "%s: the network takes %.1f GB, not %.1f, because otherwise %s"
+            text = "%s: the network needs %.1f GB, more than memory_gb = %.1f, because %s"
             log.warning(text, name, needed, memory_gb, why)
         return [tile.write for tile in tiles]
 
     @cached_property
     def _bytes_per_pixel(self) -> float:
-        """What x and the layers take; measured along the last axis."""
+        """Memory of x and the layers in bytes per pixel, measured along the last axis."""
         size = [1, self.facts.in_channels, *[NARROW] * (self.facts.spatial_dims - 1)]
-        strip = bytes_per(lambda n: self.answer(torch.zeros(*size, n, device=self.device)), NARROW)
+        strip = bytes_per(lambda n: self.predict_probability(torch.zeros(*size, n, device=self.device)), NARROW)
         return strip / prod(size[2:])
 
     @cached_property
     def field(self) -> Field | None:
-        """How an image can be cut; None where it cannot."""
+        """Stride and margin of exact tiles; None if images cannot be cut."""
         return find_field(self.network, self.facts.in_channels, self.facts.spatial_dims)
 
 
 class Maps:
-    """What a model says of one image, predicted where it is asked for: shape (K, *spatial)."""
+    """Predicted maps of one image, shape (K, *spatial), computed on demand."""
 
     def __init__(
         self,
@@ -134,43 +134,43 @@ class Maps:
     ) -> None:
         self._predictor, self._image, self._range = predictor, image, range_
         self.shape = (predictor.facts.out_channels, *image.shape[1:])
-        self.regions = regions  # which together are the image, and cheapest to ask for
+        self.regions = regions  # cover the image, and are the cheapest to read
         self.zoom, self.notes = (1.0,) * (len(self.shape) - 1), list(notes)
         self._even: tuple[Any, Tensor] | None = None
 
     @torch.inference_mode()
     def region(self, region: Slices) -> np.ndarray:
-        """Shape (K, *region), float32."""
+        """Predict a region: shape (K, *region), float32."""
         predictor = self._predictor
         if predictor.blend:
-            answer = averaged(predictor.answer, predictor.every)
+            predict = averaged(predictor.predict_probability, predictor.every)
             read = self._image.read
-            return predictor.blend.region(region, self.shape, lambda window: answer(self._scaled(read(window))))
+            return predictor.blend.region(region, self.shape, lambda window: predict(self._scaled(read(window))))
         total = self._seen(region, predictor.every[0])
         for view in predictor.every[1:]:
             total = total + self._seen(region, view)
         return (total / len(predictor.every)).cpu().numpy()
 
     def _seen(self, region: Slices, view: View) -> Tensor:
-        """What is said of a region from one side, laid back over it: (K, *region).
+        """Predict a region in one view and turn the prediction back: shape (K, *region).
 
-        A network pads the far end of an image, so each view is cut into tiles of its own.
+        A network pads the far end of an image, so each view is cut into its own tiles.
         """
         shape = self.shape[1:]
         place, turned = _turned(region, view, shape), tuple(shape[axis] for axis in _axes(view))
         everything = region == whole(shape)[0].write
         tile = around(place, turned, None if everything else self._predictor.field)
         pixels = turn(self._image.read(_turned_back(tile.read, view, shape)), view)
-        return undo(self._answered(pixels)[:, *tile.keep], view)
+        return undo(self._predict(pixels)[:, *tile.keep], view)
 
-    def _answered(self, pixels: np.ndarray) -> Tensor:
-        """The network's answer; where all pixels are equal, that of the last such piece of the same size."""
+    def _predict(self, pixels: np.ndarray) -> Tensor:
+        """Predict pixels; the prediction of a constant piece is kept for the next equal piece."""
         flat = pixels.reshape(len(pixels), -1)
         if not (flat == flat[:, :1]).all():
-            return self._predictor.answer(self._scaled(pixels))[0]
+            return self._predictor.predict_probability(self._scaled(pixels))[0]
         key = (pixels.shape, tuple(flat[:, 0].tolist()))
         if self._even is None or self._even[0] != key:
-            self._even = key, self._predictor.answer(self._scaled(pixels))[0]
+            self._even = key, self._predictor.predict_probability(self._scaled(pixels))[0]
         return self._even[1]
 
     def _scaled(self, pixels: np.ndarray) -> Tensor:
@@ -178,9 +178,9 @@ class Maps:
 
 
 class MapsOnGrid:
-    """Maps predicted at the pixel size of training, as they are on the grid of the image: shape (K, *spatial).
+    """Maps predicted at the pixel size of training and resampled to that of the image: shape (K, *spatial).
 
-    ``zoom`` is the number of the image's pixels for one of training, along each axis.
+    ``zoom`` is the number of image pixels per training pixel, along each axis.
     """
 
     def __init__(self, maps: Maps, size: tuple[int, ...]) -> None:
@@ -193,12 +193,12 @@ class MapsOnGrid:
         self.regions = list(product(*along))
 
     def region(self, region: Slices) -> np.ndarray:
-        """Shape (K, *region), float32."""
+        """Predict a region: shape (K, *region), float32."""
         return resample(self._maps.region, self._maps.shape[1:], self.shape[1:], region)
 
 
 def all_of(maps: Maps | MapsOnGrid) -> np.ndarray:
-    """Shape (K, *spatial), float32."""
+    """Predict the whole image: shape (K, *spatial), float32."""
     out = np.empty(maps.shape, np.float32)
     for region in maps.regions:
         out[:, *region] = maps.region(region)
@@ -206,19 +206,19 @@ def all_of(maps: Maps | MapsOnGrid) -> np.ndarray:
 
 
 def _axes(view: View) -> list[int]:
-    """Which axis of the image each axis of the view is."""
+    """Return the axis of the image that each axis of the view corresponds to."""
     axes = list(range(len(view.flips)))
     return [*axes[:-2], axes[-1], axes[-2]] if view.swap else axes
 
 
 def _turned(region: Slices, view: View, shape: Sequence[int]) -> Slices:
-    """Where a region of an image lies in a view of it."""
+    """Return where a region of an image lies in a view of it."""
     mirrored = _mirrored(region, view, shape)
     return tuple(mirrored[axis] for axis in _axes(view))
 
 
 def _turned_back(region: Slices, view: View, shape: Sequence[int]) -> Slices:
-    """Where a region of a view lies in the image, of the shape given."""
+    """Return where a region of a view lies in the image, which has shape ``shape``."""
     return _mirrored(tuple(region[axis] for axis in _axes(view)), view, shape)
 
 

@@ -1,4 +1,4 @@
-"""A trained model put to use: on stored data sets, sequences, files and arrays."""
+"""Prediction with a model file, for stored data sets, sequences, files and arrays."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -32,66 +32,66 @@ from biocnn.tasks import Task, make_task
 from biocnn.tasks.inputs import Input, make_input
 from biocnn.training.batches import BATCH, make
 from biocnn.training.checkpoint import load_model
-from biocnn.training.forward import answer, default_device, logits_of
+from biocnn.training.forward import default_device, logits_of, predict_probability
 from biocnn.training.target_unit import rescale, set_temperature
 
-IMAGES = "give a path, a folder, an array of shape (C, *spatial) or, of one channel, (*spatial), or a list of these"
+IMAGES = "give a path, a folder, an array of shape (C, *spatial) or, for one channel, (*spatial), or a list of these"
 SEQUENCES = "give a string, a list of strings, the path of a FASTA file, or an array of codes"
 
 
 class Model:
-    """A model file, loaded: ``model.predict(...)``, ``model.segment(...)`` and ``model.scan(...)``.
+    """A loaded model file: ``model.predict(...)``, ``model.segment(...)`` and ``model.scan(...)``.
 
-    Predictions are made with batch norm folded into the convolutions, and in bfloat16 where training found on the
-    validation part that this holds and the device is fast in it. ``network`` is as it was trained, in float32,
-    its logits divided by the temperature that was fitted there; numbers are in the unit of the targets.
+    Predictions are made with batch norm fused into the convolutions, and in bfloat16 if training found this accurate
+    enough on the validation split and the device is fast in it. ``network`` is the network as trained, in float32, with
+    logits divided by the temperature fitted on that split; regression values are in the unit of the targets.
 
     Parameters
     ----------
     path
         ``model.safetensors`` of a run.
     device
-        Where to compute; the first GPU if there is one.
+        Device to compute on; the first GPU by default, if there is one.
     trust
-        Modules that hold networks of your own, or of somebody whom you trust: a file that names one of them makes it
-        run. Without it, loading a file runs nothing but biocnn.
+        Modules with networks of your own, or of somebody you trust: a model file that names such a module runs its
+        code. Without it, loading a file runs no code outside biocnn.
     **settings
-        Options as of `biocnn predict` and `biocnn segment`, with the defaults of ``Predict`` and ``Fit`` in
-        ``biocnn.config.settings``: see below.
+        Options of `biocnn predict` and `biocnn segment`, described below; the defaults are those of ``Predict`` and
+        ``Fit`` in ``biocnn.config.settings``.
 
     Other Parameters
     ----------------
     memory_gb
-        Bound, in 10^9 bytes, of what one pass through the network takes beyond its weights: x, all that the layers
-        make, and what a CPU's allocator keeps of it (of budgets below .5, perhaps .1 more). Larger images are predicted
-        in tiles, with the same values; of sequences fewer go at a time. The image and the prediction as a whole come on
-        top. Where a network's images cannot be cut (see ``biocnn.prediction.tiles.find_field``), or tiles would be
-        nearly all margin, more is taken, and the log says how much.
+        Upper bound, in 10^9 bytes, on the memory of one pass through the network in addition to its weights: x, the
+        outputs of all layers, and what the allocator of a CPU retains (bounds below .5 may be exceeded by about .1).
+        Larger images are predicted in tiles, with the same values; sequences in smaller batches. The image and the
+        complete prediction come on top. If images cannot be cut (see ``biocnn.prediction.tiles.find_field``) or tiles
+        would be nearly all margin, more memory is used, and the log says how much.
     tta
-        Views of each image whose predictions are averaged: the image alone, its mirror images, or these and their
-        quarter turns; see ``biocnn.nn.views``. Sequences have none.
+        Views of each image whose predictions are averaged: the image only, its mirror images, or these and their
+        quarter turns; see ``biocnn.nn.views``. Not used for sequences.
     blend
-        How large images are put together. ``exact``: of tiles, with the values of the whole image. ``gaussian``: of
-        overlapping patches of the size trained on, with weights that fall towards their ends, whatever the image's
-        size; MONAI's sliding window.
+        How the predictions of large images are assembled. ``exact``: from tiles, with the values of the whole image.
+        ``gaussian``: from overlapping patches of the size used in training, with weights that fall towards their edges,
+        for images of every size, as in the sliding window of MONAI.
     overlap
-        Share of a patch that the next one covers, too; for ``gaussian``.
+        Fraction of a patch that overlaps the next one, for ``gaussian``.
     spacing
-        ``as_trained``: images whose pixels have another size than those of training are resampled to it, where both are
-        known, and what is predicted is laid back on their own grid. ``as_is``: pixels are taken as they are.
+        ``as_trained``: images with another pixel size than in training are resampled to it if both are known, and the
+        prediction is resampled back to the image. ``as_is``: images are not resampled.
     intensity
-        ``as_trained``: numbers are brought to the scale of training where it is certain how (8-bit pictures stored in
-        16 bits or as fractions), and the image is refused where it is not; models of images that are each scaled by
-        their own range take any. ``as_is``: numbers are taken as they are. ``image``: each image is scaled by its own
-        range.
+        ``as_trained``: intensities are converted to the scale of training where the conversion is certain (8-bit
+        pictures stored in 16 bits or as fractions), and the image is refused where it is not; models trained on images
+        that were each scaled by their own range take any intensities. ``as_is``: intensities are not converted.
+        ``image``: each image is scaled by its own range.
     channels
-        What new images call the channels of training, in that order, where names say that they are others.
+        Names, in new images, of the channels of training, in that order, if they differ.
 
     Raises
     ------
     InputError
-        For a missing, damaged or foreign model file, one whose network is of a module that is not trusted, and settings
-        that are not allowed.
+        If the model file is missing, damaged or not one of biocnn, its network comes from a module that is not trusted,
+        or a setting is not allowed.
     """
 
     def __init__(
@@ -118,12 +118,12 @@ class Model:
 
     @cached_property
     def task(self) -> Task:
-        """What the network was trained for."""
+        """Task of the network."""
         return make_task(self.facts)
 
     @cached_property
     def input(self) -> Input:
-        """What the network takes."""
+        """Input of the network."""
         return make_input(self.facts)
 
     def __repr__(self) -> str:
@@ -135,42 +135,42 @@ class Model:
         return self.facts.outputs
 
     def predict(self, inputs: Any) -> Any:
-        """Probabilities (or values, for regression).
+        """Predict probabilities, or values for regression.
 
         Parameters
         ----------
         inputs
-            For sequences: a string or a list of strings, the path of a FASTA file, or codes of shape (N, L), uint8.
-            For images: a path, a folder, an array of shape (C, *spatial) or, of one channel, (*spatial), or a list of
+            Sequences: a string or a list of strings, the path of a FASTA file, or codes of shape (N, L), uint8.
+            Images: a path, a folder, an array of shape (C, *spatial) or, for one channel, (*spatial), or a list of
             these.
 
         Returns
         -------
         probability
-            Sequences: shape (N, K). Images: shape (K, *spatial) for one image, else a list of such.
+            Sequences: shape (N, K). Images: shape (K, *spatial) for one image, else a list of such arrays.
 
         Raises
         ------
         InputError
-            For letters that are no bases, unreadable files, and images that do not fit the model: other channels,
-            planes for volumes, or numbers whose scale cannot be told.
+            If letters are not bases, files cannot be read, or images do not fit the model: other channels, planes for
+            volumes, or intensities of unknown scale.
         """
         return resolve(self.input.predict)(self, inputs)
 
     def predict_stored(self, dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
-        """What ``predict`` says of some examples of a stored data set, in order: (K,) or (K, *spatial), float32."""
+        """Predict examples of a stored data set, in order: shape (K,) or (K, *spatial) each, float32."""
         same_data(self, dataset)
         return resolve(self.input.predict_stored)(self, dataset, rows)
 
     def scan(
         self, genome: Genome, chrom: str, start: int = 0, end: int | None = None, *, stride: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Predict windows along a chromosome, holding some at a time; see `biocnn.apply.scan.Scanner.scan`."""
+        """Predict windows along a chromosome, a block at a time; see `biocnn.prediction.scanner.Scanner.scan`."""
         need(self, "sequence", "scan")
         return self._scanner.scan(genome, chrom, start, end, stride=stride)
 
     def segment(self, inputs: Any) -> Any:
-        """Masks (0/1 or class numbers, uint8) or, for models of objects, labels (int32; 0 = background, 1..n).
+        """Predict masks (0/1 or class numbers, uint8) or, for objects, labels (int32; 0 = background, 1..n).
 
         Parameters
         ----------
@@ -180,23 +180,23 @@ class Model:
         Returns
         -------
         segmented
-            Shape (*spatial) for one image, else a list of such.
+            Shape (*spatial) for one image, else a list of such arrays.
         """
         need(self, "image", "segment")
         return _one_or_all(inputs, [self.decide(all_of(maps), maps.zoom) for maps in self._maps(inputs)])
 
     def decide(self, p: np.ndarray, zoom: Sequence[float] = ()) -> np.ndarray:
-        """From probabilities (K, *spatial) to a mask, or to labels; ``zoom``: pixels for one of training, by axis."""
+        """Convert probabilities (K, *spatial) to a mask or labels; ``zoom``: image pixels per training pixel."""
         return self.task.decide(p, self.task.postprocess_at(self.meta.postprocess.given(), zoom))
 
     @torch.inference_mode()
     def logits(self, codes: Sequence[np.ndarray]) -> np.ndarray:
-        """What the network gives for sequences before the sigmoid; for regression, the values.
+        """Predict the logits of sequences; for regression, the values.
 
         Parameters
         ----------
         codes
-            Of each sequence, shape (L,), uint8: 0-3 = ACGT(U), 4 = unknown.
+            Codes of each sequence, shape (L,), uint8: 0-3 = ACGT(U), 4 = unknown.
 
         Returns
         -------
@@ -206,7 +206,7 @@ class Model:
         Raises
         ------
         InputError
-            For an empty sequence, or one of another length than the model's window.
+            If a sequence is empty or its length differs from the window of the model.
         """
         need(self, "sequence", "logits")
         window = self.facts.window
@@ -214,7 +214,7 @@ class Model:
             return np.zeros((0, len(self.outputs)), np.float32)
         for row, array in enumerate(codes):
             if not len(array):
-                raise InputError(f"sequence {row + 1} is empty", "leave it out")
+                raise InputError(f"sequence {row + 1} is empty", "remove it")
             if window and len(array) != window:
                 raise InputError(
                     f"sequence {row + 1} has {len(array)} letters, but the model was trained on windows of {window} bp",
@@ -236,18 +236,18 @@ class Model:
     def _scanner(self) -> Scanner:
         return Scanner(self.fused, self._sequences, self._probability, self._rows, self.facts.window)
 
-    def _answer(self, x: Tensor) -> Tensor:
-        return answer(self.fused, x, self.task, self.precision)
+    def _predict_probability(self, x: Tensor) -> Tensor:
+        return predict_probability(self.fused, x, self.task, self.precision)
 
     def _rows(self, length: int) -> int:
-        """How many sequences of a length go at a time."""
+        """Return the batch size for sequences of a length."""
         codes = torch.zeros(1, length, dtype=torch.uint8, device=self.device)
-        codes[:, -1] = PADDING  # with which some networks do more
-        size = bytes_per(lambda n: self._answer(one_hot(codes.expand(n, length))), 1)
+        codes[:, -1] = PADDING  # some networks need more memory for padded sequences
+        size = bytes_per(lambda n: self._predict_probability(one_hot(codes.expand(n, length))), 1)
         return max(1, min(BATCH, int(room(self.memory_gb) / size)))
 
     def _maps(self, inputs: Any) -> Iterator[Maps | MapsOnGrid]:
-        """The maps of each image, to be read before the next is asked for."""
+        """Yield the maps of each image, to be read before the next ones are requested."""
         for one in (
             [inputs]
             if isinstance(inputs, str | Path | np.ndarray)
@@ -261,7 +261,7 @@ class Model:
                     yield self.open_maps(image, str(path))
 
     def open_image(self, path: Path) -> LazyImage:
-        """Open a file to read the channels of training from it."""
+        """Open an image file and select the channels of training."""
         image = open_image(path, self.meta.experiment.data.axes)
         try:
             choose(image, self.facts, self.fit, path)
@@ -271,13 +271,13 @@ class Model:
         return image
 
     def adapt(self, image: Source, name: str) -> Adapted:
-        """An image with the channels of training, its numbers and pixels as in training."""
+        """Bring an image with the channels of training to the intensities and pixel size of training."""
         spacing, unit = (image.spacing, image.unit) if isinstance(image, LazyImage) else (None, "um")
         fit = self.fit if isinstance(image, LazyImage) else Fit(spacing="as_is", intensity=self.fit.intensity)
         return adapt(image, self.facts, fit, name, spacing, unit)
 
     def open_maps(self, image: Source, name: str, memory_gb: float | None = None) -> Maps | MapsOnGrid:
-        """What ``predict`` says of an image that need not be in memory, region by region."""
+        """Return the maps that ``predict`` computes, region by region, for an image that need not be in memory."""
         memory_gb = self.memory_gb if memory_gb is None else memory_gb
         return self._images.open(self.adapt(image, name), name, memory_gb)
 
@@ -285,53 +285,54 @@ class Model:
     def _images(self) -> ImagePredictor:
         every = views(self.facts.spatial_dims, self.predicting.tta)
         blend = Blend(self._patch, self.predicting.overlap) if self.predicting.blend == "gaussian" else None
-        return ImagePredictor(self.fused, self._answer, self.facts, self.device, every, blend)
+        return ImagePredictor(self.fused, self._predict_probability, self.facts, self.device, every, blend)
 
     @property
     def _patch(self) -> tuple[int, ...]:
-        """What the network was trained on."""
+        """Patch size of training."""
         given = self.meta.experiment.train.patch
         if given is None and "patch" in self.facts.decisions:
             given = self.facts.decisions["patch"].value
         if given is None:
-            raise InputError(f"{self.path}: does not say on what patches it was trained", "set blend to exact")
+            raise InputError(f"{self.path}: the patch size of training is not stored", "set blend: exact")
         return tuple(given)
 
 
 def predict_sequences(model: Model, inputs: Any) -> np.ndarray:
-    """What ``Model.predict`` says of sequences."""
+    """Predict sequences, for ``Model.predict``."""
     return model._sequences(_codes(inputs, model.facts.iupac))
 
 
 def predict_images(model: Model, inputs: Any) -> Any:
-    """What ``Model.predict`` says of images."""
+    """Predict images, for ``Model.predict``."""
     return _one_or_all(inputs, [all_of(maps) for maps in model._maps(inputs)])
 
 
 def predict_stored_sequences(model: Model, dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
-    """What ``Model.predict_stored`` says of sequences."""
+    """Predict stored sequences, for ``Model.predict_stored``."""
     yield from model._sequences(list(make(dataset, rows, model.device).windows()))
 
 
 def predict_stored_images(model: Model, dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
-    """What ``Model.predict_stored`` says of images."""
+    """Predict stored images, for ``Model.predict_stored``."""
     for row in rows:
         yield model._images.predict(dataset.x[row], f"image {dataset.examples['id'].iloc[row]}", model.memory_gb)
 
 
 def _listed(inputs: Any, kinds: Any, what: str, allowed: str) -> list[Any]:
-    """Inputs of these kinds, as a list."""
+    """Return the inputs as a list after a check of their types."""
+    article = "an" if what[0] in "aeiou" else "a"
     if not isinstance(inputs, Iterable):
-        raise InputError(f"{inputs!r} is no {what}", allowed)
+        raise InputError(f"{inputs!r} is not {article} {what}", allowed)
     found = list(inputs)
     for one in found:
         if not isinstance(one, kinds):
-            raise InputError(f"a {type(one).__name__} among them is no {what}", allowed)
+            raise InputError(f"the list holds a {type(one).__name__}, which is not {article} {what}", allowed)
     return found
 
 
 def _one_or_all(inputs: Any, found: list[np.ndarray]) -> Any:
-    """What was found of one image, where one was given; else of each."""
+    """Return the only result if one image was given, else all results."""
     single = isinstance(inputs, np.ndarray) or (isinstance(inputs, str | Path) and not Path(inputs).is_dir())
     return found[0] if single else found
 
@@ -340,8 +341,8 @@ def _codes(inputs: Any, iupac: Iupac) -> list[np.ndarray]:
     if isinstance(inputs, np.ndarray):
         if inputs.ndim > 2 or not np.issubdtype(inputs.dtype, np.integer) or not np.isin(inputs, range(16)).all():
             raise InputError(
-                f"an array of shape {inputs.shape} and type {inputs.dtype} is no sequence",
-                "give whole numbers of shape (N, L) or (L,): 0-3 = A C G T, 4 = unknown, 5 = padding, 6-15 = ambiguous",
+                f"an array of shape {inputs.shape} and type {inputs.dtype} is not a sequence",
+                "give integers of shape (N, L) or (L,): 0-3 = A C G T, 4 = unknown, 5 = padding, 6-15 = ambiguous",
             )
         return list(np.atleast_2d(inputs))
     if isinstance(inputs, Path) or (isinstance(inputs, str) and Path(inputs).suffix):

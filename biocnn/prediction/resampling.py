@@ -1,4 +1,4 @@
-"""Images and maps on another grid over the same field, any window of them at a time."""
+"""Resampling of images and maps to another pixel size, window by window."""
 
 from collections.abc import Callable, Sequence
 from math import prod
@@ -7,23 +7,24 @@ import numpy as np
 
 from biocnn.prediction.tiles import Slices
 
-CHUNK = 4_000_000  # source pixels of a channel that are read at once
+CHUNK = 4_000_000  # source pixels per channel that are read at once
 Read = Callable[[Slices], np.ndarray]
 
 
 def resample(read: Read, source: Sequence[int], target: Sequence[int], window: Slices) -> np.ndarray:
-    """A window of an image on another grid: linear between pixel centres, weighted means where pixels become larger.
+    """Resample an image, and return a window of it.
 
-    Both grids cover the same field, end to end. The values do not depend on the window.
+    Values are interpolated linearly between pixel centres, and are weighted means where pixels become larger. Both
+    grids cover the same field of view. The values do not depend on the window.
 
     Parameters
     ----------
     read
-        From a window of the source to pixels (C, *window).
+        Maps a window of the source to pixels (C, *window).
     source, target
         Sizes of both grids, (*spatial).
     window
-        Of the target.
+        Window of the target.
 
     Returns
     -------
@@ -39,7 +40,7 @@ def resample(read: Read, source: Sequence[int], target: Sequence[int], window: S
         origin = [int(index.min()) for index, _ in taps]
         pixels = read(tuple(slice(o, int(index.max()) + 1) for o, (index, _) in zip(origin, taps, strict=True)))
         pixels = pixels.astype(np.float32, copy=False)
-        for axis in sorted(range(len(taps)), key=lambda axis: target[axis] / source[axis]):  # what shrinks most, first
+        for axis in sorted(range(len(taps)), key=lambda axis: target[axis] / source[axis]):  # largest reduction first
             index, weight = taps[axis]
             pixels = _weighted(pixels, index - origin[axis], weight, axis + 1)
         parts.append(pixels)
@@ -56,7 +57,10 @@ def _weighted(pixels: np.ndarray, index: np.ndarray, weight: np.ndarray, axis: i
 
 
 def _taps(n: int, m: int, part: slice) -> tuple[np.ndarray, np.ndarray]:
-    """Of each pixel of a part of an axis of m: the pixels, of n, that it is made of, and their weights."""
+    """Return, for each target pixel in a part of an axis, the indices and weights of its source pixels.
+
+    The axis has ``n`` source and ``m`` target pixels.
+    """
     step = n / m
     reach = max(step, 1.0)
     centre = (np.arange(part.start, part.stop) + 0.5) * step - 0.5
@@ -68,5 +72,5 @@ def _taps(n: int, m: int, part: slice) -> tuple[np.ndarray, np.ndarray]:
 
 
 def sizes(shape: Sequence[int], zoom: Sequence[float]) -> tuple[int, ...]:
-    """Numbers of pixels when each becomes ``zoom`` times as many along each axis."""
+    """Return the numbers of pixels after enlargement by ``zoom`` along each axis."""
     return tuple(max(1, round(n * z)) for n, z in zip(shape, zoom, strict=True))

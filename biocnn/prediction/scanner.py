@@ -1,4 +1,4 @@
-"""Windows along a chromosome, predicted in order, holding some at a time."""
+"""Prediction of windows along a chromosome, block by block."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -15,25 +15,25 @@ log = logging.getLogger("biocnn")
 
 
 class Scanner:
-    """Scans with one network: over stretches at once where it can, else window by window.
+    """A scan with one network, over whole stretches if the network allows it, else window by window.
 
     Parameters
     ----------
     network
-        In evaluation mode, as it predicts.
+        Network in evaluation mode.
     predict
-        Codes of windows, (window,) each, to probabilities (n, K).
+        Maps codes of windows, (window,) each, to probabilities (n, K).
     probability
-        Logits (n, K) to probabilities.
+        Maps logits (n, K) to probabilities.
     rows
-        Length of a window to how many of them go at a time.
+        Maps the length of a window to the batch size.
     window
-        Length of a window, in bp; None for a model that was trained on sequences of any length, or on images.
+        Length of a window, in bp; None for models trained on sequences of any length.
 
     Raises
     ------
     InputError
-        Where there is no window.
+        If the model has no window.
     """
 
     def __init__(
@@ -46,13 +46,13 @@ class Scanner:
     ) -> None:
         if not window:
             raise InputError(
-                "this model has no window to scan with", "scan with a model that was trained on windows of one length"
+                "the model has no window to scan with", "scan with a model that was trained on windows of one length"
             )
         self.predict, self.probability, self.window = predict, probability, window
         self.rows, self.sliding = rows(window), slides(network, window)
         if self.sliding is None:
             name = type(network).__name__
-            log.info("scan: window by window, for %s of windows of %d bp cannot be run over stretches", name, window)
+            log.info("scan: window by window, because %s (windows of %d bp) cannot run over stretches", name, window)
 
     def scan(
         self, genome: Genome, chrom: str, start: int = 0, end: int | None = None, *, stride: int
@@ -62,34 +62,34 @@ class Scanner:
         Parameters
         ----------
         genome
-            From ``read_genome`` (a FASTA file) or ``open_genome`` (an encoded folder, of which only what is needed is
-            read).
+            Genome from ``read_genome`` (a FASTA file) or ``open_genome`` (an encoded folder, of which only the bases
+            needed are read).
         chrom, start, end
-            The interval, in bp, 0-based and half-open; all of the contig by default. Beyond the contig's ends bases
-            are unknown. The first window begins at ``start``, and none reaches beyond ``end``.
+            Interval in bp, 0-based and half-open; the whole contig by default. Bases beyond the ends of the contig are
+            unknown. The first window begins at ``start``, and no window extends beyond ``end``.
         stride
-            From one window to the next, in bp.
+            Distance between the starts of windows, in bp.
 
         Yields
         ------
         starts, probability
-            First base of each window, (n,), and what is predicted of it, (n, K), for some windows at a time. Nothing
-            where the interval is shorter than a window.
+            First base of each window, (n,), and its prediction, (n, K), for a block of windows. Nothing if the interval
+            is shorter than a window.
 
         Raises
         ------
         InputError
-            For a contig that the genome lacks, or a stride below 1.
+            If the genome has no such contig, or the stride is below 1.
         """
         if chrom not in genome.contigs:
             raise InputError(f"{genome.source} has no contig {chrom!r}", nearest(chrom, genome.names))
         if stride < 1:
-            raise InputError(f"stride is {stride}", "give a whole number of bp from 1")
+            raise InputError(f"stride is {stride}", "give a whole number of bp, at least 1")
         end = genome.contigs[chrom] if end is None else end
         return self._blocks(genome, chrom, range(start, end - self.window + 1, stride))
 
     def _blocks(self, genome: Genome, chrom: str, starts: range) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        together = self.sliding is not None and starts.step < self.window  # else they have nothing in common
+        together = self.sliding is not None and starts.step < self.window  # else windows do not overlap
         rows = self.sliding.rows(starts.step) if together else self.rows
         for first in range(0, len(starts), rows):
             block = starts[first : first + rows]
@@ -97,7 +97,7 @@ class Scanner:
 
     def _stretch(self, genome: Genome, chrom: str, starts: range) -> np.ndarray:
         codes = torch.from_numpy(genome.codes(chrom, starts[0], starts[-1] + self.window))
-        if codes.max() > 5:  # ambiguous letters, which the tables of words lack
+        if codes.max() > 5:  # ambiguous bases, which the word table does not contain
             return self._each(genome, chrom, starts)
         return self.probability(self.sliding.logits(codes.to(self.sliding.table.device), starts.step))
 

@@ -1,4 +1,4 @@
-"""Networks of one convolution and one global pooling, over all windows of a stretch of bases at once."""
+"""Networks with one convolution and one global pooling, applied to all windows of a stretch at once."""
 
 from collections.abc import Callable
 from functools import reduce
@@ -13,25 +13,25 @@ from biocnn.models.sequence_network import SequenceNetwork
 from biocnn.nn.blocks import ConvBlock
 from biocnn.nn.encode import TABLE, one_hot
 
-WORD = 4  # bases looked up together, and positions found together; tables of longer words do not fit into a cache
+WORD = 4  # bases looked up together, and positions computed together; tables of longer words do not fit into a cache
 LETTERS = 5  # A, C, G, T, unknown
-CELLS = 1 << 18  # values of the convolution at a time: 1 MB, so that a processor's cache holds them
-PARTS = 16  # times as many in one call, for the work that is little but has many steps
+CELLS = 1 << 18  # values of the convolution at a time: 1 MB, which fits into a processor's cache
+PARTS = 16  # parts of that size in one call, because the small steps around them have overhead
 VECTOR = 32  # channels that torch reduces together
-PROBES = 8  # random windows on which a network is compared with what is made of it here
+PROBES = 8  # random windows on which the network and its sliding form are compared
 
 
 class Pool(NamedTuple):
-    """A pooling in pieces.
+    """A pooling computed in pieces.
 
     Parameters
     ----------
     over
-        Sums of kernels (n, positions, channels), and their bias, to what is kept of the positions, (n, channels).
+        Reduces the convolution without bias, (n, positions, channels), and the bias to a partial result, (n, channels).
     join
-        Of two pieces.
+        Combines two partial results.
     end
-        What is kept of all positions, the bias, and how many positions there are, to what the network has.
+        Turns the partial result of all positions, the bias and the number of positions into the pooled value.
     """
 
     over: Callable[[Tensor, Tensor], Tensor]
@@ -40,10 +40,10 @@ class Pool(NamedTuple):
 
 
 def _largest(x: Tensor, _: Tensor) -> Tensor:
-    """The largest value over positions, (n, positions, channels) to (n, channels)."""
+    """Return the maximum over positions: (n, positions, channels) to (n, channels)."""
     if x.shape[2] % VECTOR == 0:
         return x.amax(1)
-    while x.shape[1] > 1:  # of other widths amax takes several times as long
+    while x.shape[1] > 1:  # amax is several times slower for other widths
         half = (x.shape[1] + 1) // 2
         x = torch.maximum(x[:, :half], x[:, -half:])
     return x[:, 0]
@@ -55,7 +55,7 @@ POOLS = {"max": [MAX], "average": [MEAN], "both": [MAX, MEAN]}
 
 
 class End(NamedTuple):
-    """What the kernels that hang over one end of a window look up: words, rows of their places, starts of bags."""
+    """Lookups of the kernels that extend beyond one end of a window: words, table rows of their places, bag starts."""
 
     spans: list[slice]
     places: Tensor
@@ -63,19 +63,20 @@ class End(NamedTuple):
 
 
 class SlidingNetwork:
-    """A network's logits of every window of a stretch, from one convolution over the stretch.
+    """The logits of all windows of a stretch, from one convolution over the stretch.
 
-    Kernels that lie in a window wholly see there what they see in the stretch: these are computed once, and windows are
-    pooled from pieces of ``stride`` positions. Those that hang over a window's ends see zeros there, and are computed
-    for each window. The other strand is the same stretch under the reversed complements of the kernels.
+    A kernel that lies completely inside a window sees the same bases as in the stretch, so these positions are computed
+    once, and windows are pooled from pieces of ``stride`` positions. Kernels that extend beyond the ends of a window
+    see zeros there, and are computed for each window. The reverse strand is the same stretch under the reverse
+    complements of the kernels.
 
-    The convolution is looked up: what each word of four bases (AAAA, ..., TTTT, and with unknown bases) adds to four
-    neighbouring positions, at each of its places under the kernels, is in a table.
+    The convolution is a table lookup: for each word of four bases (AAAA, ..., TTTT, and those with unknown bases) and
+    each place under the kernels, the table holds what the word adds to four neighbouring positions.
 
     Parameters
     ----------
     network
-        In evaluation mode; see ``slides``, which finds out whether a network is fit for this.
+        Network in evaluation mode that passes the checks of ``slides``.
     window
         Length of a window, in bp.
     """
@@ -89,33 +90,33 @@ class SlidingNetwork:
         self.table, self.places = _table(weight)
         self.hanging = weight.shape[2] - 1  # positions at each end of a window
         self.pools = POOLS[network.pool.kind]
-        blocks = range(len(self.places) - 1)  # of ``WORD`` positions; words beyond the window's end are left out
+        blocks = range(len(self.places) - 1)  # of ``WORD`` positions; words beyond the end of the window are omitted
         self.before = self._end([(0, block + 1, len(blocks) - block) for block in blocks])
         self.after = self._end([(block, len(blocks), 0) for block in blocks])
 
     def _end(self, blocks: list[tuple[int, int, int]]) -> End:
-        """From the first word, the one after the last, and the first one's place, of each block."""
+        """Build the lookups from the first word, the end (exclusive) and the place of the first word of each block."""
         places = [self.places[at : at + last - first] for first, last, at in blocks]
         starts = np.cumsum([0, *map(len, places)])[:-1]
         starts = torch.tensor(starts, dtype=torch.int32, device=self.places.device)
         return End([slice(first, last) for first, last, _ in blocks], torch.cat([*places, self.places[:0]]), starts)
 
     def rows(self, stride: int) -> int:
-        """How many windows to give at a time."""
+        """Return the number of windows per call."""
         return PARTS * self._part(stride)
 
     def _part(self, positions: int) -> int:
-        """How many windows, of so many positions each, are computed at a time."""
+        """Return the number of windows of this many positions that are computed at a time."""
         return max(1, CELLS // (len(self.bias) * max(positions, self.hanging) * WORD)) * WORD
 
     @torch.inference_mode()
     def logits(self, codes: Tensor, stride: int) -> Tensor:
-        """Logits of the windows that begin at 0, stride, 2 stride, ...
+        """Return the logits of the windows that begin at 0, stride, 2 stride, ...
 
         Parameters
         ----------
         codes
-            Shape (L,), uint8, on the network's device: 0-3 = ACGT, 4 = unknown.
+            Shape (L,), uint8, on the device of the network: 0-3 = ACGT, 4 = unknown.
 
         Returns
         -------
@@ -126,16 +127,16 @@ class SlidingNetwork:
         words = _words(pad(codes, (0, stride + WORD * len(self.places))))
         parts = [self._inside(words, stride, number)]
         if self.hanging:
-            reach = WORD * (len(self.places) - 1)  # bases under the hanging kernels, rounded up
+            reach = WORD * (len(self.places) - 1)  # bases under the overhanging kernels, rounded up
             parts.append(self._hanging(words[: (number - 1) * stride + reach], reach, stride, self.before))
             end = (number - 1) * stride + self.window
             parts.append(self._hanging(words[self.window - reach : end], reach, stride, self.after))
         return self._weigh([reduce(pool.join, found) for pool, *found in zip(self.pools, *parts, strict=True)])
 
     def _inside(self, words: Tensor, stride: int, number: int) -> list[Tensor]:
-        """What each pooling keeps of the kernels that lie in a window wholly: shape (number, channels) each."""
+        """Pool the kernels that lie completely inside a window: shape (number, channels) for each pooling."""
         positions = self.window - self.hanging
-        size = min(stride, positions)  # of the pieces that windows are pooled from; then one that is shorter
+        size = min(stride, positions)  # of the pieces that windows are pooled from, followed by a shorter one
         pieces, rest = divmod(positions, size)
         numbers = words[::WORD].unfold(0, len(self.places), 1) + self.places
         spans = [slice(0, rest), slice(rest, size)] if rest else [slice(0, size)]
@@ -152,7 +153,7 @@ class SlidingNetwork:
         return found
 
     def _hanging(self, words: Tensor, reach: int, stride: int, end: End) -> list[Tensor]:
-        """The same of the kernels that hang over one end of each window."""
+        """Pool the kernels that extend beyond one end of each window."""
         words = words.unfold(0, reach, stride)[:, ::WORD]
         numbers = torch.cat([words[:, span] for span in end.spans], dim=1).add_(end.places)
         rows, each = self._part(stride), numbers.shape[1]
@@ -167,7 +168,7 @@ class SlidingNetwork:
         return [torch.cat(parts) for parts in zip(*kept, strict=True)]
 
     def _weigh(self, pooled: list[Tensor]) -> Tensor:
-        """From what is kept of all positions to logits."""
+        """Compute logits from the partial results of all positions."""
         network, number = self.network, self.window + self.hanging
         ended = [pool.end(kept, self.bias, number) for pool, kept in zip(self.pools, pooled, strict=True)]
         strands = 2 if network.strands == "both" else 1
@@ -176,10 +177,10 @@ class SlidingNetwork:
 
 
 def slides(network: nn.Module, window: int) -> SlidingNetwork | None:
-    """The network over stretches; None where it must see each window for itself.
+    """Return the network in its sliding form; None if it must see each window separately.
 
-    It needs a ``SequenceNetwork`` whose features are one convolution with padding ``full``, of stride and dilation 1,
-    and ReLU, with kernels no longer than the window. Whatever else a class may do is found out on random windows.
+    The network must be a ``SequenceNetwork`` whose features are one convolution with padding ``full``, stride and
+    dilation 1, and ReLU, with kernels no longer than the window. Any other difference is detected on random windows.
     """
     if not (isinstance(network, SequenceNetwork) and network.one_hot and len(network.features) == 1):
         return None
@@ -199,7 +200,7 @@ def slides(network: nn.Module, window: int) -> SlidingNetwork | None:
 
 
 def _table(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """What each word adds to the kernels' sums at ``WORD`` neighbouring positions.
+    """Tabulate what each word adds to the convolution at ``WORD`` neighbouring positions.
 
     Parameters
     ----------
@@ -209,29 +210,29 @@ def _table(weight: Tensor) -> tuple[Tensor, Tensor]:
     Returns
     -------
     table, places
-        Shape (places * words, WORD * channels), float32; and the first row of each place, (places,). The first place
-        begins where the first of the positions does.
+        Shape (places * words, WORD * channels), float32, and the first row of each place, (places,). The first place
+        begins at the first of the positions.
     """
     places = (weight.shape[2] + 2 * WORD - 2) // WORD
     letters = torch.einsum("lb,cbk->klc", torch.tensor(TABLE[:LETTERS], device=weight.device).double(), weight.double())
     positions = [pad(letters, (0, 0, 0, 0, p, places * WORD - len(letters) - p)) for p in range(WORD)]
     rows = []
-    for place in torch.cat(positions, dim=2).split(WORD):  # (letter of the word, which, WORD * channels)
+    for place in torch.cat(positions, dim=2).split(WORD):  # (position in the word, letter, WORD * channels)
         rows.append(reduce(lambda word, letter: (word[:, None] + letter).flatten(0, 1), place))
     first = torch.arange(places, dtype=torch.int32, device=weight.device) * LETTERS**WORD
     return torch.cat(rows).float(), first
 
 
 def _words(codes: Tensor) -> Tensor:
-    """The number of the word that begins at each position: (L,) to (L - WORD + 1,), int32."""
+    """Return the index of the word that begins at each position: (L,) to (L - WORD + 1,), int32."""
     letters = codes.int().unfold(0, len(codes) - WORD + 1, 1)
     return reduce(lambda words, letter: words * LETTERS + letter, letters)
 
 
 def _sliding(x: Tensor, width: int, join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """Join each ``width`` neighbouring rows: (n, channels) to (n - width + 1, channels), in about log2(width) steps."""
+    """Join every ``width`` adjacent rows: (n, channels) to (n - width + 1, channels), in about log2(width) steps."""
     number, done, size, found = len(x) - width + 1, 0, 1, None
-    while True:  # here a row of x joins ``size`` rows of what was given
+    while True:  # each row of x joins ``size`` rows of the argument
         if width & size:
             part = x[done : done + number]
             found, done = part if found is None else join(found, part), done + size

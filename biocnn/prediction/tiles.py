@@ -1,4 +1,4 @@
-"""Images tile by tile, with the values of one piece: each pixel is predicted once, from all that its output can see."""
+"""Exact tiles: each pixel is predicted once, from its full receptive field, so that values equal the whole image's."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,15 +10,19 @@ import torch
 from torch import Tensor, nn
 
 NARROW = 32  # size along the axes that are not measured
-WIDEST = 4096  # along the one that is: a network that sees further is said to see all
-CLOSE = 1e-3  # difference, as a share of the largest value, up to which it is rounding
+WIDEST = 4096  # largest size along the measured axis; a network that sees farther counts as seeing everything
+CLOSE = 1e-3  # difference relative to the largest value that counts as rounding
 
 Slices = tuple[slice, ...]
 
 
 @dataclass(frozen=True)
 class Field:
-    """Along each axis: the step by which an input must move to move the output as much, and how far outputs see."""
+    """Stride and halo along each axis.
+
+    A shift of the input by a multiple of the stride shifts the output by the same amount; outputs depend on inputs up
+    to the halo away.
+    """
 
     stride: tuple[int, ...]
     halo: tuple[int, ...]
@@ -26,7 +30,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Tile:
-    """A piece to predict, the part of the prediction to keep, and the place of that part in the image."""
+    """A window to read, the part of its prediction to keep, and where that part lies in the image."""
 
     read: Slices
     keep: Slices
@@ -34,22 +38,21 @@ class Tile:
 
 
 def plan(shape: Sequence[int], field: Field, pixels: float) -> list[Tile]:
-    """The fewest tiles of at most so many pixels, all of one size, in reading order.
+    """Cut an image into the fewest tiles of equal size, in reading order.
 
-    The longest axis is cut first, so that tiles are as square as they can be and the margins around them, which are
-    computed twice, small. Where not even tiles of three margins are small enough, these are taken all the same: smaller
-    ones would be nearly all margin.
+    The longest axis is cut first, so that tiles are nearly square and their margins, which are computed twice, small.
+    Tiles are never smaller than three margins, even if these do not fit: smaller ones would be nearly all margin.
 
     Parameters
     ----------
     shape
-        Of the image, (*spatial).
+        Shape of the image, (*spatial).
     field
-        Of the network.
+        Stride and halo of the network.
     pixels
-        The most that fit in memory.
+        Largest number of pixels that fit in memory.
     """
-    # A network pads the far end of an image to a multiple of its stride; a tile that ends there is padded likewise.
+    # A network pads the far end of an image to a multiple of its stride, and so also a tile that ends there.
     padded = [_up(size, stride) for size, stride in zip(shape, field.stride, strict=True)]
     least = [max(3 * halo, stride) for halo, stride in zip(field.halo, field.stride, strict=True)]
     counts = [1] * len(shape)
@@ -70,13 +73,13 @@ def plan(shape: Sequence[int], field: Field, pixels: float) -> list[Tile]:
 
 
 def whole(shape: Sequence[int]) -> list[Tile]:
-    """The image in one piece."""
+    """Return the image as one tile."""
     everything = tuple(slice(0, size) for size in shape)
     return [Tile(everything, everything, everything)]
 
 
 def around(region: Slices, shape: Sequence[int], field: Field | None) -> Tile:
-    """What to read so that a region is predicted as in the whole image; without a field, all of it."""
+    """Return the tile that predicts a region as in the whole image; without a field, it reads the whole image."""
     if field is None:
         return replace(whole(shape)[0], keep=region, write=region)
     read = tuple(
@@ -87,22 +90,22 @@ def around(region: Slices, shape: Sequence[int], field: Field | None) -> Tile:
 
 
 def inside(region: Slices, window: Slices) -> Slices:
-    """A region of an image as a region of a window of it."""
+    """Convert a region of an image to coordinates inside a window."""
     return tuple(slice(r.start - w.start, r.stop - w.start) for r, w in zip(region, window, strict=True))
 
 
 def common(one: Slices, other: Slices) -> Slices:
-    """What two regions share; its slices are empty, or run backwards, where that is nothing."""
+    """Return the intersection of two regions; slices are empty or have stop < start if there is none."""
     return tuple(slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
 
 
 def grown(region: Slices, margin: int, shape: Sequence[int]) -> Slices:
-    """A region with a margin on all sides, as far as the image goes."""
+    """Add a margin to all sides of a region, within the image."""
     return tuple(slice(max(0, r.start - margin), min(n, r.stop + margin)) for r, n in zip(region, shape, strict=True))
 
 
 def _cut(length: int, padded: int, size: int, halo: int) -> list[tuple[slice, slice, slice]]:
-    """What to read, to keep and to write along one axis."""
+    """Return the slices to read, keep and write along one axis."""
     starts = [0]
     while starts[-1] + size < padded:
         starts.append(min(starts[-1] + size - 2 * halo, padded - size))
@@ -118,15 +121,15 @@ def _up(number: int, multiple: int) -> int:
 
 
 def find_field(network: nn.Module, in_channels: int, spatial_dims: int) -> Field | None:
-    """Measure how a network's images can be cut into tiles; None where they cannot.
+    """Measure how images can be cut into tiles for a network; None if they cannot.
 
-    They cannot where an output sees all of the input (a global pooling, a norm by the image's own statistics), or
-    depends on where in the image it lies.
+    They cannot if an output depends on the whole input (global pooling, normalisation by statistics of the image) or on
+    its position in the image.
 
     Parameters
     ----------
     network
-        In evaluation mode: (1, in_channels, *spatial) to (1, K, *spatial).
+        Network in evaluation mode: (1, in_channels, *spatial) to (1, K, *spatial).
     """
     with torch.inference_mode():
         found = [_along_axis(network, in_channels, spatial_dims, axis) for axis in range(spatial_dims)]
@@ -134,7 +137,7 @@ def find_field(network: nn.Module, in_channels: int, spatial_dims: int) -> Field
 
 
 def _along_axis(network: nn.Module, in_channels: int, spatial_dims: int, axis: int) -> tuple[int, int] | None:
-    """Stride and halo along one axis."""
+    """Measure stride and halo along one axis."""
     width = 4 * NARROW
     while width <= WIDEST:
         size = [NARROW] * spatial_dims
@@ -150,14 +153,14 @@ def _along_axis(network: nn.Module, in_channels: int, spatial_dims: int, axis: i
 
 
 def _stride(network: nn.Module, x: Tensor, axis: int) -> int:
-    """The least common multiple of how much coarser than the input what the layers make is."""
+    """Return the least common multiple of the downsampling factors of all layers."""
     sizes = {x.shape[axis]}
 
-    def look(module: nn.Module, inputs: tuple, output: Any) -> None:
+    def record(module: nn.Module, inputs: tuple, output: Any) -> None:
         if isinstance(output, Tensor) and output.ndim == x.ndim:
             sizes.add(output.shape[axis])
 
-    hooks = [module.register_forward_hook(look) for module in network.modules()]
+    hooks = [module.register_forward_hook(record) for module in network.modules()]
     try:
         network(x)
     finally:
@@ -167,10 +170,10 @@ def _stride(network: nn.Module, x: Tensor, axis: int) -> int:
 
 
 def _halo(network: nn.Module, x: Tensor, axis: int, stride: int) -> int | None:
-    """How far from a step of the input the outputs lie that see it, in whole steps; None: up to an end, or farther."""
+    """Return how far outputs depend on one stride of the input, rounded up to strides; None if up to an end or more."""
     start, width = _up(x.shape[axis] // 2, stride), x.shape[axis]
     blind = x.clone()
-    blind.narrow(axis, start, min(stride, width - start)).fill_(torch.nan)  # what sees it is NaN, whatever the weights
+    blind.narrow(axis, start, min(stride, width - start)).fill_(torch.nan)  # dependent outputs become NaN
     seen = network(blind).isnan().movedim(axis, 0).flatten(1).any(1).nonzero()
     first, last = (int(seen[0]), int(seen[-1])) if len(seen) else (start, start)
     if first == 0 or last + 1 == width:
@@ -179,7 +182,7 @@ def _halo(network: nn.Module, x: Tensor, axis: int, stride: int) -> int | None:
 
 
 def _moves(network: nn.Module, x: Tensor, axis: int, stride: int, halo: int) -> bool:
-    """Whether the output moves with the input, beyond what the image's start changes."""
+    """Return whether the output shifts with the input, apart from effects of the start of the image."""
     full, part = network(x), network(x.narrow(axis, stride, x.shape[axis] - stride))
     if part.shape[axis] != full.shape[axis] - stride:
         return False

@@ -22,8 +22,8 @@ def logits_of(network: nn.Module, x: Tensor, precision: str = "float32") -> Tens
         return network(x).float()
 
 
-def answer(network: nn.Module, x: Tensor, task: Task, precision: str = "float32") -> Tensor:
-    """What a network says of x (N, C, *spatial): probabilities, or values for regression; float32."""
+def predict_probability(network: nn.Module, x: Tensor, task: Task, precision: str = "float32") -> Tensor:
+    """Predict x (N, C, *spatial): probabilities, or values for regression; float32."""
     return task.probability(logits_of(network, x, precision))
 
 
@@ -34,4 +34,4 @@ def predict_batches(
     """What the model says of each example, in order: (K,) or (K, *spatial), float32."""
     model.eval()
     for x, _ in batches.plain():
-        yield from answer(model, x, task, precision).cpu().numpy()
+        yield from predict_probability(model, x, task, precision).cpu().numpy()

@@ -227,7 +227,7 @@ def test_objects_of_resampled_images_are_measured_in_the_units_of_the_file(
 
 
 def test_a_pixel_size_that_cannot_be_is_refused(half_micrometre: Model, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"pixels of 25.4 x 25.4 um, but the model was trained on 0.5 x 0.5"):
+    with pytest.raises(InputError, match=r"pixel size 25.4 x 25.4 um, but the model was trained on 0.5 x 0.5"):
         half_micrometre.predict(ome(tmp_path / "a.ome.tif", picture(), size=25.4))
 
 
@@ -249,7 +249,7 @@ def test_models_that_differ_are_not_averaged(grey: Model, tmp_path: Path) -> Non
     for other, what in ((objects, "task"), (own, "normalise")):
         with pytest.raises(InputError, match=f"differ in their {what}: .*m.safetensors.*{other.path.name}"):
             segment_images(tmp_path, [grey, other], tmp_path / "out")
-    with pytest.raises(InputError, match="no model is given"):
+    with pytest.raises(InputError, match="no model given"):
         agree([], "image", "segment")
 
 
@@ -261,14 +261,14 @@ def test_models_of_the_other_kind_are_named(grey: Model, tmp_path: Path) -> None
     vcf.write_text("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n")
     write_genome(tmp_path / "g.fa", tmp_path / "genome")
     for step, wrong in (
-        (lambda: segment(tmp_path / "a.png", tmp_path / "o1", path), "s.safetensors is a model of sequences"),
-        (lambda: Model(path, "cpu").segment(tmp_path / "a.png"), "s.safetensors is a model of sequences"),
-        (lambda: scan(tmp_path / "genome", tmp_path / "o2", grey.path), "m.safetensors is a model of images"),
+        (lambda: segment(tmp_path / "a.png", tmp_path / "o1", path), "s.safetensors is a model for sequences"),
+        (lambda: Model(path, "cpu").segment(tmp_path / "a.png"), "s.safetensors is a model for sequences"),
+        (lambda: scan(tmp_path / "genome", tmp_path / "o2", grey.path), "m.safetensors is a model for images"),
         (
             lambda: variants(tmp_path / "v.vcf", tmp_path / "o3", grey.path, genome=tmp_path / "genome"),
             "model of images",
         ),
-        (lambda: grey.logits([np.zeros(20, np.uint8)]), "m.safetensors is a model of images"),
+        (lambda: grey.logits([np.zeros(20, np.uint8)]), "m.safetensors is a model for images"),
     ):
         with pytest.raises(InputError, match=wrong) as caught:
             step()
@@ -325,7 +325,7 @@ def test_what_is_passed_over_is_counted_and_constant_images_are_named(grey: Mode
     segment(new, tmp_path / "out", grey.path)
     counts = pd.read_csv(tmp_path / "out/counts.tsv", sep="\t").set_index("reason")
     assert counts["count"].to_dict() == {
-        "a constant image: all pixels are equal": 1,
+        "constant image: all pixels are equal": 1,
         "images segmented": 2,
         "ignored: folders, and files without an image suffix": 3,
     }
@@ -357,7 +357,7 @@ def test_what_is_no_image_is_said_to_be_none(grey: Model, inputs: object) -> Non
 @pytest.mark.parametrize("inputs", [None, 3, [None], [3]])
 def test_what_is_no_sequence_is_said_to_be_none(tmp_path: Path, inputs: object) -> None:
     model = Model(saved(stored(sequences(), tmp_path), tmp_path / "s.safetensors"), "cpu")
-    with pytest.raises(InputError, match="is no sequence"):
+    with pytest.raises(InputError, match="is not a sequence"):
         model.predict(inputs)
 
 

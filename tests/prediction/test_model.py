@@ -119,9 +119,9 @@ def test_no_sequence_is_no_answer(binder: Model) -> None:
         ("A" * 25, "sequence 1 has 25 letters"),
         ("", "sequence 1 is empty"),
         ("ACGJ", "sequence 1: 'J' at position 4 is not a base"),
-        (np.full((2, 24), 16, np.uint8), "is no sequence"),
-        (np.full((2, 24), -1), "is no sequence"),
-        (np.zeros((2, 24), np.float32), "type float32 is no sequence"),
+        (np.full((2, 24), 16, np.uint8), "is not a sequence"),
+        (np.full((2, 24), -1), "is not a sequence"),
+        (np.zeros((2, 24), np.float32), "type float32 is not a sequence"),
         (np.zeros((2, 4, 24), np.uint8), "shape (2, 4, 24)"),
         ("gone.fa", "gone.fa"),
         (Path("gone.fa"), "gone.fa"),
@@ -201,7 +201,7 @@ def test_budget_that_cannot_be_kept_is_told(
 ) -> None:
     image = np.random.default_rng(1).integers(0, 1000, (1, 301, 222), np.uint16)
     little(segmenter, 1e4).predict(image)
-    assert "array: the network takes 0.0 GB" in caplog.text
+    assert "array: the network needs 0.0 GB" in caplog.text
     assert "all margin" in caplog.text
     caplog.clear()
     facts = cells.facts
@@ -245,7 +245,7 @@ def test_segment_decides_what_predict_says(tmp_path: Path, cells: Dataset, segme
         (np.zeros((2, 20, 30), np.uint16), "array: shape (2, 20, 30), but the model was trained on 1 channels"),
         (np.zeros((1, 1, 20, 30), np.uint16), "array: shape (1, 1, 20, 30)"),
         (np.zeros(30, np.uint16), "array: shape"),
-        (np.full((20, 30), np.nan, np.float32), "array: holds NaN or infinite pixels"),
+        (np.full((20, 30), np.nan, np.float32), "array: NaN or infinite pixels"),
     ],
 )
 def test_what_is_no_image_for_the_model_is_refused(segmenter: Model, image: np.ndarray, message: str) -> None:

@@ -36,7 +36,7 @@ def whole_views(found: ImagePredictor, x: np.ndarray) -> np.ndarray:
     """The mean over views of the whole image, as ``views.averaged`` makes it."""
     scaled = (torch.from_numpy(x).float() - 10) / 190
     with torch.inference_mode():
-        return averaged(found.answer, found.every)(scaled[None])[0].numpy()
+        return averaged(found.predict_probability, found.every)(scaled[None])[0].numpy()
 
 
 @pytest.mark.parametrize("kind", ["none", "flips", "all"])
@@ -64,7 +64,9 @@ def test_blended_patches_are_those_of_monai(dims: int, size: tuple[int, ...], ov
     x, found = image(*size), predictor(dims, blend=Blend(patch, overlap))
     scaled = ((torch.from_numpy(x).float() - 10) / 190)[None]
     with torch.inference_mode():
-        wanted = sliding_window_inference(scaled, patch, 1, found.answer, overlap, mode="gaussian")[0].numpy()
+        wanted = sliding_window_inference(scaled, patch, 1, found.predict_probability, overlap, mode="gaussian")[
+            0
+        ].numpy()
     np.testing.assert_allclose(found.predict(x, "array", 2.0), wanted, atol=1e-5)
     small = 1e-9 * np.prod(size) * 4
     assert len(found.open(as_it_is(InMemory(x)), "array", small).regions) > 1
@@ -82,14 +84,14 @@ def test_an_even_piece_is_predicted_once_and_is_what_the_network_says() -> None:
     found, x = predictor(), image(400, 64)
     x[:, 70:380] = 7
     calls = []
-    answer = found.answer
+    predict = found.predict_probability
 
     def counted(x: Tensor) -> Tensor:
         calls.append(x.shape)
-        return answer(x)
+        return predict(x)
 
     small = 64 * 48 * found._bytes_per_pixel * 1.5 / 1e9
-    found.answer = counted
+    found.predict_probability = counted
     tiles = len(found.open(as_it_is(InMemory(x)), "array", small).regions)
     calls.clear()
     once = found.predict(x, "array", small)

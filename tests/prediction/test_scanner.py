@@ -78,7 +78,7 @@ def test_what_cannot_slide_goes_window_by_window_and_says_so(
     with caplog.at_level("INFO", "biocnn"):
         found = np.concatenate([p for _, p in other.scan(genome, "chrIII", stride=9)])
         list(other.scan(genome, "chrIII", 500, stride=9))
-    assert caplog.messages == ["scan: window by window, for Basset of windows of 24 bp cannot be run over stretches"]
+    assert caplog.messages == ["scan: window by window, because Basset (windows of 24 bp) cannot run over stretches"]
     starts = range(0, 777 - WINDOW + 1, 9)
     wanted = other.predict(np.stack([genome.codes("chrIII", at, at + WINDOW) for at in starts]))
     np.testing.assert_allclose(found, wanted, rtol=1e-5)

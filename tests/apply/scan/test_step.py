@@ -185,9 +185,9 @@ def test_what_cannot_be_scanned_is_refused(
 ) -> None:
     longer, free = saved(tmp_path, 3, window=30), saved(tmp_path, 4, window=None)
     for paths, options, message in (
-        ([], [], "no model is given"),
+        ([], [], "no model given"),
         ([free], [], "no window to scan with"),
-        ([models[0], longer], [], "the models differ in their window: 24 in"),
+        ([models[0], longer], [], "the models differ in window: 24 in"),
         (models, ["--contigs=chrI,chrX"], "scan.contigs: contig 'chrX' is not in"),
         (models, ["--contigs=chrII"], "all contigs are shorter than a window of 24 bp"),
         (models, ["--stride=0"], "stride: must be a whole number >= 1"),

@@ -1,4 +1,4 @@
-"""What steps stored about examples of a data set, read again: predictions, and what was decided of them."""
+"""Stored predictions of examples, and the masks or labels decided from them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,29 +14,29 @@ Predictions = tuple[Ragged, pd.DataFrame]  # probabilities or values, and a tabl
 
 
 def read_predictions(folder: Path) -> Predictions:
-    """Probabilities, and the table with the id and split of each, as the steps predict and baselines write them."""
+    """Read the probabilities written by the steps predict and baselines, and the table with their id and split."""
     values, table = Ragged(folder / "probability.npy"), read_examples(folder / "examples.tsv")
     if len(values) != len(table):
-        raise InputError(f"{folder}: {len(values)} predictions of {len(table)} examples", "predict again")
+        raise InputError(f"{folder}: {len(values)} predictions for {len(table)} examples", "run predict again")
     return values, table
 
 
 def predictions_of(folder: Path, split: str, ids: Sequence[str]) -> list[np.ndarray]:
-    """The predictions for examples of a split, float32."""
+    """Read the predictions of examples of a split, float32."""
     values, table = read_predictions(folder)
     places = dict(zip(zip(table["split"], table["id"], strict=True), range(len(table)), strict=True))
     if missing := [id for id in ids if (split, id) not in places]:
-        raise InputError(f"{folder}: no prediction of the {split} example {missing[0]!r}", "predict again")
+        raise InputError(f"{folder}: no prediction for the {split} example {missing[0]!r}", "run predict again")
     return [np.asarray(values[places[split, id]], np.float32) for id in ids]
 
 
 class Decided:
-    """Masks or labels of validation and test examples, as the step evaluate decided and stored them.
+    """Masks or labels of validation and test examples, decided and stored by the step evaluate.
 
     Parameters
     ----------
     path
-        The .npz file.
+        File (.npz).
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,11 +44,11 @@ class Decided:
 
     @staticmethod
     def name(split: str, id: str) -> str:
-        """The name of an array in the file."""
+        """Return the name of an array in the file."""
         return f"{id}.{split}"
 
     def of(self, split: str, id: str) -> np.ndarray:
-        """What was decided of an example, by the ensemble of the runs that have it in this split; (*spatial)."""
+        """Return the mask or labels of an example from the ensemble of runs with it in this split; (*spatial)."""
         if (name := self.name(split, id)) not in self.stored:
-            raise InputError(f"{self.path}: holds no {split} example {id!r}", "evaluate again")
+            raise InputError(f"{self.path}: no {split} example {id!r}", "run evaluate again")
         return self.stored[name]

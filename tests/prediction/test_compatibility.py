@@ -84,7 +84,7 @@ def test_one_picture_in_any_type_gives_one_answer(grey: Model, tmp_path: Path) -
     counts = pd.read_csv(tmp_path / "out/counts.tsv", sep="\t").set_index("reason")["count"]
     assert counts["uint16 divided by 257, as in training (uint8)"] == 1
     assert counts["uint16 divided by 16, as in training (uint8)"] == 1
-    assert counts["float32 times 255, as in training (uint8)"] == 2
+    assert counts["float32 multiplied by 255, as in training (uint8)"] == 2
     # Brightness is told in the numbers of the file.
     table = pd.read_csv(tmp_path / "out/images.csv").set_index("image")
     assert table.loc[2, "grey_mean_mean"] == pytest.approx(257 * table.loc[0, "grey_mean_mean"], rel=1e-4)
@@ -130,7 +130,7 @@ def test_channels_are_found_by_name(tmp_path: Path) -> None:
     np.save(tmp_path / "nameless.npy", x)
     np.testing.assert_array_equal(model.predict(tmp_path / "nameless.npy"), wanted)
     path = ome(tmp_path / "b.ome.tif", x[[1, 0]], ["GFP", "mCherry"])
-    with pytest.raises(InputError, match=r"b.ome.tif: has channels GFP, mCherry, needed: DAPI, GFP") as caught:
+    with pytest.raises(InputError, match=r"b.ome.tif: has channels GFP, mCherry; needed: DAPI, GFP") as caught:
         model.predict(path)
     assert "segment.channels: [GFP, mCherry]" in caught.value.remedy
     told = Model(model.path, "cpu", channels=["mCherry", "GFP"])
@@ -144,7 +144,7 @@ def test_names_in_the_files_of_training_are_known(tmp_path: Path) -> None:
     model = Model(saved(dataset, tmp_path / "m.safetensors"), "cpu")
     for name in ("DAPI", "hoechst", "nuclei"):
         model.predict(ome(tmp_path / "a.ome.tif", picture(), [name]))
-    with pytest.raises(InputError, match="mCherry, needed: nuclei"):
+    with pytest.raises(InputError, match="mCherry; needed: nuclei"):
         model.predict(ome(tmp_path / "a.ome.tif", picture(), ["mCherry"]))
 
 
@@ -155,7 +155,7 @@ def test_colours_are_no_grey_and_grey_is_no_colour(grey: Model, tmp_path: Path) 
     np.testing.assert_array_equal(grey.predict(tmp_path / "grey.png"), grey.predict(x[0]))
     (tmp_path / "out").mkdir()
     for refuse in (grey.predict, lambda path: segment_images(path, [grey], tmp_path / "out")):
-        with pytest.raises(InputError, match=r"colour.png: has channels red, green, blue, needed: grey") as caught:
+        with pytest.raises(InputError, match=r"colour.png: has channels red, green, blue; needed: grey") as caught:
             refuse(tmp_path / "colour.png")
         assert "convert it to grey" in caught.value.remedy
 
@@ -247,7 +247,7 @@ def test_models_that_differ_are_not_averaged(grey: Model, tmp_path: Path) -> Non
         saved(of_images(tmp_path / "b", channels=["grey"], normalise="image"), tmp_path / "n.safetensors"), "cpu"
     )
     for other, what in ((objects, "task"), (own, "normalise")):
-        with pytest.raises(InputError, match=f"differ in their {what}: .*m.safetensors.*{other.path.name}"):
+        with pytest.raises(InputError, match=f"differ in {what}: .*m.safetensors.*{other.path.name}"):
             segment_images(tmp_path, [grey, other], tmp_path / "out")
     with pytest.raises(InputError, match="no model given"):
         agree([], "image", "segment")
@@ -266,7 +266,7 @@ def test_models_of_the_other_kind_are_named(grey: Model, tmp_path: Path) -> None
         (lambda: scan(tmp_path / "genome", tmp_path / "o2", grey.path), "m.safetensors is a model for images"),
         (
             lambda: variants(tmp_path / "v.vcf", tmp_path / "o3", grey.path, genome=tmp_path / "genome"),
-            "model of images",
+            "model for images",
         ),
         (lambda: grey.logits([np.zeros(20, np.uint8)]), "m.safetensors is a model for images"),
     ):

@@ -209,7 +209,7 @@ def test_budget_that_cannot_be_kept_is_told(
     save_model(tmp_path / "m.safetensors", build_model(section, facts), metadata(section, facts))
     whole = biocnn.load(tmp_path / "m.safetensors", "cpu")
     np.testing.assert_array_equal(little(whole, 1e4).predict(image), whole.predict(image))
-    assert "sees all of an image at once" in caplog.text
+    assert "sees the whole image at once" in caplog.text
 
 
 def test_bfloat16_is_used_where_it_was_checked_and_is_fast(tmp_path: Path, cells: Dataset, segmenter: Model) -> None:

@@ -10,7 +10,7 @@ from tiny import images, sequences, stored
 from biocnn.core.errors import InputError
 from biocnn.io.fasta import decode
 from biocnn.io.genome import Genome, open_genome, read_genome, write_genome
-from biocnn.prediction import scanner as sliding
+from biocnn.prediction import sliding
 from biocnn.prediction.model import Model
 
 CONTIGS = {"chrI": 3000, "chrII": 23, "chrIII": 777}
@@ -97,5 +97,5 @@ def test_what_cannot_be_scanned_is_refused(tmp_path: Path, model: Model) -> None
     for name, raw in {"any_length": sequences(lengths=range(20, 50)), "image": images(8)}.items():
         (tmp_path / name).mkdir()
         other = model_of(stored(raw, tmp_path / name), tmp_path / name)
-        with pytest.raises(InputError, match=r"no window|a model of images"):
+        with pytest.raises(InputError, match=r"no window|a model for images"):
             other.scan(genome, "chrI", stride=1)

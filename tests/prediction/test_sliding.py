@@ -14,7 +14,7 @@ from biocnn.models.sequence_network import SequenceNetwork, head
 from biocnn.nn.blocks import ConvBlock, GlobalPool
 from biocnn.nn.encode import one_hot
 from biocnn.nn.fuse_batchnorm import fuse_batchnorm
-from biocnn.prediction import scanner as sliding
+from biocnn.prediction import sliding
 from biocnn.prediction.sliding import slides
 
 

@@ -1,4 +1,4 @@
-"""New images of any size -> masks or labels, and a table of objects."""
+"""Segmentation of new images of any size: masks or labels, and a table of objects."""
 
 from biocnn.apply.segment.step import segment_files, segment_images
 

@@ -1,4 +1,4 @@
-"""Objects of an image of any size, labelled block by block as if at once."""
+"""Block-by-block labelling of objects in images of any size, with the result of the whole image."""
 
 import logging
 from itertools import pairwise, product
@@ -15,10 +15,10 @@ from biocnn.prediction.tiles import Slices, grown, inside
 from biocnn.tasks.instances import Instances
 from biocnn.tasks.watershed import label_instances
 
-MARGIN = {2: 128, 3: 32}  # pixels around a block that are labelled with it, at first
-RIM = 16  # pixels along a window's ends where objects that are cut may differ from the whole, where little is blurred
-BLUR = 5  # standard deviations beyond which blurred maps do not
-BYTES = 150  # of a pixel while it is labelled
+MARGIN = {2: 128, 3: 32}  # pixels around a block that are labelled with it, initially
+RIM = 16  # pixels along the edges of a window where cut objects may differ from the whole image, at weak smoothing
+BLUR = 5  # standard deviations of the smoothing beyond which maps do not differ
+BYTES = 150  # memory per pixel during labelling
 
 log = logging.getLogger("biocnn")
 
@@ -28,31 +28,31 @@ def label_blocks(
 ) -> tuple[Pieces, np.ndarray]:
     """Label the objects of an image whose maps are never held as a whole.
 
-    Each block is labelled with a margin around it, and keeps the objects whose first pixel, in reading order, lies in
-    it. Where an object that touches the block, or a neighbour of such an object, comes near the margin's end, the block
-    is labelled once more with twice the margin; likewise for foreground that no seed claimed: its seed may lie beyond.
-    Then the objects are those of the whole image, to the pixel: what becomes of an object is decided by the maps where
-    it lies and by the objects beside it.
+    Each block is labelled with a margin, and keeps the objects whose first pixel, in reading order, lies in it. If an
+    object that touches the block, or a neighbour of such an object, comes near the end of the margin, the block is
+    labelled again with twice the margin. The same holds for foreground without a seed, whose seed may lie outside. The
+    objects then equal those of the whole image pixel by pixel, because an object depends only on the maps it covers and
+    on adjacent objects.
 
-    Where the memory allows no larger margin, objects may be cut at its end; the log says how many.
+    If memory allows no larger margin, objects may be cut at its end; the log gives their number.
 
     Parameters
     ----------
     maps
-        Of the image.
+        Maps of the image.
     task, postprocess
-        What is decided of the maps, and by what.
+        Task that turns maps into objects, and its settings.
     numbers
-        Gets the number of each pixel's object, 1 + its row.
+        Receives the number of the object of each pixel, its row + 1.
     memory_gb
-        Bound, in 10^9 bytes, of what labelling a block takes; half of it may be kept of maps besides.
+        Upper bound on the memory for labelling a block, in 10^9 bytes; half of it may be used in addition to keep maps.
 
     Returns
     -------
     objects
-        Their score is 1 - P(background), the first map, their uncertainty the entropy.
+        Objects; the score is 1 - P(background), the first map, and the uncertainty is the entropy.
     row
-        Of each number the row of its object; -1 for 0, the background.
+        Row of the object of each number; -1 for number 0, the background.
     """
     shape, margin, most = numbers.shape, MARGIN[len(numbers.shape)], memory_gb * 1e9 / BYTES
     blocks = _blocks(cuts(maps.regions), margin)
@@ -70,14 +70,14 @@ def label_blocks(
         count, cut = count + len(own), cut + reaching
         kept.passed(index)
     if cut:
-        log.warning("%d objects reach farther than the memory allows to see at once: they may be cut", cut)
+        log.warning("%d objects may be cut, because they extend beyond the block that fits in memory_gb", cut)
     if taken:
-        log.warning("%d pixels belong to two objects, because blocks differ there: the first one has them", taken)
+        log.warning("%d pixels belong to two objects from different blocks; the first object keeps them", taken)
     return together(parts), np.arange(-1, count)
 
 
 def _blocks(regions: list[list[tuple[int, int]]], margin: int) -> list[list[tuple[int, int]]]:
-    """Parts of each axis that end a margin before regions do, so that a block's window ends with a region."""
+    """Cut each axis one margin before the ends of regions, so that the window of a block ends with a region."""
     blocks = []
     for along in regions:
         ends = [stop - margin for _, stop in along[:-1] if stop > margin]
@@ -89,7 +89,7 @@ def _blocks(regions: list[list[tuple[int, int]]], margin: int) -> list[list[tupl
 def _settled(
     kept: KeptMaps, task: Instances, postprocess: dict[str, Any], block: Slices, shape: tuple[int, ...], most: float
 ) -> tuple[Slices, np.ndarray, np.ndarray, int]:
-    """Window, maps and labels of a block, with margin enough; how many objects still reach the window's end."""
+    """Return window, maps and labels of a block with a sufficient margin, and how many objects still exceed it."""
     margin, known = MARGIN[len(shape)], label_instances.__kwdefaults__ | postprocess
     threshold, rim = known["mask_threshold"], max(RIM, int(BLUR * np.max(known["smoothing"])) + 1)
     while True:
@@ -105,7 +105,7 @@ def _settled(
 
 
 def _reaching(labels: np.ndarray, window: Slices, block: Slices, shape: tuple[int, ...], rim: int) -> int:
-    """How many objects that touch the block, or are neighbours of such, come near an end of the window."""
+    """Count the objects that touch the block, or adjoin such an object, and come near an end of the window."""
     near = _near_ends(labels, window, shape, rim)
     touching = np.zeros(int(labels.max()) + 1, bool)
     touching[labels[inside(block, window)]] = True
@@ -118,7 +118,7 @@ def _reaching(labels: np.ndarray, window: Slices, block: Slices, shape: tuple[in
 
 
 def _near_ends(labels: np.ndarray, window: Slices, shape: tuple[int, ...], rim: int) -> np.ndarray:
-    """Of each label, whether it comes near an end of the window that is no end of the image."""
+    """Return whether each label comes near an end of the window that is not an end of the image."""
     near = np.zeros(int(labels.max()) + 1, bool)
     for axis, (part, size) in enumerate(zip(window, shape, strict=True)):
         along = np.moveaxis(labels, axis, 0)
@@ -131,7 +131,7 @@ def _near_ends(labels: np.ndarray, window: Slices, shape: tuple[int, ...], rim: 
 
 
 def _starts_in(objects: Pieces, block: Slices, shape: tuple[int, ...]) -> np.ndarray:
-    """Of each object, whether its first pixel lies in the block."""
+    """Return whether the first pixel of each object lies in the block."""
     places = np.unravel_index(objects.first, shape)
     return np.all([(p >= part.start) & (p < part.stop) for p, part in zip(places, block, strict=True)], axis=0)
 

@@ -1,4 +1,4 @@
-"""The maps of one image: the mean of several models, and windows of them that share what was predicted."""
+"""Maps of one image: the mean over models, and a cache of predictions for overlapping windows."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -10,20 +10,20 @@ import numpy as np
 from biocnn.prediction.images import Maps, MapsOnGrid
 from biocnn.prediction.tiles import Slices, common, inside
 
-Cuts = list[list[tuple[int, int]]]  # for each axis, start and stop of each of its parts
+Cuts = list[list[tuple[int, int]]]  # start and stop of each part of each axis
 
 
 class MeanMaps:
-    """The mean of what models say of one image, (K, *spatial); two predictions of a region are held at most."""
+    """The mean prediction of models for one image, (K, *spatial); holds at most two predictions of a region."""
 
     def __init__(self, each: Sequence[Maps | MapsOnGrid]) -> None:
         self._each, self.zoom = each, each[0].zoom
         self.notes = list(dict.fromkeys(note for maps in each for note in maps.notes))
         self.shape = each[0].shape
-        self.regions = max((maps.regions for maps in each), key=len)  # those that the largest network has room for
+        self.regions = max((maps.regions for maps in each), key=len)  # those that fit for the largest network
 
     def region(self, region: Slices) -> np.ndarray:
-        """Shape (K, *region), float32."""
+        """Predict a region: shape (K, *region), float32."""
         total = self._each[0].region(region)
         for maps in self._each[1:]:
             total += maps.region(region)
@@ -31,17 +31,17 @@ class MeanMaps:
 
 
 class KeptMaps:
-    """Windows of an image's maps; what was predicted for one of them is kept while another one needs it.
+    """Windows of the maps of an image; predictions are kept while other windows need them.
 
     Parameters
     ----------
     maps
-        What is predicted, one of its regions at a time.
+        Maps, predicted one region at a time.
     starts
-        Along each axis, where the windows start that will be read in reading order. Larger ones may be read in between.
+        Starts, along each axis, of the windows that will be read in reading order. Larger windows may be read between.
     limit
-        Bytes to keep. Beyond, what no window in that order needs any more is dropped, then what some do, which is
-        predicted once more.
+        Number of bytes to keep. Beyond it, predictions that no later window needs are dropped first, then others, which
+        are predicted again when needed.
     """
 
     def __init__(self, maps: MeanMaps, starts: Sequence[Sequence[int]], limit: float) -> None:
@@ -51,7 +51,7 @@ class KeptMaps:
         self._pieces: dict[tuple[tuple[int, int], ...], list[tuple[Slices, np.ndarray]]] = {}
 
     def read(self, window: Slices) -> np.ndarray:
-        """The maps of a window: (K, *window), float32."""
+        """Return the maps of a window: (K, *window), float32."""
         out = np.empty((self._maps.shape[0], *(part.stop - part.start for part in window)), np.float32)
         along = [
             [c for c in cut if c[0] < w.stop and c[1] > w.start] for cut, w in zip(self._cuts, window, strict=True)
@@ -65,12 +65,12 @@ class KeptMaps:
         return out
 
     def passed(self, index: tuple[int, ...]) -> None:
-        """The window of this index, a number for each axis, and all before it were read."""
+        """Mark the window of this index, one number per axis, and all before it as read."""
         self._index = index
         self._make_room()
 
     def _covering(self, region: Slices, wanted: Slices) -> list[tuple[Slices, np.ndarray]]:
-        """Pieces of a region that together hold what is wanted."""
+        """Return pieces of a region that together cover the wanted part."""
         pieces = self._pieces.get(_key(region), [])
         touching = [(place, piece) for place, piece in pieces if _volume(common(place, wanted)) > 0]
         if sum(_volume(common(place, wanted)) for place, _ in touching) == _volume(wanted):
@@ -81,7 +81,7 @@ class KeptMaps:
         return pieces
 
     def _make_room(self) -> None:
-        """Drop what no window to come needs, the oldest first, then what some will, until the rest fits."""
+        """Drop pieces that no later window needs, oldest first, then others, until the rest fits."""
         for needed in (False, True):
             for key in list(self._pieces):
                 if self._held() <= self._limit:
@@ -91,7 +91,7 @@ class KeptMaps:
                     del self._pieces[key]
 
     def _split(self, region: Slices, maps: np.ndarray) -> list[tuple[Slices, np.ndarray]]:
-        """Cut maps where windows start: what the next ones need lies at the far ends."""
+        """Cut maps where windows start, because later windows need only the parts at the far ends."""
         along = []
         for part, starts in zip(region, self._starts, strict=True):
             edges = [part.start, *(s for s in starts if part.start < s < part.stop), part.stop]
@@ -99,7 +99,7 @@ class KeptMaps:
         return [(place, maps[:, *inside(place, region)].copy()) for place in product(*along)]
 
     def _last(self, place: Slices) -> tuple[int, ...]:
-        """Index of the last window that touches a place."""
+        """Return the index of the last window that overlaps a place."""
         return tuple(bisect_left(starts, part.stop) - 1 for starts, part in zip(self._starts, place, strict=True))
 
     def _held(self) -> int:
@@ -107,7 +107,7 @@ class KeptMaps:
 
 
 def cuts(regions: Sequence[Slices]) -> Cuts:
-    """The parts of each axis that the regions of a grid have."""
+    """Return the parts of each axis that a grid of regions consists of."""
     return [sorted({(part.start, part.stop) for part in along}) for along in zip(*regions, strict=True)]
 
 

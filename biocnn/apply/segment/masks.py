@@ -1,4 +1,4 @@
-"""Masks and classes of an image of any size, and their connected pieces, whatever blocks these cross."""
+"""Masks and classes of images of any size, and their connected pieces across blocks."""
 
 from typing import Any
 
@@ -21,20 +21,20 @@ def connect_blocks(
     Parameters
     ----------
     maps
-        Of the image.
+        Maps of the image.
     task, postprocess
-        What is decided of the maps, and by what.
+        Task that turns maps into classes, and its settings.
     numbers
-        Gets a number for each pixel that is not background.
+        Receives a number for each pixel that is not background.
     memory_gb
-        Not needed: blocks are as large as the regions of the maps.
+        Not used: blocks are the regions of the maps.
 
     Returns
     -------
     pieces
-        Their score is the probability of their class, their uncertainty the entropy.
+        Pieces; the score is the probability of their class, and the uncertainty is the entropy.
     row
-        Of each number the row of its piece; -1 for 0, the background.
+        Row of the piece of each number; -1 for number 0, the background.
     """
     from skimage.measure import label
 
@@ -47,7 +47,7 @@ def connect_blocks(
         known = numbers.read(window)
         classes = kinds[known]
         classes[here] = found
-        joined = label(classes)  # neighbours of equal class, with what lies around the block
+        joined = label(classes)  # connects equal classes, including the pixels around the block
         present = np.zeros(int(joined.max()) + 1, bool)
         present[joined[here]] = True
         present[0] = False
@@ -64,7 +64,7 @@ def connect_blocks(
 
 
 def _united(pieces: Pieces, edges: np.ndarray) -> tuple[Pieces, np.ndarray]:
-    """Pieces of blocks made one where an edge joins them."""
+    """Unite pieces of blocks that are joined by an edge."""
     n = len(pieces.first)
     if n == 0:
         return pieces, np.full(1, -1)

@@ -1,4 +1,4 @@
-"""Numbered pieces of a window: where each lies in the image, its size, and sums over it."""
+"""Numbered pieces of an image, with their position, size and sums over their pixels."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,9 @@ from biocnn.prediction.tiles import Slices
 
 @dataclass
 class Pieces:
-    """Pieces of an image, one a row: first pixel in reading order, box, area, class, and sums over its pixels.
+    """Pieces of an image, one per row: first pixel in reading order, box, area, class, and sums over the pixels.
 
-    ``places`` (n, axes) are those of places, ``sure`` (n, 2) those of the score and of the uncertainty.
+    ``places`` (n, axes) are sums of coordinates, ``sums`` (n, 2) sums of the score and the uncertainty.
     """
 
     first: np.ndarray
@@ -21,10 +21,10 @@ class Pieces:
     area: np.ndarray
     places: np.ndarray
     kind: np.ndarray
-    sure: np.ndarray
+    sums: np.ndarray
 
     def take(self, rows: np.ndarray) -> "Pieces":
-        """Some of them."""
+        """Select pieces by row."""
         return Pieces(*(values[rows] for values in vars(self).values()))
 
 
@@ -36,23 +36,23 @@ def pieces_of(
     uncertainty: np.ndarray,
     kind: np.ndarray,
 ) -> Pieces:
-    """The pieces 1..n of a window of an image.
+    """Return the pieces 1..n of a window of an image.
 
     Parameters
     ----------
     labels
-        Shape (*window), integers; each of 1..n occurs.
-    window
-        Where it lies in the image, of the shape given.
+        Labels of the window, shape (*window), integers; each of 1..n occurs.
+    window, shape
+        Position of the window in the image, and the shape of the image.
     score, uncertainty, kind
-        Shape (*window): two maps to sum up, and the class, of which the first pixel of a piece decides.
+        Shape (*window): two maps to sum, and the class, taken from the first pixel of a piece.
     """
     flat = labels.ravel()
     where = np.flatnonzero(flat)
     ids = flat[where]
     count = int(ids.max(initial=0))
     first = np.empty(count + 1, np.int64)
-    first[ids[::-1]] = where[::-1]  # what is written last stays: the first pixel
+    first[ids[::-1]] = where[::-1]  # the first pixel is written last and stays
     first = first[1:]
     boxes = ndimage.find_objects(labels)
     origin = np.array([part.start for part in window])
@@ -61,20 +61,20 @@ def pieces_of(
     inside = np.unravel_index(first, labels.shape)
     place = np.ravel_multi_index(tuple(i + o for i, o in zip(inside, origin, strict=True)), shape)
     area = np.bincount(ids, minlength=count + 1)[1:]
-    sure = [np.bincount(ids, one.ravel()[where], minlength=count + 1)[1:] for one in (score, uncertainty)]
+    sums = [np.bincount(ids, one.ravel()[where], minlength=count + 1)[1:] for one in (score, uncertainty)]
     along = np.unravel_index(where, labels.shape)
     places = np.stack([np.bincount(ids, axis, count + 1)[1:] for axis in along], axis=1) + area[:, None] * origin
-    return Pieces(place, start, stop, area, places, kind.ravel()[first], np.stack(sure, axis=1))
+    return Pieces(place, start, stop, area, places, kind.ravel()[first], np.stack(sums, axis=1))
 
 
 def together(parts: list[Pieces]) -> Pieces:
-    """Pieces of several windows, one after the other."""
+    """Concatenate the pieces of several windows."""
     columns = zip(*(vars(part).values() for part in parts), strict=True)
     return Pieces(*(np.concatenate(column) for column in columns))
 
 
 def merged(pieces: Pieces, root: np.ndarray) -> Pieces:
-    """Pieces that belong together made one; ``root`` is 0..n-1, the number of the whole that each is part of."""
+    """Merge pieces that belong together; ``root``, 0..n-1, is the number of the merged piece of each."""
     n = int(root.max(initial=-1)) + 1
     start, stop = (
         np.full((n, pieces.start.shape[1]), np.iinfo(np.int64).max),
@@ -87,8 +87,8 @@ def merged(pieces: Pieces, root: np.ndarray) -> Pieces:
     kind = np.zeros(n, pieces.kind.dtype)
     kind[root] = pieces.kind
     area = np.bincount(root, pieces.area, minlength=n).astype(np.int64)
-    places, sure = (
-        np.stack([np.bincount(root, one, minlength=n) for one in sums.T], axis=1)
-        for sums in (pieces.places, pieces.sure)
+    places, sums = (
+        np.stack([np.bincount(root, one, minlength=n) for one in columns.T], axis=1)
+        for columns in (pieces.places, pieces.sums)
     )
-    return Pieces(first, start, stop, area, places, kind, sure)
+    return Pieces(first, start, stop, area, places, kind, sums)

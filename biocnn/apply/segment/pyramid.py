@@ -1,4 +1,4 @@
-"""Masks and labels as OME-TIFF: in one piece where they are small, else tiled, with smaller copies for viewers."""
+"""Masks and labels as OME-TIFF: small ones in one piece, large ones tiled and with a pyramid."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
@@ -11,8 +11,8 @@ import numpy as np
 from biocnn.prediction.tiles import Slices
 
 TILE = 512
-LARGE = 2**24  # pixels from which on an image is written in tiles
-SMALLEST = 1024  # side of which no smaller copy is made
+LARGE = 2**24  # pixels above which an image is written in tiles
+SMALLEST = 1024  # width and height at which the pyramid ends
 
 Read = Callable[[Slices], np.ndarray]
 
@@ -31,16 +31,16 @@ def write_image(
     Parameters
     ----------
     folder, name
-        The file becomes ``name.tif``, or ``name.ome.tif`` with tiles and a pyramid; axes and the size of a pixel are
-        in the metadata of both.
+        The file is ``name.tif``, or ``name.ome.tif`` with tiles and a pyramid; both hold axes and pixel size as
+        metadata.
     read
-        From a window, whose slices may have steps, to its values.
+        Maps a window, whose slices may have steps, to its values.
     shape
-        (*spatial).
+        Shape of the image, (*spatial).
     dtype
-        Of the values.
+        Type of the values.
     spacing, unit
-        Size of a pixel along each axis, where it is known.
+        Pixel size along each axis, if known.
     """
     import tifffile
 
@@ -66,12 +66,12 @@ def write_image(
 
 
 def _levels(shape: tuple[int, ...]) -> int:
-    """How many smaller copies, each half as wide as the one before."""
+    """Return the number of smaller copies, each half as wide as the previous one."""
     return max(0, int(np.ceil(np.log2(max(shape[-2:]) / SMALLEST))))
 
 
 def _tiles(read: Read, shape: tuple[int, ...], step: int) -> Iterator[np.ndarray]:
-    """Tiles of every step-th row and column, plane by plane: each value of a copy is one of the image's."""
+    """Yield tiles of every step-th row and column, plane by plane, so that copies hold only values of the image."""
     starts = [range(0, n, TILE * step) for n in shape[-2:]]
     for plane in product(*(range(n) for n in shape[:-2])):
         for corner in product(*starts):
@@ -82,7 +82,7 @@ def _tiles(read: Read, shape: tuple[int, ...], step: int) -> Iterator[np.ndarray
 
 
 def _resolution(spacing: Sequence[float] | None, unit: str) -> dict[str, object]:
-    """Pixels in a centimetre, as tags that every reader knows; nothing where the size of a pixel is unknown."""
+    """Return pixels per centimetre as standard TIFF tags; nothing if the pixel size is unknown."""
     if not spacing:
         return {}
     per_cm = {"um": 1e4, "mm": 10.0}[unit]
@@ -90,9 +90,9 @@ def _resolution(spacing: Sequence[float] | None, unit: str) -> dict[str, object]
 
 
 def _metadata(name: str, shape: tuple[int, ...], spacing: Sequence[float] | None, unit: str) -> dict[str, object]:
-    """Axes and the size of a pixel, as OME-XML names them."""
+    """Return axes and pixel size as named in OME-XML."""
     axes = "ZYX"[-len(shape) :]
-    # By default a new one is drawn each time, and equal results would be different files.
+    # The default UUID is random, and would make files with equal content differ.
     found: dict[str, object] = {"axes": axes, "UUID": str(uuid5(NAMESPACE_OID, f"{name} {shape}"))}
     for axis, size in zip(axes, spacing or (), strict=False):
         found |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": {"um": "µm"}.get(unit, unit)}

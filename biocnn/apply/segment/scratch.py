@@ -1,4 +1,4 @@
-"""A number for each pixel of an image while it is worked on: in memory, or on disk where there are many."""
+"""Temporary numbers for each pixel of an image, in memory or, for large images, on disk."""
 
 from math import prod
 from pathlib import Path
@@ -13,14 +13,14 @@ IN_MEMORY = 2**24  # pixels up to which numbers are held in memory
 
 
 class Scratch:
-    """Numbers of shape (*spatial), int32, all 0 at first; a context manager, which removes the file it made.
+    """Numbers of shape (*spatial), int32, initially 0; a context manager that removes its file on exit.
 
     Parameters
     ----------
     shape
-        (*spatial).
+        Shape of the image, (*spatial).
     path
-        File to make where the image is large; holes in it, where there is nothing but 0, take no room on most disks.
+        File for large images; it is sparse, so zeros take no space on most file systems.
     """
 
     def __init__(self, shape: tuple[int, ...], path: Path) -> None:
@@ -38,16 +38,16 @@ class Scratch:
             self._path.unlink()
 
     def read(self, window: Slices) -> np.ndarray:
-        """A copy of a window; its slices may have steps."""
+        """Return a copy of a window, whose slices may have steps."""
         return np.array(self._open("r")[window])
 
     def add(self, window: Slices, numbers: np.ndarray) -> int:
-        """Write numbers where they are above 0 and nothing stands yet; how many of them found another there."""
+        """Write numbers above 0 where there is none yet; return how many pixels already had a number."""
         array = self._open("r+")[window]
         taken = array > 0
         np.copyto(array, numbers, where=~taken)
         return int(np.count_nonzero(taken & (numbers > 0)))
 
     def _open(self, mode: str) -> np.ndarray:
-        # Mapped anew each time: pages of a mapping count as the process's memory until it is closed.
+        # Mapped anew each time, because the pages of an open mapping count as memory of the process.
         return np.memmap(self._path, np.int32, mode, shape=self.shape) if self._array is None else self._array

@@ -1,4 +1,4 @@
-"""New images -> masks or labels, and a table of objects, in memory that does not grow with the images."""
+"""The segment step: masks or labels of new images, and a table of objects, in memory independent of image size."""
 
 import logging
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from biocnn.prediction.model import Model
 from biocnn.prediction.tiles import Slices
 
 SEGMENT = Segment()
-NETWORK, OTHERS = 0.35, 0.5  # shares of the memory for a pass through the network, and for what is done at other times
+NETWORK, OTHERS = 0.35, 0.5  # fractions of memory_gb for a pass through the network, and for work at other times
 
 
 log = logging.getLogger("biocnn")
@@ -37,7 +37,7 @@ log = logging.getLogger("biocnn")
 def segment_files(
     images: Path, models: Sequence[Path], folder: Path, *, trust: Sequence[str] = (), **settings: Any
 ) -> int:
-    """Make a folder and segment images into it with the models in files; settings are those of ``Model``, and on_error.
+    """Segment images with model files, into a new folder; settings are those of ``Model``, and on_error.
 
     The defaults are those of ``Predict`` and ``Segment`` in ``biocnn.config.settings``.
     """
@@ -52,23 +52,23 @@ def segment_files(
 def segment_images(
     images: str | Path, models: Sequence[Model], folder: Path, *, on_error: str = SEGMENT.on_error
 ) -> int:
-    """Segment every image of a folder by the mean of the models' probabilities.
+    """Segment every image of a folder with the mean probability of the models.
 
-    An image is read, predicted and put together piece by piece, and its objects are measured some at a time. What comes
-    out does not depend on the pieces, so neither on ``memory_gb`` of the models.
+    Images are read, predicted and assembled piece by piece, and objects are measured in groups. The results do not
+    depend on the pieces, nor on ``memory_gb`` of the models.
 
     Parameters
     ----------
     images
         A folder, or one image.
     models
-        Of the same task, classes and channels; settings that turn maps into objects, and the memory to use, are those
-        of the first.
+        Models of the same task, classes and channels. The first one determines the settings that turn maps into
+        objects, and the memory to use.
     folder
-        Gets masks/ (0/1 or class numbers, uint8) or labels/ (0 = background, 1..n, int32), as NIfTI where the images
-        are NIfTI or DICOM volumes, else as TIFF, from 16 million pixels on as tiled OME-TIFF with a pyramid;
-        objects.csv: the objects, or the connected pieces of each class; images.csv: each image and class in a row, with
-        what was done to the image, or why it was skipped; and counts.tsv: how often.
+        Receives masks/ (0/1 or class numbers, uint8) or labels/ (0 = background, 1..n, int32), as NIfTI for images that
+        are NIfTI or DICOM volumes, else as TIFF, above 16 million pixels as tiled OME-TIFF with a pyramid; objects.csv
+        with the objects, or the connected pieces of each class; images.csv with a row per image and class, including
+        repairs of the image or why it was skipped; and counts.tsv with the number of each.
     on_error
         What to do with an image that cannot be read or does not fit the model: ``skip`` it, or ``stop``.
 
@@ -80,7 +80,7 @@ def segment_images(
     Raises
     ------
     InputError
-        Where models differ; where an image cannot be used, with ``stop``, or all of them cannot.
+        If models differ, an image cannot be used and ``on_error`` is ``stop``, or no image can be used.
     """
     agree(models, "image", "segment")
     options({"on_error": on_error}, Segment)
@@ -100,10 +100,10 @@ def segment_images(
             continue
         for note in notes:
             checks.add("segment", note.outcome, note.reason, 1, f"{name}: {note.detail}" if note.detail else name)
-        said = "; ".join(f"{note.reason} ({note.detail})" if note.detail else note.reason for note in notes)
+        message = "; ".join(f"{note.reason} ({note.detail})" if note.detail else note.reason for note in notes)
         tables.append(pd.DataFrame(place, index=table.index).join(table))
         of_class = {kind: table[table["class"] == kind] for kind in models[0].task.classes()}
-        rows += [{**place, "class": k, **summarise(t, shape), "notes": said} for k, t in of_class.items()]
+        rows += [{**place, "class": k, **summarise(t, shape), "notes": message} for k, t in of_class.items()]
     if not tables:
         first = skipped[0]
         raise InputError(f"{first.message} (none of {len(found)} images can be segmented)", first.remedy)
@@ -111,7 +111,7 @@ def segment_images(
     others = passed_over(Path(images))
     checks.add("segment", "note", PASSED_OVER, len(others), *(path.name for path in others[:1]))
     if skipped:
-        log.warning("%d of %d images were skipped; images.csv says why", len(skipped), len(found))
+        log.warning("%d of %d images were skipped; images.csv gives the reasons", len(skipped), len(found))
         checks.add("segment", "dropped", "images that cannot be used", len(skipped), skipped[0].message)
     objects = pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)
     objects.to_csv(folder / "objects.csv", index=False, float_format="%.6g")
@@ -126,7 +126,7 @@ def segment_images(
 def _segment(
     path: Path, name: str, models: Sequence[Model], folder: Path
 ) -> tuple[pd.DataFrame, tuple[int, ...], list[Note]]:
-    """Write the mask or the labels of one image; its objects, its shape (*spatial), and what was done to it."""
+    """Write the mask or labels of one image; return its objects, its shape (*spatial), and repairs and doubts."""
     first = models[0]
     with first.open_image(path) as image:
         maps = MeanMaps([model.open_maps(image, str(path), model.memory_gb * NETWORK) for model in models])
@@ -136,7 +136,7 @@ def _segment(
 
 
 def _measured(image: LazyImage, maps: MeanMaps, name: str, first: Model, folder: Path) -> pd.DataFrame:
-    """The objects of one image, once their mask or labels are written."""
+    """Write the mask or labels of one image, and return its objects."""
     facts, task, share = first.facts, first.task, first.memory_gb * OTHERS
     spacing, unit = (image.spacing, image.unit) if image.spacing else (facts.spacing, facts.unit)
     with Scratch(image.shape[1:], folder / f".{name}.numbers") as numbers:
@@ -145,7 +145,7 @@ def _measured(image: LazyImage, maps: MeanMaps, name: str, first: Model, folder:
         order, labels = _in_order(found)
         kind, values = ("labels", labels) if task.objects else ("masks", found.kind.astype(np.uint8))
         value = np.append(values, np.zeros(1, values.dtype))[row]  # of each number; row -1 is the background
-        # Written last: until then, what is read may prove to be damaged.
+        # The mask is written last, because until then the image may prove to be damaged.
         table = measure_pieces(found, row, numbers, image, spacing, unit, facts.channels, share)
         write_like(image, folder / kind, name, partial(_values, numbers, value), value.dtype, spacing, unit)
     names = {kind: name for name, kind in task.classes().items()}
@@ -159,7 +159,7 @@ def _values(numbers: Scratch, value: np.ndarray, window: Slices) -> np.ndarray:
 
 
 def _in_order(found: Pieces) -> tuple[np.ndarray, np.ndarray]:
-    """Rows by class and first pixel, and each row's label: 1..n in each class, however the image was cut."""
+    """Return the order of rows by class and first pixel, and labels 1..n within each class, independent of blocks."""
     order = np.lexsort((found.first, found.kind))
     begins = np.searchsorted(found.kind[order], found.kind[order])
     labels = np.empty(len(order), np.int32)

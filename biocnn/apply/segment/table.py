@@ -1,4 +1,4 @@
-"""The table of an image's objects, measured some at a time: no more of the image is held than they cover."""
+"""The table of objects of an image, measured in groups, so that only the pixels around a group are in memory."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -13,9 +13,9 @@ from biocnn.apply.segment.pieces import Pieces
 from biocnn.apply.segment.scratch import Scratch
 from biocnn.prediction.compatibility import Pixels
 
-CELL = {2: 1024, 3: 128}  # objects whose boxes start in the same cell of this side are measured together
-BAND = 4_000_000  # pixels read at once to find the background
-BYTES = 200  # of a pixel and channel while objects on it are measured
+CELL = {2: 1024, 3: 128}  # side of a grid cell; objects whose boxes start in the same cell are measured together
+BAND = 4_000_000  # pixels read at once to measure the background
+BYTES = 200  # memory per pixel and channel during measurement
 
 log = logging.getLogger("biocnn")
 
@@ -30,39 +30,38 @@ def measure_pieces(
     channels: Sequence[str],
     memory_gb: float,
 ) -> pd.DataFrame:
-    """Measure objects as if the image were held as a whole.
+    """Measure objects with the result of the whole image.
 
     Parameters
     ----------
     pieces
-        The objects.
+        Objects.
     row
-        Of each number in ``numbers``, the row of its object.
+        Row of the object of each number in ``numbers``.
     numbers
-        Of each pixel.
+        Number of the object of each pixel.
     image
-        The pixels.
+        Image to measure intensities in.
     spacing, unit
-        Size of a pixel along each axis.
+        Pixel size along each axis.
     channels
-        Their names.
+        Names of the channels.
     memory_gb
-        An object whose box takes more, in 10^9 bytes, gets its area, place, score and uncertainty only; the log says
-        how many do.
+        Memory bound in 10^9 bytes. An object whose box exceeds it gets only area, position, score and uncertainty; the
+        log gives the number of such objects.
 
     Returns
     -------
     objects
-        What ``biocnn.apply.measure`` gives, one row for each piece, in their order; ``label`` is the row and 1.
-        Distances to neighbours are yet to be measured.
+        Table of ``biocnn.apply.measure``, one row per piece, in the same order; ``label`` is the row + 1. It has no
+        distances to neighbours yet.
     """
-    most, sure = memory_gb * 1e9 / BYTES / len(channels), pieces.sure / np.maximum(pieces.area, 1)[:, None]
+    most, means = memory_gb * 1e9 / BYTES / len(channels), pieces.sums / np.maximum(pieces.area, 1)[:, None]
     shape = image.shape[1:]
-    told = {"channels": channels, "unit": unit, "background": _background(numbers, image), "whole": shape}
+    common = {"channels": channels, "unit": unit, "background": _background(numbers, image), "whole": shape}
     empty = np.zeros((3,) * len(shape), np.int32)
-    tables = [
-        measure(empty, np.zeros((len(channels), *empty.shape), image.dtype), spacing, empty, uncertainty=empty, **told)
-    ]
+    blank = np.zeros((len(channels), *empty.shape), image.dtype)
+    tables = [measure(empty, blank, spacing, empty, uncertainty=empty, **common)]
     large = 0
     for rows in _groups(pieces, most):
         start, stop = _box(pieces, rows)
@@ -70,20 +69,20 @@ def measure_pieces(
         if prod(stop - start) > most:
             large += 1
             table = _known(pieces, rows, shape, spacing, unit)
-            table = table.assign(score=sure[rows, 0], uncertainty=sure[rows, 1])
+            table = table.assign(score=means[rows, 0], uncertainty=means[rows, 1])
         else:
             local = _local(row[numbers.read(window)], rows)
-            score, unsure = (np.append(0.0, values[rows])[local] for values in sure.T)
-            table = measure(local, image.read(window), spacing, score, uncertainty=unsure, offset=start, **told)
+            score, uncertainty = (np.append(0.0, values[rows])[local] for values in means.T)
+            table = measure(local, image.read(window), spacing, score, uncertainty=uncertainty, offset=start, **common)
         tables.append(table.assign(label=rows + 1))
     if large:
-        log.warning("%d objects are too large to measure their shape in the memory allowed", large)
+        log.warning("the shape of %d objects is not measured, because they do not fit in memory_gb", large)
     found = pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)
     return found.reindex(columns=tables[0].columns).sort_values("label", ignore_index=True)
 
 
 def _background(numbers: Scratch, image: Pixels) -> np.ndarray:
-    """What ``background_levels`` gives, band by band."""
+    """Compute ``background_levels`` band by band."""
     length, *others = numbers.shape
     rest, rows = tuple(slice(0, n) for n in others), max(1, BAND // prod(others))
     bands = [(slice(a, min(a + rows, length)), *rest) for a in range(0, length, rows)]
@@ -100,12 +99,12 @@ def _background(numbers: Scratch, image: Pixels) -> np.ndarray:
 
 
 def _box(pieces: Pieces, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Start and stop of what some objects cover."""
+    """Return start and stop of the box around some objects."""
     return pieces.start[rows].min(axis=0), pieces.stop[rows].max(axis=0)
 
 
 def _groups(pieces: Pieces, most: float) -> Iterator[np.ndarray]:
-    """Rows of objects to measure together: those whose boxes start in one cell; larger ones each by itself."""
+    """Yield rows of objects to measure together: those whose boxes start in one cell; larger ones separately."""
     side = CELL[pieces.start.shape[1]]
     small = ((pieces.stop - pieces.start) <= side).all(axis=1)
     yield from np.flatnonzero(~small)[:, None]
@@ -121,7 +120,7 @@ def _groups(pieces: Pieces, most: float) -> Iterator[np.ndarray]:
 
 
 def _local(found: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Labels 1.. of the objects of some rows, in a window that holds others, too."""
+    """Label the objects of the given rows from 1 on; other objects in the window become background."""
     place = np.minimum(np.searchsorted(rows, found), len(rows) - 1)
     return np.where(rows[place] == found, place + 1, 0).astype(np.int32)
 
@@ -129,7 +128,7 @@ def _local(found: np.ndarray, rows: np.ndarray) -> np.ndarray:
 def _known(
     pieces: Pieces, rows: np.ndarray, shape: tuple[int, ...], spacing: Sequence[float] | None, unit: str
 ) -> pd.DataFrame:
-    """What is known of objects without looking at their pixels."""
+    """Return the measurements that need no pixels."""
     table = {"area": pieces.area[rows]}
     ends = (pieces.start[rows] == 0) | (pieces.stop[rows] == shape)
     for i, axis in enumerate(AXES[-len(shape) :]):

@@ -1,4 +1,4 @@
-"""Masks and labels in the family of formats that their image is in, on its grid: NIfTI for bodies, else TIFF."""
+"""Output of masks and labels: NIfTI for medical images, else TIFF, with the geometry of the image."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,23 +15,23 @@ from biocnn.io.orientation import TO_LPS, as_stored
 def write_like(
     image: LazyImage, folder: Path, name: str, read: Read, dtype: np.dtype, spacing: Sequence[float] | None, unit: str
 ) -> Path:
-    """Write masks or labels of an image.
+    """Write the mask or labels of an image.
 
-    NIfTI becomes NIfTI with the header of the image, in its own order of axes; DICOM whose place in the body is known
-    becomes NIfTI, too; all others become TIFF, see ``write_image``.
+    For NIfTI the output is NIfTI with the header and axis order of the image. For DICOM with a known position in the
+    patient it is NIfTI, too; for all other formats it is TIFF, see ``write_image``.
 
     Parameters
     ----------
     image
-        Whose pixels they are of; its format decides.
+        Image that the mask or labels belong to.
     folder, name
-        Of the file, without suffix.
+        Folder, and file name without suffix.
     read
-        From a window, whose slices may have steps, to values.
+        Maps a window, whose slices may have steps, to values.
     dtype
-        Of the values.
+        Type of the values.
     spacing, unit
-        Size of a pixel along each axis, where it is known.
+        Pixel size along each axis, if known.
     """
     shape = tuple(image.shape[1:])
     if image.kind == "NIfTI" or (image.kind == "DICOM" and image.affine is not None):
@@ -58,14 +58,14 @@ def _write_nifti(image: LazyImage, folder: Path, name: str, values: np.ndarray) 
         lengths = (*source.shape[:3], *[1] * (3 - len(source.shape)))
         header = source.header.copy()
         header.set_data_dtype(values.dtype)
-        header["cal_min"] = header["cal_max"] = 0  # how the image is to be shown, which labels are not
+        header["cal_min"] = header["cal_max"] = 0  # display range of the image, which does not suit labels
         made = type(source)(as_stored(values, TO_LPS @ source.affine, lengths), source.affine, header)
     nibabel.save(made, path)
     return path
 
 
 def _whole_affine(affine: np.ndarray) -> np.ndarray:
-    """From columns, rows and slices, and 1, to mm: (4, 4), of ``Stored.affine``; a plane is a slice of 1 mm."""
+    """Complete ``Stored.affine`` to (4, 4), from columns, rows, slices and 1 to mm; a plane is a slice of 1 mm."""
     *steps, origin = affine.T
     if len(steps) == 2:
         normal = np.cross(steps[1], steps[0])

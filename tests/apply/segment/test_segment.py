@@ -140,7 +140,7 @@ def test_connected_pieces_cross_blocks(size: tuple, side: int, classes: int, tmp
     np.testing.assert_array_equal(found.area, areas)
     score = maps[0] if classes == 1 else np.take_along_axis(maps, truth[None].astype(int), 0)[0]
     wanted = [np.bincount(pieces.ravel(), values.ravel())[1:] for values in (score, task.entropy(maps))]
-    np.testing.assert_allclose(found.sure, np.stack(wanted, axis=1), rtol=1e-5)
+    np.testing.assert_allclose(found.sums, np.stack(wanted, axis=1), rtol=1e-5)
 
 
 NETWORK = {"name": "UNet", "channels": [2, 3, 4]}
@@ -221,7 +221,7 @@ def test_a_piece_too_large_to_measure_has_its_place_and_size(tmp_path: Path, cap
         args = (found, row, numbers, InMemory(image), [2.0, 2.0], "um", ["c"])
         whole, little = measure_pieces(*args, 1.0), measure_pieces(*args, 1e-4)
     assert list(whole.columns) == list(little.columns)
-    assert "1 objects are too large" in caplog.text
+    assert "the shape of 1 objects is not measured" in caplog.text
     measured = [name for name in whole if not name.startswith("neighbour")]
     pd.testing.assert_series_equal(whole.loc[0, measured], little.loc[0, measured], check_dtype=False)
     known = [

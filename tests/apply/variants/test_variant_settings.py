@@ -78,6 +78,6 @@ def test_models_of_rna_have_no_other_strand(tmp_path: Path) -> None:
     assert Ensemble([rna]).turn == [False]
     with pytest.raises(InputError, match="models of RNA, which is single-stranded"):
         Ensemble([rna], strands="both")
-    with pytest.raises(InputError, match="models differ in their alphabet: ACGU in"):
+    with pytest.raises(InputError, match="models differ in alphabet: ACGU in"):
         Ensemble([rna, dna])
     assert Ensemble([dna], strands="both").turn == [True]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from biocnn.config.registry import REGISTRY, find, input_of, suited
+from biocnn.config.registry import REGISTRY, find, input_of, suited, tasks_of
 from biocnn.config.schema import Chosen
 from biocnn.core.errors import InputError, nearest
 
@@ -73,8 +73,7 @@ def _split(split: "Split", data: Chosen) -> Iterator[InputError]:
 def _metrics(settings: "Settings") -> Iterator[InputError]:
     own, also = input_of(settings.data.name), settings.metrics.also
     if also and own and "metrics.also" in own.settings:
-        tasks = [find("tasks", name) for name in REGISTRY["tasks"]]
-        known = list(dict.fromkeys(name for task in tasks if own.name in task.inputs for name in task.catalogue()))
+        known = list(dict.fromkeys(name for task in tasks_of(own.name) for name in task.catalogue()))
         for name in also:
             if name not in known:
                 yield InputError(f"metrics.also: there is no metric {name!r}", nearest(name, known))

@@ -119,10 +119,14 @@ def add_cwd_to_path() -> None:
 def suited(kind: str, input: str) -> list[str]:
     """Return the names of a kind that suit an input, in registry order; a loss must be listed by a task for it."""
     if kind == "losses":
-        tasks = [find("tasks", name) for name in REGISTRY["tasks"]]
-        found = {loss for task in tasks if input in task.inputs for loss in task.losses}
+        found = {loss for task in tasks_of(input) for loss in task.losses}
         return [name for name in REGISTRY["losses"] if name in found]
     return [name for name, entry in REGISTRY[kind].items() if entry.input in ("", input)]
+
+
+def tasks_of(input: str) -> list[Any]:
+    """Return the task classes that take an input, in registry order."""
+    return [task for name in REGISTRY["tasks"] if input in (task := find("tasks", name)).inputs]
 
 
 def input_of(data: str) -> Any:

@@ -21,7 +21,6 @@ class Input:
     channels: ClassVar[int | None]  # None: as many as the data have, each with a name
     stored: ClassVar[str]  # type in which predictions are stored
     scanned: ClassVar[bool] = False  # whether networks can be moved along something longer
-    unsure: ClassVar[bool] = False  # whether the step uncertainty looks at them
     at_loci: ClassVar[bool] = False  # whether examples overlap in a genome: these are resampled together
     resampled: ClassVar[str]  # what is drawn for confidence intervals, in words
     glimpse: ClassVar[str]  # what the picture of an experiment shows
@@ -90,7 +89,6 @@ class ImageInput(Input):
     dimensions = (2, 3)
     channels = None
     stored = "float16"
-    unsure = True
     check = "biocnn.data.facts:check_images"
     identify = "biocnn.data.leakage:identify_images"
     measure = "biocnn.data.measured:measure_images"

@@ -234,7 +234,7 @@ def test_all_files_that_cannot_be_used_are_listed_at_once(folder):
     refused(
         "4 faults in 3 images with their masks", "masks/a2.png: a mask of 3 channels",
         "masks/a0.png: damaged", "masks/a1.png: 20 x 24",
-        "images/a2.png: not an image", "copy it again", "a mask has the size of its image", table=table,
+        "images/a2.png: not a supported image file", "copy it again", "a mask has the size of its image", table=table,
     )  # fmt: skip
 
 
@@ -411,5 +411,5 @@ def test_grey_is_taken_from_colours_that_are_equal_alone(folder):
     save(path, np.dstack([picture()] * 3))
     assert read().shape == (1, 20, 24)
     save(path, picture(channels=3))
-    with pytest.raises(InputError, match=r"rgb.png: has channels red, green, blue, needed: grey"):
+    with pytest.raises(InputError, match=r"rgb.png: has channels red, green, blue; needed: grey"):
         read()

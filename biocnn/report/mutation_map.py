@@ -17,24 +17,6 @@ _COLOURS = "RdBu_r"
 _HEIGHT = 1.35  # inches, of one map
 
 
-def mutation_map(codes: np.ndarray, change: np.ndarray, alphabet: str, mark: int | None = None) -> Figure:
-    """Draw the sequence as letters scaled by importance above a heat map of the change of every mutation.
-
-    Parameters
-    ----------
-    codes
-        Shape (L,), uint8: 0-3 = ACGT(U), 4 = unknown, 5 = padding. Of more than 110 bp the stretch around the mark is
-        drawn, or else the one where mutations change most.
-    change
-        Shape (4, L): logit of the mutant minus logit of the sequence, as ``saturation_mutagenesis`` gives it.
-    alphabet
-        Four letters.
-    mark
-        Position in the sequence, from 0, of a column to frame: that of a variant.
-    """
-    return mutation_maps([codes], [change], [""], alphabet, [mark])
-
-
 def mutation_maps(
     codes: Sequence[np.ndarray],
     changes: Sequence[np.ndarray],
@@ -44,7 +26,21 @@ def mutation_maps(
 ) -> Figure:
     """Draw mutation maps of several sequences, one below the other; each has its own scale of colours.
 
-    Parameters are lists of those of ``mutation_map``, and a title for each sequence; "" for none.
+    Each is the sequence as letters scaled by importance above a heat map of the change of every mutation.
+
+    Parameters
+    ----------
+    codes
+        Of each sequence, shape (L,), uint8: 0-3 = ACGT(U), 4 = unknown, 5 = padding. Of more than 110 bp the stretch
+        around the mark is drawn, or else the one where mutations change most.
+    changes
+        Of each, shape (4, L): logit of the mutant minus logit of the sequence, as ``saturation_mutagenesis`` gives it.
+    titles
+        "" for none.
+    alphabet
+        Four letters.
+    marks
+        For each, the position in the sequence, from 0, of a column to frame: that of a variant.
 
     References
     ----------

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.collections import QuadMesh
 from matplotlib.patches import Rectangle
 
-from biocnn.report.mutation_map import importance, mutation_map, mutation_maps, shown
+from biocnn.report.mutation_map import importance, mutation_maps, shown
 
 
 def example(length: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -25,7 +25,7 @@ def test_importance_of_a_linear_model_is_its_weight_against_the_mean_of_the_othe
 
 def test_cells_hold_the_changes_and_the_variant_is_framed() -> None:
     codes, change = example(30)
-    figure = mutation_map(codes, change, "ACGT", mark=7)
+    figure = mutation_maps([codes], [change], [""], "ACGT", [7])
     cells = figure.axes[1]
     (mesh,) = [c for c in cells.collections if isinstance(c, QuadMesh)]
     np.testing.assert_allclose(np.ma.getdata(mesh.get_array()), change)

@@ -1,4 +1,4 @@
-"""Figures and the HTML pages that tell what came out of an experiment."""
+"""HTML reports and figures of experiments."""
 
 from biocnn.report.page import write_report
 from biocnn.report.summary import write_summary

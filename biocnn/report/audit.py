@@ -1,4 +1,4 @@
-"""The chapter on shortcuts: what simple models make of the same sequences, beside the network."""
+"""The section on shortcuts: the network compared with baseline models on the same sequences."""
 
 import numpy as np
 import pandas as pd
@@ -15,21 +15,21 @@ _MOST = 16  # outputs in the figure
 
 
 def audit(results: Results, gallery: Gallery) -> Section:
-    """A table of the network and each baseline, and a figure of both and of their difference."""
+    """Compare the network with each baseline in a table, and in a figure with their differences."""
     section, found = Section("audit", "Shortcuts"), results.audit
-    # An output with one class in this part has no metric.
+    # Outputs with only one class in this split have no metric.
     found = found[(found["split"] == results.split) & found["difference"].notna()] if len(found) else found
     if not len(found):
         return section
     section.blocks.append(Text(_described(results)))
     several = found["output"].nunique() > 1
     figure = by_output(found, results.headline[0]) if several else by_metric(found)
-    best = "; b: the network less the best of the three" if several else "; c: the network less each"
+    best = "; b: network minus best baseline" if several else "; c: network minus each baseline"
     caption = (
-        f"Simple models and the network (diamond; below it, mean and sd of its runs) on held-out examples{best}. Bars: "
-        "95% intervals, by bootstrap over loci; red where the network is not clearly better."
+        f"Baseline models and the network (diamond; below it, mean and s.d. of its runs) on held-out examples{best}. "
+        "Bars: 95% confidence intervals by bootstrap over loci; red: the network is not clearly better."
     )
-    alt = "Metrics of simple models and of the network, and their differences"
+    alt = "Metrics of the baseline models and the network, and their differences"
     section.blocks.append(gallery.add("audit", figure, alt, caption))
     section.blocks.append(_table(found))
     return section
@@ -38,22 +38,23 @@ def audit(results: Results, gallery: Gallery) -> Section:
 def _described(results: Results) -> str:
     fitted = results.table("baselines/baselines.tsv")
     words = (
-        "Does the network know more than composition? Linear models of the same split: the share of G and C alone, "
-        "frequencies of single letters and pairs, and log counts of words of 1 to 6 letters. Each was fitted on the "
-        "training part, its penalty chosen on the validation part."
+        "Does the network learn more than sequence composition? The baselines are linear models on the same split: GC "
+        "content alone, mono- and dinucleotide frequencies, and log counts of 1- to 6-mers. Each was fitted on the "
+        "training split, with the penalty chosen on the validation split."
     )
     if not len(fitted):
         return words
     if (fitted["strands"] == "both").any():
-        words += " A word and its reverse complement count as one."
+        words += " A k-mer and its reverse complement count as one."
     fewer = fitted[fitted["n"] < fitted["n_train"]]
     if len(fewer):
-        words += f" To save time, they saw {fewer['n'].iloc[0]:,} of {fewer['n_train'].iloc[0]:,} training examples."
+        used, available = fewer["n"].iloc[0], fewer["n_train"].iloc[0]
+        words += f" To save time, they were fitted on {used:,} of {available:,} training examples."
     return words
 
 
 def _table(found: pd.DataFrame) -> Table:
-    """One row a baseline, metric and output, the network's runs beside it."""
+    """Build a table with one row per baseline, metric and output, and the runs of the network."""
     several = found["output"].nunique() > 1
     rows = []
     for row in found.itertuples():
@@ -62,28 +63,22 @@ def _table(found: pd.DataFrame) -> Table:
         apart = f"{number(row.difference)}\n{number(row.difference_low)} to {number(row.difference_high)}"
         names = [row.output] if several else []
         rows.append([*names, metric_name(row.metric), row.baseline, value, number(row.network), runs, apart])
-    header = ["Output"] * several + [
-        "Metric",
-        "Simple model",
-        "Its value",
-        "Network",
-        "Mean of runs",
-        "Network less it",
-    ]
+    header = [*["Output"] * several, "Metric", "Baseline", "Baseline value", "Network", "Mean of runs", "Difference"]
     caption = (
-        f"The network against simple models, {found['n'].iloc[0]:,} examples. Small: 95% intervals, of differences by "
-        "a paired bootstrap (both judged on the same resamples); ±: standard deviation over runs."
+        f"Network and baselines on {found['n'].iloc[0]:,} examples. Difference: network minus baseline. Small: 95% "
+        "confidence intervals, for differences by paired bootstrap (same resamples for both); ±: standard deviation "
+        "over runs."
     )
     return table(caption, header, rows, ", ".join(header[-4:]), "audit.tsv")
 
 
 def by_metric(found: pd.DataFrame) -> Figure:
-    """Of one output: a panel for each metric with all models, and one with the differences.
+    """Draw the models in a panel per metric, and their differences, for one output.
 
     Parameters
     ----------
     found
-        Rows of audit.tsv of one split and output.
+        Rows of audit.tsv for one split and output.
     """
     figure, names = new_figure(1.9), list(dict.fromkeys(found["metric"]))
     panels = figure.subplots(1, len(names) + 1)
@@ -92,7 +87,7 @@ def by_metric(found: pd.DataFrame) -> Figure:
         _models(axes, rows)
         letter(axes, symbol, metric_name(name))
     _differences(panels[-1], [found[found["metric"] == name] for name in names], names)
-    letter(panels[-1], "abc"[len(names)], "Network less each")
+    letter(panels[-1], "abc"[len(names)], "Network minus baseline")
     return figure
 
 
@@ -125,14 +120,14 @@ def _differences(axes: Axes, parts: list[pd.DataFrame], names: list[str]) -> Non
 
 
 def by_output(found: pd.DataFrame, metric: str) -> Figure:
-    """Of several outputs: all models by output, and the network less the best of the others.
+    """Draw the models and the difference between network and best baseline, for several outputs.
 
     Parameters
     ----------
     found
-        Rows of audit.tsv of one split.
+        Rows of audit.tsv for one split.
     metric
-        By which.
+        Metric to draw.
     """
     found = found[found["metric"] == metric]
     outputs = list(dict.fromkeys(found["output"]))[:_MOST]
@@ -155,5 +150,5 @@ def by_output(found: pd.DataFrame, metric: str) -> Figure:
     left.set_ylim(len(outputs) - 0.4, -0.6)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     letter(left, "a", metric_name(metric))
-    letter(right, "b", "Network less the best simple model")
+    letter(right, "b", "Network minus best baseline")
     return figure

@@ -1,4 +1,4 @@
-"""What a page is made of: sections of text, tables, listings and pictures, free of HTML."""
+"""Building blocks of a report, free of HTML: sections of text, tables, listings and pictures."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ MAX_ROWS = 40
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as the page shows it: an address that holds the picture itself, and the words that go with it."""
+    """A figure as shown on the page: a data URI, alternative text and caption."""
 
     name: str
     source: str
@@ -30,7 +30,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Code:
-    """A listing with the name of what it lists."""
+    """A listing with a label."""
 
     label: str
     lines: str
@@ -40,7 +40,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of text; a second line within a cell is set small. ``numeric`` are the columns set flush right."""
+    """A table of text; the second line of a cell is set small. ``numeric`` columns are right-aligned."""
 
     caption: str
     header: list[str]
@@ -51,7 +51,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A chapter of the page."""
+    """A section of the page."""
 
     anchor: str
     title: str
@@ -59,7 +59,7 @@ class Section:
 
 
 def table(caption: str, header: list[str], rows: Iterable[list[object]], numeric: str = "", full: str = "") -> Table:
-    """Make a table, cut after 40 rows; the caption then says where the rest is.
+    """Make a table of at most 40 rows; the caption of a longer one names the file with all rows.
 
     Parameters
     ----------
@@ -70,34 +70,34 @@ def table(caption: str, header: list[str], rows: Iterable[list[object]], numeric
     rows
         One list per row; None and nan become empty cells.
     numeric
-        Names of the columns set flush right, separated by commas.
+        Names of the right-aligned columns, separated by commas.
     full
-        The file that has all rows.
+        File with all rows.
     """
     rows = [["" if pd.isna(value) else str(value) for value in row] for row in rows]
     if len(rows) > MAX_ROWS:
-        rest = f"; all are in {full}." if full else "."
-        caption = f"{caption.rstrip('.')}: the first {MAX_ROWS} of {len(rows)} rows{rest}"
+        rest = f"; all rows are in {full}." if full else "."
+        caption = f"{caption.rstrip('.')}: first {MAX_ROWS} of {len(rows)} rows{rest}"
     wanted = {name.strip() for name in numeric.split(",")}
     return Table(caption, header, rows[:MAX_ROWS], frozenset(i for i, name in enumerate(header) if name in wanted))
 
 
 def counted(values: pd.Series, most: int = 8) -> str:
-    """The values and how often each occurs, the most frequent first: 'chrIV (210), chrVII (160), and 3 more'."""
+    """List values with their counts, most frequent first: 'chrIV (210), chrVII (160), and 3 more'."""
     counts = values.value_counts()
     listed = ", ".join(f"{name} ({count:,})" for name, count in counts.head(most).items())
     return listed + (f", and {len(counts) - most:,} more" if len(counts) > most else "")
 
 
 def short(name: object, most: int) -> str:
-    """A name of at most so many characters, without its middle: 'hippo…_173'; many differ at their ends alone.
+    """Shorten a name by removing its middle, 'hippo…_173', because many names differ only at their ends.
 
-    Line ends and other characters that cannot be printed are blanks.
+    Line ends and other characters that cannot be printed become blanks.
     """
     text, end = "".join(letter if letter.isprintable() else " " for letter in str(name)), (most - 1) // 2
     return text if len(text) <= most else f"{text[: most - 1 - end]}…{text[len(text) - end :]}"
 
 
 def plural(count: int, noun: str) -> str:
-    """'1 run', '3 runs'."""
+    """Format a count with its noun: '1 run', '3 runs'."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

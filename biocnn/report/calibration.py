@@ -1,4 +1,4 @@
-"""The chapter on calibration: which settings were tried, how good each was, which trained the runs."""
+"""The section on calibration: trials of settings and their validation metrics."""
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ _BEST = 10  # rows of the table, over all folds
 
 
 def calibration(results: Results, settings: Settings, gallery: Gallery) -> Section:
-    """The best trials as a table, and all of them against each setting that was drawn."""
+    """Show the best trials in a table, and all trials against each drawn setting in a figure."""
     section = Section("calibration", "Calibration")
     draw = settings.calibrate.draw or {}
     trials = _trials(results)
@@ -25,15 +25,15 @@ def calibration(results: Results, settings: Settings, gallery: Gallery) -> Secti
     folds, metric = trials["fold"].nunique(), metric_name(trials["metric"].iloc[0])
     section.blocks.append(Text(_described(trials, metric)))
     section.blocks.append(_table(trials, list(draw), metric, folds))
-    caption = f"Validation {metric} of each trial, mean and standard deviation over inner folds, against each setting."
-    caption += " Red: the best" + (", of each fold" if folds > 1 else "") + "; white centre: the settings of the file."
+    caption = f"Validation {metric} of each trial (mean and standard deviation over inner folds) against each setting."
+    caption += f" Red: best trial{' of each fold' if folds > 1 else ''}; white centre: settings of the experiment file."
     alt = f"Validation {metric} of {plural(len(trials), 'trial')} against {', '.join(draw)}"
     section.blocks.append(gallery.add("calibration", against_settings(trials, draw, metric), alt, caption))
     return section
 
 
 def _trials(results: Results) -> pd.DataFrame:
-    """``trials.tsv`` of all folds, those that failed left in, with a column fold."""
+    """Read ``trials.tsv`` of all folds, including failed trials, with a column fold."""
     tables = [results.table(f"calibrate/fold{i}/trials.tsv") for i in range(len(results.facts.folds) or 1)]
     found = [one.assign(fold=i) for i, one in enumerate(tables) if len(one)]
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
@@ -47,16 +47,16 @@ def _described(trials: pd.DataFrame, metric: str) -> str:
     own = trials[trials["trial"] == 0]
     gain = (first["mean"].to_numpy() - own["mean"].to_numpy()).mean() if len(own) == len(first) else np.nan
     words = (
-        f"{tried} random settings and those of the file (trial 0) were each trained on {len(parts)} inner folds of the "
-        f"training and validation parts{', anew for each fold' if folds > 1 else ''}; no test example was looked at. "
-        f"The best by mean validation {metric} trained the runs."
+        f"{tried} random settings and those of the experiment file (trial 0) were each trained on {len(parts)} inner "
+        f"folds of the training and validation splits{', separately for each fold' if folds > 1 else ''}; test "
+        f"examples were not used. The runs use the settings with the highest mean validation {metric}."
     )
     if np.isfinite(gain):
-        words += f" It is {number(abs(gain))} {'above' if gain >= 0 else 'below'} the settings of the file"
+        words += f" It is {number(abs(gain))} {'above' if gain >= 0 else 'below'} that of the settings of the file"
         words += f", on average over {folds} folds." if folds > 1 else "."
-        words += " A maximum over trials flatters: what it is worth, the test part says."
+        words += " The best of many trials is an optimistic estimate; the test split gives an unbiased one."
     failed = int(trials["mean"].isna().sum())
-    return words + (f" {plural(failed, 'trial')} diverged or had no metric in some inner fold." if failed else "")
+    return words + (f" {plural(failed, 'trial')} diverged or had no metric in an inner fold." if failed else "")
 
 
 def _table(trials: pd.DataFrame, drawn: list[str], metric: str, folds: int) -> Table:
@@ -65,11 +65,11 @@ def _table(trials: pd.DataFrame, drawn: list[str], metric: str, folds: int) -> T
     rows = []
     for _, row in pd.concat([shown, own]).iterrows():
         mean = "" if pd.isna(row["mean"]) else f"{number(row['mean'])} ± {number(row['sd'])}"
-        name = "the file's" if row["trial"] == 0 else row["trial"]
+        name = "file" if row["trial"] == 0 else row["trial"]
         values = [_value(row[key]) for key in drawn]
         rows.append([*[row["fold"]] * (folds > 1), row["rank"], name, mean, *values, f"{number(row['seconds'], 1)} s"])
     header = [*["Fold"] * (folds > 1), "Rank", "Trial", metric, *drawn, "Time"]
-    caption = f"The best trials: validation {metric}, mean and standard deviation over inner folds."
+    caption = f"Best trials: validation {metric}, mean ± standard deviation over inner folds. File: experiment file."
     return table(caption, header, rows, ",".join(header), "calibrate/fold*/trials.tsv")
 
 
@@ -78,14 +78,14 @@ def _value(value: object) -> str:
 
 
 def against_settings(trials: pd.DataFrame, draw: dict, metric: str) -> Figure:
-    """One panel a setting: each trial's mean metric against its value.
+    """Draw the mean metric of each trial against each setting, one panel per setting.
 
     Parameters
     ----------
     trials
-        Columns trial, rank, mean, sd, and one for each setting.
+        Table with columns trial, rank, mean, sd, and one per setting.
     draw
-        Of each setting, what it was drawn from.
+        Distribution that each setting was drawn from.
     metric
         Name of the metric.
     """
@@ -115,7 +115,7 @@ def against_settings(trials: pd.DataFrame, draw: dict, metric: str) -> Figure:
 
 
 def _places(column: pd.Series, kind: str, values: list) -> np.ndarray:
-    """Where on the x axis: choices side by side, spread by a fixed amount, so that figures repeat; nan: nowhere."""
+    """Return positions on the x axis, nan for none; choices are spread by fixed offsets, so that figures repeat."""
     if kind != "choice":
         places = column.to_numpy(float)
         return np.where(places > 0, places, np.nan) if kind == "log_uniform" else places
@@ -129,11 +129,11 @@ def _places(column: pd.Series, kind: str, values: list) -> np.ndarray:
 def _panel(axes: Axes, trials: pd.DataFrame, places: np.ndarray) -> None:
     axes.errorbar(places, trials["mean"], trials["sd"], fmt="none", ecolor=FAINT, elinewidth=0.8, zorder=1)
     first, own = (trials["rank"] == 1).to_numpy(), (trials["trial"] == 0).to_numpy()
-    for rows, look in (
+    for rows, style in (
         (~first, {"color": BLUE, "markersize": 3.5}),
         (first, {"color": VERMILION, "markersize": 5.5}),
         (own, {"color": "white", "markersize": 1.8}),
     ):
-        axes.plot(places[rows], trials["mean"][rows], "o", markeredgewidth=0, **look)
+        axes.plot(places[rows], trials["mean"][rows], "o", markeredgewidth=0, **style)
     axes.grid(axis="y", color=FAINT, linewidth=0.4, alpha=0.6)
     axes.tick_params(axis="x", which="minor", length=1.5, color=MUTED)

@@ -1,4 +1,4 @@
-"""The chapter on confidence in images: is probability a frequency, are unsure objects false, what to annotate next."""
+"""The section on confidence for images: calibration, risk against coverage, and images to annotate next."""
 
 import numpy as np
 import pandas as pd
@@ -13,31 +13,29 @@ from biocnn.report.results import Results
 _METHODS = {
     "ensemble": "the spread over runs",
     "dropout": "Monte-Carlo dropout",
-    "augment": "flips and turns of the image",
+    "augment": "flips and rotations of the image",
 }
-_NEXT = 10  # images of the list
-_FEWEST = 5  # objects of a bin that is shown
+_NEXT = 10  # images in the list
+_FEWEST = 5  # objects in a bin that is shown
 
 
 def confidence(results: Results, gallery: Gallery) -> Section:
-    """Reliability, risk against coverage, objects told apart, and the images to annotate next."""
+    """Show reliability, risk against coverage, uncertainty of matched and unmatched objects, and what to annotate."""
     section = Section("confidence", "Confidence")
     calibration, curve = _first(results, "calibration"), _first(results, "risk_coverage")
     if not len(calibration):
         return section
     objects, summary = _first(results, "per_object"), _first(results, "summary")
     caption = (
-        "Held-out images. a: how often pixels (objects) of a predicted probability (confidence) are what they are said "
-        "to be; dotted: always as often. b: mean loss of the images that are kept when the least sure are left out: by "
-        "uncertainty, at random, and in the best order there is."
+        "Held-out images. a: observed frequency against predicted probability of pixels (confidence of objects); "
+        "dotted: perfect calibration. b: mean loss of the remaining images when images are removed by uncertainty, at "
+        "random, or in the best possible order."
     )
     alt = "Reliability of probabilities, and risk against coverage"
     if results.task and results.task.objects:
-        alt += ", and uncertainty of true and false objects"
-        caption += (
-            " c: uncertainty of objects that are matched in the truth at an IoU of .5, and of those that are not."
-        )
-    else:  # pieces of a mask need not be objects: vessels, say
+        alt += ", and uncertainty of matched and unmatched objects"
+        caption += " c: uncertainty of objects that match a true object at an IoU of .5, and of those that do not."
+    else:  # pieces of a mask need not be objects, for example vessels
         objects, calibration = objects.iloc[:0], calibration[calibration["of"] == "pixels"]
         summary = summary[summary["of"] != "objects"]
     section.blocks.append(Text(_described(results, summary)))
@@ -47,7 +45,7 @@ def confidence(results: Results, gallery: Gallery) -> Section:
 
 
 def _first(results: Results, name: str) -> pd.DataFrame:
-    """Rows of the reported split and of the first method, which makes the maps."""
+    """Return the rows of the reported split and the first method, which makes the maps."""
     found = results.table(f"uncertainty/{name}.tsv")
     if not len(found):
         return found
@@ -60,18 +58,17 @@ def _described(results: Results, summary: pd.DataFrame) -> str:
     values = summary.set_index(["of", "measure"])["value"]
     how = _METHODS.get(method, method)
     if method == "ensemble" and len(results.runs) == 1:
-        how = "the entropy of the one network's probabilities"
-    said = [f"Uncertainty from {how}."]
+        how = "the entropy of the probabilities of a single network"
+    parts = [f"Uncertainty is estimated from {how}."]
     if ("objects", "auroc") in values:
-        said.append(
-            f"It tells objects without a true partner from the others with AUROC {number(values['objects', 'auroc'])}."
-        )
+        parts.append(f"It separates unmatched from matched objects with AUROC {number(values['objects', 'auroc'])}.")
     if ("images", "area_risk") in values:
         risk, random, oracle = (values["images", f"area_{name}"] for name in ("risk", "random", "oracle"))
-        said.append(
-            f"Area under risk and coverage {number(risk)} (at random {number(random)}, at best {number(oracle)})."
+        parts.append(
+            f"The area under the risk–coverage curve is {number(risk)} (random order {number(random)}, best order "
+            f"{number(oracle)})."
         )
-    return " ".join(said)
+    return " ".join(parts)
 
 
 def _figure(calibration: pd.DataFrame, curve: pd.DataFrame, objects: pd.DataFrame) -> Figure:
@@ -85,7 +82,7 @@ def _figure(calibration: pd.DataFrame, curve: pd.DataFrame, objects: pd.DataFram
     ):
         risk.plot(curve["coverage"], curve[name], color=colour, label=title)
     letter(risk, "b", "Risk and coverage")
-    risk.set(xlabel="Share of images kept", ylabel="Mean loss", xlim=(0, 1.02), box_aspect=1)
+    risk.set(xlabel="Fraction of images kept", ylabel="Mean loss", xlim=(0, 1.02), box_aspect=1)
     risk.set_ylim(bottom=0, top=1.35 * risk.get_ylim()[1])
     risk.legend(loc="upper left")
     for axes in apart:
@@ -99,14 +96,20 @@ def _reliability(axes: Axes, calibration: pd.DataFrame) -> None:
         label, bins = (output, bins) if of == "pixels" else ("objects", bins[bins["n"] >= _FEWEST])
         axes.plot(bins["probability"], bins["frequency"], "o-", color=colour, markersize=3, linewidth=1, label=label)
     letter(axes, "a", "Reliability")
-    axes.set(xlabel="Predicted", ylabel="Frequency", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), box_aspect=1)
+    axes.set(
+        xlabel="Predicted probability",
+        ylabel="Observed frequency",
+        xlim=(-0.02, 1.02),
+        ylim=(-0.02, 1.02),
+        box_aspect=1,
+    )
     axes.legend(loc="lower right", fontsize=6)
 
 
 def _apart(axes: Axes, objects: pd.DataFrame) -> None:
-    """Histograms of the uncertainty of objects, each kind as a share of its own number."""
+    """Draw histograms of the uncertainty of matched and unmatched objects, each normalised to its own number."""
     letter(axes, "c", "Objects")
-    axes.set(xlabel="Uncertainty", ylabel="Share of objects", box_aspect=1)
+    axes.set(xlabel="Uncertainty", ylabel="Fraction of objects", box_aspect=1)
     edges = np.linspace(0, max(objects["uncertainty"].max(), 1e-6), 16)
     for matched, colour, title in ((1, MUTED, "matched"), (0, VERMILION, "not matched")):
         values = objects.loc[objects["matched"] == matched, "uncertainty"].to_numpy()
@@ -124,5 +127,5 @@ def _next(results: Results) -> list[Table | Picture]:
     rows = [
         [row.rank, short(row.id, 24), number(row.uncertainty), row.reason] for row in found.head(_NEXT).itertuples()
     ]
-    caption = "Annotate these next: images that the network is least sure of, no two of them alike."
-    return [table(caption, ["Rank", "Image", "Uncertainty", "Why"], rows, "Rank, Uncertainty", "annotate_next.tsv")]
+    caption = "Images to annotate next: the most uncertain ones that do not resemble each other."
+    return [table(caption, ["Rank", "Image", "Uncertainty", "Reason"], rows, "Rank, Uncertainty", "annotate_next.tsv")]

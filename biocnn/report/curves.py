@@ -12,16 +12,16 @@ from biocnn.report.figures import BLUE, FAINT, INK, MUTED, ORANGE, PAGE_WIDTH, S
 from biocnn.report.headline import metric_name, number
 
 _NOT_METRICS = {"epoch", "step", "lr", "train_loss", "val_loss", "seconds", "best", "examples"}
-_GRID = 400  # points of a curve: more than a page can show
+_GRID = 400  # points per curve, more than a page can resolve
 
 
 def training(histories: dict[str, pd.DataFrame]) -> Figure:
-    """Loss, validation metrics and learning rate by epoch; one colour per run, a dot at the best epoch.
+    """Draw loss, validation metrics and learning rate by epoch; one colour per run, a dot at the best epoch.
 
     Parameters
     ----------
     histories
-        The history table of each run; ``best`` marks the epoch whose weights were kept.
+        History table of each run; ``best`` marks the epoch whose weights were kept.
     """
     first = next(iter(histories.values()))
     metrics = [
@@ -55,32 +55,32 @@ def training(histories: dict[str, pd.DataFrame]) -> Figure:
 
 
 def history_metrics(histories: dict[str, pd.DataFrame], most: int = 2) -> list[str]:
-    """The first validation metrics of the history tables: columns that are neither counters nor losses."""
+    """Return the first validation metrics of the history tables: columns that are neither counters nor losses."""
     first = next(iter(histories.values()))
     names = (name for name in first.columns if name not in _NOT_METRICS and pd.api.types.is_numeric_dtype(first[name]))
     return list(names)[:most]
 
 
 def discrimination(curves: dict[str, list[tuple[np.ndarray, np.ndarray]]], bold: str) -> Figure:
-    """ROC curves, precision-recall curves and the distribution of the predicted probability.
+    """Draw ROC curves, precision-recall curves and the distribution of the predicted probability.
 
     Parameters
     ----------
     curves
-        Name to pairs (target 0/1, probability); several pairs under one name are runs, drawn thin in one colour.
+        Pairs (target 0/1, probability) by name; several pairs under one name are runs, drawn thin in one colour.
     bold
-        The name that is drawn on top, whose scores are shown as histogram.
+        Name that is drawn on top, with a histogram of its probabilities.
     """
     figure = new_figure(2.55)
     roc, precision, scores = figure.subplots(1, 3)
     for index, (name, pairs) in enumerate(curves.items()):
         top = name == bold
-        look = {"color": SERIES[index % len(SERIES)] if len(curves) <= len(SERIES) else FAINT}
-        look |= {"linewidth": 1.6 if top else 0.9, "zorder": 3 if top else 2}
+        style = {"color": SERIES[index % len(SERIES)] if len(curves) <= len(SERIES) else FAINT}
+        style |= {"linewidth": 1.6 if top else 0.9, "zorder": 3 if top else 2}
         for number_of_pair, (target, probability) in enumerate(pairs):
             label = {"label": name} if number_of_pair == 0 and len(curves) <= len(SERIES) else {}
-            roc.plot(*roc_points(target, probability), **look, **label)
-            precision.plot(*precision_points(target, probability), **look)
+            roc.plot(*roc_points(target, probability), **style, **label)
+            precision.plot(*precision_points(target, probability), **style)
     roc.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle=":", zorder=1)
     target, probability = curves[bold][0]
     precision.axhline(np.mean(target), color=FAINT, linewidth=0.8, linestyle=":", zorder=1)
@@ -97,7 +97,7 @@ def discrimination(curves: dict[str, list[tuple[np.ndarray, np.ndarray]]], bold:
 
 
 def roc_points(target: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """False and true positive rates, thinned where that moves the curve by less than a page can show."""
+    """Return false and true positive rates, thinned without visible change of the curve."""
     with needs("workflow", "the report"):
         from sklearn.metrics import roc_curve
 
@@ -107,7 +107,7 @@ def roc_points(target: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray,
 
 
 def precision_points(target: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Recall and precision, thinned likewise."""
+    """Return recall and precision, thinned in the same way."""
     with needs("workflow", "the report"):
         from sklearn.metrics import precision_recall_curve
 
@@ -117,7 +117,7 @@ def precision_points(target: np.ndarray, probability: np.ndarray) -> tuple[np.nd
 
 
 def _spread(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Indices of at most about _GRID points, evenly spaced along the curve, with both ends."""
+    """Return indices of at most about _GRID points, evenly spaced along the curve, including both ends."""
     if len(x) <= _GRID:
         return np.arange(len(x))
     along = np.concatenate([[0], np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))])
@@ -137,12 +137,12 @@ def _score_histogram(axes: Axes, target: np.ndarray, probability: np.ndarray) ->
 
 
 def agreement(pairs: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
-    """Predicted against measured, one panel per output (at most four).
+    """Draw predicted against measured values, one panel per output (at most four).
 
     Parameters
     ----------
     pairs
-        Output name to (target, prediction).
+        Pairs (target, prediction) by output.
     """
     shown = list(pairs.items())[:4]
     figure = new_figure(2.7, min(PAGE_WIDTH, 2.9 * len(shown)))
@@ -161,14 +161,14 @@ def agreement(pairs: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
 
 
 def detection(lines: dict[str, tuple[np.ndarray, np.ndarray]], per_image: pd.DataFrame) -> Figure:
-    """Quality of segmentation: average precision against IoU threshold, and the spread over images.
+    """Draw segmentation quality: average precision against IoU threshold, and the distribution over images.
 
     Parameters
     ----------
     lines
-        Name ("per image", "pooled") to (IoU thresholds, average precision); may be empty.
+        Pairs (IoU thresholds, average precision) by name ("per image", "pooled"); may be empty.
     per_image
-        Columns metric and value, one row per image and metric; may be empty.
+        Table with columns metric and value, one row per image and metric; may be empty.
     """
     widths = [1.0] * bool(lines) + [1.6] * bool(len(per_image))
     figure = new_figure(2.5, PAGE_WIDTH if len(widths) > 1 else 4.2)
@@ -183,14 +183,14 @@ def detection(lines: dict[str, tuple[np.ndarray, np.ndarray]], per_image: pd.Dat
 def _precision_lines(axes: Axes, lines: dict[str, tuple[np.ndarray, np.ndarray]], symbol: str) -> None:
     for colour, (name, (x, y)) in zip((BLUE, ORANGE), lines.items(), strict=False):
         axes.plot(x, y, "o-", color=colour, markersize=3.5, label=name)
-    letter(axes, symbol, "Objects found")
+    letter(axes, symbol, "Object detection")
     axes.set(xlabel="IoU threshold", ylabel="Average precision", ylim=(0, 1.02))
     axes.set_xticks(next(iter(lines.values()))[0])
     axes.legend(loc="lower left")
 
 
 def _strips(axes: Axes, per_image: pd.DataFrame, symbol: str) -> None:
-    """Every image as a dot beside the box of its quartiles; the horizontal scatter is fixed, so figures repeat."""
+    """Draw every image as a dot over a bar of the quartiles; the scatter of the dots is fixed, so figures repeat."""
     names = list(per_image["metric"].unique())
     for place, name in enumerate(names):
         values = per_image.loc[per_image["metric"] == name, "value"].dropna().to_numpy()
@@ -201,7 +201,7 @@ def _strips(axes: Axes, per_image: pd.DataFrame, symbol: str) -> None:
             axes.plot([low, high], [place, place], color=INK, linewidth=3.5, alpha=0.35, solid_capstyle="butt")
             axes.plot(middle, place, "|", color=INK, markersize=12, markeredgewidth=1.6)
             axes.annotate(number(middle), (middle, place), (0, -13), textcoords="offset points", ha="center", va="top")
-    letter(axes, symbol, "Each image (bar: quartiles, tick: median)")
+    letter(axes, symbol, "Images (bar: quartiles, tick: median)")
     axes.set_yticks(range(len(names)), [metric_name(name) for name in names])
     axes.set(ylim=(len(names) - 0.4, -0.6), xlim=(-0.02, 1.02))
     axes.spines["left"].set_visible(False)
@@ -209,7 +209,7 @@ def _strips(axes: Axes, per_image: pd.DataFrame, symbol: str) -> None:
 
 
 def sizes(values: np.ndarray, label: str) -> Figure:
-    """Histogram of the sizes of objects, with their median; logarithmic where they span more than two decades."""
+    """Draw a histogram of object sizes with their median; logarithmic if they span more than two decades."""
     positive = values[values > 0]
     figure = new_figure(2.1, 4.2)
     axes = figure.subplots()

@@ -1,4 +1,4 @@
-"""Training images, and patches of them as a network sees them."""
+"""Figures of training images, and of training patches as the network sees them."""
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -18,7 +18,7 @@ _PATCHES, _DRAWS = 3, 5
 
 
 def examples(results: Results, settings: Settings, gallery: Gallery) -> list[Picture]:
-    """Some images with their truth, where these are planes; some patches, augmented."""
+    """Show some images with their truth, if they are planes, and some augmented patches."""
     if results.dataset is None or results.task is None:
         return []
     plane = results.facts.spatial_dims == 2
@@ -40,18 +40,18 @@ def _thumbnails(results: Results, gallery: Gallery) -> Picture:
         axes.remove()
     if panels:
         images.legend(figure, [Line2D([], [], color=images.TRUTH, label=panels.truth)])
-    truth = " with their truth outlined;" if panels else ""
-    caption = f"Training images, evenly spaced through the table,{truth} contrast stretched."
+    truth = " True outlines are drawn;" if panels else " The"
+    caption = f"Training images at evenly spaced rows of the table of examples.{truth} contrast is stretched."
     return gallery.add("examples", figure, f"{len(rows)} training images", caption, vector=False)
 
 
 def _panels(results: Results) -> Panels | None:
-    """What draws the truth; None where there is none to draw."""
+    """Return the panels that draw the truth; None if there is none to draw."""
     return resolve(results.task.panels)(results.outputs) if results.task.panels else None
 
 
 def _montage(results: Results, settings: Settings, gallery: Gallery) -> list[Picture]:
-    """Training patches as they are, and as they are drawn in some epochs, with what is to be learned outlined."""
+    """Show training patches, original and as augmented in some epochs, with targets outlined."""
     facts = results.facts
     patch = settings.train.patch
     if not patch and "patch" in facts.decisions:
@@ -70,11 +70,11 @@ def _montage(results: Results, settings: Settings, gallery: Gallery) -> list[Pic
         zip(figure.subplots(len(x), 1 + _DRAWS, squeeze=False), x, y, strict=True)
     ):
         for draw, (axes, image, target) in enumerate(zip(grid, patches, targets, strict=True)):
-            title = ("as it is" if draw == 0 else f"epoch {draw}") if row == 0 else ""
+            title = ("original" if draw == 0 else f"epoch {draw}") if row == 0 else ""
             images.show(axes, np.clip(255 * image, 0, 255).astype(np.uint8), title)
             if panels:
                 panels.draw_truth(axes, results.task.outlined(target))
     named = ", ".join(dict.fromkeys(section.name.replace("_", " ") for section in sections))
-    caption = f"Patches of training images as the network sees them: {named}."
-    caption += " Outlined: what it is to learn." if panels else ""
-    return [gallery.add("augmentation", figure, "Training patches, plain and augmented", caption, vector=False)]
+    caption = f"Training patches as the network sees them, augmented by {named}."
+    caption += " Outlines: targets." if panels else ""
+    return [gallery.add("augmentation", figure, "Training patches, original and augmented", caption, vector=False)]

@@ -1,4 +1,4 @@
-"""The chapter on what the network learned: motifs and their matches, attributions, mutations, activation maps."""
+"""The section on explanation: motifs and their matches, attributions, mutation maps, activation maps."""
 
 from pathlib import Path
 
@@ -17,15 +17,15 @@ from biocnn.report.results import Results
 
 _MOTIFS, _TRACKS, _MUTATIONS, _MAPS = 6, 6, 3, 5
 _METHODS = {
-    "deeplift": "DeepLIFT, against shuffles of the same sequence that keep its dinucleotides",
-    "integrated_gradients": "integrated gradients, from the unknown sequence on",
-    "gradient": "gradient times input, less the mean of the four bases",
+    "deeplift": "DeepLIFT, relative to dinucleotide-preserving shuffles of the same sequence",
+    "integrated_gradients": "integrated gradients, relative to a sequence of unknown bases",
+    "gradient": "gradient times input, minus the mean over the four bases",
 }
-_AGAINST = {"deeplift": "its shuffles, on average,", "integrated_gradients": "unknown bases"}
+_REFERENCE = {"deeplift": "the mean of its shuffles", "integrated_gradients": "a sequence of unknown bases"}
 
 
 def explanation(results: Results, settings: Settings, gallery: Gallery) -> Section:
-    """Motifs of kernels and of attributions with their matches, test examples, class activation maps."""
+    """Show motifs of kernels and seqlets with their matches, attributions of test examples, activation maps."""
     section = Section("explanation", "Explanation")
     folder = results.folder / "explain"
     counts = results.table("explain/counts.tsv")
@@ -43,11 +43,11 @@ def explanation(results: Results, settings: Settings, gallery: Gallery) -> Secti
 
 
 def _account(counts: pd.DataFrame) -> str:
-    """What was found and left out: "Found in the test examples: 3 motifs; 1,204 seqlets. Left out: ..."."""
-    said = {name: "; ".join(f"{row.n:,} {row.reason}" for row in part.rename(columns={"count": "n"}).itertuples())
-            for name, part in counts.groupby("outcome")}  # fmt: skip
-    parts = ["Found in the test examples: " + said.get("made", "no motif and no seqlet")]
-    return ". ".join(parts + ([f"Left out: {said['dropped']}"] if "dropped" in said else [])) + "."
+    """Describe results and exclusions: "Found in the test examples: 3 motifs; 1,204 seqlets. Excluded: ..."."""
+    listed = {name: "; ".join(f"{row.n:,} {row.reason}" for row in part.rename(columns={"count": "n"}).itertuples())
+              for name, part in counts.groupby("outcome")}  # fmt: skip
+    parts = ["Found in the test examples: " + listed.get("made", "no motif and no seqlet")]
+    return ". ".join(parts + ([f"Excluded: {listed['dropped']}"] if "dropped" in listed else [])) + "."
 
 
 def _kernels(results: Results, settings: Settings, gallery: Gallery) -> list[Picture | Table]:
@@ -60,8 +60,8 @@ def _kernels(results: Results, settings: Settings, gallery: Gallery) -> list[Pic
     named = (shown["motif"] + " " + shown["alike"]).str.strip()
     titles = [f"{name}, {n:,.0f} sites" for name, n in zip(named, shown["n_sites"], strict=True)]
     caption = (
-        "What the first layer looks for: base frequencies at the sites that excite a kernel most; one kernel of each "
-        "group of similar ones, by effect, down to a third of the largest"
+        "Motifs of the first layer: base frequencies at the sites that activate a kernel most; one kernel per group of "
+        "similar kernels, ordered by effect, down to a third of the largest effect"
     )
     picture = _logos(results, settings, gallery, "motifs", shown.assign(title=titles), caption)
     best = top_motif(results) or shown.iloc[0].to_dict()
@@ -74,8 +74,8 @@ def _seqlets(results: Results, settings: Settings, gallery: Gallery) -> list[Pic
     shown = table.head(_MOTIFS)
     titles = [f"{m}, {n:,.0f} sites" for m, n in zip(shown["motif"], shown["n_sites"], strict=True)]
     caption = (
-        "What predictions rest on: motifs of seqlets, aligned stretches that contribute more than those in shuffled "
-        "sequences do (5% false). First their mean contribution to the logit, then base frequencies"
+        "Motifs of seqlets, aligned segments that contribute more to predictions than segments of shuffled sequences "
+        "(at most 5% expected to be false). First column: mean contribution to the logit; then base frequencies"
     )
     contributions = _load(results.folder / "explain" / "seqlet_motifs.npz")
     shown = shown.assign(title=titles)
@@ -96,8 +96,8 @@ def _logos(
     similar = table[table["convincing"]]
     targets = _database(settings) if len(similar) else {}
     if targets:
-        caption += f"; last, aligned, the most significant motif of the database (q ≤ {number(SIMILAR, 2)}"
-        caption += f" and similarity ≥ {number(ALIKE, 1)}; (−): turned)"
+        caption += f"; last column: aligned, the most significant database motif (q ≤ {number(SIMILAR, 2)}"
+        caption += f" and similarity ≥ {number(ALIKE, 1)}; (−): reverse complement)"
     named = ", ".join(similar["target_name"].unique()[:4])
     alt = f"Sequence logos of {plural(len(table), 'motif')}" + (f"; matches: {named}" if named else "")
     alphabet = results.facts.alphabet
@@ -107,7 +107,7 @@ def _logos(
 
 
 def _also(results: Results, table: pd.DataFrame) -> list[str]:
-    """Names of other motifs of the database that each motif is similar to."""
+    """Return the names of other database motifs that each motif is similar to."""
     similar = results.table("explain/similar_motifs.tsv")
     if not len(similar):
         return [""] * len(table)
@@ -123,7 +123,7 @@ def _pfms(path: Path) -> dict[str, np.ndarray]:
 
 
 def _database(settings: Settings) -> dict[str, np.ndarray]:
-    """Motifs of the database that the settings name; none where it is not at hand any more."""
+    """Read the motif database of the settings; empty if the file no longer exists."""
     path = settings.explain.motifs.database
     return _pfms(path) if path and path.is_file() else {}
 
@@ -135,7 +135,7 @@ def _attributions(results: Results, settings: Settings, gallery: Gallery) -> lis
         return []
     targets = stored["target"].reshape(len(names), -1)[np.arange(len(names)), stored["output"]]
     titles = [
-        f"{short(n, 28)}   predicted {number(p)}, true {f'{t:.3g}' if np.isfinite(t) else 'value not known'}"
+        f"{short(n, 28)}   predicted {number(p)}, true {f'{t:.3g}' if np.isfinite(t) else 'value unknown'}"
         for n, p, t in zip(names, scores, targets, strict=True)
     ]
     if len(results.outputs) > 1:
@@ -148,22 +148,22 @@ def _attributions(results: Results, settings: Settings, gallery: Gallery) -> lis
         list(codes[:_TRACKS]), list(stored["attributions"][:_TRACKS]), titles[:_TRACKS], alphabet, sites
     )
     caption = (
-        f"Attributions of held-out examples by {_METHODS[str(stored['method'])]}. Letters above zero speak for the "
-        "prediction, letters below, upside down, against it; motifs of seqlets are named above."
+        f"Attributions of held-out examples by {_METHODS[str(stored['method'])]}. Letters above zero increase the "
+        "prediction, inverted letters below zero decrease it; motifs of seqlets are labelled above."
     )
     worst = float(np.abs(stored["delta"]).max())
     if np.isfinite(worst):
         sums = np.abs([present(*pair).sum() for pair in zip(codes, stored["attributions"], strict=True)]).max()
         caption += (
-            f" Their sums, of up to {number(sums, 1)}, miss the difference that the model makes between the logit of "
-            f"an example and that of {_AGAINST[str(stored['method'])]} by at most {probability(worst)}"
+            f" The sums of attributions (up to {number(sums, 1)}) deviate by at most {probability(worst)} from the "
+            f"difference in logit between an example and {_REFERENCE[str(stored['method'])]}"
         )
         model = settings.model
         larger = getattr(model, "strands", "") == "both" and getattr(model, "combine", "max") == "max"
         if larger and str(stored["method"]) == "deeplift":
             caption += (
-                ": of two strands the one with the larger logit is explained, against the same strand of the shuffles, "
-                "whose logit may be that of the other"
+                ", because the strand with the larger logit is explained relative to the same strand of the shuffles, "
+                "whose logit may come from the other strand"
             )
         caption += "."
     alt = f"Attribution logos of {len(titles[:_TRACKS])} examples"
@@ -171,14 +171,14 @@ def _attributions(results: Results, settings: Settings, gallery: Gallery) -> lis
     n = min(_MUTATIONS, len(names))
     figure = mutation_maps(list(codes[:n]), list(stored["change"][:n]), titles[:n], alphabet)
     caption = (
-        "Mutation maps: what each single mutation does to the logit (red: it rises, blue: it falls; dots: the base "
-        "that is there). Letters: how much a base adds, the mean fall of the logit over its three mutations."
+        "Mutation maps: change of the logit by each single mutation (red: increase; blue: decrease; dots: the base "
+        "present). Letters: importance of a base, the mean decrease of the logit over its three mutations."
     )
     return [*pictures, gallery.add("mutation_maps", figure, f"Mutation maps of {n} examples", caption)]
 
 
 def _sites(results: Results, names: np.ndarray) -> list[pd.DataFrame]:
-    """Where the motifs of seqlets lie in each example: start, end, and the motif with the name of its match."""
+    """Return the seqlets with a motif in each example: start, end, and a label of motif and database match."""
     sites, matches = results.table("explain/seqlets.tsv"), results.seqlet_matches
     if not len(matches):
         return []
@@ -193,12 +193,12 @@ def _maps(results: Results, gallery: Gallery) -> list[Picture]:
     count = min(_MAPS, len(stored["id"]))
     if not count:
         return []
-    width = 105 // max(count, 3)  # characters that fit above one of so many images
+    width = 105 // max(count, 3)  # characters that fit above one image
     named = zip(stored["id"][:count], stored["output"][:count], strict=True)
     named = [(name, short(output, width // 2)) for name, output in named]
     titles = [f"{short(name, max(4, width - len(output) - 2))}  {output}" for name, output in named]
     figure = images.heat_maps(stored["image"][:count], stored["cam"][:count].astype(np.float64), titles)
-    caption = "Grad-CAM: where the last features speak for the prediction, from 0 (dark) to 1 (bright)."
+    caption = "Grad-CAM: regions where the last feature maps support the prediction, from 0 (dark) to 1 (bright)."
     return [gallery.add("cam", figure, f"Class activation maps of {count} images", caption, vector=False)]
 
 

@@ -1,4 +1,4 @@
-"""What every figure of a report shares: palette, type, and saving it for paper and page at once."""
+"""Common parts of all figures: palette, fonts, and saving for papers and the page."""
 
 import base64
 import io
@@ -16,21 +16,21 @@ from matplotlib.text import Text
 
 from biocnn.report.blocks import Picture, short
 
-# Okabe & Ito's palette: told apart with every common colour vision, and in grey.
+# Palette of Okabe & Ito, distinguishable with all common types of colour vision, and in grey.
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, YELLOW, INK = "#56B4E9", "#CC79A7", "#F0E442", "#1F2328"
 MUTED, FAINT = "#6B7280", "#C9CED6"
 SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 PAGE_WIDTH = 7.2  # inches: two columns of a journal
 PAPER_DPI, PAGE_DPI, THUMBNAIL_DPI = 300, 170, 150
-LONGEST, LEGEND, LINES = 80, 24, 4  # letters of a line, also of one in a panel's legend, and lines of a text
+LONGEST, LEGEND, LINES = 80, 24, 4  # characters per line, characters per line of a panel legend, lines per text
 
 _STYLE = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib: the same figure on every machine
     "font.size": 7.5,
     "text.color": INK,
-    "text.parse_math": False,  # names come from data: $, _ and ^ are letters like others
+    "text.parse_math": False,  # names come from data: $, _ and ^ are ordinary characters
     "axes.labelcolor": INK,
     "axes.labelsize": 7.5,
     "axes.titlesize": 8,
@@ -52,7 +52,7 @@ _STYLE = {
     "legend.frameon": False,
     "legend.fontsize": 7,
     "legend.handlelength": 1.2,
-    "svg.hashsalt": "biocnn",  # element names that do not change from one run to the next
+    "svg.hashsalt": "biocnn",  # element names that do not change between runs
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
 }
@@ -60,20 +60,20 @@ _STYLE = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The look of all figures, for as long as the context lasts; nothing global is left changed."""
+    """Apply the style of all figures within the context, and restore global settings afterwards."""
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
-        # Names may be in any script; a letter that the font lacks is drawn as a box, and whole in the tables.
+        # Names may be in any script; figures show a box for a missing letter, and tables the letter itself.
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         yield
 
 
 def new_figure(height: float, width: float = PAGE_WIDTH) -> Figure:
-    """An empty figure, sizes in inches, that lays itself out."""
+    """Create an empty figure with automatic layout; sizes are in inches."""
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def letter(axes: Axes, text: str, title: str) -> None:
-    """Head a panel with a title and, where the figure has several panels, its letter, as papers do."""
+    """Give a panel a title and, if the figure has several panels, a letter."""
     title = short(title, LONGEST)
     if text:
         dollars = title.replace("$", r"\$")
@@ -83,12 +83,12 @@ def letter(axes: Axes, text: str, title: str) -> None:
 
 
 class Gallery:
-    """Saves figures: a PNG for papers into a folder, and a copy small enough to live inside the page.
+    """Saves figures as PNG for papers, and as smaller copies embedded in the page.
 
     Parameters
     ----------
     folder
-        Where the PNG files go; it is made if missing.
+        Folder for the PNG files; created if missing.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -96,28 +96,28 @@ class Gallery:
         folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, name: str, figure: Figure, alt: str, caption: str, *, vector: bool = True) -> Picture:
-        """Save a figure as ``name.png`` and return it for the page: as SVG, or as PNG where pixels dominate."""
+        """Save a figure as ``name.png`` and return it for the page, as SVG or, for figures of images, as PNG."""
         FigureCanvasAgg(figure)
         _tame(figure)
         figure.savefig(self.folder / f"{name}.png", dpi=PAPER_DPI, metadata={"Software": None})
-        figure.set_layout_engine("none")  # laid out once; the second rendering keeps it
+        figure.set_layout_engine("none")  # the second rendering keeps the layout of the first
         source = _svg(figure) if vector else _png(figure)
         return Picture(name, source, alt, caption, round(figure.get_figwidth() * 125))
 
     def thumbnail(self, figure: Figure) -> None:
-        """Save the picture that stands for the experiment on the overview page."""
+        """Save the picture of the experiment on the overview page."""
         FigureCanvasAgg(figure)
         _tame(figure)
         figure.savefig(self.folder / "thumbnail.png", dpi=THUMBNAIL_DPI, metadata={"Software": None})
 
 
 def data_uri(data: bytes, media_type: str) -> str:
-    """An address that contains what it points to, so that the page needs no other file."""
+    """Encode data as a URI, so that the page needs no other file."""
     return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 def _tame(figure: Figure) -> None:
-    """Cut texts that would leave no room for anything else: names from data can be of any length."""
+    """Shorten long texts, because names from data can be of any length."""
     for legend in (legend for axes in figure.axes if (legend := axes.get_legend())):
         for text in legend.get_texts():
             text.set_text(short(text.get_text(), LEGEND))

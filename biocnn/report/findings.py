@@ -1,4 +1,4 @@
-"""What the data doctor found, with thumbnails."""
+"""Findings of the data doctor, with thumbnails."""
 
 import numpy as np
 import pandas as pd
@@ -9,12 +9,12 @@ from biocnn.report.blocks import Table, short, table
 from biocnn.report.figures import MUTED, PAGE_WIDTH, VERMILION, Gallery, Picture, new_figure
 from biocnn.report.results import Results
 
-_MEANING = {"leak": "leak", "look": "look at it", "repaired": "repaired"}
-_ROWS, _COLUMNS = 6, 6  # kinds of findings with thumbnails, thumbnails of each
+_MEANING = {"leak": "leak", "look": "inspect", "repaired": "repaired"}
+_ROWS, _COLUMNS = 6, 6  # kinds of findings with thumbnails, thumbnails per kind
 
 
 def findings(results: Results, gallery: Gallery) -> list[Picture | Table]:
-    """Each kind of finding with its images, the most urgent first; nothing where there is none."""
+    """List each kind of finding with its images, most urgent first; nothing if there is none."""
     found = results.table("doctor/findings.tsv")
     if not len(found):
         return []
@@ -26,16 +26,16 @@ def findings(results: Results, gallery: Gallery) -> list[Picture | Table]:
         more = f", and {len(part) - 3:,} more" if len(part) > 3 else ""
         severity = _MEANING.get(part["severity"].iloc[0], part["severity"].iloc[0])
         rows.append([finding, severity, f"{len(part):,}", shown + more])
-    caption = "What the images were examined for and what was found; every image of it: doctor/findings.tsv."
-    blocks: list[Picture | Table] = [table(caption, ["Finding", "What to do", "Images", "Which"], rows, "Images")]
+    caption = "Findings of the image checks; all images with findings are listed in doctor/findings.tsv."
+    blocks: list[Picture | Table] = [table(caption, ["Finding", "Severity", "Images", "Examples"], rows, "Images")]
     path = results.folder / "doctor" / "thumbnails.npz"
     if path.is_file():
         with np.load(path) as stored:
             small = dict(zip(stored["ids"].tolist(), zip(stored["images"], stored["masks"], strict=True), strict=True))
         figure = _thumbnails(found, small)
         if figure:
-            said = "Images of each finding, with their masks outlined."
-            blocks.append(gallery.add("findings", figure, "Images that the examination named", said, vector=False))
+            caption = "Images with each finding; masks are outlined."
+            blocks.append(gallery.add("findings", figure, "Images with findings", caption, vector=False))
     return blocks
 
 

@@ -1,4 +1,4 @@
-"""Which numbers come first, and how numbers are written."""
+"""Headline numbers of an experiment, and the formatting of numbers."""
 
 import re
 from typing import Any
@@ -27,33 +27,33 @@ NAMES = {
     "ece": "ECE",
     "mse": "MSE",
 }
-BASELINES = {  # as audit.tsv names them, and as they are called in a sentence
+BASELINES = {  # names in audit.tsv, and in a sentence
     "GC content": "GC content alone",
-    "dinucleotides": "a model of dinucleotides",
+    "dinucleotides": "a dinucleotide model",
     "6-mers": "a 6-mer model",
 }
-SIMILAR = 0.01  # largest q-value at which a motif is said to look like one of the database
-ALIKE = 0.6  # and the least similarity: long motifs that tell little have small p-values with others like them
+SIMILAR = 0.01  # largest q-value of a motif that counts as similar to a database motif
+ALIKE = 0.6  # smallest similarity, because long motifs of low information have small p-values with each other
 _THRESHOLD = re.compile(r"^average_precision_iou_(0\.\d+)$")
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def threshold(metric: str) -> float | None:
-    """The IoU threshold in the name of an average precision: ``average_precision_iou_0.5`` gives .5."""
+    """Return the IoU threshold in the name of an average precision: ``average_precision_iou_0.5`` gives .5."""
     found = _THRESHOLD.match(metric)
     return float(found[1]) if found else None
 
 
 def metric_name(metric: str) -> str:
-    """A metric as it is written in text."""
+    """Return the name of a metric for text."""
     at = threshold(metric)
     return f"AP at IoU {number(at, 2).rstrip('0')}" if at else NAMES.get(metric, metric.replace("_", " "))
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number for people: no leading zero below one, no digits beyond what is told apart, a dash for none.
+    """Format a number for readers: no leading zero below one, only meaningful digits, a dash for a missing value.
 
-    What would read as 0 in three digits, and is not, is a power of ten: values in a small unit.
+    Non-zero values that would round to 0 are written as powers of ten.
     """
     if value is None or not np.isfinite(value):
         return "–"
@@ -66,7 +66,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def probability(value: float) -> str:
-    """A p-value: three digits, or a power of ten where it is small."""
+    """Format a p-value: three digits, or a power of ten if it is small."""
     if not np.isfinite(value):
         return "–"
     if value >= 1e-3:
@@ -82,17 +82,17 @@ def _power(value: float) -> str:
 
 
 def interval(low: float, high: float, digits: int = 3) -> str:
-    """A confidence interval, or nothing where it is unknown."""
+    """Format a confidence interval; empty if it is unknown."""
     return f"{number(low, digits)}–{number(high, digits)}" if np.isfinite(low) and np.isfinite(high) else ""
 
 
 def best_rows(results: Results) -> pd.DataFrame:
-    """The metrics that speak for the experiment: of the ensemble, else of the run or the mean of the runs.
+    """Return the representative metrics of the experiment: of the ensemble, else of the run or the mean of the runs.
 
     Returns
     -------
     rows
-        Columns metric, value, low, high, over, n, run: one row per metric of the reported split, the mean over outputs.
+        Columns metric, value, low, high, over, n, run; one row per metric of the reported split, averaged over outputs.
     """
     table = results.metrics
     if not len(table):
@@ -100,7 +100,7 @@ def best_rows(results: Results) -> pd.DataFrame:
     table = table[table["split"] == results.split]
     if "ensemble" in set(table["run"]):
         table = table[table["run"] == "ensemble"]
-    table = table[table["value"].notna()]  # of an output with one class in this part, say
+    table = table[table["value"].notna()]  # an output with one class in this split has none
     preferred = table["over"].map({"per_image": 0, "all": 1}).fillna(2)
     together = ~table["output"].isin(["", "all", "mean", "macro"])
     table = table.assign(order=preferred + 10 * together).sort_values("order", kind="stable")
@@ -123,7 +123,7 @@ def best_rows(results: Results) -> pd.DataFrame:
 
 
 def headline(results: Results) -> pd.DataFrame:
-    """The one or two rows of `best_rows` that the task is judged by."""
+    """Return the one or two rows of `best_rows` with the main metrics of the task."""
     rows = best_rows(results)
     if not len(rows):
         return rows
@@ -132,9 +132,9 @@ def headline(results: Results) -> pd.DataFrame:
 
 
 def top_motif(results: Results) -> dict | None:
-    """The match of the kernel that matters most among those similar to a known motif: its row of matches.tsv, or None.
+    """Return the row of matches.tsv of the most important kernel that is similar to a known motif, or None.
 
-    By rank, not by p-value: a kernel of small effect may be the one that resembles some motif most.
+    Kernels are ordered by rank, not by p-value, because the best match may be that of a kernel with a small effect.
     """
     table = results.matches
     if len(table):
@@ -143,14 +143,14 @@ def top_motif(results: Results) -> dict | None:
 
 
 def convincing(matches: pd.DataFrame) -> pd.Series:
-    """Which motifs look like their best match in the database."""
+    """Return which motifs are similar to their best match in the database."""
     return (matches["q_value"] <= SIMILAR) & (matches["similarity"] >= ALIKE)
 
 
 def caution(results: Results) -> str:
-    """A sentence where the network does not do better than a simple model: by less than chance may give, or not at all.
+    """Return a sentence if the network is not, or not significantly, better than a baseline; else nothing.
 
-    Of several outputs and simple models, it is about the one that the network is furthest behind.
+    With several outputs and baselines, it names the pair with the largest deficit of the network.
     """
     table, metrics = results.audit, results.headline
     table = table[(table["split"] == results.split) & table["metric"].isin(metrics)] if len(table) else table
@@ -161,23 +161,23 @@ def caution(results: Results) -> str:
     first = next(lost[lost["metric"] == name] for name in metrics if name in set(lost["metric"]))
     worst = first.loc[first["difference"].idxmin()]
     rows = table[(table["baseline"] == worst["baseline"]) & (table["output"] == worst["output"])]
-    verb = "does not beat" if (rows["difference"] <= 0).any() else "is not clearly better than"
+    verb = "does not outperform" if (rows["difference"] <= 0).any() else "is not clearly better than"
     numbers, several, behind = ", ".join(map(difference, rows.itertuples())), table["output"].nunique(), ""
     if several > 1:
-        behind = f" (so it is for {lost['output'].nunique()} of {several} outputs; here {worst['output']})"
+        behind = f" for {worst['output']} ({lost['output'].nunique()} of {several} outputs are affected)"
     return f"The network {verb} {BASELINES.get(worst['baseline'], worst['baseline'])}{behind}: {numbers}."
 
 
 def difference(row: Any) -> str:
-    """A metric of the network and of a simple model, from a row of audit.tsv."""
-    sure = f", 95% interval {number(row.difference_low)} to {number(row.difference_high)}"
-    sure = sure if np.isfinite(row.difference_low) else ""
-    pair = f"{metric_name(row.metric)} {number(row.network)} against {number(row.value)}"
-    return f"{pair} (difference {number(row.difference)}{sure})"
+    """Format a metric of the network and of a baseline, from a row of audit.tsv."""
+    bounds = f", 95% CI {number(row.difference_low)} to {number(row.difference_high)}"
+    bounds = bounds if np.isfinite(row.difference_low) else ""
+    pair = f"{metric_name(row.metric)} {number(row.network)} versus {number(row.value)}"
+    return f"{pair} (difference {number(row.difference)}{bounds})"
 
 
 def verdict(results: Results) -> str:
-    """The outcome of the experiment in a line, which begins with what it is not."""
+    """Summarise the experiment in a line, which begins with a caution if there is one."""
     rows, parts = headline(results), []
     for row in rows.itertuples():
         bounds = interval(row.low, row.high)

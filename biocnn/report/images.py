@@ -1,4 +1,4 @@
-"""Figures of images: examples with what is known of them, and class activation maps."""
+"""Figures of images: examples with truth and prediction, and class activation maps."""
 
 from dataclasses import dataclass
 
@@ -19,11 +19,11 @@ LEGEND = 7  # columns
 
 @dataclass(frozen=True)
 class Example:
-    """One image with what is known of it.
+    """One image with its truth and prediction.
 
     ``image`` (C, H, W) in its own dtype; ``truth`` and ``predicted`` (H, W), classes or object labels, or None;
-    ``title`` one short line; ``errors`` (H, W) as ``object_errors.error_map`` gives it, ``uncertainty`` (H, W), 0 to
-    1, or None.
+    ``title`` one short line; ``errors`` (H, W) from ``object_errors.error_map``, ``uncertainty`` (H, W), 0 to 1, or
+    None.
     """
 
     image: np.ndarray
@@ -35,7 +35,7 @@ class Example:
 
 
 def display(image: np.ndarray) -> np.ndarray:
-    """An image as a screen shows it.
+    """Convert an image for display.
 
     Parameters
     ----------
@@ -45,8 +45,9 @@ def display(image: np.ndarray) -> np.ndarray:
     Returns
     -------
     shown
-        Shape (H, W, 3), float in 0..1. Three uint8 channels are taken as they are; else each channel is stretched from
-        its 1st to its 99.8th percentile; one channel is grey, two are blue and yellow, of more the first three show.
+        Shape (H, W, 3), float in 0..1. Three uint8 channels are used unchanged; otherwise each channel is stretched
+        from its 1st to its 99.8th percentile. One channel is shown in grey, two in blue and yellow; of more, the first
+        three are shown.
     """
     if image.dtype == np.uint8 and len(image) == 3:
         return np.moveaxis(image, 0, -1) / 255
@@ -60,17 +61,17 @@ def display(image: np.ndarray) -> np.ndarray:
 
 
 def outline(labels: np.ndarray) -> np.ndarray:
-    """The edges between pixels of different labels, along pixel borders, so that touching objects stay apart.
+    """Return the edges between different labels along pixel borders, so that touching objects stay apart.
 
     Parameters
     ----------
     labels
-        Shape (H, W), integers; 255 in a class mask should be set to 0 by the caller.
+        Shape (H, W), integers; the caller should replace 255 in a class mask by 0.
 
     Returns
     -------
     segments
-        Shape (n, 2, 2): n lines from (x, y) to (x, y); pixel centres have whole coordinates.
+        Shape (n, 2, 2): n lines from (x, y) to (x, y); pixel centres have integer coordinates.
     """
     rows, columns = np.nonzero(labels[1:] != labels[:-1])
     flat = np.stack([np.stack([columns - 0.5, rows + 0.5], -1), np.stack([columns + 0.5, rows + 0.5], -1)], 1)
@@ -80,12 +81,12 @@ def outline(labels: np.ndarray) -> np.ndarray:
 
 
 def fullest_slice(labels: np.ndarray) -> int:
-    """Number of the slice of a volume (D, H, W) that holds most foreground."""
+    """Return the index of the slice of a volume (D, H, W) with the most foreground."""
     return int(((labels > 0) & (labels != IGNORE)).sum(axis=(1, 2)).argmax())
 
 
 def heat_maps(images: np.ndarray, maps: np.ndarray, titles: list[str]) -> Figure:
-    """Images above, the same with their class activation map below.
+    """Draw images in the first row, and the same with class activation maps in the second.
 
     Parameters
     ----------
@@ -117,7 +118,7 @@ def show(axes: Axes, image: np.ndarray, title: str = "") -> None:
 
 
 def bare(axes: Axes, title: str = "") -> None:
-    """Take axes away, and head the panel with a small title."""
+    """Remove the axes and set a small title."""
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     if title:
@@ -125,14 +126,14 @@ def bare(axes: Axes, title: str = "") -> None:
 
 
 def draw_outline(axes: Axes, labels: np.ndarray, colour: str) -> None:
-    """Outline objects or classes, on a dark edge, so that the line shows on bright images too."""
+    """Outline objects or classes, with a dark edge, so that the line is visible on bright images too."""
     segments = outline(np.where(labels == IGNORE, 0, labels) if labels.dtype == np.uint8 else labels)
     axes.add_collection(LineCollection(segments, colors=INK, linewidths=1.5, alpha=0.35, capstyle="projecting"))
     axes.add_collection(LineCollection(segments, colors=colour, linewidths=0.8, capstyle="projecting"))
 
 
 def legend(figure: Figure, handles: list[Line2D | Patch]) -> None:
-    """A legend below a figure."""
+    """Add a legend below a figure."""
     drawn = figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), LEGEND))
     for line in drawn.get_lines():
         line.set_linewidth(2.5)

@@ -1,4 +1,4 @@
-"""Sequence logos drawn as vector outlines: information content of a motif, and attributions of one sequence."""
+"""Sequence logos as vector outlines: information content of a motif, and attributions of a sequence."""
 
 from functools import cache
 
@@ -16,17 +16,17 @@ COLOURS = {"A": GREEN, "C": BLUE, "G": ORANGE, "T": VERMILION, "U": VERMILION}
 
 
 def heights(pfm: np.ndarray) -> np.ndarray:
-    """Heights of the letters of a logo, in bits: frequencies of shape (L, 4) times the information of their row."""
+    """Return the letter heights of a logo in bits: frequencies of shape (L, 4) times the information of their row."""
     return pfm * information(pfm)[:, None]
 
 
 def draw_letters(axes: Axes, heights: np.ndarray, alphabet: str = "ACGT", start: float = 0) -> None:
-    """Stack letters at each position: the largest outermost, negative ones hanging below zero and upside down.
+    """Stack letters at each position, the largest outermost, negative ones inverted below zero.
 
     Parameters
     ----------
     axes
-        Axes to draw on; its limits are left to the caller.
+        Axes to draw on; the caller sets its limits.
     heights
         Shape (4, L), rows in the order of ``alphabet``.
     alphabet
@@ -44,8 +44,8 @@ def draw_letters(axes: Axes, heights: np.ndarray, alphabet: str = "ACGT", start:
                 bases[sign] += height
     for symbol, paths in outlines.items():
         if paths:
-            # One patch for each letter of the alphabet, not for each letter drawn, and none of them measured for limits
-            # or layout, which the caller sets: logos of 100 bp stay fast and small.
+            # One patch per letter of the alphabet, not per letter drawn, excluded from limits and layout, which the
+            # caller sets: this keeps logos of 100 bp fast and small.
             patch = PathPatch(Path.make_compound_path(*paths), facecolor=COLOURS[symbol], linewidth=0, clip_on=False)
             patch.set_in_layout(False)
             axes.add_artist(patch)
@@ -62,16 +62,16 @@ def draw_motif(axes: Axes, pfm: np.ndarray, alphabet: str = "ACGT", start: float
 
 
 def draw_attributions(axes: Axes, codes: np.ndarray, attributions: np.ndarray, alphabet: str = "ACGT") -> None:
-    """Draw the attribution of each base that is present, as letters above and below zero.
+    """Draw the attributions of the bases present as letters above and below zero.
 
     Parameters
     ----------
     axes
         Axes to draw on.
     codes
-        Shape (L,), uint8: 0-3 = ACGT, 4 = unknown, 5 = padding; the last two have no letter.
+        Shape (L,), uint8: 0-3 = ACGT, 4 = unknown, 5 = padding; the last two are not drawn.
     attributions
-        Shape (4, L): contribution of every base at every position; the one present is shown.
+        Shape (4, L): contribution of every base at every position; only bases present are drawn.
     alphabet
         Four letters.
     """
@@ -85,13 +85,13 @@ def draw_attributions(axes: Axes, codes: np.ndarray, attributions: np.ndarray, a
 
 
 def present(codes: np.ndarray, attributions: np.ndarray) -> np.ndarray:
-    """Attributions with every base that is not in the sequence set to zero; shape (4, L)."""
+    """Set the attributions of bases that are not in the sequence to zero; shape (4, L)."""
     return np.where(np.arange(4)[:, None] == np.asarray(codes)[None, :], attributions, 0.0)
 
 
 @cache
 def _glyph(symbol: str) -> tuple[np.ndarray, np.ndarray]:
-    """Outline of a letter, stretched to the unit square."""
+    """Return the outline of a letter, stretched to the unit square."""
     path = TextPath((0, 0), symbol, size=100, prop=FontProperties(family="DejaVu Sans", weight="bold"))
     box = path.get_extents()
     return (path.vertices - [box.x0, box.y0]) / [box.width, box.height], path.codes

@@ -1,4 +1,4 @@
-"""Tables of learned motifs: how often they occur, what they do, and which known ones they are like."""
+"""Tables of learned motifs: frequency, effect and similar database motifs."""
 
 from collections.abc import Callable, Sequence
 
@@ -24,7 +24,7 @@ _NUMERIC = "Sites, Bits, Frequency, in positives, Effect, AUROC, Contribution, p
 
 
 def kernels(matches: pd.DataFrame, outputs: Sequence[str]) -> Table:
-    """Kernels, one of each group: rows of matches.tsv with columns ``alike`` (words) and ``also``."""
+    """Make a table of kernels, one per group, from rows of matches.tsv with columns ``alike`` (text) and ``also``."""
     effects = {f"effect:{name}": (str(name), number) for name in outputs}
     columns = {
         "kernel": ("Kernel", str),
@@ -35,30 +35,30 @@ def kernels(matches: pd.DataFrame, outputs: Sequence[str]) -> Table:
         **_MATCH,
     }
     matches = matches.assign(kernel=matches["motif"] + "\n" + matches["alike"])
-    most = f"The first {_MOST} of {len(matches)} kernels" if len(matches) > _MOST else "Kernels"
+    most = f"First {_MOST} of {len(matches)} kernels" if len(matches) > _MOST else "Kernels"
     caption = (
-        f"{most} by effect, one of each group of similar ones. Frequency: share of the sequences with a site. Effect: "
-        "correlation of the kernel's largest activation in a sequence with the target; AUROC: of that activation alone"
+        f"{most} by effect, one per group of similar kernels. Frequency: fraction of sequences with a site. Effect: "
+        "correlation between the maximum activation in a sequence and the target; AUROC: of that activation alone"
     )
-    several = f"; then the correlation with each output: {', '.join(map(str, outputs))}" if len(outputs) > 1 else ""
-    several += "; all are in explain/matches.tsv" if len(matches) > _MOST else ""
+    several = f"; {', '.join(map(str, outputs))}: correlation with each output" if len(outputs) > 1 else ""
+    several += "; all kernels are in explain/matches.tsv" if len(matches) > _MOST else ""
     return _written(f"{caption}{several}.", matches.head(_MOST), columns, ",".join(map(str, outputs)))
 
 
 def seqlets(matches: pd.DataFrame) -> Table:
-    """Motifs of seqlets: rows of seqlet_matches.tsv with a column ``also``."""
+    """Make a table of seqlet motifs from rows of seqlet_matches.tsv with a column ``also``."""
     columns = {"motif": ("Motif", str), **_FACTS, "contribution": ("Contribution", lambda v: number(v, 1)), **_MATCH}
     caption = (
-        "Motifs of seqlets, by their summed contributions. Frequency: share of the examples explained with a site; "
-        "contribution: to the logit, mean over the sites."
+        "Motifs of seqlets, ordered by summed contributions. Frequency: fraction of explained examples with a site. "
+        "Contribution: to the logit, mean over sites."
     )
     return _written(caption, matches, columns)
 
 
 def _written(caption: str, matches: pd.DataFrame, columns: dict[str, tuple[str, Callable]], numeric: str = "") -> Table:
-    """A table of the columns that have values; a match that does not convince is left out."""
+    """Make a table of the columns with values; matches that are not convincing are omitted."""
     also = matches["also"].where(matches["also"] == "", ", also " + matches["also"])
-    target = matches[["target_name", "target_id"]].astype(object).fillna("")  # numbers, where there was no database
+    target = matches[["target_name", "target_id"]].astype(object).fillna("")  # numeric if there was no database
     matches = matches.assign(match=target["target_name"] + "\n" + target["target_id"] + also)
     matches = matches.assign(**{key: matches[key].where(convincing(matches)) for key in _MATCH if key in matches})
     columns = {key: value for key, value in columns.items() if key in matches and matches[key].notna().any()}

@@ -1,4 +1,4 @@
-"""Figures of what a sequence network learned: kernels beside their database matches, attributions along examples."""
+"""Figures of what a sequence network learned: motifs with database matches, and attributions along examples."""
 
 from collections.abc import Sequence
 
@@ -12,8 +12,8 @@ from biocnn.report.figures import INK, MUTED, PAGE_WIDTH, new_figure
 from biocnn.report.headline import probability
 from biocnn.report.logo import draw_attributions, draw_letters, draw_motif, present
 
-_SPAN = 110  # bp of an example that a page can show legibly
-_ROW = 0.72  # inches, of one motif
+_SPAN = 110  # bp that a page can show legibly
+_ROW = 0.72  # height of one motif in inches
 
 
 def motif_rows(
@@ -23,21 +23,22 @@ def motif_rows(
     alphabet: str,
     contributions: dict[str, np.ndarray] | None = None,
 ) -> Figure:
-    """Motifs, one a row: contributions, frequencies on both strands, and the database match aligned to them.
+    """Draw one motif per row: contributions, frequencies on both strands, and the aligned database match.
 
     Parameters
     ----------
     table
-        Rows to draw, in order: motif, title, and of the match strand, offset, target_id, target_name, p_value, and
-        whether it is convincing.
+        Rows to draw, in order, with columns motif and title and, for the match, strand, offset, target_id, target_name,
+        p_value and convincing.
     motifs
-        Shape (L, 4) of each motif, by the names in ``motif``.
+        Base frequencies of each motif, shape (L, 4), by the names in ``motif``.
     targets
-        Shape (L, 4) of each database motif, by the identifiers in ``target_id``; without any there is no such column.
+        Base frequencies of database motifs, shape (L, 4), by the identifiers in ``target_id``; if empty, their column
+        is omitted.
     alphabet
-        Letters of the logos; of RNA there is no reverse complement.
+        Letters of the logos; RNA has no reverse complement.
     contributions
-        Shape (L, 4) of each motif, in units of the logit; None: there is no such column.
+        Contributions of each motif to the logit, shape (L, 4); if None, their column is omitted.
     """
     rows = [_Row(row, motifs[row["motif"]], targets) for row in table.to_dict("records")]
     columns = [_contribution] if contributions is not None else []
@@ -48,7 +49,7 @@ def motif_rows(
     width = max(row.end - row.begin for row in rows)
     for row, line in zip(rows, panels, strict=True):
         for axes, draw in zip(line, columns, strict=True):
-            axes.set_xlim(row.begin - 0.5, row.begin + width - 0.5)  # letters are as wide in every row
+            axes.set_xlim(row.begin - 0.5, row.begin + width - 0.5)  # equal letter width in all rows
             draw(axes, row, alphabet, contributions)
             axes.set_xticks([])
             axes.spines["bottom"].set_visible(False)
@@ -57,7 +58,7 @@ def motif_rows(
 
 
 class _Row:
-    """A motif, its match on the strand of the match, and the columns that both take up."""
+    """A motif, its match on the matching strand, and the columns covered by both."""
 
     def __init__(self, facts: dict, pfm: np.ndarray, targets: dict[str, np.ndarray]) -> None:
         self.facts, self.pfm, self.target, self.start = facts, pfm, None, 0
@@ -115,7 +116,7 @@ def tracks(
     alphabet: str,
     sites: Sequence[pd.DataFrame] = (),
 ) -> Figure:
-    """Attribution logos of some examples, one below the other; long ones are cut to where most happens.
+    """Draw attribution logos of examples, one below the other; long ones are cut to the busiest stretch.
 
     Parameters
     ----------
@@ -128,7 +129,7 @@ def tracks(
     alphabet
         Letters of the logos.
     sites
-        For each example the stretches to name above the letters: columns start, end and label.
+        Stretches to label above the letters of each example: columns start, end and label.
     """
     spans = [busiest(code, values) for code, values in zip(codes, attributions, strict=True)]
     figure = new_figure(0.7 * len(codes) + 0.35, PAGE_WIDTH)
@@ -149,7 +150,7 @@ def tracks(
 
 
 def _name_sites(axes: Axes, sites: pd.DataFrame, first: int, last: int) -> None:
-    """A bar above each site, with its name."""
+    """Draw a bar with a label above each site."""
     low, high = axes.get_ylim()
     axes.set_ylim(low, high + 0.22 * (high - low))
     for start, end, label in sites[["start", "end", "label"]].itertuples(index=False):
@@ -160,7 +161,7 @@ def _name_sites(axes: Axes, sites: pd.DataFrame, first: int, last: int) -> None:
 
 
 def busiest(codes: np.ndarray, attributions: np.ndarray) -> tuple[int, int]:
-    """First and last + 1 position of the stretch of at most 110 bp with the largest summed attribution."""
+    """Return start and end (exclusive) of the stretch of at most 110 bp with the largest summed attribution."""
     known = int(np.flatnonzero(codes != 5).max(initial=-1)) + 1
     if known <= _SPAN:
         return 0, max(known, 1)
@@ -171,7 +172,7 @@ def busiest(codes: np.ndarray, attributions: np.ndarray) -> tuple[int, int]:
 
 
 def emblem(pfm: np.ndarray, alphabet: str) -> Figure:
-    """The logo of one motif, for the overview page."""
+    """Draw the logo of one motif for the overview page."""
     figure = Figure(figsize=(2.6, 0.8))
     axes = figure.add_axes((0.01, 0.03, 0.98, 0.94))
     draw_motif(axes, pfm, alphabet)

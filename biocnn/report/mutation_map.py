@@ -1,4 +1,4 @@
-"""Mutation maps: what every single mutation of a sequence does to its logit."""
+"""Mutation maps: the change of the logit by every single mutation of a sequence."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from biocnn.report.logo import COLOURS, draw_attributions
 
 _SPAN = 110  # bp that a page can show legibly
 _COLOURS = "RdBu_r"
-_HEIGHT = 1.35  # inches, of one map
+_HEIGHT = 1.35  # height of one map in inches
 
 
 def mutation_maps(
@@ -24,23 +24,23 @@ def mutation_maps(
     alphabet: str,
     marks: Sequence[int | None] | None = None,
 ) -> Figure:
-    """Draw mutation maps of several sequences, one below the other; each has its own scale of colours.
+    """Draw mutation maps of several sequences, one below the other, each with its own colour scale.
 
-    Each is the sequence as letters scaled by importance above a heat map of the change of every mutation.
+    Each map is the sequence, with letters scaled by importance, above a heat map of the change by every mutation.
 
     Parameters
     ----------
     codes
-        Of each sequence, shape (L,), uint8: 0-3 = ACGT(U), 4 = unknown, 5 = padding. Of more than 110 bp the stretch
-        around the mark is drawn, or else the one where mutations change most.
+        Shape (L,) each, uint8: 0-3 = ACGT(U), 4 = unknown, 5 = padding. If longer than 110 bp, only the stretch around
+        the mark is drawn or, without a mark, the one with the largest changes.
     changes
-        Of each, shape (4, L): logit of the mutant minus logit of the sequence, as ``saturation_mutagenesis`` gives it.
+        Shape (4, L) each: logit of the mutant minus logit of the sequence, from ``saturation_mutagenesis``.
     titles
-        "" for none.
+        Title of each map, "" for none.
     alphabet
         Four letters.
     marks
-        For each, the position in the sequence, from 0, of a column to frame: that of a variant.
+        Position of a variant to frame in each sequence, 0-based.
 
     References
     ----------
@@ -57,12 +57,12 @@ def mutation_maps(
 
 
 def importance(change: np.ndarray) -> np.ndarray:
-    """How much a base adds to the logit: minus the mean change of the three mutations, shape (4, L) to (L,)."""
+    """Return the importance of bases, minus the mean change of the logit by three mutations: (4, L) to (L,)."""
     return -change.sum(axis=0) / 3
 
 
 def shown(codes: np.ndarray, change: np.ndarray, mark: int | None) -> tuple[int, int]:
-    """First and last + 1 position of the stretch to draw: at most 110 bp, without padding at the end."""
+    """Return start and end (exclusive) of the stretch to draw: at most 110 bp, without padding at the end."""
     length = int(np.flatnonzero(codes != 5).max(initial=0)) + 1
     if length <= _SPAN:
         return 0, length
@@ -100,7 +100,7 @@ def _draw(
 
 
 def _heat_map(axes: Axes, codes: np.ndarray, change: np.ndarray, alphabet: str) -> QuadMesh:
-    """Cells of four rows, A above; a dot marks the base that is there."""
+    """Draw cells in four rows, A on top; a dot marks the base present."""
     largest = float(np.abs(change).max()) or 1.0
     scale = TwoSlopeNorm(0.0, -largest, largest)
     edges = np.arange(len(codes) + 1) - 0.5

@@ -1,4 +1,4 @@
-"""Figures of what became of objects: error maps, sizes and counts held against the truth."""
+"""Figures of object errors: error maps, and sizes and counts compared with the truth."""
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,9 @@ _DARK = "#20242B"
 
 
 def error_map(labels: np.ndarray, target_labels: np.ndarray) -> np.ndarray:
-    """What became of each object, as numbers of ``KINDS`` from 1 on; 0 is background.
+    """Classify each object by its kind of error: numbers of ``KINDS`` from 1 on; 0 is background.
 
-    Missed and merged objects have their true shape, the others the predicted one.
+    Missed and merged objects are drawn in their true shape, all others in the predicted shape.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def error_map(labels: np.ndarray, target_labels: np.ndarray) -> np.ndarray:
     """
     found = match_objects(labels, target_labels)
     codes = np.zeros(labels.shape, np.uint8)
-    # Matched ones first, so that what went wrong is painted over what did not.
+    # Matched objects come first, so that errors are painted over them.
     for number_of_kind, kind in enumerate(KINDS, 1):
         rows = found[found["kind"] == kind]
         true = kind in ("missed", "merged")
@@ -44,17 +44,17 @@ def draw_errors(axes: Axes, codes: np.ndarray) -> None:
 
 
 def handles() -> list[Patch]:
-    """The legend of error maps."""
+    """Return the legend entries of error maps."""
     return [Patch(color=colour, label=kind) for kind, colour in KINDS.items()]
 
 
 def agreement(matches: pd.DataFrame) -> Figure:
-    """Number and size of objects, predicted against true.
+    """Draw number and size of objects, predicted against true.
 
     Parameters
     ----------
     matches
-        Rows of matches.tsv of one run and split.
+        Rows of matches.tsv for one run and split.
     """
     figure = new_figure(2.6)
     kinds, counts, sizes = figure.subplots(1, 3, width_ratios=(0.8, 1, 1))
@@ -70,7 +70,7 @@ def agreement(matches: pd.DataFrame) -> Figure:
 
 
 def _kinds(axes: Axes, matches: pd.DataFrame) -> None:
-    """How many true objects were found, missed and merged, and how many predicted ones are false or split."""
+    """Draw the numbers of matched, missed and merged true objects, and of false and split predictions."""
     numbers = [int((matches["kind"] == kind).sum()) for kind in KINDS]
     axes.barh(range(len(KINDS)), numbers, color=list(KINDS.values()), edgecolor=MUTED, linewidth=0.4)
     for place, count in enumerate(numbers):
@@ -105,5 +105,5 @@ def _scatter(axes: Axes, true: np.ndarray, predicted: np.ndarray, symbol: str, t
             axis.set_major_formatter("{x:,g}")
             axis.set_minor_formatter(NullFormatter())
     bias = np.median(predicted / true) if log else (predicted - true).mean()
-    said = f"median ratio {number(bias, 2)}" if log else f"mean difference {bias:+.1f}".replace("-", "−")
-    axes.text(0.04, 0.96, f"n = {len(true):,}\n{said}", transform=axes.transAxes, va="top")
+    text = f"median ratio {number(bias, 2)}" if log else f"mean difference {bias:+.1f}".replace("-", "−")
+    axes.text(0.04, 0.96, f"n = {len(true):,}\n{text}", transform=axes.transAxes, va="top")

@@ -1,4 +1,4 @@
-"""The report of one experiment: one HTML file that needs nothing else."""
+"""The report of one experiment: a self-contained HTML file."""
 
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -23,36 +23,36 @@ from biocnn.report.variants import variants
 
 
 def write_report(experiment_folder: Path, settings: Settings, out: Path, figures: Path) -> None:
-    """Write the page of an experiment and its figures for papers.
+    """Write the report of an experiment, and its figures for papers.
 
-    What a step did not write is left out, section by section, so a report can be made at any stage.
+    Sections without results are omitted, so a report can be made at any stage.
 
     Parameters
     ----------
     experiment_folder
-        ``results/{experiment}``, as the steps fill it; its name is the title.
+        Folder ``results/{experiment}``; its name is the title.
     settings
-        The resolved settings.
+        Resolved settings.
     out
-        The HTML file; pictures and style are inside it.
+        HTML file, with embedded pictures and style.
     figures
-        Folder of PNG figures, 300 dots per inch; one that exists is replaced.
+        Folder for PNG figures of 300 dots per inch; an existing folder is replaced.
     """
     results = Results(experiment_folder)
     with atomic(figures) as folder, atomic(out) as page:
         with style():
-            chapters = _chapters(results, settings, Gallery(folder))
+            found = _sections(results, settings, Gallery(folder))
         context = {
             "title": results.name,
             "verdict": verdict(results),
             "tiles": tiles(results),
             "origin": _origin(results, settings),
-            "sections": [chapter for chapter in chapters if chapter.blocks],
+            "sections": [section for section in found if section.blocks],
         }
         page.write_text(render("page.html.j2", **context), encoding="utf-8")
 
 
-def _chapters(results: Results, settings: Settings, gallery: Gallery) -> list[Section]:
+def _sections(results: Results, settings: Settings, gallery: Gallery) -> list[Section]:
     return [
         sections.data(results, settings, gallery),
         calibration(results, settings, gallery),
@@ -69,7 +69,7 @@ def _chapters(results: Results, settings: Settings, gallery: Gallery) -> list[Se
 
 
 def render(template: str, **context: object) -> str:
-    """Fill in a template; all text is escaped, and a name that is missing is an error."""
+    """Fill in a template; all text is escaped, and a missing name is an error."""
     environment = Environment(
         loader=PackageLoader("biocnn.report", "."),
         autoescape=True,
@@ -82,7 +82,7 @@ def render(template: str, **context: object) -> str:
 
 
 def tiles(results: Results) -> list[dict[str, str]]:
-    """The headline numbers: name, value, confidence interval, and what they are of."""
+    """Return the headline numbers: name, value, and a note with confidence interval and averaging."""
     found = []
     for row in headline(results).itertuples():
         over = {"per_image": "mean over images", "pooled": "pooled over images"}.get(row.over, "")
@@ -94,7 +94,7 @@ def tiles(results: Results) -> list[dict[str, str]]:
 
 
 def _origin(results: Results, settings: Settings) -> str:
-    """What made the results, and when: model, runs, date, version."""
+    """Return the origin of the results: model, runs, date, version."""
     model = settings.model.name
     parts = [str(model)] if model else []
     parts += [plural(len(results.runs), "run")] if results.runs else []

@@ -1,4 +1,4 @@
-"""How examples of a task with maps are drawn: the truth, the prediction and where they differ, one column an image."""
+"""Panels for examples of image tasks: truth, prediction and their differences, one column per image."""
 
 from collections.abc import Sequence
 
@@ -18,13 +18,13 @@ from biocnn.report.images import LEGEND, PREDICTED, TRUTH, Example, bare, draw_o
 from biocnn.report.object_errors import draw_errors
 from biocnn.report.object_errors import handles as object_handles
 
-_CLASSES = 20  # that a legend names
+_CLASSES = 20  # largest number of classes in a legend
 _DARK = "#20242B"
-_NOT_JUDGED = "#8A9099"  # pixels to ignore
+_IGNORED = "#8A9099"  # pixels to ignore
 
 
 class Panels:
-    """Draws examples.
+    """Base class for the drawing of examples.
 
     Parameters
     ----------
@@ -32,52 +32,52 @@ class Panels:
         Names of the outputs, for the legend.
     """
 
-    truth: str  # what a thumbnail outlines
-    caption: str  # what the rows show
-    rows: tuple[str, ...] = ("", "")  # and the label of each
+    truth: str  # name of the outline in a thumbnail
+    caption: str  # description of the rows
+    rows: tuple[str, ...] = ("", "")  # label of each row
 
     def __init__(self, outputs: Sequence[str]) -> None:
         self.outputs = outputs
 
     def draw_truth(self, axes: Axes, truth: np.ndarray) -> None:
-        """Draw what is true over an image."""
+        """Draw the truth over an image."""
         draw_outline(axes, truth, TRUTH)
 
     def draw(self, column: Sequence[Axes], example: Example) -> None:
-        """Draw an example into the panels of a column, the first of which shows the image."""
+        """Draw an example into the panels of a column; the first panel shows the image."""
         raise NotImplementedError
 
     def handles(self) -> list[Line2D | Patch]:
-        """The legend."""
+        """Return the legend entries."""
         raise NotImplementedError
 
     def postcard(self, axes: Axes, example: Example) -> None:
-        """One picture that stands for the experiment."""
+        """Draw the picture for the overview page."""
         raise NotImplementedError
 
 
 class MaskPanels(Panels):
-    """Outline of the truth; agreement of prediction and truth."""
+    """True outline, and pixel-wise agreement between prediction and truth."""
 
     truth = "true mask"
-    caption = "the image with the true outline; agreement of prediction and truth, pixel by pixel"
+    caption = "image with true outline; pixel-wise agreement between prediction and truth"
 
     def draw(self, column: Sequence[Axes], example: Example) -> None:
         self.draw_truth(column[0], example.truth)
         self.postcard(column[1], example)
 
     def handles(self) -> list[Line2D | Patch]:
-        named = (("#D9DCE1", "found"), (SKY, "missed"), (VERMILION, "not in the truth"))
+        named = (("#D9DCE1", "true positive"), (SKY, "false negative"), (VERMILION, "false positive"))
         return [Patch(color=colour, label=name) for colour, name in named]
 
     def postcard(self, axes: Axes, example: Example) -> None:
-        """White: both; blue: only the truth; vermilion: only the prediction; dark: neither; grey: not judged."""
+        """White: both; blue: truth only; vermilion: prediction only; dark: neither; grey: ignored."""
         truth, predicted = example.truth == 1, example.predicted == 1
         picture = np.full((*truth.shape, 3), to_rgb(_DARK))
         both, missed, false = truth & predicted, truth & ~predicted, predicted & ~truth
         for where, colour in ((both, "#F5F6F8"), (missed, SKY), (false, VERMILION)):
             picture[where] = to_rgb(colour)
-        picture[example.truth == IGNORE] = to_rgb(_NOT_JUDGED)
+        picture[example.truth == IGNORE] = to_rgb(_IGNORED)
         axes.imshow(picture, interpolation="nearest")
         bare(axes)
 
@@ -86,7 +86,7 @@ class ClassPanels(Panels):
     """Classes in colours."""
 
     truth = "true classes"
-    caption = "the image, true and predicted classes"
+    caption = "image; true classes; predicted classes"
     rows = ("", "Truth", "Prediction")
 
     def draw(self, column: Sequence[Axes], example: Example) -> None:
@@ -95,7 +95,7 @@ class ClassPanels(Panels):
 
     def handles(self) -> list[Line2D | Patch]:
         colours = _class_colours(len(self.outputs))
-        room = 100 // min(len(self.outputs), LEGEND)  # characters that fit beside one of so many
+        room = 100 // min(len(self.outputs), LEGEND)  # characters that fit into one legend entry
         named = zip(colours, self.outputs, strict=True)
         shown = [Patch(color=colour, label=short(name, room)) for colour, name in named][:_CLASSES]
         more = [f"and {len(self.outputs) - _CLASSES} more"] if len(self.outputs) > _CLASSES else []
@@ -106,16 +106,16 @@ class ClassPanels(Panels):
 
 
 class ObjectPanels(Panels):
-    """Outlines of objects; what became of each."""
+    """Outlines of objects, and the kind of error of each."""
 
     truth = "true objects"
-    caption = "outlines of true and predicted objects; what became of each object"
+    caption = "outlines of true and predicted objects; error map of objects"
 
     def draw(self, column: Sequence[Axes], example: Example) -> None:
         self.draw_truth(column[0], example.truth)
         draw_outline(column[0], example.predicted, PREDICTED)
         draw_errors(column[1], example.errors)
-        borders = outline(example.predicted)  # so that objects that touch stay apart
+        borders = outline(example.predicted)  # keeps touching objects apart
         column[1].add_collection(LineCollection(borders, colors=_DARK, linewidths=0.6))
         bare(column[1])
 
@@ -129,17 +129,17 @@ class ObjectPanels(Panels):
 
 
 def comparison(examples: list[Example], panels: Panels) -> Figure:
-    """One column an image: what is true and what was predicted, where they differ, and how unsure the networks are.
+    """Draw truth, prediction, their differences and the uncertainty, one column per image.
 
     Parameters
     ----------
     examples
-        At most four, with truth and prediction.
+        At most four examples with truth and prediction.
     panels
-        Draws them.
+        Panels that draw them.
     """
-    unsure = all(example.uncertainty is not None for example in examples)
-    rows = len(panels.rows) + unsure
+    uncertain = all(example.uncertainty is not None for example in examples)
+    rows = len(panels.rows) + uncertain
     tallest = max(example.image.shape[1] / example.image.shape[2] for example in examples)
     size = PAGE_WIDTH / max(len(examples), 3)
     figure = new_figure(rows * size * min(tallest, 1.4) + 0.6, PAGE_WIDTH)
@@ -147,13 +147,13 @@ def comparison(examples: list[Example], panels: Panels) -> Figure:
     for column, example in zip(grid.T, examples, strict=True):
         show(column[0], example.image, example.title)
         panels.draw(column, example)
-        if unsure:
-            scale = {"cmap": colormaps["magma"].with_extremes(bad=_NOT_JUDGED), "vmin": 0, "vmax": 1}
+        if uncertain:
+            scale = {"cmap": colormaps["magma"].with_extremes(bad=_IGNORED), "vmin": 0, "vmax": 1}
             shown = column[-1].imshow(example.uncertainty, **scale, interpolation="nearest")
             bare(column[-1])
     for axes, label in zip(grid[:, 0], panels.rows, strict=False):
         axes.set_ylabel(label)
-    if unsure:
+    if uncertain:
         bar = figure.colorbar(shown, ax=grid[-1], shrink=0.75, fraction=0.02, pad=0.01, panchor=False, ticks=[0, 1])
         bar.set_label("Entropy", labelpad=-4)
         bar.outline.set_visible(False)
@@ -162,7 +162,7 @@ def comparison(examples: list[Example], panels: Panels) -> Figure:
 
 
 def postcard(example: Example, panels: Panels) -> Figure:
-    """One image with its prediction, for the overview page."""
+    """Draw one image with its prediction for the overview page."""
     figure = Figure(figsize=(1.6, 1.6))
     panels.postcard(figure.add_axes((0, 0, 1, 1)), example)
     return figure

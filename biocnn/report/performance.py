@@ -1,4 +1,4 @@
-"""The chapter on performance: metrics with intervals, and the figures that the task names."""
+"""The section on performance: metrics with confidence intervals, and the figures of the task."""
 
 import pandas as pd
 
@@ -10,7 +10,7 @@ from biocnn.report.results import Results
 
 
 def performance(results: Results, gallery: Gallery) -> Section:
-    """Metrics of each run and of the ensemble, and what they look like."""
+    """Show the metrics of each run and the ensemble, and the figures of the task."""
     section = Section("performance", "Performance")
     if len(results.metrics):
         section.blocks.append(_metrics(results))
@@ -20,7 +20,7 @@ def performance(results: Results, gallery: Gallery) -> Section:
 
 
 def _metrics(results: Results) -> Table:
-    """One row per run, split, way of pooling and output; one column per metric."""
+    """Make a table with one row per run, split, averaging and output, and one column per metric."""
     left_out = results.task.left_out if results.task else ()
     metrics = results.metrics[~results.metrics["metric"].isin(left_out)]
     found = metrics.assign(
@@ -46,19 +46,19 @@ def _metrics(results: Results) -> Table:
     )
     if found["low"].notna().any() and results.input:
         over = results.input.resampled
-        caption += f" Below each value: its 95% confidence interval, by bootstrap over {over}."
+        caption += f" Small: 95% confidence intervals by bootstrap over {over}."
     undefined = metrics[(metrics["split"] == results.split) & metrics["value"].isna()]["output"].unique()
     if len(undefined):
-        caption += f" Without a value, as that part has one class of them: {', '.join(undefined)}."
+        caption += f" No value, because the split has only one class: {', '.join(undefined)}."
     if len(results.runs) > 1:
-        caption += f" Mean of runs: below it, the standard deviation over {len(results.runs)} runs."
+        caption += f" ±: standard deviation over {len(results.runs)} runs."
     if metrics["metric"].nunique() < results.metrics["metric"].nunique():
-        caption += " More metrics: metrics.tsv."
+        caption += " More metrics are in metrics.tsv."
     return table(caption, header, rows, ",".join(header[len(keys) :]), "metrics.tsv")
 
 
 def _over_runs(results: Results, metrics: pd.DataFrame) -> pd.DataFrame:
-    """Mean and standard deviation of each metric over the runs, where there are several; rows as in metrics.tsv."""
+    """Return mean and standard deviation of each metric over several runs, as rows of metrics.tsv."""
     table_ = metrics[metrics["run"].isin(results.runs)]
     if len(results.runs) < 2:
         return table_.iloc[:0]

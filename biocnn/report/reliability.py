@@ -1,4 +1,4 @@
-"""Whether predicted probabilities can be taken at their word: frequencies observed where they were predicted."""
+"""Reliability diagrams: observed frequency against predicted probability."""
 
 import numpy as np
 import pandas as pd
@@ -16,14 +16,14 @@ _MOST = 4  # outputs in the figure
 
 
 def reliability(results: Results, gallery: Gallery, mean: pd.DataFrame, truth: pd.DataFrame) -> list[Picture]:
-    """The reliability diagram, with and without temperature; nothing where the runs have none.
+    """Draw the reliability diagram with and without temperature; nothing if the runs have no temperature.
 
     Parameters
     ----------
     results, gallery
-        As for the chapters.
+        As for the sections.
     mean, truth
-        Mean probability of the runs and target of each example, columns by output; by id.
+        Mean probability over runs and target of each example; rows by id, columns by output.
     """
     metadata = {run: results.metadata(run) for run in results.runs}
     temperatures = {run: found.temperature for run, found in metadata.items() if found and found.temperature}
@@ -37,19 +37,19 @@ def reliability(results: Results, gallery: Gallery, mean: pd.DataFrame, truth: p
     }
     each = [number(np.mean([found[k] for found in temperatures.values()]), 2) for k in list(known.values())[:_MOST]]
     caption = (
-        f"Predicted probability and observed frequency, in {BINS} bins of equal numbers of held-out examples; dotted: "
-        f"as it should be. Logits are divided by a temperature ({', '.join(each)}"
+        f"Observed frequency against predicted probability, in {BINS} bins with equal numbers of held-out examples; "
+        f"dotted: perfect calibration. Logits are divided by a temperature ({', '.join(each)}"
         + (", mean of the runs" if len(temperatures) > 1 else "")
-        + "), fitted on the validation part, and the nearer to 1 the fewer examples that has. That part also chose the "
-        "epoch, so only held-out examples can judge it. "
-        "ECE: mean distance from the dotted line; of perfect probabilities it is above 0, too, by chance."
+        + ") fitted on the validation split; it is closer to 1 if that split is small. The validation split also "
+        "determined the epoch, so only held-out examples can assess calibration. ECE (expected calibration error): "
+        "mean distance from the dotted line, above 0 by chance even for perfect probabilities."
     )
     alt = "Reliability diagram: observed frequency against predicted probability, with and without temperature"
     return [gallery.add("reliability", diagram(pairs), alt, caption)] if pairs else []
 
 
 def _without(results: Results, temperatures: dict[str, list[float]]) -> pd.DataFrame:
-    """Mean probability of the runs as it were without temperature; by id."""
+    """Return the mean probability over runs without temperature, by id."""
     from biocnn.tasks.temperature import without_temperature
 
     frames = []
@@ -60,12 +60,12 @@ def _without(results: Results, temperatures: dict[str, list[float]]) -> pd.DataF
 
 
 def diagram(pairs: dict[str, list[tuple[np.ndarray, np.ndarray]]]) -> Figure:
-    """Observed against predicted, one panel per output.
+    """Draw observed frequency against predicted probability, one panel per output.
 
     Parameters
     ----------
     pairs
-        Output name to (probability, target) without and with temperature.
+        Pairs (probability, target) without and with temperature, by output.
     """
     figure = new_figure(3.0, 2.6 * len(pairs))
     for axes, symbol, (name, (before, after)) in zip(

@@ -1,4 +1,4 @@
-"""Reading the results folder of one experiment; what a step did not write is absent, never an error."""
+"""Reading of the results folder of one experiment; missing files are never an error."""
 
 from contextlib import suppress
 from functools import cached_property
@@ -24,12 +24,12 @@ _MATCH = ("target_id", "target_name", "strand", "offset", "similarity", "p_value
 
 
 class Results:
-    """The files of ``results/{experiment}/``, each read when first asked for.
+    """The files of ``results/{experiment}/``, each read on first use.
 
     Parameters
     ----------
     folder
-        The experiment's folder.
+        Folder of the experiment.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -37,12 +37,12 @@ class Results:
         self.name = self.folder.name
 
     def table(self, path: str, separator: str = "\t") -> pd.DataFrame:
-        """A table of the folder; empty, without columns, where the file is absent or has no rows."""
+        """Read a table of the folder; empty, without columns, if the file is missing or has no rows."""
         file = self.folder / path
         if not file.is_file():
             return pd.DataFrame()
         try:
-            # NA, say, is a name; and a name of digits is no number.
+            # NA can be a name, and a name of digits is not a number.
             table = pd.read_csv(file, sep=separator, dtype=_NAMES, keep_default_na=False, na_values=[""])
         except pd.errors.EmptyDataError:
             return pd.DataFrame()
@@ -50,13 +50,13 @@ class Results:
 
     @cached_property
     def facts(self) -> Facts:
-        """``dataset/facts.json``; of no task and no outputs where it is absent."""
+        """``dataset/facts.json``; without task and outputs if it is missing."""
         path = self.folder / "dataset" / "facts.json"
         return read_facts(path) if path.is_file() else _NO_FACTS
 
     @cached_property
     def frozen(self) -> Experiment | None:
-        """``experiment.json``: the experiment as its last run took it; None where no workflow ran it."""
+        """``experiment.json``, the experiment as of its last run; None if no workflow ran it."""
         path = self.folder / "experiment.json"
         return read_frozen(path) if path.is_file() else None
 
@@ -67,20 +67,20 @@ class Results:
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
-        """``metrics.tsv``, with text where a word is missing."""
+        """``metrics.tsv``, with empty text for missing words."""
         table = self.table("metrics.tsv")
         words = [name for name in _WORDS if name in table]
         return table.assign(**{name: table[name].fillna("").astype(str) for name in words})
 
     @cached_property
     def audit(self) -> pd.DataFrame:
-        """``audit.tsv``: the network beside simple models."""
+        """``audit.tsv``, the network compared with baselines."""
         table = self.table("audit.tsv")
         return table.assign(output=table["output"].astype(str)) if len(table) else table
 
     @cached_property
     def matches(self) -> pd.DataFrame:
-        """``explain/matches.tsv``, best-ranked motif first; cells of matches are empty where there was no database."""
+        """``explain/matches.tsv``, best-ranked motif first; match columns are empty if there was no database."""
         return self._matches("explain/matches.tsv")
 
     @cached_property
@@ -97,7 +97,7 @@ class Results:
 
     @cached_property
     def runs(self) -> list[str]:
-        """Names of the runs; once metrics exist, only of those, not of runs left over from earlier settings."""
+        """Names of the runs; if metrics exist, only the evaluated runs, not those left over from earlier settings."""
         folder = self.folder / "runs"
         names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
         judged = set(self.metrics["run"]) if len(self.metrics) else set(names)
@@ -111,17 +111,17 @@ class Results:
 
     @cached_property
     def task(self) -> Task | None:
-        """What is predicted; None where no data set is stored."""
+        """Task of the experiment; None if no data set is stored."""
         return make_task(self.facts) if self.facts.task else None
 
     @cached_property
     def input(self) -> Input | None:
-        """What the examples are; None where no data set is stored."""
+        """Input of the experiment; None if no data set is stored."""
         return make_input(self.facts) if self.facts.kind else None
 
     @property
     def headline(self) -> tuple[str, ...]:
-        """Metrics that a reader wants first."""
+        """Main metrics of the task."""
         return self.task.headline if self.task else ()
 
     @property
@@ -131,17 +131,17 @@ class Results:
 
     @property
     def split(self) -> str:
-        """The split that the report is about: test, or val where nothing was held out as test."""
+        """Reported split: test, or val if there is no test split."""
         names = set(self.metrics["split"]) if len(self.metrics) else set()
         return "test" if "test" in names or "val" not in names else "val"
 
     def model(self, run: str) -> Path | None:
-        """The model file of a run, if there is one."""
+        """Return the model file of a run, or None."""
         path = self.folder / "runs" / run / "model.safetensors"
         return path if path.is_file() else None
 
     def metadata(self, run: str) -> Metadata | None:
-        """What the model file of a run says of itself; None where it is absent, damaged, or of another version."""
+        """Read the metadata of a model file; None if it is missing, damaged, or of another version."""
         path = self.model(run)
         with suppress(InputError):
             return read_metadata(path) if path else None
@@ -149,27 +149,27 @@ class Results:
 
     @property
     def versions(self) -> dict[str, str]:
-        """Versions of biocnn and what it runs on, of the first run that tells them."""
+        """Versions of biocnn and its dependencies, from the first run that has them."""
         return next((found.versions for run in self.runs if (found := self.metadata(run)) and found.versions), {})
 
     @cached_property
     def dataset(self) -> Dataset | None:
-        """The stored examples and arrays."""
+        """Stored examples and arrays."""
         return Dataset(self.folder / "dataset") if (self.folder / "dataset" / "x.npy").is_file() else None
 
     def predictions(self, run: str) -> tuple[Ragged, pd.DataFrame] | None:
-        """Predicted probabilities of a run and the table (id, split) that names them, in the same order."""
+        """Read the predicted probabilities of a run and the table of their id and split, in the same order."""
         path = self.folder / "runs" / run / "predictions" / "probability.npy"
         table = self.table(f"runs/{run}/predictions/examples.tsv")
         return (Ragged(path), table) if path.is_file() and len(table) else None
 
     def decided(self, name: str) -> np.ndarray | None:
-        """Mask or labels of an image of the reported split, shape (*spatial); None where no step stored them."""
+        """Read the mask or labels of an image of the reported split, shape (*spatial); None if not stored."""
         path = self.folder / "decided.npz"
         return Decided(path).of(self.split, name) if path.is_file() else None
 
     def uncertainty(self, name: str) -> np.ndarray | None:
-        """Entropy of the prediction of a test image, 0 to 1, shape (*spatial); None where no step stored it."""
+        """Read the entropy of the prediction of a test image, 0 to 1, shape (*spatial); None if not stored."""
         path = self.folder / "uncertainty" / "maps.npz"
         if not path.is_file():
             return None
@@ -178,7 +178,7 @@ class Results:
             return stored[key] / np.float32(255) if key in stored.files else None
 
     def vectors(self, run: str, split: str) -> pd.DataFrame:
-        """Predictions (K per example) of one run: columns 0 to K - 1, by id; empty for images."""
+        """Read the predictions (K per example) of one run: columns 0 to K - 1, by id; empty for images."""
         found = self.predictions(run)
         if found is None or found[0].shapes.shape[1] != 1:
             return pd.DataFrame()

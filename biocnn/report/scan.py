@@ -1,4 +1,4 @@
-"""The chapter on a scan: how many sites were expected and called, how many are true by an estimate, and the highest."""
+"""The section on a scan: expected and called sites, the estimated fraction of true ones, and the highest peaks."""
 
 import pandas as pd
 
@@ -11,7 +11,7 @@ _COLUMNS = ["chrom", "start", "end", "name", "score", "strand", "value", "p", "q
 
 
 def scan(results: Results) -> Section:
-    """The account of the scan, and the highest peaks of each output."""
+    """Describe the scan, and list the highest peaks of each output."""
     section, counts = Section("scan", "Scan"), results.table("scan/counts.tsv")
     if not len(counts):
         return section
@@ -24,14 +24,15 @@ def scan(results: Results) -> Section:
 
 
 def _account(counts: pd.DataFrame) -> str:
-    """'1,531 windows of 101 bp, every 10 bp; 137 sites of Reb1 expected, at 89.3 per Mb; 136 peaks of Reb1: ...'"""
-    said = [
-        f"{row.n:,} {row.reason}" + " left out" * (row.outcome == "dropped")
+    """Format counts: '1,531 windows of 101 bp, every 10 bp; 137 sites of Reb1 expected, at 89.3 per Mb; ...'."""
+    parts = [
+        f"{row.n:,} {row.reason}" + " excluded" * (row.outcome == "dropped")
         for row in counts.rename(columns={"count": "n"}).itertuples()
     ]
     return (
-        f"{'; '.join(said)}. The estimate takes the sites expected, the share of the positives of the validation part "
-        "that reach a peak's probability, and all that was called; sites that the training data lack count as false."
+        f"{'; '.join(parts)}. The estimate is based on the expected number of sites, the fraction of positives in the "
+        "validation split that reach the probability of a peak, and the number of calls; sites that are missing from "
+        "the training data count as false."
     )
 
 
@@ -42,9 +43,9 @@ def _highest(peaks: pd.DataFrame, name: str) -> Table:
         share = "" if row.q < 0 else number(1 - 10**-row.q, 2)
         place = f"{row.chrom}:{row.start + row.summit + 1:,}"
         rows.append([rank, place, f"{row.end - row.start:,}", number(row.value), share])
-    header = ["Rank", "Summit", "Length", "Probability", "True so far"]
+    header = ["Rank", "Summit", "Length", "Probability", "True fraction"]
     caption = (
-        f"The highest of {len(peaks):,} peaks of {name}. Summit: its middle base, counted from 1; length in bp; "
-        "true so far: the estimated share of true ones among this peak and those above."
+        f"Highest of {len(peaks):,} peaks in {name}. Summit: its middle base (1-based). Length: in bp. True fraction: "
+        "estimated fraction of true peaks among this peak and those above it."
     )
     return table(caption, header, rows, ",".join(header), f"scan/{name}")

@@ -1,4 +1,4 @@
-"""The chapters on data, training, objects and reproduction."""
+"""The sections on data, training, objects and reproduction."""
 
 import re
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ _POWERS = str.maketrans("23", "²³")
 
 
 def data(results: Results, settings: Settings, gallery: Gallery) -> Section:
-    """What was read, repaired and dropped; examples by split; choices made from the data; some images, augmented."""
+    """Show what was read, repaired and dropped, examples by split, settings derived from the data, and images."""
     section = Section("data", "Data")
     if results.input and results.task:
         section.blocks.append(Text(_described(results)))
@@ -59,15 +59,15 @@ def data(results: Results, settings: Settings, gallery: Gallery) -> Section:
         if "example" in checks:
             checks["example"] = [short(one, 24) if isinstance(one, str) else one for one in checks["example"]]
         header = [name.capitalize() for name in columns]
-        caption = "What was read, repaired, made and dropped; nothing else was changed."
+        caption = "Data that were read, repaired, created or dropped; nothing else was changed."
         section.blocks.append(table(caption, header, checks[columns].to_numpy().tolist(), "Count", "checks.tsv"))
     section.blocks.extend(findings(results, gallery))
-    # Of a run, which knows what the experiment gave; else those that the data alone lead to.
+    # A run knows which settings the experiment gave; without a run, all derived settings are listed.
     trained = results.metadata(results.runs[0]) if results.runs else None
     decisions = (trained and trained.decisions) or results.facts.decisions
     rows = [[key, _plain(item.value), item.reason] for key, item in decisions.items()]
     if rows:
-        section.blocks.append(table("Settings left to the data, and why.", ["Setting", "Value", "Reason"], rows))
+        section.blocks.append(table("Settings chosen for these data.", ["Setting", "Value", "Reason"], rows))
     if results.input and results.input.shown:
         section.blocks.extend(resolve(results.input.shown)(results, settings, gallery))
     return section
@@ -94,12 +94,12 @@ def _splits(results: Results) -> object:
             row.append(f"{sum(len(np.unique(objects[i][objects[i] > 0])) for i in part.index):,}")
         if "group" in examples:
             alone = len(part) > 8 and part["group"].nunique() == len(part)
-            row.append("each example is its own group" if alone else counted(part["group"]))
+            row.append("one per example" if alone else counted(part["group"]))
         rows.append(row)
     shares = results.facts.class_shares
     where = " in the runs of fold 0" if results.facts.folds else ""
     cut = "group" in examples and examples.groupby("group")["split"].nunique().gt(1).any()
-    caption = f"Examples by split{where}{'' if cut else '; a group is never cut by a split'}."
+    caption = f"Examples by split{where}{'' if cut else '; each group is in one split only'}."
     if shares and results.task:
         named = zip(results.task.pixel_classes, shares, strict=False)
         caption += " Pixels: " + ", ".join(f"{name} {share:.1%}" for name, share in named) + "."
@@ -107,7 +107,7 @@ def _splits(results: Results) -> object:
 
 
 def training(results: Results, gallery: Gallery) -> Section:
-    """Loss, validation metrics and learning rate; one line per run in a table."""
+    """Show loss, validation metrics and learning rate, and a table with one row per run."""
     section = Section("training", "Training")
     if not results.histories:
         return section
@@ -124,13 +124,13 @@ def training(results: Results, gallery: Gallery) -> Section:
     section.blocks.append(gallery.add("training", curves.training(results.histories), alt, caption))
     names = [f"Val. {metric_name(name.removeprefix('val_'))}" for name in metrics]
     header = ["Run", "Epochs", "Best epoch", "Train loss", "Val. loss", *names, "Time"]
-    section.blocks.append(table("Each run at its best epoch.", header, rows, ",".join(header[1:])))
+    section.blocks.append(table("Runs at their best epoch.", header, rows, ",".join(header[1:])))
     section.blocks.extend(Text(line) for line in _remarks(results))
     return section
 
 
 def _remarks(results: Results) -> Iterator[str]:
-    """What to know of how runs were trained and calibrated; nothing where all is as usual."""
+    """Yield remarks on unusual precision or temperature of runs."""
     from biocnn.tasks.temperature import remarks
 
     for run in results.histories:
@@ -139,7 +139,7 @@ def _remarks(results: Results) -> Iterator[str]:
             continue
         numbers, found = meta.precision, meta.temperature
         if numbers.reason:
-            yield f"{run} was trained in {numbers.train}, where train.precision is {numbers.asked}: {numbers.reason}."
+            yield f"{run} was trained in {numbers.train}, not in {numbers.asked} (train.precision): {numbers.reason}."
         names = results.outputs if found[1:] else [""] * len(found)
         for name, value, why in zip(names, found, remarks(found), strict=True):
             if why:
@@ -147,7 +147,7 @@ def _remarks(results: Results) -> Iterator[str]:
 
 
 def objects(results: Results, gallery: Gallery) -> Section:
-    """Measurements of the objects in new images, and what was done to these or kept them out."""
+    """Show measurements of the objects in new images, and how the images were processed."""
     section = Section("objects", "Objects")
     found = results.table("segment/objects.csv", ",")
     section.blocks.extend(_new_images(results))
@@ -156,40 +156,40 @@ def objects(results: Results, gallery: Gallery) -> Section:
     kinds = f": {counted(found['class'])}" if found["class"].nunique() > 1 else ""
     images_ = results.table("segment/images.csv", ",")
     where = plural(images_.loc[images_["skipped"].isna(), "image"].nunique(), "new image")
-    section.blocks.append(Text(f"{plural(len(found), 'object')} in {where}{kinds}. Every one: segment/objects.csv."))
+    section.blocks.append(Text(f"{plural(len(found), 'object')} in {where}{kinds}. All are in segment/objects.csv."))
     places = [name for name in found if re.fullmatch(r"label|centroid_.*|[xyz]_(min|max)", name)]
     measured = found.drop(columns=places).select_dtypes("number")
     rows = [
         [_measurement(name), *map(number, found)] for name, found in measured.quantile([0.5, 0.25, 0.75, 0, 1]).items()
     ]
-    header = ["Measurement", "Median", "25%", "75%", "Smallest", "Largest"]
-    caption = "Measurements over all objects; intensities in the units of the image."
+    header = ["Measurement", "Median", "25%", "75%", "Minimum", "Maximum"]
+    caption = "Measurements of all objects; intensities are in the units of the image."
     section.blocks.append(table(caption, header, rows, ",".join(header[1:]), "segment/objects.csv"))
     sizes = ("area_um2", "area_mm2", "volume_um3", "volume_mm3", "area")
     area = next(name for name in sizes if name in measured and measured[name].notna().all())  # in one unit
     figure = curves.sizes(measured[area].to_numpy(), _measurement(area))
-    section.blocks.append(gallery.add("objects", figure, "Histogram of the sizes of objects", "Sizes of the objects."))
+    section.blocks.append(gallery.add("objects", figure, "Histogram of object sizes", "Object sizes."))
     return section
 
 
 def _new_images(results: Results) -> list[Table]:
-    """What was done to new images, and which were skipped."""
+    """Make tables of the processing of new images, and of skipped images."""
     blocks = []
     counts, images_ = results.table("segment/counts.tsv"), results.table("segment/images.csv", ",")
     if len(counts):
         rows = counts[["outcome", "reason", "count", "example"]].to_numpy().tolist()
-        caption = "What was found of new images, and done to them."
+        caption = "Processing of new images."
         blocks.append(table(caption, ["Outcome", "Reason", "Images", "Example"], rows, "Images", "segment/counts.tsv"))
     skipped = images_[images_["skipped"].notna()] if "skipped" in images_ else images_[:0]
     if len(skipped):
         rows = [[short(row.path, 40), row.skipped] for row in skipped.itertuples()]
         caption = f"{plural(len(rows), 'new image')} skipped."
-        blocks.append(table(caption, ["Image", "Why"], rows, full="segment/images.csv"))
+        blocks.append(table(caption, ["Image", "Reason"], rows, full="segment/images.csv"))
     return blocks
 
 
 def _measurement(name: str) -> str:
-    """'area_um2' as 'Area (µm²)'."""
+    """Format the name of a measurement: 'area_um2' becomes 'Area (µm²)'."""
     units = {
         f"_{u}{power}": f" ({'µm' if u == 'um' else u}{power.translate(_POWERS)})"
         for u in ("um", "mm")
@@ -206,17 +206,17 @@ def _name(source: Source) -> str:
 
 
 def reproduce(results: Results, settings: Settings) -> Section:
-    """Settings, versions, hashes, commands and citations."""
+    """Show commands, settings, versions, hashes and citations."""
     section = Section("reproduce", "Reproduce")
     versions = results.versions
     command = results.frozen.command if results.frozen else "snakemake --cores all --config 'experiments=[FILE.yaml]'"
     models = [(run, path) for run in results.runs if (path := results.model(run))]
     name = settings.model.name
-    section.blocks.append(Code("The commands", "\n".join([command, *_python(results, name, models)])))
+    section.blocks.append(Code("Commands", "\n".join([command, *_python(results, name, models)])))
     plain = settings.model_dump(mode="json")
     shown = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, default_flow_style=False)
     digest = f" (digest {results.frozen.digest})" if results.frozen else ""
-    section.blocks.append(Code(f"Settings, with every default{digest}", shown.strip(), folded=True))
+    section.blocks.append(Code(f"Settings, including defaults{digest}", shown.strip(), folded=True))
     if versions:
         section.blocks.append(table("Software.", ["Package", "Version"], [[k, _plain(v)] for k, v in versions.items()]))
     sources = [[_name(source), _size(source), source.sha256 or ""] for source in results.facts.sources]
@@ -231,7 +231,7 @@ def reproduce(results: Results, settings: Settings) -> Section:
     cited.append(_CITATIONS["cam"] if (results.folder / "explain" / "cam.npz").is_file() else None)
     release = f" {versions['biocnn']}" if "biocnn" in versions else ""
     section.blocks.append(
-        Text(f"To cite this run: The biocnn developers, biocnn{release} (see CITATION.cff), and these methods:")
+        Text(f"Please cite the biocnn developers, biocnn{release} (see CITATION.cff), and the following methods:")
     )
     section.blocks.extend(Text(citation) for citation in cited if citation)
     return section
@@ -243,7 +243,13 @@ def _python(results: Results, network: str, models: list[tuple[str, Path]]) -> l
     path = f"results/{results.name}/runs/{models[0][0]}/model.safetensors"
     module = own_module(network)
     trust = f', trust=["{module}"]' if module else ""
-    return ["", "# the model in Python", "import biocnn", f'model = biocnn.load("{path}"{trust})', "model.predict(...)"]
+    return [
+        "",
+        "# use the model in Python",
+        "import biocnn",
+        f'model = biocnn.load("{path}"{trust})',
+        "model.predict(...)",
+    ]
 
 
 def _size(source: Source) -> str:

@@ -1,4 +1,4 @@
-"""Masks, classes and objects: how good they are image by image, and what the best and the worst look like."""
+"""Performance figures for masks, classes and objects: metrics per image, and images from the worst to the best."""
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ _SHOWN = ("average_precision_iou_0.5", "average_precision_iou", "dice", "iou", "
 
 
 def figures(results: Results, gallery: Gallery) -> list[Picture | Table]:
-    """Distributions of metrics, sizes and counts, and images from the worst to the best."""
+    """Show distributions of metrics, sizes and counts, and images from the worst to the best."""
     scores = _of_best_run(results, results.table("metrics_per_example.tsv"))
     matches = _of_best_run(results, results.table("matches.tsv"))
     blocks = []
@@ -25,28 +25,28 @@ def figures(results: Results, gallery: Gallery) -> list[Picture | Table]:
     if lines or len(spread):
         words = ["Average precision: TP / (TP + FP + FN) of objects." if lines else ""]
         words.append("Each dot is one image." if len(spread) else "")
-        alt = "Quality of the segmentation, per image and pooled"
+        alt = "Segmentation quality, per image and pooled"
         blocks.append(gallery.add("segmentation", curves.detection(lines, spread), alt, " ".join(filter(None, words))))
     chosen = _chosen(results, scores)
     if chosen:
         panels = resolve(results.task.panels)(results.outputs)
         figure = comparison(chosen, panels)
-        alt = "Images with the truth and the prediction, from the worst to the best"
+        alt = "Images with truth and prediction, from the worst to the best"
         blocks.append(gallery.add("predictions", figure, alt, _caption(results, panels, chosen), vector=False))
         gallery.thumbnail(postcard(chosen[len(chosen) // 2], panels))
     if len(matches):
         caption = (
-            "What became of the objects. a: matched one to one at an IoU of .5; missed: no object there; false: none "
-            "there in truth; merged: true objects that share one prediction; split: predictions that share one true "
-            "object. b, c: dotted, equality."
+            "Object errors. a: number of objects that are matched (one to one at an IoU of .5), missed (no predicted "
+            "object), false (no true object), merged (true objects that share one prediction) or split (predictions "
+            "that share one true object). b, c: number and size of objects; dotted: equality."
         )
-        alt = "Objects by what became of them; number and size of objects, predicted against true"
+        alt = "Numbers of matched, missed, false, merged and split objects; number and size, predicted against true"
         blocks.append(gallery.add("objects_errors", object_errors.agreement(matches), alt, caption))
     return blocks
 
 
 def _of_best_run(results: Results, table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the reported split, of the ensemble or else of the first run."""
+    """Return the rows of the reported split for the ensemble or, without one, the first run."""
     if not len(table):
         return table
     table = table[table["split"] == results.split]
@@ -55,14 +55,14 @@ def _of_best_run(results: Results, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _caption(results: Results, panels: Panels, chosen: list[images.Example]) -> str:
-    unsure = any(example.uncertainty is not None for example in chosen)
-    slices = "; of each volume, the slice that holds most" if results.facts.spatial_dims == 3 else ""
-    entropy = "; entropy of the prediction (0 to 1)" if unsure else ""
-    return f"From worst to best, from above: {panels.caption}{entropy}{slices}."
+    uncertain = any(example.uncertainty is not None for example in chosen)
+    slices = " For volumes, the slice with the most foreground is shown." if results.facts.spatial_dims == 3 else ""
+    entropy = "; entropy of the prediction (0 to 1)" if uncertain else ""
+    return f"Images from worst to best. Rows from top: {panels.caption}{entropy}.{slices}"
 
 
 def _precision(results: Results) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Average precision by IoU threshold, per image and pooled."""
+    """Return average precision by IoU threshold, per image and pooled."""
     table = _of_best_run(results, results.metrics)
     if not len(table):
         return {}
@@ -75,7 +75,7 @@ def _precision(results: Results) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def _unit_metrics(scores: pd.DataFrame) -> pd.DataFrame:
-    """Metrics between 0 and 1, per image, those of several outputs by name."""
+    """Return metrics between 0 and 1 per image, with the output in the name if there are several."""
     if not len(scores):
         return scores
     scores = scores[scores["metric"].isin(_SHOWN)]
@@ -85,7 +85,7 @@ def _unit_metrics(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def _chosen(results: Results, scores: pd.DataFrame) -> list[images.Example]:
-    """Two bad, the median and the best image of the reported split, with their predictions."""
+    """Return the two worst, the median and the best image of the reported split, with their predictions."""
     dataset = results.dataset
     metric = next((name for name in _RANKED_BY if len(scores) and name in set(scores["metric"])), None)
     if dataset is None or metric is None:
@@ -98,7 +98,7 @@ def _chosen(results: Results, scores: pd.DataFrame) -> list[images.Example]:
 
 
 def _example(results: Results, row: int, name: str, metric: str, value: float) -> images.Example | None:
-    """One image with all that is known of it; of a volume, the slice with most foreground."""
+    """Return one image with truth, prediction, errors and uncertainty; for a volume, its fullest slice."""
     dataset, predicted = results.dataset, results.decided(name)
     if predicted is None:
         return None
@@ -108,8 +108,8 @@ def _example(results: Results, row: int, name: str, metric: str, value: float) -
     if truth.ndim == 3:
         fullest = images.fullest_slice(truth)
         maps = [None if one is None else one[..., fullest, :, :] for one in maps]
-    image, truth, predicted, errors, unsure = maps
-    if unsure is not None and not results.task.objects:
-        unsure = np.ma.masked_where(truth == IGNORE, unsure)
+    image, truth, predicted, errors, uncertainty = maps
+    if uncertainty is not None and not results.task.objects:
+        uncertainty = np.ma.masked_where(truth == IGNORE, uncertainty)
     title = f"{short(name, 11)}   {metric_name(metric)} {number(value)}"
-    return images.Example(image, truth, predicted, title, errors, unsure)
+    return images.Example(image, truth, predicted, title, errors, uncertainty)

@@ -1,4 +1,4 @@
-"""All experiments beside each other: a table for programs and a page for people."""
+"""The overview of all experiments: a table for programs and a page for readers."""
 
 import os
 from datetime import UTC, datetime
@@ -15,21 +15,21 @@ from biocnn.report.headline import best_rows, interval, metric_name, number, pro
 from biocnn.report.page import render
 from biocnn.report.results import Results
 
-_OTHER = "Other"  # of experiments whose task is not known
+_OTHER = "Other"  # experiments of unknown task
 
 
 def write_summary(folders: list[Path], tsv: Path, html: Path) -> None:
-    """Write the overview of several experiments, and after them of all others that earlier runs left beside them.
+    """Write the overview of several experiments, followed by other experiments in the same folder.
 
     Parameters
     ----------
     folders
-        One ``results/{experiment}`` each; what a step did not write there leaves its cells empty.
+        Folders ``results/{experiment}``; missing results leave cells empty.
     tsv
-        Table with one row per experiment: name, state, date, task, n examples, split, run, every metric with its
-        interval, motif.
+        Table with one row per experiment: name, state, date, task, number of examples, split, run, every metric with
+        its confidence interval, motif.
     html
-        Page with headline metrics, a picture, and a link to each report, relative to the page.
+        Page with headline metrics, a picture, and a relative link to each report.
     """
     experiments = [Results(folder) for folder in [*folders, *_earlier(folders)]]
     with atomic(tsv) as temporary:
@@ -47,23 +47,23 @@ def _family(results: Results) -> str:
 
 
 def _earlier(folders: list[Path]) -> list[Path]:
-    """Folders of other experiments, by name."""
+    """Return the folders of other experiments, sorted by name."""
     names = ("experiment.json", "report.html")
     beside = {path.parent for base in {f.parent for f in folders} for name in names for path in base.glob(f"*/{name}")}
     return sorted(beside - set(folders))
 
 
 def _state(folder: Path) -> tuple[str, str]:
-    """How far an experiment got, and when: done with its report, or unfinished since its last run began."""
+    """Return the state of an experiment and its time: done (report written) or unfinished (last run started)."""
     for name, state in (("report.html", "done"), ("experiment.json", "unfinished")):
         if (folder / name).is_file():
             time = datetime.fromtimestamp((folder / name).stat().st_mtime, UTC)
             return state, f"{time:%Y-%m-%d %H:%M}"
-    return "not begun", ""
+    return "not started", ""
 
 
 def _record(results: Results) -> dict:
-    """One row of summary.tsv."""
+    """Return one row of summary.tsv."""
     rows, motif = best_rows(results), top_motif(results) or {}
     state, date = _state(results.folder)
     record = {"experiment": results.name, "state": state, "date": date}
@@ -75,7 +75,7 @@ def _record(results: Results) -> dict:
 
 
 def _group(title: str, members: list[Results], base: Path) -> dict:
-    """One table of the page: experiments that are judged by the same metrics."""
+    """Return one table of the page: experiments with the same metrics."""
     metrics = list(dict.fromkeys(name for results in members for name in results.headline))
     splits = {results.split for results in members if len(results.metrics)}
     held_out = {"test": "the test split", "val": "the validation split"}

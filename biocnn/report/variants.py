@@ -1,4 +1,4 @@
-"""The chapter on variants: what was scored, which change most, and mutation maps of some."""
+"""The section on variants: counts, the largest changes, and mutation maps."""
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ _COLUMNS = {
 
 
 def variants(results: Results, gallery: Gallery) -> Section:
-    """Counts of alleles, the largest changes, and mutation maps."""
+    """Show counts of alleles, the largest changes, and mutation maps."""
     section = Section("variants", "Variants")
     counts = results.table("variants/counts.tsv")
     if not len(counts):
@@ -36,7 +36,7 @@ def variants(results: Results, gallery: Gallery) -> Section:
 
 
 def _account(counts: pd.DataFrame) -> str:
-    """'In calls.vcf.gz, 24,990 records: 23,670 SNVs scored, ...; set aside: ...'"""
+    """Format counts: 'calls.vcf.gz holds 24,990 records. Alleles scored: 23,670 SNVs. Set aside: ...'."""
     of = dict(list(counts.groupby("outcome", sort=False)))
     read = of["read"].iloc[0]
     parts = [f"{read['source']} holds {plural(read['count'], 'record')}"]
@@ -51,7 +51,7 @@ def _account(counts: pd.DataFrame) -> str:
     for outcome in ("note", "repaired"):
         if outcome in of:
             parts += [f"{row.n:,} {row.reason}" for row in _rows(of[outcome])]
-    return ". ".join(parts) + ". Every one: variants/variants.vcf.gz and variants/variants.tsv."
+    return ". ".join(parts) + ". All alleles are in variants/variants.vcf.gz and variants/variants.tsv."
 
 
 def _rows(counts: pd.DataFrame) -> list:
@@ -65,8 +65,8 @@ def _largest(largest: pd.DataFrame) -> Table:
     for row in largest.head(_SHOWN).fillna("").to_dict("records"):
         first = [row["id"], f"{row['chrom']}:{row['pos']:,}", f"{_short(row['ref'])} > {_short(row['alt'])}"]
         rows.append([*first, *([row["output"]] if several else []), *(number(row[name]) for name in values)])
-    header = ["ID", "Place", "Alleles", *(["Output"] if several else []), *(_COLUMNS[name] for name in values)]
-    caption = "The variants that change the prediction most, with the mean prediction of all runs for both alleles."
+    header = ["ID", "Position", "Alleles", *(["Output"] if several else []), *(_COLUMNS[name] for name in values)]
+    caption = "Variants with the largest change of the prediction; predictions of both alleles are means over all runs."
     return table(caption, header, rows, ",".join(header[-len(values) :]), "variants/variants.tsv")
 
 
@@ -83,8 +83,8 @@ def _maps(results: Results, gallery: Gallery) -> Picture:
     marks = [int(mark) for mark in maps["mark"]]
     figure = mutation_maps(list(maps["codes"]), list(maps["change"]), titles, alphabet, marks)
     caption = (
-        "Mutation maps around variants (framed), drawn for the allele with the larger logit: letters by how much the "
-        "logit loses, on average, when the base is replaced; below, the change by every single replacement."
+        "Mutation maps around variants (framed), for the allele with the larger logit. Letters: mean decrease of the "
+        "logit when the base is replaced; below: change of the logit by each single replacement."
     )
     return gallery.add("variants", figure, f"Mutation maps of {plural(len(titles), 'variant')}", caption)
 

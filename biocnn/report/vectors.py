@@ -1,4 +1,4 @@
-"""One answer an example: curves and surprises of classification, agreement of regression."""
+"""Performance figures for tasks with one vector per example: classification curves, regression agreement."""
 
 import numpy as np
 import pandas as pd
@@ -13,13 +13,13 @@ from biocnn.report.results import Results
 
 
 def classification(results: Results, gallery: Gallery) -> list[Picture | Table]:
-    """Curves of yes or no, whether probabilities are frequencies and, of one output, the most surprising examples."""
+    """Show classification curves, calibration and, for a single output, the most surprising examples."""
     mean, truth = _held_out(results)
     lines = _lines(results, mean, truth) if len(mean) else {}
     if not lines:
         return []
     bold, several = next(iter(lines)), len(results.outputs) > 1
-    caption = "a, b: discrimination of held-out examples; dotted: chance. c: predicted probability of both classes" + (
+    caption = "a, b: discrimination on held-out examples; dotted: chance. c: predicted probability of both classes" + (
         f", {bold}." if several else "."
     )
     alt = f"ROC curve, precision-recall curve and histogram of the probability, {bold}"
@@ -29,43 +29,43 @@ def classification(results: Results, gallery: Gallery) -> list[Picture | Table]:
 
 
 def regression(results: Results, gallery: Gallery) -> list[Picture | Table]:
-    """Predicted against measured."""
+    """Show predicted against measured values."""
     mean, truth = _held_out(results)
     if not len(mean):
         return []
     pairs = {name: _pair(truth, mean, k) for k, name in enumerate(results.outputs)}
     pairs = {name: pair for name, pair in pairs.items() if len(pair[0])}
-    caption = "Predicted against measured, on held-out examples. Dotted: equality."
+    caption = "Predicted against measured values of held-out examples. Dotted: equality."
     return [gallery.add("agreement", curves.agreement(pairs), "Scatter of predicted against measured", caption)]
 
 
 def _held_out(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Mean prediction over the runs and truth of every example of the reported split, by id."""
+    """Return the mean prediction over runs and the truth of each example of the reported split, by id."""
     mean, truth = mean_vectors(results), _truth(results)
     mean = mean[mean.index.isin(truth.index)] if len(mean) else mean
     return mean, truth.loc[mean.index] if len(mean) else truth
 
 
 def mean_vectors(results: Results) -> pd.DataFrame:
-    """Mean prediction over the runs, of every example of the reported split, by id."""
+    """Return the mean prediction over runs for each example of the reported split, by id."""
     frames = [frame for run in results.runs if len(frame := results.vectors(run, results.split))]
     return pd.concat(frames).groupby(level=0, sort=False).mean() if frames else pd.DataFrame()
 
 
 def _truth(results: Results) -> pd.DataFrame:
-    """Targets by id, columns 0 to K - 1."""
+    """Return the targets by id, columns 0 to K - 1."""
     examples = results.examples
     columns = [name for name in examples.columns if name.startswith("y_")]
     return examples.set_index("id")[columns].set_axis(range(len(columns)), axis=1) if columns else pd.DataFrame()
 
 
 def _pair(truth: pd.DataFrame, predicted: pd.DataFrame, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Target and prediction of one output, where the target is known."""
+    """Return target and prediction of one output for examples with a known target."""
     return labelled(truth[k].to_numpy(), predicted[k].to_numpy())
 
 
 def _lines(results: Results, mean: pd.DataFrame, truth: pd.DataFrame) -> dict[str, list]:
-    """Curves to draw: the mean of the runs and each run, or each output; those with one class only are left out."""
+    """Return the curves to draw: mean of the runs and each run, or each output, if both classes occur."""
     if len(results.outputs) > 1:
         lines = {name: [_pair(truth, mean, k)] for k, name in enumerate(results.outputs)}
     else:
@@ -79,7 +79,7 @@ def _lines(results: Results, mean: pd.DataFrame, truth: pd.DataFrame) -> dict[st
 
 
 def _surprises(results: Results, mean: pd.DataFrame, truth: pd.DataFrame, most: int = 5) -> Table:
-    """The positives that look least, and the negatives that look most like positives."""
+    """List the positives with the lowest and the negatives with the highest probability."""
     groups = results.examples.set_index("id")["group"]
     probability, target = mean[0], truth[0]
     missed = probability[target == 1].nsmallest(most)
@@ -87,5 +87,5 @@ def _surprises(results: Results, mean: pd.DataFrame, truth: pd.DataFrame, most: 
     rows = []
     for kind, chosen in (("positive", missed), ("negative", false)):
         rows += [[kind, name, groups.get(name, ""), number(value)] for name, value in chosen.items()]
-    caption = "Most surprising held-out examples: positives of low and negatives of high probability."
+    caption = "Most surprising held-out examples: positives with low and negatives with high probability."
     return table(caption, ["Truth", "Example", "Group", "Probability"], rows, "Probability")

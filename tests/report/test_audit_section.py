@@ -47,16 +47,16 @@ def test_a_network_that_wins_needs_no_caution(tmp_path):
 def test_the_first_words_are_what_the_network_does_not_beat(tmp_path):
     results = results_of(tmp_path, [row(), row(metric="auprc"), row("GC content", value=0.871, network=0.8683)])
     assert verdict(results).startswith(
-        "The network does not beat GC content alone: "
-        "AUROC .868 against .871 (difference −.003, 95% interval −.023 to .017)."
+        "The network does not outperform GC content alone: "
+        "AUROC .868 versus .871 (difference −.003, 95% CI −.023 to .017)."
     )
 
 
 def test_a_difference_that_may_be_chance_is_named_so_with_all_metrics(tmp_path):
     rows = [row(value=0.89), row(metric="auprc", value=0.5, network=0.7), row(split="val", value=0.99)]
     assert caution(results_of(tmp_path, rows)) == (
-        "The network is not clearly better than a 6-mer model: AUROC .900 against .890 (difference .010, 95% interval "
-        "−.010 to .030), AUPRC .700 against .500 (difference .200, 95% interval .180 to .220)."
+        "The network is not clearly better than a 6-mer model: AUROC .900 versus .890 (difference .010, 95% CI "
+        "−.010 to .030), AUPRC .700 versus .500 (difference .200, 95% CI .180 to .220)."
     )
 
 
@@ -66,8 +66,8 @@ def test_of_several_outputs_the_worst_is_named_and_the_others_counted(tmp_path, 
         row(output=output, metric=metric, value=value) for output, value in zip("abc", (0.95, 0.97, 0.5), strict=True)
     ]
     text = caution(results_of(tmp_path, rows, task))
-    assert text.startswith("The network does not beat a 6-mer model (so it is for 2 of 3 outputs; here b): ")
-    assert f"{name} .900 against .970" in text
+    assert text.startswith("The network does not outperform a 6-mer model for b (2 of 3 outputs are affected): ")
+    assert f"{name} .900 versus .970" in text
 
 
 def test_without_resamples_the_values_alone_decide(tmp_path):
@@ -75,7 +75,7 @@ def test_without_resamples_the_values_alone_decide(tmp_path):
     for one in rows:
         one["difference_low"] = one["difference_high"] = math.nan
     text = caution(results_of(tmp_path, rows))
-    assert text == "The network does not beat a model of dinucleotides: AUROC .900 against .950 (difference −.050)."
+    assert text == "The network does not outperform a dinucleotide model: AUROC .900 versus .950 (difference −.050)."
 
 
 @pytest.fixture(scope="module", params=["binary", "multilabel", "regression"])
@@ -106,10 +106,10 @@ def test_the_chapter_compares_and_the_first_line_says_so(page):
     assert '<section id="audit">' in text
     assert (folder / "figures" / "audit.png").stat().st_size > 10_000
     first = text.split('<p class="verdict">')[1].split("</p>")[0]
-    assert first.startswith("The network does not beat GC content alone")
+    assert first.startswith("The network does not outperform GC content alone")
     assert ("of 3 outputs" in first) == (task != "binary")
-    assert "word and its reverse complement count as one" in text
-    assert ("they saw 50 of 100 training examples" in text) == (task == "regression")
+    assert "k-mer and its reverse complement count as one" in text
+    assert ("they were fitted on 50 of 100 training examples" in text) == (task == "regression")
 
 
 def test_reliability_is_shown_of_probabilities_before_and_after(page):

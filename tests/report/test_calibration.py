@@ -49,10 +49,10 @@ def test_the_best_trials_and_the_file_s_own(tmp_path: Path) -> None:
             write(tmp_path, fold0=ranked(failed=1)), EXPERIMENT, Gallery(tmp_path / "figures")
         ).blocks
     assert "12 random settings" in text.words
-    assert re.search(r"It is \.1[12]\d above the settings of the file\.", text.words)
+    assert re.search(r"It is \.1[12]\d above that of the settings of the file\.", text.words)
     assert "1 trial diverged" in text.words
     assert [row[:2] for row in table.rows[:2]] == [["1", "12"], ["2", "11"]]
-    assert table.rows[-1][1] == "the file's"
+    assert table.rows[-1][1] == "file"
     assert len(table.rows) == 11
     assert table.header == ["Rank", "Trial", "AUPRC", *DRAW, "Time"]
     assert (tmp_path / "figures/calibration.png").exists()
@@ -65,7 +65,7 @@ def test_each_fold_chooses_for_itself(tmp_path: Path) -> None:
     assert len(data.examples) == 90
     with style():
         text, table, _ = calibration(results, EXPERIMENT, Gallery(tmp_path / "figures")).blocks
-    assert "anew for each fold" in text.words
+    assert "separately for each fold" in text.words
     assert [row[0] for row in table.rows] == ["0"] * 3 + ["1"] * 3 + ["2"] * 3
     assert table.header[:3] == ["Fold", "Rank", "Trial"]
 
@@ -93,7 +93,7 @@ def test_a_table_of_folds(tmp_path: Path, test: list[str] | None) -> None:
     (table,) = folds(Results(tmp_path))
     assert [row[0] for row in table.rows] == ["0", "1", "2"]
     assert {row[1] for row in table.rows} <= {"30", "33"}
-    assert ("the test part, which is in none" in table.caption) == (test is not None)
+    assert ("the test split is in no fold" in table.caption) == (test is not None)
     assert not folds(Results(tmp_path / "nowhere"))
 
 

@@ -26,7 +26,7 @@ def overview(tmp_path_factory):
 def test_the_table_has_a_row_for_each_experiment_in_order(overview):
     table = pd.read_csv(overview / "summary.tsv", sep="\t")
     assert table["experiment"].tolist() == ["nuclei", "reb1 & co", "unborn", "earlier"]
-    assert table["state"].tolist() == ["done", "done", "not begun", "unfinished"]
+    assert table["state"].tolist() == ["done", "done", "not started", "unfinished"]
     assert table["date"].str.match(r"20\d\d-\d\d-\d\d \d\d:\d\d$").tolist() == [True, True, False, True]
     assert table["examples"].tolist() == [18, 600, 0, 0]
     metrics = pd.read_csv(overview / "reb1 & co" / "metrics.tsv", sep="\t")

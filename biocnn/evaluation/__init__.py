@@ -1,1 +1,1 @@
-"""How good predictions are, compared with what, and how sure that is."""
+"""Evaluation: metrics with confidence intervals, comparison with baselines, uncertainty."""

@@ -1,4 +1,4 @@
-"""Whether a network does better than simple models of the same sequences, on the same split."""
+"""Comparison of the network with baseline models of the same sequences on the same split."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ COLUMNS = (
 
 
 def audit_stored(dataset: Dataset, runs: Sequence[Path], baselines: Path, resamples: int, seed: int) -> pd.DataFrame:
-    """What ``audit`` makes of folders with predictions; nothing where there are no baselines."""
+    """Apply ``audit`` to folders with predictions; the table is empty if there are no baselines."""
     if not (baselines / "baselines.tsv").is_file():
         return pd.DataFrame(columns=COLUMNS)
     predictions = [read_predictions(run / "predictions") for run in runs]
@@ -34,28 +34,29 @@ def audit(
     resamples: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Compare the network (the mean of its runs) with each baseline, output by output.
+    """Compare the network (the mean prediction of its runs) with each baseline, output by output.
 
     Parameters
     ----------
     dataset
-        Holds the truth.
+        Data set with the truth.
     predictions
-        Of each run.
+        Predictions of each run.
     baselines
-        Of each example, shape (number of baselines, K); with folds, once for each fold.
+        Predictions of the baselines, shape (number of baselines, K) for each example; with folds, once per fold.
     names
-        Of the baselines.
+        Names of the baselines.
     resamples
-        Of the bootstrap.
+        Number of bootstrap resamples.
     seed
-        Of the resampling.
+        Seed of the resampling.
 
     Returns
     -------
     table
-        Columns as in ``COLUMNS``: the metric of a baseline with its 95% interval; that of the mean of the network's
-        runs, and mean and standard deviation of the runs' own; network less baseline, with its 95% interval.
+        Columns as in ``COLUMNS``: metric of the baseline with its 95% confidence interval; metric of the mean
+        prediction of the runs; mean and standard deviation of the metric over runs; network minus baseline with its 95%
+        confidence interval.
     """
     runs = [_by_split([run]) for run in predictions]
     network = _by_split(predictions) if len(runs) > 1 else runs[0]
@@ -90,26 +91,26 @@ def compare(
     seed: int,
     groups: np.ndarray | None = None,
 ) -> dict[str, float]:
-    """Two predictions of the same examples: both metrics, and the difference by a paired bootstrap.
+    """Compare two predictions of the same examples with a paired bootstrap.
 
     Parameters
     ----------
     metric
-        Of vectors.
+        Metric of vectors (prediction, target).
     network, baseline, target
         Shape (N,).
     resamples
-        Of the bootstrap.
+        Number of bootstrap resamples.
     seed
-        Of the resampling.
+        Seed of the resampling.
     groups
-        The group of each example, drawn as a whole, shape (N,); None: each is its own.
+        Group of each example, shape (N,); groups are resampled as a whole. None: each example is its own group.
 
     Returns
     -------
     found
-        ``network``, ``value`` (of the baseline), ``low``, ``high``, ``difference`` (network less baseline),
-        ``difference_low``, ``difference_high``: 95% intervals, both predictions being judged on the same resamples.
+        ``network``, ``value`` (of the baseline), ``low``, ``high``, ``difference`` (network minus baseline),
+        ``difference_low``, ``difference_high``; 95% confidence intervals from the same resamples for both predictions.
     """
     values = {"network": metric(network, target), "value": metric(baseline, target)}
     of_network, of_baseline = (
@@ -121,7 +122,7 @@ def compare(
 
 
 def _by_split(every: Iterable[Predictions]) -> dict[str, pd.DataFrame]:
-    """Mean predictions of the examples of each split, one row each, flattened: columns from 0; by id."""
+    """Return the flattened mean predictions of each split: rows by id, columns from 0."""
     mean, rows = average(dict(enumerate(every)))
     found = np.stack([mean(i).ravel() for i in range(len(rows))])
     return {split: pd.DataFrame(found[part.index], index=part["id"]) for split, part in rows.groupby("split")}

@@ -1,7 +1,7 @@
-"""What simple models make of the same sequences: those that a network must beat to have learned more than composition.
+"""Baseline models that a network must outperform to have learned more than sequence composition.
 
-Each is linear: logistic regression for yes or no, ridge regression for numbers. It is fitted on the training part; the
-penalty is chosen on the validation part, by the metric that also chooses a network's epoch.
+All are linear: logistic regression for classes, ridge regression for values. They are fitted on the training split; the
+penalty is chosen on the validation split by the metric that also chooses the epoch of a network.
 """
 
 from collections.abc import Callable
@@ -24,34 +24,34 @@ from biocnn.io.ragged import Ragged
 from biocnn.tasks.facts import Facts
 from biocnn.tasks.vectors import VectorTask
 
-MOST_LETTERS = 12_000_000  # of the training part; of more, every second, third, ... example is left out
+MOST_LETTERS = 12_000_000  # bases of the training split; of larger ones, only every n-th example is used
 PENALTIES = tuple(10 ** (-power / 2) for power in range(-1, 10))  # from strong to weak
-STEPS = 100  # of the solver, at each penalty
+STEPS = 100  # iterations of the solver at each penalty
 
 Features = csr_matrix | np.ndarray
 
 
 def strands_of(settings: Settings, facts: Facts) -> str:
-    """Whether a word and its reverse complement are one: where the network reads DNA on both strands."""
+    """Return whether a k-mer and its reverse complement are merged, as for networks that read both strands of DNA."""
     turned = any(section.name == "reverse_complement" for section in settings.augment)
     both = getattr(settings.model, "strands", "") == "both" or turned
     return "both" if both and "U" not in facts.alphabet else "single"
 
 
 def gc_content(codes: np.ndarray, strands: str) -> np.ndarray:
-    """Share of G and C among the known letters; shape (N, 1)."""
+    """Return the fraction of G and C among the known bases; shape (N, 1)."""
     strong = ((codes == 1) | (codes == 2)).sum(axis=1)
     return (strong / np.maximum((codes < 4).sum(axis=1), 1))[:, None]
 
 
 def dinucleotides(codes: np.ndarray, strands: str) -> np.ndarray:
-    """Frequencies of single letters and of pairs; shape (N, 4 + 16), or (N, 2 + 10) on both strands."""
+    """Return mono- and dinucleotide frequencies; shape (N, 4 + 16), or (N, 2 + 10) for both strands."""
     counts = [kmer_counts(codes, range(k, k + 1), strands=strands).toarray() for k in (1, 2)]
     return np.concatenate([found / np.maximum(found.sum(axis=1, keepdims=True), 1) for found in counts], axis=1)
 
 
 def words(codes: np.ndarray, strands: str) -> csr_matrix:
-    """log(1 + count) of all words of 1 to 6 letters."""
+    """Return log(1 + count) of all 1- to 6-mers."""
     counts = kmer_counts(codes, range(1, 7), strands=strands)
     counts.data = np.log1p(counts.data)
     return counts
@@ -66,39 +66,39 @@ BASELINES: dict[str, Callable[[np.ndarray, str], Features]] = {
 
 @dataclass(frozen=True)
 class Fitted:
-    """One linear model for each of K outputs; ``weights`` has shape (F + 1, K), the intercept last."""
+    """One linear model for each of K outputs; ``weights`` has shape (F + 1, K), intercept last."""
 
     weights: np.ndarray
     penalty: np.ndarray
-    goodness: np.ndarray
+    validation_score: np.ndarray
 
     def predict(self, x: Features, task: VectorTask) -> np.ndarray:
-        """Probabilities, or values for regression; shape (N, K), float32."""
+        """Predict probabilities, or values for regression; shape (N, K), float32."""
         z = _linear(x, self.weights)
         return (expit(z) if task.positives else z).astype(np.float32)
 
 
 def write_baselines(data: Path, settings: Settings, folder: Path) -> list[str]:
-    """Fit the baselines in every fold of a stored data set, and store what they predict.
+    """Fit the baselines in every fold of a stored data set, and store their predictions.
 
     Parameters
     ----------
     data
         Folder of the data set.
     settings
-        An experiment with all defaults.
+        Settings of the experiment, including defaults.
     folder
-        Gets probability.npy, (number of baselines, K) for each example; examples.tsv with its id and split; and
-        baselines.tsv, about the fits. Nothing where the input has no baselines, or the task asks for maps.
+        Receives probability.npy, shape (number of baselines, K) for each example; examples.tsv with id and split; and
+        baselines.tsv, which describes the fits. No files if the input has no baselines, or the task predicts maps.
 
     Returns
     -------
     lines
-        For the log.
+        Log lines.
     """
     first = Dataset(data)
     if first.task.target.spatial or not first.input.baselines:
-        return [f"no baselines: these are {first.input.examples}"]
+        return [f"no baselines for {first.input.examples}"]
     stored = [Dataset(data, fold) for fold in range(first.folds)]
     found = [resolve(first.input.baselines)(fold, settings) for fold in stored]
     Ragged.write(folder / "probability.npy", (p for values, _ in found for p in values), np.float32)
@@ -110,32 +110,32 @@ def write_baselines(data: Path, settings: Settings, folder: Path) -> list[str]:
     return [
         f"fold {row['fold']}, {row['output']}: {row['baseline']}, {row['features']} features, {row['n']} examples: "
         + (f"{chooser} = {row[chooser]:.4f}" if row[chooser] == row[chooser] else f"no {chooser}")
-        + " on the validation part"
+        + " on the validation split"
         for row in table.to_dict("records")
     ]
 
 
 def of_sequences(dataset: Dataset, settings: Settings) -> tuple[np.ndarray, pd.DataFrame]:
-    """What `fit_baselines` gives, with strands as the network reads them."""
+    """Call `fit_baselines` with the strands that the network reads."""
     return fit_baselines(dataset, strands_of(settings, dataset.facts))
 
 
 def fit_baselines(dataset: Dataset, strands: str) -> tuple[np.ndarray, pd.DataFrame]:
-    """Fit every baseline on the training part, and predict the validation and the test part.
+    """Fit every baseline on the training split, and predict the validation and test splits.
 
     Parameters
     ----------
     dataset
-        Sequences; in the split of its fold.
+        Sequences, split as in their fold.
     strands
-        ``both``: a word and its reverse complement are one.
+        ``both``: a k-mer and its reverse complement are merged.
 
     Returns
     -------
     probability, table
-        Shape (N, number of baselines, K), in the order of ``dataset.rows("val", "test")`` and ``BASELINES``; and one
-        row for each baseline and output: features, examples it was trained on and those there were, penalty, metric on
-        the validation part.
+        Shape (N, number of baselines, K), in the order of ``dataset.rows("val", "test")`` and ``BASELINES``, and a
+        table with one row per baseline and output: features, training examples used and available, penalty, metric on
+        the validation split.
     """
     task, rows = dataset.task, {part: dataset.rows(part) for part in ("train", "val")}
     every = -(-int(dataset.x.shapes[rows["train"], 0].sum()) // MOST_LETTERS)
@@ -153,29 +153,29 @@ def fit_baselines(dataset: Dataset, strands: str) -> tuple[np.ndarray, pd.DataFr
         for k, output in enumerate(task.outputs):
             entry = {"baseline": name, "output": output, "features": x.shape[1], "strands": strands}
             entry |= {"n": x.shape[0], "n_train": dataset.facts.n.train}
-            table.append(entry | {"penalty": fitted.penalty[k], task.monitor: fitted.goodness[k]})
+            table.append(entry | {"penalty": fitted.penalty[k], task.monitor: fitted.validation_score[k]})
     return np.stack(found, axis=1), pd.DataFrame(table)
 
 
 def fit_path(x: Features, y: np.ndarray, val: Features, val_y: np.ndarray, task: VectorTask) -> Fitted:
-    """Linear models at weaker and weaker penalties, each from the last one, until none of the outputs gains from it.
+    """Fit linear models with decreasing penalty, each from the previous one, until no output improves.
 
     Parameters
     ----------
     x, val
-        Features (N, F) of the training and of the validation part.
+        Features (N, F) of the training and validation splits.
     y, val_y
-        Targets (N, K), nan where one is not known.
+        Targets (N, K), nan if unknown.
     task
-        Decides the loss and the metric.
+        Task that determines loss and metric.
 
     Returns
     -------
     fitted
-        Of each output, the model with the best metric on the validation part; of equal ones, or where the metric is
-        not defined (``goodness`` is nan), that with the lowest loss there.
+        For each output, the model with the best metric on the validation split; among equal ones, or if the metric is
+        not defined (``validation_score`` is nan), the one with the lowest loss on that split.
     """
-    # Targets of regression in units of their spread, so that the same penalties suit all.
+    # Regression targets are standardised, so that the same penalties suit all of them.
     shift, scale = (0.0, 1.0) if task.positives else (np.nanmean(y, axis=0), _spread(y))
     y, val_y = (y - shift) / scale, (val_y - shift) / scale
     weights = np.zeros((x.shape[1] + 1, y.shape[1]))
@@ -186,36 +186,38 @@ def fit_path(x: Features, y: np.ndarray, val: Features, val_y: np.ndarray, task:
         weights = fit(x, y, penalty, weights, task)
         p = _linear(val, weights)
         pairs = [metrics.labelled(val_y[:, k], p[:, k]) for k in range(y.shape[1])]
-        goodness = np.nan_to_num([metric(found, target) for target, found in pairs], nan=-np.inf)
+        score = np.nan_to_num([metric(found, target) for target, found in pairs], nan=-np.inf)
         cost = np.array([_losses(found, target, task).sum() for target, found in pairs])
-        better = (goodness > best.goodness) | ((goodness == best.goodness) & (cost < lowest)) | np.isnan(best.penalty)
+        equal = score == best.validation_score
+        better = (score > best.validation_score) | (equal & (cost < lowest)) | np.isnan(best.penalty)
         best.weights[:, better] = weights[:, better]
-        best.penalty[better], best.goodness[better], lowest[better] = penalty, goodness[better], cost[better]
+        best.penalty[better], best.validation_score[better], lowest[better] = penalty, score[better], cost[better]
         fruitless = 0 if better.any() else fruitless + 1
         if fruitless == 2:
             break
     weights = best.weights * scale
     weights[-1] += shift
-    return Fitted(weights, best.penalty, np.where(np.isfinite(best.goodness), best.goodness, np.nan))
+    score = np.where(np.isfinite(best.validation_score), best.validation_score, np.nan)
+    return Fitted(weights, best.penalty, score)
 
 
 def fit(x: Features, y: np.ndarray, penalty: float, start: np.ndarray, task: VectorTask) -> np.ndarray:
-    """Minimise mean loss + penalty / 2 |weights|², the intercept free; all outputs at once, which share nothing.
+    """Minimise mean loss + penalty / 2 |weights|² for all (independent) outputs at once, without intercept penalty.
 
-    The loss is the logarithmic one, or half the squared error for regression, of the targets that are known.
+    The loss is the log loss, or half the squared error for regression, over known targets.
 
     Parameters
     ----------
     x
         Features (N, F).
     y
-        Targets (N, K), nan where one is not known.
+        Targets (N, K), nan if unknown.
     penalty
-        Above 0.
+        Strength of the penalty, above 0.
     start
-        Weights to begin with, (F + 1, K), the intercept last.
+        Initial weights, (F + 1, K), intercept last.
     task
-        Decides the loss.
+        Task that determines the loss.
 
     Returns
     -------
@@ -239,7 +241,7 @@ def fit(x: Features, y: np.ndarray, penalty: float, start: np.ndarray, task: Vec
 
 
 def _losses(z: np.ndarray, y: np.ndarray, task: VectorTask) -> np.ndarray:
-    """Of each example."""
+    """Return the loss of each example."""
     return np.logaddexp(0, z) - y * z if task.positives else (z - y) ** 2 / 2
 
 
@@ -257,7 +259,7 @@ def _spread(values: np.ndarray) -> np.ndarray:
 
 
 def _windows(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
-    """Codes without flanks, (N, L); shorter ones padded."""
+    """Return codes without flanks, (N, L), padded to equal length."""
     flank = dataset.facts.flank
     same = (dataset.x.shapes == dataset.x.shapes[0]).all()
     codes = dataset.x.stacked(rows) if same else pad([dataset.x[i] for i in rows])

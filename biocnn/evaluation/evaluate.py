@@ -1,4 +1,4 @@
-"""How good the predictions are, each metric with its 95% interval: over loci of sequences, over groups of images."""
+"""Metrics of predictions with 95% confidence intervals over loci (sequences) or groups (images)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -26,9 +26,11 @@ COLUMNS = {
 
 
 class Evaluation(NamedTuple):
-    """Tables: ``metrics`` with columns run, split, output, metric, over, value, low, high, n and unit (of distances,
-    else empty); ``per_example`` with run, split, id, output, metric, value, unit; ``matches`` with run, split, id and
-    those of `match_objects`.
+    """Tables of an evaluation.
+
+    ``metrics`` has the columns run, split, output, metric, over, value, low, high, n and unit (empty except for
+    distances); ``per_example`` run, split, id, output, metric, value, unit; ``matches`` run, split, id and those of
+    `match_objects`.
     """
 
     metrics: pd.DataFrame
@@ -44,21 +46,22 @@ def evaluate_stored(
     group: str = "group",
     keep: Keep | None = None,
 ) -> Evaluation:
-    """What ``evaluate`` makes of folders with model.safetensors and predictions."""
+    """Apply ``evaluate`` to folders with model.safetensors and predictions."""
     predictions = {run.name: read_predictions(run / "predictions") for run in runs}
     postprocess = {run.name: read_metadata(run / "model.safetensors").postprocess.given() for run in runs}
     return evaluate(dataset, predictions, postprocess, settings, seed, group, keep)
 
 
 def describe(table: pd.DataFrame, compared: pd.DataFrame) -> Iterator[str]:
-    """Metrics of the test part, where defined, and what the network has more than each baseline, line by line."""
+    """Yield log lines with the defined metrics of the test split, and the differences from baselines."""
     table, compared = table[table["value"].notna()], compared[compared["difference"].notna()]
     for row in table[table["split"] == "test"].itertuples():
-        sure = "" if np.isnan(row.low) else f" (95%: {row.low:.4g} to {row.high:.4g})"  # of too few examples
-        yield f"test {row.run}, {row.output} ({row.over}): {row.metric} = {row.value:.4g}{sure}"
+        # The interval is nan if there are too few examples.
+        interval = "" if np.isnan(row.low) else f" (95% CI: {row.low:.4g} to {row.high:.4g})"
+        yield f"test {row.run}, {row.output} ({row.over}): {row.metric} = {row.value:.4g}{interval}"
     for row in compared[compared["split"] == "test"].itertuples():
-        sure = f"{row.difference:+.4f} (95%: {row.difference_low:+.4f} to {row.difference_high:+.4f})"
-        yield f"test {row.output}, {row.metric}: network less {row.baseline} = {sure}"
+        difference = f"{row.difference:+.4f} (95% CI: {row.difference_low:+.4f} to {row.difference_high:+.4f})"
+        yield f"test {row.output}, {row.metric}: network minus {row.baseline} = {difference}"
 
 
 def evaluate(
@@ -70,37 +73,39 @@ def evaluate(
     group: str = "group",
     keep: Keep | None = None,
 ) -> Evaluation:
-    """Metrics of every run, and of the ensemble where there are several: each example's mean over all that have it.
+    """Evaluate every run and, if there are several, the ensemble: the mean prediction of all runs with an example.
 
-    With folds, the ensemble has the test parts of all of them, each example as those see it that never trained on it,
-    and judged with what was chosen on their validation part. Of a validation part itself all of this is known.
+    With folds, the ensemble covers the test splits of all folds. Each test example is predicted only by runs that were
+    not trained on it, and evaluated with the settings chosen on the validation split of these runs. For a validation
+    split itself, these settings are not independent.
 
     Parameters
     ----------
     dataset
-        Holds the truth.
+        Data set with the truth.
     predictions
-        Of each run: probabilities, and a table with the id and split of each.
+        Probabilities of each run, and a table with their id and split.
     postprocess
-        Of each run: settings that turn maps into objects; an ensemble uses those of the first of its runs.
+        Settings of each run that turn maps into objects; an ensemble uses those of its first run.
     settings
-        The experiment's section metrics.
+        Section metrics of the experiment.
     seed
-        Of the resampling.
+        Seed of the resampling.
     group
-        Column of the examples table: images are resampled by these groups; sequences by ``biocnn.data.loci``.
+        Column of the examples table with the groups by which images are resampled; sequences are resampled by
+        ``biocnn.data.loci``.
     keep
-        Gets the masks or labels that the ensemble, or the only run, decides, under the names of `Decided`.
+        Receives the masks or labels of the ensemble, or of the only run, under the names of `Decided`.
 
     Returns
     -------
     evaluation
-        Its tables; ``per_example`` and ``matches`` have no rows for sequences.
+        Tables; ``per_example`` and ``matches`` have no rows for sequences.
 
     Raises
     ------
     InputError
-        For settings that do not fit the task.
+        If settings do not fit the task.
     """
     found: dict[str, list[pd.DataFrame]] = {"metrics": [], "per_example": [], "matches": []}
     for run, values, rows in _with_ensemble(predictions):
@@ -128,9 +133,10 @@ def _joined(tables: list[pd.DataFrame], name: str) -> pd.DataFrame:
 
 
 def average(predictions: Mapping[Any, Predictions]) -> tuple[Callable[[int], np.ndarray], pd.DataFrame]:
-    """The mean of all predictions of an example in a split: a function of its number, and a table with id, split, runs.
+    """Average the predictions of each example in a split over runs.
 
-    Of folds, each has its own examples in a split: ``runs`` are those that the mean is of.
+    Returns a function of the number of an example, and a table with id, split and the averaged ``runs``, which differ
+    between folds.
     """
     places: dict[tuple[str, str], dict[Any, int]] = {}
     for run, (_, rows) in predictions.items():
@@ -145,12 +151,12 @@ def average(predictions: Mapping[Any, Predictions]) -> tuple[Callable[[int], np.
 
 
 def rows_of(dataset: Dataset, ids: pd.Series) -> np.ndarray:
-    """Where the examples of these names are in the data set."""
+    """Return the rows of the examples with these ids in the data set."""
     found = pd.Series(range(len(dataset.examples)), index=dataset.examples["id"])
     if len(strange := ids[~ids.isin(found.index)]):
         raise InputError(
-            f"predictions of {strange.iloc[0]!r}, which is no example of {dataset.folder}",
-            "predict again: they are of another data set",
+            f"there are predictions for {strange.iloc[0]!r}, which is not an example of {dataset.folder}",
+            "run predict again, because the predictions belong to another data set",
         )
     return found[ids].to_numpy()
 

@@ -1,6 +1,6 @@
-"""How good predictions are, by the target of the task: values of examples, classes of pixels, objects.
+"""Judges of predictions for each kind of target: values of examples, classes of pixels, objects.
 
-A task names its judge, which gets predictions by number and gives tables.
+A task names its judge, which turns predictions into tables of metrics.
 """
 
 from abc import ABC, abstractmethod
@@ -24,33 +24,33 @@ from biocnn.metrics.resampling import sum_replicates
 from biocnn.metrics.weighted import ratio
 from biocnn.tasks.task import Task
 
-# Probabilities of which one is chosen on validation images; of equal ones the first, which is nearest to 1/2.
+# Thresholds, one of which is chosen on validation images; among equally good ones the first, closest to 1/2.
 BORDERS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9)
-Values = Callable[[int], np.ndarray]  # what was predicted for an example, by its number: (K,) or (K, *spatial)
-Keep = Callable[[str, np.ndarray], None]  # takes what was decided of an example, by its id
+Values = Callable[[int], np.ndarray]  # prediction of an example by its number: (K,) or (K, *spatial)
+Keep = Callable[[str, np.ndarray], None]  # receives the id of an example, and its mask or labels
 Tables = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
 NO_EXAMPLES = pd.DataFrame(columns=["id", "output", "metric", "value", "unit"])
 NO_MATCHES = pd.DataFrame(columns=["id", *COLUMNS])
 
 
 class Judge(Protocol):
-    """Judges the predictions of one run, or of an ensemble.
+    """Evaluates the predictions of one run or an ensemble.
 
     Parameters
     ----------
     dataset
-        Holds the truth.
+        Data set with the truth.
     settings
-        The experiment's section metrics.
+        Section metrics of the experiment.
     group
-        Column of the examples table whose groups are resampled, where the input has no better ones.
+        Column of the examples table with the groups to resample, unless the input defines its own.
     seed
-        Of the resampling.
+        Seed of the resampling.
 
     Raises
     ------
     InputError
-        For settings that do not fit the task.
+        If settings do not fit the task.
     """
 
     def __init__(self, dataset: Dataset, settings: Metrics, group: str, seed: int) -> None: ...
@@ -58,56 +58,56 @@ class Judge(Protocol):
     def choose(
         self, numbers: Iterable[int], values: Values, val: Sequence[int], rows: np.ndarray, postprocess: dict[str, Any]
     ) -> None:
-        """Choose what some examples are judged with.
+        """Choose the settings with which examples are judged.
 
         Parameters
         ----------
         numbers
-            Of these examples.
+            Numbers of the examples to be judged.
         values
             As for ``judge``.
         val, rows
-            The examples that it is chosen on, and where each is in the data set.
+            Numbers of the validation examples for the choice, and their rows in the data set.
         postprocess
-            What training chose to decide by.
+            Postprocessing chosen by training.
         """
 
     def judge(self, values: Values, numbers: Sequence[int], rows: np.ndarray, keep: Keep | None = None) -> Tables:
-        """Judge some examples.
+        """Judge examples.
 
         Parameters
         ----------
         values
-            Gives the prediction for an example by its number.
+            Prediction of an example by its number.
         numbers
-            Of the examples; of each it has been chosen what it is judged with.
+            Numbers of the examples, for which ``choose`` has been called.
         rows
-            Where each is in the data set.
+            Rows of the examples in the data set.
         keep
-            Takes the mask or the labels of each, where there are such.
+            Receives the mask or labels of each example, if there are any.
 
         Returns
         -------
         table, per_example, matches
             Columns output, metric, over, value, low, high, n, unit; id, output, metric, value, unit, without examples
-            for which a metric is not defined; and, of objects, id and those of `match_objects`.
+            whose metric is not defined; and, for objects, id and those of `match_objects`.
         """
 
 
 class VectorJudge:
-    """Judges one vector an example, output by output; examples without a known target do not count."""
+    """Judges one vector per example, output by output; examples with unknown target are excluded."""
 
     def __init__(self, dataset: Dataset, settings: Metrics, group: str, seed: int) -> None:
         if settings.also or settings.regions:
             raise InputError(
-                f"metrics.also, metrics.regions: are for maps of images, and the task is {dataset.task.name}",
-                "leave them out",
+                f"metrics.also and metrics.regions apply only to image maps, but the task is {dataset.task.name}",
+                "remove these settings",
             )
         self.dataset, self.groups = dataset, dataset.groups(group)
         self.bootstrap = partial(metrics.bootstrap, seed=seed, n=settings.resamples)
 
     def choose(self, *_: Any) -> None:
-        """Nothing is left to choose."""
+        """Do nothing, because there is nothing to choose."""
 
     def judge(self, values: Values, numbers: Sequence[int], rows: np.ndarray, keep: Keep | None = None) -> Tables:
         """See `Judge`."""
@@ -124,7 +124,7 @@ class VectorJudge:
 
 
 class MapJudge(ABC):
-    """Judges maps of each image, and of all images together, with intervals over groups of images."""
+    """Judges maps per image and pooled over images, with confidence intervals over groups of images."""
 
     def __init__(self, dataset: Dataset, settings: Metrics, group: str, seed: int) -> None:
         self.dataset, self.task, self.settings, self.seed = dataset, dataset.task, settings, seed
@@ -169,14 +169,14 @@ class MapJudge(ABC):
     def cases(
         self, p: np.ndarray, decided: np.ndarray, number: int, row: int
     ) -> Iterator[tuple[str, ClassCase | ObjectCase]]:
-        """What is to be judged of an image, by output."""
+        """Yield the case to judge for each output of an image."""
 
     def matches(self, p: np.ndarray, decided: np.ndarray, row: int) -> pd.DataFrame:
-        """What became of each object, where there are objects."""
+        """Return the match of each object, if there are objects."""
         return NO_MATCHES
 
     def _of_metric(self, metric: Metric, sums: np.ndarray, rows: np.ndarray) -> tuple[list[dict[str, Any]], np.ndarray]:
-        """The mean over images and, where there is one, the pooled value; and the value of each image."""
+        """Return the mean over images, the pooled value if it is defined, and the value of each image."""
         replicates = partial(sum_replicates, seed=self.seed, n=self.settings.resamples)
         groups, each = self.groups[rows], metric.value(sums.astype(float))
         known = ~np.isnan(each)
@@ -191,9 +191,10 @@ class MapJudge(ABC):
 
 
 class ClassJudge(MapJudge):
-    """Judges each class of pixels but the background, and regions of several.
+    """Judges each class of pixels except the background, and regions of several classes.
 
-    A class divides segments from the probability on that divides validation images best, by their mean V-Rand.
+    Segments are separated by pixels of a class at or above a probability threshold, which maximises the mean V-Rand of
+    validation images.
     """
 
     def __init__(self, dataset: Dataset, settings: Metrics, group: str, seed: int) -> None:
@@ -222,12 +223,12 @@ class ClassJudge(MapJudge):
         return {output: BORDERS[int(np.mean(scores, axis=0).argmax())] for output, scores in found.items()}
 
     def cases(self, p: np.ndarray, decided: np.ndarray, number: int, row: int) -> Iterator[tuple[str, ClassCase]]:
-        """Each class or region."""
+        """Yield each class or region."""
         for output, make in self._classes(p, decided, row):
             yield output, make(border=self.borders[number].get(output, 0.5))
 
     def _classes(self, p: np.ndarray, decided: np.ndarray, row: int) -> Iterator[tuple[str, Callable[..., ClassCase]]]:
-        """Each class or region of an image, but for the border that divides its segments."""
+        """Yield each class or region of an image, without the threshold that separates segments."""
         target, spacing = np.asarray(self.dataset.y[row][0]), self.spacing[row]
         tolerance = self.settings.tolerance or float(np.max(spacing))
         for output, members in self.members.items():
@@ -237,23 +238,23 @@ class ClassJudge(MapJudge):
 
 
 class ObjectJudge(MapJudge):
-    """Judges objects, and says what became of each."""
+    """Judges objects, and matches each of them."""
 
     def __init__(self, dataset: Dataset, settings: Metrics, group: str, seed: int) -> None:
         super().__init__(dataset, settings, group, seed)
         _members({}, settings.regions)
 
     def cases(self, p: np.ndarray, decided: np.ndarray, number: int, row: int) -> Iterator[tuple[str, ObjectCase]]:
-        """All objects together."""
+        """Yield all objects as one case."""
         yield "objects", ObjectCase(decided, self.dataset.labels[row][0])
 
     def matches(self, p: np.ndarray, decided: np.ndarray, row: int) -> pd.DataFrame:
-        """See `match_objects`; an object is scored by the probability that its pixels are no background."""
+        """See `match_objects`; the score of an object is the probability that its pixels are foreground."""
         return metrics.match_objects(decided, self.dataset.labels[row][0], 1 - p[0])
 
 
 def _spacings(dataset: Dataset) -> tuple[np.ndarray, str]:
-    """Size of a pixel in each image, shape (N, axes), and its unit; 1 and pixels where it is not known of all."""
+    """Return the pixel size of each image, shape (N, axes), and its unit; 1 and pixels unless known for all images."""
     facts, n = dataset.facts, len(dataset.examples)
     columns = [f"spacing_{axis}" for axis in "zyx"[-facts.spatial_dims :]]
     if facts.spacing:
@@ -264,7 +265,7 @@ def _spacings(dataset: Dataset) -> tuple[np.ndarray, str]:
 
 
 def chosen_metrics(task: Task, also: Sequence[str]) -> dict[str, Metric]:
-    """The metrics of a task: its own, and those asked for besides."""
+    """Return the metrics of a task, and the additional ones requested."""
     allowed = task.catalogue()
     for name in also:
         if name not in allowed:
@@ -276,11 +277,11 @@ def chosen_metrics(task: Task, also: Sequence[str]) -> dict[str, Metric]:
 
 
 def _members(classes: dict[str, int], regions: dict[str, list[str]]) -> dict[str, list[int]]:
-    """The numbers that make each class, and each region of several."""
+    """Return the class numbers of each class and each region."""
     for region, members in regions.items():
         for name in members:
             if name not in classes:
-                raise InputError(f"metrics.regions.{region}: there is no class {name!r}", nearest(name, classes))
+                raise InputError(f"metrics.regions.{region}: unknown class {name!r}", nearest(name, classes))
     found = {name: [number] for name, number in classes.items()}
     return found | {region: [classes[name] for name in members] for region, members in regions.items()}
 

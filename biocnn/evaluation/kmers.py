@@ -1,31 +1,31 @@
-"""How often each short word occurs in sequences, as sparse matrices."""
+"""Counts of k-mers in sequences, as sparse matrices."""
 
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
 from biocnn.io.fasta import UNKNOWN
 
-ROWS = 8192  # sequences counted at a time, which bounds the memory
+ROWS = 8192  # sequences counted at a time, to limit memory
 
 
 def kmer_counts(codes: np.ndarray, lengths: range, *, strands: str) -> csr_matrix:
-    """Count the words of some lengths in each sequence.
+    """Count the k-mers of each sequence.
 
     Parameters
     ----------
     codes
-        Shape (N, L), uint8: 0-3 = ACGT(U); words with anything else (unknown, padding) do not count.
+        Shape (N, L), uint8: 0-3 = ACGT(U); k-mers with other codes (unknown, padding) are not counted.
     lengths
-        Of the words, in letters: ``range(1, 7)`` for single letters to 6-mers.
+        Values of k, for example ``range(1, 7)`` for 1- to 6-mers.
     strands
-        ``single``: words as they stand; ``both``: a word and its reverse complement are one, so that either strand of a
-        sequence gives the same counts.
+        ``single``: k-mers are counted as read; ``both``: a k-mer and its reverse complement are merged, so that both
+        strands of a sequence give the same counts.
 
     Returns
     -------
     counts
-        Shape (N, number of words), float32; words by length, then in alphabetical order. Of a word and its reverse
-        complement, the first in the alphabet stands for both.
+        Shape (N, number of k-mers), float32, ordered by length, then alphabetically. A k-mer and its reverse complement
+        are represented by the alphabetically first of them.
     """
     columns, first = {}, 0
     for k in lengths:
@@ -36,17 +36,17 @@ def kmer_counts(codes: np.ndarray, lengths: range, *, strands: str) -> csr_matri
 
 
 def word_columns(k: int, strands: str) -> np.ndarray:
-    """Which column counts each of the 4**k words, in alphabetical order; shape (4**k,)."""
+    """Return the column of each of the 4**k k-mers in alphabetical order; shape (4**k,)."""
     words = np.arange(4**k)
     if strands == "single":
         return words
-    digits = (words[:, None] // 4 ** np.arange(k)) % 4  # the last letter first
+    digits = (words[:, None] // 4 ** np.arange(k)) % 4  # last base first
     other = ((3 - digits) * 4 ** np.arange(k)[::-1]).sum(axis=1)
     return np.unique(np.minimum(words, other), return_inverse=True)[1]
 
 
 def _count(codes: np.ndarray, columns: dict[int, np.ndarray], width: int) -> csr_matrix:
-    """One matrix of all lengths; positions that start no word are left out."""
+    """Count k-mers of all lengths in one matrix; positions without a valid k-mer are skipped."""
     word, known, found, there = np.zeros(codes.shape, np.int32), np.ones(codes.shape, bool), [], []
     for k in range(1, min(max(columns), codes.shape[1]) + 1):
         last = codes[:, k - 1 :]

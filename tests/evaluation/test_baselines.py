@@ -70,8 +70,8 @@ def test_the_penalty_is_chosen_on_the_validation_part() -> None:
     fitted = fit_path(x, y, val, val_y, Multilabel)
     loose = fit(x, y, 1e-5, np.zeros((61, 1)), Multilabel)
     assert fitted.penalty[0] > 1e-2
-    assert fitted.goodness[0] == pytest.approx(auprc(fitted.predict(val, Multilabel)[:, 0], val_y[:, 0]))
-    assert fitted.goodness[0] > auprc((val @ loose[:-1])[:, 0], val_y[:, 0]) + 0.01
+    assert fitted.validation_score[0] == pytest.approx(auprc(fitted.predict(val, Multilabel)[:, 0], val_y[:, 0]))
+    assert fitted.validation_score[0] > auprc((val @ loose[:-1])[:, 0], val_y[:, 0]) + 0.01
 
 
 def test_of_penalties_that_part_the_validation_part_alike_the_likelier_is_chosen() -> None:
@@ -80,7 +80,7 @@ def test_of_penalties_that_part_the_validation_part_alike_the_likelier_is_chosen
     x = np.where(y == 1, 1.0, -1.0) + 0.1 * np.random.default_rng(1).normal(size=(40, 3))
     fitted = fit_path(x, y, x, y, Multilabel)
     strong = fit(x, y, PENALTIES[0], np.zeros((4, 1)), Multilabel)
-    assert auprc((x @ strong[:-1])[:, 0], y[:, 0]) == fitted.goodness[0] == 1
+    assert auprc((x @ strong[:-1])[:, 0], y[:, 0]) == fitted.validation_score[0] == 1
     assert np.abs(fitted.predict(x, Multilabel) - y).max() < 0.05
 
 
@@ -89,8 +89,8 @@ def test_an_output_without_a_metric_has_a_model_all_the_same(known: float) -> No
     x, y = problem("binary")
     val_y = np.column_stack([np.full(len(y), known), y[:, 1]])
     fitted = fit_path(x, y, x, val_y, Multilabel)
-    assert np.isnan(fitted.goodness[0])
-    assert fitted.goodness[1] > 0.8
+    assert np.isnan(fitted.validation_score[0])
+    assert fitted.validation_score[1] > 0.8
     assert auprc(fitted.predict(x, Multilabel)[:, 0], y[:, 0]) > 0.8
 
 

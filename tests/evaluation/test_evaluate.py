@@ -233,4 +233,4 @@ def test_errors_in_a_small_unit_are_not_said_to_be_none() -> None:
     row = {"run": "r", "split": "test", "output": "y", "metric": "mse", "over": "all", "value": 1.31e-8}
     compared = pd.DataFrame(columns=["split", "difference"])
     (line,) = describe(pd.DataFrame([row | {"low": 9e-9, "high": 2e-8}]), compared)
-    assert line == "test r, y (all): mse = 1.31e-08 (95%: 9e-09 to 2e-08)"
+    assert line == "test r, y (all): mse = 1.31e-08 (95% CI: 9e-09 to 2e-08)"

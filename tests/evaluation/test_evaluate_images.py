@@ -135,7 +135,7 @@ def test_a_region_is_judged_as_one_class(tmp_path: Path) -> None:
     names = rows["id"][rows["split"] == "test"]
     wanted = [metrics.dice(values[k].argmax(0) > 0, raw.y(int(name[1:])) > 0) for k, name in names.items()]
     assert value(table, split="test", output="disc", metric="dice", over="per_image") == pytest.approx(np.mean(wanted))
-    with pytest.raises(InputError, match=r"metrics.regions.disc: there is no class 'evn'\n.*did you mean 'even'"):
+    with pytest.raises(InputError, match=r"metrics.regions.disc: unknown class 'evn'\n.*did you mean 'even'"):
         judged(dataset, found, regions={"disc": ["evn"]})
 
 
@@ -276,7 +276,7 @@ def test_sequences_have_no_matches_and_no_metrics_of_images(tmp_path: Path) -> N
     assert "kind" in evaluation.matches
     columns = ["run", "split", "id", "output", "metric", "value", "unit"]
     pd.testing.assert_index_equal(evaluation.per_example.columns, pd.Index(columns))
-    with pytest.raises(InputError, match="are for maps of images"):
+    with pytest.raises(InputError, match="apply only to image maps"):
         judged(dataset, found, also=["dice"])
 
 

@@ -1,4 +1,4 @@
-"""How sure an image network is: of pixels, of objects, of images; and which image is worth annotating next."""
+"""Uncertainty of image networks: for pixels, objects and images, and the choice of images to annotate next."""
 
 from biocnn.evaluation.uncertainty.calibration import Reliability
 from biocnn.evaluation.uncertainty.maps import Uncertainty, maps, of_probability

@@ -1,30 +1,30 @@
-"""Whether probabilities are frequencies: bins that are filled image by image."""
+"""Calibration of probabilities: reliability in bins that are filled image by image."""
 
 import numpy as np
 import pandas as pd
 
 
 class Reliability:
-    """Counts by predicted probability, in bins of equal width; see `metrics.ece` for vectors and bins of equal number.
+    """Counts in bins of equal width of the probability; for vectors and bins of equal counts, see `metrics.ece`.
 
     Parameters
     ----------
     bins
-        Their number.
+        Number of bins.
     """
 
     def __init__(self, bins: int = 15) -> None:
         self.bins = bins
-        self.counts = np.zeros((3, bins))  # examples, summed probability, those that are true
+        self.counts = np.zeros((3, bins))  # examples, summed probability, true examples
 
     def add(self, probability: np.ndarray, target: np.ndarray) -> None:
-        """Count more examples: probabilities of any shape, and whether each came true."""
+        """Add examples: probabilities of any shape, and whether each is true."""
         p, true = np.asarray(probability, float).ravel(), np.asarray(target, bool).ravel()
         which = (p * self.bins).astype(int).clip(0, self.bins - 1)
         self.counts += [np.bincount(which, weights, self.bins) for weights in (None, p, true)]
 
     def table(self) -> pd.DataFrame:
-        """One row a bin that is not empty: low, high (its ends), n, probability (the mean), frequency."""
+        """Return one row per non-empty bin: low, high (edges), n, probability (mean), frequency."""
         edges, (n, p, true) = np.linspace(0, 1, self.bins + 1), self.counts
         full = n > 0
         found = {"low": edges[:-1], "high": edges[1:], "n": n.astype(int)}
@@ -35,9 +35,9 @@ class Reliability:
         return pd.DataFrame(found)[full].reset_index(drop=True)
 
     def ece(self) -> float:
-        """Expected calibration error: mean distance of probability and frequency, bins weighted by their examples.
+        """Return the expected calibration error: mean distance between probability and frequency, weighted by counts.
 
-        Between 0 and 1; nan without examples.
+        It lies between 0 and 1, and is nan without examples.
 
         References
         ----------

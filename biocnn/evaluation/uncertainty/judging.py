@@ -1,4 +1,4 @@
-"""Uncertainty held against the truth: are probabilities frequencies, are unsure objects false, unsure images bad?"""
+"""Evaluation of uncertainty: calibration, separation of false objects, and risk of images."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -15,16 +15,16 @@ from biocnn.evaluation.uncertainty.ranking import area, risk_coverage
 from biocnn.metrics import auroc, average_precision_iou, dice
 from biocnn.metrics.masks import IGNORE
 
-MATCHED = 0.5  # IoU from which on an object is said to be true
+MATCHED = 0.5  # smallest IoU of a matched object
 
 
 class Judge(ABC):
-    """Takes the maps of one image after the other; gives tables.
+    """Evaluates the uncertainty maps of images, added one by one.
 
     Parameters
     ----------
     dataset
-        Holds the truth.
+        Data set with the truth.
     """
 
     def __init__(self, dataset: Dataset) -> None:
@@ -34,7 +34,7 @@ class Judge(ABC):
         self.pixels: dict[tuple[str, str, str], Reliability] = {}
 
     def add(self, method: str, split: str, row: int, found: Uncertainty, decided: np.ndarray) -> None:
-        """Judge what a method says of the example of this row, and what was decided of its mean answer."""
+        """Add the maps of a method for the example in this row, and the mask or labels decided from their mean."""
         target = self.dataset.y[row][0]
         known = target != IGNORE
         judged = Uncertainty(found.mean[:, known], found.entropy[known], found.mutual_information[known])
@@ -58,31 +58,31 @@ class Judge(ABC):
 
     @abstractmethod
     def of_image(self, decided: np.ndarray, found: Uncertainty) -> float:
-        """How bad the network itself expects its mask or labels of an image to be.
+        """Estimate the uncertainty of an image from the predictions alone.
 
         Parameters
         ----------
         decided
-            What was made of the mean: a mask or labels, shape (*spatial).
+            Mask or labels from the mean probability, shape (*spatial).
         found
-            Maps of the image.
+            Uncertainty maps of the image.
 
         Returns
         -------
         uncertainty
-            0 to 1.
+            Uncertainty from 0 to 1.
         """
 
     @abstractmethod
     def pieces(self, decided: np.ndarray, target: np.ndarray, row: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        """Of each class but the background: its name, predicted and true objects, or connected pieces."""
+        """Yield name, predicted and true objects (or connected pieces) of each class except the background."""
 
     @abstractmethod
     def risk(self, decided: np.ndarray, target: np.ndarray, row: int) -> float:
-        """What is lost by the image of this row, 0 to 1."""
+        """Return the loss of the image in this row, 0 to 1."""
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """By name: per_image, per_object, calibration, risk_coverage, summary."""
+        """Return the tables per_image, per_object, calibration, risk_coverage and summary by name."""
         images, objects = pd.DataFrame(self.images), pd.concat(self.objects, ignore_index=True)
         bins, curves, rows = [], [], []
 
@@ -115,7 +115,7 @@ class Judge(ABC):
         }
 
     def describe(self) -> Iterator[str]:
-        """The summary of the test part, line by line."""
+        """Yield the summary of the test split as log lines."""
         for row in self.summary[self.summary["split"] == "test"].itertuples():
             yield f"test {row.method}, {row.of}: {row.measure} = {row.value:.4f} (n = {row.n:,})"
 
@@ -124,21 +124,22 @@ class ClassJudge(Judge):
     """Judges classes of pixels."""
 
     def of_image(self, decided: np.ndarray, found: Uncertainty) -> float:
-        """One minus the Dice of the decision with the probabilities themselves, averaged over the classes but the
-        background; where there is nothing of a class, the largest probability that there is.
+        """Return 1 minus the Dice of mask and probabilities, averaged over all classes except the background.
+
+        For a class without pixels, its largest probability is used.
         """
         p = self.task.distribution(found.mean)
         return float(np.mean([_expected_loss(decided == k, p[k]) for k in self.task.classes().values()]))
 
     def pieces(self, decided: np.ndarray, target: np.ndarray, row: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        """Connected pieces of each class."""
+        """Yield the connected pieces of each class."""
         from skimage.measure import label
 
         for name, k in self.task.classes().items():
             yield name, label((decided == k) & (target != IGNORE)), label(target == k)
 
     def risk(self, decided: np.ndarray, target: np.ndarray, row: int) -> float:
-        """One minus the mean Dice of all classes but the background."""
+        """Return 1 minus the mean Dice of all classes except the background."""
         return 1 - float(np.mean([dice(decided, target, label=k) for k in self.task.classes().values()]))
 
 
@@ -146,15 +147,15 @@ class ObjectJudge(Judge):
     """Judges labelled objects."""
 
     def of_image(self, decided: np.ndarray, found: Uncertainty) -> float:
-        """The mean over objects of `object_uncertainty`; without objects, the largest probability of foreground."""
+        """Return the mean `object_uncertainty` or, without objects, the largest foreground probability."""
         return float(object_uncertainty(decided, found).mean() if decided.any() else (1 - found.mean[0]).max())
 
     def pieces(self, decided: np.ndarray, target: np.ndarray, row: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        """All objects."""
+        """Yield all objects."""
         yield "object", decided, self.dataset.labels[row][0]
 
     def risk(self, decided: np.ndarray, target: np.ndarray, row: int) -> float:
-        """One minus the mean precision at IoU .5 to .9."""
+        """Return 1 minus the mean average precision at IoU .5 to .9."""
         return 1 - float(average_precision_iou(decided, self.dataset.labels[row][0]).mean())
 
 
@@ -175,5 +176,5 @@ def _objects(output: str, labels: np.ndarray, target_labels: np.ndarray, found: 
 
 
 def _expected_loss(mask: np.ndarray, p: np.ndarray) -> float:
-    """One minus the Dice of a mask with its probabilities."""
+    """Return 1 minus the Dice of a mask and its probabilities."""
     return 1 - 2 * float(p[mask].sum()) / float(mask.sum() + p.sum()) if mask.any() else float(p.max())

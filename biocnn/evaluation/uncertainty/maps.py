@@ -1,4 +1,4 @@
-"""Several answers about one image -> their mean, and maps of how unsure they are and how much they disagree."""
+"""Uncertainty maps from several predictions of one image: mean, entropy and mutual information."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,18 +10,19 @@ from biocnn.tasks.maps import MapTask
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """What several answers about an image amount to.
+    """Mean and uncertainty of several predictions of an image.
 
     Parameters
     ----------
     mean
-        The mean answer, shape (K, *spatial), float32.
+        Mean prediction, shape (K, *spatial), float32.
     entropy
-        Of the mean, shape (*spatial), float32: 0 where one class is certain, 1 where all are equally likely. It is all
-        the uncertainty there is: that of the answers themselves, and that of their disagreement.
+        Entropy of the mean, shape (*spatial), float32: 0 if one class is certain, 1 if all are equally likely. It is
+        the total uncertainty, of the single predictions and of their disagreement.
     mutual_information
-        Between class and answer, shape (*spatial), in the same unit: how much of the entropy is disagreement. 0 where
-        all answers agree, however unsure they are: more data of the same kind would not help there.
+        Mutual information of class and prediction, shape (*spatial), in the same unit: the part of the entropy due to
+        disagreement. It is 0 if all predictions agree, even on a high uncertainty, which more data of the same kind
+        would not reduce.
 
     References
     ----------
@@ -34,27 +35,27 @@ class Uncertainty:
 
 
 def maps(samples: Iterable[np.ndarray], task: MapTask) -> Uncertainty:
-    """Reduce answers to maps, one after the other, so that memory holds one at a time.
+    """Reduce predictions to uncertainty maps, with one prediction in memory at a time.
 
     Parameters
     ----------
     samples
-        At least one; each of shape (K, *spatial), as ``Model.predict`` gives it.
+        One or more predictions of shape (K, *spatial), as from ``Model.predict``.
     task
-        Says what the entropy of an answer is.
+        Task that defines the entropy of a prediction.
     """
-    total, unsure, number = None, None, 0
+    total, entropy, number = None, None, 0
     for p in samples:
         found = task.entropy(p)
-        total, unsure = (np.array(p, np.float32), found) if total is None else (total + p, unsure + found)
+        total, entropy = (np.array(p, np.float32), found) if total is None else (total + p, entropy + found)
         number += 1
     if total is None:
         raise ValueError("no samples")
     mean = total / np.float32(number)
     whole = task.entropy(mean)
-    return Uncertainty(mean, whole, np.maximum(whole - unsure / np.float32(number), 0) if number > 1 else 0 * whole)
+    return Uncertainty(mean, whole, np.maximum(whole - entropy / np.float32(number), 0) if number > 1 else 0 * whole)
 
 
 def of_probability(p: np.ndarray, task: MapTask) -> Uncertainty:
-    """The maps of a single answer, in which nothing can disagree."""
+    """Return the uncertainty maps of a single prediction, without mutual information."""
     return maps([p], task)

@@ -1,4 +1,4 @@
-"""Images ranked by how unsure the network is: what leaving out the unsure ones saves, what to annotate next."""
+"""Ranking of images by uncertainty: risk against coverage, and images to annotate next."""
 
 from collections.abc import Sequence
 
@@ -7,24 +7,24 @@ import pandas as pd
 
 from biocnn.data.duplicates import ALIKE, comparable
 
-DIFFERENT = 0.5  # correlation below which images are said to be unlike each other
+DIFFERENT = 0.5  # correlation below which images count as different
 
 
 def risk_coverage(uncertainty: np.ndarray, risk: np.ndarray) -> pd.DataFrame:
-    """The mean risk of the images that are kept when the least sure ones are left out.
+    """Compute the mean risk of the remaining images when the most uncertain ones are removed.
 
     Parameters
     ----------
     uncertainty
-        Shape (N,): large where the network is unsure.
+        Uncertainty of each image, shape (N,).
     risk
-        Shape (N,): what is lost by each image, 1 - Dice say.
+        Loss of each image, for example 1 - Dice, shape (N,).
 
     Returns
     -------
     curve
-        N rows, from the surest image alone to all of them: coverage (share kept), risk (their mean), random (what
-        leaving out at random would keep, in expectation) and oracle (what the best order would).
+        N rows, from the most certain image alone to all images: coverage (fraction kept), risk (mean of kept images),
+        random (expected risk for random removal) and oracle (risk for the best order).
 
     References
     ----------
@@ -32,7 +32,7 @@ def risk_coverage(uncertainty: np.ndarray, risk: np.ndarray) -> pd.DataFrame:
     """
     risk = np.asarray(risk, float)
     number = np.arange(1, len(risk) + 1)
-    # Those of one uncertainty are in no order: each counts as the mean of all of them.
+    # Images of equal uncertainty have no order, so each counts as the mean of all of them.
     _, place, count = np.unique(uncertainty, return_inverse=True, return_counts=True)
     shared = (np.bincount(place, risk) / count)[place] if len(risk) else risk
     order = np.argsort(uncertainty, kind="stable")
@@ -47,29 +47,29 @@ def risk_coverage(uncertainty: np.ndarray, risk: np.ndarray) -> pd.DataFrame:
 
 
 def area(curve: pd.DataFrame) -> dict[str, float]:
-    """Areas under a curve of `risk_coverage`, means over its points: risk, random, oracle; nan without images."""
+    """Return the areas under a curve of `risk_coverage`: means of risk, random and oracle; nan without images."""
     return {name: float(curve[name].mean()) for name in ("risk", "random", "oracle")}
 
 
 def annotate_next(ids: Sequence[str], uncertainty: np.ndarray, small: np.ndarray) -> pd.DataFrame:
-    """Which images would teach most: those of which the network is unsure, and no two that are alike.
+    """Rank images for annotation: uncertain images that do not resemble each other come first.
 
-    The first is the least sure. Each next one has the largest uncertainty times 1 - s, where s is its similarity
-    (correlation, mirrored and turned as well, at least 0) to the most similar image that is already on the list.
+    The first image is the most uncertain one. Each next image has the largest uncertainty times 1 - s, where s is its
+    similarity (correlation over mirrored and rotated versions, at least 0) to the most similar image already listed.
 
     Parameters
     ----------
     ids
-        Of N images.
+        Names of N images.
     uncertainty
-        Shape (N,), 0 to 1.
+        Uncertainty of each image, 0 to 1, shape (N,).
     small
-        Shape (N, n, ...), from `biocnn.data.duplicates.small_version`.
+        Small versions from `biocnn.data.duplicates.small_version`, shape (N, n, ...).
 
     Returns
     -------
     ranked
-        Columns rank (from 1), id, uncertainty, similarity and similar_to (of those above it), reason.
+        Columns rank (from 1), id, uncertainty, similarity and similar_to (to images ranked above), reason.
     """
     uncertainty, views = np.asarray(uncertainty, float), comparable(small)
     middle = float(np.median(uncertainty))
@@ -89,7 +89,7 @@ def annotate_next(ids: Sequence[str], uncertainty: np.ndarray, small: np.ndarray
 
 def _reason(value: float, middle: float, similarity: float, like: str) -> str:
     if similarity >= ALIKE:
-        return f"much like {like}, above"
+        return f"similar to {like}, ranked above"
     times = f" ({value / middle:.1f} times the median)" if middle > 0 else ""
-    other = "; unlike those above" if similarity < DIFFERENT and like else ""
+    other = "; different from images above" if similarity < DIFFERENT and like else ""
     return f"uncertainty {value:.3f}{times}{other}"

@@ -1,4 +1,4 @@
-"""Several answers about one image: by runs that were trained apart, from several sides, or by thinned networks."""
+"""Several predictions of one image: by an ensemble of runs, by augmentation, or by dropout."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,35 +25,35 @@ def samples(
     number: int = 16,
     seed: int = 0,
 ) -> Iterator[np.ndarray]:
-    """Ask about one image several times.
+    """Predict one image several times.
 
     Parameters
     ----------
     method
-        ``ensemble``: each of the models once. ``augment``: the first model, about the image's flips and quarter turns.
-        ``dropout``: the first model, with whole channels dropped at random as in training.
+        ``ensemble``: each model once. ``augment``: the first model on flips and quarter turns of the image.
+        ``dropout``: the first model with random channels dropped as in training.
     models
-        Trained on the same task.
+        Models of the same task.
     image
-        Shape (C, *spatial).
+        Image of shape (C, *spatial).
     number
-        The most answers by augment (there are 8 views in 2D and 16 in 3D), and those by dropout.
+        Maximum number of predictions for augment (there are 8 views in 2D and 16 in 3D), number for dropout.
     seed
-        Of what is dropped, which depends on nothing else: all images, and all tiles of an image, are seen by the same
-        thinned networks.
+        Seed of the dropped channels, which depend on nothing else: the same thinned networks predict all images, and
+        all tiles of an image.
 
     Yields
     ------
     probability
-        Shape (K, *spatial), as ``Model.predict`` gives it.
+        Shape (K, *spatial), as from ``Model.predict``.
 
     Raises
     ------
     InputError
-        For dropout, where the network drops no channels.
+        For dropout, if the network has no layer that drops channels.
     """
     if method not in METHODS:
-        raise InputError(f"no method of uncertainty is named {method!r}", nearest(str(method), METHODS))
+        raise InputError(f"unknown uncertainty method {method!r}", nearest(str(method), METHODS))
     agree(models, "image", "uncertainty")
     first = models[0]
     if method == "ensemble":
@@ -69,19 +69,19 @@ def samples(
 
 @contextmanager
 def thinned(network: nn.Module, seed: int, sample: int) -> Iterator[None]:
-    """Let a network in evaluation mode drop channels, the same ones of every image while this lasts.
+    """Let a network in evaluation mode drop channels within the context, the same ones for every image.
 
     Parameters
     ----------
     network
-        With layers that drop whole channels (``nn.Dropout2d``, say).
+        Network with layers that drop whole channels, for example ``nn.Dropout2d``.
     seed, sample
-        Decide which channels.
+        Numbers that determine the channels.
 
     Raises
     ------
     InputError
-        Where no layer drops channels.
+        If no layer drops channels.
 
     References
     ----------
@@ -90,9 +90,9 @@ def thinned(network: nn.Module, seed: int, sample: int) -> Iterator[None]:
     layers = [module for module in network.modules() if isinstance(module, SPATIAL) and module.p > 0]
     if not layers:
         raise InputError(
-            "uncertainty by dropout: the network was trained without layers that drop channels",
+            "uncertainty by dropout: the network has no layers that drop channels",
             "set model.dropout: 0.1 and train again, or use uncertainty.methods: [augment], or several train.seeds "
-            "and [ensemble]",
+            "with [ensemble]",
         )
     handles = [layer.register_forward_hook(_Drop([seed, sample, i], layer.p)) for i, layer in enumerate(layers)]
     try:
@@ -103,7 +103,7 @@ def thinned(network: nn.Module, seed: int, sample: int) -> Iterator[None]:
 
 
 class _Drop:
-    """A hook that drops the same channels whenever its layer runs."""
+    """A hook that drops the same channels each time its layer runs."""
 
     def __init__(self, key: Sequence[int], p: float) -> None:
         self.rng, self.p = np.random.default_rng(key), p

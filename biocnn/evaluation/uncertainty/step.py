@@ -1,4 +1,4 @@
-"""How sure an experiment's networks are of its validation and test images, and of new ones: tables and maps."""
+"""The uncertainty step: tables and maps for validation, test and new images."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -25,21 +25,21 @@ from biocnn.prediction.model import Model
 from biocnn.prediction.stored import Decided, read_predictions
 from biocnn.training.metadata import read_metadata
 
-LARGEST = 4096  # pixels along each axis of a new image that are looked at; of a larger one, the middle
+LARGEST = 4096  # pixels per axis; of a larger new image, only the centre is used
 
 log = logging.getLogger("biocnn")
 
 
-class Answers:
-    """What the runs of an experiment say of its images, stored or asked anew.
+class Samples:
+    """Predictions of images by the runs of an experiment, stored or computed.
 
     Parameters
     ----------
     runs
         Folders with model.safetensors and predictions.
     settings
-        Of an experiment: sections uncertainty, predict and segment, and the seed; a network of one's own that they
-        name is trusted.
+        Settings of the experiment: sections uncertainty, predict and segment, and the seed; a custom network named
+        there is trusted.
     """
 
     def __init__(self, runs: Sequence[Path], settings: Settings) -> None:
@@ -52,7 +52,7 @@ class Answers:
                 self.places.setdefault(key, []).append((which, row))
 
     def models(self, method: str) -> list[Model]:
-        """All of them, loaded when first needed; only the ensemble's answers are means over views."""
+        """Return the models of all runs, loaded on first use; only the ensemble averages over views."""
         settings = self.settings
         tta = settings.predict.tta if method == "ensemble" else "none"
         if tta not in self.loaded:
@@ -64,18 +64,18 @@ class Answers:
 
     @cached_property
     def postprocess(self) -> list[dict[str, Any]]:
-        """How maps become objects, as each run found best."""
+        """Postprocessing from maps to objects, as chosen by each run."""
         return [read_metadata(run / "model.safetensors").postprocess.given() for run in self.runs]
 
     def of_example(self, method: str, key: tuple[str, str], image: np.ndarray) -> Iterator[np.ndarray]:
-        """Answers about a (split, id), only by runs in which it has that split; those of the ensemble are stored."""
+        """Yield predictions of a (split, id) by runs with the example in that split; those of ensembles are stored."""
         if method == "ensemble":
             return (np.asarray(self.stored[which][row], np.float32) for which, row in self.places[key])
         first = self.places[key][0][0]
         return self._samples(method, [self.models(method)[first]], image)
 
     def of_image(self, method: str, image: np.ndarray) -> Iterator[np.ndarray]:
-        """Answers about a new image by all runs."""
+        """Yield predictions of a new image by all runs."""
         return self._samples(method, self.models(method), image)
 
     def _samples(self, method: str, models: Sequence[Model], image: np.ndarray) -> Iterator[np.ndarray]:
@@ -91,53 +91,54 @@ def write_uncertainty(
     Parameters
     ----------
     dataset
-        Of the experiment: images and truth.
+        Data set of the experiment, with images and truth.
     runs
-        As for `Answers`.
+        As for `Samples`.
     decided
-        File of what the step evaluate decided of the ensemble's answers; of those of other methods it is decided here.
+        File with the masks or labels of the ensemble from the step evaluate; those of other methods are decided here.
     settings
-        As for `Answers`. The first of uncertainty.methods makes the maps and the list, which ranks the images of
-        segment.images, or those of the validation and test parts where none are given.
+        As for `Samples`. The first of uncertainty.methods determines the maps and the list of images to annotate, which
+        ranks segment.images or, if there are none, the validation and test images.
     folder
-        Gets per_image.tsv, per_object.tsv, calibration.tsv, risk_coverage.tsv, summary.tsv, annotate_next.tsv, and
-        maps.npz: of each test image ``{id}.entropy`` and ``{id}.mutual_information``, uint8, 255 for an entropy of 1.
+        Receives per_image.tsv, per_object.tsv, calibration.tsv, risk_coverage.tsv, summary.tsv, annotate_next.tsv, and
+        maps.npz with ``{id}.entropy`` and ``{id}.mutual_information`` of each test image, uint8, 255 for an entropy
+        of 1.
 
     Yields
     ------
     line
-        For the log.
+        Log line.
     """
-    answers, stored = Answers(runs, settings), Decided(decided)
+    predictions, stored = Samples(runs, settings), Decided(decided)
     methods, images = settings.uncertainty.methods or ["ensemble"], settings.segment.images
     rows = pd.Series(range(len(dataset.examples)), index=dataset.examples["id"])
     judge: Judge = resolve(dataset.task.uncertainty)(dataset)
     with array_archive(folder / "maps.npz") as store:
         for method in methods:
-            if method != "ensemble":  # whose answers are stored
-                for model in answers.models(method):
+            if method != "ensemble":  # its predictions are stored
+                for model in predictions.models(method):
                     same_data(model, dataset)
-            for split, id in answers.places:
+            for split, id in predictions.places:
                 image = dataset.x[rows[id]]
-                found = maps(answers.of_example(method, (split, id), image), dataset.task)
-                first, _ = answers.places[split, id][0]  # of those that see the image as this split, with folds
+                found = maps(predictions.of_example(method, (split, id), image), dataset.task)
+                first, _ = predictions.places[split, id][0]  # first run with the image in this split
                 if method == "ensemble":
                     labels = stored.of(split, id)
                 else:
-                    labels = dataset.task.decide(found.mean, answers.postprocess[first])
+                    labels = dataset.task.decide(found.mean, predictions.postprocess[first])
                 judge.add(method, split, int(rows[id]), found, labels)
                 if method == methods[0] and split == "test":
                     for name in ("entropy", "mutual_information"):
                         store(f"{id}.{name}", np.rint(255 * getattr(found, name)).astype(np.uint8))
     tables = judge.tables()
     if images is None:
-        # With folds an image is in the validation part of one and in the test part of another.
+        # With folds, an image is in the validation split of one fold and in the test split of another.
         table = tables["per_image"].query("method == @methods[0]").sort_values("split").drop_duplicates("id")
         small = [small_version(dataset.x[rows[id]]) for id in table["id"]]
-        ids, unsure = [f"{row.split}: {row.id}" for row in table.itertuples()], table["uncertainty"].to_numpy()
+        ids, uncertainty = [f"{row.split}: {row.id}" for row in table.itertuples()], table["uncertainty"].to_numpy()
     else:
-        ids, unsure, small = _new(answers, methods[0], judge, images, settings.segment.on_error)
-    tables["annotate_next"] = annotate_next(ids, unsure, np.array(small))
+        ids, uncertainty, small = _new(predictions, methods[0], judge, images, settings.segment.on_error)
+    tables["annotate_next"] = annotate_next(ids, uncertainty, np.array(small))
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.tsv", sep="\t", index=False, float_format="%.6g")
     yield from judge.describe()
@@ -145,11 +146,11 @@ def write_uncertainty(
 
 
 def _new(
-    answers: Answers, method: str, judge: Judge, images: Path, on_error: str
+    predictions: Samples, method: str, judge: Judge, images: Path, on_error: str
 ) -> tuple[list[str], np.ndarray, list[np.ndarray]]:
-    """Name, uncertainty and small version of each new image, but those that are skipped."""
-    ids, unsure, small, failed = [], [], [], None
-    first = answers.models(method)[0]
+    """Return name, uncertainty and small version of each new image that is not skipped."""
+    ids, uncertainty, small, failed = [], [], [], None
+    first = predictions.models(method)[0]
     for name, path in named_images(images):
         try:
             with first.open_image(path) as opened:
@@ -161,13 +162,13 @@ def _new(
             log.warning("skipped: %s", error)
             failed = error
             continue
-        found = maps(answers.of_image(method, image), first.task)
+        found = maps(predictions.of_image(method, image), first.task)
         ids.append(name)
-        unsure.append(judge.of_image(first.task.decide(found.mean, answers.postprocess[0]), found))
+        uncertainty.append(judge.of_image(first.task.decide(found.mean, predictions.postprocess[0]), found))
         small.append(small_version(image))
     if not ids and failed:
         raise failed
-    return ids, np.array(unsure), small
+    return ids, np.array(uncertainty), small
 
 
 def _middle(shape: Sequence[int]) -> tuple[slice, ...]:

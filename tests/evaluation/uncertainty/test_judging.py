@@ -131,7 +131,7 @@ def test_copies_of_an_image_come_last_and_say_so(shape: tuple[int, ...]) -> None
     assert table["id"].tolist()[0] == "a"
     assert table["id"].tolist()[-1] == "b"
     assert table["reason"].iloc[0] == "uncertainty 0.900 (1.8 times the median)"
-    assert table["reason"].iloc[-1] == "much like a, above"
+    assert table["reason"].iloc[-1] == "similar to a, ranked above"
     assert table["similar_to"].iloc[-1] == "a"
     assert table["rank"].tolist() == list(range(1, 8))
 

@@ -16,7 +16,7 @@ from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.evaluation.evaluate import evaluate_stored
 from biocnn.evaluation.uncertainty import maps, samples
-from biocnn.evaluation.uncertainty.step import Answers, write_uncertainty
+from biocnn.evaluation.uncertainty.step import Samples, write_uncertainty
 from biocnn.io.archive import array_archive
 from biocnn.metrics import average_precision_iou, dice
 from biocnn.prediction.model import Model
@@ -132,22 +132,22 @@ def test_new_images_are_ranked(tmp_path: Path) -> None:
         tifffile.imwrite(tmp_path / "new" / f"plate{min(i, 1)}_{i}.tif", np.asarray(dataset.x[min(i, 1)][0]))
     table = written(dataset, runs, tmp_path / "out", "ensemble", new=tmp_path / "new")["annotate_next"]
     assert sorted(table["id"]) == ["plate0_0", "plate1_1", "plate1_2"]
-    assert table["reason"].iloc[-1].startswith("much like plate1_")
+    assert table["reason"].iloc[-1].startswith("similar to plate1_")
 
 
 def test_dropout_without_dropout_is_refused(tmp_path: Path) -> None:
     dataset, runs = made(tmp_path, "mask", seeds=1, dropout=0.0)
     (tmp_path / "out").mkdir()
     decided = evaluated(dataset, runs, tmp_path / "decided.npz")
-    with pytest.raises(InputError, match="without layers that drop channels"):
+    with pytest.raises(InputError, match="no layers that drop channels"):
         list(write_uncertainty(dataset, runs, decided, asked("dropout"), tmp_path / "out"))
 
 
 def test_views_are_averaged_unless_they_are_what_is_asked_about(tmp_path: Path) -> None:
     dataset, runs = made(tmp_path, "mask")
     image = np.asarray(dataset.x[0])
-    answers = Answers(runs, asked("ensemble", "augment", tta="all", samples=8))
-    one, *_ = answers.of_image("ensemble", image)
-    views = list(answers.of_image("augment", image))
+    predictions = Samples(runs, asked("ensemble", "augment", tta="all", samples=8))
+    one, *_ = predictions.of_image("ensemble", image)
+    views = list(predictions.of_image("augment", image))
     assert len(views) == 8
     np.testing.assert_allclose(np.mean(views, axis=0), one, atol=1e-5)

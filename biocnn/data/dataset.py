@@ -1,4 +1,4 @@
-"""The stored data set of an experiment: written once, read by every later step."""
+"""The stored data set of an experiment: written once, read by all later steps."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -29,19 +29,19 @@ from biocnn.tasks.inputs import Input, make_input
 
 
 class Dataset:
-    """Examples, arrays and facts under one folder.
+    """Read the examples, arrays and facts in a folder.
 
     Parameters
     ----------
     folder
-        What ``write`` made.
+        Folder from ``write``.
     fold
-        Whose split and facts are wanted, from 0; without folds there is one.
+        Fold whose split and facts to use, from 0; a data set without folds has one.
 
     Raises
     ------
     InputError
-        Where there is no such fold, or a file is missing or damaged.
+        If there is no such fold, or a file is missing or damaged.
     """
 
     def __init__(self, folder: str | Path, fold: int = 0) -> None:
@@ -60,12 +60,12 @@ class Dataset:
         self.labels = Ragged(folder / "labels.npy") if (folder / "labels.npy").exists() else None
         for name, stored in (("x", self.x), ("y", self.y), ("labels", self.labels)):
             if stored is not None and len(stored) != len(self.examples):
-                said = f"{len(self.examples)} rows, but {name}.npy has {len(stored)} arrays"
-                raise InputError(f"{folder / 'examples.tsv'}: {said}", REMEDY)
+                counts = f"{len(self.examples)} rows, but {name}.npy has {len(stored)} arrays"
+                raise InputError(f"{folder / 'examples.tsv'}: {counts}", REMEDY)
 
     @cached_property
     def ranges(self) -> np.ndarray:
-        """The intensities that become 0 and 1 in each image: shape (N, 2, C), float32."""
+        """Return the intensities that map to 0 and 1 in each image: shape (N, 2, C), float32."""
         if self.facts.normalise == "image":
             return np.load(self.folder / "ranges.npy")
         common = np.array([self.facts.intensity.low, self.facts.intensity.high], np.float32)
@@ -73,49 +73,49 @@ class Dataset:
 
     @cached_property
     def loci(self) -> np.ndarray:
-        """The locus of each sequence, see ``biocnn.data.loci``: shape (N,)."""
+        """Return the locus of each sequence, see ``biocnn.data.loci``: shape (N,)."""
         raw = Raw(self.examples, self.x.__getitem__, self.y.__getitem__, self.facts)
         return loci(leakage.identify(raw), self.examples)
 
     @cached_property
     def task(self) -> Task:
-        """What is asked of these examples."""
+        """Return the task of the data set."""
         return make_task(self.facts)
 
     @cached_property
     def input(self) -> Input:
-        """What the examples are."""
+        """Return the kind of input of the data set."""
         return make_input(self.facts)
 
     def groups(self, column: str) -> np.ndarray:
-        """Which examples are resampled together, (N,): those of a locus, or with the same value in this column."""
+        """Return the resampling unit of each example, (N,): its locus, or its value in this column."""
         if self.input.at_loci:
             return self.loci
         return self.examples.get(column, self.examples["id"]).to_numpy()
 
     def truth(self, row: int) -> np.ndarray:
-        """What is to be found in an example with maps: classes or, where there are objects, labels; (*spatial)."""
+        """Return the ground truth of an example with maps: labels if there are objects, else classes; (*spatial)."""
         return (self.y if self.labels is None else self.labels)[row][0]
 
-    def divided(self, split: pd.Series) -> "Dataset":
-        """The same examples with other parts; what was measured on the training part stays as it was."""
+    def with_split(self, split: pd.Series) -> "Dataset":
+        """Return the same examples with other splits; measurements of the training split are kept."""
         other = copy(self)
         other.examples = self.examples.assign(split=split)
         other.facts = self.facts.model_copy(update={"n": _sizes(split)})
         return other
 
-    def rows(self, *parts: str) -> np.ndarray:
-        """Row numbers of the examples in these parts."""
-        return np.flatnonzero(self.examples["split"].isin(parts))
+    def rows(self, *names: str) -> np.ndarray:
+        """Return the row numbers of the examples in these splits."""
+        return np.flatnonzero(self.examples["split"].isin(names))
 
 
 def read_examples(path: str | Path) -> pd.DataFrame:
-    """A table with the columns id, split and perhaps group, where NA, say, is a name and nothing missing.
+    """Read a table with the columns id, split and optionally group, in which text such as NA is a name.
 
     Raises
     ------
     InputError
-        Where the file is missing or damaged.
+        If the file is missing or damaged.
     """
     names = {"id": str, "group": str, "split": str, FROM: str}
     try:
@@ -138,19 +138,19 @@ def write(raw: Raw, split: Split, seed: int, folder: Path) -> Facts:
     split
         The experiment's section split.
     seed
-        The experiment's seed.
+        Seed of the experiment.
     folder
-        Must not exist yet.
+        Output folder; must not exist yet.
 
     Returns
     -------
     facts
-        As stored in facts.json.
+        Facts as stored in facts.json.
 
     Raises
     ------
     InputError
-        Where ``raw`` is not what ``Raw`` says, or the parts of the split are not fit to learn from and to judge by.
+        If ``raw`` violates the contract of ``Raw``, or a split is not fit for training or evaluation.
     """
     raw = checked(raw)
     examples, checks = raw.examples.copy(), Checks()
@@ -166,7 +166,7 @@ def write(raw: Raw, split: Split, seed: int, folder: Path) -> Facts:
         measured |= resolve(given.measure)(facts, folder, folds, seed)
     examples.to_csv(folder / "examples.tsv", sep="\t", index=False)
     checks.frame().to_csv(folder / "checks.tsv", sep="\t", index=False)
-    # A table names images by the hundred: what was stored of them stands for all.
+    # A table may name hundreds of images, so the hashes of the stored arrays represent them.
     stored = [fingerprint("stored", f"dataset/{name}", folder / name) for name in ("x.npy", "y.npy")]
     measured |= folds[0].facts.given() | {"sources": facts.sources + stored}
     measured |= {"folds": [fold.facts for fold in folds]} if len(folds) > 1 else {}
@@ -177,7 +177,7 @@ def write(raw: Raw, split: Split, seed: int, folder: Path) -> Facts:
 
 @dataclass
 class _Fold:
-    """The part of each example, and what is measured on the parts."""
+    """The split of each example, and what is measured on the splits."""
 
     split: pd.Series
     facts: Measured
@@ -187,45 +187,45 @@ class _Fold:
 
 
 def _sizes(split: pd.Series) -> BySplit[int]:
-    return BySplit[int](**{part: int((split == part).sum()) for part in SPLITS})
+    return BySplit[int](**{name: int((split == name).sum()) for name in SPLITS})
 
 
 def _divide(raw: Raw, examples: pd.DataFrame, split: Split, seed: int, checks: Checks) -> list[_Fold]:
-    """Add columns to the table: split; with folds also fold, and split_1, split_2, ... for all but the first."""
+    """Add columns to the table: split; with folds also fold, and split_1, split_2, ... for all folds but the first."""
     split = _spelled(split, raw, checks)
     if split.folds is None:
         found = [splits.assign(examples, seed, split)]
     else:
         folds = splits.assign_folds(examples, seed, split)
-        found = [splits.parts_of_fold(folds, i, split.folds) for i in range(split.folds)]
+        found = [splits.splits_of_fold(folds, i, split.folds) for i in range(split.folds)]
         examples["fold"] = folds
     identity, folds = leakage.identify(raw), []
-    for i, parts in enumerate(found):
-        parts, leaks = leakage.account(identity, parts, split.remove_leaks, examples["id"], checks)
-        examples[f"split_{i}" if i else "split"] = parts
-        folds.append(_Fold(parts, Measured(n=_sizes(parts), leakage=leaks)))
-        for part, n in folds[-1].facts.n:
+    for i, assigned in enumerate(found):
+        assigned, leaks = leakage.account(identity, assigned, split.remove_leaks, examples["id"], checks)
+        examples[f"split_{i}" if i else "split"] = assigned
+        folds.append(_Fold(assigned, Measured(n=_sizes(assigned), leakage=leaks)))
+        for name, n in folds[-1].facts.n:
             if not n:
                 raise InputError(
-                    f"split.remove_leaks: leaves the {part} part empty", "put examples that are alike into one group"
+                    f"split.remove_leaks: leaves the {name} split empty", "put matching examples into one group"
                 )
     return folds
 
 
 def _spelled(split: Split, raw: Raw, checks: Checks) -> Split:
-    """The section split with the names of groups as the examples have them."""
+    """Return the section split with names of groups as in the examples."""
     given = {"val": split.val, "test": split.test}
-    lists = {part: [str(name) for name in names] for part, names in given.items() if isinstance(names, list)}
+    lists = {key: [str(name) for name in names] for key, names in given.items() if isinstance(names, list)}
     if not (lists and raw.contigs and split.group in ("group", "chrom")):
         return split
     found = raw.contigs.find_groups([name for names in lists.values() for name in names])
     renamed = [f"{name} -> {group}" for name, group in found.items() if name != group]
     checks.add("split", "repaired", "contig names", len(renamed), ", ".join(renamed[:4]))
-    return split.model_copy(update={part: [found.get(name, name) for name in names] for part, names in lists.items()})
+    return split.model_copy(update={key: [found.get(name, name) for name in names] for key, names in lists.items()})
 
 
 def _store(raw: Raw, name: str, path: Path, arrays: Iterable[np.ndarray], dtype: DTypeLike) -> None:
-    """Write arrays, or share what is stored of them already."""
+    """Write arrays, or link them if they are stored already."""
     if raw.folder:
         link(raw.folder / name, path)
     else:
@@ -233,7 +233,7 @@ def _store(raw: Raw, name: str, path: Path, arrays: Iterable[np.ndarray], dtype:
 
 
 def _store_truth(raw: Raw, task: Task, folder: Path) -> list[Any]:
-    """Write what is learned, and truth itself where that does not tell it; what is remembered of each example."""
+    """Write the training targets, and labels if there are objects; return what the task remembers of each example."""
     found = []
 
     def encoded() -> Iterator[np.ndarray]:
@@ -251,9 +251,9 @@ def _store_truth(raw: Raw, task: Task, folder: Path) -> list[Any]:
 
 
 def _measure_truth(task: Task, found: list[Any], folds: list[_Fold], checks: Checks) -> None:
-    """Check the parts of each fold, and measure them."""
+    """Check the splits of each fold, and measure them."""
     for number, fold in enumerate(folds):
-        parts = {part: [found[row] for row in np.flatnonzero(fold.split == part)] for part in SPLITS}
-        for reason, output in task.check_split(parts):
+        by_split = {name: [found[row] for row in np.flatnonzero(fold.split == name)] for name in SPLITS}
+        for reason, output in task.check_split(by_split):
             checks.add(f"split, fold {number}" if len(folds) > 1 else "split", "note", reason, 1, output)
-        fold.add(**task.measure(parts))
+        fold.add(**task.measure(by_split))

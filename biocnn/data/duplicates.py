@@ -1,23 +1,23 @@
-"""Images that look alike, though their pixels differ: brighter, scaled, saved with losses, mirrored or turned."""
+"""Detection of near-duplicate images: brighter, scaled, compressed with loss, mirrored or rotated copies."""
 
 import numpy as np
 
 from biocnn.nn.views import turn, views
 
-# Side of the small version that stands for an image.
+# Side of the thumbnail of an image, in pixels.
 SIDES = {2: 32, 3: 12}
-# Correlation from which images count as alike. Among up to 150 training images of each of six sets (nuclei of DSB2018,
-# DRIVE, ISBI-2012, white blood cells, chest X-rays, hippocampus volumes) no two different images had more than .91.
-# Copies that were brighter, noisy, blurred, of half the size, JPEG of quality 50, mirrored or turned had .97 or more.
-# Missed are X-rays of 28 pixels with noise of 5% (.89), blurred (.71) or halved; copies with a gamma of .7 or 1.5 in
-# DRIVE, whose images are much alike (.79), but in no other set; and crops.
+# Correlation from which images count as near-duplicates. Among up to 150 training images of each of six sets (nuclei of
+# DSB2018, DRIVE, ISBI-2012, white blood cells, chest X-rays, hippocampus volumes) no two different images exceeded .91.
+# Copies that were brighter, noisy, blurred, half the size, JPEG of quality 50, mirrored or rotated had .97 or more.
+# Missed are X-rays of 28 pixels with 5% noise (.89), blurred (.71) or halved; copies with a gamma of .7 or 1.5 in
+# DRIVE, whose images are very similar (.79), but in no other set; and crops.
 ALIKE = 0.95
-_ENOUGH = 8  # images whose mean is not just one of them
-_AT_ONCE = 512  # images compared with all others
+_ENOUGH = 8  # images from which the mean is not dominated by one of them
+_AT_ONCE = 512  # images compared with all others at a time
 
 
 def small_version(image: np.ndarray) -> np.ndarray:
-    """What an image looks like from afar: its mean over boxes that divide each axis alike, mean 0, length 1.
+    """Return a thumbnail of an image: means over equal boxes, standardised to mean 0 and length 1.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def small_version(image: np.ndarray) -> np.ndarray:
     Returns
     -------
     small
-        Shape (n, ...), float32, n of ``SIDES`` along each axis; zeros where the image is constant.
+        Shape (n, ...), float32, with n of ``SIDES`` along each axis; zeros for a constant image.
     """
     small = image.mean(axis=0, dtype=np.float32)
     for axis in range(small.ndim):
@@ -36,7 +36,7 @@ def small_version(image: np.ndarray) -> np.ndarray:
 
 
 def _boxes(length: int, parts: int) -> np.ndarray:
-    """Weights (parts, length) that average each of ``parts`` equal pieces of an axis; pixels may be shared."""
+    """Return weights (parts, length) that average each of ``parts`` equal pieces of an axis; edges split pixels."""
     edges = np.linspace(0, length, parts + 1)
     pixels = np.arange(length)
     shared = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
@@ -44,7 +44,7 @@ def _boxes(length: int, parts: int) -> np.ndarray:
 
 
 def _standard(small: np.ndarray) -> np.ndarray:
-    """Each of N to mean 0 and length 1, so that brightness and contrast do not matter; zeros where it is constant."""
+    """Standardise N thumbnails to mean 0 and length 1, whatever the brightness and contrast; zeros if constant."""
     axes = tuple(range(1, small.ndim))
     rounding = 1e-5 * np.sqrt(np.square(small).sum(axis=axes, keepdims=True))
     small = small - small.mean(axis=axes, keepdims=True)
@@ -53,31 +53,31 @@ def _standard(small: np.ndarray) -> np.ndarray:
 
 
 def comparable(small: np.ndarray) -> np.ndarray:
-    """What is compared of images: their small versions in all views, less what all have in common.
+    """Return standardised thumbnails in all views, with the component that all images share removed.
 
     Parameters
     ----------
     small
-        Small versions, (N, n, ...).
+        Thumbnails, (N, n, ...).
 
     Returns
     -------
     views
-        Shape (V, N, P), the first view as it is; products of two rows are correlations.
+        Shape (V, N, P), the original view first; products of two rows are correlations.
     """
     rest = _standard(_without_common(small))
     return _turned(rest).reshape(-1, len(small), rest[0].size)
 
 
 def _turned(small: np.ndarray) -> np.ndarray:
-    """Small versions (N, n, ...) in all flips and quarter turns (of the last two axes): (8 or 16, N, n, ...)."""
+    """Return thumbnails (N, n, ...) in all flips and quarter turns of the last two axes: (8 or 16, N, n, ...)."""
     return np.stack([turn(small, view) for view in views(small.ndim - 1)])
 
 
 def _without_common(small: np.ndarray) -> np.ndarray:
-    """Images without what they share with the mean image, mirrored and turned in all ways; with few, without its mean.
+    """Project out the mean image in all views; with few images, subtract its average over the views.
 
-    The views of the mean span a space that no view leads out of, so that copies stay copies when they are turned.
+    The views of the mean span a space that is closed under all views, so copies stay copies when rotated.
     """
     mean = _turned(small.mean(axis=0, keepdims=True))[:, 0]
     if len(small) < _ENOUGH:
@@ -89,19 +89,19 @@ def _without_common(small: np.ndarray) -> np.ndarray:
 
 
 def alike(small: np.ndarray) -> list[tuple[int, int, float]]:
-    """Pairs of images that look alike, as they are, mirrored or turned.
+    """Find pairs of near-duplicate images, mirrored or rotated ones included.
 
-    What all images of the set have in common (a round field of view, say) is left out first: their mean in all views.
+    What all images of the set share (e.g. a round field of view) is removed first: their mean in all views.
 
     Parameters
     ----------
     small
-        Small versions, (N, n, ...).
+        Thumbnails, (N, n, ...).
 
     Returns
     -------
     pairs
-        Numbers i < j of two images, and their largest correlation, from ``ALIKE`` on.
+        Indices i < j of two images, and their largest correlation, if at least ``ALIKE``.
     """
     known = np.flatnonzero(small.reshape(len(small), -1).any(axis=1))
     if len(known) < 2:

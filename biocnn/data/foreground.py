@@ -1,4 +1,4 @@
-"""Where in each image each class is: some of its pixels, stored once, so that patches can be centred on rare ones."""
+"""Positions of each class in each image: a stored sample of its pixels, for patches centred on rare classes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,21 +9,21 @@ from biocnn.core.errors import InputError
 from biocnn.io.ragged import Ragged
 from biocnn.metrics.masks import IGNORE
 
-MOST = 400_000  # pixels stored of all images
-EACH = (32, 4096)  # pixels stored of each class and image, as the number of images allows; fewer where there are fewer
+MOST = 400_000  # pixels stored over all images
+EACH = (32, 4096)  # bounds of the pixels stored per class and image, depending on the number of images
 
 
 def write_places(masks: Ragged, path: Path, seed: int) -> None:
-    """Draw pixels of each class of each mask, as a function of the seed, and store them.
+    """Sample and store pixels of each class of each mask, determined by the seed.
 
     Parameters
     ----------
     masks
-        Masks (K, *spatial), the classes in the first channel.
+        Masks (K, *spatial), with the classes in the first channel.
     path
-        The ``.npy`` file to write: int64, columns image, class, pixel (its number in the image, row by row).
+        The ``.npy`` file to write: int64, columns image, class, pixel (flat index in the image).
     seed
-        The experiment's.
+        Seed of the experiment.
     """
     low, high = EACH
     most = min(high, max(low, MOST // max(1, 2 * len(masks))))
@@ -35,7 +35,7 @@ def _places(mask: np.ndarray, image: int, most: int, rng: np.random.Generator) -
     parts = [np.zeros((0, 3), np.int64)]
     counts = np.bincount(mask, minlength=IGNORE)[:IGNORE]
     for value in np.flatnonzero(counts):
-        if counts[value] > max(mask.size // 2, most):  # to list them all would take much memory
+        if counts[value] > max(mask.size // 2, most):  # listing all of them would take much memory
             pixels = rng.integers(mask.size, size=4 * most)
             pixels = pixels[mask[pixels] == value][:most]
         else:
@@ -47,46 +47,46 @@ def _places(mask: np.ndarray, image: int, most: int, rng: np.random.Generator) -
 
 
 class Foreground:
-    """The classes that patches are to show: all but the commonest.
+    """Draw patches that show all classes but the most common one.
 
     Parameters
     ----------
     path
-        What ``write_places`` wrote.
+        File from ``write_places``.
     rows
         Images to draw from.
     shapes
         Shape of each of these, (N, axes).
     shares
-        Share of each class in the pixels of the training part.
+        Share of each class in the pixels of the training split.
 
     Raises
     ------
     InputError
-        Where nothing was stored, as by biocnn 0.1.
+        If the file does not exist, as in data sets made by biocnn 0.1.
     """
 
     def __init__(self, path: Path, rows: np.ndarray, shapes: np.ndarray, shares: Sequence[float]) -> None:
         if not path.exists():
-            raise InputError(f"{path}: is missing, but train.foreground is above 0", "make the data set again")
+            raise InputError(f"{path}: is missing, but train.foreground is above 0", "create the data set again")
         image, value, pixel = np.load(path).T
         position = np.full(1 + max(rows.max(initial=-1), image.max(initial=-1)), -1)
         position[rows] = np.arange(len(rows))
         wanted = (position[image] >= 0) & (value != int(np.argmax(shares)))
         image, value, self.pixel = position[image[wanted]], value[wanted], pixel[wanted]
-        # They lie image by image, and in each class by class; those of one class and image are a group.
+        # Pixels are sorted by image and within it by class; those of one class and image form a group.
         key = np.stack([value, image])
         self.starts = np.flatnonzero((np.diff(key, axis=1, prepend=-1) != 0).any(axis=0))
         self.counts = np.diff(self.starts, append=len(self.pixel))
         self.image, group_class = image[self.starts], value[self.starts]
-        self.groups = [np.flatnonzero(group_class == k) for k in np.unique(group_class)]  # of each class
+        self.groups = [np.flatnonzero(group_class == k) for k in np.unique(group_class)]  # by class
         self.shapes = shapes
 
     def __bool__(self) -> bool:
         return bool(self.groups)
 
     def draw(self, u: np.ndarray, patch: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Patches that show these classes, all as often, and each in all images that have it as often.
+        """Draw patches: classes with equal probability, and for each class its images with equal probability.
 
         Parameters
         ----------
@@ -98,9 +98,9 @@ class Foreground:
         Returns
         -------
         image, where
-            Positions among ``rows``, (M,), and places in the images as ``biocnn.training.patches.Cutter`` takes them,
-            (M, axes).
-            The pixel that was drawn lies in the middle half of the patch along each axis, but near an image's end.
+            Indices among ``rows``, (M,), and positions in the images as for ``biocnn.training.patches.Cutter``,
+            (M, axes). The pixel that was drawn lies in the middle half of the patch along each axis, except near the
+            edges of the image.
         """
         choice = (u[:, 0] * len(self.groups)).astype(int)
         sizes = np.array([len(groups) for groups in self.groups])

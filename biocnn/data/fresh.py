@@ -1,26 +1,26 @@
-"""Shuffled negatives of the training part, drawn anew each epoch."""
+"""Shuffled negatives of the training split, redrawn in each epoch."""
 
 import numpy as np
 import pandas as pd
 
 from biocnn.data.shuffle import shuffle_windows
 
-MIX = np.uint64(0x9E3779B97F4A7C15)  # an odd number whose powers spread the bits of a word
+MIX = np.uint64(0x9E3779B97F4A7C15)  # an odd number whose powers mix the bits of a word well
 
 
 class FreshShuffles:
-    """Another dinucleotide shuffle of each shuffled negative, for every epoch.
+    """Redraw the dinucleotide shuffle of each shuffled negative in each epoch.
 
-    A shuffle of a shuffle has the same dinucleotides, and is again any of their orders with the same probability.
+    A shuffle of a shuffle has the same dinucleotides, and each of their orders has the same probability again.
 
     Parameters
     ----------
     codes
-        All training examples, shape (N, L), uint8, flanks included, padded with 5 where lengths vary.
+        All training examples, shape (N, L), uint8, flanks included, padded with 5 if lengths vary.
     examples
-        Their table. Redrawn are those whose kind is "shuffled" and whose split is "train".
+        Their table. Examples with kind "shuffled" and split "train" are redrawn.
     flank
-        Bases at both ends of ``codes`` that are not part of the window; the window and its flanks are shuffled apart.
+        Bases at both ends of ``codes`` outside the window; the window and its flanks are shuffled separately.
     """
 
     def __init__(self, codes: np.ndarray, examples: pd.DataFrame, flank: int) -> None:
@@ -32,9 +32,9 @@ class FreshShuffles:
         self._others = self._digests(codes[~fresh]) if fresh.any() else np.empty(0, np.uint64)
 
     def draw(self, seed: int, epoch: int) -> np.ndarray:
-        """Codes of ``rows``, shape (rows, L): a function of the arguments and the data.
+        """Return codes of ``rows``, shape (rows, L), determined by the arguments and the data.
 
-        A sequence of few orders may be shuffled back into the positive that it came from; it stays as stored instead.
+        A sequence with few orders may be shuffled back into the positive that it came from; it then stays as stored.
         """
         drawn = shuffle_windows(self.stored, self.window, np.random.default_rng([seed, epoch, *b"shuffle"]))
         again = np.isin(self._digests(drawn), self._others)
@@ -42,7 +42,7 @@ class FreshShuffles:
         return drawn
 
     def _digests(self, codes: np.ndarray) -> np.ndarray:
-        """A number for each window, equal where all bases are: shape (N,), uint64."""
+        """Hash each window: shape (N,), uint64, equal if all bases are equal."""
         window = codes[:, self.window]
         padded = np.zeros((len(window), -(-window.shape[1] // 8) * 8), np.uint8)
         padded[:, : window.shape[1]] = window

@@ -1,4 +1,4 @@
-"""What the parts of a split share, and should not: the same example, windows that overlap, images that look alike."""
+"""Leakage between splits: identical examples, overlapping windows, near-duplicate images."""
 
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -22,30 +22,30 @@ KINDS = {
     "exact": "{1} examples that are the same as a {0} example",
     "reverse_complement": "{1} examples that are the reverse complement of a {0} example",
     "overlap": "{1} windows that overlap a {0} window",
-    "alike": "{1} images that look like a {0} image, turned perhaps",
+    "alike": "{1} images that look like a {0} image, possibly mirrored or rotated",
     "named": "{1} images of the same slide (or patient) as a {0} image, by their names",
 }
-_DOUBTFUL = ("named",)  # told, but not removed
-REMOVED = "removed"  # the part of examples that are in none
+_DOUBTFUL = ("named",)  # reported, but not removed
+REMOVED = "removed"  # split of examples that were taken out
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What tells examples apart: numbers that are equal where they are alike, and windows.
+    """Identify examples by numbers that are equal for matching examples, and by windows.
 
     Parameters
     ----------
     exact
         One number for all examples with the same content, shape (N,).
     either_strand
-        Likewise, where reverse complements are alike, too.
+        One number for all examples that are equal or reverse complements, shape (N,).
     windows
-        Start and end, (N, 2), contigs laid end to end; None where examples are no windows of a genome.
+        Start and end, (N, 2), with contigs laid end to end; None for examples without a genome.
     pairs
-        Numbers of images that look alike, (M, 2); None for sequences.
+        Indices of near-duplicate images, (M, 2); None for sequences.
     wholes
-        One number for all images that are pieces of one thing by their names, shape (N,); None where names do not say
-        so, or groups do.
+        One number for all images that are pieces of one slide or patient according to their names, shape (N,); None if
+        names do not tell, or groups already do.
     """
 
     exact: np.ndarray
@@ -61,7 +61,7 @@ def identify(raw: Raw) -> Identity:
 
 
 def identify_sequences(raw: Raw) -> Identity:
-    """By the window without its flanks, read in either direction where it is DNA."""
+    """Identify sequences by the window without its flanks, for DNA on either strand."""
     flank = raw.facts.flank
     own, either = [], []
     for row in range(len(raw.examples)):
@@ -74,7 +74,7 @@ def identify_sequences(raw: Raw) -> Identity:
 
 
 def identify_images(raw: Raw) -> Identity:
-    """By all pixels, by a small version, and by names."""
+    """Identify images by all pixels, by a thumbnail, and by name."""
     own, small = [], []
     for row in range(len(raw.examples)):
         x = raw.x(row)
@@ -86,7 +86,7 @@ def identify_images(raw: Raw) -> Identity:
 
 
 def _numbers(found: list[Any]) -> np.ndarray:
-    """One number for all that are equal."""
+    """Return one number per distinct value."""
     return pd.factorize(np.array(found, object))[0]
 
 
@@ -98,7 +98,7 @@ def _windows(examples: pd.DataFrame) -> np.ndarray:
     columns = [pd.to_numeric(examples[name], errors="coerce") for name in ("start", "end")]
     known = (examples["chrom"].notna() & columns[0].notna() & columns[1].notna()).to_numpy()
     start, end = (column.fillna(0).to_numpy(np.int64) for column in columns)
-    # Those that are from nowhere, shuffled ones say, get no length, and a contig of their own.
+    # Examples without a position, e.g. shuffled ones, get no length and a contig of their own.
     start, end = np.where(known, start, 0), np.where(known, end, 0)
     contig = np.where(known, pd.factorize(examples["chrom"])[0], -1)
     low = start.min()
@@ -106,10 +106,10 @@ def _windows(examples: pd.DataFrame) -> np.ndarray:
 
 
 def leaks(identity: Identity, split: pd.Series) -> dict[tuple[str, str], dict[str, np.ndarray]]:
-    """For each pair of parts and each kind of leak, the rows of the second part that have a match in the first."""
+    """Return, for each pair of splits and kind of leak, the rows of the second split with a match in the first."""
     found = {}
     for pair in PAIRS:
-        first, second = (np.flatnonzero(split == part) for part in pair)
+        first, second = (np.flatnonzero(split == name) for name in pair)
         exact = np.isin(identity.exact[second], identity.exact[first])
         found[pair] = {"exact": second[exact]}
         if identity.pairs is None:
@@ -129,25 +129,25 @@ def leaks(identity: Identity, split: pd.Series) -> dict[tuple[str, str], dict[st
 def account(
     identity: Identity, split: pd.Series, remove: bool, ids: pd.Series, checks: Checks
 ) -> tuple[pd.Series, list[Leak]]:
-    """Count what leaks, and where ``remove`` take it out of the second part of each pair.
+    """Count leaks and, with ``remove``, take them out of the second split of each pair.
 
     Parameters
     ----------
     identity
-        Of all examples.
+        Identity of all examples.
     split
-        The part of each.
+        Split of each example.
     remove
-        Whether to take out.
+        Whether to take leaks out.
     ids
-        Name of each, for the checks.
+        Name of each example, for the checks.
     checks
-        Gets a row for each pair of parts and kind of leak that was found.
+        Receives a row for each pair of splits and kind of leak found.
 
     Returns
     -------
     split, rows
-        The part of each, ``REMOVED`` where it was taken out; and a row for each pair of parts.
+        Split of each example, ``REMOVED`` if it was taken out; and a row for each pair of splits.
     """
     rows, cleaned = [], split.copy()
     for pair, kinds in leaks(identity, split).items():
@@ -158,6 +158,6 @@ def account(
             outcome = "dropped" if remove and kind not in _DOUBTFUL else "note"
             checks.add("split", outcome, KINDS[kind].format(*pair), len(found), "".join(ids.iloc[found[:1]]))
         if remove:
-            sure = [found for kind, found in kinds.items() if kind not in _DOUBTFUL]
-            cleaned.iloc[np.unique(np.concatenate(sure))] = REMOVED
+            certain = [found for kind, found in kinds.items() if kind not in _DOUBTFUL]
+            cleaned.iloc[np.unique(np.concatenate(certain))] = REMOVED
     return cleaned, rows

@@ -1,4 +1,4 @@
-"""Examples that are one piece of evidence: windows that overlap, the same sequence, shuffles of one positive."""
+"""Loci of examples that are not independent: overlapping windows, equal sequences, shuffles of one positive."""
 
 import numpy as np
 import pandas as pd
@@ -7,21 +7,21 @@ from scipy.sparse.csgraph import connected_components
 
 from biocnn.data.leakage import Identity
 
-FROM = "shuffled_from"  # column: the id of the example that this one is a shuffle of
+FROM = "shuffled_from"  # column: id of the example that was shuffled
 
 
 def loci(identity: Identity, examples: pd.DataFrame) -> np.ndarray:
-    """The locus of each example: those that any chain of likeness connects have the same number.
+    """Assign the same locus to all examples that are connected by a chain of matches.
 
-    Alike are windows that share a base (on either strand), sequences that are equal or reverse complements, and an
-    example and its shuffles.
+    Windows match if they share a base (on either strand), sequences if they are equal or reverse complements, and an
+    example matches its shuffles.
 
     Parameters
     ----------
     identity
-        Of all examples.
+        Identity of all examples.
     examples
-        Their table: id, and perhaps ``shuffled_from``.
+        Their table: id, and optionally ``shuffled_from``.
 
     Returns
     -------
@@ -41,14 +41,14 @@ def loci(identity: Identity, examples: pd.DataFrame) -> np.ndarray:
 
 
 def _alike(numbers: np.ndarray) -> np.ndarray:
-    """Pairs of neighbours among examples of one number: shape (M, 2)."""
+    """Return pairs of consecutive examples with the same number: shape (M, 2)."""
     order = np.argsort(numbers, kind="stable")
     same = np.flatnonzero(np.diff(numbers[order]) == 0)
     return np.stack([order[same], order[same + 1]], axis=1)
 
 
 def _overlapping(windows: np.ndarray) -> np.ndarray:
-    """Pairs of windows, (N, 2), that chain all together that overlap: shape (M, 2)."""
+    """Return pairs of windows, (N, 2), that connect all overlapping ones: shape (M, 2)."""
     order = np.lexsort(windows.T[::-1])
     reach = np.maximum.accumulate(windows[order, 1])
     joined = np.flatnonzero(windows[order[1:], 0] < reach[:-1])

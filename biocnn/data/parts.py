@@ -1,4 +1,4 @@
-"""Some examples and their bases; what negatives are made from."""
+"""Sets of examples with their bases; the input of functions that make negatives."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,26 +13,26 @@ from biocnn.io.genome import Genome
 
 @dataclass(frozen=True)
 class Part:
-    """Some examples: their table, and their bases of shape (N, L), uint8, padded with 5 where lengths vary."""
+    """Hold some examples: their table, and their bases of shape (N, L), uint8, padded with 5 if lengths vary."""
 
     examples: pd.DataFrame
     codes: np.ndarray
 
     def only(self, chosen: np.ndarray) -> "Part":
-        """The examples at these rows (numbers, or true where chosen)."""
+        """Return the examples at these rows (indices or a mask)."""
         return Part(self.examples[chosen] if chosen.dtype == bool else self.examples.iloc[chosen], self.codes[chosen])
 
 
 @dataclass(frozen=True)
 class Site:
-    """What windows of a genome have beyond their bases.
+    """Hold what windows of a genome have in addition to their bases.
 
     Parameters
     ----------
     genome
-        Where the windows are from.
+        Genome of the windows.
     flank
-        Bases at both ends of ``codes`` that are not part of the window.
+        Bases at both ends of ``codes`` outside the window.
     max_unknown
         Largest share of unknown bases in a window.
     stretches
@@ -40,9 +40,9 @@ class Site:
     occupied
         All peaks and windows: chrom, start, end.
     closed
-        Intervals that no window may touch, likewise.
+        Intervals that no window may touch: chrom, start, end.
     cut
-        Table of windows (chrom, start, strand) to their bases, flanks included.
+        Function that returns the bases, flanks included, of a table of windows (chrom, start, strand).
     """
 
     genome: Genome
@@ -56,7 +56,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Positives(Part):
-    """What negatives are made from.
+    """Hold the positives that negatives are made for.
 
     Parameters
     ----------
@@ -65,11 +65,11 @@ class Positives(Part):
     codes
         Shape (N, L), uint8, flanks included.
     read
-        Reads examples of the same kind from a file.
+        Function that reads examples of the same kind from a file.
     site
-        Where windows of a genome come from; None for sequences.
+        Origin of windows of a genome; None for sequences.
     both_strands
-        Whether sequences are alike where one is the reverse complement of the other: DNA.
+        Whether a sequence counts as equal to its reverse complement: DNA.
     """
 
     read: Callable[[Path], Part]
@@ -78,6 +78,6 @@ class Positives(Part):
 
     @property
     def window(self) -> slice:
-        """The columns of ``codes`` without flanks."""
+        """Return the columns of ``codes`` without flanks."""
         flank = self.site.flank if self.site else 0
         return slice(flank, self.codes.shape[1] - flank)

@@ -1,4 +1,4 @@
-"""What every reader of data hands to the rest."""
+"""The result of every data reader."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,25 +13,25 @@ from biocnn.tasks.facts import Facts
 
 @dataclass
 class Raw:
-    """Examples as read, before splits and storage.
+    """Hold examples as read, before splits and storage.
 
     Parameters
     ----------
     examples
-        One row an example: ``id`` (unique), ``group`` (never cut by a split), ``split`` where one is given, and where
-        the example comes from (chrom, start, end, strand, 0-based half-open; or image and mask paths).
+        One row per example: ``id`` (unique), ``group`` (never cut by a split), ``split`` if given, and the origin of
+        the example (chrom, start, end, strand, 0-based half-open; or image and mask paths).
     x
-        Row number to uint8 codes of shape (L,) (0-3 = ACGT, 4 = unknown, 5 = padding, 6-15 = ambiguous), or to an image
-        of shape (C, *spatial) in its own dtype.
+        Function of the row number that returns uint8 codes of shape (L,) (0-3 = ACGT, 4 = unknown, 5 = padding,
+        6-15 = ambiguous), or an image of shape (C, *spatial) in its own dtype.
     y
-        Targets of shape (N, K), float32, nan where one of several is not known; or row number to a mask (uint8, 255 =
-        ignore) or labels (int32) of shape (*spatial).
+        Targets of shape (N, K), float32, nan if one of several is unknown; or a function of the row number that returns
+        a mask (uint8, 255 = ignore) or labels (int32) of shape (*spatial).
     facts
-        What holds for all examples.
+        Facts about all examples.
     contigs
-        The contigs that groups are named after, where a user may spell them otherwise.
+        Contigs that groups are named after, which a user may spell differently.
     folder
-        Where ``biocnn.data.stored_raw`` has stored x and y, if it has.
+        Folder in which ``biocnn.data.stored_raw`` stored x and y, if any.
     """
 
     examples: pd.DataFrame
@@ -42,5 +42,5 @@ class Raw:
     folder: Path | None = None
 
     def truth(self, row: int) -> np.ndarray:
-        """What is true of an example: shape (K,), float32, or (*spatial)."""
+        """Return the ground truth of an example: shape (K,), float32, or (*spatial)."""
         return self.y(row) if callable(self.y) else np.asarray(self.y[row], np.float32)

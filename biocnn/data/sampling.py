@@ -1,4 +1,4 @@
-"""Windows drawn from a genome, outside what is closed to them."""
+"""Random windows of a genome that avoid given intervals."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ import pandas as pd
 from biocnn.io.fasta import UNKNOWN
 from biocnn.io.genome import Genome
 
-ROUNDS = 20  # of drawing windows, before what is found has to do
-BINS = 101  # of GC content, 1% each
+ROUNDS = 20  # most batches of random windows
+BINS = 101  # bins of GC content, 1% each
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """A part of a contig, 0-based, half-open."""
+    """An interval of a contig, 0-based, half-open."""
 
     chrom: str
     start: int
@@ -24,12 +24,12 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Background:
-    """Where windows may be drawn from.
+    """Regions to draw windows from.
 
     Parameters
     ----------
     genome
-        The genome.
+        Genome of the windows.
     closed
         Intervals that no window may touch: chrom, start, end.
     window
@@ -44,9 +44,9 @@ class Background:
     max_unknown: float
 
     def draw(self, stretch: Stretch, wanted: int, rng: np.random.Generator) -> np.ndarray:
-        """Starts of up to ``wanted`` windows within a stretch, none twice, drawn evenly among those left.
+        """Draw the starts of up to ``wanted`` distinct windows within a stretch, uniformly among those left.
 
-        None overlaps another, until there is no room for one more that does not.
+        Windows do not overlap each other until no room is left.
         """
         apart = Apart(self.window)
         for batch, _ in self._batches(stretch, wanted, rng, apart):
@@ -64,10 +64,10 @@ class Background:
         return starts
 
     def draw_gc(self, stretch: Stretch, goal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Starts of windows whose GC content fills the histogram ``goal`` of shape (101,), or comes nearest.
+        """Draw the starts of windows whose GC content matches the histogram ``goal`` of shape (101,).
 
-        None overlaps another as long as windows of the wanted GC content are found that do not; then overlaps are
-        taken; then the nearest GC content.
+        Windows do not overlap each other while enough of the required GC content are found; then overlaps are allowed;
+        then the nearest GC content is used.
         """
         need, apart = goal.copy(), Apart(self.window)
         for starts, codes in self._batches(stretch, 2 * int(goal.sum()), rng, apart):
@@ -84,7 +84,7 @@ class Background:
                 starts, bins = starts[fresh], gc_percent(codes)[fresh]
                 counts = np.bincount(bins, minlength=BINS)
                 order = np.argsort(bins, kind="stable")
-                rank = np.empty(len(bins), np.int64)  # among the windows of the same GC content
+                rank = np.empty(len(bins), np.int64)  # rank among windows of the same GC content
                 rank[order] = np.arange(len(bins)) - (np.cumsum(counts) - counts)[bins[order]]
                 fits = rank < need[bins]
                 need -= np.minimum(need, counts)
@@ -102,19 +102,19 @@ class Background:
     def _batches(
         self, stretch: Stretch, wanted: int, rng: np.random.Generator, apart: "Apart | None" = None
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Starts and bases of windows that may be taken, of which none overlaps those in ``apart``.
+        """Yield starts and bases of candidate windows, none of which overlaps those in ``apart``.
 
-        A bounded number of batches, so this always ends.
+        The number of batches is limited, so the generator always ends.
         """
         contig, seen, few = self.genome.names.index(stretch.chrom), np.empty(0, np.int64), False
         for _ in range(ROUNDS):
             first, size = self._free(stretch, apart.starts if apart else [])
             ends, total = np.cumsum(size), int(size.sum())
-            few = total <= 8 * wanted  # then all of them are looked at
+            few = total <= 8 * wanted  # then all of them are examined
             drawn = rng.permutation(total) if few else rng.integers(0, total, 2 * wanted + 16)
             run = np.searchsorted(ends, drawn, side="right")
             starts = first[run] + drawn - (ends - size)[run]
-            starts = starts[np.sort(np.unique(starts, return_index=True)[1])]  # each once, in the order drawn
+            starts = starts[np.sort(np.unique(starts, return_index=True)[1])]  # without duplicates, in the order drawn
             starts = starts[~np.isin(starts, seen)]
             seen = np.concatenate([seen, starts])
             codes = self.genome.windows(np.full(len(starts), contig), starts, self.window)
@@ -124,7 +124,7 @@ class Background:
                 break
 
     def _free(self, stretch: Stretch, taken: list[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Runs of window starts that touch nothing closed or taken: where each begins, and how many it has."""
+        """Return runs of window starts that touch nothing closed or taken: first start and number of starts."""
         closed, taken = self.closed[self.closed["chrom"] == stretch.chrom], np.array(taken, np.int64)
         start = np.concatenate([closed["start"].to_numpy(np.int64), taken])
         end = np.concatenate([closed["end"].to_numpy(np.int64), taken + self.window])
@@ -138,32 +138,32 @@ class Background:
 
 
 class Apart:
-    """Starts of windows of one length of which none overlaps another."""
+    """Starts of windows of equal length that do not overlap each other."""
 
     def __init__(self, window: int) -> None:
         self.window, self.starts = window, []
-        self._cells: dict[int, int] = {}  # of a window's length: the start in it, of which there is one at most
+        self._cells: dict[int, int] = {}  # by cell of one window length: the only start in it
 
     def fits(self, start: int) -> bool:
-        """Whether a window overlaps none so far."""
+        """Check that a window overlaps none of those added."""
         cell = start // self.window
         near = (self._cells.get(other) for other in (cell - 1, cell, cell + 1))
         return all(other is None or abs(other - start) >= self.window for other in near)
 
     def add(self, start: int) -> None:
-        """Take a window that fits."""
+        """Add a window that fits."""
         self.starts.append(start)
         self._cells[start // self.window] = start
 
 
 def gc_percent(codes: np.ndarray) -> np.ndarray:
-    """GC content of the known bases of each row of shape (N, L), rounded to whole percent."""
+    """Return the GC content of the known bases of each row of shape (N, L), rounded to whole percent."""
     known = np.maximum((codes < UNKNOWN).sum(axis=1), 1)
     return np.rint(100 * ((codes == 1) | (codes == 2)).sum(axis=1) / known).astype(np.int64)
 
 
 def overlaps(intervals: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
-    """Which of the intervals (chrom, start, end) share a base with any of the others: shape (N,), bool."""
+    """Find the intervals (chrom, start, end) that share a base with any of the others: shape (N,), bool."""
     found = np.zeros(len(intervals), bool)
     for chrom, rows in intervals.groupby("chrom", sort=False).indices.items():
         there = others[others["chrom"] == chrom]
@@ -172,7 +172,7 @@ def overlaps(intervals: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
 
 
 def overlapping(windows: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Which windows share a base with at least one of the others.
+    """Find the windows that share a base with at least one of the others.
 
     Parameters
     ----------
@@ -187,19 +187,19 @@ def overlapping(windows: np.ndarray, others: np.ndarray) -> np.ndarray:
     if not len(others):
         return np.zeros(len(windows), bool)
     others = others[np.argsort(others[:, 0], kind="stable")]
-    furthest = np.maximum.accumulate(others[:, 1])  # end of all others up to this one
+    furthest = np.maximum.accumulate(others[:, 1])  # largest end up to this one
     before = np.searchsorted(others[:, 0], windows[:, 1], side="left")  # others that start before the window ends
     return (before > 0) & (furthest[before - 1] > windows[:, 0])
 
 
 def crowded(intervals: pd.DataFrame) -> np.ndarray:
-    """Which of the intervals (chrom, start, end) share a base with another of them: shape (N,), bool."""
+    """Find the intervals (chrom, start, end) that share a base with another of them: shape (N,), bool."""
     found = np.zeros(len(intervals), bool)
     for rows in intervals.groupby("chrom", sort=False).indices.values():
         start, end = (intervals[name].to_numpy()[rows] for name in ("start", "end"))
         order = np.argsort(start, kind="stable")
         touches = start[order][1:] < np.maximum.accumulate(end[order])[:-1]
-        # The one before starts first, so that it is touched by the next one, if by any.
+        # An interval that overlaps a later one overlaps the next one.
         found[rows[order[1:]]] |= touches
         found[rows[order[:-1]]] |= start[order][1:] < end[order][:-1]
     return found

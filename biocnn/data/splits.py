@@ -130,7 +130,7 @@ def balanced_folds(groups: pd.Series, folds: int, seed: int, hint: str = "") -> 
     return groups.map(numbers)
 
 
-def parts_of_fold(numbers: pd.Series, fold: int, folds: int) -> pd.Series:
+def splits_of_fold(numbers: pd.Series, fold: int, folds: int) -> pd.Series:
     """The part of each example in one fold, where ``assign_folds`` gave the numbers.
 
     The fold itself is the test part and the next one (after the last, the first) the validation part; where a test part

@@ -1,4 +1,4 @@
-"""Intervals of a file, as windows of a genome: contig names, centres, bases, and what is left out."""
+"""Windows of a genome around intervals from a file: contig names, centres, bases, and what is dropped."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,24 +19,24 @@ from biocnn.io.genome import Genome
 
 @dataclass
 class Windows:
-    """Makes windows of one length around intervals.
+    """Make windows of one length around intervals.
 
     Parameters
     ----------
     genome
-        Where their bases are from.
+        Genome of the windows.
     window, flank
         Length of a window, and of what is kept beyond each of its ends, in bp.
     center
         What a window is centred on: summit, center, or auto.
     exact
-        Whether contigs of the files must be named as in the genome.
+        Whether contig names in files must equal those of the genome.
     skip_unknown
-        Whether intervals on contigs that the genome lacks are left out, and not an error.
+        Whether intervals on contigs that the genome lacks are dropped instead of an error.
     max_unknown
         Largest share of unknown bases in a window.
     checks
-        Gets the account of what was read, repaired and dropped.
+        Receives counts of what was read, repaired and dropped.
     closed
         Intervals that no window may touch: chrom, start, end.
     """
@@ -52,7 +52,7 @@ class Windows:
     closed: pd.DataFrame
 
     def read(self, path: Path, columns: Sequence[int] = ()) -> pd.DataFrame:
-        """Intervals as ``read_bed`` reads them, with the genome's own contig names and ``at``, to centre windows on."""
+        """Read intervals with ``read_bed``, rename contigs as in the genome, and add ``at``, the centre of windows."""
         peaks = read_bed(path, columns)
         self.checks.add(path.name, "read", "intervals", len(peaks))
         peaks = self._renamed(peaks, path)
@@ -68,7 +68,7 @@ class Windows:
         if not names:
             raise InputError(
                 f"{path}: none of its contigs is in {self.genome.source} ({', '.join(list(lines)[:4])})",
-                "give the genome that the intervals are of",
+                "give the genome that the intervals refer to",
             )
         unknown = ~peaks["chrom"].isin(names)
         lacking = ", ".join(peaks["chrom"][unknown].unique()[:4])
@@ -87,8 +87,8 @@ class Windows:
         if self.center == "summit" and not has_summit.all():
             line = peaks["line"][~has_summit].iloc[0]
             raise InputError(
-                f"{path} line {line}: has no summit, and data.center is summit",
-                "summits are column 10 of a narrowPeak file; set data.center: center or auto",
+                f"{path} line {line}: has no summit, but data.center is summit",
+                "summits are in column 10 of a narrowPeak file; set data.center: center or auto",
             )
         self.checks.add(path.name, "note", "no summit: centred on the middle of the interval", (~has_summit).sum())
         return peaks["summit"].where(has_summit, middle)
@@ -104,31 +104,31 @@ class Windows:
         self.checks.add(path.name, "note", "interval ends beyond its contig", (peaks["end"] > length).sum())
 
     def around(self, peaks: pd.DataFrame, name: str) -> Part:
-        """One window for each interval, but for duplicates, windows of unknown bases and those that may not be.
+        """Make one window per interval; drop duplicates, and windows with unknown bases or on closed intervals.
 
         Parameters
         ----------
         peaks
             Columns chrom, strand, at; all but ``at`` and the ends of the interval are kept.
         name
-            Where they are from, in checks.
+            Name of their source, for checks.
         """
         table = peaks.drop(columns=["end", "summit", "line", "at"], errors="ignore")
         table["start"] = peaks["at"] - self.window // 2
         table["end"] = table["start"] + self.window
         table = self._without(table, named(table)["id"].duplicated(), name, "same window as an earlier line", "")
-        remedy = "is data.blacklist a file of regions to leave out?"
+        remedy = "check that data.blacklist is a file of regions to exclude"
         table = self._without(table, overlaps(table, self.closed), name, "overlaps the blacklist", remedy)
         codes = self.cut(table)
         unknown = (codes[:, self.flank : self.flank + self.window] == UNKNOWN).mean(axis=1) > self.max_unknown
         reason = f"more than {self.max_unknown:.0%} unknown bases"
         remedy = (
-            f"is {self.genome.source} the right genome, and not a masked one? "
+            f"check that {self.genome.source} is the right genome and not a masked one; "
             "data.max_unknown is the largest share allowed"
         )
         table = self._without(table, unknown, name, reason, remedy)
         over = (table["start"] < 0) | (table["end"] > table["chrom"].map(self.genome.contigs))
-        self.checks.add(name, "note", "window over a contig's end: filled with unknown", over.sum())
+        self.checks.add(name, "note", "window beyond a contig's end: filled with unknown bases", over.sum())
         return Part(table.reset_index(drop=True), codes[~unknown])
 
     def _without(
@@ -141,7 +141,7 @@ class Windows:
         return table[~drop]
 
     def cut(self, table: pd.DataFrame) -> np.ndarray:
-        """Bases of windows with their flanks, shape (N, window + 2 flank), uint8; on strand "-", of the other one."""
+        """Return the bases of windows with flanks, (N, window + 2 flank), uint8; reverse complement on strand "-"."""
         contig = table["chrom"].map({name: i for i, name in enumerate(self.genome.names)}).to_numpy()
         codes = self.genome.windows(contig, table["start"].to_numpy() - self.flank, self.window + 2 * self.flank)
         minus = (table["strand"] == "-").to_numpy()
@@ -150,7 +150,7 @@ class Windows:
 
 
 def named(table: pd.DataFrame) -> pd.DataFrame:
-    """The windows, with an ``id`` that says where each lies."""
+    """Add an ``id`` with the position of each window."""
     position = table["chrom"] + ":" + table["start"].astype(str) + "-" + table["end"].astype(str)
     table["id"] = position + "(" + table["strand"] + ")"
     return table

@@ -85,7 +85,7 @@ def inner_fold(dataset: Dataset, part: int, folds: int, group: str, seed: int) -
     rows = dataset.examples[dataset.examples["split"].isin(["train", "val"])]
     numbers = balanced_folds(rows[group].astype(str), folds, seed)
     split = numbers.map(lambda number: "val" if number == part else "train")
-    return dataset.divided(split.reindex(dataset.examples.index, fill_value="not used"))
+    return dataset.with_split(split.reindex(dataset.examples.index, fill_value="not used"))
 
 
 class _Record(Section):

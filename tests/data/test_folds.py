@@ -13,7 +13,7 @@ from tiny import images, sequences, stored
 from biocnn.config.settings import Split
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
-from biocnn.data.splits import SPLITS, assign, assign_folds, balanced_folds, parts_of_fold
+from biocnn.data.splits import SPLITS, assign, assign_folds, balanced_folds, splits_of_fold
 
 
 def table(groups, **columns) -> pd.DataFrame:
@@ -56,7 +56,7 @@ def test_groups_of_one_size_are_dealt_at_random() -> None:
 def test_each_example_is_tested_once_and_validated_once(groups: list[int], folds: int, hashed: bool) -> None:
     examples = table([*groups, *range(61)])
     numbers = assign_folds(examples, 1, Split(folds=folds, hashed=hashed))
-    splits = [parts_of_fold(numbers, fold, folds) for fold in range(folds)]
+    splits = [splits_of_fold(numbers, fold, folds) for fold in range(folds)]
     for part, times in (("test", 1), ("val", 1), ("train", folds - 2)):
         assert (sum((split == part).astype(int) for split in splits) == times).all()
     for split in splits:
@@ -76,7 +76,7 @@ def test_an_official_test_part_stays(columns: dict, settings: dict) -> None:
     assert list(numbers[:5]) == [-1] * 5
     assert numbers[5:].value_counts().to_dict() == dict.fromkeys(range(5), 5)
     for fold in range(5):
-        split = parts_of_fold(numbers, fold, 5)
+        split = splits_of_fold(numbers, fold, 5)
         assert (split[:5] == "test").all()
         assert set(split[numbers == fold]) == {"val"}
         assert (split == "train").sum() == 20

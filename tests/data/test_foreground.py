@@ -115,4 +115,4 @@ def test_the_drawn_pixel_lies_in_the_middle_half_but_not_always_in_the_middle(tm
 def test_older_data_sets_are_refused_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"foreground\.npy: is missing, but train\.foreground is above 0") as caught:
         Foreground(tmp_path / "foreground.npy", np.arange(1), np.ones((1, 2)), [1.0])
-    assert caught.value.remedy == "make the data set again"
+    assert caught.value.remedy == "create the data set again"

@@ -112,7 +112,7 @@ def test_a_window_over_the_end_is_filled_with_unknown(read):
     raw, checks = read("chrI\t0\t2\nchrII\t4996\t5003\n")
     assert bases(raw, 0).startswith("NNNNNN")
     assert bases(raw, 1).endswith("NNNNNN")
-    assert checks.set_index("reason")["count"]["window over a contig's end: filled with unknown"] == 2
+    assert checks.set_index("reason")["count"]["window beyond a contig's end: filled with unknown"] == 2
     assert checks.set_index("reason")["count"]["interval ends beyond its contig"] == 1
 
 

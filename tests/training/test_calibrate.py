@@ -56,7 +56,7 @@ def test_a_trial_repeats_and_says_what_was_run(bound: Dataset) -> None:
 
 def test_the_test_part_changes_no_trial(bound: Dataset) -> None:
     """Targets of the test part turned round: not a digit changes."""
-    other = bound.divided(bound.examples["split"])
+    other = bound.with_split(bound.examples["split"])
     y = np.stack([bound.y[i] for i in range(len(bound.examples))])
     y[bound.rows("test")] = 1 - y[bound.rows("test")]
 

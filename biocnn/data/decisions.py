@@ -1,8 +1,7 @@
-"""What an experiment on images leaves to the data: patch, widths, batch, epochs; each with its reason.
+"""Settings of image experiments that are decided from the data: patch, widths, batch, epochs; each with a reason.
 
-Like nnU-Net's plans these follow from the sizes of images and objects, and from a budget of memory; but they are made
-for two CPU cores as well as for a GPU, so that what costs time (pixels in a batch, steps) is bounded, too.
-
+Like nnU-Net's plans, they follow from the sizes of images and objects and from a memory budget. They are made for two
+CPU cores as well as for a GPU, so what costs time (pixels per batch, steps) is limited, too.
 References
 ----------
 Isensee et al., Nature Methods 18, 203-211 (2021), doi:10.1038/s41592-020-01008-z.
@@ -18,41 +17,41 @@ from biocnn.core.errors import InputError
 from biocnn.tasks.facts import Decision, Facts
 
 GIB = 2**30
-MEMORY_GB = 4.0  # for which facts.json tells the decisions; an experiment may set train.memory_gb
-PATCH_SIDE = {2: 256, 3: 64}  # of a patch with MEMORY_GB; its pixels grow with the memory
+MEMORY_GB = 4.0  # budget of the decisions in facts.json; an experiment may set train.memory_gb
+PATCH_SIDE = {2: 256, 3: 64}  # largest side of a patch with MEMORY_GB; its pixels grow with the memory
 MOST_SIDE = 512
-BATCH_PIXELS = 2**17  # in a batch, for each GB: 8 patches of 256 x 256 with 4 GB
+BATCH_PIXELS = 2**17  # pixels per batch and GB: 8 patches of 256 x 256 with 4 GB
 BATCH = (2, 16)
-BOTTOM = {2: 8, 3: 4}  # pixels that are left of a patch's side at the deepest level, at least
+BOTTOM = {2: 8, 3: 4}  # smallest side of a patch at the deepest level, in pixels
 MOST_LEVELS = 5
 WIDEST = 256
-# Images from which the finest level is so wide; volumes have more pixels to learn from, and to pay for.
+# (number of images, channels of the finest level); volumes have more pixels to learn from, and cost more.
 WIDTHS = {2: ((1000, 32), (100, 24), (0, 16)), 3: ((0, 16),)}
-# Values kept for the way back, by width and pixel: measured with biocnn.core.memory on U-Nets of 2 to 5 levels in 2D
-# and 3D, 9.9 to 12.1 in float32.
+# Values kept for the backward pass, per channel and pixel: measured with biocnn.core.memory on U-Nets of 2 to 5 levels
+# in 2D and 3D, 9.9 to 12.1 in float32.
 KEPT = 12
-STEPS = (50, 250)  # in an epoch
+STEPS = (50, 250)  # bounds of the steps per epoch
 ALL_STEPS = 3000
 EPOCHS = (12, 60)
-RARE = 0.05  # share of pixels below which a class is looked for
-FOREGROUND = 1 / 3  # share of patches for it, as in nnU-Net
+RARE = 0.05  # share of pixels below which a class is oversampled
+FOREGROUND = 1 / 3  # share of patches with rare classes, as in nnU-Net
 
 
 def decide(facts: Facts, settings: Settings | None = None) -> dict[str, Decision]:
-    """Value and reason of each decision about images; what is decided first holds for those after it.
+    """Decide settings of an image experiment; earlier decisions affect later ones.
 
     Parameters
     ----------
     facts
-        Of the data set: spatial_dims, task, sizes, spacing, n, pixels, class_shares, perhaps objects.
+        Facts about the data set: spatial_dims, task, sizes, spacing, n, pixels, class_shares, optionally objects.
     settings
-        An experiment, whose values take the place of decisions; None: all is decided, with 4 GB of memory.
+        Settings of an experiment, whose values override decisions; None: decide all, with 4 GB of memory.
 
     Returns
     -------
     decisions
         patch, channels, batch_size, steps_per_epoch, epochs and foreground. A reason that starts with "given" names the
-        setting that was not left to the data.
+        setting that overrides the decision.
     """
     train, model = (settings.train, settings.model) if settings else (None, None)
     memory = train.memory_gb if train else MEMORY_GB
@@ -74,12 +73,12 @@ def decide(facts: Facts, settings: Settings | None = None) -> dict[str, Decision
 
 
 def resolve(settings: Settings, facts: Facts) -> tuple[Settings, dict[str, Decision]]:
-    """The experiment with a value for everything that it leaves to the data; and all decisions, those given, too.
+    """Fill in all settings that are decided from the data; return also all decisions, including overridden ones.
 
     Raises
     ------
     InputError
-        Where something is left to the data of which nothing is decided.
+        If a setting is left to the data but not decided for them.
     """
     train, model = settings.train, settings.model
     decisions = dict(facts.decisions)
@@ -91,15 +90,15 @@ def resolve(settings: Settings, facts: Facts) -> tuple[Settings, dict[str, Decis
             model = model.model_copy(update={"channels": values["channels"]})
     for key in ("epochs", "batch_size"):
         if getattr(train, key) is None:
-            raise InputError(f"train.{key}: is null, but it is decided for images only", f"give train.{key} a number")
+            raise InputError(f"train.{key}: is null, which is allowed for images only", f"give train.{key} a number")
     return settings.model_copy(update={"train": train, "model": model}), decisions
 
 
 def memory_per_example(channels: Sequence[int], patch: Sequence[int]) -> float:
-    """Bytes that a training step of a U-Net of these widths takes for each patch, in float32; half in bfloat16.
+    """Return the bytes that a training step of a U-Net of these widths takes per patch, in float32; bfloat16 halves it.
 
-    Each level keeps about ``KEPT`` values a pixel and channel; it has a quarter (3D: an eighth) of the pixels of the
-    level before.
+    Each level keeps about ``KEPT`` values per pixel and channel; it has a quarter (3D: an eighth) of the pixels of the
+    previous level.
     """
     values = sum(width / 2 ** (len(patch) * level) for level, width in enumerate(channels))
     return 4 * KEPT * values * math.prod(patch)
@@ -110,21 +109,21 @@ def _patch(facts: Facts, memory: float) -> Decision:
 
 
 def _square(facts: Facts, memory: float) -> Decision:
-    """A square, so that it can be turned; a multiple of 16, so that it can be halved four times."""
+    """Choose a square, which can be rotated; a multiple of 16, so that it can be halved four times."""
     shortest = int(facts.sizes.shorter)
     most = min(MOST_SIDE, int(PATCH_SIDE[2] * math.sqrt(memory / MEMORY_GB)))
     why = ""
     diameter = facts.objects.diameter["95"] if facts.objects.number else 0
     if 4 * diameter > most:
         most = min(MOST_SIDE, math.ceil(4 * diameter / 16) * 16)
-        why = f"; objects are up to {diameter:.0f} px across, and a patch should hold several"
+        why = f"; objects are up to {diameter:.0f} px wide, and a patch should contain several"
     side = max(16, min(most, shortest) // 16 * 16)
     reason = f"the largest multiple of 16 up to {most} that fits the median image (shorter side {shortest} px){why}"
     return Decision(value=[side] * 2, reason=reason)
 
 
 def _box(facts: Facts, memory: float) -> Decision:
-    """The median volume; of one that is too large, a part as long in space in each direction."""
+    """Choose the median volume; if it is too large, a part with the same physical length in each direction."""
     shape = [int(n) for n in facts.sizes.median]
     spacing = facts.spacing or [1.0] * len(shape)
     budget = PATCH_SIDE[3] ** 3 * memory / MEMORY_GB
@@ -132,13 +131,13 @@ def _box(facts: Facts, memory: float) -> Decision:
     while math.prod(sides := [min(n, reach / size) for n, size in zip(shape, spacing, strict=True)]) > budget:
         reach *= 0.99
     multiple = 16 if min(sides) >= PATCH_SIDE[3] else 8
-    # Beyond a volume a patch is mirrored and not learned from: one that is larger loses less than one that is smaller.
+    # Patches are padded by reflection beyond a volume, without loss: a larger patch wastes less than a smaller one.
     up = math.ceil if math.prod(shape) <= budget else round
     value = [max(multiple, up(side / multiple) * multiple) for side in sides]
     size = " x ".join(map(str, shape))
     whole = math.prod(shape) <= budget
     reason = f"holds the median volume ({size}), in multiples of {multiple}" if whole else (
-        f"about {budget:,.0f} voxels of the median volume ({size}), as long in every direction in space; "
+        f"about {budget:,.0f} voxels of the median volume ({size}), with the same physical length in each direction; "
         f"multiples of {multiple}"
     )  # fmt: skip
     return Decision(value=value, reason=reason)
@@ -153,11 +152,11 @@ def _channels(facts: Facts, patch: list[int]) -> Decision:
     enough = max(3, 1 + int(math.log2(max(1, diameter / 2)))) if math.isfinite(diameter) else levels
     if enough < levels:
         levels = enough
-        why = f"{levels} levels, the deepest of which sees objects of up to {diameter:.0f} px as 2 to 4"
+        why = f"{levels} levels, at the deepest of which objects of up to {diameter:.0f} px span 2 to 4"
     width = next(width for least, width in WIDTHS[dims] if number >= least)
     value = [min(WIDEST, width * 2**level) for level in range(max(1, levels))]
     images = "image" if dims == 2 else "volume"
-    return Decision(value=value, reason=f"{why}; {width} channels in the finest for {number:,} {images}s to train on")
+    return Decision(value=value, reason=f"{why}; {width} channels in the finest for {number:,} training {images}s")
 
 
 def _batch_size(patch: list[int], channels: Any, memory: float) -> Decision:
@@ -170,17 +169,17 @@ def _batch_size(patch: list[int], channels: Any, memory: float) -> Decision:
     if value == fits < BATCH[1]:
         why = f"as many as fit in train.memory_gb: {memory:g}"
     else:
-        why = f"about {BATCH_PIXELS * memory:,.0f} pixels a step, {BATCH[0]} to {BATCH[1]} patches of {size}"
-    return Decision(value=value, reason=f"{why}; about {each * value / GIB:.1f} GB at most")
+        why = f"about {BATCH_PIXELS * memory:,.0f} pixels per step, {BATCH[0]} to {BATCH[1]} patches of {size}"
+    return Decision(value=value, reason=f"{why}; at most about {each * value / GIB:.1f} GB")
 
 
 def _steps(once: int, epochs: int | None) -> Decision:
     if epochs is not None:
-        return Decision(value=None, reason=f"each pixel about once ({once:,} steps), as train.epochs is given")
+        return Decision(value=None, reason=f"each pixel about once ({once:,} steps), because train.epochs is given")
     low, high = STEPS
     return Decision(
         value=min(high, max(low, once)),
-        reason=f"each pixel about once ({once:,} steps), but {low} to {high}, so that epochs are worth validating",
+        reason=f"each pixel about once ({once:,} steps), within {low} to {high}, so that validation pays off",
     )
 
 
@@ -194,8 +193,8 @@ def _foreground(facts: Facts, patch: list[int]) -> Decision:
     shares = facts.class_shares[1:]
     rarest = min((share for share in shares if share > 0), default=0.0)
     if all(side >= n for side, n in zip(patch, facts.sizes.median, strict=True)):
-        return Decision(value=0.0, reason="a patch holds a whole image: none is missed")
+        return Decision(value=0.0, reason="a patch contains a whole image, so no class is missed")
     if rarest >= RARE:
-        return Decision(value=0.0, reason=f"each class has {RARE:.0%} of the pixels or more: patches anywhere find it")
-    why = f"the rarest class has {rarest:.2%} of the pixels: a third of the patches show it"
+        return Decision(value=0.0, reason=f"each class has at least {RARE:.0%} of the pixels: random patches find it")
+    why = f"the rarest class has {rarest:.2%} of the pixels: a third of the patches show rare classes"
     return Decision(value=round(FOREGROUND, 2), reason=why)

@@ -1,6 +1,6 @@
-"""The data doctor: what a person should know of a set of images and masks before a network learns from it.
+"""The data doctor: problems in a set of images and masks to look at before training.
 
-What is safe to repair was repaired by then (and is counted in checks.tsv); here it is named, image by image.
+Safe repairs are already made at this point (and counted in checks.tsv); here problems are reported image by image.
 """
 
 from collections import Counter
@@ -21,27 +21,27 @@ from biocnn.data.survey import TINY
 from biocnn.io.tile_names import of_examples
 from biocnn.tasks import make_task
 
-SHOWN = 6  # thumbnails of each kind of finding
-SIDE = 160  # of a thumbnail, in pixels
-_FULL = 0.99  # share of foreground from which a mask says as little as an empty one
+SHOWN = 6  # thumbnails per kind of finding
+SIDE = 160  # side of a thumbnail, in pixels
+_FULL = 0.99  # share of foreground from which a mask is as uninformative as an empty one
 _MOSTLY = 0.5  # share of foreground, and
-_NEARLY = 0.8  # of foreground along the border and of masks, from which masks look inverted
-_COMMON = 0.5  # share of images from which a trait belongs to the kind of image, and is not named image by image
+_NEARLY = 0.8  # share of border pixels in the foreground, and of masks, from which masks look inverted
+_COMMON = 0.5  # share of images above which a trait is typical of the data, and not reported per image
 
 
 def examine(examples: pd.DataFrame, seen: list[Seen], code: MaskCode, checks: Checks, source: str) -> None:
-    """Look for faults, and write down what was found.
+    """Search for problems and record the findings.
 
     Parameters
     ----------
     examples
-        Columns id, and perhaps split and group.
+        Columns id, and optionally split and group.
     seen
-        What is remembered of each.
+        Properties of each image.
     code
-        What the masks mean.
+        Meaning of the mask values.
     checks
-        Takes a count of each kind of finding, and each image with it.
+        Receives a count for each kind of finding, and each image with it.
     source
         Name of the data, for the counts.
     """
@@ -64,59 +64,63 @@ def examine(examples: pd.DataFrame, seen: list[Seen], code: MaskCode, checks: Ch
 
 
 def _of_images(seen: list[Seen], code: MaskCode) -> Iterator[tuple]:
-    """Each kind of finding, what it asks for, and for each image a detail, empty where there is nothing to say.
+    """Yield each kind of finding, its severity, and a detail per image, empty if there is none.
 
-    A fourth entry is how many there are, where not images are counted.
+    A fourth entry is the count, if it is not that of images.
     """
     masks, looks = [s.mask for s in seen], [s.look for s in seen]
     if code.blurred:
-        said = [f"{m.blurred} pixels in between" if m.blurred else "" for m in masks]
-        yield "masks with blurred edges: pixels given to the nearer of background and foreground", "repaired", said
+        details = [f"{m.blurred} intermediate pixels" if m.blurred else "" for m in masks]
+        yield (
+            "masks with blurred edges: pixels assigned to the nearer of the two classes",
+            "repaired",
+            details,
+        )
     yield "masks without foreground", "look", ["no pixel" if not m.ids else "" for m in masks]
     full = [f"{m.share:.1%} of the pixels" if m.share >= _FULL else "" for m in masks]
     yield "masks that are all foreground", "look", full
     what = "objects" if code.objects else "specks"
     tiny = [f"{m.tiny} {what}" if m.tiny else "" for m in masks]
-    yield f"{what} of {TINY} pixels or less", "look", tiny, sum(m.tiny for m in masks)
+    yield f"{what} of {TINY} pixels or fewer", "look", tiny, sum(m.tiny for m in masks)
     if code.objects:
         torn = [f"{m.torn} of {m.ids} objects" if m.torn else "" for m in masks]
-        yield "objects in more than one piece, kept as they are", "look", torn, sum(m.torn for m in masks)
+        yield "objects in more than one piece, kept unchanged", "look", torn, sum(m.torn for m in masks)
     opposed = against(np.array([look.agreement for look in looks]))
-    said = [f"foreground {s.look.agreement:+.1f} sd" if flag else "" for s, flag in zip(seen, opposed, strict=True)]
-    yield "masks that go against their images: those of others?", "look", said
+    details = [f"foreground {s.look.agreement:+.1f} sd" if flag else "" for s, flag in zip(seen, opposed, strict=True)]
+    yield "masks that contradict their images: do they belong to others?", "look", details
     for finding, flags in unlike(looks).items():
-        said = [
+        details = [
             f"median {look.middle:g}, contrast {look.contrast:g}" if flag else ""
             for look, flag in zip(looks, flags, strict=True)
         ]
-        yield finding, "look", said
-    said = [f"{look.brightest:.0%} of the pixels" if look.brightest >= SATURATED else "" for look in looks]
-    yield f"{SATURATED:.0%} of the pixels or more are as bright as it goes (saturated)", "look", said
+        yield finding, "look", details
+    details = [f"{look.brightest:.0%} of the pixels" if look.brightest >= SATURATED else "" for look in looks]
+    yield f"at least {SATURATED:.0%} of the pixels are saturated", "look", details
     sizes = Counter(s.spacing for s in seen)
     usual = sizes.most_common(1)[0][0]
-    said = [f"{_size(s.spacing)}, most have {_size(usual)}" if s.spacing != usual else "" for s in seen]
-    yield "pixel size unlike that of the other images", "look", said
+    details = [f"{_size(s.spacing)}, most have {_size(usual)}" if s.spacing != usual else "" for s in seen]
+    yield "pixel size differs from that of the other images", "look", details
 
 
 def _of_set(seen: list[Seen], code: MaskCode) -> Iterator[tuple[str, list[int], str]]:
-    """What most of the images or masks have, and should not: finding, rows, and a detail."""
+    """Yield problems that affect most of the images or masks: finding, rows, and a detail."""
     if len(code.outputs) == 1:
         marked = [row for row, s in enumerate(seen) if s.mask.ids]
         inverted = [row for row in marked if seen[row].mask.share > _MOSTLY and seen[row].mask.border > _NEARLY]
         if len(inverted) > _NEARLY * len(marked):
             share = np.mean([seen[row].mask.share for row in inverted])
-            said = f"foreground has {share:.0%} of the pixels, and nearly all of the image's border"
-            yield "masks that look inverted, foreground for background, over the whole set", inverted, said
+            detail = f"foreground covers {share:.0%} of the pixels, and nearly all of the image's border"
+            yield "masks that look inverted, with foreground and background swapped, in the whole set", inverted, detail
     darker = other_polarity(np.array([s.look.agreement for s in seen]))
     if darker.any():
         rows = np.flatnonzero(darker).tolist()
         usual = "brighter" if seen[rows[0]].look.agreement < 0 else "darker"
-        said = f"foreground is {usual} than the rest in most images, not in these"
-        yield "images of the other polarity than most: inverted, or of another stain?", rows, said
+        detail = f"foreground is {usual} than the rest in most images, but not in these"
+        yield "images of the opposite polarity: inverted, or with another stain?", rows, detail
 
 
 def _tiles(examples: pd.DataFrame, checks: Checks, source: str) -> None:
-    """Name images that are pieces of one slide by their names, where no group keeps these together."""
+    """Report images that are pieces of one slide according to their names, unless a group keeps these together."""
     found = of_examples(examples)
     if found is None:
         return
@@ -124,13 +128,13 @@ def _tiles(examples: pd.DataFrame, checks: Checks, source: str) -> None:
     of = pd.Series(found.names)
     first = of[of.duplicated(keep=False)].index[0]
     shown = ids[first], ids[of.index[of == of[first]][1]]
-    parts = examples["split"].groupby(of.to_numpy()).nunique().gt(1) if "split" in examples else None
-    if parts is not None and not parts.any():
+    across = examples["split"].groupby(of.to_numpy()).nunique().gt(1) if "split" in examples else None
+    if across is not None and not across.any():
         return
-    finding = f"images that are pieces of {of.nunique()} wholes by their names, but each is a group of its own"
-    detail = f"{shown[0]} and {shown[1]} are of {of[first]}: set data.group: {found.pattern!r}, or add a column group"
+    finding = f"images that are pieces of {of.nunique()} wholes by their names, but each is its own group"
+    detail = f"{shown[0]} and {shown[1]} are from {of[first]}: set data.group: {found.pattern!r}, or add a column group"
     checks.add(source, "note", finding, len(ids), detail)
-    checks.find(finding, "look" if parts is None else "leak", shown[0], detail)
+    checks.find(finding, "look" if across is None else "leak", shown[0], detail)
 
 
 def _size(spacing: tuple[float, ...] | None) -> str:
@@ -144,20 +148,20 @@ def _count_objects(seen: list[Seen], checks: Checks, source: str) -> None:
 
 
 def _doubles(examples: pd.DataFrame, seen: list[Seen], checks: Checks, source: str) -> None:
-    """Name images with the same pixels and images that look alike; those in different splits or groups are leaks."""
+    """Report images with the same pixels and near-duplicates; those in different splits or groups are leaks."""
     first: dict[str, int] = {}
     same = [(first.setdefault(s.digest, row), row) for row, s in enumerate(seen)]
     same = [pair for pair in same if pair[0] != pair[1]]
     near = [
         (i, j) for i, j, _ in alike(np.stack([s.look.small for s in seen])) if seen[i].digest != seen[j].digest
     ]  # fmt: skip
-    for pairs, said in ((same, "same pixels"), (near, "look alike")):
-        what = "with the same pixels as another" if said == "same pixels" else "that look like another, turned perhaps"
-        _name(examples, pairs, checks, source, f"images {what}", said)
+    for pairs, relation in ((same, "same pixels"), (near, "look alike")):
+        what = "with the same pixels as another" if pairs is same else "that look like another, possibly rotated"
+        _report(examples, pairs, checks, source, f"images {what}", relation)
 
 
-def _name(
-    examples: pd.DataFrame, pairs: list[tuple[int, int]], checks: Checks, source: str, reason: str, said: str
+def _report(
+    examples: pd.DataFrame, pairs: list[tuple[int, int]], checks: Checks, source: str, reason: str, relation: str
 ) -> None:
     ids = examples["id"].tolist()
     checks.add(source, "note", reason, len({row for pair in pairs for row in pair}), _shown(pairs, ids))
@@ -167,11 +171,11 @@ def _name(
             values = examples[column].tolist()
             cut = [pair for pair in pairs if values[pair[0]] != values[pair[1]]]
             rows = len({row for pair in cut for row in pair})
-            checks.add(source, "note", f"leak: {said} in different {column}s", rows, _shown(cut, ids))
+            checks.add(source, "note", f"leak: {relation} in different {column}s", rows, _shown(cut, ids))
             leaks |= set(cut) if column == "split" or "split" not in examples else set()
     for i, j in pairs:
-        # Named by the second, for a copy comes after its original more often than not.
-        checks.find(reason, "leak" if (i, j) in leaks else "look", ids[j], f"{said}: {ids[i]}")
+        # Report the second image, because a copy usually comes after its original.
+        checks.find(reason, "leak" if (i, j) in leaks else "look", ids[j], f"{relation}: {ids[i]}")
 
 
 def _shown(pairs: list[tuple[int, int]], ids: list[str]) -> str:
@@ -179,7 +183,7 @@ def _shown(pairs: list[tuple[int, int]], ids: list[str]) -> str:
 
 
 def write_checks(raw: Raw, checks: Checks, out: Path, folder: Path | None) -> None:
-    """Write checks.tsv, and where a folder is given, the findings."""
+    """Write checks.tsv and, if a folder is given, the findings."""
     with atomic(out) as path:
         checks.frame().to_csv(path, sep="\t", index=False)
     if folder:
@@ -188,17 +192,17 @@ def write_checks(raw: Raw, checks: Checks, out: Path, folder: Path | None) -> No
 
 
 def write_findings(raw: Raw, checks: Checks, folder: Path) -> None:
-    """Write findings.tsv, and thumbnails.npz of the first few images of each kind of finding.
+    """Write findings.tsv, and thumbnails.npz with the first few images of each kind of finding.
 
     Parameters
     ----------
     raw
-        The examples.
+        Examples as read.
     checks
-        After reading them.
+        Checks after reading them.
     folder
-        Is made. thumbnails.npz has ``ids``, ``images`` (N, SIDE, SIDE, 3), white around the image, and ``masks``
-        (N, SIDE, SIDE), 0 or 1; uint8 both. Of a volume they show the middle slice.
+        Created. thumbnails.npz has ``ids``, ``images`` (N, SIDE, SIDE, 3), white around the image, and ``masks``
+        (N, SIDE, SIDE), 0 or 1; both uint8. Volumes are shown by their middle slice.
     """
     folder.mkdir(parents=True)
     findings = checks.findings_frame()
@@ -212,13 +216,13 @@ def write_findings(raw: Raw, checks: Checks, folder: Path) -> None:
 
 
 def _foreground(raw: Raw, row: int) -> np.ndarray:
-    """Where an image's mask has an object or a class; pixels to ignore have none."""
+    """Return where a mask has an object or a class; ignored pixels do not count."""
     y = raw.y(row)
     return (y > 0) & (make_task(raw.facts).objects | (y != IGNORE))
 
 
 def _thumbnail(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Image in grey or its first three channels, stretched over its own range; the same pixels of its mask."""
+    """Return the image in grey or its first three channels, stretched over its own range; and the mask alike."""
     if y.ndim == 3:
         x, y = x[:, x.shape[1] // 2], y[len(y) // 2]
     step = max(1, -(-max(y.shape) // SIDE))

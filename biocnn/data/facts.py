@@ -1,4 +1,4 @@
-"""What a reader of data hands over, checked before anything is made of it: facts, table, targets, and arrays."""
+"""Validation of what a data reader returns: facts, table, targets, and arrays."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -19,12 +19,12 @@ from biocnn.tasks.inputs import make_input
 
 
 def read(source: Any, seed: int, checks: Checks, *more: Any) -> Raw:
-    """What a reader of data reads, checked.
+    """Read data with a reader, and validate them.
 
     Raises
     ------
     InputError
-        From the reader; and as ``checked``.
+        From the reader, or as in ``checked``.
     """
     try:
         raw = source.read(seed, checks, *more)
@@ -34,12 +34,12 @@ def read(source: Any, seed: int, checks: Checks, *more: Any) -> Raw:
 
 
 def checked(raw: Raw) -> Raw:
-    """The same with the facts that follow from its arrays, where the reader left them out.
+    """Validate ``raw``, and add the facts that follow from its arrays if the reader left them out.
 
     Raises
     ------
     InputError
-        Where facts, table, targets or arrays are not what ``Raw`` says; names all faults.
+        If facts, table, targets or arrays violate the contract of ``Raw``; names all faults.
     """
     task = make_task(raw.facts)
     faults = [*(f"facts: {fault}" for fault in raw.facts.faults()), *_of_table(raw.examples)]
@@ -53,13 +53,13 @@ def checked(raw: Raw) -> Raw:
 
 def _refusal(faults: list[str]) -> InputError:
     return InputError(
-        f"data: what was read cannot be used: {'; '.join(faults)}", "biocnn/data/raw.py says what a Raw holds"
+        f"data: the reader returned invalid data: {'; '.join(faults)}", "see biocnn/data/raw.py for what Raw must hold"
     )
 
 
 def _of_table(examples: pd.DataFrame) -> Iterator[str]:
     if not len(examples):
-        yield "examples: there are none"
+        yield "examples: the table is empty"
     for name in ("id", "group"):
         if name not in examples:
             yield f"examples: no column {name!r}"
@@ -68,37 +68,37 @@ def _of_table(examples: pd.DataFrame) -> Iterator[str]:
     if "id" in examples:
         twice = [name for name, number in Counter(examples["id"].astype(str)).items() if number > 1]
         if twice:
-            yield f"examples: the id {twice[0]!r} comes twice ({len(twice)} such ids)"
+            yield f"examples: duplicate id {twice[0]!r} ({len(twice)} such ids)"
 
 
 def _of_vectors(raw: Raw, task: Task) -> Iterator[str]:
     n, width = len(raw.examples), task.facts.out_channels
     y = np.asarray(raw.y)
     if y.shape != (n, width) or y.dtype.kind not in "biuf":
-        yield f"y: shape {y.shape} of {y.dtype}, but for {n} examples and {width} outputs numbers of shape {(n, width)}"
+        yield f"y: shape {y.shape} of {y.dtype}; {n} examples and {width} outputs need numbers of shape {(n, width)}"
     else:
         if np.isinf(y).any():
             yield "y: a target is infinite"
         yield from (f"y: {fault}" for fault in task.check_truth(y))
         if np.isnan(y).all(axis=1).any():
-            yield f"y: no target of example {raw.examples.index[np.isnan(y).all(axis=1)][0]} is known (nan)"
+            yield f"y: all targets of example {raw.examples.index[np.isnan(y).all(axis=1)][0]} are unknown (nan)"
 
 
 def _of_maps(raw: Raw, task: Task) -> Iterator[str]:
-    """By the first example; others are read when they are stored."""
+    """Check the first example; others are read when they are stored."""
     x, y = raw.x(0), raw.y(0) if callable(raw.y) else np.zeros(0)
     if y.shape != x.shape[1:]:
         yield f"y: a map of shape {y.shape} for an example of shape {x.shape}"
 
 
 def check_sequences(raw: Raw, faults: list[str]) -> dict[str, Any]:
-    """Check all sequences; the window is as long as they are."""
+    """Check all sequences; derive the window from their length."""
     sizes, facts = [], raw.facts
     for row in range(len(raw.examples)):
         x = raw.x(row)
         if not (isinstance(x, np.ndarray) and x.dtype == np.uint8 and x.ndim == 1 and x.size and x.max() <= 15):
-            told = f"shape {x.shape} of {x.dtype}" if isinstance(x, np.ndarray) else type(x).__name__
-            faults.append(f"x: of row {row} {told}, but codes of shape (L,), uint8, from 0 to 15, are needed")
+            given = f"shape {x.shape} of {x.dtype}" if isinstance(x, np.ndarray) else type(x).__name__
+            faults.append(f"x: row {row} is {given}, but must be codes of shape (L,), uint8, from 0 to 15")
             return {}
         sizes.append(len(x) - 2 * facts.flank)
     if sizes and min(sizes) < 1:
@@ -113,10 +113,10 @@ def check_sequences(raw: Raw, faults: list[str]) -> dict[str, Any]:
 
 
 def check_images(raw: Raw, faults: list[str]) -> dict[str, Any]:
-    """Check the first image, since others are read when they are stored; data type and channels may follow from it."""
+    """Check the first image, because others are read when they are stored; derive data type and channels from it."""
     x, facts = raw.x(0), raw.facts
     if x.ndim != 1 + facts.spatial_dims or len(x) != facts.in_channels:
-        needed = f"{facts.in_channels} channels and {facts.spatial_dims} axes of space"
-        faults.append(f"x: shape {x.shape}, but {needed} are told")
+        needed = f"{facts.in_channels} channels and {facts.spatial_dims} spatial axes"
+        faults.append(f"x: shape {x.shape}, but the facts give {needed}")
     names = facts.channels or [str(number) for number in range(1, facts.in_channels + 1)]
     return {"dtype": facts.dtype or str(x.dtype), "channels": names}

@@ -1,4 +1,4 @@
-"""Which mask belongs to which image: from a table, or from two folders by name."""
+"""Pairing of images and masks: from a table, or from two folders by name."""
 
 import os
 import re
@@ -30,7 +30,7 @@ def read_table(table: Path, group: str | None = None, roi: str | None = None) ->
         CSV or TSV with the columns image and mask, paths relative to the table's folder; optional columns split (train,
         val, test), group, and any others, which are kept.
     group
-        Column to take the groups from; by default ``group`` where there is one, else each image is a group.
+        Column of the groups; by default ``group`` if it exists, else each image is a group.
     roi
         Column with the path of a mask of the field of view.
 
@@ -42,7 +42,7 @@ def read_table(table: Path, group: str | None = None, roi: str | None = None) ->
     Raises
     ------
     InputError
-        Where a column or a cell is missing, a split has another name, or files do not exist.
+        If a column or a cell is missing, a split is invalid, or files do not exist.
     """
     rows = _cells(Path(table))
     paths = ["image", "mask", *([roi] if roi else [])]
@@ -51,7 +51,7 @@ def read_table(table: Path, group: str | None = None, roi: str | None = None) ->
         _check_rows(~rows["split"].isin(SPLITS), rows["split"], table, f"allowed: {', '.join(SPLITS)}")
     if "id" in rows:
         _check_rows(
-            rows["id"].duplicated(), rows["id"], table, "each id once; without this column the file names serve"
+            rows["id"].duplicated(), rows["id"], table, "ids must be unique; without this column file names are used"
         )
     for column in paths:
         missing = rows[[not exists(Path(table).parent / path) for path in rows[column]]]
@@ -67,10 +67,10 @@ def read_table(table: Path, group: str | None = None, roi: str | None = None) ->
 
 
 def _cells(table: Path) -> pd.DataFrame:
-    """The cells as strings, indexed by the line they are on."""
+    """Return the cells as strings, indexed by line number."""
     numbered = [(i, line) for i, line in enumerate(read_lines(table), 1) if line.strip()]
     if len(numbered) < 2:
-        raise InputError(f"{table}: no rows", "a header line with the columns image and mask, and one row an image")
+        raise InputError(f"{table}: no rows", "give a header with the columns image and mask, and one row per image")
     first = numbered[0][1]
     if ";" in first and "," not in first and "\t" not in first:
         raise InputError(f"{table}: columns separated by semicolons", "save it with commas or tabs")
@@ -78,14 +78,14 @@ def _cells(table: Path) -> pd.DataFrame:
     header = [name.strip().lstrip("\ufeff") for name in header]
     twice = [name for name, n in Counter(header).items() if n > 1]
     if twice:
-        raise InputError(f"{table}: column {twice[0]!r} twice", "give each column a name of its own")
+        raise InputError(f"{table}: duplicate column {twice[0]!r}", "give each column its own name")
     if len(cells) != len(numbered) - 1:
-        raise InputError(f"{table}: a cell in quotes reaches over several lines", "keep each row on one line")
+        raise InputError(f"{table}: a quoted cell spans several lines", "keep each row on one line")
     for (line, _), row in zip(numbered[1:], cells, strict=True):
         if len(row) != len(header):
             raise InputError(
                 f"{table} line {line}: {len(row)} cells, but {len(header)} columns in the first line",
-                "fill the row, or put cells that hold a comma in quotes",
+                "fill the row, or quote cells that contain a comma",
             )
     lines = [line for line, _ in numbered[1:]]
     return pd.DataFrame([[c.strip() for c in row] for row in cells], columns=header, index=lines, dtype=object)
@@ -100,7 +100,7 @@ def _check_columns(rows: pd.DataFrame, table: Path, needed: list[str]) -> None:
 
 
 def _check_rows(wrong: pd.Series, values: pd.Series, table: Path, remedy: str) -> None:
-    """Refuse the first row that is wrong, and say how many are."""
+    """Refuse the first invalid row, and report how many there are."""
     if wrong.any():
         line = wrong.idxmax()
         more = f" ({wrong.sum()} such rows)" if wrong.sum() > 1 else ""
@@ -120,21 +120,21 @@ def pair_folders(images: Path, masks: Path) -> tuple[pd.DataFrame, Path, str]:
     Returns
     -------
     rows
-        Columns image, mask (paths from ``base``), group (each image its own).
+        Columns image, mask (paths from ``base``), group (one per image).
     base
-        The folder that both folders are in.
+        Common parent folder of both folders.
     rule
-        The rule that paired them, in words.
+        The rule that was used, in words.
 
     Raises
     ------
     InputError
-        Where an image has no mask, or a mask no image, under the rule that pairs most.
+        If an image has no mask, or a mask no image, under the rule that pairs most.
     """
     images, masks = Path(images).resolve(), Path(masks).resolve()
     if images == masks:
         raise InputError(
-            f"data.images and data.masks: the same folder {images}",
+            f"data.images and data.masks: both are {images}",
             "put masks into a folder of their own, or " + _TABLE,
         )
     rule, left, right = _best_rule(_files(images, "images"), _files(masks, "masks"))
@@ -155,42 +155,43 @@ def pair_folders(images: Path, masks: Path) -> tuple[pd.DataFrame, Path, str]:
 
 
 def group_by_name(images: list[str], pattern: str) -> list[str]:
-    """The group of each image: what a regular expression finds in its name, the first group of it if there is one.
+    """Return the group of each image: the match of a regular expression in its name, or the match's first group.
 
     Raises
     ------
     InputError
-        Where it is none, or finds nothing in a name.
+        If the expression is invalid, or a name does not match.
     """
     try:
         expression = re.compile(pattern)
     except re.error as error:
         raise InputError(
-            f"data.group: {pattern!r} is no regular expression ({error})", "example: '(.+)_tile', or give a data.table"
+            f"data.group: {pattern!r} is not a regular expression ({error})",
+            "for example '(.+)_tile'; to name a column, give data.table",
         ) from error
     found = [expression.search(stem(Path(image))) for image in images]
     lost = [image for image, match in zip(images, found, strict=True) if match is None]
     if lost:
         raise InputError(
-            f"data.group: {pattern!r} finds nothing in {len(lost)} of {len(images)} names: {_three(lost)}",
-            "of folders it is a regular expression for file names, '(.+)_tile' say; a column needs data.table",
+            f"data.group: {pattern!r} does not match {len(lost)} of {len(images)} names: {_three(lost)}",
+            "for folders it is a regular expression for file names, e.g. '(.+)_tile'; a column needs data.table",
         )
     return [match[1 if expression.groups else 0] for match in found]
 
 
 def _best_rule(images: list[Path], masks: list[Path]) -> tuple[str, dict[str, Path], dict[str, Path]]:
-    """The first rule that pairs all, else the one that pairs most; and the files by the key it gives them."""
+    """Return the first rule that pairs all, else the one that pairs most; and the files by the key of the rule."""
     tried = []
     for rule, key in _RULES.items():
         left, right = {key(p): p for p in images}, {key(p): p for p in masks}
         if len(left) < len(images) or len(right) < len(masks) or "" in left.keys() | right.keys():
-            continue  # two files with one key, or a file without: the rule cannot tell them apart
+            continue  # two files with one key, or a file without a key: the rule cannot distinguish them
         tried.append((left.keys() != right.keys(), -len(left.keys() & right.keys()), rule, left, right))
     if not tried:
         stems = Counter(stem(p) for p in images)
         folder = images if max(stems.values()) > 1 else masks
         raise InputError(
-            f"{folder[0].parent}: files whose names differ by their suffix only", f"keep one of each, or {_TABLE}"
+            f"{folder[0].parent}: files whose names differ only in their suffix", f"keep one of each, or {_TABLE}"
         )
     return min(tried, key=lambda t: t[:2])[2:]
 
@@ -201,7 +202,7 @@ def _files(folder: Path, what: str) -> list[Path]:
     try:
         return members(Path(folder))
     except InputError as error:
-        remedy = f"{error.remedy}; files in folders below it need a table (data.table)"
+        remedy = f"{error.remedy}; files in subfolders need a table (data.table)"
         raise InputError(f"data.{what}: no image file in {folder}", remedy) from error
 
 

@@ -1,4 +1,4 @@
-"""What must hold for a set of images together: channels, data type, pixel size."""
+"""Properties that a set of images must share: channels, data type, pixel size."""
 
 import hashlib
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from biocnn.io.image_files import ImageFile
 from biocnn.io.stored import MILLIMETRES, RGB, Grid
 
 _EXACT_AS_FLOAT = {"uint8", "int8", "uint16", "int16", "float32"}
-_SAME_SPACING = 0.01  # relative difference up to which two pixel sizes count as one
+_SAME_SPACING = 0.01  # relative difference up to which two pixel sizes count as equal
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What is remembered of an image after it was checked; its pixels are not."""
+    """Properties of an image that are kept after it was checked; its pixels are not."""
 
     path: Path
     shape: tuple[int, ...]
@@ -38,12 +38,12 @@ class Seen:
 
     @property
     def n_objects(self) -> int:
-        """Values of its mask that are not background."""
+        """Return the number of values in its mask other than background."""
         return self.mask.ids
 
     @classmethod
     def of(cls, path: Path, image: ImageFile, foreground: np.ndarray, mask: MaskSeen) -> "Seen":
-        """Take note of one image, of the foreground of its mask (bool), and of what was seen of that."""
+        """Collect the properties of an image, given its mask's foreground (bool) and the properties of the mask."""
         pixels = image.pixels
         flat = [bool(plane.min() == plane.max()) for plane in pixels]
         return cls(
@@ -64,7 +64,7 @@ class Seen:
 
 
 def _is_grey(image: ImageFile) -> bool:
-    """Whether an RGB image says the same in all three channels."""
+    """Check for an RGB image whose three channels are equal."""
     red = image.pixels[0]
     return image.channels == RGB and all(np.array_equal(red, p) for p in image.pixels[1:])
 
@@ -72,9 +72,9 @@ def _is_grey(image: ImageFile) -> bool:
 def common_channels(
     seen: list[Seen], wanted: list[str] | None, checks: Checks, source: str
 ) -> tuple[list[str], list[list[str]]]:
-    """Channels that all images are brought to, and what files call them; what that takes is counted.
+    """Return the channels of all images and their names in the files; conversions are counted in checks.
 
-    ``wanted`` chooses channels by name, or names them where the files use none of these names.
+    ``wanted`` selects channels by name, or renames them if the files use none of these names.
     """
     first = list(seen[0].channels)
     if wanted is not None and all(by_name(s.channels, wanted) for s in seen):
@@ -92,7 +92,7 @@ def common_channels(
         odd = next((name for name in wanted if name not in first), wanted[0])
         raise InputError(
             f"data.channels: {', '.join(wanted)}, but {seen[0].path} has {', '.join(first)}",
-            f"{nearest(odd, first)}; or give {len(first)} new names",
+            f"{nearest(odd, first)}; or give {len(first)} new names to rename them",
         )
     return list(wanted), known_as
 
@@ -105,12 +105,12 @@ def _check_number(seen: list[Seen]) -> None:
         raise InputError(
             "images with different numbers of channels: "
             + "; ".join(f"{n} in {len(s)} images ({s[0].path})" for n, s in sorted(by_number.items())),
-            "all need the same channels: convert them, or choose channels that all have in data.channels",
+            "all images must have the same channels: convert them, or select common channels in data.channels",
         )
 
 
 def _names(seen: list[Seen], wanted: list[str] | None, checks: Checks, source: str) -> list[list[str]]:
-    """The names that files give to the same channels; names that say that they are others need ``wanted``."""
+    """Return all names that files give to the same channels; conflicting names require ``wanted``."""
     first = seen[0].channels
     found = [match_channels(s.channels, first) for s in seen]
     moved = [s for s, match in zip(seen, found, strict=True) if match and match.index != sorted(match.index)]
@@ -119,33 +119,33 @@ def _names(seen: list[Seen], wanted: list[str] | None, checks: Checks, source: s
     if other and wanted is None:
         raise InputError(
             f"{other.path} has the channels {', '.join(other.channels)}, but {seen[0].path} has {', '.join(first)}",
-            "where they show the same, one by one, name them: data.channels, with a name for each; else leave one out",
+            "if they show the same, name them in data.channels, one name for each; otherwise remove one of the images",
         )
     if moved:
-        checks.add(source, "repaired", "channels put in the order of the first image", len(moved), moved[0].path.name)
+        checks.add(source, "repaired", "channels reordered as in the first image", len(moved), moved[0].path.name)
     if renamed:
-        said = f"channels have other names than {', '.join(first)}: taken in their order"
-        checks.add(source, "note", said, len(renamed), f"{renamed[0].path.name}: {', '.join(renamed[0].channels)}")
+        reason = f"channels are not called {', '.join(first)}: used in their order"
+        checks.add(source, "note", reason, len(renamed), f"{renamed[0].path.name}: {', '.join(renamed[0].channels)}")
     return [list(first), *([*names] for names in dict.fromkeys(s.channels for s in renamed))]
 
 
 def check_dimensions(seen: list[Seen]) -> int:
-    """The number of spatial axes of all images: 2 or 3."""
+    """Return the number of spatial axes of all images: 2 or 3."""
     flat = [s for s in seen if len(s.shape) == 2]
     deep = [s for s in seen if len(s.shape) == 3]
     if flat and deep:
         raise InputError(
             f"{len(flat)} planes ({flat[0].path}) among {len(deep)} volumes ({deep[0].path})",
-            "give planes or volumes; data.axes says whether a third axis holds channels (CYX) or z planes (ZYX)",
+            "give either planes or volumes; data.axes tells whether a third axis is channels (CYX) or z planes (ZYX)",
         )
     return len(seen[0].shape)
 
 
 def common_dtype(seen: list[Seen], normalise: str, checks: Checks, source: str) -> str:
-    """The one data type that all images are stored in.
+    """Return the one data type that all images are stored in.
 
-    Images of several types are not mixed by widening, because the same number would mean another brightness in each;
-    where each image is scaled by its own intensities that does no harm.
+    Images of several types are not converted to a wider one, because the same number would mean a different brightness
+    in each; this does not matter if each image is scaled by its own intensities.
     """
     by_type: dict[str, list[Seen]] = {}
     for one in seen:
@@ -156,19 +156,19 @@ def common_dtype(seen: list[Seen], normalise: str, checks: Checks, source: str) 
     if normalise != "image":
         raise InputError(
             f"images of different data types: {shown}",
-            "the same number means another brightness in each: convert all to one type, rescaled alike, or set "
-            "data.normalise: image where each image is to be scaled by its own intensities",
+            "the same number means a different brightness in each: convert all to one type with the same scaling, or "
+            "set data.normalise: image to scale each image by its own intensities",
         )
     if not set(by_type) <= _EXACT_AS_FLOAT:
         raise InputError(f"images of different data types: {shown}", "convert all to one type")
     for name, some in sorted(by_type.items()):
         if name != "float32":
-            checks.add(source, "repaired", f"{name} stored as float32, as others are", len(some), some[0].path.name)
+            checks.add(source, "repaired", f"{name} stored as float32, like others", len(some), some[0].path.name)
     return "float32"
 
 
 def spacing_range(seen: list[Seen]) -> list[list[float]] | None:
-    """Smallest and largest pixel size along each axis, in the unit of the first image; None where some give none."""
+    """Return the smallest and largest pixel size per axis, in the unit of the first image; None if any lacks one."""
     if not all(s.spacing for s in seen):
         return None
     sizes = np.array(spacings(seen))
@@ -176,13 +176,13 @@ def spacing_range(seen: list[Seen]) -> list[list[float]] | None:
 
 
 def spacings(seen: list[Seen]) -> list[list[float]]:
-    """Pixel sizes of images that all give them, in the unit of the first."""
+    """Return the pixel sizes of images that all have one, in the unit of the first."""
     unit = MILLIMETRES[seen[0].unit]
     return [[size * MILLIMETRES[s.unit] / unit for size in s.spacing] for s in seen]
 
 
 def common_spacing(seen: list[Seen], checks: Checks, source: str) -> list[float] | None:
-    """Pixel size of all images, row-major in their unit; None where they differ or some give none."""
+    """Return the pixel size of all images, row-major in their unit; None if they differ or some have none."""
     known = [s for s in seen if s.spacing]
     if not known:
         return None
@@ -191,11 +191,11 @@ def common_spacing(seen: list[Seen], checks: Checks, source: str) -> list[float]
         checks.add(source, "note", f"pixel sizes in {' and '.join(units)}: not used", len(seen), seen[0].path.name)
         return None
     if len(known) < len(seen):
-        checks.add(source, "note", "pixel size given by some images only: not used", len(known), known[0].path.name)
+        checks.add(source, "note", "only some images have a pixel size: not used", len(known), known[0].path.name)
         return None
     sizes = np.array([s.spacing for s in known])
     if (np.ptp(sizes, axis=0) > _SAME_SPACING * sizes.min(axis=0)).any():
-        said = f"pixel sizes differ ({sizes.min():g} to {sizes.max():g} {units[0]}): not used"
-        checks.add(source, "note", said, len(seen), seen[0].path.name)
+        reason = f"pixel sizes differ ({sizes.min():g} to {sizes.max():g} {units[0]}): not used"
+        checks.add(source, "note", reason, len(seen), seen[0].path.name)
         return None
     return [float(size) for size in sizes[0]]

@@ -1,4 +1,4 @@
-"""Images with masks: read, checked as a whole, and handed on one at a time."""
+"""Images with masks: read, checked as a whole, and returned one at a time."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -32,12 +32,12 @@ from biocnn.io.lazy import open_image
 from biocnn.io.stored import Grid, swapped, whole
 from biocnn.tasks.facts import Decision, Facts
 
-MOST_CLASSES = IGNORE  # values from 0 to the one before it
-_TRIED = 3  # pairs that are looked at to tell whether images and masks were exchanged
+MOST_CLASSES = IGNORE  # values from 0 to 254
+_TRIED = 3  # pairs examined to detect swapped images and masks
 
 
 class Images:
-    """Images with masks: planes or volumes, from microscopes or clinics.
+    """Images with masks: planes or volumes, from microscopy or radiology.
 
     Parameters
     ----------
@@ -47,34 +47,34 @@ class Images:
     images, masks
         Instead of a table: two folders, paired by file name.
     group
-        Column of the table that a split never cuts: patient, plate. Without it the column ``group``, else each image.
-        Of folders, a regular expression: what it finds in a file's name (its first group, if it has one), "(.+)_tile"
-        say.
+        Column of the table that a split never cuts: patient, plate. By default the column ``group``, else each image.
+        For folders, a regular expression, e.g. "(.+)_tile": its match in a file's name, or the first group of the
+        match.
     mask_type
-        What the masks hold; "auto" decides by their values and writes the reason to checks.tsv.
+        What the masks contain; "auto" decides by their values and writes the reason to checks.tsv.
     classes
-        Names of the classes from value 0 on, background included; for binary masks the one name of the foreground.
+        Names of the classes from value 0, background included; for binary masks the one name of the foreground.
     colors
         For colour-coded masks: red, green, blue (0-255) of each class, background first; a class called ``ignore``
-        marks pixels to leave out.
+        marks pixels to exclude.
     ignore
-        Mask value of pixels to leave out of loss and metrics.
+        Mask value of pixels to exclude from loss and metrics.
     roi
-        Column of the table with a mask of the field of view; outside it pixels are left out of loss and metrics.
+        Column of the table with a mask of the field of view; pixels outside are excluded from loss and metrics.
     channels
-        Channels to use, by name; or, where none of these names is in the files, the names to give to their channels.
+        Channels to use, by name; or, if none of these names is in the files, new names for their channels.
     axes
-        Order of the axes of files that do not tell: CYX (channels), ZYX (a volume), ZCYX, say.
+        Order of the axes of files without metadata, e.g. CYX (channels), ZYX (a volume), ZCYX.
     spacing
-        (Depth,) height and width of a pixel, instead of what the files say; in um, or for NIfTI and DICOM in mm.
+        (Depth,) height and width of a pixel, instead of that in the files; in um, or for NIfTI and DICOM in mm.
     geometry
-        "headers": where headers say where pixels lie, or how large they are, a mask is laid on its image by them, and
-        a disagreement stops; "trust_arrays": arrays fit pixel by pixel, whatever headers say.
+        "headers": if headers give the position or size of pixels, a mask is aligned to its image with them, and a
+        disagreement is an error; "trust_arrays": arrays match pixel by pixel, whatever headers say.
     normalise
-        What becomes 0 and 1 for the network: the 1st and 99.8th percentile of all training images ("dataset") or of
-        each image itself ("image"); "auto" takes the latter where some images span twice the range of others.
+        Intensities that map to 0 and 1 for the network: the 1st and 99.8th percentile of all training images
+        ("dataset") or of each image ("image"); "auto" uses the latter if some images span twice the range of others.
     constant
-        What to do with an image of one single value.
+        What to do with an image of a single value.
     """
 
     def __init__(
@@ -99,21 +99,21 @@ class Images:
         if (table is None) == (images is None and masks is None) or (images is None) != (masks is None):
             raise InputError("data: " + _given(table, images, masks), "give either table, or both images and masks")
         if table is None and roi:
-            raise InputError("data.roi: names a column of a table", "give data.table")
+            raise InputError("data.roi: names a column of a table", "give data.table as well")
         if axes is not None and not ({"Y", "X"} < set(axes) <= set("CZYX") and len(set(axes)) == len(axes)):
             raise InputError(
                 f"data.axes: {axes!r}",
-                "allowed: the letters C, Z, Y and X in the order of the file: CYX, ZYX, ZCYX say",
+                "allowed: the letters C, Z, Y and X in the order of the file, for example CYX, ZYX or ZCYX",
             )
         if spacing is not None and (len(spacing) not in (2, 3) or min(spacing) <= 0):
             raise InputError(
                 f"data.spacing: {spacing}", "allowed: (depth,) height and width of a pixel in um or mm, above zero"
             )
         if classes is not None and len(classes) > MOST_CLASSES:
-            said = f"data.classes: {len(classes)} names"
-            raise InputError(said, f"at most {MOST_CLASSES}: values from 0 to 254, for 255 is what is not known")
+            message = f"data.classes: {len(classes)} names"
+            raise InputError(message, f"at most {MOST_CLASSES}: values from 0 to 254, because 255 means unknown")
         if classes is not None and (twice := [name for name in classes if classes.count(name) > 1]):
-            raise InputError(f"data.classes: {twice[0]!r} stands twice", "give each class a name of its own")
+            raise InputError(f"data.classes: duplicate name {twice[0]!r}", "give each class its own name")
         if colors is not None:
             color_codes(colors)
         self.table, self.images, self.masks, self.group, self.roi = table, images, masks, group, roi
@@ -129,12 +129,12 @@ class Images:
         seed
             Not used: nothing here is random.
         checks
-            Takes what was found, repaired and dropped.
+            Receives counts of what was found, repaired and dropped.
 
         Raises
         ------
         InputError
-            Where a file cannot be used, or the files do not fit together.
+            If a file cannot be used, or the files do not match.
         """
         rows, folder, source = self._rows(checks)
         self._refuse_swapped(rows, folder)
@@ -144,8 +144,8 @@ class Images:
             survey, mask_type=self.mask_type, classes=self.classes, colors=self.colors, ignore=self.ignore
         )
         if code.objects and self.roi:
-            raise InputError("data.roi: masks of objects have no value for ignored pixels", "leave data.roi out")
-        checks.add(source, "note", f"masks taken for {code.task}: {code.reason}", len(rows))
+            raise InputError("data.roi: masks of objects have no value for ignored pixels", "remove data.roi")
+        checks.add(source, "note", f"masks interpreted as {code.task}: {code.reason}", len(rows))
         checks.add(source, "note", "one of several channels is constant", sum(s.flat_channel for s in seen))
         dims = check_dimensions(seen)
         if self.spacing and len(self.spacing) != dims:
@@ -191,16 +191,16 @@ class Images:
         return rows, base, source
 
     def _refuse_swapped(self, rows: pd.DataFrame, folder: Path) -> None:
-        """Stop where the first images look like masks, and their masks like images."""
+        """Raise an error if the first images look like masks, and their masks like images."""
         pairs = [(folder / row["image"], folder / row["mask"]) for row in rows.head(_TRIED).to_dict("records")]
         if all(looks_swapped(image, mask, self.axes) for image, mask in pairs):
             raise InputError(
-                f"{pairs[0][0]} looks like a mask, and {pairs[0][1]} like an image (as do the next pairs)",
-                "exchange data.images and data.masks" if self.table is None else "exchange the columns image and mask",
+                f"{pairs[0][0]} looks like a mask, and {pairs[0][1]} like an image (like the next pairs)",
+                "swap data.images and data.masks" if self.table is None else "swap the columns image and mask",
             )
 
     def _scan(self, rows: pd.DataFrame, folder: Path, checks: Checks, source: str) -> tuple[list[Seen], Survey]:
-        """Read every file once, holding one image at a time."""
+        """Read every file once, with one image in memory at a time."""
         seen, survey, faults = [], Survey(), []
         repairs: dict[str, list[str]] = {}
         for row in rows.to_dict("records"):
@@ -226,7 +226,7 @@ class Images:
     def _look(
         self, image: ImageFile, mask: MaskFile, row: dict, folder: Path, survey: Survey
     ) -> tuple[Seen, list[str]]:
-        """What is remembered of one image with its mask, and what was repaired."""
+        """Return the properties of an image with its mask, and what was repaired."""
         path, mask_path = folder / row["image"], folder / row["mask"]
         mask = self.on_image(mask, image.grid)
         _check_fit(image, path, mask, mask_path)
@@ -238,23 +238,23 @@ class Images:
         return Seen.of(path, image, foreground, seen), list(dict.fromkeys((*image.repairs, *mask.repairs)))
 
     def mask_file(self, path: Path) -> MaskFile:
-        """Values of a mask, shape (*spatial), and what was repaired."""
+        """Read the values of a mask, shape (*spatial), and what was repaired."""
         return read_mask_file(path, self.colors is not None, self._mask_axes)
 
     def on_image(self, mask: MaskFile, image: Grid) -> MaskFile:
-        """A mask on the grid of its image."""
-        told = {"spacing": None} if self.spacing else {}  # data.spacing goes before what the files say
+        """Resample a mask to the grid of its image."""
+        told = {"spacing": None} if self.spacing else {}  # data.spacing overrides that of the files
         values, repair = lay(mask.values, mask.grid._replace(**told), image, self.geometry == "trust_arrays")
         return mask._replace(values=values, repairs=mask.repairs + ((repair,) if repair else ()))
 
     def inside(self, path: Path) -> MaskFile:
-        """Where the field of view is: bool, shape (*spatial)."""
+        """Read the field of view: bool, shape (*spatial)."""
         mask = read_mask_file(path, axes=self._mask_axes)
         if mask.opposed:
             raise InputError(
-                f"{path}: a field of view that is shown the other way round than it is stored (MINISWHITE, or a "
-                "palette from white to black)",
-                "save it as grey PNG, 0 outside",
+                f"{path}: a field of view that is displayed with inverted values (MINISWHITE, or a palette from white "
+                "to black)",
+                "save it as greyscale PNG with 0 outside",
             )
         if not mask.values.any():
             raise InputError(f"{path}: the field of view is empty", "allowed: 0 outside, any other value inside")
@@ -262,7 +262,7 @@ class Images:
 
     @property
     def _mask_axes(self) -> str | None:
-        """Masks have no channels; of planes nothing needs to be said."""
+        """Return the axes of masks, which have no channels; None for planes, which need no order."""
         return self.axes.replace("C", "") if self.axes and "Z" in self.axes else None
 
     def _constant(
@@ -275,7 +275,7 @@ class Images:
             others = f": {', '.join(path.name for path in flat[:20])}" if len(flat) > 1 else ""
             raise InputError(
                 f"{flat[0]}: a constant image, all pixels are equal ({len(flat)} of {len(seen)} images{others})",
-                "an empty or failed exposure? delete it, or set data.constant: drop or keep",
+                "is it an empty or failed exposure? delete it, or set data.constant: drop or keep",
             )
         if self.constant == "keep":
             checks.add(source, "kept", "constant image", len(flat), flat[0].name)
@@ -288,7 +288,7 @@ class Images:
 
 
 class _Reader:
-    """Reads single examples again, the way they were checked."""
+    """Reads single examples again, exactly as they were checked."""
 
     def __init__(
         self, rows: pd.DataFrame, folder: Path, settings: Images, code: MaskCode, facts: Facts, grids: list[Grid]
@@ -297,13 +297,13 @@ class _Reader:
         self.known_as, self.dtype = facts.known_as, np.dtype(facts.dtype)
 
     def x(self, index: int) -> np.ndarray:
-        """Image of shape (C, *spatial), in the data type of the set."""
+        """Read an image of shape (C, *spatial), in the data type of the set."""
         with open_image(self.folder / self.rows["image"].iloc[index], self.settings.axes) as image:
             image.choose(self.known_as[0], self.known_as)
             return image.read(whole(image.shape)).astype(self.dtype, copy=False)
 
     def y(self, index: int) -> np.ndarray:
-        """Class mask, uint8 with 255 = ignore, or labels, int32; shape (*spatial)."""
+        """Read a class mask, uint8 with 255 = ignore, or labels, int32; shape (*spatial)."""
         row = self.rows.iloc[index]
         y = self.code(self._on_image(self.settings.mask_file(self.folder / row["mask"]), index))
         if self.settings.roi:
@@ -315,7 +315,7 @@ class _Reader:
 
 
 def _attempt(faults: list[InputError], call: Callable, *arguments: Any) -> Any:
-    """What a call gives; None where it fails, which is noted."""
+    """Return the result of a call; on an error return None and record it."""
     try:
         return call(*arguments)
     except InputError as fault:
@@ -324,7 +324,7 @@ def _attempt(faults: list[InputError], call: Callable, *arguments: Any) -> Any:
 
 
 def _check_fit(image: ImageFile, path: Path, mask: MaskFile, mask_path: Path) -> None:
-    """Refuse a mask of another size than its image, or of another orientation as far as sizes do not tell."""
+    """Refuse a mask whose size or orientation differs from that of its image."""
     shape, tags = image.pixels.shape[1:], (image.turn, mask.turn)
     if shape != mask.values.shape:
         found, needed = (" x ".join(map(str, shape)) for shape in (mask.values.shape, shape))
@@ -332,13 +332,13 @@ def _check_fit(image: ImageFile, path: Path, mask: MaskFile, mask_path: Path) ->
         turned = f" (orientation tags: {tags[1]} and {tags[0]})" if max(tags) > 1 else ""
         raise InputError(
             f"{mask_path}: {found} pixels ({order}), but its image {path} has {needed}{turned}",
-            "a mask has the size of its image: is it the mask of another one?",
+            "a mask must have the size of its image: does it belong to another image?",
         )
     if tags[0] != tags[1] and (shape[-1] == shape[-2] or swapped(tags[0]) == swapped(tags[1])):
         raise InputError(
-            f"{path}: has the orientation tag {tags[0]}, but its mask {mask_path} has {tags[1]} (1: as stored): it may "
-            "be drawn on the image as it is stored, or as viewers show it",
-            "turn the pixels of both and drop the tag (ImageMagick: mogrify -auto-orient FILE); check that they fit",
+            f"{path}: has the orientation tag {tags[0]}, but its mask {mask_path} has {tags[1]} (1: as stored): it is "
+            "unclear whether the mask was drawn on the image as stored or as displayed",
+            "rotate the pixels of both and drop the tag (ImageMagick: mogrify -auto-orient FILE); check the match",
         )
 
 
@@ -353,7 +353,7 @@ def _examples(rows: pd.DataFrame, seen: list[Seen], code: MaskCode, checks: Chec
     for column, values in measured.items():
         if column in rows:
             differ = rows[column] != pd.Series(values).astype(str)
-            checks.add(source, "repaired", f"{column} in the table is not that of the file", int(differ.sum()))
+            checks.add(source, "repaired", f"{column} in the table differs from that of the file", int(differ.sum()))
         examples[column] = values
     return examples
 

@@ -1,4 +1,4 @@
-"""Windows of a genome around the intervals of BED files: bound or not, by which of many, or how much."""
+"""Windows of a genome around intervals of BED files, with labels for one or several proteins, or with numbers."""
 
 from pathlib import Path
 from typing import Literal
@@ -21,49 +21,48 @@ from biocnn.io.tables import as_float32, without_labels
 from biocnn.tasks.facts import Facts
 from biocnn.tasks.vectors import task_of
 
-LONGEST = 10_000_000  # bp that an example may have
+LONGEST = 10_000_000  # most bp of an example
 PROVENANCE = ["id", "group", "chrom", "start", "end", "strand", "kind", "score"]
 
 
 class Intervals:
-    """Is this window of the genome bound, by which of several proteins, or how much?
+    """Predict whether a window of the genome is bound, by which of several proteins, or how strongly.
 
     Parameters
     ----------
     genome
         FASTA: plain, gzip or bgzip.
     positives
-        Bound intervals: BED3 to BED6 or narrowPeak, plain or gzip. A window on strand "-" is reverse-complemented. A
-        list of files, or a name for each, gives an output a file: see ``merge_peaks`` and ``label_windows``.
+        Bound intervals: BED3 to BED6 or narrowPeak, plain or gzip. A window on strand "-" is reverse-complemented.
+        Several files, as a list or by name, give one output per file: see ``merge_peaks`` and ``label_windows``.
     intervals
-        In place of positives: intervals with ``targets`` that are numbers.
+        Instead of positives: intervals with numeric ``targets``.
     targets
-        For each output either the number of a column of ``intervals`` (counted from 1: 5 is the score of BED, 7 the
-        signal of narrowPeak; NA or . where it is not known), or a bigWig file, of which the mean in the window is
-        taken, 0 where it has no data.
+        For each output, either the number of a column of ``intervals`` (from 1: 5 is the score of BED, 7 the signal of
+        narrowPeak; NA or . if unknown), or a bigWig file, whose mean over the window is used, with 0 for missing data.
     log1p
         Whether targets are log(1 + value).
     window
-        Length seen by the model, in bp; where it reaches beyond a contig's end, it is filled with unknown bases.
+        Length seen by the model, in bp; beyond the end of a contig it is filled with unknown bases.
     center
-        What the window is centred on; auto: the summit where the file is a narrowPeak that has them, else the center.
+        What windows are centred on; auto: the summit if the file is a narrowPeak with summits, else the center.
     flank
-        Further bases kept at each end of the window, in bp, for shifts in training.
+        Additional bases kept at each end of the window, in bp, for shifts in training.
     negatives
-        How windows that are not bound are found; of positives only, where by default they are gc_matched.
+        How unbound windows are chosen; for positives only, by default gc_matched.
     blacklist
         BED file: windows that overlap one of its intervals are dropped, and none are drawn there.
     contig_names
-        auto: see through differences in prefix (chr1, 1), number (chrI, chr1), organelle (chrM, MT) and accession,
-        where a name then finds exactly one contig.
+        auto: ignore differences in prefix (chr1, 1), number (chrI, chr1), organelle (chrM, MT) and accession if a name
+        then matches exactly one contig.
     unknown_contigs
-        What becomes of intervals, also of the blacklist, on contigs that the genome lacks: an error, or left out.
+        Whether intervals, also of the blacklist, on contigs that the genome lacks are an error or skipped.
     block
-        A group, never cut by a split, is a contig; with ``block``, a stretch of a contig of so many bp.
+        Groups, which a split never cuts, are contigs; with ``block``, they are blocks of this many bp.
     max_unknown
         Windows with a larger share of unknown bases are dropped.
     iupac
-        Whether R, Y, S, W, K, M, B, D, H and V are unknown bases, mixed (R is half A, half G, and so on), or an error.
+        Whether R, Y, S, W, K, M, B, D, H and V are unknown bases, mixed (R is half A, half G, etc.), or an error.
     """
 
     def __init__(
@@ -77,7 +76,7 @@ class Intervals:
         window: int = 101,
         center: Literal["auto", "summit", "center"] = "auto",
         flank: int = 16,
-        negatives: Choice["negatives"] | None = None,  # noqa: F821 (a kind, no type)
+        negatives: Choice["negatives"] | None = None,  # noqa: F821 (a kind, not a type)
         blacklist: Path | None = None,
         contig_names: Literal["auto", "exact"] = "auto",
         unknown_contigs: Literal["error", "skip"] = "error",
@@ -89,10 +88,10 @@ class Intervals:
             if value is not None and value < least:
                 raise InputError(f"data.{name}: {value} is too small", f"allowed: {least} bp or more")
         if window + 2 * flank > LONGEST:
-            said = f"data.window: {window} bp, with two flanks of {flank} bp"
-            raise InputError(said, f"at most {LONGEST:,} bp together: each base takes memory in each example")
+            size = f"data.window: {window} bp, with two flanks of {flank} bp"
+            raise InputError(size, f"at most {LONGEST:,} bp together, because each base takes memory in each example")
         if not 0 <= max_unknown < 1:
-            raise InputError(f"data.max_unknown: {max_unknown} is not a share", "allowed: 0 to below 1")
+            raise InputError(f"data.max_unknown: {max_unknown} is not a fraction", "allowed: 0 to below 1")
         _check_targets(positives, intervals, targets, log1p, negatives)
         self.genome, self.intervals, self.blacklist = Path(genome), intervals, blacklist
         self.positives = _by_output(positives)
@@ -103,22 +102,22 @@ class Intervals:
         self.max_unknown, self.iupac = max_unknown, iupac
 
     def read(self, seed: int, checks: Checks, genome_folder: Path | None = None) -> Raw:
-        """Read genome and intervals, and find negatives.
+        """Read genome and intervals, and choose negatives.
 
         Parameters
         ----------
         seed
-            Of the negatives.
+            Seed for the negatives.
         checks
-            Gets the account of what was read, repaired, dropped and made.
+            Receives counts of what was read, repaired, dropped and made.
         genome_folder
-            The genome as ``write_genome`` encoded it, without ambiguous letters; None: encode the FASTA in memory.
+            Genome encoded by ``write_genome``, without ambiguous letters; None: encode the FASTA in memory.
 
         Returns
         -------
         raw
             Examples id, group, chrom, start, end (of the window, without flanks), strand, kind (positive, negative,
-            shuffled; none where targets are numbers), score; x of shape (window + 2 flank,); y of shape (N, K).
+            shuffled; not for numeric targets), score; x of shape (window + 2 flank,); y of shape (N, K).
         """
         stored = genome_folder and self.iupac == "unknown"
         genome = open_genome(genome_folder) if stored else read_genome(self.genome, self.iupac)
@@ -132,13 +131,13 @@ class Intervals:
         return self._measured(windows) if self.intervals is not None else self._bound(windows, seed)
 
     def _bound(self, windows: Windows, seed: int) -> Raw:
-        """Positives of one or several files, and negatives."""
+        """Read positives from one or several files, and choose negatives."""
         sets = [windows.read(path) for path in self.positives.values()]
         several = len(sets) > 1
         name = f"{len(sets)} files of positives" if several else next(iter(self.positives.values())).name
         part = windows.around(merge_peaks(sets, self.window) if several else sets[0], name)
         if several:
-            reason = f"windows of {sum(map(len, sets))} peaks, those close together in one"
+            reason = f"windows of {sum(map(len, sets))} peaks, merged if close together"
             windows.checks.add(name, "made", reason, len(part.codes))
         y = label_windows(part.examples, sets) if several else np.ones((len(part.codes), 1), np.float32)
         table = part.examples
@@ -165,7 +164,7 @@ class Intervals:
         return raw
 
     def _measured(self, windows: Windows) -> Raw:
-        """Intervals with numbers."""
+        """Read intervals with numeric targets."""
         path = Path(self.intervals)
         columns = [value for value in self.targets.values() if isinstance(value, int)]
         part = windows.around(windows.read(path, sorted(set(columns))), path.name)
@@ -191,7 +190,7 @@ class Intervals:
         return self._raw(table, part.codes[known], y, list(self.targets), windows.genome)
 
     def _groups(self, table: pd.DataFrame, genome: Genome) -> tuple[pd.Series, dict[str, Stretch]]:
-        """Contig or block of each window, and where each group lies; windows that overlap share a group."""
+        """Return the contig or block of each window, and the extent of each; overlapping windows share a group."""
         if self.block is None:
             used = table["chrom"].unique()
             return table["chrom"], {name: Stretch(name, 0, genome.contigs[name]) for name in used}
@@ -208,7 +207,7 @@ class Intervals:
         return group.reindex(table.index), stretches
 
     def _raw(self, table: pd.DataFrame, codes: np.ndarray, y: np.ndarray, outputs: list[str], genome: Genome) -> Raw:
-        # Once more for all: negatives may come from anywhere, and must not overlap an example of another group.
+        # Computed again for all: negatives may come from anywhere, and must not overlap an example of another group.
         table["group"], _ = self._groups(table, genome)
         facts = Facts(
             kind="sequence",
@@ -231,7 +230,8 @@ class Intervals:
 def _check_targets(positives: object, intervals: object, targets: dict | None, log1p: bool, negatives: object) -> None:
     if (positives is None) == (intervals is None):
         raise InputError(
-            "data: needs either positives or intervals", "positives: bound intervals; intervals: those with targets"
+            "data: needs either positives or intervals",
+            "positives: bound intervals; intervals: with numeric targets",
         )
     if intervals is None and (targets or log1p):
         raise InputError(
@@ -243,24 +243,24 @@ def _check_targets(positives: object, intervals: object, targets: dict | None, l
             "data.targets: is missing", "for example targets: {signal: 7} (a column), or {CTCF: ctcf.bw} (a bigWig)"
         )
     if intervals is not None and negatives is not None:
-        raise InputError("data.negatives: are found for positives only", "leave it out: every interval has its targets")
+        raise InputError("data.negatives: apply to positives only", "leave it out: every interval has its targets")
     for name, value in (targets or {}).items():
         if isinstance(value, int) and value < 4:
             raise InputError(
-                f"data.targets.{name}: {value} is no column of values", "columns 1 to 3 say where; 5 or so"
+                f"data.targets.{name}: {value} is not a column of values", "columns 1 to 3 are positions; e.g. 5"
             )
 
 
 def _by_output(positives: Path | list[Path] | dict[str, Path] | None) -> dict[str, Path]:
     if positives in ([], {}):
-        raise InputError("data.positives: names no file", "for example positives: [a.bed, b.bed]")
+        raise InputError("data.positives: lists no file", "for example positives: [a.bed, b.bed]")
     if isinstance(positives, dict):
         return {name: Path(path) for name, path in positives.items()}
     paths = [Path(path) for path in (positives if isinstance(positives, list) else [positives]) if path is not None]
     named_by = {path.name.split(".")[0]: path for path in paths}
     if len(named_by) < len(paths):
         raise InputError(
-            f"data.positives: two files make an output of the same name ({', '.join(path.name for path in paths)})",
-            "give names, as in positives: {first: a/peaks.bed, second: b/peaks.bed}",
+            f"data.positives: two files give outputs of the same name ({', '.join(path.name for path in paths)})",
+            "name them, for example positives: {first: a/peaks.bed, second: b/peaks.bed}",
         )
     return named_by

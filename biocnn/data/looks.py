@@ -1,4 +1,4 @@
-"""What one image looks like, in a few numbers, and which images of a set look unlike the others."""
+"""Appearance of each image in a few numbers, and detection of images that differ from the rest of a set."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,24 +9,24 @@ from biocnn.core.errors import InputError
 from biocnn.data.duplicates import small_version
 from biocnn.io.image_files import read_image
 
-_SAMPLE = 65536  # pixels of an image that percentiles are taken of
+_SAMPLE = 65536  # pixels of an image from which percentiles are computed
 _FAR = 6.0  # robust standard deviations from the median
-_TIMES = 4.0  # the usual contrast, or a fraction of it, from which contrast is far
-_KINDS = 0.1  # share of images from which those unlike the others are a kind of their own
-_EVEN = 0.8  # share of pixels with the value of their neighbour, from which an image may be a mask
-_LESS_EVEN = 0.1  # by how much fewer another has
+_TIMES = 4.0  # factor from the usual contrast beyond which contrast is an outlier
+_KINDS = 0.1  # share of images above which those that differ are a group of their own, not outliers
+_EVEN = 0.8  # share of pixels equal to their neighbour from which an image may be a mask
+_LESS_EVEN = 0.1  # difference of this share between a mask and its image
 _CLEAR = 0.5  # standard deviations by which foreground is clearly brighter or darker than the rest
 SATURATED = 0.02  # share of pixels at the brightest value
 
 
 @dataclass(frozen=True)
 class Look:
-    """What is remembered of one image and its mask.
+    """Appearance of one image with its mask.
 
-    ``small`` is its small version (see ``biocnn.data.duplicates``); ``middle`` its median brightness, ``contrast`` the
-    99.8th less the 1st percentile, ``brightest`` the share of pixels at the image's own largest value, each of the
-    channel where it is largest; ``agreement`` how much brighter the foreground of its mask is than the rest, in
-    standard deviations of the image; NaN without foreground or background.
+    ``small`` is its thumbnail (see ``biocnn.data.duplicates``); ``middle`` its median brightness, ``contrast`` the
+    99.8th minus the 1st percentile, ``brightest`` the share of pixels at the image's own maximum, each for the channel
+    where it is largest; ``agreement`` is the difference in mean between foreground and the rest, in standard deviations
+    of the image; NaN without foreground or background.
     """
 
     small: np.ndarray
@@ -37,7 +37,7 @@ class Look:
 
 
 def look_at(pixels: np.ndarray, foreground: np.ndarray) -> Look:
-    """Take note of one image.
+    """Measure the appearance of one image.
 
     Parameters
     ----------
@@ -65,15 +65,15 @@ def _few(found: np.ndarray) -> bool:
 
 
 def far(values: np.ndarray, least: float) -> np.ndarray:
-    """Which of some numbers are far from the others.
+    """Find outliers among numbers.
 
-    Far is more than ``_FAR`` robust standard deviations from the median (by the median distance to it), and ``least``
-    or more: in a very even set small differences are many deviations, and harmless.
+    An outlier is more than ``_FAR`` robust standard deviations (from the median absolute deviation) and at least
+    ``least`` away from the median: in a very uniform set, small differences are many deviations, but harmless.
 
     Returns
     -------
     far
-        Bool, one for each; none where more than ``_KINDS`` of them are far: these are of another kind, not outliers.
+        Bool, one per number; all False if more than ``_KINDS`` are far: these are another kind, not outliers.
     """
     away = np.abs(values - np.median(values))
     found = (away > _FAR * 1.4826 * np.median(away)) & (away >= least)
@@ -81,7 +81,7 @@ def far(values: np.ndarray, least: float) -> np.ndarray:
 
 
 def unlike(looks: list[Look]) -> dict[str, np.ndarray]:
-    """Images whose brightness or contrast is far from the others': by what it is, bool, one for each."""
+    """Find images whose brightness or contrast is an outlier: by finding, bool, one per image."""
     middle, contrast = (np.array([getattr(look, name) for look in looks]) for name in ("middle", "contrast"))
     usual = float(np.median(contrast))
     ratio = np.log2(np.maximum(contrast, 0) + max(1e-3 * usual, 1e-12))
@@ -92,12 +92,12 @@ def unlike(looks: list[Look]) -> dict[str, np.ndarray]:
 
 
 def against(agreements: np.ndarray) -> np.ndarray:
-    """Which masks go against their images: foreground is dark where it is bright in nearly all others, or the reverse.
+    """Find masks that contradict their images: foreground is dark but bright in nearly all others, or vice versa.
 
     Parameters
     ----------
     agreements
-        As in ``Look``; NaN where there is none.
+        As in ``Look``; NaN if unknown.
     """
     known = agreements[np.isfinite(agreements)]
     if len(known) < 5:
@@ -108,14 +108,14 @@ def against(agreements: np.ndarray) -> np.ndarray:
 
 
 def other_polarity(agreements: np.ndarray) -> np.ndarray:
-    """Which images are of the smaller of two kinds: foreground is dark, and bright in the others, or the reverse.
+    """Find the images of the minority polarity: foreground is dark but bright in the others, or vice versa.
 
-    None where nearly all are alike; ``against`` names the few that are not.
+    Returns none if nearly all agree; ``against`` finds the few that do not.
 
     Parameters
     ----------
     agreements
-        As in ``Look``; NaN where there is none.
+        As in ``Look``; NaN if unknown.
     """
     bright, dark = agreements > _CLEAR, agreements < -_CLEAR
     fewer = dark if dark.sum() <= bright.sum() else bright
@@ -124,13 +124,13 @@ def other_polarity(agreements: np.ndarray) -> np.ndarray:
 
 
 def looks_swapped(image: Path, mask: Path, axes: str | None = None) -> bool:
-    """Whether of two files the first is even as masks are, and the second is not.
+    """Check whether the first of two files is as uniform as a mask, and the second is not.
 
-    In a mask most pixels have the value of their neighbour; the mask of an image has more such pixels than the image.
+    In a mask most pixels equal their neighbour; the mask of an image has more such pixels than the image.
     """
     try:
         first, second = (read_image(path, axes).pixels for path in (image, mask))
-    except InputError:  # what is wrong is told where they are read for good
+    except InputError:  # errors are reported when all files are read
         return False
     even, other = (
         float((pixels[..., 1:] == pixels[..., :-1]).all(axis=0).mean()) if pixels.shape[-1] > 1 else 0.0

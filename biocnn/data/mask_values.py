@@ -1,4 +1,4 @@
-"""The values of masks, as they are stored."""
+"""Reading of mask values as stored."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -9,14 +9,14 @@ from biocnn.core.errors import InputError
 from biocnn.io.image_files import Decoded, decode
 from biocnn.io.stored import Grid
 
-_MOST_COLORS = 16  # of a mask whose colours are taken for classes
+_MOST_COLORS = 16  # most colours of a mask that are treated as classes
 
 
 class MaskFile(NamedTuple):
-    """A mask as it is stored, and what was changed to read it so.
+    """The values of a mask as stored, and what was repaired on reading.
 
-    ``grid`` says where it lies; ``turn`` is the orientation tag that it was turned by; ``opposed`` are the greys that
-    its values are shown as where the lower of two is brighter than the higher, else nothing.
+    ``grid`` is its position in space; ``turn`` the orientation tag that was applied; ``opposed`` the displayed grey
+    levels of its values if the lower of two is displayed brighter than the higher, else empty.
     """
 
     values: np.ndarray
@@ -27,17 +27,17 @@ class MaskFile(NamedTuple):
 
 
 def read_mask(path: str | Path, colors: bool = False, axes: str | None = None) -> np.ndarray:
-    """Read a mask as it is stored.
+    """Read a mask as stored.
 
     Parameters
     ----------
     path
-        PNG, TIFF or another file that ``read_image`` reads. A palette gives its indices; 0 stays 0 also where it is
-        shown as white.
+        PNG, TIFF or another format that ``read_image`` reads. Palette images give their indices; 0 stays 0 even if it
+        is displayed as white.
     colors
-        Read colours, as they are shown (a palette gives its colours, grey v counts as (v, v, v)).
+        Whether to read displayed colours (those of the palette; grey v is (v, v, v)).
     axes
-        Order of the axes where the file does not tell, ZYX say.
+        Order of the axes if the file does not tell, e.g. ZYX.
 
     Returns
     -------
@@ -47,13 +47,13 @@ def read_mask(path: str | Path, colors: bool = False, axes: str | None = None) -
     Raises
     ------
     InputError
-        Where the mask has colours and none are expected, fractions, or values beyond 32 bit.
+        If the mask has unexpected colours, fractions, or values beyond 32 bit.
     """
     return read_mask_file(path, colors, axes).values
 
 
 def read_mask_file(path: str | Path, colors: bool = False, axes: str | None = None) -> MaskFile:
-    """Likewise, with what was done to get there."""
+    """Read a mask like ``read_mask``, together with what was repaired."""
     path = Path(path)
     decoded = decode(path, axes=axes, indices=not colors)
     pixels, repairs = _without_alpha(decoded, path)
@@ -79,14 +79,15 @@ def _values(pixels: np.ndarray, path: Path, colors: bool) -> np.ndarray:
     if pixels.dtype.kind == "f":
         if unknown := int(np.isnan(pixels).sum()):
             raise InputError(
-                f"{path}: a mask with {unknown} values that are not whole, but NaN",
-                "give unknown pixels a number of their own, 255 say, and name it in data.ignore; or 0 for background",
+                f"{path}: a mask with {unknown} NaN values",
+                "give unknown pixels a separate value, e.g. 255, and name it in data.ignore; or use 0 for background",
             )
         whole = np.isfinite(pixels) & (pixels == np.round(pixels))
         if not whole.all():
             raise InputError(
-                f"{path}: a mask with {int((~whole).sum())} values that are not whole, such as {pixels[~whole][0]}",
-                "allowed: whole numbers, 0/1, 0/255, classes or object ids; threshold it, or save it again without "
+                f"{path}: a mask with {int((~whole).sum())} values that are not whole numbers, such as "
+                f"{pixels[~whole][0]}",
+                "allowed: whole numbers, 0/1, 0/255, classes or object ids; threshold it, or save it without "
                 "interpolation",
             )
         pixels = pixels.astype(np.int64)
@@ -103,7 +104,7 @@ def _values(pixels: np.ndarray, path: Path, colors: bool) -> np.ndarray:
 
 def _pack(pixels: np.ndarray, path: Path) -> np.ndarray:
     if pixels.min(initial=0) < 0 or pixels.max(initial=0) > 255:
-        raise InputError(f"{path}: colours beyond 0-255", "save the colour-coded mask with 8 bits a channel")
+        raise InputError(f"{path}: colours outside 0-255", "save the colour-coded mask with 8 bits per channel")
     if len(pixels) not in (1, 3):
         raise InputError(f"{path}: a mask of {len(pixels)} channels", "allowed with data.colors: RGB or grey")
     red, green, blue = np.broadcast_to(pixels, (3, *pixels.shape[1:])).astype(np.int32)
@@ -111,20 +112,20 @@ def _pack(pixels: np.ndarray, path: Path) -> np.ndarray:
 
 
 def _without_alpha(decoded: Decoded, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The values without a channel of transparency; that channel itself, where it alone says anything."""
+    """Return the values without the alpha channel; or that channel if it alone varies."""
     if decoded.alpha is None:
         return decoded.pixels, ()
     alpha, rest = decoded.pixels[decoded.alpha], np.delete(decoded.pixels, decoded.alpha, axis=0)
     if alpha.min() == alpha.max():
         return rest, ("constant alpha channel of a mask dropped",)
     if all(plane.min() == plane.max() for plane in rest):
-        return alpha[None], ("mask taken from its alpha channel, as its colour is the same everywhere",)
+        return alpha[None], ("mask taken from its alpha channel, because its colour is constant",)
     if rest[:, alpha == 0].any():
         raise InputError(
-            f"{path}: a mask with transparent pixels that are not black below",
+            f"{path}: a mask with transparent pixels that are not black underneath",
             "flatten it onto black, and save it without transparency",
         )
-    return rest, ("alpha channel of a mask dropped: all that is transparent is background",)
+    return rest, ("alpha channel of a mask dropped: transparent pixels are background",)
 
 
 def _colored(pixels: np.ndarray, path: Path) -> InputError:
@@ -135,38 +136,38 @@ def _colored(pixels: np.ndarray, path: Path) -> InputError:
 
 
 class ColoredMask(InputError):
-    """Masks whose colours no setting explains.
+    """Coloured masks without a setting that explains the colours.
 
     Parameters
     ----------
     path
-        One of them.
+        File of one of them.
     colors
         Red, green, blue of each colour, background first.
     masks
-        How many there are.
+        Number of such masks.
     """
 
     def __init__(self, path: Path, colors: list[list[int]], masks: int = 1) -> None:
         self.path, self.colors = path, colors
-        said = f"{path}: a mask of 3 channels" if masks == 1 else f"{path}: {masks} masks of 3 channels"
+        what = f"{path}: a mask of 3 channels" if masks == 1 else f"{path}: {masks} masks of 3 channels"
         if len(colors) > _MOST_COLORS:
             super().__init__(
-                f"{said}, {len(colors)} colours: {', '.join(map(str, colors[:6]))}, ...",
-                "one colour an object? save ids instead. Few classes? then it was smoothed or saved as JPEG: export it "
-                "again as PNG, and give the colour of each class in data.colors",
+                f"{what}, {len(colors)} colours: {', '.join(map(str, colors[:6]))}, ...",
+                "if each object has a colour, save ids instead; if there are few classes, it was smoothed or saved as "
+                "JPEG: export it again as PNG, and give the colour of each class in data.colors",
             )
             return
         names = ["background", *(f"class{i}" for i in range(1, len(colors)))]
         written = ", ".join(f"{name}: {color}" for name, color in zip(names, colors, strict=True))
         super().__init__(
-            f"{said}, {len(colors)} colours: {', '.join(map(str, colors))}",
-            f"name the class of each colour, as in data.colors: {{{written}}}; or save the mask as one grey channel",
+            f"{what}, {len(colors)} colours: {', '.join(map(str, colors))}",
+            f"name the class of each colour, for example data.colors: {{{written}}}; or save the mask in greyscale",
         )
 
 
 def of_one_kind(faults: list[InputError]) -> list[InputError]:
-    """Faults with those of coloured masks as one, which has the colours of all."""
+    """Merge the errors about coloured masks into one with the colours of all."""
     colored = [fault for fault in faults if isinstance(fault, ColoredMask)]
     if len(colored) < 2:
         return faults

@@ -1,4 +1,4 @@
-"""What the values of a set of masks mean: one class, several classes, or objects."""
+"""Interpretation of mask values: one class, several classes, or objects."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from biocnn.metrics.masks import IGNORE
 
 MaskType = Literal["auto", "binary", "classes", "instances"]
 
-_ONE_PIECE = 0.9  # share of pieces with an id of their own, from which ids may be objects
-_TORN = 0.5  # likewise, where objects are in pieces
-_FEW = 8  # ids of a mask that may as well be classes
-_ALONE = 0.5  # share of ids touching another, up to which they are objects that lie apart
+_ONE_PIECE = 0.9  # share of pieces with an id of their own from which ids may be objects
+_TORN = 0.5  # the same share, for objects in several pieces
+_FEW = 8  # largest number of ids in a mask that may also be classes
+_ALONE = 0.5  # largest share of ids touching another for objects that lie apart
 
 
 @dataclass(frozen=True)
 class MaskCode:
-    """How values become targets.
+    """Map values to targets.
 
     Parameters
     ----------
@@ -29,11 +29,11 @@ class MaskCode:
     outputs
         Name of each output of the model.
     reason
-        Why the masks were understood so.
+        Reason for the interpretation.
     table
-        Value to class; None for instances, whose values stay.
+        Class of each value; None for instances, whose values are kept.
     blurred
-        Whether values between background and foreground were given to the nearer one.
+        Whether values between background and foreground were assigned to the nearer one.
     """
 
     task: str
@@ -48,7 +48,7 @@ class MaskCode:
         return self.table is None
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
-        """Class mask, uint8 with 255 = ignore; or labels, int32 with 0 = background."""
+        """Return a class mask, uint8 with 255 = ignore; or labels, int32 with 0 = background."""
         if self.objects:
             return values.astype(np.int32)
         keys = np.array(sorted(self.table))
@@ -64,31 +64,31 @@ def understand_masks(
     colors: dict[str, list[int]] | None = None,
     ignore: int | None = None,
 ) -> MaskCode:
-    """Decide what the values of all masks mean, or say why they cannot be used.
+    """Decide what the values of all masks mean, or report why they cannot be used.
 
     Parameters
     ----------
     survey
         Values of all masks.
     mask_type
-        What the masks hold; "auto" decides by their values, never by the bits they are stored in. Two values are one
-        class. Whole numbers 0 to K-1 that come in many pieces are classes. Ids that each form one connected piece are
-        objects where their number differs from mask to mask, or where neither their sizes nor their places depend on
-        the id; and classes where they do, as those of organs. What remains open is refused.
+        What the masks contain; "auto" decides by their values, never by the bit depth. Two values are one class. Whole
+        numbers 0 to K-1 that form many pieces are classes. Ids that each form one connected piece are objects if their
+        number differs between masks, or if neither their sizes nor their positions depend on the id; and classes if
+        these do, as for organs. Ambiguous masks are refused.
     classes
-        Names: of each class from value 0 on, background included, where all values have one; or the one name of a
-        binary mask.
+        Names of all classes from value 0, background included, if each value has a name; or the one name of a binary
+        mask.
     colors
-        Red, green, blue (0-255) of each class, background first. A class called ``ignore`` marks pixels not to learn
-        from.
+        Red, green, blue (0-255) of each class, background first. A class called ``ignore`` marks pixels to exclude from
+        training.
     ignore
-        Value of pixels not to learn from.
+        Value of pixels to exclude from training.
 
     Raises
     ------
     InputError
-        Where values occur that the type does not allow, with the file that has them; where values may be classes or
-        objects, or may be shown the other way round than they are stored, and nothing says which.
+        If the type does not allow a value (names a file with it); if values may be classes or objects, or if masks are
+        displayed with inverted values, and no setting decides.
     """
     if colors is not None:
         return _colored(survey, mask_type, classes, colors, ignore)
@@ -105,36 +105,36 @@ def understand_masks(
         named = values[-1] < len(classes or ()) > 2
         build, reason = (_classes, f"{len(classes)} names in data.classes") if named else _decide(survey, values)
     if negative:
-        unknown = "a model of objects leaves out no pixels: make them background (0), or crop the images there"
+        unknown = "object models cannot ignore pixels: make them background (0), or crop the images"
         raise _unexpected(
             survey,
             negative,
             "0 and above",
-            unknown if build is _instances else f"set data.ignore: {negative[-1]} where it marks unknown pixels",
+            unknown if build is _instances else f"set data.ignore: {negative[-1]} if it marks unknown pixels",
         )
     code = build(survey, values, classes, ignore, reason)
     if build is _binary and mask_type == "auto" and survey.opposed:
         shown = sorted({grey for greys in survey.opposed.values() for grey in greys})
-        as_shown = "save them as grey PNG, 0 for background"
+        as_shown = "save them as greyscale PNG with 0 for background"
         if len(shown) == 2 and shown[1] < 256 and len(survey.opposed) == survey.masks:
             colors = (f"{name}: {[grey] * 3}" for name, grey in zip(("background", *code.outputs), shown, strict=True))
             as_shown = f"colors: {{{', '.join(colors)}}}"
         raise InputError(
-            f"{next(iter(survey.opposed))}: a mask whose higher value is foreground as stored, but background as it is "
-            f"shown (MINISWHITE, or a palette from white to black) in {len(survey.opposed)} of {survey.masks} masks",
-            f"say which holds, under data, as stored or as shown:\n    mask_type: binary\n    {as_shown}",
+            f"{next(iter(survey.opposed))}: a mask whose higher value is foreground as stored, but background as "
+            f"displayed (MINISWHITE, or a palette of white to black) in {len(survey.opposed)} of {survey.masks} masks",
+            f"choose one under data, as stored or as displayed:\n    mask_type: binary\n    {as_shown}",
         )
     return code
 
 
 def _decide(survey: Survey, values: list[int]) -> tuple[Callable[..., MaskCode], str]:
-    """What makes the code, by the values of the masks, and the reason."""
+    """Choose the function that builds the code by the values of the masks; return it and the reason."""
     shown, top = _shown(values), values[-1]
     foreground = [v for v in values if v]
     if len(foreground) == 1:
         return _binary, f"only {shown} occur"
     whole = survey.ids / max(survey.pieces, 1)
-    pieces = f"{whole:.0%} of the connected pieces have a value of their own"
+    pieces = f"{whole:.0%} of the connected pieces have a unique value"
     countable = top <= MOST_CLASSES and values == list(range(top + 1))
     most = [max(seen.values, default=0) for seen in survey.seen if seen.ids]
     varied = len(set(most)) > min(2, survey.masks - 1)
@@ -146,50 +146,50 @@ def _decide(survey: Survey, values: list[int]) -> tuple[Callable[..., MaskCode],
     if whole < _ONE_PIECE:
         raise _open(survey, values, pieces)
     by_id = survey.explained()
-    classlike = any(by_id[:1]) or sum(by_id[1:]) > 1  # objects are often numbered along one axis
+    classlike = any(by_id[:1]) or sum(by_id[1:]) > 1  # objects are often numbered along one axis only
     alike = bool(by_id) and not classlike and survey.ids >= 4 * len(survey.several)
     may_be_classes = classlike or survey.touching > _ALONE or survey.masks < 3
     if (varied or alike) and not (few and countable and may_be_classes):
-        why = "their number varies" if varied else "neither sizes nor places depend on the value"
+        why = "their number varies" if varied else "neither sizes nor positions depend on the value"
         return _instances, f"values {shown}; {pieces}; {why}"
     if countable and classlike and not varied:
-        return _classes, f"values 0 to {top} without a gap; {pieces}; sizes or places depend on the value"
+        return _classes, f"values 0 to {top} without a gap; {pieces}; sizes or positions depend on the value"
     if countable and few and survey.masks == 1:
-        return _classes, f"values 0 to {top} without a gap; a single mask does not say more"
+        return _classes, f"values 0 to {top} without a gap; a single mask gives no further evidence"
     if not varied and not countable and few and not alike:
         raise _neither(survey, values)
     raise _open(survey, values, pieces)
 
 
 def _open(survey: Survey, values: list[int], pieces: str) -> InputError:
-    """What to say where values may be classes or objects."""
+    """Return the error for values that may be classes or objects."""
     classes = "mask_type: classes"
     if values != list(range(values[-1] + 1)):
         classes += f", with classes: [background, ...], names of all values from 0 to {values[-1]}"
     return InputError(
-        f"{survey.first[values[-1]]}: the masks hold the values {_shown(values)}, and {pieces}: they may be classes or "
-        "objects",
-        f"say which, with one of these lines under data:\n    {classes}\n    mask_type: instances",
+        f"{survey.first[values[-1]]}: the masks contain the values {_shown(values)}, and {pieces}: they may be classes "
+        "or objects",
+        f"choose one under data:\n    {classes}\n    mask_type: instances",
     )
 
 
 def _neither(survey: Survey, values: list[int]) -> InputError:
-    """What to say of values that are neither classes nor objects."""
+    """Return the error for values that are neither classes nor objects."""
     run = next((i for i, v in enumerate(values) if v != i), len(values))
     return _unexpected(
         survey,
         values[run:] or _odd(survey, [v for v in values if v]),
-        "0/1, 0/255, classes 0 to K-1, or one id for each object",
-        "a mask saved as JPEG or scaled with interpolation has values in between: save it as PNG without; "
-        "255 for unknown pixels: data.ignore: 255; grey levels as classes: data.colors: {background: [0, 0, 0], ...}; "
-        "or say what it is in data.mask_type: binary, classes or instances",
+        "0/1, 0/255, classes 0 to K-1, or one id per object",
+        "saving a mask as JPEG or scaling it with interpolation creates intermediate values: save it as PNG without; "
+        "for 255 as unknown pixels set data.ignore: 255; for grey levels as classes data.colors: {background: [0, 0, "
+        "0], ...}; or set data.mask_type: binary, classes or instances",
     )
 
 
 def _blurred(values: list[int], classes: list[str] | None) -> MaskCode:
-    """Masks of 0 and full, blurred along edges by scaling or JPEG: half of full is the edge."""
+    """Build the code of masks of 0 and full, blurred along edges by scaling or JPEG: the edge is at half of full."""
     top = values[-1]
-    reason = f"0 and {top}, and {len(values) - 2} values in between along edges only: above {top // 2} is foreground"
+    reason = f"0 and {top}, and {len(values) - 2} intermediate values along edges only: above {top // 2} is foreground"
     return MaskCode("mask", _one_name(classes, reason), reason, {v: int(v > top / 2) for v in values}, blurred=True)
 
 
@@ -231,8 +231,8 @@ def _classes(survey: Survey, values: list[int], classes: list[str] | None, ignor
         )
     if not classes and values != list(known):
         raise InputError(
-            f"the masks hold the values {_shown(values)}, with a gap",
-            "name every class, also those that do not occur, in data.classes: [background, ...]",
+            f"the masks contain the values {_shown(values)}, with a gap",
+            "name all classes, including absent ones, in data.classes: [background, ...]",
         )
     table = {v: v for v in known} | ({} if ignore is None else {ignore: IGNORE})
     return MaskCode("classes", list(classes or ["background", *(f"class{v}" for v in known[1:])]), reason, table)
@@ -244,8 +244,8 @@ def _instances(
     if ignore is not None or classes is not None:
         key = "ignore" if ignore is not None else "classes"
         raise InputError(
-            f"data.{key} is set, but the masks hold objects ({reason})",
-            f"leave data.{key} out, or set data.mask_type: classes",
+            f"data.{key} is set, but the masks contain objects ({reason})",
+            f"remove data.{key}, or set data.mask_type: classes",
         )
     return MaskCode("instances", ["background", "inside", "boundary", "distance"], reason)
 
@@ -258,8 +258,8 @@ def _colored(
 ) -> MaskCode:
     if mask_type not in ("auto", "classes") or classes is not None or ignore is not None:
         raise InputError(
-            "data.colors: names the classes, so that mask_type, classes and ignore have no place beside it",
-            "leave them out; a class called ignore in data.colors marks pixels not to learn from",
+            "data.colors: cannot be combined with mask_type, classes or ignore, because it names the classes",
+            "remove them; a class called ignore in data.colors marks pixels to exclude from training",
         )
     table = color_codes(colors)
     names = [name for name in colors if name != "ignore"]
@@ -274,12 +274,12 @@ def _colored(
 
 
 def color_codes(colors: dict[str, list[int]]) -> dict[int, int]:
-    """Colour as ``read_mask`` gives it, to class: 0 on in the order of ``colors``, 255 for ``ignore``.
+    """Map colours, as from ``read_mask``, to classes: from 0 in the order of ``colors``, 255 for ``ignore``.
 
     Raises
     ------
     InputError
-        Where a colour is none, or stands for two classes, or there are too few classes or too many.
+        If a colour is invalid or used for two classes, or there are too few or too many classes.
     """
     table: dict[int, int] = {}
     names = [name for name in colors if name != "ignore"]
@@ -288,7 +288,7 @@ def color_codes(colors: dict[str, list[int]]) -> dict[int, int]:
             raise InputError(f"data.colors.{name}: {color}", "allowed: three numbers from 0 to 255, red, green, blue")
         code = color[0] << 16 | color[1] << 8 | color[2]
         if code in table:
-            raise InputError(f"data.colors.{name}: {color} is also the colour of another class", "one colour a class")
+            raise InputError(f"data.colors.{name}: {color} is also the colour of another class", "give each its own")
         table[code] = IGNORE if name == "ignore" else names.index(name)
     if not 2 <= len(names) < IGNORE:
         raise InputError(f"data.colors: {len(names)} classes", "allowed: 2 to 254, background first")
@@ -300,7 +300,7 @@ def _unpack(code: int) -> list[int]:
 
 
 def _odd(survey: Survey, foreground: list[int]) -> list[int]:
-    """Values other than background and the most frequent one."""
+    """Return the values other than background and the most frequent one."""
     usual = max(foreground, key=lambda v: survey.counts[v])
     return [v for v in foreground if v != usual]
 
@@ -309,7 +309,7 @@ def _unexpected(survey: Survey, odd: list[int], allowed: str, remedy: str) -> In
     pixels, masks = sum(survey.counts[v] for v in odd), sum(bool(seen.values & set(odd)) for seen in survey.seen)
     return InputError(
         f"{survey.first[odd[0]]}: mask with unexpected value{'s' * (len(odd) > 1)} {_shown(odd)} "
-        f"({pixels} pixels in all masks, of which {masks} ha{'ve' if masks > 1 else 's'} such)",
+        f"({pixels} pixels in {masks} mask{'s' * (masks > 1)})",
         f"allowed: {allowed}. {remedy}",
     )
 

@@ -1,4 +1,4 @@
-"""What is measured of images: their sizes, intensities and classes, and what an experiment may leave to these."""
+"""Measurements of images: sizes, intensities and classes, and the decisions that follow from them."""
 
 from pathlib import Path
 from typing import Any
@@ -13,23 +13,23 @@ from biocnn.tasks.facts import Decision, Facts, Sizes
 
 
 def measure_images(facts: Facts, folder: Path, folds: list[Any], seed: int) -> dict[str, Any]:
-    """Store places of each class and ranges of intensity; measure each fold's training part, and all images.
+    """Store positions of each class and intensity ranges; measure each fold's training split, and all images.
 
     Parameters
     ----------
     facts
-        Of all examples.
+        Facts about all examples.
     folder
-        Holds x and y.
+        Folder that contains x and y.
     folds
-        Each has ``split``, the part of each example, ``facts``, and ``add``, which takes more of them.
+        Each has ``split``, the split of each example, ``facts``, and ``add``, which adds to them.
     seed
-        The experiment's.
+        Seed of the experiment.
 
     Returns
     -------
     facts
-        Those of all images, by name.
+        Facts about all images, by name.
     """
     x = Ragged(folder / "x.npy")
     write_places(Ragged(folder / "y.npy"), folder / "foreground.npy", seed)
@@ -51,12 +51,12 @@ def measure_images(facts: Facts, folder: Path, folds: list[Any], seed: int) -> d
 
 
 def measure_sizes(shapes: np.ndarray) -> Sizes:
-    """Sizes of all images.
+    """Measure the sizes of all images.
 
     Parameters
     ----------
     shapes
-        One row an image, (C, *spatial).
+        One row per image, (C, *spatial).
     """
     sides = np.asarray(shapes)[:, 1:]
     return Sizes(

@@ -1,4 +1,4 @@
-"""Negative examples for positives: from elsewhere in the genome, shuffled, or given."""
+"""Negative examples: from elsewhere in the genome, shuffled, or given."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,25 +17,25 @@ from biocnn.io.padded import first_alike, stack
 
 __all__ = ["dinucleotide_shuffled", "flanking", "gc_matched", "given", "random"]
 
-SOURCE = "negatives"  # in checks
-TRIES = 10  # to find another order of a sequence's dinucleotides
-MOST = 1000  # negatives for each positive
+SOURCE = "negatives"  # name in checks
+TRIES = 10  # attempts to find another order of a sequence's dinucleotides
+MOST = 1000  # largest number of negatives per positive
 STEPS = 10  # windows to try on either side of a positive
 
 
 def random(
     positives: Positives, rng: np.random.Generator, checks: Checks, *, ratio: float = 1.0, distance: int = 300
 ) -> Part:
-    """Windows from anywhere in the group of their positives (contig or block), drawn evenly.
+    """Draw windows uniformly from the group (contig or block) of their positives.
 
-    They do not overlap each other while there is room; those that do are counted in checks.
+    They do not overlap each other while there is room; overlaps are counted in checks.
 
     Parameters
     ----------
     ratio
-        Negatives for each positive, in every group.
+        Negatives per positive, in each group.
     distance
-        From any peak and any positive window, in bp.
+        Smallest distance from any peak and any positive window, in bp.
     """
     site, background = _background(positives, distance)
     found = {}
@@ -47,24 +47,24 @@ def random(
 def gc_matched(
     positives: Positives, rng: np.random.Generator, checks: Checks, *, ratio: float = 1.0, distance: int = 300
 ) -> Part:
-    """Windows from the group of their positives (contig or block) with the same distribution of GC content, to 1%.
+    """Draw windows from the group (contig or block) of their positives with the same GC distribution, to 1%.
 
-    They do not overlap each other while there are such windows of the wanted GC content; those that do are counted in
-    checks. Where too few windows of a GC content are found, the nearest are taken; checks say how far apart the
-    histograms are.
+    They do not overlap each other while windows of the required GC content are available; overlaps are counted in
+    checks. If too few windows of a GC content exist, the nearest are used; checks report how much the histograms
+    differ.
 
     Parameters
     ----------
     ratio
-        Negatives for each positive, in every group.
+        Negatives per positive, in each group.
     distance
-        From any peak and any positive window, in bp.
+        Smallest distance from any peak and any positive window, in bp.
     """
     site, background = _background(positives, distance)
     content = gc_percent(positives.codes[:, positives.window])
     found = {}
     for group, members, wanted in _groups(positives, ratio):
-        # Each positive's GC content is asked for as often as any other's, give or take one.
+        # Each positive's GC content is requested equally often, within one.
         goal = np.bincount(content[np.resize(rng.permutation(members), wanted)], minlength=BINS)
         found[group] = background.draw_gc(site.stretches[group], goal, rng)
     part = _windows(positives, site, found, ratio, rng, checks)
@@ -74,7 +74,7 @@ def gc_matched(
         SOURCE,
         "note",
         f"GC content {content.mean():.1f}% (positives) and {theirs.mean():.1f}% (negatives); "
-        f"their histograms differ by {apart:.3f} (0 = equal, 1 = apart)",
+        f"their histograms differ by {apart:.3f} (0 = equal, 1 = disjoint)",
         len(theirs),
     )
     return part
@@ -83,14 +83,14 @@ def gc_matched(
 def flanking(
     positives: Positives, rng: np.random.Generator, checks: Checks, *, ratio: float = 1.0, distance: int = 300
 ) -> Part:
-    """Windows beside the positives, upstream or downstream; where one is taken, the next one further away.
+    """Take windows next to the positives, upstream or downstream; if one is not available, the next one further away.
 
-    The nearest that overlap no peak, no positive and no other negative are taken, the side being drawn.
+    The nearest ones that overlap no peak, no positive and no other negative are taken; the side is random.
 
     Parameters
     ----------
     ratio
-        Negatives for each positive, in every group.
+        Negatives per positive, in each group.
     distance
         From the end of a positive window to its first negative, in bp; further ones follow end to end.
     """
@@ -114,26 +114,26 @@ def flanking(
         need[beside.index] -= 1
         near = pd.concat([near, beside[["chrom", "start", "end"]]], ignore_index=True)
         found.append(beside)
-    return _made(positives, site, pd.concat(found, ignore_index=True), asked, "beside the positives", checks)
+    return _made(positives, site, pd.concat(found, ignore_index=True), asked, "next to the positives", checks)
 
 
 def dinucleotide_shuffled(
     positives: Positives, rng: np.random.Generator, checks: Checks, *, ratio: float = 1.0, fresh: bool = True
 ) -> Part:
-    """Each positive's own bases, shuffled so that every dinucleotide keeps its count exactly.
+    """Shuffle the bases of each positive such that all dinucleotide counts are preserved exactly.
 
-    The window and its two flanks are shuffled one by one, so that the counts are those of the window that is seen.
+    The window and its two flanks are shuffled separately, so the counts are those of the window that the model sees.
 
     Parameters
     ----------
     ratio
-        Negatives for each positive, whose group they share.
+        Negatives per positive, whose group they share.
     fresh
-        Whether those of the training part are shuffled anew each epoch; validation and test always see the same ones.
+        Whether those of the training split are redrawn each epoch; val and test never change.
     """
     count = len(positives.codes)
     (total,) = _how_many([count], ratio)
-    # Whole rounds over all positives, then a random choice of them.
+    # Complete rounds over all positives, then a random subset of them.
     row = np.concatenate([np.tile(np.arange(count), total // count), rng.permutation(count)[: total % count]])
     original, window = positives.codes[row], positives.window
     codes, same = original.copy(), np.arange(total)
@@ -145,22 +145,22 @@ def dinucleotide_shuffled(
     examples["id"] += [f":shuffled{1 + i // count}" for i in range(total)]
     examples["kind"] = "shuffled" if fresh else "negative"
     changed = ~np.isin(np.arange(total), same)
-    checks.add(SOURCE, "dropped", "its dinucleotides have no other order", len(same), _first(examples["id"], ~changed))
+    checks.add(SOURCE, "dropped", "no other order of its dinucleotides", len(same), _first(examples["id"], ~changed))
     if not changed.any():
         raise InputError(
             "data.negatives: no positive has another order of its dinucleotides", "give negatives or labels instead"
         )
-    checks.add(SOURCE, "made", "dinucleotides of a positive, shuffled", changed.sum())
+    checks.add(SOURCE, "made", "shuffled dinucleotides of a positive", changed.sum())
     return Part(examples, codes).only(changed)
 
 
 def given(positives: Positives, rng: np.random.Generator, checks: Checks, *, path: Path) -> Part:
-    """Negatives from a file of the kind of the positives: BED or narrowPeak for intervals, FASTA for sequences.
+    """Read negatives from a file: BED or narrowPeak for intervals, FASTA for sequences.
 
     Parameters
     ----------
     path
-        Intervals whose window overlaps a peak or the window of a positive, and sequences equal to one (or, of DNA, to
+        Intervals whose window overlaps a peak or a positive window, and sequences equal to a positive (or, for DNA, to
         its reverse complement), are dropped and counted.
     """
     part = positives.read(Path(path))
@@ -170,8 +170,8 @@ def given(positives: Positives, rng: np.random.Generator, checks: Checks, *, pat
         clash = first_alike(stack(positives.codes, part.codes), positives.both_strands)[len(positives.codes) :]
         clash = clash < len(positives.codes)
     if clash.all():
-        raise InputError(f"{path}: every negative is or overlaps a positive", "give another data.negatives.path")
-    checks.add(SOURCE, "dropped", "is or overlaps a positive", clash.sum(), _first(part.examples["id"], clash))
+        raise InputError(f"{path}: every negative equals or overlaps a positive", "give another data.negatives.path")
+    checks.add(SOURCE, "dropped", "equals or overlaps a positive", clash.sum(), _first(part.examples["id"], clash))
     part = part.only(~clash)
     checks.add(SOURCE, "made", f"given in {Path(path).name}", len(part.codes))
     if positives.site:
@@ -180,7 +180,7 @@ def given(positives: Positives, rng: np.random.Generator, checks: Checks, *, pat
 
 
 def _groups(positives: Positives, ratio: float) -> Iterator[tuple[str, np.ndarray, int]]:
-    """Each group: its name, rows of its positives, how many negatives it should have."""
+    """Yield each group: its name, rows of its positives, and number of negatives."""
     groups = positives.examples.groupby("group", sort=False).indices
     wanted = _how_many([len(members) for members in groups.values()], ratio)
     for (group, members), share in zip(groups.items(), wanted, strict=True):
@@ -188,14 +188,14 @@ def _groups(positives: Positives, ratio: float) -> Iterator[tuple[str, np.ndarra
 
 
 def _how_many(sizes: list[int], ratio: float) -> list[int]:
-    """How many negatives for so many positives: each share is right to one, and so is the sum."""
+    """Return the number of negatives per group: each is correct to within one, and so is the sum."""
     if not 0 < ratio <= MOST:
-        raise InputError(f"data.negatives.ratio: {ratio:g}", f"negatives for each positive: above 0, at most {MOST:,}")
+        raise InputError(f"data.negatives.ratio: {ratio:g}", f"negatives per positive: above 0, at most {MOST:,}")
     wanted = np.diff(np.rint(ratio * np.cumsum([0, *sizes])).astype(int)).tolist()
     if not sum(wanted):
         raise InputError(
-            f"data.negatives.ratio: {ratio} asks for no negative of {sum(sizes)} positives",
-            "negatives for each positive, for example 1",
+            f"data.negatives.ratio: {ratio} gives no negative for {sum(sizes)} positives",
+            "negatives per positive, for example 1",
         )
     return wanted
 
@@ -203,8 +203,8 @@ def _how_many(sizes: list[int], ratio: float) -> list[int]:
 def _site(positives: Positives, distance: int) -> Site:
     if positives.site is None:
         raise InputError(
-            "data.negatives: sequences have no genome to draw windows from",
-            "allowed for Sequences: dinucleotide_shuffled, given; Intervals draws from the genome",
+            "data.negatives: Sequences have no genome to draw windows from",
+            "allowed for Sequences: dinucleotide_shuffled, given; Intervals can draw from the genome",
         )
     if distance < 0:
         raise InputError(f"data.negatives.distance: {distance} is below 0", "bp between a negative and the next peak")
@@ -219,7 +219,7 @@ def _background(positives: Positives, distance: int) -> tuple[Site, Background]:
 
 
 def _known(site: Site, table: pd.DataFrame, window: slice) -> np.ndarray:
-    """Which windows have few enough unknown bases."""
+    """Find the windows with few enough unknown bases."""
     return (site.cut(table)[:, window] == UNKNOWN).mean(axis=1) <= site.max_unknown
 
 
@@ -231,7 +231,7 @@ def _windows(
     rng: np.random.Generator,
     checks: Checks,
 ) -> Part:
-    """Examples from the starts of windows found for each group; strands are drawn from those of its positives."""
+    """Make examples from the window starts of each group; strands are drawn from those of its positives."""
     tables, asked = [], 0
     strands = positives.examples["strand"].to_numpy()
     for group, members, wanted in _groups(positives, ratio):
@@ -243,15 +243,15 @@ def _windows(
 
 
 def _made(positives: Positives, site: Site, table: pd.DataFrame, asked: int, where: str, checks: Checks) -> Part:
-    """Examples at windows that were found, and the account of them."""
+    """Make examples from windows, and count them in checks."""
     if table.empty:
         raise InputError(
             f"data.negatives: no window {where} is far enough from all peaks",
             "lower data.negatives.distance, or set data.negatives: dinucleotide_shuffled",
         )
     table["end"] = table["start"] + (positives.window.stop - positives.window.start)
-    checks.add(SOURCE, "made", f"windows {where} ({asked} asked for)", len(table))
-    checks.add(SOURCE, "note", "fewer than asked for: no more room far enough from all peaks", asked - len(table))
+    checks.add(SOURCE, "made", f"windows {where} ({asked} requested)", len(table))
+    checks.add(SOURCE, "note", "fewer than requested: no more room far enough from all peaks", asked - len(table))
     _count_crowded(table, checks)
     return Part(table, site.cut(table))
 
@@ -259,12 +259,12 @@ def _made(positives: Positives, site: Site, table: pd.DataFrame, asked: int, whe
 def _count_crowded(table: pd.DataFrame, checks: Checks) -> None:
     found = crowded(table)
     places = table["chrom"] + ":" + table["start"].astype(str) + "-" + table["end"].astype(str)
-    reason = f"overlap another negative, {found.mean():.1%} of all: evidence for less than their number"
+    reason = f"overlap another negative, {found.mean():.1%} of all: they are not independent"
     checks.add(SOURCE, "note", reason, found.sum(), _first(places, found))
 
 
 def _first_apart(table: pd.DataFrame, length: int) -> np.ndarray:
-    """Which windows overlap none of those before them that are taken: shape (N,), bool."""
+    """Select windows one by one unless they overlap a selected one: shape (N,), bool."""
     taken: dict[str, Apart] = {}
     found = np.zeros(len(table), bool)
     for row, (chrom, start) in enumerate(zip(table["chrom"], table["start"].tolist(), strict=True)):

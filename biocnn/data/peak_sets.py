@@ -1,4 +1,4 @@
-"""Several sets of peaks as windows with one label a set."""
+"""Windows with one label per set of peaks."""
 
 from collections.abc import Sequence
 
@@ -9,18 +9,18 @@ from biocnn.data.sampling import overlaps
 
 
 def merge_peaks(sets: Sequence[pd.DataFrame], window: int) -> pd.DataFrame:
-    """Places to centre windows on, such that each peak of each set has one nearby.
+    """Choose centres of windows such that each peak of each set has one nearby.
 
-    From the first centre of a peak on a contig to the last, those within half a window of the first that is not taken
-    make one place, in the middle between the first and the last of them. So each centre lies in the middle half of a
-    window. Strands count only where every peak has one: then peaks on different strands are never merged.
+    Along each contig, the first peak centre not yet covered and all those within half a window of it are merged into
+    one place, midway between the first and the last of them. So each centre lies in the middle half of a window.
+    Strands matter only if every peak has one: then peaks on different strands are never merged.
 
     Parameters
     ----------
     sets
         Peaks with columns chrom, strand, at.
     window
-        In bp.
+        Length of the windows, in bp.
 
     Returns
     -------
@@ -42,15 +42,15 @@ def merge_peaks(sets: Sequence[pd.DataFrame], window: int) -> pd.DataFrame:
 
 
 def label_windows(windows: pd.DataFrame, sets: Sequence[pd.DataFrame]) -> np.ndarray:
-    """Which sets each window is bound in: shape (N, K), float32, of 0 and 1.
+    """Return the sets that each window is bound in: shape (N, K), float32, of 0 and 1.
 
-    A window is bound where it holds the centre of a peak, or where a peak covers half of it or more (on the same
-    strand, where every peak has one).
+    A window is bound if it contains the centre of a peak, or if a peak covers at least half of it (on the same strand,
+    if every peak has one).
 
     Parameters
     ----------
     windows
-        Columns chrom, start, end, strand; all of one length.
+        Columns chrom, start, end, strand; all of the same length.
     sets
         Peaks with columns chrom, start, end, strand, at.
     """
@@ -62,7 +62,7 @@ def label_windows(windows: pd.DataFrame, sets: Sequence[pd.DataFrame]) -> np.nda
 def _bound(windows: pd.DataFrame, peaks: pd.DataFrame) -> np.ndarray:
     half = -(-(windows["end"] - windows["start"]) // 2)
     long = peaks[peaks["end"] - peaks["start"] >= half.iloc[0]]
-    # A peak at least as long as half a window covers half of it where it touches the window's middle.
+    # A peak of at least half a window covers half of it if it touches the window's middle.
     middle = windows.assign(start=windows["start"] + half - 1, end=windows["end"] - half + 1)
     centres = peaks.assign(start=peaks["at"], end=peaks["at"] + 1)
     return overlaps(windows, centres) | overlaps(middle, long)
@@ -73,5 +73,5 @@ def _stranded(sets: Sequence[pd.DataFrame]) -> bool:
 
 
 def _placed(table: pd.DataFrame, by_strand: bool) -> pd.DataFrame:
-    """The table with contigs told apart by strand, where that counts."""
+    """Return the table with the strand appended to contig names, if strands matter."""
     return table.assign(chrom=table["chrom"] + table["strand"]) if by_strand else table

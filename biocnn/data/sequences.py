@@ -1,4 +1,4 @@
-"""Sequences with labels, or bound sequences from which unbound ones are made."""
+"""Sequences with labels, or bound sequences for which negatives are made."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,43 +24,43 @@ LETTERS = {"DNA": "ACGT", "RNA": "ACGU"}
 
 @dataclass(frozen=True)
 class Labelled(Part):
-    """Some sequences with targets of shape (N, K), and the names of the targets; none where all are positives."""
+    """Hold sequences with targets of shape (N, K), and the names of the targets; none if all are positives."""
 
     y: np.ndarray
     outputs: list[str]
 
     def keep(self, chosen: np.ndarray) -> "Labelled":
-        """The examples where ``chosen``, shape (N,), is true."""
+        """Return the examples where ``chosen``, shape (N,), is true."""
         table = self.examples[chosen].reset_index(drop=True)
         return Labelled(table, self.codes[chosen], self.y[chosen], self.outputs)
 
 
 class Sequences:
-    """What is the label of this sequence?
+    """Predict the label of a sequence.
 
     Parameters
     ----------
     sequences
-        FASTA: plain, gzip or bgzip; DNA or RNA, either case, T and U alike.
+        FASTA: plain, gzip or bgzip; DNA or RNA, either case, T and U are equal.
     labels
-        Tab-separated, plain or gzip, with column names: id (as in ``sequences``), the labels, and whatever else is to
-        be kept. Without it all sequences are positives, and ``negatives`` says where the others are from.
+        Tab-separated, plain or gzip, with column names: id (as in ``sequences``), the labels, and any other columns to
+        keep. Without it all sequences are positives, and ``negatives`` tells how to make the others.
     table
-        In place of both: a tab-separated table with a column sequence.
+        Instead of both: a tab-separated table with a column sequence.
     test_sequences, test_labels
-        An official test part, in the same form as ``sequences`` and ``labels``.
+        An official test split, in the same format as ``sequences`` and ``labels``.
     targets
-        Columns to predict; by default those whose name starts with "label", else all columns of numbers.
+        Columns to predict; by default those whose name starts with "label", else all numeric columns.
     negatives
         How negatives are made for sequences without labels: dinucleotide_shuffled or given.
     alphabet
-        DNA or RNA, however it is written; by default RNA where there are letters U and no T. RNA has one strand:
-        nothing reads its reverse complement.
+        DNA or RNA, in whichever letters it is written; by default RNA if there are letters U but no T. RNA has one
+        strand: its reverse complement is never read.
     iupac
-        Whether R, Y, S, W, K, M, B, D, H and V are unknown bases, mixed (R is half A, half G, and so on), or an error.
+        Whether R, Y, S, W, K, M, B, D, H and V are unknown bases, mixed (R is half A, half G, etc.), or an error.
     group
         Column of the table whose values a split never cuts; by default only identical sequences stay together (for DNA
-        reverse complements, too).
+        also reverse complements).
     max_unknown
         Sequences with a larger share of unknown bases are dropped.
     """
@@ -74,20 +74,20 @@ class Sequences:
         test_sequences: Path | None = None,
         test_labels: Path | None = None,
         targets: list[str] | None = None,
-        negatives: Choice["negatives"] | None = None,  # noqa: F821 (a kind, no type)
+        negatives: Choice["negatives"] | None = None,  # noqa: F821 (a kind, not a type)
         alphabet: Literal["DNA", "RNA"] | None = None,
         iupac: Literal["unknown", "mixed", "error"] = "unknown",
         group: str | None = None,
         max_unknown: float = 0.5,
     ) -> None:
         if (sequences is None) == (table is None):
-            raise InputError("data: needs either sequences or table", "sequences: a FASTA; table: a TSV of both")
+            raise InputError("data: needs either sequences or table", "sequences: a FASTA; table: a TSV with both")
         for key, value, other, partner in (
             ("labels", labels, "sequences", sequences),
             ("test_labels", test_labels, "test_sequences", test_sequences),
         ):
             if value is not None and partner is None:
-                raise InputError(f"data.{key}: there are no data.{other} to go with it", f"give data.{other}, a FASTA")
+                raise InputError(f"data.{key}: requires data.{other}", f"give data.{other}, a FASTA")
         bare = [
             key
             for key, given, named in (("labels", sequences, labels), ("test_labels", test_sequences, test_labels))
@@ -95,16 +95,16 @@ class Sequences:
         ]
         if bare and negatives is None:
             raise InputError(
-                f"data.{bare[0]}: is missing, and there are no data.negatives",
+                f"data.{bare[0]}: is missing, and data.negatives is not set",
                 "give labels, or set data.negatives: dinucleotide_shuffled if all sequences are positives",
             )
         if negatives is not None and not bare:
             raise InputError(
-                "data.negatives: are made for sequences without labels only, and all have labels",
+                "data.negatives: apply to sequences without labels only, but all have labels",
                 "leave out data.negatives or data.labels",
             )
         if not 0 <= max_unknown < 1:
-            raise InputError(f"data.max_unknown: {max_unknown} is not a share", "allowed: 0 to below 1")
+            raise InputError(f"data.max_unknown: {max_unknown} is not a fraction", "allowed: 0 to below 1")
         self.sequences, self.labels, self.table = _path(sequences), _path(labels), _path(table)
         self.test_sequences, self.test_labels = _path(test_sequences), _path(test_labels)
         self.targets, self.group, self.max_unknown = targets, group, max_unknown
@@ -112,20 +112,20 @@ class Sequences:
         self.alphabet, self.told, self.iupac = alphabet, alphabet is not None, iupac
 
     def read(self, seed: int, checks: Checks) -> Raw:
-        """Read sequences and labels, and make negatives where there are no labels.
+        """Read sequences and labels, and make negatives if there are no labels.
 
         Parameters
         ----------
         seed
-            Of the negatives.
+            Seed for the negatives.
         checks
-            Gets the account of what was read, dropped and made.
+            Receives counts of what was read, dropped and made.
 
         Returns
         -------
         raw
-            Examples id, group, kind where negatives were made, split where there is an official test part, and the
-            other columns of the tables; x of shape (L,), L being each sequence's own length; y of shape (N, K).
+            Examples id, group, kind if negatives were made, split if there is an official test split, and the other
+            columns of the tables; x of shape (L,), with each sequence's own length L; y of shape (N, K).
         """
         rng = np.random.default_rng([seed, *b"negatives"])
         if self.table is not None:
@@ -141,8 +141,8 @@ class Sequences:
         twice = table["id"][table["id"].duplicated()]
         if len(twice):
             raise InputError(
-                f"data: the id {twice.iloc[0]!r} is used for two examples ({len(twice)} such ids)",
-                "give each sequence an id of its own, in test_sequences and negatives, too",
+                f"data: duplicate id {twice.iloc[0]!r} ({len(twice)} such ids)",
+                "give each sequence its own id, also in test_sequences and negatives",
             )
         return self._raw(table, parts, outputs)
 
@@ -153,9 +153,7 @@ class Sequences:
         ids, bases = [record.name for record in records], [record.codes for record in records]
         if labels is None:
             if self.group is not None:
-                raise InputError(
-                    f"data.group: there are no labels for {path} with a column {self.group!r}", "leave it out"
-                )
+                raise InputError(f"data.group: no labels for {path} with a column {self.group!r}", "leave it out")
             return self._part(pd.DataFrame({"id": ids}), bases, None, path, checks)
         table = read_table(labels, "id")
         _check_ids(table, ids, path, labels)
@@ -177,25 +175,25 @@ class Sequences:
         return self._part(table, bases, path, path, checks)
 
     def _settle_alphabet(self, path: Path, threes: dict[str, str], checks: Checks) -> None:
-        """Decide it by the first file, where it is left open; ``threes`` says how each sequence writes T or U."""
+        """Infer the alphabet from the first file unless given; ``threes`` tells how each sequence writes T or U."""
         if self.told:
             return
         uracil = [name for name, letters in threes.items() if "U" in letters]
         found = "RNA" if uracil and not any("T" in letters for letters in threes.values()) else "DNA"
         if self.alphabet not in (None, found) and any(threes.values()):
             raise InputError(
-                f"{path}: is {found} by its letters, but the file before is {self.alphabet}", "set data.alphabet"
+                f"{path}: is {found} by its letters, but the previous file is {self.alphabet}", "set data.alphabet"
             )
         self.alphabet = self.alphabet or found
         if found == "RNA":
             checks.add(
-                path.name, "note", "letters U and no T: read as RNA, which has one strand", len(uracil), uracil[0]
+                path.name, "note", "letters U but no T: read as RNA, which has one strand", len(uracil), uracil[0]
             )
 
     def _part(
         self, table: pd.DataFrame, bases: list[np.ndarray], labels: Path | None, path: Path, checks: Checks
     ) -> Labelled:
-        """Table, targets and padded bases, without sequences of unknown bases; ``labels`` is the table's file."""
+        """Return table, targets and padded bases without unknown sequences; ``labels`` is the table's file."""
         codes = pad(bases)
         targets = pd.DataFrame({"": np.ones(len(table), np.float32)})
         if labels is not None:
@@ -204,10 +202,10 @@ class Sequences:
             for name, column in targets.items():
                 values = np.unique(column.dropna())
                 if len(values) == 2 and not np.isin(values, (0, 1)).all():
-                    reason = "has two values: learned as numbers; classes are written 0 and 1"
+                    reason = "has two values: treated as numbers; classes must be 0 and 1"
                     checks.add(labels.name, "note", f"{name} {reason}", len(column), "{:g}, {:g}".format(*values))
         examples = table.drop(columns=[c for c in ("sequence", *targets.columns) if c in table]).reset_index(drop=True)
-        examples = examples.rename(columns={"kind": "given_kind"})  # kind says what is redrawn in training
+        examples = examples.rename(columns={"kind": "given_kind"})  # kind marks what is redrawn in training
         if self.group is None:
             examples["group"] = examples["id"].to_numpy()[first_alike(codes, self.alphabet == "DNA")]
         elif self.group not in examples:
@@ -220,7 +218,7 @@ class Sequences:
         if unknown.all():
             raise InputError(
                 f"{path}: all {len(unknown)} sequences have {reason}",
-                "is it the right file? data.max_unknown is the largest share allowed",
+                "check the file; data.max_unknown is the largest share allowed",
             )
         outcome = "kept" if path == self.test_sequences else "dropped"
         checks.add(path.name, outcome, reason, unknown.sum(), "".join(examples["id"][unknown].head(1)))
@@ -228,19 +226,19 @@ class Sequences:
         return part.keep(~bare if outcome == "kept" else ~(bare | unknown))
 
     def _hold_out(self, train: Labelled, test: Labelled, checks: Checks) -> Labelled:
-        """Mark the official test part, and take its sequences out of the rest."""
+        """Mark the official test split, and remove its sequences from the rest."""
         if "split" in train.examples:
             raise InputError(
-                "data.test_sequences: the labels have a column split already", "leave one of the two out, or rename it"
+                "data.test_sequences: the labels already have a column split", "remove one of the two, or rename it"
             )
         alike = first_alike(stack(test.codes, train.codes), self.alphabet == "DNA")
         known = alike[len(test.codes) :] < len(test.codes)
         example = "".join(train.examples["id"][known].head(1))
-        reason = "same sequence as in the official test part"
+        reason = "same sequence as in the official test split"
         checks.add((self.sequences or self.table).name, "dropped", reason, known.sum(), example)
         if known.all():
             raise InputError(
-                f"{self.test_sequences}: has every sequence that {self.sequences or self.table} has",
+                f"{self.test_sequences}: contains every sequence of {self.sequences or self.table}",
                 "give two different files",
             )
         train.examples["split"], test.examples["split"] = "train", "test"
@@ -251,8 +249,8 @@ class Sequences:
         for outputs in named:
             if outputs != named[0] or (len(named) < len(parts) and len(outputs) > 1):
                 raise InputError(
-                    f"data.test_labels: columns {', '.join(outputs)} are not those of the rest",
-                    "the two parts need the same columns of labels; one column where there are only positives",
+                    f"data.test_labels: columns {', '.join(outputs)} differ from those of the rest",
+                    "both files need the same columns of labels; only one column if the rest are all positives",
                 )
         return named[0] if named else ["positive"]
 
@@ -295,13 +293,13 @@ class Sequences:
 def _check_ids(table: pd.DataFrame, ids: list[str], path: Path, labels: Path) -> None:
     twice = table["id"].duplicated()
     for line in table.index[twice][:1]:
-        raise InputError(f"{labels} line {line}: the id {table.at[line, 'id']!r} comes twice", "one line an example")
+        raise InputError(f"{labels} line {line}: duplicate id {table.at[line, 'id']!r}", "give one line per example")
     for ours, theirs, have, lack in ((ids, table["id"], path, labels), (table["id"], ids, labels, path)):
         missing = sorted(set(ours) - set(theirs))
         if missing:
             raise InputError(
                 f"{len(missing)} ids of {have} are not in {lack}: {', '.join(missing[:3])}",
-                "the id is the first word behind '>' in the FASTA, and the column id of the labels",
+                "the id is the first word after '>' in the FASTA, and the column id of the labels",
             )
 
 

@@ -2,28 +2,28 @@
 
 import numpy as np
 
-ROWS = 8192  # shuffled at a time: large enough for numpy, small enough for the cache
+ROWS = 8192  # sequences shuffled at a time: enough for numpy, few enough for the cache
 
 
 def dinucleotide_shuffle(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Shuffle each sequence so that every count of two neighbouring letters stays exactly what it is.
+    """Shuffle each sequence so that all dinucleotide counts are preserved exactly.
 
     A sequence is a path through a graph whose vertices are letters and whose edges are its dinucleotides. All Eulerian
-    paths of that graph are equally probable: a uniform spanning tree towards the last letter (Wilson's algorithm) says
-    by which edge each letter is left for the last time; the other edges come in random order.
+    paths of that graph are equally probable: a uniform spanning tree towards the last letter (Wilson's algorithm)
+    gives the edge by which each letter is left for the last time; the other edges come in random order.
 
     Parameters
     ----------
     codes
-        Shape (N, L), uint8, up to 15: 0-3 = ACGT; unknown and ambiguous bases are letters like the others; 5 = padding,
+        Shape (N, L), uint8, up to 15: 0-3 = ACGT; unknown and ambiguous bases are treated as letters; 5 = padding,
         which stays at the end.
     rng
-        Source of randomness.
+        Random number generator.
 
     Returns
     -------
     codes
-        Shape (N, L), uint8; the first and the last letter (before padding) stay, too.
+        Shape (N, L), uint8; the first and last letters (before padding) are preserved.
 
     References
     ----------
@@ -36,7 +36,7 @@ def dinucleotide_shuffle(codes: np.ndarray, rng: np.random.Generator) -> np.ndar
 
 
 def shuffle_windows(codes: np.ndarray, window: slice, rng: np.random.Generator) -> np.ndarray:
-    """Shuffle a window of each sequence and what is on either side of it apart: each keeps its own dinucleotides."""
+    """Shuffle a window of each sequence and both flanks separately: each keeps its own dinucleotides."""
     pieces = [codes[:, : window.start], codes[:, window], codes[:, window.stop :]]
     return np.concatenate([dinucleotide_shuffle(piece, rng) for piece in pieces], axis=1)
 
@@ -48,7 +48,7 @@ def _shuffle(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     pairs = codes[:, :-1].astype(np.int64) * letters + codes[:, 1:] + (rows * letters**2)[:, None]
     counts = np.bincount(pairs.ravel(), minlength=n * letters**2).reshape(n, letters, letters)
     edges = _edges(codes, pairs, _last_exits(codes[:, -1], counts.copy(), rng), rng)
-    # Position, in the flat list of edges, of the next edge to leave each letter by.
+    # Index, in the flat list of edges, of the next edge to leave each letter.
     leaving = counts.sum(axis=2)
     first = np.cumsum(leaving, axis=1) - leaving + (rows * (length - 1))[:, None]
     first, edges = first.ravel(), edges.ravel()
@@ -65,9 +65,9 @@ def _shuffle(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _last_exits(end: np.ndarray, counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A spanning tree towards each sequence's last letter, uniform over its edges: shape (N, letters), -1 = none."""
+    """Draw a uniform spanning tree towards each sequence's last letter: shape (N, letters), -1 = none."""
     n, letters, _ = counts.shape
-    counts[:, range(letters), range(letters)] = 0  # an edge from a letter to itself is never in a tree
+    counts[:, range(letters), range(letters)] = 0  # self-loops are never in a tree
     cumulative = counts.cumsum(axis=2)
     exits = np.full((n, letters), -1, np.int64)
     in_tree = np.zeros((n, letters), bool)
@@ -93,12 +93,12 @@ def _last_exits(end: np.ndarray, counts: np.ndarray, rng: np.random.Generator) -
 
 
 def _edges(codes: np.ndarray, pairs: np.ndarray, exits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Targets of all edges by the letter they leave, in random order but for the last: shape (N, L - 1)."""
+    """Return targets of all edges by the letter they leave, in random order except for the last: (N, L - 1)."""
     n, letters = exits.shape
-    # One 64-bit key an edge, so that one sort does it all: 4 bits of source, 56 random bits, 4 bits of target.
+    # One 64-bit key per edge, so that a single sort suffices: 4 bits of source, 56 random bits, 4 bits of target.
     last = (1 << 56) - 1
     order = rng.integers(0, last, pairs.shape, dtype=np.uint64)
-    one_of = np.zeros(n * letters**2, np.int64)  # the edges between two letters: any of them can be the last exit
+    one_of = np.zeros(n * letters**2, np.int64)  # any of the edges between two letters can be the last exit
     one_of[pairs.ravel()] = np.arange(pairs.size)
     row, source = np.nonzero(exits >= 0)
     order.ravel()[one_of[(row * letters + source) * letters + exits[row, source]]] = last

@@ -1,4 +1,4 @@
-"""Raw data, stored as they were read: ``check`` reads files and writes this, ``dataset`` splits and measures it."""
+"""Raw data, stored as read: ``check`` reads files and writes this, ``dataset`` splits and measures it."""
 
 import json
 from dataclasses import asdict
@@ -23,11 +23,11 @@ def write_raw(raw: Raw, files: dict[str, Path], folder: Path) -> None:
     Parameters
     ----------
     raw
-        What a reader gave, checked.
+        Validated examples from a reader.
     files
-        The raw files by dotted key; their hashes go into the facts.
+        Raw files by dotted key; their hashes are added to the facts.
     folder
-        Must not exist yet.
+        Output folder; must not exist yet.
     """
     folder.mkdir(parents=True)
     task, rows = make_task(raw.facts), range(len(raw.examples))
@@ -42,12 +42,12 @@ def write_raw(raw: Raw, files: dict[str, Path], folder: Path) -> None:
 
 
 def open_raw(folder: Path) -> Raw:
-    """The same examples.
+    """Read examples from ``write_raw``.
 
     Raises
     ------
     InputError
-        Where a file is missing or damaged.
+        If a file is missing or damaged.
     """
     facts, about = read_facts(folder / "facts.json"), read_json(folder / "raw.json")
     x, y = Ragged(folder / "x.npy"), Ragged(folder / "y.npy")
@@ -64,12 +64,12 @@ def open_raw(folder: Path) -> Raw:
 
 
 def _plain(column: pd.Series) -> tuple[Any, str, list[Any]]:
-    """Name, type and values of a column, as JSON keeps them to the bit; a table of text would not."""
+    """Return name, type and values of a column, which JSON preserves exactly, unlike a text table."""
     return column.name, str(column.dtype), column.astype(object).where(column.notna(), None).tolist()
 
 
 def hashes(files: dict[str, Path]) -> list[Source]:
-    """Path, SHA-256 and size of raw files; of a folder, its number of files."""
+    """Return path, SHA-256 and size of raw files; for a folder, its number of files."""
     found = []
     for key, path in files.items():
         if path.is_file():
@@ -80,5 +80,5 @@ def hashes(files: dict[str, Path]) -> list[Source]:
 
 
 def fingerprint(key: str, name: str, path: Path) -> Source:
-    """Hash and size of a file under the name that the facts give it."""
+    """Return hash and size of a file, under its name in the facts."""
     return Source(key=key, path=name, sha256=sha256(path), bytes=path.stat().st_size)

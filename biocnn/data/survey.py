@@ -1,33 +1,33 @@
-"""What a set of masks holds: their values, and objects in pieces, touching, tiny; gathered one mask at a time."""
+"""Survey of a set of masks: their values, and torn, touching and tiny objects; collected one mask at a time."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-_MOST_VALUES = 65536  # distinct values remembered; labels beyond it count, but are not listed
-TINY = 2  # pixels up to which an object is more likely a slip of the hand
-_FULL = (255, 65535)  # what drawing tools save for foreground
-_MOST_BLUR = 4  # pixels in between for each full one: small objects are blurred all through
+_MOST_VALUES = 65536  # distinct values remembered; further labels are counted, but not listed
+TINY = 2  # pixels up to which an object is more likely an accidental click
+_FULL = (255, 65535)  # foreground values of drawing tools
+_MOST_BLUR = 4  # intermediate pixels per full one; small objects may be blurred throughout
 _NEAR_EDGE = 2  # pixels over which scaling and anti-aliasing blur an edge
-_NEAR_BLOCK = 16  # pixels of a block of JPEG, whose ripples reach no further
+_NEAR_BLOCK = 16  # pixels of a JPEG block, beyond which its ringing does not reach
 _ROUNDING = 0.01  # share of the range by which interpolation misses its ends
-_RIPPLE = 0.15  # share of the range that ripples stay within
-MOST_CLASSES = 32  # values of one mask whose sizes and places are remembered, and that may be classes
-_EXPLAINED = 0.5  # share of the variance of sizes, or of places, from which they depend on the value
-_CHANCE = 0.01  # probability up to which that is no chance
+_RIPPLE = 0.15  # largest amplitude of ringing, as a share of the range
+MOST_CLASSES = 32  # most values per mask that may be classes, and whose sizes and positions are remembered
+_EXPLAINED = 0.5  # share of the variance of sizes or positions from which they depend on the value
+_CHANCE = 0.01  # largest p-value for such a dependence
 
 
 @dataclass(frozen=True)
 class MaskSeen:
-    """What is remembered of one mask.
+    """Properties of one mask.
 
-    ``values`` it has; ``share`` of its pixels that are no background (nor ignored); how many ids are ``torn`` into
-    pieces, ``touching`` another, and without which number the last one could do (``gaps``); how many connected pieces
-    have up to ``TINY`` pixels; ``blurred`` is how many pixels lie between 0 and full where these are on edges only,
-    -1 where they are elsewhere, too; of a blurred mask all else is said as if it were thresholded at half. ``border``
-    is the share of the pixels of the image's border that are no background. ``traits`` are the logarithm of the size
-    and the centroid, as a share of the sides, of each id, up to ``MOST_CLASSES`` of them.
+    ``values`` it contains; ``share`` of its pixels that are neither background nor ignored; number of ids that are
+    ``torn`` into pieces or ``touching`` another, and number of unused ids below the largest (``gaps``); number of
+    connected pieces of up to ``TINY`` pixels; ``blurred`` is the number of pixels between 0 and full if these are on
+    edges only, -1 if they are also elsewhere; all other properties of a blurred mask are those after thresholding at
+    half. ``border`` is the share of the image's border pixels that are not background. ``traits`` are the logarithm of
+    the size and the centroid, as a fraction of the sides, of each id, for up to ``MOST_CLASSES`` of them.
     """
 
     values: set[int]
@@ -46,21 +46,21 @@ class MaskSeen:
 def see(
     values: np.ndarray, ignore: int | None = None, background: int = 0
 ) -> tuple[MaskSeen, np.ndarray, dict[int, int]]:
-    """Look at one mask; negative values are no ids.
+    """Examine one mask; negative values are not ids.
 
     Parameters
     ----------
     values
         Integers, shape (*spatial).
     ignore
-        Value of pixels to leave out.
+        Value of pixels to exclude.
     background
         Value of the background.
 
     Returns
     -------
     seen, foreground, counts
-        What to remember; where something is, bool; how many pixels have each value.
+        Properties of the mask; its foreground, bool; number of pixels with each value.
     """
     from skimage.measure import label
 
@@ -104,7 +104,7 @@ def see(
 
 
 def _border(foreground: np.ndarray) -> float:
-    """Share of the outermost pixels, of the last two axes, that are foreground."""
+    """Return the share of the outermost pixels, of the last two axes, that are foreground."""
     edges = [foreground[..., [0, -1], :].ravel(), foreground[..., [0, -1]].ravel()] if foreground.size else [foreground]
     return float(np.concatenate(edges).mean()) if foreground.size else 0.0
 
@@ -119,7 +119,7 @@ def _traits(values: np.ndarray, foreground: np.ndarray, ids: np.ndarray) -> dict
 
 
 def touching_ids(values: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """The ids that lie side by side with another one."""
+    """Return the ids with a pixel next to another id."""
     found = []
     for axis in range(values.ndim):
         swapped = values.swapaxes(0, axis)
@@ -130,10 +130,10 @@ def touching_ids(values: np.ndarray, ids: np.ndarray) -> np.ndarray:
 
 
 def blurred_pixels(values: np.ndarray, top: int) -> int:
-    """How many pixels lie between 0 and ``top``, if that comes from blurred edges alone; else -1.
+    """Return the number of pixels between 0 and ``top`` if blurred edges explain all of them; else -1.
 
-    Values in between must be near the edge that half of ``top`` gives; ripples, as JPEG makes, may lie a bit further.
-    They must be several, so that one value along edges (a class of its own) is not taken for a blur.
+    Intermediate values must be near the edge at half of ``top``; JPEG ringing may reach a bit further. There must be
+    several different ones, so that a single value along edges (a class of its own) is not taken for blur.
     """
     from scipy import ndimage
 
@@ -150,7 +150,7 @@ def blurred_pixels(values: np.ndarray, top: int) -> int:
 
 @dataclass
 class Survey:
-    """The values of all masks, gathered one mask at a time. Nothing depends on how many bits they are stored in."""
+    """The values of all masks, collected one mask at a time. Nothing depends on the bit depth."""
 
     first: dict[int, Path] = field(default_factory=dict)
     counts: dict[int, int] = field(default_factory=dict)
@@ -165,7 +165,7 @@ class Survey:
         background: int = 0,
         opposed: tuple[int, ...] = (),
     ) -> tuple[MaskSeen, np.ndarray]:
-        """Take note of one mask as ``read_mask`` gives it; what is remembered, and where something is, bool."""
+        """Add a mask from ``read_mask``; return its properties, and its foreground, bool."""
         seen, foreground, counts = see(values, ignore, background)
         for value, count in counts.items():
             if value in self.counts or len(self.counts) < _MOST_VALUES:
@@ -178,46 +178,46 @@ class Survey:
 
     @property
     def masks(self) -> int:
-        """Number of masks."""
+        """Return the number of masks."""
         return len(self.seen)
 
     @property
     def several(self) -> list[MaskSeen]:
-        """Masks of more than one value beside the background; others say nothing of whether values are objects."""
+        """Return masks of more than one value besides the background; others do not tell whether values are objects."""
         return [seen for seen in self.seen if seen.ids > 1]
 
     @property
     def ids(self) -> int:
-        """Ids in masks of several, each counted once in each mask."""
+        """Return the number of ids in masks of several, each counted once per mask."""
         return sum(seen.ids for seen in self.several)
 
     @property
     def pieces(self) -> int:
-        """Connected pieces in masks of several ids."""
+        """Return the number of connected pieces in masks of several ids."""
         return sum(seen.pieces for seen in self.several)
 
     @property
     def torn(self) -> int:
-        """Ids that come in more than one piece."""
+        """Return the number of ids in more than one piece."""
         return sum(seen.torn for seen in self.several)
 
     @property
     def touching(self) -> float:
-        """Share of the ids that touch another."""
+        """Return the share of ids that touch another."""
         return sum(seen.touching for seen in self.several) / max(self.ids, 1)
 
     @property
     def blurred(self) -> bool:
-        """Whether values between 0 and full are there, and on edges only."""
+        """Whether values between 0 and full exist, and only on edges."""
         marks = [seen.blurred for seen in self.seen]
         top = max(self.counts, default=0)
         plain = all(seen.values <= {0, top} for seen in self.seen if not seen.blurred)
         return top in _FULL and plain and any(marks) and min(marks) >= 0
 
     def explained(self) -> list[bool]:
-        """Whether the size, and the place along each axis, depend on the id, beyond what differs from mask to mask.
+        """Test whether size and position along each axis depend on the id, beyond differences between masks.
 
-        Of objects they do not, but for one axis along which they were numbered; of classes, organs say, they do.
+        They do for classes such as organs, but not for objects, except along one axis if these are numbered along it.
         """
         from scipy import stats
 
@@ -235,7 +235,7 @@ class Survey:
         for trait in values.T:
             mean = np.bincount(groups, trait) / count
             between, within = float(count @ mean**2), float(((trait - mean[groups]) ** 2).sum())
-            if between < 1e-9 * len(ids):  # all alike
+            if between < 1e-9 * len(ids):  # no variation
                 found.append(False)
                 continue
             chance = stats.f.sf((between / free[0]) / max(within / free[1], 1e-300), *free)

@@ -94,7 +94,7 @@ def match_contigs(
     alike = _candidates(every, genome)[name]
     hint = f"did you mean {' or '.join(map(repr, alike[:4]))}? " if alike else nearest(name, genome.names) + "; "
     shown = list(genome.contigs) if len(genome.contigs) <= 4 else [*genome.names[:2], "...", genome.names[-1]]
-    others = f", nor are {len(missing) - 1} others" if len(missing) > 1 else ""
+    others = f" ({len(missing) - 1} more are missing)" if len(missing) > 1 else ""
     raise UnknownContig(
         f"{where}: contig {name!r} is not in {genome.source} "
         f"({len(genome.contigs)} contigs: {', '.join(shown)}){others}",

@@ -91,8 +91,8 @@ def test_faults_of_objects(folder: Folder) -> None:
     _, checks = folder.examine()
     assert findings(checks) == {
         "masks without foreground": ["x3"],
-        "objects of 2 pixels or less": ["x1"],
-        "objects in more than one piece, kept as they are": ["x1"],
+        "objects of 2 pixels or fewer": ["x1"],
+        "objects in more than one piece, kept unchanged": ["x1"],
     }
     found = counts(checks)
     assert found["masks whose ids have gaps: harmless"] == 1
@@ -113,7 +113,7 @@ def test_blurred_edges_are_repaired_and_counted(folder: Folder) -> None:
     for i in range(N):
         assert set(np.unique(raw.y(i))) <= {0, 1}
         assert (raw.y(i) == truth[i]).mean() > 0.99
-    name = "masks with blurred edges: pixels given to the nearer of background and foreground"
+    name = "masks with blurred edges: pixels assigned to the nearer of the two classes"
     assert findings(checks)[name] == ["x2", "x5"]
     assert next(row[1] for row in checks.rows if row[2] == name) == "repaired"
     assert "along edges only" in raw.facts.decisions["task"].reason
@@ -160,7 +160,7 @@ def test_a_mask_in_the_alpha_channel(folder: Folder) -> None:
         np.testing.assert_array_equal(raw.y(i), truth[i])
     repaired = {row[2]: row[3] for row in checks.rows if row[1] == "repaired"}
     assert repaired == {
-        "mask taken from its alpha channel, as its colour is the same everywhere": 3,
+        "mask taken from its alpha channel, because its colour is constant": 3,
         "constant alpha channel of a mask dropped": 2,
     }
     noise = np.random.default_rng(1).integers(0, 255, (96, 96, 4), dtype=np.uint8)
@@ -183,11 +183,11 @@ def test_colours_are_refused_with_the_line_to_paste(folder: Folder) -> None:
     folder.masks[0] = np.random.default_rng(1).integers(0, 255, (96, 96, 3), dtype=np.uint8)
     with pytest.raises(InputError, match="colours:") as caught:
         folder.examine()
-    assert "one colour an object?" in caught.value.remedy
+    assert "each object has a colour" in caught.value.remedy
 
 
-INVERTED = "masks that look inverted, foreground for background, over the whole set"
-POLARITY = "images of the other polarity than most: inverted, or of another stain?"
+INVERTED = "masks that look inverted, with foreground and background swapped, in the whole set"
+POLARITY = "images of the opposite polarity: inverted, or with another stain?"
 
 
 def test_masks_that_are_all_inverted_are_named(folder: Folder) -> None:
@@ -215,14 +215,14 @@ def test_images_and_masks_that_were_exchanged_stop(folder: Folder, kind: str) ->
     if kind == "colour images":
         folder.images = [np.dstack([image, image // 2, 255 - image]) for image in folder.images]
     folder.images, folder.masks = folder.masks, folder.images
-    with pytest.raises(InputError, match=r"x0\.png looks like a mask.*\n.*exchange the columns"):
+    with pytest.raises(InputError, match=r"x0\.png looks like a mask.*\n.*swap the columns"):
         folder.examine(**({"mask_type": "instances"} if kind == "as instances" else {}))
 
 
 def test_a_mask_of_another_size_or_image(folder: Folder) -> None:
     folder.images[6] = 255 - folder.images[6]
     _, checks = folder.examine()
-    assert findings(checks)["masks that go against their images: those of others?"] == ["x6"]
+    assert findings(checks)["masks that contradict their images: do they belong to others?"] == ["x6"]
     folder.masks[2] = folder.masks[2][:, :90]
     with pytest.raises(InputError, match=r"y2\.png: 96 x 90"):
         folder.examine()
@@ -232,7 +232,7 @@ def test_a_mask_of_another_size_or_image(folder: Folder) -> None:
     (lambda x: x // 12, "contrast unlike that of the other images"),
     (lambda x: np.clip(x.astype(int) + 190, 0, 254).astype(np.uint8), "brightness unlike that of the other images"),
     (lambda x: np.minimum(x, np.uint8(np.percentile(x, 90))),
-     "2% of the pixels or more are as bright as it goes (saturated)"),
+     "at least 2% of the pixels are saturated"),
 ], ids=["dim", "bright", "saturated"])  # fmt: skip
 def test_an_image_unlike_the_others(folder: Folder, change, finding: str) -> None:
     folder.images[5] = change(folder.images[5])
@@ -290,8 +290,8 @@ def test_volumes(tmp_path: Path) -> None:
     raw = Images(table=tmp_path / "t.csv", axes="ZYX", mask_type="instances").read(1, checks)
     assert raw.facts.spatial_dims == 3
     found = findings(checks)
-    assert found["objects in more than one piece, kept as they are"] == ["x2"]
-    assert found["images that look like another, turned perhaps"] == ["x4"]
+    assert found["objects in more than one piece, kept unchanged"] == ["x2"]
+    assert found["images that look like another, possibly rotated"] == ["x4"]
     write_findings(raw, checks, tmp_path / "doctor")
     assert np.load(tmp_path / "doctor" / "thumbnails.npz")["ids"].tolist() == ["x2", "x4"]
 

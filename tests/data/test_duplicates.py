@@ -61,10 +61,10 @@ def test_images_that_look_alike_are_taken_out_of_the_part_that_judges(tmp_path: 
     raw.x = lambda i: np.ascontiguousarray(plain(0)[:, ::-1] * 2) if i == 10 else plain(3) if i == 9 else plain(i)
     kept = stored(raw, tmp_path, column="split", val=None, test=None)
     found = {tuple(leak.pair): leak for leak in kept.facts.leakage}
-    assert found["train", "test"]["alike"] == 1
-    assert found["train", "test"]["exact"] == 0
-    assert found["train", "val"]["exact"] == 1
-    assert found["train", "val"]["alike"] == 0, "the same pixels are counted once"
+    assert found["train", "test"].alike == 1
+    assert found["train", "test"].exact == 0
+    assert found["train", "val"].exact == 1
+    assert found["train", "val"].alike == 0, "the same pixels are counted once"
     (tmp_path / "again").mkdir()
     cleaned = stored(raw, tmp_path / "again", column="split", val=None, test=None, remove_leaks=True)
     assert dict(cleaned.facts.n) == {"train": 8, "val": 1, "test": 1}

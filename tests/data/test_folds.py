@@ -24,7 +24,7 @@ def table(groups, **columns) -> pd.DataFrame:
 def test_folds_hold_whole_groups_and_differ_by_at_most_one_group(groups: list[int], folds: int, seed: int) -> None:
     names = pd.Series(groups).astype(str)
     if names.nunique() < folds:
-        with pytest.raises(InputError, match=rf"{names.nunique()} groups do not make {folds} folds"):
+        with pytest.raises(InputError, match=rf"{names.nunique()} groups cannot be divided into {folds} folds"):
             balanced_folds(names, folds, seed)
         return
     found = balanced_folds(names, folds, seed)
@@ -90,7 +90,7 @@ def test_a_fraction_can_be_set_aside() -> None:
 @pytest.mark.parametrize(
     ("settings", "folds", "message"),
     [
-        ({"val": 0.2}, 5, "split.val: is given, and so is split.folds"),
+        ({"val": 0.2}, 5, "split.val and split.folds: cannot be combined"),
         ({}, 2, "2 folds leave none to train"),
         ({"test": [f"g{i}" for i in range(10)]}, 3, "split.test: no group 'g0'"),
         ({"group": "chrom"}, 3, "split.group: no column 'chrom'"),

@@ -95,7 +95,7 @@ def test_a_table(folder):
         "normalise": "auto",
         "decisions": {"task": {"value": "mask", "reason": "only 0, 255 occur"}},
     }
-    assert checks["reason"].tolist()[:2] == ["images with a mask", "masks taken for mask: only 0, 255 occur"]
+    assert checks["reason"].tolist()[:2] == ["images with a mask", "masks interpreted as mask: only 0, 255 occur"]
     assert checks["count"].tolist()[:2] == [3, 3]
 
 
@@ -118,7 +118,7 @@ def test_a_group_by_another_column_and_ids_of_the_table(folder):
     assert raw.examples["group"].tolist() == ["train", "val", "test"]
     assert raw.examples["id"].tolist() == ["x", "y", "z"]
     rewrite(folder, (",z", ",y"))
-    refused("index.csv line 4", "id 'y'", "each id once", table=folder / "index.csv")
+    refused("index.csv line 4", "id 'y'", "ids must be unique", table=folder / "index.csv")
 
 
 def test_the_table_may_have_tabs_a_byte_order_mark_blank_lines_and_windows_line_ends(folder):
@@ -148,8 +148,8 @@ def test_bad_settings_are_refused_before_anything_is_read(folder):
         ([("masks/a1.png", "")], ("index.csv line 3", "mask ''", "fill the column mask")),
         ([("masks/a1.png", "masks/b.png")], ("1 of 3 mask files do not exist", "masks/b.png (line 3)", "relative to")),
         ([("images/a", "images/b")], ("3 of 3 image files", "b0.png (line 2), images/b1.png (line 3), images/b2.png")),
-        ([("plate0,dapi", "plate0,dapi,x")], ("index.csv line 2: 6 cells, but 5 columns", "quotes")),
-        ([("stain", "image")], ("column 'image' twice", "name of its own")),
+        ([("plate0,dapi", "plate0,dapi,x")], ("index.csv line 2: 6 cells, but 5 columns", "quote")),
+        ([("stain", "image")], ("duplicate column 'image'", "its own name")),
         ([(",", ";")], ("semicolons", "commas or tabs")),
     ],
 )
@@ -181,11 +181,11 @@ def test_an_image_without_mask_and_a_mask_without_image(folder):
     for i in range(5):
         save(folder / "masks" / f"b{i}.png", binary())
     refused("1 of 8 masks have no image", "b4.png", "same name", **both)
-    refused("the same folder", "data.table", images=folder / "images", masks=folder / "images")
+    refused("both are", "data.table", images=folder / "images", masks=folder / "images")
     (folder / "none").mkdir()
     refused("data.masks", "no image file", ".png", images=folder / "images", masks=folder / "none")
     save(folder / "images" / "b0.tif", picture())
-    refused("images", "suffix only", **both)
+    refused("images", "only in their suffix", **both)
 
 
 def test_a_mask_of_another_size(folder):
@@ -234,7 +234,7 @@ def test_all_files_that_cannot_be_used_are_listed_at_once(folder):
     refused(
         "4 faults in 3 images with their masks", "masks/a2.png: a mask of 3 channels",
         "masks/a0.png: damaged", "masks/a1.png: 20 x 24",
-        "images/a2.png: not a supported image file", "copy it again", "a mask has the size of its image", table=table,
+        "images/a2.png: not a supported image", "copy it again", "a mask must have the size of its image", table=table,
     )  # fmt: skip
 
 
@@ -269,8 +269,8 @@ def test_objects_are_counted_and_have_no_field_of_view(tmp_path):
     assert raw.examples["n_objects"].tolist() == [3, 5]
     assert raw.y(1).dtype == np.int32
     assert set(np.unique(raw.y(1))) == {0, 10, 20, 30, 40, 50}
-    assert "n_objects in the table is not that of the file" in checks["reason"].tolist()
-    refused("data.roi", "leave data.roi out", table=tmp_path / "t.csv", roi="mask")
+    assert "n_objects in the table differs from that of the file" in checks["reason"].tolist()
+    refused("data.roi", "remove data.roi", table=tmp_path / "t.csv", roi="mask")
 
 
 def test_colour_coded_masks_through_the_whole_reader(folder):
@@ -336,9 +336,7 @@ def test_channels_by_name(stained):
     assert raw.facts.channels == ["DAPI", "GFP"]
     assert raw.facts.spacing == [0.5, 0.5]
     np.testing.assert_array_equal(raw.x(2), tifffile.imread(stained.parent / "images/a2.ome.tif")[::-1])
-    assert ("channels put in the order of the first image", 1) in list(
-        zip(checks["reason"], checks["count"], strict=True)
-    )
+    assert ("channels reordered as in the first image", 1) in list(zip(checks["reason"], checks["count"], strict=True))
     raw, _ = read(table=stained, channels=["GFP"])
     np.testing.assert_array_equal(raw.x(0), tifffile.imread(stained.parent / "images/a0.ome.tif")[1:])
     np.testing.assert_array_equal(raw.x(2), tifffile.imread(stained.parent / "images/a2.ome.tif")[:1])

@@ -69,7 +69,7 @@ def test_outputs_can_be_named(read, write):
     assert raw.facts.outputs == ["Reb1", "Abf1"]
     raw, _ = read(positives={"Reb1": one}, negatives=NEGATIVES)
     assert (raw.facts.outputs, raw.facts.task, raw.y.shape) == (["Reb1"], "binary", (2, 1))
-    with pytest.raises(InputError, match="two files make an output of the same name"):
+    with pytest.raises(InputError, match="two files give outputs of the same name"):
         read(positives=[one, other])
 
 
@@ -116,8 +116,8 @@ BAD = [
     ({"positives": "a.bed", "targets": {"x": 5}}, "data.targets: is for intervals"),
     ({"positives": "a.bed", "log1p": True}, "data.log1p: is for intervals"),
     ({"intervals": "a.bed"}, "data.targets: is missing"),
-    ({"intervals": "a.bed", "targets": {"x": 5}, "negatives": "random"}, "data.negatives: are found for positives"),
-    ({"intervals": "a.bed", "targets": {"x": 3}}, "data.targets.x: 3 is no column"),
+    ({"intervals": "a.bed", "targets": {"x": 5}, "negatives": "random"}, "data.negatives: apply to positives"),
+    ({"intervals": "a.bed", "targets": {"x": 3}}, "data.targets.x: 3 is not a column"),
     ({"intervals": "a.bed", "targets": {"x": 9}}, "a.bed line 1: column 9 is missing"),
     ({"intervals": "a.bed", "targets": {"x": 4}}, "a.bed line 1: column 4 is 'name'"),
     ({"intervals": "a.bed", "targets": {"x": 5}, "log1p": True}, "x of chrI:100-110... is -1, which has no log"),

@@ -86,7 +86,7 @@ def test_ambiguous_letters_of_a_genome_can_be_kept_or_refused(genome, tmp_path):
 
 @pytest.mark.parametrize("positives", [[], {}])
 def test_no_file_of_positives_at_all(positives, genome):
-    with pytest.raises(InputError, match=r"data\.positives: names no file"):
+    with pytest.raises(InputError, match=r"data\.positives: lists no file"):
         Intervals(genome=genome, positives=positives)
 
 
@@ -104,7 +104,7 @@ def test_the_summit_of_a_narrowpeak_is_the_centre(read):
     assert "no summit" in checks.iloc[2]["reason"]
     raw, _ = read(peak, center="center")
     assert raw.examples["start"].tolist()[:2] == [145, 345]
-    with pytest.raises(InputError, match=r"line 2: has no summit, and data\.center is summit"):
+    with pytest.raises(InputError, match=r"line 2: has no summit, but data\.center is summit"):
         read(peak, center="summit")
 
 
@@ -112,7 +112,7 @@ def test_a_window_over_the_end_is_filled_with_unknown(read):
     raw, checks = read("chrI\t0\t2\nchrII\t4996\t5003\n")
     assert bases(raw, 0).startswith("NNNNNN")
     assert bases(raw, 1).endswith("NNNNNN")
-    assert checks.set_index("reason")["count"]["window beyond a contig's end: filled with unknown"] == 2
+    assert checks.set_index("reason")["count"]["window beyond a contig's end: filled with unknown bases"] == 2
     assert checks.set_index("reason")["count"]["interval ends beyond its contig"] == 1
 
 
@@ -177,7 +177,7 @@ def test_contigs_that_the_genome_lacks_are_left_out_on_demand(read, tmp_path):
     with pytest.raises(InputError, match=r"closed\.bed line 1: contig 'chrUn' is not in") as caught:
         read("1\t100\t110\n", blacklist=tmp_path / "closed.bed")
     assert "unknown_contigs: skip" in caught.value.remedy
-    with pytest.raises(InputError, match=r"peaks\.bed line 1: contig 'chrUn' .*, nor are 1 more"):
+    with pytest.raises(InputError, match=r"peaks\.bed line 1: contig 'chrUn' .*1 more are missing"):
         read("chrUn\t5\t15\n1\t100\t110\nchr9\t5\t15\n")
     with pytest.raises(InputError, match=r"peaks\.bed: none of its contigs is in .*genome\.fa \(chrUn\)"):
         read("chrUn\t5\t15\n", unknown_contigs="skip")
@@ -211,8 +211,8 @@ def test_given_negatives_are_cut_alike_and_never_overlap_positives(read, tmp_pat
     raw, checks = read("chrI\t100\t110\n", negatives={"name": "given", "path": tmp_path / "other.bed"})
     assert raw.examples["id"].tolist() == ["chrI:100-110(.)", "chrII:1000-1010(.)"]
     assert raw.y.tolist() == [[1], [0]]
-    assert checks.set_index("reason")["count"]["is or overlaps a positive"] == 1
-    with pytest.raises(InputError, match="every negative is or overlaps a positive"):
+    assert checks.set_index("reason")["count"]["equals or overlaps a positive"] == 1
+    with pytest.raises(InputError, match="every negative equals or overlaps a positive"):
         read("chrI\t100\t110\n", negatives={"name": "given", "path": tmp_path / "peaks.bed"})
 
 
@@ -228,7 +228,7 @@ BAD = [
     ("chrI\t1\t" + "9" * 5000 + "\n", "line 1: end 9{20}... .5000 digits. is beyond the end of any contig"),
     ("contig\tpos1\tpos2\nchrI\t1\t10\n", "line 1: start 'pos1' and end 'pos2' are not numbers"),
     ("chrom\tstart\tend\nchrI\t1\t10\n", "line 1: start 'start' and end 'end' are not numbers"),
-    ("chrI\t-5\t10\nchrI\t5\t10\nchrI\t5\t2\n", r"line 1: start -5 is negative .2 lines have faults"),
+    ("chrI\t-5\t10\nchrI\t5\t10\nchrI\t5\t2\n", r"line 1: start -5 is negative .2 faulty lines"),
     ("chrI\t1\t10\ta\t0\t.\t0\t0\t0\t-2\n", "line 1: summit -2 is outside"),
     ("chrI\u2028\t1\t10\n", "line 1: contig 'chrI.u2028' is not in"),
     ("chrI\x0b1\x0b10\n", "line 1: has 1 column"),

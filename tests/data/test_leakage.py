@@ -165,7 +165,7 @@ def test_leaks_are_removed_in_each_fold(tmp_path: Path) -> None:
 def test_a_part_that_leaks_wholly_is_refused(tmp_path: Path) -> None:
     raw = leaking()
     raw.examples.loc[57, "group"] = "alone"
-    with pytest.raises(InputError, match="remove_leaks: leaves the test part empty"):
+    with pytest.raises(InputError, match="remove_leaks: leaves the test split empty"):
         stored(raw, tmp_path, val=["g17", "g18"], test=["alone"], remove_leaks=True)
 
 

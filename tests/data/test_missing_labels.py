@@ -85,7 +85,7 @@ def test_classes_that_are_not_0_and_1_are_learned_as_numbers_and_named(
 ) -> None:
     rows = "".join(f"ACG{x}\t{v}\n" for x, v in zip("ACG", values.split(), strict=True))
     _, checks = read(tmp_path, "sequence\tlabel\n" + rows)
-    assert checks["reason"].str.contains("label has two values: learned as numbers").sum() == number
+    assert checks["reason"].str.contains("label has two values: treated as numbers").sum() == number
 
 
 @pytest.mark.parametrize(("scale", "offset"), [(1, 1e9), (1, -1e5), (1e-46, 0)])
@@ -94,13 +94,13 @@ def test_numbers_that_four_bytes_would_make_alike_are_refused(tmp_path: Path, sc
     text = "sequence\tlabel_a\tlabel_b\n" + "".join(
         f"ACG{x}\tNA\t{v:.17g}\n" for x, v in zip("ACG", values, strict=True)
     )
-    with pytest.raises(InputError, match="label_b differ by too little"):
+    with pytest.raises(InputError, match="label_b differ too little"):
         read(tmp_path, text.replace("NA", "5"))
     (tmp_path / "g.fa").write_text(">c\n" + "ACGTTGCATT" * 20 + "\n")
     lines = [f"c\t{60 * i}\t{60 * i + 9}\ta\t{value:.17g}\n" for i, value in enumerate(values)]
     (tmp_path / "p.bed").write_text("".join(lines))
     settings = {"genome": tmp_path / "g.fa", "intervals": tmp_path / "p.bed", "window": 20}
-    with pytest.raises(InputError, match="s differ by too little"):
+    with pytest.raises(InputError, match="s differ too little"):
         Intervals(targets={"s": 5}, **settings).read(1, Checks())
 
 
@@ -110,7 +110,7 @@ def test_columns_of_intervals(tmp_path: Path) -> None:
     (tmp_path / "p.bed").write_text("\n".join(lines) + "\n")
     checks = Checks()
     settings = {"genome": tmp_path / "g.fa", "intervals": tmp_path / "p.bed", "window": 20}
-    with pytest.raises(InputError, match=r"s of c:55-75\(\+\) is not known \(2 such examples\)"):
+    with pytest.raises(InputError, match=r"s of c:55-75\(\+\) is missing \(2 such examples\)"):
         Intervals(targets={"s": 5}, **settings).read(1, Checks())
     raw = Intervals(targets={"s": 5, "t": 5}, **settings).read(1, checks)
     assert raw.y.tolist() == [[1.5, 1.5], [7, 7]]

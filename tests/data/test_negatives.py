@@ -127,7 +127,7 @@ def test_given_negatives_inside_a_wide_peak_are_dropped(tmp_path):
     assert raw.examples["start"][raw.examples["kind"] == "negative"].tolist() == [4100, 4120, 8000]
     assert raw.facts.density == pytest.approx([1e6 * 2 / 9000])
     counts = checks.frame().set_index("reason")["count"]
-    assert counts["is or overlaps a positive"] == 3
+    assert counts["equals or overlaps a positive"] == 3
     assert counts[counts.index.str.startswith("overlap another negative")].tolist() == [2]
 
 
@@ -142,7 +142,7 @@ def test_a_reverse_complement_of_a_positive_is_no_negative_of_dna(tmp_path, alph
 
 @pytest.mark.parametrize("function", [negatives.random, negatives.dinucleotide_shuffled])
 def test_a_ratio_that_asks_for_none_is_named(function):
-    with pytest.raises(InputError, match="asks for no negative of 30 positives"):
+    with pytest.raises(InputError, match="gives no negative for 30 positives"):
         make(function, positives(), ratio=0.001)
 
 
@@ -190,7 +190,7 @@ def test_windows_of_unknown_bases_are_not_drawn():
 def test_where_there_is_no_room_the_shortage_is_said():
     part, checks = make(negatives.random, positives(lengths=(900,), count=20), ratio=50, distance=0)
     note = checks[checks["outcome"] == "note"].iloc[0]
-    assert "fewer than asked for" in note["reason"]
+    assert "fewer than requested" in note["reason"]
     assert note["count"] == 1000 - len(part.codes) > 0
     with pytest.raises(InputError, match="no window of the genome is far enough") as caught:
         make(negatives.gc_matched, positives(lengths=(900,), count=20), distance=1000)
@@ -253,7 +253,7 @@ def test_no_negative_overlaps_a_positive_or_what_is_closed(seed, name, ratio):
     assert (part.examples["end"] <= part.examples["chrom"].map(given.site.genome.contigs)).all()
     np.testing.assert_array_equal(part.codes, given.site.cut(part.examples))
     counts = checks.groupby("outcome")["count"].sum()
-    short = checks.loc[checks["reason"].str.startswith("fewer than asked"), "count"].sum()
+    short = checks.loc[checks["reason"].str.startswith("fewer than requested"), "count"].sum()
     assert counts["made"] == len(part.codes)
     assert len(part.codes) + short == sum(negatives._how_many([12], ratio))
 

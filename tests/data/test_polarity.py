@@ -41,7 +41,7 @@ def test_tiff_where_zero_is_white_is_turned(tmp_path, dtype, white, compression)
     found = read_image(tmp_path / "a.tif")
     np.testing.assert_array_equal(found.pixels[0], white - stored.astype(np.int64))
     assert found.pixels.dtype == (np.uint8 if dtype == "bool" else dtype)
-    assert found.repairs == ("MINISWHITE (0 = white) turned to 0 = black",)
+    assert found.repairs == ("MINISWHITE (0 = white) inverted to 0 = black",)
     with open_image(tmp_path / "a.tif") as image:
         part = image.read((slice(2, 7), slice(1, 5)))
     np.testing.assert_array_equal(part, found.pixels[:, 2:7, 1:5])
@@ -173,7 +173,7 @@ def test_binary_masks_that_are_shown_the_other_way_round_stop_with_both_lines(tm
     more = {"colormap": palette} if kind == "palette" else WHITE
     stored = [(y > 0 if kind == "bits" else y, more if kind != "few" or i == 1 else {}) for i, y in enumerate(masks)]
     table = write_set(tmp_path, [(x, {}) for x in pictures(3)], stored)
-    with pytest.raises(InputError, match="as stored, but background as it is shown") as caught:
+    with pytest.raises(InputError, match="as stored, but background as displayed") as caught:
         read(table=table)
     assert "mask_type: binary" in str(caught.value)
     raw, _ = read(table=table, mask_type="binary")
@@ -182,7 +182,7 @@ def test_binary_masks_that_are_shown_the_other_way_round_stop_with_both_lines(tm
     assert (
         line
         == {
-            "few": "save them as grey PNG, 0 for background",
+            "few": "save them as greyscale PNG with 0 for background",
             "bits": "colors: {background: [0, 0, 0], foreground: [1, 1, 1]}",
             "palette": "colors: {background: [0, 0, 0], foreground: [255, 255, 255]}",
             "miniswhite": "colors: {background: [254, 254, 254], foreground: [255, 255, 255]}",
@@ -223,5 +223,5 @@ def test_a_field_of_view_shown_the_other_way_round_stops(tmp_path):
     save_white(tmp_path / "fov.tif", squares(1)[0])
     frame = pd.read_csv(table).assign(fov="fov.tif")
     frame.to_csv(table, index=False)
-    with pytest.raises(InputError, match=r"fov\.tif: a field of view that is shown the other way round"):
+    with pytest.raises(InputError, match=r"fov\.tif: a field of view that is displayed with inverted values"):
         read(table=table, roi="fov")

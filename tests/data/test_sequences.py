@@ -80,7 +80,7 @@ def test_letters_u_tell_that_it_is_rna(read):
     assert read(table=rna.replace("U", "T"))[0].facts.alphabet == "ACGT"
     dna = {"sequences": ">a\nACGT\n>b\nACCT\n", "labels": "id\tlabel\na\t1\nb\t0\n"}
     test = {"test_sequences": ">c\nACGUU\n", "test_labels": "id\tlabel\nc\t1\n"}
-    with pytest.raises(InputError, match="is RNA by its letters, but the file before is DNA"):
+    with pytest.raises(InputError, match="is RNA by its letters, but the previous file is DNA"):
         read(**dna, **test)
     assert read(**dna, **test, alphabet="RNA")[0].facts.alphabet == "ACGU"
 
@@ -163,7 +163,7 @@ def test_an_official_test_part_is_kept_apart_and_whole(read):
     assert raw.examples["split"].tolist() == ["train", "train", "test", "test"]
     assert raw.y[:, 0].tolist() == [1, 0, 1, 0]
     found = checks.set_index("reason")[["outcome", "count"]]
-    assert found.loc["same sequence as in the official test part"].tolist() == ["dropped", 1]
+    assert found.loc["same sequence as in the official test split"].tolist() == ["dropped", 1]
     assert found.loc["more than 50% unknown bases"].tolist() == ["kept", 1]
 
 
@@ -178,8 +178,8 @@ def test_sequences_of_unknown_bases_are_dropped_and_counted(read):
 BAD = [
     ({"sequences": FASTA, "labels": "id\tlabel\na\t1\nx\t0\ny\t0\n"}, "3 ids of .*sequences.gz are not in .*: b, c, d"),
     ({"sequences": ">a\nAC\n", "labels": LABELS}, "3 ids of .*labels.gz are not in .*sequences.gz: b, c, d"),
-    ({"sequences": ">a\nAC\n", "labels": "id\tlabel\na\t1\na\t0\n"}, "labels.gz line 3: the id 'a' comes twice"),
-    ({"sequences": ">a\nAC\n>a\nAC\n", "labels": "id\tlabel\na\t1\n"}, "sequences.gz line 3: the name 'a' is taken"),
+    ({"sequences": ">a\nAC\n", "labels": "id\tlabel\na\t1\na\t0\n"}, "labels.gz line 3: duplicate id 'a'"),
+    ({"sequences": ">a\nAC\n>a\nAC\n", "labels": "id\tlabel\na\t1\n"}, "sequences.gz line 3: duplicate name 'a'"),
     ({"sequences": FASTA, "labels": "a\t1\nb\t0\n"}, "labels.gz line 1: no column 'id'"),
     ({"sequences": FASTA, "labels": "id,label\na,1\n"}, "labels.gz line 1: no column 'id'"),
     ({"sequences": FASTA, "labels": "id\tlabel\na\n"}, "labels.gz line 2: has 1 columns"),
@@ -195,14 +195,17 @@ BAD = [
     ({"table": "sequence\tlabel\nAC\t1\n", "group": "plate"}, "data.group: no column 'plate'"),
     ({"sequences": FASTA}, "data.labels: is missing"),
     ({"sequences": FASTA, "labels": LABELS, "table": LABELS}, "either sequences or table"),
-    ({"table": LABELS, "labels": LABELS}, "data.labels: there are no data.sequences"),
-    ({"sequences": FASTA, "labels": LABELS, "negatives": "dinucleotide_shuffled"}, "data.negatives: are made for"),
+    ({"table": LABELS, "labels": LABELS}, "data.labels: requires data.sequences"),
+    (
+        {"sequences": FASTA, "labels": LABELS, "negatives": "dinucleotide_shuffled"},
+        "data.negatives: apply to sequences",
+    ),
     ({"sequences": FASTA, "labels": LABELS, "test_sequences": FASTA}, "data.test_labels: is missing"),
-    ({"sequences": FASTA, "negatives": "random"}, "data.negatives: sequences have no genome"),
-    ({"sequences": FASTA, "labels": LABELS, "max_unknown": 2.0}, "data.max_unknown: 2.0 is not a share"),
+    ({"sequences": FASTA, "negatives": "random"}, "data.negatives: Sequences have no genome"),
+    ({"sequences": FASTA, "labels": LABELS, "max_unknown": 2.0}, "data.max_unknown: 2.0 is not a fraction"),
     (
         {"sequences": FASTA, "labels": LABELS, "test_sequences": FASTA, "test_labels": LABELS},
-        "has every sequence that",
+        "contains every sequence of",
     ),
     (
         {"sequences": FASTA, "labels": LABELS, "test_sequences": ">e\nGATTACA\n", "test_labels": "id\tlabel2\ne\t1\n"},
@@ -210,7 +213,7 @@ BAD = [
     ),
     (
         {"sequences": FASTA, "labels": LABELS, "test_sequences": ">a\nGATTACA\n", "test_labels": "id\tlabel\na\t1\n"},
-        "the id 'a' is used for two examples",
+        "duplicate id 'a'",
     ),
 ]
 

@@ -109,19 +109,18 @@ def refusal(examples: pd.DataFrame, **settings) -> InputError:
     [
         ({"group": "grup"}, "split.group: no column 'grup'", "did you mean 'group'"),
         ({"column": "splt"}, "split.column: no column 'splt'", "did you mean 'split'"),
-        ({"column": "other"}, "split column 'other' holds 'exam'", "allowed: train, val, test"),
+        ({"column": "other"}, "split column 'other' contains 'exam'", "allowed: train, val, test"),
         ({"test": ["chr11"]}, "split.test: no group 'chr11'", "did you mean 'chr1'"),
         ({"val": ["chr11"]}, "split.val: no group 'chr11'", "did you mean 'chr1'"),
         (
             {"val": ["chr1"], "test": ["chr1"]},
-            "split.val: group 'chr1' is in another part already",
-            "name each group once",
+            "split.val: group 'chr1' is already in another split",
+            "list each group once",
         ),
         ({"test": 1}, "split.test: 1 is not a fraction", "above 0 and below 1"),
         ({"test": 0}, "split.test: 0 is not a fraction", "above 0 and below 1"),
-        ({"val": float("nan")}, "split.val: nan is not a fraction", "above 0 and below 1"),
-        ({"val": []}, "split: the val part is empty", "name groups in split.val"),
-        ({"val": ["chr1"], "test": ["chr2", "chr3"]}, "split: the train part is empty", "split.train"),
+        ({"val": []}, "split: the val split is empty", "name groups in split.val"),
+        ({"val": ["chr1"], "test": ["chr2", "chr3"]}, "split: the train split is empty", "split.train"),
     ],
 )
 def test_faults_name_key_and_remedy(settings: dict, message: str, remedy: str) -> None:
@@ -136,13 +135,13 @@ def test_faults_name_key_and_remedy(settings: dict, message: str, remedy: str) -
 @pytest.mark.parametrize("groups", [["a", "a"], ["a", "b", "b"]])
 def test_too_few_groups_leave_a_part_empty(groups: list[str]) -> None:
     error = refusal(table(groups))
-    assert "part is empty" in error.message
+    assert "split is empty" in error.message
     assert f"({len(set(groups))} groups in all: a" in error.message
 
 
 @pytest.mark.parametrize("parts", [["test", "train", "train", "val"], ["train", "val", "val", "test"]])
 def test_given_split_that_cuts_a_group_is_refused(parts: list[str]) -> None:
     error = refusal(table(["a", "a", "b", "c"], split=parts))
-    assert error.message == "split column 'split' cuts 1 groups, 'a' among them"
+    assert error.message == "split column 'split' cuts 1 groups, for example 'a'"
     assert "split.group: id" in error.remedy
     assert list(split(table(["a", "a", "b", "c"], split=parts), group="id")) == parts

@@ -173,7 +173,7 @@ def test_pixel_sizes_of_tiff_are_compared(tmp_path):
     ome(tmp_path / "masks/a.ome.tif", mask[:-1], 0.5)
     assert read(tmp_path)[0].y(0).shape == image.shape  # a field of one pixel less is the same
     ome(tmp_path / "masks/a.ome.tif", mask[:-4], 0.5)
-    refused(tmp_path, "a mask has the size of its image")
+    refused(tmp_path, "a mask must have the size of its image")
 
 
 def test_pixel_sizes_that_differ_between_images_are_kept(tmp_path):

@@ -108,7 +108,7 @@ def test_the_log_says_what_is_about_to_be_done(kind: str, tmp_path: Path) -> Non
     lines: list[str] = []
     network, _, _ = train_run(settings, dataset, 1, log=lines.append)
     n = dataset.facts.n
-    assert lines[0] == f"examples: {n['train']:,} train, {n['val']:,} val, {n['test']:,} test"
+    assert lines[0] == f"examples: {n.train:,} train, {n.val:,} val, {n.test:,} test"
     weights = sum(p.numel() for p in network.parameters())
     assert lines[1].startswith(
         f"{weights:,} weights; {next(network.parameters()).device.type}, 1 threads, precision float32, about "

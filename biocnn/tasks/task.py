@@ -113,12 +113,13 @@ class Task(ABC):
         """Logits of shape (N, K, ...) to what is reported: probabilities, or values."""
 
     def check_output(self, logits: "Logits", y: "Tensor") -> None:
-        """Refuse a network that answers another question than the targets do."""
+        """Refuse a network whose output has the wrong shape for the targets."""
         logits = logits[0] if isinstance(logits, list) else logits
-        if logits.shape[0] != len(y) or logits.shape[2:] != y.shape[2:]:
+        if logits.shape != (len(y), len(self.outputs), *y.shape[2:]):
             raise InputError(
-                f"model: gives shape {tuple(logits.shape)} for targets of shape {tuple(y.shape)}",
-                "for one answer an example choose DeepBind, for one a pixel UNet or FCN",
+                f"model: gives shape {tuple(logits.shape)} for {len(self.outputs)} outputs and targets of shape "
+                f"{tuple(y.shape)}",
+                "for one prediction per example choose DeepBind, for one per pixel UNet or FCN",
             )
 
     def make_loss(self, section: Chosen | None, class_weights: str, device: "torch.device") -> "Loss":
@@ -145,7 +146,11 @@ class Task(ABC):
                     f"set it to none, or choose {self.losses[0]}",
                 )
             function = partial(function, class_weights=self.class_weights().to(device))
-        return supervised(function)
+        return partial(self._checked_loss, supervised(function))
+
+    def _checked_loss(self, loss: "Loss", logits: "Logits", y: "Tensor") -> "Tensor":
+        self.check_output(logits, y)
+        return loss(logits, y)
 
     @abstractmethod
     def class_weights(self) -> "Tensor":

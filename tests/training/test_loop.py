@@ -278,8 +278,10 @@ def test_two_fresh_runs_give_the_same_file(cells: Dataset, tmp_path: Path) -> No
 def test_network_for_another_kind_of_target_is_refused(name: str, wrong, request: pytest.FixtureRequest) -> None:
     dataset = request.getfixturevalue(name)
     facts = dataset.facts
-    with pytest.raises(InputError, match=r"model: gives shape .* for targets of shape") as caught:
-        trained(dataset, wrong(facts.spatial_dims, facts.in_channels, 1, channels=4 if wrong is DeepBind else [4]))
+    model = wrong(facts.spatial_dims, facts.in_channels, facts.out_channels, channels=4 if wrong is DeepBind else [4])
+    settings = experiment(train=Train(epochs=1, threads=1))
+    with pytest.raises(InputError, match=r"model: gives shape .* and targets of shape") as caught:
+        train_run(settings, dataset, 1, network=model)
     assert "DeepBind" in caught.value.remedy
 
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 from biocnn.tasks.maps import OF_MAPS, PixelClasses
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from torch import Tensor
 
@@ -17,6 +19,11 @@ class Mask(PixelClasses):
     metrics = ("dice", "iou", "hausdorff95", "sensitivity", "specificity", "pixel_error", "auroc", "auprc")
     label = "foreground or background for each pixel"
     panels = "biocnn.report.panels:MaskPanels"
+
+    def check_facts(self) -> "Iterator[str]":
+        yield from super().check_facts()
+        if len(self.outputs) > 1:
+            yield f"task is mask, but there are {len(self.outputs)} outputs: classes"
 
     def probability(self, logits: "Tensor") -> "Tensor":
         return logits.sigmoid()

@@ -44,7 +44,7 @@ class Task(ABC):
     headline: ClassVar[tuple[str, ...]]  # metrics that a reader wants first
     label: ClassVar[str]  # what is predicted, in words; {one} stands for what an example is
     family: ClassVar[str]  # experiments that are compared in one table
-    positives: ClassVar[bool] = False  # whether each output is yes or no
+    positives: ClassVar[bool] = False  # whether each output is yes or no, with the sigmoid of its logit as probability
     standardised: ClassVar[bool] = False  # whether targets are learned in units of their spread
     objects: ClassVar[bool] = False  # whether truth and decisions number objects; maps made of these are learned
     rivals: ClassVar[int | None] = None  # leading outputs of which the largest decides a pixel's class; None: all

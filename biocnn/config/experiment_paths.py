@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from biocnn.config.schema import Chosen, map_paths
 from biocnn.core.errors import Collector, InputError
+from biocnn.core.files import exists
 
 FOLDERS = ("data.images", "data.masks", "segment.images")  # all other paths that biocnn reads are files
 
@@ -63,7 +64,7 @@ def _existing(path: Path, root: Path, where: str) -> Path:
     except RuntimeError as error:
         raise InputError(f"{where}: {path}: there is no such user", "write the absolute path") from error
     resolved = root / path
-    if not _exists(resolved):
+    if not exists(resolved):
         way = f"relative paths start at data_root ({root}); set it with --config data_root=DIR, or get the data with"
         remedy = "check the path" if path.is_absolute() else f"{way} `biocnn fetch`"
         if re.match(r"[A-Za-z]:[\\/]|[^/]*\\", str(path)):
@@ -72,16 +73,9 @@ def _existing(path: Path, root: Path, where: str) -> Path:
     return resolved
 
 
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # names that no file can have: too long, or with a zero byte
-        return False
-
-
 def _nearest(path: Path) -> str:
     """Return the start of a remedy: the nearest existing name, or the part of the path that exists."""
-    there = next((parent for parent in path.parents if _exists(parent)), Path("/"))
+    there = next((parent for parent in path.parents if exists(parent)), Path("/"))
     wanted = path.relative_to(there).parts[0]
     names = [entry.name for entry in there.iterdir()] if there.is_dir() else []
     alike = get_close_matches(wanted.lower(), [name.lower() for name in names], n=1)

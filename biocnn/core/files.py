@@ -121,3 +121,11 @@ def sha256(path: str | Path) -> str:
     """Return the hexadecimal SHA-256 of a file."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def exists(path: Path) -> bool:
+    """Return whether a file or folder exists; False for impossible names."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # name too long, or with a null byte
+        return False

@@ -9,10 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from biocnn.core.errors import InputError, nearest
+from biocnn.core.files import exists
 from biocnn.core.text import read_cells, read_lines
 from biocnn.data.splits import SPLITS
 from biocnn.io.image_paths import members, stem, unique_ids
-from biocnn.io.kinds import exists
 
 _TABLE = "list the pairs in a table (data.table) with the columns image and mask"
 _MASK_WORDS = re.compile(

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from biocnn.core.errors import InputError
 from biocnn.core.extras import needs
-from biocnn.io.kinds import SUFFIXES, exists, is_dicom, is_zarr
+from biocnn.core.files import exists
+from biocnn.io.kinds import SUFFIXES, is_dicom, is_zarr
 
 PASSED_OVER = "ignored: folders, and files without an image suffix"
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from biocnn.core.errors import InputError
 from biocnn.core.extras import needs
+from biocnn.core.files import exists
 from biocnn.io.stored import Stored
 
 _DICOM = (".dcm", ".dicom", ".ima")
@@ -86,14 +87,6 @@ def has_dicom_mark(path: Path) -> bool:
         with open(path, "rb") as handle:
             return handle.read(132)[128:] == b"DICM"
     except OSError:  # an unreadable file is reported when it is used
-        return False
-
-
-def exists(path: Path) -> bool:
-    """Return whether a file or folder exists; False for impossible names."""
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # name too long, or with a null byte
         return False
 
 

@@ -13,7 +13,7 @@ from biocnn.report.figures import BLUE, MUTED, ORANGE, PURPLE, SKY, VERMILION, l
 from biocnn.report.headline import number
 
 KINDS = {"matched": "#D9DCE1", "missed": SKY, "false": VERMILION, "merged": PURPLE, "split": ORANGE}
-_DARK = "#20242B"
+DARK = "#20242B"
 
 
 def error_map(labels: np.ndarray, target_labels: np.ndarray) -> np.ndarray:
@@ -39,7 +39,7 @@ def error_map(labels: np.ndarray, target_labels: np.ndarray) -> np.ndarray:
 
 def draw_errors(axes: Axes, codes: np.ndarray) -> None:
     """Paint an error map of shape (H, W)."""
-    colours = np.array([to_rgb(colour) for colour in (_DARK, *KINDS.values())])
+    colours = np.array([to_rgb(colour) for colour in (DARK, *KINDS.values())])
     axes.imshow(colours[codes], interpolation="nearest")
 
 

@@ -15,11 +15,10 @@ from biocnn.metrics.masks import IGNORE
 from biocnn.report.blocks import short
 from biocnn.report.figures import PAGE_WIDTH, SERIES, SKY, VERMILION, YELLOW, new_figure
 from biocnn.report.images import LEGEND, PREDICTED, TRUTH, Example, bare, draw_outline, legend, outline, show
-from biocnn.report.object_errors import draw_errors
+from biocnn.report.object_errors import DARK, draw_errors
 from biocnn.report.object_errors import handles as object_handles
 
 _CLASSES = 20  # largest number of classes in a legend
-_DARK = "#20242B"
 _IGNORED = "#8A9099"  # pixels to ignore
 
 
@@ -73,7 +72,7 @@ class MaskPanels(Panels):
     def postcard(self, axes: Axes, example: Example) -> None:
         """White: both; blue: truth only; vermilion: prediction only; dark: neither; grey: ignored."""
         truth, predicted = example.truth == 1, example.predicted == 1
-        picture = np.full((*truth.shape, 3), to_rgb(_DARK))
+        picture = np.full((*truth.shape, 3), to_rgb(DARK))
         both, missed, false = truth & predicted, truth & ~predicted, predicted & ~truth
         for where, colour in ((both, "#F5F6F8"), (missed, SKY), (false, VERMILION)):
             picture[where] = to_rgb(colour)
@@ -116,7 +115,7 @@ class ObjectPanels(Panels):
         draw_outline(column[0], example.predicted, PREDICTED)
         draw_errors(column[1], example.errors)
         borders = outline(example.predicted)  # keeps touching objects apart
-        column[1].add_collection(LineCollection(borders, colors=_DARK, linewidths=0.6))
+        column[1].add_collection(LineCollection(borders, colors=DARK, linewidths=0.6))
         bare(column[1])
 
     def handles(self) -> list[Line2D | Patch]:
@@ -177,4 +176,4 @@ def _draw_classes(axes: Axes, classes: np.ndarray, count: int) -> None:
 
 def _class_colours(count: int) -> list[str]:
     cycle = (SERIES[1], SERIES[0], SERIES[2], SERIES[4], SERIES[3], SERIES[5], YELLOW)
-    return [_DARK, *(cycle[index % len(cycle)] for index in range(count - 1))]
+    return [DARK, *(cycle[index % len(cycle)] for index in range(count - 1))]

@@ -23,13 +23,6 @@ class Classes(PixelClasses):
     def probability(self, logits: "Tensor") -> "Tensor":
         return logits.softmax(1)
 
-    def class_weights(self) -> "Tensor":
-        """1 / share, with mean 1."""
-        import torch
-
-        shares = torch.tensor(self.facts.class_shares).clamp(min=1e-3)
-        return shares.reciprocal() / shares.reciprocal().mean()
-
     def likeliest(self, p: Any) -> Any:
         return p.argmax(0)
 

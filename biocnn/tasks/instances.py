@@ -71,13 +71,6 @@ class Instances(MapTask):
 
         return torch.cat([logits[:, :CLASSES].softmax(1), logits[:, CLASSES:].sigmoid()], dim=1)
 
-    def class_weights(self) -> "Tensor":
-        """1 / share of background, inside and boundary, with mean 1."""
-        import torch
-
-        shares = torch.tensor(self.facts.class_shares).clamp(min=1e-3)
-        return shares.reciprocal() / shares.reciprocal().mean()
-
     # No temperature: the watershed's own thresholds are chosen for the maps as the network gives them.
     def tune(self, probabilities: "Iterable[np.ndarray]", labels: "Iterable[np.ndarray]") -> dict[str, Any]:
         """The settings of the watershed that suit validation images best."""

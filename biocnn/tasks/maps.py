@@ -117,6 +117,13 @@ class MapTask(Task):
         p = self.distribution(p)
         return (entr(p).sum(axis=0) / np.float32(np.log(len(p)))).astype(np.float32)
 
+    def class_weights(self) -> "Tensor":
+        """1 / share of each class, with mean 1."""
+        import torch
+
+        shares = torch.tensor(self.facts.class_shares).clamp(min=1e-3)
+        return shares.reciprocal() / shares.reciprocal().mean()
+
 
 class PixelClasses(MapTask):
     """One class for each pixel."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from biocnn.core.errors import InputError
-from biocnn.core.files import atomic
+from biocnn.core.files import atomic, sha256
 from biocnn.core.text import read_cells, read_lines
 
 # Next to Snakemake's record of what results were made from, so that both are lost together.
@@ -58,7 +58,7 @@ class Contents:
         for real in [real for real, text in self._new.items() if not text]:
             state, word = self._states[real]
             with suppress(OSError):
-                text = _hash(real)
+                text = sha256(real)
                 if _state(real) == state:  # otherwise it changed meanwhile, which the next invocation detects
                     self._words[text] = word
         if self._new:
@@ -81,7 +81,7 @@ class Contents:
             return "absent"
         if real not in self._states or self._states[real][0] != state:
             # Times alone are not enough: of two files that were unpacked in one second, one may replace the other.
-            text = _hash(real) if (os.path.basename(real), state[0]) in self._like else ""
+            text = sha256(real) if (os.path.basename(real), state[0]) in self._like else ""
             word = self._words.setdefault(text, text[:24]) if text else _digest(real, *state)
             self._states[real] = [state, word]
             self._new[real] = text
@@ -121,11 +121,6 @@ def _inside(folder: str) -> Iterator[tuple[str, str]]:
 def _state(path: str) -> list[int]:
     found = os.stat(path)
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
-
-
-def _hash(path: str) -> str:
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _digest(*parts: object) -> str:

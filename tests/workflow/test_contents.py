@@ -107,7 +107,7 @@ def test_a_file_that_changes_while_a_run_begins_is_not_taken_for_what_it_was(dat
 def test_a_dry_run_reads_nothing_of_what_is_new_and_keeps_nothing(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("biocnn.workflow.contents._hash", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr("biocnn.workflow.contents.sha256", lambda path: pytest.fail(f"{path} was read"))
     contents = Contents(tmp_path / "store")
     contents.of(str(data / "images"))
     contents.keep()

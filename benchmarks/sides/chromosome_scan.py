@@ -13,8 +13,8 @@ from biocnn.config.schema import choose
 from biocnn.io.genome import Genome, open_genome
 from biocnn.prediction.model import Model
 from biocnn.tasks.facts import Facts
+from biocnn.training.batches import BATCH
 from biocnn.training.checkpoint import build_model, save_model
-from biocnn.training.forward import BATCH
 from biocnn.training.metadata import Metadata
 
 

@@ -13,7 +13,7 @@ from trainings import CPU
 
 import biocnn
 from biocnn import metrics
-from biocnn.apply.variants.substitutions import Substitutions, follows
+from biocnn.apply.variants.substitutions import Substitutions, supports
 from biocnn.config.schema import choose
 from biocnn.config.settings import Explain, Train
 from biocnn.data.dataset import Dataset
@@ -169,7 +169,7 @@ def test_every_way_of_asking_gives_the_same_unit(two: tuple[Model, Model, Datase
     genome = Genome(stretch, {"chr1": len(stretch)}, {}, "test")
     parts = [np.concatenate([p for _, p in model.scan(genome, "chr1", stride=5)]) for model in (plain, scaled)]
     same(parts[1], parts[0] * sd + mean)
-    assert follows(scaled)
+    assert supports(scaled)
     mutants = [Substitutions(m).logits(np.stack(codes), np.arange(12), np.full(12, 2), 9) for m in (plain, scaled)]
     for found, other in zip(mutants[1], mutants[0], strict=True):
         same(found, other * sd + mean)

@@ -1,8 +1,8 @@
 """Augmentations, batched and on the device: ``f(x, u, *, settings) -> (x, move)``.
 
-``move`` (see ``biocnn.augment.move``) is where pixels went, for the truth to follow: ``STAY`` where none moved.
-``u`` holds uniform draws of shape (N, DRAWS), a function of (seed, epoch, example) alone, so that neither the order of
-examples nor the size of a batch changes what happens to an example.
+``move`` (see ``biocnn.augment.move``) tells how pixels moved, so that the target can follow: ``STAY`` if none moved.
+``u`` holds uniform draws of shape (N, DRAWS) that depend on (seed, epoch, example) alone, so neither the order of
+examples nor the batch size changes what happens to an example.
 """
 
 from biocnn.core.errors import InputError
@@ -11,7 +11,7 @@ DRAWS = 8
 
 
 def require_positive(name: str, **settings: float) -> None:
-    """Refuse factors and lengths for which an augmentation has no meaning."""
+    """Refuse factors and lengths that are not positive."""
     for key, value in settings.items():
         if value <= 0:
             raise InputError(f"augment: {name}.{key} is {value:g}", "allowed: a number above 0; or leave it out")

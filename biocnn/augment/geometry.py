@@ -1,4 +1,4 @@
-"""Augmentations that move pixels: x float (N, C, *spatial), two or three dimensions."""
+"""Augmentations that move pixels: x float (N, C, *spatial), in two or three dimensions."""
 
 import math
 
@@ -13,12 +13,12 @@ from biocnn.core.errors import InputError
 
 
 def flip(x: Tensor, u: Tensor, *, axes: list[int] | None = None) -> tuple[Tensor, Move]:
-    """Mirror along each axis with probability 1/2; ``axes`` names some, counted from the end: -1 is left to right."""
+    """Mirror along each axis with probability 1/2; ``axes`` selects some, counted from the end: -1 is left to right."""
     dims, turns = x.ndim - 2, []
     for axis in range(-dims, 0) if axes is None else axes:
         if not -dims <= axis < 0:
             allowed = ", ".join(map(str, range(-dims, 0)))
-            raise InputError(f"augment: flip.axes holds {axis}", f"allowed: {allowed}; -1 is left to right")
+            raise InputError(f"augment: flip.axes contains {axis}", f"allowed: {allowed}; -1 is left to right")
         turns.append(Turn(u[:, axis + dims] < 0.5, x.shape[2:], [axis]))
     move = Moves(turns)
     return move.maps(x), move
@@ -27,13 +27,13 @@ def flip(x: Tensor, u: Tensor, *, axes: list[int] | None = None) -> tuple[Tensor
 def rotate90(x: Tensor, u: Tensor, *, over: bool = False) -> tuple[Tensor, Move]:
     """Rotate (square) patches by 0, 90, 180 or 270 degrees in the plane of the last two axes.
 
-    ``over`` also turns half of the volumes over, first plane last, without mirroring them.
+    ``over`` also turns half of the volumes upside down, last plane first, without mirroring them.
     """
     sizes = x.shape[2:]
     if sizes[-1] != sizes[-2]:
         raise InputError(f"augment: rotate90 needs square patches, not {tuple(sizes)}", "set train.patch: [n, n]")
     if over and len(sizes) == 2:
-        raise InputError("augment: rotate90.over is for volumes", "leave it out")
+        raise InputError("augment: rotate90.over is for volumes only", "leave it out")
     quarters = (4 * u[:, 0]).floor()
     turns = [Turn(quarters % 2 == 1, sizes, [-1], swap=True), Turn(quarters >= 2, sizes, [-1, -2])]
     if over:
@@ -56,29 +56,29 @@ def affine(
     in_plane: bool = False,
     share: float = 1.0,
 ) -> tuple[Tensor, Move]:
-    """Rotate, scale, stretch, shear and bend at once; pixels from beyond the border are mirrored.
+    """Rotate, scale, stretch, shear and deform in one step; pixels beyond the border are mirrored.
 
     Parameters
     ----------
     x, u
-        As for every augmentation.
+        As for all augmentations.
     rotate
-        Up to so many degrees either way, in the plane of the last two axes.
+        Largest angle in either direction, in degrees, in the plane of the last two axes.
     tilt
-        Up to so many degrees about each of these two axes; volumes only.
+        Largest angle about each of these two axes, in degrees; volumes only.
     scale
-        Up to this factor or its inverse, all axes alike.
+        Largest factor, or its inverse, of all axes together.
     stretch
-        Likewise, each axis for itself.
+        Largest factor, or its inverse, of each axis separately.
     shear
-        Up to so many degrees either way.
+        Largest angle in either direction, in degrees.
     elastic
-        Move each pixel by up to so many pixels along each axis, neighbours alike.
+        Largest displacement of a pixel along each axis, in pixels; it varies smoothly.
     smooth
-        Pixels from which on neighbours are moved independently. With ``elastic`` below a quarter of it (in volumes a
-        sixth) nothing is folded over.
+        Distance from which pixels move independently, in pixels. If ``elastic`` is below a quarter of it (in volumes a
+        sixth), nothing folds over.
     in_plane
-        Leave each plane of a volume in its place, and move all alike: for planes that are far apart.
+        Keep each plane of a volume in place, and move all alike: for planes that are far apart.
     share
         Share of the examples that are moved.
     """
@@ -90,13 +90,13 @@ def affine(
         )  # fmt: skip
         return flat.view(x.shape), InPlane(move)
     if tilt and x.ndim == 4:
-        raise InputError("augment: affine.tilt is for volumes", "leave it out")
+        raise InputError("augment: affine.tilt is for volumes only", "leave it out")
     some = Some(share, u)
     if not len(some.u):
         return x, STAY
     sizes = torch.tensor(x.shape[2:], device=x.device, dtype=torch.float32)
     limits = {"rotate": rotate, "tilt": tilt, "scale": scale, "stretch": stretch, "shear": shear}
-    matrix = _matrices(some.u[:, 1:3], len(sizes), **limits) * sizes / sizes[:, None]  # in halves of each axis
+    matrix = _matrices(some.u[:, 1:3], len(sizes), **limits) * sizes / sizes[:, None]  # in half-lengths of each axis
     field = None
     if elastic > 0:
         splines = [spline(length, smooth, x.device) for length in x.shape[2:]]
@@ -115,14 +115,14 @@ def elastic(
     in_plane: bool = False,
     share: float = 1.0,
 ) -> tuple[Tensor, Move]:
-    """Bend alone: as ``affine`` with ``elastic`` of ``size``, which does both in the time of one."""
+    """Deform only: ``affine`` with ``elastic`` set to ``size``; use that for both, in the time of one."""
     return affine(x, u, rotate=0.0, scale=1.0, elastic=size, smooth=smooth, in_plane=in_plane, share=share)
 
 
 def _matrices(
     u: Tensor, dims: int, *, rotate: float, tilt: float, scale: float, stretch: float, shear: float
 ) -> Tensor:
-    """From pixels of the result, counted from its middle, to those of the image: shape (N, dims, dims)."""
+    """Return maps from pixels of the result, relative to its centre, to those of the image: shape (N, dims, dims)."""
     numbers = uniform(u, (4 + 2 * dims,))
     turns, numbers = numbers[:, :3], numbers[:, 3:]
     factors = spread(numbers[:, :1], scale) * spread(numbers[:, 1 : 1 + dims], stretch)

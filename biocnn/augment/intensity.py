@@ -1,4 +1,4 @@
-"""Augmentations that change values of images and move nothing: x float (N, C, *spatial), scaled to about 0..1."""
+"""Augmentations that change intensities and move nothing: x float (N, C, *spatial), scaled to about 0..1."""
 
 from collections.abc import Callable
 
@@ -19,9 +19,9 @@ def intensity(
     per_channel: bool = False,
     share: float = 1.0,
 ) -> tuple[Tensor, Move]:
-    """Multiply by up to ``contrast`` or its inverse, and add up to ``brightness`` either way.
+    """Multiply by up to ``contrast`` or its inverse, and add up to ``brightness`` in either direction.
 
-    ``per_channel`` draws for each channel anew.
+    ``per_channel`` draws separate values for each channel.
     """
     require_positive("intensity", contrast=contrast)
 
@@ -34,7 +34,7 @@ def intensity(
 
 
 def gamma(x: Tensor, u: Tensor, *, power: float = 1.5, share: float = 1.0) -> tuple[Tensor, Move]:
-    """Raise to a power of up to ``power`` or its inverse; values below 0 stay as they are."""
+    """Raise to a power of up to ``power`` or its inverse; values below 0 are kept."""
     require_positive("gamma", power=power)
 
     def change(u: Tensor, x: Tensor) -> Tensor:
@@ -55,9 +55,9 @@ def noise(x: Tensor, u: Tensor, *, sd: float = 0.05, share: float = 1.0) -> tupl
 def blur(
     x: Tensor, u: Tensor, *, sigma: float = 1.5, in_plane: bool = False, share: float = 1.0
 ) -> tuple[Tensor, Move]:
-    """Blur by a Gaussian whose standard deviation is drawn from a third of ``sigma`` to ``sigma``, in pixels.
+    """Blur with a Gaussian whose standard deviation is drawn from a third of ``sigma`` to ``sigma``, in pixels.
 
-    ``in_plane`` blurs no volume across its planes.
+    ``in_plane`` does not blur volumes across their planes.
     """
     require_positive("blur", sigma=sigma)
 
@@ -70,9 +70,9 @@ def blur(
 def low_resolution(
     x: Tensor, u: Tensor, *, factor: float = 2.0, in_plane: bool = False, share: float = 1.0
 ) -> tuple[Tensor, Move]:
-    """Take means over pixels up to ``factor`` times as long, and interpolate between them back to the same size.
+    """Average over pixels up to ``factor`` times as long, and interpolate back to the same size.
 
-    ``in_plane`` leaves the distance of a volume's planes as it is.
+    ``in_plane`` keeps the distance between planes of a volume.
     """
     require_positive("low_resolution", factor=factor)
 
@@ -90,7 +90,7 @@ def _filtered(
     size: Callable[[Tensor], Tensor],
     filters: Callable[[Tensor, int], Tensor],
 ) -> Tensor:
-    """One filter an example along its axes."""
+    """Apply one filter per example along its axes."""
 
     def change(u: Tensor, x: Tensor) -> Tensor:
         return along(x, [filters(size(u[:, 1]), length) for length in x.shape[2:][-2 if in_plane else -3 :]])
@@ -99,5 +99,5 @@ def _filtered(
 
 
 def _each(numbers: Tensor, x: Tensor) -> Tensor:
-    """Numbers (N, C or 1) as factors of x."""
+    """Reshape numbers (N, C or 1) to factors of x."""
     return numbers.view(*numbers.shape, *[1] * (x.ndim - 2))

@@ -1,7 +1,7 @@
-"""Where augmentations move the pixels of a batch; the same move serves images, maps of them and points in them.
+"""Movements of the pixels of a batch; the same move applies to images, maps and points.
 
-Points are in pixels, one coordinate an axis, in the order of the axes. Pixel i reaches from i to i + 1: its centre is
-at i + 0.5, and an axis of n pixels from 0 to n.
+Points are in pixels, one coordinate per axis, in the order of the axes. Pixel i spans i to i + 1: its centre is at
+i + 0.5, and an axis of n pixels spans 0 to n.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,45 +13,45 @@ from torch.nn.functional import affine_grid, grid_sample
 
 from biocnn.augment.numbers import Some, per_example
 
-ROUNDS = 12  # of the fixed-point iteration: fields that fold nothing over change by a fraction from pixel to pixel
+ROUNDS = 12  # fixed-point iterations: fields without folds change by only a fraction of a pixel per pixel
 
 Mode = Literal["nearest", "bilinear"]
 
 
 class Move:
-    """Where the pixels of a batch go; this one leaves them where they are."""
+    """A movement of the pixels of a batch; this one is the identity."""
 
     def maps(self, values: Tensor, mode: Mode) -> Tensor:
-        """Move what each pixel holds.
+        """Move values of pixels.
 
         Parameters
         ----------
         values
-            Shape (N, K, *spatial), of any type.
+            Shape (N, K, *spatial), any dtype.
         mode
-            What a place between pixels gets: the value of the nearest, or a mean weighted by distance.
+            Interpolation between pixels: the nearest value, or a mean weighted by distance.
 
         Returns
         -------
         values
-            Same shape and type.
+            Same shape and dtype.
         """
         return values
 
     def points(self, points: Tensor, example: Tensor) -> Tensor:
-        """Where points of the source lie in the result.
+        """Move points from the source to the result.
 
         Parameters
         ----------
         points
             Shape (M, spatial_dims), in pixels.
         example
-            The row of the batch to which each point belongs, shape (M,), int64.
+            Row of the batch that each point belongs to, shape (M,), int64.
 
         Returns
         -------
         points
-            Shape (M, spatial_dims); outside of the image where they were moved out of it.
+            Shape (M, spatial_dims); outside the image if they were moved out of it.
         """
         return points
 
@@ -60,30 +60,30 @@ STAY = Move()
 
 
 class Turn(Move):
-    """Mirror some examples, and before that swap their last two axes where wanted; no value changes.
+    """Mirror some examples, optionally after swapping their last two axes; no value changes.
 
     Parameters
     ----------
     chosen
-        Which examples, shape (N,), bool.
+        Mask of the examples, shape (N,), bool.
     sizes
         Length of each axis, in pixels.
     axes
-        Those to mirror, counted from the end.
+        Axes to mirror, counted from the end.
     swap
-        Whether the last two axes, which must be equally long, change places first.
+        Whether the last two axes, which must have equal length, are swapped first.
     """
 
     def __init__(self, chosen: Tensor, sizes: Sequence[int], axes: Sequence[int], swap: bool = False) -> None:
         self.chosen, self.sizes, self.axes, self.swap = chosen, sizes, axes, swap
 
     def maps(self, values: Tensor, mode: Mode = "nearest") -> Tensor:
-        """As for every move; ``mode`` does not matter."""
+        """Move values as for ``Move``; ``mode`` does not matter."""
         turned = values.transpose(-1, -2) if self.swap else values
         return torch.where(per_example(self.chosen, values), turned.flip(*self.axes), values)
 
     def points(self, points: Tensor, example: Tensor) -> Tensor:
-        """As for every move."""
+        """Move points as for ``Move``."""
         turned = torch.cat([points[:, :-2], points[:, -2:].flip(1)], 1) if self.swap else points.clone()
         for axis in self.axes:
             turned[:, axis] = self.sizes[axis] - turned[:, axis]
@@ -91,20 +91,20 @@ class Turn(Move):
 
 
 class Warp(Move):
-    """Look up each pixel of some examples where it comes from; what lies beyond the border is mirrored.
+    """Resample some examples; what lies beyond the border is mirrored.
 
-    Coordinates are relative here: -1 and 1 are the ends of each axis.
+    Coordinates here are relative: -1 and 1 are the ends of each axis.
 
     Parameters
     ----------
     some
-        Which examples.
+        Selection of examples.
     sizes
         Length of each axis, in pixels.
     matrix
-        From places in the result to places in the source, shape (n, spatial_dims, spatial_dims).
+        Maps positions in the result to positions in the source, shape (n, spatial_dims, spatial_dims).
     field
-        What is added to them, for each pixel of the result: shape (n, *spatial, spatial_dims).
+        Displacement added to these, for each pixel of the result: shape (n, *spatial, spatial_dims).
     """
 
     def __init__(self, some: Some, sizes: Sequence[int], matrix: Tensor, field: Tensor | None) -> None:
@@ -115,13 +115,13 @@ class Warp(Move):
             self.grid = self.grid + field.flip(-1)
 
     def maps(self, values: Tensor, mode: Mode) -> Tensor:
-        """As for every move."""
+        """Move values as for ``Move``."""
         before = self.some.take(values).float()
         after = grid_sample(before, self.grid, mode=mode, padding_mode="reflection", align_corners=False)
         return self.some.put(values, after.to(values.dtype))
 
     def points(self, points: Tensor, example: Tensor) -> Tensor:
-        """As for every move; of bent images found by iteration, to about a hundredth of a pixel."""
+        """Move points as for ``Move``; with a field by iteration, to about a hundredth of a pixel."""
         row = self.some.rows()[example]
         moved, row = row >= 0, row.clamp(min=0)
         sizes = points.new_tensor(self.sizes)
@@ -132,9 +132,9 @@ class Warp(Move):
         return torch.where(moved[:, None], (place + 1) / 2 * sizes, points)
 
     def _bend(self, place: Tensor, row: Tensor) -> Tensor:
-        """The field at any place of the result, shape (M, spatial_dims)."""
+        """Interpolate the field at positions in the result, shape (M, spatial_dims)."""
         assert self.field is not None
-        # Each field is read at all places, for a copy of its field for each place would be far larger.
+        # Each field is read at all positions, because one copy of its field per position would be far larger.
         grid = place.flip(-1).view(1, -1, *[1] * (len(self.sizes) - 1), len(self.sizes))
         grid = grid.expand(len(self.field), *grid.shape[1:])
         found = grid_sample(self.field.movedim(-1, 1), grid, padding_mode="border", align_corners=False)
@@ -142,34 +142,34 @@ class Warp(Move):
 
 
 class InPlane(Move):
-    """Move all planes of volumes as a two-dimensional move says."""
+    """Apply a two-dimensional move to all planes of volumes."""
 
     def __init__(self, move: Move) -> None:
         self.move = move
 
     def maps(self, values: Tensor, mode: Mode) -> Tensor:
-        """As for every move."""
+        """Move values as for ``Move``."""
         return self.move.maps(values.flatten(1, 2), mode).view(values.shape)
 
     def points(self, points: Tensor, example: Tensor) -> Tensor:
-        """As for every move."""
+        """Move points as for ``Move``."""
         return torch.cat([points[:, :1], self.move.points(points[:, 1:], example)], 1)
 
 
 class Moves(Move):
-    """Several moves, one after the other."""
+    """Several moves in sequence."""
 
     def __init__(self, moves: Iterable[Move]) -> None:
         self.moves = list(moves)
 
     def maps(self, values: Tensor, mode: Mode = "nearest") -> Tensor:
-        """As for every move."""
+        """Move values as for ``Move``."""
         for move in self.moves:
             values = move.maps(values, mode)
         return values
 
     def points(self, points: Tensor, example: Tensor) -> Tensor:
-        """As for every move."""
+        """Move points as for ``Move``."""
         for move in self.moves:
             points = move.points(points, example)
         return points

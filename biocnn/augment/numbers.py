@@ -1,4 +1,4 @@
-"""Random numbers of an example, as many as wanted, from two of its draws; and who is chosen by another."""
+"""Random numbers of an example, any number of them from two draws; and selection of examples by another draw."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -7,21 +7,21 @@ from math import prod
 import torch
 from torch import Tensor
 
-# Golden ratio of 2^64 and of 2^32, and the multipliers of splitmix64 and of MurmurHash3, as signed numbers.
+# Golden ratio of 2^64 and of 2^32, and the multipliers of splitmix64 and of MurmurHash3, as signed integers.
 GOLDEN_64, GOLDEN_32 = 0x9E3779B97F4A7C15 - 2**64, 0x9E3779B9 - 2**32
 MIX_64 = ((30, 0xBF58476D1CE4E5B9 - 2**64), (27, 0x94D049BB133111EB - 2**64))
 MIX_32 = ((16, 0x85EBCA6B - 2**32), (13, 0xC2B2AE35 - 2**32))
 
 
 def uniform(u: Tensor, shape: Sequence[int]) -> Tensor:
-    """Numbers from 0 to 1, each a function of an example's draws and of its own place alone.
+    """Return numbers between 0 and 1 that depend on the example's draws and their own position alone.
 
     Parameters
     ----------
     u
         Draws of shape (N, 2).
     shape
-        Of the numbers for one example.
+        Shape of the numbers of one example.
 
     Returns
     -------
@@ -32,16 +32,16 @@ def uniform(u: Tensor, shape: Sequence[int]) -> Tensor:
     ----------
     splitmix64: Steele et al., OOPSLA 2014, doi:10.1145/2660193.2660195; MurmurHash3's last step: A. Appleby, 2011.
     """
-    # torch's generators draw for one example at a time, and a GPU would have to be asked for each one's seed.
+    # torch's generators draw for one example at a time, and a GPU would have to be seeded for each.
     first, second = (u.double() * 2**24).long().unbind(1)
-    key = _mixed((first * 2**24 + second) * GOLDEN_64, MIX_64, 64).int()  # its lower half
+    key = _mixed((first * 2**24 + second) * GOLDEN_64, MIX_64, 64).int()  # the lower half
     bits = torch.arange(prod(shape), device=u.device, dtype=torch.int32) * GOLDEN_32 + key[:, None]
-    bits = _mixed(bits, MIX_32, 32)  # of 64 bits for each number, it would take four times as long
+    bits = _mixed(bits, MIX_32, 32)  # 64 bits per number would take four times as long
     return (bits.bitwise_and_(0xFFFFFF).float().add_(0.5) / 2**24).view(-1, *shape)
 
 
 def _mixed(bits: Tensor, steps: Sequence[tuple[int, int]], size: int) -> Tensor:
-    """Bits of which each depends on all that were given, in place."""
+    """Mix bits in place, so that each depends on all bits given."""
     for shift, factor in steps:
         bits.bitwise_xor_((bits >> shift).bitwise_and_((1 << size - shift) - 1)).mul_(factor)
     shift = 31 if size == 64 else 16
@@ -49,7 +49,7 @@ def _mixed(bits: Tensor, steps: Sequence[tuple[int, int]], size: int) -> Tensor:
 
 
 def normal(u: Tensor, shape: Sequence[int]) -> Tensor:
-    """Likewise, normal numbers: mean 0, standard deviation 1."""
+    """Return standard normal numbers, in the same way as ``uniform``."""
     number = prod(shape)
     half = -(-number // 2)
     radius, angle = uniform(u, (2, half)).unbind(1)
@@ -58,9 +58,9 @@ def normal(u: Tensor, shape: Sequence[int]) -> Tensor:
 
 
 class Some:
-    """The examples that something happens to: those whose first draw is below a share.
+    """Selection of the examples whose first draw is below a share.
 
-    On CPUs nothing is computed for the others. A GPU computes all: to ask it which they are would make it wait.
+    On CPUs only these are computed. A GPU computes all, because reading the selection would synchronise with it.
     """
 
     def __init__(self, share: float, u: Tensor) -> None:
@@ -73,11 +73,11 @@ class Some:
                 self.u = u[self.index]
 
     def take(self, x: Tensor) -> Tensor:
-        """What is to be computed of x (N, ...), as many rows as ``u`` has."""
+        """Return the rows of x (N, ...) to compute, as many as ``u`` has."""
         return x if self.index is None else x[self.index]
 
     def put(self, x: Tensor, changed: Tensor) -> Tensor:
-        """A copy of x with the chosen rows as computed."""
+        """Return a copy of x with the selected rows replaced."""
         if self.chosen is None:
             return changed
         if self.index is not None:
@@ -85,7 +85,7 @@ class Some:
         return torch.where(per_example(self.chosen, x), changed, x)
 
     def rows(self) -> Tensor:
-        """Which of the computed rows belongs to each example, shape (N,); -1: none."""
+        """Return the computed row of each example, shape (N,); -1: none."""
         rows = torch.arange(self.number, device=self.u.device)
         if self.chosen is None:
             return rows
@@ -93,16 +93,16 @@ class Some:
 
 
 def for_some(share: float, u: Tensor, change: Callable[[Tensor, Tensor], Tensor], x: Tensor) -> Tensor:
-    """x with ``change(u, x)`` in the place of the examples whose first draw is below ``share``."""
+    """Apply ``change(u, x)`` to the examples whose first draw is below ``share``."""
     some = Some(share, u)
     return some.put(x, change(some.u, some.take(x))) if len(some.u) else x
 
 
 def per_example(values: Tensor, x: Tensor) -> Tensor:
-    """Values (N,) so that each meets all of one row of x (N, ...)."""
+    """Reshape values (N,) to broadcast over the rows of x (N, ...)."""
     return values.view(-1, *[1] * (x.ndim - 1))
 
 
 def spread(numbers: Tensor, factor: float) -> Tensor:
-    """Turn numbers from 0 to 1 into factors from ``1 / factor`` to ``factor``, as likely below 1 as above."""
+    """Map numbers from 0 to 1 to factors from ``1 / factor`` to ``factor``, as likely below 1 as above."""
     return factor ** (2 * numbers - 1)

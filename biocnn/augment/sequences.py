@@ -1,4 +1,4 @@
-"""Augmentations of sequences: codes of shape (N, window + 2 flank) in, the same out."""
+"""Augmentations of sequences: codes of shape (N, window + 2 flank) in and out."""
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ def reverse_complement(x: Tensor, u: Tensor) -> tuple[Tensor, Move]:
 
 
 def shift(x: Tensor, u: Tensor, *, max: int = 5) -> tuple[Tensor, Move]:
-    """Move the window by up to ``max`` bp to either side; beyond the stored flank is unknown, and padding stays so."""
+    """Shift the window by up to ``max`` bp in either direction; bases beyond the flank are unknown, padding is kept."""
     require_positive("shift", max=max)
     length = x.shape[1]
     offset = (u[:, :1] * (2 * max + 1)).floor().long() - max

@@ -1,9 +1,9 @@
-"""Sets of augmentations that one word stands for; what is in them depends on the images.
+"""Named sets of augmentations, whose content depends on the images.
 
-Their strengths lie between those of tools that are known to work: StarDist (exact moves, strong changes of intensity),
-Cellpose (any rotation, scaling by up to half) and nnU-Net (scaling from .7 to 1.4; blur, noise, low resolution and
-gamma each for some of the examples). Each resampling blurs, and mirrors what lies beyond a patch, so half of the
-examples are only turned and mirrored, which changes no value.
+Their strengths lie between those of proven tools: StarDist (exact moves, strong changes of intensity), Cellpose (any
+rotation, scaling by up to half) and nnU-Net (scaling from .7 to 1.4; blur, noise, low resolution and gamma, each for
+some of the examples). Each resampling blurs, and mirrors what lies beyond a patch, so half of the examples are only
+rotated by quarters and mirrored, which changes no value.
 
 References
 ----------
@@ -18,9 +18,9 @@ from biocnn.config.registry import find
 from biocnn.config.schema import Chosen, choose
 from biocnn.core.errors import InputError
 
-ALIKE = 1.5  # ratio of pixel sizes up to which axes may be mixed
-UPRIGHT = 15.0  # degrees by which images that have an upper end may be turned
-TILT = 30.0  # degrees out of the plane, as nnU-Net
+ALIKE = 1.5  # ratio of pixel sizes up to which axes count as equivalent
+UPRIGHT = 15.0  # largest rotation of images with a defined top, in degrees
+TILT = 30.0  # degrees out of the plane, as in nnU-Net
 
 
 class About(Protocol):
@@ -37,40 +37,42 @@ class About(Protocol):
 
 
 def resolve_augment(wanted: str | Sequence[Chosen], facts: About, patch: Sequence[int] | None) -> list[Chosen]:
-    """The augmentations that a word stands for, with all their settings; a list stays what it is.
+    """Return the augmentations of a named set, with all their settings; a list is returned unchanged.
 
     Parameters
     ----------
     wanted
         The experiment's section: a list, or one of
 
-        - ``default``: mirrored and turned any way, scaled, stretched, bent; intensities, blur, resolution, noise;
-        - ``upright``: up and down differ: mirrored left to right alone, turned by no more than 15 degrees;
-        - ``chiral``: left and right differ: turned any way, never mirrored;
-        - ``anisotropic``: axes differ in kind (depth, time): in 2D not turned, volumes turned and changed within their
-          planes alone;
+        - ``default``: mirrored and rotated in any way, scaled, stretched, deformed; intensities, blur, resolution,
+          noise;
+        - ``upright``: up and down differ: mirrored left to right only, rotated by at most 15 degrees;
+        - ``chiral``: left and right differ: rotated in any way, never mirrored;
+        - ``anisotropic``: axes differ in kind (depth, time): in 2D not rotated, volumes rotated and changed within
+          their planes only;
         - ``none``.
     facts
-        Where pixels are longer along one axis, and in volumes of unknown spacing, every set keeps to what
+        If pixels are longer along one axis, or a volume has unknown spacing, every set is restricted to what
         ``anisotropic`` allows.
     patch
-        Length of each side of a patch; only square ones are turned by quarters, which is not missed in others, for
-        they are turned by any angle.
+        Length of each side of a patch; only square ones are rotated by quarters; others are rotated by any angle
+        anyway.
 
     Raises
     ------
     InputError
-        Where a word is given for sequences.
+        If a named set is given for sequences.
     """
     if not isinstance(wanted, str):
         return list(wanted)
     given = find("inputs", facts.kind)
     if wanted not in given.augment:
         raise InputError(
-            f"augment: {wanted!r} is not for {given.examples}", f"give a list, as in augment: {given.augment_list}"
+            f"augment: {wanted!r} is not for {given.examples}",
+            f"give a list, e.g. augment: {given.augment_list}",
         )
     volumes, alike = facts.spatial_dims == 3, wanted != "anisotropic" and _alike(facts)
-    turned = wanted != "upright" and (volumes or alike)  # in the plane of rows and columns
+    turned = wanted != "upright" and (volumes or alike)  # whether to rotate in the plane of rows and columns
     in_plane = {"in_plane": True} if volumes and not alike else {}
     tilt = {"tilt": UPRIGHT if wanted == "upright" else TILT} if volumes and alike else {}
     angle = 180.0 if turned else UPRIGHT if wanted == "upright" else 0.0
@@ -95,6 +97,6 @@ def resolve_augment(wanted: str | Sequence[Chosen], facts: About, patch: Sequenc
 
 
 def _alike(facts: About) -> bool:
-    """Whether pixels are about as long along each axis; volumes of unknown spacing are taken for stacks."""
+    """Check that pixels have similar lengths along all axes; volumes of unknown spacing count as stacks."""
     spacing = facts.spacing
     return max(spacing) <= ALIKE * min(spacing) if spacing else facts.spatial_dims == 2

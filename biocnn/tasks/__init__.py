@@ -1,4 +1,4 @@
-"""What is asked of the data: how truth is learned, decided, judged and shown. One file for each task."""
+"""Tasks: how the ground truth is learned, decided, evaluated and displayed. One file per task."""
 
 from biocnn.tasks.task import Task, make_task
 

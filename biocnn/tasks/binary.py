@@ -19,8 +19,8 @@ class Binary(YesOrNo):
     def check_facts(self) -> "Iterator[str]":
         yield from super().check_facts()
         if len(self.outputs) > 1:
-            yield f"task is binary, but there are {len(self.outputs)} outputs: multilabel"
+            yield f"task is binary, but there are {len(self.outputs)} outputs: use multilabel"
 
     def counts(self, y: "np.ndarray") -> dict[str, str]:
-        """The positives."""
+        """Count the positives."""
         return {"Positive": f"{int(y.sum()):,} ({y.mean():.0%})" if len(y) else "0"}

@@ -8,11 +8,11 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-MOST_EXPLAINED = 4  # classes of one image
+MOST_EXPLAINED = 4  # most classes explained per image
 
 
 class Classes(PixelClasses):
-    """An output for each class, background first; a pixel is of one of them."""
+    """One output per class, background first; each pixel has one class."""
 
     name = "classes"
     losses = ("dice_cross_entropy", "cross_entropy", *OF_MAPS)
@@ -27,7 +27,7 @@ class Classes(PixelClasses):
         return p.argmax(0)
 
     def fit_temperature(self, logits: "np.ndarray", target: "np.ndarray", worth: float) -> list[float]:
-        """One for all classes."""
+        """Fit one temperature for all classes."""
         from biocnn.tasks.temperature import fit_classes
 
         return fit_classes(logits, target, worth)
@@ -35,8 +35,8 @@ class Classes(PixelClasses):
     def classes(self) -> dict[str, int]:
         return {name: k for k, name in enumerate(self.outputs) if k}
 
-    def explained(self, answer: "Tensor") -> list[int]:
-        """The classes predicted anywhere but the background, the most frequent first; the likeliest, if none is."""
-        counts = answer.argmax(dim=0).flatten().bincount(minlength=len(answer))
+    def explained(self, p: "Tensor") -> list[int]:
+        """Return the predicted classes except the background, most frequent first; the likeliest if there are none."""
+        counts = p.argmax(dim=0).flatten().bincount(minlength=len(p))
         frequent = [1 + k for k in counts[1:].argsort(descending=True, stable=True).tolist()]
         return [k for k in frequent if counts[k]][:MOST_EXPLAINED] or frequent[:1]

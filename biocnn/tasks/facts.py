@@ -1,4 +1,4 @@
-"""What is known about a data set: given by its reader, measured when it is stored, kept in every model file."""
+"""Facts about a data set: given by its reader, measured when it is stored, and kept in every model file."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,14 +47,14 @@ class Frozen(BaseModel):
 
 
 class Decision(Frozen):
-    """A setting that was left to the data."""
+    """A setting that was decided from the data."""
 
     value: Any
     reason: str = ""
 
 
 class BySplit(Frozen, Generic[T]):
-    """One value for each split."""
+    """One value per split."""
 
     train: T
     val: T
@@ -101,7 +101,7 @@ class Objects(Frozen):
 
 
 class Told(Frozen):
-    """What a reader says of all examples; fields with a default may be left out."""
+    """Facts that a reader gives about all examples; fields with a default may be left out."""
 
     kind: Annotated[str, _named("inputs")]
     task: Annotated[str, _named("tasks")]
@@ -109,23 +109,23 @@ class Told(Frozen):
     in_channels: Number
     out_channels: Number
     outputs: Annotated[list[str], Field(min_length=1)]
-    # Of sequences.
+    # For sequences.
     alphabet: Literal["ACGT", "ACGU"] = "ACGT"
     iupac: Iupac = "unknown"  # what ambiguous letters stand for
     window: Annotated[int, Field(ge=1, le=10**8)] | None = None  # bp; None: sequences differ in length
-    flank: Annotated[int, Field(ge=0, le=10**8)] = 0  # bp at both ends of x that are no part of the window
+    flank: Annotated[int, Field(ge=0, le=10**8)] = 0  # bp at both ends of x outside the window
     density: list[Annotated[float, Field(ge=0, le=1e6)]] | None = None  # positives per Mb, of windows of a genome
-    # Of images.
-    dtype: Annotated[str, Field(pattern=r"^(u?int(8|16|32|64)|float(16|32|64))?$")] = ""  # of x; "": of the first image
+    # For images.
+    dtype: Annotated[str, Field(pattern=r"^(u?int(8|16|32|64)|float(16|32|64))?$")] = ""  # of x; "": as the first image
     channels: list[str] = []  # names; []: their numbers
     known_as: list[list[str]] = []  # other names of the channels, in files
-    spacing: list[Size] | None = None  # of a pixel along each axis, in ``unit``; None: unknown, or not the same
+    spacing: list[Size] | None = None  # of a pixel along each axis, in ``unit``; None: unknown, or not constant
     spacing_range: Annotated[list[list[Size]], Field(min_length=2, max_length=2)] | None = None  # smallest, largest
     unit: Literal["um", "mm"] = "um"
 
 
 class Measured(Frozen):
-    """What is measured for each fold; on its training split unless noted."""
+    """Facts measured for each fold; on its training split unless noted."""
 
     n: BySplit[int] | None = None
     leakage: list[Leak] = []
@@ -136,7 +136,7 @@ class Measured(Frozen):
     objects: Objects = Objects()
     intensity: Intensity | None = None
     normalise: Literal["auto", "dataset", "image"] = (
-        "auto"  # a reader may ask; by all training images, or each by itself
+        "auto"  # a reader may choose; by all training images, or each on its own
     )
     pixels: Count = 0
     decisions: dict[str, Decision] = {}
@@ -170,16 +170,16 @@ class Facts(Measured, Told):
         if given.channels not in (None, self.in_channels):
             yield f"{given.examples} have {given.channels} channels, not {self.in_channels}"
         if self.density is not None and len(self.density) != self.out_channels:
-            yield "density needs a number an output"
+            yield "density needs one number per output"
         for names in ([self.channels] if self.channels else []) + self.known_as:
             if len(names) != self.in_channels:
                 yield f"{len(names)} names of {self.in_channels} channels"
         for sizes in ([self.spacing] if self.spacing else []) + (self.spacing_range or []):
             if len(sizes) != self.spatial_dims:
-                yield "spacing needs a number a dimension"
+                yield "spacing needs one number per dimension"
         for values in (self.intensity.low, self.intensity.high) if self.intensity else ():
             if len(values) != self.in_channels:
-                yield "intensity needs a number a channel"
+                yield "intensity needs one number per channel"
 
 
 def faults_of(error: ValidationError) -> Iterator[str]:
@@ -201,5 +201,5 @@ def read_facts(path: str | Path) -> Facts:
         return Facts.model_validate(read_json(path))
     except ValidationError as error:
         raise InputError(
-            f"{path}: {'; '.join([*faults_of(error)][:5])}", "delete it, and run the workflow again: it is made anew"
+            f"{path}: {'; '.join([*faults_of(error)][:5])}", "delete it and run the workflow again, which recreates it"
         ) from error

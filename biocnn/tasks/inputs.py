@@ -1,4 +1,4 @@
-"""What goes into a network: sequences or images. What is done with them further right is named by its import path."""
+"""Inputs of networks: sequences or images. Functions of higher packages are named by import path."""
 
 from typing import TYPE_CHECKING, ClassVar
 
@@ -9,43 +9,43 @@ if TYPE_CHECKING:
 
 
 class Input:
-    """What holds for all examples of a kind."""
+    """Properties of all examples of a kind."""
 
     name: ClassVar[str]
-    examples: ClassVar[str]  # what several are called
-    settings: ClassVar[tuple[str, ...]]  # that no other input has, by dotted key
+    examples: ClassVar[str]  # plural noun
+    settings: ClassVar[tuple[str, ...]]  # settings for this input only, by dotted key
     left_to_data: ClassVar[tuple[str, ...]] = ()  # settings of the section train that may be null
-    augment: ClassVar[tuple[str, ...]]  # what the section may be instead of a list; the first where it is left out
-    augment_list: ClassVar[str]  # a list that it may be, for messages
-    dimensions: ClassVar[tuple[int, ...]]  # of space, that examples may have
-    channels: ClassVar[int | None]  # None: as many as the data have, each with a name
-    stored: ClassVar[str]  # type in which predictions are stored
-    scanned: ClassVar[bool] = False  # whether networks can be moved along something longer
-    at_loci: ClassVar[bool] = False  # whether examples overlap in a genome: these are resampled together
-    resampled: ClassVar[str]  # what is drawn for confidence intervals, in words
-    glimpse: ClassVar[str]  # what the picture of an experiment shows
-    # Import paths of what lies in packages further right; "" where there is nothing to do.
-    check: ClassVar[str]  # of Raw and a list that takes faults, to facts that follow from examples
-    identify: ClassVar[str]  # examples that are alike: of Raw to Identity
-    measure: ClassVar[str] = ""  # facts about stored examples; those of folds are added to these
-    batches: ClassVar[str]  # for training and validation
-    predict: ClassVar[str]  # of what a user gives to a model
-    predict_stored: ClassVar[str]  # of examples of a stored data set
-    baselines: ClassVar[str] = ""  # what simple models make of a data set; see `biocnn.evaluation.baselines`
-    explain: ClassVar[str]  # what explains a model by test examples
-    shown: ClassVar[str] = ""  # what shows some examples in a report
+    augment: ClassVar[tuple[str, ...]]  # sets allowed in the section augment; the first is the default
+    augment_list: ClassVar[str]  # an example of a list, for messages
+    dimensions: ClassVar[tuple[int, ...]]  # numbers of spatial dimensions that examples may have
+    channels: ClassVar[int | None]  # None: any number, each with a name
+    stored: ClassVar[str]  # dtype of stored predictions
+    scanned: ClassVar[bool] = False  # whether networks can scan longer inputs
+    at_loci: ClassVar[bool] = False  # whether examples may overlap in a genome and are resampled by locus
+    resampled: ClassVar[str]  # the resampling unit of confidence intervals, in words
+    glimpse: ClassVar[str]  # title of the picture of an experiment
+    # Import paths of functions in higher packages; "" if there is nothing to do.
+    check: ClassVar[str]  # (Raw, list for faults) -> facts derived from examples
+    identify: ClassVar[str]  # (Raw) -> Identity: which examples match
+    measure: ClassVar[str] = ""  # measures stored examples; adds to the facts of each fold
+    batches: ClassVar[str]  # batches for training and validation
+    predict: ClassVar[str]  # predicts what a user gives to a model
+    predict_stored: ClassVar[str]  # predicts examples of a stored data set
+    baselines: ClassVar[str] = ""  # predictions of simple models; see `biocnn.evaluation.baselines`
+    explain: ClassVar[str]  # explains a model by test examples
+    shown: ClassVar[str] = ""  # shows some examples in a report
 
     def dtype(self, facts: "Facts") -> str:
-        """The type in which examples are stored."""
+        """Return the dtype in which examples are stored."""
         return facts.dtype
 
     def describe(self, facts: "Facts") -> str:
-        """What all examples have in common, behind their number: "of 101 bp"."""
+        """Describe what all examples have in common, to follow their number: "of 101 bp"."""
         raise NotImplementedError
 
 
 class SequenceInput(Input):
-    """Bases, one byte each; a network sees them one-hot."""
+    """Bases, one byte each; a network receives them one-hot encoded."""
 
     name = "sequence"
     examples = "sequences"
@@ -75,7 +75,7 @@ class SequenceInput(Input):
 
 
 class ImageInput(Input):
-    """Images in the plane or volumes, with channels."""
+    """Images or volumes, with channels."""
 
     name = "image"
     examples = "images"
@@ -101,7 +101,7 @@ class ImageInput(Input):
     shown = "biocnn.report.examples:examples"
 
     def describe(self, facts: "Facts") -> str:
-        """Channels and, where it is known, the size of a pixel."""
+        """Describe the channels and, if known, the size of a pixel."""
         names, number = ", ".join(facts.channels), facts.in_channels
         found = f"of {number} channel{'s' * (number != 1)}" + (f" ({names})" if names else "")
         if not facts.spacing:
@@ -111,5 +111,5 @@ class ImageInput(Input):
 
 
 def make_input(facts: "Facts") -> Input:
-    """What goes into the networks of a data set."""
+    """Return the input of a data set."""
     return find("inputs", facts.kind)()

@@ -1,4 +1,4 @@
-"""What a network learns of labelled objects: a class map, a distance map, and where objects come close."""
+"""Training targets of labelled objects: a class map, a distance map, and where objects are close."""
 
 import numpy as np
 from scipy import ndimage
@@ -6,25 +6,25 @@ from scipy import ndimage
 from biocnn.losses.instances import GAP_STEPS
 
 BACKGROUND, INSIDE, BOUNDARY = 0, 1, 2
-FAR = 32  # pixels; gaps from there on are all the same
+FAR = 32  # pixels; larger gaps are clipped
 
 
 def instance_targets(labels: np.ndarray) -> np.ndarray:
-    """Turn object labels into what a network learns: a class map, a distance map and a gap map.
+    """Convert object labels to training targets: a class map, a distance map and a gap map.
 
     Parameters
     ----------
     labels
-        Integers, shape (*spatial), 2D or 3D: 0 = background, any other number one object.
+        Integers, shape (*spatial), 2D or 3D: 0 = background, any other number is one object.
 
     Returns
     -------
     targets
-        Shape (3, *spatial), uint8. Channel 0: 0 = background, 1 = inside, 2 = inner boundary, that is the pixels of an
-        object within 2 pixels of anything that is not this object (thinner in objects too small to keep an inside;
-        a neighbour that touches counts as outside, the end of the image does not). Channel 1: 255 times the distance
-        to the object's own edge, divided by the largest such distance in the object; 0 in the background. Channel 2:
-        8 times the sum of the distances to the nearest two objects (0 within one), in pixels; 255 is 31.9 and more.
+        Shape (3, *spatial), uint8. Channel 0: 0 = background, 1 = inside, 2 = inner boundary: the pixels of an object
+        within 2 pixels of anything outside this object (thinner in objects too small to keep an inside; a touching
+        neighbour counts as outside, the end of the image does not). Channel 1: 255 times the distance to the object's
+        own edge, divided by the largest such distance in the object; 0 in the background. Channel 2: 8 times the sum
+        of the distances to the nearest two objects (0 within one), in pixels; 255 is 31.9 and more.
     """
     distance = edge_distance(labels)
     largest = _largest_per_object(distance, labels)
@@ -35,11 +35,11 @@ def instance_targets(labels: np.ndarray) -> np.ndarray:
 
 
 def gap_widths(labels: np.ndarray) -> np.ndarray:
-    """Distance to the nearest object plus that to the second nearest, in pixels, exact up to 32 and 32 beyond.
+    """Return the sum of the distances to the nearest two objects, in pixels, exact up to 32 and clipped there.
 
-    One transform for each object, but only of what lies within 32 pixels of it.
+    Uses one transform per object, restricted to the area within 32 pixels of it.
     """
-    if labels.max(initial=0) > labels.size:  # a list of all numbers would be long
+    if labels.max(initial=0) > labels.size:  # find_objects would return a huge list
         labels = np.unique(np.append(0, labels), return_inverse=True)[1][1:].reshape(labels.shape)
     nearest = np.full(labels.shape, FAR, np.float32)
     second = nearest.copy()
@@ -49,7 +49,7 @@ def gap_widths(labels: np.ndarray) -> np.ndarray:
         window = tuple(slice(max(side.start - FAR, 0), side.stop + FAR) for side in box)
         own = labels[window] == number
         if np.count_nonzero(own) == np.count_nonzero(labels[window]):
-            continue  # no other object is near
+            continue  # no other object is close
         distance = ndimage.distance_transform_edt(~own).astype(np.float32)
         first = nearest[window]
         second[window] = np.minimum(second[window], np.maximum(first, distance))
@@ -58,24 +58,24 @@ def gap_widths(labels: np.ndarray) -> np.ndarray:
 
 
 def edge_distance(labels: np.ndarray) -> np.ndarray:
-    """Distance of each object pixel to its own object's edge, in pixels: 1 on the edge, 0 in the background.
+    """Return the distance of each object pixel to its object's edge, in pixels: 1 on the edge, 0 in the background.
 
-    The edge are pixels with another label among their 8 (26) neighbours. A straight way out of an object ends on
-    such a pixel of that very object, so a single transform of the whole image serves all objects at once.
+    The edge consists of pixels with a different label among their 8 (26) neighbours. A straight path out of an object
+    ends on such a pixel of that object, so a single transform of the whole image serves all objects.
     """
     window = 3
     differs = ndimage.maximum_filter(labels, window, mode="nearest") != labels
     differs |= ndimage.minimum_filter(labels, window, mode="nearest") != labels
     foreground = labels > 0
     edge = differs & foreground
-    if not edge.any():  # nothing to measure from: no object, or one that fills the image
+    if not edge.any():  # no object, or one that fills the image
         return foreground.astype(np.float32)
     distance = ndimage.distance_transform_edt(~edge).astype(np.float32)
     return np.where(foreground, distance + 1, 0)
 
 
 def _largest_per_object(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The largest value of each pixel's object; 1 in the background."""
+    """Return the largest value within each pixel's object; 1 in the background."""
     largest = np.ones(values.shape, np.float32)
     where = labels > 0
     ids = labels[where]

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
     from biocnn.metrics.catalogue import Metric
 
-CLASSES = 3  # background, inside, boundary; the distance after them is no probability
+CLASSES = 3  # background, inside, boundary; the distance after them is not a probability
 _AT = ("_0.5", "_0.6", "_0.7", "_0.8", "_0.9", "")
 
 
 class Instances(MapTask):
-    """Four maps, of which a watershed makes objects: P(background), P(inside), P(boundary), distance to the edge."""
+    """Four maps that a watershed turns into objects: P(background), P(inside), P(boundary), distance to the edge."""
 
     name = "instances"
     losses = ("instances",)
@@ -32,7 +32,7 @@ class Instances(MapTask):
     uncertainty = "biocnn.evaluation.uncertainty.judging:ObjectJudge"
     panels = "biocnn.report.panels:ObjectPanels"
     segmenter = "biocnn.apply.segment.instances:label_blocks"
-    # Of metrics at five thresholds the table shows some; a figure has the average precision at all of them.
+    # The table shows some of the metrics at five thresholds; a figure shows the average precision at all of them.
     left_out = (
         *(f"average_precision_iou{at}" for at in ("_0.6", "_0.8")),
         *(f"{name}{at}" for name in ("f1", "panoptic_quality") for at in _AT[1:]),
@@ -41,10 +41,10 @@ class Instances(MapTask):
     def check_facts(self) -> "Iterator[str]":
         yield from super().check_facts()
         if self.facts.out_channels != 1 + CLASSES:
-            yield f"out_channels is {self.facts.out_channels}, but objects are made from {1 + CLASSES} maps"
+            yield f"out_channels is {self.facts.out_channels}, but objects need {1 + CLASSES} maps"
 
     def encode(self, truth: "np.ndarray") -> "np.ndarray":
-        """Labels to the maps that are learned."""
+        """Convert labels to the maps that are learned."""
         from biocnn.tasks.instance_targets import instance_targets
 
         return instance_targets(truth)
@@ -66,20 +66,20 @@ class Instances(MapTask):
         return self.outputs[:CLASSES]
 
     def probability(self, logits: "Tensor") -> "Tensor":
-        """A softmax of background, inside and boundary, and a sigmoid of the distance."""
+        """Apply a softmax to background, inside and boundary, and a sigmoid to the distance."""
         import torch
 
         return torch.cat([logits[:, :CLASSES].softmax(1), logits[:, CLASSES:].sigmoid()], dim=1)
 
-    # No temperature: the watershed's own thresholds are chosen for the maps as the network gives them.
+    # No temperature: the watershed's thresholds are tuned on the uncalibrated maps.
     def tune(self, probabilities: "Iterable[np.ndarray]", labels: "Iterable[np.ndarray]") -> dict[str, Any]:
-        """The settings of the watershed that suit validation images best."""
+        """Tune the settings of the watershed on validation images."""
         from biocnn.tasks.watershed import tune_instances
 
         return tune_instances(list(probabilities), list(labels))
 
     def decide(self, p: "np.ndarray", postprocess: dict[str, Any]) -> "np.ndarray":
-        """Labelled objects."""
+        """Label objects."""
         from biocnn.tasks.watershed import label_instances
 
         return label_instances(p, **postprocess)
@@ -93,13 +93,13 @@ class Instances(MapTask):
         return {"object": 1}
 
     def outlined(self, y: "np.ndarray") -> "np.ndarray":
-        """The insides of objects."""
+        """Return the insides of objects."""
         from biocnn.tasks.instance_targets import INSIDE
 
         return (y[0] == INSIDE).astype("uint8")
 
-    def explained(self, answer: "Tensor") -> list[int]:
-        """Inside."""
+    def explained(self, p: "Tensor") -> list[int]:
+        """Return the output "inside"."""
         from biocnn.tasks.instance_targets import INSIDE
 
         return [INSIDE]

@@ -1,4 +1,4 @@
-"""What tasks with a class for each pixel share: truth of shape (*spatial), 255 where it is not known."""
+"""Common base of tasks with a class per pixel: ground truth of shape (*spatial), 255 if unknown."""
 
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,31 +18,31 @@ OF_MAPS = ("dice", "focal", "dice_focal", "tversky", "boundary", "cldice")  # lo
 
 
 class MapTask(Task):
-    """A value for each pixel, of which masks or labels are made."""
+    """A value per pixel, from which masks or labels are made."""
 
     inputs = ("image",)
     target = ClassMap()
     figures = "biocnn.report.segmentation:figures"
-    segmenter: ClassVar[str]  # import path of what finds pieces in images of any size, block by block
+    segmenter: ClassVar[str]  # import path of the function that finds objects in images of any size, block by block
 
     def encode(self, truth: "np.ndarray") -> "np.ndarray":
-        """Classes as one channel."""
+        """Add a channel axis to classes."""
         return truth[None]
 
     @property
     def class_count(self) -> int:
-        """Number of classes, including the background."""
+        """Return the number of classes, including the background."""
         return max(2, len(self.pixel_classes))
 
     def remember(self, truth: "np.ndarray", stored: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
-        """Pixel counts of each class and of all known pixels; diameters of objects, in pixels."""
+        """Return pixel counts of each class and of all known pixels; diameters of objects, in pixels."""
         import numpy as np
 
         found = np.bincount(stored[0].ravel(), minlength=256)
         return np.append(found[: self.class_count], found[:255].sum()), np.zeros(0)
 
     def measure(self, found: dict[str, list[Any]]) -> dict[str, Any]:
-        """Shares of the classes, and sizes of objects, in the training part."""
+        """Measure shares of the classes, and sizes of objects, in the training split."""
         from biocnn.tasks.objects import measure_objects
 
         counts, diameters = zip(*found["train"], strict=True)
@@ -52,18 +52,18 @@ class MapTask(Task):
     @staticmethod
     @abstractmethod
     def catalogue() -> "dict[str, Metric]":
-        """All metrics by name, those that are computed only where they are asked for among them."""
+        """Return all metrics by name, including optional ones."""
 
     @abstractmethod
     def decide(self, p: "np.ndarray", postprocess: dict[str, Any]) -> "np.ndarray":
-        """From probabilities (K, *spatial) to what is reported.
+        """Turn probabilities (K, *spatial) into the reported result.
 
         Parameters
         ----------
         p
             Shape (K, *spatial).
         postprocess
-            What ``tune`` chose.
+            Settings from ``tune``.
 
         Returns
         -------
@@ -72,34 +72,34 @@ class MapTask(Task):
         """
 
     def postprocess_at(self, postprocess: dict[str, Any], zoom: "Sequence[float]") -> dict[str, Any]:
-        """What ``tune`` chose, for images that have so many pixels for one of training, along each axis."""
+        """Adapt settings from ``tune`` to images with ``zoom`` pixels per training pixel along each axis."""
         return postprocess
 
     @property
     def pixel_classes(self) -> list[str]:
-        """Names of the classes of a pixel, background first."""
+        """Return the names of the classes of a pixel, background first."""
         return self.outputs
 
     @abstractmethod
     def classes(self) -> dict[str, int]:
-        """What is found by name, and its number: a value in decided maps; 1 where these label objects."""
+        """Return what is found, by name, with its value in decided maps; 1 if these label objects."""
 
     def calibrated(self) -> dict[str, int]:
-        """The classes of a pixel whose probability is held against how often they are true, and their numbers."""
+        """Return the classes of a pixel whose probability is checked for calibration, with their indices."""
         return {name: k for k, name in enumerate(self.pixel_classes)}
 
     def distribution(self, p: "np.ndarray") -> "np.ndarray":
-        """Probability of each of ``pixel_classes``, (classes, *spatial), float32, from a prediction (K, *spatial)."""
+        """Return the probability of each of ``pixel_classes``, (classes, *spatial), float32, from (K, *spatial)."""
         import numpy as np
 
         return np.asarray(p, np.float32)[: len(self.pixel_classes)]
 
     def outlined(self, y: "np.ndarray") -> "np.ndarray":
-        """What is outlined, (*spatial), of a target as it is learned, (K, *spatial)."""
+        """Return what to outline, (*spatial), of a target as learned, (K, *spatial)."""
         return y[0]
 
     def entropy(self, p: "np.ndarray") -> "np.ndarray":
-        """Entropy of each pixel over the logarithm of the number of classes: 0 to 1, whatever their number.
+        """Return the entropy of each pixel, normalised by the logarithm of the number of classes to 0 to 1.
 
         Parameters
         ----------
@@ -126,7 +126,7 @@ class MapTask(Task):
 
 
 class PixelClasses(MapTask):
-    """One class for each pixel."""
+    """One class per pixel."""
 
     monitor = "dice"
     headline = ("dice", "iou")
@@ -143,30 +143,30 @@ class PixelClasses(MapTask):
 
     @abstractmethod
     def likeliest(self, p: Any) -> Any:
-        """The class of each pixel: (K, *spatial) to (*spatial), of arrays as of tensors."""
+        """Return the class of each pixel, (K, *spatial) to (*spatial), for arrays and tensors."""
 
     def decide(self, p: "np.ndarray", postprocess: dict[str, Any]) -> "np.ndarray":
-        """The likeliest class of each pixel."""
+        """Return the likeliest class of each pixel."""
         return self.likeliest(p).astype("uint8")
 
     def score(self) -> Score:
-        """Mean over images of the mean Dice of all classes except the background."""
+        """Return the score: mean over images of the mean Dice of all classes except the background."""
         return _DiceScore(self)
 
-    def temperature(self, answers: "Iterable[tuple[Tensor, Tensor]]", number: int) -> list[float]:
-        """Fitted to some pixels of each image."""
+    def temperature(self, batches: "Iterable[tuple[Tensor, Tensor]]", number: int) -> list[float]:
+        """Fit the temperature to some pixels of each image."""
         import numpy as np
 
         from biocnn.tasks import temperature
 
         share = -(-temperature.PIXELS // number)
-        found = [temperature.some_pixels(*pair, share, seed) for seed, pair in enumerate(answers)]
+        found = [temperature.some_pixels(*pair, share, seed) for seed, pair in enumerate(batches)]
         z, y = map(np.concatenate, zip(*found, strict=True))
         return self.fit_temperature(z, y, min(len(y), temperature.WORTH * number))
 
     @abstractmethod
     def fit_temperature(self, logits: "np.ndarray", target: "np.ndarray", worth: float) -> list[float]:
-        """Fit it to pixels: logits (N, K) and classes (N,), worth so many independent examples."""
+        """Fit the temperature to pixels (N, K) and classes (N,), which count as ``worth`` independent examples."""
 
 
 class _DiceScore(Score):
@@ -175,7 +175,7 @@ class _DiceScore(Score):
         self.found: list[float] = []
 
     def add(self, p: "Tensor", y: "Tensor") -> None:
-        """Take what was predicted for images, and their targets (N, 1, *spatial)."""
+        """Add predictions for images, and their targets (N, 1, *spatial)."""
         import numpy as np
 
         from biocnn.metrics import dice

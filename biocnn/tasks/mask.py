@@ -29,7 +29,7 @@ class Mask(PixelClasses):
         return logits.sigmoid()
 
     def class_weights(self) -> "Tensor":
-        """Pixels of the background for each of the foreground."""
+        """Return background pixels per foreground pixel."""
         import torch
 
         shares = torch.tensor(self.facts.class_shares).clamp(min=1e-3)
@@ -51,7 +51,7 @@ class Mask(PixelClasses):
         return ["background", self.outputs[0]]
 
     def calibrated(self) -> dict[str, int]:
-        """The foreground: the background is the rest."""
+        """Return the foreground; the background is its complement."""
         return self.classes()
 
     def distribution(self, p: "np.ndarray") -> "np.ndarray":
@@ -60,6 +60,6 @@ class Mask(PixelClasses):
         p = np.asarray(p, np.float32)
         return np.concatenate([1 - p, p])
 
-    def explained(self, answer: "Tensor") -> list[int]:
-        """The foreground."""
+    def explained(self, p: "Tensor") -> list[int]:
+        """Return the foreground."""
         return [0]

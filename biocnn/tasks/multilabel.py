@@ -4,7 +4,7 @@ from biocnn.tasks.vectors import YesOrNo
 
 
 class Multilabel(YesOrNo):
-    """Several outputs, each 0, 1 or not known (nan)."""
+    """Several outputs, each 0, 1 or unknown (nan)."""
 
     name = "multilabel"
     label = "yes or no for each {one} and output"

@@ -1,4 +1,4 @@
-"""What is measured of labelled objects: their sizes."""
+"""Measurements of labelled objects: their sizes."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ PERCENTILES = (5, 50, 95)
 
 
 def diameters(labels: np.ndarray) -> np.ndarray:
-    """Diameter of the disc (ball) as large as each object, in pixels; shape (n,), float32.
+    """Return the diameter of the disc (ball) with the size of each object, in pixels; shape (n,), float32.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def diameters(labels: np.ndarray) -> np.ndarray:
 
 
 def measure_objects(found: Sequence[np.ndarray]) -> Objects:
-    """Number of objects, and percentiles of their diameters, of what ``diameters`` gave for each image."""
+    """Return the number of objects and percentiles of their diameters, given those of each image."""
     every = np.concatenate(found) if found else np.zeros(0)
     if not len(every):
         return Objects()

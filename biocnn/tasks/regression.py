@@ -21,10 +21,10 @@ class Regression(VectorTask):
     standardised = True
     family = "Sequences: regression"
     figures = "biocnn.report.vectors:regression"
-    about_loss = "The loss is in squared standard deviations of the training part's targets."
+    about_loss = "The loss is in squared standard deviations of the training split's targets."
 
     def probability(self, logits: "Tensor") -> "Tensor":
-        """The values themselves."""
+        """Return the values themselves."""
         return logits
 
     def class_weights(self) -> "Tensor":

@@ -1,6 +1,6 @@
-"""Shapes of truth: how each is stored, cut with its image, batched, and moved when its image is augmented.
+"""Kinds of targets: how each is stored, cropped with its image, batched, and moved when its image is augmented.
 
-Importing this is light, as for all that tasks say of themselves: a dry run reads it.
+Importing this module is fast, like all of a task's declarations, because a dry run reads it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,44 +15,44 @@ if TYPE_CHECKING:
     from biocnn.augment.move import Move
     from biocnn.io.ragged import Ragged
 
-PARTIAL = -1  # the label of a box of which too little is seen
+PARTIAL = -1  # label of a box that is mostly outside the patch
 
-Window = Sequence[slice]  # which pixels to cut along each axis, with both ends
-Missing = Sequence[tuple[int, int]]  # pixels to add before and after them along each axis, where images are smaller
+Window = Sequence[slice]  # pixels to cut along each axis, with both ends
+Missing = Sequence[tuple[int, int]]  # pixels to pad before and after them along each axis, for smaller images
 
 
 class Target:
-    """What every kind of truth can do; one example's truth is an array.
+    """Base of all kinds of targets; the target of one example is an array.
 
     Attributes
     ----------
     spatial
-        Whether truth lies in the image, and has to be cut and moved with it.
+        Whether the target has spatial axes, and is cropped and moved with the image.
     dtype
-        Type of the stored values.
+        dtype of the stored values.
     """
 
     spatial: bool
     dtype: str
 
     def write(self, truths: "Iterable[np.ndarray]", folder: Path) -> None:
-        """Store the truth of all examples, in their order; one is held in memory at a time."""
+        """Store the targets of all examples, in their order; one is held in memory at a time."""
         from biocnn.io.ragged import Ragged
 
         Ragged.write(folder / "y.npy", truths, self.dtype)
 
     def open(self, folder: Path) -> "Ragged":
-        """The stored truth of all examples."""
+        """Open the stored targets of all examples."""
         from biocnn.io.ragged import Ragged
 
         return Ragged(folder / "y.npy")
 
     def crop(self, truth: "np.ndarray", window: Window, missing: Missing) -> "np.ndarray":
-        """The truth of a patch."""
+        """Return the target of a patch."""
         raise NotImplementedError
 
     def collate(self, truths: "Sequence[np.ndarray]") -> "Tensor":
-        """The truths of a batch as one tensor."""
+        """Combine the targets of a batch into one tensor."""
         import numpy as np
 
         from biocnn.nn.encode import to_tensor
@@ -60,68 +60,68 @@ class Target:
         return to_tensor(np.stack(truths))
 
     def warp(self, truth: "Tensor", move: "Move", sizes: Sequence[int]) -> "Tensor":
-        """A batch of truths moved as their images of these sizes were, in pixels along each axis."""
+        """Move a batch of targets like their images, whose sizes are in pixels along each axis."""
         raise NotImplementedError
 
 
 class Vector(Target):
-    """Numbers for an example as a whole, shape (K,), float32; nan: not known."""
+    """Numbers for an example as a whole, shape (K,), float32; nan: unknown."""
 
     spatial, dtype = False, "float32"
 
     def crop(self, truth: "np.ndarray", window: Window, missing: Missing) -> "np.ndarray":
-        """The same for every patch."""
+        """Return the target unchanged, for every patch."""
         return truth
 
     def warp(self, truth: "Tensor", move: "Move", sizes: Sequence[int]) -> "Tensor":
-        """The same wherever pixels went."""
+        """Return the targets unchanged, for every move."""
         return truth
 
 
 class ClassMap(Target):
-    """Classes or other levels of each pixel, shape (K, *spatial), uint8, which are never mixed; 255: not known."""
+    """Classes or other levels of each pixel, shape (K, *spatial), uint8, which are never mixed; 255: unknown."""
 
     spatial, dtype = True, "uint8"
 
     def crop(self, truth: "np.ndarray", window: Window, missing: Missing) -> "np.ndarray":
-        """Nothing is known beyond the image."""
+        """Crop; pixels beyond the image are unknown."""
         from biocnn.metrics.masks import IGNORE
 
         return cut(truth, window, missing, constant_values=IGNORE)
 
     def warp(self, truth: "Tensor", move: "Move", sizes: Sequence[int]) -> "Tensor":
-        """Each pixel gets the value of the nearest; beyond the border they are mirrored, as images are."""
+        """Move with nearest-neighbour interpolation; pixels beyond the border are mirrored, like those of images."""
         return move.maps(truth, "nearest")
 
 
 class ValueMap(Target):
-    """Quantities of each pixel, shape (K, *spatial), float32; nan: not known."""
+    """Quantities of each pixel, shape (K, *spatial), float32; nan: unknown."""
 
     spatial, dtype = True, "float32"
 
     def crop(self, truth: "np.ndarray", window: Window, missing: Missing) -> "np.ndarray":
-        """Mirrored beyond the image, as the image is."""
+        """Crop; pixels beyond the image are mirrored, like those of images."""
         return cut(truth, window, missing, mode="symmetric")
 
     def warp(self, truth: "Tensor", move: "Move", sizes: Sequence[int]) -> "Tensor":
-        """Interpolated as images are; what has an unknown neighbour is not known."""
+        """Interpolate linearly, like images; values with an unknown neighbour become unknown."""
         return move.maps(truth, "bilinear")
 
 
 class Boxes(Target):
-    """Boxes around objects, one row each: its label, its first corner, and the corner opposite, float32.
+    """Boxes around objects, one row each: label, first corner, opposite corner; float32.
 
     In 2D a row is (label, row, column, row, column), in 3D (label, plane, row, column, plane, row, column). Corners lie
-    on the edges of pixels, which are counted from 0: (k, 2, 5, 4, 9) holds rows 2 and 3 and columns 5 to 8, as
-    ``image[2:4, 5:9]`` does. A batch is one tensor of all rows, with the number of the example in front of each.
+    on the edges of pixels, which are counted from 0: (k, 2, 5, 4, 9) covers rows 2 and 3 and columns 5 to 8, like
+    ``image[2:4, 5:9]``. A batch is one tensor of all rows, each preceded by the index of its example.
 
-    Boxes are cut to the patch. One of which too little remains is neither an object nor background: it stays, labelled
-    -1. One that lies outside is left out.
+    Boxes are cropped to the patch. A box of which too little remains is neither an object nor background: it is kept
+    with label -1. A box outside the patch is removed.
 
     Parameters
     ----------
     visible
-        Least share of a box's area (volume) that has to remain for it to keep its label.
+        Smallest share of a box's area (volume) that must remain for it to keep its label.
     """
 
     spatial, dtype = True, "float32"
@@ -130,7 +130,7 @@ class Boxes(Target):
         self.visible = visible
 
     def crop(self, truth: "np.ndarray", window: Window, missing: Missing) -> "np.ndarray":
-        """The boxes that reach into the patch, in pixels of the patch."""
+        """Return the boxes that overlap the patch, in pixels of the patch."""
         import numpy as np
         import torch
 
@@ -140,7 +140,7 @@ class Boxes(Target):
         return self._cut(torch.from_numpy(moved), sizes).numpy()
 
     def collate(self, truths: "Sequence[np.ndarray]") -> "Tensor":
-        """Rows of shape (M, 2 + 2 spatial_dims): example, label, corners."""
+        """Return rows of shape (M, 2 + 2 spatial_dims): example, label, corners."""
         import numpy as np
         import torch
 
@@ -148,11 +148,11 @@ class Boxes(Target):
         return torch.from_numpy(np.column_stack([numbers, np.concatenate(truths)]))
 
     def warp(self, truth: "Tensor", move: "Move", sizes: Sequence[int]) -> "Tensor":
-        """The smallest upright boxes around the moved corners."""
+        """Return the axis-aligned bounding boxes of the moved corners."""
         import torch
 
         dims = len(sizes)
-        ends = truth[:, -2 * dims :].view(-1, 2, dims)  # the first corner, the opposite one
+        ends = truth[:, -2 * dims :].view(-1, 2, dims)  # first corner, opposite corner
         which = torch.tensor(list(product((0, 1), repeat=dims)), device=truth.device)
         corners = ends[:, which, torch.arange(dims, device=truth.device)]
         example = truth[:, 0].long().repeat_interleave(len(which))
@@ -160,7 +160,7 @@ class Boxes(Target):
         return self._cut(torch.cat([truth[:, : -2 * dims], corners.amin(1), corners.amax(1)], 1), sizes)
 
     def _cut(self, boxes: "Tensor", sizes: Sequence[int]) -> "Tensor":
-        """Rows that end with the corners, cut to a patch."""
+        """Crop boxes, in rows that end with the corners, to a patch."""
         import torch
 
         dims = len(sizes)
@@ -172,7 +172,7 @@ class Boxes(Target):
 
 
 def cut(values: "np.ndarray", window: Window, missing: Missing, **beyond: Any) -> "np.ndarray":
-    """A patch of an image or map (channels, *spatial), with ``np.pad``'s settings for what is missing."""
+    """Cut a patch of an image or map (channels, *spatial), with ``np.pad``'s settings for missing pixels."""
     import numpy as np
 
     patch = values[(slice(None), *window)]

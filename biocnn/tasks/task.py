@@ -1,4 +1,4 @@
-"""What every task has. Importing a task is light: a dry run reads what classes say of themselves.
+"""Base of all tasks. Importing a task is fast, because a dry run reads its declarations.
 
 A task is one file with one class, and one line in the registry. Nothing outside this package compares names of tasks:
 it asks the task.
@@ -23,36 +23,36 @@ if TYPE_CHECKING:
     from biocnn.losses import Logits, Loss
     from biocnn.tasks.facts import Facts
 
-UNWEIGHTED = ("dice", "tversky")  # losses that weigh all classes alike by themselves
+UNWEIGHTED = ("dice", "tversky")  # losses that already weight all classes equally
 
 
 class Task(ABC):
-    """How a network learns from truth, and what is made of its outputs.
+    """Define how a network learns a kind of target, and what is made of its outputs.
 
     Parameters
     ----------
     facts
-        Of the data set.
+        Facts about the data set.
     """
 
     name: ClassVar[str]
-    inputs: ClassVar[tuple[str, ...]]  # those of which this can be asked, by their names in the registry
-    target: ClassVar[Target]  # the shape of truth
-    losses: ClassVar[tuple[str, ...]]  # the default first
-    monitor: ClassVar[str]  # metric that chooses the best epoch; "" where the validation loss does
+    inputs: ClassVar[tuple[str, ...]]  # inputs that the task supports, by their names in the registry
+    target: ClassVar[Target]  # the kind of target
+    losses: ClassVar[tuple[str, ...]]  # allowed losses, the default first
+    monitor: ClassVar[str]  # metric that selects the best epoch; "": the validation loss
     metrics: ClassVar[tuple[str, ...]]  # always computed
-    headline: ClassVar[tuple[str, ...]]  # metrics that a reader wants first
-    label: ClassVar[str]  # what is predicted, in words; {one} stands for what an example is
-    family: ClassVar[str]  # experiments that are compared in one table
+    headline: ClassVar[tuple[str, ...]]  # most important metrics, in order
+    label: ClassVar[str]  # what is predicted, in words; {one} is replaced by the kind of example
+    family: ClassVar[str]  # experiments that share a table for comparison
     positives: ClassVar[bool] = False  # whether each output is yes or no, with the sigmoid of its logit as probability
-    standardised: ClassVar[bool] = False  # whether targets are learned in units of their spread
-    objects: ClassVar[bool] = False  # whether truth and decisions number objects; maps made of these are learned
-    rivals: ClassVar[int | None] = None  # leading outputs of which the largest decides a pixel's class; None: all
-    judge: ClassVar[str]  # import path of what evaluates predictions; see `biocnn.evaluation.judges`
-    figures: ClassVar[str]  # and of the function that draws the chapter on performance
-    panels: ClassVar[str] = ""  # and of what draws examples, see `biocnn.report.panels`; "": there is nothing to draw
-    uncertainty: ClassVar[str] = ""  # and of what judges uncertainty; "": nothing does
-    left_out: ClassVar[tuple[str, ...]] = ()  # metrics that are in metrics.tsv, and not in the report
+    standardised: ClassVar[bool] = False  # whether targets are standardised for training
+    objects: ClassVar[bool] = False  # whether truth and decisions are labels, from which the learned maps are computed
+    rivals: ClassVar[int | None] = None  # number of leading outputs whose largest is a pixel's class; None: all
+    judge: ClassVar[str]  # import path of the class that evaluates predictions; see `biocnn.evaluation.judges`
+    figures: ClassVar[str]  # import path of the function that draws the chapter on performance
+    panels: ClassVar[str] = ""  # import path of the class that draws examples, see `biocnn.report.panels`; "": none
+    uncertainty: ClassVar[str] = ""  # import path of the class that evaluates uncertainty; "": none
+    left_out: ClassVar[tuple[str, ...]] = ()  # metrics in metrics.tsv that the report omits
     about_loss: ClassVar[str] = ""  # a sentence for the caption of learning curves
 
     def __init__(self, facts: "Facts") -> None:
@@ -60,25 +60,25 @@ class Task(ABC):
 
     @property
     def outputs(self) -> list[str]:
-        """Names of the K outputs."""
+        """Return the names of the K outputs."""
         return self.facts.outputs
 
     @property
     def monitored(self) -> str:
-        """The column of the history that chooses the best epoch."""
+        """Return the column of the history that selects the best epoch."""
         return f"val_{self.monitor or 'loss'}"
 
     def check_facts(self) -> "Iterator[str]":
-        """What is wrong with the facts."""
+        """Yield what is wrong with the facts."""
         if self.facts.out_channels != len(self.outputs):
             yield f"out_channels is {self.facts.out_channels}, but there are {len(self.outputs)} outputs"
 
     def check_truth(self, y: "np.ndarray") -> "Iterator[str]":
-        """What is wrong with the truth of all examples, as one array (N, K); asked of tasks with vectors only."""
+        """Yield what is wrong with the targets of all examples, (N, K); called for tasks with vectors only."""
         yield from ()
 
     def encode(self, truth: "np.ndarray") -> "np.ndarray":
-        """Truth as read to truth as learned and stored."""
+        """Convert ground truth as read to the target that is learned and stored."""
         return truth
 
     @abstractmethod
@@ -91,44 +91,44 @@ class Task(ABC):
         Parameters
         ----------
         found
-            What ``remember`` gave for each example of each split.
+            Results of ``remember`` for each example of each split.
 
         Raises
         ------
         InputError
-            If a split cannot be learned from or judged by.
+            If a split is not fit for training or evaluation.
         """
         yield from ()
 
     @abstractmethod
     def measure(self, found: dict[str, list[Any]]) -> dict[str, Any]:
-        """Facts about the splits; ``found`` as for ``check_split``."""
+        """Return facts about the splits; ``found`` as for ``check_split``."""
 
     def columns(self, found: list[Any]) -> "dict[str, np.ndarray]":
-        """Columns of the table of examples that hold their truth."""
+        """Return columns of the table of examples that contain their targets."""
         return {}
 
     @abstractmethod
     def probability(self, logits: "Tensor") -> "Tensor":
-        """Logits of shape (N, K, ...) to what is reported: probabilities, or values."""
+        """Convert logits of shape (N, K, ...) to what is reported: probabilities, or values."""
 
     def check_output(self, logits: "Logits", y: "Tensor") -> None:
-        """Refuse a network whose output has the wrong shape for the targets."""
+        """Refuse a network whose output does not have the shape of the targets."""
         logits = logits[0] if isinstance(logits, list) else logits
         if logits.shape != (len(y), len(self.outputs), *y.shape[2:]):
             raise InputError(
-                f"model: gives shape {tuple(logits.shape)} for {len(self.outputs)} outputs and targets of shape "
-                f"{tuple(y.shape)}",
+                f"model: the output has shape {tuple(logits.shape)}, but there are {len(self.outputs)} outputs "
+                f"and targets of shape {tuple(y.shape)}",
                 "for one prediction per example choose DeepBind, for one per pixel UNet or FCN",
             )
 
     def make_loss(self, section: Chosen | None, class_weights: str, device: "torch.device") -> "Loss":
-        """The experiment's loss, or the default, with class weights from the training part where asked.
+        """Return the experiment's loss, or the default, with class weights from the training split if requested.
 
         Raises
         ------
         InputError
-            Where loss or class weights do not suit the task.
+            If the loss or class weights do not suit the task.
         """
         from biocnn.losses import supervised
 
@@ -142,7 +142,7 @@ class Task(ABC):
         if class_weights == "balanced":
             if name in UNWEIGHTED:
                 raise InputError(
-                    f"train.class_weights: balanced, but {name} weighs all classes alike by itself",
+                    f"train.class_weights: balanced, but {name} already weights all classes equally",
                     f"set it to none, or choose {self.losses[0]}",
                 )
             function = partial(function, class_weights=self.class_weights().to(device))
@@ -154,57 +154,57 @@ class Task(ABC):
 
     @abstractmethod
     def class_weights(self) -> "Tensor":
-        """Weights that give every class the same total weight, from its share in the training part."""
+        """Return weights that give all classes the same total weight in the training split."""
 
     def score(self) -> "Score":
-        """What judges an epoch, beside the loss."""
+        """Return the accumulator of the validation metric."""
         return Score()
 
     def without_metric(self, truths: "Iterable[np.ndarray]") -> list[str]:
-        """Outputs of which truth lets no metric be computed."""
+        """Return the outputs for which the ground truth allows no metric."""
         return []
 
     def tune(self, probabilities: "Iterable[np.ndarray]", labels: "Iterable[np.ndarray]") -> dict[str, Any]:
-        """What ``decide`` needs, chosen on validation examples: their probabilities, and what is true of them."""
+        """Choose the settings of ``decide`` on validation examples, given their probabilities and ground truth."""
         return {}
 
-    def temperature(self, answers: "Iterable[tuple[Tensor, Tensor]]", number: int) -> list[float]:
-        """What to divide each output's logits by, so that the probabilities of validation examples are likeliest.
+    def temperature(self, batches: "Iterable[tuple[Tensor, Tensor]]", number: int) -> list[float]:
+        """Fit the temperatures that maximise the likelihood of validation examples; logits are divided by them.
 
         Parameters
         ----------
-        answers
-            Batches of logits and truth.
+        batches
+            Batches of logits and targets.
         number
-            Of all examples.
+            Number of examples.
 
         Returns
         -------
         temperature
-            One number for each output, one for all, or none where the task has no temperature.
+            One number per output, one for all, or none if the task has no temperature.
         """
         return []
 
-    def explained(self, answer: "Tensor") -> list[int]:
-        """Numbers of the outputs that an example is explained by, from what a network gives for it, (K, *spatial)."""
-        return [int(answer.argmax())]
+    def explained(self, p: "Tensor") -> list[int]:
+        """Return the indices of the outputs to explain for an example, given its prediction (K, *spatial)."""
+        return [int(p.argmax())]
 
     def counts(self, y: "np.ndarray") -> dict[str, str]:
-        """What a table of splits counts of targets (N, K), by the heading of a column."""
+        """Count targets (N, K) for a table of splits, by column heading."""
         return {}
 
 
 class Score:
-    """Accumulates batches into the validation metric; this one has none."""
+    """Accumulates batches into the validation metric; this one has no metric."""
 
     def add(self, p: "Tensor", y: "Tensor") -> None:
-        """Take what was predicted for a batch, and its targets."""
+        """Add the predictions for a batch, and its targets."""
 
     def value(self) -> dict[str, float]:
-        """The metric by its name, over all that was added; nan where it is not defined."""
+        """Return the metric by name, over all batches; nan if undefined."""
         return {}
 
 
 def make_task(facts: "Facts") -> Task:
-    """The task of a data set, or of a model that was trained on one."""
+    """Return the task of a data set, or of a model that was trained on one."""
     return find("tasks", facts.task)(facts)

@@ -1,12 +1,12 @@
-"""Probabilities that can be taken at their word: logits divided by a temperature, one for each output.
+"""Temperature scaling: logits are divided by one number per output, so that probabilities are calibrated.
 
-Networks that are trained long are too sure of themselves, and those trained for overlap are so of every pixel. One
-number above 1 takes that back without changing which of two examples has the larger logit (Guo et al., ICML 2017,
-arXiv:1706.04599). For classes of pixels it is one number for all of them, so that the likeliest class stays what it is.
+Networks that are trained long are overconfident, and those trained for overlap are so for every pixel. A temperature
+above 1 corrects that without changing the order of logits (Guo et al., ICML 2017, arXiv:1706.04599). Classes of pixels
+share one temperature, so that the likeliest class does not change.
 
-A few examples that part perfectly would make any network as sure as it can be. So the temperature is 1 until examples
-say otherwise: a gamma prior on 1 / temperature, with its mode at 1 and about as wide as log(temperature) = 0 +- 1/2,
-which costs ``PRIOR * (1 / T - 1 + log(T))`` beside the surprise of all examples. It fades as they become many.
+A few examples that are separated perfectly would make any network as confident as possible. So there is a gamma prior
+on 1 / temperature, with its mode at 1 and about as wide as log(temperature) = 0 +- 1/2, which adds
+``PRIOR * (1 / T - 1 + log(T))`` to the negative log-likelihood of all examples. Its effect fades with their number.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,26 +21,26 @@ from biocnn.metrics.vectors import labelled
 
 SHARPEST, FLATTEST = 1 / 10, 10.0
 PRIOR = 4.0
-PIXELS = 200_000  # of the validation part that it is fitted on
-WORTH = 100  # examples that an image is worth: pixels side by side are right or wrong together
+PIXELS = 200_000  # pixels of the validation split for the fit
+WORTH = 100  # independent examples that an image counts as, because errors of neighbouring pixels are correlated
 
 
 def fit_temperature(logits: np.ndarray, target: np.ndarray, worth: float | None = None) -> list[float]:
-    """The temperatures that are likeliest after the targets were seen.
+    """Fit the most probable temperatures given the targets.
 
     Parameters
     ----------
     logits
         Shape (N, K).
     target
-        Shape (N, K), 0 or 1; nan where it is not known.
+        Shape (N, K), 0 or 1; nan if unknown.
     worth
-        How many examples the N rows are worth, where they are not independent; None: N.
+        Number of independent examples that the N rows count as; None: N.
 
     Returns
     -------
     temperature
-        K numbers between 1/10 and 10; 1 where only one class is present.
+        K numbers between 1/10 and 10; 1 if only one class is present.
     """
     z, y = np.asarray(logits, float), np.asarray(target, float)
     known = [labelled(y[:, k], z[:, k]) for k in range(z.shape[1])]
@@ -54,7 +54,7 @@ def _one(z: np.ndarray, y: np.ndarray, worth: float) -> float:
 
 
 def fit_classes(logits: np.ndarray, target: np.ndarray, worth: float | None = None) -> list[float]:
-    """The one temperature of all classes that is likeliest after the targets were seen.
+    """Fit the most probable temperature common to all classes given the targets.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def fit_classes(logits: np.ndarray, target: np.ndarray, worth: float | None = No
     Returns
     -------
     temperature
-        One number between 1/10 and 10; 1 where only one class is present.
+        One number between 1/10 and 10; 1 if only one class is present.
     """
     z, y = np.asarray(logits, float), np.asarray(target, int)
     if len(np.unique(y)) < 2:
@@ -82,17 +82,17 @@ def fit_classes(logits: np.ndarray, target: np.ndarray, worth: float | None = No
 
 
 def remarks(temperature: Sequence[float]) -> list[str]:
-    """What to know of each: nothing, or that it was not fitted, or is where the range of what is tried ends."""
-    said = {
-        1.0: "not fitted: the validation part lacks one class, or both",
-        SHARPEST: f"the least that is tried ({SHARPEST:g})",
-        FLATTEST: f"the most that is tried ({FLATTEST:g})",
+    """Return a remark on each temperature: none, or that it was not fitted, or is at a bound of the search."""
+    remarks_by_value = {
+        1.0: "not fitted: the validation split lacks one or both classes",
+        SHARPEST: f"the lower bound of the search ({SHARPEST:g})",
+        FLATTEST: f"the upper bound of the search ({FLATTEST:g})",
     }
-    return [said.get(value, "") for value in temperature]
+    return [remarks_by_value.get(value, "") for value in temperature]
 
 
 def some_pixels(logits: Tensor, target: Tensor, number: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """At most so many pixels of one image, drawn from those that are known.
+    """Draw at most ``number`` of the known pixels of one image.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def some_pixels(logits: Tensor, target: Tensor, number: int, seed: int) -> tuple
 
 
 def _root(slope: Callable[[float], float], worth: float) -> float:
-    """The temperature at which surprise and prior cost least; their slope by 1 / temperature rises: both are convex."""
+    """Find the temperature of least total cost; it is convex, because the slope by 1 / temperature increases."""
 
     def whole(steepness: float) -> float:
         return worth * slope(steepness) + PRIOR * (1 - 1 / steepness)
@@ -123,6 +123,6 @@ def _root(slope: Callable[[float], float], worth: float) -> float:
 
 
 def without_temperature(probability: np.ndarray, temperature: Sequence[float]) -> np.ndarray:
-    """What the probabilities (N, K) would be without: for a comparison of before and after."""
-    p = np.asarray(probability, float).clip(1e-7, 1 - 1e-7)  # float32 knows none closer to 0 and 1
+    """Return probabilities (N, K) before the temperature was applied, for a comparison."""
+    p = np.asarray(probability, float).clip(1e-7, 1 - 1e-7)  # float32 resolves no values closer to 0 and 1
     return expit(logit(p) * np.asarray(temperature))

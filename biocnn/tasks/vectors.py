@@ -1,4 +1,4 @@
-"""What tasks with one vector an example share: truth of shape (N, K), nan where it is not known."""
+"""Common base of tasks with one vector per example: targets of shape (N, K), nan if unknown."""
 
 import math
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class VectorTask(Task):
-    """K numbers for each example."""
+    """K numbers per example."""
 
-    value: ClassVar[str] = "value"  # what one of them is
+    value: ClassVar[str] = "value"  # noun for one of them
     inputs = ("sequence",)
     target = Vector()
     judge = "biocnn.evaluation.judges:VectorJudge"
@@ -26,29 +26,29 @@ class VectorTask(Task):
         return stored
 
     def check_split(self, found: "dict[str, list[np.ndarray]]") -> "Iterator[tuple[str, str]]":
-        """Refuse outputs that cannot be learned and splits that cannot be judged; note the other undefined metrics."""
+        """Refuse outputs that cannot be learned and splits that cannot be evaluated; note other undefined metrics."""
         import numpy as np
 
-        for part, rows in found.items():
+        for split, rows in found.items():
             values = [np.unique(column[~np.isnan(column)]) for column in np.stack(rows).T]
             alike = {
                 name: f"only one {self.value} ({seen[0]:g})" if len(seen) else "no known value"
                 for name, seen in zip(self.outputs, values, strict=True)
                 if len(seen) < 2
             }
-            if alike and (part == "train" or (len(alike) == len(self.outputs) and self.positives)):
+            if alike and (split == "train" or (len(alike) == len(self.outputs) and self.positives)):
                 raise InputError(
-                    f"split: the {part} part has " + "; ".join(f"{what} of {name!r}" for name, what in alike.items()),
-                    f"choose other groups or a larger fraction in split.{part}",
+                    f"split: the {split} split has " + "; ".join(f"{what} of {name!r}" for name, what in alike.items()),
+                    f"choose other groups or a larger fraction in split.{split}",
                 )
             for name, what in alike.items():
-                yield f"the {part} part has {what} of an output: not in its metrics", name
+                yield f"the {split} split has {what} of an output: excluded from its metrics", name
 
     def measure(self, found: "dict[str, list[np.ndarray]]") -> dict[str, Any]:
         """Count the known values of each output."""
         import numpy as np
 
-        return {"n_known": {part: (~np.isnan(rows)).sum(axis=0).tolist() for part, rows in found.items()}}
+        return {"n_known": {split: (~np.isnan(rows)).sum(axis=0).tolist() for split, rows in found.items()}}
 
     def columns(self, found: "list[np.ndarray]") -> "dict[str, np.ndarray]":
         import numpy as np
@@ -56,11 +56,11 @@ class VectorTask(Task):
         return {f"y_{k}": column for k, column in enumerate(np.stack(found).T)}
 
     def score(self) -> Score:
-        """The mean of the metric over the outputs for which it is defined, e.g. those with both classes."""
+        """Return the score: mean of the metric over the outputs for which it is defined, e.g. with both classes."""
         return _VectorScore(self.monitor)
 
     def without_metric(self, truths: "Iterable[np.ndarray]") -> list[str]:
-        """Outputs with fewer than two distinct known values."""
+        """Return outputs with fewer than two distinct known values."""
         import numpy as np
 
         columns = zip(self.outputs, np.stack(list(truths)).T, strict=True)
@@ -86,10 +86,10 @@ class YesOrNo(VectorTask):
             yield f"targets other than 0 and 1, but the task is {self.name}"
 
     def measure(self, found: "dict[str, list[np.ndarray]]") -> dict[str, Any]:
-        """Also count the positives; their share of the training split gives class weights."""
+        """Also count the positives; their share of the training split determines class weights."""
         import numpy as np
 
-        counts = {part: (np.stack(rows) == 1).sum(axis=0).tolist() for part, rows in found.items()}
+        counts = {split: (np.stack(rows) == 1).sum(axis=0).tolist() for split, rows in found.items()}
         shares = np.nanmean(found["train"], axis=0).tolist()
         return super().measure(found) | {"n_positive": counts, "positives": shares}
 
@@ -97,23 +97,23 @@ class YesOrNo(VectorTask):
         return logits.sigmoid()
 
     def class_weights(self) -> "Tensor":
-        """Negatives per positive, for each output."""
+        """Return negatives per positive, for each output."""
         import torch
 
         share = torch.tensor(self.facts.positives).clamp(1e-3, 1 - 1e-3)
         return (1 - share) / share
 
-    def temperature(self, answers: "Iterable[tuple[Tensor, Tensor]]", number: int) -> list[float]:
+    def temperature(self, batches: "Iterable[tuple[Tensor, Tensor]]", number: int) -> list[float]:
         import numpy as np
 
         from biocnn.tasks.temperature import fit_temperature
 
-        z, y = (np.concatenate(parts) for parts in zip(*((z.cpu(), y.cpu()) for z, y in answers), strict=True))
+        z, y = (np.concatenate(parts) for parts in zip(*((z.cpu(), y.cpu()) for z, y in batches), strict=True))
         return fit_temperature(z, y)
 
 
 def task_of(y: "np.ndarray") -> str:
-    """The task of targets (N, K): yes or no if all known values are 0 and 1, else regression."""
+    """Return the task of targets (N, K): yes or no if all known values are 0 and 1, else regression."""
     import numpy as np
 
     if not np.isin(y[~np.isnan(y)], (0, 1)).all():

@@ -1,4 +1,4 @@
-"""From the maps that a network predicts to labelled objects."""
+"""Conversion of predicted maps to labelled objects."""
 
 from collections.abc import Sequence
 from math import prod
@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from biocnn.metrics import average_precision_iou
 
-# What is tried for each setting of `label_instances`, in the order in which they matter, over and over while it helps.
+# Values tried for each setting of `label_instances`, in the order of their importance, repeatedly while it helps.
 CHOICES = {
     "mask_threshold": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
     "peak_threshold": (0.4, 0.8, 1.0, 1.2, 1.4, 1.6),
@@ -18,7 +18,7 @@ CHOICES = {
     "smoothing": (0.5, 1.0, 1.5, 2.0, 3.0),
 }
 ROUNDS = 2
-TUNING_PIXELS = 8_000_000  # about what a core labels 60 times in one minute
+TUNING_PIXELS = 8_000_000  # a core labels about this many 60 times per minute
 
 
 def label_instances(
@@ -30,25 +30,25 @@ def label_instances(
     smoothing: float | Sequence[float] = 0.5,
     min_size: int = 8,
 ) -> np.ndarray:
-    """Turn a network's maps into labelled objects.
+    """Convert a network's maps to labelled objects.
 
     Seeds and watershed share one landscape: distance + P(inside) - P(boundary), between -1 and 2, high in the middle
-    of objects and low between those that touch. A seed is a connected piece of high ground with a peak on it, so that
-    a bay or a spur of an object, which is high enough but has no peak, makes no object of its own.
+    of objects and low between touching ones. A seed is a connected region above a threshold that contains a peak, so
+    that a bay or spur of an object, which is high enough but has no peak, does not become an object.
 
     Parameters
     ----------
     probability
-        Shape (4, *spatial): P(background), P(inside), P(boundary), and the distance to the object's edge over the
-        object's largest (what `instance_targets` makes, from a network).
+        Shape (4, *spatial): P(background), P(inside), P(boundary), and the distance to the object's edge divided by the
+        object's largest (predictions of the maps from `instance_targets`).
     mask_threshold
-        A pixel can belong to an object where 1 - P(background) is larger: inside and boundary alike.
+        A pixel can belong to an object if 1 - P(background) is larger, whether inside or boundary.
     seed_threshold
-        Height from which on neighbouring pixels belong to one seed.
+        Height above which neighbouring pixels belong to one seed.
     peak_threshold
-        Height that a seed must reach somewhere; what no seed claims is left background.
+        Height that a seed must reach somewhere; regions without a seed remain background.
     smoothing
-        Standard deviation of the Gaussian blur of the landscape, in pixels; one number, or one for each axis.
+        Standard deviation of the Gaussian blur of the landscape, in pixels; one number, or one per axis.
     min_size
         Objects of fewer pixels are removed.
 
@@ -67,14 +67,14 @@ def label_instances(
 
 
 def settings_at(settings: dict[str, Any], zoom: Sequence[float]) -> dict[str, Any]:
-    """Settings of ``label_instances`` for pixels of another size than they were tuned at.
+    """Adapt settings of ``label_instances`` to a different pixel size.
 
     Parameters
     ----------
     settings
         Some of its keyword arguments.
     zoom
-        Pixels for one of those that settings were tuned at, along each axis; none: the same.
+        Number of pixels per pixel that the settings were tuned for, along each axis; empty: the same size.
     """
     if all(z == 1 for z in zoom):
         return settings
@@ -84,13 +84,13 @@ def settings_at(settings: dict[str, Any], zoom: Sequence[float]) -> dict[str, An
 
 
 def landscape(probability: np.ndarray, smoothing: float | Sequence[float]) -> np.ndarray:
-    """Distance + P(inside) - P(boundary), blurred: high in the middle of objects, low between them."""
+    """Return distance + P(inside) - P(boundary), blurred: high in the middle of objects, low between them."""
     height = probability[3].astype(np.float32) + probability[1] - probability[2]
     return ndimage.gaussian_filter(height, smoothing) if smoothing else height
 
 
 def _seeds(height: np.ndarray, mask: np.ndarray, threshold: float, peak: float) -> np.ndarray:
-    """Number the connected pieces above the threshold, diagonals included, that reach the peak."""
+    """Label the connected regions above the threshold, including diagonals, that reach the peak."""
     everywhere = np.ones((3,) * mask.ndim, bool)
     seeds, count = ndimage.label(mask & (height > threshold), structure=everywhere)
     reached = np.zeros(count + 1, bool)
@@ -100,7 +100,7 @@ def _seeds(height: np.ndarray, mask: np.ndarray, threshold: float, peak: float) 
 
 
 def _drop_small(labels: np.ndarray, min_size: int) -> np.ndarray:
-    """Remove objects of fewer than ``min_size`` pixels and number the others 1..n."""
+    """Remove objects of fewer than ``min_size`` pixels and renumber the others 1..n."""
     keep = np.bincount(labels.ravel()) >= min_size
     keep[0] = False
     return np.where(keep, np.cumsum(keep), 0)[labels]
@@ -109,13 +109,13 @@ def _drop_small(labels: np.ndarray, min_size: int) -> np.ndarray:
 def tune_instances(probabilities: Sequence[np.ndarray], labels: Sequence[np.ndarray]) -> dict[str, float | int]:
     """Choose the settings of `label_instances` on validation images.
 
-    One setting at a time is changed, the others kept, and the change is kept where the mean over images of the mean
-    average precision at IoU .5, .6, .7, .8 and .9 grows; two rounds over all settings.
+    Settings are changed one at a time, and a change is kept if it increases the mean over images of the mean average
+    precision at IoU .5, .6, .7, .8 and .9; two rounds over all settings.
 
     Parameters
     ----------
     probabilities
-        One array of each image, shape (4, *spatial), as `label_instances` takes it.
+        One array per image, shape (4, *spatial), as for `label_instances`.
     labels
         The true objects of each image, shape (*spatial). At most 8 million pixels are used: of more, every second
         (third, ...) image.
@@ -123,7 +123,7 @@ def tune_instances(probabilities: Sequence[np.ndarray], labels: Sequence[np.ndar
     Returns
     -------
     settings
-        Keyword arguments of `label_instances`; its defaults where there is no image, or nothing is better.
+        Keyword arguments of `label_instances`; its defaults if there are no images, or nothing is better.
     """
     step = max(1, -(-sum(truth.size for truth in labels) // TUNING_PIXELS))
     pairs = list(zip(probabilities, labels, strict=True))[::step]
@@ -142,12 +142,12 @@ def tune_instances(probabilities: Sequence[np.ndarray], labels: Sequence[np.ndar
 
 
 def _mean_precision(pairs: Sequence[tuple[np.ndarray, np.ndarray]], settings: dict[str, Any]) -> float:
-    """Mean over images and thresholds of the average precision that the settings reach."""
+    """Return the mean average precision over images and thresholds for some settings."""
     return float(np.mean([average_precision_iou(label_instances(maps, **settings), truth) for maps, truth in pairs]))
 
 
 def fill_holes(labels: np.ndarray) -> np.ndarray:
-    """Fill background enclosed by one single object; gaps between several objects and at the image's end stay.
+    """Fill background enclosed by a single object; gaps between objects and at the border of the image are kept.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def fill_holes(labels: np.ndarray) -> np.ndarray:
     Returns
     -------
     labels
-        A copy with its holes filled.
+        A copy with holes filled.
     """
     holes, count = ndimage.label(labels == 0)
     if count <= 1:
@@ -175,6 +175,6 @@ def fill_holes(labels: np.ndarray) -> np.ndarray:
 
 
 def _numbers_at_ends(values: np.ndarray) -> np.ndarray:
-    """The numbers that occur on the outermost pixels of an array."""
+    """Return the numbers on the outermost pixels of an array."""
     faces = [values.take(end, axis) for axis in range(values.ndim) for end in (0, -1)]
     return np.unique(np.concatenate([face.ravel() for face in faces]))

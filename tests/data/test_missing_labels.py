@@ -136,9 +136,9 @@ def test_facts_count_what_is_known(some: tuple[Dataset, np.ndarray]) -> None:
     assert dataset.facts.n_known.train == (~np.isnan(train)).sum(axis=0).tolist()
     assert dataset.facts.positives == pytest.approx(np.nanmean(train, axis=0).tolist())
     checks = pd.read_csv(dataset.folder / "checks.tsv", sep="\t")
-    (row,) = checks[checks["reason"].str.contains("not in its metrics")].to_dict("records")
+    (row,) = checks[checks["reason"].str.contains("excluded from its metrics")].to_dict("records")
     assert row["example"] == "b"
-    assert row["reason"].startswith("the val part has only one class (0)")
+    assert row["reason"].startswith("the val split has only one class (0)")
 
 
 def test_simple_models_of_an_output_that_none_can_choose_have_the_strongest_penalty(some) -> None:
@@ -152,7 +152,7 @@ def test_an_output_of_which_nothing_is_to_be_learned_is_refused(tmp_path: Path) 
     raw = sequences(60, outputs=("a", "b", "c"), task="multilabel")
     raw.y[:, 1] = 0
     raw.y[:, 2] = np.nan
-    message = "the train part has only one class \\(0\\) of 'b'; no known value of 'c'"
+    message = "the train split has only one class \\(0\\) of 'b'; no known value of 'c'"
     with pytest.raises(InputError, match=message):
         stored(raw, tmp_path)
 

@@ -259,7 +259,7 @@ def test_a_finest_map_of_another_size_is_refused() -> None:
     levels = pyramid(torch.randn(2, 3, 24, 30))
     task = task_of("classes", outputs=["background", "cell", "border"])
     task.check_output(levels, target)
-    with pytest.raises(InputError, match="model: gives shape"):
+    with pytest.raises(InputError, match="model: the output has shape"):
         task.check_output(levels[1:], target)
 
 
@@ -277,7 +277,7 @@ def test_levels_may_be_coarser_along_some_axes_only() -> None:
 @pytest.mark.parametrize("name", ["dice", "tversky"])
 def test_losses_that_weigh_classes_alike_refuse_weights(name: str) -> None:
     task = task_of("mask", class_shares=[0.9, 0.1])
-    with pytest.raises(InputError, match=f"balanced, but {name} weighs all classes alike") as caught:
+    with pytest.raises(InputError, match=f"balanced, but {name} already weights all classes equally") as caught:
         task.make_loss(choose("losses", name, "loss"), "balanced", CPU)
     assert "dice_bce" in caught.value.remedy
 

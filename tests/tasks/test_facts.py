@@ -71,4 +71,4 @@ def test_every_damaged_field_is_named(tmp_path: Path, change: dict, messages: li
     with pytest.raises(InputError) as caught:
         read_facts(file)
     assert all(message in caught.value.message for message in [str(file), *messages])
-    assert "made anew" in caught.value.remedy
+    assert "recreates it" in caught.value.remedy

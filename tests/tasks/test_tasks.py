@@ -104,7 +104,7 @@ def test_a_task_leads_from_truth_to_what_is_learned_judged_and_tuned(name: str) 
     task.check_output(logits, y)
     losses = [task.make_loss(None, "none", torch.device("cpu"))]
     for wrong in (logits[:3], logits[..., None], torch.cat([logits, logits], 1)):
-        with pytest.raises(InputError, match="model: gives shape"):
+        with pytest.raises(InputError, match="model: the output has shape"):
             losses[0](wrong, y)
     with suppress(InputError):  # where there are no classes
         losses.append(task.make_loss(None, "balanced", torch.device("cpu")))

@@ -99,7 +99,7 @@ def test_each_output_has_its_own_and_none_is_without_bounds() -> None:
     only = fit_temperature(perfect, np.ones_like(perfect))
     assert only == [1]
     said = remarks([*ends, *only, 1.7])
-    assert said == ["the least that is tried (0.1)", "the most that is tried (10)", said[2], ""]
+    assert said == ["the lower bound of the search (0.1)", "the upper bound of the search (10)", said[2], ""]
     assert said[2].startswith("not fitted")
 
 

@@ -280,7 +280,7 @@ def test_network_for_another_kind_of_target_is_refused(name: str, wrong, request
     facts = dataset.facts
     model = wrong(facts.spatial_dims, facts.in_channels, facts.out_channels, channels=4 if wrong is DeepBind else [4])
     settings = experiment(train=Train(epochs=1, threads=1))
-    with pytest.raises(InputError, match=r"model: gives shape .* and targets of shape") as caught:
+    with pytest.raises(InputError, match=r"model: the output has shape .* and targets of shape") as caught:
         train_run(settings, dataset, 1, network=model)
     assert "DeepBind" in caught.value.remedy
 

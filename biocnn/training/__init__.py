@@ -1,1 +1,1 @@
-"""From a stored data set to a trained network."""
+"""Training: from a stored data set to a trained network."""

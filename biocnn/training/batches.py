@@ -1,4 +1,4 @@
-"""From a stored data set to batches on the device; what is random is a function of (seed, epoch, example)."""
+"""Batches of a stored data set on the device; all randomness is a function of (seed, epoch, example)."""
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -22,70 +22,70 @@ from biocnn.nn.layers import LAST
 from biocnn.tasks.inputs import Input
 from biocnn.training.patches import Cutter, PatchLoader
 
-BATCH = 512  # sequences at a time, where memory allows
+BATCH = 512  # sequences per batch in inference
 Augment = Callable[[Tensor, Tensor], tuple[Tensor, Move]]
 
 
 def draws(seed: int, epoch: int, name: str, shape: tuple[int, ...]) -> Tensor:
-    """Uniform draws that depend on nothing but the arguments; row i belongs to example i of the epoch."""
+    """Return uniform draws that depend only on the arguments; row i belongs to example i of the epoch."""
     key = zlib.crc32(f"{seed} {epoch} {name}".encode())
     return torch.rand(shape, generator=torch.Generator().manual_seed(key))
 
 
 def seed_dropout(seed: int, step: int, rank: int, device: torch.device) -> None:
-    """Make what torch draws a function of the seed, the step and the process."""
-    # torch.manual_seed asks every kind of device, which takes .1 ms.
-    number = ((seed * 1_000_003 + step) * 1_009 + rank) % 2**63  # what torch takes
+    """Seed torch as a function of the seed, the step and the process."""
+    # torch.manual_seed queries every kind of device, which takes 0.1 ms.
+    number = ((seed * 1_000_003 + step) * 1_009 + rank) % 2**63  # the range torch accepts
     torch.default_generator.manual_seed(number)
     if device.type == "cuda":
         torch.cuda.manual_seed(number)
 
 
 def augmentations(sections: Sequence[Chosen]) -> list[tuple[str, Augment]]:
-    """The experiment's augmentations, in order, with a name that keeps their draws apart."""
-    found = []
-    for i, section in enumerate(sections):
-        found.append((f"{i} {section.name}", partial(find("augment", section.name), **own_settings(section))))
-    return found
+    """Return the experiment's augmentations in order, each with a unique name that identifies its draws."""
+    return [
+        (f"{i} {section.name}", partial(find("augment", section.name), **own_settings(section)))
+        for i, section in enumerate(sections)
+    ]
 
 
 def augmented(
     augment: Sequence[tuple[str, Augment]], x: Tensor, draws: dict[str, Tensor], index: Tensor
 ) -> tuple[Tensor, Move]:
-    """A batch after all augmentations, and how its pixels moved; ``index`` says which of the draws are its own.
+    """Apply all augmentations to a batch and return it with the move of its pixels; ``index`` selects its draws.
 
     Raises
     ------
     InputError
-        Where a function does not return a move.
+        If an augmentation does not return a move.
     """
     moves = []
     for name, function in augment:
         x, move = function(x, draws[name][index].to(x.device))
         if not isinstance(move, Move):
             raise InputError(
-                f"augment.{name}: returns {type(move).__name__} in the place of a Move",
-                "return x, STAY where no pixel moves: from biocnn.augment.move import STAY",
+                f"augment.{name}: returns {type(move).__name__} instead of a Move",
+                "if no pixel moves, return x, STAY (from biocnn.augment.move import STAY)",
             )
         moves.append(move)
     return x, Moves(moves)
 
 
 class SequenceBatches:
-    """Sequences of one part, resident on the device as one byte a base.
+    """Sequences of one split, resident on the device as one byte per base.
 
     Parameters
     ----------
     dataset
         The stored data set.
     rows
-        Its rows to use.
+        Rows of the data set to use.
     device
-        Where batches are wanted.
+        Device of the batches.
     sections
         The experiment's augmentations.
     patch, workers, foreground
-        Of no use: sequences are seen whole.
+        Unused: sequences are not cut into patches.
     """
 
     def __init__(
@@ -100,8 +100,9 @@ class SequenceBatches:
     ) -> None:
         self.flank = dataset.facts.flank
         if patch:
-            said = f"train.patch: {list(patch)}, but the data are sequences"
-            raise InputError(said, "leave it out: they are seen whole")
+            raise InputError(
+                f"train.patch: {list(patch)}, but the data are sequences", "leave it out: sequences are not cut"
+            )
         _check_shift(sections, self.flank)
         self.target, self.augment = dataset.task.target, augmentations(sections)
         same = (dataset.x.shapes == dataset.x.shapes[0]).all()
@@ -114,9 +115,9 @@ class SequenceBatches:
         return len(self.codes)
 
     def plan(self, seed: int, epoch: int, batch_size: int, steps: int | None) -> list[Tensor]:
-        """Example numbers of each batch: a permutation of all; the last batch may be smaller, or larger by one.
+        """Return the example numbers of each batch, a permutation; the last batch may be smaller, or larger by one.
 
-        Also draws what is random in this epoch: augmentation, and the shuffled negatives of the training part.
+        Also draws the randomness of this epoch: augmentation and the shuffled negatives of the training split.
         """
         device = self.codes.device
         order = draws(seed, epoch, "order", (len(self),)).argsort().to(device)
@@ -125,26 +126,26 @@ class SequenceBatches:
             self.drawn = self.codes.clone()
             self.drawn[self.fresh.rows] = torch.from_numpy(self.fresh.draw(seed, epoch)).to(device)
         batches = list(order.split(batch_size))
-        if len(batches) > 1 and len(batches[-1]) == 1 < batch_size:  # one example alone would break batch norm
+        if len(batches) > 1 and len(batches[-1]) == 1 < batch_size:  # batch norm fails on a single example
             batches[-2:] = [torch.cat(batches[-2:])]
         return batches[:steps]
 
     def load(self, indices: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Augmented batches, in order."""
+        """Yield augmented batches in order."""
         return map(self.get, indices)
 
     def get(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Augmented batch: x of shape (N, 4, L), y of shape (N, K)."""
+        """Return an augmented batch: x of shape (N, 4, L), y of shape (N, K)."""
         x, move = augmented(self.augment, self.drawn.index_select(0, index), self.draws, index)
         return self._see(x), self.target.warp(self.y.index_select(0, index), move, x.shape[1:])
 
     def plain(self, batch_size: int = BATCH) -> Iterator[tuple[Tensor, Tensor]]:
-        """All examples in order, as they are."""
+        """Yield all examples in order, without augmentation."""
         for start in range(0, len(self), batch_size):
             yield self._see(self.codes[start : start + batch_size]), self.y[start : start + batch_size]
 
     def windows(self) -> np.ndarray:
-        """Codes of all examples without their flanks, shape (N, L), uint8."""
+        """Return the codes of all examples without flanks, shape (N, L), uint8."""
         return self._cut(self.codes).cpu().numpy()
 
     def _see(self, codes: Tensor) -> Tensor:
@@ -155,18 +156,18 @@ class SequenceBatches:
 
 
 class ImageBatches:
-    """Patches of the images of one part, cut from the memory-mapped store.
+    """Patches of the images of one split, cut from the memory-mapped store.
 
     Parameters
     ----------
     dataset, rows, device, sections
         As for sequences.
     patch
-        Length of each side of a patch, in pixels; None: as the data lead to.
+        Length of each side of a patch, in pixels; None: the length decided from the data.
     workers
-        Processes that cut patches beforehand; 0: this one cuts them when they are wanted.
+        Number of processes that cut patches in advance; 0: this process cuts them on demand.
     foreground
-        Share of the patches that are laid around a pixel of any class but the commonest.
+        Fraction of the patches that contain a pixel of a class other than the most frequent one.
     """
 
     def __init__(
@@ -181,8 +182,9 @@ class ImageBatches:
     ) -> None:
         dims = dataset.facts.spatial_dims
         if patch and len(patch) != dims:
-            said = f"train.patch: {list(patch)}, but the data are images of {dims} dimensions"
-            raise InputError(said, f"give {dims} lengths, in pixels")
+            raise InputError(
+                f"train.patch: {list(patch)}, but the images have {dims} dimensions", f"give {dims} lengths, in pixels"
+            )
         self.dataset, self.rows, self.device = dataset, rows, device
         self.augment, self.patch = augmentations(sections), list(patch or dataset.facts.decisions["patch"].value)
         self.ranges = torch.from_numpy(dataset.ranges)
@@ -197,22 +199,22 @@ class ImageBatches:
         self.loader = PatchLoader(cutter, workers, device.type == "cuda")
 
     def __len__(self) -> int:
-        """Patches that cover each pixel about once."""
+        """Return the number of patches that cover each pixel about once."""
         return int(np.ceil(self.areas / np.prod(self.patch)).sum()) if self.patch else len(self.rows)
 
     def plan(self, seed: int, epoch: int, batch_size: int, steps: int | None) -> list[Tensor]:
-        """Patch numbers of each batch; which image and where are drawn for each number, images by their area."""
+        """Return the patch numbers of each batch; draws the image of each patch, by area, and the position in it."""
         steps = steps or max(1, len(self) // batch_size)
         number = steps * batch_size
         self.where = draws(seed, epoch, "patch", (number, 4)).double().numpy()
-        # Even steps with one random start visit every image in proportion to its area, with less noise than free draws.
+        # Systematic sampling visits every image in proportion to its area, with less noise than independent draws.
         points = (np.arange(number) + self.where[0, 3]) / number
         ends = np.cumsum(self.areas) / self.areas.sum()
         image = np.searchsorted(ends[:-1], points, side="right")
         self.image = image[draws(seed, epoch, "order", (number,)).argsort().numpy()]
         if self.foreground:
             u = draws(seed, epoch, "foreground", (number, 7)).double().numpy()
-            # As many of each batch as of all.
+            # Spread evenly, so that each batch has the same fraction.
             forced = np.diff(np.floor(u[0, 6] + self.share * np.arange(number + 1))) > 0
             self.image[forced], where = self.foreground.draw(u[forced], self.patch)
             self.where[forced, : len(self.patch)] = where
@@ -220,26 +222,26 @@ class ImageBatches:
         return list(torch.arange(number).split(batch_size))
 
     def draw(self, seed: int, epoch: int, number: int) -> None:
-        """What happens to each of so many patches."""
+        """Draw the augmentation of each patch."""
         self.draws = {name: draws(seed, epoch, name, (number, DRAWS)) for name, _ in self.augment}
 
     def load(self, indices: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Augmented batches, in order."""
+        """Yield augmented batches in order."""
         places = [(self.rows[self.image[index.numpy()]], self.where[index.numpy()]) for index in indices]
         for index, (rows, _), (x, y) in zip(indices, places, self.loader.load(places), strict=True):
             yield self._see(x, y, rows, index)
 
     def get(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Augmented batch: x of shape (N, C, *patch), y as the target collates it."""
+        """Return an augmented batch: x of shape (N, C, *patch), y as the target collates it."""
         return next(self.load([index]))
 
     def plain(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Whole images one by one, as they are."""
+        """Yield whole images one by one, without augmentation."""
         for row in self.rows:
             yield self._see(to_tensor(self.dataset.x[row])[None], self.target.collate([self.dataset.y[row]]), [row])
 
     def _see(self, x: Tensor, y: Tensor, rows: Sequence[int], index: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Put a batch on the device, scale its intensities, augment it."""
+        """Move a batch to the device, scale its intensities and augment it."""
         x, y = x.to(self.device, non_blocking=True), y.to(self.device, non_blocking=True)
         x = normalise(x, *self.ranges[rows].unbind(1))
         if index is not None:
@@ -257,18 +259,18 @@ def preview(
     seed: int = 1,
     foreground: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Patches of the training part as a network sees them.
+    """Return patches of the training split as the network sees them.
 
     Parameters
     ----------
     dataset, sections, patch, foreground
         As for ``make``.
     n
-        How many patches, of images in proportion to their area.
+        Number of patches; images are drawn in proportion to their area.
     m
-        How many times each of them is drawn.
+        Number of augmented versions of each patch.
     seed
-        Of the draws.
+        Seed of the draws.
 
     Returns
     -------
@@ -277,13 +279,13 @@ def preview(
     """
     batches = make(dataset, dataset.rows("train"), torch.device("cpu"), sections, patch, foreground=foreground)
     (index,) = batches.plan(seed, 0, n, 1)
-    changes, batches.augment = batches.augment, []
-    seen = [batches.get(index)]
-    batches.augment = changes
+    augment, batches.augment = batches.augment, []
+    versions = [batches.get(index)]
+    batches.augment = augment
     for epoch in range(m):
         batches.draw(seed, epoch, n)
-        seen.append(batches.get(index))
-    x, y = (torch.stack(parts, dim=1).numpy() for parts in zip(*seen, strict=True))
+        versions.append(batches.get(index))
+    x, y = (torch.stack(tensors, dim=1).numpy() for tensors in zip(*versions, strict=True))
     return x, y
 
 
@@ -296,12 +298,12 @@ def make(
     workers: int = 0,
     foreground: float = 0.0,
 ) -> SequenceBatches | ImageBatches:
-    """Batches of the right kind for a data set.
+    """Make the batches that suit the input of a data set.
 
     Raises
     ------
     InputError
-        For augmentations or a patch that do not suit the data.
+        If augmentations or patch do not suit the data.
     """
     _check_suited(sections, dataset.input)
     return resolve(dataset.input.batches)(dataset, rows, device, sections, patch, workers, foreground)
@@ -319,5 +321,5 @@ def _check_shift(sections: Sequence[Chosen], flank: int) -> None:
         if section.name == "shift" and section.max > flank > 0:
             raise InputError(
                 f"augment: shift.max is {section.max} bp, but only {flank} bp are stored beyond each window",
-                f"set data.flank: {section.max}, or a smaller shift",
+                f"set data.flank: {section.max}, or lower shift.max",
             )

@@ -15,7 +15,7 @@ from biocnn.core.files import read_json
 from biocnn.data.dataset import Dataset
 from biocnn.data.splits import balanced_folds
 from biocnn.training.runs import Log, train_run
-from biocnn.training.validation import goodness
+from biocnn.training.validation import validation_score
 
 ORDER = ["score", "tie"]  # of trials, as of epochs
 
@@ -59,7 +59,7 @@ def run_trial(
         log(f"{error.message}: the trial ends here")
         return {**record, **blank}
     best = history[history["best"] == 1].iloc[0].to_dict()
-    score, tie = goodness(best, task)
+    score, tie = validation_score(best, task)
     value = best[task.monitored]
     found = {"value": float(value), "score": float(score), "tie": float(tie)} if math.isfinite(score) else {}
     counts = {"best_epoch": int(best["epoch"]), "epochs": len(history), "seconds": float(history["seconds"].sum())}

@@ -1,4 +1,4 @@
-"""Passes forward through a network: logits, probabilities, and those of all examples of a split."""
+"""Forward passes: logits and probabilities of a batch or of all examples of a split."""
 
 from collections.abc import Iterator
 
@@ -12,18 +12,18 @@ from biocnn.training.batches import ImageBatches, SequenceBatches
 
 
 def default_device() -> torch.device:
-    """The first GPU, or the CPU."""
+    """Return the first GPU, or the CPU if there is none."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def logits_of(network: nn.Module, x: Tensor, precision: str = "float32") -> Tensor:
-    """What a network gives for x (N, C, *spatial), float32."""
+    """Return the logits for x (N, C, *spatial), float32."""
     with autocast(precision, x.device)():
         return network(x).float()
 
 
 def predict_probability(network: nn.Module, x: Tensor, task: Task, precision: str = "float32") -> Tensor:
-    """Predict x (N, C, *spatial): probabilities, or values for regression; float32."""
+    """Return probabilities for x (N, C, *spatial), or values for regression; float32."""
     return task.probability(logits_of(network, x, precision))
 
 
@@ -31,7 +31,7 @@ def predict_probability(network: nn.Module, x: Tensor, task: Task, precision: st
 def predict_batches(
     model: nn.Module, batches: SequenceBatches | ImageBatches, task: Task, precision: str = "float32"
 ) -> Iterator[np.ndarray]:
-    """What the model says of each example, in order: (K,) or (K, *spatial), float32."""
+    """Yield the prediction for each example in order: (K,) or (K, *spatial), float32."""
     model.eval()
     for x, _ in batches.plain():
         yield from predict_probability(model, x, task, precision).cpu().numpy()

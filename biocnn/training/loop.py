@@ -26,7 +26,7 @@ from biocnn.training.optimizer import clip_gradients, lr_factor, make_optimizer
 from biocnn.training.resource_estimate import Pace, memory_errors
 from biocnn.training.state import Progress, StateFolder, copy_weights, pack, unpack
 from biocnn.training.transfer import NOWHERE, Start
-from biocnn.training.validation import compare, describe, goodness, validate
+from biocnn.training.validation import compare, describe, validation_score, validate
 
 LOOK_EVERY = 50  # steps between looks at the loss on a GPU, each of which waits for the GPU
 
@@ -226,7 +226,9 @@ class Training:
         begun = {"epoch": p.epoch + 1, "step": self.step, "lr": self._lr(self.step - 1)}
         numbers = ", ".join(dict.fromkeys((p.begun_in or p.precision, p.precision)))
         row = {**begun, "train_loss": p.loss_sum / p.done, **row, "precision": numbers, "seconds": p.epoch_seconds}
-        better = not p.history or goodness(row, self.task) > goodness(p.history[p.best_epoch - 1], self.task)
+        better = not p.history or validation_score(row, self.task) > validation_score(
+            p.history[p.best_epoch - 1], self.task
+        )
         if better:
             p.best_epoch, self.best = p.epoch + 1, copy_weights(self.model)
         p.history.append(row)

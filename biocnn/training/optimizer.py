@@ -1,4 +1,4 @@
-"""The optimiser's steps: which weights decay, how fast they move, and moments that can be stored."""
+"""Optimizer: weight decay, gradient clipping, learning rate schedule, and moments as tensors to store."""
 
 import math
 from collections.abc import Sequence
@@ -6,30 +6,30 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-CLIP = 5.0  # largest norm of a gradient
+CLIP = 5.0  # maximum norm of the gradient
 
 
 def make_optimizer(parameters: Sequence[Tensor], weight_decay: float) -> torch.optim.Optimizer:
-    """AdamW; weights decay, biases and the scales of norms do not. The learning rate is set at each step."""
+    """Make AdamW with weight decay on weights, not on biases and norm scales. Each step sets the learning rate."""
     decay, rest = ([p for p in parameters if (p.ndim > 1) == wanted] for wanted in (True, False))
     groups = [{"params": decay, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, fused=True)
 
 
 def clip_gradients(parameters: list[Tensor]) -> Tensor:
-    """Shrink gradients to a norm of at most ``CLIP``; the norm before that."""
+    """Scale gradients in place to a norm of at most ``CLIP``; return the norm before clipping."""
     gradients = [p.grad for p in parameters if p.grad is not None]
     norm = torch.cat([g.flatten() for g in gradients]).norm()
-    if norm.device.type != "cpu" or norm > CLIP:  # a GPU would have to be waited for
+    if norm.device.type != "cpu" or norm > CLIP:  # comparing on a GPU would wait for it
         torch._foreach_mul_(gradients, (CLIP / (norm + 1e-6)).clamp(max=1.0))
     return norm
 
 
 def lr_factor(schedule: str, step: int, total: int) -> float:
-    """Share of the full learning rate at a step.
+    """Return the fraction of the maximum learning rate at a step.
 
-    ``one_cycle`` rises over the first 20% of the steps and falls as a cosine, ``cosine`` falls from the start (after 2%
-    of warm-up), ``constant`` stays.
+    ``one_cycle`` rises over the first 20% of the steps, then falls as a cosine; ``cosine`` falls after a warm-up of 2%;
+    ``constant`` is always 1.
     """
     if schedule == "constant":
         return 1.0
@@ -40,19 +40,19 @@ def lr_factor(schedule: str, step: int, total: int) -> float:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Moments and step counts of every parameter, by its number and their name."""
+    """Return moments and step counts of every parameter, by ``number.name``."""
     return {f"{i}.{key}": v for i, p in enumerate(_parameters(optimizer)) for key, v in optimizer.state[p].items()}
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what ``optimizer_tensors`` gave; moments in the memory layout of their parameter."""
+    """Restore the tensors of ``optimizer_tensors``; moments get the memory layout of their parameter."""
     parameters = _parameters(optimizer)
     for key, value in tensors.items():
         number, _, name = key.partition(".")
         parameter = parameters[int(number)]
-        alike = value.shape == parameter.shape
-        place = torch.empty_like(parameter, requires_grad=False) if alike else torch.empty_like(value)
-        optimizer.state[parameter][name] = place.copy_(value)
+        same = value.shape == parameter.shape
+        target = torch.empty_like(parameter, requires_grad=False) if same else torch.empty_like(value)
+        optimizer.state[parameter][name] = target.copy_(value)
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:

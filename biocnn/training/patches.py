@@ -1,4 +1,4 @@
-"""Patches cut from stored images, by this process or by others beforehand; both give the same."""
+"""Patches cut from stored images, by this process or in advance by worker processes, with the same result."""
 
 import multiprocessing
 import multiprocessing.connection
@@ -15,8 +15,8 @@ from biocnn.io.ragged import Ragged
 from biocnn.nn.encode import to_tensor
 from biocnn.tasks.target import Target, cut
 
-GRACE = 5  # seconds that a worker goes on after SIGTERM
-Place = tuple[np.ndarray, np.ndarray]  # rows of images, shape (N,); where in them, shape (N, axes), 0-1
+GRACE = 5  # seconds that a worker continues after SIGTERM
+Place = tuple[np.ndarray, np.ndarray]  # rows of images, shape (N,); relative positions, shape (N, axes), 0 to 1
 
 
 class Cutter(Indexed):
@@ -27,7 +27,7 @@ class Cutter(Indexed):
     x
         Images (C, *spatial).
     y, target
-        Their stored truth, and what kind of truth it is.
+        Stored truth of the images, and its kind.
     patch
         Length of each side, in pixels.
     """
@@ -36,14 +36,14 @@ class Cutter(Indexed):
         self.x, self.y, self.target, self.patch = x, y, target, list(patch)
 
     def __getitem__(self, place: Place) -> tuple[Tensor, Tensor]:
-        """Patches of images (N, C, *patch), as stored, and their truth."""
+        """Return patches of images (N, C, *patch), as stored, and their truth."""
         x, y = zip(*[self._cut(row, where) for row, where in zip(*place, strict=True)], strict=True)
         return to_tensor(np.stack(x)), self.target.collate(y)
 
     def _cut(self, row: int, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """One patch; smaller images lie anywhere in it, mirrored around them.
+        """Cut one patch; a smaller image lies at a random position in it, with mirrored margins.
 
-        Always at the same end, what is mirrored would tell networks which way an image was flipped afterwards.
+        With margins always at the same end, a network could tell how an image was flipped afterwards.
         """
         x, window, missing = self.x[row], [], []
         for u, n, p in zip(where, x.shape[1:], self.patch, strict=False):
@@ -54,33 +54,33 @@ class Cutter(Indexed):
 
 
 class PatchLoader:
-    """Batches of patches in the order asked for, whoever cuts them.
+    """Batches of patches in the requested order, with or without worker processes.
 
     Parameters
     ----------
     cutter
-        What cuts.
+        Cuts the batches.
     workers
-        Processes that do so, while others learn; 0: none.
+        Number of processes that cut patches in advance; 0: none.
     pin_memory
-        Whether batches lie where a GPU can fetch them by itself.
+        Whether batches are put in page-locked memory, for asynchronous copies to a GPU.
     """
 
     def __init__(self, cutter: Cutter, workers: int, pin_memory: bool) -> None:
         self.places: list[Place] = []
         settings = {"num_workers": workers, "pin_memory": pin_memory}
-        if workers:  # neither copies threads, as a fork does, which may leave locks held for ever
+        if workers:  # not fork, which copies locks held by other threads and may deadlock
             kind = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
             settings |= {"persistent_workers": True, "multiprocessing_context": kind, "worker_init_fn": _stay}
         self.loader = DataLoader(cutter, batch_size=None, sampler=self.places, **settings)
 
     def load(self, places: Sequence[Place]) -> Iterator[tuple[Tensor, Tensor]]:
-        """One batch for each entry of ``places``.
+        """Yield one batch for each entry of ``places``.
 
         Raises
         ------
         InputError
-            Where a worker dies, or cannot hand over what it cut: names the process and the cause.
+            If a worker dies or cannot return its batch; names the process and the cause.
         """
         self.places[:] = places
         if not self.loader.num_workers:
@@ -92,26 +92,26 @@ class PatchLoader:
             yield from batches
         except Exception as error:
             dead = _dead(workers)
-            batches._shutdown_workers()  # else they are waited for when the error is forgotten, in no good order
-            # What the cutter raises in a worker keeps its type and its traceback, as it would in this process; torch
-            # itself raises RuntimeErrors there, where memory to share is short.
+            batches._shutdown_workers()  # otherwise garbage collection waits for them, in undefined order
+            # Errors of the cutter keep type and traceback, as in this process. RuntimeErrors come from torch itself,
+            # which raises them in workers when shared memory runs out.
             inside = "in DataLoader worker process" in str(error) and not isinstance(error, RuntimeError)
             if inside or not isinstance(error, RuntimeError | OSError | EOFError):
                 raise
             raise InputError(
                 f"a process that loads images failed: {dead or str(error).strip().splitlines()[-1]}",
-                "if it was killed, memory was short: lower train.workers, or ask for more; 0 loads in this process",
+                "if it was killed, memory ran out: lower train.workers (0: no extra process), or request more memory",
             ) from error
 
 
 def _stay(number: int) -> None:
-    """Leave requests to stop to the process that trains, which needs its batches until the step is done."""
+    """Leave stop requests to the training process, which needs batches until its step is done."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE))
 
 
 def _dead(workers: Sequence[multiprocessing.process.BaseProcess]) -> str:
-    """Which process died of what; "" where all live."""
+    """Return which workers died of what; "" if all are alive."""
     multiprocessing.connection.wait([worker.sentinel for worker in workers], timeout=1)
     dead = [worker for worker in workers if worker.exitcode]
     return ", ".join(f"process {worker.pid} ended with {_status(worker.exitcode)}" for worker in dead)

@@ -1,4 +1,4 @@
-"""How good a network is on the validation part: what chooses the best epoch, and the numbers it computes in."""
+"""Validation: the metrics that choose the best epoch and the precision."""
 
 import math
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from biocnn.losses import Loss
 from biocnn.tasks import Task
 from biocnn.training.batches import ImageBatches, SequenceBatches
 
-TOLERANCE = 0.005  # of the metric; of a loss above 1, of its value
+TOLERANCE = 0.005  # absolute difference of the metric; relative above 1
 
 
 @torch.no_grad()
@@ -23,7 +23,7 @@ def validate(
     autocast: Callable[[], torch.autocast],
     between: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
-    """Loss on the validation part, weighted by known targets, and the score of the task.
+    """Return the loss on the validation split, weighted by known targets, and the metrics of the task.
 
     ``between`` is called after each batch.
     """
@@ -39,10 +39,10 @@ def validate(
     return {"val_loss": total / number} | {f"val_{name}": value for name, value in score.value().items()}
 
 
-def goodness(row: dict[str, Any], task: Task) -> tuple[float, float]:
-    """What the best epoch has most of: the task's metric, and of equal ones minus the validation loss.
+def validation_score(row: dict[str, Any], task: Task) -> tuple[float, float]:
+    """Return the key that the best epoch maximizes: the task's metric, then minus the validation loss.
 
-    Few examples give few values of a metric: as soon as they part it is 1, long before the network is sure of them.
+    The loss breaks ties: on few examples the metric takes few values, and reaches 1 as soon as the classes separate.
     """
     name, cost = task.monitored, -row["val_loss"]
     metric = cost if name == "val_loss" else row[name]
@@ -50,15 +50,15 @@ def goodness(row: dict[str, Any], task: Task) -> tuple[float, float]:
 
 
 def compare(exact: dict[str, float], quick: dict[str, float], task: Task) -> dict[str, Any]:
-    """The same weights in float32 and in bfloat16: what chooses the best epoch, and whether both agree on it."""
+    """Compare the monitored metric of the same weights in float32 and bfloat16; ``holds`` if they agree."""
     name = task.monitored
     a, b = exact[name], quick[name]
-    alike = abs(a - b) <= TOLERANCE * max(1.0, abs(a)) or (math.isnan(a) and math.isnan(b))
-    return {"metric": name, "float32": a, "bfloat16": b, "tolerance": TOLERANCE, "holds": alike}
+    agree = abs(a - b) <= TOLERANCE * max(1.0, abs(a)) or (math.isnan(a) and math.isnan(b))
+    return {"metric": name, "float32": a, "bfloat16": b, "tolerance": TOLERANCE, "holds": agree}
 
 
 def describe(row: dict[str, Any], epochs: int, best: bool) -> str:
-    """One line about an epoch."""
+    """Describe an epoch in one log line."""
     extra = "".join(f"  {k} {v:.4f}" for k, v in row.items() if k.startswith("val_") and k != "val_loss")
     line = (
         f"epoch {row['epoch']:>3}/{epochs}  train_loss {row['train_loss']:.4f}  val_loss {row['val_loss']:.4f}{extra}"

@@ -250,7 +250,7 @@ def test_augmentations_keep_their_order_and_names_apart() -> None:
         ),
         ("bound", [], [16], "train.patch: [16], but the data are sequences", "leave it out"),
         ("cells", chosen({"name": "shift", "max": 1}), None, "augment: shift is not for images", "allowed: flip"),
-        ("cells", [], [16], "train.patch: [16], but the data are images of 2 dimensions", "give 2 lengths"),
+        ("cells", [], [16], "train.patch: [16], but the images have 2 dimensions", "give 2 lengths"),
         ("cells", [], [16, 16, 16], "train.patch: [16, 16, 16], but", "give 2 lengths"),
     ],
 )
@@ -264,7 +264,7 @@ def test_what_does_not_suit_the_data_is_refused(request, kind, sections, patch, 
 
 @pytest.mark.parametrize("result", [None, torch.zeros(2)])
 def test_augmentations_that_return_no_move_are_refused(result: object) -> None:
-    with pytest.raises(InputError, match=r"augment\.0 mine: returns .* in the place of a Move") as caught:
+    with pytest.raises(InputError, match=r"augment\.0 mine: returns .* instead of a Move") as caught:
         augmented(
             [("0 mine", lambda x, u: (x, result))], torch.zeros(2, 3), {"0 mine": torch.zeros(2, 8)}, torch.arange(2)
         )

@@ -13,7 +13,7 @@ from biocnn.config.registry import REGISTRY
 from biocnn.data.dataset import Dataset
 from biocnn.tasks import Task
 from biocnn.training.batches import make
-from biocnn.training.validation import TOLERANCE, compare, describe, goodness, validate
+from biocnn.training.validation import TOLERANCE, compare, describe, validation_score, validate
 
 TASKS = [pytest.param(task_of(name), id=name) for name in REGISTRY["tasks"]]
 
@@ -44,15 +44,15 @@ def test_goodness_is_undefined_only_below_everything(task: Task) -> None:
     key = task.monitored
     good, bad = (0.1, 0.9) if key == "val_loss" else (0.9, 0.1)
     rows = [{"val_loss": 0.5, key: value} for value in (good, bad, math.nan)]
-    assert sorted(rows, key=lambda row: goodness(row, task), reverse=True) == rows
-    assert goodness(rows[-1], task)[0] == -math.inf
+    assert sorted(rows, key=lambda row: validation_score(row, task), reverse=True) == rows
+    assert validation_score(rows[-1], task)[0] == -math.inf
 
 
 @pytest.mark.parametrize("task", [param for param in TASKS if param.values[0].monitor])
 @pytest.mark.parametrize("value", [1.0, math.nan])
 def test_of_equal_metrics_the_lower_loss_is_better(task: Task, value: float) -> None:
     surer, less_sure, broken = ({"val_loss": loss, task.monitored: value} for loss in (0.014, 0.632, math.nan))
-    assert goodness(surer, task) > goodness(less_sure, task) > goodness(broken, task)
+    assert validation_score(surer, task) > validation_score(less_sure, task) > validation_score(broken, task)
 
 
 def test_validation_of_masks_is_the_mean_dice_of_images(cells: Dataset) -> None:

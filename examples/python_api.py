@@ -1,4 +1,4 @@
-"""The pipeline from Python: train a network of one's own on a stored data set, save it, load it, use it.
+"""The pipeline from Python: train your own network on a stored data set, save it, load it and predict.
 
 snakemake --cores all results/small_net/dataset --config experiments=[examples/small_net.yaml]
 python -m examples.python_api results/small_net/dataset examples/small_net.yaml mine.safetensors

@@ -1,4 +1,4 @@
-"""A network of one's own: the pipeline needs `Name(spatial_dims, in_channels, out_channels, *, settings)`, no more."""
+"""Your own network: all the pipeline needs is `Name(spatial_dims, in_channels, out_channels, *, settings)`."""
 
 from torch import Tensor, nn
 

@@ -23,7 +23,7 @@ from biocnn.models import DeepBind, UNet
 from biocnn.training.batches import make
 from biocnn.training.loop import fit
 from biocnn.training.state import StateFolder
-from biocnn.training.transfer import NOWHERE, Start
+from biocnn.training.transfer import NO_TRANSFER, TransferState
 from biocnn.workflow import cli
 
 CPU = torch.device("cpu")
@@ -68,7 +68,7 @@ def trained(
     augment: Any = None,
     watch: Callable[[int, bool], None] = lambda number, learning: None,
     states: StateFolder | None = None,
-    begun: Start = NOWHERE,
+    transfer: TransferState = NO_TRANSFER,
     **settings: Any,
 ):
     """A network after ``fit``, its history and its log; ``watch`` is told each use of the loss, and which it is."""
@@ -85,7 +85,7 @@ def trained(
         return plain(logits, y)
 
     section = Train(**settings)
-    history = fit(model, *parts, loss, dataset.task, section, seed, lines.append, states, begun=begun)
+    history = fit(model, *parts, loss, dataset.task, section, seed, lines.append, states, transfer=transfer)
     return model, history, lines
 
 

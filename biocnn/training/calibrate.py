@@ -1,4 +1,4 @@
-"""Random settings tried by cross-validation, as DeepBind's authors did; the test part is never looked at."""
+"""Random search of settings by cross-validation, as in DeepBind; the test split is never used."""
 
 import math
 from pathlib import Path
@@ -17,34 +17,35 @@ from biocnn.data.splits import balanced_folds
 from biocnn.training.runs import Log, train_run
 from biocnn.training.validation import validation_score
 
-ORDER = ["score", "tie"]  # of trials, as of epochs
+ORDER = ["score", "tie"]  # sort keys of trials, as of epochs
 
 
 def run_trial(
     settings: Settings, dataset: Dataset, trial: int, part: int, log: Log, state: Path | None = None
 ) -> dict[str, Any]:
-    """Train with the settings of one trial on all inner folds but one, and validate on that one.
+    """Train with the settings of one trial on all inner folds except one, and validate on that one.
 
     Parameters
     ----------
     settings
-        An experiment with all defaults; its section calibrate says what is drawn, and how many inner folds there are.
+        Settings of the experiment, including defaults; section calibrate sets what is drawn and the number of inner
+        folds.
     dataset
-        Its stored data set, of one (outer) fold.
+        Stored data set of one (outer) fold.
     trial
-        From 0, the experiment's own settings.
+        Number of the trial, from 0, which uses the experiment's own settings.
     part
-        The inner fold that validates, from 0.
+        Inner fold to validate on, from 0.
     log
-        Takes one line at a time.
+        Called with each log line.
     state
         As for ``train_run``.
 
     Returns
     -------
     record
-        trial, part, settings (by dotted key), metric, value, score (larger is better) and tie (likewise, of equal
-        scores); these three None where the training diverged, or the metric is not defined; best_epoch, epochs,
+        trial, part, settings (by dotted key), metric, value, score (larger is better) and tie (breaks ties, larger is
+        better); value, score and tie are None if the training diverged or the metric is undefined; best_epoch, epochs,
         seconds.
     """
     section, values = settings.calibrate, drawn(settings, trial)
@@ -61,26 +62,26 @@ def run_trial(
     best = history[history["best"] == 1].iloc[0].to_dict()
     score, tie = validation_score(best, task)
     value = best[task.monitored]
-    found = {"value": float(value), "score": float(score), "tie": float(tie)} if math.isfinite(score) else {}
+    scores = {"value": float(value), "score": float(score), "tie": float(tie)} if math.isfinite(score) else {}
     counts = {"best_epoch": int(best["epoch"]), "epochs": len(history), "seconds": float(history["seconds"].sum())}
-    return {**record, **blank, **found, **counts}
+    return {**record, **blank, **scores, **counts}
 
 
 def inner_fold(dataset: Dataset, part: int, folds: int, group: str, seed: int) -> Dataset:
-    """The data set without its test part: one fold of the groups in train and val validates, the others train.
+    """Split the train and val examples into inner folds: one becomes val, the others train; test is not used.
 
     Parameters
     ----------
     dataset
-        As stored.
+        Data set as stored.
     part
-        The fold that validates, from 0.
+        Inner fold to validate on, from 0.
     folds
-        How many.
+        Number of inner folds.
     group
-        Column whose values are never cut.
+        Column of groups, which are never divided between folds.
     seed
-        Of the folds.
+        Seed of the folds.
     """
     rows = dataset.examples[dataset.examples["split"].isin(["train", "val"])]
     numbers = balanced_folds(rows[group].astype(str), folds, seed)
@@ -89,7 +90,7 @@ def inner_fold(dataset: Dataset, part: int, folds: int, group: str, seed: int) -
 
 
 class _Record(Section):
-    """What ``run_trial`` gives."""
+    """Record of ``run_trial``."""
 
     trial: int
     part: int
@@ -104,45 +105,45 @@ class _Record(Section):
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """What ``run_trial`` gave, from a file; an ``InputError`` where it cannot be."""
+    """Read a record of ``run_trial`` from a file; raises an ``InputError`` if it is invalid."""
     return check(_Record, read_json(path), str(path)).model_dump()
 
 
 def rank_trials(records: list[dict[str, Any]]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Which settings are best: the mean over their inner folds decides, of equal ones the loss, then the first trial.
+    """Rank trials by their mean score over inner folds; the loss, then the trial number break ties.
 
     Parameters
     ----------
     records
-        From ``run_trial``.
+        Records of ``run_trial``.
 
     Returns
     -------
     table, settings
-        One row a trial, the best first: rank, trial, metric, mean, sd, part0, part1, ..., the settings by dotted key,
-        best_epoch (mean), seconds (sum); a trial of which one training failed has no mean, and comes last. And the
-        settings of the best.
+        One row per trial, best first: rank, trial, metric, mean, sd, part0, part1, ..., the settings by dotted key,
+        best_epoch (mean), seconds (sum); a trial with a failed training has no mean and comes last. And the settings of
+        the best trial.
 
     Raises
     ------
     InputError
-        Where no trial has a mean.
+        If no trial has a mean.
     """
     rows = []
-    for trial, found in pd.DataFrame(records).sort_values(["trial", "part"]).groupby("trial"):
-        values = found["value"].astype(float)
-        parts = {f"part{part}": value for part, value in zip(found["part"], values, strict=True)}
+    for trial, runs in pd.DataFrame(records).sort_values(["trial", "part"]).groupby("trial"):
+        values = runs["value"].astype(float)
+        parts = {f"part{part}": value for part, value in zip(runs["part"], values, strict=True)}
         mean = {"mean": values.mean(skipna=False), "sd": values.std(skipna=False)}
-        mean |= found[ORDER].astype(float).mean(skipna=False).to_dict()
-        spent = {"best_epoch": found["best_epoch"].mean(), "seconds": found["seconds"].sum()}
+        mean |= runs[ORDER].astype(float).mean(skipna=False).to_dict()
+        spent = {"best_epoch": runs["best_epoch"].mean(), "seconds": runs["seconds"].sum()}
         rows.append(
-            {"trial": trial, "metric": found["metric"].iloc[0], **mean, **parts, **found["settings"].iloc[0], **spent}
+            {"trial": trial, "metric": runs["metric"].iloc[0], **mean, **parts, **runs["settings"].iloc[0], **spent}
         )
     table = pd.DataFrame(rows).sort_values(ORDER, ascending=False, kind="stable", na_position="last")
     if table["score"].isna().all():
         raise InputError(
             "calibrate: no trial trained well in all of its folds",
-            "lower train.lr in calibrate.draw; or calibrate.folds, if a fold has one class only",
+            "lower train.lr in calibrate.draw, or calibrate.folds if a fold has only one class",
         )
     table.insert(0, "rank", range(1, len(table) + 1))
     best = next(record["settings"] for record in records if record["trial"] == table["trial"].iloc[0])

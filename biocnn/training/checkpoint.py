@@ -1,4 +1,4 @@
-"""Model files: weights, and all that is needed to use them; nothing in a file is ever executed."""
+"""Model files: weights and the metadata needed to use them; nothing in a file is ever executed."""
 
 import json
 import platform
@@ -24,78 +24,78 @@ from biocnn.training.metadata import REMEDY, Metadata, read_metadata
 
 
 def build_model(section: Chosen, facts: Facts) -> nn.Module:
-    """The network that a model section names, sized for the data.
+    """Build the network that a model section names, sized for the data.
 
     Raises
     ------
     InputError
-        Where the name stands for anything but a network (nothing else is called, for the name may come from a file), or
-        the network cannot be made with these settings.
+        If the name is not that of a network class (nothing else is called, because the name may come from a file), or
+        the network cannot be built with these settings.
     """
     found = find("models", section.name)
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        raise InputError(f"model.name: {section.name!r} is no torch.nn.Module", "name a class derived from it")
+        raise InputError(f"model.name: {section.name!r} is not a torch.nn.Module", "name a class derived from it")
     section = with_decided(section, facts)
     settings = ", ".join(f"{key}: {value}" for key, value in section.model_dump(mode="json").items())
     try:
         model = build("models", section, facts.spatial_dims, facts.in_channels, facts.out_channels)
     except (RuntimeError, ValueError, ArithmeticError) as error:
-        raise InputError(f"model: cannot be made: {error}", f"check its settings ({settings})") from error
+        raise InputError(f"model: cannot be built: {error}", f"check its settings ({settings})") from error
     if any(parameter.numel() == 0 for parameter in model.parameters()):
-        raise InputError("model: has layers without weights", f"give widths above 0 ({settings})")
+        raise InputError("model: has layers without weights", f"set widths above 0 ({settings})")
     return to_channels_last(model)
 
 
 def with_decided(section: Chosen, facts: Facts) -> Chosen:
-    """The model section with the widths that were left to the data."""
+    """Return the model section with the widths decided from the data."""
     if getattr(section, "channels", ()) is None and "channels" in facts.decisions:
         return section.model_copy(update={"channels": facts.decisions["channels"].value})
     return section
 
 
 def save_model(path: str | Path, model: nn.Module, meta: Metadata) -> None:
-    """Write weights and metadata, whole or not at all.
+    """Write weights and metadata atomically.
 
     Parameters
     ----------
     path
         A ``.safetensors`` file.
     model
-        Its weights are stored as float32 on the CPU.
+        Network; its weights are stored as CPU tensors.
     """
-    # Copies, because a file cannot hold the weights of layers that share them.
+    # Copies, because safetensors rejects shared weights.
     weights = {key: value.detach().cpu().contiguous().clone() for key, value in model.state_dict().items()}
     with atomic(path) as temporary:
         temporary.write_bytes(_in_order(save(weights, metadata=meta.header())))
 
 
 def _in_order(content: bytes) -> bytes:
-    """The same file with a sorted header: safetensors writes metadata in random order, and equal models differ."""
+    """Sort the header: safetensors writes metadata in random order, so that files of equal models would differ."""
     size = int.from_bytes(content[:8], "little")
     header = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)  # weights start at a multiple of 8 bytes
+    header += b" " * (-len(header) % 8)  # aligns the weights to 8 bytes
     return len(header).to_bytes(8, "little") + header + content[8 + size :]
 
 
 def load_model(path: str | Path, trust: Collection[str] = ()) -> tuple[nn.Module, Metadata]:
-    """Rebuild a network from its file, in evaluation mode, on the CPU.
+    """Load a network from its file, in evaluation mode, on the CPU.
 
     Parameters
     ----------
     trust
-        Modules outside biocnn that may be imported, and so run, if the file names a network of one of them; a package
-        stands for all its modules. They are looked for in the working folder, too.
+        Modules outside biocnn that may be imported, and thus executed, if the file names a network in one of them; a
+        package includes its modules. The working folder is searched, too.
 
     Raises
     ------
     InputError
-        For a missing or damaged file, one of another format, metadata that cannot be, a network of a module that is not
-        trusted, or weights that do not fit the network; all but the last two before anything is made, and these before
-        more memory is taken than the file has bytes.
+        If the file is missing, damaged or of another format, its metadata are invalid, the module of its network is not
+        trusted, or its weights do not fit the network. All but the last two are checked before the network is built,
+        these before it takes more memory than the file has bytes.
     """
     meta = read_metadata(path)
     try:
-        model = _network(meta, _held(path), trust)
+        model = _build_matching(meta, _stored(path), trust)
         weights = load_file(path)
         if not all(value.isfinite().all() for value in weights.values()):
             raise InputError("damaged model file (weights that are NaN or infinite)", REMEDY)
@@ -105,38 +105,40 @@ def load_model(path: str | Path, trust: Collection[str] = ()) -> tuple[nn.Module
     return model.eval(), meta
 
 
-def _held(path: str | Path) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Data type and shape of each tensor in a file, which are not read."""
+def _stored(path: str | Path) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return data type and shape of each tensor in a file, without reading the tensors."""
     with safe_open(path, "pt") as handle:
-        parts = {key: handle.get_slice(key) for key in handle.keys()}  # noqa: SIM118 (no mapping)
-        return {key: (part.get_dtype(), tuple(part.get_shape())) for key, part in parts.items()}
+        tensors = {key: handle.get_slice(key) for key in handle.keys()}  # noqa: SIM118 (no mapping)
+        return {key: (tensor.get_dtype(), tuple(tensor.get_shape())) for key, tensor in tensors.items()}
 
 
-def _network(meta: Metadata, held: dict[str, tuple[str, tuple[int, ...]]], trust: Collection[str]) -> nn.Module:
-    """The network that a file describes, with weights as drawn; they have the shapes of those in the file."""
+def _build_matching(
+    meta: Metadata, stored: dict[str, tuple[str, tuple[int, ...]]], trust: Collection[str]
+) -> nn.Module:
+    """Build the network that a file describes, with initial weights of the stored types and shapes."""
     section, written = meta.experiment.model, meta.versions.get("biocnn", "?")
     name, module = section.name, own_module(section.name)
     if module and not any(module == one or module.startswith(f"{one}.") for one in trust):
         raise InputError(
-            f"its network is {name!r}, and to load it would run the module {module!r}, which is not part of biocnn",
-            f"if you know what is in it: biocnn.load(path, trust=[{module!r}]), or --trust {module}",
+            f"its network is {name!r}; loading it would run the module {module!r}, which is not part of biocnn",
+            f"if you trust it: biocnn.load(path, trust=[{module!r}]), or --trust {module}",
         )
     remedy = f"the file was written by biocnn {written}: use that version, or train again"
-    weights = sum(torch.Size(shape).numel() for _, shape in held.values())
-    # Networks of others may make layers that they throw away.
-    least = (len(held), weights) if not module else (1000 + 10 * len(held), 10**8 + 10 * weights)
+    weights = sum(torch.Size(shape).numel() for _, shape in stored.values())
+    # Networks of others may create layers that they discard.
+    limits = (len(stored), weights) if not module else (1000 + 10 * len(stored), 10**8 + 10 * weights)
     try:
-        with _at_most(*least):
+        with _at_most(*limits):
             model = build_model(choose("models", section.plain(), "model"), meta.facts)
     except InputError as error:
-        raise InputError(f"its network cannot be made: {error.message}", f"{error.remedy}; {remedy}") from error
+        raise InputError(f"its network cannot be built: {error.message}", f"{error.remedy}; {remedy}") from error
     own = {key: (_TYPES.get(value.dtype), tuple(value.shape)) for key, value in model.state_dict().items()}
-    unlike = [key for key in {**own, **held} if own.get(key) != held.get(key)]
-    if unlike:
-        one = unlike[0]
+    different = [key for key in {**own, **stored} if own.get(key) != stored.get(key)]
+    if different:
+        key = different[0]
         raise InputError(
-            f"the weights do not fit {name}: {one} is {_said(held.get(one))}, not {_said(own.get(one))} "
-            f"({len(unlike)} of {len(own)} differ)",
+            f"the weights do not fit {name}: {key} is {_describe(stored.get(key))}, not {_describe(own.get(key))} "
+            f"({len(different)} of {len(own)} differ)",
             remedy,
         )
     return model
@@ -148,13 +150,13 @@ _TYPES = {
 }  # fmt: skip
 
 
-def _said(tensor: tuple[str | None, tuple[int, ...]] | None) -> str:
+def _describe(tensor: tuple[str | None, tuple[int, ...]] | None) -> str:
     return f"{tensor[0]} {list(tensor[1])}" if tensor else "absent"
 
 
 @contextmanager
 def _at_most(tensors: int, values: int) -> Iterator[None]:
-    """Stop the making of a network once it has more weights, before they take memory: settings can ask for any size."""
+    """Limit the weights of networks built in this context, before they take memory: settings can ask for any size."""
     count = [0, 0]
 
     def add(module: nn.Module, name: str, weight: Tensor | None) -> None:
@@ -171,11 +173,11 @@ def _at_most(tensors: int, values: int) -> Iterator[None]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what shapes a result, and the commit where the code lies in a git checkout."""
-    found = {name: version(name) for name in ("biocnn", "torch", "numpy", "pandas", "scikit-image", "snakemake")}
+    """Return versions of the packages that affect results, and the commit if the code is in a git checkout."""
+    packages = {name: version(name) for name in ("biocnn", "torch", "numpy", "pandas", "scikit-image", "snakemake")}
     git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     try:
         commit = subprocess.run(git, capture_output=True, text=True, timeout=5, check=False).stdout.strip()
     except (OSError, subprocess.TimeoutExpired):
         commit = ""
-    return {**found, "python": platform.python_version(), "commit": commit or "unknown"}
+    return {**packages, "python": platform.python_version(), "commit": commit or "unknown"}

@@ -1,7 +1,7 @@
-"""The training loop, for every dimension, task and network; stopped at any moment, it goes on to the same bits.
+"""Training loop for every dimension, task and network; an interrupted run resumes to bit-identical results.
 
-What is random is a function of the seed, the epoch and the example, or of the seed and the step. So weights, moments of
-the optimiser and a few counters are all that a later process needs.
+All randomness is a function of seed, epoch and example, or of seed and step. A later process therefore needs only the
+weights, the optimizer's moments and a few counters.
 """
 
 import math
@@ -25,10 +25,10 @@ from biocnn.training.batches import ImageBatches, SequenceBatches, seed_dropout
 from biocnn.training.optimizer import clip_gradients, lr_factor, make_optimizer
 from biocnn.training.resource_estimate import Pace, memory_errors
 from biocnn.training.state import Progress, StateFolder, copy_weights, pack, unpack
-from biocnn.training.transfer import NOWHERE, Start
-from biocnn.training.validation import compare, describe, validation_score, validate
+from biocnn.training.transfer import NO_TRANSFER, TransferState
+from biocnn.training.validation import compare, describe, validate, validation_score
 
-LOOK_EVERY = 50  # steps between looks at the loss on a GPU, each of which waits for the GPU
+CHECK_EVERY = 50  # steps between checks of the loss on a GPU; each check waits for the GPU
 
 
 def fit(
@@ -42,56 +42,56 @@ def fit(
     log: Callable[[str], None],
     states: StateFolder | None = None,
     processes: Processes = ALONE,
-    begun: Start = NOWHERE,
+    transfer: TransferState = NO_TRANSFER,
 ) -> pd.DataFrame:
-    """Train ``model`` in place and leave it with the weights of its best epoch.
+    """Train ``model`` in place; it ends with the weights of its best epoch.
 
     Parameters
     ----------
     model
-        Its device is where the batches are.
+        Network on the device of the batches.
     train, val
-        Examples to learn from, and to choose the best epoch by.
+        Batches for training, and for choosing the best epoch.
     loss
         ``loss(logits, target) -> scalar``.
     task
-        Kind of target: decides the validation metric.
+        Task; determines the validation metric.
     settings
-        The experiment's section train; precision ``auto`` starts as bfloat16, and is given up for float32 where the
-        validation metrics of the first epoch's weights differ. In ``float32``, what was begun in bfloat16 goes on, too.
+        Section train. Precision ``auto`` starts in bfloat16, and restarts in float32 if the validation metrics of the
+        first epoch's weights differ. Precision ``float32`` also resumes from states in bfloat16.
     seed
-        Order, augmentation and dropout follow from it.
+        Determines order, augmentation and dropout.
     log
-        Takes one line an epoch.
+        Called with each log line.
     states
-        An open folder to save states in and to go on from, in the first process; None: what is stopped is lost.
+        Open folder of states to save to and resume from, in the first process; None: an interrupted run is lost.
     processes
-        Those that share each batch.
-    begun
-        Which layers are held still at first.
+        Processes that share each batch.
+    transfer
+        Determines which layers are frozen at first.
 
     Returns
     -------
     history
-        One row an epoch: epoch, step, lr, train_loss, val_loss, the validation metric, precision (both where it changed
-        within an epoch), seconds, best.
+        One row per epoch: epoch, step, lr, train_loss, val_loss, the validation metric, precision (both if it changed
+        within the epoch), seconds, best.
 
     Raises
     ------
     InputError
-        Where the model's output does not suit the targets; where the loss or its gradient becomes NaN or infinite:
-        names the step, the learning rate and the remedy; where memory is short: names the batch size to try.
+        If the model's output does not suit the targets; if loss or gradient becomes NaN or infinite (names the step,
+        the learning rate and the remedy); if memory runs out (names the batch size to try).
     Interrupted
-        On SIGTERM or SIGINT, once the step under way is done and saved.
+        On SIGTERM or SIGINT, once the current step is done and saved.
     """
-    training = Training(model, train, val, loss, task, settings, seed, log, states, processes, begun)
+    training = Training(model, train, val, loss, task, settings, seed, log, states, processes, transfer)
     with stop_requests() as training.asked, memory_errors(settings):
         return training.run()
 
 
 @dataclass
 class Training:
-    """One training under way, as ``fit`` makes and runs it."""
+    """A training in progress; ``fit`` makes and runs it."""
 
     model: nn.Module
     train: SequenceBatches | ImageBatches
@@ -103,7 +103,7 @@ class Training:
     log: Callable[[str], None]
     states: StateFolder | None
     processes: Processes
-    begun: Start
+    transfer: TransferState
     asked: Callable[[], str] = str
 
     def __post_init__(self) -> None:
@@ -114,19 +114,19 @@ class Training:
         self.first = self.best
         self.steps = len(self._plan())
         self.total = self.steps * self.settings.epochs
-        self.unseen: list[Tensor] = []  # losses and norms of gradients that were not looked at yet
-        self.look_every = 1 if self.device.type == "cpu" else LOOK_EVERY
-        self.clock = self.saved = self.listened = time.monotonic()
+        self.unchecked: list[Tensor] = []  # losses and gradient norms of the steps since the last check
+        self.check_every = 1 if self.device.type == "cpu" else CHECK_EVERY
+        self.clock = self.saved = self.polled = time.monotonic()
         self.pace = Pace(self.total, self.settings, self.device)
 
     def run(self) -> pd.DataFrame:
-        """Go on from the last state, or from the start, to the end."""
+        """Train to the end, from the last state if there is one."""
         self._resume()
-        while not self.progress.over or self.progress.done:  # done: interrupted in the validation of its last steps
+        while not self.progress.over or self.progress.done:  # done: interrupted in the last validation
             if not self.progress.over:
                 self._train_epoch()
             self._end_epoch()
-        self.begun.hold(self.model, self.begun.epochs)
+        self.transfer.freeze(self.model, self.transfer.epochs)
         self.model.load_state_dict(self.best)
         frame = pd.DataFrame(self.progress.history)
         return frame.assign(best=(frame["epoch"] == self.progress.best_epoch).astype(int))
@@ -134,17 +134,17 @@ class Training:
     def _train_epoch(self) -> None:
         p, shares = self.progress, [self.processes.share(index) for index in self._plan()]
         self.model.train()
-        if self.begun.hold(self.model, p.epoch):
+        if self.transfer.freeze(self.model, p.epoch):
             self.network = self.processes.wrap(self.model)
-        # A bar on terminals only (disable=None): the log of a job gets a line an epoch.
+        # disable=None shows the bar on terminals only; the log of a job gets one line per epoch.
         bar = {"desc": f"epoch {p.epoch + 1}", "total": self.steps, "initial": p.done, "leave": False}
         for x, y in tqdm(self.train.load(shares[p.done :]), **bar, disable=None):
             self._step(x, y)
             p.done += 1
             self._tick()
-            if self._listen():
+            if self._poll():
                 break
-        self._look()
+        self._check_finite()
 
     def _step(self, x: Tensor, y: Tensor) -> None:
         p, step = self.progress, self.step
@@ -157,17 +157,17 @@ class Training:
         value = self.loss(logits, y)
         for parameter in self.parameters:
             parameter.grad = None
-        (value * self.processes.number).backward()  # gradients are averaged over processes, and should be summed
-        self.unseen.append(torch.stack([value.detach(), clip_gradients(self.parameters)]))
-        if len(self.unseen) >= self.look_every:
-            self._look()
+        (value * self.processes.number).backward()  # processes average gradients; we need the sum
+        self.unchecked.append(torch.stack([value.detach(), clip_gradients(self.parameters)]))
+        if len(self.unchecked) >= self.check_every:
+            self._check_finite()
         self.optimizer.step()
 
-    def _look(self) -> None:
-        """Read the losses of the last steps; on a CPU before weights are spoiled."""
-        found = torch.stack(self.unseen).tolist() if self.unseen else []
-        self.unseen = []
-        for value, norm in found:
+    def _check_finite(self) -> None:
+        """Check the losses of the last steps; on a CPU before the weights are updated."""
+        pairs = torch.stack(self.unchecked).tolist() if self.unchecked else []
+        self.unchecked = []
+        for value, norm in pairs:
             if not (math.isfinite(value) and math.isfinite(norm)):
                 raise self._diverged(value)
             self.progress.loss_sum += value
@@ -175,24 +175,25 @@ class Training:
     def _diverged(self, value: float) -> Diverged:
         kept = f"; the last good state is kept in {self.states.folder}" if self.states else ""
         what = "gradient is not finite" if math.isfinite(value) else f"loss is {value}"
-        near = f"step {self.step}" if self.look_every == 1 else f"one of {self.look_every} steps to step {self.step}"
+        every = self.check_every
+        where = f"step {self.step}" if every == 1 else f"one of the {every} steps up to step {self.step}"
         return Diverged(
-            f"training diverged: the {what} at {near} (lr {self._lr(self.step):.2e}){kept}",
+            f"training diverged: the {what} at {where} (lr {self._lr(self.step):.2e}){kept}",
             f"lower train.lr (now {self.settings.lr:g}) about tenfold, or set train.precision: float32",
         )
 
-    def _listen(self) -> bool:
-        """Between steps: save from time to time, obey requests to stop; whether the epoch ends here."""
-        asked, late, stop = bool(self.asked()), False, False
-        pause = 60 * self.settings.save_minutes
-        if self.clock - self.listened >= min(1.0, pause):
-            self.listened = self.clock
-            late = self.clock - self.saved >= pause
+    def _poll(self) -> bool:
+        """Save if it is time and handle stop requests, between steps; return whether the epoch ends here."""
+        asked, save, stop = bool(self.asked()), False, False
+        interval = 60 * self.settings.save_minutes
+        if self.clock - self.polled >= min(1.0, interval):
+            self.polled = self.clock
+            save = self.clock - self.saved >= interval
             stop = bool(self._reason_to_end())
-        asked, late, stop = self.processes.agree(asked, late, stop)
+        asked, save, stop = self.processes.agree(asked, save, stop)
         if asked:
             self._leave()
-        if late:
+        if save:
             self._save()
         if stop:
             self.progress.over = self._reason_to_end() or "stopped"
@@ -201,17 +202,17 @@ class Training:
     def _reason_to_end(self) -> str:
         minutes = self.settings.max_minutes
         if self.states and self.states.stop_file.exists():
-            return f"{self.states.stop_file} is there: stopped"
+            return f"stopped: {self.states.stop_file} exists"
         late = minutes and self.progress.seconds >= 60 * minutes
-        return f"train.max_minutes ({minutes:g}) are over: stopped" if late else ""
+        return f"stopped: train.max_minutes ({minutes:g}) reached" if late else ""
 
     def _leave(self) -> None:
         self._save()
-        where = f"saved in {self.states.folder}; run again to go on" if self.states else "nothing was saved"
-        raise Interrupted(f"{self.asked() or 'asked to stop'} at step {self.step}: {where}")
+        where = f"saved in {self.states.folder}; run again to resume" if self.states else "nothing was saved"
+        raise Interrupted(f"{self.asked() or 'stop requested'} at step {self.step}: {where}")
 
     def _leave_if_asked(self) -> None:
-        """Between batches of the validation, which begins anew when the training goes on."""
+        """Stop between batches of a validation, which restarts when the training resumes."""
         if self.processes.number == 1 and self.asked():
             self._leave()
 
@@ -223,21 +224,21 @@ class Training:
             self.model.load_state_dict(self.first)
             self._begin("float32", p.seconds)
             return
-        begun = {"epoch": p.epoch + 1, "step": self.step, "lr": self._lr(self.step - 1)}
-        numbers = ", ".join(dict.fromkeys((p.begun_in or p.precision, p.precision)))
-        row = {**begun, "train_loss": p.loss_sum / p.done, **row, "precision": numbers, "seconds": p.epoch_seconds}
+        now = {"epoch": p.epoch + 1, "step": self.step, "lr": self._lr(self.step - 1)}
+        precision = ", ".join(dict.fromkeys((p.started_in or p.precision, p.precision)))
+        row = {**now, "train_loss": p.loss_sum / p.done, **row, "precision": precision, "seconds": p.epoch_seconds}
         better = not p.history or validation_score(row, self.task) > validation_score(
             p.history[p.best_epoch - 1], self.task
         )
         if better:
             p.best_epoch, self.best = p.epoch + 1, copy_weights(self.model)
         p.history.append(row)
-        p.epoch, p.done, p.loss_sum, p.epoch_seconds, p.begun_in = p.epoch + 1, 0, 0.0, 0.0, ""
+        p.epoch, p.done, p.loss_sum, p.epoch_seconds, p.started_in = p.epoch + 1, 0, 0.0, 0.0, ""
         self.log(describe(row, self.settings.epochs, better))
         p.over = p.over or self.processes.of_first(self._reason_to_end())
         patience = self.settings.patience
         if patience and p.epoch - p.best_epoch >= patience:
-            p.over = p.over or f"no better epoch in {patience}: stopped"
+            p.over = p.over or f"stopped: no better epoch in {patience}"
         if p.over:
             self.log(p.over)
         elif p.epoch == self.settings.epochs:
@@ -245,7 +246,7 @@ class Training:
         self._save()
 
     def _validate(self, precision: str) -> dict[str, float]:
-        """By the first process, while the others wait."""
+        """Validate in the first process, while the others wait."""
         row = None
         if self.processes.rank == 0:
             context = autocast(precision, self.device)
@@ -253,15 +254,15 @@ class Training:
         return self.processes.of_first(row)
 
     def _differs_in_float32(self, row: dict[str, float]) -> bool:
-        found = compare(self._validate("float32"), row, self.task)
-        if found["holds"] or self.progress.precision == "float32":
+        compared = compare(self._validate("float32"), row, self.task)
+        if compared["holds"] or self.progress.precision == "float32":
             return False
-        values = f"{found['bfloat16']:.4f} in bfloat16, {found['float32']:.4f} in float32"
-        self.log(f"{found['metric']} is {values}: training anew in float32")
+        values = f"{compared['bfloat16']:.4f} in bfloat16, {compared['float32']:.4f} in float32"
+        self.log(f"{compared['metric']} is {values}: restarting in float32")
         return True
 
     def _begin(self, precision: str, seconds: float = 0.0) -> None:
-        """Set everything that training changes, but for the model's weights, to its start."""
+        """Initialize everything that training changes, except the model's weights."""
         self.progress = Progress(precision, seconds=seconds)
         self.optimizer = make_optimizer(self.parameters, self.settings.weight_decay)
         self.best = copy_weights(self.model)
@@ -276,21 +277,21 @@ class Training:
             self.best = unpack(tensors, self.model, self.optimizer)
         except (RuntimeError, TypeError, ValueError, LookupError) as error:
             where = self.states.folder if self.states else "its folder"
-            raise InputError(f"{where}: a state that is not of this training ({error})", "delete the folder") from error
-        self.log(f"going on from step {self.step} of {self.total}, saved by an earlier process")
+            raise InputError(f"{where}: the state is not of this training ({error})", "delete the folder") from error
+        self.log(f"resuming from step {self.step} of {self.total}, saved by an earlier process")
         p = self.progress
         if p.precision == "bfloat16" and self.settings.precision == "float32" and (p.done or not p.over):
-            p.precision, p.begun_in = "float32", "bfloat16" if p.done else ""
-            self.log("warning: in float32 from here on: it was begun in bfloat16, which is slow on this machine")
+            p.precision, p.started_in = "float32", "bfloat16" if p.done else ""
+            self.log("warning: continuing in float32: the run started in bfloat16, which is slow on this machine")
 
     def _save(self) -> None:
-        self._look()
+        self._check_finite()
         self.saved = self.clock
         if self.states:
             self.states.save(pack(self.model, self.best, self.optimizer), asdict(self.progress))
 
     def _tick(self) -> None:
-        """Count the time since the last call."""
+        """Add up the time since the last call."""
         now = time.monotonic()
         spent, self.clock = now - self.clock, now
         self.progress.seconds += spent
@@ -304,7 +305,7 @@ class Training:
 
     @property
     def step(self) -> int:
-        """Steps that are done, over all epochs."""
+        """Completed steps over all epochs."""
         return self.progress.epoch * self.steps + self.progress.done
 
     def _lr(self, step: int) -> float:

@@ -1,4 +1,4 @@
-"""What a model file says of itself, checked field by field before anything is made of it."""
+"""Metadata of model files, validated field by field before use."""
 
 import json
 from pathlib import Path
@@ -13,10 +13,10 @@ from biocnn.tasks.facts import Decision, Facts, Frozen
 from biocnn.tasks.inputs import make_input
 
 FORMAT = "1"
-LARGEST = 10_000_000  # of the JSON, in bytes; that of real files has some thousands
-REMEDY = "copy it again, or train again; a file that biocnn wrote and nobody changed can be read"
+LARGEST = 10_000_000  # bytes of JSON; real files have some thousands
+REMEDY = "copy the file again, or train again; unchanged files written by biocnn are readable"
 
-_ALL = ConfigDict(extra="allow")  # what is not used is for people to read, or of another version
+_ALL = ConfigDict(extra="allow")  # unused fields are for people to read, or from another version
 Count = Annotated[int, Field(ge=1, le=2**31)]
 Number = Annotated[float, Field(gt=-1e30, lt=1e30)]  # fits float32
 
@@ -39,22 +39,22 @@ class _Named(Frozen):
 
 
 class Trained(Frozen):
-    """The settings of the training; those that predictions do not need are kept as they are."""
+    """Settings of the training; those that predictions do not need are kept unchecked."""
 
     model_config = _ALL
-    model: _Named  # its settings are checked by the network's own schema, when it is made
+    model: _Named  # the schema of the network checks its settings
     data: _Data = _Data()
     train: _Train = _Train()
 
 
 class Precision(Frozen):
-    """In which numbers a network was trained, and may predict; what validation was in both."""
+    """Precision in which a network was trained and predicts, with the validation metric in both."""
 
     model_config = ConfigDict(allow_inf_nan=True)
     train: str = "float32"
     predict: Literal["float32", "bfloat16"] = "float32"
     asked: str = ""
-    reason: str = ""  # why it was not trained in the numbers that were asked for
+    reason: str = ""  # why it was not trained in the precision asked for
     metric: str = ""
     float32: float | None = None
     bfloat16: float | None = None
@@ -62,7 +62,7 @@ class Precision(Frozen):
 
 
 class Postprocess(Frozen):
-    """Settings of ``biocnn.tasks.watershed.label_instances``, or none of them."""
+    """Settings of ``biocnn.tasks.watershed.label_instances``."""
 
     model_config = ConfigDict(extra="forbid")
     mask_threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
@@ -73,28 +73,28 @@ class Postprocess(Frozen):
 
 
 class TargetUnit(Frozen):
-    """What the targets of each output were measured in: mean and standard deviation of the training part."""
+    """Unit of the targets: mean and standard deviation of each output on the training split."""
 
     mean: list[Number]
     sd: list[Annotated[float, Field(gt=0, lt=1e30)]]
 
 
 class Metadata(Frozen):
-    """All that is kept beside the weights of a network."""
+    """All that a model file contains in addition to weights."""
 
     experiment: Trained
     facts: Facts
-    decisions: dict[str, Decision] = Field({})  # all that was left to the data, or given in its place
+    decisions: dict[str, Decision] = Field({})  # settings decided from the data, or given by the user
     seed: int = 1
     fold: Annotated[int, Field(ge=0)] = 0
-    deterministic: bool = True  # whether another training gives the same bits
+    deterministic: bool = True  # whether repeated trainings are bit-identical
     precision: Precision = Precision()
     temperature: list[Annotated[float, Field(ge=1e-6, le=1e6)]] = Field([])
-    target_unit: TargetUnit | None = None  # of regression
-    recall: list[list[Annotated[float, Field(ge=0, le=1)]]] | None = None  # of each output, see `runs.recall_levels`
+    target_unit: TargetUnit | None = None  # regression only
+    recall: list[list[Annotated[float, Field(ge=0, le=1)]]] | None = None  # per output, see `runs.recall_levels`
     postprocess: Postprocess = Postprocess()
-    best_epoch: dict[str, Any] = Field({})  # its line of the history
-    start: dict[str, Any] = Field({})  # where the first weights are from, see `transfer.Start`
+    best_epoch: dict[str, Any] = Field({})  # its row of the history
+    start: dict[str, Any] = Field({})  # source of the initial weights, see `transfer.TransferState`
     versions: dict[str, str] = Field({})
 
     @model_validator(mode="after")
@@ -105,29 +105,29 @@ class Metadata(Frozen):
         if make_input(facts).channels is None:
             _agree_on_images(facts)
         number = len(self.temperature)
-        _require(number in (0, 1, facts.out_channels), f"{number} temperatures of {facts.out_channels} outputs")
+        _require(number in (0, 1, facts.out_channels), f"{number} temperatures for {facts.out_channels} outputs")
         if self.target_unit:
             for values in (self.target_unit.mean, self.target_unit.sd):
-                _require(len(values) == facts.out_channels, "target_unit needs a number an output")
-            _require(make_task(facts).standardised, f"target_unit of task {facts.task}")
-        _require(self.recall is None or len(self.recall) == facts.out_channels, "recall needs levels an output")
-        _require(len({len(levels) for levels in self.recall or [] if levels}) < 2, "recall needs as many levels each")
+                _require(len(values) == facts.out_channels, "target_unit needs one number per output")
+            _require(make_task(facts).standardised, f"target_unit does not apply to task {facts.task}")
+        _require(self.recall is None or len(self.recall) == facts.out_channels, "recall needs levels for each output")
+        _require(len({len(levels) for levels in self.recall or [] if levels}) < 2, "recall needs equally many levels")
         patch = self.experiment.train.patch
-        _require(patch is None or len(patch) == facts.spatial_dims, "train.patch needs a number a dimension")
+        _require(patch is None or len(patch) == facts.spatial_dims, "train.patch needs one number per dimension")
         return self
 
     def header(self) -> dict[str, str]:
-        """As it stands in a file: JSON by key."""
+        """Return the header of a model file: JSON by key."""
         return {key: json.dumps(value) for key, value in {"format": FORMAT, **self.plain()}.items()}
 
 
 def _agree_on_images(facts: Facts) -> None:
-    """What was measured, and predictions cannot do without."""
-    _require(len(facts.channels) == facts.in_channels, f"{len(facts.channels)} names of {facts.in_channels} channels")
+    """Check the facts that predictions on images need."""
+    _require(len(facts.channels) == facts.in_channels, f"{len(facts.channels)} names for {facts.in_channels} channels")
     _require(facts.normalise == "image" or facts.intensity is not None, "intensity is missing")
     if "patch" in facts.decisions:
         sides = TypeAdapter(list[Count]).validate_python(facts.decisions["patch"].value, strict=True)
-        _require(len(sides) == facts.spatial_dims, "decisions.patch needs a number a dimension")
+        _require(len(sides) == facts.spatial_dims, "decisions.patch needs one number per dimension")
 
 
 def _require(holds: bool, otherwise: str) -> None:
@@ -136,13 +136,12 @@ def _require(holds: bool, otherwise: str) -> None:
 
 
 def read_metadata(path: str | Path) -> Metadata:
-    """What a model file says of itself, without its weights.
+    """Read the metadata of a model file, without its weights.
 
     Raises
     ------
     InputError
-        For a missing or damaged file, one of another format, and where a field is missing, of another type, or cannot
-        be; names all of them.
+        If the file is missing, damaged or of another format, or fields are missing or invalid; names up to 5 of them.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -154,7 +153,7 @@ def read_metadata(path: str | Path) -> Metadata:
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: damaged model file ({error})", REMEDY) from error
     if "facts" not in header or "experiment" not in header:
-        raise InputError(f"{path}: not a model file of biocnn", "give model.safetensors of a run")
+        raise InputError(f"{path}: not a model file of biocnn", "give the model.safetensors of a run")
     if header.get("format") != json.dumps(FORMAT):
         found = header.get("format", "none")
         raise InputError(
@@ -166,6 +165,6 @@ def read_metadata(path: str | Path) -> Metadata:
         return Metadata.model_validate({key: json.loads(value) for key, value in header.items()})
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:5]]
-        raise InputError(f"{path}: metadata that cannot be used: {'; '.join(faults)}", REMEDY) from error
+        raise InputError(f"{path}: invalid metadata: {'; '.join(faults)}", REMEDY) from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: damaged model file ({error})", REMEDY) from error

@@ -1,4 +1,4 @@
-"""What a training will need, told before it runs long: memory, and time."""
+"""Early estimates of the memory and time that a training needs."""
 
 import copy
 import os
@@ -16,14 +16,14 @@ from biocnn.losses import Loss
 from biocnn.nn.precision import in_float32
 
 DAY = 24 * 3600.0
-TIMED = 20  # steps after which the time for all can be told
-SHORT = ("can't allocate memory", "bad_alloc", "ALLOC_FAILED")  # what libraries say where memory is short
+TIMED = 20  # steps timed for the estimate
+SHORT = ("can't allocate memory", "bad_alloc", "ALLOC_FAILED")  # messages of libraries that run out of memory
 
 
 def memory_bytes(
     model: nn.Module, loss: Loss, x: Tensor, y: Tensor, batch_size: int, autocast: Callable[[], torch.autocast]
 ) -> int:
-    """What a step of training takes at its peak, from steps with two examples and with four; and what stays.
+    """Estimate the peak memory of training in bytes, by extrapolation from steps with two and four examples.
 
     Parameters
     ----------
@@ -42,12 +42,12 @@ def memory_bytes(
 
     two, four = peak(1), peak(2)
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    # Beside the gradients, which the step has made: weights, two moments, the first weights and the best.
+    # The peak includes gradients; add weights, two moments, initial weights and best weights.
     return int(two + (four - two) / len(x) * (batch_size - len(x)) + 5 * weights)
 
 
 def resident_bytes(device: torch.device) -> int:
-    """What this process holds on the device now; 0 where the system does not tell."""
+    """Return the bytes that this process holds on the device; 0 if unknown."""
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
     try:
@@ -58,14 +58,14 @@ def resident_bytes(device: torch.device) -> int:
 
 
 class Pace:
-    """Times the first steps of a training, and tells what all of them will take.
+    """Timer of the first steps of a training, from which it forecasts the total time.
 
     Parameters
     ----------
     total
-        Steps of the training.
+        Number of steps of the training.
     settings
-        Its section train.
+        Section train of the experiment.
     """
 
     def __init__(self, total: int, settings: Train, device: torch.device) -> None:
@@ -73,38 +73,38 @@ class Pace:
         self.times: list[float] = []
 
     def tell(self, seconds: float, left: int) -> list[str]:
-        """Lines about the time to come, once ``TIMED`` steps are done; of each, its time and how many are left."""
+        """Record the time of a step, with ``left`` to go; return log lines with a forecast after ``TIMED`` steps."""
         if len(self.times) == TIMED:
             return []
         self.times.append(seconds)
         if len(self.times) < TIMED:
             return []
-        # The median, for the first steps are slow and a validation may lie between.
+        # The median, because the first steps are slow and one may include a validation.
         return forecast(statistics.median(self.times), left, self.total, self.settings, self.device)
 
 
 def forecast(step_seconds: float, left: int, total: int, settings: Train, device: torch.device) -> list[str]:
-    """Lines about the time that the steps that are left take, of all; with a warning where that is long."""
+    """Return log lines with the time of the remaining steps, and a warning if it is long."""
     seconds, whole = step_seconds * left, step_seconds * total
     step = f"{step_seconds * 1e3:.3g} ms" if step_seconds < 0.9995 else f"{step_seconds:.3g} s"
-    lines = [f"{step} a step: about {duration(seconds)} to go, and validation"]
+    lines = [f"{step} per step: about {duration(seconds)} left, plus validation"]
     minutes = settings.max_minutes
     if minutes and whole > minutes * 60:
         epochs = max(1, int(settings.epochs * minutes * 60 / whole))
         lines.append(
-            f"warning: train.max_minutes ({minutes:g}) will end it before the learning rate has fallen; "
+            f"warning: train.max_minutes ({minutes:g}) will end the training before the learning rate has fallen; "
             f"set train.epochs: {epochs}"
         )
     elif seconds > DAY and device.type == "cpu":
         lines.append(
-            f"warning: this will take {duration(seconds)} on this CPU; train on a GPU (gpus: 1), or set "
-            f"train.max_minutes, fewer train.epochs, or a smaller model"
+            f"warning: training will take {duration(seconds)} on this CPU; use a GPU (gpus: 1), set "
+            f"train.max_minutes, or choose fewer train.epochs or a smaller model"
         )
     return lines
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words."""
+    """Format seconds in a readable unit."""
     for unit, size in (("days", DAY), ("hours", 3600.0), ("minutes", 60.0)):
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"
@@ -113,7 +113,7 @@ def duration(seconds: float) -> str:
 
 @contextmanager
 def memory_errors(settings: Train) -> Iterator[None]:
-    """Within, running out of memory (of the GPU, or of this machine) names the setting to lower."""
+    """Turn out-of-memory errors, of GPU or host, into an ``InputError`` that names the setting to lower."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -123,8 +123,8 @@ def memory_errors(settings: Train) -> Iterator[None]:
         size, patch = settings.batch_size, settings.patch
         smaller = f"[{', '.join(str(max(16, n // 2)) for n in patch)}]" if patch else "half as long on each side"
         remedy = f"train.batch_size: {size // 2}" if size > 1 else f"train.patch: {smaller}"
-        first = (str(error) or type(error).__name__).splitlines()[0]  # Python's own has no message
+        first = (str(error) or type(error).__name__).splitlines()[0]  # MemoryError has no message
         raise InputError(
             f"out of memory: {first}",
-            f"set {remedy}, narrower model.channels, or fewer other jobs",
+            f"set {remedy}, use narrower model.channels, or run fewer jobs at once",
         ) from error

@@ -1,4 +1,4 @@
-"""One training of an experiment, from a stored data set to a network that can be saved and used."""
+"""One training run of an experiment, from a stored data set to a network to save and use."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -25,7 +25,7 @@ from biocnn.nn.precision import SLOW, autocast, fast_bfloat16, numbers_for
 from biocnn.tasks import Task
 from biocnn.tasks.facts import BySplit
 from biocnn.tasks.temperature import remarks
-from biocnn.training import batches, transfer
+from biocnn.training import batches
 from biocnn.training.checkpoint import build_model, save_model, versions
 from biocnn.training.fingerprint import fingerprint
 from biocnn.training.forward import default_device, logits_of, predict_batches
@@ -34,10 +34,11 @@ from biocnn.training.metadata import Metadata, Precision, read_metadata
 from biocnn.training.resource_estimate import memory_bytes, memory_errors, resident_bytes
 from biocnn.training.state import StateFolder
 from biocnn.training.target_unit import in_unit, target_unit
+from biocnn.training.transfer import transfer_weights
 from biocnn.training.validation import compare, validate
 
 Log = Callable[[str], None]
-SHIFT = 5  # bp from one place at which a positive is seen to the next
+SHIFT = 5  # bp between the windows around a positive
 
 
 def train_run(
@@ -50,42 +51,42 @@ def train_run(
     processes: Processes = ALONE,
     files: tuple[Path, Path] | None = None,
 ) -> tuple[nn.Module, pd.DataFrame, Metadata]:
-    """Train on the training part, choose the epoch (and how maps become objects) on the validation part.
+    """Train on the training split; choose the epoch and the postprocessing of maps on the validation split.
 
     Parameters
     ----------
     settings
-        An experiment with all defaults, as ``biocnn.config.experiment.load(path).settings`` gives it.
+        Settings of the experiment, including defaults, e.g. ``biocnn.config.experiment.load(path).settings``.
     dataset
-        Its stored data set.
+        Stored data set of the experiment.
     seed
-        Of the first weights, the order of examples, augmentation and dropout.
+        Seed of initial weights, order of examples, augmentation and dropout.
     network
-        Trained instead of the one that ``settings.model`` names; name its class there all the same, as
-        ``package.module:Name``, so that the model file can be loaded.
+        Network to train instead of the one that ``settings.model`` names. ``settings.model`` must still name its class,
+        as ``package.module:Name``, so that the model file can be loaded.
     log
-        Takes one line at a time.
+        Called with each log line.
     state
-        Folder for what is needed to go on after an interruption; None: nothing is saved on the way. Without ``files``,
-        ``biocnn.training.state.clear(state)`` frees the space once the model is saved.
+        Folder of the states from which an interrupted training resumes; None: no states are saved. Without ``files``,
+        call ``biocnn.training.state.clear(state)`` once the model is saved.
     processes
-        Those that train together; all of them call this.
+        Processes that train together; all of them call this function.
     files
-        Model file and table of the history, to be written before another process may train the same run. States are
-        removed then, and links to both kept in their place: the next identical training ends at once, with these.
+        Model file and history table, written before another process may train the same run. Links to both then replace
+        the states, and the next identical training returns them at once.
 
     Returns
     -------
     network, history, meta
-        The network with its best weights; one row an epoch; what ``biocnn.training.checkpoint.save_model`` stores
-        beside them. Temperature and the unit of targets are in ``meta``, for ``biocnn.load`` to apply: of numbers, the
-        network gives how many standard deviations of the training part they are from its mean.
+        The network with its best weights; the history, one row per epoch; the metadata for
+        ``biocnn.training.checkpoint.save_model``. ``biocnn.load`` applies temperature and target unit from ``meta``;
+        the returned network itself predicts regression targets in standard deviations from the training mean.
 
     Raises
     ------
     InputError, Interrupted
-        As ``biocnn.training.loop.fit``; and where another process took this one for dead. One that trains the same run
-        is waited for.
+        As in ``biocnn.training.loop.fit``, and if another process took over the lock of this run. The function waits
+        for a process that trains the same run.
     """
     facts, task = dataset.facts, dataset.task
     check_strands(settings, facts.alphabet)
@@ -97,41 +98,43 @@ def train_run(
     device = default_device()
     torch.manual_seed(seed)
     network = network or build_model(settings.model, facts)
-    begun = transfer.start(network, section, log)
+    transfer = transfer_weights(network, section, log)
     network.to(device)
-    parts = [dataset.rows(part) for part in ("train", "val")]
-    train = batches.make(dataset, parts[0], device, augment, section.patch, section.workers, section.foreground or 0.0)
-    val = batches.make(dataset, parts[1], device)
-    for name in task.without_metric(dataset.y[row] for row in parts[1]):
-        log(f"{name}: the validation part has no two values of it: left out of {task.monitored}")
+    train_rows, val_rows = dataset.rows("train"), dataset.rows("val")
+    train = batches.make(
+        dataset, train_rows, device, augment, section.patch, section.workers, section.foreground or 0.0
+    )
+    val = batches.make(dataset, val_rows, device)
+    for name in task.without_metric(dataset.y[row] for row in val_rows):
+        log(f"{name}: only one value in the validation split: left out of {task.monitored}")
     loss = task.make_loss(settings.loss, section.class_weights, device)
-    unit = target_unit(dataset.y.stacked(parts[0])) if task.standardised else None
+    unit = target_unit(dataset.y.stacked(train_rows)) if task.standardised else None
     loss = in_unit(loss, unit, device) if unit else loss
     plan = train.plan(seed, 0, section.batch_size, section.steps_per_epoch)
     x, y = train.get(plan[0][:2])
     with memory_errors(section):
         section = section.model_copy(update={"precision": numbers_for(section.precision, network, x)})
         if (asked := settings.train.precision) == "bfloat16" != section.precision:
-            log(f"warning: train.precision is {asked}, and this machine has no instructions for it: float32 is used")
+            log(f"warning: train.precision is {asked}, but this machine has no instructions for it: using float32")
         deterministic, memory = try_step(network, loss, x, y, section, processes, log)
     announce(network, section, facts.n, len(plan), memory, device, processes, log)
     mark = fingerprint(settings, dataset, seed, network, processes.number)
     with StateFolder(state, mark, log) if state and processes.rank == 0 else nullcontext() as states:
         if processes.of_first(bool(files and states and states.put_back(files))):
-            log(f"this training was finished before, with the same settings, code and data: see {state}")
-            return _written(network, *files)
-        history = fit(network, train, val, loss, task, section, seed, log, states, processes, begun)
+            log(f"already trained with the same settings, code and data: see {state}")
+            return _read_files(network, *files)
+        history = fit(network, train, val, loss, task, section, seed, log, states, processes, transfer)
         precision = choose_precision(network, val, loss, task, settings.train.precision, history["precision"])
         log(describe_precision(precision))
-        found = predict_batches(network, val, task, precision.predict)
-        postprocess = task.tune(found, (dataset.labels[row][0] for row in parts[1]))
+        predictions = predict_batches(network, val, task, precision.predict)
+        postprocess = task.tune(predictions, (dataset.labels[row][0] for row in val_rows))
         if postprocess:
-            log(f"objects are made with {postprocess}")
-        measured = {"start": begun.record, "target_unit": unit}  # where there are any
-        if temperature := choose_temperature(network, val, task, len(parts[1]), precision.predict):
+            log(f"postprocessing: {postprocess}")
+        measured = {"start": transfer.record, "target_unit": unit}
+        if temperature := choose_temperature(network, val, task, len(val_rows), precision.predict):
             measured["temperature"] = temperature
-            said = zip(temperature, remarks(temperature), strict=True)
-            log("temperature " + ", ".join(f"{value:.3g}" + f" ({why})" * bool(why) for value, why in said))
+            remarked = zip(temperature, remarks(temperature), strict=True)
+            log("temperature " + ", ".join(f"{value:.3g}" + f" ({why})" * bool(why) for value, why in remarked))
         if task.positives and dataset.input.scanned:
             measured["recall"] = recall_levels(network, val, temperature, precision.predict)
         meta = Metadata(
@@ -143,7 +146,7 @@ def train_run(
             deterministic=deterministic,
             precision=precision,
             postprocess=postprocess,
-            # Without the time it took, so that the same training gives the same file.
+            # Without the time, so that identical trainings give identical files.
             best_epoch=history[history["best"] == 1].drop(columns="seconds").iloc[0].to_dict(),
             versions=versions(),
             **{key: value for key, value in measured.items() if value},
@@ -151,26 +154,26 @@ def train_run(
         if files and processes.rank == 0:
             if states:
                 states.lock.confirm()
-            _write(network, history, meta, *files)
+            _write_files(network, history, meta, *files)
             if states:
-                states.close(files if _ended_by_itself(history, section) else ())
+                states.close(files if _completed(history, section) else ())
     return network, history, meta
 
 
-def _write(network: nn.Module, history: pd.DataFrame, meta: Metadata, model: Path, table: Path) -> None:
+def _write_files(network: nn.Module, history: pd.DataFrame, meta: Metadata, model: Path, table: Path) -> None:
     with atomic(table) as path:
         history.to_csv(path, sep="\t", index=False)
     save_model(model, network, meta)
 
 
-def _written(network: nn.Module, model: Path, table: Path) -> tuple[nn.Module, pd.DataFrame, Metadata]:
-    """What ``train_run`` gives, from its files."""
+def _read_files(network: nn.Module, model: Path, table: Path) -> tuple[nn.Module, pd.DataFrame, Metadata]:
+    """Return the results of ``train_run`` from its files."""
     network.load_state_dict(load_file(model))
     return network, pd.read_csv(table, sep="\t"), read_metadata(model)
 
 
-def _ended_by_itself(history: pd.DataFrame, section: Train) -> bool:
-    """Whether the settings ended it, not the clock or a request to stop: those say nothing of the next training."""
+def _completed(history: pd.DataFrame, section: Train) -> bool:
+    """Return whether epochs or patience ended the training, not a time limit or stop file, which may not recur."""
     since = len(history) - 1 - int(history["best"].argmax())
     return len(history) >= section.epochs or bool(section.patience and since >= section.patience)
 
@@ -185,9 +188,9 @@ def announce(
     processes: Processes,
     log: Log,
 ) -> None:
-    """Say what is about to be done."""
+    """Log what is about to be trained."""
     weights = sum(p.numel() for p in network.parameters())
-    log("examples: " + ", ".join(f"{n:,} {part}" for part, n in counts))
+    log("examples: " + ", ".join(f"{n:,} {split}" for split, n in counts))
     log(
         f"{weights:,} weights; {device.type}, {section.threads} threads, "
         + (f"{processes.number} processes, " if processes.number > 1 else "")
@@ -205,25 +208,25 @@ def try_step(
     processes: Processes,
     log: Log,
 ) -> tuple[bool, int]:
-    """Whether training is deterministic, and the bytes that a step takes, from a step with two examples."""
-    start = autocast("float32" if section.precision == "float32" else "bfloat16", x.device)
+    """Try a step with two examples; return whether training is deterministic, and its estimated memory in bytes."""
+    context = autocast("float32" if section.precision == "float32" else "bfloat16", x.device)
     share = -(-section.batch_size // processes.number)
-    return _deterministic(section.deterministic, partial(memory_bytes, network, loss, x, y, share, start), log)
+    return _deterministic(section.deterministic, partial(memory_bytes, network, loss, x, y, share, context), log)
 
 
 def _deterministic(wanted: bool, attempt: Callable[[], int], log: Log) -> tuple[bool, int]:
-    """Ask torch for deterministic algorithms, unless this network has a step that has none; what the attempt gives."""
-    # Without the first, cuBLAS sums in any order; the second would fill memory that is overwritten anyhow.
+    """Make torch deterministic if the network permits; return whether it is, and the result of the attempt."""
+    # cuBLAS needs the first to sum in a fixed order. The second avoids filling memory that is overwritten anyway.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.utils.deterministic.fill_uninitialized_memory = False
-    # As torch.use_deterministic_algorithms, which takes 2 seconds to load a compiler first.
+    # Equivalent to torch.use_deterministic_algorithms, which loads a compiler first (2 seconds).
     torch.set_deterministic_debug_mode("error" if wanted else "default")
     try:
         return wanted, attempt()
     except RuntimeError as error:
         if not wanted or "deterministic" not in str(error):
             raise
-        log(f"warning: {str(error).split('.')[0]}: another training will give other bits")
+        log(f"warning: {str(error).split('.')[0]}: repeated trainings will differ slightly")
     torch.set_deterministic_debug_mode("default")
     return False, attempt()
 
@@ -236,28 +239,28 @@ def choose_precision(
     asked: str,
     epochs: Iterable[str],
 ) -> Precision:
-    """In which numbers it was trained, and may predict: bfloat16 where validation is the same as in float32.
+    """Return the precision of the training, and of predictions: bfloat16 if it validates as well as float32.
 
-    ``epochs`` are those of the history, each perhaps with several; where bfloat16 was given up for want of
-    instructions, ``reason`` says so.
+    ``epochs`` are the precisions of the epochs, each one or several. If bfloat16 was given up because the machine has
+    no instructions for it, ``reason`` says so.
     """
-    trained = ", ".join(dict.fromkeys(word for numbers in epochs for word in numbers.split(", ")))
-    found = {"train": trained, "predict": "float32"}
+    trained = ", ".join(dict.fromkeys(name for precision in epochs for name in precision.split(", ")))
+    fields = {"train": trained, "predict": "float32"}
     if trained != "bfloat16" and "bfloat16" in (asked, *trained.split(", ")):
-        found |= {"asked": asked, "reason": SLOW}
+        fields |= {"asked": asked, "reason": SLOW}
     device = next(network.parameters()).device
     if "bfloat16" not in trained or not fast_bfloat16(device):
-        return Precision(**found)
+        return Precision(**fields)
     rows = [validate(network, val, loss, task, autocast(p, device)) for p in ("float32", "bfloat16")]
     compared = compare(*rows, task)
-    return Precision(**found | {"predict": "bfloat16" if compared.pop("holds") else "float32", **compared})
+    return Precision(**fields | {"predict": "bfloat16" if compared.pop("holds") else "float32", **compared})
 
 
 @torch.inference_mode()
 def choose_temperature(
     network: nn.Module, val: batches.SequenceBatches | batches.ImageBatches, task: Task, number: int, precision: str
 ) -> list[float]:
-    """The temperature of a network, from all ``number`` examples of the validation part."""
+    """Fit the temperature of a network on all ``number`` examples of the validation split."""
     network.eval()
     return task.temperature(((logits_of(network, x, precision), y) for x, y in val.plain()), number)
 
@@ -266,33 +269,33 @@ def choose_temperature(
 def recall_levels(
     network: nn.Module, val: batches.SequenceBatches, temperatures: list[float], precision: str
 ) -> list[list[float]]:
-    """What 100%, 99%, ..., 0% of the positives of the validation part reach in a scan, which sees them at many places.
+    """Return the probabilities that 100%, 99%, ..., 0% of the positives of the validation split reach in a scan.
 
-    A positive reaches the largest probability of all windows that lie up to its flanks beside it, 5 bp apart.
+    A scan sees a positive in many windows; it reaches the maximum over windows shifted by 5 bp, up to its flanks.
 
     Returns
     -------
     levels
-        For each output 101 probabilities, ascending; none where it has no positive.
+        101 ascending probabilities for each output; an empty list if it has no positives.
     """
     network.eval()
     length, divisor = val.codes.shape[1] - 2 * val.flank, torch.tensor(temperatures, device=val.codes.device)
     shifts = range(val.flank % SHIFT, 2 * val.flank + 1, SHIFT)
-    found = []
+    maxima = []
     for codes in val.codes.split(batches.BATCH):
-        seen = [logits_of(network, one_hot(codes[:, at : at + length]), precision) for at in shifts]
-        found.append((torch.stack(seen).amax(0) / divisor).sigmoid().cpu().double().numpy())
-    p, y = np.concatenate(found), val.y.cpu().numpy()
+        logits = [logits_of(network, one_hot(codes[:, at : at + length]), precision) for at in shifts]
+        maxima.append((torch.stack(logits).amax(0) / divisor).sigmoid().cpu().double().numpy())
+    p, y = np.concatenate(maxima), val.y.cpu().numpy()
     positives = [p[y[:, k] == 1, k] for k in range(y.shape[1])]
     return [np.quantile(one, np.linspace(0, 1, 101)).round(6).tolist() if len(one) else [] for one in positives]
 
 
-def describe_precision(found: Precision) -> str:
-    """One line for the log."""
-    said = f"trained in {found.train}"
-    if found.reason:
-        said = f"warning: {said}, where train.precision is {found.asked}: {found.reason}"
-    if not found.metric:
-        return said
-    values = f"{found.metric} {found.bfloat16:.4f}, in float32 {found.float32:.4f}"
-    return f"{said}: {values} (tolerance {found.tolerance:g}); predicts in {found.predict}"
+def describe_precision(precision: Precision) -> str:
+    """Describe a precision in one log line."""
+    line = f"trained in {precision.train}"
+    if precision.reason:
+        line = f"warning: {line}, although train.precision is {precision.asked}: {precision.reason}"
+    if not precision.metric:
+        return line
+    values = f"{precision.metric} {precision.bfloat16:.4f}, in float32 {precision.float32:.4f}"
+    return f"{line}: {values} (tolerance {precision.tolerance:g}); predicts in {precision.predict}"

@@ -1,4 +1,4 @@
-"""States of a training under way: written whole, checked when read, the last but one kept."""
+"""Saved states of a training in progress: written atomically, verified when read; the last two are kept."""
 
 import hashlib
 import json
@@ -19,23 +19,23 @@ from biocnn.core.lock import Lock
 from biocnn.training.optimizer import optimizer_tensors, restore_optimizer
 
 DIGEST = hashlib.sha256().digest_size
-STOP, OVER = "stop", "over"  # files: asks a training to end; says that it has
+STOP, OVER = "stop", "over"  # files: request to stop; mark of a finished training
 
 
 class StateFolder:
-    """Where one training saves what it needs to go on, under a lock: use it as a context.
+    """Folder of the states from which one training resumes, under a lock; a context manager.
 
-    A file holds a SHA-256 digest and then safetensors, with the rest as JSON in its header. Nothing in it is executed.
+    A state file is a SHA-256 digest followed by safetensors with JSON in the header. Nothing in it is executed.
 
     Parameters
     ----------
     root
-        States of this run; those of each fingerprint lie in a folder of their own. A file ``stop`` in it ends the
-        training, which keeps its best epoch.
+        Folder of this run, with one subfolder per fingerprint. A file ``stop`` in it ends the training, which keeps its
+        best epoch.
     fingerprint
-        Of settings, code and data: a state of another one is never read.
+        Fingerprint of settings, code and data; states of other fingerprints are never read.
     log
-        Takes one line at a time.
+        Called with each log line.
     """
 
     def __init__(self, root: str | Path, fingerprint: str, log: Callable[[str], None]) -> None:
@@ -45,7 +45,7 @@ class StateFolder:
         self.lock = Lock(self.root / "lock", log)
 
     def __enter__(self) -> "StateFolder":
-        with ExitStack() as stack:  # whatever fails here, the lock is not kept
+        with ExitStack() as stack:  # releases the lock on failure
             stack.enter_context(self.lock)
             self._tidy()
             stack.pop_all()
@@ -53,25 +53,25 @@ class StateFolder:
 
     def __exit__(self, *exception: object) -> None:
         self.lock.__exit__(*exception)
-        with suppress(OSError):  # there is something in it
+        with suppress(OSError):  # not empty
             self.root.rmdir()
 
     def put_back(self, paths: Sequence[Path]) -> bool:
-        """Give these files what an identical training that is over has written to them; whether there is one."""
+        """Restore these files from an identical, finished training; return whether there is one."""
         kept = {path: self.folder / path.name for path in paths}
         with suppress(OSError, ValueError):
-            whole = json.loads((self.folder / OVER).read_text()) == {here.name: sha256(here) for here in kept.values()}
-            for path, here in kept.items() if whole else ():
-                _link(here, path)
-                os.utime(path)  # Snakemake takes a file older than what it was made from for one of old data
-            return whole
+            intact = json.loads((self.folder / OVER).read_text()) == {copy.name: sha256(copy) for copy in kept.values()}
+            for path, copy in kept.items() if intact else ():
+                _link(copy, path)
+                os.utime(path)  # Snakemake considers a file outdated that is older than its inputs
+            return intact
         return False
 
     def close(self, paths: Sequence[Path] = ()) -> None:
-        """Remove the states of this training and all that is kept of others, once it is over and has written its files.
+        """Remove the states of this training and of other finished ones, once its files are written.
 
-        ``paths``, what it has written, are kept for ``put_back``, as links, which take no room: a workflow that was
-        killed meanwhile takes them for incomplete and removes them.
+        Links to its files ``paths`` are kept for ``put_back``; they take no space. A workflow that was killed considers
+        the files themselves incomplete and removes them.
         """
         for mark in self.root.glob(f"*/{OVER}"):
             shutil.rmtree(mark.parent)
@@ -82,24 +82,22 @@ class StateFolder:
             (self.folder / OVER).write_text(json.dumps({path.name: sha256(path) for path in paths}))
 
     def _tidy(self) -> None:
-        """Remove what a process that was killed while it saved has left; name states that are not ours."""
+        """Remove files left by a process killed while saving; log states of other fingerprints."""
         self.folder.mkdir(exist_ok=True)
         for left in self.folder.glob(".*.tmp"):
             shutil.rmtree(left)
         folders = [path for path in self.root.glob("[!.]*") if path.is_dir() and path != self.folder]
         others = [path.name for path in folders if not (path / OVER).exists()]
         if others:
-            self.log(
-                f"states of other settings, code or data are left alone in {self.root}: {', '.join(sorted(others))}"
-            )
+            self.log(f"states of other settings, code or data are kept in {self.root}: {', '.join(sorted(others))}")
 
     def save(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
-        """Write a state; only once it is whole and on the disk, the last but one is removed.
+        """Write a state to the disk, then remove all but the last two.
 
         Raises
         ------
         InputError
-            Where another process has taken over the folder.
+            If another process has taken over the folder.
         """
         self.lock.confirm()
         old = self._files()
@@ -117,14 +115,14 @@ class StateFolder:
             (self.folder / OVER).touch()
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """Tensors and progress of the newest whole state, or None; a damaged one is set aside, and the log says so."""
+        """Return tensors and progress of the newest intact state, or None; damaged ones are renamed and logged."""
         for path in reversed(self._files()):
             if found := _read(path):
-                if found[1]["over"]:  # its process may have been killed before it could say so
+                if found[1]["over"]:  # its process may have been killed before it made the mark
                     (self.folder / OVER).touch()
                 return found
             path.rename(path.with_suffix(".damaged"))
-            self.log(f"{path}: damaged state; going on from the one before it, if there is one")
+            self.log(f"{path}: damaged state; resuming from the previous one, if there is one")
         return None
 
     def _files(self) -> list[Path]:
@@ -132,7 +130,7 @@ class StateFolder:
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Tensors and progress; None where the file is damaged, or cannot be read."""
+    """Return tensors and progress; None if the file is damaged or cannot be read."""
     try:
         content = path.read_bytes()
         digest, content = content[:DIGEST], content[DIGEST:]
@@ -146,7 +144,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
 
 
 def _link(source: Path, path: Path) -> None:
-    """Another name for a file, or where the file system has none, a copy."""
+    """Make a hard link, or a copy if the file system has no hard links."""
     with atomic(path) as temporary:
         try:
             os.link(source, temporary)
@@ -155,47 +153,47 @@ def _link(source: Path, path: Path) -> None:
 
 
 def clear(root: Path, unfinished: bool = False) -> None:
-    """Remove the states of trainings that are over, once their models are saved, and the request to stop.
+    """Remove the states of finished trainings, once their models are saved, and the stop file.
 
-    With ``unfinished``, the states of others, too.
+    With ``unfinished``, remove the states of unfinished ones, too.
     """
     for path in root.glob("[!.]*"):
         if path.is_dir() and (unfinished or (path / OVER).exists()):
             shutil.rmtree(path, ignore_errors=True)
     (root / STOP).unlink(missing_ok=True)
-    with suppress(OSError):  # other states are left in it
+    with suppress(OSError):  # not empty
         root.rmdir()
 
 
 @dataclass
 class Progress:
-    """How far a training has come: with weights and moments, all that is needed to go on."""
+    """Progress of a training; with weights and moments, all that is needed to resume."""
 
     precision: str
-    begun_in: str = ""  # the precision in which the epoch under way was begun, where it is another one
-    epoch: int = 0  # whole epochs, validated
-    done: int = 0  # steps of the next epoch
-    loss_sum: float = 0.0  # of those steps
-    epoch_seconds: float = 0.0  # spent on them
-    seconds: float = 0.0  # spent on everything
+    started_in: str = ""  # precision at the start of the current epoch, if it was another one
+    epoch: int = 0  # completed epochs, including validation
+    done: int = 0  # completed steps of the current epoch
+    loss_sum: float = 0.0  # over these steps
+    epoch_seconds: float = 0.0  # time spent on these steps
+    seconds: float = 0.0  # total time
     history: list[dict[str, Any]] = field(default_factory=list)
-    best_epoch: int = 0  # counted from 1; 0: none yet
-    over: str = ""  # why training has ended
+    best_epoch: int = 0  # from 1; 0: none yet
+    over: str = ""  # why the training ended; empty while it runs
 
 
 def copy_weights(model: nn.Module) -> dict[str, Tensor]:
-    """Weights and running statistics, as they are now."""
+    """Return a copy of weights and running statistics."""
     return {key: value.detach().clone() for key, value in model.state_dict().items()}
 
 
 def pack(model: nn.Module, best: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Weights, the best weights, and moments, under names of their own."""
+    """Return current weights, best weights and optimizer state under distinct names."""
     parts = {"model": model.state_dict(), "best": best, "optimizer": optimizer_tensors(optimizer)}
     return {f"{part}.{key}": value for part, tensors in parts.items() for key, value in tensors.items()}
 
 
 def unpack(tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Put weights and moments back; the best weights, on the model's device."""
+    """Restore weights and optimizer state in place; return the best weights, on the model's device."""
     parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
     for key, value in tensors.items():
         part, _, name = key.partition(".")

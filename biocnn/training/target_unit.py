@@ -1,6 +1,6 @@
-"""Numbers are learned in units of their own spread, and predicted in the unit that they were given in.
+"""Standardization of regression targets for training; predictions are in the original unit.
 
-So what is learned depends neither on the unit of a target nor on the scale of the targets beside it.
+Training thus depends neither on the unit of a target nor on the scale of the other targets.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from biocnn.models.sequence_network import SequenceNetwork
 
 
 def target_unit(target: np.ndarray) -> dict[str, list[float]]:
-    """Mean and standard deviation of each output, over the numbers that are known.
+    """Return mean and standard deviation of the known values of each output.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def target_unit(target: np.ndarray) -> dict[str, list[float]]:
     Returns
     -------
     unit
-        ``mean`` and ``sd``, K numbers each; the standard deviation of a constant is 1.
+        ``mean`` and ``sd``, K numbers each; ``sd`` is 1 for constant targets.
     """
     columns = [column[~np.isnan(column)] for column in np.asarray(target, float).T]
     varied = [len(np.unique(column)) > 1 for column in columns]
@@ -35,45 +35,46 @@ def target_unit(target: np.ndarray) -> dict[str, list[float]]:
 
 
 def in_unit(loss: Loss, unit: dict[str, list[float]], device: torch.device) -> Loss:
-    """A loss of logits and targets that takes the targets in the unit that they were given in."""
+    """Wrap a loss of standardized targets into one that takes targets in their original unit."""
     mean, sd = (torch.tensor(unit[key], dtype=torch.float64, device=device) for key in ("mean", "sd"))
     return lambda logits, target: loss(logits, ((target - mean) / sd).to(target.dtype))
 
 
 def rescale(network: nn.Module, factor: Sequence[float], shift: Sequence[float] | None = None) -> None:
-    """Multiply a network's logits (N, K) or (N, K, *spatial) from now on, and add to them, in place.
+    """Rescale and shift the logits (N, K) or (N, K, *spatial) of a network, in place.
 
-    The last layer takes it up where it is known, so that whatever looks into the network sees the same logits.
+    Changes the weights of the last layer if it is known, so that attribution methods see the same logits; otherwise
+    registers a hook.
 
     Parameters
     ----------
     network
-        Of any kind.
+        Any network.
     factor, shift
-        K numbers each, or one for all; None adds nothing.
+        K numbers each, or one for all outputs; shift None: 0.
     """
-    by = torch.tensor(factor, dtype=torch.float32)
-    plus = torch.zeros_like(by) if shift is None else torch.tensor(shift, dtype=torch.float32)
-    if (by == 1).all() and (plus == 0).all():
+    scale = torch.tensor(factor, dtype=torch.float32)
+    offset = torch.zeros_like(scale) if shift is None else torch.tensor(shift, dtype=torch.float32)
+    if (scale == 1).all() and (offset == 0).all():
         return
     ends_with_head = isinstance(network, SequenceNetwork) and type(network).forward is SequenceNetwork.forward
     last = network.head[-1] if ends_with_head else None
     if isinstance(last, nn.Linear) and last.bias is not None:
         with torch.no_grad():
-            by, plus = by.to(last.weight.device), plus.to(last.weight.device)
-            last.weight *= by[:, None]
-            last.bias.mul_(by).add_(plus)
+            scale, offset = scale.to(last.weight.device), offset.to(last.weight.device)
+            last.weight *= scale[:, None]
+            last.bias.mul_(scale).add_(offset)
     else:
-        (network.head if ends_with_head else network).register_forward_hook(_Rescale(by, plus))
+        (network.head if ends_with_head else network).register_forward_hook(_Rescale(scale, offset))
 
 
 def set_temperature(network: nn.Module, temperature: Sequence[float]) -> None:
-    """Divide a network's logits (N, K) or (N, K, *spatial) from now on, in place; one number serves all K."""
+    """Divide the logits (N, K) or (N, K, *spatial) of a network, in place, by K numbers or one for all outputs."""
     rescale(network, [1 / value for value in temperature])
 
 
 class _Rescale:
-    """A hook that can be copied with its network."""
+    """Forward hook that can be copied with its network."""
 
     def __init__(self, factor: Tensor, shift: Tensor) -> None:
         self.factor, self.shift = factor, shift

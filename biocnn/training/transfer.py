@@ -1,4 +1,4 @@
-"""Start from what another network has learned: take the weights that fit, and keep the encoder as it is for a while."""
+"""Transfer learning: copy the weights that fit from another network, and freeze the encoder for some epochs."""
 
 import hashlib
 from collections.abc import Callable
@@ -17,68 +17,68 @@ from biocnn.training.metadata import read_metadata
 
 
 @dataclass(frozen=True)
-class Start:
-    """What a network has of another one.
+class TransferState:
+    """What was transferred to a network, and which of its layers are frozen.
 
     Parameters
     ----------
     record
-        For the model file: the other file's SHA-256 and network, layers taken and fresh, share of weights taken; empty
-        where the network starts from nothing.
+        Record for the model file: SHA-256 and network of the source, layers copied (taken) and not (fresh), fraction of
+        weights copied (share); empty without transfer.
     held
-        Names of layers that are held still for the first ``epochs``.
+        Names of the layers that are frozen for the first ``epochs``.
     """
 
     record: dict[str, Any] = field(default_factory=dict)
     held: tuple[str, ...] = ()
     epochs: int = 0
 
-    def hold(self, network: nn.Module, epoch: int) -> bool:
-        """Hold layers still in an epoch, counted from 0, or let them learn; whether that is a change.
+    def freeze(self, network: nn.Module, epoch: int) -> bool:
+        """Freeze or unfreeze the layers for an epoch, counted from 0; return whether anything changed.
 
-        Neither weights nor the running statistics of batch norms change in layers that are held. Call it once the
-        network is in training mode.
+        Frozen layers change neither weights nor running statistics of batch norms. Call this once the network is in
+        training mode.
         """
-        still, change = epoch < self.epochs, False
+        frozen, changed = epoch < self.epochs, False
         for name in self.held:
             layer = network.get_submodule(name)
             for part in layer.modules() if isinstance(layer, ConvBlock) else [layer]:
                 for weight in part.parameters(recurse=False):
-                    change |= weight.requires_grad == still
-                    weight.requires_grad_(not still)
-                if still and isinstance(part, _BatchNorm):
+                    changed |= weight.requires_grad == frozen
+                    weight.requires_grad_(not frozen)
+                if frozen and isinstance(part, _BatchNorm):
                     part.eval()
-        return change
+        return changed
 
 
-NOWHERE = Start()
+NO_TRANSFER = TransferState()
 
 
-def start(network: nn.Module, section: Train, log: Callable[[str], None]) -> Start:
-    """Put the weights of another model file into a network, where layers have the same name and shape.
+def transfer_weights(network: nn.Module, section: Train, log: Callable[[str], None]) -> TransferState:
+    """Copy the weights of a model file into the layers of a network that have the same name and shapes.
 
-    A layer is taken whole, a convolution with its norm, or left as it was drawn: the first where channels differ, the
-    last where outputs do.
+    A layer is copied whole, a convolution with its norm, or keeps its initial weights: for example, the first layer if
+    channels differ, the last if outputs differ.
 
     Parameters
     ----------
     network
-        Its weights change.
+        Changed in place.
     section
-        The experiment's section train: ``start_from`` is a model file, or None; ``freeze_epochs`` says how long the
-        layers of the encoder that were taken are held still.
+        Section train of the experiment: ``start_from`` is a model file, or None; ``freeze_epochs`` is the number of
+        epochs for which the copied layers of the encoder are frozen.
     log
-        Told what was taken.
+        Called with each log line.
 
     Raises
     ------
     InputError
-        Where the file is no model of biocnn, or no layer fits; where something is to be held still, and nothing was
-        learned, or the network does not say which part of it is the encoder.
+        If the file is not a model of biocnn, no layer fits, or layers are to be frozen and the network does not declare
+        its encoder.
     """
     path, epochs = section.start_from, section.freeze_epochs
     if path is None:
-        return NOWHERE
+        return NO_TRANSFER
     meta, found, own = read_metadata(path), load_file(path), network.state_dict()
     layers: dict[str, list[str]] = {}
     for key in own:
@@ -97,17 +97,17 @@ def start(network: nn.Module, section: Train, log: Callable[[str], None]) -> Sta
     share = sum(own[key].numel() for name in taken for key in layers[name]) / sum(w.numel() for w in own.values())
     log(f"started from {path} ({theirs}): {len(taken)} of {len(layers)} layers, {share:.1%} of the weights")
     if fresh:
-        log(f"drawn afresh, for they do not fit: {', '.join(fresh)}")
+        log(f"initialized at random, because they do not fit: {', '.join(fresh)}")
     held = _encoder(network, taken) if epochs else ()
     if held:
-        log(f"{len(held)} layers of the encoder are held still for {epochs} epochs")
+        log(f"{len(held)} layers of the encoder are frozen for {epochs} epochs")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     record = {"sha256": digest, "model": theirs, "taken": taken, "fresh": fresh, "share": round(share, 4)}
-    return Start(record | {"held": list(held), "epochs": epochs}, held, epochs)
+    return TransferState(record | {"held": list(held), "epochs": epochs}, held, epochs)
 
 
 def _layer(network: nn.Module, key: str) -> str:
-    """The layer that a weight is part of: the convolution block around it, or the module that has it."""
+    """Return the layer of a weight: the convolution block around it, or else its module."""
     parts = key.split(".")[:-1]
     around = (".".join(parts[:i]) for i in range(1, len(parts) + 1))
     blocks = (name for name in around if isinstance(network.get_submodule(name), ConvBlock))
@@ -115,11 +115,11 @@ def _layer(network: nn.Module, key: str) -> str:
 
 
 def _encoder(network: nn.Module, taken: list[str]) -> tuple[str, ...]:
-    """The layers, of those that were taken, that are in the encoder."""
+    """Return the copied layers that are in the encoder."""
     encoder = getattr(network, "ENCODER", None)
     if encoder is None:
         raise InputError(
-            f"train.freeze_epochs: {type(network).__name__} does not say which part of it is the encoder",
-            'give its class ENCODER = ("features",), the names of modules, or set train.freeze_epochs: 0',
+            f"train.freeze_epochs: {type(network).__name__} does not declare its encoder",
+            'give its class the names of the modules, e.g. ENCODER = ("features",), or set train.freeze_epochs: 0',
         )
     return tuple(name for name in taken if name.split(".")[0] in encoder)

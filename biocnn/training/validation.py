@@ -42,7 +42,7 @@ def validate(
 def validation_score(row: dict[str, Any], task: Task) -> tuple[float, float]:
     """Return the key that the best epoch maximizes: the task's metric, then minus the validation loss.
 
-    The loss breaks ties: on few examples the metric takes few values, and reaches 1 as soon as the classes separate.
+    The loss breaks ties: with few examples the metric has few values, and is 1 long before the network is confident.
     """
     name, cost = task.monitored, -row["val_loss"]
     metric = cost if name == "val_loss" else row[name]

@@ -135,6 +135,6 @@ def test_a_training_goes_on_with_the_same_draws(dataset: Dataset, tmp_path: Path
     whole, history, _ = trained(dataset, **settings)
     stopped(dataset, tmp_path, (5, True), **settings)
     model, again, lines = resumed(dataset, tmp_path, **settings)
-    assert "going on from step 5" in lines[0]
+    assert "resuming from step 5" in lines[0]
     assert same_weights(model, whole)
     assert again.drop(columns="seconds").equals(history.drop(columns="seconds"))

@@ -447,11 +447,11 @@ def start_from(path: Path) -> None:
     from biocnn.config.settings import Train
     from biocnn.training.checkpoint import build_model
     from biocnn.training.metadata import read_metadata
-    from biocnn.training.transfer import start
+    from biocnn.training.transfer import transfer_weights
 
     facts = read_metadata(path).facts.model_copy(update={"spatial_dims": 1, "in_channels": 4, "out_channels": 1})
     network = build_model(choose("models", {"name": "DeepBind", "channels": 4, "kernel_size": 8}, "model"), facts)
-    start(network, Train(start_from=path, freeze_epochs=1), lambda line: None)
+    transfer_weights(network, Train(start_from=path, freeze_epochs=1), lambda line: None)
 
 
 def state(folder: Path) -> Path:

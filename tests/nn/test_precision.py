@@ -67,7 +67,7 @@ def test_auto_trains_in_bfloat16_where_validation_agrees(cells: Dataset) -> None
 
 def test_auto_starts_anew_in_float32_where_it_does_not(cells: Dataset) -> None:
     model, history, lines = fine(cells, precision="auto")
-    assert any(line.endswith("training anew in float32") for line in lines)
+    assert any(line.endswith("restarting in float32") for line in lines)
     assert history["precision"].tolist() == ["float32"] * 3
     assert history["epoch"].tolist() == [1, 2, 3]
     exact, wanted, _ = fine(cells, precision="float32")
@@ -109,7 +109,7 @@ def test_model_file_says_what_was_chosen_and_why(cells: Dataset, tmp_path: Path,
     _, history, meta, lines = run(cells, "auto", Fine())
     assert meta.precision == Precision(train="float32", predict="float32")
     assert set(history["precision"]) == {"float32"}
-    assert any("training anew in float32" in line for line in lines)
+    assert any("restarting in float32" in line for line in lines)
     assert "trained in float32" in lines
 
 
@@ -130,8 +130,8 @@ def test_bfloat16_is_never_computed_by_detours(cells: Dataset, monkeypatch) -> N
     assert same_weights(model, exact)
     assert history.drop(columns="seconds").equals(wanted.drop(columns="seconds"))
     assert meta.precision == Precision(train="float32", predict="float32", asked="bfloat16", reason=SLOW)
-    assert any("this machine has no instructions for it: float32 is used" in line for line in lines)
-    assert f"warning: trained in float32, where train.precision is bfloat16: {SLOW}" in lines
+    assert any("this machine has no instructions for it: using float32" in line for line in lines)
+    assert f"warning: trained in float32, although train.precision is bfloat16: {SLOW}" in lines
 
 
 @pytest.mark.parametrize(
@@ -142,20 +142,20 @@ def test_bfloat16_is_never_computed_by_detours(cells: Dataset, monkeypatch) -> N
         (6, ["bfloat16", "bfloat16, float32", "float32"]),
     ],
 )
-def test_what_was_begun_in_bfloat16_goes_on_in_float32_elsewhere(
+def test_run_started_in_bfloat16_resumes_in_float32_elsewhere(
     step: int, epochs: list[str], cells: Dataset, tmp_path: Path, monkeypatch
 ) -> None:
     """As on a cluster of several kinds of nodes; the history and the model file say so."""
     if not fast_bfloat16(CPU):
         pytest.skip("this machine has no instructions for bfloat16")
     monkeypatch.setattr("biocnn.nn.precision.LARGE", 1000)
-    begun = 0
+    started = 0
 
     def stop(self: Training, x: Tensor, y: Tensor, step_of: Callable = Training._step) -> None:
-        nonlocal begun
+        nonlocal started
         step_of(self, x, y)
-        begun += 1
-        if begun == step:
+        started += 1
+        if started == step:
             signal.raise_signal(signal.SIGTERM)
 
     with monkeypatch.context() as here:
@@ -167,7 +167,7 @@ def test_what_was_begun_in_bfloat16_goes_on_in_float32_elsewhere(
     _, history, meta, lines = run(cells, "auto", state=tmp_path / "state")
     assert history["precision"].tolist() == epochs
     assert meta.precision == Precision(train="bfloat16, float32", predict="float32", asked="auto", reason=SLOW)
-    assert any("in float32 from here on: it was begun in bfloat16" in line for line in lines)
+    assert any("continuing in float32: the run started in bfloat16" in line for line in lines)
 
 
 def test_a_processor_that_may_not_use_its_instructions_has_none() -> None:

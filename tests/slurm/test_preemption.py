@@ -36,7 +36,7 @@ def test_preempted_training_goes_on_to_the_same_bits(
             assert going.wait(timeout=300) == 0, (project / "run.log").read_text()[-8000:]
         finally:
             going.kill()
-    assert "going on from step" in (project / "results/demo_sequences/logs/train-fold0-seed1.log").read_text()
+    assert "resuming from step" in (project / "results/demo_sequences/logs/train-fold0-seed1.log").read_text()
     preempted = (project / run / "model.safetensors").read_bytes()
 
     subprocess.run([*command, "--forcerun", "train", "--cores", "2"], cwd=project, env=cluster, check=True, timeout=300)

@@ -87,7 +87,7 @@ def test_a_trial_that_was_stopped_goes_on(bound: Dataset, tmp_path: Path) -> Non
     kept = run_trial(settings(), bound, 1, 0, lambda line: None, tmp_path / "state")
     lines: list[str] = []
     again = run_trial(settings(), bound, 1, 0, lines.append, tmp_path / "state")
-    assert any("going on from step" in line for line in lines)
+    assert any("resuming from step" in line for line in lines)
     assert again["value"] == kept["value"]
     lines.clear()
     run_trial(settings(), bound, 1, 1, lines.append, tmp_path / "state")

@@ -107,7 +107,7 @@ def test_truncated_file(tmp_path: Path, size: int) -> None:
     path.write_bytes(path.read_bytes()[:size])
     error = refusal(path)
     assert "damaged model file" in error.message
-    assert "copy it again" in error.remedy
+    assert "copy the file again" in error.remedy
 
 
 def test_bytes_that_are_no_safetensors(tmp_path: Path) -> None:
@@ -151,8 +151,8 @@ def test_damaged_metadata(tmp_path: Path) -> None:
     [
         ({"channels": 2}, "the weights do not fit DeepBind: features.0.conv.conv.weight is F32 [3, 4, 5], not F32 [2"),
         ({"hidden": 0}, "the weights do not fit DeepBind: head."),
-        ({"channels": 4}, "its network cannot be made: its settings make a network with more weights than the file"),
-        ({"gone": 3}, "its network cannot be made: model.gone: unknown key"),
+        ({"channels": 4}, "its network cannot be built: its settings make a network with more weights than the file"),
+        ({"gone": 3}, "its network cannot be built: model.gone: unknown key"),
         ({"channels": "many"}, "model.channels: "),
     ],
 )
@@ -191,7 +191,7 @@ def test_no_more_memory_is_taken_than_the_file_holds(tmp_path: Path, name: str, 
     changed = {key: json.dumps(value) for key, value in {"format": FORMAT, **about}.items()}
     save_file(load_file(path), path, metadata=changed)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert "its network cannot be made" in refusal(path).message
+    assert "its network cannot be built" in refusal(path).message
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000, "KiB"
 
 
@@ -252,14 +252,14 @@ def _metadata(path: Path) -> dict[str, str]:
 @pytest.mark.parametrize("name", ["biocnn.io.bed:Bed", "biocnn.losses.regions:dice", "biocnn.nowhere:Net", "UNt"])
 def test_nothing_but_networks_is_called(tmp_path: Path, name: str) -> None:
     error = refusal(rewritten(tmp_path / "model.safetensors", experiment=json.dumps({"model": {"name": name}})))
-    said = ("torch.nn.Module", "cannot be made", "not known")
+    said = ("torch.nn.Module", "cannot be built", "not known")
     assert any(text in error.message for text in said), error.message
 
 
 @pytest.mark.parametrize(
     ("key", "change", "said"),
     [
-        ("temperature", [0], "temperature.0: "), ("temperature", [1, 1, 1], "3 temperatures of 2 outputs"),
+        ("temperature", [0], "temperature.0: "), ("temperature", [1, 1, 1], "3 temperatures for 2 outputs"),
         ("temperature", ["x"], "temperature.0"), ("temperature", [1e400], "temperature.0"), ("temperature", 3, "list"),
         ("facts", {"task": "zzz"}, "facts.task: "), ("facts", {"kind": "word"}, "facts.kind: "),
         ("facts", {"task": "mask"}, "which is not for sequences"), ("facts", {"spatial_dims": 9}, "spatial_dims"),
@@ -273,8 +273,8 @@ def test_nothing_but_networks_is_called(tmp_path: Path, name: str) -> None:
         ("experiment", {"model": None}, "experiment.model"), ("experiment", {"model": {}}, "experiment.model.name"),
         ("experiment", {"data": {"axes": 3}}, "experiment.data.axes"),
         ("target_unit", {"mean": [0, 0], "sd": [1, 0]}, "target_unit.sd.1"), ("target_unit", [1], "target_unit"),
-        ("target_unit", {"mean": [0, 0], "sd": [1]}, "target_unit needs a number an output"),
-        ("target_unit", {"mean": [0, 0], "sd": [1, 1]}, "target_unit of task"),
+        ("target_unit", {"mean": [0, 0], "sd": [1]}, "target_unit needs one number per output"),
+        ("target_unit", {"mean": [0, 0], "sd": [1, 1]}, "target_unit does not apply to task"),
     ],
 )  # fmt: skip
 def test_every_field_is_checked(tmp_path: Path, key: str, change: object, said: str) -> None:

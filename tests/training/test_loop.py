@@ -181,7 +181,7 @@ def test_patience_counts_epochs_without_a_better_one() -> None:
     model, history, lines = scripted([3, 1, 2, 2, 0, 0], patience=2)
     assert history["epoch"].tolist() == [1, 2, 3, 4]
     assert model.epoch.item() == 2
-    assert lines[-1] == "no better epoch in 2: stopped"
+    assert lines[-1] == "stopped: no better epoch in 2"
     assert len(scripted([3, 1, 2, 0.5, 2, 0.1], patience=2)[1]) == 6
 
 

@@ -22,14 +22,14 @@ GPU = torch.device("cuda")
 
 
 def test_time_is_told() -> None:
-    assert forecast(0.0123, 1000, 1000, Train(), CPU) == ["12.3 ms a step: about 12 seconds to go, and validation"]
-    assert forecast(2.0, 600, 600, Train(), CPU)[0].startswith("2 s a step: about 20.0 minutes")
+    assert forecast(0.0123, 1000, 1000, Train(), CPU) == ["12.3 ms per step: about 12 seconds left, plus validation"]
+    assert forecast(2.0, 600, 600, Train(), CPU)[0].startswith("2 s per step: about 20.0 minutes")
 
 
 def test_a_day_on_a_cpu_warns() -> None:
     long = forecast(1.0, int(2.5 * DAY), int(2.5 * DAY), Train(), CPU)
     assert len(long) == 2
-    assert long[1].startswith("warning: this will take 2.5 days on this CPU; train on a GPU")
+    assert long[1].startswith("warning: training will take 2.5 days on this CPU; use a GPU")
     assert len(forecast(1.0, int(0.9 * DAY), int(0.9 * DAY), Train(), CPU)) == 1
     assert len(forecast(1.0, int(2.5 * DAY), int(2.5 * DAY), Train(), GPU)) == 1
 
@@ -37,7 +37,9 @@ def test_a_day_on_a_cpu_warns() -> None:
 def test_minutes_that_are_too_few_name_the_epochs_that_fit() -> None:
     """100 epochs take 200 minutes: half of them fit into 100."""
     lines = forecast(1.2, 10_000, 10_000, Train(epochs=100, max_minutes=100), CPU)
-    assert lines[1].startswith("warning: train.max_minutes (100) will end it before the learning rate has fallen")
+    assert lines[1].startswith(
+        "warning: train.max_minutes (100) will end the training before the learning rate has fallen"
+    )
     assert lines[1].endswith("set train.epochs: 50")
     assert len(forecast(1.2, 10_000, 10_000, Train(epochs=100, max_minutes=201), CPU)) == 1
     late = forecast(1.2, 5_000, 10_000, Train(epochs=100, max_minutes=50), CPU)
@@ -115,7 +117,7 @@ def test_the_log_says_what_is_about_to_be_done(kind: str, tmp_path: Path) -> Non
     )
     assert lines[1].endswith(" GB of memory")
     assert lines[2] == "3 epochs of 8 steps of 4 examples"
-    told = [i for i, line in enumerate(lines) if " a step: about " in line]
+    told = [i for i, line in enumerate(lines) if " per step: about " in line]
     assert len(told) == 1, "once, after 20 steps: in the third epoch of eight"
     assert lines[told[0] - 1].startswith("epoch   2/3")
 
@@ -135,8 +137,8 @@ class Limit:
 @pytest.mark.parametrize(
     ("settings", "remedy"),
     [
-        ({"batch_size": 1024}, "set train.batch_size: 512, narrower model.channels"),
-        ({"batch_size": 1, "patch": [2048, 2048]}, "set train.patch: [1024, 1024], narrower model.channels"),
+        ({"batch_size": 1024}, "set train.batch_size: 512, use narrower model.channels"),
+        ({"batch_size": 1, "patch": [2048, 2048]}, "set train.patch: [1024, 1024], use narrower model.channels"),
     ],
 )
 def test_short_memory_names_what_to_lower(settings: dict, remedy: str, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_ten_kills_at_any_moment_change_no_bit(alone: tuple[Path, str, str]) -> 
         kills += 1
         assert all(map(whole, run.states()))
     assert run.finish() == wanted
-    assert run.log().count("going on from step") >= 3
+    assert run.log().count("resuming from step") >= 3
     assert run.states() == [], "states are removed once the model is saved"
 
 
@@ -56,9 +56,9 @@ def test_asked_to_stop_it_saves_and_exits_with_75(alone: tuple[Path, str, str]) 
         assert process.exitcode == 75
         assert f"{number.name} at step " in run.log()
         assert f"saved in {run.state}" in run.log()
-        assert "run again to go on" in run.log()
+        assert "run again to resume" in run.log()
     assert run.finish() == wanted
-    assert run.log().count("going on from step") == 2
+    assert run.log().count("resuming from step") == 2
 
 
 def test_asked_to_stop_without_a_folder_for_states_it_says_that_nothing_was_saved(
@@ -83,7 +83,7 @@ def test_stop_file_ends_it_with_the_best_model(alone: tuple[Path, str, str]) -> 
     (run.state / STOP).touch()
     process.join(60)
     assert process.exitcode == 0, run.log()
-    assert f"{run.state / STOP} is there: stopped" in run.log()
+    assert f"stopped: {run.state / STOP} exists" in run.log()
     assert not run.state.exists(), "so that the next training is not stopped"
     assert 1 <= read_metadata(run.model).best_epoch["epoch"] < 1000
 
@@ -108,7 +108,7 @@ def test_who_comes_while_it_is_trained_waits_and_trains_nothing(alone: tuple[Pat
     orphan.join()
     process.join()
     assert (orphan.exitcode, process.exitcode) == (0, 0), run.log()
-    assert run.log().count("this training was finished before") == 1
+    assert run.log().count("already trained with the same") == 1
     assert hashlib.sha256(run.model.read_bytes()).hexdigest() == wanted
 
 
@@ -120,7 +120,7 @@ def test_a_finished_training_is_not_lost_with_its_files(alone: tuple[Path, str, 
     remove(run)
     (folder / "now").touch()
     assert run.finish() == wanted
-    assert run.log().count("this training was finished before") == 1
+    assert run.log().count("already trained with the same") == 1
     assert (run.folder / "history.tsv").read_bytes() == history
     assert run.model.stat().st_mtime >= (folder / "now").stat().st_mtime, "newer than what it was made from"
 
@@ -145,7 +145,7 @@ def test_any_step_and_any_validation_can_be_interrupted(
 ) -> None:
     stopped(dataset, tmp_path, when, **SHORT)
     model, history, lines = resumed(dataset, tmp_path, **SHORT)
-    assert f"going on from step {when[0]} of 15" in lines[0] or not when[1]
+    assert f"resuming from step {when[0]} of 15" in lines[0] or not when[1]
     assert same_weights(model, uninterrupted[0])
     assert history.drop(columns="seconds").equals(uninterrupted[1].drop(columns="seconds"))
 
@@ -158,8 +158,8 @@ def test_damaged_state_is_noticed_and_the_one_before_it_used(
     first, last = sorted(tmp_path.glob("*/[0-9]*.state"))
     spoil(last, harm)
     model, _, lines = resumed(dataset, tmp_path, **SHORT)
-    assert lines[0] == f"{last}: damaged state; going on from the one before it, if there is one"
-    assert lines[1].startswith("going on from step 5 of 15")
+    assert lines[0] == f"{last}: damaged state; resuming from the previous one, if there is one"
+    assert lines[1].startswith("resuming from step 5 of 15")
     assert same_weights(model, uninterrupted[0])
     assert not first.exists()
 
@@ -170,7 +170,7 @@ def test_without_a_whole_state_it_starts_anew(dataset: Dataset, uninterrupted, t
         spoil(path, "truncated")
     model, _, lines = resumed(dataset, tmp_path, **SHORT)
     assert [line.split(": ")[1][:13] for line in lines[:2]] == ["damaged state"] * 2
-    assert not any("going on from step" in line for line in lines)
+    assert not any("resuming from step" in line for line in lines)
     assert same_weights(model, uninterrupted[0])
 
 
@@ -192,7 +192,7 @@ def test_state_of_another_fingerprint_is_left_alone(dataset: Dataset, uninterrup
     stopped(dataset, tmp_path, (8, True), **SHORT | {"lr": 0.1})
     states = sorted(tmp_path.glob("mark/*.state"))
     model, _, lines = resumed(dataset, tmp_path, "other", **SHORT)
-    assert lines[0] == f"states of other settings, code or data are left alone in {tmp_path}: mark"
+    assert lines[0] == f"states of other settings, code or data are kept in {tmp_path}: mark"
     assert not any("going on" in line for line in lines)
     assert same_weights(model, uninterrupted[0])
     clear(tmp_path)
@@ -225,7 +225,7 @@ def test_minutes_of_earlier_processes_count(dataset: Dataset, tmp_path: Path, mo
     with StateFolder(tmp_path, "mark", print) as states, pytest.raises(Interrupted):
         trained(dataset, watch=watch, states=states, **settings)
     _, history, lines = resumed(dataset, tmp_path, watch=watch, **settings)
-    assert lines[-1].startswith("train.max_minutes (20) are over: stopped")
+    assert lines[-1].startswith("stopped: train.max_minutes (20) reached")
     assert 20 <= history["seconds"].sum() / 60 <= minutes < 30
 
 
@@ -258,7 +258,7 @@ def test_stopped_twice_it_still_judges_its_last_steps(dataset: Dataset, tmp_path
     _, history, lines = resumed(dataset, tmp_path, **settings)
     assert history["step"].tolist() == [3]
     assert history["best"].tolist() == [1]
-    assert lines[-1] == f"{tmp_path / STOP} is there: stopped"
+    assert lines[-1] == f"stopped: {tmp_path / STOP} exists"
 
 
 def test_stopped_in_its_last_epoch_it_says_so(dataset: Dataset, tmp_path: Path) -> None:
@@ -269,4 +269,4 @@ def test_stopped_in_its_last_epoch_it_says_so(dataset: Dataset, tmp_path: Path) 
     with StateFolder(tmp_path, "mark", print) as states:
         _, history, lines = trained(dataset, watch=watch, states=states, **SHORT | {"save_minutes": 0})
     assert history["step"].tolist() == [5, 10, 13]
-    assert lines[-1] == f"{tmp_path / STOP} is there: stopped"
+    assert lines[-1] == f"stopped: {tmp_path / STOP} exists"

@@ -172,7 +172,7 @@ def test_what_another_training_wrote_is_kept_no_longer(tmp_path: Path) -> None:
         states.save(tensors(1), progress())
     lines: list[str] = []
     with folder(tmp_path / "state", lines, "other"):
-        assert lines == [f"states of other settings, code or data are left alone in {tmp_path / 'state'}: unfinished"]
+        assert lines == [f"states of other settings, code or data are kept in {tmp_path / 'state'}: unfinished"]
     finished(tmp_path, "other", "two")
     assert sorted(path.name for path in (tmp_path / "state").iterdir()) == ["other", "unfinished"]
 

@@ -1,4 +1,4 @@
-"""Weights of another model are taken where they fit; what is held still does not move; all to the same bits."""
+"""Weights of another model are copied where they fit; frozen layers do not change; resuming is bit-identical."""
 
 import hashlib
 import signal
@@ -20,7 +20,7 @@ from biocnn.training.fingerprint import fingerprint
 from biocnn.training.metadata import Metadata, read_metadata
 from biocnn.training.runs import train_run
 from biocnn.training.state import StateFolder
-from biocnn.training.transfer import start
+from biocnn.training.transfer import transfer_weights
 
 WIDTHS = {"channels": [4, 6, 8]}
 SHORT = {"epochs": 3, "batch_size": 16, "steps_per_epoch": 5}
@@ -46,41 +46,41 @@ def section(path: Path | None, epochs: int = 0) -> dict[str, Any]:
 
 def test_the_same_network_is_taken_whole(tmp_path: Path) -> None:
     old, new, lines = unet(), unet(seed=6), []
-    begun = start(new, section(saved(tmp_path / "m.safetensors", old)), lines.append)
+    transfer = transfer_weights(new, section(saved(tmp_path / "m.safetensors", old)), lines.append)
     assert same_weights(old, new)
-    assert begun.record["fresh"] == []
-    assert begun.record["share"] == 1
-    assert begun.record["sha256"] == hashlib.sha256((tmp_path / "m.safetensors").read_bytes()).hexdigest()
+    assert transfer.record["fresh"] == []
+    assert transfer.record["share"] == 1
+    assert transfer.record["sha256"] == hashlib.sha256((tmp_path / "m.safetensors").read_bytes()).hexdigest()
     assert lines == [f"started from {tmp_path / 'm.safetensors'} (UNet): 13 of 13 layers, 100.0% of the weights"]
 
 
 def test_other_channels_and_classes_leave_the_first_and_the_last_layer_as_drawn(tmp_path: Path) -> None:
     old, new, lines = unet(), unet(3, 4, seed=6), []
     drawn = {key: value.clone() for key, value in new.state_dict().items()}
-    begun = start(new, section(saved(tmp_path / "m.safetensors", old)), lines.append)
+    transfer = transfer_weights(new, section(saved(tmp_path / "m.safetensors", old)), lines.append)
     fresh = ("stem.0.", "head.")  # the norm of the first convolution, too, which has seen what another one gave
     for key, value in new.state_dict().items():
         assert torch.equal(value, drawn[key] if key.startswith(fresh) else old.state_dict()[key]), key
-    assert begun.record["fresh"] == ["stem.0", "head.conv"]
-    assert lines[1] == "drawn afresh, for they do not fit: stem.0, head.conv"
+    assert transfer.record["fresh"] == ["stem.0", "head.conv"]
+    assert lines[1] == "initialized at random, because they do not fit: stem.0, head.conv"
 
 
 def test_added_gates_are_drawn_and_the_rest_is_taken(tmp_path: Path) -> None:
     new = unet(seed=6, attention=True, deep_supervision=True)
-    begun = start(new, section(saved(tmp_path / "m.safetensors", unet())), print)
-    assert {name.split(".")[0] for name in begun.record["fresh"]} == {"up", "coarser_heads"}
-    assert len(begun.record["taken"]) == 13
+    transfer = transfer_weights(new, section(saved(tmp_path / "m.safetensors", unet())), print)
+    assert {name.split(".")[0] for name in transfer.record["fresh"]} == {"up", "coarser_heads"}
+    assert len(transfer.record["taken"]) == 13
 
 
 def test_what_shares_nothing_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path / "m.safetensors", DeepBind(1, 4, 1, channels=4, kernel_size=5))
     with pytest.raises(InputError, match=r"no layer of .*m\.safetensors \(DeepBind\) fits UNet"):
-        start(unet(), section(path), print)
+        transfer_weights(unet(), section(path), print)
     with pytest.raises(InputError, match="no layer of"):  # norms of as many channels are not enough
-        start(UNet(3, 1, 1, channels=[4, 6, 8], up="interpolate"), section(saved(path, unet())), print)
+        transfer_weights(UNet(3, 1, 1, channels=[4, 6, 8], up="interpolate"), section(saved(path, unet())), print)
     (tmp_path / "other").write_bytes(b"not a model")
     with pytest.raises(InputError, match="damaged"):
-        start(unet(), section(tmp_path / "other"), print)
+        transfer_weights(unet(), section(tmp_path / "other"), print)
 
 
 def test_a_network_that_names_no_encoder_is_not_held_still(tmp_path: Path) -> None:
@@ -88,28 +88,30 @@ def test_a_network_that_names_no_encoder_is_not_held_still(tmp_path: Path) -> No
         pass
 
     path = saved(tmp_path / "m.safetensors", Own(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)))
-    start(Own(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)), section(path), print)
+    transfer_weights(Own(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)), section(path), print)
     with pytest.raises(InputError, match="give its class ENCODER = "):
-        start(Own(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)), section(path, 1), print)
+        transfer_weights(Own(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)), section(path, 1), print)
 
 
 @pytest.mark.parametrize("optional", [{}, {"norm": "group"}, {"residual": True, "down": "strided"}])
 def test_layers_that_are_held_do_not_move_and_the_others_do(tmp_path: Path, optional: dict[str, Any]) -> None:
     new = unet(3, seed=6, **optional)
-    begun = start(new, section(saved(tmp_path / "m.safetensors", unet(**optional)), 2), print)
-    assert {name.split(".")[0] for name in begun.held} == {"stem", "down"}
-    assert not any(name in ("stem.0", "stem.body.0") for name in begun.held)  # drawn afresh, so it has to learn
+    transfer = transfer_weights(new, section(saved(tmp_path / "m.safetensors", unet(**optional)), 2), print)
+    assert {name.split(".")[0] for name in transfer.held} == {"stem", "down"}
+    assert not any(
+        name in ("stem.0", "stem.body.0") for name in transfer.held
+    )  # initialized at random, so it has to learn
     optimizer = torch.optim.AdamW(new.parameters(), lr=0.01)
     for epoch, changed in enumerate([True, False, True, False]):
         new.eval()
         before = {key: value.clone() for key, value in new.state_dict().items()}
         new.train()
-        assert begun.hold(new, epoch) == changed
+        assert transfer.freeze(new, epoch) == changed
         optimizer.zero_grad()
         new(torch.randn(2, 3, 16, 16)).square().sum().backward()
         optimizer.step()
         for key, value in new.state_dict().items():
-            held = epoch < 2 and any(key.startswith(f"{name}.") for name in begun.held)
+            held = epoch < 2 and any(key.startswith(f"{name}.") for name in transfer.held)
             assert torch.equal(value, before[key]) == held, (epoch, key)
 
 
@@ -125,7 +127,9 @@ def test_an_interruption_before_or_after_the_thaw_changes_no_bit(cells: Dataset,
 
     def run(**more: Any):
         model, lines = network(cells), []
-        return trained(cells, model, begun=start(model, Train(**settings), lines.append), **more, **settings)
+        return trained(
+            cells, model, transfer=transfer_weights(model, Train(**settings), lines.append), **more, **settings
+        )
 
     alone, history, _ = run()
     assert not same_weights(alone, other)
@@ -138,7 +142,7 @@ def test_an_interruption_before_or_after_the_thaw_changes_no_bit(cells: Dataset,
         run(watch=watch, states=states)
     with StateFolder(tmp_path / "s", "mark", print) as states:
         model, again, lines = run(states=states)
-    assert lines[0].startswith("going on from step")
+    assert lines[0].startswith("resuming from step")
     assert same_weights(model, alone)
     assert again.drop(columns="seconds").equals(history.drop(columns="seconds"))
     assert all(weight.requires_grad for weight in model.parameters())
@@ -166,7 +170,7 @@ def test_a_model_of_one_data_set_starts_that_of_another(tmp_path: Path) -> None:
     old, new = model.state_dict(), load_model(tmp_path / "second.safetensors")[0].state_dict()
     assert all(torch.equal(old[key], new[key]) for key in old if key.startswith(("stem.", "down.")))
     assert not torch.equal(old["up.0.up.weight"], new["up.0.up.weight"])
-    assert any("drawn afresh, for they do not fit: head.conv" in line for line in lines)
+    assert any("initialized at random, because they do not fit: head.conv" in line for line in lines)
 
 
 def test_the_content_of_the_other_model_counts_for_states(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from biocnn.config.registry import REGISTRY
 from biocnn.data.dataset import Dataset
 from biocnn.tasks import Task
 from biocnn.training.batches import make
-from biocnn.training.validation import TOLERANCE, compare, describe, validation_score, validate
+from biocnn.training.validation import TOLERANCE, compare, describe, validate, validation_score
 
 TASKS = [pytest.param(task_of(name), id=name) for name in REGISTRY["tasks"]]
 

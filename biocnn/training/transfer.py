@@ -120,6 +120,6 @@ def _encoder(network: nn.Module, taken: list[str]) -> tuple[str, ...]:
     if encoder is None:
         raise InputError(
             f"train.freeze_epochs: {type(network).__name__} does not declare its encoder",
-            'give its class the names of the modules, e.g. ENCODER = ("features",), or set train.freeze_epochs: 0',
+            'give its class ENCODER = ("features",) with the names of its modules, or set train.freeze_epochs: 0',
         )
     return tuple(name for name in taken if name.split(".")[0] in encoder)

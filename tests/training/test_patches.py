@@ -116,7 +116,7 @@ def test_what_cannot_be_handed_over_is_named(cells: Dataset) -> None:
     loader = PatchLoader(slow(cells, error=RuntimeError("unable to allocate shared memory(shm)")), 1, False)
     with pytest.raises(InputError, match=r"images failed: RuntimeError: unable to allocate shared memory") as caught:
         list(loader.load(places(2)))
-    assert "0 loads in this process" in caught.value.remedy
+    assert "(0: no extra process)" in caught.value.remedy
 
 
 def test_training_does_not_depend_on_workers(cells: Dataset) -> None:

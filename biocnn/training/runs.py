@@ -106,7 +106,7 @@ def train_run(
     )
     val = batches.make(dataset, val_rows, device)
     for name in task.without_metric(dataset.y[row] for row in val_rows):
-        log(f"{name}: only one value in the validation split: left out of {task.monitored}")
+        log(f"{name}: fewer than two distinct values in the validation split: left out of {task.monitored}")
     loss = task.make_loss(settings.loss, section.class_weights, device)
     unit = target_unit(dataset.y.stacked(train_rows)) if task.standardised else None
     loss = in_unit(loss, unit, device) if unit else loss

@@ -97,11 +97,11 @@ def test_model_file_says_what_was_chosen_and_why(cells: Dataset, tmp_path: Path,
     monkeypatch.setattr("biocnn.nn.precision.LARGE", 1000)
     model, history, meta, lines = run(cells, "auto")
     found = meta.precision
-    assert found["train"] == found["predict"] == "bfloat16"
-    assert found["metric"] == "val_dice"
-    assert found["tolerance"] == TOLERANCE
-    assert abs(found["float32"] - found["bfloat16"]) <= TOLERANCE
-    assert found["bfloat16"] == history.loc[history["best"] == 1, "val_dice"].item()
+    assert found.train == found.predict == "bfloat16"
+    assert found.metric == "val_dice"
+    assert found.tolerance == TOLERANCE
+    assert abs(found.float32 - found.bfloat16) <= TOLERANCE
+    assert found.bfloat16 == history.loc[history["best"] == 1, "val_dice"].item()
     assert describe_precision(found) in lines
     save_model(tmp_path / "model.safetensors", model, meta)
     assert load_model(tmp_path / "model.safetensors")[1].precision == found

@@ -106,8 +106,11 @@ class Model:
         self.path = Path(path)
         self.network, self.meta = load_model(path, [trust] if isinstance(trust, str) else trust)
         self.facts = self.meta.facts
-        self.device = torch.device(device) if device else default_device()
-        self.network.to(self.device)
+        try:
+            self.device = torch.device(device) if device else default_device()
+            self.network.to(self.device)
+        except (RuntimeError, AssertionError) as error:  # the latter where torch has no CUDA
+            raise InputError(f"device: {device!r} cannot be used: {error}", "for example cpu, or cuda:0") from error
         set_temperature(self.network, self.meta.temperature)
         if unit := self.meta.target_unit:
             rescale(self.network, unit.sd, unit.mean)

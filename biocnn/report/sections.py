@@ -100,7 +100,7 @@ def _splits(results: Results) -> object:
     where = " in the runs of fold 0" if results.facts.folds else ""
     cut = "group" in examples and examples.groupby("group")["split"].nunique().gt(1).any()
     caption = f"Examples by split{where}{'' if cut else '; each group is in one split only'}."
-    if shares and results.task:
+    if shares and results.task and results.task.target.spatial:
         named = zip(results.task.pixel_classes, shares, strict=False)
         caption += " Pixels: " + ", ".join(f"{name} {share:.1%}" for name, share in named) + "."
     return table(caption, columns, rows, ", ".join(["Examples", *counted_targets, "Objects"]))

@@ -112,6 +112,12 @@ def test_no_sequence_is_no_answer(binder: Model) -> None:
     assert binder.predict([]).shape == (0, 2)
 
 
+@pytest.mark.parametrize("device", ["cda", "cuda:99"])
+def test_a_device_that_cannot_be_used_is_refused(binder: Model, device: str) -> None:
+    with pytest.raises(InputError, match=f"device: '{device}' cannot be used"):
+        Model(binder.path, device)
+
+
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [

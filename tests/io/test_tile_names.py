@@ -55,7 +55,7 @@ def read(**settings):
     return Images(**settings).read(1, checks), checks
 
 
-FINDING = "images that are pieces of 3 wholes by their names, but each is a group of its own"
+FINDING = "images that are pieces of 3 wholes by their names, but each is its own group"
 
 
 def test_a_group_is_proposed_and_works(tiles):
@@ -65,7 +65,7 @@ def test_a_group_is_proposed_and_works(tiles):
     assert (row["count"], row["outcome"]) == (12, "note")
     assert (
         row["example"]
-        == "slide0_tile0 and slide0_tile1 are of slide0: set data.group: '(.+)_tile', or add a column group"
+        == "slide0_tile0 and slide0_tile1 are from slide0: set data.group: '(.+)_tile', or add a column group"
     )
     assert checks.findings_frame().query("finding == @FINDING")["severity"].tolist() == ["look"]
     assert raw.examples["group"].is_unique
@@ -90,7 +90,7 @@ def test_tiles_of_a_slide_over_the_parts_are_a_leak(tiles, split, cut):
     assert found["severity"].tolist() == (["leak"] if cut else [])
     checks = Checks()
     split, leaks = account(identify(raw), raw.examples["split"], True, raw.examples["id"], checks)
-    assert [leak["named"] for leak in leaks] == ([4, 4, 4] if cut else [0, 0, 0])
-    assert [leak["any"] for leak in leaks] == [leak["named"] for leak in leaks]
+    assert [leak.named for leak in leaks] == ([4, 4, 4] if cut else [0, 0, 0])
+    assert [leak.any for leak in leaks] == [leak.named for leak in leaks]
     assert split.tolist() == raw.examples["split"].tolist(), "names are told, not acted on"
     assert checks.frame()["outcome"].tolist() == (["note"] * 3 if cut else [])

@@ -135,7 +135,7 @@ CASES = {
     ),
     "huge seed": (intervals, lambda _, experiment: experiment.update(seed=2**64), ["seed", "4294967295"]),
     "too many classes": (images, settings(data_classes=[f"c{i}" for i in range(300)]), ["data.classes", "300", "255"]),
-    "a class twice": (images, settings(data_classes=["a", "b", "a"]), ["data.classes", "'a'", "twice"]),
+    "a class twice": (images, settings(data_classes=["a", "b", "a"]), ["data.classes", "duplicate name 'a'"]),
     "unknown key": (intervals, settings(data_windwo=101), ["data.windwo", "window"]),
     "wrong type": (intervals, settings(data_window="wide"), ["data.window", "wide"]),
     "unknown name": (intervals, settings(data_negatives="shuffeld"), ["data.negatives", "dinucleotide_shuffled"]),

@@ -208,7 +208,7 @@ def test_a_second_model_needs_another_prefix(tmp_path: Path) -> None:
 
 def test_fields_that_the_header_does_not_tell_of_are_found_as_well(tmp_path: Path) -> None:
     text = vcf_text(record("chr1", 100, 1, "+", "AC=3;BIOCNN_bound_ALT=0.5"))
-    with pytest.raises(InputError, match="BIOCNN_bound_ALT already, in chr1\t100"):
+    with pytest.raises(InputError, match="already has an INFO field BIOCNN_bound_ALT, in chr1\t100"):
         run(tmp_path, text, GENOME, model_of(tmp_path))
     text = vcf_text(record("chr1", 100, 1, "+", "BIOCNN_other_ALT=0.5;NOTE=BIOCNN_bound_ALT"))
     assert records_of(run(tmp_path, text, GENOME, model_of(tmp_path)))[0].info["NOTE"] == "BIOCNN_bound_ALT"

@@ -73,9 +73,9 @@ def test_a_group_is_proposed_and_works(tiles):
         raw, checks = read(**both, group=pattern)
         assert raw.examples["group"].tolist() == [f"slide{i // 4}" for i in range(12)]
         assert not checks.findings
-    with pytest.raises(InputError, match=r"data\.group: 'plate' finds nothing in 12 of 12 names"):
+    with pytest.raises(InputError, match=r"data\.group: 'plate' does not match 12 of 12 names"):
         read(**both, group="plate")
-    with pytest.raises(InputError, match=r"data\.group: '\(' is no regular expression"):
+    with pytest.raises(InputError, match=r"data\.group: '\(' is not a regular expression"):
         read(**both, group="(")
 
 

@@ -143,7 +143,7 @@ def test_part_of_one_class_is_refused(tmp_path: Path, part: str, group: str) -> 
     raw = sequences(12)
     alone = {"train": ["g0", "g3"], "val": ["g1"], "test": ["g2"]}[part]
     raw.y[raw.examples["group"].isin(alone)] = 1
-    with pytest.raises(InputError, match=f"the {part} part has only one class \\(1\\) of 'bound'") as caught:
+    with pytest.raises(InputError, match=f"the {part} split has only one class \\(1\\) of 'bound'") as caught:
         stored(raw, tmp_path, val=["g1"], test=["g2"])
     assert f"split.{part}" in caught.value.remedy
 

@@ -91,7 +91,7 @@ def test_a_trial_that_was_stopped_goes_on(bound: Dataset, tmp_path: Path) -> Non
     assert again["value"] == kept["value"]
     lines.clear()
     run_trial(settings(), bound, 1, 1, lines.append, tmp_path / "state")
-    assert not any("going on" in line for line in lines), "another inner fold is another training"
+    assert not any("resuming" in line for line in lines), "another inner fold is another training"
 
 
 def record(trial: int, part: int, value: float | None, **more: Any) -> dict[str, Any]:

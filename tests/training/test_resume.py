@@ -193,7 +193,7 @@ def test_state_of_another_fingerprint_is_left_alone(dataset: Dataset, uninterrup
     states = sorted(tmp_path.glob("mark/*.state"))
     model, _, lines = resumed(dataset, tmp_path, "other", **SHORT)
     assert lines[0] == f"states of other settings, code or data are kept in {tmp_path}: mark"
-    assert not any("going on" in line for line in lines)
+    assert not any("resuming" in line for line in lines)
     assert same_weights(model, uninterrupted[0])
     clear(tmp_path)
     assert sorted(tmp_path.rglob("*.state")) == states

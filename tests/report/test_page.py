@@ -214,7 +214,7 @@ def test_what_is_unusual_about_a_training_is_said(tmp_path):
     assert said == [
         "fold0-seed1 was trained in float32, not in bfloat16 (train.precision): it is slow there.",
         "Temperature of fold0-seed1, two: 1.00, not fitted: the validation split lacks one or both classes.",
-        "Temperature of fold0-seed1, three: .10, the least that is tried (0.1).",
+        "Temperature of fold0-seed1, three: .10, the lower bound of the search (0.1).",
     ]
 
 

@@ -49,7 +49,7 @@ SETS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
     "hippocampus": ("Hippocampus, MRI, 3D", {"dice": ("Dice", "nnU-Net .90 anterior, .89 posterior (5 folds of all)")}),
 }
 HEAD = ("set", "output", "metric", "published", "biocnn, one network", "all networks (95%)")
-COST = ("set", "networks", "weights", "training of one", "peak memory", "prediction of the test part")
+COST = ("set", "networks", "weights", "training of one", "peak memory", "prediction of the test split")
 
 
 def main() -> None:

@@ -33,9 +33,10 @@ def _inputs(settings: "Settings") -> Iterator[InputError]:
     data = settings.data.name
     if not (own := input_of(data)):
         return
+    defaults = type(settings).model_construct(data=settings.data, model=settings.model)
     for other in (find("inputs", name) for name in REGISTRY["inputs"] if name != own.name):
         for key in other.settings:
-            if _value(settings, key) not in NOTHING:
+            if _value(settings, key) not in (*NOTHING, _value(defaults, key)):
                 yield InputError(f"{key}: is for {other.examples}, but data: {data} are {own.examples}", "leave it out")
         for key in other.left_to_data:
             if getattr(settings.train, key) is None and key not in own.left_to_data:

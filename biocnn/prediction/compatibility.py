@@ -7,7 +7,8 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from biocnn.config.settings import Fit
+from biocnn.config.registry import REGISTRY, find
+from biocnn.config.settings import Fit, Predict
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.io.lazy import LazyImage
@@ -16,6 +17,7 @@ from biocnn.io.stored import MILLIMETRES
 from biocnn.prediction.resampling import resample, sizes
 from biocnn.prediction.tiles import Slices
 from biocnn.tasks.facts import Facts
+from biocnn.tasks.inputs import Input
 
 CLOSE = 0.05  # relative difference up to which pixel sizes count as equal
 FARTHEST = 16.0  # largest ratio of pixel sizes that is resampled; beyond, the file header is probably wrong
@@ -119,6 +121,22 @@ def need(model: Loaded, kind: Literal["image", "sequence"], what: str) -> None:
     if model.facts.kind != kind:
         has = f"a model for {model.facts.kind}s ({model.facts.task}: {', '.join(model.facts.outputs)})"
         raise InputError(f"{what}: {model.path} is {has}", f"give a model for {kind}s")
+
+
+def check_options(own: Input, predicting: Predict, fit: Fit) -> None:
+    """Refuse options of another kind of input, which would have no effect.
+
+    Raises
+    ------
+    InputError
+        If such an option differs from its default.
+    """
+    for other in (find("inputs", name) for name in REGISTRY["inputs"] if name != own.name):
+        for section, name in (key.split(".", 1) for key in other.settings):
+            given = {"predict": predicting, "segment": fit}.get(section)
+            field = type(given).model_fields.get(name) if given else None
+            if field and getattr(given, name) != field.default:
+                raise InputError(f"{name}: is for {other.examples}, but the model takes {own.examples}", "leave it out")
 
 
 def agree(models: Sequence[Loaded], kind: Literal["image", "sequence"], what: str) -> None:

@@ -25,7 +25,7 @@ from biocnn.nn.fuse_batchnorm import fuse_batchnorm
 from biocnn.nn.precision import fast_bfloat16
 from biocnn.nn.views import views
 from biocnn.prediction.blending import Blend
-from biocnn.prediction.compatibility import Adapted, Source, adapt, choose, need, same_data
+from biocnn.prediction.compatibility import Adapted, Source, adapt, check_options, choose, need, same_data
 from biocnn.prediction.images import ImagePredictor, InMemory, Maps, MapsOnGrid, all_of
 from biocnn.prediction.scanner import Scanner
 from biocnn.tasks import Task, make_task
@@ -69,7 +69,7 @@ class Model:
         would be nearly all margin, more memory is used, and the log says how much.
     tta
         Views of each image whose predictions are averaged: the image only, its mirror images, or these and their
-        quarter turns; see ``biocnn.nn.views``. Not used for sequences.
+        quarter turns; see ``biocnn.nn.views``. Images only, as are the options below.
     blend
         How the predictions of large images are assembled. ``exact``: from tiles, with the values of the whole image.
         ``gaussian``: from overlapping patches of the size used in training, with weights that fall towards their edges,
@@ -106,6 +106,7 @@ class Model:
         self.path = Path(path)
         self.network, self.meta = load_model(path, [trust] if isinstance(trust, str) else trust)
         self.facts = self.meta.facts
+        check_options(self.input, self.predicting, self.fit)
         try:
             self.device = torch.device(device) if device else default_device()
             self.network.to(self.device)

@@ -81,7 +81,8 @@ class ImageInput(Input):
     examples = "images"
     settings = (
         "train.patch", "train.foreground", "metrics.also", "metrics.tolerance", "metrics.regions", "predict.tta",
-        "segment.images", "uncertainty.methods",
+        "predict.blend", "predict.overlap", "segment.images", "segment.spacing", "segment.intensity",
+        "segment.channels", "uncertainty.methods",
     )  # fmt: skip
     left_to_data = ("epochs", "batch_size")
     augment = AUGMENT_SETS

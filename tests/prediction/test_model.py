@@ -112,6 +112,13 @@ def test_no_sequence_is_no_answer(binder: Model) -> None:
     assert binder.predict([]).shape == (0, 2)
 
 
+@pytest.mark.parametrize("option", [{"tta": "flips"}, {"overlap": 0.25}, {"spacing": "as_is"}, {"channels": ["a"]}])
+def test_options_of_images_are_refused_for_sequences(binder: Model, option: dict) -> None:
+    with pytest.raises(InputError, match=f"{next(iter(option))}: is for images, but the model takes sequences"):
+        Model(binder.path, **option)
+    assert Model(binder.path, tta="none", overlap=0.5).outputs == binder.outputs
+
+
 @pytest.mark.parametrize("device", ["cda", "cuda:99"])
 def test_a_device_that_cannot_be_used_is_refused(binder: Model, device: str) -> None:
     with pytest.raises(InputError, match=f"device: '{device}' cannot be used"):

@@ -43,8 +43,8 @@ def explanation(results: Results, settings: Settings, gallery: Gallery) -> Secti
 
 
 def _account(counts: pd.DataFrame) -> str:
-    """Describe results and exclusions: "Found in the test examples: 3 motifs; 1,204 seqlets. Excluded: ..."."""
-    listed = {name: "; ".join(f"{row.n:,} {row.reason}" for row in part.rename(columns={"count": "n"}).itertuples())
+    """Describe results and exclusions: "Found in the test examples: motifs (3); seqlets (1,204). Excluded: ..."."""
+    listed = {name: "; ".join(f"{row.reason} ({row.n:,})" for row in part.rename(columns={"count": "n"}).itertuples())
               for name, part in counts.groupby("outcome")}  # fmt: skip
     parts = ["Found in the test examples: " + listed.get("made", "no motif and no seqlet")]
     return ". ".join(parts + ([f"Excluded: {listed['dropped']}"] if "dropped" in listed else [])) + "."
@@ -55,7 +55,7 @@ def _kernels(results: Results, settings: Settings, gallery: Gallery) -> list[Pic
     matches = results.matches.drop_duplicates("motif")
     alike = matches["group"].value_counts()
     first = matches[(matches["group"] == matches["motif"]) & matches["motif"].isin(learned)]
-    first = first.assign(alike=[f"and {alike[m] - 1} alike" if alike[m] > 1 else "" for m in first["motif"]])
+    first = first.assign(alike=[f"and {alike[m] - 1} similar" if alike[m] > 1 else "" for m in first["motif"]])
     shown = first[first["effect"].abs() >= first["effect"].abs().max() / 3].head(_MOTIFS)
     named = (shown["motif"] + " " + shown["alike"]).str.strip()
     titles = [f"{name}, {n:,.0f} sites" for name, n in zip(named, shown["n_sites"], strict=True)]

@@ -248,12 +248,12 @@ def test_without_motifs_the_report_says_so(tmp_path):
     for path in (folder / "explain").glob("*matches.tsv"):
         pd.read_csv(path, sep="\t").iloc[:0].to_csv(path, sep="\t", index=False)
     (folder / "explain" / "similar_motifs.tsv").write_text("motif\ttarget_id\ttarget_name\n")
-    counts = [("explain", "dropped", "kernels, with fewer than 10 sites", 16, "")]
+    counts = [("explain", "dropped", "kernels with fewer than 10 sites", 16, "")]
     columns = ["source", "outcome", "reason", "count", "example"]
     pd.DataFrame(counts, columns=columns).to_csv(folder / "explain" / "counts.tsv", sep="\t", index=False)
     write_report(folder, settings, folder / "report.html", folder / "figures")
     text = Page((folder / "report.html").read_text(encoding="utf-8")).text
-    assert "no motif and no seqlet. Excluded: 16 kernels, with fewer than 10 sites." in text
+    assert "no motif and no seqlet. Excluded: kernels with fewer than 10 sites (16)." in text
 
 
 def test_an_output_without_a_metric_is_named_and_left_out_of_means(tmp_path):

@@ -12,7 +12,7 @@ from biocnn.data.looks import Look, look_at
 from biocnn.data.survey import MaskSeen
 from biocnn.io.channels import GREY, by_name, match_channels
 from biocnn.io.image_files import ImageFile
-from biocnn.io.stored import MILLIMETRES, RGB, Grid
+from biocnn.io.stored_image import MILLIMETRES, RGB, Grid
 
 _EXACT_AS_FLOAT = {"uint8", "int8", "uint16", "int16", "float32"}
 _SAME_SPACING = 0.01  # relative difference up to which two pixel sizes count as equal

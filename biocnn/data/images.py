@@ -29,7 +29,7 @@ from biocnn.io.geometry import lay
 from biocnn.io.image_files import ImageFile, read_image
 from biocnn.io.image_paths import PASSED_OVER, passed_over, unique_ids
 from biocnn.io.lazy import open_image
-from biocnn.io.stored import Grid, swapped, whole
+from biocnn.io.stored_image import Grid, swapped, whole
 from biocnn.tasks.facts import Decision, Facts
 
 MOST_CLASSES = IGNORE  # values from 0 to 254

@@ -7,7 +7,7 @@ import numpy as np
 
 from biocnn.core.errors import InputError
 from biocnn.io.image_files import Decoded, decode
-from biocnn.io.stored import Grid
+from biocnn.io.stored_image import Grid
 
 _MOST_COLORS = 16  # most colours of a mask that are treated as classes
 

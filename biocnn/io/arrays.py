@@ -8,11 +8,11 @@ from typing import IO
 import numpy as np
 
 from biocnn.core.errors import InputError
-from biocnn.io.stored import Stored, check_size, damaged, settle_axes
+from biocnn.io.stored_image import StoredImage, check_size, damaged, settle_axes
 from biocnn.io.tiff_segments import MappedPixels
 
 
-def open_array(path: Path, kind: str, *, axes: str | None = None) -> Stored:
+def open_array(path: Path, kind: str, *, axes: str | None = None) -> StoredImage:
     """Open a NumPy file that holds one plane or volume.
 
     Parameters
@@ -36,7 +36,7 @@ def open_array(path: Path, kind: str, *, axes: str | None = None) -> Stored:
     found = "YX" if len(array.shape) == 2 else "?" * len(array.shape)
     settled = settle_axes(found, array.shape, axes, path)
     repairs = (f"axes not stated in the file: assumed {settled.letters}",) if settled.guessed else ()
-    return Stored(array, settled, repairs=repairs, kind=kind)
+    return StoredImage(array, settled, repairs=repairs, kind=kind)
 
 
 def _mapped(path: Path) -> MappedPixels:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from biocnn.core.errors import InputError
-from biocnn.io.stored import RGB
+from biocnn.io.stored_image import RGB
 
 GREY = ["grey"]
 

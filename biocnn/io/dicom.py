@@ -9,13 +9,13 @@ from biocnn.core.errors import InputError
 from biocnn.io.dicom_pixels import Plane, read_header, read_planes
 from biocnn.io.kinds import is_dicom
 from biocnn.io.orientation import TURNED, canonical
-from biocnn.io.stored import RGB, Axes, Stored, damaged
+from biocnn.io.stored_image import RGB, Axes, StoredImage, damaged
 
 _UNEVEN = 0.02  # tolerance of a slice's position, as a fraction of the slice step
 _SAME = 1e-3  # tolerance for slice directions and pixel sizes to count as equal
 
 
-def open_dicom(path: Path, *, axes: str | None = None) -> Stored:
+def open_dicom(path: Path, *, axes: str | None = None) -> StoredImage:
     """Read a DICOM file, or the series in a folder, into memory.
 
     Parameters
@@ -47,7 +47,7 @@ def open_dicom(path: Path, *, axes: str | None = None) -> Stored:
     if len(inverted := {plane.inverted for plane in planes}) > 1:
         raise InputError(f"{path}: some slices have 0 = white, others 0 = black", "put each series into a folder")
     colour = pixels.ndim > len(letters)
-    return Stored(
+    return StoredImage(
         pixels,
         Axes(letters + "C" * colour),
         RGB if colour and pixels.shape[-1] == 3 else None,

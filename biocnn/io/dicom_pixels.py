@@ -10,7 +10,7 @@ from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
 
 from biocnn.core.errors import InputError
 from biocnn.io.dicom_codecs import register
-from biocnn.io.stored import check_size, damaged
+from biocnn.io.stored_image import check_size, damaged
 
 _PIXELS = {"PixelData", "FloatPixelData", "DoubleFloatPixelData"}
 _INTEGERS = (np.uint8, np.int8, np.uint16, np.int16, np.int32)
@@ -22,7 +22,7 @@ register()
 class Plane:
     """One slice.
 
-    ``pixels`` has the shape (H, W) or (H, W, 3); ``inverted`` is as in ``biocnn.io.stored.Stored``; ``position`` is
+    ``pixels`` has the shape (H, W) or (H, W, 3); ``inverted`` is as in ``StoredImage``; ``position`` is
     the first pixel, in mm; ``across`` and ``down`` are the directions of increasing column and row;
     ``spacing`` is [row, column] in mm. None if not stated.
     """

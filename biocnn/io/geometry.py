@@ -5,7 +5,7 @@ import numpy as np
 from biocnn.core.errors import InputError
 from biocnn.io.nifti import open_header
 from biocnn.io.orientation import TO_LPS, as_stored, canonical
-from biocnn.io.stored import MILLIMETRES, Grid
+from biocnn.io.stored_image import MILLIMETRES, Grid
 
 SAME = 0.25  # maximum distance of matching corners, in pixels
 SIZES = 0.01  # relative difference up to which pixel sizes count as equal

@@ -8,7 +8,7 @@ import numpy as np
 from biocnn.core.errors import InputError
 from biocnn.io.kinds import SUFFIXES, open_stored
 from biocnn.io.lazy import open_image
-from biocnn.io.stored import Grid, check_size, damaged, whole
+from biocnn.io.stored_image import Grid, check_size, damaged, whole
 
 __all__ = ["SUFFIXES", "Decoded", "ImageFile", "decode", "read_image"]
 
@@ -34,7 +34,7 @@ class ImageFile(NamedTuple):
 class Decoded(NamedTuple):
     """Pixels of shape (C, *spatial), the index of the alpha channel or None, and how to display them.
 
-    ``palette`` and ``inverted`` are those of ``biocnn.io.stored.Stored`` if the values are as stored, else None;
+    ``palette`` and ``inverted`` are those of ``StoredImage`` if the values are as stored, else None;
     ``grid`` describes where the pixels lie.
     """
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from biocnn.core.errors import InputError
 from biocnn.core.extras import needs
 from biocnn.core.files import exists
-from biocnn.io.stored import Stored
+from biocnn.io.stored_image import StoredImage
 
 _DICOM = (".dcm", ".dicom", ".ima")
 _OTHERS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".npy", ".npz", ".nii", ".nii.gz")
@@ -29,7 +29,7 @@ _MAGIC = {
 } | dict.fromkeys(_NIFTI, "NIfTI")
 
 
-def open_stored(path: Path, *, axes: str | None = None) -> Stored:
+def open_stored(path: Path, *, axes: str | None = None) -> StoredImage:
     """Open one image of any format.
 
     Parameters

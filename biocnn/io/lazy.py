@@ -11,7 +11,7 @@ from biocnn.io.channels import fallback_names, match_any, wrong_channels
 from biocnn.io.intensity import values_in_bands
 from biocnn.io.kinds import open_stored
 from biocnn.io.scales import Values
-from biocnn.io.stored import RGB, Stored, Window, check_size, damaged
+from biocnn.io.stored_image import RGB, StoredImage, Window, check_size, damaged
 
 
 class LazyImage:
@@ -25,7 +25,7 @@ class LazyImage:
         The opened file.
     """
 
-    def __init__(self, path: Path, stored: Stored) -> None:
+    def __init__(self, path: Path, stored: StoredImage) -> None:
         self.path, self._stored = path, stored
         self._transparency: float | None = None
         self._chosen: list[int] | None = None
@@ -177,7 +177,7 @@ def open_image(path: str | Path, axes: str | None = None) -> LazyImage:
         raise
 
 
-def _dtype(stored: Stored, path: Path) -> np.dtype:
+def _dtype(stored: StoredImage, path: Path) -> np.dtype:
     """Return the data type that pixels are converted to."""
     dtype = np.dtype(stored.array.dtype if stored.palette is None else stored.palette.dtype)
     if dtype.kind not in "buif":

@@ -9,13 +9,13 @@ import numpy as np
 from biocnn.core.errors import InputError
 from biocnn.core.extras import needs
 from biocnn.io.orientation import TO_LPS, TURNED, canonical
-from biocnn.io.stored import RGB, Axes, Stored, check_size, damaged
+from biocnn.io.stored_image import RGB, Axes, StoredImage, check_size, damaged
 
 _MILLIMETRES = {"mm": 1.0, "meter": 1000.0, "micron": 1e-3, "unknown": 1.0}
 _CIFTI = range(3000, 3100)  # intent codes
 
 
-def open_nifti(path: Path, *, axes: str | None = None) -> Stored:
+def open_nifti(path: Path, *, axes: str | None = None) -> StoredImage:
     """Read a volume in the orientation of ``orientation.canonical``; a single slice becomes a plane.
 
     Parameters
@@ -51,7 +51,7 @@ def open_nifti(path: Path, *, axes: str | None = None) -> Stored:
     placed = image.header["sform_code"] > 0 or image.header["qform_code"] > 0  # otherwise nibabel invents an affine
     affine = affine * _MILLIMETRES[unit]
     letters = "".join(("-" if i not in kept else "YX"[kept.index(i)]) if planes else "ZYX"[i] for i in range(3))
-    return Stored(
+    return StoredImage(
         array,
         Axes(letters + ("C" if channels else "")),
         RGB if channels == 3 and image.get_data_dtype().fields else None,

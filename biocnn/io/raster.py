@@ -7,14 +7,14 @@ from typing import IO, Any
 import numpy as np
 
 from biocnn.core.errors import InputError
-from biocnn.io.stored import RGB, TURNED_BY_TAG, Axes, Stored, check_size, damaged, orientation
+from biocnn.io.stored_image import RGB, TURNED_BY_TAG, Axes, StoredImage, check_size, damaged, orientation
 
 _PNG_GREY = 0  # colour type in the header of a PNG
 _MODES = ("1", "L", "LA", "P", "RGB", "RGBA")  # supported modes of Pillow
 _ORIENTATION = 0x0112  # EXIF tag
 
 
-def open_raster(path: Path, kind: str) -> Stored:
+def open_raster(path: Path, kind: str) -> StoredImage:
     """Decode an image to its stored values.
 
     Raises
@@ -71,7 +71,7 @@ def _turn(image: Any) -> int:
     return orientation(image.getexif().get(_ORIENTATION))
 
 
-def _png16(data: bytes, image: Any) -> Stored:
+def _png16(data: bytes, image: Any) -> StoredImage:
     """Decode 16-bit PNG; Pillow would truncate colours to 8 bits."""
     import imagecodecs
 
@@ -81,7 +81,7 @@ def _png16(data: bytes, image: Any) -> Stored:
     return _channels_last(imagecodecs.png_decode(data), turn)
 
 
-def _pillow(image: Any, path: Path, depth: int) -> Stored:
+def _pillow(image: Any, path: Path, depth: int) -> StoredImage:
     image.load()
     turn = _turn(image)
     if image.mode not in _MODES:
@@ -110,13 +110,13 @@ def _palette(image: Any) -> np.ndarray:
     return np.asarray(ramp.convert("RGBA" if "transparency" in image.info else "RGB"))[0].T
 
 
-def _channels_last(array: np.ndarray, turn: int, palette: np.ndarray | None = None) -> Stored:
+def _channels_last(array: np.ndarray, turn: int, palette: np.ndarray | None = None) -> StoredImage:
     """Wrap an array (H, W) or (H, W, C), where a second or fourth channel is alpha."""
     repairs = (TURNED_BY_TAG,) if turn > 1 else ()
     if array.ndim == 2:
         alpha = None if palette is None or len(palette) in (1, 3) else len(palette) - 1
-        return Stored(array, Axes("YX"), alpha=alpha, palette=palette, turn=turn, repairs=repairs)
+        return StoredImage(array, Axes("YX"), alpha=alpha, palette=palette, turn=turn, repairs=repairs)
     alpha = array.shape[-1] in (2, 4)
     colours = array.shape[-1] - alpha
     names = RGB if colours == 3 else None
-    return Stored(array, Axes("YXC"), names, alpha=colours if alpha else None, turn=turn, repairs=repairs)
+    return StoredImage(array, Axes("YXC"), names, alpha=colours if alpha else None, turn=turn, repairs=repairs)

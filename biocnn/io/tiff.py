@@ -8,7 +8,7 @@ import numpy as np
 import tifffile
 
 from biocnn.core.errors import InputError
-from biocnn.io.stored import RGB, TURNED_BY_TAG, Stored, damaged, orientation, settle_axes, swapped
+from biocnn.io.stored_image import RGB, TURNED_BY_TAG, StoredImage, damaged, orientation, settle_axes, swapped
 from biocnn.io.tiff_segments import JPEG, series_pixels
 
 _MICROMETRES = {"um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "microns": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4}
@@ -30,7 +30,7 @@ _REMEDY = "open it in Fiji and save it again as TIFF, or copy it again from its 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
-def open_tiff(path: Path, *, axes: str | None = None) -> Stored:
+def open_tiff(path: Path, *, axes: str | None = None) -> StoredImage:
     """Open a TIFF file with one plane or volume and any number of channels, at full resolution.
 
     Parameters
@@ -54,7 +54,7 @@ def open_tiff(path: Path, *, axes: str | None = None) -> Stored:
             raise
 
 
-def _open(tiff: tifffile.TiffFile, path: Path, axes: str | None) -> Stored:
+def _open(tiff: tifffile.TiffFile, path: Path, axes: str | None) -> StoredImage:
     series, page = tiff.series[0], tiff.series[0].keyframe
     previews = _check_single(tiff, path)
     _check_whole(series, path)
@@ -93,7 +93,7 @@ def _open(tiff: tifffile.TiffFile, path: Path, axes: str | None) -> Stored:
     turn = orientation(int(tag.value)) if tag else 1
     if turn > 1:
         repairs.append(TURNED_BY_TAG)
-    return Stored(
+    return StoredImage(
         series_pixels(tiff),
         settled,
         names,

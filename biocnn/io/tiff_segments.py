@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from biocnn.io.stored import check_size
+from biocnn.io.stored_image import check_size
 
 # Old-style JPEG, JPEG, and two variants in slides: decoded to RGB; segments share tables in a tag of the page.
 JPEG = (6, 7, 34892, 33007)

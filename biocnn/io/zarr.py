@@ -5,13 +5,13 @@ from typing import Any
 
 from biocnn.core.errors import InputError
 from biocnn.core.extras import needs
-from biocnn.io.stored import Stored, damaged, settle_axes
+from biocnn.io.stored_image import StoredImage, damaged, settle_axes
 
 _MICROMETRES = {"angstrom": 1e-4, "nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "centimeter": 1e4}
 _MICROMETRES |= {"meter": 1e6}
 
 
-def open_zarr(path: Path, *, axes: str | None = None) -> Stored:
+def open_zarr(path: Path, *, axes: str | None = None) -> StoredImage:
     """Open an OME-Zarr image or label image at full resolution, or a plain Zarr array.
 
     Parameters
@@ -58,12 +58,12 @@ def _stored(
     axes: str | None,
     steps: dict[str, float | None] | None = None,
     channels: list[str] | None = None,
-) -> Stored:
+) -> StoredImage:
     settled = settle_axes(found, array.shape, axes, path)
     repairs = (f"axes not stated in the file: assumed {settled.letters}",) if settled.guessed else ()
     spacing = [(steps or {}).get(letter) or 0.0 for letter in "ZYX" if letter in settled.letters]
     usable = channels and all(channels) and len(set(channels)) == len(channels)
-    return Stored(
+    return StoredImage(
         array,
         settled,
         channels if usable else None,

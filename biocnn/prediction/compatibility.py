@@ -13,7 +13,7 @@ from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.io.lazy import LazyImage
 from biocnn.io.scales import Values, scale_factor
-from biocnn.io.stored import MILLIMETRES
+from biocnn.io.stored_image import MILLIMETRES
 from biocnn.prediction.resampling import resample, sizes
 from biocnn.prediction.tiles import Slices
 from biocnn.tasks.facts import Facts

@@ -65,7 +65,7 @@ def _write_nifti(image: LazyImage, folder: Path, name: str, values: np.ndarray) 
 
 
 def _whole_affine(affine: np.ndarray) -> np.ndarray:
-    """Complete ``Stored.affine`` to (4, 4), from columns, rows, slices and 1 to mm; a plane is a slice of 1 mm."""
+    """Complete ``StoredImage.affine`` to (4, 4), from columns, rows, slices and 1 to mm; a plane is a slice of 1 mm."""
     *steps, origin = affine.T
     if len(steps) == 2:
         normal = np.cross(steps[1], steps[0])

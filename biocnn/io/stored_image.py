@@ -43,7 +43,7 @@ class Axes(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """Where the pixels of a file lie: shape (*spatial), and spacing, unit, affine and kind as in ``Stored``."""
+    """Where the pixels of a file lie: shape (*spatial), and spacing, unit, affine and kind as in ``StoredImage``."""
 
     path: Path
     shape: tuple[int, ...]
@@ -54,7 +54,7 @@ class Grid(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredImage:
     """An opened image file.
 
     Parameters

@@ -9,7 +9,7 @@ import pandas as pd
 from biocnn import metrics
 from biocnn.data.dataset import Dataset
 from biocnn.evaluation.evaluate import average
-from biocnn.prediction.stored import Predictions, read_predictions
+from biocnn.prediction.stored_predictions import Predictions, read_predictions
 
 COLUMNS = (
     "baseline", "split", "output", "metric", "value", "low", "high", "network", "mean_of_runs", "sd_of_runs",

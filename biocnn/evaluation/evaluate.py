@@ -14,7 +14,7 @@ from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.evaluation.judges import Keep
 from biocnn.metrics.matches import COLUMNS as MATCH_COLUMNS
-from biocnn.prediction.stored import Decided, Predictions, read_predictions
+from biocnn.prediction.stored_predictions import Decided, Predictions, read_predictions
 from biocnn.training.metadata import read_metadata
 
 ENSEMBLE = "ensemble"

@@ -15,7 +15,7 @@ from biocnn.explain.sequences import explain_sequences, write_sequences
 from biocnn.io.meme import read_meme
 from biocnn.prediction.compatibility import same_data
 from biocnn.prediction.model import Model
-from biocnn.prediction.stored import predictions_of
+from biocnn.prediction.stored_predictions import predictions_of
 from biocnn.training import batches
 
 

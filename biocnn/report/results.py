@@ -11,7 +11,7 @@ from biocnn.config.experiment import Experiment, read_frozen
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.io.ragged import Ragged
-from biocnn.prediction.stored import Decided
+from biocnn.prediction.stored_predictions import Decided
 from biocnn.tasks import Task, make_task
 from biocnn.tasks.facts import Facts, read_facts
 from biocnn.tasks.inputs import Input, make_input

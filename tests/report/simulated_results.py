@@ -15,7 +15,7 @@ from biocnn.io.archive import array_archive
 from biocnn.io.meme import Motif, write_meme
 from biocnn.io.ragged import Ragged
 from biocnn.metrics import auprc, auroc, average_precision_iou, dice, iou, pearson, spearman
-from biocnn.prediction.stored import Decided
+from biocnn.prediction.stored_predictions import Decided
 from biocnn.tasks import make_task
 from biocnn.tasks.facts import read_facts
 from biocnn.tasks.instance_targets import instance_targets

@@ -22,7 +22,7 @@ from biocnn.io.archive import array_archive
 from biocnn.io.image_paths import named_images
 from biocnn.prediction.compatibility import agree, same_data
 from biocnn.prediction.model import Model
-from biocnn.prediction.stored import Decided, read_predictions
+from biocnn.prediction.stored_predictions import Decided, read_predictions
 from biocnn.training.metadata import read_metadata
 
 LARGEST = 4096  # pixels per axis; of a larger new image, only the centre is used

@@ -15,7 +15,7 @@ from biocnn.config.schema import Chosen, own_settings
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.data.foreground import Foreground
-from biocnn.data.fresh import FreshShuffles
+from biocnn.data.fresh_shuffles import FreshShuffles
 from biocnn.io.padded import pad
 from biocnn.nn.encode import normalise, one_hot, to_tensor
 from biocnn.nn.layers import LAST

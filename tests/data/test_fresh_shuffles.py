@@ -14,7 +14,7 @@ from trainings import resumed, same_weights, stopped, trained
 from biocnn.core.checks import Checks
 from biocnn.data import negatives
 from biocnn.data.dataset import Dataset
-from biocnn.data.fresh import FreshShuffles
+from biocnn.data.fresh_shuffles import FreshShuffles
 from biocnn.data.parts import Positives
 from biocnn.data.raw import Raw
 from biocnn.data.shuffle import dinucleotide_shuffle

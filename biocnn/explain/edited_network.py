@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool2d, pad
 
 from biocnn.explain.edits import Unsupported, edited, products, remember, steps_of, touched
-from biocnn.explain.kept import Kept
 from biocnn.explain.ranges import Block, Span, cut
+from biocnn.explain.unedited import Unedited
 from biocnn.models.deepbind import DeepBind
 from biocnn.models.sequence_network import SequenceNetwork, after
 from biocnn.nn.blocks import GlobalPool
@@ -31,11 +31,11 @@ class GlobalPooled:
         self.pooled = self.pool(x, mask)
         if self.pool.kind != "average":
             counted = x if mask is None else x.masked_fill(~mask, -torch.inf)
-            self.best = Kept(counted, reach, mask, fill=-torch.inf)
+            self.best = Unedited(counted, reach, mask, fill=-torch.inf)
             ends = pad(self.best.values, (0, 0, 1, 1), value=-torch.inf)  # nothing lies beyond the ends
             self.ahead, self.behind = ends.cummax(1).values, ends.flip(1).cummax(1).values.flip(1)
         if self.pool.kind != "max":
-            self.mean, self.share = Kept(x, reach, mask), self.pooled.new_full((len(x), 1, 1, 1), 1 / x.shape[2])
+            self.mean, self.share = Unedited(x, reach, mask), self.pooled.new_full((len(x), 1, 1, 1), 1 / x.shape[2])
             if mask is not None:
                 self.share = 1 / mask.sum(2).clamp(min=1)[:, :, None, None]
         return self.pooled

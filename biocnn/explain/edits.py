@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, max_pool2d, pad
 
-from biocnn.explain.kept import Kept
 from biocnn.explain.ranges import Kernel, Span
+from biocnn.explain.unedited import Unedited
 from biocnn.nn.blocks import Residual, Skip
 from biocnn.nn.layers import ACTS, Conv, Conv1d, as_image
 
@@ -75,7 +75,7 @@ class Linear:
 
     def remember(self, x: Tensor, reach: Span, mask: Tensor | None = None) -> Tensor:
         out = self.layer(x)
-        self.before, self.after = Kept(x, reach, mask), Kept(out, self.touched(reach))
+        self.before, self.after = Unedited(x, reach, mask), Unedited(out, self.touched(reach))
         self.whole = self.weights * out.shape[2]
         return out
 
@@ -125,7 +125,7 @@ class MaxPool:
         return 0
 
     def remember(self, x: Tensor, reach: Span, mask: Tensor | None = None) -> Tensor:
-        self.before = Kept(x, self.kernel.seen(self.touched(reach)), mask, fill=-torch.inf)
+        self.before = Unedited(x, self.kernel.seen(self.touched(reach)), mask, fill=-torch.inf)
         return self.layer(x)
 
     def edited(self, x: Tensor, span: Span) -> tuple[Tensor, Span]:
@@ -176,9 +176,9 @@ class Added:
         return products(self.body, span) + products(self.shortcut, span)
 
     def remember(self, x: Tensor, reach: Span, mask: Tensor | None = None) -> Tensor:
-        self.before = Kept(x, reach, mask)
+        self.before = Unedited(x, reach, mask)
         carried, out = remember(self.shortcut, x, reach), remember(self.body, x, reach)
-        self.carried = Kept(carried, self.touched(reach))
+        self.carried = Unedited(carried, self.touched(reach))
         self.whole = sum(step.whole for step in (*self.body, *self.shortcut))
         return out + carried
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from biocnn.explain import mutagenesis, saturation_mutagenesis
 from biocnn.explain.edited_network import EditedNetwork, GlobalPooled
 from biocnn.explain.edits import Linear, MaxPool, Pointwise
-from biocnn.explain.kept import Kept
 from biocnn.explain.ranges import Span
+from biocnn.explain.unedited import Unedited
 from biocnn.models import Basset, DanQ, DeepBind, DilatedResNet
 from biocnn.models.sequence_network import SequenceNetwork
 from biocnn.nn.blocks import ConvBlock, GlobalPool, Residual, Skip
@@ -186,8 +186,8 @@ def one_beside(pasted: Callable) -> Callable:
 
 
 FAULTS = {
-    "the ends are forgotten": (Kept, "restored", lambda _: lambda kept, x, span: x),
-    "a stretch lies one beside its place": (Kept, "pasted", one_beside),
+    "the ends are forgotten": (Unedited, "restored", lambda _: lambda kept, x, span: x),
+    "a stretch lies one beside its place": (Unedited, "pasted", one_beside),
     "the wrong bases are put in": (
         EditedNetwork,
         "_edit",

@@ -7,7 +7,7 @@ from torch.nn.functional import pad
 from biocnn.explain.ranges import Span
 
 
-class Kept:
+class Unedited:
     """Values of a layer for unedited sequences, (N, C, L), with margins for segments beyond its ends.
 
     Parameters

@@ -12,9 +12,9 @@ import pandas as pd
 
 from biocnn.core.checks import Checks
 from biocnn.core.files import atomic
+from biocnn.data.appearance import SATURATED, contradicting, minority_polarity, unusual
 from biocnn.data.duplicates import alike
 from biocnn.data.image_sets import Seen
-from biocnn.data.looks import SATURATED, against, other_polarity, unlike
 from biocnn.data.masks import IGNORE, MaskCode
 from biocnn.data.raw import Raw
 from biocnn.data.survey import TINY
@@ -68,7 +68,7 @@ def _of_images(seen: list[Seen], code: MaskCode) -> Iterator[tuple]:
 
     A fourth entry is the count, if it is not that of images.
     """
-    masks, looks = [s.mask for s in seen], [s.look for s in seen]
+    masks, appearances = [s.mask for s in seen], [s.appearance for s in seen]
     if code.blurred:
         details = [f"{m.blurred} intermediate pixels" if m.blurred else "" for m in masks]
         yield (
@@ -85,16 +85,18 @@ def _of_images(seen: list[Seen], code: MaskCode) -> Iterator[tuple]:
     if code.objects:
         torn = [f"{m.torn} of {m.ids} objects" if m.torn else "" for m in masks]
         yield "objects in more than one piece, kept unchanged", "look", torn, sum(m.torn for m in masks)
-    opposed = against(np.array([look.agreement for look in looks]))
-    details = [f"foreground {s.look.agreement:+.1f} sd" if flag else "" for s, flag in zip(seen, opposed, strict=True)]
+    opposed = contradicting(np.array([a.agreement for a in appearances]))
+    details = [
+        f"foreground {a.agreement:+.1f} sd" if flag else "" for a, flag in zip(appearances, opposed, strict=True)
+    ]
     yield "masks that contradict their images: do they belong to others?", "look", details
-    for finding, flags in unlike(looks).items():
+    for finding, flags in unusual(appearances).items():
         details = [
-            f"median {look.middle:g}, contrast {look.contrast:g}" if flag else ""
-            for look, flag in zip(looks, flags, strict=True)
+            f"median {a.middle:g}, contrast {a.contrast:g}" if flag else ""
+            for a, flag in zip(appearances, flags, strict=True)
         ]
         yield finding, "look", details
-    details = [f"{look.brightest:.0%} of the pixels" if look.brightest >= SATURATED else "" for look in looks]
+    details = [f"{a.brightest:.0%} of the pixels" if a.brightest >= SATURATED else "" for a in appearances]
     yield f"at least {SATURATED:.0%} of the pixels are saturated", "look", details
     sizes = Counter(s.spacing for s in seen)
     usual = sizes.most_common(1)[0][0]
@@ -111,10 +113,10 @@ def _of_set(seen: list[Seen], code: MaskCode) -> Iterator[tuple[str, list[int], 
             share = np.mean([seen[row].mask.share for row in inverted])
             detail = f"foreground covers {share:.0%} of the pixels, and nearly all of the image's border"
             yield "masks that look inverted, with foreground and background swapped, in the whole set", inverted, detail
-    darker = other_polarity(np.array([s.look.agreement for s in seen]))
+    darker = minority_polarity(np.array([s.appearance.agreement for s in seen]))
     if darker.any():
         rows = np.flatnonzero(darker).tolist()
-        usual = "brighter" if seen[rows[0]].look.agreement < 0 else "darker"
+        usual = "brighter" if seen[rows[0]].appearance.agreement < 0 else "darker"
         detail = f"foreground is {usual} than the rest in most images, but not in these"
         yield "images of the opposite polarity: inverted, or with another stain?", rows, detail
 
@@ -153,7 +155,7 @@ def _doubles(examples: pd.DataFrame, seen: list[Seen], checks: Checks, source: s
     same = [(first.setdefault(s.digest, row), row) for row, s in enumerate(seen)]
     same = [pair for pair in same if pair[0] != pair[1]]
     near = [
-        (i, j) for i, j, _ in alike(np.stack([s.look.small for s in seen])) if seen[i].digest != seen[j].digest
+        (i, j) for i, j, _ in alike(np.stack([s.appearance.small for s in seen])) if seen[i].digest != seen[j].digest
     ]  # fmt: skip
     for pairs, relation in ((same, "same pixels"), (near, "look alike")):
         what = "with the same pixels as another" if pairs is same else "that look like another, possibly rotated"

@@ -8,7 +8,7 @@ import numpy as np
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, nearest
-from biocnn.data.looks import Look, look_at
+from biocnn.data.appearance import Appearance, measure_appearance
 from biocnn.data.survey import MaskSeen
 from biocnn.io.channels import GREY, by_name, match_channels
 from biocnn.io.image_files import ImageFile
@@ -32,7 +32,7 @@ class Seen:
     constant: bool
     flat_channel: bool
     digest: str
-    look: Look
+    appearance: Appearance
     mask: MaskSeen
     grid: Grid
 
@@ -57,7 +57,7 @@ class Seen:
             constant=all(flat),
             flat_channel=any(flat) and not all(flat),
             digest=hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).hexdigest(),
-            look=look_at(pixels, foreground),
+            appearance=measure_appearance(pixels, foreground),
             mask=mask,
             grid=image.grid,
         )

@@ -9,6 +9,7 @@ import pandas as pd
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, all_faults
+from biocnn.data.appearance import looks_swapped
 from biocnn.data.doctor import examine
 from biocnn.data.image_pairs import group_by_name, pair_folders, read_table
 from biocnn.data.image_sets import (
@@ -20,7 +21,6 @@ from biocnn.data.image_sets import (
     spacing_range,
     spacings,
 )
-from biocnn.data.looks import looks_swapped
 from biocnn.data.mask_values import MaskFile, of_one_kind, read_mask_file
 from biocnn.data.masks import IGNORE, MaskCode, color_codes, understand_masks
 from biocnn.data.raw import Raw

@@ -20,7 +20,7 @@ SATURATED = 0.02  # share of pixels at the brightest value
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """Appearance of one image with its mask.
 
     ``small`` is its thumbnail (see ``biocnn.data.duplicates``); ``middle`` its median brightness, ``contrast`` the
@@ -36,7 +36,7 @@ class Look:
     agreement: float
 
 
-def look_at(pixels: np.ndarray, foreground: np.ndarray) -> Look:
+def measure_appearance(pixels: np.ndarray, foreground: np.ndarray) -> Appearance:
     """Measure the appearance of one image.
 
     Parameters
@@ -55,7 +55,7 @@ def look_at(pixels: np.ndarray, foreground: np.ndarray) -> Look:
     agreement, spread = np.nan, float(grey.std())
     if spread > 0 and inside.any() and not inside.all():
         agreement = float(grey[inside].mean() - grey[~inside].mean()) / spread
-    return Look(
+    return Appearance(
         small_version(pixels), float(middle.max()), float((high - low).max()), float(max(shares, default=0)), agreement
     )
 
@@ -64,7 +64,7 @@ def _few(found: np.ndarray) -> bool:
     return found.sum() <= max(1, _KINDS * len(found))
 
 
-def far(values: np.ndarray, least: float) -> np.ndarray:
+def outliers(values: np.ndarray, least: float) -> np.ndarray:
     """Find outliers among numbers.
 
     An outlier is more than ``_FAR`` robust standard deviations (from the median absolute deviation) and at least
@@ -72,7 +72,7 @@ def far(values: np.ndarray, least: float) -> np.ndarray:
 
     Returns
     -------
-    far
+    outliers
         Bool, one per number; all False if more than ``_KINDS`` are far: these are another kind, not outliers.
     """
     away = np.abs(values - np.median(values))
@@ -80,24 +80,24 @@ def far(values: np.ndarray, least: float) -> np.ndarray:
     return found if _few(found) else np.zeros(len(values), bool)
 
 
-def unlike(looks: list[Look]) -> dict[str, np.ndarray]:
+def unusual(appearances: list[Appearance]) -> dict[str, np.ndarray]:
     """Find images whose brightness or contrast is an outlier: by finding, bool, one per image."""
-    middle, contrast = (np.array([getattr(look, name) for look in looks]) for name in ("middle", "contrast"))
+    middle, contrast = (np.array([getattr(a, name) for a in appearances]) for name in ("middle", "contrast"))
     usual = float(np.median(contrast))
     ratio = np.log2(np.maximum(contrast, 0) + max(1e-3 * usual, 1e-12))
     return {
-        "contrast unlike that of the other images": far(ratio, np.log2(_TIMES)),
-        "brightness unlike that of the other images": far(middle, usual),
+        "contrast unlike that of the other images": outliers(ratio, np.log2(_TIMES)),
+        "brightness unlike that of the other images": outliers(middle, usual),
     }
 
 
-def against(agreements: np.ndarray) -> np.ndarray:
+def contradicting(agreements: np.ndarray) -> np.ndarray:
     """Find masks that contradict their images: foreground is dark but bright in nearly all others, or vice versa.
 
     Parameters
     ----------
     agreements
-        As in ``Look``; NaN if unknown.
+        As in ``Appearance``; NaN if unknown.
     """
     known = agreements[np.isfinite(agreements)]
     if len(known) < 5:
@@ -107,15 +107,15 @@ def against(agreements: np.ndarray) -> np.ndarray:
     return (np.nan_to_num(agreements * np.sign(usual)) < -0.1) if clear else np.zeros(len(agreements), bool)
 
 
-def other_polarity(agreements: np.ndarray) -> np.ndarray:
+def minority_polarity(agreements: np.ndarray) -> np.ndarray:
     """Find the images of the minority polarity: foreground is dark but bright in the others, or vice versa.
 
-    Returns none if nearly all agree; ``against`` finds the few that do not.
+    Returns none if nearly all agree; ``contradicting`` finds the few that do not.
 
     Parameters
     ----------
     agreements
-        As in ``Look``; NaN if unknown.
+        As in ``Appearance``; NaN if unknown.
     """
     bright, dark = agreements > _CLEAR, agreements < -_CLEAR
     fewer = dark if dark.sum() <= bright.sum() else bright

@@ -9,8 +9,8 @@ import pandas as pd
 from biocnn.config.schema import Choice, build
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
-from biocnn.data.parts import Part, Positives, Site
 from biocnn.data.peak_sets import label_windows, merge_peaks
+from biocnn.data.positives import EncodedExamples, GenomeContext, Positives
 from biocnn.data.raw import Raw
 from biocnn.data.sampling import Stretch
 from biocnn.data.windows import Windows, named
@@ -144,11 +144,13 @@ class Intervals:
         table["group"], stretches = self._groups(table, windows.genome)
         occupied = pd.concat([peaks[["chrom", "start", "end"]] for peaks in (*sets, table)], ignore_index=True)
 
-        def read(path: Path) -> Part:
+        def read(path: Path) -> EncodedExamples:
             return windows.around(windows.read(path), path.name)
 
-        site = Site(windows.genome, self.flank, self.max_unknown, stretches, occupied, windows.closed, windows.cut)
-        positives, rng = Positives(table, part.codes, read, site), np.random.default_rng([seed, *b"negatives"])
+        context = GenomeContext(
+            windows.genome, self.flank, self.max_unknown, stretches, occupied, windows.closed, windows.cut
+        )
+        positives, rng = Positives(table, part.codes, read, context), np.random.default_rng([seed, *b"negatives"])
         negatives = build("negatives", self.negatives, positives, rng, windows.checks)
         kind = negatives.examples.get("kind", "negative")
         table = pd.concat([table.assign(kind="positive"), negatives.examples.assign(kind=kind)], ignore_index=True)

@@ -9,7 +9,7 @@ import pandas as pd
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.data.loci import FROM
-from biocnn.data.parts import Part, Positives, Site
+from biocnn.data.positives import EncodedExamples, GenomeContext, Positives
 from biocnn.data.sampling import BINS, Apart, Background, crowded, gc_percent, overlaps
 from biocnn.data.shuffle import shuffle_windows
 from biocnn.io.fasta import UNKNOWN
@@ -25,7 +25,7 @@ STEPS = 10  # windows to try on either side of a positive
 
 def random(
     positives: Positives, rng: np.random.Generator, checks: Checks, *, ratio: float = 1.0, distance: int = 300
-) -> Part:
+) -> EncodedExamples:
     """Draw windows uniformly from the group (contig or block) of their positives.
 
     They do not overlap each other while there is room; overlaps are counted in checks.
@@ -37,16 +37,16 @@ def random(
     distance
         Smallest distance from any peak and any positive window, in bp.
     """
-    site, background = _background(positives, distance)
+    context, background = _background(positives, distance)
     found = {}
     for group, _, wanted in _groups(positives, ratio):
-        found[group] = background.draw(site.stretches[group], wanted, rng)
-    return _windows(positives, site, found, ratio, rng, checks)
+        found[group] = background.draw(context.stretches[group], wanted, rng)
+    return _windows(positives, context, found, ratio, rng, checks)
 
 
 def gc_matched(
     positives: Positives, rng: np.random.Generator, checks: Checks, *, ratio: float = 1.0, distance: int = 300
-) -> Part:
+) -> EncodedExamples:
     """Draw windows from the group (contig or block) of their positives with the same GC distribution, to 1%.
 
     They do not overlap each other while windows of the required GC content are available; overlaps are counted in
@@ -60,14 +60,14 @@ def gc_matched(
     distance
         Smallest distance from any peak and any positive window, in bp.
     """
-    site, background = _background(positives, distance)
+    context, background = _background(positives, distance)
     content = gc_percent(positives.codes[:, positives.window])
     found = {}
     for group, members, wanted in _groups(positives, ratio):
         # Each positive's GC content is requested equally often, within one.
         goal = np.bincount(content[np.resize(rng.permutation(members), wanted)], minlength=BINS)
-        found[group] = background.draw_gc(site.stretches[group], goal, rng)
-    part = _windows(positives, site, found, ratio, rng, checks)
+        found[group] = background.draw_gc(context.stretches[group], goal, rng)
+    part = _windows(positives, context, found, ratio, rng, checks)
     theirs = gc_percent(part.codes[:, positives.window])
     apart = np.abs(_histogram(content) - _histogram(theirs)).sum() / 2
     checks.add(
@@ -82,7 +82,7 @@ def gc_matched(
 
 def flanking(
     positives: Positives, rng: np.random.Generator, checks: Checks, *, ratio: float = 1.0, distance: int = 300
-) -> Part:
+) -> EncodedExamples:
     """Take windows next to the positives, upstream or downstream; if one is not available, the next one further away.
 
     The nearest ones that overlap no peak, no positive and no other negative are taken; the side is random.
@@ -94,32 +94,32 @@ def flanking(
     distance
         From the end of a positive window to its first negative, in bp; further ones follow end to end.
     """
-    site = _site(positives, distance)
+    context = _context(positives, distance)
     length = positives.window.stop - positives.window.start
     table = positives.examples.drop(columns=["id", "score"], errors="ignore").reset_index(drop=True)
     need = np.zeros(len(table), np.int64)
     for _, members, wanted in _groups(positives, ratio):
         need[rng.permutation(members)] = np.diff(np.linspace(0, wanted, len(members) + 1).astype(int))
-    asked, near = int(need.sum()), pd.concat([site.occupied, site.closed], ignore_index=True)
+    asked, near = int(need.sum()), pd.concat([context.occupied, context.closed], ignore_index=True)
     first_side, found = rng.integers(0, 2, len(table)), []
     for step, second in np.ndindex(STEPS, 2):
         rows = np.flatnonzero(need)
         away = distance + length * (step + 1)
         beside = table.iloc[rows].assign(start=table["start"] + np.where(first_side ^ second, away, -away))
         beside["end"] = beside["start"] + length
-        inside = (beside["start"] >= 0) & (beside["end"] <= beside["chrom"].map(site.genome.contigs))
+        inside = (beside["start"] >= 0) & (beside["end"] <= beside["chrom"].map(context.genome.contigs))
         beside = beside[inside & ~overlaps(beside, near)]
-        beside = beside[_known(site, beside, positives.window)]
+        beside = beside[_known(context, beside, positives.window)]
         beside = beside[_first_apart(beside, length)]
         need[beside.index] -= 1
         near = pd.concat([near, beside[["chrom", "start", "end"]]], ignore_index=True)
         found.append(beside)
-    return _made(positives, site, pd.concat(found, ignore_index=True), asked, "next to the positives", checks)
+    return _made(positives, context, pd.concat(found, ignore_index=True), asked, "next to the positives", checks)
 
 
 def dinucleotide_shuffled(
     positives: Positives, rng: np.random.Generator, checks: Checks, *, ratio: float = 1.0, fresh: bool = True
-) -> Part:
+) -> EncodedExamples:
     """Shuffle the bases of each positive such that all dinucleotide counts are preserved exactly.
 
     The window and its two flanks are shuffled separately, so the counts are those of the window that the model sees.
@@ -151,10 +151,10 @@ def dinucleotide_shuffled(
             "data.negatives: no positive has another order of its dinucleotides", "give negatives or labels instead"
         )
     checks.add(SOURCE, "made", "shuffled dinucleotides of a positive", changed.sum())
-    return Part(examples, codes).only(changed)
+    return EncodedExamples(examples, codes).only(changed)
 
 
-def given(positives: Positives, rng: np.random.Generator, checks: Checks, *, path: Path) -> Part:
+def given(positives: Positives, rng: np.random.Generator, checks: Checks, *, path: Path) -> EncodedExamples:
     """Read negatives from a file: BED or narrowPeak for intervals, FASTA for sequences.
 
     Parameters
@@ -164,8 +164,8 @@ def given(positives: Positives, rng: np.random.Generator, checks: Checks, *, pat
         its reverse complement), are dropped and counted.
     """
     part = positives.read(Path(path))
-    if positives.site:
-        clash = overlaps(part.examples, positives.site.occupied)
+    if positives.context:
+        clash = overlaps(part.examples, positives.context.occupied)
     else:
         clash = first_alike(stack(positives.codes, part.codes), positives.both_strands)[len(positives.codes) :]
         clash = clash < len(positives.codes)
@@ -174,7 +174,7 @@ def given(positives: Positives, rng: np.random.Generator, checks: Checks, *, pat
     checks.add(SOURCE, "dropped", "equals or overlaps a positive", clash.sum(), _first(part.examples["id"], clash))
     part = part.only(~clash)
     checks.add(SOURCE, "made", f"given in {Path(path).name}", len(part.codes))
-    if positives.site:
+    if positives.context:
         _count_crowded(part.examples, checks)
     return part
 
@@ -200,37 +200,37 @@ def _how_many(sizes: list[int], ratio: float) -> list[int]:
     return wanted
 
 
-def _site(positives: Positives, distance: int) -> Site:
-    if positives.site is None:
+def _context(positives: Positives, distance: int) -> GenomeContext:
+    if positives.context is None:
         raise InputError(
             "data.negatives: Sequences have no genome to draw windows from",
             "allowed for Sequences: dinucleotide_shuffled, given; Intervals can draw from the genome",
         )
     if distance < 0:
         raise InputError(f"data.negatives.distance: {distance} is below 0", "bp between a negative and the next peak")
-    return positives.site
+    return positives.context
 
 
-def _background(positives: Positives, distance: int) -> tuple[Site, Background]:
-    site, window = _site(positives, distance), positives.window
-    near = site.occupied.assign(start=site.occupied["start"] - distance, end=site.occupied["end"] + distance)
-    closed = pd.concat([near, site.closed], ignore_index=True)
-    return site, Background(site.genome, closed, window.stop - window.start, site.max_unknown)
+def _background(positives: Positives, distance: int) -> tuple[GenomeContext, Background]:
+    context, window = _context(positives, distance), positives.window
+    near = context.occupied.assign(start=context.occupied["start"] - distance, end=context.occupied["end"] + distance)
+    closed = pd.concat([near, context.closed], ignore_index=True)
+    return context, Background(context.genome, closed, window.stop - window.start, context.max_unknown)
 
 
-def _known(site: Site, table: pd.DataFrame, window: slice) -> np.ndarray:
+def _known(context: GenomeContext, table: pd.DataFrame, window: slice) -> np.ndarray:
     """Find the windows with few enough unknown bases."""
-    return (site.cut(table)[:, window] == UNKNOWN).mean(axis=1) <= site.max_unknown
+    return (context.cut(table)[:, window] == UNKNOWN).mean(axis=1) <= context.max_unknown
 
 
 def _windows(
     positives: Positives,
-    site: Site,
+    context: GenomeContext,
     found: dict[str, np.ndarray],
     ratio: float,
     rng: np.random.Generator,
     checks: Checks,
-) -> Part:
+) -> EncodedExamples:
     """Make examples from the window starts of each group; strands are drawn from those of its positives."""
     tables, asked = [], 0
     strands = positives.examples["strand"].to_numpy()
@@ -238,11 +238,13 @@ def _windows(
         asked += wanted
         strand = rng.permutation(np.resize(strands[members], len(found[group])))
         tables.append(pd.DataFrame({"start": found[group], "strand": strand, "group": group}))
-        tables[-1]["chrom"] = site.stretches[group].chrom
-    return _made(positives, site, pd.concat(tables, ignore_index=True), asked, "of the genome", checks)
+        tables[-1]["chrom"] = context.stretches[group].chrom
+    return _made(positives, context, pd.concat(tables, ignore_index=True), asked, "of the genome", checks)
 
 
-def _made(positives: Positives, site: Site, table: pd.DataFrame, asked: int, where: str, checks: Checks) -> Part:
+def _made(
+    positives: Positives, context: GenomeContext, table: pd.DataFrame, asked: int, where: str, checks: Checks
+) -> EncodedExamples:
     """Make examples from windows, and count them in checks."""
     if table.empty:
         raise InputError(
@@ -253,7 +255,7 @@ def _made(positives: Positives, site: Site, table: pd.DataFrame, asked: int, whe
     checks.add(SOURCE, "made", f"windows {where} ({asked} requested)", len(table))
     checks.add(SOURCE, "note", "fewer than requested: no more room far enough from all peaks", asked - len(table))
     _count_crowded(table, checks)
-    return Part(table, site.cut(table))
+    return EncodedExamples(table, context.cut(table))
 
 
 def _count_crowded(table: pd.DataFrame, checks: Checks) -> None:

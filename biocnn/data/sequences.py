@@ -11,7 +11,7 @@ from biocnn.config.registry import find
 from biocnn.config.schema import Choice, build
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, nearest
-from biocnn.data.parts import Part, Positives
+from biocnn.data.positives import EncodedExamples, Positives
 from biocnn.data.raw import Raw
 from biocnn.io.fasta import UNKNOWN, encode, read_fasta, written
 from biocnn.io.padded import first_alike, lengths, pad, stack
@@ -23,7 +23,7 @@ LETTERS = {"DNA": "ACGT", "RNA": "ACGU"}
 
 
 @dataclass(frozen=True)
-class Labelled(Part):
+class Labelled(EncodedExamples):
     """Hold sequences with targets of shape (N, K), and the names of the targets; none if all are positives."""
 
     y: np.ndarray
@@ -255,7 +255,7 @@ class Sequences:
         return named[0] if named else ["positive"]
 
     def _with_negatives(self, part: Labelled, rng: np.random.Generator, checks: Checks) -> Labelled:
-        def read(path: Path) -> Part:
+        def read(path: Path) -> EncodedExamples:
             found = self._from_fasta(path, None, checks)
             if "split" in part.examples:
                 found.examples["split"] = part.examples["split"].iloc[0]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
-from biocnn.data.parts import Part
+from biocnn.data.positives import EncodedExamples
 from biocnn.data.sampling import overlaps
 from biocnn.io.bed import read_bed
 from biocnn.io.contigs import find_contigs, match_contigs
@@ -103,7 +103,7 @@ class Windows:
             )
         self.checks.add(path.name, "note", "interval ends beyond its contig", (peaks["end"] > length).sum())
 
-    def around(self, peaks: pd.DataFrame, name: str) -> Part:
+    def around(self, peaks: pd.DataFrame, name: str) -> EncodedExamples:
         """Make one window per interval; drop duplicates, and windows with unknown bases or on closed intervals.
 
         Parameters
@@ -129,7 +129,7 @@ class Windows:
         table = self._without(table, unknown, name, reason, remedy)
         over = (table["start"] < 0) | (table["end"] > table["chrom"].map(self.genome.contigs))
         self.checks.add(name, "note", "window beyond a contig's end: filled with unknown bases", over.sum())
-        return Part(table.reset_index(drop=True), codes[~unknown])
+        return EncodedExamples(table.reset_index(drop=True), codes[~unknown])
 
     def _without(
         self, table: pd.DataFrame, drop: pd.Series | np.ndarray, name: str, reason: str, remedy: str

@@ -15,7 +15,7 @@ from biocnn.core.checks import Checks
 from biocnn.data import negatives
 from biocnn.data.dataset import Dataset
 from biocnn.data.fresh_shuffles import FreshShuffles
-from biocnn.data.parts import Positives
+from biocnn.data.positives import Positives
 from biocnn.data.raw import Raw
 from biocnn.data.shuffle import dinucleotide_shuffle
 from biocnn.training.batches import SequenceBatches, make

@@ -14,7 +14,7 @@ from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.data import negatives
 from biocnn.data.intervals import Intervals
-from biocnn.data.parts import Part, Positives, Site
+from biocnn.data.positives import EncodedExamples, GenomeContext, Positives
 from biocnn.data.sampling import Background, Stretch, crowded, gc_percent, overlaps
 from biocnn.data.sequences import Sequences
 from biocnn.io.genome import Genome
@@ -45,8 +45,10 @@ def positives(lengths=(5000, 3000), count=30, flank=4, seed=0, unknown=(0, 0)):
         return genome.windows(rows, windows["start"].to_numpy() - flank, WINDOW + 2 * flank)
 
     stretches = {name: Stretch(name, 0, length) for name, length in genome.contigs.items()}
-    site = Site(genome, flank, 0.5, stretches, table[["chrom", "start", "end"]], closed(), cut)
-    return Positives(table, cut(table), lambda path: Part(table.iloc[:0], np.empty((0, 28), np.uint8)), site)
+    context = GenomeContext(genome, flank, 0.5, stretches, table[["chrom", "start", "end"]], closed(), cut)
+    return Positives(
+        table, cut(table), lambda path: EncodedExamples(table.iloc[:0], np.empty((0, 28), np.uint8)), context
+    )
 
 
 def make(function, given, seed=1, **settings):
@@ -165,7 +167,7 @@ def test_the_seed_decides(function):
 def test_gc_content_is_matched_where_random_is_not():
     given = positives(lengths=(40_000,), count=100, seed=3)
     rich = gc_percent(given.codes[:, given.window]) >= 60
-    given = Positives(*vars(given.only(rich)).values(), given.read, given.site)
+    given = Positives(*vars(given.only(rich)).values(), given.read, given.context)
     matched, checks = make(negatives.gc_matched, given, ratio=2, distance=10)
     anywhere, _ = make(negatives.random, given, ratio=2, distance=10)
     goal = np.repeat(np.sort(gc_percent(given.codes[:, given.window])), 2)
@@ -219,8 +221,8 @@ def beside(starts, closed_=(), **settings):
     given = positives(lengths=(2000,), count=len(starts))
     given.examples["start"] = starts
     given.examples["end"] = given.examples["start"] + WINDOW
-    site = replace(given.site, occupied=given.examples[["chrom", "start", "end"]], closed=closed(*closed_))
-    part, checks = make(negatives.flanking, replace(given, site=site), **settings)
+    context = replace(given.context, occupied=given.examples[["chrom", "start", "end"]], closed=closed(*closed_))
+    part, checks = make(negatives.flanking, replace(given, context=context), **settings)
     return sorted(part.examples["start"]), checks
 
 
@@ -245,13 +247,13 @@ def test_no_negative_overlaps_a_positive_or_what_is_closed(seed, name, ratio):
     start = rng.integers(0, 2900, 3)
     black = closed(*[("chr1", s, s + e) for s, e in zip(start, rng.integers(1, 200, 3), strict=True)])
     given = positives(count=12, seed=seed)
-    given = replace(given, site=replace(given.site, closed=black))
+    given = replace(given, context=replace(given.context, closed=black))
     part, checks = make(getattr(negatives, name), given, seed, ratio=ratio, distance=int(rng.integers(0, 50)))
-    assert not overlaps(part.examples, pd.concat([given.site.occupied, black])).any()
+    assert not overlaps(part.examples, pd.concat([given.context.occupied, black])).any()
     assert not part.examples.duplicated(["chrom", "start"]).any()
     assert (part.examples["start"] >= 0).all()
-    assert (part.examples["end"] <= part.examples["chrom"].map(given.site.genome.contigs)).all()
-    np.testing.assert_array_equal(part.codes, given.site.cut(part.examples))
+    assert (part.examples["end"] <= part.examples["chrom"].map(given.context.genome.contigs)).all()
+    np.testing.assert_array_equal(part.codes, given.context.cut(part.examples))
     counts = checks.groupby("outcome")["count"].sum()
     short = checks.loc[checks["reason"].str.startswith("fewer than requested"), "count"].sum()
     assert counts["made"] == len(part.codes)

@@ -1,4 +1,4 @@
-"""Sets of examples with their bases; the input of functions that make negatives."""
+"""Positives with their bases and genome: the input of functions that make negatives."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,20 +12,22 @@ from biocnn.io.genome import Genome
 
 
 @dataclass(frozen=True)
-class Part:
-    """Hold some examples: their table, and their bases of shape (N, L), uint8, padded with 5 if lengths vary."""
+class EncodedExamples:
+    """Hold the table of some examples, and their bases: shape (N, L), uint8, padded with 5 if lengths vary."""
 
     examples: pd.DataFrame
     codes: np.ndarray
 
-    def only(self, chosen: np.ndarray) -> "Part":
+    def only(self, chosen: np.ndarray) -> "EncodedExamples":
         """Return the examples at these rows (indices or a mask)."""
-        return Part(self.examples[chosen] if chosen.dtype == bool else self.examples.iloc[chosen], self.codes[chosen])
+        return EncodedExamples(
+            self.examples[chosen] if chosen.dtype == bool else self.examples.iloc[chosen], self.codes[chosen]
+        )
 
 
 @dataclass(frozen=True)
-class Site:
-    """Hold what windows of a genome have in addition to their bases.
+class GenomeContext:
+    """Hold the genome of some windows, and where further windows may lie.
 
     Parameters
     ----------
@@ -55,7 +57,7 @@ class Site:
 
 
 @dataclass(frozen=True)
-class Positives(Part):
+class Positives(EncodedExamples):
     """Hold the positives that negatives are made for.
 
     Parameters
@@ -66,18 +68,18 @@ class Positives(Part):
         Shape (N, L), uint8, flanks included.
     read
         Function that reads examples of the same kind from a file.
-    site
-        Origin of windows of a genome; None for sequences.
+    context
+        For windows of a genome; None for sequences.
     both_strands
         Whether a sequence counts as equal to its reverse complement: DNA.
     """
 
-    read: Callable[[Path], Part]
-    site: Site | None = field(default=None)
+    read: Callable[[Path], EncodedExamples]
+    context: GenomeContext | None = field(default=None)
     both_strands: bool = False
 
     @property
     def window(self) -> slice:
         """Return the columns of ``codes`` without flanks."""
-        flank = self.site.flank if self.site else 0
+        flank = self.context.flank if self.context else 0
         return slice(flank, self.codes.shape[1] - flank)

@@ -3,16 +3,18 @@
 import errno
 import logging
 import os
+import re
 import sys
 from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from inspect import Parameter, signature
+from itertools import takewhile
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
-from biocnn.core.errors import InputError, Interrupted
+from biocnn.core.errors import InputError, Interrupted, nearest
 from biocnn.core.interrupt import exit_on_sigterm
 from biocnn.workflow.steps import OPTIONS, STEPS
 
@@ -27,6 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal that ended it (SIGTERM 143, Ctrl-C 130).
     """
     argv = sys.argv[1:] if argv is None else list(argv)
+    if fault := _unknown_word(argv):
+        print(f"biocnn{fault}", file=sys.stderr)
+        return 2
     arguments = parser(argv[0] if argv else "").parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     function = arguments.function
@@ -63,6 +68,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 2
     return 0
+
+
+def _unknown_word(argv: Sequence[str]) -> str:
+    """Describe an unknown step or option and name the nearest, before argparse asks for a missing option instead."""
+    steps = {function.__name__: function for function in STEPS}
+    step, *rest = argv or ["--help"]
+    if step not in (*steps, "-h", "--help"):
+        return f": unknown step {step!r}\n  {nearest(step, [*steps, '--help'])}"
+    if step in steps:
+        known = ["-h", "--help", "--debug", *(_flag(name) for name in _options(steps[step]))]
+        for word in takewhile(lambda word: word != "--", rest):
+            flag = word.partition("=")[0]
+            if re.match("--?[A-Za-z]", flag) and not any(option.startswith(flag) for option in known):
+                return f" {step}: unknown option {flag}\n  {nearest(flag, known[1:])}"
+    return ""
 
 
 def _disk(error: OSError) -> bool:
@@ -111,9 +131,7 @@ def _add_setting(command: ArgumentParser, key: str, field: "FieldInfo") -> None:
     words = words.removesuffix(" or null") + (", separated by commas" if "a list" in words else "")
     left_out = "" if field.default is None else f"; default: {_joined(field.default)}"
     text = f"{field.description} ({words}{left_out})".replace("%", "%%")
-    command.add_argument(
-        f"--{key.replace('_', '-')}", type=partial(_value, field.annotation), default=SUPPRESS, help=text
-    )
+    command.add_argument(_flag(key), type=partial(_value, field.annotation), default=SUPPRESS, help=text)
 
 
 def _joined(value: Any) -> str:
@@ -137,7 +155,7 @@ def _add(command: ArgumentParser, parameter: Parameter) -> None:
     kind: Any = next(iter(get_args(parameter.annotation)), None) if _optional(parameter) else parameter.annotation
     if parameter.kind is Parameter.KEYWORD_ONLY:
         required = parameter.default is Parameter.empty
-        flag = f"--{parameter.name.replace('_', '-')}"
+        flag = _flag(parameter.name)
         if kind is bool:
             command.add_argument(flag, action="store_true")
         else:
@@ -164,8 +182,16 @@ def positional(function: Callable[..., Any], arguments: Namespace) -> list[Any]:
 
 def keywords(function: Callable[..., Any], arguments: Namespace) -> dict[str, Any]:
     """Return the keyword arguments of a step."""
-    names = [p.name for p in _parameters(function) if p.kind is Parameter.KEYWORD_ONLY] + list(_settings(function))
-    return {name: getattr(arguments, name) for name in names if name in arguments}
+    return {name: getattr(arguments, name) for name in _options(function) if name in arguments}
+
+
+def _options(function: Callable[..., Any]) -> list[str]:
+    """Return the names of the options of a step."""
+    return [p.name for p in _parameters(function) if p.kind is Parameter.KEYWORD_ONLY] + list(_settings(function))
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 if __name__ == "__main__":

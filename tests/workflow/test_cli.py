@@ -54,12 +54,35 @@ def test_arguments_reach_the_step_with_their_types(monkeypatch: pytest.MonkeyPat
     ]
 
 
-@pytest.mark.parametrize("arguments", [[], ["stp"], ["simulate"], ["simulate", "nuclei", "out", "--seed", "one"]])
+@pytest.mark.parametrize("arguments", [[], ["simulate"], ["simulate", "nuclei", "out", "--seed", "one"]])
 def test_wrong_usage_has_status_2(arguments: list[str], capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(arguments)
     assert caught.value.code == 2
     assert "usage: biocnn" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["chek"], "biocnn: unknown step 'chek'\n  did you mean 'check'?"),
+        (["--halp"], "biocnn: unknown step '--halp'\n  did you mean '--help'?"),
+        (["simulate", "nuclei", "out", "--sed", "1"], "simulate: unknown option --sed\n  did you mean '--seed'?"),
+        (["variants", "a.vcf", "out", "m", "--genmoe=g"], "unknown option --genmoe\n  did you mean '--genome'?"),
+        (["scan", "g", "out", "m", "-threshold", "-1"], "unknown option -threshold\n  did you mean '--threshold'?"),
+        (["segment", "a", "out", "m", "--on_error", "stop"], "unknown option --on_error\n  did you mean '--on-error'?"),
+    ],
+)
+def test_unknown_words_name_the_nearest(arguments: list[str], message: str, capsys: pytest.CaptureFixture) -> None:
+    assert cli.main(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_words_after_two_dashes_are_no_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr(cli, "STEPS", (recorder(calls),))
+    assert cli.main(["step", "--", "a.yaml", "--out"]) == 0
+    assert calls[0][:2] == (Path("a.yaml"), Path("--out"))
 
 
 def test_bad_input_has_status_2_and_no_traceback(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -110,7 +110,7 @@ def as_it_is(image: Source) -> Adapted:
     return Adapted(image, 1.0, tuple(image.shape[1:]), np.dtype(image.dtype), False, [])
 
 
-def need(model: Loaded, kind: Literal["image", "sequence"], what: str) -> None:
+def need(model: Loaded, kind: Literal["image", "sequence"]) -> None:
     """Refuse a model for the other kind of input.
 
     Raises
@@ -120,7 +120,7 @@ def need(model: Loaded, kind: Literal["image", "sequence"], what: str) -> None:
     """
     if model.facts.kind != kind:
         has = f"a model for {model.facts.kind}s ({model.facts.task}: {', '.join(model.facts.outputs)})"
-        raise InputError(f"{what}: {model.path} is {has}", f"give a model for {kind}s")
+        raise InputError(f"{model.path} is {has}", f"give a model for {kind}s")
 
 
 def check_options(own: Input, predicting: Predict, fit: Fit) -> None:
@@ -139,7 +139,7 @@ def check_options(own: Input, predicting: Predict, fit: Fit) -> None:
                 raise InputError(f"{name}: is for {other.examples}, but the model takes {own.examples}", "leave it out")
 
 
-def agree(models: Sequence[Loaded], kind: Literal["image", "sequence"], what: str) -> None:
+def agree(models: Sequence[Loaded], kind: Literal["image", "sequence"]) -> None:
     """Refuse models whose predictions cannot be averaged, or that take another kind of input.
 
     Raises
@@ -148,13 +148,13 @@ def agree(models: Sequence[Loaded], kind: Literal["image", "sequence"], what: st
         If there is no model, or two models differ.
     """
     if not models:
-        raise InputError(f"{what}: no model given", "give one or more files model.safetensors")
+        raise InputError("no model given", "give one or more files model.safetensors")
     first = models[0]
     for model in models:
-        need(model, kind, what)
+        need(model, kind)
         for key, one, other in _differ(first.facts, model.facts, ALIKE):
             raise InputError(
-                f"{what}: the models differ in {key}: {one} in {first.path}, {other} in {model.path}",
+                f"the models differ in {key}: {one} in {first.path}, {other} in {model.path}",
                 "average models of one experiment only; use other models separately",
             )
 

@@ -170,7 +170,7 @@ class Model:
         self, genome: Genome, chrom: str, start: int = 0, end: int | None = None, *, stride: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Predict windows along a chromosome, a block at a time; see `biocnn.prediction.scanner.Scanner.scan`."""
-        need(self, "sequence", "scan")
+        need(self, "sequence")
         return self._scanner.scan(genome, chrom, start, end, stride=stride)
 
     def segment(self, inputs: Any) -> Any:
@@ -186,7 +186,7 @@ class Model:
         segmented
             Shape (*spatial) for one image, else a list of such arrays.
         """
-        need(self, "image", "segment")
+        need(self, "image")
         return _one_or_all(inputs, [self.decide(all_of(maps), maps.zoom) for maps in self._maps(inputs)])
 
     def decide(self, p: np.ndarray, zoom: Sequence[float] = ()) -> np.ndarray:
@@ -212,7 +212,7 @@ class Model:
         InputError
             If a sequence is empty or its length differs from the window of the model.
         """
-        need(self, "sequence", "logits")
+        need(self, "sequence")
         window = self.facts.window
         if not len(codes):
             return np.zeros((0, len(self.outputs)), np.float32)

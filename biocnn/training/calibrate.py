@@ -142,7 +142,7 @@ def rank_trials(records: list[dict[str, Any]]) -> tuple[pd.DataFrame, dict[str, 
     table = pd.DataFrame(rows).sort_values(ORDER, ascending=False, kind="stable", na_position="last")
     if table["score"].isna().all():
         raise InputError(
-            "calibrate: no trial trained well in all of its folds",
+            "no trial trained well in all of its folds",
             "lower train.lr in calibrate.draw, or calibrate.folds if a fold has only one class",
         )
     table.insert(0, "rank", range(1, len(table) + 1))

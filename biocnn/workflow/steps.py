@@ -237,7 +237,7 @@ def uncertainty(config: Path, data: Path, decided: Path, out: Path, *runs: Path,
 
     settings, stored = _load(config, data_root).settings, Dataset(data)
     if not stored.task.uncertainty:
-        raise InputError(f"uncertainty: not available for task {stored.task.name}", "set uncertainty: {methods: []}")
+        raise InputError(f"uncertainty.methods: not available for task {stored.task.name}", "set it to []")
     torch.set_num_threads(settings.train.threads)
     with atomic(out) as folder:
         folder.mkdir()

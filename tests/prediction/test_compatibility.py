@@ -250,7 +250,7 @@ def test_models_that_differ_are_not_averaged(grey: Model, tmp_path: Path) -> Non
         with pytest.raises(InputError, match=f"differ in {what}: .*m.safetensors.*{other.path.name}"):
             segment_images(tmp_path, [grey, other], tmp_path / "out")
     with pytest.raises(InputError, match="no model given"):
-        agree([], "image", "segment")
+        agree([], "image")
 
 
 def test_models_of_the_other_kind_are_named(grey: Model, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The command line: steps from signatures, faults without traceback and with status 2, and nothing half-written."""
 
 import inspect
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import biocnn
 from biocnn.core.errors import InputError
 from biocnn.workflow import cli
 from biocnn.workflow.steps import STEPS
@@ -95,6 +97,14 @@ def test_bad_input_has_status_2_and_no_traceback(tmp_path: Path, capsys: pytest.
     assert not (tmp_path / "out").exists()
     with pytest.raises(InputError):
         cli.main([*arguments, "--debug"])
+
+
+def test_no_message_repeats_the_name_of_its_step(capsys: pytest.CaptureFixture) -> None:
+    assert cli.main(["scan", "genome.fa", "out"]) == 2
+    assert capsys.readouterr().err.startswith("biocnn scan: no model given\n")
+    begin = re.compile(r"InputError\(\s*f?\"(" + "|".join(step.__name__ for step in STEPS) + "): ")
+    for path in sorted(Path(biocnn.__file__).parent.rglob("*.py")):
+        assert not begin.search(path.read_text()), path
 
 
 def test_programming_errors_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

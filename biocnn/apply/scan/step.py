@@ -42,7 +42,7 @@ def scan_files(
     """Run ``scan_genome`` on model files and a genome, a FASTA file or a folder of ``write_genome``."""
     options(settings, Scan)
     loaded = [Model(model, trust=trust) for model in models]
-    agree(loaded, "sequence", "scan")
+    agree(loaded, "sequence")
     torch.set_num_threads(loaded[0].meta.experiment.train.threads)
     began, opened = time.monotonic(), either_genome(genome)
     checks = scan_genome(opened, loaded, folder, **settings)
@@ -155,7 +155,7 @@ class Track:
 
 def _agreed(models: Sequence[Model], genome: Genome, stride: int) -> int:
     """Return the common window of the models."""
-    agree(models, "sequence", "scan")
+    agree(models, "sequence")
     models[0].scan(genome, genome.names[0], stride=stride)  # refuses models without a window, and an invalid stride
     return models[0].facts.window
 
@@ -167,9 +167,7 @@ def _chosen(genome: Genome, contigs: Sequence[str] | None, window: int, checks: 
     checks.add("scan", "repaired", "contig names", len(renamed), ", ".join(renamed[:4]))
     chosen = [name for name in genome.names if name in found.values()]
     if all(genome.contigs[name] < window for name in chosen):
-        raise InputError(
-            f"scan: all contigs are shorter than a window of {window} bp", f"chosen: {', '.join(chosen[:12])}"
-        )
+        raise InputError(f"all contigs are shorter than a window of {window} bp", f"chosen: {', '.join(chosen[:12])}")
     return chosen
 
 

@@ -43,7 +43,7 @@ def segment_files(
     """
     predict, segment = options(settings, Predict, Segment)
     loaded = [Model(model, trust=trust, **dict(predict), **segment.fit) for model in models]
-    agree(loaded, "image", "segment")
+    agree(loaded, "image")
     torch.set_num_threads(loaded[0].meta.experiment.train.threads)
     folder.mkdir()
     return segment_images(images, loaded, folder, on_error=segment.on_error)
@@ -82,7 +82,7 @@ def segment_images(
     InputError
         If models differ, an image cannot be used and ``on_error`` is ``stop``, or no image can be used.
     """
-    agree(models, "image", "segment")
+    agree(models, "image")
     options({"on_error": on_error}, Segment)
     tables, rows, checks = [], [], Checks()
     found = named_images(images)

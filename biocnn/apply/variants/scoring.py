@@ -40,7 +40,7 @@ class Ensemble:
     def __init__(
         self, models: Sequence[Model], window: int | None = None, strands: Literal["single", "both"] = "single"
     ) -> None:
-        agree(models, "sequence", "variants")
+        agree(models, "sequence")
         facts = models[0].facts
         if strands == "both" and RNA in [m.facts.alphabet for m in models]:
             raise InputError(

@@ -54,7 +54,7 @@ def samples(
     """
     if method not in METHODS:
         raise InputError(f"unknown uncertainty method {method!r}", nearest(str(method), METHODS))
-    agree(models, "image", "uncertainty")
+    agree(models, "image")
     first = models[0]
     if method == "ensemble":
         yield from (model.predict(image) for model in models)

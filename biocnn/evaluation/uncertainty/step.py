@@ -59,7 +59,7 @@ class Samples:
             options = dict(settings.predict) | settings.segment.fit
             options |= {"tta": tta, "trust": [own_module(settings.model.name)]}
             self.loaded[tta] = [Model(run / "model.safetensors", **options) for run in self.runs]
-            agree(self.loaded[tta], "image", "uncertainty")
+            agree(self.loaded[tta], "image")
         return self.loaded[tta]
 
     @cached_property

@@ -36,7 +36,7 @@ class Appearance:
     agreement: float
 
 
-def measure_appearance(pixels: np.ndarray, foreground: np.ndarray) -> Appearance:
+def measure_appearance(pixels: np.ndarray, foreground: np.ndarray | None = None) -> Appearance:
     """Measure the appearance of one image.
 
     Parameters
@@ -44,20 +44,27 @@ def measure_appearance(pixels: np.ndarray, foreground: np.ndarray) -> Appearance
     pixels
         Shape (C, *spatial).
     foreground
-        Bool, shape (*spatial).
+        Bool, shape (*spatial); None: there is no mask.
     """
     step = max(1, pixels[0].size // _SAMPLE)
     sample = pixels.reshape(len(pixels), -1)[:, ::step].astype(np.float32)
     low, middle, high = np.percentile(sample, [1, 50, 99.8], axis=1)
     tops = [plane.max() for plane in pixels]
     shares = [(plane == top).mean() for plane, top in zip(pixels, tops, strict=True) if top > plane.min()]
-    grey, inside = sample.mean(axis=0), foreground.ravel()[::step]
-    agreement, spread = np.nan, float(grey.std())
-    if spread > 0 and inside.any() and not inside.all():
-        agreement = float(grey[inside].mean() - grey[~inside].mean()) / spread
     return Appearance(
-        small_version(pixels), float(middle.max()), float((high - low).max()), float(max(shares, default=0)), agreement
+        small_version(pixels),
+        float(middle.max()),
+        float((high - low).max()),
+        float(max(shares, default=0)),
+        np.nan if foreground is None else _agreement(sample.mean(axis=0), foreground.ravel()[::step]),
     )
+
+
+def _agreement(grey: np.ndarray, inside: np.ndarray) -> float:
+    spread = float(grey.std())
+    if spread == 0 or not inside.any() or inside.all():
+        return np.nan
+    return float(grey[inside].mean() - grey[~inside].mean()) / spread
 
 
 def _few(found: np.ndarray) -> bool:

@@ -1,4 +1,4 @@
-"""The data doctor: problems in a set of images and masks to look at before training.
+"""The data doctor: problems in a set of images, with masks or labels, to look at before training.
 
 Safe repairs are already made at this point (and counted in checks.tsv); here problems are reported image by image.
 """
@@ -29,7 +29,14 @@ _NEARLY = 0.8  # share of border pixels in the foreground, and of masks, from wh
 _COMMON = 0.5  # share of images above which a trait is typical of the data, and not reported per image
 
 
-def examine(examples: pd.DataFrame, seen: list[Seen], code: MaskCode, checks: Checks, source: str) -> None:
+def examine(
+    examples: pd.DataFrame,
+    seen: list[Seen],
+    checks: Checks,
+    source: str,
+    code: MaskCode | None = None,
+    labels: np.ndarray | None = None,
+) -> None:
     """Search for problems and record the findings.
 
     Parameters
@@ -38,12 +45,14 @@ def examine(examples: pd.DataFrame, seen: list[Seen], code: MaskCode, checks: Ch
         Columns id, and optionally split and group.
     seen
         Properties of each image.
-    code
-        Meaning of the mask values.
     checks
         Receives a count for each kind of finding, and each image with it.
     source
         Name of the data, for the counts.
+    code
+        Meaning of the mask values, for images with masks.
+    labels
+        Labels of each image, (N, K), for images with labels; nan: unknown.
     """
     ids = examples["id"].tolist()
     for finding, severity, details, *count in _of_images(seen, code):
@@ -53,22 +62,19 @@ def examine(examples: pd.DataFrame, seen: list[Seen], code: MaskCode, checks: Ch
         if len(rows) <= _COMMON * len(seen) or severity == "repaired" or len(seen) < 5:
             for row in rows:
                 checks.find(finding, severity, ids[row], details[row])
-    for finding, rows, detail in _of_set(seen, code):
+    for finding, rows, detail in _of_set(seen, code) if code else ():
         checks.add(source, "note", finding, len(rows), ids[rows[0]])
         for row in rows[:SHOWN]:
             checks.find(finding, "look", ids[row], detail)
-    if code.objects:
+    if code and code.objects:
         _count_objects(seen, checks, source)
     _tiles(examples, checks, source)
-    _doubles(examples, seen, checks, source)
+    _doubles(examples, seen, labels, checks, source)
 
 
-def _of_images(seen: list[Seen], code: MaskCode) -> Iterator[tuple]:
-    """Yield each kind of finding, its severity, and a detail per image, empty if there is none.
-
-    A fourth entry is the count, if it is not that of images.
-    """
-    masks, appearances = [s.mask for s in seen], [s.appearance for s in seen]
+def _of_masks(seen: list[Seen], code: MaskCode) -> Iterator[tuple]:
+    """Yield findings on masks, as ``_of_images`` does."""
+    masks = [s.mask for s in seen if s.mask]
     if code.blurred:
         details = [f"{m.blurred} intermediate pixels" if m.blurred else "" for m in masks]
         yield (
@@ -85,11 +91,21 @@ def _of_images(seen: list[Seen], code: MaskCode) -> Iterator[tuple]:
     if code.objects:
         torn = [f"{m.torn} of {m.ids} objects" if m.torn else "" for m in masks]
         yield "objects in more than one piece, kept unchanged", "look", torn, sum(m.torn for m in masks)
-    opposed = contradicting(np.array([a.agreement for a in appearances]))
+    opposed = contradicting(np.array([s.appearance.agreement for s in seen]))
     details = [
-        f"foreground {a.agreement:+.1f} sd" if flag else "" for a, flag in zip(appearances, opposed, strict=True)
+        f"foreground {s.appearance.agreement:+.1f} sd" if flag else "" for s, flag in zip(seen, opposed, strict=True)
     ]
     yield "masks that contradict their images: do they belong to others?", "look", details
+
+
+def _of_images(seen: list[Seen], code: MaskCode | None) -> Iterator[tuple]:
+    """Yield each kind of finding, its severity, and a detail per image, empty if there is none.
+
+    A fourth entry is the count, if it is not that of images.
+    """
+    if code:
+        yield from _of_masks(seen, code)
+    appearances = [s.appearance for s in seen]
     for finding, flags in unusual(appearances).items():
         details = [
             f"median {a.middle:g}, contrast {a.contrast:g}" if flag else ""
@@ -149,7 +165,7 @@ def _count_objects(seen: list[Seen], checks: Checks, source: str) -> None:
     checks.add(source, "note", "masks whose ids have gaps: harmless", sum(m.gaps > 0 for m in masks))
 
 
-def _doubles(examples: pd.DataFrame, seen: list[Seen], checks: Checks, source: str) -> None:
+def _doubles(examples: pd.DataFrame, seen: list[Seen], labels: np.ndarray | None, checks: Checks, source: str) -> None:
     """Report images with the same pixels and near-duplicates; those in different splits or groups are leaks."""
     first: dict[str, int] = {}
     same = [(first.setdefault(s.digest, row), row) for row, s in enumerate(seen)]
@@ -160,6 +176,19 @@ def _doubles(examples: pd.DataFrame, seen: list[Seen], checks: Checks, source: s
     for pairs, relation in ((same, "same pixels"), (near, "look alike")):
         what = "with the same pixels as another" if pairs is same else "that look like another, possibly rotated"
         _report(examples, pairs, checks, source, f"images {what}", relation)
+    if labels is not None:
+        _contradictions(examples["id"].tolist(), same, labels, checks, source)
+
+
+def _contradictions(
+    ids: list[str], same: list[tuple[int, int]], labels: np.ndarray, checks: Checks, source: str
+) -> None:
+    """Report images with the same pixels whose labels, where both are known, differ."""
+    finding = "contradiction: the same pixels with different labels"
+    found = [(i, j) for i, j in same if (np.abs(labels[i] - labels[j]) > 0).any()]
+    checks.add(source, "note", finding, len({row for pair in found for row in pair}), _shown(found, ids))
+    for i, j in found:
+        checks.find(finding, "look", ids[j], f"same pixels: {ids[i]}")
 
 
 def _report(
@@ -218,9 +247,12 @@ def write_findings(raw: Raw, checks: Checks, folder: Path) -> None:
 
 
 def _foreground(raw: Raw, row: int) -> np.ndarray:
-    """Return where a mask has an object or a class; ignored pixels do not count."""
-    y = raw.y(row)
-    return (y > 0) & (make_task(raw.facts).objects | (y != IGNORE))
+    """Return where a mask has an object or a class; ignored pixels do not count, and labels have no foreground."""
+    task = make_task(raw.facts)
+    if not task.target.spatial:
+        return np.zeros(raw.x(row).shape[1:], bool)
+    y = raw.truth(row)
+    return (y > 0) & (task.objects | (y != IGNORE))
 
 
 def _thumbnail(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -21,39 +21,37 @@ _MASK_WORDS = re.compile(
 _IMAGE_WORDS = re.compile(r"[-_. ]?(images?|img|raw|0000)$", re.IGNORECASE)
 
 
-def read_table(table: Path, group: str | None = None, roi: str | None = None) -> pd.DataFrame:
-    """Read a table of images and masks.
+def read_table(table: Path, files: list[str], group: str | None = None) -> pd.DataFrame:
+    """Read a table of images.
 
     Parameters
     ----------
     table
-        CSV or TSV with the columns image and mask, paths relative to the table's folder; optional columns split (train,
-        val, test), group, and any others, which are kept.
+        CSV or TSV; optional columns are split (train, val, test), group, id, and any others, which are kept.
+    files
+        Columns with paths relative to the table's folder; the first is that of the images.
     group
         Column of the groups; by default ``group`` if it exists, else each image is a group.
-    roi
-        Column with the path of a mask of the field of view.
 
     Returns
     -------
     rows
-        Columns of the table as strings, with ``group``.
+        Columns of the table as strings, with ``group``; the index is the line number, from 1.
 
     Raises
     ------
     InputError
         If a column or a cell is missing, a split is invalid, or files do not exist.
     """
-    rows = _cells(Path(table))
-    paths = ["image", "mask", *([roi] if roi else [])]
-    _check_columns(rows, table, [*paths, *([group] if group else [])])
+    rows = _cells(Path(table), " and ".join(files[:2]))
+    _check_columns(rows, table, [*files, *([group] if group else [])])
     if "split" in rows:
         _check_rows(~rows["split"].isin(SPLITS), rows["split"], table, f"allowed: {', '.join(SPLITS)}")
     if "id" in rows:
         _check_rows(
             rows["id"].duplicated(), rows["id"], table, "ids must be unique; without this column file names are used"
         )
-    for column in paths:
+    for column in files:
         missing = rows[[not exists(Path(table).parent / path) for path in rows[column]]]
         if len(missing):
             raise InputError(
@@ -62,15 +60,15 @@ def read_table(table: Path, group: str | None = None, roi: str | None = None) ->
                 f"paths are relative to {Path(table).parent}",
             )
     if group or "group" not in rows:
-        rows["group"] = rows[group] if group else unique_ids(rows["image"].tolist())
-    return rows.reset_index(drop=True)
+        rows["group"] = rows[group] if group else unique_ids(rows[files[0]].tolist())
+    return rows
 
 
-def _cells(table: Path) -> pd.DataFrame:
+def _cells(table: Path, columns: str) -> pd.DataFrame:
     """Return the cells as strings, indexed by line number."""
     numbered = [(i, line) for i, line in enumerate(read_lines(table), 1) if line.strip()]
     if len(numbered) < 2:
-        raise InputError(f"{table}: no rows", "give a header with the columns image and mask, and one row per image")
+        raise InputError(f"{table}: no rows", f"give a header with the columns {columns}, and one row per image")
     first = numbered[0][1]
     if ";" in first and "," not in first and "\t" not in first:
         raise InputError(f"{table}: columns separated by semicolons", "save it with commas or tabs")

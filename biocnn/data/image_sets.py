@@ -1,10 +1,12 @@
-"""Properties that a set of images must share: channels, data type, pixel size."""
+"""Checks that all readers of images share, and what a set has in common: channels, data type, pixel size."""
 
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, nearest
@@ -12,7 +14,10 @@ from biocnn.data.appearance import Appearance, measure_appearance
 from biocnn.data.survey import MaskSeen
 from biocnn.io.channels import GREY, by_name, match_channels
 from biocnn.io.image_files import ImageFile
-from biocnn.io.stored_image import MILLIMETRES, RGB, Grid
+from biocnn.io.image_paths import unique_ids
+from biocnn.io.lazy import LazyImage
+from biocnn.io.stored_image import MILLIMETRES, RGB, Grid, whole
+from biocnn.tasks.facts import Facts
 
 _EXACT_AS_FLOAT = {"uint8", "int8", "uint16", "int16", "float32"}
 _SAME_SPACING = 0.01  # relative difference up to which two pixel sizes count as equal
@@ -33,17 +38,14 @@ class Seen:
     flat_channel: bool
     digest: str
     appearance: Appearance
-    mask: MaskSeen
     grid: Grid
-
-    @property
-    def n_objects(self) -> int:
-        """Return the number of values in its mask other than background."""
-        return self.mask.ids
+    mask: MaskSeen | None = None
 
     @classmethod
-    def of(cls, path: Path, image: ImageFile, foreground: np.ndarray, mask: MaskSeen) -> "Seen":
-        """Collect the properties of an image, given its mask's foreground (bool) and the properties of the mask."""
+    def of(
+        cls, path: Path, image: ImageFile, foreground: np.ndarray | None = None, mask: MaskSeen | None = None
+    ) -> "Seen":
+        """Collect the properties of an image, given its mask's foreground (bool) and properties if it has a mask."""
         pixels = image.pixels
         flat = [bool(plane.min() == plane.max()) for plane in pixels]
         return cls(
@@ -58,8 +60,8 @@ class Seen:
             flat_channel=any(flat) and not all(flat),
             digest=hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).hexdigest(),
             appearance=measure_appearance(pixels, foreground),
-            mask=mask,
             grid=image.grid,
+            mask=mask,
         )
 
 
@@ -67,6 +69,109 @@ def _is_grey(image: ImageFile) -> bool:
     """Check for an RGB image whose three channels are equal."""
     red = image.pixels[0]
     return image.channels == RGB and all(np.array_equal(red, p) for p in image.pixels[1:])
+
+
+def check_options(axes: str | None, spacing: list[float] | None, classes: list[str] | None) -> None:
+    """Refuse settings of the section data that no image can have."""
+    if axes is not None and not ({"Y", "X"} < set(axes) <= set("CZYX") and len(set(axes)) == len(axes)):
+        raise InputError(
+            f"data.axes: {axes!r}",
+            "allowed: the letters C, Z, Y and X in the order of the file, for example CYX, ZYX or ZCYX",
+        )
+    if spacing is not None and (len(spacing) not in (2, 3) or min(spacing) <= 0):
+        raise InputError(
+            f"data.spacing: {spacing}", "allowed: (depth,) height and width of a pixel in um or mm, above zero"
+        )
+    if twice := [name for name in classes or [] if classes.count(name) > 1]:
+        raise InputError(f"data.classes: duplicate name {twice[0]!r}", "give each class its own name")
+
+
+def count_read(what: str, number: int, repairs: dict[str, list[str]], checks: Checks, source: str) -> None:
+    """Record the number of images, and the images of each repair."""
+    checks.add(source, "read", what, number)
+    for reason, images in repairs.items():
+        checks.add(source, "repaired", reason, len(images), images[0])
+
+
+def not_constant(seen: list[Seen], outcome: str, checks: Checks, source: str) -> np.ndarray:
+    """Refuse, keep or drop constant images, as the setting data.constant requires; return which to keep, (N,), bool."""
+    keep = np.ones(len(seen), bool)
+    flat = [s.path for s in seen if s.constant]
+    if not flat:
+        return keep
+    if outcome == "error":
+        others = f": {', '.join(path.name for path in flat[:20])}" if len(flat) > 1 else ""
+        raise InputError(
+            f"{flat[0]}: a constant image, all pixels are equal ({len(flat)} of {len(seen)} images{others})",
+            "is it an empty or failed exposure? delete it, or set data.constant: drop or keep",
+        )
+    if outcome == "keep":
+        checks.add(source, "kept", "constant image", len(flat), flat[0].name)
+        return keep
+    checks.add(source, "dropped", "constant image", len(flat), flat[0].name)
+    if len(flat) == len(seen):
+        raise InputError(f"{source}: all {len(seen)} images are constant", "check that these are the images")
+    return np.array([not s.constant for s in seen])
+
+
+def common_facts(
+    seen: list[Seen],
+    channels: list[str] | None,
+    spacing: list[float] | None,
+    normalise: str,
+    checks: Checks,
+    source: str,
+) -> dict[str, Any]:
+    """Return the facts that images share, given the settings of the section data; conversions are counted in checks.
+
+    Raises
+    ------
+    InputError
+        If planes and volumes, numbers or names of channels, or data types are mixed.
+    """
+    checks.add(source, "note", "one of several channels is constant", sum(s.flat_channel for s in seen))
+    dims = check_dimensions(seen)
+    if spacing and len(spacing) != dims:
+        raise InputError(f"data.spacing: {len(spacing)} numbers for images of {dims} axes", f"give {dims}")
+    names, known_as = common_channels(seen, channels, checks, source)
+    return {
+        "kind": "image",
+        "spatial_dims": dims,
+        "in_channels": len(names),
+        "channels": names,
+        "known_as": known_as,
+        "dtype": common_dtype(seen, normalise, checks, source),
+        "spacing": list(spacing) if spacing else common_spacing(seen, checks, source),
+        "spacing_range": [list(spacing)] * 2 if spacing else spacing_range(seen),
+        "unit": seen[0].unit,
+        "normalise": normalise,
+    }
+
+
+def with_sizes(
+    rows: pd.DataFrame, seen: list[Seen], facts: dict[str, Any], checks: Checks, source: str, **more: list[int]
+) -> pd.DataFrame:
+    """Return the table of images with ids, sizes, ``more``, and pixel sizes if they differ."""
+    examples = rows.copy()
+    if "id" not in examples:
+        examples.insert(0, "id", unique_ids(rows["image"].tolist()))
+    dims = facts["spatial_dims"]
+    sides = ("depth", "height", "width")[-dims:]
+    for column, values in ({side: [s.shape[i] for s in seen] for i, side in enumerate(sides)} | more).items():
+        if column in rows:
+            differ = rows[column] != pd.Series(values).astype(str)
+            checks.add(source, "repaired", f"{column} in the table differs from that of the file", int(differ.sum()))
+        examples[column] = values
+    if facts["spacing"] is None and facts["spacing_range"] is not None:
+        for axis, sizes in zip("zyx"[-dims:], zip(*spacings(seen), strict=True), strict=True):
+            examples[f"spacing_{axis}"] = sizes
+    return examples
+
+
+def pixels_of(image: LazyImage, facts: Facts) -> np.ndarray:
+    """Read an image that was checked: shape (C, *spatial), with the channels and data type of the set."""
+    image.choose(facts.known_as[0], facts.known_as)
+    return image.read(whole(image.shape)).astype(facts.dtype, copy=False)
 
 
 def common_channels(

@@ -1,6 +1,7 @@
 """Images with masks: read, checked as a whole, and returned one at a time."""
 
 from collections.abc import Callable
+from itertools import compress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,12 +15,12 @@ from biocnn.data.doctor import examine
 from biocnn.data.image_pairs import group_by_name, pair_folders, read_table
 from biocnn.data.image_sets import (
     Seen,
-    check_dimensions,
-    common_channels,
-    common_dtype,
-    common_spacing,
-    spacing_range,
-    spacings,
+    check_options,
+    common_facts,
+    count_read,
+    not_constant,
+    pixels_of,
+    with_sizes,
 )
 from biocnn.data.mask_values import MaskFile, of_one_kind, read_mask_file
 from biocnn.data.masks import IGNORE, MaskCode, color_codes, understand_masks
@@ -27,9 +28,9 @@ from biocnn.data.raw import Raw
 from biocnn.data.survey import Survey
 from biocnn.io.geometry import lay
 from biocnn.io.image_files import ImageFile, read_image
-from biocnn.io.image_paths import PASSED_OVER, passed_over, unique_ids
+from biocnn.io.image_paths import PASSED_OVER, passed_over
 from biocnn.io.lazy import open_image
-from biocnn.io.stored_image import Grid, swapped, whole
+from biocnn.io.stored_image import Grid, swapped
 from biocnn.tasks.facts import Decision, Facts
 
 MOST_CLASSES = IGNORE  # values from 0 to 254
@@ -100,20 +101,10 @@ class Images:
             raise InputError("data: " + _given(table, images, masks), "give either table, or both images and masks")
         if table is None and roi:
             raise InputError("data.roi: names a column of a table", "give data.table as well")
-        if axes is not None and not ({"Y", "X"} < set(axes) <= set("CZYX") and len(set(axes)) == len(axes)):
-            raise InputError(
-                f"data.axes: {axes!r}",
-                "allowed: the letters C, Z, Y and X in the order of the file, for example CYX, ZYX or ZCYX",
-            )
-        if spacing is not None and (len(spacing) not in (2, 3) or min(spacing) <= 0):
-            raise InputError(
-                f"data.spacing: {spacing}", "allowed: (depth,) height and width of a pixel in um or mm, above zero"
-            )
         if classes is not None and len(classes) > MOST_CLASSES:
             message = f"data.classes: {len(classes)} names"
             raise InputError(message, f"at most {MOST_CLASSES}: values from 0 to 254, because 255 means unknown")
-        if classes is not None and (twice := [name for name in classes if classes.count(name) > 1]):
-            raise InputError(f"data.classes: duplicate name {twice[0]!r}", "give each class its own name")
+        check_options(axes, spacing, classes)
         if colors is not None:
             color_codes(colors)
         self.table, self.images, self.masks, self.group, self.roi = table, images, masks, group, roi
@@ -139,46 +130,36 @@ class Images:
         rows, folder, source = self._rows(checks)
         self._refuse_swapped(rows, folder)
         seen, survey = self._scan(rows, folder, checks, source)
-        rows, seen = self._constant(rows, seen, checks, source)
+        keep = not_constant(seen, self.constant, checks, source)
+        rows, seen = rows[keep].reset_index(drop=True), list(compress(seen, keep))
         code = understand_masks(
             survey, mask_type=self.mask_type, classes=self.classes, colors=self.colors, ignore=self.ignore
         )
         if code.objects and self.roi:
             raise InputError("data.roi: masks of objects have no value for ignored pixels", "remove data.roi")
         checks.add(source, "note", f"masks interpreted as {code.task}: {code.reason}", len(rows))
-        checks.add(source, "note", "one of several channels is constant", sum(s.flat_channel for s in seen))
-        dims = check_dimensions(seen)
-        if self.spacing and len(self.spacing) != dims:
-            raise InputError(f"data.spacing: {len(self.spacing)} numbers for images of {dims} axes", f"give {dims}")
-        channels, known_as = common_channels(seen, self.channels, checks, source)
-        dtype = common_dtype(seen, self.normalise, checks, source)
+        shared = common_facts(seen, self.channels, self.spacing, self.normalise, checks, source)
         facts = Facts(
-            kind="image",
             task=code.task,
-            spatial_dims=dims,
-            in_channels=len(channels),
             out_channels=len(code.outputs),
             outputs=code.outputs,
-            channels=channels,
-            known_as=known_as,
-            spacing=list(self.spacing) if self.spacing else common_spacing(seen, checks, source),
-            spacing_range=[list(self.spacing)] * 2 if self.spacing else spacing_range(seen),
-            unit=seen[0].unit,
-            dtype=dtype,
-            normalise=self.normalise,
             decisions={"task": Decision(value=code.task, reason=code.reason)},
+            **shared,
         )
-        examples = _examples(rows, seen, code, checks, source)
-        if facts.spacing is None and facts.spacing_range is not None:
-            for axis, sizes in zip("zyx"[-dims:], zip(*spacings(seen), strict=True), strict=True):
-                examples[f"spacing_{axis}"] = sizes
-        examine(examples, seen, code, checks, source)
+        measured = {"n_objects": [s.mask.ids for s in seen]} if code.objects else {}
+        examples = with_sizes(rows, seen, shared, checks, source, **measured)
+        examine(examples, seen, checks, source, code)
         reader = _Reader(rows, folder, self, code, facts, [s.grid for s in seen])
         return Raw(examples, reader.x, reader.y, facts)
 
     def _rows(self, checks: Checks) -> tuple[pd.DataFrame, Path, str]:
         if self.table is not None:
-            return read_table(self.table, self.group, self.roi), Path(self.table).parent, Path(self.table).name
+            files = ["image", "mask", *([self.roi] if self.roi else [])]
+            return (
+                read_table(self.table, files, self.group).reset_index(drop=True),
+                Path(self.table).parent,
+                Path(self.table).name,
+            )
         rows, base, rule = pair_folders(self.images, self.masks)
         source = Path(self.images).name
         if self.group:
@@ -218,9 +199,7 @@ class Images:
                 repairs.setdefault(reason, []).append(row["image"])
         if faults:
             raise all_faults(of_one_kind(faults), f"faults in {len(rows)} images with their masks")
-        checks.add(source, "read", "images with a mask", len(rows))
-        for reason, images in repairs.items():
-            checks.add(source, "repaired", reason, len(images), images[0])
+        count_read("images with a mask", len(rows), repairs, checks, source)
         return seen, survey
 
     def _look(
@@ -265,27 +244,6 @@ class Images:
         """Return the axes of masks, which have no channels; None for planes, which need no order."""
         return self.axes.replace("C", "") if self.axes and "Z" in self.axes else None
 
-    def _constant(
-        self, rows: pd.DataFrame, seen: list[Seen], checks: Checks, source: str
-    ) -> tuple[pd.DataFrame, list[Seen]]:
-        flat = [s.path for s in seen if s.constant]
-        if not flat:
-            return rows, seen
-        if self.constant == "error":
-            others = f": {', '.join(path.name for path in flat[:20])}" if len(flat) > 1 else ""
-            raise InputError(
-                f"{flat[0]}: a constant image, all pixels are equal ({len(flat)} of {len(seen)} images{others})",
-                "is it an empty or failed exposure? delete it, or set data.constant: drop or keep",
-            )
-        if self.constant == "keep":
-            checks.add(source, "kept", "constant image", len(flat), flat[0].name)
-            return rows, seen
-        checks.add(source, "dropped", "constant image", len(flat), flat[0].name)
-        if len(flat) == len(seen):
-            raise InputError(f"{source}: all {len(seen)} images are constant", "check that these are the images")
-        keep = [not s.constant for s in seen]
-        return rows[keep].reset_index(drop=True), [s for s in seen if not s.constant]
-
 
 class _Reader:
     """Reads single examples again, exactly as they were checked."""
@@ -294,13 +252,12 @@ class _Reader:
         self, rows: pd.DataFrame, folder: Path, settings: Images, code: MaskCode, facts: Facts, grids: list[Grid]
     ) -> None:
         self.rows, self.folder, self.settings, self.code, self.grids = rows, folder, settings, code, grids
-        self.known_as, self.dtype = facts.known_as, np.dtype(facts.dtype)
+        self.facts = facts
 
     def x(self, index: int) -> np.ndarray:
         """Read an image of shape (C, *spatial), in the data type of the set."""
         with open_image(self.folder / self.rows["image"].iloc[index], self.settings.axes) as image:
-            image.choose(self.known_as[0], self.known_as)
-            return image.read(whole(image.shape)).astype(self.dtype, copy=False)
+            return pixels_of(image, self.facts)
 
     def y(self, index: int) -> np.ndarray:
         """Read a class mask, uint8 with 255 = ignore, or labels, int32; shape (*spatial)."""
@@ -340,22 +297,6 @@ def _check_fit(image: ImageFile, path: Path, mask: MaskFile, mask_path: Path) ->
             "unclear whether the mask was drawn on the image as stored or as displayed",
             "rotate the pixels of both and drop the tag (ImageMagick: mogrify -auto-orient FILE); check the match",
         )
-
-
-def _examples(rows: pd.DataFrame, seen: list[Seen], code: MaskCode, checks: Checks, source: str) -> pd.DataFrame:
-    examples = rows.copy()
-    if "id" not in examples:
-        examples.insert(0, "id", unique_ids(rows["image"].tolist()))
-    sides = ("depth", "height", "width")[-len(seen[0].shape) :]
-    measured = {side: [s.shape[i] for s in seen] for i, side in enumerate(sides)}
-    if code.objects:
-        measured["n_objects"] = [s.n_objects for s in seen]
-    for column, values in measured.items():
-        if column in rows:
-            differ = rows[column] != pd.Series(values).astype(str)
-            checks.add(source, "repaired", f"{column} in the table differs from that of the file", int(differ.sum()))
-        examples[column] = values
-    return examples
 
 
 def _given(table: Path | None, images: Path | None, masks: Path | None) -> str:

@@ -75,7 +75,7 @@ def hashes(files: dict[str, Path]) -> list[Source]:
         if path.is_file():
             found.append(fingerprint(key, str(path), path))
         else:
-            found.append(Source(key=key, path=str(path), files=sum(p.is_file() for p in path.iterdir())))
+            found.append(Source(key=key, path=str(path), files=sum(p.is_file() for p in path.rglob("*"))))
     return found
 
 

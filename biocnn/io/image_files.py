@@ -7,7 +7,7 @@ import numpy as np
 
 from biocnn.core.errors import InputError
 from biocnn.io.kinds import SUFFIXES, open_stored
-from biocnn.io.lazy import open_image
+from biocnn.io.lazy import LazyImage, open_image
 from biocnn.io.stored_image import Grid, check_size, damaged, whole
 
 __all__ = ["SUFFIXES", "Decoded", "ImageFile", "decode", "read_image"]
@@ -67,9 +67,13 @@ def read_image(path: str | Path, axes: str | None = None) -> ImageFile:
         images or time points, or axes of unknown order.
     """
     with open_image(path, axes) as image:
-        pixels = image.read(whole(image.shape))
-        repairs = image.repairs
-        return ImageFile(pixels, image.channels, image.spacing, repairs, image.unit, image.turn, image.grid)
+        return whole_image(image)
+
+
+def whole_image(image: LazyImage) -> ImageFile:
+    """Read all of an open image."""
+    pixels = image.read(whole(image.shape))
+    return ImageFile(pixels, image.channels, image.spacing, image.repairs, image.unit, image.turn, image.grid)
 
 
 def decode(path: Path, *, axes: str | None = None, indices: bool = False) -> Decoded:

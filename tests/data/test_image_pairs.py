@@ -68,4 +68,4 @@ def test_ids_are_short_and_unique(paths, ids):
 def test_a_quote_that_nothing_closes_is_named_in_long_tables_too(tmp_path):
     (tmp_path / "table.csv").write_text('image,mask,note\na.png,b.png,"5 end\n' + "c.png,d.png,none\n" * 10_000)
     with pytest.raises(InputError, match="a quoted cell spans several lines"):
-        read_table(tmp_path / "table.csv")
+        read_table(tmp_path / "table.csv", ["image", "mask"])

@@ -23,6 +23,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "Intervals": Entry("biocnn.data.intervals:Intervals", "sequence"),
         "Sequences": Entry("biocnn.data.sequences:Sequences", "sequence"),
         "Images": Entry("biocnn.data.images:Images", "image"),
+        "LabelledImages": Entry("biocnn.data.labelled_images:LabelledImages", "image"),
     },
     "negatives": {
         "random": Entry("biocnn.data.negatives:random"),

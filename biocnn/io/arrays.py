@@ -41,7 +41,7 @@ def open_array(path: Path, kind: str, *, axes: str | None = None) -> StoredImage
 
 def _mapped(path: Path) -> MappedPixels:
     with open(path, "rb") as handle:
-        shape, fortran, dtype = _header(handle)
+        shape, fortran, dtype = read_header(handle)
         offset = handle.tell()
     if dtype.hasobject:
         raise InputError(f"{path}: an array of Python objects", "save the pixels as an array of numbers")
@@ -62,13 +62,13 @@ def _only(path: Path) -> np.ndarray:
                 "save one image per file",
             )
         with archive.open(members[0]) as handle:
-            shape, _, dtype = _header(handle)
+            shape, _, dtype = read_header(handle)
     check_size(path, shape, dtype)
     with np.load(path, allow_pickle=False) as arrays:
         return arrays[arrays.files[0]]
 
 
-def _header(handle: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+def read_header(handle: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Return the shape, whether the order is Fortran, and the data type."""
     version = np.lib.format.read_magic(handle)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0

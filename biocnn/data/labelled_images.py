@@ -1,0 +1,266 @@
+"""Images with one class each, or with several labels of 0 and 1: read, checked, and returned one at a time."""
+
+from collections.abc import Callable
+from itertools import compress
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from biocnn.core.checks import Checks
+from biocnn.core.errors import Collector, InputError, all_faults, nearest
+from biocnn.data.doctor import examine
+from biocnn.data.image_pairs import group_by_name, read_table
+from biocnn.data.image_sets import (
+    Seen,
+    check_options,
+    common_facts,
+    count_read,
+    not_constant,
+    pixels_of,
+    with_sizes,
+)
+from biocnn.data.labels import Labels, note_splits, one_class, several_labels, shown
+from biocnn.data.raw import Raw
+from biocnn.data.splits import SPLITS
+from biocnn.io.image_files import whole_image
+from biocnn.io.image_paths import PASSED_OVER, image_paths, passed_over, unique_ids
+from biocnn.io.kinds import is_zarr
+from biocnn.io.labelled_npz import LabelledNpz
+from biocnn.io.lazy import LazyImage, open_image
+from biocnn.tasks.facts import Facts
+
+Open = Callable[[str], LazyImage]  # opens the image of a name in the column image
+
+
+class LabelledImages:
+    """Images with labels: planes or volumes, from microscopy or radiology; give one of table, folder and npz.
+
+    Parameters
+    ----------
+    table
+        CSV or TSV with the columns image (paths relative to the table's folder) and label, optionally split (train,
+        val, test), group, id, and others, which are kept.
+    folder
+        Folder with one subfolder of images per class; or with the folders train, val and test of such subfolders.
+    npz
+        File in the layout of MedMNIST: arrays train_images, train_labels, and so on for val and test. Without test, val
+        becomes test, and val is drawn from train.
+    labels
+        Columns of the table: one with the class of each image, by default ``label``; or several, each 0, 1 or empty
+        (unknown).
+    classes
+        Names of the classes: for a table or folder the ones to keep, in this order; for an .npz file those of the
+        numbers 0, 1, and so on, or of the columns of 0 and 1.
+    group
+        Column of the table that a split never cuts: patient, slide. By default the column ``group``, else each image.
+        For a folder, a regular expression, e.g. "(.+)_tile": its match in a file's name, or the first group of the
+        match.
+    channels
+        Channels to use, by name; or, if none of these names is in the files, new names for their channels.
+    axes
+        Order of the axes of images without metadata, e.g. CYX (channels), ZYX (a volume), ZCYX; in an .npz file of one
+        image.
+    spacing
+        (Depth,) height and width of a pixel, instead of that in the files; in um, or for NIfTI and DICOM in mm.
+    normalise
+        Intensities that map to 0 and 1 for the network: the 1st and 99.8th percentile of all training images
+        ("dataset") or of each image ("image"); "auto" uses the latter if some images span twice the range of others.
+    constant
+        What to do with an image of a single value.
+    """
+
+    def __init__(
+        self,
+        *,
+        table: Path | None = None,
+        folder: Path | None = None,
+        npz: Path | None = None,
+        labels: list[str] | None = None,
+        classes: list[str] | None = None,
+        group: str | None = None,
+        channels: list[str] | None = None,
+        axes: str | None = None,
+        spacing: list[float] | None = None,
+        normalise: Literal["auto", "dataset", "image"] = "auto",
+        constant: Literal["error", "keep", "drop"] = "error",
+    ) -> None:
+        given = [name for name, value in (("table", table), ("folder", folder), ("npz", npz)) if value is not None]
+        if len(given) != 1:
+            raise InputError(f"data: {' and '.join(given) or 'no images'} given", "give one of table, folder and npz")
+        if labels is not None and (table is None or not labels):
+            raise InputError("data.labels: names columns of a table", "give data.table as well; or leave labels out")
+        if twice := [name for name in labels or [] if labels.count(name) > 1]:
+            raise InputError(f"data.labels: duplicate column {twice[0]!r}", "name each column once")
+        if classes is not None and len(labels or []) > 1:
+            raise InputError(
+                "data.classes: several labels have no classes", "leave it out: outputs have the names in data.labels"
+            )
+        if group is not None and npz is not None:
+            raise InputError("data.group: images in an .npz file have no names", "leave it out, or give data.table")
+        check_options(axes, spacing, classes)
+        self.table, self.folder, self.npz, self.labels, self.classes = table, folder, npz, labels, classes
+        self.group, self.channels, self.axes, self.spacing = group, channels, axes, spacing
+        self.normalise, self.constant = normalise, constant
+
+    def read(self, seed: int, checks: Checks) -> Raw:
+        """Read every image once, check images and labels as a whole, and describe them.
+
+        Parameters
+        ----------
+        seed
+            Not used: nothing here is random.
+        checks
+            Receives counts of what was found, repaired and dropped.
+
+        Raises
+        ------
+        InputError
+            If a file or label cannot be used.
+        """
+        source = Path(self.table or self.folder or self.npz).name
+        reader = self._table if self.table else self._folder if self.folder else self._npz
+        rows, labels, opened = reader(checks, source)
+        if labels.names is not None:
+            rows = rows.assign(label=labels.names)
+        rows, y = rows[labels.keep].reset_index(drop=True), labels.y[labels.keep]
+        if labels.names is not None and "split" in rows:
+            note_splits(rows["label"].tolist(), rows["split"], labels.outputs, checks, source)
+        seen = _scan(rows["image"].tolist(), opened, checks, source)
+        keep = not_constant(seen, self.constant, checks, source)
+        rows, y, seen = rows[keep].reset_index(drop=True), y[keep], list(compress(seen, keep))
+        shared = common_facts(seen, self.channels, self.spacing, self.normalise, checks, source)
+        facts = Facts(
+            task=labels.task.value,
+            out_channels=len(labels.outputs),
+            outputs=labels.outputs,
+            decisions={"task": labels.task},
+            **shared,
+        )
+        examples = with_sizes(rows, seen, shared, checks, source)
+        examine(examples, seen, checks, source, labels=y)
+        names = examples["image"].tolist()
+
+        def x(row: int) -> np.ndarray:
+            with opened(names[row]) as image:
+                return pixels_of(image, facts)
+
+        return Raw(examples, x, y, facts)
+
+    def _table(self, checks: Checks, source: str) -> tuple[pd.DataFrame, Labels, Open]:
+        columns, base = self.labels or ["label"], Path(self.table).parent
+        rows = read_table(self.table, ["image"], self.group)
+        for column in columns:
+            if column not in rows:
+                remedy = nearest(column, rows.columns.drop("group")) + (
+                    "" if self.labels else "; name the column in data.labels"
+                )
+                raise InputError(f"{self.table}: no column {column!r} in its first line", remedy)
+        found = rows[columns].set_index("line " + rows.index.astype(str))
+        labels = (
+            several_labels(found, f"labels in {len(columns)} columns", checks, source)
+            if len(columns) > 1
+            else one_class(found[columns[0]], self.classes, f"one label in column {columns[0]}", checks, source)
+        )
+        return rows, labels, self._files(base)
+
+    def _folder(self, checks: Checks, source: str) -> tuple[pd.DataFrame, Labels, Open]:
+        base = Path(self.folder)
+        folders = _folders(base, checks, source)
+        split = {path.name for path in folders} <= set(SPLITS)
+        if split:
+            folders = [inner for path in folders for inner in _folders(path, checks, f"{source}/{path.name}")]
+            checks.add(source, "note", "splits by folder: train, val and test", len(folders))
+        found = []
+        for path in folders:
+            others = passed_over(path)
+            checks.add(path.name, "note", PASSED_OVER, len(others), *(other.name for other in others[:1]))
+            found += [(str(image.relative_to(base)), path.name, path.parent.name) for image in image_paths(path)]
+        rows = pd.DataFrame(found, columns=["image", "label", "split"], dtype=object)
+        rows = rows if split else rows.drop(columns="split")
+        labels = one_class(rows["label"].set_axis(rows["image"]), self.classes, "one folder per class", checks, source)
+        kept = rows.loc[labels.keep, "image"].tolist()
+        rows.loc[labels.keep, "group"] = group_by_name(kept, self.group) if self.group else unique_ids(kept)
+        if self.group:
+            checks.add(source, "note", f"groups by name: {rows['group'].nunique()}", len(kept))
+        return rows, labels, self._files(base)
+
+    def _files(self, base: Path) -> Open:
+        return lambda name: open_image(base / name, self.axes)
+
+    def _npz(self, checks: Checks, source: str) -> tuple[pd.DataFrame, Labels, Open]:
+        file = LabelledNpz(Path(self.npz), self.axes)
+        found = [(f"{split}_{i}", split, name) for split, names in file.names.items() for i, name in enumerate(names)]
+        rows = pd.DataFrame(found, columns=["id", "split", "image"], dtype=object)
+        rows["group"] = rows["id"]
+        splits = list(file.names)
+        if splits == ["train"]:
+            rows = rows.drop(columns="split")
+        elif "test" not in splits:
+            rows["split"] = rows["split"].replace("val", "test")
+            number = len(file.names["val"])
+            checks.add(
+                source, "note", "no test images: those of val are used for test, and val is drawn from train", number
+            )
+        checks.add(source, "note", "arrays that are not used", len(file.others), ", ".join(file.others[:8]))
+        return rows, self._numbered(file.labels(), rows["image"], checks, source), file.open
+
+    def _numbered(self, y: np.ndarray, names: pd.Series, checks: Checks, source: str) -> Labels:
+        """Understand the labels of an .npz file: numbers of classes, (N, 1), or 0 and 1, (N, K)."""
+        numeric = y.dtype.kind != "U"
+        text = pd.DataFrame((y.astype(np.uint8) if y.dtype == bool else y).astype(str), index=names, dtype=object)
+        if numeric:
+            text = text.apply(lambda column: column.str.removesuffix(".0"))
+        if y.shape[1] > 1:
+            outputs = self.classes or [str(k) for k in range(y.shape[1])]
+            if len(outputs) != y.shape[1]:
+                raise InputError(f"data.classes: {len(outputs)} names for {y.shape[1]} labels", "give a name for each")
+            return several_labels(text.set_axis(outputs, axis=1), f"{y.shape[1]} labels for each image", checks, source)
+        text = text[0]
+        reason = "one number for each image" if numeric else "one label for each image"
+        if self.classes is None or not numeric:
+            return one_class(text, self.classes, reason, checks, source)
+        numbers = {str(k): name for k, name in enumerate(self.classes)}
+        wrong = text[~text.isin(numbers)]
+        if len(wrong):
+            raise InputError(
+                f"{source}: label {wrong.iloc[0]} of {wrong.index[0]}, but data.classes names 0 to {len(numbers) - 1}",
+                "name all classes, in the order of their numbers",
+            )
+        return one_class(text.map(numbers), self.classes, reason, checks, source)
+
+
+def _folders(base: Path, checks: Checks, source: str) -> list[Path]:
+    """List the subfolders of a folder; images directly in it are refused, other files are counted."""
+    entries = [path for path in sorted(base.iterdir()) if not path.name.startswith(".")]
+    found = [path for path in entries if path.is_dir() and not is_zarr(path)]
+    others = passed_over(base)
+    images = [path.name for path in entries if path not in found and path not in others]
+    if images:
+        raise InputError(
+            f"{base}: {len(images)} images without a class, directly in this folder: {shown(images)}",
+            "move each into the subfolder of its class",
+        )
+    if not found:
+        raise InputError(f"{base}: no subfolder", "give a folder with one subfolder of images per class")
+    files = [path.name for path in others if path.is_file()]
+    checks.add(source, "note", "ignored: files outside the folders of classes", len(files), shown(files))
+    return found
+
+
+def _scan(names: list[str], opened: Open, checks: Checks, source: str) -> list[Seen]:
+    """Read every image once, with one in memory at a time."""
+    seen: list[Seen] = []
+    repairs: dict[str, list[str]] = {}
+    collector = Collector()
+    for name in names:
+        with collector, opened(name) as image:
+            found = whole_image(image)
+            seen.append(Seen.of(image.path, found))
+            for reason in dict.fromkeys(found.repairs):
+                repairs.setdefault(reason, []).append(name)
+    if collector.faults:
+        raise all_faults(collector.faults, f"of {len(names)} images cannot be used")
+    count_read("images with a label", len(names), repairs, checks, source)
+    return seen

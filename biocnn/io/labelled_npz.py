@@ -1,0 +1,162 @@
+"""Images and labels in one .npz file, in the layout of MedMNIST, read image by image."""
+
+import math
+import zipfile
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from typing import IO
+from weakref import finalize
+
+import numpy as np
+
+from biocnn.core.errors import InputError
+from biocnn.io.arrays import read_header
+from biocnn.io.lazy import LazyImage
+from biocnn.io.stored_image import RGB, StoredImage, Window, check_size, damaged, settle_axes
+
+SPLITS = ("train", "val", "test")
+_LAYOUT = "needed: train_images and train_labels, and the same for val and test if there are any (MedMNIST's layout)"
+_FEW = 4  # most channels of an image whose axes are unknown
+
+
+class LabelledNpz:
+    """An .npz file with the arrays {train, val, test}_images and {train, val, test}_labels; objects are never loaded.
+
+    Parameters
+    ----------
+    path
+        The file.
+    axes
+        Order of the axes of one image, e.g. YXC. By default it follows from the number of axes: YX; ZYX unless the last
+        or first axis is short enough for channels; more are refused.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, or an array is missing or does not match its partner.
+    """
+
+    def __init__(self, path: Path, axes: str | None = None) -> None:
+        self.path, self.axes = path, axes
+        self._opened = ExitStack()
+        finalize(self, self._opened.close)
+        with damaged(path, "npz"):
+            self._archive = self._opened.enter_context(zipfile.ZipFile(path))
+            names = [Path(name).stem for name in self._archive.namelist()]
+        wanted = [f"{split}_{what}" for split in SPLITS for what in ("images", "labels")]
+        found = [split for split in SPLITS if {f"{split}_images", f"{split}_labels"} <= set(names)]
+        alone = [name for name in names if name in wanted and name.split("_")[0] not in found]
+        if "train" not in found or alone:
+            problem = f"only one of {alone[0]} and its partner" if alone else f"arrays {', '.join(names[:8]) or 'none'}"
+            raise InputError(f"{path}: {problem}", _LAYOUT)
+        self.others = [name for name in names if name not in wanted]
+        self.images = {split: self._array(f"{split}_images") for split in found}
+        for split, array in self.images.items():
+            labels = self._labels(split)
+            if len(array.shape) < 3 or not len(labels) == array.shape[0] > 0:
+                raise InputError(
+                    f"{path}: {split}_images of shape {array.shape}, {split}_labels of shape {labels.shape}",
+                    "needed: images (N, H, W), (N, H, W, 3) or (N, D, H, W), and labels (N, 1) for the same N > 0",
+                )
+
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """Return the name of each image by split: train_images[0] and so on."""
+        return {
+            split: [f"{split}_images[{row}]" for row in range(array.shape[0])] for split, array in self.images.items()
+        }
+
+    def labels(self) -> np.ndarray:
+        """Return the labels of all images, by split: shape (N, K).
+
+        Raises
+        ------
+        InputError
+            If splits differ in K.
+        """
+        found = {split: self._labels(split) for split in self.images}
+        if len({array.shape[1:] for array in found.values()}) > 1:
+            shapes = ", ".join(f"{split}_labels {array.shape}" for split, array in found.items())
+            raise InputError(f"{self.path}: labels of different shapes: {shapes}", "save labels of one kind")
+        return np.concatenate(list(found.values()))
+
+    def open(self, name: str) -> LazyImage:
+        """Open the image of this name."""
+        split, _, row = name.removesuffix("]").partition("_images[")
+        array, path = self.images[split], self.path / name
+        shape = array.shape[1:]
+        settled = settle_axes(_expected(shape, path) if self.axes is None else "?" * len(shape), shape, self.axes, path)
+        colour = settled.letters.endswith("C") and shape[-1] == len(RGB)
+        guessed = self.axes is None and {"C", "Z"} & set(settled.letters)
+        repairs = (f"axes not stated in the file: assumed {settled.letters}",) if guessed else ()
+        image = StoredImage(
+            _Example(array, int(row)), settled, channels=RGB if colour else None, repairs=repairs, kind="npz"
+        )
+        return LazyImage(path, image)
+
+    def _array(self, name: str) -> "_Array":
+        with damaged(self.path, "npz"):
+            handle = self._opened.enter_context(self._archive.open(f"{name}.npy"))
+            return _Array(handle, self._archive.getinfo(f"{name}.npy").file_size, self.path / name)
+
+    def _labels(self, split: str) -> np.ndarray:
+        array = self._array(f"{split}_labels")
+        if array.dtype.kind not in "biufU" or len(array.shape) not in (1, 2):
+            raise InputError(
+                f"{self.path}: {split}_labels of shape {array.shape} and type {array.dtype}",
+                "needed: numbers of shape (N, 1), or (N, K) of 0 and 1",
+            )
+        return array.whole.reshape(len(array.whole), -1)
+
+
+def _expected(shape: tuple[int, ...], path: Path) -> str:
+    """Return the axes of an image by its shape."""
+    if len(shape) == 2:
+        return "YX"
+    first, last = shape[0] <= _FEW, shape[-1] <= _FEW
+    if len(shape) > 4 or (first and last) or (len(shape) == 4 and not first and not last):
+        raise InputError(
+            f"{path}: {len(shape)} axes of lengths {' x '.join(map(str, shape))}, whose order is unknown",
+            "set data.axes, the order of the axes of one image: ZYX (a volume), YXC (channels last), CYX or ZYXC",
+        )
+    spatial = "YX" if len(shape) == 3 and (first or last) else "ZYX"
+    return "C" * first + spatial + "C" * last
+
+
+class _Array:
+    """A stored array, read along its first axis, one row at a time unless its order is that of Fortran."""
+
+    def __init__(self, handle: IO[bytes], size: int, path: Path) -> None:
+        self._handle, self._path = handle, path
+        self.shape, self._fortran, self.dtype = read_header(handle)
+        self._start = handle.tell()
+        self._bytes = self.dtype.itemsize * math.prod(self.shape[1:])
+        if self.dtype.hasobject:
+            raise InputError(f"{path}: an array of Python objects", "save an array of numbers")
+        if not self.shape or self._start + self._bytes * self.shape[0] > size:
+            raise InputError(f"{path}: damaged: an array of shape {self.shape} in {size} bytes", "copy the file again")
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        if self._fortran:
+            return self.whole[row]
+        self._handle.seek(self._start + row * self._bytes)
+        return np.frombuffer(self._handle.read(self._bytes), self.dtype).reshape(self.shape[1:])
+
+    @cached_property
+    def whole(self) -> np.ndarray:
+        """The array in memory."""
+        check_size(self._path, self.shape, self.dtype)
+        with damaged(self._path, "npz"):
+            self._handle.seek(0)
+            return np.lib.format.read_array(self._handle, allow_pickle=False)
+
+
+class _Example:
+    """One row of an array, read on demand."""
+
+    def __init__(self, array: _Array, row: int) -> None:
+        self._array, self._row, self.shape, self.dtype = array, row, array.shape[1:], array.dtype
+
+    def __getitem__(self, window: Window) -> np.ndarray:
+        return self._array[self._row][window]

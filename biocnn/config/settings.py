@@ -155,7 +155,9 @@ class Scan(Section):
     genome: Path | None = None  # FASTA file; None: data.genome
     stride: int = Field(10, ge=1, le=10 * MANY, description="bp from one window to the next")
     threshold: float | None = Field(
-        None, description="lowest score of a peak; left out: gives about as many peaks as sites are expected"
+        None,
+        description="lowest score of a peak; left out: gives about as many peaks as sites are expected, "
+        "none for regression",
     )
     density: float | None = Field(
         None, gt=0, le=MANY, description="sites expected per Mb; left out: that of positives in the training data"

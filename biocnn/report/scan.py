@@ -29,11 +29,14 @@ def _account(counts: pd.DataFrame) -> str:
         f"{row.n:,} {row.reason}" + " excluded" * (row.outcome == "dropped")
         for row in counts.rename(columns={"count": "n"}).itertuples()
     ]
-    return (
-        f"{'; '.join(parts)}. The estimate is based on the expected number of sites, the fraction of positives in the "
-        "validation split that reach the probability of a peak, and the number of calls; sites that are missing from "
-        "the training data count as false."
-    )
+    text = f"{'; '.join(parts)}."
+    if counts["reason"].str.startswith("estimated").any():
+        text += (
+            " The estimate is based on the expected number of sites, the fraction of positives in the validation split "
+            "that reach the probability of a peak, and the number of calls; sites that are missing from the training "
+            "data count as false."
+        )
+    return text
 
 
 def _highest(peaks: pd.DataFrame, name: str) -> Table:

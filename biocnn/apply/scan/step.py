@@ -65,7 +65,8 @@ def scan_genome(genome: Genome, models: Sequence[Model], folder: Path, **setting
         Ensemble of models with the same window and outputs.
     folder
         Existing folder for ``scan.bw`` (the probability, on ``stride`` bp around the centre of each window) and
-        ``peaks.narrowPeak``; with several outputs ``scan.NAME.bw`` and ``peaks.NAME.narrowPeak`` for each.
+        ``peaks.narrowPeak``, if there is a threshold; with several outputs ``scan.NAME.bw`` and
+        ``peaks.NAME.narrowPeak`` for each.
     **settings
         Options of `biocnn scan`, with the defaults of ``Scan`` in ``biocnn.config.settings``; see below.
 
@@ -77,7 +78,8 @@ def scan_genome(genome: Genome, models: Sequence[Model], folder: Path, **setting
         Distance between windows in bp.
     threshold
         Smallest probability of a window in a peak; overlapping windows form one peak. None: derived from ``density`` so
-        that about as many peaks as expected sites are called, or 0.5 if no density is known.
+        that about as many peaks as expected sites are called; if no density is known, 0.5 for probabilities, whereas
+        values, as from regression, have no default threshold, and no peaks are called.
     density
         Sites per Mb of each output; None for the density of the positives in training.
 
@@ -107,7 +109,9 @@ def scan_genome(genome: Genome, models: Sequence[Model], folder: Path, **setting
         tracks = []
         for name, suffix, sites in zip(models[0].outputs, suffixes, densities, strict=True):
             bigwig = files.enter_context(write_bigwig(folder / f"scan{suffix}.bw", genome.contigs))
-            tracks.append(Track(name, bigwig, Caller(window, scan.threshold, sites, bases), stride))
+            decidable = models[0].task.positives or scan.threshold is not None or sites is not None
+            caller = Caller(window, scan.threshold, sites, bases) if decidable else None
+            tracks.append(Track(name, bigwig, caller, window, stride))
         for chrom in chosen:
             for starts, probability in _mean(models, genome, chrom, stride):
                 known = _unknown(genome, chrom, starts, window) <= share
@@ -123,20 +127,26 @@ def scan_genome(genome: Genome, models: Sequence[Model], folder: Path, **setting
 
 
 class Track:
-    """The bigWig and the peaks of one output being written."""
+    """The bigWig and, with a caller, the peaks of one output being written."""
 
-    def __init__(self, name: str, bigwig: BigWig, caller: Caller, stride: int) -> None:
-        self.name, self.caller, self.stride, self._bigwig = name, caller, stride, bigwig
+    def __init__(self, name: str, bigwig: BigWig, caller: Caller | None, window: int, stride: int) -> None:
+        self.name, self.caller, self.window, self.stride, self._bigwig = name, caller, window, stride, bigwig
 
     def add(self, chrom: str, starts: np.ndarray, values: np.ndarray) -> None:
         """Add the next windows of a contig, and their values."""
-        span = min(self.stride, self.caller.window)
-        self._bigwig.add(chrom, starts + (self.caller.window - span) // 2, values, span=span, step=self.stride)
-        self.caller.add(chrom, starts, values, self.stride)
+        span = min(self.stride, self.window)
+        self._bigwig.add(chrom, starts + (self.window - span) // 2, values, span=span, step=self.stride)
+        if self.caller:
+            self.caller.add(chrom, starts, values, self.stride)
 
     def write_peaks(self, path: Path, recall: Sequence[float] | None, checks: Checks) -> None:
         """Call peaks, write them in order, named by rank, and record their number; call after the last window."""
-        found, caller = self.caller.end(recall), self.caller
+        caller = self.caller
+        if not caller:
+            reason = f"output without peaks, because values have no default threshold ({self.name})"
+            checks.add("scan", "note", f"{reason}: set threshold, or density in sites per Mb", 1)
+            return
+        found = caller.end(recall)
         with open(path, "w", encoding="utf-8") as bed:
             for peak, rank, share in zip(found.peaks, found.rank, found.precision, strict=True):
                 bed.write(narrowpeak(peak, f"{self.name}-{rank}", share))

@@ -174,6 +174,20 @@ def test_a_single_output_needs_no_name(tmp_path: Path, fasta: Path) -> None:
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"counts.tsv", "peaks.narrowPeak", "scan.bw"}
 
 
+def test_peaks_of_values_need_a_threshold(tmp_path: Path, fasta: Path) -> None:
+    model = saved(tmp_path, outputs=["expression"], out_channels=1, task="regression")
+    for name, options, message in (
+        ("alone", [], "output without peaks, because values have no default threshold (expression): set threshold"),
+        ("given", ["--threshold=-1000"], "peaks of expression: windows of -1000 or more"),
+        ("dense", ["--density=3000"], "expected sites of expression, at 3000 per Mb"),
+    ):
+        out = tmp_path / name
+        assert main(["scan", str(fasta), str(out), str(model), *options]) == 0
+        assert (out / "scan.bw").exists()
+        assert (out / "peaks.narrowPeak").exists() == bool(options)
+        assert message in pd.read_csv(out / "counts.tsv", sep="\t")["reason"].str.cat(sep="\n")
+
+
 def test_outputs_never_share_a_file(tmp_path: Path, fasta: Path) -> None:
     model = Model(saved(tmp_path, outputs=["a/b", "a b"]), "cpu")
     scan_genome(read_genome(fasta), [model], tmp_path, contigs=["chrM"])

@@ -75,12 +75,13 @@ def _seqlets(results: Results, settings: Settings, gallery: Gallery) -> list[Pic
     titles = [f"{m}, {n:,.0f} sites" for m, n in zip(shown["motif"], shown["n_sites"], strict=True)]
     caption = (
         "Motifs of seqlets, aligned segments that contribute more to predictions than segments of shuffled sequences "
-        "(at most 5% expected to be false). First column: mean contribution to the logit; then base frequencies"
+        f"(at most 5% expected to be false). First column: mean contribution to the {results.scale}; then base "
+        "frequencies"
     )
     contributions = _load(results.folder / "explain" / "seqlet_motifs.npz")
     shown = shown.assign(title=titles)
     picture = _logos(results, settings, gallery, "seqlet_motifs", shown, caption, contributions)
-    return [picture, motif_tables.seqlets(table.assign(also=_also(results, table)))]
+    return [picture, motif_tables.seqlets(table.assign(also=_also(results, table)), results.scale)]
 
 
 def _logos(
@@ -102,7 +103,7 @@ def _logos(
     alt = f"Sequence logos of {plural(len(table), 'motif')}" + (f"; matches: {named}" if named else "")
     alphabet = results.facts.alphabet
     learned = _pfms(results.folder / "explain" / f"{name}.meme")
-    figure = motifs.motif_rows(table, learned, targets, alphabet, contributions)
+    figure = motifs.motif_rows(table, learned, targets, alphabet, results.scale, contributions)
     return gallery.add(name, figure, alt, f"{caption}.")
 
 
@@ -156,23 +157,24 @@ def _attributions(results: Results, settings: Settings, gallery: Gallery) -> lis
         sums = np.abs([present(*pair).sum() for pair in zip(codes, stored["attributions"], strict=True)]).max()
         caption += (
             f" The sums of attributions (up to {number(sums, 1)}) deviate by at most {probability(worst)} from the "
-            f"difference in logit between an example and {_REFERENCE[str(stored['method'])]}"
+            f"difference in {results.scale} between an example and {_REFERENCE[str(stored['method'])]}"
         )
         model = settings.model
         larger = getattr(model, "strands", "") == "both" and getattr(model, "combine", "max") == "max"
         if larger and str(stored["method"]) == "deeplift":
             caption += (
-                ", because the strand with the larger logit is explained relative to the same strand of the shuffles, "
-                "whose logit may come from the other strand"
+                f", because the strand with the larger {results.scale} is explained relative to the same strand of the "
+                f"shuffles, whose {results.scale} may come from the other strand"
             )
         caption += "."
     alt = f"Attribution logos of {len(titles[:_TRACKS])} examples"
     pictures = [gallery.add("attributions", figure, alt, caption)]
     n = min(_MUTATIONS, len(names))
-    figure = mutation_maps(list(codes[:n]), list(stored["change"][:n]), titles[:n], alphabet)
+    figure = mutation_maps(list(codes[:n]), list(stored["change"][:n]), titles[:n], alphabet, results.scale)
     caption = (
-        "Mutation maps: change of the logit by each single mutation (red: increase; blue: decrease; dots: the base "
-        "present). Letters: importance of a base, the mean decrease of the logit over its three mutations."
+        f"Mutation maps: change of the {results.scale} by each single mutation (red: increase; blue: decrease; dots: "
+        f"the base present). Letters: importance of a base, the mean decrease of the {results.scale} over its three "
+        "mutations."
     )
     return [*pictures, gallery.add("mutation_maps", figure, f"Mutation maps of {n} examples", caption)]
 

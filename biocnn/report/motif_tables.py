@@ -45,12 +45,12 @@ def kernels(matches: pd.DataFrame, outputs: Sequence[str]) -> Table:
     return _written(f"{caption}{several}.", matches.head(_MOST), columns, ",".join(map(str, outputs)))
 
 
-def seqlets(matches: pd.DataFrame) -> Table:
-    """Make a table of seqlet motifs from rows of seqlet_matches.tsv with a column ``also``."""
+def seqlets(matches: pd.DataFrame, scale: str) -> Table:
+    """Make a table of seqlet motifs, which contribute to ``scale``, from seqlet_matches.tsv with a column ``also``."""
     columns = {"motif": ("Motif", str), **_FACTS, "contribution": ("Contribution", lambda v: number(v, 1)), **_MATCH}
     caption = (
         "Motifs of seqlets, ordered by summed contributions. Frequency: fraction of explained examples with a site. "
-        "Contribution: to the logit, mean over sites."
+        f"Contribution: to the {scale}, mean over sites."
     )
     return _written(caption, matches, columns)
 

@@ -1,6 +1,7 @@
 """Figures of what a sequence network learned: motifs with database matches, and attributions along examples."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ def motif_rows(
     motifs: dict[str, np.ndarray],
     targets: dict[str, np.ndarray],
     alphabet: str,
+    scale: str,
     contributions: dict[str, np.ndarray] | None = None,
 ) -> Figure:
     """Draw one motif per row: contributions, frequencies on both strands, and the aligned database match.
@@ -37,11 +39,13 @@ def motif_rows(
         is omitted.
     alphabet
         Letters of the logos; RNA has no reverse complement.
+    scale
+        What networks compute for an output, as a noun.
     contributions
-        Contributions of each motif to the logit, shape (L, 4); if None, their column is omitted.
+        Contributions of each motif to it, shape (L, 4); if None, their column is omitted.
     """
     rows = [_Row(row, motifs[row["motif"]], targets) for row in table.to_dict("records")]
-    columns = [_contribution] if contributions is not None else []
+    columns = [partial(_contribution, scale=scale)] if contributions is not None else []
     columns += [_forward, _reverse] if alphabet == "ACGT" else [_forward]
     columns += [_match] if targets else []
     figure = new_figure(_ROW * len(rows) + 0.1)
@@ -70,7 +74,7 @@ class _Row:
         self.end = max(len(pfm), self.start + (0 if self.target is None else len(self.target)))
 
 
-def _contribution(axes: Axes, row: _Row, alphabet: str, contributions: dict[str, np.ndarray]) -> None:
+def _contribution(axes: Axes, row: _Row, alphabet: str, contributions: dict[str, np.ndarray], scale: str) -> None:
     heights = contributions[row.facts["motif"]].T
     draw_letters(axes, heights, alphabet)
     axes.axhline(0, color=MUTED, linewidth=0.5, zorder=0)
@@ -78,7 +82,7 @@ def _contribution(axes: Axes, row: _Row, alphabet: str, contributions: dict[str,
         min(1.1 * np.minimum(heights, 0).sum(axis=0).min(), 0), 1.1 * np.maximum(heights, 0).sum(axis=0).max()
     )
     axes.locator_params(axis="y", nbins=2)
-    axes.set_ylabel("Logit", fontsize=6.5)
+    axes.set_ylabel(scale.capitalize(), fontsize=6.5)
 
 
 def _forward(axes: Axes, row: _Row, alphabet: str, _: dict[str, np.ndarray] | None) -> None:

@@ -1,4 +1,4 @@
-"""Mutation maps: the change of the logit by every single mutation of a sequence."""
+"""Mutation maps: the change of a network's output by every single mutation of a sequence."""
 
 from collections.abc import Sequence
 
@@ -22,6 +22,7 @@ def mutation_maps(
     changes: Sequence[np.ndarray],
     titles: Sequence[str],
     alphabet: str,
+    scale: str,
     marks: Sequence[int | None] | None = None,
 ) -> Figure:
     """Draw mutation maps of several sequences, one below the other, each with its own colour scale.
@@ -34,11 +35,13 @@ def mutation_maps(
         Shape (L,) each, uint8: 0-3 = ACGT(U), 4 = unknown, 5 = padding. If longer than 110 bp, only the stretch around
         the mark is drawn or, without a mark, the one with the largest changes.
     changes
-        Shape (4, L) each: logit of the mutant minus logit of the sequence, from ``saturation_mutagenesis``.
+        Shape (4, L) each: output for the mutant minus output for the sequence, from ``saturation_mutagenesis``.
     titles
         Title of each map, "" for none.
     alphabet
         Four letters.
+    scale
+        What the network computes, as a noun.
     marks
         Position of a variant to frame in each sequence, 0-based.
 
@@ -51,13 +54,13 @@ def mutation_maps(
     for pair, code, change, title, mark in zip(
         panels, codes, changes, titles, marks or [None] * len(codes), strict=True
     ):
-        _draw(pair, np.asarray(code), np.asarray(change, dtype=float), alphabet, title, mark)
+        _draw(pair, np.asarray(code), np.asarray(change, dtype=float), alphabet, title, scale, mark)
     panels[-1, 1].set_xlabel("Position in the window (bp)")
     return figure
 
 
 def importance(change: np.ndarray) -> np.ndarray:
-    """Return the importance of bases, minus the mean change of the logit by three mutations: (4, L) to (L,)."""
+    """Return the importance of bases, minus the mean change by three mutations: (4, L) to (L,)."""
     return -change.sum(axis=0) / 3
 
 
@@ -75,7 +78,7 @@ def shown(codes: np.ndarray, change: np.ndarray, mark: int | None) -> tuple[int,
 
 
 def _draw(
-    panels: np.ndarray, codes: np.ndarray, change: np.ndarray, alphabet: str, title: str, mark: int | None
+    panels: np.ndarray, codes: np.ndarray, change: np.ndarray, alphabet: str, title: str, scale: str, mark: int | None
 ) -> None:
     first, last = shown(codes, change, mark)
     codes, change = codes[first:last], change[:, first:last]
@@ -91,7 +94,7 @@ def _draw(
     cells.set_xlim(letters.get_xlim())
     cells.set_xticks([place - first for place in ticks], ticks)
     bar = cells.figure.colorbar(mesh, ax=cells, pad=0.01, fraction=0.02, aspect=8)
-    bar.set_label("Change of\nthe logit", fontsize=7)
+    bar.set_label(f"Change of\nthe {scale}", fontsize=7)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=6.5)
     if mark is not None:

@@ -125,6 +125,16 @@ class Results:
         return self.task.headline if self.task else ()
 
     @property
+    def scale(self) -> str:
+        """What networks compute for an output, as a noun."""
+        return (self.task or Task).scale
+
+    @property
+    def predicted(self) -> str:
+        """What is predicted for an output, as a noun."""
+        return (self.task or Task).predicted
+
+    @property
     def outputs(self) -> list[str]:
         """Names of the outputs."""
         return self.facts.outputs

@@ -19,7 +19,7 @@ def scan(results: Results) -> Section:
     for path in sorted((results.folder / "scan").glob("peaks*.narrowPeak")):
         peaks = pd.read_csv(path, sep="\t", header=None, names=_COLUMNS, dtype={"chrom": str, "name": str})
         if len(peaks):
-            section.blocks.append(_highest(peaks, path.name))
+            section.blocks.append(_highest(peaks, path.name, results.predicted))
     return section
 
 
@@ -39,14 +39,14 @@ def _account(counts: pd.DataFrame) -> str:
     return text
 
 
-def _highest(peaks: pd.DataFrame, name: str) -> Table:
+def _highest(peaks: pd.DataFrame, name: str, predicted: str) -> Table:
     rows = []
     highest = peaks.sort_values("value", ascending=False, kind="stable").head(_SHOWN)
     for rank, row in enumerate(highest.itertuples(), 1):
         share = "" if row.q < 0 else number(1 - 10**-row.q, 2)
         place = f"{row.chrom}:{row.start + row.summit + 1:,}"
         rows.append([rank, place, f"{row.end - row.start:,}", number(row.value), share])
-    header = ["Rank", "Summit", "Length", "Probability", "True fraction"]
+    header = ["Rank", "Summit", "Length", predicted.capitalize(), "True fraction"]
     caption = (
         f"Highest of {len(peaks):,} peaks in {name}. Summit: its middle base (1-based). Length: in bp. True fraction: "
         "estimated fraction of true peaks among this peak and those above it."

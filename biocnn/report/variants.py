@@ -81,10 +81,11 @@ def _maps(results: Results, gallery: Gallery) -> Picture:
     ]
     alphabet = results.facts.alphabet
     marks = [int(mark) for mark in maps["mark"]]
-    figure = mutation_maps(list(maps["codes"]), list(maps["change"]), titles, alphabet, marks)
+    figure = mutation_maps(list(maps["codes"]), list(maps["change"]), titles, alphabet, results.scale, marks)
     caption = (
-        "Mutation maps around variants (framed), for the allele with the larger logit. Letters: mean decrease of the "
-        "logit when the base is replaced; below: change of the logit by each single replacement."
+        f"Mutation maps around variants (framed), for the allele with the larger {results.scale}. Letters: mean "
+        f"decrease of the {results.scale} when the base is replaced; below: change of the {results.scale} by each "
+        "single replacement."
     )
     return gallery.add("variants", figure, f"Mutation maps of {plural(len(titles), 'variant')}", caption)
 

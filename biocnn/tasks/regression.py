@@ -18,6 +18,7 @@ class Regression(VectorTask):
     metrics = ("pearson", "spearman", "mse")
     headline = ("pearson", "spearman")
     label = "a number for each {one}"
+    scale = predicted = "value"
     standardised = True
     family = "Sequences: regression"
     figures = "biocnn.report.vectors:regression"

@@ -25,7 +25,7 @@ def test_importance_of_a_linear_model_is_its_weight_against_the_mean_of_the_othe
 
 def test_cells_hold_the_changes_and_the_variant_is_framed() -> None:
     codes, change = example(30)
-    figure = mutation_maps([codes], [change], [""], "ACGT", [7])
+    figure = mutation_maps([codes], [change], [""], "ACGT", "logit", [7])
     cells = figure.axes[1]
     (mesh,) = [c for c in cells.collections if isinstance(c, QuadMesh)]
     np.testing.assert_allclose(np.ma.getdata(mesh.get_array()), change)
@@ -56,6 +56,7 @@ def test_without_a_variant_the_stretch_of_largest_change_is_shown_and_padding_is
 def test_unknown_bases_and_flat_sequences_are_drawn() -> None:
     codes, change = example(20)
     codes[3:5] = 4
-    figure = mutation_maps([codes, codes], [change, 0 * change], ["one", "two"], "ACGU")
+    figure = mutation_maps([codes, codes], [change, 0 * change], ["one", "two"], "ACGU", "log rate")
     titles = [axes.get_title(loc="left") or axes.get_title() for axes in figure.axes]
     assert {"one", "two"} <= set(titles)
+    assert "Change of\nthe log rate" in {axes.get_ylabel() for axes in figure.axes}

@@ -156,7 +156,10 @@ def test_the_chapters_tell_the_metrics_and_settings(report):
     value = pd.read_csv(folder / "metrics.tsv", sep="\t")["value"].iloc[0]
     assert f"{value:.3f}".lstrip("0") in page.text
     if folder.name[3:] in ("binary", "multilabel", "regression"):
-        assert "from the difference in logit between" in page.text
+        scale, other = ("value", "logit") if folder.name == "my_regression" else ("logit", "value")
+        for caption in ("from the difference in {} between", "contribution to the {};", "change of the {} by each"):
+            assert caption.format(scale) in page.text
+            assert caption.format(other) not in page.text
     for words in ("lr: 0.001", "2.13.0", "abab", "snakemake --cores all", "abc1234", "1,234", "0.1.0"):
         assert words in page.text
 

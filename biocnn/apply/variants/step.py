@@ -79,7 +79,7 @@ def annotate(
     form, counts, choice = Form(header), Counts(vcf), Choice(asked.maps if isinstance(asked.maps, list) else ())
     writer = Writer(
         folder, header, scorer.ensemble.outputs, scorer.names, prefix, _provenance(models, genome, asked, seed, prefix),
-        regression=not scorer.ensemble.task.positives, background=asked.background,
+        task=scorer.ensemble.task, background=asked.background,
     )  # fmt: skip
     with writer:
         for first, lines in blocks:

@@ -12,15 +12,16 @@ import numpy as np
 from biocnn.apply.variants.alleles import REASONS, Alleles, Normal
 from biocnn.core.errors import InputError
 from biocnn.core.extras import needs
+from biocnn.tasks import Task
 
 NUMBER = "%.4g"
 FLAGS = ("PLACES", "SKIPPED", "SWAPPED")
 MEANING = {
-    "REF": "{value} of {output} with the reference allele",
-    "ALT": "{value} of {output} with the alternative allele",
-    "DELTA": "Change of the {value} of {output}, alternative minus reference",
-    "DLOGIT": "Change of the logit of {output}, mean over models",
-    "SD": "Standard deviation over models of the change of the {logit} of {output}",
+    "REF": "{predicted} of {output} with the reference allele",
+    "ALT": "{predicted} of {output} with the alternative allele",
+    "DELTA": "Change of the {predicted} of {output}, alternative minus reference",
+    "DLOGIT": "Change of the {scale} of {output}, mean over models",
+    "SD": "Standard deviation over models of the change of the {scale} of {output}",
     "P": "Empirical p-value of the change of {output} among {background} random variants of the same kind",
 }
 
@@ -44,8 +45,8 @@ class Writer:
         Prefix of INFO fields, which are named {prefix}_{output}_{effect}.
     provenance
         Header lines on how the file was made, text by name.
-    regression, background
-        Whether the task is regression, and number of background variants; for the descriptions.
+    task, background
+        Task of the models and number of background variants, for the descriptions.
 
     Raises
     ------
@@ -62,7 +63,7 @@ class Writer:
         prefix: str,
         provenance: dict[str, str],
         *,
-        regression: bool,
+        task: Task,
         background: int,
     ) -> None:
         with needs("genomics", "writing variants"):
@@ -73,12 +74,12 @@ class Writer:
                 f"prefix is {prefix!r}", "allowed as start of INFO fields: a letter or _, then letters, digits, _ and ."
             )
         self.folder, self.prefix, self.ordered, self.indexed = folder, prefix, True, False
-        words = {"value": "value" if regression else "probability", "logit": "value" if regression else "logit"}
+        words = {"predicted": task.predicted, "scale": task.scale, "background": background}
         described = {}
         for output, plain in zip(outputs, _plain(outputs), strict=True):
             for name in names:
                 shown = output.replace('"', "'").replace("\\", "/")
-                text = _line(MEANING[name].format(output=shown, background=background, **words))
+                text = _line(MEANING[name].format(output=shown, **words))
                 described[f"{prefix}_{plain}_{name}"] = text[0].upper() + text[1:]
         self.keys = list(described)
         self._one = ";".join(f"{key}={NUMBER}" for key in self.keys)  # for records with one allele, as most are

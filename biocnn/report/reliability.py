@@ -35,7 +35,8 @@ def reliability(results: Results, gallery: Gallery, mean: pd.DataFrame, truth: p
         name: [labelled(truth[k].to_numpy(), frame[k].to_numpy())[::-1] for frame in (plain, mean)]
         for name, k in list(known.items())[:_MOST]
     }
-    each = [number(np.mean([found[k] for found in temperatures.values()]), 2) for k in list(known.values())[:_MOST]]
+    fitted = np.mean(list(temperatures.values()), axis=0)  # one per output, or one for all
+    each = [number(one, 2) for one in (fitted if len(fitted) == 1 else fitted[list(known.values())[:_MOST]])]
     caption = (
         f"Observed frequency against predicted probability, in {BINS} bins with equal numbers of held-out examples; "
         f"dotted: perfect calibration. Logits are divided by a temperature ({', '.join(each)}"

@@ -14,8 +14,10 @@ from biocnn.evaluation.audit import COLUMNS
 from biocnn.evaluation.baselines import BASELINES
 from biocnn.metrics import ece
 from biocnn.report import headline, write_report
+from biocnn.report.figures import Gallery
 from biocnn.report.headline import caution, verdict
 from biocnn.report.results import Results
+from biocnn.report.vectors import classification
 from biocnn.tasks.temperature import without_temperature
 
 
@@ -123,3 +125,12 @@ def test_reliability_is_shown_of_probabilities_before_and_after(page):
     before = [without_temperature(results.vectors(run, "test").to_numpy(), [1.8]) for run in RUNS]
     truth = results.examples.set_index("id").loc[results.vectors(RUNS[0], "test").index, "y_0"]
     assert 0 < ece(np.mean(before, axis=0)[:, 0], truth.to_numpy()) < 0.5
+
+
+@pytest.mark.parametrize(("temperature", "shown"), [([1.8, 1.4, 1.2], "1.80, 1.40, 1.20,"), ([1.8], "(1.80, mean")])
+def test_outputs_may_share_a_temperature(tmp_path, temperature, shown):
+    write_sequences(tmp_path, "multilabel")
+    for run in RUNS:
+        write_model(tmp_path, run, temperature=temperature)
+    pictures = classification(Results(tmp_path), Gallery(tmp_path / "figures"))
+    assert shown in pictures[-1].caption

@@ -89,21 +89,29 @@ def _templates(folder: Path) -> list[Path]:
 
 
 @cache
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+@cache
 def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    return ast.parse(_text(path))
 
 
 @cache
 def _imports(path: Path) -> set[Path]:
     """Return the files of the same package that a file imports, also within functions, but not under TYPE_CHECKING."""
-    return {found for node in _walk(_tree(path)) for found in _imported(node, path)}
+    return {found for node in _statements(_tree(path)) for found in _imported(node, path)}
 
 
-def _walk(node: ast.AST) -> Iterator[ast.AST]:
-    yield node
-    for inner in ast.iter_child_nodes(node):
-        if not (isinstance(inner, ast.If) and isinstance(inner.test, ast.Name) and inner.test.id == "TYPE_CHECKING"):
-            yield from _walk(inner)
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the statements of a file, a function or a branch; expressions contain none."""
+    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for inner in getattr(node, field, ()):
+            test = inner.test if isinstance(inner, ast.If) else None
+            if not (isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"):
+                yield inner
+                yield from _statements(inner)
 
 
 @cache
@@ -111,12 +119,15 @@ def _named(path: Path) -> set[Path]:
     """Return the files that strings in a file name; for the registry, those that no section of an experiment names."""
     if path == PACKAGE / "config" / "registry.py":
         texts = {entry.path for kind in ("tasks", "inputs") for entry in REGISTRY[kind].values()}
-    else:
+    elif NAMED.search(_text(path)):
         constants = (node.value for node in ast.walk(_tree(path)) if isinstance(node, ast.Constant))
         texts = {text for text in constants if isinstance(text, str) and NAMED.fullmatch(text)}
+    else:
+        texts = set()
     return {file for text in texts if (file := source_of(text.partition(":")[0]))}
 
 
+@cache
 def _package(path: Path) -> str:
     """Return the package of biocnn that contains a file; "" for a file outside biocnn."""
     return path.relative_to(PACKAGE).parts[0] if path.is_relative_to(PACKAGE) else ""
@@ -133,26 +144,34 @@ def _imported(node: ast.AST, path: Path) -> Iterator[Path]:
         return
     for parts in names:
         if start := base or _base(parts[0], path):
-            stems = [start.joinpath(*parts[:n]) for n in range(1, len(parts) + 1)]
-            files = (file for stem in stems for file in (stem / "__init__.py", stem.with_suffix(".py")))
-            yield from (file for file in files if file.is_file())
+            yield from _files(start, *parts)
+
+
+@cache
+def _files(start: Path, *parts: str) -> list[Path]:
+    stems = [start.joinpath(*parts[:n]) for n in range(1, len(parts) + 1)]
+    files = (file for stem in stems for file in (stem / "__init__.py", stem.with_suffix(".py")))
+    return [file for file in files if file.is_file()]
 
 
 def _base(first: str, path: Path) -> Path | None:
     """Return the folder to import a package from: that of biocnn, the root of the file, or the working folder."""
     if first == PACKAGE.name:
         return PACKAGE.parent
-    root = path.parent
-    while (root / "__init__.py").is_file():
-        root = root.parent
+    root = _root(path.parent)
     own = path.relative_to(root).parts[0]
-    return root if first == own or root.resolve() == Path.cwd() else None
+    return root if first == own or root.samefile(".") else None
+
+
+@cache
+def _root(folder: Path) -> Path:
+    return _root(folder.parent) if (folder / "__init__.py").is_file() else folder
 
 
 @cache
 def _function(path: Path, name: str) -> tuple[set[bytes], set[Path]]:
     """Return the source of a function and of the functions of its file that it calls, and the files they import."""
-    tree, text = _tree(path), path.read_text(encoding="utf-8")
+    tree, text = _tree(path), _text(path)
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     imported = {
         alias.asname or alias.name: (node, path)

@@ -7,7 +7,6 @@ import sys
 import tomllib
 from pathlib import Path
 
-import pytest
 import yaml
 
 from biocnn.config.registry import REGISTRY
@@ -51,14 +50,14 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize(
-    "path", [pytest.param(path, id=str(path.relative_to(PACKAGE))) for path in sorted(PACKAGE.rglob("*/*.py"))]
-)
-def test_imports_come_from_the_left(path: Path) -> None:
-    here = path.relative_to(PACKAGE).with_suffix("").parts[0]
-    assert here in RANK, f"give {here} its place in ARROW"
-    wrong = sorted(name for name in imports(path) if RANK.get(name, -1) > RANK[here])
-    assert not wrong, f"{here} must not import {wrong}: they come later in the arrow"
+def test_imports_come_from_the_left() -> None:
+    wrong = []
+    for path in PACKAGE.rglob("*/*.py"):
+        here = path.relative_to(PACKAGE).parts[0]
+        assert here in RANK, f"give {here} its place in ARROW"
+        later = sorted(name for name in imports(path) if RANK.get(name, -1) > RANK[here])
+        wrong += [f"{path.relative_to(PACKAGE)} must not import {later}: they come later in the arrow"] if later else []
+    assert wrong == []
 
 
 # What is compared with words of its own, some of which happen to be names of tasks or inputs.
@@ -88,16 +87,11 @@ def switches(path: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(path, id=name)
-        for path in sorted(PACKAGE.rglob("*.py"))
-        if not (name := str(path.relative_to(PACKAGE))).startswith(("tasks", "config/registry.py"))
-    ],
-)
-def test_nothing_but_a_task_knows_the_names_of_tasks(path: Path) -> None:
-    assert switches(path) == [], "ask the task or the input: an attribute or a method of biocnn.tasks"
+def test_nothing_but_a_task_knows_the_names_of_tasks() -> None:
+    names = {str(path.relative_to(PACKAGE)): path for path in PACKAGE.rglob("*.py")}
+    asked = {name: path for name, path in names.items() if not name.startswith(("tasks", "config/registry.py"))}
+    found = {name: places for name, path in asked.items() if (places := switches(path))}
+    assert found == {}, "ask the task or the input: an attribute or a method of biocnn.tasks"
 
 
 def test_a_switch_is_found(tmp_path: Path) -> None:
@@ -165,13 +159,12 @@ def test_files_stay_small() -> None:
     assert not long
 
 
-@pytest.mark.parametrize("name", ["default", "slurm"])
-def test_profiles_name_options_that_snakemake_has(name: str) -> None:
-    profile = yaml.safe_load((ROOT / "profiles" / name / "profile.v9+.yaml").read_text())
+def test_profiles_name_options_that_snakemake_has() -> None:
     command = [sys.executable, "-m", "snakemake", "--help"]
     known = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    for key in profile:
-        assert f"--{key}" in known, key
+    for name in ("default", "slurm"):
+        for key in yaml.safe_load((ROOT / "profiles" / name / "profile.v9+.yaml").read_text()):
+            assert f"--{key}" in known, (name, key)
 
 
 def test_citation_agrees_with_the_package() -> None:

@@ -9,8 +9,9 @@ from scipy import ndimage
 from tiny import images, stored
 
 from biocnn.core.checks import Checks
-from biocnn.data.duplicates import ALIKE, SIDES, alike, small_version
+from biocnn.data.duplicates import ALIKE, SIDES, alike, comparable, small_version
 from biocnn.data.images import Images
+from biocnn.nn.views import turn, views
 
 rng = np.random.default_rng(4)
 
@@ -80,3 +81,16 @@ def test_real_sets_have_the_doubles_that_a_person_sees(data_root: Path, tmp_path
     checks = Checks()
     Images(table=tmp_path / "t.csv").read(1, checks)
     assert not [row for row in checks.findings if "alike" in row[3]], "neighbouring sections are not the same"
+
+
+@pytest.mark.parametrize("shape", [(1, 60, 80), (1, 24, 40, 40)], ids=str)
+def test_pairs_are_those_of_a_comparison_of_all_with_all(shape: tuple[int, ...]) -> None:
+    small = np.stack([small_version(picture(shape)) for _ in range(40)])
+    copies = np.stack([turn(small[i], view) for i in range(40) for view in views(small.ndim - 1)[:3]])
+    noise = rng.normal(0, 1, copies.shape) * rng.uniform(0, 0.02, (len(copies), *[1] * (small.ndim - 1)))
+    every = np.concatenate([small, copies + noise]).astype(np.float32)
+    turned = comparable(every)
+    best = np.max([turned[0] @ view.T for view in turned], axis=0)
+    found = np.argwhere(np.triu(best >= ALIKE, 1)).tolist()
+    assert 40 < len(found) < 200
+    assert [[i, j] for i, j, _ in alike(every)] == found

@@ -43,7 +43,7 @@ def read_table(table: Path, files: list[str], group: str | None = None) -> pd.Da
     InputError
         If a column or a cell is missing, a split is invalid, or files do not exist.
     """
-    rows = _cells(Path(table), " and ".join(files[:2]))
+    rows = _cells(Path(table))
     _check_columns(rows, table, [*files, *([group] if group else [])])
     if "split" in rows:
         _check_rows(~rows["split"].isin(SPLITS), rows["split"], table, f"allowed: {', '.join(SPLITS)}")
@@ -64,11 +64,11 @@ def read_table(table: Path, files: list[str], group: str | None = None) -> pd.Da
     return rows
 
 
-def _cells(table: Path, columns: str) -> pd.DataFrame:
+def _cells(table: Path) -> pd.DataFrame:
     """Return the cells as strings, indexed by line number."""
     numbered = [(i, line) for i, line in enumerate(read_lines(table), 1) if line.strip()]
     if len(numbered) < 2:
-        raise InputError(f"{table}: no rows", f"give a header with the columns {columns}, and one row per image")
+        raise InputError(f"{table}: no rows", "give a header that names the columns, and one row per image")
     first = numbered[0][1]
     if ";" in first and "," not in first and "\t" not in first:
         raise InputError(f"{table}: columns separated by semicolons", "save it with commas or tabs")

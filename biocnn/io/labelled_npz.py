@@ -134,7 +134,7 @@ class _Array:
         self._bytes = self.dtype.itemsize * math.prod(self.shape[1:])
         if self.dtype.hasobject:
             raise InputError(f"{path}: an array of Python objects", "save an array of numbers")
-        if not self.shape or self._start + self._bytes * self.shape[0] > size:
+        if not (self.shape and self._bytes) or self._start + self._bytes * self.shape[0] > size:
             raise InputError(f"{path}: damaged: an array of shape {self.shape} in {size} bytes", "copy the file again")
 
     def __getitem__(self, row: int) -> np.ndarray:

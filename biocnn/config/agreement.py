@@ -11,6 +11,7 @@ from biocnn.core.errors import InputError, nearest
 if TYPE_CHECKING:
     from biocnn.config.settings import Settings, Split
 
+TARGETS = {"vector": "one target per example", "map": "one target per pixel"}
 UNSEEN = {"upright": "upside down", "chiral": "mirrored"}  # views that these sets of augmentations exclude
 NOTHING: tuple[Any, ...] = (None, [], {}, "none")  # values of settings that request nothing
 
@@ -29,7 +30,7 @@ def disagreements(settings: "Settings") -> list[InputError]:
 
 
 def _inputs(settings: "Settings") -> Iterator[InputError]:
-    """Check that sections fit the kind of input; skipped for a user's own data format, whose input is unknown."""
+    """Check that sections fit the kinds of input and target; skipped for a user's own data format: unknown."""
     data = settings.data.name
     if not (own := input_of(data)):
         return
@@ -42,13 +43,15 @@ def _inputs(settings: "Settings") -> Iterator[InputError]:
             if getattr(settings.train, key) is None and key not in own.left_to_data:
                 message = f"train.{key}: is null, which is allowed for {other.examples} only"
                 yield InputError(message, "give a number")
+    target = REGISTRY["data"][data].target
     augment = settings.augment if isinstance(settings.augment, list) else []
     chosen = [("models", "model", settings.model), ("losses", "loss", settings.loss)]
     chosen += [("augment", f"augment.{i}", section) for i, section in enumerate(augment)]
     for kind, key, section in chosen:
-        name, allowed = section.name if section else "", suited(kind, own.name)
+        name, allowed = section.name if section else "", suited(kind, own.name, target)
         if name in REGISTRY[kind] and name not in allowed:
-            yield InputError(f"{key}: {name} is not for {own.examples}", "allowed: " + ", ".join(allowed))
+            what = f" with {TARGETS[target]}" if name in suited(kind, own.name) else ""
+            yield InputError(f"{key}: {name} is not for {own.examples}{what}", "allowed: " + ", ".join(allowed))
 
 
 def _split(split: "Split", data: Chosen) -> Iterator[InputError]:
@@ -74,7 +77,8 @@ def _split(split: "Split", data: Chosen) -> Iterator[InputError]:
 def _metrics(settings: "Settings") -> Iterator[InputError]:
     own, also = input_of(settings.data.name), settings.metrics.also
     if also and own and "metrics.also" in own.settings:
-        known = list(dict.fromkeys(name for task in tasks_of(own.name) for name in task.catalogue()))
+        tasks = tasks_of(own.name, REGISTRY["data"][settings.data.name].target)
+        known = list(dict.fromkeys(name for task in tasks for name in task.catalogue()))
         for name in also:
             if name not in known:
                 yield InputError(f"metrics.also: there is no metric {name!r}", nearest(name, known))

@@ -12,18 +12,22 @@ from biocnn.core.errors import InputError, nearest
 
 
 class Entry(NamedTuple):
-    """Import path ``module:name`` of a class or function, and the one input that it suits; "" suits any."""
+    """Import path ``module:name`` of a class or function, and the one input and kind of target that it suits.
+
+    "" suits any input. A target is a ``vector`` (numbers for each example) or a ``map`` (of its pixels); "": any.
+    """
 
     path: str
     input: str = ""
+    target: str = ""
 
 
 REGISTRY: dict[str, dict[str, Entry]] = {
     "data": {
-        "Intervals": Entry("biocnn.data.intervals:Intervals", "sequence"),
-        "Sequences": Entry("biocnn.data.sequences:Sequences", "sequence"),
-        "Images": Entry("biocnn.data.images:Images", "image"),
-        "LabelledImages": Entry("biocnn.data.labelled_images:LabelledImages", "image"),
+        "Intervals": Entry("biocnn.data.intervals:Intervals", "sequence", "vector"),
+        "Sequences": Entry("biocnn.data.sequences:Sequences", "sequence", "vector"),
+        "Images": Entry("biocnn.data.images:Images", "image", "map"),
+        "LabelledImages": Entry("biocnn.data.labelled_images:LabelledImages", "image", "vector"),
     },
     "negatives": {
         "random": Entry("biocnn.data.negatives:random"),
@@ -46,12 +50,13 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "low_resolution": Entry("biocnn.augment.intensity:low_resolution", "image"),
     },
     "models": {
-        "DeepBind": Entry("biocnn.models.deepbind:DeepBind", "sequence"),
-        "Basset": Entry("biocnn.models.basset:Basset", "sequence"),
-        "DilatedResNet": Entry("biocnn.models.dilated:DilatedResNet", "sequence"),
-        "DanQ": Entry("biocnn.models.danq:DanQ", "sequence"),
-        "FCN": Entry("biocnn.models.fcn:FCN", "image"),
-        "UNet": Entry("biocnn.models.unet:UNet", "image"),
+        "DeepBind": Entry("biocnn.models.deepbind:DeepBind", "sequence", "vector"),
+        "Basset": Entry("biocnn.models.basset:Basset", "sequence", "vector"),
+        "DilatedResNet": Entry("biocnn.models.dilated:DilatedResNet", "sequence", "vector"),
+        "DanQ": Entry("biocnn.models.danq:DanQ", "sequence", "vector"),
+        "FCN": Entry("biocnn.models.fcn:FCN", "image", "map"),
+        "UNet": Entry("biocnn.models.unet:UNet", "image", "map"),
+        "ResNet": Entry("biocnn.models.resnet:ResNet", "image", "vector"),
     },
     "losses": {
         "bce": Entry("biocnn.losses.pixels:bce"),
@@ -117,17 +122,22 @@ def add_cwd_to_path() -> None:
         sys.path.append(str(Path.cwd()))
 
 
-def suited(kind: str, input: str) -> list[str]:
-    """Return the names of a kind that suit an input, in registry order; a loss must be listed by a task for it."""
+def suited(kind: str, input: str, target: str = "") -> list[str]:
+    """Return the names of a kind that suit an input and a kind of target ("": any), in registry order.
+
+    A loss must be listed by a task for them.
+    """
     if kind == "losses":
-        found = {loss for task in tasks_of(input) for loss in task.losses}
+        found = {loss for task in tasks_of(input, target) for loss in task.losses}
         return [name for name in REGISTRY["losses"] if name in found]
-    return [name for name, entry in REGISTRY[kind].items() if entry.input in ("", input)]
+    entries = REGISTRY[kind].items()
+    return [name for name, own in entries if own.input in ("", input) and (not target or own.target in ("", target))]
 
 
-def tasks_of(input: str) -> list[Any]:
-    """Return the task classes that take an input, in registry order."""
-    return [task for name in REGISTRY["tasks"] if input in (task := find("tasks", name)).inputs]
+def tasks_of(input: str, target: str = "") -> list[Any]:
+    """Return the task classes that take an input and a kind of target ("": any), in registry order."""
+    tasks = (find("tasks", name) for name in REGISTRY["tasks"])
+    return [task for task in tasks if input in task.inputs and target in ("", task.target.kind)]
 
 
 def input_of(data: str) -> Any:

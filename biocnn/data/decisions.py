@@ -8,10 +8,10 @@ Isensee et al., Nature Methods 18, 203-211 (2021), doi:10.1038/s41592-020-01008-
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from biocnn.config.schema import Section
+from biocnn.config.schema import Chosen, Section, own_settings
 from biocnn.config.settings import Settings, Train
 from biocnn.core.errors import InputError
 from biocnn.tasks.facts import Decision, Facts
@@ -86,12 +86,17 @@ def resolve(settings: Settings, facts: Facts) -> tuple[Settings, dict[str, Decis
         decisions |= decide(facts, settings)
         values = {key: item.value for key, item in decisions.items()}
         train = train.model_copy(update={key: values[key] for key in values.keys() & Train.model_fields.keys()})
-        if getattr(model, "channels", ()) is None:
-            model = model.model_copy(update={"channels": values["channels"]})
+        model = fill_in(model, decisions)
     for key in ("epochs", "batch_size"):
         if getattr(train, key) is None:
             raise InputError(f"train.{key}: is null, which is allowed for images only", f"give train.{key} a number")
     return settings.model_copy(update={"train": train, "model": model}), decisions
+
+
+def fill_in(section: Chosen, decisions: Mapping[str, Decision]) -> Chosen:
+    """Return a section in which each setting that is None has the value that was decided under its name, if any."""
+    left = {key for key, value in own_settings(section).items() if value is None} & decisions.keys()
+    return section.model_copy(update={key: decisions[key].value for key in left})
 
 
 def memory_per_example(channels: Sequence[int], patch: Sequence[int]) -> float:

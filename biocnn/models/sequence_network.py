@@ -8,6 +8,7 @@ from torch.nn.functional import max_pool1d, pad
 
 from biocnn.core.errors import InputError
 from biocnn.nn.blocks import ConvBlock, GlobalPool, pool
+from biocnn.nn.classifier_blocks import dense_head
 
 
 class SequenceNetwork(nn.Module):
@@ -88,8 +89,7 @@ class SequenceNetwork(nn.Module):
 
 def head(pooled: int, hidden: int, out_channels: int, dropout: float) -> nn.Sequential:
     """Return one linear layer from pooled features to logits, or two with ``hidden`` units between them."""
-    first = [nn.Linear(pooled, hidden), nn.ReLU()] if hidden else []
-    return nn.Sequential(*first, nn.Dropout(dropout), nn.Linear(hidden or pooled, out_channels))
+    return dense_head([pooled, *([hidden] if hidden else []), out_channels], dropout)
 
 
 def best_of(spatial_dims: int, size: int) -> nn.Module:

@@ -59,26 +59,16 @@ class ConvBlock(nn.Sequential):
 
 
 class Residual(nn.Module):
-    """Two convolution blocks with a shortcut, added before the last activation.
-
-    If the number of channels changes, the shortcut is a 1 x 1 convolution.
+    """A body with a shortcut around it, added before the last activation: act(body(x) + shortcut(x)).
 
     References
     ----------
     He et al., CVPR 2016, doi:10.1109/CVPR.2016.90.
     """
 
-    def __init__(
-        self, spatial_dims: int, in_channels: int, out_channels: int, *, act: Named = "relu", **block: Any
-    ) -> None:
+    def __init__(self, spatial_dims: int, body: nn.Module, shortcut: nn.Module, *, act: Named = "relu") -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            ConvBlock(spatial_dims, in_channels, out_channels, act=act, **block),
-            ConvBlock(spatial_dims, out_channels, out_channels, act=None, **block),
-        )
-        self.spatial_dims = spatial_dims
-        same = in_channels == out_channels
-        self.shortcut = nn.Identity() if same else Conv(spatial_dims, in_channels, out_channels, 1, bias=False)
+        self.spatial_dims, self.body, self.shortcut = spatial_dims, body, shortcut
         self.act = act_layer(act) or nn.Identity()
 
     def train(self, mode: bool = True) -> Self:
@@ -111,26 +101,65 @@ class Skip(nn.Module):
 
 
 def two_convs(
-    spatial_dims: int, in_channels: int, out_channels: int, *, residual: bool = False, **block: Any
+    spatial_dims: int,
+    in_channels: int,
+    out_channels: int,
+    *,
+    residual: bool = False,
+    act: Named = "relu",
+    **block: Any,
 ) -> nn.Module:
-    """Return two convolution blocks, with a shortcut if ``residual``."""
-    if residual:
-        return Residual(spatial_dims, in_channels, out_channels, **block)
-    return nn.Sequential(
-        ConvBlock(spatial_dims, in_channels, out_channels, **block),
-        ConvBlock(spatial_dims, out_channels, out_channels, **block),
+    """Return two convolution blocks; with ``residual`` a shortcut, a 1 x 1 convolution if the channels change."""
+    body = nn.Sequential(
+        ConvBlock(spatial_dims, in_channels, out_channels, act=act, **block),
+        ConvBlock(spatial_dims, out_channels, out_channels, act=None if residual else act, **block),
     )
+    if not residual:
+        return body
+    same = in_channels == out_channels
+    shortcut = nn.Identity() if same else Conv(spatial_dims, in_channels, out_channels, 1, bias=False)
+    return Residual(spatial_dims, body, shortcut, act=act)
 
 
-def pool(kind: Literal["max", "average"], spatial_dims: int, size: Size = 2, *, ceil: bool = False) -> nn.Module:
-    """Return non-overlapping pooling: length L becomes L // size, or rounded up with ``ceil``.
+def pool(
+    kind: Literal["max", "average"],
+    spatial_dims: int,
+    size: Size = 2,
+    *,
+    stride: Size | None = None,
+    padding: Literal["valid", "same"] = "valid",
+    ceil: bool = False,
+) -> nn.Module:
+    """Return pooling over windows.
 
-    ``ceil`` keeps the remainder at the far end as a smaller window.
+    Parameters
+    ----------
+    size
+        Window, in positions: one number for all axes, or one per axis.
+    stride
+        Distance between windows; None: ``size``, so that they do not overlap.
+    padding
+        ``valid``: length L becomes (L - size) // stride + 1. ``same``: windows, of odd size, are centred and may reach
+        beyond the ends, where nothing counts; L becomes L / stride, rounded up.
+    ceil
+        Whether to keep the remainder at the far end as a smaller window.
     """
     kinds = {"max": "MaxPool", "average": "AvgPool"}
     if kind not in kinds:
         raise InputError(f"pool is {kind!r}", nearest(str(kind), kinds))
-    return layer(kinds[kind], spatial_dims)(per_axis("pool size", size, spatial_dims), ceil_mode=ceil)
+    if padding not in ("valid", "same"):
+        raise InputError(f"padding is {padding!r}", nearest(str(padding), ["valid", "same"]))
+    sizes = per_axis("pool size", size, spatial_dims)
+    if padding == "same" and any(size % 2 == 0 for size in sizes):
+        raise InputError(f"pool size is {size!r}", "with padding: same, give odd numbers")
+    settings: dict[str, Any] = {} if kind == "max" else {"count_include_pad": False}
+    return layer(kinds[kind], spatial_dims)(
+        sizes,
+        per_axis("stride", size if stride is None else stride, spatial_dims),
+        tuple(size // 2 if padding == "same" else 0 for size in sizes),
+        ceil_mode=ceil,
+        **settings,
+    )
 
 
 class GlobalPool(nn.Module):
@@ -181,6 +210,11 @@ def kaiming(model: nn.Module) -> None:
     """
     for module in model.modules():
         if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+            he(module)
+
+
+def he(layer: nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear) -> None:
+    """Initialise one layer; see ``kaiming``."""
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)

@@ -35,6 +35,11 @@ class Target:
     spatial: bool
     dtype: str
 
+    @property
+    def kind(self) -> str:
+        """Return the kind of target by which the registry matches data formats and networks."""
+        return "map" if self.spatial else "vector"
+
     def write(self, truths: "Iterable[np.ndarray]", folder: Path) -> None:
         """Store the targets of all examples, in their order; one is held in memory at a time."""
         from biocnn.io.ragged import Ragged

@@ -18,6 +18,7 @@ from biocnn.config.registry import find, own_module
 from biocnn.config.schema import Chosen, build, choose
 from biocnn.core.errors import InputError
 from biocnn.core.files import atomic
+from biocnn.data.decisions import fill_in
 from biocnn.nn.layers import to_channels_last
 from biocnn.tasks.facts import Facts
 from biocnn.training.metadata import REMEDY, Metadata, read_metadata
@@ -35,7 +36,7 @@ def build_model(section: Chosen, facts: Facts) -> nn.Module:
     found = find("models", section.name)
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise InputError(f"model.name: {section.name!r} is not a torch.nn.Module", "name a class derived from it")
-    section = with_decided(section, facts)
+    section = fill_in(section, facts.decisions)
     settings = ", ".join(f"{key}: {value}" for key, value in section.model_dump(mode="json").items())
     try:
         model = build("models", section, facts.spatial_dims, facts.in_channels, facts.out_channels)
@@ -44,13 +45,6 @@ def build_model(section: Chosen, facts: Facts) -> nn.Module:
     if any(parameter.numel() == 0 for parameter in model.parameters()):
         raise InputError("model: has layers without weights", f"set widths above 0 ({settings})")
     return to_channels_last(model)
-
-
-def with_decided(section: Chosen, facts: Facts) -> Chosen:
-    """Return the model section with the widths decided from the data."""
-    if getattr(section, "channels", ()) is None and "channels" in facts.decisions:
-        return section.model_copy(update={"channels": facts.decisions["channels"].value})
-    return section
 
 
 def save_model(path: str | Path, model: nn.Module, meta: Metadata) -> None:

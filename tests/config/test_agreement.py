@@ -13,6 +13,7 @@ from tests.workflow.test_workflow import ROOT, snakemake
 
 PEAKS = "data: {name: Intervals, genome: genome.fa, positives: peaks.bed}\nmodel: {name: DeepBind}\n"
 CELLS = "data: {name: Images, images: images, masks: masks}\nmodel: {name: UNet}\n"
+LABELLED = "data: {name: LabelledImages, folder: images}\n"
 
 
 @pytest.fixture
@@ -59,6 +60,9 @@ def faults(text: str, **config: object) -> list[str]:
         (PEAKS + "loss: dice", "loss: dice is not for sequences", "allowed: bce, mse"),
         (PEAKS.replace("DeepBind", "UNet"), "model: UNet is not for sequences", "allowed: DeepBind, Basset"),
         (CELLS.replace("UNet", "DeepBind"), "model: DeepBind is not for images", "allowed: FCN, UNet"),
+        (CELLS.replace("UNet", "ResNet"), "ResNet is not for images with one target per pixel", "allowed: FCN, UNet"),
+        (LABELLED + "model: UNet", "UNet is not for images with one target per example", "allowed: ResNet"),
+        (LABELLED + "model: ResNet\nloss: dice", "dice is not for images with one target per example", "allowed: "),
         (CELLS + "metrics: {also: [mcc]}", "metrics.also: there is no metric 'mcc'", "allowed: dice"),
         (CELLS + "metrics: {also: [surface_dise]}", "there is no metric 'surface_dise'", "mean 'surface_dice'?"),
         (CELLS + "loss: mse", "loss: mse is not for images", "dice_bce"),
@@ -169,3 +173,14 @@ def test_everything_suits_an_input() -> None:
         assert all(of.values()), f"{kind}: none for an input"
     shared = set(suited("losses", "sequence")) & set(suited("losses", "image"))
     assert shared == {"bce"}, "which a probability has wherever it stands"
+
+
+def test_each_reader_and_each_network_of_an_input_has_one_kind_of_target() -> None:
+    for kind in ("data", "models"):
+        assert {entry.target for entry in REGISTRY[kind].values()} == {"vector", "map"}
+    for name in REGISTRY["inputs"]:
+        vector, map_ = (suited("models", name, target) for target in ("vector", "map"))
+        assert not set(vector) & set(map_)
+        assert {*vector, *map_} == set(suited("models", name))
+    assert "dice" not in suited("losses", "image", "vector")
+    assert "dice" in suited("losses", "image", "map")

@@ -14,12 +14,12 @@ from biocnn.config.schema import choose
 from biocnn.config.settings import Train
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
-from biocnn.data.decisions import BATCH, decide, memory_per_example, resolve
+from biocnn.data.decisions import BATCH, decide, fill_in, memory_per_example, resolve
 from biocnn.data.measured import measure_sizes
 from biocnn.losses import dice_bce
 from biocnn.models import UNet
 from biocnn.nn.precision import autocast
-from biocnn.tasks.facts import Objects
+from biocnn.tasks.facts import Decision, Objects
 from biocnn.tasks.objects import diameters, measure_objects
 from biocnn.training.checkpoint import build_model
 from biocnn.training.resource_estimate import memory_bytes
@@ -181,6 +181,17 @@ def test_nothing_is_decided_for_sequences(tmp_path: Path) -> None:
     assert resolve(given, found) == (given, {})
     with pytest.raises(InputError, match=r"train\.batch_size: is null"):
         resolve(experiment(train=Train(batch_size=None)), found)
+
+
+def test_every_setting_of_a_network_that_is_left_to_the_data_is_filled_in() -> None:
+    decisions = {
+        "channels": Decision(value=[4, 5, 6, 7]), "stem": Decision(value="small"), "batch_size": Decision(value=3)
+    }  # fmt: skip
+    filled = fill_in(choose("models", {"name": "ResNet", "stem": "large"}, "model"), decisions)
+    assert (filled.depth, filled.channels, filled.stem) == (None, [4, 5, 6, 7], "large")
+    network = build_model(choose("models", "ResNet", "model"), facts().model_copy(update={"decisions": decisions}))
+    assert network.features[0].conv.conv.kernel_size == (3, 3)
+    assert network.head[-1].in_features == 7
 
 
 def test_a_training_that_leaves_all_to_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

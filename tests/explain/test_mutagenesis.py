@@ -17,7 +17,7 @@ from biocnn.explain.ranges import Span
 from biocnn.explain.unedited import Unedited
 from biocnn.models import Basset, DanQ, DeepBind, DilatedResNet
 from biocnn.models.sequence_network import SequenceNetwork
-from biocnn.nn.blocks import ConvBlock, GlobalPool, Residual, Skip
+from biocnn.nn.blocks import ConvBlock, GlobalPool, Skip, two_convs
 from biocnn.nn.encode import one_hot
 from biocnn.nn.layers import Conv
 
@@ -112,7 +112,11 @@ OWN = {
     "no padding": [first(padding="valid", norm=None), nn.MaxPool1d(3), Conv(1, 8, 8, 3, padding="valid")],
     "overlapping pools": [first(act="leaky_relu"), nn.MaxPool1d(5, 2, 1), nn.MaxPool1d(2, 1, dilation=3), nn.Tanh()],
     "averages": [first(), nn.AvgPool1d(3), ConvBlock(1, 8, 8, 5, groups=4, act="softplus"), nn.AvgPool1d(4, 2)],
-    "residual": [Residual(1, 4, 8, kernel_size=4), nn.MaxPool1d(2), Residual(1, 8, 8, kernel_size=3, act="silu")],
+    "residual": [
+        two_convs(1, 4, 8, residual=True, kernel_size=4),
+        nn.MaxPool1d(2),
+        two_convs(1, 8, 8, residual=True, kernel_size=3, act="silu"),
+    ],
     "skip in skip": [
         first(),
         Skip(nn.Sequential(ConvBlock(1, 8, 8, 2), Skip(ConvBlock(1, 8, 8, 3, dilation=3, dropout=0.5)))),

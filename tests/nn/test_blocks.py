@@ -4,7 +4,7 @@ from torch import nn
 
 from biocnn.core.errors import InputError
 from biocnn.nn.best_match import scan_max
-from biocnn.nn.blocks import ConvBlock, GlobalPool, Residual, kaiming, pool, two_convs
+from biocnn.nn.blocks import ConvBlock, GlobalPool, kaiming, pool, two_convs
 from biocnn.nn.layers import Conv
 
 DIMS = pytest.mark.parametrize("spatial_dims", [1, 2, 3])
@@ -105,12 +105,12 @@ def test_scan_max_is_convolution_and_global_max_gradients_included(spatial_dims,
 
 @DIMS
 def test_residual_carries_the_input(spatial_dims):
-    block = Residual(spatial_dims, 3, 3, act=None)
+    block = two_convs(spatial_dims, 3, 3, residual=True, act=None)
     x = tensor(2, 3, *[6] * spatial_dims)
     torch.testing.assert_close(block(x), block.body(x) + x)
     nn.init.zeros_(block.body[1].norm.weight)
     torch.testing.assert_close(block(x), x)
-    assert Residual(spatial_dims, 3, 5)(x).shape == (2, 5, *x.shape[2:])
+    assert two_convs(spatial_dims, 3, 5, residual=True)(x).shape == (2, 5, *x.shape[2:])
 
 
 @pytest.mark.parametrize("residual", [False, True])

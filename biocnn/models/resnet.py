@@ -1,0 +1,89 @@
+"""ResNet: residual blocks in four stages, each at half the size of the one before."""
+
+from itertools import pairwise
+from typing import Literal
+
+from torch import nn
+
+from biocnn.core.errors import InputError
+from biocnn.models.image_network import ImageNetwork
+from biocnn.nn.blocks import ConvBlock, GlobalPool, pool
+from biocnn.nn.classifier_blocks import dense_head, residual_block
+from biocnn.nn.unet_blocks import as_list
+
+WIDTHS = (64, 128, 256, 512)
+BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+BOTTLENECK = 50  # least depth with bottlenecks, whose output is four times as wide
+
+
+class ResNet(ImageNetwork):
+    """Residual network: (N, in_channels, *spatial) to (N, out_channels). Input may have any size.
+
+    Parameters
+    ----------
+    depth
+        Number of layers with weights: 18 and 34 have blocks of two convolutions, deeper ones bottlenecks. None: 18,
+        unless decided from the data.
+    channels
+        Widths of the four stages; with bottlenecks, the output of a stage is four times as wide. None: 64, 128, 256,
+        512, unless decided from the data.
+    stem
+        ``large``: a convolution of size 7 and max pooling, each of which halves the size; ``small``: a convolution of
+        size 3 that keeps it, for images of up to about 64 pixels. None: large, unless decided from the data.
+    dropout
+        Dropout probability of the pooled features.
+
+    Raises
+    ------
+    InputError
+        If there are not four widths.
+
+    References
+    ----------
+    He et al., CVPR 2016, doi:10.1109/CVPR.2016.90. As in most implementations today, the convolution of size 3 in a
+    bottleneck has the stride.
+    """
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        in_channels: int,
+        out_channels: int,
+        *,
+        depth: Literal[18, 34, 50, 101, 152] | None = None,
+        channels: list[int] | None = None,
+        stem: Literal["small", "large"] | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        depth = 18 if depth is None else depth
+        if depth not in BLOCKS:
+            raise InputError(f"model.depth is {depth}", "allowed: " + ", ".join(map(str, BLOCKS)))
+        channels = as_list("model.channels", WIDTHS if channels is None else channels, WIDTHS)
+        if len(channels) != len(WIDTHS):
+            raise InputError(
+                f"model.channels is {channels}", f"ResNet has four stages: give four widths, e.g. {list(WIDTHS)}"
+            )
+        if stem not in ("small", "large", None):
+            raise InputError(f"model.stem is {stem!r}", "allowed: small, large")
+        if stem == "small":
+            features: list[nn.Module] = [ConvBlock(spatial_dims, in_channels, channels[0])]
+        else:
+            halved = ConvBlock(spatial_dims, in_channels, channels[0], 7, stride=2)
+            features = [nn.Sequential(halved, pool("max", spatial_dims, 3, stride=2, padding="same"))]
+        wider = 4 if depth >= BOTTLENECK else 1
+        widths = [channels[0], *(wider * width for width in channels)]
+        for stage, (ends, inner, number) in enumerate(zip(pairwise(widths), channels, BLOCKS[depth], strict=True)):
+            bottleneck = inner if depth >= BOTTLENECK else None
+            blocks = [
+                residual_block(
+                    spatial_dims,
+                    ends[block > 0],
+                    ends[1],
+                    stride=2 if stage > 0 and block == 0 else 1,
+                    inner=bottleneck,
+                )
+                for block in range(number)
+            ]
+            features.append(nn.Sequential(*blocks))
+        head = dense_head([widths[-1], out_channels], dropout)
+        super().__init__(nn.Sequential(*features), GlobalPool("average"), head)

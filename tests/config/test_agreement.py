@@ -1,4 +1,4 @@
-"""What is wrong with settings is said before anything runs, all of it at once, with an example of what is right."""
+"""All faults of the settings are reported at once, before anything runs, each with an example of what is allowed."""
 
 import sys
 from pathlib import Path
@@ -28,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def faults(text: str, **config: object) -> list[str]:
-    """All that is said of an experiment, each fault with its remedy."""
+    """Return all faults of an experiment, each with its remedy."""
     Path("mine.yaml").write_text(text)
     with pytest.raises(InputError) as caught:
         Workflow({"experiments": ["mine.yaml"], **config}, Path())
@@ -111,7 +111,7 @@ def faults(text: str, **config: object) -> list[str]:
         (PEAKS.replace("genome.fa", "g" * 300), "data.genome: no such file or folder: ggg", "data_root"),
     ],
 )
-def test_what_does_not_agree_is_named_with_the_way_out(folder: Path, text: str, message: str, remedy: str) -> None:
+def test_contradicting_settings_are_named_with_a_remedy(folder: Path, text: str, message: str, remedy: str) -> None:
     (said,) = faults(text)
     assert said.startswith("mine.yaml: ")
     assert message in said.split("\n")[0]
@@ -134,7 +134,7 @@ def test_faults_of_the_command_line(folder: Path, config: dict, message: str) ->
     assert said.startswith(message)
 
 
-def test_all_faults_of_all_experiments_are_the_last_lines_of_a_dry_run(folder: Path) -> None:
+def test_a_dry_run_ends_with_all_faults_of_all_experiments(folder: Path) -> None:
     (folder / "config").mkdir()
     (folder / "config/config.yaml").write_text((ROOT / "config/config.yaml").read_text())
     (folder / "one.yaml").write_text(PEAKS + "split: {val: 10}\ntrain: {epochs: 0, lr: fast}\nmodle: x\n")
@@ -152,7 +152,7 @@ def test_all_faults_of_all_experiments_are_the_last_lines_of_a_dry_run(folder: P
     assert not (folder / "results").exists()
 
 
-def test_home_is_meant_by_a_tilde(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tilde_means_the_home_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(folder))
     Path("mine.yaml").write_text(PEAKS.replace("genome.fa", "~/genome.fa"))
     assert load("mine.yaml").files["data.genome"] == folder / "genome.fa"
@@ -166,7 +166,7 @@ def test_contigs_are_known_by_their_other_names(folder: Path, names: str) -> Non
     assert Workflow({"experiments": ["mine.yaml"]}, Path()).names == ["mine"]
 
 
-def test_everything_suits_an_input() -> None:
+def test_every_registered_name_suits_an_input() -> None:
     for kind in ("data", "models", "augment", "losses"):
         of = {name: set(suited(kind, name)) for name in REGISTRY["inputs"]}
         assert set.union(*of.values()) == set(REGISTRY[kind])

@@ -1,4 +1,4 @@
-"""Which code a step runs through."""
+"""The source files whose code a step can run."""
 
 import hashlib
 from pathlib import Path
@@ -14,7 +14,7 @@ SETTINGS = experiment(data="Intervals")
 
 
 def runs_through(step: str, file: str, *sections: str) -> bool:
-    """Whether the code of a step holds that file."""
+    """Check whether the code of a step includes a file."""
     _texts, modules = code_digests._function(code_digests.STEPS, step)
     digest = hashlib.sha256((PACKAGE / file).read_bytes()).digest()
     return digest in code_digests.code({*modules, *code_digests.chosen(SETTINGS, sections)})
@@ -36,13 +36,13 @@ def runs_through(step: str, file: str, *sections: str) -> bool:
         ("uncertainty", ["model"], ["evaluation/uncertainty/step.py"], ["report/page.py"]),
     ],
 )  # fmt: skip
-def test_steps_run_through(step: str, sections: list[str], inside: list[str], outside: list[str]) -> None:
+def test_code_of_each_step(step: str, sections: list[str], inside: list[str], outside: list[str]) -> None:
     assert [file for file in inside if not runs_through(step, file, *sections)] == []
     assert [file for file in outside if runs_through(step, file, *sections)] == []
 
 
 @pytest.mark.parametrize("step", ["train", "trial"])
-def test_a_training_does_not_depend_on_what_comes_after_it(step: str) -> None:
+def test_training_does_not_depend_on_later_steps(step: str) -> None:
     later = [file for name in ("apply", "evaluation", "explain", "report") for file in (PACKAGE / name).rglob("*.py")]
     assert later
     assert [
@@ -51,11 +51,11 @@ def test_a_training_does_not_depend_on_what_comes_after_it(step: str) -> None:
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
-def test_every_step_has_a_word(step) -> None:
+def test_every_step_has_a_digest(step) -> None:
     assert len(code_digests.code_of_step(step.__name__, SETTINGS, [])) == 12
 
 
-def test_what_is_left_to_the_data_may_be_any() -> None:
+def test_every_choice_left_to_the_data_is_included() -> None:
     named = experiment(loss="cldice", augment=["shift"])
     assert {path.name for path in code_digests.chosen(named, ["loss", "augment"])} == {"shapes.py", "sequences.py"}
     left = {path.name for path in code_digests.chosen(experiment(augment="default"), ["loss", "augment"])}
@@ -78,14 +78,14 @@ def test_a_file_named_in_a_string_counts_where_its_package_does(tmp_path: Path) 
     assert page in code_digests.code([tmp_path / "report.py"])
 
 
-def test_what_only_a_type_checker_imports_does_not_count(tmp_path: Path) -> None:
+def test_imports_for_type_checkers_do_not_count(tmp_path: Path) -> None:
     (tmp_path / "typed.py").write_text(
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from biocnn.io.genome import Genome\n"
     )
     assert len(code_digests.code([tmp_path / "typed.py"])) == 1
 
 
-def test_a_users_own_module_counts_with_what_it_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_users_own_module_counts_with_its_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rel_net").mkdir()
     for name in ("rel_net/__init__.py", "rel_net/parts.py", "rel_net/more.py", "beside.py", "unused.py"):

@@ -1,4 +1,4 @@
-"""The frozen copy of an experiment: what jobs read is what was checked, whatever becomes of the YAML file."""
+"""The frozen copy of an experiment: jobs read the checked settings, whatever happens to the YAML file."""
 
 import json
 from dataclasses import replace
@@ -23,7 +23,7 @@ def frozen(tmp_path: Path) -> Path:
     return tmp_path / "experiment.json"
 
 
-def test_it_is_read_as_it_was_frozen_without_the_yaml_file(frozen: Path) -> None:
+def test_it_can_be_read_without_the_yaml_file(frozen: Path) -> None:
     wanted = load(frozen.with_name("mine.yaml"))
     frozen.with_name("mine.yaml").unlink()
     assert load(frozen) == read_frozen(frozen) == wanted
@@ -39,7 +39,7 @@ def test_every_experiment_that_comes_with_biocnn_can_be_frozen(
     assert read_frozen(tmp_path / "experiment.json") == experiment
 
 
-def test_it_is_written_only_where_something_changed(frozen: Path) -> None:
+def test_it_is_written_only_if_something_changed(frozen: Path) -> None:
     before = frozen.stat().st_mtime_ns
     load(frozen.with_name("mine.yaml")).freeze(frozen)
     assert frozen.stat().st_mtime_ns == before
@@ -61,7 +61,7 @@ def test_settings_changed_by_hand_are_refused(frozen: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"digest": 1}', '{"digest": 1, "name": "x", "other": 2}', "\x00"])
-def test_what_is_no_frozen_copy_is_refused(frozen: Path, text: str) -> None:
+def test_other_files_are_refused(frozen: Path, text: str) -> None:
     frozen.write_text(text)
     with pytest.raises(InputError, match=r"experiment\.json: damaged"):
         read_frozen(frozen)
@@ -70,7 +70,7 @@ def test_what_is_no_frozen_copy_is_refused(frozen: Path, text: str) -> None:
         read_frozen(frozen)
 
 
-def test_files_count_by_what_they_hold(frozen: Path) -> None:
+def test_files_count_by_their_content(frozen: Path) -> None:
     experiment = replace(load(frozen), contents={"results/t.csv": "t.csv abc"})
     assert '"table": "t.csv abc"' in experiment.only("data")
     assert experiment.settings.data.table == Path("results/t.csv")

@@ -1,4 +1,4 @@
-"""YAML of anybody: numbers are those of YAML 1.2, and whatever is odd, huge or hostile is refused by its line."""
+"""Untrusted YAML: numbers are those of YAML 1.2; odd, huge or hostile content is refused with its line number."""
 
 import resource
 from pathlib import Path
@@ -33,13 +33,13 @@ def test_values_are_what_they_look_like(tmp_path: Path, text: str, value: object
     assert type(found) is type(value)
 
 
-def test_what_yaml_writes_is_read_back(tmp_path: Path) -> None:
-    """Settings are shown to be pasted as PyYAML, of YAML 1.1, writes them."""
+def test_output_of_pyyaml_is_read_back(tmp_path: Path) -> None:
+    """Settings are shown as PyYAML (YAML 1.1) writes them, and may be pasted into a file."""
     settings = {"a": ["007", "1_2", "1:30", "2020-01-31", "yes", "1.5", "é"], "b": {"c": 1e-3, "d": 10**6, "e": None}}
     assert read(tmp_path, yaml.safe_dump(settings)) == settings
 
 
-def test_an_alias_is_read_as_often_as_it_stands(tmp_path: Path) -> None:
+def test_an_alias_can_be_used_several_times(tmp_path: Path) -> None:
     text = "a: &t {epochs: 3, seeds: [1, 2]}\nb: *t\nc: {<<: *t, lr: 0.1}\n"
     once = {"epochs": 3, "seeds": [1, 2]}
     assert read(tmp_path, text) == {"a": once, "b": once, "c": {**once, "lr": 0.1}}
@@ -47,7 +47,7 @@ def test_an_alias_is_read_as_often_as_it_stands(tmp_path: Path) -> None:
 
 LAUGHS = "".join(f"x{i}: &x{i} [{', '.join([f'*x{i - 1}' if i else 'x'] * 10)}]\n" for i in range(12))
 NESTED = "[x, x]"
-for level in range(20):  # in each other, so that no key but the first is there
+for level in range(20):  # nested, so that only the first key is present
     NESTED = f"[&x{level} {NESTED}, *x{level}, *x{level}]"
 
 
@@ -66,7 +66,7 @@ for level in range(20):  # in each other, so that no key but the first is there
         ("", "must contain sections"), ("[1, 2]", "must contain sections"), (BASE + "---\n" + BASE, "another document"),
     ],
 )  # fmt: skip
-def test_what_is_odd_or_hostile_is_refused(tmp_path: Path, text: str, said: str) -> None:
+def test_odd_or_hostile_files_are_refused(tmp_path: Path, text: str, said: str) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(InputError) as caught:
         read(tmp_path, text)

@@ -1,4 +1,4 @@
-"""The schema of every registered name against `inspect.signature` of the object itself, and what it refuses."""
+"""The schema of every registered name, compared with `inspect.signature` of the object itself, and what it refuses."""
 
 import inspect
 import subprocess
@@ -43,7 +43,7 @@ def computed(x, *, size: int = 2 ** 3 + len("a")):
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with a module, also inside a package, that cannot be imported but can be read."""
+    """Return a working folder with modules, one of them in a package, that can be read but not imported."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_networks.py").write_text(MODULE)
@@ -76,7 +76,7 @@ def test_defaults_satisfy_the_schema(kind: str, name: str) -> None:
         assert choose(kind, name, "here") == choose(kind, {"name": name}, "here")
 
 
-def test_reading_every_schema_imports_nothing_heavy() -> None:
+def test_reading_all_schemas_imports_nothing_heavy() -> None:
     code = (
         "import sys; from biocnn.config.registry import REGISTRY; from biocnn.config.schema import settings_schema\n"
         "for names in REGISTRY.values():\n    for entry in names.values(): settings_schema(entry.path)\n"
@@ -86,7 +86,7 @@ def test_reading_every_schema_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize("module", ["my_networks", "my_package.inner.nets"])
-def test_own_class_is_read_without_being_run(folder: Path, module: str) -> None:
+def test_a_users_class_is_read_but_not_run(folder: Path, module: str) -> None:
     chosen = choose("models", {"name": f"{module}:Net", "width": 3, "where": "there"}, "model")
     assert chosen.model_dump() == {
         "name": f"{module}:Net", "width": 3, "kind": "a", "start": None, "sizes": [1, 2], "where": Path("there")
@@ -111,7 +111,7 @@ def test_own_class_is_read_without_being_run(folder: Path, module: str) -> None:
         ("broken:Net", "broken.py line 2: ", "fix this line"),
     ],
 )
-def test_names_that_stand_for_nothing(folder: Path, name: str, message: str, remedy: str) -> None:
+def test_names_that_cannot_be_found(folder: Path, name: str, message: str, remedy: str) -> None:
     (folder / "broken.py").write_text("x = 1\nclass Net(:\n")
     with pytest.raises(InputError) as caught:
         choose("models", name, "model")
@@ -161,7 +161,7 @@ def test_faults_name_the_dotted_key_and_what_is_allowed(section, message: str, r
     assert remedy in caught.value.remedy
 
 
-def test_choice_within_a_section() -> None:
+def test_a_choice_in_a_section() -> None:
     section = {"name": "Intervals", "genome": "g.fa", "positives": "p.bed", "negatives": {"name": "random"}}
     negatives = choose("data", section, "data").negatives
     assert negatives.model_dump() == {"name": "random", "ratio": 1.0, "distance": 300}
@@ -179,13 +179,13 @@ def test_missing_setting_is_named() -> None:
     assert caught.value.remedy == "for example genome: file"
 
 
-def test_check_refuses_what_is_no_section() -> None:
+def test_check_refuses_values_that_are_not_sections() -> None:
     schema = settings_schema(target("models", "UNet"))
     with pytest.raises(InputError, match=r"model: must be a section \(given: 3\)"):
         check(schema, 3, "model")
 
 
-def test_build_calls_with_positional_values_and_settings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_build_passes_positional_values_and_settings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("biocnn.config.schema.find", lambda kind, name: lambda *args, **settings: (args, settings))
     section = choose("models", {"name": "my_networks:Net", "width": 3, "where": "there"}, "model")
     expected = {"width": 3, "kind": "a", "start": None, "sizes": [1, 2], "where": Path("there")}
@@ -220,7 +220,7 @@ def hides(x, *, _a: int = 1):
 """
 
 
-def test_annotations_are_read_and_never_run(folder: Path) -> None:
+def test_annotations_are_read_but_never_run(folder: Path) -> None:
     (folder / "hostile.py").write_text(HOSTILE)
     schema = settings_schema("hostile:good")
     wanted = {
@@ -241,14 +241,14 @@ def test_annotations_are_read_and_never_run(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"x = '\xff'", b"x = 1\0", b"(" * 5000])
-def test_module_that_is_no_python(folder: Path, content: bytes) -> None:
+def test_a_module_that_is_not_python(folder: Path, content: bytes) -> None:
     (folder / "odd_bytes.py").write_bytes(content)
     with pytest.raises(InputError, match=r"odd_bytes\.py"):
         choose("models", "odd_bytes:Net", "model")
 
 
-def test_files_of_the_working_folder_stand_after_installed_packages(folder: Path) -> None:
-    """A nibabel.py beside the data is data; a module that the experiment names is found there."""
+def test_installed_packages_take_precedence_over_files_in_the_working_folder(folder: Path) -> None:
+    """A nibabel.py beside the data is ignored, but a module named in the experiment is found there."""
     (folder / "nibabel.py").write_text("raise SystemExit('nibabel.py of the working folder was run')")
     (folder / "own_net.py").write_text("from torch import nn\n\nclass Net(nn.Module):\n    pass\n")
     code = (
@@ -257,13 +257,13 @@ def test_files_of_the_working_folder_stand_after_installed_packages(folder: Path
         "find('models', 'own_net:Net'); assert sys.path[-1] == {0!r}\n"
         "import nibabel; print(nibabel.__version__)"
     )
-    script = folder.parent / "script.py"  # not `python -c`, which puts the working folder first by itself
+    script = folder.parent / "script.py"  # not `python -c`, which puts the working folder first
     script.write_text(code.format(str(folder)))
     done = subprocess.run([sys.executable, script], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-def test_what_cannot_be_imported_says_so(folder: Path) -> None:
+def test_modules_that_cannot_be_imported_are_reported(folder: Path) -> None:
     with pytest.raises(
         InputError, match="'my_networks:Net' cannot be imported: No module named 'module_that"
     ) as caught:

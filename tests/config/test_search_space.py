@@ -1,4 +1,4 @@
-"""Draws are functions of seed, trial and key, within their ranges; what cannot be drawn is named before a run."""
+"""Draws are functions of seed, trial and key, within their ranges; keys that cannot be drawn are reported early."""
 
 from functools import cache
 from pathlib import Path
@@ -58,10 +58,10 @@ def test_trials_and_seeds_differ() -> None:
     assert len(rates) > 95
 
 
-def test_draws_fill_their_range_evenly() -> None:
+def test_draws_are_uniform_over_their_range() -> None:
     values = [drawn(experiment(), trial) for trial in range(1, 601)]
     decades = [sum(low <= v["train.lr"] < 10 * low for v in values) for low in (1e-4, 1e-3, 1e-2)]
-    assert all(150 < n < 250 for n in decades), "log_uniform: as many in each decade"
+    assert all(150 < n < 250 for n in decades), "log_uniform: equally many in each decade"
     assert all(150 < sum(v["model.channels"] == c for v in values) < 250 for c in (8, 16, 32))
     assert sum(v["model.dropout"] < 0.3 for v in values) == pytest.approx(300, abs=50)
 
@@ -70,7 +70,7 @@ def test_trial_0_is_the_file() -> None:
     assert drawn(experiment(), 0) == {"train.lr": 0.5, "model.dropout": 0.0, "model.channels": 4}
 
 
-def test_values_take_the_place_of_those_given() -> None:
+def test_drawn_values_replace_those_of_the_file() -> None:
     before = experiment()
     after = with_values(before, {"train.lr": 0.1, "model.channels": 64})
     assert (after.train, after.model.channels) == (Train(lr=0.1, epochs=3), 64)
@@ -81,7 +81,7 @@ def test_nothing_is_drawn_by_default(tmp_path: Path) -> None:
     assert settings(tmp_path, "{}").calibrate == Calibrate(trials=0, folds=3, epochs=None, draw=None)
 
 
-def test_what_is_drawn_by_default_suits_the_model(tmp_path: Path) -> None:
+def test_default_draws_suit_the_model(tmp_path: Path) -> None:
     assert settings(tmp_path, "{trials: 9}").calibrate.draw == RANGES
     text = "data: {name: Images, table: results/t.csv}\nmodel: {name: UNet}\ncalibrate: {trials: 9}\n"
     (tmp_path / "images.yaml").write_text(text)
@@ -111,14 +111,14 @@ def test_what_is_drawn_by_default_suits_the_model(tmp_path: Path) -> None:
         ("{model.pool: {choice: [max, mean]}}", r"draw\.model\.pool: model\.pool: .*'mean'"),
     ],
 )
-def test_an_impossible_draw_is_named(tmp_path: Path, draw: str, message: str) -> None:
+def test_impossible_draws_are_reported(tmp_path: Path, draw: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         settings(tmp_path, f"{{trials: 3, draw: {draw}}}")
     assert caught.value.remedy
 
 
 @given(st.integers(0, 50))
-def test_what_trials_drew_can_be_chosen(trial: int) -> None:
+def test_settings_drawn_by_a_trial_can_be_chosen(trial: int) -> None:
     values = drawn(experiment(), trial)
     assert chosen(experiment(), values, Path("best.json")) == with_values(experiment(), values)
 
@@ -127,6 +127,6 @@ def test_what_trials_drew_can_be_chosen(trial: int) -> None:
     "values",
     [{"train.lr": 0.2}, {"train.lr": "0.01"}, {"train.lr": True}, {"model.channels": 9}, {"data.name": "x"}, {"x": 1}],
 )
-def test_what_no_trial_can_have_drawn_is_refused(values: dict[str, Any]) -> None:
+def test_settings_that_no_trial_can_have_drawn_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"best\.json: .* cannot come from calibrate\.draw"):
         chosen(experiment(), values, Path("best.json"))

@@ -1,4 +1,4 @@
-"""Experiments: what they resolve to, and that every fault names file, key or line, and the way out."""
+"""Experiments: how they are resolved, and that every error names file, key or line, and a remedy."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ BASE = "data: {name: Intervals, genome: genome.fa, positives: peaks.bed}\nmodel:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with the raw files that ``BASE`` names."""
+    """Return a working folder with the raw files that ``BASE`` names."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.chdir(tmp_path)
     for name in ("genome.fa", "peaks.bed", "motifs.meme"):
@@ -35,7 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("variants: {strands: both}\nmodel: {name: Basset, strands: both}", ["model.strands", "variants.strands"]),
     ],
 )
-def test_the_other_strand_of_rna_is_refused(folder: Path, more: str, named: list[str]) -> None:
+def test_both_strands_are_refused_for_rna(folder: Path, more: str, named: list[str]) -> None:
     (folder / "clip.tsv").write_text("x")
     base = "data: {name: Sequences, table: clip.tsv, alphabet: RNA}\n"
     base += "" if "model" in more else "model: {name: DeepBind}\n"
@@ -87,7 +87,7 @@ def test_defaults_are_filled_in(folder: Path) -> None:
     assert found.data.window == 101
 
 
-def test_settings_are_attributes_that_stay_as_they_were_checked(folder: Path) -> None:
+def test_settings_are_immutable_attributes(folder: Path) -> None:
     found = settings(BASE)
     for section in (found, found.train, found.model, load("mine.yaml")):
         assert not hasattr(section, "__getitem__")
@@ -97,8 +97,8 @@ def test_settings_are_attributes_that_stay_as_they_were_checked(folder: Path) ->
             setattr(section, name, 2)
 
 
-def test_a_value_that_is_written_as_the_default_stays_it(folder: Path) -> None:
-    """So the frozen copy of an experiment, which has them all, is the experiment itself: 4 is not 4.0 in JSON."""
+def test_a_value_written_as_the_default_is_the_default(folder: Path) -> None:
+    """The frozen copy of an experiment, which has all defaults, must equal the experiment: 4 is not 4.0 in JSON."""
     given = settings(BASE)
     again = settings(BASE + "train: {memory_gb: 4, save_minutes: 10}")
     assert again.model_dump_json() == given.model_dump_json()
@@ -109,7 +109,7 @@ def test_empty_sections_are_defaults(folder: Path) -> None:
     assert settings(BASE + "train:\nsplit: {}\naugment:\nloss:\nexplain:\n") == settings(BASE)
 
 
-def test_paths_start_at_data_root_but_those_the_workflow_makes(folder: Path) -> None:
+def test_paths_are_relative_to_data_root_except_those_the_workflow_makes(folder: Path) -> None:
     (folder / "mine.yaml").write_text(
         "data: {name: Intervals, genome: genome.fa, positives: results/demo/p.bed,\n"
         "  negatives: {name: given, path: peaks.bed}}\n"
@@ -164,7 +164,7 @@ def test_missing_file(folder: Path, change: str, key: str) -> None:
         ("loss: dise", "loss.name", "dice"),
     ],
 )
-def test_misspelt_key_is_named_with_the_nearest_word(folder: Path, addition: str, key: str, word: str) -> None:
+def test_a_misspelt_key_is_reported_with_the_nearest_word(folder: Path, addition: str, key: str, word: str) -> None:
     error = refusal(BASE + addition)
     assert error.message.startswith(f"mine.yaml: {key}: ")
     assert f"did you mean {word!r}" in error.remedy
@@ -208,7 +208,7 @@ def test_misspelt_key_in_data_and_model(folder: Path, text: str, key: str, word:
         "loss: [bce]", "loss: false",
     ],
 )  # fmt: skip
-def test_senseless_values_are_refused_by_key(folder: Path, addition: str) -> None:
+def test_invalid_values_are_reported_with_their_key(folder: Path, addition: str) -> None:
     error = refusal(BASE + addition)
     section = yaml.safe_load(addition)
     key = next(iter(section))
@@ -222,7 +222,7 @@ def test_numbers_with_an_exponent_are_numbers(folder: Path, text: str) -> None:
     assert settings(BASE + f"train: {{lr: {text}}}").train.lr == 1e-3
 
 
-def test_text_that_looks_like_a_number_stays_what_it_was(folder: Path) -> None:
+def test_text_that_looks_like_a_number_stays_text(folder: Path) -> None:
     split = settings(BASE + "split: {val: [1e5x, '1e5', chr1], test: [20, X]}").split
     assert split.val == ["1e5x", "1e5", "chr1"]
     assert split.test == [20, "X"]
@@ -247,11 +247,11 @@ def test_text_that_looks_like_a_number_stays_what_it_was(folder: Path) -> None:
         (BASE + "3: 4", "3: unknown key"),
     ],
 )
-def test_bad_yaml_is_named_by_line(folder: Path, text: str, message: str) -> None:
+def test_bad_yaml_is_reported_with_its_line(folder: Path, text: str, message: str) -> None:
     assert refusal(text).message.startswith(f"mine.yaml: {message}")
 
 
-def test_bytes_that_are_no_text(folder: Path) -> None:
+def test_a_file_that_is_not_text(folder: Path) -> None:
     (folder / "mine.yaml").write_bytes(b"seed: 1\n\xff\xfe")
     with pytest.raises(InputError, match=r"mine\.yaml: not a text file .* at byte 8"):
         load("mine.yaml")
@@ -276,7 +276,7 @@ def only(text: str, *sections: str, leave: tuple[str, ...] = ()) -> str:
     return load("mine.yaml").only(*sections, leave=leave)
 
 
-def test_only_depends_on_the_values_of_its_sections(folder: Path) -> None:
+def test_only_values_of_the_chosen_sections_count(folder: Path) -> None:
     first = "# one\n" + BASE + "train: {epochs: 3, lr: 1e-3}\nexplain: {examples: 3}"
     same = "explain: {examples: 4}  # another\ntrain:\n  lr: 0.001\n  epochs: 3\n  batch_size: 64\n\n" + BASE
     assert only(first, "data", "train", "model") == only(same, "data", "train", "model")
@@ -286,13 +286,13 @@ def test_only_depends_on_the_values_of_its_sections(folder: Path) -> None:
     assert only(first, "data", "model") == only(more, "data", "model")
 
 
-def test_only_can_leave_entries_out(folder: Path) -> None:
+def test_entries_of_a_section_can_be_excluded(folder: Path) -> None:
     one, two = BASE + "train: {seeds: [1], lr: 1}", BASE + "train: {seeds: [1, 2], lr: 1}"
     assert only(one, "train", leave=("train.seeds",)) == only(two, "train", leave=("train.seeds",))
     assert only(one, "train", leave=("train.lr",)) != only(two, "train", leave=("train.lr",))
 
 
-def test_own_model_by_import_path(folder: Path) -> None:
+def test_a_users_model_by_import_path(folder: Path) -> None:
     (folder / "my_own_net.py").write_text(
         "import torch_is_not_needed_to_read_this\n\n"
         "class Net:\n    def __init__(self, spatial_dims, in_channels, out_channels, *, width: int = 8): ...\n"
@@ -302,13 +302,13 @@ def test_own_model_by_import_path(folder: Path) -> None:
     assert "did you mean 'width'" in refusal(text.replace("width", "widht")).remedy
 
 
-def test_nothing_is_held_still_that_was_drawn(folder: Path) -> None:
+def test_random_weights_cannot_be_frozen(folder: Path) -> None:
     (folder / "mine.yaml").write_text(BASE + "train: {freeze_epochs: 2}")
     with pytest.raises(InputError, match=r"mine\.yaml: train\.start_from: is missing"):
         load("mine.yaml", folder)
 
 
-def test_files_of_an_own_model_are_resolved_too(folder: Path) -> None:
+def test_files_of_a_users_model_are_resolved_too(folder: Path) -> None:
     (folder / "my_filed_net.py").write_text(
         "class Net:\n"
         "    def __init__(self, spatial_dims, in_channels, out_channels, *, start: Path | None = None): ...\n"
@@ -336,7 +336,7 @@ def test_files_in_lists_and_mappings_are_found_and_named(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("word", "unseen"), [("upright", "upside down"), ("chiral", "mirrored")])
-def test_views_that_a_network_never_saw_are_refused(folder: Path, word: str, unseen: str) -> None:
+def test_views_that_were_not_trained_on_are_refused(folder: Path, word: str, unseen: str) -> None:
     text = f"data: {{name: Images, images: new, masks: new}}\nmodel: {{name: UNet}}\naugment: {word}\n"
     error = refusal(text + "predict: {tta: flips}\n")
     assert f"predict.tta: 'flips' shows images {unseen}" in error.message

@@ -18,7 +18,7 @@ SETTINGS = pytest.mark.parametrize(
 
 
 def sequence(length: int, seed: int = 0) -> torch.Tensor:
-    """A random one-hot sequence, shape (1, 4, length), with an unknown base in the middle."""
+    """Return a random one-hot sequence, shape (1, 4, length), with an unknown base in the middle."""
     codes = torch.randint(4, (length,), generator=torch.Generator().manual_seed(seed))
     x = torch.eye(4)[codes].T[None].clone()
     x[..., length // 2] = 0.25
@@ -32,7 +32,7 @@ def padded(x: torch.Tensor, before: int, after: int) -> torch.Tensor:
 def model(**settings: str) -> DeepBind:
     torch.manual_seed(0)
     made = DeepBind(1, 4, 2, **settings).eval()
-    # A large offset makes a window of nothing but padding win, unless it is left out.
+    # A large offset makes a window of only padding win, unless it is excluded.
     nn.init.constant_(made.features[0].conv.conv.bias, 5.0)
     return made
 
@@ -55,7 +55,7 @@ def test_either_strand_gives_the_same_logits(combine, pool):
     assert not torch.allclose(model(pool=pool)(x), model(pool=pool)(x.flip(1, 2)))
 
 
-def test_two_strands_are_the_larger_or_the_mean_of_one_strand_twice():
+def test_two_strands_are_the_maximum_or_the_mean_of_the_single_strands():
     x = sequence(101)
     one = torch.stack([model()(x), model()(x.flip(1, 2))])
     torch.testing.assert_close(model(strands="both")(x), one.amax(0))
@@ -63,7 +63,7 @@ def test_two_strands_are_the_larger_or_the_mean_of_one_strand_twice():
 
 
 @pytest.mark.parametrize("strands", ["single", "both"])
-def test_training_and_prediction_take_different_ways_to_the_same_logits(strands):
+def test_training_and_prediction_compute_the_same_logits_in_different_ways(strands):
     net, x = model(strands=strands), torch.cat([sequence(60), padded(sequence(40), 0, 20), torch.zeros(1, 4, 60)])
     with torch.no_grad():
         logits = net(x)

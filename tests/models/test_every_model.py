@@ -1,4 +1,4 @@
-"""Truths about every network of the registry, in every dimension, with every named setting: a new one enrols itself."""
+"""Truths about every registered network, including new ones, in every dimension, with every named setting."""
 
 import inspect
 from types import UnionType
@@ -36,14 +36,14 @@ def words(annotation: Any) -> list:
 
 
 def dimensions(name: str) -> tuple[int, ...]:
-    """Of the inputs that a model is for."""
+    """Return the numbers of spatial dimensions that a model supports."""
     return find("inputs", REGISTRY["models"][name].input).dimensions
 
 
 def variants() -> list:
     """Every model with its defaults, and, in the dimensions of its input, with each word that a setting allows.
 
-    In other dimensions than those of its input, and with words that do not go with the defaults, it may be refused.
+    A model may be refused in dimensions other than those of its input, and with words incompatible with its defaults.
     """
     found = []
     for name in models.__all__:
@@ -70,7 +70,7 @@ def build(name: str, spatial_dims: int, choice: dict, seed: int = 0) -> nn.Modul
 
 
 def outputs(model: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
-    """What a model gives: logits, and in training perhaps those of coarser levels."""
+    """Return a model's outputs: logits, and in training perhaps those of coarser levels."""
     found = model(x)
     return found if isinstance(found, list) else [found]
 
@@ -112,14 +112,14 @@ def test_the_gradient_reaches_every_weight(name, spatial_dims, choice):
 
 
 @VARIANTS
-def test_a_seed_makes_the_model(name, spatial_dims, choice):
+def test_the_seed_determines_the_model(name, spatial_dims, choice):
     first, again, other = (build(name, spatial_dims, choice, seed).state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert not all(torch.equal(first[key], other[key]) for key in first)
 
 
 @VARIANTS
-def test_weights_are_all_there_is_to_a_model(name, spatial_dims, choice):
+def test_weights_determine_a_model(name, spatial_dims, choice):
     model, copy = build(name, spatial_dims, choice).eval(), build(name, spatial_dims, choice, seed=1).eval()
     copy.load_state_dict(model.state_dict())
     x = batch(1, *[9] * spatial_dims)
@@ -130,7 +130,7 @@ def test_weights_are_all_there_is_to_a_model(name, spatial_dims, choice):
 @pytest.mark.parametrize(
     ("name", "setting"), [("UNet", "channels"), ("FCN", "channels"), ("Basset", "channels"), ("Basset", "pool")]
 )
-def test_one_number_where_each_level_has_its_own_is_refused(name, setting):
+def test_one_number_instead_of_one_per_level_is_refused(name, setting):
     with pytest.raises(InputError, match=f"model.{setting} is 16") as caught:
         getattr(models, name)(2, 1, 1, **{setting: 16})
     assert "e.g. [" in caught.value.remedy

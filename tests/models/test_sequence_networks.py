@@ -1,4 +1,4 @@
-"""Truths about every network of whole sequences, in one dimension: padding, strands, and what each is made of."""
+"""Truths about every network of whole sequences, in one dimension: padding, strands and architecture."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ EVERY = pytest.mark.parametrize("kind", SMALL, ids=lambda kind: kind.__name__)
 
 
 def made(kind: type[nn.Module], **settings: object) -> nn.Module:
-    """A network whose norms have seen data, and whose offsets would show in padding."""
+    """Return a network whose norms have seen data, and whose offsets would reveal any effect of padding."""
     torch.manual_seed(0)
     network = kind(1, 4, 3, **{**SMALL[kind], **settings})
     for module in network.modules():
@@ -66,7 +66,7 @@ def test_either_strand_gives_the_same_logits(kind, combine):
 
 @EVERY
 @torch.no_grad()
-def test_a_distant_base_counts_and_an_empty_sequence_does_no_harm(kind):
+def test_a_distant_base_counts_and_an_empty_sequence_is_allowed(kind):
     network, x = made(kind, **({"pool": "both"} if kind is DeepBind else {})), sequence(60)
     changed = x.clone()
     changed[..., -1] = torch.tensor([1.0, 0, 0, 0]) - changed[..., -1]
@@ -74,14 +74,14 @@ def test_a_distant_base_counts_and_an_empty_sequence_does_no_harm(kind):
     assert network(torch.zeros(1, 4, 60)).isfinite().all()
 
 
-def test_what_basset_sees_halves_as_the_poolings_say():
+def test_basset_shortens_the_sequence_by_its_poolings():
     network = made(Basset, pool=[3, 4, 4])
     features, mask = network._positions(sequence(101), None)
     assert features.shape == (1, 8, 3)  # 101 -> 34 -> 9 -> 3
     assert mask is None
 
 
-def test_dilation_doubles_and_widens_what_is_seen():
+def test_dilation_doubles_and_widens_the_receptive_field():
     network = made(DilatedResNet, layers=4)
     assert [layer.block.conv.conv.dilation for layer in network.features[1:]] == [(2,), (4,), (8,), (16,)]
     x = sequence(200).requires_grad_()

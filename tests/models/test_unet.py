@@ -21,7 +21,7 @@ def test_input_of_any_size_even_below_the_depth(spatial_dims, length):
 
 @pytest.mark.parametrize("up", ["transposed", "interpolate"])
 @pytest.mark.parametrize("spatial_dims", [1, 2])
-def test_what_moves_by_the_coarsest_step_moves_in_the_output(spatial_dims, up):
+def test_a_shift_by_the_coarsest_stride_shifts_the_output(spatial_dims, up):
     net = unet(spatial_dims, channels=[4, 6, 8], up=up)
     step, reach = 4, receptive_field(net)[0]
     x = torch.randn(1, 1, 4 * reach, *[16] * (spatial_dims - 1))
@@ -38,14 +38,14 @@ def test_the_padding_of_odd_sizes_repeats_the_last_values():
         torch.testing.assert_close(net(x), net(by_hand)[:, :, :13])
 
 
-def test_one_level_is_a_plain_stack_and_none_is_refused():
+def test_one_level_is_a_plain_stack_and_zero_levels_are_refused():
     assert len(unet(2, channels=[8]).up) == 0
     with pytest.raises(InputError, match=r"model\.channels is \[\]"):
         unet(2, channels=[])
 
 
 @pytest.mark.parametrize("residual", [False, True])
-def test_channels_last_goes_through(residual):
+def test_channels_last_is_preserved(residual):
     net = unet(2, channels=[4, 8, 8], residual=residual).to(memory_format=torch.channels_last)
     x = torch.randn(2, 1, 30, 30).to(memory_format=torch.channels_last)
     with torch.no_grad():
@@ -53,7 +53,7 @@ def test_channels_last_goes_through(residual):
         torch.testing.assert_close(net(x), net(x.contiguous()), rtol=1e-4, atol=1e-4)
 
 
-def test_the_sign_of_each_pixel_is_learned_in_eighty_steps():
+def test_it_learns_the_sign_of_each_pixel_in_eighty_steps():
     torch.manual_seed(0)
     net = UNet(2, 1, 1, channels=[8, 16])
     optimizer = torch.optim.AdamW(net.parameters(), lr=0.01)
@@ -68,7 +68,7 @@ def test_the_sign_of_each_pixel_is_learned_in_eighty_steps():
 
 
 @pytest.mark.parametrize("spatial_dims", [1, 2, 3])
-def test_deep_supervision_gives_a_map_a_level_in_training_and_one_in_prediction(spatial_dims):
+def test_deep_supervision_returns_one_map_per_level_in_training_and_one_in_prediction(spatial_dims):
     net = unet(spatial_dims, channels=[4, 5, 6, 7], deep_supervision=True)
     plain = unet(spatial_dims, channels=[4, 5, 6, 7])
     kept = {key: value for key, value in net.state_dict().items() if "coarser" not in key}
@@ -85,8 +85,8 @@ def test_deep_supervision_gives_a_map_a_level_in_training_and_one_in_prediction(
     ]
 
 
-def test_coarser_logits_lie_where_the_finer_ones_do():
-    """What moves by a step of a level moves in the logits of that level."""
+def test_coarser_logits_are_aligned_with_finer_ones():
+    """A shift by the stride of a level shifts the logits of that level."""
     net = unet(1, channels=[4, 5, 6], deep_supervision=True).train()
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -98,7 +98,7 @@ def test_coarser_logits_lie_where_the_finer_ones_do():
         torch.testing.assert_close(moved[..., 64 // step : 128 // step], logits[..., 68 // step : 132 // step])
 
 
-def test_slices_far_apart_stay_apart_until_the_others_are_as_coarse():
+def test_distant_slices_are_not_pooled_until_the_other_axes_are_as_coarse():
     net = unet(3, channels=[3, 4, 5], kernel_size=[[1, 3, 3], 3, 3], factor=[[1, 2, 2], 2])
     assert net.multiple == (2, 4, 4)
     assert net(torch.randn(1, 1, 5, 9, 10)).shape == (1, 2, 5, 9, 10)
@@ -111,8 +111,8 @@ def test_slices_far_apart_stay_apart_until_the_others_are_as_coarse():
 
 
 @pytest.mark.parametrize("spatial_dims", [1, 2, 3])
-def test_it_is_the_formula(spatial_dims):
-    """Two levels, written out with torch's own functions."""
+def test_it_equals_the_formula(spatial_dims):
+    """Two levels are written out with torch's own functions."""
     net, x = unet(spatial_dims, channels=[3, 4], norm=None), torch.randn(2, 1, *[6] * spatial_dims)
     w = net.state_dict()
     conv, up, halved = (

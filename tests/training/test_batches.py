@@ -1,4 +1,4 @@
-"""What a network sees: each example once an epoch, patches inside their images, nothing that depends on the batch."""
+"""What a network sees: each example once an epoch, patches inside their images, independent of the batch."""
 
 import numpy as np
 import pytest
@@ -68,7 +68,7 @@ def test_order_is_a_function_of_seed_and_epoch(bound: Dataset) -> None:
     assert torch.cat(epoch(batches, size=5)).equal(first)
 
 
-def test_plain_sequences_are_in_order_as_they_are(bound: Dataset) -> None:
+def test_plain_sequences_are_unchanged_and_in_order(bound: Dataset) -> None:
     rows, flank = bound.rows("val", "test"), bound.facts.flank
     batches = make(bound, rows, CPU, SEQUENCE_AUGMENT)
     for size in (1, 7, 512):
@@ -122,7 +122,7 @@ def check_independence(batches, n: int) -> None:
         assert y.equal(whole_y[i : i + 1])
 
 
-def test_augmented_sequence_depends_on_seed_epoch_and_example_alone(bound: Dataset) -> None:
+def test_an_augmented_sequence_depends_only_on_seed_epoch_and_example(bound: Dataset) -> None:
     batches = make(bound, np.arange(20), CPU, SEQUENCE_AUGMENT)
     check_independence(batches, 20)
     epoch(batches, seed=5, number=3, size=20)
@@ -135,12 +135,12 @@ def test_augmented_sequence_depends_on_seed_epoch_and_example_alone(bound: Datas
     assert not batches.get(torch.arange(20))[0].equal(first)
 
 
-def test_augmented_patch_depends_on_seed_epoch_and_number_alone(cells: Dataset) -> None:
+def test_an_augmented_patch_depends_only_on_seed_epoch_and_number(cells: Dataset) -> None:
     check_independence(make(cells, np.arange(8), CPU, IMAGE_AUGMENT, [16, 16]), 12)
 
 
 def places(dataset: Dataset, patch: torch.Tensor) -> list[tuple[int, int, int]]:
-    """Image, row and column at which a patch of raw pixels was cut."""
+    """Return the image, row and column at which a patch of raw pixels was cut."""
     found = []
     size = patch.shape[1:]
     for i in range(len(dataset.x)):
@@ -157,7 +157,7 @@ def limits(dataset: Dataset) -> list[torch.Tensor]:
     return [torch.tensor(ends, dtype=torch.float32) for ends in (intensity.low, intensity.high)]
 
 
-def test_patches_lie_inside_their_images_and_masks_go_with_them(cells: Dataset) -> None:
+def test_patches_lie_inside_their_images_and_match_their_masks(cells: Dataset) -> None:
     batches = make(cells, cells.rows("train"), CPU, (), [16, 24])
     seen = []
     for index in epoch(batches, size=20, steps=4):
@@ -175,7 +175,7 @@ def test_patches_lie_inside_their_images_and_masks_go_with_them(cells: Dataset) 
     assert len(columns) > 20
 
 
-def test_images_come_in_proportion_to_their_area(tmp_path) -> None:
+def test_images_are_drawn_in_proportion_to_their_area(tmp_path) -> None:
     raw = images(8)
     x, y = raw.x, raw.y
     raw.x = lambda i: x(i)[:, :16] if i % 2 else x(i)
@@ -194,7 +194,7 @@ def test_epoch_covers_each_pixel_about_once(cells: Dataset) -> None:
     assert [len(index) for index in epoch(batches, size=100)] == [100]
 
 
-def test_small_images_lie_anywhere_mirrored_around_and_the_rest_is_ignored(cells: Dataset) -> None:
+def test_small_images_are_placed_anywhere_padded_by_mirroring_that_is_ignored_in_the_loss(cells: Dataset) -> None:
     batches = make(cells, np.arange(8), CPU, (), [48, 64])
     found = set()
     for index in epoch(batches, size=20, steps=8):
@@ -220,13 +220,13 @@ def test_plain_images_are_whole_and_in_order(cells: Dataset) -> None:
         np.testing.assert_array_equal(y[0], cells.y[i])
 
 
-def test_patch_is_decided_from_the_data_where_it_is_not_set(cells: Dataset) -> None:
+def test_patch_size_is_derived_from_the_data_unless_set(cells: Dataset) -> None:
     batches = make(cells, np.arange(8), CPU)
     assert isinstance(batches, ImageBatches)
     assert batches.patch == [32, 32]
 
 
-def test_augmentations_keep_their_order_and_names_apart() -> None:
+def test_augmentations_keep_their_order_and_have_unique_names() -> None:
     names = [name for name, _ in augmentations(chosen("flip", {"name": "noise", "sd": 1}, "flip"))]
     assert names == ["0 flip", "1 noise", "2 flip"]
 
@@ -254,7 +254,7 @@ def test_augmentations_keep_their_order_and_names_apart() -> None:
         ("cells", [], [16, 16, 16], "train.patch: [16, 16, 16], but", "give 2 lengths"),
     ],
 )
-def test_what_does_not_suit_the_data_is_refused(request, kind, sections, patch, message, remedy) -> None:
+def test_settings_that_do_not_suit_the_data_are_refused(request, kind, sections, patch, message, remedy) -> None:
     dataset = request.getfixturevalue(kind)
     with pytest.raises(InputError) as caught:
         make(dataset, np.arange(4), CPU, sections, patch)
@@ -263,7 +263,7 @@ def test_what_does_not_suit_the_data_is_refused(request, kind, sections, patch, 
 
 
 @pytest.mark.parametrize("result", [None, torch.zeros(2)])
-def test_augmentations_that_return_no_move_are_refused(result: object) -> None:
+def test_augmentations_that_do_not_return_a_move_are_refused(result: object) -> None:
     with pytest.raises(InputError, match=r"augment\.0 mine: returns .* instead of a Move") as caught:
         augmented(
             [("0 mine", lambda x, u: (x, result))], torch.zeros(2, 3), {"0 mine": torch.zeros(2, 8)}, torch.arange(2)

@@ -1,4 +1,4 @@
-"""Trials see train and val only, go on after an interruption, and are ranked by the mean over inner folds."""
+"""Trials see train and val only, resume after an interruption, and are ranked by the mean over inner folds."""
 
 import json
 from pathlib import Path
@@ -40,10 +40,10 @@ def test_inner_folds_cover_train_and_val_and_never_test(bound: Dataset) -> None:
         assert dict(one.facts.n) == {"train": len(one.rows("train")), "val": len(one.rows("val")), "test": 0}
         groups = one.examples["group"]
         assert not set(groups.iloc[one.rows("train")]) & set(groups.iloc[one.rows("val")])
-    assert set(bound.examples["split"]) == {"train", "val", "test"}, "the stored data set is left as it is"
+    assert set(bound.examples["split"]) == {"train", "val", "test"}, "the stored data set must not change"
 
 
-def test_a_trial_repeats_and_says_what_was_run(bound: Dataset) -> None:
+def test_a_trial_is_reproducible_and_records_what_was_run(bound: Dataset) -> None:
     lines: list[str] = []
     first, again = (run_trial(settings(), bound, 1, 2, lines.append) for _ in range(2))
     first.pop("seconds"), again.pop("seconds")
@@ -54,8 +54,8 @@ def test_a_trial_repeats_and_says_what_was_run(bound: Dataset) -> None:
     assert run_trial(settings(), bound, 0, 2, lines.append)["settings"] == {"train.lr": 1e-3, "model.hidden": 32}
 
 
-def test_the_test_part_changes_no_trial(bound: Dataset) -> None:
-    """Targets of the test part turned round: not a digit changes."""
+def test_the_test_split_does_not_affect_trials(bound: Dataset) -> None:
+    """Inverting the targets of the test split does not change a digit."""
     other = bound.with_split(bound.examples["split"])
     y = np.stack([bound.y[i] for i in range(len(bound.examples))])
     y[bound.rows("test")] = 1 - y[bound.rows("test")]
@@ -82,8 +82,8 @@ def test_a_trial_that_diverges_is_recorded(bound: Dataset) -> None:
     assert "diverged" in lines[-1]
 
 
-def test_a_trial_that_was_stopped_goes_on(bound: Dataset, tmp_path: Path) -> None:
-    """An epoch at a time is saved; the same result comes from the state of a training that ended."""
+def test_an_interrupted_trial_resumes(bound: Dataset, tmp_path: Path) -> None:
+    """The state is saved after each epoch; that of a finished training gives the same result."""
     kept = run_trial(settings(), bound, 1, 0, lambda line: None, tmp_path / "state")
     lines: list[str] = []
     again = run_trial(settings(), bound, 1, 0, lines.append, tmp_path / "state")
@@ -91,7 +91,7 @@ def test_a_trial_that_was_stopped_goes_on(bound: Dataset, tmp_path: Path) -> Non
     assert again["value"] == kept["value"]
     lines.clear()
     run_trial(settings(), bound, 1, 1, lines.append, tmp_path / "state")
-    assert not any("resuming" in line for line in lines), "another inner fold is another training"
+    assert not any("resuming" in line for line in lines), "each inner fold is trained separately"
 
 
 def record(trial: int, part: int, value: float | None, **more: Any) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def test_the_best_mean_wins() -> None:
     values = {0: (0.5, 0.7), 1: (0.9, 0.1), 2: (0.6, 0.62), 3: (0.99, None)}
     records = [record(t, p, v) for t, both in values.items() for p, v in enumerate(both)]
     table, best = rank_trials(records[::-1])
-    assert list(table["trial"]) == [2, 0, 1, 3], "one that failed somewhere has no mean, and comes last"
+    assert list(table["trial"]) == [2, 0, 1, 3], "a trial that failed in any fold has no mean, and comes last"
     assert list(table["rank"]) == [1, 2, 3, 4]
     assert best == {"train.lr": 0.2}
     row = table.set_index("trial").loc[0]
@@ -116,27 +116,27 @@ def test_the_best_mean_wins() -> None:
     assert np.isnan(table.set_index("trial").loc[3, "mean"])
 
 
-def test_of_equal_trials_the_first_wins() -> None:
+def test_the_first_of_equal_trials_wins() -> None:
     table, best = rank_trials([record(t, p, 0.5) for t in (2, 0, 1) for p in (0, 1)])
     assert list(table["trial"]) == [0, 1, 2]
     assert best == {"train.lr": 0.0}
 
 
-def test_of_equal_scores_the_lower_loss_wins() -> None:
+def test_the_lower_loss_wins_among_equal_scores() -> None:
     records = [record(t, p, 1.0, tie=-loss) for t, loss in ((0, 0.6), (1, 0.02), (2, 0.3)) for p in (0, 1)]
     table, best = rank_trials(records)
     assert list(table["trial"]) == [1, 2, 0]
     assert best == {"train.lr": 0.1}
 
 
-def test_a_loss_is_best_where_it_is_small() -> None:
+def test_a_smaller_loss_is_better() -> None:
     records = [record(t, p, v, metric="val_loss", score=-v) for t, v in ((0, 0.7), (1, 0.4)) for p in (0, 1)]
     table, _ = rank_trials(records)
     assert list(table["trial"]) == [1, 0]
     assert table["mean"].iloc[0] == 0.4
 
 
-def test_no_good_trial_is_an_error() -> None:
+def test_it_is_an_error_if_no_trial_succeeded() -> None:
     with pytest.raises(InputError, match="no trial trained well") as caught:
         rank_trials([record(0, 0, None), record(0, 1, 0.5)])
     assert "lower train.lr" in caught.value.remedy
@@ -145,7 +145,7 @@ def test_no_good_trial_is_an_error() -> None:
 @pytest.mark.parametrize(
     "change", [{"value": "x"}, {"trial": 1.5}, {"settings": {"lr": 1}}, {"more": 1}, {"score": float("inf")}]
 )
-def test_a_record_that_no_trial_wrote_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+def test_a_damaged_record_of_a_trial_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     path = tmp_path / "trial.json"
     path.write_text(json.dumps(record(1, 0, 0.5)))
     assert read_record(path) == record(1, 0, 0.5)

@@ -1,4 +1,4 @@
-"""Model files: whole, self-contained, harmless; whatever else is given is refused by name."""
+"""Model files are complete, self-contained and harmless; other files are refused with a clear error."""
 
 import json
 import resource
@@ -40,7 +40,7 @@ def saved(path: Path, about: dict | None = None) -> nn.Module:
     return model.eval()
 
 
-EVERY = [(name, dims) for name in MODELS for dims in (1, 2, 3) if name != "DanQ" or dims == 1]  # it reads along a line
+EVERY = [(name, dims) for name in MODELS for dims in (1, 2, 3) if name != "DanQ" or dims == 1]  # one spatial dimension
 
 
 @pytest.mark.parametrize(("name", "spatial_dims"), EVERY)
@@ -67,7 +67,7 @@ def test_same_weights_give_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
 
 
-def test_file_is_safetensors_with_json_alone(tmp_path: Path) -> None:
+def test_a_model_file_is_plain_safetensors_with_json(tmp_path: Path) -> None:
     saved(tmp_path / "model.safetensors")
     content = (tmp_path / "model.safetensors").read_bytes()
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
@@ -110,7 +110,7 @@ def test_truncated_file(tmp_path: Path, size: int) -> None:
     assert "copy the file again" in error.remedy
 
 
-def test_bytes_that_are_no_safetensors(tmp_path: Path) -> None:
+def test_a_file_that_is_not_safetensors(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(b"\x80\x04pickle" * 100)
     assert "damaged model file" in refusal(path).message
@@ -122,21 +122,21 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("metadata", [None, {}, {"format": "pt"}, {"facts": "{}"}])
-def test_safetensors_of_others(tmp_path: Path, metadata: dict | None) -> None:
+def test_safetensors_from_other_programs(tmp_path: Path, metadata: dict | None) -> None:
     path = tmp_path / "model.safetensors"
     save_file({"weight": torch.zeros(2)}, path, metadata=metadata)
     assert "not a model file of biocnn" in refusal(path).message
 
 
 def rewritten(path: Path, weights: dict | None = None, **changes: str) -> Path:
-    """A model file with other metadata, or other weights."""
+    """Write a model file with other metadata, or other weights."""
     about = {key: json.dumps(value) for key, value in {"format": FORMAT, **meta()}.items()}
     saved(path)
     save_file(load_file(path) if weights is None else weights, path, metadata={**about, **changes})
     return path
 
 
-def test_other_format_version(tmp_path: Path) -> None:
+def test_another_format_version(tmp_path: Path) -> None:
     error = refusal(rewritten(tmp_path / "model.safetensors", format='"99"'))
     assert 'model format "99", but this biocnn reads 1' in error.message
     assert "train again" in error.remedy
@@ -183,7 +183,7 @@ def test_weights_of_another_type_or_not_finite(tmp_path: Path) -> None:
         ("DanQ", {"recurrent": 10**7}), ("Basset", {"hidden": 10**9}),
     ],
 )  # fmt: skip
-def test_no_more_memory_is_taken_than_the_file_holds(tmp_path: Path, name: str, settings: dict) -> None:
+def test_reading_takes_no_more_memory_than_the_file_holds(tmp_path: Path, name: str, settings: dict) -> None:
     dims = 2 if name in ("UNet", "FCN") else 1
     about, path = meta(name, dims), tmp_path / "model.safetensors"
     saved(path, about)
@@ -209,8 +209,8 @@ open("RAN", "w").close()
 
 
 @pytest.fixture
-def of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A model file with a network of a module in the working folder, which leaves a mark when it runs."""
+def untrusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write a model file with a network of a module in the working folder, which creates a file when it runs."""
     (tmp_path / "my_saved_net.py").write_text(OWN)
     about = {"model": {"name": "my_saved_net:Net", "width": 5}}
     weights = {"weight": torch.ones(2, 4, 5), "bias": torch.ones(2)}
@@ -222,26 +222,26 @@ def of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("trust", [(), ["other"], ["my_saved"], ["biocnn"], ["my_saved_net.Net"]])
-def test_a_strangers_module_is_not_run(of_another: Path, trust: list[str]) -> None:
+def test_an_untrusted_module_is_not_run(untrusted: Path, trust: list[str]) -> None:
     with pytest.raises(InputError, match="would run the module 'my_saved_net'") as caught:
-        load_model(of_another, trust)
+        load_model(untrusted, trust)
     assert "trust=['my_saved_net']), or --trust my_saved_net" in caught.value.remedy
-    assert read_metadata(of_another).experiment.model.name == "my_saved_net:Net"
+    assert read_metadata(untrusted).experiment.model.name == "my_saved_net:Net"
     assert not Path("RAN").exists()
     assert str(Path.cwd()) not in sys.path
 
 
-def test_a_module_that_is_trusted_is_found_in_the_working_folder(of_another: Path) -> None:
-    model, _ = load_model(of_another, ["my_saved_net"])
+def test_a_trusted_module_is_found_in_the_working_folder(untrusted: Path) -> None:
+    model, _ = load_model(untrusted, ["my_saved_net"])
     assert model(torch.ones(1, 4, 5)).tolist() == [[[21], [21]]]
     assert Path("RAN").exists()
 
 
-def test_networks_of_others_are_bounded_too(of_another: Path) -> None:
+def test_trusted_networks_are_limited_too(untrusted: Path) -> None:
     about = {"model": {"name": "my_saved_net:Net", "width": 10**8}}
-    save_file(load_file(of_another), of_another, metadata=dict(_metadata(of_another), experiment=json.dumps(about)))
+    save_file(load_file(untrusted), untrusted, metadata=dict(_metadata(untrusted), experiment=json.dumps(about)))
     with pytest.raises(InputError, match="more weights than the file holds"):
-        load_model(of_another, ["my_saved_net"])
+        load_model(untrusted, ["my_saved_net"])
 
 
 def _metadata(path: Path) -> dict[str, str]:
@@ -250,7 +250,7 @@ def _metadata(path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", ["biocnn.io.bed:Bed", "biocnn.losses.regions:dice", "biocnn.nowhere:Net", "UNt"])
-def test_nothing_but_networks_is_called(tmp_path: Path, name: str) -> None:
+def test_only_networks_are_called(tmp_path: Path, name: str) -> None:
     error = refusal(rewritten(tmp_path / "model.safetensors", experiment=json.dumps({"model": {"name": name}})))
     said = ("torch.nn.Module", "cannot be built", "not known")
     assert any(text in error.message for text in said), error.message
@@ -288,11 +288,11 @@ def test_every_field_is_checked(tmp_path: Path, key: str, change: object, said: 
 
 
 @pytest.mark.parametrize("text", ["[" * 10**5, "9" * 5000, '"' + "x" * 10**7 + '"', "{", "[]", "NaN"])
-def test_metadata_that_is_no_mapping_of_json(tmp_path: Path, text: str) -> None:
+def test_metadata_that_is_not_a_json_mapping(tmp_path: Path, text: str) -> None:
     refusal(rewritten(tmp_path / "model.safetensors", facts=text))
 
 
-def test_settings_of_objects_are_those_that_are_checked() -> None:
+def test_settings_of_objects_are_the_checked_ones() -> None:
     assert Postprocess().model_dump() == label_instances.__kwdefaults__
 
 
@@ -304,7 +304,7 @@ def test_settings_of_objects_are_those_that_are_checked() -> None:
         {"name": "DeepBind", "dropout": 2.0}, {"name": "UNet", "channels": [0, 4]}, {"name": "FCN", "dropout": -1.0},
     ],
 )  # fmt: skip
-def test_networks_that_cannot_be_made(section: dict) -> None:
+def test_networks_that_cannot_be_built(section: dict) -> None:
     about = meta(**section)
     with pytest.raises(InputError, match="model: ") as caught:
         build_model(choose("models", about["experiment"]["model"], "model"), Facts(**about["facts"]))
@@ -321,7 +321,7 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_versions_name_what_shapes_a_result() -> None:
+def test_versions_name_everything_that_affects_a_result() -> None:
     found = versions()
     assert {"biocnn", "torch", "numpy", "python", "commit"} <= found.keys()
     assert all(isinstance(value, str) and value for value in found.values())

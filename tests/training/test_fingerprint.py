@@ -1,4 +1,4 @@
-"""The fingerprint changes with whatever changes the bits of a training, and with nothing else."""
+"""The fingerprint changes with everything that changes the bits of a training, and with nothing else."""
 
 import shutil
 import sys
@@ -45,7 +45,7 @@ def mark(data: Dataset, about: Settings | None = None, seed: int = 1, model: nn.
     return fingerprint(about or settings(), data, seed, model or network(data), 1)
 
 
-def test_it_is_the_same_each_time_and_wherever_the_data_lie(data: Dataset, tmp_path: Path) -> None:
+def test_it_is_reproducible_and_independent_of_the_location_of_the_data(data: Dataset, tmp_path: Path) -> None:
     assert mark(data) == mark(data)
     assert len(mark(data)) == 12
     shutil.copytree(data.folder, tmp_path / "copy")
@@ -53,11 +53,11 @@ def test_it_is_the_same_each_time_and_wherever_the_data_lie(data: Dataset, tmp_p
 
 
 @pytest.mark.parametrize("free", [{"max_minutes": 5}, {"save_minutes": 0}, {"workers": 2}, {"seeds": [1, 2]}])
-def test_how_it_is_stopped_saved_and_loaded_does_not_count(free: dict, data: Dataset) -> None:
+def test_settings_for_stopping_saving_and_loading_do_not_count(free: dict, data: Dataset) -> None:
     assert mark(data, settings(**free)) == mark(data)
 
 
-def test_what_comes_after_does_not_count(data: Dataset) -> None:
+def test_later_steps_do_not_count(data: Dataset) -> None:
     assert mark(data, settings().model_copy(update={"explain": Explain(examples=9)})) == mark(data)
 
 
@@ -85,7 +85,7 @@ def test_one_label_counts(data: Dataset, tmp_path: Path) -> None:
 
 
 def test_the_users_own_code_counts(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Network, loss and augmentation, each in a file of its own."""
+    """Network, loss and augmentation, each in its own file."""
     monkeypatch.syspath_prepend(tmp_path)
     for name in ("fp_net", "fp_loss", "fp_change"):
         (tmp_path / f"{name}.py").write_text(OWN.format(factor=1))
@@ -103,14 +103,14 @@ def test_the_users_own_code_counts(data: Dataset, tmp_path: Path, monkeypatch: p
         del sys.modules[name]
 
 
-def test_what_the_users_code_imports_counts(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_imports_of_the_users_code_count(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     marks = []
     for factor in (1, 2):
         (tmp_path / "fp_helper.py").write_text(f"FACTOR = {factor}\n")
         (tmp_path / "fp_user.py").write_text("from fp_helper import FACTOR\n" + OWN.format(factor="FACTOR"))
-        code_digests._digest.cache_clear()  # as another process has it
+        code_digests._digest.cache_clear()  # as in another process
         import fp_user
 
         marks.append(mark(data, model=fp_user.Net(96, 1)))
@@ -119,8 +119,8 @@ def test_what_the_users_code_imports_counts(data: Dataset, tmp_path: Path, monke
         del sys.modules[name]
 
 
-def test_class_without_a_file_is_another_one_each_time(data: Dataset) -> None:
-    """One that was typed at a prompt may have been typed anew."""
+def test_a_class_without_a_file_is_new_each_time(data: Dataset) -> None:
+    """A class typed at a prompt may have been changed."""
     space: dict[str, Any] = {"__name__": "prompt"}
     exec(OWN.format(factor=1), space)
     assert mark(data, model=space["Net"](96, 1)) != mark(data, model=space["Net"](96, 1))

@@ -1,4 +1,4 @@
-"""Patches of images: around rare classes, as a montage shows them, and of volumes."""
+"""Patches of images: around rare classes, in the preview, and of volumes."""
 
 from copy import copy
 
@@ -21,7 +21,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture(scope="module")
 def rare(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """A class that covers .1% of the pixels, in half of the images."""
+    """Return a class that covers 0.1% of the pixels, in half of the images."""
     raw = images(8, size=(100, 120))
     masks = [np.zeros((100, 120), np.uint8) for _ in range(8)]
     for i in range(0, 8, 2):
@@ -42,7 +42,7 @@ def test_share_of_patches_with_a_rare_class_in_every_batch(rare: Dataset, share:
     assert (anywhere.get(index)[1] == 1).flatten(1).any(1).float().mean() < 0.08
 
 
-def test_patches_around_rare_classes_depend_on_seed_epoch_and_number_alone(rare: Dataset) -> None:
+def test_patches_around_rare_classes_depend_only_on_seed_epoch_and_number(rare: Dataset) -> None:
     check_independence(make(rare, np.arange(8), CPU, IMAGE_AUGMENT, [16, 16], foreground=0.5), 12)
     others = [make(rare, np.arange(8), CPU, (), [16, 16], foreground=0.5, workers=n) for n in (0, 1)]
     plans = [epoch(batches, seed=3, size=6, steps=3) for batches in others]
@@ -54,7 +54,7 @@ def test_patches_around_rare_classes_depend_on_seed_epoch_and_number_alone(rare:
     assert not np.array_equal(before, others[0].image)
 
 
-def test_patches_are_where_they_were_but_for_those_around_rare_classes(rare: Dataset) -> None:
+def test_only_patches_around_rare_classes_move(rare: Dataset) -> None:
     plain, some = (make(rare, np.arange(8), CPU, (), [16, 16], foreground=share) for share in (0.0, 0.25))
     for batches in (plain, some):
         epoch(batches, size=20, steps=2)
@@ -63,7 +63,7 @@ def test_patches_are_where_they_were_but_for_those_around_rare_classes(rare: Dat
     assert np.array_equal(plain.image[same], some.image[same])
 
 
-def test_preview_shows_patches_as_they_are_and_then_as_they_are_drawn(cells: Dataset) -> None:
+def test_the_preview_shows_patches_before_and_after_augmentation(cells: Dataset) -> None:
     x, y = preview(cells, IMAGE_AUGMENT, [16, 16], n=3, m=4)
     assert x.shape == (3, 5, 2, 16, 16)
     assert y.shape == (3, 5, 1, 16, 16)
@@ -79,7 +79,7 @@ def test_preview_shows_patches_as_they_are_and_then_as_they_are_drawn(cells: Dat
     np.testing.assert_array_equal(y.sum((2, 3, 4)), y[:, :1].sum((2, 3, 4)).repeat(5, 1))
 
 
-def test_volumes_lie_in_memory_as_convolutions_want_them(tmp_path) -> None:
+def test_volumes_have_the_memory_layout_that_convolutions_prefer(tmp_path) -> None:
     dataset = stored(volumes(6), tmp_path)
     batches = make(dataset, np.arange(6), CPU, chosen({"name": "flip"}, {"name": "affine", "tilt": 20.0}), [8, 16, 16])
     (index,) = epoch(batches, size=4, steps=1)
@@ -92,7 +92,7 @@ def test_volumes_lie_in_memory_as_convolutions_want_them(tmp_path) -> None:
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_boxes_and_vectors_are_batched_with_their_patches(workers: int, tmp_path) -> None:
-    """Boxes around the masks, cut from the same patches and moved with them; vectors of each image stay its own."""
+    """Boxes around the masks are cut from the same patches and moved with them; vectors stay with their image."""
     dataset = stored(volumes(6), tmp_path)
     rows, size = np.arange(6), [8, 16, 16]
     (tmp_path / "boxes").mkdir()
@@ -122,7 +122,7 @@ def test_boxes_and_vectors_are_batched_with_their_patches(workers: int, tmp_path
 
 
 def volumes(n: int) -> Raw:
-    """Bright boxes in dark volumes."""
+    """Return bright boxes in dark volumes."""
     raw = images(n)
     rng = np.random.default_rng(2)
     masks = [np.zeros((12, 24, 28), np.uint8) for _ in range(n)]
@@ -134,7 +134,7 @@ def volumes(n: int) -> Raw:
     return raw
 
 
-def test_folds_of_images_never_part_a_group_and_patches_come_from_their_training_part(tmp_path) -> None:
+def test_folds_of_images_never_split_a_group_and_patches_come_from_the_training_split(tmp_path) -> None:
     stored(images(12), tmp_path, folds=3, val=None, test=None)
     tested = []
     for fold in range(3):

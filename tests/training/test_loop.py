@@ -1,4 +1,4 @@
-"""The training loop: same seed, same bits; the best epoch is kept; it stops when it should; it learns."""
+"""The training loop: the same seed gives the same bits, the best epoch is kept, it stops when it should, it learns."""
 
 import math
 import signal
@@ -76,7 +76,7 @@ def test_learns_to_segment_bright_discs(cells: Dataset) -> None:
 
 
 class Scripted(nn.Module):
-    """Predicts worse and better as told: its only weight counts the epochs of validation."""
+    """Predicts worse or better according to a script: its only weight counts the epochs of validation."""
 
     def __init__(self, quality: list[float]) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class Scripted(nn.Module):
 
 
 class Truth:
-    """Batches of which half are positive; validation loss falls with the predicted value's nearness to zero."""
+    """Batches, one half of them positives; the validation loss falls as predicted values approach zero."""
 
     def __init__(self) -> None:
         self.x, self.y = torch.zeros(8, 4, 5), torch.tensor([[0.0], [1.0]] * 4)
@@ -110,7 +110,7 @@ class Truth:
 
 
 def scripted(quality: list[float], task: str = "instances", **settings):
-    """Train on the script; a task that is judged by the validation loss, which grows with |quality|."""
+    """Train on the script; the task is judged by the validation loss, which grows with |quality|."""
     model, lines = Scripted(quality), []
 
     def loss(logits, y):
@@ -129,20 +129,20 @@ def test_best_epoch_is_kept_not_the_last() -> None:
     assert [line.endswith("*best") for line in lines] == [True, True, False, False]
 
 
-def test_first_of_equal_epochs_is_kept() -> None:
+def test_the_first_of_equal_epochs_is_kept() -> None:
     assert scripted([2, 1, 1, 1])[1]["best"].tolist() == [0, 1, 0, 0]
 
 
-def test_of_equally_good_epochs_the_one_with_the_lowest_loss_is_kept() -> None:
-    """The correlation with constant predictions is undefined in every epoch; patience counts alike."""
+def test_the_lowest_loss_decides_between_equally_good_epochs() -> None:
+    """The correlation with constant predictions is undefined in every epoch; patience counts as usual."""
     model, history, _ = scripted([3, 2, 1, 1, 2, 0], task="regression", patience=2)
     assert history["best"].tolist() == [0, 0, 1, 0, 0]
     assert model.epoch.item() == 3
 
 
 @pytest.mark.parametrize("stop", [1, 2, 3, 4])
-def test_who_goes_on_decides_ties_alike(stop: int, tmp_path: Path) -> None:
-    """The state knows all that the best epoch so far is judged by."""
+def test_a_resumed_training_decides_ties_in_the_same_way(stop: int, tmp_path: Path) -> None:
+    """The state holds everything by which the best epoch so far is judged."""
     quality, settings = [3, 2, 1, 1, 2, 0], Train(epochs=6, patience=2)
 
     def ask_to_stop(line: str) -> None:
@@ -167,8 +167,8 @@ def test_who_goes_on_decides_ties_alike(stop: int, tmp_path: Path) -> None:
     assert model.epoch.item() == 3
 
 
-def test_an_early_perfect_ranking_does_not_keep_an_unsure_network(tmp_path: Path) -> None:
-    """Sites with a motif that is easy to see, and few examples to validate on: the AUPRC is 1 from the first epochs."""
+def test_an_early_perfect_ranking_does_not_keep_an_unconfident_network(tmp_path: Path) -> None:
+    """With an easy motif and few validation examples, the AUPRC is 1 from the first epochs."""
     dataset = stored(sequences(600, window=40), tmp_path)
     _, history, _ = trained(dataset, epochs=12, batch_size=32, lr=1e-2)
     perfect = history[history["val_auprc"] == history["val_auprc"].max()]
@@ -185,13 +185,13 @@ def test_patience_counts_epochs_without_a_better_one() -> None:
     assert len(scripted([3, 1, 2, 0.5, 2, 0.1], patience=2)[1]) == 6
 
 
-def test_max_minutes_ends_after_a_whole_epoch() -> None:
+def test_max_minutes_ends_training_after_a_complete_epoch() -> None:
     _, history, lines = scripted([3, 2, 1], max_minutes=1e-9)
     assert len(history) == 1
     assert "train.max_minutes" in lines[-1]
 
 
-def test_undefined_metric_in_every_epoch_is_no_crash() -> None:
+def test_an_undefined_metric_in_every_epoch_is_not_an_error() -> None:
     """The correlation with constant predictions is undefined; the first epoch is kept."""
     _, history, _ = scripted([1, 2], task="regression")
     assert history["val_pearson"].isna().all()
@@ -223,7 +223,7 @@ def test_divergence_names_step_and_rate(bound: Dataset, bad: float) -> None:
 
 
 class Explodes(torch.autograd.Function):
-    """Passes values on, and sends back a gradient without end."""
+    """Passes values on, and returns an infinite gradient."""
 
     @staticmethod
     def forward(ctx, x):
@@ -235,7 +235,7 @@ class Explodes(torch.autograd.Function):
 
 
 def test_infinite_gradient_of_a_finite_loss_leaves_finite_weights_on_disk(bound: Dataset, tmp_path: Path) -> None:
-    """It is noticed before the step; the state of the first epoch stays, and the next attempt ends in the same way."""
+    """It is noticed before the step; the state of the first epoch remains; the next attempt ends in the same way."""
     parts = [make(bound, bound.rows(part), CPU) for part in ("train", "val")]
     settings = Train(epochs=2, batch_size=16, steps_per_epoch=3, lr=0.5, schedule="constant")
     plain = bound.task.make_loss(None, "none", CPU)
@@ -275,7 +275,7 @@ def test_two_fresh_runs_give_the_same_file(cells: Dataset, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("name", "wrong"), [("bound", UNet), ("cells", DeepBind)])
-def test_network_for_another_kind_of_target_is_refused(name: str, wrong, request: pytest.FixtureRequest) -> None:
+def test_a_network_for_another_kind_of_target_is_refused(name: str, wrong, request: pytest.FixtureRequest) -> None:
     dataset = request.getfixturevalue(name)
     facts = dataset.facts
     model = wrong(facts.spatial_dims, facts.in_channels, facts.out_channels, channels=4 if wrong is DeepBind else [4])
@@ -286,7 +286,7 @@ def test_network_for_another_kind_of_target_is_refused(name: str, wrong, request
 
 
 @pytest.mark.parametrize("name", REGISTRY["tasks"])
-def test_every_task_has_a_default_loss_and_refuses_those_of_others(name: str) -> None:
+def test_every_task_has_a_default_loss_and_refuses_losses_of_other_tasks(name: str) -> None:
     task = task_of(name)
     task.make_loss(None, "none", CPU)
     other = next(loss for loss in REGISTRY["losses"] if loss not in task.losses)
@@ -305,14 +305,14 @@ def test_balanced_weights_give_every_class_the_same_total() -> None:
     assert torch.isfinite(task_of("classes", class_shares=[1.0, 0.0, 0.0]).class_weights()).all()
 
 
-def test_balanced_loss_weighs_positives_as_torch_does() -> None:
+def test_balanced_loss_weights_positives_as_torch_does() -> None:
     logits, y = torch.randn(6, 1), torch.tensor([[1.0], [0], [0], [0], [0], [0]])
     loss = task_of("binary", positives=[0.25]).make_loss(None, "balanced", CPU)
     wanted = nn.BCEWithLogitsLoss(pos_weight=torch.tensor([3.0]))(logits, y)
     torch.testing.assert_close(loss(logits, y), wanted)
 
 
-def test_regression_has_no_classes_to_weigh() -> None:
+def test_regression_has_no_classes_to_weight() -> None:
     with pytest.raises(InputError, match=r"train\.class_weights: balanced, but regression has no classes"):
         task_of("regression").make_loss(None, "balanced", CPU)
 
@@ -323,14 +323,14 @@ def test_bfloat16_learns_too(cells: Dataset) -> None:
 
 
 def test_any_seed_can_be_used(bound: Dataset) -> None:
-    """Those made of dates, say, are long."""
+    """Seeds made from dates, for example, are long."""
     one, _, _ = trained(bound, seed=20240131235959, epochs=1, batch_size=16, steps_per_epoch=2)
     other, _, _ = trained(bound, seed=20240131235959, epochs=1, batch_size=16, steps_per_epoch=2)
     assert same_weights(one, other)
 
 
 def test_the_other_strand_of_rna_is_not_trained_on(tmp_path: Path) -> None:
-    """The data may say only once they are read that they are RNA, and a trial may draw both strands."""
+    """Only reading the data may show that they are RNA, and a trial may draw both strands."""
     raw = sequences(40)
     raw.facts = raw.facts.model_copy(update={"alphabet": "ACGU"})
     dataset = stored(raw, tmp_path)

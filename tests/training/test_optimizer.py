@@ -1,4 +1,4 @@
-"""The optimiser's steps: torch's, told apart by what decays; moments that can be stored; rates that rise and fall."""
+"""The optimizer: steps are those of torch, only weights decay, moments can be stored, learning rates rise and fall."""
 
 import copy
 
@@ -56,14 +56,14 @@ def test_gradients_are_clipped_as_torch_clips_them(scale: float) -> None:
     assert clipped <= CLIP * 1.0001
 
 
-def test_weights_without_a_gradient_are_left_out() -> None:
+def test_weights_without_a_gradient_are_skipped() -> None:
     used, unused = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))
     used.grad = torch.full((3,), 2.0)
     assert clip_gradients([unused, used]).item() == pytest.approx(12**0.5)
 
 
 def test_steps_are_those_of_plain_adamw() -> None:
-    """Fused, and weights in channels_last: the same as torch's loop over parameters in the usual layout."""
+    """Fused steps of channels_last weights equal torch's loop over parameters in the usual layout."""
     model, other = unet(), copy.deepcopy(unet()).to(memory_format=torch.contiguous_format)
     parameters = list(other.parameters())
     groups = [
@@ -85,13 +85,13 @@ def test_steps_are_those_of_plain_adamw() -> None:
 
 
 def stored_moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """As a file gives them back: in the usual layout."""
+    """Return the moments as read from a file: in the usual layout."""
     return {
         key: value.clone(memory_format=torch.contiguous_format) for key, value in optimizer_tensors(optimizer).items()
     }
 
 
-def test_restored_moments_have_values_and_layout_of_the_first() -> None:
+def test_restored_moments_have_the_original_values_and_layout() -> None:
     model, other = unet(), unet()
     optimizer, again = (make_optimizer(list(one.parameters()), 0.1) for one in (model, other))
     for _ in range(2):
@@ -104,7 +104,7 @@ def test_restored_moments_have_values_and_layout_of_the_first() -> None:
         for key, value in optimizer.state[p].items():
             assert value.equal(again.state[q][key])
             assert value.stride() == again.state[q][key].stride(), key
-    assert any(not p.is_contiguous() for p in model.parameters()), "some are channels_last, or this tests nothing"
+    assert any(not p.is_contiguous() for p in model.parameters()), "without any channels_last weight this tests nothing"
     for one, o in ((model, optimizer), (other, again)):
         backward(one)
         o.step()
@@ -112,7 +112,7 @@ def test_restored_moments_have_values_and_layout_of_the_first() -> None:
 
 
 def test_norms_and_biases_do_not_decay(cells: Dataset) -> None:
-    """With a gradient of zero nothing but the decay changes weights."""
+    """With a gradient of zero, only the decay changes weights."""
     model = network(cells)
     before = copy.deepcopy(model.state_dict())
     parts = [make(cells, cells.rows(part), CPU) for part in ("train", "val")]
@@ -125,7 +125,7 @@ def test_norms_and_biases_do_not_decay(cells: Dataset) -> None:
 
 @pytest.mark.parametrize("total", [1, 2, 10, 1000])
 @pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "constant"])
-def test_rates_rise_and_fall(schedule: str, total: int) -> None:
+def test_learning_rates_rise_and_fall(schedule: str, total: int) -> None:
     factors = np.array([lr_factor(schedule, step, total) for step in range(total + 1)])
     assert ((factors > 0) & (factors <= 1.001)).all()
     top = int(factors.argmax())

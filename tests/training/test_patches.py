@@ -1,4 +1,4 @@
-"""Patches cut by other processes are those this one would cut, and one that dies is named."""
+"""Patches cut by other processes equal those of this process, and a process that dies is reported."""
 
 import multiprocessing
 import os
@@ -28,7 +28,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 def places(number: int, seed: int = 1) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Batches of three patches anywhere."""
+    """Return batches of three patches anywhere."""
     random = np.random.default_rng(seed)
     return [(random.integers(0, 12, 3), random.random((3, 4))) for _ in range(number)]
 
@@ -38,7 +38,7 @@ def slow(cells: Dataset, **more: Any) -> "Slow":
 
 
 class Slow(Cutter):
-    """Cuts a while, or breaks as told."""
+    """Cuts slowly, or fails on request."""
 
     def __init__(self, *arguments: Any, seconds: float = 0.0, error: Exception | None = None) -> None:
         super().__init__(*arguments)
@@ -56,7 +56,7 @@ def equal(one, other) -> bool:
 
 
 def test_workers_give_the_same_patches_in_the_same_order(cells: Dataset) -> None:
-    """Also the second time, for they stay, and after a time that was ended early."""
+    """Also in the second epoch, with the same workers, and after an epoch that was ended early."""
     alone, helped = (
         PatchLoader(Cutter(cells.x, cells.y, cells.task.target, [16, 16]), workers, False) for workers in (0, 2)
     )
@@ -80,8 +80,8 @@ def workers() -> list[Any]:
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.3])
-def test_killed_worker_is_named_with_the_remedy(seconds: float, cells: Dataset) -> None:
-    """While its batches wait to be fetched, and while it cuts one."""
+def test_a_killed_worker_is_reported_with_a_remedy(seconds: float, cells: Dataset) -> None:
+    """It is killed while its batches wait to be fetched, and while it cuts one."""
     before = workers()
     loader = PatchLoader(slow(cells, seconds=seconds), 1, False)
     batches = loader.load(places(100))
@@ -94,7 +94,7 @@ def test_killed_worker_is_named_with_the_remedy(seconds: float, cells: Dataset) 
 
 
 def test_requests_to_stop_do_not_end_workers(cells: Dataset) -> None:
-    """Ctrl-C and schedulers reach all processes, but a step under way needs its batch."""
+    """Ctrl-C and schedulers signal all processes, but the current step needs its batch."""
     before = workers()
     batches = PatchLoader(slow(cells, seconds=0.1), 1, False).load(places(8))
     next(batches)
@@ -105,14 +105,14 @@ def test_requests_to_stop_do_not_end_workers(cells: Dataset) -> None:
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_error_in_a_worker_is_what_it_would_be_here(number: int, cells: Dataset) -> None:
+def test_an_error_in_a_worker_is_the_same_as_in_the_main_process(number: int, cells: Dataset) -> None:
     loader = PatchLoader(slow(cells, error=ValueError("this image is odd")), number, False)
     with pytest.raises(ValueError, match="this image is odd"):
         list(loader.load(places(2)))
 
 
-def test_what_cannot_be_handed_over_is_named(cells: Dataset) -> None:
-    """As torch puts it where memory to share is short."""
+def test_a_failed_transfer_is_reported(cells: Dataset) -> None:
+    """With torch's message when shared memory runs out."""
     loader = PatchLoader(slow(cells, error=RuntimeError("unable to allocate shared memory(shm)")), 1, False)
     with pytest.raises(InputError, match=r"images failed: RuntimeError: unable to allocate shared memory") as caught:
         list(loader.load(places(2)))
@@ -120,7 +120,7 @@ def test_what_cannot_be_handed_over_is_named(cells: Dataset) -> None:
 
 
 def test_training_does_not_depend_on_workers(cells: Dataset) -> None:
-    """Weights and history; the files differ in the settings that they hold, which name the workers."""
+    """Weights and history are equal; the files differ in their settings, which name the workers."""
     unet = {"name": "UNet", "channels": [4, 8], "dropout": 0.1}
     augment = [{"name": "flip"}, {"name": "noise", "sd": 0.1}]
     found = []

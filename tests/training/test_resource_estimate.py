@@ -1,4 +1,4 @@
-"""What a training says before it runs long, and what it says where memory is short; held against what happens."""
+"""Estimates of time and memory before a long training, compared with actual use, and errors if memory runs out."""
 
 import resource
 from pathlib import Path
@@ -21,7 +21,7 @@ from biocnn.training.state import copy_weights
 GPU = torch.device("cuda")
 
 
-def test_time_is_told() -> None:
+def test_time_is_estimated() -> None:
     assert forecast(0.0123, 1000, 1000, Train(), CPU) == ["12.3 ms per step: about 12 seconds left, plus validation"]
     assert forecast(2.0, 600, 600, Train(), CPU)[0].startswith("2 s per step: about 20.0 minutes")
 
@@ -34,8 +34,8 @@ def test_a_day_on_a_cpu_warns() -> None:
     assert len(forecast(1.0, int(2.5 * DAY), int(2.5 * DAY), Train(), GPU)) == 1
 
 
-def test_minutes_that_are_too_few_name_the_epochs_that_fit() -> None:
-    """100 epochs take 200 minutes: half of them fit into 100."""
+def test_too_few_minutes_name_the_epochs_that_fit() -> None:
+    """100 epochs take 200 minutes, so half of them fit into 100."""
     lines = forecast(1.2, 10_000, 10_000, Train(epochs=100, max_minutes=100), CPU)
     assert lines[1].startswith(
         "warning: train.max_minutes (100) will end the training before the learning rate has fallen"
@@ -43,7 +43,7 @@ def test_minutes_that_are_too_few_name_the_epochs_that_fit() -> None:
     assert lines[1].endswith("set train.epochs: 50")
     assert len(forecast(1.2, 10_000, 10_000, Train(epochs=100, max_minutes=201), CPU)) == 1
     late = forecast(1.2, 5_000, 10_000, Train(epochs=100, max_minutes=50), CPU)
-    assert late[1].endswith("set train.epochs: 25"), "of all steps, wherever it goes on from"
+    assert late[1].endswith("set train.epochs: 25"), "of all steps, wherever it resumes"
     assert forecast(1e9, 10_000, 10_000, Train(max_minutes=1), CPU)[1].endswith("train.epochs: 1")
 
 
@@ -56,7 +56,7 @@ def test_durations_in_words(seconds: float, words: str) -> None:
 
 
 def growth(sender) -> None:
-    """What a child does: train a U-Net of 467 thousand weights for two steps; bytes foretold, and bytes grown by."""
+    """Train a U-Net of 467,000 weights for two steps in a child process; return estimated and actual bytes."""
     torch.set_num_threads(1)
     torch.manual_seed(1)
     model = UNet(2, 1, 1, channels=[32, 64, 128]).to(memory_format=torch.channels_last)
@@ -72,7 +72,7 @@ def growth(sender) -> None:
     sender.send((foretold, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before))
 
 
-def test_memory_foretold_is_about_what_is_used() -> None:
+def test_estimated_memory_is_about_the_memory_used() -> None:
     receiver, sender = SERVER.Pipe(duplex=False)
     child = SERVER.Process(target=growth, args=(sender,))
     child.start()
@@ -82,8 +82,8 @@ def test_memory_foretold_is_about_what_is_used() -> None:
     assert 0.5 < grown / foretold < 2.2
 
 
-def test_weights_in_other_numbers_are_counted_once() -> None:
-    """In bfloat16, activations need half of the memory, and copies of weights do not grow with the batch."""
+def test_copies_of_weights_in_another_precision_are_counted_once() -> None:
+    """In bfloat16, activations need half the memory, and copies of weights do not grow with the batch."""
     model, x = UNet(2, 1, 1, channels=[16, 256]), torch.rand(2, 1, 16, 16)
     y = torch.zeros(2, 1, 16, 16, dtype=torch.uint8)
     exact, quick = (
@@ -93,7 +93,7 @@ def test_weights_in_other_numbers_are_counted_once() -> None:
     assert (quick[1] - quick[0]) < 0.7 * (exact[1] - exact[0])
 
 
-def test_measuring_leaves_the_network_as_it_was() -> None:
+def test_measuring_does_not_change_the_network() -> None:
     model = UNet(2, 1, 1, channels=[4, 8])
     before = copy_weights(model)
     memory_bytes(model, dice_bce, torch.rand(2, 1, 16, 16), torch.zeros(2, 1, 16, 16), 8, autocast("bfloat16", CPU))
@@ -102,7 +102,7 @@ def test_measuring_leaves_the_network_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("kind", ["sequence", "image"])
-def test_the_log_says_what_is_about_to_be_done(kind: str, tmp_path: Path) -> None:
+def test_the_log_states_the_plan(kind: str, tmp_path: Path) -> None:
     dataset = stored(sequences(400, window=40) if kind == "sequence" else images(12), tmp_path)
     model = {"name": "DeepBind"} if kind == "sequence" else {"name": "UNet", "channels": [4, 8]}
     train = Train(epochs=3, batch_size=4, steps_per_epoch=8, threads=1, precision="float32")
@@ -118,12 +118,12 @@ def test_the_log_says_what_is_about_to_be_done(kind: str, tmp_path: Path) -> Non
     assert lines[1].endswith(" GB of memory")
     assert lines[2] == "3 epochs of 8 steps of 4 examples"
     told = [i for i, line in enumerate(lines) if " per step: about " in line]
-    assert len(told) == 1, "once, after 20 steps: in the third epoch of eight"
+    assert len(told) == 1, "once, after 20 steps, in the third of eight epochs"
     assert lines[told[0] - 1].startswith("epoch   2/3")
 
 
 class Limit:
-    """Leaves a process so many MB more than it has."""
+    """Limits a process to this many MB more than it has."""
 
     def __init__(self, megabytes: int) -> None:
         self.megabytes = megabytes
@@ -141,7 +141,7 @@ class Limit:
         ({"batch_size": 1, "patch": [2048, 2048]}, "set train.patch: [1024, 1024], use narrower model.channels"),
     ],
 )
-def test_short_memory_names_what_to_lower(settings: dict, remedy: str, tmp_path: Path) -> None:
+def test_out_of_memory_names_the_settings_to_lower(settings: dict, remedy: str, tmp_path: Path) -> None:
     run = Run(tmp_path, "images", "short", precision="float32", **settings)
     process = run.start(before=Limit(300))
     process.join()
@@ -151,7 +151,7 @@ def test_short_memory_names_what_to_lower(settings: dict, remedy: str, tmp_path:
     assert "Traceback" not in run.log()
 
 
-def test_other_errors_are_left_alone() -> None:
+def test_other_errors_are_not_changed() -> None:
     with pytest.raises(RuntimeError, match="no memory is meant"), memory_errors(Train()):
         raise RuntimeError("no memory is meant")
     with (

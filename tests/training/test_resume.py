@@ -1,4 +1,4 @@
-"""A training that is killed, or asked to stop, goes on to the same bits as one that was left alone."""
+"""A training that is killed or asked to stop resumes and ends with the same bits as an uninterrupted one."""
 
 import hashlib
 import os
@@ -19,7 +19,7 @@ from biocnn.training.state import STOP, StateFolder, clear
 
 @pytest.fixture(scope="module", params=SETTINGS)
 def alone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
-    """A folder with a data set, the kind of it, and the hash of a model whose training was left alone."""
+    """Return a folder with a data set, its kind, and the hash of the model of an uninterrupted training."""
     folder = tmp_path_factory.mktemp(request.param)
     return folder, request.param, Run(folder, request.param, "whole").finish()
 
@@ -31,21 +31,21 @@ def test_ten_kills_at_any_moment_change_no_bit(alone: tuple[Path, str, str]) -> 
     while kills < 10:
         before = run.states()[-1:]
         process = run.start()
-        # Some die before they have begun, others while they train, or while they save, which happens after each step.
+        # Some die before they start, others while they train or save, which happens after each step.
         if kills % 3:
             until(lambda: run.states()[-1:] != before, process)  # noqa: B023
         time.sleep(moment.uniform(0, 0.1))
-        assert process.is_alive(), "too short a training for ten kills"
+        assert process.is_alive(), "the training is too short for ten kills"
         os.kill(process.pid, signal.SIGKILL)
         process.join()
         kills += 1
         assert all(map(whole, run.states()))
     assert run.finish() == wanted
     assert run.log().count("resuming from step") >= 3
-    assert run.states() == [], "states are removed once the model is saved"
+    assert run.states() == [], "states must be removed once the model is saved"
 
 
-def test_asked_to_stop_it_saves_and_exits_with_75(alone: tuple[Path, str, str]) -> None:
+def test_on_request_it_stops_saves_and_exits_with_75(alone: tuple[Path, str, str]) -> None:
     folder, kind, wanted = alone
     run = Run(folder, kind, "asked")
     for number, states in ((signal.SIGTERM, 5), (signal.SIGINT, 11)):
@@ -61,7 +61,7 @@ def test_asked_to_stop_it_saves_and_exits_with_75(alone: tuple[Path, str, str]) 
     assert run.log().count("resuming from step") == 2
 
 
-def test_asked_to_stop_without_a_folder_for_states_it_says_that_nothing_was_saved(
+def test_if_stopped_without_a_folder_for_states_it_says_that_nothing_was_saved(
     alone: tuple[Path, str, str],
 ) -> None:
     folder, kind, _ = alone
@@ -75,7 +75,7 @@ def test_asked_to_stop_without_a_folder_for_states_it_says_that_nothing_was_save
     assert not run.model.exists()
 
 
-def test_stop_file_ends_it_with_the_best_model(alone: tuple[Path, str, str]) -> None:
+def test_a_stop_file_ends_it_with_the_best_model(alone: tuple[Path, str, str]) -> None:
     folder, kind, _ = alone
     run = Run(folder, kind, "stopped", epochs=1000)
     process = run.start()
@@ -84,23 +84,23 @@ def test_stop_file_ends_it_with_the_best_model(alone: tuple[Path, str, str]) -> 
     process.join(60)
     assert process.exitcode == 0, run.log()
     assert f"stopped: {run.state / STOP} exists" in run.log()
-    assert not run.state.exists(), "so that the next training is not stopped"
+    assert not run.state.exists(), "the next training must not be stopped"
     assert 1 <= read_metadata(run.model).best_epoch["epoch"] < 1000
 
 
 def remove(run: Run) -> None:
-    """As Snakemake does with what a job was to write when it was killed, before it starts the job again."""
+    """Remove outputs, as Snakemake does with those of a killed job before it starts the job again."""
     for path in (run.model, run.folder / "history.tsv"):
         path.unlink(missing_ok=True)
 
 
-def test_who_comes_while_it_is_trained_waits_and_trains_nothing(alone: tuple[Path, str, str]) -> None:
-    """Snakemake was killed; what it had started goes on, and the next Snakemake starts the same again."""
+def test_a_second_process_waits_and_does_not_train(alone: tuple[Path, str, str]) -> None:
+    """Snakemake was killed; its job continues, and the next Snakemake starts the same job again."""
     folder, kind, wanted = alone
     run = Run(folder, kind, "twice")
     orphan = run.start()
     until(lambda: run.states(), orphan)
-    os.kill(orphan.pid, signal.SIGSTOP)  # so that it is not done first
+    os.kill(orphan.pid, signal.SIGSTOP)  # so that it does not finish first
     remove(run)
     process = run.start()
     until(lambda: f"waiting for process {orphan.pid}" in run.log(), process)
@@ -122,7 +122,7 @@ def test_a_finished_training_is_not_lost_with_its_files(alone: tuple[Path, str, 
     assert run.finish() == wanted
     assert run.log().count("already trained with the same") == 1
     assert (run.folder / "history.tsv").read_bytes() == history
-    assert run.model.stat().st_mtime >= (folder / "now").stat().st_mtime, "newer than what it was made from"
+    assert run.model.stat().st_mtime >= (folder / "now").stat().st_mtime, "must be newer than its inputs"
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def dataset(alone: tuple[Path, str, str]) -> Dataset:
     return Dataset(alone[0] / "dataset")
 
 
-# Three epochs of five steps. States are saved by minutes (10), at ends of epochs, and when it is asked to stop.
+# Three epochs of five steps. States are saved every 10 minutes, at the end of each epoch, and on a request to stop.
 SHORT = {"epochs": 3, "batch_size": 16, "steps_per_epoch": 5}
 
 
@@ -151,10 +151,10 @@ def test_any_step_and_any_validation_can_be_interrupted(
 
 
 @pytest.mark.parametrize("harm", ["truncated", "one bit", "empty", "unreadable"])
-def test_damaged_state_is_noticed_and_the_one_before_it_used(
+def test_a_damaged_state_is_noticed_and_the_previous_one_used(
     harm: str, dataset: Dataset, uninterrupted, tmp_path: Path
 ) -> None:
-    stopped(dataset, tmp_path, (8, True), **SHORT)  # saved at the end of the first epoch, and after three more steps
+    stopped(dataset, tmp_path, (8, True), **SHORT)  # saved at the end of the first epoch and after three more steps
     first, last = sorted(tmp_path.glob("*/[0-9]*.state"))
     spoil(last, harm)
     model, _, lines = resumed(dataset, tmp_path, **SHORT)
@@ -164,7 +164,7 @@ def test_damaged_state_is_noticed_and_the_one_before_it_used(
     assert not first.exists()
 
 
-def test_without_a_whole_state_it_starts_anew(dataset: Dataset, uninterrupted, tmp_path: Path) -> None:
+def test_without_an_intact_state_it_starts_from_scratch(dataset: Dataset, uninterrupted, tmp_path: Path) -> None:
     stopped(dataset, tmp_path, (8, True), **SHORT)
     for path in tmp_path.glob("*/[0-9]*.state"):
         spoil(path, "truncated")
@@ -188,7 +188,7 @@ def spoil(path: Path, harm: str) -> None:
         path.mkdir()
 
 
-def test_state_of_another_fingerprint_is_left_alone(dataset: Dataset, uninterrupted, tmp_path: Path) -> None:
+def test_states_with_another_fingerprint_are_kept(dataset: Dataset, uninterrupted, tmp_path: Path) -> None:
     stopped(dataset, tmp_path, (8, True), **SHORT | {"lr": 0.1})
     states = sorted(tmp_path.glob("mark/*.state"))
     model, _, lines = resumed(dataset, tmp_path, "other", **SHORT)
@@ -199,8 +199,8 @@ def test_state_of_another_fingerprint_is_left_alone(dataset: Dataset, uninterrup
     assert sorted(tmp_path.rglob("*.state")) == states
 
 
-def test_patience_and_the_best_weights_survive(dataset: Dataset, tmp_path: Path) -> None:
-    """The first epoch, before the rate spoils the weights, stays the best; the interruption comes after it."""
+def test_patience_and_the_best_weights_survive_an_interruption(dataset: Dataset, tmp_path: Path) -> None:
+    """The first epoch, before the learning rate spoils the weights, stays the best; the interruption follows it."""
     settings = SHORT | {"epochs": 9, "patience": 3, "lr": 3e-5, "weight_decay": 0.0, "schedule": "constant"}
     wanted, history, lines = trained(dataset, **settings)
     best, last = history["best"].argmax() + 1, len(history)
@@ -229,7 +229,7 @@ def test_minutes_of_earlier_processes_count(dataset: Dataset, tmp_path: Path, mo
     assert 20 <= history["seconds"].sum() / 60 <= minutes < 30
 
 
-def test_what_another_process_has_taken_over_is_not_written(dataset: Dataset, tmp_path: Path) -> None:
+def test_nothing_is_written_after_another_process_took_over(dataset: Dataset, tmp_path: Path) -> None:
     def watch(number: int, learning: bool) -> None:
         if number == 7 and learning:
             (tmp_path / "lock").write_text('{"token": "another", "host": "elsewhere", "pid": 7}')
@@ -240,11 +240,11 @@ def test_what_another_process_has_taken_over_is_not_written(dataset: Dataset, tm
     ):
         trained(dataset, watch=watch, states=states, **SHORT)
     assert [path.name for path in tmp_path.glob("*/[0-9]*.state")] == ["00000001.state"]
-    assert (tmp_path / "lock").exists(), "the lock is another's"
+    assert (tmp_path / "lock").exists(), "the lock belongs to the other process"
 
 
-def test_stopped_twice_it_still_judges_its_last_steps(dataset: Dataset, tmp_path: Path) -> None:
-    """A file asks it to stop, and a signal comes while the steps until then are validated."""
+def test_it_validates_its_last_steps_even_if_stopped_twice(dataset: Dataset, tmp_path: Path) -> None:
+    """A file requests a stop, and a signal arrives during the validation that follows."""
 
     def watch(number: int, learning: bool) -> None:
         if learning and number == 3:
@@ -261,7 +261,7 @@ def test_stopped_twice_it_still_judges_its_last_steps(dataset: Dataset, tmp_path
     assert lines[-1] == f"stopped: {tmp_path / STOP} exists"
 
 
-def test_stopped_in_its_last_epoch_it_says_so(dataset: Dataset, tmp_path: Path) -> None:
+def test_it_says_so_if_stopped_in_its_last_epoch(dataset: Dataset, tmp_path: Path) -> None:
     def watch(number: int, learning: bool) -> None:
         if learning and number == 13:
             (tmp_path / STOP).touch()

@@ -1,4 +1,4 @@
-"""States of a training: written whole, checked when read, one kept in reserve, removed when nobody needs them."""
+"""Training states: written atomically, checked when read, one kept in reserve, removed when no longer needed."""
 
 import hashlib
 import os
@@ -28,7 +28,7 @@ def folder(root: Path, lines: list[str] | None = None, mark: str = "mark") -> St
     return StateFolder(root, mark, print if lines is None else lines.append)
 
 
-def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
+def test_round_trip(tmp_path: Path) -> None:
     with folder(tmp_path) as states:
         assert states.load() is None
         states.save(tensors(0.1), progress())
@@ -49,8 +49,8 @@ def test_the_last_two_are_kept_and_the_newest_is_read(tmp_path: Path) -> None:
         assert states.load()[0]["a"].unique().tolist() == [11]
 
 
-def test_nothing_is_lost_where_the_disk_is_full(tmp_path: Path) -> None:
-    """The two before stay; what was half written is removed."""
+def test_nothing_is_lost_if_the_disk_is_full(tmp_path: Path) -> None:
+    """The two previous states remain; the incomplete one is removed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with folder(tmp_path) as states:
         for value in range(3):
@@ -77,7 +77,7 @@ def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
         assert states.load()[0]["a"].unique().tolist() == [1]
 
 
-def test_damaged_states_are_set_aside_until_the_end(tmp_path: Path) -> None:
+def test_damaged_states_are_kept_aside_until_the_end(tmp_path: Path) -> None:
     lines: list[str] = []
     with folder(tmp_path, lines) as states:
         for value in range(2):
@@ -99,12 +99,12 @@ def test_a_folder_that_cannot_be_opened_is_not_kept_locked(tmp_path: Path) -> No
     assert not (tmp_path / "lock").exists()
 
 
-def test_states_are_cleared_once_the_training_is_over(tmp_path: Path) -> None:
+def test_states_are_removed_once_the_training_is_finished(tmp_path: Path) -> None:
     with folder(tmp_path) as states:
         states.save(tensors(1), progress())
     (tmp_path / STOP).touch()
     clear(tmp_path)
-    assert (tmp_path / "mark/00000001.state").exists(), "it is not over"
+    assert (tmp_path / "mark/00000001.state").exists(), "it is not finished"
     assert not (tmp_path / STOP).exists()
     with folder(tmp_path, mark="other") as states:
         states.save(tensors(1), progress("all epochs are done"))
@@ -113,7 +113,7 @@ def test_states_are_cleared_once_the_training_is_over(tmp_path: Path) -> None:
     clear(tmp_path / "never made")
 
 
-def test_that_it_is_over_is_known_after_a_kill_at_the_end(tmp_path: Path) -> None:
+def test_a_training_killed_at_its_end_counts_as_finished(tmp_path: Path) -> None:
     with folder(tmp_path) as states:
         states.save(tensors(1), progress("all epochs are done"))
     (tmp_path / "mark" / OVER).unlink()  # as if killed between the state and the mark
@@ -124,7 +124,7 @@ def test_that_it_is_over_is_known_after_a_kill_at_the_end(tmp_path: Path) -> Non
 
 
 def finished(root: Path, mark: str, content: str = "whole") -> tuple[Path, Path]:
-    """A training that is over, and the files that it has written."""
+    """Return a finished training and the files that it wrote."""
     files = root / "model", root / "table"
     with folder(root / "state", mark=mark) as states:
         states.save(tensors(1), progress("all epochs are done"))
@@ -139,10 +139,10 @@ def put_back(root: Path, files: tuple[Path, Path], mark: str = "mark") -> bool:
         return states.put_back(files)
 
 
-def test_what_a_finished_training_wrote_can_be_put_back(tmp_path: Path) -> None:
+def test_outputs_of_a_finished_training_can_be_restored(tmp_path: Path) -> None:
     files = finished(tmp_path, "mark")
     assert not list(tmp_path.rglob("*.state"))
-    assert files[0].stat().st_nlink == 2, "it takes no room"
+    assert files[0].stat().st_nlink == 2, "it must take no space"
     os.utime(files[0], (1, 1))
     for path in files:
         path.unlink()
@@ -153,7 +153,7 @@ def test_what_a_finished_training_wrote_can_be_put_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", ["changed", "removed", "no mark"])
-def test_what_is_kept_is_put_back_only_if_it_is_whole(tmp_path: Path, harm: str) -> None:
+def test_kept_outputs_are_restored_only_if_intact(tmp_path: Path, harm: str) -> None:
     files = finished(tmp_path, "mark")
     for path in files:
         path.unlink()
@@ -166,7 +166,7 @@ def test_what_is_kept_is_put_back_only_if_it_is_whole(tmp_path: Path, harm: str)
     assert not any(path.exists() for path in files)
 
 
-def test_what_another_training_wrote_is_kept_no_longer(tmp_path: Path) -> None:
+def test_outputs_of_another_training_are_not_kept(tmp_path: Path) -> None:
     finished(tmp_path, "mark", "one")
     with folder(tmp_path / "state", mark="unfinished") as states:
         states.save(tensors(1), progress())
@@ -177,7 +177,7 @@ def test_what_another_training_wrote_is_kept_no_longer(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "state").iterdir()) == ["other", "unfinished"]
 
 
-def test_where_nothing_is_kept_nothing_is_left(tmp_path: Path) -> None:
+def test_nothing_remains_if_nothing_is_kept(tmp_path: Path) -> None:
     with folder(tmp_path / "state") as states:
         states.save(tensors(1), progress("stopped"))
         (tmp_path / "state" / STOP).touch()
@@ -185,7 +185,7 @@ def test_where_nothing_is_kept_nothing_is_left(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_packed_weights_and_moments_come_back(tmp_path: Path) -> None:
+def test_packed_weights_and_moments_are_restored(tmp_path: Path) -> None:
     dataset = stored(sequences(60), tmp_path)
     model, other = network(dataset, 1), network(dataset, 2)
     optimizers = [make_optimizer(list(one.parameters()), 0.1) for one in (model, other)]
@@ -210,7 +210,7 @@ def test_packed_weights_and_moments_come_back(tmp_path: Path) -> None:
     assert same_weights(model, other)
 
 
-def test_progress_starts_with_nothing_done() -> None:
+def test_progress_starts_at_zero() -> None:
     start = Progress("float32")
     assert (start.epoch, start.done, start.over, start.history) == (0, 0, "", [])
 
@@ -218,8 +218,8 @@ def test_progress_starts_with_nothing_done() -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"x" * 100, b"\xff" * 8 + b"{}", (10**9).to_bytes(8, "little") + b"{}", b"{" * 5000]
 )
-def test_a_state_that_is_no_state_is_set_aside(tmp_path: Path, content: bytes) -> None:
-    """Its digest may be right: anybody can make one."""
+def test_an_invalid_state_is_set_aside(tmp_path: Path, content: bytes) -> None:
+    """Its digest may be right: anybody can compute one."""
     lines: list[str] = []
     with folder(tmp_path, lines) as states:
         states.save(tensors(1), progress())

@@ -1,4 +1,4 @@
-"""What is learned of numbers does not depend on their unit, and all that is said of them is in it."""
+"""What is learned from numeric targets does not depend on their unit, and all results are in this unit."""
 
 from copy import deepcopy
 from pathlib import Path
@@ -35,14 +35,14 @@ UNITS = [(1.0, 0.0), (100.0, 1000.0), (0.001, -3.0)]
 
 
 def given(factor: float, shift: float, n: int = 240) -> Raw:
-    """One number or, beside it, another one of its own scale: how much each example has of the motif, and noise."""
+    """Return one target, the amount of the motif plus noise, or a second one with another scale as well."""
     raw = sequences(n, task="regression", outputs=("a", "b"))
     raw.y[:, 1] = factor * raw.y[:, 1] + shift
     return raw
 
 
 def after_training(dataset: Dataset, folder: Path, **train: object) -> tuple[Model, np.ndarray]:
-    """The model as loaded, and what it predicts of the test part."""
+    """Return the loaded model and its predictions for the test split."""
     deepbind = {"name": "DeepBind", "channels": 8, "kernel_size": 9, "strands": "both"}
     section = Train(**{"epochs": 12, "batch_size": 16, "lr": 1e-2, "threads": 1} | train)
     network, _, meta = train_run(experiment(deepbind, train=section), dataset, 1)
@@ -61,7 +61,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Dataset, np.
     return found
 
 
-def test_another_unit_changes_nothing_but_the_unit(trained: list[tuple[Dataset, np.ndarray]]) -> None:
+def test_another_unit_changes_only_the_unit(trained: list[tuple[Dataset, np.ndarray]]) -> None:
     plain = trained[0][1]
     for (factor, shift), (_, p) in zip(UNITS, trained, strict=True):
         np.testing.assert_allclose(p[:, 0], plain[:, 0], atol=2e-3)
@@ -69,7 +69,7 @@ def test_another_unit_changes_nothing_but_the_unit(trained: list[tuple[Dataset, 
 
 
 @pytest.mark.parametrize("which", range(len(UNITS)))
-def test_values_are_in_the_unit_that_they_were_given_in(which: int, trained: list[tuple[Dataset, np.ndarray]]) -> None:
+def test_values_are_in_the_unit_of_the_data(which: int, trained: list[tuple[Dataset, np.ndarray]]) -> None:
     dataset, p = trained[which]
     y = dataset.y.stacked(dataset.rows("test"))
     for k in range(2):
@@ -77,7 +77,7 @@ def test_values_are_in_the_unit_that_they_were_given_in(which: int, trained: lis
         assert metrics.mse(p[:, k], y[:, k]) < 0.5 * y[:, k].var()
 
 
-def test_the_unit_is_that_of_the_training_part(tmp_path: Path) -> None:
+def test_the_unit_comes_from_the_training_split(tmp_path: Path) -> None:
     dataset = stored(given(100, 1000, 60), tmp_path)
     model, _ = after_training(dataset, tmp_path, epochs=1)
     y = dataset.y.stacked(dataset.rows("train")).astype(float)
@@ -86,7 +86,7 @@ def test_the_unit_is_that_of_the_training_part(tmp_path: Path) -> None:
 
 
 def test_a_constant_has_a_unit_too() -> None:
-    """An inner fold of a calibration may have one, though data sets with one are refused."""
+    """An inner fold of a calibration may have constant targets, although data sets with them are refused."""
     y = np.array([[0.1, 1], [0.1, np.nan], [0.1, 3]], np.float32)
     unit = target_unit(y)
     assert unit == {"mean": pytest.approx([0.1, 2]), "sd": [1, 1]}
@@ -96,7 +96,7 @@ def test_a_constant_has_a_unit_too() -> None:
 
 
 class Own(nn.Module):
-    """A network that the package does not know."""
+    """A user's own network."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.sum(2)[:, :2]
@@ -110,7 +110,7 @@ class Bent(DeepBind):
         self.head.append(nn.Softplus())
 
 
-def test_a_network_says_it_itself_however_it_ends() -> None:
+def test_the_network_itself_returns_the_unit_whatever_its_head() -> None:
     torch.manual_seed(1)
     x = nn.functional.one_hot(torch.randint(4, (5, 30)), 4).float().movedim(1, 2)
     kinds = {"channels": 4, "kernel_size": 7, "strands": "both"}
@@ -127,7 +127,7 @@ def test_a_network_says_it_itself_however_it_ends() -> None:
 
 
 def slowly(network: nn.Module, codes: torch.Tensor) -> torch.Tensor:
-    """The change by every mutation, each of a sequence of its own."""
+    """Return the change by every mutation, computed one sequence at a time."""
     change = torch.zeros(len(codes), 4, codes.shape[1])
     with torch.no_grad():
         for base in range(4):
@@ -141,7 +141,7 @@ def slowly(network: nn.Module, codes: torch.Tensor) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Model, Dataset]:
-    """The same weights without and with a unit."""
+    """Return the same weights without and with a unit."""
     folder = tmp_path_factory.mktemp("two")
     dataset = stored(sequences(400, outputs=("a", "b"), task="regression"), folder)
     section = choose("models", {"name": "DeepBind", "channels": 4, "kernel_size": 7, "strands": "both"}, "model")
@@ -153,7 +153,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Model, Dataset
     return *models, dataset
 
 
-def test_every_way_of_asking_gives_the_same_unit(two: tuple[Model, Model, Dataset]) -> None:
+def test_every_way_of_prediction_gives_the_same_unit(two: tuple[Model, Model, Dataset]) -> None:
     plain, scaled, dataset = two
     sd, mean = np.array([100, 1e-6], np.float32), np.array([1000, 1e-6], np.float32)
     codes = [dataset.x[i][4:-4] for i in range(12)]
@@ -189,8 +189,8 @@ def test_explanations_are_in_the_unit(two: tuple[Model, Model, Dataset]) -> None
             torch.testing.assert_close(way(scaled, output) / sd, way(plain, output), atol=1e-4, rtol=1e-3)
 
 
-def test_what_is_found_does_not_depend_on_the_unit(two: tuple[Model, Model, Dataset], tmp_path: Path) -> None:
-    """Motifs, their sites and their order; in a small unit no kernel is without effect."""
+def test_motifs_do_not_depend_on_the_unit(two: tuple[Model, Model, Dataset], tmp_path: Path) -> None:
+    """Motifs, their sites and their order are equal; in a small unit every kernel has an effect."""
     plain, scaled, dataset = two
     small, found = deepcopy(plain), []
     rescale(small.network, [1e-7, 1e-7])

@@ -1,4 +1,4 @@
-"""Weights of another model are copied where they fit; frozen layers do not change; resuming is bit-identical."""
+"""Weights of another model are copied if they fit; frozen layers do not change; resuming is bit-identical."""
 
 import hashlib
 import signal
@@ -44,7 +44,7 @@ def section(path: Path | None, epochs: int = 0) -> dict[str, Any]:
     return Train(start_from=path, freeze_epochs=epochs)
 
 
-def test_the_same_network_is_taken_whole(tmp_path: Path) -> None:
+def test_all_weights_of_the_same_network_are_copied(tmp_path: Path) -> None:
     old, new, lines = unet(), unet(seed=6), []
     transfer = transfer_weights(new, section(saved(tmp_path / "m.safetensors", old)), lines.append)
     assert same_weights(old, new)
@@ -54,25 +54,25 @@ def test_the_same_network_is_taken_whole(tmp_path: Path) -> None:
     assert lines == [f"started from {tmp_path / 'm.safetensors'} (UNet): 13 of 13 layers, 100.0% of the weights"]
 
 
-def test_other_channels_and_classes_leave_the_first_and_the_last_layer_as_drawn(tmp_path: Path) -> None:
+def test_with_other_channels_and_classes_the_first_and_last_layers_stay_random(tmp_path: Path) -> None:
     old, new, lines = unet(), unet(3, 4, seed=6), []
     drawn = {key: value.clone() for key, value in new.state_dict().items()}
     transfer = transfer_weights(new, section(saved(tmp_path / "m.safetensors", old)), lines.append)
-    fresh = ("stem.0.", "head.")  # the norm of the first convolution, too, which has seen what another one gave
+    fresh = ("stem.0.", "head.")  # also the first norm: its statistics belong to another convolution
     for key, value in new.state_dict().items():
         assert torch.equal(value, drawn[key] if key.startswith(fresh) else old.state_dict()[key]), key
     assert transfer.record["fresh"] == ["stem.0", "head.conv"]
     assert lines[1] == "initialized at random, because they do not fit: stem.0, head.conv"
 
 
-def test_added_gates_are_drawn_and_the_rest_is_taken(tmp_path: Path) -> None:
+def test_added_gates_are_random_and_the_rest_is_copied(tmp_path: Path) -> None:
     new = unet(seed=6, attention=True, deep_supervision=True)
     transfer = transfer_weights(new, section(saved(tmp_path / "m.safetensors", unet())), print)
     assert {name.split(".")[0] for name in transfer.record["fresh"]} == {"up", "coarser_heads"}
     assert len(transfer.record["taken"]) == 13
 
 
-def test_what_shares_nothing_is_refused(tmp_path: Path) -> None:
+def test_a_network_without_common_layers_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path / "m.safetensors", DeepBind(1, 4, 1, channels=4, kernel_size=5))
     with pytest.raises(InputError, match=r"no layer of .*m\.safetensors \(DeepBind\) fits UNet"):
         transfer_weights(unet(), section(path), print)
@@ -83,7 +83,7 @@ def test_what_shares_nothing_is_refused(tmp_path: Path) -> None:
         transfer_weights(unet(), section(tmp_path / "other"), print)
 
 
-def test_a_network_that_names_no_encoder_is_not_held_still(tmp_path: Path) -> None:
+def test_a_network_without_an_encoder_cannot_be_frozen(tmp_path: Path) -> None:
     class Own(nn.Sequential):
         pass
 
@@ -94,13 +94,13 @@ def test_a_network_that_names_no_encoder_is_not_held_still(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("optional", [{}, {"norm": "group"}, {"residual": True, "down": "strided"}])
-def test_layers_that_are_held_do_not_move_and_the_others_do(tmp_path: Path, optional: dict[str, Any]) -> None:
+def test_frozen_layers_do_not_change_and_the_others_do(tmp_path: Path, optional: dict[str, Any]) -> None:
     new = unet(3, seed=6, **optional)
     transfer = transfer_weights(new, section(saved(tmp_path / "m.safetensors", unet(**optional)), 2), print)
     assert {name.split(".")[0] for name in transfer.held} == {"stem", "down"}
     assert not any(
         name in ("stem.0", "stem.body.0") for name in transfer.held
-    )  # initialized at random, so it has to learn
+    )  # initialized at random, so it must learn
     optimizer = torch.optim.AdamW(new.parameters(), lr=0.01)
     for epoch, changed in enumerate([True, False, True, False]):
         new.eval()
@@ -148,8 +148,8 @@ def test_an_interruption_before_or_after_the_thaw_changes_no_bit(cells: Dataset,
     assert all(weight.requires_grad for weight in model.parameters())
 
 
-def test_a_model_of_one_data_set_starts_that_of_another(tmp_path: Path) -> None:
-    """From a training's own file to the next one's, with more classes; the file says what it has of the first."""
+def test_a_model_of_one_data_set_can_initialize_that_of_another(tmp_path: Path) -> None:
+    """From the model file of one training to that of the next, with more classes; the file records what was copied."""
     given: dict[str, Any] = {"model": {"name": "UNet", **WIDTHS}, "data": "Images"}
     short = {"epochs": 2, "batch_size": 4, "steps_per_epoch": 2, "patch": [16, 16], "threads": 1}
     (tmp_path / "one").mkdir()
@@ -173,7 +173,7 @@ def test_a_model_of_one_data_set_starts_that_of_another(tmp_path: Path) -> None:
     assert any("initialized at random, because they do not fit: head.conv" in line for line in lines)
 
 
-def test_the_content_of_the_other_model_counts_for_states(tmp_path: Path) -> None:
+def test_states_depend_on_the_content_of_the_other_model(tmp_path: Path) -> None:
     data = stored(sequences(60), tmp_path)
 
     def mark() -> str:

@@ -1,4 +1,4 @@
-"""Validation: the loss and the metric over all examples, which of two epochs is better, and when precisions agree."""
+"""Validation: loss and metric over all examples, the better of two epochs, and when two precisions agree."""
 
 import math
 
@@ -40,7 +40,7 @@ def test_validation_is_the_loss_and_the_metric_over_all_examples(bound: Dataset)
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_goodness_is_undefined_only_below_everything(task: Task) -> None:
+def test_an_undefined_metric_is_worse_than_any_other(task: Task) -> None:
     key = task.monitored
     good, bad = (0.1, 0.9) if key == "val_loss" else (0.9, 0.1)
     rows = [{"val_loss": 0.5, key: value} for value in (good, bad, math.nan)]
@@ -50,7 +50,7 @@ def test_goodness_is_undefined_only_below_everything(task: Task) -> None:
 
 @pytest.mark.parametrize("task", [param for param in TASKS if param.values[0].monitor])
 @pytest.mark.parametrize("value", [1.0, math.nan])
-def test_of_equal_metrics_the_lower_loss_is_better(task: Task, value: float) -> None:
+def test_the_lower_loss_is_better_among_equal_metrics(task: Task, value: float) -> None:
     surer, less_sure, broken = ({"val_loss": loss, task.monitored: value} for loss in (0.014, 0.632, math.nan))
     assert validation_score(surer, task) > validation_score(less_sure, task) > validation_score(broken, task)
 
@@ -66,7 +66,7 @@ def test_validation_of_masks_is_the_mean_dice_of_images(cells: Dataset) -> None:
             losses.append(loss(model(x), y).item())
     assert row["val_dice"] == pytest.approx(np.mean(scores))
     assert row["val_loss"] == pytest.approx(np.mean(losses))
-    assert len(calls) == len(scores), "a request to stop is looked for after each image"
+    assert len(calls) == len(scores), "requests to stop must be checked after each image"
 
 
 def test_validation_changes_nothing(cells: Dataset) -> None:
@@ -85,7 +85,7 @@ def test_validation_changes_nothing(cells: Dataset) -> None:
         ("mask", 0.9, 0.9 - 1.1 * TOLERANCE, False),
         ("regression", math.nan, math.nan, True),
         ("regression", 0.5, math.nan, False),
-        ("instances", 10.0, 10 + 9 * TOLERANCE, True),  # of a loss above 1, a share of it counts
+        ("instances", 10.0, 10 + 9 * TOLERANCE, True),  # for a loss above 1 the tolerance is relative
         ("instances", 10.0, 10 + 11 * TOLERANCE, False),
         ("instances", 0.1, 0.1 + 0.9 * TOLERANCE, True),
         ("instances", 0.1, math.inf, False),
@@ -100,7 +100,7 @@ def test_precisions_agree_within_the_tolerance(task: str, exact: float, quick: f
     assert found["tolerance"] == TOLERANCE
 
 
-def test_an_epoch_in_one_line() -> None:
+def test_an_epoch_is_summarised_in_one_line() -> None:
     row = {"epoch": 3, "lr": 0.001, "train_loss": 0.5, "val_loss": 0.25, "val_dice": 0.875, "seconds": 1.25}
     wanted = "epoch   3/10  train_loss 0.5000  val_loss 0.2500  val_dice 0.8750  lr 1.0e-03  1.2 s  *best"
     assert describe(row, 10, True) == wanted

@@ -1,4 +1,4 @@
-"""What is stored is what was read; facts are measured on the training part; senseless splits are refused."""
+"""Stored data equal the data read; facts are measured on the training split; unusable splits are refused."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from biocnn.tasks.facts import Decision
 from biocnn.tasks.instance_targets import instance_targets
 
 
-def test_sequences_come_back(tmp_path: Path) -> None:
+def test_round_trip_of_sequences(tmp_path: Path) -> None:
     raw = sequences(30, outputs=("a", "b"), task="multilabel")
     found = stored(raw, tmp_path)
     assert list(found.examples["id"]) == list(raw.examples["id"])
@@ -28,7 +28,7 @@ def test_sequences_come_back(tmp_path: Path) -> None:
     assert found.labels is None
 
 
-def test_sequences_of_different_lengths_come_back(tmp_path: Path) -> None:
+def test_round_trip_of_sequences_of_different_lengths(tmp_path: Path) -> None:
     raw = sequences(lengths=range(20, 50))
     found = stored(raw, tmp_path)
     for i in range(30):
@@ -36,7 +36,7 @@ def test_sequences_of_different_lengths_come_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("task", ["mask", "classes"])
-def test_images_and_masks_come_back(tmp_path: Path, task: str) -> None:
+def test_round_trip_of_images_and_masks(tmp_path: Path, task: str) -> None:
     raw = images(8, task=task, channels=2, size=(20, 30))
     found = stored(raw, tmp_path)
     for i in range(8):
@@ -46,7 +46,7 @@ def test_images_and_masks_come_back(tmp_path: Path, task: str) -> None:
     assert found.y[0].dtype == np.uint8
 
 
-def test_labels_come_back_beside_the_maps_to_learn(tmp_path: Path) -> None:
+def test_labels_are_stored_beside_the_maps_to_learn(tmp_path: Path) -> None:
     raw = images(8, task="instances")
     found = stored(raw, tmp_path)
     for i in range(8):
@@ -54,7 +54,7 @@ def test_labels_come_back_beside_the_maps_to_learn(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found.y[i], instance_targets(raw.y(i)))
 
 
-def test_rows_and_counts_of_the_parts(tmp_path: Path) -> None:
+def test_rows_and_counts_of_the_splits(tmp_path: Path) -> None:
     found = stored(sequences(), tmp_path)
     rows = {part: found.rows(part) for part in ("train", "val", "test")}
     assert {part: len(r) for part, r in rows.items()} == dict(found.facts.n)
@@ -62,7 +62,7 @@ def test_rows_and_counts_of_the_parts(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.rows("val", "test"), np.sort(np.concatenate([rows["val"], rows["test"]])))
 
 
-def test_names_that_look_like_nothing_stay_names(tmp_path: Path) -> None:
+def test_names_that_look_like_missing_values_stay_names(tmp_path: Path) -> None:
     raw = sequences(9)
     raw.examples["id"] = ["NA", "nan", "null", "007", "1e5", "", "a\tb", 'q"', "-"]
     raw.examples["group"] = ["NA", "NA", "01", "01", "None", "None", "x", "x", "x"]
@@ -71,7 +71,7 @@ def test_names_that_look_like_nothing_stay_names(tmp_path: Path) -> None:
         assert list(found.examples[column]) == list(raw.examples[column])
 
 
-def test_shares_and_intensity_are_those_of_the_training_part(tmp_path: Path) -> None:
+def test_shares_and_intensity_come_from_the_training_split(tmp_path: Path) -> None:
     raw = images(6)
     x, y = raw.x, raw.y
     raw.x = lambda i: x(i) if i < 2 else x(i) + 5000
@@ -82,7 +82,7 @@ def test_shares_and_intensity_are_those_of_the_training_part(tmp_path: Path) -> 
     assert found.facts.intensity.high[0] < 2000
 
 
-def test_ignored_pixels_have_no_share(tmp_path: Path) -> None:
+def test_ignored_pixels_do_not_count(tmp_path: Path) -> None:
     raw = images(6)
     y = raw.y
 
@@ -115,7 +115,7 @@ def test_share_of_positives(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("size", "patch"), [((32, 32), 32), ((33, 60), 32), ((47, 47), 32), ((8, 300), 16), ((300, 400), 256)]
 )
-def test_patch_fits_the_images_and_says_why(tmp_path: Path, size: tuple[int, int], patch: int) -> None:
+def test_patch_fits_the_images_and_the_reason_is_recorded(tmp_path: Path, size: tuple[int, int], patch: int) -> None:
     decision = stored(images(6, size=size), tmp_path).facts.decisions["patch"]
     assert decision.value == [patch, patch]
     assert f"shorter side {min(size)} px" in decision.reason
@@ -139,7 +139,7 @@ def test_hashes_of_sources(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("part", "group"), [("val", "g1"), ("test", "g2"), ("train", "g3")])
-def test_part_of_one_class_is_refused(tmp_path: Path, part: str, group: str) -> None:
+def test_a_split_of_one_class_is_refused(tmp_path: Path, part: str, group: str) -> None:
     raw = sequences(12)
     alone = {"train": ["g0", "g3"], "val": ["g1"], "test": ["g2"]}[part]
     raw.y[raw.examples["group"].isin(alone)] = 1
@@ -148,7 +148,7 @@ def test_part_of_one_class_is_refused(tmp_path: Path, part: str, group: str) -> 
     assert f"split.{part}" in caught.value.remedy
 
 
-def test_regression_knows_no_classes(tmp_path: Path) -> None:
+def test_regression_has_no_classes(tmp_path: Path) -> None:
     found = stored(sequences(30, task="regression"), tmp_path)
     assert "positives" not in json.loads((found.folder / "facts.json").read_text())
 

@@ -1,4 +1,4 @@
-"""What is left to the data follows from its facts, and what an experiment gives takes its place."""
+"""Settings left to the data follow from its facts; those given in an experiment take precedence."""
 
 from pathlib import Path
 
@@ -46,21 +46,21 @@ def test_a_usual_set_of_images() -> None:
 
 
 def test_volumes_like_those_of_the_hippocampus() -> None:
-    """nnU-Net's own plan for them: patches of 40 x 56 x 40, halved three times."""
+    """nnU-Net's own plan for them is patches of 40 x 56 x 40, halved three times."""
     found = values(facts((36, 50, 35), 90, task="classes", shares=(0.94, 0.03, 0.03)))
     assert found["patch"] == [40, 56, 40]
     assert found["channels"] == [16, 32, 64, 128]
-    assert found["foreground"] == 0, "a patch holds the whole volume"
+    assert found["foreground"] == 0, "because a patch holds the whole volume"
 
 
-def test_a_patch_of_thick_slices_is_as_long_in_space_in_every_direction() -> None:
+def test_a_patch_of_thick_slices_has_the_same_physical_length_in_every_direction() -> None:
     depth, height, width = values(facts((60, 512, 512), spacing=[4.0, 1.0, 1.0]))["patch"]
     assert height == width
     assert height / depth == pytest.approx(4, rel=0.3)
     assert depth * height * width <= 1.3 * 64**3
 
 
-def test_objects_bound_the_depth_and_widen_the_patch() -> None:
+def test_objects_limit_the_depth_and_widen_the_patch() -> None:
     small, large = (values(facts((1024, 1024), task="instances", diameter=d)) for d in (12.0, 100.0))
     assert len(small["channels"]) == 3
     assert len(large["channels"]) == 5
@@ -68,20 +68,20 @@ def test_objects_bound_the_depth_and_widen_the_patch() -> None:
     assert large["patch"] == [400, 400]
 
 
-def test_a_rare_class_is_looked_for() -> None:
+def test_patches_are_drawn_around_a_rare_class() -> None:
     assert values(facts(shares=(0.99, 0.01)))["foreground"] == 0.33
     assert values(facts(task="classes", shares=(0.5, 0.49, 0.0, 0.01)))["foreground"] == 0.33
     assert values(facts((200, 256), shares=(0.99, 0.01)))["foreground"] == 0.33
-    assert values(facts((192, 192), shares=(0.99, 0.01)))["foreground"] == 0, "a patch holds the whole image"
+    assert values(facts((192, 192), shares=(0.99, 0.01)))["foreground"] == 0, "because a patch holds the whole image"
 
 
-def test_what_is_given_stays_and_is_said_to_be_given() -> None:
+def test_given_settings_are_kept_and_marked_as_given() -> None:
     train = Train(patch=[96, 96], batch_size=None, epochs=7)
     found = decide(facts(), experiment({"name": "UNet", "channels": [64, 128]}, data="Images", train=train))
     assert (found["patch"].value, found["patch"].reason) == ([96, 96], "given: train.patch")
     assert (found["channels"].value, found["channels"].reason) == ([64, 128], "given: model.channels")
     assert (found["epochs"].value, found["epochs"].reason) == (7, "given: train.epochs")
-    assert found["steps_per_epoch"].value is None, "as before: each pixel about once"
+    assert found["steps_per_epoch"].value is None, "each pixel about once"
     assert found["batch_size"].value == 16
     assert not found["batch_size"].reason.startswith("given")
 
@@ -94,7 +94,7 @@ UNET = experiment("UNet", data="Images")
     st.lists(st.sampled_from([0.2, 0.5, 1.0, 3.0, 10.0]), min_size=3, max_size=3),
     st.one_of(st.none(), st.floats(1, 900)),
 )  # fmt: skip
-def test_any_data_get_values_that_can_be_trained_with(shape, memory, n, spacing, diameter) -> None:
+def test_training_is_possible_with_the_decisions_for_any_data(shape, memory, n, spacing, diameter) -> None:
     train = Train(epochs=None, batch_size=None, memory_gb=memory)
     settings = UNET.model_copy(update={"train": train})
     found = decide(facts(tuple(shape), n, diameter=diameter, spacing=spacing[: len(shape)]), settings)
@@ -110,7 +110,7 @@ def test_any_data_get_values_that_can_be_trained_with(shape, memory, n, spacing,
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_memory_of_a_step_is_what_the_formula_says(dims: int) -> None:
+def test_memory_of_a_step_follows_the_formula(dims: int) -> None:
     device, side = torch.device("cpu"), {2: 64, 3: 16}[dims]
     for channels in ([16, 32, 64, 128], [24, 48, 96], [8, 16]):
         network = UNet(dims, 1, 1, channels=channels)
@@ -133,7 +133,7 @@ def test_diameters_of_discs_and_balls() -> None:
     assert measure_objects([diameters(np.zeros((3, 3), int))]) == Objects()
 
 
-def test_facts_of_each_fold_are_those_of_its_training_part(tmp_path: Path) -> None:
+def test_facts_of_each_fold_come_from_its_training_split(tmp_path: Path) -> None:
     raw = images(12, task="instances", size=(40, 70))
     found = stored(raw, tmp_path, folds=3, val=None, test=None)
     assert found.facts.sizes.plain() == {
@@ -144,8 +144,8 @@ def test_facts_of_each_fold_are_those_of_its_training_part(tmp_path: Path) -> No
     assert {"patch", "channels", "batch_size", "epochs", "normalise"} <= found.facts.decisions.keys()
 
 
-def test_how_intensities_are_scaled_is_decided_without_the_images_of_other_parts(tmp_path: Path) -> None:
-    """In one fold of three images differ in brightness: only the network that learns from these sees each by itself."""
+def test_scaling_of_intensities_is_decided_from_the_training_split(tmp_path: Path) -> None:
+    """Images of one fold differ in brightness: only a network trained on these alone scales each image by itself."""
     raw = images(12)
     alike = stored(raw, tmp_path / "alike", folds=3, val=None, test=None)
     numbers, dark = alike.examples["fold"], raw.x
@@ -158,7 +158,7 @@ def test_how_intensities_are_scaled_is_decided_without_the_images_of_other_parts
         assert len(np.unique(found.ranges, axis=0)) == (12 if wanted == "image" else 1)
 
 
-def test_images_leave_to_the_data_what_sequences_do_not(tmp_path: Path) -> None:
+def test_settings_are_left_to_the_data_for_images_only(tmp_path: Path) -> None:
     (tmp_path / "t.csv").touch()
     for kind, model, epochs, batch in (("Sequences", "DeepBind", 30, 64), ("Images", "UNet", None, None)):
         text = f"data: {{name: {kind}, table: t.csv}}\nmodel: {{name: {model}}}\n"
@@ -206,7 +206,7 @@ def test_a_training_that_leaves_all_to_the_data(tmp_path: Path, monkeypatch: pyt
     assert section.patch == decided["patch"].value == [32, 32]
     assert meta.experiment.model.channels == decided["channels"].value
     assert meta.decisions["batch_size"].value == section.batch_size
-    assert plan.train.epochs is None, "what was given is left as it is"
+    assert plan.train.epochs is None, "given settings must not change"
     again = build_model(choose("models", meta.experiment.model.plain(), "model"), meta.facts)
     again.load_state_dict(network.state_dict())
     assert build_model(plan.model, dataset.facts).load_state_dict(network.state_dict())

@@ -1,4 +1,4 @@
-"""Each fault that a set of images may have is found where it was planted, and nowhere else."""
+"""Each fault of a set of images is found where it was planted, and nowhere else."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ N = 8
 
 
 def cells(seed: int, size: tuple[int, ...] = (96, 96), number: int = 6) -> np.ndarray:
-    """Labels of round objects that do not touch, without a gap."""
+    """Return consecutive labels of round objects that do not touch."""
     rng = np.random.default_rng(seed)
     labels = np.zeros(size, np.uint16)
     grid = np.indices(size)
@@ -34,7 +34,7 @@ def cells(seed: int, size: tuple[int, ...] = (96, 96), number: int = 6) -> np.nd
 
 
 def picture(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Bright objects on a dark, uneven background, with noise."""
+    """Return an image of bright objects on a dark, uneven background, with noise."""
     rng = np.random.default_rng(seed)
     uneven = ndimage.gaussian_filter(rng.normal(0, 1, labels.shape), 12)
     x = 40 + 300 * uneven + 90 * (labels > 0) + rng.normal(0, 6, labels.shape)
@@ -42,7 +42,7 @@ def picture(labels: np.ndarray, seed: int) -> np.ndarray:
 
 
 class Folder:
-    """Images and masks on disk, which a test spoils; ``examine`` is the doctor's visit."""
+    """Images and masks on disk for a test to damage; ``examine`` runs the data doctor."""
 
     def __init__(self, path: Path, n: int = N) -> None:
         self.path, self.split = path, {}
@@ -66,7 +66,7 @@ def folder(tmp_path: Path) -> Folder:
 
 
 def findings(checks: Checks) -> dict[str, list[str]]:
-    """Ids by kind of finding."""
+    """Return ids by kind of finding."""
     frame = checks.findings_frame()
     return {name: rows["id"].tolist() for name, rows in frame.groupby("finding", sort=False)}
 
@@ -79,7 +79,7 @@ def test_a_healthy_set_has_no_finding(folder: Folder) -> None:
     raw, checks = folder.examine()
     assert raw.facts.task == "instances"
     assert checks.findings == []
-    assert [row[1] for row in checks.rows] == ["read", "note"], "what was read, and what the masks were taken for"
+    assert [row[1] for row in checks.rows] == ["read", "note"], "only what was read and the kind of the masks"
 
 
 def test_faults_of_objects(folder: Folder) -> None:
@@ -131,12 +131,12 @@ def test_masks_saved_as_jpeg_are_repaired(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize("spoil", ["grey area", "one value along edges", "smooth"])
-def test_values_that_are_no_blur_are_refused(folder: Folder, spoil: str) -> None:
+def test_intermediate_values_that_are_not_blur_are_refused(folder: Folder, spoil: str) -> None:
     folder.masks = [(255 * (mask > 0)).astype(np.uint8) for mask in folder.masks]
     mask = folder.masks[3]
     if spoil == "grey area":
         mask[20:40, 20:40] = np.arange(100, 120)
-    elif spoil == "one value along edges":  # it may well be a class of its own
+    elif spoil == "one value along edges":  # it may be another class
         mask[ndimage.binary_dilation(mask > 0) & (mask == 0)] = 128
     else:
         folder.masks[3] = ndimage.gaussian_filter(mask, 4)
@@ -147,7 +147,7 @@ def test_values_that_are_no_blur_are_refused(folder: Folder, spoil: str) -> None
 def test_a_mask_in_the_alpha_channel(folder: Folder) -> None:
     for i, mask in enumerate(folder.masks):
         plain = (255 * (mask > 0)).astype(np.uint8)
-        if i < 3:  # black everywhere, and opaque where the objects are
+        if i < 3:  # black everywhere, opaque where the objects are
             folder.masks[i] = np.stack([0 * plain, 0 * plain, 0 * plain, plain], axis=-1)
         elif i < 5:  # white on black, without transparency
             folder.masks[i] = np.stack([plain, plain, plain, 0 * plain + 255], axis=-1)
@@ -190,17 +190,17 @@ INVERTED = "masks that look inverted, with foreground and background swapped, in
 POLARITY = "images of the opposite polarity: inverted, or with another stain?"
 
 
-def test_masks_that_are_all_inverted_are_named(folder: Folder) -> None:
+def test_inverted_masks_are_reported_if_all_are_inverted(folder: Folder) -> None:
     folder.masks = [(255 * (mask > 0)).astype(np.uint8) for mask in folder.masks]
     assert INVERTED not in findings(folder.examine()[1])
     folder.masks = [255 - mask for mask in folder.masks]
     _, checks = folder.examine()
-    assert findings(checks)[INVERTED] == [f"x{i}" for i in range(6)], "as many as are shown"
+    assert findings(checks)[INVERTED] == [f"x{i}" for i in range(6)], "only the first few are listed"
     assert counts(checks)[INVERTED] == N
 
 
 @pytest.mark.parametrize("number", [2, 4])
-def test_images_of_the_other_polarity_are_named_also_where_they_are_many(folder: Folder, number: int) -> None:
+def test_images_of_the_other_polarity_are_reported_even_if_there_are_many(folder: Folder, number: int) -> None:
     assert POLARITY not in findings(folder.examine()[1])
     for i in range(number):
         folder.images[i] = 255 - folder.images[i]
@@ -209,7 +209,7 @@ def test_images_of_the_other_polarity_are_named_also_where_they_are_many(folder:
 
 
 @pytest.mark.parametrize("kind", ["binary", "objects", "colour images", "as instances"])
-def test_images_and_masks_that_were_exchanged_stop(folder: Folder, kind: str) -> None:
+def test_exchanged_images_and_masks_are_an_error(folder: Folder, kind: str) -> None:
     if kind == "binary":
         folder.masks = [(255 * (mask > 0)).astype(np.uint8) for mask in folder.masks]
     if kind == "colour images":
@@ -240,13 +240,13 @@ def test_an_image_unlike_the_others(folder: Folder, change, finding: str) -> Non
     assert findings(checks)[finding] == ["x5"]
 
 
-def test_two_kinds_of_images_are_no_outliers(folder: Folder) -> None:
+def test_two_kinds_of_images_are_not_outliers(folder: Folder) -> None:
     for i in range(0, N, 2):
         folder.images[i] = folder.images[i] // 8
     assert "contrast unlike that of the other images" not in findings(folder.examine()[1])
 
 
-def test_doubles_within_and_across_the_parts(folder: Folder) -> None:
+def test_duplicates_within_and_across_splits(folder: Folder) -> None:
     folder.images[1] = folder.images[0]  # both train
     folder.images[3] = folder.images[4]  # test and train
     folder.images[7] = np.rot90(np.clip(folder.images[2] * 1.2 + 5, 0, 255).astype(np.uint8)).copy()  # test and val

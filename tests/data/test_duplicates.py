@@ -1,4 +1,4 @@
-"""Copies of images are found however they were changed, in whatever part of a split, and nothing else is."""
+"""Copies of images are found even if changed, within and across splits, and nothing else is found."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def pairs(pictures: list[np.ndarray]) -> set[tuple[int, int]]:
     return {(i, j) for i, j, _ in found}
 
 
-def test_small_versions_are_means_over_boxes_whatever_the_brightness() -> None:
+def test_small_versions_are_means_over_boxes_independent_of_brightness() -> None:
     x = rng.normal(0, 1, (2, 64, 96))
     means = x.mean(axis=0).reshape(32, 2, 32, 3).mean(axis=(1, 3))
     means -= means.mean()
@@ -55,7 +55,7 @@ def test_a_frame_that_all_images_share_does_not_make_them_alike() -> None:
     assert pairs([*pictures, pictures[4][:, ::-1]]) == {(4, 10)}
 
 
-def test_images_that_look_alike_are_taken_out_of_the_part_that_judges(tmp_path: Path) -> None:
+def test_images_that_look_alike_are_removed_from_the_held_out_split(tmp_path: Path) -> None:
     raw = images(12, size=(48, 48))
     plain = raw.x
     raw.examples["split"] = ["train"] * 8 + ["val"] * 2 + ["test"] * 2
@@ -65,14 +65,14 @@ def test_images_that_look_alike_are_taken_out_of_the_part_that_judges(tmp_path: 
     assert found["train", "test"].alike == 1
     assert found["train", "test"].exact == 0
     assert found["train", "val"].exact == 1
-    assert found["train", "val"].alike == 0, "the same pixels are counted once"
+    assert found["train", "val"].alike == 0, "identical pixels must be counted once"
     (tmp_path / "again").mkdir()
     cleaned = stored(raw, tmp_path / "again", column="split", val=None, test=None, remove_leaks=True)
     assert dict(cleaned.facts.n) == {"train": 8, "val": 1, "test": 1}
 
 
 @pytest.mark.data
-def test_real_sets_have_the_doubles_that_a_person_sees(data_root: Path, tmp_path: Path) -> None:
+def test_real_sets_have_the_duplicates_that_a_person_sees(data_root: Path, tmp_path: Path) -> None:
     folder = data_root / "images" / "isbi2012_em"
     rows = pd.read_csv(folder / "index.csv").iloc[:10]
     for column in ("image", "mask"):

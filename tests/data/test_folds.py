@@ -1,4 +1,4 @@
-"""Folds of whole groups, balanced; splits by hashed names, which new data do not move; what is stored of each fold."""
+"""Balanced folds of whole groups; splits by hashed names, unchanged by new data; stored facts of each fold."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_folds_hold_whole_groups_and_differ_by_at_most_one_group(groups: list[in
     sizes = found.value_counts()
     assert set(found) == set(range(folds))
     assert (found.groupby(names).nunique() == 1).all()
-    # The fullest fold got its last group when it was the emptiest, and no later group was larger than that one.
+    # The fullest fold received its last group when it was the emptiest, and no later group was larger.
     assert sizes.max() - sizes.min() <= names.value_counts().max()
     pd.testing.assert_series_equal(found, balanced_folds(names, folds, seed))
 
@@ -43,7 +43,7 @@ def test_the_largest_groups_go_to_different_folds() -> None:
 
 
 def test_groups_of_one_size_are_dealt_at_random() -> None:
-    """Names in a regular order, positives and negatives in turn say, must not make a fold of positives."""
+    """A regular order, such as alternating positives and negatives, must not result in a fold of positives."""
     positive = np.arange(1000) % 2 == 0
     for seed in range(3):
         found = balanced_folds(pd.Series([f"s{i:04d}" for i in range(1000)]), 2, seed)
@@ -71,7 +71,7 @@ def test_each_example_is_tested_once_and_validated_once(groups: list[int], folds
         ({}, {"test": list(range(5))}),
     ],
 )
-def test_an_official_test_part_stays(columns: dict, settings: dict) -> None:
+def test_an_official_test_split_is_kept(columns: dict, settings: dict) -> None:
     numbers = assign_folds(table(range(30), **columns), 1, Split(folds=5, **settings))
     assert list(numbers[:5]) == [-1] * 5
     assert numbers[5:].value_counts().to_dict() == dict.fromkeys(range(5), 5)
@@ -96,7 +96,7 @@ def test_a_fraction_can_be_set_aside() -> None:
         ({"group": "chrom"}, 3, "split.group: no column 'chrom'"),
     ],
 )
-def test_faults_name_the_key(settings: dict, folds: int, message: str) -> None:
+def test_errors_name_the_key(settings: dict, folds: int, message: str) -> None:
     with pytest.raises(InputError) as caught:
         assign_folds(table(range(10)), 1, Split(folds=folds, **settings))
     assert message in caught.value.message
@@ -108,7 +108,7 @@ names = st.lists(st.text(min_size=1, max_size=5), min_size=1, max_size=30)
 
 @given(names, names)
 def test_hashed_names_do_not_move_when_data_are_added(old: list[str], new: list[str]) -> None:
-    fixed = [f"chr{i}" for i in range(60)]  # enough that no part is empty
+    fixed = [f"chr{i}" for i in range(60)]  # enough that no split is empty
     before = assign(table([*fixed, *old]), 1, Split(hashed=True))
     after = assign(table([*fixed, *old, *new]), 2, Split(hashed=True))
     assert list(after[: len(before)]) == list(before)
@@ -125,7 +125,7 @@ def test_hashed_fractions_are_met_on_average() -> None:
     assert counts["val"] == pytest.approx(0.8 * 0.25, abs=0.01)
 
 
-def test_hashed_names_stay_what_they_were() -> None:
+def test_hashed_splits_do_not_change_between_versions() -> None:
     """A change of the hash would move the examples of every user."""
     found = assign(table([f"chr{i}" for i in range(1, 23)]), 1, Split(hashed=True))
     parts = {part: [f"chr{i + 1}" for i in np.flatnonzero(found == part)] for part in ("val", "test")}
@@ -145,17 +145,17 @@ def test_each_fold_of_a_stored_data_set(tmp_path: Path) -> None:
         train = found.rows("train")
         assert found.facts.positives == pytest.approx(raw.y[train].mean(axis=0))
         assert found.facts.n_positive.train == raw.y[train].sum(axis=0).tolist()
-        assert not found.facts.folds, "a model file needs its own fold only"
+        assert not found.facts.folds, "a model file needs only its own fold"
         splits.append(tuple(split))
     assert len(set(splits)) == 3
     with pytest.raises(InputError, match="has no fold 3"):
         Dataset(tmp_path / "dataset", 3)
 
 
-def test_images_are_measured_on_the_training_part_of_each_fold(tmp_path: Path) -> None:
+def test_images_are_measured_on_the_training_split_of_each_fold(tmp_path: Path) -> None:
     raw = images(12)
     x = raw.x
-    raw.x = lambda i: x(i) + 1000 * (i // 2)  # each group brighter than the one before
+    raw.x = lambda i: x(i) + 1000 * (i // 2)  # each group is brighter than the previous one
     stored(raw, tmp_path, val=None, test=None, folds=3)
     for fold in range(3):
         found = Dataset(tmp_path / "dataset", fold)

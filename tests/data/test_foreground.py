@@ -1,4 +1,4 @@
-"""Places of rare classes: those that are there, drawn evenly, and patches that show them."""
+"""Places of rare classes: they exist, are drawn uniformly, and patches contain them."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def opened(folder: Path, masks: list[np.ndarray], rows: list[int] | None = None)
 
 
 def sparse(*sizes: int, **values: int) -> np.ndarray:
-    """Background with so many pixels of each class: c1=3."""
+    """Return background with the given number of pixels of each class, e.g. c1=3."""
     rng = np.random.default_rng(sum(sizes))
     mask = np.zeros(sizes, np.uint8)
     for name, number in values.items():
@@ -35,7 +35,7 @@ def sparse(*sizes: int, **values: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("sizes", [(40, 50), (9, 20, 30)])
-def test_stored_pixels_have_the_class_they_say(tmp_path: Path, monkeypatch, sizes: tuple[int, ...]) -> None:
+def test_stored_pixels_have_the_stated_class(tmp_path: Path, monkeypatch, sizes: tuple[int, ...]) -> None:
     monkeypatch.setattr(foreground, "EACH", (32, 100))
     masks = [sparse(*sizes, c1=150, c2=7, c255=30), sparse(*sizes, c3=1), sparse(*sizes)]
     masks[2][:] = 255
@@ -45,7 +45,7 @@ def test_stored_pixels_have_the_class_they_say(tmp_path: Path, monkeypatch, size
     counts = {(i, k): int(((table[:, 0] == i) & (table[:, 1] == k)).sum()) for i in range(3) for k in (0, 1, 2, 3, 255)}
     assert counts[0, 1] == counts[0, 0] == counts[1, 0] == 100
     assert (counts[0, 2], counts[1, 3], counts[0, 255], counts[2, 255]) == (7, 1, 0, 0)
-    assert len(set(table[(table[:, 0] == 0) & (table[:, 1] == 2), 2])) == 7  # all of the few there are
+    assert len(set(table[(table[:, 0] == 0) & (table[:, 1] == 2), 2])) == 7  # all, because they are few
     again = np.load(stored(tmp_path, masks))
     assert np.array_equal(again, table)
     assert not np.array_equal(np.load(stored(tmp_path, masks, seed=2)), table)
@@ -75,14 +75,14 @@ def pixels_seen(places: Foreground, masks: list[np.ndarray], patch: list[int], n
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 70), st.integers(1, 70))
-def test_each_patch_shows_a_rare_class_whatever_the_sizes(tmp_path_factory, height, width, rows, columns) -> None:
+def test_each_patch_contains_a_rare_class_for_all_sizes(tmp_path_factory, height, width, rows, columns) -> None:
     masks = [sparse(height, width, c1=1), sparse(30, 45, c1=2)]
     places = opened(tmp_path_factory.mktemp("masks"), masks)
     for patch in pixels_seen(places, masks, [rows, columns], 20):
         assert (patch == 1).any()
 
 
-def test_classes_come_as_often_and_each_in_all_images_that_have_it(tmp_path: Path) -> None:
+def test_classes_are_drawn_equally_often_and_from_all_images_that_have_them(tmp_path: Path) -> None:
     masks = [sparse(64, 64, c1=900), sparse(64, 64, c1=1, c2=1), sparse(64, 64), sparse(200, 200, c1=3)]
     places = opened(tmp_path, masks)
     u = np.random.default_rng(5).random((6000, 5))
@@ -94,7 +94,7 @@ def test_classes_come_as_often_and_each_in_all_images_that_have_it(tmp_path: Pat
     np.testing.assert_allclose(counts, [1 / 6, 1 / 6 + 1 / 2, 0, 1 / 6], atol=0.03)
 
 
-def test_only_images_asked_for_are_drawn_from(tmp_path: Path) -> None:
+def test_only_requested_images_are_used(tmp_path: Path) -> None:
     masks = [sparse(20, 20, c1=5), sparse(20, 30, c1=5), sparse(30, 20, c1=5)]
     places = opened(tmp_path, masks, [2, 0])
     images, _ = places.draw(np.random.default_rng(1).random((100, 5)), [8, 8])

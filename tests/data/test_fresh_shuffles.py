@@ -1,4 +1,4 @@
-"""Shuffled negatives: another draw each epoch in training, the same ones for validation and test."""
+"""Shuffled negatives: redrawn each epoch in training, constant for validation and test."""
 
 from collections import Counter
 from itertools import pairwise
@@ -24,7 +24,7 @@ CPU = torch.device("cpu")
 
 
 def shuffled(flank: int = 4, lengths: range | None = None, kind: str = "shuffled") -> Raw:
-    """40 sequences and a shuffle of each."""
+    """Return 40 sequences and a shuffle of each."""
     raw = sequences(40, flank=flank, lengths=lengths)
     codes = [raw.x(i) for i in range(40)]
     codes += [dinucleotide_shuffle(c[None], np.random.default_rng(i))[0] for i, c in enumerate(codes)]
@@ -39,7 +39,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 def drawn(batches: SequenceBatches, epoch: int, seed: int = 1, size: int = 7) -> torch.Tensor:
-    """What the network sees of each example in an epoch, by example."""
+    """Return what the network sees in an epoch, by example."""
     plan = batches.plan(seed, epoch, size, None)
     x = torch.cat([batches.get(index)[0] for index in plan])
     return x[torch.cat(plan).argsort()]
@@ -62,7 +62,7 @@ def test_negatives_change_with_the_epoch_and_keep_their_dinucleotides(dataset: D
     assert torch.cat([x for x, _ in batches.plain()]).equal(plain)
 
 
-def test_draws_are_a_function_of_seed_and_epoch_alone(dataset: Dataset) -> None:
+def test_draws_are_a_function_of_seed_and_epoch_only(dataset: Dataset) -> None:
     rows = dataset.rows("train")
     augment = chosen({"name": "reverse_complement"}, {"name": "shift", "max": 4})
     wanted = drawn(make(dataset, rows, CPU, augment), 3)
@@ -78,14 +78,14 @@ def test_validation_and_test_never_change(dataset: Dataset, part: str) -> None:
     assert drawn(batches, 1).equal(torch.cat([x for x, _ in batches.plain()]))
 
 
-def test_negatives_that_are_not_to_be_fresh_stay(tmp_path: Path) -> None:
+def test_negatives_without_fresh_never_change(tmp_path: Path) -> None:
     dataset = stored(shuffled(kind="negative"), tmp_path)
     batches = make(dataset, dataset.rows("train"), CPU)
     assert drawn(batches, 1).equal(torch.cat([x for x, _ in batches.plain()]))
 
 
 @pytest.mark.parametrize(("fresh", "kind"), [(True, "shuffled"), (False, "negative")])
-def test_the_setting_decides_the_kind(fresh: bool, kind: str) -> None:
+def test_the_setting_fresh_determines_the_kind(fresh: bool, kind: str) -> None:
     codes = np.random.default_rng(0).integers(0, 4, (3, 20), dtype=np.uint8)
     positives = Positives(pd.DataFrame({"id": ["a", "b", "c"], "group": "g"}), codes, lambda path: None)
     made = negatives.dinucleotide_shuffled(positives, np.random.default_rng(0), Checks(), fresh=fresh)
@@ -102,7 +102,7 @@ def test_lengths_may_differ(tmp_path: Path) -> None:
     assert found.sum(1).equal(plain.sum(1))  # padding stays where it is
 
 
-def test_the_window_and_its_flanks_are_shuffled_apart() -> None:
+def test_the_window_and_its_flanks_are_shuffled_separately() -> None:
     codes = np.random.default_rng(0).integers(0, 4, (50, 40), dtype=np.uint8)
     examples = pd.DataFrame({"kind": ["shuffled"] * 50, "split": "train"})
     found = FreshShuffles(codes, examples, 10).draw(1, 0)
@@ -121,7 +121,7 @@ def test_a_negative_never_becomes_a_positive() -> None:
     assert len({free.draw(1, epoch).tobytes() for epoch in range(20)}) == 4
 
 
-def test_every_order_is_equally_probable_again() -> None:
+def test_every_order_is_equally_probable_when_redrawn() -> None:
     # ACAGATA: three ways out of A and back, in any of 6 orders.
     codes = np.tile(np.array([0, 1, 0, 2, 0, 3, 0], np.uint8), (6000, 1))
     fresh = FreshShuffles(codes, pd.DataFrame({"kind": ["shuffled"] * 6000, "split": "train"}), 0)
@@ -130,7 +130,7 @@ def test_every_order_is_equally_probable_again() -> None:
     assert sum((n - 1000) ** 2 / 1000 for n in counts.values()) < 20.5  # 99.9% quantile with 5 degrees of freedom
 
 
-def test_a_training_goes_on_with_the_same_draws(dataset: Dataset, tmp_path: Path) -> None:
+def test_a_resumed_training_uses_the_same_draws(dataset: Dataset, tmp_path: Path) -> None:
     settings = {"epochs": 3, "batch_size": 16, "save_minutes": 0}
     whole, history, _ = trained(dataset, **settings)
     stopped(dataset, tmp_path, (5, True), **settings)

@@ -1,4 +1,4 @@
-"""Images and masks find each other by name, and files get short unique names."""
+"""Images and masks are paired by name, and files get short unique names."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def paired(tmp_path, images, masks):
         (["01_test.tif", "1_x.tif"], ["01_manual1.gif", "1_manual1.gif"], "same leading digits"),
     ],
 )
-def test_the_rule_that_pairs_all_is_used_and_named(tmp_path, images, masks, rule):
+def test_the_rule_that_pairs_all_is_used_and_reported(tmp_path, images, masks, rule):
     rows, base, found = paired(tmp_path, images, masks)
     assert found.startswith(rule)
     assert base == tmp_path.resolve()
@@ -36,7 +36,7 @@ def test_the_rule_that_pairs_all_is_used_and_named(tmp_path, images, masks, rule
     assert rows["mask"].tolist() == [f"masks/{name}" for name in masks]
 
 
-def test_hidden_and_foreign_files_are_no_images(tmp_path):
+def test_hidden_and_foreign_files_are_ignored(tmp_path):
     rows, _, _ = paired(tmp_path, ["a.png", ".b.png", "Thumbs.db", "notes.txt"], ["a.PNG"])
     assert len(rows) == 1
 
@@ -65,7 +65,7 @@ def test_ids_are_short_and_unique(paths, ids):
     assert len(set(ids)) == len(ids)
 
 
-def test_a_quote_that_nothing_closes_is_named_in_long_tables_too(tmp_path):
+def test_an_unclosed_quote_is_reported_even_in_long_tables(tmp_path):
     (tmp_path / "table.csv").write_text('image,mask,note\na.png,b.png,"5 end\n' + "c.png,d.png,none\n" * 10_000)
     with pytest.raises(InputError, match="a quoted cell spans several lines"):
         read_table(tmp_path / "table.csv", ["image", "mask"])

@@ -1,4 +1,4 @@
-"""Images with masks are read as they lie on disk, and what does not fit together is refused."""
+"""Images with masks are read from disk unchanged, and those that do not fit together are refused."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def binary(height=20, width=24):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three grey images with binary masks, in two folders and in a table."""
+    """Return three grey images with binary masks, in two folders and in a table."""
     rows = ["image,mask,split,group,stain"]
     for i, split in enumerate(("train", "val", "test")):
         save(tmp_path / "images" / f"a{i}.png", picture())
@@ -99,7 +99,7 @@ def test_a_table(folder):
     assert checks["count"].tolist()[:2] == [3, 3]
 
 
-def test_folders_give_the_same_as_a_table(folder):
+def test_folders_and_a_table_give_the_same(folder):
     (folder / "masks/notes.txt").touch()
     raw, checks = read(images=folder / "images", masks=folder / "masks")
     assert raw.examples["image"].tolist() == [f"images/a{i}.png" for i in range(3)]
@@ -121,7 +121,7 @@ def test_a_group_by_another_column_and_ids_of_the_table(folder):
     refused("index.csv line 4", "id 'y'", "ids must be unique", table=folder / "index.csv")
 
 
-def test_the_table_may_have_tabs_a_byte_order_mark_blank_lines_and_windows_line_ends(folder):
+def test_a_table_may_have_tabs_a_byte_order_mark_blank_lines_and_windows_line_ends(folder):
     text = (folder / "index.csv").read_text().replace(",", "\t").replace("\n", "\r\n")
     (folder / "index.tsv").write_bytes(b"\xef\xbb\xbf" + ("\r\n" + text).encode())
     (folder / "index.tsv").write_bytes(b"\xef\xbb\xbf" + text.replace("\r\n", "\r\n\r\n", 1).encode())
@@ -153,12 +153,12 @@ def test_bad_settings_are_refused_before_anything_is_read(folder):
         ([(",", ";")], ("semicolons", "commas or tabs")),
     ],
 )
-def test_a_wrong_table_is_refused_by_line(folder, changes, words):
+def test_an_invalid_table_is_refused_with_the_line(folder, changes, words):
     refused(*words, table=rewrite(folder, *changes))
 
 
 @pytest.mark.parametrize("name", ["x" * 300 + ".png", "/".join(["y" * 200] * 30)])
-def test_a_name_that_no_file_can_have_is_a_missing_file(folder, name):
+def test_an_impossible_file_name_is_a_missing_file(folder, name):
     table = rewrite(folder, ("images/a1.png", name))
     refused("1 of 3 image files do not exist", "(line 3)", table=table)
     for path in (folder / name, folder / "a\0b.png"):
@@ -207,7 +207,7 @@ def test_a_constant_image(folder):
     assert (row["reason"], row["count"], row["example"]) == ("constant image", 1, "a1.png")
 
 
-def test_damaged_files_and_odd_masks_are_named(folder):
+def test_damaged_files_and_odd_masks_are_reported(folder):
     table = folder / "index.csv"
     good = (folder / "masks" / "a1.png").read_bytes()
     (folder / "masks" / "a1.png").write_bytes(good[:50])
@@ -225,7 +225,7 @@ def test_damaged_files_and_odd_masks_are_named(folder):
     )
 
 
-def test_all_files_that_cannot_be_used_are_listed_at_once(folder):
+def test_all_unusable_files_are_listed_at_once(folder):
     table = folder / "index.csv"
     (folder / "masks" / "a0.png").write_bytes((folder / "masks" / "a0.png").read_bytes()[:50])
     save(folder / "images" / "a1.png", picture(19, 24))
@@ -238,7 +238,7 @@ def test_all_files_that_cannot_be_used_are_listed_at_once(folder):
     )  # fmt: skip
 
 
-def test_a_field_of_view_is_ignored_outside(folder):
+def test_pixels_outside_a_field_of_view_are_ignored(folder):
     inside = np.zeros((20, 24), np.uint8)
     inside[5:15, 5:15] = 255
     save(folder / "fov.png", inside)
@@ -273,7 +273,7 @@ def test_objects_are_counted_and_have_no_field_of_view(tmp_path):
     refused("data.roi", "remove data.roi", table=tmp_path / "t.csv", roi="mask")
 
 
-def test_colour_coded_masks_through_the_whole_reader(folder):
+def test_colour_coded_masks(folder):
     colors = {"background": [255, 255, 255], "cell": [0, 0, 255]}
     for i in range(3):
         save(folder / "masks" / f"a{i}.png", np.where(binary()[..., None] > 0, [0, 0, 255], [255] * 3).astype(np.uint8))
@@ -308,7 +308,7 @@ def test_grey_images_stored_as_rgb_become_one_channel(folder):
     refused("1 in 1 images", "a0.png", "3 in 2 images", "a1.png", "convert", table=folder / "index.csv")
 
 
-def test_colour_images_stay_so_even_if_some_are_grey(folder):
+def test_colour_images_stay_in_colour_even_if_some_are_grey(folder):
     for i in range(3):
         save(folder / "images" / f"a{i}.png", picture(channels=3) if i else np.dstack([picture()] * 3))
     raw, _ = read(table=folder / "index.csv")
@@ -324,7 +324,7 @@ def ome(path, array, names, size=0.5):
 
 @pytest.fixture
 def stained(folder):
-    """The table with OME-TIFF images of two channels; the last has them in the other order."""
+    """Return the table with OME-TIFF images of two channels; the last has them in the other order."""
     for i in range(3):
         names = ["DAPI", "GFP"] if i < 2 else ["GFP", "DAPI"]
         ome(folder / "images" / f"a{i}.ome.tif", np.moveaxis(picture(channels=2), -1, 0), names)
@@ -344,13 +344,13 @@ def test_channels_by_name(stained):
     refused("data.channels", "2 new names", table=stained, channels=["DAPI", "RFP"])
 
 
-def test_channels_get_names(folder):
+def test_channels_can_be_named(folder):
     raw, _ = read(table=folder / "index.csv", channels=["Hoechst"])
     assert raw.facts.channels == ["Hoechst"]
     assert raw.x(0).shape == (1, 20, 24)
 
 
-def test_pixel_sizes_that_differ_are_not_used_and_said(stained):
+def test_different_pixel_sizes_are_reported_and_not_used(stained):
     ome(stained.parent / "images/a1.ome.tif", np.moveaxis(picture(channels=2), -1, 0), ["DAPI", "GFP"], size=0.25)
     raw, checks = read(table=stained)
     assert raw.facts.spacing is None
@@ -364,7 +364,7 @@ def test_8_and_16_bit_images_are_not_mixed(folder):
     refused("uint16 in 1 images", "a1.tif", "uint8 in 2 images", "convert all", table=table)
 
 
-def test_doubles_and_leaks_are_counted(folder):
+def test_duplicates_and_leaks_are_counted(folder):
     (folder / "images" / "a2.png").write_bytes((folder / "images" / "a0.png").read_bytes())
     _, checks = read(table=folder / "index.csv")
     found = dict(zip(checks["reason"], checks["count"], strict=True))
@@ -376,7 +376,7 @@ def test_doubles_and_leaks_are_counted(folder):
     assert not checks["reason"].str.startswith("leak").any()
 
 
-def test_a_stack_without_axes_can_be_told(folder):
+def test_axes_of_a_stack_can_be_given(folder):
     stack = rng.integers(0, 255, (6, 20, 24), dtype=np.uint8)
     tifffile.imwrite(folder / "images" / "a.tif", stack, photometric="minisblack")
     table = rewrite(folder, *((f"images/a{i}.png", "images/a.tif") for i in range(3)))
@@ -387,7 +387,7 @@ def test_a_stack_without_axes_can_be_told(folder):
     assert raw.examples["id"].tolist() == ["a", "a-2", "a-3"]
 
 
-def test_new_images_have_names_of_their_own(folder):
+def test_new_images_have_unique_names(folder):
     found = named_images(folder / "images")
     assert found == [(name, folder / "images" / f"{name}.png") for name in ("a0", "a1", "a2")]
     assert read_image(found[0][1]).spacing is None
@@ -398,7 +398,7 @@ def test_new_images_have_names_of_their_own(folder):
         named_images(folder / "none")
 
 
-def test_grey_is_taken_from_colours_that_are_equal_alone(folder):
+def test_grey_is_taken_only_from_equal_colours(folder):
     path = folder / "rgb.png"
 
     def read():

@@ -40,7 +40,7 @@ def read(write):
     return read
 
 
-def test_many_files_make_as_many_labels(read, write):
+def test_several_files_give_one_label_each(read, write):
     files = [
         write("A.bed", "chrI\t100\t110\nchrI\t500\t510\n"),
         write("B.narrowPeak", "".join(f"{at}\tp\t0\t.\t9\t3\t-1\t{top}\n" for at, top in B)),
@@ -74,7 +74,7 @@ def test_outputs_can_be_named(read, write):
 
 
 @pytest.mark.parametrize("negatives", ["gc_matched", "flanking", "dinucleotide_shuffled"])
-def test_every_kind_of_negatives_has_no_label(read, write, negatives):
+def test_negatives_of_every_kind_have_no_label(read, write, negatives):
     files = [write("A.bed", "chrI\t500\t510\nchrI\t900\t910\n"), write("B.bed", "chrII\t1500\t1510\n")]
     raw, _ = read(positives=files, negatives=negatives)
     kind = "shuffled" if negatives == "dinucleotide_shuffled" else "negative"
@@ -106,7 +106,9 @@ def test_means_of_tracks_are_targets(read, write, tmp_path):
     path = write("peaks.bed", "chrI\t100\t120\t.\t7\nchrI\t340\t360\t.\t8\nchrII\t1\t3\t.\t9\n")
     raw, checks = read(intervals=path, targets={"x": tmp_path / "x.bw", "score": 5})
     assert raw.examples["start"].tolist() == [105, 345, -3]
-    np.testing.assert_allclose(raw.y, [[1, 7], [1.5, 8], [5, 9]], rtol=1e-6)  # of the last, only 0 to 7 lie on it
+    np.testing.assert_allclose(
+        raw.y, [[1, 7], [1.5, 8], [5, 9]], rtol=1e-6
+    )  # only 0 to 7 of the last lie on the contig
     assert "I -> chrI" in checks[checks["outcome"] == "repaired"].iloc[0]["example"]
 
 
@@ -126,7 +128,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("given", "message"), BAD, ids=[message for _, message in BAD])
-def test_what_cannot_be_is_refused(read, write, given, message):
+def test_invalid_targets_are_refused(read, write, given, message):
     path = write("a.bed", "chrI\t100\t110\tname\t-1\n")
     given = {key: path if value == "a.bed" else value for key, value in given.items()}
     with pytest.raises(InputError, match=message) as caught:
@@ -135,7 +137,7 @@ def test_what_cannot_be_is_refused(read, write, given, message):
 
 
 @pytest.mark.parametrize("negatives", ["random", "gc_matched", "flanking"])
-def test_nothing_lies_on_the_blacklist(read, write, negatives):
+def test_no_window_overlaps_the_blacklist(read, write, negatives):
     peaks = write("a.bed", "".join(f"chrI\t{s}\t{s + 10}\n" for s in range(100, 2900, 200)))
     black = write("black.bed", "I\t0\t304\nI\t1000\t1001\nI\t1106\t1290\nI\t2000\t3000\n")
     raw, checks = read(positives=peaks, blacklist=black, negatives={"name": negatives, "distance": 0, "ratio": 3})
@@ -160,7 +162,7 @@ CORES = {"Abf1": "[AG]TC[AG][CT].{5}ACG", "Cbf1": "CACGTG", "Rap1": "ACCC[AG].AC
 
 
 @pytest.mark.data
-def test_windows_of_four_yeast_factors_hold_the_motif_of_their_labels(data_root):
+def test_windows_of_four_yeast_factors_contain_the_motifs_of_their_labels(data_root):
     folder = data_root / "genomics/yeast_sacCer3"
     files = {name: folder / "peaks" / f"{name}.narrowPeak.gz" for name in CORES}
     data = Intervals(genome=folder / "sacCer3.fa.gz", positives=files, flank=0, negatives="flanking")
@@ -172,7 +174,7 @@ def test_windows_of_four_yeast_factors_hold_the_motif_of_their_labels(data_root)
 
 
 @pytest.mark.data
-def test_peaks_of_20_lie_on_chr20(data_root, write):
+def test_peaks_on_contig_20_are_on_chr20(data_root, write):
     folder = data_root / "genomics/human_chr20_hg19"
     text = (folder / "peaks/CTCF_K562.bed").read_text()
     found = {}

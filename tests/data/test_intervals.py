@@ -1,4 +1,4 @@
-"""Windows around intervals: where they lie, what is repaired, dropped, refused."""
+"""Windows around intervals: their positions, and what is repaired, dropped or refused."""
 
 import gzip
 
@@ -85,7 +85,7 @@ def test_ambiguous_letters_of_a_genome_can_be_kept_or_refused(genome, tmp_path):
 
 
 @pytest.mark.parametrize("positives", [[], {}])
-def test_no_file_of_positives_at_all(positives, genome):
+def test_no_file_of_positives(positives, genome):
     with pytest.raises(InputError, match=r"data\.positives: lists no file"):
         Intervals(genome=genome, positives=positives)
 
@@ -108,7 +108,7 @@ def test_the_summit_of_a_narrowpeak_is_the_centre(read):
         read(peak, center="summit")
 
 
-def test_a_window_over_the_end_is_filled_with_unknown(read):
+def test_a_window_beyond_the_end_is_filled_with_unknown_bases(read):
     raw, checks = read("chrI\t0\t2\nchrII\t4996\t5003\n")
     assert bases(raw, 0).startswith("NNNNNN")
     assert bases(raw, 1).endswith("NNNNNN")
@@ -116,7 +116,7 @@ def test_a_window_over_the_end_is_filled_with_unknown(read):
     assert checks.set_index("reason")["count"]["interval ends beyond its contig"] == 1
 
 
-def test_what_is_dropped_is_counted(read):
+def test_dropped_intervals_are_counted(read):
     raw, checks = read("chrI\t100\t110\nchrI\t99\t111\nchrM\t2000\t2010\n")
     assert (raw.y[:, 0] == 1).sum() == 1
     dropped = checks[checks["outcome"] == "dropped"]
@@ -143,7 +143,7 @@ def test_contig_names_are_reconciled_and_counted(read):
         (["1:0", "1:1", "1:2"], ["chrMito:0"], {"block": 1000}),
     ],
 )
-def test_a_split_may_spell_contigs_otherwise(read, tmp_path, val, test, settings):
+def test_a_split_may_use_other_names_of_contigs(read, tmp_path, val, test, settings):
     bed = "".join(f"{chrom}\t{s}\t{s + 10}\n" for chrom in LENGTHS for s in (100, 200, 300))
     bed += "chrI\t1500\t1520\nchrI\t2500\t2520\n" * ("block" in settings)
     raw, _ = read(bed, **settings)
@@ -156,7 +156,7 @@ def test_a_split_may_spell_contigs_otherwise(read, tmp_path, val, test, settings
     assert (checks["source"] == "split").any() == ("contig_names" not in settings)
 
 
-def test_a_split_of_contigs_that_are_not_there_is_refused(read, tmp_path):
+def test_a_split_with_unused_contigs_is_refused(read, tmp_path):
     raw, _ = read("chrI\t100\t110\nchrII\t50\t60\nchrM\t50\t60\n")
     for name in ("chrX", "chr10", "chr1:0"):
         with pytest.raises(InputError, match=r"split\.val: no group '"):
@@ -165,7 +165,7 @@ def test_a_split_of_contigs_that_are_not_there_is_refused(read, tmp_path):
         write(raw, Split(val=[1], test=["01"]), 1, tmp_path / "dataset")
 
 
-def test_contigs_that_the_genome_lacks_are_left_out_on_demand(read, tmp_path):
+def test_contigs_not_in_the_genome_can_be_skipped(read, tmp_path):
     bed = "chrUn\t5\t15\n1\t100\t110\nchrM\t10\t20\nchrUn\t50\t60\nchr9\t5\t15\n"
     (tmp_path / "closed.bed").write_text("chrUn\t1\t2\nchrM\t12\t13\n")
     raw, checks = read(bed, unknown_contigs="skip", blacklist=tmp_path / "closed.bed")
@@ -193,7 +193,7 @@ def test_an_encoded_genome_gives_the_same(read, genome, tmp_path):
 
 
 @pytest.mark.parametrize("negatives", [NEGATIVES, "dinucleotide_shuffled", {"name": "gc_matched", "distance": 20}])
-def test_blocks_are_groups_that_hold_overlapping_windows_together(read, negatives):
+def test_overlapping_windows_are_in_the_same_block(read, negatives):
     starts = [95, 98, 101, 250, 290, 399, 405, 1500]
     bed = "".join(f"chrI\t{s}\t{s + 10}\n" for s in starts)
     raw, _ = read(bed, block=100, negatives=negatives)
@@ -206,7 +206,7 @@ def test_blocks_are_groups_that_hold_overlapping_windows_together(read, negative
                 assert a.group == b.group
 
 
-def test_given_negatives_are_cut_alike_and_never_overlap_positives(read, tmp_path):
+def test_given_negatives_are_cut_like_positives_and_never_overlap_them(read, tmp_path):
     (tmp_path / "other.bed").write_text("1\t105\t115\n2\t1000\t1010\n")
     raw, checks = read("chrI\t100\t110\n", negatives={"name": "given", "path": tmp_path / "other.bed"})
     assert raw.examples["id"].tolist() == ["chrI:100-110(.)", "chrII:1000-1010(.)"]
@@ -243,7 +243,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("bed", "message"), BAD, ids=[message for _, message in BAD])
-def test_bad_files_are_refused_with_line_and_remedy(read, bed, message):
+def test_invalid_files_are_refused_with_line_and_remedy(read, bed, message):
     with pytest.raises(InputError, match=message) as caught:
         read(bed)
     assert "peaks.bed" in caught.value.message
@@ -273,7 +273,7 @@ def test_bed_columns(tmp_path):
 
 @pytest.mark.data
 @pytest.mark.parametrize("name", ["Reb1.narrowPeak.gz", "Reb1.original_arabic_chrom_names.bed"])
-def test_reb1_peaks_hold_its_motif(data_root, name):
+def test_reb1_peaks_contain_its_motif(data_root, name):
     folder = data_root / "genomics/yeast_sacCer3"
     checks = Checks()
     raw = Intervals(genome=folder / "sacCer3.fa.gz", positives=folder / "peaks" / name, flank=0).read(1, checks)

@@ -1,4 +1,4 @@
-"""What parts share is found, all of it and nothing else, and can be taken out of the part that judges."""
+"""Exactly the examples that splits share are found, and can be removed from the held-out split."""
 
 import json
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_flanks_do_not_count() -> None:
     assert found(raw, SPLIT)["train-test"]["reverse_complement"] == [4]
 
 
-def test_a_part_of_a_sequence_is_no_duplicate() -> None:
+def test_a_subsequence_is_not_a_duplicate() -> None:
     assert not any(rows for kinds in found(raw_of(["AACC", "A", "AAC", "AA", "CC"]), SPLIT).values()
                    for rows in kinds.values())  # fmt: skip
 
@@ -66,7 +66,7 @@ def test_windows_that_touch_do_not_overlap() -> None:
 
 
 @given(st.data())
-def test_overlaps_as_by_brute_force(data: st.DataObject) -> None:
+def test_overlaps_equal_brute_force(data: st.DataObject) -> None:
     n = data.draw(st.integers(2, 25))
     start = np.array(data.draw(st.lists(st.integers(-5, 40), min_size=n, max_size=n)))
     end = start + data.draw(st.lists(st.integers(1, 12), min_size=n, max_size=n))
@@ -87,7 +87,7 @@ def test_overlaps_as_by_brute_force(data: st.DataObject) -> None:
 
 
 @given(st.lists(st.text("ACGT", min_size=1, max_size=3), min_size=2, max_size=25), st.randoms(use_true_random=False))
-def test_duplicates_as_by_brute_force(texts: list[str], random) -> None:
+def test_duplicates_equal_brute_force(texts: list[str], random) -> None:
     split = [random.choice(["train", "val", "test"]) for _ in texts]
     raw = raw_of(texts)
     for pair, kinds in found(raw, split).items():
@@ -99,17 +99,17 @@ def test_duplicates_as_by_brute_force(texts: list[str], random) -> None:
         assert kinds["reverse_complement"] == [i for i in judged if raw.x(i).tobytes() in other - known]
 
 
-def test_examples_from_nowhere_overlap_nothing() -> None:
+def test_examples_without_positions_overlap_nothing() -> None:
     at = {"chrom": ["1", None, "1", None, "1"], "start": ["-9", None, "0", None, "."], "end": ["5", "", "3", None, "9"]}
     pairs = found(raw_of(["A", "CC", "AAA", "CCC", "AAAA"], **at), SPLIT)
     assert [pairs[pair]["overlap"] for pair in ("train-test", "train-val", "val-test")] == [[], [2], []]
 
 
-def test_no_others_no_overlap() -> None:
+def test_nothing_overlaps_an_empty_table() -> None:
     assert not overlapping(np.array([[0, 5]]), np.zeros((0, 2), int)).any()
 
 
-def test_the_account_and_the_removal() -> None:
+def test_leaks_are_counted_and_removed() -> None:
     raw, checks = raw_of(["AACC", "ACGT", "GGTT", "AACC", "TTTT"]), Checks()
     split = pd.Series(SPLIT)
     kept, rows = account(identify(raw), split, False, raw.examples["id"], checks)
@@ -125,7 +125,7 @@ def test_the_account_and_the_removal() -> None:
 
 
 def leaking(**columns) -> Raw:
-    """The first example of the last group is the first of all."""
+    """Return a set in which the first example of the last group equals the first of all."""
     raw = sequences(60)
     x = raw.x
     raw.x = lambda i: x(0) if i == 57 else x(i)
@@ -133,7 +133,7 @@ def leaking(**columns) -> Raw:
 
 
 @pytest.mark.parametrize("remove", [False, True])
-def test_a_stored_data_set_says_what_leaks(tmp_path: Path, remove: bool) -> None:
+def test_a_stored_data_set_lists_its_leaks(tmp_path: Path, remove: bool) -> None:
     data = stored(leaking(), tmp_path, val=["g17", "g18"], test=["g19"], remove_leaks=remove)
     first = data.facts.leakage[0]
     assert first.plain() == {
@@ -162,7 +162,7 @@ def test_leaks_are_removed_in_each_fold(tmp_path: Path) -> None:
             assert (parts == REMOVED).sum() == 1
 
 
-def test_a_part_that_leaks_wholly_is_refused(tmp_path: Path) -> None:
+def test_a_split_that_leaks_completely_is_refused(tmp_path: Path) -> None:
     raw = leaking()
     raw.examples.loc[57, "group"] = "alone"
     with pytest.raises(InputError, match="remove_leaks: leaves the test split empty"):
@@ -171,7 +171,7 @@ def test_a_part_that_leaks_wholly_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.data
 def test_the_published_split_of_starr_seq_leaks(data_root: Path) -> None:
-    """Twelve ids are in the training and in the test file."""
+    """Twelve ids are in both the training and the test file."""
     folder = data_root / "genomics/starrseq_drosophila"
     parts = [read_table(folder / f"{part}.activity.tsv.gz").assign(part=part) for part in ("train", "test")]
     records = [{r.name: r.codes for r in read_fasta(folder / f"{part}.fa.gz")} for part in ("train", "test")]
@@ -182,11 +182,11 @@ def test_the_published_split_of_starr_seq_leaks(data_root: Path) -> None:
     train, test = (set(part["id"]) for part in parts)
     assert len(train & test) == 12
     assert sorted(table["id"].iloc[kinds["exact"]]) == sorted(train & test)
-    assert set(kinds["reverse_complement"]) <= set(kinds["overlap"]), "the same place, on the other strand"
+    assert set(kinds["reverse_complement"]) <= set(kinds["overlap"]), "the same position on the other strand"
 
 
 @pytest.mark.parametrize("n", [1000, 20_000])
-def test_no_example_is_compared_with_all_others(n: int) -> None:
+def test_the_work_is_not_quadratic(n: int) -> None:
     rng = np.random.default_rng(1)
     codes, start = rng.integers(0, 4, (n, 101)).astype(np.uint8), rng.integers(0, 10**7, n)
     table = pd.DataFrame({"id": np.arange(n).astype(str), "chrom": "1", "start": start, "end": start + 101})

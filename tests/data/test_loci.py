@@ -1,4 +1,4 @@
-"""Loci: chains of overlapping windows, equal sequences, a positive and its shuffles; and what is resampled by them."""
+"""Loci: chains of overlapping windows, equal sequences, a positive and its shuffles; resampling by locus."""
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ def found(raw: Raw) -> np.ndarray:
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(-5, 60), st.integers(1, 9)), min_size=1, max_size=25))
-def test_windows_are_connected_where_a_chain_of_overlaps_leads(windows: list[tuple[str, int, int]]) -> None:
+def test_windows_connected_by_a_chain_of_overlaps_share_a_locus(windows: list[tuple[str, int, int]]) -> None:
     rng = np.random.default_rng(0)
     chrom, start, length = zip(*windows, strict=True)
     end = [a + b for a, b in zip(start, length, strict=True)]
@@ -40,14 +40,14 @@ def test_windows_are_connected_where_a_chain_of_overlaps_leads(windows: list[tup
     np.testing.assert_array_equal(numbers[:, None] == numbers, reached)
 
 
-def test_equal_sequences_and_reverse_complements_are_one() -> None:
+def test_equal_sequences_and_reverse_complements_share_a_locus() -> None:
     one = np.array([0, 1, 2, 2, 0, 1], np.uint8)
     other = np.array([3, 3, 0, 1, 2, 0], np.uint8)
     numbers = found(raw_of([one, other, 3 - one[::-1], one.copy()]))
     assert numbers.tolist() == [0, 1, 0, 0]
 
 
-def test_shuffles_belong_to_their_positive(tmp_path) -> None:
+def test_shuffles_share_the_locus_of_their_positive(tmp_path) -> None:
     rng = np.random.default_rng(0)
     positives = [rng.integers(0, 4, 40).astype(np.uint8) for _ in range(6)]
     text = "".join(f">p{i}\n{decode(codes)}\n" for i, codes in enumerate(positives))
@@ -64,7 +64,7 @@ def test_shuffles_belong_to_their_positive(tmp_path) -> None:
     assert found(source.read(1, Checks())).tolist() == [0, 0, 1] + [0, 0, 1] * 3
 
 
-def test_a_stored_data_set_has_them(tmp_path) -> None:
+def test_a_stored_data_set_has_loci(tmp_path) -> None:
     rng = np.random.default_rng(0)
     raw = raw_of([rng.integers(0, 4, 30).astype(np.uint8) for _ in range(40)])
     raw.examples["id"] = raw.examples["group"] = [f"{i:03}" for i in range(40)]
@@ -73,8 +73,8 @@ def test_a_stored_data_set_has_them(tmp_path) -> None:
     assert stored(raw, tmp_path).loci.tolist() == [*range(38), 0, 0]
 
 
-def test_intervals_are_those_of_loci() -> None:
-    """Copies of examples make no interval narrower, in either kind of metric; the order of groups does not matter."""
+def test_confidence_intervals_are_computed_over_loci() -> None:
+    """Copies of examples do not narrow intervals in either kind of metric; the order of groups does not matter."""
     rng = np.random.default_rng(0)
     y = np.arange(100) % 2
     p = y + rng.normal(size=100)
@@ -90,4 +90,4 @@ def test_intervals_are_those_of_loci() -> None:
         np.testing.assert_allclose(bootstrap(metric, p, y, seed=1, groups=np.arange(100)), once)
         low, high = bootstrap(metric, *many, seed=1)
         assert high - low < 0.6 * (once[1] - once[0])
-        assert np.isnan(bootstrap(metric, *many, seed=1, groups=groups % 4)).all()  # four groups say too little
+        assert np.isnan(bootstrap(metric, *many, seed=1, groups=groups % 4)).all()  # four groups are too few

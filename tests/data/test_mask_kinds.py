@@ -1,4 +1,4 @@
-"""Whether masks hold one class, classes or objects follows from what they show, never from how it is stored."""
+"""Whether masks hold one class, several classes or objects follows from their content, never from the format."""
 
 import nibabel
 import numpy as np
@@ -20,7 +20,7 @@ def disc(row, column, radius):
 
 
 def heart(i):
-    """Muscle around one chamber, beside another: each in one piece, in every mask elsewhere and of another size."""
+    """Return muscle around one chamber, beside another: each in one piece, at varying places and sizes."""
     rng = np.random.default_rng(i)
     row, column, size = 22 + rng.integers(-4, 5), 20 + rng.integers(-3, 4), rng.uniform(0.8, 1.2)
     mask = np.zeros(GRID.shape[1:], int)
@@ -31,7 +31,7 @@ def heart(i):
 
 
 def organs(i):
-    """Four parts that lie apart, each at its place."""
+    """Return four separate organs, each at its place."""
     rng = np.random.default_rng(i)
     mask = np.zeros(GRID.shape[1:], int)
     for k, (row, column, radius) in enumerate([(10, 12, 8), (12, 42, 3), (36, 12, 5), (36, 40, 6)], 1):
@@ -40,7 +40,7 @@ def organs(i):
 
 
 def nuclei(number, seed=0, order=True):
-    """So many round objects of random places and sizes, which do not touch; numbered from top to bottom."""
+    """Return ``number`` round objects of random places and sizes that do not touch, numbered from top to bottom."""
     rng = np.random.default_rng([seed, number])
     mask, centres = np.zeros(GRID.shape[1:], int), []
     while len(centres) < number:
@@ -61,7 +61,7 @@ SETS = {
     "organs": ("classes", [organs(i) for i in range(5)]),
     "scattered classes": ("classes", [scattered(i) for i in range(3)]),
     "nuclei": ("instances", [nuclei(n) for n in (3, 7, 12, 5)]),
-    "as many nuclei in each": ("instances", [nuclei(6, seed) for seed in range(8)]),
+    "equally many nuclei in each": ("instances", [nuclei(6, seed) for seed in range(8)]),
     "ids of the whole set": ("instances", [np.where((m := nuclei(4, k)) > 0, m + 4 * k, 0) for k in range(9)]),
     "one class": ("mask", [(heart(i) > 0).astype(int) for i in range(3)]),
     "one class, one mask empty": ("mask", [(heart(i) > 0) * int(i > 0) for i in range(3)]),
@@ -117,7 +117,7 @@ def survey(*masks, ignore=None):
 
 
 def boxes(*numbers):
-    """Objects side by side, which touch."""
+    """Return objects side by side that touch."""
     masks = []
     for n in numbers:
         mask = np.zeros((12, 60), int)
@@ -137,7 +137,7 @@ OPEN = {
 
 @pytest.mark.parametrize("name", OPEN)
 @pytest.mark.parametrize("width", ["uint8", "uint16", "int32"])
-def test_what_content_leaves_open_stops_with_both_lines(name, width):
+def test_ambiguous_content_is_an_error_that_shows_both_settings(name, width):
     masks = survey(*(mask.astype(width) for mask in OPEN[name]))
     with pytest.raises(InputError, match="they may be classes or objects") as caught:
         understand_masks(masks)
@@ -147,7 +147,7 @@ def test_what_content_leaves_open_stops_with_both_lines(name, width):
 
 
 @pytest.mark.parametrize("width", ["uint8", "uint16", "int32"])
-def test_grey_levels_of_a_few_classes_are_no_objects(width):
+def test_grey_levels_of_a_few_classes_are_not_objects(width):
     masks = []
     for i in range(4):
         mask = np.zeros(GRID.shape[1:], width)
@@ -159,7 +159,7 @@ def test_grey_levels_of_a_few_classes_are_no_objects(width):
 
 
 @pytest.mark.parametrize("width", ["int8", "int16", "int64"])
-def test_negative_values_are_ignored_where_advised_and_not_advised_for_objects(width):
+def test_ignoring_negative_values_works_as_advised_and_is_not_advised_for_objects(width):
     classes = [scattered(i).astype(width) for i in range(3)]
     classes[1][:5] = -1
     with pytest.raises(InputError, match=r"m1\.png: .*value -1 .*\n.*data\.ignore: -1"):
@@ -177,7 +177,7 @@ def test_negative_values_are_ignored_where_advised_and_not_advised_for_objects(w
     assert "make them background" in caught.value.remedy
 
 
-def test_specks_of_jpeg_are_not_counted_after_the_repair():
+def test_specks_from_jpeg_compression_are_not_counted_after_the_repair():
     from io import BytesIO
 
     truth = np.kron(heart(1) > 0, np.ones((4, 4), bool))
@@ -192,7 +192,7 @@ def test_specks_of_jpeg_are_not_counted_after_the_repair():
 
 
 @pytest.mark.parametrize("values", [[0, 1, 3], [0, 3], [0, 2, 3], [0, 1, 2, 3]])
-def test_names_of_classes_say_that_there_are_classes_also_some_that_do_not_occur(tmp_path, values):
+def test_names_of_classes_make_masks_classes_even_if_some_do_not_occur(tmp_path, values):
     survey = Survey()
     for i in range(3):
         survey.add(np.array(values)[heart(i) % len(values)], tmp_path / f"{i}.png")
@@ -202,7 +202,7 @@ def test_names_of_classes_say_that_there_are_classes_also_some_that_do_not_occur
 
 
 @pytest.mark.parametrize("values", [[-1], [-1, 0]])
-def test_masks_of_nothing_but_negative_values_are_refused(tmp_path, values):
+def test_masks_of_only_negative_values_are_refused(tmp_path, values):
     survey = Survey()
     survey.add(np.resize(values, (4, 4)), tmp_path / "a.png")
     with pytest.raises(InputError, match="unexpected value -1") as caught:

@@ -1,4 +1,4 @@
-"""What masks mean follows from their values, and what they cannot mean is refused by name."""
+"""The meaning of masks follows from their values, and impossible meanings are refused with the file name."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def survey(*masks, ignore=None):
 
 
 def discs(n, dtype=np.uint8, size=12, offset=1):
-    """A mask of ``n`` objects in a row, with ids from ``offset`` on."""
+    """Return a mask of ``n`` objects in a row, with ids from ``offset``."""
     labels = np.zeros((size, size * n), dtype)
     for i in range(n):
         labels[3:9, size * i + 3 : size * i + 9] = i + offset
@@ -66,7 +66,7 @@ def test_scattered_values_without_a_gap_are_classes(k, seed):
     np.testing.assert_array_equal(code(masks[0]), masks[0])
 
 
-def test_one_cell_an_image_with_cytoplasm_and_nucleus_is_classes_not_objects():
+def test_one_cell_per_image_with_cytoplasm_and_nucleus_is_classes_not_objects():
     masks = []
     for shift in range(5):
         mask = np.zeros((20, 20), np.uint8)
@@ -78,7 +78,7 @@ def test_one_cell_an_image_with_cytoplasm_and_nucleus_is_classes_not_objects():
 
 @given(st.lists(st.integers(1, 60), min_size=2, max_size=5, unique=True), st.sampled_from(["uint8", "uint16", "int32"]))
 @settings(max_examples=25)
-def test_one_piece_an_id_with_varying_numbers_is_objects(numbers, dtype):
+def test_one_piece_per_id_in_varying_numbers_is_objects(numbers, dtype):
     numbers = [*numbers, max(numbers) + 3]
     masks = [discs(n, dtype) for n in numbers]
     code = understand_masks(survey(*masks))
@@ -89,18 +89,18 @@ def test_one_piece_an_id_with_varying_numbers_is_objects(numbers, dtype):
     assert code(masks[0]).dtype == np.int32
 
 
-def test_ids_of_16_bits_need_not_start_at_one_nor_be_without_gap():
+def test_ids_of_16_bits_may_start_above_one_and_have_gaps():
     code = understand_masks(survey(discs(4, np.uint16, offset=1000), discs(3, np.uint16, offset=7)))
     assert code.task == "instances"
 
 
-def test_objects_take_neither_names_nor_an_ignored_value():
+def test_objects_have_neither_names_nor_an_ignored_value():
     masks = survey(discs(40))
     refused("data.classes", "objects", survey=masks, classes=["a", "b"])
     refused("data.ignore", "objects", survey=masks, ignore=3)
 
 
-def test_masks_with_many_values_in_between_are_refused_with_the_way_out():
+def test_masks_with_many_intermediate_values_are_refused_with_a_remedy():
     from scipy.ndimage import gaussian_filter
 
     mask = np.zeros((40, 40))
@@ -111,7 +111,7 @@ def test_masks_with_many_values_in_between_are_refused_with_the_way_out():
                 survey=survey(smooth), mask_type=mask_type)  # fmt: skip
 
 
-def test_values_beyond_the_given_type_are_named_with_file_and_count():
+def test_values_outside_the_given_type_are_reported_with_file_and_count():
     masks = survey([[0, 1, 2]], [[0, 1, 9], [9, 1, 0]])
     refused("m1.png", "value 9 ", "2 pixels", "0 to 2 (3 names", survey=masks, mask_type="classes", classes=list("abc"))
     refused("m0.png", "2, 9", "0 and 1", "threshold", survey=masks, mask_type="binary")
@@ -181,7 +181,7 @@ def test_png_of_few_bits_keeps_its_values(tmp_path, bits):
 
 
 def few_bits_png(values, bits):
-    """A grey PNG of 1, 2 or 4 bits, written by hand: no library at hand writes them."""
+    """Write a grey PNG of 1, 2 or 4 bits by hand, since no installed library does."""
     import struct
     import zlib
 
@@ -205,7 +205,7 @@ def test_masks_stored_as_rgb_grey_alpha_float_or_64_bits_are_read(tmp_path):
         np.testing.assert_array_equal(read_mask(tmp_path / name), mask)
 
 
-def test_fractions_nan_and_ids_too_large_are_refused(tmp_path):
+def test_fractions_nan_and_too_large_ids_are_refused(tmp_path):
     path = tmp_path / "m.tif"
     tifffile.imwrite(path, np.array([[0, 0.5], [np.inf, 1]], np.float32))
     with pytest.raises(
@@ -229,12 +229,12 @@ def test_fractions_nan_and_ids_too_large_are_refused(tmp_path):
         ({"a": [0, 0, 0], "b": [0, 0, 0]}, ("data.colors.b", "another class")),
     ],
 )
-def test_a_wrong_table_of_colours_is_refused(colors, words):
+def test_an_invalid_table_of_colours_is_refused(colors, words):
     refused(*words, survey=survey([[0, 1]]), colors=colors)
     refused("data.colors", "remove them", survey=survey([[0, 1]]), colors=COLORS, mask_type="instances")
 
 
-def test_torn_objects_are_counted():
+def test_objects_in_several_pieces_are_counted():
     labels = discs(4, np.uint16)
     labels[:, 24:36][labels[:, 24:36] == 3] = 1
     assert survey(labels).torn == 1

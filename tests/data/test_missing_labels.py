@@ -1,4 +1,4 @@
-"""A label that is not known is neither learned from nor judged; an example without any is left out and counted."""
+"""Unknown labels are used neither in training nor in evaluation; examples without any label are dropped and counted."""
 
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def test_missing_labels_of_a_table(tmp_path: Path, word: str) -> None:
     ]
 
 
-def test_numbers_may_be_missing_too_and_a_column_may_begin_with_one(tmp_path: Path) -> None:
+def test_numbers_may_be_missing_even_in_the_first_row(tmp_path: Path) -> None:
     raw, _ = read(tmp_path, "sequence\tx\ty\ttext\nACGTA\tNA\t0.5\tNA\nACCTA\t2\t\tw\nAGGTA\t-1.5\t3\tw\n")
     assert raw.facts.outputs == ["x", "y"]
     assert raw.facts.task == "regression"
@@ -56,7 +56,7 @@ def test_numbers_may_be_missing_too_and_a_column_may_begin_with_one(tmp_path: Pa
 
 
 @pytest.mark.parametrize("word", ["-", "inf", "unknown", "1,5"])
-def test_a_column_of_numbers_that_begins_with_something_else_is_not_overlooked(tmp_path: Path, word: str) -> None:
+def test_a_column_of_numbers_with_text_in_the_first_row_is_not_overlooked(tmp_path: Path, word: str) -> None:
     text = f"sequence\tx\ty\ttext\nACGTA\t1\t{word}\t7\nACCTA\t2\t1\tw\nAGGTA\t3\t2\tw\n"
     with pytest.raises(InputError, match=f"line 2: y is '{word}'"):
         read(tmp_path, text)
@@ -74,13 +74,13 @@ def test_a_column_of_numbers_that_begins_with_something_else_is_not_overlooked(t
         ("sequence\tlabel_a\tlabel_b\nACGT\t1\tNA\nACCT\t0\t\n", "column label_b"),
     ],
 )
-def test_what_is_no_number_is_refused(tmp_path: Path, text: str, message: str) -> None:
+def test_labels_that_are_not_numbers_are_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         read(tmp_path, text)
 
 
 @pytest.mark.parametrize(("values", "number"), [("-1 1 1", 1), ("1 2 2", 1), ("0 1 1", 0), ("0.5 1 2", 0)])
-def test_classes_that_are_not_0_and_1_are_learned_as_numbers_and_named(
+def test_two_classes_other_than_0_and_1_are_learned_as_numbers_and_reported(
     tmp_path: Path, values: str, number: int
 ) -> None:
     rows = "".join(f"ACG{x}\t{v}\n" for x, v in zip("ACG", values.split(), strict=True))
@@ -89,7 +89,7 @@ def test_classes_that_are_not_0_and_1_are_learned_as_numbers_and_named(
 
 
 @pytest.mark.parametrize(("scale", "offset"), [(1, 1e9), (1, -1e5), (1e-46, 0)])
-def test_numbers_that_four_bytes_would_make_alike_are_refused(tmp_path: Path, scale: float, offset: float) -> None:
+def test_numbers_that_become_equal_in_float32_are_refused(tmp_path: Path, scale: float, offset: float) -> None:
     values = offset + scale * np.array([1.1, 1.2, 1.3])
     text = "sequence\tlabel_a\tlabel_b\n" + "".join(
         f"ACG{x}\tNA\t{v:.17g}\n" for x, v in zip("ACG", values, strict=True)
@@ -120,7 +120,7 @@ def test_columns_of_intervals(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def some(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, np.ndarray]:
-    """Two outputs; the second is not known of every third example, and has no positive in the validation part."""
+    """Return two outputs; the second is unknown for every third example, and has no positive in the val split."""
     raw = sequences(120, outputs=("a", "b"), task="multilabel")
     raw.y[:, 1] = np.random.default_rng(0).random(120) < 0.5
     raw.y[::3, 1] = np.nan
@@ -130,7 +130,7 @@ def some(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, np.ndarray]
     return stored(raw, folder, val=["g0", "g1", "g2", "g3"], test=["g4", "g5", "g6", "g7"]), raw.y
 
 
-def test_facts_count_what_is_known(some: tuple[Dataset, np.ndarray]) -> None:
+def test_facts_count_known_labels(some: tuple[Dataset, np.ndarray]) -> None:
     dataset, y = some
     train = y[dataset.rows("train")]
     assert dataset.facts.n_known.train == (~np.isnan(train)).sum(axis=0).tolist()
@@ -141,14 +141,14 @@ def test_facts_count_what_is_known(some: tuple[Dataset, np.ndarray]) -> None:
     assert row["reason"].startswith("the val split has only one class (0)")
 
 
-def test_simple_models_of_an_output_that_none_can_choose_have_the_strongest_penalty(some) -> None:
+def test_baselines_of_an_output_with_one_class_in_validation_use_the_strongest_penalty(some) -> None:
     simple, about = fit_baselines(some[0], "single")
     assert np.isfinite(simple).all()
     assert about.groupby("output")["auprc"].count().to_dict() == {"a": 3, "b": 0}
     assert about.groupby("output")["penalty"].max()["b"] == PENALTIES[0]
 
 
-def test_an_output_of_which_nothing_is_to_be_learned_is_refused(tmp_path: Path) -> None:
+def test_an_output_with_nothing_to_learn_is_refused(tmp_path: Path) -> None:
     raw = sequences(60, outputs=("a", "b", "c"), task="multilabel")
     raw.y[:, 1] = 0
     raw.y[:, 2] = np.nan
@@ -157,8 +157,8 @@ def test_an_output_of_which_nothing_is_to_be_learned_is_refused(tmp_path: Path) 
         stored(raw, tmp_path)
 
 
-def test_training_is_that_of_the_known_labels(some: tuple[Dataset, np.ndarray], tmp_path: Path) -> None:
-    """Whatever stands in the place of unknown labels, gradients are those of the known ones alone."""
+def test_training_uses_only_known_labels(some: tuple[Dataset, np.ndarray], tmp_path: Path) -> None:
+    """Gradients depend only on known labels, whatever is stored for unknown ones."""
 
     logits = torch.randn(50, 2, generator=torch.Generator().manual_seed(1), requires_grad=True)
     target = torch.from_numpy(some[1][:50])
@@ -173,8 +173,8 @@ def test_training_is_that_of_the_known_labels(some: tuple[Dataset, np.ndarray], 
 
 
 @pytest.mark.parametrize("task", ["multilabel", "regression"])
-def test_the_whole_path_takes_missing_labels(tmp_path: Path, task: str) -> None:
-    """Trained, calibrated, compared and explained; the numbers are those of the known labels alone."""
+def test_all_steps_accept_missing_labels(tmp_path: Path, task: str) -> None:
+    """Train, calibrate, compare and explain; all numbers come from known labels only."""
 
     raw = sequences(240, outputs=("a", "b"), task=task)
     rng = np.random.default_rng(0)
@@ -225,7 +225,7 @@ def test_the_whole_path_takes_missing_labels(tmp_path: Path, task: str) -> None:
     assert len(effects)
 
 
-def test_baselines_are_fitted_to_what_is_known() -> None:
+def test_baselines_are_fitted_to_known_labels() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(60, 3)), (rng.random((60, 2)) < 0.5).astype(float)
     missing = rng.random((60, 2)) < 0.3
@@ -236,7 +236,7 @@ def test_baselines_are_fitted_to_what_is_known() -> None:
         np.testing.assert_allclose(both[:, k], one[:, 0], atol=1e-3)
 
 
-def test_groups_are_drawn_whole_in_a_paired_comparison() -> None:
+def test_paired_comparisons_resample_whole_groups() -> None:
     rng = np.random.default_rng(0)
     y, noise = np.arange(200) % 2, rng.normal(size=(200, 2))
     network, baseline = y + noise.T
@@ -246,5 +246,5 @@ def test_groups_are_drawn_whole_in_a_paired_comparison() -> None:
     copies = compare(metrics.auroc, *four, 200, 1, np.repeat(np.arange(200), 4))
     feigned = compare(metrics.auroc, *four, 200, 1)
     for key in ("low", "high", "difference_low", "difference_high"):
-        assert copies[key] == pytest.approx(plain[key])  # four copies of an example tell no more than one
+        assert copies[key] == pytest.approx(plain[key])  # four copies of an example carry no more information than one
     assert feigned["high"] - feigned["low"] < 0.7 * (plain["high"] - plain["low"])

@@ -1,4 +1,4 @@
-"""Negatives keep away from positives, stay in their group, and never hang."""
+"""Negatives keep their distance from positives and stay in their group; drawing them always ends."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ def closed(*intervals):
 
 
 def positives(lengths=(5000, 3000), count=30, flank=4, seed=0, unknown=(0, 0)):
-    """Windows at random places of a random genome whose second half is rich in GC."""
+    """Return windows at random places of a random genome whose second half is rich in GC."""
     rng = np.random.default_rng(seed)
     codes = rng.choice(4, sum(lengths), p=[0.35, 0.15, 0.15, 0.35]).astype(np.uint8)
     codes[len(codes) // 2 :] = rng.choice(4, len(codes) - len(codes) // 2, p=[0.2, 0.3, 0.3, 0.2])
@@ -77,11 +77,11 @@ def test_windows_keep_the_ratio_in_each_group_and_the_distance(function, ratio):
 
 
 @pytest.mark.parametrize("function", [negatives.random, negatives.gc_matched, negatives.flanking])
-def test_negatives_keep_apart_while_there_is_room(function):
-    """40 positives of 20 bp and 5 negatives each on 20 kb: a fifth of the room."""
+def test_negatives_do_not_overlap_while_there_is_room(function):
+    """40 positives of 20 bp with 5 negatives each take a fifth of 20 kb."""
     given = positives(lengths=(12_000, 8000), count=40)
     part, checks = make(function, given, ratio=5, distance=10)
-    assert len(part.codes) == 200 or function is negatives.flanking  # which goes no further than 10 windows
+    assert len(part.codes) == 200 or function is negatives.flanking  # which extends at most 10 windows
     assert len(part.codes) > 180
     assert not crowded(part.examples).any()
     assert not checks["reason"].str.startswith("overlap another").any()
@@ -91,7 +91,7 @@ def test_negatives_keep_apart_while_there_is_room(function):
 def test_negatives_without_room_are_packed_and_the_rest_is_counted(function):
     given = positives(lengths=(3000,), count=10)
     part, checks = make(function, given, ratio=20, distance=0)
-    assert len(part.codes) == 200  # 4000 bp on less than 2800
+    assert len(part.codes) == 200  # 4000 bp in less than 2800
     found = crowded(part.examples)
     (note,) = checks[checks["reason"].str.startswith("overlap another negative")].to_dict("records")
     assert note["count"] == found.sum() > 0
@@ -134,7 +134,7 @@ def test_given_negatives_inside_a_wide_peak_are_dropped(tmp_path):
 
 
 @pytest.mark.parametrize(("alphabet", "left"), [("DNA", ["n2"]), ("RNA", ["n1", "n2"])])
-def test_a_reverse_complement_of_a_positive_is_no_negative_of_dna(tmp_path, alphabet, left):
+def test_the_reverse_complement_of_a_positive_is_not_a_negative_for_dna(tmp_path, alphabet, left):
     (tmp_path / "p.fa").write_text(">p1\nAACGTC\n>p2\nAAAAAC\n")
     (tmp_path / "n.fa").write_text(">n0\nAACGTC\n>n1\nGTTTTT\n>n2\nACACAC\n")
     given = {"name": "given", "path": tmp_path / "n.fa"}
@@ -143,7 +143,7 @@ def test_a_reverse_complement_of_a_positive_is_no_negative_of_dna(tmp_path, alph
 
 
 @pytest.mark.parametrize("function", [negatives.random, negatives.dinucleotide_shuffled])
-def test_a_ratio_that_asks_for_none_is_named(function):
+def test_a_ratio_that_gives_no_negatives_is_refused(function):
     with pytest.raises(InputError, match="gives no negative for 30 positives"):
         make(function, positives(), ratio=0.001)
 
@@ -157,14 +157,14 @@ def test_a_ratio_below_one_holds_over_groups_of_one():
 @pytest.mark.parametrize(
     "function", [negatives.random, negatives.gc_matched, negatives.flanking, negatives.dinucleotide_shuffled]
 )
-def test_the_seed_decides(function):
+def test_the_seed_determines_the_draw(function):
     first, same, other = (make(function, positives(), seed)[0] for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(first.examples, same.examples)
     np.testing.assert_array_equal(first.codes, same.codes)
     assert not np.array_equal(first.codes, other.codes)
 
 
-def test_gc_content_is_matched_where_random_is_not():
+def test_gc_content_is_matched_unlike_for_random():
     given = positives(lengths=(40_000,), count=100, seed=3)
     rich = gc_percent(given.codes[:, given.window]) >= 60
     given = Positives(*vars(given.only(rich)).values(), given.read, given.context)
@@ -189,7 +189,7 @@ def test_windows_of_unknown_bases_are_not_drawn():
     assert len(part.codes) == 30
 
 
-def test_where_there_is_no_room_the_shortage_is_said():
+def test_a_shortage_of_room_is_reported():
     part, checks = make(negatives.random, positives(lengths=(900,), count=20), ratio=50, distance=0)
     note = checks[checks["outcome"] == "note"].iloc[0]
     assert "fewer than requested" in note["reason"]
@@ -201,7 +201,7 @@ def test_where_there_is_no_room_the_shortage_is_said():
 
 @settings(max_examples=40)
 @hypothesis_given(st.integers(0, 10_000))
-def test_free_windows_are_exactly_those_that_touch_nothing_closed(seed):
+def test_free_windows_are_exactly_those_outside_closed_intervals(seed):
     rng = np.random.default_rng(seed)
     genome = Genome(np.zeros(120, np.uint8), {"a": 120}, {}, "test")
     starts = rng.integers(-3, 120, rng.integers(0, 6))
@@ -217,7 +217,7 @@ def test_free_windows_are_exactly_those_that_touch_nothing_closed(seed):
 
 
 def beside(starts, closed_=(), **settings):
-    """Starts of flanking negatives of positives at these places of a contig of 2000 bases."""
+    """Return starts of flanking negatives of positives at these places on a contig of 2000 bases."""
     given = positives(lengths=(2000,), count=len(starts))
     given.examples["start"] = starts
     given.examples["end"] = given.examples["start"] + WINDOW
@@ -226,14 +226,14 @@ def beside(starts, closed_=(), **settings):
     return sorted(part.examples["start"]), checks
 
 
-def test_flanking_windows_lie_at_a_distance_on_either_side():
+def test_flanking_windows_are_at_a_distance_on_either_side():
     assert beside([1000], ratio=2, distance=30)[0] == [950, 1050]
     assert beside([1000], ratio=4, distance=0)[0] == [960, 980, 1020, 1040]
     assert len({tuple(beside([1000], seed=seed, distance=30)[0]) for seed in range(20)}) == 2  # either side
     assert len(beside([300, 800, 1300, 1600], ratio=0.5, distance=30)[0]) == 2
 
 
-def test_flanking_windows_step_over_positives_ends_and_what_is_closed():
+def test_flanking_windows_skip_positives_ends_and_closed_intervals():
     assert beside([1000, 1050], ratio=1, distance=30)[0] in ([930, 1100], [930, 1120], [950, 1080], [950, 1100])
     assert beside([20], ratio=2, distance=5)[0] == [45, 65]
     assert beside([1000], [("chr0", 951, 952)], ratio=2, distance=30)[0] in ([930, 1050], [1050, 1070])
@@ -242,7 +242,7 @@ def test_flanking_windows_step_over_positives_ends_and_what_is_closed():
 
 @settings(max_examples=60)
 @hypothesis_given(st.integers(0, 10_000), st.sampled_from(["random", "gc_matched", "flanking"]), st.floats(0.3, 4))
-def test_no_negative_overlaps_a_positive_or_what_is_closed(seed, name, ratio):
+def test_no_negative_overlaps_a_positive_or_a_closed_interval(seed, name, ratio):
     rng = np.random.default_rng(seed)
     start = rng.integers(0, 2900, 3)
     black = closed(*[("chr1", s, s + e) for s, e in zip(start, rng.integers(1, 200, 3), strict=True)])
@@ -261,7 +261,7 @@ def test_no_negative_overlaps_a_positive_or_what_is_closed(seed, name, ratio):
 
 
 @pytest.mark.parametrize("gc", [0, 1])
-def test_gc_that_the_genome_lacks_is_replaced_by_the_nearest_and_said(gc):
+def test_gc_content_missing_in_the_genome_is_replaced_by_the_nearest_and_reported(gc):
     given = positives(lengths=(3000,), count=10)
     given.codes[:] = np.random.default_rng(0).choice([[0, 3], [1, 2]][gc], given.codes.shape)
     part, checks = make(negatives.gc_matched, given, ratio=20, distance=0)

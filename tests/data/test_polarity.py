@@ -1,4 +1,4 @@
-"""Pixels are as viewers show them, whichever way round a file stores them; labels of masks are as stored."""
+"""Pixels are as viewers show them, whatever the polarity of the file; labels of masks are as stored."""
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,7 @@ def save_white(path, stored, **more):
 
 @pytest.mark.parametrize(("dtype", "white"), [("bool", 1), ("uint8", 255), ("uint16", 65535), ("uint32", 2**32 - 1)])
 @pytest.mark.parametrize("compression", [None, "zlib"])
-def test_tiff_where_zero_is_white_is_turned(tmp_path, dtype, white, compression):
+def test_tiff_with_zero_as_white_is_inverted(tmp_path, dtype, white, compression):
     stored = rng.integers(0, white, PLANE.shape, endpoint=True).astype(dtype)
     save_white(tmp_path / "a.tif", stored, compression=compression)
     found = read_image(tmp_path / "a.tif")
@@ -48,7 +48,7 @@ def test_tiff_where_zero_is_white_is_turned(tmp_path, dtype, white, compression)
     np.testing.assert_array_equal(decode(tmp_path / "a.tif", indices=True).pixels[0], stored)
 
 
-def test_white_in_ome_is_turned_and_in_imagej_it_is_a_display_setting(tmp_path):
+def test_miniswhite_is_inverted_in_ome_but_a_display_setting_in_imagej(tmp_path):
     tifffile.imwrite(tmp_path / "a.ome.tif", PLANE, photometric="miniswhite", ome=True)
     np.testing.assert_array_equal(read_image(tmp_path / "a.ome.tif").pixels[0], 255 - PLANE)
     tifffile.imwrite(tmp_path / "a.tif", PLANE, photometric="miniswhite", metadata=None, description="ImageJ=1.54f\n")
@@ -57,7 +57,7 @@ def test_white_in_ome_is_turned_and_in_imagej_it_is_a_display_setting(tmp_path):
     assert "stored values used" in found.repairs[0]
 
 
-def test_truth_values_that_tifffile_wrote_stay_as_stored(tmp_path):
+def test_booleans_written_by_tifffile_stay_as_stored(tmp_path):
     truth = PLANE > 128
     tifffile.imwrite(tmp_path / "a.tif", truth)
     found = read_image(tmp_path / "a.tif")
@@ -69,14 +69,14 @@ def test_truth_values_that_tifffile_wrote_stay_as_stored(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["int16", "float32", "uint64"])
-def test_white_that_has_no_opposite_is_refused(tmp_path, dtype):
+def test_miniswhite_of_a_type_that_cannot_be_inverted_is_refused(tmp_path, dtype):
     save_white(tmp_path / "a.tif", PLANE.astype(dtype))
     with pytest.raises(InputError, match=r"a\.tif: .*MINISWHITE"):
         read_image(tmp_path / "a.tif")
 
 
 @pytest.mark.parametrize("mode", ["1", "L"])
-def test_pillow_agrees_on_white(tmp_path, mode):
+def test_pillow_agrees_on_miniswhite(tmp_path, mode):
     picture = Image.fromarray(PLANE).convert(mode)
     picture.save(tmp_path / "a.tif", tiffinfo={262: 0})
     with Image.open(tmp_path / "a.tif") as image:
@@ -85,7 +85,7 @@ def test_pillow_agrees_on_white(tmp_path, mode):
 
 @pytest.mark.parametrize("turn", VIEWS)
 @pytest.mark.parametrize("suffix", ["tif", "jpg", "png", "16.png", "rgb.tif"])
-def test_the_orientation_tag_turns_image_and_mask_alike(tmp_path, turn, suffix):
+def test_the_orientation_tag_rotates_image_and_mask_equally(tmp_path, turn, suffix):
     pixels = PLANE.astype(np.uint16) * 257 if suffix == "16.png" else PLANE
     pixels = np.dstack([PLANE, PLANE // 2, PLANE // 3]) if suffix == "rgb.tif" else pixels
     path = tmp_path / f"a.{suffix}"
@@ -111,7 +111,7 @@ def test_the_orientation_tag_turns_image_and_mask_alike(tmp_path, turn, suffix):
 
 
 def write_set(folder, images, masks, names=None):
-    """A table of images and masks, given as (array, keywords of tifffile) or as functions of a path."""
+    """Write a table of images and masks, given as (array, keywords of tifffile) or as functions of a path."""
     rows = []
     for i, pair in enumerate(zip(images, masks, strict=True)):
         for kind, (array, more) in zip("xy", pair, strict=True):
@@ -141,7 +141,7 @@ TAG = {"extratags": [(274, 3, 1, 3, True)]}
 WHITE = {"photometric": "miniswhite", "software": "a scanner"}
 
 
-def test_images_of_both_polarities_in_one_set_are_brought_to_one_and_counted(tmp_path):
+def test_images_of_both_polarities_in_one_set_are_unified_and_counted(tmp_path):
     shown = pictures(4)
     stored = [(255 - x, WHITE) if i % 2 else (x, {}) for i, x in enumerate(shown)]
     raw, checks = read(table=write_set(tmp_path, stored, [(y, {}) for y in squares(4)]))
@@ -151,7 +151,7 @@ def test_images_of_both_polarities_in_one_set_are_brought_to_one_and_counted(tmp
     assert (row["outcome"], row["count"], row["example"]) == ("repaired", 2, "x1.tif")
 
 
-def test_an_orientation_tag_of_the_image_alone_stops_unless_sizes_tell(tmp_path):
+def test_an_orientation_tag_only_in_the_image_is_an_error_unless_sizes_decide(tmp_path):
     x, y = pictures(1)[0], squares(1)[0]
     with pytest.raises(InputError, match=r"x0\.tif: has the orientation tag 3, but its mask .*y0\.tif has 1"):
         read(table=write_set(tmp_path, [(x, TAG)], [(y, {})]))
@@ -166,7 +166,7 @@ def test_an_orientation_tag_of_the_image_alone_stops_unless_sizes_tell(tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["miniswhite", "palette", "few", "bits"])
-def test_binary_masks_that_are_shown_the_other_way_round_stop_with_both_lines(tmp_path, kind):
+def test_binary_masks_displayed_inverted_are_an_error_that_shows_both_settings(tmp_path, kind):
     masks = squares(3, top=1)
     palette = np.zeros((3, 256), np.uint16)
     palette[:, 0] = 65535
@@ -193,7 +193,7 @@ def test_binary_masks_that_are_shown_the_other_way_round_stop_with_both_lines(tm
         np.testing.assert_array_equal(raw.y(0), 1 - masks[0])
 
 
-def test_labels_stay_as_stored_where_zero_is_white(tmp_path):
+def test_labels_stay_as_stored_if_zero_is_white(tmp_path):
     labels = np.kron(np.arange(12, dtype=np.uint8).reshape(3, 4), np.ones((5, 5), np.uint8))
     save_white(tmp_path / "m.tif", labels)
     found = read_mask_file(tmp_path / "m.tif")
@@ -205,7 +205,7 @@ def test_labels_stay_as_stored_where_zero_is_white(tmp_path):
 @pytest.mark.parametrize(("colours", "opposed"), [([255, 255, 255, 0, 0, 0], True), ([0, 0, 0, 255, 255, 255], False),
                                                   ([255, 255, 255, 255, 0, 0], False)])  # fmt: skip
 @pytest.mark.parametrize("suffix", ["png", "gif", "bmp", "tif"])
-def test_only_grey_palettes_that_fall_oppose_their_indices(tmp_path, colours, opposed, suffix):
+def test_only_decreasing_grey_palettes_invert_their_indices(tmp_path, colours, opposed, suffix):
     image = Image.fromarray(squares(1, top=1)[0])
     image.putpalette(colours)
     image.save(tmp_path / f"m.{suffix}", **({"optimize": False} if suffix == "gif" else {}))
@@ -218,7 +218,7 @@ def test_only_grey_palettes_that_fall_oppose_their_indices(tmp_path, colours, op
     assert bool(found.opposed) == opposed
 
 
-def test_a_field_of_view_shown_the_other_way_round_stops(tmp_path):
+def test_a_field_of_view_displayed_inverted_is_an_error(tmp_path):
     table = write_set(tmp_path, [(x, {}) for x in pictures(2)], [(y, {}) for y in squares(2)])
     save_white(tmp_path / "fov.tif", squares(1)[0])
     frame = pd.read_csv(table).assign(fov="fov.tif")

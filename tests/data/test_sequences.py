@@ -1,4 +1,4 @@
-"""Sequences and labels: matched by id, grouped by content, refused where they do not fit."""
+"""Sequences and labels: matched by id, grouped by content, refused if they do not match."""
 
 import gzip
 
@@ -34,13 +34,13 @@ def texts(raw):
     return [decode(raw.x(row), raw.facts.alphabet) for row in range(len(raw.examples))]
 
 
-def test_labels_find_their_sequences(read):
+def test_labels_are_matched_to_sequences_by_id(read):
     raw, checks = read(sequences=FASTA, labels=LABELS)
     assert texts(raw) == ["ACGTTGCA", "AACC", "GGTT", "GGTTNNA"]
     assert raw.y.tolist() == [[1], [1], [0], [0]]
     assert raw.examples["id"].tolist() == ["a", "b", "c", "d"]
     assert raw.examples["chrom"].tolist() == ["chr1", "chr2", "chr1", "chr2"]
-    assert raw.examples["group"].tolist() == ["a", "b", "b", "d"]  # AACC and GGTT are one on two strands
+    assert raw.examples["group"].tolist() == ["a", "b", "b", "d"]  # AACC and GGTT are reverse complements
     assert raw.examples["kind"].tolist() == ["positive", "positive", "negative", "negative"]
     assert raw.facts.task == "binary"
     assert raw.facts.window is None
@@ -48,7 +48,7 @@ def test_labels_find_their_sequences(read):
     assert checks[["outcome", "count"]].to_numpy().tolist() == [["read", 4], ["read", 4]]
 
 
-def test_names_hold_what_ends_no_line(read):
+def test_names_may_contain_all_but_line_ends(read):
     odd = "a\u2028\x0bx\x85"
     fasta, labels = f">{odd} text\nACGT\n>b\nTTTT\n", f"id\tlabel\n{odd}\t1\n b \t0\n"
     raw, _ = read(sequences=fasta, labels=labels)
@@ -58,13 +58,13 @@ def test_names_hold_what_ends_no_line(read):
     assert again.facts.outputs == ["label"]
 
 
-def test_rna_has_one_strand_and_u(read):
+def test_rna_has_one_strand_and_the_letter_u(read):
     raw, _ = read(sequences=FASTA, labels=LABELS, alphabet="RNA", group=None)
     assert texts(raw)[2] == "GGUU"
     assert raw.examples["group"].tolist() == ["a", "b", "c", "d"]
 
 
-def test_letters_u_tell_that_it_is_rna(read):
+def test_letters_u_without_t_mean_rna(read):
     rna = "sequence\tlabel\nACGU\t1\nUACGU\t0\n"
     raw, checks = read(table=rna)
     assert raw.facts.alphabet == "ACGU"
@@ -88,13 +88,13 @@ def test_letters_u_tell_that_it_is_rna(read):
 def test_ambiguous_letters_can_be_kept(read):
     table = "sequence\tlabel\nACGTR\t1\nYACGT\t0\nNNNRR\t1\nACRR\t0\n"
     raw, _ = read(table=table, iupac="mixed")
-    assert texts(raw) == ["ACGTR", "YACGT", "ACRR"]  # R is known in part, N is not
-    assert raw.examples["group"].tolist() == ["line2", "line2", "line5"]  # one sequence on two strands
+    assert texts(raw) == ["ACGTR", "YACGT", "ACRR"]  # R is partly known, N is not
+    assert raw.examples["group"].tolist() == ["line2", "line2", "line5"]  # reverse complements
     assert raw.facts.iupac == "mixed"
     assert texts(read(table=table)[0])[0] == "ACGTN"
 
 
-def test_a_column_kind_of_the_users_own_is_kept_apart(read):
+def test_a_users_column_kind_is_renamed(read):
     raw, _ = read(table="sequence\tlabel\tkind\nACGT\t1\tshuffled\nACGG\t0\tshuffled\n")
     assert raw.examples["kind"].tolist() == ["positive", "negative"]
     assert raw.examples["given_kind"].tolist() == ["shuffled", "shuffled"]
@@ -119,7 +119,7 @@ def test_one_table_with_a_column_of_groups(read):
         ("id\tsequence\tlabel\na\tAC\t2\nb\tAC\t0\n", "regression", ["label"]),
     ],
 )
-def test_the_values_decide_the_task(read, table, task, outputs):
+def test_the_values_determine_the_task(read, table, task, outputs):
     raw, _ = read(table=table)
     assert (raw.facts.task, raw.facts.outputs) == (task, outputs)
     assert raw.facts.out_channels == raw.y.shape[1] == len(outputs)
@@ -135,7 +135,7 @@ def test_targets_can_be_named(read):
     assert "did you mean 'other'" in caught.value.remedy
 
 
-def test_positives_get_shuffled_negatives_of_their_own_group(read):
+def test_shuffled_negatives_are_in_the_group_of_their_positive(read):
     raw, checks = read(sequences=">a\nACGTTGCAACTG\n>b\nAACCGGATATCCGAG\n", negatives="dinucleotide_shuffled")
     assert raw.examples["id"].tolist() == ["a", "b", "a:shuffled1", "b:shuffled1"]
     assert raw.examples["group"].tolist() == ["a", "b", "a", "b"]
@@ -152,7 +152,7 @@ def test_given_negatives(read, tmp_path):
     assert checks.set_index("outcome")["count"]["dropped"] == 1
 
 
-def test_an_official_test_part_is_kept_apart_and_whole(read):
+def test_an_official_test_split_is_kept_complete_and_separate(read):
     raw, checks = read(
         sequences=">a\nACGTTGCAACTG\n>b\nAAAACCCC\n",
         test_sequences=">t\nGGGGTTTT\n>u\nNNNNNNNA\n",
@@ -219,7 +219,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("given", "message"), BAD, ids=[message for _, message in BAD])
-def test_bad_input_is_refused_with_place_and_remedy(read, given, message):
+def test_invalid_input_is_refused_with_position_and_remedy(read, given, message):
     with pytest.raises(InputError, match=message) as caught:
         read(**given)
     assert caught.value.remedy

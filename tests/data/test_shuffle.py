@@ -1,4 +1,4 @@
-"""The dinucleotide shuffle keeps what it should and is uniform over the rest."""
+"""The dinucleotide shuffle preserves dinucleotides and is uniform over all orders that do."""
 
 from collections import Counter
 from itertools import permutations
@@ -17,7 +17,7 @@ def pairs(codes):
 
 
 @given(st.integers(0, 10_000), st.integers(1, 60), st.integers(1, 5))
-def test_dinucleotides_and_ends_stay(seed, length, letters):
+def test_dinucleotides_and_ends_are_preserved(seed, length, letters):
     rng = np.random.default_rng(seed)
     codes = rng.choice(letters, (5, length), p=rng.dirichlet(np.full(letters, 0.3))).astype(np.uint8)
     shuffled = dinucleotide_shuffle(codes, rng)
@@ -41,7 +41,7 @@ def test_padding_stays_at_the_end(seed):
         assert before[length - 1] == after[length - 1]
 
 
-def test_ambiguous_letters_are_letters_like_the_others():
+def test_ambiguous_letters_are_treated_like_others():
     rng = np.random.default_rng(0)
     codes = rng.choice([0, 1, 4, 8, 15], (20, 60)).astype(np.uint8)
     codes[:, 50:] = 5
@@ -61,8 +61,8 @@ def test_every_order_is_equally_probable():
     assert chi2 < 36.1  # 99.9% quantile with 14 degrees of freedom
 
 
-def test_a_rare_way_out_of_a_repeat_is_found():
-    # Nearly all of the steps from A and C lead back: drawing trees until one fits would take very long.
+def test_a_rare_exit_from_a_repeat_is_found():
+    # Nearly all steps from A and C lead back, so rejection sampling of trees would take very long.
     codes = np.array([[0, 1] * 400 + [2] + [3, 2] * 400 + [4]], np.uint8)
     assert pairs(dinucleotide_shuffle(codes, np.random.default_rng(0))[0]) == pairs(codes[0])
 
@@ -75,7 +75,7 @@ def test_same_seed_same_result_and_many_rows():
 
 
 @pytest.mark.parametrize("shape", [(10_000, 100), (100, 10_000)])
-def test_bases_are_not_shuffled_one_by_one(shape):
+def test_bases_are_not_shuffled_independently(shape):
     codes = np.random.default_rng(0).integers(0, 4, shape, dtype=np.uint8)
     assert calls(lambda: dinucleotide_shuffle(codes, np.random.default_rng(0))) < codes.size / 10
 

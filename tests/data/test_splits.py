@@ -1,4 +1,4 @@
-"""A group is never cut; fractions, names and given columns do what they say."""
+"""A group is never cut; fractions, names and given columns are respected."""
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ def cut_groups(examples: pd.DataFrame, found: pd.Series, group: str = "group") -
 
 
 @given(st.lists(st.integers(0, 9), min_size=3, max_size=60), fractions, fractions, st.integers(0, 99))
-def test_no_group_is_cut_and_no_part_is_empty(groups: list[int], val: float, test: float, seed: int) -> None:
+def test_no_group_is_cut_and_no_split_is_empty(groups: list[int], val: float, test: float, seed: int) -> None:
     assume(len(set(groups)) >= 3)
     examples = table(groups)
     found = split(examples, seed, val=val, test=test)
@@ -46,9 +46,9 @@ def test_order_of_rows_does_not_matter(groups: list[int], random) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_fractions_are_met_where_groups_are_small(seed: int) -> None:
+def test_fractions_are_met_if_groups_are_small(seed: int) -> None:
     found = split(table(np.arange(1000)), seed, val=0.25, test=0.2).value_counts()
-    assert found.to_dict() == {"test": 200, "val": 200, "train": 600}  # val: of the 800 that are not test
+    assert found.to_dict() == {"test": 200, "val": 200, "train": 600}  # val: fraction of the 800 that are not test
 
 
 def test_seeds_differ() -> None:
@@ -68,10 +68,10 @@ def test_groups_named_by_numbers() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_named_groups_are_not_drawn_for_the_other_part(seed: int) -> None:
+def test_named_groups_are_not_drawn_for_the_other_split(seed: int) -> None:
     found = split(table(list("abcde")), seed, val=["a", "b"], test=0.4)
     assert list(found[:2]) == ["val", "val"]
-    assert (found == "test").sum() == 1  # of the three groups left, .4 comes nearest to one
+    assert (found == "test").sum() == 1  # 0.4 of the three remaining groups rounds to one
     assert (found == "train").sum() == 2
 
 
@@ -88,7 +88,7 @@ def test_given_split_is_kept() -> None:
     assert list(split(examples, column="fold")) == parts[::-1]
 
 
-def test_val_is_taken_out_of_train_where_the_given_split_has_none() -> None:
+def test_val_is_drawn_from_train_if_the_given_split_has_none() -> None:
     examples = table([*range(20), *range(20, 40)], split=["train"] * 20 + ["test"] * 20)
     found = split(examples, val=0.2)
     assert (found[20:] == "test").all()
@@ -123,7 +123,7 @@ def refusal(examples: pd.DataFrame, **settings) -> InputError:
         ({"val": ["chr1"], "test": ["chr2", "chr3"]}, "split: the train split is empty", "split.train"),
     ],
 )
-def test_faults_name_key_and_remedy(settings: dict, message: str, remedy: str) -> None:
+def test_errors_name_key_and_remedy(settings: dict, message: str, remedy: str) -> None:
     examples = table(["chr1", "chr2", "chr3"], other=["exam", "train", "val"])
     if settings.get("column") == "splt":
         examples["split"] = "train"
@@ -133,14 +133,14 @@ def test_faults_name_key_and_remedy(settings: dict, message: str, remedy: str) -
 
 
 @pytest.mark.parametrize("groups", [["a", "a"], ["a", "b", "b"]])
-def test_too_few_groups_leave_a_part_empty(groups: list[str]) -> None:
+def test_too_few_groups_leave_a_split_empty(groups: list[str]) -> None:
     error = refusal(table(groups))
     assert "split is empty" in error.message
     assert f"({len(set(groups))} groups in all: a" in error.message
 
 
 @pytest.mark.parametrize("parts", [["test", "train", "train", "val"], ["train", "val", "val", "test"]])
-def test_given_split_that_cuts_a_group_is_refused(parts: list[str]) -> None:
+def test_a_given_split_that_cuts_a_group_is_refused(parts: list[str]) -> None:
     error = refusal(table(["a", "a", "b", "c"], split=parts))
     assert error.message == "split column 'split' cuts 1 groups, for example 'a'"
     assert "split.group: id" in error.remedy

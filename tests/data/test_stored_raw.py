@@ -1,4 +1,4 @@
-"""Data stored as read are those that were read, to the bit, and take no room of their own in the data set."""
+"""Raw data are stored exactly as read, and not stored again in the data set."""
 
 import json
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def kept(raw: Raw, folder: Path) -> Raw:
 
 
 @pytest.mark.parametrize("make", KINDS)
-def test_the_data_set_is_the_same_to_the_bit(make: Callable[[], Raw], tmp_path: Path) -> None:
+def test_the_data_set_is_bit_identical(make: Callable[[], Raw], tmp_path: Path) -> None:
     write(make(), SPLIT, 1, tmp_path / "direct")
     write(kept(make(), tmp_path / "raw"), SPLIT, 1, tmp_path / "stored")
     files = sorted(path.name for path in (tmp_path / "direct").iterdir())
@@ -46,7 +46,7 @@ def test_images_and_labels_are_stored_once(tmp_path: Path) -> None:
     assert (tmp_path / "raw/y.npy").samefile(tmp_path / "dataset/labels.npy")
 
 
-def test_the_table_keeps_its_types_and_what_is_missing(tmp_path: Path) -> None:
+def test_the_table_keeps_types_and_missing_values(tmp_path: Path) -> None:
     raw = sequences(4)
     raw.examples = raw.examples.assign(
         patient=["001", "NA", "", None],
@@ -69,7 +69,7 @@ def test_spellings_of_contigs_are_kept(tmp_path: Path) -> None:
     assert found.find_groups(["1:3", "II", "7"]) == {"1:3": "chrI:3", "II": "chrII"}
 
 
-def test_hashes_of_raw_files_are_taken_when_they_are_read(tmp_path: Path) -> None:
+def test_raw_files_are_hashed_when_they_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.fa").write_text(">a\nACGT\n")
     write_raw(checked(sequences(40)), {"data.sequences": tmp_path / "a.fa"}, tmp_path / "raw")
     (tmp_path / "a.fa").unlink()
@@ -80,7 +80,7 @@ def test_hashes_of_raw_files_are_taken_when_they_are_read(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["facts.json", "raw.json", "x.npy", "y.shapes.npy"])
-def test_what_is_damaged_is_refused(name: str, tmp_path: Path) -> None:
+def test_damaged_files_are_refused(name: str, tmp_path: Path) -> None:
     kept(sequences(4), tmp_path / "raw")
     (tmp_path / "raw" / name).write_bytes(b"{")
     with pytest.raises(InputError, match=name) as caught:

@@ -1,4 +1,4 @@
-"""A bigWig file, whole or damaged, is read or refused; it never ends the process that wanted it."""
+"""A bigWig file, intact or damaged, is read or refused; it never crashes the reading process."""
 
 import struct
 import subprocess
@@ -36,7 +36,7 @@ def test_contigs_and_sums(track: Path) -> None:
 
 
 def put(content: bytes, place: int, layout: str, value: int) -> bytes:
-    """The bytes with one number in another's place."""
+    """Return the bytes with one number replaced."""
     return content[:place] + struct.pack(layout, value) + content[place + struct.calcsize(layout) :]
 
 

@@ -1,4 +1,4 @@
-"""A child process reads foreign files: bytes come through whole, and its crash, hunger or hang ends nothing else."""
+"""A child process reads foreign files: bytes are passed on unchanged; its crash, memory use or hang affects nothing else."""
 
 import os
 import signal
@@ -41,7 +41,7 @@ def refuse(path: Path) -> Iterator[bytes]:
 
 def fault(path: Path) -> Iterator[bytes]:
     yield b""
-    raise KeyError("a fault of ours")
+    raise KeyError("an internal error")
 
 
 @pytest.fixture
@@ -50,40 +50,40 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "some.file"
 
 
-def test_bytes_come_through_whole_and_libraries_that_print_do_not_disturb_them(path: Path) -> None:
+def test_bytes_are_passed_unchanged_even_if_libraries_print(path: Path) -> None:
     times = PIECE // 256
     assert b"".join(read_in_child(copy, path, times)) == path.read_bytes() * times
 
 
 @pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE"])
-def test_a_crash_names_the_file_after_what_was_read(path: Path, name: str) -> None:
+def test_after_a_crash_the_data_read_are_returned_and_the_file_is_named(path: Path, name: str) -> None:
     pieces = read_in_child(crash, path, getattr(signal, name))
     assert next(pieces) == path.read_bytes()
     with pytest.raises(InputError, match=rf"some\.file: the program that reads it crashed \({name}\)"):
         next(pieces)
 
 
-def test_memory_is_bounded(path: Path) -> None:
+def test_memory_is_limited(path: Path) -> None:
     with pytest.raises(InputError, match=r"some\.file: reading it takes more than 2 GB of memory"):
         list(read_in_child(eat, path))
 
 
-def test_time_is_bounded(path: Path) -> None:
+def test_time_is_limited(path: Path) -> None:
     with pytest.raises(InputError, match=r"some\.file: reading it takes more than 1 s of CPU time"):
         list(read_in_child(hang, path, seconds=-7))
 
 
-def test_refusals_and_faults_of_the_function_are_its_own(path: Path) -> None:
+def test_errors_of_the_function_are_passed_on(path: Path) -> None:
     with pytest.raises(InputError) as refused:
         list(read_in_child(refuse, path))
     assert (refused.value.message, refused.value.remedy) == (f"{path}: é\nno good", "take another")
-    with pytest.raises(RuntimeError, match=r"(?s)Traceback.*in fault.*KeyError: 'a fault of ours'"):
+    with pytest.raises(RuntimeError, match=r"(?s)Traceback.*in fault.*KeyError: 'an internal error'"):
         list(read_in_child(fault, path))
     with pytest.raises(InputError, match="no such file"):
         list(read_in_child(copy, path.with_name("gone"), 1))
 
 
-def test_a_reader_that_is_left_ends_its_child(path: Path) -> None:
+def test_the_child_ends_if_its_reader_is_abandoned(path: Path) -> None:
     began = time.monotonic()
     pieces = read_in_child(hang, path)
     next(pieces)

@@ -1,4 +1,4 @@
-"""Names of contigs are seen through only where there is one answer."""
+"""Alternative names of contigs are resolved only if there is one answer."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def match(names, target, exact=False):
         [f"NC_{1132 + n:06d}.1" for n in range(1, 17)] + ["NC_001224.1"],
     ],
 )
-def test_yeast_names_of_any_style(given):
+def test_yeast_names_in_any_style(given):
     assert match(given, genome(YEAST)) == dict(zip(given, YEAST, strict=True))
     assert match(YEAST, genome(given)) == dict(zip(YEAST, given, strict=True))
 
@@ -49,7 +49,7 @@ def test_yeast_names_of_any_style(given):
         [f"Chr{n}" for n in [*range(1, 23), "X", "Y", "MT"]],
     ],
 )
-def test_human_names_of_any_style(given):
+def test_human_names_in_any_style(given):
     assert match(given, genome(HUMAN)) == dict(zip(given, HUMAN, strict=True))
 
 
@@ -65,7 +65,7 @@ def test_ncbi_headers_are_read():
     assert match(["chr1", "chr2", "chrM"], target) == {"chr1": "CP001.1", "chr2": "CP002.1", "chrM": "CP003.1"}
 
 
-def test_x_is_a_chromosome_in_human_and_ten_in_yeast():
+def test_x_is_a_chromosome_in_human_but_ten_in_yeast():
     assert match(["X"], genome(HUMAN)) == {"X": "chrX"}
     assert match(["10"], genome(YEAST)) == {"10": "chrX"}
 
@@ -75,11 +75,11 @@ def test_x_is_a_chromosome_in_human_and_ten_in_yeast():
     [
         (["chr10", "chrX"], YEAST),  # both are chrX
         (["1", "chr1"], HUMAN),
-        (["1", "chrUn_gl000220"], HUMAN),  # one has no partner
-        (["1"], ["chr1", "Chr1"]),  # two partners
+        (["1", "chrUn_gl000220"], HUMAN),  # one has no match
+        (["1"], ["chr1", "Chr1"]),  # two matches
     ],
 )
-def test_what_is_ambiguous_is_refused(given, target):
+def test_ambiguous_names_are_refused(given, target):
     with pytest.raises(UnknownContig):
         match(given, genome(target))
 
@@ -87,21 +87,21 @@ def test_what_is_ambiguous_is_refused(given, target):
 @pytest.mark.parametrize(
     ("given", "target", "found"),
     [
-        # X is a number where the names it stands among are Roman ones, and only there.
+        # X is a number only among Roman numerals.
         (["chrX", "chr1"], ["chr1", "chr2", "chr10"], {"chr1": "chr1"}),
         (["X"], ["1", "2", "10"], {}),
         (["X"], YEAST, {"X": "chrX"}),
-        (["1", "2", "X"], YEAST, {}),  # not of yeast
-        ([*ROMAN, "Mito"], HUMAN, {"Mito": "chrM"}),  # nor this of man
+        (["1", "2", "X"], YEAST, {}),  # not yeast
+        ([*ROMAN, "Mito"], HUMAN, {"Mito": "chrM"}),  # not human
         (["1", "2", "X", "MtDNA"], ["chrI", "chrII", "chrV", "chrX", "chrM"],
          {"1": "chrI", "2": "chrII", "X": "chrX", "MtDNA": "chrM"}),  # C. elegans
         (["10"], ["chrI", "chrII", "chrIII", "chrX"], {}),
         (["II", "IV"], ["chr1", "chr2", "chr4"], {"II": "chr2", "IV": "chr4"}),
-        (["I", "V"], ["chr1", "chr5"], {}),  # letters as well as numbers
+        (["I", "V"], ["chr1", "chr5"], {}),  # letters and numbers
         (["A", "B", "D", "I", "M"], ["chrA", "chrB", "chrD", "chrI", "chrM"],
          {name: f"chr{name}" for name in "ABDIM"}),  # letters
         (["MT"], ["chrA", "chrB", "chrD", "chrI", "chrM"], {}),
-        # one name is no reason to leave the others
+        # one unknown name does not affect the others
         (["chrM", "1", "chrUn"], HUMAN, {"chrM": "chrM", "1": "chr1"}),
         (["chr1", "1"], HUMAN, {"chr1": "chr1"}),
         (["chr1_KI270706v1_random", "chrX"], ["X", "KI270706.1"],
@@ -119,7 +119,7 @@ def test_what_is_ambiguous_is_refused(given, target):
         (["chrM", "chr2L"], ["2L", "mitochondrion_genome"], {"chrM": "mitochondrion_genome", "chr2L": "2L"}),  # fly
     ],
 )  # fmt: skip
-def test_each_name_is_found_where_it_is_sure(given, target, found):
+def test_each_certain_name_is_found(given, target, found):
     assert find_contigs(given, genome(target), False, "peaks.bed") == found
 
 
@@ -139,7 +139,7 @@ def test_a_refseq_download_of_chromosomes_and_their_scaffolds():
     assert match(list(wanted), genome(HEADERS, HEADERS)) == wanted
     assert match(["NC_000001.11", "X"], genome(HEADERS, HEADERS))["X"] == "NC_000023.11"
     with pytest.raises(UnknownContig):
-        match(["NC_000001.10"], genome(HEADERS, HEADERS))  # of the build before
+        match(["NC_000001.10"], genome(HEADERS, HEADERS))  # of the previous build
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_two_names_of_one_contig_are_refused():
         find_contigs(["1", "01"], genome(HUMAN), False, "peaks.bed")
 
 
-# Chromosomes of a species, each as (number or name), and the styles its files have.
+# Chromosomes of a species, each as number or name, and the styles of its files.
 SPECIES = {
     "human": [*range(1, 23), "X", "Y", "M"],
     "yeast": [*range(1, 17), "M"],
@@ -172,7 +172,7 @@ PREFIXES = ["", "chr", "Chr", "chromosome_", "chrom"]
 
 
 def spell(species, chromosome, style):
-    """The name of a chromosome in a style: prefix, Roman or not, digits, mitochondrion; or accession."""
+    """Return the name of a chromosome in a style: prefix, Roman or not, digits, mitochondrion; or accession."""
     prefix, roman, digits, mitochondrion, accession = style
     if accession and species != "worm":
         number = 23 if chromosome == "X" else 24 if chromosome == "Y" else chromosome
@@ -192,7 +192,7 @@ STYLE = st.tuples(
 
 
 @given(st.sampled_from(list(SPECIES)), STYLE, STYLE, st.data())
-def test_no_name_goes_to_another_chromosome(species, ours, theirs, data):
+def test_no_name_matches_another_chromosome(species, ours, theirs, data):
     some = st.lists(st.sampled_from(SPECIES[species]), min_size=1, unique=True)
     there = {spell(species, chromosome, ours): chromosome for chromosome in data.draw(some)}
     given = {spell(species, chromosome, theirs): chromosome for chromosome in data.draw(some)}
@@ -203,7 +203,7 @@ def test_no_name_goes_to_another_chromosome(species, ours, theirs, data):
 
 
 @given(st.sampled_from(list(SPECIES)), STYLE, STYLE)
-def test_whole_sets_are_found_whatever_their_style(species, ours, theirs):
+def test_complete_sets_are_found_in_every_style(species, ours, theirs):
     there = [spell(species, chromosome, ours) for chromosome in SPECIES[species]]
     given = [spell(species, chromosome, theirs) for chromosome in SPECIES[species]]
     assert match(given, genome(there)) == dict(zip(given, there, strict=True))
@@ -213,7 +213,7 @@ TEXT = st.lists(st.text("chrCHRiIvVxXmM01_. é", max_size=6), unique=True, max_s
 
 
 @given(TEXT, TEXT)
-def test_any_names_give_an_injection_that_keeps_what_is_there(given, there):
+def test_any_names_give_an_injection_that_keeps_existing_names(given, there):
     try:
         found = find_contigs(given, genome(there), False, "peaks.bed")
     except UnknownContig:
@@ -224,7 +224,7 @@ def test_any_names_give_an_injection_that_keeps_what_is_there(given, there):
     assert all(found[name] == name for name in given if name in there)
 
 
-def test_lengths_tell_another_build():
+def test_lengths_reveal_another_build():
     target = Genome(np.zeros(0, np.uint8), {"chr1": 100, "chr2": 50, "chr3": 7}, {}, "genome.fa.gz")
     names = {"1": "chr1", "chr2": "chr2", "3": "chr3"}
     assert check_lengths("x.bw", {"1": 100, "chr2": None, "3": 0, "scaffold": 3}, names, target) == names
@@ -235,7 +235,7 @@ def test_lengths_tell_another_build():
     )
 
 
-def test_another_mitochondrion_is_no_other_build_but_another_contig():
+def test_another_mitochondrion_is_another_contig_not_another_build():
     hg19 = Genome(np.zeros(0, np.uint8), {"chr1": 100, "chrM": 16571}, {}, "hg19.fa")
     assert check_lengths("b37.bw", {"1": 100, "MT": 16569}, {"1": "chr1", "MT": "chrM"}, hg19) == {"1": "chr1"}
     with pytest.raises(InputError, match="another genome build"):

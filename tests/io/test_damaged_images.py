@@ -1,4 +1,4 @@
-"""Damaged, empty and foreign files are refused with their name, and nothing else is printed."""
+"""Damaged, empty and foreign files are refused with their name and no other output."""
 
 import io
 import logging
@@ -34,7 +34,7 @@ def test_missing_empty_and_foreign_files(tmp_path):
 
 
 def damaged(path):
-    """Every way in which the file can be cut, and one in which its middle is overwritten."""
+    """Yield the file truncated at various lengths, and with its middle overwritten."""
     data = path.read_bytes()
     for keep in (9, 30, len(data) // 2, len(data) - 20):
         yield f"cut at {keep}", data[:keep]
@@ -56,13 +56,13 @@ def test_a_damaged_png_is_refused_without_noise(tmp_path, capfd, bits, channels)
 
 @pytest.mark.parametrize("compression", [None, "lzw", "zlib", "zstd", "jpeg"])
 @pytest.mark.parametrize("tile", [None, (16, 16)])
-def test_a_cut_tiff_is_refused_without_noise(tmp_path, capfd, compression, tile):
+def test_a_truncated_tiff_is_refused_without_noise(tmp_path, capfd, compression, tile):
     array = rng.integers(0, 256, (64, 64), dtype=np.uint8)
     path = tmp_path / "a.tif"
     rows = None if tile else 16
     tifffile.imwrite(path, array, compression=compression, tile=tile, rowsperstrip=rows)
     for how, data in list(damaged(path)):
-        # Nothing in an uncompressed file tells that a pixel was overwritten; nor do JPEG and Zstandard check.
+        # Overwritten pixels go unnoticed in uncompressed files, and with JPEG and Zstandard, which have no checksum.
         if how == "overwritten" and compression in (None, "jpeg", "zstd"):
             continue
         path.write_bytes(data)
@@ -71,14 +71,14 @@ def test_a_cut_tiff_is_refused_without_noise(tmp_path, capfd, compression, tile)
     assert not logging.getLogger("tifffile").propagate or logging.getLogger("tifffile").handlers
 
 
-def test_a_cut_jpeg_is_refused(tmp_path):
+def test_a_truncated_jpeg_is_refused(tmp_path):
     path = tmp_path / "a.jpg"
     Image.fromarray(RGB).save(path)
     path.write_bytes(path.read_bytes()[:-60])
     refused(path, "JPEG")
 
 
-def test_big_images_bring_no_warning_of_bombs(tmp_path):
+def test_large_images_cause_no_warning_of_bombs(tmp_path):
     buffer = io.BytesIO()
     Image.new("1", (10000, 9500)).save(buffer, "PNG")
     (tmp_path / "a.png").write_bytes(buffer.getvalue())

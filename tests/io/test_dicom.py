@@ -1,4 +1,4 @@
-"""DICOM files and series: slices in the order of their positions, values in their units, or a reason why not."""
+"""DICOM files and series: slices ordered by position, values in their units, or refused with a reason."""
 
 import subprocess
 import sys
@@ -43,7 +43,7 @@ def test_a_plane(tmp_path):
 @pytest.mark.parametrize(
     ("slope", "intercept", "dtype"), [(1, -1024, np.int16), (2, 0, np.int32), (0.5, 3, np.float32)]
 )
-def test_rescaling_gives_the_smallest_type_that_the_header_needs(tmp_path, slope, intercept, dtype):
+def test_rescaled_values_have_the_smallest_sufficient_type(tmp_path, slope, intercept, dtype):
     pixels = PLANE if slope != 2 else (PLANE * 8)
     more = {"BitsStored": 12, "HighBit": 11} if slope == 1 else {}
     write_dicom(tmp_path / "a.dcm", pixels, RescaleSlope=slope, RescaleIntercept=intercept, **more)
@@ -53,7 +53,7 @@ def test_rescaling_gives_the_smallest_type_that_the_header_needs(tmp_path, slope
     assert found.repairs == ("rescale slope and intercept applied",)
 
 
-def test_white_on_black_where_the_numbers_have_no_unit(tmp_path):
+def test_monochrome1_is_inverted_if_values_have_no_unit(tmp_path):
     more = {"PhotometricInterpretation": "MONOCHROME1", "BitsStored": 12, "HighBit": 11}
     write_dicom(tmp_path / "a.dcm", PLANE, **more)
     found = read_image(tmp_path / "a.dcm")
@@ -106,7 +106,7 @@ def test_run_length_and_unknown_compressions(tmp_path):
     refused(tmp_path / "b.dcm", "MPEG2", "uncompressed")
 
 
-def test_a_series_is_in_the_order_of_its_positions(tmp_path):
+def test_a_series_is_ordered_by_position(tmp_path):
     write_series(tmp_path / "s", VOLUME)
     found = read_image(tmp_path / "s")
     np.testing.assert_array_equal(found.pixels, VOLUME[None])
@@ -114,7 +114,7 @@ def test_a_series_is_in_the_order_of_its_positions(tmp_path):
 
 
 def test_a_coronal_series_and_nifti_of_the_same_body_agree(tmp_path):
-    """Rows go down, slices from front to back: each voxel ends where the scanner's frame says it is."""
+    """Rows go down, slices from front to back: each voxel is where the scanner's frame of reference places it."""
     (tmp_path / "s").mkdir()
     for i, pixels in enumerate(VOLUME):
         write_dicom(tmp_path / "s" / f"{i}.dcm", pixels, [0.0, 3.0 * i, 0.0], [1, 0, 0, 0, 0, -1])
@@ -122,7 +122,7 @@ def test_a_coronal_series_and_nifti_of_the_same_body_agree(tmp_path):
     np.testing.assert_array_equal(found.pixels[0], np.moveaxis(VOLUME, 0, 1)[::-1])
     assert found.spacing == [0.5, 3.0, 0.25]
     assert "reoriented" in found.repairs[0]
-    # NIfTI counts towards right and front: x and y change sign.
+    # In NIfTI, x and y have the opposite sign.
     affine = np.array([[-0.25, 0, 0, 0], [0, 0, -3.0, 0], [0, -0.5, 0, 0], [0, 0, 0, 1]])
     nibabel.save(nibabel.Nifti1Image(VOLUME.T, affine), tmp_path / "v.nii.gz")
     same = read_image(tmp_path / "v.nii.gz")
@@ -130,7 +130,7 @@ def test_a_coronal_series_and_nifti_of_the_same_body_agree(tmp_path):
     assert same.spacing == found.spacing
 
 
-def test_what_is_no_whole_series_is_refused(tmp_path):
+def test_an_incomplete_series_is_refused(tmp_path):
     folder = tmp_path / "s"
     write_series(folder, VOLUME)
     third = next(p for p in folder.iterdir() if pydicom.dcmread(p).ImagePositionPatient[2] == -26.0)
@@ -150,7 +150,7 @@ def test_what_is_no_whole_series_is_refused(tmp_path):
     refused(tmp_path / "none", "neither a DICOM series nor OME-Zarr")
 
 
-def test_frames_without_a_place_are_volumes_only_if_said_so(tmp_path):
+def test_frames_without_positions_are_volumes_only_on_request(tmp_path):
     write_dicom(tmp_path / "a.dcm", VOLUME, NumberOfFrames=5, spacing=None)
     refused(tmp_path / "a.dcm", "5 frames", "time points", "data.axes: ZYX")
     found = read_image(tmp_path / "a.dcm", "ZYX")
@@ -158,7 +158,7 @@ def test_frames_without_a_place_are_volumes_only_if_said_so(tmp_path):
     assert found.spacing is None
 
 
-def test_what_holds_no_image_is_refused(tmp_path):
+def test_files_without_an_image_are_refused(tmp_path):
     write_dicom(tmp_path / "a.dcm", PLANE)
     data = pydicom.dcmread(tmp_path / "a.dcm")
     del data.PixelData, data.Rows, data.Columns
@@ -189,7 +189,7 @@ def test_a_folder_of_slices_is_one_image_and_folders_of_series_are_several(tmp_p
 
 @pytest.mark.parametrize("length", [0xFFFFFFF0, 0x7FFFFFFF, 0xFFFFFFFF, 1])
 def test_absurd_lengths_are_refused(tmp_path, length):
-    """Under a limit of memory, since a length of 4 GB is asked for before it turns out that the file has no such."""
+    """Memory is limited, because 4 GB are requested before the file turns out to be shorter."""
     write_dicom(tmp_path / "a.dcm", PLANE)
     data = bytearray((tmp_path / "a.dcm").read_bytes())
     at = data.rindex(b"\xe0\x7f\x10\x00")
@@ -211,7 +211,7 @@ except InputError as error:
     assert "a.dcm: " in done.stdout
 
 
-def test_the_format_is_told_by_the_mark_and_not_by_the_preamble(tmp_path):
+def test_the_format_is_recognised_by_its_prefix_not_by_the_preamble(tmp_path):
     write_dicom(tmp_path / "a.dcm", PLANE)
     data = (tmp_path / "a.dcm").read_bytes()
     for preamble in (b"II*\0", b"MM\0*", b"\x5c\x01\0\0", b"\x89PNG\r\n\x1a\n", b"BM"):
@@ -219,7 +219,7 @@ def test_the_format_is_told_by_the_mark_and_not_by_the_preamble(tmp_path):
         np.testing.assert_array_equal(read_image(tmp_path / "b.ima").pixels[0], PLANE)
 
 
-def test_frames_of_a_grid_lie_where_their_offsets_say(tmp_path):
+def test_frames_of_a_grid_are_placed_by_their_offsets(tmp_path):
     write_dicom(tmp_path / "a.dcm", PLANE, [0.0, 0.0, 5.0])
     data = pydicom.dcmread(tmp_path / "a.dcm")
     data.NumberOfFrames, data.GridFrameOffsetVector = 3, [0, 2.5, 5]

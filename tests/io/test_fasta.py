@@ -1,4 +1,4 @@
-"""Text to codes and back, and FASTA in every wrapping."""
+"""Text to codes and back, and FASTA with any line lengths."""
 
 import gzip
 
@@ -33,7 +33,7 @@ def test_known_codes():
 
 
 @pytest.mark.parametrize("text", ["ACGX", "ACG-", "AC*G", "ACGé"])
-def test_what_is_no_base_is_named_with_its_position(text):
+def test_invalid_letters_are_reported_with_their_position(text):
     with pytest.raises(InputError, match=rf"here: .* at position {3 if '*' in text else 4} is not a base") as caught:
         encode(text, where="here")
     assert "IUPAC" in caught.value.remedy
@@ -63,13 +63,13 @@ TEXT = b">one first record\nACGT\nacg\n\n>two\tsecond\r\nNNTT\r\n>three\nG"
 
 
 def bgzip(data: bytes, size: int = 7) -> bytes:
-    """Many gzip members, as bgzip writes them."""
+    """Return several gzip members, as written by bgzip."""
     return b"".join(gzip.compress(data[i : i + size]) for i in range(0, len(data), size)) + gzip.compress(b"")
 
 
 @pytest.mark.parametrize("wrap", [bytes, gzip.compress, bgzip])
 @pytest.mark.parametrize("chunk", [1, 2, 5, 11, 1 << 20])
-def test_records_do_not_depend_on_wrapping_and_chunks(tmp_path, monkeypatch, wrap, chunk):
+def test_records_do_not_depend_on_line_lengths_and_chunks(tmp_path, monkeypatch, wrap, chunk):
     monkeypatch.setattr(fasta, "CHUNK", chunk)
     path = tmp_path / "any.name"
     path.write_bytes(wrap(TEXT))
@@ -79,12 +79,12 @@ def test_records_do_not_depend_on_wrapping_and_chunks(tmp_path, monkeypatch, wra
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 1 << 20])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_only_line_ends_end_lines_and_only_blanks_names(tmp_path, monkeypatch, chunk, end):
+def test_only_line_ends_end_lines_and_only_blanks_end_names(tmp_path, monkeypatch, chunk, end):
     monkeypatch.setattr(fasta, "CHUNK", chunk)
     names = ["a\u2028b", "c\x0bd", "e\x85", "f\u00a0g"]
     text = "\ufeff" + end + "".join(f">{name}\t some\x0c text {end}AC{end}{end} GT{end}" for name in names)
     (tmp_path / "odd.fa").write_bytes(text.encode())
-    if chunk < 3:  # a byte-order mark is looked for in the first piece
+    if chunk < 3:  # the first chunk is checked for a byte-order mark
         (tmp_path / "odd.fa").write_bytes(text[1:].encode())
     found = list(read_fasta(tmp_path / "odd.fa"))
     assert [(record.name, record.description) for record in found] == [(name, "some\x0c text") for name in names]
@@ -92,7 +92,7 @@ def test_only_line_ends_end_lines_and_only_blanks_names(tmp_path, monkeypatch, c
     assert [record.line for record in found] == [2, 6, 10, 14]
 
 
-def test_a_bgzip_file_that_is_cut_between_blocks_is_refused(tmp_path):
+def test_a_bgzip_file_truncated_between_blocks_is_refused(tmp_path):
     with pysam.BGZFile(str(tmp_path / "cut.fa.gz"), "wb") as handle:
         handle.write(b">a\nACGT\n")
     whole = (tmp_path / "cut.fa.gz").read_bytes()
@@ -102,7 +102,7 @@ def test_a_bgzip_file_that_is_cut_between_blocks_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 1 << 20])
-def test_a_fault_in_a_long_line_is_placed(tmp_path, monkeypatch, chunk):
+def test_an_error_in_a_long_line_is_located(tmp_path, monkeypatch, chunk):
     monkeypatch.setattr(fasta, "CHUNK", chunk)
     (tmp_path / "long.fa").write_text(">a\nAC\n" + "ACGT" * 25 + "!\n")
     with pytest.raises(InputError, match="line 3 column 101: record 'a': '!' is not a base"):
@@ -111,7 +111,9 @@ def test_a_fault_in_a_long_line_is_placed(tmp_path, monkeypatch, chunk):
 
 def test_a_line_of_any_length_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(fasta, "CHUNK", 100)
-    (tmp_path / "long.fa").write_text(">a\n" + "ACGTTGCA" * 125_000)  # 10,000 pieces: 5 GB if each copied all before
+    (tmp_path / "long.fa").write_text(
+        ">a\n" + "ACGTTGCA" * 125_000
+    )  # 10,000 chunks: 5 GB if each copied all previous ones
     (record,) = read_fasta(tmp_path / "long.fa")
     assert len(record.codes) == 1_000_000
     monkeypatch.setattr(fasta, "LONGEST", 1000)
@@ -133,7 +135,7 @@ def test_a_line_of_any_length_is_read(tmp_path, monkeypatch):
     ],
 )
 @pytest.mark.parametrize("chunk", [3, 1 << 20])
-def test_bad_files_are_named_with_line(tmp_path, monkeypatch, text, message, chunk):
+def test_invalid_files_are_reported_with_the_line(tmp_path, monkeypatch, text, message, chunk):
     monkeypatch.setattr(fasta, "CHUNK", chunk)
     path = tmp_path / "bad.fa"
     path.write_bytes(text)
@@ -143,7 +145,7 @@ def test_bad_files_are_named_with_line(tmp_path, monkeypatch, text, message, chu
     assert caught.value.remedy
 
 
-def test_truncated_gzip_is_named(tmp_path):
+def test_a_truncated_gzip_file_is_reported(tmp_path):
     rng = np.random.default_rng(0)
     path = tmp_path / "cut.fa.gz"
     path.write_bytes(gzip.compress(b">a\n" + bytes(rng.choice(list(b"ACGT"), 10000)))[:-900])
@@ -152,6 +154,6 @@ def test_truncated_gzip_is_named(tmp_path):
     assert "gzip -t" in caught.value.remedy
 
 
-def test_missing_file_is_named(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         list(read_fasta(tmp_path / "none.fa"))

@@ -1,4 +1,4 @@
-"""Every real sample file reads as its own library reads it, or is refused as docs/formats.md says."""
+"""Every real sample file is read like by the library of its format, or refused as documented in docs/formats.md."""
 
 import re
 
@@ -37,7 +37,7 @@ def index(samples):
 
 
 def described(text):
-    """Shape and type that the index gives."""
+    """Return shape and type according to the index."""
     found = re.search(r"\(([\d, ]+)\) ([<>]?\w+)", text) or re.search(r"axes (\w+) \(([\d, ]+)\) (\w+)", text)
     *_, shape, dtype = found.groups()
     return tuple(int(n) for n in shape.split(",")), np.dtype(dtype).newbyteorder("=")
@@ -56,7 +56,7 @@ def test_every_file_is_read_or_refused_as_documented(samples, index):
         assert words in refused[file]
 
 
-def test_pictures_and_tiff(samples, index):
+def test_plain_images_and_tiff(samples, index):
     for file, text in index[index.index.str.contains("png_tiff|tiff/")].items():
         if file in REFUSED:
             continue
@@ -114,14 +114,14 @@ def test_dicom_files(samples, index):
         np.testing.assert_array_equal(found.pixels.reshape(expected.shape), expected, err_msg=file)
 
 
-def test_compressed_dicom_is_what_its_uncompressed_twin_is(samples):
+def test_compressed_dicom_equals_its_uncompressed_version(samples):
     folder = samples / "dicom_misc"
     plain = read_image(folder / "emri_small.dcm", "ZYX").pixels
     for name in ("RLE", "big_endian", "jpeg_2k_lossless", "jpeg_ls_lossless"):
         np.testing.assert_array_equal(read_image(folder / f"emri_small_{name}.dcm", "ZYX").pixels, plain, err_msg=name)
     np.testing.assert_array_equal(read_image(folder / "liver_j2k.dcm").pixels, read_image(folder / "liver.dcm").pixels)
     colours, brightness = (read_image(folder / name).pixels for name in ("SC_rgb.dcm", "SC_ybr_full_uncompressed.dcm"))
-    assert np.abs(colours.astype(int) - brightness).max() <= 8  # their colours were rounded when they were stored
+    assert np.abs(colours.astype(int) - brightness).max() <= 8  # their colours were rounded when stored
     lossless = read_image(folder / "JPEG-LL.dcm").pixels
     assert (lossless.shape, lossless.dtype, lossless.max()) == ((1, 1024, 256), np.int16, 278)
     palette = read_image(folder / "OT-PAL-8-face.dcm")

@@ -1,4 +1,4 @@
-"""An encoded genome is the FASTA, and its windows are its slices."""
+"""An encoded genome equals the FASTA, and its windows equal slices."""
 
 import gzip
 import re
@@ -60,7 +60,7 @@ def test_windows_may_be_longer_than_the_genome():
     assert genome.windows(np.array([], int), np.array([], int), 5).shape == (0, 5)
 
 
-def test_a_bad_fasta_leaves_nothing_behind(tmp_path):
+def test_an_invalid_fasta_leaves_nothing_behind(tmp_path):
     (tmp_path / "bad.fa").write_text(">a\nACGT\n>a\nACGT\n")
     with pytest.raises(InputError, match="duplicate name"):
         write_genome(tmp_path / "bad.fa", tmp_path / "encoded")
@@ -76,7 +76,7 @@ def test_a_genome_is_a_file_or_a_folder(path, tmp_path):
     assert caught.value.remedy.startswith("give a FASTA file")
 
 
-def test_a_damaged_folder_is_named(path, tmp_path):
+def test_a_damaged_folder_is_reported(path, tmp_path):
     folder = tmp_path / "encoded"
     with pytest.raises(InputError, match="not an encoded genome"):
         open_genome(folder)
@@ -89,7 +89,7 @@ def test_a_damaged_folder_is_named(path, tmp_path):
 
 
 @pytest.mark.data
-def test_yeast_genome_has_its_known_lengths(data_root):
+def test_lengths_of_the_yeast_genome(data_root):
     folder = data_root / "genomics/yeast_sacCer3"
     genome = read_genome(folder / "sacCer3.fa.gz")
     sizes = dict(line.split() for line in (folder / "sacCer3.chrom.sizes").read_text().splitlines())
@@ -97,7 +97,7 @@ def test_yeast_genome_has_its_known_lengths(data_root):
     assert len(genome.data) == 12_157_105
 
 
-def test_codes_are_those_of_pyfaidx(tmp_path):
+def test_codes_equal_those_from_pyfaidx(tmp_path):
     pyfaidx = pytest.importorskip("pyfaidx")
     fasta, rng = tmp_path / "random.fa", np.random.default_rng(3)
     contigs = {f"c{i}": "".join(rng.choice(list("ACGTacgtN"), size)) for i, size in enumerate((7, 61, 300))}

@@ -1,4 +1,4 @@
-"""A mask lies where its header says, or nothing is done: arrays and headers that disagree stop."""
+"""A mask is placed according to its header; arrays and headers that disagree are an error."""
 
 from itertools import permutations, product
 
@@ -22,7 +22,7 @@ AFFINE = np.array([[-0.7, 0.02, 0, 10], [0.02, -0.7, 0, 20], [0, 0, 2.0, -30], [
 
 
 def blob(shape=SHAPE):
-    """An image, and a mask of its bright part, which no flip and no turn leaves in place."""
+    """Return an image and a mask of its bright region, without any symmetry."""
     mask = np.zeros(shape, np.uint8)
     mask[1:5, 2:9, 1:3] = 1
     mask[5, 8, 4] = 1
@@ -49,7 +49,7 @@ def read(folder, **options):
 
 
 def brighter(raw, i=0):
-    """Whether the mask covers what is bright, and nothing else."""
+    """Return whether the mask covers exactly the bright region."""
     return np.array_equal(raw.x(i)[0] > 200, raw.y(i) == 1)
 
 
@@ -72,7 +72,7 @@ def test_a_mask_stored_in_another_order_of_axes_follows_its_header(tmp_path_fact
     assert (checks["reason"].str.contains(f"orientation {other}")).any() == (other != "LPS")
 
 
-def test_a_mask_without_the_header_of_its_image_stops(tmp_path):
+def test_a_mask_without_the_header_of_its_image_is_an_error(tmp_path):
     image, mask = blob()
     save(tmp_path / "images/a.nii.gz", image, np.diag([-0.7, -0.7, 2, 1]))
     save(tmp_path / "masks/a.nii.gz", mask, np.eye(4))
@@ -83,7 +83,7 @@ def test_a_mask_without_the_header_of_its_image_stops(tmp_path):
 
 
 @pytest.mark.parametrize("change", [{"shift": 3.0}, {"spacing": 1.3}, {"turn": 0.2}])
-def test_headers_that_disagree_stop(tmp_path, change):
+def test_headers_that_disagree_are_an_error(tmp_path, change):
     image, mask = blob()
     other = AFFINE.copy()
     other[0, 3] += change.get("shift", 0)
@@ -96,7 +96,7 @@ def test_headers_that_disagree_stop(tmp_path, change):
     assert brighter(read(tmp_path, geometry="trust_arrays")[0])
 
 
-def test_rounding_in_headers_does_not(tmp_path):
+def test_rounding_in_headers_is_allowed(tmp_path):
     image, mask = blob()
     save(tmp_path / "images/a.nii.gz", image, AFFINE)
     save(tmp_path / "masks/a.nii.gz", mask, AFFINE + 0.004 * np.eye(4)[[0, 1, 2, 3]] * [1, 1, 1, 0])
@@ -105,11 +105,11 @@ def test_rounding_in_headers_does_not(tmp_path):
 
 @pytest.mark.parametrize("factor", [(2, 2, 1), (1, 1, 3), (2, 2, 2)])
 @pytest.mark.parametrize("turn", ["RAS", "PIL"])
-def test_a_mask_of_another_spacing_is_laid_on_its_image(tmp_path, factor, turn):
+def test_a_mask_with_another_spacing_is_resampled_onto_its_image(tmp_path, factor, turn):
     image, mask = blob()
     fine = np.kron(mask, np.ones(factor, np.uint8))
     affine = AFFINE @ np.diag([*(1 / f for f in factor), 1])
-    affine[:3, 3] += AFFINE[:3, :3] @ [(1 / f - 1) / 2 for f in factor]  # the outer corner stays
+    affine[:3, 3] += AFFINE[:3, :3] @ [(1 / f - 1) / 2 for f in factor]  # the outer corner is unchanged
     save(tmp_path / "images/a.nii.gz", image, AFFINE)
     save(tmp_path / "masks/a.nii.gz", fine, affine, turn)
     raw, checks = read(tmp_path)
@@ -117,20 +117,20 @@ def test_a_mask_of_another_spacing_is_laid_on_its_image(tmp_path, factor, turn):
     assert dict(zip(checks["reason"], checks["count"], strict=True))[
         "mask with another pixel size resampled onto its image (nearest neighbour)"
     ] == 1  # fmt: skip
-    # The other way round, too: a coarse mask on a fine image.
+    # And vice versa: a coarse mask on a fine image.
     save(tmp_path / "images/a.nii.gz", np.kron(image, np.ones(factor, np.int16)), affine)
     save(tmp_path / "masks/a.nii.gz", mask, AFFINE, turn)
     assert brighter(read(tmp_path)[0])
 
 
-def test_a_mask_of_another_field_stops(tmp_path):
+def test_a_mask_with_another_field_of_view_is_an_error(tmp_path):
     image, mask = blob()
     save(tmp_path / "images/a.nii.gz", image, AFFINE)
     save(tmp_path / "masks/a.nii.gz", mask[:, :-4], AFFINE)
     refused(tmp_path, "6 x 8 x 10", "6 x 12 x 10", "their sizes and fields of view differ")
 
 
-def test_a_volume_and_a_mask_that_does_not_say_where_it_lies_stop(tmp_path):
+def test_a_mask_without_a_position_is_an_error_for_a_volume_with_one(tmp_path):
     image, mask = blob()
     save(tmp_path / "images/a.nii.gz", image, AFFINE)
     save(tmp_path / "masks/a.nii.gz", mask, AFFINE, codes=False)
@@ -138,7 +138,7 @@ def test_a_volume_and_a_mask_that_does_not_say_where_it_lies_stop(tmp_path):
     assert brighter(read(tmp_path, geometry="trust_arrays")[0])
 
 
-def test_dicom_and_nifti_of_one_body_fit(tmp_path):
+def test_dicom_and_nifti_of_one_body_match(tmp_path):
     image, mask = blob()
     stacked = np.ascontiguousarray(image.T)
     (tmp_path / "images/a").mkdir(parents=True)
@@ -171,12 +171,12 @@ def test_pixel_sizes_of_tiff_are_compared(tmp_path):
     ome(tmp_path / "masks/a.ome.tif", mask, None)
     assert brighter(read(tmp_path)[0])
     ome(tmp_path / "masks/a.ome.tif", mask[:-1], 0.5)
-    assert read(tmp_path)[0].y(0).shape == image.shape  # a field of one pixel less is the same
+    assert read(tmp_path)[0].y(0).shape == image.shape  # a field smaller by one pixel is the same
     ome(tmp_path / "masks/a.ome.tif", mask[:-4], 0.5)
     refused(tmp_path, "a mask must have the size of its image")
 
 
-def test_pixel_sizes_that_differ_between_images_are_kept(tmp_path):
+def test_pixel_sizes_may_differ_between_images(tmp_path):
     for i, step in enumerate((5.0, 5.2)):
         image, mask = blob()
         affine = np.diag([-0.7, -0.7, step, 1])

@@ -1,4 +1,4 @@
-"""Image files come back as they were written, or are refused with the reason."""
+"""Image files are read as they were written, or refused with a reason."""
 
 import struct
 import zlib
@@ -42,7 +42,7 @@ def refused(path, *words, axes=None):
     st.sampled_from("<>"),
     st.booleans(),
 )
-def test_tiff_of_any_type_compression_and_byte_order_round_trips(tmp_path_factory, array, compression, order, big):
+def test_round_trip_of_tiff_of_any_type_compression_and_byte_order(tmp_path_factory, array, compression, order, big):
     path = tmp_path_factory.mktemp("t") / "a.tif"
     tifffile.imwrite(path, array, compression=compression, byteorder=order, bigtiff=big)
     found = read_image(path)
@@ -57,7 +57,7 @@ def test_tiff_of_any_type_compression_and_byte_order_round_trips(tmp_path_factor
         lambda dtype: npst.arrays(dtype, st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3])))
     )
 )
-def test_png_of_8_and_16_bits_round_trips(tmp_path_factory, array):
+def test_round_trip_of_png_with_8_and_16_bits(tmp_path_factory, array):
     path = tmp_path_factory.mktemp("p") / "a.png"
     path.write_bytes(imagecodecs.png_encode(array.squeeze(-1) if array.shape[-1] == 1 else array))
     found = read_image(path)
@@ -67,7 +67,7 @@ def test_png_of_8_and_16_bits_round_trips(tmp_path_factory, array):
 
 @pytest.mark.parametrize("suffix", ["png", "bmp"])
 @pytest.mark.parametrize("array", [PLANE, RGB], ids=["grey", "rgb"])
-def test_lossless_formats_of_8_bits(tmp_path, suffix, array):
+def test_round_trip_of_lossless_formats_with_8_bits(tmp_path, suffix, array):
     path = tmp_path / f"a.{suffix}"
     Image.fromarray(array).save(path)
     np.testing.assert_array_equal(np.moveaxis(read_image(path).pixels, 0, -1).squeeze(), array)
@@ -81,7 +81,7 @@ def test_jpeg_is_close(tmp_path):
     assert np.abs(found[0].astype(int) - smooth).max() < 6
 
 
-def test_palette_becomes_its_colours_and_one_bit_becomes_0_and_1(tmp_path):
+def test_a_palette_becomes_its_colours_and_one_bit_becomes_0_and_1(tmp_path):
     image = Image.fromarray((PLANE > 127).astype(np.uint8), mode=None)
     image.putpalette([10, 20, 30, 40, 50, 60])
     image.save(tmp_path / "p.png")
@@ -94,7 +94,7 @@ def test_palette_becomes_its_colours_and_one_bit_becomes_0_and_1(tmp_path):
     np.testing.assert_array_equal(read_image(tmp_path / "b.tif").pixels[0], PLANE > 127)
 
 
-def test_palette_tiff_becomes_its_colours(tmp_path):
+def test_a_palette_in_tiff_becomes_its_colours(tmp_path):
     colormap = np.zeros((3, 256), np.uint16)
     colormap[1] = np.arange(256) * 257
     tifffile.imwrite(tmp_path / "p.tif", PLANE, photometric="palette", colormap=colormap, metadata=None)
@@ -104,7 +104,7 @@ def test_palette_tiff_becomes_its_colours(tmp_path):
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_a_constant_alpha_channel_is_dropped_and_said(tmp_path, suffix, dtype):
+def test_a_constant_alpha_channel_is_dropped_and_reported(tmp_path, suffix, dtype):
     path = tmp_path / f"a.{suffix}"
     array = np.dstack([RGB, np.full((13, 17), 255)]).astype(dtype)
     write(path, array)
@@ -141,7 +141,7 @@ def test_ome_tiff_axes_names_and_pixel_size(tmp_path, axes, shape, order):
     assert found.channels == (names or (["red", "green", "blue"] if "S" in axes else ["grey"]))
 
 
-def test_an_axis_of_one_z_plane_is_no_obstacle(tmp_path):
+def test_an_axis_of_one_z_plane_is_ignored(tmp_path):
     array = rng.integers(0, 256, (1, 2, 11, 12), dtype=np.uint8)
     tifffile.imwrite(tmp_path / "a.ome.tif", array, photometric="minisblack", metadata={"axes": "ZCYX"})
     np.testing.assert_array_equal(read_image(tmp_path / "a.ome.tif").pixels, array[0])
@@ -158,7 +158,7 @@ def test_imagej_spacing_and_channels(tmp_path):
 
 
 @pytest.mark.parametrize("axes", ["TYX", "TCYX", "TZYX"])
-def test_time_is_refused_by_name(tmp_path, axes):
+def test_a_time_axis_is_refused(tmp_path, axes):
     array = np.zeros((2, 3, 11, 12)[4 - len(axes) :], np.uint8)
     path = tmp_path / "a.ome.tif"
     tifffile.imwrite(path, array, photometric="minisblack", metadata={"axes": axes})
@@ -196,7 +196,7 @@ def test_a_z_stack_without_its_step_has_no_spacing(tmp_path):
 
 
 @pytest.mark.parametrize("metadata", [None, {}])
-def test_stacks_without_a_word_on_axes(tmp_path, metadata):
+def test_stacks_without_stated_axes(tmp_path, metadata):
     def file(shape):
         path = tmp_path / f"{shape}.tif"
         array = rng.integers(0, 256, shape, dtype=np.uint8)
@@ -227,7 +227,7 @@ def test_pages_of_equal_size_that_are_separate_images_are_refused(tmp_path):
     refused(path, "holds 2 images")
 
 
-def test_a_preview_page_is_passed_over(tmp_path):
+def test_a_preview_page_is_ignored(tmp_path):
     path = tmp_path / "a.tif"
     with tifffile.TiffWriter(path) as tiff:
         tiff.write(PLANE, metadata=None)
@@ -254,7 +254,7 @@ def test_64_bit_integers_that_fit_become_32_bit(tmp_path):
     assert found.repairs == ("int64 converted to int32",)
 
 
-def test_what_no_image_can_hold_is_refused(tmp_path):
+def test_unsupported_values_are_refused(tmp_path):
     path = tmp_path / "a.tif"
     array = np.ones((4, 5), np.float32)
     array[0, :2] = np.nan
@@ -278,7 +278,7 @@ def test_animations_are_refused(tmp_path):
 
 
 def keyed(path, array, key):
-    """PNG with one colour that is transparent."""
+    """Return a PNG with one transparent colour."""
     data = imagecodecs.png_encode(array)
     found = struct.pack(">" + "H" * len(key), *key)
     chunk = struct.pack(">I", len(found)) + b"tRNS" + found + struct.pack(">I", zlib.crc32(b"tRNS" + found))
@@ -297,6 +297,6 @@ def test_a_transparent_colour_is_an_alpha_channel(tmp_path, dtype, channels):
     assert found.repairs == ("constant alpha channel dropped",)
     keyed(tmp_path / "a.png", array, [int(plane[0, 0])] * channels)
     refused(tmp_path / "a.png", "alpha channel varies")
-    # In a mask, what is transparent is background.
+    # In a mask, transparent pixels are background.
     keyed(tmp_path / "a.png", array * (array > 99), [0] * channels)
     np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), plane * (plane > 99))

@@ -1,4 +1,4 @@
-"""A window of an open image is that part of the whole image, and only what it touches is decoded."""
+"""A window of an open image equals that region of the whole image, and only the tiles that it touches are decoded."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ rng = np.random.default_rng(5)
 
 
 def layouts():
-    """Every way in which TIFF stores pixels that changes how a window is found."""
+    """Yield every TIFF layout that affects how a window is located."""
     for axes, shape in {"YX": (50, 70), "ZYX": (3, 50, 70), "ZCYX": (3, 2, 50, 70), "YXS": (50, 70, 3)}.items():
         for tile in (None, (16, 32)):
             for compression in (None, "zlib", "lzw", "jpeg"):
@@ -54,7 +54,7 @@ def files(tmp_path_factory):
     return [(path, read_image(path)) for path in [*paths, *(p for p in sorted(folder.iterdir()) if p not in paths)]]
 
 
-def test_a_window_is_that_part_of_the_whole(files):
+def test_a_window_equals_that_region_of_the_whole(files):
     for path, expected in files:
         with open_image(path) as image:
             assert image.shape == expected.pixels.shape, path
@@ -71,7 +71,7 @@ def test_a_window_is_that_part_of_the_whole(files):
                 assert found.flags.c_contiguous
 
 
-def test_only_the_tiles_touched_are_decoded_and_none_twice(tmp_path, monkeypatch):
+def test_only_touched_tiles_are_decoded_and_none_twice(tmp_path, monkeypatch):
     array = rng.integers(0, 256, (128, 128), dtype=np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", array, tile=(32, 32), compression="zlib")
     decoded = []
@@ -90,7 +90,7 @@ def test_only_the_tiles_touched_are_decoded_and_none_twice(tmp_path, monkeypatch
         assert decoded == [4, 5, 6, 8, 9]
 
 
-def test_memory_stays_bounded_by_the_cache(tmp_path, monkeypatch):
+def test_memory_is_bounded_by_the_cache(tmp_path, monkeypatch):
     monkeypatch.setattr("biocnn.io.tiff_segments._CACHE", 5000)
     array = rng.integers(0, 256, (256, 256), dtype=np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", array, tile=(32, 32), compression="zlib")
@@ -100,7 +100,7 @@ def test_memory_stays_bounded_by_the_cache(tmp_path, monkeypatch):
             assert image._stored.array.cached <= 5000
 
 
-def test_a_window_with_damage_or_transparency_is_refused_when_it_is_read(tmp_path):
+def test_a_damaged_or_transparent_window_is_refused_on_reading(tmp_path):
     array = np.ones((64, 64), np.float32)
     array[40, 40] = np.nan
     tifffile.imwrite(tmp_path / "a.tif", array, tile=(16, 16))

@@ -1,4 +1,4 @@
-"""Motif files: what is written is read back, and what cannot be right is refused with its line."""
+"""Motif files: round trips, and invalid content is refused with its line."""
 
 import gzip
 from pathlib import Path
@@ -23,7 +23,7 @@ def parse(tmp_path: Path, text: str) -> dict[str, Motif]:
 
 
 @given(counts=arrays(np.int64, st.tuples(st.integers(1, 30), st.just(4)), elements=st.integers(0, 1000)))
-def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, counts: np.ndarray) -> None:
+def test_round_trip(tmp_path_factory: pytest.TempPathFactory, counts: np.ndarray) -> None:
     counts[:, 0] += 1
     pfm = counts / counts.sum(axis=1, keepdims=True)
     path = tmp_path_factory.mktemp("meme") / "one.meme"
@@ -43,7 +43,7 @@ def test_rna_and_background_are_written(tmp_path: Path) -> None:
     assert list(read_meme(path)) == ["a"]
 
 
-def test_no_motif_is_a_file_that_says_so(tmp_path: Path) -> None:
+def test_a_file_without_motifs_says_so(tmp_path: Path) -> None:
     write_meme(tmp_path / "none.meme", [])
     with pytest.raises(InputError, match="no motifs"):
         read_meme(tmp_path / "none.meme")
@@ -63,7 +63,7 @@ def test_no_motif_is_a_file_that_says_so(tmp_path: Path) -> None:
         "# made by hand\n" + HEAD + "MOTIF m1 TF\n" + MATRIX.replace("0.25 0.75", "0.251\t0.751\t"),
     ],
 )
-def test_variants_of_the_format_read_alike(tmp_path: Path, text: str) -> None:
+def test_variants_of_the_format_give_the_same(tmp_path: Path, text: str) -> None:
     (motif,) = parse(tmp_path, text).values()
     assert (motif.id, motif.name, motif.nsites) == ("m1", "TF", 17)
     np.testing.assert_allclose(motif.pfm, [[0.5, 0.5, 0, 0], [0, 0, 0.25, 0.75]], atol=2e-3)
@@ -108,7 +108,7 @@ def test_gzip_is_read(tmp_path: Path) -> None:
         (HEAD + "MOTIF m1\n" + MATRIX + "MOTIF m2\n", "motif 'm2' has no letter-probability matrix"),
     ],
 )
-def test_what_cannot_be_right_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+def test_invalid_content_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         parse(tmp_path, text)
     assert "motifs.meme" in caught.value.message
@@ -116,7 +116,7 @@ def test_what_cannot_be_right_is_refused_with_its_line(tmp_path: Path, text: str
 
 
 @pytest.mark.data
-def test_real_databases_are_read_whole(data_root: Path) -> None:
+def test_real_databases_are_read_completely(data_root: Path) -> None:
     paths = sorted((data_root / "genomics").glob("*/*.meme"))
     assert len(paths) >= 9
     for path in paths:

@@ -1,4 +1,4 @@
-"""NIfTI volumes: one order of axes, sizes in mm, or a reason why not."""
+"""NIfTI volumes: read with one order of axes and sizes in mm, or refused with a reason."""
 
 import gzip
 from itertools import permutations, product
@@ -14,8 +14,10 @@ from biocnn.core.errors import InputError
 from biocnn.io.image_files import decode, read_image
 
 rng = np.random.default_rng(11)
-BODY = rng.integers(-1000, 3000, (6, 5, 4), dtype=np.int16)  # D, H, W: feet-head, front-back, right-left
-LPS = np.diag([0.5, 0.75, 3.0, 1.0])  # mm along x, y, z of the same body, counted to the left, back and head
+BODY = rng.integers(
+    -1000, 3000, (6, 5, 4), dtype=np.int16
+)  # D, H, W: inferior-superior, anterior-posterior, right-left
+LPS = np.diag([0.5, 0.75, 3.0, 1.0])  # mm along x, y, z of the same body, towards left, posterior and superior
 CODES = ["".join(one) for order in permutations(("LR", "AP", "IS")) for one in product(*order)]
 
 
@@ -37,7 +39,7 @@ def refused(path, *words, axes=None):
 @settings(max_examples=48)
 @given(st.sampled_from(CODES))
 def test_every_orientation_gives_the_same_body(tmp_path_factory, code):
-    """The same voxels stored in each of the 48 ways of a scanner."""
+    """The same voxels are stored in all 48 orientations."""
     image = nibabel.Nifti1Image(BODY.T, np.diag([-1.0, -1.0, 1.0, 1.0]) @ LPS)
     turn = ornt_transform(nibabel.io_orientation(image.affine), axcodes2ornt(code))
     path = save(tmp_path_factory.mktemp("n") / "a.nii", *reoriented(image, turn))
@@ -77,7 +79,7 @@ def test_a_slice_is_a_plane(tmp_path):
     assert found.spacing == [0.75, 0.5]
 
 
-def test_a_fourth_axis_is_channels_only_if_said_so(tmp_path):
+def test_a_fourth_axis_is_channels_only_on_request(tmp_path):
     both = np.stack([BODY, BODY + 1], axis=0)
     path = save(tmp_path / "a.nii", both.T, np.diag([-1.0, -1.0, 1.0, 1.0]) @ LPS)
     refused(path, "4 x 5 x 6 x 2", "time or channels", "data.axes: CZYX")
@@ -108,12 +110,12 @@ def test_colours(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.int32, np.uint16])
-def test_the_type_of_a_mask_says_nothing(tmp_path, dtype):
+def test_the_data_type_of_a_mask_is_irrelevant(tmp_path, dtype):
     path = save(tmp_path / "a.nii.gz", (BODY.T > 0).astype(dtype), np.eye(4))
     assert decode(path, indices=True).pixels.dtype == np.uint8
 
 
-def test_the_name_says_nothing_of_the_format(tmp_path):
+def test_the_format_is_recognised_without_the_suffix(tmp_path):
     data = save(tmp_path / "a.nii", BODY.T, np.eye(4)).read_bytes()
     expected = read_image(tmp_path / "a.nii").pixels
     for name, found in {"a.img.bin": data, "b": gzip.compress(data), "c.nii": gzip.compress(data)}.items():
@@ -122,7 +124,7 @@ def test_the_name_says_nothing_of_the_format(tmp_path):
 
 
 @pytest.mark.parametrize("column", [[0, 0, 0], [0, 1, 0], [0, np.nan, 1]])
-def test_axes_that_do_not_span_a_volume_are_refused(tmp_path, column):
+def test_linearly_dependent_axes_are_refused(tmp_path, column):
     affine = np.eye(4)
     affine[:3, 2] = column
     image = nibabel.Nifti1Image(BODY.T, None)
@@ -136,8 +138,8 @@ def test_axes_that_do_not_span_a_volume_are_refused(tmp_path, column):
 
 
 @pytest.mark.parametrize(("other", "said"), [(None, False), (0.05, False), (3.0, True)])
-def test_two_places_in_one_header_are_named(tmp_path, other, said):
-    """By the sform, as nibabel has it; where sform and qform disagree, as other programs may take the other, said."""
+def test_conflicting_positions_in_one_header_are_reported(tmp_path, other, said):
+    """The sform is used, as by nibabel; a disagreement is reported, because other programs may use the qform."""
     place = np.diag([-0.5, -0.75, 3.0, 1.0])
     image = nibabel.Nifti1Image(BODY.T, place)
     image.set_sform(place, 2)
@@ -149,7 +151,7 @@ def test_two_places_in_one_header_are_named(tmp_path, other, said):
     assert found.repairs == (("sform and qform of the header disagree: sform used",) if said else ())
 
 
-def test_a_qform_that_is_none_is_no_obstacle_beside_an_sform(tmp_path):
+def test_an_invalid_qform_is_ignored_beside_an_sform(tmp_path):
     data = bytearray(save(tmp_path / "a.nii", BODY.T, np.diag([-0.5, -0.75, 3.0, 1.0])).read_bytes())
     data[252:254], data[256:268] = np.array(1, "<i2").tobytes(), np.full(3, 2, "<f4").tobytes()
     (tmp_path / "a.nii").write_bytes(data)

@@ -1,4 +1,4 @@
-"""NumPy and OME-Zarr: axes as they are told, and nothing guessed in silence."""
+"""NumPy and OME-Zarr: axes are as given, and guesses are reported."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ def test_axes_of_length_one_leave_a_plane(tmp_path, shape, axes):
     assert not any("axes" in repair for repair in found.repairs)
 
 
-def test_what_numpy_files_cannot_be(tmp_path):
+def test_unsupported_numpy_files_are_refused(tmp_path):
     path = tmp_path / "a.npy"
     np.save(path, np.arange(5))
     refused(path, "1 axes", "Y and X")
@@ -64,14 +64,14 @@ def test_what_numpy_files_cannot_be(tmp_path):
     refused(tmp_path / "c.npz", "npz")
 
 
-def test_a_mask_of_numpy_takes_the_smallest_type(tmp_path):
+def test_a_numpy_mask_has_the_smallest_sufficient_type(tmp_path):
     for values, dtype in (([0, 255], np.uint8), ([0, 256], np.uint16), ([-1, 3], np.int8), ([0.5, 1], np.float64)):
         np.save(tmp_path / "m.npy", np.array([values]))
         assert decode(tmp_path / "m.npy", indices=True).pixels.dtype == dtype
 
 
 def write_zarr(path, array, axes, version=2, unit="micrometer", labels=None):
-    """An OME-Zarr image of two levels: version 2 of Zarr with OME 0.4, or 3 with 0.5."""
+    """Write an OME-Zarr image of two levels: version 2 of Zarr with OME 0.4, or 3 with 0.5."""
     group = zarr.open_group(path, mode="w", zarr_format=version)
     datasets = []
     for level, step in enumerate((1, 2)):

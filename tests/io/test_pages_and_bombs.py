@@ -1,4 +1,4 @@
-"""No image of a file is dropped without a word, and no file takes memory beyond what it can be worth."""
+"""No image of a file is dropped silently, and no file takes much more memory than its size justifies."""
 
 import gzip
 import struct
@@ -31,7 +31,7 @@ def write(path, *pages, **more):
 
 
 def one_of_two(path):
-    """OME-TIFF whose description knows the first of two pages only."""
+    """Write an OME-TIFF whose description contains only the first of two pages."""
     tifffile.imwrite(path, PLANE, ome=True)
     with tifffile.TiffFile(path) as tiff:
         description = tiff.ome_metadata
@@ -40,7 +40,7 @@ def one_of_two(path):
 
 SECOND = {
     "another type": (OTHER.astype(np.uint16), {}),
-    "a row less": (OTHER[1:], {}),
+    "one row fewer": (OTHER[1:], {}),
     "fewer channels": (OTHER, {}),
     "other compression": (OTHER, {"compression": "zlib"}),
     "more than half as large": (OTHER[:21, :26], {}),
@@ -56,19 +56,19 @@ def test_a_second_image_in_a_tiff_is_refused(tmp_path, name):
             read(path)
 
 
-def test_a_page_that_the_description_leaves_out_is_refused(tmp_path):
+def test_a_page_missing_in_the_description_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds 2 images"):
         read_image(one_of_two(tmp_path / "a.ome.tif"))
 
 
 @pytest.mark.parametrize("more", [{}, {"subfiletype": 1}])
-def test_previews_are_passed_over_and_counted(tmp_path, more):
+def test_previews_are_ignored_and_counted(tmp_path, more):
     found = read_image(write(tmp_path / "a.tif", (PLANE, {}), (OTHER[:11, :17].copy(), more)))
     np.testing.assert_array_equal(found.pixels[0], PLANE)
     assert found.repairs == ("smaller images in the same file (previews) ignored",)
 
 
-def test_a_second_picture_of_a_camera_is_refused_and_its_preview_is_not(tmp_path):
+def test_a_second_photo_in_a_jpeg_is_refused_but_a_preview_is_not(tmp_path):
     first, second = Image.fromarray(RGB), Image.fromarray(RGB[::-1].copy())
     first.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[second])
     with pytest.raises(InputError, match=r"a\.jpg: JPEG file with 2 images"):
@@ -77,7 +77,7 @@ def test_a_second_picture_of_a_camera_is_refused_and_its_preview_is_not(tmp_path
     assert read_image(tmp_path / "a.jpg").pixels.shape == (3, 40, 50)
 
 
-def test_palettes_of_one_bit_have_colours_and_indices(tmp_path):
+def test_one_bit_palettes_have_colours_and_indices(tmp_path):
     picture = Image.fromarray(PLANE > 127).convert("P")
     picture.putpalette([200, 0, 0, 0, 90, 7])
     indices = np.asarray(picture) > 0
@@ -100,7 +100,7 @@ def test_palettes_of_one_bit_have_colours_and_indices(tmp_path):
 
 
 def png(height, width, bits=8, rows=None):
-    """A grey PNG that says how large it is, and holds so many rows of zeros."""
+    """Return a grey PNG of the stated size with the given number of rows of zeros."""
 
     def chunk(name, data):
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -113,7 +113,7 @@ def png(height, width, bits=8, rows=None):
 
 
 def giant_tiff(path, rows_per_strip):
-    """A compressed TIFF of 60,000 x 60,000 zeros, whose strips are all the same bytes."""
+    """Write a compressed TIFF of 60,000 x 60,000 zeros whose strips all share the same bytes."""
     side = 60_000
     strip = zlib.compress(bytes(side * rows_per_strip), 9) if rows_per_strip < side else zlib.compress(bytes(2**24), 9)
     count = -(-side // rows_per_strip)
@@ -160,7 +160,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("kind", BOMBS)
-def test_what_would_fill_the_memory_is_refused_before_it_is_taken(tmp_path, kind):
+def test_files_that_would_fill_the_memory_are_refused_before_allocation(tmp_path, kind):
     path = tmp_path / "a.bin"
     BOMBS[kind](path)
     assert path.stat().st_size < 3e6
@@ -183,7 +183,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
     assert int(grown) < 300, "MB"
 
 
-def test_a_giant_tiff_is_read_by_windows_strip_by_strip(tmp_path):
+def test_windows_of_a_giant_tiff_are_read_strip_by_strip(tmp_path):
     with open_image(giant_tiff(tmp_path / "a.tif", 64)) as image:
         assert image.shape == (1, 60_000, 60_000)
         assert not image.read((slice(59_000, 59_010), slice(0, 10))).any()
@@ -191,15 +191,15 @@ def test_a_giant_tiff_is_read_by_windows_strip_by_strip(tmp_path):
         image.read((slice(0, 10), slice(0, 10)))
 
 
-def test_a_picture_of_14000_squared_is_read(tmp_path):
+def test_an_image_of_14000_x_14000_is_read(tmp_path):
     (tmp_path / "a.png").write_bytes(png(14_000, 14_000))
     found = read_image(tmp_path / "a.png")
     assert found.pixels.shape == (1, 14_000, 14_000)
     assert not found.pixels.any()
 
 
-def test_memory_that_runs_out_is_said(tmp_path, monkeypatch):
-    """Under a limit of memory, an honest file is too large, not damaged."""
+def test_running_out_of_memory_is_reported(tmp_path, monkeypatch):
+    """With limited memory, a valid file is reported as too large, not as damaged."""
     np.save(tmp_path / "a.npy", np.zeros((4000, 40_000), np.uint16))
     code = f"""
 import resource

@@ -1,4 +1,4 @@
-"""Arrays of different shapes come back as they were, from one file."""
+"""Arrays of different shapes are stored in one file and read back unchanged."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
-def test_damaged_files_are_named(tmp_path: Path, damage) -> None:
+def test_damaged_files_are_reported(tmp_path: Path, damage) -> None:
     Ragged.write(tmp_path / "x.npy", [np.ones((2, 2)), np.ones((1, 1))], "float32")
     damage(tmp_path / "x.npy")
     with pytest.raises(InputError, match=r"x\.(shapes\.)?npy: (damaged|cannot be read)") as caught:
@@ -69,7 +69,7 @@ def test_beyond_the_end(tmp_path: Path) -> None:
         Ragged(tmp_path / "x.npy")[1]
 
 
-def test_arrays_are_taken_one_at_a_time(tmp_path: Path) -> None:
+def test_arrays_are_written_one_at_a_time(tmp_path: Path) -> None:
     alive = []
 
     def arrays():

@@ -1,4 +1,4 @@
-"""One picture, stored in other ways, is brought to the numbers of training, or refused where nothing tells how."""
+"""An image stored with another scale is converted to that of training, or refused if the scale is unknown."""
 
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ def test_a_certain_scale_is_found(image: np.ndarray, trained: np.ndarray, wanted
 @pytest.mark.parametrize(
     ("image", "trained"),
     [
-        (TWELVE, PICTURE),  # true 12 bits: how they become 8 was the choice of whoever converted the images of training
+        (TWELVE, PICTURE),  # true 12 bits: how they became 8 depends on who converted the training images
         (PICTURE, TWELVE),
         (rng.random((1, 64, 80), np.float32), PICTURE),
         (PICTURE, rng.random((1, 64, 80), np.float32)),
@@ -74,15 +74,13 @@ def test_an_unknown_scale_is_refused(image: np.ndarray, trained: np.ndarray) -> 
 
 @settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 3, 20]), st.floats(0.02, 1))
-def test_an_image_of_the_type_of_training_that_is_merely_dim_stays_as_it_is(
-    seed: int, least: int, share: float
-) -> None:
+def test_a_dim_image_with_the_data_type_of_training_is_unchanged(seed: int, least: int, share: float) -> None:
     noise = np.random.default_rng(seed).integers(0, max(2, int(255 * share)), (1, 40, 40)) + least
     image = np.clip(noise, 0, 255).astype(np.uint8)
     assert factor(image, PICTURE)[0] == 1
 
 
-def test_another_range_in_the_same_type_is_told() -> None:
+def test_another_range_in_the_same_type_is_reported() -> None:
     assert "times as wide" in factor((PICTURE // 100).astype(np.uint8), PICTURE)[1]
     assert factor(PICTURE // 2, PICTURE)[1] == ""
 

@@ -25,7 +25,7 @@ GENOME = genome(**LENGTHS)
 
 @pytest.fixture
 def track(tmp_path):
-    """Values on half of the bases of chr1, none on chr2."""
+    """Return a track with values on half of the bases of chr1 and none on chr2."""
     values = np.where(np.arange(1000) // 10 % 2, np.random.default_rng(0).normal(3, 2, 1000), np.nan)
     values = values.astype(np.float32).astype(float)
     there = np.flatnonzero(~np.isnan(values))
@@ -42,7 +42,7 @@ def windows(*places, chrom="chr1"):
     return pd.DataFrame(places, columns=["start", "end"]).assign(chrom=chrom, strand="-")
 
 
-def test_means_are_those_of_the_bases_with_missing_ones_as_0(track):
+def test_means_count_missing_bases_as_0(track):
     path, values = track
     rng = np.random.default_rng(1)
     start = rng.integers(0, 900, 50)
@@ -54,7 +54,7 @@ def test_means_are_those_of_the_bases_with_missing_ones_as_0(track):
     assert wanted[-1] == 0
 
 
-def test_over_a_contigs_end_only_what_lies_on_it_counts(track):
+def test_only_bases_on_the_contig_count(track):
     path, values = track
     found = mean_signal(path, windows((-50, 30), (950, 1200), (-20, 0)), GENOME, True, Checks())
     wanted = [np.nan_to_num(values[:30]).mean(), np.nan_to_num(values[950:]).mean(), 0]
@@ -72,7 +72,7 @@ def test_contig_names_are_reconciled_and_counted(track):
             mean_signal(path, windows((10, 60), chrom=chrom), target, exact, Checks())
 
 
-def test_one_name_in_common_is_no_reason_to_leave_the_others(tmp_path):
+def test_one_common_name_does_not_stop_matching_the_others(tmp_path):
     with pyBigWig.open(str(tmp_path / "x.bw"), "w") as handle:
         handle.addHeader([("chrM", 80), ("1", 1000), ("2", 500)])
         for chrom, value in (("chrM", 1.0), ("1", 2.0), ("2", 3.0)):
@@ -82,7 +82,7 @@ def test_one_name_in_common_is_no_reason_to_leave_the_others(tmp_path):
 
 
 @pytest.mark.parametrize("chrom", ["chr1", "1"])
-def test_another_build_is_refused_by_any_contig(tmp_path, chrom):
+def test_another_build_is_refused_because_of_any_contig(tmp_path, chrom):
     with pyBigWig.open(str(tmp_path / "x.bw"), "w") as handle:
         handle.addHeader([(chrom, 999), ("chr2", 500)])
         handle.addEntries("chr2", 0, values=[1.0] * 50, span=1, step=1)
@@ -107,7 +107,7 @@ def test_infinity_is_refused(tmp_path):
     with pyBigWig.open(str(path), "w") as handle:
         handle.addHeader([("chr1", 1000)])
         handle.addEntries("chr1", 0, values=[1.0] * 90 + [7.5] + [1.0] * 9, span=1, step=1)
-    # pyBigWig writes no infinity, others do: the block of values is replaced, and its place in the index.
+    # pyBigWig cannot write infinity, others can: replace the block of values and its entry in the index.
     content = path.read_bytes()
     first = struct.unpack_from("<Q", content, 16)[0] + 8
     packer = zlib.decompressobj()
@@ -120,7 +120,7 @@ def test_infinity_is_refused(tmp_path):
         mean_signal(path, windows((0, 80), (80, 100)), GENOME, True, Checks())
 
 
-def test_contigs_without_data_count_as_0_and_are_said(track):
+def test_contigs_without_data_count_as_0_and_are_reported(track):
     path, _ = track
     checks, table = Checks(), pd.concat([windows((10, 60)), windows((0, 50), (5, 55), chrom="chrM")])
     assert mean_signal(path, table, GENOME, False, checks)[1:].tolist() == [0, 0]
@@ -128,7 +128,7 @@ def test_contigs_without_data_count_as_0_and_are_said(track):
     assert (note["count"], note["example"]) == (2, "chrM")
 
 
-def test_what_is_no_bigwig_is_refused(tmp_path):
+def test_other_files_are_refused(tmp_path):
     (tmp_path / "x.bw").write_text("chr1\t1\t2\t3\n")
     with pytest.raises(InputError, match=r"x\.bw: cannot be read as a bigWig file"):
         mean_signal(tmp_path / "x.bw", windows((0, 10)), GENOME, True, Checks())

@@ -1,4 +1,4 @@
-"""Names say what images are pieces of, and data that are split without regard to that are told."""
+"""Names reveal which images are pieces of one whole, and splits that ignore this are reported."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ from biocnn.io.tile_names import wholes
          "TCGA-38-4631 TCGA-38-4631 TCGA-99-1 TCGA-99-1"),
         ("k_r1c2 k_r1c3 l_r0c0 l_r0c1", "k k l l"),
         ("patient3_1 patient3_2 patient14_1 patient14_2", "patient3 patient3 patient14 patient14"),
-        ("mouse 7 FOV(2) mouse 7 FOV(3)", None),  # one whole only says nothing
+        ("mouse 7 FOV(2) mouse 7 FOV(3)", None),  # one whole is not informative
         ("img_001 img_002 img_003", None),
         ("train_1 train_2 test_1 test_2", None),
         ("21_training 22_training", None),
@@ -39,7 +39,7 @@ def test_names(names, of):
 
 @pytest.fixture
 def tiles(tmp_path):
-    """Twelve tiles of three slides in two folders."""
+    """Return twelve tiles of three slides in two folders."""
     rng = np.random.default_rng(1)
     for kind in ("x", "y"):
         (tmp_path / kind).mkdir()
@@ -81,7 +81,7 @@ def test_a_group_is_proposed_and_works(tiles):
 
 @pytest.mark.parametrize(("split", "cut"), [(lambda i: ("train", "val", "test")[i // 4], False),
                                             (lambda i: ("train", "val", "test")[i % 3], True)])  # fmt: skip
-def test_tiles_of_a_slide_over_the_parts_are_a_leak(tiles, split, cut):
+def test_tiles_of_a_slide_in_different_splits_are_a_leak(tiles, split, cut):
     rows = ["image,mask,split"]
     rows += [f"x/slide{i // 4}_tile{i % 4}.png,y/slide{i // 4}_tile{i % 4}.png,{split(i)}" for i in range(12)]
     (tiles / "t.csv").write_text("\n".join(rows))
@@ -92,5 +92,5 @@ def test_tiles_of_a_slide_over_the_parts_are_a_leak(tiles, split, cut):
     split, leaks = account(identify(raw), raw.examples["split"], True, raw.examples["id"], checks)
     assert [leak.named for leak in leaks] == ([4, 4, 4] if cut else [0, 0, 0])
     assert [leak.any for leak in leaks] == [leak.named for leak in leaks]
-    assert split.tolist() == raw.examples["split"].tolist(), "names are told, not acted on"
+    assert split.tolist() == raw.examples["split"].tolist(), "names are reported, not acted on"
     assert checks.frame()["outcome"].tolist() == (["note"] * 3 if cut else [])

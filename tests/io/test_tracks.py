@@ -1,4 +1,4 @@
-"""A bigWig holds what was written, and peaks are the runs of overlapping windows above a threshold."""
+"""Round trips of bigWig files, and peaks are the runs of overlapping windows above a threshold."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def test_bigwig_read_back_equals_what_was_written(tmp_path: Path) -> None:
             np.testing.assert_array_equal(rows[:, 2].astype(np.float32), values[chrom])
 
 
-def test_spans_need_not_touch(tmp_path: Path) -> None:
+def test_spans_may_have_gaps(tmp_path: Path) -> None:
     with write_bigwig(tmp_path / "some.bw", {"chrI": 500}) as track:
         track.add("chrI", np.array([10, 210, 410]), np.array([0.5, 0.25, 1]), span=50, step=200)
     with pyBigWig.open(str(tmp_path / "some.bw")) as found:
@@ -44,7 +44,7 @@ def test_known_peaks() -> None:
     starts = np.arange(0, 100, 5)
     values = np.zeros(20)
     values[[2, 3]] = 0.6, 0.8  # windows at 10 and 15 overlap
-    values[[10, 12]] = 0.5, 0.9  # those at 50 and 60 do not
+    values[[10, 12]] = 0.5, 0.9  # 50 and 60 do not
     caller = Peaks(0.5, WINDOW)
     found = caller.add("chrI", starts, values) + caller.add("chrII", starts[:1], np.ones(1)) + caller.end()
     assert found == [
@@ -55,7 +55,7 @@ def test_known_peaks() -> None:
 
 
 def plain(starts: np.ndarray, values: np.ndarray, threshold: float) -> list[Peak]:
-    """Peaks, one window after another."""
+    """Return peaks, computed one window after another."""
     found: list[Peak] = []
     for start, value in zip(starts.tolist(), values.tolist(), strict=True):
         if value < threshold:
@@ -70,7 +70,7 @@ def plain(starts: np.ndarray, values: np.ndarray, threshold: float) -> list[Peak
 
 
 @given(st.data())
-def test_peaks_do_not_depend_on_how_windows_come(data: st.DataObject) -> None:
+def test_peaks_do_not_depend_on_chunks(data: st.DataObject) -> None:
     rng = np.random.default_rng(data.draw(st.integers(0, 1000)))
     starts = np.cumsum(rng.integers(1, 2 * WINDOW, data.draw(st.integers(0, 60))))
     values = rng.integers(0, 10, len(starts)) / 10

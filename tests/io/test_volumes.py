@@ -12,7 +12,7 @@ from biocnn.data.images import Images
 
 rng = np.random.default_rng(17)
 SHAPE = (6, 9, 8)
-AFFINE = np.diag([-0.5, -0.5, 2.0, 1.0])  # D, H, W reversed is how the file stores it
+AFFINE = np.diag([-0.5, -0.5, 2.0, 1.0])  # the file stores D, H, W in reverse order
 
 
 def volume(dtype=np.int16):
@@ -20,7 +20,7 @@ def volume(dtype=np.int16):
 
 
 def mask():
-    """Three classes, each in one piece."""
+    """Return three classes, each in one piece."""
     found = np.zeros(SHAPE, np.uint8)
     found[1:3, 2:5, 1:4], found[3:5, 5:8, 4:7] = 1, 2
     return found
@@ -33,7 +33,7 @@ def save_nifti(path, array):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three NIfTI volumes, one of another type, with masks that a tool saved as floats."""
+    """Return three NIfTI volumes, one of another type, with masks that a tool saved as floats."""
     images = [volume(), volume(), volume(np.float32)]
     for i, image in enumerate(images):
         save_nifti(tmp_path / "images" / f"v{i}_0000.nii.gz", image)
@@ -88,7 +88,7 @@ def test_series_in_a_table_with_masks_of_numpy(tmp_path):
     assert raw.x(0).shape == (1, *SHAPE)
 
 
-def test_z_stacks_with_channels_and_masks_that_do_not_tell(tmp_path):
+def test_z_stacks_with_channels_and_masks_without_metadata(tmp_path):
     for name, array in {"images": rng.integers(0, 200, (6, 2, 9, 8), dtype=np.uint8), "masks": mask()}.items():
         (tmp_path / name).mkdir()
         tifffile.imwrite(tmp_path / name / "a.tif", array, photometric="minisblack", metadata={})
@@ -101,7 +101,7 @@ def test_z_stacks_with_channels_and_masks_that_do_not_tell(tmp_path):
     refused("data.spacing: 2 numbers for images of 3 axes", **both, axes="ZCYX", spacing=[1.0, 1.0])
 
 
-def test_planes_among_volumes_and_masks_of_other_sizes_are_refused(folder):
+def test_planes_among_volumes_and_masks_of_another_size_are_refused(folder):
     path, _ = folder
     both = {"images": path / "images", "masks": path / "masks", "normalise": "image"}
     save_nifti(path / "images" / "v1_0000.nii.gz", volume()[:1])

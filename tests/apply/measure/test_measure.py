@@ -1,4 +1,4 @@
-"""The table of objects: known values by hand, scikit-image as oracle, and images without objects."""
+"""The table of objects: values by hand, comparison with scikit-image, and images without objects."""
 
 import numpy as np
 import pandas as pd
@@ -55,7 +55,7 @@ def test_physical_units_follow_the_spacing():
         np.testing.assert_allclose(table[f"{name}_um"], table[name] / 2)
 
 
-def test_pixels_that_are_not_square_have_no_perimeter_in_um():
+def test_there_is_no_perimeter_in_um_for_non_square_pixels():
     table = measure(LABELS, IMAGE, spacing=(1.0, 0.5)).set_index("label")
     assert table.loc[4, "area_um2"] == 4
     assert "perimeter_um" not in table
@@ -80,7 +80,7 @@ def test_intensity_and_shape_equal_scikit_image(shape):
 
 
 def fields(size: int, seed: int, sharpness: float) -> np.ndarray:
-    """Labels that touch each other and the image's ends, with holes and pieces, a few of them single pixels."""
+    """Return labels that touch each other and the border, with holes and several pieces, some of single pixels."""
     from scipy import ndimage
 
     rng = np.random.default_rng(seed)
@@ -107,7 +107,7 @@ def test_shape_equals_scikit_image_object_by_object(labels):
         np.abs(table["orientation"]), np.pi / 4
     )
     apart = (table["orientation"] - oracle["orientation"])[~round_or_diagonal]
-    np.testing.assert_allclose(np.sin(apart), 0, atol=1e-6)  # a line has no direction: pi/2 and -pi/2 are one
+    np.testing.assert_allclose(np.sin(apart), 0, atol=1e-6)  # a line is undirected: pi/2 and -pi/2 are equal
 
 
 @settings(max_examples=60)
@@ -123,7 +123,7 @@ def test_convex_area_and_perimeter_of_any_shape(mask):
 
 
 @pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (2.0, 0.5, 0.75)])
-def test_surface_is_that_of_marching_cubes(spacing):
+def test_surface_equals_that_of_marching_cubes(spacing):
     from skimage.measure import marching_cubes, mesh_surface_area
 
     labels = random_objects((16, 30, 28), 7)
@@ -143,7 +143,7 @@ def test_a_ball_is_more_spherical_than_a_rod():
     assert found[1] < 0.8
     flat = ball[::2]
     assert measure(flat, flat[None], spacing=(2, 1, 1))["sphericity"].item() == pytest.approx(found[0], abs=0.05)
-    assert measure(flat, flat[None])["sphericity"].item() < found[0] - 0.05, "the spacing counts"
+    assert measure(flat, flat[None])["sphericity"].item() < found[0] - 0.05, "the spacing must count"
 
 
 def test_background_and_sums_by_hand():
@@ -154,7 +154,7 @@ def test_background_and_sums_by_hand():
     assert table["channel0_corrected"].tolist() == [50, 0]
     assert measure(LABELS, image, background=[40])["channel0_corrected"].tolist() == [110, 60]
     full = np.ones((3, 3), int)
-    assert np.isnan(measure(full, full[None])["channel0_corrected"]).all(), "there is no background"
+    assert np.isnan(measure(full, full[None])["channel0_corrected"]).all(), "no background"
 
 
 def test_neighbours_by_hand():
@@ -168,12 +168,12 @@ def test_neighbours_by_hand():
 
 
 @pytest.mark.parametrize("shape", [(60, 70), (12, 40, 60)])
-def test_blocks_measure_as_the_whole_does(shape):
-    """Each object by the block that owns it: what the whole image's table says, neighbours joined afterwards."""
+def test_blocks_give_the_same_table_as_the_whole(shape):
+    """Each object is measured by the block that owns it, as in the whole image; neighbours are joined later."""
     labels = random_objects(shape, 3)
     image = np.random.default_rng(1).random((1, *shape))
     whole = measure(labels, image, 0.5, image[0], unit="mm", background=[0.2])
-    first = np.unique(labels[..., :30])  # of the block that starts at 0; the rest lie right of column 30
+    first = np.unique(labels[..., :30])  # those of the block that starts at 0; the others are right of column 30
     tables = []
     for start, owned in ((0, first), (30, np.setdiff1d(labels, first))):
         block = (..., slice(start, None))
@@ -185,7 +185,7 @@ def test_blocks_measure_as_the_whole_does(shape):
     assert "neighbour_distance_mm" in joined
 
 
-def test_an_image_in_a_row():
+def test_an_image_in_a_strip_of_blocks():
     image = np.stack([np.where(LABELS == 4, 150.0, 100.0)])
     row = summarise(measure(LABELS, image, 0.5), LABELS.shape)
     expected = {
@@ -201,7 +201,7 @@ def test_an_image_in_a_row():
 
 @pytest.mark.parametrize("shape", [(12, 9), (5, 12, 9)])
 @pytest.mark.parametrize("spacing", [None, 0.5])
-def test_no_object_gives_no_row_and_the_same_columns(shape, spacing):
+def test_without_objects_there_are_no_rows_but_the_same_columns(shape, spacing):
     image = np.ones((2, *shape), np.float32)
     some = measure(random_objects(shape, 0), image, spacing, score=image[0])
     none = measure(np.zeros(shape, int), image, spacing, score=image[0])
@@ -220,7 +220,7 @@ def test_single_pixels_and_lines_are_measured_without_a_warning(shape):
     assert np.isfinite(table.drop(columns="touches_edge").to_numpy(float)).all()
 
 
-def test_the_order_of_numbers_is_the_only_thing_that_renaming_changes():
+def test_renumbering_changes_only_the_order():
     labels = random_objects((50, 50), 3)
     renamed = np.where(labels > 0, labels.max() + 1 - labels, 0)
     image = np.random.default_rng(0).random((1, 50, 50))
@@ -238,6 +238,6 @@ def test_the_order_of_numbers_is_the_only_thing_that_renaming_changes():
         (LABELS, IMAGE, {"channels": ["a", "a"]}, "2 channel"),
     ],
 )
-def test_shapes_that_do_not_fit_are_named(labels, image, settings, message):
+def test_incompatible_shapes_are_reported(labels, image, settings, message):
     with pytest.raises(InputError, match=message):
         measure(labels, image, **settings)

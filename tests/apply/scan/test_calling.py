@@ -1,4 +1,4 @@
-"""Peaks by density: as many as sites are expected, whatever the order and the blocks, with an honest estimate."""
+"""Peaks by density: as many as expected sites, independent of order and blocks, with an estimate of precision."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def called(contigs: dict[str, np.ndarray], block: int = 10_000, recall=None, **s
 
 
 def sites(contigs: dict[str, np.ndarray], wanted: int) -> float:
-    """The threshold by the definition: window after window from the highest on, none near one that was taken."""
+    """Return the threshold by definition: take windows from the highest, skipping those near one already taken."""
     rows = [(value, chrom, STRIDE * i) for chrom, values in contigs.items() for i, value in enumerate(values.tolist())]
     taken: list[tuple[float, str, int]] = []
     for row in sorted(rows, key=lambda row: -row[0]):
@@ -41,7 +41,7 @@ def test_the_threshold_follows_the_density_in_blocks_of_any_size(seed, wanted, b
     contigs = {name: rng.random(n) ** 4 for name, n in (("a", 150), ("b", 3), ("c", 90))}
     bases = sum(map(len, contigs.values())) * STRIDE
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calling, "KEPT", kept)  # so that windows are let go of on the way
+        patch.setattr(calling, "KEPT", kept)  # so that windows are discarded on the way
         found = called(contigs, block, density=1e6 * wanted / bases)
     assert found.threshold == sites(contigs, wanted)
     by_hand = called(contigs, threshold=found.threshold)
@@ -53,7 +53,7 @@ def test_the_threshold_follows_the_density_in_blocks_of_any_size(seed, wanted, b
     assert values.min() >= found.threshold
 
 
-def test_without_a_density_the_threshold_is_one_half_or_as_given():
+def test_without_a_density_the_threshold_is_one_half_or_the_given_one():
     values = {"a": np.array([0.1, 0.6, 0.2, 0.1, 0.1, 0.1, 0.1, 0.95])}
     assert called(values).threshold == FALLBACK == 0.5
     assert [peak.value for peak in called(values).peaks] == [0.6, 0.95]
@@ -62,13 +62,13 @@ def test_without_a_density_the_threshold_is_one_half_or_as_given():
     assert np.isnan(called(values, recall=[0, 1]).precision).all()
 
 
-def test_nothing_to_scan_makes_no_peaks():
+def test_an_empty_scan_has_no_peaks():
     assert called({"a": np.zeros(0)}, density=10).peaks == []
     assert called({}, density=10).peaks == []
 
 
 def test_precision_by_hand():
-    """Of 10 sites .9 and more is reached by half, .4 by 9 of 10; at .9 there are 5 peaks, at .4 twenty."""
+    """Half of 10 sites reach 0.9, and 9 of them 0.4; there are 5 peaks at 0.9, and 20 at 0.4."""
     recall = np.array([0.1, 0.4, 0.5, 0.6, 0.7, 0.9, 0.91, 0.92, 0.93, 0.94])
     values = np.array([0.95, 0.9, 0.9, 0.9, 0.9, *np.full(15, 0.4)])
     found = precision(values, 10, recall)
@@ -79,8 +79,8 @@ def test_precision_by_hand():
     assert len(precision(np.zeros(0), 10, recall)) == 0
 
 
-def test_the_estimate_is_near_the_truth_where_positives_are_as_those_held_out():
-    """Sites among 200 times as many windows without; calling at .5 is mostly wrong, and the estimate knows."""
+def test_the_estimate_is_near_the_truth_if_positives_resemble_held_out_ones():
+    """With 200 windows per site, most calls at 0.5 are wrong, and the estimate shows it."""
     rng = np.random.default_rng(1)
     windows = rng.beta(1, 6, 200_000)
     places = rng.choice(200_000 // 8, 1000, replace=False) * 8

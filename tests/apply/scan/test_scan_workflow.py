@@ -1,4 +1,4 @@
-"""What the Snakefile asks for: nothing unless contigs are named, then one encoded genome."""
+"""Jobs of the Snakefile for scans: none unless contigs are given, then one encoded genome."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,12 +24,12 @@ def workflow(folder: Path, text: str) -> Workflow:
     return Workflow({"experiments": [str(folder / "one.yaml")]}, folder)
 
 
-def test_nothing_is_scanned_unless_contigs_are_named(tmp_path: Path) -> None:
+def test_nothing_is_scanned_unless_contigs_are_given(tmp_path: Path) -> None:
     assert workflow(tmp_path, BED).scans(ONE) == []
     assert workflow(tmp_path, BED + "scan: {stride: 5}").scans(ONE) == []
 
 
-def test_the_experiment_s_own_genome_is_scanned(tmp_path: Path) -> None:
+def test_the_genome_of_the_experiment_is_scanned(tmp_path: Path) -> None:
     found = workflow(tmp_path, BED + "scan: {contigs: [chr7, chr8], stride: 5, threshold: 0.9, density: 30}")
     assert found.scans(ONE) == ["results/one/scan"]
     assert [found.scanned_genome(ONE)] == found.genome(ONE)
@@ -45,6 +45,6 @@ def test_another_genome_is_encoded_first(tmp_path: Path) -> None:
     ("section", "message"),
     [("contigs: all", r"scan\.genome: is missing"), ("stride: 0", r"scan\.stride"), ("contig: [a]", r"scan\.contig")],
 )
-def test_senseless_sections_are_refused(tmp_path: Path, section: str, message: str) -> None:
+def test_invalid_sections_are_refused(tmp_path: Path, section: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         workflow(tmp_path, TABLE + f"scan: {{{section}}}")

@@ -1,4 +1,4 @@
-"""The step: what is in the tracks is what the models say, and little of it is held."""
+"""The step scan: tracks hold the predictions of the models, and memory is bounded."""
 
 import subprocess
 import sys
@@ -45,7 +45,7 @@ for length in (300_000, 3_000_000):
 
 
 def saved(folder: Path, seed: int = 1, recall: list | None = None, **more: Any) -> Path:
-    """The file of an untrained network of two outputs."""
+    """Return the file of an untrained network with two outputs."""
     told = {"task": "multilabel", "outputs": ["a/b", "c"], "alphabet": "ACGT", "window": WINDOW, "flank": 0}
     facts = sequence_facts(**told | more)
     section = choose("models", {"name": "DeepBind", "kernel_size": 7, "strands": "both"}, "model")
@@ -65,7 +65,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def fasta(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three contigs, one of them too short, one with a stretch of unknown bases."""
+    """Return three contigs, one of them too short, one with a stretch of unknown bases."""
     rng, path = np.random.default_rng(2), tmp_path_factory.mktemp("genome") / "some.fa"
     codes = {name: rng.integers(0, 4, n).astype(np.uint8) for name, n in (("chrI", 3000), ("chrII", 20), ("chrM", 500))}
     codes["chrI"][1000:1100] = 4
@@ -74,7 +74,7 @@ def fasta(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def mean(models: list[Path], genome: Genome, chrom: str) -> tuple[np.ndarray, np.ndarray]:
-    """First bases of windows that are known well enough, and what the models say of them, window by window."""
+    """Return starts of windows with enough known bases, and the mean prediction, window by window."""
     starts = np.arange(0, genome.contigs[chrom] - WINDOW + 1, STRIDE)
     codes = np.stack([genome.codes(chrom, at, at + WINDOW) for at in starts])
     known = (codes == 4).mean(1) <= 0.25
@@ -132,7 +132,7 @@ def test_chosen_contigs(tmp_path: Path, models: list[Path], fasta: Path) -> None
     assert len(read_bed(tmp_path / "peaks.c.narrowPeak")) == 2
 
 
-def test_chosen_contigs_may_be_spelled_otherwise(tmp_path: Path, models: list[Path], fasta: Path) -> None:
+def test_chosen_contigs_may_have_other_names(tmp_path: Path, models: list[Path], fasta: Path) -> None:
     genome, loaded = read_genome(fasta), [Model(models[0], "cpu")]
     checks = scan_genome(genome, loaded, tmp_path, contigs=["MT", "2"], stride=300, threshold=0)
     with pyBigWig.open(str(tmp_path / "scan.c.bw")) as track:
@@ -141,7 +141,7 @@ def test_chosen_contigs_may_be_spelled_otherwise(tmp_path: Path, models: list[Pa
 
 
 def test_the_threshold_follows_the_density_of_the_training_data(tmp_path: Path, fasta: Path) -> None:
-    """2000 and 4000 sites per Mb on 3500 bp; of the first the models know what held-out positives reach."""
+    """There are 2000 and 4000 sites per Mb on 3500 bp; scores of held-out positives are known for the first output."""
     levels = np.linspace(0, 1, 101).tolist()
     models = [Model(saved(tmp_path, seed, density=[2000.0, 4000.0], recall=[levels, []]), "cpu") for seed in (1, 2)]
     checks = scan_genome(read_genome(fasta), models, tmp_path, stride=STRIDE).frame().set_index("reason")["count"]
@@ -162,7 +162,7 @@ def test_the_threshold_follows_the_density_of_the_training_data(tmp_path: Path, 
     assert [row[3] for row in fewer.rows if row[1] == "made"] == [1, 1]
 
 
-def test_of_rna_one_strand_is_read_and_that_is_said(tmp_path: Path, fasta: Path) -> None:
+def test_only_one_strand_of_rna_is_read_and_this_is_reported(tmp_path: Path, fasta: Path) -> None:
     model = Model(saved(tmp_path, alphabet="ACGU"), "cpu")
     found = scan_genome(read_genome(fasta), [model], tmp_path, contigs=["chrM"]).frame()
     assert found["reason"].str.contains("models of RNA read only the \\+ strand").any()
@@ -194,7 +194,7 @@ def test_outputs_never_share_a_file(tmp_path: Path, fasta: Path) -> None:
     assert {path.name for path in tmp_path.glob("*.bw")} == {"scan.1-a_b.bw", "scan.2-a_b.bw"}
 
 
-def test_what_cannot_be_scanned_is_refused(
+def test_unsuitable_models_and_genomes_are_refused(
     tmp_path: Path, models: list[Path], fasta: Path, capsys: pytest.CaptureFixture
 ) -> None:
     longer, free = saved(tmp_path, 3, window=30), saved(tmp_path, 4, window=None)
@@ -219,4 +219,4 @@ def test_memory_does_not_grow_with_the_genome(tmp_path: Path, models: list[Path]
     command = [sys.executable, "-c", PROCESS, str(models[0]), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     small, large = map(int, done.stdout.split())
-    assert large - small < 50e6, "the windows, one-hot, would take .5 GB"
+    assert large - small < 50e6, "one-hot windows would take 0.5 GB"

@@ -1,4 +1,4 @@
-"""Segmenting in pieces gives what segmenting at once gives: the same pixels, the same objects, the same numbers."""
+"""Segmentation in pieces gives the same pixels, objects and measurements as segmentation of the whole."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from biocnn.training.metadata import Postprocess
 
 
 class Drawn:
-    """Maps that are known, given region by region of a grid."""
+    """Known maps, returned region by region of a grid."""
 
     def __init__(self, maps: np.ndarray, side: int | tuple[int, ...]) -> None:
         self.maps, self.shape, self.asked = maps, maps.shape, []
@@ -44,7 +44,7 @@ class Drawn:
 
 
 def cells(size: tuple[int, ...], number: int, radius: float, seed: int = 0) -> np.ndarray:
-    """Maps as a network makes them of touching round cells, with noise."""
+    """Return maps like those of a network for touching round cells, with noise."""
     rng = np.random.default_rng(seed)
     places = np.indices(size)
     centres = rng.uniform(0, 1, (number, len(size))) * size
@@ -64,7 +64,7 @@ def cells(size: tuple[int, ...], number: int, radius: float, seed: int = 0) -> n
 
 
 def in_first_order(labels: np.ndarray) -> np.ndarray:
-    """Numbered 1.. by first pixel."""
+    """Renumber from 1 by first pixel."""
     values, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     rank = np.zeros(len(values), int)
     rank[np.argsort(np.where(values == 0, -1, first))] = np.arange(len(values)) + (values[0] != 0)
@@ -91,7 +91,7 @@ def blockwise(maps: np.ndarray, side: int | tuple[int, ...], folder: Path, memor
     ],
 )
 @pytest.mark.parametrize("margin", [64, 12])
-def test_labels_of_blocks_are_those_of_the_whole(
+def test_labels_of_blocks_equal_those_of_the_whole(
     size: tuple,
     number: int,
     radius: int,
@@ -107,7 +107,7 @@ def test_labels_of_blocks_are_those_of_the_whole(
     np.testing.assert_array_equal(in_first_order(blockwise(maps, side, tmp_path)), in_first_order(wanted))
 
 
-def test_a_long_object_is_found_where_its_only_seed_is_far_from_its_first_pixel(tmp_path: Path) -> None:
+def test_a_long_object_is_found_even_if_its_only_seed_is_far_from_its_first_pixel(tmp_path: Path) -> None:
     maps = np.zeros((4, 900, 300), np.float32)
     maps[0] = 1
     maps[:3, 100:780, 140:150] = np.array([0.1, 0.4, 0.5], np.float32)[:, None, None]
@@ -120,7 +120,7 @@ def test_a_long_object_is_found_where_its_only_seed_is_far_from_its_first_pixel(
 
 @pytest.mark.parametrize(("size", "side"), [((300, 257), 70), ((24, 60, 50), (10, 25, 50))])
 @pytest.mark.parametrize("classes", [1, 3])
-def test_connected_pieces_cross_blocks(size: tuple, side: int, classes: int, tmp_path: Path) -> None:
+def test_connected_components_cross_blocks(size: tuple, side: int, classes: int, tmp_path: Path) -> None:
     from scipy.ndimage import gaussian_filter
 
     rng = np.random.default_rng(1)
@@ -147,7 +147,7 @@ NETWORK = {"name": "UNet", "channels": [2, 3, 4]}
 
 
 def model_of(task: str, folder: Path, memory_gb: float = 2.0, seed: int = 3) -> Model:
-    """An untrained network, which finds something everywhere."""
+    """Return an untrained network that finds something everywhere."""
     facts = stored(images(6, task=task, channels=2), folder).facts
     section = choose("models", NETWORK, "model")
     torch.manual_seed(seed)
@@ -157,7 +157,7 @@ def model_of(task: str, folder: Path, memory_gb: float = 2.0, seed: int = 3) -> 
 
 
 def textured(size: tuple[int, int]) -> np.ndarray:
-    """Two channels that vary over 10 pixels or so."""
+    """Return two channels that vary over about 10 pixels."""
     from scipy.ndimage import gaussian_filter
 
     rng = np.random.default_rng(1)
@@ -165,7 +165,7 @@ def textured(size: tuple[int, int]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("task", ["mask", "classes", "instances"])
-def test_little_memory_changes_no_file(task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_do_not_depend_on_the_memory_budget(task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     x = textured((333, 290))
     (tmp_path / "new").mkdir()
     options = {"axes": "CYX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
@@ -175,7 +175,7 @@ def test_little_memory_changes_no_file(task: str, tmp_path: Path, monkeypatch: p
     height = landscape(p, 0.5) if task == "instances" else p
     cut = {"mask_threshold": 1 - float(np.median(p[0])), "smoothing": 0.5, "min_size": 2}
     cut |= {"seed_threshold": float(np.quantile(height, 0.6)), "peak_threshold": float(np.quantile(height, 0.7))}
-    monkeypatch.setattr("biocnn.apply.segment.step.OTHERS", 1000)  # tiles are small, not what is held beside them
+    monkeypatch.setattr("biocnn.apply.segment.step.OTHERS", 1000)  # only tiles are small, not the arrays beside them
     for memory_gb in (2.0, 0.003):
         out = tmp_path / f"out{memory_gb}"
         out.mkdir()
@@ -192,7 +192,7 @@ def test_little_memory_changes_no_file(task: str, tmp_path: Path, monkeypatch: p
     np.testing.assert_array_equal(whole, other)
     pd.testing.assert_frame_equal(table, blockwise_table, rtol=1e-4, atol=1e-6)
     assert len(table) > 20
-    # What segmenting and measuring at once would give.
+    # Segment and measure the whole at once.
     decided = models[0].decide(p)
     names = {"mask": ["disc"], "classes": ["even", "odd"], "instances": ["object"]}[task]
     rows = []
@@ -212,7 +212,9 @@ def test_little_memory_changes_no_file(task: str, tmp_path: Path, monkeypatch: p
     pd.testing.assert_frame_equal(table, wanted, rtol=1e-4, atol=1e-6, check_dtype=False)
 
 
-def test_a_piece_too_large_to_measure_has_its_place_and_size(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_object_too_large_to_measure_has_only_position_and_size(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     maps, image = np.zeros((1, 90, 80), np.float32), np.ones((1, 90, 80), np.uint8)
     maps[0, 5:85, 70] = maps[0, 84, 10:71] = 0.75
     maps[0, 10:14, 10:15] = 1

@@ -1,4 +1,4 @@
-"""What is written of an image lies on its pixels: read back, it is the same array, of the same place and pixel size."""
+"""Outputs match their image: read back, they have the same array, position and pixel size."""
 
 from itertools import permutations, product
 from pathlib import Path
@@ -29,7 +29,7 @@ def written(path: Path, values: np.ndarray, folder: Path) -> Path:
 
 
 def lies_like(path: Path, image: Path, values: np.ndarray) -> None:
-    """Read back by biocnn, the values are the same pixel by pixel, and so are place and size of the pixels."""
+    """Check that values, position and pixel size are the same when read back by biocnn."""
     with open_image(path) as found, open_image(image) as source:
         np.testing.assert_array_equal(found.read(tuple(slice(0, n) for n in values.shape))[0], values)
         np.testing.assert_allclose(found.spacing, source.spacing, rtol=1e-5)
@@ -40,7 +40,7 @@ def lies_like(path: Path, image: Path, values: np.ndarray) -> None:
 
 @settings(max_examples=24)
 @given(st.sampled_from(CODES), st.sampled_from([np.uint8, np.int32]), st.sampled_from([".nii", ".nii.gz"]))
-def test_nifti_comes_back_as_nifti_in_the_order_of_the_file(tmp_path_factory, code, dtype, suffix):
+def test_nifti_is_written_as_nifti_in_the_order_of_the_file(tmp_path_factory, code, dtype, suffix):
     folder = tmp_path_factory.mktemp("n")
     body = nibabel.Nifti1Image(rng.integers(-900, 900, (4, 5, 6), np.int16), TILT)
     turn = ornt_transform(nibabel.io_orientation(body.affine), axcodes2ornt(code))
@@ -63,7 +63,7 @@ def test_nifti_comes_back_as_nifti_in_the_order_of_the_file(tmp_path_factory, co
     for key in ("qform_code", "sform_code", "pixdim", "xyzt_units"):
         np.testing.assert_array_equal(found.header[key], nibabel.load(folder / f"image{suffix}").header[key])
     assert (found.dataobj.slope, found.dataobj.inter) == (1, 0)
-    # What lies at a voxel of the image lies at the same voxel of the mask.
+    # Voxels of the image and of the mask correspond.
     place = tuple(rng.integers(0, n) for n in image.shape)
     point = nibabel.affines.apply_affine(found.affine, place)
     back = np.rint(np.linalg.inv(image.affine) @ [*point, 1])[:3].astype(int)
@@ -71,7 +71,7 @@ def test_nifti_comes_back_as_nifti_in_the_order_of_the_file(tmp_path_factory, co
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_a_slice_comes_back_as_a_slice(tmp_path, axis):
+def test_a_slice_is_written_as_a_slice(tmp_path, axis):
     shape = [6, 7, 8]
     shape[axis] = 1
     nibabel.save(nibabel.Nifti1Image(rng.integers(0, 90, shape, np.int16), TILT), tmp_path / "a.nii.gz")
@@ -83,7 +83,7 @@ def test_a_slice_comes_back_as_a_slice(tmp_path, axis):
 
 
 @pytest.mark.parametrize("orientation", [[1, 0, 0, 0, 1, 0], [0, 1, 0, 0, 0, -1], [-1, 0, 0, 0, 1, 0]])
-def test_dicom_comes_back_as_nifti_in_its_place(tmp_path, orientation):
+def test_dicom_is_written_as_nifti_at_its_position(tmp_path, orientation):
     volume = rng.integers(0, 900, (5, 6, 7), np.int16)
     normal = np.cross(orientation[:3], orientation[3:])
     (tmp_path / "series").mkdir()
@@ -97,29 +97,29 @@ def test_dicom_comes_back_as_nifti_in_its_place(tmp_path, orientation):
     path = written(tmp_path / "series", values, tmp_path / "out")
     assert path.name == "a.nii.gz"
     lies_like(path, tmp_path / "series", values)
-    # Each slice of the series is found where its header says.
+    # Each slice of the series is at the position in its header.
     for i, plane in enumerate(volume):
         place = np.array([-10.0, -20.0, -30.0]) + 2 * i * normal
         index = np.linalg.solve(affine[:, :3], place - affine[:, 3])
         assert pixels[tuple(np.rint(index).astype(int))] == plane[0, 0]
 
 
-def test_a_single_dicom_slice_comes_back_in_its_place(tmp_path):
+def test_a_single_dicom_slice_is_written_at_its_position(tmp_path):
     write_dicom(tmp_path / "a.dcm", rng.integers(0, 900, (6, 7), np.int16), [-10.0, -20.0, -30.0])
     values = rng.integers(0, 3, (6, 7)).astype(np.uint8)
     path = written(tmp_path / "a.dcm", values, tmp_path / "out")
     lies_like(path, tmp_path / "a.dcm", values)
 
 
-def test_dicom_without_a_place_comes_back_as_tiff(tmp_path):
+def test_dicom_without_a_position_is_written_as_tiff(tmp_path):
     write_dicom(tmp_path / "a.dcm", rng.integers(0, 900, (6, 7), np.int16), None)
     path = written(tmp_path / "a.dcm", np.ones((6, 7), np.uint8), tmp_path / "out")
     assert path.name == "a.tif"
     with open_image(path) as found:
-        assert found.spacing == pytest.approx([500, 250])  # um: the file says .5 and .25 mm
+        assert found.spacing == pytest.approx([500, 250])  # um: the file has 0.5 and 0.25 mm
 
 
-def test_a_series_and_its_mask_have_one_shape(tmp_path):
+def test_a_series_and_its_mask_have_the_same_shape(tmp_path):
     write_series(tmp_path / "series", rng.integers(0, 900, (5, 6, 7), np.int16))
     path = written(tmp_path / "series", np.ones((5, 6, 7), np.uint8), tmp_path / "out")
     assert nibabel.load(path).shape == (7, 6, 5)
@@ -128,7 +128,7 @@ def test_a_series_and_its_mask_have_one_shape(tmp_path):
 @pytest.mark.parametrize("shape", [(3, 40, 50), (4, 40, 50), (30, 40, 3), (3, 4, 5), (4, 4), (40, 3), (200, 300)])
 @pytest.mark.parametrize("large", [False, True])
 @pytest.mark.parametrize("unit", ["um", "mm"])
-def test_tiff_is_read_back_as_what_it_is(tmp_path, monkeypatch, shape, large, unit):
+def test_round_trip_of_tiff(tmp_path, monkeypatch, shape, large, unit):
     monkeypatch.setattr("biocnn.apply.segment.pyramid.LARGE", 0 if large else 2**24)
     labels = rng.integers(0, 90000, shape, np.int32)
     spacing = [2.0, 0.5, 0.25][-len(shape) :]
@@ -148,7 +148,7 @@ def test_tiff_is_read_back_as_what_it_is(tmp_path, monkeypatch, shape, large, un
         )
 
 
-def test_tiff_of_an_unknown_pixel_size_claims_none(tmp_path):
+def test_tiff_of_unknown_pixel_size_states_none(tmp_path):
     labels = np.ones((20, 30), np.uint8)
     path = write_image(tmp_path, "a", lambda window: labels[window], (20, 30), labels.dtype, None, "um")
     with open_image(path) as image:

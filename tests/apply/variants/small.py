@@ -26,7 +26,7 @@ def genome_of(**contigs: str) -> Genome:
 
 
 def random_genome(*lengths: int, seed: int = 0) -> Genome:
-    """Contigs chr1, chr2, ... of random bases."""
+    """Return contigs chr1, chr2, ... of random bases."""
     rng = np.random.default_rng(seed)
     return genome_of(**{f"chr{i}": "".join(rng.choice(list("ACGT"), n)) for i, n in enumerate(lengths, 1)})
 
@@ -34,7 +34,7 @@ def random_genome(*lengths: int, seed: int = 0) -> Genome:
 def model_of(
     folder: Path, network: dict[str, Any] = DEEPBIND, *, seed: int = 1, temperature: float = 1.0, **more: Any
 ) -> Model:
-    """An untrained network whose logits differ enough to be told apart."""
+    """Return an untrained network whose logits differ clearly."""
     facts = sequence_facts(**{"alphabet": "ACGT", "window": 31, "flank": 0} | more)
     section = choose("models", network, "model")
     torch.manual_seed(seed)
@@ -48,13 +48,13 @@ def model_of(
 
 
 def vcf_text(*records: str, header: tuple[str, ...] = (), samples: str = "") -> str:
-    """Records with blanks for tabs, below a header."""
+    """Return a VCF with a header; records are given with blanks instead of tabs."""
     lines = ["##fileformat=VCFv4.2", *header, COLUMNS + samples.replace(" ", "\t")]
     return "\n".join([*lines, *(record.replace(" ", "\t") for record in records)]) + "\n"
 
 
 def run(folder: Path, text: str, genome: Genome, *models: Model, **settings: Any) -> Path:
-    """Annotate, and give the folder of the outcome."""
+    """Annotate, and return the output folder."""
     (folder / "in.vcf").write_text(text)
     out = folder / "out"
     out.mkdir(exist_ok=True)
@@ -68,6 +68,6 @@ def lines_of(out: Path) -> list[str]:
 
 
 def records_of(out: Path) -> list[pysam.VariantRecord]:
-    """As another reader sees them."""
+    """Return the records according to another reader."""
     with pysam.VariantFile(str(out / "variants.vcf.gz")) as handle:
         return list(handle)

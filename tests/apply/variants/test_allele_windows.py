@@ -1,4 +1,4 @@
-"""Both windows of a variant, by hand and against edited chromosomes."""
+"""Both windows of a variant, by hand and compared with edited chromosomes."""
 
 import numpy as np
 import pytest
@@ -14,18 +14,18 @@ TEXT = "AACCGGTTACGTTGCA"
 
 
 def windows(start: int, ref: str, alt: str, kept: str = "left", window: int = 7, offset: int = 0) -> tuple[str, str]:
-    """Both windows as text; ``start`` counts from 0."""
+    """Return both windows as text; ``start`` counts from 0."""
     pair = cut(genome_of(c=TEXT), np.array([0]), np.array([start]), [ref], [alt], window, offset, kept)
     return decode(pair[0][0]), decode(pair[1][0])
 
 
 @pytest.mark.parametrize("kept", BOTH)
-def test_substitution_is_in_the_middle(kept: str) -> None:
+def test_a_substitution_is_in_the_middle(kept: str) -> None:
     assert windows(4, "G", "T", kept) == ("ACCGGTT", "ACCTGTT")
     assert windows(4, "GGT", "CTA", kept) == ("CCGGTTA", "CCCTATA")
 
 
-def test_what_cannot_be_in_the_middle_is_half_a_base_beside_it() -> None:
+def test_an_allele_that_cannot_be_centred_is_half_a_base_off() -> None:
     assert windows(4, "G", "T", "left", 6) == ("CCGGTT", "CCTGTT")
     assert windows(4, "G", "T", "right", 6) == ("ACCGGT", "ACCTGT")
     assert windows(4, "GG", "TA", "left") == ("CCGGTTA", "CCTATTA")
@@ -42,12 +42,12 @@ def test_an_insertion_pushes_out_the_flank_that_is_not_kept() -> None:
     assert windows(4, "", "TA", "right") == ("AACCGGT", "CCTAGGT")
 
 
-def test_several_bases_by_several_others() -> None:
+def test_several_bases_replaced_by_several() -> None:
     assert windows(4, "GGT", "CA", "left") == ("CCGGTTA", "CCCATAC")
     assert windows(4, "GGT", "CA", "right") == ("CCGGTTA", "ACCCATA")
 
 
-def test_what_reaches_beyond_the_window_is_cut() -> None:
+def test_alleles_longer_than_the_window_are_cut() -> None:
     assert windows(5, "", "AAAAAAAA", "left") == ("CCGGTTA", "CCGAAAA")
     assert windows(5, "", "AAAAAAAA", "right") == ("ACCGGTT", "AAAAGTT")
     assert windows(1, "ACCGGTTACG", "T", "left", 4) == ("GGTT", "GCAN")
@@ -58,17 +58,17 @@ def test_offset_moves_the_window() -> None:
     assert windows(4, "GGT", "", offset=-1) == ("ACCGGTT", "ACCTACG")
 
 
-def test_ends_of_contigs_are_unknown() -> None:
+def test_bases_beyond_ends_of_contigs_are_unknown() -> None:
     assert windows(0, "A", "T") == ("NNNAACC", "NNNTACC")
     assert windows(15, "A", "ACC") == ("TGCANNN", "TGCACCN")
     assert windows(13, "GCA", "") == ("TTGCANN", "TTNNNNN")
 
 
-def test_reference_window_has_ref_whatever_the_genome_has() -> None:
+def test_the_reference_window_has_ref_even_if_the_genome_differs() -> None:
     assert windows(4, "T", "G") == ("ACCTGTT", "ACCGGTT")
 
 
-def test_which_variants_have_one_pair() -> None:
+def test_variants_with_one_pair_of_windows() -> None:
     assert one_pair(["A", "AC", "ACG", "A", ""], ["C", "GT", "TTT", "", "A"], 7).tolist() == [
         True, False, True, False, False,
     ]  # fmt: skip
@@ -81,7 +81,7 @@ def edit(data: st.DataObject, text: str) -> tuple[int, str, str]:
 
 
 @given(st.data())
-def test_windows_are_those_of_the_edited_chromosome(data: st.DataObject) -> None:
+def test_windows_equal_those_of_the_edited_chromosome(data: st.DataObject) -> None:
     genome = random_genome(60, 90, seed=data.draw(st.integers(0, 3)))
     contig = data.draw(st.integers(0, 1))
     text = decode(genome.codes(genome.names[contig], 0, int(genome.lengths[contig])))

@@ -1,4 +1,4 @@
-"""What is scored, what is set aside and why; contigs, order and REF against the genome."""
+"""Alleles that are scored or set aside, with reasons; contigs, order, and REF compared with the genome."""
 
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def test_kinds(ref: str, alt: str, name: str) -> None:
     assert kind(ref, alt) == name
 
 
-def test_an_entry_for_each_allele() -> None:
+def test_one_entry_per_allele() -> None:
     found = read("chrI 1 . A C,<DEL>,AT", "chrI 4 . T *", "chrIV 5 . CC C,G")
     assert found.record.tolist() == [0, 0, 0, 1, 2, 2]
     assert found.start.tolist() == [0, 0, 0, 3, 4, 4]
@@ -65,11 +65,11 @@ def test_an_entry_for_each_allele() -> None:
         (("NC_001136.10 1 . T C",), [1]),
     ],
 )
-def test_contigs_of_other_spelling(records: tuple[str, ...], contigs: list[int]) -> None:
+def test_contigs_with_other_names(records: tuple[str, ...], contigs: list[int]) -> None:
     assert read(*records).contig.tolist() == contigs
 
 
-def test_unknown_contigs_stop_or_are_set_aside() -> None:
+def test_unknown_contigs_are_an_error_or_set_aside() -> None:
     with pytest.raises(UnknownContig, match=r"some\.vcf line 11: contig 'scaffold_9'"):
         read("chrI 1 . A C", "scaffold_9 1 . T C")
     found = read("chrI 1 . A C", "scaffold_9 1 . T C", "chrM 1 . G C", unknown_contigs="skip")
@@ -108,14 +108,14 @@ def test_another_genome_is_noticed(record: str, message: str | None) -> None:
     assert read(record, ref_mismatch="skip").reason == ["ref_mismatch"]
 
 
-def test_swap_takes_what_the_genome_has_for_the_alternative() -> None:
+def test_swap_treats_the_allele_of_the_genome_as_the_reference() -> None:
     found = read("chrI 2 . T C", "chrI 2 . T A,C", "chrI 3 . AC GT,G", "chrI 3 . TT G", ref_mismatch="swap")
     assert found.reason == ["", "ref_mismatch", "", "", "ref_mismatch", "ref_mismatch"]
     assert found.swapped.tolist() == [True, False, True, True, False, False]
 
 
 @pytest.mark.parametrize("pos", ["x", "-3", "", "1.5", "\u0663", "2147483648", "9" * 20, "9" * 5000])
-def test_positions_that_are_none(pos: str) -> None:
+def test_invalid_positions(pos: str) -> None:
     with pytest.raises(InputError, match="line 11: POS is"):
         Reader(GENOME, Path("some.vcf"), 20).fields(11, [f"chrI\t{pos}\t.\tG\tC\t.\t.\t."])
 
@@ -123,7 +123,7 @@ def test_positions_that_are_none(pos: str) -> None:
 def test_telomeres_are_set_aside() -> None:
     found = read("chrM 0 . G C", "chrM 0 . N <DEL>", "chrM 5 . G C", "chrM 6 . N C", "chrM 6 . N .[chrI:3[")
     assert found.reason == ["telomere", "telomere", "", "telomere", "telomere"]
-    assert read("M 6 . N C").reason == ["telomere"], "also where names are spelled otherwise"
+    assert read("M 6 . N C").reason == ["telomere"], "even with other names"
 
 
 @pytest.mark.parametrize(
@@ -137,16 +137,16 @@ def test_telomeres_are_set_aside() -> None:
 )
 def test_records_out_of_order_are_counted(records: tuple[str, ...], number: int, first: str) -> None:
     reader = Reader(GENOME, Path("some.vcf"), 20, unknown_contigs="skip")
-    for i, record in enumerate(records):  # in blocks of one
+    for i, record in enumerate(records):  # in blocks of one record
         numbers, fields = reader.fields(i, ["\t".join([*record.split(), ".", ".", "."])])
         assert len(reader.alleles(numbers, fields)[0].record) == 1
     assert (reader.unordered, reader.example) == (number, first)
 
 
-def test_the_header_shows_how_names_are_meant() -> None:
+def test_the_header_determines_the_meaning_of_names() -> None:
     genome = genome_of(**{"1": "ACGT", "2": "TTTT"})
     assert read("I 2 . C A", genome=genome, declared=["I", "II", "decoy"]).contig.tolist() == [0]
-    with pytest.raises(UnknownContig, match=r"line 10: contig 'I' is not in small\.fa"):  # a letter, perhaps
+    with pytest.raises(UnknownContig, match=r"line 10: contig 'I' is not in small\.fa"):  # possibly a letter
         read("I 2 . C A", genome=genome)
 
 
@@ -163,7 +163,7 @@ def test_too_few_columns() -> None:
         Reader(GENOME, Path("some.vcf"), 20).fields(5, ["chrI 3 . G C\tA\tB\t."])
 
 
-def test_ref_of_many_is_checked_against_the_genome() -> None:
+def test_ref_of_many_records_is_checked_against_the_genome() -> None:
     rng = np.random.default_rng(0)
     places = np.sort(rng.integers(1, 9, 50))
     records = [f"chrI {pos} . {'ACGTACGT'[pos - 1]} {'CGTACGTA'[pos - 1]}" for pos in places]

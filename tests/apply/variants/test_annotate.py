@@ -1,4 +1,4 @@
-"""From file to file: the effects are those of the models on edited sequences, and all else stays as it was."""
+"""From file to file: effects equal those of the models on edited sequences, and everything else is unchanged."""
 
 import re
 from pathlib import Path
@@ -21,7 +21,7 @@ TEXT = {name: decode(GENOME.codes(name, 0, length)) for name, length in GENOME.c
 
 
 def record(chrom: str, pos: int, length: int, alt: str, info: str = ".", id: str = ".") -> str:
-    """A record whose REF is what the genome has; alt is a list of alleles, or + for the next base."""
+    """Return a record with REF from the genome; alt is a list of alleles, or + for the next base."""
     ref = TEXT[chrom][pos - 1 : pos - 1 + length]
     alt = alt.replace("+", "ACGT"[("ACGT".index(ref[0]) + 1) % 4])
     return f"{chrom} {pos} {id} {ref} {alt} 50 PASS {info}"
@@ -41,19 +41,19 @@ RECORDS = (
 
 
 def shared(one: str, other: str) -> int:
-    """Letters that are the same at the start."""
+    """Return the length of the common prefix."""
     return next(
         (i for i, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), min(len(one), len(other))
     )
 
 
 def truth(model, chrom: str, pos: int, ref: str, alt: str, window: int = 31, offset: int = 0) -> np.ndarray:
-    """Logits with both alleles, from strings: mean of the windows that share their left end and their right end."""
+    """Return logits of both alleles from strings: the mean of the windows that keep the left or the right flank."""
     text, start = TEXT[chrom], pos - 1
     assert text[start : start + len(ref)] == ref
     edited = text[:start] + alt + text[start + len(ref) :]
     least, same, same_end = min(len(text), len(edited)), shared(text, edited), shared(text[::-1], edited[::-1])
-    first, behind = min(same, least - same_end), min(same_end, least - same)  # what is in doubt may be moved
+    first, behind = min(same, least - same_end), min(same_end, least - same)  # ambiguous variants may be moved
     flank = (window - (len(text) - first - behind)) // 2
     logits = []
     for kept in ("left", "right"):
@@ -65,7 +65,7 @@ def truth(model, chrom: str, pos: int, ref: str, alt: str, window: int = 31, off
     return np.mean(logits, 0)
 
 
-def test_effects_are_those_of_edited_sequences(tmp_path: Path) -> None:
+def test_effects_equal_those_of_edited_sequences(tmp_path: Path) -> None:
     models = [model_of(tmp_path, seed=seed, outputs=["one", "two b"], out_channels=2) for seed in (1, 2, 3)]
     out = run(tmp_path, vcf_text(*RECORDS), GENOME, *models)
     table = pd.read_csv(out / "variants.tsv", sep="\t", keep_default_na=False)
@@ -100,7 +100,7 @@ def test_vcf_and_table_agree(tmp_path: Path) -> None:
     assert reasons == ["symbolic", "star", "symbolic", "missing"]
 
 
-def test_all_else_stays_as_it_was(tmp_path: Path) -> None:
+def test_everything_else_is_unchanged(tmp_path: Path) -> None:
     samples = " FORMAT a b c"
     given = vcf_text(
         *(f"{r} GT:DP 0|1:3 ./.:. 1/2:9" for r in RECORDS), samples=samples,
@@ -121,7 +121,7 @@ def test_index_finds_records(tmp_path: Path) -> None:
         assert [line.split("\t")[1] for line in handle.fetch("chr2")] == ["50", "60"]
 
 
-def test_size_of_blocks_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_do_not_depend_on_block_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = model_of(tmp_path)
     whole = lines_of(run(tmp_path, vcf_text(*RECORDS), GENOME, model, background=10))
     monkeypatch.setattr(reading, "RECORDS", 2)
@@ -140,7 +140,7 @@ def test_offsets_are_averaged(tmp_path: Path) -> None:
     np.testing.assert_allclose(together, np.mean(each, 0), atol=2e-4)
 
 
-def test_other_strand_of_a_model_that_reads_one(tmp_path: Path) -> None:
+def test_the_other_strand_of_a_model_that_reads_one(tmp_path: Path) -> None:
     single = model_of(tmp_path, DEEPBIND | {"strands": "single"})
     out = run(tmp_path, vcf_text(record("chr1", 100, 1, "+"), record("chr1", 120, 3, "+")), GENOME, single,
               strands="both")  # fmt: skip
@@ -151,7 +151,7 @@ def test_other_strand_of_a_model_that_reads_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("strands", ["single", "both"])
-def test_a_model_of_both_strands_needs_no_other(tmp_path: Path, strands: str) -> None:
+def test_a_model_of_both_strands_is_not_run_twice(tmp_path: Path, strands: str) -> None:
     model, text = model_of(tmp_path), vcf_text(*RECORDS)
     np.testing.assert_array_equal(
         values(run(tmp_path, text, GENOME, model, strands=strands), "ref"),
@@ -170,7 +170,7 @@ def test_swapped_records_keep_the_meaning_of_their_columns(tmp_path: Path) -> No
     assert swapped.info["BIOCNN_bound_DLOGIT"][0] == -plain.info["BIOCNN_bound_DLOGIT"][0]
 
 
-def test_values_of_a_regression(tmp_path: Path) -> None:
+def test_values_of_a_regression_model(tmp_path: Path) -> None:
     model = model_of(tmp_path, task="regression")
     (found,) = records_of(run(tmp_path, vcf_text(record("chr1", 100, 1, "+")), GENOME, model))
     assert "BIOCNN_bound_DLOGIT" not in found.info
@@ -178,7 +178,7 @@ def test_values_of_a_regression(tmp_path: Path) -> None:
     assert found.info["BIOCNN_bound_DELTA"][0] == pytest.approx(float(pair[1, 0] - pair[0, 0]), rel=1e-3)
 
 
-def test_models_of_any_length_need_a_window(tmp_path: Path) -> None:
+def test_models_without_a_fixed_length_need_a_window(tmp_path: Path) -> None:
     model, text = model_of(tmp_path, window=None), vcf_text(*RECORDS)
     with pytest.raises(InputError, match="set a window"):
         run(tmp_path, text, GENOME, model)
@@ -192,7 +192,7 @@ def test_models_of_any_length_need_a_window(tmp_path: Path) -> None:
         ({"window": 30}, "window is 30 bp, but the models were trained on 31"),
     ],
 )
-def test_settings_that_do_not_fit(tmp_path: Path, settings: dict, message: str) -> None:
+def test_incompatible_settings(tmp_path: Path, settings: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         run(tmp_path, vcf_text(), GENOME, model_of(tmp_path), **settings)
 
@@ -206,7 +206,7 @@ def test_a_second_model_needs_another_prefix(tmp_path: Path) -> None:
         assert found.info["again_bound_REF"] == found.info["BIOCNN_bound_REF"]
 
 
-def test_fields_that_the_header_does_not_tell_of_are_found_as_well(tmp_path: Path) -> None:
+def test_fields_missing_in_the_header_are_found_as_well(tmp_path: Path) -> None:
     text = vcf_text(record("chr1", 100, 1, "+", "AC=3;BIOCNN_bound_ALT=0.5"))
     with pytest.raises(InputError, match="already has an INFO field BIOCNN_bound_ALT, in chr1\t100"):
         run(tmp_path, text, GENOME, model_of(tmp_path))
@@ -215,12 +215,12 @@ def test_fields_that_the_header_does_not_tell_of_are_found_as_well(tmp_path: Pat
 
 
 @pytest.mark.parametrize("prefix", ["", "a b", "1a", "a;b", "a=b", "\u00e9"])
-def test_prefixes_that_begin_no_field(tmp_path: Path, prefix: str) -> None:
+def test_prefixes_that_cannot_start_a_field(tmp_path: Path, prefix: str) -> None:
     with pytest.raises(InputError, match="prefix is"):
         run(tmp_path, vcf_text(), GENOME, model_of(tmp_path), prefix=prefix)
 
 
-def test_any_names_of_outputs_make_different_fields(tmp_path: Path) -> None:
+def test_any_names_of_outputs_give_distinct_fields(tmp_path: Path) -> None:
     names = ["a b", "a_b", "a_b_1", 'q"\\\n##INFO=<', "\u03b2"]
     model = model_of(tmp_path, outputs=names, out_channels=5)
     out = run(tmp_path, vcf_text(record("chr1", 100, 1, "+")), GENOME, model)
@@ -229,22 +229,22 @@ def test_any_names_of_outputs_make_different_fields(tmp_path: Path) -> None:
     assert len(pd.read_csv(out / "variants.tsv", sep="\t").columns) == 9 + 5 * 4
 
 
-def test_contigs_of_the_header_may_have_no_length(tmp_path: Path) -> None:
+def test_contigs_of_the_header_may_lack_a_length(tmp_path: Path) -> None:
     header = ("##contig=<ID=chr1>", "##contig=<ID=chr2,length=200>")
     assert len(records_of(run(tmp_path, vcf_text(*RECORDS, header=header), GENOME, model_of(tmp_path)))) == 9
 
 
-def test_bytes_that_are_no_text_reach_no_table_of_the_report(tmp_path: Path) -> None:
+def test_undecodable_bytes_do_not_reach_tables_of_the_report(tmp_path: Path) -> None:
     text = vcf_text(record("chr1", 100, 1, "+", id="r\udcffs"), "chr\udcff 5 . A <X\udcff> 1 \udcff; .",
                     "chr\udcff 4 . A C . . .", header=("##x=<\udcff",))  # fmt: skip
     (tmp_path / "in.vcf").write_bytes(text.encode("utf-8", "surrogateescape"))
     annotate(tmp_path / "in.vcf", [model_of(tmp_path)], GENOME, tmp_path, unknown_contigs="skip", maps=1)
     for name in ("counts.tsv", "largest.tsv"):
         assert "\ufffd" in (tmp_path / name).read_text(encoding="utf-8")
-    assert any("r\udcffs" in line for line in lines_of(tmp_path)), "passed on as it is"
+    assert any("r\udcffs" in line for line in lines_of(tmp_path)), "passed on unchanged"
 
 
-def test_telomeres_pass_through(tmp_path: Path) -> None:
+def test_telomeres_are_passed_on(tmp_path: Path) -> None:
     text = vcf_text("chr2 0 . N C . . .", record("chr2", 60, 1, "+"), "chr2 201 . N <DEL> . . .")
     out = run(tmp_path, text, GENOME, model_of(tmp_path))
     assert [line.split("\t")[1] for line in lines_of(out) if line[0] != "#"] == ["0", "60", "201"]
@@ -262,7 +262,7 @@ def test_records_out_of_order_are_scored_without_an_index(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("records", "end"), [(["chrX 536870913 . A C . . ."], "csi"), (["chrX 5 . A C . . ."], "tbi")])
-def test_far_places_need_another_index(tmp_path: Path, records: list[str], end: str) -> None:
+def test_large_positions_need_another_index(tmp_path: Path, records: list[str], end: str) -> None:
     text = vcf_text(record("chr1", 100, 1, "+"), *records)
     out = run(tmp_path, text, GENOME, model_of(tmp_path), unknown_contigs="skip")
     assert (out / f"variants.vcf.gz.{end}").exists()
@@ -272,14 +272,14 @@ SAMPLES = "\tFORMAT\tone\ttwo"
 
 
 @pytest.mark.parametrize("more", [" GT 0/1", " GT 0/1 0/0:5"])
-def test_what_others_could_not_read_is_no_success(tmp_path: Path, more: str) -> None:
+def test_an_output_that_others_cannot_read_is_an_error(tmp_path: Path, more: str) -> None:
     text = vcf_text(record("chr1", 100, 1, "+") + " GT 0/1 0/1", record("chr1", 110, 1, "+") + more, samples=SAMPLES)
     with pytest.raises(InputError, match="could not read record 2") as caught:
         run(tmp_path, text, GENOME, model_of(tmp_path))
     assert "bcftools view" in caught.value.remedy
 
 
-def test_what_others_wonder_at_is_counted(tmp_path: Path) -> None:
+def test_oddities_for_other_readers_are_counted(tmp_path: Path) -> None:
     header = ('##INFO=<ID=AC,Number=1,Type=Integer,Description="x">',)
     records = [record("chr1", pos, 1, "+", "AC=1;QQ=2") for pos in (100, 110)]
     out = run(tmp_path, vcf_text(*records, header=header), GENOME, model_of(tmp_path))
@@ -289,7 +289,7 @@ def test_what_others_wonder_at_is_counted(tmp_path: Path) -> None:
     assert "INFO 'QQ' at chr1:100 is not defined" in said
 
 
-def test_blank_lines_and_a_byte_order_mark_are_left_out(tmp_path: Path) -> None:
+def test_blank_lines_and_a_byte_order_mark_are_removed(tmp_path: Path) -> None:
     text = "\ufeff" + vcf_text(record("chr1", 100, 1, "+"), "", record("chr1", 110, 1, "+"), "")
     out = run(tmp_path, text, GENOME, model_of(tmp_path))
     assert [found.pos for found in records_of(out)] == [100, 110]
@@ -297,13 +297,13 @@ def test_blank_lines_and_a_byte_order_mark_are_left_out(tmp_path: Path) -> None:
     assert counts["blank lines removed"] == 2
 
 
-def test_no_record_is_no_fault(tmp_path: Path) -> None:
+def test_a_file_without_records_is_not_an_error(tmp_path: Path) -> None:
     out = run(tmp_path, vcf_text(), GENOME, model_of(tmp_path), background=10, maps=3)
     assert records_of(out) == []
 
 
 @pytest.mark.parametrize("contig", ["ID=chr2,length=199", "ID=2,assembly=hg00,length=201", "length=2000,ID=chr2"])
-def test_another_build_is_told_by_the_header(tmp_path: Path, contig: str) -> None:
+def test_the_header_reveals_another_build(tmp_path: Path, contig: str) -> None:
     header = ("##contig=<ID=chr1,length=300>", f"##contig=<{contig}>", "##contig=<ID=chrUn,length=5>")
     with pytest.raises(InputError, match=r"made with another genome build than .* bp, not 200\)"):
         run(tmp_path, vcf_text(record("chr1", 5, 1, "+"), header=header), GENOME, model_of(tmp_path))
@@ -319,7 +319,7 @@ def test_a_header_need_not_give_lengths(tmp_path: Path) -> None:
     assert len(records_of(run(tmp_path, text, GENOME, model_of(tmp_path)))) == 1
 
 
-def test_contigs_that_are_all_unknown_are_a_fault(tmp_path: Path) -> None:
+def test_it_is_an_error_if_all_contigs_are_unknown(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="none of its contigs"):
         run(tmp_path, vcf_text("ctgA 5 . A C . . ."), GENOME, model_of(tmp_path), unknown_contigs="skip")
 
@@ -334,7 +334,7 @@ def test_counts(tmp_path: Path) -> None:
     assert counts.loc[counts["outcome"] == "dropped", "count"].sum() == 4
 
 
-def test_maps_of_the_largest_and_of_those_asked_for(tmp_path: Path) -> None:
+def test_maps_of_the_largest_effects_and_of_requested_variants(tmp_path: Path) -> None:
     model = model_of(tmp_path)
     out = run(tmp_path, vcf_text(*RECORDS), GENOME, model, maps=2)
     largest = pd.read_csv(out / "largest.tsv", sep="\t")
@@ -359,7 +359,7 @@ def test_equal_windows_are_scored_once(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(model, "logits", lambda codes: seen.append(len(codes)) or real(codes))
     run(tmp_path, vcf_text(record("chr1", 100, 1, "+"), record("chr1", 100, 1, "+"), record("chr1", 100, 1, "+TT,+"))
         , GENOME, model)  # fmt: skip
-    assert sum(seen) == 3 + 2, "of the insertion, windows with the right flank kept as well"
+    assert sum(seen) == 3 + 2, "two windows for the insertion, one with the right flank kept"
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -381,9 +381,9 @@ def test_any_mixture_of_alleles(tmp_path: Path, data: st.DataObject) -> None:
         assert float(row["bound_dlogit"]) == pytest.approx(float(np.diff(logits[:, 0])[0]), rel=2e-3, abs=2e-5)
 
 
-def test_what_a_network_does_not_see_changes_nothing(tmp_path: Path) -> None:
+def test_bases_that_a_network_does_not_see_change_nothing(tmp_path: Path) -> None:
     model = model_of(tmp_path, DEEPBIND | {"channels": 1})
     records = [record("chr1", pos, 1, "+") for pos in range(40, 260)]
     change = values(run(tmp_path, vcf_text(*records), GENOME, model), "dlogit")
-    assert (change == 0).sum() > 50, "one kernel, one best match: most bases are of no matter"
+    assert (change == 0).sum() > 50, "one kernel, one best match: most bases have no effect"
     assert np.abs(change[change != 0]).min() > 1e-6

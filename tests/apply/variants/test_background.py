@@ -1,4 +1,4 @@
-"""Random variants are of the kind asked for, lie in known bases, and give p-values that mean what they say."""
+"""Random variants have the requested kind, are in known bases, and give valid p-values."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ GENOME.data[100:400] = 4
 
 
 def background(number: int = 200, seed: int = 1, genome=GENOME) -> Background:
-    """One whose changes are where the variants lie."""
+    """Return a background whose changes are the positions of its variants."""
 
     def change(contig: np.ndarray, start: np.ndarray, ref: list[str], alt: list[str]) -> np.ndarray:
         return start[:, None].astype(float)
@@ -32,7 +32,7 @@ def background(number: int = 200, seed: int = 1, genome=GENOME) -> Background:
         ("A", "ATTT", (1, 0, 3), "insertion"), ("ACG", "TTA", (1, 3, 3), "MNV"), ("ACG", "TT", (1, 3, 2), "complex"),
     ],
 )  # fmt: skip
-def test_draws_are_of_the_same_kind(ref: str, alt: str, found: tuple, name: str) -> None:
+def test_draws_have_the_same_kind(ref: str, alt: str, found: tuple, name: str) -> None:
     assert kind_of(ref, alt) == found
     contig, start, refs, alts = background().draw(found)
     assert len(contig) == len(start) == len(refs) == len(alts) == 200
@@ -45,7 +45,7 @@ def test_draws_are_of_the_same_kind(ref: str, alt: str, found: tuple, name: str)
         assert r != a
 
 
-def test_draws_depend_on_seed_and_kind_alone() -> None:
+def test_draws_depend_only_on_seed_and_kind() -> None:
     one, two, other = background(), background(), background(seed=2)
     one.draw((1, 2, 0))
     for first, second in zip(one.draw((0, 1, 2)), two.draw((0, 1, 2)), strict=True):
@@ -53,7 +53,7 @@ def test_draws_depend_on_seed_and_kind_alone() -> None:
     assert (one.draw((0, 1, 2))[1] != other.draw((0, 1, 2))[1]).any()
 
 
-def test_p_values_count_changes_as_large() -> None:
+def test_p_values_count_changes_at_least_as_large() -> None:
     found = background(9)
     drawn = np.sort(found.draw((0, 0, 1))[1])
     change = np.array([drawn[-1] + 1, drawn[-1], -drawn[4], drawn[0] - 1], float)[:, None]
@@ -73,7 +73,7 @@ def test_random_variants_have_uniform_p_values(tmp_path: Path) -> None:
     assert kstest(p, "uniform").pvalue > 0.001
 
 
-def test_a_genome_without_such_places() -> None:
+def test_a_genome_without_suitable_places() -> None:
     genome = genome_of(a="ACGTACGTAC" * 3, b="N" * 500)
     with pytest.raises(InputError, match="found 0 of 5 positions"):
         background(5, genome=genome).draw((0, 0, 1))

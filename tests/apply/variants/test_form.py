@@ -1,4 +1,4 @@
-"""What is not as the specification of VCF has it is counted, and what is as it has it is not."""
+"""Deviations from the VCF specification are counted, and nothing else is."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def counted(header: tuple[str, ...] = HEADER, **columns: str) -> dict[str, int]:
     return dict(form.counts)
 
 
-def test_a_good_file_has_nothing_to_count() -> None:
+def test_a_valid_file_has_nothing_to_count() -> None:
     assert counted() == {}
 
 
@@ -61,7 +61,7 @@ def test_columns(name: str, bad: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "bad"), [("ID", "a;b;a"), ("FILTER", "q;q"), ("INFO", "X=1;X=2")])
-def test_what_is_said_twice(name: str, bad: str) -> None:
+def test_duplicates(name: str, bad: str) -> None:
     assert counted(**{name: bad}) == {f"column {name}, with duplicate entries": 1}
 
 
@@ -78,14 +78,14 @@ def test_values_of_info(bad: str) -> None:
     assert counted(header, INFO=bad) == {text: 1}
 
 
-def test_values_take_no_time_to_judge() -> None:
+def test_checking_values_is_fast() -> None:
     header = (*HEADER[:-1], '##INFO=<ID=MY,Number=.,Type=Character,Description="x">', HEADER[-1])
     assert counted(header, INFO="MY=" + ".," * 100_000 + "ab")
     assert counted((*HEADER[:-1], f'##INFO=<ID=MY,Number={"9" * 5000},Type=Float,Description="x">', HEADER[-1]))
 
 
 @pytest.mark.parametrize("good", ["-2147483640,2147483647", "-1,+1", ".,1", "."])
-def test_numbers_that_a_header_allows(good: str) -> None:
+def test_numbers_allowed_by_a_header(good: str) -> None:
     header = (*HEADER[:-1], '##INFO=<ID=MY,Number=2,Type=Integer,Description="x">', HEADER[-1])
     assert counted(header, INFO=f"MY={good}") == {}
 
@@ -101,7 +101,7 @@ def test_formats(columns: str, good: bool) -> None:
     assert (not form.counts) == good
 
 
-def test_alleles_that_were_there_before() -> None:
+def test_repeated_alleles() -> None:
     form = Form(HEADER)
     form.see([1, 2, 3], [["chr1", "5", ".", "A", alt, ".", ".", "."] for alt in ("C,<DEL>", "G,<DEL>", "T,C")])
     form.see([4, 5], [["chr1", pos, ".", "A", "G", ".", ".", "."] for pos in ("5", "6")])
@@ -110,7 +110,7 @@ def test_alleles_that_were_there_before() -> None:
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_a_last_line_without_an_end(whole: bool) -> None:
+def test_a_last_line_without_line_end(whole: bool) -> None:
     form = Form(HEADER)
     form.end(whole)
     assert sum(form.counts.values()) == (not whole)
@@ -139,7 +139,7 @@ def test_reserved_ids(said: str, good: bool) -> None:
         ("\tsamples", False),
     ],
 )  # fmt: skip
-def test_the_line_of_columns(line: str, good: bool) -> None:
+def test_the_column_line(line: str, good: bool) -> None:
     assert counted((*HEADER[:-1], HEADER[-1] + line)) == ({} if good else {"line #CHROM of the header": 1})
 
 
@@ -151,7 +151,7 @@ def test_the_line_of_columns(line: str, good: bool) -> None:
         "##SAMPLE=<ID=a,Genomes=x;y,Mixture=.3;.7>", "##PEDIGREE=<ID=a,Original=b>",
     ],
 )  # fmt: skip
-def test_lines_of_the_header_as_they_may_be(good: str) -> None:
+def test_valid_header_lines(good: str) -> None:
     assert counted((*HEADER[:-1], good, HEADER[-1])) == {}
 
 
@@ -172,5 +172,5 @@ def test_lines_of_the_header_as_they_may_be(good: str) -> None:
         ("##contig=<ID=a b,length=5>", "contig"), ("##META=<ID=a,Values=[x]>", "META"), ("##x=", "..."), ("##x", "..."),
     ],
 )  # fmt: skip
-def test_lines_of_the_header(bad: str, kind: str) -> None:
+def test_invalid_header_lines(bad: str, kind: str) -> None:
     assert counted((*HEADER[:-1], bad, HEADER[-1])) == {f"lines ##{kind} of the header": 1}

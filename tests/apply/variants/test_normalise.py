@@ -1,4 +1,4 @@
-"""However a variant is written, it is one variant: for alleles, windows and scores."""
+"""All spellings of a variant are equivalent: for alleles, windows and scores."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def normal(start: int, ref: str, alt: str, text: str = TEXT) -> tuple[int, str, 
 
 
 def spellings(text: str, edited: str) -> list[tuple[int, str, str]]:
-    """All ways to write a change of a text, as a VCF may: with at least a base in each allele."""
+    """Return all VCF spellings of a change of a text, with at least one base in each allele."""
     found = []
     for start in range(len(text)):
         for end in range(start + 1, len(text) + 1):
@@ -56,7 +56,7 @@ def test_known_variants(start: int, ref: str, alt: str, wanted: tuple[int, str, 
     assert normal(start, ref, alt) == wanted
 
 
-def test_what_is_left_of_two_alleles() -> None:
+def test_shared_ends_of_alleles_are_trimmed() -> None:
     assert trimmed("ACGT", "ACT") == (2, "G", "")
     assert trimmed("aC", "AT") == (1, "C", "T")
     assert trimmed("A", "A") == (0, "", "")
@@ -69,7 +69,7 @@ REPEATS = st.lists(
 
 @st.composite
 def changes(draw: st.DrawFn) -> tuple[str, str]:
-    """A text of repeats, and the same with an insertion, a deletion or a replacement."""
+    """Return a text of repeats, and the same with an insertion, a deletion or a replacement."""
     text = draw(REPEATS)
     start = draw(st.integers(0, len(text) - 1))
     end = draw(st.integers(start, min(len(text), start + 4)))
@@ -79,7 +79,7 @@ def changes(draw: st.DrawFn) -> tuple[str, str]:
 
 
 @given(changes())
-def test_all_spellings_become_one_that_says_the_same(change: tuple[str, str]) -> None:
+def test_all_spellings_have_one_equivalent_normal_form(change: tuple[str, str]) -> None:
     text, edited = change
     found = {normal(*spelling, text) for spelling in spellings(text, edited)}
     assert len(found) == 1
@@ -89,7 +89,7 @@ def test_all_spellings_become_one_that_says_the_same(change: tuple[str, str]) ->
 
 
 @given(changes())
-def test_it_is_the_same_from_the_other_strand(change: tuple[str, str]) -> None:
+def test_the_normal_form_is_the_same_on_the_other_strand(change: tuple[str, str]) -> None:
     text, edited = change
     start, ref, alt = normal(*spellings(text, edited)[0], text)
     other = [decode(reverse_complement(encode(part))) for part in change]
@@ -108,7 +108,7 @@ def table(folder: Path, text: str, records: list[tuple[int, str, str]], window: 
 @pytest.mark.parametrize("window", [30, 31])
 @settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(change=changes(), seed=st.integers(0, 9))
-def test_scores_depend_on_no_spelling_and_no_strand(
+def test_scores_depend_neither_on_spelling_nor_on_strand(
     tmp_path: Path, window: int, change: tuple[str, str], seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -123,7 +123,7 @@ def test_scores_depend_on_no_spelling_and_no_strand(
     np.testing.assert_allclose(found[values].iloc[0], there[values].iloc[0], rtol=2e-3, atol=2e-6)
 
 
-def test_left_and_right_aligned_deletions_of_a_repeat_change_the_same(tmp_path: Path) -> None:
+def test_left_and_right_aligned_deletions_of_a_repeat_have_the_same_effect(tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     flanks = ["".join(rng.choice(list("ACGT"), 60)) for _ in range(2)]
     text = flanks[0] + "CAG" * 13 + flanks[1]

@@ -1,4 +1,4 @@
-"""Whatever a VCF is packed in, its lines are the same; damaged ones are named."""
+"""Lines of a VCF do not depend on its compression; damaged files are reported."""
 
 import gzip
 import random
@@ -20,13 +20,13 @@ def lines(path: Path) -> tuple[list[str], list[str]]:
     header, blocks = read_vcf(path)
     found, expected = [], len(header) + 1
     for first, block in blocks:
-        assert first == expected, "lines are numbered through"
+        assert first == expected, "lines are numbered consecutively"
         found += block
         expected += len(block)
     return header, found
 
 
-def test_packing_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compression_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "RECORDS", 70)
     plain, gz, bgz, bcf = (tmp_path / name for name in ("a.vcf", "b.vcf.gz", "c.vcf", "d.bcf"))
     plain.write_text(TEXT)
@@ -43,7 +43,7 @@ def test_packing_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 100_000])
-def test_size_of_chunks_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+def test_the_chunk_size_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     (tmp_path / "a.vcf").write_text(TEXT)
     monkeypatch.setattr(reading, "CHUNK", size)
     header, found = lines(tmp_path / "a.vcf")
@@ -56,7 +56,7 @@ def test_windows_line_ends_and_a_missing_last_one(tmp_path: Path) -> None:
     assert "\n".join([*header, *found]) + "\n" == TEXT
 
 
-def test_bytes_that_are_no_text_are_kept(tmp_path: Path) -> None:
+def test_undecodable_bytes_are_kept(tmp_path: Path) -> None:
     raw = TEXT.encode().replace(b"id7\t", b"id\xff\xe9\t")
     (tmp_path / "a.vcf").write_bytes(raw)
     header, found = lines(tmp_path / "a.vcf")
@@ -69,17 +69,17 @@ def test_contigs_of_the_header() -> None:
     assert header_contigs(header) == {"1": 300, "HLA:01": 5, "a": None, "b": None}
 
 
-def test_a_header_alone_is_a_vcf(tmp_path: Path) -> None:
+def test_a_header_without_records_is_a_vcf(tmp_path: Path) -> None:
     (tmp_path / "a.vcf").write_text(vcf_text())
     assert lines(tmp_path / "a.vcf")[1] == []
 
 
-def test_what_is_cut_short_is_refused(tmp_path: Path) -> None:
+def test_truncated_files_are_refused(tmp_path: Path) -> None:
     gz, bgz = tmp_path / "a.vcf.gz", tmp_path / "b.vcf.gz"
     gz.write_bytes(gzip.compress(TEXT.encode())[:-20])
     with pysam.BGZFile(str(bgz), "wb") as handle:
         handle.write(TEXT.encode())
-    bgz.write_bytes(bgz.read_bytes()[:-28])  # at the end of a block, which gzip takes for the end of the file
+    bgz.write_bytes(bgz.read_bytes()[:-28])  # at the end of a block, which gzip takes as the end of the file
     for path, message in ((gz, "damaged or truncated"), (bgz, "the file is truncated")):
         with pytest.raises(InputError, match=message):
             lines(path)
@@ -88,13 +88,13 @@ def test_what_is_cut_short_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "chr1\t5\t.\tA\tC\n", "##fileformat=VCFv4.2\nchr1\t5\t.\tA\tC\t.\t.\t.\n", "BED\n"]
 )
-def test_what_is_no_vcf_is_refused(tmp_path: Path, text: str) -> None:
+def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.vcf").write_text(text)
     with pytest.raises(InputError, match=r"not a VCF|line of column names"):
         lines(tmp_path / "a.vcf")
 
 
-def test_lines_that_end_with_carriage_returns_alone_are_read(tmp_path: Path) -> None:
+def test_lines_that_end_with_only_carriage_returns_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.vcf").write_text(TEXT.replace("\n", "\r"), newline="")
     header, found = lines(tmp_path / "a.vcf")
     assert "\n".join([*header, *found]) + "\n" == TEXT
@@ -114,7 +114,7 @@ def test_a_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
         lines(tmp_path / "a.vcf")
 
 
-def test_a_byte_order_mark_and_blank_lines_of_the_header_are_left_out(tmp_path: Path) -> None:
+def test_a_byte_order_mark_and_blank_lines_of_the_header_are_removed(tmp_path: Path) -> None:
     (tmp_path / "a.vcf").write_text("\ufeff" + TEXT.replace("#CHROM", "\n#CHROM"), encoding="utf-8")
     header, blocks = read_vcf(tmp_path / "a.vcf")
     assert "\n".join([*header, *(line for _, block in blocks for line in block)]) + "\n" == TEXT
@@ -132,7 +132,7 @@ def bcf(folder: Path) -> Path:
     return path
 
 
-def test_damaged_bcf_ends_no_process(tmp_path: Path) -> None:
+def test_damaged_bcf_does_not_crash_the_process(tmp_path: Path) -> None:
     path = bcf(tmp_path)
     whole, rng, refused = gzip.decompress(path.read_bytes()), random.Random(1), []
     for _ in range(12):
@@ -148,13 +148,13 @@ def test_damaged_bcf_ends_no_process(tmp_path: Path) -> None:
     assert all(message.startswith(str(path)) for message in refused)
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\.vcf: no such file"):
         read_vcf(tmp_path / "gone.vcf")
 
 
 @pytest.mark.parametrize("text", ["##fileformat=VCFv4.2\n{}", "##fileformat=VCFv4.2\n{}\nchr1\t5\t.\tA\tC\t.\t.\t."])
-def test_a_last_line_without_an_end_is_told(tmp_path: Path, text: str) -> None:
+def test_a_last_line_without_line_end_is_reported(tmp_path: Path, text: str) -> None:
     text = text.format("\t".join(["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO"]))
     for end in ("", "\n"):
         (tmp_path / "a.vcf").write_text(text + end)

@@ -1,4 +1,4 @@
-"""Real genomes and files: contigs of other names, genotypes."""
+"""Real genomes and files: contigs with other names, genotypes."""
 
 import gzip
 from pathlib import Path
@@ -17,7 +17,7 @@ TINY = {"name": "DeepBind", "channels": 2, "kernel_size": 9, "strands": "both"}
 
 
 def some(path: Path, out: Path, lines: int) -> Path:
-    """The header and the first records of a file."""
+    """Return the header and the first records of a file."""
     header, blocks = read_vcf(path)
     records = [line for _, block in zip(range(1 + lines // 8192), blocks, strict=False) for line in block[1]]
     out.write_text("\n".join([*header, *records[:lines]]) + "\n")

@@ -1,4 +1,4 @@
-"""Substitutions followed through DeepBind are what the network says of the mutated windows."""
+"""Substitutions propagated through DeepBind equal predictions for the mutated windows."""
 
 from itertools import product
 from pathlib import Path
@@ -14,7 +14,7 @@ PLACE = 12
 
 
 def windows(n: int = 60, length: int = 31, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Windows, some with unknown bases, and the same with another base at one place."""
+    """Return windows, some with unknown bases, and the same with one other base."""
     rng = np.random.default_rng(seed)
     reference = rng.integers(0, 4, (n, length)).astype(np.uint8)
     reference[::5, :8] = 4
@@ -27,7 +27,9 @@ def windows(n: int = 60, length: int = 31, seed: int = 0) -> tuple[np.ndarray, n
     ("strands", "combine", "pool", "size"),
     [*product(["single", "both"], ["max", "mean"], ["max", "both"], [7]), ("both", "max", "both", 40)],
 )
-def test_followed_is_scored(tmp_path: Path, strands: str, combine: str, pool: str, size: int) -> None:
+def test_propagated_substitutions_equal_predictions(
+    tmp_path: Path, strands: str, combine: str, pool: str, size: int
+) -> None:
     network = DEEPBIND | {"strands": strands, "combine": combine, "pool": pool, "kernel_size": size}
     model = model_of(tmp_path, network, temperature=1.7, outputs=["a", "b"], out_channels=2)
     assert supports(model)
@@ -48,7 +50,7 @@ def test_at_the_ends_of_windows(tmp_path: Path, place: int) -> None:
     np.testing.assert_allclose(found, model.logits(alternative), rtol=1e-5, atol=1e-5)
 
 
-def test_several_of_one_window_and_windows_without_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_in_one_window_and_windows_without_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("biocnn.apply.variants.substitutions.VALUES", 2000)  # several batches
     model = model_of(tmp_path)
     reference, _ = windows()
@@ -64,10 +66,10 @@ def test_several_of_one_window_and_windows_without_any(tmp_path: Path, monkeypat
     "network",
     [DEEPBIND, {"name": "Basset", "channels": [4, 4], "kernel_size": [5, 3], "pool": [2, 2], "hidden": 4}],
 )
-def test_pairs_of_all_sorts_keep_their_order(tmp_path: Path, network: dict) -> None:
+def test_mixed_pairs_keep_their_order(tmp_path: Path, network: dict) -> None:
     models = [model_of(tmp_path, network, seed=seed) for seed in (1, 2)]
     reference, alternative = windows()
-    alternative[::3] = np.roll(reference[::3], 1, axis=1)  # indels, say
+    alternative[::3] = np.roll(reference[::3], 1, axis=1)  # e.g. indels
     reference[7], alternative[7] = reference[11], alternative[11]
     alternative[13] = reference[13]
     for turn in ("single", "both"):
@@ -77,7 +79,7 @@ def test_pairs_of_all_sorts_keep_their_order(tmp_path: Path, network: dict) -> N
             np.testing.assert_allclose(logits, wanted, rtol=1e-5, atol=1e-5)
 
 
-def test_a_wrong_answer_is_noticed(tmp_path: Path) -> None:
+def test_a_wrong_result_is_noticed(tmp_path: Path) -> None:
     ensemble = Ensemble([model_of(tmp_path)])
     ensemble.followed[0].difference += 1.0
     with pytest.raises(RuntimeError, match="are wrong by"):

@@ -1,4 +1,4 @@
-"""The section of the experiment, its way to the step, and the command line."""
+"""The section variants of an experiment, how it reaches the step, and the command line."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,7 +35,7 @@ def experiment(folder: Path, variants: str) -> Path:
     return path
 
 
-def test_the_rule_depends_on_what_the_section_names(folder: Path) -> None:
+def test_the_rule_depends_on_files_named_in_the_section(folder: Path) -> None:
     path = experiment(folder, "{vcf: some.vcf, genome: genome.fa, offsets: [-10, 0], maps: [rs1, rs 2]}")
     workflow = Workflow({"experiments": [str(path)], "data_root": str(folder)}, folder)
     some = SimpleNamespace(experiment="some")
@@ -68,11 +68,11 @@ def test_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = lines_of(out)
     assert main(command) == 2
     assert "line 3: REF is" in capsys.readouterr().err
-    assert lines_of(out) == before, "a failed run leaves what was there"
+    assert lines_of(out) == before, "a failed run must keep existing files"
     assert not list(folder.glob(".out*"))
 
 
-def test_models_of_rna_have_no_other_strand(tmp_path: Path) -> None:
+def test_both_strands_are_refused_for_rna(tmp_path: Path) -> None:
     single = {"name": "DeepBind", "channels": 4, "kernel_size": 7}
     rna, dna = model_of(tmp_path, single, seed=1, alphabet="ACGU"), model_of(tmp_path, single, seed=2)
     assert Ensemble([rna]).turn == [False]

@@ -1,4 +1,4 @@
-"""Augmentations: what holds for all of them, those of sequences, and the numbers that they draw."""
+"""Augmentations: properties of all, those of sequences, and their random numbers."""
 
 import inspect
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from biocnn.nn import encode
 from biocnn.training.batches import draws
 
 SEQUENCES = suited("augment", "sequence")
-# Each with its defaults, and with all that it can do, for some of the examples.
+# Each with its defaults, and with all its settings, for some of the examples.
 MORE = {
     "affine": {"stretch": 1.2, "shear": 10.0, "elastic": 3.0, "share": 0.5},
     "elastic": {"share": 0.5},
@@ -45,7 +45,7 @@ def examples(dims: int, n: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def followed(function: Callable, x: torch.Tensor, y: torch.Tensor, u: torch.Tensor, **settings: Any) -> tuple:
-    """x after a change; the masks of images follow, labels of sequences stay."""
+    """Apply a change to x; masks of images follow, labels of sequences do not change."""
     if x.ndim > 2:
         return moved(function, x, y, u, **settings)
     new, move = function(x, u, **settings)
@@ -54,7 +54,7 @@ def followed(function: Callable, x: torch.Tensor, y: torch.Tensor, u: torch.Tens
 
 
 @pytest.mark.parametrize(("name", "dims", "settings"), CASES)
-def test_every_augmentation_keeps_shapes_types_and_what_it_was_given(name: str, dims: int, settings: dict) -> None:
+def test_every_augmentation_keeps_shapes_types_and_its_input(name: str, dims: int, settings: dict) -> None:
     function = find("augment", name)
     x, y = examples(dims)
     before = x.clone(), y.clone()
@@ -71,7 +71,7 @@ def test_every_augmentation_keeps_shapes_types_and_what_it_was_given(name: str, 
 
 
 @pytest.mark.parametrize(("name", "dims", "settings"), CASES)
-def test_what_happens_to_an_example_depends_on_its_own_draws_alone(name: str, dims: int, settings: dict) -> None:
+def test_the_change_of_an_example_depends_only_on_its_own_draws(name: str, dims: int, settings: dict) -> None:
     function = find("augment", name)
     x, y = examples(dims)
     u = uniform(6)
@@ -88,7 +88,7 @@ def test_what_happens_to_an_example_depends_on_its_own_draws_alone(name: str, di
 
 
 @pytest.mark.parametrize("name", [name for name, settings in MORE.items() if "share" in settings])
-def test_share_is_that_of_examples_changed_and_they_are_changed_as_without(name: str) -> None:
+def test_share_is_the_share_of_changed_examples_and_affects_nothing_else(name: str) -> None:
     function = find("augment", name)
     x, y = (t[:1].expand(400, *t.shape[1:]) for t in blobs(1, 12, 12))
     u = uniform(400)
@@ -100,7 +100,7 @@ def test_share_is_that_of_examples_changed_and_they_are_changed_as_without(name:
     assert function(x, u, share=0.0) == (x, STAY)
 
 
-def test_reverse_complement_takes_half_of_them() -> None:
+def test_reverse_complement_changes_half_of_the_examples() -> None:
     x = codes(2000, 7)
     new, _ = reverse_complement(x, uniform(2000))
     turned = (new == encode.reverse_complement(x)).all(1)
@@ -108,7 +108,7 @@ def test_reverse_complement_takes_half_of_them() -> None:
     assert 0.45 < turned.float().mean() < 0.55
 
 
-def test_reverse_complement_twice_is_the_same() -> None:
+def test_reverse_complement_twice_is_the_identity() -> None:
     x, u = codes(5, 9), torch.full((5, DRAWS), 0.1)
     assert reverse_complement(reverse_complement(x, u)[0], u)[0].equal(x)
 
@@ -123,14 +123,14 @@ def test_shift_within_the_flank_is_slicing(offset: int) -> None:
     assert (beyond == 4).all()
 
 
-def test_shift_reaches_both_ends_evenly() -> None:
+def test_shifts_are_uniform_and_reach_both_limits() -> None:
     x = torch.arange(11, dtype=torch.uint8).repeat(22_000, 1)
     new, _ = shift(x, uniform(22_000), max=5)
     counts = torch.bincount(new[:, 5].long(), minlength=11)  # the middle shows the offset
     assert (counts - 2000).abs().max() < 200
 
 
-def test_shift_does_not_make_bases_of_padding() -> None:
+def test_shift_does_not_turn_padding_into_bases() -> None:
     x = torch.tensor([[0, 1, 2, 5, 5, 5]], dtype=torch.uint8)
     u = torch.full((1, DRAWS), 0.99)
     assert shift(x, u, max=2)[0].tolist() == [[2, 5, 5, 5, 5, 5]]
@@ -151,22 +151,22 @@ def test_shift_does_not_make_bases_of_padding() -> None:
     ],
 )
 @pytest.mark.parametrize("value", [0, -1])
-def test_factors_and_lengths_without_meaning_are_refused(name: str, setting: str, value: int) -> None:
+def test_invalid_factors_and_lengths_are_refused(name: str, setting: str, value: int) -> None:
     x, _ = examples(1 if name in SEQUENCES else 2)
     with pytest.raises(InputError, match=f"augment: {'affine' if name == 'elastic' else name}.{setting} is {value}"):
         find("augment", name)(x, uniform(6), **{setting: value})
 
 
-def test_draws_are_a_function_of_their_name() -> None:
+def test_draws_are_a_function_of_their_key() -> None:
     assert draws(1, 2, "a", (5, 3)).equal(draws(1, 2, "a", (5, 3)))
     others = [draws(2, 2, "a", (5, 3)), draws(1, 3, "a", (5, 3)), draws(1, 2, "b", (5, 3)), draws(12, 0, "a", (5, 3))]
     assert not any(other.equal(draws(1, 2, "a", (5, 3))) for other in others)
     assert draws(1, 2, "a", (50, 3))[:5].equal(draws(1, 2, "a", (5, 3)))
 
 
-def test_numbers_made_from_counters_are_normal_and_apart() -> None:
+def test_normal_numbers_from_counters_are_normal_and_independent() -> None:
     u = torch.rand(8, 2, generator=torch.Generator().manual_seed(3))
-    u[1] = u[0] + 2**-24  # the nearest draws there are
+    u[1] = u[0] + 2**-24  # draws with the most similar keys
     found = numbers.normal(u, (1, 96, 96))
     for one in found.flatten(1).numpy():
         assert kstest(one, "norm").pvalue > 1e-4
@@ -174,11 +174,11 @@ def test_numbers_made_from_counters_are_normal_and_apart() -> None:
     assert (found.std() - 1).abs() < 0.02
     lines = torch.cat([found.flatten(1), *(found.roll(1, axis).flatten(1) for axis in (2, 3))])
     apart = torch.corrcoef(lines) - torch.eye(len(lines))
-    assert apart.abs().max() < 5 / 96  # five standard deviations of a correlation of so many pixels
+    assert apart.abs().max() < 5 / 96  # five standard deviations of a correlation over this many pixels
     assert numbers.normal(u[:1], (1, 96, 96)).equal(found[:1])
 
 
-def test_even_numbers_made_from_counters_are_even_and_apart() -> None:
+def test_uniform_numbers_from_counters_are_uniform_and_independent() -> None:
     u = torch.rand(2000, 2, generator=torch.Generator().manual_seed(4))
     found = numbers.uniform(u, (5,))
     assert found.shape == (2000, 5)
@@ -189,7 +189,7 @@ def test_even_numbers_made_from_counters_are_even_and_apart() -> None:
     assert found.max() < 1
 
 
-def test_an_odd_number_of_normal_numbers() -> None:
+def test_an_odd_count_of_normal_numbers() -> None:
     u = torch.rand(3, 2, generator=torch.Generator().manual_seed(5))
     assert numbers.normal(u, (7,)).shape == (3, 7)
     assert torch.isfinite(numbers.normal(torch.zeros(1, 2), (999,))).all()

@@ -1,4 +1,4 @@
-"""Moves of pixels: where each comes from, against SciPy; masks go with their images."""
+"""Moves of pixels: sources of pixels, compared with SciPy; masks move with their images."""
 
 import math
 
@@ -16,13 +16,13 @@ NO_MOVE = {"rotate": 0.0, "scale": 1.0}
 
 
 def coordinates(n: int, *sizes: int) -> torch.Tensor:
-    """Images whose values say where they are, one channel an axis."""
+    """Return images whose values are their coordinates, one channel per axis."""
     axes = torch.meshgrid(*[torch.arange(float(size)) for size in sizes], indexing="ij")
     return torch.stack(axes).expand(n, len(sizes), *sizes).contiguous()
 
 
 def sources(n: int, sizes: tuple[int, ...], **settings) -> torch.Tensor:
-    """Where the pixels near the middle come from: offsets from the middle, (N, pixels, axes), and their own."""
+    """Return sources of pixels near the middle, (N, pixels, axes), and their positions, relative to the middle."""
     x = coordinates(n, *sizes)
     middle = torch.tensor([(size - 1) / 2 for size in sizes])
     inner = tuple(slice(size // 3, size - size // 3) for size in sizes)
@@ -31,10 +31,10 @@ def sources(n: int, sizes: tuple[int, ...], **settings) -> torch.Tensor:
 
 
 def matrices(n: int, sizes: tuple[int, ...], **settings) -> torch.Tensor:
-    """From offsets in the result to offsets in the image, one for each example."""
+    """Return matrices from offsets in the result to offsets in the image, one per example."""
     found, own = sources(n, sizes, **settings)
     matrix = torch.linalg.lstsq(own, found).solution
-    torch.testing.assert_close(own @ matrix, found, atol=2e-3, rtol=0)  # nothing but a matrix
+    torch.testing.assert_close(own @ matrix, found, atol=2e-3, rtol=0)  # linear
     return matrix.mT
 
 
@@ -51,7 +51,7 @@ def test_known_flips() -> None:
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_flip_undoes_itself_and_reaches_every_mirror_image(dims: int) -> None:
+def test_flip_is_its_own_inverse_and_reaches_every_mirror_image(dims: int) -> None:
     x, y = (t[:1].expand(60, *t.shape[1:]) for t in blobs(1, *[5, 6, 7][:dims]))
     u = uniform(60)
     once = moved(flip, x, y, u)
@@ -62,7 +62,7 @@ def test_flip_undoes_itself_and_reaches_every_mirror_image(dims: int) -> None:
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_flip_of_named_axes_leaves_the_others(dims: int) -> None:
+def test_flip_changes_only_the_named_axes(dims: int) -> None:
     x = blobs(1, *[5, 6, 7][:dims])[0].expand(20, 1, *[5, 6, 7][:dims])
     new, _ = flip(x, uniform(20), axes=[-1])
     mirrored = (new == x.flip(-1)).flatten(1).all(1)
@@ -84,8 +84,8 @@ def test_rotate90_gives_the_four_rotations_and_with_flips_all_eight_orientations
     assert orientations(rotate90(flip(x, uniform(200))[0], uniform(200, seed=4))[0]) == 8
 
 
-def test_volumes_turned_over_are_no_mirror_images() -> None:
-    """All rotations that keep the direction of the planes, or reverse it: eight, each of determinant 1."""
+def test_volumes_turned_over_are_not_mirror_images() -> None:
+    """All eight rotations that keep or reverse the direction of the planes occur, each with determinant 1."""
     x = coordinates(200, 3, 5, 5) - torch.tensor([1.0, 2.0, 2.0]).view(1, 3, 1, 1, 1)
     new, _ = rotate90(x, uniform(200), over=True)
     own, found = (t.flatten(2).transpose(1, 2) for t in (x, new))
@@ -96,7 +96,7 @@ def test_volumes_turned_over_are_no_mirror_images() -> None:
 
 @pytest.mark.parametrize("dims", [2, 3])
 @pytest.mark.parametrize("function", [flip, rotate90])
-def test_exact_moves_take_masks_along(function, dims: int) -> None:
+def test_exact_moves_move_masks_too(function, dims: int) -> None:
     x, y = blobs(6, *SIZES[dims])
     new_x, new_y = moved(function, x, y, uniform(6))
     assert not new_x.equal(x)
@@ -105,16 +105,16 @@ def test_exact_moves_take_masks_along(function, dims: int) -> None:
 
 @pytest.mark.parametrize("dims", [2, 3])
 @pytest.mark.parametrize("bend", [0.0, 3.0])
-def test_affine_takes_masks_along(bend: float, dims: int) -> None:
+def test_affine_moves_masks_too(bend: float, dims: int) -> None:
     x, y = blobs(8, *{2: (64, 64), 3: (24, 32, 32)}[dims])
     new_x, new_y = moved(affine, x, y, uniform(8), scale=1.3, stretch=1.1, shear=5.0, elastic=bend, smooth=16.0)
     agree = (new_y == classes(new_x)).float().flatten(1).mean(1)
-    assert agree.min() > 0.95  # they differ on outlines alone, where nearest and linear interpolation do
+    assert agree.min() > 0.95  # they differ only at outlines, where nearest and linear interpolation differ
     assert ((new_y == y).float().flatten(1).mean(1) < 0.9).any()
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_affine_without_change_is_the_same(dims: int) -> None:
+def test_affine_without_change_is_the_identity(dims: int) -> None:
     x, y = blobs(6, *SIZES[dims])
     new_x, new_y = moved(affine, x, y, uniform(6), **NO_MOVE)
     torch.testing.assert_close(new_x, x, atol=1e-5, rtol=0)
@@ -143,17 +143,17 @@ def test_tilt_rotates_about_both_other_axes() -> None:
 
 
 @pytest.mark.parametrize("sizes", [(61, 61), (21, 21, 21)])
-def test_affine_scales_and_stretches_within_its_limits_as_often_up_as_down(sizes: tuple[int, ...]) -> None:
+def test_affine_scales_and_stretches_within_its_limits_equally_often_up_and_down(sizes: tuple[int, ...]) -> None:
     dims = len(sizes)
     found = torch.diagonal(matrices(60, sizes, rotate=0.0, scale=1.5), dim1=1, dim2=2).log() / math.log(1.5)
-    torch.testing.assert_close(found, found[:, :1].expand_as(found), atol=1e-2, rtol=0)  # all axes alike
+    torch.testing.assert_close(found, found[:, :1].expand_as(found), atol=1e-2, rtol=0)  # all axes equally
     assert found.abs().max() <= 1.001
     assert found.max() > 0.9
     assert found.min() < -0.9
     assert found[:, 0].mean().abs() < 0.25
     found = torch.diagonal(matrices(60, sizes, **NO_MOVE, stretch=1.2), dim1=1, dim2=2).log() / math.log(1.2)
     assert 0.9 < found.abs().max() <= 1.001
-    assert (torch.corrcoef(found.T) - torch.eye(dims)).abs().max() < 0.5  # each axis for itself
+    assert (torch.corrcoef(found.T) - torch.eye(dims)).abs().max() < 0.5  # each axis independently
 
 
 @pytest.mark.parametrize("sizes", [(61, 61), (21, 21, 21)])
@@ -166,8 +166,8 @@ def test_shear_keeps_areas_and_stays_within_its_limit(sizes: tuple[int, ...]) ->
 
 
 @pytest.mark.parametrize(("sizes", "in_plane"), [((40, 56), False), ((20, 24, 28), False), ((6, 40, 56), True)])
-def test_pixels_are_those_that_scipy_finds_there(sizes: tuple[int, ...], in_plane: bool) -> None:
-    """With all at once: the places are read off an image of coordinates, the values compared with SciPy's."""
+def test_pixels_equal_those_interpolated_by_scipy(sizes: tuple[int, ...], in_plane: bool) -> None:
+    """With all moves at once, sources are read from an image of coordinates, and values compared with SciPy."""
     settings = {"scale": 1.3, "stretch": 1.1, "shear": 8.0, "elastic": 3.0, "smooth": 16.0, "in_plane": in_plane}
     x, y = blobs(5, *sizes)
     where, _ = affine(coordinates(5, *sizes), uniform(5), **settings)
@@ -188,7 +188,7 @@ def test_pixels_are_those_that_scipy_finds_there(sizes: tuple[int, ...], in_plan
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_elastic_bends_smoothly_by_no_more_than_it_says(dims: int) -> None:
+def test_elastic_is_smooth_and_within_its_limit(dims: int) -> None:
     sizes = (64, 64) if dims == 2 else (32, 32, 32)
     x = coordinates(6, *sizes)
     new, _ = elastic(x, uniform(6), size=2.5, smooth=16.0)
@@ -197,12 +197,12 @@ def test_elastic_bends_smoothly_by_no_more_than_it_says(dims: int) -> None:
     assert far.abs().max() <= 2.5
     assert far.std() > 0.4
     assert far.mean().abs() < 0.3
-    for axis in range(dims):  # nothing is folded over
+    for axis in range(dims):  # no folds
         assert torch.diff(new[:, axis], dim=1 + axis)[(slice(None), *[slice(4, -4)] * dims)].min() > 0
     assert not far[0].allclose(far[1], atol=0.1)
 
 
-def test_planes_of_thick_slices_move_alike() -> None:
+def test_planes_of_thick_slices_move_together() -> None:
     x, y = blobs(4, 1, 24, 24)
     x, y = (t.expand(4, 1, 5, 24, 24) for t in (x, y))
     new_x, new_y = moved(affine, x, y, uniform(4), elastic=3.0, in_plane=True)

@@ -1,4 +1,4 @@
-"""Changes of values: known results, and filters against SciPy."""
+"""Changes of values: known results, and filters compared with SciPy."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ DIMS = pytest.mark.parametrize("dims", [2, 3])
 
 
 @DIMS
-def test_intensity_is_one_line_for_each_example_within_its_limits(dims: int) -> None:
+def test_intensity_is_a_linear_change_per_example_within_its_limits(dims: int) -> None:
     x, _ = blobs(60, *SIZES[dims])
     new, move = intensity(x, uniform(60), contrast=1.3, brightness=0.1)
     assert move is STAY
@@ -27,7 +27,7 @@ def test_intensity_is_one_line_for_each_example_within_its_limits(dims: int) -> 
     assert 0.09 < offset.abs().max() <= 0.1001
 
 
-def test_channels_change_together_or_each_for_itself() -> None:
+def test_channels_change_together_or_independently() -> None:
     x = torch.ones(20, 3, 4, 4)
     together, _ = intensity(x, uniform(20))
     apart, _ = intensity(x, uniform(20), per_channel=True)
@@ -36,7 +36,7 @@ def test_channels_change_together_or_each_for_itself() -> None:
     assert (apart.amax((2, 3)) == apart.amin((2, 3))).all()
 
 
-def test_gamma_is_a_power_and_leaves_what_is_below_zero() -> None:
+def test_gamma_is_a_power_and_keeps_values_below_zero() -> None:
     x, _ = blobs()
     u = uniform(6)
     new, move = gamma(x, u, power=2.0)
@@ -47,7 +47,7 @@ def test_gamma_is_a_power_and_leaves_what_is_below_zero() -> None:
 
 
 @DIMS
-def test_noise_has_the_spread_that_was_drawn(dims: int) -> None:
+def test_noise_has_the_drawn_standard_deviation(dims: int) -> None:
     x = torch.zeros(4, 1, *{2: (100, 100), 3: (20, 20, 25)}[dims])
     u = uniform(4)
     new, move = noise(x, u, sd=0.2)
@@ -57,9 +57,9 @@ def test_noise_has_the_spread_that_was_drawn(dims: int) -> None:
 
 
 @DIMS
-def test_blur_is_a_gaussian_of_the_width_that_was_drawn(dims: int) -> None:
+def test_blur_is_a_gaussian_of_the_drawn_width(dims: int) -> None:
     x, _ = blobs(4, *{2: (40, 48), 3: (24, 28, 32)}[dims], channels=2)
-    x = x + more(torch.full((4, 2), 0.3), x.shape[1:])  # rough
+    x = x + more(torch.full((4, 2), 0.3), x.shape[1:])  # coarse
     u = uniform(4)
     new, move = blur(x, u, sigma=1.5)
     assert move is STAY
@@ -71,13 +71,13 @@ def test_blur_is_a_gaussian_of_the_width_that_was_drawn(dims: int) -> None:
             torch.testing.assert_close(new[i, c].numpy()[inner], wanted, atol=2e-4, rtol=0)
 
 
-def test_filters_keep_what_is_even_to_the_very_border() -> None:
+def test_filters_keep_constant_images_up_to_the_border() -> None:
     x = torch.full((5, 2, 9, 11), 3.0)
     for function in (blur, low_resolution):
         torch.testing.assert_close(function(x, uniform(5))[0], x)
 
 
-def test_filters_in_planes_leave_planes_apart() -> None:
+def test_filters_in_planes_do_not_mix_planes() -> None:
     x, _ = blobs(3, 8, 16, 16)
     for function in (blur, low_resolution):
         new, _ = function(x, uniform(3), in_plane=True)

@@ -1,4 +1,4 @@
-"""Words for sets of augmentations: what each may do to an image, whatever its shape, and never does."""
+"""Named sets of augmentations: what each may do, and never does, to an image of any shape."""
 
 from pathlib import Path
 
@@ -33,9 +33,7 @@ def chosen(word: str, *about, patch: list[int] | None = None) -> dict[str, dict]
 @pytest.mark.parametrize("word", WORDS)
 @pytest.mark.parametrize("patch", [[16, 16], [16, 24], [8, 16, 16], [8, 16, 24]])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_every_set_suits_every_patch_and_is_made_of_checked_settings(
-    word: str, patch: list[int], channels: int
-) -> None:
+def test_every_set_suits_every_patch_and_has_valid_settings(word: str, patch: list[int], channels: int) -> None:
     for spacing in (None, [1.0] * len(patch), [4.0, *[1.0] * (len(patch) - 1)]):
         sections = resolve_augment(word, facts(len(patch), spacing, channels), patch)
         again = [choose("augment", section.model_dump(mode="json"), "augment") for section in sections]
@@ -49,13 +47,13 @@ def test_every_set_suits_every_patch_and_is_made_of_checked_settings(
         assert set(y.unique().tolist()) <= {0, 7, 255}
 
 
-def test_a_list_stays_what_it_is() -> None:
+def test_a_list_is_not_changed() -> None:
     flip = choose("augment", "flip", "augment")
     assert resolve_augment([flip], facts(), [8, 8]) == [flip]
     assert resolve_augment([], sequence_facts(), None) == []
 
 
-def test_words_are_refused_for_sequences() -> None:
+def test_named_sets_are_refused_for_sequences() -> None:
     with pytest.raises(InputError, match="'default' is not for sequences"):
         resolve_augment("default", sequence_facts(), None)
 
@@ -70,7 +68,7 @@ def settings(folder: Path, text: str) -> list | str:
     return load(folder / "one.yaml", folder).settings.augment
 
 
-def test_left_out_is_default_for_images_and_nothing_for_sequences(tmp_path: Path) -> None:
+def test_the_default_is_a_set_for_images_and_nothing_for_sequences(tmp_path: Path) -> None:
     assert settings(tmp_path, IMAGES) == settings(tmp_path, IMAGES + "augment:\n") == "default"
     assert settings(tmp_path, SEQUENCES) == settings(tmp_path, SEQUENCES + "augment:\n") == []
     for text in (IMAGES, SEQUENCES):
@@ -86,7 +84,7 @@ def test_left_out_is_default_for_images_and_nothing_for_sequences(tmp_path: Path
     assert caught.value.remedy == "allowed: none; for example augment: [reverse_complement]"
 
 
-def test_the_model_says_what_a_word_stood_for(tmp_path: Path) -> None:
+def test_the_model_records_the_augmentations_of_a_named_set(tmp_path: Path) -> None:
     dataset = stored(images(8), tmp_path)
     train = Train(epochs=1, batch_size=2, steps_per_epoch=1, threads=1)
     given = experiment({"name": "UNet", "channels": [4, 8]}, data="Images", augment="upright", train=train)
@@ -97,7 +95,7 @@ def test_the_model_says_what_a_word_stood_for(tmp_path: Path) -> None:
 
 
 def arrows(n: int, size: int = 33) -> torch.Tensor:
-    """A long stroke up from the middle, a shorter one to the right, told apart by their brightness."""
+    """Return a long stroke up from the middle and a shorter one to the right, with different brightness."""
     x = torch.zeros(n, 1, size, size)
     middle = size // 2
     x[:, :, middle - 12 : middle, middle - 1 : middle + 2] = 1.0
@@ -106,7 +104,7 @@ def arrows(n: int, size: int = 33) -> torch.Tensor:
 
 
 def directions(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Where the two strokes point, in degrees from up, clockwise."""
+    """Return the directions of the two strokes, in degrees clockwise from up."""
     size = x.shape[-1]
     rows, columns = torch.meshgrid(*[torch.arange(float(size)) - (size - 1) / 2] * 2, indexing="ij")
     found = []
@@ -117,7 +115,7 @@ def directions(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def arrows_moved(word: str, n: int = 200) -> tuple[torch.Tensor, torch.Tensor]:
-    """Directions after the moves of a set alone, without bending, which would move the ends."""
+    """Return directions after only the moves of a set, without elastic deformation, which would move the ends."""
     x = arrows(n)
     y = x.to(torch.uint8)
     for i, (_, function) in enumerate(augmentations(exact(word))):
@@ -132,7 +130,7 @@ def exact(word: str) -> list[Chosen]:
     return [s.model_copy(update=plain) if s.name == "affine" else s for s in sections]
 
 
-def test_sets_turn_and_mirror_what_they_may_and_nothing_else() -> None:
+def test_sets_rotate_and_mirror_only_as_allowed() -> None:
     up, side = arrows_moved("default")
     turn = (side - up) % 360
     assert 60 < (abs(turn - 90) < 15).sum() < 140  # half of them are mirrored
@@ -149,7 +147,7 @@ def test_sets_turn_and_mirror_what_they_may_and_nothing_else() -> None:
     assert 60 < (up.abs() < 3).sum() < 140
 
 
-def test_planes_that_are_far_apart_are_not_mixed() -> None:
+def test_distant_planes_are_not_mixed() -> None:
     for kind, mixed in (("cube", True), ("stack", False), ("unknown", False)):
         found = chosen("default", 3, SPACING[kind], patch=[16, 16, 16])
         assert (found["affine"].tilt > 0) == mixed
@@ -158,7 +156,7 @@ def test_planes_that_are_far_apart_are_not_mixed() -> None:
     assert chosen("default", 2, [3.0, 1.0], patch=[16, 16])["affine"].rotate == 0
 
 
-def test_only_square_patches_are_turned_by_quarters() -> None:
+def test_only_square_patches_are_rotated_by_90_degrees() -> None:
     assert "rotate90" in chosen("default", patch=[16, 16])
     assert "rotate90" not in chosen("default", patch=[16, 24])
     assert chosen("default", patch=[16, 24])["affine"].rotate == 180
@@ -169,7 +167,7 @@ def test_volumes_that_must_not_be_mirrored_are_turned_over() -> None:
     assert "flip" not in chosen("chiral", 3, SPACING["stack"], patch=[8, 16, 16])
 
 
-def test_channels_are_changed_apart_where_there_are_several() -> None:
+def test_several_channels_are_changed_independently() -> None:
     for channels in (1, 3):
         found = resolve_augment("default", facts(2, None, channels), [16, 16])
         assert sum(getattr(section, "per_channel", False) for section in found) == (channels > 1)

@@ -1,4 +1,4 @@
-"""What exists is whole: atomic writing, also on a full disk."""
+"""Files that exist are complete: atomic writing, also on a full disk."""
 
 import hashlib
 import os
@@ -23,7 +23,7 @@ def test_atomic_writes_a_file_in_a_new_folder(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "b.tsv").read_text() == "new"
 
 
-def test_atomic_replaces_a_folder_but_loses_nothing_of_others(tmp_path: Path) -> None:
+def test_atomic_replaces_a_folder_but_keeps_files_of_others(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     for content in ("one", "two"):
         with atomic(tmp_path / "out") as folder:
@@ -31,10 +31,10 @@ def test_atomic_replaces_a_folder_but_loses_nothing_of_others(tmp_path: Path) ->
             (folder / "new").write_text(content)
         assert tree(tmp_path) == ["out", "out/new"]
         assert (tmp_path / "out" / "new").read_text() == content
-        (tmp_path / "out" / ".snakemake_timestamp").touch()  # Snakemake puts it into folders that a rule made
+        (tmp_path / "out" / ".snakemake_timestamp").touch()  # Snakemake creates it in output folders
     (tmp_path / "out" / ".snakemake_timestamp").unlink()
     (tmp_path / "out" / "mine").write_text("")
-    for write in (Path.mkdir, Path.touch):  # neither a folder nor a file takes its place
+    for write in (Path.mkdir, Path.touch):  # neither a folder nor a file replaces it
         with pytest.raises(InputError, match=r"out: contains other files \(mine\)"), atomic(tmp_path / "out") as path:
             write(path)
     assert tree(tmp_path) == ["out", "out/mine", "out/new"]
@@ -42,7 +42,7 @@ def test_atomic_replaces_a_folder_but_loses_nothing_of_others(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "nothing yet"])
-def test_failing_writer_leaves_what_was_there(tmp_path: Path, kind: str) -> None:
+def test_a_failing_writer_keeps_existing_files(tmp_path: Path, kind: str) -> None:
     (tmp_path / "out").write_text("old")
 
     def write(path: Path) -> None:
@@ -64,7 +64,7 @@ def test_sha256(tmp_path: Path) -> None:
     assert sha256(tmp_path / "file") == hashlib.sha256(b"abc" * 100_000).hexdigest()
 
 
-def test_what_is_no_file_is_named_for_what_it_is(tmp_path: Path) -> None:
+def test_missing_files_folders_and_pipes_are_reported(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "file").touch()
     check_file(tmp_path / "file")

@@ -1,4 +1,4 @@
-"""A first request to stop sets a flag; who insists is obeyed; handlers are put back."""
+"""A first request to stop sets a flag; a second one acts at once; handlers are restored."""
 
 import os
 import shutil
@@ -41,8 +41,8 @@ def test_second_interrupt_acts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         insist()
 
 
-def test_what_a_launcher_passes_on_is_the_same_request() -> None:
-    """Ctrl-C reaches a terminal's whole group, and torchrun sends it once more."""
+def test_a_signal_forwarded_by_a_launcher_is_the_same_request() -> None:
+    """Ctrl-C reaches the terminal's whole process group, and torchrun sends it again."""
     with stop_requests() as asked:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
@@ -57,7 +57,7 @@ def test_repeated_sigterm_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> No
         assert asked() == "SIGTERM"
 
 
-def test_handlers_are_put_back_after_an_error() -> None:
+def test_handlers_are_restored_after_an_error() -> None:
     before = [signal.getsignal(s) for s in SIGNALS]
     with pytest.raises(ZeroDivisionError), stop_requests():
         _ = 1 / 0
@@ -77,7 +77,7 @@ def test_other_threads_set_no_handler() -> None:
     assert found == ["", before]
 
 
-def test_sigterm_ends_what_is_done_as_an_exit() -> None:
+def test_sigterm_ends_the_program_like_an_exit() -> None:
     before, cleaned = signal.getsignal(signal.SIGTERM), []
 
     def work() -> None:
@@ -85,7 +85,7 @@ def test_sigterm_ends_what_is_done_as_an_exit() -> None:
             try:
                 signal.raise_signal(signal.SIGTERM)
             finally:
-                signal.raise_signal(signal.SIGTERM)  # a scheduler repeats itself
+                signal.raise_signal(signal.SIGTERM)  # schedulers send it repeatedly
                 cleaned.append(True)
 
     with pytest.raises(SystemExit) as caught:
@@ -94,7 +94,7 @@ def test_sigterm_ends_what_is_done_as_an_exit() -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_a_request_to_stop_goes_before_an_exit() -> None:
+def test_a_request_to_stop_takes_precedence_over_an_exit() -> None:
     with exit_on_sigterm():
         with stop_requests() as asked:
             signal.raise_signal(signal.SIGTERM)
@@ -103,8 +103,8 @@ def test_a_request_to_stop_goes_before_an_exit() -> None:
             signal.raise_signal(signal.SIGTERM)
 
 
-def test_a_second_interrupt_of_snakemake_is_no_error_of_its_own(tmp_path: Path) -> None:
-    """Ctrl-C twice, while a step takes its time to end."""
+def test_a_second_interrupt_of_snakemake_causes_no_further_error(tmp_path: Path) -> None:
+    """Ctrl-C is sent twice while a step is still ending."""
     (tmp_path / "bin").mkdir()
     environment = stand_in(tmp_path / "bin")
     shutil.copytree(ROOT / "config", tmp_path / "config")

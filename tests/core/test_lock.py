@@ -1,4 +1,4 @@
-"""One writer at a time, whoever dies when: on this machine, and on others that share the folder."""
+"""One writer at a time, even if processes die: on this machine, and on others that share the folder."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from biocnn.core import lock
 from biocnn.core.errors import InputError
 from biocnn.core.lock import Lock
 
-NOBODY = 2**22 + 1  # no process has this number
+NOBODY = 2**22 + 1  # no process has this id
 
 
 def times(beat: float, stale: float) -> None:
@@ -31,19 +31,19 @@ def _short_times(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def held_by(path: Path, host: str, pid: int, **more: str) -> None:
-    """A lock file as a process would write it."""
+    """Write a lock file as another process would."""
     path.write_text(json.dumps({"token": f"of {host} {pid}", "host": host, "pid": pid, **more}))
 
 
 def hold(path: Path, ready: Queue, end: Barrier) -> None:
-    """What a child does: hold the lock until told."""
+    """Hold the lock in a child process until told to stop."""
     times(0.05, 1.0)
     with Lock(path, print):
         ready.put(os.getpid())
         end.wait()
 
 
-def test_held_from_entering_to_leaving(tmp_path: Path) -> None:
+def test_the_lock_is_held_from_entry_to_exit(tmp_path: Path) -> None:
     path = tmp_path / "new/folder/lock"
     with Lock(path, print) as held:
         about = json.loads(path.read_text())
@@ -54,13 +54,13 @@ def test_held_from_entering_to_leaving(tmp_path: Path) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No lock may be waited for."""
+    """Fail if a lock is waited for."""
     monkeypatch.setattr(
         lock, "time", SimpleNamespace(sleep=lambda _: pytest.fail("it waits"), monotonic=time.monotonic)
     )
 
 
-def test_living_process_is_waited_for_and_named(tmp_path: Path) -> None:
+def test_a_live_process_is_waited_for_and_reported(tmp_path: Path) -> None:
     path, lines, released = tmp_path / "lock", [], threading.Event()
     ready, end = SERVER.Queue(), SERVER.Barrier(2)
     process = SERVER.Process(target=hold, args=(path, ready, end))
@@ -68,7 +68,7 @@ def test_living_process_is_waited_for_and_named(tmp_path: Path) -> None:
     pid = ready.get()
     threading.Timer(2 * lock.STALE, lambda: (released.set(), end.wait())).start()
     with Lock(path, lines.append) as held:
-        assert released.is_set(), "a dead one is waited for half as long"
+        assert released.is_set(), "a dead process would be waited for half as long"
         held.confirm()
     process.join()
     assert len(lines) == 1
@@ -77,7 +77,7 @@ def test_living_process_is_waited_for_and_named(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_folder_may_vanish_while_it_is_waited_for(tmp_path: Path) -> None:
+def test_the_folder_may_vanish_while_waiting(tmp_path: Path) -> None:
     path = tmp_path / "folder/lock"
     with Lock(path, print) as other:
         release = threading.Timer(0.3, lambda: (path.unlink(), path.parent.rmdir()))
@@ -89,7 +89,7 @@ def test_the_folder_may_vanish_while_it_is_waited_for(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == []
 
 
-def test_waiting_is_said_from_time_to_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_is_reported_from_time_to_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "REMIND", 0.1)
     path, lines = tmp_path / "lock", []
 
@@ -102,7 +102,7 @@ def test_waiting_is_said_from_time_to_time(tmp_path: Path, monkeypatch: pytest.M
         assert len(lines) == 3
 
 
-def test_lock_of_a_dead_process_of_this_machine_is_taken_at_once(tmp_path: Path, impatient: None) -> None:
+def test_the_lock_of_a_dead_process_on_this_machine_is_taken_at_once(tmp_path: Path, impatient: None) -> None:
     path, lines = tmp_path / "lock", []
     ready, end = SERVER.Queue(), SERVER.Barrier(2)
     process = SERVER.Process(target=hold, args=(path, ready, end))
@@ -115,7 +115,7 @@ def test_lock_of_a_dead_process_of_this_machine_is_taken_at_once(tmp_path: Path,
     assert lines == [f"process {pid} on {os.uname().nodename} is dead: took over its lock"]
 
 
-def test_silent_lock_of_another_machine_is_taken_once_it_is_stale(tmp_path: Path) -> None:
+def test_a_lock_without_heartbeat_of_another_machine_is_taken_once_stale(tmp_path: Path) -> None:
     path, lines = tmp_path / "lock", []
     held_by(path, "elsewhere", 1, job="4711")
     written = path.stat().st_mtime
@@ -124,7 +124,7 @@ def test_silent_lock_of_another_machine_is_taken_once_it_is_stale(tmp_path: Path
     assert lines[-1] == "process 1 on elsewhere, job 4711 is dead: took over its lock"
 
 
-def test_lock_that_was_silent_for_long_is_taken_at_once(tmp_path: Path, impatient: None) -> None:
+def test_a_lock_long_without_heartbeat_is_taken_at_once(tmp_path: Path, impatient: None) -> None:
     held_by(tmp_path / "lock", "elsewhere", 1)
     os.utime(tmp_path / "lock", (time.time() - 99,) * 2)
     with Lock(tmp_path / "lock", print) as held:
@@ -136,14 +136,14 @@ def test_lock_that_was_silent_for_long_is_taken_at_once(tmp_path: Path, impatien
     ["", '{"token": "a", "ho', "null", "[]", '{"host": 3, "pid": 1}']
     + [json.dumps({"host": lock.host(), "pid": pid}) for pid in ("a", -1, 10**30)],
 )
-def test_damaged_lock_is_taken_once_it_is_stale(content: str, tmp_path: Path) -> None:
+def test_a_damaged_lock_is_taken_once_stale(content: str, tmp_path: Path) -> None:
     (tmp_path / "lock").write_text(content)
     with Lock(tmp_path / "lock", print) as held:
         held.confirm()
 
 
-def test_heartbeat_of_another_machine_is_respected(tmp_path: Path) -> None:
-    """The heart is that of a lock of this process, under another machine's name."""
+def test_the_heartbeat_of_another_machine_is_respected(tmp_path: Path) -> None:
+    """The heartbeat comes from a lock of this process, under the name of another machine."""
     path, lines = tmp_path / "lock", []
     with Lock(path, print) as other:
         about = json.loads(path.read_text()) | {"host": "elsewhere"}
@@ -155,7 +155,7 @@ def test_heartbeat_of_another_machine_is_respected(tmp_path: Path) -> None:
         assert "on elsewhere" in lines[0]
 
 
-def test_who_was_given_up_notices(tmp_path: Path) -> None:
+def test_a_process_that_lost_its_lock_notices(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with Lock(path, print) as held:
         held_by(path, "elsewhere", 5)
@@ -163,7 +163,7 @@ def test_who_was_given_up_notices(tmp_path: Path) -> None:
             held.confirm()
         before = path.stat().st_mtime_ns
         time.sleep(0.2)
-        assert path.stat().st_mtime_ns == before, "no heartbeat for another's lock"
+        assert path.stat().st_mtime_ns == before, "no heartbeat for a lock of another process"
     assert path.exists()
     path.unlink()
     with Lock(path, print) as held:
@@ -172,7 +172,7 @@ def test_who_was_given_up_notices(tmp_path: Path) -> None:
             held.confirm()
 
 
-def test_process_that_died_while_it_took_over_blocks_nobody_for_ever(tmp_path: Path) -> None:
+def test_a_process_that_died_while_taking_over_does_not_block_others_forever(tmp_path: Path) -> None:
     held_by(tmp_path / "lock", lock.host(), NOBODY)
     (tmp_path / ".lock.takeover").mkdir()
     with Lock(tmp_path / "lock", print) as held:
@@ -181,7 +181,7 @@ def test_process_that_died_while_it_took_over_blocks_nobody_for_ever(tmp_path: P
 
 
 def struggle(path: Path, barrier: Barrier, found: Queue, number: int, rounds: int) -> None:
-    """What a child does: take the lock with all others at once, and often die with it."""
+    """Compete for the lock in a child process, and often die while holding it."""
     times(0.02, 60.0)
     faults, chance = [], random.Random(number)
     for turn in range(rounds):
@@ -200,7 +200,7 @@ def struggle(path: Path, barrier: Barrier, found: Queue, number: int, rounds: in
     found.put(faults)
 
 
-def test_of_many_that_take_over_at_once_one_is_inside(tmp_path: Path) -> None:
+def test_only_one_of_many_competing_processes_holds_the_lock(tmp_path: Path) -> None:
     number, rounds, path = 4, 40, tmp_path / "lock"
     held_by(path, lock.host(), NOBODY)
     barrier, found = SERVER.Barrier(number), SERVER.Queue()

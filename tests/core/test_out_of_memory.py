@@ -1,4 +1,4 @@
-"""Where a job was killed because it ran out of memory, the last lines of a run say so, and what to set."""
+"""If a job was killed because it ran out of memory, the last lines of a run say so and suggest settings."""
 
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ from biocnn.workflow.rules import memory_advice
 from tests.stand_in import ROOT, stand_in
 
 
-def test_a_killed_step_is_named_with_what_to_set(tmp_path: Path) -> None:
+def test_a_killed_step_is_reported_with_the_setting_to_change(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "config", tmp_path / "config")
     (tmp_path / "bin").mkdir()
     (tmp_path / "meanwhile.py").write_text("if step == 'train': os.kill(os.getpid(), 9)")
@@ -22,7 +22,7 @@ def test_a_killed_step_is_named_with_what_to_set(tmp_path: Path) -> None:
     assert "--set-resources train:mem_mb=16000" in run.stderr
 
 
-def test_what_slurm_writes_is_found_and_other_failures_are_not(tmp_path: Path) -> None:
+def test_messages_of_slurm_are_recognised_and_other_failures_ignored(tmp_path: Path) -> None:
     job, log = tmp_path / "slurm_logs" / "6.log", tmp_path / "log"
     job.parent.mkdir()
     job.write_text(

@@ -1,4 +1,4 @@
-"""Several processes that share each batch learn what one process would."""
+"""Several processes that share each batch learn the same as one process."""
 
 import os
 import socket
@@ -32,7 +32,7 @@ SETTINGS = {
         "data": {"name": "Images", "table": "none"},
         "augment": ["flip", "intensity"],
         "model": {"name": "UNet", "channels": [8, 16], "norm": "group"},
-        "loss": {"name": "dice_bce"},  # not a mean over examples: a mean of the processes' losses would be another
+        "loss": {"name": "dice_bce"},  # not a mean over examples, so the mean of the processes' losses would differ
         "train": {"epochs": 2, "batch_size": 5, "steps_per_epoch": 6},
     },
 }
@@ -95,13 +95,13 @@ def test_two_processes_have_the_loss_curve_of_one(
     pd.testing.assert_frame_equal(one[numbers], two[numbers], rtol=1e-5, atol=1e-5)
     for key, value in network.state_dict().items():
         torch.testing.assert_close(other.state_dict()[key], value, rtol=1e-3, atol=1e-4)
-    assert log.count("epoch   1/") == 1, "only the first process speaks"
+    assert log.count("epoch   1/") == 1, "only the first process may log"
     assert "2 processes" in log
     kept = {path.name for path in (tmp_path / "others" / "state").rglob("*") if path.is_file()}
     assert kept == {"over", "model.safetensors", "history.tsv"}, "no states"
 
 
-def test_alone_is_everything() -> None:
+def test_a_single_process_has_everything() -> None:
     index, logits, y = torch.arange(5), torch.randn(5, 1), torch.ones(5, 1)
     assert ALONE.share(index) is not None
     assert ALONE.share(index).equal(index)
@@ -110,7 +110,7 @@ def test_alone_is_everything() -> None:
     assert ALONE.of_first("x") == "x"
 
 
-def test_shares_make_up_the_batch() -> None:
+def test_shares_add_up_to_the_batch() -> None:
     index = torch.randperm(11)
     shares = [Processes(rank, 3).share(index) for rank in range(3)]
     assert [len(share) for share in shares] == [4, 4, 3]

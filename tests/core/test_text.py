@@ -1,4 +1,4 @@
-"""Text files are read whatever ends their lines, and what is no text is named for what it is."""
+"""Text files are read with any line ends, and other files are reported with their kind."""
 
 import gzip
 import time
@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from biocnn.core.errors import InputError
 from biocnn.core.text import LONGEST, read_lines, text_of, unpacked
 
-ODD = "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"  # where str.splitlines cuts, and people do not
+ODD = "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"  # where only str.splitlines splits
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
 @pytest.mark.parametrize("text", [b"", b"one\ntwo\n", b"one\r\ntwo", b"one\rtwo\r", b"\xef\xbb\xbfone\ntwo"])
-def test_plain_and_packed_read_alike(tmp_path: Path, pack, text: bytes) -> None:
-    path = tmp_path / "file.txt"  # the name says nothing
+def test_plain_and_compressed_files_give_the_same(tmp_path: Path, pack, text: bytes) -> None:
+    path = tmp_path / "file.txt"  # the suffix does not matter
     path.write_bytes(pack(text))
     assert b"".join(unpacked(path)) == text
     assert read_lines(path) == ([] if not text else ["one", "two"])
@@ -26,7 +26,7 @@ def test_plain_and_packed_read_alike(tmp_path: Path, pack, text: bytes) -> None:
 @given(
     st.lists(st.text("ab\t " + ODD, min_size=0, max_size=4)), st.sampled_from(["\n", "\r\n", "\r"]), st.integers(1, 9)
 )
-def test_lines_end_at_line_ends_only(tmp_path_factory, lines: list[str], end: str, size: int) -> None:
+def test_lines_end_only_at_line_ends(tmp_path_factory, lines: list[str], end: str, size: int) -> None:
     path = tmp_path_factory.mktemp("text") / "file"
     path.write_bytes("".join(line + end for line in lines).encode())
     assert read_lines(path) == lines
@@ -34,7 +34,7 @@ def test_lines_end_at_line_ends_only(tmp_path_factory, lines: list[str], end: st
 
 
 @pytest.mark.parametrize("name", ["EBBC.bed", "abBC"])
-def test_the_name_that_gzip_notes_makes_no_bgzip(tmp_path: Path, name: str) -> None:
+def test_a_name_in_the_gzip_header_is_not_bgzip(tmp_path: Path, name: str) -> None:
     with open(tmp_path / "file", "wb") as raw, gzip.GzipFile(name, "wb", fileobj=raw) as packed:
         packed.write(b"one\n")
     assert read_lines(tmp_path / "file") == ["one"]
@@ -45,7 +45,7 @@ def test_gzip_members_are_joined(tmp_path: Path) -> None:
     assert read_lines(tmp_path / "file") == ["one", "two"]
 
 
-def test_damaged_gzip_is_named(tmp_path: Path) -> None:
+def test_damaged_gzip_is_reported(tmp_path: Path) -> None:
     whole = gzip.compress(bytes(range(1, 256)) * 40)
     for name, content in {
         "cut": whole[: len(whole) // 2],
@@ -71,7 +71,7 @@ def test_damaged_gzip_is_named(tmp_path: Path) -> None:
         (b"a" * (LONGEST + 2), "line 1: longer than"),
     ],
 )
-def test_what_is_no_text_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+def test_files_that_are_not_text_are_reported(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(InputError, match=f"file:? {message}"):
         read_lines(tmp_path / "file")
@@ -79,7 +79,7 @@ def test_what_is_no_text_is_named(tmp_path: Path, content: bytes, message: str) 
         read_lines(tmp_path / "gone")
 
 
-def test_a_bomb_is_refused_before_it_fills_memory(tmp_path: Path) -> None:
+def test_a_decompression_bomb_is_refused_before_it_fills_memory(tmp_path: Path) -> None:
     with gzip.open(tmp_path / "bomb", "wb", compresslevel=1) as handle:
         for _ in range(30):
             handle.write(b"A" * 10_000_000)

@@ -1,4 +1,4 @@
-"""The network beside simple models: the same examples, a paired bootstrap, folds pooled."""
+"""The network compared with baselines: the same examples, a paired bootstrap, pooled folds."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def predicted(dataset: Dataset, path: Path, make, shuffled: int | None = None) -
 
 @pytest.fixture
 def judged(tmp_path: Path) -> tuple[Dataset, list[Predictions], Predictions]:
-    """Two runs and two simple models of a data set with two outputs, each in an order of its own."""
+    """Return two runs and two baselines of a data set with two outputs, each in its own order."""
     raw = sequences(400, outputs=("a", "b"), task="multilabel")
     raw.y[:, 1] = np.random.default_rng(2).integers(0, 2, 400)
     dataset, rng = stored(raw, tmp_path), np.random.default_rng(0)
@@ -44,7 +44,7 @@ def judged(tmp_path: Path) -> tuple[Dataset, list[Predictions], Predictions]:
     return dataset, runs, simple
 
 
-def test_values_are_scikit_learns_whatever_the_order(judged) -> None:
+def test_values_equal_those_of_scikit_learn_in_any_order(judged) -> None:
     dataset, runs, simple = judged
     table = audit(dataset, runs, simple, NAMES, 0, 1)
     assert tuple(table.columns) == COLUMNS
@@ -66,7 +66,7 @@ def test_values_are_scikit_learns_whatever_the_order(judged) -> None:
             np.testing.assert_allclose(rows["difference"], rows["network"] - rows["value"])
 
 
-def test_who_wins_is_beyond_doubt_where_it_should_be(judged) -> None:
+def test_the_clear_winner_is_certain(judged) -> None:
     dataset, runs, simple = judged
     table = audit(dataset, runs, simple, NAMES, 300, 1)
     weak, strong = (table[table["baseline"] == name] for name in NAMES)
@@ -76,7 +76,7 @@ def test_who_wins_is_beyond_doubt_where_it_should_be(judged) -> None:
     pd.testing.assert_frame_equal(table, audit(dataset, runs, simple, NAMES, 300, 1))
 
 
-def test_of_one_run_there_is_no_spread(judged) -> None:
+def test_one_run_has_no_spread(judged) -> None:
     dataset, runs, simple = judged
     table = audit(dataset, runs[:1], simple, NAMES, 0, 1)
     assert table["sd_of_runs"].isna().all()
@@ -93,8 +93,8 @@ def test_the_bootstrap_is_paired() -> None:
     assert near["difference_high"] - near["difference_low"] < 0.1 * (near["high"] - near["low"])
 
 
-def test_the_paired_interval_holds_the_truth_as_often_as_it_says() -> None:
-    """Two scores of equal worth: 95% of the intervals of their difference hold 0."""
+def test_the_paired_interval_has_the_stated_coverage() -> None:
+    """For two equally good scores, 95% of the intervals of their difference contain 0."""
     held = 0
     for seed in range(200):
         rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Simple models: the same as scikit-learn's, good where composition tells, useless where only order does."""
+"""Baselines: equal to those of scikit-learn, good if composition is informative, useless if only order is."""
 
 import gzip
 from pathlib import Path
@@ -40,7 +40,7 @@ def problem(task: str, n: int = 300, features: int = 8, outputs: int = 2) -> tup
 
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("penalty", [1.0, 0.01])
-def test_logistic_regression_is_scikit_learns(penalty: float, sparse: bool) -> None:
+def test_logistic_regression_equals_that_of_scikit_learn(penalty: float, sparse: bool) -> None:
     from sklearn.linear_model import LogisticRegression
 
     x, y = problem("multilabel")
@@ -52,7 +52,7 @@ def test_logistic_regression_is_scikit_learns(penalty: float, sparse: bool) -> N
 
 
 @pytest.mark.parametrize("penalty", [1.0, 0.01])
-def test_ridge_regression_is_scikit_learns(penalty: float) -> None:
+def test_ridge_regression_equals_that_of_scikit_learn(penalty: float) -> None:
     from sklearn.linear_model import Ridge
 
     x, y = problem("regression")
@@ -62,8 +62,8 @@ def test_ridge_regression_is_scikit_learns(penalty: float) -> None:
     np.testing.assert_allclose(found[-1], oracle.intercept_, atol=2e-3)
 
 
-def test_the_penalty_is_chosen_on_the_validation_part() -> None:
-    """Many useless features: almost no penalty fits the training part best, and the validation part badly."""
+def test_the_penalty_is_chosen_on_the_validation_split() -> None:
+    """With many useless features, the smallest penalty fits the train split best and the val split badly."""
     rng = np.random.default_rng(1)
     x, val = rng.normal(size=(80, 60)), rng.normal(size=(2000, 60))
     y, val_y = ((part[:, :1] + 1.5 * rng.normal(size=(len(part), 1)) > 0).astype(float) for part in (x, val))
@@ -74,8 +74,8 @@ def test_the_penalty_is_chosen_on_the_validation_part() -> None:
     assert fitted.validation_score[0] > auprc((val @ loose[:-1])[:, 0], val_y[:, 0]) + 0.01
 
 
-def test_of_penalties_that_part_the_validation_part_alike_the_likelier_is_chosen() -> None:
-    """With the strongest one it is as good by AUPRC, and says .5 of everything."""
+def test_likelihood_decides_between_penalties_with_equal_auprc() -> None:
+    """The strongest penalty has the same AUPRC, but all probabilities are 0.5."""
     y = np.repeat([0.0, 1.0], 20)[:, None]
     x = np.where(y == 1, 1.0, -1.0) + 0.1 * np.random.default_rng(1).normal(size=(40, 3))
     fitted = fit_path(x, y, x, y, Multilabel)
@@ -85,7 +85,7 @@ def test_of_penalties_that_part_the_validation_part_alike_the_likelier_is_chosen
 
 
 @pytest.mark.parametrize("known", [np.nan, 1.0], ids=["no known label", "one class"])
-def test_an_output_without_a_metric_has_a_model_all_the_same(known: float) -> None:
+def test_an_output_without_a_metric_still_has_a_model(known: float) -> None:
     x, y = problem("binary")
     val_y = np.column_stack([np.full(len(y), known), y[:, 1]])
     fitted = fit_path(x, y, x, val_y, Multilabel)
@@ -112,11 +112,11 @@ def test_features_by_hand() -> None:
     assert found[1, 4] == 1, "AA"
     assert not found[2].any()
     counts = words(codes, "single").toarray()
-    assert counts[1, 0] == pytest.approx(np.log1p(5)), "A, five times"
+    assert counts[1, 0] == pytest.approx(np.log1p(5)), "five times A"
     assert words(codes, "both").shape == (3, 2772)
 
 
-def test_strands_are_those_of_the_network() -> None:
+def test_strands_follow_the_network() -> None:
     dna, rna = sequence_facts(alphabet="ACGT"), sequence_facts(alphabet="ACGU")
     turns = experiment("DanQ", augment=["reverse_complement"])
     both = experiment({"name": "DeepBind", "strands": "both"})
@@ -125,8 +125,8 @@ def test_strands_are_those_of_the_network() -> None:
     assert strands_of(turns, rna) == strands_of(both, rna) == "single"
 
 
-def test_each_knows_what_it_can_see(tmp_path: Path) -> None:
-    """A planted motif shows in 6-mers, not in the content of G and C."""
+def test_each_baseline_learns_only_what_its_features_contain(tmp_path: Path) -> None:
+    """A planted motif is visible in 6-mers, but not in GC content."""
     dataset = stored(sequences(900, window=40), tmp_path)
     p, table = fit_baselines(dataset, "single")
     rows = dataset.rows("val", "test")
@@ -141,7 +141,7 @@ def test_each_knows_what_it_can_see(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("task", ["multilabel", "regression"])
-def test_outputs_and_lengths_of_all_kinds(tmp_path: Path, task: str) -> None:
+def test_all_kinds_of_outputs_and_lengths(tmp_path: Path, task: str) -> None:
     dataset = stored(sequences(lengths=range(20, 220), outputs=("a", "b"), task=task), tmp_path)
     p, table = fit_baselines(dataset, "both")
     assert p.shape == (len(dataset.rows("val", "test")), 3, 2)
@@ -149,13 +149,13 @@ def test_outputs_and_lengths_of_all_kinds(tmp_path: Path, task: str) -> None:
     assert len(table) == 6
 
 
-def test_of_very_many_examples_some_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_very_many_examples_are_subsampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = stored(sequences(90), tmp_path)
     monkeypatch.setattr("biocnn.evaluation.baselines.MOST_LETTERS", 32 * dataset.facts.n.train // 2)
     assert fit_baselines(dataset, "single")[1]["n"].eq(-(-dataset.facts.n.train // 2)).all()
 
 
-def test_every_fold_has_its_own(tmp_path: Path) -> None:
+def test_every_fold_has_its_own_baselines(tmp_path: Path) -> None:
     write(sequences(120), Split(folds=3), 1, tmp_path / "dataset")
     settings = experiment({"name": "DeepBind", "strands": "single"})
     lines = write_baselines(tmp_path / "dataset", settings, tmp_path)
@@ -171,7 +171,7 @@ def test_every_fold_has_its_own(tmp_path: Path) -> None:
 
 @pytest.mark.data
 def test_a_6_mer_model_of_real_sequences_is_as_good_as_published(data_root: Path, tmp_path: Path) -> None:
-    """QKI in CLIP: GC content alone .80, a 6-mer model of the 30,000 .947; this is of the 5,000."""
+    """QKI in CLIP: AUROC 0.80 from GC content alone, 0.947 from 6-mers of 30,000 sequences; here 5,000 are used."""
     folder, parts, y = data_root / "genomics/clip31/24_QKI", [], []
     for part in ("train", "test"):
         parts.append([record.codes for record in read_fasta(folder / f"{part}_5000.fa.gz")])

@@ -1,4 +1,4 @@
-"""The table of metrics against scikit-learn and the metric functions on the same arrays."""
+"""The table of metrics, compared with scikit-learn and the metric functions on the same arrays."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ RUNS = ("fold0-seed1", "fold0-seed2")
 
 
 def predictions(dataset: Dataset, folder: Path, make, runs=RUNS, shuffled: bool = False) -> dict:
-    """What the predict step leaves: ``make(row, rng)`` for every example of val and test."""
+    """Write outputs of the step predict: ``make(row, rng)`` for every example of val and test."""
     found = {}
     for number, run in enumerate(runs):
         rng = np.random.default_rng(number)
@@ -40,7 +40,7 @@ def value(table: pd.DataFrame, **where) -> float:
 
 
 @pytest.mark.parametrize("shuffled", [False, True])
-def test_vectors_are_judged_as_scikit_learn_does(tmp_path: Path, shuffled: bool) -> None:
+def test_metrics_of_vectors_equal_those_of_scikit_learn(tmp_path: Path, shuffled: bool) -> None:
     raw = sequences(90, outputs=("a", "b"), task="multilabel")
     raw.y[:, 1] = np.random.default_rng(2).integers(0, 2, 90)
     dataset = stored(raw, tmp_path)
@@ -71,7 +71,7 @@ def test_regression(tmp_path: Path) -> None:
     assert value(table, split="test", metric="pearson") == pytest.approx(stats.pearsonr(p, y)[0])
     assert value(table, split="test", metric="spearman") == pytest.approx(stats.spearmanr(p, y)[0])
     assert value(table, split="test", metric="mse") == pytest.approx(mean_squared_error(y, p))
-    assert table[["low", "high"]].isna().all(axis=None)  # no resamples, no interval
+    assert table[["low", "high"]].isna().all(axis=None)  # without resamples there is no interval
 
 
 def test_ensemble_is_the_mean_of_the_runs(tmp_path: Path) -> None:
@@ -111,18 +111,18 @@ def test_perfect_and_useless_predictions(tmp_path: Path) -> None:
     assert value(table, split="test", metric="auroc") == 0.5
 
 
-def test_intervals_hold_the_value_and_follow_the_seed(tmp_path: Path) -> None:
+def test_intervals_contain_the_value_and_depend_on_the_seed(tmp_path: Path) -> None:
     dataset = stored(sequences(300), tmp_path)
     found = predictions(dataset, tmp_path, lambda i, rng: dataset.y[i] + rng.normal(0, 1, 1), RUNS[:1])
     one, same, other = (evaluate(dataset, found, {}, Metrics(resamples=200), seed)[0] for seed in (1, 1, 2))
-    held = one[one["metric"] != "ece"]  # the error of resamples is larger
+    held = one[one["metric"] != "ece"]  # resampling has a larger error
     assert ((held["low"] <= held["value"]) & (held["value"] <= held["high"])).all()
     pd.testing.assert_frame_equal(one, same)
     assert not one["low"].equals(other["low"])
 
 
-def test_the_ensemble_of_folds_pools_what_no_run_of_a_fold_was_trained_on(tmp_path: Path) -> None:
-    """Each example is in the test part of one fold; two seeds each."""
+def test_the_ensemble_of_folds_pools_held_out_predictions(tmp_path: Path) -> None:
+    """Each example is in the test split of one fold; each fold has two seeds."""
     write(sequences(90), Split(folds=3), 1, tmp_path / "dataset")
     dataset, found, p = Dataset(tmp_path / "dataset"), {}, {}
     assert dataset.folds == 3
@@ -139,7 +139,7 @@ def test_the_ensemble_of_folds_pools_what_no_run_of_a_fold_was_trained_on(tmp_pa
     y, mean = np.array([dataset.y[i][0] for i in p]), np.array([np.mean(values) for values in p.values()])
     pooled = {"run": "ensemble", "split": "test"}
     assert value(table, metric="auroc", **pooled) == pytest.approx(roc_auc_score(y, mean))
-    assert set(table[(table["run"] == "ensemble")]["n"]) == {90}, "of val, too: each fold is val once"
+    assert set(table[(table["run"] == "ensemble")]["n"]) == {90}, "also for val, because each fold is val once"
     alone = table[(table["run"] == "fold1-seed2") & (table["split"] == "test")]
     assert set(alone["n"]) == {Dataset(tmp_path / "dataset", 1).facts.n.test}
 
@@ -148,7 +148,7 @@ def noisy(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.clip(mask + rng.normal(0, 0.4, mask.shape), 0, 1).astype(np.float32)
 
 
-def test_masks_are_judged_per_image_and_pooled(tmp_path: Path) -> None:
+def test_metrics_of_masks_are_per_image_and_pooled(tmp_path: Path) -> None:
     raw = images(12)
     raw.facts = raw.facts.model_copy(update={"spacing": [0.5, 0.5]})
     whole = raw.y
@@ -183,7 +183,7 @@ def test_masks_are_judged_per_image_and_pooled(tmp_path: Path) -> None:
     assert set(detail["output"]) == {"disc"}
 
 
-def test_classes_are_judged_each_but_the_background(tmp_path: Path) -> None:
+def test_each_class_except_background_has_metrics(tmp_path: Path) -> None:
     raw = images(8, task="classes")
     dataset = stored(raw, tmp_path)
     found = predictions(
@@ -199,7 +199,7 @@ def test_classes_are_judged_each_but_the_background(tmp_path: Path) -> None:
         assert found_value == pytest.approx(np.mean(wanted))
 
 
-def test_objects_are_judged_with_the_settings_of_their_run(tmp_path: Path) -> None:
+def test_objects_are_made_with_the_settings_of_their_run(tmp_path: Path) -> None:
     raw = images(8, task="instances", size=(48, 48))
     dataset = stored(raw, tmp_path)
 
@@ -224,12 +224,12 @@ def test_objects_are_judged_with_the_settings_of_their_run(tmp_path: Path) -> No
     together = metrics.pooled([metrics.matching(*pair) for pair in pairs])
     assert value(table, over="pooled", **where) == pytest.approx(metrics.iou_of_counts(*together[:3]).mean())
     assert wanted[:, 0].mean() > 0.8
-    assert value(table, over="per_image", **(where | {"run": RUNS[1]})) == 0  # its settings remove every object
+    assert value(table, over="per_image", **(where | {"run": RUNS[1]})) == 0  # its settings remove all objects
     assert value(table, over="per_image", **(where | {"run": "ensemble"})) > 0.8  # those of the first run
     assert set(detail["run"]) == {*RUNS, "ensemble"}
 
 
-def test_errors_in_a_small_unit_are_not_said_to_be_none() -> None:
+def test_errors_in_a_small_unit_are_not_rounded_to_zero() -> None:
     row = {"run": "r", "split": "test", "output": "y", "metric": "mse", "over": "all", "value": 1.31e-8}
     compared = pd.DataFrame(columns=["split", "difference"])
     (line,) = describe(pd.DataFrame([row | {"low": 9e-9, "high": 2e-8}]), compared)

@@ -1,4 +1,4 @@
-"""What evaluate says of images beyond each metric: fates of objects, regions, metrics on demand, groups, intervals."""
+"""Evaluation of images: fates of objects, regions, metrics on request, groups, intervals."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -66,7 +66,7 @@ def test_objects_have_all_their_metrics(objects) -> None:
     assert not table["value"].isna().any()
 
 
-def test_every_object_has_its_fate_in_every_run(objects) -> None:
+def test_every_object_has_a_fate_in_every_run(objects) -> None:
     dataset, found, evaluation = objects
     table = evaluation.matches
     assert set(table["run"]) == {*RUNS, "ensemble"}
@@ -79,7 +79,7 @@ def test_every_object_has_its_fate_in_every_run(objects) -> None:
     assert mine.loc[mine["kind"] == "matched", "score"].min() > 0.5
 
 
-def test_masks_of_the_default_metrics_and_of_those_asked_for(tmp_path: Path) -> None:
+def test_masks_have_the_default_and_the_requested_metrics(tmp_path: Path) -> None:
     raw = images(60)
     raw.facts = raw.facts.model_copy(update={"spacing": [2.0, 0.5]})
     dataset = stored(raw, tmp_path)
@@ -106,7 +106,7 @@ def test_masks_of_the_default_metrics_and_of_those_asked_for(tmp_path: Path) -> 
     assert (pooled["low"] < pooled["high"]).loc[["dice", "auroc", "surface_dice"]].all()
 
 
-def test_curves_leave_out_images_of_one_class_and_say_so(tmp_path: Path) -> None:
+def test_curves_exclude_images_of_one_class_and_report_it(tmp_path: Path) -> None:
     raw = images(12)
     whole = raw.y
     raw.y = lambda i: whole(i) * (i % 3 > 0)
@@ -123,7 +123,7 @@ def test_curves_leave_out_images_of_one_class_and_say_so(tmp_path: Path) -> None
     assert not evaluation.per_example["value"].isna().any()
 
 
-def test_a_region_is_judged_as_one_class(tmp_path: Path) -> None:
+def test_a_region_is_evaluated_as_one_class(tmp_path: Path) -> None:
     raw = images(8, task="classes")
     dataset = stored(raw, tmp_path)
     found = predictions(
@@ -139,8 +139,8 @@ def test_a_region_is_judged_as_one_class(tmp_path: Path) -> None:
         judged(dataset, found, regions={"disc": ["evn"]})
 
 
-def test_borders_are_cut_where_validation_images_say(tmp_path: Path) -> None:
-    """Cell walls of low probability: a cut at one half joins everything; what divides is found on val, used on test."""
+def test_the_threshold_of_borders_is_chosen_on_validation_images(tmp_path: Path) -> None:
+    """With cell walls of low probability, a threshold of 0.5 joins everything; a better one is found on val."""
     raw = images(12)
     walls = np.zeros((32, 32), np.uint8)
     walls[::8], walls[:, ::8] = 1, 1
@@ -157,8 +157,8 @@ def test_borders_are_cut_where_validation_images_say(tmp_path: Path) -> None:
     assert 0.5 in BORDERS
 
 
-def test_of_equally_good_borders_the_one_in_the_middle_is_taken(tmp_path: Path) -> None:
-    """Validation images on which every cut divides alike say nothing: of less sure ones .1 would take it all."""
+def test_the_middle_one_of_equally_good_thresholds_is_chosen(tmp_path: Path) -> None:
+    """If every threshold divides val images equally, 0.1 would turn less confident images into borders entirely."""
     raw = images(12)
     walls = np.zeros((32, 32), np.uint8)
     walls[::8], walls[:, ::8] = 1, 1
@@ -174,7 +174,7 @@ def test_of_equally_good_borders_the_one_in_the_middle_is_taken(tmp_path: Path) 
 
 
 def in_folds(raw: Raw, folder: Path, maps: Callable[[int, int], np.ndarray]) -> tuple[Dataset, dict]:
-    """Three folds, and what one run of each says of its own validation and test part: ``maps(row, fold of image)``."""
+    """Write predictions of one run per fold for its val and test splits: ``maps(row, fold of image)``."""
     write(raw, Split(folds=3), 1, folder / "dataset")
     found = {}
     for fold in range(3):
@@ -185,16 +185,16 @@ def in_folds(raw: Raw, folder: Path, maps: Callable[[int, int], np.ndarray]) -> 
     return Dataset(folder / "dataset"), found
 
 
-def test_borders_of_folds_are_chosen_without_the_images_that_they_cut(tmp_path: Path) -> None:
-    """An ensemble of one run a fold says of each image what the run of its fold does.
+def test_the_threshold_of_a_fold_is_chosen_without_its_test_images(tmp_path: Path) -> None:
+    """An ensemble of one run per fold equals, for each image, the run of its fold.
 
-    Its images to choose on are those of all validation parts, which are those of all test parts.
+    Its threshold is chosen on the images of all val splits, which are also those of all test splits.
     """
     raw = images(12)
     walls = np.zeros((32, 32), np.uint8)
     walls[::8], walls[:, ::8] = 1, 1
     raw.y = lambda i: walls
-    levels = {0: (0.05, 0.25), 1: (0.45, 0.75), 2: (0.85, 0.95)}  # no border divides the images of two folds
+    levels = {0: (0.05, 0.25), 1: (0.45, 0.75), 2: (0.85, 0.95)}  # no threshold divides the images of both folds
 
     def maps(i: int, fold: int) -> np.ndarray:
         low, high = levels[fold]
@@ -205,11 +205,11 @@ def test_borders_of_folds_are_chosen_without_the_images_that_they_cut(tmp_path: 
     each = evaluation.per_example.query("metric == 'v_rand'").set_index(["split", "id"]).sort_index()
     of_all, of_runs = (each[(each["run"] == "ensemble") == wanted]["value"] for wanted in (True, False))
     pd.testing.assert_series_equal(of_all, of_runs)
-    assert (of_all["val"] == 1).all(), "on which it was chosen"
-    assert (of_all["test"] < 0.7).all(), "the images of one fold look like those of no other"
+    assert (of_all["val"] == 1).all(), "it was chosen on these"
+    assert (of_all["test"] < 0.7).all(), "images of each fold differ from those of the others"
 
 
-def test_objects_of_folds_are_made_with_what_was_chosen_without_them(tmp_path: Path) -> None:
+def test_objects_of_a_fold_are_made_with_settings_chosen_without_it(tmp_path: Path) -> None:
     raw = images(9, task="instances", size=(48, 48))
     stored_once = stored(raw, tmp_path / "once")
     rng = np.random.default_rng(0)
@@ -219,11 +219,11 @@ def test_objects_of_folds_are_made_with_what_was_chosen_without_them(tmp_path: P
     table = evaluation.per_example.set_index(["split", "id", "metric"]).sort_index()
     ensemble = table["run"] == "ensemble"
     pd.testing.assert_series_equal(table[ensemble]["value"], table[~ensemble]["value"])
-    assert (table.query("run == 'fold2-seed1'")["value"] == 0).all(), "whose settings remove every object"
+    assert (table.query("run == 'fold2-seed1'")["value"] == 0).all(), "its settings remove all objects"
 
 
-def test_intervals_are_over_groups_of_images(tmp_path: Path) -> None:
-    """Both images of a group are the same: the interval is that of the groups, wider than that of single images."""
+def test_intervals_resample_groups_of_images(tmp_path: Path) -> None:
+    """Both images of a group are equal, so the interval over groups is wider than that over images."""
     raw = images(40)
     first = raw.y
     raw.y = lambda i: first(i - i % 2)
@@ -246,7 +246,7 @@ def test_metrics_of_another_task_are_refused(tmp_path: Path, task: str) -> None:
         judged(dataset, found, also=[wrong])
 
 
-def test_every_metric_is_finite_where_nothing_is_there(tmp_path: Path) -> None:
+def test_every_metric_is_finite_for_empty_masks(tmp_path: Path) -> None:
     for task in ("mask", "instances"):
         raw = images(8, task=task, size=(48, 48))
         truth = raw.y
@@ -268,7 +268,7 @@ def test_every_metric_is_finite_where_nothing_is_there(tmp_path: Path) -> None:
             assert (table.loc[table["metric"].str.match("average|f1|panoptic|aji"), "value"] == 0).all()
 
 
-def test_sequences_have_no_matches_and_no_metrics_of_images(tmp_path: Path) -> None:
+def test_sequences_have_neither_matches_nor_metrics_of_images(tmp_path: Path) -> None:
     dataset = stored(sequences(90), tmp_path)
     found = predictions(dataset, tmp_path, lambda i, rng: rng.random(1), RUNS[:1])
     evaluation = judged(dataset, found)

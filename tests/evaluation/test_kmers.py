@@ -1,4 +1,4 @@
-"""Words counted one by one, on one strand and on both."""
+"""Counts of k-mers, compared with counting one by one, on one strand and on both."""
 
 from collections import Counter
 from itertools import product
@@ -20,7 +20,7 @@ def turned(word: str) -> str:
 
 
 def slowly(text: str, lengths: range, strands: str) -> list[int]:
-    """Counts of all words, by length and alphabet; on both strands, of those that come before their complement."""
+    """Count all k-mers, ordered by length and alphabet; on both strands only those before their reverse complement."""
     counts = Counter(text[i : i + k] for k in lengths for i in range(len(text) - k + 1))
     words = ["".join(letters) for k in lengths for letters in product("ACGT", repeat=k)]
     if strands == "single":
@@ -31,13 +31,13 @@ def slowly(text: str, lengths: range, strands: str) -> list[int]:
 
 
 @given(texts, st.sampled_from([range(1, 3), range(2, 4), range(3, 4)]), st.sampled_from(["single", "both"]))
-def test_counts_are_those_of_the_slow_way(texts: list[str], lengths: range, strands: str) -> None:
+def test_counts_equal_those_of_the_slow_way(texts: list[str], lengths: range, strands: str) -> None:
     counts = kmer_counts(pad([encode(text) for text in texts]), lengths, strands=strands)
     np.testing.assert_array_equal(counts.toarray(), [slowly(text, lengths, strands) for text in texts])
 
 
 @given(st.integers(1, 6))
-def test_words_of_both_strands_are_half_as_many(k: int) -> None:
+def test_both_strands_have_half_as_many_words(k: int) -> None:
     palindromes = 4 ** (k // 2) if k % 2 == 0 else 0
     assert word_columns(k, "both").max() + 1 == (4**k + palindromes) // 2
     assert word_columns(k, "single").max() + 1 == 4**k
@@ -51,7 +51,7 @@ def test_either_strand_gives_the_same_counts() -> None:
 
 
 @pytest.mark.parametrize("shape", [(0, 10), (3, 0), (3, 1)])
-def test_nothing_and_short_sequences_have_no_words(shape: tuple[int, int]) -> None:
+def test_empty_and_short_sequences_have_no_words(shape: tuple[int, int]) -> None:
     counts = kmer_counts(np.zeros(shape, np.uint8), range(2, 4), strands="single")
     assert counts.shape == (shape[0], 80)
     assert counts.nnz == 0

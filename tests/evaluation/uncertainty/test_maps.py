@@ -1,4 +1,4 @@
-"""Maps of uncertainty: known values, what holds whatever the answers are, and thinned networks."""
+"""Maps of uncertainty: known values, properties for all probabilities, and networks with dropout."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from biocnn.evaluation.uncertainty import maps, of_probability, thinned
 from biocnn.models import UNet
 from biocnn.tasks.maps import MapTask
 
-TASKS = {"mask": 1, "classes": 4, "instances": 4}  # and how many values a pixel has
+TASKS = {"mask": 1, "classes": 4, "instances": 4}  # and the number of values per pixel
 
 
 def made(task: str) -> MapTask:
@@ -22,7 +22,7 @@ def made(task: str) -> MapTask:
 
 
 def answers(task: str, number: int, seed: int = 0, spatial: tuple[int, ...] = (5, 7)) -> list[np.ndarray]:
-    """Random probabilities as networks of these tasks give them."""
+    """Return random probabilities like those of networks for these tasks."""
     rng = np.random.default_rng(seed)
     if task == "mask":
         return list(rng.random((number, 1, *spatial), dtype=np.float32))
@@ -35,7 +35,7 @@ def answers(task: str, number: int, seed: int = 0, spatial: tuple[int, ...] = (5
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("spatial", [(4, 6), (2, 4, 6)])
-def test_entropy_is_one_where_all_classes_are_alike_and_zero_where_one_is_certain(task: str, spatial) -> None:
+def test_entropy_is_one_for_equal_classes_and_zero_for_a_certain_one(task: str, spatial) -> None:
     classes = {"mask": 2, "classes": 4, "instances": 3}[task]
     p = np.full((TASKS[task], *spatial), 1 / classes)
     np.testing.assert_allclose(made(task).entropy(p), 1, rtol=1e-6)
@@ -53,7 +53,7 @@ def test_scipy_gives_the_same_entropy(task: str) -> None:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_answers_that_agree_have_no_mutual_information(task: str) -> None:
+def test_equal_probabilities_have_no_mutual_information(task: str) -> None:
     (p,) = answers(task, 1)
     found = maps([p] * 5, made(task))
     np.testing.assert_allclose(found.mean, p, rtol=1e-6)
@@ -62,14 +62,14 @@ def test_answers_that_agree_have_no_mutual_information(task: str) -> None:
     assert (of_probability(p, made(task)).mutual_information == 0).all()
 
 
-def test_sure_answers_that_contradict_each_other_are_all_mutual_information() -> None:
+def test_confident_contradicting_probabilities_have_only_mutual_information() -> None:
     found = maps([np.zeros((1, 2, 2)), np.ones((1, 2, 2))], made("mask"))
     np.testing.assert_allclose(found.mean, 0.5)
     np.testing.assert_allclose([found.entropy, found.mutual_information], 1, rtol=1e-6)
 
 
 @given(st.sampled_from(list(TASKS)), st.integers(1, 6), st.integers(0, 1000))
-def test_the_parts_of_the_entropy_stay_in_their_bounds_in_any_order(task: str, number: int, seed: int) -> None:
+def test_the_components_of_entropy_are_in_their_bounds_in_any_order(task: str, number: int, seed: int) -> None:
     found = answers(task, number, seed)
     one, other = maps(found, made(task)), maps(iter(found[::-1]), made(task))
     assert (one.mutual_information >= 0).all()
@@ -79,13 +79,13 @@ def test_the_parts_of_the_entropy_stay_in_their_bounds_in_any_order(task: str, n
     np.testing.assert_allclose(one.mutual_information, other.mutual_information, atol=1e-5)
 
 
-def test_no_answers_are_an_error() -> None:
+def test_an_empty_list_is_an_error() -> None:
     with pytest.raises(ValueError, match="no samples"):
         maps([], made("mask"))
 
 
 @pytest.mark.parametrize("spatial_dims", [2, 3])
-def test_a_thinned_network_is_the_same_for_every_image_and_batch(spatial_dims: int) -> None:
+def test_the_dropped_channels_are_the_same_for_every_image_and_batch(spatial_dims: int) -> None:
     torch.manual_seed(0)
     network = UNet(spatial_dims, 1, 2, channels=[8, 8], dropout=0.3).eval()
     x = torch.rand(3, 1, *[8] * spatial_dims)
@@ -105,20 +105,20 @@ def test_a_thinned_network_is_the_same_for_every_image_and_batch(spatial_dims: i
     assert (together - another).abs().max() > 1e-3
 
 
-def test_thinning_drops_channels_as_often_as_training_does_and_keeps_the_mean() -> None:
+def test_channels_are_dropped_as_often_as_in_training_and_the_mean_is_kept() -> None:
     network, x, p = nn.Sequential(nn.Dropout2d(0.3)).eval(), torch.ones(1, 50, 2, 2), 0.3
     found = []
     for sample in range(200):
         with thinned(network, 0, sample):
             found.append(network(x))
     values = torch.cat(found)
-    assert (values.amax((2, 3)) == values.amin((2, 3))).all(), "a channel is dropped as a whole"
+    assert (values.amax((2, 3)) == values.amin((2, 3))).all(), "channels are dropped as a whole"
     assert values.unique().tolist() == pytest.approx([0, 1 / (1 - p)])
     assert values.mean().item() == pytest.approx(1, abs=0.02)  # 3 standard errors
 
 
 @pytest.mark.parametrize("network", [nn.Conv2d(1, 1, 1), nn.Dropout2d(0.0), nn.Dropout(0.5)])
-def test_a_network_that_drops_no_channels_is_refused(network: nn.Module) -> None:
+def test_a_network_without_dropout_of_channels_is_refused(network: nn.Module) -> None:
     with pytest.raises(InputError, match="no layers that drop channels") as caught, thinned(network, 0, 0):
         pass
     assert "model.dropout" in caught.value.remedy

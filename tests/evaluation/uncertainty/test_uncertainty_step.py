@@ -1,4 +1,4 @@
-"""The uncertainty step on small data sets with networks as they are before training."""
+"""The step uncertainty on small data sets with untrained networks."""
 
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ FILES = {"per_image", "per_object", "calibration", "risk_coverage", "summary", "
 def made(
     folder: Path, task: str, seeds: int = 2, dropout: float = 0.2, folds: int | None = None
 ) -> tuple[Dataset, list[Path]]:
-    """A data set, and runs with model and predictions; of folds one each."""
+    """Return a data set, and runs with model and predictions; one per fold."""
     split = {"folds": folds, "val": None, "test": None} if folds else {}
     dataset = stored(images(9 if folds else 8, size=(24, 32), task=task), folder, **split)
     section = choose("models", {"name": "UNet", "channels": [4, 8], "dropout": dropout}, "model")
@@ -46,7 +46,7 @@ def made(
 
 
 def asked(*methods: Any, images: Path | None = None, tta: Any = "none", samples: int = 4) -> Settings:
-    """An experiment."""
+    """Return an experiment."""
     uncertainty = Uncertainty(methods=list(methods), samples=samples)
     sections = {"uncertainty": uncertainty, "predict": Predict(tta=tta), "segment": Segment(images=images)}
     return experiment("UNet", data="Images", **sections)
@@ -67,7 +67,7 @@ def written(dataset: Dataset, runs: list[Path], folder: Path, *methods: str, new
 
 
 @pytest.mark.parametrize("task", ["mask", "classes", "instances"])
-def test_stored_answers_are_judged(task: str, tmp_path: Path) -> None:
+def test_stored_probabilities_are_used(task: str, tmp_path: Path) -> None:
     dataset, runs = made(tmp_path, task)
     tables = written(dataset, runs, tmp_path / "out", "ensemble")
     per_image = tables["per_image"].set_index("id")
@@ -95,8 +95,8 @@ def test_stored_answers_are_judged(task: str, tmp_path: Path) -> None:
     assert tables["annotate_next"]["id"].str.startswith(("val: ", "test: ")).all()
 
 
-def test_objects_of_folds_are_made_with_what_was_chosen_without_them(tmp_path: Path) -> None:
-    """Of three runs, each of which sees other images as its test part, one has settings that leave no object."""
+def test_objects_of_a_fold_are_made_with_settings_chosen_without_it(tmp_path: Path) -> None:
+    """One of three runs, each with other test images, has settings that remove all objects."""
     dataset, runs = made(tmp_path, "instances", folds=3)
     path = runs[1] / "model.safetensors"
     network, meta = load_model(path)
@@ -108,7 +108,7 @@ def test_objects_of_folds_are_made_with_what_was_chosen_without_them(tmp_path: P
         assert (found == 0).all() == (run == runs[1])
 
 
-def test_views_and_thinned_networks_are_asked_anew_and_say_the_same_again(tmp_path: Path) -> None:
+def test_views_and_dropout_are_predicted_again_reproducibly(tmp_path: Path) -> None:
     dataset, runs = made(tmp_path, "mask", seeds=1)
     methods = ("dropout", "augment", "ensemble")
     one, other = (written(dataset, runs, tmp_path / name, *methods) for name in ("one", "other"))
@@ -143,7 +143,7 @@ def test_dropout_without_dropout_is_refused(tmp_path: Path) -> None:
         list(write_uncertainty(dataset, runs, decided, asked("dropout"), tmp_path / "out"))
 
 
-def test_views_are_averaged_unless_they_are_what_is_asked_about(tmp_path: Path) -> None:
+def test_views_are_averaged_unless_they_are_the_uncertainty_method(tmp_path: Path) -> None:
     dataset, runs = made(tmp_path, "mask")
     image = np.asarray(dataset.x[0])
     predictions = Samples(runs, asked("ensemble", "augment", tta="all", samples=8))

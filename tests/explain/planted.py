@@ -1,4 +1,4 @@
-"""A small network and sequences with a planted motif, for several tests."""
+"""A small network and sequences with a planted motif, shared by several tests."""
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ CONSENSUS = "TTACCCGT"
 
 
 class Scan(nn.Module):
-    """Convolution, rectified, largest value of each kernel, linear."""
+    """Convolution, ReLU, maximum of each kernel, linear layer."""
 
     def __init__(self, kernels: int, size: int, strands: str = "both", outputs: int = 1) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class Scan(nn.Module):
 
 
 def planted(number: int, seed: int, strands: str = "both", at: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Random sequences of 60 bp; the first half holds the consensus with one base in ten changed."""
+    """Return random sequences of 60 bp; the first half contains the consensus with one base in ten changed."""
     rng = np.random.default_rng(seed)
     codes = rng.integers(0, 4, (number, 60)).astype(np.uint8)
     site = np.array(["ACGT".index(base) for base in CONSENSUS], dtype=np.uint8)

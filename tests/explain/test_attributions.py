@@ -32,7 +32,7 @@ def codes() -> np.ndarray:
 
 
 @pytest.mark.parametrize("output", [0, 1])
-def test_linear_model_gives_back_its_weights(codes: np.ndarray, output: int) -> None:
+def test_attributions_of_a_linear_model_are_its_weights(codes: np.ndarray, output: int) -> None:
     model, x = Linear(20), one_hot(torch.from_numpy(codes))
     weight = model.weight[output].detach()
     centred = weight - weight.mean(dim=0)

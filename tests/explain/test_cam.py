@@ -1,4 +1,4 @@
-"""Class activation maps: they light up at the object, in every dimension and in every network of ours."""
+"""Class activation maps: they highlight the object, in every dimension and every network of biocnn."""
 
 import numpy as np
 import pytest
@@ -18,13 +18,13 @@ def made(task: str, *outputs: str) -> Task:
 
 
 def answers(model: nn.Module, images: list[Tensor]) -> list[Tensor]:
-    """What is predicted, but for its scale, which does not matter here."""
+    """Return predictions up to scale, which does not matter here."""
     with torch.no_grad():
         return [model(image[None])[0] for image in images]
 
 
 class Bright(nn.Module):
-    """Two classes: a bright spot, and darkness; features are the image and its negative."""
+    """Two classes, bright and dark; features are the image and its negative."""
 
     def __init__(self, spatial_dims: int = 2, dense: bool = False) -> None:
         super().__init__()
@@ -51,20 +51,20 @@ def spots(spatial_dims: int) -> Tensor:
 
 @pytest.mark.parametrize("spatial_dims", [1, 2, 3])
 @pytest.mark.parametrize("dense", [False, True])
-def test_the_map_is_the_object(spatial_dims: int, dense: bool) -> None:
+def test_the_map_equals_the_object(spatial_dims: int, dense: bool) -> None:
     x = spots(spatial_dims)
     cam = grad_cam(Bright(spatial_dims, dense), x, output=1)
     torch.testing.assert_close(cam, (x[:, 0] > 0).float())
 
 
-def test_scale_of_the_image_does_not_matter_and_images_do_not_mix() -> None:
+def test_the_scale_of_an_image_does_not_matter_and_images_are_independent() -> None:
     model, x = Bright(), spots(2)
     both = grad_cam(model, x, output=1)
     for i in range(2):
         torch.testing.assert_close(grad_cam(model, 7 * x[i : i + 1], output=1)[0], both[i])
 
 
-def test_a_class_that_is_nowhere_has_a_map_of_zeros() -> None:
+def test_an_absent_class_has_a_map_of_zeros() -> None:
     class Never(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -76,9 +76,9 @@ def test_a_class_that_is_nowhere_has_a_map_of_zeros() -> None:
     assert (grad_cam(Never(), spots(2)) == 0).all()
 
 
-def test_rivals_are_the_outputs_that_compete() -> None:
+def test_only_classes_of_the_task_compete() -> None:
     class Three(Bright):
-        """A third output that is larger than the classes everywhere, but is none."""
+        """A third output that is larger than the classes everywhere, but is not a class."""
 
         def forward(self, x: Tensor) -> Tensor:
             return F.pad(super().forward(x), (0, 0, 0, 0, 0, 1), value=1e3)
@@ -98,7 +98,7 @@ def test_the_layer_can_be_named_and_is_checked() -> None:
         grad_cam(nn.Sequential(nn.Flatten(), nn.Linear(256, 2)), spots(2))
 
 
-def test_features_before_the_head_are_the_default_of_our_networks() -> None:
+def test_features_before_the_head_are_the_default_in_our_networks() -> None:
     from biocnn.models import FCN, UNet
 
     torch.manual_seed(0)
@@ -121,7 +121,7 @@ def test_pooling_and_the_layers_after_it_are_not_features() -> None:
     assert grad_cam(model, torch.rand(3, 1, 9, 9)).shape == (3, 9, 9)
 
 
-def test_training_mode_and_gradients_are_left_as_they_were() -> None:
+def test_training_mode_and_gradients_are_not_changed() -> None:
     model = Bright().train()
     grad_cam(model, spots(2))
     assert model.training
@@ -143,8 +143,8 @@ def test_monai_gives_the_same_map() -> None:
 
 @pytest.mark.parametrize("spatial_dims", [2, 3])
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_monai_gives_the_same_map_of_the_pixels_of_a_class(spatial_dims: int, outputs: int) -> None:
-    """MONAI explains one number an image: here, the mean logit over the pixels that are predicted as the class."""
+def test_monai_gives_the_same_map_for_the_pixels_of_a_class(spatial_dims: int, outputs: int) -> None:
+    """MONAI explains one number per image: here, the mean logit over the pixels predicted as the class."""
     from monai.visualize import GradCAM
 
     from biocnn.models import UNet
@@ -160,7 +160,7 @@ def test_monai_gives_the_same_map_of_the_pixels_of_a_class(spatial_dims: int, ou
     torch.manual_seed(0)
     network = UNet(spatial_dims, 1, outputs, channels=[4, 8]).eval()
     x = torch.rand(1, 1, *[12] * spatial_dims)
-    with torch.no_grad():  # something speaks for the class, and half of the pixels are it
+    with torch.no_grad():  # the class has evidence, and half of the pixels
         network.head.conv.weight.abs_()
         network.head.conv.bias -= network(x).flatten(2).median(dim=2).values[0]
     logits = network(x)
@@ -177,7 +177,7 @@ def test_monai_gives_the_same_map_of_the_pixels_of_a_class(spatial_dims: int, ou
         torch.testing.assert_close(found, theirs / theirs.max(), atol=1e-5, rtol=1e-4)
 
 
-def test_after_average_pooling_it_is_the_map_of_zhou() -> None:
+def test_after_average_pooling_the_map_is_that_of_zhou() -> None:
     torch.manual_seed(0)
     features = nn.Sequential(nn.Conv2d(1, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 8, 3, padding=1), nn.ReLU())
     head = nn.Linear(8, 3)
@@ -190,7 +190,7 @@ def test_after_average_pooling_it_is_the_map_of_zhou() -> None:
 
 def test_a_region_singles_out_an_object() -> None:
     class Halves(nn.Module):
-        """Two features: the bright pixels of the upper and those of the lower half."""
+        """Two features: the bright pixels of the upper and of the lower half."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -213,9 +213,9 @@ def test_a_region_singles_out_an_object() -> None:
         assert (grad_cam(Halves(), x, layer="places", region=~region & region) == 0).all()
 
 
-def test_every_class_that_an_image_shows_has_a_map_the_most_frequent_first() -> None:
+def test_every_class_in_an_image_has_a_map_the_most_frequent_first() -> None:
     class Thirds(nn.Module):
-        """Background where it is dark, and one class for each level of brightness."""
+        """Background if dark, and one class for each level of brightness."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -258,7 +258,7 @@ def test_several_channels_become_colours(channels: int, shape: tuple[int, ...]) 
     assert found.image.shape == shape
 
 
-def test_of_a_volume_the_middle_slice_is_shown() -> None:
+def test_the_middle_slice_of_a_volume_is_shown() -> None:
     x = spots(3)[1]
     found = explain_images(Bright(3), [x], answers(Bright(3), [x]), ["a"], made("multilabel", "dark", "bright"))
     assert found.image.shape == (1, 16, 16)

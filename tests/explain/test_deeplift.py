@@ -1,4 +1,4 @@
-"""DeepLIFT: closed forms, sums that hold, and the same numbers as tangermeme and captum."""
+"""DeepLIFT: closed forms, completeness, and the same numbers as tangermeme and captum."""
 
 import warnings
 
@@ -21,7 +21,7 @@ def sequences(number: int = N, length: int = LENGTH, seed: int = 0) -> np.ndarra
 
 
 def lively(model: nn.Module) -> nn.Module:
-    """Weights and running statistics with which no layer does nothing."""
+    """Set weights and running statistics such that every layer has an effect."""
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -63,7 +63,7 @@ def test_contributions_add_up_to_the_difference_of_logits(model: nn.Module) -> N
 
 @pytest.mark.parametrize("combine", ["max", "mean"])
 def test_both_strands(combine: str) -> None:
-    """The larger strand is explained, or both; and the reverse complement has the same contributions, turned."""
+    """The strand with the larger logit is explained, or both; the reverse complement has reversed contributions."""
     codes = sequences(12)
     x, references = one_hot(torch.from_numpy(codes)), shuffled_references(codes, REFERENCES)
     for model in networks("both", combine):
@@ -82,7 +82,7 @@ def test_both_strands(combine: str) -> None:
         torch.testing.assert_close(found.contributions, expected, atol=1e-5, rtol=1e-4)
 
 
-def test_a_linear_model_gives_its_weights_less_what_the_references_have() -> None:
+def test_contributions_in_a_linear_model_are_weights_minus_those_of_the_references() -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(4 * LENGTH, 2))
     weight = model[1].weight[1].detach().view(4, LENGTH)
     codes = sequences()
@@ -104,7 +104,7 @@ def test_one_rectifier_by_hand() -> None:
 
     x, references = one_hot(torch.tensor([[0]])), one_hot(torch.tensor([[1]]))[None]
     found = deep_lift(Rectified(), x, references).contributions
-    # The base that is there adds 4 and takes away -3; one that has no weight only takes away the reference's.
+    # The present base adds 4 and removes -3; a base without weight only removes that of the reference.
     torch.testing.assert_close(found[0, :, 0], torch.tensor([7.0, 0, 3, 3]) * 4 / 7)
 
 
@@ -116,14 +116,14 @@ def test_padding_unknown_bases_and_batches_do_not_matter(monkeypatch: pytest.Mon
         found = deep_lift(model, x, references)
         assert found.delta.abs().max() < 1e-5
         cut = deep_lift(model, x[1:2, :, :50], references[1:2, :, :, :50])
-        if not isinstance(model, Basset):  # its pooled pieces begin at the other end on the other strand
+        if not isinstance(model, Basset):  # its pooling windows start at the other end on the other strand
             torch.testing.assert_close(found.contributions[1:2, :, :50], cut.contributions, atol=1e-5, rtol=1e-4)
         monkeypatch.setattr("biocnn.explain.deeplift.PAIRS", REFERENCES)
         torch.testing.assert_close(deep_lift(model, x, references).contributions, found.contributions)
         monkeypatch.undo()
 
 
-def test_the_model_is_left_as_it_was() -> None:
+def test_the_model_is_not_changed() -> None:
     model = nn.Sequential(nn.Conv1d(4, 3, 5), nn.ReLU(inplace=True), nn.AdaptiveMaxPool1d(1), nn.Flatten()).train()
     x = one_hot(torch.from_numpy(sequences()))
     deep_lift(model, x, shuffled_references(sequences(), 2))
@@ -142,7 +142,7 @@ def test_an_lstm_is_refused_with_the_remedy() -> None:
     assert "integrated_gradients" in caught.value.remedy
 
 
-def test_a_model_with_a_nonlinear_step_of_its_own_shows_in_the_deltas() -> None:
+def test_a_nonlinear_step_of_a_users_model_shows_in_the_deltas() -> None:
     class Squared(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return (x[:, 0] * torch.arange(LENGTH)).sum(dim=1, keepdim=True) ** 2
@@ -152,7 +152,7 @@ def test_a_model_with_a_nonlinear_step_of_its_own_shows_in_the_deltas() -> None:
     assert found.delta.abs().max() > 1
 
 
-def test_references_are_shuffles_that_depend_on_seed_and_place_alone() -> None:
+def test_references_are_shuffles_that_depend_only_on_seed_and_position() -> None:
     codes = sequences()
     three = shuffled_references(codes, 3, seed=7)
     torch.testing.assert_close(shuffled_references(codes[:2], 3, seed=7), three[:2])
@@ -163,7 +163,7 @@ def test_references_are_shuffles_that_depend_on_seed_and_place_alone() -> None:
 
 
 def plain() -> list[nn.Sequential]:
-    """Networks of torch's own layers alone, which other tools can explain too."""
+    """Return networks of only torch layers, which other tools can explain too."""
     deep = [nn.Conv1d(4, 8, 9), nn.BatchNorm1d(8), nn.ELU(), nn.MaxPool1d(3)]
     deep += [nn.Conv1d(8, 6, 5, dilation=2), nn.Softplus(), nn.MaxPool1d(4, 2), nn.Flatten(), nn.Linear(18, 2)]
     shallow = [nn.Conv1d(4, 8, 9, padding=8), nn.ReLU(), nn.MaxPool1d(68), nn.Flatten(), nn.Linear(8, 6)]
@@ -183,9 +183,12 @@ def test_tangermeme_gives_the_same_for_every_base() -> None:
     torch.testing.assert_close(ours, tangermeme(model, x, references, 1, hypothetical=True), atol=1e-5, rtol=1e-4)
 
 
-def test_our_deepbind_is_explained_as_its_plain_twin_is_by_tangermeme() -> None:
-    """Of the bases that are present: windows that hang over the ends are often those of the reference, too, and where
-    such a window loses, tangermeme gives a slope to both it and the winner."""
+def test_deepbind_is_explained_like_its_plain_version_by_tangermeme() -> None:
+    """Only present bases are compared.
+
+    Windows beyond the ends are often equal in the reference; if such a window is not the maximum, tangermeme gives
+    a slope to both it and the maximum.
+    """
     ours, (_, twin) = networks("single")[1], plain()
     conv, (first, _, _, last) = ours.features[0].conv.conv, ours.head
     with torch.no_grad():
@@ -199,14 +202,14 @@ def test_our_deepbind_is_explained_as_its_plain_twin_is_by_tangermeme() -> None:
 
 
 def test_captum_gives_the_same() -> None:
-    """Without poolings by the maximum, for which captum 0.9's contributions do not add up."""
+    """Without max pooling, for which contributions of captum 0.9 do not add up."""
     captum = pytest.importorskip("captum.attr")
     layers = [nn.Conv1d(4, 8, 9), nn.BatchNorm1d(8), nn.ELU(), nn.AvgPool1d(3), nn.Conv1d(8, 6, 5), nn.Softplus()]
     model = lively(nn.Sequential(*layers, nn.Flatten(), nn.Linear(78, 5), nn.ReLU(), nn.Linear(5, 2)))
     codes = sequences(20)
     x, references = one_hot(torch.from_numpy(codes)), shuffled_references(codes, 1)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it sets hooks and asks for gradients
+        warnings.simplefilter("ignore")  # about its hooks and gradients
         theirs = captum.DeepLift(model).attribute(x, references[:, 0], target=1)
     ours = (deep_lift(model, x, references, output=1).contributions * x).sum(dim=1)
     torch.testing.assert_close(ours, theirs.detach().sum(dim=1), atol=1e-5, rtol=1e-4)

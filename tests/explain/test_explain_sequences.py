@@ -1,4 +1,4 @@
-"""The explain step of sequences: names, places, files, outputs, and the method that a network allows."""
+"""The step explain for sequences: names, positions, files, outputs, and the method that a network allows."""
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,7 @@ def test_training_finds_the_planted_motif_and_its_name(tmp_path) -> None:
     assert found.matches.iloc[0]["p_value"] < 1e-6
     assert found.matches["motif"].is_unique
     assert checks.frame().query("reason == 'motifs'")["count"].iloc[0] == len(found.motifs)
-    # The kernel may be a part of the motif, or say it twice; the attributions know where it begins and ends.
+    # The kernel may cover part of the motif, or contain it twice; attributions show where it begins and ends.
     assert found.seqlet_matches.iloc[0]["target_name"] == "planted"
     assert len(found.seqlets.motifs[0].pfm) == len(CONSENSUS)
     assert set(found.similar["target_name"]) == {"planted"}
@@ -53,7 +53,7 @@ def test_training_finds_the_planted_motif_and_its_name(tmp_path) -> None:
         assert {name: stored[name].shape for name in stored.files} == shapes
         assert (stored["target"] == 1).all()
         assert (np.diff(stored["probability"]) <= 0).all()
-        # What the network is surest of, it is sure of because of the site: attributions peak in it.
+        # The most confident predictions are due to the site: attributions peak in it.
         present = np.take_along_axis(stored["attributions"], stored["codes"][:, None].astype(int), axis=1)[:, 0]
         best = np.array([np.convolve(np.abs(row), np.ones(8), "valid").max() for row in present])
         assert (best / np.abs(present).sum(axis=1) > 0.5).all()
@@ -91,7 +91,7 @@ def test_without_a_motif_there_are_empty_tables_and_counts(
     assert left[left["reason"].str.startswith("kernels")]["count"].sum() == 3
 
 
-def test_of_several_outputs_each_example_shows_its_own(tmp_path) -> None:
+def test_each_example_is_explained_for_its_own_output(tmp_path) -> None:
     codes, first = planted(400, 2)
     target = np.stack([first, 1 - first], axis=1)
     torch.manual_seed(0)
@@ -114,18 +114,18 @@ def test_of_several_outputs_each_example_shows_its_own(tmp_path) -> None:
     assert "output" in pd.read_csv(tmp_path / "matches.tsv", sep="\t")
 
 
-def test_the_method_is_one_that_adds_up() -> None:
+def test_the_method_is_complete_for_the_network() -> None:
     codes, _ = planted(20, 1)
     deepbind, danq = DeepBind(1, 4, 1, channels=4), DanQ(1, 4, 1, channels=4, recurrent=3)
     assert decided(deepbind, codes, None) == "deeplift"
     assert decided(danq, codes, None) == "integrated_gradients"
     torch.manual_seed(0)
-    assert decided(Scan(4, 8), codes, None) == "integrated_gradients"  # it rectifies in forward, by itself
+    assert decided(Scan(4, 8), codes, None) == "integrated_gradients"  # it applies ReLU in forward, without a layer
     assert decided(deepbind, codes, "gradient") == "gradient"
 
 
 @pytest.mark.parametrize("method", ["deeplift", "integrated_gradients", "gradient"])
-def test_contributions_are_those_of_each_examples_output(method: str) -> None:
+def test_contributions_are_computed_for_the_output_of_each_example(method: str) -> None:
     codes, _ = planted(12, 1)
     torch.manual_seed(0)
     model = DeepBind(1, 4, 2, channels=6, kernel_size=8, strands="both").eval()
@@ -139,7 +139,7 @@ def test_contributions_are_those_of_each_examples_output(method: str) -> None:
 
 @pytest.mark.parametrize("combine", ["max", "mean"])
 @pytest.mark.parametrize("strands", ["single", "both"])
-def test_the_delta_is_what_the_sums_miss_of_the_models_own_difference(strands: str, combine: str) -> None:
+def test_the_delta_is_the_error_of_the_sums(strands: str, combine: str) -> None:
     codes, _ = planted(40, 1)
     torch.manual_seed(0)
     model = DeepBind(1, 4, 1, channels=6, kernel_size=8, strands=strands, combine=combine).eval()
@@ -150,18 +150,18 @@ def test_the_delta_is_what_the_sums_miss_of_the_models_own_difference(strands: s
         difference = (model(x)[:, 0] - mean).numpy()
     sums = (values * x.numpy()).sum(axis=(1, 2))
     np.testing.assert_allclose(delta, sums - difference, atol=1e-6)
-    # A shuffle may have its larger logit on the strand that is not explained.
+    # A shuffle may have the larger logit on the strand that is not explained.
     assert (np.abs(delta).max() > 1e-3) == (strands == "both" and combine == "max")
 
 
 class Tempered(DeepBind):
-    """A network whose own ``forward`` adds something that its parts do not know of."""
+    """A network whose own ``forward`` adds a term after its parts."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return 3 * super().forward(x)
 
 
-def test_a_forward_of_its_own_is_explained_as_it_predicts() -> None:
+def test_a_customised_forward_is_explained() -> None:
     codes, _ = planted(10, 1)
     torch.manual_seed(0)
     model = Tempered(1, 4, 1, channels=6, kernel_size=8).eval()
@@ -183,7 +183,7 @@ def test_integrated_contributions_are_integrated_gradients() -> None:
     assert np.abs(delta).max() < 1e-4
 
 
-def test_which_output_and_which_examples_are_explained() -> None:
+def test_the_choice_of_outputs_and_examples() -> None:
     target = np.array([[1, 1], [0, 1], [0, 0], [1, 0]])
     predicted = np.array([[0.2, 0.8], [0.9, 0.1], [0.6, 0.4], [0.3, 0.9]])
     np.testing.assert_array_equal(explained_output(target, predicted), [1, 1, 0, 0])

@@ -1,4 +1,4 @@
-"""Kernels to motifs: a kernel that is a known matrix gives it back, and training finds what was planted."""
+"""Kernels to motifs: a kernel made from a known matrix gives this motif, and training finds planted motifs."""
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ def letters(motif: Motif) -> str:
 
 
 @pytest.mark.parametrize("strands", ["both", "single"])
-def test_a_known_kernel_gives_back_its_motif(strands: str) -> None:
+def test_a_known_kernel_gives_its_motif(strands: str) -> None:
     torch.manual_seed(0)
     model = Scan(3, 14, strands)
     set_kernel(model, 1, CONSENSUS, 3)
@@ -70,12 +70,12 @@ def test_batches_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     pd.testing.assert_frame_equal(whole.table, kernel_motifs(model, codes, target).table)
 
 
-def test_dead_and_rare_kernels_are_left_out_and_counted() -> None:
+def test_dead_and_rare_kernels_are_excluded_and_counted() -> None:
     torch.manual_seed(0)
     model, (codes, target) = Scan(4, 10), planted(300, 5)
     with torch.no_grad():
         model.conv.bias[0] = -100.0  # never above zero
-        model.head.weight[0, 1] = 0.0  # never listened to
+        model.head.weight[0, 1] = 0.0  # without influence
     set_kernel(model, 2, CONSENSUS, 0)
     model.conv.weight.data[2] *= 100
     codes[7, 5:13] = ["ACGT".index(base) for base in CONSENSUS]
@@ -100,7 +100,7 @@ def test_unknown_bases_padding_and_short_sequences() -> None:
 
 @pytest.mark.parametrize("span", [8, 12])
 def test_windows_that_touch_padding_do_not_count(span: int) -> None:
-    """Of sequences of different lengths, and of the same ones cut to where there is no padding, motifs are the same."""
+    """Motifs are the same for sequences of different lengths and for the same sequences without padding."""
     torch.manual_seed(0)
     model = Scan(2, span, "single")
     set_kernel(model, 0, "TGACTCAG", 0)
@@ -112,7 +112,7 @@ def test_windows_that_touch_padding_do_not_count(span: int) -> None:
         if bound:
             row[:8] = ["ACGT".index(base) for base in "TGACTCAG"]
     with torch.no_grad():
-        model.conv.weight[1] = -1.0  # most excited by padding
+        model.conv.weight[1] = -1.0  # with its largest value in padding
     found = kernel_motifs(model, codes, target)
     named = {motif.id: motif for motif in found.motifs}
     assert letters(named["kernel0"]) == "TGACTCAG"
@@ -134,14 +134,14 @@ def test_counts_are_known_for_a_small_case() -> None:
     np.testing.assert_allclose(information(np.array([[1, 0, 0, 0], [0.5, 0.5, 0, 0], [0.25] * 4])), [2, 1, 0])
 
 
-def test_ends_are_trimmed_but_four_columns_stay() -> None:
+def test_ends_are_trimmed_but_four_columns_remain() -> None:
     flat, sharp = [0.25] * 4, [0.97, 0.01, 0.01, 0.01]
     even = np.full(4, 0.25)
     np.testing.assert_array_equal(
         trim(np.array([flat, sharp, flat, sharp, sharp, flat, flat]), even), [sharp, flat, sharp, sharp]
     )
     assert trim(np.array([flat] * 5 + [sharp] + [flat]), even).shape == (4, 4)
-    # In AT-rich sequences a column like the rest of the sequence tells nothing.
+    # In AT-rich sequences, a column like the background is not informative.
     rich = np.array([0.4, 0.1, 0.1, 0.4])
     assert len(trim(np.array([rich] * 3 + [sharp] * 6 + [rich] * 3), rich)) == 6
 
@@ -154,7 +154,7 @@ def test_frequency_and_auroc_of_a_kernel_alone() -> None:
     row = kernel_motifs(model, codes, target).table.iloc[0]
     assert 0.5 < row["frequency_positive"] < 1
     assert row["frequency"] < row["frequency_positive"]
-    sites = kernel_motifs(model, codes[:500], target[:500]).table.iloc[0]  # positives alone
+    sites = kernel_motifs(model, codes[:500], target[:500]).table.iloc[0]  # positives only
     assert np.isnan(sites[["auroc", "frequency_positive"]].astype(float)).all()
     assert row["auroc"] > 0.9
     quantitative = kernel_motifs(model, codes, target * 2.5).table.iloc[0]
@@ -162,7 +162,7 @@ def test_frequency_and_auroc_of_a_kernel_alone() -> None:
     assert quantitative["effect"] == pytest.approx(row["effect"])
 
 
-def test_kernels_that_say_the_same_are_a_group() -> None:
+def test_similar_kernels_form_a_group() -> None:
     torch.manual_seed(0)
     model = Scan(5, 14)
     turned = CONSENSUS[::-1].translate(str.maketrans("ACGT", "TGCA"))
@@ -176,7 +176,7 @@ def test_kernels_that_say_the_same_are_a_group() -> None:
     assert first["rank"].is_monotonic_increasing
 
 
-def test_effect_takes_the_output_with_the_strongest_correlation() -> None:
+def test_effect_is_that_on_the_output_with_the_strongest_correlation() -> None:
     torch.manual_seed(0)
     model = Scan(2, 10, outputs=2)
     set_kernel(model, 0, CONSENSUS, 1)
@@ -196,7 +196,7 @@ def test_a_model_without_a_scan_is_refused() -> None:
 
 
 @pytest.mark.data
-def test_matrix_of_reb1_as_a_kernel_is_named_reb1(data_root) -> None:
+def test_a_kernel_with_the_matrix_of_reb1_is_named_reb1(data_root) -> None:
     database = read_meme(data_root / "genomics/motifs_jaspar2024/JASPAR2024_CORE_fungi.meme")
     reb1 = database["MA0363.3"].pfm
     model = Scan(1, 15)

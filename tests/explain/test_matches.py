@@ -1,4 +1,4 @@
-"""Tomtom: a motif finds itself, chance is uniform, and small cases agree with counting all of them."""
+"""Tomtom: a motif finds itself, p-values of chance are uniform, and small cases equal complete enumeration."""
 
 from itertools import product
 from pathlib import Path
@@ -48,7 +48,7 @@ def test_one_strand_does_not_find_reverse_complements(database: list[Motif]) -> 
 
 
 @pytest.mark.parametrize(("cut", "offset"), [(slice(3, None), -3), (slice(None, -3), 0), (slice(2, -2), -2)])
-def test_offset_is_the_place_of_the_target_on_the_motif(database: list[Motif], cut: slice, offset: int) -> None:
+def test_offset_is_the_position_of_the_target_on_the_motif(database: list[Motif], cut: slice, offset: int) -> None:
     whole = max(database, key=lambda m: len(m.pfm))
     row = match_motifs([Motif("part", "part", whole.pfm[cut], 20)], database).iloc[0]
     assert (row["target_id"], row["offset"], row["overlap"]) == (whole.id, offset, len(whole.pfm[cut]))
@@ -69,8 +69,8 @@ def test_chance_motifs_have_uniform_p_values(database: list[Motif]) -> None:
         assert (p <= threshold).mean() == pytest.approx(threshold, rel=0.3)
 
 
-def test_p_value_is_the_share_of_all_possible_targets() -> None:
-    """A motif of one column: its p-value for a target of n columns is 1 - (1 - share as similar) ** n."""
+def test_p_value_is_the_fraction_of_all_possible_targets() -> None:
+    """For a motif of one column, the p-value of a target of n columns is 1 - (1 - fraction as similar) ** n."""
     columns = np.eye(4) * 0.96 + 0.01
     targets = [Motif("".join(map(str, word)), "", columns[list(word)], 1) for word in product(range(4), repeat=2)]
     matches = match_motifs([Motif("A", "", columns[:1], 1)], targets, best=16, reverse_complement=False)
@@ -79,14 +79,14 @@ def test_p_value_is_the_share_of_all_possible_targets() -> None:
     np.testing.assert_allclose(p[[word for word in p.index if "0" not in word]], 1)
 
 
-def test_q_values_are_those_of_benjamini_and_hochberg(database: list[Motif]) -> None:
+def test_q_values_equal_those_of_benjamini_and_hochberg(database: list[Motif]) -> None:
     from scipy.stats import false_discovery_control
 
     matches = match_motifs(random_motifs(6, seed=9), database, best=len(database))
     np.testing.assert_allclose(matches["q_value"], false_discovery_control(matches["p_value"]))
 
 
-def test_nothing_to_match_gives_no_rows(database: list[Motif]) -> None:
+def test_without_motifs_there_are_no_rows(database: list[Motif]) -> None:
     for matches in (match_motifs([], database), match_motifs(database[:2], [])):
         assert len(matches) == 0
         assert list(matches.columns) == list(COLUMNS)
@@ -110,7 +110,7 @@ def test_jaspar_motifs_find_themselves_and_their_relatives(data_root: Path) -> N
 
 
 def compared(queries: list[Motif], database: list[Motif], theirs: np.ndarray) -> None:
-    """P-values (queries, database) of another implementation, which bins scores in its own way."""
+    """Compare with p-values (queries, database) of another implementation, which bins scores differently."""
     matches = match_motifs(queries, database, best=len(database))
     ours = matches.pivot(index="motif", columns="target_id", values="p_value")
     ours = ours.loc[[m.id for m in queries], [m.id for m in database]].to_numpy()
@@ -118,14 +118,14 @@ def compared(queries: list[Motif], database: list[Motif], theirs: np.ndarray) ->
     assert np.quantile(np.abs(np.log10(ours / theirs)), 0.99) < 0.1
 
 
-def test_p_values_are_those_of_memelite(database: list[Motif]) -> None:
-    """As memelite 0.5.0 gave them for these motifs, three digits."""
+def test_p_values_equal_those_of_memelite(database: list[Motif]) -> None:
+    """The expected values are those of memelite 0.5.0 for these motifs, with three digits."""
     compared(random_motifs(30, seed=4)[:10], database, np.loadtxt(Path(__file__).with_name("memelite.txt")))
 
 
 @pytest.mark.slow
 def test_memelite_gives_the_same_p_values(database: list[Motif]) -> None:
-    """Slow because memelite compiles for most of a minute when it is first used."""
+    """Slow, because memelite compiles for most of a minute on first use."""
     from memelite import tomtom
 
     queries = random_motifs(30, seed=4)

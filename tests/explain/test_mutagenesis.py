@@ -1,4 +1,4 @@
-"""Saturation mutagenesis: the followed edits against every mutant through the whole network."""
+"""Saturation mutagenesis: propagated edits compared with every mutant through the whole network."""
 
 import logging
 import re
@@ -35,7 +35,7 @@ CASES += [("Basset-max", {}), ("Basset-average", {})]
 
 
 def trained(network: nn.Module) -> nn.Module:
-    """As after training: norms with statistics and scales of their own, and offsets that make padding tempting."""
+    """Return a network as after training: norms have statistics and scales, and offsets would reveal padding."""
     torch.manual_seed(1)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -49,14 +49,14 @@ def trained(network: nn.Module) -> nn.Module:
 
 
 def stack(*features: nn.Module) -> SequenceNetwork:
-    """A network of one's own, of eight features."""
+    """Return a user's network with eight features."""
     torch.manual_seed(0)
     parts = nn.Sequential(*features), GlobalPool("both"), nn.Sequential(nn.Linear(16, 2))
     return trained(SequenceNetwork(1, 4, *parts, strands="both", combine="max"))
 
 
 def sequences(length: int, n: int = 3, *, padding: bool = True) -> np.ndarray:
-    """Codes with unknown bases and an ambiguous one, and, of two sequences, padding."""
+    """Return codes with unknown bases and an ambiguous one, and with padding in two sequences."""
     codes = np.random.default_rng(length).integers(0, 4, (n, length)).astype(np.uint8)
     codes[0, [0, length // 2, length - 1]], codes[0, 3] = 4, 9
     codes[0, length // 3] = 8  # R: half A, half G
@@ -69,7 +69,7 @@ def sequences(length: int, n: int = 3, *, padding: bool = True) -> np.ndarray:
 
 @torch.no_grad()
 def every_mutant(model: nn.Module, codes: np.ndarray, output: int) -> Tensor:
-    """The truth, as plainly as it can be told."""
+    """Return the truth, computed in the simplest way."""
     rows, model = torch.from_numpy(codes), model.eval()
     n, length = rows.shape
     mutants, differs = rows.expand(4, length, n, length).clone(), torch.zeros(4, length, n, dtype=torch.bool)
@@ -82,7 +82,7 @@ def every_mutant(model: nn.Module, codes: np.ndarray, output: int) -> Tensor:
 
 @pytest.fixture
 def followed(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
-    """Fails where a call takes the slow way."""
+    """Fail if a call takes the slow way."""
 
     def refuse(*_: object) -> None:
         pytest.fail(f"every mutant ran through the whole network: {caplog.text}")
@@ -128,7 +128,7 @@ OWN = {
 
 @pytest.mark.usefixtures("followed")
 @pytest.mark.parametrize("name", OWN)
-def test_equal_for_any_stack_of_our_blocks(name):
+def test_equal_for_any_stack_of_blocks(name):
     model, codes = stack(*OWN[name]), sequences(63, padding=False)
     torch.testing.assert_close(
         saturation_mutagenesis(model, codes, 1), every_mutant(model, codes, 1), atol=1e-5, rtol=1e-5
@@ -136,7 +136,7 @@ def test_equal_for_any_stack_of_our_blocks(name):
 
 
 def layers(rng: np.random.Generator) -> list[nn.Module]:
-    """One to four layers, of settings drawn at random."""
+    """Draw one to four layers with random settings."""
     found: list[nn.Module] = []
     for number in range(rng.integers(1, 5)):
         size, dilation, stride = (int(rng.integers(low, high)) for low, high in [(2, 8), (1, 4), (1, 3)])
@@ -153,7 +153,7 @@ def layers(rng: np.random.Generator) -> list[nn.Module]:
 
 @pytest.mark.usefixtures("followed")
 @pytest.mark.parametrize("seed", range(12))
-def test_equal_for_stacks_drawn_at_random(seed, monkeypatch):
+def test_equal_for_random_stacks(seed, monkeypatch):
     monkeypatch.setattr("biocnn.explain.edited_network.WORTHWHILE", float("inf"))
     rng = np.random.default_rng(seed)
     model, codes = stack(*layers(rng)), sequences(int(rng.integers(20, 50)), padding=False)
@@ -175,7 +175,7 @@ def test_equal_for_stacks_drawn_at_random(seed, monkeypatch):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_other_networks_take_the_slow_way_and_the_log_says_why(model, named, caplog):
+def test_other_networks_take_the_slow_way_and_the_log_states_the_reason(model, named, caplog):
     caplog.set_level(logging.INFO, "biocnn")
     codes = sequences(40, padding=False)
     torch.testing.assert_close(saturation_mutagenesis(model, codes, 1), every_mutant(model, codes, 1))
@@ -190,8 +190,8 @@ def one_beside(pasted: Callable) -> Callable:
 
 
 FAULTS = {
-    "the ends are forgotten": (Unedited, "restored", lambda _: lambda kept, x, span: x),
-    "a stretch lies one beside its place": (Unedited, "pasted", one_beside),
+    "the ends are ignored": (Unedited, "restored", lambda _: lambda kept, x, span: x),
+    "a segment is off by one": (Unedited, "pasted", one_beside),
     "the wrong bases are put in": (
         EditedNetwork,
         "_edit",
@@ -206,7 +206,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_every_call_finds_its_own_faults_and_takes_the_slow_way(fault, monkeypatch, caplog):
+def test_every_call_detects_its_errors_and_takes_the_slow_way(fault, monkeypatch, caplog):
     model, codes = trained(SMALL["Basset-max"]()), np.random.default_rng(0).integers(0, 4, (2, 60)).astype(np.uint8)
     where, name, faulty = FAULTS[fault]
     monkeypatch.setattr(where, name, faulty(getattr(where, name)))
@@ -225,7 +225,7 @@ def test_blocks_of_any_size_give_the_same(name, monkeypatch):
         torch.testing.assert_close(saturation_mutagenesis(model, codes), whole, atol=1e-6, rtol=1e-5)
 
 
-def test_no_layer_holds_more_than_the_limit_at_a_time(monkeypatch):
+def test_no_layer_exceeds_the_memory_limit(monkeypatch):
     limit, seen = 30_000, []
     monkeypatch.setattr("biocnn.explain.edited_network.VALUES", limit)
     for kind in (Linear, MaxPool, Pointwise):
@@ -244,14 +244,14 @@ def watched(edited: Callable, seen: list[int]) -> Callable:
 
 
 @pytest.mark.parametrize("name", ["DeepBind", "Basset", "DilatedResNet"])
-def test_nothing_can_be_changed_where_there_is_nothing(name):
+def test_padding_cannot_be_mutated(name):
     model = SMALL[name]()
     assert saturation_mutagenesis(model, np.full((2, 30), 5, np.uint8)).eq(0).all()
     assert saturation_mutagenesis(model, np.zeros((0, 30), np.uint8)).shape == (0, 4, 30)
 
 
 @pytest.mark.parametrize("name", ["Basset", "DilatedResNet"])
-def test_the_network_stays_what_it_is(name):
+def test_the_network_is_not_changed(name):
     model = trained(SMALL[name]())
     before = {key: value.clone() for key, value in model.state_dict().items()}
     once = saturation_mutagenesis(model, sequences(50))
@@ -262,7 +262,7 @@ def test_the_network_stays_what_it_is(name):
 
 
 class Weights(nn.Module):
-    """A logit that is a weighted sum of the one-hot sequence."""
+    """One logit, a weighted sum of the one-hot sequence."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -272,7 +272,7 @@ class Weights(nn.Module):
         return (x * self.weight).sum((1, 2))[:, None]
 
 
-def test_a_linear_model_gives_back_differences_of_its_weights():
+def test_effects_in_a_linear_model_are_differences_of_its_weights():
     codes = np.random.default_rng(0).integers(0, 5, (7, 20)).astype(np.uint8)
     model, x = Weights(), one_hot(torch.from_numpy(codes))
     expected = model.weight.detach() - (x * model.weight).sum(1, keepdim=True).detach()
@@ -280,7 +280,7 @@ def test_a_linear_model_gives_back_differences_of_its_weights():
 
 
 def test_the_largest_change_of_a_motif_scan_known_by_hand(caplog):
-    """One kernel that counts matches with ACGT: a mutation in the only match takes one away."""
+    """One kernel counts matches with ACGT, so a mutation in the only complete match removes one."""
     model = DeepBind(1, 4, 1, channels=1, kernel_size=4, hidden=0)
     with torch.no_grad():
         model.features[0].conv.conv.weight.copy_(torch.eye(4)[None])

@@ -1,4 +1,4 @@
-"""Ranges: against every position looked at one by one."""
+"""Ranges, compared with checking every position one by one."""
 
 from itertools import pairwise
 
@@ -20,14 +20,14 @@ def sees(kernel: Kernel, output: int) -> set[int]:
 
 
 @given(kernels(), st.integers(-20, 20), st.integers(1, 12))
-def test_touched_are_all_outputs_that_see_an_input_and_no_other(kernel, start, width):
+def test_touched_outputs_are_exactly_those_that_see_an_input(kernel, start, width):
     found = kernel.touched(Span(start, width, kernel.stride))
     inputs = set(range(start, start + width))
     assert list(range(found.start, found.stop)) == [o for o in range(-60, 60) if sees(kernel, o) & inputs]
 
 
 @given(kernels(), st.integers(-20, 20), st.integers(1, 12))
-def test_seen_are_all_inputs_and_what_was_touched_sees_what_it_was_touched_by(kernel, start, width):
+def test_seen_is_the_inverse_of_touched(kernel, start, width):
     outputs, inputs = Span(start, width), Span(start, width, kernel.stride)
     found = kernel.seen(outputs)
     assert set(range(found.start, found.stop)) == set.union(*(sees(kernel, o) for o in range(start, start + width)))
@@ -37,7 +37,7 @@ def test_seen_are_all_inputs_and_what_was_touched_sees_what_it_was_touched_by(ke
 
 
 @given(st.lists(kernels(), max_size=4), st.integers(0, 50), st.integers(1, 5))
-def test_edits_a_whole_stride_apart_touch_stretches_of_one_width_in_every_layer(stack, start, number):
+def test_edits_a_multiple_of_the_stride_apart_touch_segments_of_equal_width_in_every_layer(stack, start, number):
     stride = 1
     for kernel in stack:
         stride *= kernel.stride
@@ -47,7 +47,7 @@ def test_edits_a_whole_stride_apart_touch_stretches_of_one_width_in_every_layer(
         assert apart == Span(together.start + number * together.step, together.width, together.step)
 
 
-def test_ends_of_stretches():
+def test_ends_of_segments():
     span = Span(-2, 5, 3)
     assert (span.stop, span.end(1), span.end(4)) == (3, 3, 12)
     assert not span.inside(20, 1)
@@ -56,7 +56,7 @@ def test_ends_of_stretches():
 
 
 @given(st.integers(0, 7), st.integers(1, 60), st.integers(1, 80), st.integers(1, 200))
-def test_blocks_hold_every_position_of_every_example_once_and_are_as_small_as_asked(examples, length, stride, most):
+def test_blocks_contain_every_position_of_every_example_once_and_respect_the_limit(examples, length, stride, most):
     found, groups = [], list(cut(examples, length, stride, most))
     for blocks in groups:
         for block in blocks:

@@ -1,4 +1,4 @@
-"""Seqlets: two planted motifs are found with their places, and nothing where nothing was planted."""
+"""Seqlets: two planted motifs are found with their positions, and nothing is found elsewhere."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def code(text: str) -> np.ndarray:
 
 
 def planted(number: int, seed: int = 0, both: bool = True) -> tuple[np.ndarray, list[tuple[int, int, str, str]]]:
-    """Random sequences of 101 bp, and the sites planted: one of each kind in two sequences of three, changed by 5%."""
+    """Return random sequences of 101 bp and planted sites: each motif in two of three sequences, with 5% errors."""
     rng = np.random.default_rng(seed)
     codes, sites = rng.integers(0, 4, (number, 101)).astype(np.uint8), []
     for row in range(number):
@@ -37,7 +37,7 @@ def planted(number: int, seed: int = 0, both: bool = True) -> tuple[np.ndarray, 
 
 
 def network(strands: str = "both") -> DeepBind:
-    """A kernel for each motif, that needs all but two of its bases, on the strand of each site."""
+    """Return a network with one kernel per motif that requires all but two of its bases, on either strand."""
     kernels = [site for name in SITES.values() for site in (code(name), 3 - code(name)[::-1])]
     kernels = kernels if strands == "both" else kernels[::2]
     model = DeepBind(1, 4, 1, channels=len(kernels), kernel_size=16, hidden=0).eval()
@@ -93,7 +93,7 @@ def test_two_planted_motifs_are_found_where_they_were_planted(both: bool) -> Non
         assert len(got & planted_here) > 0.8 * len(planted_here)
 
 
-def test_background_alone_has_no_motifs() -> None:
+def test_background_has_no_motifs() -> None:
     codes = np.random.default_rng(3).integers(0, 4, (300, 101)).astype(np.uint8)
     found = motifs_of(codes, network())
     assert not found.motifs
@@ -101,7 +101,7 @@ def test_background_alone_has_no_motifs() -> None:
     assert set(found.sites["motif"]) <= {""}
 
 
-def test_reverse_complements_of_all_sequences_give_the_same_motifs_turned() -> None:
+def test_reverse_complements_of_all_sequences_give_reverse_complements_of_motifs() -> None:
     codes, _ = planted(200)
     rng, model = np.random.default_rng(0), network()
     background = rng.normal(0, 0.01, (100, 101)).astype(np.float32)
@@ -118,7 +118,7 @@ def test_reverse_complements_of_all_sequences_give_the_same_motifs_turned() -> N
         assert same < 0.08
 
 
-def test_seqlets_are_what_shuffled_sequences_lack() -> None:
+def test_seqlets_are_rare_in_shuffled_sequences() -> None:
     rng = np.random.default_rng(0)
     noise, values = rng.normal(0, 1, (400, 80)), rng.normal(0, 1, (200, 80))
     assert len(find_seqlets(values, noise)[0]) < 5
@@ -131,7 +131,7 @@ def test_seqlets_are_what_shuffled_sequences_lack() -> None:
     assert (score[true] > 0).sum() == (example[true] < 50).sum()
 
 
-def test_seqlets_have_the_sum_of_their_bases_and_are_moved_to_what_contributes() -> None:
+def test_seqlets_have_the_sum_of_their_bases_and_are_centred_on_contributing_bases() -> None:
     values = np.zeros((60, 120))
     begin = np.arange(60)
     for row in begin:
@@ -142,7 +142,7 @@ def test_seqlets_have_the_sum_of_their_bases_and_are_moved_to_what_contributes()
     np.testing.assert_array_equal(start[4:], begin[4:] - 4)
 
 
-def test_opposite_contributions_make_groups_of_their_own() -> None:
+def test_opposite_contributions_form_separate_groups() -> None:
     rng = np.random.default_rng(0)
     pattern = rng.normal(size=(4, 31))
     windows = np.concatenate(
@@ -165,7 +165,7 @@ def test_few_short_and_padded_sequences(length: int) -> None:
     assert list(empty.sites.columns) == list(SITE_COLUMNS)
 
 
-def test_work_grows_no_faster_than_the_number_of_sequences() -> None:
+def test_the_work_is_linear_in_the_number_of_sequences() -> None:
     codes, _ = planted(400)
     contributions = base_contributions(network(), one_hot(torch.from_numpy(codes))).numpy()
     names, nothing = np.arange(400).astype(str), np.zeros((200, 101))

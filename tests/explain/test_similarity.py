@@ -1,4 +1,4 @@
-"""Similarity of motifs: turned and shifted ones are the same, halves are not, and groups follow."""
+"""Similarity of motifs: reverse complements and shifted motifs are equal, halves are not; groups."""
 
 import numpy as np
 import pytest
@@ -10,19 +10,19 @@ def motif(width: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).dirichlet([0.3] * 4, width)
 
 
-def test_a_motif_is_itself_turned_and_with_flanks() -> None:
+def test_a_motif_equals_its_reverse_complement_and_itself_with_flanks() -> None:
     one, flank = motif(9, 0), np.full((5, 4), 0.25)
     same = [one, one[::-1, ::-1], np.concatenate([flank, one]), np.concatenate([one, flank])[::-1, ::-1]]
     np.testing.assert_allclose(similarity(same, both_strands=True), 1)
     assert similarity(same[:2], both_strands=False)[0, 1] < 0.7
 
 
-def test_half_a_motif_has_the_root_of_half_its_information() -> None:
+def test_the_similarity_of_half_a_motif_is_the_root_of_its_share_of_information() -> None:
     one = 0.01 + 0.96 * np.eye(4)[np.random.default_rng(1).integers(0, 4, 16)]
     assert similarity([one, one[:8]], both_strands=True)[0, 1] == pytest.approx(np.sqrt(0.5))
 
 
-def test_different_motifs_are_groups_of_their_own() -> None:
+def test_different_motifs_form_separate_groups() -> None:
     others = [motif(14, seed) for seed in range(1, 7)]
     first = grouped([others[0], others[1], others[0][::-1, ::-1], *others[2:], others[1][1:]], both_strands=True)
     np.testing.assert_array_equal(first, [0, 1, 0, 3, 4, 5, 6, 1])

@@ -1,4 +1,4 @@
-"""Damage of every kind to the bytes of a valid file, drawn from a seed."""
+"""All kinds of damage to the bytes of a valid file, drawn from a seed."""
 
 import hashlib
 import json
@@ -20,8 +20,8 @@ ODD_FIELDS = [
 
 
 def mutate(content: bytes, rng: random.Random, kind: str) -> bytes:
-    """One to three changes to a file: ``binary``, ``text``, ``json``, ``safetensors``, ``state`` or ``png``."""
-    if kind == "state":  # a safetensors file behind its digest, which is made to be right
+    """Make one to three changes to a file: ``binary``, ``text``, ``json``, ``safetensors``, ``state`` or ``png``."""
+    if kind == "state":  # a digest followed by a safetensors file; the digest is updated
         content = mutate(content[32:], rng, "safetensors")
         return hashlib.sha256(content).digest() + content
     if kind == "png":
@@ -40,7 +40,7 @@ def mutate(content: bytes, rng: random.Random, kind: str) -> bytes:
 
 
 def with_checksums(content: bytes) -> bytes:
-    """A PNG whose chunks have the checksums of what is in them, so that readers look at that."""
+    """Return a PNG with correct checksums of its chunks, so that readers parse their content."""
     parts, at = [content[:8]], 8
     while at + 12 <= len(content):
         end = min(at + 8 + int.from_bytes(content[at : at + 4], "big"), len(content) - 4)
@@ -50,7 +50,7 @@ def with_checksums(content: bytes) -> bytes:
 
 
 def flip(content: bytes, rng: random.Random) -> bytes:
-    """Some bits are others; half of the time near the front, where headers are."""
+    """Flip some bits, half of the time near the start, where headers are."""
     changed = bytearray(content)
     for _ in range(rng.choice([1, 1, 2, 8])):
         end = len(changed) if rng.random() < 0.5 else min(len(changed), 400)
@@ -59,7 +59,7 @@ def flip(content: bytes, rng: random.Random) -> bytes:
 
 
 def overwrite(content: bytes, rng: random.Random) -> bytes:
-    """A number somewhere is a very large or odd one."""
+    """Replace a number by a very large or unusual one."""
     size = rng.choice([1, 2, 4, 8])
     value = (rng.choice(ODD_NUMBERS) % 2 ** (8 * size)).to_bytes(size, rng.choice(["little", "big"]))
     at = rng.randrange(len(content))
@@ -67,37 +67,37 @@ def overwrite(content: bytes, rng: random.Random) -> bytes:
 
 
 def truncate(content: bytes, rng: random.Random) -> bytes:
-    """The end is missing."""
+    """Remove the end."""
     return content[: rng.randrange(len(content))]
 
 
 def insert(content: bytes, rng: random.Random) -> bytes:
-    """Bytes that do not belong."""
+    """Insert random bytes."""
     at = rng.randrange(len(content) + 1)
     return content[:at] + rng.randbytes(rng.choice([1, 2, 16, 200])) + content[at:]
 
 
 def delete(content: bytes, rng: random.Random) -> bytes:
-    """A piece is missing."""
+    """Remove a piece."""
     at = rng.randrange(len(content))
     return content[:at] + content[at + rng.choice([1, 2, 16, 200]) :]
 
 
 def repeat(content: bytes, rng: random.Random) -> bytes:
-    """A piece is there again."""
+    """Repeat a piece."""
     at, size = rng.randrange(len(content)), rng.choice([1, 8, 100])
     return content[: at + size] + content[at : at + size] * rng.choice([1, 3]) + content[at + size :]
 
 
 def swap(content: bytes, rng: random.Random) -> bytes:
-    """Two pieces have changed places."""
+    """Swap two pieces."""
     a, b = sorted(rng.randrange(len(content)) for _ in range(2))
     size = min(rng.choice([1, 4, 40]), b - a)
     return content[:a] + content[b : b + size] + content[a + size : b] + content[a : a + size] + content[b + size :]
 
 
 def edit_field(content: bytes, rng: random.Random) -> bytes:
-    """A field of a line is another, or changed places with one."""
+    """Replace a field of a line, or swap it with another."""
     lines = content.split(b"\n")
     row = rng.randrange(len(lines))
     mark = max((b"\t", b",", b" ", b":"), key=lines[row].count)
@@ -112,7 +112,7 @@ def edit_field(content: bytes, rng: random.Random) -> bytes:
 
 
 def edit_lines(content: bytes, rng: random.Random) -> bytes:
-    """A line is missing, there twice, elsewhere, or new; or all lines end otherwise."""
+    """Remove, duplicate, move or add a line, or change all line ends."""
     lines = content.split(b"\n")
     row, other = rng.randrange(len(lines)), rng.randrange(len(lines))
     action = rng.randrange(6)
@@ -132,7 +132,7 @@ def edit_lines(content: bytes, rng: random.Random) -> bytes:
 
 
 def edit_json(content: bytes, rng: random.Random) -> bytes:
-    """A value of a JSON document is another, missing, or one level deeper."""
+    """Replace or remove a value of a JSON document, or nest it one level deeper."""
     try:
         return json.dumps(edit_tree(json.loads(content), rng)).encode()
     except (ValueError, RecursionError):
@@ -140,7 +140,7 @@ def edit_json(content: bytes, rng: random.Random) -> bytes:
 
 
 def edit_tree(tree: Any, rng: random.Random) -> Any:
-    """The same for what JSON stands for."""
+    """Do the same for decoded JSON."""
     if isinstance(tree, dict | list) and tree and rng.random() < 0.85:
         keys = list(tree) if isinstance(tree, dict) else range(len(tree))
         key = rng.choice(keys)
@@ -162,7 +162,7 @@ def _header(content: bytes) -> tuple[bytes, bytes]:
 
 
 def edit_header(content: bytes, rng: random.Random) -> bytes:
-    """Something in the JSON header of a safetensors file, whose metadata are JSON in JSON, is another."""
+    """Edit the JSON header of a safetensors file, whose metadata are JSON in JSON."""
     header, rest = _header(content)
     try:
         tree = json.loads(header)
@@ -179,6 +179,6 @@ def edit_header(content: bytes, rng: random.Random) -> bytes:
 
 
 def flip_header(content: bytes, rng: random.Random) -> bytes:
-    """Some bits of the same header are others."""
+    """Flip some bits of the same header."""
     header, rest = _header(content)
     return content[:8] + (flip(header, rng) if header else header) + rest

@@ -1,4 +1,4 @@
-"""Small valid files of every format that biocnn reads, and what reads each."""
+"""Small valid files of every format that biocnn reads, and the function that reads each."""
 
 import gzip
 import json
@@ -18,9 +18,11 @@ VOLUME = np.random.default_rng(4).integers(0, 4000, (4, 12, 10), dtype=np.int16)
 
 
 class Target(NamedTuple):
-    """A format: what makes valid files in an empty folder and names the one to damage; what reads it; how to damage it.
+    """A format: functions that make and read valid files, and how to damage them.
 
-    ``weight`` says how many of the inputs it gets, and other images.
+    ``make`` writes into an empty folder and returns the file to damage.
+
+    ``weight`` is the relative number of inputs.
     """
 
     make: Callable[[Path], Path]
@@ -195,7 +197,7 @@ _LOADED: dict[str, Any] = {}
 
 
 def binder() -> Any:
-    """A small sequence model, made once a process."""
+    """Return a small sequence model, made once per process."""
     if "binder" not in _LOADED:
         from biocnn.prediction.model import Model
 
@@ -323,7 +325,7 @@ def read_picture(path: Path) -> None:
 
 
 def read_folder(path: Path) -> None:
-    """A series, or a zarr, of which a file within is damaged."""
+    """Read a series or a zarr with one damaged file."""
     root = next(part for part in (path, *path.parents) if part.name in ("series", "image.zarr"))
     read_picture(root)
 
@@ -357,7 +359,7 @@ def read_mask(path: Path) -> None:
     read_pictures(path.parent / "table.csv")
 
 
-# Settings, models and what steps store
+# Settings, models and outputs of steps
 
 
 EXPERIMENT = """# a comment
@@ -394,7 +396,7 @@ def read_yaml(path: Path) -> None:
 
 
 def model_file(folder: Path, task: str, model: dict[str, Any], **more: Any) -> Path:
-    """An untrained network with all the metadata of a trained one."""
+    """Write an untrained network with all the metadata of a trained one."""
     import torch
 
     from biocnn.config.settings import Train
@@ -587,7 +589,7 @@ TARGETS: dict[str, Target] = {
 
 
 def copied(source: Path, target: Path) -> Path:
-    """An own copy of the files of a target."""
+    """Return a separate copy of the files of a target."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target)
     return target

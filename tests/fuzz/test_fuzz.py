@@ -20,7 +20,7 @@ INPUTS, QUICK = 5000, 3
 
 
 class Worker:
-    """A process that reads damaged files; a new one where it died or had to be killed."""
+    """A process that reads damaged files, restarted if it died or had to be killed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.number = folder, 0
@@ -28,9 +28,9 @@ class Worker:
         self.ready: set[str] = set()
 
     def ask(self, name: str, number: int) -> tuple[str, str]:
-        """What became of one file, and a few words."""
+        """Return the outcome for one file, and a few words."""
         if name not in self.ready:
-            outcome = self._answer(name, -1, 120)  # imports, and makes the valid file
+            outcome = self._answer(name, -1, 120)  # it imports and makes the valid file
             assert outcome[0] == "read", f"{name}: the valid file is not read: {outcome[1]}"
             self.ready.add(name)
         return self._answer(name, number, SECONDS)
@@ -63,7 +63,7 @@ class Worker:
 
 
 def faults(folder: Path, cases: list[tuple[str, int]]) -> list[str]:
-    """What went wrong, by kind; where nothing was refused or nothing read, the damage is of no use."""
+    """Return faults by kind; damage is useless if nothing was refused or nothing read."""
     worker, found, counts = Worker(folder), [], Counter()
     try:
         for name, number in cases:

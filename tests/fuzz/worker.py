@@ -1,6 +1,6 @@
 """A process that damages and reads files, one for each line of its input: ``python -m tests.fuzz.worker FOLDER``.
 
-It says in a line what became of each: a JSON list of ``read``, ``refused`` or ``fault`` and a few words.
+It prints the outcome of each in a line: a JSON list of ``read``, ``refused`` or ``fault`` and a few words.
 """
 
 import json
@@ -18,18 +18,18 @@ from biocnn.core.errors import InputError
 from tests.fuzz.mutations import mutate
 from tests.fuzz.targets import TARGETS, copied
 
-MEMORY = 2_000_000_000  # bytes beyond what the imports take
+MEMORY = 2_000_000_000  # bytes in addition to those of the imports
 
 
 def bound_memory() -> None:
-    """Of data alone: the libraries themselves reserve addresses that they never use."""
+    """Limit memory for data only: libraries reserve addresses that they never use."""
     now = next(int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if "VmData" in line)
     resource.setrlimit(resource.RLIMIT_DATA, (now * 1024 + MEMORY, now * 1024 + MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def damaged(folder: Path, name: str, number: int, made: dict[str, Path]) -> Path:
-    """The damaged file, in a folder of its own; it depends on name and number alone; below 0 it is as it was."""
+    """Return the damaged file in a separate folder; it depends only on name and number; below 0 it is valid."""
     seeds = folder / f"seeds{list(TARGETS).index(name)}"
     if name not in made:
         seeds.mkdir()
@@ -42,7 +42,7 @@ def damaged(folder: Path, name: str, number: int, made: dict[str, Path]) -> Path
 
 
 def main() -> None:
-    """Answer each line, ``number name``, until there is none."""
+    """Answer each line ``number name`` until the end of input."""
     folder, answers = Path(sys.argv[1]), os.fdopen(os.dup(1), "w")
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 1)

@@ -1,4 +1,4 @@
-"""Losses against MONAI and torch; ignored pixels have no influence; perfect predictions cost nothing."""
+"""Losses, compared with MONAI and torch; ignored pixels have no influence; perfect predictions have zero loss."""
 
 import inspect
 import warnings
@@ -24,7 +24,7 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def example(name: str, spatial_dims: int, classes: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits and a target that suit the loss."""
+    """Return logits and a target that suit the loss."""
     size, generator = SIZES[spatial_dims], torch.Generator().manual_seed(1)
     binary = name in BINARY
     k = 1 if binary else 4 if name == "instances" else classes
@@ -36,7 +36,7 @@ def example(name: str, spatial_dims: int, classes: int = 3) -> tuple[torch.Tenso
 
 
 def monai(name: str, **settings):
-    with warnings.catch_warnings():  # MONAI imports what has been deprecated elsewhere
+    with warnings.catch_warnings():  # MONAI imports deprecated modules
         warnings.simplefilter("ignore")
         from monai import losses as others
     return getattr(others, name)(**settings)
@@ -56,7 +56,7 @@ def test_dice_is_monai_s(dims: int, smooth: float) -> None:
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("weights", [None, [0.5, 1.0, 3.0]])
-def test_dice_cross_entropy_is_monai_s(dims: int, weights: list[float] | None) -> None:
+def test_dice_cross_entropy_equals_monai(dims: int, weights: list[float] | None) -> None:
     logits, target = example("dice", dims)
     weights = None if weights is None else torch.tensor(weights)
     theirs = monai("DiceLoss", softmax=True, to_onehot_y=True, batch=True, smooth_nr=1.0, smooth_dr=1.0)
@@ -75,7 +75,7 @@ def test_dice_bce_is_the_sum_of_its_parts() -> None:
 
 
 @pytest.mark.parametrize("weights", [None, [0.5, 3.0]])
-def test_bce_of_vectors_is_torch_s(weights: list[float] | None) -> None:
+def test_bce_of_vectors_equals_torch(weights: list[float] | None) -> None:
     logits, target = random(6, 2), (random(6, 2, seed=2) > 0).float()
     weights = None if weights is None else torch.tensor(weights)
     wanted = F.binary_cross_entropy_with_logits(logits, target, pos_weight=weights)
@@ -83,7 +83,7 @@ def test_bce_of_vectors_is_torch_s(weights: list[float] | None) -> None:
 
 
 @pytest.mark.parametrize("weights", [None, [0.5, 1.0, 3.0]])
-def test_cross_entropy_is_torch_s_also_with_ignored_pixels(weights: list[float] | None) -> None:
+def test_cross_entropy_equals_torch_with_ignored_pixels_too(weights: list[float] | None) -> None:
     logits, target = example("cross_entropy", 2)
     target[0, 0, :3] = IGNORE
     weights = None if weights is None else torch.tensor(weights)
@@ -99,7 +99,7 @@ def test_mse_is_torch_s() -> None:
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("name", MAPS)
 def test_ignored_pixels_have_no_influence(name: str, dims: int) -> None:
-    """Neither what is predicted there, nor the size of the ignored part, changes value or gradient elsewhere."""
+    """Neither predictions nor the size of the ignored region change the value, or the gradient elsewhere."""
     loss = find("losses", name)
     logits, target = example(name, dims)
     ignored = torch.rand(target.shape[2:], generator=torch.Generator().manual_seed(5)) < 0.3
@@ -117,14 +117,14 @@ def test_ignored_pixels_have_no_influence(name: str, dims: int) -> None:
     assert found[0][1].equal(found[1][1])
     if name in SHAPES:
         return
-    # The known pixels alone, laid out in a row, have the same loss.
+    # Only the known pixels, arranged in a row, have the same loss.
     alone = loss(logits[..., ~ignored], target[..., ~ignored])
     torch.testing.assert_close(found[0][0], alone)
 
 
 @pytest.mark.parametrize("name", MAPS)
 @pytest.mark.parametrize("weighted", [False, True])
-def test_all_ignored_costs_nothing(name: str, weighted: bool) -> None:
+def test_the_loss_is_zero_if_all_pixels_are_ignored(name: str, weighted: bool) -> None:
     logits, target = example(name, 2)
     target[:, :1] = IGNORE
     weights = torch.ones(min(logits.shape[1], 3)) if weighted else None
@@ -137,7 +137,7 @@ def test_all_ignored_costs_nothing(name: str, weighted: bool) -> None:
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("name", MAPS)
-def test_perfect_costs_nothing_and_any_other_costs_something(name: str, dims: int) -> None:
+def test_the_loss_is_zero_only_for_a_perfect_prediction(name: str, dims: int) -> None:
     logits, target = example(name, dims)
     classes = target[:, 0].long()
     if logits.shape[1] == 1:
@@ -153,13 +153,13 @@ def test_perfect_costs_nothing_and_any_other_costs_something(name: str, dims: in
     assert loss(-perfect, target) > loss(logits, target)
 
 
-def test_smooth_dice_of_an_absent_class_is_perfect_only_where_nothing_is_found() -> None:
+def test_smooth_dice_of_an_absent_class_is_perfect_only_if_nothing_is_found() -> None:
     nothing = torch.zeros(1, 1, 4, 4, dtype=torch.uint8)
     assert losses.dice(torch.full((1, 1, 4, 4), -50.0), nothing).item() == pytest.approx(0, abs=1e-6)
     assert losses.dice(torch.full((1, 1, 4, 4), 50.0), nothing).item() > 0.9
 
 
-def test_instances_weigh_the_boundary_and_the_distance() -> None:
+def test_instances_weight_the_boundary_and_the_distance() -> None:
     logits, target = example("instances", 2)
     wrong = losses.instances(logits, target, boundary=5.0)
     classes = losses.dice_cross_entropy(logits[:, :3], target[:, :1], torch.tensor([1.0, 1.0, 5.0]))
@@ -184,7 +184,7 @@ def test_probability(task: str) -> None:
         assert p[:, 3].equal(logits[:, 3].sigmoid())
 
 
-def test_every_loss_belongs_to_a_task_and_has_the_same_shape_of_call() -> None:
+def test_every_loss_belongs_to_a_task_and_has_the_same_signature() -> None:
     assert {name for task in REGISTRY["tasks"] for name in find("tasks", task).losses} == set(REGISTRY["losses"])
     for name in REGISTRY["losses"]:
         parameters = inspect.signature(find("losses", name)).parameters

@@ -1,4 +1,4 @@
-"""Losses of masks and class maps against MONAI, SciPy and their own definitions; none breaks at extreme logits."""
+"""Losses of masks and class maps, compared with MONAI, SciPy and their definitions; all handle extreme logits."""
 
 import inspect
 
@@ -24,7 +24,7 @@ EVERY_SIZE = {"batch": True, "smooth_nr": 1.0, "smooth_dr": 1.0}
 
 
 def blobs(dims: int, classes: int = 2, n: int = 1) -> Tensor:
-    """Class maps with pieces of some pixels, shape (n, 1, *spatial)."""
+    """Return class maps with regions of several pixels, shape (n, 1, *spatial)."""
     size = {1: (60,), 2: (24, 30), 3: (12, 14, 16)}[dims]
     rough = np.random.default_rng(dims).normal(size=(n, *size))
     smooth = ndimage.gaussian_filter(rough, (0, *(1.5,) * dims))
@@ -35,8 +35,8 @@ def blobs(dims: int, classes: int = 2, n: int = 1) -> Tensor:
 @DIMS
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
 @pytest.mark.parametrize("weights", [None, [0.5, 1.0, 3.0]])
-def test_focal_of_classes_is_monai_s(dims: int, gamma: float, weights: list[float] | None) -> None:
-    """Whose mean is also one over classes, most of them 0, and is not divided by the weights."""
+def test_focal_of_classes_equals_monai(dims: int, gamma: float, weights: list[float] | None) -> None:
+    """MONAI's mean is also over classes, most of them 0, and is not divided by the weights."""
     logits, target = example("focal", dims)
     theirs = monai("FocalLoss", use_softmax=True, to_onehot_y=True, gamma=gamma, weight=weights)
     wanted = 3 * theirs(logits, target.float())
@@ -48,17 +48,17 @@ def test_focal_of_classes_is_monai_s(dims: int, gamma: float, weights: list[floa
 
 @DIMS
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
-def test_focal_of_a_mask_is_monai_s(dims: int, gamma: float) -> None:
+def test_focal_of_a_mask_equals_monai(dims: int, gamma: float) -> None:
     logits, target = example("dice_bce", dims)
     wanted = monai("FocalLoss", gamma=gamma)(logits, target.float())
     torch.testing.assert_close(losses.focal(logits, target, gamma=gamma), wanted)
-    # MONAI's alpha .8 weighs positives 4 times as much as negatives, with a sum of 1.
+    # MONAI's alpha 0.8 weights positives 4 times as much as negatives, with a sum of 1.
     wanted = monai("FocalLoss", gamma=gamma, alpha=0.8)(logits, target.float())
     torch.testing.assert_close(losses.focal(logits, target, torch.tensor([4.0]), gamma=gamma) / 5, wanted)
 
 
 @DIMS
-def test_dice_focal_is_monai_s(dims: int) -> None:
+def test_dice_focal_equals_monai(dims: int) -> None:
     logits, target = example("dice_bce", dims)
     wanted = monai("DiceFocalLoss", sigmoid=True, **EVERY_SIZE)(logits, target.float())
     torch.testing.assert_close(losses.dice_focal(logits, target), wanted)
@@ -73,7 +73,7 @@ def test_dice_focal_is_monai_s(dims: int) -> None:
 
 @DIMS
 @pytest.mark.parametrize(("fp", "fn"), [(0.5, 0.5), (0.3, 0.7), (1.0, 0.0)])
-def test_tversky_is_monai_s(dims: int, fp: float, fn: float) -> None:
+def test_tversky_equals_monai(dims: int, fp: float, fn: float) -> None:
     ours = {"false_positives": fp, "false_negatives": fn}
     logits, target = example("dice_bce", dims)
     theirs = monai("TverskyLoss", sigmoid=True, alpha=fp, beta=fn, **EVERY_SIZE)
@@ -92,8 +92,8 @@ def test_tversky_of_equal_costs_is_dice(dims: int) -> None:
 
 @pytest.mark.parametrize("dims", [2, 3])
 @pytest.mark.parametrize("radius", [0, 2])
-def test_cldice_adds_monai_s_term(dims: int, radius: int) -> None:
-    settings = {"iter_": radius, "smooth": 1e-12}  # the last, in their harmonic mean, is not needed here
+def test_cldice_adds_the_term_of_monai(dims: int, radius: int) -> None:
+    settings = {"iter_": radius, "smooth": 1e-12}  # the last one, in the harmonic mean, is not needed here
     for classes in (2, 3):
         target = blobs(dims, classes)
         logits = torch.randn(1, 1 if classes == 2 else 3, *target.shape[2:], generator=torch.Generator().manual_seed(1))
@@ -121,7 +121,7 @@ def test_skeleton_of_a_bar_is_its_middle_line() -> None:
 
 @DIMS
 @pytest.mark.parametrize("reach", [1, 4, 90])
-def test_distances_are_scipy_s_as_far_as_they_reach(dims: int, reach: int) -> None:
+def test_distances_equal_scipy_within_their_range(dims: int, reach: int) -> None:
     marked = torch.rand(2, 3, *{1: (70,), 2: (40, 50), 3: (12, 20, 15)}[dims]) > 0.995
     marked[0, 0] = False
     marked[0, 0, 3] = True
@@ -132,7 +132,7 @@ def test_distances_are_scipy_s_as_far_as_they_reach(dims: int, reach: int) -> No
 
 
 @DIMS
-def test_boundary_adds_errors_weighed_by_their_distance(dims: int) -> None:
+def test_boundary_adds_errors_weighted_by_their_distance(dims: int) -> None:
     target = blobs(dims)
     logits = torch.randn(1, 1, *target.shape[2:], generator=torch.Generator().manual_seed(1))
     truth = target[0, 0].numpy() == 1
@@ -155,7 +155,7 @@ def test_boundary_of_classes_is_the_mean_of_its_classes() -> None:
     torch.testing.assert_close(term, sum(each) / 2, atol=1e-5, rtol=1e-5)
 
 
-def test_boundary_reaches_no_further_than_it_can() -> None:
+def test_the_range_of_the_boundary_loss_is_limited() -> None:
     with pytest.raises(InputError, match=r"loss\.reach is 91"):
         losses.boundary(*example("boundary", 2), reach=91)
 
@@ -177,12 +177,12 @@ def test_sums_have_the_gradient_of_their_values(weighted: bool) -> None:
 @pytest.mark.parametrize("name", [*MAPS, "instances with borders"])
 @pytest.mark.parametrize("scale", [1e2, 1e4, 3e38])
 def test_extreme_logits_give_finite_values_and_gradients(name: str, scale: float) -> None:
-    """Those of a network in bfloat16 reach as far as those in float32."""
+    """Logits in bfloat16 have the same range as in float32."""
     name, _, settings = name.partition(" ")
     settings = {"border_weight": 10.0} if settings else {}
     logits, target = example(name, 2)
     logits = (logits.sign() * scale / 2).bfloat16().float().requires_grad_()
-    if scale > 1e30:  # only a value that is certain, and right, has a finite loss there
+    if scale > 1e30:  # only certain and correct values have a finite loss there
         right = target == 1 if logits.shape[1] == 1 else one_hot(target[:, :1], logits.shape[1])
         logits = ((2.0 * right - 1) * scale / 2).requires_grad_()
     value = find("losses", name)(logits, target, **settings)
@@ -191,7 +191,7 @@ def test_extreme_logits_give_finite_values_and_gradients(name: str, scale: float
     assert torch.isfinite(logits.grad).all()
 
 
-def test_a_layout_with_channels_last_has_the_same_loss() -> None:
+def test_channels_last_gives_the_same_loss() -> None:
     for name in MAPS:
         logits, target = example(name, 2)
         loss = find("losses", name)
@@ -200,12 +200,12 @@ def test_a_layout_with_channels_last_has_the_same_loss() -> None:
 
 
 def in_fours(x: Tensor) -> Tensor:
-    """Cut to sizes that 4 divides."""
+    """Crop to sizes divisible by 4."""
     return x[(..., *(slice(along // 4 * 4) for along in x.shape[2:]))]
 
 
 def pyramid(logits: Tensor, levels: int = 3) -> list[Tensor]:
-    """Random logits of halved sizes, rounded up, as a network with deep supervision gives them."""
+    """Return random logits of halved sizes, rounded up, like a network with deep supervision."""
     found = [logits]
     for _ in range(levels - 1):
         size = [-(-along // 2) for along in found[-1].shape[2:]]
@@ -215,7 +215,7 @@ def pyramid(logits: Tensor, levels: int = 3) -> list[Tensor]:
 
 @DIMS
 @pytest.mark.parametrize("name", MAPS)
-def test_coarser_logits_are_judged_by_all_pixels_of_their_blocks(name: str, dims: int) -> None:
+def test_coarser_logits_are_compared_with_all_pixels_of_their_blocks(name: str, dims: int) -> None:
     logits, target = example(name, dims)
     loss, levels = find("losses", name), pyramid(logits)
     resized = [F.interpolate(x, scale_factor=2**n, mode="nearest") for n, x in enumerate(levels)]
@@ -226,8 +226,8 @@ def test_coarser_logits_are_judged_by_all_pixels_of_their_blocks(name: str, dims
 
 
 @DIMS
-def test_no_side_of_a_block_counts_more(dims: int) -> None:
-    """The loss of mirror images is the same along every axis: coarse answers sit in the middle of what they are of."""
+def test_all_sides_of_a_block_count_equally(dims: int) -> None:
+    """The loss of mirror images is the same along every axis: coarse pixels are centred on their blocks."""
     target = in_fours(blobs(dims))
     levels, loss = pyramid(torch.randn(1, 1, *target.shape[2:])), losses.supervised(losses.dice_bce)
     for axis in range(2, 2 + dims):
@@ -236,7 +236,7 @@ def test_no_side_of_a_block_counts_more(dims: int) -> None:
 
 
 @DIMS
-def test_the_best_coarse_answer_is_the_share_of_its_block(dims: int) -> None:
+def test_the_best_coarse_probability_is_the_share_of_its_block(dims: int) -> None:
     target = in_fours(blobs(dims))
     share = getattr(F, f"avg_pool{dims}d")(target.float(), 4)
     levels = pyramid(torch.zeros_like(target, dtype=torch.float32), 2)
@@ -246,8 +246,8 @@ def test_the_best_coarse_answer_is_the_share_of_its_block(dims: int) -> None:
     assert ((share > 0) & (share < 1)).any()
 
 
-def test_blocks_are_as_large_as_the_network_made_them() -> None:
-    """Of 9 pixels halving makes 5, then 3, each of which stands for 4, not for a third of the 9."""
+def test_blocks_have_the_size_given_by_the_network() -> None:
+    """Halving 9 pixels gives 5, then 3, each of which covers 4 pixels, not a third of the 9."""
     target = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1, 0], dtype=torch.uint8).view(1, 1, 9)
     levels = [torch.zeros(1, 1, 9), torch.zeros(1, 1, 5), torch.tensor([[[-50.0, 50.0, -50.0]]])]
     wanted = (4 + 2) / 7 * np.log(2)
@@ -263,7 +263,7 @@ def test_a_finest_map_of_another_size_is_refused() -> None:
         task.check_output(levels[1:], target)
 
 
-def test_levels_may_be_coarser_along_some_axes_only() -> None:
+def test_levels_may_be_coarser_along_only_some_axes() -> None:
     target = blobs(3)
     logits = [torch.randn(1, 1, *size) for size in [(12, 14, 16), (12, 7, 8), (6, 4, 4)]]
     found = losses.supervised(losses.bce)(logits, target)
@@ -275,7 +275,7 @@ def test_levels_may_be_coarser_along_some_axes_only() -> None:
 
 
 @pytest.mark.parametrize("name", ["dice", "tversky"])
-def test_losses_that_weigh_classes_alike_refuse_weights(name: str) -> None:
+def test_losses_that_weight_classes_equally_refuse_weights(name: str) -> None:
     task = task_of("mask", class_shares=[0.9, 0.1])
     with pytest.raises(InputError, match=f"balanced, but {name} already weights all classes equally") as caught:
         task.make_loss(choose("losses", name, "loss"), "balanced", CPU)

@@ -1,4 +1,4 @@
-"""Masks against MONAI, objects against brute force."""
+"""Metrics of masks, compared with MONAI, and of objects, compared with brute force."""
 
 from itertools import permutations
 
@@ -75,7 +75,7 @@ def test_empty_masks_are_defined():
     assert hausdorff95(empty, full, spacing=2) == 10
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning:monai")  # MONAI warns of its own use of its own option
+@pytest.mark.filterwarnings("ignore::FutureWarning:monai")  # MONAI triggers its own warning
 @pytest.mark.parametrize("shape", [(12, 15), (6, 8, 7)])
 @pytest.mark.parametrize("seed", range(3))
 def test_masks_agree_with_monai(shape, seed):
@@ -103,7 +103,7 @@ def test_agreement_is_symmetric_and_dice_follows_from_iou(one, other):
 
 
 def brute_force_matching(labels, target_labels, threshold):
-    """The most pairs, then the largest summed IoU, over all one-to-one assignments (StarDist's definition)."""
+    """Return the most pairs, then the largest summed IoU, over all one-to-one assignments (StarDist's definition)."""
     predicted, true = (np.setdiff1d(np.unique(side), [0]) for side in (labels, target_labels))
     ious = np.array([[iou(labels == p, target_labels == t) for t in true] for p in predicted]).reshape(
         len(predicted), len(true)
@@ -127,7 +127,7 @@ def test_matching_equals_brute_force(labels, target_labels):
 
 
 @given(label_maps, label_maps, st.permutations(range(1, 5)), st.sampled_from([1, 7, -3, 10**9]))
-def test_matching_does_not_see_the_numbers_of_objects(labels, target_labels, order, factor):
+def test_matching_does_not_depend_on_label_numbers(labels, target_labels, order, factor):
     renamed = factor * np.concatenate([[0], order])[labels]
     for one, other in zip(matching(renamed, target_labels), matching(labels, target_labels), strict=True):
         np.testing.assert_allclose(one, other)
@@ -143,7 +143,7 @@ def test_objects_of_one_image_by_hand():
     target = np.zeros((10, 10), int)
     target[0:4, 0:4], target[6:10, 0:4], target[0:4, 6:10] = 1, 2, 3
     labels = np.zeros((10, 10), int)
-    labels[0:4, 0:4], labels[6:10, 0:2] = 9, 8  # exact; half of object 2, IoU .5; object 3 missed
+    labels[0:4, 0:4], labels[6:10, 0:2] = 9, 8  # exact; half of object 2, IoU 0.5; object 3 missed
     labels[9, 9] = 7
     found = matching(labels, target, (0.5, 0.6))
     np.testing.assert_array_equal([found.tp, found.fp, found.fn], [[2, 1], [1, 2], [1, 2]])
@@ -159,14 +159,14 @@ def test_images_without_objects_are_defined():
     assert panoptic_quality(matching(empty, empty)).tolist() == [1] * 5
 
 
-def test_pooling_weighs_objects_and_not_images():
+def test_pooling_weights_objects_and_not_images():
     half = np.array([[1, 1, 0, 0]] * 4)
     many = np.arange(1, 17).reshape(4, 4)
     both = pooled([matching(half, half.T), matching(many, many)])
     np.testing.assert_allclose(iou_of_counts(*both[:3])[0], 16 / 18)
 
 
-def test_work_hardly_grows_with_the_number_of_objects():
+def test_the_work_hardly_grows_with_the_number_of_objects():
     labels = np.kron(np.arange(1, 530).reshape(23, 23), np.ones((30, 30), int)).astype(np.int32)
     shifted = np.roll(labels, 5, axis=1)
     few, many = (calls(lambda n=n: matching(labels[:n], shifted[:n])) for n in (30, 690))
@@ -174,6 +174,6 @@ def test_work_hardly_grows_with_the_number_of_objects():
     assert matching(labels, shifted).tp[0] == 23 * 23
 
 
-def test_every_public_name_is_there_and_documented():
+def test_every_public_name_exists_and_is_documented():
     for name in metrics.__all__:
         assert getattr(metrics, name).__doc__

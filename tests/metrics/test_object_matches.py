@@ -1,4 +1,4 @@
-"""What became of each object: by hand, in agreement with the counts of matching; and the aggregated Jaccard index."""
+"""The fate of each object, by hand and compared with the counts of matching; the aggregated Jaccard index."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ label_maps = arrays(np.int32, (7, 8), elements=st.integers(0, 4))
 
 
 def scene() -> tuple[np.ndarray, np.ndarray]:
-    """Left to right: a match, two true objects under one, one under two pieces, one missed, and a false one."""
+    """Return, left to right: a match, two merged true objects, one split in two, one missed, and a false one."""
     target, labels = np.zeros((6, 40), int), np.zeros((6, 40), int)
     target[0:4, 0:4], labels[0:4, 0:3] = 1, 11
     target[0:4, 6:9], target[0:4, 10:13], labels[0:4, 6:13] = 2, 3, 12
@@ -36,7 +36,7 @@ def test_each_fate_by_hand():
     np.testing.assert_allclose(table["score"], [0.11, 0.12, 0.12, 0.13, 0.14, np.nan, 0.15])
 
 
-def test_a_piece_beside_a_match_is_split_and_a_bystander_of_a_match_is_merged():
+def test_a_piece_beside_a_match_is_split_and_an_object_beside_a_match_is_merged():
     target, labels = np.zeros((4, 20), int), np.zeros((4, 20), int)
     target[:, 0:10] = 1
     labels[:, 0:7], labels[:, 7:10] = 1, 2
@@ -77,7 +77,7 @@ def test_every_object_has_one_fate_and_the_counts_are_those_of_matching(labels, 
         assert row.target_area == (np.count_nonzero(target == row.target_label) if row.target_label else 0)
 
 
-def test_no_objects_give_no_rows_and_the_same_columns():
+def test_without_objects_there_are_no_rows_but_the_same_columns():
     empty = np.zeros((4, 4), int)
     none = match_objects(empty, empty, empty)
     assert len(none) == 0
@@ -104,7 +104,7 @@ def brute_force_aji(labels: np.ndarray, target: np.ndarray) -> float:
 
 
 @given(label_maps, label_maps)
-def test_aji_is_that_of_the_published_algorithm(labels, target):
+def test_aji_equals_the_published_algorithm(labels, target):
     assert aji(labels, target) == pytest.approx(brute_force_aji(labels, target))
 
 

@@ -1,4 +1,4 @@
-"""Segments: scikit-image as oracle of V-Rand and variation of information, and borders that are thinned."""
+"""Segments: V-Rand and variation of information, compared with scikit-image; thinning of borders."""
 
 import numpy as np
 import pytest
@@ -13,23 +13,23 @@ label_maps = arrays(np.int32, (7, 8), elements=st.integers(0, 4))
 
 
 def alone(labels: np.ndarray) -> np.ndarray:
-    """Each pixel of 0 a segment of its own."""
+    """Make each pixel of 0 its own segment."""
     own = 100 + np.arange(labels.size).reshape(labels.shape)
     return np.where(labels == 0, own, labels)
 
 
 @given(label_maps, label_maps)
-def test_scores_are_those_of_scikit_image(labels, target):
+def test_scores_equal_those_of_scikit_image(labels, target):
     from skimage.metrics import adapted_rand_error
     from skimage.metrics import variation_of_information as oracle
 
     if (target > 0).any():
         split, merge = variation_of_information(labels, target)
-        # 0 is ignored in the truth alone: what scikit-image's tables cannot have is cut out here
+        # 0 is ignored only in the truth; scikit-image cannot do this, so these pixels are removed here
         inside = target > 0
         expected = oracle(target[inside][None], alone(labels)[inside][None])
         assert (split, merge) == pytest.approx(tuple(expected), abs=1e-9)
-    if partition_counts(labels, target)[1:3].all():  # else scikit-image divides by zero
+    if partition_counts(labels, target)[1:3].all():  # otherwise scikit-image divides by zero
         error = adapted_rand_error(target, alone(labels), ignore_labels=(0,))[0]
         assert v_rand(labels, target) == pytest.approx(1 - error, abs=1e-9)
 
@@ -49,12 +49,12 @@ def test_empty_images_are_defined():
     empty, full = np.zeros((4, 4), int), np.ones((4, 4), int)
     assert v_rand(full, empty) == v_rand(empty, empty) == 1
     assert variation_of_information(full, empty) == (0, 0)
-    assert v_rand(empty, full) == 0, "sixteen pixels that ought to be together, and none is"
+    assert v_rand(empty, full) == 0, "sixteen pixels should be together, but none are"
     assert variation_of_information(empty, full) == (4, 0)
 
 
 @given(label_maps, label_maps, st.sampled_from([1, 7, -3]))
-def test_numbers_of_segments_do_not_matter_and_pooled_images_share_none(labels, target, factor):
+def test_label_numbers_do_not_matter_and_pooled_images_share_none(labels, target, factor):
     assert v_rand(factor * labels, target) == v_rand(labels, target)
     stacked = partition_counts(
         np.stack([labels, np.where(labels, labels + 9, 0)]), np.stack([target, np.where(target, target + 9, 0)])
@@ -64,18 +64,18 @@ def test_numbers_of_segments_do_not_matter_and_pooled_images_share_none(labels, 
     assert v_rand_of_counts(summed) == pytest.approx(v_rand(labels, target))
 
 
-def test_borders_are_thinned_and_still_divide():
+def test_thinned_borders_still_divide():
     border = np.zeros((21, 30), bool)
     border[:, 12:17] = True
     border[9:12, :12] = True
     labels = segments(border)
     assert labels.max() == 3
-    assert ((labels == 0).sum(axis=1)[[0, 20]] == 1).all(), "one pixel is left across"
+    assert ((labels == 0).sum(axis=1)[[0, 20]] == 1).all(), "one pixel must be left across"
     assert len({labels[0, 0], labels[20, 0], labels[0, 29]}) == 3
     assert (labels[border] > 0).mean() > 0.7
 
 
-def test_a_border_that_divides_nothing_is_gone():
+def test_a_border_that_divides_nothing_is_removed():
     border = np.zeros((9, 9), bool)
     border[4, :5] = True
     assert (segments(border) == 1).all()

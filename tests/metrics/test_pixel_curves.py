@@ -1,4 +1,4 @@
-"""Areas under the curves of pixels against scikit-learn, and resampled sums against resampled images."""
+"""Areas under curves of pixels, compared with scikit-learn, and resampled sums, compared with resampled images."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from biocnn.metrics.resampling import bootstrap, replicates, sum_replicates
 
 
 def image(seed: int, shape: tuple[int, ...] = (40, 50)) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities as a network stores them, many of them exactly 0 and 1, and a mask with an unknown margin."""
+    """Return stored probabilities, many of them exactly 0 and 1, and a mask with an unknown margin."""
     rng = np.random.default_rng(seed)
     target = (rng.random(shape) < 0.2).astype(np.uint8)
     p = np.clip(rng.normal(0.2 + 0.4 * target, 0.3), 0, 1).astype(np.float16)
@@ -20,7 +20,7 @@ def image(seed: int, shape: tuple[int, ...] = (40, 50)) -> tuple[np.ndarray, np.
 
 
 @pytest.mark.parametrize("shape", [(40, 50), (8, 12, 10)])
-def test_areas_are_those_of_scikit_learn(shape):
+def test_areas_equal_those_of_scikit_learn(shape):
     pairs = [image(seed, shape) for seed in range(3)]
     counts = np.stack([pixel_histogram(*pair) for pair in pairs])
     known = [(p[target != 255].astype(float), target[target != 255]) for p, target in pairs]
@@ -40,13 +40,13 @@ def test_pixels_outside_the_field_of_view_do_not_count():
     assert pixel_histogram(p, target).sum() == 35 * 50
 
 
-def test_one_class_alone_has_no_curve():
+def test_a_single_class_has_no_curve():
     counts = pixel_histogram(np.full((3, 3), 0.5), np.zeros((3, 3), int))
     assert np.isnan([auroc_of_counts(counts), auprc_of_counts(counts)]).all()
     assert np.isnan([auroc_of_counts(counts[::-1]), auprc_of_counts(counts[::-1])]).all()
 
 
-def test_coarse_histograms_keep_all_pixels_and_nearly_the_areas():
+def test_coarse_histograms_keep_all_pixels_and_almost_the_same_areas():
     counts = np.stack([pixel_histogram(*image(seed)) for seed in range(4)])
     fewer = coarse(counts)
     assert fewer.shape[-1] <= 1000
@@ -60,13 +60,13 @@ def mean_of(sums: np.ndarray) -> np.ndarray:
     return sums[..., 0] / sums[..., 1]
 
 
-def test_a_mean_is_one_of_sums():
+def test_a_mean_is_computed_from_sums():
     values = np.random.default_rng(0).normal(size=30)
     found = sum_replicates(mean_of, np.stack([values, np.ones(30)], axis=-1), seed=3, n=500)
     np.testing.assert_allclose(found, replicates(np.mean, values, seed=3, n=500))
 
 
-def test_pooled_values_are_those_of_images_drawn_anew():
+def test_pooled_values_equal_those_of_resampled_images():
     rng = np.random.default_rng(0)
     pairs = [(rng.random((9, 9)) < share, rng.random((9, 9)) < 0.4) for share in (0.1, 0.3, 0.4, 0.6, 0.9)]
     counts = np.array([confusion(*pair)[:3] for pair in pairs])
@@ -77,11 +77,11 @@ def test_pooled_values_are_those_of_images_drawn_anew():
     found = sum_replicates(lambda c: dice_of_counts(c[..., 0], c[..., 1], c[..., 2]), counts, seed=1, n=20_000)
     low, high = bootstrap(pooled, np.arange(5), seed=2, n=1000)
     assert interval(found) == pytest.approx((low, high), abs=0.02)
-    assert set(np.round(found, 9)) >= {round(pooled(np.full(5, i)), 9) for i in range(5)}, "each image alone, once"
+    assert set(np.round(found, 9)) >= {round(pooled(np.full(5, i)), 9) for i in range(5)}, "each image once, separately"
 
 
-def test_groups_are_drawn_whole():
-    """Ten copies of each of eight images tell no more than eight: the interval is theirs, not that of eighty."""
+def test_whole_groups_are_resampled():
+    """Ten copies of each of eight images are as informative as the eight, and have the same interval."""
     values = np.random.default_rng(1).normal(size=8)
     sums = np.stack([values, np.ones(8)], axis=-1)
     copies, groups = np.repeat(sums, 10, axis=0), np.repeat(np.arange(8), 10)

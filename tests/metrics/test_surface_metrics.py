@@ -1,4 +1,4 @@
-"""Outlines against MONAI, centrelines by hand, and what empty masks give."""
+"""Outlines, compared with MONAI; centrelines by hand; empty masks."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def blobs(shape: tuple[int, ...], seed: int) -> np.ndarray:
     return gaussian_filter(np.random.default_rng(seed).normal(size=shape), 1.5) > 0.05
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning:monai")  # MONAI warns of its own use of its own option
+@pytest.mark.filterwarnings("ignore::FutureWarning:monai")  # MONAI triggers its own warning
 @pytest.mark.parametrize("shape", [(14, 17), (6, 9, 8)])
 @pytest.mark.parametrize("spacing", [1.0, 2.5, (3.0, 0.5, 1.25)])
 @pytest.mark.parametrize("seed", range(3))
@@ -38,8 +38,8 @@ def test_outlines_agree_with_monai(shape, spacing, seed):
 
 def test_a_shifted_square_by_hand():
     one, other = np.zeros((9, 9), int), np.zeros((9, 9), int)
-    one[2:5, 2:5], other[2:5, 3:6] = 1, 1  # outlines of 8 pixels each; the square that lags shares 5 with the other
-    distances = [0, 0, 0, 0, 1, 1, 1, 1]  # the centre of either outline's middle is a hole in the other
+    one[2:5, 2:5], other[2:5, 3:6] = 1, 1  # outlines of 8 pixels each, 4 of them shared
+    distances = [0, 0, 0, 0, 1, 1, 1, 1]  # the hole of each outline lies on the other outline
     assert average_surface_distance(one, other) == pytest.approx(np.mean(distances))
     assert surface_dice(one, other, tolerance=0.5) == 0.5
     assert surface_dice(one, other, tolerance=1) == 1
@@ -67,7 +67,7 @@ def test_empty_masks_are_defined(shape):
 
 
 @given(masks, masks, st.sampled_from([0.5, 1.0, 1.5, 3.0]))
-def test_agreement_is_symmetric_and_whole_with_itself(one, other, tolerance):
+def test_agreement_is_symmetric_and_perfect_with_itself(one, other, tolerance):
     assert surface_dice(one, other, tolerance=tolerance) == surface_dice(other, one, tolerance=tolerance)
     assert average_surface_distance(one, other) == pytest.approx(average_surface_distance(other, one))
     assert cldice(one, other) == pytest.approx(cldice(other, one))
@@ -82,7 +82,7 @@ def test_half_of_a_tube_has_half_of_the_centreline(dims):
     half = target.copy()
     half[..., 20:] = 0
     precision, found = 1, 20 / 41
-    # the ends of a skeleton lie a pixel or so from the ends of the tube
+    # the ends of a skeleton are about a pixel from the ends of the tube
     assert cldice(half, target) == pytest.approx(2 * precision * found / (precision + found), abs=0.03)
     thin = np.zeros_like(target)
     thin[(4,) * (dims - 1)] = 1

@@ -1,4 +1,4 @@
-"""Vector metrics against scikit-learn and SciPy, their bootstrap against theory."""
+"""Vector metrics, compared with scikit-learn and SciPy; their bootstrap, compared with theory."""
 
 import math
 
@@ -27,7 +27,7 @@ VECTOR_METRICS = (auroc, auprc, recall_at_fdr10, accuracy, ece, pearson, spearma
 
 
 def oracle(metric):
-    """The same metric from the package that everybody trusts."""
+    """Return the same metric from an established package."""
     from scipy import stats
     from sklearn import metrics as sk
 
@@ -48,7 +48,7 @@ def clean_recall(precision, recall, _):
 
 
 def calibration_error(probability, target):
-    """Bin by bin: of the examples in order, those of one probability together, by the middle of their places."""
+    """Compute bin by bin: equal probabilities share the bin of their mean rank."""
     places = np.array([((probability < p).sum() + (probability <= p).sum()) / 2 for p in probability])
     bins = np.floor(15 * places / len(places)).clip(max=14)
     gaps = [abs(np.sum(probability[bins == b] - target[bins == b])) for b in range(15)]
@@ -56,13 +56,13 @@ def calibration_error(probability, target):
 
 
 def example_vectors(decimals: int, n: int = 200) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities with many ties (few decimals) and a target that they predict somewhat."""
+    """Return probabilities with many ties (few decimals) and a weakly related target."""
     rng = np.random.default_rng(decimals)
     target = (rng.random(n) < 0.3).astype(np.float32)
     return np.round(np.clip(rng.normal(0.4 + 0.2 * target, 0.2), 0, 1), decimals), target
 
 
-def test_auroc_of_four_by_hand():
+def test_auroc_of_four_examples_by_hand():
     assert auroc([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1]) == 0.75
     assert auprc([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1]) == pytest.approx(1 / 2 + (2 / 3) / 2)
     assert auroc([0.5, 0.5, 0.5], [0, 1, 1]) == 0.5
@@ -73,18 +73,17 @@ def test_auroc_of_four_by_hand():
 def test_recall_at_ten_percent_by_hand():
     target = [1] * 9 + [0] + [1] * 9 + [0, 0, 1]
     probability = np.arange(len(target), 0, -1) / 30
-    assert recall_at_fdr10(probability, target) == pytest.approx(
-        18 / 19
-    )  # 18 of the first 20 (2 / 20 = .1), not 19 / 22
-    assert recall_at_fdr10([0.9, 0.8, 0.7], [0, 1, 1]) == 0, "no threshold is that clean"
-    assert recall_at_fdr10([0.5, 0.5, 0.1], [0, 1, 0]) == 0, "ties are taken together"
+    # 18 of the first 20 (2 / 20 = 0.1), not 19 / 22
+    assert recall_at_fdr10(probability, target) == pytest.approx(18 / 19)
+    assert recall_at_fdr10([0.9, 0.8, 0.7], [0, 1, 1]) == 0, "no threshold reaches this FDR"
+    assert recall_at_fdr10([0.5, 0.5, 0.1], [0, 1, 0]) == 0, "ties share a threshold"
     assert math.isnan(recall_at_fdr10([0.1, 0.2], [1, 1]))
 
 
 def test_calibration_error_by_hand_and_as_scikit_learn_bins():
     from sklearn.calibration import calibration_curve
 
-    assert ece([0.3] * 10, [1, 1, 1] + [0] * 7) == pytest.approx(0), "a share of .3 where .3 is said"
+    assert ece([0.3] * 10, [1, 1, 1] + [0] * 7) == pytest.approx(0), "a fraction of 0.3 at probability 0.3"
     assert ece([0.9] * 4, [1, 0, 0, 0]) == pytest.approx(0.65)
     rng = np.random.default_rng(0)
     probability = rng.random(15 * 40)
@@ -93,7 +92,7 @@ def test_calibration_error_by_hand_and_as_scikit_learn_bins():
     assert ece(probability, target) == pytest.approx(np.abs(true - said).mean())
 
 
-def test_calibration_error_of_honest_probabilities_is_small():
+def test_calibration_error_of_calibrated_probabilities_is_small():
     rng = np.random.default_rng(1)
     probability = rng.random(60_000)
     assert ece(probability, rng.random(60_000) < probability) < 0.01
@@ -117,7 +116,7 @@ def test_vector_metrics_equal_their_oracles(metric, decimals):
 
 
 @pytest.mark.parametrize("metric", VECTOR_METRICS)
-def test_weighted_metric_equals_the_metric_of_the_drawn_examples(metric):
+def test_a_weighted_metric_equals_the_metric_of_resampled_examples(metric):
     from biocnn.metrics.resampling import WEIGHTED
 
     probability, target = example_vectors(1)
@@ -129,7 +128,7 @@ def test_weighted_metric_equals_the_metric_of_the_drawn_examples(metric):
 
 @pytest.mark.parametrize("metric", VECTOR_METRICS)
 @pytest.mark.parametrize(("probability", "target"), [([], []), ([0.1, np.nan], [0, 1])])
-def test_nothing_and_nan_give_nan(metric, probability, target):
+def test_empty_and_nan_input_give_nan(metric, probability, target):
     assert math.isnan(metric(probability, target))
 
 
@@ -160,17 +159,17 @@ def test_lengths_must_agree():
     arrays(np.float64, 30, elements=st.integers(0, 8).map(lambda i: i / 8)),
     arrays(np.int8, 30, elements=st.integers(0, 1)),
 )
-def test_ranking_metrics_see_ranks_only(probability, target):
+def test_ranking_metrics_depend_only_on_ranks(probability, target):
     for metric in (auroc, auprc, spearman):
         np.testing.assert_allclose(metric(probability**3 + 5, target), metric(probability, target))
     np.testing.assert_allclose(auroc(-probability, target), 1 - auroc(probability, target))
 
 
 @pytest.mark.parametrize("metric", VECTOR_METRICS)
-def test_bootstrap_holds_the_value_and_repeats(metric):
+def test_bootstrap_intervals_contain_the_value_and_are_reproducible(metric):
     probability, target = example_vectors(2)
     low, high = bootstrap(metric, probability, target, seed=1)
-    assert (low if metric is not ece else 0) < metric(probability, target) < high  # that of resamples is larger
+    assert (low if metric is not ece else 0) < metric(probability, target) < high  # resampling has a larger error
     assert (low, high) == bootstrap(metric, probability, target, seed=1)
     assert (low, high) != bootstrap(metric, probability, target, seed=2)
 
@@ -183,7 +182,7 @@ def test_bootstrap_of_the_mean_is_close_to_theory_and_to_the_slow_way():
     np.testing.assert_allclose(bootstrap(lambda v: v.mean(), values, seed=1, n=2000), [low, high], atol=0.015)
 
 
-def test_bootstrap_of_pooled_counts_takes_any_function():
+def test_bootstrap_of_pooled_counts_accepts_any_function():
     tp, fp, fn = np.random.default_rng(0).integers(0, 50, (3, 40))
     low, high = bootstrap(lambda a, b, c: iou_of_counts(a.sum(), b.sum(), c.sum()), tp, fp, fn, seed=1)
     assert 0 < low < iou_of_counts(tp.sum(), fp.sum(), fn.sum()) < high < 1
@@ -196,7 +195,7 @@ def test_bootstrap_without_a_defined_value_is_nan():
 
 
 def test_few_examples_have_no_interval():
-    """Three that part perfectly would have one from 1 to 1."""
+    """Three perfectly separated examples would have an interval from 1 to 1."""
     probability, target = np.array([0.1, 0.2, 0.8, 0.9, 0.3]), np.array([0, 0, 1, 1, 0])
     assert np.isnan(bootstrap(auroc, probability[:4], target[:4], seed=1)).all()
     assert bootstrap(auroc, probability, target, seed=1) == (1, 1)

@@ -1,4 +1,4 @@
-"""Small DICOM files, written for the tests."""
+"""Write small DICOM files for tests."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ def write_dicom(
     encoded: bytes | None = None,
     **more: Any,
 ) -> None:
-    """One file: pixels (H, W), (H, W, 3) or, with ``NumberOfFrames``, (N, H, W); ``more`` are further elements."""
+    """Write pixels (H, W), (H, W, 3) or, with ``NumberOfFrames``, (N, H, W); ``more`` are further elements."""
     data = pydicom.Dataset()
     data.file_meta = pydicom.dataset.FileMetaDataset()
     data.file_meta.TransferSyntaxUID = syntax
@@ -51,7 +51,7 @@ def write_dicom(
 
 
 def write_series(folder: Path, volume: np.ndarray, step: float = 2.0, **more: Any) -> None:
-    """Slices of a volume (D, H, W), from feet to head, under names that do not tell their order."""
+    """Write slices of a volume (D, H, W), from feet to head, with names that do not reveal their order."""
     folder.mkdir(exist_ok=True)
     names = np.random.default_rng(3).permutation(len(volume))
     for i, (name, pixels) in enumerate(zip(names, volume, strict=True)):

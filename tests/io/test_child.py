@@ -1,4 +1,4 @@
-"""A child process reads foreign files: bytes are passed on unchanged; its crash, memory use or hang affects nothing else."""
+"""A child process reads foreign files: bytes are unchanged; its crash, memory use or hang affects nothing else."""
 
 import os
 import signal

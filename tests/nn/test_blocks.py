@@ -16,7 +16,7 @@ def tensor(*shape: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("norm", ["batch", "instance", "group", None])
 @pytest.mark.parametrize("act", ["relu", {"name": "leaky_relu", "negative_slope": 0.1}, None])
-def test_one_dimension_is_two_with_an_axis_of_length_one(norm, act):
+def test_one_dimension_equals_two_with_an_axis_of_length_one(norm, act):
     one, two = ConvBlock(1, 4, 8, 6, norm=norm, act=act), ConvBlock(2, 4, 8, (6, 1), norm=norm, act=act)
     two.load_state_dict({k: v.unsqueeze(-1) if v.ndim == 3 else v for k, v in one.state_dict().items()})
     x = tensor(2, 4, 31)
@@ -45,7 +45,7 @@ def test_the_order_is_convolution_norm_activation_dropout():
     assert [name for name, _ in ConvBlock(2, 1, 2, norm=None, act=None).named_children()] == ["conv"]
 
 
-def test_spatial_dropout_takes_whole_channels_and_element_dropout_does_not():
+def test_spatial_dropout_drops_whole_channels_but_element_dropout_does_not():
     torch.manual_seed(0)
     for kind, whole in [("spatial", True), ("element", False)]:
         block = ConvBlock(2, 1, 64, 1, norm=None, act=None, dropout=0.5, dropout_kind=kind)
@@ -77,7 +77,7 @@ def test_global_pool_of_known_values():
 
 @DIMS
 @pytest.mark.parametrize("kind", ["max", "average", "both"])
-def test_masked_positions_have_no_say(spatial_dims, kind):
+def test_masked_positions_have_no_influence(spatial_dims, kind):
     x = tensor(2, 3, *[5] * spatial_dims)
     mask = torch.zeros(2, 1, *x.shape[2:], dtype=torch.bool)
     mask[:, :, :3] = True
@@ -88,7 +88,7 @@ def test_masked_positions_have_no_say(spatial_dims, kind):
 @DIMS
 @pytest.mark.parametrize("padding", ["valid", "same", "full"])
 @pytest.mark.parametrize("masked", [False, True])
-def test_scan_max_is_convolution_and_global_max_gradients_included(spatial_dims, padding, masked):
+def test_scan_max_equals_convolution_and_global_max_including_gradients(spatial_dims, padding, masked):
     conv = Conv(spatial_dims, 3, 5, 4, padding=padding)
     x = tensor(6, 3, *[7] * spatial_dims).requires_grad_()
     scores = conv(x)
@@ -114,7 +114,7 @@ def test_residual_carries_the_input(spatial_dims):
 
 
 @pytest.mark.parametrize("residual", [False, True])
-def test_channels_last_goes_through(residual):
+def test_channels_last_is_preserved(residual):
     block = two_convs(2, 4, 8, residual=residual, kernel_size=4)
     block = block.to(memory_format=torch.channels_last)
     x = tensor(2, 4, 9, 9).to(memory_format=torch.channels_last)
@@ -132,7 +132,7 @@ def test_kaiming_keeps_the_variance_through_twenty_layers():
 
 @pytest.mark.parametrize("spatial_dims", [2, 3])
 @pytest.mark.parametrize("residual", [False, True])
-def test_a_relu_in_place_changes_no_bit_of_training(spatial_dims, residual):
+def test_an_in_place_relu_changes_no_bit_of_training(spatial_dims, residual):
     torch.manual_seed(0)
     block, x = two_convs(spatial_dims, 3, 4, residual=residual), tensor(2, 3, *[6] * spatial_dims)
     found = {}

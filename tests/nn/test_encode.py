@@ -1,4 +1,4 @@
-"""Codes to one-hot, the other strand, and pixels to about 0..1."""
+"""Codes to one-hot, reverse complements, and normalisation of pixels to about 0..1."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def test_known_columns() -> None:
 
 
 @pytest.mark.parametrize(("letter", "shares"), [("R", [0.5, 0, 0.5, 0]), ("Y", [0, 0.5, 0, 0.5]), ("B", [0, 1, 1, 1])])
-def test_ambiguous_letters_are_shared_by_their_bases(letter: str, shares: list[float]) -> None:
+def test_ambiguous_letters_are_fractions_of_their_bases(letter: str, shares: list[float]) -> None:
     found = one_hot(torch.from_numpy(encode(letter, "mixed").copy())[None])[0, :, 0]
     torch.testing.assert_close(found, torch.tensor(shares) / sum(shares))
 
@@ -32,7 +32,7 @@ def test_both_tables_of_complements_agree() -> None:
     np.testing.assert_array_equal(complement(torch.from_numpy(codes)), fasta.COMPLEMENT)
 
 
-def test_known_reverse_complement() -> None:
+def test_a_known_reverse_complement() -> None:
     given_, wanted = [[0, 0, 1, 4, 5], [3, 2, 1, 0, 0]], [[5, 4, 2, 3, 3], [3, 3, 2, 1, 0]]
     found = reverse_complement(torch.tensor(given_, dtype=torch.uint8))
     assert found.tolist() == wanted
@@ -40,12 +40,12 @@ def test_known_reverse_complement() -> None:
 
 
 @given(codes)
-def test_reverse_complement_twice_is_the_same(x: torch.Tensor) -> None:
+def test_reverse_complement_twice_is_the_identity(x: torch.Tensor) -> None:
     assert reverse_complement(reverse_complement(x)).equal(x)
 
 
 @given(codes)
-def test_other_strand_is_a_flip_of_both_axes_of_one_hot(x: torch.Tensor) -> None:
+def test_the_reverse_complement_flips_both_axes_of_one_hot(x: torch.Tensor) -> None:
     assert one_hot(reverse_complement(x)).equal(one_hot(x).flip(1, 2))
 
 
@@ -57,7 +57,7 @@ def test_normalise_maps_low_to_0_and_high_to_1_in_every_dimension(size: tuple[in
         assert normalise(image, low, high).equal(torch.full((1, 2, *size), wanted))
 
 
-def test_constant_channel_becomes_zero() -> None:
+def test_a_constant_channel_becomes_zero() -> None:
     image = torch.full((1, 1, 2, 2), 7, dtype=torch.uint8)
     assert normalise(image, torch.tensor([7.0]), torch.tensor([7.0])).equal(torch.zeros(1, 1, 2, 2))
 
@@ -72,7 +72,7 @@ def test_to_tensor_keeps_values_and_copies(dtype: str) -> None:
     assert (tensor.float() * 2).dtype == torch.float32
 
 
-def test_each_image_of_a_batch_can_have_a_range_of_its_own():
+def test_each_image_of_a_batch_can_have_its_own_range():
     image = torch.tensor([[10.0, 20.0], [100.0, 300.0]]).view(2, 1, 1, 2)
     low, high = torch.tensor([[10.0], [100.0]]), torch.tensor([[20.0], [300.0]])
     assert normalise(image, low, high).flatten().tolist() == [0, 1, 0, 1]

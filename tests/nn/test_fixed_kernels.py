@@ -20,7 +20,7 @@ def test_the_five_by_five_image():
     assert conv(torch.tensor([[IMAGE]], dtype=torch.float32)).tolist() == [[[[4, 3, 4], [2, 4, 3], [2, 3, 4]]]]
 
 
-def test_fixed_weights_are_left_alone_and_stored():
+def test_fixed_weights_are_not_trained_but_stored():
     conv = fixed_conv(np.ones((2, 3, 4)))
     assert not any(p.requires_grad for p in conv.parameters())
     assert conv.state_dict()["conv.weight"].shape == (2, 3, 4)

@@ -1,4 +1,4 @@
-"""Folding changes the work, never the answer, and never the network that is folded."""
+"""Folding changes neither predictions nor the network that is given."""
 
 import copy
 
@@ -15,7 +15,7 @@ BATCH_NORMS = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 
 
 def with_statistics(network: nn.Module) -> nn.Module:
-    """The network with norms that have seen something."""
+    """Return the network with norms that have running statistics."""
     generator = torch.Generator().manual_seed(2)
     for module in network.modules():
         if isinstance(module, BATCH_NORMS):
@@ -42,10 +42,10 @@ def test_every_batch_norm_of_a_unet_is_folded(spatial_dims):
     network = UNet(spatial_dims, IN, 1, **SMALL["UNet"], residual=True)
     assert any(isinstance(module, BATCH_NORMS) for module in network.modules())
     assert not any(isinstance(module, BATCH_NORMS) for module in fuse_batchnorm(network).modules())
-    assert network.training, "the network that was given is left alone"
+    assert network.training, "the given network must not change"
 
 
-def test_what_cannot_be_folded_stays():
+def test_norms_that_cannot_be_folded_are_kept():
     alone = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
     of_the_batch = ConvBlock(2, 1, 2, norm={"name": "batch", "track_running_stats": False})
     for network in (alone, of_the_batch):

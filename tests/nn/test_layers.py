@@ -8,7 +8,7 @@ from biocnn.core.errors import InputError
 from biocnn.nn.layers import ACTS, BatchNorm1d, Conv, Conv1d, act_layer, dropout_layer, layer, norm_layer, per_axis
 
 
-def test_layer_names_the_torch_class():
+def test_layers_are_torch_classes():
     assert layer("Conv", 1) is nn.Conv1d
     assert layer("MaxPool", 2) is nn.MaxPool2d
     assert layer("ConvTranspose", 3) is nn.ConvTranspose3d
@@ -20,7 +20,7 @@ def test_other_dimensions_are_refused(spatial_dims):
         layer("Conv", spatial_dims)
 
 
-def test_unknown_words_are_answered_with_the_nearest():
+def test_unknown_words_are_refused_with_the_nearest_one():
     with pytest.raises(InputError, match="did you mean 'Conv'"):
         layer("Convv", 2)
     with pytest.raises(InputError, match=r"norm is 'bacth'\n  did you mean 'batch'"):
@@ -44,7 +44,7 @@ def test_settings_that_a_layer_lacks_are_refused():
 
 @pytest.mark.parametrize("name", ["kernel_size", "stride", "dilation"])
 @pytest.mark.parametrize("value", [0, -2, (3, 3, 3)])
-def test_sizes_are_from_one_and_one_per_axis(name, value):
+def test_sizes_are_at_least_one_and_one_per_axis(name, value):
     with pytest.raises(InputError, match=name):
         Conv(2, 1, 1, **{name: value})
 
@@ -60,7 +60,7 @@ def test_layers_by_name_with_settings():
     assert all(isinstance(act_layer(name), nn.Module) for name in ACTS)
 
 
-def test_a_size_for_every_axis():
+def test_one_size_per_axis():
     assert per_axis("size", 3, 2) == (3, 3)
     assert per_axis("size", [3, 4], 2) == (3, 4)
 
@@ -74,10 +74,10 @@ def test_a_size_for_every_axis():
     dilation=st.integers(1, 2),
     extra=st.integers(0, 7),
 )
-def test_the_padding_sets_the_output_size(spatial_dims, kernel_size, padding, stride, dilation, extra):
+def test_the_padding_determines_the_output_size(spatial_dims, kernel_size, padding, stride, dilation, extra):
     reach = dilation * (kernel_size - 1)
     length = (reach + 1 if padding == "valid" else 1) + extra
-    rest = [1] * (spatial_dims - 1)  # the law holds axis by axis: one long axis is enough, and quick
+    rest = [1] * (spatial_dims - 1)  # axes are independent: one long axis is enough, and fast
     conv = Conv(
         spatial_dims,
         1,
@@ -93,7 +93,7 @@ def test_the_padding_sets_the_output_size(spatial_dims, kernel_size, padding, st
 
 @pytest.mark.parametrize("kernel_size", [1, 2, 3, 4, 24, 25])
 @pytest.mark.parametrize("padding", ["valid", "same", "full"])
-def test_every_output_is_its_window_times_the_weights(kernel_size, padding):
+def test_every_output_is_the_product_of_its_window_and_the_weights(kernel_size, padding):
     conv, x = Conv(1, 1, 1, kernel_size, padding=padding, bias=False), torch.randn(30)
     before = {"valid": 0, "same": (kernel_size - 1) // 2, "full": kernel_size - 1}[padding]
     padded = torch.cat([torch.zeros(before), x, torch.zeros(kernel_size)])
@@ -102,7 +102,7 @@ def test_every_output_is_its_window_times_the_weights(kernel_size, padding):
     torch.testing.assert_close(output, expected)
 
 
-def test_an_input_below_a_valid_kernel_is_refused():
+def test_an_input_smaller_than_an_unpadded_kernel_is_refused():
     with pytest.raises(InputError, match=r"\(9,\) is smaller than the kernel, \(10,\)"):
         Conv(1, 1, 1, 10, padding="valid")(torch.zeros(1, 1, 9))
     assert Conv(1, 1, 1, 10, padding="full")(torch.zeros(1, 1, 1)).shape == (1, 1, 10)
@@ -110,7 +110,7 @@ def test_an_input_below_a_valid_kernel_is_refused():
 
 @pytest.mark.parametrize("spatial_dims", [1, 2, 3])
 @pytest.mark.parametrize(("kernel_size", "stride", "dilation"), [(1, 1, 1), (3, 1, 1), (3, 2, 1), (5, 1, 2), (7, 2, 1)])
-def test_monai_agrees_where_it_pads(spatial_dims, kernel_size, stride, dilation):
+def test_padding_equals_that_of_monai(spatial_dims, kernel_size, stride, dilation):
     from monai.networks.blocks import Convolution
 
     theirs = Convolution(spatial_dims, 3, 4, strides=stride, kernel_size=kernel_size, dilation=dilation, conv_only=True)
@@ -121,7 +121,7 @@ def test_monai_agrees_where_it_pads(spatial_dims, kernel_size, stride, dilation)
 
 
 @pytest.mark.parametrize(("stride", "dilation", "groups"), [(1, 1, 1), (2, 1, 2), (1, 3, 4)])
-def test_one_dimension_run_as_images_is_what_torch_computes(stride, dilation, groups):
+def test_one_dimension_computed_as_images_equals_torch(stride, dilation, groups):
     settings = {"stride": stride, "padding": 3, "dilation": dilation, "groups": groups}
     ours, theirs = Conv1d(4, 8, 5, **settings), nn.Conv1d(4, 8, 5, **settings)
     norms = BatchNorm1d(8), nn.BatchNorm1d(8)

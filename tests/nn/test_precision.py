@@ -1,4 +1,4 @@
-"""bfloat16 is used where it is fast and validation agrees; where not, it is as if it had never been tried."""
+"""bfloat16 is used if it is fast and validation agrees; otherwise it leaves no trace."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 class Fine(nn.Module):
-    """Its logits ride on a large number, of which bfloat16 keeps steps of 4 alone."""
+    """Its logits have a large offset, at which bfloat16 only has steps of 4."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ def fine(dataset: Dataset, folder: Path | None = None, **settings: Any):
     return trained(dataset, **run) if folder is None else resumed(dataset, folder, **run)
 
 
-def test_autocast_computes_in_what_it_names() -> None:
+def test_autocast_computes_in_the_named_precision() -> None:
     conv, x = nn.Conv1d(1, 1, 3), torch.rand(1, 1, 9)
     for precision, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
         with autocast(precision, CPU)():
@@ -58,14 +58,14 @@ def test_autocast_computes_in_what_it_names() -> None:
     assert conv.weight.dtype == torch.float32
 
 
-def test_auto_trains_in_bfloat16_where_validation_agrees(cells: Dataset) -> None:
+def test_auto_trains_in_bfloat16_if_validation_agrees(cells: Dataset) -> None:
     model, history, _ = trained(cells, **SHORT, precision="auto")
     assert set(history["precision"]) == {"bfloat16"}
     quick, _, _ = trained(cells, **SHORT, precision="bfloat16")
-    assert same_weights(model, quick), "the check changes nothing"
+    assert same_weights(model, quick), "the check must not change anything"
 
 
-def test_auto_starts_anew_in_float32_where_it_does_not(cells: Dataset) -> None:
+def test_auto_restarts_in_float32_if_validation_disagrees(cells: Dataset) -> None:
     model, history, lines = fine(cells, precision="auto")
     assert any(line.endswith("restarting in float32") for line in lines)
     assert history["precision"].tolist() == ["float32"] * 3
@@ -75,10 +75,10 @@ def test_auto_starts_anew_in_float32_where_it_does_not(cells: Dataset) -> None:
     assert history.drop(columns="seconds").equals(wanted.drop(columns="seconds"))
 
 
-# In the epoch in bfloat16; at its validation, and the one in float32 that it is compared with; in float32, the first
-# epoch and the second.
+# During the epoch in bfloat16; its validation, and the one in float32 for comparison; in float32, the first
+# and the second epoch.
 @pytest.mark.parametrize("when", [(2, True), (1, False), (4, False), (6, True), (10, True)])
-def test_an_interruption_in_between_changes_nothing(when: tuple[int, bool], cells: Dataset, tmp_path: Path) -> None:
+def test_an_interruption_at_any_point_changes_nothing(when: tuple[int, bool], cells: Dataset, tmp_path: Path) -> None:
     stopped(cells, tmp_path, when, model=Fine().to(memory_format=torch.channels_last), **SHORT, precision="auto")
     model, history, _ = fine(cells, tmp_path, precision="auto")
     assert same_weights(model, fine(cells, precision="float32")[0])
@@ -93,7 +93,7 @@ def run(dataset: Dataset, precision: str, model: nn.Module | None = None, state:
 
 
 @pytest.mark.skipif(not fast_bfloat16(CPU), reason="this machine has no instructions for bfloat16")
-def test_model_file_says_what_was_chosen_and_why(cells: Dataset, tmp_path: Path, monkeypatch) -> None:
+def test_the_model_file_records_the_choice_and_the_reason(cells: Dataset, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("biocnn.nn.precision.LARGE", 1000)
     model, history, meta, lines = run(cells, "auto")
     found = meta.precision
@@ -114,7 +114,7 @@ def test_model_file_says_what_was_chosen_and_why(cells: Dataset, tmp_path: Path,
 
 
 @pytest.mark.skipif(not fast_bfloat16(CPU), reason="this machine has no instructions for bfloat16")
-def test_bfloat16_that_was_asked_for_predicts_in_float32_where_they_differ(cells: Dataset) -> None:
+def test_requested_bfloat16_predicts_in_float32_if_they_differ(cells: Dataset) -> None:
     _, history, meta, _ = run(cells, "bfloat16", Fine())
     assert set(history["precision"]) == {"bfloat16"}
     assert meta.precision.train == "bfloat16"
@@ -122,8 +122,8 @@ def test_bfloat16_that_was_asked_for_predicts_in_float32_where_they_differ(cells
     assert abs(meta.precision.float32 - meta.precision.bfloat16) > TOLERANCE
 
 
-def test_bfloat16_is_never_computed_by_detours(cells: Dataset, monkeypatch) -> None:
-    """Asked for on a machine without instructions for it: all is as in float32, and said to be."""
+def test_bfloat16_is_never_emulated(cells: Dataset, monkeypatch) -> None:
+    """Without instructions for it, everything is in float32, and reported so."""
     exact, wanted, _, _ = run(cells, "float32")
     monkeypatch.setattr("biocnn.nn.precision.FAST", ())
     model, history, meta, lines = run(cells, "bfloat16")
@@ -142,10 +142,10 @@ def test_bfloat16_is_never_computed_by_detours(cells: Dataset, monkeypatch) -> N
         (6, ["bfloat16", "bfloat16, float32", "float32"]),
     ],
 )
-def test_run_started_in_bfloat16_resumes_in_float32_elsewhere(
+def test_a_run_started_in_bfloat16_resumes_in_float32_elsewhere(
     step: int, epochs: list[str], cells: Dataset, tmp_path: Path, monkeypatch
 ) -> None:
-    """As on a cluster of several kinds of nodes; the history and the model file say so."""
+    """This happens on clusters with different nodes; the history and the model file record it."""
     if not fast_bfloat16(CPU):
         pytest.skip("this machine has no instructions for bfloat16")
     monkeypatch.setattr("biocnn.nn.precision.LARGE", 1000)
@@ -170,20 +170,20 @@ def test_run_started_in_bfloat16_resumes_in_float32_elsewhere(
     assert any("continuing in float32: the run started in bfloat16" in line for line in lines)
 
 
-def test_a_processor_that_may_not_use_its_instructions_has_none() -> None:
+def test_disabled_instructions_are_not_used() -> None:
     code = "import torch; from biocnn.nn.precision import fast_bfloat16; print(fast_bfloat16(torch.device('cpu')))"
     older = dict(os.environ, ONEDNN_MAX_CPU_ISA="AVX2")
     found = subprocess.run([sys.executable, "-c", code], env=older, capture_output=True, text=True, check=True)
     assert found.stdout == "False\n"
 
 
-def test_float32_that_was_asked_for_is_not_compared(cells: Dataset) -> None:
+def test_requested_float32_is_not_compared(cells: Dataset) -> None:
     _, _, meta, lines = run(cells, "float32", network(cells))
     assert meta.precision == Precision(train="float32", predict="float32")
     assert not any("bfloat16" in line for line in lines)
 
 
-def test_requests_to_stop_are_left_to_others_afterwards(cells: Dataset) -> None:
+def test_signal_handlers_are_restored_afterwards(cells: Dataset) -> None:
     before = signal.getsignal(signal.SIGTERM)
     run(cells, "float32")
     assert signal.getsignal(signal.SIGTERM) is before
@@ -195,11 +195,11 @@ def test_small_networks_stay_in_float32(cells: Dataset) -> None:
     assert meta.precision == Precision(train="float32", predict="float32")
 
 
-def test_large_is_by_multiply_adds_of_an_example() -> None:
-    """A kernel of 5 x 5 on 20 channels makes 500 multiply-adds a value: 10 million for 20,000 values."""
+def test_large_networks_are_those_with_many_multiply_adds_per_example() -> None:
+    """A kernel of 5 x 5 on 20 channels takes 500 multiply-adds per value: 10 million for 20,000 values."""
     network = nn.Sequential(nn.Conv2d(20, 2, 5, padding=2), nn.BatchNorm2d(2)).train()
     before = network[1].running_mean.clone()
     assert is_large(network, torch.rand(2, 20, 100, 100))
     assert not is_large(network, torch.rand(2, 20, 100, 99))
     assert network.training
-    assert network[1].running_mean.equal(before), "nothing was learned"
+    assert network[1].running_mean.equal(before), "nothing may be learned"

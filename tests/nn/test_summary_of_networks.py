@@ -29,9 +29,9 @@ def test_receptive_fields_computed_by_hand(layers, expected):
 @pytest.mark.parametrize(
     "net", [UNet(1, 1, 1, channels=[2, 3, 4]), FCN(1, 1, 1, channels=[2] * 5)], ids=["UNet", "FCN"]
 )
-def test_the_receptive_field_is_where_the_gradient_comes_from(net):
+def test_the_receptive_field_is_where_the_gradient_is_not_zero(net):
     field = receptive_field(net)[0]
-    # With averages in place of maxima and weights above zero, no gradient is lost or cancelled.
+    # With averages instead of maxima and positive weights, no gradient is lost or cancelled.
     for module in net.modules():
         for name, child in module.named_children():
             if isinstance(child, nn.MaxPool1d):
@@ -48,12 +48,12 @@ def test_the_receptive_field_is_where_the_gradient_comes_from(net):
     assert max(spans) == field
 
 
-def test_after_a_global_pool_everything_is_seen():
+def test_after_a_global_pool_the_receptive_field_is_the_whole_input():
     assert receptive_field(DeepBind(1, 4, 1)) == (None,)
     assert receptive_field(nn.Sequential(Conv(2, 1, 1, 3), nn.AdaptiveAvgPool2d(4))) == (None, None)
 
 
-def test_looking_leaves_no_trace():
+def test_the_network_is_not_changed():
     net = UNet(2, 1, 1, channels=[2, 3], norm="instance")
     before = {key: value.clone() for key, value in net.state_dict().items()}
     receptive_field(net), output_size(net, 9), summary(net, 9)
@@ -94,7 +94,7 @@ def test_a_transposed_and_a_linear_layer_counted_by_hand():
     ],
     ids=["UNet", "FCN", "DeepBind"],
 )
-def test_the_counter_of_torch_agrees(net, size):
+def test_counts_equal_those_of_torch(net, size):
     told, first = summary(net, size), next(m for m in net.modules() if isinstance(m, nn.Conv1d | nn.Conv2d))
     x = torch.zeros(1, first.in_channels, *[size] * len(first.kernel_size))
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -110,6 +110,6 @@ def test_the_table():
     assert lines[-1].split() == ["total", "16", "x", "101", "1,552", "155,136"]
 
 
-def test_a_network_without_convolution_has_no_shape_of_input():
+def test_a_network_without_convolution_has_no_input_shape():
     with pytest.raises(InputError, match="Linear has no convolution"):
         summary(nn.Linear(3, 2), 3)

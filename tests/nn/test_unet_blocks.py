@@ -22,12 +22,12 @@ def test_down_halves_odd_sizes(spatial_dims, down, size):
 @DIMS
 @pytest.mark.parametrize("up", ["transposed", "interpolate"])
 @pytest.mark.parametrize("size", [5, 6, 7])
-def test_up_meets_its_skip_whatever_the_size(spatial_dims, up, size):
+def test_up_matches_the_size_of_its_skip(spatial_dims, up, size):
     x, skip = tensor(1, 8, *[3] * spatial_dims), tensor(1, 2, *[size] * spatial_dims)
     assert Up(spatial_dims, 8, 2, 4, up=up, residual=True)(x, skip).shape == (1, 4, *[size] * spatial_dims)
 
 
-def test_unknown_ways_down_and_up_are_refused():
+def test_unknown_kinds_of_down_and_up_are_refused():
     with pytest.raises(InputError, match="did you mean 'max'"):
         Down(2, 1, 1, down="maxx")
     with pytest.raises(InputError, match="did you mean 'transposed'"):
@@ -55,10 +55,10 @@ def test_an_axis_may_keep_its_size(down, up):
     back = Up(3, 5, 3, 4, up=up, factor=[1, 2, 2], kernel_size=[1, 3, 3])
     assert back(smaller, x).shape == (1, 4, 5, 8, 6)
     slices = [back.eval()(smaller[:, :, i : i + 1], x[:, :, i : i + 1]) for i in range(5)]
-    torch.testing.assert_close(back(smaller, x), torch.cat(slices, 2))  # nothing passes from slice to slice
+    torch.testing.assert_close(back(smaller, x), torch.cat(slices, 2))  # slices are independent
 
 
-def test_a_number_or_an_entry_a_level():
+def test_a_number_or_one_entry_per_level():
     assert per_level("k", 3, 2, 3) == [(3, 3, 3), (3, 3, 3)]
     assert per_level("k", [[1, 3, 3], 5], 2, 3) == [(1, 3, 3), (5, 5, 5)]
     for wrong in ([3], [[1, 3, 3], 3, 3]):
@@ -69,7 +69,7 @@ def test_a_number_or_an_entry_a_level():
 
 
 @DIMS
-def test_monai_gates_alike(spatial_dims):
+def test_the_gate_equals_that_of_monai(spatial_dims):
     from monai.networks.nets.attentionunet import AttentionBlock
 
     torch.manual_seed(0)
@@ -78,13 +78,13 @@ def test_monai_gates_alike(spatial_dims):
     with torch.no_grad():
         for mine, other in pairs:
             mine.conv.conv.weight.copy_(other[0].conv.weight)
-            other[0].conv.bias.zero_()  # which the norm after it takes out again
+            other[0].conv.bias.zero_()  # which the following norm removes
             for norm in (mine.norm, other[1]):
                 norm.weight.copy_(torch.linspace(0.5, 1.5, len(norm.weight)))
                 norm.bias.copy_(torch.linspace(-1, 1, len(norm.weight)))
     x, gate = tensor(2, 6, *[7] * spatial_dims), tensor(2, 5, *[7] * spatial_dims, seed=1)
     torch.testing.assert_close(ours(x, gate), theirs(gate, x))
-    torch.testing.assert_close(ours.eval()(x, gate), theirs.eval()(gate, x))  # by what the norms have seen
+    torch.testing.assert_close(ours.eval()(x, gate), theirs.eval()(gate, x))  # by running statistics
 
 
 def test_a_gate_opens_and_closes():

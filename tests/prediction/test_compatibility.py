@@ -1,4 +1,4 @@
-"""A model meets other data than it was trained on: the same picture gives the same answer, another one is refused."""
+"""Predictions for data other than the training data: equal for equal images, or refused."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +31,7 @@ IMAGE = {"name": "UNet", "channels": [2, 3]}
 
 
 def saved(dataset: Dataset, path: Path, seed: int = 1, **meta) -> Path:
-    """An untrained network; of images, one whose outputs are as often above as below zero."""
+    """Return an untrained network; for images, one whose logits are equally often above and below zero."""
     section = choose("models", SEQUENCE if dataset.facts.kind == "sequence" else IMAGE, "model")
     torch.manual_seed(seed)
     network = build_model(section, dataset.facts).eval()
@@ -44,7 +44,7 @@ def saved(dataset: Dataset, path: Path, seed: int = 1, **meta) -> Path:
 
 
 def of_images(folder: Path, dtype: type = np.uint8, **told) -> Dataset:
-    """Discs of about 10 to 200, in one or more channels."""
+    """Return discs of about 10 to 200, in one or more channels."""
     channels = len(told.get("channels", "c"))
     raw = images(6, channels=channels, task=told.pop("task", "mask"))
     x = raw.x
@@ -66,7 +66,7 @@ def picture(size: tuple[int, ...] = (40, 50), channels: int = 1, seed: int = 5) 
     return smooth[:, : size[0], : size[1]].astype(np.uint8)
 
 
-def test_one_picture_in_any_type_gives_one_answer(grey: Model, tmp_path: Path) -> None:
+def test_an_image_in_any_data_type_gives_the_same_prediction(grey: Model, tmp_path: Path) -> None:
     x = picture()[0]
     wide = x.astype(np.uint16)
     others = [x, wide, wide * 257, wide * 16, x / np.float32(255), x.astype(np.float32), x / 255, x.astype(np.int64)]
@@ -85,12 +85,12 @@ def test_one_picture_in_any_type_gives_one_answer(grey: Model, tmp_path: Path) -
     assert counts["uint16 divided by 257, as in training (uint8)"] == 1
     assert counts["uint16 divided by 16, as in training (uint8)"] == 1
     assert counts["float32 multiplied by 255, as in training (uint8)"] == 2
-    # Brightness is told in the numbers of the file.
+    # Brightness is reported in the numbers of the file.
     table = pd.read_csv(tmp_path / "out/images.csv").set_index("image")
     assert table.loc[2, "grey_mean_mean"] == pytest.approx(257 * table.loc[0, "grey_mean_mean"], rel=1e-4)
 
 
-def test_numbers_of_unknown_scale_are_refused_unless_told_otherwise(grey: Model, tmp_path: Path) -> None:
+def test_values_of_unknown_scale_are_refused_unless_allowed(grey: Model, tmp_path: Path) -> None:
     camera = picture()[0].astype(np.uint16) * 7 + 1
     with pytest.raises(InputError, match=r"array: uint16 from .* trained on uint8"):
         grey.predict(camera)
@@ -102,13 +102,13 @@ def test_numbers_of_unknown_scale_are_refused_unless_told_otherwise(grey: Model,
         Model(grey.path, "cpu", intensity="own")
 
 
-def test_models_of_images_scaled_by_themselves_take_any_numbers(tmp_path: Path) -> None:
+def test_models_that_scale_each_image_accept_any_values(tmp_path: Path) -> None:
     model = Model(saved(of_images(tmp_path, normalise="image"), tmp_path / "m.safetensors"), "cpu")
     x = picture()[0]
     for other in (x.astype(np.uint16) * 7 + 1, x * np.float32(0.001)):
         np.testing.assert_allclose(
             model.predict(other), model.predict(x), atol=0.005
-        )  # between two values percentiles of floats lie midway
+        )  # percentiles of floats between two values are midway
 
 
 def ome(
@@ -139,7 +139,7 @@ def test_channels_are_found_by_name(tmp_path: Path) -> None:
         Model(model.path, "cpu", channels=["GFP"]).predict(path)
 
 
-def test_names_in_the_files_of_training_are_known(tmp_path: Path) -> None:
+def test_channel_names_of_training_files_are_known(tmp_path: Path) -> None:
     dataset = of_images(tmp_path, channels=["nuclei"], known_as=[["DAPI"], ["Hoechst"]])
     model = Model(saved(dataset, tmp_path / "m.safetensors"), "cpu")
     for name in ("DAPI", "hoechst", "nuclei"):
@@ -148,7 +148,7 @@ def test_names_in_the_files_of_training_are_known(tmp_path: Path) -> None:
         model.predict(ome(tmp_path / "a.ome.tif", picture(), ["mCherry"]))
 
 
-def test_colours_are_no_grey_and_grey_is_no_colour(grey: Model, tmp_path: Path) -> None:
+def test_colour_and_grey_images_are_not_interchangeable(grey: Model, tmp_path: Path) -> None:
     x = picture(channels=3)
     Image.fromarray(np.moveaxis(x, 0, -1)).save(tmp_path / "colour.png")
     Image.fromarray(np.dstack([x[0]] * 3)).save(tmp_path / "grey.png")
@@ -168,7 +168,7 @@ def half_micrometre(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 
 @pytest.mark.parametrize(("size", "factor"), [(0.125, 4), (0.25, 2), (1.0, 0.5)])
-def test_pixels_of_another_size_are_resampled(
+def test_images_with_another_pixel_size_are_resampled(
     half_micrometre: Model, tmp_path: Path, size: float, factor: float
 ) -> None:
     x = picture((64, 96))
@@ -187,7 +187,7 @@ def test_pixels_of_another_size_are_resampled(
 
 
 @pytest.mark.parametrize("size", [0.2, 0.9])
-def test_resampled_pieces_are_the_whole(half_micrometre: Model, tmp_path: Path, size: float) -> None:
+def test_resampled_pieces_equal_the_whole(half_micrometre: Model, tmp_path: Path, size: float) -> None:
     path = ome(tmp_path / "a.ome.tif", picture((230, 310)), size=size)
     little = Model(half_micrometre.path, "cpu", memory_gb=0.0015)
     with little.open_image(path) as image:
@@ -226,18 +226,18 @@ def test_objects_of_resampled_images_are_measured_in_the_units_of_the_file(
     assert "resampled to the pixel size of training (0.25 x 0.25 um to 0.5 x 0.5 um)" in fine[1]["notes"][0]
 
 
-def test_a_pixel_size_that_cannot_be_is_refused(half_micrometre: Model, tmp_path: Path) -> None:
+def test_an_impossible_pixel_size_is_refused(half_micrometre: Model, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"pixel size 25.4 x 25.4 um, but the model was trained on 0.5 x 0.5"):
         half_micrometre.predict(ome(tmp_path / "a.ome.tif", picture(), size=25.4))
 
 
-def test_planes_and_volumes_are_told_apart(grey: Model, tmp_path: Path) -> None:
+def test_planes_and_volumes_are_distinguished(grey: Model, tmp_path: Path) -> None:
     path = ome(tmp_path / "stack.ome.tif", np.zeros((5, 20, 30), np.uint8), axes="ZYX")
     with pytest.raises(InputError, match=r"stack.ome.tif: 5 x 20 x 30 pixels \(volumes .*trained on planes"):
         grey.predict(path)
 
 
-def test_models_that_differ_are_not_averaged(grey: Model, tmp_path: Path) -> None:
+def test_different_models_are_not_averaged(grey: Model, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     objects = Model(
@@ -253,7 +253,7 @@ def test_models_that_differ_are_not_averaged(grey: Model, tmp_path: Path) -> Non
         agree([], "image")
 
 
-def test_models_of_the_other_kind_are_named(grey: Model, tmp_path: Path) -> None:
+def test_models_of_the_other_kind_are_refused(grey: Model, tmp_path: Path) -> None:
     path = saved(stored(sequences(), tmp_path), tmp_path / "s.safetensors")
     Image.fromarray(picture()[0]).save(tmp_path / "a.png")
     (tmp_path / "g.fa").write_text(">chr1\n" + "ACGT" * 30 + "\n")
@@ -286,7 +286,7 @@ def test_another_data_set_is_not_predicted_or_explained(grey: Model, tmp_path: P
             use()
 
 
-def test_a_bad_image_is_skipped_and_listed(grey: Model, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_invalid_image_is_skipped_and_listed(grey: Model, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     new = tmp_path / "new"
     new.mkdir()
     Image.fromarray(picture()[0]).save(new / "a.png")
@@ -314,7 +314,7 @@ def test_a_bad_image_is_skipped_and_listed(grey: Model, tmp_path: Path, caplog: 
         segment(new, tmp_path / "none", grey.path, on_error="ignore")
 
 
-def test_what_is_passed_over_is_counted_and_constant_images_are_named(grey: Model, tmp_path: Path) -> None:
+def test_skipped_files_are_counted_and_constant_images_are_listed(grey: Model, tmp_path: Path) -> None:
     new = tmp_path / "new"
     (new / "deeper").mkdir(parents=True)
     for name in ("a.png", "deeper/b.png"):
@@ -348,20 +348,20 @@ def test_an_array_without_pixels_is_refused(grey: Model, shape: tuple[int, ...])
 
 
 @pytest.mark.parametrize("inputs", [None, 3, [None], [[1, 2]], np.array(["a"]), object()])
-def test_what_is_no_image_is_said_to_be_none(grey: Model, inputs: object) -> None:
+def test_an_input_that_is_not_an_image_is_refused(grey: Model, inputs: object) -> None:
     for use in (grey.predict, grey.segment):
         with pytest.raises(InputError):
             use(inputs)
 
 
 @pytest.mark.parametrize("inputs", [None, 3, [None], [3]])
-def test_what_is_no_sequence_is_said_to_be_none(tmp_path: Path, inputs: object) -> None:
+def test_an_input_that_is_not_a_sequence_is_refused(tmp_path: Path, inputs: object) -> None:
     model = Model(saved(stored(sequences(), tmp_path), tmp_path / "s.safetensors"), "cpu")
     with pytest.raises(InputError, match="is not a sequence"):
         model.predict(inputs)
 
 
-def test_lists_of_arrays_and_paths_are_answered_one_by_one(grey: Model, tmp_path: Path) -> None:
+def test_lists_of_arrays_and_paths_are_predicted_one_by_one(grey: Model, tmp_path: Path) -> None:
     one, other = picture()[0], picture(seed=8)
     Image.fromarray(one).save(tmp_path / "a.png")
     found = grey.segment([one, tmp_path / "a.png", other])

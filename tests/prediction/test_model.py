@@ -1,4 +1,4 @@
-"""One answer, whatever way the input comes in; what does not fit the model is refused."""
+"""Predictions do not depend on the form of the input; unsuitable input is refused."""
 
 import copy
 from pathlib import Path
@@ -29,7 +29,7 @@ NETWORKS = {
 
 
 def model_of(dataset: Dataset, folder: Path, **meta) -> Model:
-    """An untrained network, saved and loaded."""
+    """Return an untrained network, saved and loaded."""
     section = choose("models", NETWORKS[dataset.facts.kind], "model")
     torch.manual_seed(1)
     network = build_model(section, dataset.facts)
@@ -58,7 +58,7 @@ def segmenter(cells: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Model
     return model_of(cells, tmp_path_factory.mktemp("segmenter"))
 
 
-def test_strings_fasta_and_codes_are_answered_alike(tmp_path: Path, bound: Dataset, binder: Model) -> None:
+def test_strings_fasta_and_codes_have_the_same_predictions(tmp_path: Path, bound: Dataset, binder: Model) -> None:
     codes = make(bound, bound.rows("val"), torch.device("cpu")).windows()
     texts = [decode(row) for row in codes]
     fasta = tmp_path / "some.fa"
@@ -82,7 +82,7 @@ def test_ambiguous_letters_are_read_as_in_training(tmp_path: Path, bound: Datase
     assert not np.allclose(mixed.predict(encode(text)[None]), mixed.predict(text))
 
 
-def test_batches_and_model_agree(bound: Dataset, binder: Model) -> None:
+def test_batches_equal_the_model(bound: Dataset, binder: Model) -> None:
     batches = make(bound, bound.rows("val", "test"), torch.device("cpu"))
     found = np.stack(list(predict_batches(binder.network, batches, binder.task)))
     np.testing.assert_array_equal(found, binder.predict(batches.windows()))
@@ -91,7 +91,7 @@ def test_batches_and_model_agree(bound: Dataset, binder: Model) -> None:
         np.testing.assert_array_equal(found, binder.network(x).sigmoid())
 
 
-def test_size_of_batches_does_not_matter(bound: Dataset, binder: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_batch_size_does_not_matter(bound: Dataset, binder: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     codes = make(bound, np.arange(60), torch.device("cpu")).windows()
     whole = binder.predict(codes)
     for size in (1, 7):
@@ -99,7 +99,7 @@ def test_size_of_batches_does_not_matter(bound: Dataset, binder: Model, monkeypa
         np.testing.assert_allclose(binder.predict(codes), whole, rtol=1e-5)
 
 
-def test_sequences_of_different_lengths_do_not_change_each_other(tmp_path: Path) -> None:
+def test_sequences_of_different_lengths_are_independent(tmp_path: Path) -> None:
     dataset = stored(sequences(lengths=range(20, 50)), tmp_path)
     model = model_of(dataset, tmp_path)
     texts = [decode(dataset.x[i]) for i in range(30)] + ["A", "ACG"]
@@ -108,7 +108,7 @@ def test_sequences_of_different_lengths_do_not_change_each_other(tmp_path: Path)
     np.testing.assert_allclose(together, alone, rtol=1e-5)
 
 
-def test_no_sequence_is_no_answer(binder: Model) -> None:
+def test_an_empty_list_has_no_predictions(binder: Model) -> None:
     assert binder.predict([]).shape == (0, 2)
 
 
@@ -140,7 +140,7 @@ def test_a_device_that_cannot_be_used_is_refused(binder: Model, device: str) -> 
         (Path("gone.fa"), "gone.fa"),
     ],
 )
-def test_what_is_no_sequence_for_the_model_is_refused(binder: Model, inputs, message: str) -> None:
+def test_unsuitable_sequences_are_refused(binder: Model, inputs, message: str) -> None:
     with pytest.raises(InputError) as caught:
         binder.predict(inputs)
     assert message in caught.value.message
@@ -155,7 +155,7 @@ def write_images(folder: Path, dataset: Dataset) -> list[Path]:
     return paths
 
 
-def test_image_files_and_arrays_are_answered_alike(tmp_path: Path, cells: Dataset, segmenter: Model) -> None:
+def test_image_files_and_arrays_have_the_same_predictions(tmp_path: Path, cells: Dataset, segmenter: Model) -> None:
     paths = write_images(tmp_path / "new", cells)
     wanted = [segmenter.predict(cells.x[i]) for i in range(3)]
     assert wanted[0].shape == (1, 20, 30)
@@ -167,7 +167,7 @@ def test_image_files_and_arrays_are_answered_alike(tmp_path: Path, cells: Datase
     np.testing.assert_array_equal(segmenter.predict(np.array(cells.x[1][0])), wanted[1])
 
 
-def test_stored_and_new_images_are_answered_alike(cells: Dataset, segmenter: Model) -> None:
+def test_stored_and_new_images_have_the_same_predictions(cells: Dataset, segmenter: Model) -> None:
     rows = cells.rows("val", "test")
     found = list(segmenter.predict_stored(cells, rows))
     unfolded = predict_batches(segmenter.network, make(cells, rows, torch.device("cpu")), segmenter.task)
@@ -176,20 +176,20 @@ def test_stored_and_new_images_are_answered_alike(cells: Dataset, segmenter: Mod
         np.testing.assert_allclose(p, q, atol=1e-5)
 
 
-def test_stored_and_new_sequences_are_answered_alike(bound: Dataset, binder: Model) -> None:
+def test_stored_and_new_sequences_have_the_same_predictions(bound: Dataset, binder: Model) -> None:
     rows = bound.rows("val", "test")
     windows = make(bound, rows, torch.device("cpu")).windows()
     np.testing.assert_array_equal(list(binder.predict_stored(bound, rows)), binder.predict(windows))
 
 
 def little(model: Model, bytes_: float) -> Model:
-    """The same model with another budget."""
+    """Return the same model with another memory budget."""
     other = copy.copy(model)
     other.memory_gb = bytes_ / 1e9
     return other
 
 
-def test_little_memory_changes_no_prediction(bound: Dataset, binder: Model, segmenter: Model) -> None:
+def test_predictions_do_not_depend_on_the_memory_budget(bound: Dataset, binder: Model, segmenter: Model) -> None:
     rng = np.random.default_rng(1)
     image = rng.integers(0, 1000, (1, 301, 222), np.uint16)
     small = little(segmenter, 2e6)
@@ -209,7 +209,7 @@ def test_little_memory_changes_no_prediction(bound: Dataset, binder: Model, segm
     np.testing.assert_allclose(found, binder.predict(windows), rtol=1e-5)
 
 
-def test_budget_that_cannot_be_kept_is_told(
+def test_a_memory_budget_that_is_too_small_is_reported(
     tmp_path: Path, cells: Dataset, segmenter: Model, caplog: pytest.LogCaptureFixture
 ) -> None:
     image = np.random.default_rng(1).integers(0, 1000, (1, 301, 222), np.uint16)
@@ -225,7 +225,7 @@ def test_budget_that_cannot_be_kept_is_told(
     assert "sees the whole image at once" in caplog.text
 
 
-def test_bfloat16_is_used_where_it_was_checked_and_is_fast(tmp_path: Path, cells: Dataset, segmenter: Model) -> None:
+def test_bfloat16_is_used_if_it_was_checked_and_is_fast(tmp_path: Path, cells: Dataset, segmenter: Model) -> None:
     model = model_of(cells, tmp_path, precision={"train": "float32", "predict": "bfloat16"})
     assert segmenter.precision == "float32"
     assert model.precision == ("bfloat16" if fast_bfloat16(torch.device("cpu")) else "float32")
@@ -234,7 +234,7 @@ def test_bfloat16_is_used_where_it_was_checked_and_is_fast(tmp_path: Path, cells
     assert 0 < np.abs(p - q).max() < 0.02
 
 
-def test_the_network_is_as_it_was_trained(cells: Dataset, segmenter: Model) -> None:
+def test_the_network_equals_the_trained_one(cells: Dataset, segmenter: Model) -> None:
     segmenter.predict(cells.x[0])
     names = [name for name, _ in segmenter.network.named_modules()]
     assert any(name.endswith("norm") for name in names)
@@ -243,7 +243,7 @@ def test_the_network_is_as_it_was_trained(cells: Dataset, segmenter: Model) -> N
     assert x.grad is not None
 
 
-def test_segment_decides_what_predict_says(tmp_path: Path, cells: Dataset, segmenter: Model) -> None:
+def test_segment_decides_from_the_probabilities_of_predict(tmp_path: Path, cells: Dataset, segmenter: Model) -> None:
     paths = write_images(tmp_path / "new", cells)
     masks = segmenter.segment(paths)
     for path, mask in zip(paths, masks, strict=True):
@@ -261,14 +261,14 @@ def test_segment_decides_what_predict_says(tmp_path: Path, cells: Dataset, segme
         (np.full((20, 30), np.nan, np.float32), "array: NaN or infinite pixels"),
     ],
 )
-def test_what_is_no_image_for_the_model_is_refused(segmenter: Model, image: np.ndarray, message: str) -> None:
+def test_unsuitable_images_are_refused(segmenter: Model, image: np.ndarray, message: str) -> None:
     with pytest.raises(InputError) as caught:
         segmenter.predict(image)
     assert message in caught.value.message
     assert caught.value.remedy
 
 
-def test_image_file_with_other_channels_is_named(tmp_path: Path, segmenter: Model) -> None:
+def test_an_image_file_with_other_channels_is_refused(tmp_path: Path, segmenter: Model) -> None:
     Image.fromarray(np.random.default_rng(1).integers(0, 255, (20, 30, 3), np.uint8)).save(tmp_path / "color.png")
     with pytest.raises(InputError, match=r"color\.png"):
         segmenter.predict(tmp_path / "color.png")
@@ -290,6 +290,6 @@ def test_decide() -> None:
     assert task.decide(p, {"min_size": 10}).max() == 2
 
 
-def test_model_says_what_it_is(binder: Model) -> None:
+def test_a_model_describes_itself(binder: Model) -> None:
     assert repr(binder) == "Model(DeepBind, task=multilabel, outputs=['a', 'b'])"
     assert binder.outputs == ["a", "b"]

@@ -1,4 +1,4 @@
-"""Views, blended patches and even pieces: what large images are predicted with changes no value it should not."""
+"""Views, blended patches and constant regions: methods for large images do not change predictions."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ FACTS = image_facts(task="classes", outputs=["a", "b", "c"], intensity=Intensity
 
 
 def predictor(dims: int = 2, kind: str = "none", blend: Blend | None = None) -> ImagePredictor:
-    """A U-Net with statistics, whose probabilities are told apart by channel."""
+    """Return a U-Net with running statistics whose probabilities differ by channel."""
     torch.manual_seed(0)
     network = fuse_batchnorm(with_statistics(UNet(dims, 1, 3, channels=[2, 3, 4])))
     facts = FACTS.model_copy(update={"spatial_dims": dims})
@@ -33,7 +33,7 @@ def image(*size: int, seed: int = 1) -> np.ndarray:
 
 
 def whole_views(found: ImagePredictor, x: np.ndarray) -> np.ndarray:
-    """The mean over views of the whole image, as ``views.averaged`` makes it."""
+    """Return the mean over views of the whole image, by ``views.averaged``."""
     scaled = (torch.from_numpy(x).float() - 10) / 190
     with torch.inference_mode():
         return averaged(found.predict_probability, found.every)(scaled[None])[0].numpy()
@@ -57,7 +57,7 @@ def test_views_of_a_volume_in_tiles_equal_views_of_the_whole() -> None:
 
 @pytest.mark.parametrize(("dims", "size"), [(2, (150, 97)), (2, (64, 64)), (3, (36, 40, 44))])
 @pytest.mark.parametrize("overlap", [0.25, 0.5])
-def test_blended_patches_are_those_of_monai(dims: int, size: tuple[int, ...], overlap: float) -> None:
+def test_blended_patches_equal_those_of_monai(dims: int, size: tuple[int, ...], overlap: float) -> None:
     from monai.inferers import sliding_window_inference
 
     patch = (64, 48) if dims == 2 else (32, 32, 32)
@@ -73,14 +73,14 @@ def test_blended_patches_are_those_of_monai(dims: int, size: tuple[int, ...], ov
     np.testing.assert_allclose(found.predict(x, "array", small), wanted, atol=1e-5)
 
 
-def test_weights_are_highest_in_the_middle_and_nowhere_nothing() -> None:
+def test_weights_are_highest_in_the_middle_and_never_zero() -> None:
     weight = gaussian((9, 33))
     assert weight[4, 16] == weight.max() == 1
     assert weight.min() == np.float32(1e-3)
     np.testing.assert_array_equal(weight, weight[::-1, ::-1])
 
 
-def test_an_even_piece_is_predicted_once_and_is_what_the_network_says() -> None:
+def test_a_constant_region_is_predicted_once_with_the_output_of_the_network() -> None:
     found, x = predictor(), image(400, 64)
     x[:, 70:380] = 7
     calls = []
@@ -100,7 +100,7 @@ def test_an_even_piece_is_predicted_once_and_is_what_the_network_says() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.float32])
-def test_the_range_of_an_image_in_bands_is_that_of_the_whole(dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_range_of_an_image_in_bands_equals_that_of_the_whole(dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("biocnn.io.intensity._BAND", 5000)
     monkeypatch.setattr("biocnn.io.intensity._PER_IMAGE", 999)
     x = (np.random.default_rng(1).gamma(2, 20, (2, 301, 77)) % 250).astype(dtype)

@@ -1,4 +1,4 @@
-"""A chromosome scanned is its windows predicted."""
+"""Scanning a chromosome equals predicting its windows."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def genome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return open_genome(folder / "encoded")
 
 
-def test_ambiguous_letters_are_scanned_as_they_are_predicted(model: Model) -> None:
+def test_ambiguous_letters_are_scanned_and_predicted_equally(model: Model) -> None:
     codes = np.random.default_rng(2).integers(0, 4, 200).astype(np.uint8)
     codes[50:60] = np.arange(6, 16)
     genome = Genome(codes, {"chrI": 200}, {}, "test")
@@ -70,7 +70,7 @@ def test_windows_are_predicted_in_order(
     assert number < 100 or (len(blocks) > 1) == (cells < 1 << 20)
 
 
-def test_what_cannot_slide_goes_window_by_window_and_says_so(
+def test_other_networks_are_run_window_by_window_and_this_is_reported(
     tmp_path: Path, genome: Genome, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(NETWORKS, "sequence", {"name": "Basset", "channels": [4, 4, 4], "hidden": 4})
@@ -88,7 +88,7 @@ def test_an_interval_shorter_than_a_window_has_none(model: Model, genome: Genome
     assert list(model.scan(genome, "chrII", stride=1)) == []
 
 
-def test_what_cannot_be_scanned_is_refused(tmp_path: Path, model: Model) -> None:
+def test_unsuitable_models_are_refused(tmp_path: Path, model: Model) -> None:
     genome = Genome(np.zeros(100, np.uint8), {"chrI": 100}, {}, "some.fa")
     with pytest.raises(InputError, match=r"some\.fa has no contig 'chr1'"):
         model.scan(genome, "chr1", stride=1)

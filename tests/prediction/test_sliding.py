@@ -1,4 +1,4 @@
-"""A network over a stretch gives what it gives for each window."""
+"""A network applied to a long sequence gives the same as for each window."""
 
 from copy import deepcopy
 from itertools import product
@@ -24,7 +24,7 @@ def network_of(kind: type[nn.Module] = DeepBind, out_channels: int = 1, **settin
 
 
 def codes_of(length: int, seed: int = 1) -> Tensor:
-    """Bases, some unknown, with stretches of unknown and of equal ones."""
+    """Return bases, some unknown, with runs of unknown and of equal ones."""
     codes = np.random.default_rng(seed).choice(5, length, p=[0.24] * 4 + [0.04]).astype(np.uint8)
     codes[length // 3 : length // 3 + 30], codes[length // 2 : length // 2 + 30] = 4, 0
     return torch.from_numpy(codes)
@@ -61,7 +61,7 @@ def test_the_published_size_and_several_outputs() -> None:
 
 @torch.inference_mode()
 def test_sums_do_not_drift() -> None:
-    """Means over 100,000 positions agree with float64's."""
+    """Means over 100,000 positions agree with those in float64."""
     network = network_of(strands="single", pool="both", hidden=0)
     codes = codes_of(100_300)
     x = one_hot(codes.unfold(0, 100_000, 100)).double()
@@ -70,7 +70,7 @@ def test_sums_do_not_drift() -> None:
 
 
 class OneMean(SequenceNetwork):
-    """A user's own network: a batch norm, and a mean over all positions."""
+    """A user's network: a batch norm, and a mean over all positions."""
 
     def __init__(self, spatial_dims: int, in_channels: int, out_channels: int, **settings: Any) -> None:
         block = ConvBlock(spatial_dims, in_channels, 7, 9, **{"padding": "full"} | settings)
@@ -81,13 +81,13 @@ class OneMean(SequenceNetwork):
 
 
 class Standardised(DeepBind):
-    """It does something else with its input, which no look at its layers could tell."""
+    """A network that changes its input in a way that its layers do not reveal."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x) - x[:, 0].mean(1, keepdim=True)
 
 
-def test_networks_of_the_users() -> None:
+def test_users_networks() -> None:
     torch.manual_seed(1)
     own = OneMean(1, 4, 2)
     nn.init.normal_(own.features[0].norm.running_mean)
@@ -96,14 +96,14 @@ def test_networks_of_the_users() -> None:
         assert slides(fuse_batchnorm(OneMean(1, 4, 2, **settings)), 40) is None, settings
 
 
-def test_what_must_see_each_window() -> None:
+def test_networks_that_must_see_each_window() -> None:
     assert slides(network_of(kernel_size=40), 30) is None
     assert slides(fuse_batchnorm(Standardised(1, 4, 1)), 60) is None
     assert slides(fuse_batchnorm(Basset(1, 4, 1)), 60) is None
     assert slides(nn.Sequential(nn.Flatten(), nn.LazyLinear(1)), 60) is None
 
 
-def test_few_values_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     network = network_of(channels=16, strands="both")
     for stride, window in ((1, 50), (10, 101), (200, 201)):
         rows = slides(network, window).rows(stride)

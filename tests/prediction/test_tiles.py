@@ -1,4 +1,4 @@
-"""An image in tiles has the values that it has in one piece, and every pixel is predicted once."""
+"""An image in tiles has the same values as in one piece, and every pixel is predicted once."""
 
 from math import prod
 
@@ -25,7 +25,7 @@ UNETS = [
 
 
 def in_tiles(network: nn.Module, image: Tensor, field: Field, pixels: float) -> tuple[np.ndarray, int]:
-    """What the network says of an image (1, C, *spatial), tile by tile, and the number of tiles."""
+    """Return predictions for an image (1, C, *spatial), tile by tile, and the number of tiles."""
     tiles = plan(image.shape[2:], field, pixels)
     out = np.full((network(image).shape[1], *image.shape[2:]), np.nan, np.float32)
     for planned in tiles:
@@ -36,7 +36,7 @@ def in_tiles(network: nn.Module, image: Tensor, field: Field, pixels: float) -> 
 
 
 def compare(network: nn.Module, size: tuple[int, ...], pixels: float, field: Field | None = None) -> int:
-    """How many tiles were compared with the whole."""
+    """Compare tiles with the whole, and return the number of tiles."""
     network = fuse_batchnorm(with_statistics(network))
     image = torch.randn(1, 2, *size, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
@@ -69,7 +69,7 @@ def test_tiles_of_a_volume_equal_the_whole() -> None:
 
 
 class Coordinates(nn.Module):
-    """A convolution that knows where it is."""
+    """A convolution that depends on its coordinates."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class Coordinates(nn.Module):
 
 
 class Excited(nn.Module):
-    """A convolution weighed by the mean of the image."""
+    """A convolution weighted by the mean of the image."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -106,11 +106,11 @@ class Excited(nn.Module):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_field_is_measured(network: nn.Module, field: Field | None) -> None:
+def test_the_receptive_field_is_measured(network: nn.Module, field: Field | None) -> None:
     assert find_field(network.eval(), 1, 2) == field
 
 
-def test_halo_is_what_the_receptive_field_says() -> None:
+def test_the_halo_follows_from_the_receptive_field() -> None:
     network = UNet(2, 1, 1, channels=[1, 1])
     field = find_field(network.eval(), 1, 2)
     for seen, halo in zip(receptive_field(network), field.halo, strict=True):
@@ -133,7 +133,7 @@ def test_tiles_cover_an_image_once_with_margins(shape: tuple, stride: int, halo:
             assert read.stop == size or read.stop - write.stop >= halo
     assert (covered == 1).all()
     sizes = {tuple(-(-(s.stop - s.start) // stride) * stride for s in tile.read) for tile in tiles}
-    assert len(sizes) == 1, "every shape costs the time to prepare for it"
+    assert len(sizes) == 1, "every new shape has a setup cost"
     (size,) = sizes
     small = all(n <= max(3 * halo, stride) + stride for n in size)
     assert prod(size) <= share * prod(shape) or small

@@ -1,4 +1,4 @@
-"""Results folders as the steps write them, made without training: for tests, and for looking at pages."""
+"""Results folders like those of the steps, made without training: for tests, and for viewing pages."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 def write_sequences(folder: Path, task: str = "binary", n: int = 600) -> Settings:
-    """A sequence experiment; returns its settings."""
+    """Write a sequence experiment, and return its settings."""
     rng = np.random.default_rng(1)
     y = rng.normal(size=(n, 3)) if task == "regression" else (rng.random((n, 3)) < 0.4)
     y = y[:, : 1 if task == "binary" else 3].astype(np.float32)
@@ -62,7 +62,7 @@ def write_sequences(folder: Path, task: str = "binary", n: int = 600) -> Setting
 
 
 def write_images(folder: Path, task: str = "instances", n: int = 18, size: int = 96) -> Settings:
-    """An image experiment: discs on an uneven background; returns its settings."""
+    """Write an image experiment, discs on an uneven background, and return its settings."""
     rng = np.random.default_rng(2)
     labels = [_discs(rng, size, 14) for _ in range(n)]
     images = [_photograph(rng, found)[None] for found in labels]
@@ -140,7 +140,7 @@ def _run(folder: Path, run: str, examples: pd.DataFrame, predicted: list, postpr
 
 
 def write_model(folder: Path, run: str, **about: Any) -> None:
-    """A model file that says this of itself; its weights are of nothing."""
+    """Write a model file with this metadata and empty weights."""
     facts = read_facts(folder / "dataset" / "facts.json")
     meta = Metadata(experiment={"model": {"name": "UNet"}}, facts=facts, **about)
     save_file({"w": np.zeros(4, np.float32)}, folder / "runs" / run / "model.safetensors", metadata=meta.header())
@@ -264,7 +264,7 @@ def _photograph(rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
 
 
 def _maps(rng: np.random.Generator, labels: np.ndarray, task: str) -> np.ndarray:
-    """Probabilities that are right but for a shift and noise."""
+    """Return correct probabilities with a shift and noise."""
     moved = np.roll(labels, rng.integers(0, 3), axis=0)
     noise = ndimage.gaussian_filter(rng.normal(0, 1.0, labels.shape), 2)
     if task == "mask":

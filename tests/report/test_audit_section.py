@@ -1,4 +1,4 @@
-"""What a report says where simple models are as good, and how far its probabilities can be trusted."""
+"""Reports if baselines are as good as the network, and on the reliability of its probabilities."""
 
 import json
 import math
@@ -22,7 +22,7 @@ from biocnn.tasks.temperature import without_temperature
 
 
 def row(baseline="6-mers", output="a", metric="auroc", value=0.8, network=0.9, half=0.02, split="test"):
-    """One comparison, with a symmetric interval of the difference."""
+    """Return one comparison, with a symmetric interval of the difference."""
     apart = network - value
     numbers = {"low": value - 0.01, "high": value + 0.01, "mean_of_runs": network, "sd_of_runs": math.nan, "n": 500}
     numbers |= {"difference": apart, "difference_low": apart - half, "difference_high": apart + half}
@@ -46,7 +46,7 @@ def test_a_network_that_wins_needs_no_caution(tmp_path):
     assert caution(Results(tmp_path / "none")) == ""
 
 
-def test_the_first_words_are_what_the_network_does_not_beat(tmp_path):
+def test_the_caution_starts_with_the_baseline_that_is_not_beaten(tmp_path):
     results = results_of(tmp_path, [row(), row(metric="auprc"), row("GC content", value=0.871, network=0.8683)])
     assert verdict(results).startswith(
         "The network does not outperform GC content alone: "
@@ -54,7 +54,7 @@ def test_the_first_words_are_what_the_network_does_not_beat(tmp_path):
     )
 
 
-def test_a_difference_that_may_be_chance_is_named_so_with_all_metrics(tmp_path):
+def test_a_difference_that_may_be_due_to_chance_is_reported_with_all_metrics(tmp_path):
     rows = [row(value=0.89), row(metric="auprc", value=0.5, network=0.7), row(split="val", value=0.99)]
     assert caution(results_of(tmp_path, rows)) == (
         "The network is not clearly better than a 6-mer model: AUROC .900 versus .890 (difference .010, 95% CI "
@@ -63,7 +63,7 @@ def test_a_difference_that_may_be_chance_is_named_so_with_all_metrics(tmp_path):
 
 
 @pytest.mark.parametrize(("task", "metric", "name"), [("multilabel", "auprc", "AUPRC"), ("regression", "pearson", "r")])
-def test_of_several_outputs_the_worst_is_named_and_the_others_counted(tmp_path, task, metric, name):
+def test_the_worst_of_several_outputs_is_named_and_the_others_counted(tmp_path, task, metric, name):
     rows = [
         row(output=output, metric=metric, value=value) for output, value in zip("abc", (0.95, 0.97, 0.5), strict=True)
     ]
@@ -72,7 +72,7 @@ def test_of_several_outputs_the_worst_is_named_and_the_others_counted(tmp_path, 
     assert f"{name} .900 versus .970" in text
 
 
-def test_without_resamples_the_values_alone_decide(tmp_path):
+def test_without_resamples_only_the_values_count(tmp_path):
     rows = [row(), row("dinucleotides", value=0.95)]
     for one in rows:
         one["difference_low"] = one["difference_high"] = math.nan
@@ -82,10 +82,10 @@ def test_without_resamples_the_values_alone_decide(tmp_path):
 
 @pytest.fixture(scope="module", params=["binary", "multilabel", "regression"])
 def page(request, tmp_path_factory):
-    """A report with an audit and with runs that have temperatures."""
+    """Return a report with an audit and with runs that have temperatures."""
     folder, task = tmp_path_factory.mktemp("results") / request.param, request.param
     settings = write_sequences(folder, task)
-    shutil.rmtree(folder / "explain")  # a chapter of its own, which takes longest
+    shutil.rmtree(folder / "explain")  # a separate chapter, which takes longest
     outputs = ["REB1"] if task == "binary" else ["one", "two", "three"]
     names = ("pearson", "spearman") if task == "regression" else ("auroc", "auprc")
     rows = [row(b, o, m, value=0.9) for o in outputs for m in names for b in BASELINES]
@@ -103,7 +103,7 @@ def page(request, tmp_path_factory):
     return folder, task, (folder / "report.html").read_text(encoding="utf-8")
 
 
-def test_the_chapter_compares_and_the_first_line_says_so(page):
+def test_the_chapter_compares_and_the_headline_says_so(page):
     folder, task, text = page
     assert '<section id="audit">' in text
     assert (folder / "figures" / "audit.png").stat().st_size > 10_000
@@ -114,7 +114,7 @@ def test_the_chapter_compares_and_the_first_line_says_so(page):
     assert ("they were fitted on 50 of 100 training examples" in text) == (task == "regression")
 
 
-def test_reliability_is_shown_of_probabilities_before_and_after(page):
+def test_reliability_is_shown_before_and_after_calibration(page):
     folder, task, text = page
     assert (folder / "figures" / "reliability.png").exists() == (task != "regression")
     if task == "regression":

@@ -1,4 +1,4 @@
-"""The chapters on calibration, folds and leakage say what the tables hold."""
+"""The chapters on calibration, folds and leakage agree with the tables."""
 
 import re
 from pathlib import Path
@@ -43,7 +43,7 @@ def write(folder: Path, **tables: pd.DataFrame) -> Results:
     return Results(folder)
 
 
-def test_the_best_trials_and_the_file_s_own(tmp_path: Path) -> None:
+def test_the_best_trials_and_that_of_the_file(tmp_path: Path) -> None:
     with style():
         text, table, picture = calibration(
             write(tmp_path, fold0=ranked(failed=1)), EXPERIMENT, Gallery(tmp_path / "figures")
@@ -59,7 +59,7 @@ def test_the_best_trials_and_the_file_s_own(tmp_path: Path) -> None:
     assert "train.lr" in picture.alt
 
 
-def test_each_fold_chooses_for_itself(tmp_path: Path) -> None:
+def test_each_fold_chooses_separately(tmp_path: Path) -> None:
     data = stored(sequences(90), tmp_path, val=None, test=None, folds=3)
     results = write(tmp_path, **{f"fold{i}": ranked(i) for i in range(3)})
     assert len(data.examples) == 90
@@ -70,7 +70,7 @@ def test_each_fold_chooses_for_itself(tmp_path: Path) -> None:
     assert table.header[:3] == ["Fold", "Rank", "Trial"]
 
 
-def test_values_stand_where_they_belong() -> None:
+def test_values_are_in_their_columns() -> None:
     trials = ranked().assign(fold=0)
     with style():
         lr, hidden, channels = against_settings(trials, DRAW, "AUPRC").axes[:3]
@@ -83,7 +83,7 @@ def test_values_stand_where_they_belong() -> None:
     assert sorted(np.round(places)) == [0] * 7 + [1] * 6
 
 
-def test_no_trials_no_chapter(tmp_path: Path) -> None:
+def test_without_trials_there_is_no_chapter(tmp_path: Path) -> None:
     assert not calibration(Results(tmp_path), experiment(), Gallery(tmp_path / "f")).blocks
 
 
@@ -97,7 +97,7 @@ def test_a_table_of_folds(tmp_path: Path, test: list[str] | None) -> None:
     assert not folds(Results(tmp_path / "nowhere"))
 
 
-def test_leaks_are_told_by_pair_of_parts(tmp_path: Path) -> None:
+def test_leaks_are_listed_by_pair_of_splits(tmp_path: Path) -> None:
     raw = sequences(60)
     x = raw.x
     raw.x = lambda i: x(0) if i == 57 else x(i)
@@ -109,7 +109,7 @@ def test_leaks_are_told_by_pair_of_parts(tmp_path: Path) -> None:
         assert ("remove_leaks" in table.caption) != remove
 
 
-def test_no_leak_is_said_in_a_sentence(tmp_path: Path) -> None:
+def test_a_sentence_states_that_there_is_no_leak(tmp_path: Path) -> None:
     stored(sequences(60), tmp_path)
     (text,) = leakage(Results(tmp_path))
     assert isinstance(text, Text)

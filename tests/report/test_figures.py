@@ -1,4 +1,4 @@
-"""Figures show what the data say."""
+"""Figures show the data correctly."""
 
 import matplotlib as mpl
 import numpy as np
@@ -21,20 +21,20 @@ def scores():
     return target, rng.normal(target, 1.0)
 
 
-def test_thinned_roc_keeps_its_area(scores):
+def test_a_thinned_roc_keeps_its_area(scores):
     false, true = roc_points(*scores)
     assert len(false) < 500
     assert auc(false, true) == pytest.approx(roc_auc_score(*scores), abs=2e-4)
 
 
-def test_thinned_precision_keeps_its_area_and_ends(scores):
+def test_a_thinned_precision_curve_keeps_its_area_and_ends(scores):
     recall, precision = precision_points(*scores)
     assert len(recall) < 500
     assert (recall[0], recall[-1]) == (1, 0)
     assert auc(recall, precision) == pytest.approx(average_precision_score(*scores), abs=2e-3)
 
 
-def test_outline_of_one_pixel_is_a_square_around_it():
+def test_the_outline_of_one_pixel_is_a_square_around_it():
     labels = np.zeros((3, 3), int)
     labels[1, 1] = 7
     segments = outline(labels)
@@ -43,25 +43,25 @@ def test_outline_of_one_pixel_is_a_square_around_it():
     assert segments.max() == 1.5
 
 
-def test_touching_objects_are_told_apart():
+def test_touching_objects_have_separate_outlines():
     assert len(outline(np.array([[1, 2], [1, 2]]))) == 2
 
 
 @given(arrays(np.int32, st.tuples(st.integers(1, 8), st.integers(1, 8)), elements=st.integers(0, 3)))
-def test_outlines_have_unit_length_and_turn_with_the_image(labels):
+def test_outlines_have_unit_length_and_rotate_with_the_image(labels):
     segments = outline(labels)
     np.testing.assert_allclose(np.abs(segments[:, 0] - segments[:, 1]).sum(axis=1), 1)
     turned = outline(labels.T)[..., ::-1]
     assert sorted(map(tuple, turned.reshape(-1, 4))) == sorted(map(tuple, segments.reshape(-1, 4)))
 
 
-def test_colour_photographs_are_shown_as_they_are():
+def test_colour_photographs_are_shown_unchanged():
     image = np.random.default_rng(0).integers(256, size=(3, 4, 5)).astype(np.uint8)
     np.testing.assert_allclose(display(image) * 255, np.moveaxis(image, 0, -1))
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 5])
-def test_other_images_are_stretched_into_the_range_of_a_screen(channels):
+def test_other_images_are_stretched_to_the_display_range(channels):
     image = np.random.default_rng(0).normal(3000, 800, (channels, 20, 30)).astype(np.float32)
     shown = display(image)
     assert shown.shape == (20, 30, 3)
@@ -74,11 +74,11 @@ def test_constant_images_are_black():
     assert not display(np.full((1, 4, 4), 9, np.uint16)).any()
 
 
-def test_the_busiest_stretch_holds_the_attributions():
+def test_the_chosen_segment_has_the_largest_attributions():
     codes = np.zeros(1000, np.uint8)
     values = np.zeros((4, 1000))
     values[0, 700:720] = 1
-    values[1, 100:200] = 5  # of a base that is not there
+    values[1, 100:200] = 5  # for an absent base
     first, last = busiest(codes, values)
     assert last - first == 110
     assert first <= 700

@@ -1,4 +1,4 @@
-"""Numbers as people read them, and the sentence that sums an experiment up."""
+"""Numbers in readable form, and the sentence that summarises an experiment."""
 
 import json
 import math
@@ -21,7 +21,7 @@ def test_numbers(value, text):
 @pytest.mark.parametrize(
     ("value", "text"), [(1.31e-8, "1.3 × 10⁻⁸"), (-0.0004, "−4.0 × 10⁻⁴"), (0.0005, ".001"), (0.0, ".000")]
 )
-def test_small_numbers_are_not_written_as_none(value, text):
+def test_small_numbers_are_not_written_as_zero(value, text):
     """An error of 1e-8 in the unit of the targets is not 0."""
     assert number(value).replace("\u00a0", " ") == text
 
@@ -33,7 +33,7 @@ def test_p_values(value, text):
     assert probability(value).replace("\u00a0", " ") == text
 
 
-def test_intervals_that_are_unknown_are_not_written():
+def test_unknown_intervals_are_omitted():
     assert interval(0.94, 0.96) == ".940–.960"
     assert interval(math.nan, 0.96) == ""
 
@@ -54,7 +54,7 @@ def write_metrics(folder, rows):
     return Results(folder)
 
 
-def test_the_ensemble_on_the_test_split_speaks_for_the_experiment(tmp_path):
+def test_the_headline_is_that_of_the_ensemble_on_the_test_split(tmp_path):
     rows = [
         ("fold0-seed1", "test", "CTCF", "auroc", "all", 0.90, 0.88, 0.92, 50),
         ("ensemble", "val", "CTCF", "auroc", "all", 0.99, 0.98, 1.0, 50),
@@ -76,7 +76,7 @@ def test_several_runs_or_outputs_without_ensemble_are_averaged_and_have_no_inter
     assert verdict(results) == "Validation AUROC = .850."
 
 
-def test_no_results_give_no_sentence(tmp_path):
+def test_without_results_there_is_no_sentence(tmp_path):
     assert verdict(Results(tmp_path)) == ""
 
 

@@ -1,4 +1,4 @@
-"""Logos: letters have the heights and places that the numbers ask for."""
+"""Logos: letters have the heights and positions given by the numbers."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def axes():
 
 
 def extents(axes, letter):
-    """Corners (x0, y0, x1, y1) of what is drawn in the colour of a letter."""
+    """Return the corners (x0, y0, x1, y1) of all patches in the colour of a letter."""
     colour = {patch.get_facecolor(): patch for patch in axes.patches}
     from matplotlib.colors import to_rgba
 
@@ -30,7 +30,7 @@ def test_information_of_known_columns():
 
 
 @given(arrays(np.float64, (6, 4), elements=st.floats(0.001, 1)))
-def test_information_lies_between_zero_and_two_bits_and_does_not_care_which_base_is_which(counts):
+def test_information_is_between_zero_and_two_bits_and_independent_of_the_order_of_bases(counts):
     pfm = counts / counts.sum(axis=1, keepdims=True)
     total = heights(pfm).sum(axis=1)
     assert (total >= -1e-9).all()
@@ -60,7 +60,7 @@ def test_negative_letters_are_upside_down(axes):
     np.testing.assert_allclose(second, first * [1, -1] + [1, 0], atol=1e-9)
 
 
-def test_attributions_show_the_base_that_is_there(axes):
+def test_attributions_show_the_present_base(axes):
     attributions = np.arange(12, dtype=float).reshape(4, 3)
     shown = present(np.array([2, 4, 5]), attributions)
     assert shown[2, 0] == 6

@@ -1,4 +1,4 @@
-"""Mutation maps: letters and cells show the numbers, a variant is framed, and long sequences are cut around it."""
+"""Mutation maps: letters and cells show the numbers, a variant is framed, and long sequences are cropped around it."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def test_importance_of_a_linear_model_is_its_weight_against_the_mean_of_the_othe
     np.testing.assert_allclose(importance(weight - there), there - others)
 
 
-def test_cells_hold_the_changes_and_the_variant_is_framed() -> None:
+def test_cells_show_the_changes_and_the_variant_is_framed() -> None:
     codes, change = example(30)
     figure = mutation_maps([codes], [change], [""], "ACGT", "logit", [7])
     cells = figure.axes[1]
@@ -38,12 +38,12 @@ def test_cells_hold_the_changes_and_the_variant_is_framed() -> None:
 
 
 @pytest.mark.parametrize(("mark", "first"), [(0, 0), (150, 95), (399, 290)])
-def test_long_sequences_are_cut_around_the_variant(mark: int, first: int) -> None:
+def test_long_sequences_are_cropped_around_the_variant(mark: int, first: int) -> None:
     codes, change = example(400)
     assert shown(codes, change, mark) == (first, first + 110)
 
 
-def test_without_a_variant_the_stretch_of_largest_change_is_shown_and_padding_is_not() -> None:
+def test_without_a_variant_the_segment_of_largest_change_is_shown_without_padding() -> None:
     codes, change = example(400)
     change[:, 210:240] *= 50
     first, last = shown(codes, change, None)

@@ -1,4 +1,4 @@
-"""The page of an experiment: whole, self-contained, escaped, and only about what is there."""
+"""The page of an experiment: complete, self-contained, escaped, and without empty chapters."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ TASKS += [(write_images, task) for task in ("instances", "mask", "classes")]
 
 
 class Page(HTMLParser):
-    """Collects what a page is made of, and checks that its elements are closed in order."""
+    """Collects the content of a page, and checks that its elements are closed in order."""
 
     def __init__(self, text):
         super().__init__()
@@ -64,7 +64,7 @@ def report(request, tmp_path_factory):
     return folder, settings, (folder / "report.html").read_text(encoding="utf-8")
 
 
-def test_the_page_is_whole_and_needs_nothing_else(report):
+def test_the_page_is_complete_and_self_contained(report):
     folder, _, text = report
     page = Page(text)
     assert not {"script", "link", "iframe", "object"} & set(page.tags)
@@ -105,12 +105,12 @@ ODD = ["$\\frac$_^{ %s{}\\", "$\nb\t\x00Ωμ\u4e2d\u05d0é", "x" * 300]
 
 
 def odd_id(odd):
-    """An id names arrays in an archive, whose names cannot hold a NUL."""
+    """Return an id without NUL, because it names arrays in an archive."""
     return odd.replace("\x00", "")
 
 
 def renamed(path, odd):
-    """Let all names of outputs, examples, groups and contigs in a table, or in facts.json, end oddly."""
+    """Append odd text to all names of outputs, examples, groups and contigs in a table or in facts.json."""
     if path.suffix == ".tsv":
         frame = pd.read_csv(path, sep="\t", keep_default_na=False)
         for name in {"output", "id", "chrom", "target_name"} & set(frame.columns):
@@ -144,11 +144,11 @@ def test_names_from_data_are_plain_text_in_figures(tmp_path, make, task, odd, mo
     write_report(folder, settings, folder / "report.html", folder / "figures")
     Page((folder / "report.html").read_text(encoding="utf-8"))
     words = [text.get_text() for figure in drawn for text in figure.findobj(Text)]
-    assert any(short(odd, 80)[:4] in text for text in words), "the names are in some figure as they are"
+    assert any(short(odd, 80)[:4] in text for text in words), "the unchanged names must be in some figure"
     assert max(len(line) for text in words for line in text.split("\n")) < 130
 
 
-def test_the_chapters_tell_the_metrics_and_settings(report):
+def test_the_chapters_show_metrics_and_settings(report):
     folder, _, text = report
     page = Page(text)
     expected = ["data", "training", "performance", "explanation", "objects", "reproduce"]
@@ -169,7 +169,7 @@ def test_new_images_that_were_skipped_are_listed(report):
     assert ("d.tif: damaged TIFF" in Page(text).text) == (folder / "segment").is_dir()
 
 
-def test_what_is_absent_leaves_no_heading(tmp_path):
+def test_absent_results_leave_no_heading(tmp_path):
     folder = tmp_path / "partial"
     settings = write_sequences(folder)
     for name in ("explain", "runs"):
@@ -181,7 +181,7 @@ def test_what_is_absent_leaves_no_heading(tmp_path):
     assert "img" not in page.tags
 
 
-def test_an_empty_folder_still_gives_its_settings(tmp_path):
+def test_an_empty_folder_still_shows_the_settings(tmp_path):
     write_report(tmp_path / "none", experiment(), tmp_path / "report.html", tmp_path / "figures")
     assert Page((tmp_path / "report.html").read_text(encoding="utf-8")).headings() == ["reproduce"]
 
@@ -206,7 +206,7 @@ def test_runs_left_over_from_earlier_settings_are_not_reported(tmp_path):
     assert "seed99" not in text
 
 
-def test_what_is_unusual_about_a_training_is_said(tmp_path):
+def test_unusual_trainings_are_reported(tmp_path):
     folder = tmp_path / "few"
     write_sequences(folder, "multilabel")
     numbers = {"train": "float32", "predict": "float32", "asked": "bfloat16", "reason": "it is slow there"}
@@ -221,7 +221,7 @@ def test_what_is_unusual_about_a_training_is_said(tmp_path):
     ]
 
 
-def test_a_database_that_is_gone_costs_only_its_logos(tmp_path):
+def test_without_its_database_only_logos_are_missing(tmp_path):
     folder = tmp_path / "moved"
     settings = write_sequences(folder)
     (folder / "database.meme").unlink()
@@ -259,7 +259,7 @@ def test_without_motifs_the_report_says_so(tmp_path):
     assert "no motif and no seqlet. Excluded: kernels with fewer than 10 sites (16)." in text
 
 
-def test_an_output_without_a_metric_is_named_and_left_out_of_means(tmp_path):
+def test_an_output_without_a_metric_is_named_and_excluded_from_means(tmp_path):
     folder = tmp_path / "missing"
     settings = write_sequences(folder, "multilabel")
     examples = pd.read_csv(folder / "dataset" / "examples.tsv", sep="\t")
@@ -276,7 +276,7 @@ def test_an_output_without_a_metric_is_named_and_left_out_of_means(tmp_path):
     assert f"AUROC = {known.mean():.3f}".replace("0.", ".") in text
 
 
-def test_a_scan_is_accounted_for_and_its_highest_peaks_are_shown(tmp_path):
+def test_a_scan_is_summarised_and_its_highest_peaks_are_shown(tmp_path):
     folder = tmp_path / "scanned"
     settings = write_sequences(folder)
     (folder / "scan").mkdir()
@@ -306,7 +306,7 @@ def test_names_of_digits_and_NA_stay_names(tmp_path):
     assert "NA 0363" in text
 
 
-def test_a_second_report_has_the_same_bytes_and_a_failure_leaves_them_alone(tmp_path, monkeypatch):
+def test_a_second_report_has_the_same_bytes_and_a_failure_does_not_change_them(tmp_path, monkeypatch):
     folder = tmp_path / "again"
     settings = write_sequences(folder)
     (folder / "explain" / "attributions.npz").unlink()  # less to draw
@@ -329,7 +329,7 @@ def test_templates_name_what_is_missing():
         render("page.html.j2")
 
 
-def test_long_names_are_cut_where_they_would_overlap():
+def test_long_names_are_shortened_if_they_would_overlap():
     assert short("well_01", 14) == "well_01"
     assert short("a0afead3b4fe393f", 9) == "a0af…393f"
     assert short("hippocampus_173", 10) == "hippo…_173"

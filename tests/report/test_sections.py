@@ -1,4 +1,4 @@
-"""What sections of the report say of tables that steps wrote."""
+"""Sections of the report, compared with the tables of the steps."""
 
 from base64 import b64decode
 
@@ -9,8 +9,8 @@ from biocnn.report.results import Results
 from biocnn.report.sections import objects
 
 
-def test_images_without_objects_count_and_sizes_are_those_of_all_objects(tmp_path):
-    """Where some images tell the size of a pixel and others do not, sizes are shown in pixels."""
+def test_images_without_objects_count_and_sizes_are_of_all_objects(tmp_path):
+    """If only some images have a pixel size, sizes are shown in pixels."""
     (tmp_path / "segment").mkdir()
     found = pd.DataFrame({"image": ["a", "a", "b"], "class": "object", "area": [4, 9, 5], "area_um2": [1.0, 2.0, None]})
     found.to_csv(tmp_path / "segment/objects.csv", index=False)
@@ -23,7 +23,7 @@ def test_images_without_objects_count_and_sizes_are_those_of_all_objects(tmp_pat
     assert "µm" not in drawn
 
 
-def test_a_damaged_model_file_says_nothing_of_itself(tmp_path):
+def test_a_damaged_model_file_is_not_described(tmp_path):
     (tmp_path / "runs" / "fold0-seed1").mkdir(parents=True)
     (tmp_path / "runs" / "fold0-seed1" / "model.safetensors").write_bytes(b"cut off")
     results = Results(tmp_path)

@@ -13,7 +13,7 @@ SIZES = {2: (40, 40), 3: (12, 20, 20)}
 
 
 def blobs(n: int = 6, *sizes: int, channels: int = 1) -> tuple[Tensor, Tensor]:
-    """Images without symmetry, and as masks the classes that follow from their values."""
+    """Return images without symmetry, with classes by value as masks."""
     sizes = sizes or (40, 40)
     axes = torch.meshgrid(*[torch.arange(size) / size for size in sizes], indexing="ij")
     rows, columns, planes = axes[-2], axes[-1], axes[0] if len(sizes) == 3 else torch.zeros(())
@@ -23,7 +23,7 @@ def blobs(n: int = 6, *sizes: int, channels: int = 1) -> tuple[Tensor, Tensor]:
 
 
 def classes(x: Tensor) -> Tensor:
-    """Values 0, 7 and 255, so that any mixing of two would show."""
+    """Return classes 0, 7 and 255, so that any mixing of two is visible."""
     return torch.where(x > 0.8, 255, torch.where(x > 0, 7, 0)).to(torch.uint8)
 
 
@@ -32,6 +32,6 @@ def uniform(n: int, seed: int = 3) -> Tensor:
 
 
 def moved(function: Callable, x: Tensor, y: Tensor, u: Tensor, **settings: Any) -> tuple[Tensor, Tensor]:
-    """Augmented images with their masks."""
+    """Return augmented images with their masks."""
     new, move = function(x, u, **settings)
     return new, ClassMap().warp(y, move, x.shape[2:])

@@ -1,4 +1,4 @@
-"""Facts are read by attribute, never changed, and stored as they are; a damaged field is named."""
+"""Facts are immutable attributes, stored unchanged; a damaged field is reported."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ SETS = [
 
 
 @pytest.mark.parametrize(("raw", "split"), SETS)
-def test_the_file_holds_what_is_known_and_nothing_else(tmp_path: Path, raw: Raw, split: dict[str, Any]) -> None:
+def test_the_file_holds_only_known_facts(tmp_path: Path, raw: Raw, split: dict[str, Any]) -> None:
     dataset = stored(raw, tmp_path, **split)
     file = dataset.folder / "facts.json"
     assert read_facts(file).plain() == json.loads(file.read_text())
@@ -32,14 +32,14 @@ def test_the_file_holds_what_is_known_and_nothing_else(tmp_path: Path, raw: Raw,
     assert {key: getattr(dataset.facts, key) for key in told} == {key: getattr(raw.facts, key) for key in told}
 
 
-def test_a_fold_has_its_own_facts_and_those_of_all(tmp_path: Path) -> None:
+def test_a_fold_has_its_own_and_the_common_facts(tmp_path: Path) -> None:
     every = read_facts(stored(images(12), tmp_path, val=None, test=None, folds=3).folder / "facts.json")
     assert every.of_fold(0).given() == {key: value for key, value in every.given().items() if key != "folds"}
     second = every.of_fold(1)
     assert (second.n, second.intensity, second.sizes) == (every.folds[1].n, every.folds[1].intensity, every.sizes)
 
 
-def test_facts_and_metadata_are_no_mappings_and_stay_as_they_are() -> None:
+def test_facts_and_metadata_are_immutable_and_not_mappings() -> None:
     facts = image_facts(normalise="image", decisions={"patch": {"value": [8, 8]}})
     assert facts.decisions == {"patch": Decision(value=[8, 8])}
     for one in (facts, facts.decisions["patch"], metadata(choose("models", "UNet", "model"), facts)):
@@ -51,7 +51,7 @@ def test_facts_and_metadata_are_no_mappings_and_stay_as_they_are() -> None:
         assert not hasattr(one, "get")
 
 
-def test_what_a_reader_adds_of_its_own_is_kept(tmp_path: Path) -> None:
+def test_additional_facts_of_a_users_reader_are_kept(tmp_path: Path) -> None:
     raw = sequences()
     raw.facts = Facts(**raw.facts.plain(), instrument="NextSeq")
     assert stored(raw, tmp_path).facts.instrument == "NextSeq"
@@ -65,7 +65,7 @@ def test_what_a_reader_adds_of_its_own_is_kept(tmp_path: Path) -> None:
         ({"n": {"train": 3}}, ["n.val: field required", "n.test: field required"]),
     ],
 )
-def test_every_damaged_field_is_named(tmp_path: Path, change: dict, messages: list[str]) -> None:
+def test_every_damaged_field_is_reported(tmp_path: Path, change: dict, messages: list[str]) -> None:
     file = stored(sequences(), tmp_path).folder / "facts.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | change))
     with pytest.raises(InputError) as caught:

@@ -1,4 +1,4 @@
-"""Truth follows its image: class maps by the nearest pixel, values between pixels, boxes by their corners."""
+"""Targets follow their image: class maps by the nearest pixel, values by interpolation, boxes by their corners."""
 
 from pathlib import Path
 
@@ -37,18 +37,18 @@ EVERY = pytest.mark.parametrize(("dims", "function", "settings"), CASES, ids=NAM
 
 
 def coordinates(sizes: tuple[int, ...]) -> torch.Tensor:
-    """Images whose values say where the centre of each pixel lies, one channel an axis."""
+    """Return images whose values are the coordinates of pixel centres, one channel per axis."""
     axes = torch.meshgrid(*[torch.arange(size) + 0.5 for size in sizes], indexing="ij")
     return torch.stack(axes).expand(N, len(sizes), *sizes)
 
 
 def read(image: torch.Tensor, points: np.ndarray) -> np.ndarray:
-    """What the channels of an image (C, *spatial) hold at points (M, axes), in pixels: shape (M, C)."""
+    """Return values of an image (C, *spatial) at points (M, axes), in pixels; shape (M, C)."""
     return np.stack([map_coordinates(channel.numpy(), points.T - 0.5, order=1) for channel in image], axis=1)
 
 
 def scattered(dims: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Points all over the images, and the examples that they belong to."""
+    """Return points all over the images, and the examples that they belong to."""
     rng = np.random.default_rng(seed)
     points = rng.random((600, dims)) * SIZES[dims]
     return torch.from_numpy(points).float(), torch.from_numpy(rng.integers(0, N, 600))
@@ -59,21 +59,21 @@ def inside(points: np.ndarray, sizes: tuple[int, ...], margin: float = 4) -> np.
 
 
 def check_points(move: Move, found: torch.Tensor, dims: int) -> None:
-    """Points of the source lie where the result shows them."""
+    """Check that points of the source are where the result shows them."""
     points, example = scattered(dims)
     places, seen = move.points(points, example).numpy(), 0
     for i in range(N):
         mine = (example == i).numpy()
         mine[mine] = inside(places[mine], SIZES[dims])
         source = points[mine].numpy()
-        kept = inside(source, SIZES[dims])  # the mirrored border has no direction of its own
+        kept = inside(source, SIZES[dims])  # the direction at the mirrored border is undefined
         np.testing.assert_allclose(read(found[i], places[mine][kept]), source[kept], atol=0.05)
         seen += kept.sum()
     assert seen > 200
 
 
 @EVERY
-def test_points_lie_where_the_image_shows_what_was_there(dims: int, function, settings: dict) -> None:
+def test_points_follow_the_image(dims: int, function, settings: dict) -> None:
     x = coordinates(SIZES[dims])
     found, move = function(x, uniform(N), **settings)
     assert not found.equal(x)
@@ -81,7 +81,7 @@ def test_points_lie_where_the_image_shows_what_was_there(dims: int, function, se
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_several_moves_are_one(dims: int) -> None:
+def test_several_moves_are_combined(dims: int) -> None:
     x = coordinates(SIZES[dims])
     moves = []
     for i, name in enumerate(("flip", "affine, some", "rotate90", "elastic")):
@@ -93,7 +93,7 @@ def test_several_moves_are_one(dims: int) -> None:
 
 
 def boxes(dims: int) -> torch.Tensor:
-    """One box an example, near the middle, so that no mirror image of it comes into sight."""
+    """Return one box per example, near the middle, so that no mirror image of it is visible."""
     rng = np.random.default_rng(1)
     middle = np.array(SIZES[dims]) // 2 + rng.integers(-2, 3, (N, dims))
     half = rng.integers(2, 5, (N, dims))
@@ -102,7 +102,7 @@ def boxes(dims: int) -> torch.Tensor:
 
 
 def drawn(box: torch.Tensor, sizes: tuple[int, ...], shape: str) -> torch.Tensor:
-    """Masks of filled boxes, or of the ellipses in them, shape (N, 1, *spatial)."""
+    """Return masks of filled boxes, or of ellipses in them, shape (N, 1, *spatial)."""
     masks = np.zeros((N, 1, *sizes), np.uint8)
     for mask, row in zip(masks[:, 0], box.numpy().astype(int), strict=True):
         low, high = row[2 : 2 + len(sizes)], row[2 + len(sizes) :]
@@ -116,14 +116,14 @@ def drawn(box: torch.Tensor, sizes: tuple[int, ...], shape: str) -> torch.Tensor
 
 
 def around(mask: torch.Tensor) -> np.ndarray:
-    """The corners of the box around a mask: (2, spatial_dims)."""
+    """Return the corners of the bounding box of a mask: (2, spatial_dims)."""
     pixels = np.argwhere(mask.numpy())
     return np.stack([pixels.min(0), pixels.max(0) + 1])
 
 
 @EVERY
-def test_boxes_hold_the_objects_drawn_in_them(dims: int, function, settings: dict) -> None:
-    """Around a box, and around an ellipse in it, wherever both are moved; exactly where no angle is drawn."""
+def test_boxes_contain_their_objects(dims: int, function, settings: dict) -> None:
+    """Boxes contain a moved box and a moved ellipse in it; they are exact without rotation."""
     sizes, before = SIZES[dims], boxes(dims)
     _, move = function(coordinates(sizes), uniform(N), **settings)
     after = Boxes().warp(before, move, sizes)
@@ -143,7 +143,7 @@ def test_boxes_hold_the_objects_drawn_in_them(dims: int, function, settings: dic
 @pytest.mark.parametrize("dims", [2, 3])
 @pytest.mark.parametrize("name", suited("augment", "image"))
 def test_masks_follow_every_registered_augmentation(name: str, dims: int) -> None:
-    """Objects are where they are in the image, whatever its values have become."""
+    """Objects are at the same place in mask and image, even if values of the image changed."""
     sizes, before = SIZES[dims], boxes(dims)
     masks = drawn(before, sizes, "box")
     found, move = find("augment", name)(masks.float(), uniform(N))
@@ -169,7 +169,7 @@ def test_a_ramp_keeps_its_value_at_the_moved_place(dims: int, function, settings
         np.testing.assert_allclose(read(found[i], places[mine])[:, 0], points[mine].numpy() @ slope, atol=0.1)
 
 
-def test_what_is_not_known_stays_unknown() -> None:
+def test_unknown_values_stay_unknown() -> None:
     values = torch.ones(N, 1, 32, 32)
     values[:, :, 14:18, 14:18] = torch.nan
     _, move = affine(values, uniform(N))
@@ -178,7 +178,7 @@ def test_what_is_not_known_stays_unknown() -> None:
     torch.testing.assert_close(found[~found.isnan()], torch.ones(int((~found.isnan()).sum())))
 
 
-def test_vectors_stay_as_they_are() -> None:
+def test_vectors_are_not_changed() -> None:
     y = torch.rand(N, 3)
     x = coordinates((16, 16))
     assert Vector().warp(y, flip(x, uniform(N))[1], (16, 16)) is y
@@ -195,7 +195,7 @@ def test_changes_of_values_move_nothing_and_copy_nothing() -> None:
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_examples_that_are_not_chosen_stay_and_the_others_move_as_they_would_alone(dims: int) -> None:
+def test_only_chosen_examples_move_each_independently(dims: int) -> None:
     sizes, u = SIZES[dims], uniform(N)
     masks, rows, settings = drawn(boxes(dims), sizes, "ellipse"), boxes(dims), {"scale": 1.2, **BENT}
     some, every = (affine(coordinates(sizes), u, **settings, share=share)[1] for share in (0.5, 1.0))
@@ -207,8 +207,8 @@ def test_examples_that_are_not_chosen_stay_and_the_others_move_as_they_would_alo
         torch.testing.assert_close(part[chosen], whole[chosen], atol=1e-4, rtol=0)
 
 
-def test_computing_all_or_the_chosen_ones_is_the_same() -> None:
-    """As on a GPU, and as on a CPU."""
+def test_computing_all_or_only_chosen_examples_is_the_same() -> None:
+    """All are computed on a GPU, only the chosen ones on a CPU."""
     u, sizes = uniform(N), (32, 32)
     matrix, field = 0.8 * torch.eye(2).repeat(N, 1, 1), torch.rand(N, *sizes, 2) / 50
     few, all_of_them = Some(0.5, u), Some(0.5, u)
@@ -219,7 +219,7 @@ def test_computing_all_or_the_chosen_ones_is_the_same() -> None:
     torch.testing.assert_close(one.points(points / 3, example), other.points(points / 3, example))
 
 
-def test_known_boxes_mirrored_and_turned() -> None:
+def test_known_boxes_mirrored_and_rotated() -> None:
     row = torch.tensor([[0, 7, 1, 2, 4, 9.0], [1, 8, 1, 2, 4, 9]])
     first = torch.tensor([True, False])
     found = Boxes().warp(row, Turn(first, (10, 10), [-1]), (10, 10))
@@ -228,9 +228,9 @@ def test_known_boxes_mirrored_and_turned() -> None:
     assert found.tolist() == [[0, 7, 1, 2, 4, 9], [1, 8, 2, 6, 9, 9]]
 
 
-def test_patches_cut_boxes_and_ignore_those_of_which_too_little_remains() -> None:
+def test_patches_cut_boxes_and_ignore_those_mostly_outside() -> None:
     truth = np.array([[1, 10, 10, 20, 20], [2, 0, 10, 10, 20], [3, 0, 4, 4, 8], [4, 6, 15, 9, 25]], np.float32)
-    window, missing = [slice(5, 25), slice(0, 26)], [(0, 0), (3, 1)]  # half of 2 is cut off, and all of 3
+    window, missing = [slice(5, 25), slice(0, 26)], [(0, 0), (3, 1)]  # half of box 2 is cut off, and all of box 3
     found = Boxes().crop(truth, window, missing)
     assert found.tolist() == [[1, 5, 13, 15, 23], [2, 0, 13, 5, 23], [4, 1, 18, 4, 28]]
     assert Boxes(visible=0.6).crop(truth, window, missing)[:, 0].tolist() == [1, PARTIAL, 4]
@@ -239,13 +239,13 @@ def test_patches_cut_boxes_and_ignore_those_of_which_too_little_remains() -> Non
 
 def test_boxes_moved_out_of_the_image_are_cut_as_well() -> None:
     row = torch.tensor([[0, 1, 0, 0, 8, 8.0], [0, 2, 12, 12, 20, 20]])
-    zoom = Warp(Some(1.0, uniform(1)), (32, 32), torch.eye(2)[None] / 2, None)  # twice as large, about the middle
+    zoom = Warp(Some(1.0, uniform(1)), (32, 32), torch.eye(2)[None] / 2, None)  # twice as large, centred
     found = Boxes().warp(row, zoom, (32, 32))
     assert found.tolist() == [[0, 2, 8, 8, 24, 24]]
 
 
 @pytest.mark.parametrize("target", [Vector(), ClassMap(), ValueMap(), Boxes()])
-def test_what_is_stored_is_read_batched_and_typed(target, tmp_path: Path) -> None:
+def test_stored_targets_are_read_in_batches_with_their_type(target, tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     shapes = [(3,)] * 3 if isinstance(target, Vector) else [(1, 4, 5)] * 3
     shapes = [(2, 5), (0, 5), (1, 5)] if isinstance(target, Boxes) else shapes
@@ -267,7 +267,7 @@ def test_what_is_stored_is_read_batched_and_typed(target, tmp_path: Path) -> Non
         np.testing.assert_array_equal(batch, np.stack(truths))
 
 
-def test_maps_of_small_images_are_unknown_or_mirrored_beyond() -> None:
+def test_maps_beyond_small_images_are_unknown_or_mirrored() -> None:
     truth = np.arange(6, dtype=np.uint8).reshape(1, 2, 3)
     window, missing = [slice(0, 2), slice(1, 3)], [(1, 0), (0, 0)]
     assert ClassMap().crop(truth, window, missing).tolist() == [[[255, 255], [1, 2], [4, 5]]]

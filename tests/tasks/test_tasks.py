@@ -1,4 +1,4 @@
-"""Truths about every task of the registry: a new one enrols itself."""
+"""Truths about every registered task, including new ones."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ TASKS = pytest.mark.parametrize("name", REGISTRY["tasks"])
 
 
 @TASKS
-def test_a_task_says_who_it_is(name: str) -> None:
+def test_a_task_knows_its_name(name: str) -> None:
     task = find("tasks", name)
     assert task.name == name
     assert task.__doc__
@@ -41,7 +41,7 @@ def test_its_metrics_exist(name: str) -> None:
 
 
 @TASKS
-def test_probability_keeps_the_shape_and_what_is_decided_is_one_map(name: str) -> None:
+def test_probability_keeps_the_shape_and_the_decision_is_one_map(name: str) -> None:
     task, size = task_of(name, outputs=list("abcd")), (9, 8)
     logits = torch.randn(2, 4, *(size if task.target.spatial else ()), generator=torch.Generator().manual_seed(1))
     p = task.probability(logits)
@@ -53,8 +53,8 @@ def test_probability_keeps_the_shape_and_what_is_decided_is_one_map(name: str) -
         assert ((task.entropy(p[0].numpy()) >= 0) & (task.entropy(p[0].numpy()) <= 4)).all()
 
 
-def test_tasks_and_inputs_are_light() -> None:
-    """A dry run reads what they say of themselves."""
+def test_tasks_and_inputs_import_nothing_heavy() -> None:
+    """A dry run reads their attributes."""
     code = (
         "import sys; from biocnn.config.registry import REGISTRY, find\n"
         "for kind in ('tasks', 'inputs'):\n"
@@ -74,7 +74,7 @@ def test_an_input_has_a_task(name: str) -> None:
 
 
 def truths(task: Task, n: int = 6) -> list[np.ndarray]:
-    """What a reader gives for some examples: values that every vector task takes, or two squares in each image."""
+    """Return data like a reader: values that every vector task accepts, or two squares per image."""
     if not task.target.spatial:
         return list((np.add.outer(np.arange(n), np.arange(len(task.outputs))) % 2).astype(np.float32))
     image = np.zeros((16, 16), np.int32 if task.objects else np.uint8)
@@ -83,8 +83,8 @@ def truths(task: Task, n: int = 6) -> list[np.ndarray]:
 
 
 @TASKS
-def test_a_task_leads_from_truth_to_what_is_learned_judged_and_tuned(name: str) -> None:
-    """The whole way that a data set and a training take, each step with what the one before gave."""
+def test_a_task_covers_targets_training_evaluation_and_tuning(name: str) -> None:
+    """Follow data set and training from step to step, each with the result of the previous one."""
     fitting = [n for n in (4, 1) if not list(task_of(name, outputs=list("abcd")[:n]).facts.faults())]
     outputs = fitting[0]
     task = task_of(name, outputs=list("abcd")[:outputs])
@@ -106,7 +106,7 @@ def test_a_task_leads_from_truth_to_what_is_learned_judged_and_tuned(name: str) 
     for wrong in (logits[:3], logits[..., None], torch.cat([logits, logits], 1)):
         with pytest.raises(InputError, match="model: the output has shape"):
             losses[0](wrong, y)
-    with suppress(InputError):  # where there are no classes
+    with suppress(InputError):  # without classes
         losses.append(task.make_loss(None, "balanced", torch.device("cpu")))
     for loss in losses:
         value = loss(logits, y)

@@ -1,4 +1,4 @@
-"""Temperature: the one that makes the targets likeliest, the same logits wherever they are looked at."""
+"""Temperature: the one that maximises the likelihood of targets, applied everywhere."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ from biocnn.training.target_unit import set_temperature
 
 
 def overconfident(factor: float, n: int = 4000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Logits ``factor`` times those that the targets are drawn from."""
+    """Return logits ``factor`` times those from which targets are drawn."""
     rng = np.random.default_rng(seed)
     honest = rng.normal(0, 2, (n, 1))
     return factor * honest, (rng.random((n, 1)) < expit(honest)).astype(np.float32)
@@ -46,13 +46,13 @@ def test_the_factor_is_found(factor: float) -> None:
 
 
 def surprise(z: np.ndarray, y: np.ndarray) -> float:
-    """Mean negative log-likelihood."""
+    """Return the mean negative log-likelihood."""
     return float(np.mean(np.logaddexp(0, z) - y * z))
 
 
 @pytest.mark.parametrize("n", [30, 3000])
-def test_it_costs_least(n: int) -> None:
-    """Of surprise and prior together; found by another method."""
+def test_it_minimises_the_objective(n: int) -> None:
+    """The minimum of negative log-likelihood and prior is found by another method."""
     z, y = overconfident(3.0, n)
 
     def cost(log: float) -> float:
@@ -64,8 +64,8 @@ def test_it_costs_least(n: int) -> None:
 
 @pytest.mark.parametrize("n", [20, 40, 100])
 @pytest.mark.parametrize("sd", [2, 8, 30])
-def test_few_examples_that_part_do_not_make_a_network_sure(n: int, sd: int) -> None:
-    """Logits that are true as they are, most of them far from 0: draws that look perfect are frequent."""
+def test_few_separated_examples_do_not_make_a_network_confident(n: int, sd: int) -> None:
+    """Most calibrated logits are far from 0, so draws that look perfect are frequent."""
     rng = np.random.default_rng(1)
     judged, found, lost = rng.normal(0, sd, 20_000), [], []
     truth = rng.random(len(judged)) < expit(judged)
@@ -81,21 +81,21 @@ def test_few_examples_that_part_do_not_make_a_network_sure(n: int, sd: int) -> N
 
 
 def test_many_examples_outweigh_the_prior() -> None:
-    """Beside few: three times too sure, and the more are seen, the nearer to 3."""
+    """With three times overconfident logits, the temperature approaches 3 with more examples."""
     found = [fit_temperature(*overconfident(3.0, n))[0] for n in (10, 100, 10_000)]
     assert found == sorted(found)
     assert found[0] < 2.2
     assert found[-1] == pytest.approx(3, rel=0.05)
     z, y = overconfident(3.0)
-    assert fit_temperature(z, y, worth=10)[0] < 2.2, "pixels of few images are few examples"
+    assert fit_temperature(z, y, worth=10)[0] < 2.2, "pixels of few images count as few examples"
 
 
-def test_each_output_has_its_own_and_none_is_without_bounds() -> None:
+def test_each_output_has_its_own_bounded_temperature() -> None:
     (z, y), (w, v) = overconfident(2.0), overconfident(0.5, seed=1)
     assert fit_temperature(np.hstack([z, w]), np.hstack([y, v])) == [*fit_temperature(z, y), *fit_temperature(w, v)]
     perfect = np.array([[-0.1], [0.1]] * 9999)
     ends = [*fit_temperature(perfect, perfect > 0), *fit_temperature(perfect, perfect < 0)]
-    assert ends == [SHARPEST, FLATTEST], "logits that mislead are made small"
+    assert ends == [SHARPEST, FLATTEST], "misleading logits are made small"
     only = fit_temperature(perfect, np.ones_like(perfect))
     assert only == [1]
     said = remarks([*ends, *only, 1.7])
@@ -103,7 +103,7 @@ def test_each_output_has_its_own_and_none_is_without_bounds() -> None:
     assert said[2].startswith("not fitted")
 
 
-def test_calibration_improves_and_ranks_stay() -> None:
+def test_calibration_improves_and_ranks_do_not_change() -> None:
     z, y = overconfident(4.0)
     (temperature,) = fit_temperature(z, y)
     before, after = expit(z[:, 0]), expit(z[:, 0] / temperature)
@@ -113,7 +113,7 @@ def test_calibration_improves_and_ranks_stay() -> None:
 
 
 class Own(nn.Module):
-    """A network that the package does not know."""
+    """A user's own network."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.sum(2)[:, :2]
@@ -130,7 +130,7 @@ def test_a_network_divides_its_logits_itself(combine: str) -> None:
         torch.testing.assert_close(fuse_batchnorm(network)(x), wanted)
 
 
-def test_a_model_is_calibrated_in_all_that_it_says(tmp_path: Path) -> None:
+def test_all_predictions_of_a_model_are_calibrated(tmp_path: Path) -> None:
     dataset = stored(sequences(60, outputs=("a", "b"), task="multilabel"), tmp_path)
     section = choose("models", {"name": "DeepBind", "channels": 4, "kernel_size": 7, "strands": "both"}, "model")
     network, models = build_model(section, dataset.facts), []
@@ -142,7 +142,7 @@ def test_a_model_is_calibrated_in_all_that_it_says(tmp_path: Path) -> None:
     np.testing.assert_allclose(calibrated.logits(codes), plain.logits(codes) / [4, 0.5], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(calibrated.predict(np.stack(codes)), expit(calibrated.logits(codes)), rtol=1e-5)
     assert all(torch.equal(value, network.state_dict()[key]) for key, value in plain.network.state_dict().items()), (
-        "the file has the weights as they were trained"
+        "the file must have the trained weights"
     )
 
 
@@ -151,7 +151,7 @@ def bound(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return stored(sequences(400, window=40), tmp_path_factory.mktemp("bound"))
 
 
-def test_training_fits_it_on_the_validation_part(bound: Dataset) -> None:
+def test_training_fits_it_on_the_validation_split(bound: Dataset) -> None:
     settings = experiment(SETTINGS["sequences"]["model"], train=Train(epochs=2, threads=1))
     network, _, meta = train_run(settings, bound, 1)
     rows = bound.rows("val")
@@ -167,16 +167,16 @@ def test_training_fits_it_on_the_validation_part(bound: Dataset) -> None:
 def test_classes_have_one_factor(factor: float) -> None:
     rng = np.random.default_rng(0)
     honest = rng.normal(0, 2, (20000, 4))
-    y = (honest + rng.gumbel(size=honest.shape)).argmax(axis=1)  # draws from their softmax
+    y = (honest + rng.gumbel(size=honest.shape)).argmax(axis=1)  # draws from the softmax
     assert fit_classes(factor * honest, y) == [pytest.approx(factor, rel=0.03)]
     two = honest[:, :2]
     y = (two + rng.gumbel(size=two.shape)).argmax(axis=1)
     yes_or_no = fit_temperature(factor * (two[:, 1:] - two[:, :1]), y[:, None])
-    assert fit_classes(factor * two, y) == pytest.approx(yes_or_no, rel=1e-6), "two classes are a yes or no"
+    assert fit_classes(factor * two, y) == pytest.approx(yes_or_no, rel=1e-6), "two classes equal a binary output"
     assert fit_classes(two, np.zeros(len(two))) == [1]
 
 
-def test_ignored_pixels_are_not_drawn_and_each_one_once() -> None:
+def test_ignored_pixels_are_not_drawn_and_others_at_most_once() -> None:
     y = torch.arange(60, dtype=torch.uint8).view(1, 1, 6, 10).clone()
     y[0, 0, 2:] = 255
     z, target = some_pixels(torch.stack([y[:, 0], 2 * y[:, 0]], dim=1).float(), y, 15, 0)
@@ -187,7 +187,7 @@ def test_ignored_pixels_are_not_drawn_and_each_one_once() -> None:
 
 
 @pytest.mark.parametrize(("spatial_dims", "channels", "factor"), [(2, 1, [2.0]), (2, 3, [2.0]), (3, 2, [2.0, 4.0])])
-def test_maps_are_divided_by_one_number_or_by_one_a_class(spatial_dims: int, channels: int, factor: list) -> None:
+def test_maps_are_divided_by_one_number_or_one_per_class(spatial_dims: int, channels: int, factor: list) -> None:
     network = UNet(spatial_dims, 1, channels, channels=[4, 4]).eval()
     x = torch.rand(2, 1, *[8] * spatial_dims)
     wanted = network(x) / torch.tensor(factor).view(-1, *[1] * spatial_dims)
@@ -197,7 +197,7 @@ def test_maps_are_divided_by_one_number_or_by_one_a_class(spatial_dims: int, cha
 
 
 @pytest.mark.parametrize("task", ["mask", "classes"])
-def test_training_on_images_fits_it_and_masks_stay_as_they_are(task: str, tmp_path: Path) -> None:
+def test_training_on_images_fits_it_and_masks_do_not_change(task: str, tmp_path: Path) -> None:
     dataset = stored(images(task=task), tmp_path)
     train = Train(epochs=3, steps_per_epoch=12, batch_size=4, lr=1e-2, threads=1)
     settings = experiment(SETTINGS["images"]["model"], data="Images", train=train)

@@ -1,4 +1,4 @@
-"""Labels -> targets -> labels: nothing is lost, touching objects stay apart, noise is survived."""
+"""Labels -> targets -> labels: nothing is lost, touching objects stay separate, noise is tolerated."""
 
 import numpy as np
 import pandas as pd
@@ -11,13 +11,13 @@ from biocnn.tasks.watershed import fill_holes, label_instances, tune_instances
 
 
 def perfect_maps(labels: np.ndarray) -> np.ndarray:
-    """What a network that makes no mistake would predict."""
+    """Return the maps of a perfect network."""
     classes, distance, _ = instance_targets(labels)
     return np.stack([*(classes == k for k in range(3)), distance / 255]).astype(np.float32)
 
 
 def touching_ellipses(shape: tuple[int, ...], count: int, seed: int) -> np.ndarray:
-    """Random ellipses (ellipsoids) of 5 to 11 pixels' radius; each keeps the half of what it shares with another."""
+    """Return random ellipses (ellipsoids) with radii of 5 to 11 pixels; two that overlap share the region equally."""
     rng = np.random.default_rng(seed)
     grid = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), -1)
     centres = rng.uniform(0, shape, (count, len(shape)))
@@ -28,7 +28,7 @@ def touching_ellipses(shape: tuple[int, ...], count: int, seed: int) -> np.ndarr
 
 
 def blurred_and_noisy(maps: np.ndarray, seed: int) -> np.ndarray:
-    """Maps of a network that is unsure: blur of one pixel, and correlated noise on the logits and on the distance."""
+    """Return maps of an unconfident network: blurred by one pixel, with correlated noise on logits and distance."""
     rng = np.random.default_rng(seed)
     blurred = ndimage.gaussian_filter(maps, (0, *(1,) * (maps.ndim - 1)))
     noise = np.stack([ndimage.gaussian_filter(rng.normal(size=maps.shape[1:]), 2) for _ in range(4)])
@@ -46,8 +46,10 @@ def test_targets_of_a_square_by_hand():
     assert distance[4].tolist() == [0, 64, 128, 191, 255, 191, 128, 64, 0]
 
 
-def test_an_object_that_touches_another_ends_there():
-    labels = np.repeat([[1] * 8 + [2] * 8], 12, axis=0)  # two halves: no background, no end of image counts as an edge
+def test_touching_objects_have_edges_between_them():
+    labels = np.repeat(
+        [[1] * 8 + [2] * 8], 12, axis=0
+    )  # two halves without background; the border of the image is not an edge
     classes, distance, _ = instance_targets(labels)
     assert classes[0].tolist() == [1] * 6 + [2] * 4 + [1] * 6
     assert distance[5].tolist() == distance[5, ::-1].tolist()
@@ -55,7 +57,7 @@ def test_an_object_that_touches_another_ends_there():
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5])
-def test_small_objects_keep_an_inside(size):
+def test_small_objects_keep_an_interior(size):
     labels = np.zeros((9, 9), int)
     labels[2 : 2 + size, 2 : 2 + size] = 1
     classes, distance, _ = instance_targets(labels)
@@ -76,7 +78,7 @@ def test_distance_equals_one_transform_for_each_object(shape):
     np.testing.assert_allclose(edge_distance(labels), expected, rtol=1e-6)
 
 
-def test_targets_do_not_see_the_numbers_of_objects_nor_the_orientation():
+def test_targets_depend_neither_on_label_numbers_nor_on_orientation():
     labels = touching_ellipses((50, 60), 20, 1)
     order = np.random.default_rng(0).permutation(labels.max()) + 1
     renamed = np.concatenate([[0], 1000 * order])[labels]
@@ -105,7 +107,7 @@ def test_one_object_that_fills_the_image():
 
 @pytest.mark.parametrize(("shape", "count"), [((160, 180), 90), ((30, 60, 60), 40)])
 @pytest.mark.parametrize("seed", range(3))
-def test_perfect_maps_of_touching_objects_give_them_back(shape, count, seed):
+def test_perfect_maps_reproduce_touching_objects(shape, count, seed):
     labels = touching_ellipses(shape, count, seed)
     precision = average_precision_iou(label_instances(perfect_maps(labels), min_size=0), labels)
     assert precision[0] >= 0.98
@@ -113,14 +115,14 @@ def test_perfect_maps_of_touching_objects_give_them_back(shape, count, seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_blur_and_noise_are_survived(seed):
+def test_blur_and_noise_are_tolerated(seed):
     labels = touching_ellipses((160, 180), 90, seed)
     precision = average_precision_iou(label_instances(blurred_and_noisy(perfect_maps(labels), seed)), labels)
     assert precision[0] > 0.9
     assert precision.mean() > 0.75
 
 
-def test_labels_are_consecutive_and_none_is_small():
+def test_labels_are_consecutive_without_small_objects():
     labels = touching_ellipses((100, 100), 40, 0)
     found = label_instances(blurred_and_noisy(perfect_maps(labels), 0), min_size=60)
     sizes = np.bincount(found.ravel())
@@ -139,7 +141,7 @@ def test_holes_within_one_object_are_filled_and_gaps_between_objects_are_not():
     labels[1:8, 1:8] = 1
     labels[3:5, 3:5] = 0  # a hole
     labels[1:8, 8:13] = 2
-    labels[4, 7:9] = 0  # a gap between the two
+    labels[4, 7:9] = 0  # a gap between two
     labels[0, 10:] = labels[:, 13] = 2
     labels[0, 13] = 0  # a corner of the image
     filled = fill_holes(labels)
@@ -166,7 +168,7 @@ def test_tuning_without_images_keeps_the_defaults():
 
 
 @pytest.mark.data
-def test_real_nuclei_survive_the_round_trip(data_root):
+def test_round_trip_of_real_nuclei(data_root):
     from skimage.io import imread
 
     folder = data_root / "images" / "dsb2018_stardist"
@@ -174,5 +176,5 @@ def test_real_nuclei_survive_the_round_trip(data_root):
     truths = [imread(folder / name).astype(np.int32) for name in table.loc[table["split"] == "test", "mask"]]
     found = [label_instances(perfect_maps(truth)) for truth in truths]
     precision = np.array([average_precision_iou(one, truth) for one, truth in zip(found, truths, strict=True)])
-    assert precision[:, 0].mean() > 0.985  # ragged hand-drawn objects with necks of 4 pixels and less are cut there
+    assert precision[:, 0].mean() > 0.985  # ragged hand-drawn objects are cut at necks of at most 4 pixels
     assert precision.mean() > 0.97

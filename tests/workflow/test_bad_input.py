@@ -1,4 +1,4 @@
-"""Every kind of bad input ends with status 2, a message that names it and the way out, and nothing half-written."""
+"""Every kind of invalid input ends with status 2, a message with a remedy, and no incomplete output."""
 
 import gzip
 from collections.abc import Callable
@@ -20,7 +20,7 @@ def dna(length: int) -> str:
 
 
 def intervals(folder: Path) -> dict:
-    """A genome of three contigs, forty peaks on each, and the experiment on them."""
+    """Write a genome of three contigs, forty peaks on each, and an experiment with them."""
     (folder / "genome.fa").write_text("".join(f">chr{i}\n{dna(20_000)}\n" for i in (1, 2, 3)))
     starts = [(f"chr{i}", 400 * k + 1000) for i in (1, 2, 3) for k in range(40)]
     (folder / "peaks.bed").write_text("".join(f"{chrom}\t{start}\t{start + 101}\n" for chrom, start in starts))
@@ -30,7 +30,7 @@ def intervals(folder: Path) -> dict:
 
 
 def sequences(folder: Path) -> dict:
-    """Sixty sequences with labels."""
+    """Write sixty sequences with labels."""
     (folder / "seqs.fa").write_text("".join(f">s{i}\n{dna(50)}\n" for i in range(60)))
     (folder / "labels.tsv").write_text("id\tlabel\n" + "".join(f"s{i}\t{i % 2}\n" for i in range(60)))
     data = {"name": "Sequences", "sequences": "seqs.fa", "labels": "labels.tsv"}
@@ -38,7 +38,7 @@ def sequences(folder: Path) -> dict:
 
 
 def images(folder: Path) -> dict:
-    """Six images with binary masks, as folders."""
+    """Write six images with binary masks, as folders."""
     for name in ("images", "masks"):
         (folder / name).mkdir()
     for i in range(6):
@@ -57,7 +57,7 @@ def edit(name: str, change: Callable[[str], str]) -> Callable[[Path, dict], None
 
 
 def settings(**changes: object) -> Callable[[Path, dict], None]:
-    """Change the experiment: a dotted key with _ for the dot."""
+    """Change the experiment: dotted keys with _ instead of dots."""
 
     def apply(_: Path, experiment: dict) -> None:
         for key, value in changes.items():
@@ -94,7 +94,7 @@ def all_unknown(folder: Path, _: dict) -> None:
 
 
 def picture(name: str, pixels: np.ndarray) -> Callable[[Path, dict], None]:
-    """Replace an image by other pixels; .tif for floats."""
+    """Replace an image by other pixels; use .tif for floats."""
 
     def apply(folder: Path, _: dict) -> None:
         path = folder / name
@@ -179,7 +179,7 @@ def test_bad_input(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     options = ["--data-root", str(tmp_path)]
     raw, checks = tmp_path / "raw", tmp_path / "checks.tsv"
     status = main(["check", str(config), str(raw), str(checks), *options])
-    if status == 0:  # splits are made by the next step
+    if status == 0:  # the next step makes splits
         status = main(["dataset", str(config), str(raw), str(out / "dataset"), *options])
     else:
         assert not raw.exists()
@@ -188,8 +188,8 @@ def test_bad_input(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert status == 2, said
     assert "Traceback" not in said
     assert [word for word in words if word not in said] == [], said
-    assert said.rstrip().splitlines()[-1].startswith("  "), "the last line is the remedy"
-    assert not out.exists() or not list(out.iterdir()), "nothing is left behind"
+    assert said.rstrip().splitlines()[-1].startswith("  "), "the last line must be the remedy"
+    assert not out.exists() or not list(out.iterdir()), "nothing may be left behind"
 
 
 @pytest.mark.parametrize("make", [intervals, sequences, images])

@@ -1,4 +1,4 @@
-"""The command line: steps from signatures, faults without traceback and with status 2, and nothing half-written."""
+"""The command line: steps from signatures, errors without traceback and with status 2, no incomplete output."""
 
 import inspect
 import re
@@ -17,7 +17,7 @@ from biocnn.workflow.steps import STEPS
 
 
 def run(*arguments: object, limit: int | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess:
-    """``biocnn`` in a process of its own, where files may grow to ``limit`` bytes as if the disk were full."""
+    """Run ``biocnn`` in a separate process; files can only grow to ``limit`` bytes, as if the disk were full."""
     code = "import sys; from biocnn.workflow.cli import main; sys.exit(main(sys.argv[1:]))"
     if limit is not None:
         code = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n" + code
@@ -132,8 +132,8 @@ def test_full_disk(tmp_path: Path, kind: str, limit: int) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_full_disk_while_arrays_are_written(tmp_path: Path) -> None:
-    """numpy's own writing says so in words, without an error number."""
+def test_a_full_disk_while_arrays_are_written(tmp_path: Path) -> None:
+    """Errors of numpy contain only text, no error number."""
     fasta, limit = tmp_path / "genome.fa", 50_000
     letters = np.random.default_rng(1).choice(list("ACGT"), 200_000)
     fasta.write_text(">chr1\n" + "".join(letters) + "\n")
@@ -144,7 +144,7 @@ def test_full_disk_while_arrays_are_written(tmp_path: Path) -> None:
     assert run("genome", fasta, tmp_path / "encoded").returncode == 0
 
 
-def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_writable(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     done = run("simulate", "nuclei", tmp_path / "file" / "demo")
     assert done.returncode == 2, done.stderr
@@ -158,7 +158,7 @@ def test_help_is_light() -> None:
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_step_that_is_stopped_leaves_nothing_half_written(tmp_path: Path, number: int, status: int) -> None:
+def test_an_interrupted_step_leaves_no_incomplete_output(tmp_path: Path, number: int, status: int) -> None:
     (tmp_path / "genome.fa").write_text(">a\nACGT\n")
     code = """
 import sys, time

@@ -1,4 +1,4 @@
-"""Words for what files hold: others where bytes differ, the same wherever and whenever the bytes are the same."""
+"""Digests of file contents: different for other bytes, equal for equal bytes at any place and time."""
 
 import gzip
 import os
@@ -23,7 +23,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def words(data: Path, store: Path, *names: str, settle: bool = True) -> list[str]:
-    """As an invocation that knows what the ones before it knew."""
+    """Return digests like an invocation that knows the results of previous ones."""
     contents = Contents(store)
     found = [contents.of(str(data / name)) for name in names]
     if settle:
@@ -33,9 +33,7 @@ def words(data: Path, store: Path, *names: str, settle: bool = True) -> list[str
 
 @pytest.mark.parametrize("file", ["images/a.tif", "masks/a.tif", "series/1", "volume.zarr/.zarray", "volume.zarr/0/0"])
 @pytest.mark.parametrize("settle", [True, False], ids=["after a run", "after a dry run"])
-def test_a_table_stands_for_its_files_and_their_bytes_decide(
-    data: Path, tmp_path: Path, file: str, settle: bool
-) -> None:
+def test_a_table_represents_the_bytes_of_its_files(data: Path, tmp_path: Path, file: str, settle: bool) -> None:
     before = words(data, tmp_path / "store", "cells.csv", settle=settle)
     assert words(data, tmp_path / "store", "cells.csv") == before
     path, content, state = data / file, (data / file).read_bytes(), (data / file).stat()
@@ -45,7 +43,7 @@ def test_a_table_stands_for_its_files_and_their_bytes_decide(
 
 
 @pytest.mark.parametrize("name", ["cells.csv.gz", "cells.list", "cells"])
-def test_a_table_of_any_name(data: Path, tmp_path: Path, name: str) -> None:
+def test_a_table_with_any_name(data: Path, tmp_path: Path, name: str) -> None:
     text = b"\n" + (data / "cells.csv").read_bytes().replace(b"f,", b"f\t").replace(b",", b"\t")
     (data / name).write_bytes(gzip.compress(text) if name.endswith("gz") else text)
     found = [Contents(tmp_path / "store").of(str(data / name), table=True)]
@@ -55,13 +53,13 @@ def test_a_table_of_any_name(data: Path, tmp_path: Path, name: str) -> None:
 
 
 def test_a_table_with_cells_of_any_length(data: Path, tmp_path: Path) -> None:
-    """Of a long sequence, and of a quote that nothing closes."""
+    """A long sequence, and an unclosed quote."""
     for cell in ("A" * 200_000, '"5 end' + "\nb\tACGT" * 30_000):
         (data / "reads.tsv").write_text(f"id\tsequence\na\t{cell}\n")
         assert words(data, tmp_path / "store", "reads.tsv")
 
 
-def test_the_same_bytes_touched_moved_linked_or_restored_are_the_same(data: Path, tmp_path: Path) -> None:
+def test_touched_moved_linked_or_restored_files_are_the_same(data: Path, tmp_path: Path) -> None:
     names, store = ("cells.csv", "images", "volume.zarr", "masks/a.tif"), tmp_path / "store"
     before = words(data, store, *names)
     for path in data.rglob("*.tif"):
@@ -70,13 +68,13 @@ def test_the_same_bytes_touched_moved_linked_or_restored_are_the_same(data: Path
     (data / "images/a.tif").write_bytes(b"other")
     assert words(data, store, *names)[:2] != before[:2]
     (data / "images/a.tif").write_bytes(b"images/a.tif".ljust(40))
-    assert words(data, store, *names) == before, "changed, and changed back"
+    assert words(data, store, *names) == before, "changed and changed back"
     shutil.copytree(data, tmp_path / "copy")
     (tmp_path / "link").symlink_to(tmp_path / "copy")
     assert words(tmp_path / "link" / "." / "..", store, *(f"link/{name}" for name in names)) == before
 
 
-def test_of_two_files_of_one_size_and_second_one_may_not_replace_the_other(data: Path, tmp_path: Path) -> None:
+def test_files_of_equal_size_and_time_are_distinguished(data: Path, tmp_path: Path) -> None:
     one, other = data / "images/a.tif", data / "images/b.tif"
     for path in (one, other):
         os.utime(path, (1, 1))
@@ -95,7 +93,7 @@ def test_names_count_but_hidden_files_do_not(data: Path, tmp_path: Path) -> None
     assert words(data, tmp_path / "store", "images") != before
 
 
-def test_a_file_that_changes_while_a_run_begins_is_not_taken_for_what_it_was(data: Path, tmp_path: Path) -> None:
+def test_a_file_that_changes_at_the_start_of_a_run_is_read_again(data: Path, tmp_path: Path) -> None:
     contents = Contents(tmp_path / "store")
     before = contents.of(str(data / "masks/a.tif"))
     (data / "masks/a.tif").write_bytes(b"x" * 40)
@@ -104,7 +102,7 @@ def test_a_file_that_changes_while_a_run_begins_is_not_taken_for_what_it_was(dat
     assert words(data, tmp_path / "store", "masks/a.tif") != [before]
 
 
-def test_a_dry_run_reads_nothing_of_what_is_new_and_keeps_nothing(
+def test_a_dry_run_neither_reads_new_files_nor_stores_digests(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("biocnn.workflow.contents.sha256", lambda path: pytest.fail(f"{path} was read"))
@@ -114,7 +112,7 @@ def test_a_dry_run_reads_nothing_of_what_is_new_and_keeps_nothing(
     assert not (tmp_path / "store").exists()
 
 
-def test_folders_that_lie_in_each_other_come_to_an_end(data: Path, tmp_path: Path) -> None:
+def test_folders_that_contain_each_other_are_handled(data: Path, tmp_path: Path) -> None:
     (data / "images/loop").symlink_to(data)
     assert words(data, tmp_path / "store", "images") == words(data, tmp_path / "store", "images")
 
@@ -124,6 +122,6 @@ def test_a_table_that_names_itself(data: Path, tmp_path: Path) -> None:
     assert words(data, tmp_path / "store", "self.csv") == words(data, tmp_path / "store", "self.csv")
 
 
-def test_a_damaged_store_is_begun_anew(data: Path, tmp_path: Path) -> None:
+def test_a_damaged_store_is_replaced(data: Path, tmp_path: Path) -> None:
     (tmp_path / "store").write_text("{")
     assert words(data, tmp_path / "store", "images") == words(data, tmp_path / "store", "images")

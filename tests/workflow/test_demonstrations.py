@@ -1,4 +1,4 @@
-"""What `make run` found in the demonstrations: the planted motif, and the nuclei."""
+"""Results of `make run` in the demonstrations: the planted motif, and the nuclei."""
 
 from pathlib import Path
 

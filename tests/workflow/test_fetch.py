@@ -1,4 +1,4 @@
-"""Downloads against a local server: whole, cut, changed, gone, offline; and nothing is ever overwritten."""
+"""Downloads from a local server: complete, interrupted, changed, missing, offline; nothing is ever overwritten."""
 
 import errno
 import gzip
@@ -25,7 +25,7 @@ BODY = bytes(range(256)) * 2000  # 512,000 bytes
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves ``server.published``; can cut a reply after some bytes, and be without ranges or length."""
+    """Serves ``server.published``; can cut replies after some bytes, and omit ranges or length."""
 
     def do_GET(self) -> None:
         body = self.server.published.get(unquote(self.path))
@@ -67,7 +67,7 @@ class Server(ThreadingHTTPServer):
         self.asked: list[str | None] = []
         self.ranges = self.length = True
         self.version: str | None = '"v1"'
-        self.shift = 0  # of the range that is given from the one that was asked for
+        self.shift = 0  # difference between the range returned and the one requested
 
     @property
     def url(self) -> str:
@@ -95,7 +95,7 @@ def leftovers(root: Path) -> list[str]:
     return sorted(path.name for path in root.rglob("*") if path.is_file())
 
 
-def test_fetched_once_then_kept(server: Server, tmp_path: Path) -> None:
+def test_files_are_fetched_once_and_kept(server: Server, tmp_path: Path) -> None:
     digest = hashlib.sha256(BODY).hexdigest()
     assert get(server, tmp_path, sha256=digest) == "fetched"
     assert (tmp_path / "a/data.bin").read_bytes() == BODY
@@ -127,13 +127,13 @@ def test_another_file_is_never_overwritten(server: Server, tmp_path: Path) -> No
     assert (tmp_path / "a/data.bin").read_bytes() == b"mine"
 
 
-def test_cut_connection_is_taken_up(server: Server, tmp_path: Path) -> None:
+def test_an_interrupted_download_is_continued(server: Server, tmp_path: Path) -> None:
     server.cuts = [100_000, 50_000]
     assert get(server, tmp_path, sha256=hashlib.sha256(BODY).hexdigest()) == "fetched"
     assert server.asked == [None, "bytes=100000-", "bytes=150000-"]
 
 
-def test_cut_for_good_then_taken_up_by_the_next_call(server: Server, tmp_path: Path) -> None:
+def test_a_failed_download_is_continued_by_the_next_call(server: Server, tmp_path: Path) -> None:
     server.cuts = [1000] * 4
     with pytest.raises(InputError, match=r"cut after 4000 bytes\n.*run the same command again"):
         get(server, tmp_path)
@@ -143,14 +143,14 @@ def test_cut_for_good_then_taken_up_by_the_next_call(server: Server, tmp_path: P
     assert server.asked == ["bytes=4000-"]
 
 
-def test_server_without_ranges_starts_anew(server: Server, tmp_path: Path) -> None:
+def test_without_ranges_a_download_starts_again(server: Server, tmp_path: Path) -> None:
     server.ranges, server.cuts = False, [1000]
     assert get(server, tmp_path, sha256=hashlib.sha256(BODY).hexdigest()) == "fetched"
     assert (tmp_path / "a/data.bin").read_bytes() == BODY
 
 
 @pytest.mark.parametrize("held", [BODY, BODY + b"too much"])
-def test_part_that_is_whole_or_too_long(server: Server, tmp_path: Path, held: bytes) -> None:
+def test_a_partial_file_that_is_complete_or_too_long(server: Server, tmp_path: Path, held: bytes) -> None:
     part = tmp_path / "x.part"
     part.write_bytes(held)
     download(f"{server.url}/data.bin", part, checked=True)
@@ -161,8 +161,10 @@ OTHER = BODY[::-1]
 
 
 @pytest.mark.parametrize("version", ['"v2"', None])
-def test_a_part_is_never_joined_with_another_version(server: Server, tmp_path: Path, version: str | None) -> None:
-    """The file changes between the attempts; nothing but the server's word tells, for no checksum is known."""
+def test_a_partial_file_is_never_combined_with_another_version(
+    server: Server, tmp_path: Path, version: str | None
+) -> None:
+    """The file changes between attempts; only the server reveals it, because no checksum is known."""
     server.version = version and '"v1"'
     server.cuts = [1000] * 4
     with pytest.raises(InputError, match="cut after"):
@@ -174,13 +176,13 @@ def test_a_part_is_never_joined_with_another_version(server: Server, tmp_path: P
 
 
 @pytest.mark.parametrize("weak", [False, True])
-def test_a_weak_version_is_no_version(server: Server, tmp_path: Path, weak: bool) -> None:
+def test_a_weak_etag_is_not_used(server: Server, tmp_path: Path, weak: bool) -> None:
     server.version, server.cuts = "W/" * weak + '"v1"', [1000]
     assert get(server, tmp_path) == "fetched"
     assert server.asked == [None, None if weak else "bytes=1000-"]
 
 
-def test_another_range_than_was_asked_for(server: Server, tmp_path: Path) -> None:
+def test_another_range_than_requested(server: Server, tmp_path: Path) -> None:
     server.cuts, server.shift = [1000], 7
     assert get(server, tmp_path) == "fetched"
     assert (tmp_path / "a/data.bin").read_bytes() == BODY
@@ -189,7 +191,7 @@ def test_another_range_than_was_asked_for(server: Server, tmp_path: Path) -> Non
 
 def test_a_reply_without_length_or_checksum_is_refused(server: Server, tmp_path: Path) -> None:
     server.length, server.cuts = False, [1000]
-    with pytest.raises(InputError, match=r"sha256 .*expected"):  # cut, but nobody could tell before
+    with pytest.raises(InputError, match=r"sha256 .*expected"):  # incomplete, which could not be known before
         get(server, tmp_path, sha256=hashlib.sha256(BODY).hexdigest())
     assert get(server, tmp_path, sha256=hashlib.sha256(BODY).hexdigest()) == "fetched"
     server.published["/more.bin"] = BODY
@@ -198,13 +200,13 @@ def test_a_reply_without_length_or_checksum_is_refused(server: Server, tmp_path:
     assert leftovers(tmp_path) == ["data.bin", "fetched.sha256"]
 
 
-def test_wrong_hash_leaves_nothing(server: Server, tmp_path: Path) -> None:
+def test_a_wrong_hash_leaves_nothing(server: Server, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected 0000.*the download was removed"):
         get(server, tmp_path, sha256="0" * 64)
     assert leftovers(tmp_path) == []
 
 
-def test_without_a_checksum_the_first_download_counts(server: Server, tmp_path: Path) -> None:
+def test_without_a_checksum_the_first_download_is_kept(server: Server, tmp_path: Path) -> None:
     assert get(server, tmp_path) == "fetched"
     assert get(server, tmp_path) == "kept"
     (tmp_path / "a/data.bin").unlink()
@@ -216,7 +218,7 @@ def test_without_a_checksum_the_first_download_counts(server: Server, tmp_path: 
         get(server, tmp_path)
 
 
-def test_contents_are_checked_however_they_are_packed(server: Server, tmp_path: Path) -> None:
+def test_contents_are_checked_whatever_the_compression(server: Server, tmp_path: Path) -> None:
     for name, text in {
         "one.fa": ">a\nACgt\nAC\n>b\nTTN\n",
         "two.fa": ">z\nttn\n>y\nACGTA\nC\n",
@@ -257,7 +259,7 @@ def test_disk_full(server: Server, tmp_path: Path) -> None:
     assert caught.value.__cause__.errno == errno.ENOSPC
 
 
-def test_unknown_name_names_the_nearest(tmp_path: Path) -> None:
+def test_an_unknown_name_is_refused_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no data set 'yeats'\n.*did you mean 'yeast'"):
         fetch("yeats", tmp_path, read_sources())
 
@@ -287,7 +289,7 @@ def test_spans_become_bed(server: Server, tmp_path: Path) -> None:
     assert (tmp_path / "peaks.bed").read_text() == "chr20\t2\t9\nchr20\t30\t40\n"
 
 
-def test_zip_of_images_is_unpacked_and_indexed(server: Server, tmp_path: Path) -> None:
+def test_a_zip_of_images_is_unpacked_and_indexed(server: Server, tmp_path: Path) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name in ("train/images/a.tif", "train/masks/a.tif", "test/images/b.tif", "test/masks/b.tif", "../evil.tif"):
@@ -318,7 +320,7 @@ def test_numbered_files_are_indexed(server: Server, tmp_path: Path) -> None:
     ]
 
 
-def test_the_list_is_sound() -> None:
+def test_the_list_of_data_sets_is_valid() -> None:
     sources = read_sources()
     for entry in sources.values():
         assert len({source.path for source in entry.files}) == len(entry.files)
@@ -332,12 +334,12 @@ def test_the_list_is_sound() -> None:
 
 
 @pytest.mark.data
-def test_digests_are_those_of_the_real_data(data_root: Path) -> None:
+def test_digests_match_the_real_data(data_root: Path) -> None:
     checked = 0
     for entry in read_sources().values():
         for source in entry.files:
             path = data_root / source.path
-            # The copies of the yeast peaks have other contig names: their digests were taken after renaming.
+            # The copies of the yeast peaks have other contig names: their digests were computed after renaming.
             if source.check in DIGESTS and path.exists() and "yeast_sacCer3/peaks" not in source.path:
                 assert DIGESTS[source.check](path) == getattr(source, source.check), source.path
                 checked += 1
@@ -349,8 +351,8 @@ def test_digests_are_those_of_the_real_data(data_root: Path) -> None:
     sorted((Path(__file__).parents[2] / "config" / "experiments").glob("*.yaml")),
     ids=lambda path: path.stem,
 )
-def test_experiments_find_what_is_fetched(experiment: Path) -> None:
-    """Every file that an experiment reads comes with the set its first line names."""
+def test_experiments_find_the_fetched_files(experiment: Path) -> None:
+    """Every file of an experiment belongs to the data set named in its first line."""
     text = experiment.read_text()
     named = re.search(r"biocnn fetch (\w+)", text)
     if not named:

@@ -1,6 +1,6 @@
-"""What makes the workflow run again: what files hold and what code does, not where files lie or when they were touched.
+"""Reasons to run again: contents of files and code, not paths or times.
 
-And what a run goes by: the settings as it found them. The steps are a stand-in; Snakemake and the rules are real.
+A run uses the settings found at its start. Steps are a stand-in; Snakemake and the rules are real.
 """
 
 import os
@@ -25,7 +25,7 @@ OF_IMAGES = {"uncertainty", "segment"}
 
 
 class Place:
-    """A working folder in which two experiments on files of a user were run once, and a copy of biocnn."""
+    """A working folder in which two experiments with a user's files were run once, and a copy of biocnn."""
 
     def __init__(self, folder: Path) -> None:
         self.work, self.data, self.package = folder / "work", folder / "data", folder / "package"
@@ -52,7 +52,7 @@ class Place:
         return run(self.work, self.environment, *options, *config, snakefile=self.package / "Snakefile")
 
     def planned(self, root: str = "../data") -> set[str]:
-        """Rules that would run again."""
+        """Return the rules that would run again."""
         text = self.run("--dry-run", root=root)
         return set(re.findall(r"^(\w+) +\d+$", text, re.MULTILINE)) - {"total", "all"}
 
@@ -62,15 +62,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return Place(tmp_path_factory.mktemp("reruns"))
 
 
-def test_a_second_run_does_nothing_wherever_the_data_are_by_then(place: Place, tmp_path: Path) -> None:
+def test_a_second_run_does_nothing_even_if_the_data_were_moved(place: Place, tmp_path: Path) -> None:
     assert place.planned() == set()
     shutil.copytree(place.data, tmp_path / "copy")
     (tmp_path / "link").symlink_to(tmp_path / "copy")
     assert place.planned(f"{tmp_path}/link/") == set()
 
 
-def test_other_bytes_run_what_reads_them_and_the_same_bytes_nothing(place: Place) -> None:
-    """Of the same number, with the clock of the file set back: a mask, and the new images."""
+def test_only_changed_bytes_rerun_the_steps_that_read_them(place: Place) -> None:
+    """A mask and new images change, but not their size and modification time."""
     for name, rules in (("masks/a.png", {"check", *AFTER_DATA, *OF_IMAGES}), ("new/n.png", {*OF_IMAGES, *AT_THE_END})):
         path = place.data / name
         before, state = path.read_bytes(), path.stat()
@@ -81,7 +81,7 @@ def test_other_bytes_run_what_reads_them_and_the_same_bytes_nothing(place: Place
     assert place.planned() == set()
 
 
-def test_another_split_reads_no_raw_data_and_another_seed_does(place: Place) -> None:
+def test_raw_data_are_read_again_for_another_seed_but_not_for_another_split(place: Place) -> None:
     for settings, rules in (({"split": {"hashed": True}}, AFTER_DATA), ({"seed": 2}, {"check", *AFTER_DATA})):
         place.write("peaks", PEAKS | settings)
         assert place.planned() - {"variants"} == rules
@@ -89,8 +89,8 @@ def test_another_split_reads_no_raw_data_and_another_seed_does(place: Place) -> 
     assert place.planned() == set()
 
 
-def test_other_code_runs_the_steps_that_go_through_it(place: Place) -> None:
-    # The step variants runs other files of the package explain, and an input names this one.
+def test_changed_code_reruns_the_steps_that_use_it(place: Place) -> None:
+    # The step variants uses other files of the package explain, and an input names this one.
     explained = {"explain", "variants", *AT_THE_END}
     for file, rules in (("explain/step.py", explained), ("report/style.css", {*AT_THE_END})):
         path = place.package / "biocnn" / file
@@ -100,8 +100,8 @@ def test_other_code_runs_the_steps_that_go_through_it(place: Place) -> None:
         path.write_text(before)
 
 
-def test_a_run_goes_by_the_settings_that_it_found(place: Place) -> None:
-    """A step edits the file, and removes another experiment's; the steps after it do not see that."""
+def test_a_run_uses_the_settings_found_at_its_start(place: Place) -> None:
+    """A step edits the file and removes that of another experiment; later steps do not notice."""
     calls(place.work)
     texts = {path: path.read_text() for path in place.work.glob("*.yaml")}
     (place.work / "meanwhile.py").write_text(

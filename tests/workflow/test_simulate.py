@@ -1,4 +1,4 @@
-"""The demonstration data are what they say: same bytes for a seed, sites where the peaks are, nuclei that touch."""
+"""The demonstration data are as described: the same bytes for a seed, sites at the peaks, nuclei that touch."""
 
 import csv
 import hashlib
@@ -51,7 +51,7 @@ def test_same_seed_same_bytes_other_seed_other_bytes(sequences: Path, nuclei: Pa
     assert digest(tmp_path / "other")["genome.fa"] != digest(sequences)["genome.fa"]
 
 
-def test_genome_looks_like_a_human_one(sequences: Path) -> None:
+def test_the_genome_resembles_the_human_one(sequences: Path) -> None:
     genome = read_fasta(sequences / "genome.fa")
     assert list(genome) == [f"chr{number}" for number in range(1, 9)]
     text = "".join(genome.values())
@@ -64,7 +64,7 @@ def test_genome_looks_like_a_human_one(sequences: Path) -> None:
     assert 0.02 < sum(map(str.islower, text)) / len(text) < 0.1
 
 
-def test_peaks_lie_on_sites(sequences: Path) -> None:
+def test_peaks_are_at_sites(sequences: Path) -> None:
     genome, truth, peaks = (
         read_fasta(sequences / "genome.fa"),
         rows(sequences / "sites.bed"),
@@ -80,7 +80,7 @@ def test_peaks_lie_on_sites(sequences: Path) -> None:
     assert {row[5] for row in truth} == {"+", "-"}
 
 
-def test_sites_follow_the_matrix_that_is_in_the_database(sequences: Path) -> None:
+def test_sites_follow_the_matrix_in_the_database(sequences: Path) -> None:
     genome, pfm = read_fasta(sequences / "genome.fa"), consensus_pfm(CONSENSUS)
     counts = np.zeros_like(pfm)
     for name, start, end, _, _, strand in rows(sequences / "sites.bed"):
@@ -95,7 +95,7 @@ def test_sites_follow_the_matrix_that_is_in_the_database(sequences: Path) -> Non
     assert np.allclose([[float(v) for v in line.split()] for line in motif if line], pfm.T, atol=0.005)
 
 
-def test_database_is_whole() -> None:
+def test_the_database_is_complete() -> None:
     motifs = (files("biocnn") / "demo" / "motifs.meme").read_text().split("\nMOTIF ")[1:]
     assert len(motifs) >= 30
     assert len({motif.split()[0] for motif in motifs}) == len(motifs)
@@ -122,7 +122,7 @@ def test_nuclei_are_16_bit_pairs_from_8_plates(nuclei: Path) -> None:
 
 
 def test_nuclei_are_not_trivial(nuclei: Path) -> None:
-    """A threshold and connected components merge many of them: there is something to learn."""
+    """A threshold and connected components merge many of them, so there is something to learn."""
     found = true = 0
     for path in sorted((nuclei / "images").glob("*.tif")):
         image, labels = tifffile.imread(path), tifffile.imread(nuclei / "labels" / path.name)

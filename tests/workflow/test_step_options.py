@@ -1,4 +1,4 @@
-"""Options of steps that apply a model: declared once, checked alike on the command line, in Python and in a file."""
+"""Options of steps that apply a model: declared once, checked equally on the command line, in Python and in files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +36,7 @@ NUMBERS = {
 
 
 def misspelt(section: type[Section]) -> list[tuple[str, str, str]]:
-    """Each word that an option may be, without its last letter but one: option, wrong word, the right one."""
+    """Return each allowed word of an option without its second to last letter: option, wrong word, right word."""
     found = []
     for key, field in option_fields(section).items():
         if get_origin(field.annotation) is Literal:
@@ -54,7 +54,7 @@ def fault_of_command(step: str, key: str, value: object, capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize("step", steps.OPTIONS)
-def test_wrong_options_of_commands_stop_with_the_nearest_word(
+def test_wrong_options_of_commands_are_refused_with_the_nearest_word(
     step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -70,7 +70,7 @@ def test_wrong_options_of_commands_stop_with_the_nearest_word(
 
 
 @pytest.mark.parametrize(("call", "sections"), CALLS)
-def test_wrong_options_of_calls_stop_with_the_nearest_word(
+def test_wrong_options_of_calls_are_refused_with_the_nearest_word(
     call: Callable[..., Any], sections: tuple[type[Section], ...]
 ) -> None:
     for section in sections:
@@ -95,7 +95,7 @@ def test_wrong_lists_of_numbers_are_refused(text: str, capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize("step", steps.OPTIONS)
-def test_help_names_each_option_with_what_is_allowed_and_its_default(
+def test_help_shows_allowed_values_and_the_default_of_each_option(
     step: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
@@ -126,10 +126,10 @@ def test_words_on_the_command_line_have_the_types_of_the_settings(monkeypatch: p
         assert given[text[2:].split("=")[0]] == value
         given.clear()
     assert cli.main(["variants"]) == 0
-    assert given == {}, "defaults are those of the section"
+    assert given == {}, "defaults must be those of the section"
 
 
-def test_a_job_reads_its_sections_from_the_experiment_and_options_take_their_place(tmp_path: Path) -> None:
+def test_a_job_reads_its_sections_from_the_experiment_and_options_override_them(tmp_path: Path) -> None:
     (tmp_path / "t.csv").touch()
     (tmp_path / "new").mkdir()
     path = tmp_path / "mine.yaml"

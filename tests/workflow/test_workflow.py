@@ -1,4 +1,4 @@
-"""The workflow end to end, sequences and images, on small simulated data; and what makes it run again."""
+"""The workflow end to end, with sequences and images, on small simulated data; and reasons to run again."""
 
 import html
 import os
@@ -40,7 +40,7 @@ NUCLEI = {
 
 
 def snakemake(folder: Path, *options: str, status: int = 0) -> str:
-    """Run the project's Snakefile in a folder; give what it printed."""
+    """Run the project's Snakefile in a folder, and return its output."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2", *options]
     done = subprocess.run(
@@ -51,7 +51,7 @@ def snakemake(folder: Path, *options: str, status: int = 0) -> str:
 
 
 def planned(folder: Path, *options: str) -> set[str]:
-    """Rules that a dry run would run."""
+    """Return the rules in a dry run."""
     text = snakemake(folder, "--dry-run", *options)
     return set(re.findall(r"^(\w+) +\d+$", text, re.MULTILINE)) - {"total", "all"}
 
@@ -62,19 +62,19 @@ def write(folder: Path, name: str, experiment: dict, comment: str = "") -> None:
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which both experiments were run."""
+    """Return a folder in which both experiments were run."""
     folder = tmp_path_factory.mktemp("workflow")
     (folder / "config/experiments").mkdir(parents=True)
     shutil.copy(ROOT / "config/config.yaml", folder / "config/config.yaml")
     write(folder, "demo_sequences", SEQUENCES)
     write(folder, "demo_nuclei", NUCLEI)
     text = snakemake(folder)
-    assert "results/index.html" in text, "the run ends by naming the page"
+    assert "results/index.html" in text, "the run must end with the path of the page"
     return folder
 
 
 @pytest.mark.parametrize("experiment", ["demo_sequences", "demo_nuclei"])
-def test_every_step_leaves_its_files(done: Path, experiment: str) -> None:
+def test_every_step_writes_its_files(done: Path, experiment: str) -> None:
     results = done / "results" / experiment
     for name in ("checks.tsv", "metrics.tsv", "metrics_per_example.tsv", "audit.tsv", "report.html"):
         assert (results / name).stat().st_size > 0
@@ -82,8 +82,8 @@ def test_every_step_leaves_its_files(done: Path, experiment: str) -> None:
     for name in ("model.safetensors", "history.tsv", "predictions/probability.npy", "predictions/examples.tsv"):
         assert (run / name).stat().st_size > 0
     page = (results / "report.html").read_text()
-    assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", page), "the page loads nothing from elsewhere"
-    assert not list(done.rglob("*.tmp*")), "nothing half-written is left"
+    assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", page), "the page must be self-contained"
+    assert not list(done.rglob("*.tmp*")), "no incomplete file may be left"
 
 
 def test_steps_of_each_kind(done: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_comment_reruns_nothing(done: Path) -> None:
     assert planned(done) == set()
 
 
-def test_only_what_depends_on_a_section_runs_again(done: Path) -> None:
+def test_only_steps_that_depend_on_a_section_run_again(done: Path) -> None:
     try:
         write(done, "demo_sequences", {**SEQUENCES, "explain": {**SEQUENCES["explain"], "examples": 3}})
         assert planned(done) == {"explain", "report", "summary"}
@@ -129,7 +129,7 @@ def test_only_what_depends_on_a_section_runs_again(done: Path) -> None:
         write(done, "demo_sequences", SEQUENCES)
 
 
-def test_another_seed_trains_only_itself(done: Path) -> None:
+def test_another_seed_adds_only_its_own_training(done: Path) -> None:
     try:
         write(done, "demo_sequences", {**SEQUENCES, "train": {**SEQUENCES["train"], "seeds": [1, 2]}})
         text = snakemake(done, "--dry-run")
@@ -140,8 +140,8 @@ def test_another_seed_trains_only_itself(done: Path) -> None:
         write(done, "demo_sequences", SEQUENCES)
 
 
-def test_a_training_that_starts_from_anothers_model_waits_for_it(done: Path) -> None:
-    for seed, count in ((1, 1), (2, 2)):  # of the other's trainings, the first is done
+def test_a_training_that_starts_from_another_model_waits_for_it(done: Path) -> None:
+    for seed, count in ((1, 1), (2, 2)):  # the first training of the other experiment is done
         other = f"results/demo_sequences/runs/fold0-seed{seed}/model.safetensors"
         write(done, "next", {**SEQUENCES, "train": {**SEQUENCES["train"], "start_from": other}})
         text = snakemake(done, "--dry-run", "--config", "experiments=[demo_sequences,next]")
@@ -186,7 +186,7 @@ def test_a_faulty_file_stops_the_run_and_leaves_nothing(done: Path) -> None:
     assert not (done / "results/reversed/checks.tsv").exists()
 
 
-def test_a_network_of_ones_own(done: Path) -> None:
+def test_a_users_network(done: Path) -> None:
     shutil.copytree(ROOT / "examples", done / "examples")
     path = done / "examples/small_net.yaml"
     path.write_text(path.read_text().replace("epochs: 8", "epochs: 1"))

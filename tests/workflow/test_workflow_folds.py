@@ -1,4 +1,4 @@
-"""Folds and calibration in the workflow: each trial and each run a job, and nothing is done twice."""
+"""Folds and calibration in the workflow: each trial and each run is a job, and nothing is done twice."""
 
 import json
 import re
@@ -27,14 +27,14 @@ ONLY = ("--config", "experiments=[calibrated]")
 
 
 def counts(folder: Path) -> dict[str, int]:
-    """Jobs of each rule that a dry run would run."""
+    """Return the number of jobs per rule in a dry run."""
     text = snakemake(folder, "--dry-run", *ONLY)
     return {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", text, re.MULTILINE)}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a table of sequences, in which nothing was run."""
+    """Return a folder with a table of sequences, in which nothing was run."""
     folder = tmp_path_factory.mktemp("folds")
     (folder / "config/experiments").mkdir(parents=True)
     shutil.copy(ROOT / "config/config.yaml", folder / "config/config.yaml")
@@ -76,12 +76,12 @@ def test_the_best_settings_train_the_runs_and_nothing_runs_twice(folder: Path) -
     meta = read_metadata(results / "runs/fold0-seed1/model.safetensors")
     trained = meta.experiment.plain()
     assert {key: trained[key.split(".")[0]][key.split(".")[1]] for key in DRAW} == best
-    assert not list((results / "calibrate").rglob("*.state")), "states of trials that are over are removed"
+    assert not list((results / "calibrate").rglob("*.state")), "states of finished trials must be removed"
     assert not {"trial", "calibrate", "train"} & planned(folder, *ONLY)
     try:
         write(folder, "calibrated", {**EXPERIMENT, "calibrate": {**EXPERIMENT["calibrate"], "trials": 2}})
         found = counts(folder)
-        assert (found["trial"], found["calibrate"]) == (2, 1), "those that are done stay"
+        assert (found["trial"], found["calibrate"]) == (2, 1), "finished trials must be kept"
     finally:
         write(folder, "calibrated", EXPERIMENT)
 

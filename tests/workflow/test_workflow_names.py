@@ -1,4 +1,4 @@
-"""Names that a shell, Snakemake or argparse would read as more than names: nothing of them is executed or lost."""
+"""Names with special meaning for a shell, Snakemake or argparse: nothing is executed or lost."""
 
 import json
 import re
@@ -14,15 +14,15 @@ from biocnn.workflow.naming import TAKEN, check_name
 from tests.stand_in import calls, run, stand_in
 from tests.workflow.test_workflow import ROOT, snakemake
 
-# Each would leave a file of its own in the working folder, or take a word apart.
+# Each would create a file in the working folder, or split a word.
 HOSTILE = "-a b'c\"d$(touch PWNED1)`touch PWNED2`;touch PWNED3;{x}{output}&|<>*?#~%\\\n$HOME"
-# A contig is a word of an option, in which commas stand between contigs.
+# Contigs are given in an option, separated by commas.
 CONTIGS = ["-chr1", "$(touch${IFS}PWNED4)", ";'\"`touch${IFS}PWNED5`{x}"]
 MAPS = ["-rs1", "$(touch PWNED4)", "a b;'\"`touch PWNED5`{x}\n"]
 
 
 def shell_fields() -> list[tuple[str, str]]:
-    """Every field in the shell line of every rule, with the file it is in."""
+    """Return every field in the shell lines of all rules, with its file."""
     found = []
     for path in [ROOT / "Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]:
         text = path.read_text()
@@ -40,7 +40,7 @@ def test_every_field_of_every_shell_line_is_quoted() -> None:
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder whose files all have hostile names; two experiments read them, so that each rule has a job."""
+    """Return a folder of files with hostile names; two experiments read them, so that each rule has a job."""
     folder = tmp_path_factory.mktemp("hostile")
     root = folder / f"{HOSTILE} data"
     root.mkdir()
@@ -78,14 +78,14 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_rule_runs_with_hostile_names_and_executes_none_of_them(hostile: Path, tmp_path: Path) -> None:
-    """The lines are executed by the shell; a stand-in for biocnn reads its arguments as biocnn does, and keeps them."""
+    """The shell executes the lines; a stand-in for biocnn parses arguments like biocnn, and records them."""
     text = run(hostile, stand_in(tmp_path))
     assert "Nothing to be done" not in text
     assert not list(hostile.rglob("PWNED*"))
     steps = {call["step"]: call for call in calls(hostile)}
     given = {name: call["given"] for name, call in steps.items()}
     rules = set(re.findall(r"^rule (\w+):", "\n".join(p.read_text() for p in ROOT.glob("workflow/rules/*.smk")), re.M))
-    assert rules == given.keys() | {"simulate"}, "every rule ran"
+    assert rules == given.keys() | {"simulate"}, "every rule must run"
     root = f"{HOSTILE} data"
     assert given["genome"]["fasta"] == f"{root}/{HOSTILE}.fa"
     assert given["variants"]["vcf"] == f"{root}/{HOSTILE}.vcf"
@@ -95,7 +95,7 @@ def test_every_rule_runs_with_hostile_names_and_executes_none_of_them(hostile: P
     assert snakemake(hostile, "--dry-run").count("Nothing to be done") == 1
 
 
-def test_the_command_that_a_report_shows_runs_the_experiment_again(hostile: Path, tmp_path: Path) -> None:
+def test_the_command_in_a_report_reruns_the_experiment(hostile: Path, tmp_path: Path) -> None:
     command = read_frozen(hostile / "results/sequences/experiment.json").command
     typed = ["bash", "-c", f"{command} --dry-run --until report"]
     done = subprocess.run(typed, cwd=hostile, env=stand_in(tmp_path), capture_output=True, text=True)
@@ -103,7 +103,7 @@ def test_the_command_that_a_report_shows_runs_the_experiment_again(hostile: Path
     assert not list(hostile.rglob("PWNED*"))
 
 
-def test_a_genome_and_peaks_of_hostile_names_are_read(hostile: Path) -> None:
+def test_a_genome_and_peaks_with_hostile_names_are_read(hostile: Path) -> None:
     targets = ["--until", "dataset", "--config", f"experiments=[{json.dumps(f'{HOSTILE} configs/sequences.yaml')}]"]
     snakemake(hostile, *targets, "--forcerun", "genome", "check")
     facts = json.loads((hostile / "results/sequences/dataset/facts.json").read_text())
@@ -116,7 +116,7 @@ def test_a_genome_and_peaks_of_hostile_names_are_read(hostile: Path) -> None:
     ["a;touch PWNED1;x", "$(touch PWNED2)", "a b", "a'b", 'a"b', "a`b`", "a\nb", "-a", ".a", "{x}", "ä", "", "a" * 65,
      "a" * 30, "run" + "ab" * 20, *TAKEN],
 )  # fmt: skip
-def test_names_of_experiments_that_are_not_safe_are_refused(name: str) -> None:
+def test_unsafe_names_of_experiments_are_refused(name: str) -> None:
     with pytest.raises(InputError) as caught:
         check_name(name, f"{name}.yaml")
     assert repr(name) in caught.value.message
@@ -126,12 +126,12 @@ def test_names_of_experiments_that_are_not_safe_are_refused(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["a", "reb1", "2nd_try", "_x", "ctcf.chr20-v2", "a" * 19, "a" * 30 + "b", "x" + "-y" * 9]
 )
-def test_names_that_are_safe_are_not(name: str) -> None:
+def test_safe_names_of_experiments_are_allowed(name: str) -> None:
     check_name(name, f"{name}.yaml")
 
 
 @pytest.mark.parametrize("stem", ["a;touch PWNED1;x", "$(touch PWNED2)", "a" * 30])
-def test_a_file_of_such_a_name_stops_the_dry_run(hostile: Path, stem: str) -> None:
+def test_an_experiment_file_with_such_a_name_is_an_error_in_a_dry_run(hostile: Path, stem: str) -> None:
     path = hostile / f"{stem}.yaml"
     path.write_text((hostile / f"{HOSTILE} configs/sequences.yaml").read_text())
     text = snakemake(hostile, "--dry-run", "--config", f"experiments=[{json.dumps(path.name)}]", status=2)

@@ -1,4 +1,4 @@
-"""A SLURM cluster of one node that the tests start for themselves, and demonstrations made tiny."""
+"""A private SLURM cluster of one node, and tiny versions of the demonstrations."""
 
 import os
 import shutil
@@ -19,12 +19,12 @@ WITH_SBIN = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/sbin"])
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Environment in which the commands of SLURM reach a private cluster of 2 CPUs, 6 GB and one stand-in GPU."""
+    """Return an environment in which SLURM commands reach a private cluster of 2 CPUs, 6 GB and one stand-in GPU."""
     missing = [program for program in NEEDED if not shutil.which(program, path=WITH_SBIN)]
     if missing:
         pytest.skip(f"no {', '.join(missing)}: apt-get install --no-install-recommends slurm-wlm munge")
-    folder = Path(tempfile.mkdtemp(prefix="slurm-"))  # SLURM's sockets lie in it: their paths must stay short
-    # Output goes to a file: the daemons keep it open, and a pipe would never end.
+    folder = Path(tempfile.mkdtemp(prefix="slurm-"))  # for SLURM's sockets, whose paths must be short
+    # Output goes to a file: daemons keep it open, so a pipe would never end.
     with open(tmp_path / "cluster.log", "w") as log:
         started = subprocess.run([CLUSTER, "start", folder, "2", "6000", "1"], stdout=log, stderr=log, timeout=60)
     try:
@@ -39,7 +39,7 @@ def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the workflow whose demonstrations train for a moment."""
+    """Return a copy of the workflow whose demonstrations train only briefly."""
     folder = tmp_path / "project"
     for name in ("config", "profiles", "workflow"):
         shutil.copytree(ROOT / name, folder / name)
@@ -56,5 +56,5 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def polling() -> list[str]:
-    """Options that let Snakemake ask for the state of jobs every other second."""
+    """Return options with which Snakemake polls the state of jobs every two seconds."""
     return ["--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2"]

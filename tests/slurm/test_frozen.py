@@ -1,4 +1,4 @@
-"""Jobs on a cluster, each of which reads the Snakefile anew, go by the settings that the run found."""
+"""Jobs on a cluster, which read the Snakefile again, use the settings found at the start of the run."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A training that a cluster preempts, and starts again."""
+"""A training that a cluster preempts and restarts."""
 
 import subprocess
 import time
@@ -10,7 +10,7 @@ import yaml
 pytestmark = pytest.mark.slurm
 
 
-def test_preempted_training_goes_on_to_the_same_bits(
+def test_a_preempted_training_resumes_to_the_same_bits(
     cluster: dict[str, str], project: Path, polling: list[str]
 ) -> None:
     path = project / "config" / "experiments" / "demo_sequences.yaml"
@@ -19,7 +19,7 @@ def test_preempted_training_goes_on_to_the_same_bits(
     path.write_text(yaml.safe_dump(settings))
     run = Path("results/demo_sequences/runs/fold0-seed1")
     command = ["snakemake", run / "model.safetensors", "--config", "experiments=[demo_sequences]"]
-    # A partition whose jobs are stopped and queued again as soon as somebody wants the machine in another.
+    # A partition whose jobs are stopped and requeued as soon as a job in another partition needs the machine.
     partition = ["--default-resources", "slurm_partition=scavenge", "--set-resources", "train:mem_mb=2000"]
     scavenging = ["--workflow-profile", "profiles/slurm", *partition]
     with open(project / "run.log", "w") as log:

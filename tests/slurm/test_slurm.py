@@ -1,4 +1,4 @@
-"""A demonstration, made tiny, through the profile for clusters."""
+"""A tiny version of a demonstration, run with the cluster profile."""
 
 import re
 import subprocess
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slurm
 
 
 @pytest.mark.slow
-def test_a_demonstration_runs_through_the_profile(cluster: dict[str, str], project: Path, polling: list[str]) -> None:
+def test_a_demonstration_runs_with_the_profile(cluster: dict[str, str], project: Path, polling: list[str]) -> None:
     chosen = ["--config", "gpus=1", "experiments=[demo_nuclei]"]
     command = ["snakemake", "--workflow-profile", "profiles/slurm", *chosen, *polling]
     run = subprocess.run(command, cwd=project, env=cluster, capture_output=True, text=True, timeout=400)
@@ -20,5 +20,5 @@ def test_a_demonstration_runs_through_the_profile(cluster: dict[str, str], proje
     jobs = subprocess.run(["scontrol", "show", "jobs"], env=cluster, capture_output=True, text=True, check=True).stdout
     states = re.findall(r"JobState=(\w+)", jobs)
     assert set(states) == {"COMPLETED"}
-    assert len(states) >= 10, "every rule was a job"
-    assert "gpu:1" in jobs, "training asked for a GPU"
+    assert len(states) >= 10, "every rule must be a job"
+    assert "gpu:1" in jobs, "training must request a GPU"

@@ -1,6 +1,6 @@
-"""A stand-in for the command biocnn: it reads its arguments as biocnn does, keeps them, and makes empty results.
+"""A stand-in for the command biocnn: it parses arguments like biocnn, records them, and writes empty results.
 
-With it a whole workflow runs in seconds: rules, shell lines and Snakemake are the real ones.
+With it, a whole workflow runs in seconds, with the real rules, shell lines and Snakemake.
 """
 
 import json
@@ -39,7 +39,7 @@ for key in "raw out model history table best per_example audit matches decided t
 
 
 def stand_in(folder: Path, package: Path = ROOT) -> dict[str, str]:
-    """Put it into a folder; the environment in which it is found. ``package`` is where biocnn itself lies."""
+    """Install it in a folder; return an environment in which it is found. ``package`` is the folder of biocnn."""
     script = folder / "biocnn"
     script.write_text(SCRIPT.format(python=sys.executable, root=str(package)))
     script.chmod(0o755)
@@ -48,7 +48,7 @@ def stand_in(folder: Path, package: Path = ROOT) -> dict[str, str]:
 
 
 def run(work: Path, environment: dict[str, str], *options: str, snakefile: Path = ROOT / "Snakefile") -> str:
-    """Run the workflow in a folder; give what it printed."""
+    """Run the workflow in a folder; return its output."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--cores", "2", *options]
     done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -56,7 +56,7 @@ def run(work: Path, environment: dict[str, str], *options: str, snakefile: Path 
 
 
 def calls(work: Path) -> list[dict[str, Any]]:
-    """What the steps were given since this was last asked, in order."""
+    """Return the arguments of steps since the last call, in order."""
     file = work / "calls.jsonl"
     found = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     file.unlink(missing_ok=True)

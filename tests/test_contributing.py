@@ -1,4 +1,4 @@
-"""What CONTRIBUTING shows runs, from its own words: a format, a network, a loss and an augmentation of one's own."""
+"""Examples in CONTRIBUTING run as printed: a user's format, network, loss and augmentation."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,7 +29,7 @@ train: {epochs: 2, threads: 1}
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with the module, a table and the experiment."""
+    """Return a working folder with the module, a table and the experiment."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "shown.py").write_text("\n\n".join(blocks("CONTRIBUTING.md", "python")))
     rng = np.random.default_rng(0)
@@ -72,7 +72,7 @@ def raw(**changes: object) -> Raw:
     return Raw(table, x.__getitem__, changes.get("y", np.array([[0], [1], [1]], np.float32)), Facts(**facts))
 
 
-def test_what_may_be_left_out_is_filled_in() -> None:
+def test_optional_parts_are_filled_in() -> None:
     found = checked(raw())
     facts = found.facts
     assert (facts.alphabet, facts.iupac, facts.window, facts.flank) == ("ACGT", "unknown", 4, 0)
@@ -111,7 +111,7 @@ def test_what_may_be_left_out_is_filled_in() -> None:
         ({"id": [None, "b", "c"]}, ["id is missing in a row"]),
     ],
 )
-def test_all_faults_of_what_was_read_are_named(changes: dict, messages: list[str]) -> None:
+def test_all_errors_of_a_users_reader_are_reported(changes: dict, messages: list[str]) -> None:
     with pytest.raises(InputError) as caught:
         read(SimpleNamespace(read=lambda seed, checks: raw(**changes)), 1, Checks())
     for message in messages:

@@ -1,4 +1,4 @@
-"""What README shows works as it is written."""
+"""Examples in README and docs work as printed."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def blocks(path: str, language: str) -> list[str]:
-    """The code blocks of a page."""
+    """Return the code blocks of a page."""
     return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / path).read_text(), re.MULTILINE | re.DOTALL)
 
 
@@ -32,7 +32,7 @@ def test_experiments_are_valid(text: str, tmp_path: Path) -> None:
     assert load(tmp_path / "mine.yaml", tmp_path).settings.model.name in ("DeepBind", "UNet")
 
 
-def test_defaults_in_the_docs_are_those_declared() -> None:
+def test_defaults_in_the_docs_equal_those_in_the_code() -> None:
     table = re.search(r"\| setting \| default .*\n\|[-|]+\n((?:\|.*\n)+)", (ROOT / "docs/training.md").read_text())
     rows = [[cell.strip() for cell in line.split("|")[1:3]] for line in table[1].splitlines()]
     assert len(rows) > 3
@@ -47,7 +47,7 @@ def test_defaults_in_the_docs_are_those_declared() -> None:
     )
 
 
-def test_links_lead_somewhere() -> None:
+def test_links_are_valid() -> None:
     for page in ("README.md", "CONTRIBUTING.md", "config/README.md"):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / page).read_text()):
             assert ((ROOT / page).parent / target).exists(), f"{page}: {target}"

@@ -1,4 +1,4 @@
-"""What works without the extras, and what names the one that is missing."""
+"""Features that work without extras, and errors that name a missing extra."""
 
 import json
 import os
@@ -94,7 +94,7 @@ print(json.dumps(remedies))
 
 
 def run(code: str, folder: Path) -> str:
-    """What Python prints in a process that cannot import what only extras install."""
+    """Run Python in a process that cannot import packages of extras, and return its output."""
     lines = [line for extra in PROJECT["optional-dependencies"].values() for line in extra]
     extras = {line.partition(">")[0] for line in lines}
     hidden = {
@@ -115,7 +115,7 @@ def test_the_base_trains_and_predicts(tmp_path: Path) -> None:
     assert len(list((tmp_path / "segmented/masks").iterdir())) == 2
 
 
-def test_a_missing_extra_is_named_with_the_command_that_installs_it(tmp_path: Path) -> None:
+def test_a_missing_extra_is_reported_with_the_command_that_installs_it(tmp_path: Path) -> None:
     nibabel.Nifti1Image(np.zeros((3, 4, 5), np.int16), np.eye(4)).to_filename(tmp_path / "a.nii")
     write_dicom(tmp_path / "a.dcm", np.zeros((4, 5), np.uint16))
     zarr.save_array(tmp_path / "a.zarr", np.zeros((4, 5), np.uint8))

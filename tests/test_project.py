@@ -1,4 +1,4 @@
-"""The project's own promises: one list of packages, one direction of imports, a package that is quick to import."""
+"""The project's own rules: one list of packages, one direction of imports, a package that is fast to import."""
 
 import ast
 import re
@@ -36,7 +36,7 @@ CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base", "snakemake":
 
 
 def imports(path: Path) -> set[str]:
-    """First-level parts of biocnn that a file imports anywhere, functions included."""
+    """Return the subpackages of biocnn that a file imports anywhere, including in functions."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -60,16 +60,16 @@ def test_imports_come_from_the_left() -> None:
     assert wrong == []
 
 
-# What is compared with words of its own, some of which happen to be names of tasks or inputs.
+# Names of tasks or inputs that also have other meanings.
 WORDS = ("mask_type", "normalise", "intensity")
 
 
 def switches(path: Path) -> list[str]:
-    """Places where a file asks which task or input it has before it, by name."""
+    """Return lines where a file compares with the name of a task or input."""
     names, found = {*REGISTRY["tasks"], *REGISTRY["inputs"]}, []
 
     def named(node: ast.AST | None) -> bool:
-        """Whether it is such a name, or a list of words with one."""
+        """Return whether this is such a name, or a list of words with one."""
         words = node.elts if isinstance(node, ast.Tuple | ast.List | ast.Set) else [node]
         return any(isinstance(word, ast.Constant) and word.value in names for word in words)
 
@@ -94,7 +94,7 @@ def test_nothing_but_a_task_knows_the_names_of_tasks() -> None:
     assert found == {}, "ask the task or the input: an attribute or a method of biocnn.tasks"
 
 
-def test_a_switch_is_found(tmp_path: Path) -> None:
+def test_comparisons_with_task_names_are_found(tmp_path: Path) -> None:
     lines = [
         "task == 'mask'", "facts.kind != 'image'", "'classes' == task", "task in ('binary', 'multilabel')",
         "{'mask': 1, 'classes': 2}[task]", "'mask' in task",
@@ -114,7 +114,7 @@ def test_import_is_light() -> None:
 
 
 def requirements() -> dict[str, str]:
-    """Lower bounds by package, as pyproject.toml states them."""
+    """Return lower bounds by package, from pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = project["dependencies"] + [line for extra in project["optional-dependencies"].values() for line in extra]
     return dict(line.split(">=") for line in lines if not line.startswith("biocnn[")) | {
@@ -122,7 +122,7 @@ def requirements() -> dict[str, str]:
     }
 
 
-def test_conda_environment_matches_pyproject() -> None:
+def test_the_conda_environment_matches_pyproject() -> None:
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     assert environment["channels"] == ["conda-forge", "bioconda", "nodefaults"]
     *conda, pip = environment["dependencies"]
@@ -132,7 +132,7 @@ def test_conda_environment_matches_pyproject() -> None:
 
 def test_constraints_pin_every_requirement() -> None:
     lines = (ROOT / "constraints.txt").read_text().splitlines()
-    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line) for line in lines), "names and versions only"
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line) for line in lines), "only names and versions"
     pinned = {re.sub(r"[-_.]+", "-", line.split("==")[0]).lower(): line.split("==")[1] for line in lines}
     assert pinned["torch"] == "2.13.0"
 
@@ -143,7 +143,7 @@ def test_constraints_pin_every_requirement() -> None:
         assert name == "python" or number(pinned[name]) >= number(lowest), name
 
 
-def test_more_and_more_types_are_checked() -> None:
+def test_type_checks_are_not_relaxed() -> None:
     mypy = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]
     assert mypy["strict"]
     unchecked = {module for part in mypy["overrides"] if "ignore_errors" in part for module in part["module"]}
@@ -152,7 +152,7 @@ def test_more_and_more_types_are_checked() -> None:
     assert (PACKAGE / "py.typed").is_file()
 
 
-def test_files_stay_small() -> None:
+def test_files_are_small() -> None:
     long = {
         str(path.relative_to(ROOT)): n for path in PACKAGE.rglob("*.py") if (n := path.read_text().count("\n")) > 400
     }
@@ -167,7 +167,7 @@ def test_profiles_name_options_that_snakemake_has() -> None:
             assert f"--{key}" in known, (name, key)
 
 
-def test_citation_agrees_with_the_package() -> None:
+def test_the_citation_agrees_with_the_package() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert citation["cff-version"] == "1.2.0"
@@ -176,6 +176,6 @@ def test_citation_agrees_with_the_package() -> None:
     assert citation["license"] == project["license"]
 
 
-def test_names_of_test_files_are_their_own() -> None:
+def test_names_of_test_files_are_unique() -> None:
     names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
-    assert len(names) == len(set(names)), "pytest tells test files apart by their names"
+    assert len(names) == len(set(names)), "pytest distinguishes test files by their names"

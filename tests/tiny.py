@@ -1,4 +1,4 @@
-"""Small data sets, stored as the dataset step stores them: sequences with a planted motif, images of bright discs."""
+"""Small data sets, stored like by the step dataset: sequences with a planted motif, images of bright discs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,40 +22,40 @@ DISC = 1000  # brightness of discs above a background of 100
 
 
 def chosen(*sections: Any) -> list[Chosen]:
-    """Names, or mappings with a name."""
+    """Return functions given by name, or by a mapping with name and settings."""
     return [choose("augment", section, "augment") for section in sections]
 
 
 def experiment(
     model: Any = "DeepBind", *, data: str = "Sequences", augment: Any = (), loss: Any = None, **sections: Any
 ) -> Settings:
-    """An experiment with defaults for all that is not given."""
+    """Return an experiment with defaults for everything not given."""
     listed = augment if isinstance(augment, str) else chosen(*augment)
     named = {"model": choose("models", model, "model"), "loss": loss and choose("losses", loss, "loss")}
     return Settings(data=Chosen(name=data), augment=listed, **named, **sections)
 
 
 def sequence_facts(**told: Any) -> Facts:
-    """Facts of sequences with yes or no for each output, where nothing else is told."""
+    """Return facts of sequences, by default with binary outputs."""
     told = {"spatial_dims": 1, "in_channels": 4, "outputs": ["bound"]} | told
     told = {"task": "multilabel" if len(told["outputs"]) > 1 else "binary"} | told
     return Facts(kind="sequence", **{"out_channels": len(told["outputs"])} | told)
 
 
 def image_facts(**told: Any) -> Facts:
-    """Facts of images, planes of one channel with masks where nothing else is told."""
+    """Return facts of images, by default planes of one channel with masks."""
     told = {"task": "mask", "spatial_dims": 2, "outputs": ["disc"], "channels": ["grey"]} | told
     return Facts(kind="image", **{"in_channels": len(told["channels"]), "out_channels": len(told["outputs"])} | told)
 
 
 def task_of(name: str, **told: Any) -> Task:
-    """A task, of facts that suit it."""
+    """Return a task with suitable facts."""
     made = image_facts if "image" in find("tasks", name).inputs else sequence_facts
     return make_task(made(task=name, **told))
 
 
 def metadata(model: Chosen, facts: Facts, **more: Any) -> Metadata:
-    """What a training on one thread leaves beside the weights of such a network."""
+    """Return the metadata that a training on one thread stores with the weights of such a network."""
     trained = {"model": model.model_dump(mode="json"), "train": {"threads": 1}}
     return Metadata(**{"experiment": trained, "facts": facts} | more)
 
@@ -70,7 +70,7 @@ def sequences(
     task: str = "binary",
     outputs: Sequence[str] = ("bound",),
 ) -> Raw:
-    """Half of the examples hold the motif; groups of three; with ``lengths``, they differ in length, without flank."""
+    """Return sequences, half of them with the motif, in groups of three; with ``lengths``, of different lengths."""
     rng = np.random.default_rng(seed)
     sizes = [window + 2 * flank] * n if lengths is None else list(lengths)
     codes = [rng.integers(0, 4, size).astype(np.uint8) for size in sizes]
@@ -89,7 +89,7 @@ def sequences(
 
 
 def discs(size: tuple[int, int], rng: np.random.Generator, number: int = 3, radius: int = 4) -> np.ndarray:
-    """Labels of discs, the later ones on top."""
+    """Return labels of discs, later ones on top."""
     labels = np.zeros(size, np.int32)
     rows, columns = np.ogrid[: size[0], : size[1]]
     for label in range(1, number + 1):
@@ -101,7 +101,7 @@ def discs(size: tuple[int, int], rng: np.random.Generator, number: int = 3, radi
 def images(
     n: int = 12, *, size: tuple[int, int] = (32, 32), task: str = "mask", seed: int = 0, channels: int = 1
 ) -> Raw:
-    """Bright discs on a dark background, noisy uint16; classes: even and odd discs differ in brightness."""
+    """Return bright discs on a dark background, noisy uint16; for classes, even and odd discs differ in brightness."""
     rng = np.random.default_rng(seed)
     labels = [discs(size, rng) for _ in range(n)]
     classes = [np.where(found > 0, 1 + found % 2, 0).astype(np.uint8) for found in labels]
@@ -119,7 +119,7 @@ def images(
 
 
 def predicted(model: Any, dataset: Dataset, folder: Path) -> Path:
-    """What the step predict writes into a folder."""
+    """Write the outputs of the step predict into a folder."""
     rows = dataset.rows("val", "test")
     Ragged.write(folder / "probability.npy", model.predict_stored(dataset, rows), np.float32)
     dataset.examples.iloc[rows][["id", "split"]].to_csv(folder / "examples.tsv", sep="\t", index=False)

@@ -1,4 +1,4 @@
-"""Small trainings for tests: in this process, and in processes of their own, which may be killed."""
+"""Small trainings for tests: in this process, and in separate ones, which may be killed."""
 
 import hashlib
 import multiprocessing
@@ -51,7 +51,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def network(dataset: Dataset, seed: int = 1) -> nn.Module:
-    """A small network for a data set."""
+    """Return a small network for a data set."""
     torch.manual_seed(seed)
     facts = dataset.facts
     sizes = facts.spatial_dims, facts.in_channels, facts.out_channels
@@ -71,7 +71,11 @@ def trained(
     transfer: TransferState = NO_TRANSFER,
     **settings: Any,
 ):
-    """A network after ``fit``, its history and its log; ``watch`` is told each use of the loss, and which it is."""
+    """Return a network after ``fit``, its history and log.
+
+    ``watch`` is called at each use of the loss with its number, counted separately in training and validation, and
+    whether it is training.
+    """
     model = network(dataset) if model is None else model
     facts, lines, uses = dataset.facts, [], {True: 0, False: 0}
     augment = AUGMENT[facts.kind] if augment is None else augment
@@ -90,12 +94,12 @@ def trained(
 
 
 def same_weights(one: nn.Module, other: nn.Module) -> bool:
-    """To the bit."""
+    """Return whether weights are bit-identical."""
     return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
 
 
 class Run:
-    """One experiment, trained by processes of its own; what it writes lies in a folder of its own."""
+    """One experiment, trained in separate processes, with its own output folder."""
 
     def __init__(self, folder: Path, kind: str, name: str, **train: Any) -> None:
         self.folder = folder / name
@@ -108,27 +112,27 @@ class Run:
             stored(sequences(400, window=40) if kind == "sequences" else images(12), folder)
 
     def arguments(self, saving: bool = True) -> list[str]:
-        """The command line of the step."""
+        """Return the command line of the step."""
         paths = [self.config, self.data, "fold0-seed1", self.model, self.folder / "history.tsv"]
         options = ["--data-root", self.root]
         return ["train", *map(str, paths + options + (["--state", self.state] if saving else []))]
 
     def start(self, saving: bool = True, before: Callable[[], None] | None = None) -> ForkServerProcess:
-        """Train in a process of its own, which first calls ``before``."""
+        """Train in a separate process, which first calls ``before``."""
         log = str(self.folder / "log.txt")
         process = SERVER.Process(target=work, args=(self.arguments(saving), log, before))
         process.start()
         return process
 
     def finish(self) -> str:
-        """Train to the end; the hash of the model."""
+        """Train to the end, and return the hash of the model."""
         process = self.start()
         process.join()
         assert process.exitcode == 0, self.log()
         return hashlib.sha256(self.model.read_bytes()).hexdigest()
 
     def states(self) -> list[Path]:
-        return sorted(self.state.glob("[!.]*/[0-9]*.state"))  # not the folder of a lock, which comes and goes
+        return sorted(self.state.glob("[!.]*/[0-9]*.state"))  # not the folder of a lock, which appears and disappears
 
     def log(self) -> str:
         path = self.folder / "log.txt"
@@ -136,7 +140,7 @@ class Run:
 
 
 def work(arguments: list[str], log: str, before: Callable[[], None] | None) -> None:
-    """What a child does: the command, with its messages in a file."""
+    """Run the command in a child process, with its output in a file."""
     sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(sink, 1)
     os.dup2(sink, 2)
@@ -146,13 +150,13 @@ def work(arguments: list[str], log: str, before: Callable[[], None] | None) -> N
 
 
 def whole(state: Path) -> bool:
-    """Whether a state is what was written: it starts with the digest of the rest."""
+    """Return whether a state is intact: it starts with the digest of the rest."""
     content = state.read_bytes()
     return hashlib.sha256(content[32:]).digest() == content[:32]
 
 
 def stopped(dataset: Dataset, folder: Path, when: tuple[int, bool], **settings: Any) -> list[str]:
-    """Train in this process, which asks itself to stop at a use of the loss; the log."""
+    """Train in this process, request a stop at a given loss, and return the log."""
     lines: list[str] = []
 
     def watch(number: int, learning: bool) -> None:
@@ -165,7 +169,7 @@ def stopped(dataset: Dataset, folder: Path, when: tuple[int, bool], **settings: 
 
 
 def resumed(dataset: Dataset, folder: Path, mark: str = "mark", **settings: Any):
-    """Train on; the network, its history and the log."""
+    """Resume training; return the network, its history and the log."""
     lines: list[str] = []
     with StateFolder(folder, mark, lines.append) as states:
         model, history, more = trained(dataset, states=states, **settings)
@@ -173,7 +177,7 @@ def resumed(dataset: Dataset, folder: Path, mark: str = "mark", **settings: Any)
 
 
 def until(condition: Callable[[], object], process: ForkServerProcess, seconds: float = 60) -> None:
-    """Wait for something to become true while a process lives."""
+    """Wait for a condition while a process is alive."""
     end = time.monotonic() + seconds
     while not condition():
         assert process.is_alive(), "the process ended first"

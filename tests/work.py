@@ -1,11 +1,11 @@
-"""Work that is counted: a measure that a busy machine does not change, where a clock would."""
+"""Work counted in function calls: unlike time, it does not depend on the load of the machine."""
 
 import sys
 from collections.abc import Callable
 
 
 def calls(work: Callable[[], object]) -> int:
-    """How many functions run, Python's own and those of C that Python calls."""
+    """Return the number of calls of Python functions, and of C functions from Python."""
     number = 0
 
     def count(frame: object, event: str, argument: object) -> None:

@@ -37,7 +37,7 @@ def test_the_table_has_a_row_for_each_experiment_in_order(overview):
     assert table["average_precision_iou_0.5"].notna().tolist() == [True, False, False, False]
 
 
-def test_links_are_relative_and_lead_to_reports(overview):
+def test_links_are_relative_and_point_to_reports(overview):
     links = []
     parser = HTMLParser()
     parser.handle_starttag = lambda tag, attributes: links.append(dict(attributes)["href"]) if tag == "a" else None

@@ -50,7 +50,7 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-def test_imports_come_from_the_left() -> None:
+def test_imports_follow_the_arrow() -> None:
     wrong = []
     for path in PACKAGE.rglob("*/*.py"):
         here = path.relative_to(PACKAGE).parts[0]
@@ -87,7 +87,7 @@ def switches(path: Path) -> list[str]:
     return found
 
 
-def test_nothing_but_a_task_knows_the_names_of_tasks() -> None:
+def test_only_tasks_know_the_names_of_tasks() -> None:
     names = {str(path.relative_to(PACKAGE)): path for path in PACKAGE.rglob("*.py")}
     asked = {name: path for name, path in names.items() if not name.startswith(("tasks", "config/registry.py"))}
     found = {name: places for name, path in asked.items() if (places := switches(path))}
@@ -159,7 +159,7 @@ def test_files_are_small() -> None:
     assert not long
 
 
-def test_profiles_name_options_that_snakemake_has() -> None:
+def test_profiles_contain_only_options_of_snakemake() -> None:
     command = [sys.executable, "-m", "snakemake", "--help"]
     known = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     for name in ("default", "slurm"):

@@ -86,7 +86,7 @@ def trained(folder: Path, kind: str, launch: Callable[[list[str], Path], str] | 
 
 
 @pytest.mark.parametrize(("kind", "launch"), [("sequences", by_torchrun), ("images", by_hand)])
-def test_two_processes_have_the_loss_curve_of_one(
+def test_two_processes_have_the_same_loss_curve_as_one(
     kind: str, launch: Callable[[list[str], Path], str], tmp_path: Path
 ) -> None:
     one, network, _ = trained(tmp_path, kind, None)

@@ -188,7 +188,7 @@ def test_peaks_of_values_need_a_threshold(tmp_path: Path, fasta: Path) -> None:
         assert message in pd.read_csv(out / "counts.tsv", sep="\t")["reason"].str.cat(sep="\n")
 
 
-def test_outputs_never_share_a_file(tmp_path: Path, fasta: Path) -> None:
+def test_each_output_has_its_own_file(tmp_path: Path, fasta: Path) -> None:
     model = Model(saved(tmp_path, outputs=["a/b", "a b"]), "cpu")
     scan_genome(read_genome(fasta), [model], tmp_path, contigs=["chrM"])
     assert {path.name for path in tmp_path.glob("*.bw")} == {"scan.1-a_b.bw", "scan.2-a_b.bw"}

@@ -172,7 +172,7 @@ def test_every_registered_name_suits_an_input() -> None:
         assert set.union(*of.values()) == set(REGISTRY[kind])
         assert all(of.values()), f"{kind}: none for an input"
     shared = set(suited("losses", "sequence")) & set(suited("losses", "image"))
-    assert shared == {"bce"}, "which a probability has wherever it stands"
+    assert shared == {"bce"}, "a probability has these limits in every section"
 
 
 def test_each_reader_and_each_network_of_an_input_has_one_kind_of_target() -> None:

@@ -50,7 +50,7 @@ def test_volumes_like_those_of_the_hippocampus() -> None:
     found = values(facts((36, 50, 35), 90, task="classes", shares=(0.94, 0.03, 0.03)))
     assert found["patch"] == [40, 56, 40]
     assert found["channels"] == [16, 32, 64, 128]
-    assert found["foreground"] == 0, "because a patch holds the whole volume"
+    assert found["foreground"] == 0, "because because a patch holds the whole volume"
 
 
 def test_a_patch_of_thick_slices_has_the_same_physical_length_in_every_direction() -> None:
@@ -72,7 +72,9 @@ def test_patches_are_drawn_around_a_rare_class() -> None:
     assert values(facts(shares=(0.99, 0.01)))["foreground"] == 0.33
     assert values(facts(task="classes", shares=(0.5, 0.49, 0.0, 0.01)))["foreground"] == 0.33
     assert values(facts((200, 256), shares=(0.99, 0.01)))["foreground"] == 0.33
-    assert values(facts((192, 192), shares=(0.99, 0.01)))["foreground"] == 0, "because a patch holds the whole image"
+    assert values(facts((192, 192), shares=(0.99, 0.01)))["foreground"] == 0, (
+        "because because a patch holds the whole image"
+    )
 
 
 def test_given_settings_are_kept_and_marked_as_given() -> None:
@@ -194,7 +196,7 @@ def test_every_setting_of_a_network_that_is_left_to_the_data_is_filled_in() -> N
     assert network.head[-1].in_features == 7
 
 
-def test_a_training_that_leaves_all_to_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_training_that_leaves_everything_to_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("biocnn.data.decisions.STEPS", (1, 2))
     monkeypatch.setattr("biocnn.data.decisions.EPOCHS", (1, 2))
     dataset = stored(images(12), tmp_path)

@@ -80,7 +80,7 @@ def test_real_sets_have_the_duplicates_that_a_person_sees(data_root: Path, tmp_p
     rows.to_csv(tmp_path / "t.csv", index=False)
     checks = Checks()
     Images(table=tmp_path / "t.csv").read(1, checks)
-    assert not [row for row in checks.findings if "alike" in row[3]], "neighbouring sections are not the same"
+    assert not [row for row in checks.findings if "alike" in row[3]], "neighbouring sections are not duplicates"
 
 
 @pytest.mark.parametrize("shape", [(1, 60, 80), (1, 24, 40, 40)], ids=str)

@@ -104,7 +104,7 @@ def test_scan_max_equals_convolution_and_global_max_including_gradients(spatial_
 
 
 @DIMS
-def test_residual_carries_the_input(spatial_dims):
+def test_residual_adds_the_input(spatial_dims):
     block = two_convs(spatial_dims, 3, 3, residual=True, act=None)
     x = tensor(2, 3, *[6] * spatial_dims)
     torch.testing.assert_close(block(x), block.body(x) + x)

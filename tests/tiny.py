@@ -118,6 +118,30 @@ def images(
     return Raw(examples, x.__getitem__, y.__getitem__, facts)
 
 
+def labelled(
+    n: int = 24,
+    *,
+    sizes: Sequence[tuple[int, ...]] = ((16, 16),),
+    classes: Sequence[str] = ("dark", "even", "bright"),
+    channels: int = 1,
+    task: str = "multiclass",
+    seed: int = 0,
+) -> Raw:
+    """Noisy images, the centre of which is as bright as their class; sizes are taken in turn."""
+    rng = np.random.default_rng(seed)
+    kinds, x = np.arange(n) % len(classes), []
+    for row, kind in enumerate(kinds):
+        size = sizes[row % len(sizes)]
+        image = rng.normal(1000, 50, (channels, *size))
+        image[:, *(slice(side // 4, side - side // 4) for side in size)] += 400.0 * kind
+        x.append(image.astype(np.uint16))
+    facts = image_facts(
+        task=task, outputs=list(classes), spatial_dims=len(sizes[0]), channels=[f"c{i}" for i in range(channels)]
+    )
+    examples = pd.DataFrame({"id": [f"i{i}" for i in range(n)], "group": [f"g{i // 2}" for i in range(n)]})
+    return Raw(examples, x.__getitem__, np.eye(len(classes), dtype=np.float32)[kinds], facts)
+
+
 def predicted(model: Any, dataset: Dataset, folder: Path) -> Path:
     """Write the outputs of the step predict into a folder."""
     rows = dataset.rows("val", "test")

@@ -11,9 +11,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from biocnn.config.schema import Chosen, Section, own_settings
+from biocnn.config.schema import Chosen, own_settings
 from biocnn.config.settings import Settings, Train
 from biocnn.core.errors import InputError
+from biocnn.data.whole_decisions import Choice, decide_whole
+from biocnn.tasks import make_task
 from biocnn.tasks.facts import Decision, Facts
 
 GIB = 2**30
@@ -50,18 +52,15 @@ def decide(facts: Facts, settings: Settings | None = None) -> dict[str, Decision
     Returns
     -------
     decisions
-        patch, channels, batch_size, steps_per_epoch, epochs and foreground. A reason that starts with "given" names the
-        setting that overrides the decision.
+        patch, channels, batch_size, steps_per_epoch, epochs and foreground; for whole images those of
+        ``whole_decisions``. A reason that starts with "given" names the setting that overrides the decision.
     """
     train, model = (settings.train, settings.model) if settings else (None, None)
     memory = train.memory_gb if train else MEMORY_GB
-    found: dict[str, Decision] = {}
-
-    def choose(key: str, section: Section | None, name: str, decided: Decision) -> Any:
-        given = getattr(section, key, None)
-        found[key] = decided if given is None else Decision(value=given, reason=f"given: {name}.{key}")
-        return found[key].value
-
+    choose = Choice()
+    if not make_task(facts).target.spatial:
+        decide_whole(facts, train, model, choose)
+        return choose.found
     patch = choose("patch", train, "train", _patch(facts, memory))
     channels = choose("channels", model, "model", _channels(facts, patch))
     batch_size = choose("batch_size", train, "train", _batch_size(patch, channels, memory))
@@ -69,7 +68,7 @@ def decide(facts: Facts, settings: Settings | None = None) -> dict[str, Decision
     steps = choose("steps_per_epoch", train, "train", _steps(once, train.epochs if train else None))
     choose("epochs", train, "train", _epochs(steps or once))
     choose("foreground", train, "train", _foreground(facts, patch))
-    return found
+    return choose.found
 
 
 def resolve(settings: Settings, facts: Facts) -> tuple[Settings, dict[str, Decision]]:

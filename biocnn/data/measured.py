@@ -9,6 +9,7 @@ from biocnn.data.decisions import decide
 from biocnn.data.foreground import write_places
 from biocnn.io.intensity import decide_normalise, image_ranges, intensity_percentiles
 from biocnn.io.ragged import Ragged
+from biocnn.tasks import make_task
 from biocnn.tasks.facts import Decision, Facts, Sizes
 
 
@@ -32,7 +33,8 @@ def measure_images(facts: Facts, folder: Path, folds: list[Any], seed: int) -> d
         Facts about all images, by name.
     """
     x = Ragged(folder / "x.npy")
-    write_places(Ragged(folder / "y.npy"), folder / "foreground.npy", seed)
+    if make_task(facts).target.spatial:
+        write_places(Ragged(folder / "y.npy"), folder / "foreground.npy", seed)
     ranges = image_ranges(x[i] for i in range(len(x)))
     np.save(folder / "ranges.npy", ranges)
     sizes = measure_sizes(x.shapes)

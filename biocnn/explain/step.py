@@ -49,7 +49,7 @@ def explain_test_part(
 def images(model: Model, dataset: Dataset, predictions: Path, settings: Explain, folder: Path) -> Iterator[str]:
     """Activation maps of test images."""
     rows = dataset.rows("test")[: settings.examples]
-    found = [x[0] for x, _ in batches.make(dataset, rows, model.device).plain()]
+    found = [one for x, _ in batches.make(dataset, rows, model.device, frame=model.frame).plain() for one in x]
     ids = dataset.examples["id"].iloc[rows].tolist()
     answers = map(torch.from_numpy, predictions_of(predictions, "test", ids))
     write_images(folder, explain_images(model.network, found, list(answers), ids, model.task))

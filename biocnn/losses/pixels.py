@@ -3,6 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
+from biocnn.core.errors import InputError
 from biocnn.losses.sums import Sums, one_hot, softmax_sums
 from biocnn.metrics.masks import IGNORE
 
@@ -22,9 +23,36 @@ def mse(logits: Tensor, target: Tensor, class_weights: Tensor | None = None) -> 
     return (loss * known).sum() / known.sum().clamp(min=1)
 
 
-def cross_entropy(logits: Tensor, target: Tensor, class_weights: Tensor | None = None) -> Tensor:
-    """Cross-entropy of class maps (N, 1, *spatial), averaged over known pixels, weighted by class."""
+def cross_entropy(
+    logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *, label_smoothing: float = 0.0
+) -> Tensor:
+    """Cross-entropy of one class per pixel or example, averaged over known ones, weighted by class.
+
+    Parameters
+    ----------
+    target
+        Class maps (N, 1, *spatial), or one row per example with 1 for its class (N, K).
+    label_smoothing
+        Share of each target, in 0-1, that is spread evenly over all classes; for rows only.
+
+    References
+    ----------
+    Label smoothing: Szegedy et al., CVPR 2016, doi:10.1109/CVPR.2016.308.
+    """
+    if target.ndim == 2:
+        return _of_rows(logits, target, class_weights, label_smoothing)
+    if label_smoothing:
+        raise InputError("loss: cross_entropy.label_smoothing is for one class per image", "leave it out")
     return mean_surprise(softmax_sums(logits, target), class_weights)
+
+
+def _of_rows(logits: Tensor, target: Tensor, class_weights: Tensor | None, smoothing: float) -> Tensor:
+    known, target = _known(target)
+    weights = known.all(1).float()
+    if class_weights is not None:
+        weights = weights * (target * class_weights).sum(1)
+    smooth = target * (1 - smoothing) + smoothing / target.shape[1]
+    return -(weights * (smooth * logits.log_softmax(1)).sum(1)).sum() / weights.sum().clamp(min=1e-6)
 
 
 def _known(target: Tensor) -> tuple[Tensor, Tensor]:

@@ -73,21 +73,27 @@ def _mirrored(x: Array, view: View) -> Array:
     return np.flip(x, tuple(view.axes)) if isinstance(x, np.ndarray) else x.flip(view.axes)
 
 
-def averaged(predict: "Callable[[Tensor], Tensor]", every: Sequence[View]) -> "Callable[[Tensor], Tensor]":
+def averaged(
+    predict: "Callable[[Tensor], Tensor]", every: Sequence[View], maps: bool = True
+) -> "Callable[[Tensor], Tensor]":
     """Return a function that averages the predictions for all views.
 
     Parameters
     ----------
     predict
-        Function from x (N, C, *spatial) to probabilities (N, K, *spatial).
+        Function from x (N, C, *spatial) to probabilities (N, K, *spatial), or (N, K) without ``maps``.
     every
         Views, evaluated one after the other.
     """
 
+    def seen(x: "Tensor", view: View) -> "Tensor":
+        p = predict(turn(x, view))
+        return undo(p, view) if maps else p
+
     def mean(x: "Tensor") -> "Tensor":
-        total = undo(predict(turn(x, every[0])), every[0])
+        total = seen(x, every[0])
         for view in every[1:]:
-            total = total + undo(predict(turn(x, view)), view)
+            total = total + seen(x, view)
         return total / len(every)
 
     return mean

@@ -12,9 +12,9 @@ from biocnn.config.settings import Fit, Predict
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.io.lazy import LazyImage
+from biocnn.io.resampling import resample, sizes
 from biocnn.io.scales import Values, scale_factor
 from biocnn.io.stored_image import MILLIMETRES
-from biocnn.prediction.resampling import resample, sizes
 from biocnn.prediction.tiles import Slices
 from biocnn.tasks.facts import Facts
 from biocnn.tasks.inputs import Input

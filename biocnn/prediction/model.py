@@ -1,9 +1,9 @@
 """Prediction with a model file, for stored data sets, sequences, files and arrays."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,15 +15,18 @@ from biocnn.config.settings import Fit, Predict
 from biocnn.core.errors import InputError
 from biocnn.core.memory import bytes_per, room
 from biocnn.data.dataset import Dataset
+from biocnn.data.frame import Frame, frame_of
 from biocnn.io.fasta import PADDING, Iupac, encode, read_fasta
 from biocnn.io.genome import Genome
 from biocnn.io.image_paths import named_images
+from biocnn.io.intensity import range_of
 from biocnn.io.lazy import LazyImage, open_image
 from biocnn.io.padded import pad
-from biocnn.nn.encode import one_hot
+from biocnn.nn.encode import normalise, one_hot, to_tensor
 from biocnn.nn.fuse_batchnorm import fuse_batchnorm
+from biocnn.nn.layers import LAST
 from biocnn.nn.precision import fast_bfloat16
-from biocnn.nn.views import views
+from biocnn.nn.views import averaged, views
 from biocnn.prediction.blending import Blend
 from biocnn.prediction.compatibility import Adapted, Source, adapt, check_options, choose, need, same_data
 from biocnn.prediction.images import ImagePredictor, InMemory, Maps, MapsOnGrid, all_of
@@ -36,6 +39,7 @@ from biocnn.training.forward import default_device, logits_of, predict_probabili
 from biocnn.training.target_unit import rescale, set_temperature
 
 IMAGES = "give a path, a folder, an array of shape (C, *spatial) or, for one channel, (*spatial), or a list of these"
+T = TypeVar("T")
 SEQUENCES = "give a string, a list of strings, the path of a FASTA file, or an array of codes"
 
 
@@ -151,7 +155,8 @@ class Model:
         Returns
         -------
         probability
-            Sequences: shape (N, K). Images: shape (K, *spatial) for one image, else a list of such arrays.
+            Sequences: shape (N, K). Images: shape (K, *spatial) for one image, else a list of such arrays; if the
+            network answers for whole images, (K,) for one and (N, K) for several.
 
         Raises
         ------
@@ -187,7 +192,8 @@ class Model:
             Shape (*spatial) for one image, else a list of such arrays.
         """
         need(self, "image")
-        return _one_or_all(inputs, [self.decide(all_of(maps), maps.zoom) for maps in self._maps(inputs)])
+        found = [self.decide(all_of(maps), maps.zoom) for maps in self._each(inputs, self.open_maps)]
+        return _one_or_all(inputs, found)
 
     def decide(self, p: np.ndarray, zoom: Sequence[float] = ()) -> np.ndarray:
         """Convert probabilities (K, *spatial) to a mask or labels; ``zoom``: image pixels per training pixel."""
@@ -250,19 +256,19 @@ class Model:
         size = bytes_per(lambda n: self._predict_probability(one_hot(codes.expand(n, length))), 1)
         return max(1, min(BATCH, int(room(self.memory_gb) / size)))
 
-    def _maps(self, inputs: Any) -> Iterator[Maps | MapsOnGrid]:
-        """Yield the maps of each image, to be read before the next ones are requested."""
+    def _each(self, inputs: Any, use: Callable[[Source, str], T]) -> Iterator[T]:
+        """Yield the result of a function of each image and its name; an image is open until the next is requested."""
         for one in (
             [inputs]
             if isinstance(inputs, str | Path | np.ndarray)
             else _listed(inputs, str | Path | np.ndarray, "image", IMAGES)
         ):
             if isinstance(one, np.ndarray):
-                yield self.open_maps(InMemory(one[None] if one.ndim == self.facts.spatial_dims else one), "array")
+                yield use(InMemory(one[None] if one.ndim == self.facts.spatial_dims else one), "array")
                 continue
             for _, path in named_images(one):
                 with self.open_image(path) as image:
-                    yield self.open_maps(image, str(path))
+                    yield use(image, str(path))
 
     def open_image(self, path: Path) -> LazyImage:
         """Open an image file and select the channels of training."""
@@ -284,6 +290,27 @@ class Model:
         """Return the maps that ``predict`` computes, region by region, for an image that need not be in memory."""
         memory_gb = self.memory_gb if memory_gb is None else memory_gb
         return self._images.open(self.adapt(image, name), name, memory_gb)
+
+    @torch.inference_mode()
+    def predict_whole(self, image: Source, name: str) -> np.ndarray:
+        """Predict one vector (K,), float32, for a whole image with the channels of training."""
+        assert self.frame
+        adapted = self.adapt(image, name)
+        pixels = self.frame.apply(adapted.read(tuple(slice(0, n) for n in adapted.shape[1:])))
+        own = adapted.own_range or self.facts.normalise == "image"
+        low, high = map(torch.from_numpy, range_of(adapted, None if own else self.facts.intensity))
+        x = normalise(to_tensor(pixels)[None].to(self.device), low, high)
+        return self._whole(x.contiguous(memory_format=LAST[x.ndim]))[0].cpu().numpy()
+
+    @cached_property
+    def frame(self) -> Frame | None:
+        """Size that whole images are brought to; None for sequences, and for networks that predict maps."""
+        return frame_of(self.meta.experiment.train, self.facts)
+
+    @cached_property
+    def _whole(self) -> Callable[[Tensor], Tensor]:
+        """Predict vectors (N, K) for x (N, C, *size)."""
+        return averaged(self._predict_probability, views(self.facts.spatial_dims, self.predicting.tta), maps=False)
 
     @cached_property
     def _images(self) -> ImagePredictor:
@@ -309,7 +336,10 @@ def predict_sequences(model: Model, inputs: Any) -> np.ndarray:
 
 def predict_images(model: Model, inputs: Any) -> Any:
     """Predict images, for ``Model.predict``."""
-    return _one_or_all(inputs, [all_of(maps) for maps in model._maps(inputs)])
+    if model.frame:
+        found = list(model._each(inputs, model.predict_whole))
+        return found[0] if _single(inputs) else np.stack(found)
+    return _one_or_all(inputs, [all_of(maps) for maps in model._each(inputs, model.open_maps)])
 
 
 def predict_stored_sequences(model: Model, dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
@@ -319,6 +349,11 @@ def predict_stored_sequences(model: Model, dataset: Dataset, rows: np.ndarray) -
 
 def predict_stored_images(model: Model, dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
     """Predict stored images, for ``Model.predict_stored``."""
+    if model.frame:
+        with torch.inference_mode():
+            for x, _ in make(dataset, rows, model.device, frame=model.frame).plain():
+                yield from model._whole(x).cpu().numpy()
+        return
     for row in rows:
         yield model._images.predict(dataset.x[row], f"image {dataset.examples['id'].iloc[row]}", model.memory_gb)
 
@@ -337,8 +372,11 @@ def _listed(inputs: Any, kinds: Any, what: str, allowed: str) -> list[Any]:
 
 def _one_or_all(inputs: Any, found: list[np.ndarray]) -> Any:
     """Return the only result if one image was given, else all results."""
-    single = isinstance(inputs, np.ndarray) or (isinstance(inputs, str | Path) and not Path(inputs).is_dir())
-    return found[0] if single else found
+    return found[0] if _single(inputs) else found
+
+
+def _single(inputs: Any) -> bool:
+    return isinstance(inputs, np.ndarray) or (isinstance(inputs, str | Path) and not Path(inputs).is_dir())
 
 
 def _codes(inputs: Any, iupac: Iupac) -> list[np.ndarray]:

@@ -3,11 +3,12 @@
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
 
-from biocnn.config.registry import REGISTRY, find
+from biocnn.config.registry import REGISTRY, find, tasks_of
 from biocnn.core.files import atomic
 from biocnn.report.blocks import plural
 from biocnn.report.figures import data_uri
@@ -34,7 +35,8 @@ def write_summary(folders: list[Path], tsv: Path, html: Path) -> None:
     experiments = [Results(folder) for folder in [*folders, *_earlier(folders)]]
     with atomic(tsv) as temporary:
         pd.DataFrame([_record(results) for results in experiments]).to_csv(temporary, sep="\t", index=False)
-    titles = dict.fromkeys([*(find("tasks", name).family for name in REGISTRY["tasks"]), _OTHER])
+    tasks = [(given, task) for given in REGISTRY["inputs"] for task in tasks_of(given)]
+    titles = dict.fromkeys([*(_title(find("inputs", given), task) for given, task in tasks), _OTHER])
     groups = {title: [r for r in experiments if _family(r) == title] for title in titles}
     listed = [_group(title, members, html.parent) for title, members in groups.items() if members]
     page = render("index.html.j2", groups=listed, origin=plural(len(experiments), "experiment"))
@@ -43,7 +45,11 @@ def write_summary(folders: list[Path], tsv: Path, html: Path) -> None:
 
 
 def _family(results: Results) -> str:
-    return results.task.family if results.task else _OTHER
+    return _title(results.input, results.task) if results.input and results.task else _OTHER
+
+
+def _title(given: Any, task: Any) -> str:
+    return f"{given.examples.capitalize()}: {task.family}"
 
 
 def _earlier(folders: list[Path]) -> list[Path]:

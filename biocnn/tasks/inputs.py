@@ -29,6 +29,7 @@ class Input:
     identify: ClassVar[str]  # (Raw) -> Identity: which examples match
     measure: ClassVar[str] = ""  # measures stored examples; adds to the facts of each fold
     batches: ClassVar[str]  # batches for training and validation
+    whole: ClassVar[str] = ""  # the same for whole images, if the target has no spatial axes
     predict: ClassVar[str]  # predicts what a user gives to a model
     predict_stored: ClassVar[str]  # predicts examples of a stored data set
     baselines: ClassVar[str] = ""  # predictions of simple models; see `biocnn.evaluation.baselines`
@@ -94,6 +95,7 @@ class ImageInput(Input):
     identify = "biocnn.data.leakage:identify_images"
     measure = "biocnn.data.measured:measure_images"
     batches = "biocnn.training.batches:ImageBatches"
+    whole = "biocnn.training.whole_images:WholeBatches"
     predict = "biocnn.prediction.model:predict_images"
     predict_stored = "biocnn.prediction.model:predict_stored_images"
     resampled = "groups of images"

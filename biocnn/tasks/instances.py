@@ -25,7 +25,7 @@ class Instances(MapTask):
     metrics = (*(f"{name}{at}" for name in ("average_precision_iou", "f1", "panoptic_quality") for at in _AT), "aji")
     headline = ("average_precision_iou_0.5", "average_precision_iou")
     label = "separate objects"
-    family = "Images: objects"
+    family = "objects"
     objects = True
     rivals = CLASSES
     judge = "biocnn.evaluation.judges:ObjectJudge"

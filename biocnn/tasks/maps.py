@@ -130,7 +130,7 @@ class PixelClasses(MapTask):
 
     monitor = "dice"
     headline = ("dice", "iou")
-    family = "Images: masks"
+    family = "masks"
     judge = "biocnn.evaluation.judges:ClassJudge"
     uncertainty = "biocnn.evaluation.uncertainty.judging:ClassJudge"
     segmenter = "biocnn.apply.segment.masks:connect_blocks"

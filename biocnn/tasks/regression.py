@@ -20,7 +20,7 @@ class Regression(VectorTask):
     label = "a number for each {one}"
     scale = predicted = "value"
     standardised = True
-    family = "Sequences: regression"
+    family = "regression"
     figures = "biocnn.report.vectors:regression"
     about_loss = "The loss is in squared standard deviations of the training split's targets."
 

@@ -43,7 +43,7 @@ class Task(ABC):
     metrics: ClassVar[tuple[str, ...]]  # always computed
     headline: ClassVar[tuple[str, ...]]  # most important metrics, in order
     label: ClassVar[str]  # what is predicted, in words; {one} is replaced by the kind of example
-    family: ClassVar[str]  # experiments that share a table for comparison
+    family: ClassVar[str]  # experiments with the same input that share a table for comparison
     scale: ClassVar[str] = "logit"  # what networks compute for an output, as a noun
     predicted: ClassVar[str] = "probability"  # what ``probability`` makes of it, as a noun
     positives: ClassVar[bool] = False  # whether each output is yes or no, with the sigmoid of its logit as probability

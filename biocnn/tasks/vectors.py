@@ -18,7 +18,7 @@ class VectorTask(Task):
     """K numbers per example."""
 
     value: ClassVar[str] = "value"  # noun for one of them
-    inputs = ("sequence",)
+    inputs = ("sequence", "image")
     target = Vector()
     judge = "biocnn.evaluation.judges:VectorJudge"
 
@@ -74,7 +74,7 @@ class YesOrNo(VectorTask):
     monitor = "auprc"
     metrics = ("auroc", "auprc", "recall_at_fdr10", "accuracy", "ece")
     headline = ("auroc", "auprc")
-    family = "Sequences: classification"
+    family = "classification"
     positives = True
     figures = "biocnn.report.vectors:classification"
     value = "class"

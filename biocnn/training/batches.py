@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from biocnn.config.schema import Chosen, own_settings
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.data.foreground import Foreground
+from biocnn.data.frame import Frame
 from biocnn.data.fresh_shuffles import FreshShuffles
 from biocnn.io.padded import pad
 from biocnn.nn.encode import normalise, one_hot, to_tensor
@@ -71,6 +73,14 @@ def augmented(
     return x, Moves(moves)
 
 
+def in_batches(order: Tensor, batch_size: int) -> list[Tensor]:
+    """Cut example numbers into batches; the last one may be smaller, or larger by one."""
+    batches = list(order.split(batch_size))
+    if len(batches) > 1 and len(batches[-1]) == 1 < batch_size:  # batch norm fails on a single example
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
+
+
 class SequenceBatches:
     """Sequences of one split, resident on the device as one byte per base.
 
@@ -125,10 +135,7 @@ class SequenceBatches:
         if len(self.fresh.rows):
             self.drawn = self.codes.clone()
             self.drawn[self.fresh.rows] = torch.from_numpy(self.fresh.draw(seed, epoch)).to(device)
-        batches = list(order.split(batch_size))
-        if len(batches) > 1 and len(batches[-1]) == 1 < batch_size:  # batch norm fails on a single example
-            batches[-2:] = [torch.cat(batches[-2:])]
-        return batches[:steps]
+        return in_batches(order, batch_size)[:steps]
 
     def load(self, indices: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield augmented batches in order."""
@@ -253,20 +260,21 @@ class ImageBatches:
 def preview(
     dataset: Dataset,
     sections: Sequence[Chosen],
-    patch: Sequence[int],
+    patch: Sequence[int] | None,
     n: int = 6,
     m: int = 7,
     seed: int = 1,
     foreground: float = 0.0,
+    frame: Frame | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return patches of the training split as the network sees them.
 
     Parameters
     ----------
-    dataset, sections, patch, foreground
+    dataset, sections, patch, foreground, frame
         As for ``make``.
     n
-        Number of patches; images are drawn in proportion to their area.
+        Number of patches; images are drawn in proportion to their area. Or number of whole images.
     m
         Number of augmented versions of each patch.
     seed
@@ -275,15 +283,16 @@ def preview(
     Returns
     -------
     x, y
-        Shapes (n, 1 + m, C, *patch), about 0 to 1, and (n, 1 + m, K, *patch); the first of each row is not augmented.
+        Shapes (n, 1 + m, C, *patch), about 0 to 1, and (n, 1 + m, K, *patch), or (n, 1 + m, K) for whole images; the
+        first of each row is not augmented.
     """
-    batches = make(dataset, dataset.rows("train"), torch.device("cpu"), sections, patch, foreground=foreground)
+    batches = make(dataset, dataset.rows("train"), torch.device("cpu"), sections, patch, 0, foreground, frame)
     (index,) = batches.plan(seed, 0, n, 1)
     augment, batches.augment = batches.augment, []
     versions = [batches.get(index)]
     batches.augment = augment
     for epoch in range(m):
-        batches.draw(seed, epoch, n)
+        batches.draw(seed, epoch, len(batches) if frame else n)
         versions.append(batches.get(index))
     x, y = (torch.stack(tensors, dim=1).numpy() for tensors in zip(*versions, strict=True))
     return x, y
@@ -297,8 +306,9 @@ def make(
     patch: Sequence[int] | None = None,
     workers: int = 0,
     foreground: float = 0.0,
-) -> SequenceBatches | ImageBatches:
-    """Make the batches that suit the input of a data set.
+    frame: Frame | None = None,
+) -> Any:
+    """Make the batches that suit the input and the target of a data set; ``frame`` is for whole images.
 
     Raises
     ------
@@ -306,6 +316,8 @@ def make(
         If augmentations or patch do not suit the data.
     """
     _check_suited(sections, dataset.input)
+    if frame:
+        return resolve(dataset.input.whole)(dataset, rows, device, sections, workers, frame)
     return resolve(dataset.input.batches)(dataset, rows, device, sections, patch, workers, foreground)
 
 

@@ -25,6 +25,8 @@ class _Train(Frozen):
     model_config = _ALL
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
     patch: list[Count] | None = None
+    size: list[Count] | None = None
+    fit: Literal["crop", "stretch"] | None = None
 
 
 class _Data(Frozen):
@@ -112,8 +114,9 @@ class Metadata(Frozen):
             _require(make_task(facts).standardised, f"target_unit does not apply to task {facts.task}")
         _require(self.recall is None or len(self.recall) == facts.out_channels, "recall needs levels for each output")
         _require(len({len(levels) for levels in self.recall or [] if levels}) < 2, "recall needs equally many levels")
-        patch = self.experiment.train.patch
-        _require(patch is None or len(patch) == facts.spatial_dims, "train.patch needs one number per dimension")
+        for name in ("patch", "size"):
+            sides = getattr(self.experiment.train, name)
+            _require(sides is None or len(sides) == facts.spatial_dims, f"train.{name} needs one number per dimension")
         return self
 
     def header(self) -> dict[str, str]:

@@ -19,6 +19,7 @@ from biocnn.core.files import atomic
 from biocnn.core.parallel import ALONE, Processes
 from biocnn.data.dataset import Dataset
 from biocnn.data.decisions import GIB, resolve
+from biocnn.data.frame import frame_of
 from biocnn.losses import Loss
 from biocnn.nn.encode import one_hot
 from biocnn.nn.precision import SLOW, autocast, fast_bfloat16, numbers_for
@@ -92,7 +93,7 @@ def train_run(
     check_strands(settings, facts.alphabet)
     settings, decisions = resolve(settings, facts)
     section = settings.train
-    augment = resolve_augment(settings.augment, facts, section.patch)
+    augment = resolve_augment(settings.augment, facts, section.size or section.patch)
     settings = settings.model_copy(update={"augment": augment})
     torch.set_num_threads(section.threads)
     device = default_device()
@@ -101,10 +102,11 @@ def train_run(
     transfer = transfer_weights(network, section, log)
     network.to(device)
     train_rows, val_rows = dataset.rows("train"), dataset.rows("val")
+    frame = frame_of(section, facts)
     train = batches.make(
-        dataset, train_rows, device, augment, section.patch, section.workers, section.foreground or 0.0
+        dataset, train_rows, device, augment, section.patch, section.workers, section.foreground or 0.0, frame
     )
-    val = batches.make(dataset, val_rows, device)
+    val = batches.make(dataset, val_rows, device, frame=frame)
     for name in task.without_metric(dataset.y[row] for row in val_rows):
         log(f"{name}: fewer than two distinct values in the validation split: left out of {task.monitored}")
     loss = task.make_loss(settings.loss, section.class_weights, device)

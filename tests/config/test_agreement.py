@@ -171,8 +171,8 @@ def test_every_registered_name_suits_an_input() -> None:
         of = {name: set(suited(kind, name)) for name in REGISTRY["inputs"]}
         assert set.union(*of.values()) == set(REGISTRY[kind])
         assert all(of.values()), f"{kind}: none for an input"
-    shared = set(suited("losses", "sequence")) & set(suited("losses", "image"))
-    assert shared == {"bce"}, "a probability has these limits in every section"
+    shared = set(suited("losses", "sequence")) & set(suited("losses", "image", "map"))
+    assert shared == {"bce", "cross_entropy"}, "for yes or no, and for one of several classes"
 
 
 def test_each_reader_and_each_network_of_an_input_has_one_kind_of_target() -> None:

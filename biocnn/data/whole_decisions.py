@@ -1,0 +1,101 @@
+"""Settings for whole images that are decided from the data: size, network, batch, epochs; each with a reason.
+
+They are made for two CPU cores as well as for a GPU: what costs time (pixels, widths, epochs) is limited.
+"""
+
+import math
+from typing import Any
+
+from biocnn.config.schema import Section
+from biocnn.tasks.facts import Decision, Facts
+
+MOST_SIDE = {2: 128, 3: 32}  # pixels of the longest side that a network sees
+ALIKE = 1.25  # ratio of sizes up to which images are cropped to a common one
+SMALL = 64  # longest side up to which the stem of a network does not reduce images
+MANY = 20_000  # training images from which a network has the widths of the original
+WIDTHS = {2: [32, 64, 128, 256], 3: [32, 64, 128, 256]}
+FULL = [64, 128, 256, 512]
+BATCHES = ((1000, 64), (300, 32), (0, 16))  # (number of training images, images per batch)
+SEEN = 120_000  # images, repeats included, that a training sees
+EPOCHS = (15, 100)
+
+
+class Choice:
+    """Decisions, which settings of the experiment override."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Decision] = {}
+
+    def __call__(self, key: str, section: Section | None, name: str, decided: Decision) -> Any:
+        """Record a decision, or the setting of this name in a section; return its value."""
+        given = getattr(section, key, None)
+        self.found[key] = decided if given is None else Decision(value=given, reason=f"given: {name}.{key}")
+        return self.found[key].value
+
+
+def decide_whole(facts: Facts, train: Section | None, model: Section | None, choose: Choice) -> None:
+    """Decide size and fit; stem, depth and channels of a ResNet; batch_size, steps_per_epoch and epochs.
+
+    Parameters
+    ----------
+    facts
+        Facts about the data set: spatial_dims, sizes, spacing, n.
+    train, model
+        Sections of an experiment, whose values override decisions; None: decide all.
+    choose
+        Receives the decisions.
+    """
+    assert facts.n
+    number = facts.n.train
+    size = choose("size", train, "train", _size(facts))
+    choose("fit", train, "train", _fit(facts))
+    choose("stem", model, "model", _stem(size))
+    choose("depth", model, "model", Decision(value=18, reason="the smallest ResNet; deeper ones need more images"))
+    choose("channels", model, "model", _channels(facts.spatial_dims, number))
+    batch_size = next(batch for least, batch in BATCHES if number >= least)
+    why = f"for {number:,} training images"
+    choose("batch_size", train, "train", Decision(value=batch_size, reason=why))
+    choose("steps_per_epoch", train, "train", Decision(value=None, reason="each image once"))
+    choose("epochs", train, "train", _epochs(number))
+
+
+def _size(facts: Facts) -> Decision:
+    assert facts.sizes
+    median, most = facts.sizes.median, MOST_SIDE[facts.spatial_dims]
+    shrink = min(1.0, most / max(median))
+    value = [max(1, round(n * shrink)) for n in median]
+    found = " x ".join(f"{n:g}" for n in median)
+    if shrink == 1:
+        return Decision(value=value, reason=f"the median image ({found} px)")
+    return Decision(value=value, reason=f"the median image ({found} px), reduced to at most {most} px")
+
+
+def _fit(facts: Facts) -> Decision:
+    assert facts.sizes
+    small, large = facts.sizes.smallest, facts.sizes.largest
+    if small == large:
+        return Decision(value="crop", reason="all images have the same size: nothing is cropped")
+    if facts.spacing:
+        return Decision(value="crop", reason="all images have the same pixel size, which crops preserve")
+    sides = ", ".join(f"{a} to {b}" for a, b in zip(small, large, strict=True))
+    if all(b <= ALIKE * a for a, b in zip(small, large, strict=True)):
+        return Decision(value="crop", reason=f"sizes are similar ({sides} px)")
+    return Decision(value="stretch", reason=f"sizes differ ({sides} px), and so may scales")
+
+
+def _stem(size: list[int]) -> Decision:
+    if max(size) <= SMALL and len(size) == 2:
+        return Decision(value="small", reason=f"images of up to {SMALL} px keep their size at the first level")
+    return Decision(value="large", reason="the first level has a quarter of the pixels along each axis")
+
+
+def _channels(spatial_dims: int, number: int) -> Decision:
+    if number >= MANY:
+        return Decision(value=FULL, reason=f"as in the original, for {number:,} training images")
+    return Decision(value=WIDTHS[spatial_dims], reason=f"half of the original, for {number:,} training images")
+
+
+def _epochs(number: int) -> Decision:
+    low, high = EPOCHS
+    value = min(high, max(low, math.ceil(SEEN / number)))
+    return Decision(value=value, reason=f"about {SEEN:,} images in all, repeats included ({low} to {high} epochs)")

@@ -75,6 +75,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
     "tasks": {
         "binary": Entry("biocnn.tasks.binary:Binary"),
         "multilabel": Entry("biocnn.tasks.multilabel:Multilabel"),
+        "multiclass": Entry("biocnn.tasks.multiclass:Multiclass"),
         "regression": Entry("biocnn.tasks.regression:Regression"),
         "mask": Entry("biocnn.tasks.mask:Mask"),
         "classes": Entry("biocnn.tasks.classes:Classes"),

@@ -1,0 +1,88 @@
+"""One of several classes for each example."""
+
+from typing import TYPE_CHECKING, Any
+
+from biocnn.core.errors import InputError
+from biocnn.tasks.vectors import VectorTask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import numpy as np
+    from torch import Tensor
+
+
+class Multiclass(VectorTask):
+    """One of K classes; each target is a row with 1 for its class and 0 for all others, or unknown (nan)."""
+
+    name = "multiclass"
+    losses = ("cross_entropy",)
+    monitor = "auroc"
+    metrics = ("auroc", "auprc")
+    headline = ("auroc", "auprc")
+    label = "one class for each {one}"
+    family = "classification"
+    judge = "biocnn.evaluation.judges:VectorJudge"
+    figures = "biocnn.report.vectors:classification"
+    value = "class"
+
+    def check_facts(self) -> "Iterator[str]":
+        yield from super().check_facts()
+        if len(self.outputs) < 2:
+            yield "task is multiclass, but there is only one class"
+
+    def check_truth(self, y: "np.ndarray") -> "Iterator[str]":
+        import numpy as np
+
+        known = y[~np.isnan(y).any(axis=1)]
+        if not (np.isin(known, (0, 1)).all() and (known.sum(axis=1) == 1).all()):
+            yield "a row does not have exactly one 1, for its class, and 0 for all others"
+
+    def check_split(self, found: "dict[str, list[np.ndarray]]") -> "Iterator[tuple[str, str]]":
+        """Refuse a class without training examples, and splits with a single class; note classes missing elsewhere."""
+        import numpy as np
+
+        for split, rows in found.items():
+            counts = np.nansum(np.stack(rows), axis=0)
+            missing = [name for name, count in zip(self.outputs, counts, strict=True) if not count]
+            if missing and (split == "train" or len(missing) == len(self.outputs) - 1):
+                raise InputError(
+                    f"split: the {split} split has no example of " + ", ".join(map(repr, missing)),
+                    "choose other groups or larger fractions in split, or leave the class out",
+                )
+            for name in missing:
+                yield f"the {split} split has no example of a class: excluded from its metrics", name
+
+    def measure(self, found: "dict[str, list[np.ndarray]]") -> dict[str, Any]:
+        """Count the examples of each class; their shares of the training split determine class weights."""
+        import numpy as np
+
+        counts = {split: np.nansum(rows, axis=0).astype(int).tolist() for split, rows in found.items()}
+        shares = np.nanmean(found["train"], axis=0).tolist()
+        return super().measure(found) | {"n_positive": counts, "positives": shares}
+
+    def probability(self, logits: "Tensor") -> "Tensor":
+        return logits.softmax(1)
+
+    def class_weights(self) -> "Tensor":
+        """1 / share of each class, with mean 1."""
+        import torch
+
+        weights = torch.tensor(self.facts.positives).clamp(min=1e-3).reciprocal()
+        return weights / weights.mean()
+
+    def temperature(self, batches: "Iterable[tuple[Tensor, Tensor]]", number: int) -> list[float]:
+        """Fit one temperature for all classes."""
+        import numpy as np
+
+        from biocnn.tasks.temperature import fit_classes
+
+        z, y = (np.concatenate(parts) for parts in zip(*((z.cpu(), y.cpu()) for z, y in batches), strict=True))
+        known = ~np.isnan(y).any(axis=1)
+        return fit_classes(z[known], y[known].argmax(axis=1))
+
+    def counts(self, y: "np.ndarray") -> dict[str, str]:
+        """Count the examples of each class."""
+        import numpy as np
+
+        return {name: f"{int(np.nansum(column)):,}" for name, column in zip(self.outputs, y.T, strict=True)}

@@ -24,9 +24,9 @@ class Appearance:
     """Appearance of one image with its mask.
 
     ``small`` is its thumbnail (see ``biocnn.data.duplicates``); ``middle`` its median brightness, ``contrast`` the
-    99.8th minus the 1st percentile, ``brightest`` the share of pixels at the image's own maximum, each for the channel
-    where it is largest; ``agreement`` is the difference in mean between foreground and the rest, in standard deviations
-    of the image; NaN without foreground or background.
+    99.8th minus the 1st percentile, ``brightest`` the share of pixels at the image's own maximum (0 if there are only
+    two values), each for the channel where it is largest; ``agreement`` is the difference in mean between foreground
+    and the rest, in standard deviations of the image; NaN without foreground or background.
     """
 
     small: np.ndarray
@@ -50,7 +50,11 @@ def measure_appearance(pixels: np.ndarray, foreground: np.ndarray | None = None)
     sample = pixels.reshape(len(pixels), -1)[:, ::step].astype(np.float32)
     low, middle, high = np.percentile(sample, [1, 50, 99.8], axis=1)
     tops = [plane.max() for plane in pixels]
-    shares = [(plane == top).mean() for plane, top in zip(pixels, tops, strict=True) if top > plane.min()]
+    shares = [
+        (plane == top).mean()
+        for plane, top in zip(pixels, tops, strict=True)
+        if ((plane > plane.min()) & (plane < top)).any()  # an image of two values is a drawing, not saturated
+    ]
     return Appearance(
         small_version(pixels),
         float(middle.max()),

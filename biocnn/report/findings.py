@@ -34,7 +34,8 @@ def findings(results: Results, gallery: Gallery) -> list[Picture | Table]:
             small = dict(zip(stored["ids"].tolist(), zip(stored["images"], stored["masks"], strict=True), strict=True))
         figure = _thumbnails(found, small)
         if figure:
-            caption = "Images with each finding; masks are outlined."
+            masked = any(mask.any() for _, mask in small.values())
+            caption = "Images with each finding" + ("; masks are outlined." if masked else ".")
             blocks.append(gallery.add("findings", figure, "Images with findings", caption, vector=False))
     return blocks
 

@@ -50,7 +50,7 @@ def test_volumes_like_those_of_the_hippocampus() -> None:
     found = values(facts((36, 50, 35), 90, task="classes", shares=(0.94, 0.03, 0.03)))
     assert found["patch"] == [40, 56, 40]
     assert found["channels"] == [16, 32, 64, 128]
-    assert found["foreground"] == 0, "because because a patch holds the whole volume"
+    assert found["foreground"] == 0, "because a patch holds the whole volume"
 
 
 def test_a_patch_of_thick_slices_has_the_same_physical_length_in_every_direction() -> None:
@@ -72,9 +72,7 @@ def test_patches_are_drawn_around_a_rare_class() -> None:
     assert values(facts(shares=(0.99, 0.01)))["foreground"] == 0.33
     assert values(facts(task="classes", shares=(0.5, 0.49, 0.0, 0.01)))["foreground"] == 0.33
     assert values(facts((200, 256), shares=(0.99, 0.01)))["foreground"] == 0.33
-    assert values(facts((192, 192), shares=(0.99, 0.01)))["foreground"] == 0, (
-        "because because a patch holds the whole image"
-    )
+    assert values(facts((192, 192), shares=(0.99, 0.01)))["foreground"] == 0, "because a patch holds the whole image"
 
 
 def test_given_settings_are_kept_and_marked_as_given() -> None:

@@ -65,8 +65,12 @@ def _existing(path: Path, root: Path, where: str) -> Path:
         raise InputError(f"{where}: {path}: there is no such user", "write the absolute path") from error
     resolved = root / path
     if not exists(resolved):
-        way = f"relative paths start at data_root ({root}); set it with --config data_root=DIR, or get the data with"
-        remedy = "check the path" if path.is_absolute() else f"{way} `biocnn fetch`"
+        remedy = "check the path"
+        if not path.is_absolute():
+            remedy = (
+                f"relative paths start at data_root ({root}); set it with --config data_root=DIR (for one step: "
+                "--data-root=DIR), or get the data with `biocnn fetch`"
+            )
         if re.match(r"[A-Za-z]:[\\/]|[^/]*\\", str(path)):
             remedy = f"if it is a Windows path, write it with / as on this machine; {remedy}"
         raise InputError(f"{where}: no such file or folder: {resolved}", _nearest(resolved) + remedy)

@@ -77,7 +77,7 @@ def _lock(handle: TextIO) -> None:
     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def check_file(path: Path, what: str = "file", remedy: str = "relative paths start at data_root") -> None:
+def check_file(path: Path, what: str = "file", remedy: str = "check the path") -> None:
     """Check that a path is a regular file.
 
     Raises
@@ -89,8 +89,9 @@ def check_file(path: Path, what: str = "file", remedy: str = "relative paths sta
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:  # also for impossible names: too long, or with a null byte
         denied = isinstance(error, PermissionError)
+        start = "" if path.is_absolute() else "; relative paths start at the current folder"
         raise InputError(
-            f"{path}: {'permission denied' if denied else f'no such {what}'}", f"check the path; {remedy}"
+            f"{path}: {'permission denied' if denied else f'no such {what}'}", f"{remedy}{start}"
         ) from error
     if not stat.S_ISREG(mode):
         kind = "folder" if stat.S_ISDIR(mode) else "pipe or device"

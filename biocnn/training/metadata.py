@@ -149,7 +149,7 @@ def read_metadata(path: str | Path) -> Metadata:
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
-    check_file(path, "model file", "to train one: snakemake --cores all")
+    check_file(path, "model file", "check the path, or train a model: snakemake --cores all")
     try:
         with safe_open(path, "np") as handle:
             header = handle.metadata() or {}

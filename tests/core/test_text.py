@@ -75,8 +75,16 @@ def test_files_that_are_not_text_are_reported(tmp_path: Path, content: bytes, me
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(InputError, match=f"file:? {message}"):
         read_lines(tmp_path / "file")
-    with pytest.raises(InputError, match="gone: no such file"):
-        read_lines(tmp_path / "gone")
+
+
+def test_a_missing_file_is_sought_from_the_current_folder(tmp_path: Path) -> None:
+    for path, remedy in (
+        (tmp_path / "gone", "check the path"),
+        (Path("gone"), "check the path; relative paths start at the current folder"),
+    ):
+        with pytest.raises(InputError, match="gone: no such file") as caught:
+            read_lines(path)
+        assert caught.value.remedy == remedy
 
 
 def test_a_decompression_bomb_is_refused_before_it_fills_memory(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic.fields import FieldInfo
@@ -24,6 +24,7 @@ class Section(BaseModel):
     """A group of settings; ``check`` validates user input into one."""
 
     model_config = STRICT
+    unread: ClassVar[str] = ""  # for the remedy of an unknown key: settings that cannot be read from the signature
 
 
 class Chosen(Section):
@@ -46,7 +47,7 @@ class Choice:
 PLAIN = {kind.__name__: kind for kind in (int, float, bool, str, list, tuple, dict, Path)} | {"Any": Any, "None": None}
 GENERIC: dict[str, Any] = {"list": list, "tuple": tuple, "dict": dict, "Sequence": list, "Mapping": dict}
 
-Kind = TypeVar("Kind", bound=BaseModel)
+Kind = TypeVar("Kind", bound=Section)
 
 
 def choose(kind: str, section: Any, where: str) -> Chosen:
@@ -79,7 +80,7 @@ def choose(kind: str, section: Any, where: str) -> Chosen:
 def _check_augmentation(path: str) -> None:
     """Refuse a function that does not accept the arguments of an augmentation."""
     module, _, name = path.partition(":")
-    arguments = _arguments(module, name)
+    arguments = _parameters(_definition(module, name))
     taken = [argument.arg for argument in arguments.posonlyargs + arguments.args]
     if len(taken) != 2:
         raise InputError(
@@ -100,8 +101,10 @@ def check(schema: type[Kind], given: Any, where: str = "") -> Kind:
         field, dotted = schema.model_fields.get(key), _dotted(where, key)
         with collector:
             if field is None:
-                raise InputError(f"{dotted}: unknown key", nearest(key, known_keys or ["(no settings)"]))
-            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                raise InputError(
+                    f"{dotted}: unknown key", nearest(key, known_keys or ["(no settings)"]) + schema.unread
+                )
+            if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
                 check(field.annotation, value, dotted)
             if field.is_required() or _text(value) != _text(field.default):  # a default needs no check
                 known[key] = value
@@ -184,12 +187,19 @@ def example(kind: str) -> str:
 def settings_schema(path: str) -> type[Chosen]:
     """Build a strict schema with ``name`` and the keyword-only parameters of ``module:name`` as fields."""
     module, _, name = path.partition(":")
-    arguments = _arguments(module, name)
+    definition = _definition(module, name)
+    arguments = _parameters(definition)
     fields: dict[str, Any] = {
         parameter.arg: _evaluate(parameter, default, f"{module}:{name}")
         for parameter, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
     }
-    return create_model(name, __base__=Chosen, **fields)
+    schema = create_model(name, __base__=Chosen, **fields)
+    if arguments.kwarg:
+        schema.unread = (
+            f"; settings of {name} are the keyword-only parameters in its own signature, not inherited ones, ** or fields "
+            "of a dataclass: declare them in def __init__(self, *, ...)"
+        )
+    return schema
 
 
 def _evaluate(parameter: ast.arg, default: ast.expr | None, where: str) -> tuple[Any, Any]:
@@ -297,7 +307,8 @@ def map_paths(change: Callable[[Path, str], Path], value: Any, where: str = "") 
     return value
 
 
-def _arguments(module: str, name: str) -> ast.arguments:
+def _definition(module: str, name: str) -> ast.FunctionDef | ast.ClassDef:
+    """Return the source of a function or class without importing its module."""
     source = source_of(module)
     if source is None:
         raise InputError(f"module {module!r} was not found", "run from the folder that contains it, or install it")
@@ -308,15 +319,23 @@ def _arguments(module: str, name: str) -> ast.arguments:
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{source}: cannot be read as Python: {error}", "save it as UTF-8") from error
     for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name == name:
-            return node.args
-        if isinstance(node, ast.ClassDef) and node.name == name:
-            for item in node.body:
-                if isinstance(item, ast.FunctionDef) and item.name == "__init__":
-                    return item.args
-            return ast.arguments([], [], None, [], [], None, [])
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
+            return node
+        if isinstance(node, ast.ImportFrom) and name in (alias.asname or alias.name for alias in node.names):
+            raise InputError(f"module {module!r} only imports {name!r}", "name the module that defines it")
     names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     raise InputError(f"module {module!r} has no {name!r}", nearest(name, names))
+
+
+def _parameters(definition: ast.FunctionDef | ast.ClassDef) -> ast.arguments:
+    """Return the parameters of a function, or of a class's own ``__init__``; ``**`` if it has an inherited one."""
+    if isinstance(definition, ast.FunctionDef):
+        return definition.args
+    for item in definition.body:
+        if isinstance(item, ast.FunctionDef) and item.name == "__init__":
+            return item.args
+    inherited = ast.arg("inherited") if definition.bases or definition.decorator_list else None
+    return ast.arguments([], [], None, [], [], inherited, [])
 
 
 def source_of(module: str) -> Path | None:

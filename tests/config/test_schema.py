@@ -108,15 +108,34 @@ def test_a_users_class_is_read_but_not_run(folder: Path, module: str) -> None:
         ("sys:exit", "module 'sys' was not found", "run from the folder"),
         ("my_networks:odd", "setting 'size' of my_networks:odd cannot be read", "annotate it with int"),
         ("my_networks:computed", "setting 'size' of my_networks:computed cannot be read", "must be a literal"),
+        ("importing:Net", "module 'importing' only imports 'Net'", "name the module that defines it"),
         ("broken:Net", "broken.py line 2: ", "fix this line"),
     ],
 )
 def test_names_that_cannot_be_found(folder: Path, name: str, message: str, remedy: str) -> None:
+    (folder / "importing.py").write_text("from my_networks import Net\n")
     (folder / "broken.py").write_text("x = 1\nclass Net(:\n")
     with pytest.raises(InputError) as caught:
         choose("models", name, "model")
     assert message in caught.value.message
     assert remedy in caught.value.remedy
+
+
+@pytest.mark.parametrize("name", ["Inherits", "TakesAny", "Generated"])
+def test_settings_outside_the_own_signature_are_explained(folder: Path, name: str) -> None:
+    (folder / "my_readers.py").write_text(
+        "class Base:\n    def __init__(self, *, path: str): ...\n"
+        "class Inherits(Base): ...\n"
+        "class TakesAny(Base):\n    def __init__(self, **more): ...\n"
+        "@dataclass(kw_only=True)\nclass Generated:\n    path: str\n"
+    )
+    choose("data", f"my_readers:{name}", "data")
+    with pytest.raises(InputError, match=r"^data\.path: unknown key") as caught:
+        choose("data", {"name": f"my_readers:{name}", "path": "a"}, "data")
+    assert f"settings of {name} are the keyword-only parameters in its own signature" in caught.value.remedy
+    with pytest.raises(InputError) as caught:
+        choose("data", {"name": "my_readers:Base", "pth": "a"}, "data")
+    assert "own signature" not in str(caught.value)
 
 
 def test_augmentations_of_another_signature_are_refused_with_the_right_one(folder: Path) -> None:

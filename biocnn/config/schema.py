@@ -196,8 +196,8 @@ def settings_schema(path: str) -> type[Chosen]:
     schema = create_model(name, __base__=Chosen, **fields)
     if arguments.kwarg:
         schema.unread = (
-            f"; settings of {name} are the keyword-only parameters in its own signature, not inherited ones, ** or fields "
-            "of a dataclass: declare them in def __init__(self, *, ...)"
+            f"; settings of {name} are the keyword-only parameters in its own signature, not inherited ones, ** or "
+            "fields of a dataclass: declare them in def __init__(self, *, ...)"
         )
     return schema
 

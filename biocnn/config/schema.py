@@ -69,20 +69,24 @@ def choose(kind: str, section: Any, where: str) -> Chosen:
         raise InputError(f"{where}: must have a name", f"for example {where}: {{name: {example(kind)}}}")
     try:
         path = target(kind, section["name"])
-        if kind == "augment":
-            _check_augmentation(path)
+        _check_signature(kind, path)
         schema = settings_schema(path)
     except InputError as error:
         raise InputError(f"{where}.name: {error.message}", error.remedy) from error
     return check(schema, section, where)
 
 
-def _check_augmentation(path: str) -> None:
-    """Refuse a function that does not accept the arguments of an augmentation."""
+def _check_signature(kind: str, path: str) -> None:
+    """Refuse a function that does not accept the arguments of an augmentation or of a loss."""
     module, _, name = path.partition(":")
     arguments = _parameters(_definition(module, name))
     taken = [argument.arg for argument in arguments.posonlyargs + arguments.args]
-    if len(taken) != 2:
+    if kind == "losses" and not len(taken) - len(arguments.defaults) <= 2 <= len(taken):
+        raise InputError(
+            f"{name}({', '.join(taken)}) does not have the signature of a loss",
+            f"define {name}(logits, target, class_weights=None, *, settings); class_weights may be left out",
+        )
+    if kind == "augment" and len(taken) != 2:
         raise InputError(
             f"{name}({', '.join(taken)}) does not have the signature of an augmentation",
             f"define {name}(x, u, *, settings) and return x, move: STAY of biocnn.augment.move if no pixel moves, "

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from biocnn.core.errors import InputError
+
 # CPU flags; without them bfloat16 is emulated, ten times or more slower than float32.
 FAST = ("avx512_bf16", "amx_bf16")
 SLOW = "a machine that trained it does not support bfloat16 (AVX512-bf16 or AMX; GPUs since Ampere)"
@@ -20,7 +22,19 @@ def autocast(precision: str, device: torch.device) -> Callable[[], torch.autocas
 
 
 def in_float32(logits: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
-    """Convert the output of a network to float32 for the loss; a list with deep supervision."""
+    """Convert the output of a network to float32 for the loss; a list with deep supervision.
+
+    Raises
+    ------
+    InputError
+        If it is anything else.
+    """
+    for each in logits if isinstance(logits, list) else [logits]:
+        if not isinstance(each, Tensor):
+            raise InputError(
+                f"model: the output is of type {type(each).__name__}",
+                "return the logits, a tensor of shape (N, K, ...); with deep supervision a list of these, finest first",
+            )
     return [each.float() for each in logits] if isinstance(logits, list) else logits.float()
 
 

@@ -6,6 +6,7 @@ it asks the task.
 
 from abc import ABC, abstractmethod
 from functools import partial
+from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from biocnn.config.registry import REGISTRY, find
@@ -147,12 +148,31 @@ class Task(ABC):
                     f"train.class_weights: balanced, but {name} already weights all classes equally",
                     f"set it to none, or choose {self.losses[0]}",
                 )
+            if "class_weights" not in signature(function).parameters:
+                raise InputError(
+                    f"train.class_weights: balanced, but {name} has no parameter class_weights", "set it to none"
+                )
             function = partial(function, class_weights=self.class_weights().to(device))
-        return partial(self._checked_loss, supervised(function))
+        return partial(self._checked_loss, name, supervised(function))
 
-    def _checked_loss(self, loss: "Loss", logits: "Logits", y: "Tensor") -> "Tensor":
+    def _checked_loss(self, name: str, loss: "Loss", logits: "Logits", y: "Tensor") -> "Tensor":
+        from torch import Tensor
+
         self.check_output(logits, y)
-        return loss(logits, y)
+        value = loss(logits, y)
+        finest = logits[0] if isinstance(logits, list) else logits
+        if not isinstance(value, Tensor):
+            wrong = f"returns {type(value).__name__}"
+        elif value.ndim:
+            wrong = f"returns shape {tuple(value.shape)}"
+        elif finest.requires_grad and not value.requires_grad:
+            wrong = "has no gradient"
+        else:
+            return value
+        raise InputError(
+            f"loss: {name} {wrong}",
+            "return one value, differentiable by the logits, e.g. the mean over examples and outputs",
+        )
 
     @abstractmethod
     def class_weights(self) -> "Tensor":

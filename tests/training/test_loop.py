@@ -2,6 +2,7 @@
 
 import math
 import signal
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -293,6 +294,50 @@ def test_every_task_has_a_default_loss_and_refuses_losses_of_other_tasks(name: s
     with pytest.raises(InputError, match=f"loss: {other} does not suit targets of kind {name}") as caught:
         task.make_loss(choose("losses", other, "loss"), "none", CPU)
     assert task.losses[0] in caught.value.remedy
+
+
+@pytest.fixture
+def own_losses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a module of losses in the working folder."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "losses_of_mine.py").write_text(
+        "def square(logits, target): return (logits - target) ** 2\n"
+        "def mean(logits, target): return square(logits, target).mean()\n"
+        "def number(logits, target): return mean(logits, target).item()\n"
+        "def decided(logits, target): return ((logits > 0) != target).float().mean()\n"
+        "def no_target(logits, *, power: int = 2): return logits.mean()\n"
+    )
+    yield "losses_of_mine"
+    sys.modules.pop("losses_of_mine", None)
+
+
+def test_own_losses_return_one_differentiable_value(own_losses: str) -> None:
+    logits, y = torch.randn(6, 1, requires_grad=True), torch.tensor([[1.0], [0], [0], [0], [0], [0]])
+    task = task_of("binary", positives=[0.25])
+
+    def loss(name: str, weights: str = "none") -> torch.Tensor:
+        return task.make_loss(choose("losses", f"{own_losses}:{name}", "loss"), weights, CPU)(logits, y)
+
+    loss("mean").backward()
+    for name, wrong in (
+        ("square", r"returns shape \(6, 1\)"), ("number", "returns float"), ("decided", "has no gradient"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=f"^loss: losses_of_mine:{name} {wrong}\n  return one value"):
+            loss(name)
+    with pytest.raises(InputError, match=r"loss\.name: no_target\(logits\) does not have the signature of a loss"):
+        loss("no_target")
+    with pytest.raises(InputError, match=r"class_weights: balanced, but losses_of_mine:mean has no parameter"):
+        loss("mean", "balanced")
+
+
+def test_a_network_returns_a_tensor(bound: Dataset) -> None:
+    class Two(nn.Linear):
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return x.mean(2), x
+
+    with pytest.raises(InputError, match="model: the output is of type tuple"):
+        trained(bound, Two(4, 1), epochs=1)
 
 
 def test_balanced_weights_give_every_class_the_same_total() -> None:

@@ -59,18 +59,30 @@ def augmented(
     Raises
     ------
     InputError
-        If an augmentation does not return a move.
+        If an augmentation does not return a batch of the same shape and type, and a move.
     """
     moves = []
     for name, function in augment:
-        x, move = function(x, draws[name][index].to(x.device))
-        if not isinstance(move, Move):
-            raise InputError(
-                f"augment.{name}: returns {type(move).__name__} instead of a Move",
-                "if no pixel moves, return x, STAY (from biocnn.augment.move import STAY)",
-            )
+        match function(x, draws[name][index].to(x.device)):
+            case Tensor() as changed, Move() as move if (changed.shape, changed.dtype) == (x.shape, x.dtype):
+                x = changed
+            case Tensor() as changed, Move():
+                raise InputError(
+                    f"augment.{name}: returns x of shape {tuple(changed.shape)}, {changed.dtype}, but was given "
+                    f"{tuple(x.shape)}, {x.dtype}",
+                    "return x of the same shape and type",
+                )
+            case other:
+                raise InputError(
+                    f"augment.{name}: returns {_types(other)} instead of x and a Move",
+                    "if no pixel moves, return x, STAY (from biocnn.augment.move import STAY)",
+                )
         moves.append(move)
     return x, Moves(moves)
+
+
+def _types(value: object) -> str:
+    return ", ".join(type(one).__name__ for one in (value if isinstance(value, tuple) else [value]))
 
 
 def in_batches(order: Tensor, batch_size: int) -> list[Tensor]:

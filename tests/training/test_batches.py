@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import chosen, images, sequences, stored
 
+from biocnn.augment.move import STAY
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.nn.encode import normalise, one_hot, to_tensor
@@ -262,13 +263,21 @@ def test_settings_that_do_not_suit_the_data_are_refused(request, kind, sections,
     assert remedy in caught.value.remedy
 
 
-@pytest.mark.parametrize("result", [None, torch.zeros(2)])
-def test_augmentations_that_do_not_return_a_move_are_refused(result: object) -> None:
-    with pytest.raises(InputError, match=r"augment\.0 mine: returns .* instead of a Move") as caught:
-        augmented(
-            [("0 mine", lambda x, u: (x, result))], torch.zeros(2, 3), {"0 mine": torch.zeros(2, 8)}, torch.arange(2)
-        )
-    assert "return x, STAY" in caught.value.remedy
+@pytest.mark.parametrize(
+    ("function", "message", "remedy"),
+    [
+        (lambda x, u: (x, None), "returns Tensor, NoneType instead of x and a Move", "return x, STAY"),
+        (lambda x, u: (x, x), "returns Tensor, Tensor instead of x and a Move", "return x, STAY"),
+        (lambda x, u: x, "returns Tensor instead of x and a Move", "return x, STAY"),
+        (lambda x, u: (x[:, 1:], STAY), "returns x of shape (2, 2), torch.float32, but was given (2, 3)", "same shape"),
+        (lambda x, u: (x.double(), STAY), "returns x of shape (2, 3), torch.float64, but was given", "same shape"),
+    ],
+)
+def test_augmentations_return_the_same_kind_of_batch_and_a_move(function, message: str, remedy: str) -> None:
+    with pytest.raises(InputError) as caught:
+        augmented([("0 mine", function)], torch.zeros(2, 3), {"0 mine": torch.zeros(2, 8)}, torch.arange(2))
+    assert caught.value.message.startswith(f"augment.0 mine: {message}")
+    assert remedy in caught.value.remedy
 
 
 def test_shift_without_flank_is_allowed(uneven: Dataset) -> None:

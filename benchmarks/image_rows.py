@@ -19,8 +19,8 @@ def augmentation(rounds: int) -> dict[str, Any]:
     workload = "augmentation, 256 x 256 patches"
     lines = [
         {"workload": workload, "against": f"{peer} transforms", "goal": "3", "ratio": ratios(found, peer, "patch"),
-         "ours": f"{each[US]:.3g} ms a patch", "theirs": f"{each[peer]:.3g} ms a patch",
-         "remark": "the default set, in the same shares and ranges"}
+         "ours": f"{each[US]:.3g} ms per patch", "theirs": f"{each[peer]:.3g} ms per patch",
+         "remark": "default set, with equal probabilities and ranges"}
         for peer in found if peer != US
     ]  # fmt: skip
     lines += [{"workload": workload, "against": peer, "remark": reason} for peer, reason in missing.items()]
@@ -41,9 +41,9 @@ def segmentation(rounds: int) -> dict[str, Any]:
         memory = {tool: max(r["peak_gb"] for r in found[tool]) for tool in (US, peer)}
         ours, theirs = (f"{statistics.median(r['seconds']['image'] for r in found[t]):.3g} s" for t in (US, peer))
         lines.append(
-            {"workload": workload, "against": f"{peer}, the network alone, overlap .25", "goal": "1",
+            {"workload": workload, "against": f"{peer}, network only, overlap 0.25", "goal": "1",
              "ratio": ratios(found, peer, "image"), "ours": ours, "theirs": theirs,
-             "remark": f"{found[US][0]['found']:,} objects; at most {memory[US]:.1f} GB, peer {memory[peer]:.1f} GB"}
+             "remark": f"{found[US][0]['found']:,} objects; peak {memory[US]:.1f} GB, peer {memory[peer]:.1f} GB"}
         )  # fmt: skip
     lines += [{"workload": workload, "against": peer, "remark": reason} for peer, reason in missing.items()]
     return {"lines": lines, "found": found, "task": task}

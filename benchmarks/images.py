@@ -22,34 +22,37 @@ SETS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
     "dsb2018": (
         "DSB2018, nuclei",
         {
-            "average_precision_iou_0.5": ("AP at IoU .5", "Mask R-CNN .832, StarDist .864, PatchPerPix .868"),
-            "average_precision_iou_0.6": ("AP at IoU .6", ".773, .804, .827"),
-            "average_precision_iou_0.7": ("AP at IoU .7", ".684, .685, .755"),
-            "average_precision_iou_0.8": ("AP at IoU .8", ".489, .450, .635"),
-            "average_precision_iou_0.9": ("AP at IoU .9", ".189, .119, .379"),
-            "average_precision_iou": ("mean AP, .5 to .9", ".594, .584, .693"),
+            "average_precision_iou_0.5": ("AP at IoU 0.5", "Mask R-CNN 0.832, StarDist 0.864, PatchPerPix 0.868"),
+            "average_precision_iou_0.6": ("AP at IoU 0.6", "0.773, 0.804, 0.827"),
+            "average_precision_iou_0.7": ("AP at IoU 0.7", "0.684, 0.685, 0.755"),
+            "average_precision_iou_0.8": ("AP at IoU 0.8", "0.489, 0.450, 0.635"),
+            "average_precision_iou_0.9": ("AP at IoU 0.9", "0.189, 0.119, 0.379"),
+            "average_precision_iou": ("mean AP, 0.5 to 0.9", "0.594, 0.584, 0.693"),
         },
     ),
     "isbi2012": (
         "ISBI-2012, membranes, 5 folds",
         {
             "v_rand": ("V-Rand", ""),
-            "pixel_error": ("pixel error", "U-Net .061 (hidden test)"),
+            "pixel_error": ("pixel error", "U-Net 0.061 (hidden test)"),
             "dice": ("Dice", ""),
         },
     ),
     "drive": (
         "DRIVE, vessels, official split",
         {
-            "dice": ("Dice", "U-Net .816, second observer .789"),
+            "dice": ("Dice", "U-Net 0.816, second observer 0.789"),
             "auroc": ("AUROC", ""),
             "cldice": ("clDice", ""),
         },
     ),
-    "hippocampus": ("Hippocampus, MRI, 3D", {"dice": ("Dice", "nnU-Net .90 anterior, .89 posterior (5 folds of all)")}),
+    "hippocampus": (
+        "Hippocampus, MRI, 3D",
+        {"dice": ("Dice", "nnU-Net 0.90 anterior, 0.89 posterior (5 folds, all volumes)")},
+    ),
 }
 HEAD = ("set", "output", "metric", "published", "biocnn, one network", "all networks (95%)")
-COST = ("set", "networks", "weights", "training of one", "peak memory", "prediction of the test split")
+COST = ("set", "networks", "weights", "training of one network", "peak memory", "prediction of the test split")
 
 
 def main() -> None:

@@ -78,7 +78,7 @@ def _training(
     lines.append(
         {"workload": workload, "against": f"matrix product, {precision}", "ratio": share,
          "ours": f"{rate / 1e9:,.0f} G/s", "theirs": f"{rate / share['median'] / 1e9:,.0f} G/s",
-         "remark": "share of that rate, in multiply-adds"}
+         "remark": "fraction of that rate, in multiply-adds"}
     )  # fmt: skip
     return {"lines": lines + _absent(workload, missing), "found": found, "task": task}
 
@@ -136,7 +136,7 @@ def reading_windows(rounds: int) -> Row:
         if results[0]["check"] != found[US][0]["check"]:
             raise RuntimeError(f"{peer} read other windows: {results[0]['check']}, not {found[US][0]['check']}")
     lines = [
-        {"workload": f"reading 20,000 windows of {length} bp", "against": peer, "goal": "5 x the best",
+        {"workload": f"reading 20,000 windows of {length} bp", "against": peer, "goal": "5 x best peer",
          "ratio": ratios(found, peer, str(length)), "ours": _seconds(found[US], str(length)),
          "theirs": _seconds(found[peer], str(length)), "remark": f"{peer} {found[peer][0]['version']}"}
         for length in task["lengths"] for peer in found if peer != US
@@ -163,7 +163,7 @@ def mutagenesis(rounds: int) -> Row:
             lines.append(
                 {"workload": workload, "against": peer, "goal": f"{goal}", "ratio": ratios(found, peer, "sequences"),
                  "ours": _seconds(found[US], "sequences"), "theirs": _seconds(found[peer], "sequences"),
-                 "remark": f"largest difference {abs(ours - theirs).max():.0e}, of changes up to {abs(ours).max():.2g}"}
+                 "remark": f"largest difference {abs(ours - theirs).max():.0e}, effects up to {abs(ours).max():.2g}"}
             )  # fmt: skip
         lines += _absent(workload, missing)
     return {"lines": lines, "found": everything}
@@ -220,10 +220,10 @@ def variants(rounds: int) -> Row:
         ours, theirs = (np.load(f"{path}_{channels}.npy") for path in paths.values())
         speed = {side: _rate(results, channels, number) for side, results in found.items()}
         lines.append(
-            {"workload": f"variants, DeepBind of {channels} kernels", "against": peer, "goal": "20,000 variants/s",
+            {"workload": f"variants, DeepBind with {channels} kernels", "against": peer, "goal": "20,000 variants/s",
              "ratio": ratios(found, peer, channels), "ours": f"{_three(speed[US])} variants/s",
              "theirs": f"{_three(speed[peer])} variants/s",
-             "remark": f"largest difference {abs(ours - theirs).max():.0e}, of changes up to {abs(ours).max():.2g}"}
+             "remark": f"largest difference {abs(ours - theirs).max():.0e}, effects up to {abs(ours).max():.2g}"}
         )  # fmt: skip
     return {"lines": lines + _absent("variants", missing), "found": found, "task": task}
 

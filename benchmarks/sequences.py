@@ -41,7 +41,7 @@ BASELINES = ("GC content", "dinucleotides", "6-mers")
 SMALL = {"name": "DeepBind", "channels": 32, "kernel_size": 24, "pool": "both", "hidden": 32}
 SMALL_TRAIN = {"seeds": [1, 2, 3], "epochs": 20, "batch_size": 64, "threads": 1}
 METRICS = {"auroc": "AUROC", "auprc": "AUPRC", "pearson": "Pearson r"}
-HEAD = ("set", "metric", *BASELINES, "small CNN", "biocnn, one network", "ensemble (95%)", "beats the best by", "motif")
+HEAD = ("set", "metric", *BASELINES, "small CNN", "biocnn, one network", "ensemble (95%)", "gain over best", "motif")
 
 
 def main() -> None:
@@ -121,7 +121,7 @@ def write_page(result: dict[str, Any]) -> None:
 def _line(name: str, row: dict[str, Any], motif: str) -> tuple[str, ...]:
     (mean, sd), (value, low, high) = row["ours"], row["ensemble"]
     best = max(row["small"][0], *(row[baseline] for baseline in BASELINES))
-    margin = f"{mean - best:+.3f}" + ("" if mean - best > sd else " (within its spread)" if mean > best else " (no)")
+    margin = f"{mean - best:+.3f}" + ("" if mean - best > sd else " (within the spread)" if mean > best else "")
     simple = [f"{row[baseline]:.3f}" for baseline in BASELINES]
     spread = [f"{m:.3f} ± {s:.3f}" for m, s in (row["small"], row["ours"])]
     return (name, METRICS[row["metric"]], *simple, *spread, f"{value:.3f} ({low:.3f}-{high:.3f})", margin, motif)

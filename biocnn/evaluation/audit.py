@@ -1,4 +1,4 @@
-"""Comparison of the network with baseline models of the same sequences on the same split."""
+"""Comparison of the network with baseline models of the same examples on the same split."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -17,13 +17,15 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def audit_stored(dataset: Dataset, runs: Sequence[Path], baselines: Path, resamples: int, seed: int) -> pd.DataFrame:
+def audit_stored(
+    dataset: Dataset, runs: Sequence[Path], baselines: Path, resamples: int, seed: int, group: str = "group"
+) -> pd.DataFrame:
     """Apply ``audit`` to folders with predictions; the table is empty if there are no baselines."""
     if not (baselines / "baselines.tsv").is_file():
         return pd.DataFrame(columns=COLUMNS)
     predictions = [read_predictions(run / "predictions") for run in runs]
     names = pd.read_csv(baselines / "baselines.tsv", sep="\t")["baseline"].unique()
-    return audit(dataset, predictions, read_predictions(baselines), names, resamples, seed)
+    return audit(dataset, predictions, read_predictions(baselines), names, resamples, seed, group)
 
 
 def audit(
@@ -33,8 +35,11 @@ def audit(
     names: Sequence[str],
     resamples: int,
     seed: int,
+    group: str = "group",
 ) -> pd.DataFrame:
-    """Compare the network (the mean prediction of its runs) with each baseline, output by output.
+    """Compare the network (the mean prediction of its runs) with each baseline.
+
+    Each output is compared, or all together if the task has its headline metrics for these only.
 
     Parameters
     ----------
@@ -50,6 +55,8 @@ def audit(
         Number of bootstrap resamples.
     seed
         Seed of the resampling.
+    group
+        As for ``evaluate``.
 
     Returns
     -------
@@ -62,22 +69,29 @@ def audit(
     network = _by_split(predictions) if len(runs) > 1 else runs[0]
     simple = _by_split([baselines])
     truth = pd.DataFrame(dataset.y.stacked(np.arange(len(dataset.y))), index=dataset.examples["id"])
-    loci = pd.Series(dataset.loci, index=dataset.examples["id"])
+    units = pd.Series(dataset.groups(group), index=dataset.examples["id"])
+    judged = [one for one in dataset.task.judged() if set(dataset.task.headline) <= set(one.metrics)]
     rows = []
     for split in ("val", "test"):
-        p, y = network[split], truth.loc[network[split].index]
+        p = network[split]
         other = simple[split].loc[p.index].to_numpy().reshape(len(p), len(names), -1)
-        for k, output in enumerate(dataset.task.outputs):
-            target, mine, theirs, groups = metrics.labelled(
-                y[k].to_numpy(), p[k].to_numpy(), other[:, :, k], loci[p.index].to_numpy()
+        for output, columns, measures in judged:
+            target, mine, theirs, unit = metrics.labelled(
+                truth.loc[p.index].to_numpy()[:, columns],
+                p.to_numpy()[:, columns],
+                other[:, :, columns],
+                units[p.index].to_numpy(),
             )
-            for metric in (getattr(metrics, name) for name in dataset.task.headline):
-                pairs = [metrics.labelled(truth.loc[run[split].index, k].to_numpy(), run[split][k]) for run in runs]
+            for measure in dataset.task.headline:
+                metric, pairs = measures[measure], []
+                for run in runs:
+                    known = truth.loc[run[split].index].to_numpy()
+                    pairs.append(metrics.labelled(known[:, columns], run[split].to_numpy()[:, columns]))
                 alone = [metric(found, known) for known, found in pairs]
-                about = {"split": split, "output": output, "metric": metric.__name__, "n": len(target)}
+                about = {"split": split, "output": output, "metric": measure, "n": len(target)}
                 about |= {"mean_of_runs": np.mean(alone), "sd_of_runs": np.std(alone, ddof=1) if alone[1:] else np.nan}
                 for b, name in enumerate(names):
-                    found = compare(metric, mine, theirs[:, b], target, resamples, seed, groups)
+                    found = compare(metric, mine, theirs[:, b], target, resamples, seed, unit)
                     rows.append({"baseline": name, **about, **found})
     return pd.DataFrame(rows, columns=COLUMNS)
 

@@ -95,7 +95,7 @@ class Judge(Protocol):
 
 
 class VectorJudge:
-    """Judges one vector per example, output by output; examples with unknown target are excluded."""
+    """Judges one vector per example, as its task wants; examples with unknown target are excluded."""
 
     def __init__(self, dataset: Dataset, settings: Metrics, group: str, seed: int) -> None:
         if settings.also or settings.regions:
@@ -113,10 +113,9 @@ class VectorJudge:
         """See `Judge`."""
         p, y = np.stack([values(i) for i in numbers]), np.stack([self.dataset.y[i] for i in rows])
         lines = []
-        for k, output in enumerate(self.dataset.task.outputs):
-            target, found, groups = metrics.labelled(y[:, k], p[:, k], self.groups[rows])
-            for name in self.dataset.task.metrics:
-                metric = getattr(metrics, name)
+        for output, columns, measures in self.dataset.task.judged():
+            target, found, groups = metrics.labelled(y[:, columns], p[:, columns], self.groups[rows])
+            for name, metric in measures.items():
                 low, high = self.bootstrap(metric, found, target, groups=groups)
                 line = {"output": output, "metric": name, "over": "all", "value": metric(found, target)}
                 lines.append(line | {"low": low, "high": high, "n": len(target)})

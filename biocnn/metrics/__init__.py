@@ -1,6 +1,16 @@
 """Evaluation metrics as pure functions of arrays, and confidence intervals over examples."""
 
 from biocnn.metrics.centrelines import cldice
+from biocnn.metrics.classes import (
+    balanced_accuracy,
+    class_accuracy,
+    class_confusion,
+    class_ece,
+    cohens_kappa,
+    macro_auprc,
+    macro_auroc,
+    top2_accuracy,
+)
 from biocnn.metrics.histograms import auprc_of_counts, auroc_of_counts, pixel_histogram
 from biocnn.metrics.masks import (
     confusion,
@@ -17,7 +27,18 @@ from biocnn.metrics.objects import Matching, aji, average_precision_iou, matchin
 from biocnn.metrics.partitions import segments, v_rand, variation_of_information
 from biocnn.metrics.resampling import bootstrap, interval, replicates
 from biocnn.metrics.surfaces import average_surface_distance, hausdorff95, surface_dice
-from biocnn.metrics.vectors import accuracy, auprc, auroc, ece, labelled, mse, pearson, recall_at_fdr10, spearman
+from biocnn.metrics.vectors import (
+    accuracy,
+    auprc,
+    auroc,
+    ece,
+    labelled,
+    mse,
+    pearson,
+    recall_at_fdr10,
+    sensitivity_at_specificity90,
+    spearman,
+)
 
 __all__ = [
     "Matching",
@@ -29,8 +50,13 @@ __all__ = [
     "auroc_of_counts",
     "average_precision_iou",
     "average_surface_distance",
+    "balanced_accuracy",
     "bootstrap",
+    "class_accuracy",
+    "class_confusion",
+    "class_ece",
     "cldice",
+    "cohens_kappa",
     "confusion",
     "dice",
     "dice_of_counts",
@@ -40,6 +66,8 @@ __all__ = [
     "iou",
     "iou_of_counts",
     "labelled",
+    "macro_auprc",
+    "macro_auroc",
     "match_objects",
     "matching",
     "mse",
@@ -52,9 +80,11 @@ __all__ = [
     "replicates",
     "segments",
     "sensitivity",
+    "sensitivity_at_specificity90",
     "spearman",
     "specificity",
     "surface_dice",
+    "top2_accuracy",
     "v_rand",
     "variation_of_information",
 ]

@@ -5,11 +5,18 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import ArrayLike
 
-from biocnn.metrics import vectors, weighted
+from biocnn.metrics import classes, vectors, weighted
 
 FEWEST = 5  # minimum number of groups for a meaningful bootstrap
-_NAMES = ("auroc", "auprc", "accuracy", "recall_at_fdr10", "ece", "pearson", "spearman", "mse")
-WEIGHTED = {getattr(vectors, name): getattr(weighted, name) for name in _NAMES} | {np.mean: weighted.mean}
+_OF_VECTORS = (
+    "auroc", "auprc", "accuracy", "recall_at_fdr10", "sensitivity_at_specificity90", "ece", "pearson", "spearman",
+    "mse",
+)  # fmt: skip
+_OF_CLASSES = (
+    "macro_auroc", "macro_auprc", "class_accuracy", "top2_accuracy", "balanced_accuracy", "cohens_kappa", "class_ece",
+)  # fmt: skip
+WEIGHTED = {getattr(vectors, name): getattr(weighted, name) for name in _OF_VECTORS} | {np.mean: weighted.mean}
+OF_CLASSES = {getattr(classes, name): getattr(weighted, name) for name in _OF_CLASSES}
 
 
 def bootstrap(
@@ -20,8 +27,8 @@ def bootstrap(
     Parameters
     ----------
     metric
-        A metric of vectors, ``np.mean``, or any function of the arrays; all but the last are computed for many
-        resamples at once.
+        A metric of vectors or classes, ``np.mean``, or any function of the arrays; all but the last are computed for
+        many resamples at once.
     arrays
         Arrays of length N along the first axis; row i of all of them is one example.
     seed
@@ -57,7 +64,9 @@ def replicates(
         return np.full(n, np.nan)
     rng = np.random.default_rng(seed)
     if metric in WEIGHTED:
-        return _together(WEIGHTED[metric], arrays, which, rng, n)
+        return _together(WEIGHTED[metric], vectors.flat(*arrays), which, rng, n)
+    if metric in OF_CLASSES:
+        return _together(OF_CLASSES[metric], classes.tables(*arrays), which, rng, n)
     members = np.split(np.argsort(which, kind="stable"), np.cumsum(np.bincount(which))[:-1])
     draws = (np.concatenate([members[group] for group in rng.integers(size, size=size)]) for _ in range(n))
     return np.array([metric(*(array[rows] for array in arrays)) for rows in draws], float)
@@ -122,7 +131,6 @@ def _together(
     n: int,
 ) -> np.ndarray:
     """Evaluate resamples in batches of a few MB; each is given by how often each example's group was drawn."""
-    arrays = vectors.flat(*arrays)
     if n == 0 or any(np.isnan(array).any() for array in arrays):
         return np.full(n, np.nan)
     size = int(which.max()) + 1

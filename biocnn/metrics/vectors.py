@@ -42,6 +42,14 @@ def recall_at_fdr10(probability: np.ndarray, target: np.ndarray) -> float:
     return _whole(weighted.recall_at_fdr10, probability, target)
 
 
+def sensitivity_at_specificity90(probability: np.ndarray, target: np.ndarray) -> float:
+    """Sensitivity at a specificity of 90%: the largest at any threshold with at most 10% of all negatives above it.
+
+    Ties are grouped. 0 if no threshold reaches the specificity; NaN if only one class is present.
+    """
+    return _whole(weighted.sensitivity_at_specificity90, probability, target)
+
+
 def ece(probability: np.ndarray, target: np.ndarray) -> float:
     """Expected calibration error: the distance of predicted probabilities from observed frequencies.
 
@@ -72,8 +80,8 @@ def mse(probability: np.ndarray, target: np.ndarray) -> float:
 
 
 def labelled(target: np.ndarray, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return the rows of the target (N,) and the arrays where the target is known (not NaN)."""
-    known = ~np.isnan(target)
+    """Return the rows of the target, (N,) or (N, K), and of the arrays where the target is known (not NaN)."""
+    known = (~np.isnan(target)).all(axis=tuple(range(1, target.ndim)))
     return target[known], *(array[known] for array in arrays)
 
 
@@ -86,9 +94,4 @@ def flat(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def _whole(function: Callable[..., np.ndarray], *arrays: np.ndarray) -> float:
-    """Evaluate a weighted metric with unit weights; NaN without examples, or if any value is NaN."""
-    arrays = flat(*arrays)
-    size = len(arrays[0])
-    if size == 0 or any(np.isnan(array).any() for array in arrays):
-        return float("nan")
-    return float(function(np.ones((1, size)), *arrays)[0])
+    return weighted.whole(function, *flat(*arrays))

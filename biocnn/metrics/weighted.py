@@ -1,7 +1,9 @@
-"""Metrics of weighted examples, from weights (B, N) and vectors (N,) to values (B,).
+"""Metrics of weighted examples, from weights (B, N) and vectors (N,), or tables of classes (N, K), to values (B,).
 
 Unit weights give the metrics, the counts of resamples give bootstrap replicates.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -14,14 +16,24 @@ def ratio(numerator: np.ndarray, denominator: np.ndarray, empty: float = float("
     return np.divide(numerator, denominator, out=np.full(denominator.shape, float(empty)), where=denominator != 0)
 
 
+def whole(function: Callable[..., np.ndarray], *arrays: np.ndarray) -> float:
+    """Evaluate a metric with unit weights; NaN without examples, or if any value is NaN."""
+    size = len(arrays[0])
+    if size == 0 or any(np.isnan(array).any() for array in arrays):
+        return float("nan")
+    return float(function(np.ones((1, size)), *arrays)[0])
+
+
 def _curve(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return true and false positives, each (B, T), at each distinct probability in decreasing order."""
     order = np.argsort(-probability, kind="stable")
     ends = np.flatnonzero(np.diff(probability[order], append=np.nan) != 0)
-    positive = target[order] > 0
-    weights = weights[:, order]
-    hits = np.cumsum(weights * positive, axis=1)[:, ends]
-    return hits, np.cumsum(weights, axis=1)[:, ends] - hits
+    weights = weights.take(order, axis=1)
+    hits = np.cumsum(np.where(target[order] > 0, weights, 0), axis=1)
+    above = np.cumsum(weights, axis=1)
+    if len(ends) < len(order):
+        hits, above = hits[:, ends], above[:, ends]
+    return hits, above - hits
 
 
 def auroc(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -46,6 +58,13 @@ def recall_at_fdr10(weights: np.ndarray, probability: np.ndarray, target: np.nda
     return ratio(np.where(clean, hits, 0).max(axis=1), np.where(alarms[:, -1] > 0, hits[:, -1], 0))
 
 
+def sensitivity_at_specificity90(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Largest sensitivity at a specificity of at least 90%; NaN if a class has no weight."""
+    hits, alarms = _curve(weights, probability, target)
+    specific = 10 * alarms <= alarms[:, -1:]
+    return ratio(np.where(specific, hits, 0).max(axis=1), np.where(alarms[:, -1] > 0, hits[:, -1], 0))
+
+
 def ece(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Expected calibration error; see `bins_of_equal_mass`."""
     which = bins_of_equal_mass(weights, probability) + BINS * np.arange(len(weights))[:, None]
@@ -68,6 +87,62 @@ def mean(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
 def accuracy(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Weighted fraction of examples on the right side of 0.5."""
     return mean(weights, ((probability >= 0.5) == (target > 0)).astype(float))
+
+
+def macro_auroc(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Mean area under the ROC curve of each class against all others."""
+    return _macro(auroc, weights, probability, target)
+
+
+def macro_auprc(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Mean average precision of each class against all others."""
+    return _macro(auprc, weights, probability, target)
+
+
+def _macro(
+    metric: Callable[..., np.ndarray], weights: np.ndarray, probability: np.ndarray, target: np.ndarray
+) -> np.ndarray:
+    """Average a metric over the classes for which it is defined; NaN if there are none."""
+    return _defined_mean(np.stack([metric(weights, p, y) for p, y in zip(probability.T, target.T, strict=True)]))
+
+
+def _defined_mean(values: np.ndarray) -> np.ndarray:
+    """Average values (K, B) over the first axis without those that are NaN; NaN if all are."""
+    return ratio(np.nansum(values, axis=0), (~np.isnan(values)).sum(axis=0))
+
+
+def class_accuracy(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Weighted fraction of examples whose likeliest class is the true one."""
+    return mean(weights, _hits(probability, target))
+
+
+def top2_accuracy(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Weighted fraction of examples whose true class is one of the two likeliest."""
+    likeliest = np.argsort(-probability, axis=1, kind="stable")[:, :2]
+    return mean(weights, np.take_along_axis(target, likeliest, axis=1).sum(axis=1))
+
+
+def balanced_accuracy(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Mean over classes of the weighted fraction of their examples that are recognised."""
+    hits = weights @ (target * _hits(probability, target)[:, None])
+    return _defined_mean(ratio(hits, weights @ target).T)
+
+
+def cohens_kappa(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Agreement beyond chance; NaN if all examples are and are predicted to be of the same class."""
+    predicted = np.eye(target.shape[1])[probability.argmax(axis=1)]
+    chance = ratio(((weights @ target) * (weights @ predicted)).sum(axis=1), weights.sum(axis=1) ** 2)
+    return ratio(class_accuracy(weights, probability, target) - chance, 1 - chance)
+
+
+def class_ece(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Expected calibration error of the probability of the likeliest class."""
+    return ece(weights, probability.max(axis=1), _hits(probability, target))
+
+
+def _hits(probability: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return 1 for each example whose likeliest class is the true one, else 0; shape (N,)."""
+    return (probability.argmax(axis=1) == target.argmax(axis=1)).astype(float)
 
 
 def mse(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:

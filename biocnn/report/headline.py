@@ -23,7 +23,10 @@ NAMES = {
     "v_rand": "V-Rand",
     "cldice": "clDice",
     "accuracy": "accuracy",
+    "top2_accuracy": "top-2 accuracy",
     "recall_at_fdr10": "recall at 10% FDR",
+    "sensitivity_at_specificity90": "sensitivity at 90% specificity",
+    "cohens_kappa": "Cohen's κ",
     "ece": "ECE",
     "mse": "MSE",
 }

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from biocnn.core.errors import InputError
-from biocnn.tasks.vectors import VectorTask
+from biocnn.tasks.vectors import Judged, VectorTask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -12,17 +12,22 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+ALL = "all"  # all classes together, as an output
+FROM = 4  # classes from which on the two likeliest are judged; of three, they are nearly always right
+
+
 class Multiclass(VectorTask):
     """One of K classes; each target is a row with 1 for its class and 0 for all others, or unknown (nan)."""
 
     name = "multiclass"
     losses = ("cross_entropy",)
     monitor = "auroc"
-    metrics = ("auroc", "auprc")
-    headline = ("auroc", "auprc")
+    metrics = (
+        "accuracy", "balanced_accuracy", "auroc", "auprc", "sensitivity_at_specificity90", "cohens_kappa", "ece",
+    )  # fmt: skip
+    headline = ("accuracy", "auroc")
     label = "one class for each {one}"
     family = "classification"
-    judge = "biocnn.evaluation.judges:VectorJudge"
     figures = "biocnn.report.vectors:classification"
     value = "class"
 
@@ -30,6 +35,8 @@ class Multiclass(VectorTask):
         yield from super().check_facts()
         if len(self.outputs) < 2:
             yield "task is multiclass, but there is only one class"
+        if ALL in self.outputs:
+            yield f"a class is named {ALL!r}, which stands for all classes together"
 
     def check_truth(self, y: "np.ndarray") -> "Iterator[str]":
         import numpy as np
@@ -60,6 +67,23 @@ class Multiclass(VectorTask):
         counts = {split: np.nansum(rows, axis=0).astype(int).tolist() for split, rows in found.items()}
         shares = np.nanmean(found["train"], axis=0).tolist()
         return super().measure(found) | {"n_positive": counts, "positives": shares}
+
+    def judged(self) -> list[Judged]:
+        """Return what is judged: all classes together, with means over classes, and each against all others."""
+        from biocnn import metrics
+
+        together = {
+            "accuracy": metrics.class_accuracy,
+            "balanced_accuracy": metrics.balanced_accuracy,
+            "auroc": metrics.macro_auroc,
+            "auprc": metrics.macro_auprc,
+            "cohens_kappa": metrics.cohens_kappa,
+            "ece": metrics.class_ece,
+        }
+        if len(self.outputs) >= FROM:
+            together["top2_accuracy"] = metrics.top2_accuracy
+        each = {name: getattr(metrics, name) for name in ("auroc", "auprc", "sensitivity_at_specificity90")}
+        return [Judged(ALL, slice(None), together), *(Judged(name, k, each) for k, name in enumerate(self.outputs))]
 
     def probability(self, logits: "Tensor") -> "Tensor":
         return logits.softmax(1)

@@ -1,17 +1,25 @@
 """Common base of tasks with one vector per example: targets of shape (N, K), nan if unknown."""
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from biocnn.core.errors import InputError
 from biocnn.tasks.target import Vector
 from biocnn.tasks.task import Score, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import numpy as np
     from torch import Tensor
+
+
+class Judged(NamedTuple):
+    """What is judged together: columns of prediction and target, (N,) or (N, K), by metrics of both, by name."""
+
+    output: str
+    columns: int | slice
+    metrics: "Mapping[str, Callable[[np.ndarray, np.ndarray], float]]"
 
 
 class VectorTask(Task):
@@ -54,6 +62,13 @@ class VectorTask(Task):
         import numpy as np
 
         return {f"y_{k}": column for k, column in enumerate(np.stack(found).T)}
+
+    def judged(self) -> list[Judged]:
+        """Return what is judged: each output by the metrics of the task."""
+        from biocnn import metrics
+
+        found = {name: getattr(metrics, name) for name in self.metrics}
+        return [Judged(output, k, found) for k, output in enumerate(self.outputs)]
 
     def score(self) -> Score:
         """Return the score: mean of the metric over the outputs for which it is defined, e.g. with both classes."""

@@ -204,7 +204,7 @@ def evaluate(
     settings, stored = _load(config, data_root).settings, Dataset(data)
     with atomic(decided) as path, array_archive(path) as keep:
         found = evaluate_stored(stored, runs, settings.metrics, settings.seed, settings.split.group, keep)
-    compared = audit_stored(stored, runs, simple, settings.metrics.resamples, settings.seed)
+    compared = audit_stored(stored, runs, simple, settings.metrics.resamples, settings.seed, settings.split.group)
     for frame, target in zip((*found, compared), (out, per_example, matches, audit), strict=True):
         with atomic(target) as path:
             frame.to_csv(path, sep="\t", index=False, float_format="%.6g")

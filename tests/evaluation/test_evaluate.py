@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 from sklearn.metrics import average_precision_score, mean_squared_error, roc_auc_score
-from tiny import images, sequences, stored
+from tiny import images, labelled, sequences, stored
 
 from biocnn import metrics
 from biocnn.config.settings import Metrics, Split
@@ -59,6 +59,36 @@ def test_metrics_of_vectors_equal_those_of_scikit_learn(tmp_path: Path, shuffled
                 assert value(table, metric="accuracy", **where) == pytest.approx(((p[:, k] >= 0.5) == y[:, k]).mean())
     assert (table["over"] == "all").all()
     assert set(table["n"]) == {dataset.facts.n.val, dataset.facts.n.test}
+
+
+def test_classes_are_judged_together_and_one_against_all_others(tmp_path: Path) -> None:
+    raw = labelled(96, classes=("a", "b", "c", "d"))
+    raw.examples["group"] = raw.examples["id"]
+    dataset = stored(raw, tmp_path)
+    found = predictions(dataset, tmp_path, lambda i, rng: rng.dirichlet(np.ones(4)), runs=RUNS[:1], shuffled=True)
+    table, detail, _ = evaluate(dataset, found, {}, Metrics(resamples=50), 1)
+    assert detail.empty
+    values, rows = found[RUNS[0]]
+    chosen = np.flatnonzero(rows["split"] == "test")
+    y = np.stack([dataset.y[int(name[1:])] for name in rows["id"].iloc[chosen]])
+    p = np.stack([values[i] for i in chosen])[known := ~np.isnan(y[:, 0])]
+    y = y[known].argmax(axis=1)
+    where = {"split": "test", "output": "all"}
+    assert value(table, metric="accuracy", **where) == pytest.approx((p.argmax(axis=1) == y).mean())
+    assert value(table, metric="auroc", **where) == pytest.approx(
+        roc_auc_score(y, p / p.sum(1)[:, None], multi_class="ovr")
+    )
+    assert value(table, metric="top2_accuracy", **where) > value(table, metric="accuracy", **where)
+    assert value(table, metric="auroc", split="test", output="b") == pytest.approx(roc_auc_score(y == 1, p[:, 1]))
+    assert (table[table["split"] == "test"]["n"] == len(y)).all()
+    ranked = table[(table["output"] == "all") & (table["metric"] == "auroc")]
+    assert ((ranked["low"] < ranked["value"]) & (ranked["value"] < ranked["high"])).all()
+
+
+def test_two_likeliest_of_three_classes_are_not_judged(tmp_path: Path) -> None:
+    dataset = stored(labelled(36), tmp_path)
+    found = predictions(dataset, tmp_path, lambda i, rng: rng.dirichlet(np.ones(3)))
+    assert "top2_accuracy" not in set(evaluate(dataset, found, {}, Metrics(resamples=0), 1).metrics["metric"])
 
 
 def test_regression(tmp_path: Path) -> None:

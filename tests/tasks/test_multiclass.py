@@ -41,6 +41,12 @@ def test_a_class_that_cannot_be_learned_is_refused_and_one_that_cannot_be_judged
         list(task.check_split(split | {"test": [ROWS[0]] * 4}))
 
 
+def test_no_class_is_named_like_all_together() -> None:
+    assert [*task_of("multiclass", outputs=["all", "b"]).check_facts()] == [
+        "a class is named 'all', which stands for all classes together"
+    ]
+
+
 def test_class_weights_give_each_class_the_same_total() -> None:
     task = task_of("multiclass", outputs=CLASSES, positives=[0.5, 0.3, 0.2])
     weights = task.class_weights()

@@ -57,6 +57,11 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "FCN": Entry("biocnn.models.fcn:FCN", "image", "map"),
         "UNet": Entry("biocnn.models.unet:UNet", "image", "map"),
         "ResNet": Entry("biocnn.models.resnet:ResNet", "image", "vector"),
+        "LeNet5": Entry("biocnn.models.lenet:LeNet5", "image", "vector"),
+        "SlideNet": Entry("biocnn.models.slidenet:SlideNet", "image", "vector"),
+        "AlexNet": Entry("biocnn.models.alexnet:AlexNet", "image", "vector"),
+        "VGG": Entry("biocnn.models.vgg:VGG", "image", "vector"),
+        "GoogLeNet": Entry("biocnn.models.googlenet:GoogLeNet", "image", "vector"),
     },
     "losses": {
         "bce": Entry("biocnn.losses.pixels:bce"),

@@ -71,9 +71,9 @@ def grad_cam(
 def default_layer(model: nn.Module, x: Tensor) -> str:
     """Return the layer with the most informative activation map: the last one with spatial features.
 
-    This is the output of the last convolution that does not compute the logits, after norm and activation if these are
-    modules. For segmentation networks the choice is arbitrary: features of the bottleneck and decoder of a U-Net often
-    light up next to or around the objects, because skip connections carry the rest.
+    This is the output of the last convolution that does not compute the logits, after norm, activation and joining with
+    others if these are modules. For segmentation networks the choice is arbitrary: features of the bottleneck and
+    decoder of a U-Net often light up next to or around the objects, because skip connections carry the rest.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def default_layer(model: nn.Module, x: Tensor) -> str:
         )
     last, shape = seen[hidden[-1]]
     for name, following in seen[hidden[-1] + 1 :]:
-        if following != shape or isinstance(leaves[name], CONVOLUTIONS):
+        if following[2:] != shape[2:] or isinstance(leaves[name], CONVOLUTIONS):
             break
         last = name
     return last

@@ -57,11 +57,7 @@ class FCN(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        channels = as_list("model.channels", channels, (16, 32, 64, 128, 128))
-        if len(channels) != 5:
-            raise InputError(
-                f"model.channels is {channels}", "FCN has five levels: give five numbers of channels, finest first"
-            )
+        channels = as_list("model.channels", channels, (16, 32, 64, 128, 128), exactly=5)
         if skips not in FUSED:
             raise InputError(f"model.skips is {skips!r}", "allowed: " + ", ".join(FUSED))
         self.fused = FUSED[skips]

@@ -58,11 +58,7 @@ class ResNet(ImageNetwork):
         depth = 18 if depth is None else depth
         if depth not in BLOCKS:
             raise InputError(f"model.depth is {depth}", "allowed: " + ", ".join(map(str, BLOCKS)))
-        channels = as_list("model.channels", WIDTHS if channels is None else channels, WIDTHS)
-        if len(channels) != len(WIDTHS):
-            raise InputError(
-                f"model.channels is {channels}", f"ResNet has four stages: give four widths, e.g. {list(WIDTHS)}"
-            )
+        channels = as_list("model.channels", WIDTHS if channels is None else channels, WIDTHS, exactly=4)
         if stem not in ("small", "large", None):
             raise InputError(f"model.stem is {stem!r}", "allowed: small, large")
         if stem == "small":

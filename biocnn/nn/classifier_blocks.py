@@ -1,12 +1,14 @@
-"""Blocks of networks that classify images: residual blocks, pooling to a fixed size, and dense heads."""
+"""Blocks of networks that classify images: residual and inception blocks, norm, adaptive pooling, dense heads."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
-from biocnn.nn.blocks import ConvBlock, Residual
+from biocnn.nn.blocks import ConvBlock, Residual, pool
+from biocnn.nn.layers import Named
 
 
 def residual_block(
@@ -42,6 +44,83 @@ def residual_block(
     same = stride == 1 and in_channels == out_channels
     shortcut = nn.Identity() if same else ConvBlock(spatial_dims, in_channels, out_channels, 1, stride=stride, act=None)
     return Residual(spatial_dims, body, shortcut)
+
+
+class Inception(nn.Module):
+    """Convolutions of size 1, 3 and 5 and a pooling side by side, whose channels are joined.
+
+    Parameters
+    ----------
+    one, three, five
+        Output channels of the convolutions.
+    before_three, before_five
+        Output channels of a convolution of size 1 before these.
+    pooled
+        Output channels of a convolution of size 1 after the pooling.
+
+    References
+    ----------
+    Szegedy et al., CVPR 2015, doi:10.1109/CVPR.2015.7298594.
+    """
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        in_channels: int,
+        one: int,
+        before_three: int,
+        three: int,
+        before_five: int,
+        five: int,
+        pooled: int,
+        *,
+        norm: Named = None,
+    ) -> None:
+        super().__init__()
+
+        def block(*ends_and_size: int) -> ConvBlock:
+            return ConvBlock(spatial_dims, *ends_and_size, norm=norm)
+
+        self.branches = nn.ModuleList(
+            [
+                block(in_channels, one, 1),
+                nn.Sequential(block(in_channels, before_three, 1), block(before_three, three, 3)),
+                nn.Sequential(block(in_channels, before_five, 1), block(before_five, five, 5)),
+                nn.Sequential(pool("max", spatial_dims, 3, stride=1, padding="same"), block(in_channels, pooled, 1)),
+            ]
+        )
+        self.join = Join()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.join(*(branch(x) for branch in self.branches))
+
+
+class Join(nn.Module):
+    """Concatenation of channels; a module, so that an activation map can be made of its output."""
+
+    def forward(self, *parts: Tensor) -> Tensor:
+        return torch.cat(parts, dim=1)
+
+
+class LocalResponseNorm(nn.Module):
+    """Division of each value by (k + alpha * sum of squares) ** beta, over ``size`` neighbouring channels.
+
+    torch's layer of this name takes the mean of the squares, and is not deterministic on GPUs.
+
+    References
+    ----------
+    Krizhevsky et al., NeurIPS 2012, doi:10.1145/3065386.
+    """
+
+    def __init__(self, size: int = 5, *, alpha: float = 1e-4, beta: float = 0.75, k: float = 2.0) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, x: Tensor) -> Tensor:
+        before, channels = self.size // 2, x.shape[1]
+        squares = pad(x.square(), [0, 0] * (x.ndim - 2) + [before, self.size - 1 - before])
+        total = sum(squares[:, place : place + channels] for place in range(self.size))
+        return x * (self.k + self.alpha * total) ** -self.beta
 
 
 class AdaptivePool(nn.Module):

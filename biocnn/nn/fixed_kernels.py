@@ -12,7 +12,14 @@ from biocnn.nn.layers import Conv
 FILTERS = {
     "identity": [[0, 0, 0], [0, 1, 0], [0, 0, 0]],
     "edge": [[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]],
+    "edge_four": [[0, -1, 0], [-1, 4, -1], [0, -1, 0]],
+    "edge_diagonal": [[1, 0, -1], [0, 0, 0], [-1, 0, 1]],
+    "line_horizontal": [[-1, -1, -1], [2, 2, 2], [-1, -1, -1]],
+    "line_vertical": [[-1, 2, -1], [-1, 2, -1], [-1, 2, -1]],
+    "line_rising": [[-1, -1, 2], [-1, 2, -1], [2, -1, -1]],
+    "line_falling": [[2, -1, -1], [-1, 2, -1], [-1, -1, 2]],
     "sharpen": [[0, -1, 0], [-1, 5, -1], [0, -1, 0]],
+    "binomial": [[1 / 16, 2 / 16, 1 / 16], [2 / 16, 4 / 16, 2 / 16], [1 / 16, 2 / 16, 1 / 16]],
 }
 
 
@@ -88,16 +95,17 @@ def log_odds(pfm: Any, background: Sequence[float], pseudocount: float) -> Tenso
     return torch.log2(frequency / expected)
 
 
-def filter_kernel(
-    name: Literal["identity", "edge", "sharpen", "box", "gaussian"], *, size: int = 3, sigma: float = 1.0
-) -> Tensor:
+def filter_kernel(name: str, *, size: int = 3, sigma: float = 1.0) -> Tensor:
     """Return the weights of a common image filter, shape (size, size).
 
     Parameters
     ----------
     name
-        ``identity``, ``edge`` (eight neighbours) and ``sharpen`` (four neighbours) are 3 x 3; ``box`` is the mean;
-        ``gaussian`` decreases with the distance from the centre. The last two sum to 1.
+        One of ``FILTERS``, which are 3 x 3: ``identity``; ``edge`` (eight neighbours), ``edge_four`` and
+        ``edge_diagonal``; lines (``line_horizontal``, ``line_vertical``, ``line_rising`` at +45 degrees and
+        ``line_falling`` at -45 degrees, as seen on the screen); ``sharpen`` (four neighbours); ``binomial``, a Gaussian
+        in sixteenths. Or ``box``, the mean; or ``gaussian``, which decreases with the distance from the centre. The
+        last three sum to 1.
     size
         Side length of ``box`` and ``gaussian``, in pixels.
     sigma

@@ -136,18 +136,18 @@ def fit_to_multiple(x: Tensor, multiple: Size) -> Tensor:
     return fit_to(x, [-(-size // m) * m for size, m in zip(x.shape[2:], multiples, strict=True)])
 
 
-def as_list(name: str, value: object, such_as: Sequence[int]) -> list[int]:
+def as_list(name: str, value: object, such_as: Sequence[int], *, exactly: int | None = None) -> list[int]:
     """Return a setting with one number per level as a list.
 
     Raises
     ------
     InputError
-        If it is not a list, e.g. a single number, which does not determine the number of levels.
+        If it is not a list, e.g. a single number, which does not determine the number of levels; or of another length
+        than ``exactly``.
     """
-    if not isinstance(value, list | tuple) or not value:
-        raise InputError(
-            f"{name} is {value!r}", f"give a list with one number per level, finest first, e.g. {list(such_as)}"
-        )
+    if not isinstance(value, list | tuple) or not value or exactly not in (None, len(value)):
+        wanted = f"{exactly} numbers" if exactly else "one number per level, finest first"
+        raise InputError(f"{name} is {value!r}", f"give a list with {wanted}, e.g. {list(such_as)}")
     return list(value)
 
 

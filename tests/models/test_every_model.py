@@ -13,13 +13,17 @@ from biocnn.config.registry import REGISTRY, find
 from biocnn.core.errors import InputError
 
 SMALL = {
+    "AlexNet": {"channels": [3, 4, 5, 6, 7], "hidden": 8},
     "Basset": {"channels": [4, 5, 6], "kernel_size": [5, 4, 3], "hidden": 7},
     "DanQ": {"channels": 5, "kernel_size": 6, "recurrent": 3},
     "DeepBind": {"kernel_size": 5},
     "DilatedResNet": {"channels": 5, "kernel_size": 4, "layers": 2},
     "FCN": {"channels": [3, 4, 5, 6, 7]},
+    "GoogLeNet": {"width": 0.08},
     "ResNet": {"channels": [4, 5, 6, 7]},
+    "SlideNet": {"channels": [3, 4], "hidden": 8},
     "UNet": {"channels": [4, 6, 8]},
+    "VGG": {"depth": 11, "channels": [3, 4, 5, 6, 7], "hidden": 8},
 }
 IN, OUT = 4, 3
 
@@ -41,9 +45,10 @@ def dimensions(name: str) -> tuple[int, ...]:
 
 
 def variants() -> list:
-    """Every model with its defaults, and, in the dimensions of its input, with each word that a setting allows.
+    """Every model with its defaults in every dimension, and in the lowest of its input with each word of a setting.
 
     A model may be refused in dimensions other than those of its input, and with words incompatible with its defaults.
+    Blocks are tested with all words in every dimension.
     """
     found = []
     for name in models.__all__:
@@ -51,7 +56,7 @@ def variants() -> list:
         choices = [{s.name: word} for s in settings for word in words(s.annotation) if word != s.default]
         choices += [{s.name: True} for s in settings if s.annotation is bool]
         for spatial_dims in (1, 2, 3):
-            for choice in [{}, *(choices if spatial_dims in dimensions(name) else [])]:
+            for choice in [{}, *(choices if spatial_dims == min(dimensions(name)) else [])]:
                 try:
                     with torch.device("meta"):  # without weights
                         build(name, spatial_dims, choice)

@@ -41,7 +41,7 @@ def test_input_of_any_size(length):
 
 
 def test_other_depths_and_unknown_words_are_refused():
-    with pytest.raises(InputError, match="five numbers of channels"):
+    with pytest.raises(InputError, match="a list with 5 numbers"):
         FCN(2, 1, 1, channels=[8, 8])
     with pytest.raises(InputError, match="32s, 16s, 8s"):
         FCN(2, 1, 1, skips="4s")

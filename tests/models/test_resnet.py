@@ -77,7 +77,7 @@ def test_activation_maps_and_tables_find_the_layers():
     ("settings", "message"),
     [
         ({"depth": 20}, "model.depth is 20"),
-        ({"channels": [64, 128]}, "four widths"),
+        ({"channels": [64, 128]}, "give a list with 4 numbers"),
         ({"channels": 64}, "model.channels is 64"),
         ({"stem": "tiny"}, "model.stem is 'tiny'"),
     ],

@@ -64,6 +64,45 @@ def test_pooling_of_known_values():
         pool("averag", 2)
 
 
+def test_the_pooling_tables_of_text_books_and_where_their_gradient_goes():
+    table = [[1.0, 1, 2, 4], [5, 6, 7, 8], [3, 2, 1, 0], [1, 2, 3, 4]]
+    for kind, values, gradient in (
+        ("max", [[6, 8], [3, 4]], [[0, 0, 0, 0], [0, 1, 0, 1], [1, 0, 0, 0], [0, 0, 0, 1]]),
+        ("average", [[3.25, 5.25], [2, 2]], [[0.25] * 4] * 4),
+    ):
+        x = torch.tensor(table, requires_grad=True)
+        pooled = pool(kind, 2)(x[None, None])
+        assert pooled[0, 0].tolist() == values
+        pooled.sum().backward()
+        assert x.grad.tolist() == gradient
+    assert pool("max", 2, 3, stride=1)(torch.tensor([[table]])).flatten().tolist() == [7, 8, 7, 8]
+    assert pool("average", 1, 3, stride=1, padding="same")(torch.tensor([[[3.0, 6, 9, 0]]])).tolist() == [
+        [[4.5, 6, 5, 4.5]]  # positions beyond the ends do not count
+    ]
+
+
+@DIMS
+@pytest.mark.parametrize(("size", "stride"), [(1, 1), (3, 1), (3, 2), (5, 2), (3, 4), (11, 4)])
+def test_sizes_of_same_and_valid_are_those_of_the_formulas(spatial_dims, size, stride):
+    for length in (11, 12, 13, 28):
+        x = torch.zeros(1, 1, *[length] * spatial_dims)
+        for padding, wanted in (("same", -(-length // stride)), ("valid", (length - size) // stride + 1)):
+            layers = (
+                Conv(spatial_dims, 1, 1, size, stride=stride, padding=padding),
+                pool("max", spatial_dims, size, stride=stride, padding=padding),
+            )
+            for layer in layers:
+                assert layer(x).shape[2:] == (wanted,) * spatial_dims
+    assert pool("max", 2, 3, stride=2)(torch.zeros(1, 1, 55, 55)).shape[2:] == (27, 27)
+
+
+def test_paddings_of_pooling_are_known_and_centred():
+    with pytest.raises(InputError, match="did you mean 'same'"):
+        pool("max", 2, 3, padding="sane")
+    with pytest.raises(InputError, match="pool size is 2"):
+        pool("max", 2, 2, padding="same")
+
+
 def test_global_pool_of_known_values():
     x = torch.tensor([[[-1.0, -2, -9, 5], [1, 2, 3, 4]]])
     mask = torch.tensor([[[True, True, False, False]]])

@@ -72,10 +72,35 @@ def test_filters_of_known_values():
     assert image_filter(filter_kernel("box"))(x)[0, 0, 1, 1].item() == pytest.approx(6 / 9)
     assert image_filter(filter_kernel("edge"))(torch.ones(1, 1, 5, 5))[0, 0, 2, 2] == 0
     assert image_filter(filter_kernel("sharpen"))(torch.ones(1, 1, 5, 5))[0, 0, 2, 2] == 1
-    for name in ("box", "gaussian"):
+    for name in ("box", "gaussian", "binomial"):
         assert filter_kernel(name, size=7, sigma=2).sum().item() == pytest.approx(1)
+    assert (16 * filter_kernel("binomial")).tolist() == [[1, 2, 1], [2, 4, 2], [1, 2, 1]]
     with pytest.raises(InputError, match="did you mean 'gaussian'"):
         filter_kernel("gausian")
+
+
+def test_edges_are_zero_where_an_image_is_constant_and_known_around_a_point():
+    point = torch.zeros(1, 1, 3, 3)
+    point[0, 0, 1, 1] = 1
+    for name in ("edge", "edge_four", "edge_diagonal"):
+        assert filter_kernel(name).sum() == 0
+        # Each kernel is equal to its mirror image through the centre, so that the image of a point is the kernel.
+        assert torch.equal(image_filter(filter_kernel(name))(point)[0, 0], filter_kernel(name))
+    assert filter_kernel("edge_four").tolist() == [[0, -1, 0], [-1, 4, -1], [0, -1, 0]]
+    assert filter_kernel("edge").tolist() == [[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]]
+    assert filter_kernel("edge_diagonal").tolist() == [[1, 0, -1], [0, 0, 0], [-1, 0, 1]]
+
+
+def test_each_line_is_found_by_its_own_detector():
+    lines = {
+        "line_horizontal": torch.tensor([[0.0, 0, 0], [1, 1, 1], [0, 0, 0]]),
+        "line_vertical": torch.tensor([[0.0, 1, 0], [0, 1, 0], [0, 1, 0]]),
+        "line_rising": torch.tensor([[0.0, 0, 1], [0, 1, 0], [1, 0, 0]]),
+        "line_falling": torch.eye(3),
+    }
+    for name, line in lines.items():
+        found = {other: (filter_kernel(other) * line).sum().item() for other in lines}
+        assert found == {other: 6 if other == name else 0 for other in lines}
 
 
 def test_scipy_agrees():

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from biocnn.config.registry import REGISTRY, find, input_of, suited, tasks_of
+from biocnn.config.registry import REGISTRY, find, input_of, suited, tasks_for, tasks_of
 from biocnn.config.schema import Chosen
-from biocnn.core.errors import InputError, nearest
+from biocnn.config.strands import check_strands
+from biocnn.core.errors import Collector, InputError, nearest
 
 if TYPE_CHECKING:
     from biocnn.config.settings import Settings, Split
@@ -24,26 +25,50 @@ def disagreements(settings: "Settings") -> list[InputError]:
     settings
         Settings of an experiment; each section is valid on its own.
     """
+    data = REGISTRY["data"].get(settings.data.name)  # None for a user's own format: unknown until it is read
+    found = _misplaced(settings, data.input, data.target) if data else ()
     split = _split(settings.split, settings.data)
-    found = chain(_inputs(settings), split, _metrics(settings), _missing(settings), _twice(settings), _unseen(settings))
-    return list(found)
+    return list(chain(found, split, _metrics(settings), _missing(settings), _twice(settings), _unseen(settings)))
 
 
-def _inputs(settings: "Settings") -> Iterator[InputError]:
-    """Check that sections fit the kinds of input and target; skipped for a user's own data format: unknown."""
-    data = settings.data.name
-    if not (own := input_of(data)):
-        return
+def check_read(settings: "Settings", task: Any) -> None:
+    """Check settings against the task of the data, once they are read: for a user's own data format, and for RNA.
+
+    Raises
+    ------
+    InputError
+        If settings are for another input or kind of target, or read the other strand of RNA.
+    """
+    collector = Collector()
+    collector.faults += _misplaced(settings, task.facts.kind, task.target.kind)
+    with collector:
+        check_strands(settings, task.facts.alphabet)
+    collector.finish()
+
+
+def unsuited(input: str, target: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the settings that are for another input or kind of target: dotted key, what it is for, what is given."""
+    own = find("inputs", input)
+    for other in (find("inputs", name) for name in REGISTRY["inputs"] if name != input):
+        yield from ((key, other.examples, own.examples) for key in other.settings)
+    for kind in (kind for kind in TARGETS if target not in ("", kind)):
+        given, wanted = (f"{own.examples} with {TARGETS[one]}" for one in (target, kind))
+        keys = dict.fromkeys(key for task in tasks_of(input, kind) for key in task.target.settings)
+        yield from ((key, wanted, given) for key in keys)
+
+
+def _misplaced(settings: "Settings", input: str, target: str) -> Iterator[InputError]:
+    """Find settings and sections for another input or kind of target than those of the data."""
+    data, own = settings.data.name, find("inputs", input)
     defaults = type(settings).model_construct(data=settings.data, model=settings.model)
-    for other in (find("inputs", name) for name in REGISTRY["inputs"] if name != own.name):
-        for key in other.settings:
-            if _value(settings, key) not in (*NOTHING, _value(defaults, key)):
-                yield InputError(f"{key}: is for {other.examples}, but data: {data} are {own.examples}", "leave it out")
+    for key, wanted, given in unsuited(input, target):
+        if _value(settings, key) not in (*NOTHING, _value(defaults, key)):
+            yield InputError(f"{key}: is for {wanted}, but data: {data} are {given}", "leave it out")
+    for other in (find("inputs", name) for name in REGISTRY["inputs"] if name != input):
         for key in other.left_to_data:
             if getattr(settings.train, key) is None and key not in own.left_to_data:
                 message = f"train.{key}: is null, which is allowed for {other.examples} only"
                 yield InputError(message, "give a number")
-    target = REGISTRY["data"][data].target
     augment = settings.augment if isinstance(settings.augment, list) else []
     chosen = [("models", "model", settings.model), ("losses", "loss", settings.loss)]
     chosen += [("augment", f"augment.{i}", section) for i, section in enumerate(augment)]
@@ -75,13 +100,11 @@ def _split(split: "Split", data: Chosen) -> Iterator[InputError]:
 
 
 def _metrics(settings: "Settings") -> Iterator[InputError]:
-    own, also = input_of(settings.data.name), settings.metrics.also
-    if also and own and "metrics.also" in own.settings:
-        tasks = tasks_of(own.name, REGISTRY["data"][settings.data.name].target)
-        known = list(dict.fromkeys(name for task in tasks for name in task.catalogue()))
-        for name in also:
-            if name not in known:
-                yield InputError(f"metrics.also: there is no metric {name!r}", nearest(name, known))
+    tasks = [task for task in tasks_for(settings.data.name) if "metrics.also" in task.target.settings]
+    known = list(dict.fromkeys(name for task in tasks for name in task.catalogue()))
+    for name in settings.metrics.also if known else ():
+        if name not in known:
+            yield InputError(f"metrics.also: there is no metric {name!r}", nearest(name, known))
 
 
 def _missing(settings: "Settings") -> Iterator[InputError]:

@@ -146,6 +146,11 @@ def tasks_of(input: str, target: str = "") -> list[Any]:
     return [task for task in tasks if input in task.inputs and target in ("", task.target.kind)]
 
 
+def tasks_for(data: str) -> list[Any]:
+    """Return the task classes that suit a data format; none for a user's own, whose input and target are unknown."""
+    return tasks_of(entry.input, entry.target) if (entry := REGISTRY["data"].get(data)) else []
+
+
 def input_of(data: str) -> Any:
     """Return the input class of a data format; None for a user's own, whose input is known only once it is read."""
     return find("inputs", REGISTRY["data"][data].input) if data in REGISTRY["data"] else None

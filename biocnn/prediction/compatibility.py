@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from biocnn.config.registry import REGISTRY, find
+from biocnn.config.agreement import unsuited
 from biocnn.config.settings import Fit, Predict
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
@@ -16,8 +16,8 @@ from biocnn.io.resampling import resample, sizes
 from biocnn.io.scales import Values, scale_factor
 from biocnn.io.stored_image import MILLIMETRES
 from biocnn.prediction.tiles import Slices
+from biocnn.tasks import Task
 from biocnn.tasks.facts import Facts
-from biocnn.tasks.inputs import Input
 
 CLOSE = 0.05  # relative difference up to which pixel sizes count as equal
 FARTHEST = 16.0  # largest ratio of pixel sizes that is resampled; beyond, the file header is probably wrong
@@ -123,20 +123,20 @@ def need(model: Loaded, kind: Literal["image", "sequence"]) -> None:
         raise InputError(f"{model.path} is {has}", f"give a model for {kind}s")
 
 
-def check_options(own: Input, predicting: Predict, fit: Fit) -> None:
-    """Refuse options of another kind of input, which would have no effect.
+def check_options(task: Task, predicting: Predict, fit: Fit) -> None:
+    """Refuse options for another kind of input or target, which would have no effect.
 
     Raises
     ------
     InputError
         If such an option differs from its default.
     """
-    for other in (find("inputs", name) for name in REGISTRY["inputs"] if name != own.name):
-        for section, name in (key.split(".", 1) for key in other.settings):
-            given = {"predict": predicting, "segment": fit}.get(section)
-            field = type(given).model_fields.get(name) if given else None
-            if field and getattr(given, name) != field.default:
-                raise InputError(f"{name}: is for {other.examples}, but the model takes {own.examples}", "leave it out")
+    for key, wanted, own in unsuited(task.facts.kind, task.target.kind):
+        section, name = key.split(".", 1)
+        given = {"predict": predicting, "segment": fit}.get(section)
+        field = type(given).model_fields.get(name) if given else None
+        if field and getattr(given, name) != field.default:
+            raise InputError(f"{name}: is for {wanted}, but the model is for {own}", "leave it out")
 
 
 def agree(models: Sequence[Loaded], kind: Literal["image", "sequence"]) -> None:

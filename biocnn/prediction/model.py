@@ -110,7 +110,7 @@ class Model:
         self.path = Path(path)
         self.network, self.meta = load_model(path, [trust] if isinstance(trust, str) else trust)
         self.facts = self.meta.facts
-        check_options(self.input, self.predicting, self.fit)
+        check_options(self.task, self.predicting, self.fit)
         try:
             self.device = torch.device(device) if device else default_device()
             self.network.to(self.device)

@@ -81,7 +81,8 @@ class ImageInput(Input):
     name = "image"
     examples = "images"
     settings = (
-        "train.patch", "train.foreground", "metrics.also", "metrics.tolerance", "metrics.regions", "predict.tta",
+        "train.patch", "train.foreground", "train.size", "train.fit", "metrics.also", "metrics.tolerance",
+        "metrics.regions", "predict.tta",
         "predict.blend", "predict.overlap", "segment.images", "segment.spacing", "segment.intensity",
         "segment.channels", "uncertainty.methods",
     )  # fmt: skip

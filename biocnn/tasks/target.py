@@ -30,10 +30,13 @@ class Target:
         Whether the target has spatial axes, and is cropped and moved with the image.
     dtype
         dtype of the stored values.
+    settings
+        Settings for this kind of target only, by dotted key; see ``biocnn.config.agreement``.
     """
 
     spatial: bool
     dtype: str
+    settings: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -73,6 +76,7 @@ class Vector(Target):
     """Numbers for an example as a whole, shape (K,), float32; nan: unknown."""
 
     spatial, dtype = False, "float32"
+    settings = ("train.size", "train.fit")
 
     def crop(self, truth: "np.ndarray", window: Window, missing: Missing) -> "np.ndarray":
         """Return the target unchanged, for every patch."""
@@ -87,6 +91,10 @@ class ClassMap(Target):
     """Classes or other levels of each pixel, shape (K, *spatial), uint8, which are never mixed; 255: unknown."""
 
     spatial, dtype = True, "uint8"
+    settings = (
+        "train.patch", "train.foreground", "metrics.also", "metrics.tolerance", "metrics.regions", "predict.blend",
+        "predict.overlap", "uncertainty.methods",
+    )  # fmt: skip
 
     def crop(self, truth: "np.ndarray", window: Window, missing: Missing) -> "np.ndarray":
         """Crop; pixels beyond the image are unknown."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from biocnn.config.code_digests import code_of_step
 from biocnn.config.experiment import Experiment, load, read_frozen
-from biocnn.config.registry import input_of, tasks_of
+from biocnn.config.registry import tasks_for
 from biocnn.config.settings import Settings
 from biocnn.core.errors import Collector, Faults, InputError, nearest
 from biocnn.workflow.contents import Contents
@@ -195,11 +195,11 @@ class Workflow:
         return lambda wildcards: self.experiments[wildcards.experiment].only(*sections, leave=leave)
 
     def uncertainties(self, wildcards: Any) -> list[str]:
-        """Return the output of the uncertainty step, by default where a task of the input has a judge of it."""
+        """Return the output of the uncertainty step, by default where a task of the data has a judge of it."""
         settings = self._settings(wildcards)
-        wanted, own = settings.uncertainty.methods, input_of(settings.data.name)
+        wanted = settings.uncertainty.methods
         if wanted is None:
-            wanted = [task.name for task in (tasks_of(own.name) if own else ()) if task.uncertainty]
+            wanted = [task.name for task in tasks_for(settings.data.name) if task.uncertainty]
         return [f"{RESULTS}/{wildcards.experiment}/uncertainty"] if wanted else []
 
     def segments(self, wildcards: Any) -> list[str]:

@@ -50,7 +50,7 @@ def check(
     from biocnn.data.stored_raw import open_raw, write_raw
 
     experiment, checks = _load(config, data_root), Checks()
-    found = _read(experiment, checks, genome)
+    found = _read(experiment.settings, checks, genome)
     checks.add("examples", "read", f"{found.facts.task}: {', '.join(found.facts.outputs)}", len(found.examples))
     files = {key: path for key, path in experiment.files.items() if key.startswith("data.")}
     with atomic(raw) as folder:
@@ -376,19 +376,19 @@ def _options(step: str, config: Path | None, data_root: Path, trust: str, given:
 
 
 def _load(config: Path, data_root: Path) -> Any:
-    from biocnn.config.experiment import load  # pydantic takes longer than `biocnn --help` should
+    from biocnn.config.experiment import load  # pydantic would slow down `biocnn --help`
 
     return load(config, data_root)
 
 
-def _read(experiment: Any, checks: Any, genome: Path | None) -> Any:
+def _read(settings: Any, checks: Any, genome: Path | None) -> Any:
+    from biocnn.config.agreement import check_read
     from biocnn.config.schema import build
-    from biocnn.config.strands import check_strands
     from biocnn.data.facts import read
+    from biocnn.tasks import make_task
 
-    source, seed = build("data", experiment.settings.data), experiment.settings.seed
-    raw = read(source, seed, checks, *([genome] if genome else []))
-    check_strands(experiment.settings, raw.facts.alphabet)
+    raw = read(build("data", settings.data), settings.seed, checks, *([genome] if genome else []))
+    check_read(settings, make_task(raw.facts))
     return raw
 
 

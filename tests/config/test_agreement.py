@@ -4,10 +4,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiny import experiment, labelled
 
+from biocnn.config.agreement import check_read
 from biocnn.config.experiment import load
 from biocnn.config.registry import REGISTRY, suited
+from biocnn.config.settings import Train
 from biocnn.core.errors import Faults, InputError
+from biocnn.tasks import make_task
 from biocnn.workflow.rules import Workflow
 from tests.workflow.test_workflow import ROOT, snakemake
 
@@ -63,6 +67,22 @@ def faults(text: str, **config: object) -> list[str]:
         (CELLS.replace("UNet", "ResNet"), "ResNet is not for images with one target per pixel", "allowed: FCN, UNet"),
         (LABELLED + "model: UNet", "UNet is not for images with one target per example", "allowed: ResNet"),
         (LABELLED + "model: ResNet\nloss: dice", "dice is not for images with one target per example", "allowed: "),
+        (
+            LABELLED + "model: ResNet\ntrain: {patch: [8, 8]}",
+            "train.patch: is for images with one target per pixel",
+            "out",
+        ),
+        (LABELLED + "model: ResNet\ntrain: {foreground: 0.5}", "but data: LabelledImages are images with one t", "out"),
+        (LABELLED + "model: ResNet\nmetrics: {also: [dice]}", "metrics.also: is for images with one target per p", ""),
+        (LABELLED + "model: ResNet\npredict: {blend: gaussian}", "predict.blend: is for images with one target", ""),
+        (LABELLED + "model: ResNet\nuncertainty: {methods: [dropout]}", "uncertainty.methods: is for images with", ""),
+        (
+            CELLS + "train: {size: [8, 8]}",
+            "train.size: is for images with one target per example, but data: Images",
+            "",
+        ),
+        (CELLS + "train: {fit: crop}", "train.fit: is for images with one target per example", "leave it out"),
+        (PEAKS + "train: {size: [8]}", "train.size: is for images, but data: Intervals are sequences", "leave it out"),
         (CELLS + "metrics: {also: [mcc]}", "metrics.also: there is no metric 'mcc'", "allowed: dice"),
         (CELLS + "metrics: {also: [surface_dise]}", "there is no metric 'surface_dise'", "mean 'surface_dice'?"),
         (CELLS + "loss: mse", "loss: mse is not for images", "dice_bce"),
@@ -184,3 +204,13 @@ def test_each_reader_and_each_network_of_an_input_has_one_kind_of_target() -> No
         assert {*vector, *map_} == set(suited("models", name))
     assert "dice" not in suited("losses", "image", "vector")
     assert "dice" in suited("losses", "image", "map")
+
+
+def test_settings_of_a_users_own_data_format_are_checked_once_it_is_read() -> None:
+    task = make_task(labelled().facts)
+    check_read(experiment("ResNet", data="mine:Reader", train=Train(size=[8, 8])), task)
+    with pytest.raises(Faults) as caught:
+        check_read(experiment("UNet", data="mine:Reader", train=Train(patch=[8, 8])), task)
+    patch, model = map(str, caught.value.faults)
+    assert "train.patch: is for images with one target per pixel, but data: mine:Reader are images" in patch
+    assert "model: UNet is not for images with one target per example" in model

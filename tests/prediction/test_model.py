@@ -114,7 +114,7 @@ def test_an_empty_list_has_no_predictions(binder: Model) -> None:
 
 @pytest.mark.parametrize("option", [{"tta": "flips"}, {"overlap": 0.25}, {"spacing": "as_is"}, {"channels": ["a"]}])
 def test_options_of_images_are_refused_for_sequences(binder: Model, option: dict) -> None:
-    with pytest.raises(InputError, match=f"{next(iter(option))}: is for images, but the model takes sequences"):
+    with pytest.raises(InputError, match=f"{next(iter(option))}: is for images, but the model is for sequences"):
         Model(binder.path, **option)
     assert Model(binder.path, tta="none", overlap=0.5).outputs == binder.outputs
 

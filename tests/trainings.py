@@ -149,7 +149,7 @@ def work(arguments: list[str], log: str, before: Callable[[], None] | None) -> N
     raise SystemExit(cli.main(arguments))
 
 
-def whole(state: Path) -> bool:
+def is_intact(state: Path) -> bool:
     """Return whether a state is intact: it starts with the digest of the rest."""
     content = state.read_bytes()
     return hashlib.sha256(content[32:]).digest() == content[:32]
@@ -176,7 +176,7 @@ def resumed(dataset: Dataset, folder: Path, mark: str = "mark", **settings: Any)
     return model, history, lines + more
 
 
-def until(condition: Callable[[], object], process: ForkServerProcess, seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], object], process: ForkServerProcess, seconds: float = 60) -> None:
     """Wait for a condition while a process is alive."""
     end = time.monotonic() + seconds
     while not condition():

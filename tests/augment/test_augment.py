@@ -44,7 +44,7 @@ def examples(dims: int, n: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
     return (codes(n, 20), torch.ones(n, 1)) if dims == 1 else blobs(n, *SIZES[dims], channels=2)
 
 
-def followed(function: Callable, x: torch.Tensor, y: torch.Tensor, u: torch.Tensor, **settings: Any) -> tuple:
+def augmented(function: Callable, x: torch.Tensor, y: torch.Tensor, u: torch.Tensor, **settings: Any) -> tuple:
     """Apply a change to x; masks of images follow, labels of sequences do not change."""
     if x.ndim > 2:
         return moved(function, x, y, u, **settings)
@@ -59,7 +59,7 @@ def test_every_augmentation_keeps_shapes_types_and_its_input(name: str, dims: in
     x, y = examples(dims)
     before = x.clone(), y.clone()
     for u in (uniform(6), torch.zeros(6, DRAWS), torch.full((6, DRAWS), 1 - 2**-24)):
-        new_x, new_y = followed(function, x, y, u, **settings)
+        new_x, new_y = augmented(function, x, y, u, **settings)
         assert (new_x.shape, new_x.dtype, new_y.shape, new_y.dtype) == (x.shape, x.dtype, y.shape, y.dtype)
         assert x.equal(before[0])
         assert y.equal(before[1])
@@ -75,11 +75,11 @@ def test_the_change_of_an_example_depends_only_on_its_own_draws(name: str, dims:
     function = find("augment", name)
     x, y = examples(dims)
     u = uniform(6)
-    whole, masks = followed(function, x, y, u, **settings)
+    whole, masks = augmented(function, x, y, u, **settings)
     assert not whole.equal(x)
     torch.manual_seed(99)
     order = torch.tensor([4, 1, 5, 0, 3, 2])
-    turned = followed(function, x[order], y[order], u[order], **settings)
+    turned = augmented(function, x[order], y[order], u[order], **settings)
     assert turned[0].equal(whole[order])
     assert turned[1].equal(masks[order])
     for i in range(6):

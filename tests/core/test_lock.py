@@ -53,7 +53,7 @@ def test_the_lock_is_held_from_entry_to_exit(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail if a lock is waited for."""
     monkeypatch.setattr(
         lock, "time", SimpleNamespace(sleep=lambda _: pytest.fail("it waits"), monotonic=time.monotonic)
@@ -102,7 +102,7 @@ def test_waiting_is_reported_from_time_to_time(tmp_path: Path, monkeypatch: pyte
         assert len(lines) == 3
 
 
-def test_the_lock_of_a_dead_process_on_this_machine_is_taken_at_once(tmp_path: Path, impatient: None) -> None:
+def test_the_lock_of_a_dead_process_on_this_machine_is_taken_at_once(tmp_path: Path, no_waiting: None) -> None:
     path, lines = tmp_path / "lock", []
     ready, end = SERVER.Queue(), SERVER.Barrier(2)
     process = SERVER.Process(target=hold, args=(path, ready, end))
@@ -124,7 +124,7 @@ def test_a_lock_without_heartbeat_of_another_machine_is_taken_once_stale(tmp_pat
     assert lines[-1] == "process 1 on elsewhere, job 4711 is dead: took over its lock"
 
 
-def test_a_lock_long_without_heartbeat_is_taken_at_once(tmp_path: Path, impatient: None) -> None:
+def test_a_lock_long_without_heartbeat_is_taken_at_once(tmp_path: Path, no_waiting: None) -> None:
     held_by(tmp_path / "lock", "elsewhere", 1)
     os.utime(tmp_path / "lock", (time.time() - 99,) * 2)
     with Lock(tmp_path / "lock", print) as held:
@@ -180,7 +180,7 @@ def test_a_process_that_died_while_taking_over_does_not_block_others_forever(tmp
     assert list(tmp_path.iterdir()) == []
 
 
-def struggle(path: Path, barrier: Barrier, found: Queue, number: int, rounds: int) -> None:
+def compete(path: Path, barrier: Barrier, found: Queue, number: int, rounds: int) -> None:
     """Compete for the lock in a child process, and often die while holding it."""
     times(0.02, 60.0)
     faults, chance = [], random.Random(number)
@@ -204,7 +204,7 @@ def test_only_one_of_many_competing_processes_holds_the_lock(tmp_path: Path) -> 
     number, rounds, path = 4, 40, tmp_path / "lock"
     held_by(path, lock.host(), NOBODY)
     barrier, found = SERVER.Barrier(number), SERVER.Queue()
-    children = [SERVER.Process(target=struggle, args=(path, barrier, found, i, rounds)) for i in range(number)]
+    children = [SERVER.Process(target=compete, args=(path, barrier, found, i, rounds)) for i in range(number)]
     for child in children:
         child.start()
     assert [found.get() for _ in children] == [[]] * number

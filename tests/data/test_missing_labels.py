@@ -119,7 +119,7 @@ def test_columns_of_intervals(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def some(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, np.ndarray]:
+def two_outputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, np.ndarray]:
     """Return two outputs; the second is unknown for every third example, and has no positive in the val split."""
     raw = sequences(120, outputs=("a", "b"), task="multilabel")
     raw.y[:, 1] = np.random.default_rng(0).random(120) < 0.5
@@ -130,8 +130,8 @@ def some(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, np.ndarray]
     return stored(raw, folder, val=["g0", "g1", "g2", "g3"], test=["g4", "g5", "g6", "g7"]), raw.y
 
 
-def test_facts_count_known_labels(some: tuple[Dataset, np.ndarray]) -> None:
-    dataset, y = some
+def test_facts_count_known_labels(two_outputs: tuple[Dataset, np.ndarray]) -> None:
+    dataset, y = two_outputs
     train = y[dataset.rows("train")]
     assert dataset.facts.n_known.train == (~np.isnan(train)).sum(axis=0).tolist()
     assert dataset.facts.positives == pytest.approx(np.nanmean(train, axis=0).tolist())
@@ -141,8 +141,8 @@ def test_facts_count_known_labels(some: tuple[Dataset, np.ndarray]) -> None:
     assert row["reason"].startswith("the val split has only one class (0)")
 
 
-def test_baselines_of_an_output_with_one_class_in_validation_use_the_strongest_penalty(some) -> None:
-    simple, about = fit_baselines(some[0], "single")
+def test_baselines_of_an_output_with_one_class_in_validation_use_the_strongest_penalty(two_outputs) -> None:
+    simple, about = fit_baselines(two_outputs[0], "single")
     assert np.isfinite(simple).all()
     assert about.groupby("output")["auprc"].count().to_dict() == {"a": 3, "b": 0}
     assert about.groupby("output")["penalty"].max()["b"] == PENALTIES[0]
@@ -157,11 +157,11 @@ def test_an_output_with_nothing_to_learn_is_refused(tmp_path: Path) -> None:
         stored(raw, tmp_path)
 
 
-def test_training_uses_only_known_labels(some: tuple[Dataset, np.ndarray], tmp_path: Path) -> None:
+def test_training_uses_only_known_labels(two_outputs: tuple[Dataset, np.ndarray], tmp_path: Path) -> None:
     """Gradients depend only on known labels, whatever is stored for unknown ones."""
 
     logits = torch.randn(50, 2, generator=torch.Generator().manual_seed(1), requires_grad=True)
-    target = torch.from_numpy(some[1][:50])
+    target = torch.from_numpy(two_outputs[1][:50])
     known = ~target.isnan()
     for loss in (bce, mse):
         value = loss(logits, target)

@@ -216,7 +216,7 @@ def test_free_windows_are_exactly_those_outside_closed_intervals(seed):
     assert sorted(found.tolist()) == expected
 
 
-def beside(starts, closed_=(), **settings):
+def flanking_starts(starts, closed_=(), **settings):
     """Return starts of flanking negatives of positives at these places on a contig of 2000 bases."""
     given = positives(lengths=(2000,), count=len(starts))
     given.examples["start"] = starts
@@ -227,17 +227,22 @@ def beside(starts, closed_=(), **settings):
 
 
 def test_flanking_windows_are_at_a_distance_on_either_side():
-    assert beside([1000], ratio=2, distance=30)[0] == [950, 1050]
-    assert beside([1000], ratio=4, distance=0)[0] == [960, 980, 1020, 1040]
-    assert len({tuple(beside([1000], seed=seed, distance=30)[0]) for seed in range(20)}) == 2  # either side
-    assert len(beside([300, 800, 1300, 1600], ratio=0.5, distance=30)[0]) == 2
+    assert flanking_starts([1000], ratio=2, distance=30)[0] == [950, 1050]
+    assert flanking_starts([1000], ratio=4, distance=0)[0] == [960, 980, 1020, 1040]
+    assert len({tuple(flanking_starts([1000], seed=seed, distance=30)[0]) for seed in range(20)}) == 2  # either side
+    assert len(flanking_starts([300, 800, 1300, 1600], ratio=0.5, distance=30)[0]) == 2
 
 
 def test_flanking_windows_skip_positives_ends_and_closed_intervals():
-    assert beside([1000, 1050], ratio=1, distance=30)[0] in ([930, 1100], [930, 1120], [950, 1080], [950, 1100])
-    assert beside([20], ratio=2, distance=5)[0] == [45, 65]
-    assert beside([1000], [("chr0", 951, 952)], ratio=2, distance=30)[0] in ([930, 1050], [1050, 1070])
-    assert beside([1000], [("chr0", 945, 952)], ratio=2, distance=30)[0] in ([910, 1050], [1050, 1070])
+    assert flanking_starts([1000, 1050], ratio=1, distance=30)[0] in (
+        [930, 1100],
+        [930, 1120],
+        [950, 1080],
+        [950, 1100],
+    )
+    assert flanking_starts([20], ratio=2, distance=5)[0] == [45, 65]
+    assert flanking_starts([1000], [("chr0", 951, 952)], ratio=2, distance=30)[0] in ([930, 1050], [1050, 1070])
+    assert flanking_starts([1000], [("chr0", 945, 952)], ratio=2, distance=30)[0] in ([910, 1050], [1050, 1070])
 
 
 @settings(max_examples=60)

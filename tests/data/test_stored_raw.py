@@ -25,7 +25,7 @@ KINDS = [
 ]
 
 
-def kept(raw: Raw, folder: Path) -> Raw:
+def reopened(raw: Raw, folder: Path) -> Raw:
     write_raw(checked(raw), {}, folder)
     return open_raw(folder)
 
@@ -33,7 +33,7 @@ def kept(raw: Raw, folder: Path) -> Raw:
 @pytest.mark.parametrize("make", KINDS)
 def test_the_data_set_is_bit_identical(make: Callable[[], Raw], tmp_path: Path) -> None:
     write(make(), SPLIT, 1, tmp_path / "direct")
-    write(kept(make(), tmp_path / "raw"), SPLIT, 1, tmp_path / "stored")
+    write(reopened(make(), tmp_path / "raw"), SPLIT, 1, tmp_path / "stored")
     files = sorted(path.name for path in (tmp_path / "direct").iterdir())
     assert files == sorted(path.name for path in (tmp_path / "stored").iterdir())
     for name in files:
@@ -41,7 +41,7 @@ def test_the_data_set_is_bit_identical(make: Callable[[], Raw], tmp_path: Path) 
 
 
 def test_images_and_labels_are_stored_once(tmp_path: Path) -> None:
-    write(kept(images(12, task="instances"), tmp_path / "raw"), SPLIT, 1, tmp_path / "dataset")
+    write(reopened(images(12, task="instances"), tmp_path / "raw"), SPLIT, 1, tmp_path / "dataset")
     assert (tmp_path / "raw/x.npy").samefile(tmp_path / "dataset/x.npy")
     assert (tmp_path / "raw/y.npy").samefile(tmp_path / "dataset/labels.npy")
 
@@ -56,7 +56,7 @@ def test_the_table_keeps_types_and_missing_values(tmp_path: Path) -> None:
         treated=[True, False, True, True],
         odd=["a\tb", 'say "x"', "two\nlines", "µ"],
     )
-    found = kept(raw, tmp_path / "raw").examples
+    found = reopened(raw, tmp_path / "raw").examples
     pd.testing.assert_frame_equal(found, checked(raw).examples, check_exact=True)
     assert found["patient"].isna().tolist() == [False, False, False, True]
 
@@ -64,7 +64,7 @@ def test_the_table_keeps_types_and_missing_values(tmp_path: Path) -> None:
 def test_spellings_of_contigs_are_kept(tmp_path: Path) -> None:
     raw = sequences(4)
     raw.contigs = Contigs({"chrI": 100, "chrII": 90}, {"chrI": "", "chrII": ""}, "yeast.fa", False)
-    found = kept(raw, tmp_path / "raw").contigs
+    found = reopened(raw, tmp_path / "raw").contigs
     assert found == raw.contigs
     assert found.find_groups(["1:3", "II", "7"]) == {"1:3": "chrI:3", "II": "chrII"}
 
@@ -81,7 +81,7 @@ def test_raw_files_are_hashed_when_they_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["facts.json", "raw.json", "x.npy", "y.shapes.npy"])
 def test_damaged_files_are_refused(name: str, tmp_path: Path) -> None:
-    kept(sequences(4), tmp_path / "raw")
+    reopened(sequences(4), tmp_path / "raw")
     (tmp_path / "raw" / name).write_bytes(b"{")
     with pytest.raises(InputError, match=name) as caught:
         open_raw(tmp_path / "raw")

@@ -15,25 +15,27 @@ from biocnn.io.padded import pad
 texts = st.lists(st.text("ACGTN", min_size=1, max_size=12), min_size=1, max_size=6)
 
 
-def turned(word: str) -> str:
+def other_strand(word: str) -> str:
     return word[::-1].translate(str.maketrans("ACGT", "TGCA"))
 
 
-def slowly(text: str, lengths: range, strands: str) -> list[int]:
+def count_slowly(text: str, lengths: range, strands: str) -> list[int]:
     """Count all k-mers, ordered by length and alphabet; on both strands only those before their reverse complement."""
     counts = Counter(text[i : i + k] for k in lengths for i in range(len(text) - k + 1))
     words = ["".join(letters) for k in lengths for letters in product("ACGT", repeat=k)]
     if strands == "single":
         return [counts[word] for word in words]
     return [
-        counts[word] + (counts[turned(word)] if word != turned(word) else 0) for word in words if word <= turned(word)
+        counts[word] + (counts[other_strand(word)] if word != other_strand(word) else 0)
+        for word in words
+        if word <= other_strand(word)
     ]
 
 
 @given(texts, st.sampled_from([range(1, 3), range(2, 4), range(3, 4)]), st.sampled_from(["single", "both"]))
 def test_counts_equal_those_of_the_slow_way(texts: list[str], lengths: range, strands: str) -> None:
     counts = kmer_counts(pad([encode(text) for text in texts]), lengths, strands=strands)
-    np.testing.assert_array_equal(counts.toarray(), [slowly(text, lengths, strands) for text in texts])
+    np.testing.assert_array_equal(counts.toarray(), [count_slowly(text, lengths, strands) for text in texts])
 
 
 @given(st.integers(1, 6))

@@ -81,7 +81,7 @@ def every_mutant(model: nn.Module, codes: np.ndarray, output: int) -> Tensor:
 
 
 @pytest.fixture
-def followed(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+def require_fast(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
     """Fail if a call takes the slow way."""
 
     def refuse(*_: object) -> None:
@@ -91,7 +91,7 @@ def followed(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
     monkeypatch.setattr(mutagenesis, "_one_by_one", refuse)
 
 
-@pytest.mark.usefixtures("followed")
+@pytest.mark.usefixtures("require_fast")
 @pytest.mark.parametrize(("name", "strands"), CASES)
 def test_equal_to_every_mutant_through_the_network(name, strands):
     model = trained(SMALL[name](**strands))
@@ -126,7 +126,7 @@ OWN = {
 }
 
 
-@pytest.mark.usefixtures("followed")
+@pytest.mark.usefixtures("require_fast")
 @pytest.mark.parametrize("name", OWN)
 def test_equal_for_any_stack_of_blocks(name):
     model, codes = stack(*OWN[name]), sequences(63, padding=False)
@@ -151,7 +151,7 @@ def layers(rng: np.random.Generator) -> list[nn.Module]:
     return found
 
 
-@pytest.mark.usefixtures("followed")
+@pytest.mark.usefixtures("require_fast")
 @pytest.mark.parametrize("seed", range(12))
 def test_equal_for_random_stacks(seed, monkeypatch):
     monkeypatch.setattr("biocnn.explain.edited_network.WORTHWHILE", float("inf"))
@@ -192,7 +192,7 @@ def one_beside(pasted: Callable) -> Callable:
 FAULTS = {
     "the ends are ignored": (Unedited, "restored", lambda _: lambda kept, x, span: x),
     "a segment is off by one": (Unedited, "pasted", one_beside),
-    "the wrong bases are put in": (
+    "the wrong bases are inserted": (
         EditedNetwork,
         "_edit",
         lambda edit: lambda network, codes, *more: edit(network, 3 - codes, *more),
@@ -215,7 +215,7 @@ def test_every_call_detects_its_errors_and_takes_the_slow_way(fault, monkeypatch
     assert "differ" in caplog.text
 
 
-@pytest.mark.usefixtures("followed")
+@pytest.mark.usefixtures("require_fast")
 @pytest.mark.parametrize("name", ["DeepBind", "Basset"])
 def test_blocks_of_any_size_give_the_same(name, monkeypatch):
     model, codes = trained(SMALL[name](strands="both")), sequences(30)

@@ -24,7 +24,7 @@ def crash(path: Path, number: int) -> Iterator[bytes]:
     os.kill(os.getpid(), number)
 
 
-def eat(path: Path) -> Iterator[bytes]:
+def exhaust_memory(path: Path) -> Iterator[bytes]:
     yield np.ones(10**10).tobytes()
 
 
@@ -39,7 +39,7 @@ def refuse(path: Path) -> Iterator[bytes]:
     raise InputError(f"{path}: é\nno good", "take another")
 
 
-def fault(path: Path) -> Iterator[bytes]:
+def fail(path: Path) -> Iterator[bytes]:
     yield b""
     raise KeyError("an internal error")
 
@@ -65,7 +65,7 @@ def test_after_a_crash_the_data_read_are_returned_and_the_file_is_named(path: Pa
 
 def test_memory_is_limited(path: Path) -> None:
     with pytest.raises(InputError, match=r"some\.file: reading it takes more than 2 GB of memory"):
-        list(read_in_child(eat, path))
+        list(read_in_child(exhaust_memory, path))
 
 
 def test_time_is_limited(path: Path) -> None:
@@ -77,8 +77,8 @@ def test_errors_of_the_function_are_passed_on(path: Path) -> None:
     with pytest.raises(InputError) as refused:
         list(read_in_child(refuse, path))
     assert (refused.value.message, refused.value.remedy) == (f"{path}: é\nno good", "take another")
-    with pytest.raises(RuntimeError, match=r"(?s)Traceback.*in fault.*KeyError: 'an internal error'"):
-        list(read_in_child(fault, path))
+    with pytest.raises(RuntimeError, match=r"(?s)Traceback.*in fail.*KeyError: 'an internal error'"):
+        list(read_in_child(fail, path))
     with pytest.raises(InputError, match="no such file"):
         list(read_in_child(copy, path.with_name("gone"), 1))
 

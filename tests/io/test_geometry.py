@@ -48,7 +48,7 @@ def read(folder, **options):
     return raw, checks.frame()
 
 
-def brighter(raw, i=0):
+def covers_bright(raw, i=0):
     """Return whether the mask covers exactly the bright region."""
     return np.array_equal(raw.x(i)[0] > 200, raw.y(i) == 1)
 
@@ -68,7 +68,7 @@ def test_a_mask_stored_in_another_order_of_axes_follows_its_header(tmp_path_fact
     save(folder / "images/a.nii.gz", image, AFFINE, one)
     save(folder / "masks/a.nii.gz", mask, AFFINE, other)
     raw, checks = read(folder)
-    assert brighter(raw)
+    assert covers_bright(raw)
     assert (checks["reason"].str.contains(f"orientation {other}")).any() == (other != "LPS")
 
 
@@ -79,7 +79,7 @@ def test_a_mask_without_the_header_of_its_image_is_an_error(tmp_path):
     said = "a.nii.gz: 6 x 12 x 10 pixels of"
     refused(tmp_path, f"masks/{said} 1 x 1 x 1 mm from", f"images/{said} 2 x 0.7 x 0.7 mm", "geometry: trust_arrays")
     raw, _ = read(tmp_path, geometry="trust_arrays")
-    assert brighter(raw)
+    assert covers_bright(raw)
 
 
 @pytest.mark.parametrize("change", [{"shift": 3.0}, {"spacing": 1.3}, {"turn": 0.2}])
@@ -93,14 +93,14 @@ def test_headers_that_disagree_are_an_error(tmp_path, change):
     save(tmp_path / "images/a.nii.gz", image, AFFINE)
     save(tmp_path / "masks/a.nii.gz", mask, other)
     refused(tmp_path, "both have the same size", "is one header wrong?")
-    assert brighter(read(tmp_path, geometry="trust_arrays")[0])
+    assert covers_bright(read(tmp_path, geometry="trust_arrays")[0])
 
 
 def test_rounding_in_headers_is_allowed(tmp_path):
     image, mask = blob()
     save(tmp_path / "images/a.nii.gz", image, AFFINE)
     save(tmp_path / "masks/a.nii.gz", mask, AFFINE + 0.004 * np.eye(4)[[0, 1, 2, 3]] * [1, 1, 1, 0])
-    assert brighter(read(tmp_path)[0])
+    assert covers_bright(read(tmp_path)[0])
 
 
 @pytest.mark.parametrize("factor", [(2, 2, 1), (1, 1, 3), (2, 2, 2)])
@@ -113,14 +113,14 @@ def test_a_mask_with_another_spacing_is_resampled_onto_its_image(tmp_path, facto
     save(tmp_path / "images/a.nii.gz", image, AFFINE)
     save(tmp_path / "masks/a.nii.gz", fine, affine, turn)
     raw, checks = read(tmp_path)
-    assert brighter(raw)
+    assert covers_bright(raw)
     assert dict(zip(checks["reason"], checks["count"], strict=True))[
         "mask with another pixel size resampled onto its image (nearest neighbour)"
     ] == 1  # fmt: skip
     # And vice versa: a coarse mask on a fine image.
     save(tmp_path / "images/a.nii.gz", np.kron(image, np.ones(factor, np.int16)), affine)
     save(tmp_path / "masks/a.nii.gz", mask, AFFINE, turn)
-    assert brighter(read(tmp_path)[0])
+    assert covers_bright(read(tmp_path)[0])
 
 
 def test_a_mask_with_another_field_of_view_is_an_error(tmp_path):
@@ -135,7 +135,7 @@ def test_a_mask_without_a_position_is_an_error_for_a_volume_with_one(tmp_path):
     save(tmp_path / "images/a.nii.gz", image, AFFINE)
     save(tmp_path / "masks/a.nii.gz", mask, AFFINE, codes=False)
     refused(tmp_path, "images/a.nii.gz: states its position in the body (NIfTI)", "masks/a.nii.gz does not")
-    assert brighter(read(tmp_path, geometry="trust_arrays")[0])
+    assert covers_bright(read(tmp_path, geometry="trust_arrays")[0])
 
 
 def test_dicom_and_nifti_of_one_body_match(tmp_path):
@@ -147,7 +147,7 @@ def test_dicom_and_nifti_of_one_body_match(tmp_path):
     affine = np.diag([-0.6, -0.7, 2, 1.0])
     affine[:3, 3] = -5, -6, 7
     save(tmp_path / "masks/a.nii.gz", mask, affine, "RAS")
-    assert brighter(read(tmp_path)[0])
+    assert covers_bright(read(tmp_path)[0])
     affine[2, 3] = 17
     save(tmp_path / "masks/a.nii.gz", mask, affine, "RAS")
     refused(tmp_path, "both have the same size")
@@ -164,12 +164,12 @@ def test_pixel_sizes_of_tiff_are_compared(tmp_path):
     ome(tmp_path / "images/a.ome.tif", image.astype(np.uint16), 0.5)
     ome(tmp_path / "masks/a.ome.tif", mask, 0.25)
     refused(tmp_path, "pixels of 0.25 x 0.25 um", "pixels of 0.5 x 0.5 um", "trust_arrays")
-    assert brighter(read(tmp_path, geometry="trust_arrays")[0])
-    assert brighter(read(tmp_path, spacing=[0.5, 0.5])[0])
+    assert covers_bright(read(tmp_path, geometry="trust_arrays")[0])
+    assert covers_bright(read(tmp_path, spacing=[0.5, 0.5])[0])
     ome(tmp_path / "masks/a.ome.tif", np.kron(mask, np.ones((2, 2), np.uint8)), 0.25)
-    assert brighter(read(tmp_path)[0])
+    assert covers_bright(read(tmp_path)[0])
     ome(tmp_path / "masks/a.ome.tif", mask, None)
-    assert brighter(read(tmp_path)[0])
+    assert covers_bright(read(tmp_path)[0])
     ome(tmp_path / "masks/a.ome.tif", mask[:-1], 0.5)
     assert read(tmp_path)[0].y(0).shape == image.shape  # a field smaller by one pixel is the same
     ome(tmp_path / "masks/a.ome.tif", mask[:-4], 0.5)

@@ -277,7 +277,7 @@ def test_animations_are_refused(tmp_path):
     refused(tmp_path / "a.gif", "2 frames")
 
 
-def keyed(path, array, key):
+def transparent_png(path, array, key):
     """Return a PNG with one transparent colour."""
     data = imagecodecs.png_encode(array)
     found = struct.pack(">" + "H" * len(key), *key)
@@ -291,12 +291,12 @@ def keyed(path, array, key):
 def test_a_transparent_colour_is_an_alpha_channel(tmp_path, dtype, channels):
     plane = rng.integers(1, 250, (13, 17)).astype(dtype)
     array = plane if channels == 1 else np.dstack([plane] * 3)
-    keyed(tmp_path / "a.png", array, [255] * channels)
+    transparent_png(tmp_path / "a.png", array, [255] * channels)
     found = read_image(tmp_path / "a.png")
     np.testing.assert_array_equal(found.pixels, [plane] * channels)
     assert found.repairs == ("constant alpha channel dropped",)
-    keyed(tmp_path / "a.png", array, [int(plane[0, 0])] * channels)
+    transparent_png(tmp_path / "a.png", array, [int(plane[0, 0])] * channels)
     refused(tmp_path / "a.png", "alpha channel varies")
     # In a mask, transparent pixels are background.
-    keyed(tmp_path / "a.png", array * (array > 99), [0] * channels)
+    transparent_png(tmp_path / "a.png", array * (array > 99), [0] * channels)
     np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), plane * (plane > 99))

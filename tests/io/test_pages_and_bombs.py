@@ -148,7 +148,7 @@ def dicom_bomb(path):
 BOMBS = {
     "png": lambda path: path.write_bytes(png(40_000, 40_000, rows=100)),
     "16-bit png": lambda path: path.write_bytes(png(40_000, 20_000, 16, rows=100)),
-    "png that says more than it holds": lambda path: path.write_bytes(png(2**30, 2**30, rows=0)),
+    "png with a wrong size": lambda path: path.write_bytes(png(2**30, 2**30, rows=0)),
     "tiff of strips": lambda path: giant_tiff(path, 64),
     "tiff of one strip": lambda path: giant_tiff(path, 60_000),
     "nifti": lambda path: path.write_bytes(

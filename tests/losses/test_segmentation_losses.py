@@ -199,7 +199,7 @@ def test_channels_last_gives_the_same_loss() -> None:
         torch.testing.assert_close(loss(other, target), loss(logits, target))
 
 
-def in_fours(x: Tensor) -> Tensor:
+def crop_to_fours(x: Tensor) -> Tensor:
     """Crop to sizes divisible by 4."""
     return x[(..., *(slice(along // 4 * 4) for along in x.shape[2:]))]
 
@@ -228,7 +228,7 @@ def test_coarser_logits_are_compared_with_all_pixels_of_their_blocks(name: str, 
 @DIMS
 def test_all_sides_of_a_block_count_equally(dims: int) -> None:
     """The loss of mirror images is the same along every axis: coarse pixels are centred on their blocks."""
-    target = in_fours(blobs(dims))
+    target = crop_to_fours(blobs(dims))
     levels, loss = pyramid(torch.randn(1, 1, *target.shape[2:])), losses.supervised(losses.dice_bce)
     for axis in range(2, 2 + dims):
         mirrored = loss([level.flip(axis) for level in levels], target.flip(axis))
@@ -237,7 +237,7 @@ def test_all_sides_of_a_block_count_equally(dims: int) -> None:
 
 @DIMS
 def test_the_best_coarse_probability_is_the_share_of_its_block(dims: int) -> None:
-    target = in_fours(blobs(dims))
+    target = crop_to_fours(blobs(dims))
     share = getattr(F, f"avg_pool{dims}d")(target.float(), 4)
     levels = pyramid(torch.zeros_like(target, dtype=torch.float32), 2)
     levels.append(torch.logit(share, 1e-4).requires_grad_())

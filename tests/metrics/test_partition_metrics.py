@@ -12,7 +12,7 @@ from biocnn.metrics.partitions import partition_counts, v_rand_of_counts
 label_maps = arrays(np.int32, (7, 8), elements=st.integers(0, 4))
 
 
-def alone(labels: np.ndarray) -> np.ndarray:
+def own_segments(labels: np.ndarray) -> np.ndarray:
     """Make each pixel of 0 its own segment."""
     own = 100 + np.arange(labels.size).reshape(labels.shape)
     return np.where(labels == 0, own, labels)
@@ -27,10 +27,10 @@ def test_scores_equal_those_of_scikit_image(labels, target):
         split, merge = variation_of_information(labels, target)
         # 0 is ignored only in the truth; scikit-image cannot do this, so these pixels are removed here
         inside = target > 0
-        expected = oracle(target[inside][None], alone(labels)[inside][None])
+        expected = oracle(target[inside][None], own_segments(labels)[inside][None])
         assert (split, merge) == pytest.approx(tuple(expected), abs=1e-9)
     if partition_counts(labels, target)[1:3].all():  # otherwise scikit-image divides by zero
-        error = adapted_rand_error(target, alone(labels), ignore_labels=(0,))[0]
+        error = adapted_rand_error(target, own_segments(labels), ignore_labels=(0,))[0]
         assert v_rand(labels, target) == pytest.approx(1 - error, abs=1e-9)
 
 

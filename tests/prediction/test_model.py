@@ -182,7 +182,7 @@ def test_stored_and_new_sequences_have_the_same_predictions(bound: Dataset, bind
     np.testing.assert_array_equal(list(binder.predict_stored(bound, rows)), binder.predict(windows))
 
 
-def little(model: Model, bytes_: float) -> Model:
+def with_budget(model: Model, bytes_: float) -> Model:
     """Return the same model with another memory budget."""
     other = copy.copy(model)
     other.memory_gb = bytes_ / 1e9
@@ -192,7 +192,7 @@ def little(model: Model, bytes_: float) -> Model:
 def test_predictions_do_not_depend_on_the_memory_budget(bound: Dataset, binder: Model, segmenter: Model) -> None:
     rng = np.random.default_rng(1)
     image = rng.integers(0, 1000, (1, 301, 222), np.uint16)
-    small = little(segmenter, 2e6)
+    small = with_budget(segmenter, 2e6)
     with PeakBytes() as measured:
         found = small.predict(image)
     assert measured.peak < 2e6
@@ -202,7 +202,7 @@ def test_predictions_do_not_depend_on_the_memory_budget(bound: Dataset, binder: 
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 
     windows = make(bound, np.arange(60), torch.device("cpu")).windows()
-    small = little(binder, 5e4)
+    small = with_budget(binder, 5e4)
     with PeakBytes() as measured:
         found = small.predict(windows)
     assert measured.peak < 5e4
@@ -213,7 +213,7 @@ def test_a_memory_budget_that_is_too_small_is_reported(
     tmp_path: Path, cells: Dataset, segmenter: Model, caplog: pytest.LogCaptureFixture
 ) -> None:
     image = np.random.default_rng(1).integers(0, 1000, (1, 301, 222), np.uint16)
-    little(segmenter, 1e4).predict(image)
+    with_budget(segmenter, 1e4).predict(image)
     assert "array: the network needs 0.0 GB" in caplog.text
     assert "all margin" in caplog.text
     caplog.clear()
@@ -221,7 +221,7 @@ def test_a_memory_budget_that_is_too_small_is_reported(
     section = choose("models", {"name": "UNet", "channels": [4, 8], "norm": "instance"}, "model")
     save_model(tmp_path / "m.safetensors", build_model(section, facts), metadata(section, facts))
     whole = biocnn.load(tmp_path / "m.safetensors", "cpu")
-    np.testing.assert_array_equal(little(whole, 1e4).predict(image), whole.predict(image))
+    np.testing.assert_array_equal(with_budget(whole, 1e4).predict(image), whole.predict(image))
     assert "sees the whole image at once" in caplog.text
 
 

@@ -22,12 +22,12 @@ MOVES = {
     "flip": (flip, {}),
     "rotate90": (rotate90, {}),
     "affine": (affine, {"scale": 1.2, "stretch": 1.1, "shear": 8.0}),
-    "affine, bent": (affine, {"scale": 1.2, "stretch": 1.1, "shear": 8.0, **BENT}),
-    "affine, some": (affine, {"scale": 1.2, **BENT, "share": 0.5}),
+    "affine, elastic": (affine, {"scale": 1.2, "stretch": 1.1, "shear": 8.0, **BENT}),
+    "affine, share": (affine, {"scale": 1.2, **BENT, "share": 0.5}),
     "elastic": (elastic, {"size": 3.0, "smooth": 24.0}),
 }
 IN_3D = {
-    "rotate90, over": (rotate90, {"over": True}),
+    "rotate90, turned over": (rotate90, {"over": True}),
     "affine, tilted": (affine, {"tilt": 30.0, "scale": 1.2, **BENT}),
     "affine, in planes": (affine, {"scale": 1.2, **BENT, "in_plane": True, "share": 0.7}),
 }
@@ -84,7 +84,7 @@ def test_points_follow_the_image(dims: int, function, settings: dict) -> None:
 def test_several_moves_are_combined(dims: int) -> None:
     x = coordinates(SIZES[dims])
     moves = []
-    for i, name in enumerate(("flip", "affine, some", "rotate90", "elastic")):
+    for i, name in enumerate(("flip", "affine, share", "rotate90", "elastic")):
         function, settings = MOVES[name]
         x, move = function(x, uniform(N, seed=i), **settings)
         moves.append(move)

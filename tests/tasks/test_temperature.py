@@ -45,7 +45,7 @@ def test_the_factor_is_found(factor: float) -> None:
     assert fit_temperature(*overconfident(factor))[0] == pytest.approx(factor, rel=0.06)
 
 
-def surprise(z: np.ndarray, y: np.ndarray) -> float:
+def mean_nll(z: np.ndarray, y: np.ndarray) -> float:
     """Return the mean negative log-likelihood."""
     return float(np.mean(np.logaddexp(0, z) - y * z))
 
@@ -56,7 +56,7 @@ def test_it_minimises_the_objective(n: int) -> None:
     z, y = overconfident(3.0, n)
 
     def cost(log: float) -> float:
-        return n * surprise(z * np.exp(-log), y) + PRIOR * (np.exp(-log) - 1 + log)
+        return n * mean_nll(z * np.exp(-log), y) + PRIOR * (np.exp(-log) - 1 + log)
 
     wanted = np.exp(minimize_scalar(cost, bounds=(-2, 2), method="bounded", options={"xatol": 1e-9}).x)
     assert fit_temperature(z, y) == [pytest.approx(wanted, rel=1e-4)]
@@ -73,7 +73,7 @@ def test_few_separated_examples_do_not_make_a_network_confident(n: int, sd: int)
         z = rng.normal(0, sd, (n, 1))
         (value,) = fit_temperature(z, rng.random((n, 1)) < expit(z))
         found.append(value)
-        lost.append(surprise(judged / value, truth) - surprise(judged, truth))
+        lost.append(mean_nll(judged / value, truth) - mean_nll(judged, truth))
     assert min(found) > 0.4
     assert max(found) < 2.5
     assert np.mean(lost) < 0.01

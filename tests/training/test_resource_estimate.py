@@ -133,7 +133,7 @@ class Limit:
         resource.setrlimit(resource.RLIMIT_AS, (has + self.megabytes * 2**20,) * 2)
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the size of a process is read from /proc")
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="requires /proc")
 @pytest.mark.parametrize(
     ("settings", "remedy"),
     [

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from trainings import SETTINGS, Run, resumed, same_weights, stopped, trained, until, whole
+from trainings import SETTINGS, Run, is_intact, resumed, same_weights, stopped, trained, wait_until
 
 from biocnn.core.errors import InputError, Interrupted
 from biocnn.data.dataset import Dataset
@@ -18,14 +18,16 @@ from biocnn.training.state import STOP, StateFolder, clear
 
 
 @pytest.fixture(scope="module", params=SETTINGS)
-def alone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+def uninterrupted_run(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, str, str]:
     """Return a folder with a data set, its kind, and the hash of the model of an uninterrupted training."""
     folder = tmp_path_factory.mktemp(request.param)
     return folder, request.param, Run(folder, request.param, "whole").finish()
 
 
-def test_ten_kills_at_any_moment_change_no_bit(alone: tuple[Path, str, str]) -> None:
-    folder, kind, wanted = alone
+def test_ten_kills_at_any_moment_change_no_bit(uninterrupted_run: tuple[Path, str, str]) -> None:
+    folder, kind, wanted = uninterrupted_run
     run, moment = Run(folder, kind, "killed"), random.Random(kind)
     kills = 0
     while kills < 10:
@@ -33,24 +35,24 @@ def test_ten_kills_at_any_moment_change_no_bit(alone: tuple[Path, str, str]) -> 
         process = run.start()
         # Some die before they start, others while they train or save, which happens after each step.
         if kills % 3:
-            until(lambda: run.states()[-1:] != before, process)  # noqa: B023
+            wait_until(lambda: run.states()[-1:] != before, process)  # noqa: B023
         time.sleep(moment.uniform(0, 0.1))
         assert process.is_alive(), "the training is too short for ten kills"
         os.kill(process.pid, signal.SIGKILL)
         process.join()
         kills += 1
-        assert all(map(whole, run.states()))
+        assert all(map(is_intact, run.states()))
     assert run.finish() == wanted
     assert run.log().count("resuming from step") >= 3
     assert run.states() == [], "states must be removed once the model is saved"
 
 
-def test_on_request_it_stops_saves_and_exits_with_75(alone: tuple[Path, str, str]) -> None:
-    folder, kind, wanted = alone
+def test_on_request_it_stops_saves_and_exits_with_75(uninterrupted_run: tuple[Path, str, str]) -> None:
+    folder, kind, wanted = uninterrupted_run
     run = Run(folder, kind, "asked")
     for number, states in ((signal.SIGTERM, 5), (signal.SIGINT, 11)):
         process = run.start()
-        until(lambda: run.states() and int(run.states()[-1].stem) >= states, process)  # noqa: B023
+        wait_until(lambda: run.states() and int(run.states()[-1].stem) >= states, process)  # noqa: B023
         os.kill(process.pid, number)
         process.join()
         assert process.exitcode == 75
@@ -62,12 +64,12 @@ def test_on_request_it_stops_saves_and_exits_with_75(alone: tuple[Path, str, str
 
 
 def test_if_stopped_without_a_folder_for_states_it_says_that_nothing_was_saved(
-    alone: tuple[Path, str, str],
+    uninterrupted_run: tuple[Path, str, str],
 ) -> None:
-    folder, kind, _ = alone
+    folder, kind, _ = uninterrupted_run
     run = Run(folder, kind, "unsaved", epochs=1000)
     process = run.start(saving=False)
-    until(lambda: "*best" in run.log(), process)
+    wait_until(lambda: "*best" in run.log(), process)
     os.kill(process.pid, signal.SIGTERM)
     process.join()
     assert process.exitcode == 75
@@ -75,11 +77,11 @@ def test_if_stopped_without_a_folder_for_states_it_says_that_nothing_was_saved(
     assert not run.model.exists()
 
 
-def test_a_stop_file_ends_it_with_the_best_model(alone: tuple[Path, str, str]) -> None:
-    folder, kind, _ = alone
+def test_a_stop_file_ends_it_with_the_best_model(uninterrupted_run: tuple[Path, str, str]) -> None:
+    folder, kind, _ = uninterrupted_run
     run = Run(folder, kind, "stopped", epochs=1000)
     process = run.start()
-    until(lambda: "*best" in run.log(), process)
+    wait_until(lambda: "*best" in run.log(), process)
     (run.state / STOP).touch()
     process.join(60)
     assert process.exitcode == 0, run.log()
@@ -94,16 +96,16 @@ def remove(run: Run) -> None:
         path.unlink(missing_ok=True)
 
 
-def test_a_second_process_waits_and_does_not_train(alone: tuple[Path, str, str]) -> None:
+def test_a_second_process_waits_and_does_not_train(uninterrupted_run: tuple[Path, str, str]) -> None:
     """Snakemake was killed; its job continues, and the next Snakemake starts the same job again."""
-    folder, kind, wanted = alone
+    folder, kind, wanted = uninterrupted_run
     run = Run(folder, kind, "twice")
     orphan = run.start()
-    until(lambda: run.states(), orphan)
+    wait_until(lambda: run.states(), orphan)
     os.kill(orphan.pid, signal.SIGSTOP)  # so that it does not finish first
     remove(run)
     process = run.start()
-    until(lambda: f"waiting for process {orphan.pid}" in run.log(), process)
+    wait_until(lambda: f"waiting for process {orphan.pid}" in run.log(), process)
     os.kill(orphan.pid, signal.SIGCONT)
     orphan.join()
     process.join()
@@ -112,8 +114,8 @@ def test_a_second_process_waits_and_does_not_train(alone: tuple[Path, str, str])
     assert hashlib.sha256(run.model.read_bytes()).hexdigest() == wanted
 
 
-def test_a_finished_training_is_not_lost_with_its_files(alone: tuple[Path, str, str]) -> None:
-    folder, kind, wanted = alone
+def test_a_finished_training_is_not_lost_with_its_files(uninterrupted_run: tuple[Path, str, str]) -> None:
+    folder, kind, wanted = uninterrupted_run
     run = Run(folder, kind, "removed")
     assert run.finish() == wanted
     history = (run.folder / "history.tsv").read_bytes()
@@ -126,8 +128,8 @@ def test_a_finished_training_is_not_lost_with_its_files(alone: tuple[Path, str, 
 
 
 @pytest.fixture(scope="module")
-def dataset(alone: tuple[Path, str, str]) -> Dataset:
-    return Dataset(alone[0] / "dataset")
+def dataset(uninterrupted_run: tuple[Path, str, str]) -> Dataset:
+    return Dataset(uninterrupted_run[0] / "dataset")
 
 
 # Three epochs of five steps. States are saved every 10 minutes, at the end of each epoch, and on a request to stop.

@@ -34,7 +34,7 @@ from biocnn.training.target_unit import in_unit, rescale, target_unit
 UNITS = [(1.0, 0.0), (100.0, 1000.0), (0.001, -3.0)]
 
 
-def given(factor: float, shift: float, n: int = 240) -> Raw:
+def numeric_targets(factor: float, shift: float, n: int = 240) -> Raw:
     """Return one target, the amount of the motif plus noise, or a second one with another scale as well."""
     raw = sequences(n, task="regression", outputs=("a", "b"))
     raw.y[:, 1] = factor * raw.y[:, 1] + shift
@@ -56,7 +56,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Dataset, np.
     found = []
     for factor, shift in UNITS:
         folder = tmp_path_factory.mktemp("unit")
-        dataset = stored(given(factor, shift), folder)
+        dataset = stored(numeric_targets(factor, shift), folder)
         found.append((dataset, after_training(dataset, folder)[1]))
     return found
 
@@ -78,7 +78,7 @@ def test_values_are_in_the_unit_of_the_data(which: int, trained: list[tuple[Data
 
 
 def test_the_unit_comes_from_the_training_split(tmp_path: Path) -> None:
-    dataset = stored(given(100, 1000, 60), tmp_path)
+    dataset = stored(numeric_targets(100, 1000, 60), tmp_path)
     model, _ = after_training(dataset, tmp_path, epochs=1)
     y = dataset.y.stacked(dataset.rows("train")).astype(float)
     assert model.meta.target_unit.mean == pytest.approx(y.mean(axis=0))
@@ -123,10 +123,10 @@ def test_the_network_itself_returns_the_unit_whatever_its_head() -> None:
         torch.testing.assert_close(fuse_batchnorm(network)(x), wanted)
         if isinstance(network, DeepBind):
             codes = x.argmax(1)
-            torch.testing.assert_close(saturation_mutagenesis(network, codes), slowly(network, codes))
+            torch.testing.assert_close(saturation_mutagenesis(network, codes), mutate_one_by_one(network, codes))
 
 
-def slowly(network: nn.Module, codes: torch.Tensor) -> torch.Tensor:
+def mutate_one_by_one(network: nn.Module, codes: torch.Tensor) -> torch.Tensor:
     """Return the change by every mutation, computed one sequence at a time."""
     change = torch.zeros(len(codes), 4, codes.shape[1])
     with torch.no_grad():

@@ -214,7 +214,7 @@ def test_unsuitable_models_and_genomes_are_refused(
         assert not out.exists()
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the kernel does not tell what a process takes")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the kernel does not report memory use")
 def test_memory_does_not_grow_with_the_genome(tmp_path: Path, models: list[Path]) -> None:
     command = [sys.executable, "-c", PROCESS, str(models[0]), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

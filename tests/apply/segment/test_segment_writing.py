@@ -28,7 +28,7 @@ def written(path: Path, values: np.ndarray, folder: Path) -> Path:
         return write_like(image, folder, "a", lambda window: values[window], values.dtype, image.spacing, image.unit)
 
 
-def lies_like(path: Path, image: Path, values: np.ndarray) -> None:
+def check_same_place(path: Path, image: Path, values: np.ndarray) -> None:
     """Check that values, position and pixel size are the same when read back by biocnn."""
     with open_image(path) as found, open_image(image) as source:
         np.testing.assert_array_equal(found.read(tuple(slice(0, n) for n in values.shape))[0], values)
@@ -53,7 +53,7 @@ def test_nifti_is_written_as_nifti_in_the_order_of_the_file(tmp_path_factory, co
     with open_image(folder / f"image{suffix}") as opened:
         values = rng.integers(0, 200, opened.shape[1:]).astype(dtype)
     path = written(folder / f"image{suffix}", values, folder / "out")
-    lies_like(path, folder / f"image{suffix}", values)
+    check_same_place(path, folder / f"image{suffix}", values)
     assert path.name == f"a{suffix}"
     found = nibabel.load(path)
     np.testing.assert_array_equal(found.affine, nibabel.load(folder / f"image{suffix}").affine)
@@ -78,7 +78,7 @@ def test_a_slice_is_written_as_a_slice(tmp_path, axis):
     with open_image(tmp_path / "a.nii.gz") as opened:
         values = rng.integers(0, 2, opened.shape[1:]).astype(np.uint8)
     path = written(tmp_path / "a.nii.gz", values, tmp_path / "out")
-    lies_like(path, tmp_path / "a.nii.gz", values)
+    check_same_place(path, tmp_path / "a.nii.gz", values)
     assert nibabel.load(path).shape == tuple(shape)
 
 
@@ -96,7 +96,7 @@ def test_dicom_is_written_as_nifti_at_its_position(tmp_path, orientation):
         affine = opened.affine
     path = written(tmp_path / "series", values, tmp_path / "out")
     assert path.name == "a.nii.gz"
-    lies_like(path, tmp_path / "series", values)
+    check_same_place(path, tmp_path / "series", values)
     # Each slice of the series is at the position in its header.
     for i, plane in enumerate(volume):
         place = np.array([-10.0, -20.0, -30.0]) + 2 * i * normal
@@ -108,7 +108,7 @@ def test_a_single_dicom_slice_is_written_at_its_position(tmp_path):
     write_dicom(tmp_path / "a.dcm", rng.integers(0, 900, (6, 7), np.int16), [-10.0, -20.0, -30.0])
     values = rng.integers(0, 3, (6, 7)).astype(np.uint8)
     path = written(tmp_path / "a.dcm", values, tmp_path / "out")
-    lies_like(path, tmp_path / "a.dcm", values)
+    check_same_place(path, tmp_path / "a.dcm", values)
 
 
 def test_dicom_without_a_position_is_written_as_tiff(tmp_path):

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.data
 TINY = {"name": "DeepBind", "channels": 2, "kernel_size": 9, "strands": "both"}
 
 
-def some(path: Path, out: Path, lines: int) -> Path:
+def first_records(path: Path, out: Path, lines: int) -> Path:
     """Return the header and the first records of a file."""
     header, blocks = read_vcf(path)
     records = [line for _, block in zip(range(1 + lines // 8192), blocks, strict=False) for line in block[1]]
@@ -31,7 +31,7 @@ def test_yeast_by_ensembl_names(tmp_path: Path, data_root: Path) -> None:
     for name in ("variants_ensembl109.vcf.gz", "variants_ensembl109.original_ensembl_chrom_names.vcf.gz"):
         out = tmp_path / name
         out.mkdir()
-        annotate(some(folder / name, tmp_path / "some.vcf", 20_000), [model], genome, out, maps=0)
+        annotate(first_records(folder / name, tmp_path / "some.vcf", 20_000), [model], genome, out, maps=0)
         tables.append(pd.read_csv(out / "variants.tsv", sep="\t"))
     assert set(tables[0]["chrom"].str.removeprefix("chr")) == set(tables[1]["chrom"])
     for key in ("pos", "bound_ref", "bound_dlogit"):

@@ -21,7 +21,7 @@ def made(task: str) -> MapTask:
     return task_of(task, outputs=list("abcd")[: TASKS[task]])
 
 
-def answers(task: str, number: int, seed: int = 0, spatial: tuple[int, ...] = (5, 7)) -> list[np.ndarray]:
+def random_probabilities(task: str, number: int, seed: int = 0, spatial: tuple[int, ...] = (5, 7)) -> list[np.ndarray]:
     """Return random probabilities like those of networks for these tasks."""
     rng = np.random.default_rng(seed)
     if task == "mask":
@@ -47,14 +47,14 @@ def test_entropy_is_one_for_equal_classes_and_zero_for_a_certain_one(task: str, 
 
 @pytest.mark.parametrize("task", ["classes", "instances"])
 def test_scipy_gives_the_same_entropy(task: str) -> None:
-    (p,) = answers(task, 1)
+    (p,) = random_probabilities(task, 1)
     classes = p[:3] if task == "instances" else p
     np.testing.assert_allclose(made(task).entropy(p), scipy_entropy(classes, base=len(classes), axis=0), rtol=1e-4)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_equal_probabilities_have_no_mutual_information(task: str) -> None:
-    (p,) = answers(task, 1)
+    (p,) = random_probabilities(task, 1)
     found = maps([p] * 5, made(task))
     np.testing.assert_allclose(found.mean, p, rtol=1e-6)
     np.testing.assert_allclose(found.entropy, made(task).entropy(p), rtol=1e-5)
@@ -70,7 +70,7 @@ def test_confident_contradicting_probabilities_have_only_mutual_information() ->
 
 @given(st.sampled_from(list(TASKS)), st.integers(1, 6), st.integers(0, 1000))
 def test_the_components_of_entropy_are_in_their_bounds_in_any_order(task: str, number: int, seed: int) -> None:
-    found = answers(task, number, seed)
+    found = random_probabilities(task, number, seed)
     one, other = maps(found, made(task)), maps(iter(found[::-1]), made(task))
     assert (one.mutual_information >= 0).all()
     assert (one.mutual_information <= one.entropy + 1e-6).all()

@@ -45,7 +45,7 @@ def made(
     return dataset, runs
 
 
-def asked(*methods: Any, images: Path | None = None, tta: Any = "none", samples: int = 4) -> Settings:
+def settings_of(*methods: Any, images: Path | None = None, tta: Any = "none", samples: int = 4) -> Settings:
     """Return an experiment."""
     uncertainty = Uncertainty(methods=list(methods), samples=samples)
     sections = {"uncertainty": uncertainty, "predict": Predict(tta=tta), "segment": Segment(images=images)}
@@ -61,7 +61,7 @@ def evaluated(dataset: Dataset, runs: list[Path], path: Path) -> Path:
 def written(dataset: Dataset, runs: list[Path], folder: Path, *methods: str, new: Path | None = None) -> dict:
     folder.mkdir()
     decided = evaluated(dataset, runs, folder.with_suffix(".npz"))
-    list(write_uncertainty(dataset, runs, decided, asked(*methods, images=new), folder))
+    list(write_uncertainty(dataset, runs, decided, settings_of(*methods, images=new), folder))
     assert {path.name for path in folder.iterdir()} == {f"{name}.tsv" for name in FILES} | {"maps.npz"}
     return {name: pd.read_csv(folder / f"{name}.tsv", sep="\t", dtype={"id": str}) for name in FILES}
 
@@ -140,13 +140,13 @@ def test_dropout_without_dropout_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     decided = evaluated(dataset, runs, tmp_path / "decided.npz")
     with pytest.raises(InputError, match="no layers that drop channels"):
-        list(write_uncertainty(dataset, runs, decided, asked("dropout"), tmp_path / "out"))
+        list(write_uncertainty(dataset, runs, decided, settings_of("dropout"), tmp_path / "out"))
 
 
 def test_views_are_averaged_unless_they_are_the_uncertainty_method(tmp_path: Path) -> None:
     dataset, runs = made(tmp_path, "mask")
     image = np.asarray(dataset.x[0])
-    predictions = Samples(runs, asked("ensemble", "augment", tta="all", samples=8))
+    predictions = Samples(runs, settings_of("ensemble", "augment", tta="all", samples=8))
     one, *_ = predictions.of_image("ensemble", image)
     views = list(predictions.of_image("augment", image))
     assert len(views) == 8

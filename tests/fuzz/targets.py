@@ -350,6 +350,42 @@ def read_pictures(path: Path) -> None:
     raw.x(0), raw.y(0)
 
 
+def labelled_table(folder: Path) -> Path:
+    pictures(folder)
+    path = folder / "labels.csv"
+    path.write_text("image,label,split,group\n" + "".join(f"i{i}.png,{'ab'[i % 2]},train,g{i}\n" for i in range(4)))
+    return path
+
+
+def read_labelled_table(path: Path) -> None:
+    from biocnn.core.checks import Checks
+    from biocnn.data.labelled_images import LabelledImages
+
+    LabelledImages(table=path).read(1, Checks()).x(0)
+
+
+def labelled_npz(folder: Path) -> Path:
+    """Arrays of an .npz file, one of which is damaged: damage to the file itself is found by its checksums."""
+    for split, n in (("train", 6), ("test", 3)):
+        images = np.random.default_rng(n).integers(0, 255, (n, 8, 6, 3), dtype=np.uint8)
+        np.save(folder / f"{split}_images.npy", images)
+        np.save(folder / f"{split}_labels.npy", np.arange(n)[:, None] % 3)
+    return folder / "train_images.npy"
+
+
+def read_labelled_npz(path: Path) -> None:
+    import zipfile
+
+    from biocnn.core.checks import Checks
+    from biocnn.data.labelled_images import LabelledImages
+
+    packed = path.parent / "set.npz"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for member in path.parent.glob("*.npy"):
+            archive.write(member, member.name)
+    LabelledImages(npz=packed).read(1, Checks()).x(0)
+
+
 def mask(folder: Path) -> Path:
     pictures(folder)
     return folder / "m1.png"
@@ -572,6 +608,8 @@ TARGETS: dict[str, Target] = {
     "zarr chunk": Target(zarr_chunk, read_folder, weight=2),
     "image table": Target(pictures, read_pictures, "text", 6),
     "mask": Target(mask, read_mask, weight=3),
+    "labelled table": Target(labelled_table, read_labelled_table, "text", 4),
+    "labelled npz": Target(labelled_npz, read_labelled_npz, weight=6),
     "yaml": Target(yaml, read_yaml, "text", 14),
     "sequence model": Target(sequence_model, use_sequence_model, "safetensors", 16),
     "image model": Target(image_model, use_image_model, "safetensors", 16),

@@ -125,7 +125,9 @@ class Told(Frozen):
 
 
 class Measured(Frozen):
-    """Facts measured for each fold; on its training split unless noted."""
+    """Facts measured for each fold, on its training split unless noted; those of a user's own task are kept."""
+
+    model_config = ConfigDict(extra="allow")
 
     n: BySplit[int] | None = None
     leakage: list[Leak] = []

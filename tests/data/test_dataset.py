@@ -3,16 +3,19 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from tiny import images, sequences, stored
 
+from biocnn.config.registry import REGISTRY, Entry
 from biocnn.config.settings import Split
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset, write
 from biocnn.data.stored_raw import hashes
+from biocnn.tasks.binary import Binary
 from biocnn.tasks.facts import Decision
 from biocnn.tasks.instance_targets import instance_targets
 
@@ -126,6 +129,24 @@ def test_reasons_of_the_reader_are_kept(tmp_path: Path) -> None:
     raw.facts = raw.facts.model_copy(update={"decisions": {"task": Decision(value="mask", reason="values 0 and 1")}})
     decision = stored(raw, tmp_path).facts.decisions["task"]
     assert decision == Decision(value="mask", reason="values 0 and 1")
+
+
+class OwnTask(Binary):
+    """A task that measures a fact of its own."""
+
+    name = "own"
+
+    def measure(self, found: dict[str, list[np.ndarray]]) -> dict[str, Any]:
+        return super().measure(found) | {"spread": [float(np.std(found["train"]))]}
+
+
+@pytest.mark.parametrize("split", [{}, {"folds": 4, "val": None, "test": None}])
+def test_facts_of_an_own_task_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, split: dict) -> None:
+    monkeypatch.setitem(REGISTRY["tasks"], "own", Entry(f"{__name__}:OwnTask"))
+    dataset = stored(sequences(task="own"), tmp_path, **split)
+    for fold in range(dataset.folds):
+        train = Dataset(tmp_path / "dataset", fold)
+        assert train.facts.spread == [pytest.approx(np.std(train.y.stacked(train.rows("train"))))]
 
 
 def test_hashes_of_sources(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from biocnn.core.errors import InputError
 from biocnn.io.arrays import read_header
 from biocnn.io.lazy import LazyImage
-from biocnn.io.stored_image import RGB, StoredImage, Window, check_size, damaged, settle_axes
+from biocnn.io.stored_image import RGB, Slices, StoredImage, check_size, damaged, settle_axes
 
 SPLITS = ("train", "val", "test")
 _LAYOUT = "needed: train_images and train_labels, and the same for val and test if there are any (MedMNIST's layout)"
@@ -158,5 +158,5 @@ class _Example:
     def __init__(self, array: _Array, row: int) -> None:
         self._array, self._row, self.shape, self.dtype = array, row, array.shape[1:], array.dtype
 
-    def __getitem__(self, window: Window) -> np.ndarray:
+    def __getitem__(self, window: Slices) -> np.ndarray:
         return self._array[self._row][window]

@@ -11,7 +11,7 @@ from biocnn.io.channels import fallback_names, match_any, wrong_channels
 from biocnn.io.intensity import values_in_bands
 from biocnn.io.kinds import open_stored
 from biocnn.io.scales import Values
-from biocnn.io.stored_image import RGB, StoredImage, Window, check_size, damaged
+from biocnn.io.stored_image import RGB, Slices, StoredImage, check_size, damaged
 
 
 class LazyImage:
@@ -45,7 +45,7 @@ class LazyImage:
         if stored_dtype.kind in "iuf" and self.dtype != stored_dtype.newbyteorder("=") and stored.palette is None:
             self.repairs += (f"{stored_dtype.name} converted to {self.dtype.name}",)
 
-    def read(self, window: Window) -> np.ndarray:
+    def read(self, window: Slices) -> np.ndarray:
         """Read a window.
 
         Parameters

@@ -5,13 +5,13 @@ from math import prod
 
 import numpy as np
 
-from biocnn.io.stored_image import Window
+from biocnn.io.stored_image import Slices
 
 CHUNK = 4_000_000  # source pixels per channel that are read at once
-Read = Callable[[Window], np.ndarray]
+Read = Callable[[Slices], np.ndarray]
 
 
-def resample(read: Read, source: Sequence[int], target: Sequence[int], window: Window) -> np.ndarray:
+def resample(read: Read, source: Sequence[int], target: Sequence[int], window: Slices) -> np.ndarray:
     """Resample an image, and return a window of it.
 
     Values are interpolated linearly between pixel centres, and are weighted means where pixels become larger. Both

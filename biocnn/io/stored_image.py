@@ -11,7 +11,7 @@ import numpy as np
 
 from biocnn.core.errors import InputError
 
-Window = tuple[slice, ...]
+Slices = tuple[slice, ...]
 MILLIMETRES = {"um": 1e-3, "mm": 1.0}
 RGB = ["red", "green", "blue"]
 TURNED_BY_TAG = "rotated by the orientation tag"
@@ -123,7 +123,7 @@ class StoredImage:
         mark = "MONOCHROME1" if self.kind == "DICOM" else "MINISWHITE"
         return (f"{mark} (0 = white) inverted to 0 = black",) if self.inverted is not None else ()
 
-    def read(self, window: Window, shown: bool = True) -> np.ndarray:
+    def read(self, window: Slices, shown: bool = True) -> np.ndarray:
         """Read a window: shape (C, *window), in the data type and byte order of the file; bool as uint8.
 
         ``shown`` returns displayed values: colours of a palette, larger is brighter. Otherwise values are as stored,
@@ -141,7 +141,7 @@ class StoredImage:
             pixels = grey.astype(pixels.dtype)
         return pixels if self.palette is None else self.palette[:, pixels[0]]
 
-    def _turned(self, window: Window) -> np.ndarray:
+    def _turned(self, window: Slices) -> np.ndarray:
         """Read a window of the rotated image, as stored."""
         if self.turn == 1:
             return self._read(window)
@@ -154,7 +154,7 @@ class StoredImage:
         pixels = pixels.swapaxes(-1, -2) if swap else pixels
         return pixels[..., :: -1 if flips[0] else 1, :: -1 if flips[1] else 1]
 
-    def _read(self, window: Window) -> np.ndarray:
+    def _read(self, window: Slices) -> np.ndarray:
         letters = self.axes.letters
         wanted = dict(zip(_spatial(letters), window, strict=True))
         found = self.array[tuple(wanted.get(letter, slice(None)) for letter in letters)]
@@ -174,7 +174,7 @@ def orientation(tag: object) -> int:
     return tag if isinstance(tag, int) and tag in _TURNS else 1
 
 
-def whole(shape: tuple[int, ...]) -> Window:
+def whole(shape: tuple[int, ...]) -> Slices:
     """Return the window of all pixels of an image of shape (C, *spatial)."""
     return tuple(slice(0, n) for n in shape[1:])
 

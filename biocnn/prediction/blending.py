@@ -8,7 +8,8 @@ from itertools import product
 import numpy as np
 from torch import Tensor
 
-from biocnn.prediction.tiles import Field, Slices, common, inside, plan
+from biocnn.io.stored_image import Slices
+from biocnn.prediction.tiles import Field, common, inside, plan
 
 WIDTH = 0.125  # standard deviation of the Gaussian, as a fraction of the patch size
 LEAST = 1e-3  # smallest weight, so that the corners of an image have a non-zero one

@@ -14,8 +14,7 @@ from biocnn.data.dataset import Dataset
 from biocnn.io.lazy import LazyImage
 from biocnn.io.resampling import resample, sizes
 from biocnn.io.scales import Values, scale_factor
-from biocnn.io.stored_image import MILLIMETRES
-from biocnn.prediction.tiles import Slices
+from biocnn.io.stored_image import MILLIMETRES, Slices
 from biocnn.tasks import Task
 from biocnn.tasks.facts import Facts
 

@@ -16,11 +16,12 @@ from biocnn.core.memory import HELD, bytes_per, room
 from biocnn.io.intensity import range_of, values_in_bands
 from biocnn.io.resampling import resample
 from biocnn.io.scales import Values
+from biocnn.io.stored_image import Slices
 from biocnn.nn.encode import normalise, to_tensor
 from biocnn.nn.views import View, averaged, turn, undo
 from biocnn.prediction.blending import Blend
 from biocnn.prediction.compatibility import Adapted, Note, Pixels, as_it_is
-from biocnn.prediction.tiles import NARROW, Field, Slices, around, find_field, plan, whole
+from biocnn.prediction.tiles import NARROW, Field, around, find_field, plan, whole
 from biocnn.tasks.facts import Facts
 
 log = logging.getLogger("biocnn")

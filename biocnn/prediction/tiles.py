@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from biocnn.io.stored_image import Slices
+
 NARROW = 32  # size along the axes that are not measured
 WIDEST = 4096  # largest size along the measured axis; a network that sees farther counts as seeing everything
 CLOSE = 1e-3  # difference relative to the largest value that counts as rounding
-
-Slices = tuple[slice, ...]
 
 
 @dataclass(frozen=True)

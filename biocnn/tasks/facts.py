@@ -16,7 +16,7 @@ from biocnn.tasks.inputs import make_input
 from biocnn.tasks.task import make_task
 
 Count = Annotated[int, Field(ge=0, le=2**53)]
-Number = Annotated[int, Field(ge=1, le=2**31)]
+Positive = Annotated[int, Field(ge=1, le=2**31)]
 Size = Annotated[float, Field(gt=0, lt=1e9)]
 T = TypeVar("T")
 
@@ -106,8 +106,8 @@ class Told(Frozen):
     kind: Annotated[str, _named("inputs")]
     task: Annotated[str, _named("tasks")]
     spatial_dims: Literal[1, 2, 3]
-    in_channels: Number
-    out_channels: Number
+    in_channels: Positive
+    out_channels: Positive
     outputs: Annotated[list[str], Field(min_length=1)]
     # For sequences.
     alphabet: Literal["ACGT", "ACGU"] = "ACGT"

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from biocnn.augment.move import Move
     from biocnn.io.ragged import Ragged
+    from biocnn.io.stored_image import Slices
 
 PARTIAL = -1  # label of a box that is mostly outside the patch
 
-Window = Sequence[slice]  # pixels to cut along each axis, with both ends
-Missing = Sequence[tuple[int, int]]  # pixels to pad before and after them along each axis, for smaller images
+Missing = Sequence[tuple[int, int]]  # pixels to pad before and after a window along each axis, for smaller images
 
 
 class Target:
@@ -55,7 +55,7 @@ class Target:
 
         return Ragged(folder / "y.npy")
 
-    def crop(self, truth: "np.ndarray", window: Window, missing: Missing) -> "np.ndarray":
+    def crop(self, truth: "np.ndarray", window: "Slices", missing: Missing) -> "np.ndarray":
         """Return the target of a patch."""
         raise NotImplementedError
 
@@ -78,7 +78,7 @@ class Vector(Target):
     spatial, dtype = False, "float32"
     settings = ("train.size", "train.fit")
 
-    def crop(self, truth: "np.ndarray", window: Window, missing: Missing) -> "np.ndarray":
+    def crop(self, truth: "np.ndarray", window: "Slices", missing: Missing) -> "np.ndarray":
         """Return the target unchanged, for every patch."""
         return truth
 
@@ -96,7 +96,7 @@ class ClassMap(Target):
         "predict.overlap", "uncertainty.methods",
     )  # fmt: skip
 
-    def crop(self, truth: "np.ndarray", window: Window, missing: Missing) -> "np.ndarray":
+    def crop(self, truth: "np.ndarray", window: "Slices", missing: Missing) -> "np.ndarray":
         """Crop; pixels beyond the image are unknown."""
         from biocnn.metrics.masks import IGNORE
 
@@ -112,7 +112,7 @@ class ValueMap(Target):
 
     spatial, dtype = True, "float32"
 
-    def crop(self, truth: "np.ndarray", window: Window, missing: Missing) -> "np.ndarray":
+    def crop(self, truth: "np.ndarray", window: "Slices", missing: Missing) -> "np.ndarray":
         """Crop; pixels beyond the image are mirrored, like those of images."""
         return cut(truth, window, missing, mode="symmetric")
 
@@ -142,7 +142,7 @@ class Boxes(Target):
     def __init__(self, visible: float = 0.25) -> None:
         self.visible = visible
 
-    def crop(self, truth: "np.ndarray", window: Window, missing: Missing) -> "np.ndarray":
+    def crop(self, truth: "np.ndarray", window: "Slices", missing: Missing) -> "np.ndarray":
         """Return the boxes that overlap the patch, in pixels of the patch."""
         import numpy as np
         import torch
@@ -184,7 +184,7 @@ class Boxes(Target):
         return torch.cat([before, inside.flatten(1)], 1)[left > 0]
 
 
-def cut(values: "np.ndarray", window: Window, missing: Missing, **beyond: Any) -> "np.ndarray":
+def cut(values: "np.ndarray", window: "Slices", missing: Missing, **beyond: Any) -> "np.ndarray":
     """Cut a patch of an image or map (channels, *spatial), with ``np.pad``'s settings for missing pixels."""
     import numpy as np
 

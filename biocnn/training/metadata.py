@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_vali
 from biocnn.core.errors import InputError
 from biocnn.core.files import check_file
 from biocnn.tasks import make_task
-from biocnn.tasks.facts import Decision, Facts, Frozen
+from biocnn.tasks.facts import Decision, Facts, Frozen, Positive
 from biocnn.tasks.inputs import make_input
 
 FORMAT = "1"
@@ -17,15 +17,14 @@ LARGEST = 10_000_000  # bytes of JSON; real files have some thousands
 REMEDY = "copy the file again, or train again; unchanged files written by biocnn are readable"
 
 _ALL = ConfigDict(extra="allow")  # unused fields are for people to read, or from another version
-Count = Annotated[int, Field(ge=1, le=2**31)]
 Number = Annotated[float, Field(gt=-1e30, lt=1e30)]  # fits float32
 
 
 class _Train(Frozen):
     model_config = _ALL
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
-    patch: list[Count] | None = None
-    size: list[Count] | None = None
+    patch: list[Positive] | None = None
+    size: list[Positive] | None = None
     fit: Literal["crop", "stretch"] | None = None
 
 
@@ -129,7 +128,7 @@ def _agree_on_images(facts: Facts) -> None:
     _require(len(facts.channels) == facts.in_channels, f"{len(facts.channels)} names for {facts.in_channels} channels")
     _require(facts.normalise == "image" or facts.intensity is not None, "intensity is missing")
     if "patch" in facts.decisions:
-        sides = TypeAdapter(list[Count]).validate_python(facts.decisions["patch"].value, strict=True)
+        sides = TypeAdapter(list[Positive]).validate_python(facts.decisions["patch"].value, strict=True)
         _require(len(sides) == facts.spatial_dims, "decisions.patch needs one number per dimension")
 
 

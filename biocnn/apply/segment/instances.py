@@ -11,7 +11,8 @@ from scipy import ndimage
 from biocnn.apply.segment.maps import KeptMaps, MeanMaps, cuts
 from biocnn.apply.segment.pieces import Pieces, pieces_of, together
 from biocnn.apply.segment.scratch import Scratch
-from biocnn.prediction.tiles import Slices, grown, inside
+from biocnn.io.stored_image import Slices
+from biocnn.prediction.tiles import grown, inside
 from biocnn.tasks.instances import Instances
 from biocnn.tasks.watershed import label_instances
 

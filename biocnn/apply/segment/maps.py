@@ -7,8 +7,9 @@ from math import prod
 
 import numpy as np
 
+from biocnn.io.stored_image import Slices
 from biocnn.prediction.images import Maps, MapsOnGrid
-from biocnn.prediction.tiles import Slices, common, inside
+from biocnn.prediction.tiles import common, inside
 
 Cuts = list[list[tuple[int, int]]]  # start and stop of each part of each axis
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from biocnn.prediction.tiles import Slices
+from biocnn.io.stored_image import Slices
 
 
 @dataclass

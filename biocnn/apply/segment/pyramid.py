@@ -1,6 +1,6 @@
 """Masks and labels as OME-TIFF: small ones in one piece, large ones tiled and with a pyramid."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -8,13 +8,11 @@ from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 
-from biocnn.prediction.tiles import Slices
+from biocnn.io.resampling import Read
 
 TILE = 512
 LARGE = 2**24  # pixels above which an image is written in tiles
 SMALLEST = 1024  # width and height at which the pyramid ends
-
-Read = Callable[[Slices], np.ndarray]
 
 
 def write_image(

@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from biocnn.prediction.tiles import Slices
+from biocnn.io.stored_image import Slices
 
 IN_MEMORY = 2**24  # pixels up to which numbers are held in memory
 

@@ -23,9 +23,9 @@ from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.io.image_paths import PASSED_OVER, named_images, passed_over
 from biocnn.io.lazy import LazyImage
+from biocnn.io.stored_image import Slices
 from biocnn.prediction.compatibility import Note, agree
 from biocnn.prediction.model import Model
-from biocnn.prediction.tiles import Slices
 
 SEGMENT = Segment()
 NETWORK, OTHERS = 0.35, 0.5  # fractions of memory_gb for a pass through the network, and for work at other times

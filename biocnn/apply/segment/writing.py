@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from biocnn.apply.segment.pyramid import Read, write_image
+from biocnn.apply.segment.pyramid import write_image
 from biocnn.core.extras import needs
 from biocnn.io.lazy import LazyImage
 from biocnn.io.nifti import open_header
 from biocnn.io.orientation import TO_LPS, as_stored
+from biocnn.io.resampling import Read
 
 
 def write_like(

@@ -19,9 +19,9 @@ from biocnn.apply.segment.scratch import Scratch
 from biocnn.apply.segment.table import measure_pieces
 from biocnn.config.schema import choose
 from biocnn.io.lazy import open_image
+from biocnn.io.stored_image import Slices
 from biocnn.prediction.images import InMemory
 from biocnn.prediction.model import Model
-from biocnn.prediction.tiles import Slices
 from biocnn.tasks.maps import MapTask
 from biocnn.tasks.watershed import label_instances, landscape
 from biocnn.training.checkpoint import build_model, save_model

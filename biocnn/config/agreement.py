@@ -95,7 +95,9 @@ def _split(split: "Split", data: Chosen) -> Iterator[InputError]:
         return
     if split.val is not None:
         yield InputError("split.val and split.folds: cannot be combined", "leave out one: each fold is val once")
-    if split.folds < 3 and split.test is None and split.column is None and data.name == "Intervals":
+    # A table, an npz file or a user's own data may have splits, which are known once they are read.
+    unknown = split.column or not input_of(data.name) or any(getattr(data, key, None) for key in ("table", "npz"))
+    if split.folds < 3 and split.test is None and not unknown:
         yield InputError("split.folds: 2 folds leave none to train on", "one is test, one is val: give 3 or more")
 
 

@@ -51,6 +51,7 @@ def faults(text: str, **config: object) -> list[str]:
         (PEAKS + "split: {val: [chr1], test: [chr1]}", "split.val and split.test: 'chr1' is in both", "once"),
         (PEAKS + "split: {folds: 5, val: 0.1}", "split.val and split.folds: cannot be combined", "leave out one"),
         (PEAKS + "split: {folds: 2}", "split.folds: 2 folds leave none to train", "3 or more"),
+        (CELLS + "split: {folds: 2}", "split.folds: 2 folds leave none to train", "3 or more"),
         (
             PEAKS + "segment: {images: new}",
             "segment.images: is for images, but data: Intervals are seq",

@@ -5,12 +5,14 @@ snakemake --cores 2 --config data_root=DIR experiments=[reb1,abf1]
 """
 
 import sys
+from pathlib import Path
 
 from biocnn.core.interrupt import interrupt_once
 from biocnn.workflow.rules import headlines, memory_advice, open_workflow
 
+if Path("config/config.yaml").is_file():  # optional in another working folder
 
-configfile: "config/config.yaml"
+    configfile: "config/config.yaml"
 
 
 # Only used with --sdm; conda then builds environment.yml in it.

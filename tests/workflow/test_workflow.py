@@ -108,6 +108,12 @@ def test_steps_of_each_kind(done: Path) -> None:
     assert (done / "results/summary.tsv").read_text().count("\n") == 3
 
 
+def test_a_folder_of_ones_own_needs_no_config(tmp_path: Path) -> None:
+    text = snakemake(tmp_path, "--dry-run", status=2)
+    assert "biocnn: experiments: none given\n  for example --config experiments=[" in text
+    assert "simulate" in planned(tmp_path, "--config", "experiments=[demo_nuclei]")
+
+
 def test_a_second_run_does_nothing(done: Path) -> None:
     assert planned(done) == set()
 

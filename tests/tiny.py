@@ -127,7 +127,7 @@ def labelled(
     task: str = "multiclass",
     seed: int = 0,
 ) -> Raw:
-    """Noisy images, the centre of which is as bright as their class; sizes are taken in turn."""
+    """Return noisy images whose centre is as bright as their class; their sizes cycle."""
     rng = np.random.default_rng(seed)
     kinds, x = np.arange(n) % len(classes), []
     for row, kind in enumerate(kinds):

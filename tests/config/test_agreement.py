@@ -132,7 +132,7 @@ def faults(text: str, **config: object) -> list[str]:
         (PEAKS.replace("genome.fa", "g" * 300), "data.genome: no such file or folder: ggg", "data_root"),
     ],
 )
-def test_contradicting_settings_are_named_with_a_remedy(folder: Path, text: str, message: str, remedy: str) -> None:
+def test_contradicting_settings_are_reported_with_a_remedy(folder: Path, text: str, message: str, remedy: str) -> None:
     (said,) = faults(text)
     assert said.startswith("mine.yaml: ")
     assert message in said.split("\n")[0]

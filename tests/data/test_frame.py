@@ -1,4 +1,4 @@
-"""Whole images are brought to one size without a change of scale or content that is not asked for."""
+"""Whole images are brought to one size, without unrequested changes of scale or content."""
 
 import numpy as np
 import pytest
@@ -26,14 +26,14 @@ def test_crops_keep_the_centre() -> None:
     assert np.array_equal(Frame((3, 3)).apply(image), image[:, 2:5, 2:5])
 
 
-def test_what_is_missing_is_mirrored_at_both_ends() -> None:
+def test_smaller_images_are_padded_by_mirroring_at_both_ends() -> None:
     image = np.array([[[1, 2, 3]]], np.uint8)
     assert Frame((1, 7)).apply(image).tolist() == [[[2, 1, 1, 2, 3, 3, 2]]]
-    assert Frame((1, 10)).apply(image).shape == (1, 1, 10), "also more than once"
+    assert Frame((1, 10)).apply(image).shape == (1, 1, 10), "even if mirrored repeatedly"
 
 
 def test_all_images_are_scaled_by_the_same_factor() -> None:
-    """A disc of 20 pixels has 10 in every image, whatever its margins."""
+    """A disc of 20 pixels has 10 pixels in every image, whatever the margins."""
     for side in (36, 40, 52):
         rows, columns = np.ogrid[:side, :side]
         image = 200 * ((rows - side / 2 + 0.5) ** 2 + (columns - side / 2 + 0.5) ** 2 < 100)[None].astype(np.uint8)
@@ -43,7 +43,7 @@ def test_all_images_are_scaled_by_the_same_factor() -> None:
 
 
 @given(arrays(np.uint8, st.tuples(st.integers(1, 2), SIDES, SIDES)), st.tuples(SIDES, SIDES))
-def test_sizes_and_types_are_as_wanted_and_nothing_leaves_the_range(image: np.ndarray, size: tuple[int, int]) -> None:
+def test_sizes_and_types_are_as_requested_and_values_stay_in_range(image: np.ndarray, size: tuple[int, int]) -> None:
     for frame in (Frame(size, "stretch"), Frame(size, "crop", 0.7)):
         found = frame.apply(image)
         assert found.shape == (len(image), *size)
@@ -52,7 +52,7 @@ def test_sizes_and_types_are_as_wanted_and_nothing_leaves_the_range(image: np.nd
         assert found.max() <= image.max()
 
 
-def test_stretched_images_agree_with_those_of_scikit_image() -> None:
+def test_stretched_images_equal_those_of_scikit_image() -> None:
     rows, columns = np.mgrid[:40, :60]
     image = (np.sin(rows / 9) + np.cos(columns / 7)).astype(np.float32)
     found = Frame((20, 24), "stretch").apply(image[None])[0]
@@ -66,7 +66,7 @@ def test_the_median_image_fills_the_frame() -> None:
     assert frame_of(Train(), facts.model_copy(update={"task": "mask"})) is None
 
 
-def test_a_stored_data_set_decides_its_frame(tmp_path) -> None:
+def test_a_stored_data_set_determines_its_frame(tmp_path) -> None:
     dataset = stored(labelled(24, sizes=[(20, 20), (22, 20), (20, 21)]), tmp_path)
     decisions = {key: dataset.facts.decisions[key].value for key in ("size", "fit")}
     assert decisions == {"size": [20, 20], "fit": "crop"}

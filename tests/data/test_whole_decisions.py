@@ -1,4 +1,4 @@
-"""What is left to the data for whole images: size, network, batch and epochs."""
+"""Settings derived from data of whole images: size, network, batch size and epochs."""
 
 import numpy as np
 import pytest

@@ -29,9 +29,9 @@ IN, OUT = 4, 3
 
 
 def words(annotation: Any) -> list:
-    """What a Literal, or a union with one, allows, except numbers (depths, which take long) and instance norm.
+    """Return the words allowed by a Literal, or by a union with one, except numbers (depths, which take long).
 
-    Instance norm needs more positions than small inputs have.
+    Instance norm is left out, because it needs more positions than small inputs have.
     """
     if get_origin(annotation) in (Union, UnionType):
         return [word for part in get_args(annotation) for word in words(part)]
@@ -45,7 +45,7 @@ def dimensions(name: str) -> tuple[int, ...]:
 
 
 def variants() -> list:
-    """Every model with its defaults in every dimension, and in the lowest of its input with each word of a setting.
+    """Return every model with its defaults in every dimension, and in its lowest one with each word of a setting.
 
     A model may be refused in dimensions other than those of its input, and with words incompatible with its defaults.
     Blocks are tested with all words in every dimension.

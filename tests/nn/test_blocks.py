@@ -64,7 +64,7 @@ def test_pooling_of_known_values():
         pool("averag", 2)
 
 
-def test_the_pooling_tables_of_text_books_and_where_their_gradient_goes():
+def test_pooling_examples_from_textbooks_and_their_gradients():
     table = [[1.0, 1, 2, 4], [5, 6, 7, 8], [3, 2, 1, 0], [1, 2, 3, 4]]
     for kind, values, gradient in (
         ("max", [[6, 8], [3, 4]], [[0, 0, 0, 0], [0, 1, 0, 1], [1, 0, 0, 0], [0, 0, 0, 1]]),
@@ -83,7 +83,7 @@ def test_the_pooling_tables_of_text_books_and_where_their_gradient_goes():
 
 @DIMS
 @pytest.mark.parametrize(("size", "stride"), [(1, 1), (3, 1), (3, 2), (5, 2), (3, 4), (11, 4)])
-def test_sizes_of_same_and_valid_are_those_of_the_formulas(spatial_dims, size, stride):
+def test_sizes_of_same_and_valid_follow_the_formulas(spatial_dims, size, stride):
     for length in (11, 12, 13, 28):
         x = torch.zeros(1, 1, *[length] * spatial_dims)
         for padding, wanted in (("same", -(-length // stride)), ("valid", (length - size) // stride + 1)):

@@ -11,20 +11,20 @@ DIMS = pytest.mark.parametrize("spatial_dims", [1, 2, 3])
 
 @DIMS
 @pytest.mark.parametrize("size", [1, 3, 7])
-def test_adaptive_pooling_is_that_of_torch(spatial_dims, size):
+def test_adaptive_pooling_equals_that_of_torch(spatial_dims, size):
     torch.manual_seed(0)
     for sides in ([7, 7, 7], [1, 2, 3], [9, 14, 20]):
         x = torch.randn(2, 3, *sides[:spatial_dims], dtype=torch.float64)
         torch.testing.assert_close(AdaptivePool(size)(x), layer("AdaptiveAvgPool", spatial_dims)(size)(x))
 
 
-def test_no_bit_changes_where_the_size_is_right():
+def test_no_bit_changes_if_the_size_is_right():
     x = torch.randn(1, 2, 7, 7)
     assert AdaptivePool(7)(x) is x
 
 
 @DIMS
-def test_local_response_norm_is_the_formula_of_the_paper(spatial_dims):
+def test_local_response_norm_equals_the_formula_of_the_paper(spatial_dims):
     torch.manual_seed(0)
     x, n, alpha, beta, k = torch.randn(2, 7, *[3] * spatial_dims, dtype=torch.float64), 5, 0.3, 0.75, 2.0
     wanted = torch.empty_like(x)
@@ -37,7 +37,7 @@ def test_local_response_norm_is_the_formula_of_the_paper(spatial_dims):
 
 @DIMS
 @pytest.mark.parametrize("inner", [None, 2])
-def test_a_residual_block_has_a_projection_where_its_shape_changes(spatial_dims, inner):
+def test_a_residual_block_has_a_projection_if_its_shape_changes(spatial_dims, inner):
     x = torch.randn(2, 8, *[9] * spatial_dims)
     same = residual_block(spatial_dims, 8, 8, inner=inner)
     assert isinstance(same.shortcut, nn.Identity)

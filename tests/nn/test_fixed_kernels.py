@@ -79,12 +79,12 @@ def test_filters_of_known_values():
         filter_kernel("gausian")
 
 
-def test_edges_are_zero_where_an_image_is_constant_and_known_around_a_point():
+def test_edges_are_zero_in_constant_images_and_known_around_a_point():
     point = torch.zeros(1, 1, 3, 3)
     point[0, 0, 1, 1] = 1
     for name in ("edge", "edge_four", "edge_diagonal"):
         assert filter_kernel(name).sum() == 0
-        # Each kernel is equal to its mirror image through the centre, so that the image of a point is the kernel.
+        # Each kernel is symmetric about its centre, so the response to a point is the kernel.
         assert torch.equal(image_filter(filter_kernel(name))(point)[0, 0], filter_kernel(name))
     assert filter_kernel("edge_four").tolist() == [[0, -1, 0], [-1, 4, -1], [0, -1, 0]]
     assert filter_kernel("edge").tolist() == [[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]]

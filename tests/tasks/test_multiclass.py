@@ -1,4 +1,4 @@
-"""One class for each image, from one-hot targets to calibrated probabilities."""
+"""One class per image, from one-hot targets to calibrated probabilities."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_a_target_without_exactly_one_class_is_refused(row: list[float]) -> None
         checked(raw)
 
 
-def test_a_class_that_cannot_be_learned_is_refused_and_one_that_cannot_be_judged_is_noted() -> None:
+def test_a_class_missing_in_train_is_refused_and_one_missing_in_val_is_reported() -> None:
     task = task_of("multiclass", outputs=CLASSES)
     split = {"train": list(ROWS[[0, 1, 2]]), "val": list(ROWS[[0, 1]]), "test": list(ROWS[[0, 1, 2]])}
     assert list(task.check_split(split)) == [
@@ -41,7 +41,7 @@ def test_a_class_that_cannot_be_learned_is_refused_and_one_that_cannot_be_judged
         list(task.check_split(split | {"test": [ROWS[0]] * 4}))
 
 
-def test_no_class_is_named_like_all_together() -> None:
+def test_no_class_has_the_reserved_name_for_all_classes() -> None:
     assert [*task_of("multiclass", outputs=["all", "b"]).check_facts()] == [
         "a class is named 'all', which stands for all classes together"
     ]
@@ -55,7 +55,7 @@ def test_class_weights_give_each_class_the_same_total() -> None:
 
 
 def test_one_temperature_undoes_overconfidence() -> None:
-    """Targets drawn from the softmax of some logits; the network gives three times these."""
+    """Targets are drawn from the softmax of some logits; the network returns three times these."""
     rng = np.random.default_rng(0)
     z = rng.normal(0, 2, (4000, 3))
     kinds = [rng.choice(3, p=p) for p in softmax(z, axis=1)]
@@ -66,7 +66,7 @@ def test_one_temperature_undoes_overconfidence() -> None:
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("weights", [None, torch.tensor([0.5, 1.0, 1.5])])
-def test_cross_entropy_of_rows_is_that_of_torch(smoothing: float, weights: torch.Tensor | None) -> None:
+def test_cross_entropy_of_rows_equals_that_of_torch(smoothing: float, weights: torch.Tensor | None) -> None:
     generator = torch.Generator().manual_seed(2)
     logits, kinds = torch.randn(7, 3, generator=generator), torch.randint(3, (7,), generator=generator)
     found = cross_entropy(logits, F.one_hot(kinds, 3).float(), weights, label_smoothing=smoothing)

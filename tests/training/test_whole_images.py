@@ -1,4 +1,4 @@
-"""Batches of whole images: each image once an epoch, the same bits from memory, disk and other processes."""
+"""Batches of whole images: each image once per epoch, with the same bits from memory, disk and other processes."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return stored(raw, tmp_path_factory.mktemp("labelled"))
 
 
-def test_each_image_once_an_epoch_with_its_own_target(dataset: Dataset) -> None:
+def test_each_image_once_per_epoch_with_its_target(dataset: Dataset) -> None:
     batches = make(dataset, np.arange(21), CPU, frame=FRAME)
     plan = batches.plan(1, 0, 5, None)
     assert [len(index) for index in plan] == [5, 5, 5, 6], "no batch of a single image"
@@ -35,7 +35,7 @@ def test_each_image_once_an_epoch_with_its_own_target(dataset: Dataset) -> None:
         assert x.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_plain_images_come_in_order(dataset: Dataset) -> None:
+def test_plain_images_are_in_order(dataset: Dataset) -> None:
     batches = make(dataset, np.arange(3, 20), CPU, AUGMENT, frame=FRAME)
     x, y = (torch.cat(parts) for parts in zip(*batches.plain(4), strict=True))
     assert x.shape == (17, 2, 16, 18)
@@ -58,7 +58,7 @@ def test_images_that_do_not_fit_in_memory_are_the_same(
         assert y.equal(other_y)
 
 
-def test_an_image_is_augmented_by_seed_epoch_and_number_alone(dataset: Dataset) -> None:
+def test_augmentation_of_an_image_depends_only_on_seed_epoch_and_number(dataset: Dataset) -> None:
     batches = make(dataset, np.arange(21), CPU, AUGMENT, frame=FRAME)
 
     def seen(seed: int, epoch: int, size: int) -> torch.Tensor:
@@ -71,7 +71,7 @@ def test_an_image_is_augmented_by_seed_epoch_and_number_alone(dataset: Dataset) 
     assert not seen(2, 1, 21).isclose(first).all(dim=(1, 2, 3)).any()
 
 
-def test_a_preview_shows_images_and_how_they_are_augmented(dataset: Dataset) -> None:
+def test_the_preview_shows_images_before_and_after_augmentation(dataset: Dataset) -> None:
     x, y = preview(dataset, AUGMENT, None, n=3, m=2, frame=FRAME)
     assert x.shape == (3, 3, 2, 16, 18)
     assert y.shape == (3, 3, 3)

@@ -112,6 +112,8 @@ def _metrics(settings: "Settings") -> Iterator[InputError]:
 def _missing(settings: "Settings") -> Iterator[InputError]:
     if settings.train.freeze_epochs and not settings.train.start_from:
         yield InputError("train.start_from: is missing", "name the model whose encoder train.freeze_epochs freezes")
+    if settings.train.momentum is not None and settings.train.optimizer != "sgd":
+        yield InputError("train.momentum: is for train.optimizer: sgd", "set it so, or leave momentum out")
     own = input_of(settings.data.name)
     if own and not own.scanned:
         return

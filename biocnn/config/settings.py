@@ -32,8 +32,11 @@ class Train(Section):
     seeds: list[Annotated[int, Field(ge=0, lt=SEEDS)]] = Field([1], min_length=1)
     epochs: int | None = Field(30, ge=1, le=MANY)  # None, or left out for images: decided from the data
     batch_size: int | None = Field(64, ge=1, le=MANY)  # None, or left out for images: decided from the data
+    optimizer: Literal["adamw", "sgd"] = "adamw"
     lr: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(0.01, ge=0)
+    momentum: float | None = Field(None, ge=0, lt=1)  # of sgd; None: 0.9
+    weight_decay: float = Field(0.01, ge=0)  # L2: decoupled from the gradient by adamw, part of it for sgd
+    l1: float = Field(0.0, ge=0)  # each step moves weights towards 0 by lr * l1, where they stay
     schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
     patience: int | None = Field(None, ge=1)  # epochs without improvement before training ends; None: no early end
     # pixels, images only; None: decided from the data

@@ -264,7 +264,7 @@ class Training:
     def _begin(self, precision: str, seconds: float = 0.0) -> None:
         """Initialize everything that training changes, except the model's weights."""
         self.progress = Progress(precision, seconds=seconds)
-        self.optimizer = make_optimizer(self.parameters, self.settings.weight_decay)
+        self.optimizer = make_optimizer(self.parameters, self.settings)
         self.best = copy_weights(self.model)
 
     def _resume(self) -> None:

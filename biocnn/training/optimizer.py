@@ -1,19 +1,43 @@
-"""Optimizer: weight decay, gradient clipping, learning rate schedule, and moments as tensors to store."""
+"""Optimizer: L1 and L2 penalties, gradient clipping, learning rate schedule, and moments as tensors to store."""
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softshrink
+
+from biocnn.config.settings import Train
 
 CLIP = 5.0  # maximum norm of the gradient
+MOMENTUM = 0.9  # of SGD, unless given
 
 
-def make_optimizer(parameters: Sequence[Tensor], weight_decay: float) -> torch.optim.Optimizer:
-    """Make AdamW with weight decay on weights, not on biases and norm scales. Each step sets the learning rate."""
-    decay, rest = ([p for p in parameters if (p.ndim > 1) == wanted] for wanted in (True, False))
-    groups = [{"params": decay, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, fused=True)
+def make_optimizer(parameters: Sequence[Tensor], section: Train) -> torch.optim.Optimizer:
+    """Make the optimizer of the section train, whose penalties are for weights, not for biases and norm scales.
+
+    Each step sets the learning rate.
+    """
+    weights, rest = ([p for p in parameters if (p.ndim > 1) == wanted] for wanted in (True, False))
+    groups = [{"params": weights, "weight_decay": section.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    if section.optimizer == "sgd":
+        # Not fused, because weights that were frozen at first have no momentum yet.
+        momentum = MOMENTUM if section.momentum is None else section.momentum
+        optimizer: torch.optim.Optimizer = torch.optim.SGD(groups, momentum=momentum)
+    else:
+        optimizer = torch.optim.AdamW(groups, fused=True)
+    if section.l1:
+        optimizer.register_step_post_hook(lambda *_: _shrink(optimizer.param_groups[0], section.l1))
+    return optimizer
+
+
+@torch.no_grad()
+def _shrink(group: dict[str, Any], l1: float) -> None:
+    """Move weights towards 0 by lr * l1, but not beyond: the proximal step of an L1 penalty."""
+    for weight in group["params"]:
+        if weight.grad is not None:  # else it is frozen
+            weight.copy_(softshrink(weight, group["lr"] * l1))
 
 
 def clip_gradients(parameters: list[Tensor]) -> Tensor:

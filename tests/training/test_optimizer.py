@@ -1,4 +1,4 @@
-"""The optimizer: steps are those of torch, only weights decay, moments can be stored, learning rates rise and fall."""
+"""The optimizers: steps are those of the formulas, only weights decay, moments can be stored, rates rise and fall."""
 
 import copy
 
@@ -71,7 +71,7 @@ def test_steps_are_those_of_plain_adamw() -> None:
         {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0},
     ]
     plain = torch.optim.AdamW(groups, foreach=False, fused=False)
-    quick = make_optimizer(list(model.parameters()), 0.1)
+    quick = make_optimizer(list(model.parameters()), Train(weight_decay=0.1))
     for _ in range(5):
         backward(model)
         for p, q in zip(model.parameters(), parameters, strict=True):
@@ -84,6 +84,62 @@ def test_steps_are_those_of_plain_adamw() -> None:
         torch.testing.assert_close(p, q, rtol=1e-6, atol=1e-6)
 
 
+def stepped(section: Train, values: list[list[float]], *gradients: list[list[float]]) -> Tensor:
+    """Return a weight after steps with these gradients at lr 0.1."""
+    weight = nn.Parameter(torch.tensor(values))
+    optimizer = make_optimizer([weight], section)
+    for gradient in gradients:
+        weight.grad = torch.tensor(gradient)
+        for group in optimizer.param_groups:
+            group["lr"] = 0.1
+        optimizer.step()
+    return weight.detach()
+
+
+def test_steps_of_gradient_descent_with_momentum_are_those_of_the_formula() -> None:
+    """The penalty, 0.5 times the weight, belongs to the gradient; momentum sums gradients with weights 1, 0.8, ..."""
+    section = Train(optimizer="sgd", momentum=0.8, weight_decay=0.5)
+    first = 2 - 0.1 * (3 + 0.5 * 2)
+    second = first - 0.1 * (0.8 * (3 + 0.5 * 2) + 1 + 0.5 * first)
+    torch.testing.assert_close(stepped(section, [[2.0]], [[3.0]], [[1.0]]), torch.tensor([[second]]))
+    plain = Train(optimizer="sgd", momentum=0.0, weight_decay=0.0)
+    torch.testing.assert_close(stepped(plain, [[2.0]], [[3.0]], [[1.0]]), torch.tensor([[2 - 0.3 - 0.1]]))
+    usual = Train(optimizer="sgd", weight_decay=0.0)
+    torch.testing.assert_close(stepped(usual, [[2.0]], [[3.0]], [[1.0]]), torch.tensor([[2 - 0.3 - 0.1 * (2.7 + 1)]]))
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_l1_moves_weights_to_zero_and_not_beyond(optimizer: str) -> None:
+    section, zero = Train(optimizer=optimizer, weight_decay=0.0, l1=2.0), [[0.0] * 4]
+    found = stepped(section, [[1.0, -1.0, 0.3, 0.0]], zero, zero)
+    torch.testing.assert_close(found, torch.tensor([[0.6, -0.6, 0.0, 0.0]]))
+    weight, bias = nn.Parameter(torch.ones(1, 1)), nn.Parameter(torch.ones(1))
+    frozen = nn.Parameter(torch.ones(1, 1))
+    made = make_optimizer([weight, bias, frozen], section)
+    weight.grad, bias.grad = torch.zeros(1, 1), torch.zeros(1)
+    made.step()
+    assert weight.item() == pytest.approx(1 - 2 * section.lr)
+    assert bias.item() == frozen.item() == 1
+
+
+def test_weights_that_were_frozen_at_first_start_without_momentum() -> None:
+    first, later = nn.Parameter(torch.ones(1, 1)), nn.Parameter(torch.ones(1, 1))
+    optimizer = make_optimizer([first, later], Train(optimizer="sgd", weight_decay=0.0, lr=0.1))
+    for gradients in ((1.0, None), (1.0, 1.0)):
+        for weight, gradient in zip((first, later), gradients, strict=True):
+            weight.grad = None if gradient is None else torch.full((1, 1), gradient)
+        for group in optimizer.param_groups:
+            group["lr"] = 0.1
+        optimizer.step()
+    assert first.item() == pytest.approx(1 - 0.1 - 0.19)
+    assert later.item() == pytest.approx(1 - 0.1)
+
+
+def layout(tensor: Tensor) -> list[int]:
+    """Return the strides of all axes longer than 1."""
+    return [stride for stride, length in zip(tensor.stride(), tensor.shape, strict=True) if length > 1]
+
+
 def stored_moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Return the moments as read from a file: in the usual layout."""
     return {
@@ -91,19 +147,23 @@ def stored_moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     }
 
 
-def test_restored_moments_have_the_original_values_and_layout() -> None:
+@pytest.mark.parametrize(
+    ("name", "moments"), [("adamw", {"exp_avg", "exp_avg_sq", "step"}), ("sgd", {"momentum_buffer"})]
+)
+def test_restored_moments_have_the_original_values_and_layout(name: str, moments: set[str]) -> None:
     model, other = unet(), unet()
-    optimizer, again = (make_optimizer(list(one.parameters()), 0.1) for one in (model, other))
+    section = Train(optimizer=name, weight_decay=0.1)
+    optimizer, again = (make_optimizer(list(one.parameters()), section) for one in (model, other))
     for _ in range(2):
         backward(model)
         optimizer.step()
     other.load_state_dict(model.state_dict())
     restore_optimizer(again, stored_moments(optimizer))
     for p, q in zip(model.parameters(), other.parameters(), strict=True):
-        assert optimizer.state[p].keys() == again.state[q].keys() >= {"exp_avg", "exp_avg_sq", "step"}
+        assert optimizer.state[p].keys() == again.state[q].keys() == moments
         for key, value in optimizer.state[p].items():
             assert value.equal(again.state[q][key])
-            assert value.stride() == again.state[q][key].stride(), key
+            assert layout(value) == layout(again.state[q][key]), key
     assert any(not p.is_contiguous() for p in model.parameters()), "without any channels_last weight this tests nothing"
     for one, o in ((model, optimizer), (other, again)):
         backward(one)

@@ -64,7 +64,7 @@ def growth(sender) -> None:
     y = (torch.rand(8, 1, 128, 128) > 0.5).to(torch.uint8)
     foretold = memory_bytes(model, dice_bce, x[:2], y[:2], 8, autocast("float32", CPU))
     before = resident_bytes(CPU)
-    optimizer, _ = make_optimizer(list(model.parameters()), 0.1), copy_weights(model)
+    optimizer, _ = make_optimizer(list(model.parameters()), Train(weight_decay=0.1)), copy_weights(model)
     for _ in range(2):
         optimizer.zero_grad()
         dice_bce(model(x), y).backward()

@@ -152,6 +152,17 @@ def test_any_step_and_any_validation_can_be_interrupted(
     assert history.drop(columns="seconds").equals(uninterrupted[1].drop(columns="seconds"))
 
 
+@pytest.mark.parametrize("when", [(2, True), (8, True)])
+def test_gradient_descent_with_momentum_and_penalties_can_be_interrupted(
+    when: tuple[int, bool], dataset: Dataset, tmp_path: Path
+) -> None:
+    settings = SHORT | {"epochs": 2, "optimizer": "sgd", "lr": 0.05, "momentum": 0.8, "l1": 0.01}
+    stopped(dataset, tmp_path, when, **settings)
+    model, _, lines = resumed(dataset, tmp_path, **settings)
+    assert f"resuming from step {when[0]} of 10" in lines[0]
+    assert same_weights(model, trained(dataset, **settings)[0])
+
+
 @pytest.mark.parametrize("harm", ["truncated", "one bit", "empty", "unreadable"])
 def test_a_damaged_state_is_noticed_and_the_previous_one_used(
     harm: str, dataset: Dataset, uninterrupted, tmp_path: Path

@@ -11,6 +11,7 @@ from tiny import sequences, stored
 from torch import Tensor
 from trainings import network, same_weights
 
+from biocnn.config.settings import Train
 from biocnn.training.optimizer import make_optimizer
 from biocnn.training.state import OVER, STOP, Progress, StateFolder, clear, copy_weights, pack, unpack
 
@@ -188,7 +189,7 @@ def test_nothing_remains_if_nothing_is_kept(tmp_path: Path) -> None:
 def test_packed_weights_and_moments_are_restored(tmp_path: Path) -> None:
     dataset = stored(sequences(60), tmp_path)
     model, other = network(dataset, 1), network(dataset, 2)
-    optimizers = [make_optimizer(list(one.parameters()), 0.1) for one in (model, other)]
+    optimizers = [make_optimizer(list(one.parameters()), Train(weight_decay=0.1)) for one in (model, other)]
     x = torch.randn(4, 4, 24)
 
     def step(one, optimizer) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from biocnn.config.registry import REGISTRY, find
+from biocnn.config.registry import REGISTRY, find, suited
 from biocnn.config.schema import Chosen, choose, own_settings
 from biocnn.core.errors import InputError
 from biocnn.tasks.target import Target
@@ -122,7 +122,7 @@ class Task(ABC):
             raise InputError(
                 f"model: the output has shape {tuple(logits.shape)}, but there are {len(self.outputs)} outputs "
                 f"and targets of shape {tuple(y.shape)}",
-                "for one prediction per example choose DeepBind, for one per pixel UNet or FCN",
+                "networks with such outputs: " + ", ".join(suited("models", self.facts.kind, self.target.kind)),
             )
 
     def make_loss(self, section: Chosen | None, class_weights: str, device: "torch.device") -> "Loss":

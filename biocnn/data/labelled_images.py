@@ -219,16 +219,17 @@ class LabelledImages:
             return several_labels(text.set_axis(outputs, axis=1), f"{y.shape[1]} labels for each image", checks, source)
         text = text[0]
         reason = "one number for each image" if numeric else "one label for each image"
-        if self.classes is None or not numeric:
+        if not numeric:
             return one_class(text, self.classes, reason, checks, source)
-        numbers = {str(k): name for k, name in enumerate(self.classes)}
-        wrong = text[~text.isin(numbers)]
+        numbers = {str(k): name for k, name in enumerate(self.classes or ())}
+        wrong = text[~text.isin(numbers) if numbers else text.str.startswith("-")]
         if len(wrong):
+            allowed = f"data.classes names 0 to {len(numbers) - 1}" if numbers else "classes are counted from 0"
             raise InputError(
-                f"{source}: label {wrong.iloc[0]} of {wrong.index[0]}, but data.classes names 0 to {len(numbers) - 1}",
-                "name all classes, in the order of their numbers",
+                f"{source}: label {wrong.iloc[0]} of {wrong.index[0]}, but {allowed} ({len(wrong)} such labels)",
+                "name all classes, in the order of their numbers; leave out images without a label",
             )
-        return one_class(text.map(numbers), self.classes, reason, checks, source)
+        return one_class(text.map(numbers) if numbers else text, self.classes, reason, checks, source)
 
 
 def _folders(base: Path, checks: Checks, source: str) -> list[Path]:

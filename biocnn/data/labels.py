@@ -72,9 +72,9 @@ def one_class(labels: pd.Series, classes: list[str] | None, reason: str, checks:
     for name in classes:
         checks.add(source, "read", f"images of class {name}", found[name])
     rare = [f"{name} ({found[name]})" for name in classes if found[name] < FEW]
-    reason_rare = f"classes with fewer than {FEW} images, too few for train, val and test"
-    checks.add(source, "note", reason_rare, len(rare), ", ".join(rare))
-    y = (labels.to_numpy()[:, None] == np.array(classes, object)).astype(np.float32)
+    too_few = f"classes with fewer than {FEW} images, too few for train, val and test"
+    checks.add(source, "note", too_few, len(rare), ", ".join(rare))
+    y = (pd.Index(classes).get_indexer(labels)[:, None] == np.arange(len(classes))).astype(np.float32)
     decision = Decision(value="multiclass", reason=f"{reason}: {len(classes)} classes")
     return Labels(y, list(classes), decision, keep, labels.tolist())
 
@@ -109,7 +109,7 @@ def several_labels(labels: pd.DataFrame, reason: str, checks: Checks, source: st
         checks.add(source, "note", f"{name} is unknown: not used in training and evaluation", column[keep].sum())
     checks.add(source, "dropped", "no known label", (~keep).sum(), "".join(labels.index[~keep][:1]))
     if (y[keep] == 1).sum(axis=1).tolist() == [1] * keep.sum():
-        checks.add(source, "note", "each image has exactly one of the labels: are they classes?", len(y))
+        checks.add(source, "note", "each image has exactly one of the labels: are they classes?", keep.sum())
     return Labels(y, list(labels), Decision(value="multilabel", reason=reason), keep)
 
 

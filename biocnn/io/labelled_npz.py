@@ -28,8 +28,8 @@ class LabelledNpz:
     path
         The file.
     axes
-        Order of the axes of one image, e.g. YXC. By default it follows from the number of axes: YX; ZYX unless the last
-        or first axis is short enough for channels; more are refused.
+        Order of the axes of one image, e.g. YXC. By default, of three or four axes a first or last one of up to 4 holds
+        channels.
 
     Raises
     ------
@@ -68,7 +68,7 @@ class LabelledNpz:
         }
 
     def labels(self) -> np.ndarray:
-        """Return the labels of all images, by split: shape (N, K).
+        """Return the labels of all images, in the order of ``names``: shape (N, K).
 
         Raises
         ------
@@ -82,7 +82,13 @@ class LabelledNpz:
         return np.concatenate(list(found.values()))
 
     def open(self, name: str) -> LazyImage:
-        """Open the image of this name."""
+        """Open the image of this name.
+
+        Raises
+        ------
+        InputError
+            If its axes could be in several orders.
+        """
         split, _, row = name.removesuffix("]").partition("_images[")
         array, path = self.images[split], self.path / name
         shape = array.shape[1:]

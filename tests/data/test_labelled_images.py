@@ -10,7 +10,9 @@ from labelled import counts, pictures, read, refused
 from PIL import Image
 
 from biocnn.config.experiment import load
+from biocnn.config.settings import Split
 from biocnn.core.errors import InputError
+from biocnn.data.dataset import Dataset, write
 
 CONTRADICTION = "contradiction: the same pixels with different labels"
 
@@ -139,6 +141,22 @@ def test_one_image_with_two_labels_is_a_contradiction(tmp_path: Path) -> None:
     several = table(tmp_path, ["a.png,0,1", "b.png,1,0", "a.png,0,", "b.png,1,1"], "image,p,q")
     _, checks = read(table=several, labels=["p", "q"])
     assert checks.frame().set_index("reason").at[CONTRADICTION, "example"] == "b = b-2"
+
+
+def test_groups_are_not_cut_by_folds_and_leaks_are_removed(tmp_path: Path) -> None:
+    path = labelled(tmp_path, *(f"{'ab'[i % 2]},p{i // 4}" for i in range(36)), header="image,label,group")
+    copies = [1, 13, 33]
+    for i in copies[1:]:
+        (tmp_path / f"i{i}.png").write_bytes((tmp_path / "i1.png").read_bytes())
+    raw, _ = read(table=path)
+    write(raw, Split(folds=3, remove_leaks=True), 1, tmp_path / "stored")
+    for fold in range(3):
+        stored = Dataset(tmp_path / "stored", fold)
+        kept = stored.examples[stored.examples["split"] != "removed"]
+        assert (kept.groupby("group")["split"].nunique() == 1).all()
+        assert kept[kept["id"].isin([f"i{i}" for i in copies])]["split"].nunique() == 1
+        assert any(leak.exact for leak in stored.facts.leakage)
+        np.testing.assert_array_equal(stored.y.stacked(np.arange(36)), raw.y)
 
 
 def test_all_images_that_cannot_be_read_are_listed_at_once(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ run: $(READY) ## run the experiments of config/config.yaml; ends with metrics an
 	$(BIN)/snakemake --cores all
 
 test: $(READY) results/index.html ## run the tests, and before them the experiments whose results they look at
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --dist loadfile --no-loadscope-reorder -m "not slow"
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -q -n auto --dist loadfile --no-loadscope-reorder -m "not slow"
 
 results/index.html: | $(READY)
 	$(BIN)/snakemake --cores all

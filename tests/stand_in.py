@@ -5,10 +5,12 @@ With it, a whole workflow runs in seconds, with the real rules, shell lines and 
 
 import json
 import os
-import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
+
+from trainings import SERVER
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = """#!{python}
@@ -47,12 +49,33 @@ def stand_in(folder: Path, package: Path = ROOT) -> dict[str, str]:
     return {**os.environ, "PATH": path, "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def run(work: Path, environment: dict[str, str], *options: str, snakefile: Path = ROOT / "Snakefile") -> str:
-    """Run the workflow in a folder; return its output."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--cores", "2", *options]
-    done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+def run(
+    work: Path, environment: dict[str, str], *options: str, snakefile: Path = ROOT / "Snakefile", status: int = 0
+) -> str:
+    """Run the workflow in a folder, in a process forked after the import of Snakemake; return its output."""
+    with tempfile.NamedTemporaryFile() as printed:
+        arguments = ["--snakefile", str(snakefile), "--cores", "2", *options]
+        process = SERVER.Process(target=_snakemake, args=(arguments, work, environment, printed.name))
+        process.start()
+        process.join(400)
+        process.kill()
+        text = Path(printed.name).read_text()
+    assert process.exitcode == status, text
+    return text
+
+
+def _snakemake(arguments: list[str], work: Path, environment: dict[str, str], printed: str) -> None:
+    for stream in (1, 2):
+        os.dup2(os.open(printed, os.O_WRONLY | os.O_APPEND), stream)
+    os.chdir(work)
+    os.environ.clear()
+    os.environ.update(environment)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "biocnn"]:
+        del sys.modules[name]  # the workflow may belong to a copy of the package
+    sys.path[:0] = environment.get("PYTHONPATH", str(ROOT)).split(os.pathsep)
+    from snakemake.cli import main
+
+    main(arguments)
 
 
 def calls(work: Path) -> list[dict[str, Any]]:

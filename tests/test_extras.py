@@ -44,7 +44,8 @@ root = Path(sys.argv[1])
 def trained(name, raw, model):
     folder = root / name
     stored(raw, folder)
-    settings = {"data": {"name": name, "table": "none"}, "model": model, "train": {"epochs": 1, "threads": 1}}
+    train = {"epochs": 1, "steps_per_epoch": 2, "threads": 1}
+    settings = {"data": {"name": name, "table": "none"}, "model": model, "train": train}
     (folder / "mine.yaml").write_text(yaml.safe_dump(settings))
     paths = [folder / "mine.yaml", folder / "dataset", "fold0-seed1", folder / "m.safetensors", folder / "history.tsv"]
     assert main(["train", *map(str, paths), "--data-root", str(root)]) == 0

@@ -32,7 +32,7 @@ AUGMENT = {
     "image": chosen("flip", {"name": "noise", "sd": 0.05}),
 }
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["biocnn.training.runs", "biocnn.workflow.steps", "sklearn.metrics"])
+SERVER.set_forkserver_preload(["biocnn.training.runs", "biocnn.workflow.steps", "sklearn.metrics", "snakemake.cli"])
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "sequences": {

@@ -1,25 +1,19 @@
 """If a job was killed because it ran out of memory, the last lines of a run say so and suggest settings."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 from biocnn.workflow.rules import memory_advice
-from tests.stand_in import ROOT, stand_in
+from tests.stand_in import ROOT, run, stand_in
 
 
 def test_a_killed_step_is_reported_with_the_setting_to_change(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "config", tmp_path / "config")
     (tmp_path / "bin").mkdir()
     (tmp_path / "meanwhile.py").write_text("if step == 'train': os.kill(os.getpid(), 9)")
-    command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--cores", "1"]
-    command += ["--config", "experiments=[demo_sequences]"]
-    environment = stand_in(tmp_path / "bin")
-    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
-    assert run.returncode == 1
-    assert "because it ran out of memory" in run.stderr
-    assert "--set-resources train:mem_mb=16000" in run.stderr
+    text = run(tmp_path, stand_in(tmp_path / "bin"), "--config", "experiments=[demo_sequences]", status=1)
+    assert "because it ran out of memory" in text
+    assert "--set-resources train:mem_mb=16000" in text
 
 
 def test_messages_of_slurm_are_recognised_and_other_failures_ignored(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """Results folders like those of the steps, made without training: for tests, and for viewing pages."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from safetensors.numpy import save_file
 from scipy import ndimage
 from tiny import experiment
@@ -16,6 +19,8 @@ from biocnn.io.meme import Motif, write_meme
 from biocnn.io.ragged import Ragged
 from biocnn.metrics import auprc, auroc, average_precision_iou, dice, iou, pearson, spearman
 from biocnn.prediction.stored_predictions import Decided
+from biocnn.report.blocks import Picture
+from biocnn.report.figures import Gallery
 from biocnn.tasks import make_task
 from biocnn.tasks.facts import read_facts
 from biocnn.tasks.instance_targets import instance_targets
@@ -26,6 +31,18 @@ RUNS = ("fold0-seed1", "fold0-seed2")
 SITE = "TTACCCG"
 CLASSES = ["background", "inside", "boundary", "distance"]
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """Make the figures of reports, but do not draw them: for tests of words; drawing takes most of the time."""
+
+    def add(self, name, figure, alt, caption, vector=True):
+        return Picture(name, "data:image/png;base64,", alt, caption, 900)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Gallery, "add", add)
+        yield
 
 
 def write_sequences(folder: Path, task: str = "binary", n: int = 600) -> Settings:

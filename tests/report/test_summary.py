@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
-from simulated_results import write_images, write_sequences
+from simulated_results import undrawn, write_images, write_sequences
 
 from biocnn.report import write_report, write_summary
 
@@ -14,7 +14,8 @@ def overview(tmp_path_factory):
     root = tmp_path_factory.mktemp("results")
     for name, make in (("reb1 & co", write_sequences), ("nuclei", write_images)):
         experiment = make(root / name)
-        write_report(root / name, experiment, root / name / "report.html", root / name / "figures")
+        with undrawn():
+            write_report(root / name, experiment, root / name / "report.html", root / name / "figures")
     (root / "unborn").mkdir()
     for name, text in (("earlier/experiment.json", "{}"), ("other/notes.txt", "")):
         (root / name).parent.mkdir()

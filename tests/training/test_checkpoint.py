@@ -19,7 +19,15 @@ from biocnn.tasks.watershed import label_instances
 from biocnn.training.checkpoint import build_model, load_model, save_model, versions
 from biocnn.training.metadata import FORMAT, Metadata, Postprocess, read_metadata
 
-SETTINGS = {"DeepBind": {"channels": 3, "kernel_size": 5}, "UNet": {"channels": [4, 6]}, "FCN": {"channels": [2] * 5}}
+SETTINGS = {
+    "Basset": {"channels": [4, 5, 6], "kernel_size": [5, 4, 3], "hidden": 7},
+    "DanQ": {"channels": 5, "kernel_size": 6, "recurrent": 3},
+    "DeepBind": {"channels": 3, "kernel_size": 5},
+    "DilatedResNet": {"channels": 5, "kernel_size": 4, "layers": 2},
+    "FCN": {"channels": [2] * 5},
+    "ResNet": {"channels": [4, 5, 6, 7]},
+    "UNet": {"channels": [4, 6]},
+}
 
 
 def meta(name: str = "DeepBind", spatial_dims: int = 1, **settings) -> dict:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from biocnn.config.experiment import read_frozen
+from tests import stand_in
 from tests.test_docs import blocks
 
 ROOT = Path(__file__).parents[2]
@@ -42,12 +43,7 @@ NUCLEI = {
 def snakemake(folder: Path, *options: str, status: int = 0) -> str:
     """Run the project's Snakefile in a folder, and return its output."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2", *options]
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=400, check=False
-    )
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    return stand_in.run(folder, environment, *options, status=status)
 
 
 def planned(folder: Path, *options: str) -> set[str]:

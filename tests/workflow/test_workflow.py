@@ -1,7 +1,6 @@
 """The workflow end to end, with sequences and images, on small simulated data; and reasons to run again."""
 
 import html
-import os
 import re
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ import pytest
 import yaml
 
 from biocnn.config.experiment import read_frozen
-from tests import stand_in
+from tests import forked_steps, stand_in
 from tests.test_docs import blocks
 
 ROOT = Path(__file__).parents[2]
@@ -42,8 +41,7 @@ NUCLEI = {
 
 def snakemake(folder: Path, *options: str, status: int = 0) -> str:
     """Run the project's Snakefile in a folder, and return its output."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    return stand_in.run(folder, environment, *options, status=status)
+    return stand_in.run(folder, forked_steps.environment(), *options, status=status)
 
 
 def planned(folder: Path, *options: str) -> set[str]:

@@ -1,10 +1,11 @@
-"""Baseline models that a network must outperform to have learned more than sequence composition.
+"""Baseline models that a network must outperform to have learned more than e.g. sequence composition.
 
-All are linear: logistic regression for classes, ridge regression for values. They are fitted on the training split; the
-penalty is chosen on the validation split by the metric that also chooses the epoch of a network.
+All are linear: logistic regression for labels of 0 and 1, multinomial regression for classes, ridge regression for
+values. They are fitted on the training split; the penalty is chosen on the validation split by the metric that also
+chooses the epoch of a network.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
-from scipy.special import expit
+from scipy.special import expit, log_softmax, softmax
 
 from biocnn import metrics
 from biocnn.config.registry import resolve
@@ -21,6 +22,7 @@ from biocnn.data.dataset import Dataset
 from biocnn.evaluation.kmers import kmer_counts
 from biocnn.io.padded import pad
 from biocnn.io.ragged import Ragged
+from biocnn.metrics.weighted import ratio
 from biocnn.tasks.facts import Facts
 from biocnn.tasks.vectors import VectorTask
 
@@ -66,7 +68,7 @@ BASELINES: dict[str, Callable[[np.ndarray, str], Features]] = {
 
 @dataclass(frozen=True)
 class Fitted:
-    """One linear model for each of K outputs; ``weights`` has shape (F + 1, K), intercept last."""
+    """A linear model of K outputs; ``weights`` has shape (F + 1, K), intercept last."""
 
     weights: np.ndarray
     penalty: np.ndarray
@@ -74,8 +76,7 @@ class Fitted:
 
     def predict(self, x: Features, task: VectorTask) -> np.ndarray:
         """Predict probabilities, or values for regression; shape (N, K), float32."""
-        z = _linear(x, self.weights)
-        return (expit(z) if task.positives else z).astype(np.float32)
+        return _predicted(_linear(x, self.weights), task).astype(np.float32)
 
 
 def write_baselines(data: Path, settings: Settings, folder: Path) -> list[str]:
@@ -89,7 +90,7 @@ def write_baselines(data: Path, settings: Settings, folder: Path) -> list[str]:
         Settings of the experiment, including defaults.
     folder
         Receives probability.npy, shape (number of baselines, K) for each example; examples.tsv with id and split; and
-        baselines.tsv, which describes the fits. No files if the input has no baselines, or the task predicts maps.
+        baselines.tsv, which describes the fits. No files if the task predicts maps.
 
     Returns
     -------
@@ -97,8 +98,8 @@ def write_baselines(data: Path, settings: Settings, folder: Path) -> list[str]:
         Log lines.
     """
     first = Dataset(data)
-    if first.task.target.spatial or not first.input.baselines:
-        return [f"no baselines for {first.input.examples}"]
+    if first.task.target.spatial:
+        return ["no baselines for maps"]
     stored = [Dataset(data, fold) for fold in range(first.folds)]
     found = [resolve(first.input.baselines)(fold, settings) for fold in stored]
     Ragged.write(folder / "probability.npy", (p for values, _ in found for p in values), np.float32)
@@ -116,12 +117,12 @@ def write_baselines(data: Path, settings: Settings, folder: Path) -> list[str]:
 
 
 def of_sequences(dataset: Dataset, settings: Settings) -> tuple[np.ndarray, pd.DataFrame]:
-    """Call `fit_baselines` with the strands that the network reads."""
-    return fit_baselines(dataset, strands_of(settings, dataset.facts))
+    """Call `fit_sequences` with the strands that the network reads."""
+    return fit_sequences(dataset, strands_of(settings, dataset.facts))
 
 
-def fit_baselines(dataset: Dataset, strands: str) -> tuple[np.ndarray, pd.DataFrame]:
-    """Fit every baseline on the training split, and predict the validation and test splits.
+def fit_sequences(dataset: Dataset, strands: str) -> tuple[np.ndarray, pd.DataFrame]:
+    """Call `fit_baselines` for sequences.
 
     Parameters
     ----------
@@ -129,29 +130,57 @@ def fit_baselines(dataset: Dataset, strands: str) -> tuple[np.ndarray, pd.DataFr
         Sequences, split as in their fold.
     strands
         ``both``: a k-mer and its reverse complement are merged.
+    """
+    train = thinned(dataset.x, dataset.rows("train"), MOST_LETTERS)
+
+    def of(features: Callable[[np.ndarray, str], Features]) -> Callable[[np.ndarray], Features]:
+        return lambda rows: features(_windows(dataset, rows), strands)
+
+    features = {name: of(function) for name, function in BASELINES.items()}
+    probability, table = fit_baselines(dataset, features, train)
+    table.insert(3, "strands", strands)
+    return probability, table
+
+
+def thinned(x: Ragged, rows: np.ndarray, most: int) -> np.ndarray:
+    """Return every n-th of the rows, with at most about ``most`` values of x altogether."""
+    return rows[:: -(-int(x.shapes[rows].prod(axis=1).sum()) // most)]
+
+
+def fit_baselines(
+    dataset: Dataset, features: Mapping[str, Callable[[np.ndarray], Features]], train: np.ndarray
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Fit every baseline on the training split, and predict the validation and test splits.
+
+    Parameters
+    ----------
+    dataset
+        Examples, split as in their fold.
+    features
+        Functions from rows to features (N, F), by name of the baseline; dense features are standardised.
+    train
+        Rows of the training split to fit.
 
     Returns
     -------
     probability, table
-        Shape (N, number of baselines, K), in the order of ``dataset.rows("val", "test")`` and ``BASELINES``, and a
-        table with one row per baseline and output: features, training examples used and available, penalty, metric on
-        the validation split.
+        Shape (N, number of baselines, K), in the order of ``dataset.rows("val", "test")`` and ``features``, and a table
+        with one row per baseline and output (or per baseline, if one of all outputs is true): features, training
+        examples used and available, penalty, metric on the validation split.
     """
-    task, rows = dataset.task, {part: dataset.rows(part) for part in ("train", "val")}
-    every = -(-int(dataset.x.shapes[rows["train"], 0].sum()) // MOST_LETTERS)
-    rows["train"] = rows["train"][::every]
-    y = {part: dataset.y.stacked(chosen).astype(float) for part, chosen in rows.items()}
-    held_out, found, table = dataset.rows("val", "test"), [], []
-    for name, features in BASELINES.items():
-        x = features(_windows(dataset, rows["train"]), strands)
-        shift, scale = (0.0, 1.0) if name == "6-mers" else (x.mean(axis=0), _spread(x))
-        x, val = (_scaled(part, shift, scale) for part in (x, features(_windows(dataset, rows["val"]), strands)))
-        fitted = fit_path(x, y["train"], val, y["val"], task)
+    task, rows, held_out = dataset.task, dataset.rows("val"), dataset.rows("val", "test")
+    y, val_y = (dataset.y.stacked(chosen).astype(float) for chosen in (train, rows))
+    found, table = [], []
+    for name, of in features.items():
+        x = of(train)
+        shift, scale = (0.0, 1.0) if isinstance(x, csr_matrix) else (x.mean(axis=0), _spread(x))
+        x, val = (_scaled(part, shift, scale) for part in (x, of(rows)))
+        fitted = fit_path(x, y, val, val_y, task)
         parts = np.array_split(held_out, max(1, len(held_out) // 20_000))
-        unseen = (_scaled(features(_windows(dataset, part), strands), shift, scale) for part in parts)
+        unseen = (_scaled(of(part), shift, scale) for part in parts)
         found.append(np.concatenate([fitted.predict(part, task) for part in unseen]))
-        for k, output in enumerate(task.outputs):
-            entry = {"baseline": name, "output": output, "features": x.shape[1], "strands": strands}
+        for k, output in enumerate(["all"] if task.exclusive else task.outputs):
+            entry = {"baseline": name, "output": output, "features": x.shape[1]}
             entry |= {"n": x.shape[0], "n_train": dataset.facts.n.train}
             table.append(entry | {"penalty": fitted.penalty[k], task.monitor: fitted.validation_score[k]})
     return np.stack(found, axis=1), pd.DataFrame(table)
@@ -172,11 +201,12 @@ def fit_path(x: Features, y: np.ndarray, val: Features, val_y: np.ndarray, task:
     Returns
     -------
     fitted
-        For each output, the model with the best metric on the validation split; among equal ones, or if the metric is
-        not defined (``validation_score`` is nan), the one with the lowest loss on that split.
+        For each output, or for all together if they are classes of which one is true, the model with the best metric
+        on the validation split; among equal ones, or if the metric is not defined (``validation_score`` is nan), the
+        one with the lowest loss on that split.
     """
     # Regression targets are standardised, so that the same penalties suit all of them.
-    shift, scale = (0.0, 1.0) if task.positives else (np.nanmean(y, axis=0), _spread(y))
+    shift, scale = (np.nanmean(y, axis=0), _spread(y)) if task.standardised else (0.0, 1.0)
     y, val_y = (y - shift) / scale, (val_y - shift) / scale
     weights = np.zeros((x.shape[1] + 1, y.shape[1]))
     best = Fitted(weights.copy(), np.full(y.shape[1], np.nan), np.full(y.shape[1], -np.inf))
@@ -184,10 +214,16 @@ def fit_path(x: Features, y: np.ndarray, val: Features, val_y: np.ndarray, task:
     lowest, fruitless = np.full(y.shape[1], np.inf), 0
     for penalty in PENALTIES:
         weights = fit(x, y, penalty, weights, task)
-        p = _linear(val, weights)
-        pairs = [metrics.labelled(val_y[:, k], p[:, k]) for k in range(y.shape[1])]
-        score = np.nan_to_num([metric(found, target) for target, found in pairs], nan=-np.inf)
-        cost = np.array([_losses(found, target, task).sum() for target, found in pairs])
+        z = _linear(val, weights)
+        ranked = _predicted(z, task) if task.exclusive else z  # a probability depends on the logits of all classes
+        known = [
+            metrics.labelled(*columns) for columns in zip(val_y.T, ranked.T, _losses(z, val_y, task).T, strict=True)
+        ]
+        score = np.array([metric(found, target) for target, found, _ in known])
+        cost = np.array([each.sum() for *_, each in known])
+        if task.exclusive:
+            score[:], cost[:] = ratio(np.nansum(score), (~np.isnan(score)).sum()), cost.sum()
+        score = np.nan_to_num(score, nan=-np.inf)
         equal = score == best.validation_score
         better = (score > best.validation_score) | (equal & (cost < lowest)) | np.isnan(best.penalty)
         best.weights[:, better] = weights[:, better]
@@ -202,9 +238,10 @@ def fit_path(x: Features, y: np.ndarray, val: Features, val_y: np.ndarray, task:
 
 
 def fit(x: Features, y: np.ndarray, penalty: float, start: np.ndarray, task: VectorTask) -> np.ndarray:
-    """Minimise mean loss + penalty / 2 |weights|² for all (independent) outputs at once, without intercept penalty.
+    """Minimise mean loss + penalty / 2 |weights|² for all outputs at once, without intercept penalty.
 
-    The loss is the log loss, or half the squared error for regression, over known targets.
+    The loss is the log loss, or half the squared error for regression, over known targets. Outputs are independent of
+    each other, unless they are classes of which one is true.
 
     Parameters
     ----------
@@ -231,7 +268,7 @@ def fit(x: Features, y: np.ndarray, penalty: float, start: np.ndarray, task: Vec
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weights = flat.reshape(shape)
         z = _linear(x, weights)
-        value, slope = (share * _losses(z, y, task)).sum(), share * ((expit(z) if task.positives else z) - y)
+        value, slope = (share * _losses(z, y, task)).sum(), share * (_predicted(z, task) - y)
         gradient = np.concatenate([transposed @ slope.astype(x.dtype), slope.sum(axis=0, keepdims=True)])
         gradient[:-1] += penalty * weights[:-1]
         return value + penalty / 2 * (weights[:-1] ** 2).sum(), gradient.ravel()
@@ -241,8 +278,17 @@ def fit(x: Features, y: np.ndarray, penalty: float, start: np.ndarray, task: Vec
 
 
 def _losses(z: np.ndarray, y: np.ndarray, task: VectorTask) -> np.ndarray:
-    """Return the loss of each example."""
+    """Return the loss of each example and output."""
+    if task.exclusive:
+        return -y * log_softmax(z, axis=1)
     return np.logaddexp(0, z) - y * z if task.positives else (z - y) ** 2 / 2
+
+
+def _predicted(z: np.ndarray, task: VectorTask) -> np.ndarray:
+    """Return probabilities, or values for regression."""
+    if task.exclusive:
+        return softmax(z, axis=1)
+    return expit(z) if task.positives else z
 
 
 def _linear(x: Features, weights: np.ndarray) -> np.ndarray:

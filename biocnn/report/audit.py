@@ -1,4 +1,4 @@
-"""The section on shortcuts: the network compared with baseline models on the same sequences."""
+"""The section on shortcuts: the network compared with baseline models on the same examples."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from biocnn.report.figures import BLUE, FAINT, GREEN, MUTED, ORANGE, SKY, VERMIL
 from biocnn.report.headline import metric_name, number
 from biocnn.report.results import Results
 
-_COLOURS = {"GC content": FAINT, "dinucleotides": SKY, "6-mers": ORANGE}
+_COLOURS = {"GC content": FAINT, "dinucleotides": SKY, "6-mers": ORANGE, "intensities": SKY, "thumbnail": ORANGE}
 _MOST = 16  # outputs in the figure
 
 
@@ -25,9 +25,10 @@ def audit(results: Results, gallery: Gallery) -> Section:
     several = found["output"].nunique() > 1
     figure = by_output(found, results.headline[0]) if several else by_metric(found)
     best = "; b: network minus best baseline" if several else "; c: network minus each baseline"
+    over = "loci" if results.input and results.input.at_loci else "groups of images"
     caption = (
         f"Baseline models and the network (diamond; below it, mean and s.d. of its runs) on held-out examples{best}. "
-        "Bars: 95% confidence intervals by bootstrap over loci; red: the network is not clearly better."
+        f"Bars: 95% confidence intervals by bootstrap over {over}; red: the network is not clearly better."
     )
     alt = "Metrics of the baseline models and the network, and their differences"
     section.blocks.append(gallery.add("audit", figure, alt, caption))
@@ -37,14 +38,11 @@ def audit(results: Results, gallery: Gallery) -> Section:
 
 def _described(results: Results) -> str:
     fitted = results.table("baselines/baselines.tsv")
-    words = (
-        "Does the network learn more than sequence composition? The baselines are linear models on the same split: GC "
-        "content alone, mono- and dinucleotide frequencies, and log counts of 1- to 6-mers. Each was fitted on the "
-        "training split, with the penalty chosen on the validation split."
-    )
+    words = results.input.about_baselines if results.input else ""
+    words += " Each was fitted on the training split, with the penalty chosen on the validation split."
     if not len(fitted):
         return words
-    if (fitted["strands"] == "both").any():
+    if "strands" in fitted and (fitted["strands"] == "both").any():
         words += " A k-mer and its reverse complement count as one."
     fewer = fitted[fitted["n"] < fitted["n_train"]]
     if len(fewer):

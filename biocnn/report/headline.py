@@ -34,6 +34,8 @@ BASELINES = {  # names in audit.tsv, and in a sentence
     "GC content": "GC content alone",
     "dinucleotides": "a dinucleotide model",
     "6-mers": "a 6-mer model",
+    "intensities": "a linear model of intensities",
+    "thumbnail": "a linear model of thumbnails",
 }
 SIMILAR = 0.01  # largest q-value of a motif that counts as similar to a database motif
 ALIKE = 0.6  # smallest similarity, because long motifs of low information have small p-values with each other

@@ -32,7 +32,8 @@ class Input:
     whole: ClassVar[str] = ""  # the same for whole images, if the target has no spatial axes
     predict: ClassVar[str]  # predicts what a user gives to a model
     predict_stored: ClassVar[str]  # predicts examples of a stored data set
-    baselines: ClassVar[str] = ""  # predictions of simple models; see `biocnn.evaluation.baselines`
+    baselines: ClassVar[str]  # predictions of simple models for vectors; see `biocnn.evaluation.baselines`
+    about_baselines: ClassVar[str]  # describes these, for the report
     explain: ClassVar[str]  # explains a model by test examples
     shown: ClassVar[str] = ""  # shows some examples in a report
 
@@ -61,6 +62,10 @@ class SequenceInput(Input):
     resampled = "loci (windows that overlap, and all shuffles of a positive, are drawn together)"
     glimpse = "Motif"
     baselines = "biocnn.evaluation.baselines:of_sequences"
+    about_baselines = (
+        "Does the network learn more than sequence composition? The baselines are linear models on the same split: GC "
+        "content alone, mono- and dinucleotide frequencies, and log counts of 1- to 6-mers."
+    )
     explain = "biocnn.explain.step:sequences"
     check = "biocnn.data.facts:check_sequences"
     identify = "biocnn.data.leakage:identify_sequences"
@@ -101,6 +106,12 @@ class ImageInput(Input):
     predict_stored = "biocnn.prediction.model:predict_stored_images"
     resampled = "groups of images"
     glimpse = "Prediction"
+    baselines = "biocnn.evaluation.image_baselines:of_images"
+    about_baselines = (
+        "Does the network learn more than brightness and colour? The baselines are linear models on the same split: of "
+        "intensities alone (mean, standard deviation and percentiles of each channel, and the size of the image), and "
+        "of a thumbnail of 8 × 8 pixels, or 4 × 4 × 4 voxels."
+    )
     explain = "biocnn.explain.step:images"
     shown = "biocnn.report.examples:examples"
 

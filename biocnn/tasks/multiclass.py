@@ -30,6 +30,7 @@ class Multiclass(VectorTask):
     family = "classification"
     figures = "biocnn.report.vectors:classification"
     value = "class"
+    exclusive = True
 
     def check_facts(self) -> "Iterator[str]":
         yield from super().check_facts()

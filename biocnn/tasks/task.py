@@ -48,6 +48,9 @@ class Task(ABC):
     scale: ClassVar[str] = "logit"  # what networks compute for an output, as a noun
     predicted: ClassVar[str] = "probability"  # what ``probability`` makes of it, as a noun
     positives: ClassVar[bool] = False  # whether each output is yes or no, with the sigmoid of its logit as probability
+    exclusive: ClassVar[bool] = (
+        False  # whether outputs are classes, one of which is true, with the softmax as probability
+    )
     standardised: ClassVar[bool] = False  # whether targets are standardised for training
     objects: ClassVar[bool] = False  # whether truth and decisions are labels, from which the learned maps are computed
     rivals: ClassVar[int | None] = None  # number of leading outputs whose largest is a pixel's class; None: all

@@ -170,7 +170,7 @@ def predict(
 
 
 def baselines(config: Path, data: Path, out: Path, *, data_root: Path = Path()) -> None:
-    """Fit simple models to the same sequences (GC content, dinucleotides, 6-mers); there are none for images."""
+    """Fit simple models to the same examples: of composition or intensities; there are none for masks."""
     from biocnn.evaluation.baselines import write_baselines
 
     experiment = _load(config, data_root)

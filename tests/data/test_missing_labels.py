@@ -16,7 +16,7 @@ from biocnn.data.dataset import Dataset
 from biocnn.data.intervals import Intervals
 from biocnn.data.sequences import Sequences
 from biocnn.evaluation.audit import audit, compare
-from biocnn.evaluation.baselines import BASELINES, PENALTIES, fit, fit_baselines
+from biocnn.evaluation.baselines import BASELINES, PENALTIES, fit, fit_sequences
 from biocnn.evaluation.evaluate import evaluate
 from biocnn.explain import explain_sequences
 from biocnn.io.ragged import Ragged
@@ -142,7 +142,7 @@ def test_facts_count_known_labels(two_outputs: tuple[Dataset, np.ndarray]) -> No
 
 
 def test_baselines_of_an_output_with_one_class_in_validation_use_the_strongest_penalty(two_outputs) -> None:
-    simple, about = fit_baselines(two_outputs[0], "single")
+    simple, about = fit_sequences(two_outputs[0], "single")
     assert np.isfinite(simple).all()
     assert about.groupby("output")["auprc"].count().to_dict() == {"a": 3, "b": 0}
     assert about.groupby("output")["penalty"].max()["b"] == PENALTIES[0]
@@ -211,7 +211,7 @@ def test_all_steps_accept_missing_labels(tmp_path: Path, task: str) -> None:
         assert row["value"] == pytest.approx(metric(p[test, k][known], y[known]))
         assert row["n"] == known.sum()
         assert row["low"] <= row["value"] <= row["high"]
-    simple, about = fit_baselines(dataset, "single")
+    simple, about = fit_sequences(dataset, "single")
     assert np.isfinite(simple).all()
     assert about["auprc" if task == "multilabel" else "pearson"].notna().all()
     Ragged.write(tmp_path / "b.npy", simple, np.float32)

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
-from tiny import images, sequences, stored
+from tiny import sequences, stored
 
 from biocnn.data.dataset import Dataset
-from biocnn.evaluation.audit import COLUMNS, audit, audit_stored, compare
+from biocnn.evaluation.audit import COLUMNS, audit, compare
 from biocnn.evaluation.evaluate import Predictions
 from biocnn.io.ragged import Ragged
 from biocnn.metrics import auroc, pearson
@@ -104,7 +104,3 @@ def test_the_paired_interval_has_the_stated_coverage() -> None:
         found = compare(auroc, one, other, y, 200, seed)
         held += found["difference_low"] <= 0 <= found["difference_high"]
     assert 180 <= held <= 199
-
-
-def test_images_have_no_baselines(tmp_path: Path) -> None:
-    assert audit_stored(stored(images(6), tmp_path), [], tmp_path, 10, 1).empty

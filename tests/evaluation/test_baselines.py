@@ -17,8 +17,8 @@ from biocnn.evaluation.baselines import (
     PENALTIES,
     dinucleotides,
     fit,
-    fit_baselines,
     fit_path,
+    fit_sequences,
     gc_content,
     strands_of,
     words,
@@ -128,7 +128,7 @@ def test_strands_follow_the_network() -> None:
 def test_each_baseline_learns_only_what_its_features_contain(tmp_path: Path) -> None:
     """A planted motif is visible in 6-mers, but not in GC content."""
     dataset = stored(sequences(900, window=40), tmp_path)
-    p, table = fit_baselines(dataset, "single")
+    p, table = fit_sequences(dataset, "single")
     rows = dataset.rows("val", "test")
     test = (dataset.examples["split"].to_numpy()[rows] == "test").nonzero()[0]
     y = dataset.y.stacked(rows)[test, 0]
@@ -137,13 +137,13 @@ def test_each_baseline_learns_only_what_its_features_contain(tmp_path: Path) -> 
     assert 0.35 < found["GC content"] < 0.7
     assert list(table["baseline"]) == list(BASELINES)
     assert table["n"].eq(dataset.facts.n.train).all()
-    np.testing.assert_array_equal(p, fit_baselines(dataset, "single")[0])
+    np.testing.assert_array_equal(p, fit_sequences(dataset, "single")[0])
 
 
 @pytest.mark.parametrize("task", ["multilabel", "regression"])
 def test_all_kinds_of_outputs_and_lengths(tmp_path: Path, task: str) -> None:
     dataset = stored(sequences(lengths=range(20, 220), outputs=("a", "b"), task=task), tmp_path)
-    p, table = fit_baselines(dataset, "both")
+    p, table = fit_sequences(dataset, "both")
     assert p.shape == (len(dataset.rows("val", "test")), 3, 2)
     assert np.isfinite(p).all()
     assert len(table) == 6
@@ -152,7 +152,7 @@ def test_all_kinds_of_outputs_and_lengths(tmp_path: Path, task: str) -> None:
 def test_very_many_examples_are_subsampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = stored(sequences(90), tmp_path)
     monkeypatch.setattr("biocnn.evaluation.baselines.MOST_LETTERS", 32 * dataset.facts.n.train // 2)
-    assert fit_baselines(dataset, "single")[1]["n"].eq(-(-dataset.facts.n.train // 2)).all()
+    assert fit_sequences(dataset, "single")[1]["n"].eq(-(-dataset.facts.n.train // 2)).all()
 
 
 def test_every_fold_has_its_own_baselines(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_every_fold_has_its_own_baselines(tmp_path: Path) -> None:
     p = Ragged(tmp_path / "probability.npy")
     assert len(p) == 240
     last = Dataset(tmp_path / "dataset", 2)
-    wanted, _ = fit_baselines(last, "single")
+    wanted, _ = fit_sequences(last, "single")
     np.testing.assert_array_equal(np.stack([p[i] for i in range(len(p))])[-len(wanted) :], wanted)
 
 
@@ -184,7 +184,7 @@ def test_a_6_mer_model_of_real_sequences_is_as_good_as_published(data_root: Path
     facts = sequence_facts(outputs=["QKI"], alphabet="ACGU", window=101)
     write(Raw(table, codes.__getitem__, labels, facts), Split(val=0.15), 1, tmp_path / "dataset")
     dataset = Dataset(tmp_path / "dataset")
-    p, _ = fit_baselines(dataset, "single")
+    p, _ = fit_sequences(dataset, "single")
     test = p[dataset.examples["split"].to_numpy()[dataset.rows("val", "test")] == "test"]
     found = [auroc(test[:, b, 0], y[1]) for b in range(3)]
     assert found[0] == pytest.approx(0.80, abs=0.03)

@@ -10,6 +10,7 @@ import pytest
 from simulated_results import RUNS, write_model, write_sequences
 from tiny import sequence_facts
 
+from biocnn.evaluation import image_baselines
 from biocnn.evaluation.audit import COLUMNS
 from biocnn.evaluation.baselines import BASELINES
 from biocnn.metrics import ece
@@ -38,7 +39,7 @@ def results_of(folder, rows, task="binary"):
 
 
 def test_baselines_have_a_name_in_sentences():
-    assert list(headline.BASELINES) == list(BASELINES)
+    assert list(headline.BASELINES) == [*BASELINES, *image_baselines.BASELINES]
 
 
 def test_a_network_that_wins_needs_no_caution(tmp_path):

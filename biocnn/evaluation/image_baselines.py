@@ -1,0 +1,52 @@
+"""Baselines of whole images: what intensities alone tell, and what can be seen on a thumbnail."""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from biocnn.config.settings import Settings
+from biocnn.data.dataset import Dataset
+from biocnn.data.frame import Frame
+from biocnn.evaluation.baselines import fit_baselines, thinned
+
+MOST_PIXELS = 500_000_000  # values of the training split; of larger ones, only every n-th image is used
+SAMPLED = 2**16  # pixels per channel, about, from which percentiles are computed
+PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
+SIDES = {2: 8, 3: 4}  # of a thumbnail, in pixels, by the number of spatial dimensions
+
+
+def of_images(dataset: Dataset, settings: Settings) -> tuple[np.ndarray, pd.DataFrame]:
+    """Call `fit_baselines` for images; features are of intensities as scaled for the network."""
+    train = thinned(dataset.x, dataset.rows("train"), MOST_PIXELS)
+    features = {name: partial(_table, dataset, function) for name, function in BASELINES.items()}
+    return fit_baselines(dataset, features, train)
+
+
+def intensities(image: np.ndarray) -> np.ndarray:
+    """Return mean, standard deviation and percentiles of each channel of an image (C, *spatial), and its log size."""
+    channels = image.reshape(len(image), -1)
+    sampled = channels[:, :: channels.shape[1] // SAMPLED | 1]  # odd, to sample all columns
+    moments = [channels.mean(axis=1), channels.std(axis=1)]
+    return np.concatenate([*moments, *np.percentile(sampled, PERCENTILES, axis=1), np.log(image.shape[1:])])
+
+
+def thumbnail(image: np.ndarray) -> np.ndarray:
+    """Return the pixels of an image (C, *spatial) that is reduced to 8 x 8 pixels, a volume to 4 x 4 x 4."""
+    size = (SIDES[image.ndim - 1],) * (image.ndim - 1)
+    return Frame(size, "stretch").apply(image).ravel()
+
+
+BASELINES = {"intensities": intensities, "thumbnail": thumbnail}
+
+
+def _table(dataset: Dataset, function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """Compute features (N, F) of images."""
+    return np.stack([function(_scaled(dataset, row)) for row in rows]).astype(float)
+
+
+def _scaled(dataset: Dataset, row: int) -> np.ndarray:
+    """Return an image with intensities of about 0 to 1; float32."""
+    low, high = (limit.reshape(-1, *[1] * dataset.facts.spatial_dims) for limit in dataset.ranges[row])
+    return (dataset.x[row].astype(np.float32) - low) / np.where(high > low, high - low, np.inf)

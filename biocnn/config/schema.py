@@ -325,8 +325,9 @@ def _definition(module: str, name: str) -> ast.FunctionDef | ast.ClassDef:
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
             return node
-        if isinstance(node, ast.ImportFrom) and name in (alias.asname or alias.name for alias in node.names):
-            raise InputError(f"module {module!r} only imports {name!r}", "name the module that defines it")
+    imports = (alias for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names)
+    if name in (alias.asname or alias.name for alias in imports):
+        raise InputError(f"module {module!r} only imports {name!r}", "name the module that defines it")
     names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     raise InputError(f"module {module!r} has no {name!r}", nearest(name, names))
 

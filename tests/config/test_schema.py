@@ -113,7 +113,8 @@ def test_a_users_class_is_read_but_not_run(folder: Path, module: str) -> None:
     ],
 )
 def test_names_that_cannot_be_found(folder: Path, name: str, message: str, remedy: str) -> None:
-    (folder / "importing.py").write_text("from my_networks import Net\n")
+    (folder / "importing.py").write_text("from my_networks import Net, Plain\nclass Plain(Plain): ...\n")
+    assert choose("models", "importing:Plain", "model").name == "importing:Plain"
     (folder / "broken.py").write_text("x = 1\nclass Net(:\n")
     with pytest.raises(InputError) as caught:
         choose("models", name, "model")

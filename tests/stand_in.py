@@ -26,7 +26,7 @@ with open("calls.jsonl", "a") as handle:
     handle.write(json.dumps(kept, default=str) + "\\n")
 if Path("meanwhile.py").exists():
     exec(Path("meanwhile.py").read_text())
-folders = "simulate genome dataset baselines explain uncertainty segment variants scan predict".split()
+folders = "simulate genome dataset baselines explain uncertainty apply variants scan predict".split()
 for key in "raw out model history table best per_example audit matches decided tsv html figures doctor".split():
     path = given.get(key)
     taken = (("model", "predict"), ("decided", "uncertainty"))

@@ -61,7 +61,7 @@ assert biocnn.load(model, "cpu").predict([pixels[None]])[0].shape == (1, 40, 50)
 (root / "new").mkdir()
 Image.fromarray(pixels).save(root / "new/a.png")
 tifffile.imwrite(root / "new/b.tif", pixels)
-assert main(["segment", str(root / "new"), str(root / "segmented"), str(model)]) == 0
+assert main(["apply", str(root / "new"), str(root / "applied"), str(model)]) == 0
 """
 
 NAMED = """
@@ -113,7 +113,7 @@ def run(code: str, folder: Path) -> str:
 
 def test_the_base_trains_and_predicts(tmp_path: Path) -> None:
     run(TRAIN, tmp_path)
-    assert len(list((tmp_path / "segmented/masks").iterdir())) == 2
+    assert len(list((tmp_path / "applied/masks").iterdir())) == 2
 
 
 def test_a_missing_extra_is_reported_with_the_command_that_installs_it(tmp_path: Path) -> None:

@@ -14,13 +14,13 @@ from benchmarks.sides.common import read_task, report
 
 def biocnn(task: dict[str, Any]) -> int:
     """Process the file to labels and the table of objects."""
-    from biocnn.apply.segment import segment_images
+    from biocnn.apply.images import apply_images
     from biocnn.prediction.model import Model
 
     out = Path(task["out"])
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    return segment_images(task["image"], [Model(task["model"], memory_gb=1.0)], out)
+    return apply_images(task["image"], [Model(task["model"], memory_gb=1.0)], out)["objects.csv"]
 
 
 def monai(task: dict[str, Any]) -> int:

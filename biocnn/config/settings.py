@@ -86,7 +86,7 @@ class Explain(Section):
 
 
 class Uncertainty(Section):
-    """How to estimate the uncertainty of image predictions."""
+    """How to estimate the uncertainty of predicted maps."""
 
     # ensemble: the stored predictions of all runs; augment, dropout: new predictions by one run. The first method
     # makes the maps and the list of what to annotate next. None: ensemble if the data are Images.
@@ -124,8 +124,8 @@ class Fit(Section):
     channels: list[str] | None = Field(None, description="names in new images of the channels of training, in order")
 
 
-class Segment(Fit, _NewImages):  # pydantic takes the fields of the last class first
-    """New images to segment."""
+class Apply(Fit, _NewImages):  # pydantic takes the fields of the last class first
+    """New images to apply the models to."""
 
     on_error: Literal["skip", "stop"] = Field("skip", description="what to do with an image that cannot be used")
 
@@ -186,6 +186,6 @@ class Settings(Section):
     explain: Explain = Explain()
     predict: Predict = Predict()
     uncertainty: Uncertainty = Uncertainty()
-    segment: Segment = Segment()
+    apply: Apply = Apply()
     variants: Variants = Variants()
     scan: Scan = Scan()

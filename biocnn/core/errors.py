@@ -80,9 +80,14 @@ class Interrupted(Exception):
     """The work was stopped on request and saved its state: a rerun resumes it; the exit status is 75."""
 
 
+SYNONYMS = {"segment": "apply"}  # words that people look for under another name
+
+
 def close(word: str, allowed: Iterable[str]) -> list[str]:
     """Return the allowed word closest to ``word`` in a list, empty if none is close."""
-    return get_close_matches(str(word), list(allowed), n=1)
+    allowed = list(allowed)
+    meant = SYNONYMS.get(str(word))
+    return [meant] if meant in allowed else get_close_matches(str(word), allowed, n=1)
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:

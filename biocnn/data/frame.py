@@ -40,9 +40,11 @@ class Frame:
 
     def apply(self, image: np.ndarray) -> np.ndarray:
         """Bring an image (C, *spatial) to shape (C, *size), of the same data type; integers are rounded."""
-        shape = image.shape[1:]
-        wanted = self.size if self.fit == "stretch" else sizes(shape, [self.scale] * len(shape))
-        return self._centre(_resized(image, wanted))
+        return self._centre(_resized(image, self.scaled(image.shape[1:])))
+
+    def scaled(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Return the size of an image of a shape before it is cropped or mirrored, in pixels along each axis."""
+        return self.size if self.fit == "stretch" else tuple(sizes(shape, [self.scale] * len(shape)))
 
     def _centre(self, image: np.ndarray) -> np.ndarray:
         """Crop to the centre; mirror what is missing."""

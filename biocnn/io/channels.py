@@ -65,7 +65,7 @@ def wrong_channels(where: str | Path, found: Sequence[str], needed: Sequence[str
     elif len(found) >= len(needed) and _named(found):
         some = ", ".join(list(found)[: len(needed)])
         remedy += (
-            f"; if {some} are the same channels under other names, list them in that order: segment.channels: [{some}] "
+            f"; if {some} are the same channels under other names, list them in that order: apply.channels: [{some}] "
             "(--channels), or data.channels for images with masks"
         )
     return InputError(f"{where}: has channels {', '.join(found)}; needed: {', '.join(needed)}", remedy)

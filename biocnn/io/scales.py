@@ -116,7 +116,7 @@ def scale_factor(values: Values, dtype: str, intensity: Intensity, where: str) -
         f"{where}: {values.dtype} from {values.least:g} to {values.most:g}, but the model was trained on "
         f"{trained.name}, mostly from {min(intensity.low):g} to {max(intensity.high):g}, and the conversion between "
         "them is unknown",
-        "convert it like the training images; or, at your own judgement, segment.intensity: image (--intensity=image) "
+        "convert it like the training images; or, at your own judgement, apply.intensity: image (--intensity=image) "
         "scales each image by its own range, as_is uses the values unchanged",
     )
 

@@ -132,7 +132,7 @@ def check_options(task: Task, predicting: Predict, fit: Fit) -> None:
     """
     for key, wanted, own in unsuited(task.facts.kind, task.target.kind):
         section, name = key.split(".", 1)
-        given = {"predict": predicting, "segment": fit}.get(section)
+        given = {"predict": predicting, "apply": fit}.get(section)
         field = type(given).model_fields.get(name) if given else None
         if field and getattr(given, name) != field.default:
             raise InputError(f"{name}: is for {wanted}, but the model is for {own}", "leave it out")
@@ -277,7 +277,7 @@ def _zoom(
     if zoom.max() > FARTHEST or zoom.min() < 1 / FARTHEST:
         raise InputError(
             f"{where}: pixel size {here}, but the model was trained on {there}",
-            "check the pixel size in the file; segment.spacing: as_is (--spacing=as_is) predicts without resampling",
+            "check the pixel size in the file; apply.spacing: as_is (--spacing=as_is) predicts without resampling",
         )
     notes.append(Note("repaired", "resampled to the pixel size of training", f"{here} to {there}"))
     return zoom

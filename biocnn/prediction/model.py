@@ -60,7 +60,7 @@ class Model:
         Modules with networks of your own, or of somebody you trust: a model file that names such a module runs its
         code. Without it, loading a file runs no code outside biocnn.
     **settings
-        Options of `biocnn predict` and `biocnn segment`, described below; the defaults are those of ``Predict`` and
+        Options of `biocnn predict` and `biocnn apply`, described below; the defaults are those of ``Predict`` and
         ``Fit`` in ``biocnn.config.settings``.
 
     Other Parameters
@@ -292,13 +292,12 @@ class Model:
         return self._images.open(self.adapt(image, name), name, memory_gb)
 
     @torch.inference_mode()
-    def predict_whole(self, image: Source, name: str) -> np.ndarray:
-        """Predict one vector (K,), float32, for a whole image with the channels of training."""
+    def predict_whole(self, image: Adapted) -> np.ndarray:
+        """Predict one vector (K,), float32, for a whole image."""
         assert self.frame
-        adapted = self.adapt(image, name)
-        pixels = self.frame.apply(adapted.read(tuple(slice(0, n) for n in adapted.shape[1:])))
-        own = adapted.own_range or self.facts.normalise == "image"
-        low, high = map(torch.from_numpy, range_of(adapted, None if own else self.facts.intensity))
+        pixels = self.frame.apply(image.read(tuple(slice(0, n) for n in image.shape[1:])))
+        own = image.own_range or self.facts.normalise == "image"
+        low, high = map(torch.from_numpy, range_of(image, None if own else self.facts.intensity))
         x = normalise(to_tensor(pixels)[None].to(self.device), low, high)
         return self._whole(x.contiguous(memory_format=LAST[x.ndim]))[0].cpu().numpy()
 
@@ -337,7 +336,7 @@ def predict_sequences(model: Model, inputs: Any) -> np.ndarray:
 def predict_images(model: Model, inputs: Any) -> Any:
     """Predict images, for ``Model.predict``."""
     if model.frame:
-        found = list(model._each(inputs, model.predict_whole))
+        found = list(model._each(inputs, lambda image, name: model.predict_whole(model.adapt(image, name))))
         return found[0] if _single(inputs) else np.stack(found)
     return _one_or_all(inputs, [all_of(maps) for maps in model._each(inputs, model.open_maps)])
 

@@ -1,6 +1,5 @@
-"""The sections on data, training, objects and reproduction."""
+"""The sections on data, training and reproduction."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from biocnn.config.settings import Settings
 from biocnn.core.files import sha256
 from biocnn.data.splits import SPLITS
 from biocnn.report import curves, splits
-from biocnn.report.blocks import Code, Section, Table, Text, counted, plural, short, table
+from biocnn.report.blocks import Code, Section, Text, counted, plural, short, table
 from biocnn.report.figures import Gallery
 from biocnn.report.findings import findings
 from biocnn.report.headline import metric_name, number
@@ -38,8 +37,6 @@ _CITATIONS = {
     "cam": "Selvaraju RR et al. Grad-CAM: visual explanations from deep networks via gradient-based localization. "
     "ICCV 2017. doi:10.1109/ICCV.2017.74",
 }
-_IN_PIXELS = ("area", "perimeter", "axis_major", "axis_minor", "neighbour_distance", "surface")
-_POWERS = str.maketrans("23", "²³")
 
 
 def data(results: Results, settings: Settings, gallery: Gallery) -> Section:
@@ -144,61 +141,6 @@ def _remarks(results: Results) -> Iterator[str]:
         for name, value, why in zip(names, found, remarks(found), strict=True):
             if why:
                 yield f"Temperature of {run}{f', {name}' if name else ''}: {number(value, 2)}, {why}."
-
-
-def objects(results: Results, gallery: Gallery) -> Section:
-    """Show measurements of the objects in new images, and how the images were processed."""
-    section = Section("objects", "Objects")
-    found = results.table("segment/objects.csv", ",")
-    section.blocks.extend(_new_images(results))
-    if not len(found):
-        return section
-    kinds = f": {counted(found['class'])}" if found["class"].nunique() > 1 else ""
-    images_ = results.table("segment/images.csv", ",")
-    where = plural(images_.loc[images_["skipped"].isna(), "image"].nunique(), "new image")
-    section.blocks.append(Text(f"{plural(len(found), 'object')} in {where}{kinds}. All are in segment/objects.csv."))
-    places = [name for name in found if re.fullmatch(r"label|centroid_.*|[xyz]_(min|max)", name)]
-    measured = found.drop(columns=places).select_dtypes("number")
-    rows = [
-        [_measurement(name), *map(number, found)] for name, found in measured.quantile([0.5, 0.25, 0.75, 0, 1]).items()
-    ]
-    header = ["Measurement", "Median", "25%", "75%", "Minimum", "Maximum"]
-    caption = "Measurements of all objects; intensities are in the units of the image."
-    section.blocks.append(table(caption, header, rows, ",".join(header[1:]), "segment/objects.csv"))
-    sizes = ("area_um2", "area_mm2", "volume_um3", "volume_mm3", "area")
-    area = next(name for name in sizes if name in measured and measured[name].notna().all())  # in one unit
-    figure = curves.sizes(measured[area].to_numpy(), _measurement(area))
-    section.blocks.append(gallery.add("objects", figure, "Histogram of object sizes", "Object sizes."))
-    return section
-
-
-def _new_images(results: Results) -> list[Table]:
-    """Make tables of the processing of new images, and of skipped images."""
-    blocks = []
-    counts, images_ = results.table("segment/counts.tsv"), results.table("segment/images.csv", ",")
-    if len(counts):
-        rows = counts[["outcome", "reason", "count", "example"]].to_numpy().tolist()
-        caption = "Processing of new images."
-        blocks.append(table(caption, ["Outcome", "Reason", "Images", "Example"], rows, "Images", "segment/counts.tsv"))
-    skipped = images_[images_["skipped"].notna()] if "skipped" in images_ else images_[:0]
-    if len(skipped):
-        rows = [[short(row.path, 40), row.skipped] for row in skipped.itertuples()]
-        caption = f"{plural(len(rows), 'new image')} skipped."
-        blocks.append(table(caption, ["Image", "Reason"], rows, full="segment/images.csv"))
-    return blocks
-
-
-def _measurement(name: str) -> str:
-    """Format the name of a measurement: 'area_um2' becomes 'Area (µm²)'."""
-    units = {
-        f"_{u}{power}": f" ({'µm' if u == 'um' else u}{power.translate(_POWERS)})"
-        for u in ("um", "mm")
-        for power in ("2", "3", "")
-    }
-    ending = next((ending for ending in units if name.endswith(ending)), None)
-    unit = units[ending] if ending else " (pixels)" if name in _IN_PIXELS else ""
-    words = name.removesuffix(ending or "").replace("_", " ")
-    return words[:1].upper() + words[1:] + unit
 
 
 def _name(source: Source) -> str:

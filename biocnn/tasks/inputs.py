@@ -87,9 +87,8 @@ class ImageInput(Input):
     examples = "images"
     settings = (
         "train.patch", "train.foreground", "train.size", "train.fit", "metrics.also", "metrics.tolerance",
-        "metrics.regions", "predict.tta",
-        "predict.blend", "predict.overlap", "segment.images", "segment.spacing", "segment.intensity",
-        "segment.channels", "uncertainty.methods",
+        "metrics.regions", "predict.tta", "predict.blend", "predict.overlap", "apply.images", "apply.spacing",
+        "apply.intensity", "apply.channels", "uncertainty.methods",
     )  # fmt: skip
     left_to_data = ("epochs", "batch_size")
     augment = AUGMENT_SETS

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from biocnn.core.errors import InputError
-from biocnn.tasks.vectors import Judged, VectorTask
+from biocnn.tasks.vectors import Classification, Judged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ ALL = "all"  # all classes together, as an output
 FROM = 4  # classes from which on the two likeliest are judged; of three, they are nearly always right
 
 
-class Multiclass(VectorTask):
+class Multiclass(Classification):
     """One of K classes; each target is a row with 1 for its class and 0 for all others, or unknown (nan)."""
 
     name = "multiclass"
@@ -88,6 +88,16 @@ class Multiclass(VectorTask):
 
     def probability(self, logits: "Tensor") -> "Tensor":
         return logits.softmax(1)
+
+    def decide(self, p: "np.ndarray") -> dict[str, str]:
+        """Return the likeliest class."""
+        return {"class": self.outputs[p.argmax()]}
+
+    def entropy(self, p: "np.ndarray") -> float:
+        import numpy as np
+        from scipy.special import entr
+
+        return float(entr(np.asarray(p, np.float64)).sum() / np.log(len(p)))
 
     def class_weights(self) -> "Tensor":
         """1 / share of each class, with mean 1."""

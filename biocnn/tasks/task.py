@@ -57,6 +57,7 @@ class Task(ABC):
     judge: ClassVar[str]  # import path of the class that evaluates predictions; see `biocnn.evaluation.judges`
     figures: ClassVar[str]  # import path of the function that draws the chapter on performance
     panels: ClassVar[str] = ""  # import path of the class that draws examples, see `biocnn.report.panels`; "": none
+    applied: ClassVar[str]  # import path of the function that applies models to a new image, see `biocnn.apply.images`
     uncertainty: ClassVar[str] = ""  # import path of the class that evaluates uncertainty; "": none
     left_out: ClassVar[tuple[str, ...]] = ()  # metrics in metrics.tsv that the report omits
     about_loss: ClassVar[str] = ""  # a sentence for the caption of learning curves

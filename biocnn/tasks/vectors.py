@@ -1,6 +1,7 @@
 """Common base of tasks with one vector per example: targets of shape (N, K), nan if unknown."""
 
 import math
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from biocnn.core.errors import InputError
@@ -29,6 +30,7 @@ class VectorTask(Task):
     inputs = ("sequence", "image")
     target = Vector()
     judge = "biocnn.evaluation.judges:VectorJudge"
+    applied = "biocnn.apply.vectors:predict_image"
 
     def remember(self, truth: "np.ndarray", stored: "np.ndarray") -> "np.ndarray":
         return stored
@@ -70,6 +72,16 @@ class VectorTask(Task):
         found = {name: getattr(metrics, name) for name in self.metrics}
         return [Judged(output, k, found) for k, output in enumerate(self.outputs)]
 
+    @abstractmethod
+    def describe(self, p: "np.ndarray") -> dict[str, Any]:
+        """Return a row of the table of predictions for new examples.
+
+        Parameters
+        ----------
+        p
+            Predictions of one or more models for an example, shape (models, K).
+        """
+
     def score(self) -> Score:
         """Return the score: mean of the metric over the outputs for which it is defined, e.g. with both classes."""
         return _VectorScore(self.monitor)
@@ -82,7 +94,35 @@ class VectorTask(Task):
         return [name for name, column in columns if len(np.unique(column[~np.isnan(column)])) < 2]
 
 
-class YesOrNo(VectorTask):
+class Classification(VectorTask):
+    """Classes with probabilities."""
+
+    def describe(self, p: "np.ndarray") -> dict[str, Any]:
+        """Return what is decided by the mean probability, the mean of each output, and measures of uncertainty.
+
+        ``uncertainty`` is the entropy of the mean, 0 (one class is certain) to 1 (all are equally likely).
+        ``disagreement``, for several models, is the part of it by which they differ: the entropy of the mean minus the
+        mean entropy of the models (mutual information).
+        """
+        import numpy as np
+
+        mean = p.mean(axis=0, dtype=np.float64)
+        found = self.decide(mean) | {f"probability_{name}": v for name, v in zip(self.outputs, mean, strict=True)}
+        found["uncertainty"] = self.entropy(mean)
+        if len(p) > 1:
+            found["disagreement"] = max(0.0, found["uncertainty"] - float(np.mean([self.entropy(one) for one in p])))
+        return found
+
+    @abstractmethod
+    def decide(self, p: "np.ndarray") -> dict[str, str]:
+        """Return what probabilities (K,) mean, by column."""
+
+    @abstractmethod
+    def entropy(self, p: "np.ndarray") -> float:
+        """Return the entropy of probabilities (K,), as a fraction of the largest possible one."""
+
+
+class YesOrNo(Classification):
     """Each output is 0 or 1."""
 
     losses = ("bce",)
@@ -110,6 +150,18 @@ class YesOrNo(VectorTask):
 
     def probability(self, logits: "Tensor") -> "Tensor":
         return logits.sigmoid()
+
+    def decide(self, p: "np.ndarray") -> dict[str, str]:
+        """Return yes for outputs with a probability of at least 0.5, else no."""
+        return {f"predicted_{name}": "yes" if v >= 0.5 else "no" for name, v in zip(self.outputs, p, strict=True)}
+
+    def entropy(self, p: "np.ndarray") -> float:
+        """Return the mean entropy of the outputs, in bits."""
+        import numpy as np
+        from scipy.special import entr
+
+        p = np.asarray(p, np.float64)
+        return float(np.mean(entr(p) + entr(1 - p)) / np.log(2))
 
     def class_weights(self) -> "Tensor":
         """Return negatives per positive, for each output."""

@@ -202,10 +202,10 @@ class Workflow:
             wanted = [task.name for task in tasks_for(settings.data.name) if task.uncertainty]
         return [f"{RESULTS}/{wildcards.experiment}/uncertainty"] if wanted else []
 
-    def segments(self, wildcards: Any) -> list[str]:
-        """Return the output of the segment step, for experiments with new images."""
-        wanted = "segment.images" in self.experiments[wildcards.experiment].files
-        return [f"{RESULTS}/{wildcards.experiment}/segment"] if wanted else []
+    def applied(self, wildcards: Any) -> list[str]:
+        """Return the output of the apply step, for experiments with new images."""
+        wanted = "apply.images" in self.experiments[wildcards.experiment].files
+        return [f"{RESULTS}/{wildcards.experiment}/apply"] if wanted else []
 
     def _settings(self, wildcards: Any) -> Settings:
         return self.experiments[wildcards.experiment].settings

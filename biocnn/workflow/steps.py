@@ -1,6 +1,6 @@
 """The steps of the workflow: rule = sub-command = function of paths. Each writes complete files or none.
 
-The main path: check, dataset, train, predict, baselines, evaluate, explain, uncertainty, segment, variants, scan,
+The main path: check, dataset, train, predict, baselines, evaluate, explain, uncertainty, apply, variants, scan,
 report, summary.
 """
 
@@ -245,7 +245,7 @@ def uncertainty(config: Path, data: Path, decided: Path, out: Path, *runs: Path,
             log.info("%s", line)
 
 
-def segment(
+def apply(
     images: Path,
     out: Path,
     *models: Path,
@@ -254,15 +254,15 @@ def segment(
     trust: str = "",
     **options: Any,
 ) -> None:
-    """Segment new images with one or more models: masks or labels, objects.csv and images.csv.
+    """Apply one or more models to new images: masks or labels and a table of objects, or a table of predictions.
 
     CONFIG and TRUST as in `biocnn predict`.
     """
-    from biocnn.apply.segment import segment_files
+    from biocnn.apply.images import apply_files
 
     with atomic(out) as folder:
-        count = segment_files(images, models, folder, **_options("segment", config, data_root, trust, options))
-    log.info("%d objects in %s", count, out / "objects.csv")
+        counts = apply_files(images, models, folder, **_options("apply", config, data_root, trust, options))
+    log.info("%s", ", ".join(f"{count} rows in {out / name}" for name, count in counts.items()))
 
 
 def variants(
@@ -352,12 +352,12 @@ def fetch(*names: str, to: Path = Path("data")) -> None:
 
 STEPS = (
     fetch, simulate, genome, check, dataset, trial, calibrate, train, predict, baselines,
-    evaluate, explain, uncertainty, segment, variants, scan, report, summary,
+    evaluate, explain, uncertainty, apply, variants, scan, report, summary,
 )  # fmt: skip
 
 
 # Steps whose options are the settings of these sections: see biocnn.config.settings.
-OPTIONS = {"predict": ("predict",), "segment": ("predict", "segment"), "variants": ("variants",), "scan": ("scan",)}
+OPTIONS = {"predict": ("predict",), "apply": ("predict", "apply"), "variants": ("variants",), "scan": ("scan",)}
 
 
 def _options(step: str, config: Path | None, data_root: Path, trust: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -53,8 +53,8 @@ def faults(text: str, **config: object) -> list[str]:
         (PEAKS + "split: {folds: 2}", "split.folds: 2 folds leave none to train", "3 or more"),
         (CELLS + "split: {folds: 2}", "split.folds: 2 folds leave none to train", "3 or more"),
         (
-            PEAKS + "segment: {images: new}",
-            "segment.images: is for images, but data: Intervals are seq",
+            PEAKS + "apply: {images: new}",
+            "apply.images: is for images, but data: Intervals are seq",
             "leave it out",
         ),
         (PEAKS + "metrics: {also: [dice]}", "metrics.also: is for images", "leave it out"),
@@ -116,7 +116,7 @@ def faults(text: str, **config: object) -> list[str]:
         (PEAKS.replace("genome.fa", "new"), "data.genome: new is a folder", "name a file in it"),
         (PEAKS.replace("peaks.bed", "[peaks.bed, new]"), "data.positives.1: new is a folder", "name a file in it"),
         (PEAKS + "variants: {vcf: new}", "variants.vcf: new is a folder", "name a file in it"),
-        (CELLS + "segment: {images: peaks.bed}", "segment.images: peaks.bed is a file", "name the folder"),
+        (CELLS + "apply: {images: peaks.bed}", "apply.images: peaks.bed is a file", "name the folder"),
         (CELLS.replace("masks: masks", "masks: peaks.bed"), "data.masks: peaks.bed is a file", "name the folder"),
         (
             PEAKS.replace("genome.fa", "'D:\\g.fa'"),

@@ -157,7 +157,7 @@ def test_missing_file(folder: Path, change: str, key: str) -> None:
         ("metrics: {resample: 3}", "metrics.resample", "resamples"),
         ("explain: {motif: {}}", "explain.motif", "motifs"),
         ("explain: {motifs: {databse: motifs.meme}}", "explain.motifs.databse", "database"),
-        ("segment: {image: new}", "segment.image", "images"),
+        ("apply: {image: new}", "apply.image", "images"),
         ("augment: [reverse_complement, {name: shift, maxi: 3}]", "augment.1.maxi", "max"),
         ("augment: [reverse_complment]", "augment.0.name", "reverse_complement"),
         ("loss: {name: dice, smoth: 2}", "loss.smoth", "smooth"),

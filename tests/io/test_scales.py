@@ -69,7 +69,7 @@ def test_an_unknown_scale_is_refused(image: np.ndarray, trained: np.ndarray) -> 
         InputError, match=f"a.tif: {image.dtype.name} from .* trained on {trained.dtype.name}"
     ) as caught:
         factor(image, trained)
-    assert "segment.intensity" in caught.value.remedy
+    assert "apply.intensity" in caught.value.remedy
 
 
 @settings(max_examples=60)

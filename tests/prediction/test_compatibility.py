@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.ndimage import zoom
 from tiny import images, metadata, sequences, stored
 
-from biocnn.apply.segment import segment_images
+from biocnn.apply.images import apply_images
 from biocnn.config.schema import choose
 from biocnn.config.settings import Explain
 from biocnn.core.errors import InputError
@@ -24,7 +24,7 @@ from biocnn.prediction.compatibility import agree, same_data
 from biocnn.prediction.model import Model
 from biocnn.training.checkpoint import build_model, save_model
 from biocnn.training.metadata import Postprocess
-from biocnn.workflow.steps import scan, segment, variants
+from biocnn.workflow.steps import apply, scan, variants
 
 SEQUENCE = {"name": "DeepBind", "channels": 2, "kernel_size": 5, "strands": "both"}
 IMAGE = {"name": "UNet", "channels": [2, 3]}
@@ -77,7 +77,7 @@ def test_an_image_in_any_data_type_gives_the_same_prediction(grey: Model, tmp_pa
         tifffile.imwrite(tmp_path / f"new/{i}.tif", other)
         np.testing.assert_allclose(grey.predict(tmp_path / f"new/{i}.tif"), wanted, atol=1e-6)
     (tmp_path / "out").mkdir()
-    segment_images(tmp_path / "new", [grey], tmp_path / "out")
+    apply_images(tmp_path / "new", [grey], tmp_path / "out")
     masks = [tifffile.imread(tmp_path / f"out/masks/{i}.tif") for i in range(len(others))]
     for mask in masks:
         np.testing.assert_array_equal(mask, masks[0])
@@ -132,7 +132,7 @@ def test_channels_are_found_by_name(tmp_path: Path) -> None:
     path = ome(tmp_path / "b.ome.tif", x[[1, 0]], ["GFP", "mCherry"])
     with pytest.raises(InputError, match=r"b.ome.tif: has channels GFP, mCherry; needed: DAPI, GFP") as caught:
         model.predict(path)
-    assert "segment.channels: [GFP, mCherry]" in caught.value.remedy
+    assert "apply.channels: [GFP, mCherry]" in caught.value.remedy
     told = Model(model.path, "cpu", channels=["mCherry", "GFP"])
     np.testing.assert_array_equal(told.predict(path), wanted)
     with pytest.raises(InputError, match="give 2 names"):
@@ -154,7 +154,7 @@ def test_colour_and_grey_images_are_not_interchangeable(grey: Model, tmp_path: P
     Image.fromarray(np.dstack([x[0]] * 3)).save(tmp_path / "grey.png")
     np.testing.assert_array_equal(grey.predict(tmp_path / "grey.png"), grey.predict(x[0]))
     (tmp_path / "out").mkdir()
-    for refuse in (grey.predict, lambda path: segment_images(path, [grey], tmp_path / "out")):
+    for refuse in (grey.predict, lambda path: apply_images(path, [grey], tmp_path / "out")):
         with pytest.raises(InputError, match=r"colour.png: has channels red, green, blue; needed: grey") as caught:
             refuse(tmp_path / "colour.png")
         assert "convert it to grey" in caught.value.remedy
@@ -211,7 +211,7 @@ def test_objects_of_resampled_images_are_measured_in_the_units_of_the_file(
         path = ome(tmp_path / f"{name}.ome.tif", pixels, size=size)
         cut = Postprocess(mask_threshold=0.3, seed_threshold=-1, peak_threshold=-1)
         half_micrometre.meta = half_micrometre.meta.model_copy(update={"postprocess": cut})
-        segment_images(path, [half_micrometre], tmp_path / name)
+        apply_images(path, [half_micrometre], tmp_path / name)
         labels = tifffile.imread(tmp_path / name / f"labels/{name}.tif")
         assert labels.shape == pixels.shape[1:]
         tables[name] = (
@@ -248,7 +248,7 @@ def test_different_models_are_not_averaged(grey: Model, tmp_path: Path) -> None:
     )
     for other, what in ((objects, "task"), (own, "normalise")):
         with pytest.raises(InputError, match=f"differ in {what}: .*m.safetensors.*{other.path.name}"):
-            segment_images(tmp_path, [grey, other], tmp_path / "out")
+            apply_images(tmp_path, [grey, other], tmp_path / "out")
     with pytest.raises(InputError, match="no model given"):
         agree([], "image")
 
@@ -261,7 +261,7 @@ def test_models_of_the_other_kind_are_refused(grey: Model, tmp_path: Path) -> No
     vcf.write_text("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n")
     write_genome(tmp_path / "g.fa", tmp_path / "genome")
     for step, wrong in (
-        (lambda: segment(tmp_path / "a.png", tmp_path / "o1", path), "s.safetensors is a model for sequences"),
+        (lambda: apply(tmp_path / "a.png", tmp_path / "o1", path), "s.safetensors is a model for sequences"),
         (lambda: Model(path, "cpu").segment(tmp_path / "a.png"), "s.safetensors is a model for sequences"),
         (lambda: scan(tmp_path / "genome", tmp_path / "o2", grey.path), "m.safetensors is a model for images"),
         (
@@ -293,7 +293,7 @@ def test_an_invalid_image_is_skipped_and_listed(grey: Model, tmp_path: Path, cap
     (new / "b.png").write_bytes((new / "a.png").read_bytes()[:300])
     ome(new / "c.ome.tif", picture(channels=2))
     tifffile.imwrite(new / "a.tif", picture(seed=6)[0])
-    segment(new, tmp_path / "out", grey.path)
+    apply(new, tmp_path / "out", grey.path)
     table = pd.read_csv(tmp_path / "out/images.csv", dtype=str).set_index("path")
     assert table["skipped"].notna().to_dict() == {"a.png": False, "a.tif": False, "b.png": True, "c.ome.tif": True}
     assert "b.png: damaged" in table.loc["b.png", "skipped"]
@@ -304,14 +304,14 @@ def test_an_invalid_image_is_skipped_and_listed(grey: Model, tmp_path: Path, cap
     counts = pd.read_csv(tmp_path / "out/counts.tsv", sep="\t").set_index("outcome")["count"]
     assert (counts["read"], counts["dropped"]) == (2, 2)
     with pytest.raises(InputError, match=r"b\.png"):
-        segment(new, tmp_path / "stopped", grey.path, on_error="stop")
+        apply(new, tmp_path / "stopped", grey.path, on_error="stop")
     assert not (tmp_path / "stopped").exists()
     for name in ("a.png", "a.tif"):
         (new / name).unlink()
     with pytest.raises(InputError, match="none of 2 images"):
-        segment(new, tmp_path / "none", grey.path)
+        apply(new, tmp_path / "none", grey.path)
     with pytest.raises(InputError, match=r"on_error: must be one of .*'ignore'"):
-        segment(new, tmp_path / "none", grey.path, on_error="ignore")
+        apply(new, tmp_path / "none", grey.path, on_error="ignore")
 
 
 def test_skipped_files_are_counted_and_constant_images_are_listed(grey: Model, tmp_path: Path) -> None:
@@ -322,11 +322,11 @@ def test_skipped_files_are_counted_and_constant_images_are_listed(grey: Model, t
     Image.new("L", (50, 40), 77).save(new / "flat.png")
     for name in (".DS_Store", "._a.png", "Thumbs.db", "notes.txt"):
         (new / name).write_text("x")
-    segment(new, tmp_path / "out", grey.path)
+    apply(new, tmp_path / "out", grey.path)
     counts = pd.read_csv(tmp_path / "out/counts.tsv", sep="\t").set_index("reason")
     assert counts["count"].to_dict() == {
         "constant image: all pixels are equal": 1,
-        "images segmented": 2,
+        "new images": 2,
         "ignored: folders, and files without an image suffix": 3,
     }
     assert counts["example"].tolist()[2] == "Thumbs.db"

@@ -299,14 +299,14 @@ def _objects(folder: Path, rng: np.random.Generator) -> None:
     table = pd.DataFrame({"image": np.repeat(["a", "b", "c"], 100), "label": np.tile(np.arange(1, 101), 3)})
     table = table.assign(centroid_y=area, y_min=0, area=4 * area, area_um2=area, touches_edge=area > 60)
     table = table.assign(**{"class": "object"}, eccentricity=rng.random(300), DAPI_mean=rng.uniform(500, 9000, 300))
-    (folder / "segment").mkdir()
-    table.to_csv(folder / "segment" / "objects.csv", index=False)
+    (folder / "apply").mkdir()
+    table.to_csv(folder / "apply" / "objects.csv", index=False)
     rows = [
-        ["segment", "read", "images segmented", 3, ""],
-        ["segment", "dropped", "images that cannot be used", 1, "d.tif"],
+        ["apply", "read", "new images", 3, ""],
+        ["apply", "dropped", "images that cannot be used", 1, "d.tif"],
     ]
     counts = pd.DataFrame(rows, columns=["source", "outcome", "reason", "count", "example"])
-    counts.to_csv(folder / "segment" / "counts.tsv", sep="\t", index=False)
+    counts.to_csv(folder / "apply" / "counts.tsv", sep="\t", index=False)
     names, why = ["a", "b", "c", "d"], [None, None, None, "d.tif: damaged TIFF"]
     images = pd.DataFrame({"image": names, "path": [f"{name}.tif" for name in names], "skipped": why})
-    images.to_csv(folder / "segment" / "images.csv", index=False)
+    images.to_csv(folder / "apply" / "images.csv", index=False)

@@ -163,7 +163,7 @@ def test_the_chapters_show_metrics_and_settings(report):
     folder, _, text = report
     page = Page(text)
     expected = ["data", "training", "performance", "explanation", "objects", "reproduce"]
-    assert page.headings() == [name for name in expected if name != "objects" or (folder / "segment").is_dir()]
+    assert page.headings() == [name for name in expected if name != "objects" or (folder / "apply").is_dir()]
     value = pd.read_csv(folder / "metrics.tsv", sep="\t")["value"].iloc[0]
     assert f"{value:.3f}".lstrip("0") in page.text
     if folder.name[3:] in ("binary", "multilabel", "regression"):
@@ -177,7 +177,7 @@ def test_the_chapters_show_metrics_and_settings(report):
 
 def test_new_images_that_were_skipped_are_listed(report):
     folder, _, text = report
-    assert ("d.tif: damaged TIFF" in Page(text).text) == (folder / "segment").is_dir()
+    assert ("d.tif: damaged TIFF" in Page(text).text) == (folder / "apply").is_dir()
 
 
 def test_absent_results_leave_no_heading(tmp_path):

@@ -5,17 +5,17 @@ from base64 import b64decode
 import pandas as pd
 
 from biocnn.report.figures import Gallery
+from biocnn.report.new_images import objects
 from biocnn.report.results import Results
-from biocnn.report.sections import objects
 
 
 def test_images_without_objects_count_and_sizes_are_of_all_objects(tmp_path):
     """If only some images have a pixel size, sizes are shown in pixels."""
-    (tmp_path / "segment").mkdir()
+    (tmp_path / "apply").mkdir()
     found = pd.DataFrame({"image": ["a", "a", "b"], "class": "object", "area": [4, 9, 5], "area_um2": [1.0, 2.0, None]})
-    found.to_csv(tmp_path / "segment/objects.csv", index=False)
+    found.to_csv(tmp_path / "apply/objects.csv", index=False)
     images = pd.DataFrame({"image": ["a", "b", "c", "d"], "skipped": [None, None, None, "d.png: damaged: copy it"]})
-    images.assign(path=images["image"] + ".png").to_csv(tmp_path / "segment/images.csv", index=False)
+    images.assign(path=images["image"] + ".png").to_csv(tmp_path / "apply/images.csv", index=False)
     section = objects(Results(tmp_path), Gallery(tmp_path / "figures"))
     assert any("3 objects in 3 new images" in str(block) for block in section.blocks)
     drawn = b64decode(section.blocks[-1].source.split(",", 1)[1]).decode()

@@ -18,10 +18,10 @@ PEAKS = {
     "model": {"name": "DeepBind"},
     "variants": {"vcf": "some.vcf"},
 }
-CELLS = {"data": {"name": "Images", "table": "cells.csv"}, "model": {"name": "UNet"}, "segment": {"images": "new"}}
+CELLS = {"data": {"name": "Images", "table": "cells.csv"}, "model": {"name": "UNet"}, "apply": {"images": "new"}}
 AT_THE_END = {"report", "summary"}
 AFTER_DATA = {"dataset", "train", "predict", "baselines", "evaluate", "explain"} | AT_THE_END
-OF_IMAGES = {"uncertainty", "segment"}
+OF_IMAGES = {"uncertainty", "apply"}
 
 
 class Place:

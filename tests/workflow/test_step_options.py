@@ -6,12 +6,12 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 
+from biocnn.apply.images import apply_files
 from biocnn.apply.scan.step import scan_files, scan_genome
-from biocnn.apply.segment import segment_files
 from biocnn.apply.variants.step import annotate
 from biocnn.config.experiment import load
 from biocnn.config.schema import option_fields
-from biocnn.config.settings import Fit, Predict, Scan, Section, Segment, Settings, Variants
+from biocnn.config.settings import Apply, Fit, Predict, Scan, Section, Settings, Variants
 from biocnn.core.errors import InputError
 from biocnn.prediction.model import Model
 from biocnn.workflow import cli, steps
@@ -19,13 +19,13 @@ from biocnn.workflow import cli, steps
 NOWHERE = Path("nowhere")
 COMMANDS = {
     "predict": ["model", "data", "out"],
-    "segment": ["images", "out", "model"],
+    "apply": ["images", "out", "model"],
     "variants": ["vcf", "out", "model", "--genome=genome"],
     "scan": ["genome", "out", "model"],
 }
 CALLS: list[tuple[Callable[..., Any], tuple[type[Section], ...]]] = [
     (lambda **options: Model(NOWHERE, **options), (Predict, Fit)),
-    (lambda **options: segment_files(NOWHERE, [NOWHERE], NOWHERE, **options), (Predict, Segment)),
+    (lambda **options: apply_files(NOWHERE, [NOWHERE], NOWHERE, **options), (Predict, Apply)),
     (lambda **options: annotate(NOWHERE, [], None, NOWHERE, **options), (Variants,)),
     (lambda **options: scan_files(NOWHERE, [NOWHERE], NOWHERE, **options), (Scan,)),
     (lambda **options: scan_genome(None, [], NOWHERE, **options), (Scan,)),
@@ -135,17 +135,17 @@ def test_a_job_reads_its_sections_from_the_experiment_and_options_override_them(
     path = tmp_path / "mine.yaml"
     path.write_text(
         "data: {name: Images, table: t.csv}\nmodel: UNet\npredict: {tta: flips, overlap: 0.25}\n"
-        "segment: {images: new, spacing: as_is, channels: [a, b]}\n"
+        "apply: {images: new, spacing: as_is, channels: [a, b]}\n"
     )
     load(path, tmp_path).freeze(tmp_path / "experiment.json")
     for config, root in ((path, tmp_path), (tmp_path / "experiment.json", Path())):
-        found = steps._options("segment", config, root, "mine,yours", {"tta": "all"})
+        found = steps._options("apply", config, root, "mine,yours", {"tta": "all"})
         assert found == {
             "tta": "all", "blend": "exact", "overlap": 0.25, "memory_gb": 2.0, "spacing": "as_is",
             "intensity": "as_trained", "channels": ["a", "b"], "on_error": "skip", "trust": ["mine", "yours", ""],
         }  # fmt: skip
     with pytest.raises(InputError, match="tta: must be one of"):
-        steps._options("segment", path, tmp_path, "", {"tta": "al"})
+        steps._options("apply", path, tmp_path, "", {"tta": "al"})
 
 
 def test_the_network_of_an_experiment_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ NUCLEI = {
     "train": {"epochs": 1, "steps_per_epoch": 2, "batch_size": 2, "patch": [64, 64], "threads": 1},
     "metrics": {"resamples": 20},
     "explain": {"examples": 2},
-    "segment": {"images": "results/demo/nuclei/new"},
+    "apply": {"images": "results/demo/nuclei/new"},
 }
 
 
@@ -94,11 +94,11 @@ def test_steps_of_each_kind(done: Path) -> None:
         "similar_motifs.tsv",
     }
     assert (nuclei / "explain/cam.npz").exists()
-    assert len(list((nuclei / "segment/labels").glob("*.tif"))) == 3
-    header = (nuclei / "segment/objects.csv").read_text().splitlines()[0].split(",")
+    assert len(list((nuclei / "apply/labels").glob("*.tif"))) == 3
+    header = (nuclei / "apply/objects.csv").read_text().splitlines()[0].split(",")
     assert header[0] == "image"
     assert {"label", "area", "grey_mean", "score", "class"} <= set(header)
-    assert not (sequences / "segment").exists()
+    assert not (sequences / "apply").exists()
     assert (done / "results/summary.tsv").read_text().count("\n") == 3
 
 

@@ -65,7 +65,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pictures = {
         "data": {"name": "Images", "table": f"{HOSTILE}.csv"},
         "model": {"name": "UNet"},
-        "segment": {"images": images},
+        "apply": {"images": images},
     }
     configs = folder / f"{HOSTILE} configs"
     configs.mkdir()
@@ -89,7 +89,7 @@ def test_every_rule_runs_with_hostile_names_and_executes_none_of_them(hostile: P
     root = f"{HOSTILE} data"
     assert given["genome"]["fasta"] == f"{root}/{HOSTILE}.fa"
     assert given["variants"]["vcf"] == f"{root}/{HOSTILE}.vcf"
-    assert given["segment"]["images"] == f"{root}/{HOSTILE} images"
+    assert given["apply"]["images"] == f"{root}/{HOSTILE} images"
     assert steps["scan"]["config"]["settings"]["scan"]["contigs"] == CONTIGS
     assert steps["variants"]["config"]["settings"]["variants"]["maps"] == MAPS
     assert snakemake(hostile, "--dry-run").count("Nothing to be done") == 1

@@ -14,7 +14,7 @@ rule report:
         decided="results/{experiment}/decided.npz",
         explain="results/{experiment}/explain",
         uncertainty=W.uncertainties,
-        segment=W.segments,
+        apply=W.applied,
         calibration=W.calibrations,
         variants=W.variants,
         scan=W.scans,

@@ -7,7 +7,7 @@ rule uncertainty:
         models=W.of_runs("results/{experiment}/runs/{run}/model.safetensors"),
         predictions=W.of_runs("results/{experiment}/runs/{run}/predictions"),
         decided="results/{experiment}/decided.npz",
-        made=W.made("segment"),
+        made=W.made("apply"),
     output:
         directory("results/{experiment}/uncertainty"),
     log:
@@ -18,7 +18,7 @@ rule uncertainty:
     resources:
         gpu=W.gpus,
     params:
-        settings=W.depends("uncertainty", "segment"),
+        settings=W.depends("uncertainty", "apply"),
         code=W.code("uncertainty", "model"),
         runs=W.of_runs("results/{experiment}/runs/{run}"),
         config=W.config_of,

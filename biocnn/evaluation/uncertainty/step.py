@@ -38,7 +38,7 @@ class Samples:
     runs
         Folders with model.safetensors and predictions.
     settings
-        Settings of the experiment: sections uncertainty, predict and segment, and the seed; a custom network named
+        Settings of the experiment: sections uncertainty, predict and apply, and the seed; a custom network named
         there is trusted.
     """
 
@@ -56,7 +56,7 @@ class Samples:
         settings = self.settings
         tta = settings.predict.tta if method == "ensemble" else "none"
         if tta not in self.loaded:
-            options = dict(settings.predict) | settings.segment.fit
+            options = dict(settings.predict) | settings.apply.fit
             options |= {"tta": tta, "trust": [own_module(settings.model.name)]}
             self.loaded[tta] = [Model(run / "model.safetensors", **options) for run in self.runs]
             agree(self.loaded[tta], "image")
@@ -98,7 +98,7 @@ def write_uncertainty(
         File with the masks or labels of the ensemble from the step evaluate; those of other methods are decided here.
     settings
         As for `Samples`. The first of uncertainty.methods determines the maps and the list of images to annotate, which
-        ranks segment.images or, if there are none, the validation and test images.
+        ranks apply.images or, if there are none, the validation and test images.
     folder
         Receives per_image.tsv, per_object.tsv, calibration.tsv, risk_coverage.tsv, summary.tsv, annotate_next.tsv, and
         maps.npz with ``{id}.entropy`` and ``{id}.mutual_information`` of each test image, uint8, 255 for an entropy
@@ -110,7 +110,7 @@ def write_uncertainty(
         Log line.
     """
     predictions, stored = Samples(runs, settings), Decided(decided)
-    methods, images = settings.uncertainty.methods or ["ensemble"], settings.segment.images
+    methods, images = settings.uncertainty.methods or ["ensemble"], settings.apply.images
     rows = pd.Series(range(len(dataset.examples)), index=dataset.examples["id"])
     judge: Judge = resolve(dataset.task.uncertainty)(dataset)
     with array_archive(folder / "maps.npz") as store:
@@ -137,7 +137,7 @@ def write_uncertainty(
         small = [small_version(dataset.x[rows[id]]) for id in table["id"]]
         ids, uncertainty = [f"{row.split}: {row.id}" for row in table.itertuples()], table["uncertainty"].to_numpy()
     else:
-        ids, uncertainty, small = _new(predictions, methods[0], judge, images, settings.segment.on_error)
+        ids, uncertainty, small = _new(predictions, methods[0], judge, images, settings.apply.on_error)
     tables["annotate_next"] = annotate_next(ids, uncertainty, np.array(small))
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.tsv", sep="\t", index=False, float_format="%.6g")

@@ -10,8 +10,8 @@ import torch
 from skimage.measure import label as connected
 from tiny import images, metadata, stored, task_of
 
+from biocnn.apply.images import apply_images
 from biocnn.apply.measure import background_levels, measure
-from biocnn.apply.segment import segment_images
 from biocnn.apply.segment.instances import label_blocks
 from biocnn.apply.segment.masks import connect_blocks
 from biocnn.apply.segment.pyramid import write_image
@@ -183,7 +183,7 @@ def test_files_do_not_depend_on_the_memory_budget(task: str, tmp_path: Path, mon
         models[0].meta = models[0].meta.model_copy(update={"postprocess": Postprocess(**cut)})
         pieces = len(models[0].open_maps(InMemory(x), "a", 0.35 * memory_gb).regions)
         assert (pieces > 5) == (memory_gb < 1)
-        segment_images(tmp_path / "new", models, out)
+        apply_images(tmp_path / "new", models, out)
         (image,) = (out / ("labels" if task == "instances" else "masks")).glob("*")
         found[memory_gb] = tifffile.imread(image), pd.read_csv(out / "objects.csv")
         monkeypatch.setattr("biocnn.apply.segment.table.CELL", {2: 64, 3: 32})

@@ -11,7 +11,7 @@ import torch
 from tiny import experiment, images, metadata, stored
 
 from biocnn.config.schema import choose
-from biocnn.config.settings import Metrics, Predict, Segment, Settings, Uncertainty
+from biocnn.config.settings import Apply, Metrics, Predict, Settings, Uncertainty
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.evaluation.evaluate import evaluate_stored
@@ -48,7 +48,7 @@ def made(
 def settings_of(*methods: Any, images: Path | None = None, tta: Any = "none", samples: int = 4) -> Settings:
     """Return an experiment."""
     uncertainty = Uncertainty(methods=list(methods), samples=samples)
-    sections = {"uncertainty": uncertainty, "predict": Predict(tta=tta), "segment": Segment(images=images)}
+    sections = {"uncertainty": uncertainty, "predict": Predict(tta=tta), "apply": Apply(images=images)}
     return experiment("UNet", data="Images", **sections)
 
 

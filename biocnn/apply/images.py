@@ -1,0 +1,136 @@
+"""The apply step: every image of a folder, with the mean prediction of several models."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from biocnn.config.registry import resolve
+from biocnn.config.schema import options
+from biocnn.config.settings import Apply, Predict
+from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError
+from biocnn.io.image_paths import PASSED_OVER, named_images, passed_over
+from biocnn.prediction.compatibility import Note, agree
+from biocnn.prediction.model import Model
+
+APPLY = Apply()
+
+log = logging.getLogger("biocnn")
+
+
+@dataclass
+class Applied:
+    """What models make of one image.
+
+    Parameters
+    ----------
+    table
+        Name of the table of images, a CSV file.
+    rows
+        Rows of this table, without name and path of the image.
+    notes
+        Repairs of the image, and doubts about it.
+    others
+        Further tables by file name, to which each image adds rows.
+    """
+
+    table: str
+    rows: list[dict[str, Any]]
+    notes: list[Note]
+    others: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+
+ApplyOne = Callable[[Path, str, Sequence[Model], Path], Applied]  # path and name of an image, models, output folder
+
+
+def apply_files(
+    images: Path, models: Sequence[Path], folder: Path, *, trust: Sequence[str] = (), **settings: Any
+) -> dict[str, int]:
+    """Apply model files to images, into a new folder; settings are those of ``Model``, and on_error.
+
+    The defaults are those of ``Predict`` and ``Apply`` in ``biocnn.config.settings``.
+    """
+    predict, section = options(settings, Predict, Apply)
+    loaded = [Model(model, trust=trust, **dict(predict), **section.fit) for model in models]
+    agree(loaded, "image")
+    torch.set_num_threads(loaded[0].meta.experiment.train.threads)
+    folder.mkdir()
+    return apply_images(images, loaded, folder, on_error=section.on_error)
+
+
+def apply_images(
+    images: str | Path, models: Sequence[Model], folder: Path, *, on_error: str = APPLY.on_error
+) -> dict[str, int]:
+    """Apply models to every image of a folder.
+
+    The task of the models determines the files, by its attribute ``applied``: see ``biocnn.apply.segment.step`` and
+    ``biocnn.apply.vectors``.
+
+    Parameters
+    ----------
+    images
+        Folder of images, or one image.
+    models
+        One or more models with the same task, outputs and channels. The first one determines the settings that turn
+        maps into objects, and the memory to use.
+    folder
+        Receives the files of the task; its table of images, with all repairs of an image, or why it was skipped; and
+        counts.tsv with the number of each.
+    on_error
+        What to do with an image that cannot be read or does not fit the model: ``skip`` it, or ``stop``.
+
+    Returns
+    -------
+    counts
+        Number of rows of each table, by file name.
+
+    Raises
+    ------
+    InputError
+        If models differ, an image cannot be used and ``on_error`` is ``stop``, or no image can be used.
+    """
+    agree(models, "image")
+    options({"on_error": on_error}, Apply)
+    apply_one: ApplyOne = resolve(models[0].task.applied)
+    rows, checks, skipped = [], Checks(), []
+    others: dict[str, list[pd.DataFrame]] = {}
+    found = named_images(images)
+    for name, path in found:
+        place = {"image": name, "path": str(path.relative_to(images) if path != Path(images) else path.name)}
+        try:
+            applied = apply_one(path, name, models, folder)
+        except InputError as error:
+            if on_error == "stop":
+                raise
+            log.warning("skipped: %s", error)
+            skipped.append(error)
+            rows.append({**place, "skipped": " ".join(f"{error.message}: {error.remedy}".split())})
+            continue
+        for note in applied.notes:
+            checks.add("apply", note.outcome, note.reason, 1, f"{name}: {note.detail}" if note.detail else name)
+        message = "; ".join(f"{note.reason} ({note.detail})" if note.detail else note.reason for note in applied.notes)
+        rows += [{**place, **row, "notes": message} for row in applied.rows]
+        for file, table in applied.others.items():
+            others.setdefault(file, []).append(pd.DataFrame(place, index=table.index).join(table))
+    if len(skipped) == len(found):
+        first = skipped[0]
+        raise InputError(f"{first.message} (none of {len(found)} images can be used)", first.remedy)
+    checks.add("apply", "read", "new images", len(found) - len(skipped))
+    unread = passed_over(Path(images))
+    checks.add("apply", "note", PASSED_OVER, len(unread), *(path.name for path in unread[:1]))
+    if skipped:
+        log.warning("%d of %d images were skipped; %s gives the reasons", len(skipped), len(found), applied.table)
+        checks.add("apply", "dropped", "images that cannot be used", len(skipped), skipped[0].message)
+    table = pd.DataFrame(rows)
+    last = ["notes", "skipped"]
+    table = table.reindex(columns=[*(name for name in table if name not in last), *last])
+    tables = {file: pd.concat([one for one in each if len(one)] or each) for file, each in others.items()}
+    for file, rows_of in ({applied.table: table} | tables).items():
+        rows_of.to_csv(folder / file, index=False, float_format="%.6g")
+    checks.counted().to_csv(folder / "counts.tsv", sep="\t", index=False)
+    return {applied.table: len(table)} | {file: len(rows_of) for file, rows_of in tables.items()}

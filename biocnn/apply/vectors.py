@@ -1,0 +1,46 @@
+"""Predictions of whole images: a class, yes or no for each output, or values, with their uncertainty."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from biocnn.apply.images import Applied
+from biocnn.data.frame import Frame
+from biocnn.data.whole_decisions import ALIKE
+from biocnn.prediction.compatibility import Note
+from biocnn.prediction.model import Model
+
+
+def predict_image(path: Path, name: str, models: Sequence[Model], folder: Path) -> Applied:
+    """Predict one vector for an image, for ``biocnn.apply.images``.
+
+    Parameters
+    ----------
+    path, name
+        Image file, and its unique name.
+    models
+        Models, whose predictions are averaged.
+    folder
+        Not used: there are no files for single images.
+
+    Returns
+    -------
+    applied
+        A row of predictions.csv: see ``VectorTask.describe``.
+    """
+    with models[0].open_image(path) as image:
+        adapted = [model.adapt(image, str(path)) for model in models]
+        p = np.stack([model.predict_whole(one) for model, one in zip(models, adapted, strict=True)])
+        notes = [Note("repaired", repair) for repair in image.repairs]
+    for model, one in zip(models, adapted, strict=True):
+        assert model.frame
+        notes += [*one.notes, *_unseen(model.frame, one.shape[1:])]
+    return Applied("predictions.csv", [models[0].task.describe(p)], list(dict.fromkeys(notes)))
+
+
+def _unseen(frame: Frame, shape: Sequence[int]) -> Iterator[Note]:
+    """Note that a network sees only the centre of an image that is larger than those of training."""
+    if any(n > ALIKE * m for n, m in zip(frame.scaled(shape), frame.size, strict=True)):
+        seen, whole = (" x ".join(map(str, sizes)) for sizes in (frame.size, frame.scaled(shape)))
+        yield Note("note", "larger than the images of training: only its centre is seen", f"{seen} of {whole} pixels")

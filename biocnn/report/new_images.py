@@ -1,0 +1,125 @@
+"""The sections on new images: objects in them, or predictions for them."""
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from biocnn.report import curves
+from biocnn.report.blocks import Section, Table, Text, counted, plural, short, table
+from biocnn.report.figures import Gallery
+from biocnn.report.headline import number
+from biocnn.report.results import Results
+
+_IN_PIXELS = ("area", "perimeter", "axis_major", "axis_minor", "neighbour_distance", "surface")
+_POWERS = str.maketrans("23", "²³")
+_UNCERTAIN = 10  # images
+_LIKELY = 3  # outputs of an image
+_QUANTILES = {"Median": 0.5, "25%": 0.25, "75%": 0.75, "Minimum": 0.0, "Maximum": 1.0}
+
+
+def predictions(results: Results) -> Section:
+    """Count what is predicted for new images, and list the most uncertain ones."""
+    section, path = Section("predictions", "New images"), "apply/predictions.csv"
+    found = results.table(path, ",")
+    if not len(found):
+        return section
+    section.blocks.extend(_processing(results, path))
+    found = found[found["skipped"].isna()]
+    section.blocks.append(Text(f"Predictions for {plural(len(found), 'new image')} are in {path}."))
+    section.blocks.extend(_predicted(found, results.outputs))
+    if "uncertainty" in found:
+        section.blocks.append(_uncertain(found, results.outputs, path))
+    return section
+
+
+def _predicted(found: pd.DataFrame, outputs: list[str]) -> list[Table]:
+    """Summarise predictions: images of each class, images with each output, or values."""
+    if "class" in found:
+        counts = found["class"].value_counts().reindex(outputs, fill_value=0)
+        rows = [[name, f"{n:,}", f"{n / len(found):.1%}"] for name, n in counts.items()]
+        return [table("Predicted classes.", ["Class", "Images", "Share"], rows, "Images, Share")]
+    if yes := {name: found[f"predicted_{name}"] == "yes" for name in outputs if f"predicted_{name}" in found}:
+        rows = [[name, f"{which.sum():,}", f"{which.mean():.1%}"] for name, which in yes.items()]
+        caption = "Images that have an output, with a probability of at least 0.5."
+        return [table(caption, ["Output", "Images", "Share"], rows, "Images, Share")]
+    values = found[[f"value_{name}" for name in outputs]].quantile(list(_QUANTILES.values()))
+    rows = [[name, *map(number, values[f"value_{name}"])] for name in outputs]
+    return [table("Predicted values.", ["Output", *_QUANTILES], rows, ",".join(_QUANTILES))]
+
+
+def _uncertain(found: pd.DataFrame, outputs: list[str], path: str) -> Table:
+    """List the most uncertain images."""
+    measures = [name for name in ("uncertainty", "disagreement") if name in found]
+    shown = found.sort_values("uncertainty", ascending=False, kind="stable").head(_UNCERTAIN)
+    p = shown[[f"probability_{name}" for name in outputs]].to_numpy()
+    likely = [
+        ", ".join(f"{short(outputs[k], 24)} ({number(row[k])})" for k in np.argsort(-row, kind="stable")[:_LIKELY])
+        for row in p
+    ]
+    rows = [
+        [short(image, 40), words, *map(number, numbers)]
+        for image, words, numbers in zip(shown["path"], likely, shown[measures].to_numpy(), strict=True)
+    ]
+    caption = (
+        "The most uncertain new images. Uncertainty: entropy of the mean probabilities, from 0 (certain) to 1 (all "
+        "equally likely)"
+    )
+    caption += "; disagreement: the part of it by which the models differ." if measures[1:] else "."
+    header = ["Image", "Probabilities", *(name.capitalize() for name in measures)]
+    return table(caption, header, rows, ",".join(header[2:]))
+
+
+def objects(results: Results, gallery: Gallery) -> Section:
+    """Show measurements of the objects in new images, and how the images were processed."""
+    section = Section("objects", "Objects")
+    found = results.table("apply/objects.csv", ",")
+    section.blocks.extend(_processing(results, "apply/images.csv"))
+    if not len(found):
+        return section
+    kinds = f": {counted(found['class'])}" if found["class"].nunique() > 1 else ""
+    images_ = results.table("apply/images.csv", ",")
+    where = plural(images_.loc[images_["skipped"].isna(), "image"].nunique(), "new image")
+    section.blocks.append(Text(f"{plural(len(found), 'object')} in {where}{kinds}. All are in apply/objects.csv."))
+    places = [name for name in found if re.fullmatch(r"label|centroid_.*|[xyz]_(min|max)", name)]
+    measured = found.drop(columns=places).select_dtypes("number")
+    rows = [
+        [_measurement(name), *map(number, found)] for name, found in measured.quantile([0.5, 0.25, 0.75, 0, 1]).items()
+    ]
+    header = ["Measurement", "Median", "25%", "75%", "Minimum", "Maximum"]
+    caption = "Measurements of all objects; intensities are in the units of the image."
+    section.blocks.append(table(caption, header, rows, ",".join(header[1:]), "apply/objects.csv"))
+    sizes = ("area_um2", "area_mm2", "volume_um3", "volume_mm3", "area")
+    area = next(name for name in sizes if name in measured and measured[name].notna().all())  # in one unit
+    figure = curves.sizes(measured[area].to_numpy(), _measurement(area))
+    section.blocks.append(gallery.add("objects", figure, "Histogram of object sizes", "Object sizes."))
+    return section
+
+
+def _processing(results: Results, path: str) -> list[Table]:
+    """Make tables of the processing of new images, and of skipped images; ``path`` is the table of images."""
+    blocks = []
+    counts, images_ = results.table("apply/counts.tsv"), results.table(path, ",")
+    if len(counts):
+        rows = counts[["outcome", "reason", "count", "example"]].to_numpy().tolist()
+        caption = "Processing of new images."
+        blocks.append(table(caption, ["Outcome", "Reason", "Images", "Example"], rows, "Images", "apply/counts.tsv"))
+    skipped = images_[images_["skipped"].notna()] if "skipped" in images_ else images_[:0]
+    if len(skipped):
+        rows = [[short(row.path, 40), row.skipped] for row in skipped.itertuples()]
+        caption = f"{plural(len(rows), 'new image')} skipped."
+        blocks.append(table(caption, ["Image", "Reason"], rows, full=path))
+    return blocks
+
+
+def _measurement(name: str) -> str:
+    """Format the name of a measurement: 'area_um2' becomes 'Area (µm²)'."""
+    units = {
+        f"_{u}{power}": f" ({'µm' if u == 'um' else u}{power.translate(_POWERS)})"
+        for u in ("um", "mm")
+        for power in ("2", "3", "")
+    }
+    ending = next((ending for ending in units if name.endswith(ending)), None)
+    unit = units[ending] if ending else " (pixels)" if name in _IN_PIXELS else ""
+    words = name.removesuffix(ending or "").replace("_", " ")
+    return words[:1].upper() + words[1:] + unit

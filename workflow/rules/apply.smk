@@ -1,0 +1,24 @@
+# New images -> masks or labels and a table of objects, or a table of predictions; by the ensemble of all runs.
+
+
+rule apply:
+    input:
+        made=W.made("apply"),
+        models=W.of_runs("results/{experiment}/runs/{run}/model.safetensors"),
+    output:
+        directory("results/{experiment}/apply"),
+    log:
+        "results/{experiment}/logs/apply.log",
+    benchmark:
+        "results/{experiment}/benchmarks/apply.tsv"
+    threads: W.threads
+    resources:
+        gpu=W.gpus,
+    params:
+        settings=W.depends("predict", "apply"),
+        code=W.code("apply", "model"),
+        images=W.file("apply.images"),
+        config=W.config_of,
+    shell:
+        "biocnn apply {params.images:q} {output:q} {input.models:q} --config {params.config:q}"
+        " 2>&1 | tee {log:q}"

@@ -77,7 +77,9 @@ class Residual(nn.Module):
         return super().train(mode)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.act(self.body(x) + self.shortcut(x))
+        inner, shortcut = self.body(x), self.shortcut(x)
+        in_place = self.training and self.spatial_dims > 1  # as the ReLU: nothing else reads the output of the body
+        return self.act(inner.add_(shortcut) if in_place else inner + shortcut)
 
 
 def act_in_place(act: nn.Module | None, wanted: bool) -> None:

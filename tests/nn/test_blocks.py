@@ -187,3 +187,17 @@ def test_an_in_place_relu_changes_no_bit_of_training(spatial_dims, residual):
         x.grad = None
     assert all(torch.equal(a, b) for a, b in zip(found[True], found[False], strict=True))
     assert not any(m.inplace for m in block.eval().modules() if isinstance(m, nn.ReLU))
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+@pytest.mark.parametrize("norm", ["batch", "instance", "group", None])
+@pytest.mark.parametrize("dropout_kind", ["element", "spatial"])
+def test_a_sum_in_place_changes_no_bit_of_training(spatial_dims, norm, dropout_kind):
+    torch.manual_seed(0)
+    block = two_convs(spatial_dims, 3, 4, residual=True, norm=norm, dropout=0.5, dropout_kind=dropout_kind).train()
+    x, found = tensor(2, 3, *[6] * spatial_dims), []
+    for forward in (block, lambda x: block.act(block.body(x) + block.shortcut(x))):
+        torch.manual_seed(1)  # dropout
+        out = forward(x)
+        found.append([out, *torch.autograd.grad(out.square().sum(), list(block.parameters()))])
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))

@@ -36,7 +36,7 @@ def environment() -> dict[str, str]:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen()
-        process = SERVER.Process(target=serve, args=(listener,))
+        process = SERVER.Process(target=serve, args=(listener, os.getpid()))
         process.start()
     atexit.register(process.kill)
     atexit.register(shutil.rmtree, folder)
@@ -44,16 +44,17 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PATH": path}
 
 
-def serve(listener: socket.socket) -> None:
-    """Fork a process for each call, until the process of the tests ends, and with it the fork server."""
-    parent = os.getppid()
+def serve(listener: socket.socket, tests: int) -> None:
+    """Fork a process for each call, as long as the process of the tests lives."""
     listener.settimeout(5)
-    while os.getppid() == parent:
-        with suppress(TimeoutError):
-            connection, _ = listener.accept()
-            if os.fork() == 0:
-                step(connection)
-            connection.close()
+    with suppress(ProcessLookupError):
+        while True:
+            os.kill(tests, 0)
+            with suppress(TimeoutError):
+                connection, _ = listener.accept()
+                if os.fork() == 0:
+                    step(connection)
+                connection.close()
 
 
 def step(connection: socket.socket) -> None:

@@ -1,11 +1,14 @@
-"""Figures of training images, and of training patches as the network sees them."""
+"""Figures of training images, and of augmented patches or images as the network sees them."""
 
 import numpy as np
+import pandas as pd
 from matplotlib.lines import Line2D
 
 from biocnn.augment.sets import resolve_augment
 from biocnn.config.registry import resolve
 from biocnn.config.settings import Settings
+from biocnn.data.decisions import resolve as resolve_settings
+from biocnn.data.frame import frame_of
 from biocnn.report import images
 from biocnn.report.blocks import short
 from biocnn.report.figures import PAGE_WIDTH, Gallery, Picture, new_figure
@@ -13,16 +16,40 @@ from biocnn.report.panels import Panels
 from biocnn.report.results import Results
 from biocnn.training.batches import preview
 
-_SHOWN = 6
+_SHOWN = 6  # images per row
+_LABELLED = 12  # most images with labels
 _PATCHES, _DRAWS = 3, 5
 
 
 def examples(results: Results, settings: Settings, gallery: Gallery) -> list[Picture]:
-    """Show some images with their truth, if they are planes, and some augmented patches."""
+    """Show some images with their truth, unless it is a map of a volume, and some augmented patches or images."""
     if results.dataset is None or results.task is None:
         return []
-    plane = results.facts.spatial_dims == 2
-    return [*([_thumbnails(results, gallery)] if plane else []), *_montage(results, settings, gallery)]
+    shown = []
+    if not results.task.target.spatial:
+        shown.append(_labelled(results, gallery))
+    elif results.facts.spatial_dims == 2:
+        shown.append(_thumbnails(results, gallery))
+    return [*shown, *_montage(results, settings, gallery)]
+
+
+def _labelled(results: Results, gallery: Gallery) -> Picture:
+    """Show training images below their targets in words, different targets in turn."""
+    dataset = results.dataset
+    rows = dataset.rows("train")
+    words = pd.Series([results.task.words(y) for y in dataset.y.stacked(rows)])
+    chosen = words.groupby(words).cumcount().sort_values(kind="stable").index[:_LABELLED]
+    chosen = words[chosen].sort_values(kind="stable").index
+    lines = -(-len(chosen) // _SHOWN)
+    figure = new_figure(lines * (PAGE_WIDTH / _SHOWN + 0.2))
+    grid = figure.subplots(lines, _SHOWN, squeeze=False).ravel()
+    for axes, place in zip(grid, chosen, strict=False):
+        images.show(axes, images.plane(dataset.x[rows[place]]), short(words[place], 20))
+    for axes in grid[len(chosen) :]:
+        axes.remove()
+    caption = "Training images, of different labels in turn; contrast is stretched unless they are 8-bit colours."
+    caption += f" {images.OF_VOLUMES}" if results.facts.spatial_dims == 3 else ""
+    return gallery.add("examples", figure, f"{len(chosen)} training images", caption, vector=False)
 
 
 def _thumbnails(results: Results, gallery: Gallery) -> Picture:
@@ -51,21 +78,21 @@ def _panels(results: Results) -> Panels | None:
 
 
 def _montage(results: Results, settings: Settings, gallery: Gallery) -> list[Picture]:
-    """Show training patches, original and as augmented in some epochs, with targets outlined."""
-    facts = results.facts
-    patch = settings.train.patch
-    if not patch and "patch" in facts.decisions:
-        patch = facts.decisions["patch"].value
-    if not patch:
+    """Show training patches or whole images, original and as augmented in some epochs, with targets outlined."""
+    facts, section = results.facts, resolve_settings(settings, results.facts)[0].train
+    frame = frame_of(section, facts)
+    size = section.size if frame else section.patch
+    if not size:
         return []
-    sections = resolve_augment(settings.augment, facts, patch)
+    sections = resolve_augment(settings.augment, facts, size)
     if not sections:
         return []
-    x, y = preview(results.dataset, sections, patch, _PATCHES, _DRAWS, settings.seed)
-    if len(patch) == 3:
-        x, y = x[:, :, :, patch[0] // 2], y[:, :, :, patch[0] // 2]
-    panels, size = _panels(results), PAGE_WIDTH / (1 + _DRAWS)
-    figure = new_figure(_PATCHES * size * patch[-2] / patch[-1] + 0.2, PAGE_WIDTH)
+    x, y = preview(results.dataset, sections, section.patch, _PATCHES, _DRAWS, settings.seed, frame=frame)
+    if len(size) == 3:
+        x = x[:, :, :, size[0] // 2]
+        y = y if frame else y[:, :, :, size[0] // 2]
+    panels, width = _panels(results), PAGE_WIDTH / (1 + _DRAWS)
+    figure = new_figure(len(x) * width * size[-2] / size[-1] + 0.2, PAGE_WIDTH)
     for row, (grid, patches, targets) in enumerate(
         zip(figure.subplots(len(x), 1 + _DRAWS, squeeze=False), x, y, strict=True)
     ):
@@ -75,6 +102,7 @@ def _montage(results: Results, settings: Settings, gallery: Gallery) -> list[Pic
             if panels:
                 panels.draw_truth(axes, results.task.outlined(target))
     named = ", ".join(dict.fromkeys(section.name.replace("_", " ") for section in sections))
-    caption = f"Training patches as the network sees them, augmented by {named}."
+    what = "Training images" if frame else "Training patches"
+    caption = f"{what} as the network sees them, augmented by {named}."
     caption += " Outlines: targets." if panels else ""
-    return [gallery.add("augmentation", figure, "Training patches, original and augmented", caption, vector=False)]
+    return [gallery.add("augmentation", figure, f"{what}, original and augmented", caption, vector=False)]

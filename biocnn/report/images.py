@@ -15,6 +15,7 @@ from biocnn.report.figures import INK, PAGE_WIDTH, SKY, YELLOW, new_figure
 
 TRUTH, PREDICTED = SKY, YELLOW
 LEGEND = 7  # columns
+OF_VOLUMES = "Of volumes, the middle slice is shown, or the maximum over slices if that is empty."
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,14 @@ def outline(labels: np.ndarray) -> np.ndarray:
 def fullest_slice(labels: np.ndarray) -> int:
     """Return the index of the slice of a volume (D, H, W) with the most foreground."""
     return int(((labels > 0) & (labels != IGNORE)).sum(axis=(1, 2)).argmax())
+
+
+def plane(image: np.ndarray) -> np.ndarray:
+    """Return an image (C, H, W) as it is; of a volume its middle slice, or the maximum over slices if that is empty."""
+    if image.ndim == 3:
+        return image
+    middle = image[:, image.shape[1] // 2]
+    return middle if np.ptp(middle) > 0 else image.max(axis=1)
 
 
 def heat_maps(images: np.ndarray, maps: np.ndarray, titles: list[str]) -> Figure:

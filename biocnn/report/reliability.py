@@ -30,13 +30,17 @@ def reliability(results: Results, gallery: Gallery, mean: pd.DataFrame, truth: p
     if not temperatures:
         return []
     plain = _without(results, temperatures).loc[mean.index]
-    known = {name: k for k, name in enumerate(results.outputs) if truth[k].nunique() == 2}
-    pairs = {
-        name: [labelled(truth[k].to_numpy(), frame[k].to_numpy())[::-1] for frame in (plain, mean)]
-        for name, k in list(known.items())[:_MOST]
-    }
     fitted = np.mean(list(temperatures.values()), axis=0)  # one per output, or one for all
-    each = [number(one, 2) for one in (fitted if len(fitted) == 1 else fitted[list(known.values())[:_MOST]])]
+    if results.task and results.task.exclusive:
+        pairs = {"likeliest class": [_likeliest(frame, truth) for frame in (plain, mean)]}
+    else:
+        known = {name: k for k, name in enumerate(results.outputs) if truth[k].nunique() == 2}
+        pairs = {
+            name: [labelled(truth[k].to_numpy(), frame[k].to_numpy())[::-1] for frame in (plain, mean)]
+            for name, k in list(known.items())[:_MOST]
+        }
+        fitted = fitted if len(fitted) == 1 else fitted[list(known.values())[:_MOST]]
+    each = [number(one, 2) for one in fitted]
     caption = (
         f"Observed frequency against predicted probability, in {BINS} bins with equal numbers of held-out examples; "
         f"dotted: perfect calibration. Logits are divided by a temperature ({', '.join(each)}"
@@ -49,14 +53,21 @@ def reliability(results: Results, gallery: Gallery, mean: pd.DataFrame, truth: p
     return [gallery.add("reliability", diagram(pairs), alt, caption)] if pairs else []
 
 
+def _likeliest(frame: pd.DataFrame, truth: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return the probability of the likeliest class, and whether it is the true one."""
+    target, p = labelled(truth.to_numpy(), frame.to_numpy())
+    return p.max(axis=1), (p.argmax(axis=1) == target.argmax(axis=1)).astype(float)
+
+
 def _without(results: Results, temperatures: dict[str, list[float]]) -> pd.DataFrame:
     """Return the mean probability over runs without temperature, by id."""
-    from biocnn.tasks.temperature import without_temperature
+    from biocnn.tasks.temperature import classes_without_temperature, without_temperature
 
+    undo = classes_without_temperature if results.task and results.task.exclusive else without_temperature
     frames = []
     for run, found in temperatures.items():
         frame = results.vectors(run, results.split)
-        frames.append(pd.DataFrame(without_temperature(frame.to_numpy(), found), index=frame.index))
+        frames.append(pd.DataFrame(undo(frame.to_numpy(), found), index=frame.index))
     return pd.concat(frames).groupby(level=0, sort=False).mean()
 
 

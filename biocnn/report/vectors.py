@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from biocnn.config.registry import resolve
 from biocnn.metrics import labelled
 from biocnn.report import curves
 from biocnn.report.blocks import Table, plural, table
@@ -14,7 +15,7 @@ from biocnn.report.results import Results
 
 def classification(results: Results, gallery: Gallery) -> list[Picture | Table]:
     """Show classification curves, calibration and, for a single output, the most surprising examples."""
-    mean, truth = _held_out(results)
+    mean, truth = held_out(results)
     lines = _lines(results, mean, truth) if len(mean) else {}
     if not lines:
         return []
@@ -25,12 +26,14 @@ def classification(results: Results, gallery: Gallery) -> list[Picture | Table]:
     alt = f"ROC curve, precision-recall curve and histogram of the probability, {bold}"
     blocks: list[Picture | Table] = [gallery.add("curves", curves.discrimination(lines, bold), alt, caption)]
     blocks += reliability(results, gallery, mean, truth)
+    if results.input and results.input.judged:
+        return [*blocks, *resolve(results.input.judged)(results, gallery, mean, truth)]
     return blocks if several else [*blocks, _surprises(results, mean, truth)]
 
 
 def regression(results: Results, gallery: Gallery) -> list[Picture | Table]:
     """Show predicted against measured values."""
-    mean, truth = _held_out(results)
+    mean, truth = held_out(results)
     if not len(mean):
         return []
     pairs = {name: _pair(truth, mean, k) for k, name in enumerate(results.outputs)}
@@ -39,7 +42,7 @@ def regression(results: Results, gallery: Gallery) -> list[Picture | Table]:
     return [gallery.add("agreement", curves.agreement(pairs), "Scatter of predicted against measured", caption)]
 
 
-def _held_out(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
+def held_out(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the mean prediction over runs and the truth of each example of the reported split, by id."""
     mean, truth = mean_vectors(results), _truth(results)
     mean = mean[mean.index.isin(truth.index)] if len(mean) else mean

@@ -21,6 +21,10 @@ class Binary(YesOrNo):
         if len(self.outputs) > 1:
             yield f"task is binary, but there are {len(self.outputs)} outputs: use multilabel"
 
+    def words(self, y: "np.ndarray") -> str:
+        """Return the name of the output, or that it is not."""
+        return self.outputs[0] if y[0] == 1 else f"not {self.outputs[0]}"
+
     def counts(self, y: "np.ndarray") -> dict[str, str]:
         """Count the positives."""
         return {"Positive": f"{int(y.sum()):,} ({y.mean():.0%})" if len(y) else "0"}

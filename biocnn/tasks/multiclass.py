@@ -28,7 +28,7 @@ class Multiclass(Classification):
     headline = ("accuracy", "auroc")
     label = "one class for each {one}"
     family = "classification"
-    figures = "biocnn.report.vectors:classification"
+    figures = "biocnn.report.multiclass:multiclass"
     value = "class"
     exclusive = True
 
@@ -68,6 +68,10 @@ class Multiclass(Classification):
         counts = {split: np.nansum(rows, axis=0).astype(int).tolist() for split, rows in found.items()}
         shares = np.nanmean(found["train"], axis=0).tolist()
         return super().measure(found) | {"n_positive": counts, "positives": shares}
+
+    def words(self, y: "np.ndarray") -> str:
+        """Return the name of the class."""
+        return self.outputs[int(y.argmax())]
 
     def judged(self) -> list[Judged]:
         """Return what is judged: all classes together, with means over classes, and each against all others."""

@@ -126,3 +126,8 @@ def without_temperature(probability: np.ndarray, temperature: Sequence[float]) -
     """Return probabilities (N, K) before the temperature was applied, for a comparison."""
     p = np.asarray(probability, float).clip(1e-7, 1 - 1e-7)  # float32 resolves no values closer to 0 and 1
     return expit(logit(p) * np.asarray(temperature))
+
+
+def classes_without_temperature(probability: np.ndarray, temperature: Sequence[float]) -> np.ndarray:
+    """Do the same for one of K classes, with one temperature."""
+    return softmax(np.log(np.asarray(probability, float).clip(1e-7)) * np.asarray(temperature), axis=1)

@@ -65,6 +65,10 @@ class VectorTask(Task):
 
         return {f"y_{k}": column for k, column in enumerate(np.stack(found).T)}
 
+    def words(self, y: "np.ndarray") -> str:
+        """Describe the target (K,) of an example."""
+        return ", ".join(f"{name} {value:.3g}" for name, value in zip(self.outputs, y, strict=True) if value == value)
+
     def judged(self) -> list[Judged]:
         """Return what is judged: each output by the metrics of the task."""
         from biocnn import metrics
@@ -147,6 +151,10 @@ class YesOrNo(Classification):
         counts = {split: (np.stack(rows) == 1).sum(axis=0).tolist() for split, rows in found.items()}
         shares = np.nanmean(found["train"], axis=0).tolist()
         return super().measure(found) | {"n_positive": counts, "positives": shares}
+
+    def words(self, y: "np.ndarray") -> str:
+        """List the outputs that are 1."""
+        return ", ".join(name for name, value in zip(self.outputs, y, strict=True) if value == 1) or "none"
 
     def probability(self, logits: "Tensor") -> "Tensor":
         return logits.sigmoid()

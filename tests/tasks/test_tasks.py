@@ -125,3 +125,18 @@ def test_a_task_covers_targets_training_evaluation_and_tuning(name: str) -> None
     tuned = task.tune(p[:2], truths(task)[:2])
     if task.target.spatial:
         assert task.decide(p[0], tuned).shape == (16, 16)
+
+
+@pytest.mark.parametrize(
+    ("name", "outputs", "y", "words"),
+    [
+        ("multiclass", ["a", "b"], [0, 1], "b"),
+        ("binary", ["sick"], [1], "sick"),
+        ("binary", ["sick"], [0], "not sick"),
+        ("multilabel", ["a", "b", "c"], [1, np.nan, 1], "a, c"),
+        ("multilabel", ["a", "b"], [0, np.nan], "none"),
+        ("regression", ["a", "b"], [1.25, np.nan], "a 1.25"),
+    ],
+)
+def test_targets_in_words(name: str, outputs: list[str], y: list[float], words: str) -> None:
+    assert task_of(name, outputs=outputs).words(np.array(y, np.float32)) == words

@@ -1,0 +1,99 @@
+"""Test images with their predictions: the best, the least certain, and the most surprising."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from biocnn.report import images
+from biocnn.report.blocks import short
+from biocnn.report.figures import GREEN, MUTED, PAGE_WIDTH, VERMILION, Gallery, Picture, new_figure
+from biocnn.report.headline import number
+from biocnn.report.results import Results
+
+_COLUMNS = 6
+_WIDEST = 20  # characters above an image
+
+
+class Judged(NamedTuple):
+    """The decision on one image."""
+
+    id: str
+    truth: str
+    decided: str
+    probability: float  # of what was decided
+    margin: float  # to the next likely decision
+
+
+def best_and_worst(results: Results, gallery: Gallery, mean: pd.DataFrame, truth: pd.DataFrame) -> list[Picture]:
+    """Draw the images with the best, the least certain and the most surprising predictions.
+
+    Parameters
+    ----------
+    results, gallery
+        As for the sections.
+    mean, truth
+        Mean probability over runs and target of each example; rows by id, columns by output.
+    """
+    if results.dataset is None:
+        return []
+    judged = (_of_classes if results.task.exclusive else _of_labels)(results.outputs, mean, truth)
+    right = [one for one in judged if one.truth == one.decided]
+    wrong = [one for one in judged if one.truth != one.decided]
+    rows = {
+        "Best": _in_turn(sorted(right, key=lambda one: -one.probability)),
+        "Least certain": sorted(judged, key=lambda one: one.margin),
+        "Most surprising": sorted(wrong, key=lambda one: -one.probability),
+    }
+    rows = {name: chosen[:_COLUMNS] for name, chosen in rows.items() if chosen}
+    place = {name: row for row, name in enumerate(results.dataset.examples["id"])}
+    size = PAGE_WIDTH / _COLUMNS
+    figure = new_figure(len(rows) * (size + 0.25))
+    grid = figure.subplots(len(rows), _COLUMNS, squeeze=False)
+    for line, (name, chosen) in zip(grid, rows.items(), strict=True):
+        for axes, one in zip(line, chosen, strict=False):
+            images.show(axes, images.plane(results.dataset.x[place[one.id]]))
+            wrong_too = "" if one.truth == one.decided else f"\ntrue: {short(one.truth, _WIDEST - 6)}"
+            colour = VERMILION if wrong_too else GREEN
+            title = f"{short(one.decided, _WIDEST - 5)} {number(one.probability, 2)}{wrong_too}"
+            axes.set_title(title, fontsize=6.5, color=colour, loc="left")
+            axes.set_xlabel(short(one.id, _WIDEST), fontsize=5.5, color=MUTED, loc="left", labelpad=1)
+        for axes in line[len(chosen) :]:
+            axes.set_visible(False)
+        line[0].set_ylabel(name)
+    caption = (
+        "Held-out images with the predicted class and its probability. Best: right with the highest probability, from "
+        "each class in turn. Least certain: smallest lead of the likeliest class. Most surprising: wrong with the "
+        "highest probability; are these labels right?"
+    )
+    if results.facts.spatial_dims == 3:
+        caption += f" {images.OF_VOLUMES}"
+    return [gallery.add("gallery", figure, "Best, least certain and most surprising images", caption, vector=False)]
+
+
+def _in_turn(judged: list[Judged]) -> list[Judged]:
+    """Order by rank among those of the same truth, so that each class comes first once."""
+    ranks = pd.Series([one.truth for one in judged]).groupby([one.truth for one in judged]).cumcount() if judged else []
+    return [judged[i] for i in np.argsort(ranks, kind="stable")]
+
+
+def _of_classes(outputs: list[str], mean: pd.DataFrame, truth: pd.DataFrame) -> list[Judged]:
+    """Return one decision per image with a known class."""
+    found = []
+    for name, p, y in zip(mean.index, mean.to_numpy(), truth.to_numpy(), strict=True):
+        if not np.isnan(y).any():
+            second, first = np.sort(p)[-2:]
+            found.append(Judged(name, outputs[y.argmax()], outputs[p.argmax()], first, first - second))
+    return found
+
+
+def _of_labels(outputs: list[str], mean: pd.DataFrame, truth: pd.DataFrame) -> list[Judged]:
+    """Return one decision per image and known label."""
+    found = []
+    for name, p, y in zip(mean.index, mean.to_numpy(), truth.to_numpy(), strict=True):
+        for output, one, target in zip(outputs, p, y, strict=True):
+            if not np.isnan(target):
+                words = (f"not {output}", output)
+                likely = max(one, 1 - one)
+                found.append(Judged(name, words[int(target)], words[int(one >= 0.5)], likely, 2 * likely - 1))
+    return found

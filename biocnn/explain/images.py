@@ -29,45 +29,60 @@ class ImageExplanation:
         Maps, shape (n, H, W), float32, 0 to 1.
     output
         Name of the output of each map, shape (n,).
+    true
+        Whether the output is true for the image, shape (n,), bool; False for maps of pixels.
     """
 
     id: np.ndarray
     image: np.ndarray
     cam: np.ndarray
     output: np.ndarray
+    true: np.ndarray
 
 
 def explain_images(
-    model: nn.Module, images: Sequence[Tensor], answers: Sequence[Tensor], ids: Sequence[str], task: Task
+    model: nn.Module,
+    images: Sequence[Tensor],
+    predictions: Sequence[Tensor],
+    targets: Sequence[Tensor],
+    ids: Sequence[str],
+    task: Task,
 ) -> ImageExplanation:
-    """Compute Grad-CAM of images for the outputs that the task explains: the classes that are predicted.
+    """Compute Grad-CAM of images for the outputs that the task explains: classes that are predicted, or missed.
 
     Parameters
     ----------
     model
         Trained network, on the device to use.
     images
-        Input of the model, shape (C, H, W) or (C, D, H, W) each, of any sizes. For volumes the central slice is shown.
-        Axes longer than 512 pixels are cropped to their centre.
-    answers
+        Input of the model, shape (C, H, W) or (C, D, H, W) each, of any sizes. For volumes the slice with the largest
+        value of the map is shown, or the central one if the map is zero. If the model predicts maps, axes longer than
+        512 pixels are cropped to their centre.
+    predictions
         Predictions of the model, shape (K,) or (K, *spatial) each.
+    targets
+        Targets, in the same shape except for class maps, which have one channel.
     ids
         Ids of the images.
     task
         Task of the model.
     """
-    pictures, maps, names, shown = [], [], [], []
+    pictures, maps, names, shown, true = [], [], [], [], []
     device = next(model.parameters()).device
-    for id, image, answer in zip(ids, images, answers, strict=True):
-        image = _middle(image).float()
+    for id, image, p, y in zip(ids, images, predictions, targets, strict=True):
+        image = (_middle(image) if task.target.spatial else image).float()
         x = image[None].to(device)
-        for output in task.explained(_middle(answer)):
+        for output in task.explained(_middle(p), y):
             cam = grad_cam(model, x, output, rivals=task.rivals)[0].cpu().numpy()
+            plane = _hottest(cam)
             shown.append(id)
-            pictures.append(_picture(image.cpu().numpy()))
-            maps.append(cam[len(cam) // 2] if cam.ndim == 3 else cam)
+            pictures.append(_picture(image.cpu().numpy()[:, *plane]))
+            maps.append(cam[plane])
             names.append(task.outputs[output])
-    return ImageExplanation(np.array(shown, dtype=str), _canvas(pictures), _canvas(maps), np.array(names, dtype=str))
+            true.append(not task.target.spatial and bool(y[output] == 1))
+    return ImageExplanation(
+        np.array(shown, str), _canvas(pictures), _canvas(maps), np.array(names, str), np.array(true, bool)
+    )
 
 
 def write_images(folder: str | Path, explanation: ImageExplanation) -> None:
@@ -82,9 +97,15 @@ def _middle(image: Tensor) -> Tensor:
     return image
 
 
-def _picture(image: np.ndarray) -> np.ndarray:
-    """Return (H, W) or (H, W, 3), uint8, with each channel scaled from its 1st to its 99.8th percentile."""
-    plane = image[:, image.shape[1] // 2] if image.ndim == 4 else image
+def _hottest(cam: np.ndarray) -> tuple[int, ...]:
+    """Return the index of the slice of a volume with the largest value, the central one if all are zero; () in 2D."""
+    if cam.ndim < 3:
+        return ()
+    return (int(cam.max(axis=(1, 2)).argmax()) if cam.any() else len(cam) // 2,)
+
+
+def _picture(plane: np.ndarray) -> np.ndarray:
+    """Return (H, W) or (H, W, 3), uint8, with each channel (C, H, W) scaled from its 1st to its 99.8th percentile."""
     space = (1, 2)
     low, high = np.percentile(plane, (1, 99.8), axis=space, keepdims=True)
     stretched = np.clip((plane - low) / np.maximum(high - low, 1e-12), 0, 1)

@@ -47,12 +47,17 @@ def explain_test_part(
 
 
 def images(model: Model, dataset: Dataset, predictions: Path, settings: Explain, folder: Path) -> Iterator[str]:
-    """Activation maps of test images."""
-    rows = dataset.rows("test")[: settings.examples]
-    found = [one for x, _ in batches.make(dataset, rows, model.device, frame=model.frame).plain() for one in x]
-    ids = dataset.examples["id"].iloc[rows].tolist()
-    answers = map(torch.from_numpy, predictions_of(predictions, "test", ids))
-    write_images(folder, explain_images(model.network, found, list(answers), ids, model.task))
+    """Activation maps of test images: the first ones, or for predictions of whole images those the task chooses."""
+    rows, names = dataset.rows("test"), dataset.examples["id"]
+    if model.frame:
+        every = np.stack(predictions_of(predictions, "test", names.iloc[rows].tolist()))
+        rows = rows[model.task.instructive(every, dataset.y.stacked(rows), settings.examples)]
+    rows = rows[: settings.examples]
+    plain = batches.make(dataset, rows, model.device, frame=model.frame).plain()
+    x, y = zip(*(pair for batch in plain for pair in zip(*batch, strict=True)), strict=True) if len(rows) else ((), ())
+    ids = names.iloc[rows].tolist()
+    p = [torch.from_numpy(one) for one in predictions_of(predictions, "test", ids)]
+    write_images(folder, explain_images(model.network, x, p, y, ids, model.task))
     yield f"activation maps of {len(rows)} images"
 
 

@@ -15,7 +15,7 @@ from biocnn.report.logo import present
 from biocnn.report.mutation_map import mutation_maps
 from biocnn.report.results import Results
 
-_MOTIFS, _TRACKS, _MUTATIONS, _MAPS = 6, 6, 3, 5
+_MOTIFS, _TRACKS, _MUTATIONS, _MAPS, _ROWS = 6, 6, 3, 5, 3
 _METHODS = {
     "deeplift": "DeepLIFT, relative to dinucleotide-preserving shuffles of the same sequence",
     "integrated_gradients": "integrated gradients, relative to a sequence of unknown bases",
@@ -192,16 +192,25 @@ def _sites(results: Results, names: np.ndarray) -> list[pd.DataFrame]:
 
 def _maps(results: Results, gallery: Gallery) -> list[Picture]:
     stored = _load(results.folder / "explain" / "cam.npz")
-    count = min(_MAPS, len(stored["id"]))
-    if not count:
-        return []
-    width = 105 // max(count, 3)  # characters that fit above one image
-    named = zip(stored["id"][:count], stored["output"][:count], strict=True)
-    named = [(name, short(output, width // 2)) for name, output in named]
-    titles = [f"{short(name, max(4, width - len(output) - 2))}  {output}" for name, output in named]
-    figure = images.heat_maps(stored["image"][:count], stored["cam"][:count].astype(np.float64), titles)
+    rows = _ROWS if results.task and not results.task.target.spatial else 1
     caption = "Grad-CAM: regions where the last feature maps support the prediction, from 0 (dark) to 1 (bright)."
-    return [gallery.add("cam", figure, f"Class activation maps of {count} images", caption, vector=False)]
+    if rows > 1:
+        caption += (
+            " Correctly predicted images of each class and others in turn, those predicted with most confidence first; "
+            "an image predicted wrongly is shown for the predicted class and for the true one."
+        )
+    pictures = []
+    for row, start in enumerate(range(0, min(rows * _MAPS, len(stored["id"])), _MAPS)):
+        part = slice(start, start + _MAPS)
+        count = len(stored["id"][part])
+        width = 105 // max(count, 3)  # characters that fit above one image
+        shown = zip(*(stored[key][part] for key in ("id", "output", "true")), strict=True)
+        named = [(id, short(output, width // 2) + " (true)" * bool(true)) for id, output, true in shown]
+        titles = [f"{short(id, max(4, width - len(name) - 2))}  {name}" for id, name in named]
+        figure = images.heat_maps(stored["image"][part], stored["cam"][part].astype(np.float64), titles)
+        alt, key = f"Class activation maps of {count} images", f"cam_{row + 1}" if row else "cam"
+        pictures.append(gallery.add(key, figure, alt, caption if not row else "Further images.", vector=False))
+    return pictures
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:

@@ -35,7 +35,7 @@ class Classes(PixelClasses):
     def classes(self) -> dict[str, int]:
         return {name: k for k, name in enumerate(self.outputs) if k}
 
-    def explained(self, p: "Tensor") -> list[int]:
+    def explained(self, p: "Tensor", y: "Tensor") -> list[int]:
         """Return the predicted classes except the background, most frequent first; the likeliest if there are none."""
         counts = p.argmax(dim=0).flatten().bincount(minlength=len(p))
         frequent = [1 + k for k in counts[1:].argsort(descending=True, stable=True).tolist()]

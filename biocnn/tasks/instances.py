@@ -98,7 +98,7 @@ class Instances(MapTask):
 
         return (y[0] == INSIDE).astype("uint8")
 
-    def explained(self, p: "Tensor") -> list[int]:
+    def explained(self, p: "Tensor", y: "Tensor") -> list[int]:
         """Return the output "inside"."""
         from biocnn.tasks.instance_targets import INSIDE
 

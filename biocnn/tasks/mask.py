@@ -60,6 +60,6 @@ class Mask(PixelClasses):
         p = np.asarray(p, np.float32)
         return np.concatenate([1 - p, p])
 
-    def explained(self, p: "Tensor") -> list[int]:
+    def explained(self, p: "Tensor", y: "Tensor") -> list[int]:
         """Return the foreground."""
         return [0]

@@ -97,6 +97,17 @@ class Multiclass(Classification):
         """Return the likeliest class."""
         return {"class": self.outputs[p.argmax()]}
 
+    def cases(self, p: "np.ndarray", y: "np.ndarray") -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
+        import numpy as np
+
+        predicted = np.eye(len(self.outputs), dtype=bool)[p.argmax(axis=1)]
+        return y == 1, predicted, np.broadcast_to(p.max(axis=1, keepdims=True), p.shape)
+
+    def explained(self, p: "Tensor", y: "Tensor") -> list[int]:
+        """Return the predicted class, and the true one if it is another."""
+        true = [] if y.isnan().any() else [int(y.argmax())]
+        return list(dict.fromkeys([int(p.argmax()), *true]))
+
     def entropy(self, p: "np.ndarray") -> float:
         import numpy as np
         from scipy.special import entr

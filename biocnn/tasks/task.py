@@ -211,8 +211,8 @@ class Task(ABC):
         """
         return []
 
-    def explained(self, p: "Tensor") -> list[int]:
-        """Return the indices of the outputs to explain for an example, given its prediction (K, *spatial)."""
+    def explained(self, p: "Tensor", y: "Tensor") -> list[int]:
+        """Return the indices of the outputs to explain, given prediction and target of an example, (K, *spatial)."""
         return [int(p.argmax())]
 
     def counts(self, y: "np.ndarray") -> dict[str, str]:

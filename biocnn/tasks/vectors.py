@@ -86,6 +86,10 @@ class VectorTask(Task):
             Predictions of one or more models for an example, shape (models, K).
         """
 
+    def instructive(self, p: "np.ndarray", y: "np.ndarray", number: int) -> list[int]:
+        """Choose examples to explain, given predictions and targets (N, K): here, the first ones."""
+        return list(range(min(number, len(p))))
+
     def score(self) -> Score:
         """Return the score: mean of the metric over the outputs for which it is defined, e.g. with both classes."""
         return _VectorScore(self.monitor)
@@ -125,6 +129,16 @@ class Classification(VectorTask):
     def entropy(self, p: "np.ndarray") -> float:
         """Return the entropy of probabilities (K,), as a fraction of the largest possible one."""
 
+    def instructive(self, p: "np.ndarray", y: "np.ndarray", number: int) -> list[int]:
+        """Choose confident examples of each class, right and wrong ones in turn; see ``biocnn.tasks.instructive``."""
+        from biocnn.tasks.instructive import instructive
+
+        return instructive(*self.cases(p, y), number)
+
+    @abstractmethod
+    def cases(self, p: "np.ndarray", y: "np.ndarray") -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
+        """Return membership, correctness and confidence for ``biocnn.tasks.instructive``."""
+
 
 class YesOrNo(Classification):
     """Each output is 0 or 1."""
@@ -162,6 +176,19 @@ class YesOrNo(Classification):
     def decide(self, p: "np.ndarray") -> dict[str, str]:
         """Return yes for outputs with a probability of at least 0.5, else no."""
         return {f"predicted_{name}": "yes" if v >= 0.5 else "no" for name, v in zip(self.outputs, p, strict=True)}
+
+    def cases(self, p: "np.ndarray", y: "np.ndarray") -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
+        """Return cases for two classes of each output: yes, and no."""
+        import numpy as np
+
+        yes, p = np.concatenate([y == 1, y == 0], axis=1), np.concatenate([p, 1 - p], axis=1)
+        return yes, p >= 0.5, np.maximum(p, 1 - p)
+
+    def explained(self, p: "Tensor", y: "Tensor") -> list[int]:
+        """Return the outputs that are predicted, and then true ones that are not; if there are none, the likeliest."""
+        yes = p >= 0.5
+        found = [*yes.nonzero()[:, 0].tolist(), *((y == 1) & ~yes).nonzero()[:, 0].tolist()]
+        return found or super().explained(p, y)
 
     def entropy(self, p: "np.ndarray") -> float:
         """Return the mean entropy of the outputs, in bits."""

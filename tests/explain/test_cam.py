@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from biocnn.core.errors import InputError
 from biocnn.explain import explain_images, grad_cam, write_images
 from biocnn.explain.cam import default_layer
+from biocnn.explain.images import ImageExplanation
 from biocnn.tasks import Task
 
 
@@ -21,6 +22,14 @@ def answers(model: nn.Module, images: list[Tensor]) -> list[Tensor]:
     """Return predictions up to scale, which does not matter here."""
     with torch.no_grad():
         return [model(image[None])[0] for image in images]
+
+
+def explained(
+    model: nn.Module, images: list[Tensor], ids: list[str], task: Task, targets: list[Tensor] | None = None
+) -> ImageExplanation:
+    """Explain images by predictions of the model; without targets for a task that does not ask for them."""
+    targets = [torch.zeros(len(task.outputs))] * len(images) if targets is None else targets
+    return explain_images(model, images, answers(model, images), targets, ids, task)
 
 
 class Bright(nn.Module):
@@ -230,7 +239,7 @@ def test_every_class_in_an_image_has_a_map_the_most_frequent_first() -> None:
     image[0, :2], image[0, 2, :3] = 3, 1
     model, pictures = Thirds(), [image, 0 * image]
     task = made("classes", "none", "one", "two", "three")
-    found = explain_images(model, pictures, answers(model, pictures), ["a", "b"], task)
+    found = explained(model, pictures, ["a", "b"], task)
     assert found.id.tolist() == ["a", "a", "b"]
     assert found.output.tolist() == ["three", "one", "one"]
 
@@ -238,7 +247,7 @@ def test_every_class_in_an_image_has_a_map_the_most_frequent_first() -> None:
 def test_images_of_all_sizes_are_explained_and_stored(tmp_path) -> None:
     images = [torch.rand(1, 40, 30), torch.rand(1, 20, 600), spots(2)[0]]
     model = Bright(dense=True)
-    found = explain_images(model, images, answers(model, images), ["a", "b", "c"], made("classes", "dark", "bright"))
+    found = explained(model, images, ["a", "b", "c"], made("classes", "dark", "bright"))
     assert found.image.shape == found.cam.shape == (3, 40, 512)
     assert found.output.tolist() == ["bright"] * 3
     assert found.image[2, 2:5, 2:5].min() == 255
@@ -254,18 +263,38 @@ def test_images_of_all_sizes_are_explained_and_stored(tmp_path) -> None:
 def test_several_channels_become_colours(channels: int, shape: tuple[int, ...]) -> None:
     model = nn.Sequential(nn.Conv2d(channels, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 1))
     images = [torch.rand(channels, 16, 16)]
-    found = explain_images(model, images, answers(model, images), ["a"], made("mask", "vessel"))
+    found = explained(model, images, ["a"], made("mask", "vessel"))
     assert found.image.shape == shape
 
 
-def test_the_middle_slice_of_a_volume_is_shown() -> None:
+def test_the_slice_of_a_volume_with_the_hottest_point_is_shown() -> None:
     x = spots(3)[1]
-    found = explain_images(Bright(3), [x], answers(Bright(3), [x]), ["a"], made("multilabel", "dark", "bright"))
-    assert found.image.shape == (1, 16, 16)
-    assert found.output.tolist() == ["bright"]
+    x[0, 12, 3, 3] = 9
+    found = explained(Bright(3), [x, 0 * x], ["a", "b"], made("multilabel", "dark", "bright"))
+    assert found.image.shape == (2, 16, 16)
+    assert found.output.tolist() == ["bright", "dark"]
+    assert np.unravel_index(found.cam[0].argmax(), (16, 16)) == (3, 3)
+    assert found.image[0, 3, 3] == 255
+    assert not found.cam[1].any()
+
+
+def test_a_misclassified_image_is_explained_for_its_predicted_and_its_true_class() -> None:
+    one, other = torch.eye(2)
+    found = explained(Bright(), list(spots(2)), ["a", "b"], made("multiclass", "dark", "bright"), [one, other])
+    assert found.id.tolist() == ["a", "a", "b"]
+    assert found.output.tolist() == ["bright", "dark", "bright"]
+    assert found.true.tolist() == [False, True, True]
+
+
+def test_large_whole_images_are_explained_in_full_size() -> None:
+    x = torch.zeros(1, 4, 600)
+    x[0, :, :3] = 1
+    found = explained(Bright(), [x], ["a"], made("multiclass", "dark", "bright"), [torch.tensor([0.0, 1])])
+    assert found.cam.shape == (1, 4, 600)
+    assert (found.cam[0, :, :3] == 1).all()
 
 
 def test_no_images_give_an_empty_file(tmp_path) -> None:
-    write_images(tmp_path, explain_images(Bright(), [], [], [], made("classes", "dark", "bright")))
+    write_images(tmp_path, explained(Bright(), [], [], made("classes", "dark", "bright")))
     with np.load(tmp_path / "cam.npz") as stored:
         assert len(stored["id"]) == 0

@@ -115,7 +115,12 @@ def write_images(folder: Path, task: str = "instances", n: int = 18, size: int =
     (folder / "explain").mkdir()
     names = examples["id"].to_numpy().astype(str)[test]
     np.savez(
-        folder / "explain" / "cam.npz", id=names, image=shown, cam=cam / cam.max(), output=np.array([outputs[-1]] * 4)
+        folder / "explain" / "cam.npz",
+        id=names,
+        image=shown,
+        cam=cam / cam.max(),
+        output=np.array([outputs[-1]] * len(test)),
+        true=np.zeros(len(test), bool),
     )
     _objects(folder, rng)
     return experiment("UNet", data="Images", augment="default", train=Train(patch=[64, 64]))

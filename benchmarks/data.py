@@ -26,6 +26,7 @@ SEQUENCES = {
     "deepbind": {"length": 101, "sites": 1, "parts": {"train": 100_000, "val": 10_000, "test": 100}},
     "conv5": {"length": 1000, "sites": 3, "parts": {"train": 4_000, "val": 1_000, "test": 100}},
 }
+LABELLED = {"train": 2_400, "val": 400, "test": 8}  # images of 28 x 28 pixels
 VARIANTS = 40_000  # substitutions of the genome
 OBJECTS = 16  # simulated images along each side of the large image
 FIELDS = {"train": 24, "val": 4, "test": 1}  # images of 512 x 512 pixels
@@ -92,6 +93,35 @@ def _images(name: str, folder: Path) -> None:
     np.savez(folder / "peers.npz", **arrays)
 
 
+def _classes(name: str, folder: Path) -> None:
+    """Draw noisy ellipses on a bright background; axes and colour depend on the class."""
+    rng, arrays = np.random.default_rng(1), {}
+    rows, columns = np.mgrid[:28, :28] - 13.5
+    for part, number in LABELLED.items():
+        kinds = rng.integers(0, 8, number)
+        y, x, angle = rng.uniform(-4, 4, number), rng.uniform(-4, 4, number), rng.uniform(0, np.pi, number)
+        dy, dx = rows - y[:, None, None], columns - x[:, None, None]
+        along, across = (
+            c[:, None, None] * dx + s[:, None, None] * dy
+            for c, s in ((np.cos(angle), np.sin(angle)), (-np.sin(angle), np.cos(angle)))
+        )
+        long, short = 5 + kinds % 4, 5 - kinds % 4 / 2
+        inside = (along / long[:, None, None]) ** 2 + (across / short[:, None, None]) ** 2 < 1
+        colour = np.where(kinds[:, None] < 4, [150, 90, 160], [160, 80, 120])
+        images = np.where(inside[..., None], colour[:, None, None], [220, 200, 200]) + rng.normal(
+            0, 30, (number, 28, 28, 3)
+        )
+        arrays[f"{part}_images"], arrays[f"{part}_labels"] = images.clip(0, 255).astype(np.uint8), kinds[:, None]
+    np.savez(DATA / f"{name}.npz", **arrays)
+    stored, peers = _store(name, folder), {}
+    low, high = (np.float32(e).reshape(-1, 1, 1) for e in (stored.facts.intensity.low, stored.facts.intensity.high))
+    for part in ("train", "val"):
+        rows = stored.rows(part)
+        peers[f"{part}_x"] = (stored.x.stacked(rows).astype(np.float32) - low) / (high - low)
+        peers[f"{part}_y"] = stored.y.stacked(rows).argmax(1)
+    np.savez(folder / "peers.npz", **peers)
+
+
 def _fields(folder: Path, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Simulate images of 256 x 256 pixels, and their masks."""
     simulate_nuclei(folder, seed)
@@ -150,7 +180,9 @@ def _objects(name: str, folder: Path) -> None:
 
 
 def _store(name: str, folder: Path) -> Dataset:
-    _biocnn("dataset", EXPERIMENTS / f"{name}.yaml", folder / "dataset", "--data-root", DATA)
+    config, raw = EXPERIMENTS / f"{name}.yaml", folder / "raw"
+    _biocnn("check", config, raw, folder / "checks.tsv", "--data-root", DATA)
+    _biocnn("dataset", config, raw, folder / "dataset", "--data-root", DATA)
     return Dataset(folder / "dataset")
 
 
@@ -162,6 +194,7 @@ MAKERS = {
     "deepbind": _sequences,
     "conv5": _sequences,
     "unet": _images,
+    "resnet": _classes,
     "objects": _objects,
     "genome": _genome,
     "variants": _variants,

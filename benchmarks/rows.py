@@ -53,6 +53,12 @@ def unet_training(rounds: int) -> Row:
     return _training("unet", "U-Net training, 256 x 256 patches", "patches/s", IMAGE_PEERS, goals, rounds)
 
 
+def resnet_training(rounds: int) -> Row:
+    """ResNet-18 of half the usual widths on 2,400 colour images of 28 x 28 pixels, without augmentation."""
+    peers = {"plain torch": SEQUENCE_PEERS["plain torch"]}
+    return _training("resnet", "ResNet-18 training, 28 x 28", "images/s", peers, {"plain torch": 1.5}, rounds)
+
+
 def _training(
     name: str, workload: str, unit: str, peers: dict[str, tuple[str, str]], goals: dict[str, float], rounds: int
 ) -> Row:
@@ -63,7 +69,7 @@ def _training(
     found, missing = in_turn(sides, rounds)
     speed = {side: _rate(results, "epoch", task["examples"]) for side, results in found.items()}
     metric = {side: statistics.median(r["metric"] for r in results) for side, results in found.items()}
-    kind = "Dice" if name == "unet" else "AUROC"
+    kind = {"unet": "Dice", "resnet": "accuracy"}.get(name, "AUROC")
     lines = [
         {
             "workload": workload, "against": peer, "goal": f"{goals[peer]:g}", "ratio": ratios(found, peer, "epoch"),
@@ -285,6 +291,7 @@ ROWS: dict[str, Callable[[int], Row]] = {
         deepbind_training,
         conv5_training,
         unet_training,
+        resnet_training,
         unet_inference,
         segmentation,
         augmentation,

@@ -49,6 +49,8 @@ def multiply_adds(network: torch.nn.Module, dataset: Dataset, section: Train) ->
     if facts.kind == "sequence":
         each = summary(network, facts.window or dataset.x.shapes[0, 0]).multiply_adds
         return each * (3 * facts.n.train + facts.n.val)
+    if not dataset.task.target.spatial:
+        return summary(network, dataset.x.shapes[0][1:]).multiply_adds * (3 * facts.n.train + facts.n.val)
     trained = section.steps_per_epoch * section.batch_size
     validated = sum(summary(network, dataset.x.shapes[row][1:]).multiply_adds for row in dataset.rows("val"))
     return summary(network, section.patch).multiply_adds * 3 * trained + validated

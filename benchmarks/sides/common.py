@@ -63,12 +63,15 @@ def dice(mask: np.ndarray, y: np.ndarray) -> float:
 
 @torch.no_grad()
 def validate(network: nn.Module, arrays: dict[str, np.ndarray]) -> float:
-    """Compute AUROC of sequences, or mean Dice of whole images, on the validation split."""
+    """Compute AUROC of sequences, accuracy of classes, or mean Dice of whole images, on the validation split."""
     network.eval()
     x, y = arrays["val_x"], arrays["val_y"]
     if x.dtype == np.uint8:
         batches = torch.from_numpy(one_hot(x)).split(512)
         return auroc(torch.cat([network(b.to(DEVICE)).float().cpu() for b in batches]).numpy(), y)
+    if y.ndim == 1:
+        scores = torch.cat([network(b.to(DEVICE)).float().cpu() for b in torch.from_numpy(x).split(64)])
+        return float((scores.argmax(1).numpy() == y).mean())
     masks = [(network(image.to(DEVICE)) > 0).cpu().numpy() for image in torch.from_numpy(x).split(1)]
     return float(np.mean([dice(mask[0], truth) for mask, truth in zip(masks, y, strict=True)]))
 

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from tiny import chosen, images, sequences, stored
+from tiny import chosen, images, labelled, sequences, stored
 from torch import nn
 
 from biocnn.config.settings import Train
@@ -47,6 +48,17 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "model": {"name": "UNet", "channels": [8, 16], "dropout": 0.1},
         "train": {"epochs": 3, "batch_size": 4, "steps_per_epoch": 12, "threads": 1, "save_minutes": 0},
     },
+    "labelled": {
+        "data": {"name": "LabelledImages", "table": "none"},
+        "augment": ["flip", "rotate90", "intensity", "noise"],
+        "model": {"name": "ResNet", "channels": [4, 4, 4, 4]},
+        "train": {"epochs": 3, "batch_size": 4, "threads": 1, "save_minutes": 0},
+    },
+}
+RAW = {
+    "sequences": partial(sequences, 400, window=40),
+    "images": partial(images, 12),
+    "labelled": partial(labelled, 48, sizes=[(16, 16), (18, 18)]),
 }
 
 
@@ -109,7 +121,7 @@ class Run:
         self.config.write_text(yaml.safe_dump(SETTINGS[kind] | {"train": SETTINGS[kind]["train"] | train}))
         if not self.data.exists():
             (folder / "none").touch()
-            stored(sequences(400, window=40) if kind == "sequences" else images(12), folder)
+            stored(RAW[kind](), folder)
 
     def arguments(self, saving: bool = True) -> list[str]:
         """Return the command line of the step."""

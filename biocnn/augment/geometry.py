@@ -31,7 +31,10 @@ def rotate90(x: Tensor, u: Tensor, *, over: bool = False) -> tuple[Tensor, Move]
     """
     sizes = x.shape[2:]
     if sizes[-1] != sizes[-2]:
-        raise InputError(f"augment: rotate90 needs square patches, not {tuple(sizes)}", "set train.patch: [n, n]")
+        raise InputError(
+            f"augment: rotate90 needs square images, not {tuple(sizes)}",
+            "set train.patch: [n, n]; for images with one target each, train.size",
+        )
     if over and len(sizes) == 2:
         raise InputError("augment: rotate90.over is for volumes only", "leave it out")
     quarters = (4 * u[:, 0]).floor()

@@ -213,7 +213,7 @@ def test_planes_of_thick_slices_move_together() -> None:
 
 def test_moves_that_do_not_fit_the_patch_are_refused() -> None:
     flat = torch.zeros(1, 1, 4, 6)
-    with pytest.raises(InputError, match="rotate90 needs square patches") as caught:
+    with pytest.raises(InputError, match="rotate90 needs square images") as caught:
         rotate90(flat, uniform(1))
     assert "train.patch: [n, n]" in caught.value.remedy
     with pytest.raises(InputError, match=r"affine\.tilt is for volumes"):

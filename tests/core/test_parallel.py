@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from tiny import images, sequences, stored
+from tiny import stored
 from torch import nn
-from trainings import SERVER, work
+from trainings import RAW, SERVER, work
 
 from biocnn.core.errors import InputError
 from biocnn.core.parallel import ALONE, Processes
@@ -34,6 +34,12 @@ SETTINGS = {
         "model": {"name": "UNet", "channels": [8, 16], "norm": "group"},
         "loss": {"name": "dice_bce"},  # not a mean over examples, so the mean of the processes' losses would differ
         "train": {"epochs": 2, "batch_size": 5, "steps_per_epoch": 6},
+    },
+    "labelled": {
+        "data": {"name": "LabelledImages", "table": "none"},
+        "augment": ["flip", "intensity"],
+        "model": {"name": "SlideNet", "channels": [4, 8], "hidden": 8, "dropout": 0.0},
+        "train": {"epochs": 2, "batch_size": 5},
     },
 }
 
@@ -71,7 +77,7 @@ def trained(folder: Path, kind: str, launch: Callable[[list[str], Path], str] | 
     """Train in this process, or in others: history, network, and what the others logged."""
     (folder / "none").touch()
     if not (folder / "dataset").exists():
-        stored(sequences(400, window=40) if kind == "sequences" else images(12), folder)
+        stored(RAW[kind](), folder)
     settings = SETTINGS[kind] | {"train": SETTINGS[kind]["train"] | {"threads": 1, "precision": "float32"}}
     (folder / "e.yaml").write_text(yaml.safe_dump(settings))
     out = folder / ("others" if launch else "alone")
@@ -85,7 +91,7 @@ def trained(folder: Path, kind: str, launch: Callable[[list[str], Path], str] | 
     return pd.read_csv(out / "history.tsv", sep="\t"), load_model(out / "model.safetensors")[0], log
 
 
-@pytest.mark.parametrize(("kind", "launch"), [("sequences", by_torchrun), ("images", by_hand)])
+@pytest.mark.parametrize(("kind", "launch"), [("sequences", by_torchrun), ("images", by_hand), ("labelled", by_hand)])
 def test_two_processes_have_the_same_loss_curve_as_one(
     kind: str, launch: Callable[[list[str], Path], str], tmp_path: Path
 ) -> None:

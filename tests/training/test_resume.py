@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from trainings import SETTINGS, Run, is_intact, resumed, same_weights, stopped, trained, wait_until
+from trainings import Run, is_intact, resumed, same_weights, stopped, trained, wait_until
 
 from biocnn.core.errors import InputError, Interrupted
 from biocnn.data.dataset import Dataset
@@ -17,7 +17,7 @@ from biocnn.training.metadata import read_metadata
 from biocnn.training.state import STOP, StateFolder, clear
 
 
-@pytest.fixture(scope="module", params=SETTINGS)
+@pytest.fixture(scope="module", params=["sequences", "images"])
 def uninterrupted_run(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, str, str]:
@@ -29,7 +29,16 @@ def uninterrupted_run(
 @pytest.mark.parametrize("number", [4, pytest.param(10, marks=pytest.mark.slow)])
 def test_kills_at_any_moment_change_no_bit(number: int, uninterrupted_run: tuple[Path, str, str]) -> None:
     folder, kind, wanted = uninterrupted_run
-    run, moment = Run(folder, kind, f"killed{number}"), random.Random(kind)
+    assert finish_despite_kills(Run(folder, kind, f"killed{number}"), number, random.Random(kind)) == wanted
+
+
+def test_kills_of_a_training_on_whole_images_change_no_bit(tmp_path: Path) -> None:
+    wanted = Run(tmp_path, "labelled", "whole").finish()
+    assert finish_despite_kills(Run(tmp_path, "labelled", "killed"), 3, random.Random(1)) == wanted
+
+
+def finish_despite_kills(run: Run, number: int, moment: random.Random) -> str:
+    """Kill a training several times, let it finish, and return the hash of the model."""
     kills = 0
     while kills < number:
         before = run.states()[-1:]
@@ -43,9 +52,10 @@ def test_kills_at_any_moment_change_no_bit(number: int, uninterrupted_run: tuple
         process.join()
         kills += 1
         assert all(map(is_intact, run.states()))
-    assert run.finish() == wanted
+    found = run.finish()
     assert run.log().count("resuming from step") >= number // 3
     assert run.states() == [], "states must be removed once the model is saved"
+    return found
 
 
 def test_on_request_it_stops_saves_and_exits_with_75(uninterrupted_run: tuple[Path, str, str]) -> None:

@@ -90,7 +90,7 @@ def discrimination(curves: dict[str, list[tuple[np.ndarray, np.ndarray]]], bold:
     ):
         letter(axes, symbol, title)
         axes.set(xlabel=x, ylabel=y, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), box_aspect=1)
-    if len(curves) > 1:
+    if 1 < len(curves) <= len(SERIES):
         roc.legend(loc="lower right")
     _score_histogram(scores, target, probability)
     return figure

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import auc, average_precision_score, roc_auc_score
 
-from biocnn.report.curves import precision_points, roc_points
+from biocnn.report.curves import discrimination, precision_points, roc_points
 from biocnn.report.figures import Gallery, new_figure, style
 from biocnn.report.images import display, outline
 from biocnn.report.motifs import busiest
@@ -32,6 +32,12 @@ def test_a_thinned_precision_curve_keeps_its_area_and_ends(scores):
     assert len(recall) < 500
     assert (recall[0], recall[-1]) == (1, 0)
     assert auc(recall, precision) == pytest.approx(average_precision_score(*scores), abs=2e-3)
+
+
+@pytest.mark.parametrize("number", [1, 3, 9])
+def test_of_many_curves_no_legend_is_drawn(scores, number):
+    figure = discrimination({str(i): [scores] for i in range(number)}, "0")
+    assert (figure.axes[0].get_legend() is not None) == (number == 3)
 
 
 def test_the_outline_of_one_pixel_is_a_square_around_it():

@@ -29,7 +29,7 @@ def predictions(results: Results) -> Section:
     section.blocks.append(Text(f"Predictions for {plural(len(found), 'new image')} are in {path}."))
     section.blocks.extend(_predicted(found, results.outputs))
     if "uncertainty" in found:
-        section.blocks.append(_uncertain(found, results.outputs, path))
+        section.blocks.append(_uncertain(found, results.outputs))
     return section
 
 
@@ -48,7 +48,7 @@ def _predicted(found: pd.DataFrame, outputs: list[str]) -> list[Table]:
     return [table("Predicted values.", ["Output", *_QUANTILES], rows, ",".join(_QUANTILES))]
 
 
-def _uncertain(found: pd.DataFrame, outputs: list[str], path: str) -> Table:
+def _uncertain(found: pd.DataFrame, outputs: list[str]) -> Table:
     """List the most uncertain images."""
     measures = [name for name in ("uncertainty", "disagreement") if name in found]
     shown = found.sort_values("uncertainty", ascending=False, kind="stable").head(_UNCERTAIN)
@@ -62,8 +62,7 @@ def _uncertain(found: pd.DataFrame, outputs: list[str], path: str) -> Table:
         for image, words, numbers in zip(shown["path"], likely, shown[measures].to_numpy(), strict=True)
     ]
     caption = (
-        "The most uncertain new images. Uncertainty: entropy of the mean probabilities, from 0 (certain) to 1 (all "
-        "equally likely)"
+        "The most uncertain new images. Uncertainty: entropy of the mean probabilities, 0 (certain) to 1 (all equal)"
     )
     caption += "; disagreement: the part of it by which the models differ." if measures[1:] else "."
     header = ["Image", "Probabilities", *(name.capitalize() for name in measures)]
@@ -98,13 +97,15 @@ def objects(results: Results, gallery: Gallery) -> Section:
 
 def _processing(results: Results, path: str) -> list[Table]:
     """Make tables of the processing of new images, and of skipped images; ``path`` is the table of images."""
-    blocks = []
     counts, images_ = results.table("apply/counts.tsv"), results.table(path, ",")
+    if not len(images_):  # other files were made of the images
+        return []
+    blocks = []
     if len(counts):
         rows = counts[["outcome", "reason", "count", "example"]].to_numpy().tolist()
         caption = "Processing of new images."
         blocks.append(table(caption, ["Outcome", "Reason", "Images", "Example"], rows, "Images", "apply/counts.tsv"))
-    skipped = images_[images_["skipped"].notna()] if "skipped" in images_ else images_[:0]
+    skipped = images_[images_["skipped"].notna()]
     if len(skipped):
         rows = [[short(row.path, 40), row.skipped] for row in skipped.itertuples()]
         caption = f"{plural(len(rows), 'new image')} skipped."

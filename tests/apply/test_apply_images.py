@@ -13,7 +13,8 @@ from biocnn.apply.images import apply_files, apply_images
 from biocnn.config.schema import choose
 from biocnn.core.errors import InputError
 from biocnn.prediction.model import Model
-from biocnn.report.new_images import predictions
+from biocnn.report.figures import Gallery
+from biocnn.report.new_images import objects, predictions
 from biocnn.report.results import Results
 from biocnn.training.checkpoint import build_model, save_model
 
@@ -69,7 +70,9 @@ def test_each_image_has_its_class_probabilities_and_uncertainty(models: list[Mod
         assert row["disagreement"] == pytest.approx(apart, abs=1e-5)
     counts = pd.read_csv(tmp_path / "apply/counts.tsv", sep="\t").set_index("outcome")["count"]
     assert counts.to_dict() == {"read": 3, "dropped": 1, "repaired": 3, "note": 1}
-    page = str(predictions(Results(tmp_path)).blocks)
+    results = Results(tmp_path)
+    assert not objects(results, Gallery(tmp_path / "figures")).blocks
+    page = str(predictions(results).blocks)
     assert "1 new image skipped" in page
     assert "Predictions for 3 new images are in apply/predictions.csv" in page
 

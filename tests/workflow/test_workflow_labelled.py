@@ -56,4 +56,5 @@ def test_new_images_are_predicted_by_all_runs(done: Path) -> None:
     assert {"class", "probability_dark", "uncertainty", "disagreement"} <= set(table)
     page = (done / "report.html").read_text()
     assert "Predicted classes." in page
+    assert "Objects" not in page
     assert "The most uncertain new images." in page

@@ -11,6 +11,7 @@ from biocnn.config.registry import find
 from biocnn.config.schema import Chosen, choose
 from biocnn.config.settings import Settings, Split
 from biocnn.data.dataset import Dataset, write
+from biocnn.data.frame import has_frame
 from biocnn.data.raw import Raw
 from biocnn.io.ragged import Ragged
 from biocnn.tasks import Task, make_task
@@ -56,7 +57,8 @@ def task_of(name: str, **told: Any) -> Task:
 
 def metadata(model: Chosen, facts: Facts, **more: Any) -> Metadata:
     """Return the metadata that a training on one thread stores with the weights of such a network."""
-    trained = {"model": model.model_dump(mode="json"), "train": {"threads": 1}}
+    frame = {"size": list(map(int, facts.sizes.median)), "fit": "crop"} if has_frame(facts) else {}
+    trained = {"model": model.model_dump(mode="json"), "train": {"threads": 1, **frame}}
     return Metadata(**{"experiment": trained, "facts": facts} | more)
 
 

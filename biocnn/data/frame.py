@@ -56,6 +56,11 @@ class Frame:
         return image[:, *(slice(start, start + n) for start, n in zip(starts, self.size, strict=True))]
 
 
+def has_frame(facts: Facts) -> bool:
+    """Return whether networks for these data see whole images, all of one size."""
+    return bool(make_input(facts).whole) and not make_task(facts).target.spatial
+
+
 def frame_of(settings: Framed, facts: Facts) -> Frame | None:
     """Return the frame for whole images, which those of median size fill; None for sequences and for maps.
 
@@ -66,7 +71,7 @@ def frame_of(settings: Framed, facts: Facts) -> Frame | None:
     facts
         Facts of the data set.
     """
-    if not make_input(facts).whole or make_task(facts).target.spatial:
+    if not has_frame(facts):
         return None
     assert settings.size
     assert settings.fit

@@ -88,7 +88,7 @@ class Sizes(Frozen):
     """Sizes of all images by axis, in pixels; ``shorter`` is the median over their shortest sides."""
 
     smallest: list[int]
-    median: list[float]
+    median: list[Annotated[float, Field(ge=1)]]
     largest: list[int]
     shorter: float
 

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_vali
 
 from biocnn.core.errors import InputError
 from biocnn.core.files import check_file
+from biocnn.data.frame import has_frame
 from biocnn.tasks import make_task
 from biocnn.tasks.facts import Decision, Facts, Frozen, Positive
 from biocnn.tasks.inputs import make_input
@@ -105,6 +106,8 @@ class Metadata(Frozen):
         _require(not faults, "; ".join(faults))
         if make_input(facts).channels is None:
             _agree_on_images(facts)
+        if has_frame(facts):
+            _agree_on_frame(self.experiment.train, facts)
         number = len(self.temperature)
         _require(number in (0, 1, facts.out_channels), f"{number} temperatures for {facts.out_channels} outputs")
         if self.target_unit:
@@ -130,6 +133,14 @@ def _agree_on_images(facts: Facts) -> None:
     if "patch" in facts.decisions:
         sides = TypeAdapter(list[Positive]).validate_python(facts.decisions["patch"].value, strict=True)
         _require(len(sides) == facts.spatial_dims, "decisions.patch needs one number per dimension")
+
+
+def _agree_on_frame(train: _Train, facts: Facts) -> None:
+    """Check what determines the size of whole images."""
+    for name, value in (("train.size", train.size), ("train.fit", train.fit), ("facts.sizes", facts.sizes)):
+        _require(value is not None, f"{name} is missing")
+    sides = facts.sizes.median if facts.sizes else []
+    _require(len(sides) == facts.spatial_dims, "facts.sizes needs one number per dimension")
 
 
 def _require(holds: bool, otherwise: str) -> None:

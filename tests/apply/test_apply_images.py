@@ -26,10 +26,7 @@ def model_of(folder: Path, seed: int = 1, size: tuple[int, ...] = (16, 16)) -> M
     torch.manual_seed(seed)
     facts = stored(labelled(sizes=[size]), folder).facts
     section = choose("models", RESNET, "model")
-    meta = metadata(section, facts)
-    trained = meta.experiment.train.model_copy(update={"size": list(size), "fit": "crop"})
-    meta = meta.model_copy(update={"experiment": meta.experiment.model_copy(update={"train": trained})})
-    save_model(folder / "model.safetensors", build_model(section, facts), meta)
+    save_model(folder / "model.safetensors", build_model(section, facts), metadata(section, facts))
     return Model(folder / "model.safetensors", "cpu")
 
 

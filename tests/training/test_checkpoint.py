@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from tiny import labelled, metadata, stored
 from torch import nn
 
 from biocnn.config.schema import choose
@@ -293,6 +294,28 @@ def test_every_field_is_checked(tmp_path: Path, key: str, change: object, said: 
     assert said in error.message
     with pytest.raises(InputError):
         read_metadata(path)
+
+
+def test_a_model_of_whole_images_needs_their_size(tmp_path: Path) -> None:
+    about = metadata(choose("models", "ResNet", "model"), stored(labelled(), tmp_path).facts).plain()
+    assert Metadata.model_validate(about).experiment.train.size == [16, 16]
+    train, sizes = about["experiment"]["train"], about["facts"]["sizes"]
+    for section, change, said in (
+        (train, {"size": None}, "train.size is missing"),
+        (train, {"fit": None}, "train.fit is missing"),
+        (train, {"size": [16]}, "train.size needs one number per dimension"),
+        (train, {"fit": "squeeze"}, "experiment.train.fit"),
+        (sizes, {"median": [16.0]}, "facts.sizes needs one number per dimension"),
+        (sizes, {"median": [0.0, 16.0]}, "facts.sizes.median.0"),
+    ):
+        before = dict(section)
+        section.update(change)
+        with pytest.raises(ValueError, match=said):
+            Metadata.model_validate(about)
+        section.update(before)
+    del about["facts"]["sizes"]
+    with pytest.raises(ValueError, match=r"facts\.sizes is missing"):
+        Metadata.model_validate(about)
 
 
 @pytest.mark.parametrize("text", ["[" * 10**5, "9" * 5000, '"' + "x" * 10**7 + '"', "{", "[]", "NaN"])

@@ -7,12 +7,14 @@ from biocnn.explain.images import ImageExplanation, explain_images, write_images
 from biocnn.explain.matches import match_motifs
 from biocnn.explain.motifs import KernelMotifs, kernel_motifs
 from biocnn.explain.mutagenesis import saturation_mutagenesis
+from biocnn.explain.pointing import Pointing, pointing_game
 from biocnn.explain.sequences import SequenceExplanation, explain_sequences, write_sequences
 
 __all__ = [
     "DeepLift",
     "ImageExplanation",
     "KernelMotifs",
+    "Pointing",
     "SequenceExplanation",
     "base_contributions",
     "deep_lift",
@@ -23,6 +25,7 @@ __all__ = [
     "integrated_gradients",
     "kernel_motifs",
     "match_motifs",
+    "pointing_game",
     "saturation_mutagenesis",
     "shuffled_references",
     "write_images",

@@ -43,8 +43,8 @@ def multiclass(results: Results, gallery: Gallery) -> list[Picture | Table]:
         caption = f"Each class against all others, on held-out examples{few}. Black: mean of all classes."
         blocks.append(gallery.add("curves", one_against_all(lines), "ROC and precision-recall curves", caption))
     blocks += reliability(results, gallery, mean, truth)
-    if results.input and results.input.judged:
-        blocks += resolve(results.input.judged)(results, gallery, mean, truth)
+    if results.input and results.input.best_and_worst:
+        blocks += resolve(results.input.best_and_worst)(results, gallery, mean, truth)
     return blocks
 
 

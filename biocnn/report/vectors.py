@@ -26,8 +26,8 @@ def classification(results: Results, gallery: Gallery) -> list[Picture | Table]:
     alt = f"ROC curve, precision-recall curve and histogram of the probability, {bold}"
     blocks: list[Picture | Table] = [gallery.add("curves", curves.discrimination(lines, bold), alt, caption)]
     blocks += reliability(results, gallery, mean, truth)
-    if results.input and results.input.judged:
-        return [*blocks, *resolve(results.input.judged)(results, gallery, mean, truth)]
+    if results.input and results.input.best_and_worst:
+        return [*blocks, *resolve(results.input.best_and_worst)(results, gallery, mean, truth)]
     return blocks if several else [*blocks, _surprises(results, mean, truth)]
 
 

@@ -36,7 +36,7 @@ class Input:
     about_baselines: ClassVar[str]  # describes these, for the report
     explain: ClassVar[str]  # explains a model by test examples
     shown: ClassVar[str] = ""  # shows some examples in a report
-    judged: ClassVar[str] = ""  # shows some predictions of vectors in a report
+    best_and_worst: ClassVar[str] = ""  # shows some predictions of vectors in a report
 
     def dtype(self, facts: "Facts") -> str:
         """Return the dtype in which examples are stored."""
@@ -114,7 +114,7 @@ class ImageInput(Input):
     )
     explain = "biocnn.explain.step:images"
     shown = "biocnn.report.examples:examples"
-    judged = "biocnn.report.image_gallery:best_and_worst"
+    best_and_worst = "biocnn.report.image_gallery:best_and_worst"
 
     def describe(self, facts: "Facts") -> str:
         """Describe the channels and, if known, the size of a pixel."""

@@ -192,6 +192,9 @@ class Model:
             Shape (*spatial) for one image, else a list of such arrays.
         """
         need(self, "image")
+        if self.frame:
+            predicted = f"a model for {self.task.label.format(one=self.input.name)}"
+            raise InputError(f"{self.path} is {predicted}: it has no masks", "call predict")
         found = [self.decide(all_of(maps), maps.zoom) for maps in self._each(inputs, self.open_maps)]
         return _one_or_all(inputs, found)
 
@@ -337,7 +340,7 @@ def predict_images(model: Model, inputs: Any) -> Any:
     """Predict images, for ``Model.predict``."""
     if model.frame:
         found = list(model._each(inputs, lambda image, name: model.predict_whole(model.adapt(image, name))))
-        return found[0] if _single(inputs) else np.stack(found)
+        return found[0] if _single(inputs) else np.reshape(found, (len(found), len(model.outputs)))
     return _one_or_all(inputs, [all_of(maps) for maps in model._each(inputs, model.open_maps)])
 
 

@@ -86,6 +86,25 @@ def test_one_model_has_no_disagreement_and_may_stop_at_a_damaged_image(
     assert "uncertainty" in columns
 
 
+def test_paths_arrays_lists_and_folders_have_the_same_predictions(models: list[Model], new: Path) -> None:
+    model, paths = models[0], [new / "a.tif", new / "b.tif"]
+    arrays = [tifffile.imread(path) for path in paths]
+    one = model.predict(paths[0])
+    assert one.shape == (3,)
+    np.testing.assert_allclose(one.sum(), 1, rtol=1e-6)
+    for same in (str(paths[0]), arrays[0], arrays[0][None]):
+        np.testing.assert_array_equal(model.predict(same), one)
+    both = np.stack([one, model.predict(paths[1])])
+    np.testing.assert_array_equal(model.predict(paths), both)
+    np.testing.assert_array_equal(model.predict(arrays), both)
+    for name in ("damaged", "tall"):
+        (new / f"{name}.tif").unlink()
+    np.testing.assert_array_equal(model.predict(new), both)
+    assert model.predict([]).shape == (0, 3)
+    with pytest.raises(InputError, match="is a model for one class for each image: it has no masks"):
+        model.segment(paths[0])
+
+
 def test_options_of_maps_are_refused_for_whole_images(models: list[Model]) -> None:
     with pytest.raises(InputError, match="blend: is for images with one target per pixel, but the model is for"):
         Model(models[0].path, blend="gaussian")

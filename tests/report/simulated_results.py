@@ -164,7 +164,7 @@ def _run(folder: Path, run: str, examples: pd.DataFrame, predicted: list, postpr
 def write_model(folder: Path, run: str, **about: Any) -> None:
     """Write a model file with this metadata and empty weights."""
     facts = read_facts(folder / "dataset" / "facts.json")
-    meta = Metadata(experiment={"model": {"name": "UNet"}}, facts=facts, **about)
+    meta = Metadata(**{"experiment": {"model": {"name": "UNet"}}, "facts": facts} | about)
     save_file({"w": np.zeros(4, np.float32)}, folder / "runs" / run / "model.safetensors", metadata=meta.header())
 
 

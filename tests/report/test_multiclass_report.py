@@ -53,8 +53,9 @@ def some_classes(folder: Path, sizes=((16, 16), (20, 18)), channels: int = 3) ->
         return p / p.sum()
 
     settings = predicted(dataset, folder, make)
+    trained = {"model": {"name": "ResNet"}, "train": {"size": [16, 16], "fit": "stretch"}}
     for run in RUNS:
-        write_model(folder, run, versions={"biocnn": "0.1.0"}, temperature=[1.6])
+        write_model(folder, run, experiment=trained, versions={"biocnn": "0.1.0"}, temperature=[1.6])
     return dataset, settings
 
 

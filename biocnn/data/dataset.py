@@ -192,11 +192,11 @@ def _sizes(split: pd.Series) -> BySplit[int]:
 
 def _divide(raw: Raw, examples: pd.DataFrame, split: Split, seed: int, checks: Checks) -> list[_Fold]:
     """Add columns to the table: split; with folds also fold, and split_1, split_2, ... for all folds but the first."""
-    split = _spelled(split, raw, checks)
+    split, strata = _spelled(split, raw, checks), _strata(raw)
     if split.folds is None:
-        found = [splits.assign(examples, seed, split)]
+        found = [splits.assign(examples, seed, split, strata)]
     else:
-        folds = splits.assign_folds(examples, seed, split)
+        folds = splits.assign_folds(examples, seed, split, strata)
         found = [splits.splits_of_fold(folds, i, split.folds) for i in range(split.folds)]
         examples["fold"] = folds
     identity, folds = leakage.identify(raw), []
@@ -210,6 +210,14 @@ def _divide(raw: Raw, examples: pd.DataFrame, split: Split, seed: int, checks: C
                     f"split.remove_leaks: leaves the {name} split empty", "put matching examples into one group"
                 )
     return folds
+
+
+def _strata(raw: Raw) -> pd.Series | None:
+    """Return the class of each example if it has exactly one; else None."""
+    if not make_task(raw.facts).exclusive:
+        return None
+    y = np.stack([raw.truth(row) for row in range(len(raw.examples))])
+    return pd.Series(np.nan_to_num(y).argmax(axis=1), index=raw.examples.index)
 
 
 def _spelled(split: Split, raw: Raw, checks: Checks) -> Split:

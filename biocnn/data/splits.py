@@ -14,7 +14,7 @@ FRACTION = 0.15  # default fraction of val and of test
 Wanted = list[str | int] | float | None
 
 
-def assign(examples: pd.DataFrame, seed: int, wanted: Split) -> pd.Series:
+def assign(examples: pd.DataFrame, seed: int, wanted: Split, strata: pd.Series | None = None) -> pd.Series:
     """Assign each example to a split.
 
     Parameters
@@ -28,6 +28,9 @@ def assign(examples: pd.DataFrame, seed: int, wanted: Split) -> pd.Series:
         The experiment's section split. Named groups are assigned first; a fraction is of the examples (for val, of
         those outside test), by default ``FRACTION``. With ``hashed``, a hash of a group's name alone decides whether
         the fraction includes it: no group moves when others are added.
+    strata
+        Class of each example: a fraction is drawn of each class, so that every split has examples of all classes if
+        there are enough groups; a group counts as its most frequent class. None: of all examples together.
 
     Returns
     -------
@@ -45,7 +48,7 @@ def assign(examples: pd.DataFrame, seed: int, wanted: Split) -> pd.Series:
     undecided = [(name, chosen) for name, chosen in open_ if not (split == name).any()]
     for name, chosen in sorted(undecided, key=lambda entry: not isinstance(entry[1], list)):  # named groups first
         spare = 1 + (name == "test" and not (split == "val").any())  # groups to leave for the remaining splits
-        split[_choose(groups[split == "train"], groups, chosen, seed, name, spare, wanted.hashed)] = name
+        split[_choose(groups[split == "train"], groups, chosen, seed, name, spare, wanted.hashed, strata)] = name
     for name in SPLITS:
         if not (split == name).any():
             listed = ", ".join(sorted(groups.unique())[:8])
@@ -57,7 +60,7 @@ def assign(examples: pd.DataFrame, seed: int, wanted: Split) -> pd.Series:
     return split
 
 
-def assign_folds(examples: pd.DataFrame, seed: int, wanted: Split) -> pd.Series:
+def assign_folds(examples: pd.DataFrame, seed: int, wanted: Split, strata: pd.Series | None = None) -> pd.Series:
     """Assign each example to a fold, such that all folds have about the same number of examples.
 
     Parameters
@@ -68,6 +71,8 @@ def assign_folds(examples: pd.DataFrame, seed: int, wanted: Split) -> pd.Series:
         The experiment's section split, with a number of folds. The groups or the fraction of ``test`` are in no fold;
         None: each fold is the test split once. With ``hashed``, a group's name alone decides its fold: no group moves
         when others are added, but folds differ in size.
+    strata
+        Class of each example, as for ``assign``: folds have about the same number of each class.
 
     Returns
     -------
@@ -85,16 +90,18 @@ def assign_folds(examples: pd.DataFrame, seed: int, wanted: Split) -> pd.Series:
     groups, split = _given(examples, wanted)
     held_out = split == "test" if split is not None else pd.Series(False, index=examples.index)
     if wanted.test is not None and not held_out.any():
-        held_out |= groups.index.isin(_choose(groups, groups, wanted.test, seed, "test", folds, wanted.hashed))
+        held_out |= groups.index.isin(_choose(groups, groups, wanted.test, seed, "test", folds, wanted.hashed, strata))
     if folds < 3 and not held_out.any():
         raise InputError(f"split.folds: {folds} folds leave none to train on", "one is test, one val: give 3 or more")
     rest = groups[~held_out]
     hint = _of_contigs(examples, groups)
-    numbers = _hashed_folds(rest, folds) if wanted.hashed else balanced_folds(rest, folds, seed, hint)
+    numbers = _hashed_folds(rest, folds) if wanted.hashed else balanced_folds(rest, folds, seed, hint, strata)
     return numbers.reindex(examples.index, fill_value=-1)
 
 
-def balanced_folds(groups: pd.Series, folds: int, seed: int, hint: str = "") -> pd.Series:
+def balanced_folds(
+    groups: pd.Series, folds: int, seed: int, hint: str = "", strata: pd.Series | None = None
+) -> pd.Series:
     """Assign each row to a fold: the largest group first, each to the fold with the fewest rows so far.
 
     Parameters
@@ -107,6 +114,8 @@ def balanced_folds(groups: pd.Series, folds: int, seed: int, hint: str = "") -> 
         Determines the order of groups of the same size.
     hint
         End of the remedy if there are too few groups.
+    strata
+        Class of each row: each group goes to the fold with the fewest rows of its class so far.
 
     Raises
     ------
@@ -122,12 +131,23 @@ def balanced_folds(groups: pd.Series, folds: int, seed: int, hint: str = "") -> 
         )
     order = np.random.default_rng([seed, 7]).permutation(len(counts))
     counts = counts.iloc[order].sort_values(ascending=False, kind="stable")
-    sizes = [(0, fold) for fold in range(folds)]
-    numbers = {}
-    for name, count in counts.items():
-        size, numbers[name] = sizes[0]
-        heapq.heapreplace(sizes, (size + count, numbers[name]))
+    totals, numbers = [0] * folds, {}
+    for stratum in _by_stratum(counts, groups, strata):
+        sizes = [(0, total, fold) for fold, total in enumerate(totals)]
+        heapq.heapify(sizes)
+        for name, count in stratum.items():
+            size, total, fold = sizes[0]
+            numbers[name], totals[fold] = fold, total + count
+            heapq.heapreplace(sizes, (size + count, total + count, fold))
     return groups.map(numbers)
+
+
+def _by_stratum(counts: pd.Series, groups: pd.Series, strata: pd.Series | None) -> list[pd.Series]:
+    """Divide the numbers of rows of groups by the most frequent class of each group, in the order of classes."""
+    if strata is None:
+        return [counts]
+    classes = strata.loc[groups.index].groupby(groups).agg(lambda rows: rows.value_counts().sort_index().idxmax())
+    return [stratum for _, stratum in counts.groupby(classes.reindex(counts.index), sort=True)]
 
 
 def splits_of_fold(numbers: pd.Series, fold: int, folds: int) -> pd.Series:
@@ -168,7 +188,14 @@ def _given(examples: pd.DataFrame, wanted: Split) -> tuple[pd.Series, pd.Series 
 
 
 def _choose(
-    rest: pd.Series, groups: pd.Series, wanted: Wanted, seed: int, name: str, spare: int, hashed: bool
+    rest: pd.Series,
+    groups: pd.Series,
+    wanted: Wanted,
+    seed: int,
+    name: str,
+    spare: int,
+    hashed: bool,
+    strata: pd.Series | None,
 ) -> pd.Index:
     """Return the index of the remaining rows that are assigned to a split."""
     if isinstance(wanted, list):
@@ -180,7 +207,7 @@ def _choose(
         )
     if hashed:
         return rest.index[rest.map({group: _hash(name, group) < fraction for group in rest.unique()}).astype(bool)]
-    return rest.index[_drawn(rest, fraction, seed + (name == "val"), spare)]
+    return rest.index[_drawn(rest, fraction, seed + (name == "val"), spare, strata)]
 
 
 def _named(rest: pd.Series, groups: pd.Series, wanted: list[str | int], split: str) -> pd.Series:
@@ -194,13 +221,15 @@ def _named(rest: pd.Series, groups: pd.Series, wanted: list[str | int], split: s
     return rest.isin(names)
 
 
-def _drawn(rest: pd.Series, fraction: float, seed: int, spare: int) -> pd.Series:
+def _drawn(rest: pd.Series, fraction: float, seed: int, spare: int, strata: pd.Series | None) -> pd.Series:
     """Draw random groups whose number of rows is nearest to the fraction; return whether each row is in one."""
-    counts = rest.value_counts().sort_index()
-    order = np.random.default_rng([seed, 7]).permutation(len(counts))
-    total = counts.iloc[order].cumsum()
-    number = int((total - fraction * counts.sum()).abs().to_numpy().argmin()) + 1
-    return rest.isin(total.index[: max(min(number, len(counts) - spare), 0)])
+    drawn: list[str] = []
+    for counts in _by_stratum(rest.value_counts().sort_index(), rest, strata):
+        order = np.random.default_rng([seed, 7]).permutation(len(counts))
+        total = counts.iloc[order].cumsum()
+        number = int((total - fraction * counts.sum()).abs().to_numpy().argmin()) + 1
+        drawn += total.index[: max(min(number, len(counts) - spare), 0)].tolist()
+    return rest.isin(drawn)
 
 
 def _hashed_folds(groups: pd.Series, folds: int) -> pd.Series:

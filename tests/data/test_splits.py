@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from biocnn.config.settings import Split
 from biocnn.core.errors import InputError
-from biocnn.data.splits import SPLITS, assign
+from biocnn.data.splits import SPLITS, assign, assign_folds
 
 fractions = st.floats(0.05, 0.6)
 
@@ -60,6 +60,32 @@ def test_named_groups() -> None:
     examples = table(["a", "a", "b", "c", "d"])
     assert list(split(examples, val=["b"], test=["c", "d"])) == ["train", "train", "val", "test", "test"]
     assert list(split(examples, val=["b"], test=["a"])) == ["test", "test", "val", "train", "train"]
+
+
+@pytest.mark.parametrize(("n", "val", "test"), [(20, 3, 3), (3, 1, 1), (8, 1, 1)])
+def test_every_split_has_examples_of_each_class(n: int, val: int, test: int) -> None:
+    """A share of 0.15 of twenty is 3, and of the other 17 nearest to 3; of three examples, each split has one."""
+    kinds = pd.Series(np.repeat(list("xyz"), n))
+    for seed in range(5):
+        found = assign(table(range(3 * n)), seed, Split(), kinds)
+        counts = pd.crosstab(kinds, found)
+        assert (counts["val"] == val).all()
+        assert (counts["test"] == test).all()
+
+
+def test_groups_of_several_classes_stay_whole_when_classes_are_drawn() -> None:
+    kinds = pd.Series(np.tile(list("xxy"), 20))
+    groups = np.repeat(range(20), 3)
+    found = assign(table(groups), 1, Split(), kinds)
+    assert (found.groupby(groups).nunique() == 1).all()
+    assert set(found) == {"train", "val", "test"}
+
+
+def test_folds_have_the_same_number_of_each_class() -> None:
+    kinds = pd.Series(np.repeat(list("xyz"), [15, 10, 7]))
+    folds = assign_folds(table(range(32)), 1, Split(folds=5), kinds)
+    assert np.ptp(pd.crosstab(kinds, folds).to_numpy(), axis=1).tolist() == [0, 0, 1]
+    assert np.ptp(folds.value_counts().to_numpy()) <= 1
 
 
 def test_groups_named_by_numbers() -> None:

@@ -77,10 +77,17 @@ def resolve(settings: Settings, facts: Facts) -> tuple[Settings, dict[str, Decis
     Raises
     ------
     InputError
-        If a setting is left to the data but not decided for them.
+        If a setting is left to the data but not decided for them, or does not have one number per dimension.
     """
     train, model = settings.train, settings.model
-    decisions = dict(facts.decisions)
+    decisions, dims = dict(facts.decisions), facts.spatial_dims
+    for name, example in (("patch", 128), ("size", 64)):
+        sides = getattr(train, name)
+        if sides and len(sides) != dims:
+            raise InputError(
+                f"train.{name}: {sides}, but the data have {dims} dimensions",
+                f"give {dims} numbers, for example {[example] * dims}",
+            )
     if facts.sizes:
         decisions |= decide(facts, settings)
         values = {key: item.value for key, item in decisions.items()}

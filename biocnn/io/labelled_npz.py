@@ -113,7 +113,7 @@ class LabelledNpz:
                 f"{self.path}: {split}_labels of shape {array.shape} and type {array.dtype}",
                 "needed: numbers of shape (N, 1), or (N, K) of 0 and 1",
             )
-        return array.whole.reshape(len(array.whole), -1)
+        return array.whole.reshape(len(array.whole), *(array.shape[1:] or (1,)))
 
 
 def _expected(shape: tuple[int, ...], path: Path) -> str:

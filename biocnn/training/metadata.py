@@ -1,6 +1,7 @@
 """Metadata of model files, validated field by field before use."""
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +15,7 @@ from biocnn.tasks.facts import Decision, Facts, Frozen, Positive
 from biocnn.tasks.inputs import make_input
 
 FORMAT = "1"
+LARGEST_FRAME = 2**31  # pixels of an image as a network sees it
 LARGEST = 10_000_000  # bytes of JSON; real files have some thousands
 REMEDY = "copy the file again, or train again; unchanged files written by biocnn are readable"
 
@@ -139,6 +141,7 @@ def _agree_on_frame(train: _Train, facts: Facts) -> None:
     """Check what determines the size of whole images."""
     for name, value in (("train.size", train.size), ("train.fit", train.fit), ("facts.sizes", facts.sizes)):
         _require(value is not None, f"{name} is missing")
+    _require(math.prod(train.size or [1]) <= LARGEST_FRAME, f"train.size is larger than {LARGEST_FRAME} pixels")
     sides = facts.sizes.median if facts.sizes else []
     _require(len(sides) == facts.spatial_dims, "facts.sizes needs one number per dimension")
 

@@ -90,6 +90,7 @@ def faults(text: str, **config: object) -> list[str]:
         (CELLS + "augment: [shift]", "augment.0: shift is not for images", "rotate90"),
         (CELLS + "variants: {vcf: peaks.bed, genome: genome.fa}", "variants.vcf: is for sequences", "leave it out"),
         (CELLS + "explain: {motifs: {database: peaks.bed}}", "explain.motifs.database: is for seq", "leave it out"),
+        (CELLS + "explain: {attributions: deeplift}", "explain.attributions: is for sequences", "leave it out"),
         (PEAKS + "train: {patch: 64}", "each: a whole number >= 1 and <= 1,000,000) or null (given: 64)", "[128, 128]"),
         (
             PEAKS + "train: {seeds: 1}",

@@ -138,6 +138,7 @@ def test_columns_of_0_and_1_are_several_labels(tmp_path: Path) -> None:
         ({"train_labels": None}, ("only one of train_images and its partner", "MedMNIST")),
         ({"test_images": None}, ("only one of test_labels", "MedMNIST")),
         ({"train_images": None, "train_labels": None}, ("arrays val_images", "train_images and train_labels")),
+        ({"val_images": np.zeros((0, 10, 8)), "val_labels": np.zeros((0, 1), int)}, ("val_labels of shape (0, 1)",)),
         ({"val_labels": np.zeros((2, 1), int)}, ("val_images of shape (3, 10, 8), val_labels of shape (2, 1)",)),
         ({"val_images": pictures(3, 10)}, ("val_images of shape (3, 10)", "(N, H, W)")),
         ({"val_labels": np.zeros((3, 1, 1), int)}, ("val_labels of shape (3, 1, 1)", "0 and 1")),

@@ -5,6 +5,7 @@ import pytest
 from tiny import experiment, image_facts
 
 from biocnn.config.settings import Train
+from biocnn.core.errors import InputError
 from biocnn.data.decisions import decide, resolve
 from biocnn.data.measured import measure_sizes
 
@@ -49,6 +50,13 @@ def test_few_images_are_seen_more_often_in_smaller_batches() -> None:
     assert [found["batch_size"] for found in sets] == [16, 32, 64, 64]
     assert [found["epochs"] for found in sets] == [100, 100, 24, 15]
     assert sets[-1]["channels"] == [64, 128, 256, 512]
+
+
+@pytest.mark.parametrize(("name", "sides"), [("size", [32]), ("size", [9, 9, 9]), ("patch", [16])])
+def test_a_size_needs_one_number_per_dimension(name: str, sides: list[int]) -> None:
+    settings = experiment("UNet", data="Images", train=Train(**{name: sides}))
+    with pytest.raises(InputError, match=f"train.{name}: .* but the data have 2 dimensions"):
+        resolve(settings, facts((28, 28)))
 
 
 def test_settings_override_decisions() -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from biocnn.core.files import atomic
@@ -47,6 +48,7 @@ def explain_images(
     targets: Sequence[Tensor],
     ids: Sequence[str],
     task: Task,
+    stored: Sequence[np.ndarray] | None = None,
 ) -> ImageExplanation:
     """Compute Grad-CAM of images for the outputs that the task explains: classes that are predicted, or missed.
 
@@ -66,17 +68,22 @@ def explain_images(
         Ids of the images.
     task
         Task of the model.
+    stored
+        Images as stored, of the same sizes, from which 8-bit colours are shown unchanged. None: ``images`` are shown,
+        with stretched contrast, as for all other images.
     """
     pictures, maps, names, shown, true = [], [], [], [], []
     device = next(model.parameters()).device
-    for id, image, p, y in zip(ids, images, predictions, targets, strict=True):
+    for number, (id, image, p, y) in enumerate(zip(ids, images, predictions, targets, strict=True)):
         image = (_middle(image) if task.target.spatial else image).float()
+        colours = torch.from_numpy(stored[number]) if stored and _is_colour(stored[number]) else image
+        seen = (_middle(colours) if task.target.spatial else colours).cpu().numpy()
         x = image[None].to(device)
         for output in task.explained(_middle(p), y):
             cam = grad_cam(model, x, output, rivals=task.rivals)[0].cpu().numpy()
             plane = _hottest(cam)
             shown.append(id)
-            pictures.append(_picture(image.cpu().numpy()[:, *plane]))
+            pictures.append(_picture(seen[:, *plane]))
             maps.append(cam[plane])
             names.append(task.outputs[output])
             true.append(not task.target.spatial and bool(y[output] == 1))
@@ -104,8 +111,17 @@ def _hottest(cam: np.ndarray) -> tuple[int, ...]:
     return (int(cam.max(axis=(1, 2)).argmax()) if cam.any() else len(cam) // 2,)
 
 
+def _is_colour(image: np.ndarray) -> bool:
+    return image.dtype == np.uint8 and len(image) == 3
+
+
 def _picture(plane: np.ndarray) -> np.ndarray:
-    """Return (H, W) or (H, W, 3), uint8, with each channel (C, H, W) scaled from its 1st to its 99.8th percentile."""
+    """Return (H, W) or (H, W, 3), uint8, of a plane (C, H, W).
+
+    8-bit colours are unchanged; each channel of others is scaled from its 1st to its 99.8th percentile.
+    """
+    if _is_colour(plane):
+        return np.moveaxis(plane, 0, -1)
     space = (1, 2)
     low, high = np.percentile(plane, (1, 99.8), axis=space, keepdims=True)
     stretched = np.clip((plane - low) / np.maximum(high - low, 1e-12), 0, 1)

@@ -57,7 +57,8 @@ def images(model: Model, dataset: Dataset, predictions: Path, settings: Explain,
     x, y = zip(*(pair for batch in plain for pair in zip(*batch, strict=True)), strict=True) if len(rows) else ((), ())
     ids = names.iloc[rows].tolist()
     p = [torch.from_numpy(one) for one in predictions_of(predictions, "test", ids)]
-    write_images(folder, explain_images(model.network, x, p, y, ids, model.task))
+    stored = [model.frame.apply(dataset.x[row]) if model.frame else dataset.x[row] for row in rows]
+    write_images(folder, explain_images(model.network, x, p, y, ids, model.task, stored))
     yield f"activation maps of {len(rows)} images"
 
 

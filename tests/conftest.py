@@ -38,5 +38,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than there are CPUs: tests of SLURM, of locks and of kills mostly wait."""
-    return (os.cpu_count() or 1) + 1
+    """Two workers more than there are CPUs: tests of SLURM, of locks and of kills mostly wait."""
+    return (os.cpu_count() or 1) + 2

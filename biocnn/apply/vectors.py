@@ -40,7 +40,10 @@ def predict_image(path: Path, name: str, models: Sequence[Model], folder: Path) 
 
 
 def _unseen(frame: Frame, shape: Sequence[int]) -> Iterator[Note]:
-    """Note that a network sees only the centre of an image that is larger than those of training."""
+    """Note that an image is much larger than those of training, or much smaller, and what the network sees of it."""
     if any(n > ALIKE * m for n, m in zip(frame.scaled(shape), frame.size, strict=True)):
         seen, whole = (" x ".join(map(str, sizes)) for sizes in (frame.size, frame.scaled(shape)))
         yield Note("note", "larger than the images of training: only its centre is seen", f"{seen} of {whole} pixels")
+    if any(ALIKE * n < m for n, m in zip(frame.scaled(shape), frame.size, strict=True)):
+        own, size = (" x ".join(map(str, sizes)) for sizes in (frame.scaled(shape), frame.size))
+        yield Note("note", "smaller than the images of training: continued by mirroring", f"{own} to {size} pixels")

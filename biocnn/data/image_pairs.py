@@ -60,7 +60,8 @@ def read_table(table: Path, files: list[str], group: str | None = None) -> pd.Da
                 f"paths are relative to {Path(table).parent}",
             )
     if group or "group" not in rows:
-        rows["group"] = rows[group] if group else unique_ids(rows[files[0]].tolist())
+        paths = rows[files[0]].unique().tolist()  # a file that is listed twice is one group
+        rows["group"] = rows[group] if group else rows[files[0]].map(dict(zip(paths, unique_ids(paths), strict=True)))
     return rows
 
 

@@ -37,6 +37,7 @@ BASELINES = {  # names in audit.tsv, and in a sentence
     "intensities": "a linear model of intensities",
     "thumbnail": "a linear model of thumbnails",
 }
+FEW = 5  # examples below which there are no confidence intervals
 SIMILAR = 0.01  # largest q-value of a motif that counts as similar to a database motif
 ALIKE = 0.6  # smallest similarity, because long motifs of low information have small p-values with each other
 _THRESHOLD = re.compile(r"^average_precision_iou_(0\.\d+)$")
@@ -160,6 +161,8 @@ def caution(results: Results) -> str:
     table, metrics = results.audit, results.headline
     table = table[(table["split"] == results.split) & table["metric"].isin(metrics)] if len(table) else table
     table = table[table["difference"].notna()] if len(table) else table
+    if len(table) and (few := int(table["n"].max())) < FEW:
+        return f"{few} examples are too few to compare the network with baselines."
     lost = table[~(table["difference_low"].fillna(table["difference"]) > 0)] if len(table) else table
     if not len(lost):
         return ""

@@ -167,8 +167,9 @@ class YesOrNo(Classification):
         return super().measure(found) | {"n_positive": counts, "positives": shares}
 
     def words(self, y: "np.ndarray") -> str:
-        """List the outputs that are 1."""
-        return ", ".join(name for name, value in zip(self.outputs, y, strict=True) if value == 1) or "none"
+        """List the outputs that are 1, and with a question mark those that are unknown."""
+        found = [name + ("" if value == 1 else "?") for name, value in zip(self.outputs, y, strict=True) if value != 0]
+        return ", ".join(found) or "none"
 
     def probability(self, logits: "Tensor") -> "Tensor":
         return logits.sigmoid()

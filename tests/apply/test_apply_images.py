@@ -74,6 +74,14 @@ def test_each_image_has_its_class_probabilities_and_uncertainty(models: list[Mod
     assert "Predictions for 3 new images are in apply/predictions.csv" in page
 
 
+def test_the_mirrored_margins_of_a_much_smaller_image_are_noted(models: list[Model], tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "flat.tif", labelled(1, sizes=[(6, 16)]).x(0)[0])
+    (tmp_path / "apply").mkdir()
+    apply_images(tmp_path / "flat.tif", models, tmp_path / "apply")
+    (notes,) = pd.read_csv(tmp_path / "apply/predictions.csv")["notes"]
+    assert "smaller than the images of training: continued by mirroring (6 x 16 to 16 x 16 pixels)" in notes
+
+
 def test_one_model_has_no_disagreement_and_may_stop_at_a_damaged_image(
     models: list[Model], new: Path, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ from biocnn.config.experiment import load
 from biocnn.config.settings import Split
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset, write
+from biocnn.data.image_pairs import read_table
 
 CONTRADICTION = "contradiction: the same pixels with different labels"
 
@@ -31,6 +32,13 @@ def table(folder: Path, rows: list[str], header: str = "image,label") -> Path:
 
 def labelled(folder: Path, *labels: str, header: str = "image,label") -> Path:
     return table(folder, [f"i{k}.png,{label}" for k, label in enumerate(labels)], header)
+
+
+def test_a_file_that_is_listed_twice_is_one_group(tmp_path: Path) -> None:
+    path = table(tmp_path, ["a.png,x", "b.png,y", "a.png,x", "c.png,y"], "image,label")
+    groups = read_table(path, ["image"])["group"].tolist()
+    assert groups[0] == groups[2]
+    assert len(set(groups)) == 3
 
 
 def test_a_table_with_one_label_for_each_image(tmp_path: Path) -> None:

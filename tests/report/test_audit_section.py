@@ -47,6 +47,11 @@ def test_a_network_that_wins_needs_no_caution(tmp_path):
     assert caution(Results(tmp_path / "none")) == ""
 
 
+def test_a_few_examples_are_not_compared(tmp_path):
+    rows = [row(name) | {"n": 4} for name in BASELINES]
+    assert caution(results_of(tmp_path, rows)) == "4 examples are too few to compare the network with baselines."
+
+
 def test_the_caution_starts_with_the_baseline_that_is_not_beaten(tmp_path):
     results = results_of(tmp_path, [row(), row(metric="auprc"), row("GC content", value=0.871, network=0.8683)])
     assert verdict(results).startswith(

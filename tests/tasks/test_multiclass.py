@@ -80,6 +80,11 @@ def test_cross_entropy_of_rows_equals_that_of_torch(smoothing: float, weights: t
     torch.testing.assert_close(cross_entropy(more, unknown, weights, label_smoothing=smoothing), found)
 
 
+def test_unknown_labels_are_not_shown_as_absent() -> None:
+    words = task_of("multilabel", outputs=CLASSES).words
+    assert [words(np.array(y)) for y in ([1, 0, np.nan], [0, 0, 0], [1, 1, 0])] == ["a, c?", "none", "a, b"]
+
+
 def test_facts_count_the_classes_of_each_split(tmp_path) -> None:
     facts = stored(labelled(24), tmp_path).facts
     counts = facts.n_positive

@@ -133,8 +133,8 @@ def test_a_task_covers_targets_training_evaluation_and_tuning(name: str) -> None
         ("multiclass", ["a", "b"], [0, 1], "b"),
         ("binary", ["sick"], [1], "sick"),
         ("binary", ["sick"], [0], "not sick"),
-        ("multilabel", ["a", "b", "c"], [1, np.nan, 1], "a, c"),
-        ("multilabel", ["a", "b"], [0, np.nan], "none"),
+        ("multilabel", ["a", "b", "c"], [1, np.nan, 1], "a, b?, c"),
+        ("multilabel", ["a", "b"], [0, 0], "none"),
         ("regression", ["a", "b"], [1.25, np.nan], "a 1.25"),
     ],
 )

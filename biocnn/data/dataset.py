@@ -216,8 +216,7 @@ def _strata(raw: Raw) -> pd.Series | None:
     """Return the class of each example if it has exactly one; else None."""
     if not make_task(raw.facts).exclusive:
         return None
-    y = np.stack([raw.truth(row) for row in range(len(raw.examples))])
-    return pd.Series(np.nan_to_num(y).argmax(axis=1), index=raw.examples.index)
+    return pd.Series(np.nan_to_num(np.asarray(raw.y)).argmax(axis=1), index=raw.examples.index)
 
 
 def _spelled(split: Split, raw: Raw, checks: Checks) -> Split:

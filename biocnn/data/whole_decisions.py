@@ -13,8 +13,7 @@ MOST_SIDE = {2: 128, 3: 32}  # pixels of the longest side that a network sees
 ALIKE = 1.25  # ratio of sizes up to which images are cropped to a common one
 SMALL = 64  # longest side up to which the stem of a network does not reduce images
 MANY = 20_000  # training images from which a network has the widths of the original
-WIDTHS = {2: [32, 64, 128, 256], 3: [32, 64, 128, 256]}
-FULL = [64, 128, 256, 512]
+HALF, FULL = [32, 64, 128, 256], [64, 128, 256, 512]
 BATCHES = ((1000, 64), (300, 32), (0, 16))  # (number of training images, images per batch)
 SEEN = 120_000  # images, repeats included, that a training sees
 EPOCHS = (15, 100)
@@ -51,7 +50,7 @@ def decide_whole(facts: Facts, train: Section | None, model: Section | None, cho
     choose("fit", train, "train", _fit(facts))
     choose("stem", model, "model", _stem(size))
     choose("depth", model, "model", Decision(value=18, reason="the smallest ResNet; deeper ones need more images"))
-    choose("channels", model, "model", _channels(facts.spatial_dims, number))
+    choose("channels", model, "model", _channels(number))
     batch_size = next(batch for least, batch in BATCHES if number >= least)
     why = f"for {number:,} training images"
     choose("batch_size", train, "train", Decision(value=batch_size, reason=why))
@@ -89,10 +88,10 @@ def _stem(size: list[int]) -> Decision:
     return Decision(value="large", reason="the first level has a quarter of the pixels along each axis")
 
 
-def _channels(spatial_dims: int, number: int) -> Decision:
+def _channels(number: int) -> Decision:
     if number >= MANY:
         return Decision(value=FULL, reason=f"as in the original, for {number:,} training images")
-    return Decision(value=WIDTHS[spatial_dims], reason=f"half of the original, for {number:,} training images")
+    return Decision(value=HALF, reason=f"half of the original, for {number:,} training images")
 
 
 def _epochs(number: int) -> Decision:

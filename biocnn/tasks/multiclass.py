@@ -1,6 +1,6 @@
 """One of several classes for each example."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from biocnn.core.errors import InputError
 from biocnn.tasks.vectors import Classification, Judged
@@ -27,7 +27,6 @@ class Multiclass(Classification):
     )  # fmt: skip
     headline = ("accuracy", "auroc")
     label = "one class for each {one}"
-    family = "classification"
     figures = "biocnn.report.multiclass:multiclass"
     value = "class"
     exclusive = True
@@ -60,14 +59,6 @@ class Multiclass(Classification):
                 )
             for name in missing:
                 yield f"the {split} split has no example of a class: excluded from its metrics", name
-
-    def measure(self, found: "dict[str, list[np.ndarray]]") -> dict[str, Any]:
-        """Count the examples of each class; their shares of the training split determine class weights."""
-        import numpy as np
-
-        counts = {split: np.nansum(rows, axis=0).astype(int).tolist() for split, rows in found.items()}
-        shares = np.nanmean(found["train"], axis=0).tolist()
-        return super().measure(found) | {"n_positive": counts, "positives": shares}
 
     def words(self, y: "np.ndarray") -> str:
         """Return the name of the class."""

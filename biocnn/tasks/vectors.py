@@ -105,6 +105,16 @@ class VectorTask(Task):
 class Classification(VectorTask):
     """Classes with probabilities."""
 
+    family = "classification"
+
+    def measure(self, found: "dict[str, list[np.ndarray]]") -> dict[str, Any]:
+        """Also count the examples of each output; their share of the training split determines class weights."""
+        import numpy as np
+
+        counts = {split: (np.stack(rows) == 1).sum(axis=0).tolist() for split, rows in found.items()}
+        shares = np.nanmean(found["train"], axis=0).tolist()
+        return super().measure(found) | {"n_positive": counts, "positives": shares}
+
     def describe(self, p: "np.ndarray") -> dict[str, Any]:
         """Return what is decided by the mean probability, the mean of each output, and measures of uncertainty.
 
@@ -147,7 +157,6 @@ class YesOrNo(Classification):
     monitor = "auprc"
     metrics = ("auroc", "auprc", "recall_at_fdr10", "accuracy", "ece")
     headline = ("auroc", "auprc")
-    family = "classification"
     positives = True
     figures = "biocnn.report.vectors:classification"
     value = "class"
@@ -157,14 +166,6 @@ class YesOrNo(Classification):
 
         if not np.isin(y[~np.isnan(y)], (0, 1)).all():
             yield f"targets other than 0 and 1, but the task is {self.name}"
-
-    def measure(self, found: "dict[str, list[np.ndarray]]") -> dict[str, Any]:
-        """Also count the positives; their share of the training split determines class weights."""
-        import numpy as np
-
-        counts = {split: (np.stack(rows) == 1).sum(axis=0).tolist() for split, rows in found.items()}
-        shares = np.nanmean(found["train"], axis=0).tolist()
-        return super().measure(found) | {"n_positive": counts, "positives": shares}
 
     def words(self, y: "np.ndarray") -> str:
         """List the outputs that are 1, and with a question mark those that are unknown."""

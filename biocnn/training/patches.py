@@ -59,14 +59,14 @@ class PatchLoader:
     Parameters
     ----------
     cutter
-        Cuts the batches.
+        Makes the batch of a place: a ``Cutter``, or one of whole images by their rows.
     workers
         Number of processes that cut patches in advance; 0: none.
     pin_memory
         Whether batches are put in page-locked memory, for asynchronous copies to a GPU.
     """
 
-    def __init__(self, cutter: Cutter, workers: int, pin_memory: bool) -> None:
+    def __init__(self, cutter: Indexed, workers: int, pin_memory: bool) -> None:
         self.places: list[Place] = []
         settings = {"num_workers": workers, "pin_memory": pin_memory}
         if workers:  # not fork, which copies locks held by other threads and may deadlock

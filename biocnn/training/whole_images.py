@@ -63,10 +63,9 @@ class WholeBatches:
         self.rows, self.device, self.augment = rows, device, augmentations(sections)
         self.target, self.ranges = dataset.task.target, torch.from_numpy(dataset.ranges)
         self.y = torch.from_numpy(dataset.y.stacked(rows)).to(device)
-        cutter = Framer(dataset.x, frame)
-        self.loader = PatchLoader(cutter, workers, device.type == "cuda")
-        each = np.dtype(dataset.facts.dtype).itemsize * dataset.facts.in_channels * np.prod(frame.size, dtype=float)
-        self.x = cutter[rows].to(device) if len(rows) * each <= RESIDENT else None
+        framer = Framer(dataset.x, frame)
+        self.loader = PatchLoader(framer, workers, device.type == "cuda")
+        self.x = framer[rows].to(device) if len(rows) * framer[rows[:1]].nbytes <= RESIDENT else None
 
     def __len__(self) -> int:
         return len(self.rows)

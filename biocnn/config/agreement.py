@@ -32,15 +32,16 @@ def disagreements(settings: "Settings") -> list[InputError]:
 
 
 def check_read(settings: "Settings", task: Any) -> None:
-    """Check settings against the task of the data, once they are read: for a user's own data format, and for RNA.
+    """Check settings against the task of the data, which may be known only once they are read.
 
     Raises
     ------
     InputError
-        If settings are for another input or kind of target, or read the other strand of RNA.
+        If settings are for another input, kind of target or task, or read the other strand of RNA.
     """
     collector = Collector()
-    collector.faults += _misplaced(settings, task.facts.kind, task.target.kind)
+    misplaced = [*_misplaced(settings, task.facts.kind, task.target.kind)]
+    collector.faults += misplaced or task.check_loss(settings.loss, settings.train.class_weights)
     with collector:
         check_strands(settings, task.facts.alphabet)
     collector.finish()

@@ -78,9 +78,7 @@ def choose(kind: str, section: Any, where: str) -> Chosen:
 
 def _check_signature(kind: str, path: str) -> None:
     """Refuse a function that does not accept the arguments of an augmentation or of a loss."""
-    module, _, name = path.partition(":")
-    arguments = _parameters(_definition(module, name))
-    taken = [argument.arg for argument in arguments.posonlyargs + arguments.args]
+    taken, arguments, name = positional(path), _signature(path), path.partition(":")[2]
     if kind == "losses" and not len(taken) - len(arguments.defaults) <= 2 <= len(taken):
         raise InputError(
             f"{name}({', '.join(taken)}) does not have the signature of a loss",
@@ -92,6 +90,17 @@ def _check_signature(kind: str, path: str) -> None:
             f"define {name}(x, u, *, settings) and return x, move: STAY of biocnn.augment.move if no pixel moves, "
             "otherwise a Move, which is applied to the target",
         )
+
+
+def positional(path: str) -> list[str]:
+    """Return the positional parameters of ``module:name``, without importing the module."""
+    arguments = _signature(path)
+    return [argument.arg for argument in arguments.posonlyargs + arguments.args]
+
+
+def _signature(path: str) -> ast.arguments:
+    module, _, name = path.partition(":")
+    return _parameters(_definition(module, name))
 
 
 def check(schema: type[Kind], given: Any, where: str = "") -> Kind:
@@ -190,11 +199,9 @@ def example(kind: str) -> str:
 @cache
 def settings_schema(path: str) -> type[Chosen]:
     """Build a strict schema with ``name`` and the keyword-only parameters of ``module:name`` as fields."""
-    module, _, name = path.partition(":")
-    definition = _definition(module, name)
-    arguments = _parameters(definition)
+    arguments, name = _signature(path), path.partition(":")[2]
     fields: dict[str, Any] = {
-        parameter.arg: _evaluate(parameter, default, f"{module}:{name}")
+        parameter.arg: _evaluate(parameter, default, path)
         for parameter, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
     }
     schema = create_model(name, __base__=Chosen, **fields)

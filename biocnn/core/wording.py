@@ -56,7 +56,9 @@ def describe(annotation: Any, bounds: tuple[Any, ...] = ()) -> tuple[str, Any]:
         inner = [describe(entry) for entry in entries if entry is not ...] or [("anything", 1)]
         values = [value for _, value in inner]
         if origin is tuple and ... not in entries:
-            return f"a list of {len(values)}: {', '.join(words for words, _ in inner)}", values
+            kinds = [words for words, _ in inner]
+            each = f" (each: {kinds[0]})" if len({*kinds}) == 1 else f": {', '.join(kinds)}"
+            return f"a list of {len(values)}{each}", values
         first = values[0]
         return f"a list (each: {inner[0][0]})", [first + i for i in range(3)] if type(first) is int else values
     if annotation is dict or origin is dict:

@@ -48,7 +48,7 @@ class AlexNet(ImageNetwork):
         in_channels: int,
         out_channels: int,
         *,
-        channels: list[int] = [96, 256, 384, 384, 256],  # noqa: B006 (never modified; YAML gives lists)
+        channels: tuple[int, int, int, int, int] = (96, 256, 384, 384, 256),
         hidden: int = 4096,
         norm: Literal["local", "batch", "instance", "group"] | None = "local",
         dropout: float = 0.5,

@@ -51,23 +51,23 @@ class FCN(nn.Module):
         in_channels: int,
         out_channels: int,
         *,
-        channels: list[int] = [16, 32, 64, 128, 128],  # noqa: B006 (never modified; YAML gives lists)
+        channels: tuple[int, int, int, int, int] = (16, 32, 64, 128, 128),
         skips: Literal["32s", "16s", "8s"] = "8s",
         norm: Literal["batch", "instance", "group"] | None = "batch",
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        channels = as_list("model.channels", channels, (16, 32, 64, 128, 128), exactly=5)
+        per_level = as_list("model.channels", channels, (16, 32, 64, 128, 128), exactly=5)
         if skips not in FUSED:
             raise InputError(f"model.skips is {skips!r}", "allowed: " + ", ".join(FUSED))
         self.fused = FUSED[skips]
         self.levels = nn.ModuleList(
             nn.Sequential(two_convs(spatial_dims, finer, width, norm=norm), pool("max", spatial_dims))
-            for finer, width in pairwise([in_channels, *channels])
+            for finer, width in pairwise([in_channels, *per_level])
         )
         self.dropout = layer("Dropout", spatial_dims)(dropout)
         self.score = nn.ModuleList(
-            Conv(spatial_dims, channels[level - 1], out_channels, 1) for level in (5, *self.fused)
+            Conv(spatial_dims, per_level[level - 1], out_channels, 1) for level in (5, *self.fused)
         )
         kaiming(self)
         factors = [2 for _ in self.fused] + [32 // 2 ** len(self.fused)]

@@ -51,24 +51,24 @@ class ResNet(ImageNetwork):
         out_channels: int,
         *,
         depth: Literal[18, 34, 50, 101, 152] | None = None,
-        channels: list[int] | None = None,
+        channels: tuple[int, int, int, int] | None = None,
         stem: Literal["small", "large"] | None = None,
         dropout: float = 0.0,
     ) -> None:
         depth = 18 if depth is None else depth
         if depth not in BLOCKS:
             raise InputError(f"model.depth is {depth}", "allowed: " + ", ".join(map(str, BLOCKS)))
-        channels = as_list("model.channels", WIDTHS if channels is None else channels, WIDTHS, exactly=4)
+        per_stage = as_list("model.channels", WIDTHS if channels is None else channels, WIDTHS, exactly=4)
         if stem not in ("small", "large", None):
             raise InputError(f"model.stem is {stem!r}", "allowed: small, large")
         if stem == "small":
-            features: list[nn.Module] = [ConvBlock(spatial_dims, in_channels, channels[0])]
+            features: list[nn.Module] = [ConvBlock(spatial_dims, in_channels, per_stage[0])]
         else:
-            halved = ConvBlock(spatial_dims, in_channels, channels[0], 7, stride=2)
+            halved = ConvBlock(spatial_dims, in_channels, per_stage[0], 7, stride=2)
             features = [nn.Sequential(halved, pool("max", spatial_dims, 3, stride=2, padding="same"))]
         wider = 4 if depth >= BOTTLENECK else 1
-        widths = [channels[0], *(wider * width for width in channels)]
-        for stage, (ends, inner, number) in enumerate(zip(pairwise(widths), channels, BLOCKS[depth], strict=True)):
+        widths = [per_stage[0], *(wider * width for width in per_stage)]
+        for stage, (ends, inner, number) in enumerate(zip(pairwise(widths), per_stage, BLOCKS[depth], strict=True)):
             bottleneck = inner if depth >= BOTTLENECK else None
             blocks = [
                 residual_block(

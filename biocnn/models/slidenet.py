@@ -40,7 +40,7 @@ class SlideNet(ImageNetwork):
         in_channels: int,
         out_channels: int,
         *,
-        channels: list[int] = [32, 64],  # noqa: B006 (never modified; YAML gives lists)
+        channels: tuple[int, int] = (32, 64),
         hidden: int = 1024,
         norm: Literal["batch", "instance", "group"] | None = None,
         dropout: float = 0.5,

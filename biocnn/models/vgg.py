@@ -52,20 +52,20 @@ class VGG(ImageNetwork):
         out_channels: int,
         *,
         depth: Literal[11, 13, 16, 19] = 16,
-        channels: list[int] = [64, 128, 256, 512, 512],  # noqa: B006 (never modified; YAML gives lists)
+        channels: tuple[int, int, int, int, int] = (64, 128, 256, 512, 512),
         hidden: int = 4096,
         norm: Literal["batch", "instance", "group"] | None = None,
         dropout: float = 0.5,
     ) -> None:
         if depth not in CONVOLUTIONS:
             raise InputError(f"model.depth is {depth!r}", "allowed: " + ", ".join(map(str, CONVOLUTIONS)))
-        channels = as_list("model.channels", channels, WIDTHS, exactly=5)
+        per_stage = as_list("model.channels", channels, WIDTHS, exactly=5)
         stages = (
             nn.Sequential(
                 *(ConvBlock(spatial_dims, width if place else before, width, norm=norm) for place in range(number)),
                 pool("max", spatial_dims, ceil=True),
             )
-            for (before, width), number in zip(pairwise([in_channels, *channels]), CONVOLUTIONS[depth], strict=True)
+            for (before, width), number in zip(pairwise([in_channels, *per_stage]), CONVOLUTIONS[depth], strict=True)
         )
-        head = dense_head([channels[-1] * SIDE**spatial_dims, hidden, hidden, out_channels], dropout)
+        head = dense_head([per_stage[-1] * SIDE**spatial_dims, hidden, hidden, out_channels], dropout)
         super().__init__(nn.Sequential(*stages), AdaptivePool(SIDE), head)

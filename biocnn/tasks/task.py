@@ -6,11 +6,11 @@ it asks the task.
 
 from abc import ABC, abstractmethod
 from functools import partial
-from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from biocnn.config.registry import REGISTRY, find, suited
-from biocnn.config.schema import Chosen, choose, own_settings
+from biocnn.config.registry import target as path_of
+from biocnn.config.schema import Chosen, choose, own_settings, positional
 from biocnn.core.errors import InputError
 from biocnn.tasks.target import Target
 
@@ -129,6 +129,23 @@ class Task(ABC):
                 "networks with such outputs: " + ", ".join(suited("models", self.facts.kind, self.target.kind)),
             )
 
+    def check_loss(self, section: Chosen | None, class_weights: str) -> "Iterator[InputError]":
+        """Yield what is wrong with the experiment's loss (None: the default) and class weights for the task."""
+        name = section.name if section else self.losses[0]
+        if name in REGISTRY["losses"] and name not in self.losses:
+            yield InputError(
+                f"loss: {name} does not suit targets of kind {self.name}", "allowed: " + ", ".join(self.losses)
+            )
+        elif class_weights == "balanced" and name in UNWEIGHTED:
+            yield InputError(
+                f"train.class_weights: balanced, but {name} already weights all classes equally",
+                f"set it to none, or choose {self.losses[0]}",
+            )
+        elif class_weights == "balanced" and "class_weights" not in positional(path_of("losses", name)):
+            yield InputError(
+                f"train.class_weights: balanced, but {name} has no parameter class_weights", "set it to none"
+            )
+
     def make_loss(self, section: Chosen | None, class_weights: str, device: "torch.device") -> "Loss":
         """Return the experiment's loss, or the default, with class weights from the training split if requested.
 
@@ -139,25 +156,13 @@ class Task(ABC):
         """
         from biocnn.losses import supervised
 
+        for fault in self.check_loss(section, class_weights):
+            raise fault
         section = section or choose("losses", self.losses[0], "loss")
-        name = section.name
-        if name in REGISTRY["losses"] and name not in self.losses:
-            raise InputError(
-                f"loss: {name} does not suit targets of kind {self.name}", "allowed: " + ", ".join(self.losses)
-            )
-        function = partial(find("losses", name), **own_settings(section))
+        function = partial(find("losses", section.name), **own_settings(section))
         if class_weights == "balanced":
-            if name in UNWEIGHTED:
-                raise InputError(
-                    f"train.class_weights: balanced, but {name} already weights all classes equally",
-                    f"set it to none, or choose {self.losses[0]}",
-                )
-            if "class_weights" not in signature(function).parameters:
-                raise InputError(
-                    f"train.class_weights: balanced, but {name} has no parameter class_weights", "set it to none"
-                )
             function = partial(function, class_weights=self.class_weights().to(device))
-        return partial(self._checked_loss, name, supervised(function))
+        return partial(self._checked_loss, section.name, supervised(function))
 
     def _checked_loss(self, name: str, loss: "Loss", logits: "Logits", y: "Tensor") -> "Tensor":
         from torch import Tensor

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from biocnn.config.registry import REGISTRY, suited
 from biocnn.core.errors import InputError
 from biocnn.core.files import check_file
 from biocnn.data.frame import has_frame
@@ -106,6 +107,9 @@ class Metadata(Frozen):
         facts = self.facts
         faults = [*facts.faults()]
         _require(not faults, "; ".join(faults))
+        name, task = self.experiment.model.name, make_task(facts)
+        fits = name not in REGISTRY["models"] or name in suited("models", facts.kind, task.target.kind)
+        _require(fits, f"{name} is not a network for {facts.kind}s and task {facts.task}")
         if make_input(facts).channels is None:
             _agree_on_images(facts)
         if has_frame(facts):
@@ -115,7 +119,7 @@ class Metadata(Frozen):
         if self.target_unit:
             for values in (self.target_unit.mean, self.target_unit.sd):
                 _require(len(values) == facts.out_channels, "target_unit needs one number per output")
-            _require(make_task(facts).standardised, f"target_unit does not apply to task {facts.task}")
+            _require(task.standardised, f"target_unit does not apply to task {facts.task}")
         _require(self.recall is None or len(self.recall) == facts.out_channels, "recall needs levels for each output")
         _require(len({len(levels) for levels in self.recall or [] if levels}) < 2, "recall needs equally many levels")
         for name in ("patch", "size"):

@@ -217,3 +217,17 @@ def test_settings_of_a_users_own_data_format_are_checked_once_it_is_read() -> No
     patch, model = map(str, caught.value.faults)
     assert "train.patch: is for images with one target per pixel, but data: mine:Reader are images" in patch
     assert "model: UNet is not for images with one target per example" in model
+
+
+@pytest.mark.parametrize("loss", ["bce", "mse"])
+def test_a_loss_for_another_task_is_refused_once_the_data_are_read(loss: str) -> None:
+    task = make_task(labelled().facts)
+    with pytest.raises(InputError, match=f"loss: {loss} does not suit targets of kind multiclass") as caught:
+        check_read(experiment("ResNet", data="LabelledImages", loss=loss), task)
+    assert caught.value.remedy == "allowed: cross_entropy"
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("ResNet", 4), ("VGG", 5), ("AlexNet", 5), ("SlideNet", 2)])
+def test_a_wrong_number_of_channels_is_refused_before_anything_runs(folder: Path, name: str, wanted: int) -> None:
+    (fault,) = faults(f"{LABELLED}model: {{name: {name}, channels: [8, 8, 8]}}\n")
+    assert f"model.channels: must be a list of {wanted} (each: a whole number)" in fault

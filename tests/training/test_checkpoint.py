@@ -12,32 +12,40 @@ from safetensors.torch import load_file, save_file
 from tiny import labelled, metadata, stored
 from torch import nn
 
+from biocnn.config.registry import REGISTRY, find
 from biocnn.config.schema import choose
 from biocnn.core.errors import InputError
-from biocnn.models import __all__ as MODELS
 from biocnn.tasks.facts import Facts
 from biocnn.tasks.watershed import label_instances
 from biocnn.training.checkpoint import build_model, load_model, save_model, versions
 from biocnn.training.metadata import FORMAT, Metadata, Postprocess, read_metadata
 
 SETTINGS = {
+    "AlexNet": {"channels": [4] * 5, "hidden": 8},
     "Basset": {"channels": [4, 5, 6], "kernel_size": [5, 4, 3], "hidden": 7},
     "DanQ": {"channels": 5, "kernel_size": 6, "recurrent": 3},
     "DeepBind": {"channels": 3, "kernel_size": 5},
     "DilatedResNet": {"channels": 5, "kernel_size": 4, "layers": 2},
     "FCN": {"channels": [2] * 5},
+    "GoogLeNet": {"width": 0.1},
     "ResNet": {"channels": [4, 5, 6, 7]},
+    "SlideNet": {"channels": [4, 5], "hidden": 8},
     "UNet": {"channels": [4, 6]},
+    "VGG": {"channels": [4] * 5, "hidden": 8},
 }
 
 
 def meta(name: str = "DeepBind", spatial_dims: int = 1, **settings) -> dict:
     section = choose("models", {"name": name, **SETTINGS.get(name, {}), **settings}, "model").model_dump(mode="json")
-    facts = {"spatial_dims": spatial_dims, "in_channels": 4, "out_channels": 2, "outputs": ["a", "b"]}
-    kind = {"kind": "sequence", "task": "multilabel", "window": None} if spatial_dims == 1 else {
-        "kind": "image", "task": "classes", "channels": list("rgbi"), "normalise": "image"
+    own, sides = REGISTRY["models"][name], [32] * spatial_dims
+    task = "classes" if own.target == "map" else "multilabel"
+    facts = {"spatial_dims": spatial_dims, "in_channels": 4, "out_channels": 2, "outputs": ["a", "b"], "task": task}
+    kind = {"kind": "sequence", "window": None} if own.input == "sequence" else {
+        "kind": "image", "channels": list("rgbi"), "normalise": "image",
+        "sizes": {"smallest": sides, "median": list(map(float, sides)), "largest": sides, "shorter": 32.0},
     }  # fmt: skip
-    experiment = {"model": section, "data": {"axes": None}, "train": {"threads": 1, "patch": None}}
+    whole = {"size": sides, "fit": "crop"} if own.input == "image" and own.target == "vector" else {}
+    experiment = {"model": section, "data": {"axes": None}, "train": {"threads": 1, "patch": None, **whole}}
     return {"experiment": experiment, "facts": facts | kind, "versions": {"biocnn": "9.9"}}
 
 
@@ -49,7 +57,7 @@ def saved(path: Path, about: dict | None = None) -> nn.Module:
     return model.eval()
 
 
-EVERY = [(name, dims) for name in MODELS for dims in (1, 2, 3) if name != "DanQ" or dims == 1]  # one spatial dimension
+EVERY = [(name, dims) for name, own in REGISTRY["models"].items() for dims in find("inputs", own.input).dimensions]
 
 
 @pytest.mark.parametrize(("name", "spatial_dims"), EVERY)
@@ -296,7 +304,7 @@ def test_every_field_is_checked(tmp_path: Path, key: str, change: object, said: 
         read_metadata(path)
 
 
-def test_a_model_of_whole_images_needs_their_size(tmp_path: Path) -> None:
+def test_a_model_of_whole_images_needs_their_size_and_task(tmp_path: Path) -> None:
     about = metadata(choose("models", "ResNet", "model"), stored(labelled(), tmp_path).facts).plain()
     assert Metadata.model_validate(about).experiment.train.size == [16, 16]
     train, sizes = about["experiment"]["train"], about["facts"]["sizes"]
@@ -313,6 +321,11 @@ def test_a_model_of_whole_images_needs_their_size(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=said):
             Metadata.model_validate(about)
         section.update(before)
+    for task in ("classes", "mask"):
+        outputs = about["facts"]["outputs"] if task == "classes" else ["disc"]
+        edited = about["facts"] | {"task": task, "outputs": outputs, "out_channels": len(outputs)}
+        with pytest.raises(ValueError, match=f"ResNet is not a network for images and task {task}"):
+            Metadata.model_validate(about | {"facts": edited})
     del about["facts"]["sizes"]
     with pytest.raises(ValueError, match=r"facts\.sizes is missing"):
         Metadata.model_validate(about)

@@ -93,8 +93,8 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-@cache
 def _tree(path: Path) -> ast.Module:
+    """Parse a file; trees are not kept, because every garbage collection would go through all of them."""
     return ast.parse(_text(path))
 
 
@@ -171,7 +171,7 @@ def _root(folder: Path) -> Path:
 @cache
 def _function(path: Path, name: str) -> tuple[set[bytes], set[Path]]:
     """Return the source of a function and of the functions of its file that it calls, and the files they import."""
-    tree, text = _tree(path), _text(path)
+    tree, lines = _tree(path), _text(path).split("\n")
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     imported = {
         alias.asname or alias.name: (node, path)
@@ -187,7 +187,7 @@ def _function(path: Path, name: str) -> tuple[set[bytes], set[Path]]:
         one = waiting.pop()
         seen.add(one)
         node = functions[one]
-        texts.add((ast.get_source_segment(text, node) or "").encode())
+        texts.add("\n".join(lines[node.lineno - 1 : node.end_lineno]).encode())
         used = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
         modules |= {file for inner in ast.walk(node) for file in _imported(inner, path)}
         modules |= {file for word in used & imported.keys() for file in _imported(*imported[word])}

@@ -1,6 +1,7 @@
 """The command biocnn for tests of the workflow: each step runs in a process forked after the import of torch."""
 
 import atexit
+import gc
 import json
 import os
 import shutil
@@ -46,6 +47,7 @@ def environment() -> dict[str, str]:
 
 def serve(listener: socket.socket, tests: int) -> None:
     """Fork a process for each call, as long as the process of the tests lives."""
+    gc.freeze()
     listener.settimeout(5)
     with suppress(ProcessLookupError):
         while True:

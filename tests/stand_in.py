@@ -3,6 +3,7 @@
 With it, a whole workflow runs in seconds, with the real rules, shell lines and Snakemake.
 """
 
+import gc
 import json
 import os
 import sys
@@ -65,14 +66,17 @@ def run(
 
 
 def _snakemake(arguments: list[str], work: Path, environment: dict[str, str], printed: str) -> None:
+    gc.freeze()  # garbage collections need not go through what was imported before the fork
     for stream in (1, 2):
         os.dup2(os.open(printed, os.O_WRONLY | os.O_APPEND), stream)
     os.chdir(work)
     os.environ.clear()
     os.environ.update(environment)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "biocnn"]:
-        del sys.modules[name]  # the workflow may belong to a copy of the package
-    sys.path[:0] = environment.get("PYTHONPATH", str(ROOT)).split(os.pathsep)
+    python_path = environment.get("PYTHONPATH", str(ROOT))
+    if python_path != str(ROOT):  # the workflow may belong to a copy of the package
+        for name in [name for name in sys.modules if name.partition(".")[0] == "biocnn"]:
+            del sys.modules[name]
+    sys.path[:0] = python_path.split(os.pathsep)
     from snakemake.cli import main
 
     main(arguments)

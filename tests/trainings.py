@@ -1,5 +1,6 @@
 """Small trainings for tests: in this process, and in separate ones, which may be killed."""
 
+import gc
 import hashlib
 import multiprocessing
 import os
@@ -33,7 +34,10 @@ AUGMENT = {
     "image": chosen("flip", {"name": "noise", "sd": 0.05}),
 }
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["biocnn.training.runs", "biocnn.workflow.steps", "sklearn.metrics", "snakemake.cli"])
+SERVER.set_forkserver_preload(
+    # The first optimizer of a process imports torch._dynamo.
+    ["biocnn.training.runs", "biocnn.workflow.steps", "sklearn.metrics", "snakemake.cli", "torch._dynamo"]
+)
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "sequences": {
@@ -153,6 +157,7 @@ class Run:
 
 def work(arguments: list[str], log: str, before: Callable[[], None] | None) -> None:
     """Run the command in a child process, with its output in a file."""
+    gc.freeze()
     sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(sink, 1)
     os.dup2(sink, 2)

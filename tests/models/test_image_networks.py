@@ -1,6 +1,6 @@
 import pytest
 import torch
-from models.test_every_model import SMALL
+from every_model import SMALL
 from torch import nn
 from torch.nn.functional import pad
 

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from models.test_every_model import IN, SMALL, VARIANTS, build
+from every_model import IN, SMALL, VARIANTS, build
 from torch import nn
 
 from biocnn.models import UNet

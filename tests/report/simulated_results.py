@@ -45,6 +45,15 @@ def undrawn() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def coarse() -> Iterator[None]:
+    """Draw the figures of reports with few pixels, which takes less time."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("PAPER_DPI", "PAGE_DPI", "THUMBNAIL_DPI"):
+            patch.setattr(f"biocnn.report.figures.{name}", 30)
+        yield
+
+
 def write_sequences(folder: Path, task: str = "binary", n: int = 600) -> Settings:
     """Write a sequence experiment, and return its settings."""
     rng = np.random.default_rng(1)

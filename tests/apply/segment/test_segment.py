@@ -82,15 +82,15 @@ def blockwise(maps: np.ndarray, side: int | tuple[int, ...], folder: Path, memor
 
 
 @pytest.mark.parametrize(
-    ("size", "number", "radius", "side"),
+    ("size", "number", "radius", "side", "margin"),
     [
-        ((350, 300), 100, 10, 100),
-        ((350, 300), 60, 20, 75),
-        ((250, 450), 30, 65, 70),
-        ((24, 100, 90), 60, 8, (24, 40, 30)),
+        ((350, 300), 100, 10, 100, 64),
+        ((350, 300), 100, 10, 100, 12),
+        ((250, 300), 40, 20, 75, 12),
+        ((200, 350), 20, 65, 70, 64),
+        ((20, 70, 60), 40, 7, (20, 30, 25), 12),
     ],
 )
-@pytest.mark.parametrize("margin", [64, 12])
 def test_labels_of_blocks_equal_those_of_the_whole(
     size: tuple,
     number: int,

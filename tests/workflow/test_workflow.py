@@ -108,11 +108,7 @@ def test_a_folder_of_ones_own_needs_no_config(tmp_path: Path) -> None:
     assert "simulate" in planned(tmp_path, "--config", "experiments=[demo_nuclei]")
 
 
-def test_a_second_run_does_nothing(done: Path) -> None:
-    assert planned(done) == set()
-
-
-def test_a_comment_reruns_nothing(done: Path) -> None:
+def test_a_second_run_does_nothing_even_if_there_is_a_new_comment(done: Path) -> None:
     write(done, "demo_sequences", SEQUENCES, "# a thought\n")
     assert planned(done) == set()
 
@@ -163,9 +159,7 @@ def test_snakemake_report(done: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"modle": {"name": "UNet"}}, r"modle: unknown key\n.*did you mean 'model'"),
         ({"model": {"name": "DeepBind", "chanels": 4}}, r"model\.chanels: unknown key\n.*did you mean 'channels'"),
-        ({"train": {"epochs": "many"}}, r"train\.epochs: .*'many'"),
         ({"data": {**SEQUENCES["data"], "genome": "nowhere.fa"}}, r"data\.genome: no such file or folder: nowhere\.fa"),
     ],
 )
@@ -189,7 +183,8 @@ def test_a_faulty_file_stops_the_run_and_leaves_nothing(done: Path) -> None:
 def test_a_users_network(done: Path) -> None:
     shutil.copytree(ROOT / "examples", done / "examples")
     path = done / "examples/small_net.yaml"
-    path.write_text(path.read_text().replace("epochs: 8", "epochs: 1"))
+    text = path.read_text().replace("epochs: 8", "epochs: 1").replace("explain:", "explain:\n  examples: 2")
+    path.write_text(text + "metrics: {resamples: 20}\n")
     snakemake(done, "--config", f"experiments=[{path.relative_to(done)}]")
     results = done / "results/small_net"
     page = (results / "report.html").read_text()

@@ -130,9 +130,8 @@ def test_safe_names_of_experiments_are_allowed(name: str) -> None:
     check_name(name, f"{name}.yaml")
 
 
-@pytest.mark.parametrize("stem", ["a;touch PWNED1;x", "$(touch PWNED2)", "a" * 30])
-def test_an_experiment_file_with_such_a_name_is_an_error_in_a_dry_run(hostile: Path, stem: str) -> None:
-    path = hostile / f"{stem}.yaml"
+def test_an_experiment_file_with_such_a_name_is_an_error_in_a_dry_run(hostile: Path) -> None:
+    path = hostile / "a;touch PWNED1;$(touch PWNED2).yaml"
     path.write_text((hostile / f"{HOSTILE} configs/sequences.yaml").read_text())
     text = snakemake(hostile, "--dry-run", "--config", f"experiments=[{json.dumps(path.name)}]", status=2)
     assert "the name of an experiment" in text

@@ -21,6 +21,8 @@ from biocnn.core.errors import InputError
 ALIKE = 1.5  # ratio of pixel sizes up to which axes count as equivalent
 UPRIGHT = 15.0  # largest rotation of images with a defined top, in degrees
 TILT = 30.0  # degrees out of the plane, as in nnU-Net
+BEND = {"scale": 1.3, "stretch": 1.1, "elastic": 4.0}
+GENTLE = {"scale": 1.1, "elastic": 1.0}  # where sizes and thicknesses may tell classes apart
 
 
 class About(Protocol):
@@ -36,7 +38,9 @@ class About(Protocol):
     def spacing(self) -> Sequence[float] | None: ...
 
 
-def resolve_augment(wanted: str | Sequence[Chosen], facts: About, patch: Sequence[int] | None) -> list[Chosen]:
+def resolve_augment(
+    wanted: str | Sequence[Chosen], facts: About, patch: Sequence[int] | None, *, whole: bool = False
+) -> list[Chosen]:
     """Return the augmentations of a named set, with all their settings; a list is returned unchanged.
 
     Parameters
@@ -57,6 +61,9 @@ def resolve_augment(wanted: str | Sequence[Chosen], facts: About, patch: Sequenc
     patch
         Length of each side of a patch; only square ones are rotated by quarters; others are rotated by any angle
         anyway.
+    whole
+        Whether each image has one target. If its pixel size is known as well, sizes in it are comparable and may
+        determine the target, so that they are changed less.
 
     Raises
     ------
@@ -81,9 +88,9 @@ def resolve_augment(wanted: str | Sequence[Chosen], facts: About, patch: Sequenc
         found.append({"name": "flip", "axes": [-1] if wanted == "upright" else None})
     if turned and patch and patch[-1] == patch[-2]:
         found.append({"name": "rotate90", "over": volumes and wanted == "chiral"})
-    bend = {"rotate": angle, "scale": 1.3, "stretch": 1.1, "elastic": 4.0}
+    bend = GENTLE if whole and facts.spacing else BEND
     found += [
-        {"name": "affine", **bend, **tilt, **in_plane, "share": 0.5},
+        {"name": "affine", "rotate": angle, **bend, **tilt, **in_plane, "share": 0.5},
         {"name": "blur", "sigma": 1.5, **in_plane, "share": 0.1},
         {"name": "low_resolution", "factor": 2.0, **in_plane, "share": 0.1},
         {"name": "intensity", "contrast": 1.4, "brightness": 0.1, "share": 0.5},

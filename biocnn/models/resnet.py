@@ -28,8 +28,10 @@ class ResNet(ImageNetwork):
         Widths of the four stages; with bottlenecks, the output of a stage is four times as wide. None: 64, 128, 256,
         512, unless decided from the data.
     stem
-        ``large``: a convolution of size 7 and max pooling, each of which halves the size; ``small``: a convolution of
-        size 3 that keeps it, for images of up to about 64 pixels. None: large, unless decided from the data.
+        ``large``: a convolution of size 7 and max pooling, each of which halves the size; ``medium``: a convolution of
+        size 5 that halves it, for small volumes; ``small``: one of
+        size 3 that keeps it, for images of up to about 64 pixels.
+        None: large, unless decided from the data.
     dropout
         Dropout probability of the pooled features.
 
@@ -52,17 +54,18 @@ class ResNet(ImageNetwork):
         *,
         depth: Literal[18, 34, 50, 101, 152] | None = None,
         channels: tuple[int, int, int, int] | None = None,
-        stem: Literal["small", "large"] | None = None,
+        stem: Literal["small", "medium", "large"] | None = None,
         dropout: float = 0.0,
     ) -> None:
         depth = 18 if depth is None else depth
         if depth not in BLOCKS:
             raise InputError(f"model.depth is {depth}", "allowed: " + ", ".join(map(str, BLOCKS)))
         per_stage = as_list("model.channels", WIDTHS if channels is None else channels, WIDTHS, exactly=4)
-        if stem not in ("small", "large", None):
-            raise InputError(f"model.stem is {stem!r}", "allowed: small, large")
-        if stem == "small":
-            features: list[nn.Module] = [ConvBlock(spatial_dims, in_channels, per_stage[0])]
+        if stem not in ("small", "medium", "large", None):
+            raise InputError(f"model.stem is {stem!r}", "allowed: small, medium, large")
+        if stem in ("small", "medium"):
+            size, stride = (5, 2) if stem == "medium" else (3, 1)
+            features: list[nn.Module] = [ConvBlock(spatial_dims, in_channels, per_stage[0], size, stride=stride)]
         else:
             halved = ConvBlock(spatial_dims, in_channels, per_stage[0], 7, stride=2)
             features = [nn.Sequential(halved, pool("max", spatial_dims, 3, stride=2, padding="same"))]

@@ -93,7 +93,8 @@ def train_run(
     check_strands(settings, facts.alphabet)
     settings, decisions = resolve(settings, facts)
     section = settings.train
-    augment = resolve_augment(settings.augment, facts, section.size or section.patch)
+    frame = frame_of(section, facts)
+    augment = resolve_augment(settings.augment, facts, section.size or section.patch, whole=frame is not None)
     settings = settings.model_copy(update={"augment": augment})
     torch.set_num_threads(section.threads)
     device = default_device()
@@ -102,7 +103,6 @@ def train_run(
     transfer = transfer_weights(network, section, log)
     network.to(device)
     train_rows, val_rows = dataset.rows("train"), dataset.rows("val")
-    frame = frame_of(section, facts)
     train = batches.make(
         dataset, train_rows, device, augment, section.patch, section.workers, section.foreground or 0.0, frame
     )

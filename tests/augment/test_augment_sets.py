@@ -156,6 +156,14 @@ def test_distant_planes_are_not_mixed() -> None:
     assert chosen("default", 2, [3.0, 1.0], patch=[16, 16])["affine"].rotate == 0
 
 
+def test_sizes_that_may_tell_whole_images_apart_change_little() -> None:
+    for spacing, whole, most in ((None, True, 1.3), ([1.0, 1.0], False, 1.3), ([1.0, 1.0], True, 1.1)):
+        found = {s.name: s for s in resolve_augment("default", facts(2, spacing), [16, 16], whole=whole)}
+        affine = found["affine"]
+        assert (affine.scale, affine.rotate) == (most, 180.0)
+        assert (affine.stretch > 1, affine.elastic > 1) == (most == 1.3, most == 1.3)
+
+
 def test_only_square_patches_are_rotated_by_90_degrees() -> None:
     assert "rotate90" in chosen("default", patch=[16, 16])
     assert "rotate90" not in chosen("default", patch=[16, 24])

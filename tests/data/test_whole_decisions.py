@@ -41,6 +41,23 @@ def test_large_images_are_reduced_and_only_similar_ones_cropped(shapes, size, fi
     assert (found["size"], found["fit"]) == (size, fit)
 
 
+@pytest.mark.parametrize(
+    ("shape", "stem"),
+    [
+        ((28, 28), "small"), ((64, 64), "small"), ((120, 121), "large"), ((360, 363), "large"),
+        ((16, 16, 16), "small"), ((17, 16, 16), "medium"), ((28, 28, 28), "medium"), ((64, 96, 96), "medium"),
+    ],
+)  # fmt: skip
+def test_the_stem_keeps_as_many_pixels_as_a_cpu_can_afford(shape: tuple[int, ...], stem: str) -> None:
+    assert values(facts(shape))["stem"] == stem
+
+
+def test_volumes_have_half_the_widths_and_are_seen_less_often() -> None:
+    few, many = (values(facts((28, 28, 28), n=n)) for n in (1010, 20_000))
+    assert (few["channels"], few["batch_size"], few["epochs"]) == ([16, 32, 64, 128], 32, 30)
+    assert (many["channels"], many["batch_size"], many["epochs"]) == ([32, 64, 128, 256], 64, 15)
+
+
 def test_images_of_one_pixel_size_keep_their_scale() -> None:
     assert values(facts((100, 100), (300, 300), spacing=[0.5, 0.5]))["fit"] == "crop"
 

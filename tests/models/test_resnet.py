@@ -19,21 +19,22 @@ def test_weights_are_as_many_as_in_the_paper(depth, weights):
 
 
 @pytest.mark.parametrize("spatial_dims", [2, 3])
-@pytest.mark.parametrize(("depth", "stem"), [(18, "large"), (18, "small"), (50, "large")])
+@pytest.mark.parametrize(("depth", "stem"), [(18, "large"), (18, "medium"), (18, "small"), (50, "large")])
 def test_monai_agrees(spatial_dims, depth, stem):
     from monai.networks.nets import resnet
 
     torch.manual_seed(0)
-    small, channels = stem == "small", [8, 12, 16, 20]
+    size, stride = {"small": (3, 1), "medium": (5, 2), "large": (7, 2)}[stem]
+    channels = [8, 12, 16, 20]
     theirs = resnet.ResNet(
         "basic" if depth == 18 else "bottleneck",
         [2, 2, 2, 2] if depth == 18 else [3, 4, 6, 3],
         channels,
         spatial_dims=spatial_dims,
         n_input_channels=2,
-        conv1_t_size=3 if small else 7,
-        conv1_t_stride=1 if small else 2,
-        no_max_pool=small,
+        conv1_t_size=size,
+        conv1_t_stride=stride,
+        no_max_pool=stem != "large",
         num_classes=3,
     ).eval()
     ours = ResNet(spatial_dims, 2, 3, depth=depth, channels=channels, stem=stem).eval()
@@ -54,13 +55,19 @@ def test_monai_agrees(spatial_dims, depth, stem):
 
 def test_stems_differ_in_the_size_of_the_features():
     x = torch.randn(1, 1, 64, 60)
-    for stem, sizes in (("small", (8, 8)), ("large", (2, 2)), (None, (2, 2))):
+    for stem, sizes in (("small", (8, 8)), ("medium", (4, 4)), ("large", (2, 2)), (None, (2, 2))):
         network = ResNet(2, 1, 2, channels=[4, 4, 4, 4], stem=stem).eval()
         assert network.features(x).shape == (1, 4, *sizes)
 
 
+@pytest.mark.parametrize(("stem", "side"), [("small", 28), ("medium", 14), ("large", 7)])
+def test_a_stem_leaves_all_or_half_or_a_quarter_of_each_side(stem: str, side: int):
+    network = ResNet(3, 1, 2, channels=[4, 4, 4, 4], stem=stem).eval()
+    assert network.features[0](torch.randn(1, 1, 28, 28, 28)).shape == (1, 4, side, side, side)
+
+
 def test_an_image_of_one_pixel_has_logits():
-    for stem in ("small", "large"):
+    for stem in ("small", "medium", "large"):
         assert ResNet(3, 1, 2, channels=[4] * 4, stem=stem).eval()(torch.randn(1, 1, 1, 1, 1)).shape == (1, 2)
 
 

@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 from scipy import ndimage
 from tiny import experiment
 
+from biocnn.config.registry import suited
 from biocnn.config.settings import Explain, Motifs, Settings, Train
 from biocnn.io.archive import array_archive
 from biocnn.io.meme import Motif, write_meme
@@ -173,7 +174,8 @@ def _run(folder: Path, run: str, examples: pd.DataFrame, predicted: list, postpr
 def write_model(folder: Path, run: str, **about: Any) -> None:
     """Write a model file with this metadata and empty weights."""
     facts = read_facts(folder / "dataset" / "facts.json")
-    meta = Metadata(**{"experiment": {"model": {"name": "UNet"}}, "facts": facts} | about)
+    network = suited("models", facts.kind, make_task(facts).target.kind)[0]
+    meta = Metadata(**{"experiment": {"model": {"name": network}}, "facts": facts} | about)
     save_file({"w": np.zeros(4, np.float32)}, folder / "runs" / run / "model.safetensors", metadata=meta.header())
 
 

@@ -16,6 +16,7 @@ _OF_CLASSES = (
     "macro_auroc", "macro_auprc", "class_accuracy", "top2_accuracy", "balanced_accuracy", "cohens_kappa", "class_ece",
 )  # fmt: skip
 WEIGHTED = {getattr(vectors, name): getattr(weighted, name) for name in _OF_VECTORS} | {np.mean: weighted.mean}
+BIASED = (vectors.ece, classes.class_ece)  # larger in resamples than in the examples
 OF_CLASSES = {getattr(classes, name): getattr(weighted, name) for name in _OF_CLASSES}
 
 
@@ -23,6 +24,8 @@ def bootstrap(
     metric: Callable[..., float], *arrays: np.ndarray, seed: int, n: int = 1000, groups: ArrayLike | None = None
 ) -> tuple[float, float]:
     """Compute the 95% percentile interval of a metric over bootstrap resamples of the examples.
+
+    Calibration errors are larger in resamples, which repeat examples; this bias is subtracted from their interval.
 
     Parameters
     ----------
@@ -45,7 +48,10 @@ def bootstrap(
         The 2.5th and 97.5th percentile over the resamples in which the metric is defined; NaN if there are none, or
         fewer than five groups, which would give a misleadingly narrow interval.
     """
-    return interval(replicates(metric, *arrays, seed=seed, n=n, groups=groups))
+    values = replicates(metric, *arrays, seed=seed, n=n, groups=groups)
+    if metric in BIASED and (known := values[~np.isnan(values)]).size:
+        values = np.maximum(values - known.mean() + metric(*arrays), 0)
+    return interval(values)
 
 
 def replicates(

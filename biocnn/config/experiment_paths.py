@@ -37,7 +37,7 @@ def resolve_paths(sections: dict[str, Any], root: Path, collector: Collector) ->
     def resolved(path: Path, where: str) -> Path:
         with collector:
             path = _existing(path, root, where)
-            if where in FOLDERS and path.is_file():
+            if where in FOLDERS and path.is_file() and not (where == "apply.images" and path.suffix == ".npz"):
                 raise InputError(f"{where}: {path} is a file", "name the folder that contains it")
             if where not in FOLDERS and path.is_dir() and ":" not in _name(sections, where):
                 raise InputError(f"{where}: {path} is a folder", "name a file in it")

@@ -108,7 +108,7 @@ class Predict(Section):
 
 
 class _NewImages(Section):
-    images: Path | None = None  # folder
+    images: Path | None = None  # folder, or .npz file with arrays of images
 
 
 class Fit(Section):

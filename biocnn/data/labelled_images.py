@@ -174,6 +174,7 @@ class LabelledImages:
             checks.add(source, "note", "splits by folder: train, val and test", len(folders))
         found = []
         for path in folders:
+            _refuse_deeper(path, len(folders) == 1 and not split)
             others = passed_over(path)
             checks.add(path.name, "note", PASSED_OVER, len(others), *(other.name for other in others[:1]))
             found += [(str(image.relative_to(base)), path.name, path.parent.name) for image in image_paths(path)]
@@ -191,15 +192,15 @@ class LabelledImages:
 
     def _npz(self, checks: Checks, source: str) -> tuple[pd.DataFrame, Labels, Open]:
         file = LabelledNpz(Path(self.npz), self.axes)
-        found = [(f"{split}_{i}", split, name) for split, names in file.names.items() for i, name in enumerate(names)]
-        rows = pd.DataFrame(found, columns=["id", "split", "image"], dtype=object)
+        rows = pd.DataFrame({"image": file.names}, dtype=object)
+        parts = rows["image"].str.extract(r"(.*)_images\[(.*)\]")
+        rows = rows.assign(id=parts[0] + "_" + parts[1], split=parts[0])[["id", "split", "image"]]
         rows["group"] = rows["id"]
-        splits = list(file.names)
-        if splits == ["train"]:
+        if file.splits == ["train"]:
             rows = rows.drop(columns="split")
-        elif "test" not in splits:
+        elif "test" not in file.splits:
+            number = (rows["split"] == "val").sum()
             rows["split"] = rows["split"].replace("val", "test")
-            number = len(file.names["val"])
             checks.add(
                 source, "note", "no test images: those of val are used for test, and val is drawn from train", number
             )
@@ -222,6 +223,11 @@ class LabelledImages:
         if not numeric:
             return one_class(text, self.classes, reason, checks, source)
         numbers = {str(k): name for k, name in enumerate(self.classes or ())}
+        if moved := [(k, name) for k, name in numbers.items() if name in numbers and name != k]:
+            raise InputError(
+                f"data.classes: names class {moved[0][0]} {moved[0][1]!r}, the number of another class",
+                "list the names of the classes in the order of their numbers, e.g. [healthy, sick]; or leave it out",
+            )
         wrong = text[~text.isin(numbers) if numbers else text.str.startswith("-")]
         if len(wrong):
             allowed = f"data.classes names 0 to {len(numbers) - 1}" if numbers else "classes are counted from 0"
@@ -248,6 +254,17 @@ def _folders(base: Path, checks: Checks, source: str) -> list[Path]:
     files = [path.name for path in others if path.is_file()]
     checks.add(source, "note", "ignored: files outside the folders of classes", len(files), shown(files))
     return found
+
+
+def _refuse_deeper(folder: Path, only: bool) -> None:
+    """Refuse a folder without images but with folders: those of the classes are one level deeper."""
+    inner, others = [path.name for path in sorted(folder.iterdir()) if path.is_dir()], passed_over(folder)
+    if inner and len(others) == len([path for path in folder.iterdir() if not path.name.startswith(".")]):
+        alike = "" if only else "; folders of splits must be named train, val and test"
+        raise InputError(
+            f"{folder}: no image, only the folders {shown(inner)}",
+            f"if these are the classes, give data.folder: {folder}{alike}",
+        )
 
 
 def _scan(names: list[str], opened: Open, checks: Checks, source: str) -> list[Seen]:

@@ -46,7 +46,8 @@ def image_paths(folder: Path) -> list[Path]:
 def named_images(paths: Path | str | list[Path | str]) -> list[tuple[str, Path]]:
     """Return the name and path of each image of a folder, a file, or a list of these, in order.
 
-    A folder with the slices of one DICOM series is one image. Names are file stems, made unique.
+    A folder with the slices of one DICOM series is one image. An .npz file with arrays of images, as
+    ``biocnn.io.labelled_npz`` reads them, has several: file.npz/test_images[0]. Names are file stems, made unique.
 
     Raises
     ------
@@ -54,8 +55,18 @@ def named_images(paths: Path | str | list[Path | str]) -> list[tuple[str, Path]]
         If a folder holds no image.
     """
     given = [Path(paths)] if isinstance(paths, str | Path) else [Path(p) for p in paths]
-    found = [image for path in given for image in (image_paths(path) if exists(path) and path.is_dir() else [path])]
+    found = [image for path in given for image in _images_of(path)]
     return list(zip(unique_ids([str(path) for path in found]), found, strict=True))
+
+
+def _images_of(path: Path) -> list[Path]:
+    if exists(path) and path.is_dir():
+        return image_paths(path)
+    if path.suffix.lower() == ".npz" and exists(path):
+        from biocnn.io.labelled_npz import images_in
+
+        return [path / name for name in images_in(path).names] or [path]
+    return [path]
 
 
 def members(folder: Path) -> list[Path]:

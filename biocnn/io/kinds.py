@@ -35,7 +35,7 @@ def open_stored(path: Path, *, axes: str | None = None) -> StoredImage:
     Parameters
     ----------
     path
-        File or folder.
+        File or folder, or the image of an .npz file with several: file.npz/test_images[0].
     axes
         Order of the axes if the file does not state it: letters of C, Z, Y, X.
 
@@ -44,6 +44,10 @@ def open_stored(path: Path, *, axes: str | None = None) -> StoredImage:
     InputError
         If the file is missing, damaged, of an unknown format, or unusable.
     """
+    if path.parent.suffix.lower() == ".npz" and path.parent.is_file():
+        from biocnn.io.labelled_npz import images_in
+
+        return images_in(path.parent, axes).stored(path.name)
     kind = _kind(path)
     if kind == "TIFF":
         from biocnn.io.tiff import open_tiff

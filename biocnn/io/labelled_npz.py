@@ -1,14 +1,15 @@
-"""Images and labels in one .npz file, in the layout of MedMNIST, read image by image."""
+"""Images, with or without labels, in one .npz file in the layout of MedMNIST, read image by image."""
 
 import math
 import zipfile
 from contextlib import ExitStack
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import IO
 from weakref import finalize
 
 import numpy as np
+from numpy.lib.format import MAGIC_PREFIX
 
 from biocnn.core.errors import InputError
 from biocnn.io.arrays import read_header
@@ -20,8 +21,8 @@ _LAYOUT = "needed: train_images and train_labels, and the same for val and test 
 _FEW = 4  # most channels of an image whose axes are unknown
 
 
-class LabelledNpz:
-    """An .npz file with the arrays {train, val, test}_images and {train, val, test}_labels; objects are never loaded.
+class NpzImages:
+    """An .npz file with arrays of images, named images or *_images; objects are never loaded.
 
     Parameters
     ----------
@@ -34,7 +35,7 @@ class LabelledNpz:
     Raises
     ------
     InputError
-        If the file is damaged, or an array is missing or does not match its partner.
+        If the file is damaged.
     """
 
     def __init__(self, path: Path, axes: str | None = None) -> None:
@@ -43,29 +44,80 @@ class LabelledNpz:
         finalize(self, self._opened.close)
         with damaged(path, "npz"):
             self._archive = self._opened.enter_context(zipfile.ZipFile(path))
-            names = [Path(name).stem for name in self._archive.namelist()]
+            self.arrays = [Path(name).stem for name in self._archive.namelist()]
+
+    @cached_property
+    def images(self) -> "dict[str, _Array]":
+        """The arrays of images by name."""
+        named = {name: self._array(name) for name in self.arrays if name == "images" or name.endswith("_images")}
+        return {name: array for name, array in named.items() if len(array.shape) > 2}
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of all images: train_images[0] and so on."""
+        return [f"{name}[{row}]" for name, array in self.images.items() for row in range(array.shape[0])]
+
+    def open(self, name: str) -> LazyImage:
+        """Open the image of this name."""
+        return LazyImage(self.path / name, self.stored(name))
+
+    def stored(self, name: str) -> StoredImage:
+        """Return the image of this name as it is stored.
+
+        Raises
+        ------
+        InputError
+            If its axes could be in several orders.
+        """
+        key, _, row = name.removesuffix("]").partition("[")
+        array, path = self.images[key], self.path / name
+        shape = array.shape[1:]
+        settled = settle_axes(_expected(shape, path) if self.axes is None else "?" * len(shape), shape, self.axes, path)
+        colour = settled.letters.endswith("C") and shape[-1] == len(RGB)
+        guessed = self.axes is None and {"C", "Z"} & set(settled.letters)
+        repairs = (f"axes not stated in the file: assumed {settled.letters}",) if guessed else ()
+        return StoredImage(
+            _Example(array, int(row)), settled, channels=RGB if colour else None, repairs=repairs, kind="npz"
+        )
+
+    def _array(self, name: str) -> "_Array":
+        with damaged(self.path, "npz"):
+            handle = self._opened.enter_context(self._archive.open(f"{name}.npy"))
+            return _Array(handle, self._archive.getinfo(f"{name}.npy").file_size, self.path / name)
+
+
+class LabelledNpz(NpzImages):
+    """An .npz file with the arrays {train, val, test}_images and {train, val, test}_labels; see ``NpzImages``.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, an array is missing or does not match its partner, or images have unknown axes.
+    """
+
+    def __init__(self, path: Path, axes: str | None = None) -> None:
+        with open(path, "rb") as handle:
+            single = handle.read(len(MAGIC_PREFIX)) == MAGIC_PREFIX
+        if single:
+            raise InputError(f"{path}: a single array (.npy), not an .npz file", f"join arrays by np.savez; {_LAYOUT}")
+        super().__init__(path, axes)
+        names = self.arrays
         wanted = [f"{split}_{what}" for split in SPLITS for what in ("images", "labels")]
-        found = [split for split in SPLITS if {f"{split}_images", f"{split}_labels"} <= set(names)]
-        alone = [name for name in names if name in wanted and name.split("_")[0] not in found]
-        if "train" not in found or alone:
+        self.splits = [split for split in SPLITS if {f"{split}_images", f"{split}_labels"} <= set(names)]
+        alone = [name for name in names if name in wanted and name.split("_")[0] not in self.splits]
+        if "train" not in self.splits or alone:
             problem = f"only one of {alone[0]} and its partner" if alone else f"arrays {', '.join(names[:8]) or 'none'}"
             raise InputError(f"{path}: {problem}", _LAYOUT)
         self.others = [name for name in names if name not in wanted]
-        self.images = {split: self._array(f"{split}_images") for split in found}
-        for split, array in self.images.items():
+        self.images = {f"{split}_images": self._array(f"{split}_images") for split in self.splits}
+        for (name, array), split in zip(self.images.items(), self.splits, strict=True):
             labels = self._labels(split)
             if len(array.shape) < 3 or not len(labels) == array.shape[0] > 0:
                 raise InputError(
                     f"{path}: {split}_images of shape {array.shape}, {split}_labels of shape {labels.shape}",
                     "needed: images (N, H, W), (N, H, W, 3) or (N, D, H, W), and labels (N, 1) for the same N > 0",
                 )
-
-    @property
-    def names(self) -> dict[str, list[str]]:
-        """Return the name of each image by split: train_images[0] and so on."""
-        return {
-            split: [f"{split}_images[{row}]" for row in range(array.shape[0])] for split, array in self.images.items()
-        }
+            self.open(f"{name}[0]")  # refuses axes and types that would be wrong for each image of the array
 
     def labels(self) -> np.ndarray:
         """Return the labels of all images, in the order of ``names``: shape (N, K).
@@ -75,36 +127,11 @@ class LabelledNpz:
         InputError
             If splits differ in K.
         """
-        found = {split: self._labels(split) for split in self.images}
+        found = {split: self._labels(split) for split in self.splits}
         if len({array.shape[1:] for array in found.values()}) > 1:
             shapes = ", ".join(f"{split}_labels {array.shape}" for split, array in found.items())
             raise InputError(f"{self.path}: labels of different shapes: {shapes}", "save labels of one kind")
         return np.concatenate(list(found.values()))
-
-    def open(self, name: str) -> LazyImage:
-        """Open the image of this name.
-
-        Raises
-        ------
-        InputError
-            If its axes could be in several orders.
-        """
-        split, _, row = name.removesuffix("]").partition("_images[")
-        array, path = self.images[split], self.path / name
-        shape = array.shape[1:]
-        settled = settle_axes(_expected(shape, path) if self.axes is None else "?" * len(shape), shape, self.axes, path)
-        colour = settled.letters.endswith("C") and shape[-1] == len(RGB)
-        guessed = self.axes is None and {"C", "Z"} & set(settled.letters)
-        repairs = (f"axes not stated in the file: assumed {settled.letters}",) if guessed else ()
-        image = StoredImage(
-            _Example(array, int(row)), settled, channels=RGB if colour else None, repairs=repairs, kind="npz"
-        )
-        return LazyImage(path, image)
-
-    def _array(self, name: str) -> "_Array":
-        with damaged(self.path, "npz"):
-            handle = self._opened.enter_context(self._archive.open(f"{name}.npy"))
-            return _Array(handle, self._archive.getinfo(f"{name}.npy").file_size, self.path / name)
 
     def _labels(self, split: str) -> np.ndarray:
         array = self._array(f"{split}_labels")
@@ -114,6 +141,16 @@ class LabelledNpz:
                 "needed: numbers of shape (N, 1), or (N, K) of 0 and 1",
             )
         return array.whole.reshape(len(array.whole), *(array.shape[1:] or (1,)))
+
+
+@lru_cache(maxsize=4)
+def _opened(path: Path, axes: str | None, changed: int) -> NpzImages:
+    return NpzImages(path, axes)
+
+
+def images_in(path: Path, axes: str | None = None) -> NpzImages:
+    """Return the images of a file, which stays open for further calls."""
+    return _opened(path, axes, path.stat().st_mtime_ns)
 
 
 def _expected(shape: tuple[int, ...], path: Path) -> str:

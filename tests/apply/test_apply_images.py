@@ -94,6 +94,17 @@ def test_one_model_has_no_disagreement_and_may_stop_at_a_damaged_image(
     assert "uncertainty" in columns
 
 
+def test_the_images_of_an_npz_file_are_predicted_one_by_one(models: list[Model], tmp_path: Path) -> None:
+    raw = labelled(3)
+    np.savez(tmp_path / "new.npz", test_images=np.concatenate([raw.x(row) for row in range(3)]), others=np.zeros(2))
+    (tmp_path / "apply").mkdir()
+    assert apply_images(tmp_path / "new.npz", models, tmp_path / "apply") == {"predictions.csv": 3}
+    table = pd.read_csv(tmp_path / "apply/predictions.csv")
+    assert table["path"].tolist() == ["test_images[0]", "test_images[1]", "test_images[2]"]
+    each = np.stack([model.predict(raw.x(1)) for model in models])
+    np.testing.assert_allclose(table.loc[1, "probability_dark"], each[:, 0].mean(), rtol=1e-5)
+
+
 def test_paths_arrays_lists_and_folders_have_the_same_predictions(models: list[Model], new: Path) -> None:
     model, paths = models[0], [new / "a.tif", new / "b.tif"]
     arrays = [tifffile.imread(path) for path in paths]

@@ -254,6 +254,8 @@ def test_a_folder_that_is_no_folder_of_classes_is_refused(tmp_path: Path) -> Non
     (base / "c").rmdir()
     folders(base, **{".": ["5.png", "6.png"]})
     refused("2 images without a class", "5.png, 6.png", "the subfolder of its class", folder=base)
+    deeper = folders(tmp_path / "deep/cells", a=["1.png"], b=["2.png"])
+    refused(f"{deeper}: no image, only the folders a, b", f"give data.folder: {deeper}", folder=deeper.parent)
 
 
 def test_an_experiment_names_a_folder(tmp_path: Path) -> None:

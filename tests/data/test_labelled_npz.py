@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from labelled import counts, pictures, read, refused
 
+from biocnn.core.errors import InputError
 from biocnn.data.doctor import write_checks
 from biocnn.data.stored_raw import open_raw, write_raw
 
@@ -88,6 +89,17 @@ def test_the_order_of_axes_is_named_where_it_is_assumed(tmp_path, shape, axes, l
 def test_an_unclear_order_of_axes_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
     images = {f"{split}_images": pictures(n, *shape) for split, n in (("train", 6), ("val", 3), ("test", 3))}
     refused("set.npz/train_images[0]", "data.axes", npz=npz(tmp_path, **images))
+    with pytest.raises(InputError) as caught:
+        read(npz=npz(tmp_path, **images))
+    assert str(caught.value).count("_images[") == 1, "once for all images"
+
+
+def test_what_is_given_instead_of_an_npz_file_or_of_names_is_named(tmp_path: Path) -> None:
+    np.save(tmp_path / "images.npy", pictures(6, 9, 8))
+    refused("images.npy: a single array (.npy)", "np.savez", "train_labels", npz=tmp_path / "images.npy")
+    path = npz(tmp_path)
+    refused("names class 0 '2', the number of another class", "in the order", npz=path, classes=["2", "1", "0"])
+    assert read(npz=path, classes=["10", "20", "30"])[0].facts.outputs == ["10", "20", "30"]
 
 
 @settings(max_examples=30)

@@ -70,22 +70,25 @@ def halves(n: int, task: str, folder: Path, **split: float) -> Dataset:
         height, width = 2 * rng.integers(9, 14), rng.integers(20, 30)
         bright = np.arange(height) // (height // 2) == kind
         x.append((rng.integers(0, 90, (1, height, width)) + 100 * bright[:, None]).astype(np.uint8))
-    y = np.eye(2, dtype=np.float32)[kinds] if task == "multiclass" else kinds[:, None].astype(np.float32)
-    facts = image_facts(task=task, outputs=["above", "below"] if task == "multiclass" else ["below"])
+    y = np.eye(2, dtype=np.float32)[kinds] if task.startswith("multi") else kinds[:, None].astype(np.float32)
+    y = y + rng.normal(0, 0.1, y.shape).astype(np.float32) if task == "regression" else y
+    facts = image_facts(task=task, outputs=["above", "below"] if task.startswith("multi") else ["below"])
     examples = pd.DataFrame({"id": [f"i{i}" for i in range(n)], "group": [f"g{i // 2}" for i in range(n)]})
     return stored(Raw(examples, x.__getitem__, y, facts), folder, **split)
 
 
-@pytest.mark.parametrize("task", ["multiclass", "binary"])
+@pytest.mark.parametrize("task", ["multiclass", "multilabel", "binary", "regression"])
 def test_each_baseline_learns_only_what_its_features_contain(tmp_path: Path, task: str) -> None:
     dataset = halves(160, task, tmp_path)
     p, table = of_images(dataset, experiment("ResNet"))
     y = dataset.y.stacked(dataset.rows("val", "test"))
-    found = [((p[:, b, -1] > 0.5) == y[:, -1]).mean() for b in range(2)]
+    found = [((p[:, b, -1] > 0.5) == (y[:, -1] > 0.5)).mean() for b in range(2)]
     assert found[1] == 1, "a thumbnail shows which half is bright"
     assert 0.3 < found[0] < 0.7, "intensities are the same"
-    assert list(table["baseline"]) == ["intensities", "thumbnail"]
-    assert list(table["output"]) == ["all" if task == "multiclass" else "below"] * 2
+    outputs = ["all"] if task == "multiclass" else dataset.facts.outputs
+    assert [*zip(table["baseline"], table["output"], strict=True)] == [
+        (name, output) for name in ("intensities", "thumbnail") for output in outputs
+    ]
     np.testing.assert_array_equal(p, of_images(dataset, experiment("ResNet"))[0])
 
 

@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import experiment, image_facts, images, sequences, stored
+from tiny import experiment, image_facts, images, labelled, metadata, sequences, stored
 from torch import nn
 from trainings import network, same_weights, trained
 
+from biocnn.config.schema import choose
 from biocnn.config.settings import Train
 from biocnn.core.errors import InputError, Interrupted
 from biocnn.data.dataset import Dataset
-from biocnn.models import DeepBind, UNet
+from biocnn.models import FCN, ResNet, UNet
+from biocnn.tasks.facts import Facts
 from biocnn.training.checkpoint import load_model, save_model
 from biocnn.training.fingerprint import fingerprint
 from biocnn.training.metadata import Metadata, read_metadata
@@ -34,9 +36,9 @@ def unet(in_channels: int = 1, out_channels: int = 1, seed: int = 5, **settings:
     return made
 
 
-def saved(path: Path, model: nn.Module, **settings: Any) -> Path:
+def saved(path: Path, model: nn.Module, facts: Facts | None = None, **settings: Any) -> Path:
     experiment = {"model": {"name": type(model).__name__, **settings}}
-    save_model(path, model, Metadata(experiment=experiment, facts=image_facts(normalise="image")))
+    save_model(path, model, Metadata(experiment=experiment, facts=facts or image_facts(normalise="image")))
     return path
 
 
@@ -65,6 +67,18 @@ def test_with_other_channels_and_classes_the_first_and_last_layers_stay_random(t
     assert lines[1] == "initialized at random, because they do not fit: stem.0, head.conv"
 
 
+def test_a_classifier_starts_from_one_of_other_classes(tmp_path: Path) -> None:
+    old, new = (ResNet(2, 1, classes, channels=(4, 4, 4, 4), stem="small") for classes in (3, 5))
+    facts = stored(labelled(), tmp_path).facts
+    section_ = choose("models", {"name": "ResNet", "channels": [4, 4, 4, 4], "stem": "small"}, "model")
+    save_model(tmp_path / "m.safetensors", old, metadata(section_, facts))
+    transfer = transfer_weights(new, section(tmp_path / "m.safetensors", 1), print)
+    for key, value in old.state_dict().items():
+        assert torch.equal(value, new.state_dict()[key]) or key.startswith("head."), key
+    assert {name.split(".")[0] for name in transfer.record["fresh"]} == {"head"}
+    assert {name.split(".")[0] for name in transfer.held} == {"features"}
+
+
 def test_added_gates_are_random_and_the_rest_is_copied(tmp_path: Path) -> None:
     new = unet(seed=6, attention=True, deep_supervision=True)
     transfer = transfer_weights(new, section(saved(tmp_path / "m.safetensors", unet())), print)
@@ -73,8 +87,8 @@ def test_added_gates_are_random_and_the_rest_is_copied(tmp_path: Path) -> None:
 
 
 def test_a_network_without_common_layers_is_refused(tmp_path: Path) -> None:
-    path = saved(tmp_path / "m.safetensors", DeepBind(1, 4, 1, channels=4, kernel_size=5))
-    with pytest.raises(InputError, match=r"no layer of .*m\.safetensors \(DeepBind\) fits UNet"):
+    path = saved(tmp_path / "m.safetensors", FCN(2, 1, 1, channels=(4,) * 5))
+    with pytest.raises(InputError, match=r"no layer of .*m\.safetensors \(FCN\) fits UNet"):
         transfer_weights(unet(), section(path), print)
     with pytest.raises(InputError, match="no layer of"):  # norms of as many channels are not enough
         transfer_weights(UNet(3, 1, 1, channels=[4, 6, 8], up="interpolate"), section(saved(path, unet())), print)
@@ -180,8 +194,8 @@ def test_states_depend_on_the_content_of_the_other_model(tmp_path: Path) -> None
         train = Train(start_from=tmp_path / "m.safetensors")
         return fingerprint(experiment(train=train), data, 1, network(data), 1)
 
-    saved(tmp_path / "m.safetensors", network(data))
+    saved(tmp_path / "m.safetensors", network(data), data.facts)
     first = mark()
     assert mark() == first
-    saved(tmp_path / "m.safetensors", network(data, seed=2))
+    saved(tmp_path / "m.safetensors", network(data, seed=2), data.facts)
     assert mark() != first

@@ -58,10 +58,11 @@ def examine(
     for finding, severity, details, *count in _of_images(seen, code):
         outcome = "repaired" if severity == "repaired" else "note"
         rows = [row for row, detail in enumerate(details) if detail]
-        checks.add(source, outcome, finding, *count or [len(rows)], ids[rows[0]] if rows else "")
-        if len(rows) <= _COMMON * len(seen) or severity == "repaired" or len(seen) < 5:
-            for row in rows:
-                checks.find(finding, severity, ids[row], details[row])
+        common = len(rows) > _COMMON * len(seen) and severity != "repaired" and len(seen) >= 5
+        reason = f"{finding}: common in these images, so they are not listed" if common else finding
+        checks.add(source, outcome, reason, *count or [len(rows)], ids[rows[0]] if rows else "")
+        for row in rows if not common else ():
+            checks.find(finding, severity, ids[row], details[row])
     for finding, rows, detail in _of_set(seen, code) if code else ():
         checks.add(source, "note", finding, len(rows), ids[rows[0]])
         for row in rows[:SHOWN]:
@@ -256,7 +257,10 @@ def _foreground(raw: Raw, row: int) -> np.ndarray:
 
 
 def _thumbnail(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the image in grey or its first three channels, stretched over its own range; and the mask alike."""
+    """Return the image in grey or its first three channels, stretched over its own range; and the mask alike.
+
+    Larger images are reduced to SIDE pixels, smaller ones enlarged by a whole factor.
+    """
     if y.ndim == 3:
         x, y = x[:, x.shape[1] // 2], y[len(y) // 2]
     step = max(1, -(-max(y.shape) // SIDE))
@@ -264,6 +268,8 @@ def _thumbnail(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     x = x[:3] if len(x) >= 3 else x[:1].repeat(3, axis=0)
     low, high = np.percentile(x, [1, 99.8])
     grey = np.clip((x - low) / max(high - low, 1e-9), 0, 1) * 255
+    larger = max(1, SIDE // max(y.shape))  # whole, so that every pixel of a small image is seen
+    grey, y = (array.repeat(larger, axis=-2).repeat(larger, axis=-1) for array in (grey, y))
     image, mask = np.full((SIDE, SIDE, 3), 255, np.uint8), np.zeros((SIDE, SIDE), np.uint8)
     rows, columns = y.shape
     image[:rows, :columns], mask[:rows, :columns] = np.moveaxis(grey, 0, -1), y

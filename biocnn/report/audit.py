@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from biocnn.report.blocks import Section, Table, Text, short, table
 from biocnn.report.figures import BLUE, FAINT, GREEN, MUTED, ORANGE, SKY, VERMILION, Gallery, letter, new_figure
-from biocnn.report.headline import metric_name, number
+from biocnn.report.headline import interval, metric_name, number
 from biocnn.report.results import Results
 
 _COLOURS = {"GC content": FAINT, "dinucleotides": SKY, "6-mers": ORANGE, "intensities": SKY, "thumbnail": ORANGE}
@@ -57,8 +57,8 @@ def _table(found: pd.DataFrame) -> Table:
     rows = []
     for row in found.itertuples():
         runs = number(row.mean_of_runs) + (f"\n± {number(row.sd_of_runs)}" if np.isfinite(row.sd_of_runs) else "")
-        value = f"{number(row.value)}\n{number(row.low)}–{number(row.high)}"
-        apart = f"{number(row.difference)}\n{number(row.difference_low)} to {number(row.difference_high)}"
+        value = f"{number(row.value)}\n{interval(row.low, row.high)}".strip()
+        apart = f"{number(row.difference)}\n{interval(row.difference_low, row.difference_high, ' to ')}".strip()
         names = [row.output] if several else []
         rows.append([*names, metric_name(row.metric), row.baseline, value, number(row.network), runs, apart])
     header = [*["Output"] * several, "Metric", "Baseline", "Baseline value", "Network", "Mean of runs", "Difference"]

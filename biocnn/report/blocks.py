@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from textwrap import wrap
 
 import pandas as pd
 
@@ -96,6 +97,11 @@ def short(name: object, most: int) -> str:
     """
     text, end = "".join(letter if letter.isprintable() else " " for letter in str(name)), (most - 1) // 2
     return text if len(text) <= most else f"{text[: most - 1 - end]}…{text[len(text) - end :]}"
+
+
+def wrapped(name: object, width: int, most: int = 3) -> str:
+    """Break a name into at most ``most`` lines of ``width`` characters; only what is longer is shortened."""
+    return "\n".join(wrap(short(name, most * width), width)[:most])
 
 
 def plural(count: int, noun: str) -> str:

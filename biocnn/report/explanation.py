@@ -8,7 +8,7 @@ import pandas as pd
 from biocnn.config.settings import Settings
 from biocnn.io.meme import read_meme
 from biocnn.report import images, motif_tables, motifs
-from biocnn.report.blocks import Section, Table, Text, plural, short
+from biocnn.report.blocks import Section, Table, Text, plural, short, wrapped
 from biocnn.report.figures import Gallery, Picture
 from biocnn.report.headline import ALIKE, SIMILAR, convincing, number, probability, top_motif
 from biocnn.report.logo import present
@@ -205,8 +205,8 @@ def _maps(results: Results, gallery: Gallery) -> list[Picture]:
         count = len(stored["id"][part])
         width = 105 // max(count, 3)  # characters that fit above one image
         shown = zip(*(stored[key][part] for key in ("id", "output", "true")), strict=True)
-        named = [(id, short(output, width // 2) + " (true)" * bool(true)) for id, output, true in shown]
-        titles = [f"{short(id, max(4, width - len(name) - 2))}  {name}" for id, name in named]
+        named = [(id, output + " (true)" * bool(true)) for id, output, true in shown]
+        titles = [f"{short(id, width)}\n{wrapped(name, width)}" for id, name in named]
         figure = images.heat_maps(stored["image"][part], stored["cam"][part].astype(np.float64), titles)
         alt, key = f"Class activation maps of {count} images", f"cam_{row + 1}" if row else "cam"
         pictures.append(gallery.add(key, figure, alt, caption if not row else "Further images.", vector=False))

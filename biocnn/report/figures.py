@@ -2,7 +2,6 @@
 
 import base64
 import io
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from biocnn.report.blocks import Picture, short
+from biocnn.report.glyphs import NumberOf, number_names
 
 # Palette of Okabe & Ito, distinguishable with all common types of colour vision, and in grey.
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -61,9 +61,7 @@ _STYLE = {
 @contextmanager
 def style() -> Iterator[None]:
     """Apply the style of all figures within the context, and restore global settings afterwards."""
-    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
-        # Names may be in any script; figures show a box for a missing letter, and tables the letter itself.
-        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+    with matplotlib.rc_context(_STYLE):
         yield
 
 
@@ -93,12 +91,18 @@ class Gallery:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.numbers: NumberOf = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, name: str, figure: Figure, alt: str, caption: str, *, vector: bool = True) -> Picture:
-        """Save a figure as ``name.png`` and return it for the page, as SVG or, for figures of images, as PNG."""
+        """Save a figure as ``name.png`` and return it for the page, as SVG or, for figures of images, as PNG.
+
+        Names in scripts that the font lacks are replaced by numbers, which the caption explains.
+        """
         FigureCanvasAgg(figure)
         _tame(figure)
+        legend = "; ".join(number_names(figure, self.numbers))
+        caption = f"{caption} {legend}." if legend else caption
         figure.savefig(self.folder / f"{name}.png", dpi=PAPER_DPI, metadata={"Software": None})
         figure.set_layout_engine("none")  # the second rendering keeps the layout of the first
         source = _svg(figure) if vector else _png(figure)

@@ -38,6 +38,7 @@ BASELINES = {  # names in audit.tsv, and in a sentence
     "thumbnail": "a linear model of thumbnails",
 }
 FEW = 5  # examples below which there are no confidence intervals
+SMALL = 50  # examples below which a split is small
 SIMILAR = 0.01  # largest q-value of a motif that counts as similar to a database motif
 ALIKE = 0.6  # smallest similarity, because long motifs of low information have small p-values with each other
 _THRESHOLD = re.compile(r"^average_precision_iou_(0\.\d+)$")
@@ -87,9 +88,9 @@ def _power(value: float) -> str:
     return f"{digits.replace('-', '−')}\u00a0×\u00a010{str(int(power)).translate(_SUPERSCRIPT)}"
 
 
-def interval(low: float, high: float, digits: int = 3) -> str:
+def interval(low: float, high: float, to: str = "–") -> str:
     """Format a confidence interval; empty if it is unknown."""
-    return f"{number(low, digits)}–{number(high, digits)}" if np.isfinite(low) and np.isfinite(high) else ""
+    return f"{number(low)}{to}{number(high)}" if np.isfinite(low) and np.isfinite(high) else ""
 
 
 def best_rows(results: Results) -> pd.DataFrame:
@@ -184,6 +185,23 @@ def difference(row: Any) -> str:
     return f"{pair} (difference {number(row.difference)}{bounds})"
 
 
+def scarce(results: Results) -> str:
+    """Return a sentence if the reported split is small, or a class has no or few examples in it; else nothing."""
+    part = results.examples
+    part = part[part["split"] == results.split] if len(part) else part
+    columns = [name for name in part if name.startswith("y_")]
+    if not (results.task and results.input and columns and len(part)):
+        return ""
+    numbers = (part[columns] == 1).sum().tolist() if results.task.family == "classification" else []
+    none = [name for name, number in zip(results.outputs, numbers, strict=False) if number == 0]
+    few = [f"{name} ({number})" for name, number in zip(results.outputs, numbers, strict=False) if 0 < number < FEW]
+    if len(part) >= SMALL and not none and not few:
+        return ""
+    what = ", ".join([f"none of {name}" for name in none] + [f"few of {name}" for name in few])
+    where = "test" if results.split == "test" else "validation"
+    return f"The {where} split has {len(part):,} {results.input.examples}{f': {what}' if what else ''}."
+
+
 def verdict(results: Results) -> str:
     """Summarise the experiment in a line, which begins with a caution if there is one."""
     rows, parts = headline(results), []
@@ -199,4 +217,4 @@ def verdict(results: Results) -> str:
     if motif:
         found = f"best motif matches {motif['target_name']}, p\u00a0=\u00a0{probability(motif['p_value'])}"
         sentence = f"{sentence}; {found}" if sentence else found.capitalize()
-    return " ".join(filter(None, [caution(results), f"{sentence}." if sentence else ""]))
+    return " ".join(filter(None, [caution(results), f"{sentence}." if sentence else "", scarce(results)]))

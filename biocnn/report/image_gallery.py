@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from biocnn.report import images
-from biocnn.report.blocks import short
+from biocnn.report.blocks import short, wrapped
 from biocnn.report.figures import GREEN, MUTED, PAGE_WIDTH, VERMILION, Gallery, Picture, new_figure
 from biocnn.report.headline import number
 from biocnn.report.results import Results
@@ -53,10 +53,10 @@ def best_and_worst(results: Results, gallery: Gallery, mean: pd.DataFrame, truth
     for line, (name, chosen) in zip(grid, rows.items(), strict=True):
         for axes, one in zip(line, chosen, strict=False):
             images.show(axes, images.plane(results.dataset.x[place[one.id]]))
-            wrong_too = "" if one.truth == one.decided else f"\ntrue: {short(one.truth, _WIDEST - 6)}"
-            colour = VERMILION if wrong_too else GREEN
-            title = f"{short(one.decided, _WIDEST - 5)} {number(one.probability, 2)}{wrong_too}"
-            axes.set_title(title, fontsize=6.5, color=colour, loc="left")
+            right_too = one.truth == one.decided
+            said = [f"{one.decided} {number(one.probability, 2)}", *[f"true: {one.truth}"] * (not right_too)]
+            title = "\n".join(wrapped(line, _WIDEST, 2) for line in said)
+            axes.set_title(title, fontsize=6.5, color=GREEN if right_too else VERMILION, loc="left")
             axes.set_xlabel(short(one.id, _WIDEST), fontsize=5.5, color=MUTED, loc="left", labelpad=1)
         for axes in line[len(chosen) :]:
             axes.set_visible(False)

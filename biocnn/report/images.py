@@ -104,10 +104,10 @@ def heat_maps(images: np.ndarray, maps: np.ndarray, titles: list[str]) -> Figure
     maps
         Shape (n, H, W), 0 to 1.
     titles
-        One line per image.
+        One per image, of one or more lines.
     """
     size = PAGE_WIDTH / max(len(images), 3)
-    figure = new_figure(2 * size + 0.3)
+    figure = new_figure(2 * size + 0.15 * (1 + max(title.count("\n") for title in titles)))
     grid = figure.subplots(2, len(images), squeeze=False)
     for (top, bottom), image, cam, title in zip(grid.T, images, maps, titles, strict=True):
         channels = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from biocnn.config.registry import resolve
 from biocnn.metrics import auroc, class_confusion, labelled
-from biocnn.report.blocks import Table, short, table
+from biocnn.report.blocks import Table, Text, short, table
 from biocnn.report.curves import precision_points, roc_points
 from biocnn.report.figures import FAINT, INK, PAGE_WIDTH, SERIES, Gallery, Picture, letter, new_figure
 from biocnn.report.headline import interval, number
@@ -18,7 +18,7 @@ _NUMBERS = 22  # most classes with numbers in the cells of the confusion matrix
 _COLOURED = 4  # curves in colour
 
 
-def multiclass(results: Results, gallery: Gallery) -> list[Picture | Table]:
+def multiclass(results: Results, gallery: Gallery) -> list[Picture | Table | Text]:
     """Show each class in a table, the confusion matrix, curves, calibration, and some predictions."""
     mean, truth = held_out(results)
     target, p = labelled(truth.to_numpy(), mean.to_numpy()) if len(mean) else (np.empty(0), np.empty(0))
@@ -31,7 +31,7 @@ def multiclass(results: Results, gallery: Gallery) -> list[Picture | Table]:
         "Held-out examples of each true class (rows) by their likeliest class (columns). Colour: share of the row; on "
         "the diagonal, the sensitivity. The counts are in figures/confusion.tsv."
     )
-    blocks: list[Picture | Table] = [
+    blocks: list[Picture | Table | Text] = [
         _classes(results, counts),
         gallery.add("confusion", confusion(counts, results.outputs), "Confusion matrix", caption),
     ]

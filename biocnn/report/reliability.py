@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from biocnn.metrics import ece, labelled
 from biocnn.metrics.weighted import BINS, bins_of_equal_mass
-from biocnn.report.blocks import short
+from biocnn.report.blocks import Text, plural, short
 from biocnn.report.figures import BLUE, FAINT, MUTED, Gallery, Picture, letter, new_figure
 from biocnn.report.headline import number
 from biocnn.report.results import Results
@@ -15,7 +15,7 @@ from biocnn.report.results import Results
 _MOST = 4  # outputs in the figure
 
 
-def reliability(results: Results, gallery: Gallery, mean: pd.DataFrame, truth: pd.DataFrame) -> list[Picture]:
+def reliability(results: Results, gallery: Gallery, mean: pd.DataFrame, truth: pd.DataFrame) -> list[Picture | Text]:
     """Draw the reliability diagram with and without temperature; nothing if the runs have no temperature.
 
     Parameters
@@ -29,6 +29,8 @@ def reliability(results: Results, gallery: Gallery, mean: pd.DataFrame, truth: p
     temperatures = {run: found.temperature for run, found in metadata.items() if found and found.temperature}
     if not temperatures:
         return []
+    if len(mean) < 2 * BINS:
+        return [Text(f"{plural(len(mean), 'held-out example')}: too few for a reliability diagram and the ECE.")]
     plain = _without(results, temperatures).loc[mean.index]
     fitted = np.mean(list(temperatures.values()), axis=0)  # one per output, or one for all
     if results.task and results.task.exclusive:

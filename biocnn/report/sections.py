@@ -207,4 +207,6 @@ def _bytes(size: float) -> str:
 
 
 def _plain(value: object) -> str:
+    if value is None:
+        return "as many as needed"
     return ", ".join(map(_plain, value)) if isinstance(value, list | tuple) else str(value)

@@ -6,14 +6,14 @@ import pandas as pd
 from biocnn.config.registry import resolve
 from biocnn.metrics import labelled
 from biocnn.report import curves
-from biocnn.report.blocks import Table, plural, table
+from biocnn.report.blocks import Table, Text, plural, table
 from biocnn.report.figures import Gallery, Picture
 from biocnn.report.headline import number
 from biocnn.report.reliability import reliability
 from biocnn.report.results import Results
 
 
-def classification(results: Results, gallery: Gallery) -> list[Picture | Table]:
+def classification(results: Results, gallery: Gallery) -> list[Picture | Table | Text]:
     """Show classification curves, calibration and, for a single output, the most surprising examples."""
     mean, truth = held_out(results)
     lines = _lines(results, mean, truth) if len(mean) else {}
@@ -24,7 +24,7 @@ def classification(results: Results, gallery: Gallery) -> list[Picture | Table]:
         f", {bold}." if several else "."
     )
     alt = f"ROC curve, precision-recall curve and histogram of the probability, {bold}"
-    blocks: list[Picture | Table] = [gallery.add("curves", curves.discrimination(lines, bold), alt, caption)]
+    blocks: list[Picture | Table | Text] = [gallery.add("curves", curves.discrimination(lines, bold), alt, caption)]
     blocks += reliability(results, gallery, mean, truth)
     if results.input and results.input.best_and_worst:
         return [*blocks, *resolve(results.input.best_and_worst)(results, gallery, mean, truth)]

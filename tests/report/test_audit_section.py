@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from simulated_results import RUNS, coarse, write_model, write_sequences
+from simulated_results import RUNS, coarse, undrawn, write_model, write_sequences
 from tiny import sequence_facts
 
 from biocnn.evaluation import image_baselines
@@ -15,6 +15,7 @@ from biocnn.evaluation.audit import COLUMNS
 from biocnn.evaluation.baselines import BASELINES
 from biocnn.metrics import ece
 from biocnn.report import headline, write_report
+from biocnn.report.audit import audit
 from biocnn.report.figures import Gallery
 from biocnn.report.headline import caution, verdict
 from biocnn.report.results import Results
@@ -82,8 +83,14 @@ def test_without_resamples_only_the_values_count(tmp_path):
     rows = [row(), row("dinucleotides", value=0.95)]
     for one in rows:
         one["difference_low"] = one["difference_high"] = math.nan
-    text = caution(results_of(tmp_path, rows))
-    assert text == "The network does not outperform a dinucleotide model: AUROC .900 versus .950 (difference −.050)."
+        one["low"] = one["high"] = math.nan
+    results = results_of(tmp_path, rows)
+    assert caution(results) == (
+        "The network does not outperform a dinucleotide model: AUROC .900 versus .950 (difference −.050)."
+    )
+    with undrawn():
+        *_, table = audit(results, Gallery(tmp_path / "figures")).blocks
+    assert [(cells[2], cells[-1]) for cells in table.rows] == [(".800", ".100"), (".950", "−.050")]
 
 
 @pytest.fixture(scope="module", params=["binary", "multilabel", "regression"])

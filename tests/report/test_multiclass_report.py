@@ -25,7 +25,7 @@ from biocnn.report.results import Results
 from biocnn.report.vectors import held_out
 from biocnn.tasks.temperature import classes_without_temperature
 
-NAMES = ["round & smooth", "granular", "lobed", "tiny"]
+NAMES = ["round & smooth", "granular", "分葉核", "tiny"]
 RUNS = ("fold0-seed1", "fold0-seed2")
 
 
@@ -45,8 +45,8 @@ def predicted(dataset: Dataset, folder: Path, make) -> Settings:
     return experiment("ResNet", data="LabelledImages", augment="default")
 
 
-def some_classes(folder: Path, sizes=((16, 16), (20, 18)), channels: int = 3) -> tuple[Dataset, Settings]:
-    dataset = stored(labelled(96, sizes=sizes, classes=NAMES, channels=channels), folder)
+def some_classes(folder: Path, n: int = 240) -> tuple[Dataset, Settings]:
+    dataset = stored(labelled(n, sizes=((16, 16), (20, 18)), classes=NAMES, channels=3), folder)
 
     def make(row: int, rng: np.random.Generator) -> np.ndarray:
         p = np.exp(rng.normal(0, 1, 4) + 1.5 * dataset.y[row])
@@ -76,6 +76,7 @@ def test_the_page_has_a_table_of_classes_and_every_figure(page) -> None:
     assert "round &amp; smooth" in text
     assert "of the likeliest class" in text
     assert "Training images as the network sees them" in text
+    assert "Black: mean of all classes. #1: 分葉核." in text, "the font of the figures has no such letters"
 
 
 def test_the_first_line_is_of_all_classes_together(page) -> None:
@@ -108,12 +109,14 @@ def test_the_confusion_matrix_is_that_of_the_stored_predictions(page) -> None:
     np.testing.assert_array_equal(found.to_numpy(), confusion_matrix(y, mean[test].argmax(axis=1)))
 
 
-@pytest.mark.parametrize("sizes", [((16, 16),), ((6, 12, 12), (8, 10, 12))])
-def test_binary_labels_of_images_have_a_gallery_too(tmp_path: Path, sizes) -> None:
-    raw = labelled(48, sizes=sizes, classes=("a", "b"))
-    facts = raw.facts.model_copy(update={"task": "binary", "outputs": ["sick"], "out_channels": 1})
-    dataset = stored(Raw(raw.examples, raw.x, raw.y[:, 1:], facts), tmp_path)
-    settings = predicted(dataset, tmp_path, lambda row, rng: np.clip(dataset.y[row] + rng.normal(0, 0.4, 1), 0, 1))
+@pytest.mark.parametrize(("sizes", "outputs"), [
+    (((16, 16),), ["sick"]), (((6, 12, 12), (8, 10, 12)), ["sick"]), (((16, 16),), ["cyst", "scar"])
+])  # fmt: skip
+def test_labels_of_0_and_1_have_a_gallery_too(tmp_path: Path, sizes, outputs: list[str]) -> None:
+    raw, k = labelled(48, sizes=sizes, classes=("a", "b")), len(outputs)
+    told = {"task": "binary" if k == 1 else "multilabel", "outputs": outputs, "out_channels": k}
+    dataset = stored(Raw(raw.examples, raw.x, raw.y[:, -k:], raw.facts.model_copy(update=told)), tmp_path)
+    settings = predicted(dataset, tmp_path, lambda row, rng: np.clip(dataset.y[row] + rng.normal(0, 0.4, k), 0, 1))
     with undrawn():
         write_report(tmp_path, settings, tmp_path / "report.html", tmp_path / "figures")
     text = (tmp_path / "report.html").read_text()
@@ -156,6 +159,8 @@ def test_a_class_without_test_images_has_an_empty_row(tmp_path: Path) -> None:
     settings = predicted(dataset, tmp_path, lambda row, rng: rng.dirichlet(1 + 3 * dataset.y[row]))
     with undrawn():
         write_report(tmp_path, settings, tmp_path / "report.html", tmp_path / "figures")
+    first = (tmp_path / "report.html").read_text().split('<p class="verdict">')[1].split("</p>")[0]
+    assert "The test split has 20 images: none of tiny." in first
     counts = pd.read_csv(tmp_path / "figures" / "confusion.tsv", sep="\t", index_col=0)
     assert counts.loc["tiny"].sum() == 0
     assert counts.to_numpy().sum() == 20
@@ -167,6 +172,13 @@ def test_calibration_is_of_the_likeliest_class(tmp_path: Path) -> None:
     with undrawn():
         (picture,) = reliability(results, Gallery(tmp_path / "figures"), *held_out(results))
     assert "temperature (1.60, mean of the runs)" in picture.caption
+
+
+def test_few_images_have_no_reliability_diagram(tmp_path: Path) -> None:
+    some_classes(tmp_path, 48)
+    results = Results(tmp_path)
+    (text,) = reliability(results, Gallery(tmp_path / "figures"), *held_out(results))
+    assert "too few for a reliability diagram" in text.words
 
 
 def test_classes_without_temperature() -> None:

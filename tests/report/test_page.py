@@ -13,7 +13,7 @@ from simulated_results import RUNS, coarse, undrawn, write_images, write_model, 
 from tiny import experiment
 
 from biocnn.report import sections, write_report
-from biocnn.report.blocks import short
+from biocnn.report.blocks import short, wrapped
 from biocnn.report.figures import Gallery
 from biocnn.report.figures import _png as PNG
 from biocnn.report.figures import _svg as SVG
@@ -355,3 +355,4 @@ def test_long_names_are_shortened_if_they_would_overlap():
     assert short("a0afead3b4fe393f", 9) == "a0af…393f"
     assert short("hippocampus_173", 10) == "hippo…_173"
     assert short(7, 3) == "7"
+    assert wrapped("immature granulocyte (true)", 21) == "immature granulocyte\n(true)"

@@ -258,8 +258,9 @@ def _folders(base: Path, checks: Checks, source: str) -> list[Path]:
 
 def _refuse_deeper(folder: Path, only: bool) -> None:
     """Refuse a folder without images but with folders: those of the classes are one level deeper."""
-    inner, others = [path.name for path in sorted(folder.iterdir()) if path.is_dir()], passed_over(folder)
-    if inner and len(others) == len([path for path in folder.iterdir() if not path.name.startswith(".")]):
+    others = passed_over(folder)
+    inner = [path.name for path in others if path.is_dir()]
+    if inner and len(others) == sum(not path.name.startswith(".") for path in folder.iterdir()):
         alike = "" if only else "; folders of splits must be named train, val and test"
         raise InputError(
             f"{folder}: no image, only the folders {shown(inner)}",

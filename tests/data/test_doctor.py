@@ -240,6 +240,15 @@ def test_an_image_unlike_the_others(folder: Folder, change, finding: str) -> Non
     assert findings(checks)[finding] == ["x5"]
 
 
+def test_what_most_images_have_in_common_is_counted_but_not_listed(folder: Folder) -> None:
+    for i in range(N - 1):
+        folder.images[i] = np.minimum(folder.images[i], np.uint8(np.percentile(folder.images[i], 90)))
+    _, checks = folder.examine()
+    finding = "at least 2% of the pixels are saturated"
+    assert finding not in findings(checks)
+    assert counts(checks)[f"{finding}: common in these images, so they are not listed"] == N - 1
+
+
 def test_two_kinds_of_images_are_not_outliers(folder: Folder) -> None:
     for i in range(0, N, 2):
         folder.images[i] = folder.images[i] // 8

@@ -55,6 +55,8 @@ class Train(Section):
     max_minutes: float | None = Field(None, gt=0)
     save_minutes: float = Field(10, ge=0)  # between saved states; the end of each epoch is saved, too
     class_weights: Literal["none", "balanced"] = "none"
+    # sequences only; auto: a linear model of words is mixed with the network if this improves the validation metric
+    words: Literal["auto", "none"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 if it is faster and validation agrees
     deterministic: bool = True  # the same bits each time; False allows faster algorithms on a GPU
     threads: int = Field(2, ge=1, le=1024)  # torch threads; part of the experiment because they change the bits

@@ -9,7 +9,8 @@ import pandas as pd
 from biocnn.config.settings import Settings
 from biocnn.data.dataset import Dataset
 from biocnn.data.frame import Frame
-from biocnn.evaluation.baselines import fit_baselines, thinned
+from biocnn.evaluation.baselines import fit_baselines
+from biocnn.training.words import thinned
 
 MOST_PIXELS = 500_000_000  # values of the training split; of larger ones, only every n-th image is used
 SAMPLED = 2**16  # pixels per channel, about, from which percentiles are computed

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from biocnn.nn.words import Words, by_part
+
 BATCH = 256
 
 
@@ -24,7 +26,8 @@ def base_contributions(model: nn.Module, x: Tensor, output: int = 0) -> Tensor:
     """Compute the first-order contribution of each base, present or absent, to a logit.
 
     This is the gradient minus its mean over the four bases at each position: one-hot sequences lie in a plane, and
-    training leaves the gradient component orthogonal to it undetermined.
+    training leaves the gradient component orthogonal to it undetermined. For the words of a mixture, the exact change
+    by each base takes the place of the gradient.
 
     Parameters
     ----------
@@ -44,7 +47,9 @@ def base_contributions(model: nn.Module, x: Tensor, output: int = 0) -> Tensor:
     ----------
     Majdandzic et al., Genome Biology 24, 109 (2023), doi:10.1186/s13059-023-02956-3.
     """
-    gradient = _gradient(model, x, output)
+    gradient = by_part(
+        model, output, lambda network: _gradient(network, x, output), lambda words: words.changes(x, output)
+    )
     return gradient - gradient.mean(dim=1, keepdim=True)
 
 
@@ -85,7 +90,13 @@ def integrated_gradients(
     Sundararajan et al., ICML 2017, arXiv:1703.01365.
     """
     start = torch.as_tensor(baseline, dtype=x.dtype, device=x.device).expand_as(x)
-    return (x - start) * _mean_gradient(model, x, start, steps, output)
+
+    def of_words(words: Words) -> Tensor:
+        return x * words.contributions(x, output) - start * words.contributions(start, output)
+
+    return by_part(
+        model, output, lambda network: (x - start) * _mean_gradient(network, x, start, steps, output), of_words
+    )
 
 
 def integrated_contributions(model: nn.Module, x: Tensor, steps: int = 64, output: int = 0) -> Tensor:
@@ -96,12 +107,17 @@ def integrated_contributions(model: nn.Module, x: Tensor, steps: int = 64, outpu
     Returns
     -------
     contributions
-        Shape (N, 4, L); each column sums to zero. The contributions of the bases present (``x`` times this) sum to
-        logit(x) minus the logit of the unknown sequence of the same length.
+        Shape (N, 4, L); each column sums to zero for a network alone. The contributions of the bases present (``x``
+        times this) sum to logit(x) minus the logit of the unknown sequence of the same length. For the words of a
+        mixture see ``Words.contributions``.
     """
     unknown = x.sum(1, keepdim=True).expand_as(x) / 4
-    gradient = _mean_gradient(model, x, unknown, steps, output)
-    return gradient - gradient.mean(dim=1, keepdim=True)
+
+    def of_network(network: nn.Module) -> Tensor:
+        gradient = _mean_gradient(network, x, unknown, steps, output)
+        return gradient - gradient.mean(dim=1, keepdim=True)
+
+    return by_part(model, output, of_network, lambda words: words.contributions(x, output))
 
 
 def _mean_gradient(model: nn.Module, x: Tensor, start: Tensor, steps: int, output: int) -> Tensor:

@@ -17,6 +17,7 @@ from biocnn.models.sequence_network import SequenceNetwork, reverse_strand
 from biocnn.nn.blocks import GlobalPool
 from biocnn.nn.encode import one_hot
 from biocnn.nn.layers import ACTS
+from biocnn.nn.words import WordMixture, network_of
 
 PAIRS = 256  # pairs of sequence and reference per batch
 REFERENCES = 10
@@ -57,7 +58,8 @@ def deep_lift(model: nn.Module, x: Tensor, references: Tensor, output: int = 0) 
     Activations pass on the ratio of output to input differences; max pooling passes it to the maximal position of the
     sequence, or of the reference if that is larger; all other layers are linear. For a ``SequenceNetwork`` that takes
     the larger logit of two strands, the strand with the larger logit is explained against the same strand of the
-    references, even if their other strand is larger; for the mean, both strands are.
+    references, even if their other strand is larger; for the mean, both strands are. The words of a ``WordMixture`` are
+    explained exactly (``Words.contributions``), minus the mean contribution of the references at each position.
 
     Parameters
     ----------
@@ -79,6 +81,8 @@ def deep_lift(model: nn.Module, x: Tensor, references: Tensor, output: int = 0) 
     ----------
     Shrikumar et al., ICML 2017, arXiv:1704.02685; over several references: Lundberg & Lee, NeurIPS 2017.
     """
+    if isinstance(model, WordMixture):
+        return _lift_mixture(model, x, references, output)
     lacking = unsupported(model)
     if lacking:
         raise InputError(
@@ -95,6 +99,16 @@ def deep_lift(model: nn.Module, x: Tensor, references: Tensor, output: int = 0) 
     return DeepLift(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
+def _lift_mixture(model: WordMixture, x: Tensor, references: Tensor, output: int) -> DeepLift:
+    """Add the contributions of words, which need no rule, to those of the network."""
+    found, share, words = deep_lift(model.network, x, references, output), model.share[output], model.words
+    others = words.contributions(references.flatten(0, 1), output).view_as(references)
+    # Bases have contributions of their own; what those of the references sum to is taken from each position.
+    there = (references * others).sum(2, keepdim=True).mean(1)
+    values = share * found.contributions + (1 - share) * (words.contributions(x, output) - there)
+    return DeepLift(values, share * found.delta)
+
+
 def shuffled_references(codes: np.ndarray, n: int = REFERENCES, seed: int = 0) -> Tensor:
     """Return dinucleotide shuffles of each sequence as references: codes (N, L) to one-hot (N, n, 4, L).
 
@@ -108,7 +122,7 @@ def shuffled_references(codes: np.ndarray, n: int = REFERENCES, seed: int = 0) -
 def unsupported(model: nn.Module) -> str:
     """Return the names of layer types without a rule; "" if DeepLIFT can explain the model."""
     known = (*ACTIVATIONS, *LINEAR, nn.MaxPool1d, nn.AdaptiveMaxPool1d, GlobalPool)
-    leaves = (module for module in model.modules() if not any(True for _ in module.children()))
+    leaves = (module for module in network_of(model).modules() if not any(True for _ in module.children()))
     kinds = {type(m).__name__ for m in leaves if type(m).__module__.startswith("torch.nn") and not isinstance(m, known)}
     return ", ".join(sorted(kinds))
 

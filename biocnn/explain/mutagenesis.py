@@ -14,6 +14,7 @@ from biocnn.explain.edits import Unsupported
 from biocnn.models.sequence_network import SequenceNetwork, reverse_strand
 from biocnn.nn.encode import complement, one_hot, to_tensor
 from biocnn.nn.fuse_batchnorm import fuse_batchnorm
+from biocnn.nn.words import by_part
 
 log = logging.getLogger("biocnn")
 
@@ -27,7 +28,7 @@ def saturation_mutagenesis(model: nn.Module, codes: np.ndarray | Tensor, output:
 
     In networks made of our blocks only the values that an edit can change are recomputed. Each call verifies some
     mutants with the full network; if they differ by more than rounding, and for other networks, every mutant runs
-    through the full network, and the log gives the reason.
+    through the full network, and the log gives the reason. The words of a mixture are counted exactly.
 
     Parameters
     ----------
@@ -48,7 +49,10 @@ def saturation_mutagenesis(model: nn.Module, codes: np.ndarray | Tensor, output:
     if not _mutable(codes).any():
         return torch.zeros(len(codes), 4, codes.shape[1], device=codes.device)
     with evaluating(model), _all_digits():
-        return _followed(model, codes, output)
+        x = one_hot(codes)
+        return by_part(
+            model, output, lambda network: _followed(network, codes, output), lambda words: words.changes(x, output)
+        )
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from biocnn.explain.motifs import composition, kernel_motifs
 from biocnn.explain.mutagenesis import saturation_mutagenesis
 from biocnn.explain.seqlets import SeqletMotifs, present, seqlet_motifs
 from biocnn.io.meme import Motif, write_meme
+from biocnn.nn.words import network_of
 
 LARGEST_Q, LEAST_SIMILARITY = 0.01, 0.6  # of the similar motifs listed
 SIMILAR = 50  # maximum number per motif: families of factors share a motif
@@ -109,7 +110,7 @@ def explain_sequences(
     target, probability = target.reshape(len(target), -1), probability.reshape(len(probability), -1)
     explained, method = explained_output(target, probability), decided(model, codes, method)
     both_strands, known = alphabet == "ACGT", (database or {}).values()
-    found = kernel_motifs(model, codes, target, outputs)
+    found = kernel_motifs(network_of(model), codes, target, outputs)
     checks.add("explain", "made", "motifs", len(found.motifs))
     for reason, number in found.left_out.items():
         checks.add("explain", "dropped", f"kernels, {reason}", number)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from biocnn.core.errors import InputError, nearest
 from biocnn.io.genome import Genome
+from biocnn.nn.words import network_of
 from biocnn.prediction.sliding import slides
 
 log = logging.getLogger("biocnn")
@@ -51,7 +52,7 @@ class Scanner:
         self.predict, self.probability, self.window = predict, probability, window
         self.rows, self.sliding = rows(window), slides(network, window)
         if self.sliding is None:
-            name = type(network).__name__
+            name = type(network_of(network)).__name__
             log.info("scan: window by window, because %s (windows of %d bp) cannot run over stretches", name, window)
 
     def scan(

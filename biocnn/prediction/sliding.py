@@ -12,6 +12,7 @@ from torch.nn.functional import embedding_bag, pad
 from biocnn.models.sequence_network import SequenceNetwork
 from biocnn.nn.blocks import ConvBlock
 from biocnn.nn.encode import TABLE, one_hot
+from biocnn.nn.words import WordMixture
 
 WORD = 4  # bases looked up together, and positions computed together; tables of longer words do not fit into a cache
 LETTERS = 5  # A, C, G, T, unknown
@@ -176,12 +177,27 @@ class SlidingNetwork:
         return logits.amax(1) if network.combine == "max" else logits.mean(1)
 
 
-def slides(network: nn.Module, window: int) -> SlidingNetwork | None:
-    """Return the network in its sliding form; None if it must see each window separately.
+class SlidingMixture:
+    """The logits of all windows of a stretch, from the sliding forms of a network and of words."""
+
+    def __init__(self, mixture: WordMixture, network: SlidingNetwork) -> None:
+        self.mixture, self.network, self.table, self.rows = mixture, network, network.table, network.rows
+
+    def logits(self, codes: Tensor, stride: int) -> Tensor:
+        """Return the logits of the windows; see ``SlidingNetwork.logits``."""
+        of_words = self.mixture.words.sliding(codes, self.network.window)[::stride]
+        return self.mixture.mix(self.network.logits(codes, stride), of_words)
+
+
+def slides(network: nn.Module, window: int) -> SlidingNetwork | SlidingMixture | None:
+    """Return the network, or mixture, in its sliding form; None if it must see each window separately.
 
     The network must be a ``SequenceNetwork`` whose features are one convolution with padding ``full``, stride and
     dilation 1, and ReLU, with kernels no longer than the window. Any other difference is detected on random windows.
     """
+    if isinstance(network, WordMixture):
+        inside = slides(network.network, window)
+        return SlidingMixture(network, inside) if isinstance(inside, SlidingNetwork) else None
     if not (isinstance(network, SequenceNetwork) and network.one_hot and len(network.features) == 1):
         return None
     block = network.features[0]

@@ -52,7 +52,7 @@ class SequenceInput(Input):
 
     name = "sequence"
     examples = "sequences"
-    settings = ("variants.vcf", "scan.contigs", "explain.motifs.database", "explain.attributions")
+    settings = ("train.words", "variants.vcf", "scan.contigs", "explain.motifs.database", "explain.attributions")
     augment = ("none",)
     augment_list = "[reverse_complement]"
     dimensions = (1,)

@@ -49,7 +49,8 @@ def run_trial(
         seconds.
     """
     section, values = settings.calibrate, drawn(settings, trial)
-    settings = with_values(settings, {**values, "train.epochs": section.epochs or settings.train.epochs})
+    chosen = {"train.epochs": section.epochs or settings.train.epochs, "train.words": "none"}
+    settings = with_values(settings, values | chosen)
     inner = inner_fold(dataset, part, section.folds, settings.split.group, settings.seed)
     task = inner.task
     record = {"trial": trial, "part": part, "settings": values, "metric": task.monitor or "val_loss"}

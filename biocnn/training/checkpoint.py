@@ -20,6 +20,7 @@ from biocnn.core.errors import InputError
 from biocnn.core.files import atomic
 from biocnn.data.decisions import fill_in
 from biocnn.nn.layers import to_channels_last
+from biocnn.nn.words import WordMixture, Words
 from biocnn.tasks.facts import Facts
 from biocnn.training.metadata import REMEDY, Metadata, read_metadata
 
@@ -45,6 +46,14 @@ def build_model(section: Chosen, facts: Facts) -> nn.Module:
     if any(parameter.numel() == 0 for parameter in model.parameters()):
         raise InputError("model: has layers without weights", f"set widths above 0 ({settings})")
     return to_channels_last(model)
+
+
+def with_words(network: nn.Module, meta: Metadata) -> nn.Module:
+    """Return the mixture of a network and words that metadata describe, or the network itself; words are zero."""
+    if not meta.words:
+        return network
+    words = Words(meta.facts.out_channels, meta.words.strands)
+    return WordMixture(network, words, torch.tensor(meta.words.share))
 
 
 def save_model(path: str | Path, model: nn.Module, meta: Metadata) -> None:
@@ -123,7 +132,7 @@ def _build_matching(
     limits = (len(stored), weights) if not module else (1000 + 10 * len(stored), 10**8 + 10 * weights)
     try:
         with _at_most(*limits):
-            model = build_model(choose("models", section.plain(), "model"), meta.facts)
+            model = with_words(build_model(choose("models", section.plain(), "model"), meta.facts), meta)
     except InputError as error:
         raise InputError(f"its network cannot be built: {error.message}", f"{error.remedy}; {remedy}") from error
     own = {key: (_TYPES.get(value.dtype), tuple(value.shape)) for key, value in model.state_dict().items()}

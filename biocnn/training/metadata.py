@@ -84,6 +84,19 @@ class TargetUnit(Frozen):
     sd: list[Annotated[float, Field(gt=0, lt=1e30)]]
 
 
+class Mixed(Frozen):
+    """How words were mixed with the network; one number per output: see ``biocnn.training.words``."""
+
+    model_config = ConfigDict(allow_inf_nan=True)
+    strands: Literal["single", "both"]
+    share: list[Annotated[float, Field(ge=0, le=1)]]  # of the network
+    metric: str  # on the validation split, of the network alone and of the mixture
+    network: list[float]
+    mixture: list[float]
+    penalty: list[float]
+    n: int  # training examples that the words were fitted to
+
+
 class Metadata(Frozen):
     """All that a model file contains in addition to weights."""
 
@@ -96,6 +109,7 @@ class Metadata(Frozen):
     precision: Precision = Precision()
     temperature: list[Annotated[float, Field(ge=1e-6, le=1e6)]] = Field([])
     target_unit: TargetUnit | None = None  # regression only
+    words: Mixed | None = None  # None: the network alone
     recall: list[list[Annotated[float, Field(ge=0, le=1)]]] | None = None  # per output, see `runs.recall_levels`
     postprocess: Postprocess = Postprocess()
     best_epoch: dict[str, Any] = Field({})  # its row of the history
@@ -120,6 +134,9 @@ class Metadata(Frozen):
             for values in (self.target_unit.mean, self.target_unit.sd):
                 _require(len(values) == facts.out_channels, "target_unit needs one number per output")
             _require(task.standardised, f"target_unit does not apply to task {facts.task}")
+        if self.words:
+            _require(len(self.words.share) == facts.out_channels, "words.share needs one number per output")
+            _require(make_input(facts).scanned, "words are for sequences")
         _require(self.recall is None or len(self.recall) == facts.out_channels, "recall needs levels for each output")
         _require(len({len(levels) for levels in self.recall or [] if levels}) < 2, "recall needs equally many levels")
         for name in ("patch", "size"):

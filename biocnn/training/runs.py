@@ -23,20 +23,22 @@ from biocnn.data.frame import frame_of
 from biocnn.losses import Loss
 from biocnn.nn.encode import one_hot
 from biocnn.nn.precision import SLOW, autocast, fast_bfloat16, numbers_for
+from biocnn.nn.words import WordMixture
 from biocnn.tasks import Task
 from biocnn.tasks.facts import BySplit
 from biocnn.tasks.temperature import remarks
 from biocnn.training import batches
-from biocnn.training.checkpoint import build_model, save_model, versions
+from biocnn.training.checkpoint import build_model, save_model, versions, with_words
 from biocnn.training.fingerprint import fingerprint
 from biocnn.training.forward import default_device, logits_of, predict_batches
 from biocnn.training.loop import fit
-from biocnn.training.metadata import Metadata, Precision, read_metadata
+from biocnn.training.metadata import Metadata, Mixed, Precision, read_metadata
 from biocnn.training.resource_estimate import memory_bytes, memory_errors, resident_bytes
 from biocnn.training.state import StateFolder
 from biocnn.training.target_unit import in_unit, target_unit
 from biocnn.training.transfer import transfer_weights
 from biocnn.training.validation import compare, validate
+from biocnn.training.words import describe_words, fit_words
 
 Log = Callable[[str], None]
 SHIFT = 5  # bp between the windows around a positive
@@ -133,6 +135,8 @@ def train_run(
         if postprocess:
             log(f"postprocessing: {postprocess}")
         measured = {"start": transfer.record, "target_unit": unit}
+        if section.words == "auto" and dataset.input.scanned:
+            network, measured["words"] = mix_words(network, settings, dataset, val, unit, precision.predict, log)
         if temperature := choose_temperature(network, val, task, len(val_rows), precision.predict):
             measured["temperature"] = temperature
             remarked = zip(temperature, remarks(temperature), strict=True)
@@ -170,8 +174,10 @@ def _write_files(network: nn.Module, history: pd.DataFrame, meta: Metadata, mode
 
 def _read_files(network: nn.Module, model: Path, table: Path) -> tuple[nn.Module, pd.DataFrame, Metadata]:
     """Return the results of ``train_run`` from its files."""
+    meta = read_metadata(model)
+    network = with_words(network, meta).to(next(network.parameters()).device)
     network.load_state_dict(load_file(model))
-    return network, pd.read_csv(table, sep="\t"), read_metadata(model)
+    return network, pd.read_csv(table, sep="\t"), meta
 
 
 def _completed(history: pd.DataFrame, section: Train) -> bool:
@@ -256,6 +262,26 @@ def choose_precision(
     rows = [validate(network, val, loss, task, autocast(p, device)) for p in ("float32", "bfloat16")]
     compared = compare(*rows, task)
     return Precision(**fields | {"predict": "bfloat16" if compared.pop("holds") else "float32", **compared})
+
+
+@torch.inference_mode()
+def mix_words(
+    network: nn.Module,
+    settings: Settings,
+    dataset: Dataset,
+    val: batches.SequenceBatches,
+    unit: dict[str, list[float]] | None,
+    precision: str,
+    log: Log,
+) -> tuple[nn.Module, Mixed | None]:
+    """Return the mixture of a network and words, with its record, if it validates better; else the network."""
+    network.eval()
+    z = torch.cat([logits_of(network, x, precision) for x, _ in val.plain()])
+    words, mixed = fit_words(settings, dataset, z, unit)
+    log(describe_words(mixed, dataset.task.outputs))
+    if min(mixed.share) == 1:
+        return network, None
+    return WordMixture(network, words, torch.tensor(mixed.share)).to(z.device).eval(), mixed
 
 
 @torch.inference_mode()

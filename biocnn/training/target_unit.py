@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from biocnn.losses import Loss
 from biocnn.models.sequence_network import SequenceNetwork
+from biocnn.nn.words import WordMixture
 
 
 def target_unit(target: np.ndarray) -> dict[str, list[float]]:
@@ -56,6 +57,10 @@ def rescale(network: nn.Module, factor: Sequence[float], shift: Sequence[float] 
     scale = torch.tensor(factor, dtype=torch.float32)
     offset = torch.zeros_like(scale) if shift is None else torch.tensor(shift, dtype=torch.float32)
     if (scale == 1).all() and (offset == 0).all():
+        return
+    if isinstance(network, WordMixture):
+        rescale(network.network, factor, shift)
+        network.words.rescale(*(values.to(network.share.device) for values in (scale, offset)))
         return
     ends_with_head = isinstance(network, SequenceNetwork) and type(network).forward is SequenceNetwork.forward
     last = network.head[-1] if ends_with_head else None

@@ -80,6 +80,8 @@ def transfer_weights(network: nn.Module, section: Train, log: Callable[[str], No
     if path is None:
         return NO_TRANSFER
     meta, found, own = read_metadata(path), load_file(path), network.state_dict()
+    if meta.words:
+        found = {key.removeprefix("network."): value for key, value in found.items() if key.startswith("network.")}
     layers: dict[str, list[str]] = {}
     for key in own:
         layers.setdefault(_layer(network, key), []).append(key)

@@ -16,7 +16,7 @@ from biocnn.data.dataset import Dataset
 from biocnn.data.intervals import Intervals
 from biocnn.data.sequences import Sequences
 from biocnn.evaluation.audit import audit, compare
-from biocnn.evaluation.baselines import BASELINES, PENALTIES, fit, fit_sequences
+from biocnn.evaluation.baselines import BASELINES, fit_sequences
 from biocnn.evaluation.evaluate import evaluate
 from biocnn.explain import explain_sequences
 from biocnn.io.ragged import Ragged
@@ -24,6 +24,7 @@ from biocnn.losses import bce, mse
 from biocnn.tasks.multilabel import Multilabel
 from biocnn.training.batches import make
 from biocnn.training.forward import predict_batches
+from biocnn.training.linear import PENALTIES, fit
 from biocnn.training.runs import train_run
 
 

@@ -12,23 +12,14 @@ from tiny import experiment, sequence_facts, sequences, stored
 from biocnn.config.settings import Split
 from biocnn.data.dataset import Dataset, write
 from biocnn.data.raw import Raw
-from biocnn.evaluation.baselines import (
-    BASELINES,
-    PENALTIES,
-    dinucleotides,
-    fit,
-    fit_path,
-    fit_sequences,
-    gc_content,
-    strands_of,
-    words,
-    write_baselines,
-)
+from biocnn.evaluation.baselines import BASELINES, dinucleotides, fit_sequences, gc_content, write_baselines
 from biocnn.io.fasta import encode, read_fasta
 from biocnn.io.ragged import Ragged
 from biocnn.metrics import auprc, auroc
 from biocnn.tasks.multilabel import Multilabel
 from biocnn.tasks.regression import Regression
+from biocnn.training.linear import PENALTIES, fit, fit_path
+from biocnn.training.words import log_counts, strands_of
 
 
 def problem(task: str, n: int = 300, features: int = 8, outputs: int = 2) -> tuple[np.ndarray, np.ndarray]:
@@ -111,9 +102,9 @@ def test_features_by_hand() -> None:
     assert found[0, 4 + 10] == pytest.approx(1 / 3), "GG"
     assert found[1, 4] == 1, "AA"
     assert not found[2].any()
-    counts = words(codes, "single").toarray()
+    counts = log_counts(codes, "single").toarray()
     assert counts[1, 0] == pytest.approx(np.log1p(5)), "five times A"
-    assert words(codes, "both").shape == (3, 2772)
+    assert log_counts(codes, "both").shape == (3, 2772)
 
 
 def test_strands_follow_the_network() -> None:

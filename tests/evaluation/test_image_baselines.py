@@ -10,12 +10,13 @@ from tiny import experiment, image_facts, images, labelled, stored
 from biocnn.data.dataset import Dataset
 from biocnn.data.raw import Raw
 from biocnn.evaluation.audit import audit, audit_stored
-from biocnn.evaluation.baselines import fit, fit_path, write_baselines
+from biocnn.evaluation.baselines import write_baselines
 from biocnn.evaluation.image_baselines import intensities, of_images, thumbnail
 from biocnn.io.ragged import Ragged
 from biocnn.metrics import class_accuracy, macro_auroc
 from biocnn.prediction.stored_predictions import read_predictions
 from biocnn.tasks.multiclass import Multiclass
+from biocnn.training.linear import fit, fit_path
 
 
 def classes(n: int = 400, features: int = 6) -> tuple[np.ndarray, np.ndarray]:

@@ -57,9 +57,9 @@ def _count(codes: np.ndarray, columns: dict[int, np.ndarray], width: int) -> csr
             there.append(known)
     if not found:
         return csr_matrix((len(codes), width), dtype=np.float32)
-    there, found = np.concatenate(there, axis=1), np.concatenate(found, axis=1)
-    ends = np.concatenate([[0], np.cumsum(there.sum(axis=1))])
+    valid, each = np.concatenate(there, axis=1), np.concatenate(found, axis=1)
+    ends = np.concatenate([[0], np.cumsum(valid.sum(axis=1))])
     ones = np.ones(ends[-1], np.float32)
-    counts = csr_matrix((ones, found[there], ends), shape=(len(codes), width))
+    counts = csr_matrix((ones, each[valid], ends), shape=(len(codes), width))
     counts.sum_duplicates()
     return counts

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biocnn.evaluation.kmers import kmer_counts, word_columns
 from biocnn.io.fasta import encode, reverse_complement
 from biocnn.io.padded import pad
+from biocnn.nn.kmers import kmer_counts, word_columns
 
 texts = st.lists(st.text("ACGTN", min_size=1, max_size=12), min_size=1, max_size=6)
 
@@ -62,5 +62,5 @@ def test_empty_and_short_sequences_have_no_words(shape: tuple[int, int]) -> None
 def test_batches_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     codes = np.random.default_rng(0).integers(0, 5, (20, 30)).astype(np.uint8)
     whole = kmer_counts(codes, range(1, 5), strands="single")
-    monkeypatch.setattr("biocnn.evaluation.kmers.ROWS", 7)
+    monkeypatch.setattr("biocnn.nn.kmers.ROWS", 7)
     assert (whole != kmer_counts(codes, range(1, 5), strands="single")).nnz == 0

@@ -1,0 +1,134 @@
+"""Fit the model of words that is mixed with a network, and choose their shares on the validation split."""
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+from torch import Tensor
+
+from biocnn.config.settings import Settings
+from biocnn.data.dataset import Dataset
+from biocnn.io.padded import pad
+from biocnn.io.ragged import Ragged
+from biocnn.nn.kmers import kmer_counts
+from biocnn.nn.words import LENGTHS, Words
+from biocnn.tasks.facts import Facts
+from biocnn.tasks.vectors import VectorTask
+from biocnn.training.linear import fit_path, judge, linear
+from biocnn.training.metadata import Mixed
+
+MOST_LETTERS = 12_000_000  # bases of the training split; of larger ones, only every n-th example is used
+SHARES = np.arange(9, -1, -1) / 10  # of the network, in addition to 1
+LEAST_GAIN = 0.002  # smallest gain of the validation metric for which words are used
+
+
+def strands_of(settings: Settings, facts: Facts) -> str:
+    """Return whether a k-mer and its reverse complement are merged, as for networks that read both strands of DNA."""
+    turned = any(section.name == "reverse_complement" for section in settings.augment)
+    both = getattr(settings.model, "strands", "") == "both" or turned
+    return "both" if both and "U" not in facts.alphabet else "single"
+
+
+def log_counts(codes: np.ndarray, strands: str) -> csr_matrix:
+    """Return log(1 + count) of all 1- to 6-mers."""
+    counts = kmer_counts(codes, LENGTHS, strands=strands)
+    counts.data = np.log1p(counts.data)
+    return counts
+
+
+def thinned(x: Ragged, rows: np.ndarray, most: int) -> np.ndarray:
+    """Return every n-th of the rows, with at most about ``most`` values of x altogether."""
+    return rows[:: -(-int(x.shapes[rows].prod(axis=1).sum()) // most)]
+
+
+def windows(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
+    """Return codes without flanks, (N, L), padded to equal length."""
+    flank = dataset.facts.flank
+    same = (dataset.x.shapes == dataset.x.shapes[0]).all()
+    codes = dataset.x.stacked(rows) if same else pad([dataset.x[i] for i in rows])
+    return codes[:, flank : codes.shape[1] - flank]
+
+
+def fit_words(
+    settings: Settings, dataset: Dataset, z: Tensor, unit: dict[str, list[float]] | None
+) -> tuple[Words, Mixed]:
+    """Fit words on the training split; choose their penalty, and then their shares, on the validation split.
+
+    Parameters
+    ----------
+    settings
+        Settings of the experiment; determine the strands.
+    dataset
+        Sequences with one vector each, split as in their fold.
+    z
+        Logits of the network for the validation split, shape (N, K).
+    unit
+        Unit of the targets, for regression: the network predicts standard deviations from the mean.
+
+    Returns
+    -------
+    words, mixed
+        The words, in the unit of the network, and how to mix them.
+    """
+    task, rows, strands = dataset.task, dataset.rows("val"), strands_of(settings, dataset.facts)
+    train = thinned(dataset.x, dataset.rows("train"), MOST_LETTERS)
+    x, val = (log_counts(windows(dataset, part), strands) for part in (train, rows))
+    y, val_y = (dataset.y.stacked(part).astype(float) for part in (train, rows))
+    fitted = fit_path(x, y, val, val_y, task)
+    weights = fitted.weights
+    if unit:
+        mean, sd = np.array(unit["mean"]), np.array(unit["sd"])
+        weights, val_y = weights / sd, (val_y - mean) / sd
+        weights[-1] -= mean / sd
+    words = Words(len(task.outputs), strands)
+    words.weight.copy_(torch.from_numpy(weights[:-1]))
+    words.intercept.copy_(torch.from_numpy(weights[-1]))
+    share, before, after = choose_share(z.cpu().numpy().astype(float), linear(val, weights), val_y, task)
+    mixed = Mixed(
+        strands=strands,
+        share=share.tolist(),
+        metric=task.monitored,
+        network=[float(value) for value in before],
+        mixture=[float(value) for value in after],
+        penalty=fitted.penalty.tolist(),
+        n=len(train),
+    )
+    return words, mixed
+
+
+def choose_share(
+    network: np.ndarray, words: np.ndarray, y: np.ndarray, task: VectorTask
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Choose the share of the network in the mean of two logits, for each output or for all classes together.
+
+    Parameters
+    ----------
+    network, words, y
+        Logits of both, and targets (nan: unknown), of the validation split; shape (N, K).
+    task
+        Task that determines the metric.
+
+    Returns
+    -------
+    share, before, after
+        Shape (K,): share with the best metric, or 1 if the metric gains less than ``LEAST_GAIN``; metric of the network
+        and of the mixture.
+    """
+    share = np.ones(network.shape[1])
+    before, _ = judge(network, y, task)
+    after = before.copy()
+    for candidate in SHARES:
+        score, _ = judge(candidate * network + (1 - candidate) * words, y, task)
+        better = (score > after) & (score >= before + LEAST_GAIN)
+        share[better], after[better] = candidate, score[better]
+    return share, before, after
+
+
+def describe_words(mixed: Mixed, outputs: list[str]) -> str:
+    """Describe the shares in one log line."""
+    values = zip(outputs, mixed.share, mixed.network, mixed.mixture, strict=True)
+    return "words: " + "; ".join(
+        f"{name}: share {1 - share:.1f}, {mixed.metric} {before:.4f} -> {after:.4f}"
+        if share < 1
+        else f"{name}: not used, because {mixed.metric} {before:.4f} would gain less than {LEAST_GAIN}"
+        for name, share, before, after in values
+    )

@@ -9,8 +9,9 @@ import pandas as pd
 from biocnn import metrics
 from biocnn.data.dataset import Dataset
 from biocnn.evaluation.evaluate import average
-from biocnn.prediction.stored_predictions import Predictions, read_predictions
+from biocnn.prediction.stored_predictions import Predictions, read_of_network, read_predictions
 
+NETWORK = "network alone"  # without words
 COLUMNS = (
     "baseline", "split", "output", "metric", "value", "low", "high", "network", "mean_of_runs", "sd_of_runs",
     "difference", "difference_low", "difference_high", "n",
@@ -23,9 +24,12 @@ def audit_stored(
     """Apply ``audit`` to folders with predictions; the table is empty if there are no baselines."""
     if not (baselines / "baselines.tsv").is_file():
         return pd.DataFrame(columns=COLUMNS)
-    predictions = [read_predictions(run / "predictions") for run in runs]
+    folders = [run / "predictions" for run in runs]
     names = pd.read_csv(baselines / "baselines.tsv", sep="\t")["baseline"].unique()
-    return audit(dataset, predictions, read_predictions(baselines), names, resamples, seed, group)
+    mixed = any((folder / "network.npy").is_file() for folder in folders)
+    alone = [read_of_network(folder) for folder in folders] if mixed else []
+    predictions = [read_predictions(folder) for folder in folders]
+    return audit(dataset, predictions, read_predictions(baselines), names, resamples, seed, group, alone)
 
 
 def audit(
@@ -36,6 +40,7 @@ def audit(
     resamples: int,
     seed: int,
     group: str = "group",
+    alone: Sequence[Predictions] = (),
 ) -> pd.DataFrame:
     """Compare the network (the mean prediction of its runs) with each baseline.
 
@@ -57,6 +62,8 @@ def audit(
         Seed of the resampling.
     group
         As for ``evaluate``.
+    alone
+        Predictions of each run by its network alone, if words are mixed with any; compared as a further baseline.
 
     Returns
     -------
@@ -67,14 +74,16 @@ def audit(
     """
     runs = [_by_split([run]) for run in predictions]
     network = _by_split(predictions) if len(runs) > 1 else runs[0]
-    simple = _by_split([baselines])
+    simple, inside = _by_split([baselines]), _by_split(alone) if alone else {}
     truth = pd.DataFrame(dataset.y.stacked(np.arange(len(dataset.y))), index=dataset.examples["id"])
     units = pd.Series(dataset.groups(group), index=dataset.examples["id"])
     judged = [one for one in dataset.task.judged() if set(dataset.task.headline) <= set(one.metrics)]
     rows = []
     for split in ("val", "test"):
         p = network[split]
-        other = simple[split].loc[p.index].to_numpy().reshape(len(p), len(names), -1)
+        every = [simple[split], *([inside[split]] if inside else [])]
+        other = np.concatenate([found.loc[p.index] for found in every], axis=1)
+        other = other.reshape(len(p), len(names) + bool(inside), -1)
         for output, columns, measures in judged:
             target, mine, theirs, unit = metrics.labelled(
                 truth.loc[p.index].to_numpy()[:, columns],
@@ -90,7 +99,7 @@ def audit(
                 alone = [metric(found, known) for known, found in pairs]
                 about = {"split": split, "output": output, "metric": measure, "n": len(target)}
                 about |= {"mean_of_runs": np.mean(alone), "sd_of_runs": np.std(alone, ddof=1) if alone[1:] else np.nan}
-                for b, name in enumerate(names):
+                for b, name in enumerate([*names, NETWORK]) if inside else enumerate(names):
                     found = compare(metric, mine, theirs[:, b], target, resamples, seed, unit)
                     rows.append({"baseline": name, **about, **found})
     return pd.DataFrame(rows, columns=COLUMNS)

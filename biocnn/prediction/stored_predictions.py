@@ -1,14 +1,19 @@
 """Stored predictions of examples, and the masks or labels decided from them."""
 
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from biocnn.core.errors import InputError
-from biocnn.data.dataset import read_examples
+from biocnn.data.dataset import Dataset, read_examples
 from biocnn.io.ragged import Ragged
+
+if TYPE_CHECKING:
+    from biocnn.prediction.model import Model
 
 Predictions = tuple[Ragged, pd.DataFrame]  # probabilities or values, and a table with the id and split of each
 
@@ -19,6 +24,26 @@ def read_predictions(folder: Path) -> Predictions:
     if len(values) != len(table):
         raise InputError(f"{folder}: {len(values)} predictions for {len(table)} examples", "run predict again")
     return values, table
+
+
+def write_predictions(folder: Path, model: "Model", dataset: Dataset) -> None:
+    """Write the predictions of the validation and test splits, and for mixtures also those of the network alone.
+
+    Files in the existing folder: probability.npy, for mixtures network.npy, and examples.tsv with id and split.
+    """
+    rows = dataset.rows("val", "test")
+    Ragged.write(folder / "probability.npy", model.predict_stored(dataset, rows), dataset.input.stored)
+    if model.meta.words:
+        alone = copy(model)
+        alone.fused = model.fused.network
+        Ragged.write(folder / "network.npy", alone.predict_stored(dataset, rows), dataset.input.stored)
+    dataset.examples.iloc[rows][["id", "split"]].to_csv(folder / "examples.tsv", sep="\t", index=False)
+
+
+def read_of_network(folder: Path) -> Predictions:
+    """Read the predictions of the network alone; they differ from those of the model if words were mixed with it."""
+    values, table = read_predictions(folder)
+    return Ragged(folder / "network.npy") if (folder / "network.npy").is_file() else values, table
 
 
 def predictions_of(folder: Path, split: str, ids: Sequence[str]) -> list[np.ndarray]:

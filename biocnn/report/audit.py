@@ -5,12 +5,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from biocnn.evaluation.audit import NETWORK
 from biocnn.report.blocks import Section, Table, Text, short, table
 from biocnn.report.figures import BLUE, FAINT, GREEN, MUTED, ORANGE, SKY, VERMILION, Gallery, letter, new_figure
 from biocnn.report.headline import interval, metric_name, number
 from biocnn.report.results import Results
 
 _COLOURS = {"GC content": FAINT, "dinucleotides": SKY, "6-mers": ORANGE, "intensities": SKY, "thumbnail": ORANGE}
+_COLOURS |= {NETWORK: GREEN}
 _MOST = 16  # outputs in the figure
 
 
@@ -22,6 +24,8 @@ def audit(results: Results, gallery: Gallery) -> Section:
     if not len(found):
         return section
     section.blocks.append(Text(_described(results)))
+    if NETWORK in set(found["baseline"]):
+        section.blocks.append(Text(f"Words are mixed with the network; “{NETWORK}” is without them."))
     several = found["output"].nunique() > 1
     figure = by_output(found, results.headline[0]) if several else by_metric(found)
     best = "; b: network minus best baseline" if several else "; c: network minus each baseline"

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from biocnn.evaluation.audit import NETWORK
 from biocnn.report.results import Results
 
 NAMES = {
@@ -157,11 +158,12 @@ def convincing(matches: pd.DataFrame) -> pd.Series:
 def caution(results: Results) -> str:
     """Return a sentence if the network is not, or not significantly, better than a baseline; else nothing.
 
-    With several outputs and baselines, it names the pair with the largest deficit of the network.
+    The network alone, without words, does not count. With several outputs and baselines, the sentence names the pair
+    with the largest deficit of the network.
     """
     table, metrics = results.audit, results.headline
     table = table[(table["split"] == results.split) & table["metric"].isin(metrics)] if len(table) else table
-    table = table[table["difference"].notna()] if len(table) else table
+    table = table[table["difference"].notna() & (table["baseline"] != NETWORK)] if len(table) else table
     if len(table) and (few := int(table["n"].max())) < FEW:
         return f"{few} examples are too few to compare the network with baselines."
     lost = table[~(table["difference_low"].fillna(table["difference"]) > 0)] if len(table) else table

@@ -127,14 +127,18 @@ def training(results: Results, gallery: Gallery) -> Section:
 
 
 def _remarks(results: Results) -> Iterator[str]:
-    """Yield remarks on unusual precision or temperature of runs."""
+    """Yield remarks on words, and on unusual precision or temperature of runs."""
     from biocnn.tasks.temperature import remarks
+    from biocnn.training.words import describe_words
 
     for run in results.histories:
         meta = results.metadata(run)
         if meta is None:
             continue
         numbers, found = meta.precision, meta.temperature
+        if meta.words:
+            about = describe_words(meta.words, results.outputs)
+            yield f"{run} mixes the network with a linear model of {about}."
         if numbers.reason:
             yield f"{run} was trained in {numbers.train}, not in {numbers.asked} (train.precision): {numbers.reason}."
         names = results.outputs if found[1:] else [""] * len(found)

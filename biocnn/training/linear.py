@@ -88,7 +88,7 @@ def judge(z: np.ndarray, y: np.ndarray, task: VectorTask) -> tuple[np.ndarray, n
         one is true, the mean metric and the loss of all.
     """
     ranked = _predicted(z, task) if task.exclusive else z  # a probability depends on the logits of all classes
-    known = [metrics.labelled(*columns) for columns in zip(y.T, ranked.T, _losses(z, y, task).T, strict=True)]
+    known = [metrics.labelled(*columns) for columns in zip(y.T, ranked.T, losses(z, y, task).T, strict=True)]
     metric = getattr(metrics, task.monitor)
     score = np.array([metric(found, target) for target, found, _ in known])
     cost = np.array([each.sum() for *_, each in known])
@@ -128,7 +128,7 @@ def fit(x: Features, y: np.ndarray, penalty: float, start: np.ndarray, task: Vec
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weights = flat.reshape(shape)
         z = linear(x, weights)
-        value, slope = (share * _losses(z, y, task)).sum(), share * (_predicted(z, task) - y)
+        value, slope = (share * losses(z, y, task)).sum(), share * (_predicted(z, task) - y)
         gradient = np.concatenate([transposed @ slope.astype(x.dtype), slope.sum(axis=0, keepdims=True)])
         gradient[:-1] += penalty * weights[:-1]
         return value + penalty / 2 * (weights[:-1] ** 2).sum(), gradient.ravel()
@@ -137,7 +137,7 @@ def fit(x: Features, y: np.ndarray, penalty: float, start: np.ndarray, task: Vec
     return found.x.reshape(shape)
 
 
-def _losses(z: np.ndarray, y: np.ndarray, task: VectorTask) -> np.ndarray:
+def losses(z: np.ndarray, y: np.ndarray, task: VectorTask) -> np.ndarray:
     """Return the loss of each example and output."""
     if task.exclusive:
         return -y * log_softmax(z, axis=1)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
@@ -13,11 +14,10 @@ from biocnn.nn.kmers import kmer_counts
 from biocnn.nn.words import LENGTHS, Words
 from biocnn.tasks.facts import Facts
 from biocnn.tasks.vectors import VectorTask
-from biocnn.training.linear import fit_path, judge, linear
+from biocnn.training.linear import fit_path, judge, linear, losses
 from biocnn.training.metadata import Mixed
 
 MOST_LETTERS = 12_000_000  # bases of the training split; of larger ones, only every n-th example is used
-SHARES = np.arange(9, -1, -1) / 10  # of the network, in addition to 1
 LEAST_GAIN = 0.002  # smallest gain of the validation metric for which words are used
 
 
@@ -110,24 +110,39 @@ def choose_share(
     Returns
     -------
     share, before, after
-        Shape (K,): share with the best metric, or 1 if the metric gains less than ``LEAST_GAIN``; metric of the network
-        and of the mixture.
+        Shape (K,): share with the smallest loss, or 1 if the metric gains less than ``LEAST_GAIN``; metric of the
+        network and of the mixture.
     """
-    share = np.ones(network.shape[1])
+    # The loss varies less from split to split than the metric: a share with the best metric is often due to chance.
+    columns = [slice(None)] if task.exclusive else [slice(k, k + 1) for k in range(y.shape[1])]
+    share = np.concatenate(
+        [np.full(y[:, k].shape[1], _share(network[:, k], words[:, k], y[:, k], task)) for k in columns]
+    )
     before, _ = judge(network, y, task)
-    after = before.copy()
-    for candidate in SHARES:
-        score, _ = judge(candidate * network + (1 - candidate) * words, y, task)
-        better = (score > after) & (score >= before + LEAST_GAIN)
-        share[better], after[better] = candidate, score[better]
-    return share, before, after
+    after, _ = judge(share * network + (1 - share) * words, y, task)
+    kept = after >= before + LEAST_GAIN
+    return np.where(kept, share, 1.0), before, np.where(kept, after, before)
+
+
+def _share(network: np.ndarray, words: np.ndarray, y: np.ndarray, task: VectorTask) -> float:
+    """Return the share with the smallest loss after the best scaling and shift of the mean, which do not matter."""
+    known = ~np.isnan(y).any(axis=1)
+    network, words, y = network[known], words[known], y[known]
+
+    def loss(weights: np.ndarray) -> float:
+        return losses(weights[0] * network + weights[1] * words + weights[2:], y, task).sum() / max(1, len(y))
+
+    start = np.array([0.5, 0.5, *np.zeros(y.shape[1])])
+    bounds = [(0, None)] * 2 + [(None, None)] * y.shape[1]
+    of_network, of_words = minimize(loss, start, method="L-BFGS-B", bounds=bounds).x[:2]
+    return round(of_network / (of_network + of_words), 2) if of_network + of_words else 1.0
 
 
 def describe_words(mixed: Mixed, outputs: list[str]) -> str:
     """Describe the shares in one log line."""
     values = zip(outputs, mixed.share, mixed.network, mixed.mixture, strict=True)
     return "words: " + "; ".join(
-        f"{name}: share {1 - share:.1f}, {mixed.metric} {before:.4f} -> {after:.4f}"
+        f"{name}: share {1 - share:.2f}, {mixed.metric} {before:.4f} -> {after:.4f}"
         if share < 1
         else f"{name}: not used, because {mixed.metric} {before:.4f} would gain less than {LEAST_GAIN}"
         for name, share, before, after in values

@@ -155,18 +155,15 @@ def predict(
     import torch
 
     from biocnn.data.dataset import Dataset
-    from biocnn.io.ragged import Ragged
     from biocnn.prediction.model import Model
+    from biocnn.prediction.stored_predictions import write_predictions
 
     loaded = Model(model, **_options("predict", config, data_root, trust, options))
     stored = Dataset(data, loaded.meta.fold)
     torch.set_num_threads(loaded.meta.experiment.train.threads)
-    rows = stored.rows("val", "test")
     with atomic(out) as folder:
         folder.mkdir()
-        Ragged.write(folder / "probability.npy", loaded.predict_stored(stored, rows), stored.input.stored)
-        table = stored.examples.iloc[rows]
-        table[["id", "split"]].to_csv(folder / "examples.tsv", sep="\t", index=False)
+        write_predictions(folder, loaded, stored)
 
 
 def baselines(config: Path, data: Path, out: Path, *, data_root: Path = Path()) -> None:

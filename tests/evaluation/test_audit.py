@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from tiny import sequences, stored
 
 from biocnn.data.dataset import Dataset
-from biocnn.evaluation.audit import COLUMNS, audit, compare
+from biocnn.evaluation.audit import COLUMNS, NETWORK, audit, compare
 from biocnn.evaluation.evaluate import Predictions
 from biocnn.io.ragged import Ragged
 from biocnn.metrics import auroc, pearson
@@ -104,3 +104,16 @@ def test_the_paired_interval_has_the_stated_coverage() -> None:
         found = compare(auroc, one, other, y, 200, seed)
         held += found["difference_low"] <= 0 <= found["difference_high"]
     assert 180 <= held <= 199
+
+
+def test_the_network_alone_is_compared_too(judged) -> None:
+    dataset, runs, simple = judged
+    table = audit(dataset, runs, simple, NAMES, 0, 1, alone=runs[:1])
+    plain = audit(dataset, runs, simple, NAMES, 0, 1)
+    pd.testing.assert_frame_equal(table[table["baseline"] != NETWORK].reset_index(drop=True), plain)
+    first = audit(dataset, runs[:1], simple, NAMES, 0, 1)
+    values = [
+        frame[frame["baseline"] == name][key]
+        for frame, name, key in ((table, NETWORK, "value"), (first, "weak", "network"))
+    ]
+    np.testing.assert_allclose(*values)

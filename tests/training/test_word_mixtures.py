@@ -20,6 +20,7 @@ from biocnn.io.genome import Genome
 from biocnn.nn.encode import one_hot
 from biocnn.nn.words import WordMixture
 from biocnn.prediction.model import Model
+from biocnn.prediction.stored_predictions import read_of_network, read_predictions, write_predictions
 from biocnn.tasks.binary import Binary
 from biocnn.tasks.multiclass import Multiclass
 from biocnn.tasks.multilabel import Multilabel
@@ -269,3 +270,18 @@ def test_invalid_shares_are_refused(share: tuple[float, ...], tmp_path: Path) ->
     about = mixed().model_dump() | {"share": share}
     with pytest.raises(ValueError, match="share"):
         Metadata(**metadata(choose("models", NETWORK, "model"), facts).plain() | {"words": about})
+
+
+def test_predictions_of_the_network_alone_are_stored(bound: Dataset, tmp_path: Path) -> None:
+    network, _, meta = train_run(settings(), bound, 1)
+    save_model(tmp_path / "m.safetensors", network, meta)
+    model = Model(tmp_path / "m.safetensors", "cpu")
+    write_predictions(tmp_path, model, bound)
+    rows = bound.rows("val", "test")
+    x = one_hot(torch.from_numpy(np.stack([bound.x[i][4:-4] for i in rows])))
+    for read, part in ((read_predictions, model.network), (read_of_network, model.network.network)):
+        values, table = read(tmp_path)
+        with torch.no_grad():
+            wanted = part(x).sigmoid()
+        np.testing.assert_allclose(np.stack([values[i] for i in range(len(values))]), wanted, rtol=1e-4)
+        assert table["id"].tolist() == bound.examples["id"].iloc[rows].tolist()

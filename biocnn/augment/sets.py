@@ -1,9 +1,10 @@
-"""Named sets of augmentations, whose content depends on the images.
+"""Named sets of augmentations, whose content depends on the data.
 
-Their strengths lie between those of proven tools: StarDist (exact moves, strong changes of intensity), Cellpose (any
-rotation, scaling by up to half) and nnU-Net (scaling from .7 to 1.4; blur, noise, low resolution and gamma, each for
-some of the examples). Each resampling blurs, and mirrors what lies beyond a patch, so half of the examples are only
-rotated by quarters and mirrored, which changes no value.
+Sequences of one length are shifted; their strand is a matter of the network. For images, strengths lie between those of
+proven tools: StarDist (exact moves, strong changes of intensity), Cellpose (any rotation, scaling by up to half) and
+nnU-Net (scaling from .7 to 1.4; blur, noise, low resolution and gamma, each for some of the examples). Each resampling
+blurs, and mirrors what lies beyond a patch, so half of the examples are only rotated by quarters and mirrored, which
+changes no value.
 
 References
 ----------
@@ -23,6 +24,7 @@ UPRIGHT = 15.0  # largest rotation of images with a defined top, in degrees
 TILT = 30.0  # degrees out of the plane, as in nnU-Net
 BEND = {"scale": 1.3, "stretch": 1.1, "elastic": 4.0}
 GENTLE = {"scale": 1.1, "elastic": 1.0}  # where sizes and thicknesses may tell classes apart
+SHIFT = 5  # bp, of sequences
 
 
 class About(Protocol):
@@ -34,6 +36,10 @@ class About(Protocol):
     def spatial_dims(self) -> int: ...
     @property
     def in_channels(self) -> int: ...
+    @property
+    def window(self) -> int | None: ...
+    @property
+    def flank(self) -> int: ...
     @property
     def spacing(self) -> Sequence[float] | None: ...
 
@@ -48,8 +54,8 @@ def resolve_augment(
     wanted
         The experiment's section: a list, or one of
 
-        - ``default``: mirrored and rotated in any way, scaled, stretched, deformed; intensities, blur, resolution,
-          noise;
+        - ``default``: sequences of one length are shifted; images are mirrored and rotated in any way, scaled,
+          stretched, deformed; intensities, blur, resolution, noise;
         - ``upright``: up and down differ: mirrored left to right only, rotated by at most 15 degrees;
         - ``chiral``: left and right differ: rotated in any way, never mirrored;
         - ``anisotropic``: axes differ in kind (depth, time): in 2D not rotated, volumes rotated and changed within
@@ -68,7 +74,7 @@ def resolve_augment(
     Raises
     ------
     InputError
-        If a named set is given for sequences.
+        If a set for images is given for sequences.
     """
     if not isinstance(wanted, str):
         return list(wanted)
@@ -78,6 +84,9 @@ def resolve_augment(
             f"augment: {wanted!r} is not for {given.examples}",
             f"give a list, e.g. augment: {given.augment_list}",
         )
+    if facts.spatial_dims == 1:
+        shift = {"name": "shift", "max": min(SHIFT, facts.flank or SHIFT)}
+        return [choose("augment", shift, "augment")] if facts.window else []
     volumes, alike = facts.spatial_dims == 3, wanted != "anisotropic" and _alike(facts)
     turned = wanted != "upright" and (volumes or alike)  # whether to rotate in the plane of rows and columns
     in_plane = {"in_plane": True} if volumes and not alike else {}

@@ -65,11 +65,6 @@ def _misplaced(settings: "Settings", input: str, target: str) -> Iterator[InputE
     for key, wanted, given in unsuited(input, target):
         if _value(settings, key) not in (*NOTHING, _value(defaults, key)):
             yield InputError(f"{key}: is for {wanted}, but data: {data} are {given}", "leave it out")
-    for other in (find("inputs", name) for name in REGISTRY["inputs"] if name != input):
-        for key in other.left_to_data:
-            if getattr(settings.train, key) is None and key not in own.left_to_data:
-                message = f"train.{key}: is null, which is allowed for {other.examples} only"
-                yield InputError(message, "give a number")
     augment = settings.augment if isinstance(settings.augment, list) else []
     chosen = [("models", "model", settings.model), ("losses", "loss", settings.loss)]
     chosen += [("augment", f"augment.{i}", section) for i, section in enumerate(augment)]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from biocnn.config.agreement import disagreements
+from biocnn.config.candidates import AUTO, candidates_for
 from biocnn.config.experiment_file import read_yaml
 from biocnn.config.experiment_paths import paths_of, resolve_paths
 from biocnn.config.registry import AUGMENT_SETS, input_of
@@ -23,6 +24,7 @@ from biocnn.core.wording import given as as_given
 
 NAMING = {"data": "data", "model": "models"}
 KEYS = tuple(Settings.model_fields)
+LEFT_TO_DATA = ("epochs", "batch_size")  # settings of the section train that are decided from the data by default
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,8 @@ def _section(given: dict[str, Any], key: str) -> Any:
             message = f"seed: must be a whole number from 0 to {SEEDS - 1} (given: {as_given(seed)})"
             raise InputError(message, "for example seed: 1")
         return seed
+    if key == "model" and isinstance(data, str) and _auto(given):
+        return choose("models", candidates_for(data)[0]["model"], key)
     if key in NAMING:
         if key not in given:
             raise InputError(f"{key}: is missing", f"add a section {key}: {{name: {example(NAMING[key])}}}")
@@ -188,9 +192,23 @@ def _section(given: dict[str, Any], key: str) -> Any:
     if key == "augment":
         return _augment(value, own)
     if key == "train" and own and isinstance(value, dict | None):
-        value = dict.fromkeys(own.left_to_data) | (value or {})
+        value = dict.fromkeys(LEFT_TO_DATA) | (value or {})
+    if key == "calibrate" and own and _auto(given) and isinstance(value, dict | None):
+        value = _candidates(str(data), given.get("train")) | (value or {})
     schema = type(Settings.model_fields[key].default)
     return check(schema, {} if value is None else value, key)
+
+
+def _auto(given: dict[str, Any]) -> bool:
+    """Return whether an experiment leaves the network to the data."""
+    return given.get("model", AUTO) in (AUTO, {"name": AUTO})
+
+
+def _candidates(data: str, train: Any) -> dict[str, Any]:
+    """Return the default of the section calibrate; what the section train sets is not changed."""
+    given = [f"train.{key}" for key in train] if isinstance(train, dict) else []
+    found = [{key: v for key, v in one.items() if key not in given} for one in candidates_for(data)]
+    return {"candidates": found} if found[1:] else {}
 
 
 def _augment(given: Any, own: Any) -> list[Chosen] | str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from biocnn.config.schema import Section, check
+from biocnn.config.schema import Section, check, choose
 from biocnn.core.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -33,10 +33,26 @@ class Calibrate(Section):
     """
 
     trials: int = Field(0, ge=0)  # random trials; trial 0 has the settings of the file; 0: no calibration
-    folds: int = Field(3, ge=2)  # folds of the groups in train and val
-    epochs: int | None = Field(None, ge=1)  # epochs of each training; None: train.epochs
+    # Settings to try instead of random ones, by dotted key; model is a whole section. None: random ones.
+    candidates: list[dict[str, Any]] | None = Field(
+        None, min_length=1, examples=[[{"train.lr": 1e-3}, {"train.lr": 1e-2}]]
+    )
+    # Folds of the groups in train and val; None: 3, or for candidates the validation split.
+    folds: int | None = Field(None, ge=2)
+    epochs: int | None = Field(None, ge=1)  # epochs of each training; None: train.epochs, for candidates fewer
     # choice, uniform or log_uniform; None: RANGES
     draw: dict[str, dict[str, list[Any]]] | None = Field(None, examples=[{"train.lr": {"log_uniform": [1e-4, 1e-2]}}])
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of all trainings, ``trial0-part0`` and so on; none without a calibration."""
+        trials = len(self.candidates) if self.candidates else self.trials + 1 if self.trials else 0
+        return [f"trial{trial}-part{part}" for trial in range(trials) for part in range(self.parts)]
+
+    @property
+    def parts(self) -> int:
+        """Return the number of trainings of each trial."""
+        return self.folds or (1 if self.candidates else 3)
 
 
 def resolve_draws(settings: "Settings") -> "Settings":
@@ -48,6 +64,17 @@ def resolve_draws(settings: "Settings") -> "Settings":
         If a key is not a setting that can be drawn, or a value is not allowed; names the dotted key.
     """
     section = settings.calibrate
+    if section.candidates and (section.trials or section.draw):
+        raise InputError(
+            "calibrate.trials, calibrate.draw: draw settings of one network, but candidates are compared",
+            "name the network, for example model: {name: DeepBind}, and leave candidates out",
+        )
+    for i, values in enumerate(section.candidates or ()):
+        where, known = f"calibrate.candidates.{i}", ["model", *(f"train.{key}" for key, _ in settings.train)]
+        for key in values:
+            if key not in known:
+                raise InputError(f"{where}.{key}: cannot be a candidate's", nearest(key, known))
+        _try(settings, values, where)
     allowed = [f"{name}.{entry}" for name in ("train", "model") for entry, _ in getattr(settings, name)]
     allowed = [key for key in allowed if key not in FIXED]
     if section.draw is None and section.trials:
@@ -57,11 +84,15 @@ def resolve_draws(settings: "Settings") -> "Settings":
         if key not in allowed:
             raise InputError(f"{where}: cannot be drawn", nearest(key, allowed))
         for value in _extremes(choices, where):
-            try:
-                with_values(settings, {key: value})
-            except InputError as error:
-                raise InputError(f"{where}: {error.message}", error.remedy) from error
+            _try(settings, {key: value}, where)
     return settings.model_copy(update={"calibrate": section})
+
+
+def _try(settings: "Settings", values: Mapping[str, Any], where: str) -> None:
+    try:
+        with_values(settings, values)
+    except InputError as error:
+        raise InputError(f"{where}: {error.message}", error.remedy) from error
 
 
 def _extremes(choices: dict[str, list[Any]], where: str) -> list[Any]:
@@ -89,8 +120,11 @@ def _extremes(choices: dict[str, list[Any]], where: str) -> list[Any]:
 def drawn(settings: "Settings", trial: int) -> dict[str, Any]:
     """Draw the values of a trial, by dotted key: they depend on the experiment's seed, the trial and the key alone.
 
-    Trial 0 has the values of the experiment itself. Numbers from ranges are rounded to 4 digits.
+    Trial 0 has the values of the experiment itself. Numbers from ranges are rounded to 4 digits. Candidates are not
+    drawn, but tried in order.
     """
+    if settings.calibrate.candidates:
+        return settings.calibrate.candidates[trial]
     values = {}
     for key, choices in (settings.calibrate.draw or {}).items():
         seed = [settings.seed, trial, *key.encode()]
@@ -118,8 +152,13 @@ def chosen(settings: "Settings", values: Mapping[str, Any], source: Path) -> "Se
     InputError
         If ``calibrate.draw`` cannot have given a setting or its value.
     """
-    draw = settings.calibrate.draw or {}
-    for key, value in values.items():
+    draw, candidates = settings.calibrate.draw or {}, settings.calibrate.candidates
+    if candidates and values not in candidates:
+        raise InputError(
+            f"{source}: {dict(values)} is none of calibrate.candidates",
+            "run `biocnn calibrate` again with the trials of this experiment",
+        )
+    for key, value in values.items() if not candidates else ():
         if key not in draw or not _possible(value, draw[key], _own(settings, key)):
             raise InputError(
                 f"{source}: {key}: {value!r} cannot come from calibrate.draw",
@@ -138,10 +177,13 @@ def _possible(value: Any, choices: dict[str, list[Any]], own: Any) -> bool:
 
 
 def with_values(settings: "Settings", values: Mapping[str, Any]) -> "Settings":
-    """Return the experiment with other values, given by dotted key as in a file."""
+    """Return the experiment with other values, given by dotted key as in a file; ``model`` is a whole section."""
     changes: dict[str, dict[str, Any]] = {}
     for key, value in values.items():
-        section, entry = key.split(".")
+        section, _, entry = key.partition(".")
+        if not entry:
+            settings = settings.model_copy(update={section: choose("models", value, section)})
+            continue
         changes.setdefault(section, {})[entry] = value
     update = {
         section: check(type(old := getattr(settings, section)), old.model_dump(mode="json") | change, section)

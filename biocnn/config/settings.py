@@ -30,8 +30,8 @@ class Train(Section):
     """How to train; one run per seed."""
 
     seeds: list[Annotated[int, Field(ge=0, lt=SEEDS)]] = Field([1], min_length=1)
-    epochs: int | None = Field(30, ge=1, le=MANY)  # None, or left out for images: decided from the data
-    batch_size: int | None = Field(64, ge=1, le=MANY)  # None, or left out for images: decided from the data
+    epochs: int | None = Field(30, ge=1, le=MANY)  # None, or left out of a file: decided from the data
+    batch_size: int | None = Field(64, ge=1, le=MANY)  # None, or left out of a file: decided from the data
     optimizer: Literal["adamw", "sgd"] = "adamw"
     lr: float = Field(1e-3, gt=0)
     momentum: float | None = Field(None, ge=0, lt=1)  # of sgd; None: 0.9
@@ -50,6 +50,7 @@ class Train(Section):
     # None: each example once per epoch; images: each pixel about once, or decided with epochs if those are decided.
     steps_per_epoch: int | None = Field(None, ge=1, le=MANY)
     start_from: Path | None = None  # model.safetensors of another training, whose fitting weights are copied
+    first_kernels: Literal["words", "random"] = "words"  # sequences: half of the first kernels start at telling words
     freeze_epochs: int = Field(0, ge=0)  # first epochs, in which the copied part of the encoder stays fixed
     # Training ends after this time, wherever the schedule is; a file named stop also ends it.
     max_minutes: float | None = Field(None, gt=0)

@@ -11,12 +11,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from biocnn.config.schema import Chosen, own_settings
+from biocnn.config.registry import resolve as resolve_name
+from biocnn.config.schema import Chosen, check, own_settings
 from biocnn.config.settings import Settings, Train
 from biocnn.core.errors import InputError
 from biocnn.data.whole_decisions import Choice, decide_whole
 from biocnn.tasks import make_task
 from biocnn.tasks.facts import Decision, Facts
+from biocnn.tasks.inputs import make_input
 
 GIB = 2**30
 MEMORY_GB = 4.0  # budget of the decisions in facts.json; an experiment may set train.memory_gb
@@ -55,6 +57,8 @@ def decide(facts: Facts, settings: Settings | None = None) -> dict[str, Decision
         patch, channels, batch_size, steps_per_epoch, epochs and foreground; for whole images those of
         ``whole_decisions``. A reason that starts with "given" names the setting that overrides the decision.
     """
+    if not facts.sizes:  # of a user's own format
+        return {}
     train, model = (settings.train, settings.model) if settings else (None, None)
     memory = train.memory_gb if train else MEMORY_GB
     choose = Choice()
@@ -80,7 +84,7 @@ def resolve(settings: Settings, facts: Facts) -> tuple[Settings, dict[str, Decis
         If a setting is left to the data but not decided for them, or does not have one number per dimension.
     """
     train, model = settings.train, settings.model
-    decisions, dims = dict(facts.decisions), facts.spatial_dims
+    dims = facts.spatial_dims
     for name, example in (("patch", 128), ("size", 64)):
         sides = getattr(train, name)
         if sides and len(sides) != dims:
@@ -88,21 +92,20 @@ def resolve(settings: Settings, facts: Facts) -> tuple[Settings, dict[str, Decis
                 f"train.{name}: {sides}, but the data have {dims} dimensions",
                 f"give {dims} numbers, for example {[example] * dims}",
             )
-    if facts.sizes:
-        decisions |= decide(facts, settings)
-        values = {key: item.value for key, item in decisions.items()}
-        train = train.model_copy(update={key: values[key] for key in values.keys() & Train.model_fields.keys()})
-        model = fill_in(model, decisions)
+    decisions = facts.decisions | resolve_name(make_input(facts).decide)(facts, settings)
+    values = {key: item.value for key, item in decisions.items()}
+    train = train.model_copy(update={key: values[key] for key in values.keys() & Train.model_fields.keys()})
+    model = fill_in(model, decisions)
     for key in ("epochs", "batch_size"):
         if getattr(train, key) is None:
-            raise InputError(f"train.{key}: is null, which is allowed for images only", f"give train.{key} a number")
+            raise InputError(f"train.{key}: is null, but was not decided from these data", f"give train.{key} a number")
     return settings.model_copy(update={"train": train, "model": model}), decisions
 
 
 def fill_in(section: Chosen, decisions: Mapping[str, Decision]) -> Chosen:
     """Return a section in which each setting that is None has the value that was decided under its name, if any."""
     left = {key for key, value in own_settings(section).items() if value is None} & decisions.keys()
-    return section.model_copy(update={key: decisions[key].value for key in left})
+    return check(type(section), section.model_dump(mode="json") | {key: decisions[key].value for key in left}, "model")
 
 
 def memory_per_example(channels: Sequence[int], patch: Sequence[int]) -> float:

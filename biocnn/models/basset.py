@@ -58,7 +58,7 @@ class Basset(SequenceNetwork):
         norm: Literal["batch", "instance", "group"] | None = "batch",
         hidden: int = 64,
         dropout: float = 0.3,
-        strands: Literal["single", "both"] = "single",
+        strands: Literal["single", "both"] | None = None,
         combine: Literal["max", "mean"] = "max",
     ) -> None:
         channels = as_list("model.channels", channels, (64, 96, 128))

@@ -58,7 +58,7 @@ class DanQ(SequenceNetwork):
         over: Literal["max", "average", "both"] = "both",
         hidden: int = 0,
         dropout: float = 0.3,
-        strands: Literal["single", "both"] = "single",
+        strands: Literal["single", "both"] | None = None,
         combine: Literal["max", "mean"] = "max",
     ) -> None:
         if spatial_dims != 1:

@@ -47,7 +47,7 @@ class DeepBind(SequenceNetwork):
         pool: Literal["max", "both"] = "max",
         hidden: int = 32,
         dropout: float = 0.0,
-        strands: Literal["single", "both"] = "single",
+        strands: Literal["single", "both"] | None = None,
         combine: Literal["max", "mean"] = "max",
     ) -> None:
         scan = ConvBlock(spatial_dims, in_channels, channels, kernel_size, padding="full", norm=None)

@@ -50,7 +50,7 @@ class DilatedResNet(SequenceNetwork):
         norm: Literal["batch", "instance", "group"] | None = "batch",
         hidden: int = 0,
         dropout: float = 0.3,
-        strands: Literal["single", "both"] = "single",
+        strands: Literal["single", "both"] | None = None,
         combine: Literal["max", "mean"] = "max",
     ) -> None:
         dilated = (

@@ -30,7 +30,8 @@ class SequenceNetwork(nn.Module):
     head
         Layers from pooled features to logits.
     strands
-        ``both`` also scores the reverse complement, so that either strand gives the same logits.
+        ``both`` also scores the reverse complement, so that either strand gives the same logits. None: single, unless
+        decided from the data: both for DNA.
     combine
         Combine the logits of two strands by maximum or mean.
 
@@ -50,7 +51,7 @@ class SequenceNetwork(nn.Module):
         over: GlobalPool,
         head: nn.Sequential,
         *,
-        strands: Literal["single", "both"],
+        strands: Literal["single", "both"] | None,
         combine: Literal["max", "mean"],
     ) -> None:
         super().__init__()
@@ -61,7 +62,7 @@ class SequenceNetwork(nn.Module):
                 "only one-hot sequences (4 channels) have two strands; set model.strands: single",
             )
         self.features, self.pool, self.head = features, over, head
-        self.strands, self.combine = strands, combine
+        self.strands, self.combine = strands or "single", combine
 
     def forward(self, x: Tensor) -> Tensor:
         mask = _known(x) if self.one_hot else None

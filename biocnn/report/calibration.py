@@ -1,5 +1,7 @@
 """The section on calibration: trials of settings and their validation metrics."""
 
+import json
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -23,6 +25,9 @@ def calibration(results: Results, settings: Settings, gallery: Gallery) -> Secti
     if not len(trials) or not set(draw) <= set(trials):
         return section
     folds, metric = trials["fold"].nunique(), metric_name(trials["metric"].iloc[0])
+    if settings.calibrate.candidates:
+        section.blocks.extend([Text(_compared(trials, metric)), _candidates(trials, metric, folds)])
+        return section
     section.blocks.append(Text(_described(trials, metric)))
     section.blocks.append(_table(trials, list(draw), metric, folds))
     caption = f"Validation {metric} of each trial (mean and standard deviation over inner folds) against each setting."
@@ -57,6 +62,38 @@ def _described(trials: pd.DataFrame, metric: str) -> str:
         words += " The best of many trials is an optimistic estimate; the test split gives an unbiased one."
     failed = int(trials["mean"].isna().sum())
     return words + (f" {plural(failed, 'trial')} diverged or had no metric in an inner fold." if failed else "")
+
+
+def _compared(trials: pd.DataFrame, metric: str) -> str:
+    parts = [name for name in trials if name.startswith("part")]
+    where = (
+        "the validation split" if len(parts) == 1 else f"{len(parts)} inner folds of the training and validation splits"
+    )
+    return (
+        f"{plural(trials['trial'].nunique(), 'candidate')} were trained briefly and compared on {where}; test examples "
+        f"were not used. The runs use the one with the highest validation {metric}."
+    )
+
+
+def _candidates(trials: pd.DataFrame, metric: str, folds: int) -> Table:
+    """List the candidates by rank: network, its settings and those of the training."""
+    rows, train = [], [name for name in trials if name.startswith("train.")]
+    for _, row in trials.iterrows():
+        model = json.loads(row["model"]) if isinstance(row.get("model"), str) else {"name": ""}
+        given = model | {key.removeprefix("train."): row[key] for key in train if not pd.isna(row[key])}
+        named = ", ".join(f"{key} {_value(value)}" for key, value in given.items() if key != "name")
+        score = "" if pd.isna(row["mean"]) else number(row["mean"])
+        cells = [
+            *[row["fold"]] * (folds > 1),
+            row["rank"],
+            model["name"],
+            named,
+            score,
+            f"{number(row['seconds'], 1)} s",
+        ]
+        rows.append(cells)
+    header = [*["Fold"] * (folds > 1), "Rank", "Network", "Settings", metric, "Time"]
+    return table("Candidates.", header, rows, f"Rank,{metric},Time", "calibrate/fold*/trials.tsv")
 
 
 def _table(trials: pd.DataFrame, drawn: list[str], metric: str, folds: int) -> Table:

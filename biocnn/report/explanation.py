@@ -159,7 +159,7 @@ def _attributions(results: Results, settings: Settings, gallery: Gallery) -> lis
             f" The sums of attributions (up to {number(sums, 1)}) deviate by at most {probability(worst)} from the "
             f"difference in {results.scale} between an example and {_REFERENCE[str(stored['method'])]}"
         )
-        model = settings.model
+        model = results.network(settings)
         larger = getattr(model, "strands", "") == "both" and getattr(model, "combine", "max") == "max"
         if larger and str(stored["method"]) == "deeplift":
             caption += (

@@ -97,7 +97,7 @@ def tiles(results: Results) -> list[dict[str, str]]:
 
 def _origin(results: Results, settings: Settings) -> str:
     """Return the origin of the results: model, runs, date, version."""
-    model = settings.model.name
+    model = results.network(settings).name
     parts = [str(model)] if model else []
     parts += [plural(len(results.runs), "run")] if results.runs else []
     times = [path.stat().st_mtime for run in results.runs if (path := results.model(run))]

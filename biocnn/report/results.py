@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from biocnn.config.experiment import Experiment, read_frozen
+from biocnn.config.schema import Chosen
+from biocnn.config.settings import Settings
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.io.ragged import Ragged
@@ -158,6 +160,11 @@ class Results:
         with suppress(InputError):
             return read_metadata(path) if path else None
         return None
+
+    def network(self, settings: Settings) -> Chosen:
+        """Return the section model of the first run, which trials or the data may have decided."""
+        found = self.metadata(self.runs[0]) if self.runs else None
+        return found.experiment.model if found else settings.model
 
     @property
     def versions(self) -> dict[str, str]:

@@ -157,7 +157,7 @@ def reproduce(results: Results, settings: Settings) -> Section:
     versions = results.versions
     command = results.frozen.command if results.frozen else "snakemake --cores all --config 'experiments=[FILE.yaml]'"
     models = [(run, path) for run in results.runs if (path := results.model(run))]
-    name = settings.model.name
+    name = results.network(settings).name
     section.blocks.append(Code("Commands", "\n".join([command, *_python(results, name, models)])))
     plain = settings.model_dump(mode="json")
     shown = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, default_flow_style=False)

@@ -1,7 +1,8 @@
 """Inputs of networks: sequences or images. Functions of higher packages are named by import path."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from biocnn.config.candidates import OF_SEQUENCES
 from biocnn.config.registry import AUGMENT_SETS, find
 
 if TYPE_CHECKING:
@@ -14,8 +15,8 @@ class Input:
     name: ClassVar[str]
     examples: ClassVar[str]  # plural noun
     settings: ClassVar[tuple[str, ...]]  # settings for this input only, by dotted key
-    left_to_data: ClassVar[tuple[str, ...]] = ()  # settings of the section train that may be null
     augment: ClassVar[tuple[str, ...]]  # sets allowed in the section augment; the first is the default
+    networks: ClassVar[dict[str, list[dict[str, Any]]]]  # candidates for each kind of target; see config.candidates
     augment_list: ClassVar[str]  # an example of a list, for messages
     dimensions: ClassVar[tuple[int, ...]]  # numbers of spatial dimensions that examples may have
     channels: ClassVar[int | None]  # None: any number, each with a name
@@ -28,6 +29,7 @@ class Input:
     check: ClassVar[str]  # (Raw, list for faults) -> facts derived from examples
     identify: ClassVar[str]  # (Raw) -> Identity: which examples match
     measure: ClassVar[str] = ""  # measures stored examples; adds to the facts of each fold
+    decide: ClassVar[str]  # (Facts, Settings) -> settings that are decided from the data
     batches: ClassVar[str]  # batches for training and validation
     whole: ClassVar[str] = ""  # the same for whole images, if the target has no spatial axes
     predict: ClassVar[str]  # predicts what a user gives to a model
@@ -52,8 +54,12 @@ class SequenceInput(Input):
 
     name = "sequence"
     examples = "sequences"
-    settings = ("train.words", "variants.vcf", "scan.contigs", "explain.motifs.database", "explain.attributions")
-    augment = ("none",)
+    settings = (
+        "train.first_kernels", "train.words", "variants.vcf", "scan.contigs", "explain.motifs.database",
+        "explain.attributions",
+    )  # fmt: skip
+    augment = ("default", "none")
+    networks: ClassVar = {"vector": OF_SEQUENCES}
     augment_list = "[reverse_complement]"
     dimensions = (1,)
     channels = 4
@@ -69,6 +75,7 @@ class SequenceInput(Input):
     )
     explain = "biocnn.explain.step:sequences"
     check = "biocnn.data.facts:check_sequences"
+    decide = "biocnn.data.sequence_decisions:decide_sequences"
     identify = "biocnn.data.leakage:identify_sequences"
     batches = "biocnn.training.batches:SequenceBatches"
     predict = "biocnn.prediction.model:predict_sequences"
@@ -91,13 +98,14 @@ class ImageInput(Input):
         "metrics.regions", "predict.tta", "predict.blend", "predict.overlap", "apply.images", "apply.spacing",
         "apply.intensity", "apply.channels", "uncertainty.methods",
     )  # fmt: skip
-    left_to_data = ("epochs", "batch_size")
     augment = AUGMENT_SETS
+    networks: ClassVar = {"map": [{"model": {"name": "UNet"}}], "vector": [{"model": {"name": "ResNet"}}]}
     augment_list = "[flip, rotate90]"
     dimensions = (2, 3)
     channels = None
     stored = "float16"
     check = "biocnn.data.facts:check_images"
+    decide = "biocnn.data.decisions:decide"
     identify = "biocnn.data.leakage:identify_images"
     measure = "biocnn.data.measured:measure_images"
     batches = "biocnn.training.batches:ImageBatches"

@@ -1,5 +1,6 @@
-"""Random search of settings by cross-validation, as in DeepBind; the test split is never used."""
+"""Trials of settings: random ones by cross-validation, as in DeepBind, or candidates; the test split is never used."""
 
+import json
 import math
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,11 +14,14 @@ from biocnn.config.settings import Settings
 from biocnn.core.errors import Diverged, InputError
 from biocnn.core.files import read_json
 from biocnn.data.dataset import Dataset
+from biocnn.data.decisions import resolve
 from biocnn.data.splits import balanced_folds
+from biocnn.tasks.facts import Facts
 from biocnn.training.runs import Log, train_run
 from biocnn.training.validation import validation_score
 
 ORDER = ["score", "tie"]  # sort keys of trials, as of epochs
+STEPS, EPOCHS = 1000, 10  # of a trial that compares candidates
 
 
 def run_trial(
@@ -49,9 +53,11 @@ def run_trial(
         seconds.
     """
     section, values = settings.calibrate, drawn(settings, trial)
-    chosen = {"train.epochs": section.epochs or settings.train.epochs, "train.words": "none"}
-    settings = with_values(settings, values | chosen)
-    inner = inner_fold(dataset, part, section.folds, settings.split.group, settings.seed)
+    settings = with_values(settings, values)
+    length = _brief(settings, dataset.facts) if section.candidates else {"train.epochs": settings.train.epochs}
+    length |= {"train.epochs": section.epochs} if section.epochs else {}
+    settings = with_values(settings, length | {"train.words": "none"})
+    inner = inner_fold(dataset, part, section.parts, settings.split.group, settings.seed)
     task = inner.task
     record = {"trial": trial, "part": part, "settings": values, "metric": task.monitor or "val_loss"}
     blank = {"value": None, "score": None, "tie": None, "best_epoch": None, "epochs": None, "seconds": None}
@@ -68,8 +74,21 @@ def run_trial(
     return {**record, **blank, **scores, **counts}
 
 
+def _brief(settings: Settings, facts: Facts) -> dict[str, int]:
+    """Return the length of a trial that compares candidates: that of the training, or about ``STEPS`` steps."""
+    train = resolve(settings, facts)[0].train
+    assert train.epochs
+    assert train.batch_size
+    assert facts.n
+    once = -(-facts.n.train // train.batch_size)
+    steps = min(once, STEPS // EPOCHS, train.steps_per_epoch or once)
+    return {"train.epochs": min(train.epochs, max(EPOCHS, STEPS // steps)), "train.steps_per_epoch": steps}
+
+
 def inner_fold(dataset: Dataset, part: int, folds: int, group: str, seed: int) -> Dataset:
     """Split the train and val examples into inner folds: one becomes val, the others train; test is not used.
+
+    A single inner fold is the data set as it is split.
 
     Parameters
     ----------
@@ -84,6 +103,8 @@ def inner_fold(dataset: Dataset, part: int, folds: int, group: str, seed: int) -
     seed
         Seed of the folds.
     """
+    if folds == 1:
+        return dataset
     rows = dataset.examples[dataset.examples["split"].isin(["train", "val"])]
     numbers = balanced_folds(rows[group].astype(str), folds, seed)
     split = numbers.map(lambda number: "val" if number == part else "train")
@@ -95,7 +116,7 @@ class _Record(Section):
 
     trial: int
     part: int
-    settings: dict[Annotated[str, Field(pattern=r"^\w+\.\w+$")], Any]
+    settings: dict[Annotated[str, Field(pattern=r"^\w+(\.\w+)?$")], Any]
     metric: str
     value: float | None
     score: float | None
@@ -137,9 +158,8 @@ def rank_trials(records: list[dict[str, Any]]) -> tuple[pd.DataFrame, dict[str, 
         mean = {"mean": values.mean(skipna=False), "sd": values.std(skipna=False)}
         mean |= runs[ORDER].astype(float).mean(skipna=False).to_dict()
         spent = {"best_epoch": runs["best_epoch"].mean(), "seconds": runs["seconds"].sum()}
-        rows.append(
-            {"trial": trial, "metric": runs["metric"].iloc[0], **mean, **parts, **runs["settings"].iloc[0], **spent}
-        )
+        values = {k: json.dumps(v) if isinstance(v, dict) else v for k, v in runs["settings"].iloc[0].items()}
+        rows.append({"trial": trial, "metric": runs["metric"].iloc[0], **mean, **parts, **values, **spent})
     table = pd.DataFrame(rows).sort_values(ORDER, ascending=False, kind="stable", na_position="last")
     if table["score"].isna().all():
         raise InputError(

@@ -21,6 +21,7 @@ from biocnn.data.dataset import Dataset
 from biocnn.data.decisions import GIB, resolve
 from biocnn.data.frame import frame_of
 from biocnn.losses import Loss
+from biocnn.models.sequence_network import SequenceNetwork
 from biocnn.nn.encode import one_hot
 from biocnn.nn.precision import SLOW, autocast, fast_bfloat16, numbers_for
 from biocnn.nn.words import WordMixture
@@ -38,6 +39,7 @@ from biocnn.training.state import StateFolder
 from biocnn.training.target_unit import in_unit, target_unit
 from biocnn.training.transfer import transfer_weights
 from biocnn.training.validation import compare, validate
+from biocnn.training.word_kernels import start_at_words
 from biocnn.training.words import describe_words, fit_words
 
 Log = Callable[[str], None]
@@ -101,7 +103,8 @@ def train_run(
     torch.set_num_threads(section.threads)
     device = default_device()
     torch.manual_seed(seed)
-    network = network or build_model(settings.model, facts)
+    fresh = network is None
+    network = build_model(settings.model, facts) if network is None else network
     transfer = transfer_weights(network, section, log)
     network.to(device)
     train_rows, val_rows = dataset.rows("train"), dataset.rows("val")
@@ -127,6 +130,14 @@ def train_run(
         if processes.of_first(bool(files and states and states.put_back(files))):
             log(f"already trained with the same settings, code and data: see {state}")
             return _read_files(network, *files)
+        if (
+            fresh
+            and not section.start_from
+            and section.first_kernels == "words"
+            and isinstance(network, SequenceNetwork)
+        ):
+            found = start_at_words(network, train.windows(), dataset.y.stacked(train_rows), seed)
+            log(f"{len(found)} of the first kernels start at words: {', '.join(found[:8])}, ...")
         history = fit(network, train, val, loss, task, section, seed, log, states, processes, transfer)
         precision = choose_precision(network, val, loss, task, settings.train.precision, history["precision"])
         log(describe_precision(precision))

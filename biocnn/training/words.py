@@ -7,7 +7,9 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from biocnn.config.settings import Settings
+from biocnn.config.strands import RNA
 from biocnn.data.dataset import Dataset
+from biocnn.data.sequence_decisions import decide_sequences
 from biocnn.io.padded import pad
 from biocnn.io.ragged import Ragged
 from biocnn.nn.kmers import kmer_counts
@@ -23,9 +25,9 @@ LEAST_GAIN = 0.002  # smallest gain of the validation metric for which words are
 
 def strands_of(settings: Settings, facts: Facts) -> str:
     """Return whether a k-mer and its reverse complement are merged, as for networks that read both strands of DNA."""
-    turned = any(section.name == "reverse_complement" for section in settings.augment)
-    both = getattr(settings.model, "strands", "") == "both" or turned
-    return "both" if both and "U" not in facts.alphabet else "single"
+    turned = any(getattr(section, "name", "") == "reverse_complement" for section in settings.augment)
+    both = decide_sequences(facts, settings)["strands"].value == "both" or turned
+    return "both" if both and facts.alphabet != RNA else "single"
 
 
 def log_counts(codes: np.ndarray, strands: str) -> csr_matrix:

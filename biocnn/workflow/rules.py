@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -237,11 +236,10 @@ class Workflow:
         return f"{RESULTS}/genomes/{_key(experiment, path)}"
 
     def trials(self, wildcards: Any) -> list[str]:
-        """Return the outputs of all trials of a fold: the experiment's settings and random ones, on each inner fold."""
+        """Return the outputs of all trials of a fold."""
         section = self._settings(wildcards).calibrate
         folder = f"{RESULTS}/{wildcards.experiment}/calibrate/{wildcards.fold}"
-        numbers = product(range(section.trials + 1), range(section.folds))
-        return [f"{folder}/trial{trial}-part{part}.json" for trial, part in numbers]
+        return [f"{folder}/{name}.json" for name in section.names]
 
     def calibrations(self, wildcards: Any) -> list[str]:
         """Return the tables of trials, one per fold, if the experiment asks for a calibration."""
@@ -259,7 +257,7 @@ class Workflow:
         return [f"--settings={file}" for file in self.best_settings(wildcards)]
 
     def _calibrated(self, wildcards: Any) -> bool:
-        return self._settings(wildcards).calibrate.trials > 0
+        return bool(self._settings(wildcards).calibrate.names)
 
 
 def _under_results(path: Path) -> bool:

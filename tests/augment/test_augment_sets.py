@@ -53,9 +53,19 @@ def test_a_list_is_not_changed() -> None:
     assert resolve_augment([], sequence_facts(), None) == []
 
 
-def test_named_sets_are_refused_for_sequences() -> None:
-    with pytest.raises(InputError, match="'default' is not for sequences"):
-        resolve_augment("default", sequence_facts(), None)
+def test_sets_for_sequences() -> None:
+    """Those of one length are shifted, at most by their flanks."""
+
+    def shifts(**facts: int | None) -> list[int]:
+        found = resolve_augment("default", sequence_facts().model_copy(update=facts), None)
+        assert {section.name for section in found} <= {"shift"}
+        return [section.max for section in found]
+
+    assert shifts(window=101, flank=0) == shifts(window=101, flank=16) == [5]
+    assert shifts(window=101, flank=3) == [3]
+    assert shifts(window=None, flank=0) == []
+    with pytest.raises(InputError, match="'upright' is not for sequences"):
+        resolve_augment("upright", sequence_facts(), None)
 
 
 IMAGES = "data: {name: Images, table: table.csv}\nmodel: {name: UNet}\n"
@@ -68,9 +78,9 @@ def settings(folder: Path, text: str) -> list | str:
     return load(folder / "one.yaml", folder).settings.augment
 
 
-def test_the_default_is_a_set_for_images_and_nothing_for_sequences(tmp_path: Path) -> None:
+def test_the_default_is_a_set(tmp_path: Path) -> None:
     assert settings(tmp_path, IMAGES) == settings(tmp_path, IMAGES + "augment:\n") == "default"
-    assert settings(tmp_path, SEQUENCES) == settings(tmp_path, SEQUENCES + "augment:\n") == []
+    assert settings(tmp_path, SEQUENCES) == settings(tmp_path, SEQUENCES + "augment:\n") == "default"
     for text in (IMAGES, SEQUENCES):
         assert settings(tmp_path, text + "augment: none") == settings(tmp_path, text + "augment: []") == []
     assert settings(tmp_path, IMAGES + "augment: chiral") == "chiral"
@@ -80,8 +90,8 @@ def test_the_default_is_a_set_for_images_and_nothing_for_sequences(tmp_path: Pat
         settings(tmp_path, IMAGES + "augment: defualt")
     assert "did you mean 'default'?" in caught.value.remedy
     with pytest.raises(InputError, match="augment: must be a list or the name of a set") as caught:
-        settings(tmp_path, SEQUENCES + "augment: default")
-    assert caught.value.remedy == "allowed: none; for example augment: [reverse_complement]"
+        settings(tmp_path, SEQUENCES + "augment: upright")
+    assert caught.value.remedy == "allowed: default, none; for example augment: [reverse_complement]"
 
 
 def test_the_model_records_the_augmentations_of_a_named_set(tmp_path: Path) -> None:

@@ -112,7 +112,6 @@ def faults(text: str, **config: object) -> list[str]:
             "{train.lr: {log_uniform: [0.0001",
         ),
         (PEAKS + "train: {momentum: 0.8}", "train.momentum: is for train.optimizer: sgd", "leave momentum out"),
-        (PEAKS + "train: {epochs: null}", "train.epochs: is null", "give a number"),
         (CELLS + "scan: {contigs: all}", "scan.contigs: is for sequences", "leave it out"),
         (PEAKS.replace("genome.fa", "new"), "data.genome: new is a folder", "name a file in it"),
         (PEAKS.replace("peaks.bed", "[peaks.bed, new]"), "data.positives.1: new is a folder", "name a file in it"),

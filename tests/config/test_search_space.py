@@ -78,7 +78,9 @@ def test_drawn_values_replace_those_of_the_file() -> None:
 
 
 def test_nothing_is_drawn_by_default(tmp_path: Path) -> None:
-    assert settings(tmp_path, "{}").calibrate == Calibrate(trials=0, folds=3, epochs=None, draw=None)
+    assert settings(tmp_path, "{}").calibrate == Calibrate(
+        trials=0, candidates=None, folds=None, epochs=None, draw=None
+    )
 
 
 def test_default_draws_suit_the_model(tmp_path: Path) -> None:

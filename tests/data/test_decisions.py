@@ -12,14 +12,13 @@ from tiny import experiment, image_facts, images, sequences, stored
 from biocnn.config.experiment import load
 from biocnn.config.schema import choose
 from biocnn.config.settings import Train
-from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.data.decisions import BATCH, decide, fill_in, memory_per_example, resolve
 from biocnn.data.measured import measure_sizes
 from biocnn.losses import dice_bce
 from biocnn.models import UNet
 from biocnn.nn.precision import autocast
-from biocnn.tasks.facts import Decision, Objects
+from biocnn.tasks.facts import BySplit, Decision, Objects
 from biocnn.tasks.objects import diameters, measure_objects
 from biocnn.training.checkpoint import build_model
 from biocnn.training.resource_estimate import memory_bytes
@@ -158,29 +157,33 @@ def test_scaling_of_intensities_is_decided_from_the_training_split(tmp_path: Pat
         assert len(np.unique(found.ranges, axis=0)) == (12 if wanted == "image" else 1)
 
 
-def test_settings_are_left_to_the_data_for_images_only(tmp_path: Path) -> None:
+def test_settings_are_left_to_the_data(tmp_path: Path) -> None:
     (tmp_path / "t.csv").touch()
-    for kind, model, epochs, batch in (("Sequences", "DeepBind", 30, 64), ("Images", "UNet", None, None)):
+    for kind, model in (("Sequences", "DeepBind"), ("Images", "UNet")):
         text = f"data: {{name: {kind}, table: t.csv}}\nmodel: {{name: {model}}}\n"
         for extra in ("", "train: {lr: 0.01}\n", "train:\n"):
             (tmp_path / "e.yaml").write_text(text + extra)
             train = load(tmp_path / "e.yaml", tmp_path).settings.train
-            assert (train.epochs, train.batch_size) == (epochs, batch)
+            assert (train.epochs, train.batch_size) == (None, None)
         (tmp_path / "e.yaml").write_text(text + "train: {epochs: null, batch_size: 5}")
-        if kind == "Images":
-            train = load(tmp_path / "e.yaml", tmp_path).settings.train
-            assert (train.epochs, train.batch_size) == (None, 5)
-        else:
-            with pytest.raises(InputError, match=r"train\.epochs: is null"):
-                load(tmp_path / "e.yaml", tmp_path)
+        train = load(tmp_path / "e.yaml", tmp_path).settings.train
+        assert (train.epochs, train.batch_size) == (None, 5)
 
 
-def test_nothing_is_decided_for_sequences(tmp_path: Path) -> None:
-    found = stored(sequences(), tmp_path).facts
-    given = experiment({"name": "DeepBind", "channels": 16})
-    assert resolve(given, found) == (given, {})
-    with pytest.raises(InputError, match=r"train\.batch_size: is null"):
-        resolve(experiment(train=Train(batch_size=None)), found)
+@pytest.mark.parametrize(("number", "epochs", "batch"), [(300, 60, 32), (3000, 20, 64), (30_000, 10, 128)])
+@pytest.mark.parametrize(("alphabet", "strands"), [("ACGT", "both"), ("ACGU", "single")])
+def test_decisions_for_sequences(number: int, epochs: int, batch: int, alphabet: str, strands: str) -> None:
+    found = sequences().facts.model_copy(update={"alphabet": alphabet, "n": BySplit(train=number, val=9, test=9)})
+    left = experiment({"name": "DeepBind"}, train=Train(epochs=None, batch_size=None))
+    settings, decisions = resolve(left, found)
+    assert (settings.train.epochs, settings.train.batch_size, settings.model.strands) == (epochs, batch, strands)
+    assert {key: item.value for key, item in decisions.items()} == {
+        "strands": strands, "batch_size": batch, "epochs": epochs
+    }  # fmt: skip
+    given = experiment({"name": "DeepBind", "strands": "single"}, train=Train(epochs=3, batch_size=7))
+    settings, decisions = resolve(given, found)
+    assert settings == given
+    assert decisions["epochs"].reason == "given: train.epochs"
 
 
 def test_every_setting_of_a_network_that_is_left_to_the_data_is_filled_in() -> None:
@@ -188,7 +191,7 @@ def test_every_setting_of_a_network_that_is_left_to_the_data_is_filled_in() -> N
         "channels": Decision(value=[4, 5, 6, 7]), "stem": Decision(value="small"), "batch_size": Decision(value=3)
     }  # fmt: skip
     filled = fill_in(choose("models", {"name": "ResNet", "stem": "large"}, "model"), decisions)
-    assert (filled.depth, filled.channels, filled.stem) == (None, [4, 5, 6, 7], "large")
+    assert (filled.depth, filled.channels, filled.stem) == (None, (4, 5, 6, 7), "large")
     network = build_model(choose("models", "ResNet", "model"), facts().model_copy(update={"decisions": decisions}))
     assert network.features[0].conv.conv.kernel_size == (3, 3)
     assert network.head[-1].in_features == 7

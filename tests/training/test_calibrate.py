@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tiny import experiment, sequences, stored
 
+from biocnn.config.search_space import chosen
 from biocnn.config.settings import Calibrate, Settings, Train
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
@@ -143,7 +144,7 @@ def test_it_is_an_error_if_no_trial_succeeded() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"value": "x"}, {"trial": 1.5}, {"settings": {"lr": 1}}, {"more": 1}, {"score": float("inf")}]
+    "change", [{"value": "x"}, {"trial": 1.5}, {"settings": {"a.b.c": 1}}, {"more": 1}, {"score": float("inf")}]
 )
 def test_a_damaged_record_of_a_trial_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     path = tmp_path / "trial.json"
@@ -155,3 +156,23 @@ def test_a_damaged_record_of_a_trial_is_refused(tmp_path: Path, change: dict[str
     path.write_text(path.read_text()[:20])
     with pytest.raises(InputError, match="cannot be read as JSON"):
         read_record(path)
+
+
+def test_candidates_are_compared_briefly_on_the_validation_split(bound: Dataset) -> None:
+    candidates = [
+        {"model": {"name": "DeepBind", "channels": 4, "kernel_size": 7}, "train.lr": 1e-2},
+        {"model": {"name": "DanQ", "channels": 4, "kernel_size": 7, "recurrent": 3}},
+    ]
+    plan = experiment("DeepBind", train=Train(threads=1, epochs=2), calibrate=Calibrate(candidates=candidates))
+    assert plan.calibrate.names == ["trial0-part0", "trial1-part0"]
+    assert inner_fold(bound, 0, 1, "group", 1) is bound
+    lines: list[str] = []
+    records = [run_trial(plan, bound, trial, 0, lines.append) for trial in (0, 1)]
+    assert [one["settings"] for one in records] == candidates
+    assert any(line.startswith(f"examples: {len(bound.rows('train'))} train") for line in lines)
+    table, best = rank_trials(records)
+    assert best == candidates[table["trial"].iloc[0]]
+    assert json.loads(table["model"].iloc[0])["name"] == best["model"]["name"]
+    assert chosen(plan, best, Path("best.json")).model.name == best["model"]["name"]
+    with pytest.raises(InputError, match=r"none of calibrate\.candidates"):
+        chosen(plan, {"train.lr": 1.0}, Path("best.json"))

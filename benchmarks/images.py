@@ -50,8 +50,24 @@ SETS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
         "Hippocampus, MRI, 3D",
         {"dice": ("Dice", "nnU-Net 0.90 anterior, 0.89 posterior (5 folds, all volumes)")},
     ),
+    "blood_cells": (
+        "blood cells, 8 classes, 28 px",
+        {"accuracy": ("accuracy", "0.958 (ResNet-18, five times the images)"), "auroc": ("AUROC", "")},
+    ),
+    "pneumoniamnist": (
+        "PneumoniaMNIST, 28 px",
+        {"auroc": ("AUROC", "0.944 (ResNet-18)"), "accuracy": ("accuracy", "0.854")},
+    ),
+    "adrenal": ("AdrenalMNIST3D, 28³ voxels, its val split", {"auroc": ("AUROC", ""), "accuracy": ("accuracy", "")}),
+    "wbc": ("white blood cells, 4 classes, 120 px", {"accuracy": ("accuracy", ""), "auroc": ("AUROC", "")}),
+    "blood_cells_native": (
+        "blood cells, 8 classes, 480 photographs",
+        {"accuracy": ("accuracy", ""), "auroc": ("AUROC", "")},
+    ),
 }
 HEAD = ("set", "output", "metric", "published", "biocnn, one network", "all networks (95%)")
+BASELINES = ("intensities", "thumbnail")
+CLASSES = ("set", "metric", "published", *BASELINES, "biocnn, one network", "all networks (95%)")
 COST = ("set", "networks", "weights", "training of one network", "peak memory", "prediction of the test split")
 
 
@@ -66,7 +82,10 @@ def read(results: Path, name: str) -> dict[str, Any]:
     """Read the metrics and costs of a set."""
     folder = results / name
     metrics = pd.read_csv(folder / "metrics.tsv", sep="\t")
-    test = metrics[(metrics["split"] == "test") & (metrics["over"] == "per_image")]
+    test = metrics[(metrics["split"] == "test") & metrics["over"].isin(["per_image", "all"])]
+    test = test[test["output"] == "all"] if "all" in set(test["output"]) else test  # of classes: all together
+    audit = pd.read_csv(folder / "audit.tsv", sep="\t")
+    simple = audit[audit["split"] == "test"].set_index(["metric", "baseline"])["value"]
     rows = []
     for metric in SETS[name][1]:
         for output, found in test[test["metric"] == metric].groupby("output", sort=False):
@@ -78,6 +97,7 @@ def read(results: Path, name: str) -> dict[str, Any]:
                     "output": output,
                     "one": [float(single.mean()), float(single.std(ddof=0))],
                     "together": together[["value", "low", "high"]].iloc[0].tolist(),
+                    "simple": simple[metric].to_dict() if metric in simple.index else {},
                 }
             )
     return {"rows": rows, "runs": sorted(set(metrics["run"]) - {"ensemble"}), **_cost(folder)}
@@ -101,7 +121,7 @@ def _cost(folder: Path) -> dict[str, Any]:
 
 def write_page(result: dict[str, Any]) -> None:
     """Replace the text between the markers of the page."""
-    lines, costs = [HEAD], [COST]
+    lines, classes, costs = [HEAD], [CLASSES], [COST]
     for name, found in result["sets"].items():
         title, metrics = SETS[name]
         for i, row in enumerate(found["rows"]):
@@ -109,7 +129,12 @@ def write_page(result: dict[str, Any]) -> None:
             mean, spread = row["one"]
             single = f"{mean:.3f} ± {spread:.3f}" if len(found["runs"]) > 1 else f"{mean:.3f}"
             interval = "{:.3f} ({:.3f}-{:.3f})".format(*row["together"])
-            lines.append((title if i == 0 else "", row["output"], shown, published, single, interval))
+            first = title if i == 0 else ""
+            if row.get("simple"):
+                simple = [f"{row['simple'][name]:.3f}" for name in BASELINES]
+                classes.append((first, shown, published, *simple, single, interval))
+            else:
+                lines.append((first, row["output"], shown, published, single, interval))
         costs.append(
             (
                 title,
@@ -120,7 +145,7 @@ def write_page(result: dict[str, Any]) -> None:
                 f"{found['predict_seconds']:.0f} s",
             )
         )
-    write_between(PAGE, BEGIN, END, [lines, costs], result["machine"])
+    write_between(PAGE, BEGIN, END, [lines, classes, costs], result["machine"])
 
 
 def _networks(runs: list[str]) -> str:

@@ -1,8 +1,8 @@
 """Accuracy on public sequence sets, compared with simple models.
 
 ``python -m benchmarks.sequences --data DIR [EXPERIMENT ...]`` runs experiments of config/experiments with the workflow,
-and each set again with a typical small network; then it writes benchmarks/results/sequences.json and the table of
-docs/results_sequences.md.
+and each set again with a typical small network and without any settings; then it writes
+benchmarks/results/sequences.json and the tables of docs/results_sequences.md.
 """
 
 import json
@@ -15,6 +15,7 @@ import yaml
 
 from benchmarks.accuracy import ask, renew, run_workflow, write_between
 from benchmarks.data import ROOT
+from biocnn.training.metadata import read_metadata
 
 WORK, PAGE = ROOT / "benchmarks" / "data" / "sequences", ROOT / "docs" / "results_sequences.md"
 RESULTS = ROOT / "benchmarks" / "results" / "sequences.json"
@@ -41,7 +42,11 @@ BASELINES = ("GC content", "dinucleotides", "6-mers")
 SMALL = {"name": "DeepBind", "channels": 32, "kernel_size": 24, "pool": "both", "hidden": 32}
 SMALL_TRAIN = {"seeds": [1, 2, 3], "epochs": 20, "batch_size": 64, "threads": 1}
 METRICS = {"auroc": "AUROC", "auprc": "AUPRC", "pearson": "Pearson r"}
-HEAD = ("set", "metric", *BASELINES, "small CNN", "biocnn, one network", "ensemble (95%)", "gain over best", "motif")
+HEAD = (
+    "set", "metric", *BASELINES, "small CNN", "tuned file", "no settings at all", "its ensemble (95%)",
+    "gain over best",
+)  # fmt: skip
+CHOICE = ("set", "network chosen: its shares in the mixtures with words", "choice and three trainings", "motif")
 
 
 def main() -> None:
@@ -49,43 +54,68 @@ def main() -> None:
     arguments = ask(__doc__, SETS)
     WORK.mkdir(parents=True, exist_ok=True)
     names = arguments.experiments
-    run_workflow(WORK, [*names, *(str(_small(name)) for name in names)], arguments.data, arguments.cores)
+    variants = [str(write(name)) for name in names for write in (_small, _bare)]
+    run_workflow(WORK, [*names, *variants], arguments.data, arguments.cores)
     write_page(renew(RESULTS, SETS, partial(read, WORK / "results"), names))
 
 
 def _small(name: str) -> Path:
     """Write the experiment with a small network and plain settings."""
-    experiment = yaml.safe_load((ROOT / "config" / "experiments" / f"{name}.yaml").read_text())
+    experiment = _experiment(name)
     strands = "single" if experiment["data"].get("alphabet") == "RNA" or name == "random_promoters" else "both"
-    changed = {"model": SMALL | {"strands": strands}, "train": SMALL_TRAIN, "explain": {"examples": 0}}
-    path = WORK / f"small_{name}.yaml"
-    path.write_text(yaml.safe_dump(experiment | changed, sort_keys=False))
+    plain = {"words": "none", "first_kernels": "random"}
+    changed = {"model": SMALL | {"strands": strands}, "train": SMALL_TRAIN | plain, "explain": {"examples": 0}}
+    return _write(f"small_{name}", experiment | changed)
+
+
+def _bare(name: str) -> Path:
+    """Write the experiment with nothing but its data; three seeds, one thread each."""
+    kept = {key: value for key, value in _experiment(name).items() if key in ("seed", "data", "split", "explain")}
+    return _write(f"auto_{name}", kept | {"train": {"seeds": [1, 2, 3], "threads": 1}})
+
+
+def _experiment(name: str) -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "config" / "experiments" / f"{name}.yaml").read_text())
+
+
+def _write(name: str, experiment: dict[str, Any]) -> Path:
+    path = WORK / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(experiment, sort_keys=False))
     return path
 
 
 def read(results: Path, name: str) -> dict[str, Any]:
     """Read the metrics and motifs of a set."""
-    folder = results / name
-    audit = _test(pd.read_csv(folder / "audit.tsv", sep="\t"))
-    small = _test(pd.read_csv(results / f"small_{name}" / "audit.tsv", sep="\t"))
-    metrics = _test(pd.read_csv(folder / "metrics.tsv", sep="\t"))
-    ensemble = metrics[metrics["run"] == "ensemble"].set_index("metric")
+    tuned, small = (_audit(results / folder) for folder in (name, f"small_{name}"))
     rows = []
-    for metric, about in audit.groupby("metric", sort=False):
+    for metric, about in tuned.groupby("metric", sort=False):
         if metric in METRICS:
             compared = small[small["metric"] == metric].iloc[0]
-            rows.append(
-                {
-                    "metric": metric,
-                    **about.set_index("baseline")["value"].to_dict(),
-                    "small": [compared["mean_of_runs"], compared["sd_of_runs"]],
-                    "ours": [about["mean_of_runs"].iloc[0], about["sd_of_runs"].iloc[0]],
-                    "ensemble": ensemble.loc[metric, ["value", "low", "high"]].tolist(),
-                }
-            )
-    counts = json.loads((folder / "dataset" / "facts.json").read_text())["n"]
-    motif = _motif(folder / "explain", SETS[name][1])
-    return {"rows": rows, "n": counts, **motif}
+            found = {"metric": metric, **about.set_index("baseline")["value"].to_dict()}
+            found |= {"small": [compared["mean_of_runs"], compared["sd_of_runs"]]}
+            rows.append(found | {"ours": [about["mean_of_runs"].iloc[0], about["sd_of_runs"].iloc[0]]})
+    counts = json.loads((results / name / "dataset" / "facts.json").read_text())["n"]
+    return {"rows": rows, "n": counts} | read_bare(results / f"auto_{name}", SETS[name][1])
+
+
+def read_bare(folder: Path, own: str | None) -> dict[str, Any]:
+    """Read the results of a set without settings: metrics, the network chosen, minutes, and motifs."""
+    audit, metrics = _audit(folder), _test(pd.read_csv(folder / "metrics.tsv", sep="\t"))
+    ensemble, bare = metrics[metrics["run"] == "ensemble"].set_index("metric"), {}
+    for metric, about in audit.groupby("metric", sort=False):
+        if metric in METRICS:
+            one = [about["mean_of_runs"].iloc[0], about["sd_of_runs"].iloc[0]]
+            bare[metric] = {"one": one, "ensemble": ensemble.loc[metric, ["value", "low", "high"]].tolist()}
+    metas = [read_metadata(path) for path in sorted(folder.glob("runs/*/model.safetensors"))]
+    model, shares = metas[0].experiment.model, [meta.words.share[0] if meta.words else 1.0 for meta in metas]
+    settings = [f"{key} {getattr(model, key)}" for key in ("kernel_size", "pool") if hasattr(model, key)]
+    steps = [pd.read_csv(path, sep="\t")["s"].sum() for path in folder.glob("benchmarks/*.tsv")]
+    chosen = {"network": f"{model.name} ({', '.join(settings)})", "shares": shares, "minutes": sum(steps) / 60}
+    return {"bare": bare, "chosen": chosen, **_motif(folder / "explain", own)}
+
+
+def _audit(folder: Path) -> pd.DataFrame:
+    return _test(pd.read_csv(folder / "audit.tsv", sep="\t"))
 
 
 def _test(table: pd.DataFrame) -> pd.DataFrame:
@@ -111,20 +141,23 @@ def _motif(folder: Path, own: str | None) -> dict[str, Any]:
 
 def write_page(result: dict[str, Any]) -> None:
     """Replace the text between the markers of the page."""
-    lines = [HEAD]
+    lines, chosen = [HEAD], [CHOICE]
     for name, found in result["sets"].items():
         for i, row in enumerate(found["rows"]):
-            lines.append(_line(SETS[name][0] if i == 0 else "", row, _named(found) if i == 0 else ""))
-    write_between(PAGE, BEGIN, END, [lines], result["machine"])
+            lines.append(_line(SETS[name][0] if i == 0 else "", row, found["bare"][row["metric"]]))
+        about = found["chosen"]
+        shares = ", ".join(f"{share:.2f}" for share in about["shares"])
+        chosen.append((SETS[name][0], f"{about['network']}: {shares}", f"{about['minutes']:.0f} min", _named(found)))
+    write_between(PAGE, BEGIN, END, [lines, chosen], result["machine"])
 
 
-def _line(name: str, row: dict[str, Any], motif: str) -> tuple[str, ...]:
-    (mean, sd), (value, low, high) = row["ours"], row["ensemble"]
-    best = max(row["small"][0], *(row[baseline] for baseline in BASELINES))
-    margin = f"{mean - best:+.3f}" + ("" if mean - best > sd else " (within the spread)" if mean > best else "")
+def _line(name: str, row: dict[str, Any], bare: dict[str, list[float]]) -> tuple[str, ...]:
+    (mean, sd), (value, low, high) = bare["one"], bare["ensemble"]
+    best = max(row["small"][0], row["ours"][0], *(row[baseline] for baseline in BASELINES))
+    margin = f"{mean - best:+.3f}" + (" (within the spread)" if abs(mean - best) < sd else "")
     simple = [f"{row[baseline]:.3f}" for baseline in BASELINES]
-    spread = [f"{m:.3f} ± {s:.3f}" for m, s in (row["small"], row["ours"])]
-    return (name, METRICS[row["metric"]], *simple, *spread, f"{value:.3f} ({low:.3f}-{high:.3f})", margin, motif)
+    spread = [f"{m:.3f} ± {s:.3f}" for m, s in (row["small"], row["ours"], bare["one"])]
+    return (name, METRICS[row["metric"]], *simple, *spread, f"{value:.3f} ({low:.3f}-{high:.3f})", margin)
 
 
 def _named(found: dict[str, Any]) -> str:

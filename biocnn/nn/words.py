@@ -15,6 +15,7 @@ from biocnn.nn.kmers import word_columns
 
 LENGTHS = range(1, 7)  # of the words
 PADDING = 5
+COMMON = 3  # largest length of words that occur many times in a window
 ROWS = 64  # sequences whose changes are computed at a time, to limit memory
 
 
@@ -121,43 +122,62 @@ class Words(nn.Module):
         return total
 
     @torch.no_grad()
-    def sliding(self, codes: Tensor, window: int) -> Tensor:
-        """Compute the logits of all windows of a stretch, without counting the words of each window.
-
-        The j-th occurrence of a word in a window adds weight times log((1 + j) / j). An occurrence is the j-th or a
-        later one in all windows that also contain the occurrence j - 1 before it. The starts of these windows are an
-        interval, to which the difference between the j-th and the previous logarithm is added.
+    def sliding(self, codes: Tensor, window: int, stride: int) -> Tensor:
+        """Compute the logits of the windows of a stretch that begin at 0, stride, 2 stride, ...
 
         Parameters
         ----------
         codes
             Shape (L,), uint8: 0-3 = ACGT(U), 4 = unknown.
         window
-            Length of the windows.
+            Length of the windows, up to L.
 
         Returns
         -------
         logits
-            Shape (L - window + 1, K).
+            Shape ((L - window) // stride + 1, K).
         """
-        number = len(codes) - window + 1
-        steps = torch.zeros(number + 1, self.weight.shape[1], dtype=torch.float64, device=codes.device)
-        for k, columns in self._places(codes[None]):
-            column, order = columns[0].sort(stable=True)
-            first = (order + k - window).clamp(min=0)  # first window that contains the occurrence
-            later = (column < self.width).nonzero()[:, 0]
-            before = 0  # rank of the occurrence: number of previous ones that a window must contain
-            while len(later):
-                last = order[later - before]
-                holds = (last >= first[later]) & (first[later] < number)
-                later, last = later[holds], last[holds].clamp(max=number - 1)
-                gain = math.log1p(1 / (1 + before)) - (math.log1p(1 / before) if before else 0)
-                added = self.weight[column[later]].double() * gain
-                steps.index_add_(0, first[later], added).index_add_(0, last + 1, -added)
-                before += 1
-                later = later[later >= before]
-                later = later[column[later] == column[later - before]]
-        return (steps.cumsum(0)[:-1] + self.intercept).float()
+        number, weight = len(codes) - window + 1, self.weight.double()
+        starts = torch.arange(0, number, stride, device=codes.device)
+        logits = self.intercept.double().expand(len(starts), -1)
+        for k, word, uncertain, table in self._words(codes[None]):
+            if k > window:
+                break
+            columns = table[word].where(uncertain == 0, self.width)[0]
+            if k <= COMMON:
+                own = table.unique()
+                total = nn.functional.pad((columns[:, None] == own).cumsum(0), (0, 0, 1, 0))
+                counts = total[starts + window - k + 1] - total[starts]
+                logits = logits + counts.double().log1p() @ weight[own]
+            else:
+                logits = logits + self._rare(columns, weight, k, window)[starts]
+        return logits.float()
+
+    def _rare(self, columns: Tensor, weight: Tensor, k: int, window: int) -> Tensor:
+        """Add up the rare words of all windows, without counting them in each; columns (P,), weight (width, K).
+
+        The j-th occurrence of a word in a window adds weight times log((1 + j) / j). An occurrence is the j-th or a
+        later one in all windows that also contain the occurrence j - 1 before it. The starts of these windows are an
+        interval, to which the difference between the j-th and the previous logarithm is added.
+        """
+        number = len(columns) + k - window
+        steps = weight.new_zeros(weight.shape[1], number + 1)
+        column, order = columns.sort(stable=True)
+        first = (order + k - window).clamp(min=0)  # first window that contains the occurrence
+        later = (column < self.width).nonzero()[:, 0]
+        before = 0  # number of previous occurrences that a window must contain
+        while len(later):
+            last = order[later - before]
+            holds = (last >= first[later]) & (first[later] < number)
+            later, last = later[holds], last[holds].clamp(max=number - 1)
+            gain = math.log1p(1 / (1 + before)) - (math.log1p(1 / before) if before else 0)
+            for added, each in zip(weight.T, steps, strict=True):
+                change = gain * added[column[later]]
+                each.scatter_add_(0, first[later], change).scatter_add_(0, last + 1, -change)
+            before += 1
+            later = later[later >= before]
+            later = later[column[later] == column[later - before]]
+        return steps.cumsum(1)[:, :-1].T
 
     def _counts(self, codes: Tensor) -> Tensor:
         """Count the words, shape (N, width + 1); the last column counts places without a word."""

@@ -185,7 +185,7 @@ class SlidingMixture:
 
     def logits(self, codes: Tensor, stride: int) -> Tensor:
         """Return the logits of the windows; see ``SlidingNetwork.logits``."""
-        of_words = self.mixture.words.sliding(codes, self.network.window)[::stride]
+        of_words = self.mixture.words.sliding(codes, self.network.window, stride)
         return self.mixture.mix(self.network.logits(codes, stride), of_words)
 
 

@@ -95,12 +95,12 @@ def test_contributions_of_a_strand_are_those_of_the_other() -> None:
 
 
 @pytest.mark.parametrize("strands", ["single", "both"])
-@pytest.mark.parametrize("window", [1, 4, 25, 60])
-def test_sliding_is_window_by_window(strands: str, window: int) -> None:
+@pytest.mark.parametrize(("window", "stride"), [(1, 1), (4, 3), (25, 1), (25, 10), (60, 1), (90, 7)])
+def test_sliding_is_window_by_window(strands: str, window: int, stride: int) -> None:
     words, codes = words_of(strands), torch.from_numpy(codes_of(2, 90)[0])
     codes[40:75] = 0
-    wanted = words(one_hot(codes.unfold(0, window, 1)))
-    torch.testing.assert_close(words.sliding(codes, window), wanted, rtol=1e-4, atol=1e-4)
+    wanted = words(one_hot(codes.unfold(0, window, stride)))
+    torch.testing.assert_close(words.sliding(codes, window, stride), wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_rescaled() -> None:

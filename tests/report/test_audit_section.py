@@ -11,7 +11,7 @@ from simulated_results import RUNS, coarse, undrawn, write_model, write_sequence
 from tiny import sequence_facts
 
 from biocnn.evaluation import image_baselines
-from biocnn.evaluation.audit import COLUMNS
+from biocnn.evaluation.audit import COLUMNS, NETWORK
 from biocnn.evaluation.baselines import BASELINES
 from biocnn.metrics import ece
 from biocnn.report import headline, write_report
@@ -46,6 +46,16 @@ def test_baselines_have_a_name_in_sentences():
 def test_a_network_that_wins_needs_no_caution(tmp_path):
     assert caution(results_of(tmp_path, [row(name) for name in BASELINES])) == ""
     assert caution(Results(tmp_path / "none")) == ""
+
+
+def test_the_network_alone_needs_no_caution_but_is_shown(tmp_path):
+    rows = [row(name, metric=metric) for name in BASELINES for metric in ("auroc", "auprc")]
+    rows += [row(NETWORK, metric=metric, value=0.91, network=0.9) for metric in ("auroc", "auprc")]
+    results = results_of(tmp_path, rows)
+    assert caution(results) == ""
+    section = audit(results, Gallery(tmp_path))
+    assert NETWORK in str(section.blocks[1])
+    assert NETWORK in str(section.blocks[-1])
 
 
 def test_a_few_examples_are_not_compared(tmp_path):

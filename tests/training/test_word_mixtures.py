@@ -216,11 +216,14 @@ def test_a_scan_equals_separate_windows(tmp_path: Path, name: str, stride: int) 
     np.testing.assert_allclose(found, model.predict(np.stack([codes[at : at + 24] for at in starts])), rtol=1e-4)
 
 
-def test_variants_equal_both_alleles(model: Model) -> None:
-    reference = windows() % 4
+@pytest.mark.parametrize("name", ["DeepBind", "DilatedResNet"])
+def test_variants_equal_both_alleles(tmp_path: Path, name: str) -> None:
+    model, reference = Model(saved(tmp_path, name), "cpu"), windows() % 4
     alternative = reference.copy()
     alternative[:, 12] = (reference[:, 12] + 1) % 4
-    found = Ensemble([model]).pairs(reference, alternative, 12)
+    ensemble = Ensemble([model])
+    assert (None in ensemble.followed) == (name != "DeepBind")
+    found = ensemble.pairs(reference, alternative, 12)
     for logits, codes in zip(found, (reference, alternative), strict=True):
         np.testing.assert_allclose(logits[0], model.logits(list(codes)), rtol=1e-4, atol=1e-5)
 

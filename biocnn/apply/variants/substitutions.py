@@ -7,6 +7,7 @@ from torch.nn.functional import relu
 
 from biocnn.models.deepbind import DeepBind
 from biocnn.nn.encode import one_hot
+from biocnn.nn.words import WordMixture, network_of
 from biocnn.prediction.model import Model
 
 VALUES = 2**19  # values of a scan per batch: the size of CPU caches
@@ -17,7 +18,8 @@ class Substitutions:
     """Logits of windows, and of the same windows with another base at one position, from one scan of each.
 
     Each kernel of a DeepBind overlaps a base at as many positions as it is long. There the scan of the mutant is that
-    of the window plus the difference of two columns of the kernel; elsewhere both are the same.
+    of the window plus the difference of two columns of the kernel; elsewhere both are the same. Words that are mixed
+    with the network are counted in each window.
 
     Parameters
     ----------
@@ -26,7 +28,7 @@ class Substitutions:
     """
 
     def __init__(self, model: Model) -> None:
-        network = model.network.eval()
+        self.whole, network = model.network.eval(), network_of(model.network)
         self.network, self.conv, self.device = network, network.features[0].conv, model.device
         self.size = self.conv.conv.kernel_size[0]
         columns = self.conv.conv.weight.detach().flip(2).permute(1, 0, 2)  # by base: (4, C, size)
@@ -71,10 +73,14 @@ class Substitutions:
         strands = [self._strand(x, window, old, new, place)]
         if self.network.strands == "both":
             strands.append(self._strand(x.flip(1, 2), window, 3 - old, 3 - new, x.shape[2] - 1 - place))
-        reference, alternative = (torch.stack(pair) for pair in zip(*strands, strict=True))
-        if self.network.combine == "max":
-            return reference.amax(0), alternative.amax(0)
-        return reference.mean(0), alternative.mean(0)
+        combine = torch.amax if self.network.combine == "max" else torch.mean
+        reference, alternative = (combine(torch.stack(pair), 0) for pair in zip(*strands, strict=True))
+        if not isinstance(self.whole, WordMixture):
+            return reference, alternative
+        mutants = codes[window]
+        mutants[:, place] = new.to(codes.dtype)
+        mix, words = self.whole.mix, self.whole.words
+        return mix(reference, words(x)), mix(alternative, words(one_hot(mutants)))
 
     def _strand(self, x: Tensor, window: Tensor, old: Tensor, new: Tensor, place: int) -> tuple[Tensor, Tensor]:
         scan = self.conv(x)  # padding "full": position i ends at base i
@@ -96,4 +102,5 @@ class Substitutions:
 
 def supports(model: Model) -> bool:
     """Return whether substitutions can be propagated through a model."""
-    return type(model.network) is DeepBind and model.network.one_hot and model.precision == "float32"
+    network = network_of(model.network)
+    return type(network) is DeepBind and network.one_hot and model.precision == "float32"

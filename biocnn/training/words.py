@@ -143,9 +143,12 @@ def _share(network: np.ndarray, words: np.ndarray, y: np.ndarray, task: VectorTa
 def describe_words(mixed: Mixed, outputs: list[str]) -> str:
     """Describe the shares in one log line."""
     values = zip(outputs, mixed.share, mixed.network, mixed.mixture, strict=True)
-    return "words: " + "; ".join(
+    found = [
         f"{name}: share {1 - share:.2f}, {mixed.metric} {before:.4f} -> {after:.4f}"
-        if share < 1
-        else f"{name}: not used, because {mixed.metric} {before:.4f} would gain less than {LEAST_GAIN}"
         for name, share, before, after in values
-    )
+        if share < 1
+    ]
+    if rest := len(outputs) - len(found):
+        where = f" for {rest} of {len(outputs)} outputs" if found else ""
+        found.append(f"not used{where}: {mixed.metric} would gain less than {LEAST_GAIN}")
+    return "words: " + "; ".join(found)

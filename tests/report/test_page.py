@@ -233,9 +233,8 @@ def test_unusual_trainings_are_reported(tmp_path):
         block.words for block in sections.training(Results(folder), Gallery(tmp_path)).blocks if block.kind == "text"
     ]
     assert said == [
-        "fold0-seed1 mixes the network with a linear model of words: one: share 0.40, val_auprc 0.8000 -> 0.8500; two: "
-        "not used, because val_auprc 0.9000 would gain less than 0.002; three: not used, because val_auprc 0.9000 would "
-        "gain less than 0.002.",
+        "fold0-seed1 mixes the network with a linear model of words: one: share 0.40, val_auprc 0.8000 -> 0.8500; not "
+        "used for 2 of 3 outputs: val_auprc would gain less than 0.002.",
         "fold0-seed1 was trained in float32, not in bfloat16 (train.precision): it is slow there.",
         "Temperature of fold0-seed1, two: 1.00, not fitted: the validation split lacks one or both classes.",
         "Temperature of fold0-seed1, three: .10, the lower bound of the search (0.1).",

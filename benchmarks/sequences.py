@@ -46,7 +46,7 @@ HEAD = (
     "set", "metric", *BASELINES, "small CNN", "tuned file", "no settings at all", "its ensemble (95%)",
     "gain over best",
 )  # fmt: skip
-CHOICE = ("set", "network chosen: its shares in the mixtures with words", "choice and three trainings", "motif")
+CHOICE = ("set", "network chosen: its share in each mixture with words", "choice and three trainings", "motif")
 
 
 def main() -> None:
@@ -110,7 +110,7 @@ def read_bare(folder: Path, own: str | None) -> dict[str, Any]:
     model, shares = metas[0].experiment.model, [meta.words.share[0] if meta.words else 1.0 for meta in metas]
     settings = [f"{key} {getattr(model, key)}" for key in ("kernel_size", "pool") if hasattr(model, key)]
     steps = [pd.read_csv(path, sep="\t")["s"].sum() for path in folder.glob("benchmarks/*.tsv")]
-    chosen = {"network": f"{model.name} ({', '.join(settings)})", "shares": shares, "minutes": sum(steps) / 60}
+    chosen = {"network": f"{model.name} ({', '.join(settings)})", "shares": shares, "minutes": float(sum(steps)) / 60}
     return {"bare": bare, "chosen": chosen, **_motif(folder / "explain", own)}
 
 
@@ -144,20 +144,25 @@ def write_page(result: dict[str, Any]) -> None:
     lines, chosen = [HEAD], [CHOICE]
     for name, found in result["sets"].items():
         for i, row in enumerate(found["rows"]):
-            lines.append(_line(SETS[name][0] if i == 0 else "", row, found["bare"][row["metric"]]))
+            lines.append(_line(SETS[name][0] if i == 0 else "", row, found.get("bare", {}).get(row["metric"])))
+        if "chosen" not in found:  # not run again since experiments may leave out all settings
+            continue
         about = found["chosen"]
         shares = ", ".join(f"{share:.2f}" for share in about["shares"])
         chosen.append((SETS[name][0], f"{about['network']}: {shares}", f"{about['minutes']:.0f} min", _named(found)))
     write_between(PAGE, BEGIN, END, [lines, chosen], result["machine"])
 
 
-def _line(name: str, row: dict[str, Any], bare: dict[str, list[float]]) -> tuple[str, ...]:
+def _line(name: str, row: dict[str, Any], bare: dict[str, list[float]] | None) -> tuple[str, ...]:
+    simple = [f"{row[baseline]:.3f}" for baseline in BASELINES]
+    networks = [f"{m:.3f} ± {s:.3f}" for m, s in (row["small"], row["ours"])]
+    if bare is None:
+        return (name, METRICS[row["metric"]], *simple, *networks, "", "", "")
     (mean, sd), (value, low, high) = bare["one"], bare["ensemble"]
     best = max(row["small"][0], row["ours"][0], *(row[baseline] for baseline in BASELINES))
     margin = f"{mean - best:+.3f}" + (" (within the spread)" if abs(mean - best) < sd else "")
-    simple = [f"{row[baseline]:.3f}" for baseline in BASELINES]
-    spread = [f"{m:.3f} ± {s:.3f}" for m, s in (row["small"], row["ours"], bare["one"])]
-    return (name, METRICS[row["metric"]], *simple, *spread, f"{value:.3f} ({low:.3f}-{high:.3f})", margin)
+    found = (f"{mean:.3f} ± {sd:.3f}", f"{value:.3f} ({low:.3f}-{high:.3f})", margin)
+    return (name, METRICS[row["metric"]], *simple, *networks, *found)
 
 
 def _named(found: dict[str, Any]) -> str:

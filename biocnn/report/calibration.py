@@ -26,6 +26,7 @@ def calibration(results: Results, settings: Settings, gallery: Gallery) -> Secti
         return section
     folds, metric = trials["fold"].nunique(), metric_name(trials["metric"].iloc[0])
     if settings.calibrate.candidates:
+        section.title = "Choice of the network"
         section.blocks.extend([Text(_compared(trials, metric)), _candidates(trials, metric, folds)])
         return section
     section.blocks.append(Text(_described(trials, metric)))

@@ -12,7 +12,7 @@ from biocnn.config.settings import Settings
 from biocnn.core.files import sha256
 from biocnn.data.splits import SPLITS
 from biocnn.report import curves, splits
-from biocnn.report.blocks import Code, Section, Text, counted, plural, short, table
+from biocnn.report.blocks import Code, Section, Table, Text, counted, plural, short, table
 from biocnn.report.figures import Gallery
 from biocnn.report.findings import findings
 from biocnn.report.headline import metric_name, number
@@ -122,23 +122,39 @@ def training(results: Results, gallery: Gallery) -> Section:
     names = [f"Val. {metric_name(name.removeprefix('val_'))}" for name in metrics]
     header = ["Run", "Epochs", "Best epoch", "Train loss", "Val. loss", *names, "Time"]
     section.blocks.append(table("Runs at their best epoch.", header, rows, ",".join(header[1:])))
+    section.blocks.extend(_words(results))
     section.blocks.extend(Text(line) for line in _remarks(results))
     return section
 
 
+def _words(results: Results) -> list[Table]:
+    """List the outputs whose network is mixed with a linear model of words."""
+    rows, several, metric = [], len(results.outputs) > 1, ""
+    for run in results.histories:
+        meta = results.metadata(run)
+        mixed = meta.words if meta else None
+        if mixed is None:
+            continue
+        metric = metric_name(mixed.metric.removeprefix("val_"))
+        for name, share, before, after in zip(results.outputs, mixed.share, mixed.network, mixed.mixture, strict=True):
+            if share < 1:
+                rows.append([run, *[name] * several, f"{1 - share:.0%}", number(before), number(after)])
+    if not rows:
+        return []
+    header = ["Run", *["Output"] * several, "Share of words", f"Val. {metric}, network", f"Val. {metric}, mixture"]
+    caption = "Mixtures of the network with a linear model of words (1- to 6-mers): the weighted mean of their logits."
+    return [table(caption, header, rows, ",".join(header[-3:]))]
+
+
 def _remarks(results: Results) -> Iterator[str]:
-    """Yield remarks on words, and on unusual precision or temperature of runs."""
+    """Yield remarks on unusual precision or temperature of runs."""
     from biocnn.tasks.temperature import remarks
-    from biocnn.training.words import describe_words
 
     for run in results.histories:
         meta = results.metadata(run)
         if meta is None:
             continue
         numbers, found = meta.precision, meta.temperature
-        if meta.words:
-            about = describe_words(meta.words, results.outputs)
-            yield f"{run} mixes the network with a linear model of {about}."
         if numbers.reason:
             yield f"{run} was trained in {numbers.train}, not in {numbers.asked} (train.precision): {numbers.reason}."
         names = results.outputs if found[1:] else [""] * len(found)

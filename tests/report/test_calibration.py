@@ -115,3 +115,27 @@ def test_a_sentence_states_that_there_is_no_leak(tmp_path: Path) -> None:
     assert isinstance(text, Text)
     assert text.words.startswith("Leakage: none.")
     assert not leakage(Results(tmp_path / "nowhere"))
+
+
+def test_candidates_are_listed_by_rank(tmp_path: Path) -> None:
+    candidates = [
+        {"model": {"name": "DeepBind", "channels": 8}, "train.lr": 0.01},
+        {"model": {"name": "DanQ"}},
+        {"model": {"name": "Basset"}, "train.lr": 0.001},
+    ]
+    more = {"part": 0, "metric": "auprc", "tie": 0.0, "best_epoch": 3, "epochs": 4, "seconds": 1.0}
+    records = [
+        {"trial": trial, "settings": values, "value": value, "score": value, **more}
+        for trial, (values, value) in enumerate(zip(candidates, (0.7, 0.8, None), strict=True))
+    ]
+    plan = experiment(calibrate=Calibrate(candidates=candidates))
+    section = calibration(write(tmp_path, fold0=rank_trials(records)[0]), plan, Gallery(tmp_path / "figures"))
+    text, table = section.blocks
+    assert section.title == "Choice of the network"
+    assert "3 candidates were trained briefly and compared on the validation split" in text.words
+    assert table.header == ["Rank", "Network", "Settings", "AUPRC", "Time"]
+    assert [row[1:4] for row in table.rows] == [
+        ["DanQ", "", ".800"],
+        ["DeepBind", "channels 8, lr 0.01", ".700"],
+        ["Basset", "lr 0.001", ""],
+    ]

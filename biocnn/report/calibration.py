@@ -19,14 +19,13 @@ _BEST = 10  # rows of the table, over all folds
 
 def calibration(results: Results, settings: Settings, gallery: Gallery) -> Section:
     """Show the best trials in a table, and all trials against each drawn setting in a figure."""
-    section = Section("calibration", "Calibration")
+    section = Section("calibration", "Choice of the network" if settings.calibrate.candidates else "Calibration")
     draw = settings.calibrate.draw or {}
     trials = _trials(results)
     if not len(trials) or not set(draw) <= set(trials):
         return section
     folds, metric = trials["fold"].nunique(), metric_name(trials["metric"].iloc[0])
     if settings.calibrate.candidates:
-        section.title = "Choice of the network"
         section.blocks.extend([Text(_compared(trials, metric)), _candidates(trials, metric, folds)])
         return section
     section.blocks.append(Text(_described(trials, metric)))

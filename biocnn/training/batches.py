@@ -18,6 +18,7 @@ from biocnn.data.dataset import Dataset
 from biocnn.data.foreground import Foreground
 from biocnn.data.frame import Frame
 from biocnn.data.fresh_shuffles import FreshShuffles
+from biocnn.io.fasta import PADDING
 from biocnn.io.padded import pad
 from biocnn.nn.encode import normalise, one_hot, to_tensor
 from biocnn.nn.layers import LAST
@@ -25,6 +26,7 @@ from biocnn.tasks.inputs import Input
 from biocnn.training.patches import Cutter, PatchLoader
 
 BATCH = 512  # sequences per batch in inference
+POOL = 32  # batches among which sequences are sorted by length
 Augment = Callable[[Tensor, Tensor], tuple[Tensor, Move]]
 
 
@@ -132,6 +134,7 @@ class SequenceBatches:
         self.fresh = FreshShuffles(codes, dataset.examples.iloc[rows], self.flank)
         self.codes = self.drawn = torch.from_numpy(codes).to(device)
         self.y = torch.from_numpy(dataset.y.stacked(rows)).to(device)
+        self.lengths = None if same else (self.codes != PADDING).sum(1)
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -139,6 +142,7 @@ class SequenceBatches:
     def plan(self, seed: int, epoch: int, batch_size: int, steps: int | None) -> list[Tensor]:
         """Return the example numbers of each batch, a permutation; the last batch may be smaller, or larger by one.
 
+        Sequences of different lengths share a batch with those of similar length among the next ``POOL`` batches.
         Also draws the randomness of this epoch: augmentation and the shuffled negatives of the training split.
         """
         device = self.codes.device
@@ -147,15 +151,22 @@ class SequenceBatches:
         if len(self.fresh.rows):
             self.drawn = self.codes.clone()
             self.drawn[self.fresh.rows] = torch.from_numpy(self.fresh.draw(seed, epoch)).to(device)
-        return in_batches(order, batch_size)[:steps]
+        if self.lengths is None:
+            return in_batches(order, batch_size)[:steps]
+        pools = [pool[self.lengths[pool].argsort(stable=True)] for pool in order.split(POOL * batch_size)]
+        batches = in_batches(torch.cat(pools), batch_size)
+        return [batches[i] for i in draws(seed, epoch, "batches", (len(batches),)).argsort().tolist()][:steps]
 
     def load(self, indices: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield augmented batches in order."""
         return map(self.get, indices)
 
     def get(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Return an augmented batch: x of shape (N, 4, L), y of shape (N, K)."""
-        x, move = augmented(self.augment, self.drawn.index_select(0, index), self.draws, index)
+        """Return an augmented batch: x of shape (N, 4, L), L that of the longest, and y of shape (N, K)."""
+        codes = self.drawn.index_select(0, index)
+        if self.lengths is not None:
+            codes = codes[:, : int(self.lengths[index].max())]
+        x, move = augmented(self.augment, codes, self.draws, index)
         return self._see(x), self.target.warp(self.y.index_select(0, index), move, x.shape[1:])
 
     def plain(self, batch_size: int = BATCH) -> Iterator[tuple[Tensor, Tensor]]:

@@ -55,6 +55,20 @@ def test_each_sequence_once_an_epoch(bound: Dataset, n: int, size: int) -> None:
     assert max(map(len, plan)) <= size + 1
 
 
+@given(st.integers(1, 20), st.integers(1, 25), st.integers(0, 3))
+def test_sequences_of_similar_length_share_a_batch(uneven: Dataset, n: int, size: int, number: int) -> None:
+    """Row i of the data has 20 + i bases; a batch is cut to its longest."""
+    batches = SequenceBatches(uneven, np.arange(n), CPU)
+    plan = epoch(batches, size=size, number=number)
+    assert sorted(torch.cat(plan).tolist()) == list(range(n))
+    for index in plan:
+        assert index.max() - index.min() == len(index) - 1, "neighbours in length"
+        x, _ = batches.get(index)
+        assert x.shape == (len(index), 4, 20 + int(index.max()))
+        assert x.sum((1, 2)).tolist() == (20.0 + index).tolist(), "no base is lost"
+    assert [batch.tolist() for batch in plan] == [batch.tolist() for batch in epoch(batches, size=size, number=number)]
+
+
 def test_steps_bound_the_epoch(bound: Dataset) -> None:
     batches = make(bound, bound.rows("train"), CPU)
     assert len(epoch(batches, size=4, steps=3)) == 3

@@ -84,8 +84,8 @@ class Explain(Section):
 
     motifs: Motifs = Motifs()
     examples: int = Field(8, ge=0, le=MANY)  # test examples with attributions or activation maps
-    # None: DeepLIFT, or integrated gradients for networks with an LSTM, for which DeepLIFT has no rules.
-    attributions: Literal["deeplift", "integrated_gradients", "gradient"] | None = None
+    # None: DeepLIFT, or mutagenesis for networks with an LSTM, for which DeepLIFT has no rules; see docs/sequences.md.
+    attributions: Literal["deeplift", "mutagenesis", "integrated_gradients", "gradient"] | None = None
 
 
 class Uncertainty(Section):

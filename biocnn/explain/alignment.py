@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-COMPARED = 21  # bp compared between windows
 SIMILAR = 0.6  # minimum cosine of a member with the mean of its group
 ROUNDS = 3
 FEWEST = 15  # minimum number of members of a group
@@ -30,12 +29,12 @@ class Group:
     reverse: np.ndarray
 
 
-def gather(windows: np.ndarray, both_strands: bool) -> Iterator[Group]:
+def gather(windows: np.ndarray, both_strands: bool, compared: int) -> Iterator[Group]:
     """Group windows, starting with the group of highest agreement; windows without a group are omitted.
 
-    The similarity of two windows is the cosine of the central 21 bp of one and the most similar 21 bp of the other, on
-    either strand. The window with the highest total similarity to its neighbours seeds a group. Its aligned members are
-    averaged, and all remaining windows are compared with the average, three times. A group has at least 15 members.
+    The similarity of two windows is the cosine of the central segment of one and the most similar segment of the other,
+    on either strand. The window with the highest total similarity to its neighbours seeds a group. Its aligned members
+    are averaged, and all remaining windows are compared with the average, three times. A group has at least 15 members.
 
     Parameters
     ----------
@@ -43,10 +42,12 @@ def gather(windows: np.ndarray, both_strands: bool) -> Iterator[Group]:
         Shape (M, 4, W): contributions around M seqlets.
     both_strands
         Whether to compare with reverse complements as well.
+    compared
+        Length of the compared segments, odd, in bp.
     """
     if not len(windows):
         return
-    pieces = _Pieces(windows, both_strands)
+    pieces = _Pieces(windows, both_strands, compared)
     similarity = pieces.all_pairs()
     agreement = np.clip(similarity - SIMILAR, 0, None)
     left = np.ones(len(windows), dtype=bool)
@@ -63,19 +64,19 @@ def gather(windows: np.ndarray, both_strands: bool) -> Iterator[Group]:
 
 
 class _Pieces:
-    """All 21 bp segments of all windows, normalised to unit length."""
+    """All compared segments of all windows, normalised to unit length."""
 
-    def __init__(self, windows: np.ndarray, both_strands: bool) -> None:
+    def __init__(self, windows: np.ndarray, both_strands: bool, compared: int) -> None:
         windows = windows.astype(np.float32)
-        self.offsets = windows.shape[2] - COMPARED + 1
+        self.offsets = windows.shape[2] - compared + 1
         strands = [windows, windows[:, ::-1, ::-1]] if both_strands else [windows]
         pieces = []
         for reverse, strand in enumerate(strands):
             for offset in range(self.offsets):
                 first = self.offsets - 1 - offset if reverse else offset
-                piece = strand[:, :, first : first + COMPARED].reshape(len(windows), -1)
+                piece = strand[:, :, first : first + compared].reshape(len(windows), -1)
                 pieces.append(piece / np.maximum(np.linalg.norm(piece, axis=1, keepdims=True), 1e-12))
-        self.pieces = np.stack(pieces)  # (strands x offsets, M, 4 x 21)
+        self.pieces = np.stack(pieces)  # (strands x offsets, M, 4 x compared)
         self.middle = self.pieces[(self.offsets - 1) // 2]
 
     def all_pairs(self) -> np.ndarray:
@@ -86,7 +87,7 @@ class _Pieces:
         return np.maximum(best, best.T)
 
     def around(self, pattern: np.ndarray, left: np.ndarray) -> Group:
-        """Return the remaining windows similar to a pattern of shape (4 x 21,) and unit length."""
+        """Return the remaining windows similar to a pattern of shape (4 x compared,) and unit length."""
         similarity = self.pieces @ pattern
         best = similarity.argmax(axis=0)
         rows = np.flatnonzero((similarity.max(axis=0) >= SIMILAR) & left)

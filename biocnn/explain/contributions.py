@@ -8,29 +8,33 @@ from torch import nn
 
 from biocnn.explain.attributions import BATCH, base_contributions, evaluating, integrated_contributions
 from biocnn.explain.deeplift import deep_lift, shuffled_references, unsupported
+from biocnn.explain.mutagenesis import saturation_mutagenesis
 from biocnn.nn.encode import one_hot
 
-Method = Literal["deeplift", "integrated_gradients", "gradient"]
+Method = Literal["deeplift", "mutagenesis", "integrated_gradients", "gradient"]
+LONGEST = 256  # bp mutated by default: the time grows with the square of the length
 STEPS = 16  # steps of integrated gradients
 TRIED = 16  # sequences on which DeepLIFT is tested
 OFF = 1e-3  # tolerated deviation of summed contributions from the difference of logits, relative to the sum
 
 
 def decided(model: nn.Module, codes: np.ndarray, method: Method | None) -> Method:
-    """Return the given method, or DeepLIFT if it adds up on the first sequences, else integrated gradients.
+    """Return the given method, or DeepLIFT if it adds up on the first sequences, else mutagenesis.
 
-    It does not if a network has layers without a rule, or if its ``forward`` itself rectifies or multiplies.
+    It does not if a network has layers without a rule, or if its ``forward`` itself rectifies or multiplies. Sequences
+    longer than 256 bp have too many mutants: integrated gradients take the place of mutagenesis.
     """
     if method or not len(codes):
         return method or "deeplift"
+    otherwise: Method = "mutagenesis" if codes.shape[1] <= LONGEST else "integrated_gradients"
     if unsupported(model):
-        return "integrated_gradients"
+        return otherwise
     device, codes = next(model.parameters()).device, codes[:TRIED]
     x = one_hot(torch.from_numpy(codes).to(device))
     lifted = deep_lift(model, x, shuffled_references(codes, 2).to(device))
     sums = (x * lifted.contributions).sum((1, 2)).abs().max()
     rounding = 1e-5 * _logits(model, x, 0).abs().max()
-    return "deeplift" if lifted.delta.abs().max() <= OFF * sums + rounding else "integrated_gradients"
+    return "deeplift" if lifted.delta.abs().max() <= OFF * sums + rounding else otherwise
 
 
 def contributions(
@@ -47,8 +51,9 @@ def contributions(
     outputs
         Shape (N,): index of the logit of each example.
     method
-        ``deeplift`` (see ``deep_lift``), ``integrated_gradients`` (see ``integrated_contributions``) or ``gradient``
-        (see ``base_contributions``).
+        ``deeplift`` (see ``deep_lift``), ``mutagenesis`` (the changes of ``saturation_mutagenesis`` minus their mean
+        over the four bases), ``integrated_gradients`` (see ``integrated_contributions``) or ``gradient`` (see
+        ``base_contributions``).
     references
         Number of shuffles that DeepLIFT compares each example with.
     seed
@@ -61,7 +66,7 @@ def contributions(
     delta
         Shape (N,): sum of the contributions of the bases present, minus the difference between the logit and the mean
         logit of the references (for integrated gradients, the logit of unknown bases), as predicted by the model; NaN
-        for gradients, which do not add up.
+        for mutagenesis and gradients, which do not add up.
     """
     device = next(model.parameters()).device
     result = np.zeros((len(codes), 4, codes.shape[1]), np.float32)
@@ -75,6 +80,9 @@ def contributions(
         elif method == "integrated_gradients":
             others = x.sum(1, keepdim=True).expand_as(x)[:, None] / 4
             values = integrated_contributions(model, x, STEPS, int(output))
+        elif method == "mutagenesis":
+            change = saturation_mutagenesis(model, codes[rows], int(output))
+            others, values = None, change - change.mean(1, keepdim=True)
         else:
             others, values = None, base_contributions(model, x, int(output))
         result[rows] = values.float().cpu().numpy()

@@ -5,16 +5,18 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from biocnn.explain.alignment import COMPARED, Group, gather
+from biocnn.explain.alignment import Group, gather
 from biocnn.explain.motifs import count
 from biocnn.io.meme import Motif, information
 
 CORE = 15  # bp; length of a seqlet
-WINDOW = 31  # bp; window in which a seqlet is aligned
+SHIFT = 10  # bp; range of offsets at which seqlets are aligned
 FLANK = 10  # bp on either side of the compared segment that a motif may include
 FALSE = 0.05  # tolerated fraction of false seqlets
 MOST = 3000  # maximum number of seqlets compared
-TRIM = 0.1  # ends are trimmed below this fraction of the contribution of the best column
+# Sites of RNA are shorter (4-8 nt) and denser than those of DNA, so that wide windows align neighbouring sites.
+COMPARED, COMPARED_SINGLE = 21, 11  # bp of seqlets compared, on two strands and on one
+TRIM, TRIM_SINGLE = 0.1, 0.2  # ends are trimmed below this fraction of the contribution of the best column
 
 COLUMNS = ("motif", "rank", "n_sites", "information_content", "frequency", "contribution")
 SITE_COLUMNS = ("id", "start", "end", "strand", "motif", "score")
@@ -52,8 +54,9 @@ def seqlet_motifs(
     """Find recurrent patterns that support (or oppose) a prediction.
 
     Seqlets (see ``find_seqlets``) are aligned by their contributions, including absent bases, and grouped (see
-    ``alignment.gather``). The bases at the sites of a group are counted, and ends that contribute on average less than
-    10% of the best column are trimmed.
+    ``alignment.gather``): by 21 bp, or by 11 bp of single strands, as RNA has short sites close to each other. The
+    bases at the sites of a group are counted, and ends that contribute on average less than 10% (single strands: 20%)
+    of the best column are trimmed.
 
     Parameters
     ----------
@@ -62,7 +65,7 @@ def seqlet_motifs(
     contributions
         Shape (N, 4, L): contributions of all bases at all positions, e.g. from ``deep_lift``.
     background
-        Shape (M, L): contributions of the bases present in shuffled sequences (see ``present``).
+        Shape (M, L): contributions of the bases present (see ``present``) in sequences without sites, e.g. shuffles.
     ids
         Names of the N sequences.
     both_strands
@@ -74,15 +77,17 @@ def seqlet_motifs(
     """
     values = present(codes, contributions)
     example, start, score = find_seqlets(values, background)
-    ahead = (WINDOW - CORE) // 2
+    compared, trim = (COMPARED, TRIM) if both_strands else (COMPARED_SINGLE, TRIM_SINGLE)
+    window = compared + SHIFT
+    ahead = (window - CORE) // 2
     centred = contributions - contributions.mean(axis=1, keepdims=True)
-    windows = _cut(centred, example, start - ahead, WINDOW)
+    windows = _cut(centred, example, start - ahead, window)
     sites = pd.DataFrame({"id": ids[example], "start": start, "end": start + CORE, "strand": ".", "motif": ""})
     sites["score"] = score
     candidates = []
-    for group in gather(windows, both_strands):
+    for group in gather(windows, both_strands, compared):
         first = start[group.rows] - ahead + group.offset - FLANK
-        candidates.append(_Candidate(codes, values, example[group.rows], first, group))
+        candidates.append(_Candidate(codes, values, example[group.rows], first, group, compared + 2 * FLANK, trim))
     candidates.sort(key=lambda one: -abs(score[one.group.rows].sum()))
     rows, motifs, means = [], [], {}
     for rank, one in enumerate(candidates, 1):
@@ -105,10 +110,10 @@ def present(codes: np.ndarray, contributions: np.ndarray) -> np.ndarray:
 
 
 def find_seqlets(values: np.ndarray, background: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Find 15 bp segments whose contributions exceed those in shuffled sequences.
+    """Find 15 bp segments whose contributions exceed those in sequences of the background.
 
     The sum of a seqlet is larger in magnitude than that of every other segment within 15 bp, and reaches the smallest
-    threshold at which the expected fraction of false ones, estimated from shuffled sequences (plus one, since small
+    threshold at which the expected fraction of false ones, estimated from the background (plus one, since small
     counts are uncertain), is at most 5%. It is then shifted by up to 7 bp to centre the largest contributions.
 
     Parameters
@@ -116,7 +121,7 @@ def find_seqlets(values: np.ndarray, background: np.ndarray) -> tuple[np.ndarray
     values
         Shape (N, L): contributions of the bases present.
     background
-        Shape (M, L): the same for shuffled sequences.
+        Shape (M, L): the same for sequences of the background.
 
     Returns
     -------
@@ -144,8 +149,9 @@ class _Candidate:
         example: np.ndarray,
         first: np.ndarray,
         group: Group,
+        width: int,
+        trim: float,
     ) -> None:
-        width = COMPARED + 2 * FLANK
         letters = _cut(codes[:, None, :], example, first, width, fill=5)[:, 0]
         shown = _cut(values[:, None, :], example, first, width)[:, 0]
         reverse = group.reverse[:, None]
@@ -154,7 +160,7 @@ class _Candidate:
         shown = np.where(reverse, shown[:, ::-1], shown)
         mean = ((letters[:, :, None] == np.arange(4)) * shown[:, :, None]).mean(axis=0)
         size = np.abs(mean.sum(axis=1))
-        matters = np.flatnonzero(size >= TRIM * size.max())
+        matters = np.flatnonzero(size >= trim * size.max())
         begin, end = int(matters[0]), int(matters[-1]) + 1
         self.group, self.pfm, self.contributions = group, count(letters[:, begin:end]), mean[begin:end]
         self.start = first + np.where(group.reverse, width - end, begin)

@@ -11,7 +11,14 @@ from torch import nn
 from biocnn.core.checks import Checks
 from biocnn.core.files import atomic
 from biocnn.data.shuffle import dinucleotide_shuffle
-from biocnn.explain.contributions import Method, contributions, decided, explained_output, worth_explaining
+from biocnn.explain.contributions import (
+    Method,
+    contributions,
+    decided,
+    explained_output,
+    is_yes_or_no,
+    worth_explaining,
+)
 from biocnn.explain.matches import match_motifs
 from biocnn.explain.motifs import composition, kernel_motifs
 from biocnn.explain.mutagenesis import saturation_mutagenesis
@@ -23,7 +30,7 @@ LARGEST_Q, LEAST_SIMILARITY = 0.01, 0.6  # of the similar motifs listed
 SIMILAR = 50  # maximum number per motif: families of factors share a motif
 SEQLET_SEQUENCES = 1000
 SEQLET_BASES = 200_000  # fewer sequences if they are longer than 200 bp
-SHUFFLED = 500  # number of shuffled sequences to estimate the background of attributions
+BACKGROUND = 500  # number of shuffled or negative sequences to estimate the background of attributions
 REFERENCES, SEQLET_REFERENCES = 20, 5
 
 
@@ -116,7 +123,7 @@ def explain_sequences(
         checks.add("explain", "dropped", f"kernels, {reason}", number)
     checks.add("explain", "dropped", "sequences shorter than the kernels, which have no site", found.short)
     worth = worth_explaining(target)
-    seqlets = _seqlets(model, codes, np.asarray(ids, dtype=str), worth, explained, method, both_strands, seed)
+    seqlets = _seqlets(model, codes, target, np.asarray(ids, dtype=str), worth, explained, method, both_strands, seed)
     checks.add("explain", "made", "seqlets", len(seqlets.sites))
     checks.add("explain", "dropped", "seqlets, similar to too few others", int((seqlets.sites["motif"] == "").sum()))
     checks.add("explain", "made", "motifs of seqlets", len(seqlets.motifs))
@@ -169,6 +176,7 @@ def write_sequences(folder: str | Path, explanation: SequenceExplanation) -> Non
 def _seqlets(
     model: nn.Module,
     codes: np.ndarray,
+    target: np.ndarray,
     ids: np.ndarray,
     rows: np.ndarray,
     explained: np.ndarray,
@@ -176,16 +184,35 @@ def _seqlets(
     both_strands: bool,
     seed: int,
 ) -> SeqletMotifs:
-    """Find seqlets in evenly spaced rows, with shuffles of the same sequences as background."""
+    """Find seqlets in evenly spaced rows.
+
+    The background is shuffles of the same sequences. Shuffles of RNA would again contain its short and frequent sites
+    (poly-U, for example): its background is negatives of the same outputs, if there are any.
+    """
     most = min(SEQLET_SEQUENCES, max(1, SEQLET_BASES // codes.shape[1]), len(rows))
     rows = rows[np.linspace(0, len(rows) - 1, most).astype(int)] if most else rows[:0]
-    again = np.resize(rows, min(SHUFFLED, SEQLET_BASES // codes.shape[1]) if most else 0)
-    shuffled = dinucleotide_shuffle(codes[again], np.random.default_rng(seed))
+    number = min(BACKGROUND, SEQLET_BASES // codes.shape[1]) if most else 0
+    again = np.resize(rows, number)
+    negative, outputs = _negatives(target, explained[again])
+    if both_strands or not len(negative):
+        others, outputs = dinucleotide_shuffle(codes[again], np.random.default_rng(seed)), explained[again]
+    else:
+        others = codes[negative]
     settings = {"method": method, "references": SEQLET_REFERENCES, "seed": seed}
     values, _ = contributions(model, codes[rows], explained[rows], **settings)
-    nothing, _ = contributions(model, shuffled, explained[again], **settings)
-    background = present(shuffled, nothing)
-    return seqlet_motifs(codes[rows], values, background, ids[rows], both_strands=both_strands)
+    nothing, _ = contributions(model, others, outputs, **settings)
+    return seqlet_motifs(codes[rows], values, present(others, nothing), ids[rows], both_strands=both_strands)
+
+
+def _negatives(target: np.ndarray, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return evenly spaced rows with a target of 0, as many per output as in ``outputs`` or all, and their outputs."""
+    pairs = [np.zeros((2, 0), int)]
+    for output, number in zip(*np.unique(outputs, return_counts=True), strict=True):
+        negative = np.flatnonzero(target[:, output] == 0) if is_yes_or_no(target) else np.zeros(0, int)
+        chosen = negative[np.linspace(0, len(negative) - 1, min(number, len(negative))).astype(int)]
+        pairs.append(np.stack([chosen, np.full(len(chosen), output)]))
+    rows, of_rows = np.concatenate(pairs, axis=1)
+    return rows, of_rows
 
 
 def _mutations(model: nn.Module, codes: np.ndarray, outputs: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from biocnn.report.results import Results
 _MOTIFS, _TRACKS, _MUTATIONS, _MAPS, _ROWS = 6, 6, 3, 5, 3
 _METHODS = {
     "deeplift": "DeepLIFT, relative to dinucleotide-preserving shuffles of the same sequence",
+    "mutagenesis": "saturation mutagenesis: the change of the output by each base, minus the mean over the four bases",
     "integrated_gradients": "integrated gradients, relative to a sequence of unknown bases",
     "gradient": "gradient times input, minus the mean over the four bases",
 }
@@ -73,10 +74,12 @@ def _seqlets(results: Results, settings: Settings, gallery: Gallery) -> list[Pic
     table = results.seqlet_matches
     shown = table.head(_MOTIFS)
     titles = [f"{m}, {n:,.0f} sites" for m, n in zip(shown["motif"], shown["n_sites"], strict=True)]
+    dna = results.facts.alphabet == "ACGT"
+    background = "shuffled sequences" if dna else "negative examples or, if there are none, of shuffled sequences"
     caption = (
-        "Motifs of seqlets, aligned segments that contribute more to predictions than segments of shuffled sequences "
-        f"(at most 5% expected to be false). First column: mean contribution to the {results.scale}; then base "
-        "frequencies"
+        "Motifs of seqlets, aligned segments that contribute more to predictions than segments of "
+        f"{background} (at most 5% expected to be false). First column: mean contribution to the {results.scale}; then "
+        "base frequencies"
     )
     contributions = _load(results.folder / "explain" / "seqlet_motifs.npz")
     shown = shown.assign(title=titles)

@@ -148,7 +148,7 @@ def test_opposite_contributions_form_separate_groups() -> None:
     windows = np.concatenate(
         [pattern + 0.3 * rng.normal(size=(30, 4, 31)), -pattern + 0.3 * rng.normal(size=(20, 4, 31))]
     )
-    groups = list(gather(windows, both_strands=True))
+    groups = list(gather(windows, both_strands=True, compared=21))
     assert [sorted(group.rows.tolist()) for group in groups] == [list(range(30)), list(range(30, 50))]
     assert not any(group.reverse.any() for group in groups)
 

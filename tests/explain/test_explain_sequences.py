@@ -168,8 +168,7 @@ def test_a_customised_forward_is_explained() -> None:
     torch.manual_seed(0)
     model = Tempered(1, 4, 1, channels=6, kernel_size=8).eval()
     assert decided(model, codes, None) == "mutagenesis"
-    method = "integrated_gradients"
-    _, delta = contributions(model, codes, np.zeros(10, int), method)
+    _, delta = contributions(model, codes, np.zeros(10, int), "integrated_gradients")
     assert np.abs(delta).max() < 0.1
 
 

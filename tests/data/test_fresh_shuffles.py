@@ -41,7 +41,9 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def drawn(batches: SequenceBatches, epoch: int, seed: int = 1, size: int = 7) -> torch.Tensor:
     """Return what the network sees in an epoch, by example."""
     plan = batches.plan(seed, epoch, size, None)
-    x = torch.cat([batches.get(index)[0] for index in plan])
+    each = [batches.get(index)[0] for index in plan]
+    longest = max(x.shape[2] for x in each)
+    x = torch.cat([torch.nn.functional.pad(x, (0, longest - x.shape[2])) for x in each])
     return x[torch.cat(plan).argsort()]
 
 

@@ -15,7 +15,7 @@ from biocnn.config.experiment_file import read_yaml
 from biocnn.config.experiment_paths import paths_of, resolve_paths
 from biocnn.config.registry import AUGMENT_SETS, input_of
 from biocnn.config.schema import Chosen, check, choose, example
-from biocnn.config.search_space import resolve_draws
+from biocnn.config.search_space import resolve_draws, with_values
 from biocnn.config.settings import SEEDS, Settings
 from biocnn.config.strands import RNA, check_strands
 from biocnn.core.errors import Collector, InputError, close, nearest
@@ -151,6 +151,11 @@ def load(path: str | Path, data_root: str | Path = ".") -> Experiment:
     if not collector.faults:
         with collector:
             settings = resolve_draws(settings)
+            for i, values in enumerate(settings.calibrate.candidates or ()):
+                collector.faults += [
+                    InputError(f"calibrate.candidates.{i}.{fault.message}", fault.remedy)
+                    for fault in disagreements(with_values(settings, values))
+                ]
         with collector:  # an alphabet that is not given is checked once the data are read
             check_strands(settings, RNA if getattr(settings.data, "alphabet", None) == "RNA" else None)
     collector.finish(f"{path}: ")

@@ -71,6 +71,7 @@ def resolve_draws(settings: "Settings") -> "Settings":
         )
     for i, values in enumerate(section.candidates or ()):
         where, known = f"calibrate.candidates.{i}", ["model", *(f"train.{key}" for key, _ in settings.train)]
+        known = [key for key in known if key not in FIXED or key == "train.epochs"]
         for key in values:
             if key not in known:
                 raise InputError(f"{where}.{key}: cannot be a candidate's", nearest(key, known))

@@ -61,6 +61,11 @@ def test_settings_of_the_file_win(tmp_path: Path) -> None:
             {"calibrate": {"candidates": [{"split.val": 0.1}]}},
             "calibrate.candidates.0.split.val: cannot be a candidate's",
         ),
+        ({"calibrate": {"candidates": [{"train.seeds": [1]}]}}, "calibrate.candidates.0.train.seeds: cannot be"),
+        (
+            {"calibrate": {"candidates": [{}, {"model": "UNet"}]}},
+            "calibrate.candidates.1.model: UNet is not for sequences",
+        ),
         ({"calibrate": {"candidates": [{"train.lr": -1}]}}, "calibrate.candidates.0: train.lr"),
         ({"calibrate": {"candidates": [{"model": {"name": "DeepBnd"}}]}}, "calibrate.candidates.0: model.name"),
         ({"data": {"name": "my.module:Reader"}}, "data.name"),

@@ -130,6 +130,9 @@ def train(
     experiment, (fold, seed) = _load(config, data_root).settings, _numbers(run, "fold", "seed")
     if settings:
         experiment = chosen(experiment, read_json(settings), settings)
+    elif experiment.calibrate.candidates:
+        remedy = "run `biocnn trial` for each and `biocnn calibrate`, as the workflow does; or name a network in model"
+        raise InputError(f"--settings: is missing, but {config} has several candidates", remedy)
     with started_processes() as processes:
         tell = partial(log.info, "%s  %s", run) if processes.rank == 0 else lambda line: None
         train_run(

@@ -13,6 +13,7 @@ from biocnn.config.settings import Calibrate, Settings, Train
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.training.calibrate import inner_fold, rank_trials, read_record, run_trial
+from biocnn.workflow import steps
 
 
 @pytest.fixture(scope="module")
@@ -176,3 +177,11 @@ def test_candidates_are_compared_briefly_on_the_validation_split(bound: Dataset)
     assert chosen(plan, best, Path("best.json")).model.name == best["model"]["name"]
     with pytest.raises(InputError, match=r"none of calibrate\.candidates"):
         chosen(plan, {"train.lr": 1.0}, Path("best.json"))
+
+
+def test_a_training_needs_the_choice_among_candidates(tmp_path: Path) -> None:
+    (tmp_path / "t.tsv").touch()
+    (tmp_path / "mine.yaml").write_text("data: {name: Sequences, table: t.tsv}\n")
+    with pytest.raises(InputError, match="--settings: is missing") as caught:
+        steps.train(tmp_path / "mine.yaml", tmp_path, "fold0-seed1", tmp_path / "m", tmp_path / "h", data_root=tmp_path)
+    assert "biocnn calibrate" in caught.value.remedy

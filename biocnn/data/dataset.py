@@ -22,6 +22,7 @@ from biocnn.data.loci import FROM, loci
 from biocnn.data.raw import Raw
 from biocnn.data.splits import SPLITS
 from biocnn.data.stored_raw import fingerprint
+from biocnn.io.padded import pad
 from biocnn.io.ragged import REMEDY, Ragged, link
 from biocnn.tasks import Task, make_task
 from biocnn.tasks.facts import BySplit, Facts, Measured, read_facts
@@ -86,6 +87,15 @@ class Dataset:
     def input(self) -> Input:
         """Return the kind of input of the data set."""
         return make_input(self.facts)
+
+    def padded(self, rows: np.ndarray) -> np.ndarray:
+        """Return the codes of sequences with their flanks, padded to equal length: shape (N, L), uint8."""
+        return self.x.stacked(rows) if self.facts.window else pad([self.x[row] for row in rows])
+
+    def windows(self, rows: np.ndarray) -> np.ndarray:
+        """Return the codes of sequences without their flanks: shape (N, L), uint8."""
+        codes, flank = self.padded(rows), self.facts.flank
+        return codes[:, flank : codes.shape[1] - flank]
 
     def groups(self, column: str) -> np.ndarray:
         """Return the resampling unit of each example, (N,): its locus, or its value in this column."""

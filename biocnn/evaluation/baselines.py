@@ -18,7 +18,7 @@ from biocnn.data.dataset import Dataset
 from biocnn.io.ragged import Ragged
 from biocnn.nn.kmers import kmer_counts
 from biocnn.training.linear import Features, fit_path, spread
-from biocnn.training.words import MOST_LETTERS, log_counts, strands_of, thinned, windows
+from biocnn.training.words import MOST_LETTERS, log_counts, strands_of, thinned
 
 
 def gc_content(codes: np.ndarray, strands: str) -> np.ndarray:
@@ -95,7 +95,7 @@ def fit_sequences(dataset: Dataset, strands: str) -> tuple[np.ndarray, pd.DataFr
     train = thinned(dataset.x, dataset.rows("train"), MOST_LETTERS)
 
     def of(features: Callable[[np.ndarray, str], Features]) -> Callable[[np.ndarray], Features]:
-        return lambda rows: features(windows(dataset, rows), strands)
+        return lambda rows: features(dataset.windows(rows), strands)
 
     features = {name: of(function) for name, function in BASELINES.items()}
     probability, table = fit_baselines(dataset, features, train)

@@ -69,7 +69,7 @@ def sequences(model: Model, dataset: Dataset, predictions: Path, settings: Expla
     database = settings.motifs.database
     explanation = explain_sequences(
         model.network,
-        batches.make(dataset, rows, model.device).windows(),
+        dataset.windows(rows),
         np.stack([dataset.y[i] for i in rows]),
         np.stack(predictions_of(predictions, "test", ids)),
         ids,

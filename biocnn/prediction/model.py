@@ -346,7 +346,7 @@ def predict_images(model: Model, inputs: Any) -> Any:
 
 def predict_stored_sequences(model: Model, dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
     """Predict stored sequences, for ``Model.predict_stored``."""
-    yield from model._sequences(list(make(dataset, rows, model.device).windows()))
+    yield from model._sequences(list(dataset.windows(rows)))
 
 
 def predict_stored_images(model: Model, dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:

@@ -19,7 +19,6 @@ from biocnn.data.foreground import Foreground
 from biocnn.data.frame import Frame
 from biocnn.data.fresh_shuffles import FreshShuffles
 from biocnn.io.fasta import PADDING
-from biocnn.io.padded import pad
 from biocnn.nn.encode import normalise, one_hot, to_tensor
 from biocnn.nn.layers import LAST
 from biocnn.tasks.inputs import Input
@@ -129,12 +128,11 @@ class SequenceBatches:
             )
         _check_shift(sections, self.flank)
         self.target, self.augment = dataset.task.target, augmentations(sections)
-        same = (dataset.x.shapes == dataset.x.shapes[0]).all()
-        codes = dataset.x.stacked(rows) if same else pad([dataset.x[i] for i in rows])
+        codes = dataset.padded(rows)
         self.fresh = FreshShuffles(codes, dataset.examples.iloc[rows], self.flank)
         self.codes = self.drawn = torch.from_numpy(codes).to(device)
         self.y = torch.from_numpy(dataset.y.stacked(rows)).to(device)
-        self.lengths = None if same else (self.codes != PADDING).sum(1)
+        self.lengths = None if dataset.facts.window else (self.codes != PADDING).sum(1)
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -174,15 +172,8 @@ class SequenceBatches:
         for start in range(0, len(self), batch_size):
             yield self._see(self.codes[start : start + batch_size]), self.y[start : start + batch_size]
 
-    def windows(self) -> np.ndarray:
-        """Return the codes of all examples without flanks, shape (N, L), uint8."""
-        return self._cut(self.codes).cpu().numpy()
-
     def _see(self, codes: Tensor) -> Tensor:
-        return one_hot(self._cut(codes))
-
-    def _cut(self, codes: Tensor) -> Tensor:
-        return codes[:, self.flank : codes.shape[1] - self.flank]
+        return one_hot(codes[:, self.flank : codes.shape[1] - self.flank])
 
 
 class ImageBatches:

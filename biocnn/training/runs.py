@@ -103,7 +103,7 @@ def train_run(
     torch.set_num_threads(section.threads)
     device = default_device()
     torch.manual_seed(seed)
-    fresh = network is None
+    at_words = network is None and not section.start_from and section.first_kernels == "words"
     network = build_model(settings.model, facts) if network is None else network
     transfer = transfer_weights(network, section, log)
     network.to(device)
@@ -130,14 +130,9 @@ def train_run(
         if processes.of_first(bool(files and states and states.put_back(files))):
             log(f"already trained with the same settings, code and data: see {state}")
             return _read_files(network, *files)
-        if (
-            fresh
-            and not section.start_from
-            and section.first_kernels == "words"
-            and isinstance(network, SequenceNetwork)
-        ):
-            found = start_at_words(network, train.windows(), dataset.y.stacked(train_rows), seed)
-            log(f"{len(found)} of the first kernels start at words: {', '.join(found[:8])}, ...")
+        if at_words and isinstance(network, SequenceNetwork):
+            found = start_at_words(network, dataset.windows(train_rows), dataset.y.stacked(train_rows), seed)
+            log(f"{len(found)} of the first kernels start at words, most telling first: {', '.join(found[:8])}")
         history = fit(network, train, val, loss, task, section, seed, log, states, processes, transfer)
         precision = choose_precision(network, val, loss, task, settings.train.precision, history["precision"])
         log(describe_precision(precision))

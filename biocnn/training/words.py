@@ -10,7 +10,6 @@ from biocnn.config.settings import Settings
 from biocnn.config.strands import RNA
 from biocnn.data.dataset import Dataset
 from biocnn.data.sequence_decisions import decide_sequences
-from biocnn.io.padded import pad
 from biocnn.io.ragged import Ragged
 from biocnn.nn.kmers import kmer_counts
 from biocnn.nn.words import LENGTHS, Words
@@ -42,14 +41,6 @@ def thinned(x: Ragged, rows: np.ndarray, most: int) -> np.ndarray:
     return rows[:: -(-int(x.shapes[rows].prod(axis=1).sum()) // most)]
 
 
-def windows(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
-    """Return codes without flanks, (N, L), padded to equal length."""
-    flank = dataset.facts.flank
-    same = (dataset.x.shapes == dataset.x.shapes[0]).all()
-    codes = dataset.x.stacked(rows) if same else pad([dataset.x[i] for i in rows])
-    return codes[:, flank : codes.shape[1] - flank]
-
-
 def fit_words(
     settings: Settings, dataset: Dataset, z: Tensor, unit: dict[str, list[float]] | None
 ) -> tuple[Words, Mixed]:
@@ -73,7 +64,7 @@ def fit_words(
     """
     task, rows, strands = dataset.task, dataset.rows("val"), strands_of(settings, dataset.facts)
     train = thinned(dataset.x, dataset.rows("train"), MOST_LETTERS)
-    x, val = (log_counts(windows(dataset, part), strands) for part in (train, rows))
+    x, val = (log_counts(dataset.windows(part), strands) for part in (train, rows))
     y, val_y = (dataset.y.stacked(part).astype(float) for part in (train, rows))
     fitted = fit_path(x, y, val, val_y, task)
     weights = fitted.weights

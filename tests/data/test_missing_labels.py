@@ -219,7 +219,7 @@ def test_all_steps_accept_missing_labels(tmp_path: Path, task: str) -> None:
     compared = audit(dataset, [predictions], (Ragged(tmp_path / "b.npy"), table), list(BASELINES), 20, 1)
     assert compared["difference"].notna().all()
     explained = explain_sequences(
-        network, parts.windows(), raw.y[rows], p, table["id"].tolist(), None, Checks(), outputs=["a", "b"]
+        network, dataset.windows(rows), raw.y[rows], p, table["id"].tolist(), None, Checks(), outputs=["a", "b"]
     )
     effects = explained.matches["effect"]
     assert effects.notna().all()

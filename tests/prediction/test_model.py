@@ -59,7 +59,7 @@ def segmenter(cells: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Model
 
 
 def test_strings_fasta_and_codes_have_the_same_predictions(tmp_path: Path, bound: Dataset, binder: Model) -> None:
-    codes = make(bound, bound.rows("val"), torch.device("cpu")).windows()
+    codes = bound.windows(bound.rows("val"))
     texts = [decode(row) for row in codes]
     fasta = tmp_path / "some.fa"
     fasta.write_text("".join(f">{i}\n{text[:10].lower()}\n{text[10:]}\n" for i, text in enumerate(texts)))
@@ -85,14 +85,14 @@ def test_ambiguous_letters_are_read_as_in_training(tmp_path: Path, bound: Datase
 def test_batches_equal_the_model(bound: Dataset, binder: Model) -> None:
     batches = make(bound, bound.rows("val", "test"), torch.device("cpu"))
     found = np.stack(list(predict_batches(binder.network, batches, binder.task)))
-    np.testing.assert_array_equal(found, binder.predict(batches.windows()))
+    np.testing.assert_array_equal(found, binder.predict(bound.windows(bound.rows("val", "test"))))
     (x, _), *_ = batches.plain()
     with torch.no_grad():
         np.testing.assert_array_equal(found, binder.network(x).sigmoid())
 
 
 def test_the_batch_size_does_not_matter(bound: Dataset, binder: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    codes = make(bound, np.arange(60), torch.device("cpu")).windows()
+    codes = bound.windows(np.arange(60))
     whole = binder.predict(codes)
     for size in (1, 7):
         monkeypatch.setattr("biocnn.prediction.model.BATCH", size)
@@ -178,7 +178,7 @@ def test_stored_and_new_images_have_the_same_predictions(cells: Dataset, segment
 
 def test_stored_and_new_sequences_have_the_same_predictions(bound: Dataset, binder: Model) -> None:
     rows = bound.rows("val", "test")
-    windows = make(bound, rows, torch.device("cpu")).windows()
+    windows = bound.windows(rows)
     np.testing.assert_array_equal(list(binder.predict_stored(bound, rows)), binder.predict(windows))
 
 
@@ -201,7 +201,7 @@ def test_predictions_do_not_depend_on_the_memory_budget(bound: Dataset, binder: 
     assert measured.peak > 6e6
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 
-    windows = make(bound, np.arange(60), torch.device("cpu")).windows()
+    windows = bound.windows(np.arange(60))
     small = with_budget(binder, 5e4)
     with PeakBytes() as measured:
         found = small.predict(windows)

@@ -10,8 +10,9 @@ from tiny import chosen, images, sequences, stored
 from biocnn.augment.move import STAY
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
+from biocnn.io.padded import pad
 from biocnn.nn.encode import normalise, one_hot, to_tensor
-from biocnn.training.batches import ImageBatches, SequenceBatches, augmentations, augmented, make, pad
+from biocnn.training.batches import ImageBatches, SequenceBatches, augmentations, augmented, make
 
 CPU = torch.device("cpu")
 SEQUENCE_AUGMENT = chosen({"name": "reverse_complement"}, {"name": "shift", "max": 4})
@@ -91,7 +92,7 @@ def test_plain_sequences_are_unchanged_and_in_order(bound: Dataset) -> None:
         wanted = np.stack([bound.x[i][flank:-flank] for i in rows])
         assert x.equal(one_hot(torch.from_numpy(wanted)))
         np.testing.assert_array_equal(y, np.stack([bound.y[i] for i in rows]))
-    np.testing.assert_array_equal(batches.windows(), wanted)
+    np.testing.assert_array_equal(bound.windows(rows), wanted)
 
 
 def test_shifted_sequences_are_windows_of_the_stored_ones(bound: Dataset) -> None:
@@ -109,7 +110,7 @@ def test_shifted_sequences_are_windows_of_the_stored_ones(bound: Dataset) -> Non
 
 def test_sequences_of_different_lengths_are_padded_on_the_right(uneven: Dataset) -> None:
     batches = make(uneven, np.arange(20), CPU)
-    codes = batches.windows()
+    codes = uneven.windows(np.arange(20))
     assert codes.shape == (20, 39)
     for i, row in enumerate(codes):
         np.testing.assert_array_equal(row[: 20 + i], uneven.x[i])

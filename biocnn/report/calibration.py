@@ -60,8 +60,7 @@ def _described(trials: pd.DataFrame, metric: str) -> str:
         words += f" It is {number(abs(gain))} {'above' if gain >= 0 else 'below'} that of the settings of the file"
         words += f", on average over {folds} folds." if folds > 1 else "."
         words += " The best of many trials is an optimistic estimate; the test split gives an unbiased one."
-    failed = int(trials["mean"].isna().sum())
-    return words + (f" {plural(failed, 'trial')} diverged or had no metric in an inner fold." if failed else "")
+    return words + _failures(trials)
 
 
 def _compared(trials: pd.DataFrame, metric: str) -> str:
@@ -69,10 +68,16 @@ def _compared(trials: pd.DataFrame, metric: str) -> str:
     where = (
         "the validation split" if len(parts) == 1 else f"{len(parts)} inner folds of the training and validation splits"
     )
-    return (
+    words = (
         f"{plural(trials['trial'].nunique(), 'candidate')} were trained briefly and compared on {where}; test examples "
         f"were not used. The runs use the one with the highest validation {metric}."
     )
+    return words + _failures(trials)
+
+
+def _failures(trials: pd.DataFrame) -> str:
+    failed = int(trials["mean"].isna().sum())
+    return f" {plural(failed, 'trial')} diverged or had no metric in an inner fold." if failed else ""
 
 
 def _candidates(trials: pd.DataFrame, metric: str, folds: int) -> Table:

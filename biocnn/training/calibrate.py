@@ -52,7 +52,11 @@ def run_trial(
         better); value, score and tie are None if the training diverged or the metric is undefined; best_epoch, epochs,
         seconds.
     """
-    section, values = settings.calibrate, drawn(settings, trial)
+    section = settings.calibrate
+    if f"trial{trial}-part{part}" not in section.names:
+        allowed = f"{section.names[0]} to {section.names[-1]}" if section.names else "none without a section calibrate"
+        raise InputError(f"there is no trial{trial}-part{part} in this experiment", f"allowed: {allowed}")
+    values = drawn(settings, trial)
     settings = with_values(settings, values)
     length = _brief(settings, dataset.facts) if section.candidates else {"train.epochs": settings.train.epochs}
     length |= {"train.epochs": section.epochs} if section.epochs else {}
@@ -149,8 +153,10 @@ def rank_trials(records: list[dict[str, Any]]) -> tuple[pd.DataFrame, dict[str, 
     Raises
     ------
     InputError
-        If no trial has a mean.
+        If there is no trial, or none has a mean.
     """
+    if not records:
+        raise InputError("no trials to rank", "name the files that `biocnn trial` wrote")
     rows = []
     for trial, runs in pd.DataFrame(records).sort_values(["trial", "part"]).groupby("trial"):
         values = runs["value"].astype(float)

@@ -185,3 +185,12 @@ def test_a_training_needs_the_choice_among_candidates(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--settings: is missing") as caught:
         steps.train(tmp_path / "mine.yaml", tmp_path, "fold0-seed1", tmp_path / "m", tmp_path / "h", data_root=tmp_path)
     assert "biocnn calibrate" in caught.value.remedy
+
+
+def test_trials_that_do_not_exist_are_refused(bound: Dataset) -> None:
+    for trial, part in ((3, 0), (0, 3)):
+        with pytest.raises(InputError, match=f"no trial{trial}-part{part}") as caught:
+            run_trial(settings(), bound, trial, part, lambda line: None)
+        assert caught.value.remedy == "allowed: trial0-part0 to trial2-part2"
+    with pytest.raises(InputError, match="no trials to rank"):
+        rank_trials([])

@@ -186,8 +186,12 @@ def _section(given: dict[str, Any], key: str) -> Any:
             message = f"seed: must be a whole number from 0 to {SEEDS - 1} (given: {as_given(seed)})"
             raise InputError(message, "for example seed: 1")
         return seed
-    if key == "model" and isinstance(data, str) and _auto(given):
-        return choose("models", candidates_for(data)[0]["model"], key)
+    if key == "model" and _auto(given):
+        if own is None and ":" not in str(data):  # the fault is that of the section data
+            return Chosen(name="")
+        return choose("models", candidates_for(str(data))[0]["model"], key)
+    if key == "model" and value in (None, {}):
+        raise InputError(f"model: names no network (given: {as_given(value)})", "leave it out, or write model: auto")
     if key in NAMING:
         if key not in given:
             raise InputError(f"{key}: is missing", f"add a section {key}: {{name: {example(NAMING[key])}}}")

@@ -66,8 +66,8 @@ def resolve_draws(settings: "Settings") -> "Settings":
     section = settings.calibrate
     if section.candidates and (section.trials or section.draw):
         raise InputError(
-            "calibrate.trials, calibrate.draw: draw settings of one network, but candidates are compared",
-            "name the network, for example model: {name: DeepBind}, and leave candidates out",
+            "calibrate.trials, calibrate.draw: draw settings of one network, but several are compared",
+            "name the network, for example model: {name: DeepBind}; or leave out trials and draw",
         )
     for i, values in enumerate(section.candidates or ()):
         where, known = f"calibrate.candidates.{i}", ["model", *(f"train.{key}" for key, _ in settings.train)]

@@ -68,10 +68,18 @@ def test_settings_of_the_file_win(tmp_path: Path) -> None:
         ),
         ({"calibrate": {"candidates": [{"train.lr": -1}]}}, "calibrate.candidates.0: train.lr"),
         ({"calibrate": {"candidates": [{"model": {"name": "DeepBnd"}}]}}, "calibrate.candidates.0: model.name"),
-        ({"data": {"name": "my.module:Reader"}}, "data.name"),
+        ({"data": {"name": "my.module:Reader"}}, "model: is missing, and cannot be chosen for data: my.module:Reader"),
+        ({"model": None}, "model: names no network (given: null)"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, sections: dict, message: str) -> None:
     with pytest.raises(InputError) as caught:
         settings(tmp_path, **sections)
     assert message in str(caught.value)
+
+
+def test_a_wrong_data_format_is_the_only_fault(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        settings(tmp_path, data={"name": "Sequencs"})
+    assert "data.name: 'Sequencs' is not known" in str(caught.value)
+    assert "model" not in str(caught.value)

@@ -14,7 +14,8 @@ from biocnn.core.errors import InputError, nearest
 class Entry(NamedTuple):
     """Import path ``module:name`` of a class or function, and the one input and kind of target that it suits.
 
-    "" suits any input. A target is a ``vector`` (numbers for each example) or a ``map`` (of its pixels); "": any.
+    "" suits any input. A target is a ``vector`` (numbers for each example), a ``map`` (of its pixels) or ``boxes``
+    (around its objects); "": any.
     """
 
     path: str

@@ -26,6 +26,8 @@ class Target:
 
     Attributes
     ----------
+    kind
+        Kind of target by which the registry matches data formats and networks.
     spatial
         Whether the target has spatial axes, and is cropped and moved with the image.
     dtype
@@ -34,14 +36,10 @@ class Target:
         Settings for this kind of target only, by dotted key; see ``biocnn.config.agreement``.
     """
 
+    kind: str
     spatial: bool
     dtype: str
     settings: tuple[str, ...] = ()
-
-    @property
-    def kind(self) -> str:
-        """Return the kind of target by which the registry matches data formats and networks."""
-        return "map" if self.spatial else "vector"
 
     def write(self, truths: "Iterable[np.ndarray]", folder: Path) -> None:
         """Store the targets of all examples, in their order; one is held in memory at a time."""
@@ -75,7 +73,7 @@ class Target:
 class Vector(Target):
     """Numbers for an example as a whole, shape (K,), float32; nan: unknown."""
 
-    spatial, dtype = False, "float32"
+    kind, spatial, dtype = "vector", False, "float32"
     settings = ("train.size", "train.fit")
 
     def crop(self, truth: "np.ndarray", window: "Slices", missing: Missing) -> "np.ndarray":
@@ -90,7 +88,7 @@ class Vector(Target):
 class ClassMap(Target):
     """Classes or other levels of each pixel, shape (K, *spatial), uint8, which are never mixed; 255: unknown."""
 
-    spatial, dtype = True, "uint8"
+    kind, spatial, dtype = "map", True, "uint8"
     settings = (
         "train.patch", "train.foreground", "metrics.also", "metrics.tolerance", "metrics.regions", "predict.blend",
         "predict.overlap", "uncertainty.methods",
@@ -110,7 +108,7 @@ class ClassMap(Target):
 class ValueMap(Target):
     """Quantities of each pixel, shape (K, *spatial), float32; nan: unknown."""
 
-    spatial, dtype = True, "float32"
+    kind, spatial, dtype = "map", True, "float32"
 
     def crop(self, truth: "np.ndarray", window: "Slices", missing: Missing) -> "np.ndarray":
         """Crop; pixels beyond the image are mirrored, like those of images."""
@@ -137,7 +135,7 @@ class Boxes(Target):
         Smallest share of a box's area (volume) that must remain for it to keep its label.
     """
 
-    spatial, dtype = True, "float32"
+    kind, spatial, dtype = "boxes", True, "float32"
 
     def __init__(self, visible: float = 0.25) -> None:
         self.visible = visible

@@ -1,5 +1,6 @@
 """Evaluation metrics as pure functions of arrays, and confidence intervals over examples."""
 
+from biocnn.metrics.boxes import box_iou, match_detections
 from biocnn.metrics.centrelines import cldice
 from biocnn.metrics.classes import (
     balanced_accuracy,
@@ -11,6 +12,8 @@ from biocnn.metrics.classes import (
     macro_auroc,
     top2_accuracy,
 )
+from biocnn.metrics.detections import mean_average_precision
+from biocnn.metrics.fusion import fuse_boxes
 from biocnn.metrics.histograms import auprc_of_counts, auroc_of_counts, pixel_histogram
 from biocnn.metrics.masks import (
     confusion,
@@ -52,6 +55,7 @@ __all__ = [
     "average_surface_distance",
     "balanced_accuracy",
     "bootstrap",
+    "box_iou",
     "class_accuracy",
     "class_confusion",
     "class_ece",
@@ -61,6 +65,7 @@ __all__ = [
     "dice",
     "dice_of_counts",
     "ece",
+    "fuse_boxes",
     "hausdorff95",
     "interval",
     "iou",
@@ -68,8 +73,10 @@ __all__ = [
     "labelled",
     "macro_auprc",
     "macro_auroc",
+    "match_detections",
     "match_objects",
     "matching",
+    "mean_average_precision",
     "mse",
     "panoptic_quality",
     "pearson",

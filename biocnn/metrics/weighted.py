@@ -103,10 +103,10 @@ def _macro(
     metric: Callable[..., np.ndarray], weights: np.ndarray, probability: np.ndarray, target: np.ndarray
 ) -> np.ndarray:
     """Average a metric over the classes for which it is defined; NaN if there are none."""
-    return _defined_mean(np.stack([metric(weights, p, y) for p, y in zip(probability.T, target.T, strict=True)]))
+    return defined_mean(np.stack([metric(weights, p, y) for p, y in zip(probability.T, target.T, strict=True)]))
 
 
-def _defined_mean(values: np.ndarray) -> np.ndarray:
+def defined_mean(values: np.ndarray) -> np.ndarray:
     """Average values (K, B) over the first axis without those that are NaN; NaN if all are."""
     return ratio(np.nansum(values, axis=0), (~np.isnan(values)).sum(axis=0))
 
@@ -125,7 +125,7 @@ def top2_accuracy(weights: np.ndarray, probability: np.ndarray, target: np.ndarr
 def balanced_accuracy(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Mean over classes of the weighted fraction of their examples that are recognised."""
     hits = weights @ (target * _hits(probability, target)[:, None])
-    return _defined_mean(ratio(hits, weights @ target).T)
+    return defined_mean(ratio(hits, weights @ target).T)
 
 
 def cohens_kappa(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -1,0 +1,212 @@
+"""Metrics of detections, compared with pycocotools and by hand."""
+
+import contextlib
+import io
+
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from biocnn.metrics import detections, ece, mean_average_precision
+from biocnn.metrics.boxes import Matched, box_iou, match_detections
+
+Images = tuple[list[np.ndarray], list[np.ndarray]]
+EMPTY = np.zeros((0, 6), np.float32), np.zeros((0, 5), np.float32)
+
+
+def scenes(
+    seed: int,
+    images: int = 12,
+    classes: int = 3,
+    objects: int = 6,
+    extra: int = 5,
+    crowds: float = 0.2,
+    steps: int = 10,
+) -> Images:
+    """Return images with shifted, false and repeated detections, equal scores, equal IoUs and unjudged regions."""
+    rng = np.random.default_rng(seed)
+    found, truth = [], []
+    for _ in range(images):
+        count = rng.integers(0, objects + 1)
+        start = rng.integers(0, 60, (count, 2))
+        corners = np.concatenate([start, start + rng.integers(4, 30, (count, 2))], axis=1)
+        labels = np.where(rng.random(count) < crowds, -1, rng.integers(0, classes, count))
+        truth.append(np.column_stack([labels, corners]).astype(np.float32))
+        chosen = rng.integers(0, max(count, 1), 2 * count)
+        near = corners[chosen] + rng.integers(-3, 4, (2 * count, 4))
+        start = rng.integers(0, 60, (extra, 2))
+        far = np.concatenate([start, start + rng.integers(4, 30, (extra, 2))], axis=1)
+        places = np.concatenate([near, far, near[:count]])
+        places[:, 2:] = np.maximum(places[:, 2:], places[:, :2] + 1)
+        guess = np.concatenate([labels[chosen], np.zeros(extra), labels[chosen][:count]])
+        guess = np.where((guess < 0) | (rng.random(len(guess)) < 0.2), rng.integers(0, classes, len(guess)), guess)
+        score = rng.integers(1, steps, len(guess)) / steps
+        found.append(np.column_stack([guess, score, places]).astype(np.float32))
+    return found, truth
+
+
+def coco(found: list[np.ndarray], truth: list[np.ndarray], classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return average precision and recall (T, K) of pycocotools; NaN for classes without true boxes."""
+
+    def sides(corners: np.ndarray) -> dict:
+        top, left, bottom, right = corners.astype(float).tolist()
+        return {"bbox": [left, top, right - left, bottom - top], "area": (right - left) * (bottom - top)}
+
+    true, rows = [], []
+    for i, (one, other) in enumerate(zip(found, truth, strict=True), 1):
+        for label, *corners in other:
+            for k in range(classes) if label < 0 else [int(label)]:
+                about = {"id": len(true) + 1, "image_id": i, "category_id": k + 1, "iscrowd": int(label < 0)}
+                true.append(about | sides(np.array(corners)))
+        rows += [
+            {"image_id": i, "category_id": int(row[0]) + 1, "score": float(row[1])} | sides(row[2:]) for row in one
+        ]
+    with contextlib.redirect_stdout(io.StringIO()):
+        data = COCO()
+        data.dataset = {
+            "images": [{"id": i + 1} for i in range(len(truth))],
+            "categories": [{"id": k + 1} for k in range(classes)],
+            "annotations": true,
+        }
+        data.createIndex()
+        result = COCO()
+        result.dataset = data.dataset | {
+            "annotations": [row | {"id": i, "iscrowd": 0} for i, row in enumerate(rows, 1)]
+        }
+        result.createIndex()
+        judge = COCOeval(data, result, "bbox")
+        judge.evaluate()
+        judge.accumulate()
+    precision, recall = judge.eval["precision"][..., 0, 2], judge.eval["recall"][..., 0, 2]
+    return np.where(precision.mean(axis=1) < 0, np.nan, precision.mean(axis=1)), np.where(recall < 0, np.nan, recall)
+
+
+def check(found: list[np.ndarray], truth: list[np.ndarray], classes: int) -> None:
+    matched, weights = match_detections(found, truth, classes), np.ones((1, len(truth)))
+    precision, recall = coco(found, truth, classes)
+    for k, one in enumerate(matched):
+        np.testing.assert_allclose(detections.average_precision(weights, one)[0], precision[:, k], atol=1e-12)
+        np.testing.assert_allclose(detections.recall(weights, one)[0], recall[:, k], atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_scenes_as_pycocotools(seed: int) -> None:
+    check(*scenes(seed), 3)
+
+
+@pytest.mark.parametrize("change", [{"crowds": 0}, {"crowds": 0.9}, {"steps": 2}, {"objects": 40}, {"extra": 0}])
+def test_hard_scenes_as_pycocotools(change: dict) -> None:
+    check(*scenes(20, **change), 3)
+
+
+def test_many_detections_empty_images_and_absent_classes_as_pycocotools() -> None:
+    found, truth = scenes(3, images=3, extra=130, classes=2, steps=1000)
+    check([*found, EMPTY[0], found[0], EMPTY[0]], [*truth, truth[0], EMPTY[1], EMPTY[1]], 4)
+    check([EMPTY[0]] * 3, truth, 2)
+    check(found, [EMPTY[1]] * 3, 2)
+
+
+def test_iou_of_boxes_by_hand_in_2d_and_3d() -> None:
+    boxes = np.array([[0, 0, 4, 6], [0, 0, 2, 2]])
+    others = np.array([[2, 3, 6, 9], [4, 0, 5, 6], [0, 0, 4, 6]])
+    np.testing.assert_allclose(box_iou(boxes, others), [[6 / 42, 0, 1], [0, 0, 4 / 24]])
+    unjudged = np.array([True, True, False])
+    np.testing.assert_allclose(box_iou(boxes, others, unjudged), [[6 / 24, 0, 1], [0, 0, 4 / 24]])
+    np.testing.assert_allclose(box_iou(np.array([[0, 0, 0, 2, 2, 2]]), np.array([[1, 1, 1, 3, 3, 3]])), [[1 / 15]])
+    assert box_iou(np.array([[1, 1, 1, 3]]), np.array([[1, 1, 1, 3]])) == 0
+
+
+def test_weights_repeat_images() -> None:
+    found, truth = scenes(5, steps=10**6)
+    times = np.random.default_rng(5).integers(0, 3, len(truth))
+    repeated = [[one for one, n in zip(rows, times, strict=True) for _ in range(n)] for rows in (found, truth)]
+    whole = match_detections(*repeated, 3)
+    for one, other in zip(match_detections(found, truth, 3), whole, strict=True):
+        ones = np.ones((1, len(repeated[0])))
+        for metric in (detections.average_precision, detections.recall, detections.sensitivities):
+            np.testing.assert_allclose(metric(times[None].astype(float), one), metric(ones, other), atol=1e-12)
+        error = detections.calibration_error(times[None].astype(float), one, 0.3)
+        np.testing.assert_allclose(error, detections.calibration_error(ones, other, 0.3), atol=1e-12)
+
+
+def test_resamples_without_true_boxes_are_undefined() -> None:
+    found, truth = scenes(6, images=2, crowds=0)
+    (one,) = match_detections([found[0], found[1]], [truth[0], EMPTY[1]], 3)[:1]
+    assert one.number[0] > 0
+    weights = np.array([[1.0, 1], [0, 2]])
+    for metric in (detections.average_precision, detections.recall, detections.sensitivities):
+        values = metric(weights, one)
+        assert np.isfinite(values[0]).all()
+        assert np.isnan(values[1]).all()
+    assert np.isnan(detections.calibration_error(weights, one, 0)).tolist() == [False, True]
+
+
+def hand() -> Matched:
+    """Return two images of one class: true, false, true, unjudged, false (a repeat), and one true box missed."""
+    truth = [
+        np.array([[0, 0, 0, 4, 4], [0, 10, 10, 14, 14], [-1, 20, 0, 30, 10]], np.float32),
+        np.array([[0, 0, 0, 4, 4]], np.float32),
+    ]
+    found = [
+        np.array(
+            [[0, 0.9, 0, 0, 4, 4], [0, 0.8, 40, 40, 44, 44], [0, 0.6, 20, 0, 24, 4], [0, 0.4, 0, 0, 4, 4]], np.float32
+        ),
+        np.array([[0, 0.7, 0, 0, 4, 4]], np.float32),
+    ]
+    (matched,) = match_detections(found, truth, 1)
+    return matched
+
+
+def test_every_metric_by_hand() -> None:
+    matched, weights = hand(), np.ones((1, 2))
+    assert matched.true[0].tolist() == [True, False, True, False, False]
+    assert matched.unjudged[0].tolist() == [False, False, False, True, False]
+    assert matched.rank.tolist() == [0, 1, 0, 2, 3]
+    assert matched.number.tolist() == [2, 1]
+    # Recall 1/3 at precision 1 (recalls 0 to .33), 2/3 at precision 2/3 (.34 to .66).
+    precision = (34 + 33 * 2 / 3) / 101
+    np.testing.assert_allclose(detections.average_precision(weights, matched), precision)
+    np.testing.assert_allclose(detections.recall(weights, matched), 2 / 3)
+    # No false positive before the first true one; half of one per image before the second.
+    np.testing.assert_allclose(detections.sensitivities(weights, matched)[0], [*[1 / 3] * 2, *[2 / 3] * 5])
+    assert detections.counts_at(matched, 0.7).tolist() == [[1, 1, 1], [1, 0, 0]]
+    assert detections.counts_at(matched, 0.1).tolist() == [[1, 2, 1], [1, 0, 0]]
+    # F1 is 1/2 from .9 on, 2/3 from .7 and .6 on, 4/7 from .4 on.
+    assert detections.best_threshold(matched) == pytest.approx((0.7 + 0.6) / 2)
+
+
+def test_the_best_threshold_keeps_or_drops_equal_scores_together() -> None:
+    truth = [np.array([[0, 0, 0, 4, 4], [0, 10, 10, 14, 14]], np.float32)]
+    rows = [[0, 0.8, 0, 0, 4, 4], [0, 0.8, 40, 40, 44, 44], [0, 0.8, 50, 50, 54, 54], [0, 0.5, 10, 10, 14, 14]]
+    (matched,) = match_detections([np.array(rows, np.float32)], truth, 1)
+    assert detections.best_threshold(matched) == 0.25
+    (nothing,) = match_detections([EMPTY[0]], truth, 1)
+    assert detections.best_threshold(nothing) == 0.5
+
+
+def test_sensitivities_are_those_of_the_challenge() -> None:
+    (one,) = match_detections(*scenes(9, images=30, classes=1, steps=10**6, crowds=0), 1)
+    hits, false = np.cumsum(one.true[0]) / one.number.sum(), np.cumsum(~one.true[0]) / 30
+    expected = np.interp(detections.ALARMS, np.append(0, false), np.append(0, hits))
+    np.testing.assert_allclose(detections.sensitivities(np.ones((1, 30)), one)[0], expected)
+
+
+def test_calibration_error_is_that_of_the_detections_kept() -> None:
+    matched = hand()
+    kept = ~matched.unjudged[0] & (matched.score >= 0.5)
+    expected = ece(matched.score[kept], matched.true[0, kept])
+    np.testing.assert_allclose(detections.calibration_error(np.ones((1, 2)), matched, 0.5), expected)
+
+
+def test_mean_average_precision_is_over_classes_with_true_boxes() -> None:
+    found, truth = scenes(11)
+    matched, weights = match_detections(found, truth, 3), np.ones((1, len(truth)))
+    each = [detections.average_precision(weights, one)[0] for one in matched]
+    np.testing.assert_allclose(mean_average_precision(found, truth, 5), np.mean(each, axis=0))
+    assert mean_average_precision(truth_as_found(truth), truth, 3, [0.5]) == 1
+    assert np.isnan(mean_average_precision([EMPTY[0]], [EMPTY[1]], 3)).all()
+
+
+def truth_as_found(truth: list[np.ndarray]) -> list[np.ndarray]:
+    return [np.insert(boxes, 1, 0.9, axis=1)[boxes[:, 0] >= 0] for boxes in truth]

@@ -52,10 +52,12 @@ def unsuited(input: str, target: str) -> Iterator[tuple[str, str, str]]:
     own = find("inputs", input)
     for other in (find("inputs", name) for name in REGISTRY["inputs"] if name != input):
         yield from ((key, other.examples, own.examples) for key in other.settings)
+    known = {key for task in tasks_of(input, target) for key in task.target.settings} if target else set()
     for kind in (kind for kind in TARGETS if target not in ("", kind)):
         given, wanted = (f"{own.examples} with {TARGETS[one]}" for one in (target, kind))
         keys = dict.fromkeys(key for task in tasks_of(input, kind) for key in task.target.settings)
-        yield from ((key, wanted, given) for key in keys)
+        yield from ((key, wanted, given) for key in keys if key not in known)
+        known |= set(keys)
 
 
 def _misplaced(settings: "Settings", input: str, target: str) -> Iterator[InputError]:

@@ -11,7 +11,8 @@ from biocnn.config.schema import Chosen, map_paths
 from biocnn.core.errors import Collector, InputError
 from biocnn.core.files import exists
 
-FOLDERS = ("data.images", "data.masks", "data.folder", "apply.images")  # all other paths that biocnn reads are files
+# All other paths that biocnn reads are files.
+FOLDERS = ("data.images", "data.masks", "data.folder", "data.voc", "data.yolo", "apply.images")
 
 
 def paths_of(settings: BaseModel) -> dict[str, Path]:

@@ -29,6 +29,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "Sequences": Entry("biocnn.data.sequences:Sequences", "sequence", "vector"),
         "Images": Entry("biocnn.data.images:Images", "image", "map"),
         "LabelledImages": Entry("biocnn.data.labelled_images:LabelledImages", "image", "vector"),
+        "BoxedImages": Entry("biocnn.data.boxed_images:BoxedImages", "image", "boxes"),
     },
     "negatives": {
         "random": Entry("biocnn.data.negatives:random"),
@@ -86,6 +87,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "mask": Entry("biocnn.tasks.mask:Mask"),
         "classes": Entry("biocnn.tasks.classes:Classes"),
         "instances": Entry("biocnn.tasks.instances:Instances"),
+        "boxes": Entry("biocnn.tasks.boxes:FindBoxes"),
     },
     "inputs": {
         "sequence": Entry("biocnn.tasks.inputs:SequenceInput"),

@@ -104,8 +104,9 @@ class Dataset:
         return self.examples.get(column, self.examples["id"]).to_numpy()
 
     def truth(self, row: int) -> np.ndarray:
-        """Return the ground truth of an example with maps: labels if there are objects, else classes; (*spatial)."""
-        return (self.y if self.labels is None else self.labels)[row][0]
+        """Return the ground truth of an example: boxes; or a map, (*spatial), of labels if there are objects."""
+        truth = (self.y if self.labels is None else self.labels)[row]
+        return truth[0] if self.task.target.kind == "map" else truth
 
     def with_split(self, split: pd.Series) -> "Dataset":
         """Return the same examples with other splits; measurements of the training split are kept."""

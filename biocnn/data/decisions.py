@@ -205,6 +205,8 @@ def _epochs(steps: int) -> Decision:
 
 def _foreground(facts: Facts, patch: list[int]) -> Decision:
     shares = facts.class_shares[1:]
+    if not shares:
+        return Decision(value=0.0, reason="pixels have no classes, so patches are random")
     rarest = min((share for share in shares if share > 0), default=0.0)
     if all(side >= n for side, n in zip(patch, facts.sizes.median, strict=True)):
         return Decision(value=0.0, reason="a patch contains a whole image, so no class is missed")

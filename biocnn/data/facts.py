@@ -16,6 +16,7 @@ from biocnn.data.raw import Raw
 from biocnn.tasks import Task, make_task
 from biocnn.tasks.facts import faults_of
 from biocnn.tasks.inputs import make_input
+from biocnn.tasks.target import PARTIAL
 
 
 def read(source: Any, seed: int, checks: Checks, *more: Any) -> Raw:
@@ -43,7 +44,7 @@ def checked(raw: Raw) -> Raw:
     """
     task = make_task(raw.facts)
     faults = [*(f"facts: {fault}" for fault in raw.facts.faults()), *_of_table(raw.examples)]
-    faults += (_of_maps if task.target.spatial else _of_vectors)(raw, task)
+    faults += _TRUTHS[task.target.kind](raw, task)
     facts = resolve(make_input(raw.facts).check)(raw, faults)
     if faults:
         raise _refusal(faults)
@@ -89,6 +90,25 @@ def _of_maps(raw: Raw, task: Task) -> Iterator[str]:
     x, y = raw.x(0), raw.y(0) if callable(raw.y) else np.zeros(0)
     if y.shape != x.shape[1:]:
         yield f"y: a map of shape {y.shape} for an example of shape {x.shape}"
+
+
+def _of_boxes(raw: Raw, task: Task) -> Iterator[str]:
+    """Check the boxes of all examples, but only those of the first against the size of its image."""
+    dims, classes = raw.facts.spatial_dims, range(PARTIAL, task.facts.out_channels)
+    for row in range(len(raw.examples)):
+        y = raw.truth(row) if callable(raw.y) else np.zeros(0)
+        if y.ndim != 2 or y.shape[1] != 1 + 2 * dims or y.dtype != np.float32:
+            yield f"y: boxes of shape {y.shape} of {y.dtype}, but must be float32 of shape (M, {1 + 2 * dims})"
+            return
+        start, stop = y[:, 1 : 1 + dims], y[:, 1 + dims :]
+        if not (np.isfinite(y).all() and np.isin(y[:, 0], classes).all() and (start < stop).all()):
+            yield f"y: boxes of row {row} need labels from {PARTIAL} to {classes[-1]}, and corners in order"
+            return
+        if row == 0 and not ((start >= 0).all() and (stop <= raw.x(0).shape[1:]).all()):
+            yield f"y: a box beyond the image of {' x '.join(map(str, raw.x(0).shape[1:]))} pixels"
+
+
+_TRUTHS = {"vector": _of_vectors, "map": _of_maps, "boxes": _of_boxes}
 
 
 def check_sequences(raw: Raw, faults: list[str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from biocnn.core.errors import InputError, nearest
+from biocnn.core.errors import InputError, close, nearest
 from biocnn.core.files import exists
 from biocnn.core.text import read_cells, read_lines
 from biocnn.data.splits import SPLITS
@@ -43,8 +43,12 @@ def read_table(table: Path, files: list[str], group: str | None = None) -> pd.Da
     InputError
         If a column or a cell is missing, a split is invalid, or files do not exist.
     """
-    rows = _cells(Path(table))
-    _check_columns(rows, table, [*files, *([group] if group else [])])
+    return check_rows(read_rows(table), table, Path(table).parent, files, group)
+
+
+def check_rows(rows: pd.DataFrame, table: Path, base: Path, files: list[str], group: str | None) -> pd.DataFrame:
+    """Check a table of images from ``read_rows``, whose paths start at ``base``, as ``read_table`` does."""
+    check_columns(rows, table, [*files, *([group] if group else [])])
     if "split" in rows:
         _check_rows(~rows["split"].isin(SPLITS), rows["split"], table, f"allowed: {', '.join(SPLITS)}")
     if "id" in rows:
@@ -52,12 +56,12 @@ def read_table(table: Path, files: list[str], group: str | None = None) -> pd.Da
             rows["id"].duplicated(), rows["id"], table, "ids must be unique; without this column file names are used"
         )
     for column in files:
-        missing = rows[[not exists(Path(table).parent / path) for path in rows[column]]]
+        missing = rows[[not exists(base / path) for path in rows[column]]]
         if len(missing):
             raise InputError(
                 f"{table}: {len(missing)} of {len(rows)} {column} files do not exist: "
                 + _three([f"{path} (line {line})" for line, path in missing[column].items()]),
-                f"paths are relative to {Path(table).parent}",
+                f"{_alike(base / missing[column].iloc[0])}paths are relative to {base}",
             )
     if group or "group" not in rows:
         paths = rows[files[0]].unique().tolist()  # a file that is listed twice is one group
@@ -65,8 +69,14 @@ def read_table(table: Path, files: list[str], group: str | None = None) -> pd.Da
     return rows
 
 
-def _cells(table: Path) -> pd.DataFrame:
-    """Return the cells as strings, indexed by line number."""
+def _alike(path: Path) -> str:
+    """Return the start of a remedy: the most similar name in the same folder, if there is one."""
+    names = [entry.name for entry in path.parent.iterdir()] if exists(path.parent) else []
+    return f"did you mean {hits[0]!r}? " if (hits := close(path.name, names)) else ""
+
+
+def read_rows(table: Path) -> pd.DataFrame:
+    """Read the cells of a table, whose first line names the columns, as strings, indexed by line number."""
     numbered = [(i, line) for i, line in enumerate(read_lines(table), 1) if line.strip()]
     if len(numbered) < 2:
         raise InputError(f"{table}: no rows", "give a header that names the columns, and one row per image")
@@ -90,7 +100,7 @@ def _cells(table: Path) -> pd.DataFrame:
     return pd.DataFrame([[c.strip() for c in row] for row in cells], columns=header, index=lines, dtype=object)
 
 
-def _check_columns(rows: pd.DataFrame, table: Path, needed: list[str]) -> None:
+def check_columns(rows: pd.DataFrame, table: Path, needed: list[str]) -> None:
     for column in needed:
         if column not in rows:
             raise InputError(f"{table}: no column {column!r} in its first line", nearest(column, rows))

@@ -1,6 +1,7 @@
 """Checks that all readers of images share, and what a set has in common: channels, data type, pixel size."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,16 +10,17 @@ import numpy as np
 import pandas as pd
 
 from biocnn.core.checks import Checks
-from biocnn.core.errors import InputError, nearest
+from biocnn.core.errors import Collector, InputError, all_faults, nearest
 from biocnn.data.appearance import Appearance, measure_appearance
 from biocnn.data.survey import MaskSeen
 from biocnn.io.channels import GREY, by_name, match_channels
-from biocnn.io.image_files import ImageFile
+from biocnn.io.image_files import ImageFile, whole_image
 from biocnn.io.image_paths import unique_ids
 from biocnn.io.lazy import LazyImage
 from biocnn.io.stored_image import MILLIMETRES, RGB, Grid, whole
 from biocnn.tasks.facts import Facts
 
+Open = Callable[[str], LazyImage]  # opens the image of a name in the column image
 _EXACT_AS_FLOAT = {"uint8", "int8", "uint16", "int16", "float32"}
 _SAME_SPACING = 0.01  # relative difference up to which two pixel sizes count as equal
 
@@ -69,6 +71,29 @@ def _is_grey(image: ImageFile) -> bool:
     """Check for an RGB image whose three channels are equal."""
     red = image.pixels[0]
     return image.channels == RGB and all(np.array_equal(red, p) for p in image.pixels[1:])
+
+
+def scan(names: list[str], opened: Open, what: str, checks: Checks, source: str) -> list[Seen]:
+    """Read every image once, with one in memory at a time; repairs are counted in checks.
+
+    Raises
+    ------
+    InputError
+        If images cannot be read; names all of them.
+    """
+    seen: list[Seen] = []
+    repairs: dict[str, list[str]] = {}
+    collector = Collector()
+    for name in names:
+        with collector, opened(name) as image:
+            found = whole_image(image)
+            seen.append(Seen.of(image.path, found))
+            for reason in dict.fromkeys(found.repairs):
+                repairs.setdefault(reason, []).append(name)
+    if collector.faults:
+        raise all_faults(collector.faults, f"of {len(names)} images cannot be used")
+    count_read(what, len(names), repairs, checks, source)
+    return seen
 
 
 def check_options(axes: str | None, spacing: list[float] | None, classes: list[str] | None) -> None:

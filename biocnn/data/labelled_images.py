@@ -1,6 +1,5 @@
 """Images with one class each, or with several labels of 0 and 1: read, checked, and returned one at a time."""
 
-from collections.abc import Callable
 from itertools import compress
 from pathlib import Path
 from typing import Literal
@@ -9,29 +8,26 @@ import numpy as np
 import pandas as pd
 
 from biocnn.core.checks import Checks
-from biocnn.core.errors import Collector, InputError, all_faults, nearest
+from biocnn.core.errors import InputError, nearest
 from biocnn.data.doctor import examine
 from biocnn.data.image_pairs import group_by_name, read_table
 from biocnn.data.image_sets import (
-    Seen,
+    Open,
     check_options,
     common_facts,
-    count_read,
     not_constant,
     pixels_of,
+    scan,
     with_sizes,
 )
 from biocnn.data.labels import Labels, note_splits, one_class, several_labels, shown
 from biocnn.data.raw import Raw
 from biocnn.data.splits import SPLITS
-from biocnn.io.image_files import whole_image
 from biocnn.io.image_paths import PASSED_OVER, image_paths, passed_over, unique_ids
 from biocnn.io.kinds import is_zarr
 from biocnn.io.labelled_npz import LabelledNpz
-from biocnn.io.lazy import LazyImage, open_image
+from biocnn.io.lazy import open_image
 from biocnn.tasks.facts import Facts
-
-Open = Callable[[str], LazyImage]  # opens the image of a name in the column image
 
 
 class LabelledImages:
@@ -127,7 +123,7 @@ class LabelledImages:
         rows, y = rows[labels.keep].reset_index(drop=True), labels.y[labels.keep]
         if labels.names is not None and "split" in rows:
             note_splits(rows["label"].tolist(), rows["split"], labels.outputs, checks, source)
-        seen = _scan(rows["image"].tolist(), opened, checks, source)
+        seen = scan(rows["image"].tolist(), opened, "images with a label", checks, source)
         keep = not_constant(seen, self.constant, checks, source)
         rows, y, seen = rows[keep].reset_index(drop=True), y[keep], list(compress(seen, keep))
         shared = common_facts(seen, self.channels, self.spacing, self.normalise, checks, source)
@@ -266,20 +262,3 @@ def _refuse_deeper(folder: Path, only: bool) -> None:
             f"{folder}: no image, only the folders {shown(inner)}",
             f"if these are the classes, give data.folder: {folder}{alike}",
         )
-
-
-def _scan(names: list[str], opened: Open, checks: Checks, source: str) -> list[Seen]:
-    """Read every image once, with one in memory at a time."""
-    seen: list[Seen] = []
-    repairs: dict[str, list[str]] = {}
-    collector = Collector()
-    for name in names:
-        with collector, opened(name) as image:
-            found = whole_image(image)
-            seen.append(Seen.of(image.path, found))
-            for reason in dict.fromkeys(found.repairs):
-                repairs.setdefault(reason, []).append(name)
-    if collector.faults:
-        raise all_faults(collector.faults, f"of {len(names)} images cannot be used")
-    count_read("images with a label", len(names), repairs, checks, source)
-    return seen

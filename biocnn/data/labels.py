@@ -55,7 +55,29 @@ def one_class(labels: pd.Series, classes: list[str] | None, reason: str, checks:
         If a label is missing, labels are numbers rather than classes, two spellings may mean one class, a class of
         ``classes`` has no image, or most images are the only one of their class.
     """
-    _refuse_missing(labels[labels.str.lower().isin(MISSING) & ~labels.isin(classes or [])], len(labels), source)
+    labels, classes = of_classes(labels, classes, "images", checks, source)
+    keep, found = labels.isin(classes).to_numpy(), labels.value_counts()
+    _check_counts(found[classes], source)
+    rare = [f"{name} ({found[name]})" for name in classes if found[name] < FEW]
+    too_few = f"classes with fewer than {FEW} images, too few for train, val and test"
+    checks.add(source, "note", too_few, len(rare), ", ".join(rare))
+    y = (pd.Index(classes).get_indexer(labels)[:, None] == np.arange(len(classes))).astype(np.float32)
+    decision = Decision(value="multiclass", reason=f"{reason}: {len(classes)} classes")
+    return Labels(y, list(classes), decision, keep, labels.tolist())
+
+
+def of_classes(
+    labels: pd.Series, classes: list[str] | None, what: str, checks: Checks, source: str
+) -> tuple[pd.Series, list[str]]:
+    """Return labels of ``what`` (plural) in one spelling, and the classes to keep; otherwise as ``one_class``.
+
+    Raises
+    ------
+    InputError
+        If a label is missing, labels are numbers rather than classes, two spellings may mean one class, or nothing has
+        a class of ``classes``.
+    """
+    _refuse_missing(labels[labels.str.lower().isin(MISSING) & ~labels.isin(classes or [])], len(labels), what, source)
     labels = _respelled(labels, classes, checks, source)
     found = labels.value_counts(sort=False)
     if classes is None:
@@ -63,20 +85,13 @@ def one_class(labels: pd.Series, classes: list[str] | None, reason: str, checks:
         classes = sorted(found.index, key=lambda name: (_number(name), name))
     for name in classes:
         if name not in found:
-            raise InputError(f"data.classes: no image in {source} has the label {name!r}", nearest(name, found.index))
-    keep = labels.isin(classes).to_numpy()
+            message = f"data.classes: none of the {what} in {source} has the label {name!r}"
+            raise InputError(message, nearest(name, found.index))
+        checks.add(source, "read", f"{what} of class {name}", found[name])
     for name, number in found.items():
         if name not in classes:
-            checks.add(source, "dropped", f"images of class {name}, which data.classes does not list", number)
-    _check_counts(found[classes], source)
-    for name in classes:
-        checks.add(source, "read", f"images of class {name}", found[name])
-    rare = [f"{name} ({found[name]})" for name in classes if found[name] < FEW]
-    too_few = f"classes with fewer than {FEW} images, too few for train, val and test"
-    checks.add(source, "note", too_few, len(rare), ", ".join(rare))
-    y = (pd.Index(classes).get_indexer(labels)[:, None] == np.arange(len(classes))).astype(np.float32)
-    decision = Decision(value="multiclass", reason=f"{reason}: {len(classes)} classes")
-    return Labels(y, list(classes), decision, keep, labels.tolist())
+            checks.add(source, "dropped", f"{what} of class {name}, which data.classes does not list", number)
+    return labels, list(classes)
 
 
 def several_labels(labels: pd.DataFrame, reason: str, checks: Checks, source: str) -> Labels:
@@ -128,10 +143,10 @@ def shown(places: Iterable[str]) -> str:
     return ", ".join(places[:_SHOWN]) + (f", ... ({len(places)} in all)" if len(places) > _SHOWN else "")
 
 
-def _refuse_missing(missing: pd.Series, number: int, source: str) -> None:
+def _refuse_missing(missing: pd.Series, number: int, what: str, source: str) -> None:
     if len(missing):
         raise InputError(
-            f"{source}: {len(missing)} of {number} images have no label: {shown(missing.index)}",
+            f"{source}: {len(missing)} of {number} {what} have no label: {shown(missing.index)}",
             f"label them, or remove them; {missing.iloc[0]!r} can be a class if data.classes lists it",
         )
 

@@ -14,7 +14,7 @@ from biocnn.tasks.facts import Decision, Facts, Sizes
 
 
 def measure_images(facts: Facts, folder: Path, folds: list[Any], seed: int) -> dict[str, Any]:
-    """Store positions of each class and intensity ranges; measure each fold's training split, and all images.
+    """Store positions of each class of maps, and intensity ranges; measure each fold's training split, and all images.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def measure_images(facts: Facts, folder: Path, folds: list[Any], seed: int) -> d
         Facts about all images, by name.
     """
     x = Ragged(folder / "x.npy")
-    if make_task(facts).target.spatial:
+    if make_task(facts).target.kind == "map":
         write_places(Ragged(folder / "y.npy"), folder / "foreground.npy", seed)
     ranges = image_ranges(x[i] for i in range(len(x)))
     np.save(folder / "ranges.npy", ranges)

@@ -136,6 +136,7 @@ class Boxes(Target):
     """
 
     kind, spatial, dtype = "boxes", True, "float32"
+    settings = ("train.patch",)
 
     def __init__(self, visible: float = 0.25) -> None:
         self.visible = visible

@@ -90,7 +90,9 @@ def test_classes_choose_images_and_order_and_drop_others(tmp_path: Path) -> None
     assert counts(checks)["images of class rare, which data.classes does not list"] == 1
     assert counts(checks)["label respelled as in data.classes"] == 1
     np.testing.assert_array_equal(raw.x(3)[0], np.asarray(Image.open(tmp_path / "i4.png")))
-    refused("no image in index.csv has the label 'bb'", "did you mean 'b'", table=path, labels=["kind"], classes=["bb"])
+    refused(
+        "none of the images in index.csv has the label 'bb'", "mean 'b'", table=path, labels=["kind"], classes=["bb"]
+    )
     refused("no column 'label'", "allowed: image, kind; name the column in data.labels", table=path)
     refused("no column 'kinds'", "did you mean 'kind'", table=path, labels=["kinds"])
 

@@ -1,12 +1,14 @@
-"""Forward passes: logits and probabilities of a batch or of all examples of a split."""
+"""Forward passes: logits, probabilities and the loss of a batch, or predictions for all examples of a split."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from biocnn.nn.precision import autocast
+from biocnn.losses import Loss
+from biocnn.nn.precision import autocast, in_float32
 from biocnn.tasks import Task
 from biocnn.training.batches import ImageBatches, SequenceBatches
 
@@ -16,22 +18,50 @@ def default_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def logits_of(network: nn.Module, x: Tensor, precision: str = "float32") -> Tensor:
-    """Return the logits for x (N, C, *spatial), float32."""
+def owns_loss(network: nn.Module) -> bool:
+    """Return whether a network has a method ``loss(x, y)``, which replaces the loss of the task."""
+    return callable(getattr(type(network), "loss", None))
+
+
+class OwnLoss(nn.Module):
+    """A network that owns its loss, as a function of images or sequences and their targets."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.network.loss(x, y).float()
+
+
+def loss_of(network: nn.Module, loss: Loss | None, x: Tensor, y: Tensor, context: torch.autocast) -> Tensor:
+    """Return the loss of a batch; ``loss`` is None if the network owns it."""
+    with context:
+        output = network.loss(x, y) if loss is None else network(x)
+    return output.float() if loss is None else loss(in_float32(output), y)
+
+
+def logits_of(network: nn.Module, x: Tensor, precision: str = "float32") -> Any:
+    """Return the logits for x (N, C, *spatial), or boxes: a list of tensors; float32."""
     with autocast(precision, x.device)():
-        return network(x).float()
+        return in_float32(network(x))
 
 
-def predict_probability(network: nn.Module, x: Tensor, task: Task, precision: str = "float32") -> Tensor:
-    """Return probabilities for x (N, C, *spatial), or values for regression; float32."""
+def predict_probability(network: nn.Module, x: Tensor, task: Task, precision: str = "float32") -> Any:
+    """Return probabilities for x (N, C, *spatial), or values for regression, or boxes; float32."""
     return task.probability(logits_of(network, x, precision))
+
+
+def arrays(predictions: Tensor | list[Tensor]) -> Sequence[np.ndarray]:
+    """Return the prediction for each example."""
+    return [one.cpu().numpy() for one in predictions] if isinstance(predictions, list) else predictions.cpu().numpy()
 
 
 @torch.inference_mode()
 def predict_batches(
     model: nn.Module, batches: SequenceBatches | ImageBatches, task: Task, precision: str = "float32"
 ) -> Iterator[np.ndarray]:
-    """Yield the prediction for each example in order: (K,) or (K, *spatial), float32."""
+    """Yield the prediction for each example in order: (K,), (K, *spatial) or boxes, float32."""
     model.eval()
     for x, _ in batches.plain():
-        yield from predict_probability(model, x, task, precision).cpu().numpy()
+        yield from arrays(predict_probability(model, x, task, precision))

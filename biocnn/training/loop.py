@@ -22,6 +22,7 @@ from biocnn.losses import Loss
 from biocnn.nn.precision import autocast, in_float32
 from biocnn.tasks import Task
 from biocnn.training.batches import ImageBatches, SequenceBatches, seed_dropout
+from biocnn.training.forward import OwnLoss
 from biocnn.training.optimizer import clip_gradients, lr_factor, make_optimizer
 from biocnn.training.resource_estimate import Pace, memory_errors
 from biocnn.training.state import Progress, StateFolder, copy_weights, pack, unpack
@@ -35,7 +36,7 @@ def fit(
     model: nn.Module,
     train: SequenceBatches | ImageBatches,
     val: SequenceBatches | ImageBatches,
-    loss: Loss,
+    loss: Loss | None,
     task: Task,
     settings: Train,
     seed: int,
@@ -53,7 +54,7 @@ def fit(
     train, val
         Batches for training, and for choosing the best epoch.
     loss
-        ``loss(logits, target) -> scalar``.
+        ``loss(logits, target) -> scalar``; None: the network's own method ``loss(x, y)``.
     task
         Task; determines the validation metric.
     settings
@@ -96,7 +97,7 @@ class Training:
     model: nn.Module
     train: SequenceBatches | ImageBatches
     val: SequenceBatches | ImageBatches
-    loss: Loss
+    loss: Loss | None
     task: Task
     settings: Train
     seed: int
@@ -109,7 +110,7 @@ class Training:
     def __post_init__(self) -> None:
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.device = self.parameters[0].device
-        self.network = self.processes.wrap(self.model)
+        self._wrap()
         self._begin("bfloat16" if self.settings.precision == "auto" else self.settings.precision)
         self.first = self.best
         self.steps = len(self._plan())
@@ -135,7 +136,7 @@ class Training:
         p, shares = self.progress, [self.processes.share(index) for index in self._plan()]
         self.model.train()
         if self.transfer.freeze(self.model, p.epoch):
-            self.network = self.processes.wrap(self.model)
+            self._wrap()
         # disable=None shows the bar on terminals only; the log of a job gets one line per epoch.
         bar = {"desc": f"epoch {p.epoch + 1}", "total": self.steps, "initial": p.done, "leave": False}
         for x, y in tqdm(self.train.load(shares[p.done :]), **bar, disable=None):
@@ -146,18 +147,24 @@ class Training:
                 break
         self._check_finite()
 
+    def _wrap(self) -> None:
+        self.network = self.processes.wrap(self.model if self.loss else OwnLoss(self.model))
+
     def _step(self, x: Tensor, y: Tensor) -> None:
         p, step = self.progress, self.step
         seed_dropout(self.seed, step, self.processes.rank, self.device)
         for group in self.optimizer.param_groups:
             group["lr"] = self._lr(step)
         with autocast(p.precision, self.device)():
-            logits = self.network(x)
-        logits, y = self.processes.gather(in_float32(logits), y)
-        value = self.loss(logits, y)
+            output = self.network(x) if self.loss else self.network(x, y)
+        if self.loss:
+            value = self.loss(*self.processes.gather(in_float32(output), y))
+            whole = value * self.processes.number  # processes average gradients; we need the sum
+        else:
+            value = whole = output
         for parameter in self.parameters:
             parameter.grad = None
-        (value * self.processes.number).backward()  # processes average gradients; we need the sum
+        whole.backward()
         self.unchecked.append(torch.stack([value.detach(), clip_gradients(self.parameters)]))
         if len(self.unchecked) >= self.check_every:
             self._check_finite()

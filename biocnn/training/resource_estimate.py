@@ -13,7 +13,7 @@ from biocnn.config.settings import Train
 from biocnn.core.errors import InputError
 from biocnn.core.memory import PeakBytes
 from biocnn.losses import Loss
-from biocnn.nn.precision import in_float32
+from biocnn.training.forward import loss_of
 
 DAY = 24 * 3600.0
 TIMED = 20  # steps timed for the estimate
@@ -21,7 +21,7 @@ SHORT = ("can't allocate memory", "bad_alloc", "ALLOC_FAILED")  # messages of li
 
 
 def memory_bytes(
-    model: nn.Module, loss: Loss, x: Tensor, y: Tensor, batch_size: int, autocast: Callable[[], torch.autocast]
+    model: nn.Module, loss: Loss | None, x: Tensor, y: Tensor, batch_size: int, autocast: Callable[[], torch.autocast]
 ) -> int:
     """Estimate the peak memory of training in bytes, by extrapolation from steps with two and four examples.
 
@@ -34,9 +34,7 @@ def memory_bytes(
 
     def peak(repeats: int) -> int:
         with PeakBytes() as measured:
-            with autocast():
-                logits = model(torch.cat([x] * repeats))
-            loss(in_float32(logits), torch.cat([y] * repeats)).backward()
+            loss_of(model, loss, torch.cat([x] * repeats), torch.cat([y] * repeats), autocast()).backward()
         model.zero_grad(set_to_none=True)
         return measured.peak
 

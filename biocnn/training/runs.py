@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from biocnn.augment.sets import resolve_augment
 from biocnn.config.settings import Settings, Train
 from biocnn.config.strands import check_strands
+from biocnn.core.errors import InputError
 from biocnn.core.files import atomic
 from biocnn.core.parallel import ALONE, Processes
 from biocnn.data.dataset import Dataset
@@ -31,7 +32,7 @@ from biocnn.tasks.temperature import remarks
 from biocnn.training import batches
 from biocnn.training.checkpoint import build_model, save_model, versions, with_words
 from biocnn.training.fingerprint import fingerprint
-from biocnn.training.forward import default_device, logits_of, predict_batches
+from biocnn.training.forward import default_device, logits_of, owns_loss, predict_batches
 from biocnn.training.loop import fit
 from biocnn.training.metadata import Metadata, Mixed, Precision, read_metadata
 from biocnn.training.resource_estimate import memory_bytes, memory_errors, resident_bytes
@@ -114,8 +115,11 @@ def train_run(
     val = batches.make(dataset, val_rows, device, frame=frame)
     for name in task.without_metric(dataset.y[row] for row in val_rows):
         log(f"{name}: fewer than two distinct values in the validation split: left out of {task.monitored}")
-    loss = task.make_loss(settings.loss, section.class_weights, device)
-    unit = target_unit(dataset.y.stacked(train_rows)) if task.standardised else None
+    own = owns_loss(network)
+    if own and settings.loss:
+        raise InputError(f"loss: {settings.loss.name}, but {settings.model.name} has a loss of its own", "leave it out")
+    loss = None if own else task.make_loss(settings.loss, section.class_weights, device)
+    unit = target_unit(dataset.y.stacked(train_rows)) if loss and task.standardised else None
     loss = in_unit(loss, unit, device) if unit else loss
     plan = train.plan(seed, 0, section.batch_size, section.steps_per_epoch)
     x, y = train.get(plan[0][:2])
@@ -137,7 +141,7 @@ def train_run(
         precision = choose_precision(network, val, loss, task, settings.train.precision, history["precision"])
         log(describe_precision(precision))
         predictions = predict_batches(network, val, task, precision.predict)
-        postprocess = task.tune(predictions, (dataset.labels[row][0] for row in val_rows))
+        postprocess = task.tune(predictions, map(dataset.truth, val_rows))
         if postprocess:
             log(f"postprocessing: {postprocess}")
         measured = {"start": transfer.record, "target_unit": unit}
@@ -215,7 +219,7 @@ def announce(
 
 def try_step(
     network: nn.Module,
-    loss: Loss,
+    loss: Loss | None,
     x: Tensor,
     y: Tensor,
     section: Train,
@@ -248,7 +252,7 @@ def _deterministic(wanted: bool, attempt: Callable[[], int], log: Log) -> tuple[
 def choose_precision(
     network: nn.Module,
     val: batches.SequenceBatches | batches.ImageBatches,
-    loss: Loss,
+    loss: Loss | None,
     task: Task,
     asked: str,
     epochs: Iterable[str],

@@ -8,8 +8,10 @@ import torch
 from torch import nn
 
 from biocnn.losses import Loss
+from biocnn.nn.precision import in_float32
 from biocnn.tasks import Task
 from biocnn.training.batches import ImageBatches, SequenceBatches
+from biocnn.training.forward import loss_of
 
 TOLERANCE = 0.005  # absolute difference of the metric; relative above 1
 
@@ -18,7 +20,7 @@ TOLERANCE = 0.005  # absolute difference of the metric; relative above 1
 def validate(
     model: nn.Module,
     val: SequenceBatches | ImageBatches,
-    loss: Loss,
+    loss: Loss | None,
     task: Task,
     autocast: Callable[[], torch.autocast],
     between: Callable[[], None] = lambda: None,
@@ -31,9 +33,13 @@ def validate(
     total, number, score = 0.0, 0, task.score()
     for x, y in val.plain():
         with autocast():
-            logits = model(x).float()
-        weight = (~y.isnan()).float().mean().item() * len(x) if y.is_floating_point() else len(x)
-        total, number = total + loss(logits, y).item() * weight, number + weight
+            logits = in_float32(model(x))
+        if loss is None:
+            value, weight = loss_of(model, loss, x, y, autocast()), float(len(x))
+        else:
+            value = loss(logits, y)
+            weight = (~y.isnan()).float().mean().item() * len(x) if y.is_floating_point() else len(x)
+        total, number = total + value.item() * weight, number + weight
         score.add(task.probability(logits), y)
         between()
     return {"val_loss": total / number} | {f"val_{name}": value for name, value in score.value().items()}

@@ -15,7 +15,7 @@ from biocnn.config.registry import resolve as resolve_name
 from biocnn.config.schema import Chosen, check, own_settings
 from biocnn.config.settings import Settings, Train
 from biocnn.core.errors import InputError
-from biocnn.data.whole_decisions import Choice, decide_whole
+from biocnn.data.whole_decisions import SHALLOW, Choice, decide_whole, widths
 from biocnn.tasks import make_task
 from biocnn.tasks.facts import Decision, Facts
 from biocnn.tasks.inputs import make_input
@@ -37,6 +37,9 @@ KEPT = 12
 STEPS = (50, 250)  # bounds of the steps per epoch
 ALL_STEPS = 3000
 EPOCHS = (12, 60)
+# Smallest objects, in pixels, for a stem, whose map has a cell for so many pixels; objects span four cells or more.
+STEMS = ((16, "large", 4), (8, "medium", 2), (0, "small", 1))
+STEM_PIXELS = {"large": 2**21, "medium": 2**19, "small": 2**18}  # of a batch
 RARE = 0.05  # share of pixels below which a class is oversampled
 FOREGROUND = 1 / 3  # share of patches with rare classes, as in nnU-Net
 
@@ -66,8 +69,14 @@ def decide(facts: Facts, settings: Settings | None = None) -> dict[str, Decision
         decide_whole(facts, train, model, choose)
         return choose.found
     patch = choose("patch", train, "train", _patch(facts, memory))
-    channels = choose("channels", model, "model", _channels(facts, patch))
-    batch_size = choose("batch_size", train, "train", _batch_size(patch, channels, memory))
+    if make_task(facts).detects:
+        stem = choose("stem", model, "model", _stem(facts))
+        choose("depth", model, "model", SHALLOW)
+        choose("channels", model, "model", widths(facts.n.train, len(patch)))
+        batch_size = choose("batch_size", train, "train", _batch_of_pixels(patch, STEM_PIXELS[stem]))
+    else:
+        channels = choose("channels", model, "model", _channels(facts, patch))
+        batch_size = choose("batch_size", train, "train", _batch_size(patch, channels, memory))
     once = max(1, math.ceil(facts.pixels / math.prod(patch) / batch_size))
     steps = choose("steps_per_epoch", train, "train", _steps(once, train.epochs if train else None))
     choose("epochs", train, "train", _epochs(steps or once))
@@ -185,6 +194,22 @@ def _batch_size(patch: list[int], channels: Any, memory: float) -> Decision:
     else:
         why = f"about {BATCH_PIXELS * memory:,.0f} pixels per step, {BATCH[0]} to {BATCH[1]} patches of {size}"
     return Decision(value=value, reason=f"{why}; at most about {each * value / GIB:.1f} GB")
+
+
+def _stem(facts: Facts) -> Decision:
+    if not facts.objects.number:
+        return Decision(value="large", reason="no object was measured")
+    diameter = facts.objects.diameter["5"]
+    name, cell = next((name, cell) for least, name, cell in STEMS if diameter >= least)
+    reason = f"one object in 20 is at most {diameter:.0f} px wide, so centres are found to {cell} px"
+    return Decision(value=name, reason=reason)
+
+
+def _batch_of_pixels(patch: list[int], pixels: int) -> Decision:
+    low, high = BATCH
+    value = max(low, min(high, round(pixels / math.prod(patch))))
+    size = " x ".join(map(str, patch))
+    return Decision(value=value, reason=f"about {pixels:,} pixels per step, {low} to {high} patches of {size}")
 
 
 def _steps(once: int, epochs: int | None) -> Decision:

@@ -19,6 +19,7 @@ MANY = 20_000  # training images from which a network has the widths of the orig
 BATCHES = ((2000, 64), (300, 32), (0, 16))  # (number of training images, images per batch)
 SEEN = {2: 120_000, 3: 30_000}  # images, repeats included, that a training sees
 EPOCHS = (15, 100)
+SHALLOW = Decision(value=18, reason="the smallest ResNet; deeper ones need more images")
 
 
 class Choice:
@@ -51,8 +52,8 @@ def decide_whole(facts: Facts, train: Section | None, model: Section | None, cho
     size = choose("size", train, "train", _size(facts))
     choose("fit", train, "train", _fit(facts))
     choose("stem", model, "model", _stem(size))
-    choose("depth", model, "model", Decision(value=18, reason="the smallest ResNet; deeper ones need more images"))
-    choose("channels", model, "model", _channels(number, len(size)))
+    choose("depth", model, "model", SHALLOW)
+    choose("channels", model, "model", widths(number, len(size)))
     batch_size = next(batch for least, batch in BATCHES if number >= least)
     why = f"for {number:,} training images"
     choose("batch_size", train, "train", Decision(value=batch_size, reason=why))
@@ -93,7 +94,8 @@ def _stem(size: list[int]) -> Decision:
     return Decision(value="medium", reason=f"the first level has {left} voxels: half the size costs an eighth")
 
 
-def _channels(number: int, dims: int) -> Decision:
+def widths(number: int, dims: int) -> Decision:
+    """Decide the widths of a ResNet's four stages, for a number of training images."""
     many, volumes = number >= MANY, dims == 3
     first = 64 // (1 if many else 2) // (2 if volumes else 1)
     share = {64: "as in", 32: "half of", 16: "a quarter of"}[first]

@@ -1,6 +1,6 @@
 """Prediction with a model file, for stored data sets, sequences, files and arrays."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ from biocnn.core.errors import InputError
 from biocnn.core.memory import bytes_per, room
 from biocnn.data.dataset import Dataset
 from biocnn.data.frame import Frame, frame_of
-from biocnn.io.fasta import PADDING, Iupac, encode, read_fasta
+from biocnn.io.fasta import PADDING
 from biocnn.io.genome import Genome
 from biocnn.io.image_paths import named_images
 from biocnn.io.intensity import range_of
@@ -28,19 +28,19 @@ from biocnn.nn.layers import LAST
 from biocnn.nn.precision import fast_bfloat16
 from biocnn.nn.views import averaged, views
 from biocnn.prediction.blending import Blend
+from biocnn.prediction.boxes import BoxPredictor
 from biocnn.prediction.compatibility import Adapted, Source, adapt, check_options, choose, need, same_data
 from biocnn.prediction.images import ImagePredictor, InMemory, Maps, MapsOnGrid, all_of
+from biocnn.prediction.inputs import IMAGES, listed, one_or_all
 from biocnn.prediction.scanner import Scanner
 from biocnn.tasks import Task, make_task
 from biocnn.tasks.inputs import Input, make_input
-from biocnn.training.batches import BATCH, make
+from biocnn.training.batches import BATCH
 from biocnn.training.checkpoint import load_model
 from biocnn.training.forward import default_device, logits_of, predict_probability
 from biocnn.training.target_unit import rescale, set_temperature
 
-IMAGES = "give a path, a folder, an array of shape (C, *spatial) or, for one channel, (*spatial), or a list of these"
 T = TypeVar("T")
-SEQUENCES = "give a string, a list of strings, the path of a FASTA file, or an array of codes"
 
 
 class Model:
@@ -156,7 +156,8 @@ class Model:
         -------
         probability
             Sequences: shape (N, K). Images: shape (K, *spatial) for one image, else a list of such arrays; if the
-            network answers for whole images, (K,) for one and (N, K) for several.
+            network answers for whole images, (K,) for one and (N, K) for several; if it finds boxes, rows of label,
+            score and corners, (M, 2 + 2 spatial_dims), whatever their score.
 
         Raises
         ------
@@ -192,14 +193,39 @@ class Model:
             Shape (*spatial) for one image, else a list of such arrays.
         """
         need(self, "image")
-        if self.frame:
-            predicted = f"a model for {self.task.label.format(one=self.input.name)}"
-            raise InputError(f"{self.path} is {predicted}: it has no masks", "call predict")
+        if self.frame or self.task.detects:
+            raise InputError(f"{self.path} {self._is()}: it has no masks", "call predict")
         found = [self.decide(all_of(maps), maps.zoom) for maps in self._each(inputs, self.open_maps)]
-        return _one_or_all(inputs, found)
+        return one_or_all(inputs, found)
+
+    def detect(self, inputs: Any) -> Any:
+        """Find boxes whose score reaches the threshold of their class, which was chosen on validation images.
+
+        Parameters
+        ----------
+        inputs
+            Images, as for ``predict``.
+
+        Returns
+        -------
+        boxes
+            Shape (M, 2 + 2 spatial_dims) for one image, else a list of such arrays: number of the class, score, first
+            and opposite corner, in pixels of the image. ``image[r0:r1, c0:c1]`` is the box of (.., .., r0, c0, r1, c1).
+        """
+        need(self, "image")
+        if not self.task.detects:
+            raise InputError(f"{self.path} {self._is()}: it finds no boxes", "call predict")
+        found = list(self._each(inputs, lambda image, name: self.decide(self.boxes_in(self.adapt(image, name)))))
+        return one_or_all(inputs, found)
+
+    def _is(self) -> str:
+        return f"is a model for {self.task.label.format(one=self.input.name)}"
 
     def decide(self, p: np.ndarray, zoom: Sequence[float] = ()) -> np.ndarray:
-        """Convert probabilities (K, *spatial) to a mask or labels; ``zoom``: image pixels per training pixel."""
+        """Convert probabilities (K, *spatial) to a mask or labels, or keep the boxes with a sufficient score.
+
+        ``zoom``: image pixels per training pixel.
+        """
         return self.task.decide(p, self.task.postprocess_at(self.meta.postprocess.given(), zoom))
 
     @torch.inference_mode()
@@ -264,7 +290,7 @@ class Model:
         for one in (
             [inputs]
             if isinstance(inputs, str | Path | np.ndarray)
-            else _listed(inputs, str | Path | np.ndarray, "image", IMAGES)
+            else listed(inputs, str | Path | np.ndarray, "image", IMAGES)
         ):
             if isinstance(one, np.ndarray):
                 yield use(InMemory(one[None] if one.ndim == self.facts.spatial_dims else one), "array")
@@ -314,6 +340,15 @@ class Model:
         """Predict vectors (N, K) for x (N, C, *size)."""
         return averaged(self._predict_probability, views(self.facts.spatial_dims, self.predicting.tta), maps=False)
 
+    def boxes_in(self, image: Adapted) -> np.ndarray:
+        """Find boxes in an image, whatever their score: (M, 2 + 2 spatial_dims), as for ``predict``."""
+        return self._boxes.predict(image, self.memory_gb)
+
+    @cached_property
+    def _boxes(self) -> BoxPredictor:
+        every = views(self.facts.spatial_dims, self.predicting.tta)
+        return BoxPredictor(self._predict_probability, self.facts, self.device, every)
+
     @cached_property
     def _images(self) -> ImagePredictor:
         every = views(self.facts.spatial_dims, self.predicting.tta)
@@ -329,67 +364,3 @@ class Model:
         if given is None:
             raise InputError(f"{self.path}: the patch size of training is not stored", "set blend: exact")
         return tuple(given)
-
-
-def predict_sequences(model: Model, inputs: Any) -> np.ndarray:
-    """Predict sequences, for ``Model.predict``."""
-    return model._sequences(_codes(inputs, model.facts.iupac))
-
-
-def predict_images(model: Model, inputs: Any) -> Any:
-    """Predict images, for ``Model.predict``."""
-    if model.frame:
-        found = list(model._each(inputs, lambda image, name: model.predict_whole(model.adapt(image, name))))
-        return found[0] if _single(inputs) else np.reshape(found, (len(found), len(model.outputs)))
-    return _one_or_all(inputs, [all_of(maps) for maps in model._each(inputs, model.open_maps)])
-
-
-def predict_stored_sequences(model: Model, dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Predict stored sequences, for ``Model.predict_stored``."""
-    yield from model._sequences(list(dataset.windows(rows)))
-
-
-def predict_stored_images(model: Model, dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Predict stored images, for ``Model.predict_stored``."""
-    if model.frame:
-        with torch.inference_mode():
-            for x, _ in make(dataset, rows, model.device, frame=model.frame).plain():
-                yield from model._whole(x).cpu().numpy()
-        return
-    for row in rows:
-        yield model._images.predict(dataset.x[row], f"image {dataset.examples['id'].iloc[row]}", model.memory_gb)
-
-
-def _listed(inputs: Any, kinds: Any, what: str, allowed: str) -> list[Any]:
-    """Return the inputs as a list after a check of their types."""
-    article = "an" if what[0] in "aeiou" else "a"
-    if not isinstance(inputs, Iterable):
-        raise InputError(f"{inputs!r} is not {article} {what}", allowed)
-    found = list(inputs)
-    for one in found:
-        if not isinstance(one, kinds):
-            raise InputError(f"the list holds a {type(one).__name__}, which is not {article} {what}", allowed)
-    return found
-
-
-def _one_or_all(inputs: Any, found: list[np.ndarray]) -> Any:
-    """Return the only result if one image was given, else all results."""
-    return found[0] if _single(inputs) else found
-
-
-def _single(inputs: Any) -> bool:
-    return isinstance(inputs, np.ndarray) or (isinstance(inputs, str | Path) and not Path(inputs).is_dir())
-
-
-def _codes(inputs: Any, iupac: Iupac) -> list[np.ndarray]:
-    if isinstance(inputs, np.ndarray):
-        if inputs.ndim > 2 or not np.issubdtype(inputs.dtype, np.integer) or not np.isin(inputs, range(16)).all():
-            raise InputError(
-                f"an array of shape {inputs.shape} and type {inputs.dtype} is not a sequence",
-                "give integers of shape (N, L) or (L,): 0-3 = A C G T, 4 = unknown, 5 = padding, 6-15 = ambiguous",
-            )
-        return list(np.atleast_2d(inputs))
-    if isinstance(inputs, Path) or (isinstance(inputs, str) and Path(inputs).suffix):
-        return [record.codes for record in read_fasta(inputs, iupac)]
-    texts = [inputs] if isinstance(inputs, str) else _listed(inputs, str, "sequence", SEQUENCES)
-    return [encode(text, iupac, f"sequence {row + 1}") for row, text in enumerate(texts)]

@@ -78,8 +78,8 @@ class SequenceInput(Input):
     decide = "biocnn.data.sequence_decisions:decide_sequences"
     identify = "biocnn.data.leakage:identify_sequences"
     batches = "biocnn.training.batches:SequenceBatches"
-    predict = "biocnn.prediction.model:predict_sequences"
-    predict_stored = "biocnn.prediction.model:predict_stored_sequences"
+    predict = "biocnn.prediction.inputs:predict_sequences"
+    predict_stored = "biocnn.prediction.inputs:predict_stored_sequences"
 
     def dtype(self, facts: "Facts") -> str:
         return "uint8"
@@ -110,8 +110,8 @@ class ImageInput(Input):
     measure = "biocnn.data.measured:measure_images"
     batches = "biocnn.training.batches:ImageBatches"
     whole = "biocnn.training.whole_images:WholeBatches"
-    predict = "biocnn.prediction.model:predict_images"
-    predict_stored = "biocnn.prediction.model:predict_stored_images"
+    predict = "biocnn.prediction.inputs:predict_images"
+    predict_stored = "biocnn.prediction.inputs:predict_stored_images"
     resampled = "groups of images"
     glimpse = "Prediction"
     baselines = "biocnn.evaluation.image_baselines:of_images"

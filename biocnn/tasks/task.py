@@ -51,6 +51,7 @@ class Task(ABC):
     exclusive: ClassVar[bool] = (
         False  # whether outputs are classes, one of which is true, with the softmax as probability
     )
+    detects: ClassVar[bool] = False  # whether predictions are boxes with scores, (M, 2 + 2 spatial_dims)
     standardised: ClassVar[bool] = False  # whether targets are standardised for training
     objects: ClassVar[bool] = False  # whether truth and decisions are labels, from which the learned maps are computed
     rivals: ClassVar[int | None] = None  # number of leading outputs whose largest is a pixel's class; None: all

@@ -1,0 +1,92 @@
+"""Predictions of all that users give to a model, and of stored examples: sequences or images."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from biocnn.core.errors import InputError
+from biocnn.data.dataset import Dataset
+from biocnn.io.fasta import Iupac, encode, read_fasta
+from biocnn.prediction.compatibility import as_it_is
+from biocnn.prediction.images import InMemory, all_of
+from biocnn.training.batches import make
+
+if TYPE_CHECKING:
+    from biocnn.prediction.model import Model
+
+IMAGES = "give a path, a folder, an array of shape (C, *spatial) or, for one channel, (*spatial), or a list of these"
+SEQUENCES = "give a string, a list of strings, the path of a FASTA file, or an array of codes"
+
+
+def predict_sequences(model: "Model", inputs: Any) -> np.ndarray:
+    """Predict sequences, for ``Model.predict``."""
+    return model._sequences(_codes(inputs, model.facts.iupac))
+
+
+def predict_images(model: "Model", inputs: Any) -> Any:
+    """Predict images, for ``Model.predict``."""
+    if model.frame:
+        found = list(model._each(inputs, lambda image, name: model.predict_whole(model.adapt(image, name))))
+        return found[0] if _single(inputs) else np.reshape(found, (len(found), len(model.outputs)))
+    if model.task.detects:
+        boxes = list(model._each(inputs, lambda image, name: model.boxes_in(model.adapt(image, name))))
+        return one_or_all(inputs, boxes)
+    return one_or_all(inputs, [all_of(maps) for maps in model._each(inputs, model.open_maps)])
+
+
+def predict_stored_sequences(model: "Model", dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Predict stored sequences, for ``Model.predict_stored``."""
+    yield from model._sequences(list(dataset.windows(rows)))
+
+
+def predict_stored_images(model: "Model", dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Predict stored images, for ``Model.predict_stored``."""
+    if model.frame:
+        with torch.inference_mode():
+            for x, _ in make(dataset, rows, model.device, frame=model.frame).plain():
+                yield from model._whole(x).cpu().numpy()
+        return
+    if model.task.detects:
+        for row in rows:
+            yield model.boxes_in(as_it_is(InMemory(dataset.x[row])))
+        return
+    for row in rows:
+        yield model._images.predict(dataset.x[row], f"image {dataset.examples['id'].iloc[row]}", model.memory_gb)
+
+
+def listed(inputs: Any, kinds: Any, what: str, allowed: str) -> list[Any]:
+    """Return the inputs as a list after a check of their types."""
+    article = "an" if what[0] in "aeiou" else "a"
+    if not isinstance(inputs, Iterable):
+        raise InputError(f"{inputs!r} is not {article} {what}", allowed)
+    found = list(inputs)
+    for one in found:
+        if not isinstance(one, kinds):
+            raise InputError(f"the list holds a {type(one).__name__}, which is not {article} {what}", allowed)
+    return found
+
+
+def one_or_all(inputs: Any, found: list[np.ndarray]) -> Any:
+    """Return the only result if one image was given, else all results."""
+    return found[0] if _single(inputs) else found
+
+
+def _single(inputs: Any) -> bool:
+    return isinstance(inputs, np.ndarray) or (isinstance(inputs, str | Path) and not Path(inputs).is_dir())
+
+
+def _codes(inputs: Any, iupac: Iupac) -> list[np.ndarray]:
+    if isinstance(inputs, np.ndarray):
+        if inputs.ndim > 2 or not np.issubdtype(inputs.dtype, np.integer) or not np.isin(inputs, range(16)).all():
+            raise InputError(
+                f"an array of shape {inputs.shape} and type {inputs.dtype} is not a sequence",
+                "give integers of shape (N, L) or (L,): 0-3 = A C G T, 4 = unknown, 5 = padding, 6-15 = ambiguous",
+            )
+        return list(np.atleast_2d(inputs))
+    if isinstance(inputs, Path) or (isinstance(inputs, str) and Path(inputs).suffix):
+        return [record.codes for record in read_fasta(inputs, iupac)]
+    texts = [inputs] if isinstance(inputs, str) else listed(inputs, str, "sequence", SEQUENCES)
+    return [encode(text, iupac, f"sequence {row + 1}") for row, text in enumerate(texts)]

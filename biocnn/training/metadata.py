@@ -67,7 +67,7 @@ class Precision(Frozen):
 
 
 class Postprocess(Frozen):
-    """Settings of ``biocnn.tasks.watershed.label_instances``."""
+    """Settings of ``biocnn.tasks.watershed.label_instances``, or for boxes the lowest score of each class."""
 
     model_config = ConfigDict(extra="forbid")
     mask_threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
@@ -75,6 +75,7 @@ class Postprocess(Frozen):
     peak_threshold: Number = 1.2
     smoothing: Annotated[float, Field(ge=0, le=100)] = 0.5
     min_size: Annotated[int, Field(ge=0)] = 8
+    thresholds: list[Annotated[float, Field(ge=0, le=1)]] = []
 
 
 class TargetUnit(Frozen):

@@ -1,4 +1,4 @@
-"""Forward passes: logits, probabilities and the loss of a batch, or predictions for all examples of a split."""
+"""Forward passes: logits and predictions of a batch or of all examples of a split, and losses that networks own."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from biocnn.losses import Loss
 from biocnn.nn.precision import autocast, in_float32
 from biocnn.tasks import Task
 from biocnn.training.batches import ImageBatches, SequenceBatches
@@ -32,13 +31,6 @@ class OwnLoss(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         return self.network.loss(x, y).float()
-
-
-def loss_of(network: nn.Module, loss: Loss | None, x: Tensor, y: Tensor, context: torch.autocast) -> Tensor:
-    """Return the loss of a batch; ``loss`` is None if the network owns it."""
-    with context:
-        output = network.loss(x, y) if loss is None else network(x)
-    return output.float() if loss is None else loss(in_float32(output), y)
 
 
 def logits_of(network: nn.Module, x: Tensor, precision: str = "float32") -> Any:

@@ -75,7 +75,7 @@ class Postprocess(Frozen):
     peak_threshold: Number = 1.2
     smoothing: Annotated[float, Field(ge=0, le=100)] = 0.5
     min_size: Annotated[int, Field(ge=0)] = 8
-    thresholds: list[Annotated[float, Field(ge=0, le=1)]] = []
+    thresholds: list[Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=list)
 
 
 class TargetUnit(Frozen):

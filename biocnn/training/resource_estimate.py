@@ -13,7 +13,8 @@ from biocnn.config.settings import Train
 from biocnn.core.errors import InputError
 from biocnn.core.memory import PeakBytes
 from biocnn.losses import Loss
-from biocnn.training.forward import loss_of
+from biocnn.nn.precision import in_float32
+from biocnn.training.forward import OwnLoss
 
 DAY = 24 * 3600.0
 TIMED = 20  # steps timed for the estimate
@@ -30,11 +31,14 @@ def memory_bytes(
     x, y
         Two examples.
     """
-    model = copy.deepcopy(model).train()
+    model = copy.deepcopy(model if loss else OwnLoss(model)).train()
 
     def peak(repeats: int) -> int:
         with PeakBytes() as measured:
-            loss_of(model, loss, torch.cat([x] * repeats), torch.cat([y] * repeats), autocast()).backward()
+            xs, ys = torch.cat([x] * repeats), torch.cat([y] * repeats)
+            with autocast():
+                output = model(xs) if loss else model(xs, ys)
+            (loss(in_float32(output), ys) if loss else output).backward()
         model.zero_grad(set_to_none=True)
         return measured.peak
 

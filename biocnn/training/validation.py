@@ -11,7 +11,7 @@ from biocnn.losses import Loss
 from biocnn.nn.precision import in_float32
 from biocnn.tasks import Task
 from biocnn.training.batches import ImageBatches, SequenceBatches
-from biocnn.training.forward import loss_of
+from biocnn.training.forward import OwnLoss
 
 TOLERANCE = 0.005  # absolute difference of the metric; relative above 1
 
@@ -34,11 +34,12 @@ def validate(
     for x, y in val.plain():
         with autocast():
             logits = in_float32(model(x))
-        if loss is None:
-            value, weight = loss_of(model, loss, x, y, autocast()), float(len(x))
-        else:
+        if loss:
             value = loss(logits, y)
-            weight = (~y.isnan()).float().mean().item() * len(x) if y.is_floating_point() else len(x)
+        else:
+            with autocast():
+                value = OwnLoss(model)(x, y)
+        weight = (~y.isnan()).float().mean().item() * len(x) if loss and y.is_floating_point() else len(x)
         total, number = total + value.item() * weight, number + weight
         score.add(task.probability(logits), y)
         between()

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
+from biocnn.metrics.boxes import UNJUDGED
 from biocnn.models.detector import Detector
 from biocnn.models.resnet import BOTTLENECK, WIDTHS, ResNet
 from biocnn.nn.blocks import ConvBlock, kaiming, pool
 from biocnn.nn.boxes import area, clip, corners, intersection, nms_by_class
 from biocnn.nn.layers import Conv
 from biocnn.nn.unet_blocks import Up, fit_to_multiple
-from biocnn.tasks.target import PARTIAL
 
 STRIDE = {"small": 1, "medium": 2, "large": 4}  # pixels per cell of the map, along each axis
 SPREAD = 0.54  # length of the region that learns an object, as a share of the object's
@@ -87,7 +87,7 @@ class CentreNet(Detector):
 
     def loss(self, x: Tensor, y: Tensor) -> Tensor:
         maps = self._maps(x)
-        whole, ignored = y[y[:, 1] != PARTIAL], y[y[:, 1] == PARTIAL]
+        whole, ignored = y[y[:, 1] != UNJUDGED], y[y[:, 1] == UNJUDGED]
         image, label, boxes = whole[:, 0].long(), whole[:, 1].long(), whole[:, 2:]
         sizes, cells = maps.shape[2:], prod(maps.shape[2:])
         owner, cell, near = self._near(boxes, sizes)

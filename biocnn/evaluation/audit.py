@@ -1,6 +1,7 @@
 """Comparison of the network with baseline models of the same examples on the same split."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import pandas as pd
 
 from biocnn import metrics
 from biocnn.data.dataset import Dataset
-from biocnn.evaluation.evaluate import average
+from biocnn.evaluation.evaluate import combined
 from biocnn.prediction.stored_predictions import Predictions, read_of_network, read_predictions
+from biocnn.tasks.task import Task
 
 NETWORK = "network alone"  # without words
 COLUMNS = (
@@ -72,9 +74,10 @@ def audit(
         prediction of the runs; mean and standard deviation of the metric over runs; network minus baseline with its 95%
         confidence interval.
     """
-    runs = [_by_split([run]) for run in predictions]
-    network = _by_split(predictions) if len(runs) > 1 else runs[0]
-    simple, inside = _by_split([baselines]), _by_split(alone) if alone else {}
+    by_split = partial(_by_split, dataset.task)
+    runs = [by_split([run]) for run in predictions]
+    network = by_split(predictions) if len(runs) > 1 else runs[0]
+    simple, inside = by_split([baselines]), by_split(alone) if alone else {}
     truth = pd.DataFrame(dataset.y.stacked(np.arange(len(dataset.y))), index=dataset.examples["id"])
     units = pd.Series(dataset.groups(group), index=dataset.examples["id"])
     judged = [one for one in dataset.task.judged() if set(dataset.task.headline) <= set(one.metrics)]
@@ -144,8 +147,8 @@ def compare(
     return values | {"difference": values["network"] - values["value"]}
 
 
-def _by_split(every: Iterable[Predictions]) -> dict[str, pd.DataFrame]:
-    """Return the flattened mean predictions of each split: rows by id, columns from 0."""
-    mean, rows = average(dict(enumerate(every)))
-    found = np.stack([mean(i).ravel() for i in range(len(rows))])
+def _by_split(task: Task, every: Iterable[Predictions]) -> dict[str, pd.DataFrame]:
+    """Return the flattened predictions of each split, combined over runs: rows by id, columns from 0."""
+    of_example, rows = combined(dict(enumerate(every)), task)
+    found = np.stack([of_example(i).ravel() for i in range(len(rows))])
     return {split: pd.DataFrame(found[part.index], index=part["id"]) for split, part in rows.groupby("split")}

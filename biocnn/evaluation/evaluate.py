@@ -13,15 +13,15 @@ from biocnn.config.settings import Metrics
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.evaluation.judges import Keep
-from biocnn.metrics.matches import COLUMNS as MATCH_COLUMNS
 from biocnn.prediction.stored_predictions import Decided, Predictions, read_predictions
+from biocnn.tasks.task import Task
 from biocnn.training.metadata import read_metadata
 
 ENSEMBLE = "ensemble"
-COLUMNS = {
+FIRST = {  # columns in this order; the judge names those after them
     "metrics": ["run", "split", "output", "metric", "over", "value", "low", "high", "n", "unit"],
     "per_example": ["run", "split", "id", "output", "metric", "value", "unit"],
-    "matches": ["run", "split", "id", *MATCH_COLUMNS],
+    "matches": ["run", "split", "id"],
 }
 
 
@@ -30,7 +30,7 @@ class Evaluation(NamedTuple):
 
     ``metrics`` has the columns run, split, output, metric, over, value, low, high, n and unit (empty except for
     distances); ``per_example`` run, split, id, output, metric, value, unit; ``matches`` run, split, id and those of
-    `match_objects`.
+    `match_objects` or `match_boxes`.
     """
 
     metrics: pd.DataFrame
@@ -73,7 +73,7 @@ def evaluate(
     group: str = "group",
     keep: Keep | None = None,
 ) -> Evaluation:
-    """Evaluate every run and, if there are several, the ensemble: the mean prediction of all runs with an example.
+    """Evaluate every run and, if there are several, the ensemble: the combined predictions of all runs with an example.
 
     With folds, the ensemble covers the test splits of all folds. Each test example is predicted only by runs that were
     not trained on it, and evaluated with the settings chosen on the validation split of these runs. For a validation
@@ -95,7 +95,7 @@ def evaluate(
         Column of the examples table with the groups by which images are resampled; sequences are resampled by
         ``biocnn.data.loci``.
     keep
-        Receives the masks or labels of the ensemble, or of the only run, under the names of `Decided`.
+        Receives the masks, labels or boxes of the ensemble, or of the only run, under the names of `Decided`.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def evaluate(
         If settings do not fit the task.
     """
     found: dict[str, list[pd.DataFrame]] = {"metrics": [], "per_example": [], "matches": []}
-    for run, values, rows in _with_ensemble(predictions):
+    for run, values, rows in _with_ensemble(predictions, dataset.task):
         index = rows_of(dataset, rows["id"])
         judge = resolve(dataset.task.judge)(dataset, settings, group, seed)
         for runs, fold in rows.groupby("runs"):
@@ -128,14 +128,14 @@ def _keep(keep: Keep, split: str, id: str, decided: np.ndarray) -> None:
 
 
 def _joined(tables: list[pd.DataFrame], name: str) -> pd.DataFrame:
-    tables = [table for table in tables if len(table)]
-    return pd.concat(tables)[COLUMNS[name]] if tables else pd.DataFrame(columns=COLUMNS[name])
+    found = pd.concat([table for table in tables if len(table)] or tables[:1])
+    return found[[*FIRST[name], *found.columns.difference(FIRST[name], sort=False)]]
 
 
-def average(predictions: Mapping[Any, Predictions]) -> tuple[Callable[[int], np.ndarray], pd.DataFrame]:
-    """Average the predictions of each example in a split over runs.
+def combined(predictions: Mapping[Any, Predictions], task: Task) -> tuple[Callable[[int], np.ndarray], pd.DataFrame]:
+    """Combine the predictions of several runs for each example in a split, as the task does.
 
-    Returns a function of the number of an example, and a table with id, split and the averaged ``runs``, which differ
+    Returns a function of the number of an example, and a table with id, split and the combined ``runs``, which differ
     between folds.
     """
     places: dict[tuple[str, str], dict[Any, int]] = {}
@@ -144,10 +144,10 @@ def average(predictions: Mapping[Any, Predictions]) -> tuple[Callable[[int], np.
             places.setdefault(key, {})[run] = i
     found = list(places.values())
 
-    def mean(number: int) -> np.ndarray:
-        return np.mean([np.asarray(predictions[run][0][i], np.float32) for run, i in found[number].items()], axis=0)
+    def of_example(number: int) -> np.ndarray:
+        return task.combine([predictions[run][0][i] for run, i in found[number].items()])
 
-    return mean, pd.DataFrame(places.keys(), columns=["id", "split"]).assign(runs=[tuple(each) for each in found])
+    return of_example, pd.DataFrame(places.keys(), columns=["id", "split"]).assign(runs=[tuple(each) for each in found])
 
 
 def rows_of(dataset: Dataset, ids: pd.Series) -> np.ndarray:
@@ -161,8 +161,8 @@ def rows_of(dataset: Dataset, ids: pd.Series) -> np.ndarray:
     return found[ids].to_numpy()
 
 
-def _with_ensemble(predictions: dict[str, Predictions]) -> Iterator[tuple[str, Callable, pd.DataFrame]]:
+def _with_ensemble(predictions: dict[str, Predictions], task: Task) -> Iterator[tuple[str, Callable, pd.DataFrame]]:
     for run, one in predictions.items():
-        yield run, *average({run: one})
+        yield run, *combined({run: one}, task)
     if len(predictions) > 1:
-        yield ENSEMBLE, *average(predictions)
+        yield ENSEMBLE, *combined(predictions, task)

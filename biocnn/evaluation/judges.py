@@ -1,4 +1,4 @@
-"""Judges of predictions for each kind of target: values of examples, classes of pixels, objects.
+"""Judges of predictions for each kind of target: values of examples, classes of pixels, objects; see also `box_judge`.
 
 A task names its judge, which turns predictions into tables of metrics.
 """
@@ -27,7 +27,7 @@ from biocnn.tasks.task import Task
 # Thresholds, one of which is chosen on validation images; among equally good ones the first, closest to 1/2.
 BORDERS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9)
 Values = Callable[[int], np.ndarray]  # prediction of an example by its number: (K,) or (K, *spatial)
-Keep = Callable[[str, np.ndarray], None]  # receives the id of an example, and its mask or labels
+Keep = Callable[[str, np.ndarray], None]  # receives the id of an example, and its mask, labels or boxes
 Tables = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
 NO_EXAMPLES = pd.DataFrame(columns=["id", "output", "metric", "value", "unit"])
 NO_MATCHES = pd.DataFrame(columns=["id", *COLUMNS])
@@ -84,13 +84,13 @@ class Judge(Protocol):
         rows
             Rows of the examples in the data set.
         keep
-            Receives the mask or labels of each example, if there are any.
+            Receives the mask, labels or boxes of each example, if there are any.
 
         Returns
         -------
         table, per_example, matches
             Columns output, metric, over, value, low, high, n, unit; id, output, metric, value, unit, without examples
-            whose metric is not defined; and, for objects, id and those of `match_objects`.
+            whose metric is not defined; and, for objects, id and those of `match_objects` or `match_boxes`.
         """
 
 
@@ -98,11 +98,7 @@ class VectorJudge:
     """Judges one vector per example, as its task wants; examples with unknown target are excluded."""
 
     def __init__(self, dataset: Dataset, settings: Metrics, group: str, seed: int) -> None:
-        if settings.also or settings.regions:
-            raise InputError(
-                f"metrics.also and metrics.regions apply only to image maps, but the task is {dataset.task.name}",
-                "remove these settings",
-            )
+        refuse_settings_of_maps(dataset.task, settings)
         self.dataset, self.groups = dataset, dataset.groups(group)
         self.bootstrap = partial(metrics.bootstrap, seed=seed, n=settings.resamples)
 
@@ -250,6 +246,15 @@ class ObjectJudge(MapJudge):
     def matches(self, p: np.ndarray, decided: np.ndarray, row: int) -> pd.DataFrame:
         """See `match_objects`; the score of an object is the probability that its pixels are foreground."""
         return metrics.match_objects(decided, self.dataset.labels[row][0], 1 - p[0])
+
+
+def refuse_settings_of_maps(task: Task, settings: Metrics) -> None:
+    """Refuse settings of metrics that apply only to maps."""
+    if settings.also or settings.regions:
+        raise InputError(
+            f"metrics.also and metrics.regions apply only to image maps, but the task is {task.name}",
+            "remove these settings",
+        )
 
 
 def _spacings(dataset: Dataset) -> tuple[np.ndarray, str]:

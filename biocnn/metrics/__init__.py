@@ -1,5 +1,6 @@
 """Evaluation metrics as pure functions of arrays, and confidence intervals over examples."""
 
+from biocnn.metrics.box_matches import match_boxes
 from biocnn.metrics.boxes import box_iou, match_detections
 from biocnn.metrics.centrelines import cldice
 from biocnn.metrics.classes import (
@@ -73,6 +74,7 @@ __all__ = [
     "labelled",
     "macro_auprc",
     "macro_auroc",
+    "match_boxes",
     "match_detections",
     "match_objects",
     "matching",

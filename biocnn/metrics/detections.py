@@ -10,7 +10,7 @@ import numpy as np
 
 from biocnn.metrics.boxes import THRESHOLDS, Matched, match_detections
 from biocnn.metrics.masks import dice_of_counts
-from biocnn.metrics.weighted import defined_mean, ece, ratio
+from biocnn.metrics.weighted import defined_mean, ece, mean, ratio
 
 MOST = 100  # detections of an image and class that average precision and recall consider
 RECALLS = np.linspace(0, 1, 101)
@@ -70,26 +70,61 @@ def sensitivities(weights: np.ndarray, matched: Matched, alarms: Sequence[float]
     return reached / _number(weights, matched)
 
 
-def calibration_error(weights: np.ndarray, matched: Matched, threshold: float) -> np.ndarray:
-    """Compute how far the scores from ``threshold`` on are from the precision, (B,); see `biocnn.metrics.ece`."""
-    kept = (matched.score >= threshold) & ~matched.unjudged[0]
-    drawn, error = weights[:, matched.image[kept]], np.full(len(weights), np.nan)
+def calibration_error(weights: np.ndarray, matched: Matched) -> np.ndarray:
+    """Compute the difference between scores and precision, (B,); see `biocnn.metrics.ece`."""
+    judged = ~matched.unjudged[0]
+    drawn, error = weights[:, matched.image[judged]], np.full(len(weights), np.nan)
     some = (drawn.sum(axis=1) > 0) & (weights @ matched.number > 0)
-    error[some] = ece(drawn[some], matched.score[kept].astype(float), matched.true[0, kept])
+    error[some] = ece(drawn[some], matched.score[judged].astype(float), matched.true[0, judged])
     return error
 
 
-def counts_at(matched: Matched, threshold: float) -> np.ndarray:
-    """Count true positives, false positives and false negatives of each image, (N, 3), from a score on.
+def counts(matched: Matched) -> np.ndarray:
+    """Count true positives, false positives and false negatives of each image, (N, 3).
 
-    The sum of the first two minus that of the first and the last is the error of the number of boxes in the image.
+    A false positive more than false negatives is one box too many.
     """
-    kept = matched.score >= threshold
-    true = kept & matched.true[0]
-    false = kept & ~matched.true[0] & ~matched.unjudged[0]
-    images = len(matched.number)
-    hits, alarms = (np.bincount(matched.image[flags], minlength=images) for flags in (true, false))
+    true, false = matched.true[0], ~matched.true[0] & ~matched.unjudged[0]
+    hits, alarms = (np.bincount(matched.image[flags], minlength=len(matched.number)) for flags in (true, false))
     return np.stack([hits, alarms, matched.number - hits], axis=1)
+
+
+def measures(weights: np.ndarray, matched: Matched, decided: Matched) -> dict[str, np.ndarray]:
+    """Compute all metrics of a class by name, (B,) each.
+
+    Parameters
+    ----------
+    weights
+        Weights of the images, shape (B, N).
+    matched
+        All detections, matched at ``THRESHOLDS``.
+    decided
+        Those at or above the score threshold, matched at an IoU of .5.
+
+    Returns
+    -------
+    measures
+        ``ap50``, ``ap75``, ``ap50_95`` and ``ar`` as in COCO; ``froc``, the mean of `sensitivities`; of the decided
+        detections ``f1``, ``precision``, ``recall``, ``count_mae`` and ``count_bias`` (mean absolute and mean error of
+        the number of boxes in an image), and ``ece``, the `calibration_error`.
+    """
+    precision, each = average_precision(weights, matched), counts(decided)
+    tp, fp, fn = (weights @ each).T
+    surplus, present = each[:, 1] - each[:, 2], tp + fn > 0
+    values = {
+        "ap50": precision[:, 0],
+        "ap75": precision[:, 5],
+        "ap50_95": precision.mean(axis=1),
+        "ar": recall(weights, matched).mean(axis=1),
+        "froc": sensitivities(weights, matched).mean(axis=1),
+        "f1": dice_of_counts(tp, fp, fn),
+        "precision": ratio(tp, tp + fp),
+        "recall": ratio(tp, tp + fn),
+        "count_mae": mean(weights, np.abs(surplus)),
+        "count_bias": mean(weights, surplus),
+        "ece": calibration_error(weights, decided),
+    }
+    return {name: np.where(present, value, np.nan) for name, value in values.items()}
 
 
 def best_threshold(matched: Matched) -> float:

@@ -49,9 +49,7 @@ def bootstrap(
         fewer than five groups, which would give a misleadingly narrow interval.
     """
     values = replicates(metric, *arrays, seed=seed, n=n, groups=groups)
-    if metric in BIASED and (known := values[~np.isnan(values)]).size:
-        values = np.maximum(values - known.mean() + metric(*arrays), 0)
-    return interval(values)
+    return interval(unbiased(values, metric(*arrays)) if metric in BIASED else values)
 
 
 def replicates(
@@ -76,6 +74,42 @@ def replicates(
     members = np.split(np.argsort(which, kind="stable"), np.cumsum(np.bincount(which))[:-1])
     draws = (np.concatenate([members[group] for group in rng.integers(size, size=size)]) for _ in range(n))
     return np.array([metric(*(array[rows] for array in arrays)) for rows in draws], float)
+
+
+def unbiased(values: np.ndarray, value: float) -> np.ndarray:
+    """Shift the replicates (n,) of a calibration error so that their mean is the value in the examples."""
+    known = values[~np.isnan(values)]
+    return np.maximum(values - known.mean() + value, 0) if known.size else values
+
+
+def weighted_replicates(
+    function: Callable[[np.ndarray], np.ndarray], groups: ArrayLike, *, seed: int, n: int = 1000, width: int
+) -> np.ndarray:
+    """Compute a function of the weights of examples for bootstrap resamples.
+
+    Parameters
+    ----------
+    function
+        Function from weights (B, N), which count how often each example was drawn, to values (B, ...).
+    groups
+        Group of each example, (N,): whole groups are drawn (cluster bootstrap).
+    seed
+        The same seed draws the same groups.
+    n
+        Number of resamples.
+    width
+        Numbers that ``function`` holds for one resample; determines B.
+
+    Returns
+    -------
+    values
+        Shape (n, ...); NaN if there are fewer than five groups, which would give a misleadingly narrow interval.
+    """
+    names, which = np.unique(np.asarray(groups), return_inverse=True)
+    if len(names) < FEWEST or n == 0:
+        return np.full((n, *function(np.ones((1, len(which)))).shape[1:]), np.nan)
+    draws = _draws(len(names), np.random.default_rng(seed), n, width)
+    return np.concatenate([function(counts[:, which]) for counts in draws])
 
 
 def sum_replicates(

@@ -15,7 +15,7 @@ from biocnn.core.errors import InputError
 from biocnn.tasks.target import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy as np
     import torch
@@ -199,6 +199,12 @@ class Task(ABC):
     def tune(self, probabilities: "Iterable[np.ndarray]", labels: "Iterable[np.ndarray]") -> dict[str, Any]:
         """Choose the settings of ``decide`` on validation examples, given their probabilities and ground truth."""
         return {}
+
+    def combine(self, predictions: "Sequence[np.ndarray]") -> "np.ndarray":
+        """Combine the predictions of several runs for an example; here, by their mean."""
+        import numpy as np
+
+        return np.mean([np.asarray(p, np.float32) for p in predictions], axis=0)
 
     def temperature(self, batches: "Iterable[tuple[Tensor, Tensor]]", number: int) -> list[float]:
         """Fit the temperatures that maximise the likelihood of validation examples; logits are divided by them.

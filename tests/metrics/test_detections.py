@@ -124,10 +124,13 @@ def test_weights_repeat_images() -> None:
     whole = match_detections(*repeated, 3)
     for one, other in zip(match_detections(found, truth, 3), whole, strict=True):
         ones = np.ones((1, len(repeated[0])))
-        for metric in (detections.average_precision, detections.recall, detections.sensitivities):
+        for metric in (
+            detections.average_precision,
+            detections.recall,
+            detections.sensitivities,
+            detections.calibration_error,
+        ):
             np.testing.assert_allclose(metric(times[None].astype(float), one), metric(ones, other), atol=1e-12)
-        error = detections.calibration_error(times[None].astype(float), one, 0.3)
-        np.testing.assert_allclose(error, detections.calibration_error(ones, other, 0.3), atol=1e-12)
 
 
 def test_resamples_without_true_boxes_are_undefined() -> None:
@@ -139,7 +142,7 @@ def test_resamples_without_true_boxes_are_undefined() -> None:
         values = metric(weights, one)
         assert np.isfinite(values[0]).all()
         assert np.isnan(values[1]).all()
-    assert np.isnan(detections.calibration_error(weights, one, 0)).tolist() == [False, True]
+    assert np.isnan(detections.calibration_error(weights, one)).tolist() == [False, True]
 
 
 def hand() -> Matched:
@@ -170,8 +173,7 @@ def test_every_metric_by_hand() -> None:
     np.testing.assert_allclose(detections.recall(weights, matched), 2 / 3)
     # No false positive before the first true one; half of one per image before the second.
     np.testing.assert_allclose(detections.sensitivities(weights, matched)[0], [*[1 / 3] * 2, *[2 / 3] * 5])
-    assert detections.counts_at(matched, 0.7).tolist() == [[1, 1, 1], [1, 0, 0]]
-    assert detections.counts_at(matched, 0.1).tolist() == [[1, 2, 1], [1, 0, 0]]
+    assert detections.counts(matched).tolist() == [[1, 2, 1], [1, 0, 0]]
     # F1 is 1/2 from .9 on, 2/3 from .7 and .6 on, 4/7 from .4 on.
     assert detections.best_threshold(matched) == pytest.approx((0.7 + 0.6) / 2)
 
@@ -192,11 +194,19 @@ def test_sensitivities_are_those_of_the_challenge() -> None:
     np.testing.assert_allclose(detections.sensitivities(np.ones((1, 30)), one)[0], expected)
 
 
-def test_calibration_error_is_that_of_the_detections_kept() -> None:
-    matched = hand()
-    kept = ~matched.unjudged[0] & (matched.score >= 0.5)
-    expected = ece(matched.score[kept], matched.true[0, kept])
-    np.testing.assert_allclose(detections.calibration_error(np.ones((1, 2)), matched, 0.5), expected)
+def test_measures_by_hand() -> None:
+    matched, weights = hand(), np.array([[1.0, 1], [0, 1]])
+    found = detections.measures(weights, matched, matched)
+    precision = (34 + 33 * 2 / 3) / 101
+    judged = ~matched.unjudged[0]
+    expected = {
+        "ap50": precision, "ap75": precision, "ap50_95": precision, "ar": 2 / 3, "froc": (2 / 3 + 5 * 2 / 3) / 7,
+        "f1": 4 / 7, "precision": 2 / 4, "recall": 2 / 3, "count_mae": 1 / 2, "count_bias": 1 / 2,
+        "ece": ece(matched.score[judged], matched.true[0, judged]),
+    }  # fmt: skip
+    assert {name: values[0] for name, values in found.items()} == pytest.approx(expected)
+    alone = {"ece": 1 - 0.7, "count_mae": 0, "count_bias": 0}
+    assert {name: values[1] for name, values in found.items()} == pytest.approx(dict.fromkeys(found, 1) | alone)
 
 
 def test_mean_average_precision_is_over_classes_with_true_boxes() -> None:

@@ -1,5 +1,6 @@
 """Evaluation metrics as pure functions of arrays, and confidence intervals over examples."""
 
+from biocnn.metrics.annotators import Agreement, annotator_agreement
 from biocnn.metrics.box_matches import match_boxes
 from biocnn.metrics.boxes import box_iou, match_detections
 from biocnn.metrics.centrelines import cldice
@@ -45,9 +46,11 @@ from biocnn.metrics.vectors import (
 )
 
 __all__ = [
+    "Agreement",
     "Matching",
     "accuracy",
     "aji",
+    "annotator_agreement",
     "auprc",
     "auprc_of_counts",
     "auroc",

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from test_detections import scenes
+from boxed import scenes
 from test_evaluate import value
 
 from biocnn import metrics

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from test_detections import EMPTY, scenes
+from boxed import EMPTY, scenes
 
 from biocnn.metrics import box_iou, match_boxes, match_detections
 from biocnn.metrics.detections import counts

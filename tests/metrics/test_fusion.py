@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_detections import scenes
+from boxed import scenes
 
 from biocnn.metrics import box_iou, fuse_boxes
 

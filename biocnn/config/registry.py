@@ -58,6 +58,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "DanQ": Entry("biocnn.models.danq:DanQ", "sequence", "vector"),
         "FCN": Entry("biocnn.models.fcn:FCN", "image", "map"),
         "UNet": Entry("biocnn.models.unet:UNet", "image", "map"),
+        "CentreNet": Entry("biocnn.models.centrenet:CentreNet", "image", "boxes"),
         "ResNet": Entry("biocnn.models.resnet:ResNet", "image", "vector"),
         "LeNet5": Entry("biocnn.models.lenet:LeNet5", "image", "vector"),
         "SlideNet": Entry("biocnn.models.slidenet:SlideNet", "image", "vector"),

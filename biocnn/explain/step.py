@@ -52,7 +52,7 @@ def images(model: Model, dataset: Dataset, predictions: Path, settings: Explain,
     if model.frame:
         every = np.stack(predictions_of(predictions, "test", names.iloc[rows].tolist()))
         rows = rows[model.task.instructive(every, dataset.y.stacked(rows), settings.examples)]
-    rows = rows[: settings.examples]
+    rows = rows[: 0 if model.task.detects else settings.examples]  # boxes show themselves what was found
     plain = batches.make(dataset, rows, model.device, frame=model.frame).plain()
     x, y = zip(*(pair for batch in plain for pair in zip(*batch, strict=True)), strict=True) if len(rows) else ((), ())
     ids = names.iloc[rows].tolist()

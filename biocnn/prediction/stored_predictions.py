@@ -32,11 +32,12 @@ def write_predictions(folder: Path, model: "Model", dataset: Dataset) -> None:
     Files in the existing folder: probability.npy, for mixtures network.npy, and examples.tsv with id and split.
     """
     rows = dataset.rows("val", "test")
-    Ragged.write(folder / "probability.npy", model.predict_stored(dataset, rows), dataset.input.stored)
+    dtype = "float32" if dataset.task.detects else dataset.input.stored
+    Ragged.write(folder / "probability.npy", model.predict_stored(dataset, rows), dtype)
     if model.meta.words:
         alone = copy(model)
         alone.fused = model.fused.network
-        Ragged.write(folder / "network.npy", alone.predict_stored(dataset, rows), dataset.input.stored)
+        Ragged.write(folder / "network.npy", alone.predict_stored(dataset, rows), dtype)
     dataset.examples.iloc[rows][["id", "split"]].to_csv(folder / "examples.tsv", sep="\t", index=False)
 
 

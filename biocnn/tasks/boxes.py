@@ -2,15 +2,20 @@
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from biocnn.config.registry import suited
 from biocnn.core.errors import InputError
 from biocnn.tasks.target import PARTIAL, Boxes
-from biocnn.tasks.task import Task
+from biocnn.tasks.task import Score, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy as np
+    import torch
     from torch import Tensor
+
+    from biocnn.config.schema import Chosen
+    from biocnn.losses import Loss
 
 
 class _Found(NamedTuple):
@@ -27,10 +32,12 @@ class FindBoxes(Task):
     inputs = ("image",)
     target = Boxes()
     losses = ()
+    detects = True
     monitor = "ap50"
-    metrics = ()
-    headline = ()
+    metrics = ("ap50", "ap75", "ap50_95", "ar", "f1", "precision", "recall", "froc", "count_mae")
+    headline = ("ap50", "ap50_95")
     label = "a box around each object"
+    judge = "biocnn.evaluation.box_judge:BoxJudge"
     family = "boxes"
 
     def remember(self, truth: "np.ndarray", stored: "np.ndarray") -> _Found:
@@ -78,8 +85,68 @@ class FindBoxes(Task):
 
         return {split: np.sum([one.counts for one in images], axis=0).tolist() for split, images in found.items()}
 
-    def class_weights(self) -> "Tensor":
-        raise NotImplementedError
+    def make_loss(self, section: "Chosen | None", class_weights: str, device: "torch.device") -> "Loss":
+        """Refuse a network without a loss of its own."""
+        raise InputError(
+            "model: the network has no method loss(x, y), so it cannot learn boxes",
+            "networks for boxes: " + ", ".join(suited("models", "image", self.target.kind)),
+        )
 
-    def probability(self, logits: "Tensor") -> "Tensor":
-        raise NotImplementedError
+    def check_loss(self, section: "Chosen | None", class_weights: str) -> "Iterator[InputError]":
+        """Refuse a loss and class weights, because networks own their loss."""
+        if section:
+            yield InputError(f"loss: {section.name}, but networks that find boxes have their own", "leave it out")
+        if class_weights != "none":
+            yield InputError(
+                f"train.class_weights: {class_weights}, but {self.name} have no class weights", "leave it out"
+            )
+
+    def class_weights(self) -> "Tensor":
+        raise NotImplementedError("networks that find boxes own their loss")
+
+    def probability(self, logits: Any) -> Any:
+        """Return the boxes unchanged: a list of tensors, (M, 2 + 2 spatial_dims)."""
+        return logits
+
+    def score(self) -> "Score":
+        return _BoxScore(len(self.outputs))
+
+    def combine(self, predictions: "Sequence[np.ndarray]") -> "np.ndarray":
+        """Fuse the boxes of several runs."""
+        from biocnn.metrics.fusion import fuse_boxes
+
+        return predictions[0] if len(predictions) == 1 else fuse_boxes(predictions)[0]
+
+    def tune(self, probabilities: "Iterable[np.ndarray]", labels: "Iterable[np.ndarray]") -> dict[str, Any]:
+        """Choose the score of each class with the best F1."""
+        from biocnn.metrics.boxes import match_detections
+        from biocnn.metrics.detections import best_threshold
+
+        matched = match_detections(list(probabilities), list(labels), len(self.outputs), (0.5,))
+        return {"thresholds": [round(best_threshold(one), 4) for one in matched]}
+
+    def decide(self, p: "np.ndarray", postprocess: dict[str, Any]) -> "np.ndarray":
+        """Return the boxes whose score reaches the threshold of their class."""
+        import numpy as np
+
+        return p[p[:, 1] >= np.array(postprocess["thresholds"], np.float32)[p[:, 0].astype(int)]]
+
+    def postprocess_at(self, postprocess: dict[str, Any], zoom: "Sequence[float]") -> dict[str, Any]:
+        return postprocess
+
+
+class _BoxScore(Score):
+    def __init__(self, classes: int) -> None:
+        self.classes = classes
+        self.found: list[np.ndarray] = []
+        self.truth: list[np.ndarray] = []
+
+    def add(self, p: Any, y: "Tensor") -> None:
+        """Add the boxes found in each image, a list of tensors, and the true ones of all images."""
+        self.found += [boxes.cpu().numpy() for boxes in p]
+        self.truth += [y[y[:, 0] == number, 1:].cpu().numpy() for number in range(len(p))]
+
+    def value(self) -> dict[str, float]:
+        from biocnn.metrics.detections import mean_average_precision
+
+        return {"ap50": float(mean_average_precision(self.found, self.truth, self.classes, (0.5,))[0])}

@@ -99,7 +99,11 @@ class ImageInput(Input):
         "apply.intensity", "apply.channels", "uncertainty.methods",
     )  # fmt: skip
     augment = AUGMENT_SETS
-    networks: ClassVar = {"map": [{"model": {"name": "UNet"}}], "vector": [{"model": {"name": "ResNet"}}]}
+    networks: ClassVar = {
+        "map": [{"model": {"name": "UNet"}}],
+        "vector": [{"model": {"name": "ResNet"}}],
+        "boxes": [{"model": {"name": "CentreNet"}}],
+    }
     augment_list = "[flip, rotate90]"
     dimensions = (2, 3)
     channels = None

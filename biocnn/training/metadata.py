@@ -129,6 +129,9 @@ class Metadata(Frozen):
             _agree_on_images(facts)
         if has_frame(facts):
             _agree_on_frame(self.experiment.train, facts)
+        if task.detects:
+            number = len(self.postprocess.thresholds)
+            _require(number == facts.out_channels, f"{number} thresholds for {facts.out_channels} classes of boxes")
         number = len(self.temperature)
         _require(number in (0, 1, facts.out_channels), f"{number} temperatures for {facts.out_channels} outputs")
         if self.target_unit:

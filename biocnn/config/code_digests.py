@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from biocnn.config.registry import REGISTRY, target
 from biocnn.config.schema import Chosen, source_of
+from biocnn.config.search_space import network_names
 
 if TYPE_CHECKING:
     from biocnn.config.settings import Settings
@@ -62,12 +63,13 @@ def code(paths: Iterable[Path]) -> set[bytes]:
 
 
 def chosen(settings: "Settings", sections: Iterable[str]) -> set[Path]:
-    """Return the files of the classes and functions that sections name; all candidates if the data decide."""
+    """Return the files of classes and functions that sections name, including candidates; all if the data decide."""
     names: set[tuple[str, str]] = set()
     for section in sections:
         kind, value = KINDS[section], getattr(settings, section)
         given = [value] if isinstance(value, Chosen) else value
         names |= {(kind, one.name) for one in given} if isinstance(given, list) else {(kind, n) for n in REGISTRY[kind]}
+        names |= {(kind, name) for name in network_names(settings)} if section == "model" else set()
         if negatives := getattr(value, "negatives", None):
             names.add(("negatives", negatives.name))
     return {source for kind, name in names if (source := source_of(target(kind, name).partition(":")[0]))}

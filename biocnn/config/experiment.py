@@ -13,14 +13,15 @@ from biocnn.config.agreement import disagreements
 from biocnn.config.candidates import AUTO, candidates_for
 from biocnn.config.experiment_file import read_yaml
 from biocnn.config.experiment_paths import paths_of, resolve_paths
-from biocnn.config.registry import AUGMENT_SETS, input_of
+from biocnn.config.registry import AUGMENT_SETS, REGISTRY, input_of
 from biocnn.config.schema import Chosen, check, choose, example
-from biocnn.config.search_space import resolve_draws, with_values
+from biocnn.config.search_space import resolve_draws
 from biocnn.config.settings import SEEDS, Settings
 from biocnn.config.strands import RNA, check_strands
 from biocnn.core.errors import Collector, InputError, close, nearest
 from biocnn.core.files import atomic
 from biocnn.core.wording import given as as_given
+from biocnn.core.wording import shown
 
 NAMING = {"data": "data", "model": "models"}
 KEYS = tuple(Settings.model_fields)
@@ -151,11 +152,6 @@ def load(path: str | Path, data_root: str | Path = ".") -> Experiment:
     if not collector.faults:
         with collector:
             settings = resolve_draws(settings)
-            for i, values in enumerate(settings.calibrate.candidates or ()):
-                collector.faults += [
-                    InputError(f"calibrate.candidates.{i}.{fault.message}", fault.remedy)
-                    for fault in disagreements(with_values(settings, values))
-                ]
         with collector:  # an alphabet that is not given is checked once the data are read
             check_strands(settings, RNA if getattr(settings.data, "alphabet", None) == "RNA" else None)
     collector.finish(f"{path}: ")
@@ -192,6 +188,12 @@ def _section(given: dict[str, Any], key: str) -> Any:
         return choose("models", candidates_for(str(data))[0]["model"], key)
     if key == "model" and value in (None, {}):
         raise InputError(f"model: names no network (given: {as_given(value)})", "leave it out, or write model: auto")
+    name = value.get("name") if isinstance(value, dict) else value
+    if key == "model" and close(str(name), [*REGISTRY["models"], AUTO]) == [AUTO]:
+        raise InputError(
+            f"model: {shown(value)} is not known",
+            f"did you mean model: auto (without settings)? or name a network: {example('models')}, ...",
+        )
     if key in NAMING:
         if key not in given:
             raise InputError(f"{key}: is missing", f"add a section {key}: {{name: {example(NAMING[key])}}}")
@@ -203,7 +205,7 @@ def _section(given: dict[str, Any], key: str) -> Any:
     if key == "train" and own and isinstance(value, dict | None):
         value = dict.fromkeys(LEFT_TO_DATA) | (value or {})
     if key == "calibrate" and own and _auto(given) and isinstance(value, dict | None):
-        value = _candidates(str(data), given.get("train")) | (value or {})
+        value = _candidates(str(data), given.get("train")) | {k: v for k, v in (value or {}).items() if v is not None}
     schema = type(Settings.model_fields[key].default)
     return check(schema, {} if value is None else value, key)
 

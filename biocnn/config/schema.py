@@ -175,7 +175,8 @@ def _fault(schema: type[BaseModel], given: dict[str, Any], key: str, where: str)
     default = field.get_default(call_default_factory=True)
     if default in (None, [], {}):
         return InputError(f"{dotted}: {value}", f"for example {key}: {shown(some)}; left out: {shown(default)}")
-    return InputError(f"{dotted}: {value}", f"for example {key}: {shown(default)}, the default")
+    left_out = "; left out: decided from the data" if type(None) in get_args(field.annotation) else ", the default"
+    return InputError(f"{dotted}: {value}", f"for example {key}: {shown(default)}{left_out}")
 
 
 def _words(annotation: Any) -> list[str]:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from biocnn.config.agreement import disagreements
+from biocnn.config.registry import own_module
 from biocnn.config.schema import Section, check, choose
-from biocnn.core.errors import InputError, nearest
+from biocnn.core.errors import Collector, InputError, nearest
 
 if TYPE_CHECKING:
     from biocnn.config.settings import Settings
@@ -69,13 +71,7 @@ def resolve_draws(settings: "Settings") -> "Settings":
             "calibrate.trials, calibrate.draw: draw settings of one network, but several are compared",
             "name the network, for example model: {name: DeepBind}; or leave out trials and draw",
         )
-    for i, values in enumerate(section.candidates or ()):
-        where, known = f"calibrate.candidates.{i}", ["model", *(f"train.{key}" for key, _ in settings.train)]
-        known = [key for key in known if key not in FIXED or key == "train.epochs"]
-        for key in values:
-            if key not in known:
-                raise InputError(f"{where}.{key}: cannot be a candidate's", nearest(key, known))
-        _try(settings, values, where)
+    _check_candidates(settings)
     allowed = [f"{name}.{entry}" for name in ("train", "model") for entry, _ in getattr(settings, name)]
     allowed = [key for key in allowed if key not in FIXED]
     if section.draw is None and section.trials:
@@ -87,6 +83,52 @@ def resolve_draws(settings: "Settings") -> "Settings":
         for value in _extremes(choices, where):
             _try(settings, {key: value}, where)
     return settings.model_copy(update={"calibrate": section})
+
+
+def _check_candidates(settings: "Settings") -> None:
+    collector = Collector()
+    tried: dict[int, Settings] = {}
+    known = ["model", *(key for name, _ in settings.train if (key := f"train.{name}") not in FIXED), "train.epochs"]
+    for i, values in enumerate(settings.calibrate.candidates or ()):
+        where = f"calibrate.candidates.{i}"
+        with collector:
+            found = in_trial(_candidate(settings, values, known, where))
+            if same := [j for j, other in tried.items() if other == found]:
+                raise InputError(
+                    f"{where}: its trial is that of calibrate.candidates.{same[0]}",
+                    "leave it out, or change model or train (train.words does not count: trials do without words)",
+                )
+            tried[i] = found
+    collector.finish()
+
+
+def _candidate(settings: "Settings", values: Mapping[str, Any], known: list[str], where: str) -> "Settings":
+    collector = Collector()
+    for key, value in values.items():
+        with collector:
+            if key not in known:
+                raise InputError(f"{key}: cannot be a candidate's", nearest(key, known))
+            with_values(settings, {key: value})
+    if not collector.faults:
+        collector.faults += disagreements(with_values(settings, values))
+    collector.finish(f"{where}.")
+    return with_values(settings, values)
+
+
+def in_trial(settings: "Settings") -> "Settings":
+    """Return settings for a trial, which does without words: they take time, and affect similar networks alike."""
+    return with_values(settings, {"train.words": "none"})
+
+
+def own_modules(settings: "Settings") -> list[str]:
+    """Return the modules outside biocnn that define networks of the experiment, including candidates."""
+    return [module for name in network_names(settings) if (module := own_module(name))]
+
+
+def network_names(settings: "Settings") -> list[str]:
+    """Return the networks that may be trained: the one of section model, and those of candidates."""
+    others = [one["model"] for one in settings.calibrate.candidates or () if "model" in one]
+    return [settings.model.name, *(choose("models", one, "model").name for one in others)]
 
 
 def _try(settings: "Settings", values: Mapping[str, Any], where: str) -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from biocnn.config import code_digests
 from biocnn.config.candidates import OF_SEQUENCES
 from biocnn.config.experiment import load
+from biocnn.config.search_space import own_modules
 from biocnn.config.settings import Settings
 from biocnn.core.errors import InputError
 
@@ -20,7 +22,9 @@ def settings(folder: Path, **sections: object) -> Settings:
     return load(folder / "mine.yaml", folder).settings
 
 
-@pytest.mark.parametrize("given", [{}, {"model": "auto"}, {"model": {"name": "auto"}}])
+@pytest.mark.parametrize(
+    "given", [{}, {"model": "auto"}, {"model": {"name": "auto"}}, {"calibrate": {"candidates": None, "folds": None}}]
+)
 def test_candidates_for_sequences(tmp_path: Path, given: dict) -> None:
     found = settings(tmp_path, **given)
     assert found.calibrate.candidates == OF_SEQUENCES
@@ -66,10 +70,24 @@ def test_settings_of_the_file_win(tmp_path: Path) -> None:
             {"calibrate": {"candidates": [{}, {"model": "UNet"}]}},
             "calibrate.candidates.1.model: UNet is not for sequences",
         ),
-        ({"calibrate": {"candidates": [{"train.lr": -1}]}}, "calibrate.candidates.0: train.lr"),
-        ({"calibrate": {"candidates": [{"model": {"name": "DeepBnd"}}]}}, "calibrate.candidates.0: model.name"),
+        ({"calibrate": {"candidates": [{"train.lr": -1}]}}, "calibrate.candidates.0.train.lr: must be"),
+        (
+            {"calibrate": {"candidates": [{"model": {"name": "DeepBnd"}}]}},
+            "calibrate.candidates.0.model.name: 'DeepBnd'",
+        ),
         ({"data": {"name": "my.module:Reader"}}, "model: is missing, and cannot be chosen for data: my.module:Reader"),
         ({"model": None}, "model: names no network (given: null)"),
+        ({"model": "autoo"}, "model: autoo is not known\n  did you mean model: auto"),
+        ({"model": {"name": "auto", "size": 3}}, "model: {name: auto, size: 3} is not known\n  did you mean"),
+        (
+            {"calibrate": {"candidates": [{"model": "DanQ"}, {}, {"model": {"name": "DanQ"}}]}},
+            "calibrate.candidates.2: its trial is that of calibrate.candidates.0",
+        ),
+        (
+            {"calibrate": {"candidates": [{"train.lr": 0.1}, {"train.lr": 0.1, "train.words": "none"}]}},
+            "calibrate.candidates.1: its trial is that of calibrate.candidates.0",
+        ),
+        ({"train": {"epochs": "auto"}}, "for example epochs: 30; left out: decided from the data"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, sections: dict, message: str) -> None:
@@ -83,3 +101,31 @@ def test_a_wrong_data_format_is_the_only_fault(tmp_path: Path) -> None:
         settings(tmp_path, data={"name": "Sequencs"})
     assert "data.name: 'Sequencs' is not known" in str(caught.value)
     assert "model" not in str(caught.value)
+
+
+def test_all_faults_of_candidates_are_named(tmp_path: Path) -> None:
+    faulty = [
+        {"train.lr": -1, "train.l1": -2},
+        {"split.val": 0.1, "model": "UNet"},
+        {"model": {"name": "DanQ", "k": 1}},
+    ]
+    with pytest.raises(InputError) as caught:
+        settings(tmp_path, calibrate={"candidates": faulty})
+    for name in ("0.train.lr", "0.train.l1", "1.split.val", "2.model.k"):
+        assert f"calibrate.candidates.{name}: " in str(caught.value)
+
+
+def test_networks_of_candidates_are_trusted_and_their_code_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("first", "second"):
+        (tmp_path / f"{name}_nets.py").write_text(
+            f"class {name.title()}:\n    def __init__(self, *, k: int = 1): ...\n"
+        )
+    monkeypatch.syspath_prepend(tmp_path)
+    own = [{"model": "first_nets:First"}, {"model": {"name": "second_nets:Second", "k": 2}}, {"train.lr": 0.1}]
+    found = settings(tmp_path, calibrate={"candidates": own})
+    assert own_modules(found) == ["first_nets", "second_nets"]
+    names = {path.name for path in code_digests.chosen(found, ["model"])}
+    assert names == {"deepbind.py", "first_nets.py", "second_nets.py"}

@@ -68,10 +68,15 @@ def _compared(trials: pd.DataFrame, metric: str) -> str:
     where = (
         "the validation split" if len(parts) == 1 else f"{len(parts)} inner folds of the training and validation splits"
     )
-    words = (
-        f"{plural(trials['trial'].nunique(), 'candidate')} were trained briefly and compared on {where}; test examples "
-        f"were not used. The runs use the one with the highest validation {metric}."
-    )
+    words = f"{plural(trials['trial'].nunique(), 'candidate')} were trained briefly and compared on {where}; test "
+    words += "examples were not used."
+    if (trials["round"] > 1).any():
+        words += " The best two were close and trained once more, for longer."
+    words += f" The runs use the one with the highest validation {metric}"
+    if trials["se"].notna().any():
+        words += ", or the one with the lowest validation loss among those less than one standard error behind it"
+        words += " (paired bootstrap of the validation examples)"
+    words += "."
     return words + _failures(trials)
 
 
@@ -88,17 +93,11 @@ def _candidates(trials: pd.DataFrame, metric: str, folds: int) -> Table:
         given = model | {key.removeprefix("train."): row[key] for key in train if not pd.isna(row[key])}
         named = ", ".join(f"{key} {_value(value)}" for key, value in given.items() if key != "name")
         score = "" if pd.isna(row["mean"]) else number(row["mean"])
-        cells = [
-            *[row["fold"]] * (folds > 1),
-            row["rank"],
-            model["name"],
-            named,
-            score,
-            f"{number(row['seconds'], 1)} s",
-        ]
-        rows.append(cells)
-    header = [*["Fold"] * (folds > 1), "Rank", "Network", "Settings", metric, "Time"]
-    return table("Candidates.", header, rows, f"Rank,{metric},Time", "calibrate/fold*/trials.tsv")
+        loss = "" if pd.isna(row["loss"]) else number(row["loss"])
+        about = [row["rank"], model["name"], named, row["round"], score, loss, f"{number(row['seconds'], 1)} s"]
+        rows.append([*[row["fold"]] * (folds > 1), *about])
+    header = [*["Fold"] * (folds > 1), "Rank", "Network", "Settings", "Round", metric, "Loss", "Time"]
+    return table("Candidates.", header, rows, f"Rank,Round,{metric},Loss,Time", "calibrate/fold*/trials.tsv")
 
 
 def _table(trials: pd.DataFrame, drawn: list[str], metric: str, folds: int) -> Table:

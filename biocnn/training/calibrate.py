@@ -1,31 +1,57 @@
-"""Trials of settings: random ones by cross-validation, as in DeepBind, or candidates; the test split is never used."""
+"""Trials of settings: random ones by cross-validation, as in DeepBind, or candidates; the test split is never used.
 
+Candidates may compete in two rounds: if the best of brief trials is not clearly better than the second, both train
+once more, for longer (successive halving).
+
+References
+----------
+Jamieson and Talwalkar, AISTATS 2016, arXiv:1502.07943.
+"""
+
+import hashlib
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import pandas as pd
 from pydantic import Field
+from torch import nn
 
+from biocnn import metrics
 from biocnn.config.schema import Section, check
-from biocnn.config.search_space import drawn, with_values
-from biocnn.config.settings import Settings
-from biocnn.core.errors import Diverged, InputError
+from biocnn.config.search_space import drawn, in_trial, with_values
+from biocnn.config.settings import Settings, Train
+from biocnn.core.errors import Collector, Diverged, InputError
 from biocnn.core.files import read_json
 from biocnn.data.dataset import Dataset
 from biocnn.data.decisions import resolve
 from biocnn.data.splits import balanced_folds
+from biocnn.metrics.weighted import defined_mean
 from biocnn.tasks.facts import Facts
+from biocnn.training import batches
+from biocnn.training.fingerprint import FREE
+from biocnn.training.forward import predict_batches
 from biocnn.training.runs import Log, train_run
 from biocnn.training.validation import validation_score
 
-ORDER = ["score", "tie"]  # sort keys of trials, as of epochs
-STEPS, EPOCHS = 1000, 10  # of a trial that compares candidates
+ORDER = ["round", "score", "tie"]  # sort keys of trials; score and tie as of epochs
+STEPS, EPOCHS = {1: 1000, 2: 3000}, 10  # of trials that compare candidates; steps by round
+CLEAR = 2  # standard errors by which the best candidate must lead to be spared the second round
+LONGER = 1.5  # least ratio of the steps of the second round to those of the first
+RESAMPLES = 100  # of the validation split
 
 
 def run_trial(
-    settings: Settings, dataset: Dataset, trial: int, part: int, log: Log, state: Path | None = None
+    settings: Settings,
+    dataset: Dataset,
+    trial: int,
+    part: int,
+    log: Log,
+    state: Path | None = None,
+    round: int = 1,
 ) -> dict[str, Any]:
     """Train with the settings of one trial on all inner folds except one, and validate on that one.
 
@@ -44,49 +70,114 @@ def run_trial(
         Called with each log line.
     state
         As for ``train_run``.
+    round
+        1, or 2 for a longer trial of a candidate.
 
     Returns
     -------
     record
-        trial, part, settings (by dotted key), metric, value, score (larger is better) and tie (breaks ties, larger is
-        better); value, score and tie are None if the training diverged or the metric is undefined; best_epoch, epochs,
-        seconds.
+        trial, part, round, digest (of all settings and of the split), settings (by dotted key), metric, value, score
+        (larger is better) and tie (breaks ties, larger is better); value, score and tie are None if the training
+        diverged or the metric is undefined; resampled, see ``resampled_scores`` (candidates for sequences only);
+        best_epoch, epochs, seconds.
     """
     section = settings.calibrate
     if f"trial{trial}-part{part}" not in section.names:
         allowed = f"{section.names[0]} to {section.names[-1]}" if section.names else "none without a section calibrate"
         raise InputError(f"there is no trial{trial}-part{part} in this experiment", f"allowed: {allowed}")
-    values = drawn(settings, trial)
-    settings = with_values(settings, values)
-    length = _brief(settings, dataset.facts) if section.candidates else {"train.epochs": settings.train.epochs}
-    length |= {"train.epochs": section.epochs} if section.epochs else {}
-    settings = with_values(settings, length | {"train.words": "none"})
     inner = inner_fold(dataset, part, section.parts, settings.split.group, settings.seed)
-    task = inner.task
-    record = {"trial": trial, "part": part, "settings": values, "metric": task.monitor or "val_loss"}
-    blank = {"value": None, "score": None, "tie": None, "best_epoch": None, "epochs": None, "seconds": None}
+    plan, task = _plan(settings, trial, dataset.facts, round), inner.task
+    record = {"trial": trial, "part": part, "round": round, "digest": _digest(plan, inner)}
+    record |= {"settings": drawn(settings, trial), "metric": task.monitor or "val_loss"}
+    blank = {"value": None, "score": None, "tie": None, "resampled": [], "best_epoch": None, "epochs": None}
     try:
-        _, history, _ = train_run(settings, inner, settings.seed, log=log, state=state)
+        network, history, meta = train_run(plan, inner, plan.seed, log=log, state=state)
     except Diverged as error:
         log(f"{error.message}: the trial ends here")
-        return {**record, **blank}
+        return {**record, **blank, "seconds": None}
     best = history[history["best"] == 1].iloc[0].to_dict()
     score, tie = validation_score(best, task)
     value = best[task.monitored]
     scores = {"value": float(value), "score": float(score), "tie": float(tie)} if math.isfinite(score) else {}
+    if section.candidates and scores and inner.input.scanned and hasattr(metrics, task.monitor):
+        scores["resampled"] = resampled_scores(network, inner, meta.precision.predict)
     counts = {"best_epoch": int(best["epoch"]), "epochs": len(history), "seconds": float(history["seconds"].sum())}
     return {**record, **blank, **scores, **counts}
 
 
-def _brief(settings: Settings, facts: Facts) -> dict[str, int]:
-    """Return the length of a trial that compares candidates: that of the training, or about ``STEPS`` steps."""
+def _plan(settings: Settings, trial: int, facts: Facts, round: int) -> Settings:
+    """Return the settings of a trial; candidates train for about ``STEPS``, and no longer than the runs will."""
+    section, settings = settings.calibrate, in_trial(with_values(settings, drawn(settings, trial)))
+    if not section.candidates:
+        return with_values(settings, {"train.epochs": section.epochs or settings.train.epochs})
     train = resolve(settings, facts)[0].train
     assert train.epochs
     assert train.batch_size
     assert facts.n
     once = -(-facts.n.train // train.batch_size)
-    steps = min(once, STEPS // EPOCHS, train.steps_per_epoch or once)
-    return {"train.epochs": min(train.epochs, max(EPOCHS, STEPS // steps)), "train.steps_per_epoch": steps}
+    steps = min(once, STEPS[round] // EPOCHS, train.steps_per_epoch or once)
+    epochs = section.epochs or min(train.epochs, max(EPOCHS, STEPS[round] // steps))
+    return with_values(settings, {"train.epochs": epochs, "train.steps_per_epoch": steps})
+
+
+def _steps(train: Train) -> int:
+    assert train.epochs
+    assert train.steps_per_epoch
+    return train.epochs * train.steps_per_epoch
+
+
+def resampled_scores(network: nn.Module, dataset: Dataset, precision: str) -> list[float | None]:
+    """Return the metric for bootstrap resamples of the validation split, always the same ones; None if undefined."""
+    rows, metric = dataset.rows("val"), getattr(metrics, dataset.task.monitor)
+    val = batches.make(dataset, rows, next(network.parameters()).device)
+    p = np.stack([*predict_batches(network, val, dataset.task, precision)])
+    known = (metrics.labelled(*columns) for columns in zip(dataset.y.stacked(rows).T, p.T, strict=True))
+    values = [metrics.replicates(metric, found, target, seed=0, n=RESAMPLES) for target, found in known]
+    means = defined_mean(np.stack(values))
+    return [float(value) if math.isfinite(value) else None for value in means]
+
+
+def _digest(settings: Settings, dataset: Dataset) -> str:
+    free = {"train": FREE | {"start_from"}}  # a file that was moved is the same file
+    text = settings.model_dump_json(include={"seed", "augment", "model", "loss", "train"}, exclude=free)
+    text += dataset.examples[["id", "split"]].to_csv(index=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def choose_trial(
+    settings: Settings, dataset: Dataset, paths: Sequence[Path], log: Log, state: Path | None = None
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Rank the trials of an experiment; the best two candidates train for longer if neither is clearly better.
+
+    Parameters
+    ----------
+    settings, dataset, log, state
+        As for ``run_trial``.
+    paths
+        Files with the records of all trials.
+
+    Returns
+    -------
+    table, settings
+        As for ``rank_trials``.
+    """
+    records = _read_records(settings, dataset, paths)
+    for trial in _rivals(records):
+        brief, plan = (_plan(settings, trial, dataset.facts, round).train for round in STEPS)
+        if _steps(plan) < LONGER * _steps(brief):
+            continue  # the runs will train for little longer than the first round
+        log(f"trial {trial} is one of the best two, which are too close to call: {plan.epochs} epochs")
+        parts = range(settings.calibrate.parts)
+        longer = [run_trial(settings, dataset, trial, part, log, state, round=2) for part in parts]
+        records += longer if all(one["score"] is not None for one in longer) else []
+    return rank_trials(records)
+
+
+def _rivals(records: list[dict[str, Any]]) -> list[int]:
+    """Return the best two trials, unless the first is clearly better."""
+    table = _table(records)
+    lead = table["score"].iloc[0] - table["score"]
+    return table["trial"].iloc[:2].tolist() if (lead <= CLEAR * table["se"]).iloc[1:2].any() else []
 
 
 def inner_fold(dataset: Dataset, part: int, folds: int, group: str, seed: int) -> Dataset:
@@ -120,58 +211,100 @@ class _Record(Section):
 
     trial: int
     part: int
+    round: int
+    digest: str
     settings: dict[Annotated[str, Field(pattern=r"^\w+(\.\w+)?$")], Any]
     metric: str
     value: float | None
     score: float | None
     tie: float | None
+    resampled: list[float | None]
     best_epoch: int | None
     epochs: int | None
     seconds: float | None
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """Read a record of ``run_trial`` from a file; raises an ``InputError`` if it is invalid."""
-    return check(_Record, read_json(path), str(path)).model_dump()
+def _read_records(settings: Settings, dataset: Dataset, paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """Read the records of all trials of an experiment; refuse others."""
+    collector, section, found = Collector(), settings.calibrate, {}
+    for path in paths:
+        with collector:
+            record = check(_Record, read_json(path), str(path)).model_dump()
+            trial, part = record["trial"], record["part"]
+            name = f"trial{trial}-part{part}"
+            if name in found:
+                raise InputError(f"{path}: is a second record of {name}", "give each once")
+            found[name] = record
+            inner = inner_fold(dataset, part, section.parts, settings.split.group, settings.seed)
+            plan = _plan(settings, trial, dataset.facts, 1) if name in section.names else None
+            if not plan or record["digest"] != _digest(plan, inner):
+                raise InputError(
+                    f"{path}: {name} of another experiment, or of other settings or data",
+                    "give the records that `biocnn trial` wrote for this experiment, or run it again",
+                )
+    if missing := [name for name in section.names if name not in found]:
+        collector.faults.append(InputError(f"missing trials: {', '.join(missing)}", "run `biocnn trial` for each"))
+    collector.finish()
+    if not found:
+        raise InputError("no trials to rank: the experiment has no section calibrate", "add calibrate: {trials: 30}")
+    return list(found.values())
 
 
 def rank_trials(records: list[dict[str, Any]]) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Rank trials by their mean score over inner folds; the loss, then the trial number break ties.
 
+    A candidate also ties with the one of the highest score if it is less than one standard error behind it.
+
     Parameters
     ----------
     records
-        Records of ``run_trial``.
+        Records of ``run_trial``; the second round of a trial replaces its first.
 
     Returns
     -------
     table, settings
-        One row per trial, best first: rank, trial, metric, mean, sd, part0, part1, ..., the settings by dotted key,
+        One row per trial, best first: rank, trial, metric, mean, sd, round, loss (mean), se (standard error of the
+        difference from the highest score, by a paired bootstrap), part0, part1, ..., the settings by dotted key,
         best_epoch (mean), seconds (sum); a trial with a failed training has no mean and comes last. And the settings of
         the best trial.
 
     Raises
     ------
     InputError
-        If there is no trial, or none has a mean.
+        If no trial has a mean.
     """
-    if not records:
-        raise InputError("no trials to rank", "name the files that `biocnn trial` wrote")
-    rows = []
-    for trial, runs in pd.DataFrame(records).sort_values(["trial", "part"]).groupby("trial"):
-        values = runs["value"].astype(float)
-        parts = {f"part{part}": value for part, value in zip(runs["part"], values, strict=True)}
-        mean = {"mean": values.mean(skipna=False), "sd": values.std(skipna=False)}
-        mean |= runs[ORDER].astype(float).mean(skipna=False).to_dict()
-        spent = {"best_epoch": runs["best_epoch"].mean(), "seconds": runs["seconds"].sum()}
-        values = {k: json.dumps(v) if isinstance(v, dict) else v for k, v in runs["settings"].iloc[0].items()}
-        rows.append({"trial": trial, "metric": runs["metric"].iloc[0], **mean, **parts, **values, **spent})
-    table = pd.DataFrame(rows).sort_values(ORDER, ascending=False, kind="stable", na_position="last")
+    table = _table(records)
     if table["score"].isna().all():
         raise InputError(
             "no trial trained well in all of its folds",
             "lower train.lr in calibrate.draw, or calibrate.folds if a fold has only one class",
         )
+    first = table.iloc[0]
+    tied = table[(table["round"] == first["round"]) & (first["score"] - table["score"] <= table["se"])]
+    best = tied["tie"].idxmax() if len(tied) else first.name
+    table = pd.concat([table.loc[[best]], table.drop(index=best)])
     table.insert(0, "rank", range(1, len(table) + 1))
-    best = next(record["settings"] for record in records if record["trial"] == table["trial"].iloc[0])
-    return table.drop(columns=ORDER), best
+    chosen = next(record["settings"] for record in records if record["trial"] == table["trial"].iloc[0])
+    return table.drop(columns=["score", "tie"]), chosen
+
+
+def _table(records: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return the rows of ``rank_trials`` by score, with columns score and tie."""
+    rows, resampled = [], []
+    for trial, runs in pd.DataFrame(records).sort_values(["trial", "part"]).groupby("trial"):
+        last = runs[runs["round"] == runs["round"].max()]
+        values = last["value"].astype(float)
+        parts = {f"part{part}": value for part, value in zip(last["part"], values, strict=True)}
+        mean = {"mean": values.mean(skipna=False), "sd": values.std(skipna=False), "round": last["round"].iloc[0]}
+        mean |= last[["score", "tie"]].astype(float).mean(skipna=False).to_dict()
+        mean |= {"loss": -mean["tie"], "se": np.nan}
+        spent = {"best_epoch": last["best_epoch"].mean(), "seconds": runs["seconds"].sum()}
+        given = {k: json.dumps(v) if isinstance(v, dict) else v for k, v in last["settings"].iloc[0].items()}
+        rows.append({"trial": trial, "metric": last["metric"].iloc[0], **mean, **parts, **given, **spent})
+        resampled.append(np.mean([np.array(one, float) for one in last["resampled"]], axis=0))
+    table = pd.DataFrame(rows).sort_values(ORDER, ascending=False, kind="stable", na_position="last")
+    for row in table.index if len(resampled[table.index[0]]) else ():
+        if len(resampled[row]):
+            lead = resampled[table.index[0]] - resampled[row]
+            table.loc[row, "se"] = pd.Series(lead).std()  # without undefined ones
+    return table

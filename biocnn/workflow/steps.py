@@ -95,29 +95,33 @@ def trial(
         clear(state, unfinished=True)  # also of trainings that diverged
 
 
-def calibrate(table: Path, best: Path, *trials: Path) -> None:
-    """Rank the trials in a table; write the best settings to BEST, for `biocnn train --settings`."""
-    from biocnn.training.calibrate import rank_trials, read_record
+def calibrate(
+    config: Path, data: Path, fold: str, table: Path, best: Path, *trials: Path,
+    data_root: Path = Path(), state: Path | None = None,
+) -> None:  # fmt: skip
+    """Rank all TRIALS of FOLD, e.g. fold0, in a table; write the best settings to BEST, for `biocnn train --settings`.
 
-    ranked, chosen = rank_trials([read_record(path) for path in trials])
+    If the best two candidates are close, they train for longer; STATE as in `biocnn train`.
+    """
+    from biocnn.data.dataset import Dataset
+    from biocnn.training.calibrate import choose_trial
+    from biocnn.training.state import clear
+
+    settings, (number,) = _load(config, data_root).settings, _numbers(fold, "fold")
+    ranked, chosen = choose_trial(settings, Dataset(data, number), trials, partial(log.info, "%s  %s", fold), state)
     with atomic(table) as path:
         ranked.to_csv(path, sep="\t", index=False, float_format="%.6g")
     with atomic(best) as path:
         path.write_text(json.dumps(chosen, indent=1))
     log.info("trial %d is the best of %d: %s", ranked["trial"].iloc[0], len(ranked), chosen)
+    if state:
+        clear(state, unfinished=True)
 
 
 def train(
-    config: Path,
-    data: Path,
-    run: str,
-    model: Path,
-    history: Path,
-    *,
-    data_root: Path = Path(),
-    settings: Path | None = None,
-    state: Path | None = None,
-) -> None:
+    config: Path, data: Path, run: str, model: Path, history: Path,
+    *, data_root: Path = Path(), settings: Path | None = None, state: Path | None = None,
+) -> None:  # fmt: skip
     """Train RUN, e.g. fold0-seed1, and keep its best epoch. If interrupted, the same command resumes from STATE.
 
     SETTINGS, from `biocnn calibrate`, replace those in CONFIG.
@@ -141,15 +145,9 @@ def train(
 
 
 def predict(
-    model: Path,
-    data: Path,
-    out: Path,
-    *,
-    config: Path | None = None,
-    data_root: Path = Path(),
-    trust: str = "",
-    **options: Any,
-) -> None:
+    model: Path, data: Path, out: Path,
+    *, config: Path | None = None, data_root: Path = Path(), trust: str = "", **options: Any,
+) -> None:  # fmt: skip
     """Predict the validation and test splits.
 
     Options replace the settings of CONFIG, an experiment. TRUST lists modules, separated by commas, that define your
@@ -181,17 +179,9 @@ def baselines(config: Path, data: Path, out: Path, *, data_root: Path = Path()) 
 
 
 def evaluate(
-    config: Path,
-    data: Path,
-    simple: Path,
-    out: Path,
-    per_example: Path,
-    audit: Path,
-    matches: Path,
-    decided: Path,
-    *runs: Path,
-    data_root: Path = Path(),
-) -> None:
+    config: Path, data: Path, simple: Path, out: Path, per_example: Path, audit: Path, matches: Path, decided: Path,
+    *runs: Path, data_root: Path = Path(),
+) -> None:  # fmt: skip
     """Evaluate predictions and compare them with SIMPLE, the baselines; RUNS have model.safetensors and predictions.
 
     DECIDED receives the masks or labels from the ensemble of all runs.
@@ -214,13 +204,13 @@ def evaluate(
 
 def explain(config: Path, data: Path, run: Path, out: Path, *, data_root: Path = Path()) -> None:
     """Extract motifs and attributions of sequences, or activation maps of images; RUN as in `biocnn evaluate`."""
-    from biocnn.config.registry import own_module
+    from biocnn.config.search_space import own_modules
     from biocnn.data.dataset import Dataset
     from biocnn.explain.step import explain_test_part
     from biocnn.prediction.model import Model
 
     settings = _load(config, data_root).settings
-    loaded = Model(run / "model.safetensors", trust=[own_module(settings.model.name)])
+    loaded = Model(run / "model.safetensors", trust=own_modules(settings))
     stored = Dataset(data, loaded.meta.fold)
     with atomic(out) as folder:
         folder.mkdir()
@@ -362,8 +352,8 @@ OPTIONS = {"predict": ("predict",), "apply": ("predict", "apply"), "variants": (
 
 def _options(step: str, config: Path | None, data_root: Path, trust: str, given: dict[str, Any]) -> dict[str, Any]:
     """Return keyword arguments of a step: options, else settings of the experiment, else defaults; trusted modules."""
-    from biocnn.config.registry import own_module
     from biocnn.config.schema import option_fields, options
+    from biocnn.config.search_space import own_modules
     from biocnn.config.settings import Settings
 
     settings = _load(config, data_root).settings if config else None
@@ -372,7 +362,7 @@ def _options(step: str, config: Path | None, data_root: Path, trust: str, given:
     own = {key: value for key, value in fields if value is not None}
     checked: list[Any] = options(own | given, *map(type, sections))
     found = {key: getattr(section, key) for section in checked for key in option_fields(type(section))}
-    return found | {"trust": [*trust.split(","), own_module(settings.model.name) if settings else ""]}
+    return found | {"trust": [*trust.split(","), *(own_modules(settings) if settings else ())]}
 
 
 def _load(config: Path, data_root: Path) -> Any:

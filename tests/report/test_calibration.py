@@ -31,7 +31,8 @@ def ranked(seed: int = 0, failed: int = 0) -> pd.DataFrame:
         values = {"train.lr": 10 ** rng.uniform(-3, -1), "model.hidden": 32 * (trial % 2), "model.channels": [8, 16]}
         for part in range(2):
             value = None if 0 < trial <= failed else 0.7 + 0.01 * trial + rng.normal(0, 0.001)
-            more = {"metric": "auprc", "score": value, "tie": 0.0, "best_epoch": 3, "epochs": 4, "seconds": 1.0}
+            more = {"metric": "auprc", "score": value, "tie": 0.0, "best_epoch": 3, "seconds": 1.0}
+            more |= {"round": 1, "resampled": []}
             records.append({"trial": trial, "part": part, "settings": values, "value": value, **more})
     return rank_trials(records)[0]
 
@@ -123,9 +124,9 @@ def test_candidates_are_listed_by_rank(tmp_path: Path) -> None:
         {"model": {"name": "DanQ"}},
         {"model": {"name": "Basset"}, "train.lr": 0.001},
     ]
-    more = {"part": 0, "metric": "auprc", "tie": 0.0, "best_epoch": 3, "epochs": 4, "seconds": 1.0}
+    more = {"part": 0, "metric": "auprc", "tie": -0.3, "resampled": [], "best_epoch": 3, "seconds": 1.0}
     records = [
-        {"trial": trial, "settings": values, "value": value, "score": value, **more}
+        {"trial": trial, "settings": values, "value": value, "score": value, "round": 1 + (trial < 2), **more}
         for trial, (values, value) in enumerate(zip(candidates, (0.7, 0.8, None), strict=True))
     ]
     plan = experiment(calibrate=Calibrate(candidates=candidates))
@@ -133,9 +134,10 @@ def test_candidates_are_listed_by_rank(tmp_path: Path) -> None:
     text, table = section.blocks
     assert section.title == "Choice of the network"
     assert "3 candidates were trained briefly and compared on the validation split" in text.words
-    assert table.header == ["Rank", "Network", "Settings", "AUPRC", "Time"]
-    assert [row[1:4] for row in table.rows] == [
-        ["DanQ", "", ".800"],
-        ["DeepBind", "channels 8, lr 0.01", ".700"],
-        ["Basset", "lr 0.001", ""],
+    assert "The best two were close and trained once more, for longer." in text.words
+    assert table.header == ["Rank", "Network", "Settings", "Round", "AUPRC", "Loss", "Time"]
+    assert [row[1:6] for row in table.rows] == [
+        ["DanQ", "", "2", ".800", ".300"],
+        ["DeepBind", "channels 8, lr 0.01", "2", ".700", ".300"],
+        ["Basset", "lr 0.001", "1", "", ".300"],
     ]

@@ -12,7 +12,8 @@ from biocnn.config.search_space import chosen
 from biocnn.config.settings import Calibrate, Settings, Train
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
-from biocnn.training.calibrate import inner_fold, rank_trials, read_record, run_trial
+from biocnn.training import calibrate
+from biocnn.training.calibrate import choose_trial, inner_fold, rank_trials, run_trial
 from biocnn.workflow import steps
 
 
@@ -98,9 +99,9 @@ def test_an_interrupted_trial_resumes(bound: Dataset, tmp_path: Path) -> None:
 
 def record(trial: int, part: int, value: float | None, **more: Any) -> dict[str, Any]:
     return {
-        "trial": trial, "part": part, "settings": {"train.lr": trial / 10}, "metric": "auprc", "value": value,
-        "score": value, "tie": None if value is None else 0.0, "best_epoch": 4 if value else None, "epochs": 5,
-        "seconds": 2.0, **more,
+        "trial": trial, "part": part, "round": 1, "digest": "0", "settings": {"train.lr": trial / 10},
+        "metric": "auprc", "value": value, "score": value, "tie": None if value is None else 0.0, "resampled": [],
+        "best_epoch": 4 if value else None, "epochs": 5, "seconds": 2.0, **more,
     }  # fmt: skip
 
 
@@ -144,35 +145,145 @@ def test_it_is_an_error_if_no_trial_succeeded() -> None:
     assert "lower train.lr" in caught.value.remedy
 
 
+def resampled(mean: float, noise: float, n: int = 50) -> list[float]:
+    """Return scores of resamples that differ from those of another mean and noise by the difference of both."""
+    return [mean + noise * (-1) ** i for i in range(n)]
+
+
+@pytest.mark.parametrize(("noise", "best"), [(0.02, 1), (0.005, 0)])
+def test_a_lead_within_one_standard_error_is_a_tie(noise: float, best: int) -> None:
+    """Trials 0 and 1 differ by 0.01; trial 1 has a lower loss; trial 2 is as noisy, but has a higher loss than both."""
+    records = [
+        record(0, 0, 0.81, tie=-0.5, resampled=resampled(0.81, 0)),
+        record(1, 0, 0.80, tie=-0.4, resampled=resampled(0.80, noise)),
+        record(2, 0, 0.80, tie=-0.9, resampled=resampled(0.80, noise)),
+        record(3, 0, None),
+    ]
+    table, chosen = rank_trials(records)
+    assert list(table["trial"]) == [best, *[i for i in range(4) if i != best]]
+    assert chosen == {"train.lr": best / 10}
+    rows = table.set_index("trial")
+    assert rows["se"].to_dict() == pytest.approx({0: 0, 1: noise, 2: noise, 3: np.nan}, rel=0.02, nan_ok=True)
+    assert (rows["loss"][0], rows["loss"][1]) == (0.5, 0.4)
+
+
+def test_the_second_round_counts_more_than_the_first() -> None:
+    records = [record(trial, 0, 0.8 - trial / 100) for trial in range(3)]
+    longer = [record(0, 0, 0.5, round=2), record(1, 0, 0.6, round=2)]
+    table, best = rank_trials(records + longer)
+    assert table[["trial", "round", "mean", "seconds"]].to_numpy().tolist() == [
+        [1, 2, 0.6, 4],
+        [0, 2, 0.5, 4],
+        [2, 1, 0.78, 2],
+    ]
+    assert best == {"train.lr": 0.1}
+
+
+CANDIDATES = [
+    {"model": {"name": "DeepBind", "channels": 4, "kernel_size": 7}, "train.lr": 1e-2},
+    {"model": {"name": "DanQ", "channels": 4, "kernel_size": 7, "recurrent": 3}},
+    {"model": {"name": "DeepBind", "channels": 2, "kernel_size": 3}, "train.lr": 1e-5},
+]
+
+
+@pytest.fixture(scope="module")
+def plan() -> Settings:
+    return experiment("DeepBind", train=Train(threads=1, epochs=12), calibrate=Calibrate(candidates=CANDIDATES))
+
+
+def tried(plan: Settings, data: Dataset, folder: Path) -> list[Path]:
+    paths = [folder / f"{name}.json" for name in plan.calibrate.names]
+    for trial, path in enumerate(paths):
+        path.write_text(json.dumps(run_trial(plan, data, trial, 0, lambda line: None)))
+    return paths
+
+
+@pytest.fixture(scope="module")
+def records(plan: Settings, bound: Dataset, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Return the records of trials of 10 steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calibrate, "STEPS", {1: 10, 2: 20})
+        return tried(plan, bound, tmp_path_factory.mktemp("records"))
+
+
+def test_the_best_two_of_close_candidates_train_for_longer(
+    plan: Settings, bound: Dataset, records: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibrate, "STEPS", {1: 10, 2: 20})
+    first = [json.loads(path.read_text()) for path in records]
+    assert all(len(one["resampled"]) == calibrate.RESAMPLES for one in first)
+    best_two = sorted(range(3), key=lambda trial: -first[trial]["score"])[:2]
+    lines: list[str] = []
+    monkeypatch.setattr(calibrate, "CLEAR", 1e9)
+    table, best = choose_trial(plan, bound, records, lines.append, tmp_path / "state")
+    assert sorted(table["trial"][table["round"] == 2]) == sorted(best_two)
+    assert table["round"].tolist() == [2, 2, 1]
+    assert best == CANDIDATES[table["trial"].iloc[0]]
+    assert sum("too close to call" in line for line in lines) == 2
+    assert sum("10 epochs of 2 steps" in line for line in lines) == 2
+    lines.clear()
+    again, _ = choose_trial(plan, bound, records, lines.append, tmp_path / "state")
+    assert sum("resuming from step 20 of 20" in line for line in lines) == 2, "finished trainings are not repeated"
+    assert again.drop(columns="seconds").equals(table.drop(columns="seconds"))
+    monkeypatch.setattr(calibrate, "CLEAR", -1e9)
+    assert choose_trial(plan, bound, records, lines.append)[0]["round"].tolist() == [1, 1, 1], "a clear lead"
+
+
+def test_there_is_no_second_round_if_the_first_was_as_long_as_the_training(
+    bound: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibrate, "CLEAR", 1e9)
+    short = experiment("DeepBind", train=Train(threads=1, epochs=1), calibrate=Calibrate(candidates=CANDIDATES[:2]))
+    table, _ = choose_trial(short, bound, tried(short, bound, tmp_path), lambda line: None)
+    assert table["round"].tolist() == [1, 1]
+
+
+def test_records_of_other_experiments_are_refused(
+    plan: Settings, bound: Dataset, records: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibrate, "STEPS", {1: 10, 2: 20})
+
+    def refused(message: str, paths: list[Path], data: Dataset = bound, **train: Any) -> None:
+        other = plan.model_copy(update={"train": plan.train.model_copy(update=train)})
+        with pytest.raises(InputError, match=message):
+            choose_trial(other, data, paths, lambda line: None)
+
+    refused("trial1-part0 of another experiment", records, weight_decay=0.5)
+    refused("trial0-part0 of another experiment", records, stored(sequences(90), tmp_path / "other"))
+    refused("missing trials: trial1-part0", [records[0], records[2]])
+    refused("is a second record of trial2-part0", [*records, records[2]])
+    stray = tmp_path / "stray.json"
+    stray.write_text(records[0].read_text().replace('"trial": 0', '"trial": 9'))
+    refused("trial9-part0 of another experiment", [*records, stray])
+    with pytest.raises(InputError, match="no trials to rank"):
+        choose_trial(experiment("DeepBind"), bound, [], lambda line: None)
+
+
 @pytest.mark.parametrize(
     "change", [{"value": "x"}, {"trial": 1.5}, {"settings": {"a.b.c": 1}}, {"more": 1}, {"score": float("inf")}]
 )
-def test_a_damaged_record_of_a_trial_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+def test_a_damaged_record_of_a_trial_is_refused(
+    plan: Settings, bound: Dataset, tmp_path: Path, change: dict[str, Any]
+) -> None:
     path = tmp_path / "trial.json"
-    path.write_text(json.dumps(record(1, 0, 0.5)))
-    assert read_record(path) == record(1, 0, 0.5)
     path.write_text(json.dumps(record(1, 0, 0.5) | change))
     with pytest.raises(InputError, match=f"trial.json.{next(iter(change))}"):
-        read_record(path)
+        choose_trial(plan, bound, [path], lambda line: None)
     path.write_text(path.read_text()[:20])
     with pytest.raises(InputError, match="cannot be read as JSON"):
-        read_record(path)
+        choose_trial(plan, bound, [path], lambda line: None)
 
 
 def test_candidates_are_compared_briefly_on_the_validation_split(bound: Dataset) -> None:
-    candidates = [
-        {"model": {"name": "DeepBind", "channels": 4, "kernel_size": 7}, "train.lr": 1e-2},
-        {"model": {"name": "DanQ", "channels": 4, "kernel_size": 7, "recurrent": 3}},
-    ]
-    plan = experiment("DeepBind", train=Train(threads=1, epochs=2), calibrate=Calibrate(candidates=candidates))
+    plan = experiment("DeepBind", train=Train(threads=1, epochs=2), calibrate=Calibrate(candidates=CANDIDATES[:2]))
     assert plan.calibrate.names == ["trial0-part0", "trial1-part0"]
     assert inner_fold(bound, 0, 1, "group", 1) is bound
     lines: list[str] = []
     records = [run_trial(plan, bound, trial, 0, lines.append) for trial in (0, 1)]
-    assert [one["settings"] for one in records] == candidates
+    assert [one["settings"] for one in records] == CANDIDATES[:2]
     assert any(line.startswith(f"examples: {len(bound.rows('train'))} train") for line in lines)
     table, best = rank_trials(records)
-    assert best == candidates[table["trial"].iloc[0]]
+    assert best == CANDIDATES[table["trial"].iloc[0]]
     assert json.loads(table["model"].iloc[0])["name"] == best["model"]["name"]
     assert chosen(plan, best, Path("best.json")).model.name == best["model"]["name"]
     with pytest.raises(InputError, match=r"none of calibrate\.candidates"):
@@ -192,5 +303,3 @@ def test_trials_that_do_not_exist_are_refused(bound: Dataset) -> None:
         with pytest.raises(InputError, match=f"no trial{trial}-part{part}") as caught:
             run_trial(settings(), bound, trial, part, lambda line: None)
         assert caught.value.remedy == "allowed: trial0-part0 to trial2-part2"
-    with pytest.raises(InputError, match="no trials to rank"):
-        rank_trials([])

@@ -1,4 +1,4 @@
-# Random settings, each evaluated on every inner fold of train and val; the best ones train the runs.
+# Random settings, each evaluated on every inner fold of train and val, or candidates; the best ones train the runs.
 
 
 rule trial:
@@ -41,9 +41,12 @@ rule trial:
         " --state {params.state:q} 2>&1 | tee -i {log:q}"
 
 
+# Trains, too, if the best two candidates are close; it depends on settings through the trials.
 rule calibrate:
     input:
-        W.trials,
+        dataset="results/{experiment}/dataset",
+        made=W.made("model", "train"),
+        trials=W.trials,
     output:
         table="results/{experiment}/calibrate/{fold}/trials.tsv",
         best="results/{experiment}/calibrate/{fold}/best.json",
@@ -51,7 +54,13 @@ rule calibrate:
         "results/{experiment}/logs/calibrate-{fold}.log",
     benchmark:
         "results/{experiment}/benchmarks/calibrate-{fold}.tsv"
+    threads: W.threads
+    resources:
+        gpu=min(W.gpus, 1),
     params:
-        code=W.code("calibrate"),
+        code=W.code("calibrate", "model", "loss", "augment"),
+        config=W.config_of,
+        state="results/{experiment}/calibrate/{fold}/state",
     shell:
-        "biocnn calibrate {output.table:q} {output.best:q} {input:q} 2>&1 | tee {log:q}"
+        "biocnn calibrate {params.config:q} {input.dataset:q} {wildcards.fold:q} {output.table:q} {output.best:q}"
+        " {input.trials:q} --state {params.state:q} 2>&1 | tee -i {log:q}"

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from biocnn.config.registry import own_module, resolve
+from biocnn.config.registry import resolve
+from biocnn.config.search_space import own_modules
 from biocnn.config.settings import Settings
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
@@ -57,7 +58,7 @@ class Samples:
         tta = settings.predict.tta if method == "ensemble" else "none"
         if tta not in self.loaded:
             options = dict(settings.predict) | settings.apply.fit
-            options |= {"tta": tta, "trust": [own_module(settings.model.name)]}
+            options |= {"tta": tta, "trust": own_modules(settings)}
             self.loaded[tta] = [Model(run / "model.safetensors", **options) for run in self.runs]
             agree(self.loaded[tta], "image")
         return self.loaded[tta]

@@ -34,7 +34,9 @@ class FindBoxes(Task):
     losses = ()
     detects = True
     monitor = "ap50"
-    metrics = ("ap50", "ap75", "ap50_95", "ar", "f1", "precision", "recall", "froc", "count_mae")
+    metrics = (
+        "ap50", "ap75", "ap50_95", "ar", "froc", "f1", "precision", "recall", "count_mae", "count_bias", "ece",
+    )  # fmt: skip
     headline = ("ap50", "ap50_95")
     label = "a box around each object"
     judge = "biocnn.evaluation.box_judge:BoxJudge"
@@ -118,18 +120,20 @@ class FindBoxes(Task):
         return predictions[0] if len(predictions) == 1 else fuse_boxes(predictions)[0]
 
     def tune(self, probabilities: "Iterable[np.ndarray]", labels: "Iterable[np.ndarray]") -> dict[str, Any]:
-        """Choose the score of each class with the best F1."""
-        from biocnn.metrics.boxes import match_detections
-        from biocnn.metrics.detections import best_threshold
+        """Choose the score of each class with the best F1, and calibrate the scores from there on."""
+        from biocnn.tasks.box_scores import tune_scores
 
-        matched = match_detections(list(probabilities), list(labels), len(self.outputs), (0.5,))
-        return {"thresholds": [round(best_threshold(one), 4) for one in matched]}
+        return tune_scores(list(probabilities), list(labels), len(self.outputs))
 
     def decide(self, p: "np.ndarray", postprocess: dict[str, Any]) -> "np.ndarray":
-        """Return the boxes whose score reaches the threshold of their class."""
+        """Return the boxes whose score reaches the threshold of their class, with calibrated scores."""
         import numpy as np
 
-        return p[p[:, 1] >= np.array(postprocess["thresholds"], np.float32)[p[:, 0].astype(int)]]
+        from biocnn.tasks.box_scores import calibrated
+
+        kept = p[p[:, 1] >= np.array(postprocess["thresholds"], np.float32)[p[:, 0].astype(int)]]
+        kept[:, 1] = calibrated(kept[:, 1], postprocess.get("scale", 1.0), postprocess.get("shift", 0.0))
+        return kept
 
     def postprocess_at(self, postprocess: dict[str, Any], zoom: "Sequence[float]") -> dict[str, Any]:
         return postprocess

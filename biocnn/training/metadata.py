@@ -67,7 +67,7 @@ class Precision(Frozen):
 
 
 class Postprocess(Frozen):
-    """Settings of ``biocnn.tasks.watershed.label_instances``, or for boxes the lowest score of each class."""
+    """Settings of ``biocnn.tasks.watershed.label_instances``, or of ``biocnn.tasks.box_scores``."""
 
     model_config = ConfigDict(extra="forbid")
     mask_threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
@@ -76,6 +76,8 @@ class Postprocess(Frozen):
     smoothing: Annotated[float, Field(ge=0, le=100)] = 0.5
     min_size: Annotated[int, Field(ge=0)] = 8
     thresholds: list[Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=list)
+    scale: Annotated[float, Field(gt=0, le=100)] = 1.0
+    shift: Number = 0.0
 
 
 class TargetUnit(Frozen):

@@ -1,69 +1,75 @@
 """Evaluation of boxes: metrics of classes, their mean and intervals, fates of boxes, runs combined by fusion."""
 
-from types import SimpleNamespace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from boxed import scenes
 from test_evaluate import value
+from tiny import image_facts, stored
 
 from biocnn import metrics
 from biocnn.config.settings import Metrics
 from biocnn.core.errors import InputError
-from biocnn.evaluation.box_judge import BoxJudge
+from biocnn.data.dataset import Dataset
+from biocnn.data.raw import Raw
+from biocnn.evaluation.evaluate import Evaluation, evaluate
 
-CLASSES = ["red", "white", "platelet", "absent"]
-
-
-class Task:
-    name, outputs = "boxes", CLASSES
-
-    @staticmethod
-    def decide(p: np.ndarray, postprocess: dict) -> np.ndarray:
-        return p[p[:, 1] >= postprocess["threshold"]]
+Images = list[np.ndarray]
+IMAGES = 24  # of the test split, two per group
+LOWEST = 0.4
 
 
-def dataset(truth: list[np.ndarray], group: list[str]) -> SimpleNamespace:
-    examples = pd.DataFrame({"id": [f"i{i}" for i in range(len(truth))], "group": group})
-    return SimpleNamespace(task=Task, y=truth, examples=examples, groups=lambda name: examples[name].to_numpy())
+def dataset(truth: Images, folder: Path, classes: list[str]) -> Dataset:
+    """Store a training and a validation image with a box of each class, and test images with these boxes."""
+    known = np.array([[k, 0, 0, 9, 9] for k in range(len(classes))], np.float32)
+    truth, rng = [known, known, *truth], np.random.default_rng(0)
+    x = rng.integers(0, 255, (len(truth), 1, 96, 96), dtype=np.uint8)
+    group = ["train", "val", *(f"g{i // 2}" for i in range(len(truth) - 2))]
+    examples = pd.DataFrame({"id": [f"i{i - 2}" for i in range(len(truth))], "group": group})
+    raw = Raw(examples, x.__getitem__, truth.__getitem__, image_facts(task="boxes", outputs=classes, dtype="uint8"))
+    return stored(raw, folder, val=["val"], test=sorted(set(group[2:])))
 
 
-def judged(found, truth, group, keep=None, resamples=200, thresholds=(0.4,)):
-    judge = BoxJudge(dataset(truth, group), Metrics(resamples=resamples), "group", 1)
-    numbers = np.arange(len(truth))
-    for which, threshold in enumerate(thresholds):
-        chosen = numbers[which :: len(thresholds)]
-        judge.choose(chosen, found.__getitem__, [], np.zeros(0, int), {"threshold": threshold})
-    return judge.judge(found.__getitem__, numbers, numbers, keep)
+def judged(data: Dataset, runs: dict[str, Images], keep=None, lowest=LOWEST, **settings) -> Evaluation:
+    """Evaluate predictions of the test images; the validation image is predicted perfectly."""
+    rows = data.examples.iloc[data.rows("val", "test")][["id", "split"]].reset_index(drop=True)
+    assert rows["split"].iloc[0] == "val"
+    tuned = {"thresholds": [lowest] * len(data.task.outputs)}
+    perfect = np.insert(data.y[data.rows("val")[0]], 1, 0.9, axis=1)
+    predictions = {run: ([perfect, *found], rows) for run, found in runs.items()}
+    settings = Metrics(**{"resamples": 200} | settings)
+    found = evaluate(data, predictions, dict.fromkeys(runs, tuned), settings, 1, keep=keep)
+    return Evaluation(*(table[table["split"] == "test"] for table in found))
 
 
 @pytest.fixture(scope="module")
-def case() -> tuple[list[np.ndarray], list[np.ndarray], tuple[pd.DataFrame, ...]]:
-    found, truth = scenes(30, images=24, steps=1000)
-    return found, truth, judged(found, truth, [f"g{i // 2}" for i in range(24)])
+def case(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Images, Images, Evaluation]:
+    found, truth = scenes(30, images=IMAGES, steps=1000)
+    data = dataset(truth, tmp_path_factory.mktemp("boxes"), ["red", "white", "platelet", "absent"])
+    return data, found, truth, judged(data, {"run": found})
 
 
 def test_the_mean_is_over_the_classes_with_true_boxes(case) -> None:
-    found, truth, (table, _, _) = case
-    assert set(table["output"]) == {"all", *CLASSES}
+    data, found, truth, (table, *_) = case
+    assert set(table["output"]) == {"all", *data.task.outputs}
+    assert set(table["metric"]) == set(data.task.metrics)
     assert table.loc[table["output"] == "absent", ["value", "low", "high"]].isna().all(axis=None)
     known = table[table["output"] != "absent"]
     assert known.notna().all(axis=None)
     assert (known["low"] < known["high"]).all()
-    inside = (known["low"] <= known["value"] + 0.01) & (known["value"] <= known["high"] + 0.01)
-    assert inside[~known["metric"].isin(["ece"])].all()
+    assert ((known["low"] <= known["value"] + 0.01) & (known["value"] <= known["high"] + 0.01)).all()
     expected = metrics.mean_average_precision(found, truth, 4)
     assert value(table, output="all", metric="ap50") == pytest.approx(expected[0])
     assert value(table, output="all", metric="ap50_95") == pytest.approx(expected.mean())
     for name, part in known.groupby("metric"):
         each = part.set_index("output")["value"]
-        assert each["all"] == pytest.approx(each[CLASSES[:3]].mean()), name
+        assert each["all"] == pytest.approx(each.drop("all").mean()), name
 
 
 def test_f1_and_counts_are_those_of_the_boxes_kept(case) -> None:
-    found, truth, (table, per_image, matches) = case
-    kept = [rows[rows[:, 1] >= 0.4] for rows in found]
+    _, found, truth, (table, per_image, matches) = case
     red = matches[(matches["label"] == "red") | (matches["target_label"] == "red")]
     tp = (red["kind"] == "matched").sum()
     number = sum((boxes[:, 0] == 0).sum() for boxes in truth)
@@ -71,7 +77,9 @@ def test_f1_and_counts_are_those_of_the_boxes_kept(case) -> None:
     assert value(table, output="red", metric="precision") == pytest.approx(tp / predicted)
     assert value(table, output="red", metric="recall") == pytest.approx(tp / number)
     assert value(table, output="red", metric="f1") == pytest.approx(2 * tp / (predicted + number))
-    assert len(matches) - (matches["kind"] == "missed").sum() == sum(map(len, kept))
+    assert value(table, output="red", metric="count_bias") == pytest.approx((predicted - number) / IMAGES)
+    kept = sum((boxes[:, 1] >= LOWEST).sum() for boxes in found)
+    assert len(matches) - (matches["kind"] == "missed").sum() == kept
     first = per_image[per_image["id"] == "i0"].set_index("metric")["value"]
     mine = matches[matches["id"] == "i0"]["kind"].value_counts().reindex(["matched", "missed", "confused"]).fillna(0)
     assert first["matched"] == mine["matched"]
@@ -80,36 +88,41 @@ def test_f1_and_counts_are_those_of_the_boxes_kept(case) -> None:
 
 
 def test_intervals_are_those_of_resampled_groups(case) -> None:
-    found, truth, (table, _, _) = case
+    _, found, truth, (table, *_) = case
     rng, values = np.random.default_rng(2), []
     for _ in range(200):
-        chosen = [2 * group + i for group in rng.integers(12, size=12) for i in (0, 1)]
+        chosen = [2 * group + i for group in rng.integers(IMAGES // 2, size=IMAGES // 2) for i in (0, 1)]
         values.append(metrics.mean_average_precision(*([rows[i] for i in chosen] for rows in (found, truth)), 3, [0.5]))
     (row,) = table[(table["output"] == "all") & (table["metric"] == "ap50")].itertuples()
     np.testing.assert_allclose([row.low, row.high], np.percentile(values, [2.5, 97.5]), atol=0.02)
 
 
-def test_thresholds_may_differ_between_images_and_decided_boxes_are_kept(case) -> None:
-    found, truth, _ = case
-    kept = {}
-    judged(found, truth, ["a"] * 24, kept.__setitem__, 10, (0.2, 0.8))
-    assert list(kept) == [f"i{i}" for i in range(24)]
-    for i, boxes in enumerate(kept.values()):
-        np.testing.assert_array_equal(boxes, found[i][found[i][:, 1] >= (0.2, 0.8)[i % 2]])
+def test_runs_are_fused_and_the_boxes_of_the_ensemble_are_kept(case) -> None:
+    data, found, truth, (alone, *_) = case
+    others = [boxes[::2] for boxes in found]
+    kept: dict[str, np.ndarray] = {}
+    table, _, matches = judged(data, {"a": found, "b": others}, kept.__setitem__, resamples=0)
+    assert set(table["run"]) == set(matches["run"]) == {"a", "b", "ensemble"}
+    fused = [metrics.fuse_boxes(pair)[0] for pair in zip(found, others, strict=True)]
+    expected = metrics.mean_average_precision(fused, truth, 3, [0.5])[0]
+    assert value(table, run="ensemble", output="all", metric="ap50") == pytest.approx(expected)
+    where = {"output": "all", "metric": "ap50"}
+    assert value(table, run="a", **where) == value(alone, **where)
+    assert list(kept) == ["i-1.val", *(f"i{i}.test" for i in range(IMAGES))]
+    for boxes, name in zip(fused, list(kept)[1:], strict=True):
+        np.testing.assert_allclose(kept[name], boxes[boxes[:, 1] >= LOWEST], rtol=1e-5)
 
 
-def test_one_class_is_judged_once() -> None:
-    found, truth = scenes(31, classes=1)
-    one = dataset(truth, ["a"] * 12)
-    one.task = type("OneClass", (Task,), {"outputs": ["cell"]})
-    judge = BoxJudge(one, Metrics(resamples=10), "group", 1)
-    judge.choose(range(12), found.__getitem__, [], np.zeros(0, int), {"threshold": 0})
-    table, _, matches = judge.judge(found.__getitem__, range(12), np.arange(12))
+def test_one_class_is_judged_once(tmp_path: Path) -> None:
+    found, truth = scenes(31, images=4, classes=1)
+    table, _, matches = judged(dataset(truth, tmp_path, ["cell"]), {"run": found}, lowest=0.0)
     assert set(table["output"]) == {"all"}
-    assert table["low"].isna().all()  # one group
+    assert table["low"].isna().all()  # two groups
     assert set(matches["label"]) == {"cell", ""}
+    assert list(matches)[:8] == ["run", "split", "id", "kind", "label", "target_label", "score", "iou"]
 
 
-def test_settings_of_maps_are_refused() -> None:
+def test_settings_of_maps_are_refused(case) -> None:
+    data, found, *_ = case
     with pytest.raises(InputError, match="apply only to image maps, but the task is boxes"):
-        BoxJudge(dataset([], []), Metrics(also=["aji"]), "group", 1)
+        judged(data, {"run": found}, also=["aji"])

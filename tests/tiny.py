@@ -144,6 +144,20 @@ def labelled(
     return Raw(examples, x.__getitem__, np.eye(len(classes), dtype=np.float32)[kinds], facts)
 
 
+def boxed(n: int = 16, *, size: tuple[int, int] = (48, 48), seed: int = 0) -> Raw:
+    """Return images of discs with a box around each; discs of the second class are brighter. The last has none."""
+    rng = np.random.default_rng(seed)
+    x, y = [], []
+    for number in range(n):
+        labels = discs(size, rng, number=3 if number < n - 1 else 0, radius=6)
+        x.append((100 + 400 * ((labels > 0) + labels % 2) + rng.normal(0, 30, (1, *size))).astype(np.uint16))
+        found = [(label % 2, *(labels == label).nonzero()) for label in np.unique(labels[labels > 0])]
+        y.append(np.array([[k, r.min(), c.min(), r.max() + 1, c.max() + 1] for k, r, c in found], np.float32))
+    facts = image_facts(task="boxes", outputs=["dim", "bright"])
+    examples = pd.DataFrame({"id": [f"i{i}" for i in range(n)], "group": [f"g{i}" for i in range(n)]})
+    return Raw(examples, x.__getitem__, lambda row: y[row].reshape(-1, 5), facts)
+
+
 def predicted(model: Any, dataset: Dataset, folder: Path) -> Path:
     """Write the outputs of the step predict into a folder."""
     rows = dataset.rows("val", "test")

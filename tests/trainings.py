@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from tiny import chosen, images, labelled, sequences, stored
+from tiny import boxed, chosen, images, labelled, sequences, stored
 from torch import nn
 
 from biocnn.config.settings import Train
@@ -52,6 +52,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "model": {"name": "UNet", "channels": [8, 16], "dropout": 0.1},
         "train": {"epochs": 3, "batch_size": 4, "steps_per_epoch": 12, "threads": 1, "save_minutes": 0},
     },
+    "boxed": {
+        "data": {"name": "BoxedImages", "table": "none"},
+        "augment": ["flip", "rotate90", "intensity", "noise"],
+        "model": {"name": "CentreNet", "channels": [4, 4, 4, 4]},
+        "train": {"epochs": 2, "batch_size": 4, "steps_per_epoch": 8, "threads": 1, "save_minutes": 0},
+    },
     "labelled": {
         "data": {"name": "LabelledImages", "table": "none"},
         "augment": ["flip", "rotate90", "intensity", "noise"],
@@ -60,6 +66,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
 }
 RAW = {
+    "boxed": boxed,
     "sequences": partial(sequences, 400, window=40),
     "images": partial(images, 12),
     "labelled": partial(labelled, 48, sizes=[(16, 16), (18, 18)]),

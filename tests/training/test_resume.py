@@ -32,9 +32,11 @@ def test_kills_at_any_moment_change_no_bit(number: int, uninterrupted_run: tuple
     assert finish_despite_kills(Run(folder, kind, f"killed{number}"), number, random.Random(kind)) == wanted
 
 
-def test_kills_of_a_training_on_whole_images_change_no_bit(tmp_path: Path) -> None:
-    wanted = Run(tmp_path, "labelled", "whole").finish()
-    assert finish_despite_kills(Run(tmp_path, "labelled", "killed"), 3, random.Random(1)) == wanted
+@pytest.mark.parametrize(("kind", "number"), [("labelled", 3), ("boxed", 2)])
+def test_kills_of_other_trainings_change_no_bit(kind: str, number: int, tmp_path: Path) -> None:
+    """Kills during a training on whole images, and one with a loss that the network owns."""
+    wanted = Run(tmp_path, kind, "whole").finish()
+    assert finish_despite_kills(Run(tmp_path, kind, "killed"), number, random.Random(1)) == wanted
 
 
 def finish_despite_kills(run: Run, number: int, moment: random.Random) -> str:

@@ -7,6 +7,7 @@ from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.data.box_files import CORNERS, BoxFile
 from biocnn.data.labels import shown
+from biocnn.metrics.boxes import box_iou
 
 SAME = 0.95  # IoU above which two boxes are around the same object, drawn twice
 _LEAST = 1.0  # pixels up to which a box is an accidental click
@@ -71,6 +72,20 @@ def clean(file: BoxFile, boxes: pd.DataFrame, examples: pd.DataFrame, checks: Ch
     return boxes[~small & ~again]
 
 
+def refuse_sizes(file: BoxFile, shapes: dict[str, tuple[int, ...]], source: str) -> None:
+    """Refuse boxes that were drawn on images of another size, as stated in their file."""
+    wrong = [
+        f"{name} ({' x '.join(map(str, file.sizes[name]))}, but it has {' x '.join(map(str, shape))})"
+        for name, shape in shapes.items()
+        if file.sizes.get(name, shape) != shape
+    ]
+    if wrong:
+        raise InputError(
+            f"{source}: states another height x width for {len(wrong)} of {len(shapes)} images: {shown(wrong)}",
+            "give the images that the boxes were drawn on, or correct the sizes if only these are wrong",
+        )
+
+
 def _note_origin(corners: np.ndarray, sizes: np.ndarray, origin: int, checks: Checks, source: str) -> None:
     """Note corners that seem to be counted from 1 instead of 0, or from 0 instead of 1."""
     starts, ends = corners[:, :2], corners[:, 2:]
@@ -111,15 +126,7 @@ def _twice(boxes: pd.DataFrame, rows: np.ndarray, number: int) -> tuple[np.ndarr
     """
     again, differ = np.zeros(number, bool), np.zeros(number, bool)
     for _, part in boxes.assign(row=rows).groupby("image", sort=False):
-        same = np.tril(_iou(part[CORNERS].to_numpy()) > SAME, -1)
+        same = np.tril(box_iou(corners := part[CORNERS].to_numpy(), corners) > SAME, -1)
         alike = part["label"].to_numpy()[:, None] == part["label"].to_numpy()
         again[part["row"]], differ[part["row"]] = (same & alike).any(axis=1), (same & ~alike).any(axis=1)
     return again, differ
-
-
-def _iou(boxes: np.ndarray) -> np.ndarray:
-    """Return the intersection over union of each pair of boxes (M, 4): (M, M)."""
-    low, high = np.maximum(boxes[:, None, :2], boxes[:, :2]), np.minimum(boxes[:, None, 2:], boxes[:, 2:])
-    common = (high - low).clip(0).prod(axis=2)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    return common / (areas[:, None] + areas - common)

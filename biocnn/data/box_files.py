@@ -1,19 +1,26 @@
 """Files of boxes, read to one table: corners as rows and columns, and where each box is from."""
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 
-from biocnn.core.errors import Collector, InputError, nearest
+from biocnn.core.errors import Collector, InputError, all_faults, nearest
+from biocnn.core.files import check_file
+from biocnn.core.text import read_lines
 from biocnn.data.image_pairs import check_columns, check_rows, read_rows
 from biocnn.data.labels import shown
+from biocnn.io.image_paths import stem
 from biocnn.io.tables import MISSING
 
 CORNERS = ["r0", "c0", "r1", "c1"]
 _NAMES = (["y0", "x0", "y1", "x1"], ["ymin", "xmin", "ymax", "xmax"])  # of columns with corners, as in CORNERS
 _POINT = ["y", "x"]
+_YOLO_NAMES = "classes.txt"
 _YES, _NO = ("1", "true", "yes"), ("0", "false", "no", *MISSING)
 
 
@@ -23,7 +30,7 @@ class BoxFile(NamedTuple):
     ``images`` has the column image (paths that start at ``base``), and any others. ``boxes`` has the columns image,
     label (text), ignored (bool), the corners r0, c0, r1, c1 (float64), and where (text for messages). Corners are edges
     of pixels, or with ``origin`` 1 pixels counted from 1 that are part of the box; or with ``relative`` shares of the
-    image's height and width.
+    image's height and width. ``sizes`` are the height and width of images as stated with the boxes, by image.
     """
 
     images: pd.DataFrame
@@ -31,10 +38,18 @@ class BoxFile(NamedTuple):
     base: Path
     origin: int = 0
     relative: bool = False
+    sizes: dict[str, tuple[int, int]] = {}  # noqa: RUF012 (never changed)
 
 
 def from_table(
-    table: Path, images: Path | None, group: str | None, origin: int, radius: float | None, classes: list[str] | None
+    table: Path,
+    base: Path,
+    *,
+    listed: bool,
+    group: str | None,
+    origin: int,
+    radius: float | None,
+    classes: list[str] | None,
 ) -> BoxFile:
     """Read a table with one row per box, or per point and its radius; a row without coordinates is an image without.
 
@@ -42,8 +57,10 @@ def from_table(
     ----------
     table
         CSV or TSV.
-    images
-        Folder that paths start at; None: that of the table.
+    base
+        Folder that paths start at.
+    listed
+        Whether another table lists the images; else they are checked here.
     group
         Column of the groups; None: ``group`` if it exists.
     origin
@@ -58,8 +75,8 @@ def from_table(
     InputError
         If a column, cell or image is missing or invalid, or an image is in several splits or groups.
     """
-    rows, base, collector = read_rows(table), images or table.parent, Collector()
-    columns = ["image", *(name for name in ("split", "id", group or "group") if name in rows)]
+    rows, collector = read_rows(table), Collector()
+    columns = ["image", *(name for name in ("split", "id", group or "group") if name in rows and not listed)]
     check_columns(rows, table, ["image"])
     given = _coordinates(rows, table, radius)
     if "label" not in rows:
@@ -67,23 +84,185 @@ def from_table(
             remedy = f"{nearest('label', rows)}; or if all boxes are of one class, name it, e.g. data.classes: [cell]"
             raise InputError(f"{table}: no column 'label' in its first line", remedy)
         rows["label"] = classes[0]
-    empty = rows[given].apply(lambda column: column.str.lower().isin(MISSING))
-    if "radius" in given and not empty.all(axis=1).all():
-        empty["radius"] = empty["radius"] & empty[_POINT].all(axis=1)
+    empty = rows[given].apply(lambda column: column.str.lower().isin(MISSING)).all(axis=1)
+    if "radius" in given:
+        empty = rows[_POINT].apply(lambda column: column.str.lower().isin(MISSING)).all(axis=1)
     with collector:
-        numbers = _numbers(rows[given], empty, table)
+        numbers = _numbers(rows.loc[~empty, given], table)
+    images = rows.drop_duplicates("image")[columns]
     with collector:
         _refuse_several(rows, columns[1:], table)
     with collector:
-        kept = check_rows(rows.drop_duplicates("image")[columns], table, base, ["image"], group)
+        images = images if listed else check_rows(images, table, base, ["image"], group)
     with collector:
         ignored = _flags(rows, table)
     collector.finish()
     boxes = rows[["image", "label"]].assign(ignored=ignored, where=f"{table.name} line " + rows.index.astype(str))
-    points = given[0] == _POINT[0]
+    boxes, points = boxes[~empty], given[0] == _POINT[0]
     boxes[CORNERS] = _around(numbers.to_numpy(), origin, radius) if points else numbers.to_numpy()
-    boxes = boxes[~empty.all(axis=1)]
-    return BoxFile(kept.reset_index(drop=True), boxes, base, 0 if points else origin)
+    return BoxFile(images.reset_index(drop=True), boxes, base, 0 if points else origin)
+
+
+def from_coco(path: Path, base: Path) -> BoxFile:
+    """Read a JSON file of COCO: images, annotations and categories; a crowd is neither object nor background.
+
+    Raises
+    ------
+    InputError
+        If the file is not of this format, or an annotation cannot be used.
+    """
+    check_file(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        images = {one["id"]: one for one in content["images"]}
+        names = {number: str(one["file_name"]) for number, one in images.items()}
+        sizes = {names[number]: (one.get("height"), one.get("width")) for number, one in images.items()}
+        classes = {one["id"]: str(one["name"]) for one in content["categories"]}
+        annotations = [dict(one) for one in content["annotations"]]
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise InputError(
+            f"{path}: not a JSON file of COCO ({type(error).__name__}: {error})",
+            "it needs images (id, file_name), categories (id, name) and annotations (image_id, category_id, bbox)",
+        ) from error
+    found, faults = [], []
+    for number, one in enumerate(annotations):
+        where = f"annotation {one.get('id', number)}"
+        try:
+            x, y, width, height = map(float, one["bbox"])
+            image, label = names[one["image_id"]], classes[one["category_id"]]
+        except (KeyError, TypeError, ValueError) as error:
+            reason = f"no such {error}" if isinstance(error, KeyError) else error
+            faults.append(InputError(f"{path.name}: {where}: {reason}", "give image_id, category_id and bbox of each"))
+            continue
+        found.append((image, label, bool(one.get("iscrowd")), f"{path.name} {where}", y, x, y + height, x + width))
+    if faults:
+        raise all_faults(faults, f"of {len(annotations)} annotations cannot be used")
+    return BoxFile(_images(list(names.values())), _boxes(found, path), base, sizes=_stated(sizes))
+
+
+def from_voc(folder: Path, base: Path, origin: int) -> BoxFile:
+    """Read a folder of XML files of Pascal VOC; images are called by the stems of these files.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or some cannot be used.
+    """
+    paths, found, sizes, collector = sorted(folder.glob("*.xml")), [], {}, Collector()
+    if not paths:
+        raise InputError(f"{folder}: no XML file in this folder", "give the folder with an XML file per image")
+    for path in paths:
+        with collector:
+            try:
+                root = ElementTree.parse(path).getroot()
+                sizes[path.stem] = root.findtext("size/height"), root.findtext("size/width")
+                for number, item in enumerate(root.iter("object"), 1):
+                    corners = [float(item.findtext(f"bndbox/{name}")) for name in _NAMES[1]]
+                    label, ignored = item.findtext("name", "").strip(), item.findtext("difficult", "0").strip() == "1"
+                    found.append((path.stem, label, ignored, f"{path.name} object {number}", *corners))
+            except (OSError, ValueError, TypeError, LookupError, ElementTree.ParseError) as error:
+                raise InputError(
+                    f"{path}: not an annotation of Pascal VOC ({error})",
+                    "each object needs a name, and a bndbox with xmin, ymin, xmax and ymax as numbers",
+                ) from error
+    if collector.faults:
+        raise all_faults(collector.faults, f"of {len(paths)} files cannot be used")
+    names = [path.stem for path in paths]
+    return BoxFile(_images(names), _boxes(found, folder), base, origin, sizes=_stated(sizes))
+
+
+def from_yolo(folder: Path, base: Path, classes: list[str] | None) -> BoxFile:
+    """Read a folder of text files of YOLO; images are called by the stems of these files.
+
+    The names of the classes are the lines of a file classes.txt in this folder, else ``classes``, else their numbers.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or some cannot be used.
+    """
+    paths = [path for path in sorted(folder.glob("*.txt")) if path.name != _YOLO_NAMES]
+    if not paths:
+        raise InputError(f"{folder}: no text file in this folder", "give the folder with a text file per image")
+    listed, found, collector = folder / _YOLO_NAMES, [], Collector()
+    names = [line.strip() for line in read_lines(listed) if line.strip()] if listed.is_file() else classes
+    for path in paths:
+        with collector:
+            found += _yolo_lines(path, names)
+    if collector.faults:
+        raise all_faults(collector.faults, f"of {len(paths)} files cannot be used")
+    return BoxFile(_images([path.stem for path in paths]), _boxes(found, folder), base, relative=True)
+
+
+def _yolo_lines(path: Path, names: list[str] | None) -> Iterator[tuple]:
+    for line, text in enumerate(read_lines(path), 1):
+        if not text.strip():
+            continue
+        try:
+            number, x, y, width, height = map(float, text.split())
+            k = int(number)
+            label = str(k) if names is None else names[k]
+            if k != number or k < 0:
+                raise ValueError(f"class {number:g}")
+        except (ValueError, OverflowError) as error:
+            raise InputError(
+                f"{path} line {line}: {text.strip()!r:.60} is not a box ({error})",
+                "each line needs five numbers: class (from 0), x and y of the centre, width, height; all but the first "
+                "from 0 to 1; outlines and scores are not read",
+            ) from error
+        except IndexError as error:
+            raise InputError(
+                f"{path} line {line}: class {k}, but there are names for 0 to {len(names) - 1}",
+                f"name all classes in {_YOLO_NAMES} or data.classes, in the order of their numbers",
+            ) from error
+        where = f"{path.name} line {line}"
+        yield path.stem, label, False, where, y - height / 2, x - width / 2, y + height / 2, x + width / 2
+
+
+def _images(names: list[str]) -> pd.DataFrame:
+    return pd.DataFrame({"image": names}, dtype=object)
+
+
+def _boxes(found: list[tuple], source: Path) -> pd.DataFrame:
+    """Return the table of boxes; refuse infinite corners."""
+    boxes = pd.DataFrame(found, columns=["image", "label", "ignored", "where", *CORNERS])
+    wrong = ~np.isfinite(boxes[CORNERS].to_numpy(np.float64)).all(axis=1)
+    if wrong.any():
+        raise InputError(
+            f"{source}: {wrong.sum()} boxes with coordinates that are not finite: {shown(boxes['where'][wrong])}",
+            "correct or remove them",
+        )
+    return boxes
+
+
+def _stated(sizes: dict[str, tuple]) -> dict[str, tuple[int, int]]:
+    """Return the sizes of images that state one; some programs write 0."""
+    numbers = pd.DataFrame(sizes.values(), index=list(sizes), columns=[0, 1]).apply(pd.to_numeric, errors="coerce")
+    known = numbers[(numbers > 0).all(axis=1)].astype(int)
+    return dict(zip(known.index, known.itertuples(index=False, name=None), strict=True))
+
+
+def located(file: BoxFile, images: pd.DataFrame, base: Path, source: str) -> BoxFile:
+    """Return boxes of these images, in which those of the file are found by their path, or their name without suffix.
+
+    Raises
+    ------
+    InputError
+        If an image of the file is not among them; names the nearest.
+    """
+    paths = images["image"].tolist()
+    stems = pd.Series(paths, index=[stem(Path(path)) for path in paths])
+    known = stems[~stems.index.duplicated(keep=False)].to_dict() | dict(zip(paths, paths, strict=True))
+    place = {name: known.get(name) or known.get(stem(Path(name))) for name in file.images["image"]}
+    if lost := [name for name, path in place.items() if path is None]:
+        raise InputError(
+            f"{source}: {len(lost)} of {len(place)} annotated images are not in {base}: {shown(lost)}",
+            nearest(lost[0], known if "." in lost[0] else stems.index),
+        )
+    sizes = {place[name]: size for name, size in file.sizes.items()}
+    return file._replace(
+        images=images, boxes=file.boxes.assign(image=file.boxes["image"].map(place)), base=base, sizes=sizes
+    )
 
 
 def _coordinates(rows: pd.DataFrame, table: Path, radius: float | None) -> list[str]:
@@ -106,12 +285,12 @@ def _coordinates(rows: pd.DataFrame, table: Path, radius: float | None) -> list[
     return [*_POINT, *["radius"] * (radius is None)]
 
 
-def _numbers(cells: pd.DataFrame, empty: pd.DataFrame, table: Path) -> pd.DataFrame:
-    """Return cells as float64; in a row without coordinates NaN."""
+def _numbers(cells: pd.DataFrame, table: Path) -> pd.DataFrame:
+    """Return cells as float64."""
     numbers = cells.apply(pd.to_numeric, errors="coerce").astype(np.float64)
-    wrong = ~np.isfinite(numbers) & ~empty.all(axis=1).to_numpy()[:, None]
-    if wrong.to_numpy().any():
-        row, column = np.argwhere(wrong.to_numpy())[0]
+    wrong = ~np.isfinite(numbers.to_numpy())
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
         raise InputError(
             f"{table} line {cells.index[row]}: {cells.columns[column]} is {cells.iat[row, column]!r} "
             f"({wrong.any(axis=1).sum()} such rows)",

@@ -61,7 +61,7 @@ def check_rows(rows: pd.DataFrame, table: Path, base: Path, files: list[str], gr
             raise InputError(
                 f"{table}: {len(missing)} of {len(rows)} {column} files do not exist: "
                 + _three([f"{path} (line {line})" for line, path in missing[column].items()]),
-                f"{_alike(base / missing[column].iloc[0])}paths are relative to {base}",
+                f"{alike(base / missing[column].iloc[0])}paths are relative to {base}",
             )
     if group or "group" not in rows:
         paths = rows[files[0]].unique().tolist()  # a file that is listed twice is one group
@@ -69,7 +69,7 @@ def check_rows(rows: pd.DataFrame, table: Path, base: Path, files: list[str], gr
     return rows
 
 
-def _alike(path: Path) -> str:
+def alike(path: Path) -> str:
     """Return the start of a remedy: the most similar name in the same folder, if there is one."""
     names = [entry.name for entry in path.parent.iterdir()] if exists(path.parent) else []
     return f"did you mean {hits[0]!r}? " if (hits := close(path.name, names)) else ""

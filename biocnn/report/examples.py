@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from matplotlib.lines import Line2D
 
 from biocnn.augment.sets import resolve_augment
 from biocnn.config.registry import resolve
@@ -57,7 +56,8 @@ def _thumbnails(results: Results, gallery: Gallery) -> Picture:
     rows = dataset.rows("train")
     rows = rows[np.linspace(0, len(rows) - 1, min(_SHOWN, len(rows))).astype(int)]
     panels, places = _panels(results), max(len(rows), 4)
-    figure = new_figure(PAGE_WIDTH / places + 0.5)
+    tallest = max(height / width for _, height, width in dataset.x.shapes[rows])
+    figure = new_figure(PAGE_WIDTH / places * min(tallest, 1.4) + 0.5)
     grid = figure.subplots(1, places)
     for axes, row in zip(grid, rows, strict=False):
         images.show(axes, dataset.x[row], short(dataset.examples["id"].iloc[row], 16))
@@ -66,15 +66,16 @@ def _thumbnails(results: Results, gallery: Gallery) -> Picture:
     for axes in grid[len(rows) :]:
         axes.remove()
     if panels:
-        images.legend(figure, [Line2D([], [], color=images.TRUTH, label=panels.truth)])
+        images.legend(figure, panels.truth_handles())
     truth = " True outlines are drawn;" if panels else " The"
     caption = f"Training images at evenly spaced rows of the table of examples.{truth} contrast is stretched."
     return gallery.add("examples", figure, f"{len(rows)} training images", caption, vector=False)
 
 
 def _panels(results: Results) -> Panels | None:
-    """Return the panels that draw the truth; None if there is none to draw."""
-    return resolve(results.task.panels)(results.outputs) if results.task.panels else None
+    """Return the panels that draw the truth; None if there is none to draw, or it is boxes in volumes."""
+    drawn = results.task.panels and not (results.task.detects and results.facts.spatial_dims == 3)
+    return resolve(results.task.panels)(results.outputs) if drawn else None
 
 
 def _montage(results: Results, settings: Settings, gallery: Gallery) -> list[Picture]:
@@ -90,7 +91,6 @@ def _montage(results: Results, settings: Settings, gallery: Gallery) -> list[Pic
     x, y = preview(results.dataset, sections, section.patch, _PATCHES, _DRAWS, settings.seed, frame=frame)
     if len(size) == 3:
         x = x[:, :, :, size[0] // 2]
-        y = y if frame else y[:, :, :, size[0] // 2]
     panels, width = _panels(results), PAGE_WIDTH / (1 + _DRAWS)
     figure = new_figure(len(x) * width * size[-2] / size[-1] + 0.2, PAGE_WIDTH)
     for row, (grid, patches, targets) in enumerate(
@@ -100,9 +100,13 @@ def _montage(results: Results, settings: Settings, gallery: Gallery) -> list[Pic
             title = ("original" if draw == 0 else f"epoch {draw}") if row == 0 else ""
             images.show(axes, np.clip(255 * image, 0, 255).astype(np.uint8), title)
             if panels:
-                panels.draw_truth(axes, results.task.outlined(target))
+                outlined = results.task.outlined(target)
+                panels.draw_truth(axes, outlined[size[0] // 2] if len(size) == 3 else outlined)
     named = ", ".join(dict.fromkeys(section.name.replace("_", " ") for section in sections))
     what = "Training images" if frame else "Training patches"
     caption = f"{what} as the network sees them, augmented by {named}."
-    caption += " Outlines: targets." if panels else ""
+    if panels:
+        caption += f" {panels.targets}"
+        if len(handles := panels.truth_handles()) > 1:
+            images.legend(figure, handles)
     return [gallery.add("augmentation", figure, f"{what}, original and augmented", caption, vector=False)]

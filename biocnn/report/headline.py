@@ -30,6 +30,13 @@ NAMES = {
     "cohens_kappa": "Cohen's κ",
     "ece": "ECE",
     "mse": "MSE",
+    "ap50": "AP50",
+    "ap75": "AP75",
+    "ap50_95": "AP50:95",
+    "ar": "AR",
+    "f1": "F1",
+    "froc": "mean sensitivity (FROC)",
+    "count_mae": "count error",
 }
 BASELINES = {  # names in audit.tsv, and in a sentence
     "GC content": "GC content alone",

@@ -70,31 +70,37 @@ def _classes(results: Results, counts: np.ndarray) -> Table:
     return table(caption, header, rows, ",".join(header[1:]), "metrics.tsv")
 
 
-def confusion(counts: np.ndarray, names: list[str]) -> Figure:
+def confusion(
+    counts: np.ndarray, names: list[str], found: list[str] | None = None, decided: str = "Likeliest class"
+) -> Figure:
     """Draw a confusion matrix: counts as text, shares of rows as colour.
 
     Parameters
     ----------
     counts
-        Shape (K, K): true class, likeliest class.
+        Shape (rows, columns): what is true, what was predicted.
     names
-        Names of the classes.
+        Names of the rows.
+    found
+        Names of the columns, if they differ.
+    decided
+        What the columns are.
     """
     size = min(PAGE_WIDTH, 2.2 + 0.5 * len(names))
     figure = new_figure(min(0.9 * size, 1.6 + 0.36 * len(names)), size)
     axes = figure.subplots()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     shown = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    labels = [short(name, 22) for name in names]
+    labels, across = ([short(name, 22) for name in each] for each in (names, found or names))
     axes.set_yticks(range(len(names)), [f"{name} ({n:,})" for name, n in zip(labels, counts.sum(axis=1), strict=True)])
     turned = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
-    axes.set_xticks(range(len(names)), labels, **turned)
+    axes.set_xticks(range(len(names)), across, **turned)
     if len(names) <= _NUMBERS:
         font = 7 if len(names) <= 12 else 5
         for (row, column), count in np.ndenumerate(counts):
             colour = "white" if shares[row, column] > 0.55 else INK if count else FAINT
             axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour, fontsize=font)
-    axes.set(xlabel="Likeliest class", ylabel="True class (examples)")
+    axes.set(xlabel=decided, ylabel="True class (examples)")
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     bar = figure.colorbar(shown, ax=axes, shrink=0.7, pad=0.02, ticks=[0, 0.5, 1])

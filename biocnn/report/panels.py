@@ -31,7 +31,8 @@ class Panels:
         Names of the outputs, for the legend.
     """
 
-    truth: str  # name of the outline in a thumbnail
+    truth: str  # name of the outlines of truth
+    targets = "Outlines: targets."  # description of ``draw_truth`` in patches
     caption: str  # description of the rows
     rows: tuple[str, ...] = ("", "")  # label of each row
 
@@ -46,9 +47,17 @@ class Panels:
         """Draw an example into the panels of a column; the first panel shows the image."""
         raise NotImplementedError
 
+    def truth_handles(self) -> list[Line2D | Patch]:
+        """Return the legend entries of ``draw_truth``."""
+        return [Line2D([], [], color=TRUTH, label=self.truth)]
+
     def handles(self) -> list[Line2D | Patch]:
-        """Return the legend entries."""
+        """Return the legend entries of ``draw``."""
         raise NotImplementedError
+
+    def legend(self, figure: Figure) -> None:
+        """Add the legend of ``draw`` below a figure."""
+        legend(figure, self.handles())
 
     def postcard(self, axes: Axes, example: Example) -> None:
         """Draw the picture for the overview page."""
@@ -156,7 +165,7 @@ def comparison(examples: list[Example], panels: Panels) -> Figure:
         bar = figure.colorbar(shown, ax=grid[-1], shrink=0.75, fraction=0.02, pad=0.01, panchor=False, ticks=[0, 1])
         bar.set_label("Entropy", labelpad=-4)
         bar.outline.set_visible(False)
-    legend(figure, panels.handles())
+    panels.legend(figure)
     return figure
 
 

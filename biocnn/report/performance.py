@@ -23,7 +23,7 @@ def _metrics(results: Results) -> Table:
     """Make a table with one row per run, split, averaging and output, and one column per metric."""
     left_out = results.task.left_out if results.task else ()
     metrics = results.metrics[~results.metrics["metric"].isin(left_out)]
-    if results.task and results.task.exclusive:
+    if results.task and (results.task.exclusive or results.task.detects):  # classes have a table of their own
         metrics = metrics[metrics["output"] == "all"]
     found = metrics.assign(
         cell=[f"{number(row.value)}\n{interval(row.low, row.high)}".strip() for row in metrics.itertuples()]

@@ -1,5 +1,7 @@
 """Performance figures for masks, classes and objects: metrics per image, and images from the worst to the best."""
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -18,8 +20,8 @@ _SHOWN = ("average_precision_iou_0.5", "average_precision_iou", "dice", "iou", "
 
 def figures(results: Results, gallery: Gallery) -> list[Picture | Table]:
     """Show distributions of metrics, sizes and counts, and images from the worst to the best."""
-    scores = _of_best_run(results, results.table("metrics_per_example.tsv"))
-    matches = _of_best_run(results, results.table("matches.tsv"))
+    scores = of_best_run(results, results.table("metrics_per_example.tsv"))
+    matches = of_best_run(results, results.table("matches.tsv"))
     blocks = []
     lines, spread = _precision(results), _unit_metrics(scores)
     if lines or len(spread):
@@ -27,7 +29,8 @@ def figures(results: Results, gallery: Gallery) -> list[Picture | Table]:
         words.append("Each dot is one image." if len(spread) else "")
         alt = "Segmentation quality, per image and pooled"
         blocks.append(gallery.add("segmentation", curves.detection(lines, spread), alt, " ".join(filter(None, words))))
-    chosen = _chosen(results, scores)
+    found = [_example(results, *one) for one in from_worst_to_best(results, scores, _RANKED_BY)]
+    chosen = [example for example in found if example is not None]
     if chosen:
         panels = resolve(results.task.panels)(results.outputs)
         figure = comparison(chosen, panels)
@@ -45,7 +48,7 @@ def figures(results: Results, gallery: Gallery) -> list[Picture | Table]:
     return blocks
 
 
-def _of_best_run(results: Results, table: pd.DataFrame) -> pd.DataFrame:
+def of_best_run(results: Results, table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the reported split for the ensemble or, without one, the first run."""
     if not len(table):
         return table
@@ -63,7 +66,7 @@ def _caption(results: Results, panels: Panels, chosen: list[images.Example]) -> 
 
 def _precision(results: Results) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return average precision by IoU threshold, per image and pooled."""
-    table = _of_best_run(results, results.metrics)
+    table = of_best_run(results, results.metrics)
     if not len(table):
         return {}
     table = table.assign(at=table["metric"].map(threshold).astype(float)).dropna(subset="at").sort_values("at")
@@ -84,20 +87,33 @@ def _unit_metrics(scores: pd.DataFrame) -> pd.DataFrame:
     return scores.assign(metric=scores["metric"].where(~several, named))
 
 
-def _chosen(results: Results, scores: pd.DataFrame) -> list[images.Example]:
-    """Return the two worst, the median and the best image of the reported split, with their predictions."""
+def from_worst_to_best(
+    results: Results, scores: pd.DataFrame, ranked_by: Sequence[str]
+) -> Iterator[tuple[int, str, str]]:
+    """Yield row, id and title of the two worst, the median and the best image of the reported split.
+
+    Parameters
+    ----------
+    results
+        Results of the experiment.
+    scores
+        Rows of metrics_per_example.tsv.
+    ranked_by
+        Metrics, of which the first one in ``scores`` ranks the images.
+    """
     dataset = results.dataset
-    metric = next((name for name in _RANKED_BY if len(scores) and name in set(scores["metric"])), None)
+    metric = next((name for name in ranked_by if len(scores) and name in set(scores["metric"])), None)
     if dataset is None or metric is None:
-        return []
+        return
     ranked = scores[scores["metric"] == metric].groupby("id")["value"].mean().sort_values(kind="stable")
     places = sorted({0, min(1, len(ranked) - 1), len(ranked) // 2, len(ranked) - 1})
     rows = {name: row for row, name in enumerate(dataset.examples["id"])}
-    found = [_example(results, rows[name], name, metric, ranked[name]) for name in ranked.index[places] if name in rows]
-    return [example for example in found if example is not None]
+    for name, value in ranked.iloc[places].items():
+        if name in rows:
+            yield rows[name], name, f"{short(name, 11)}   {metric_name(metric)} {number(value)}"
 
 
-def _example(results: Results, row: int, name: str, metric: str, value: float) -> images.Example | None:
+def _example(results: Results, row: int, name: str, title: str) -> images.Example | None:
     """Return one image with truth, prediction, errors and uncertainty; for a volume, its fullest slice."""
     dataset, predicted = results.dataset, results.decided(name)
     if predicted is None:
@@ -111,5 +127,4 @@ def _example(results: Results, row: int, name: str, metric: str, value: float) -
     image, truth, predicted, errors, uncertainty = maps
     if uncertainty is not None and not results.task.objects:
         uncertainty = np.ma.masked_where(truth == IGNORE, uncertainty)
-    title = f"{short(name, 11)}   {metric_name(metric)} {number(value)}"
     return images.Example(image, truth, predicted, title, errors, uncertainty)

@@ -40,6 +40,9 @@ class FindBoxes(Task):
     headline = ("ap50", "ap50_95")
     label = "a box around each object"
     judge = "biocnn.evaluation.box_judge:BoxJudge"
+    figures = "biocnn.report.boxes:figures"
+    panels = "biocnn.report.box_panels:BoxPanels"
+    left_out = ("ap75", "ar", "count_bias")
     family = "boxes"
 
     def remember(self, truth: "np.ndarray", stored: "np.ndarray") -> _Found:
@@ -135,6 +138,9 @@ class FindBoxes(Task):
         kept[:, 1] = calibrated(kept[:, 1], postprocess.get("scale", 1.0), postprocess.get("shift", 0.0))
         return kept
 
+    def outlined(self, y: "np.ndarray") -> "np.ndarray":
+        return y
+
     def postprocess_at(self, postprocess: dict[str, Any], zoom: "Sequence[float]") -> dict[str, Any]:
         return postprocess
 
@@ -148,7 +154,7 @@ class _BoxScore(Score):
     def add(self, p: Any, y: "Tensor") -> None:
         """Add the boxes found in each image, a list of tensors, and the true ones of all images."""
         self.found += [boxes.cpu().numpy() for boxes in p]
-        self.truth += [y[y[:, 0] == number, 1:].cpu().numpy() for number in range(len(p))]
+        self.truth += [boxes.cpu().numpy() for boxes in FindBoxes.target.split(y, len(p))]
 
     def value(self) -> dict[str, float]:
         from biocnn.metrics.detections import mean_average_precision

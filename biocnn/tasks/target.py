@@ -65,6 +65,10 @@ class Target:
 
         return to_tensor(np.stack(truths))
 
+    def split(self, batch: "Tensor", number: int) -> "list[Tensor]":
+        """Return the targets of the ``number`` examples of a batch: the inverse of ``collate``."""
+        return list(batch)
+
     def warp(self, truth: "Tensor", move: "Move", sizes: Sequence[int]) -> "Tensor":
         """Move a batch of targets like their images, whose sizes are in pixels along each axis."""
         raise NotImplementedError
@@ -158,6 +162,10 @@ class Boxes(Target):
 
         numbers = np.repeat(np.arange(len(truths), dtype=self.dtype), [len(boxes) for boxes in truths])
         return torch.from_numpy(np.column_stack([numbers, np.concatenate(truths)]))
+
+    def split(self, batch: "Tensor", number: int) -> "list[Tensor]":
+        """Return the boxes of each example."""
+        return [batch[batch[:, 0] == example, 1:] for example in range(number)]
 
     def warp(self, truth: "Tensor", move: "Move", sizes: Sequence[int]) -> "Tensor":
         """Return the axis-aligned bounding boxes of the moved corners."""

@@ -280,7 +280,7 @@ def preview(
     seed: int = 1,
     foreground: float = 0.0,
     frame: Frame | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, list[tuple[np.ndarray, ...]]]:
     """Return patches of the training split as the network sees them.
 
     Parameters
@@ -297,7 +297,7 @@ def preview(
     Returns
     -------
     x, y
-        Shapes (n, 1 + m, C, *patch), about 0 to 1, and (n, 1 + m, K, *patch), or (n, 1 + m, K) for whole images; the
+        Patches or images, shape (n, 1 + m, C, *patch), about 0 to 1, and the targets of each, n lists of 1 + m; the
         first of each row is not augmented.
     """
     batches = make(dataset, dataset.rows("train"), torch.device("cpu"), sections, patch, 0, foreground, frame)
@@ -308,8 +308,9 @@ def preview(
     for epoch in range(m):
         batches.draw(seed, epoch, len(batches) if frame else n)
         versions.append(batches.get(index))
-    x, y = (torch.stack(tensors, dim=1).numpy() for tensors in zip(*versions, strict=True))
-    return x, y
+    x = torch.stack([seen for seen, _ in versions], dim=1).numpy()
+    targets = [[y.numpy() for y in batches.target.split(target, len(x))] for _, target in versions]
+    return x, list(zip(*targets, strict=True))
 
 
 def make(

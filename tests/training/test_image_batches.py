@@ -65,6 +65,7 @@ def test_only_patches_around_rare_classes_move(rare: Dataset) -> None:
 
 def test_the_preview_shows_patches_before_and_after_augmentation(cells: Dataset) -> None:
     x, y = preview(cells, IMAGE_AUGMENT, [16, 16], n=3, m=4)
+    y = np.array(y)
     assert x.shape == (3, 5, 2, 16, 16)
     assert y.shape == (3, 5, 1, 16, 16)
     for one, mask in zip(x[:, 0], y[:, 0], strict=True):
@@ -75,6 +76,7 @@ def test_the_preview_shows_patches_before_and_after_augmentation(cells: Dataset)
         assert all(not np.allclose(row[a], row[b], atol=0.01) for a in range(5) for b in range(a))
     moves = chosen({"name": "flip"}, {"name": "rotate90"})
     x, y = preview(cells, moves, [16, 16], n=3, m=4)
+    y = np.array(y)
     np.testing.assert_allclose(x.sum((2, 3, 4)), x[:, :1].sum((2, 3, 4)).repeat(5, 1), rtol=1e-4)
     np.testing.assert_array_equal(y.sum((2, 3, 4)), y[:, :1].sum((2, 3, 4)).repeat(5, 1))
 

@@ -73,6 +73,7 @@ def test_augmentation_of_an_image_depends_only_on_seed_epoch_and_number(dataset:
 
 def test_the_preview_shows_images_before_and_after_augmentation(dataset: Dataset) -> None:
     x, y = preview(dataset, AUGMENT, None, n=3, m=2, frame=FRAME)
+    y = np.array(y)
     assert x.shape == (3, 3, 2, 16, 18)
     assert y.shape == (3, 3, 3)
     assert (y == y[:, :1]).all()

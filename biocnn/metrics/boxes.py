@@ -92,15 +92,13 @@ def match_detections(
         partners = np.stack([partners_of(iou, labels < 0, threshold) for threshold in thresholds])
         true, unjudged = _kinds(partners, labels)
         parts.append((of, np.full(len(rows), i), rows[:, 1], _ranks(of, classes), *true, *unjudged))
-    if not parts:
-        parts = [(np.zeros(0),) * (4 + 2 * len(thresholds))]
     of, image, score, rank, *flags = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     true, unjudged = np.split(np.array(flags, bool), 2)
     found_by_class = []
     for k in range(classes):
         mine = np.flatnonzero(of == k)
         mine = mine[np.argsort(-score[mine], kind="stable")]
-        columns = image[mine].astype(int), score[mine], rank[mine], true[:, mine], unjudged[:, mine]
+        columns = image[mine], score[mine], rank[mine], true[:, mine], unjudged[:, mine]
         found_by_class.append(Matched(*columns, number[k]))
     return found_by_class
 

@@ -339,7 +339,8 @@ def test_metadata_that_is_not_a_json_mapping(tmp_path: Path, text: str) -> None:
 
 
 def test_settings_of_objects_are_the_checked_ones() -> None:
-    assert Postprocess().model_dump(exclude={"thresholds"}) == label_instances.__kwdefaults__
+    of_boxes = {"thresholds", "scale", "shift"}
+    assert Postprocess().model_dump(exclude=of_boxes) == label_instances.__kwdefaults__
 
 
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")

@@ -1,4 +1,4 @@
-"""Targets follow their image: class maps by the nearest pixel, values by interpolation, boxes by their corners."""
+"""Targets follow their image: class maps by the nearest pixel, values by interpolation, boxes by ellipses in them."""
 
 from pathlib import Path
 
@@ -122,21 +122,19 @@ def around(mask: torch.Tensor) -> np.ndarray:
 
 
 @EVERY
-def test_boxes_contain_their_objects(dims: int, function, settings: dict) -> None:
-    """Boxes contain a moved box and a moved ellipse in it; they are exact without rotation."""
+def test_boxes_fit_their_moved_objects(dims: int, function, settings: dict) -> None:
+    """A moved ellipse fills its moved box; mirrored and quarter-turned, a filled box does as well."""
     sizes, before = SIZES[dims], boxes(dims)
     _, move = function(coordinates(sizes), uniform(N), **settings)
     after = Boxes().warp(before, move, sizes)
     assert after[:, :2].equal(before[:, :2])
-    tolerance = 0 if function in (flip, rotate90) else 2.5 if "elastic" in settings or function is elastic else 1.6
-    for shape in ("box", "ellipse"):
+    rigid = function in (flip, rotate90)
+    for shape in ("box", "ellipse") if rigid else ("ellipse",):
         masks = ClassMap().warp(drawn(before, sizes, shape), move, sizes)
         for row, mask in zip(after, masks[:, 0], strict=True):
-            corners, seen = row[2:].view(2, dims).numpy(), around(mask)
-            assert (seen[0] >= corners[0] - tolerance).all()
-            assert (seen[1] <= corners[1] + tolerance).all()
-            if shape == "box":
-                np.testing.assert_allclose(seen, corners, atol=tolerance)
+            corners = row[2:].view(2, dims).numpy()
+            # The pixels of a small ellipse do not reach its ends.
+            np.testing.assert_allclose(around(mask), corners, atol=0 if shape == "box" else 1.6)
             np.testing.assert_allclose(np.argwhere(mask.numpy()).mean(0) + 0.5, corners.mean(0), atol=1)
 
 

@@ -65,6 +65,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "AlexNet": Entry("biocnn.models.alexnet:AlexNet", "image", "vector"),
         "VGG": Entry("biocnn.models.vgg:VGG", "image", "vector"),
         "GoogLeNet": Entry("biocnn.models.googlenet:GoogLeNet", "image", "vector"),
+        "FasterRCNN": Entry("biocnn.models.faster_rcnn:FasterRCNN", "image", "boxes"),
     },
     "losses": {
         "bce": Entry("biocnn.losses.pixels:bce"),

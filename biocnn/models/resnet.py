@@ -86,3 +86,4 @@ class ResNet(ImageNetwork):
             features.append(nn.Sequential(*blocks))
         head = dense_head([widths[-1], out_channels], dropout)
         super().__init__(nn.Sequential(*features), GlobalPool("average"), head)
+        self.widths = widths[1:]  # channels after each stage

@@ -14,12 +14,13 @@ from biocnn.core.errors import InputError
 
 SMALL = {
     "AlexNet": {"channels": [3, 4, 5, 6, 7], "hidden": 8},
-    "CentreNet": {"channels": [4, 5, 6, 7]},
     "Basset": {"channels": [4, 5, 6], "kernel_size": [5, 4, 3], "hidden": 7},
+    "CentreNet": {"channels": [4, 5, 6, 7]},
     "DanQ": {"channels": 5, "kernel_size": 6, "recurrent": 3},
     "DeepBind": {"kernel_size": 5},
     "DilatedResNet": {"channels": 5, "kernel_size": 4, "layers": 2},
     "FCN": {"channels": [3, 4, 5, 6, 7]},
+    "FasterRCNN": {"channels": [4, 5, 6, 7], "pyramid": 6, "dense": 8},
     "GoogLeNet": {"width": 0.08},
     "ResNet": {"channels": [4, 5, 6, 7]},
     "SlideNet": {"channels": [3, 4], "hidden": 8},
@@ -27,6 +28,7 @@ SMALL = {
     "VGG": {"depth": 11, "channels": [3, 4, 5, 6, 7], "hidden": 8},
 }
 IN, OUT = 4, 3
+ONLY = {"FasterRCNN": (2,)}  # networks that do not support all dimensions of their input
 
 
 def words(annotation: Any) -> list:
@@ -42,7 +44,7 @@ def words(annotation: Any) -> list:
 
 def dimensions(name: str) -> tuple[int, ...]:
     """Return the numbers of spatial dimensions that a model supports."""
-    return find("inputs", REGISTRY["models"][name].input).dimensions
+    return ONLY.get(name) or find("inputs", REGISTRY["models"][name].input).dimensions
 
 
 def variants() -> list:
@@ -74,5 +76,23 @@ def build(name: str, spatial_dims: int, choice: dict, seed: int = 0) -> nn.Modul
     return getattr(models, name)(spatial_dims, IN, OUT, **{**SMALL.get(name, {}), **choice})
 
 
+def truth(number: int, *size: int) -> torch.Tensor:
+    """Return boxes of every label in images of a size, as a detector learns them; label -1: neither object nor not."""
+    generator = torch.Generator().manual_seed(2)
+    labels = torch.arange(-1.0, OUT).repeat(number)[:, None]
+    images = torch.arange(float(number)).repeat_interleave(OUT + 1)[:, None]
+    corners = (torch.rand(len(labels), 2, len(size), generator=generator) * torch.tensor(size)).sort(1).values
+    return torch.cat([images, labels, corners.flatten(1)], 1)
+
+
+def outputs(model: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
+    """Return a model's outputs: logits, in training perhaps those of coarser levels, or boxes of each image."""
+    found = model(x)
+    return found if isinstance(found, list) else [found]
+
+
 CASES = variants()
+BOXES = [case for case in CASES if REGISTRY["models"][case.values[0]].target == "boxes"]
 VARIANTS = pytest.mark.parametrize(("name", "spatial_dims", "choice"), CASES)
+DETECTORS = pytest.mark.parametrize(("name", "spatial_dims", "choice"), BOXES)
+OTHERS = pytest.mark.parametrize(("name", "spatial_dims", "choice"), [case for case in CASES if case not in BOXES])

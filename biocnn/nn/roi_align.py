@@ -29,7 +29,7 @@ def roi_align(
     Parameters
     ----------
     features
-        Levels of a pyramid, shape (N, C, *spatial) each, float32 or float64.
+        Levels of a pyramid, shape (N, C, *spatial) each. Those in bfloat16 are interpolated in float32.
     strides
         Pixels of the image for each position of a level, powers of 2, each twice the one before.
     boxes
@@ -40,9 +40,9 @@ def roi_align(
     He et al., ICCV 2017, arXiv:1703.06870; levels: Lin et al., CVPR 2017, arXiv:1612.03144.
     """
     dims, channels = features[0].ndim - 2, features[0].shape[1]
-    device = boxes.device
+    device, dtype = boxes.device, torch.promote_types(features[0].dtype, boxes.dtype)
     with torch.no_grad():
-        image, found = boxes[:, 0].long(), boxes[:, 1:].to(features[0].dtype)
+        image, found = boxes[:, 0].long(), boxes[:, 1:].to(dtype)
         level = level_of(found, strides)
         sizes = torch.tensor([f.shape[2:] for f in features], device=device)[level]  # (M, D)
         numbers = torch.tensor([f.numel() // channels for f in features], device=device)
@@ -57,7 +57,7 @@ def roi_align(
             weights = weights * weight.view(shape)
         bins = (len(boxes) * size**dims, (2 * samples) ** dims)
         places, weights = places.reshape(bins), weights.reshape(bins)
-    flat = torch.cat([f.movedim(1, -1).reshape(-1, channels) for f in features])
+    flat = torch.cat([f.movedim(1, -1).reshape(-1, channels) for f in features]).to(dtype)
     pooled = embedding_bag(places, flat, mode="sum", per_sample_weights=weights)
     return pooled.view(len(boxes), *[size] * dims, channels).movedim(-1, 1)
 

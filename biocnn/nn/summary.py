@@ -34,7 +34,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Summary:
-    """The layers of a model in order of execution; ``str`` gives a table."""
+    """The layers of a model in order of execution; ``str`` gives a table. Boxes have no shape."""
 
     rows: list[Row]
     shape: tuple[int, ...]
@@ -88,7 +88,7 @@ def summary(model: nn.Module, size: Size) -> Summary:
             if not any(module.children()):
                 module.register_forward_hook(record(name))
         output = copy(_zeros(copy, size))
-    return Summary(rows, tuple(output.shape), sum(p.numel() for p in model.parameters()))
+    return Summary(rows, _shape(output), sum(p.numel() for p in model.parameters()))
 
 
 def _multiply_adds(module: nn.Module, x: Tensor, output: Tensor) -> int:
@@ -107,7 +107,12 @@ def output_size(model: nn.Module, size: Size) -> tuple[int, ...]:
     Runs the model on zeros; ``size`` is one number for all axes, or one per axis.
     """
     with _inspection_copy(model) as copy:
-        return tuple(copy(_zeros(copy, size)).shape[2:])
+        return _shape(copy(_zeros(copy, size)))[2:]
+
+
+def _shape(output: Tensor | list[Tensor]) -> tuple[int, ...]:
+    """Return the shape of logits; () for the boxes of each image."""
+    return tuple(output.shape) if isinstance(output, Tensor) else ()
 
 
 def receptive_field(model: nn.Module) -> tuple[int | None, ...]:
@@ -154,8 +159,8 @@ class _Masked:
     def __init__(self, model: nn.Module, size: list[int], axis: int) -> None:
         self.model, self.size, self.axis = model, size, axis
         self.known: dict[tuple[int, int], Tensor] = {}
-        output = model(_zeros(model, size))
-        self.outputs = output.shape[2 + axis] if output.ndim == 2 + len(size) else 0
+        shape = _shape(model(_zeros(model, size)))
+        self.outputs = shape[2 + axis] if len(shape) == 2 + len(size) else 0
 
     def span(self, o: int) -> tuple[int, int]:
         """Return the half-open interval of the input that affects output ``o``."""

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from every_model import IN, SMALL, VARIANTS, build
+from every_model import BOXES, IN, SMALL, VARIANTS, build, outputs
 from torch import nn
 
 from biocnn.models import UNet
@@ -28,12 +28,14 @@ def with_statistics(network: nn.Module) -> nn.Module:
 @VARIANTS
 def test_folding_changes_no_logit(name, spatial_dims, choice):
     network = with_statistics(build(name, spatial_dims, choice))
-    before = copy.deepcopy(network.state_dict())
     x = torch.randn(2, IN, *[33, 20, 17][:spatial_dims], generator=torch.Generator().manual_seed(3))
+    if name in {case.values[0] for case in BOXES}:  # the order of almost equal scores decides which boxes are found
+        network, x = network.double(), x.double()
+    before = copy.deepcopy(network.state_dict())
     with torch.inference_mode():
-        wanted, found = network(x), fuse_batchnorm(network)(x)
-    scale = wanted.abs().max().clamp(min=1)
-    torch.testing.assert_close(found / scale, wanted / scale, rtol=0, atol=1e-5)
+        for wanted, found in zip(outputs(network, x), outputs(fuse_batchnorm(network), x), strict=True):
+            scale = wanted.abs().max().clamp(min=1)
+            torch.testing.assert_close(found / scale, wanted / scale, rtol=0, atol=1e-5)
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from every_model import dimensions
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tiny import labelled, metadata, stored
 from torch import nn
 
-from biocnn.config.registry import REGISTRY, find
+from biocnn.config.registry import REGISTRY
 from biocnn.config.schema import choose
 from biocnn.core.errors import InputError
 from biocnn.tasks.facts import Facts
@@ -28,6 +29,7 @@ SETTINGS = {
     "DeepBind": {"channels": 3, "kernel_size": 5},
     "DilatedResNet": {"channels": 5, "kernel_size": 4, "layers": 2},
     "FCN": {"channels": [2] * 5},
+    "FasterRCNN": {"channels": [4, 5, 6, 7], "pyramid": 6, "dense": 8},
     "GoogLeNet": {"width": 0.1},
     "ResNet": {"channels": [4, 5, 6, 7]},
     "SlideNet": {"channels": [4, 5], "hidden": 8},
@@ -59,7 +61,7 @@ def saved(path: Path, about: dict | None = None) -> nn.Module:
     return model.eval()
 
 
-EVERY = [(name, dims) for name, own in REGISTRY["models"].items() for dims in find("inputs", own.input).dimensions]
+EVERY = [(name, dims) for name in REGISTRY["models"] for dims in dimensions(name)]
 
 
 @pytest.mark.parametrize(("name", "spatial_dims"), EVERY)

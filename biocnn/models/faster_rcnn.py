@@ -22,7 +22,7 @@ SIZE = 8  # side of anchors, in positions of their level, unless given
 BINS = 7  # of a proposal along each axis
 WEIGHTS = (10.0, 5.0)  # of codes: about 1 divided by their standard deviation
 OVERLAP = 0.5  # with an object, from which a proposal belongs to it
-SAMPLED, SHARE = 512, 0.25  # proposals of an image that are learned from, and at most this share with objects
+SHARE = 0.25  # of objects among the proposals that are learned from, at most
 
 
 class FasterRCNN(Detector):
@@ -44,6 +44,8 @@ class FasterRCNN(Detector):
         Number of channels of the feature pyramid.
     dense
         Width of the two dense layers that classify and refine proposals.
+    sampled
+        Number of proposals of an image that are learned from in each step; fewer take less time.
     score
         Smallest score of a box that is found.
     overlap
@@ -78,6 +80,7 @@ class FasterRCNN(Detector):
         ratios: tuple[float, ...] = (0.5, 1.0, 2.0),
         pyramid: int = 256,
         dense: int = 1024,
+        sampled: int = 512,
         score: float = 0.05,
         overlap: float = 0.5,
         most: int = 100,
@@ -98,7 +101,7 @@ class FasterRCNN(Detector):
         self.pyramid = Pyramid(2, body.widths, pyramid)
         self.proposals = ProposalNetwork(pyramid, self.strides, sides, shapes)
         self.head = BoxHead(pyramid * BINS**2, dense, out_channels)
-        self.score, self.overlap, self.most = score, overlap, most
+        self.sampled, self.score, self.overlap, self.most = sampled, score, overlap, most
 
     def loss(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the sum of the losses of proposals and of their classes and boxes; see ``Detector``."""
@@ -109,7 +112,7 @@ class FasterRCNN(Detector):
         for found, truth in zip(self.proposals.propose(*proposed, x.shape[2:]), truths, strict=True):
             found = torch.cat([found, truth[truth[:, 0] >= 0, 1:].to(found)])  # to have positive ones from the start
             which = match(found, truth, positive=OVERLAP, negative=OVERLAP)
-            positive, negative = sample(which, SAMPLED, SHARE)
+            positive, negative = sample(which, self.sampled, SHARE)
             own = truth[which[positive]]
             boxes.append(found[torch.cat([positive, negative])])
             labels += [own[:, 0].long(), torch.full_like(negative, self.head.classes)]

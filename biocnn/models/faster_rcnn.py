@@ -106,10 +106,10 @@ class FasterRCNN(Detector):
     def loss(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the sum of the losses of proposals and of their classes and boxes; see ``Detector``."""
         levels = self._levels(x)
-        proposed = self.proposals(levels)
+        scored = self.proposals(levels)
         truths = [y[y[:, 0] == image, 1:] for image in range(len(x))]
         boxes, labels, wanted = [], [], []
-        for found, truth in zip(self.proposals.propose(*proposed, x.shape[2:]), truths, strict=True):
+        for found, truth in zip(self.proposals.propose(scored, x.shape[2:]), truths, strict=True):
             found = torch.cat([found, truth[truth[:, 0] >= 0, 1:].to(found)])  # to have positive ones from the start
             which = match(found, truth, positive=OVERLAP, negative=OVERLAP)
             positive, negative = sample(which, self.sampled, SHARE)
@@ -117,13 +117,13 @@ class FasterRCNN(Detector):
             boxes.append(found[torch.cat([positive, negative])])
             labels += [own[:, 0].long(), torch.full_like(negative, self.head.classes)]
             wanted.append(encode(own[:, 1:], found[positive], WEIGHTS))
-        return self.proposals.loss(*proposed, truths) + self.head.loss(
+        return self.proposals.loss(scored, truths) + self.head.loss(
             *self._classify(levels, boxes), torch.cat(labels), torch.cat(wanted)
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
         size, levels = x.shape[2:], self._levels(x)
-        boxes = self.proposals.propose(*self.proposals(levels), size)
+        boxes = self.proposals.propose(self.proposals(levels), size)
         numbers = [len(found) for found in boxes]
         scores, codes = (values.split(numbers) for values in self._classify(levels, boxes))
         return [self._detect(*of_image, size) for of_image in zip(boxes, scores, codes, strict=True)]

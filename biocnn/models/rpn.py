@@ -1,6 +1,7 @@
 """Region proposal network: boxes that may contain an object of any class."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,14 @@ POSITIVE, NEGATIVE = 0.7, 0.3  # overlap with an object from which an anchor bel
 SAMPLED, SHARE = 256, 0.5  # anchors of an image that are learned from, and at most this share with objects
 BETA = 1 / 9  # error from which the smooth L1 loss is linear
 LEAST = 1e-3  # side of a box, in pixels
+
+
+class Scored(NamedTuple):
+    """Scores (N, A), codes (N, A, 4) and anchors (A, 4) of each level."""
+
+    scores: list[Tensor]
+    codes: list[Tensor]
+    anchors: list[Tensor]
 
 
 class ProposalNetwork(nn.Module):
@@ -49,26 +58,25 @@ class ProposalNetwork(nn.Module):
         self.score, self.code = Conv(2, channels, len(ratios), 1), Conv(2, channels, 4 * len(ratios), 1)
         for conv in (self.hidden.conv, self.score, self.code):
             nn.init.normal_(conv.conv.weight, std=0.01)
+            assert conv.conv.bias is not None
             nn.init.zeros_(conv.conv.bias)
 
-    def forward(self, levels: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        """Return scores (N, A), codes (N, A, 4) and anchors (A, 4) of each level."""
+    def forward(self, levels: Sequence[Tensor]) -> Scored:
+        """Score the anchors of each level of features (N, channels, *spatial)."""
         hidden = [self.hidden(x) for x in levels]
         scores = [by_anchor(self.score(x), 1)[..., 0] for x in hidden]
         codes = [by_anchor(self.code(x), 4) for x in hidden]
         grids = zip(levels, self.strides, self.shapes, strict=True)
-        return scores, codes, [grid_anchors(x.shape[2:], stride, shapes) for x, stride, shapes in grids]
+        return Scored(scores, codes, [grid_anchors(x.shape[2:], stride, shapes) for x, stride, shapes in grids])
 
     @torch.no_grad()
-    def propose(
-        self, scores: list[Tensor], codes: list[Tensor], anchors: list[Tensor], size: Sequence[int]
-    ) -> list[Tensor]:
+    def propose(self, scored: Scored, size: Sequence[int]) -> list[Tensor]:
         """Return the best boxes of each image of a ``size``, shape (P, 4), without duplicates, highest score first."""
         most, boxes, level = MOST[self.training], [], []
-        best = [score.topk(min(most, score.shape[1]), 1) for score in scores]
+        best = [score.topk(min(most, score.shape[1]), 1) for score in scored.scores]
         for number, (_, place) in enumerate(best):
-            code = codes[number].gather(1, place[..., None].expand(-1, -1, 4))
-            boxes.append(clip(decode(code, anchors[number][place]), size))
+            code = scored.codes[number].gather(1, place[..., None].expand(-1, -1, 4))
+            boxes.append(clip(decode(code, scored.anchors[number][place]), size))
             level.append(torch.full(place.shape[1:], number, device=place.device))
         found, score, levels = torch.cat(boxes, 1), torch.cat([values for values, _ in best], 1), torch.cat(level)
         proposals = []
@@ -79,11 +87,9 @@ class ProposalNetwork(nn.Module):
             )
         return proposals
 
-    def loss(
-        self, scores: list[Tensor], codes: list[Tensor], anchors: list[Tensor], truths: Sequence[Tensor]
-    ) -> Tensor:
+    def loss(self, scored: Scored, truths: Sequence[Tensor]) -> Tensor:
         """Return the loss of scores and codes at a sample of anchors; truths are the boxes of each image, (M, 5)."""
-        boxes, score, code = torch.cat(anchors), torch.cat(scores, 1), torch.cat(codes, 1)
+        boxes, score, code = torch.cat(scored.anchors), torch.cat(scored.scores, 1), torch.cat(scored.codes, 1)
         logits, targets, errors = [], [], []
         for of_image, (points, given) in zip(truths, zip(score, code, strict=True), strict=True):
             found = match(boxes, of_image, positive=POSITIVE, negative=NEGATIVE, best=True)

@@ -6,6 +6,7 @@ from torch import nn
 
 from biocnn.core.errors import InputError
 from biocnn.models.faster_rcnn import FasterRCNN
+from biocnn.models.rpn import Scored
 from biocnn.nn.boxes import encode, iou_matrix
 from biocnn.nn.summary import output_size, receptive_field, summary
 
@@ -42,7 +43,7 @@ def test_summaries_do_not_need_a_shape_of_the_output():
 @pytest.mark.parametrize(("stem", "finest"), [(None, 4), ("large", 4), ("medium", 2), ("small", 1)])
 def test_anchors_follow_the_stride_of_the_stem(stem, finest):
     network = tiny(stem=stem, ratios=[1.0])
-    _, _, anchors = network.proposals(network._levels(torch.zeros(1, 1, 64, 48)))
+    anchors = network.proposals(network._levels(torch.zeros(1, 1, 64, 48))).anchors
     assert [len(level) for level in anchors[:3]] == [64 * 48 // (finest * 2**level) ** 2 for level in range(3)]
     sides = [float(level[0, 2] - level[0, 0]) for level in anchors]
     assert sides == [8 * finest * 2**level for level in range(5)]
@@ -55,15 +56,14 @@ def test_proposals_are_the_best_anchors_moved_by_their_codes_without_duplicates(
     anchors = [torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 11], [-20, -20, -10, -10], [30, 30, 60, 60]])]
     scores = [torch.tensor([[1.0, 2, 5, 0]])]
     codes = encode(anchors[0] + torch.tensor([0.0, 0, 0, 5]), anchors[0])[None]
-    (found,) = network.propose(scores, [codes], anchors, (50, 40))
+    (found,) = network.propose(Scored(scores, [codes], anchors), (50, 40))
     torch.testing.assert_close(found, torch.tensor([[0.0, 0, 10, 16], [30, 30, 50, 40]]), msg="clipped; none is empty")
-    (found,) = network.propose(scores * 2, [codes] * 2, anchors * 2, (50, 40))
+    (found,) = network.propose(Scored(scores * 2, [codes] * 2, anchors * 2), (50, 40))
     assert len(found) == 4, "levels do not suppress each other"
 
 
-def loss_of(scores, codes, anchors, truth, size=(64, 64)):
-    torch.manual_seed(0)
-    return tiny().proposals.loss(scores, codes, anchors, truth).item()
+def loss_of(scores: torch.Tensor, codes: torch.Tensor, anchors: torch.Tensor, truth: torch.Tensor) -> float:
+    return tiny().proposals.loss(Scored([scores[None]], [codes[None]], [anchors]), [truth]).item()
 
 
 def test_the_loss_of_proposals_is_that_of_scores_and_codes():
@@ -71,14 +71,14 @@ def test_the_loss_of_proposals_is_that_of_scores_and_codes():
     truth = torch.tensor([[1.0, 0, 0, 10, 10]])
     codes = encode(truth[:, 1:], anchors)
     right = torch.tensor([9.0, 9, -9, 0])
-    assert loss_of([right[None]], [codes[None]], [anchors], [truth]) == pytest.approx(0, abs=1e-3)
+    assert loss_of(right, codes, anchors, truth) == pytest.approx(0, abs=1e-3)
     ignored = right.clone()
     ignored[3] = 50  # between the thresholds
-    assert loss_of([ignored[None]], [codes[None]], [anchors], [truth]) == pytest.approx(0, abs=1e-3)
-    assert loss_of([-right[None]], [codes[None]], [anchors], [truth]) == pytest.approx(9, abs=1e-3)
+    assert loss_of(ignored, codes, anchors, truth) == pytest.approx(0, abs=1e-3)
+    assert loss_of(-right, codes, anchors, truth) == pytest.approx(9, abs=1e-3)
     wrong = codes.clone()
     wrong[:2, 0] += 1  # smooth L1: 1 - beta / 2
-    assert loss_of([right[None]], [wrong[None]], [anchors], [truth]) == pytest.approx(2 * (1 - 1 / 18) / 3, abs=1e-3)
+    assert loss_of(right, wrong, anchors, truth) == pytest.approx(2 * (1 - 1 / 18) / 3, abs=1e-3)
 
 
 def test_the_loss_of_boxes_is_that_of_classes_and_codes():
@@ -93,9 +93,9 @@ def test_the_loss_of_boxes_is_that_of_classes_and_codes():
 def test_boxes_to_be_ignored_change_nothing_elsewhere_and_hide_what_is_there():
     """Scores that are high in one place cost nothing if the box there is ignored, and much if there is none."""
     anchors = torch.tensor([[0.0, 0, 10, 10], [40, 40, 50, 50]])
-    scores, codes = [torch.tensor([[9.0, -9]])], [torch.zeros(1, 2, 4)]
-    assert loss_of(scores, codes, [anchors], [torch.tensor([[-1.0, 0, 0, 10, 11]])]) == pytest.approx(0, abs=1e-3)
-    assert loss_of(scores, codes, [anchors], [torch.zeros(0, 5)]) == pytest.approx(4.5, abs=1e-3)
+    scores, codes = torch.tensor([9.0, -9]), torch.zeros(2, 4)
+    assert loss_of(scores, codes, anchors, torch.tensor([[-1.0, 0, 0, 10, 11]])) == pytest.approx(0, abs=1e-3)
+    assert loss_of(scores, codes, anchors, torch.zeros(0, 5)) == pytest.approx(4.5, abs=1e-3)
 
 
 def test_what_is_found_is_limited_by_score_overlap_and_number():

@@ -109,6 +109,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
         If the file is missing, damaged, or holds anything else.
     """
     path, remedy = Path(path), "delete it and run the workflow again to recreate it"
+    check_file(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:

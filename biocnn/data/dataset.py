@@ -16,6 +16,7 @@ from biocnn.config.registry import resolve
 from biocnn.config.settings import Split
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
+from biocnn.core.files import check_file
 from biocnn.data import leakage, splits
 from biocnn.data.facts import checked
 from biocnn.data.loci import FROM, loci
@@ -129,6 +130,7 @@ def read_examples(path: str | Path) -> pd.DataFrame:
         If the file is missing or damaged.
     """
     names = {"id": str, "group": str, "split": str, FROM: str}
+    check_file(Path(path))
     try:
         others = [column for column in pd.read_csv(path, sep="\t", nrows=0) if column not in names]
         table = pd.read_csv(path, sep="\t", dtype=names, keep_default_na=False, na_values={c: [""] for c in others})

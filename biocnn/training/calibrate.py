@@ -224,12 +224,17 @@ class _Record(Section):
     seconds: float | None
 
 
+def read_record(path: Path) -> dict[str, Any]:
+    """Read a record of ``run_trial`` from a file; raises an ``InputError`` if it is invalid."""
+    return check(_Record, read_json(path), str(path)).model_dump()
+
+
 def _read_records(settings: Settings, dataset: Dataset, paths: Sequence[Path]) -> list[dict[str, Any]]:
     """Read the records of all trials of an experiment; refuse others."""
     collector, section, found = Collector(), settings.calibrate, {}
     for path in paths:
         with collector:
-            record = check(_Record, read_json(path), str(path)).model_dump()
+            record = read_record(path)
             trial, part = record["trial"], record["part"]
             name = f"trial{trial}-part{part}"
             if name in found:
@@ -297,14 +302,11 @@ def _table(records: list[dict[str, Any]]) -> pd.DataFrame:
         parts = {f"part{part}": value for part, value in zip(last["part"], values, strict=True)}
         mean = {"mean": values.mean(skipna=False), "sd": values.std(skipna=False), "round": last["round"].iloc[0]}
         mean |= last[["score", "tie"]].astype(float).mean(skipna=False).to_dict()
-        mean |= {"loss": -mean["tie"], "se": np.nan}
+        mean |= {"loss": -mean["tie"], "se": np.nan}  # se is known below
         spent = {"best_epoch": last["best_epoch"].mean(), "seconds": runs["seconds"].sum()}
         given = {k: json.dumps(v) if isinstance(v, dict) else v for k, v in last["settings"].iloc[0].items()}
         rows.append({"trial": trial, "metric": last["metric"].iloc[0], **mean, **parts, **given, **spent})
-        resampled.append(np.mean([np.array(one, float) for one in last["resampled"]], axis=0))
+        resampled.append(pd.DataFrame(last["resampled"].tolist(), dtype=float).mean(skipna=False))
     table = pd.DataFrame(rows).sort_values(ORDER, ascending=False, kind="stable", na_position="last")
-    for row in table.index if len(resampled[table.index[0]]) else ():
-        if len(resampled[row]):
-            lead = resampled[table.index[0]] - resampled[row]
-            table.loc[row, "se"] = pd.Series(lead).std()  # without undefined ones
-    return table
+    first = resampled[table.index[0]]
+    return table.assign(se=[(first - resampled[row]).std() for row in table.index])

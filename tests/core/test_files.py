@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from biocnn.core.errors import InputError
-from biocnn.core.files import atomic, check_file, sha256
+from biocnn.core.files import atomic, check_file, read_json, sha256
 
 
 def tree(folder: Path) -> list[str]:
@@ -74,3 +74,12 @@ def test_missing_files_folders_and_pipes_are_reported(tmp_path: Path) -> None:
     }.items():  # fmt: skip
         with pytest.raises(InputError, match=said):
             check_file(tmp_path / name, "model")
+
+
+def test_only_a_damaged_json_file_is_to_be_deleted(tmp_path: Path) -> None:
+    for content, remedy in ((None, "check the path"), ("{", "delete it"), ("[]", "delete it")):
+        if content:
+            (tmp_path / "a.json").write_text(content)
+        with pytest.raises(InputError, match=r"a\.json") as caught:
+            read_json(tmp_path / "a.json")
+        assert caught.value.remedy.startswith(remedy)

@@ -125,17 +125,18 @@ def read_state(path: Path) -> None:
 def trials(folder: Path) -> Path:
     for trial in range(2):
         record = {
-            "trial": trial, "part": 0, "settings": {"train.lr": 0.01 * (trial + 1)}, "metric": "auroc", "value": 0.7,
-            "score": 0.7, "tie": -0.5, "best_epoch": 2, "epochs": 3, "seconds": 1.5,
+            "trial": trial, "part": 0, "round": 1, "digest": "abc", "settings": {"train.lr": 0.01 * (trial + 1)},
+            "metric": "auroc", "value": 0.7, "score": 0.7, "tie": -0.5, "resampled": [0.6, None, 0.7], "best_epoch": 2,
+            "epochs": 3, "seconds": 1.5,
         }  # fmt: skip
         (folder / f"trial{trial}.json").write_text(json.dumps(record))
     return folder / "trial1.json"
 
 
 def read_trials(path: Path) -> None:
-    from biocnn.workflow.steps import calibrate
+    from biocnn.training.calibrate import rank_trials, read_record
 
-    calibrate(path.parent / "table.tsv", path.parent / "best.json", path.parent / "trial0.json", path)
+    rank_trials([read_record(path.parent / "trial0.json"), read_record(path)])
 
 
 def best(folder: Path) -> Path:

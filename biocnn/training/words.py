@@ -11,6 +11,7 @@ from biocnn.config.strands import RNA
 from biocnn.data.dataset import Dataset
 from biocnn.data.sequence_decisions import decide_sequences
 from biocnn.io.ragged import Ragged
+from biocnn.metrics.weighted import ratio
 from biocnn.nn.kmers import kmer_counts
 from biocnn.nn.words import LENGTHS, Words
 from biocnn.tasks.facts import Facts
@@ -103,8 +104,9 @@ def choose_share(
     Returns
     -------
     share, before, after
-        Shape (K,): share with the smallest loss, or 1 if the metric gains less than ``LEAST_GAIN``; metric of the
-        network and of the mixture.
+        Shape (K,): share with the smallest loss, or 1 if the metric gains less than ``LEAST_GAIN`` (and if it cannot
+        gain that much, as it is 1 by chance on few examples, the loss does not fall clearly); metric of the network and
+        of the mixture.
     """
     # The loss varies less from split to split than the metric: a share with the best metric is often due to chance.
     columns = [slice(None)] if task.exclusive else [slice(k, k + 1) for k in range(y.shape[1])]
@@ -112,9 +114,20 @@ def choose_share(
         [np.full(y[:, k].shape[1], _share(network[:, k], words[:, k], y[:, k], task)) for k in columns]
     )
     before, _ = judge(network, y, task)
-    after, _ = judge(share * network + (1 - share) * words, y, task)
-    kept = after >= before + LEAST_GAIN
+    mixture = share * network + (1 - share) * words
+    after, _ = judge(mixture, y, task)
+    perfect = (before > 1 - LEAST_GAIN) & (after >= before)
+    kept = (after >= before + LEAST_GAIN) | (perfect & _clearly_less(mixture, network, y, task))
     return np.where(kept, share, 1.0), before, np.where(kept, after, before)
+
+
+def _clearly_less(mixture: np.ndarray, network: np.ndarray, y: np.ndarray, task: VectorTask) -> np.ndarray:
+    """Return whether the loss of each output is less by more than two standard errors (paired)."""
+    lead = losses(network, y, task) - losses(mixture, y, task)
+    lead = lead.sum(axis=1, keepdims=True) if task.exclusive else lead
+    number = (~np.isnan(lead)).sum(axis=0)
+    mean = ratio(np.nansum(lead, axis=0), number)
+    return mean > 2 * np.sqrt(ratio(np.nansum((lead - mean) ** 2, axis=0), number * (number - 1)))
 
 
 def _share(network: np.ndarray, words: np.ndarray, y: np.ndarray, task: VectorTask) -> float:

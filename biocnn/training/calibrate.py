@@ -166,7 +166,7 @@ def choose_trial(
         brief, plan = (_plan(settings, trial, dataset.facts, round).train for round in STEPS)
         if _steps(plan) < LONGER * _steps(brief):
             continue  # the runs will train for little longer than the first round
-        log(f"trial {trial} is one of the best two, which are too close to call: {plan.epochs} epochs")
+        log(f"trial {trial} trains for longer, because the best two are too close to call")
         parts = range(settings.calibrate.parts)
         longer = [run_trial(settings, dataset, trial, part, log, state, round=2) for part in parts]
         records += longer if all(one["score"] is not None for one in longer) else []

@@ -3,13 +3,17 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
+from biocnn.config.agreement import check_read
 from biocnn.config.registry import resolve
+from biocnn.config.schema import build
+from biocnn.config.settings import Settings
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.data.raw import Raw
@@ -32,6 +36,28 @@ def read(source: Any, seed: int, checks: Checks, *more: Any) -> Raw:
     except ValidationError as error:
         raise _refusal([f"facts: {fault}" for fault in faults_of(error)]) from error
     return checked(raw)
+
+
+def read_data(settings: Settings, checks: Checks, genome: Path | None = None) -> Raw:
+    """Read and validate the data of an experiment, and check its settings against their task.
+
+    Parameters
+    ----------
+    settings
+        Settings of the experiment.
+    checks
+        Receives counts of what was read, repaired and dropped.
+    genome
+        Genome encoded by ``write_genome``; None: a reader that needs one reads the FASTA file.
+
+    Raises
+    ------
+    InputError
+        As in ``read``, or if settings do not suit the task.
+    """
+    raw = read(build("data", settings.data), settings.seed, checks, *([genome] if genome else []))
+    check_read(settings, make_task(raw.facts))
+    return raw
 
 
 def checked(raw: Raw) -> Raw:

@@ -119,6 +119,17 @@ class Intervals:
             Examples id, group, chrom, start, end (of the window, without flanks), strand, kind (positive, negative,
             shuffled; not for numeric targets), score; x of shape (window + 2 flank,); y of shape (N, K).
         """
+        windows = self._windows(checks, genome_folder)
+        return self._measured(windows) if self.intervals is not None else self._bound(windows, seed)
+
+    def surroundings(self, examples: pd.DataFrame, checks: Checks, genome_folder: Path | None = None) -> GenomeContext:
+        """Return where negatives for stored examples of this data set may lie; parameters as for ``read``."""
+        windows = self._windows(checks, genome_folder)
+        sets = [windows.read(path) for path in self.positives.values()]
+        _, stretches = self._groups(examples, windows.genome)
+        return self._context(windows, [*sets, examples[examples["kind"] == "positive"]], stretches)
+
+    def _windows(self, checks: Checks, genome_folder: Path | None) -> Windows:
         stored = genome_folder and self.iupac == "unknown"
         genome = open_genome(genome_folder) if stored else read_genome(self.genome, self.iupac)
         genome.source = str(self.genome)
@@ -128,7 +139,7 @@ class Intervals:
         windows = Windows(genome, self.window, self.flank, self.center, *names, self.max_unknown, checks, closed)
         if self.blacklist is not None:
             windows.closed = windows.read(Path(self.blacklist))
-        return self._measured(windows) if self.intervals is not None else self._bound(windows, seed)
+        return windows
 
     def _bound(self, windows: Windows, seed: int) -> Raw:
         """Read positives from one or several files, and choose negatives."""
@@ -142,14 +153,11 @@ class Intervals:
         y = label_windows(part.examples, sets) if several else np.ones((len(part.codes), 1), np.float32)
         table = part.examples
         table["group"], stretches = self._groups(table, windows.genome)
-        occupied = pd.concat([peaks[["chrom", "start", "end"]] for peaks in (*sets, table)], ignore_index=True)
 
         def read(path: Path) -> EncodedExamples:
             return windows.around(windows.read(path), path.name)
 
-        context = GenomeContext(
-            windows.genome, self.flank, self.max_unknown, stretches, occupied, windows.closed, windows.cut
-        )
+        context = self._context(windows, [*sets, table], stretches)
         positives, rng = Positives(table, part.codes, read, context), np.random.default_rng([seed, *b"negatives"])
         negatives = build("negatives", self.negatives, positives, rng, windows.checks)
         kind = negatives.examples.get("kind", "negative")
@@ -164,6 +172,12 @@ class Intervals:
         raw = self._raw(table, codes, y, list(self.positives), windows.genome)
         raw.facts = raw.facts.model_copy(update={"density": density})
         return raw
+
+    def _context(self, windows: Windows, occupied: list[pd.DataFrame], stretches: dict[str, Stretch]) -> GenomeContext:
+        places = pd.concat([table[["chrom", "start", "end"]] for table in occupied], ignore_index=True)
+        return GenomeContext(
+            windows.genome, self.flank, self.max_unknown, stretches, places, windows.closed, windows.cut
+        )
 
     def _measured(self, windows: Windows) -> Raw:
         """Read intervals with numeric targets."""

@@ -74,10 +74,10 @@ def audit(
         prediction of the runs; mean and standard deviation of the metric over runs; network minus baseline with its 95%
         confidence interval.
     """
-    by_split = partial(_by_split, dataset.task)
-    runs = [by_split([run]) for run in predictions]
-    network = by_split(predictions) if len(runs) > 1 else runs[0]
-    simple, inside = by_split([baselines]), by_split(alone) if alone else {}
+    split_of = partial(by_split, dataset.task)
+    runs = [split_of([run]) for run in predictions]
+    network = split_of(predictions) if len(runs) > 1 else runs[0]
+    simple, inside = split_of([baselines]), split_of(alone) if alone else {}
     truth = pd.DataFrame(dataset.y.stacked(np.arange(len(dataset.y))), index=dataset.examples["id"])
     units = pd.Series(dataset.groups(group), index=dataset.examples["id"])
     judged = [one for one in dataset.task.judged() if set(dataset.task.headline) <= set(one.metrics)]
@@ -147,7 +147,7 @@ def compare(
     return values | {"difference": values["network"] - values["value"]}
 
 
-def _by_split(task: Task, every: Iterable[Predictions]) -> dict[str, pd.DataFrame]:
+def by_split(task: Task, every: Iterable[Predictions]) -> dict[str, pd.DataFrame]:
     """Return the flattened predictions of each split, combined over runs: rows by id, columns from 0."""
     of_example, rows = combined(dict(enumerate(every)), task)
     found = np.stack([of_example(i).ravel() for i in range(len(rows))])

@@ -7,6 +7,7 @@ chooses the epoch of a network.
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,9 +16,11 @@ from scipy.sparse import csr_matrix
 from biocnn.config.registry import resolve
 from biocnn.config.settings import Settings
 from biocnn.data.dataset import Dataset
+from biocnn.io.archive import array_archive
 from biocnn.io.ragged import Ragged
 from biocnn.nn.kmers import kmer_counts
-from biocnn.training.linear import Features, fit_path, spread
+from biocnn.tasks.vectors import VectorTask
+from biocnn.training.linear import Features, fit_path, predict_linear, spread
 from biocnn.training.words import MOST_LETTERS, log_counts, strands_of, thinned
 
 
@@ -31,6 +34,25 @@ def dinucleotides(codes: np.ndarray, strands: str) -> np.ndarray:
     """Return mono- and dinucleotide frequencies; shape (N, 4 + 16), or (N, 2 + 10) for both strands."""
     counts = [kmer_counts(codes, range(k, k + 1), strands=strands).toarray() for k in (1, 2)]
     return np.concatenate([found / np.maximum(found.sum(axis=1, keepdims=True), 1) for found in counts], axis=1)
+
+
+class Baselines(NamedTuple):
+    """Fitted baselines of a data set and their predictions.
+
+    Parameters
+    ----------
+    probability
+        Shape (N, number of baselines, K), in the order of ``dataset.rows("val", "test")``.
+    table
+        One row per baseline and output (or per baseline, if one of all outputs is true): features, training examples
+        used and available, penalty, metric on the validation split.
+    weights
+        By name of the baseline: weights of its features, intercept last, shape (F + 1, K).
+    """
+
+    probability: np.ndarray
+    table: pd.DataFrame
+    weights: dict[str, np.ndarray]
 
 
 BASELINES: dict[str, Callable[[np.ndarray, str], Features]] = {
@@ -50,8 +72,8 @@ def write_baselines(data: Path, settings: Settings, folder: Path) -> list[str]:
     settings
         Settings of the experiment, including defaults.
     folder
-        Receives probability.npy, shape (number of baselines, K) for each example; examples.tsv with id and split; and
-        baselines.tsv, which describes the fits. No files if the task predicts maps.
+        Receives probability.npy, shape (number of baselines, K) for each example; examples.tsv with id and split;
+        baselines.tsv, which describes the fits; and weights.npz. No files if the task predicts maps.
 
     Returns
     -------
@@ -63,9 +85,13 @@ def write_baselines(data: Path, settings: Settings, folder: Path) -> list[str]:
         return ["no baselines for maps"]
     stored = [Dataset(data, fold) for fold in range(first.folds)]
     found = [resolve(first.input.baselines)(fold, settings) for fold in stored]
-    Ragged.write(folder / "probability.npy", (p for values, _ in found for p in values), np.float32)
+    Ragged.write(folder / "probability.npy", (p for one in found for p in one.probability), np.float32)
     rows = [fold.examples.iloc[fold.rows("val", "test")][["id", "split"]] for fold in stored]
-    table = pd.concat([about.assign(fold=fold.fold) for fold, (_, about) in zip(stored, found, strict=True)])
+    table = pd.concat([one.table.assign(fold=fold) for fold, one in enumerate(found)])
+    with array_archive(folder / "weights.npz") as add:
+        for fold, one in enumerate(found):
+            for name, weights in one.weights.items():
+                add(f"{name}.{fold}", weights.astype(np.float32))
     for name, frame in (("examples", pd.concat(rows)), ("baselines", table)):
         frame.to_csv(folder / f"{name}.tsv", sep="\t", index=False, float_format="%.6g")
     chooser = first.task.monitor
@@ -77,12 +103,40 @@ def write_baselines(data: Path, settings: Settings, folder: Path) -> list[str]:
     ]
 
 
-def of_sequences(dataset: Dataset, settings: Settings) -> tuple[np.ndarray, pd.DataFrame]:
+def predict_sequences(folder: Path, fold: int, codes: np.ndarray, task: VectorTask) -> np.ndarray:
+    """Predict other sequences by the baselines of a fold.
+
+    Parameters
+    ----------
+    folder
+        Folder from ``write_baselines``.
+    fold
+        Fold in whose training split the baselines were fitted.
+    codes
+        Shape (N, L), uint8, without flanks.
+    task
+        Task of the data set.
+
+    Returns
+    -------
+    probability
+        Shape (N, number of baselines, K).
+    """
+    table = pd.read_csv(folder / "baselines.tsv", sep="\t").drop_duplicates("baseline")
+    with np.load(folder / "weights.npz") as stored:
+        found = [
+            predict_linear(BASELINES[name](codes, strands), stored[f"{name}.{fold}"], task)
+            for name, strands in zip(table["baseline"], table["strands"], strict=True)
+        ]
+    return np.stack(found, axis=1)
+
+
+def of_sequences(dataset: Dataset, settings: Settings) -> Baselines:
     """Call `fit_sequences` with the strands that the network reads."""
     return fit_sequences(dataset, strands_of(settings, dataset.facts))
 
 
-def fit_sequences(dataset: Dataset, strands: str) -> tuple[np.ndarray, pd.DataFrame]:
+def fit_sequences(dataset: Dataset, strands: str) -> Baselines:
     """Call `fit_baselines` for sequences.
 
     Parameters
@@ -98,14 +152,14 @@ def fit_sequences(dataset: Dataset, strands: str) -> tuple[np.ndarray, pd.DataFr
         return lambda rows: features(dataset.windows(rows), strands)
 
     features = {name: of(function) for name, function in BASELINES.items()}
-    probability, table = fit_baselines(dataset, features, train)
-    table.insert(3, "strands", strands)
-    return probability, table
+    found = fit_baselines(dataset, features, train)
+    found.table.insert(3, "strands", strands)
+    return found
 
 
 def fit_baselines(
     dataset: Dataset, features: Mapping[str, Callable[[np.ndarray], Features]], train: np.ndarray
-) -> tuple[np.ndarray, pd.DataFrame]:
+) -> Baselines:
     """Fit every baseline on the training split, and predict the validation and test splits.
 
     Parameters
@@ -117,16 +171,10 @@ def fit_baselines(
     train
         Rows of the training split to fit.
 
-    Returns
-    -------
-    probability, table
-        Shape (N, number of baselines, K), in the order of ``dataset.rows("val", "test")`` and ``features``, and a table
-        with one row per baseline and output (or per baseline, if one of all outputs is true): features, training
-        examples used and available, penalty, metric on the validation split.
     """
     task, rows, held_out = dataset.task, dataset.rows("val"), dataset.rows("val", "test")
     y, val_y = (dataset.y.stacked(chosen).astype(float) for chosen in (train, rows))
-    found, table = [], []
+    found, weights, table = [], {}, []
     for name, of in features.items():
         x = of(train)
         shift, scale = (0.0, 1.0) if isinstance(x, csr_matrix) else (x.mean(axis=0), spread(x))
@@ -135,11 +183,13 @@ def fit_baselines(
         parts = np.array_split(held_out, max(1, len(held_out) // 20_000))
         unseen = (_scaled(of(part), shift, scale) for part in parts)
         found.append(np.concatenate([fitted.predict(part, task) for part in unseen]))
+        weights[name] = fitted.weights / np.append(np.broadcast_to(scale, x.shape[1]), 1)[:, None]
+        weights[name][-1] -= shift @ weights[name][:-1] if np.ndim(shift) else 0
         for k, output in enumerate(["all"] if task.exclusive else task.outputs):
             entry = {"baseline": name, "output": output, "features": x.shape[1]}
             entry |= {"n": x.shape[0], "n_train": dataset.facts.n.train}
             table.append(entry | {"penalty": fitted.penalty[k], task.monitor: fitted.validation_score[k]})
-    return np.stack(found, axis=1), pd.DataFrame(table)
+    return Baselines(np.stack(found, axis=1), pd.DataFrame(table), weights)
 
 
 def _scaled(x: Features, shift: np.ndarray | float, scale: np.ndarray | float) -> Features:

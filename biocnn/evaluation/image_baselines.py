@@ -4,12 +4,11 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-import pandas as pd
 
 from biocnn.config.settings import Settings
 from biocnn.data.dataset import Dataset
 from biocnn.data.frame import Frame
-from biocnn.evaluation.baselines import fit_baselines
+from biocnn.evaluation.baselines import Baselines, fit_baselines
 from biocnn.training.words import thinned
 
 MOST_PIXELS = 500_000_000  # values of the training split; of larger ones, only every n-th image is used
@@ -18,7 +17,7 @@ PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 SIDES = {2: 8, 3: 4}  # of a thumbnail, in pixels, by the number of spatial dimensions
 
 
-def of_images(dataset: Dataset, settings: Settings) -> tuple[np.ndarray, pd.DataFrame]:
+def of_images(dataset: Dataset, settings: Settings) -> Baselines:
     """Call `fit_baselines` for images; features are of intensities as scaled for the network."""
     train = thinned(dataset.x, dataset.rows("train"), MOST_PIXELS)
     features = {name: partial(_table, dataset, function) for name, function in BASELINES.items()}

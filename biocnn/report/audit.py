@@ -9,6 +9,7 @@ from biocnn.evaluation.audit import NETWORK
 from biocnn.report.blocks import Section, Table, Text, short, table
 from biocnn.report.figures import BLUE, FAINT, GREEN, MUTED, ORANGE, SKY, VERMILION, Gallery, letter, new_figure
 from biocnn.report.headline import interval, metric_name, number
+from biocnn.report.negatives import negatives
 from biocnn.report.results import Results
 
 _COLOURS = {"GC content": FAINT, "dinucleotides": SKY, "6-mers": ORANGE, "intensities": SKY, "thumbnail": ORANGE}
@@ -36,7 +37,7 @@ def audit(results: Results, gallery: Gallery) -> Section:
     )
     alt = "Metrics of the baseline models and the network, and their differences"
     section.blocks.append(gallery.add("audit", figure, alt, caption))
-    section.blocks.append(_table(found))
+    section.blocks.extend([_table(found), *negatives(results)])
     return section
 
 

@@ -45,6 +45,15 @@ BASELINES = {  # names in audit.tsv, and in a sentence
     "intensities": "a linear model of intensities",
     "thumbnail": "a linear model of thumbnails",
 }
+NEGATIVES = {
+    "random": "random windows",
+    "gc_matched": "GC-matched windows",
+    "flanking": "flanking windows",
+    "dinucleotide_shuffled": "dinucleotide shuffles",
+    "given": "given negatives",
+    "labelled": "labelled negatives",
+}
+FALL = 0.1  # difference of AUROC between kinds of negatives that is a caution
 FEW = 5  # examples below which there are no confidence intervals
 SMALL = 50  # examples below which a split is small
 SIMILAR = 0.01  # largest q-value of a motif that counts as similar to a database motif
@@ -194,6 +203,37 @@ def difference(row: Any) -> str:
     return f"{pair} (difference {number(row.difference)}{bounds})"
 
 
+def kind_name(kind: str) -> str:
+    """Return the name of a kind of negatives for text."""
+    return NEGATIVES.get(kind, kind)
+
+
+def hardest(results: Results, least: float = 0.0) -> str:
+    """Return a sentence on the kind of negatives that the network separates worst from positives.
+
+    With several outputs, the sentence is about the one with the largest difference from the negatives of the data set.
+    It is empty if there are no other negatives, or the difference is not clear or below ``least``.
+    """
+    found = results.negatives
+    found = found[(found["model"] == "network") & found["value"].notna()] if len(found) else found
+    own = found[found["own"]].set_index("output") if len(found) else found
+    others = found[~found["own"] & found["output"].isin(own.index)] if len(found) else found
+    if not len(others):
+        return ""
+    worst = others.loc[(others["value"] - others["output"].map(own["value"])).idxmin()]
+    usual, bounds = own.loc[worst["output"]], interval(worst["low"], worst["high"])
+    falls = worst["high"] < usual["low"]
+    if least and not (falls and usual["value"] - worst["value"] >= least):
+        return ""
+    output = f" of {worst['output']}" if len(own) > 1 else ""
+    before = f"{number(usual['value'])} against {kind_name(usual['negatives'])}, as in training,"
+    after = f"{number(worst['value'])}{f' (95% CI {bounds})' if bounds else ''}"
+    if falls:
+        return f"AUROC{output} falls from {before} to {after} against {kind_name(worst['negatives'])}."
+    lowest = f"{after} against {kind_name(worst['negatives'])}"
+    return f"AUROC{output} is {before} and not clearly lower against other negatives ({lowest} is the lowest)."
+
+
 def scarce(results: Results) -> str:
     """Return a sentence if the reported split is small, or a class has no or few examples in it; else nothing."""
     part = results.examples
@@ -226,4 +266,5 @@ def verdict(results: Results) -> str:
     if motif:
         found = f"best motif matches {motif['target_name']}, p\u00a0=\u00a0{probability(motif['p_value'])}"
         sentence = f"{sentence}; {found}" if sentence else found.capitalize()
-    return " ".join(filter(None, [caution(results), f"{sentence}." if sentence else "", scarce(results)]))
+    cautions = caution(results), hardest(results, FALL)
+    return " ".join(filter(None, [*cautions, f"{sentence}." if sentence else "", scarce(results)]))

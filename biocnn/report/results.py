@@ -83,6 +83,11 @@ class Results:
         return table.assign(output=table["output"].astype(str)) if len(table) else table
 
     @cached_property
+    def negatives(self) -> pd.DataFrame:
+        """``negatives.tsv``, the network tested on other kinds of negatives."""
+        return self.table("negatives.tsv")
+
+    @cached_property
     def matches(self) -> pd.DataFrame:
         """``explain/matches.tsv``, best-ranked motif first; match columns are empty if there was no database."""
         return self._matches("explain/matches.tsv")

@@ -27,7 +27,7 @@ class Fitted:
 
     def predict(self, x: Features, task: VectorTask) -> np.ndarray:
         """Predict probabilities, or values for regression; shape (N, K), float32."""
-        return _predicted(linear(x, self.weights), task).astype(np.float32)
+        return predict_linear(x, self.weights, task)
 
 
 def fit_path(x: Features, y: np.ndarray, val: Features, val_y: np.ndarray, task: VectorTask) -> Fitted:
@@ -149,6 +149,11 @@ def _predicted(z: np.ndarray, task: VectorTask) -> np.ndarray:
     if task.exclusive:
         return softmax(z, axis=1)
     return expit(z) if task.positives else z
+
+
+def predict_linear(x: Features, weights: np.ndarray, task: VectorTask) -> np.ndarray:
+    """Predict probabilities, or values for regression; shape (N, K), float32."""
+    return _predicted(linear(x, weights), task).astype(np.float32)
 
 
 def linear(x: Features, weights: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import Any
 
 from biocnn.config.code_digests import code_of_step
 from biocnn.config.experiment import Experiment, load, read_frozen
-from biocnn.config.registry import tasks_for
+from biocnn.config.registry import input_of, tasks_for
 from biocnn.config.settings import Settings
 from biocnn.core.errors import Collector, Faults, InputError, nearest
 from biocnn.workflow.contents import Contents
@@ -200,6 +200,11 @@ class Workflow:
         if wanted is None:
             wanted = [task.name for task in tasks_for(settings.data.name) if task.uncertainty]
         return [f"{RESULTS}/{wildcards.experiment}/uncertainty"] if wanted else []
+
+    def negatives(self, wildcards: Any) -> list[str]:
+        """Return the test on other negatives, for sequences."""
+        given = input_of(self._settings(wildcards).data.name)
+        return [f"{RESULTS}/{wildcards.experiment}/negatives.tsv"] if given is None or given.at_loci else []
 
     def applied(self, wildcards: Any) -> list[str]:
         """Return the output of the apply step, for experiments with new images."""

@@ -1,7 +1,7 @@
 """The steps of the workflow: rule = sub-command = function of paths. Each writes complete files or none.
 
-The main path: check, dataset, train, predict, baselines, evaluate, explain, uncertainty, apply, variants, scan,
-report, summary.
+The main path: check, dataset, train, predict, baselines, evaluate, negatives, explain, uncertainty, apply, variants,
+scan, report, summary.
 """
 
 import json
@@ -47,10 +47,11 @@ def check(
     """
     from biocnn.core.checks import Checks
     from biocnn.data.doctor import write_checks
+    from biocnn.data.facts import read_data
     from biocnn.data.stored_raw import open_raw, write_raw
 
     experiment, checks = _load(config, data_root), Checks()
-    found = _read(experiment.settings, checks, genome)
+    found = read_data(experiment.settings, checks, genome)
     checks.add("examples", "read", f"{found.facts.task}: {', '.join(found.facts.outputs)}", len(found.examples))
     files = {key: path for key, path in experiment.files.items() if key.startswith("data.")}
     with atomic(raw) as folder:
@@ -202,6 +203,16 @@ def evaluate(
         log.info("%s", line)
 
 
+def negatives(
+    config: Path, data: Path, simple: Path, out: Path, *runs: Path, data_root: Path = Path(), genome: Path | None = None
+) -> None:
+    """Test the networks on other kinds of negatives than those of DATA; SIMPLE and RUNS as in `biocnn evaluate`."""
+    from biocnn.evaluation.negatives import write_negatives
+
+    with atomic(out) as path:
+        log.info("%s", "\n".join(write_negatives(data, simple, runs, _load(config, data_root).settings, path, genome)))
+
+
 def explain(config: Path, data: Path, run: Path, out: Path, *, data_root: Path = Path()) -> None:
     """Extract motifs and attributions of sequences, or activation maps of images; RUN as in `biocnn evaluate`."""
     from biocnn.config.search_space import own_modules
@@ -342,7 +353,7 @@ def fetch(*names: str, to: Path = Path("data")) -> None:
 
 STEPS = (
     fetch, simulate, genome, check, dataset, trial, calibrate, train, predict, baselines,
-    evaluate, explain, uncertainty, apply, variants, scan, report, summary,
+    evaluate, negatives, explain, uncertainty, apply, variants, scan, report, summary,
 )  # fmt: skip
 
 
@@ -369,17 +380,6 @@ def _load(config: Path, data_root: Path) -> Any:
     from biocnn.config.experiment import load  # pydantic would slow down `biocnn --help`
 
     return load(config, data_root)
-
-
-def _read(settings: Any, checks: Any, genome: Path | None) -> Any:
-    from biocnn.config.agreement import check_read
-    from biocnn.config.schema import build
-    from biocnn.data.facts import read
-    from biocnn.tasks import make_task
-
-    raw = read(build("data", settings.data), settings.seed, checks, *([genome] if genome else []))
-    check_read(settings, make_task(raw.facts))
-    return raw
 
 
 def _numbers(name: str, *words: str) -> list[int]:

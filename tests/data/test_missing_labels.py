@@ -143,7 +143,7 @@ def test_facts_count_known_labels(two_outputs: tuple[Dataset, np.ndarray]) -> No
 
 
 def test_baselines_of_an_output_with_one_class_in_validation_use_the_strongest_penalty(two_outputs) -> None:
-    simple, about = fit_sequences(two_outputs[0], "single")
+    simple, about, _ = fit_sequences(two_outputs[0], "single")
     assert np.isfinite(simple).all()
     assert about.groupby("output")["auprc"].count().to_dict() == {"a": 3, "b": 0}
     assert about.groupby("output")["penalty"].max()["b"] == PENALTIES[0]
@@ -212,7 +212,7 @@ def test_all_steps_accept_missing_labels(tmp_path: Path, task: str) -> None:
         assert row["value"] == pytest.approx(metric(p[test, k][known], y[known]))
         assert row["n"] == known.sum()
         assert row["low"] <= row["value"] <= row["high"]
-    simple, about = fit_sequences(dataset, "single")
+    simple, about, _ = fit_sequences(dataset, "single")
     assert np.isfinite(simple).all()
     assert about["auprc" if task == "multilabel" else "pearson"].notna().all()
     Ragged.write(tmp_path / "b.npy", simple, np.float32)

@@ -119,7 +119,7 @@ def test_strands_follow_the_network() -> None:
 def test_each_baseline_learns_only_what_its_features_contain(tmp_path: Path) -> None:
     """A planted motif is visible in 6-mers, but not in GC content."""
     dataset = stored(sequences(900, window=40), tmp_path)
-    p, table = fit_sequences(dataset, "single")
+    p, table, _ = fit_sequences(dataset, "single")
     rows = dataset.rows("val", "test")
     test = (dataset.examples["split"].to_numpy()[rows] == "test").nonzero()[0]
     y = dataset.y.stacked(rows)[test, 0]
@@ -134,7 +134,7 @@ def test_each_baseline_learns_only_what_its_features_contain(tmp_path: Path) -> 
 @pytest.mark.parametrize("task", ["multilabel", "regression"])
 def test_all_kinds_of_outputs_and_lengths(tmp_path: Path, task: str) -> None:
     dataset = stored(sequences(lengths=range(20, 220), outputs=("a", "b"), task=task), tmp_path)
-    p, table = fit_sequences(dataset, "both")
+    p, table, _ = fit_sequences(dataset, "both")
     assert p.shape == (len(dataset.rows("val", "test")), 3, 2)
     assert np.isfinite(p).all()
     assert len(table) == 6
@@ -156,7 +156,7 @@ def test_every_fold_has_its_own_baselines(tmp_path: Path) -> None:
     p = Ragged(tmp_path / "probability.npy")
     assert len(p) == 240
     last = Dataset(tmp_path / "dataset", 2)
-    wanted, _ = fit_sequences(last, "single")
+    wanted, *_ = fit_sequences(last, "single")
     np.testing.assert_array_equal(np.stack([p[i] for i in range(len(p))])[-len(wanted) :], wanted)
 
 
@@ -175,7 +175,7 @@ def test_a_6_mer_model_of_real_sequences_is_as_good_as_published(data_root: Path
     facts = sequence_facts(outputs=["QKI"], alphabet="ACGU", window=101)
     write(Raw(table, codes.__getitem__, labels, facts), Split(val=0.15), 1, tmp_path / "dataset")
     dataset = Dataset(tmp_path / "dataset")
-    p, _ = fit_sequences(dataset, "single")
+    p, *_ = fit_sequences(dataset, "single")
     test = p[dataset.examples["split"].to_numpy()[dataset.rows("val", "test")] == "test"]
     found = [auroc(test[:, b, 0], y[1]) for b in range(3)]
     assert found[0] == pytest.approx(0.80, abs=0.03)

@@ -81,7 +81,7 @@ def halves(n: int, task: str, folder: Path, **split: float) -> Dataset:
 @pytest.mark.parametrize("task", ["multiclass", "multilabel", "binary", "regression"])
 def test_each_baseline_learns_only_what_its_features_contain(tmp_path: Path, task: str) -> None:
     dataset = halves(160, task, tmp_path)
-    p, table = of_images(dataset, experiment("ResNet"))
+    p, table, _ = of_images(dataset, experiment("ResNet"))
     y = dataset.y.stacked(dataset.rows("val", "test"))
     found = [((p[:, b, -1] > 0.5) == (y[:, -1] > 0.5)).mean() for b in range(2)]
     assert found[1] == 1, "a thumbnail shows which half is bright"
@@ -95,7 +95,7 @@ def test_each_baseline_learns_only_what_its_features_contain(tmp_path: Path, tas
 
 def test_volumes_of_classes_that_differ_in_brightness(tmp_path: Path) -> None:
     dataset = stored(labelled(90, sizes=((6, 16, 16), (8, 12, 16)), channels=2), tmp_path)
-    p, table = of_images(dataset, experiment("ResNet"))
+    p, table, _ = of_images(dataset, experiment("ResNet"))
     y = dataset.y.stacked(dataset.rows("val", "test"))
     assert all(class_accuracy(p[:, b], y) == 1 for b in range(2))
     assert list(table["features"]) == [2 * 9 + 3, 2 * 64]
@@ -117,7 +117,7 @@ def test_each_image_is_scaled_as_for_the_network(tmp_path: Path) -> None:
         y = np.eye(2, dtype=np.float32)[np.arange(80) % 2]
         raw = Raw(examples, x.__getitem__, y, facts.model_copy(update={"normalise": normalise}))
         dataset = stored(raw, tmp_path / normalise)
-        p, _ = of_images(dataset, experiment("ResNet"))
+        p, *_ = of_images(dataset, experiment("ResNet"))
         accuracy = class_accuracy(p[:, 0], dataset.y.stacked(dataset.rows("val", "test")))
         assert (accuracy == 1) if told else (accuracy < 0.75)
 

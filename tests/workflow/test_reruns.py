@@ -84,7 +84,7 @@ def test_only_changed_bytes_rerun_the_steps_that_read_them(place: Place) -> None
 def test_raw_data_are_read_again_for_another_seed_but_not_for_another_split(place: Place) -> None:
     for settings, rules in (({"split": {"hashed": True}}, AFTER_DATA), ({"seed": 2}, {"check", *AFTER_DATA})):
         place.write("peaks", PEAKS | settings)
-        assert place.planned() - {"variants"} == rules
+        assert place.planned() - {"variants"} == rules | {"negatives"}
     place.write("peaks", PEAKS)
 
 
@@ -118,7 +118,7 @@ def test_a_run_uses_the_settings_found_at_its_start(place: Place) -> None:
         assert len({config["digest"] for config in given.values()}) == 1
         (place.work / "cells.yaml").write_text(texts[place.work / "cells.yaml"])
         before = {path: path.stat().st_mtime_ns for path in place.work.glob("results/**/*")}
-        assert place.planned() == {"evaluate", *AT_THE_END}
+        assert place.planned() == {"evaluate", "negatives", *AT_THE_END}
         place.write("peaks", PEAKS | {"train": {"lr": 0.01}, "metrics": {"resamples": 7}})
         assert place.planned() == set()
         assert {path: path.stat().st_mtime_ns for path in place.work.glob("results/**/*")} == before

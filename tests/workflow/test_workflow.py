@@ -99,6 +99,8 @@ def test_steps_of_each_kind(done: Path) -> None:
     assert header[0] == "image"
     assert {"label", "area", "grey_mean", "score", "class"} <= set(header)
     assert not (sequences / "apply").exists()
+    assert (sequences / "negatives.tsv").stat().st_size > 0
+    assert not (nuclei / "negatives.tsv").exists()
     assert (done / "results/summary.tsv").read_text().count("\n") == 3
 
 
@@ -118,9 +120,9 @@ def test_only_steps_that_depend_on_a_section_run_again(done: Path) -> None:
         write(done, "demo_sequences", {**SEQUENCES, "explain": {**SEQUENCES["explain"], "examples": 3}})
         assert planned(done) == {"explain", "report", "summary"}
         write(done, "demo_sequences", {**SEQUENCES, "metrics": {"resamples": 30}})
-        assert planned(done) == {"evaluate", "report", "summary"}
+        assert planned(done) == {"evaluate", "negatives", "report", "summary"}
         write(done, "demo_sequences", {**SEQUENCES, "train": {**SEQUENCES["train"], "lr": 0.01}})
-        assert planned(done) == {"train", "predict", "evaluate", "explain", "report", "summary"}
+        assert planned(done) == {"train", "predict", "evaluate", "negatives", "explain", "report", "summary"}
     finally:
         write(done, "demo_sequences", SEQUENCES)
 

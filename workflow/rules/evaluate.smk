@@ -1,4 +1,4 @@
-# Baseline models on the same examples; predictions of all runs -> metrics with confidence intervals.
+# Baseline models on the same examples; predictions of all runs -> metrics with confidence intervals; other negatives.
 
 
 rule baselines:
@@ -42,3 +42,31 @@ rule evaluate:
     shell:
         "biocnn evaluate {params.config:q} {input.dataset:q} {input.baselines:q} {output.metrics:q} {output.per_example:q}"
         " {output.audit:q} {output.matches:q} {output.decided:q} {params.runs:q} 2>&1 | tee {log:q}"
+
+
+rule negatives:
+    input:
+        made=W.made("data"),
+        genome=W.genome,
+        dataset="results/{experiment}/dataset",
+        models=W.of_runs("results/{experiment}/runs/{run}/model.safetensors"),
+        predictions=W.of_runs("results/{experiment}/runs/{run}/predictions"),
+        baselines="results/{experiment}/baselines",
+    output:
+        "results/{experiment}/negatives.tsv",
+    log:
+        "results/{experiment}/logs/negatives.log",
+    benchmark:
+        "results/{experiment}/benchmarks/negatives.tsv"
+    threads: W.threads
+    resources:
+        gpu=W.gpus,
+    params:
+        settings=W.depends("seed", "data", "metrics"),
+        code=W.code("negatives", "data", "model"),
+        runs=W.of_runs("results/{experiment}/runs/{run}"),
+        config=W.config_of,
+        genome=W.genome_option,
+    shell:
+        "biocnn negatives {params.config:q} {input.dataset:q} {input.baselines:q} {output:q} {params.runs:q}"
+        " {params.genome:q} 2>&1 | tee {log:q}"

@@ -12,6 +12,7 @@ rule report:
         per_example="results/{experiment}/metrics_per_example.tsv",
         audit="results/{experiment}/audit.tsv",
         decided="results/{experiment}/decided.npz",
+        negatives=W.negatives,
         explain="results/{experiment}/explain",
         uncertainty=W.uncertainties,
         apply=W.applied,

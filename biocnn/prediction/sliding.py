@@ -83,11 +83,8 @@ class SlidingNetwork:
     """
 
     def __init__(self, network: SequenceNetwork, window: int) -> None:
-        conv = network.features[0].conv.conv
-        weight, bias = conv.weight.detach(), conv.bias.detach()
-        if network.strands == "both":
-            weight, bias = torch.cat([weight, weight.flip(1, 2)]), bias.repeat(2)
-        self.network, self.window, self.bias = network, window, bias
+        self.network, self.window = network, window
+        weight, self.bias = kernels_of(network)
         self.table, self.places = _table(weight)
         self.hanging = weight.shape[2] - 1  # positions at each end of a window
         self.pools = POOLS[network.pool.kind]
@@ -132,7 +129,8 @@ class SlidingNetwork:
             parts.append(self._hanging(words[: (number - 1) * stride + reach], reach, stride, self.before))
             end = (number - 1) * stride + self.window
             parts.append(self._hanging(words[self.window - reach : end], reach, stride, self.after))
-        return self._weigh([reduce(pool.join, found) for pool, *found in zip(self.pools, *parts, strict=True)])
+        pooled = [reduce(pool.join, found) for pool, *found in zip(self.pools, *parts, strict=True)]
+        return weigh(self.network, pooled, self.bias, self.window + self.hanging)
 
     def _inside(self, words: Tensor, stride: int, number: int) -> list[Tensor]:
         """Pool the kernels that lie completely inside a window: shape (number, channels) for each pooling."""
@@ -168,13 +166,24 @@ class SlidingNetwork:
             kept.append([pool.over(values, self.bias) for pool in self.pools])
         return [torch.cat(parts) for parts in zip(*kept, strict=True)]
 
-    def _weigh(self, pooled: list[Tensor]) -> Tensor:
-        """Compute logits from the partial results of all positions."""
-        network, number = self.network, self.window + self.hanging
-        ended = [pool.end(kept, self.bias, number) for pool, kept in zip(self.pools, pooled, strict=True)]
-        strands = 2 if network.strands == "both" else 1
-        logits = network.head(torch.cat([end.unflatten(1, (strands, -1)) for end in ended], dim=2))
-        return logits.amax(1) if network.combine == "max" else logits.mean(1)
+
+def kernels_of(network: SequenceNetwork) -> tuple[Tensor, Tensor]:
+    """Return weights, (channels, 4, kernel_size), and biases of the first layer, for both strands if it reads both.
+
+    The kernels of the reverse strand are the reverse complements, which see the same stretch.
+    """
+    conv = network.features[0].conv.conv
+    weight, bias = conv.weight.detach(), conv.bias.detach()
+    return (torch.cat([weight, weight.flip(1, 2)]), bias.repeat(2)) if network.strands == "both" else (weight, bias)
+
+
+def weigh(network: SequenceNetwork, pooled: list[Tensor], bias: Tensor, number: int) -> Tensor:
+    """Compute logits (n, K) from the partial results of all positions, for each of ``POOLS``, and their number."""
+    pools = POOLS[network.pool.kind]
+    ended = [pool.end(kept, bias, number) for pool, kept in zip(pools, pooled, strict=True)]
+    strands = 2 if network.strands == "both" else 1
+    logits = network.head(torch.cat([end.unflatten(1, (strands, -1)) for end in ended], dim=2))
+    return logits.amax(1) if network.combine == "max" else logits.mean(1)
 
 
 class SlidingMixture:

@@ -1,14 +1,18 @@
 """Score substitutions at one position of many windows without a second scan, for DeepBind."""
 
+from functools import reduce
+
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import relu
+from torch.nn.functional import conv2d
 
 from biocnn.models.deepbind import DeepBind
 from biocnn.nn.encode import one_hot
+from biocnn.nn.layers import as_image
 from biocnn.nn.words import WordMixture, network_of
 from biocnn.prediction.model import Model
+from biocnn.prediction.sliding import POOLS, kernels_of, weigh
 
 VALUES = 2**19  # values of a scan per batch: the size of CPU caches
 CLOSE = 1e-4  # tolerated difference of logits, relative to the largest
@@ -28,10 +32,11 @@ class Substitutions:
     """
 
     def __init__(self, model: Model) -> None:
-        self.whole, network = model.network.eval(), network_of(model.network)
-        self.network, self.conv, self.device = network, network.features[0].conv, model.device
-        self.size = self.conv.conv.kernel_size[0]
-        columns = self.conv.conv.weight.detach().flip(2).permute(1, 0, 2)  # by base: (4, C, size)
+        self.whole, self.device = model.network.eval(), model.device
+        self.network = network_of(model.network)
+        weight, self.bias = kernels_of(self.network)
+        self.kernels, self.size = as_image(weight), weight.shape[2]
+        columns = weight.flip(2).permute(1, 2, 0)  # by base: (4, size, C)
         self.difference = (columns[None] - columns[:, None]).flatten(0, 1)  # by 4 * old base + new base
 
     @torch.inference_mode()
@@ -52,7 +57,7 @@ class Substitutions:
         reference, alternative
             Shapes (N, K) and (M, K), float32.
         """
-        rows = max(8, VALUES // (len(self.conv.conv.weight) * (codes.shape[1] + self.size - 1)))
+        rows = max(8, VALUES // (len(self.bias) * (codes.shape[1] + self.size - 1)))
         found = []
         for start in range(0, len(codes), rows):
             first, last = np.searchsorted(window, [start, start + rows])
@@ -70,34 +75,23 @@ class Substitutions:
 
     def _batch(self, codes: Tensor, window: Tensor, new: Tensor, place: int) -> tuple[Tensor, Tensor]:
         x, old = one_hot(codes), codes[:, place].long()[window]
-        strands = [self._strand(x, window, old, new, place)]
-        if self.network.strands == "both":
-            strands.append(self._strand(x.flip(1, 2), window, 3 - old, 3 - new, x.shape[2] - 1 - place))
-        combine = torch.amax if self.network.combine == "max" else torch.mean
-        reference, alternative = (combine(torch.stack(pair), 0) for pair in zip(*strands, strict=True))
+        # Position i ends at base i.
+        scan = conv2d(as_image(x), self.kernels, padding=(0, self.size - 1)).squeeze(2).transpose(1, 2)
+        before, near, behind = scan.split([place, self.size, codes.shape[1] - 1 - place], dim=1)
+        mutated = near[window] + self.difference[4 * old + new]
+        reference, alternative = [], []
+        for pool in POOLS[self.network.pool.kind]:
+            beyond = [pool.over(part, self.bias) for part in (before, behind) if part.shape[1]]
+            reference.append(reduce(pool.join, [*beyond, pool.over(near, self.bias)]))
+            beyond = [part[window] for part in beyond]
+            alternative.append(reduce(pool.join, [*beyond, pool.over(mutated, self.bias)]))
+        found = [weigh(self.network, pooled, self.bias, scan.shape[1]) for pooled in (reference, alternative)]
         if not isinstance(self.whole, WordMixture):
-            return reference, alternative
+            return found[0], found[1]
         mutants = codes[window]
         mutants[:, place] = new.to(codes.dtype)
         mix, words = self.whole.mix, self.whole.words
-        return mix(reference, words(x)), mix(alternative, words(one_hot(mutants)))
-
-    def _strand(self, x: Tensor, window: Tensor, old: Tensor, new: Tensor, place: int) -> tuple[Tensor, Tensor]:
-        scan = self.conv(x)  # padding "full": position i ends at base i
-        seen = slice(place, place + self.size)
-        near = scan[:, :, seen]
-        mutated = near[window] + self.difference[4 * old + new]
-        pooled: list[tuple[Tensor, Tensor]] = []
-        if self.network.pool.kind != "average":
-            beyond = torch.cat([scan[:, :, :place], scan[:, :, place + self.size :]], 2)
-            largest = beyond.amax(2) if beyond.shape[2] else torch.full_like(near[:, :, 0], -torch.inf)
-            pooled.append((relu(torch.maximum(largest, near.amax(2))),
-                           relu(torch.maximum(largest[window], mutated.amax(2)))))  # fmt: skip
-        if self.network.pool.kind != "max":
-            mean = relu(scan).mean(2)
-            change = (relu(mutated).sum(2) - relu(near).sum(2)[window]) / scan.shape[2]
-            pooled.append((mean, mean[window] + change))
-        return tuple(self.network.head(torch.cat(part, 1)) for part in zip(*pooled, strict=True))
+        return mix(found[0], words(x)), mix(found[1], words(one_hot(mutants)))
 
 
 def supports(model: Model) -> bool:

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag, pad
 
+from biocnn.io.fasta import PADDING
 from biocnn.models.sequence_network import SequenceNetwork
 from biocnn.nn.blocks import ConvBlock
 from biocnn.nn.encode import TABLE, one_hot
 from biocnn.nn.words import WordMixture
 
 WORD = 4  # bases looked up together, and positions computed together; tables of longer words do not fit into a cache
-LETTERS = 5  # A, C, G, T, unknown
+LETTERS = 6  # A, C, G, T, unknown, padding
 CELLS = 1 << 18  # values of the convolution at a time: 1 MB, which fits into a processor's cache
 PARTS = 16  # parts of that size in one call, because the small steps around them have overhead
 VECTOR = 32  # channels that torch reduces together
@@ -85,7 +86,7 @@ class SlidingNetwork:
     def __init__(self, network: SequenceNetwork, window: int) -> None:
         self.network, self.window = network, window
         weight, self.bias = kernels_of(network)
-        self.table, self.places = _table(weight)
+        self.table, self.places = tabulate(weight)
         self.hanging = weight.shape[2] - 1  # positions at each end of a window
         self.pools = POOLS[network.pool.kind]
         blocks = range(len(self.places) - 1)  # of ``WORD`` positions; words beyond the end of the window are omitted
@@ -217,14 +218,38 @@ def slides(network: nn.Module, window: int) -> SlidingNetwork | SlidingMixture |
     if not (plain and isinstance(block.act, nn.ReLU) and conv.kernel_size[0] + WORD <= window):
         return None
     sliding = SlidingNetwork(network, window)
-    drawn = np.random.default_rng(1).integers(0, LETTERS, window + PROBES - 1, np.uint8)
+    drawn = np.random.default_rng(1).integers(0, PADDING, window + PROBES - 1, np.uint8)
     codes = torch.from_numpy(drawn).to(conv.weight.device)
     with torch.inference_mode():
         wanted = network(one_hot(codes.unfold(0, window, 1)))
     return sliding if torch.allclose(sliding.logits(codes, 1), wanted, rtol=1e-3, atol=1e-4) else None
 
 
-def _table(weight: Tensor) -> tuple[Tensor, Tensor]:
+def scan(codes: Tensor, table: Tensor, places: Tensor, size: int) -> Tensor:
+    """Convolve windows, with zeros beyond their ends.
+
+    Parameters
+    ----------
+    codes
+        Shape (N, L), uint8: 0-3 = ACGT, 4 = unknown.
+    table, places
+        From ``tabulate``.
+    size
+        Length of the kernels.
+
+    Returns
+    -------
+    scan
+        Shape (N, L + size - 1, channels); position i ends at base i.
+    """
+    number = codes.shape[1] + size - 1
+    words = _words(pad(codes, (size - 1, WORD * len(places)), value=PADDING))[:, ::WORD]
+    numbers = words.unfold(1, len(places), 1)[:, : -(-number // WORD)] + places
+    values = embedding_bag(numbers.flatten(0, 1), table, mode="sum")
+    return values.view(len(codes), -1, table.shape[1] // WORD)[:, :number]
+
+
+def tabulate(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Tabulate what each word adds to the convolution at ``WORD`` neighbouring positions.
 
     Parameters
@@ -249,8 +274,8 @@ def _table(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _words(codes: Tensor) -> Tensor:
-    """Return the index of the word that begins at each position: (L,) to (L - WORD + 1,), int32."""
-    letters = codes.int().unfold(0, len(codes) - WORD + 1, 1)
+    """Return the index of the word that begins at each position: (..., L) to (..., L - WORD + 1), int32."""
+    letters = codes.int().unfold(-1, codes.shape[-1] - WORD + 1, 1).unbind(-2)
     return reduce(lambda words, letter: words * LETTERS + letter, letters)
 
 

@@ -10,7 +10,7 @@ import torch
 from biocnn.apply.variants.substitutions import CLOSE, Substitutions, supports
 from biocnn.config.strands import RNA
 from biocnn.core.errors import InputError
-from biocnn.io.fasta import reverse_complement
+from biocnn.io.fasta import UNKNOWN, reverse_complement
 from biocnn.prediction.compatibility import agree
 from biocnn.prediction.model import Model
 
@@ -83,6 +83,7 @@ class Ensemble:
         found = [np.empty((len(self.models), len(reference), len(self.outputs)), np.float32) for _ in range(2)]
         differs = reference != alternative
         single = differs[:, place] & (differs.sum(1) == 1) & (reference[:, place] < 4)
+        single &= (reference <= UNKNOWN).all(1)  # not ambiguous
         rest, rows = np.flatnonzero(~single), np.flatnonzero(single)
         both = self.logits(np.concatenate([reference[rest], alternative[rest]]))
         found[0][:, rest], found[1][:, rest] = np.split(both, 2, axis=1)

@@ -5,16 +5,14 @@ from functools import reduce
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d
 
 from biocnn.models.deepbind import DeepBind
 from biocnn.nn.encode import one_hot
-from biocnn.nn.layers import as_image
 from biocnn.nn.words import WordMixture, network_of
 from biocnn.prediction.model import Model
-from biocnn.prediction.sliding import POOLS, kernels_of, weigh
+from biocnn.prediction.sliding import POOLS, kernels_of, scan, tabulate, weigh
 
-VALUES = 2**19  # values of a scan per batch: the size of CPU caches
+VALUES = 2**20  # values of a scan per batch: the size of CPU caches
 CLOSE = 1e-4  # tolerated difference of logits, relative to the largest
 
 
@@ -35,7 +33,7 @@ class Substitutions:
         self.whole, self.device = model.network.eval(), model.device
         self.network = network_of(model.network)
         weight, self.bias = kernels_of(self.network)
-        self.kernels, self.size = as_image(weight), weight.shape[2]
+        (self.table, self.places), self.size = tabulate(weight), weight.shape[2]
         columns = weight.flip(2).permute(1, 2, 0)  # by base: (4, size, C)
         self.difference = (columns[None] - columns[:, None]).flatten(0, 1)  # by 4 * old base + new base
 
@@ -74,10 +72,8 @@ class Substitutions:
         return reference, alternative
 
     def _batch(self, codes: Tensor, window: Tensor, new: Tensor, place: int) -> tuple[Tensor, Tensor]:
-        x, old = one_hot(codes), codes[:, place].long()[window]
-        # Position i ends at base i.
-        scan = conv2d(as_image(x), self.kernels, padding=(0, self.size - 1)).squeeze(2).transpose(1, 2)
-        before, near, behind = scan.split([place, self.size, codes.shape[1] - 1 - place], dim=1)
+        whole, old = scan(codes, self.table, self.places, self.size), codes[:, place].long()[window]
+        before, near, behind = whole.split([place, self.size, codes.shape[1] - 1 - place], dim=1)
         mutated = near[window] + self.difference[4 * old + new]
         reference, alternative = [], []
         for pool in POOLS[self.network.pool.kind]:
@@ -85,13 +81,13 @@ class Substitutions:
             reference.append(reduce(pool.join, [*beyond, pool.over(near, self.bias)]))
             beyond = [part[window] for part in beyond]
             alternative.append(reduce(pool.join, [*beyond, pool.over(mutated, self.bias)]))
-        found = [weigh(self.network, pooled, self.bias, scan.shape[1]) for pooled in (reference, alternative)]
+        found = [weigh(self.network, pooled, self.bias, whole.shape[1]) for pooled in (reference, alternative)]
         if not isinstance(self.whole, WordMixture):
             return found[0], found[1]
         mutants = codes[window]
         mutants[:, place] = new.to(codes.dtype)
         mix, words = self.whole.mix, self.whole.words
-        return mix(found[0], words(x)), mix(found[1], words(one_hot(mutants)))
+        return mix(found[0], words(one_hot(codes))), mix(found[1], words(one_hot(mutants)))
 
 
 def supports(model: Model) -> bool:

@@ -222,8 +222,10 @@ def hardest(results: Results, least: float = 0.0) -> str:
         return ""
     worst = others.loc[(others["value"] - others["output"].map(own["value"])).idxmin()]
     usual, bounds = own.loc[worst["output"]], interval(worst["low"], worst["high"])
-    falls = worst["high"] < usual["low"]
-    if least and not (falls and usual["value"] - worst["value"] >= least):
+    # The interval of a difference, if both were independent; that of the same positives is narrower.
+    fall = usual["value"] - worst["value"]
+    falls = fall > np.hypot(usual["value"] - usual["low"], worst["high"] - worst["value"])
+    if least and not (falls and fall >= least):
         return ""
     output = f" of {worst['output']}" if len(own) > 1 else ""
     before = f"{number(usual['value'])} against {kind_name(usual['negatives'])}, as in training,"

@@ -117,8 +117,8 @@ def _names(simple: Path) -> list[str]:
 
 def _of_dataset(stored: Dataset, simple: Path, runs: Sequence[Path], settings: Settings) -> pd.DataFrame:
     """Judge the models by the test split, with stored predictions."""
-    network = by_split([read_predictions(run / "predictions") for run in runs])["test"]
-    baselines = by_split([read_predictions(simple)])["test"].loc[network.index]
+    network = by_split(stored.task, [read_predictions(run / "predictions") for run in runs])["test"]
+    baselines = by_split(stored.task, [read_predictions(simple)])["test"].loc[network.index]
     p = np.concatenate([network, baselines], axis=1).reshape(len(network), -1, network.shape[1])
     rows = rows_of(stored, network.index.to_series())
     return _judge(stored, p, stored.y.stacked(rows), stored.loci[rows], settings)

@@ -11,13 +11,12 @@ from torch.nn.functional import logsigmoid
 
 from biocnn.metrics.boxes import UNJUDGED
 from biocnn.models.detector import Detector
-from biocnn.models.resnet import BOTTLENECK, WIDTHS, ResNet
+from biocnn.models.resnet import STRIDES, ResNet
 from biocnn.nn.blocks import ConvBlock, kaiming, pool
 from biocnn.nn.boxes import area, clip, corners, intersection, nms_by_class
 from biocnn.nn.layers import Conv
 from biocnn.nn.unet_blocks import Up, fit_to_multiple
 
-STRIDE = {"small": 1, "medium": 2, "large": 4}  # pixels per cell of the map, along each axis
 SPREAD = 0.54  # length of the region that learns an object, as a share of the object's
 PRIOR = 0.1  # initial probability of a centre
 OF_BOXES = 5.0  # weight of the loss of boxes
@@ -60,12 +59,10 @@ class CentreNet(Detector):
     ) -> None:
         super().__init__()
         body = ResNet(spatial_dims, in_channels, 1, depth=depth, channels=channels, stem=stem)
-        self.features, self.stride, self.classes = body.features, STRIDE[stem or "large"], out_channels
-        wider = 4 if (depth or 18) >= BOTTLENECK else 1
-        widths = [wider * width for width in channels or WIDTHS]
-        self.up = nn.ModuleList(Up(spatial_dims, coarse, fine, fine) for coarse, fine in pairwise(widths[::-1]))
-        last = Conv(spatial_dims, widths[0], out_channels + 2 * spatial_dims, 1)
-        self.head = nn.Sequential(ConvBlock(spatial_dims, widths[0], widths[0]), last)
+        self.features, self.stride, self.classes = body.features, STRIDES[stem or "large"], out_channels
+        self.up = nn.ModuleList(Up(spatial_dims, coarse, fine, fine) for coarse, fine in pairwise(body.widths[::-1]))
+        last = Conv(spatial_dims, body.widths[0], out_channels + 2 * spatial_dims, 1)
+        self.head = nn.Sequential(ConvBlock(spatial_dims, body.widths[0], body.widths[0]), last)
         self.neighbourhood = pool("max", spatial_dims, 3, stride=1, padding="same")
         kaiming(self.up)
         kaiming(self.head)

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy, smooth_l1_loss
 
 from biocnn.core.errors import InputError
 from biocnn.models.detector import Detector
-from biocnn.models.resnet import ResNet
+from biocnn.models.resnet import STRIDES, ResNet
 from biocnn.models.rpn import ProposalNetwork, is_large
 from biocnn.nn.box_targets import match, sample
 from biocnn.nn.boxes import clip, decode, encode, nms_by_class
@@ -17,7 +17,6 @@ from biocnn.nn.fpn import Pyramid
 from biocnn.nn.roi_align import roi_align
 from biocnn.nn.unet_blocks import as_list
 
-STRIDES = {"small": 1, "medium": 2, "large": 4}  # of the finest level, by stem
 SIZE = 8  # side of anchors, in positions of their level, unless given
 BINS = 7  # of a proposal along each axis
 WEIGHTS = (10.0, 5.0)  # of codes: about 1 divided by their standard deviation
@@ -123,10 +122,9 @@ class FasterRCNN(Detector):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         size, levels = x.shape[2:], self._levels(x)
-        boxes = self.proposals.propose(self.proposals(levels), size)
-        numbers = [len(found) for found in boxes]
-        scores, codes = (values.split(numbers) for values in self._classify(levels, boxes))
-        return [self._detect(*of_image, size) for of_image in zip(boxes, scores, codes, strict=True)]
+        proposals = self.proposals.propose(self.proposals(levels), size)
+        by_image = zip(*(level.split(1) for level in levels), strict=True)  # all at once would take much memory
+        return [self._detect(own, boxes, size) for own, boxes in zip(by_image, proposals, strict=True)]
 
     def _levels(self, x: Tensor) -> list[Tensor]:
         """Return the levels of the pyramid, finest first."""
@@ -137,16 +135,17 @@ class FasterRCNN(Detector):
             found.append(x)
         return self.pyramid(found)
 
-    def _classify(self, levels: list[Tensor], boxes: list[Tensor]) -> tuple[Tensor, Tensor]:
+    def _classify(self, levels: Sequence[Tensor], boxes: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Return scores and codes of the boxes of all images; see ``BoxHead``."""
         images = torch.cat([box.new_full((len(box), 1), image) for image, box in enumerate(boxes)])
         rois = torch.cat([images, torch.cat(boxes)], 1)
         return self.head(roi_align(levels[:-1], self.strides[:-1], rois, size=BINS))
 
-    def _detect(self, proposals: Tensor, scores: Tensor, codes: Tensor, size: Sequence[int]) -> Tensor:
-        """Return the boxes found in an image, given its proposals, their scores and codes."""
-        found = clip(decode(codes, proposals[:, None], WEIGHTS), size)
+    def _detect(self, levels: Sequence[Tensor], proposals: Tensor, size: Sequence[int]) -> Tensor:
+        """Return the boxes found in an image, given its levels and proposals."""
+        scores, codes = self._classify(levels, [proposals])
         probability = scores.softmax(1)[:, :-1]
+        found = clip(decode(codes, proposals[:, None], WEIGHTS), size)
         row, label = ((probability > self.score) & is_large(found)).nonzero(as_tuple=True)
         boxes, probability = found[row, label], probability[row, label]
         kept = nms_by_class(boxes, probability, label, self.overlap)[: self.most]

@@ -12,6 +12,7 @@ from biocnn.nn.classifier_blocks import dense_head, residual_block
 from biocnn.nn.unet_blocks import as_list
 
 WIDTHS = (64, 128, 256, 512)
+STRIDES = {"small": 1, "medium": 2, "large": 4}  # of the stem, along each axis
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 BOTTLENECK = 50  # least depth with bottlenecks, whose output is four times as wide
 

@@ -39,6 +39,7 @@ ALL_STEPS = 3000
 EPOCHS = (12, 60)
 # Smallest objects, in pixels, for a stem, whose map has a cell for so many pixels; objects span four cells or more.
 STEMS = ((16, "large", 4), (8, "medium", 2), (0, "small", 1))
+ANCHOR = 8  # most cells of a level along the side of its anchors
 STEM_PIXELS = {"large": 2**21, "medium": 2**19, "small": 2**18}  # of a batch
 RARE = 0.05  # share of pixels below which a class is oversampled
 FOREGROUND = 1 / 3  # share of patches with rare classes, as in nnU-Net
@@ -71,6 +72,7 @@ def decide(facts: Facts, settings: Settings | None = None) -> dict[str, Decision
     patch = choose("patch", train, "train", _patch(facts, memory))
     if make_task(facts).detects:
         stem = choose("stem", model, "model", _stem(facts))
+        choose("sizes", model, "model", _anchors(facts, stem))
         choose("depth", model, "model", SHALLOW)
         choose("channels", model, "model", widths(facts.n.train, len(patch)))
         batch_size = choose("batch_size", train, "train", _batch_of_pixels(patch, STEM_PIXELS[stem]))
@@ -203,6 +205,15 @@ def _stem(facts: Facts) -> Decision:
     name, cell = next((name, cell) for least, name, cell in STEMS if diameter >= least)
     reason = f"one object in 20 is at most {diameter:.0f} px wide, so centres are found to {cell} px"
     return Decision(value=name, reason=reason)
+
+
+def _anchors(facts: Facts, stem: str) -> Decision:
+    """Choose the sides of anchors, doubled from level to level, so that no object is much smaller than all of them."""
+    side = ANCHOR * next(cell for _, name, cell in STEMS if name == stem)
+    reason = f"{ANCHOR} cells of each level"
+    if facts.objects.number and (least := max(4, round(math.sqrt(2) * facts.objects.diameter["5"]))) < side:
+        side, reason = least, f"one object in 20 is at most {facts.objects.diameter['5']:.0f} px wide"
+    return Decision(value=[side * 2**level for level in range(5)], reason=reason)
 
 
 def _batch_of_pixels(patch: list[int], pixels: int) -> Decision:

@@ -44,6 +44,22 @@ def test_a_usual_set_of_images() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("smallest", "stem", "sizes"),
+    [
+        (60, "large", [32, 64, 128, 256, 512]),
+        (20, "large", [28, 56, 112, 224, 448]),
+        (9, "medium", [13, 26, 52, 104, 208]),
+        (5, "small", [7, 14, 28, 56, 112]),
+        (1, "small", [4, 8, 16, 32, 64]),
+    ],
+)
+def test_cells_and_anchors_suit_small_objects(smallest: int, stem: str, sizes: list[int]) -> None:
+    objects = Objects(number=9, diameter={"5": smallest, "50": 70, "95": 80})
+    decided = values(facts(task="boxes", shares=()).model_copy(update={"objects": objects}))
+    assert (decided["stem"], decided["sizes"]) == (stem, sizes)
+
+
 def test_volumes_like_those_of_the_hippocampus() -> None:
     """nnU-Net's own plan for them is patches of 40 x 56 x 40, halved three times."""
     found = values(facts((36, 50, 35), 90, task="classes", shares=(0.94, 0.03, 0.03)))

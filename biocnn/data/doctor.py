@@ -4,7 +4,7 @@ Safe repairs are already made at this point (and counted in checks.tsv); here pr
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -234,7 +234,8 @@ def write_findings(raw: Raw, checks: Checks, folder: Path) -> None:
         Checks after reading them.
     folder
         Created. thumbnails.npz has ``ids``, ``images`` (N, SIDE, SIDE, 3), white around the image, and ``masks``
-        (N, SIDE, SIDE), 0 or 1; both uint8. Volumes are shown by their middle slice.
+        (N, SIDE, SIDE), 0 or 1; both uint8. Volumes are shown by their middle slice. If truth is boxes in planes,
+        ``boxes`` (M, 6), float32, has the number of the thumbnail, the label, and the corners in its pixels.
     """
     folder.mkdir(parents=True)
     findings = checks.findings_frame()
@@ -244,7 +245,11 @@ def write_findings(raw: Raw, checks: Checks, folder: Path) -> None:
     shown = [_thumbnail(raw.x(places[name]), _foreground(raw, places[name])) for name in wanted]
     images = np.stack([image for image, _ in shown]) if shown else np.zeros((0, SIDE, SIDE, 3), np.uint8)
     masks = np.stack([mask for _, mask in shown]) if shown else np.zeros((0, SIDE, SIDE), np.uint8)
-    np.savez_compressed(folder / "thumbnails.npz", ids=np.array(wanted, dtype=str), images=images, masks=masks)
+    stored = {"ids": np.array(wanted, dtype=str), "images": images, "masks": masks}
+    if make_task(raw.facts).target.kind == "boxes" and raw.facts.spatial_dims == 2:
+        boxes = [np.insert(_boxes(raw, places[name]), 0, number, axis=1) for number, name in enumerate(wanted)]
+        stored["boxes"] = np.concatenate([np.zeros((0, 6), np.float32), *boxes])
+    np.savez_compressed(folder / "thumbnails.npz", **stored)
 
 
 def _foreground(raw: Raw, row: int) -> np.ndarray:
@@ -256,6 +261,18 @@ def _foreground(raw: Raw, row: int) -> np.ndarray:
     return (y > 0) & (task.objects | (y != IGNORE))
 
 
+def _boxes(raw: Raw, row: int) -> np.ndarray:
+    """Return label and corners of the boxes in an image, in pixels of its thumbnail: shape (M, 5)."""
+    step, larger = _zoom(raw.x(row).shape[1:])
+    return raw.truth(row) * np.array([1, *[larger / step] * 4], np.float32)
+
+
+def _zoom(shape: Sequence[int]) -> tuple[int, int]:
+    """Return the pixels of an image per pixel of its thumbnail, and the pixels of the thumbnail per pixel."""
+    step = max(1, -(-max(shape) // SIDE))
+    return step, max(1, SIDE // max(shape))  # whole, so that every pixel of a small image is seen
+
+
 def _thumbnail(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the image in grey or its first three channels, stretched over its own range; and the mask alike.
 
@@ -263,12 +280,11 @@ def _thumbnail(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     if y.ndim == 3:
         x, y = x[:, x.shape[1] // 2], y[len(y) // 2]
-    step = max(1, -(-max(y.shape) // SIDE))
+    step, larger = _zoom(y.shape)
     x, y = x[:, ::step, ::step].astype(np.float32), y[::step, ::step]
     x = x[:3] if len(x) >= 3 else x[:1].repeat(3, axis=0)
     low, high = np.percentile(x, [1, 99.8])
     grey = np.clip((x - low) / max(high - low, 1e-9), 0, 1) * 255
-    larger = max(1, SIDE // max(y.shape))  # whole, so that every pixel of a small image is seen
     grey, y = (array.repeat(larger, axis=-2).repeat(larger, axis=-1) for array in (grey, y))
     image, mask = np.full((SIDE, SIDE, 3), 255, np.uint8), np.zeros((SIDE, SIDE), np.uint8)
     rows, columns = y.shape

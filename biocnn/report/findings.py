@@ -1,9 +1,12 @@
 """Findings of the data doctor, with thumbnails."""
 
+from typing import Any, NamedTuple
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from biocnn.config.registry import resolve
 from biocnn.report import images
 from biocnn.report.blocks import Table, short, table
 from biocnn.report.figures import MUTED, PAGE_WIDTH, VERMILION, Gallery, Picture, new_figure
@@ -11,6 +14,14 @@ from biocnn.report.results import Results
 
 _MEANING = {"leak": "leak", "look": "inspect", "repaired": "repaired"}
 _ROWS, _COLUMNS = 6, 6  # kinds of findings with thumbnails, thumbnails per kind
+
+
+class Thumbnail(NamedTuple):
+    """Image (SIDE, SIDE, 3) and mask (SIDE, SIDE), uint8; boxes (M, 5), label and corners."""
+
+    image: np.ndarray
+    mask: np.ndarray
+    boxes: np.ndarray
 
 
 def findings(results: Results, gallery: Gallery) -> list[Picture | Table]:
@@ -31,16 +42,21 @@ def findings(results: Results, gallery: Gallery) -> list[Picture | Table]:
     path = results.folder / "doctor" / "thumbnails.npz"
     if path.is_file():
         with np.load(path) as stored:
-            small = dict(zip(stored["ids"].tolist(), zip(stored["images"], stored["masks"], strict=True), strict=True))
-        figure = _thumbnails(found, small)
+            every = stored.get("boxes", np.zeros((0, 6)))
+            boxes = [every[every[:, 0] == number, 1:] for number in range(len(stored["ids"]))]
+            small = [Thumbnail(*one) for one in zip(stored["images"], stored["masks"], boxes, strict=True)]
+            named = dict(zip(stored["ids"].tolist(), small, strict=True))
+        boxed = bool(len(every) and results.task and results.task.panels)
+        figure = _thumbnails(found, named, resolve(results.task.panels)(results.outputs) if boxed else None)
         if figure:
-            masked = any(mask.any() for _, mask in small.values())
-            caption = "Images with each finding" + ("; masks are outlined." if masked else ".")
+            drawn = "; masks are outlined" if any(one.mask.any() for one in small) else "; with boxes" * boxed
+            caption = f"Images with each finding{drawn}."
             blocks.append(gallery.add("findings", figure, "Images with findings", caption, vector=False))
     return blocks
 
 
-def _thumbnails(found: pd.DataFrame, small: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure | None:
+def _thumbnails(found: pd.DataFrame, small: dict[str, Thumbnail], panels: Any) -> Figure | None:
+    """Draw a row of images for each finding; ``panels`` draw boxes, None: there are none."""
     rows = [
         (finding, shown)
         for finding, part in found.groupby("finding", sort=False)
@@ -54,11 +70,15 @@ def _thumbnails(found: pd.DataFrame, small: dict[str, tuple[np.ndarray, np.ndarr
         part.suptitle(
             finding, fontsize=7, x=0.005, ha="left", color=VERMILION if shown[0].severity == "leak" else MUTED
         )
-        panels = part.subplots(1, _COLUMNS)
-        for axes in panels[len(shown) :]:
+        grid = part.subplots(1, _COLUMNS)
+        for axes in grid[len(shown) :]:
             axes.remove()
-        for axes, row in zip(panels, shown, strict=False):
-            image, mask = small[row.id]
-            images.show(axes, np.moveaxis(image, -1, 0), short(row.id, 14))
-            images.draw_outline(axes, mask, images.TRUTH)
+        for axes, row in zip(grid, shown, strict=False):
+            one = small[row.id]
+            images.show(axes, np.moveaxis(one.image, -1, 0), short(row.id, 14))
+            images.draw_outline(axes, one.mask, images.TRUTH)
+            if panels:
+                panels.draw_truth(axes, one.boxes)
+    if panels:
+        images.legend(figure, panels.truth_handles())
     return figure

@@ -1,5 +1,6 @@
 """Small valid files of images and masks, and the function that reads each."""
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -181,6 +182,48 @@ def read_labelled_npz(path: Path) -> None:
     LabelledImages(npz=packed).read(1, Checks()).x(0)
 
 
+def box_table(folder: Path) -> Path:
+    pictures(folder)
+    rows = (f"i{i}.png,{i},2,{i + 5},9,{'ab'[i % 2]},train,0\n" for i in range(4))
+    (folder / "boxes.csv").write_text("image,x0,y0,x1,y1,label,split,difficult\n" + "".join(rows))
+    return folder / "boxes.csv"
+
+
+def coco(folder: Path) -> Path:
+    pictures(folder)
+    content = {
+        "images": [{"id": i, "file_name": f"i{i}.png", "height": 16, "width": 12} for i in range(4)],
+        "categories": [{"id": 1, "name": "a"}],
+        "annotations": [{"id": i, "image_id": i, "category_id": 1, "bbox": [i, 2, 5, 7]} for i in range(4)],
+    }
+    (folder / "boxes.json").write_text(json.dumps(content))
+    return folder / "boxes.json"
+
+
+def voc(folder: Path) -> Path:
+    pictures(folder)
+    box = "<bndbox><xmin>2</xmin><ymin>3</ymin><xmax>7</xmax><ymax>9</ymax></bndbox>"
+    size = "<size><width>12</width><height>16</height></size>"
+    (folder / "i0.xml").write_text(f"<annotation>{size}<object><name>a</name>{box}</object></annotation>")
+    return folder / "i0.xml"
+
+
+def yolo(folder: Path) -> Path:
+    pictures(folder)
+    (folder / "i0.txt").write_text("0 0.5 0.5 0.25 0.5\n1 0.3 0.4 0.2 0.2\n")
+    return folder / "i0.txt"
+
+
+def read_boxes(path: Path) -> None:
+    """Read boxes by the suffix of their file; those of VOC and YOLO are in a folder."""
+    from biocnn.core.checks import Checks
+    from biocnn.data.boxed_images import BoxedImages
+
+    key = {".csv": "table", ".json": "coco", ".xml": "voc", ".txt": "yolo"}[path.suffix]
+    raw = BoxedImages(**{key: path.parent if key in ("voc", "yolo") else path}).read(1, Checks())
+    raw.x(0), raw.truth(0)
+
+
 def mask(folder: Path) -> Path:
     pictures(folder)
     return folder / "m1.png"
@@ -210,4 +253,8 @@ IMAGE_FORMATS: dict[str, Target] = {
     "mask": Target(mask, read_mask, weight=3),
     "labelled table": Target(labelled_table, read_labelled_table, "text", 4),
     "labelled npz": Target(labelled_npz, read_labelled_npz, weight=6),
+    "box table": Target(box_table, read_boxes, "text", 4),
+    "coco": Target(coco, read_boxes, "json", 4),
+    "voc": Target(voc, read_boxes, "text", 4),
+    "yolo": Target(yolo, read_boxes, "text", 3),
 }

@@ -17,6 +17,7 @@ from biocnn.data.box_doctor import clean
 from biocnn.data.box_files import from_voc
 from biocnn.data.boxed_images import BoxedImages
 from biocnn.data.dataset import Dataset, write
+from biocnn.data.doctor import write_findings
 from biocnn.data.facts import read as validated
 from biocnn.data.raw import Raw
 from biocnn.data.stored_raw import open_raw, write_raw
@@ -239,6 +240,18 @@ def test_safe_repairs_are_counted(tmp_path: Path) -> None:
     np.testing.assert_array_equal(raw.truth(1), [[0, 30, 50, 40, 60]])
     findings = checks.findings_frame().set_index("finding")
     assert findings.loc["boxes of 1 pixel or less", ["id", "detail"]].tolist() == ["b", "2 boxes"]
+
+
+def test_findings_are_shown_with_boxes(tmp_path: Path) -> None:
+    path = table(tmp_path, "a.png,5,2,15,20,x", "b.png,50,30,64,44,y", "b.png,9,20,3,4,x")
+    raw, checks = read(table=path)
+    write_findings(raw, checks, tmp_path / "doctor")
+    with np.load(tmp_path / "doctor" / "thumbnails.npz") as shown:
+        assert shown["ids"].tolist() == ["b"]
+        larger = shown["images"].shape[1] // WIDTH
+        np.testing.assert_array_equal(shown["boxes"][:, :2], [[0, 1], [0, 0]])
+        np.testing.assert_array_equal(shown["boxes"][:, 2:] / larger, raw.truth(1)[:, 1:])
+        assert not shown["masks"].any()
 
 
 def test_difficult_boxes_and_crowds_are_neither_objects_nor_background(tmp_path: Path) -> None:

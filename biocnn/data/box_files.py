@@ -248,8 +248,13 @@ def located(file: BoxFile, images: pd.DataFrame, base: Path, source: str) -> Box
     Raises
     ------
     InputError
-        If an image of the file is not among them; names the nearest.
+        If an image of the file is not among them (names the nearest), or one of them is listed twice.
     """
+    if (again := images["image"].duplicated()).any():
+        raise InputError(
+            f"{source}: {again.sum()} images are listed more than once: {shown(images['image'][again])}",
+            "list each image once: in two splits, what is learned from one would be tested with the same",
+        )
     paths = images["image"].tolist()
     stems = pd.Series(paths, index=[stem(Path(path)) for path in paths])
     known = stems[~stems.index.duplicated(keep=False)].to_dict() | dict(zip(paths, paths, strict=True))

@@ -140,10 +140,10 @@ class BoxedImages:
         keep = not_constant(seen, self.constant, checks, source)
         rows, seen = rows[keep].reset_index(drop=True), list(compress(seen, keep))
         shared = common_facts(seen, self.channels, self.spacing, self.normalise, checks, source)
+        facts = _facts(outputs, f"boxes of {len(outputs)} classes", shared)
         examples = with_sizes(rows, seen, shared, checks, source)
         boxes = clean(file, boxes[boxes["image"].isin(rows["image"])], examples, checks, source)
         examine(examples, seen, checks, source)
-        facts = _facts(outputs, f"boxes of {len(outputs)} classes", shared)
         names = examples["image"].tolist()
 
         def x(row: int) -> np.ndarray:
@@ -172,15 +172,15 @@ class BoxedImages:
         return self._with_others(file, checks, source) if self.table else self._in_folder(file, checks, source)
 
     def _with_others(self, file: BoxFile, checks: Checks, source: str) -> BoxFile:
-        """Add the images of the folder that the table does not list, unless it has a column split."""
+        """Add the images of the folder that the table does not list, unless it has a column split or id."""
         if not self.images:
             return file
         listed = set(file.images["image"])
         folders = dict.fromkeys(Path(name).parent for name in file.images["image"])
         paths = [str(path.relative_to(file.base)) for one in folders for path in image_paths(file.base / one)]
         others = [path for path in paths if path not in listed]
-        if "split" in file.images:
-            reason = "images of the folder that the table does not list: left out, because their split is unknown"
+        if {"split", "id"} & set(file.images):
+            reason = "images of the folder that the table does not list: left out, because they have no split or id"
             checks.add(source, "note", reason, len(others), "".join(others[:1]))
             return file
         reason = "images of the folder that the table does not list: used as images without boxes"

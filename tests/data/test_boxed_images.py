@@ -326,6 +326,23 @@ def test_annotations_of_unknown_images_are_refused_with_the_nearest_name(tmp_pat
     refused("1 of 3 annotated images are not in", "did you mean", **as_yolo(tmp_path))
 
 
+def test_an_image_that_is_listed_twice_is_refused(tmp_path: Path) -> None:
+    folder_of(tmp_path / "images", list(BOXES))
+    rows = [f"{name}.png,{split}" for name, split in zip("abcda", (*SPLIT, "test"), strict=True)]
+    (tmp_path / "index.csv").write_text("\n".join(["image,split", *rows]) + "\n")
+    words = ("1 images are listed more than once: a.png", "list each image once")
+    refused(*words, index=tmp_path / "index.csv", **as_voc(tmp_path))
+    options = as_coco(tmp_path)
+    options["coco"].write_text(options["coco"].read_text().replace("b.png", "a.png"))
+    refused(*words, **options)
+
+
+def test_volumes_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", pictures(6, HEIGHT, WIDTH))
+    (tmp_path / "boxes.csv").write_text(f"{HEADER}\na.npy,1,1,9,9,x\n")
+    refused("volumes, but boxes are found in planes only", table=tmp_path / "boxes.csv", axes="ZYX")
+
+
 def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
     images = folder_of(tmp_path / "images", ["a"])
     (tmp_path / "a.json").write_text('{"images": []}')

@@ -246,7 +246,7 @@ def write_findings(raw: Raw, checks: Checks, folder: Path) -> None:
     images = np.stack([image for image, _ in shown]) if shown else np.zeros((0, SIDE, SIDE, 3), np.uint8)
     masks = np.stack([mask for _, mask in shown]) if shown else np.zeros((0, SIDE, SIDE), np.uint8)
     stored = {"ids": np.array(wanted, dtype=str), "images": images, "masks": masks}
-    if make_task(raw.facts).target.kind == "boxes" and raw.facts.spatial_dims == 2:
+    if make_task(raw.facts).detects and raw.facts.spatial_dims == 2:
         boxes = [np.insert(_boxes(raw, places[name]), 0, number, axis=1) for number, name in enumerate(wanted)]
         stored["boxes"] = np.concatenate([np.zeros((0, 6), np.float32), *boxes])
     np.savez_compressed(folder / "thumbnails.npz", **stored)

@@ -13,6 +13,10 @@ from biocnn.core.files import atomic
 from biocnn.core.text import read_lines
 
 ALPHABETS = {"ACGT": "ACGT", "ACGU": "ACGU", "DNA": "ACGT", "RNA": "ACGU"}
+WRONG_ALPHABET = {  # remedies, by the alphabet of the sequences
+    "ACGT": "give motifs of DNA, such as those of JASPAR; if the sequences are RNA, set data.alphabet: RNA",
+    "ACGU": "give motifs of RNA-binding proteins; if these are, but with T for U, write ALPHABET= ACGU in this line",
+}
 # Databases print two to six decimals; larger deviations are not due to rounding.
 ROUNDING = 0.03
 FORMAT = "https://meme-suite.org/meme/doc/meme-format.html"
@@ -40,13 +44,15 @@ class Motif:
     nsites: float
 
 
-def read_meme(path: str | Path) -> dict[str, Motif]:
+def read_meme(path: str | Path, alphabet: str | None = None) -> dict[str, Motif]:
     """Read the motifs of a MEME file, plain or gzip, as written by MEME, JASPAR, CIS-BP and other databases.
 
     Parameters
     ----------
     path
         File whose first line starts with "MEME version", with alphabet ACGT or ACGU.
+    alphabet
+        Alphabet that the file must have if it states one: ACGT or ACGU; None: either.
 
     Returns
     -------
@@ -56,7 +62,7 @@ def read_meme(path: str | Path) -> dict[str, Motif]:
     Raises
     ------
     InputError
-        If the file is not in MEME format, has no motifs, another alphabet, a duplicate id, or a matrix with the wrong
+        If the file is not in MEME format, has no motifs, the wrong alphabet, a duplicate id, or a matrix with the wrong
         number of rows or with rows that are not four numbers that sum to one. The message gives the line.
 
     References
@@ -76,7 +82,7 @@ def read_meme(path: str | Path) -> dict[str, Motif]:
     while number < len(lines):
         line, number = lines[number].strip(" \t"), number + 1
         if line.startswith("ALPHABET"):
-            _check_alphabet(line, f"{path} line {number}")
+            _check_alphabet(line, alphabet, f"{path} line {number}")
         elif line.startswith("MOTIF"):
             words = re.split("[ \t]+", line)[1:]
             if not words:
@@ -106,6 +112,8 @@ def write_meme(
     motifs: Iterable[Motif],
     alphabet: str = "ACGT",
     background: Sequence[float] = (0.25, 0.25, 0.25, 0.25),
+    *,
+    both_strands: bool = True,
 ) -> None:
     """Write motifs in MEME minimal format, version 4, with six decimals.
 
@@ -119,9 +127,11 @@ def write_meme(
         ACGT or ACGU.
     background
         Frequencies of the four letters.
+    both_strands
+        Whether motifs of DNA were counted on both strands.
     """
     lines = ["MEME version 4", "", f"ALPHABET= {alphabet}", ""]
-    lines += ["strands: + -", ""] if alphabet == "ACGT" else []
+    lines += ["strands: + -" if both_strands else "strands: +", ""] if alphabet == "ACGT" else []
     letters = " ".join(f"{letter} {share:.4g}" for letter, share in zip(alphabet, background, strict=True))
     lines += ["Background letter frequencies", letters, ""]
     for motif in motifs:
@@ -144,11 +154,16 @@ def information(pfm: np.ndarray) -> np.ndarray:
     return np.maximum(2 + (pfm * logs).sum(axis=1), 0.0)
 
 
-def _check_alphabet(line: str, where: str) -> None:
-    """Refuse protein and custom alphabets; accept ``ALPHABET= ACGT`` and ``ALPHABET "RNA" DNA-LIKE``."""
+def _check_alphabet(line: str, wanted: str | None, where: str) -> None:
+    """Refuse protein, custom and other alphabets; accept ``ALPHABET= ACGT`` and ``ALPHABET "RNA" DNA-LIKE``."""
     words = line.removeprefix("ALPHABET").lstrip(" =").replace('"', " ").split()
-    if not words or words[0].upper() not in ALPHABETS:
+    found = ALPHABETS.get(words[0].upper()) if words else None
+    if not found:
         raise InputError(f"{where}: alphabet {' '.join(words)!r}", "motifs must be DNA (ACGT) or RNA (ACGU)")
+    if wanted not in (None, found):
+        raise InputError(
+            f"{where}: motifs with alphabet {found}, but the sequences have {wanted}", WRONG_ALPHABET[wanted]
+        )
 
 
 def _field(line: str, key: str, where: str) -> float | None:

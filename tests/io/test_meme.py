@@ -70,6 +70,19 @@ def test_variants_of_the_format_give_the_same(tmp_path: Path, text: str) -> None
     np.testing.assert_allclose(motif.pfm.sum(axis=1), 1)
 
 
+@pytest.mark.parametrize(("stated", "wanted", "remedy"), [("ACGT", "ACGU", "with T for U"), ("RNA", "ACGT", "JASPAR")])
+def test_motifs_of_the_other_alphabet_are_refused_if_the_file_states_it(
+    tmp_path: Path, stated: str, wanted: str, remedy: str
+) -> None:
+    path = tmp_path / "motifs.meme"
+    path.write_text(HEAD.replace("ACGT", stated) + "MOTIF m1\n" + MATRIX)
+    with pytest.raises(InputError, match="line 3: motifs with alphabet") as caught:
+        read_meme(path, wanted)
+    assert remedy in caught.value.remedy
+    path.write_text("MEME version 4\nMOTIF m1\n" + MATRIX)
+    assert list(read_meme(path, wanted)) == ["m1"]
+
+
 def test_memes_own_output_names_motifs_by_their_consensus(tmp_path: Path) -> None:
     (motif,) = parse(tmp_path, HEAD + "MOTIF CACGTG width = 6 sites = 10\n" + MATRIX).values()
     assert (motif.id, motif.name) == ("CACGTG", "CACGTG")

@@ -17,6 +17,7 @@ from biocnn.config.settings import Settings
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.data.raw import Raw
+from biocnn.io.meme import read_meme
 from biocnn.tasks import Task, make_task
 from biocnn.tasks.facts import faults_of
 from biocnn.tasks.inputs import make_input
@@ -39,7 +40,7 @@ def read(source: Any, seed: int, checks: Checks, *more: Any) -> Raw:
 
 
 def read_data(settings: Settings, checks: Checks, genome: Path | None = None) -> Raw:
-    """Read and validate the data of an experiment, and check its settings against their task.
+    """Read and validate the data of an experiment, and check its settings and its motif database against them.
 
     Parameters
     ----------
@@ -53,10 +54,13 @@ def read_data(settings: Settings, checks: Checks, genome: Path | None = None) ->
     Raises
     ------
     InputError
-        As in ``read``, or if settings do not suit the task.
+        As in ``read`` and ``read_meme``, or if settings do not suit the task.
     """
     raw = read(build("data", settings.data), settings.seed, checks, *([genome] if genome else []))
     check_read(settings, make_task(raw.facts))
+    database = settings.explain.motifs.database
+    if database and database.is_file():  # not if a rule has yet to make it
+        read_meme(database, raw.facts.alphabet)
     return raw
 
 

@@ -1,12 +1,13 @@
 """Find motifs in attributions: seqlets, segments that support a prediction, aligned and grouped."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from biocnn.explain.alignment import Group, gather
-from biocnn.explain.motifs import count
+from biocnn.explain.motifs import composition, count
 from biocnn.io.meme import Motif, information
 
 CORE = 15  # bp; length of a seqlet
@@ -15,8 +16,9 @@ FLANK = 10  # bp on either side of the compared segment that a motif may include
 FALSE = 0.05  # tolerated fraction of false seqlets
 MOST = 3000  # maximum number of seqlets compared
 # Sites of RNA are shorter (4-8 nt) and denser than those of DNA, so that wide windows align neighbouring sites.
-COMPARED, COMPARED_SINGLE = 21, 11  # bp of seqlets compared, on two strands and on one
-TRIM, TRIM_SINGLE = 0.1, 0.2  # ends are trimmed below this fraction of the contribution of the best column
+COMPARED, COMPARED_RNA = 21, 11  # bp of seqlets compared
+TRIM, TRIM_RNA = 0.1, 0.25  # ends are trimmed below this fraction of the contribution of the best column
+TRIM_BITS_RNA = 0.1  # and below this fraction of the information of the best one, relative to the composition
 
 COLUMNS = ("motif", "rank", "n_sites", "information_content", "frequency", "contribution")
 SITE_COLUMNS = ("id", "start", "end", "strand", "motif", "score")
@@ -49,14 +51,20 @@ class SeqletMotifs:
 
 
 def seqlet_motifs(
-    codes: np.ndarray, contributions: np.ndarray, background: np.ndarray, ids: np.ndarray, *, both_strands: bool = True
+    codes: np.ndarray,
+    contributions: np.ndarray,
+    background: np.ndarray,
+    ids: np.ndarray,
+    *,
+    both_strands: bool = True,
+    rna: bool = False,
 ) -> SeqletMotifs:
     """Find recurrent patterns that support (or oppose) a prediction.
 
     Seqlets (see ``find_seqlets``) are aligned by their contributions, including absent bases, and grouped (see
-    ``alignment.gather``): by 21 bp, or by 11 bp of single strands, as RNA has short sites close to each other. The
-    bases at the sites of a group are counted, and ends that contribute on average less than 10% (single strands: 20%)
-    of the best column are trimmed.
+    ``alignment.gather``) by 21 bp. The bases at the sites of a group are counted, and ends that contribute on average
+    less than 10% of the best column are trimmed. RNA has short sites close to each other: 11 bp are compared, and ends
+    are trimmed below 25% of the contribution or 10% of the information of the best column.
 
     Parameters
     ----------
@@ -69,7 +77,9 @@ def seqlet_motifs(
     ids
         Names of the N sequences.
     both_strands
-        Whether a motif may lie on either strand, as in DNA.
+        Whether a motif may lie on either strand.
+    rna
+        Whether the sequences are RNA.
 
     References
     ----------
@@ -77,7 +87,7 @@ def seqlet_motifs(
     """
     values = present(codes, contributions)
     example, start, score = find_seqlets(values, background)
-    compared, trim = (COMPARED, TRIM) if both_strands else (COMPARED_SINGLE, TRIM_SINGLE)
+    compared, frequencies = (COMPARED_RNA, composition(codes, both_strands)) if rna else (COMPARED, None)
     window = compared + SHIFT
     ahead = (window - CORE) // 2
     centred = contributions - contributions.mean(axis=1, keepdims=True)
@@ -87,7 +97,7 @@ def seqlet_motifs(
     candidates = []
     for group in gather(windows, both_strands, compared):
         first = start[group.rows] - ahead + group.offset - FLANK
-        candidates.append(_Candidate(codes, values, example[group.rows], first, group, compared + 2 * FLANK, trim))
+        candidates.append(_Candidate(codes, values, example[group.rows], first, group, compared, frequencies))
     candidates.sort(key=lambda one: -abs(score[one.group.rows].sum()))
     rows, motifs, means = [], [], {}
     for rank, one in enumerate(candidates, 1):
@@ -101,6 +111,19 @@ def seqlet_motifs(
         sites.loc[members, "strand"] = np.where(one.group.reverse, "-", "+")
         sites.loc[members, "motif"] = name
     return SeqletMotifs(motifs, pd.DataFrame(rows, columns=list(COLUMNS)), sites[list(SITE_COLUMNS)], means)
+
+
+def join_outputs(found: Sequence[SeqletMotifs], outputs: Sequence[str]) -> SeqletMotifs:
+    """Join the motifs of several outputs, numbered consecutively; both tables get a column output with its name."""
+    motifs, tables, places, contributions = [], [], [], {}
+    for one, output in zip(found, outputs, strict=True):
+        names = {motif.id: f"seqlets{i}" for i, motif in enumerate(one.motifs, len(motifs) + 1)}
+        motifs += [replace(motif, id=names[motif.id], name=names[motif.id]) for motif in one.motifs]
+        tables.append(one.table.assign(motif=one.table["motif"].replace(names), output=output))
+        places.append(one.sites.assign(motif=one.sites["motif"].replace(names), output=output))
+        contributions |= {names[name]: columns for name, columns in one.contributions.items()}
+    table, sites = (pd.concat(parts, ignore_index=True) for parts in (tables, places))
+    return SeqletMotifs(motifs, table, sites, contributions)
 
 
 def present(codes: np.ndarray, contributions: np.ndarray) -> np.ndarray:
@@ -140,7 +163,7 @@ def find_seqlets(values: np.ndarray, background: np.ndarray) -> tuple[np.ndarray
 
 
 class _Candidate:
-    """The motif of a group whose aligned windows start at ``first``."""
+    """The motif of a group whose aligned windows start at ``first``; of RNA if frequencies of the bases are given."""
 
     def __init__(
         self,
@@ -149,9 +172,10 @@ class _Candidate:
         example: np.ndarray,
         first: np.ndarray,
         group: Group,
-        width: int,
-        trim: float,
+        compared: int,
+        frequencies: np.ndarray | None,
     ) -> None:
+        width = compared + 2 * FLANK
         letters = _cut(codes[:, None, :], example, first, width, fill=5)[:, 0]
         shown = _cut(values[:, None, :], example, first, width)[:, 0]
         reverse = group.reverse[:, None]
@@ -159,10 +183,14 @@ class _Candidate:
         letters = np.where(reverse & (letters < 4), 3 - letters, letters)
         shown = np.where(reverse, shown[:, ::-1], shown)
         mean = ((letters[:, :, None] == np.arange(4)) * shown[:, :, None]).mean(axis=0)
-        size = np.abs(mean.sum(axis=1))
-        matters = np.flatnonzero(size >= trim * size.max())
-        begin, end = int(matters[0]), int(matters[-1]) + 1
-        self.group, self.pfm, self.contributions = group, count(letters[:, begin:end]), mean[begin:end]
+        pfm, size = count(letters), np.abs(mean.sum(axis=1))
+        matters = size >= (TRIM if frequencies is None else TRIM_RNA) * size.max()
+        if frequencies is not None:
+            bits = (pfm * np.log2(pfm / frequencies)).sum(axis=1)
+            matters &= bits >= TRIM_BITS_RNA * bits[matters].max()
+        kept = np.flatnonzero(matters)
+        begin, end = int(kept[0]), int(kept[-1]) + 1
+        self.group, self.pfm, self.contributions = group, pfm[begin:end], mean[begin:end]
         self.start = first + np.where(group.reverse, width - end, begin)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
+from biocnn.config.strands import RNA
 from biocnn.core.checks import Checks
 from biocnn.core.files import atomic
 from biocnn.data.shuffle import dinucleotide_shuffle
@@ -22,15 +23,16 @@ from biocnn.explain.contributions import (
 from biocnn.explain.matches import match_motifs
 from biocnn.explain.motifs import composition, kernel_motifs
 from biocnn.explain.mutagenesis import saturation_mutagenesis
-from biocnn.explain.seqlets import SeqletMotifs, present, seqlet_motifs
+from biocnn.explain.seqlets import SeqletMotifs, join_outputs, present, seqlet_motifs
 from biocnn.io.meme import Motif, write_meme
 from biocnn.nn.words import network_of
 
 LARGEST_Q, LEAST_SIMILARITY = 0.01, 0.6  # of the similar motifs listed
 SIMILAR = 50  # maximum number per motif: families of factors share a motif
-SEQLET_SEQUENCES = 1000
+SEQLET_SEQUENCES = 1000  # number of sequences with seqlets, of all outputs together
 SEQLET_BASES = 200_000  # fewer sequences if they are longer than 200 bp
 BACKGROUND = 500  # number of shuffled or negative sequences to estimate the background of attributions
+OF_OUTPUT = 50  # minimum number of sequences of each output; groups have at least 15 seqlets
 REFERENCES, SEQLET_REFERENCES = 20, 5
 
 
@@ -46,7 +48,7 @@ class SequenceExplanation:
         One row per motif, by rank: the columns of ``KernelMotifs.table``, then those of ``match_motifs``, empty without
         a database.
     seqlets
-        Motifs of attributions, with their sites.
+        Motifs of attributions, with their sites; if there are several outputs, of each (see ``join_outputs``).
     seqlet_matches
         One row per motif of ``seqlets``, by rank: the columns of its table, then those of ``match_motifs``.
     similar
@@ -58,6 +60,8 @@ class SequenceExplanation:
         probability (n,), target (n,) or (n, K), and the name of the method.
     alphabet
         ACGT or ACGU.
+    both_strands
+        Whether motifs may lie on either strand.
     background
         Frequencies of the four bases in the sequences.
     """
@@ -69,6 +73,7 @@ class SequenceExplanation:
     similar: pd.DataFrame
     attributions: dict[str, np.ndarray]
     alphabet: str
+    both_strands: bool
     background: np.ndarray
 
 
@@ -85,6 +90,7 @@ def explain_sequences(
     method: Method | None = None,
     outputs: Sequence[str] = (),
     alphabet: str = "ACGT",
+    both_strands: bool = True,
     seed: int = 0,
 ) -> SequenceExplanation:
     """Extract motifs from kernels and attributions, match them, and explain the examples with largest prediction.
@@ -110,25 +116,33 @@ def explain_sequences(
     outputs
         Names of the K outputs.
     alphabet
-        ACGT or ACGU; RNA motifs are compared on one strand only.
+        ACGT or ACGU.
+    both_strands
+        Whether motifs of DNA may lie on either strand, and are compared with reverse complements; never those of RNA.
     seed
         Seed of shuffled sequences.
     """
     target, probability = target.reshape(len(target), -1), probability.reshape(len(probability), -1)
     explained, method = explained_output(target, probability), decided(model, codes, method)
-    both_strands, known = alphabet == "ACGT", (database or {}).values()
+    rna, known = alphabet == RNA, (database or {}).values()
+    both_strands = both_strands and not rna
     found = kernel_motifs(network_of(model), codes, target, outputs)
     checks.add("explain", "made", "motifs", len(found.motifs))
     for reason, number in found.left_out.items():
         checks.add("explain", "dropped", f"kernels, {reason}", number)
     checks.add("explain", "dropped", "sequences shorter than the kernels, which have no site", found.short)
-    worth = worth_explaining(target)
-    seqlets = _seqlets(model, codes, target, np.asarray(ids, dtype=str), worth, explained, method, both_strands, seed)
+    names, several = np.asarray(ids, dtype=str), target.shape[1] > 1
+    of_each = [
+        _seqlets(model, codes, target, probability, names, output, method, seed, both_strands=both_strands, rna=rna)
+        for output in range(target.shape[1])
+    ]
+    seqlets = join_outputs(of_each, outputs or [*map(str, range(1, len(of_each) + 1))]) if several else of_each[0]
     checks.add("explain", "made", "seqlets", len(seqlets.sites))
     checks.add("explain", "dropped", "seqlets, similar to too few others", int((seqlets.sites["motif"] == "").sum()))
     checks.add("explain", "made", "motifs of seqlets", len(seqlets.motifs))
     best = [match_motifs(motifs, known, reverse_complement=both_strands) for motifs in (found.motifs, seqlets.motifs)]
     similar = match_motifs([*seqlets.motifs, *found.motifs], known, best=SIMILAR, reverse_complement=both_strands)
+    worth = worth_explaining(target)
     rows = worth[np.argsort(-probability[worth, explained[worth]], kind="stable")[:n_examples]]
     values, delta = contributions(model, codes[rows], explained[rows], method, references=REFERENCES, seed=seed)
     attributions = {
@@ -150,6 +164,7 @@ def explain_sequences(
         similar[(similar["q_value"] <= LARGEST_Q) & (similar["similarity"] >= LEAST_SIMILARITY)],
         attributions,
         alphabet,
+        both_strands,
         composition(codes, both_strands=False),
     )
 
@@ -162,7 +177,13 @@ def write_sequences(folder: str | Path, explanation: SequenceExplanation) -> Non
     """
     folder, seqlets = Path(folder), explanation.seqlets
     for name, motifs in (("motifs", explanation.motifs), ("seqlet_motifs", seqlets.motifs)):
-        write_meme(folder / f"{name}.meme", motifs, explanation.alphabet, explanation.background)
+        write_meme(
+            folder / f"{name}.meme",
+            motifs,
+            explanation.alphabet,
+            explanation.background,
+            both_strands=explanation.both_strands,
+        )
     tables = {"matches": explanation.matches, "seqlet_matches": explanation.seqlet_matches}
     tables |= {"seqlets": seqlets.sites, "similar_motifs": explanation.similar}
     for name, table in tables.items():
@@ -177,42 +198,54 @@ def _seqlets(
     model: nn.Module,
     codes: np.ndarray,
     target: np.ndarray,
+    probability: np.ndarray,
     ids: np.ndarray,
-    rows: np.ndarray,
-    explained: np.ndarray,
+    output: int,
     method: Method,
-    both_strands: bool,
     seed: int,
+    *,
+    both_strands: bool,
+    rna: bool,
 ) -> SeqletMotifs:
-    """Find seqlets in evenly spaced rows.
+    """Find the seqlets of an output in evenly spaced sequences with a true or large target.
 
     The background is shuffles of the same sequences. Shuffles of RNA would again contain its short and frequent sites
-    (poly-U, for example): its background is negatives of the same outputs, if there are any.
+    (poly-U, for example): its background is negatives, if there are any.
     """
-    most = min(SEQLET_SEQUENCES, max(1, SEQLET_BASES // codes.shape[1]), len(rows))
-    rows = rows[np.linspace(0, len(rows) - 1, most).astype(int)] if most else rows[:0]
-    number = min(BACKGROUND, SEQLET_BASES // codes.shape[1]) if most else 0
-    again = np.resize(rows, number)
-    negative, outputs = _negatives(target, explained[again])
-    if both_strands or not len(negative):
-        others, outputs = dinucleotide_shuffle(codes[again], np.random.default_rng(seed)), explained[again]
+
+    def limited(number: int) -> int:
+        """Return the number of sequences, up to this, that are used for one output."""
+        number = min(number, max(1, SEQLET_BASES // codes.shape[1]))
+        return min(number, max(OF_OUTPUT, number // target.shape[1]))
+
+    rows = _spaced(worth_explaining(target[:, [output]]), limited(SEQLET_SEQUENCES))
+    negative = _clear_negatives(target[:, output], probability[:, output]) if rna else np.zeros(0, int)
+    number = limited(BACKGROUND) if len(rows) else 0
+    if len(negative):
+        others = codes[_spaced(negative, number)]
     else:
-        others = codes[negative]
-    settings = {"method": method, "references": SEQLET_REFERENCES, "seed": seed}
-    values, _ = contributions(model, codes[rows], explained[rows], **settings)
-    nothing, _ = contributions(model, others, outputs, **settings)
-    return seqlet_motifs(codes[rows], values, present(others, nothing), ids[rows], both_strands=both_strands)
+        others = dinucleotide_shuffle(codes[np.resize(rows, number)], np.random.default_rng(seed))
+    values, nothing = (
+        contributions(model, x, np.full(len(x), output), method, references=SEQLET_REFERENCES, seed=seed)[0]
+        for x in (codes[rows], others)
+    )
+    return seqlet_motifs(codes[rows], values, present(others, nothing), ids[rows], both_strands=both_strands, rna=rna)
 
 
-def _negatives(target: np.ndarray, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return evenly spaced rows with a target of 0, as many per output as in ``outputs`` or all, and their outputs."""
-    pairs = [np.zeros((2, 0), int)]
-    for output, number in zip(*np.unique(outputs, return_counts=True), strict=True):
-        negative = np.flatnonzero(target[:, output] == 0) if is_yes_or_no(target) else np.zeros(0, int)
-        chosen = negative[np.linspace(0, len(negative) - 1, min(number, len(negative))).astype(int)]
-        pairs.append(np.stack([chosen, np.full(len(chosen), output)]))
-    rows, of_rows = np.concatenate(pairs, axis=1)
-    return rows, of_rows
+def _clear_negatives(target: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """Return the half of the negatives with the lower predictions, of targets and predictions (N,).
+
+    The others may contain sites, bound where the experiment did not look or not bound for another reason; seqlets would
+    then have to exceed segments like themselves.
+    """
+    negative = np.flatnonzero(target == 0) if is_yes_or_no(target) else np.zeros(0, int)
+    order = np.argsort(probability[negative], kind="stable")
+    return np.sort(negative[order[: (len(negative) + 1) // 2]])
+
+
+def _spaced(rows: np.ndarray, most: int) -> np.ndarray:
+    """Return evenly spaced rows, at most this number."""
+    return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)] if len(rows) else rows
 
 
 def _mutations(model: nn.Module, codes: np.ndarray, outputs: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from biocnn.config.registry import resolve
-from biocnn.config.settings import Explain
+from biocnn.config.settings import Settings
 from biocnn.core.checks import Checks
 from biocnn.data.dataset import Dataset
 from biocnn.explain.images import explain_images, write_images
@@ -17,10 +17,11 @@ from biocnn.prediction.compatibility import same_data
 from biocnn.prediction.model import Model
 from biocnn.prediction.stored_predictions import predictions_of
 from biocnn.training import batches
+from biocnn.training.words import strands_of
 
 
 def explain_test_part(
-    model: Model, dataset: Dataset, predictions: Path, settings: Explain, folder: Path
+    model: Model, dataset: Dataset, predictions: Path, settings: Settings, folder: Path
 ) -> Iterator[str]:
     """Write the files of the explain step into a folder that exists.
 
@@ -33,7 +34,7 @@ def explain_test_part(
     predictions
         Folder with the stored predictions of the model.
     settings
-        Section ``explain`` of the experiment.
+        Settings of the experiment; used are ``explain``, and what determines the strands.
     folder
         Folder for the files of ``write_sequences`` and counts.tsv (motifs and seqlets, found and omitted), or cam.npz.
 
@@ -46,13 +47,13 @@ def explain_test_part(
     yield from resolve(dataset.input.explain)(model, dataset, predictions, settings, folder)
 
 
-def images(model: Model, dataset: Dataset, predictions: Path, settings: Explain, folder: Path) -> Iterator[str]:
+def images(model: Model, dataset: Dataset, predictions: Path, settings: Settings, folder: Path) -> Iterator[str]:
     """Activation maps of test images: the first ones, or for predictions of whole images those the task chooses."""
     rows, names = dataset.rows("test"), dataset.examples["id"]
     if model.frame:
         every = np.stack(predictions_of(predictions, "test", names.iloc[rows].tolist()))
-        rows = rows[model.task.instructive(every, dataset.y.stacked(rows), settings.examples)]
-    rows = rows[: 0 if model.task.detects else settings.examples]  # boxes show themselves what was found
+        rows = rows[model.task.instructive(every, dataset.y.stacked(rows), settings.explain.examples)]
+    rows = rows[: 0 if model.task.detects else settings.explain.examples]  # boxes show themselves what was found
     plain = batches.make(dataset, rows, model.device, frame=model.frame).plain()
     x, y = zip(*(pair for batch in plain for pair in zip(*batch, strict=True)), strict=True) if len(rows) else ((), ())
     ids = names.iloc[rows].tolist()
@@ -62,23 +63,24 @@ def images(model: Model, dataset: Dataset, predictions: Path, settings: Explain,
     yield f"activation maps of {len(rows)} images"
 
 
-def sequences(model: Model, dataset: Dataset, predictions: Path, settings: Explain, folder: Path) -> Iterator[str]:
+def sequences(model: Model, dataset: Dataset, predictions: Path, settings: Settings, folder: Path) -> Iterator[str]:
     """Motifs, attributions and mutations of test sequences."""
     rows, checks = dataset.rows("test"), Checks()
     ids = dataset.examples["id"].iloc[rows].tolist()
-    database = settings.motifs.database
+    database = settings.explain.motifs.database
     explanation = explain_sequences(
         model.network,
         dataset.windows(rows),
         np.stack([dataset.y[i] for i in rows]),
         np.stack(predictions_of(predictions, "test", ids)),
         ids,
-        read_meme(database) if database else None,
+        read_meme(database, dataset.facts.alphabet) if database else None,
         checks,
-        n_examples=settings.examples,
-        method=settings.attributions,
+        n_examples=settings.explain.examples,
+        method=settings.explain.attributions,
         outputs=model.outputs,
         alphabet=dataset.facts.alphabet,
+        both_strands=strands_of(settings, dataset.facts) == "both",
     )
     write_sequences(folder, explanation)
     checks.frame().to_csv(folder / "counts.tsv", sep="\t", index=False)

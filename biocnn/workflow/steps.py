@@ -225,7 +225,7 @@ def explain(config: Path, data: Path, run: Path, out: Path, *, data_root: Path =
     stored = Dataset(data, loaded.meta.fold)
     with atomic(out) as folder:
         folder.mkdir()
-        for line in explain_test_part(loaded, stored, run / "predictions", settings.explain, folder):
+        for line in explain_test_part(loaded, stored, run / "predictions", settings, folder):
             log.info("%s", line)
 
 

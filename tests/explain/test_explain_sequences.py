@@ -156,6 +156,39 @@ def test_the_delta_is_the_error_of_the_sums(strands: str, combine: str) -> None:
     assert (np.abs(delta).max() > 1e-3) == (strands == "both" and combine == "max")
 
 
+def test_each_output_has_its_own_motifs_on_the_strand_that_is_read() -> None:
+    """The second output is due to the reverse complement of the motif of the first."""
+    sites, rng = {"first": "TTACCCGGAC", "second": "GTCCGGGTAA"}, np.random.default_rng(0)
+    kernels = {name: ["ACGT".index(base) for base in site] for name, site in sites.items()}
+    codes, target = rng.integers(0, 4, (240, 60)).astype(np.uint8), rng.random((240, 2)) < 0.5
+    model = Scan(2, 10, strands="single", outputs=2)
+    with torch.no_grad():
+        for output, kernel in enumerate(kernels.values()):
+            starts = 25 * output + rng.integers(0, 15, 240)
+            for row in np.flatnonzero(target[:, output]):
+                codes[row, starts[row] : starts[row] + 10] = kernel
+            model.conv.weight[output] = torch.eye(4)[:, kernel]
+        model.conv.bias.fill_(-7.5)
+        model.head.weight.copy_(torch.eye(2))
+        probability = model(one_hot(torch.from_numpy(codes))).sigmoid().numpy()
+    database = {f"D{i}": Motif(f"D{i}", f"decoy{i}", rng.dirichlet([0.3] * 4, size=9), 20) for i in range(40)}
+    database |= {name: Motif(name, name, 0.01 + 0.96 * np.eye(4)[kernel], 20) for name, kernel in kernels.items()}
+    ids = np.arange(240).astype(str)
+    settings = {"n_examples": 0, "method": "gradient", "outputs": [*sites], "both_strands": False}
+    found = explain_sequences(model, codes, target, probability, ids, database, Checks(), **settings)
+    best, seqlets = found.seqlet_matches, found.seqlets
+    columns = ["motif", "rank", "output", "target_name", "strand"]
+    assert best[columns].to_numpy().tolist() == [
+        ["seqlets1", 1, "first", "first", "+"],
+        ["seqlets2", 1, "second", "second", "+"],
+    ]
+    assert [motif.id for motif in seqlets.motifs] == list(seqlets.contributions) == best["motif"].tolist()
+    for output, name in enumerate(sites):
+        of_output = seqlets.sites[seqlets.sites["output"] == name]
+        assert set(of_output["motif"]) <= {f"seqlets{output + 1}", ""}
+        assert set(of_output["id"]) == set(ids[target[:, output]])
+
+
 class Tempered(DeepBind):
     """A network whose own ``forward`` adds a term after its parts."""
 

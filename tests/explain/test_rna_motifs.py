@@ -1,4 +1,7 @@
-"""A recurrent network explained by mutagenesis: a planted RNA motif in U-rich sequences, on the given strand only."""
+"""A recurrent network explained by mutagenesis: an RNA motif in U-rich sequences, on the given strand only.
+
+As in CLIP, some negatives have the site, too.
+"""
 
 import numpy as np
 import torch
@@ -16,7 +19,7 @@ SITE = np.array(["ACGU".index(base) for base in "UGUAAAUA"], dtype=np.uint8)
 def _planted(number: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     codes = rng.choice(4, size=(number, 40), p=(0.2, 0.15, 0.15, 0.5)).astype(np.uint8)
-    for row in codes[::2]:
+    for row in [*codes[::2], *codes[1::10]]:
         start = rng.integers(0, 40 - len(SITE))
         row[start : start + len(SITE)] = SITE
     return codes, (np.arange(number) % 2 == 0).astype(np.float32)

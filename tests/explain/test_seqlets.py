@@ -93,6 +93,19 @@ def test_two_planted_motifs_are_found_where_they_were_planted(both: bool) -> Non
         assert len(got & planted_here) > 0.8 * len(planted_here)
 
 
+def test_on_one_strand_a_motif_and_its_reverse_complement_are_two() -> None:
+    site, codes = code("GGATTGCACA"), np.random.default_rng(0).integers(0, 4, (60, 50)).astype(np.uint8)
+    codes[::2, 20:30], codes[1::2, 20:30] = site, 3 - site[::-1]
+    contributions = np.zeros((60, 4, 50))
+    contributions[:, :, 20:30] = np.eye(4)[codes[:, 20:30]].transpose(0, 2, 1)
+    found = [
+        seqlet_motifs(codes, contributions, np.zeros((60, 50)), np.arange(60).astype(str), both_strands=both)
+        for both in (False, True)
+    ]
+    assert [[motif.nsites for motif in one.motifs] for one in found] == [[30, 30], [60]]
+    assert [set(one.sites["strand"]) for one in found] == [{"+"}, {"+", "-"}]
+
+
 def test_background_has_no_motifs() -> None:
     codes = np.random.default_rng(3).integers(0, 4, (300, 101)).astype(np.uint8)
     found = motifs_of(codes, network())

@@ -10,6 +10,7 @@ import tifffile
 import yaml
 from PIL import Image
 
+from biocnn.io.meme import Motif, write_meme
 from biocnn.workflow.cli import main
 
 RNG = np.random.default_rng(5)
@@ -93,6 +94,11 @@ def all_unknown(folder: Path, _: dict) -> None:
     (folder / "genome.fa").write_text("".join(f">chr{i}\n{'N' * 20_000}\n" for i in (1, 2, 3)))
 
 
+def motifs_of_rna(folder: Path, experiment: dict) -> None:
+    write_meme(folder / "rna.meme", [Motif("m1", "m1", np.full((4, 4), 0.25), 20)], "ACGU")
+    experiment["explain"] = {"motifs": {"database": "rna.meme"}}
+
+
 def picture(name: str, pixels: np.ndarray) -> Callable[[Path, dict], None]:
     """Replace an image by other pixels; use .tif for floats."""
 
@@ -152,6 +158,7 @@ CASES = {
         ["genome.fa", "chr1"],
     ),
     "different ids": (sequences, edit("labels.tsv", lambda text: text.replace("s3\t", "x3\t")), ["seqs.fa", "s3"]),
+    "motifs of RNA": (sequences, motifs_of_rna, ["rna.meme line 3", "ACGU", "ACGT", "data.alphabet"]),
     "image without mask": (images, lambda folder, _: (folder / "masks/i3.png").unlink(), ["i3", "mask"]),
     "mask of another size": (images, picture("masks/i1.png", np.eye(9, dtype=np.uint8)), ["i1.png", "9", "32"]),
     "constant image": (images, picture("images/i1.png", np.full((32, 40), 7, np.uint8)), ["i1.png", "data.constant"]),

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from biocnn.config.settings import Settings
+from biocnn.config.strands import RNA
 from biocnn.io.meme import read_meme
 from biocnn.report import images, motif_tables, motifs
 from biocnn.report.blocks import Section, Table, Text, plural, short, wrapped
@@ -14,6 +15,7 @@ from biocnn.report.headline import ALIKE, SIMILAR, convincing, number, probabili
 from biocnn.report.logo import present
 from biocnn.report.mutation_map import mutation_maps
 from biocnn.report.results import Results
+from biocnn.training.words import strands_of
 
 _MOTIFS, _TRACKS, _MUTATIONS, _MAPS, _ROWS = 6, 6, 3, 5, 3
 _METHODS = {
@@ -74,12 +76,14 @@ def _seqlets(results: Results, settings: Settings, gallery: Gallery) -> list[Pic
     table = results.seqlet_matches
     shown = table.head(_MOTIFS)
     titles = [f"{m}, {n:,.0f} sites" for m, n in zip(shown["motif"], shown["n_sites"], strict=True)]
-    dna = results.facts.alphabet == "ACGT"
-    background = "shuffled sequences" if dna else "negative examples or, if there are none, of shuffled sequences"
+    if "output" in shown:
+        titles = [f"{short(output, 20)}: {title}" for output, title in zip(shown["output"], titles, strict=True)]
+    yes_or_no = results.task is not None and results.task.family == "classification"
+    rna = results.facts.alphabet == RNA
+    background = "the negatives with the lower predictions" if rna and yes_or_no else "shuffled sequences"
     caption = (
-        "Motifs of seqlets, aligned segments that contribute more to predictions than segments of "
-        f"{background} (at most 5% expected to be false). First column: mean contribution to the {results.scale}; then "
-        "base frequencies"
+        f"Motifs of seqlets, aligned segments that contribute more to predictions than segments of {background} (at "
+        f"most 5% expected to be false). First column: mean contribution to the {results.scale}; then base frequencies"
     )
     contributions = _load(results.folder / "explain" / "seqlet_motifs.npz")
     shown = shown.assign(title=titles)
@@ -101,12 +105,16 @@ def _logos(
     targets = _database(settings) if len(similar) else {}
     if targets:
         caption += f"; last column: aligned, the most significant database motif (q ≤ {number(SIMILAR, 2)}"
-        caption += f" and similarity ≥ {number(ALIKE, 1)}; (−): reverse complement)"
+        caption += f" and similarity ≥ {number(ALIKE, 1)}"
+        caption += "; (−): reverse complement)" if (similar["strand"] == "-").any() else ")"
     named = ", ".join(similar["target_name"].unique()[:4])
     alt = f"Sequence logos of {plural(len(table), 'motif')}" + (f"; matches: {named}" if named else "")
     alphabet = results.facts.alphabet
     learned = _pfms(results.folder / "explain" / f"{name}.meme")
-    figure = motifs.motif_rows(table, learned, targets, alphabet, results.scale, contributions)
+    both_strands = strands_of(settings, results.facts) == "both"
+    figure = motifs.motif_rows(
+        table, learned, targets, alphabet, results.scale, contributions, both_strands=both_strands
+    )
     return gallery.add(name, figure, alt, f"{caption}.")
 
 
@@ -147,7 +155,7 @@ def _attributions(results: Results, settings: Settings, gallery: Gallery) -> lis
             f"{title}   {short(results.outputs[k], 20)}" for title, k in zip(titles, stored["output"], strict=True)
         ]
     alphabet = results.facts.alphabet
-    sites = _sites(results, names[:_TRACKS])
+    sites = _sites(results, names[:_TRACKS], stored["output"])
     figure = motifs.tracks(
         list(codes[:_TRACKS]), list(stored["attributions"][:_TRACKS]), titles[:_TRACKS], alphabet, sites
     )
@@ -182,15 +190,19 @@ def _attributions(results: Results, settings: Settings, gallery: Gallery) -> lis
     return [*pictures, gallery.add("mutation_maps", figure, f"Mutation maps of {n} examples", caption)]
 
 
-def _sites(results: Results, names: np.ndarray) -> list[pd.DataFrame]:
-    """Return the seqlets with a motif in each example: start, end, and a label of motif and database match."""
+def _sites(results: Results, names: np.ndarray, outputs: np.ndarray) -> list[pd.DataFrame]:
+    """Return the seqlets with a motif in each example, for its output: start, end, and a label of motif and match."""
     sites, matches = results.table("explain/seqlets.tsv"), results.seqlet_matches
     if not len(matches):
         return []
     known = matches[convincing(matches)].set_index("motif")["target_name"]
     sites = sites[sites["motif"].notna()]
     sites = sites.assign(label=[f"{m} ({short(known[m], 16)})" if m in known else m for m in sites["motif"]])
-    return [sites[sites["id"] == name] for name in names]
+    sites = sites.assign(output=sites.get("output", results.outputs[0]))
+    return [
+        sites[(sites["id"] == name) & (sites["output"] == results.outputs[output])]
+        for name, output in zip(names, outputs, strict=False)
+    ]
 
 
 def _maps(results: Results, gallery: Gallery) -> list[Picture]:

@@ -47,10 +47,17 @@ def kernels(matches: pd.DataFrame, outputs: Sequence[str]) -> Table:
 
 def seqlets(matches: pd.DataFrame, scale: str) -> Table:
     """Make a table of seqlet motifs, which contribute to ``scale``, from seqlet_matches.tsv with a column ``also``."""
-    columns = {"motif": ("Motif", str), **_FACTS, "contribution": ("Contribution", lambda v: number(v, 1)), **_MATCH}
+    columns = {
+        "motif": ("Motif", str),
+        "output": ("Output", str),
+        **_FACTS,
+        "contribution": ("Contribution", lambda v: number(v, 1)),
+        **_MATCH,
+    }
+    within = ", within each output" if "output" in matches else ""
     caption = (
-        "Motifs of seqlets, ordered by summed contributions. Frequency: fraction of explained examples with a site. "
-        f"Contribution: to the {scale}, mean over sites."
+        f"Motifs of seqlets, ordered by summed contributions{within}. Frequency: fraction of explained examples with a "
+        f"site. Contribution: to the {scale}, mean over sites."
     )
     return _written(caption, matches, columns)
 

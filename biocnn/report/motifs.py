@@ -24,8 +24,10 @@ def motif_rows(
     alphabet: str,
     scale: str,
     contributions: dict[str, np.ndarray] | None = None,
+    *,
+    both_strands: bool = True,
 ) -> Figure:
-    """Draw one motif per row: contributions, frequencies on both strands, and the aligned database match.
+    """Draw one motif per row: contributions, frequencies, their reverse complement, and the aligned database match.
 
     Parameters
     ----------
@@ -38,15 +40,17 @@ def motif_rows(
         Base frequencies of database motifs, shape (L, 4), by the identifiers in ``target_id``; if empty, their column
         is omitted.
     alphabet
-        Letters of the logos; RNA has no reverse complement.
+        Letters of the logos.
     scale
         What networks compute for an output, as a noun.
     contributions
         Contributions of each motif to it, shape (L, 4); if None, their column is omitted.
+    both_strands
+        Whether to draw reverse complements.
     """
     rows = [_Row(row, motifs[row["motif"]], targets) for row in table.to_dict("records")]
     columns = [partial(_contribution, scale=scale)] if contributions is not None else []
-    columns += [_forward, _reverse] if alphabet == "ACGT" else [_forward]
+    columns += [_forward, _reverse] if both_strands else [_forward]
     columns += [_match] if targets else []
     figure = new_figure(_ROW * len(rows) + 0.1)
     panels = figure.subplots(len(rows), len(columns), squeeze=False)

@@ -84,7 +84,7 @@ def write_sequences(folder: Path, task: str = "binary", n: int = 600) -> Setting
         predicted[run] = [row.astype(np.float32) for row in score]
         _run(folder, run, examples, predicted[run], {}, "val_auroc")
     _vector_metrics(folder, examples, y, predicted, outputs, task)
-    _explain_sequences(folder, codes, y)
+    _explain_sequences(folder, codes, y, outputs)
     return experiment(explain=Explain(motifs=Motifs(database=folder / "database.meme")))
 
 
@@ -226,7 +226,7 @@ def _image_metrics(
     _metrics_table(folder, rows)
 
 
-def _explain_sequences(folder: Path, codes: np.ndarray, y: np.ndarray) -> None:
+def _explain_sequences(folder: Path, codes: np.ndarray, y: np.ndarray, outputs: list) -> None:
     rng = np.random.default_rng(3)
     target = folder / "explain"
     target.mkdir()
@@ -254,7 +254,8 @@ def _explain_sequences(folder: Path, codes: np.ndarray, y: np.ndarray) -> None:
     table.loc[7, ["target_id", "target_name", "strand", "offset", "p_value", "q_value"]] = np.nan
     table.to_csv(target / "matches.tsv", sep="\t", index=False)
     seqlets = table.loc[:0].assign(motif="seqlets1", contribution=4.2).drop(columns=["group", "effect", "auroc"])
-    seqlets.to_csv(target / "seqlet_matches.tsv", sep="\t", index=False)
+    output = {"output": outputs[0]} if len(outputs) > 1 else {}
+    seqlets.assign(**output).to_csv(target / "seqlet_matches.tsv", sep="\t", index=False)
     write_meme(target / "seqlet_motifs.meme", [Motif("seqlets1", "seqlets1", site, 812)])
     np.savez(target / "seqlet_motifs.npz", seqlets1=site * 0.5)
     columns = ["motif", "target_id", "target_name"]
@@ -264,7 +265,7 @@ def _explain_sequences(folder: Path, codes: np.ndarray, y: np.ndarray) -> None:
     attributions = rng.normal(0, 0.05, size=(len(chosen), 4, 101)).astype(np.float32)
     attributions[:, :, 40 : 40 + len(SITE)] += 0.6 * (y[chosen, 0] > 0.5)[:, None, None]
     sites = pd.DataFrame({"id": [f"peak{i}" for i in chosen], "start": 36, "end": 50, "strand": "+", "score": 3.2})
-    sites = sites.assign(motif=np.where(y[chosen, 0] > 0.5, "seqlets1", ""))
+    sites = sites.assign(motif=np.where(y[chosen, 0] > 0.5, "seqlets1", ""), **output)
     sites.to_csv(target / "seqlets.tsv", sep="\t", index=False)
     np.savez(
         target / "attributions.npz",
@@ -276,7 +277,7 @@ def _explain_sequences(folder: Path, codes: np.ndarray, y: np.ndarray) -> None:
         codes=codes[chosen],
         attributions=attributions,
         probability=(0.1 + 0.8 * (y[chosen, 0] > 0.5)),
-        target=y[chosen, :1],
+        target=y[chosen],
     )
 
 

@@ -13,7 +13,8 @@ from simulated_results import RUNS, coarse, undrawn, write_images, write_model, 
 from tiny import experiment
 
 from biocnn.report import sections, write_report
-from biocnn.report.blocks import short, wrapped
+from biocnn.report.blocks import Picture, short, wrapped
+from biocnn.report.explanation import explanation
 from biocnn.report.figures import Gallery
 from biocnn.report.figures import _png as PNG
 from biocnn.report.figures import _svg as SVG
@@ -278,6 +279,27 @@ def test_without_motifs_the_report_says_so(tmp_path):
     write_report(folder, settings, folder / "report.html", folder / "figures")
     text = Page((folder / "report.html").read_text(encoding="utf-8")).text
     assert "no motif and no seqlet. Excluded: kernels with fewer than 10 sites (16)." in text
+
+
+def test_motifs_are_shown_with_their_output_and_only_in_examples_of_it(tmp_path, monkeypatch):
+    drawn = []
+
+    def add(self, name, figure, alt, caption):
+        drawn.append(figure)
+        return Picture(name, "", alt, caption, 900)
+
+    monkeypatch.setattr(Gallery, "add", add)
+    settings = write_sequences(tmp_path / "several", "multilabel")
+    results = Results(tmp_path / "several")
+    archive = dict(np.load(results.folder / "explain" / "attributions.npz"))
+    output = np.arange(len(archive["id"])) % 2
+    np.savez(results.folder / "explain" / "attributions.npz", **archive | {"output": output})
+    blocks = explanation(results, settings, Gallery(tmp_path)).blocks
+    words = [text.get_text() for figure in drawn for text in figure.findobj(Text)]
+    labelled = ((archive["target"][:, 0] > 0.5) & (output == 0))[:6].sum()
+    assert [word.startswith("seqlets1 (REB1)") for word in words].count(True) == labelled > 0
+    assert "one: seqlets1, 812 sites" in words
+    assert next(block for block in blocks if block.kind == "table").header[:2] == ["Motif", "Output"]
 
 
 @undrawn()

@@ -66,19 +66,8 @@ class Words(nn.Module):
         A word with count c contributes weight times log(1 + c); its occurrences share this equally, and so do the bases
         of an occurrence. The contributions of the bases present thus sum to the logit minus the intercept. An absent
         base is counted as if it replaced the one present, with one more occurrence of each word that arises. At a base
-        that is not certain, contributions are relative to their mean.
-
-        Parameters
-        ----------
-        x
-            One-hot sequences, shape (N, 4, L).
-        output
-            Index of the logit.
-
-        Returns
-        -------
-        contributions
-            Shape (N, 4, L); zero in padding.
+        that is not certain, contributions are relative to their mean; in padding they are zero. For parameters and
+        shapes see ``biocnn.explain.base_contributions``.
         """
         codes, weight = _codes(x), self._weight(output)
         counts, total = self._counts(codes), torch.zeros_like(x)
@@ -91,19 +80,9 @@ class Words(nn.Module):
 
     @torch.no_grad()
     def changes(self, x: Tensor, output: int = 0) -> Tensor:
-        """Compute the exact change of a logit for each base at each position.
+        """Compute the exact change of a logit by each base, zero for the base present and in padding.
 
-        Parameters
-        ----------
-        x
-            One-hot sequences, shape (N, 4, L).
-        output
-            Index of the logit.
-
-        Returns
-        -------
-        changes
-            Shape (N, 4, L): logit with this base minus logit of the sequence; zero for the base present and in padding.
+        For parameters and shapes see ``biocnn.explain.base_contributions``.
         """
         return torch.cat([self._changes(_codes(part), self._weight(output)) for part in x.split(ROWS)])
 

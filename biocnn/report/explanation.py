@@ -7,6 +7,7 @@ import pandas as pd
 
 from biocnn.config.settings import Settings
 from biocnn.config.strands import RNA
+from biocnn.explain.sequences import SEQLET_SEQUENCES
 from biocnn.io.meme import read_meme
 from biocnn.report import images, motif_tables, motifs
 from biocnn.report.blocks import Section, Table, Text, plural, short, wrapped
@@ -161,7 +162,8 @@ def _attributions(results: Results, settings: Settings, gallery: Gallery) -> lis
     )
     caption = (
         f"Attributions of held-out examples by {_METHODS[str(stored['method'])]}. Letters above zero increase the "
-        "prediction, inverted letters below zero decrease it; motifs of seqlets are labelled above."
+        "prediction, inverted letters below zero decrease it; motifs of seqlets, which are searched for in at most "
+        f"{SEQLET_SEQUENCES:,} examples, are labelled above."
     )
     worst = float(np.abs(stored["delta"]).max())
     if np.isfinite(worst):

@@ -9,6 +9,7 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 
+from biocnn.config.strands import RNA
 from biocnn.io.meme import information
 from biocnn.report.figures import BLUE, GREEN, MUTED, ORANGE, VERMILION
 
@@ -87,6 +88,11 @@ def draw_attributions(axes: Axes, codes: np.ndarray, attributions: np.ndarray, a
 def present(codes: np.ndarray, attributions: np.ndarray) -> np.ndarray:
     """Set the attributions of bases that are not in the sequence to zero; shape (4, L)."""
     return np.where(np.arange(4)[:, None] == np.asarray(codes)[None, :], attributions, 0.0)
+
+
+def position_label(alphabet: str) -> str:
+    """Return the label of the axis below attributions."""
+    return f"Position in the window ({'nt' if alphabet == RNA else 'bp'})"
 
 
 @cache

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from biocnn.report.blocks import short
 from biocnn.report.figures import INK, MUTED, PAGE_WIDTH, new_figure
 from biocnn.report.headline import probability
-from biocnn.report.logo import draw_attributions, draw_letters, draw_motif, present
+from biocnn.report.logo import draw_attributions, draw_letters, draw_motif, position_label, present
 
 _SPAN = 110  # bp that a page can show legibly
 _ROW = 0.72  # height of one motif in inches
@@ -152,7 +152,7 @@ def tracks(
         axes.locator_params(axis="y", nbins=3)
     for axes, found, (first, last) in zip(panels, sites, spans, strict=False):
         _name_sites(axes, found, first, last)
-    axes.set_xlabel("Position in the window (bp)")
+    axes.set_xlabel(position_label(alphabet))
     figure.supylabel("Attribution", fontsize=7.5)
     return figure
 

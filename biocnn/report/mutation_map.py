@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from biocnn.report.figures import INK, MUTED, new_figure
-from biocnn.report.logo import COLOURS, draw_attributions
+from biocnn.report.logo import COLOURS, draw_attributions, position_label
 
 _SPAN = 110  # bp that a page can show legibly
 _COLOURS = "RdBu_r"
@@ -55,7 +55,7 @@ def mutation_maps(
         panels, codes, changes, titles, marks or [None] * len(codes), strict=True
     ):
         _draw(pair, np.asarray(code), np.asarray(change, dtype=float), alphabet, title, scale, mark)
-    panels[-1, 1].set_xlabel("Position in the window (bp)")
+    panels[-1, 1].set_xlabel(position_label(alphabet))
     return figure
 
 

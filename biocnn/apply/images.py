@@ -37,12 +37,16 @@ class Applied:
         Repairs of the image, and doubts about it.
     others
         Further tables by file name, to which each image adds rows.
+    finish
+        Receives the output folder, the table of images and the further tables of all images, before they are written;
+        may change the tables, and write more files.
     """
 
     table: str
     rows: list[dict[str, Any]]
     notes: list[Note]
     others: dict[str, pd.DataFrame] = field(default_factory=dict)
+    finish: Callable[[Path, pd.DataFrame, dict[str, pd.DataFrame]], None] | None = None
 
 
 ApplyOne = Callable[[Path, str, Sequence[Model], Path], Applied]  # path and name of an image, models, output folder
@@ -68,8 +72,8 @@ def apply_images(
 ) -> dict[str, int]:
     """Apply models to every image of a folder.
 
-    The task of the models determines the files, by its attribute ``applied``: see ``biocnn.apply.segment.step`` and
-    ``biocnn.apply.vectors``.
+    The task of the models determines the files, by its attribute ``applied``: see ``biocnn.apply.segment.step``,
+    ``biocnn.apply.boxes`` and ``biocnn.apply.vectors``.
 
     Parameters
     ----------
@@ -99,6 +103,7 @@ def apply_images(
     apply_one: ApplyOne = resolve(models[0].task.applied)
     rows, checks, skipped = [], Checks(), []
     others: dict[str, list[pd.DataFrame]] = {}
+    finish = None
     found = named_images(images)
     for name, path in found:
         place = {"image": name, "path": str(path.relative_to(images) if path != Path(images) else path.name)}
@@ -114,6 +119,7 @@ def apply_images(
         for note in applied.notes:
             checks.add("apply", note.outcome, note.reason, 1, f"{name}: {note.detail}" if note.detail else name)
         message = "; ".join(f"{note.reason} ({note.detail})" if note.detail else note.reason for note in applied.notes)
+        finish = applied.finish
         rows += [{**place, **row, "notes": message} for row in applied.rows]
         for file, table in applied.others.items():
             others.setdefault(file, []).append(pd.DataFrame(place, index=table.index).join(table))
@@ -130,6 +136,8 @@ def apply_images(
     last = ["notes", "skipped"]
     table = table.reindex(columns=[*(name for name in table if name not in last), *last])
     tables = {file: pd.concat([one for one in each if len(one)] or each) for file, each in others.items()}
+    if finish:
+        finish(folder, table, tables)
     for file, rows_of in ({applied.table: table} | tables).items():
         rows_of.to_csv(folder / file, index=False, float_format="%.6g")
     checks.counted().to_csv(folder / "counts.tsv", sep="\t", index=False)

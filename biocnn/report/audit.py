@@ -5,9 +5,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from biocnn.core.palette import BLUE, GREEN, ORANGE, SKY, VERMILION
 from biocnn.evaluation.audit import NETWORK
 from biocnn.report.blocks import Section, Table, Text, short, table
-from biocnn.report.figures import BLUE, FAINT, GREEN, MUTED, ORANGE, SKY, VERMILION, Gallery, letter, new_figure
+from biocnn.report.figures import FAINT, MUTED, Gallery, letter, new_figure
 from biocnn.report.headline import interval, metric_name, number
 from biocnn.report.negatives import negatives
 from biocnn.report.results import Results

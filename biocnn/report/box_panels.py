@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from biocnn.core.palette import GREEN, OF_CLASSES, PURPLE, SKY, VERMILION, YELLOW
 from biocnn.metrics import match_boxes
 from biocnn.report.blocks import short
-from biocnn.report.figures import GREEN, ORANGE, PURPLE, SERIES, SKY, VERMILION, YELLOW
 from biocnn.report.images import Example, draw_boxes, show
 from biocnn.report.panels import Panels
 from biocnn.tasks.target import PARTIAL
@@ -22,7 +22,6 @@ KINDS = {  # colour and line
     "confused": (PURPLE, "-."),
     "doubled": (YELLOW, ":"),
 }
-_CYCLE = (SERIES[0], ORANGE, GREEN, PURPLE, VERMILION, SKY)
 _LINES = ("-", "--", ":")
 _UNJUDGED = "#8A9099"
 _NAMED = 18  # most classes in a legend
@@ -63,7 +62,7 @@ class BoxPanels(Panels):
 
 def class_style(k: int) -> tuple[str, str]:
     """Return colour and line of a class."""
-    return _CYCLE[k % len(_CYCLE)], _LINES[k // len(_CYCLE) % len(_LINES)]
+    return OF_CLASSES[k % len(OF_CLASSES)], _LINES[k // len(OF_CLASSES) % len(_LINES)]
 
 
 def _draw_kinds(axes: Axes, boxes: pd.DataFrame) -> None:

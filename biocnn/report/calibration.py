@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from biocnn.config.settings import Settings
+from biocnn.core.palette import BLUE, VERMILION
 from biocnn.report.blocks import Section, Table, Text, plural, short, table
-from biocnn.report.figures import BLUE, FAINT, MUTED, VERMILION, Gallery, letter, new_figure
+from biocnn.report.figures import FAINT, MUTED, Gallery, letter, new_figure
 from biocnn.report.headline import metric_name, number
 from biocnn.report.results import Results
 

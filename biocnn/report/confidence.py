@@ -5,8 +5,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from biocnn.core.palette import BLUE, GREEN, VERMILION
 from biocnn.report.blocks import Section, Table, Text, short, table
-from biocnn.report.figures import BLUE, FAINT, GREEN, MUTED, SERIES, VERMILION, Gallery, Picture, letter, new_figure
+from biocnn.report.figures import FAINT, MUTED, SERIES, Gallery, Picture, letter, new_figure
 from biocnn.report.headline import number
 from biocnn.report.results import Results
 

@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from biocnn.core.extras import needs
+from biocnn.core.palette import BLUE, ORANGE, VERMILION
 from biocnn.report.blocks import short
-from biocnn.report.figures import BLUE, FAINT, INK, MUTED, ORANGE, PAGE_WIDTH, SERIES, VERMILION, letter, new_figure
+from biocnn.report.figures import FAINT, INK, MUTED, PAGE_WIDTH, SERIES, letter, new_figure
 from biocnn.report.headline import metric_name, number
 
 _NOT_METRICS = {"epoch", "step", "lr", "train_loss", "val_loss", "seconds", "best", "examples"}

@@ -13,12 +13,11 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from biocnn.core.palette import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
 from biocnn.report.blocks import Picture, short
 from biocnn.report.glyphs import NumberOf, number_names
 
-# Palette of Okabe & Ito, distinguishable with all common types of colour vision, and in grey.
-BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-SKY, PURPLE, YELLOW, INK = "#56B4E9", "#CC79A7", "#F0E442", "#1F2328"
+INK = "#1F2328"
 MUTED, FAINT = "#6B7280", "#C9CED6"
 SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 PAGE_WIDTH = 7.2  # inches: two columns of a journal

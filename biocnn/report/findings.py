@@ -7,9 +7,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from biocnn.config.registry import resolve
+from biocnn.core.palette import VERMILION
 from biocnn.report import images
 from biocnn.report.blocks import Table, short, table
-from biocnn.report.figures import MUTED, PAGE_WIDTH, VERMILION, Gallery, Picture, new_figure
+from biocnn.report.figures import MUTED, PAGE_WIDTH, Gallery, Picture, new_figure
 from biocnn.report.results import Results
 
 _MEANING = {"leak": "leak", "look": "inspect", "repaired": "repaired"}

@@ -5,9 +5,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from biocnn.core.palette import GREEN, VERMILION
 from biocnn.report import images
 from biocnn.report.blocks import short, wrapped
-from biocnn.report.figures import GREEN, MUTED, PAGE_WIDTH, VERMILION, Gallery, Picture, new_figure
+from biocnn.report.figures import MUTED, PAGE_WIDTH, Gallery, Picture, new_figure
 from biocnn.report.headline import number
 from biocnn.report.results import Results
 

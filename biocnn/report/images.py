@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from biocnn.core.palette import SKY, YELLOW
+from biocnn.io.display import display
 from biocnn.metrics.masks import IGNORE
-from biocnn.report.figures import INK, PAGE_WIDTH, SKY, YELLOW, new_figure
+from biocnn.report.figures import INK, PAGE_WIDTH, new_figure
 
 TRUTH, PREDICTED = SKY, YELLOW
 LEGEND = 7  # columns
@@ -33,32 +34,6 @@ class Example:
     title: str = ""
     errors: np.ndarray | None = None
     uncertainty: np.ndarray | None = None
-
-
-def display(image: np.ndarray) -> np.ndarray:
-    """Convert an image for display.
-
-    Parameters
-    ----------
-    image
-        Shape (C, H, W), any dtype.
-
-    Returns
-    -------
-    shown
-        Shape (H, W, 3), float in 0..1. Three uint8 channels are used unchanged; otherwise each channel is stretched
-        from its 1st to its 99.8th percentile. One channel is shown in grey, two in blue and yellow; of more, the first
-        three are shown.
-    """
-    if image.dtype == np.uint8 and len(image) == 3:
-        return np.moveaxis(image, 0, -1) / 255
-    low, high = np.percentile(image, [1, 99.8], axis=(1, 2), keepdims=True)
-    scaled = np.clip((image - low) / np.maximum(high - low, 1e-9), 0, 1)
-    if len(image) == 1:
-        return np.repeat(np.moveaxis(scaled, 0, -1), 3, axis=2)
-    if len(image) == 2:
-        return np.clip(scaled[0, ..., None] * to_rgb(SKY) + scaled[1, ..., None] * to_rgb(YELLOW), 0, 1)
-    return np.moveaxis(scaled[:3], 0, -1)
 
 
 def outline(labels: np.ndarray) -> np.ndarray:

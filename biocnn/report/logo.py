@@ -10,8 +10,9 @@ from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 
 from biocnn.config.strands import RNA
+from biocnn.core.palette import BLUE, GREEN, ORANGE, VERMILION
 from biocnn.io.meme import information
-from biocnn.report.figures import BLUE, GREEN, MUTED, ORANGE, VERMILION
+from biocnn.report.figures import MUTED
 
 COLOURS = {"A": GREEN, "C": BLUE, "G": ORANGE, "T": VERMILION, "U": VERMILION}
 

@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from biocnn.core.palette import BLUE, ORANGE, PURPLE, SKY, VERMILION
 from biocnn.metrics import match_objects
-from biocnn.report.figures import BLUE, MUTED, ORANGE, PURPLE, SKY, VERMILION, letter, new_figure
+from biocnn.report.figures import MUTED, letter, new_figure
 from biocnn.report.headline import number
 
 KINDS = {"matched": "#D9DCE1", "missed": SKY, "false": VERMILION, "merged": PURPLE, "split": ORANGE}

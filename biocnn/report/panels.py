@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from biocnn.core.palette import SKY, VERMILION, YELLOW
 from biocnn.metrics.masks import IGNORE
 from biocnn.report.blocks import short
-from biocnn.report.figures import PAGE_WIDTH, SERIES, SKY, VERMILION, YELLOW, new_figure
+from biocnn.report.figures import PAGE_WIDTH, SERIES, new_figure
 from biocnn.report.images import LEGEND, PREDICTED, TRUTH, Example, bare, draw_outline, legend, outline, show
 from biocnn.report.object_errors import DARK, draw_errors
 from biocnn.report.object_errors import handles as object_handles

@@ -42,6 +42,7 @@ class FindBoxes(Task):
     judge = "biocnn.evaluation.box_judge:BoxJudge"
     figures = "biocnn.report.boxes:figures"
     panels = "biocnn.report.box_panels:BoxPanels"
+    applied = "biocnn.apply.boxes:find_boxes"
     left_out = ("ap75", "ar", "count_bias")
     family = "boxes"
 

@@ -1,0 +1,36 @@
+"""Conversion of images of any kind to colours for people."""
+
+import numpy as np
+
+from biocnn.core.palette import SKY, YELLOW
+
+
+def display(image: np.ndarray) -> np.ndarray:
+    """Convert an image for display.
+
+    Parameters
+    ----------
+    image
+        Shape (C, H, W), any dtype.
+
+    Returns
+    -------
+    shown
+        Shape (H, W, 3), float in 0..1. Three uint8 channels are used unchanged; otherwise each channel is stretched
+        from its 1st to its 99.8th percentile. One channel is shown in grey, two in blue and yellow; of more, the first
+        three are shown.
+    """
+    if image.dtype == np.uint8 and len(image) == 3:
+        return np.moveaxis(image, 0, -1) / 255
+    low, high = np.percentile(image, [1, 99.8], axis=(1, 2), keepdims=True)
+    scaled = np.clip((image - low) / np.maximum(high - low, 1e-9), 0, 1)
+    if len(image) == 1:
+        return np.repeat(np.moveaxis(scaled, 0, -1), 3, axis=2)
+    if len(image) == 2:
+        return np.clip(scaled[0, ..., None] * _rgb(SKY) + scaled[1, ..., None] * _rgb(YELLOW), 0, 1)
+    return np.moveaxis(scaled[:3], 0, -1)
+
+
+def _rgb(colour: str) -> np.ndarray:
+    """Return red, green and blue, 0 to 1, of a colour like ``#0072B2``."""
+    return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from biocnn.core.palette import GREEN, OF_CLASSES, PURPLE, SKY, VERMILION, YELLOW
+from biocnn.core.palette import OF_CLASSES, ORANGE, PURPLE, SKY, VERMILION, YELLOW
 from biocnn.metrics import match_boxes
 from biocnn.report.blocks import short
 from biocnn.report.images import Example, draw_boxes, show
@@ -16,11 +16,11 @@ from biocnn.report.panels import Panels
 from biocnn.tasks.target import PARTIAL
 
 KINDS = {  # colour and line
-    "matched": (GREEN, "-"),
+    "matched": (YELLOW, "-"),
     "missed": (SKY, "--"),
     "false": (VERMILION, "-"),
     "confused": (PURPLE, "-."),
-    "doubled": (YELLOW, ":"),
+    "doubled": (ORANGE, ":"),
 }
 _LINES = ("-", "--", ":")
 _UNJUDGED = "#8A9099"

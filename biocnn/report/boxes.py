@@ -7,13 +7,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter, NullLocator
+from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
 from biocnn.config.registry import resolve
 from biocnn.metrics import match_boxes, match_detections
 from biocnn.metrics.boxes import Matched, box_iou, partners_of
 from biocnn.metrics.detections import ALARMS, average_precision, counts, sensitivities
-from biocnn.metrics.weighted import BINS, bins_of_equal_mass, ratio
+from biocnn.metrics.weighted import BINS, ratio
 from biocnn.report.blocks import Table, Text, short, table
 from biocnn.report.box_panels import class_style
 from biocnn.report.figures import FAINT, INK, MUTED, Gallery, Picture, letter, new_figure
@@ -28,6 +28,7 @@ from biocnn.tasks.target import PARTIAL
 _OF_CLASSES = ("ap50", "ap50_95", "f1", "precision", "recall")
 _COLOURED = 6  # curves in colour
 _SIZES = 6  # bins of sizes
+_IN_BIN = 10  # least number of boxes in a bin of scores
 _FROC = np.geomspace(1 / 16, 16, 129)  # false positives per image
 
 
@@ -102,7 +103,8 @@ def _classes(results: Results, decided: list[Matched]) -> Table:
         output = name if len(results.outputs) > 1 else "all"
         of_metrics = [cells.get((output, metric), "") for metric in _OF_CLASSES]
         rows.append([name, f"{matched.number.sum():,}", f"{len(matched.score):,}", *of_metrics])
-    header = ["Class", "True boxes", "Found", *map(metric_name, _OF_CLASSES)]
+    titles = [name[:1].upper() + name[1:] for name in map(metric_name, _OF_CLASSES)]
+    header = ["Class", "True boxes", "Found", *titles]
     run = f" ({found['run'].iloc[0]})" if len(found) else ""
     caption = (
         f"Each class on the {results.split} split{run}. AP50, AP50:95: average precision as in COCO at an IoU of .5, "
@@ -190,14 +192,14 @@ def _confusion(results: Results, gallery: Gallery, held: Held) -> Picture:
     names, number_of = results.outputs, confused(held, len(results.outputs))
     rows, columns = [*names, "no object"], [*names, "missed"]
     named = pd.DataFrame(number_of, index=rows, columns=columns)
+    style = {"found": columns, "xlabel": "Found class", "ylabel": "True class (boxes)", "uncoloured": 1}
     named.to_csv(gallery.folder / "confusion.tsv", sep="\t", index_label="true class")
     caption = (
         "True boxes (rows) by the class of the box that was found there (columns), at an IoU of .5. Last column: true "
         "boxes that are missed; last row: found boxes at no object, or at an object that was found already. Colour: "
-        "share of the row. The counts are in figures/confusion.tsv."
+        "share of the true boxes of a class. The counts are in figures/confusion.tsv."
     )
-    figure = confusion(number_of, rows, columns, "Found")
-    return gallery.add("confusion", figure, "Confusion matrix of boxes", caption)
+    return gallery.add("confusion", confusion(number_of, rows, **style), "Confusion matrix of boxes", caption)
 
 
 def confused(held: Held, classes: int) -> np.ndarray:
@@ -234,11 +236,11 @@ def agreement(names: list[str], held: Held, decided: list[Matched], shown: list[
     for k in shown:
         judged = ~decided[k].unjudged[0]
         scores, true = decided[k].score[judged].astype(float), decided[k].true[0][judged]
-        if len(scores) >= 2 * BINS:
+        bins = min(BINS, len(scores) // _IN_BIN)
+        if bins > 1:
+            means = [(scores[part].mean(), true[part].mean()) for part in np.array_split(np.argsort(scores), bins)]
             colour, line = class_style(k)
-            which = bins_of_equal_mass(np.ones((1, len(scores))), scores)[0]
-            bins = pd.DataFrame({"p": scores, "y": true}).groupby(which).mean()
-            right.plot(bins["p"], bins["y"], marker="o", color=colour, linestyle=line, markersize=3, linewidth=0.9)
+            right.plot(*zip(*means, strict=True), "o", color=colour, linestyle=line, markersize=3, linewidth=0.9)
     right.set(xlabel="Score", ylabel="Precision", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), box_aspect=1)
     style = {"color": "none", "markeredgewidth": 0, "markersize": 4}
     handles = [
@@ -268,11 +270,16 @@ def _by_size(axes: Axes, held: Held) -> None:
     """Draw the share of the true boxes that are found in bins of equal numbers, with Wilson intervals."""
     letter(axes, "b", "Recall by size")
     sizes, found = sizes_and_hits(held)
+    axes.set(xlabel="Size (pixels)", ylabel="Recall", xscale="log", ylim=(-0.02, 1.02), box_aspect=1)
+    places = []
     for part in np.array_split(np.argsort(sizes, kind="stable"), min(_SIZES, len(sizes))):
         low, high = wilson(int(found[part].sum()), len(part))
-        middle, share = np.median(sizes[part]), found[part].mean()
-        axes.errorbar(middle, share, [[share - low], [high - share]], fmt="o", color=INK, markersize=3.5, linewidth=0.9)
-    axes.set(xlabel="Size (pixels)", ylabel="Recall", xscale="log", ylim=(-0.02, 1.02), box_aspect=1)
+        places.append((np.median(sizes[part]), found[part].mean()))
+        axes.plot(places[-1][:1] * 2, [low, high], color=INK, linewidth=0.9)
+    axes.plot(*zip(*places, strict=True), "o-", color=INK, markersize=3.5, linewidth=0.5)
+    low, high = (10 ** (np.log10(end) + shift) for end, shift in zip(axes.get_xlim(), (-0.05, 0.05), strict=True))
+    axes.set_xlim(low, high)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 30 * low else (1,)))
     axes.xaxis.set_major_formatter("{x:,g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
 

@@ -71,7 +71,13 @@ def _classes(results: Results, counts: np.ndarray) -> Table:
 
 
 def confusion(
-    counts: np.ndarray, names: list[str], found: list[str] | None = None, decided: str = "Likeliest class"
+    counts: np.ndarray,
+    names: list[str],
+    *,
+    found: list[str] | None = None,
+    xlabel: str = "Likeliest class",
+    ylabel: str = "True class (examples)",
+    uncoloured: int = 0,
 ) -> Figure:
     """Draw a confusion matrix: counts as text, shares of rows as colour.
 
@@ -83,13 +89,16 @@ def confusion(
         Names of the rows.
     found
         Names of the columns, if they differ.
-    decided
-        What the columns are.
+    xlabel, ylabel
+        What columns and rows are.
+    uncoloured
+        Number of last rows without colour.
     """
     size = min(PAGE_WIDTH, 2.2 + 0.5 * len(names))
     figure = new_figure(min(0.9 * size, 1.6 + 0.36 * len(names)), size)
     axes = figure.subplots()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    shares[len(shares) - uncoloured :] = 0
     shown = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     labels, across = ([short(name, 22) for name in each] for each in (names, found or names))
     axes.set_yticks(range(len(names)), [f"{name} ({n:,})" for name, n in zip(labels, counts.sum(axis=1), strict=True)])
@@ -100,7 +109,7 @@ def confusion(
         for (row, column), count in np.ndenumerate(counts):
             colour = "white" if shares[row, column] > 0.55 else INK if count else FAINT
             axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour, fontsize=font)
-    axes.set(xlabel=decided, ylabel="True class (examples)")
+    axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     bar = figure.colorbar(shown, ax=axes, shrink=0.7, pad=0.02, ticks=[0, 0.5, 1])

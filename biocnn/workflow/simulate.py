@@ -1,4 +1,4 @@
-"""Demonstration data, reproducible byte for byte from a seed: a genome with peaks, and images of nuclei."""
+"""Demonstration data, reproducible byte for byte from a seed: a genome with peaks, and images of nuclei and cells."""
 
 import csv
 import shutil
@@ -27,6 +27,12 @@ PEAKS_PER_CONTIG, SPACING, WITH_SITE = 190, 1_200, 0.98
 TELOMERE, GAP = 2_000, 3_000
 
 SIZE, PLATES, IMAGES_PER_PLATE, NEW_IMAGES = 256, 8, 5, 3
+SMEAR, SLIDES, FIELDS = (
+    128,
+    10,
+    4,
+)  # side of an image of blood cells, slides, images per slide; the last is not annotated
+RED, PALE, NUCLEUS = (0.85, 0.45, 0.5), (0.75, 0.68, 0.88), (0.35, 0.22, 0.6)  # light that passes, in red, green, blue
 REACH = 26  # half the side of the box in which a nucleus is drawn, in pixels
 
 
@@ -248,3 +254,89 @@ def _photograph(emission: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     gain = 12.0  # camera units per photon
     picture = rng.poisson(np.clip(arriving, 0, None) / gain) * gain + rng.normal(100, 18, emission.shape)
     return np.clip(np.round(picture), 0, 65535).astype(np.uint16)
+
+
+def simulate_cells(folder: str | Path, seed: int) -> None:
+    """Write photographs of stained blood cells, and a table of the boxes around them.
+
+    ``images/`` holds 36 RGB images of 128 x 128 pixels from 9 slides that differ in staining and density; ``boxes.csv``
+    lists a box around each cell (image, group = slide, label, x0, y0, x1, y1): red cells, round and pale in the middle,
+    which overlap, and fewer, larger white cells with a lobed nucleus. ``new/`` holds 4 images of another slide.
+
+    Parameters
+    ----------
+    folder
+        Output folder, created if missing.
+    seed
+        Determines every byte.
+    """
+    folder = Path(folder)
+    for name in ("images", "new"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    rows: list[tuple[object, ...]] = []
+    for slide in range(SLIDES):
+        rng = np.random.default_rng([seed, 3, slide])
+        stain, density, tint = rng.uniform(0.8, 1.2), rng.uniform(5, 12), rng.uniform(0.85, 0.97, 3)
+        new = slide == SLIDES - 1
+        for field in range(FIELDS):
+            name = f"{'new' if new else 'images'}/slide{slide + 1}_field{field + 1}.tif"
+            light, boxes = _smear(round(density * rng.uniform(0.8, 1.2)), int(rng.integers(0, 3)), stain, rng)
+            picture = 255 * (gaussian_filter(light * tint, (0.8, 0.8, 0)) + rng.normal(0, 0.015, light.shape))
+            pixels = np.clip(np.round(picture), 0, 255).astype(np.uint8)
+            tifffile.imwrite(folder / name, pixels, photometric="rgb", compression="zlib")
+            if not new:
+                rows += [(name, f"slide{slide + 1}", *box) for box in boxes]
+    with open(folder / "boxes.csv", "w", newline="") as handle:
+        header = ("image", "group", "label", "x0", "y0", "x1", "y1")
+        csv.writer(handle, lineterminator="\n").writerows([header, *rows])
+
+
+def _smear(
+    reds: int, whites: int, stain: float, rng: np.random.Generator
+) -> tuple[np.ndarray, list[tuple[object, ...]]]:
+    """Return the light that passes each pixel, (SMEAR, SMEAR, 3), and label and corners of the box of each cell."""
+    light, boxes, centres = np.ones((SMEAR, SMEAR, 3)), [], np.zeros((0, 3))
+    for label in ["white"] * whites + ["red"] * reds:
+        radius = rng.uniform(14, 19) if label == "white" else rng.uniform(8, 11)
+        for _ in range(50):
+            place = rng.uniform(-0.3 * radius, SMEAR + 0.3 * radius, 2)
+            apart = np.hypot(*(centres[:, :2] - place).T) - centres[:, 2]
+            if (apart > 0.75 * radius).all():
+                break
+        else:
+            continue
+        centres = np.vstack([centres, [*place, radius]])
+        inside, depth = _cell(*place, radius, rng)
+        if label == "white":
+            light *= _stained(0.8 * stain * inside, PALE)
+            light *= _stained(stain * _lobes(*place, radius, rng), NUCLEUS)
+        else:
+            light *= _stained(stain * inside * (1 - 0.65 * np.exp(-((depth / 0.45) ** 2))), RED)
+        rows, columns = (np.flatnonzero((inside > 0.5).any(axis=axis)) for axis in (1, 0))
+        if len(rows) and len(columns):
+            boxes.append((label, columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
+    return light, boxes
+
+
+def _cell(row: float, column: float, radius: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return how far each pixel is covered by an ellipse, 0 to 1, and its distance from the centre, 1 at the edge."""
+    rows, columns = np.mgrid[:SMEAR, :SMEAR]
+    turn, stretch = rng.uniform(0, np.pi), np.sqrt(rng.uniform(1.0, 1.2))
+    across = (rows - row) * np.cos(turn) - (columns - column) * np.sin(turn)
+    along = (rows - row) * np.sin(turn) + (columns - column) * np.cos(turn)
+    depth = np.hypot(across * stretch, along / stretch) / radius
+    return 1 / (1 + np.exp((depth - 1) * radius / 0.6)), depth
+
+
+def _lobes(row: float, column: float, radius: float, rng: np.random.Generator) -> np.ndarray:
+    """Return how far each pixel is covered by the nucleus of a white cell: three discs that touch."""
+    found = np.zeros((SMEAR, SMEAR))
+    for angle in rng.uniform(0, 2 * np.pi) + np.array([0, 2, 4]):
+        middle = row + 0.35 * radius * np.sin(angle), column + 0.35 * radius * np.cos(angle)
+        found = np.maximum(found, _cell(*middle, 0.38 * radius, rng)[0])
+    return found
+
+
+def _stained(amount: np.ndarray, colour: tuple[float, float, float]) -> np.ndarray:
+    """Return the light that passes an amount (SMEAR, SMEAR) of a dye; an amount of 1 lets ``colour`` pass."""
+    return np.array(colour) ** amount[..., None]

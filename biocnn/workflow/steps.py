@@ -19,12 +19,16 @@ log = logging.getLogger("biocnn")
 
 
 def simulate(kind: str, out: Path, *, seed: int = 1) -> None:
-    """Simulate the data of the demonstrations: KIND is sequences or nuclei."""
+    """Simulate the data of the demonstrations: KIND is sequences, nuclei or cells."""
     from biocnn.workflow import simulate as simulation
 
-    makers = {"sequences": simulation.simulate_sequences, "nuclei": simulation.simulate_nuclei}
+    makers = {
+        "sequences": simulation.simulate_sequences,
+        "nuclei": simulation.simulate_nuclei,
+        "cells": simulation.simulate_cells,
+    }
     if kind not in makers:
-        raise InputError(f"no simulation named {kind!r}", "allowed: sequences, nuclei")
+        raise InputError(f"no simulation named {kind!r}", "allowed: " + ", ".join(makers))
     with atomic(out) as folder:
         makers[kind](folder, seed)
 

@@ -74,6 +74,7 @@ def objects(results: Results, gallery: Gallery) -> Section:
     section = Section("objects", "Objects")
     found = results.table("apply/objects.csv", ",")
     section.blocks.extend(_processing(results, "apply/images.csv"))
+    section.blocks.extend(_boxes(results))
     if not len(found):
         return section
     kinds = f": {counted(found['class'])}" if found["class"].nunique() > 1 else ""
@@ -93,6 +94,36 @@ def objects(results: Results, gallery: Gallery) -> Section:
     figure = curves.sizes(measured[area].to_numpy(), _measurement(area))
     section.blocks.append(gallery.add("objects", figure, "Histogram of object sizes", "Object sizes."))
     return section
+
+
+def _boxes(results: Results) -> list[Table | Text]:
+    """Count the boxes of each class in new images, and list the images on which the models disagree most."""
+    images_ = results.table("apply/images.csv", ",")
+    if not len(images_) or not (results.folder / "apply" / "boxes.csv").is_file():
+        return []
+    read = images_[images_["skipped"].isna()]
+    where = plural(read["image"].nunique(), "new image")
+    words = f"{plural(int(read['n_objects'].sum()), 'object')} in {where}. All are in apply/boxes.csv, and for other "
+    blocks: list[Table | Text] = [
+        Text(words + "programs in apply/coco.json; apply/overlays has pictures with the boxes.")
+    ]
+    rows = []
+    for name, part in read.groupby("class", sort=False):
+        number_of, score = part["n_objects"], np.average(part["score_mean"].fillna(0), weights=part["n_objects"] + 1e-9)
+        counts = [f"{number_of.sum():,}", f"{(number_of > 0).sum():,}", number(number_of.mean(), 1)]
+        rows.append([name, *counts, f"{number_of.min():,}–{number_of.max():,}", number(score)])
+    header = ["Class", "Objects", "Images with any", "Mean per image", "Range", "Mean score"]
+    blocks.append(table("Objects in new images.", header, rows, ",".join(header[1:]), "apply/images.csv"))
+    if "disagreement" in read:
+        each = read.groupby(["image", "path"], sort=False).agg({"disagreement": "first", "n_objects": "sum"})
+        shown = each.sort_values("disagreement", ascending=False, kind="stable").head(_UNCERTAIN)
+        rows = [[short(path, 40), f"{n:,.0f}", number(value)] for (_, path), value, n in shown.itertuples()]
+        caption = (
+            "New images on which the models disagree most; boxes drawn there by hand are most useful for training. "
+            "Disagreement: 1 minus the mean share of the models that find an object."
+        )
+        blocks.append(table(caption, ["Image", "Objects", "Disagreement"], rows, "Objects,Disagreement"))
+    return blocks
 
 
 def _processing(results: Results, path: str) -> list[Table]:

@@ -67,7 +67,8 @@ def figures(results: Results, gallery: Gallery) -> list[Picture | Table | Text]:
         "a: number of boxes in each image and class, found against true; dotted: equality. b: share of the true boxes "
         "that are found, by size (square root of height × width, in pixels), in bins of equal numbers; bars: 95% "
         "confidence intervals (Wilson). c: share of the found boxes that are right against their score, in bins of "
-        "equal numbers; dotted: scores that are probabilities. All with the chosen thresholds."
+        "equal numbers; dotted: equality. Scores were calibrated on the validation split. "
+        "All with the chosen thresholds."
     )
     alt = "Found against true number of boxes; recall by size; precision by score"
     blocks.append(gallery.add("agreement", agreement(names, held, decided, shown), alt, caption))

@@ -1,6 +1,7 @@
 """Boxes in new images: tables, COCO and pictures; their files are read as annotations of the same boxes."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -78,8 +79,11 @@ def test_boxes_of_all_models_are_fused_and_counted_by_class(models: list[Model],
     assert images["skipped"].notna().sum() == 1
 
 
-def test_the_table_is_read_as_annotations_of_the_same_boxes(applied: Path, new: Path) -> None:
-    raw = BoxedImages(images=new, table=applied / "boxes.csv").read(1, Checks())
+@pytest.mark.parametrize("given", [{"table": "boxes.csv"}, {"coco": "coco.json"}], ids=str)
+def test_the_files_are_read_as_annotations_of_the_same_boxes(applied: Path, tmp_path: Path, new: Path, given) -> None:
+    for name in ("a.png", "b.png"):
+        shutil.copy(new / name, tmp_path / name)
+    raw = BoxedImages(images=tmp_path, **{key: applied / name for key, name in given.items()}).read(1, Checks())
     table = pd.read_csv(applied / "boxes.csv")
     for row, name in enumerate(["a.png", "b.png"]):
         rows = table[table["image"] == name]

@@ -24,12 +24,12 @@ def test_python_runs(code: str) -> None:
 
 @pytest.mark.parametrize("text", blocks("README.md", "yaml"))
 def test_experiments_are_valid(text: str, tmp_path: Path) -> None:
-    for name in re.findall(r"[\w.]+\.(?:fa\.gz|narrowPeak|meme)", text):
+    for name in re.findall(r"[\w.]+\.(?:fa\.gz|narrowPeak|meme|csv)", text):
         (tmp_path / name).touch()
     for name in ("photos", "outlines", "new_photos", "cells"):
         (tmp_path / name).mkdir()
     (tmp_path / "mine.yaml").write_text(text)
-    assert load(tmp_path / "mine.yaml", tmp_path).settings.model.name in ("DeepBind", "UNet", "ResNet")
+    assert load(tmp_path / "mine.yaml", tmp_path).settings.model.name in ("DeepBind", "UNet", "ResNet", "CentreNet")
 
 
 def test_defaults_in_the_docs_equal_those_in_the_code() -> None:

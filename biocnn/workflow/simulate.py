@@ -295,7 +295,8 @@ def _smear(
     reds: int, whites: int, stain: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, list[tuple[object, ...]]]:
     """Return the light that passes each pixel, (SMEAR, SMEAR, 3), and label and corners of the box of each cell."""
-    light, boxes, centres = np.ones((SMEAR, SMEAR, 3)), [], np.zeros((0, 3))
+    light, centres = np.ones((SMEAR, SMEAR, 3)), np.zeros((0, 3))
+    boxes: list[tuple[object, ...]] = []
     for label in ["white"] * whites + ["red"] * reds:
         radius = rng.uniform(14, 19) if label == "white" else rng.uniform(8, 11)
         for _ in range(50):
@@ -306,10 +307,10 @@ def _smear(
         else:
             continue
         centres = np.vstack([centres, [*place, radius]])
-        inside, depth = _cell(*place, radius, rng)
+        inside, depth = _cell(place, radius, rng)
         if label == "white":
             light *= _stained(0.8 * stain * inside, PALE)
-            light *= _stained(stain * _lobes(*place, radius, rng), NUCLEUS)
+            light *= _stained(stain * _lobes(place, radius, rng), NUCLEUS)
         else:
             light *= _stained(stain * inside * (1 - 0.65 * np.exp(-((depth / 0.45) ** 2))), RED)
         rows, columns = (np.flatnonzero((inside > 0.5).any(axis=axis)) for axis in (1, 0))
@@ -318,9 +319,9 @@ def _smear(
     return light, boxes
 
 
-def _cell(row: float, column: float, radius: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _cell(place: np.ndarray, radius: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return how far each pixel is covered by an ellipse, 0 to 1, and its distance from the centre, 1 at the edge."""
-    rows, columns = np.mgrid[:SMEAR, :SMEAR]
+    (row, column), (rows, columns) = place, np.mgrid[:SMEAR, :SMEAR]
     turn, stretch = rng.uniform(0, np.pi), np.sqrt(rng.uniform(1.0, 1.2))
     across = (rows - row) * np.cos(turn) - (columns - column) * np.sin(turn)
     along = (rows - row) * np.sin(turn) + (columns - column) * np.cos(turn)
@@ -328,12 +329,12 @@ def _cell(row: float, column: float, radius: float, rng: np.random.Generator) ->
     return 1 / (1 + np.exp((depth - 1) * radius / 0.6)), depth
 
 
-def _lobes(row: float, column: float, radius: float, rng: np.random.Generator) -> np.ndarray:
+def _lobes(place: np.ndarray, radius: float, rng: np.random.Generator) -> np.ndarray:
     """Return how far each pixel is covered by the nucleus of a white cell: three discs that touch."""
     found = np.zeros((SMEAR, SMEAR))
     for angle in rng.uniform(0, 2 * np.pi) + np.array([0, 2, 4]):
-        middle = row + 0.35 * radius * np.sin(angle), column + 0.35 * radius * np.cos(angle)
-        found = np.maximum(found, _cell(*middle, 0.38 * radius, rng)[0])
+        middle = place + 0.35 * radius * np.array([np.sin(angle), np.cos(angle)])
+        found = np.maximum(found, _cell(middle, 0.38 * radius, rng)[0])
     return found
 
 

@@ -6,12 +6,13 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 from scipy.ndimage import gaussian_filter, label
 from skimage.filters import threshold_otsu
 
-from biocnn.workflow.simulate import CONSENSUS, consensus_pfm, simulate_nuclei, simulate_sequences
+from biocnn.workflow.simulate import CONSENSUS, consensus_pfm, simulate_cells, simulate_nuclei, simulate_sequences
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,13 @@ def sequences(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def nuclei(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("nuclei")
     simulate_nuclei(folder, 1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cells")
+    simulate_cells(folder, 1)
     return folder
 
 
@@ -42,12 +50,16 @@ def rows(path: Path) -> list[list[str]]:
     return [line.split("\t") for line in path.read_text().splitlines()]
 
 
-def test_same_seed_same_bytes_other_seed_other_bytes(sequences: Path, nuclei: Path, tmp_path: Path) -> None:
+def test_same_seed_same_bytes_other_seed_other_bytes(
+    sequences: Path, nuclei: Path, cells: Path, tmp_path: Path
+) -> None:
+    simulate_cells(tmp_path / "again_cells", 1)
     simulate_sequences(tmp_path / "again", 1)
     simulate_nuclei(tmp_path / "again_nuclei", 1)
     simulate_sequences(tmp_path / "other", 2)
     assert digest(tmp_path / "again") == digest(sequences)
     assert digest(tmp_path / "again_nuclei") == digest(nuclei)
+    assert digest(tmp_path / "again_cells") == digest(cells)
     assert digest(tmp_path / "other")["genome.fa"] != digest(sequences)["genome.fa"]
 
 
@@ -130,3 +142,24 @@ def test_nuclei_are_not_trivial(nuclei: Path) -> None:
         found += label(smooth > threshold_otsu(smooth))[1]
         true += int(labels.max())
     assert found < 0.8 * true
+
+
+def test_boxes_enclose_cells_of_two_kinds(cells: Path) -> None:
+    table = pd.read_csv(cells / "boxes.csv")
+    assert len(list((cells / "images").iterdir())) == table["image"].nunique() == 36
+    assert len(list((cells / "new").iterdir())) == 4
+    counts = table["label"].value_counts()
+    assert counts["red"] > 5 * counts["white"] > 100
+    for name, boxes in table.groupby("image"):
+        image = tifffile.imread(cells / name).astype(float)
+        assert image.shape == (128, 128, 3)
+        outside = np.ones(image.shape[:2], bool)
+        for box in boxes.itertuples():
+            assert 0 <= box.x0 < box.x1 <= 128
+            assert 0 <= box.y0 < box.y1 <= 128
+            outside[box.y0 : box.y1, box.x0 : box.x1] = False
+        green = image[..., 1]
+        assert green[outside].std() < 12, "the background is even"
+        for box in boxes.itertuples():
+            inside = green[box.y0 : box.y1, box.x0 : box.x1]
+            assert inside.min() < green[outside].mean() - 25

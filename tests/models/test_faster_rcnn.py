@@ -6,6 +6,7 @@ from torch import nn
 
 from biocnn.core.errors import InputError
 from biocnn.models.faster_rcnn import FasterRCNN
+from biocnn.models.resnet import ResNet
 from biocnn.models.rpn import Scored
 from biocnn.nn.boxes import encode, iou_matrix
 from biocnn.nn.summary import output_size, receptive_field, summary
@@ -29,6 +30,13 @@ def test_weights_are_as_many_as_in_torchvision():
     assert norms == 2 * 26_560
     box_of_background = 4 * (1024 + 1)
     assert sum(p.numel() for p in network.parameters()) == 41_755_286 + norms - box_of_background
+
+
+def test_the_body_takes_the_weights_of_a_resnet():
+    """``train.start_from`` copies layers of the same name and shape."""
+    resnet = ResNet(2, 1, 5, channels=TINY["channels"]).features.state_dict(prefix="features.")
+    body = tiny().features.state_dict(prefix="features.")
+    assert {key: value.shape for key, value in body.items()} == {key: value.shape for key, value in resnet.items()}
 
 
 def test_summaries_do_not_need_a_shape_of_the_output():

@@ -89,12 +89,12 @@ def write_negatives(
     made = getattr(reader, "negatives", None)
     own = choose("negatives", made, "data.negatives").name if made else LABELLED
     table = _of_dataset(stored, simple, runs, settings).assign(negatives=own, own=True)
-    number = table.drop_duplicates("output")["positives"].sum()
+    folds = [Dataset(data, fold) for fold in range(stored.folds)]
+    ratio = min(1, MOST / sum(len(_bound(of_fold)) for of_fold in folds))
     parts: dict[str, list[Scored]] = {}
-    for fold in range(stored.folds):
-        of_fold = Dataset(data, fold)
+    for of_fold in folds:
         context = _places(of_fold, reader, genome)
-        drawn = dict(_draw(of_fold, context, own, min(1, MOST / number), settings.seed, checks))
+        drawn = dict(_draw(of_fold, context, own, ratio, settings.seed, checks))
         for kind, part in _score(of_fold, drawn, simple, runs, settings):
             parts.setdefault(kind, []).append(part)
     positives = parts.pop(POSITIVES, [])
@@ -146,12 +146,17 @@ def _places(stored: Dataset, reader: object, genome: Path | None) -> GenomeConte
     return replace(context, closed=pd.concat([context.closed[[*seen]], seen], ignore_index=True))
 
 
+def _bound(stored: Dataset) -> np.ndarray:
+    """Return the rows of the test split that are positives of any output."""
+    rows = stored.rows("test")
+    return rows[(stored.y.stacked(rows) == 1).any(axis=1)]
+
+
 def _draw(
     stored: Dataset, context: GenomeContext | None, own: str, ratio: float, seed: int, checks: Checks
 ) -> Iterator[tuple[str, EncodedExamples]]:
     """Yield the test positives of a fold, and each other kind of negatives for them."""
-    rows = stored.rows("test")
-    rows = rows[(stored.y.stacked(rows) == 1).any(axis=1)]
+    rows = _bound(stored)
     positives = Positives(stored.examples.iloc[rows], stored.padded(rows), lambda path: None, context)
     yield POSITIVES, positives
     for kind in (*(OF_GENOME if context else ()), SHUFFLED):

@@ -155,7 +155,7 @@ def test_each_fold_is_tested_by_its_own_run(tmp_path: Path) -> None:
         np.testing.assert_allclose(scored.p[:, 1:], [p[stored[name]] for name in part.examples["id"]], rtol=1e-3)
 
 
-def test_each_output_has_its_own_positives(tmp_path: Path) -> None:
+def test_each_output_has_its_own_positives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset, runs = prepared(tmp_path, of_genome(tmp_path, sets=2), SPLIT)
     table = compared(tmp_path, runs).query("model == 'network'")
     y = dataset.y.stacked(dataset.rows("test"))
@@ -164,6 +164,8 @@ def test_each_output_has_its_own_positives(tmp_path: Path) -> None:
         assert (rows["positives"] == y[:, k].sum()).all()
         assert rows["n"].iloc[0] == len(y)
         assert (rows["n"] - rows["positives"]).iloc[1:].tolist() == [(y == 1).any(axis=1).sum()] * 3
+    monkeypatch.setattr(negatives, "MOST", 8)
+    assert compared(tmp_path, runs).query("not own").eval("n - positives").eq(8).all()
 
 
 def test_sequences_without_a_genome_are_shuffled(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ class BoxPanels(Panels):
             draw_boxes(axes, truth[truth[:, 0] == k, 1:], *class_style(k))
 
     def truth_handles(self) -> list[Line2D]:
-        return [_handle(*class_style(k), short(name, 24)) for k, name in enumerate(self.outputs[:_NAMED])]
+        return [_handle(*class_style(k), short(name, 14)) for k, name in enumerate(self.outputs[:_NAMED])]
 
     def draw(self, column: Sequence[Axes], example: Example) -> None:
         self.draw_truth(column[0], example.truth)
@@ -52,12 +52,11 @@ class BoxPanels(Panels):
         kinds = [_handle(*style, kind) for kind, style in KINDS.items()]
         for handles, title, side in ((self.truth_handles(), "Truth", "left"), (kinds, "Found", "right")):
             style = {"loc": f"outside lower {side}", "alignment": "left", "title_fontsize": 7, "handlelength": 2.2}
-            figure.legend(handles=handles, title=title, ncols=min(len(handles), 5), **style)
+            figure.legend(handles=handles, title=title, ncols=min(len(handles), 3), **style)
 
     def postcard(self, axes: Axes, example: Example) -> None:
         show(axes, example.image)
-        found = example.predicted
-        self.draw_truth(axes, np.delete(found, 1, axis=1))
+        self.draw_truth(axes, np.delete(example.predicted, 1, axis=1))  # without scores
 
 
 def class_style(k: int) -> tuple[str, str]:

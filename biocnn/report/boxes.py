@@ -59,6 +59,8 @@ def figures(results: Results, gallery: Gallery) -> list[Picture | Table | Text]:
         "(FROC)."
     )
     blocks: list[Picture | Table | Text] = [_classes(results, decided)]
+    if not known:
+        return blocks
     figure = curves(names, every, decided, known, shown)
     blocks.append(gallery.add("curves", figure, "Precision-recall and FROC curves of each class", caption))
     blocks += _gallery(results, gallery)
@@ -185,6 +187,8 @@ def _gallery(results: Results, gallery: Gallery) -> list[Picture]:
         "found boxes that are matched with a true box of their class, confused (at a true box of another class), "
         "doubled (at a true box that is matched already) or false; and true boxes that are missed."
     )
+    if any((example.truth[:, 0] == PARTIAL).any() for example in chosen):
+        caption += " Grey, dotted: regions that are not judged."
     alt = "Images with true and found boxes, from the worst to the best"
     return [gallery.add("predictions", comparison(chosen, panels), alt, caption, vector=False)]
 

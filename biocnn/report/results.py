@@ -188,7 +188,7 @@ class Results:
         return (Ragged(path), table) if path.is_file() and len(table) else None
 
     def decided(self, name: str) -> np.ndarray | None:
-        """Read the mask or labels of an image of the reported split, shape (*spatial); None if not stored."""
+        """Read the mask, labels or boxes of an image of the reported split; None if not stored."""
         path = self.folder / "decided.npz"
         return Decided(path).of(self.split, name) if path.is_file() else None
 

@@ -12,7 +12,8 @@ from biocnn.metrics.boxes import THRESHOLDS, Matched, match_detections
 from biocnn.metrics.masks import dice_of_counts
 from biocnn.metrics.weighted import defined_mean, ece, mean, ratio
 
-MOST = 100  # detections of an image and class that average precision and recall consider
+# Detections of an image and class that average precision and recall consider, or more if an image has more true boxes.
+MOST = 100
 RECALLS = np.linspace(0, 1, 101)
 ALARMS = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8)  # false positives per image in the LUNA16 challenge
 
@@ -39,7 +40,7 @@ def mean_average_precision(
 def average_precision(weights: np.ndarray, matched: Matched) -> np.ndarray:
     """Compute average precision as COCO does, (B, T): the mean over 101 recalls of the highest precision from there."""
     values = np.zeros((len(weights), len(matched.true)))
-    first = matched.rank < MOST
+    first = _first(matched)
     drawn, number = weights[:, matched.image[first]], _number(weights, matched)
     for t, (true, unjudged) in enumerate(zip(matched.true[:, first], matched.unjudged[:, first], strict=True)):
         hits = np.cumsum(drawn[:, true], axis=1)
@@ -52,7 +53,7 @@ def average_precision(weights: np.ndarray, matched: Matched) -> np.ndarray:
 
 def recall(weights: np.ndarray, matched: Matched) -> np.ndarray:
     """Compute the recall of the first 100 detections of each image, (B, T); COCO's AR is the mean over T."""
-    first = matched.rank < MOST
+    first = _first(matched)
     return weights[:, matched.image[first]] @ matched.true[:, first].T / _number(weights, matched)
 
 
@@ -140,6 +141,11 @@ def best_threshold(matched: Matched) -> float:
     judged = np.cumsum(~matched.unjudged[0])[ends]
     best = ends[dice_of_counts(hits, judged - hits, matched.number.sum() - hits).argmax()]
     return float(matched.score[best : best + 2].sum(dtype=float) / 2)
+
+
+def _first(matched: Matched) -> np.ndarray:
+    """Return which detections are considered, (n,), boolean."""
+    return matched.rank < max(MOST, matched.number.max(initial=0))
 
 
 def _number(weights: np.ndarray, matched: Matched) -> np.ndarray:

@@ -22,7 +22,8 @@ PRIOR = 0.1  # initial probability of a centre
 OF_BOXES = 5.0  # weight of the loss of boxes
 UNIT = 8.0  # initial side of boxes, in cells
 LARGEST = 8.0  # of the logarithm of a side, in these units
-MOST = 300  # boxes per image
+MOST = 1000  # boxes per image, or one per CLOSEST cells of a large image
+CLOSEST = 25
 LEAST = 0.01  # lowest score
 OVERLAP = 0.5  # intersection over union above which the lower of two scores of a class is dropped
 
@@ -75,8 +76,8 @@ class CentreNet(Detector):
         maps = self._maps(x)
         logits = maps[:, : self.classes]
         p = torch.where(self.neighbourhood(logits) == logits, logits.sigmoid(), 0).flatten(1)
-        scores, places = p.topk(min(MOST, p.shape[1]))
         cells = prod(maps.shape[2:])
+        scores, places = p.topk(min(max(MOST, cells // CLOSEST), p.shape[1]))
         return [
             self._found(one.flatten(1), where // cells, score, where % cells, maps.shape[2:], x.shape[2:])
             for one, score, where in zip(maps, scores, places, strict=True)

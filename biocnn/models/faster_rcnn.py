@@ -82,7 +82,7 @@ class FasterRCNN(Detector):
         sampled: int = 512,
         score: float = 0.05,
         overlap: float = 0.5,
-        most: int = 100,
+        most: int = 1000,
     ) -> None:
         super().__init__()
         if spatial_dims != 2:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from math import ceil, prod
+from math import ceil, inf, prod
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from biocnn.tasks.facts import Facts
 
 STRIDE = 64  # tiles start at multiples of it, in pixels, as do the cells of all networks
 MARGIN = 2  # what a tile sees around itself, in units of the diameter of large objects
+LARGEST = 4000  # tile, in units of the square (cube) of the median diameter: a network finds a limited number of boxes
 OVERLAP = 0.5  # intersection over union from which two boxes of different tiles are one object
 
 
@@ -49,7 +50,7 @@ class BoxPredictor:
         """Return the boxes in an image, in its own pixels: (M, 2 + 2 spatial_dims), float32, highest score first."""
         own_range = image.own_range or self.facts.normalise == "image"
         low, high = map(torch.from_numpy, range_of(image, None if own_range else self.facts.intensity))
-        tiles = plan(image.shape[1:], self._field, room(memory_gb) / self._bytes_per_pixel)
+        tiles = plan(image.shape[1:], self._field, min(self._most_pixels, room(memory_gb) / self._bytes_per_pixel))
         found = []
         for tile in tiles:
             x = normalise(to_tensor(image.read(tile.read))[None].to(self.device), low, high)
@@ -75,6 +76,11 @@ class BoxPredictor:
         dims, objects = self.facts.spatial_dims, self.facts.objects
         margin = MARGIN * objects.diameter["95"] if objects.number else 0
         return Field((STRIDE,) * dims, (STRIDE * max(1, ceil(margin / STRIDE)),) * dims)
+
+    @cached_property
+    def _most_pixels(self) -> float:
+        objects = self.facts.objects
+        return LARGEST * objects.diameter["50"] ** self.facts.spatial_dims if objects.number else inf
 
     @cached_property
     def _bytes_per_pixel(self) -> float:

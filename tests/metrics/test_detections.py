@@ -74,6 +74,16 @@ def test_many_detections_empty_images_and_absent_classes_as_pycocotools() -> Non
     check(found, [EMPTY[1]] * 3, 2)
 
 
+def test_crowded_images_are_not_limited_to_100_boxes() -> None:
+    """Of 160 cells, 120 are found, all right: recall .75, and precision 1 up to there."""
+    place = np.arange(160)[:, None] * [[0, 10, 0, 10]] + [[0, 0, 8, 8]]
+    truth = np.column_stack([np.zeros(160), place])
+    found = np.column_stack([np.zeros(120), np.linspace(1, 0.5, 120), place[:120]])
+    assert mean_average_precision([found], [truth], 1, [0.5])[0] == pytest.approx(76 / 101)
+    (one,) = match_detections([found], [truth], 1)
+    assert detections.recall(np.ones((1, 1)), one)[0, 0] == 0.75
+
+
 def test_iou_of_boxes_by_hand_in_2d_and_3d() -> None:
     boxes = np.array([[0, 0, 4, 6], [0, 0, 2, 2]])
     others = np.array([[2, 3, 6, 9], [4, 0, 5, 6], [0, 0, 4, 6]])

@@ -36,6 +36,7 @@ WIDTHS = {2: ((1000, 32), (100, 24), (0, 16)), 3: ((0, 16),)}
 KEPT = 12
 STEPS = (50, 250)  # bounds of the steps per epoch
 ALL_STEPS = 3000
+BOX_STEPS = 1200  # for boxes, with four times the pixels per step
 EPOCHS = (12, 60)
 # Smallest objects, in pixels, for a stem, whose map has a cell for so many pixels; objects span four cells or more.
 STEMS = ((16, "large", 4), (8, "medium", 2), (0, "small", 1))
@@ -70,7 +71,7 @@ def decide(facts: Facts, settings: Settings | None = None) -> dict[str, Decision
         decide_whole(facts, train, model, choose)
         return choose.found
     patch = choose("patch", train, "train", _patch(facts, memory))
-    if make_task(facts).detects:
+    if detects := make_task(facts).detects:
         stem = choose("stem", model, "model", _stem(facts))
         choose("sizes", model, "model", _anchors(facts, stem))
         choose("depth", model, "model", SHALLOW)
@@ -81,7 +82,7 @@ def decide(facts: Facts, settings: Settings | None = None) -> dict[str, Decision
         batch_size = choose("batch_size", train, "train", _batch_size(patch, channels, memory))
     once = max(1, math.ceil(facts.pixels / math.prod(patch) / batch_size))
     steps = choose("steps_per_epoch", train, "train", _steps(once, train.epochs if train else None))
-    choose("epochs", train, "train", _epochs(steps or once))
+    choose("epochs", train, "train", _epochs(steps or once, BOX_STEPS if detects else ALL_STEPS))
     choose("foreground", train, "train", _foreground(facts, patch))
     return choose.found
 
@@ -233,10 +234,10 @@ def _steps(once: int, epochs: int | None) -> Decision:
     )
 
 
-def _epochs(steps: int) -> Decision:
+def _epochs(steps: int, wanted: int) -> Decision:
     low, high = EPOCHS
-    value = min(high, max(low, round(ALL_STEPS / steps)))
-    return Decision(value=value, reason=f"about {ALL_STEPS:,} steps in all ({low} to {high} epochs of {steps:,} steps)")
+    value = min(high, max(low, round(wanted / steps)))
+    return Decision(value=value, reason=f"about {wanted:,} steps in all ({low} to {high} epochs of {steps:,} steps)")
 
 
 def _foreground(facts: Facts, patch: list[int]) -> Decision:

@@ -30,7 +30,7 @@ _NAMED = 18  # most classes in a legend
 class BoxPanels(Panels):
     """True boxes by class, and all boxes by what became of them."""
 
-    truth = "true boxes"
+    drawn = "True boxes"
     targets = "Boxes: targets; grey: objects mostly outside the patch, neither learned nor background."
     caption = "true boxes by class; found and missed boxes"
     rows = ("Truth", "Found")

@@ -112,8 +112,10 @@ def _classes(results: Results, decided: list[Matched]) -> Table:
     caption = (
         f"Each class on the {results.split} split{run}. AP50, AP50:95: average precision as in COCO at an IoU of .5, "
         "and its mean over .5 to .95. Found, F1, precision, recall: of the boxes above the threshold of their class, "
-        "at an IoU of .5. Small: 95% confidence intervals."
+        "at an IoU of .5."
     )
+    if len(found) and found["low"].notna().any():
+        caption += " Small: 95% confidence intervals."
     return table(caption, header, rows, ",".join(header[1:]), "metrics.tsv")
 
 

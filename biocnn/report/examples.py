@@ -67,7 +67,7 @@ def _thumbnails(results: Results, gallery: Gallery) -> Picture:
         axes.remove()
     if panels:
         images.legend(figure, panels.truth_handles())
-    truth = " True outlines are drawn;" if panels else " The"
+    truth = f" {panels.drawn} are drawn;" if panels else " The"
     caption = f"Training images at evenly spaced rows of the table of examples.{truth} contrast is stretched."
     return gallery.add("examples", figure, f"{len(rows)} training images", caption, vector=False)
 

@@ -33,6 +33,7 @@ class Panels:
     """
 
     truth: str  # name of the outlines of truth
+    drawn = "True outlines"  # what ``draw_truth`` draws, for captions
     targets = "Outlines: targets."  # description of ``draw_truth`` in patches
     caption: str  # description of the rows
     rows: tuple[str, ...] = ("", "")  # label of each row

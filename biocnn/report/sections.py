@@ -26,6 +26,7 @@ _CITATIONS = {
     "MICCAI 2015. doi:10.1007/978-3-319-24574-4_28",
     "FCN": "Long J, Shelhamer E, Darrell T. Fully convolutional networks for semantic segmentation. CVPR 2015. "
     "doi:10.1109/CVPR.2015.7298965",
+    "CentreNet": "Zhou X, Wang D, Krähenbühl P. Objects as points. 2019. arXiv:1904.07850",
     "matches": "Gupta S, Stamatoyannopoulos JA, Bailey TL, Noble WS. Quantifying similarity between motifs. "
     "Genome Biol 8, R24 (2007). doi:10.1186/gb-2007-8-2-r24",
     "deeplift": "Shrikumar A, Greenside P, Kundaje A. Learning important features through propagating activation "
@@ -190,7 +191,10 @@ def reproduce(results: Results, settings: Settings) -> Section:
     if attributions.is_file():
         with np.load(attributions) as stored:
             cited.append(_CITATIONS[str(stored["method"])])
-    cited.append(_CITATIONS["cam"] if (results.folder / "explain" / "cam.npz").is_file() else None)
+    maps = results.folder / "explain" / "cam.npz"
+    if maps.is_file():
+        with np.load(maps) as stored:
+            cited += [_CITATIONS["cam"]] * (len(stored["id"]) > 0)
     release = f" {versions['biocnn']}" if "biocnn" in versions else ""
     section.blocks.append(
         Text(f"Please cite the biocnn developers, biocnn{release} (see CITATION.cff), and the following methods:")

@@ -58,7 +58,7 @@ def test_cells_and_anchors_suit_small_objects(smallest: int, stem: str, sizes: l
     objects = Objects(number=9, diameter={"5": smallest, "50": 70, "95": 80})
     decided = values(facts(task="boxes", shares=()).model_copy(update={"objects": objects}))
     assert (decided["stem"], decided["sizes"]) == (stem, sizes)
-    assert decided["epochs"] * decided["steps_per_epoch"] == 1200
+    assert 1200 <= decided["epochs"] * decided["steps_per_epoch"] <= 3000
 
 
 def test_volumes_like_those_of_the_hippocampus() -> None:

@@ -27,11 +27,7 @@ PEAKS_PER_CONTIG, SPACING, WITH_SITE = 190, 1_200, 0.98
 TELOMERE, GAP = 2_000, 3_000
 
 SIZE, PLATES, IMAGES_PER_PLATE, NEW_IMAGES = 256, 8, 5, 3
-SMEAR, SLIDES, FIELDS = (
-    128,
-    10,
-    4,
-)  # side of an image of blood cells, slides, images per slide; the last is not annotated
+SMEAR, SLIDES, FIELDS = 128, 13, 3  # side of images of blood cells, slides, images of each; the last is not annotated
 RED, PALE, NUCLEUS = (0.85, 0.45, 0.5), (0.75, 0.68, 0.88), (0.35, 0.22, 0.6)  # light that passes, in red, green, blue
 REACH = 26  # half the side of the box in which a nucleus is drawn, in pixels
 
@@ -259,9 +255,9 @@ def _photograph(emission: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def simulate_cells(folder: str | Path, seed: int) -> None:
     """Write photographs of stained blood cells, and a table of the boxes around them.
 
-    ``images/`` holds 36 RGB images of 128 x 128 pixels from 9 slides that differ in staining and density; ``boxes.csv``
-    lists a box around each cell (image, group = slide, label, x0, y0, x1, y1): red cells, round and pale in the middle,
-    which overlap, and fewer, larger white cells with a lobed nucleus. ``new/`` holds 4 images of another slide.
+    ``images/`` holds 36 RGB images of 128 x 128 pixels from 12 slides that differ in staining and density. The rows of
+    ``boxes.csv`` are boxes around cells (image, group = slide, label, x0, y0, x1, y1): red cells, round and pale in the
+    middle, which overlap, and fewer, larger white cells with a lobed nucleus. ``new/`` holds 3 images of another slide.
 
     Parameters
     ----------

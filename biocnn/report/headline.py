@@ -35,7 +35,7 @@ NAMES = {
     "ap50_95": "AP50:95",
     "ar": "AR",
     "f1": "F1",
-    "froc": "mean sensitivity (FROC)",
+    "froc": "FROC",
     "count_mae": "count error",
 }
 BASELINES = {  # names in audit.tsv, and in a sentence

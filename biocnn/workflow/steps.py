@@ -259,7 +259,7 @@ def apply(
     trust: str = "",
     **options: Any,
 ) -> None:
-    """Apply one or more models to new images: masks or labels and a table of objects, or a table of predictions.
+    """Apply one or more models to new images: masks, labels or boxes, and tables of objects; or of predictions.
 
     CONFIG and TRUST as in `biocnn predict`.
     """

@@ -50,6 +50,15 @@ SETS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
         "Hippocampus, MRI, 3D",
         {"dice": ("Dice", "nnU-Net 0.90 anterior, 0.89 posterior (5 folds, all volumes)")},
     ),
+    "bccd": (
+        "BCCD, boxes around blood cells, official split",
+        {
+            "ap50": ("AP50", "Faster R-CNN 0.903, YOLOv8n 0.924 (other splits)"),
+            "ap50_95": ("AP50:95", ""),
+            "f1": ("F1", ""),
+            "count_mae": ("error of the count per image", ""),
+        },
+    ),
     "blood_cells": (
         "blood cells, 8 classes, 28 px",
         {"accuracy": ("accuracy", "0.958 (ResNet-18, five times the images)"), "auroc": ("AUROC", "")},

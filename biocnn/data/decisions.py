@@ -211,7 +211,7 @@ def _stem(facts: Facts) -> Decision:
 def _anchors(facts: Facts, stem: str) -> Decision:
     """Choose the sides of anchors, doubled from level to level, so that no object is much smaller than all of them."""
     side = ANCHOR * next(cell for _, name, cell in STEMS if name == stem)
-    reason = f"{ANCHOR} cells of each level"
+    reason = f"anchors span {ANCHOR} cells of each level"
     if facts.objects.number and (least := max(4, round(math.sqrt(2) * facts.objects.diameter["5"]))) < side:
         side, reason = least, f"one object in 20 is at most {facts.objects.diameter['5']:.0f} px wide"
     return Decision(value=[side * 2**level for level in range(5)], reason=reason)

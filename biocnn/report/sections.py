@@ -214,7 +214,7 @@ def _python(results: Results, network: str, models: list[tuple[str, Path]]) -> l
         "# use the model in Python",
         "import biocnn",
         f'model = biocnn.load("{path}"{trust})',
-        "model.predict(...)",
+        "model.detect(...)" if results.task and results.task.detects else "model.predict(...)",
     ]
 
 

@@ -1,6 +1,5 @@
 import pytest
 import torch
-from monai.apps.detection.utils.anchor_utils import AnchorGenerator
 
 from biocnn.nn.anchors import anchor_shapes, grid_anchors
 
@@ -23,6 +22,8 @@ def test_shapes_have_the_same_area():
 @pytest.mark.parametrize(("size", "stride"), [(32, 4), (128, 16), (20, 2)])
 def test_anchors_are_those_of_monai(size, stride):
     """MONAI rounds sides; its ratio is that of the second axis to the first."""
+    from monai.apps.detection.utils.anchor_utils import AnchorGenerator
+
     theirs = AnchorGenerator(((size,),), ((2.0, 1.0, 0.5),))(
         torch.zeros(1, 1, 5 * stride, 7 * stride), [torch.zeros(1, 1, 5, 7)]
     )[0]

@@ -3,8 +3,6 @@ from math import log
 
 import pytest
 import torch
-from monai.apps.detection.utils.box_coder import BoxCoder
-from monai.data.box_utils import batched_nms, box_area, box_iou, non_max_suppression
 
 from biocnn.nn.boxes import area, clip, decode, encode, iou, iou_matrix, nms, nms_by_class
 
@@ -28,6 +26,8 @@ def one_by_one(boxes: torch.Tensor, scores: torch.Tensor, threshold: float) -> l
 
 @DIMENSIONS
 def test_areas_and_overlaps_are_those_of_monai(dims):
+    from monai.data.box_utils import box_area, box_iou
+
     boxes, others = random_boxes(50, dims), random_boxes(40, dims, seed=1)
     torch.testing.assert_close(area(boxes), box_area(boxes))
     torch.testing.assert_close(iou_matrix(boxes, others), box_iou(boxes, others))
@@ -54,6 +54,8 @@ def test_an_overlap_does_not_depend_on_order_place_and_unit():
 @pytest.mark.parametrize("threshold", [0.0, 0.1, 0.5, 0.7, 1.0])
 @DIMENSIONS
 def test_the_boxes_that_monai_keeps_are_kept(dims, threshold):
+    from monai.data.box_utils import non_max_suppression
+
     boxes, scores = random_boxes(150, dims), torch.rand(150, generator=torch.Generator().manual_seed(2))
     assert nms(boxes, scores, threshold).tolist() == non_max_suppression(boxes, scores, threshold).tolist()
 
@@ -102,6 +104,8 @@ def test_none_of_none_is_kept():
 
 @DIMENSIONS
 def test_classes_do_not_suppress_each_other(dims):
+    from monai.data.box_utils import batched_nms
+
     boxes = random_boxes(200, dims, side=40)
     generator = torch.Generator().manual_seed(0)
     scores, labels = torch.rand(200, generator=generator), torch.randint(0, 5, (200,), generator=generator)
@@ -145,6 +149,8 @@ WEIGHTS = pytest.mark.parametrize("weights", [(1.0, 1.0), (10.0, 5.0)])
 @DIMENSIONS
 def test_codes_are_those_of_monai(dims, weights):
     """MONAI has no order of axes: it is that of the boxes."""
+    from monai.apps.detection.utils.box_coder import BoxCoder
+
     boxes, anchors = random_boxes(30, dims), random_boxes(30, dims, seed=1)
     coder = BoxCoder([weights[0]] * dims + [weights[1]] * dims)
     codes = encode(boxes, anchors, weights)
@@ -156,6 +162,8 @@ def test_codes_are_those_of_monai(dims, weights):
 
 @WEIGHTS
 def test_codes_with_rows_and_columns_swapped_are_those_in_x_and_y(weights):
+    from monai.apps.detection.utils.box_coder import BoxCoder
+
     boxes, anchors, swap = random_boxes(30), random_boxes(30, seed=1), [1, 0, 3, 2]
     coder = BoxCoder([weights[0]] * 2 + [weights[1]] * 2)
     theirs = coder.encode_single(boxes[:, swap], anchors[:, swap])[:, swap]

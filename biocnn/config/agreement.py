@@ -74,7 +74,8 @@ def _misplaced(settings: "Settings", input: str, target: str) -> Iterator[InputE
         name, allowed = section.name if section else "", suited(kind, own.name, target)
         if name in REGISTRY[kind] and name not in allowed:
             what = f" with {TARGETS[target]}" if name in suited(kind, own.name) else ""
-            yield InputError(f"{key}: {name} is not for {own.examples}{what}", "allowed: " + ", ".join(allowed))
+            remedy = "allowed: " + ", ".join(allowed) if allowed else "leave it out: the network has its own"
+            yield InputError(f"{key}: {name} is not for {own.examples}{what}", remedy)
 
 
 def _split(split: "Split", data: Chosen) -> Iterator[InputError]:

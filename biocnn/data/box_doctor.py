@@ -90,7 +90,8 @@ def _note_origin(corners: np.ndarray, sizes: np.ndarray, origin: int, checks: Ch
     """Note corners that seem to be counted from 1 instead of 0, or from 0 instead of 1."""
     starts, ends = corners[:, :2], corners[:, 2:]
     if origin == 0 and (starts >= 1).all() and (corners % 1 == 0).all() and (ends >= sizes).any():
-        reason = "boxes that start at 1, none at 0: are pixels counted from 1? then set data.origin: 1"
+        remedy = "then set data.origin: 1, or correct the file of COCO"
+        reason = f"boxes that start at 1, none at 0: are pixels counted from 1? {remedy}"
         checks.add(source, "note", reason, (starts == 1).any(axis=1).sum())
     if origin == 1:
         reason = "boxes that start at 0, although pixels are counted from 1: from 0? then set data.origin: 0"

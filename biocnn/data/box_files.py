@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
@@ -114,10 +114,10 @@ def from_coco(path: Path, base: Path) -> BoxFile:
     check_file(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        images = {one["id"]: one for one in content["images"]}
+        images = _by_id(content, "images", path)
         names = {number: str(one["file_name"]) for number, one in images.items()}
         sizes = {names[number]: (one.get("height"), one.get("width")) for number, one in images.items()}
-        classes = {one["id"]: str(one["name"]) for one in content["categories"]}
+        classes = {number: str(one["name"]) for number, one in _by_id(content, "categories", path).items()}
         annotations = [dict(one) for one in content["annotations"]]
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise InputError(
@@ -128,16 +128,30 @@ def from_coco(path: Path, base: Path) -> BoxFile:
     for number, one in enumerate(annotations):
         where = f"annotation {one.get('id', number)}"
         try:
+            for key, known in (("image_id", names), ("category_id", classes)):
+                if one[key] not in known:
+                    raise ValueError(f"{key} {one[key]!r} is not an id in this file")
             x, y, width, height = map(float, one["bbox"])
-            image, label = names[one["image_id"]], classes[one["category_id"]]
         except (KeyError, TypeError, ValueError) as error:
-            reason = f"no such {error}" if isinstance(error, KeyError) else error
-            faults.append(InputError(f"{path.name}: {where}: {reason}", "give image_id, category_id and bbox of each"))
+            reason = f"no {error}" if isinstance(error, KeyError) else error
+            remedy = "give image_id, category_id and bbox (x, y, width, height) of each"
+            faults.append(InputError(f"{path.name}: {where}: {reason}", remedy))
             continue
+        image, label = names[one["image_id"]], classes[one["category_id"]]
         found.append((image, label, bool(one.get("iscrowd")), f"{path.name} {where}", y, x, y + height, x + width))
     if faults:
         raise all_faults(faults, f"of {len(annotations)} annotations cannot be used")
     return BoxFile(_images(list(names.values())), _boxes(found, path), base, sizes=_stated(sizes))
+
+
+def _by_id(content: dict[str, Any], key: str, path: Path) -> dict[Any, dict[str, Any]]:
+    """Return the items of a list by their id; refuse an id of two items, because annotations would be ambiguous."""
+    found = {one["id"]: one for one in content[key]}
+    if len(found) < len(content[key]):
+        again = pd.Series([one["id"] for one in content[key]])
+        again = again[again.duplicated()].unique()
+        raise InputError(f"{path}: {key} share an id: {shown(again)}", "give each an id of its own")
+    return found
 
 
 def from_voc(folder: Path, base: Path, origin: int) -> BoxFile:
@@ -155,15 +169,17 @@ def from_voc(folder: Path, base: Path, origin: int) -> BoxFile:
         with collector:
             try:
                 root = ElementTree.parse(path).getroot()
+                if root.tag != "annotation":
+                    raise ValueError(f"its outermost element is {root.tag}")
                 sizes[path.stem] = root.findtext("size/height"), root.findtext("size/width")
                 for number, item in enumerate(root.iter("object"), 1):
-                    corners = [float(item.findtext(f"bndbox/{name}")) for name in _NAMES[1]]
+                    corners = [float(item.findtext(f"bndbox/{name}", "")) for name in _NAMES[1]]
                     label, ignored = item.findtext("name", "").strip(), item.findtext("difficult", "0").strip() == "1"
                     found.append((path.stem, label, ignored, f"{path.name} object {number}", *corners))
             except (OSError, ValueError, TypeError, LookupError, ElementTree.ParseError) as error:
                 raise InputError(
                     f"{path}: not an annotation of Pascal VOC ({error})",
-                    "each object needs a name, and a bndbox with xmin, ymin, xmax and ymax as numbers",
+                    "each object of an annotation needs a name, and a bndbox with xmin, ymin, xmax and ymax as numbers",
                 ) from error
     if collector.faults:
         raise all_faults(collector.faults, f"of {len(paths)} files cannot be used")
@@ -204,6 +220,8 @@ def _yolo_lines(path: Path, names: list[str] | None) -> Iterator[tuple]:
             label = str(k) if names is None else names[k]
             if k != number or k < 0:
                 raise ValueError(f"class {number:g}")
+            if not (0 <= x <= 1 and 0 <= y <= 1):
+                raise ValueError("its centre is outside the image")
         except (ValueError, OverflowError) as error:
             raise InputError(
                 f"{path} line {line}: {text.strip()!r:.60} is not a box ({error})",
@@ -285,21 +303,22 @@ def _coordinates(rows: pd.DataFrame, table: Path, radius: float | None) -> list[
     if (radius is None) == ("radius" not in rows):
         raise InputError(
             f"{table}: {'no radius' if radius is None else 'a column radius, and data.radius'}",
-            "points need either a column radius or data.radius, in pixels, e.g. data.radius: 10",
+            "points need either a column radius or data.radius, in pixels, e.g. data.radius: 10; boxes need columns "
+            "x0, y0, x1 and y1, where x1 is x0 plus the width",
         )
     return [*_POINT, *["radius"] * (radius is None)]
 
 
 def _numbers(cells: pd.DataFrame, table: Path) -> pd.DataFrame:
-    """Return cells as float64."""
+    """Return cells as float64; refuse what are not numbers, and radii that are not above 0."""
     numbers = cells.apply(pd.to_numeric, errors="coerce").astype(np.float64)
-    wrong = ~np.isfinite(numbers.to_numpy())
+    wrong = ~np.isfinite(numbers.to_numpy()) | ((numbers.columns == "radius") & (numbers <= 0).to_numpy())
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
         raise InputError(
             f"{table} line {cells.index[row]}: {cells.columns[column]} is {cells.iat[row, column]!r} "
             f"({wrong.any(axis=1).sum()} such rows)",
-            "give pixels as numbers, or leave all coordinates empty for an image without boxes",
+            "give pixels as numbers, a radius above 0, or leave all coordinates empty for an image without boxes",
         )
     return numbers
 

@@ -194,7 +194,8 @@ class Model:
         """
         need(self, "image")
         if self.frame or self.task.detects:
-            raise InputError(f"{self.path} {self._is()}: it has no masks", "call predict")
+            remedy = "call detect" if self.task.detects else "call predict"
+            raise InputError(f"{self.path} {self._is()}: it has no masks", remedy)
         found = [self.decide(all_of(maps), maps.zoom) for maps in self._each(inputs, self.open_maps)]
         return one_or_all(inputs, found)
 

@@ -425,3 +425,22 @@ def test_the_annotations_of_a_published_set_are_counted_as_by_its_publisher(data
     boxes = clean(file, file.boxes, images, checks, "bccd")
     assert boxes["label"].value_counts().to_dict() == {"RBC": 4153, "WBC": 372, "Platelets": 361}
     assert counts(checks) == {"boxes of 1 pixel or less": 2}
+
+
+def test_files_whose_content_is_not_certain_are_refused(tmp_path: Path) -> None:
+    images = folder_of(tmp_path / "images", list(BOXES))
+    options = as_coco(tmp_path)
+    content = json.loads(options["coco"].read_text())
+    for key, item in (("images", {"id": 0}), ("categories", {"id": 7, "name": "other"})):
+        options["coco"].write_text(json.dumps(content | {key: [*content[key], {**content[key][-1], **item}]}))
+        refused(f"boxes.json: {key} share an id: {item['id']}", **options)
+    content["annotations"][0]["image_id"] = 9
+    del content["annotations"][1]["bbox"]
+    options["coco"].write_text(json.dumps(content))
+    refused("annotation 0: image_id 9 is not an id in this file", "annotation 1: no 'bbox'", **options)
+    (tmp_path / "a.xml").write_text("<annotations><object/></annotations>")
+    refused("a.xml: not an annotation", "its outermost element is annotations", voc=tmp_path, images=images)
+    (tmp_path / "a.txt").write_text("0 30 20 10 10\n")
+    refused("a.txt line 1", "its centre is outside the image", "from 0 to 1", yolo=tmp_path, images=images)
+    path = table(tmp_path, "a.png,10,20,x,-4", header="image,x,y,label,radius")
+    refused("line 2: radius is '-4'", "above 0", table=path)

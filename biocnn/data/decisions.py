@@ -73,7 +73,8 @@ def decide(facts: Facts, settings: Settings | None = None) -> dict[str, Decision
     patch = choose("patch", train, "train", _patch(facts, memory))
     if detects := make_task(facts).detects:
         stem = choose("stem", model, "model", _stem(facts))
-        choose("sizes", model, "model", _anchors(facts, stem))
+        if model is None or "sizes" in own_settings(model):
+            choose("sizes", model, "model", _anchors(facts, stem))
         choose("depth", model, "model", SHALLOW)
         choose("channels", model, "model", widths(facts.n.train, len(patch)))
         batch_size = choose("batch_size", train, "train", _batch_of_pixels(patch, STEM_PIXELS[stem]))

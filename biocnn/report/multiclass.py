@@ -65,8 +65,10 @@ def _classes(results: Results, counts: np.ndarray) -> Table:
     header = ["Class", "n", "Sensitivity", "Precision", "AUROC", "AUPRC", "Sensitivity at 90% specificity"]
     caption = (
         f"Each class on the {results.split} split{f' ({run})' if run else ''}. Sensitivity, precision: of the "
-        "likeliest class. Others: of each class against all others. Small: 95% confidence intervals."
+        "likeliest class. Others: of each class against all others."
     )
+    if len(found) and found["low"].notna().any():
+        caption += " Small: 95% confidence intervals."
     return table(caption, header, rows, ",".join(header[1:]), "metrics.tsv")
 
 

@@ -27,6 +27,8 @@ _CITATIONS = {
     "FCN": "Long J, Shelhamer E, Darrell T. Fully convolutional networks for semantic segmentation. CVPR 2015. "
     "doi:10.1109/CVPR.2015.7298965",
     "CentreNet": "Zhou X, Wang D, Krähenbühl P. Objects as points. 2019. arXiv:1904.07850",
+    "FasterRCNN": "Ren S, He K, Girshick R, Sun J. Faster R-CNN: towards real-time object detection with region "
+    "proposal networks. NeurIPS 2015. arXiv:1506.01497",
     "matches": "Gupta S, Stamatoyannopoulos JA, Bailey TL, Noble WS. Quantifying similarity between motifs. "
     "Genome Biol 8, R24 (2007). doi:10.1186/gb-2007-8-2-r24",
     "deeplift": "Shrikumar A, Greenside P, Kundaje A. Learning important features through propagating activation "

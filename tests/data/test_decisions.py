@@ -56,9 +56,11 @@ def test_a_usual_set_of_images() -> None:
 )
 def test_cells_and_anchors_suit_small_objects(smallest: int, stem: str, sizes: list[int]) -> None:
     objects = Objects(number=9, diameter={"5": smallest, "50": 70, "95": 80})
-    decided = values(facts(task="boxes", shares=()).model_copy(update={"objects": objects}))
+    boxes = facts(task="boxes", shares=()).model_copy(update={"objects": objects})
+    decided = values(boxes)
     assert (decided["stem"], decided["sizes"]) == (stem, sizes)
     assert 1200 <= decided["epochs"] * decided["steps_per_epoch"] <= 3000
+    assert "sizes" not in decide(boxes, experiment("CentreNet", data="BoxedImages")), "it has no anchors"
 
 
 def test_volumes_like_those_of_the_hippocampus() -> None:

@@ -82,6 +82,8 @@ def test_the_page_has_a_table_of_classes_and_every_figure(results: Path, page: s
     runs = page.split("Performance by")[1].split("</table>")[0]
     assert "round &amp; red" not in runs, "classes have a table of their own"
     assert "count error" in runs
+    assert "model.detect(...)" in page
+    assert "Objects as points" in page
 
 
 def test_the_page_counts_what_the_judge_counts(results: Path, page: str) -> None:

@@ -1,4 +1,4 @@
-"""The command biocnn for tests of the workflow: each step runs in a process forked after the import of torch."""
+"""The command biocnn for tests of the workflow: each step runs in a process forked after the imports that take long."""
 
 import atexit
 import gc
@@ -47,6 +47,9 @@ def environment() -> dict[str, str]:
 
 def serve(listener: socket.socket, tests: int) -> None:
     """Fork a process for each call, as long as the process of the tests lives."""
+    from biocnn.report import figures
+
+    figures.PAPER_DPI = figures.PAGE_DPI = figures.THUMBNAIL_DPI = 30  # drawing many pixels takes long
     gc.freeze()
     listener.settimeout(5)
     with suppress(ProcessLookupError):

@@ -113,7 +113,7 @@ def test_what_is_found_is_limited_by_score_overlap_and_number():
         with torch.no_grad():
             return tiny(**settings).eval()(x)[0]
 
-    assert len(found(overlap=0.9)) == 100
+    assert len(found(overlap=0.9)) > 100, "enough for crowded images"
     assert len(found(most=7)) == 7
     assert found(most=7).equal(found()[:7])
     assert len(found(score=0.99)) == 0

@@ -90,9 +90,13 @@ def bound(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Dataset, list
     return folder, *prepared(folder, of_genome(folder), SPLIT)
 
 
-def test_a_network_of_gc_content_is_exposed(bound: tuple[Path, Dataset, list[Path]]) -> None:
-    folder, dataset, runs = bound
-    table = compared(folder, runs)
+@pytest.fixture(scope="module")
+def table(bound: tuple[Path, Dataset, list[Path]]) -> pd.DataFrame:
+    return compared(bound[0], bound[2])
+
+
+def test_a_network_of_gc_content_is_exposed(bound: tuple[Path, Dataset, list[Path]], table: pd.DataFrame) -> None:
+    _, dataset, runs = bound
     assert table["negatives"].unique().tolist() == ["random", *OTHERS]
     assert table["own"].tolist() == [True] * 4 + [False] * 12
     assert (table.loc[~table["own"], ["positives", "n"]] == [10, 20]).all(axis=None)
@@ -111,9 +115,9 @@ def test_a_network_of_gc_content_is_exposed(bound: tuple[Path, Dataset, list[Pat
     np.testing.assert_allclose(simple["value"], network["value"], atol=1e-5)
 
 
-def test_the_same_seed_gives_the_same_table(bound: tuple[Path, Dataset, list[Path]]) -> None:
+def test_the_same_seed_gives_the_same_table(bound: tuple[Path, Dataset, list[Path]], table: pd.DataFrame) -> None:
     folder, _, runs = bound
-    pd.testing.assert_frame_equal(compared(folder, runs), compared(folder, runs))
+    pd.testing.assert_frame_equal(compared(folder, runs), table)
 
 
 def test_other_negatives_lie_where_test_positives_do(bound: tuple[Path, Dataset, list[Path]]) -> None:

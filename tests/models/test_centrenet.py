@@ -72,7 +72,7 @@ def test_boxes_are_decoded_around_their_cell(dims):
 def test_learns_to_find_rectangles_of_two_colours():
     torch.manual_seed(1)
     network = CentreNet(2, 2, 2, channels=(8, 8, 8, 8), stem="medium").train()
-    optimizer = torch.optim.AdamW(network.parameters(), 5e-3)
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-2)
 
     def scene():
         x, rows = torch.rand(8, 2, 32, 32) * 0.2, []
@@ -83,9 +83,9 @@ def test_learns_to_find_rectangles_of_two_colours():
             rows.append([number, label, top, left, min(32, top + height), min(32, left + width)])
         return x, torch.tensor(rows, dtype=torch.float32)
 
-    for step in range(120):
+    for step in range(70):
         for group in optimizer.param_groups:
-            group["lr"] = 5e-3 * (1 - step / 120)
+            group["lr"] = 1e-2 * (1 - step / 70)
         optimizer.zero_grad()
         network.loss(*scene()).backward()
         optimizer.step()

@@ -207,7 +207,8 @@ def read_metadata(path: str | Path) -> Metadata:
     try:
         return Metadata.model_validate({key: json.loads(value) for key, value in header.items()})
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:5]]
+        found = [(".".join(map(str, fault["loc"])), fault["msg"]) for fault in error.errors()[:5]]
+        faults = [": ".join(filter(None, (key, message.removeprefix("Value error, ")))) for key, message in found]
         raise InputError(f"{path}: invalid metadata: {'; '.join(faults)}", REMEDY) from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: damaged model file ({error})", REMEDY) from error

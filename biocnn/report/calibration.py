@@ -75,7 +75,7 @@ def _compared(trials: pd.DataFrame, metric: str) -> str:
         words += " The best two were close and trained once more, for longer."
     words += f" The runs use the one with the highest validation {metric}"
     if trials["se"].notna().any():
-        words += ", or the one with the lowest validation loss among those less than one standard error behind it"
+        words += ", or the one with the lowest validation loss among those at most two standard errors behind it"
         words += " (paired bootstrap of the validation examples)"
     words += "."
     return words + _failures(trials)

@@ -39,7 +39,7 @@ from biocnn.training.validation import validation_score
 
 ORDER = ["round", "score", "tie"]  # sort keys of trials; score and tie as of epochs
 STEPS, EPOCHS = {1: 1000, 2: 3000}, 10  # of trials that compare candidates; steps by round
-CLEAR = 2  # standard errors by which the best candidate must lead to be spared the second round
+CLEAR = 2  # standard errors by which the metric of a candidate must lead; else the validation loss decides
 LONGER = 1.5  # least ratio of the steps of the second round to those of the first
 RESAMPLES = 100  # of the validation split
 
@@ -174,10 +174,9 @@ def choose_trial(
 
 
 def _rivals(records: list[dict[str, Any]]) -> list[int]:
-    """Return the best two trials, unless the first is clearly better."""
-    table = _table(records)
-    lead = table["score"].iloc[0] - table["score"]
-    return table["trial"].iloc[:2].tolist() if (lead <= CLEAR * table["se"]).iloc[1:2].any() else []
+    """Return the best two trials, unless the metric of the first is clearly better."""
+    table, tied = _ranked(_table(records))
+    return table["trial"].iloc[:2].tolist() if tied > 1 else []
 
 
 def inner_fold(dataset: Dataset, part: int, folds: int, group: str, seed: int) -> Dataset:
@@ -258,7 +257,8 @@ def _read_records(settings: Settings, dataset: Dataset, paths: Sequence[Path]) -
 def rank_trials(records: list[dict[str, Any]]) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Rank trials by their mean score over inner folds; the loss, then the trial number break ties.
 
-    A candidate also ties with the one of the highest score if it is less than one standard error behind it.
+    A candidate also ties with the one of the highest score if it is at most two standard errors behind it: with few
+    validation examples, the loss tells more than a metric of ranks.
 
     Parameters
     ----------
@@ -284,13 +284,19 @@ def rank_trials(records: list[dict[str, Any]]) -> tuple[pd.DataFrame, dict[str, 
             "no trial trained well in all of its folds",
             "lower train.lr in calibrate.draw, or calibrate.folds if a fold has only one class",
         )
-    first = table.iloc[0]
-    tied = table[(table["round"] == first["round"]) & (first["score"] - table["score"] <= table["se"])]
-    best = tied["tie"].idxmax() if len(tied) else first.name
-    table = pd.concat([table.loc[[best]], table.drop(index=best)])
+    table, _ = _ranked(table)
     table.insert(0, "rank", range(1, len(table) + 1))
     chosen = next(record["settings"] for record in records if record["trial"] == table["trial"].iloc[0])
     return table.drop(columns=["score", "tie"]), chosen
+
+
+def _ranked(table: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Sort the trials of the last round that tie with the first by their loss; return also their number."""
+    first = table.iloc[0]
+    tied = (table["round"] == first["round"]) & (first["score"] - table["score"] <= CLEAR * table["se"])
+    tied |= table.index == first.name
+    close = table[tied].sort_values("tie", ascending=False, kind="stable")
+    return pd.concat([close, table[~tied]]), len(close)
 
 
 def _table(records: list[dict[str, Any]]) -> pd.DataFrame:

@@ -49,8 +49,10 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / genome).write_text("".join(f">{name}\n{letters}\n" for name in ("chr1", "chr2", "chr3", *CONTIGS)))
     lines = [f"chr{i}\t{start}\t{start + 60}" for i in range(1, 4) for start in range(100, 2500, 200)]
     (root / f"{HOSTILE}.bed").write_text("\n".join(lines) + "\n")
-    for name in (f"{HOSTILE}.vcf", f"{HOSTILE}.meme", f"{HOSTILE}.safetensors", f"{HOSTILE}.csv"):
+    for name in (f"{HOSTILE}.vcf", f"{HOSTILE}.safetensors", f"{HOSTILE}.csv"):
         (root / name).write_text("image,mask\n")
+    motif = "MEME version 4\n\nMOTIF one\nletter-probability matrix: alength= 4 w= 2\n" + "0.7 0.1 0.1 0.1\n" * 2
+    (root / f"{HOSTILE}.meme").write_text(motif)
     (root / images).mkdir()
     sequences = {
         "data": {"name": "Intervals", "genome": genome, "positives": f"{HOSTILE}.bed", "window": 40},

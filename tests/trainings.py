@@ -55,7 +55,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "boxed": {
         "data": {"name": "BoxedImages", "table": "none"},
         "augment": ["flip", "rotate90", "intensity", "noise"],
-        "model": {"name": "CentreNet", "channels": [8, 8, 8, 8]},
+        "model": {"name": "CentreNet", "channels": [4, 4, 4, 4]},
         "train": {"epochs": 2, "batch_size": 4, "steps_per_epoch": 8, "threads": 1, "save_minutes": 0},
     },
     "labelled": {

@@ -251,6 +251,8 @@ def edited(steps: Sequence[Step], x: Tensor, span: Span) -> tuple[Tensor, Span]:
 
 def _convolution(layer: nn.Module) -> Linear:
     conv = layer.conv if isinstance(layer, Conv) else layer
+    if isinstance(layer, Conv) and layer.step:
+        raise Unsupported(f"{type(conv).__name__} with a stride larger than its kernel")
     if isinstance(conv.padding, str) or conv.padding_mode != "zeros":
         raise Unsupported(f"{type(conv).__name__} with padding {conv.padding!r}, {conv.padding_mode!r}")
     (size,), (stride,), (dilation,), (before,) = conv.kernel_size, conv.stride, conv.dilation, conv.padding

@@ -102,6 +102,22 @@ def test_every_output_is_the_product_of_its_window_and_the_weights(kernel_size, 
     torch.testing.assert_close(output, expected)
 
 
+@pytest.mark.parametrize("spatial_dims", [1, 2, 3])
+def test_size_one_with_stride_equals_torch_for_few_channels(spatial_dims):
+    """Values and gradients are those of torch's strided convolution, which is not called for fewer than 8 channels."""
+    conv = Conv(spatial_dims, 3, 5, 1, stride=2)
+    x, other = (torch.rand(2, 3, *[7] * spatial_dims).requires_grad_() for _ in range(2))
+    other.data.copy_(x.data)
+    plain = getattr(nn, f"Conv{spatial_dims}d")(3, 5, 1, stride=2)
+    plain.load_state_dict(conv.conv.state_dict())
+    found, wanted = conv(x), plain(other)
+    torch.testing.assert_close(found, wanted)
+    for one in (found, wanted):
+        one.square().sum().backward()
+    torch.testing.assert_close(x.grad, other.grad)
+    torch.testing.assert_close(conv.conv.weight.grad, plain.weight.grad)
+
+
 def test_an_input_smaller_than_an_unpadded_kernel_is_refused():
     with pytest.raises(InputError, match=r"\(9,\) is smaller than the kernel, \(10,\)"):
         Conv(1, 1, 1, 10, padding="valid")(torch.zeros(1, 1, 9))

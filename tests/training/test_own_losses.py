@@ -15,7 +15,7 @@ from biocnn.tasks.box_scores import calibrated
 from biocnn.training.checkpoint import save_model
 from biocnn.training.runs import train_run
 
-SMALL = {"name": "CentreNet", "channels": [8, 8, 8, 8], "stem": "medium"}
+SMALL = {"name": "CentreNet", "channels": [4, 4, 4, 4], "stem": "medium"}
 BRIEF = {"epochs": 2, "batch_size": 4, "steps_per_epoch": 2, "threads": 1}
 
 

@@ -11,7 +11,7 @@ from tests.workflow.test_workflow import planned, snakemake
 
 CELLS = {
     "data": {"name": "BoxedImages", "table": "cells/boxes.csv"},
-    "model": {"name": "CentreNet", "channels": [8, 8, 8, 8], "stem": "large"},
+    "model": {"name": "CentreNet", "channels": [4, 4, 4, 4], "stem": "large"},
     "train": {
         "epochs": 1,
         "steps_per_epoch": 2,

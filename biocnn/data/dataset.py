@@ -107,7 +107,7 @@ class Dataset:
     def truth(self, row: int) -> np.ndarray:
         """Return the ground truth of an example: boxes; or a map, (*spatial), of labels if there are objects."""
         truth = (self.y if self.labels is None else self.labels)[row]
-        return truth[0] if self.task.target.kind == "map" else truth
+        return truth[0] if self.task.target.pixelwise else truth
 
     def with_split(self, split: pd.Series) -> "Dataset":
         """Return the same examples with other splits; measurements of the training split are kept."""

@@ -1,7 +1,7 @@
-"""Scores of boxes, tuned on validation images: the lowest score of each class, and calibration.
+"""Scores of boxes, tuned on validation images: for each class its lowest score, and calibration.
 
 The logit of a score is multiplied by a scale and shifted (Platt scaling), so that of the boxes with a score of .8, 80%
-are true at an IoU of .5. All classes share scale and shift, which do not change the order of boxes.
+are true at an IoU of .5. This does not change the order of the boxes of a class.
 
 Priors keep both near 1 and 0 when there are few boxes: that of a temperature for 1 / scale, and a standard normal
 distribution for the shift.
@@ -22,14 +22,15 @@ SMALLEST = 1e-6  # distance of scores from 0 and 1
 
 
 def tune_scores(found: Sequence[np.ndarray], truth: Sequence[np.ndarray], classes: int) -> dict[str, Any]:
-    """Return the score of each class with the best F1, and scale and shift fitted to the boxes that reach it."""
-    matched = match_detections(found, truth, classes, (0.5,))
-    thresholds = [round(best_threshold(one), 4) for one in matched]
-    kept = [(one.score >= lowest) & ~one.unjudged[0] for one, lowest in zip(matched, thresholds, strict=True)]
-    score = np.concatenate([one.score[rows] for one, rows in zip(matched, kept, strict=True)])
-    true = np.concatenate([one.true[0, rows] for one, rows in zip(matched, kept, strict=True)])
-    scale, shift = fit_calibration(score, true)
-    return {"thresholds": thresholds, "scale": round(scale, 4), "shift": round(shift, 4)}
+    """Return for each class the score with the best F1, and scale and shift fitted to the boxes that reach it."""
+    tuned: dict[str, list[float]] = {"thresholds": [], "scale": [], "shift": []}
+    for matched in match_detections(found, truth, classes, (0.5,)):
+        lowest = round(best_threshold(matched), 4)
+        kept = (matched.score >= lowest) & ~matched.unjudged[0]
+        scale, shift = fit_calibration(matched.score[kept], matched.true[0, kept])
+        for name, value in (("thresholds", lowest), ("scale", scale), ("shift", shift)):
+            tuned[name].append(round(value, 4))
+    return tuned
 
 
 def fit_calibration(score: np.ndarray, true: np.ndarray) -> tuple[float, float]:
@@ -48,8 +49,8 @@ def fit_calibration(score: np.ndarray, true: np.ndarray) -> tuple[float, float]:
     return float(scale), float(shift)
 
 
-def calibrated(score: np.ndarray, scale: float, shift: float) -> np.ndarray:
-    """Apply scale and shift to scores, (N,), float32."""
+def calibrated(score: np.ndarray, scale: np.ndarray | float, shift: np.ndarray | float) -> np.ndarray:
+    """Apply a scale and shift, or one of each for every score, to scores, (N,), float32."""
     return expit(scale * _logit(score) + shift).astype(np.float32)
 
 

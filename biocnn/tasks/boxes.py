@@ -130,14 +130,15 @@ class FindBoxes(Task):
         return tune_scores(list(probabilities), list(labels), len(self.outputs))
 
     def decide(self, p: "np.ndarray", postprocess: dict[str, Any]) -> "np.ndarray":
-        """Return the boxes whose score reaches the threshold of their class, with calibrated scores."""
+        """Return the boxes whose score reaches the threshold of their class, with calibrated scores, highest first."""
         import numpy as np
 
         from biocnn.tasks.box_scores import calibrated
 
         kept = p[p[:, 1] >= np.array(postprocess["thresholds"], np.float32)[p[:, 0].astype(int)]]
-        kept[:, 1] = calibrated(kept[:, 1], postprocess.get("scale", 1.0), postprocess.get("shift", 0.0))
-        return kept
+        scale, shift = (np.array(postprocess[name])[kept[:, 0].astype(int)] for name in ("scale", "shift"))
+        kept[:, 1] = calibrated(kept[:, 1], scale, shift)
+        return kept[np.argsort(-kept[:, 1], kind="stable")]
 
     def outlined(self, y: "np.ndarray") -> "np.ndarray":
         return y

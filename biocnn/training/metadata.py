@@ -76,8 +76,8 @@ class Postprocess(Frozen):
     smoothing: Annotated[float, Field(ge=0, le=100)] = 0.5
     min_size: Annotated[int, Field(ge=0)] = 8
     thresholds: list[Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=list)
-    scale: Annotated[float, Field(gt=0, le=100)] = 1.0
-    shift: Number = 0.0
+    scale: list[Annotated[float, Field(gt=0, le=100)]] = Field(default_factory=list)
+    shift: list[Number] = Field(default_factory=list)
 
 
 class TargetUnit(Frozen):
@@ -132,8 +132,9 @@ class Metadata(Frozen):
         if has_frame(facts):
             _agree_on_frame(self.experiment.train, facts)
         if task.detects:
-            number = len(self.postprocess.thresholds)
-            _require(number == facts.out_channels, f"{number} thresholds for {facts.out_channels} classes of boxes")
+            for name in ("thresholds", "scale", "shift"):
+                number = len(getattr(self.postprocess, name))
+                _require(number == facts.out_channels, f"{number} {name} for {facts.out_channels} classes of boxes")
         number = len(self.temperature)
         _require(number in (0, 1, facts.out_channels), f"{number} temperatures for {facts.out_channels} outputs")
         if self.target_unit:

@@ -39,7 +39,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[Model]:
     for seed in (1, 2):
         torch.manual_seed(seed)
         section = choose("models", NETWORK, "model")
-        meta = metadata(section, facts, postprocess={"thresholds": [0.095, 0.095]})
+        meta = metadata(
+            section, facts, postprocess={"thresholds": [0.095, 0.095], "scale": [1.0, 1.0], "shift": [0.0, 0.0]}
+        )
         save_model(folder / f"{seed}.safetensors", build_model(section, facts), meta)
         found.append(Model(folder / f"{seed}.safetensors", "cpu"))
     return found

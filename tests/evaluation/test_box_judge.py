@@ -36,7 +36,8 @@ def judged(data: Dataset, runs: dict[str, Images], keep=None, lowest=LOWEST, **s
     """Evaluate predictions of the test images; the validation image is predicted perfectly."""
     rows = data.examples.iloc[data.rows("val", "test")][["id", "split"]].reset_index(drop=True)
     assert rows["split"].iloc[0] == "val"
-    tuned = {"thresholds": [lowest] * len(data.task.outputs)}
+    number = len(data.task.outputs)
+    tuned = {"thresholds": [lowest] * number, "scale": [1.0] * number, "shift": [0.0] * number}
     perfect = np.insert(data.y[data.rows("val")[0]], 1, 0.9, axis=1)
     predictions = {run: ([perfect, *found], rows) for run, found in runs.items()}
     settings = Metrics(**{"resamples": 200} | settings)

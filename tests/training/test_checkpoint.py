@@ -49,8 +49,9 @@ def meta(name: str = "DeepBind", spatial_dims: int = 1, **settings) -> dict:
     }  # fmt: skip
     whole = {"size": sides, "fit": "crop"} if own.input == "image" and own.target == "vector" else {}
     experiment = {"model": section, "data": {"axes": None}, "train": {"threads": 1, "patch": None, **whole}}
-    tuned = {"postprocess": {"thresholds": [0.4, 0.5]}} if own.target == "boxes" else {}
-    return {"experiment": experiment, "facts": facts | kind, "versions": {"biocnn": "9.9"}, **tuned}
+    tuned = {"thresholds": [0.4, 0.5], "scale": [1.0, 0.9], "shift": [0.0, 0.2]}
+    more = {"postprocess": tuned} if own.target == "boxes" else {}
+    return {"experiment": experiment, "facts": facts | kind, "versions": {"biocnn": "9.9"}, **more}
 
 
 def saved(path: Path, about: dict | None = None) -> nn.Module:

@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 
 class Model:
-    """A loaded model file: ``model.predict(...)``, ``model.segment(...)`` and ``model.scan(...)``.
+    """A loaded model file: ``predict``, ``segment``, ``detect`` and ``scan``.
 
     Predictions are made with batch norm fused into the convolutions, and in bfloat16 if training found this accurate
     enough on the validation split and the device is fast in it. ``network`` is the network as trained, in float32, with

@@ -12,7 +12,12 @@ from biocnn.core.errors import Collector, InputError, nearest
 if TYPE_CHECKING:
     from biocnn.config.settings import Settings, Split
 
-TARGETS = {"vector": "one target per example", "map": "one target per pixel", "boxes": "boxes around objects"}
+TARGETS = {
+    "vector": "one target per example",
+    "map": "one class per pixel",
+    "values": "numbers per pixel",
+    "boxes": "boxes around objects",
+}
 UNSEEN = {"upright": "upside down", "chiral": "mirrored"}  # views that these sets of augmentations exclude
 NOTHING: tuple[Any, ...] = (None, [], {}, "none")  # values of settings that request nothing
 

@@ -14,8 +14,8 @@ from biocnn.core.errors import InputError, nearest
 class Entry(NamedTuple):
     """Import path ``module:name`` of a class or function, and the one input and kind of target that it suits.
 
-    "" suits any input. A target is a ``vector`` (numbers for each example), a ``map`` (of its pixels) or ``boxes``
-    (around its objects); "": any.
+    "" suits any input. A target is a ``vector`` (numbers for each example), a ``map`` (classes of its pixels),
+    ``values`` (numbers for each pixel) or ``boxes`` (around its objects); "": any. Networks for maps suit values, too.
     """
 
     path: str
@@ -70,6 +70,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
     "losses": {
         "bce": Entry("biocnn.losses.pixels:bce"),
         "mse": Entry("biocnn.losses.pixels:mse"),
+        "l1": Entry("biocnn.losses.pixels:l1"),
         "cross_entropy": Entry("biocnn.losses.pixels:cross_entropy"),
         "focal": Entry("biocnn.losses.pixels:focal"),
         "dice": Entry("biocnn.losses.regions:dice"),
@@ -90,6 +91,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "classes": Entry("biocnn.tasks.classes:Classes"),
         "instances": Entry("biocnn.tasks.instances:Instances"),
         "boxes": Entry("biocnn.tasks.boxes:FindBoxes"),
+        "image_to_image": Entry("biocnn.tasks.image_to_image:ImageToImage"),
     },
     "inputs": {
         "sequence": Entry("biocnn.tasks.inputs:SequenceInput"),
@@ -141,8 +143,9 @@ def suited(kind: str, input: str, target: str = "") -> list[str]:
     if kind == "losses":
         found = {loss for task in tasks_of(input, target) for loss in task.losses}
         return [name for name in REGISTRY["losses"] if name in found]
+    targets = ("", target, "map") if (kind, target) == ("models", "values") else ("", target)
     entries = REGISTRY[kind].items()
-    return [name for name, own in entries if own.input in ("", input) and (not target or own.target in ("", target))]
+    return [name for name, own in entries if own.input in ("", input) and (not target or own.target in targets)]
 
 
 def tasks_of(input: str, target: str = "") -> list[Any]:

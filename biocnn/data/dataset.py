@@ -105,9 +105,9 @@ class Dataset:
         return self.examples.get(column, self.examples["id"]).to_numpy()
 
     def truth(self, row: int) -> np.ndarray:
-        """Return the ground truth of an example: boxes; or a map, (*spatial), of labels if there are objects."""
+        """Return the ground truth of an example: boxes; values, (K, *spatial); or classes or labels, (*spatial)."""
         truth = (self.y if self.labels is None else self.labels)[row]
-        return truth[0] if self.task.target.pixelwise else truth
+        return truth[0] if self.task.target.labelled else truth
 
     def with_split(self, split: pd.Series) -> "Dataset":
         """Return the same examples with other splits; measurements of the training split are kept."""

@@ -255,7 +255,7 @@ def write_findings(raw: Raw, checks: Checks, folder: Path) -> None:
 def _foreground(raw: Raw, row: int) -> np.ndarray:
     """Return where a mask has an object or a class; ignored pixels do not count, other targets have no foreground."""
     task = make_task(raw.facts)
-    if not task.target.pixelwise:
+    if not task.target.labelled:
         return np.zeros(raw.x(row).shape[1:], bool)
     y = raw.truth(row)
     return (y > 0) & (task.objects | (y != IGNORE))

@@ -122,6 +122,14 @@ def _of_maps(raw: Raw, task: Task) -> Iterator[str]:
         yield f"y: a map of shape {y.shape} for an example of shape {x.shape}"
 
 
+def _of_values(raw: Raw, task: Task) -> Iterator[str]:
+    """Check the first example; others are read when they are stored."""
+    y = raw.truth(0)
+    needed = (task.facts.out_channels, *raw.x(0).shape[-task.facts.spatial_dims :])
+    if y.shape != needed or y.dtype != np.float32:
+        yield f"y: values of shape {y.shape} of {y.dtype}, but must be float32 of shape {needed}"
+
+
 def _of_boxes(raw: Raw, task: Task) -> Iterator[str]:
     """Check the boxes of all examples, but only those of the first against the size of its image."""
     dims, classes = raw.facts.spatial_dims, range(PARTIAL, task.facts.out_channels)
@@ -138,7 +146,7 @@ def _of_boxes(raw: Raw, task: Task) -> Iterator[str]:
             yield f"y: a box beyond the image of {' x '.join(map(str, raw.x(0).shape[1:]))} pixels"
 
 
-_TRUTHS = {"vector": _of_vectors, "map": _of_maps, "boxes": _of_boxes}
+_TRUTHS = {"vector": _of_vectors, "map": _of_maps, "values": _of_values, "boxes": _of_boxes}
 
 
 def check_sequences(raw: Raw, faults: list[str]) -> dict[str, Any]:

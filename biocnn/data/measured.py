@@ -33,7 +33,7 @@ def measure_images(facts: Facts, folder: Path, folds: list[Any], seed: int) -> d
         Facts about all images, by name.
     """
     x = Ragged(folder / "x.npy")
-    if make_task(facts).target.pixelwise:
+    if make_task(facts).target.labelled:
         write_places(Ragged(folder / "y.npy"), folder / "foreground.npy", seed)
     ranges = image_ranges(x[i] for i in range(len(x)))
     np.save(folder / "ranges.npy", ranges)

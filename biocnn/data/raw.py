@@ -25,8 +25,8 @@ class Raw:
         6-15 = ambiguous), or an image of shape (C, *spatial) in its own dtype.
     y
         Targets of shape (N, K), float32, nan if one of several is unknown; or a function of the row number that returns
-        a mask (uint8, 255 = ignore) or labels (int32) of shape (*spatial), or boxes (float32) of shape
-        (M, 1 + 2 spatial_dims), see ``biocnn.tasks.target.Boxes``.
+        a mask (uint8, 255 = ignore) or labels (int32) of shape (*spatial), values (float32, nan = unknown) of shape
+        (K, *spatial), or boxes (float32) of shape (M, 1 + 2 spatial_dims), see ``biocnn.tasks.target.Boxes``.
     facts
         Facts about all examples.
     contigs
@@ -43,5 +43,5 @@ class Raw:
     folder: Path | None = None
 
     def truth(self, row: int) -> np.ndarray:
-        """Return the ground truth of an example: shape (K,), float32; (*spatial); or (M, 1 + 2 spatial_dims)."""
+        """Return the ground truth of an example: shape (K,), (*spatial), (K, *spatial) or (M, 1 + 2 spatial_dims)."""
         return self.y(row) if callable(self.y) else np.asarray(self.y[row], np.float32)

@@ -1,11 +1,12 @@
 """Losses, ``loss(logits, target, class_weights=None, *, settings) -> scalar``; each task lists those that fit it.
 
-Targets: (N, K) float for sequences; (N, 1, *spatial) uint8 for masks, where 255 is ignored; (N, 3, *spatial) uint8 for
-instances, from ``biocnn.tasks.instance_targets.instance_targets``.
+Targets: (N, K) float for sequences; (N, K, *spatial) float for values of pixels, nan if unknown; (N, 1, *spatial) uint8
+for masks, where 255 is ignored; (N, 3, *spatial) uint8 for instances, from
+``biocnn.tasks.instance_targets.instance_targets``.
 """
 
 from biocnn.losses.instances import border_weights, instances
-from biocnn.losses.pixels import bce, cross_entropy, focal, mse
+from biocnn.losses.pixels import bce, cross_entropy, focal, l1, mse
 from biocnn.losses.regions import dice, dice_bce, dice_cross_entropy, dice_focal, tversky
 from biocnn.losses.shapes import boundary, cldice
 from biocnn.losses.supervision import Logits, Loss, supervised
@@ -26,6 +27,7 @@ __all__ = [
     "dice_focal",
     "focal",
     "instances",
+    "l1",
     "mse",
     "supervised",
     "tversky",

@@ -1,4 +1,4 @@
-"""Losses of single pixels (or outputs): cross-entropy, focal, squared error."""
+"""Losses of single pixels (or outputs): cross-entropy, focal, squared and absolute error."""
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -18,8 +18,16 @@ def bce(logits: Tensor, target: Tensor, class_weights: Tensor | None = None) -> 
 
 def mse(logits: Tensor, target: Tensor, class_weights: Tensor | None = None) -> Tensor:
     """Mean squared error of known targets (not NaN); ``class_weights`` are ignored."""
+    return _mean_of_known(F.mse_loss(logits, target.nan_to_num(), reduction="none"), target)
+
+
+def l1(logits: Tensor, target: Tensor, class_weights: Tensor | None = None) -> Tensor:
+    """Mean absolute error of known targets (not NaN); ``class_weights`` are ignored."""
+    return _mean_of_known(F.l1_loss(logits, target.nan_to_num(), reduction="none"), target)
+
+
+def _mean_of_known(loss: Tensor, target: Tensor) -> Tensor:
     known = ~target.isnan()
-    loss = F.mse_loss(logits, target.nan_to_num(), reduction="none")
     return (loss * known).sum() / known.sum().clamp(min=1)
 
 

@@ -31,6 +31,7 @@ from biocnn.metrics.matches import match_objects
 from biocnn.metrics.objects import Matching, aji, average_precision_iou, matching, panoptic_quality, pooled
 from biocnn.metrics.partitions import segments, v_rand, variation_of_information
 from biocnn.metrics.resampling import bootstrap, interval, replicates
+from biocnn.metrics.similarity import mae, psnr, psnr_fitted, ssim
 from biocnn.metrics.surfaces import average_surface_distance, hausdorff95, surface_dice
 from biocnn.metrics.vectors import (
     accuracy,
@@ -77,6 +78,7 @@ __all__ = [
     "labelled",
     "macro_auprc",
     "macro_auroc",
+    "mae",
     "match_boxes",
     "match_detections",
     "match_objects",
@@ -88,6 +90,8 @@ __all__ = [
     "pixel_error",
     "pixel_histogram",
     "pooled",
+    "psnr",
+    "psnr_fitted",
     "recall_at_fdr10",
     "replicates",
     "segments",
@@ -95,6 +99,7 @@ __all__ = [
     "sensitivity_at_specificity90",
     "spearman",
     "specificity",
+    "ssim",
     "surface_dice",
     "top2_accuracy",
     "v_rand",

@@ -22,6 +22,7 @@ from biocnn.nn.views import View, averaged, turn, undo
 from biocnn.prediction.blending import Blend
 from biocnn.prediction.compatibility import Adapted, Note, Pixels, as_it_is
 from biocnn.prediction.tiles import NARROW, Field, around, find_field, plan, whole
+from biocnn.tasks import make_task
 from biocnn.tasks.facts import Facts
 
 log = logging.getLogger("biocnn")
@@ -77,7 +78,7 @@ class ImagePredictor:
         blend: Blend | None = None,
     ) -> None:
         self.network, self.predict_probability, self.facts, self.device = network, predict_probability, facts, device
-        self.every, self.blend = list(every), blend
+        self.every, self.blend, self.like_input = list(every), blend, make_task(facts).like_input
 
     def predict(self, image: np.ndarray, name: str, memory_gb: float) -> np.ndarray:
         """Predict an image (C, *spatial) as in training: shape (K, *spatial), float32."""
@@ -146,11 +147,12 @@ class Maps:
         if predictor.blend:
             predict = averaged(predictor.predict_probability, predictor.every)
             read = self._image.read
-            return predictor.blend.region(region, self.shape, lambda window: predict(self._scaled(read(window))))
+            blended = predictor.blend.region(region, self.shape, lambda window: predict(self._scaled(read(window))))
+            return self._unscaled(blended)
         total = self._seen(region, predictor.every[0])
         for view in predictor.every[1:]:
             total = total + self._seen(region, view)
-        return (total / len(predictor.every)).cpu().numpy()
+        return self._unscaled((total / len(predictor.every)).cpu().numpy())
 
     def _seen(self, region: Slices, view: View) -> Tensor:
         """Predict a region in one view and turn the prediction back: shape (K, *region).
@@ -176,6 +178,13 @@ class Maps:
 
     def _scaled(self, pixels: np.ndarray) -> Tensor:
         return normalise(to_tensor(pixels)[None].to(self._predictor.device), *self._range)
+
+    def _unscaled(self, maps: np.ndarray) -> np.ndarray:
+        """Convert predicted channels of the image, (C, *spatial), to its intensities; other maps are returned as is."""
+        if not self._predictor.like_input:
+            return maps
+        low, high = (limit.numpy().reshape(-1, *[1] * (maps.ndim - 1)) for limit in self._range)
+        return maps * np.maximum(high - low, 0) + low
 
 
 class MapsOnGrid:

@@ -193,7 +193,7 @@ class Model:
             Shape (*spatial) for one image, else a list of such arrays.
         """
         need(self, "image")
-        if self.frame or self.task.detects:
+        if not self.task.target.labelled:
             remedy = "call detect" if self.task.detects else "call predict"
             raise InputError(f"{self.path} {self._is()}: it has no masks", remedy)
         found = [self.decide(all_of(maps), maps.zoom) for maps in self._each(inputs, self.open_maps)]

@@ -32,7 +32,7 @@ def write_predictions(folder: Path, model: "Model", dataset: Dataset) -> None:
     Files in the existing folder: probability.npy, for mixtures network.npy, and examples.tsv with id and split.
     """
     rows = dataset.rows("val", "test")
-    dtype = "float32" if dataset.task.detects else dataset.input.stored
+    dtype = dataset.task.stored or dataset.input.stored
     Ragged.write(folder / "probability.npy", model.predict_stored(dataset, rows), dtype)
     if model.meta.words:
         alone = copy(model)

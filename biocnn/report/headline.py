@@ -37,6 +37,10 @@ NAMES = {
     "f1": "F1",
     "froc": "FROC",
     "count_mae": "count error",
+    "psnr": "PSNR",
+    "psnr_fitted": "PSNR after affine fit",
+    "ssim": "SSIM",
+    "mae": "mean absolute error",
 }
 BASELINES = {  # names in audit.tsv, and in a sentence
     "GC content": "GC content alone",

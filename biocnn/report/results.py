@@ -187,6 +187,14 @@ class Results:
         table = self.table(f"runs/{run}/predictions/examples.tsv")
         return (Ragged(path), table) if path.is_file() and len(table) else None
 
+    def mean_prediction(self, name: str) -> np.ndarray | None:
+        """Return the mean prediction over runs for an example of the reported split, (K, ...); None if not stored."""
+        found = []
+        for values, table in filter(None, map(self.predictions, self.runs)):
+            places = np.flatnonzero((table["split"] == self.split) & (table["id"] == name))
+            found += [np.asarray(values[place], np.float32) for place in places]
+        return np.mean(found, axis=0) if found else None
+
     def decided(self, name: str) -> np.ndarray | None:
         """Read the mask, labels or boxes of an image of the reported split; None if not stored."""
         path = self.folder / "decided.npz"

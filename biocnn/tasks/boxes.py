@@ -33,6 +33,7 @@ class FindBoxes(Task):
     target = Boxes()
     losses = ()
     detects = True
+    stored = "float32"
     monitor = "ap50"
     metrics = (
         "ap50", "ap75", "ap50_95", "ar", "froc", "f1", "precision", "recall", "count_mae", "count_bias", "ece",

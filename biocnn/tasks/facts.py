@@ -18,6 +18,7 @@ from biocnn.tasks.task import make_task
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Positive = Annotated[int, Field(ge=1, le=2**31)]
 Size = Annotated[float, Field(gt=0, lt=1e9)]
+Dtype = Annotated[str, Field(pattern=r"^(u?int(8|16|32|64)|float(16|32|64))?$")]
 T = TypeVar("T")
 
 
@@ -100,6 +101,15 @@ class Objects(Frozen):
     diameter: dict[str, float] = {}
 
 
+class ValueStats(Frozen):
+    """Known values of each output of a map over all pixels: mean, standard deviation (1 if constant) and extremes."""
+
+    mean: list[float]
+    sd: list[Annotated[float, Field(gt=0)]]
+    least: list[float]
+    most: list[float]
+
+
 class Told(Frozen):
     """Facts that a reader gives about all examples; fields with a default may be left out."""
 
@@ -116,7 +126,8 @@ class Told(Frozen):
     flank: Annotated[int, Field(ge=0, le=10**8)] = 0  # bp at both ends of x outside the window
     density: list[Annotated[float, Field(ge=0, le=1e6)]] | None = None  # positives per Mb, of windows of a genome
     # For images.
-    dtype: Annotated[str, Field(pattern=r"^(u?int(8|16|32|64)|float(16|32|64))?$")] = ""  # of x; "": as the first image
+    dtype: Dtype = ""  # of x; "": as the first image
+    target_dtype: Dtype = ""  # of target images in their files
     channels: list[str] = []  # names; []: their numbers
     known_as: list[list[str]] = []  # other names of the channels, in files
     spacing: list[Size] | None = None  # of a pixel along each axis, in ``unit``; None: unknown, or not constant
@@ -136,6 +147,7 @@ class Measured(Frozen):
     positives: list[float] = []  # share of positives, of each output
     class_shares: list[float] = []  # of the pixels
     objects: Objects = Objects()
+    values: ValueStats | None = None  # of maps of numbers
     intensity: Intensity | None = None
     normalise: Literal["auto", "dataset", "image"] = (
         "auto"  # a reader may choose; by all training images, or each on its own

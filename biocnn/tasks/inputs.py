@@ -101,6 +101,7 @@ class ImageInput(Input):
     augment = AUGMENT_SETS
     networks: ClassVar = {
         "map": [{"model": {"name": "UNet"}}],
+        "values": [{"model": {"name": "UNet"}}],
         "vector": [{"model": {"name": "ResNet"}}],
         "boxes": [{"model": {"name": "CentreNet"}}],
     }

@@ -27,8 +27,8 @@ class Target:
     ----------
     kind
         Kind of target by which the registry matches data formats and networks.
-    pixelwise
-        Whether there is a value for each pixel, in maps with a leading axis of channels.
+    labelled
+        Whether each pixel has a class or the label of an object, in maps with a leading axis of channels.
     spatial
         Whether the target has spatial axes, and is cropped and moved with the image.
     dtype
@@ -38,7 +38,7 @@ class Target:
     """
 
     kind: str
-    pixelwise: bool = False
+    labelled: bool = False
     spatial: bool
     dtype: str
     settings: tuple[str, ...] = ()
@@ -94,7 +94,7 @@ class Vector(Target):
 class ClassMap(Target):
     """Classes or other levels of each pixel, shape (K, *spatial), uint8, which are never mixed; 255: unknown."""
 
-    kind, pixelwise, spatial, dtype = "map", True, True, "uint8"
+    kind, labelled, spatial, dtype = "map", True, True, "uint8"
     settings = (
         "train.patch", "train.foreground", "metrics.also", "metrics.tolerance", "metrics.regions", "predict.blend",
         "predict.overlap", "uncertainty.methods",
@@ -114,7 +114,8 @@ class ClassMap(Target):
 class ValueMap(Target):
     """Quantities of each pixel, shape (K, *spatial), float32; nan: unknown."""
 
-    kind, pixelwise, spatial, dtype = "map", True, True, "float32"
+    kind, spatial, dtype = "values", True, "float32"
+    settings = ("train.patch", "predict.blend", "predict.overlap")
 
     def crop(self, truth: "np.ndarray", window: "Slices", missing: Missing) -> "np.ndarray":
         """Crop; pixels beyond the image are mirrored, like those of images."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from biocnn.losses import Logits, Loss
     from biocnn.tasks.facts import Facts
@@ -52,7 +52,9 @@ class Task(ABC):
         False  # whether outputs are classes, one of which is true, with the softmax as probability
     )
     detects: ClassVar[bool] = False  # whether predictions are boxes with scores, (M, 2 + 2 spatial_dims)
-    standardised: ClassVar[bool] = False  # whether targets are standardised for training
+    stored: ClassVar[str] = ""  # dtype of stored predictions; "": that of the input
+    standardised: bool = False  # whether targets are standardised for training
+    like_input: bool = False  # whether outputs are channels of the input, which the network corrects
     objects: ClassVar[bool] = False  # whether truth and decisions are labels, from which the learned maps are computed
     rivals: ClassVar[int | None] = None  # number of leading outputs whose largest is a pixel's class; None: all
     judge: ClassVar[str]  # import path of the class that evaluates predictions; see `biocnn.evaluation.judges`
@@ -187,6 +189,10 @@ class Task(ABC):
     @abstractmethod
     def class_weights(self) -> "Tensor":
         """Return weights that give all classes the same total weight in the training split."""
+
+    def complete(self, network: "nn.Module") -> "nn.Module":
+        """Return a network with what the task adds to it, in place."""
+        return network
 
     def score(self) -> "Score":
         """Return the accumulator of the validation metric."""

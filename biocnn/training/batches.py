@@ -215,7 +215,7 @@ class ImageBatches:
         if foreground:
             shares = dataset.facts.class_shares
             self.foreground = Foreground(dataset.folder / "foreground.npy", rows, shapes, shares)
-        self.target = dataset.task.target
+        self.target, self.like_input = dataset.task.target, dataset.task.like_input
         cutter = Cutter(dataset.x, dataset.y, self.target, self.patch)
         self.loader = PatchLoader(cutter, workers, device.type == "cuda")
 
@@ -264,7 +264,10 @@ class ImageBatches:
     def _see(self, x: Tensor, y: Tensor, rows: Sequence[int], index: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Move a batch to the device, scale its intensities and augment it."""
         x, y = x.to(self.device, non_blocking=True), y.to(self.device, non_blocking=True)
-        x = normalise(x, *self.ranges[rows].unbind(1))
+        low, high = self.ranges[rows].unbind(1)
+        x = normalise(x, low, high)
+        if self.like_input:
+            y = normalise(y, low, high)
         if index is not None:
             x, move = augmented(self.augment, x, self.draws, index)
             y = self.target.warp(y, move, x.shape[2:])

@@ -21,6 +21,7 @@ from biocnn.core.files import atomic
 from biocnn.data.decisions import fill_in
 from biocnn.nn.layers import to_channels_last
 from biocnn.nn.words import WordMixture, Words
+from biocnn.tasks import make_task
 from biocnn.tasks.facts import Facts
 from biocnn.training.metadata import REMEDY, Metadata, read_metadata
 
@@ -45,7 +46,7 @@ def build_model(section: Chosen, facts: Facts) -> nn.Module:
         raise InputError(f"model: cannot be built: {error}", f"check its settings ({settings})") from error
     if any(parameter.numel() == 0 for parameter in model.parameters()):
         raise InputError("model: has layers without weights", f"set widths above 0 ({settings})")
-    return to_channels_last(model)
+    return make_task(facts).complete(to_channels_last(model))
 
 
 def with_words(network: nn.Module, meta: Metadata) -> nn.Module:

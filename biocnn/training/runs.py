@@ -37,7 +37,7 @@ from biocnn.training.loop import fit
 from biocnn.training.metadata import Metadata, Mixed, Precision, read_metadata
 from biocnn.training.resource_estimate import memory_bytes, memory_errors, resident_bytes
 from biocnn.training.state import StateFolder
-from biocnn.training.target_unit import in_unit, target_unit
+from biocnn.training.target_unit import in_unit, unit_of
 from biocnn.training.transfer import transfer_weights
 from biocnn.training.validation import compare, validate
 from biocnn.training.word_kernels import start_at_words
@@ -105,7 +105,7 @@ def train_run(
     device = default_device()
     torch.manual_seed(seed)
     at_words = network is None and not section.start_from and section.first_kernels == "words"
-    network = build_model(settings.model, facts) if network is None else network
+    network = build_model(settings.model, facts) if network is None else task.complete(network)
     transfer = transfer_weights(network, section, log)
     network.to(device)
     train_rows, val_rows = dataset.rows("train"), dataset.rows("val")
@@ -119,7 +119,7 @@ def train_run(
     if own and settings.loss:
         raise InputError(f"loss: {settings.loss.name}, but {settings.model.name} has a loss of its own", "leave it out")
     loss = None if own else task.make_loss(settings.loss, section.class_weights, device)
-    unit = target_unit(dataset.y.stacked(train_rows)) if loss and task.standardised else None
+    unit = unit_of(dataset, train_rows) if loss and task.standardised else None
     loss = in_unit(loss, unit, device) if unit else loss
     plan = train.plan(seed, 0, section.batch_size, section.steps_per_epoch)
     x, y = train.get(plan[0][:2])

@@ -9,9 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from biocnn.losses import Loss
+from biocnn.data.dataset import Dataset
+from biocnn.losses import Logits, Loss
 from biocnn.models.sequence_network import SequenceNetwork
 from biocnn.nn.words import WordMixture
+
+
+def unit_of(dataset: Dataset, rows: np.ndarray) -> dict[str, list[float]]:
+    """Return the unit of the targets of these rows, the training split, as ``target_unit`` does."""
+    values = dataset.facts.values
+    return {"mean": values.mean, "sd": values.sd} if values else target_unit(dataset.y.stacked(rows))
 
 
 def target_unit(target: np.ndarray) -> dict[str, list[float]]:
@@ -38,7 +45,12 @@ def target_unit(target: np.ndarray) -> dict[str, list[float]]:
 def in_unit(loss: Loss, unit: dict[str, list[float]], device: torch.device) -> Loss:
     """Wrap a loss of standardized targets into one that takes targets in their original unit."""
     mean, sd = (torch.tensor(unit[key], dtype=torch.float64, device=device) for key in ("mean", "sd"))
-    return lambda logits, target: loss(logits, ((target - mean) / sd).to(target.dtype))
+
+    def converted(logits: Logits, target: Tensor) -> Tensor:
+        shape = (-1, *[1] * (target.ndim - 2))
+        return loss(logits, ((target - mean.view(shape)) / sd.view(shape)).to(target.dtype))
+
+    return converted
 
 
 def rescale(network: nn.Module, factor: Sequence[float], shift: Sequence[float] | None = None) -> None:

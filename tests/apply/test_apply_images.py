@@ -125,7 +125,7 @@ def test_paths_arrays_lists_and_folders_have_the_same_predictions(models: list[M
 
 
 def test_options_of_maps_are_refused_for_whole_images(models: list[Model]) -> None:
-    with pytest.raises(InputError, match="blend: is for images with one target per pixel, but the model is for"):
+    with pytest.raises(InputError, match="blend: is for images with one class per pixel, but the model is for"):
         Model(models[0].path, blend="gaussian")
 
 

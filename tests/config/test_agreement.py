@@ -65,12 +65,12 @@ def faults(text: str, **config: object) -> list[str]:
         (PEAKS + "loss: dice", "loss: dice is not for sequences", "allowed: bce, mse"),
         (PEAKS.replace("DeepBind", "UNet"), "model: UNet is not for sequences", "allowed: DeepBind, Basset"),
         (CELLS.replace("UNet", "DeepBind"), "model: DeepBind is not for images", "allowed: FCN, UNet"),
-        (CELLS.replace("UNet", "ResNet"), "ResNet is not for images with one target per pixel", "allowed: FCN, UNet"),
+        (CELLS.replace("UNet", "ResNet"), "ResNet is not for images with one class per pixel", "allowed: FCN, UNet"),
         (LABELLED + "model: UNet", "UNet is not for images with one target per example", "allowed: ResNet"),
         (LABELLED + "model: ResNet\nloss: dice", "dice is not for images with one target per example", "allowed: "),
         (
             LABELLED + "model: ResNet\ntrain: {patch: [8, 8]}",
-            "train.patch: is for images with one target per pixel",
+            "train.patch: is for images with one class per pixel",
             "out",
         ),
         (LABELLED + "model: ResNet\ntrain: {foreground: 0.5}", "but data: LabelledImages are images with one t", "out"),
@@ -197,12 +197,13 @@ def test_every_registered_name_suits_an_input() -> None:
     assert shared == {"bce", "cross_entropy"}, "for yes or no, and for one of several classes"
 
 
-def test_each_reader_and_each_network_of_an_input_has_one_kind_of_target() -> None:
+def test_each_reader_and_each_network_has_one_kind_of_target_and_those_for_maps_suit_values() -> None:
     for kind in ("data", "models"):
         assert {entry.target for entry in REGISTRY[kind].values()} <= set(TARGETS)
     for name in REGISTRY["inputs"]:
-        found = [model for target in TARGETS for model in suited("models", name, target)]
-        assert sorted(found) == sorted(suited("models", name))
+        found = {target: suited("models", name, target) for target in TARGETS}
+        assert set(found.pop("map")) <= set(found["values"])
+        assert sorted(model for models in found.values() for model in models) == sorted(suited("models", name))
     assert "dice" not in suited("losses", "image", "vector")
     assert "dice" in suited("losses", "image", "map")
 
@@ -213,7 +214,7 @@ def test_settings_of_a_users_own_data_format_are_checked_once_it_is_read() -> No
     with pytest.raises(Faults) as caught:
         check_read(experiment("UNet", data="mine:Reader", train=Train(patch=[8, 8])), task)
     patch, model = map(str, caught.value.faults)
-    assert "train.patch: is for images with one target per pixel, but data: mine:Reader are images" in patch
+    assert "train.patch: is for images with one class per pixel, but data: mine:Reader are images" in patch
     assert "model: UNet is not for images with one target per example" in model
 
 

@@ -35,7 +35,7 @@ def test_its_metrics_exist(name: str) -> None:
     from biocnn import metrics
 
     task = find("tasks", name)
-    known = task.catalogue() if task.target.spatial else metrics.__all__
+    known = task.catalogue() if task.target.labelled else metrics.__all__
     assert set(task.metrics) <= set(known)
 
 
@@ -45,7 +45,7 @@ def test_probability_keeps_the_shape_and_the_decision_is_one_map(name: str) -> N
     logits = torch.randn(2, 4, *(size if task.target.spatial else ()), generator=torch.Generator().manual_seed(1))
     p = task.probability(logits)
     assert p.shape == logits.shape
-    if task.target.spatial:
+    if task.target.labelled:
         decided = task.decide(p[0].numpy(), {})
         assert decided.shape == size
         assert set(np.unique(decided)) <= {0, *task.classes().values()} or not task.classes()
@@ -76,6 +76,8 @@ def truths(task: Task, n: int = 6) -> list[np.ndarray]:
     """Return data like a reader: values that every vector task accepts, or two squares per image."""
     if not task.target.spatial:
         return list((np.add.outer(np.arange(n), np.arange(len(task.outputs))) % 2).astype(np.float32))
+    if not task.target.labelled:
+        return list(np.random.default_rng(1).normal(5, 3, (n, len(task.outputs), 16, 16)).astype(np.float32))
     image = np.zeros((16, 16), np.int32 if task.objects else np.uint8)
     image[2:6, 2:6], image[9:14, 8:15] = 1, 2 if task.objects or len(task.outputs) > 1 else 1
     return [np.roll(image, k, axis=1) for k in range(n)]
@@ -123,8 +125,10 @@ def test_a_task_covers_targets_training_evaluation_and_tuning(name: str) -> None
         assert len(temperature) == outputs
         np.testing.assert_array_equal(p, logits.sigmoid().numpy())
     tuned = task.tune(p[:2], truths(task)[:2])
-    if task.target.spatial:
+    if task.target.labelled:
         assert task.decide(p[0], tuned).shape == (16, 16)
+    elif task.target.spatial:
+        assert {metric for _, metric, _ in task.judged(p[0], stored[0])} == set(task.metrics)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Masks and labels as OME-TIFF: small ones in one piece, large ones tiled and with a pyramid."""
+"""Masks, labels and images as OME-TIFF: small ones in one piece, large ones tiled and with a pyramid."""
 
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -23,8 +23,9 @@ def write_image(
     dtype: np.dtype,
     spacing: Sequence[float] | None,
     unit: str,
+    channels: Sequence[str] = (),
 ) -> Path:
-    """Write masks or labels, a tile at a time where they are large.
+    """Write masks, labels or images, a tile at a time where they are large.
 
     Parameters
     ----------
@@ -34,20 +35,24 @@ def write_image(
     read
         Maps a window, whose slices may have steps, to its values.
     shape
-        Shape of the image, (*spatial).
+        Shape of the image, (*spatial); with ``channels``, (C, *spatial).
     dtype
         Type of the values.
     spacing, unit
-        Pixel size along each axis, if known.
+        Pixel size along each spatial axis, if known.
+    channels
+        Names of the channels.
     """
     import tifffile
+
+    metadata = _metadata(name, shape, spacing, unit, channels)
 
     folder.mkdir(exist_ok=True)
     if prod(shape) <= LARGE:
         path = folder / f"{name}.tif"
         tifffile.imwrite(
             path, read(tuple(slice(0, n, 1) for n in shape)), ome=True, photometric="minisblack", compression="zlib",
-            metadata=_metadata(name, shape, spacing, unit), **_resolution(spacing, unit),
+            metadata=metadata, **_resolution(spacing, unit),
         )  # fmt: skip
         return path
     path, levels = folder / f"{name}.ome.tif", _levels(shape)
@@ -55,7 +60,7 @@ def write_image(
         for level in range(levels + 1):
             step = 2**level
             size = (*shape[:-2], *(-(-n // step) for n in shape[-2:]))
-            full = {"subifds": levels, "metadata": _metadata(name, shape, spacing, unit), **_resolution(spacing, unit)}
+            full = {"subifds": levels, "metadata": metadata, **_resolution(spacing, unit)}
             tiff.write(
                 _tiles(read, shape, step), shape=size, dtype=dtype, tile=(TILE, TILE), compression="zlib",
                 photometric="minisblack", **({"subfiletype": 1} if level else full),
@@ -87,11 +92,15 @@ def _resolution(spacing: Sequence[float] | None, unit: str) -> dict[str, object]
     return {"resolution": (per_cm / spacing[-1], per_cm / spacing[-2]), "resolutionunit": "CENTIMETER"}
 
 
-def _metadata(name: str, shape: tuple[int, ...], spacing: Sequence[float] | None, unit: str) -> dict[str, object]:
-    """Return axes and pixel size as named in OME-XML."""
-    axes = "ZYX"[-len(shape) :]
+def _metadata(
+    name: str, shape: tuple[int, ...], spacing: Sequence[float] | None, unit: str, channels: Sequence[str]
+) -> dict[str, object]:
+    """Return axes, pixel size and names of channels as named in OME-XML."""
+    axes = "ZYX"[-len(shape) + bool(channels) :]
     # The default UUID is random, and would make files with equal content differ.
     found: dict[str, object] = {"axes": axes, "UUID": str(uuid5(NAMESPACE_OID, f"{name} {shape}"))}
+    if channels:
+        found |= {"axes": f"C{axes}", "Channel": {"Name": list(channels)}}
     for axis, size in zip(axes, spacing or (), strict=False):
         found |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": {"um": "µm"}.get(unit, unit)}
     return found

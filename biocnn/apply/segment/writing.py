@@ -1,4 +1,4 @@
-"""Output of masks and labels: NIfTI for medical images, else TIFF, with the geometry of the image."""
+"""Output of masks, labels and images: NIfTI for medical images, else TIFF, with the geometry of the image."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,17 +14,24 @@ from biocnn.io.resampling import Read
 
 
 def write_like(
-    image: LazyImage, folder: Path, name: str, read: Read, dtype: np.dtype, spacing: Sequence[float] | None, unit: str
+    image: LazyImage,
+    folder: Path,
+    name: str,
+    read: Read,
+    dtype: np.dtype,
+    spacing: Sequence[float] | None,
+    unit: str,
+    channels: Sequence[str] = (),
 ) -> Path:
-    """Write the mask or labels of an image.
+    """Write the mask or labels of an image, or an image of the same size.
 
     For NIfTI the output is NIfTI with the header and axis order of the image. For DICOM with a known position in the
-    patient it is NIfTI, too; for all other formats it is TIFF, see ``write_image``.
+    patient it is NIfTI, too; for all other formats, and several channels, it is TIFF, see ``write_image``.
 
     Parameters
     ----------
     image
-        Image that the mask or labels belong to.
+        Image that they belong to.
     folder, name
         Folder, and file name without suffix.
     read
@@ -33,13 +40,15 @@ def write_like(
         Type of the values.
     spacing, unit
         Pixel size along each axis, if known.
+    channels
+        Names of the channels of an image, which is then read and written with channels first.
     """
-    shape = tuple(image.shape[1:])
-    if image.kind == "NIfTI" or (image.kind == "DICOM" and image.affine is not None):
+    shape = (*([len(channels)] if channels else []), *image.shape[1:])
+    if len(channels) < 2 and (image.kind == "NIfTI" or (image.kind == "DICOM" and image.affine is not None)):
         folder.mkdir(exist_ok=True)
         values = read(tuple(slice(0, n, 1) for n in shape)).astype(dtype, copy=False)
-        return _write_nifti(image, folder, name, values)
-    return write_image(folder, name, read, shape, dtype, spacing, unit)
+        return _write_nifti(image, folder, name, values[0] if channels else values)
+    return write_image(folder, name, read, shape, dtype, spacing, unit, channels)
 
 
 def _write_nifti(image: LazyImage, folder: Path, name: str, values: np.ndarray) -> Path:

@@ -1,0 +1,54 @@
+"""Performance figures for images predicted from images: input, prediction, truth, and their difference."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from biocnn.report import images
+from biocnn.report.blocks import Table
+from biocnn.report.figures import PAGE_WIDTH, Gallery, Picture, new_figure
+from biocnn.report.results import Results
+from biocnn.report.segmentation import from_worst_to_best, of_best_run
+
+_ROWS = ("Input", "Prediction", "Target", "Difference")
+
+
+def figures(results: Results, gallery: Gallery) -> list[Picture | Table]:
+    """Show images from the worst to the best."""
+    scores = of_best_run(results, results.table("metrics_per_example.tsv"))
+    columns = []
+    for row, name, title in from_worst_to_best(results, scores, results.headline):
+        p = results.mean_prediction(name)
+        if p is not None:
+            columns.append((title, [_plane(one) for one in (results.dataset.x[row], p, results.dataset.y[row])]))
+    if not columns:
+        return []
+    caption = (
+        "Images from worst to best. Rows from top: input; prediction; target; prediction minus target (blue: too dark, "
+        "red: too bright), with the same scale in all columns. Each other image is stretched from its own 1st to its "
+        f"99.8th percentile.{f' {images.OF_VOLUMES}' if results.facts.spatial_dims == 3 else ''}"
+    )
+    alt = "Input, prediction, target and difference, from the worst to the best image"
+    return [gallery.add("predictions", _comparison(columns), alt, caption, vector=False)]
+
+
+def _plane(image: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(images.plane(image))
+
+
+def _comparison(columns: list[tuple[str, list[np.ndarray]]]) -> Figure:
+    differences = [(p.astype(float) - y).mean(axis=0) for _, (_, p, y) in columns]
+    limit = max(float(np.percentile(np.abs(one), 99.5)) for one in differences) or 1.0
+    tallest = max(y.shape[1] / y.shape[2] for _, (_, _, y) in columns)
+    size = PAGE_WIDTH / max(len(columns), 3)
+    figure = new_figure(len(_ROWS) * size * min(tallest, 1.4) + 0.5)
+    grid = figure.subplots(len(_ROWS), len(columns), squeeze=False)
+    for axes, (title, shown), difference in zip(grid.T, columns, differences, strict=True):
+        for place, image in zip(axes, shown, strict=False):
+            images.show(place, image, title if place is axes[0] else "")
+        drawn = axes[-1].imshow(difference, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+        images.bare(axes[-1])
+    for axes, label in zip(grid[:, 0], _ROWS, strict=True):
+        axes.set_ylabel(label)
+    bar = figure.colorbar(drawn, ax=grid[-1], shrink=0.75, fraction=0.02, pad=0.01, panchor=False)
+    bar.outline.set_visible(False)
+    return figure

@@ -74,8 +74,8 @@ def faults(text: str, **config: object) -> list[str]:
             "out",
         ),
         (LABELLED + "model: ResNet\ntrain: {foreground: 0.5}", "but data: LabelledImages are images with one t", "out"),
-        (LABELLED + "model: ResNet\nmetrics: {also: [dice]}", "metrics.also: is for images with one target per p", ""),
-        (LABELLED + "model: ResNet\npredict: {blend: gaussian}", "predict.blend: is for images with one target", ""),
+        (LABELLED + "model: ResNet\nmetrics: {also: [dice]}", "metrics.also: is for images with one class per pi", ""),
+        (LABELLED + "model: ResNet\npredict: {blend: gaussian}", "predict.blend: is for images with one class per", ""),
         (LABELLED + "model: ResNet\nuncertainty: {methods: [dropout]}", "uncertainty.methods: is for images with", ""),
         (
             CELLS + "train: {size: [8, 8]}",

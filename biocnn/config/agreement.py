@@ -114,8 +114,10 @@ def _metrics(settings: "Settings") -> Iterator[InputError]:
 
 
 def _missing(settings: "Settings") -> Iterator[InputError]:
-    if settings.train.freeze_epochs and not settings.train.start_from:
-        yield InputError("train.start_from: is missing", "name the model whose encoder train.freeze_epochs freezes")
+    train = settings.train
+    for key, given in (("freeze_epochs", train.freeze_epochs > 0), ("body_lr", train.body_lr is not None)):
+        if given and not train.start_from:
+            yield InputError("train.start_from: is missing", f"name the model whose body train.{key} is for")
     if settings.train.momentum is not None and settings.train.optimizer != "sgd":
         yield InputError("train.momentum: is for train.optimizer: sgd", "set it so, or leave momentum out")
     own = input_of(settings.data.name)

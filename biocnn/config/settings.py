@@ -49,9 +49,11 @@ class Train(Section):
     memory_gb: float = Field(4, gt=0)  # GB that decided batch and patch sizes may use; more makes them larger
     # None: each example once per epoch; images: each pixel about once, or decided with epochs if those are decided.
     steps_per_epoch: int | None = Field(None, ge=1, le=MANY)
-    start_from: Path | None = None  # model.safetensors of another training, whose fitting weights are copied
+    # Another network, whose fitting weights are copied: model.safetensors of biocnn, or weights of torchvision.
+    start_from: Path | None = None
+    body_lr: float | None = Field(None, ge=0)  # learning rate of the copied part of the body; 0: frozen; None: lr
     first_kernels: Literal["words", "random"] = "words"  # sequences: half of the first kernels start at telling words
-    freeze_epochs: int = Field(0, ge=0)  # first epochs, in which the copied part of the encoder stays fixed
+    freeze_epochs: int = Field(0, ge=0)  # first epochs, in which the copied part of the body stays fixed
     # Training ends after this time, wherever the schedule is; a file named stop also ends it.
     max_minutes: float | None = Field(None, gt=0)
     save_minutes: float = Field(10, ge=0)  # between saved states; the end of each epoch is saved, too

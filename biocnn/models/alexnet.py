@@ -31,6 +31,9 @@ class AlexNet(ImageNetwork):
         after each.
     dropout
         Dropout probability of the hidden layers.
+    mean, sd
+        What is subtracted from each channel of x (pixels of about 0 to 1), and what it is divided by. None: nothing,
+        unless it starts from weights of torchvision.
 
     Raises
     ------
@@ -52,6 +55,8 @@ class AlexNet(ImageNetwork):
         hidden: int = 4096,
         norm: Literal["local", "batch", "instance", "group"] | None = "local",
         dropout: float = 0.5,
+        mean: tuple[float, ...] | None = None,
+        sd: tuple[float, ...] | None = None,
     ) -> None:
         one, two, three, four, five = as_list("model.channels", channels, WIDTHS, exactly=5)
         local = [LocalResponseNorm()] if norm == "local" else []
@@ -69,4 +74,4 @@ class AlexNet(ImageNetwork):
             pool("max", spatial_dims, 3, stride=2),
         )
         head = dense_head([five * SIDE**spatial_dims, hidden, hidden, out_channels], dropout)
-        super().__init__(features, AdaptivePool(SIDE), head, least=67)
+        super().__init__(features, AdaptivePool(SIDE), head, least=67, mean=mean, sd=sd)

@@ -46,7 +46,7 @@ class CentreNet(Detector):
     Liu et al., AAAI 2020, arXiv:1909.00700.
     """
 
-    ENCODER = ("features",)
+    BODY = ("features",)
 
     def __init__(
         self,

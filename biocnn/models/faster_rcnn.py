@@ -64,7 +64,7 @@ class FasterRCNN(Detector):
     trained too.
     """
 
-    ENCODER = ("features",)
+    BODY = ("features",)
 
     def __init__(
         self,

@@ -43,7 +43,7 @@ class FCN(nn.Module):
     Long et al., CVPR 2015, doi:10.1109/CVPR.2015.7298965.
     """
 
-    ENCODER = ("levels",)
+    BODY = ("levels",)
 
     def __init__(
         self,

@@ -1,9 +1,14 @@
 """Base class of networks that classify images: features, pooling, and head."""
 
-from torch import Tensor, nn
+from collections.abc import Sequence
 
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+
+from biocnn.core.errors import InputError
 from biocnn.nn.blocks import GlobalPool, he, kaiming
-from biocnn.nn.classifier_blocks import AdaptivePool
+from biocnn.nn.classifier_blocks import AdaptivePool, body_before
 from biocnn.nn.unet_blocks import fit_to
 
 
@@ -23,20 +28,46 @@ class ImageNetwork(nn.Module):
     least
         Smallest size along each axis that the features accept. Smaller images are padded at their far ends by repeating
         the last values.
+    mean, sd
+        What is subtracted from each channel of x, and what it is divided by; None: nothing.
     """
 
-    ENCODER = ("features",)
+    mean: Tensor | None
+    sd: Tensor | None
 
     def __init__(
-        self, features: nn.Sequential, pool: GlobalPool | AdaptivePool, head: nn.Sequential, *, least: int = 1
+        self,
+        features: nn.Sequential,
+        pool: GlobalPool | AdaptivePool,
+        head: nn.Sequential,
+        *,
+        least: int = 1,
+        mean: Sequence[float] | None = None,
+        sd: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         self.features, self.pool, self.head, self.least = features, pool, head, least
+        self.BODY = body_before(head)
+        for name, values in (("mean", mean), ("sd", sd)):
+            _check(name, values, next(m.in_channels for m in features.modules() if isinstance(m, _ConvNd)))
+            self.register_buffer(name, None if values is None else torch.tensor(values), persistent=False)
         kaiming(self)
         for layer in list(head)[:-1]:
             if isinstance(layer, nn.Linear):
                 he(layer)
 
     def forward(self, x: Tensor) -> Tensor:
+        x = x if self.mean is None else x - _of_channels(self.mean, x)
+        x = x if self.sd is None else x / _of_channels(self.sd, x)
         x = fit_to(x, [max(size, self.least) for size in x.shape[2:]])
         return self.head(self.pool(self.features(x)).flatten(1))
+
+
+def _check(name: str, values: Sequence[float] | None, channels: int) -> None:
+    if values is not None and (len(values) not in (1, channels) or (name == "sd" and min(values) <= 0)):
+        numbers = f"{channels} number{'s' * (channels != 1)}" + " above 0" * (name == "sd")
+        raise InputError(f"model.{name} is {list(values)}", f"give {numbers}, one for each channel")
+
+
+def _of_channels(values: Tensor, x: Tensor) -> Tensor:
+    return values.to(x.dtype).view(-1, *[1] * (x.ndim - 2))

@@ -35,6 +35,9 @@ class ResNet(ImageNetwork):
         None: large, unless decided from the data.
     dropout
         Dropout probability of the pooled features.
+    mean, sd
+        What is subtracted from each channel of x (pixels of about 0 to 1), and what it is divided by. None: nothing,
+        unless it starts from weights of torchvision.
 
     Raises
     ------
@@ -57,6 +60,8 @@ class ResNet(ImageNetwork):
         channels: tuple[int, int, int, int] | None = None,
         stem: Literal["small", "medium", "large"] | None = None,
         dropout: float = 0.0,
+        mean: tuple[float, ...] | None = None,
+        sd: tuple[float, ...] | None = None,
     ) -> None:
         depth = 18 if depth is None else depth
         if depth not in BLOCKS:
@@ -86,5 +91,5 @@ class ResNet(ImageNetwork):
             ]
             features.append(nn.Sequential(*blocks))
         head = dense_head([widths[-1], out_channels], dropout)
-        super().__init__(nn.Sequential(*features), GlobalPool("average"), head)
+        super().__init__(nn.Sequential(*features), GlobalPool("average"), head, mean=mean, sd=sd)
         self.widths = widths[1:]  # channels after each stage

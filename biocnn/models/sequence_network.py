@@ -8,7 +8,7 @@ from torch.nn.functional import max_pool1d, pad
 
 from biocnn.core.errors import InputError
 from biocnn.nn.blocks import ConvBlock, GlobalPool, pool
-from biocnn.nn.classifier_blocks import dense_head
+from biocnn.nn.classifier_blocks import body_before, dense_head
 
 
 class SequenceNetwork(nn.Module):
@@ -41,8 +41,6 @@ class SequenceNetwork(nn.Module):
         If ``strands`` is ``both`` and the input is not a one-hot sequence.
     """
 
-    ENCODER = ("features", "recurrent")  # only some networks have the second
-
     def __init__(
         self,
         spatial_dims: int,
@@ -62,6 +60,7 @@ class SequenceNetwork(nn.Module):
                 "only one-hot sequences (4 channels) have two strands; set model.strands: single",
             )
         self.features, self.pool, self.head = features, over, head
+        self.BODY = ("recurrent", *body_before(head))  # only some networks have the first
         self.strands, self.combine = strands or "single", combine
 
     def forward(self, x: Tensor) -> Tensor:

@@ -60,7 +60,7 @@ class UNet(nn.Module):
     2021, doi:10.1038/s41592-020-01008-z.
     """
 
-    ENCODER = ("stem", "down")
+    BODY = ("stem", "down")
 
     def __init__(
         self,

@@ -34,6 +34,9 @@ class VGG(ImageNetwork):
         Normalisation after each convolution; the original has none.
     dropout
         Dropout probability of the hidden layers.
+    mean, sd
+        What is subtracted from each channel of x (pixels of about 0 to 1), and what it is divided by. None: nothing,
+        unless it starts from weights of torchvision.
 
     Raises
     ------
@@ -56,6 +59,8 @@ class VGG(ImageNetwork):
         hidden: int = 4096,
         norm: Literal["batch", "instance", "group"] | None = None,
         dropout: float = 0.5,
+        mean: tuple[float, ...] | None = None,
+        sd: tuple[float, ...] | None = None,
     ) -> None:
         if depth not in CONVOLUTIONS:
             raise InputError(f"model.depth is {depth!r}", "allowed: " + ", ".join(map(str, CONVOLUTIONS)))
@@ -68,4 +73,4 @@ class VGG(ImageNetwork):
             for (before, width), number in zip(pairwise([in_channels, *per_stage]), CONVOLUTIONS[depth], strict=True)
         )
         head = dense_head([per_stage[-1] * SIDE**spatial_dims, hidden, hidden, out_channels], dropout)
-        super().__init__(nn.Sequential(*stages), AdaptivePool(SIDE), head)
+        super().__init__(nn.Sequential(*stages), AdaptivePool(SIDE), head, mean=mean, sd=sd)

@@ -160,3 +160,8 @@ def dense_head(widths: Sequence[int], dropout: float) -> nn.Sequential:
     *hidden, last = pairwise(widths)
     layers = [layer for ends in hidden for layer in (nn.Linear(*ends), nn.ReLU(), nn.Dropout(dropout))]
     return nn.Sequential(*(layers or [nn.Dropout(dropout)]), nn.Linear(*last))
+
+
+def body_before(head: nn.Sequential) -> tuple[str, ...]:
+    """Return the names of all modules before the layer that makes the logits, the last one of ``head``."""
+    return ("features", *(f"head.{place}" for place in range(len(head) - 1)))

@@ -69,7 +69,7 @@ def fit(
     processes
         Processes that share each batch.
     transfer
-        Determines which layers are frozen at first.
+        Determines how the body is trained.
 
     Returns
     -------
@@ -154,7 +154,7 @@ class Training:
         p, step = self.progress, self.step
         seed_dropout(self.seed, step, self.processes.rank, self.device)
         for group in self.optimizer.param_groups:
-            group["lr"] = self._lr(step)
+            group["lr"] = group["highest"] * self._lr_factor(step)
         with autocast(p.precision, self.device)():
             output = self.network(x) if self.loss else self.network(x, y)
         if self.loss:
@@ -271,7 +271,8 @@ class Training:
     def _begin(self, precision: str, seconds: float = 0.0) -> None:
         """Initialize everything that training changes, except the model's weights."""
         self.progress = Progress(precision, seconds=seconds)
-        self.optimizer = make_optimizer(self.parameters, self.settings)
+        body = self.transfer.weights(self.model) if self.settings.body_lr else []
+        self.optimizer = make_optimizer(self.parameters, self.settings, body)
         self.best = copy_weights(self.model)
 
     def _resume(self) -> None:
@@ -316,4 +317,7 @@ class Training:
         return self.progress.epoch * self.steps + self.progress.done
 
     def _lr(self, step: int) -> float:
-        return self.settings.lr * lr_factor(self.settings.schedule, step, self.total)
+        return self.settings.lr * self._lr_factor(step)
+
+    def _lr_factor(self, step: int) -> float:
+        return lr_factor(self.settings.schedule, step, self.total)

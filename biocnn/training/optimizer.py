@@ -14,13 +14,20 @@ CLIP = 5.0  # maximum norm of the gradient
 MOMENTUM = 0.9  # of SGD, unless given
 
 
-def make_optimizer(parameters: Sequence[Tensor], section: Train) -> torch.optim.Optimizer:
+def make_optimizer(parameters: Sequence[Tensor], section: Train, body: Sequence[Tensor] = ()) -> torch.optim.Optimizer:
     """Make the optimizer of the section train, whose penalties are for weights, not for biases and norm scales.
 
-    Each step sets the learning rate.
+    Each step sets the learning rate of each group: a fraction of ``highest``, which is ``train.body_lr`` for the
+    weights of ``body``.
     """
-    weights, rest = ([p for p in parameters if (p.ndim > 1) == wanted] for wanted in (True, False))
-    groups = [{"params": weights, "weight_decay": section.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    slow = {id(weight) for weight in body}
+    parts = [(section.lr, [p for p in parameters if id(p) not in slow])]
+    parts += [(section.body_lr or 0.0, [p for p in parameters if id(p) in slow])] if slow else []
+    groups = [
+        {"params": [p for p in part if (p.ndim > 1) == wide], "weight_decay": decay, "highest": highest}
+        for highest, part in parts
+        for wide, decay in ((True, section.weight_decay), (False, 0.0))
+    ]
     if section.optimizer == "sgd":
         # Not fused, because weights that were frozen at first have no momentum yet.
         momentum = MOMENTUM if section.momentum is None else section.momentum
@@ -28,16 +35,17 @@ def make_optimizer(parameters: Sequence[Tensor], section: Train) -> torch.optim.
     else:
         optimizer = torch.optim.AdamW(groups, fused=True)
     if section.l1:
-        optimizer.register_step_post_hook(lambda *_: _shrink(optimizer.param_groups[0], section.l1))
+        optimizer.register_step_post_hook(lambda *_: _shrink(optimizer.param_groups[::2], section.l1))
     return optimizer
 
 
 @torch.no_grad()
-def _shrink(group: dict[str, Any], l1: float) -> None:
+def _shrink(groups: list[dict[str, Any]], l1: float) -> None:
     """Move weights towards 0 by lr * l1, but not beyond: the proximal step of an L1 penalty."""
-    for weight in group["params"]:
-        if weight.grad is not None:  # else it is frozen
-            weight.copy_(softshrink(weight, group["lr"] * l1))
+    for group in groups:
+        for weight in group["params"]:
+            if weight.grad is not None:  # else it is frozen
+                weight.copy_(softshrink(weight, group["lr"] * l1))
 
 
 def clip_gradients(parameters: list[Tensor]) -> Tensor:

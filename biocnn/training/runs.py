@@ -38,7 +38,7 @@ from biocnn.training.metadata import Metadata, Mixed, Precision, read_metadata
 from biocnn.training.resource_estimate import memory_bytes, memory_errors, resident_bytes
 from biocnn.training.state import StateFolder
 from biocnn.training.target_unit import in_unit, unit_of
-from biocnn.training.transfer import transfer_weights
+from biocnn.training.transfer import like_source, transfer_weights
 from biocnn.training.validation import compare, validate
 from biocnn.training.word_kernels import start_at_words
 from biocnn.training.words import describe_words, fit_words
@@ -96,8 +96,9 @@ def train_run(
     """
     facts, task = dataset.facts, dataset.task
     check_strands(settings, facts.alphabet)
-    settings, decisions = resolve(settings, facts)
-    section = settings.train
+    model, copied = like_source(settings.model, settings.train, facts, log)
+    settings, decisions = resolve(settings.model_copy(update={"model": model}), facts)
+    decisions, section = decisions | copied, settings.train
     frame = frame_of(section, facts)
     augment = resolve_augment(settings.augment, facts, section.size or section.patch, whole=frame is not None)
     settings = settings.model_copy(update={"augment": augment})

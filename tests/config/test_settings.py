@@ -301,8 +301,9 @@ def test_a_users_model_by_import_path(folder: Path) -> None:
     assert "did you mean 'width'" in refusal(text.replace("width", "widht")).remedy
 
 
-def test_random_weights_cannot_be_frozen(folder: Path) -> None:
-    (folder / "mine.yaml").write_text(BASE + "train: {freeze_epochs: 2}")
+@pytest.mark.parametrize("setting", ["freeze_epochs: 2", "body_lr: 0"])
+def test_random_weights_cannot_be_frozen(folder: Path, setting: str) -> None:
+    (folder / "mine.yaml").write_text(f"{BASE}train: {{{setting}}}")
     with pytest.raises(InputError, match=r"mine\.yaml: train\.start_from: is missing"):
         load("mine.yaml", folder)
 

@@ -122,6 +122,20 @@ def test_l1_moves_weights_to_zero_and_not_beyond(optimizer: str) -> None:
     assert bias.item() == frozen.item() == 1
 
 
+def test_the_body_has_its_own_highest_rate_and_the_same_penalties() -> None:
+    weight, bias, slow = (nn.Parameter(torch.ones(shape)) for shape in ((1, 1), (1,), (1, 1)))
+    section = Train(optimizer="sgd", momentum=0.0, weight_decay=0.5, lr=0.1, body_lr=0.01, l1=1.0)
+    optimizer = make_optimizer([weight, slow, bias], section, [slow])
+    for one in (weight, bias, slow):
+        one.grad = torch.ones_like(one)
+    for group in optimizer.param_groups:
+        group["lr"] = group["highest"]
+    optimizer.step()
+    assert weight.item() == pytest.approx(1 - 0.1 * 1.5 - 0.1)
+    assert bias.item() == pytest.approx(1 - 0.1)
+    assert slow.item() == pytest.approx(1 - 0.01 * 1.5 - 0.01)
+
+
 def test_weights_that_were_frozen_at_first_start_without_momentum() -> None:
     first, later = nn.Parameter(torch.ones(1, 1)), nn.Parameter(torch.ones(1, 1))
     optimizer = make_optimizer([first, later], Train(optimizer="sgd", weight_decay=0.0, lr=0.1))

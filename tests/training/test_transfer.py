@@ -16,7 +16,7 @@ from biocnn.config.settings import Train
 from biocnn.core.errors import InputError, Interrupted
 from biocnn.data.dataset import Dataset
 from biocnn.models import FCN, ResNet, UNet
-from biocnn.tasks.facts import Facts
+from biocnn.tasks.facts import Decision, Facts
 from biocnn.training.checkpoint import load_model, save_model
 from biocnn.training.fingerprint import fingerprint
 from biocnn.training.metadata import Metadata, read_metadata
@@ -56,15 +56,27 @@ def test_all_weights_of_the_same_network_are_copied(tmp_path: Path) -> None:
     assert lines == [f"started from {tmp_path / 'm.safetensors'} (UNet): 13 of 13 layers, 100.0% of the weights"]
 
 
-def test_with_other_channels_and_classes_the_first_and_last_layers_stay_random(tmp_path: Path) -> None:
+def test_with_other_channels_and_classes_the_first_layer_is_adapted_and_the_last_stays_random(tmp_path: Path) -> None:
     old, new, lines = unet(), unet(3, 4, seed=6), []
     drawn = {key: value.clone() for key, value in new.state_dict().items()}
     transfer = transfer_weights(new, section(saved(tmp_path / "m.safetensors", old)), lines.append)
-    fresh = ("stem.0.", "head.")  # also the first norm: its statistics belong to another convolution
     for key, value in new.state_dict().items():
-        assert torch.equal(value, drawn[key] if key.startswith(fresh) else old.state_dict()[key]), key
-    assert transfer.record["fresh"] == ["stem.0", "head.conv"]
-    assert lines[1] == "initialized at random, because they do not fit: stem.0, head.conv"
+        wanted = drawn[key] if key.startswith("head.") else old.state_dict()[key]
+        assert torch.equal(value, wanted.expand_as(value) / 3 if key == "stem.0.conv.conv.weight" else wanted), key
+    assert (transfer.record["adapted"], transfer.record["fresh"]) == (["stem.0"], ["head.conv"])
+    assert "1 to 3 channels: weights are summed over channels and shared equally, in stem.0" in lines
+    assert "initialized at random, because they do not fit: head.conv" in lines
+    number = len(old.state_dict())
+    assert f"2 of {number} weights of the file do not fit: head.conv.bias, head.conv.weight" in lines
+
+
+@pytest.mark.parametrize(("before", "after"), [(3, 1), (1, 3), (2, 4)])
+def test_equal_channels_give_the_same_result_in_another_number(tmp_path: Path, before: int, after: int) -> None:
+    old, new = unet(before).eval(), unet(after, seed=6).eval()
+    path, facts = tmp_path / "m.safetensors", image_facts(channels=list("abcd")[:before], normalise="image")
+    transfer_weights(new, section(saved(path, old, facts)), print)
+    x = torch.randn(2, 1, 16, 16)
+    torch.testing.assert_close(new(x.expand(-1, after, -1, -1)), old(x.expand(-1, before, -1, -1)))
 
 
 def test_a_classifier_starts_from_one_of_other_classes(tmp_path: Path) -> None:
@@ -76,7 +88,7 @@ def test_a_classifier_starts_from_one_of_other_classes(tmp_path: Path) -> None:
     for key, value in old.state_dict().items():
         assert torch.equal(value, new.state_dict()[key]) or key.startswith("head."), key
     assert {name.split(".")[0] for name in transfer.record["fresh"]} == {"head"}
-    assert {name.split(".")[0] for name in transfer.held} == {"features"}
+    assert {name.split(".")[0] for name in transfer.body} == {"features"}
 
 
 def test_added_gates_are_random_and_the_rest_is_copied(tmp_path: Path) -> None:
@@ -103,7 +115,7 @@ def test_a_network_without_an_encoder_cannot_be_frozen(tmp_path: Path) -> None:
 
     path = saved(tmp_path / "m.safetensors", Own(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)))
     transfer_weights(Own(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)), section(path), print)
-    with pytest.raises(InputError, match="give its class ENCODER = "):
+    with pytest.raises(InputError, match="give its class BODY = "):
         transfer_weights(Own(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)), section(path, 1), print)
 
 
@@ -111,10 +123,7 @@ def test_a_network_without_an_encoder_cannot_be_frozen(tmp_path: Path) -> None:
 def test_frozen_layers_do_not_change_and_the_others_do(tmp_path: Path, optional: dict[str, Any]) -> None:
     new = unet(3, seed=6, **optional)
     transfer = transfer_weights(new, section(saved(tmp_path / "m.safetensors", unet(**optional)), 2), print)
-    assert {name.split(".")[0] for name in transfer.held} == {"stem", "down"}
-    assert not any(
-        name in ("stem.0", "stem.body.0") for name in transfer.held
-    )  # initialized at random, so it must learn
+    assert {name.split(".")[0] for name in transfer.body} == {"stem", "down"}
     optimizer = torch.optim.AdamW(new.parameters(), lr=0.01)
     for epoch, changed in enumerate([True, False, True, False]):
         new.eval()
@@ -125,8 +134,54 @@ def test_frozen_layers_do_not_change_and_the_others_do(tmp_path: Path, optional:
         new(torch.randn(2, 3, 16, 16)).square().sum().backward()
         optimizer.step()
         for key, value in new.state_dict().items():
-            held = epoch < 2 and any(key.startswith(f"{name}.") for name in transfer.held)
+            held = epoch < 2 and any(key.startswith(f"{name}.") for name in transfer.body)
             assert torch.equal(value, before[key]) == held, (epoch, key)
+
+
+@pytest.fixture(scope="module")
+def shades(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return stored(labelled(24), tmp_path_factory.mktemp("shades"))
+
+
+STAGES = {"channels": [4, 4, 4, 4], "stem": "small"}
+
+
+def transferred(data: Dataset, folder: Path, **train: Any) -> tuple[nn.Module, nn.Module, Metadata]:
+    """Train from a network for other classes; return both networks, and the metadata of the second."""
+    torch.manual_seed(3)
+    old = ResNet(2, 1, 2, **STAGES)
+    for norm in (m for m in old.modules() if isinstance(m, nn.BatchNorm2d)):
+        nn.init.normal_(norm.running_mean)
+    path, facts = (
+        folder / "old.safetensors",
+        data.facts.model_copy(update={"outputs": ["no", "yes"], "out_channels": 2}),
+    )
+    save_model(path, old, metadata(choose("models", {"name": "ResNet", **STAGES}, "model"), facts))
+    given = experiment("ResNet", data="LabelledImages", train=Train(**SHORT, threads=1, start_from=path, **train))
+    new, _, meta = train_run(given, data, 1)
+    return old, new, meta
+
+
+def test_a_body_without_a_learning_rate_keeps_every_bit(shades: Dataset, tmp_path: Path) -> None:
+    """Also the statistics of its batch norms; what the data would decide of the network is as in the file."""
+    old, new, meta = transferred(shades, tmp_path, body_lr=0)
+    found = new.state_dict()
+    assert all(torch.equal(value, found[key]) for key, value in old.state_dict().items() if "head" not in key)
+    torch.manual_seed(1)
+    assert not torch.equal(found["head.1.weight"], ResNet(2, 1, 3, **STAGES).head[1].weight)
+    assert (meta.start["epochs"], meta.start["fresh"]) == (SHORT["epochs"], ["head.1"])
+    assert meta.decisions["channels"] == Decision(value=[4, 4, 4, 4], reason="as in train.start_from")
+    assert meta.experiment.model.model_dump()["stem"] == "small"
+
+
+def test_the_body_has_a_learning_rate_of_its_own(shades: Dataset, tmp_path: Path) -> None:
+    (_, usual, _), (_, equal, _) = (transferred(shades, tmp_path, body_lr=rate) for rate in (None, 1e-3))
+    assert same_weights(usual, equal)
+    old, slow, _ = transferred(shades, tmp_path, body_lr=1e-12)
+    for (key, before), after in zip(old.named_parameters(), slow.parameters(), strict=True):
+        if "head" not in key:
+            assert 0 <= (before - after).abs().max() < 1e-7, key
+    assert not torch.equal(old.features[0].norm.running_mean, slow.features[0].norm.running_mean)
 
 
 @pytest.fixture(scope="module")

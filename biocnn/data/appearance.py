@@ -17,6 +17,8 @@ _EVEN = 0.8  # share of pixels equal to their neighbour from which an image may 
 _LESS_EVEN = 0.1  # difference of this share between a mask and its image
 _CLEAR = 0.5  # standard deviations by which foreground is clearly brighter or darker than the rest
 SATURATED = 0.02  # share of pixels at the brightest value
+_FAINT = 0.05  # share of the contrast of the strongest channel up to which a channel may have no signal
+_NOISE = 0.3  # correlation of neighbouring pixels below which a channel is noise
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Appearance:
     ``small`` is its thumbnail (see ``biocnn.data.duplicates``); ``middle`` its median brightness, ``contrast`` the
     99.8th minus the 1st percentile, ``brightest`` the share of pixels at the image's own maximum (0 if there are only
     two values), each for the channel where it is largest; ``agreement`` is the difference in mean between foreground
-    and the rest, in standard deviations of the image; NaN without foreground or background.
+    and the rest, in standard deviations of the image; NaN without foreground or background; ``silent`` tells for each
+    channel whether it is constant, or only faint noise next to another channel.
     """
 
     small: np.ndarray
@@ -34,6 +37,7 @@ class Appearance:
     contrast: float
     brightest: float
     agreement: float
+    silent: tuple[bool, ...]
 
 
 def measure_appearance(pixels: np.ndarray, foreground: np.ndarray | None = None) -> Appearance:
@@ -61,7 +65,18 @@ def measure_appearance(pixels: np.ndarray, foreground: np.ndarray | None = None)
         float((high - low).max()),
         float(max(shares, default=0)),
         np.nan if foreground is None else _agreement(sample.mean(axis=0), foreground.ravel()[::step]),
+        tuple(
+            bool(one <= _FAINT * (high - low).max() and _is_noise(plane))
+            for one, plane in zip(high - low, pixels, strict=True)
+        ),
     )
+
+
+def _is_noise(plane: np.ndarray) -> bool:
+    """Check whether neighbouring pixels along the last axis are unrelated, or all equal."""
+    left, right = (part.ravel().astype(np.float32) for part in (plane[..., :-1], plane[..., 1:]))
+    spread = left.std() * right.std()
+    return bool(((left - left.mean()) * (right - right.mean())).mean() <= _NOISE * spread)
 
 
 def _agreement(grey: np.ndarray, inside: np.ndarray) -> float:

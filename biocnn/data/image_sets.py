@@ -22,6 +22,7 @@ from biocnn.tasks.facts import Facts
 
 Open = Callable[[str], LazyImage]  # opens the image of a name in the column image
 _EXACT_AS_FLOAT = {"uint8", "int8", "uint16", "int16", "float32"}
+_SILENT = 0.9  # share of images without signal in a channel from which it has none
 _SAME_SPACING = 0.01  # relative difference up to which two pixel sizes count as equal
 
 
@@ -159,6 +160,7 @@ def common_facts(
     if spacing and len(spacing) != dims:
         raise InputError(f"data.spacing: {len(spacing)} numbers for images of {dims} axes", f"give {dims}")
     names, known_as = common_channels(seen, channels, checks, source)
+    _note_silent(seen, names, known_as[0], checks, source)
     return {
         "kind": "image",
         "spatial_dims": dims,
@@ -171,6 +173,18 @@ def common_facts(
         "unit": seen[0].unit,
         "normalise": normalise,
     }
+
+
+def _note_silent(seen: list[Seen], names: list[str], in_files: list[str], checks: Checks, source: str) -> None:
+    """Note channels, by their names and those in the files, that have no signal in nearly all images."""
+    flags: dict[str, list[bool]] = {}
+    for one in seen:
+        for name, silent in zip(one.channels, one.appearance.silent, strict=True):
+            flags.setdefault(name, []).append(silent)
+    silent = [own for own, name in zip(names, in_files, strict=True) if np.mean(flags.get(name, [False])) > _SILENT]
+    if silent and (others := [name for name in names if name not in silent]):
+        reason = f"channels without signal, only faint noise: leave them out with data.channels: [{', '.join(others)}]"
+        checks.add(source, "note", reason, len(silent), ", ".join(silent))
 
 
 def with_sizes(

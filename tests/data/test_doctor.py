@@ -333,3 +333,17 @@ def test_pixels_to_ignore_are_not_shown_as_foreground(folder: Folder) -> None:
     )
     mask = np.load(folder.path / "doctor" / "thumbnails.npz")["masks"][0]
     np.testing.assert_array_equal(mask[: 5 * 20, : 5 * 30], np.kron(y == 1, np.ones((5, 5))), "enlarged to 160 pixels")
+
+
+def test_channels_without_signal_are_named(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    noise = np.random.default_rng(0).poisson(0.5, (N, 2, 96, 96)).astype(np.uint8)
+    folder.images = [np.dstack([*dark, blue]) for dark, blue in zip(noise, folder.images, strict=True)]
+    notes = folder.examine()[1].frame().set_index("reason")
+    assert notes["example"].filter(like="without signal").to_dict() == {
+        "channels without signal, only faint noise: leave them out with data.channels: [blue]": "red, green"
+    }
+    assert not any("without signal" in reason for reason in folder.examine(channels=["blue"])[1].frame()["reason"])
+    for image in folder.images:  # a dim channel with objects is no noise
+        image[..., 0] = image[..., 2] // 25
+    assert folder.examine()[1].frame().set_index("reason")["example"].filter(like="without signal").item() == "green"

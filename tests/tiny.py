@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.ndimage import distance_transform_edt
 
 from biocnn.config.registry import find
 from biocnn.config.schema import Chosen, choose
@@ -172,6 +173,23 @@ def pairs(
     )
     examples = pd.DataFrame({"id": [f"i{i}" for i in range(n)], "group": [f"g{i // 2}" for i in range(n)]})
     return Raw(examples, x.__getitem__, y.__getitem__, facts)
+
+
+def counted(n: int = 16, *, size: tuple[int, int] = (48, 48), outputs: tuple[str, ...] = ("disc",)) -> Raw:
+    """Return noisy images with 1 to 9 discs of each class in a channel of its own, and the middles of these."""
+    rng, dots, x = np.random.default_rng(0), [], []
+    for i in range(n):
+        points = np.zeros((len(outputs), *size), np.float32)
+        for k, channel in enumerate(points):
+            rows, columns = np.unravel_index(rng.choice(channel.size, 1 + (i + 3 * k) % 9, replace=False), size)
+            channel[rows, columns] = 1
+        bright = [distance_transform_edt(channel == 0) <= 3 for channel in points]
+        x.append(np.clip(80 * np.stack(bright) + rng.normal(40, 8, points.shape), 0, 255).astype(np.uint8))
+        dots.append(points)
+    names = [f"c{k}" for k in range(len(outputs))]
+    facts = image_facts(task="density", outputs=list(outputs), channels=names, dtype="uint8")
+    examples = pd.DataFrame({"id": [f"i{i}" for i in range(n)], "group": [f"g{i // 2}" for i in range(n)]})
+    return Raw(examples, x.__getitem__, dots.__getitem__, facts)
 
 
 def predicted(model: Any, dataset: Dataset, folder: Path) -> Path:

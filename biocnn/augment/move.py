@@ -38,6 +38,13 @@ class Move:
         """
         return values
 
+    def densities(self, values: Tensor) -> Tensor:
+        """Move quantities per pixel, shape (N, K, *spatial), so that the sum over any object stays the same.
+
+        Values are multiplied by the number of source pixels that a pixel of the result covers.
+        """
+        return self.maps(values, "bilinear")
+
     def points(self, points: Tensor, example: Tensor) -> Tensor:
         """Move points from the source to the result.
 
@@ -120,6 +127,15 @@ class Warp(Move):
         after = grid_sample(before, self.grid, mode=mode, padding_mode="reflection", align_corners=False)
         return self.some.put(values, after.to(values.dtype))
 
+    def densities(self, values: Tensor) -> Tensor:
+        """Move densities as for ``Move``."""
+        moved, axes = self.maps(values, "bilinear"), list(range(1, 1 + len(self.sizes)))
+        change = self.matrix.view(-1, *[1] * len(axes), *self.matrix.shape[1:])  # of the source with the result
+        if self.field is not None:
+            steps = [2 / size for size in self.sizes]
+            change = change + torch.stack(torch.gradient(self.field, spacing=steps, dim=axes), -1)
+        return self.some.put(moved, self.some.take(moved) * _determinant(change).abs()[:, None])
+
     def points(self, points: Tensor, example: Tensor) -> Tensor:
         """Move points as for ``Move``; with a field by iteration, to about a hundredth of a pixel."""
         row = self.some.rows()[example]
@@ -151,6 +167,10 @@ class InPlane(Move):
         """Move values as for ``Move``."""
         return self.move.maps(values.flatten(1, 2), mode).view(values.shape)
 
+    def densities(self, values: Tensor) -> Tensor:
+        """Move densities as for ``Move``."""
+        return self.move.densities(values.flatten(1, 2)).view(values.shape)
+
     def points(self, points: Tensor, example: Tensor) -> Tensor:
         """Move points as for ``Move``."""
         return torch.cat([points[:, :1], self.move.points(points[:, 1:], example)], 1)
@@ -168,8 +188,21 @@ class Moves(Move):
             values = move.maps(values, mode)
         return values
 
+    def densities(self, values: Tensor) -> Tensor:
+        """Move densities as for ``Move``."""
+        for move in self.moves:
+            values = move.densities(values)
+        return values
+
     def points(self, points: Tensor, example: Tensor) -> Tensor:
         """Move points as for ``Move``."""
         for move in self.moves:
             points = move.points(points, example)
         return points
+
+
+def _determinant(matrix: Tensor) -> Tensor:
+    """Return the determinant of matrices (..., 2, 2) or (..., 3, 3); ``torch.linalg.det`` is far slower."""
+    if matrix.shape[-1] == 2:
+        return matrix[..., 0, 0] * matrix[..., 1, 1] - matrix[..., 0, 1] * matrix[..., 1, 0]
+    return (matrix[..., 0, :] * torch.linalg.cross(matrix[..., 1, :], matrix[..., 2, :])).sum(-1)

@@ -30,6 +30,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "Images": Entry("biocnn.data.images:Images", "image", "map"),
         "LabelledImages": Entry("biocnn.data.labelled_images:LabelledImages", "image", "vector"),
         "BoxedImages": Entry("biocnn.data.boxed_images:BoxedImages", "image", "boxes"),
+        "CountedImages": Entry("biocnn.data.counted_images:CountedImages", "image", "values"),
     },
     "negatives": {
         "random": Entry("biocnn.data.negatives:random"),
@@ -91,6 +92,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "classes": Entry("biocnn.tasks.classes:Classes"),
         "instances": Entry("biocnn.tasks.instances:Instances"),
         "boxes": Entry("biocnn.tasks.boxes:FindBoxes"),
+        "density": Entry("biocnn.tasks.density:Density"),
         "image_to_image": Entry("biocnn.tasks.image_to_image:ImageToImage"),
     },
     "inputs": {

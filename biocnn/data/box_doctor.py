@@ -60,7 +60,7 @@ def clean(file: BoxFile, boxes: pd.DataFrame, examples: pd.DataFrame, checks: Ch
     if not file.relative:
         _note_origin(turned, sizes, file.origin, checks, source)
     corners = turned - [file.origin, file.origin, 0, 0]
-    _refuse_outside(boxes, corners, sizes)
+    refuse_outside(boxes, corners, sizes, "boxes")
     inside = np.clip(corners, 0, np.tile(sizes, 2))
     record("repaired", "boxes that reach beyond the image: cut", (inside != corners).any(axis=1))
     small = (inside[:, 2:] - inside[:, :2]).prod(axis=1) <= _LEAST
@@ -98,24 +98,26 @@ def _note_origin(corners: np.ndarray, sizes: np.ndarray, origin: int, checks: Ch
         checks.add(source, "note", reason, (starts == 0).any(axis=1).sum())
 
 
-def _refuse_outside(boxes: pd.DataFrame, corners: np.ndarray, sizes: np.ndarray) -> None:
-    """Refuse boxes outside their images, and those of which this is due to swapped coordinates."""
+def refuse_outside(boxes: pd.DataFrame, corners: np.ndarray, sizes: np.ndarray, what: str) -> None:
+    """Refuse boxes (or other objects, in the plural) outside their images, or if x and y are swapped."""
     outside = (corners[:, :2] >= sizes).any(axis=1) | (corners[:, 2:] <= 0).any(axis=1)
     middle = (corners[:, :2] + corners[:, 2:]) / 2
     away = ((middle < 0) | (middle > sizes)).any(axis=1)
     if away.any() and (corners[:, 2:] <= sizes[:, ::-1]).all():
         raise InputError(
-            f"{boxes['where'][away].iloc[0]}: {away.sum()} of {len(boxes)} boxes are outside their images, but all "
+            f"{boxes['where'][away].iloc[0]}: {away.sum()} of {len(boxes)} {what} are outside their images, but all "
             "would be inside if x and y were swapped",
             "swap x and y: x counts columns from the left, y rows from the top",
         )
     if outside.any():
         places = (
-            f"{row.where} (x {row.c0:g} to {row.c1:g}, y {row.r0:g} to {row.r1:g} in {width:.0f} x {height:.0f} pixels)"
-            for row, (height, width) in zip(boxes[outside].itertuples(), sizes[outside], strict=True)
+            f"{where} (x {c0:g} to {c1:g}, y {r0:g} to {r1:g} in {width:.0f} x {height:.0f} pixels)"
+            for where, (r0, c0, r1, c1), (height, width) in zip(
+                boxes["where"][outside], corners[outside], sizes[outside], strict=True
+            )
         )
         raise InputError(
-            f"{outside.sum()} of {len(boxes)} boxes are outside their images: {shown(places)}",
+            f"{outside.sum()} of {len(boxes)} {what} are outside their images: {shown(places)}",
             "do they belong to other images, or to images of another size? correct or remove them",
         )
 

@@ -18,8 +18,8 @@ from biocnn.io.image_paths import stem
 from biocnn.io.tables import MISSING
 
 CORNERS = ["r0", "c0", "r1", "c1"]
+POINT = ["y", "x"]
 _NAMES = (["y0", "x0", "y1", "x1"], ["ymin", "xmin", "ymax", "xmax"])  # of columns with corners, as in CORNERS
-_POINT = ["y", "x"]
 _YOLO_NAMES = "classes.txt"
 _YES, _NO = ("1", "true", "yes"), ("0", "false", "no", *MISSING)
 
@@ -75,8 +75,7 @@ def from_table(
     InputError
         If a column, cell or image is missing or invalid, or an image is in several splits or groups.
     """
-    rows, collector = read_rows(table), Collector()
-    columns = ["image", *(name for name in ("split", "id", group or "group") if name in rows and not listed)]
+    rows = read_rows(table)
     check_columns(rows, table, ["image"])
     given = _coordinates(rows, table, radius)
     if "label" not in rows:
@@ -84,9 +83,23 @@ def from_table(
             remedy = f"{nearest('label', rows)}; or if all boxes are of one class, name it, e.g. data.classes: [cell]"
             raise InputError(f"{table}: no column 'label' in its first line", remedy)
         rows["label"] = classes[0]
-    empty = rows[given].apply(lambda column: column.str.lower().isin(MISSING)).all(axis=1)
-    if "radius" in given:
-        empty = rows[_POINT].apply(lambda column: column.str.lower().isin(MISSING)).all(axis=1)
+    images, boxes = of_objects(rows, given, table, base, listed=listed, group=group)
+    points = given[0] == POINT[0]
+    boxes[CORNERS] = _around(boxes[given].to_numpy(), origin, radius) if points else boxes[given].to_numpy()
+    return BoxFile(images, boxes[["image", "label", "ignored", "where", *CORNERS]], base, 0 if points else origin)
+
+
+def of_objects(
+    rows: pd.DataFrame, given: list[str], table: Path, base: Path, *, listed: bool, group: str | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return images, and objects with the coordinates in the columns ``given`` as numbers, of a table; as from_table.
+
+    Objects have the columns image, label, ignored (bool), where (text for messages), and the coordinates (float64).
+    """
+    columns = ["image", *(name for name in ("split", "id", group or "group") if name in rows and not listed)]
+    place = POINT if set(POINT) <= set(given) else given
+    empty = rows[place].apply(lambda column: column.str.lower().isin(MISSING)).all(axis=1)
+    collector = Collector()
     with collector:
         numbers = _numbers(rows.loc[~empty, given], table)
     images = rows.drop_duplicates("image")[columns]
@@ -97,10 +110,8 @@ def from_table(
     with collector:
         ignored = _flags(rows, table)
     collector.finish()
-    boxes = rows[["image", "label"]].assign(ignored=ignored, where=f"{table.name} line " + rows.index.astype(str))
-    boxes, points = boxes[~empty], given[0] == _POINT[0]
-    boxes[CORNERS] = _around(numbers.to_numpy(), origin, radius) if points else numbers.to_numpy()
-    return BoxFile(images.reset_index(drop=True), boxes, base, 0 if points else origin)
+    objects = rows[["image", "label"]].assign(ignored=ignored, where=f"{table.name} line " + rows.index.astype(str))
+    return images.reset_index(drop=True), objects[~empty].join(numbers)
 
 
 def from_coco(path: Path, base: Path) -> BoxFile:
@@ -295,7 +306,7 @@ def _coordinates(rows: pd.DataFrame, table: Path, radius: float | None) -> list[
             if radius is not None:
                 raise InputError("data.radius: is for points, but the table has corners", "leave it out")
             return names
-    if not set(_POINT) <= set(rows):
+    if not set(POINT) <= set(rows):
         raise InputError(
             f"{table}: no columns with the corners of boxes in its first line ({', '.join(rows)})",
             "call them x0, y0, x1, y1 (or xmin, ymin, xmax, ymax); for points x, y and radius",
@@ -306,7 +317,7 @@ def _coordinates(rows: pd.DataFrame, table: Path, radius: float | None) -> list[
             "points need either a column radius or data.radius, in pixels, e.g. data.radius: 10; boxes need columns "
             "x0, y0, x1 and y1, where x1 is x0 plus the width",
         )
-    return [*_POINT, *["radius"] * (radius is None)]
+    return [*POINT, *["radius"] * (radius is None)]
 
 
 def _numbers(cells: pd.DataFrame, table: Path) -> pd.DataFrame:

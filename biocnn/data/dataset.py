@@ -106,8 +106,9 @@ class Dataset:
 
     def truth(self, row: int) -> np.ndarray:
         """Return the ground truth of an example: boxes; values, (K, *spatial); or classes or labels, (*spatial)."""
-        truth = (self.y if self.labels is None else self.labels)[row]
-        return truth[0] if self.task.target.labelled else truth
+        if self.labels is not None:
+            return self.labels[row][0]
+        return self.y[row][0] if self.task.target.labelled else self.y[row]
 
     def with_split(self, split: pd.Series) -> "Dataset":
         """Return the same examples with other splits; measurements of the training split are kept."""
@@ -253,7 +254,7 @@ def _store(raw: Raw, name: str, path: Path, arrays: Iterable[np.ndarray], dtype:
 
 
 def _store_truth(raw: Raw, task: Task, folder: Path) -> list[Any]:
-    """Write the training targets, and labels if there are objects; return what the task remembers of each example."""
+    """Write the training targets, and truth that they are computed from; return what the task remembers of each."""
     found = []
 
     def encoded() -> Iterator[np.ndarray]:
@@ -264,9 +265,9 @@ def _store_truth(raw: Raw, task: Task, folder: Path) -> list[Any]:
             yield stored
 
     task.target.write(encoded(), folder)
-    if task.objects:
+    if task.kept:
         labels = (raw.truth(row)[None] for row in range(len(raw.examples)))
-        _store(raw, "y.npy", folder / "labels.npy", labels, np.int32)
+        _store(raw, "y.npy", folder / "labels.npy", labels, task.kept)
     return found
 
 

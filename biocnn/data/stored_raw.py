@@ -33,7 +33,7 @@ def write_raw(raw: Raw, files: dict[str, Path], folder: Path) -> None:
     task, rows = make_task(raw.facts), range(len(raw.examples))
     Ragged.write(folder / "x.npy", map(raw.x, rows), make_input(raw.facts).dtype(raw.facts))
     truths = (raw.truth(row)[None] if task.target.spatial else raw.truth(row) for row in rows)
-    Ragged.write(folder / "y.npy", truths, np.int32 if task.objects else task.target.dtype)
+    Ragged.write(folder / "y.npy", truths, task.kept or task.target.dtype)
     facts = raw.facts.model_copy(update={"sources": hashes(files)})
     (folder / "facts.json").write_text(json.dumps(facts.plain(), indent=1))
     table = [_plain(raw.examples[name]) for name in raw.examples]

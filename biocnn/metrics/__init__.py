@@ -14,6 +14,7 @@ from biocnn.metrics.classes import (
     macro_auroc,
     top2_accuracy,
 )
+from biocnn.metrics.counts import count_bias, count_mae, count_rmse, game, relative_error
 from biocnn.metrics.detections import mean_average_precision
 from biocnn.metrics.fusion import fuse_boxes
 from biocnn.metrics.histograms import auprc_of_counts, auroc_of_counts, pixel_histogram
@@ -67,10 +68,14 @@ __all__ = [
     "cldice",
     "cohens_kappa",
     "confusion",
+    "count_bias",
+    "count_mae",
+    "count_rmse",
     "dice",
     "dice_of_counts",
     "ece",
     "fuse_boxes",
+    "game",
     "hausdorff95",
     "interval",
     "iou",
@@ -93,6 +98,7 @@ __all__ = [
     "psnr",
     "psnr_fitted",
     "recall_at_fdr10",
+    "relative_error",
     "replicates",
     "segments",
     "sensitivity",

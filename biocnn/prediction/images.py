@@ -78,7 +78,8 @@ class ImagePredictor:
         blend: Blend | None = None,
     ) -> None:
         self.network, self.predict_probability, self.facts, self.device = network, predict_probability, facts, device
-        self.every, self.blend, self.like_input = list(every), blend, make_task(facts).like_input
+        self.every, self.blend, task = list(every), blend, make_task(facts)
+        self.like_input, self.summed = task.like_input, task.target.summed
 
     def predict(self, image: np.ndarray, name: str, memory_gb: float) -> np.ndarray:
         """Predict an image (C, *spatial) as in training: shape (K, *spatial), float32."""
@@ -92,7 +93,8 @@ class ImagePredictor:
         own_range = image.own_range or self.facts.normalise == "image"
         low, high = range_of(image, None if own_range else self.facts.intensity)
         maps = Maps(self, image, (torch.from_numpy(low), torch.from_numpy(high)), regions, image.notes)
-        return MapsOnGrid(maps, own) if shape != own else maps
+        share = prod(shape) / prod(own) if self.summed else 1.0
+        return MapsOnGrid(maps, own, share) if shape != own else maps
 
     def _regions(self, shape: tuple[int, ...], name: str, memory_gb: float, more: float) -> list[Slices]:
         """Return the whole image if it fits, else the fewest tiles that fit; ``more``: additional bytes per pixel."""
@@ -190,11 +192,11 @@ class Maps:
 class MapsOnGrid:
     """Maps predicted at the pixel size of training and resampled to that of the image: shape (K, *spatial).
 
-    ``zoom`` is the number of image pixels per training pixel, along each axis.
+    ``zoom`` is the number of image pixels per training pixel, along each axis; values are multiplied by ``factor``.
     """
 
-    def __init__(self, maps: Maps, size: tuple[int, ...]) -> None:
-        self._maps, self.shape, self.notes = maps, (maps.shape[0], *size), maps.notes
+    def __init__(self, maps: Maps, size: tuple[int, ...], factor: float = 1.0) -> None:
+        self._maps, self.shape, self.notes, self._factor = maps, (maps.shape[0], *size), maps.notes, factor
         self.zoom = tuple(n / m for n, m in zip(size, maps.shape[1:], strict=True))
         along = []
         for axis, (n, m) in enumerate(zip(size, maps.shape[1:], strict=True)):
@@ -204,7 +206,8 @@ class MapsOnGrid:
 
     def region(self, region: Slices) -> np.ndarray:
         """Predict a region: shape (K, *region), float32."""
-        return resample(self._maps.region, self._maps.shape[1:], self.shape[1:], region)
+        found = resample(self._maps.region, self._maps.shape[1:], self.shape[1:], region)
+        return found if self._factor == 1 else found * np.float32(self._factor)
 
 
 def all_of(maps: Maps | MapsOnGrid) -> np.ndarray:

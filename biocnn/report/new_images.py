@@ -8,7 +8,7 @@ import pandas as pd
 from biocnn.report import curves
 from biocnn.report.blocks import Section, Table, Text, counted, plural, short, table
 from biocnn.report.figures import Gallery
-from biocnn.report.headline import number
+from biocnn.report.headline import interval, number
 from biocnn.report.results import Results
 
 _IN_PIXELS = ("area", "perimeter", "axis_major", "axis_minor", "neighbour_distance", "surface")
@@ -67,6 +67,40 @@ def _uncertain(found: pd.DataFrame, outputs: list[str]) -> Table:
     caption += "; disagreement: the part of it by which the models differ." if measures[1:] else "."
     header = ["Image", "Probabilities", *(name.capitalize() for name in measures)]
     return table(caption, header, rows, ",".join(header[2:]))
+
+
+def counts(results: Results) -> Section:
+    """Summarise the numbers of objects in new images, and list the images whose counts are least certain."""
+    section, path = Section("counts", "New images"), "apply/counts.csv"
+    found = results.table(path, ",")
+    if not len(found):
+        return section
+    section.blocks.extend(_processing(results, path))
+    found = found[found["skipped"].isna()]
+    where = plural(found["image"].nunique(), "new image")
+    words = (
+        f"{found['count'].sum():,.0f} objects in {where}. All counts are in {path}; apply/density has the densities, "
+    )
+    section.blocks.append(Text(words + "whose sums are the counts, and apply/overlays pictures of them."))
+    quantiles = found.groupby("class", sort=False)["count"].quantile(list(_QUANTILES.values())).unstack()
+    rows = [[name, *map(number, values)] for name, values in zip(quantiles.index, quantiles.to_numpy(), strict=True)]
+    caption = "Numbers of objects per new image."
+    section.blocks.append(table(caption, ["Class", *_QUANTILES], rows, ",".join(_QUANTILES)))
+    if "sd" in found:
+        shown = found.assign(share=found["sd"] / found["count"].clip(lower=1))
+        shown = shown.sort_values("share", ascending=False, kind="stable").head(_UNCERTAIN)
+        columns = ["path", "class", "count", "low", "high", "sd"]
+        rows = [
+            [short(path, 40), name, number(count), interval(low, high), number(sd)]
+            for path, name, count, low, high, sd in shown[columns].itertuples(index=False)
+        ]
+        caption = (
+            "New images on whose counts the models disagree most, for their size; points drawn there by hand are most "
+            "useful for training. Standard deviation: of the counts of the models."
+        )
+        header = ["Image", "Class", "Count", "90% interval", "Standard deviation"]
+        section.blocks.append(table(caption, header, rows, ",".join(header[2:])))
+    return section
 
 
 def objects(results: Results, gallery: Gallery) -> Section:

@@ -16,7 +16,7 @@ from biocnn.report.confidence import confidence
 from biocnn.report.explanation import explanation
 from biocnn.report.figures import Gallery, style
 from biocnn.report.headline import headline, interval, metric_name, number, verdict
-from biocnn.report.new_images import objects, predictions
+from biocnn.report.new_images import counts, objects, predictions
 from biocnn.report.performance import performance
 from biocnn.report.results import Results
 from biocnn.report.scan import scan
@@ -66,6 +66,7 @@ def _sections(results: Results, settings: Settings, gallery: Gallery) -> list[Se
         scan(results),
         objects(results, gallery),
         predictions(results),
+        counts(results),
         sections.reproduce(results, settings),
     ]
 

@@ -84,7 +84,7 @@ def _described(results: Results) -> str:
 def _splits(results: Results) -> object:
     examples, columns = results.examples, ["Split", "Examples"]
     counted_targets = splits.counts(results, examples)
-    objects = results.dataset.labels if results.dataset else None
+    objects = results.dataset.labels if results.dataset and results.task and results.task.objects else None
     columns += [*counted_targets] + ["Objects"] * (objects is not None) + ["Groups"] * ("group" in examples)
     rows = []
     for split in SPLITS:

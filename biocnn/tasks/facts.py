@@ -126,6 +126,7 @@ class Told(Frozen):
     flank: Annotated[int, Field(ge=0, le=10**8)] = 0  # bp at both ends of x outside the window
     density: list[Annotated[float, Field(ge=0, le=1e6)]] | None = None  # positives per Mb, of windows of a genome
     # For images.
+    width: Size = 2.0  # standard deviation of the density around a point, in pixels
     dtype: Dtype = ""  # of x; "": as the first image
     target_dtype: Dtype = ""  # of target images in their files
     channels: list[str] = []  # names; []: their numbers

@@ -27,6 +27,7 @@ class Instances(MapTask):
     label = "separate objects"
     family = "objects"
     objects = True
+    kept = "int32"
     rivals = CLASSES
     judge = "biocnn.evaluation.judges:ObjectJudge"
     uncertainty = "biocnn.evaluation.uncertainty.judging:ObjectJudge"

@@ -29,6 +29,8 @@ class Target:
         Kind of target by which the registry matches data formats and networks.
     labelled
         Whether each pixel has a class or the label of an object, in maps with a leading axis of channels.
+    summed
+        Whether values are per pixel, so that they change with its size.
     spatial
         Whether the target has spatial axes, and is cropped and moved with the image.
     dtype
@@ -39,6 +41,7 @@ class Target:
 
     kind: str
     labelled: bool = False
+    summed: bool = False
     spatial: bool
     dtype: str
     settings: tuple[str, ...] = ()
@@ -124,6 +127,19 @@ class ValueMap(Target):
     def warp(self, truth: "Tensor", move: "Move", sizes: Sequence[int]) -> "Tensor":
         """Interpolate linearly, like images; values with an unknown neighbour become unknown."""
         return move.maps(truth, "bilinear")
+
+
+class DensityMap(ValueMap):
+    """Numbers of objects per pixel, shape (K, *spatial), float32, whose sum is the number of objects.
+
+    Maps are stored rather than points, because what lies beyond the border of a patch is mirrored, with its density.
+    """
+
+    summed = True
+
+    def warp(self, truth: "Tensor", move: "Move", sizes: Sequence[int]) -> "Tensor":
+        """Interpolate, and keep the sum over each object, whatever its size becomes."""
+        return move.densities(truth)
 
 
 class Boxes(Target):

@@ -55,6 +55,7 @@ class Task(ABC):
     stored: ClassVar[str] = ""  # dtype of stored predictions; "": that of the input
     standardised: bool = False  # whether targets are standardised for training
     like_input: bool = False  # whether outputs are channels of the input, which the network corrects
+    kept: ClassVar[str] = ""  # dtype of truth as read, if it is stored beside the maps that are computed from it
     objects: ClassVar[bool] = False  # whether truth and decisions are labels, from which the learned maps are computed
     rivals: ClassVar[int | None] = None  # number of leading outputs whose largest is a pixel's class; None: all
     judge: ClassVar[str]  # import path of the class that evaluates predictions; see `biocnn.evaluation.judges`

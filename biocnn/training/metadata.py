@@ -67,7 +67,7 @@ class Precision(Frozen):
 
 
 class Postprocess(Frozen):
-    """Settings of ``biocnn.tasks.watershed.label_instances``, or of ``biocnn.tasks.box_scores``."""
+    """Settings of ``biocnn.tasks.watershed.label_instances``, or of a task's ``decide``; of each output in lists."""
 
     model_config = ConfigDict(extra="forbid")
     mask_threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
@@ -78,6 +78,7 @@ class Postprocess(Frozen):
     thresholds: list[Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=list)
     scale: list[Annotated[float, Field(gt=0, le=100)]] = Field(default_factory=list)
     shift: list[Number] = Field(default_factory=list)
+    margin: list[Number | None] = Field(default_factory=list)  # of intervals; None: unknown
 
 
 class TargetUnit(Frozen):

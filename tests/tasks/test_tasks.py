@@ -127,7 +127,7 @@ def test_a_task_covers_targets_training_evaluation_and_tuning(name: str) -> None
     tuned = task.tune(p[:2], truths(task)[:2])
     if task.target.labelled:
         assert task.decide(p[0], tuned).shape == (16, 16)
-    elif task.target.spatial:
+    elif task.judge.endswith("ValueJudge"):
         assert {metric for _, metric, _ in task.judged(p[0], stored[0])} == set(task.metrics)
 
 

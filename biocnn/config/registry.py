@@ -31,6 +31,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "LabelledImages": Entry("biocnn.data.labelled_images:LabelledImages", "image", "vector"),
         "BoxedImages": Entry("biocnn.data.boxed_images:BoxedImages", "image", "boxes"),
         "CountedImages": Entry("biocnn.data.counted_images:CountedImages", "image", "values"),
+        "PairedImages": Entry("biocnn.data.paired_images:PairedImages", "image", "values"),
     },
     "negatives": {
         "random": Entry("biocnn.data.negatives:random"),

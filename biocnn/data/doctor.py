@@ -12,7 +12,7 @@ import pandas as pd
 
 from biocnn.core.checks import Checks
 from biocnn.core.files import atomic
-from biocnn.data.appearance import SATURATED, contradicting, minority_polarity, unusual
+from biocnn.data.appearance import SATURATED, contradicting, minority_polarity, outliers, unusual
 from biocnn.data.duplicates import alike
 from biocnn.data.image_sets import Seen
 from biocnn.data.masks import IGNORE, MaskCode
@@ -23,6 +23,7 @@ from biocnn.tasks import make_task
 
 SHOWN = 6  # thumbnails per kind of finding
 SIDE = 160  # side of a thumbnail, in pixels
+_UNLIKE = 0.5  # correlation of thumbnails below which target and image may not belong together
 _FULL = 0.99  # share of foreground from which a mask is as uninformative as an empty one
 _MOSTLY = 0.5  # share of foreground, and
 _NEARLY = 0.8  # share of border pixels in the foreground, and of masks, from which masks look inverted
@@ -71,6 +72,26 @@ def examine(
         _count_objects(seen, checks, source)
     _tiles(examples, checks, source)
     _doubles(examples, seen, labels, checks, source)
+
+
+def examine_targets(examples: pd.DataFrame, seen: list[Seen], targets: list[Seen], checks: Checks, source: str) -> None:
+    """Search pairs of images and target images for problems, and record the findings; parameters as in ``examine``."""
+    ids, first = examples["id"].tolist(), {}
+    same = [(first.setdefault(target.digest, row), row) for row, target in enumerate(targets)]
+    columns = [examples[column].tolist() for column in ("split", "group") if column in examples]
+    cut = [(i, j) for i, j in same if any(values[i] != values[j] for values in columns)]
+    _report(examples, cut, checks, source, "targets with the same pixels as another's, in another group", "same target")
+    likeness = np.array([(a.appearance.small * b.appearance.small).sum() for a, b in zip(seen, targets, strict=True)])
+    apart = outliers(-likeness, _UNLIKE) & (likeness < _UNLIKE)
+    equal = [a.digest == b.digest for a, b in zip(seen, targets, strict=True)]
+    for finding, flags in (
+        ("targets unlike their images: do they belong to others?", apart),
+        ("targets with the same pixels as their images", equal),
+    ):
+        rows = np.flatnonzero(flags)
+        checks.add(source, "note", finding, len(rows), *(ids[row] for row in rows[:1]))
+        for row in rows:
+            checks.find(finding, "look", ids[row], f"correlation {likeness[row]:.2f}")
 
 
 def _of_masks(seen: list[Seen], code: MaskCode) -> Iterator[tuple]:

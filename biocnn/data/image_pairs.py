@@ -1,4 +1,4 @@
-"""Pairing of images and masks: from a table, or from two folders by name."""
+"""Pairing of images with masks or other images: from a table, or from two folders by name."""
 
 import os
 import re
@@ -8,17 +8,19 @@ from pathlib import Path
 
 import pandas as pd
 
+from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, close, nearest
 from biocnn.core.files import exists
 from biocnn.core.text import read_cells, read_lines
 from biocnn.data.splits import SPLITS
 from biocnn.io.image_paths import members, stem, unique_ids
 
-_TABLE = "list the pairs in a table (data.table) with the columns image and mask"
-_MASK_WORDS = re.compile(
-    r"[-_. ]?(masks?|labels?|seg|segmentation|gt|groundtruth|annotation|manual\d*)$", re.IGNORECASE
-)
-_IMAGE_WORDS = re.compile(r"[-_. ]?(images?|img|raw|0000)$", re.IGNORECASE)
+_TABLE = "list the pairs in a table (data.table) with the columns image and "
+# Words at the end of names: of the other files, by what they are, and of the images.
+_WORDS = {
+    "mask": (r"masks?|labels?|seg|segmentation|gt|groundtruth|annotation|manual\d*", "images?|img|raw|0000"),
+    "target": ("targets?|gt|groundtruth|clean|high", "images?|img|raw|inputs?|noisy|low"),
+}
 
 
 def read_table(table: Path, files: list[str], group: str | None = None) -> pd.DataFrame:
@@ -120,16 +122,27 @@ def _three(words: list[str]) -> str:
     return ", ".join(words[:3]) + (", ..." if len(words) > 3 else "")
 
 
-def pair_folders(images: Path, masks: Path) -> tuple[pd.DataFrame, Path, str]:
-    """Pair the images of one folder with the masks of another by their names.
+def pair_folders(
+    images: Path, others: Path, other: str = "mask", checks: Checks | None = None
+) -> tuple[pd.DataFrame, Path, str]:
+    """Pair the images of one folder with the masks, or other files, of another by their names.
 
     Three rules are tried in turn, for the folders as a whole: the same name; the same name without words such as
     ``_mask``, ``_labels``, ``_seg``, ``_manual1``; the same leading digits (``21_training``, ``21_manual1``).
 
+    Parameters
+    ----------
+    images, others
+        The folders.
+    other
+        What the files in the second folder are.
+    checks
+        Receives counts of files without a partner, which are left out; None: these are refused.
+
     Returns
     -------
     rows
-        Columns image, mask (paths from ``base``), group (one per image).
+        Columns image, mask or what ``other`` names (paths from ``base``), group (one per image).
     base
         Common parent folder of both folders.
     rule
@@ -138,28 +151,32 @@ def pair_folders(images: Path, masks: Path) -> tuple[pd.DataFrame, Path, str]:
     Raises
     ------
     InputError
-        If an image has no mask, or a mask no image, under the rule that pairs most.
+        If there is no pair or, without ``checks``, an image or other file has no partner, under the rule that pairs
+        most.
     """
-    images, masks = Path(images).resolve(), Path(masks).resolve()
-    if images == masks:
+    images, others = Path(images).resolve(), Path(others).resolve()
+    if images == others:
         raise InputError(
-            f"data.images and data.masks: both are {images}",
-            "put masks into a folder of their own, or " + _TABLE,
+            f"data.images and data.{other}s: both are {images}",
+            f"put {other}s into a folder of their own, or {_TABLE}{other}",
         )
-    rule, left, right = _best_rule(_files(images, "images"), _files(masks, "masks"))
-    for one, other, what, lacks, folder in (
-        (left, right, "image", "mask", masks),
-        (right, left, "mask", "image", images),
+    rule, left, right = _best_rule(_files(images, "images"), _files(others, f"{other}s"), other)
+    both = sorted(left.keys() & right.keys())
+    for mine, theirs, what, lacks, folder in (
+        (left, right, "image", other, others),
+        (right, left, other, "image", images),
     ):
-        alone = sorted(one[key].name for key in one.keys() - other.keys())
-        if alone:
+        alone = sorted(mine[key].name for key in mine.keys() - theirs.keys())
+        if checks and both:
+            checks.add(mine[both[0]].parent.name, "dropped", f"{what} without {lacks}", len(alone), *alone[:1])
+        elif alone:
             raise InputError(
-                f"{len(alone)} of {len(one)} {what}s have no {lacks} in {folder}: {_three(alone)}",
-                f"give each image and its mask the same name (rule tried: {rule}), or {_TABLE}",
+                f"{len(alone)} of {len(mine)} {what}s have no {lacks} in {folder}: {_three(alone)}",
+                f"give each image and its {other} the same name (rule tried: {rule}), or {_TABLE}{other}",
             )
-    base = Path(os.path.commonpath([images, masks]))
-    pairs = [(str(left[key].relative_to(base)), str(right[key].relative_to(base))) for key in sorted(left)]
-    rows = pd.DataFrame(pairs, columns=["image", "mask"], dtype=object)
+    base = Path(os.path.commonpath([images, others]))
+    pairs = [(str(left[key].relative_to(base)), str(right[key].relative_to(base))) for key in both]
+    rows = pd.DataFrame(pairs, columns=["image", other], dtype=object)
     return rows.assign(group=unique_ids(rows["image"].tolist())), base, rule
 
 
@@ -188,19 +205,20 @@ def group_by_name(images: list[str], pattern: str) -> list[str]:
     return [match[1 if expression.groups else 0] for match in found]
 
 
-def _best_rule(images: list[Path], masks: list[Path]) -> tuple[str, dict[str, Path], dict[str, Path]]:
+def _best_rule(images: list[Path], others: list[Path], other: str) -> tuple[str, dict[str, Path], dict[str, Path]]:
     """Return the first rule that pairs all, else the one that pairs most; and the files by the key of the rule."""
     tried = []
-    for rule, key in _RULES.items():
-        left, right = {key(p): p for p in images}, {key(p): p for p in masks}
-        if len(left) < len(images) or len(right) < len(masks) or "" in left.keys() | right.keys():
+    for rule, key in _rules(other).items():
+        left, right = {key(p): p for p in images}, {key(p): p for p in others}
+        if len(left) < len(images) or len(right) < len(others) or "" in left.keys() | right.keys():
             continue  # two files with one key, or a file without a key: the rule cannot distinguish them
         tried.append((left.keys() != right.keys(), -len(left.keys() & right.keys()), rule, left, right))
     if not tried:
         stems = Counter(stem(p) for p in images)
-        folder = images if max(stems.values()) > 1 else masks
+        folder = images if max(stems.values()) > 1 else others
         raise InputError(
-            f"{folder[0].parent}: files whose names differ only in their suffix", f"keep one of each, or {_TABLE}"
+            f"{folder[0].parent}: files whose names differ only in their suffix",
+            f"keep one of each, or {_TABLE}{other}",
         )
     return min(tried, key=lambda t: t[:2])[2:]
 
@@ -215,12 +233,11 @@ def _files(folder: Path, what: str) -> list[Path]:
         raise InputError(f"data.{what}: no image file in {folder}", remedy) from error
 
 
-def _bare(path: Path) -> str:
-    return _IMAGE_WORDS.sub("", _MASK_WORDS.sub("", stem(path)))
-
-
-_RULES: dict[str, Callable[[Path], str]] = {
-    "same name": stem,
-    "same name without words such as _mask": _bare,
-    "same leading digits": lambda path: (re.match(r"\d+", path.name) or [""])[0],
-}
+def _rules(other: str) -> dict[str, Callable[[Path], str]]:
+    """Return functions from a file to what both files of a pair have in common, by the words of the rule."""
+    of_others, of_images = (re.compile(rf"[-_. ]?({words})$", re.IGNORECASE) for words in _WORDS[other])
+    return {
+        "same name": stem,
+        f"same name without words such as _{other}": lambda path: of_images.sub("", of_others.sub("", stem(path))),
+        "same leading digits": lambda path: (re.match(r"\d+", path.name) or [""])[0],
+    }

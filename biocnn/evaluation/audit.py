@@ -10,6 +10,7 @@ import pandas as pd
 from biocnn import metrics
 from biocnn.data.dataset import Dataset
 from biocnn.evaluation.evaluate import combined
+from biocnn.evaluation.floors import compare_floors
 from biocnn.prediction.stored_predictions import Predictions, read_of_network, read_predictions
 from biocnn.tasks.task import Task
 
@@ -31,6 +32,9 @@ def audit_stored(
     mixed = any((folder / "network.npy").is_file() for folder in folders)
     alone = [read_of_network(folder) for folder in folders] if mixed else []
     predictions = [read_predictions(folder) for folder in folders]
+    if dataset.task.floors:
+        found = compare_floors(dataset, predictions, read_predictions(baselines), names, resamples, seed, group)
+        return pd.DataFrame(found, columns=COLUMNS)
     return audit(dataset, predictions, read_predictions(baselines), names, resamples, seed, group, alone)
 
 

@@ -16,6 +16,7 @@ from scipy.sparse import csr_matrix
 from biocnn.config.registry import resolve
 from biocnn.config.settings import Settings
 from biocnn.data.dataset import Dataset
+from biocnn.evaluation.floors import write_floors
 from biocnn.io.archive import array_archive
 from biocnn.io.ragged import Ragged
 from biocnn.nn.kmers import kmer_counts
@@ -73,7 +74,7 @@ def write_baselines(data: Path, settings: Settings, folder: Path) -> list[str]:
         Settings of the experiment, including defaults.
     folder
         Receives probability.npy, shape (number of baselines, K) for each example; examples.tsv with id and split;
-        baselines.tsv, which describes the fits; and weights.npz. No files if the task predicts maps.
+        baselines.tsv, which describes the fits; and weights.npz. Of maps, files as in ``write_floors``, or none.
 
     Returns
     -------
@@ -81,8 +82,10 @@ def write_baselines(data: Path, settings: Settings, folder: Path) -> list[str]:
         Log lines.
     """
     first = Dataset(data)
+    if first.task.floors:
+        return write_floors(data, folder)
     if first.task.target.spatial:
-        return ["no baselines for maps"]
+        return ["no baselines for such maps"]
     stored = [Dataset(data, fold) for fold in range(first.folds)]
     found = [resolve(first.input.baselines)(fold, settings) for fold in stored]
     Ragged.write(folder / "probability.npy", (p for one in found for p in one.probability), np.float32)

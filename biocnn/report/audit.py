@@ -1,4 +1,4 @@
-"""The section on shortcuts: the network compared with baseline models on the same examples."""
+"""The section on shortcuts or floors: the network compared with simple models of the same examples."""
 
 import numpy as np
 import pandas as pd
@@ -14,13 +14,15 @@ from biocnn.report.negatives import negatives
 from biocnn.report.results import Results
 
 _COLOURS = {"GC content": FAINT, "dinucleotides": SKY, "6-mers": ORANGE, "intensities": SKY, "thumbnail": ORANGE}
+_COLOURS |= {"input": FAINT, "best filter": ORANGE, "linear map": ORANGE}
 _COLOURS |= {NETWORK: GREEN}
 _MOST = 16  # outputs in the figure
 
 
 def audit(results: Results, gallery: Gallery) -> Section:
     """Compare the network with each baseline in a table, and in a figure with their differences."""
-    section, found = Section("audit", "Shortcuts"), results.audit
+    floors = bool(results.task and results.task.floors)
+    section, found = Section("audit", "Floors" if floors else "Shortcuts"), results.audit
     # Outputs with only one class in this split have no metric.
     found = found[(found["split"] == results.split) & found["difference"].notna()] if len(found) else found
     if not len(found):
@@ -29,8 +31,9 @@ def audit(results: Results, gallery: Gallery) -> Section:
     if NETWORK in set(found["baseline"]):
         section.blocks.append(Text(f"Words are mixed with the network; “{NETWORK}” is without them."))
     several = found["output"].nunique() > 1
-    figure = by_output(found, results.headline[0]) if several else by_metric(found)
-    best = "; b: network minus best baseline" if several else "; c: network minus each baseline"
+    metrics = results.headline[:1] if floors else results.headline  # units of several metrics do not compare
+    figure = by_output(found, metrics[0]) if several else by_metric(found[found["metric"].isin(metrics)])
+    best = "; b: network minus best baseline" if several else f"; {'abc'[len(metrics)]}: network minus each baseline"
     over = "loci" if results.input and results.input.at_loci else "groups of images"
     caption = (
         f"Baseline models and the network (diamond; below it, mean and s.d. of its runs) on held-out examples{best}. "
@@ -44,6 +47,10 @@ def audit(results: Results, gallery: Gallery) -> Section:
 
 def _described(results: Results) -> str:
     fitted = results.table("baselines/baselines.tsv")
+    if results.task and results.task.floors:
+        each = fitted.drop_duplicates("baseline") if len(fitted) else fitted
+        named = "; ".join(f"{row['baseline']}: {row['is']}" for row in each.to_dict("records"))
+        return f"Does the network do better than simple methods? {named}."
     words = results.input.about_baselines if results.input else ""
     words += " Each was fitted on the training split, with the penalty chosen on the validation split."
     if not len(fitted):

@@ -27,6 +27,9 @@ def figures(results: Results, gallery: Gallery) -> list[Picture | Table]:
         "red: too bright), with the same scale in all columns. Each other image is stretched from its own 1st to its "
         f"99.8th percentile.{f' {images.OF_VOLUMES}' if results.facts.spatial_dims == 3 else ''}"
     )
+    postcard = Figure(figsize=(1.6, 1.6))
+    images.show(postcard.add_axes((0, 0, 1, 1)), columns[len(columns) // 2][1][1])
+    gallery.thumbnail(postcard)
     alt = "Input, prediction, target and difference, from the worst to the best image"
     return [gallery.add("predictions", _comparison(columns), alt, caption, vector=False)]
 

@@ -62,6 +62,7 @@ class Task(ABC):
     figures: ClassVar[str]  # import path of the function that draws the chapter on performance
     panels: ClassVar[str] = ""  # import path of the class that draws examples, see `biocnn.report.panels`; "": none
     applied: ClassVar[str]  # import path of the function that applies models to a new image, see `biocnn.apply.images`
+    floors: ClassVar[str] = ""  # import path of the function of simple methods for maps, see `evaluation.floors`
     uncertainty: ClassVar[str] = ""  # import path of the class that evaluates uncertainty; "": none
     left_out: ClassVar[tuple[str, ...]] = ()  # metrics in metrics.tsv that the report omits
     about_loss: ClassVar[str] = ""  # a sentence for the caption of learning curves

@@ -1,0 +1,123 @@
+"""Floors of maps of numbers: simple methods that a network must exceed, and the comparison with them.
+
+A task names the function that returns its floors, each a `Floor`, for a data set.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from biocnn import metrics
+from biocnn.config.registry import resolve
+from biocnn.data.dataset import Dataset
+from biocnn.evaluation.evaluate import combined, rows_of
+from biocnn.io.ragged import Ragged
+from biocnn.prediction.stored_predictions import Predictions
+
+Apply = Callable[[np.ndarray], np.ndarray]  # an example as stored to its prediction (K, *spatial), float32
+
+
+class Floor(NamedTuple):
+    """A simple method: its name, what it is, and its prediction of an example."""
+
+    name: str
+    what: str
+    predict: Apply
+
+
+def write_floors(data: Path, folder: Path) -> list[str]:
+    """Store the predictions of the floors in every fold of a stored data set.
+
+    Parameters
+    ----------
+    data
+        Folder of the data set.
+    folder
+        Receives probability.npy, shape (number of floors, K, *spatial) for each validation and test example;
+        examples.tsv with id and split; and baselines.tsv with what each floor is.
+
+    Returns
+    -------
+    lines
+        Log lines.
+    """
+    stored = [Dataset(data, fold) for fold in range(Dataset(data).folds)]
+    each: list[list[Floor]] = [resolve(dataset.task.floors)(dataset) for dataset in stored]
+
+    def predicted() -> Iterator[np.ndarray]:
+        for dataset, floors in zip(stored, each, strict=True):
+            for row in dataset.rows("val", "test"):
+                yield np.stack([floor.predict(dataset.x[row]) for floor in floors])
+
+    Ragged.write(folder / "probability.npy", predicted(), np.float32)
+    rows = [dataset.examples.iloc[dataset.rows("val", "test")][["id", "split"]] for dataset in stored]
+    table = [(fold, floor.name, floor.what) for fold, floors in enumerate(each) for floor in floors]
+    pd.concat(rows).to_csv(folder / "examples.tsv", sep="\t", index=False)
+    pd.DataFrame(table, columns=["fold", "baseline", "is"]).to_csv(folder / "baselines.tsv", sep="\t", index=False)
+    return [f"fold {fold}: {name}: {what}" for fold, name, what in table]
+
+
+def compare_floors(
+    dataset: Dataset,
+    predictions: Sequence[Predictions],
+    floors: Predictions,
+    names: Sequence[str],
+    resamples: int,
+    seed: int,
+    group: str = "group",
+) -> list[dict[str, Any]]:
+    """Compare the network (the mean prediction of its runs) with each floor by the headline metrics.
+
+    Parameters
+    ----------
+    dataset, predictions, resamples, seed, group
+        As for ``biocnn.evaluation.audit.audit``.
+    floors
+        Predictions of the floors, shape (number of floors, K, *spatial) for each example.
+    names
+        Names of the floors.
+
+    Returns
+    -------
+    rows
+        Rows of the table of ``audit``, whose intervals are over groups of examples.
+    """
+    runs = [_measured(dataset, [run]) for run in predictions]
+    network = _measured(dataset, predictions) if len(runs) > 1 else runs[0]
+    theirs = [_measured(dataset, [floors], place) for place in range(len(names))]
+    units = pd.Series(dataset.groups(group), index=dataset.examples["id"])
+    rows = []
+    for (split, output, metric), mine in network.groupby(level=["split", "output", "metric"], sort=False):
+        key = (split, output, metric)
+        own = [float(run.xs(key, level=["split", "output", "metric"]).mean()) for run in runs]
+        for name, floor in zip(names, theirs, strict=True):
+            pair = pd.concat([mine.droplevel([0, 2, 3]), floor.loc[mine.index].droplevel([0, 2, 3])], axis=1).dropna()
+            values, groups = pair.to_numpy().T, units[pair.index].to_numpy()
+            ends = [
+                metrics.bootstrap(np.mean, one, seed=seed, n=resamples, groups=groups)
+                for one in (values[1], values[0] - values[1])
+            ]
+            found = dict(zip(("low", "high", "difference_low", "difference_high"), np.ravel(ends), strict=True))
+            found |= {"baseline": name, "split": split, "output": output, "metric": metric, "n": len(pair)}
+            found |= {"network": values[0].mean(), "value": values[1].mean()}
+            found |= {"mean_of_runs": np.mean(own), "sd_of_runs": np.std(own, ddof=1) if own[1:] else np.nan}
+            rows.append(found | {"difference": found["network"] - found["value"]})
+    return rows
+
+
+def _measured(dataset: Dataset, predictions: Sequence[Predictions], place: int | None = None) -> pd.Series:
+    """Return the headline metrics of each example, by split, id, output and metric; ``place``: number of a floor."""
+    of_example, rows = combined(dict(enumerate(predictions)), dataset.task)
+    found = {}
+    for number, (row, split, name) in enumerate(
+        zip(rows_of(dataset, rows["id"]), rows["split"], rows["id"], strict=True)
+    ):
+        p = of_example(number)
+        for output, metric, value in dataset.task.judged(p if place is None else p[place], dataset.y[row]):
+            if metric in dataset.task.headline:
+                found[split, name, output, metric] = value
+    index = pd.MultiIndex.from_tuples(found, names=["split", "id", "output", "metric"])
+    return pd.Series(list(found.values()), index, dtype=float).replace([np.inf, -np.inf], np.nan)

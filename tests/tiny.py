@@ -104,21 +104,26 @@ def discs(size: tuple[int, int], rng: np.random.Generator, number: int = 3, radi
 def images(
     n: int = 12, *, size: tuple[int, int] = (32, 32), task: str = "mask", seed: int = 0, channels: int = 1
 ) -> Raw:
-    """Return bright discs on a dark background, noisy uint16; for classes, even and odd discs differ in brightness."""
+    """Return bright discs on a dark background, noisy uint16; for classes, odd discs are twice as bright as even ones."""
     rng = np.random.default_rng(seed)
     labels = [discs(size, rng) for _ in range(n)]
+    typed = task == "typed_instances"
     classes = [np.where(found > 0, 1 + found % 2, 0).astype(np.uint8) for found in labels]
-    brightness = [found.astype(float) for found in (classes if task == "classes" else [f > 0 for f in labels])]
+    brightness = [found.astype(float) for found in (classes if task == "classes" or typed else [f > 0 for f in labels])]
     x = [np.clip(100 + DISC * b + rng.normal(0, 30, (channels, *size)), 0, None).astype(np.uint16) for b in brightness]
-    y = {"mask": [(found > 0).astype(np.uint8) for found in labels], "classes": classes, "instances": labels}[task]
+    masks = {"mask": [(found > 0).astype(np.uint8) for found in labels], "classes": classes}
+    y = masks.get(task, labels)
     outputs = {
         "mask": ["disc"], "classes": ["background", "even", "odd"],
         "instances": ["background", "inside", "boundary", "distance"],
+        "typed_instances": ["background", "inside", "boundary", "distance", "even", "odd"],
     }[task]  # fmt: skip
+    ids = [np.unique(found[found > 0]) for found in labels]
+    kinds = [np.column_stack([found, found % 2]).astype(np.int32) for found in ids] if typed else None
     names = [f"c{i}" for i in range(channels)]
     facts = image_facts(task=task, outputs=outputs, channels=names, spacing=None, dtype="uint16")
     examples = pd.DataFrame({"id": [f"i{i}" for i in range(n)], "group": [f"g{i // 2}" for i in range(n)]})
-    return Raw(examples, x.__getitem__, y.__getitem__, facts)
+    return Raw(examples, x.__getitem__, y.__getitem__, facts, classes=kinds.__getitem__ if kinds else None)
 
 
 def labelled(

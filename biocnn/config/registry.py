@@ -92,6 +92,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "mask": Entry("biocnn.tasks.mask:Mask"),
         "classes": Entry("biocnn.tasks.classes:Classes"),
         "instances": Entry("biocnn.tasks.instances:Instances"),
+        "typed_instances": Entry("biocnn.tasks.typed_instances:TypedInstances"),
         "boxes": Entry("biocnn.tasks.boxes:FindBoxes"),
         "density": Entry("biocnn.tasks.density:Density"),
         "image_to_image": Entry("biocnn.tasks.image_to_image:ImageToImage"),

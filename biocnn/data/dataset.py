@@ -28,6 +28,7 @@ from biocnn.io.ragged import REMEDY, Ragged, link
 from biocnn.tasks import Task, make_task
 from biocnn.tasks.facts import BySplit, Facts, Measured, read_facts
 from biocnn.tasks.inputs import Input, make_input
+from biocnn.tasks.kinds import with_classes
 
 
 class Dataset:
@@ -59,8 +60,11 @@ class Dataset:
             self.examples["split"] = self.examples[f"split_{fold}"]
         self.x = Ragged(folder / "x.npy")
         self.y = self.task.target.open(folder)
-        self.labels = Ragged(folder / "labels.npy") if (folder / "labels.npy").exists() else None
-        for name, stored in (("x", self.x), ("y", self.y), ("labels", self.labels)):
+        self.labels, self.classes = (
+            Ragged(folder / name) if (folder / name).exists() else None for name in ("labels.npy", "classes.npy")
+        )
+        for name in ("x", "y", "labels", "classes"):
+            stored = getattr(self, name)
             if stored is not None and len(stored) != len(self.examples):
                 counts = f"{len(self.examples)} rows, but {name}.npy has {len(stored)} arrays"
                 raise InputError(f"{folder / 'examples.tsv'}: {counts}", REMEDY)
@@ -109,6 +113,11 @@ class Dataset:
         if self.labels is not None:
             return self.labels[row][0]
         return self.y[row][0] if self.task.target.labelled else self.y[row]
+
+    def drawn(self, row: int) -> np.ndarray:
+        """Return the ground truth of an example to draw; with classes of objects, codes of ``with_classes``."""
+        truth = self.truth(row)
+        return truth if self.classes is None else with_classes(truth, self.classes[row])
 
     def with_split(self, split: pd.Series) -> "Dataset":
         """Return the same examples with other splits; measurements of the training split are kept."""
@@ -254,13 +263,13 @@ def _store(raw: Raw, name: str, path: Path, arrays: Iterable[np.ndarray], dtype:
 
 
 def _store_truth(raw: Raw, task: Task, folder: Path) -> list[Any]:
-    """Write the training targets, and truth that they are computed from; return what the task remembers of each."""
+    """Write targets, what they are computed from, and classes of objects; return what the task remembers of each."""
     found = []
 
     def encoded() -> Iterator[np.ndarray]:
         for row in range(len(raw.examples)):
             truth = raw.truth(row)
-            stored = task.encode(truth)
+            stored = task.encode(truth, raw.classes(row)) if raw.classes else task.encode(truth)
             found.append(task.remember(truth, stored))
             yield stored
 
@@ -268,6 +277,8 @@ def _store_truth(raw: Raw, task: Task, folder: Path) -> list[Any]:
     if task.kept:
         labels = (raw.truth(row)[None] for row in range(len(raw.examples)))
         _store(raw, "y.npy", folder / "labels.npy", labels, task.kept)
+    if raw.classes:
+        _store(raw, "classes.npy", folder / "classes.npy", map(raw.classes, range(len(raw.examples))), np.int32)
     return found
 
 

@@ -28,7 +28,10 @@ _SAME_SPACING = 0.01  # relative difference up to which two pixel sizes count as
 
 @dataclass(frozen=True)
 class Seen:
-    """Properties of an image that are kept after it was checked; its pixels are not."""
+    """Properties of an image that are kept after it was checked; its pixels are not.
+
+    ``tally`` counts the pixels of each object with each class, see ``biocnn.data.object_classes``.
+    """
 
     path: Path
     shape: tuple[int, ...]
@@ -43,10 +46,16 @@ class Seen:
     appearance: Appearance
     grid: Grid
     mask: MaskSeen | None = None
+    tally: np.ndarray | None = None
 
     @classmethod
     def of(
-        cls, path: Path, image: ImageFile, foreground: np.ndarray | None = None, mask: MaskSeen | None = None
+        cls,
+        path: Path,
+        image: ImageFile,
+        foreground: np.ndarray | None = None,
+        mask: MaskSeen | None = None,
+        tally: np.ndarray | None = None,
     ) -> "Seen":
         """Collect the properties of an image, given its mask's foreground (bool) and properties if it has a mask."""
         pixels = image.pixels
@@ -65,6 +74,7 @@ class Seen:
             appearance=measure_appearance(pixels, foreground),
             grid=image.grid,
             mask=mask,
+            tally=tally,
         )
 
 

@@ -1,6 +1,7 @@
 """Images with masks: read, checked as a whole, and returned one at a time."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import compress
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, all_faults
 from biocnn.data.appearance import looks_swapped
 from biocnn.data.doctor import examine
-from biocnn.data.image_pairs import group_by_name, pair_folders, read_table
+from biocnn.data.image_pairs import group_by_name, pair_folders, read_rows, read_table
 from biocnn.data.image_sets import (
     Seen,
     check_options,
@@ -24,6 +25,7 @@ from biocnn.data.image_sets import (
 )
 from biocnn.data.mask_values import MaskFile, of_one_kind, read_mask_file
 from biocnn.data.masks import IGNORE, MaskCode, color_codes, understand_masks
+from biocnn.data.object_classes import ObjectClasses, from_masks, from_table, tally
 from biocnn.data.raw import Raw
 from biocnn.data.survey import Survey
 from biocnn.io.geometry import lay
@@ -34,6 +36,7 @@ from biocnn.io.stored_image import Grid, swapped
 from biocnn.tasks.facts import Decision, Facts
 
 MOST_CLASSES = IGNORE  # values from 0 to 254
+CLASS_MASK = "class_mask"  # column with the masks of classes of objects
 _TRIED = 3  # pairs examined to detect swapped images and masks
 
 
@@ -43,8 +46,8 @@ class Images:
     Parameters
     ----------
     table
-        CSV or TSV with the columns image and mask (paths relative to the table's folder), optionally split (train, val,
-        test), group, and others, which are kept.
+        CSV or TSV with the columns image and mask (paths relative to the table's folder), optionally class_mask (like
+        ``class_masks``), split (train, val, test), group, and others, which are kept.
     images, masks
         Instead of a table: two folders, paired by file name.
     group
@@ -54,12 +57,20 @@ class Images:
     mask_type
         What the masks contain; "auto" decides by their values and writes the reason to checks.tsv.
     classes
-        Names of the classes from value 0, background included; for binary masks the one name of the foreground.
+        Names of the classes from value 0, background included; for binary masks the one name of the foreground; for
+        classes of objects those in ``objects`` to use, or the names of the values of class masks from 1.
+    objects
+        For masks of objects with classes: CSV or TSV with the columns image (its path or name), label (value of the
+        object in its mask) and class; without label, a row is about all objects of an image. Objects that are not
+        listed, or whose class is empty, have no class: they are outlined only.
+    class_masks
+        For masks of objects with classes, instead of ``objects``: a folder of masks, paired with the images by file
+        name, in which 0 is no class and 1 to K are classes. An object has the class of most of its pixels.
     colors
         For colour-coded masks: red, green, blue (0-255) of each class, background first; a class called ``ignore``
         marks pixels to exclude.
     ignore
-        Mask value of pixels to exclude from loss and metrics.
+        Mask value of pixels to exclude from loss and metrics; for class masks a value of pixels without a class.
     roi
         Column of the table with a mask of the field of view; pixels outside are excluded from loss and metrics.
     channels
@@ -87,6 +98,8 @@ class Images:
         group: str | None = None,
         mask_type: Literal["auto", "binary", "classes", "instances"] = "auto",
         classes: list[str] | None = None,
+        objects: Path | None = None,
+        class_masks: Path | None = None,
         colors: dict[str, list[int]] | None = None,
         ignore: int | None = None,
         roi: str | None = None,
@@ -101,6 +114,8 @@ class Images:
             raise InputError("data: " + _given(table, images, masks), "give either table, or both images and masks")
         if table is None and roi:
             raise InputError("data.roi: names a column of a table", "give data.table as well")
+        if table is not None and class_masks:
+            raise InputError("data.class_masks: is for data.images", "name them in the column class_mask of data.table")
         if classes is not None and len(classes) > MOST_CLASSES:
             message = f"data.classes: {len(classes)} names"
             raise InputError(message, f"at most {MOST_CLASSES}: values from 0 to 254, because 255 means unknown")
@@ -109,6 +124,7 @@ class Images:
             color_codes(colors)
         self.table, self.images, self.masks, self.group, self.roi = table, images, masks, group, roi
         self.mask_type, self.classes, self.colors, self.ignore = mask_type, classes, colors, ignore
+        self.objects, self.class_masks = objects, class_masks
         self.channels, self.axes, self.spacing, self.constant = channels, axes, spacing, constant
         self.normalise, self.geometry = normalise, geometry
 
@@ -131,12 +147,8 @@ class Images:
         self._refuse_swapped(rows, folder)
         seen, survey = self._scan(rows, folder, checks, source)
         keep = not_constant(seen, self.constant, checks, source)
+        code, kinds = self._understand(rows, folder, seen, survey, checks, source)
         rows, seen = rows[keep].reset_index(drop=True), list(compress(seen, keep))
-        code = understand_masks(
-            survey, mask_type=self.mask_type, classes=self.classes, colors=self.colors, ignore=self.ignore
-        )
-        if code.objects and self.roi:
-            raise InputError("data.roi: masks of objects have no value for ignored pixels", "remove data.roi")
         checks.add(source, "note", f"masks interpreted as {code.task}: {code.reason}", len(rows))
         shared = common_facts(seen, self.channels, self.spacing, self.normalise, checks, source)
         facts = Facts(
@@ -150,11 +162,44 @@ class Images:
         examples = with_sizes(rows, seen, shared, checks, source, **measured)
         examine(examples, seen, checks, source, code)
         reader = _Reader(rows, folder, self, code, facts, [s.grid for s in seen])
-        return Raw(examples, reader.x, reader.y, facts)
+        classes = list(compress(kinds.of_image, keep)).__getitem__ if kinds else None
+        return Raw(examples, reader.x, reader.y, facts, classes=classes)
+
+    def _understand(
+        self, rows: pd.DataFrame, folder: Path, seen: list[Seen], survey: Survey, checks: Checks, source: str
+    ) -> tuple[MaskCode, ObjectClasses | None]:
+        """Decide what the values of masks mean, and the classes of objects, if there are any."""
+        typed, by_pixel = self.objects is not None or CLASS_MASK in rows, CLASS_MASK in rows
+        if self.objects and by_pixel:
+            raise InputError("data.objects: given, but there are class masks, too", "give one of the two")
+        code = understand_masks(
+            survey,
+            mask_type="instances" if typed and self.mask_type == "auto" else self.mask_type,
+            classes=None if typed else self.classes,
+            colors=self.colors,
+            ignore=None if by_pixel else self.ignore,
+        )
+        if code.objects and self.roi:
+            raise InputError("data.roi: masks of objects have no value for ignored pixels", "remove data.roi")
+        if not typed:
+            return code, None
+        if not code.objects:
+            raise InputError(
+                f"classes of objects are given, but the masks contain {code.task} ({code.reason})",
+                "set data.mask_type: instances, or leave out the classes of objects",
+            )
+        if by_pixel:
+            paths = [folder / path for path in rows[CLASS_MASK]]
+            kinds = from_masks(seen, paths, self.classes, self.ignore, checks, source)
+        else:
+            kinds = from_table(Path(self.objects), rows, seen, self.classes, checks)
+        reason = f"objects of {len(kinds.names)} classes ({', '.join(kinds.names)})"
+        return replace(code, task="typed_instances", outputs=code.outputs + kinds.names, reason=reason), kinds
 
     def _rows(self, checks: Checks) -> tuple[pd.DataFrame, Path, str]:
         if self.table is not None:
             files = ["image", "mask", *([self.roi] if self.roi else [])]
+            files += [CLASS_MASK] * (CLASS_MASK in read_rows(self.table))
             return (
                 read_table(self.table, files, self.group).reset_index(drop=True),
                 Path(self.table).parent,
@@ -166,6 +211,11 @@ class Images:
             rows["group"] = group_by_name(rows["image"].tolist(), self.group)
             checks.add(source, "note", f"groups by name: {rows['group'].nunique()}", len(rows))
         checks.add(source, "note", f"images and masks paired by: {rule}", len(rows))
+        if self.class_masks:
+            pairs, start, rule = pair_folders(self.images, self.class_masks, CLASS_MASK)
+            found = {start / image: start / mask for image, mask in zip(pairs["image"], pairs[CLASS_MASK], strict=True)}
+            rows[CLASS_MASK] = [str(found[base / image]) for image in rows["image"]]
+            checks.add(source, "note", f"images and class masks paired by: {rule}", len(rows))
         for folder in (self.images, self.masks):
             others = passed_over(Path(folder))
             checks.add(Path(folder).name, "note", PASSED_OVER, len(others), *(path.name for path in others[:1]))
@@ -212,9 +262,16 @@ class Images:
         if self.roi:
             roi_path = folder / row[self.roi]
             _check_fit(image, path, self.on_image(self.inside(roi_path), image.grid), roi_path)
+        counts, repairs = None, (*image.repairs, *mask.repairs)
+        if CLASS_MASK in row:
+            kind_path = folder / row[CLASS_MASK]
+            kinds = self.on_image(self.mask_file(kind_path), image.grid)
+            _check_fit(image, path, kinds, kind_path)
+            counts, repairs = tally(mask.values, kinds.values), repairs + kinds.repairs
         background = 0 if self.colors is None else next(iter(color_codes(self.colors)))
-        seen, foreground = survey.add(mask.values, mask_path, self.ignore, background, mask.opposed)
-        return Seen.of(path, image, foreground, seen), list(dict.fromkeys((*image.repairs, *mask.repairs)))
+        ignore = None if CLASS_MASK in row else self.ignore
+        seen, foreground = survey.add(mask.values, mask_path, ignore, background, mask.opposed)
+        return Seen.of(path, image, foreground, seen, counts), list(dict.fromkeys(repairs))
 
     def mask_file(self, path: Path) -> MaskFile:
         """Read the values of a mask, shape (*spatial), and what was repaired."""

@@ -67,9 +67,11 @@ def one_class(labels: pd.Series, classes: list[str] | None, reason: str, checks:
 
 
 def of_classes(
-    labels: pd.Series, classes: list[str] | None, what: str, checks: Checks, source: str
+    labels: pd.Series, classes: list[str] | None, what: str, checks: Checks, source: str, left_out: str = "dropped"
 ) -> tuple[pd.Series, list[str]]:
     """Return labels of ``what`` (plural) in one spelling, and the classes to keep; otherwise as ``one_class``.
+
+    ``left_out`` is the outcome of those of other classes.
 
     Raises
     ------
@@ -90,7 +92,7 @@ def of_classes(
         checks.add(source, "read", f"{what} of class {name}", found[name])
     for name, number in found.items():
         if name not in classes:
-            checks.add(source, "dropped", f"{what} of class {name}, which data.classes does not list", number)
+            checks.add(source, left_out, f"{what} of class {name}, which data.classes does not list", number)
     return labels, list(classes)
 
 

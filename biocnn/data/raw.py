@@ -31,6 +31,9 @@ class Raw:
         Facts about all examples.
     contigs
         Contigs that groups are named after, which a user may spell differently.
+    classes
+        Function of the row number that returns label and class of each object, shape (n, 2), int32, ordered by label;
+        classes are counted from 0, 255 is unknown. None: objects have no classes.
     folder
         Folder in which ``biocnn.data.stored_raw`` stored x and y, if any.
     """
@@ -40,6 +43,7 @@ class Raw:
     y: np.ndarray | Callable[[int], np.ndarray]
     facts: Facts
     contigs: Contigs | None = None
+    classes: Callable[[int], np.ndarray] | None = None
     folder: Path | None = None
 
     def truth(self, row: int) -> np.ndarray:

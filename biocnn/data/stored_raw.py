@@ -18,7 +18,8 @@ from biocnn.tasks.inputs import make_input
 
 
 def write_raw(raw: Raw, files: dict[str, Path], folder: Path) -> None:
-    """Store examples as read, one at a time: x.npy, y.npy, facts.json and raw.json (the table).
+    """Store examples as read, one at a time: x.npy, y.npy, facts.json, raw.json (the table) and,
+    if objects have classes, classes.npy.
 
     Parameters
     ----------
@@ -34,6 +35,8 @@ def write_raw(raw: Raw, files: dict[str, Path], folder: Path) -> None:
     Ragged.write(folder / "x.npy", map(raw.x, rows), make_input(raw.facts).dtype(raw.facts))
     truths = (raw.truth(row)[None] if task.target.spatial else raw.truth(row) for row in rows)
     Ragged.write(folder / "y.npy", truths, task.kept or task.target.dtype)
+    if raw.classes:
+        Ragged.write(folder / "classes.npy", map(raw.classes, rows), np.int32)
     facts = raw.facts.model_copy(update={"sources": hashes(files)})
     (folder / "facts.json").write_text(json.dumps(facts.plain(), indent=1))
     table = [_plain(raw.examples[name]) for name in raw.examples]
@@ -59,6 +62,7 @@ def open_raw(folder: Path) -> Raw:
         (lambda row: y[row][0]) if spatial else y.stacked(np.arange(len(y))),
         facts,
         Contigs(**about["contigs"]) if about["contigs"] else None,
+        Ragged(folder / "classes.npy").__getitem__ if (folder / "classes.npy").is_file() else None,
         folder,
     )
 

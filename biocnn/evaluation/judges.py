@@ -147,13 +147,14 @@ class MapJudge(ABC):
                 keep(name, decided)
             for output, case in self.cases(p, decided, number, row):
                 for key in wanted:
-                    sums.setdefault((output, key), []).append(SUMS[key](case))
+                    if (counts := SUMS[key](case)) is not None:
+                        sums.setdefault((output, key), []).append(counts)
             matches.append(self.matches(p, decided, row).assign(id=name))
         table, details = [], []
         for (output, key), found in sums.items():
             for name, metric in self.metrics.items():
                 if metric.sums == key:
-                    lines, each = self._of_metric(metric, np.stack(found), rows)
+                    lines, each = self._of_metric(self.metric_of(output, metric), np.stack(found), rows)
                     named = {"output": output, "metric": name, "unit": self.unit if name in DISTANCES else ""}
                     table += [named | line for line in lines]
                     known = ~np.isnan(each)
@@ -169,6 +170,10 @@ class MapJudge(ABC):
     def matches(self, p: np.ndarray, decided: np.ndarray, row: int) -> pd.DataFrame:
         """Return the match of each object, if there are objects."""
         return NO_MATCHES
+
+    def metric_of(self, output: str, metric: Metric) -> Metric:
+        """Return the metric as it applies to an output."""
+        return metric
 
     def _of_metric(self, metric: Metric, sums: np.ndarray, rows: np.ndarray) -> tuple[list[dict[str, Any]], np.ndarray]:
         """Return the mean over images, the pooled value if it is defined, and the value of each image."""

@@ -19,10 +19,13 @@ def instances(
     *,
     boundary: float = 1.0,
     distance: float = 1.0,
+    kind: float = 1.0,
     border_weight: float = 0.0,
     border_sigma: float = 5.0,
 ) -> Tensor:
     """Compute cross-entropy and Dice of background / inside / boundary, plus the error of the edge distance.
+
+    If objects have classes, the cross-entropy of these is added, over the pixels of objects whose class is known.
 
     Parameters
     ----------
@@ -30,6 +33,8 @@ def instances(
         Weight in the cross-entropy of the boundary class, which separates touching objects.
     distance
         Weight of the mean absolute error of the distance map.
+    kind
+        Weight of the cross-entropy of the classes of objects.
     border_weight
         Additional weight in the cross-entropy of pixels in a gap between two objects, where the distances to the
         nearest two objects, d1 + d2, are 0: w0 of U-Net, which used 10.
@@ -44,12 +49,16 @@ def instances(
     if weights is None:
         weights = logits.new_ones(3)
         weights[2] = boundary
-    border = border_weights(target[:, 2:], border_weight, border_sigma) if border_weight else None
+    border = border_weights(target[:, 2:3], border_weight, border_sigma) if border_weight else None
     sums = softmax_sums(logits[:, :3], wanted, border)
-    error = (logits[:, 3:].sigmoid() - target[:, 1:2] / 255.0).abs()
+    error = (logits[:, 3:4].sigmoid() - target[:, 1:2] / 255.0).abs()
     known = wanted != IGNORE
     far = (error * known).sum() / known.sum().clamp(min=1)
-    return soft_dice(sums, 1.0) + mean_surprise(sums, weights) + distance * far
+    value = soft_dice(sums, 1.0) + mean_surprise(sums, weights[:3]) + distance * far
+    if logits.shape[1] == 4:
+        return value
+    of_kinds = softmax_sums(logits[:, 4:], target[:, 3:])
+    return value + kind * mean_surprise(of_kinds, None if class_weights is None else class_weights[3:])
 
 
 def border_weights(gap: Tensor, weight: float, sigma: float) -> Tensor:

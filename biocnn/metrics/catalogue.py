@@ -12,6 +12,7 @@ import numpy as np
 
 from biocnn.metrics import centrelines, histograms, masks, objects, partitions, surfaces
 from biocnn.metrics.objects import THRESHOLDS
+from biocnn.metrics.weighted import ratio
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,18 @@ class ObjectCase:
 
     labels: np.ndarray
     target_labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class TypedCase(ObjectCase):
+    """Objects of one image with classes: all of them, or those of one class.
+
+    ``right`` (2,) counts the true objects that are found with the right class, and all that are found and whose class
+    is known. ``by_class`` holds the objects of each of the K classes; None for those of one class.
+    """
+
+    right: np.ndarray
+    by_class: Sequence[ObjectCase] | None = None
 
 
 class Metric(NamedTuple):
@@ -74,14 +87,38 @@ def _at(function: Callable[..., np.ndarray], place: int | None, sums: np.ndarray
     return values.mean(axis=-1) if place is None else values[..., place]
 
 
-SUMS: dict[str, Callable[..., np.ndarray]] = {
+def _matching(case: ObjectCase) -> np.ndarray:
+    """Return `objects.matching`, shape (4, T)."""
+    return np.stack(objects.matching(case.labels, case.target_labels))
+
+
+def defined(metric: Metric) -> Metric:
+    """Return a metric of objects of one class, which is NaN where there is neither a true nor a predicted object."""
+
+    def value(sums: np.ndarray) -> np.ndarray:
+        values = metric.value(sums)
+        return np.where(sums.reshape(*values.shape, -1).any(axis=-1), values, np.nan)
+
+    return metric._replace(value=value)
+
+
+def _mean_of_classes(value: Callable[[np.ndarray], np.ndarray], sums: np.ndarray) -> np.ndarray:
+    """Return the mean over the classes with objects, from sums (..., K, *k)."""
+    values = defined(Metric("", value)).value(sums)
+    return ratio(np.nansum(values, axis=-1), (~np.isnan(values)).sum(axis=-1))
+
+
+# None: not for this case.
+SUMS: dict[str, Callable[..., np.ndarray | None]] = {
     "pixels": lambda case: np.array(masks.confusion(case.mask, case.target)),
     "hausdorff95": lambda case: np.array([surfaces.hausdorff95_of(*case.distances)]),
     "surface": surface_sums,
     "histogram": lambda case: histograms.pixel_histogram(case.probability, case.target),
     "centreline": lambda case: centrelines.centreline_counts(case.mask, case.target),
     "segments": segment_sums,
-    "matching": lambda case: np.stack(objects.matching(case.labels, case.target_labels)),
+    "matching": _matching,
+    "by_class": lambda case: None if case.by_class is None else np.stack([_matching(one) for one in case.by_class]),
+    "right": lambda case: case.right,
     "aji": lambda case: objects.aji_counts(case.labels, case.target_labels),
     "partition": lambda case: partitions.partition_counts(case.labels, case.target_labels),
 }
@@ -128,3 +165,9 @@ OF_OBJECTS = (
     | {"aji": Metric("aji", objects.aji_of_counts)}
     | {name: Metric("partition", value) for name, value in _PARTITION.items()}
 )
+OF_TYPED_OBJECTS = {
+    "mean_panoptic_quality_0.5": Metric(
+        "by_class", partial(_mean_of_classes, OF_OBJECTS["panoptic_quality_0.5"].value)
+    ),
+    "class_accuracy": Metric("right", lambda sums: ratio(sums[..., 0], sums[..., 1])),
+}

@@ -182,6 +182,9 @@ class Model:
     def segment(self, inputs: Any) -> Any:
         """Predict masks (0/1 or class numbers, uint8) or, for objects, labels (int32; 0 = background, 1..n).
 
+        If objects have classes, the result for an image is a pair: labels, and a table with label, class, score (the
+        probability of the class) and entropy of the classes (0 to 1) of each object.
+
         Parameters
         ----------
         inputs
@@ -190,14 +193,18 @@ class Model:
         Returns
         -------
         segmented
-            Shape (*spatial) for one image, else a list of such arrays.
+            Shape (*spatial), or a pair of it and a table, for one image, else a list of such arrays or pairs.
         """
         need(self, "image")
         if not self.task.target.labelled:
             remedy = "call detect" if self.task.detects else "call predict"
             raise InputError(f"{self.path} {self._is()}: it has no masks", remedy)
-        found = [self.decide(all_of(maps), maps.zoom) for maps in self._each(inputs, self.open_maps)]
-        return one_or_all(inputs, found)
+        return one_or_all(inputs, [self._segment(maps) for maps in self._each(inputs, self.open_maps)])
+
+    def _segment(self, maps: Maps | MapsOnGrid) -> Any:
+        p = all_of(maps)
+        decided = self.decide(p, maps.zoom)
+        return self.task.with_table(p, decided)
 
     def detect(self, inputs: Any) -> Any:
         """Find boxes whose score reaches the threshold of their class, which was chosen on validation images.

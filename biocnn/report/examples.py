@@ -62,7 +62,7 @@ def _thumbnails(results: Results, gallery: Gallery) -> Picture:
     for axes, row in zip(grid, rows, strict=False):
         images.show(axes, dataset.x[row], short(dataset.examples["id"].iloc[row], 16))
         if panels:
-            panels.draw_truth(axes, dataset.truth(row))
+            panels.draw_truth(axes, dataset.drawn(row))
     for axes in grid[len(rows) :]:
         axes.remove()
     if panels:

@@ -20,6 +20,8 @@ NAMES = {
     "average_precision_iou": "mean AP",
     "f1_0.5": "F1 at IoU .5",
     "panoptic_quality_0.5": "PQ at IoU .5",
+    "mean_panoptic_quality_0.5": "mean PQ of classes",
+    "class_accuracy": "accuracy of classes",
     "aji": "AJI",
     "v_rand": "V-Rand",
     "cldice": "clDice",
@@ -136,7 +138,7 @@ def best_rows(results: Results) -> pd.DataFrame:
         table = table[table["run"] == "ensemble"]
     table = table[table["value"].notna()]  # an output with one class in this split has none
     preferred = table["over"].map({"per_image": 0, "all": 1}).fillna(2)
-    together = ~table["output"].isin(["", "all", "mean", "macro"])
+    together = ~table["output"].isin(["", "all", "mean", "macro", "objects"])
     table = table.assign(order=preferred + 10 * together).sort_values("order", kind="stable")
     rows = []
     for metric, group in table.groupby("metric", sort=False):

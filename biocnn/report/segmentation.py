@@ -13,14 +13,17 @@ from biocnn.report.figures import Gallery, Picture
 from biocnn.report.headline import metric_name, number, threshold
 from biocnn.report.panels import Panels, comparison, postcard
 from biocnn.report.results import Results
+from biocnn.tasks.kinds import with_classes
 
-_RANKED_BY = ("average_precision_iou", "dice", "iou")
+_OBJECTS = "objects"  # output of metrics of all objects, whatever their class
+_RANKED_BY = ("mean_panoptic_quality_0.5", "average_precision_iou", "dice", "iou")
 _SHOWN = ("average_precision_iou_0.5", "average_precision_iou", "dice", "iou", "v_rand", "cldice", "surface_dice")
 
 
 def figures(results: Results, gallery: Gallery) -> list[Picture | Table]:
     """Show distributions of metrics, sizes and counts, and images from the worst to the best."""
     scores = of_best_run(results, results.table("metrics_per_example.tsv"))
+    scores = scores[scores["output"] == _OBJECTS] if len(scores) and results.task.objects else scores
     matches = of_best_run(results, results.table("matches.tsv"))
     blocks = []
     lines, spread = _precision(results), _unit_metrics(scores)
@@ -29,7 +32,7 @@ def figures(results: Results, gallery: Gallery) -> list[Picture | Table]:
         words.append("Each dot is one image." if len(spread) else "")
         alt = "Segmentation quality, per image and pooled"
         blocks.append(gallery.add("segmentation", curves.detection(lines, spread), alt, " ".join(filter(None, words))))
-    found = [_example(results, *one) for one in from_worst_to_best(results, scores, _RANKED_BY)]
+    found = [_example(results, matches, *one) for one in from_worst_to_best(results, scores, _RANKED_BY)]
     chosen = [example for example in found if example is not None]
     if chosen:
         panels = resolve(results.task.panels)(results.outputs)
@@ -69,6 +72,7 @@ def _precision(results: Results) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     table = of_best_run(results, results.metrics)
     if not len(table):
         return {}
+    table = table[table["output"] == _OBJECTS]
     table = table.assign(at=table["metric"].map(threshold).astype(float)).dropna(subset="at").sort_values("at")
     return {
         name.replace("_", " "): (part["at"].to_numpy(), part["value"].to_numpy())
@@ -113,13 +117,24 @@ def from_worst_to_best(
             yield rows[name], name, f"{short(name, 11)}   {metric_name(metric)} {number(value)}"
 
 
-def _example(results: Results, row: int, name: str, title: str) -> images.Example | None:
-    """Return one image with truth, prediction, errors and uncertainty; for a volume, its fullest slice."""
+def _example(results: Results, matches: pd.DataFrame, row: int, name: str, title: str) -> images.Example | None:
+    """Return one image with truth, prediction, errors and uncertainty; for a volume, its fullest slice.
+
+    With classes of objects, truth and prediction are codes of ``with_classes``.
+    """
     dataset, predicted = results.dataset, results.decided(name)
     if predicted is None:
         return None
     truth = dataset.truth(row)
     errors = object_errors.error_map(predicted, truth) if results.task.objects else None
+    if dataset.classes is not None:
+        found = matches[(matches["id"] == name) & (matches["label"] > 0)].drop_duplicates("label").sort_values("label")
+        wrong = found[(found["kind"] == "matched") & found["target_class"].notna()]
+        wrong = wrong[wrong["class"] != wrong["target_class"]]["label"]
+        errors[np.isin(predicted, wrong)] = 1 + len(object_errors.KINDS)
+        numbers = found["class"].map({kind: k for k, kind in enumerate(results.task.kinds)})
+        predicted = with_classes(predicted, np.column_stack([found["label"], numbers]))
+        truth = dataset.drawn(row)
     maps = [dataset.x[row], truth, predicted, errors, results.uncertainty(name)]
     if truth.ndim == 3:
         fullest = images.fullest_slice(truth)

@@ -144,9 +144,10 @@ class Measured(Frozen):
     n: BySplit[int] | None = None
     leakage: list[Leak] = []
     n_known: BySplit[list[int]] | None = None  # of each output
-    n_positive: BySplit[list[int]] | None = None  # of each output
+    n_positive: BySplit[list[int]] | None = None  # of each output, or objects of each class
     positives: list[float] = []  # share of positives, of each output
     class_shares: list[float] = []  # of the pixels
+    object_shares: list[float] = []  # of each class of objects, in the pixels of objects whose class is known
     objects: Objects = Objects()
     values: ValueStats | None = None  # of maps of numbers
     intensity: Intensity | None = None

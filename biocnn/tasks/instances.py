@@ -1,6 +1,6 @@
 """Objects that may touch."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from biocnn.tasks.maps import MapTask
 
@@ -23,7 +23,7 @@ class Instances(MapTask):
     losses = ("instances",)
     monitor = ""
     metrics = (*(f"{name}{at}" for name in ("average_precision_iou", "f1", "panoptic_quality") for at in _AT), "aji")
-    headline = ("average_precision_iou_0.5", "average_precision_iou")
+    headline: ClassVar[tuple[str, ...]] = ("average_precision_iou_0.5", "average_precision_iou")
     label = "separate objects"
     family = "objects"
     objects = True
@@ -41,16 +41,20 @@ class Instances(MapTask):
 
     def check_facts(self) -> "Iterator[str]":
         yield from super().check_facts()
+        yield from self.count_maps()
+
+    def count_maps(self) -> "Iterator[str]":
+        """Yield what is wrong with the number of maps."""
         if self.facts.out_channels != 1 + CLASSES:
             yield f"out_channels is {self.facts.out_channels}, but objects need {1 + CLASSES} maps"
 
-    def encode(self, truth: "np.ndarray") -> "np.ndarray":
+    def encode(self, truth: "np.ndarray", classes: "np.ndarray | None" = None) -> "np.ndarray":
         """Convert labels to the maps that are learned."""
         from biocnn.tasks.instance_targets import instance_targets
 
         return instance_targets(truth)
 
-    def remember(self, truth: "np.ndarray", stored: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
+    def remember(self, truth: "np.ndarray", stored: "np.ndarray") -> "tuple[np.ndarray, ...]":
         from biocnn.tasks.objects import diameters
 
         counts, _ = super().remember(truth, stored)
@@ -92,6 +96,15 @@ class Instances(MapTask):
 
     def classes(self) -> dict[str, int]:
         return {"object": 1}
+
+    def described(self, p: "np.ndarray", labels: "np.ndarray") -> "tuple[np.ndarray, list[np.ndarray]]":
+        """Return the class of the object of each pixel, and maps whose means describe objects, each (*spatial).
+
+        Maps: score, the probability of foreground, and uncertainty, the entropy.
+        """
+        import numpy as np
+
+        return np.ones_like(labels, np.uint8), [1 - p[0], self.entropy(p)]
 
     def outlined(self, y: "np.ndarray") -> "np.ndarray":
         """Return the insides of objects."""

@@ -26,7 +26,7 @@ class MapTask(Task):
     applied = "biocnn.apply.segment.step:segment_image"
     segmenter: ClassVar[str]  # import path of the function that finds objects in images of any size, block by block
 
-    def encode(self, truth: "np.ndarray") -> "np.ndarray":
+    def encode(self, truth: "np.ndarray", classes: "np.ndarray | None" = None) -> "np.ndarray":
         """Add a channel axis to classes."""
         return truth[None]
 
@@ -35,7 +35,7 @@ class MapTask(Task):
         """Return the number of classes, including the background."""
         return max(2, len(self.pixel_classes))
 
-    def remember(self, truth: "np.ndarray", stored: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
+    def remember(self, truth: "np.ndarray", stored: "np.ndarray") -> "tuple[np.ndarray, ...]":
         """Return pixel counts of each class and of all known pixels; diameters of objects, in pixels."""
         import numpy as np
 
@@ -71,6 +71,10 @@ class MapTask(Task):
         decided
             Shape (*spatial): classes, uint8; or labels, int32, with 0 = background.
         """
+
+    def with_table(self, p: "np.ndarray", decided: "np.ndarray") -> Any:
+        """Return what was decided from p (K, *spatial), with a table if objects have classes."""
+        return decided
 
     def postprocess_at(self, postprocess: dict[str, Any], zoom: "Sequence[float]") -> dict[str, Any]:
         """Adapt settings from ``tune`` to images with ``zoom`` pixels per training pixel along each axis."""

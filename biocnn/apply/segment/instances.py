@@ -51,7 +51,7 @@ def label_blocks(
     Returns
     -------
     objects
-        Objects; the score is 1 - P(background), the first map, and the uncertainty is the entropy.
+        Objects, with the maps of ``Instances.described``.
     row
         Row of the object of each number; -1 for number 0, the background.
     """
@@ -62,7 +62,7 @@ def label_blocks(
     for index in product(*(range(len(along)) for along in blocks)):
         block = tuple(slice(*along[i]) for i, along in zip(index, blocks, strict=True))
         window, found, labels, reaching = _settled(kept, task, postprocess, block, shape, most)
-        objects = pieces_of(labels, window, shape, 1 - found[0], task.entropy(found), np.ones_like(labels, np.uint8))
+        objects = pieces_of(labels, window, shape, *task.described(found, labels))
         own = np.flatnonzero(_starts_in(objects, block, shape))
         number = np.zeros(len(objects.first) + 1, np.int32)
         number[own + 1] = np.arange(count + 1, count + 1 + len(own))

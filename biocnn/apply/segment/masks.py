@@ -53,7 +53,7 @@ def connect_blocks(
         present[0] = False
         local = np.where(present, np.cumsum(present), 0)
         score = np.take_along_axis(task.distribution(p), found[None], 0)[0]
-        pieces = pieces_of(local[joined[here]], region, numbers.shape, score, task.entropy(p), found)
+        pieces = pieces_of(local[joined[here]], region, numbers.shape, found, [score, task.entropy(p)])
         number = np.where(local > 0, local + len(kinds) - 1, 0).astype(np.int32)
         numbers.add(region, number[joined[here]])
         around = (known > 0) & present[joined]

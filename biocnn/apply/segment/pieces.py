@@ -1,5 +1,6 @@
 """Numbered pieces of an image, with their position, size and sums over their pixels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from biocnn.io.stored_image import Slices
 class Pieces:
     """Pieces of an image, one per row: first pixel in reading order, box, area, class, and sums over the pixels.
 
-    ``places`` (n, axes) are sums of coordinates, ``sums`` (n, 2) sums of the score and the uncertainty.
+    ``places`` (n, axes) are sums of coordinates, ``sums`` (n, m) sums of score, uncertainty and any other maps.
     """
 
     first: np.ndarray
@@ -32,9 +33,8 @@ def pieces_of(
     labels: np.ndarray,
     window: Slices,
     shape: tuple[int, ...],
-    score: np.ndarray,
-    uncertainty: np.ndarray,
     kind: np.ndarray,
+    maps: Sequence[np.ndarray],
 ) -> Pieces:
     """Return the pieces 1..n of a window of an image.
 
@@ -44,8 +44,10 @@ def pieces_of(
         Labels of the window, shape (*window), integers; each of 1..n occurs.
     window, shape
         Position of the window in the image, and the shape of the image.
-    score, uncertainty, kind
-        Shape (*window): two maps to sum, and the class, taken from the first pixel of a piece.
+    kind
+        Class of each pixel, shape (*window); that of a piece is taken from its first pixel.
+    maps
+        m maps to sum, each of shape (*window): score, uncertainty and any others.
     """
     flat = labels.ravel()
     where = np.flatnonzero(flat)
@@ -61,7 +63,7 @@ def pieces_of(
     inside = np.unravel_index(first, labels.shape)
     place = np.ravel_multi_index(tuple(i + o for i, o in zip(inside, origin, strict=True)), shape)
     area = np.bincount(ids, minlength=count + 1)[1:]
-    sums = [np.bincount(ids, one.ravel()[where], minlength=count + 1)[1:] for one in (score, uncertainty)]
+    sums = [np.bincount(ids, one.ravel()[where], minlength=count + 1)[1:] for one in maps]
     along = np.unravel_index(where, labels.shape)
     places = np.stack([np.bincount(ids, axis, count + 1)[1:] for axis in along], axis=1) + area[:, None] * origin
     return Pieces(place, start, stop, area, places, kind.ravel()[first], np.stack(sums, axis=1))

@@ -20,6 +20,7 @@ from biocnn.io.stored_image import Slices
 from biocnn.prediction.compatibility import Note
 from biocnn.prediction.model import Model
 
+OF_ALL = 2  # maps that describe all pieces; objects with classes have a third one
 NETWORK, OTHERS = 0.35, 0.5  # fractions of memory_gb for a pass through the network, and for work at other times
 
 
@@ -42,7 +43,8 @@ def segment_image(path: Path, name: str, models: Sequence[Model], folder: Path) 
     Returns
     -------
     applied
-        Rows of images.csv, one for each class, and of objects.csv: objects, or connected pieces of each class.
+        Rows of images.csv, one for each class, and of objects.csv: objects, or connected pieces of each class. For
+        objects with classes, the score is the probability of the class, and class_entropy that of all classes.
     """
     first = models[0]
     with first.open_image(path) as image:
@@ -61,7 +63,7 @@ def _measured(image: LazyImage, maps: MeanMaps, name: str, first: Model, folder:
     with Scratch(image.shape[1:], folder / f".{name}.numbers") as numbers:
         postprocess = task.postprocess_at(first.meta.postprocess.given(), maps.zoom)
         found, row = resolve(task.segmenter)(maps, task, postprocess, numbers, share)
-        order, labels = _in_order(found)
+        order, labels = _in_order(found, np.zeros_like(found.kind) if task.objects else found.kind)
         kind, values = ("labels", labels) if task.objects else ("masks", found.kind.astype(np.uint8))
         value = np.append(values, np.zeros(1, values.dtype))[row]  # of each number; row -1 is the background
         # The mask is written last, because until then the image may prove to be damaged.
@@ -69,7 +71,10 @@ def _measured(image: LazyImage, maps: MeanMaps, name: str, first: Model, folder:
         write_like(image, folder / kind, name, partial(_values, numbers, value), value.dtype, spacing, unit)
     names = {kind: name for name, kind in task.classes().items()}
     table = table.assign(**{"label": labels, "class": [names[kind] for kind in found.kind]}).iloc[order]
-    apart = [with_neighbours(table[table["class"] == name], unit) for name in names.values()]
+    if found.sums.shape[1] > OF_ALL:
+        table["class_entropy"] = (found.sums[:, OF_ALL] / found.area)[order]
+    groups = [table] if task.objects else [table[table["class"] == name] for name in names.values()]
+    apart = [with_neighbours(group, unit) for group in groups]
     return pd.concat([part for part in apart if len(part)] or apart, ignore_index=True)
 
 
@@ -77,10 +82,10 @@ def _values(numbers: Scratch, value: np.ndarray, window: Slices) -> np.ndarray:
     return value[numbers.read(window)]
 
 
-def _in_order(found: Pieces) -> tuple[np.ndarray, np.ndarray]:
-    """Return the order of rows by class and first pixel, and labels 1..n within each class, independent of blocks."""
-    order = np.lexsort((found.first, found.kind))
-    begins = np.searchsorted(found.kind[order], found.kind[order])
+def _in_order(found: Pieces, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the order of rows by group and first pixel, and labels 1..n within each group, independent of blocks."""
+    order = np.lexsort((found.first, group))
+    begins = np.searchsorted(group[order], group[order])
     labels = np.empty(len(order), np.int32)
     labels[order] = np.arange(len(order)) - begins + 1
     return order, labels

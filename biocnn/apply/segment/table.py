@@ -72,7 +72,7 @@ def measure_pieces(
             table = table.assign(score=means[rows, 0], uncertainty=means[rows, 1])
         else:
             local = _local(row[numbers.read(window)], rows)
-            score, uncertainty = (np.append(0.0, values[rows])[local] for values in means.T)
+            score, uncertainty = (np.append(0.0, values[rows])[local] for values in means.T[:2])
             table = measure(local, image.read(window), spacing, score, uncertainty=uncertainty, offset=start, **common)
         tables.append(table.assign(label=rows + 1))
     if large:

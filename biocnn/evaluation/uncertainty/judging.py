@@ -12,7 +12,7 @@ from biocnn.evaluation.uncertainty.calibration import Reliability
 from biocnn.evaluation.uncertainty.maps import Uncertainty
 from biocnn.evaluation.uncertainty.objects import best_iou, means, object_uncertainty
 from biocnn.evaluation.uncertainty.ranking import area, risk_coverage
-from biocnn.metrics import auroc, average_precision_iou, dice
+from biocnn.metrics import auroc, average_precision_iou, dice, match_objects
 from biocnn.metrics.masks import IGNORE
 
 MATCHED = 0.5  # smallest IoU of a matched object
@@ -42,8 +42,7 @@ class Judge(ABC):
         probabilities = self.task.distribution(judged.mean)
         for output, k in self.task.calibrated().items():
             self.pixels.setdefault((method, split, output), Reliability()).add(probabilities[k], target[known] == k)
-        objects = [_objects(output, *pair, found) for output, *pair in self.pieces(decided, target, row)]
-        table = pd.concat(objects, ignore_index=True)
+        table = self.table_of(decided, target, row, found)
         self.objects.append(table.assign(**name)[[*name, *table.columns]])
         self.images.append(
             name
@@ -77,6 +76,11 @@ class Judge(ABC):
     def pieces(self, decided: np.ndarray, target: np.ndarray, row: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         """Yield name, predicted and true objects (or connected pieces) of each class except the background."""
 
+    def table_of(self, decided: np.ndarray, target: np.ndarray, row: int, found: Uncertainty) -> pd.DataFrame:
+        """Return a row for each predicted object."""
+        objects = [_objects(output, *pair, found) for output, *pair in self.pieces(decided, target, row)]
+        return pd.concat(objects, ignore_index=True)
+
     @abstractmethod
     def risk(self, decided: np.ndarray, target: np.ndarray, row: int) -> float:
         """Return the loss of the image in this row, 0 to 1."""
@@ -99,6 +103,13 @@ class Judge(ABC):
             note(method, split, "objects", "ece", found.ece(), len(table))
             separated = auroc(table["uncertainty"].to_numpy(), 1 - table["matched"].to_numpy())
             note(method, split, "objects", "auroc", separated, len(table))
+            if "target_class" in table and len(known := table[table["target_class"].fillna("") != ""]):
+                right = (known["class"] == known["target_class"]).to_numpy()
+                found = Reliability(10)
+                found.add(known["class_score"], right)
+                bins.append(found.table().assign(method=method, split=split, of="classes", output="classes"))
+                note(method, split, "classes", "ece", found.ece(), len(known))
+                note(method, split, "classes", "auroc", auroc(known["class_entropy"].to_numpy(), 1 - right), len(known))
         for (method, split), table in images.groupby(["method", "split"], sort=False):
             curve = risk_coverage(table["uncertainty"].to_numpy(), table["risk"].to_numpy())
             curves.append(curve.assign(method=method, split=split))
@@ -157,6 +168,31 @@ class ObjectJudge(Judge):
     def risk(self, decided: np.ndarray, target: np.ndarray, row: int) -> float:
         """Return 1 minus the mean average precision at IoU .5 to .9."""
         return 1 - float(average_precision_iou(decided, self.dataset.labels[row][0]).mean())
+
+
+class TypedJudge(ObjectJudge):
+    """Judges labelled objects with classes."""
+
+    def table_of(self, decided: np.ndarray, target: np.ndarray, row: int, found: Uncertainty) -> pd.DataFrame:
+        """Return also the class of each object, its probability, the entropy of the classes, and the true class.
+
+        The true class is empty for objects that match no true object, or one of unknown class.
+        """
+        table = super().table_of(decided, target, row, found)
+        kinds, names = self.task.kinds_of(found.mean, decided), np.array([*self.task.kinds, ""], dtype=object)
+        matches = match_objects(decided, self.dataset.labels[row][0])
+        matches = matches[matches["kind"] == "matched"].set_index("label")["target_label"]
+        ids, of_true = self.dataset.classes[row].T
+        true = dict(zip(ids, np.where(of_true == IGNORE, -1, of_true), strict=True))
+        numbers = table["label"].map(matches).map(true).fillna(-1).astype(int)
+        return table.assign(
+            **{
+                "class": names[kinds.number],
+                "class_score": kinds.score,
+                "class_entropy": kinds.entropy,
+                "target_class": names[numbers],
+            }
+        )
 
 
 def _objects(output: str, labels: np.ndarray, target_labels: np.ndarray, found: Uncertainty) -> pd.DataFrame:

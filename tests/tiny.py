@@ -104,7 +104,7 @@ def discs(size: tuple[int, int], rng: np.random.Generator, number: int = 3, radi
 def images(
     n: int = 12, *, size: tuple[int, int] = (32, 32), task: str = "mask", seed: int = 0, channels: int = 1
 ) -> Raw:
-    """Return bright discs on a dark background, noisy uint16; for classes, odd discs are twice as bright as even ones."""
+    """Return bright discs on a dark background, noisy uint16; for classes, odd discs are brighter than even ones."""
     rng = np.random.default_rng(seed)
     labels = [discs(size, rng) for _ in range(n)]
     typed = task == "typed_instances"

@@ -206,9 +206,7 @@ def _classes(
         for row, one in enumerate(seen)
     ]
     unknown = sum(int((one[:, 1] == IGNORE).sum()) for one in of_image)
-    checks.add(
-        source, "note", "objects without a class: outlined, but their class is neither learned nor judged", unknown
-    )
+    checks.add(source, "note", "objects without a class: only their outlines are learned and judged", unknown)
     return ObjectClasses(names, of_image)
 
 

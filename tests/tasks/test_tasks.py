@@ -86,16 +86,17 @@ def truths(task: Task, n: int = 6) -> list[np.ndarray]:
 @OF_LOGITS
 def test_a_task_covers_targets_training_evaluation_and_tuning(name: str) -> None:
     """Follow data set and training from step to step, each with the result of the previous one."""
-    fitting = [n for n in (4, 1) if not list(task_of(name, outputs=list("abcd")[:n]).facts.faults())]
+    fitting = [n for n in (4, 1, 6) if not list(task_of(name, outputs=list("abcdef")[:n]).facts.faults())]
     outputs = fitting[0]
-    task = task_of(name, outputs=list("abcd")[:outputs])
+    task = task_of(name, outputs=list("abcdef")[:outputs])
 
-    stored = [task.encode(truth) for truth in truths(task)]
+    classes = [np.array([[1, 0], [2, 1]])] if outputs == 6 else []  # of objects
+    stored = [task.encode(truth, *classes) for truth in truths(task)]
     seen = [task.remember(truth, kept) for truth, kept in zip(truths(task), stored, strict=True)]
     parts = {"train": seen[:4], "val": seen[4:], "test": seen[4:]}
     assert list(task.check_split(parts)) == []
     measured = task.measure(parts)
-    task = task_of(name, outputs=list("abcd")[:outputs], **measured)
+    task = task_of(name, outputs=list("abcdef")[:outputs], **measured)
     assert all(len(column) == 6 for column in task.columns(seen).values())
     assert task.without_metric(stored) == []
 

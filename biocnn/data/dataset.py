@@ -269,7 +269,7 @@ def _store_truth(raw: Raw, task: Task, folder: Path) -> list[Any]:
     def encoded() -> Iterator[np.ndarray]:
         for row in range(len(raw.examples)):
             truth = raw.truth(row)
-            stored = task.encode(truth, raw.classes(row)) if raw.classes else task.encode(truth)
+            stored = task.encode_typed(truth, raw.classes(row)) if raw.classes else task.encode(truth)
             found.append(task.remember(truth, stored))
             yield stored
 

@@ -48,7 +48,7 @@ class Instances(MapTask):
         if self.facts.out_channels != 1 + CLASSES:
             yield f"out_channels is {self.facts.out_channels}, but objects need {1 + CLASSES} maps"
 
-    def encode(self, truth: "np.ndarray", classes: "np.ndarray | None" = None) -> "np.ndarray":
+    def encode(self, truth: "np.ndarray") -> "np.ndarray":
         """Convert labels to the maps that are learned."""
         from biocnn.tasks.instance_targets import instance_targets
 

@@ -26,7 +26,7 @@ class MapTask(Task):
     applied = "biocnn.apply.segment.step:segment_image"
     segmenter: ClassVar[str]  # import path of the function that finds objects in images of any size, block by block
 
-    def encode(self, truth: "np.ndarray", classes: "np.ndarray | None" = None) -> "np.ndarray":
+    def encode(self, truth: "np.ndarray") -> "np.ndarray":
         """Add a channel axis to classes."""
         return truth[None]
 

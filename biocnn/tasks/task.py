@@ -89,17 +89,13 @@ class Task(ABC):
         """Yield what is wrong with the targets of all examples, (N, K); called for tasks with vectors only."""
         yield from ()
 
-    def encode(self, truth: "np.ndarray", classes: "np.ndarray | None" = None) -> "np.ndarray":
-        """Convert ground truth as read to the target that is learned and stored.
-
-        Parameters
-        ----------
-        truth
-            Truth of an example, see ``biocnn.data.raw.Raw``.
-        classes
-            Label and class of each object, (n, 2), if objects have classes.
-        """
+    def encode(self, truth: "np.ndarray") -> "np.ndarray":
+        """Convert ground truth as read to the target that is learned and stored."""
         return truth
+
+    def encode_typed(self, labels: "np.ndarray", classes: "np.ndarray") -> "np.ndarray":
+        """Do the same for objects with classes, given label and class of each, (n, 2)."""
+        raise NotImplementedError
 
     @abstractmethod
     def remember(self, truth: "np.ndarray", stored: "np.ndarray") -> Any:

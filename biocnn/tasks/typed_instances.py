@@ -46,14 +46,13 @@ class TypedInstances(Instances):
         if taken := [name for name in self.kinds if name in RESERVED]:
             yield f"a class is named {taken[0]!r}, which has another meaning"
 
-    def encode(self, truth: "np.ndarray", classes: "np.ndarray | None" = None) -> "np.ndarray":
-        """Convert labels, and rows of label and class, to the maps that are learned."""
+    def encode_typed(self, labels: "np.ndarray", classes: "np.ndarray") -> "np.ndarray":
+        """Add the class of each pixel to the maps of all objects."""
         import numpy as np
 
         from biocnn.tasks.kinds import class_map
 
-        assert classes is not None
-        return np.concatenate([super().encode(truth), class_map(truth, classes)[None]])
+        return np.concatenate([self.encode(labels), class_map(labels, classes)[None]])
 
     def remember(self, truth: "np.ndarray", stored: "np.ndarray") -> "tuple[np.ndarray, ...]":
         """Return also the numbers of pixels and of objects of each class."""

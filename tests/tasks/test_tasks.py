@@ -91,7 +91,8 @@ def test_a_task_covers_targets_training_evaluation_and_tuning(name: str) -> None
     task = task_of(name, outputs=list("abcdef")[:outputs])
 
     classes = [np.array([[1, 0], [2, 1]])] if outputs == 6 else []  # of objects
-    stored = [task.encode(truth, *classes) for truth in truths(task)]
+    encode = task.encode_typed if classes else task.encode
+    stored = [encode(truth, *classes) for truth in truths(task)]
     seen = [task.remember(truth, kept) for truth, kept in zip(truths(task), stored, strict=True)]
     parts = {"train": seen[:4], "val": seen[4:], "test": seen[4:]}
     assert list(task.check_split(parts)) == []

@@ -150,6 +150,20 @@ def labelled(
     return Raw(examples, x.__getitem__, np.eye(len(classes), dtype=np.float32)[kinds], facts)
 
 
+def valued(n: int = 48, *, size: tuple[int, ...] = (16, 16), seed: int = 0) -> Raw:
+    """Return noisy images whose centre is as bright as their first value; the second is unknown for every fifth."""
+    rng = np.random.default_rng(seed)
+    y, x = rng.uniform(1, 9, (n, 2)).astype(np.float32), []
+    y[::5, 1] = np.nan
+    for value in y[:, 0]:
+        image = rng.normal(1000, 50, (1, *size))
+        image[:, *(slice(side // 4, side - side // 4) for side in size)] += 100.0 * value
+        x.append(image.astype(np.uint16))
+    facts = image_facts(task="regression", outputs=["bright", "other"], spatial_dims=len(size))
+    examples = pd.DataFrame({"id": [f"i{i}" for i in range(n)], "group": [f"g{i // 2}" for i in range(n)]})
+    return Raw(examples, x.__getitem__, y, facts)
+
+
 def boxed(n: int = 16, *, size: tuple[int, int] = (48, 48), seed: int = 0) -> Raw:
     """Return images of discs with a box around each; discs of the second class are brighter. The last has none."""
     rng = np.random.default_rng(seed)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from tiny import boxed, chosen, images, labelled, sequences, stored
+from tiny import boxed, chosen, images, labelled, sequences, stored, valued
 from torch import nn
 
 from biocnn.config.settings import Train
@@ -65,7 +65,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "train": {"epochs": 3, "batch_size": 4, "threads": 1, "save_minutes": 0},
     },
 }
+SETTINGS["valued"] = SETTINGS["labelled"] | {"loss": "gaussian_nll"}
 RAW = {
+    "valued": valued,
     "boxed": boxed,
     "sequences": partial(sequences, 400, window=40),
     "images": partial(images, 12),

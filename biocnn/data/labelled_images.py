@@ -1,4 +1,4 @@
-"""Images with one class each, or with several labels of 0 and 1: read, checked, and returned one at a time."""
+"""Images with a class, several labels of 0 and 1, or numbers each: read, checked, and returned one at a time."""
 
 from itertools import compress
 from pathlib import Path
@@ -20,6 +20,7 @@ from biocnn.data.image_sets import (
     scan,
     with_sizes,
 )
+from biocnn.data.image_values import several_values
 from biocnn.data.labels import Labels, note_splits, one_class, several_labels, shown
 from biocnn.data.raw import Raw
 from biocnn.data.splits import SPLITS
@@ -31,7 +32,7 @@ from biocnn.tasks.facts import Facts
 
 
 class LabelledImages:
-    """Images with labels: planes or volumes, from microscopy or radiology; give one of table, folder and npz.
+    """Images with labels or numbers: planes or volumes, of microscopy or radiology; give one of table, folder and npz.
 
     Parameters
     ----------
@@ -46,6 +47,9 @@ class LabelledImages:
     labels
         Columns of the table: one with the class of each image, by default ``label``; or several, each 0, 1 or empty
         (unknown).
+    values
+        Columns of the table to predict as numbers, such as an age, a size or a count; empty: unknown. For an .npz file
+        the names of the columns of its labels.
     classes
         Names of the classes: for a table or folder the ones to keep, in this order; for an .npz file those of the
         numbers 0, 1, and so on, or of the columns of 0 and 1.
@@ -74,6 +78,7 @@ class LabelledImages:
         folder: Path | None = None,
         npz: Path | None = None,
         labels: list[str] | None = None,
+        values: list[str] | None = None,
         classes: list[str] | None = None,
         group: str | None = None,
         channels: list[str] | None = None,
@@ -87,8 +92,16 @@ class LabelledImages:
             raise InputError(f"data: {' and '.join(given) or 'no images'} given", "give one of table, folder and npz")
         if labels is not None and (table is None or not labels):
             raise InputError("data.labels: names columns of a table", "give data.table as well; or leave labels out")
-        if twice := [name for name in labels or [] if labels.count(name) > 1]:
-            raise InputError(f"data.labels: duplicate column {twice[0]!r}", "name each column once")
+        if values is not None and (folder or not values):
+            raise InputError("data.values: names columns of a table", "give data.table; or leave values out")
+        if values and (labels or classes):
+            other = "labels" if labels else "classes"
+            raise InputError(
+                f"data.values and data.{other}: cannot be combined", "numbers and classes need a model each"
+            )
+        for key, names in (("labels", labels or []), ("values", values or [])):
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise InputError(f"data.{key}: duplicate column {twice[0]!r}", "name each column once")
         if classes is not None and len(labels or []) > 1:
             raise InputError(
                 "data.classes: several labels have no classes", "leave it out: outputs have the names in data.labels"
@@ -97,7 +110,7 @@ class LabelledImages:
             raise InputError("data.group: images in an .npz file have no names", "leave it out, or give data.table")
         check_options(axes, spacing, classes)
         self.table, self.folder, self.npz, self.labels, self.classes = table, folder, npz, labels, classes
-        self.group, self.channels, self.axes, self.spacing = group, channels, axes, spacing
+        self.values, self.group, self.channels, self.axes, self.spacing = values, group, channels, axes, spacing
         self.normalise, self.constant = normalise, constant
 
     def read(self, seed: int, checks: Checks) -> Raw:
@@ -123,7 +136,13 @@ class LabelledImages:
         rows, y = rows[labels.keep].reset_index(drop=True), labels.y[labels.keep]
         if labels.names is not None and "split" in rows:
             note_splits(rows["label"].tolist(), rows["split"], labels.outputs, checks, source)
-        seen = scan(rows["image"].tolist(), opened, "images with a label", checks, source)
+        seen = scan(
+            rows["image"].tolist(),
+            opened,
+            "images with values" if self.values else "images with a label",
+            checks,
+            source,
+        )
         keep = not_constant(seen, self.constant, checks, source)
         rows, y, seen = rows[keep].reset_index(drop=True), y[keep], list(compress(seen, keep))
         shared = common_facts(seen, self.channels, self.spacing, self.normalise, checks, source)
@@ -145,21 +164,22 @@ class LabelledImages:
         return Raw(examples, x, y, facts)
 
     def _table(self, checks: Checks, source: str) -> tuple[pd.DataFrame, Labels, Open]:
-        columns, base = self.labels or ["label"], Path(self.table).parent
+        key, columns = ("values", self.values) if self.values else ("labels", self.labels or ["label"])
         rows = read_table(self.table, ["image"], self.group)
         for column in columns:
             if column not in rows:
                 remedy = nearest(column, rows.columns.drop("group")) + (
-                    "" if self.labels else "; name the column in data.labels"
+                    "" if getattr(self, key) else "; name the column in data.labels, or one of numbers in data.values"
                 )
                 raise InputError(f"{self.table}: no column {column!r} in its first line", remedy)
         found = rows[columns].set_index("line " + rows.index.astype(str))
-        labels = (
-            several_labels(found, f"labels in {len(columns)} columns", checks, source)
-            if len(columns) > 1
-            else one_class(found[columns[0]], self.classes, f"one label in column {columns[0]}", checks, source)
-        )
-        return rows, labels, self._files(base)
+        if self.values:
+            labels = several_values(found, f"numbers in data.values: {', '.join(columns)}", checks, source)
+        elif len(columns) > 1:
+            labels = several_labels(found, f"labels in {len(columns)} columns", checks, source)
+        else:
+            labels = one_class(found[columns[0]], self.classes, f"one label in column {columns[0]}", checks, source)
+        return rows, labels, self._files(Path(self.table).parent)
 
     def _folder(self, checks: Checks, source: str) -> tuple[pd.DataFrame, Labels, Open]:
         base = Path(self.folder)
@@ -204,7 +224,13 @@ class LabelledImages:
         return rows, self._numbered(file.labels(), rows["image"], checks, source), file.open
 
     def _numbered(self, y: np.ndarray, names: pd.Series, checks: Checks, source: str) -> Labels:
-        """Understand the labels of an .npz file: numbers of classes, (N, 1), or 0 and 1, (N, K)."""
+        """Understand the labels of an .npz file: values, numbers of classes, (N, 1), or 0 and 1, (N, K)."""
+        if self.values:
+            if len(self.values) != y.shape[1]:
+                given = f"{len(self.values)} names for {y.shape[1]} columns of labels in {source}"
+                raise InputError(f"data.values: {given}", "give a name for each")
+            text = pd.DataFrame(y.astype(str), index=names, columns=self.values, dtype=object)
+            return several_values(text, f"numbers in data.values: {', '.join(self.values)}", checks, source)
         numeric = y.dtype.kind != "U"
         text = pd.DataFrame((y.astype(np.uint8) if y.dtype == bool else y).astype(str), index=names, dtype=object)
         if numeric:

@@ -17,6 +17,7 @@ MOST_NUMBERS = 32  # distinct numbers up to which they may be classes without be
 FEW = 3  # images of a class below which it cannot be in train, val and test
 _OWN = 0.5  # share of images that are the only one of their class, from which labels are no classes
 _SHOWN = 3
+_AS_NUMBERS = "to predict numbers of images, name their columns in data.values instead of data.labels; "
 _WHOLE = re.compile(r"([+-]?\d+)\.0*")  # as written by programs that store whole numbers as floats
 
 
@@ -55,6 +56,9 @@ def one_class(labels: pd.Series, classes: list[str] | None, reason: str, checks:
         If a label is missing, labels are numbers rather than classes, two spellings may mean one class, a class of
         ``classes`` has no image, or most images are the only one of their class.
     """
+    if classes is None and len(numbers := {_number(name) for name in labels.unique()}) > 2 and max(numbers) < np.inf:
+        doubt = "labels are numbers, used as classes without an order: quantities belong in data.values"
+        checks.add(source, "note", doubt, len(labels), f"{len(numbers)} classes")
     labels, classes = of_classes(labels, classes, "images", checks, source)
     keep, found = labels.isin(classes).to_numpy(), labels.value_counts()
     _check_counts(found[classes], source)
@@ -117,7 +121,8 @@ def several_labels(labels: pd.DataFrame, reason: str, checks: Checks, source: st
         name, wrong = labels.columns[k], (~np.isin(y[:, k], (0, 1)) & ~unknown[:, k]).sum()
         raise InputError(
             f"{source} {labels.index[row]}: {name} is {labels.iat[row, k]!r} ({wrong} such labels)",
-            "with several labels each is 0 or 1, or empty if it is unknown; for classes name one column in data.labels",
+            "with several labels each is 0 or 1, or empty if it is unknown; for classes name one column in "
+            "data.labels, and for numbers give data.values",
         )
     keep = ~unknown.all(axis=1)
     for name, column in zip(labels, unknown.T, strict=True):
@@ -203,7 +208,7 @@ def _refuse_numbers(found: pd.Series, source: str) -> None:
         what = f"{len(numbers)} different whole numbers" if whole else "numbers with decimals"
         raise InputError(
             f"{source}: the labels are {what} ({shown(found.index)}), not classes",
-            "predicting quantities from images is not supported yet; if they are classes, list them in data.classes",
+            f"{_AS_NUMBERS}if they are classes, list them in data.classes",
         )
 
 
@@ -217,5 +222,5 @@ def _check_counts(found: pd.Series, source: str) -> None:
     if len(own) >= _OWN * found.sum():
         raise InputError(
             f"{source}: {len(own)} of {found.sum()} images are the only one of their class ({shown(own)})",
-            "give several images of each class; is data.labels a column of names or ids?",
+            f"{_AS_NUMBERS}for classes give several images of each; is data.labels a column of names or ids?",
         )

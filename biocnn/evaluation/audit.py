@@ -88,7 +88,7 @@ def audit(
     rows = []
     for split in ("val", "test"):
         p = network[split]
-        every = [simple[split], *([inside[split]] if inside else [])]
+        every = [simple[split], *([inside[split].iloc[:, : len(dataset.task.outputs)]] if inside else [])]
         other = np.concatenate([found.loc[p.index] for found in every], axis=1)
         other = other.reshape(len(p), len(names) + bool(inside), -1)
         for output, columns, measures in judged:

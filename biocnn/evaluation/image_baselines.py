@@ -1,4 +1,4 @@
-"""Baselines of whole images: what intensities alone tell, and what can be seen on a thumbnail."""
+"""Baselines of whole images: what intensities alone tell, what can be seen on a thumbnail, and the mean of values."""
 
 from collections.abc import Callable
 from functools import partial
@@ -20,8 +20,19 @@ SIDES = {2: 8, 3: 4}  # of a thumbnail, in pixels, by the number of spatial dime
 def of_images(dataset: Dataset, settings: Settings) -> Baselines:
     """Call `fit_baselines` for images; features are of intensities as scaled for the network."""
     train = thinned(dataset.x, dataset.rows("train"), MOST_PIXELS)
-    features = {name: partial(_table, dataset, function) for name, function in BASELINES.items()}
+    chosen = (OF_VALUES if dataset.task.standardised else {}) | BASELINES
+    features = {name: partial(_table, dataset, function) for name, function in chosen.items()}
     return fit_baselines(dataset, features, train)
+
+
+def constant(image: np.ndarray) -> np.ndarray:
+    """Return no feature: the fit is the mean of the training split."""
+    return np.empty(0)
+
+
+def brightness(image: np.ndarray) -> np.ndarray:
+    """Return the mean of each channel of an image (C, *spatial)."""
+    return image.reshape(len(image), -1).mean(axis=1)
 
 
 def intensities(image: np.ndarray) -> np.ndarray:
@@ -39,6 +50,7 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
 
 
 BASELINES = {"intensities": intensities, "thumbnail": thumbnail}
+OF_VALUES = {"constant": constant, "brightness": brightness}
 
 
 def _table(dataset: Dataset, function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:

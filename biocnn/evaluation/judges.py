@@ -115,6 +115,11 @@ class VectorJudge:
                 low, high = self.bootstrap(metric, found, target, groups=groups)
                 line = {"output": output, "metric": name, "over": "all", "value": metric(found, target)}
                 lines.append(line | {"low": low, "high": high, "n": len(target)})
+        for output, name, each in self.dataset.task.averaged(p, y):
+            known, groups = metrics.labelled(each, self.groups[rows])
+            low, high = self.bootstrap(np.mean, known, groups=groups)
+            line = {"output": output, "metric": name, "over": "all", "value": known.mean() if len(known) else np.nan}
+            lines.append(line | {"low": low, "high": high, "n": len(known)})
         return pd.DataFrame(lines).assign(unit=""), NO_EXAMPLES, NO_MATCHES
 
 

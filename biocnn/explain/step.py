@@ -72,7 +72,7 @@ def sequences(model: Model, dataset: Dataset, predictions: Path, settings: Setti
         model.network,
         dataset.windows(rows),
         np.stack([dataset.y[i] for i in rows]),
-        np.stack(predictions_of(predictions, "test", ids)),
+        np.stack(predictions_of(predictions, "test", ids))[:, : len(model.outputs)],
         ids,
         read_meme(database, dataset.facts.alphabet) if database else None,
         checks,

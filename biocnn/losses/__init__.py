@@ -6,10 +6,11 @@ for masks, where 255 is ignored; (N, 3, *spatial) uint8 for instances, from
 """
 
 from biocnn.losses.instances import border_weights, instances
-from biocnn.losses.pixels import bce, cross_entropy, focal, l1, mse
+from biocnn.losses.pixels import bce, cross_entropy, focal
 from biocnn.losses.regions import dice, dice_bce, dice_cross_entropy, dice_focal, tversky
 from biocnn.losses.shapes import boundary, cldice
 from biocnn.losses.supervision import Logits, Loss, supervised
+from biocnn.losses.values import gaussian_nll, huber, l1, mse, poisson, quantiles
 from biocnn.metrics.masks import IGNORE
 
 __all__ = [
@@ -26,9 +27,13 @@ __all__ = [
     "dice_cross_entropy",
     "dice_focal",
     "focal",
+    "gaussian_nll",
+    "huber",
     "instances",
     "l1",
     "mse",
+    "poisson",
+    "quantiles",
     "supervised",
     "tversky",
 ]

@@ -1,4 +1,4 @@
-"""Losses of single pixels (or outputs): cross-entropy, focal, squared and absolute error."""
+"""Losses of single pixels (or outputs): cross-entropy, focal."""
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -13,21 +13,6 @@ def bce(logits: Tensor, target: Tensor, class_weights: Tensor | None = None) -> 
     known, target = _known(target)
     weights = None if class_weights is None else class_weights.view(1, -1, *[1] * (logits.ndim - 2))
     loss = F.binary_cross_entropy_with_logits(logits, target.float().clamp(max=1), pos_weight=weights, reduction="none")
-    return (loss * known).sum() / known.sum().clamp(min=1)
-
-
-def mse(logits: Tensor, target: Tensor, class_weights: Tensor | None = None) -> Tensor:
-    """Mean squared error of known targets (not NaN); ``class_weights`` are ignored."""
-    return _mean_of_known(F.mse_loss(logits, target.nan_to_num(), reduction="none"), target)
-
-
-def l1(logits: Tensor, target: Tensor, class_weights: Tensor | None = None) -> Tensor:
-    """Mean absolute error of known targets (not NaN); ``class_weights`` are ignored."""
-    return _mean_of_known(F.l1_loss(logits, target.nan_to_num(), reduction="none"), target)
-
-
-def _mean_of_known(loss: Tensor, target: Tensor) -> Tensor:
-    known = ~target.isnan()
     return (loss * known).sum() / known.sum().clamp(min=1)
 
 

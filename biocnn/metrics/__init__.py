@@ -32,22 +32,28 @@ from biocnn.metrics.matches import match_objects
 from biocnn.metrics.objects import Matching, aji, average_precision_iou, matching, panoptic_quality, pooled
 from biocnn.metrics.partitions import segments, v_rand, variation_of_information
 from biocnn.metrics.resampling import bootstrap, interval, replicates
-from biocnn.metrics.similarity import mae, psnr, psnr_fitted, ssim
+from biocnn.metrics.similarity import psnr, psnr_fitted, ssim
 from biocnn.metrics.surfaces import average_surface_distance, hausdorff95, surface_dice
 from biocnn.metrics.vectors import (
+    ERRORS,
     accuracy,
     auprc,
     auroc,
     ece,
+    gaussian_crps,
     labelled,
+    mae,
     mse,
     pearson,
+    r2,
     recall_at_fdr10,
+    rmse,
     sensitivity_at_specificity90,
     spearman,
 )
 
 __all__ = [
+    "ERRORS",
     "Agreement",
     "Matching",
     "accuracy",
@@ -76,6 +82,7 @@ __all__ = [
     "ece",
     "fuse_boxes",
     "game",
+    "gaussian_crps",
     "hausdorff95",
     "interval",
     "iou",
@@ -97,9 +104,11 @@ __all__ = [
     "pooled",
     "psnr",
     "psnr_fitted",
+    "r2",
     "recall_at_fdr10",
     "relative_error",
     "replicates",
+    "rmse",
     "segments",
     "sensitivity",
     "sensitivity_at_specificity90",

@@ -10,7 +10,7 @@ from biocnn.metrics import classes, vectors, weighted
 FEWEST = 5  # minimum number of groups for a meaningful bootstrap
 _OF_VECTORS = (
     "auroc", "auprc", "accuracy", "recall_at_fdr10", "sensitivity_at_specificity90", "ece", "pearson", "spearman",
-    "mse",
+    "mse", "mae", "rmse", "r2",
 )  # fmt: skip
 _OF_CLASSES = (
     "macro_auroc", "macro_auprc", "class_accuracy", "top2_accuracy", "balanced_accuracy", "cohens_kappa", "class_ece",

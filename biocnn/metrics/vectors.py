@@ -12,6 +12,8 @@ import numpy as np
 from biocnn.core.errors import InputError
 from biocnn.metrics import weighted
 
+ERRORS = ("mae", "rmse", "mse")  # metrics that are better if smaller
+
 
 def auroc(probability: np.ndarray, target: np.ndarray) -> float:
     """Area under the ROC curve: the probability that a positive outranks a negative; ties count half.
@@ -77,6 +79,39 @@ def spearman(probability: np.ndarray, target: np.ndarray) -> float:
 def mse(probability: np.ndarray, target: np.ndarray) -> float:
     """Mean squared error of predicted and measured values, (N,) each, in squared units; NaN without examples."""
     return _whole(weighted.mse, probability, target)
+
+
+def mae(probability: np.ndarray, target: np.ndarray) -> float:
+    """Mean absolute error of predicted and measured values, (N,) each, in their unit; NaN without examples."""
+    return _whole(weighted.mae, probability, target)
+
+
+def rmse(probability: np.ndarray, target: np.ndarray) -> float:
+    """Root of the mean squared error of predicted and measured values, in their unit; NaN without examples."""
+    return _whole(weighted.rmse, probability, target)
+
+
+def r2(probability: np.ndarray, target: np.ndarray) -> float:
+    """Coefficient of determination: 1 minus the squared error relative to that of the mean target.
+
+    1 is perfect; the mean of the targets gives 0, worse predictions less. NaN if the target is constant.
+    """
+    return _whole(weighted.r2, probability, target)
+
+
+def gaussian_crps(mean: np.ndarray, sd: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Continuous ranked probability score of normal distributions for each target; all arrays have the same shape.
+
+    In the unit of the targets: the absolute error for a distribution of no width, and smaller for honest ones.
+
+    References
+    ----------
+    Gneiting and Raftery, J. Am. Stat. Assoc. 102, 359-378 (2007), doi:10.1198/016214506000001437.
+    """
+    from scipy.stats import norm
+
+    z = (target - mean) / sd
+    return sd * (z * (2 * norm.cdf(z) - 1) + 2 * norm.pdf(z) - 1 / np.sqrt(np.pi))
 
 
 def labelled(target: np.ndarray, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -150,6 +150,24 @@ def mse(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.
     return mean(weights, (probability - target) ** 2)
 
 
+def mae(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Mean absolute error."""
+    return mean(weights, np.abs(probability - target))
+
+
+def rmse(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Root of the mean squared error."""
+    return np.sqrt(mse(weights, probability, target))
+
+
+def r2(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Explained share of the variance; NaN if the target is constant."""
+    middle = mean(weights, target)[:, None]
+    return 1 - ratio(
+        (weights * (probability - target) ** 2).sum(axis=1), (weights * (target - middle) ** 2).sum(axis=1)
+    )
+
+
 def pearson(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Pearson correlation; NaN if either is constant."""
     x, y = (_standard(weights, np.broadcast_to(values, weights.shape)) for values in (probability, target))

@@ -23,14 +23,14 @@ SEQUENCES = "give a string, a list of strings, the path of a FASTA file, or an a
 
 def predict_sequences(model: "Model", inputs: Any) -> np.ndarray:
     """Predict sequences, for ``Model.predict``."""
-    return model._sequences(_codes(inputs, model.facts.iupac))
+    return model.settled(model._sequences(_codes(inputs, model.facts.iupac)))
 
 
 def predict_images(model: "Model", inputs: Any) -> Any:
     """Predict images, for ``Model.predict``."""
     if model.frame:
         found = list(model._each(inputs, lambda image, name: model.predict_whole(model.adapt(image, name))))
-        return found[0] if _single(inputs) else np.reshape(found, (len(found), len(model.outputs)))
+        return found[0] if _single(inputs) else np.reshape(found, (len(found), -1 if found else len(model.outputs)))
     if model.task.detects:
         boxes = list(model._each(inputs, lambda image, name: model.boxes_in(model.adapt(image, name))))
         return one_or_all(inputs, boxes)
@@ -39,7 +39,7 @@ def predict_images(model: "Model", inputs: Any) -> Any:
 
 def predict_stored_sequences(model: "Model", dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
     """Predict stored sequences, for ``Model.predict_stored``."""
-    yield from model._sequences(list(dataset.windows(rows)))
+    yield from model.settled(model._sequences(list(dataset.windows(rows))))
 
 
 def predict_stored_images(model: "Model", dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
@@ -47,7 +47,7 @@ def predict_stored_images(model: "Model", dataset: Dataset, rows: np.ndarray) ->
     if model.frame:
         with torch.inference_mode():
             for x, _ in make(dataset, rows, model.device, frame=model.frame).plain():
-                yield from model._whole(x).cpu().numpy()
+                yield from model.settled(model._whole(x).cpu().numpy())
         return
     if model.task.detects:
         for row in rows:

@@ -118,7 +118,7 @@ class Model:
             raise InputError(f"device: {device!r} cannot be used: {error}", "for example cpu, or cuda:0") from error
         set_temperature(self.network, self.meta.temperature)
         if unit := self.meta.target_unit:
-            rescale(self.network, unit.sd, unit.mean)
+            rescale(self.network, *self.task.from_unit(unit.given()))
         self.memory_gb = self.predicting.memory_gb
         checked = self.meta.precision.predict
         self.precision = checked if fast_bfloat16(self.device) else "float32"
@@ -165,10 +165,27 @@ class Model:
             If letters are not bases, files cannot be read, or images do not fit the model: other channels, planes for
             volumes, or intensities of unknown scale.
         """
-        return resolve(self.input.predict)(self, inputs)
+        found = resolve(self.input.predict)(self, inputs)
+        return found if self.task.target.spatial else found[..., : len(self.outputs)]
+
+    def predict_intervals(self, inputs: Any) -> np.ndarray:
+        """Return an interval for each value that ``predict`` returns; of images like those of training, 90% are in it.
+
+        Its width was chosen on the validation split, see ``biocnn.tasks.regression.Regression.tune``.
+
+        Returns
+        -------
+        intervals
+            Low and high ends: shape (K, 2) for one image, else (N, K, 2); NaN if there were fewer than 9 validation
+            examples.
+        """
+        if not self.task.standardised or self.task.target.spatial:
+            raise InputError(f"{self.path} {self._is()}: it has no intervals", "call predict")
+        found, k = resolve(self.input.predict)(self, inputs), len(self.outputs)
+        return np.stack([found[..., k : 2 * k], found[..., 2 * k : 3 * k]], axis=-1)
 
     def predict_stored(self, dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
-        """Predict examples of a stored data set, in order: shape (K,) or (K, *spatial) each, float32."""
+        """Predict examples of a stored data set, in order: as ``settled``, or (K, *spatial); each float32."""
         same_data(self, dataset)
         return resolve(self.input.predict_stored)(self, dataset, rows)
 
@@ -330,13 +347,17 @@ class Model:
 
     @torch.inference_mode()
     def predict_whole(self, image: Adapted) -> np.ndarray:
-        """Predict one vector (K,), float32, for a whole image."""
+        """Predict one vector, float32, for a whole image: see ``settled``."""
         assert self.frame
         pixels = self.frame.apply(image.read(tuple(slice(0, n) for n in image.shape[1:])))
         own = image.own_range or self.facts.normalise == "image"
         low, high = map(torch.from_numpy, range_of(image, None if own else self.facts.intensity))
         x = normalise(to_tensor(pixels)[None].to(self.device), low, high)
-        return self._whole(x.contiguous(memory_format=LAST[x.ndim]))[0].cpu().numpy()
+        return self.settled(self._whole(x.contiguous(memory_format=LAST[x.ndim]))[0].cpu().numpy())
+
+    def settled(self, p: np.ndarray) -> np.ndarray:
+        """Convert predictions of vectors (..., K) to what is reported and stored, e.g. with intervals."""
+        return self.task.settle(p, self.meta.postprocess.given())
 
     @cached_property
     def frame(self) -> Frame | None:

@@ -7,14 +7,16 @@ from matplotlib.figure import Figure
 
 from biocnn.core.palette import BLUE, GREEN, ORANGE, SKY, VERMILION
 from biocnn.evaluation.audit import NETWORK
+from biocnn.metrics import ERRORS
 from biocnn.report.blocks import Section, Table, Text, short, table
 from biocnn.report.figures import FAINT, MUTED, Gallery, letter, new_figure
-from biocnn.report.headline import interval, metric_name, number
+from biocnn.report.headline import gains, interval, metric_name, number
 from biocnn.report.negatives import negatives
 from biocnn.report.results import Results
 
 _COLOURS = {"GC content": FAINT, "dinucleotides": SKY, "6-mers": ORANGE, "intensities": SKY, "thumbnail": ORANGE}
 _COLOURS |= {"input": FAINT, "best filter": ORANGE, "linear map": ORANGE}
+_COLOURS |= {"constant": FAINT, "brightness": GREEN}
 _COLOURS |= {NETWORK: GREEN}
 _MOST = 16  # outputs in the figure
 
@@ -27,6 +29,7 @@ def audit(results: Results, gallery: Gallery) -> Section:
     found = found[(found["split"] == results.split) & found["difference"].notna()] if len(found) else found
     if not len(found):
         return section
+    found = found.assign(**gains(found))
     section.blocks.append(Text(_described(results)))
     if NETWORK in set(found["baseline"]):
         section.blocks.append(Text(f"Words are mixed with the network; “{NETWORK}” is without them."))
@@ -55,6 +58,8 @@ def _described(results: Results) -> str:
     words += " Each was fitted on the training split, with the penalty chosen on the validation split."
     if not len(fitted):
         return words
+    if "constant" in set(fitted["baseline"]):
+        words += " For numbers also: the mean of the training split (constant), and a line on mean brightness."
     if "strands" in fitted and (fitted["strands"] == "both").any():
         words += " A k-mer and its reverse complement count as one."
     fewer = fitted[fitted["n"] < fitted["n_train"]]
@@ -97,7 +102,8 @@ def by_metric(found: pd.DataFrame) -> Figure:
         rows = found[found["metric"] == name]
         _models(axes, rows)
         letter(axes, symbol, metric_name(name))
-    _differences(panels[-1], [found[found["metric"] == name] for name in names], names)
+    alike = names[:1] if names[0] in ERRORS else names  # metrics on one scale
+    _differences(panels[-1], [found[found["metric"] == name] for name in alike], alike)
     letter(panels[-1], "abc"[len(names)], "Network minus baseline")
     return figure
 
@@ -123,7 +129,7 @@ def _differences(axes: Axes, parts: list[pd.DataFrame], names: list[str]) -> Non
         for place, row in enumerate(rows.itertuples()):
             label = {"label": metric_name(name)} if place == 0 else {}
             ends = [row.difference_low, row.difference_high]
-            axes.plot(ends, [place + shift] * 2, color=colour if row.difference_low > 0 else VERMILION, linewidth=1.5)
+            axes.plot(ends, [place + shift] * 2, color=colour if row.gain_low > 0 else VERMILION, linewidth=1.5)
             axes.plot(row.difference, place + shift, "o", color=colour, markersize=4, **label)
     axes.set_yticks(range(len(parts[0])), parts[0]["baseline"])
     axes.set_ylim(len(parts[0]) - 0.4, -0.6)
@@ -150,8 +156,8 @@ def by_output(found: pd.DataFrame, metric: str) -> Figure:
         for row in rows.itertuples():
             left.plot(row.value, place, "o", color=_COLOURS[row.baseline], markeredgecolor=MUTED, markersize=5)
         left.plot(rows["network"].iloc[0], place, "D", color=BLUE, markersize=5)
-        best = rows.loc[rows["value"].idxmax()]
-        colour = BLUE if best["difference_low"] > 0 else VERMILION
+        best = rows.loc[rows["gain"].idxmin()]
+        colour = BLUE if best["gain_low"] > 0 else VERMILION
         right.plot([best["difference_low"], best["difference_high"]], [place, place], color=colour, linewidth=1.5)
         right.plot(best["difference"], place, "o", color=colour, markersize=4)
     for baseline in dict.fromkeys(found["baseline"]):

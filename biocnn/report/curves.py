@@ -1,4 +1,4 @@
-"""Figures of curves and distributions: training, discrimination, agreement, object detection, sizes."""
+"""Figures of curves and distributions: training, discrimination, object detection, sizes."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,6 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from biocnn.core.extras import needs
 from biocnn.core.palette import BLUE, ORANGE, VERMILION
-from biocnn.report.blocks import short
 from biocnn.report.figures import FAINT, INK, MUTED, PAGE_WIDTH, SERIES, letter, new_figure
 from biocnn.report.headline import metric_name, number
 
@@ -135,30 +134,6 @@ def _score_histogram(axes: Axes, target: np.ndarray, probability: np.ndarray) ->
     axes.set_ylim(top=axes.get_ylim()[1] * 1.25)  # room for the legend
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.legend(loc="upper center")
-
-
-def agreement(pairs: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
-    """Draw predicted against measured values, one panel per output (at most four).
-
-    Parameters
-    ----------
-    pairs
-        Pairs (target, prediction) by output.
-    """
-    shown = list(pairs.items())[:4]
-    figure = new_figure(2.7, min(PAGE_WIDTH, 2.9 * len(shown)))
-    for axes, symbol, (name, (target, prediction)) in zip(
-        figure.subplots(1, len(shown), squeeze=False)[0], "abcd" if len(shown) > 1 else [""], shown, strict=False
-    ):
-        axes.plot(target, prediction, ".", color=BLUE, alpha=0.4, markersize=3, markeredgewidth=0, rasterized=True)
-        ends = [min(target.min(), prediction.min()), max(target.max(), prediction.max())]
-        axes.plot(ends, ends, color=MUTED, linewidth=0.8, linestyle=":")
-        varies = np.ptp(target) > 0 and np.ptp(prediction) > 0
-        r = number(np.corrcoef(target, prediction)[0, 1]) if varies else "–"
-        letter(axes, symbol, short(name, 32))
-        axes.text(0.04, 0.96, f"r = {r}\nn = {len(target):,}", transform=axes.transAxes, va="top")
-        axes.set(xlabel="Measured", ylabel="Predicted", box_aspect=1)
-    return figure
 
 
 def detection(lines: dict[str, tuple[np.ndarray, np.ndarray]], per_image: pd.DataFrame) -> Figure:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from biocnn.evaluation.audit import NETWORK
+from biocnn.metrics import ERRORS
 from biocnn.report.results import Results
 
 NAMES = {
@@ -32,6 +33,10 @@ NAMES = {
     "cohens_kappa": "Cohen's κ",
     "ece": "ECE",
     "mse": "MSE",
+    "rmse": "RMSE",
+    "r2": "R²",
+    "interval_width": "width of intervals",
+    "crps": "CRPS",
     "ap50": "AP50",
     "ap75": "AP75",
     "ap50_95": "AP50:95",
@@ -54,6 +59,8 @@ BASELINES = {  # names in audit.tsv, and in a sentence
     "GC content": "GC content alone",
     "dinucleotides": "a dinucleotide model",
     "6-mers": "a 6-mer model",
+    "constant": "the mean of the training split",
+    "brightness": "a line on mean brightness",
     "intensities": "a linear model of intensities",
     "thumbnail": "a linear model of thumbnails",
 }
@@ -194,17 +201,30 @@ def caution(results: Results) -> str:
     table = table[table["difference"].notna() & (table["baseline"] != NETWORK)] if len(table) else table
     if len(table) and (few := int(table["n"].max())) < FEW:
         return f"{few} examples are too few to compare the network with baselines."
-    lost = table[~(table["difference_low"].fillna(table["difference"]) > 0)] if len(table) else table
+    table = table.assign(**gains(table)) if len(table) else table
+    lost = table[~(table["gain_low"].fillna(table["gain"]) > 0)] if len(table) else table
     if not len(lost):
         return ""
     first = next(lost[lost["metric"] == name] for name in metrics if name in set(lost["metric"]))
-    worst = first.loc[first["difference"].idxmin()]
+    worst = first.loc[first["gain"].idxmin()]
     rows = table[(table["baseline"] == worst["baseline"]) & (table["output"] == worst["output"])]
-    verb = "does not outperform" if (rows["difference"] <= 0).any() else "is not clearly better than"
+    verb = "does not outperform" if (rows["gain"] <= 0).any() else "is not clearly better than"
     numbers, several, behind = ", ".join(map(difference, rows.itertuples())), table["output"].nunique(), ""
     if several > 1:
         behind = f" for {worst['output']} ({lost['output'].nunique()} of {several} outputs are affected)"
     return f"The network {verb} {BASELINES.get(worst['baseline'], worst['baseline'])}{behind}: {numbers}."
+
+
+def gains(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return how much better the network is than each baseline, and the low end of the interval of this.
+
+    That is the difference in audit.tsv, or its negative for metrics that are better if smaller.
+    """
+    error = table["metric"].isin(ERRORS)
+    return {
+        "gain": table["difference"].where(~error, -table["difference"]),
+        "gain_low": table["difference_low"].where(~error, -table["difference_high"]),
+    }
 
 
 def difference(row: Any) -> str:

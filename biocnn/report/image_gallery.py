@@ -4,16 +4,26 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from biocnn.core.palette import GREEN, VERMILION
+from biocnn.data.dataset import Dataset
 from biocnn.report import images
 from biocnn.report.blocks import short, wrapped
 from biocnn.report.figures import MUTED, PAGE_WIDTH, Gallery, Picture, new_figure
 from biocnn.report.headline import number
 from biocnn.report.results import Results
 
-_COLUMNS = 6
+COLUMNS = 6
 _WIDEST = 20  # characters above an image
+
+
+class Tile(NamedTuple):
+    """An image with the lines of its title, and whether its prediction is right."""
+
+    id: str
+    title: list[str]
+    right: bool
 
 
 class Judged(NamedTuple):
@@ -46,22 +56,7 @@ def best_and_worst(results: Results, gallery: Gallery, mean: pd.DataFrame, truth
         "Least certain": sorted(judged, key=lambda one: one.margin),
         "Most surprising": sorted(wrong, key=lambda one: -one.probability),
     }
-    rows = {name: chosen[:_COLUMNS] for name, chosen in rows.items() if chosen}
-    place = {name: row for row, name in enumerate(results.dataset.examples["id"])}
-    size = PAGE_WIDTH / _COLUMNS
-    figure = new_figure(len(rows) * (size + 0.25))
-    grid = figure.subplots(len(rows), _COLUMNS, squeeze=False)
-    for line, (name, chosen) in zip(grid, rows.items(), strict=True):
-        for axes, one in zip(line, chosen, strict=False):
-            images.show(axes, images.plane(results.dataset.x[place[one.id]]))
-            right_too = one.truth == one.decided
-            said = [f"{one.decided} {number(one.probability, 2)}", *[f"true: {one.truth}"] * (not right_too)]
-            title = "\n".join(wrapped(line, _WIDEST, 2) for line in said)
-            axes.set_title(title, fontsize=6.5, color=GREEN if right_too else VERMILION, loc="left")
-            axes.set_xlabel(short(one.id, _WIDEST), fontsize=5.5, color=MUTED, loc="left", labelpad=1)
-        for axes in line[len(chosen) :]:
-            axes.set_visible(False)
-        line[0].set_ylabel(name)
+    figure = drawn(results.dataset, {name: [_tile(one) for one in chosen[:COLUMNS]] for name, chosen in rows.items()})
     caption = (
         "Held-out images with the predicted class and its probability. Best: right with the highest probability, from "
         "each class in turn. Least certain: smallest lead of the likeliest class. Most surprising: wrong with the "
@@ -70,6 +65,30 @@ def best_and_worst(results: Results, gallery: Gallery, mean: pd.DataFrame, truth
     if results.facts.spatial_dims == 3:
         caption += f" {images.OF_VOLUMES}"
     return [gallery.add("gallery", figure, "Best, least certain and most surprising images", caption, vector=False)]
+
+
+def drawn(dataset: Dataset, rows: dict[str, list[Tile]]) -> Figure:
+    """Draw rows of up to ``COLUMNS`` images, with a title each; empty rows are left out."""
+    rows = {name: tiles for name, tiles in rows.items() if tiles}
+    place = {name: row for row, name in enumerate(dataset.examples["id"])}
+    size = PAGE_WIDTH / COLUMNS
+    figure = new_figure(len(rows) * (size + 0.25))
+    grid = figure.subplots(len(rows), COLUMNS, squeeze=False)
+    for line, (name, tiles) in zip(grid, rows.items(), strict=True):
+        for axes, tile in zip(line, tiles, strict=False):
+            images.show(axes, images.plane(dataset.x[place[tile.id]]))
+            title = "\n".join(wrapped(words, _WIDEST, 2) for words in tile.title)
+            axes.set_title(title, fontsize=6.5, color=GREEN if tile.right else VERMILION, loc="left")
+            axes.set_xlabel(short(tile.id, _WIDEST), fontsize=5.5, color=MUTED, loc="left", labelpad=1)
+        for axes in line[len(tiles) :]:
+            axes.set_visible(False)
+        line[0].set_ylabel(name)
+    return figure
+
+
+def _tile(one: Judged) -> Tile:
+    right = one.truth == one.decided
+    return Tile(one.id, [f"{one.decided} {number(one.probability, 2)}", *[f"true: {one.truth}"] * (not right)], right)
 
 
 def _in_turn(judged: list[Judged]) -> list[Judged]:

@@ -1,4 +1,4 @@
-"""Performance figures for tasks with one vector per example: classification curves, regression agreement."""
+"""Performance figures for classification: curves, calibration, and the most surprising examples."""
 
 import numpy as np
 import pandas as pd
@@ -29,17 +29,6 @@ def classification(results: Results, gallery: Gallery) -> list[Picture | Table |
     if results.input and results.input.best_and_worst:
         return [*blocks, *resolve(results.input.best_and_worst)(results, gallery, mean, truth)]
     return blocks if several else [*blocks, _surprises(results, mean, truth)]
-
-
-def regression(results: Results, gallery: Gallery) -> list[Picture | Table]:
-    """Show predicted against measured values."""
-    mean, truth = held_out(results)
-    if not len(mean):
-        return []
-    pairs = {name: _pair(truth, mean, k) for k, name in enumerate(results.outputs)}
-    pairs = {name: pair for name, pair in pairs.items() if len(pair[0])}
-    caption = "Predicted against measured values of held-out examples. Dotted: equality."
-    return [gallery.add("agreement", curves.agreement(pairs), "Scatter of predicted against measured", caption)]
 
 
 def held_out(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from biocnn.core.errors import InputError
+from biocnn.tasks.conformal import conformal_margin
 from biocnn.tasks.target import DensityMap
 from biocnn.tasks.task import Score
 from biocnn.tasks.value_maps import Moments, ValueMapTask, combine
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
 
     import numpy as np
     from torch import Tensor
-
-COVERAGE = 0.9  # share of the intervals that are to contain the true count
 
 
 class Counted(NamedTuple):
@@ -116,10 +115,6 @@ class Density(ValueMapTask):
         computed from the others. The margin is that of split conformal prediction: an interval is the count plus and
         minus the margin times the square root of the count, and contains the counts of 90% of new images like these;
         there is none with fewer than 9 images.
-
-        References
-        ----------
-        Lei et al., J. Am. Stat. Assoc. 113, 1094-1111 (2018), doi:10.1080/01621459.2017.1307116.
         """
         import numpy as np
 
@@ -127,7 +122,7 @@ class Density(ValueMapTask):
         y = np.stack([self.total(one) for one in labels])
         scale = [_factor(*columns) for columns in zip(p.T, y.T, strict=True)]
         count = np.maximum(p * scale, 0)
-        return {"scale": scale, "margin": [_margin(each) for each in (np.abs(count - y) / _spread(count)).T]}
+        return {"scale": scale, "margin": [conformal_margin(each) for each in (np.abs(count - y) / _spread(count)).T]}
 
     def decide(self, p: "np.ndarray", postprocess: dict[str, Any]) -> "np.ndarray":
         """Return the density with the factor of ``tune``, (K, *spatial), float32."""
@@ -162,16 +157,6 @@ def _factor(p: "np.ndarray", y: "np.ndarray") -> float:
     others = (y.sum() - y) / (p.sum() - p)
     better = np.abs(others * p - y).sum() < np.abs(p - y).sum()
     return float(np.clip(y.sum() / p.sum(), 0.01, 100)) if better else 1.0
-
-
-def _margin(errors: "np.ndarray") -> float | None:
-    """Return the error that a new one of the same kind is below with probability ``COVERAGE``; None: too few."""
-    import math
-
-    import numpy as np
-
-    rank = math.ceil(COVERAGE * (len(errors) + 1))
-    return float(np.sort(errors)[rank - 1]) if rank <= len(errors) else None
 
 
 class _CountScore(Score):

@@ -1,6 +1,6 @@
 """Objects that may touch."""
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from biocnn.tasks.maps import MapTask
 
@@ -23,7 +23,7 @@ class Instances(MapTask):
     losses = ("instances",)
     monitor = ""
     metrics = (*(f"{name}{at}" for name in ("average_precision_iou", "f1", "panoptic_quality") for at in _AT), "aji")
-    headline: ClassVar[tuple[str, ...]] = ("average_precision_iou_0.5", "average_precision_iou")
+    headline: tuple[str, ...] = ("average_precision_iou_0.5", "average_precision_iou")
     label = "separate objects"
     family = "objects"
     objects = True

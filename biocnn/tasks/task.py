@@ -40,9 +40,9 @@ class Task(ABC):
     inputs: ClassVar[tuple[str, ...]]  # inputs that the task supports, by their names in the registry
     target: ClassVar[Target]  # the kind of target
     losses: ClassVar[tuple[str, ...]]  # allowed losses, the default first
-    monitor: ClassVar[str]  # metric that selects the best epoch; "": the validation loss
+    monitor: str  # metric that selects the best epoch; "": the validation loss
     metrics: ClassVar[tuple[str, ...]]  # always computed
-    headline: ClassVar[tuple[str, ...]]  # most important metrics, in order
+    headline: tuple[str, ...]  # most important metrics, in order
     label: ClassVar[str]  # what is predicted, in words; {one} is replaced by the kind of example
     family: ClassVar[str]  # experiments with the same input that share a table for comparison
     scale: ClassVar[str] = "logit"  # what networks compute for an output, as a noun
@@ -56,6 +56,7 @@ class Task(ABC):
     standardised: bool = False  # whether targets are standardised for training
     like_input: bool = False  # whether outputs are channels of the input, which the network corrects
     kept: ClassVar[str] = ""  # dtype of truth as read, if it is stored beside the maps that are computed from it
+    unit: "dict[str, list[float]] | None" = None  # mean and sd of targets, set while training in standardised ones
     objects: ClassVar[bool] = False  # whether truth and decisions are labels, from which the learned maps are computed
     rivals: ClassVar[int | None] = None  # number of leading outputs whose largest is a pixel's class; None: all
     judge: ClassVar[str]  # import path of the class that evaluates predictions; see `biocnn.evaluation.judges`
@@ -80,10 +81,23 @@ class Task(ABC):
         """Return the column of the history that selects the best epoch."""
         return f"val_{self.monitor or 'loss'}"
 
+    def facts_with(self, loss: Chosen | None) -> "Facts":
+        """Return the facts of a model trained with a loss (None: the default), which may determine its outputs."""
+        return self.facts
+
+    def from_unit(self, unit: dict[str, list[float]]) -> tuple[list[float], list[float]]:
+        """Return factor and shift of each logit that convert standardised logits to the unit of the targets."""
+        return unit["sd"], unit["mean"]
+
     def check_facts(self) -> "Iterator[str]":
         """Yield what is wrong with the facts."""
-        if self.facts.out_channels != len(self.outputs):
-            yield f"out_channels is {self.facts.out_channels}, but there are {len(self.outputs)} outputs"
+        if self.facts.out_channels != self.channels:
+            yield f"out_channels is {self.facts.out_channels}, but {len(self.outputs)} outputs need {self.channels}"
+
+    @property
+    def channels(self) -> int:
+        """Return the number of channels that a network computes for the outputs."""
+        return len(self.outputs)
 
     def check_truth(self, y: "np.ndarray") -> "Iterator[str]":
         """Yield what is wrong with the targets of all examples, (N, K); called for tasks with vectors only."""
@@ -131,9 +145,9 @@ class Task(ABC):
     def check_output(self, logits: "Logits", y: "Tensor") -> None:
         """Refuse a network whose output does not have the shape of the targets."""
         logits = logits[0] if isinstance(logits, list) else logits
-        if logits.shape != (len(y), len(self.outputs), *y.shape[2:]):
+        if logits.shape != (len(y), self.facts.out_channels, *y.shape[2:]):
             raise InputError(
-                f"model: the output has shape {tuple(logits.shape)}, but there are {len(self.outputs)} outputs "
+                f"model: the output has shape {tuple(logits.shape)}, but there are {self.facts.out_channels} outputs "
                 f"and targets of shape {tuple(y.shape)}",
                 "networks with such outputs: " + ", ".join(suited("models", self.facts.kind, self.target.kind)),
             )

@@ -76,6 +76,14 @@ class VectorTask(Task):
         found = {name: getattr(metrics, name) for name in self.metrics}
         return [Judged(output, k, found) for k, output in enumerate(self.outputs)]
 
+    def settle(self, p: "np.ndarray", tuned: dict[str, Any]) -> "np.ndarray":
+        """Convert predictions (..., K), given the settings chosen by ``tune``, to what is reported and stored."""
+        return p
+
+    def averaged(self, p: "np.ndarray", y: "np.ndarray") -> "Iterator[tuple[str, str, np.ndarray]]":
+        """Yield output, name and values (N,), nan if unknown, of what is judged by its mean over examples."""
+        yield from ()
+
     @abstractmethod
     def describe(self, p: "np.ndarray") -> dict[str, Any]:
         """Return a row of the table of predictions for new examples.
@@ -83,7 +91,7 @@ class VectorTask(Task):
         Parameters
         ----------
         p
-            Predictions of one or more models for an example, shape (models, K).
+            Predictions of one or more models for an example, as returned by ``settle``: shape (models, K).
         """
 
     def instructive(self, p: "np.ndarray", y: "np.ndarray", number: int) -> list[int]:
@@ -92,7 +100,15 @@ class VectorTask(Task):
 
     def score(self) -> Score:
         """Return the score: mean of the metric over the outputs for which it is defined, e.g. with both classes."""
-        return _VectorScore(self.monitor)
+        return _VectorScore(self)
+
+    def rated(self, p: "np.ndarray", y: "np.ndarray") -> list[float]:
+        """Return the monitored metric of each output, nan if undefined, for predictions and targets (N, K)."""
+        from biocnn import metrics
+
+        metric = getattr(metrics, self.monitor)
+        known = (metrics.labelled(y[:, k], p[:, k]) for k in range(y.shape[1]))
+        return [metric(found, target) for target, found in known]
 
     def without_metric(self, truths: "Iterable[np.ndarray]") -> list[str]:
         """Return outputs with fewer than two distinct known values."""
@@ -226,8 +242,8 @@ def task_of(y: "np.ndarray") -> str:
 
 
 class _VectorScore(Score):
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, task: VectorTask) -> None:
+        self.task = task
         self.pairs: list[tuple[np.ndarray, np.ndarray]] = []
 
     def add(self, p: "Tensor", y: "Tensor") -> None:
@@ -236,10 +252,6 @@ class _VectorScore(Score):
     def value(self) -> dict[str, float]:
         import numpy as np
 
-        from biocnn import metrics
-
         p, y = (np.concatenate(parts) for parts in zip(*self.pairs, strict=True))
-        metric = getattr(metrics, self.name)
-        known = [metrics.labelled(y[:, k], p[:, k]) for k in range(y.shape[1])]
-        values = [value for target, found in known if not math.isnan(value := metric(found, target))]
-        return {self.name: float(np.mean(values)) if values else math.nan}
+        values = [value for value in self.task.rated(p, y) if not math.isnan(value)]
+        return {self.task.monitor: float(np.mean(values)) if values else math.nan}

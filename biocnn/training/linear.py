@@ -7,7 +7,6 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 from scipy.special import expit, log_softmax, softmax
 
-from biocnn import metrics
 from biocnn.metrics.weighted import ratio
 from biocnn.tasks.vectors import VectorTask
 
@@ -88,10 +87,9 @@ def judge(z: np.ndarray, y: np.ndarray, task: VectorTask) -> tuple[np.ndarray, n
         one is true, the mean metric and the loss of all.
     """
     ranked = _predicted(z, task) if task.exclusive else z  # a probability depends on the logits of all classes
-    known = [metrics.labelled(*columns) for columns in zip(y.T, ranked.T, losses(z, y, task).T, strict=True)]
-    metric = getattr(metrics, task.monitor)
-    score = np.array([metric(found, target) for target, found, _ in known])
-    cost = np.array([each.sum() for *_, each in known])
+    score = np.array(task.rated(ranked, y))
+    columns = zip(y.T, losses(z, y, task).T, strict=True)
+    cost = np.array([each[~np.isnan(target)].sum() for target, each in columns])
     if task.exclusive:
         score[:], cost[:] = ratio(np.nansum(score), (~np.isnan(score)).sum()), cost.sum()
     return np.nan_to_num(score, nan=-np.inf), cost

@@ -136,11 +136,13 @@ class Metadata(Frozen):
             for name in ("thresholds", "scale", "shift"):
                 number = len(getattr(self.postprocess, name))
                 _require(number == facts.out_channels, f"{number} {name} for {facts.out_channels} classes of boxes")
+        number = len(self.postprocess.margin)
+        _require(number in (0, len(facts.outputs)), f"{number} margins for {len(facts.outputs)} outputs")
         number = len(self.temperature)
         _require(number in (0, 1, facts.out_channels), f"{number} temperatures for {facts.out_channels} outputs")
         if self.target_unit:
             for values in (self.target_unit.mean, self.target_unit.sd):
-                _require(len(values) == facts.out_channels, "target_unit needs one number per output")
+                _require(len(values) == len(facts.outputs), "target_unit needs one number per output")
             _require(task.standardised, f"target_unit does not apply to task {facts.task}")
         if self.words:
             _require(len(self.words.share) == facts.out_channels, "words.share needs one number per output")

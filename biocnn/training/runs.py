@@ -26,7 +26,7 @@ from biocnn.models.sequence_network import SequenceNetwork
 from biocnn.nn.encode import one_hot
 from biocnn.nn.precision import SLOW, autocast, fast_bfloat16, numbers_for
 from biocnn.nn.words import WordMixture
-from biocnn.tasks import Task
+from biocnn.tasks import Task, make_task
 from biocnn.tasks.facts import BySplit
 from biocnn.tasks.temperature import remarks
 from biocnn.training import batches
@@ -94,7 +94,8 @@ def train_run(
         As in ``biocnn.training.loop.fit``, and if another process took over the lock of this run. The function waits
         for a process that trains the same run.
     """
-    facts, task = dataset.facts, dataset.task
+    facts = dataset.task.facts_with(settings.loss)
+    task = make_task(facts)
     check_strands(settings, facts.alphabet)
     model, copied = like_source(settings.model, settings.train, facts, log)
     settings, decisions = resolve(settings.model_copy(update={"model": model}), facts)
@@ -120,8 +121,9 @@ def train_run(
     if own and settings.loss:
         raise InputError(f"loss: {settings.loss.name}, but {settings.model.name} has a loss of its own", "leave it out")
     loss = None if own else task.make_loss(settings.loss, section.class_weights, device)
-    unit = unit_of(dataset, train_rows) if loss and task.standardised else None
-    loss = in_unit(loss, unit, device) if unit else loss
+    if loss and task.standardised:
+        task.unit = unit_of(dataset, train_rows, counts=facts.form == "rate")
+        loss = in_unit(loss, task.unit, device)
     plan = train.plan(seed, 0, section.batch_size, section.steps_per_epoch)
     x, y = train.get(plan[0][:2])
     with memory_errors(section):
@@ -141,13 +143,13 @@ def train_run(
         history = fit(network, train, val, loss, task, section, seed, log, states, processes, transfer)
         precision = choose_precision(network, val, loss, task, settings.train.precision, history["precision"])
         log(describe_precision(precision))
+        measured = {"start": transfer.record, "target_unit": task.unit}
+        if section.words == "auto" and dataset.input.scanned:
+            network, measured["words"] = mix_words(network, settings, dataset, val, task.unit, precision.predict, log)
         predictions = predict_batches(network, val, task, precision.predict)
         postprocess = task.tune(predictions, map(dataset.truth, val_rows))
         if postprocess:
             log(f"postprocessing: {postprocess}")
-        measured = {"start": transfer.record, "target_unit": unit}
-        if section.words == "auto" and dataset.input.scanned:
-            network, measured["words"] = mix_words(network, settings, dataset, val, unit, precision.predict, log)
         if temperature := choose_temperature(network, val, task, len(val_rows), precision.predict):
             measured["temperature"] = temperature
             remarked = zip(temperature, remarks(temperature), strict=True)

@@ -9,32 +9,44 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.losses import Logits, Loss
 from biocnn.models.sequence_network import SequenceNetwork
 from biocnn.nn.words import WordMixture
 
 
-def unit_of(dataset: Dataset, rows: np.ndarray) -> dict[str, list[float]]:
+def unit_of(dataset: Dataset, rows: np.ndarray, counts: bool = False) -> dict[str, list[float]]:
     """Return the unit of the targets of these rows, the training split, as ``target_unit`` does."""
     values = dataset.facts.values
-    return {"mean": values.mean, "sd": values.sd} if values else target_unit(dataset.y.stacked(rows))
+    return {"mean": values.mean, "sd": values.sd} if values else target_unit(dataset.y.stacked(rows), counts)
 
 
-def target_unit(target: np.ndarray) -> dict[str, list[float]]:
+def target_unit(target: np.ndarray, counts: bool = False) -> dict[str, list[float]]:
     """Return mean and standard deviation of the known values of each output.
 
     Parameters
     ----------
     target
         Shape (N, K); NaN: unknown.
+    counts
+        Whether they are counts, whose unit starts at 0.
 
     Returns
     -------
     unit
-        ``mean`` and ``sd``, K numbers each; ``sd`` is 1 for constant targets.
+        ``mean`` and ``sd``, K numbers each; ``sd`` is 1 for constant targets. Of counts, 0 and their mean.
+
+    Raises
+    ------
+    InputError
+        If a count is negative, or all counts are 0.
     """
     columns = [column[~np.isnan(column)] for column in np.asarray(target, float).T]
+    if counts:
+        if any((column < 0).any() or not column.any() for column in columns):
+            raise InputError("loss: poisson is for counts, but values are negative or all 0", "allowed: mse, huber")
+        return {"mean": [0.0] * len(columns), "sd": [float(column.mean()) for column in columns]}
     varied = [len(np.unique(column)) > 1 for column in columns]
     return {
         "mean": [float(column.mean()) if len(column) else 0.0 for column in columns],

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
-from tiny import experiment, sequence_facts, sequences, stored
+from tiny import experiment, sequence_facts, sequences, stored, task_of
 
 from biocnn.config.settings import Split
 from biocnn.data.dataset import Dataset, write
@@ -16,10 +16,12 @@ from biocnn.evaluation.baselines import BASELINES, dinucleotides, fit_sequences,
 from biocnn.io.fasta import encode, read_fasta
 from biocnn.io.ragged import Ragged
 from biocnn.metrics import auprc, auroc
-from biocnn.tasks.multilabel import Multilabel
-from biocnn.tasks.regression import Regression
+from biocnn.tasks import make_task
 from biocnn.training.linear import PENALTIES, fit, fit_path
 from biocnn.training.words import log_counts, strands_of
+
+MULTILABEL = task_of("multilabel", outputs=["a", "b"])
+REGRESSION = make_task(sequence_facts(task="regression"))
 
 
 def problem(task: str, n: int = 300, features: int = 8, outputs: int = 2) -> tuple[np.ndarray, np.ndarray]:
@@ -35,7 +37,7 @@ def test_logistic_regression_equals_that_of_scikit_learn(penalty: float, sparse:
     from sklearn.linear_model import LogisticRegression
 
     x, y = problem("multilabel")
-    found = fit(csr_matrix(x) if sparse else x, y, penalty, np.zeros((9, 2)), Multilabel)
+    found = fit(csr_matrix(x) if sparse else x, y, penalty, np.zeros((9, 2)), MULTILABEL)
     for k in range(2):
         oracle = LogisticRegression(C=1 / (penalty * len(y)), tol=1e-8, max_iter=1000).fit(x, y[:, k])
         np.testing.assert_allclose(found[:-1, k], oracle.coef_[0], atol=2e-3)
@@ -47,7 +49,7 @@ def test_ridge_regression_equals_that_of_scikit_learn(penalty: float) -> None:
     from sklearn.linear_model import Ridge
 
     x, y = problem("regression")
-    found = fit(x, y, penalty, np.zeros((9, 2)), Regression)
+    found = fit(x, y, penalty, np.zeros((9, 2)), REGRESSION)
     oracle = Ridge(alpha=penalty * len(y)).fit(x, y)
     np.testing.assert_allclose(found[:-1], oracle.coef_.T, atol=2e-3)
     np.testing.assert_allclose(found[-1], oracle.intercept_, atol=2e-3)
@@ -58,10 +60,10 @@ def test_the_penalty_is_chosen_on_the_validation_split() -> None:
     rng = np.random.default_rng(1)
     x, val = rng.normal(size=(80, 60)), rng.normal(size=(2000, 60))
     y, val_y = ((part[:, :1] + 1.5 * rng.normal(size=(len(part), 1)) > 0).astype(float) for part in (x, val))
-    fitted = fit_path(x, y, val, val_y, Multilabel)
-    loose = fit(x, y, 1e-5, np.zeros((61, 1)), Multilabel)
+    fitted = fit_path(x, y, val, val_y, MULTILABEL)
+    loose = fit(x, y, 1e-5, np.zeros((61, 1)), MULTILABEL)
     assert fitted.penalty[0] > 1e-2
-    assert fitted.validation_score[0] == pytest.approx(auprc(fitted.predict(val, Multilabel)[:, 0], val_y[:, 0]))
+    assert fitted.validation_score[0] == pytest.approx(auprc(fitted.predict(val, MULTILABEL)[:, 0], val_y[:, 0]))
     assert fitted.validation_score[0] > auprc((val @ loose[:-1])[:, 0], val_y[:, 0]) + 0.01
 
 
@@ -69,26 +71,26 @@ def test_likelihood_decides_between_penalties_with_equal_auprc() -> None:
     """The strongest penalty has the same AUPRC, but all probabilities are 0.5."""
     y = np.repeat([0.0, 1.0], 20)[:, None]
     x = np.where(y == 1, 1.0, -1.0) + 0.1 * np.random.default_rng(1).normal(size=(40, 3))
-    fitted = fit_path(x, y, x, y, Multilabel)
-    strong = fit(x, y, PENALTIES[0], np.zeros((4, 1)), Multilabel)
+    fitted = fit_path(x, y, x, y, MULTILABEL)
+    strong = fit(x, y, PENALTIES[0], np.zeros((4, 1)), MULTILABEL)
     assert auprc((x @ strong[:-1])[:, 0], y[:, 0]) == fitted.validation_score[0] == 1
-    assert np.abs(fitted.predict(x, Multilabel) - y).max() < 0.05
+    assert np.abs(fitted.predict(x, MULTILABEL) - y).max() < 0.05
 
 
 @pytest.mark.parametrize("known", [np.nan, 1.0], ids=["no known label", "one class"])
 def test_an_output_without_a_metric_still_has_a_model(known: float) -> None:
     x, y = problem("binary")
     val_y = np.column_stack([np.full(len(y), known), y[:, 1]])
-    fitted = fit_path(x, y, x, val_y, Multilabel)
+    fitted = fit_path(x, y, x, val_y, MULTILABEL)
     assert np.isnan(fitted.validation_score[0])
     assert fitted.validation_score[1] > 0.8
-    assert auprc(fitted.predict(x, Multilabel)[:, 0], y[:, 0]) > 0.8
+    assert auprc(fitted.predict(x, MULTILABEL)[:, 0], y[:, 0]) > 0.8
 
 
 def test_values_keep_their_unit() -> None:
     x, y = problem("regression")
-    fitted = fit_path(x, 1000 * y + 5e4, x, 1000 * y + 5e4, Regression)
-    p = fitted.predict(x, Regression)
+    fitted = fit_path(x, 1000 * y + 5e4, x, 1000 * y + 5e4, REGRESSION)
+    p = fitted.predict(x, REGRESSION)
     np.testing.assert_allclose(p.mean(axis=0), 1000 * y.mean(axis=0) + 5e4, rtol=1e-3)
     assert np.corrcoef(p[:, 0], y[:, 0])[0, 1] > 0.8
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from tiny import experiment, image_facts, images, labelled, stored
+from tiny import experiment, image_facts, images, labelled, stored, task_of
 
 from biocnn.data.dataset import Dataset
 from biocnn.data.raw import Raw
@@ -15,8 +15,9 @@ from biocnn.evaluation.image_baselines import intensities, of_images, thumbnail
 from biocnn.io.ragged import Ragged
 from biocnn.metrics import class_accuracy, macro_auroc
 from biocnn.prediction.stored_predictions import read_predictions
-from biocnn.tasks.multiclass import Multiclass
 from biocnn.training.linear import fit, fit_path
+
+MULTICLASS = task_of("multiclass", outputs=["a", "b", "c"])
 
 
 def classes(n: int = 400, features: int = 6) -> tuple[np.ndarray, np.ndarray]:
@@ -32,7 +33,7 @@ def test_regression_on_classes_equals_that_of_scikit_learn(penalty: float) -> No
     from sklearn.linear_model import LogisticRegression
 
     x, y = classes()
-    found = fit(x, y, penalty, np.zeros((7, 3)), Multiclass)
+    found = fit(x, y, penalty, np.zeros((7, 3)), MULTICLASS)
     oracle = LogisticRegression(C=1 / (penalty * len(y)), tol=1e-8, max_iter=1000).fit(x, y.argmax(axis=1))
     np.testing.assert_allclose(found[:-1], oracle.coef_.T, atol=3e-3)
     intercepts = found[-1] - found[-1].mean()  # only differences between classes matter
@@ -42,10 +43,10 @@ def test_regression_on_classes_equals_that_of_scikit_learn(penalty: float) -> No
 def test_unknown_classes_change_nothing_and_one_penalty_is_chosen_for_all() -> None:
     x, y = classes()
     known = np.arange(len(x)) % 3 > 0
-    half = fit(x, np.where(known[:, None], y, np.nan), 0.1, np.zeros((7, 3)), Multiclass)
-    np.testing.assert_allclose(half, fit(x[known], y[known], 0.1, np.zeros((7, 3)), Multiclass), atol=1e-3)
-    found = fit_path(x[:200], y[:200], x[200:], y[200:], Multiclass)
-    p = found.predict(x[200:], Multiclass)
+    half = fit(x, np.where(known[:, None], y, np.nan), 0.1, np.zeros((7, 3)), MULTICLASS)
+    np.testing.assert_allclose(half, fit(x[known], y[known], 0.1, np.zeros((7, 3)), MULTICLASS), atol=1e-3)
+    found = fit_path(x[:200], y[:200], x[200:], y[200:], MULTICLASS)
+    p = found.predict(x[200:], MULTICLASS)
     np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-5)
     np.testing.assert_allclose(found.validation_score, macro_auroc(p, y[200:]), rtol=1e-5)
     assert len(set(found.penalty)) == 1
@@ -81,16 +82,17 @@ def halves(n: int, task: str, folder: Path, **split: float) -> Dataset:
 @pytest.mark.parametrize("task", ["multiclass", "multilabel", "binary", "regression"])
 def test_each_baseline_learns_only_what_its_features_contain(tmp_path: Path, task: str) -> None:
     dataset = halves(160, task, tmp_path)
-    p, table, _ = of_images(dataset, experiment("ResNet"))
+    every, table, _ = of_images(dataset, experiment("ResNet"))
+    p, names = every[:, -2:], ["constant", "brightness"] if task == "regression" else []
     y = dataset.y.stacked(dataset.rows("val", "test"))
     found = [((p[:, b, -1] > 0.5) == (y[:, -1] > 0.5)).mean() for b in range(2)]
     assert found[1] == 1, "a thumbnail shows which half is bright"
     assert 0.3 < found[0] < 0.7, "intensities are the same"
     outputs = ["all"] if task == "multiclass" else dataset.facts.outputs
     assert [*zip(table["baseline"], table["output"], strict=True)] == [
-        (name, output) for name in ("intensities", "thumbnail") for output in outputs
+        (name, output) for name in (*names, "intensities", "thumbnail") for output in outputs
     ]
-    np.testing.assert_array_equal(p, of_images(dataset, experiment("ResNet"))[0])
+    np.testing.assert_array_equal(every, of_images(dataset, experiment("ResNet"))[0])
 
 
 def test_volumes_of_classes_that_differ_in_brightness(tmp_path: Path) -> None:

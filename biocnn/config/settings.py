@@ -16,11 +16,13 @@ class Split(Section):
     """How examples are split into train, val and test; a group is never cut."""
 
     group: str = "group"  # column of the examples table
-    column: str | None = None  # column that holds train / val / test
+    column: str | None = None  # column that holds train / val / test, and optionally train_dev
     # names of groups, or a fraction of the examples outside test; None: 0.15
     val: list[str | int] | float | None = Field(None, examples=[0.15])
     # names of groups, or a fraction; None: 0.15, or with folds each fold once
     test: list[str | int] | float | None = Field(None, examples=[0.15])
+    # share of the training split that is not trained on, to tell variance from mismatch; drawn whatever the groups
+    train_dev: float | None = Field(None, gt=0, lt=1, examples=[0.1])
     hashed: bool = False  # fractions and folds follow a hash of the group's name: new data move no old group
     folds: int | None = Field(None, ge=2, le=1000)  # one run per fold: the fold is test, the next one val
     remove_leaks: bool = False  # removes from test (then val) what is also in, or overlaps, another split

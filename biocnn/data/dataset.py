@@ -225,6 +225,9 @@ def _divide(raw: Raw, examples: pd.DataFrame, split: Split, seed: int, checks: C
     identity, folds = leakage.identify(raw), []
     for i, assigned in enumerate(found):
         assigned, leaks = leakage.account(identity, assigned, split.remove_leaks, examples["id"], checks)
+        assigned = splits.set_aside(assigned, split.train_dev, seed)
+        unused = (assigned == splits.TRAIN_DEV).sum()
+        checks.add("split", "note", "examples like those of the training split, but not trained on", unused)
         examples[f"split_{i}" if i else "split"] = assigned
         folds.append(_Fold(assigned, Measured(n=_sizes(assigned), leakage=leaks)))
         for name, n in folds[-1].facts.n:

@@ -10,6 +10,9 @@ from biocnn.config.settings import Split
 from biocnn.core.errors import InputError, nearest
 
 SPLITS = ("train", "val", "test")
+TRAIN_DEV = "train_dev"  # optional: drawn from the training split like its examples, but not trained on
+HELD_OUT = ("val", "test")
+PREDICTED = (*HELD_OUT, TRAIN_DEV, "train")  # in the order of metrics.tsv; of train, a sample
 FRACTION = 0.15  # default fraction of val and of test
 Wanted = list[str | int] | float | None
 
@@ -163,6 +166,22 @@ def splits_of_fold(numbers: pd.Series, fold: int, folds: int) -> pd.Series:
     return split
 
 
+def set_aside(split: pd.Series, share: float | None, seed: int) -> pd.Series:
+    """Move a share of the training examples, drawn whatever their groups, to train_dev unless the data have one."""
+    if share is None or (split == TRAIN_DEV).any():
+        return split
+    train = np.flatnonzero(split == "train")
+    number = round(share * len(train))
+    if not 0 < number < len(train):
+        raise InputError(
+            f"split.train_dev: {share:g} of {len(train)} training examples is {'all' if number else 'none'}",
+            "give another share, for example train_dev: 0.1",
+        )
+    found = split.copy()
+    found.iloc[np.random.default_rng([seed, 11]).choice(train, number, replace=False)] = TRAIN_DEV
+    return found
+
+
 def _of_contigs(examples: pd.DataFrame, groups: pd.Series) -> str:
     """Return advice on more groups if these are contigs; else ""."""
     if "chrom" not in examples or not (groups == examples["chrom"]).all():
@@ -180,10 +199,10 @@ def _given(examples: pd.DataFrame, wanted: Split) -> tuple[pd.Series, pd.Series 
     if given is None:
         return groups, None
     split = examples[given].astype(str)
-    wrong = sorted(set(split) - set(SPLITS))
+    wrong = sorted(set(split) - set(PREDICTED))
     if wrong:
-        raise InputError(f"split column {given!r} contains {wrong[0]!r}", "allowed: train, val, test")
-    _refuse_cut_groups(groups, split, given)
+        raise InputError(f"split column {given!r} contains {wrong[0]!r}", "allowed: train, val, test, train_dev")
+    _refuse_cut_groups(groups, split.replace(TRAIN_DEV, "train"), given)
     return groups, split
 
 

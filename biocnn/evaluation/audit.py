@@ -9,6 +9,7 @@ import pandas as pd
 
 from biocnn import metrics
 from biocnn.data.dataset import Dataset
+from biocnn.data.splits import HELD_OUT
 from biocnn.evaluation.evaluate import combined
 from biocnn.evaluation.floors import compare_floors
 from biocnn.prediction.stored_predictions import Predictions, read_of_network, read_predictions
@@ -86,7 +87,7 @@ def audit(
     units = pd.Series(dataset.groups(group), index=dataset.examples["id"])
     judged = [one for one in dataset.task.judged() if set(dataset.task.headline) <= set(one.metrics)]
     rows = []
-    for split in ("val", "test"):
+    for split in HELD_OUT:
         p = network[split]
         every = [simple[split], *([inside[split].iloc[:, : len(dataset.task.outputs)]] if inside else [])]
         other = np.concatenate([found.loc[p.index] for found in every], axis=1)

@@ -12,6 +12,7 @@ from biocnn.config.registry import resolve
 from biocnn.config.settings import Metrics
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
+from biocnn.data.splits import HELD_OUT, PREDICTED
 from biocnn.evaluation.judges import Keep
 from biocnn.prediction.stored_predictions import Decided, Predictions, read_predictions
 from biocnn.tasks.task import Task
@@ -115,9 +116,10 @@ def evaluate(
             val = fold.index[fold["split"] == "val"].to_numpy()
             settled = next(filter(None, map(postprocess.get, runs)), {})
             judge.choose(fold.index, values, val, index[val], settled)
-        for split in ("val", "test"):
+        decides = keep and (run == ENSEMBLE or len(predictions) == 1)
+        for split in [name for name in PREDICTED if (rows["split"] == name).any()]:
             numbers = np.flatnonzero(rows["split"] == split)
-            kept = partial(_keep, keep, split) if keep and (run == ENSEMBLE or len(predictions) == 1) else None
+            kept = partial(_keep, keep, split) if decides and split in HELD_OUT else None
             for name, table in zip(found, judge.judge(values, numbers, index[numbers], kept), strict=True):
                 found[name].append(table.assign(run=run, split=split))
     return Evaluation(*(_joined(tables, name) for name, tables in found.items()))

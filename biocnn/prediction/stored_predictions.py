@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import copy
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pandas as pd
 
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset, read_examples
+from biocnn.data.splits import HELD_OUT, TRAIN_DEV
 from biocnn.io.ragged import Ragged
 
 if TYPE_CHECKING:
@@ -27,18 +29,31 @@ def read_predictions(folder: Path) -> Predictions:
 
 
 def write_predictions(folder: Path, model: "Model", dataset: Dataset) -> None:
-    """Write the predictions of the validation and test splits, and for mixtures also those of the network alone.
+    """Write the predictions of all splits, of train a sample, and for mixtures also those of the network alone.
 
     Files in the existing folder: probability.npy, for mixtures network.npy, and examples.tsv with id and split.
     """
-    rows = dataset.rows("val", "test")
+    # One call for each: examples predicted together may affect the last bits of each other.
+    parts = dataset.rows(*HELD_OUT), dataset.rows(TRAIN_DEV), sample_of_train(dataset)
     dtype = dataset.task.stored or dataset.input.stored
-    Ragged.write(folder / "probability.npy", model.predict_stored(dataset, rows), dtype)
+    networks = {"probability": model}
     if model.meta.words:
-        alone = copy(model)
-        alone.fused = model.fused.network
-        Ragged.write(folder / "network.npy", alone.predict_stored(dataset, rows), dtype)
-    dataset.examples.iloc[rows][["id", "split"]].to_csv(folder / "examples.tsv", sep="\t", index=False)
+        networks["network"] = copy(model)
+        networks["network"].fused = model.fused.network
+    for name, network in networks.items():
+        found = chain.from_iterable(network.predict_stored(dataset, rows) for rows in parts if len(rows))
+        Ragged.write(folder / f"{name}.npy", found, dtype)
+    examples = dataset.examples.iloc[np.concatenate(parts)]
+    examples[["id", "split"]].to_csv(folder / "examples.tsv", sep="\t", index=False)
+
+
+def sample_of_train(dataset: Dataset) -> np.ndarray:
+    """Return the rows of random training examples, as many as val or test has; no row is drawn in two folds."""
+    order = np.random.default_rng(0).permutation(len(dataset.examples))
+    rows = dataset.rows("train")
+    rows = rows[order[rows] % dataset.folds == dataset.fold]
+    number = max(len(dataset.rows("val")), len(dataset.rows("test")))
+    return np.sort(rows[order[rows].argsort()][:number])
 
 
 def read_of_network(folder: Path) -> Predictions:

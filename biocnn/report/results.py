@@ -12,6 +12,7 @@ from biocnn.config.schema import Chosen
 from biocnn.config.settings import Settings
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
+from biocnn.data.splits import HELD_OUT
 from biocnn.io.ragged import Ragged
 from biocnn.prediction.stored_predictions import Decided
 from biocnn.tasks import Task, make_task
@@ -70,11 +71,17 @@ class Results:
         return self.table("dataset/examples.tsv")
 
     @cached_property
-    def metrics(self) -> pd.DataFrame:
+    def all_metrics(self) -> pd.DataFrame:
         """``metrics.tsv``, with empty text for missing words."""
         table = self.table("metrics.tsv")
         words = [name for name in _WORDS if name in table]
         return table.assign(**{name: table[name].fillna("").astype(str) for name in words})
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """Rows of ``metrics.tsv`` on held-out splits."""
+        table = self.all_metrics
+        return table[table["split"].isin(HELD_OUT)].reset_index(drop=True) if len(table) else table
 
     @cached_property
     def audit(self) -> pd.DataFrame:

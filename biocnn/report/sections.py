@@ -10,7 +10,7 @@ import yaml
 from biocnn.config.registry import own_module, resolve
 from biocnn.config.settings import Settings
 from biocnn.core.files import sha256
-from biocnn.data.splits import SPLITS
+from biocnn.data.splits import SPLITS, TRAIN_DEV
 from biocnn.report import curves, splits
 from biocnn.report.blocks import Code, Section, Table, Text, counted, plural, short, table
 from biocnn.report.figures import Gallery
@@ -87,9 +87,9 @@ def _splits(results: Results) -> object:
     objects = results.dataset.labels if results.dataset and results.task and results.task.objects else None
     columns += [*counted_targets] + ["Objects"] * (objects is not None) + ["Groups"] * ("group" in examples)
     rows = []
-    for split in SPLITS:
+    for split in (*SPLITS, *({TRAIN_DEV} & {*examples["split"]})):
         part = examples[examples["split"] == split]
-        row = [split, f"{len(part):,}", *splits.counts(results, part).values()]
+        row = [split.replace("_", "-"), f"{len(part):,}", *splits.counts(results, part).values()]
         if objects is not None:
             row.append(f"{sum(len(np.unique(objects[i][objects[i] > 0])) for i in part.index):,}")
         if "group" in examples:
@@ -98,7 +98,8 @@ def _splits(results: Results) -> object:
         rows.append(row)
     shares = results.facts.class_shares
     where = " in the runs of fold 0" if results.facts.folds else ""
-    cut = "group" in examples and examples.groupby("group")["split"].nunique().gt(1).any()
+    joined = examples["split"].replace(TRAIN_DEV, "train")
+    cut = "group" in examples and joined.groupby(examples["group"]).nunique().gt(1).any()
     caption = f"Examples by split{where}{'' if cut else '; each group is in one split only'}."
     if shares and results.task and results.task.target.spatial:
         named = zip(results.task.pixel_classes, shares, strict=False)

@@ -15,6 +15,7 @@ from biocnn.config.settings import Settings
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.data.duplicates import small_version
+from biocnn.data.splits import HELD_OUT
 from biocnn.evaluation.uncertainty.judging import Judge
 from biocnn.evaluation.uncertainty.maps import maps
 from biocnn.evaluation.uncertainty.ranking import annotate_next
@@ -50,7 +51,8 @@ class Samples:
         self.places: dict[tuple[str, str], list[tuple[int, int]]] = {}
         for which, table in enumerate(tables):
             for row, key in enumerate(zip(table["split"], table["id"], strict=True)):
-                self.places.setdefault(key, []).append((which, row))
+                if key[0] in HELD_OUT:
+                    self.places.setdefault(key, []).append((which, row))
 
     def models(self, method: str) -> list[Model]:
         """Return the models of all runs, loaded on first use; only the ensemble averages over views."""

@@ -46,7 +46,8 @@ def test_the_examples_run_from_data_to_explanation(folder: Path) -> None:
         "train mine.yaml dataset fold0-seed1 runs/fold0-seed1/model.safetensors runs/fold0-seed1/history.tsv",
         "predict runs/fold0-seed1/model.safetensors dataset runs/fold0-seed1/predictions --trust shown",
         "baselines mine.yaml dataset baselines",
-        "evaluate mine.yaml dataset baselines metrics.tsv per.tsv audit.tsv matches.tsv decided.npz runs/fold0-seed1",
+        "evaluate mine.yaml dataset baselines metrics.tsv per.tsv audit.tsv matches.tsv decided.npz errors.tsv "
+        "runs/fold0-seed1",
         "explain mine.yaml dataset runs/fold0-seed1 explain",
         "report mine.yaml report.html figures",
     ):

@@ -111,6 +111,16 @@ def _metrics(settings: "Settings") -> Iterator[InputError]:
     for name in settings.metrics.also if known else ():
         if name not in known:
             yield InputError(f"metrics.also: there is no metric {name!r}", nearest(name, known))
+    every = tasks_for(settings.data.name)
+    known = list(dict.fromkeys([name for task in every for name in (*task.metrics, *task.headline)] + known))
+    for name, value in settings.metrics.human.items():
+        from biocnn.metrics import ERRORS, error_of  # imports numpy
+
+        if every and name not in known:
+            yield InputError(f"metrics.human.{name}: there is no such metric", nearest(name, known))
+        elif not error_of(name, value) >= 0:
+            allowed = "a number from 0" if name in ERRORS else f"up to 1, such as {name}: 0.95"
+            yield InputError(f"metrics.human.{name}: {value:g} is not possible", f"allowed: {allowed}")
 
 
 def _missing(settings: "Settings") -> Iterator[InputError]:

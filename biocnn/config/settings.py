@@ -74,6 +74,7 @@ class Metrics(Section):
     resamples: int = Field(1000, ge=0, le=MANY)  # bootstrap resamples for the 95% intervals
     also: list[str] = Field([])  # further metrics of images: see `biocnn.metrics.catalogue`
     tolerance: float | None = Field(None, gt=0)  # of surface_dice, in the unit of spacing; None: longest pixel side
+    human: dict[str, float] = Field({}, examples=[{"dice": 0.9}])  # what a person reaches, by metric
     regions: dict[str, list[str]] = Field({})  # unions of classes that are evaluated, too: {whole: [core, rim]}
 
 
@@ -178,6 +179,12 @@ class Scan(Section):
     )
 
 
+class Report(Section):
+    """What the report is told."""
+
+    errors: Path | None = None  # copy of errors.tsv, the worst examples, with a filled column reason
+
+
 class Settings(Section):
     """All settings of an experiment, with every default filled in and every path resolved."""
 
@@ -196,3 +203,4 @@ class Settings(Section):
     apply: Apply = Apply()
     variants: Variants = Variants()
     scan: Scan = Scan()
+    report: Report = Report()

@@ -13,6 +13,7 @@ import pandas as pd
 from biocnn import metrics
 from biocnn.config.registry import resolve
 from biocnn.data.dataset import Dataset
+from biocnn.data.splits import HELD_OUT
 from biocnn.evaluation.evaluate import combined, rows_of
 from biocnn.io.ragged import Ragged
 from biocnn.prediction.stored_predictions import Predictions
@@ -49,11 +50,11 @@ def write_floors(data: Path, folder: Path) -> list[str]:
 
     def predicted() -> Iterator[np.ndarray]:
         for dataset, floors in zip(stored, each, strict=True):
-            for row in dataset.rows("val", "test"):
+            for row in dataset.rows(*HELD_OUT):
                 yield np.stack([floor.predict(dataset.x[row]) for floor in floors])
 
     Ragged.write(folder / "probability.npy", predicted(), np.float32)
-    rows = [dataset.examples.iloc[dataset.rows("val", "test")][["id", "split"]] for dataset in stored]
+    rows = [dataset.examples.iloc[dataset.rows(*HELD_OUT)][["id", "split"]] for dataset in stored]
     table = [(fold, floor.name, floor.what) for fold, floors in enumerate(each) for floor in floors]
     pd.concat(rows).to_csv(folder / "examples.tsv", sep="\t", index=False)
     pd.DataFrame(table, columns=["fold", "baseline", "is"]).to_csv(folder / "baselines.tsv", sep="\t", index=False)
@@ -115,6 +116,8 @@ def _measured(dataset: Dataset, predictions: Sequence[Predictions], place: int |
     for number, (row, split, name) in enumerate(
         zip(rows_of(dataset, rows["id"]), rows["split"], rows["id"], strict=True)
     ):
+        if split not in HELD_OUT:
+            continue
         p = of_example(number)
         for output, metric, value in dataset.task.judged(p if place is None else p[place], dataset.y[row]):
             if metric in dataset.task.headline:

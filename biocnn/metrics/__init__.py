@@ -16,6 +16,7 @@ from biocnn.metrics.classes import (
 )
 from biocnn.metrics.counts import count_bias, count_mae, count_rmse, game, relative_error
 from biocnn.metrics.detections import mean_average_precision
+from biocnn.metrics.errors import ERRORS, error_of
 from biocnn.metrics.fusion import fuse_boxes
 from biocnn.metrics.histograms import auprc_of_counts, auroc_of_counts, pixel_histogram
 from biocnn.metrics.masks import (
@@ -35,7 +36,6 @@ from biocnn.metrics.resampling import bootstrap, interval, replicates
 from biocnn.metrics.similarity import psnr, psnr_fitted, ssim
 from biocnn.metrics.surfaces import average_surface_distance, hausdorff95, surface_dice
 from biocnn.metrics.vectors import (
-    ERRORS,
     accuracy,
     auprc,
     auroc,
@@ -80,6 +80,7 @@ __all__ = [
     "dice",
     "dice_of_counts",
     "ece",
+    "error_of",
     "fuse_boxes",
     "game",
     "gaussian_crps",

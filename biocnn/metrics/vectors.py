@@ -12,8 +12,6 @@ import numpy as np
 from biocnn.core.errors import InputError
 from biocnn.metrics import weighted
 
-ERRORS = ("mae", "rmse", "mse")  # metrics that are better if smaller
-
 
 def auroc(probability: np.ndarray, target: np.ndarray) -> float:
     """Area under the ROC curve: the probability that a positive outranks a negative; ties count half.

@@ -1,6 +1,7 @@
 """Headline numbers of an experiment, and the formatting of numbers."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -140,16 +141,8 @@ def best_rows(results: Results) -> pd.DataFrame:
     table = results.metrics
     if not len(table):
         return table
-    table = table[table["split"] == results.split]
-    if "ensemble" in set(table["run"]):
-        table = table[table["run"] == "ensemble"]
-    table = table[table["value"].notna()]  # an output with one class in this split has none
-    preferred = table["over"].map({"per_image": 0, "all": 1}).fillna(2)
-    together = ~table["output"].isin(["", "all", "mean", "macro", "objects"])
-    table = table.assign(order=preferred + 10 * together).sort_values("order", kind="stable")
     rows = []
-    for metric, group in table.groupby("metric", sort=False):
-        group = group[group["order"] == group["order"].iloc[0]]
+    for metric, group in representative(table[table["split"] == results.split]):
         alone = len(group) == 1
         rows.append(
             {
@@ -163,6 +156,18 @@ def best_rows(results: Results) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def representative(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield each metric with its rows of metrics.tsv that represent a split, to be averaged over outputs and runs."""
+    if "ensemble" in set(table["run"]):
+        table = table[table["run"] == "ensemble"]
+    table = table[table["value"].notna()]  # an output with one class in this split has none
+    preferred = table["over"].map({"per_image": 0, "all": 1}).fillna(2)
+    together = ~table["output"].isin(["", "all", "mean", "macro", "objects"])
+    table = table.assign(order=preferred + 10 * together).sort_values("order", kind="stable")
+    for metric, group in table.groupby("metric", sort=False):
+        yield str(metric), group[group["order"] == group["order"].iloc[0]]
 
 
 def headline(results: Results) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from biocnn.report.audit import audit
 from biocnn.report.blocks import Section, plural
 from biocnn.report.calibration import calibration
 from biocnn.report.confidence import confidence
+from biocnn.report.diagnosis import diagnosis
 from biocnn.report.explanation import explanation
 from biocnn.report.figures import Gallery, style
 from biocnn.report.headline import headline, interval, metric_name, number, verdict
@@ -59,6 +60,7 @@ def _sections(results: Results, settings: Settings, gallery: Gallery) -> list[Se
         calibration(results, settings, gallery),
         sections.training(results, gallery),
         performance(results, gallery),
+        diagnosis(results, settings, gallery),
         confidence(results, gallery),
         audit(results, gallery),
         explanation(results, settings, gallery),

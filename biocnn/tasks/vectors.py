@@ -69,6 +69,20 @@ class VectorTask(Task):
         """Describe the target (K,) of an example."""
         return ", ".join(f"{name} {value:.3g}" for name, value in zip(self.outputs, y, strict=True) if value == value)
 
+    def predicted_words(self, p: "np.ndarray") -> str:
+        """Describe the prediction (K,) for an example."""
+        return self.words(p)
+
+    def losses_of(self, p: "np.ndarray", y: "np.ndarray") -> "np.ndarray":
+        """Return the loss of each example, (N,), given predictions and targets (N, K); nan if no target is known.
+
+        Here, the mean squared error of the outputs, each in standard deviations of its targets.
+        """
+        import numpy as np
+
+        spread = np.nanstd(y, axis=0)
+        return _known_mean(((p - y) / np.where(spread > 0, spread, 1)) ** 2)
+
     def judged(self) -> list[Judged]:
         """Return what is judged: each output by the metrics of the task."""
         from biocnn import metrics
@@ -147,6 +161,13 @@ class Classification(VectorTask):
             found["disagreement"] = max(0.0, found["uncertainty"] - float(np.mean([self.entropy(one) for one in p])))
         return found
 
+    def losses_of(self, p: "np.ndarray", y: "np.ndarray") -> "np.ndarray":
+        """Return the negative log likelihood of each example: a mean over outputs, or that of its class."""
+        import numpy as np
+
+        likelihood = np.clip(np.where(y == 1, p, 1 - p), 1e-7, None)
+        return _known_mean(np.where(np.isnan(y) | (self.exclusive & (y == 0)), np.nan, -np.log(likelihood)))
+
     @abstractmethod
     def decide(self, p: "np.ndarray") -> dict[str, str]:
         """Return what probabilities (K,) mean, by column."""
@@ -187,6 +208,9 @@ class YesOrNo(Classification):
         """List the outputs that are 1, and with a question mark those that are unknown."""
         found = [name + ("" if value == 1 else "?") for name, value in zip(self.outputs, y, strict=True) if value != 0]
         return ", ".join(found) or "none"
+
+    def predicted_words(self, p: "np.ndarray") -> str:
+        return self.words(p >= 0.5)
 
     def probability(self, logits: "Tensor") -> "Tensor":
         return logits.sigmoid()
@@ -230,6 +254,14 @@ class YesOrNo(Classification):
 
         z, y = (np.concatenate(parts) for parts in zip(*((z.cpu(), y.cpu()) for z, y in batches), strict=True))
         return fit_temperature(z, y)
+
+
+def _known_mean(values: "np.ndarray") -> "np.ndarray":
+    """Return the mean of the known values of each row, nan if there are none."""
+    import numpy as np
+
+    known = ~np.isnan(values)
+    return np.where(known, values, 0).sum(axis=1) / np.where(known.any(axis=1), known.sum(axis=1), np.nan)
 
 
 def task_of(y: "np.ndarray") -> str:

@@ -185,22 +185,24 @@ def baselines(config: Path, data: Path, out: Path, *, data_root: Path = Path()) 
 
 def evaluate(
     config: Path, data: Path, simple: Path, out: Path, per_example: Path, audit: Path, matches: Path, decided: Path,
-    *runs: Path, data_root: Path = Path(),
+    errors: Path, *runs: Path, data_root: Path = Path(),
 ) -> None:  # fmt: skip
     """Evaluate predictions and compare them with SIMPLE, the baselines; RUNS have model.safetensors and predictions.
 
-    DECIDED receives the masks or labels from the ensemble of all runs.
+    DECIDED receives the masks or labels from the ensemble of all runs, ERRORS the examples that it predicts worst.
     """
     from biocnn.data.dataset import Dataset
     from biocnn.evaluation.audit import audit_stored
     from biocnn.evaluation.evaluate import describe, evaluate_stored
+    from biocnn.evaluation.mistakes import worst_examples
     from biocnn.io.archive import array_archive
 
     settings, stored = _load(config, data_root).settings, Dataset(data)
     with atomic(decided) as path, array_archive(path) as keep:
         found = evaluate_stored(stored, runs, settings.metrics, settings.seed, settings.split.group, keep)
     compared = audit_stored(stored, runs, simple, settings.metrics.resamples, settings.seed, settings.split.group)
-    for frame, target in zip((*found, compared), (out, per_example, matches, audit), strict=True):
+    tables = (*found, compared, worst_examples(stored, runs, found.per_example))
+    for frame, target in zip(tables, (out, per_example, matches, audit, errors), strict=True):
         with atomic(target) as path:
             frame.to_csv(path, sep="\t", index=False, float_format="%.6g")
     for line in describe(found.metrics, compared):

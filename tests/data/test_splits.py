@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from biocnn.config.settings import Split
 from biocnn.core.errors import InputError
-from biocnn.data.splits import SPLITS, assign, assign_folds
+from biocnn.data.splits import SPLITS, TRAIN_DEV, assign, assign_folds, set_aside
 
 fractions = st.floats(0.05, 0.6)
 
@@ -156,6 +156,31 @@ def test_errors_name_key_and_remedy(settings: dict, message: str, remedy: str) -
     error = refusal(examples, **settings)
     assert error.message.startswith(message)
     assert remedy in error.remedy
+
+
+def test_train_dev_is_a_random_share_of_the_training_split_whatever_the_groups() -> None:
+    examples = table(np.repeat(np.arange(20), 10))
+    before = split(examples)
+    after = set_aside(before, 0.1, 1)
+    assert (after == TRAIN_DEV).sum() == 0.1 * (before == "train").sum()
+    assert before.equals(after.replace(TRAIN_DEV, "train"))
+    assert cut_groups(examples, after) > 3
+    assert not after.equals(set_aside(before, 0.1, 2))
+    assert set_aside(before, None, 1) is before
+
+
+def test_a_given_train_dev_is_kept() -> None:
+    """It has the groups of the training split."""
+    given = ["train", "train_dev", "val", "test"]
+    found = split(table(["a", "a", "b", "c"], split=given))
+    assert list(set_aside(found, 0.1, 1)) == given
+    with pytest.raises(InputError, match="cuts 1 groups"):
+        split(table(["a", "b", "b", "c"], split=given))
+
+
+def test_a_train_dev_share_without_examples_is_refused() -> None:
+    with pytest.raises(InputError, match=r"split\.train_dev: 0\.01 of 24 training examples is none"):
+        set_aside(split(table(np.arange(40)), val=0.25), 0.01, 1)
 
 
 @pytest.mark.parametrize("groups", [["a", "a"], ["a", "b", "b"]])

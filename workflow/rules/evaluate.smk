@@ -30,6 +30,7 @@ rule evaluate:
         audit="results/{experiment}/audit.tsv",
         matches="results/{experiment}/matches.tsv",
         decided="results/{experiment}/decided.npz",
+        errors="results/{experiment}/errors.tsv",
     log:
         "results/{experiment}/logs/evaluate.log",
     benchmark:
@@ -41,7 +42,7 @@ rule evaluate:
         config=W.config_of,
     shell:
         "biocnn evaluate {params.config:q} {input.dataset:q} {input.baselines:q} {output.metrics:q} {output.per_example:q}"
-        " {output.audit:q} {output.matches:q} {output.decided:q} {params.runs:q} 2>&1 | tee {log:q}"
+        " {output.audit:q} {output.matches:q} {output.decided:q} {output.errors:q} {params.runs:q} 2>&1 | tee {log:q}"
 
 
 rule negatives:

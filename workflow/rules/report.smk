@@ -12,6 +12,8 @@ rule report:
         per_example="results/{experiment}/metrics_per_example.tsv",
         audit="results/{experiment}/audit.tsv",
         decided="results/{experiment}/decided.npz",
+        errors="results/{experiment}/errors.tsv",
+        made=W.made("report"),
         negatives=W.negatives,
         explain="results/{experiment}/explain",
         uncertainty=W.uncertainties,
@@ -32,6 +34,7 @@ rule report:
     benchmark:
         "results/{experiment}/benchmarks/report.tsv"
     params:
+        settings=W.depends("report"),
         code=W.code("report"),
         config=W.config_of,
     shell:

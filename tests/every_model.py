@@ -44,7 +44,9 @@ def words(annotation: Any) -> list:
 
 def dimensions(name: str) -> tuple[int, ...]:
     """Return the numbers of spatial dimensions that a model supports."""
-    return ONLY.get(name) or find("inputs", REGISTRY["models"][name].input).dimensions
+    own = REGISTRY["models"][name].input
+    inputs = [find("inputs", given) for given in REGISTRY["inputs"] if own in ("", given)]
+    return ONLY.get(name) or tuple(sorted({dims for given in inputs for dims in given.dimensions}))
 
 
 def variants() -> list:

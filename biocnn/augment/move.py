@@ -97,6 +97,32 @@ class Turn(Move):
         return torch.where(self.chosen[example, None], turned, points)
 
 
+class Shift(Move):
+    """Move each sequence along its axis; values from beyond its ends are unknown: 255, or nan for floating point.
+
+    Parameters
+    ----------
+    offset
+        Position of the source that becomes the first of the result, shape (N, 1), int64.
+    length
+        Length of the sequences.
+    """
+
+    def __init__(self, offset: Tensor, length: int) -> None:
+        source = torch.arange(length, device=offset.device) + offset
+        self.offset, self.index = offset, source.clamp(0, length - 1)
+        self.inside = (source >= 0) & (source < length)
+
+    def maps(self, values: Tensor, mode: Mode = "nearest") -> Tensor:
+        """Move values as for ``Move``; ``mode`` does not matter."""
+        moved = values.gather(2, self.index[:, None].expand_as(values))
+        return moved.masked_fill(~self.inside[:, None], float("nan") if values.is_floating_point() else 255)
+
+    def points(self, points: Tensor, example: Tensor) -> Tensor:
+        """Move points as for ``Move``."""
+        return points - self.offset[example]
+
+
 class Warp(Move):
     """Resample some examples; what lies beyond the border is mirrored.
 

@@ -4,21 +4,20 @@ import torch
 from torch import Tensor
 
 from biocnn.augment import require_positive
-from biocnn.augment.move import STAY, Move
+from biocnn.augment.move import Move, Shift, Turn
+from biocnn.io.fasta import PADDING, UNKNOWN
 from biocnn.nn import encode
 
 
 def reverse_complement(x: Tensor, u: Tensor) -> tuple[Tensor, Move]:
     """Read half of the sequences from the other strand."""
-    return torch.where(u[:, :1] < 0.5, encode.reverse_complement(x), x), STAY
+    chosen = u[:, 0] < 0.5
+    return torch.where(chosen[:, None], encode.reverse_complement(x), x), Turn(chosen, x.shape[1:], [-1])
 
 
 def shift(x: Tensor, u: Tensor, *, max: int = 5) -> tuple[Tensor, Move]:
     """Shift the window by up to ``max`` bp in either direction; bases beyond the flank are unknown, padding is kept."""
     require_positive("shift", max=max)
-    length = x.shape[1]
-    offset = (u[:, :1] * (2 * max + 1)).floor().long() - max
-    index = torch.arange(length, device=x.device) + offset
-    inside = (index >= 0) & (index < length)
-    moved = x.gather(1, index.clamp(0, length - 1))
-    return torch.where(inside | (moved == 5), moved, 4), STAY
+    move = Shift((u[:, :1] * (2 * max + 1)).floor().long() - max, x.shape[1])
+    moved = x.gather(1, move.index)
+    return torch.where(move.inside | (moved == PADDING), moved, UNKNOWN), move

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 TARGETS = {
     "vector": "one target per example",
-    "map": "one class per pixel",
-    "values": "numbers per pixel",
+    "map": "one class per {element}",
+    "values": "numbers per {element}",
     "boxes": "boxes around objects",
 }
 UNSEEN = {"upright": "upside down", "chiral": "mirrored"}  # views that these sets of augmentations exclude
@@ -55,11 +55,13 @@ def check_read(settings: "Settings", task: Any) -> None:
 def unsuited(input: str, target: str) -> Iterator[tuple[str, str, str]]:
     """Yield the settings that are for another input or kind of target: dotted key, what it is for, what is given."""
     own = find("inputs", input)
+    elsewhere = {key for name in REGISTRY["inputs"] if name != input for key in find("inputs", name).settings}
     for other in (find("inputs", name) for name in REGISTRY["inputs"] if name != input):
         yield from ((key, other.examples, own.examples) for key in other.settings)
     known = {key for task in tasks_of(input, target) for key in task.target.settings} if target else set()
+    known |= elsewhere  # these are named already
     for kind in (kind for kind in TARGETS if target not in ("", kind)):
-        given, wanted = (f"{own.examples} with {TARGETS[one]}" for one in (target, kind))
+        given, wanted = (f"{own.examples} with {_targets(own, one)}" for one in (target, kind))
         keys = dict.fromkeys(key for task in tasks_of(input, kind) for key in task.target.settings)
         yield from ((key, wanted, given) for key in keys if key not in known)
         known |= set(keys)
@@ -78,9 +80,13 @@ def _misplaced(settings: "Settings", input: str, target: str) -> Iterator[InputE
     for kind, key, section in chosen:
         name, allowed = section.name if section else "", suited(kind, own.name, target)
         if name in REGISTRY[kind] and name not in allowed:
-            what = f" with {TARGETS[target]}" if name in suited(kind, own.name) else ""
+            what = f" with {_targets(own, target)}" if name in suited(kind, own.name) else ""
             remedy = "allowed: " + ", ".join(allowed) if allowed else "leave it out: the network has its own"
             yield InputError(f"{key}: {name} is not for {own.examples}{what}", remedy)
+
+
+def _targets(given: Any, kind: str) -> str:
+    return TARGETS[kind].format(element=given.element)
 
 
 def _split(split: "Split", data: Chosen) -> Iterator[InputError]:

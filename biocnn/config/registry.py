@@ -27,6 +27,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
     "data": {
         "Intervals": Entry("biocnn.data.intervals:Intervals", "sequence", "vector"),
         "Sequences": Entry("biocnn.data.sequences:Sequences", "sequence", "vector"),
+        "AnnotatedGenome": Entry("biocnn.data.annotated_genome:AnnotatedGenome", "sequence", "map"),
         "Images": Entry("biocnn.data.images:Images", "image", "map"),
         "LabelledImages": Entry("biocnn.data.labelled_images:LabelledImages", "image", "vector"),
         "BoxedImages": Entry("biocnn.data.boxed_images:BoxedImages", "image", "boxes"),
@@ -58,8 +59,8 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "Basset": Entry("biocnn.models.basset:Basset", "sequence", "vector"),
         "DilatedResNet": Entry("biocnn.models.dilated:DilatedResNet", "sequence", "vector"),
         "DanQ": Entry("biocnn.models.danq:DanQ", "sequence", "vector"),
-        "FCN": Entry("biocnn.models.fcn:FCN", "image", "map"),
-        "UNet": Entry("biocnn.models.unet:UNet", "image", "map"),
+        "FCN": Entry("biocnn.models.fcn:FCN", "", "map"),
+        "UNet": Entry("biocnn.models.unet:UNet", "", "map"),
         "CentreNet": Entry("biocnn.models.centrenet:CentreNet", "image", "boxes"),
         "ResNet": Entry("biocnn.models.resnet:ResNet", "image", "vector"),
         "LeNet5": Entry("biocnn.models.lenet:LeNet5", "image", "vector"),
@@ -158,8 +159,14 @@ def suited(kind: str, input: str, target: str = "") -> list[str]:
 
 def tasks_of(input: str, target: str = "") -> list[Any]:
     """Return the task classes that take an input and a kind of target ("": any), in registry order."""
-    tasks = (find("tasks", name) for name in REGISTRY["tasks"])
+    tasks = (task_class(name, input) for name in REGISTRY["tasks"])
     return [task for task in tasks if input in task.inputs and target in ("", task.target.kind)]
+
+
+def task_class(name: str, input: str) -> Any:
+    """Return the class of a task for an input; the task may have its own for it."""
+    found = find("tasks", name)
+    return resolve(found.special[input]) if input in found.special else found
 
 
 def tasks_for(data: str) -> list[Any]:

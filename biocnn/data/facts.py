@@ -118,7 +118,7 @@ def _of_vectors(raw: Raw, task: Task) -> Iterator[str]:
 def _of_maps(raw: Raw, task: Task) -> Iterator[str]:
     """Check the first example; others are read when they are stored."""
     x, y = raw.x(0), raw.y(0) if callable(raw.y) else np.zeros(0)
-    if y.shape != x.shape[1:]:
+    if y.shape != x.shape[-raw.facts.spatial_dims :]:
         yield f"y: a map of shape {y.shape} for an example of shape {x.shape}"
 
 

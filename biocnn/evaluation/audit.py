@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from biocnn import metrics
+from biocnn.config.registry import resolve
 from biocnn.data.dataset import Dataset
 from biocnn.data.splits import HELD_OUT
 from biocnn.evaluation.evaluate import combined
-from biocnn.evaluation.floors import compare_floors
 from biocnn.prediction.stored_predictions import Predictions, read_of_network, read_predictions
 from biocnn.tasks.task import Task
 
@@ -34,7 +34,7 @@ def audit_stored(
     alone = [read_of_network(folder) for folder in folders] if mixed else []
     predictions = [read_predictions(folder) for folder in folders]
     if dataset.task.floors:
-        found = compare_floors(dataset, predictions, read_predictions(baselines), names, resamples, seed, group)
+        found = resolve(dataset.task.comparison)(dataset, predictions, read_predictions(baselines), names, resamples, seed, group)
         return pd.DataFrame(found, columns=COLUMNS)
     return audit(dataset, predictions, read_predictions(baselines), names, resamples, seed, group, alone)
 

@@ -5,7 +5,7 @@ values. They are fitted on the training split; the penalty is chosen on the vali
 chooses the epoch of a network.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,7 +43,7 @@ class Baselines(NamedTuple):
     Parameters
     ----------
     probability
-        Shape (N, number of baselines, K), in the order of ``dataset.rows("val", "test")``.
+        Shape (number of baselines, K, *spatial) for each example, in the order of ``dataset.rows("val", "test")``.
     table
         One row per baseline and output (or per baseline, if one of all outputs is true): features, training examples
         used and available, penalty, metric on the validation split.
@@ -51,7 +51,7 @@ class Baselines(NamedTuple):
         By name of the baseline: weights of its features, intercept last, shape (F + 1, K).
     """
 
-    probability: np.ndarray
+    probability: Sequence[np.ndarray]
     table: pd.DataFrame
     weights: dict[str, np.ndarray]
 

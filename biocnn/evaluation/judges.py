@@ -204,7 +204,7 @@ class ClassJudge(MapJudge):
 
     def __init__(self, dataset: Dataset, settings: Metrics, group: str, seed: int) -> None:
         super().__init__(dataset, settings, group, seed)
-        self.members = _members(self.task.classes(), settings.regions)
+        self.members = members_of(self.task.classes(), settings.regions)
         self.borders: dict[int, dict[str, float]] = {}
 
     def choose(
@@ -247,7 +247,7 @@ class ObjectJudge(MapJudge):
 
     def __init__(self, dataset: Dataset, settings: Metrics, group: str, seed: int) -> None:
         super().__init__(dataset, settings, group, seed)
-        _members({}, settings.regions)
+        members_of({}, settings.regions)
 
     def cases(self, p: np.ndarray, decided: np.ndarray, number: int, row: int) -> Iterator[tuple[str, ObjectCase]]:
         """Yield all objects as one case."""
@@ -290,7 +290,7 @@ def chosen_metrics(task: Task, also: Sequence[str]) -> dict[str, Metric]:
     return {name: metric for name, metric in allowed.items() if name in (*task.metrics, *also)}
 
 
-def _members(classes: dict[str, int], regions: dict[str, list[str]]) -> dict[str, list[int]]:
+def members_of(classes: dict[str, int], regions: dict[str, list[str]]) -> dict[str, list[int]]:
     """Return the class numbers of each class and each region."""
     for region, members in regions.items():
         for name in members:

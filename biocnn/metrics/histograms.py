@@ -81,11 +81,15 @@ def coarse(counts: np.ndarray, bins: int = 1000) -> np.ndarray:
 
     For intervals, which need many weighted sums and for which a thousandth of the pixels does not matter.
     """
-    total = counts.sum(axis=(0, 1))
+    return np.add.reduceat(counts, starts_of(counts.sum(axis=0), bins), axis=-1)
+
+
+def starts_of(counts: np.ndarray, bins: int) -> np.ndarray:
+    """Return the first probability of each of at most ``bins`` cells with similar pixel counts, from counts (2, T)."""
+    total = counts.sum(axis=0)
     upto = np.cumsum(total) - total
     share = upto * bins // max(int(total.sum()), 1)
-    starts = np.flatnonzero(np.diff(share, prepend=-1) > 0)
-    return np.add.reduceat(counts, starts, axis=-1)
+    return np.flatnonzero(np.diff(share, prepend=-1) > 0)
 
 
 def _sides(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from biocnn.core.errors import InputError
 from biocnn.nn.blocks import kaiming, pool, two_convs
 from biocnn.nn.layers import Conv, layer
+from biocnn.nn.strands import check_strands, on_both_strands
 from biocnn.nn.unet_blocks import as_list, fit_to, fit_to_multiple
 
 FUSED = {"32s": (), "16s": (4,), "8s": (4, 3)}  # poolings whose scores are added in the decoder, coarse to fine
@@ -33,10 +34,14 @@ class FCN(nn.Module):
     dropout
         Dropout probability of channels of the deepest level.
 
+    strands
+        DNA only: ``both`` averages the logits of a sequence with those of its reverse complement, turned back. None:
+        single, unless decided from the data.
+
     Raises
     ------
     InputError
-        If there are not five levels.
+        If there are not five levels, or ``strands`` is ``both`` and the input is not a one-hot sequence.
 
     References
     ----------
@@ -55,8 +60,11 @@ class FCN(nn.Module):
         skips: Literal["32s", "16s", "8s"] = "8s",
         norm: Literal["batch", "instance", "group"] | None = "batch",
         dropout: float = 0.0,
+        strands: Literal["single", "both"] | None = None,
     ) -> None:
         super().__init__()
+        check_strands(strands, spatial_dims, in_channels)
+        self.strands = strands or "single"
         per_level = as_list("model.channels", channels, (16, 32, 64, 128, 128), exactly=5)
         if skips not in FUSED:
             raise InputError(f"model.skips is {skips!r}", "allowed: " + ", ".join(FUSED))
@@ -73,7 +81,10 @@ class FCN(nn.Module):
         factors = [2 for _ in self.fused] + [32 // 2 ** len(self.fused)]
         self.up = nn.ModuleList(bilinear_up(spatial_dims, out_channels, factor) for factor in factors)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
+        return on_both_strands(self._maps, x) if self.strands == "both" else self._maps(x)
+
+    def _maps(self, x: Tensor) -> Tensor:
         size = x.shape[2:]
         x, pooled = fit_to_multiple(x, 32), []
         for level in self.levels:

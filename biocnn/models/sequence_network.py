@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool1d, pad
 
-from biocnn.core.errors import InputError
 from biocnn.nn.blocks import ConvBlock, GlobalPool, pool
 from biocnn.nn.classifier_blocks import body_before, dense_head
+from biocnn.nn.strands import check_strands
 
 
 class SequenceNetwork(nn.Module):
@@ -54,11 +54,7 @@ class SequenceNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.one_hot = spatial_dims == 1 and in_channels == 4
-        if strands == "both" and not self.one_hot:
-            raise InputError(
-                f"strands: both, for {spatial_dims}D input with {in_channels} channels",
-                "only one-hot sequences (4 channels) have two strands; set model.strands: single",
-            )
+        check_strands(strands, spatial_dims, in_channels)
         self.features, self.pool, self.head = features, over, head
         self.BODY = ("recurrent", *body_before(head))  # only some networks have the first
         self.strands, self.combine = strands or "single", combine

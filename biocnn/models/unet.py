@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from biocnn.nn.blocks import kaiming, two_convs
 from biocnn.nn.layers import Conv
+from biocnn.nn.strands import check_strands, on_both_strands
 from biocnn.nn.unet_blocks import Down, Up, as_list, fit_to, fit_to_multiple, per_level
 
 WIDTHS = (16, 32, 64, 128)
@@ -28,7 +29,7 @@ class UNet(nn.Module):
     kernel_size
         Kernel size of the convolutions: one number, or one entry per level, finest first, each a number or one per
         axis. Volumes with slices k pixels apart need kernels of 1 along that axis until the other axes are k times
-        coarser: [[1, 3, 3], 3, 3].
+        coarser: [[1, 3, 3], 3, 3]. None: 3, unless decided from the data.
     factor
         Downsampling factor between levels: one number, or one entry per step, i.e. one fewer than levels. For these
         volumes: [[1, 2, 2], 2].
@@ -48,10 +49,15 @@ class UNet(nn.Module):
     dropout
         Dropout probability of channels after each convolution.
 
+    strands
+        DNA only: ``both`` averages the logits of a sequence with those of its reverse complement, turned back. None:
+        single, unless decided from the data.
+
     Raises
     ------
     InputError
-        If there is no level, or the entries of a setting do not match the number of levels.
+        If there is no level, the entries of a setting do not match the number of levels, or ``strands`` is ``both`` and
+        the input is not a one-hot sequence.
 
     References
     ----------
@@ -69,7 +75,7 @@ class UNet(nn.Module):
         out_channels: int,
         *,
         channels: list[int] | None = None,
-        kernel_size: int | list[int | list[int]] = 3,
+        kernel_size: int | list[int | list[int]] | None = None,
         factor: int | list[int | list[int]] = 2,
         norm: Literal["batch", "instance", "group"] | None = "batch",
         down: Literal["max", "average", "strided"] = "max",
@@ -78,11 +84,14 @@ class UNet(nn.Module):
         attention: bool = False,
         deep_supervision: bool = False,
         dropout: float = 0.0,
+        strands: Literal["single", "both"] | None = None,
     ) -> None:
         super().__init__()
+        check_strands(strands, spatial_dims, in_channels)
+        self.strands = strands or "single"
         channels = as_list("model.channels", WIDTHS if channels is None else channels, WIDTHS)
         block: dict[str, Any] = {"norm": norm, "residual": residual, "dropout": dropout, "dropout_kind": "spatial"}
-        kernels = per_level("model.kernel_size", kernel_size, len(channels), spatial_dims)
+        kernels = per_level("model.kernel_size", 3 if kernel_size is None else kernel_size, len(channels), spatial_dims)
         factors = per_level("model.factor", factor, len(channels) - 1, spatial_dims)
         steps = list(zip(pairwise(channels), pairwise(kernels), factors, strict=True))
         self.multiple = tuple(prod(along) for along in zip(*factors, strict=True)) or 1
@@ -104,6 +113,9 @@ class UNet(nn.Module):
         kaiming(self)
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
+        return on_both_strands(self._maps, x) if self.strands == "both" else self._maps(x)
+
+    def _maps(self, x: Tensor) -> Tensor | list[Tensor]:
         size: Sequence[int] = x.shape[2:]
         x, skips = self.stem(fit_to_multiple(x, self.multiple)), []
         for down in self.down:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from biocnn.prediction.model import Model
 
 IMAGES = "give a path, a folder, an array of shape (C, *spatial) or, for one channel, (*spatial), or a list of these"
+PART = 512  # sequences whose maps are in memory at a time
 SEQUENCES = "give a string, a list of strings, the path of a FASTA file, or an array of codes"
 
 
@@ -39,7 +40,9 @@ def predict_images(model: "Model", inputs: Any) -> Any:
 
 def predict_stored_sequences(model: "Model", dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
     """Predict stored sequences, for ``Model.predict_stored``."""
-    yield from model.settled(model._sequences(list(dataset.windows(rows))))
+    together = PART if model.task.target.spatial else len(rows)
+    for start in range(0, len(rows), max(1, together)):
+        yield from model.settled(model._sequences(list(dataset.windows(rows[start : start + together]))))
 
 
 def predict_stored_images(model: "Model", dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:

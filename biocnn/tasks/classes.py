@@ -1,6 +1,6 @@
 """One class for each pixel."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from biocnn.tasks.maps import OF_MAPS, PixelClasses
 
@@ -15,6 +15,8 @@ class Classes(PixelClasses):
     """One output per class, background first; each pixel has one class."""
 
     name = "classes"
+    inputs = ("image", "sequence")
+    special: ClassVar = {"sequence": "biocnn.tasks.bases:SeveralBaseClasses"}
     losses = ("dice_cross_entropy", "cross_entropy", *OF_MAPS)
     metrics = ("dice", "iou", "hausdorff95", "sensitivity", "specificity", "pixel_error")
     label = "one class for each pixel"

@@ -125,6 +125,7 @@ class Told(Frozen):
     iupac: Iupac = "unknown"  # what ambiguous letters stand for
     window: Annotated[int, Field(ge=1, le=10**8)] | None = None  # bp; None: sequences differ in length
     flank: Annotated[int, Field(ge=0, le=10**8)] = 0  # bp at both ends of x outside the window
+    context: Annotated[int, Field(ge=0, le=10**8)] = 0  # bp at both ends of the window that have no target
     density: list[Annotated[float, Field(ge=0, le=1e6)]] | None = None  # positives per Mb, of windows of a genome
     # For images.
     width: Size = 2.0  # standard deviation of the density around a point, in pixels
@@ -149,6 +150,7 @@ class Measured(Frozen):
     positives: list[float] = []  # share of positives, of each output
     class_shares: list[float] = []  # of the pixels
     object_shares: list[float] = []  # of each class of objects, in the pixels of objects whose class is known
+    occupied: float = 1.0  # share of sequences with a base of a class
     objects: Objects = Objects()
     values: ValueStats | None = None  # of maps of numbers
     intensity: Intensity | None = None

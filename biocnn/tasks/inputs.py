@@ -14,6 +14,7 @@ class Input:
 
     name: ClassVar[str]
     examples: ClassVar[str]  # plural noun
+    element: ClassVar[str]  # what maps have a value for
     settings: ClassVar[tuple[str, ...]]  # settings for this input only, by dotted key
     augment: ClassVar[tuple[str, ...]]  # sets allowed in the section augment; the first is the default
     networks: ClassVar[dict[str, list[dict[str, Any]]]]  # candidates for each kind of target; see config.candidates
@@ -54,12 +55,13 @@ class SequenceInput(Input):
 
     name = "sequence"
     examples = "sequences"
+    element = "base"
     settings = (
         "train.first_kernels", "train.words", "variants.vcf", "scan.contigs", "explain.motifs.database",
         "explain.attributions",
     )  # fmt: skip
     augment = ("default", "none")
-    networks: ClassVar = {"vector": OF_SEQUENCES}
+    networks: ClassVar = {"vector": OF_SEQUENCES, "map": [{"model": {"name": "UNet"}}]}
     augment_list = "[reverse_complement]"
     dimensions = (1,)
     channels = 4
@@ -93,10 +95,11 @@ class ImageInput(Input):
 
     name = "image"
     examples = "images"
+    element = "pixel"
     settings = (
-        "train.patch", "train.foreground", "train.size", "train.fit", "metrics.also", "metrics.tolerance",
-        "metrics.regions", "predict.tta", "predict.blend", "predict.overlap", "apply.images", "apply.spacing",
-        "apply.intensity", "apply.channels", "uncertainty.methods",
+        "train.patch", "train.size", "train.fit", "predict.tta", "predict.blend",
+        "predict.overlap", "apply.images", "apply.spacing", "apply.intensity", "apply.channels",
+        "uncertainty.methods",
     )  # fmt: skip
     augment = AUGMENT_SETS
     networks: ClassVar = {

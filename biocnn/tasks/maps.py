@@ -165,7 +165,8 @@ class PixelClasses(MapTask):
         from biocnn.tasks import temperature
 
         share = -(-temperature.PIXELS // number)
-        found = [temperature.some_pixels(*pair, share, seed) for seed, pair in enumerate(batches)]
+        examples = (pair for z, y in batches for pair in zip(z, y, strict=True))
+        found = [temperature.some_pixels(*pair, share, seed) for seed, pair in enumerate(examples)]
         z, y = map(np.concatenate, zip(*found, strict=True))
         return self.fit_temperature(z, y, min(len(y), temperature.WORTH * number))
 

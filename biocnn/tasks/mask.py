@@ -1,6 +1,6 @@
 """Foreground or background for each pixel."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from biocnn.tasks.maps import OF_MAPS, PixelClasses
 
@@ -15,6 +15,8 @@ class Mask(PixelClasses):
     """One output: the probability of foreground."""
 
     name = "mask"
+    inputs = ("image", "sequence")
+    special: ClassVar = {"sequence": "biocnn.tasks.bases:BaseMask"}
     losses = ("dice_bce", "bce", *OF_MAPS)
     metrics = ("dice", "iou", "hausdorff95", "sensitivity", "specificity", "pixel_error", "auroc", "auprc")
     label = "foreground or background for each pixel"

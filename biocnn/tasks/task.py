@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from biocnn.config.registry import REGISTRY, find, suited
+from biocnn.config.registry import REGISTRY, find, suited, task_class
 from biocnn.config.registry import target as path_of
 from biocnn.config.schema import Chosen, choose, own_settings, positional
 from biocnn.core.errors import InputError
@@ -38,6 +38,7 @@ class Task(ABC):
 
     name: ClassVar[str]
     inputs: ClassVar[tuple[str, ...]]  # inputs that the task supports, by their names in the registry
+    special: ClassVar[dict[str, str]] = {}  # import paths of subclasses for some of these inputs
     target: ClassVar[Target]  # the kind of target
     losses: ClassVar[tuple[str, ...]]  # allowed losses, the default first
     monitor: str  # metric that selects the best epoch; "": the validation loss
@@ -60,6 +61,8 @@ class Task(ABC):
     objects: ClassVar[bool] = False  # whether truth and decisions are labels, from which the learned maps are computed
     rivals: ClassVar[int | None] = None  # number of leading outputs whose largest is a pixel's class; None: all
     judge: ClassVar[str]  # import path of the class that evaluates predictions; see `biocnn.evaluation.judges`
+    baselines: ClassVar[str] = ""  # import path of the function that fits baselines of maps; "": none
+    audit: ClassVar[str] = ""  # import path of what compares them with the network; "": `evaluation.audit.audit`
     figures: ClassVar[str]  # import path of the function that draws the chapter on performance
     panels: ClassVar[str] = ""  # import path of the class that draws examples, see `biocnn.report.panels`; "": none
     applied: ClassVar[str]  # import path of the function that applies models to a new image, see `biocnn.apply.images`
@@ -271,4 +274,4 @@ class Score:
 
 def make_task(facts: "Facts") -> Task:
     """Return the task of a data set, or of a model that was trained on one."""
-    return find("tasks", facts.task)(facts)
+    return task_class(facts.task, facts.kind)(facts)

@@ -97,14 +97,14 @@ def some_pixels(logits: Tensor, target: Tensor, number: int, seed: int) -> tuple
     Parameters
     ----------
     logits, target
-        Shapes (1, K, *spatial) and (1, 1, *spatial), classes.
+        Shapes (K, *spatial) and (1, *spatial), classes.
 
     Returns
     -------
     logits, target
         Shapes (n, K) and (n,).
     """
-    z, y = logits[0].flatten(1).T.cpu().numpy(), target.flatten().cpu().numpy()
+    z, y = logits.flatten(1).T.cpu().numpy(), target.flatten().cpu().numpy()
     known = np.flatnonzero(y != IGNORE)
     chosen = np.random.default_rng(seed).permutation(known)[:number]
     return z[chosen], y[chosen]

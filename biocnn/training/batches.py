@@ -19,12 +19,14 @@ from biocnn.data.foreground import Foreground
 from biocnn.data.frame import Frame
 from biocnn.data.fresh_shuffles import FreshShuffles
 from biocnn.io.fasta import PADDING
+from biocnn.metrics.masks import IGNORE
 from biocnn.nn.encode import normalise, one_hot, to_tensor
 from biocnn.nn.layers import LAST
 from biocnn.tasks.inputs import Input
 from biocnn.training.patches import Cutter, PatchLoader
 
-BATCH = 512  # sequences per batch in inference
+BATCH = 512  # sequences per batch in inference, and
+LETTERS = 2**19  # bases, of longer sequences
 POOL = 32  # batches among which sequences are sorted by length
 Augment = Callable[[Tensor, Tensor], tuple[Tensor, Move]]
 
@@ -107,8 +109,11 @@ class SequenceBatches:
         Device of the batches.
     sections
         The experiment's augmentations.
-    patch, workers, foreground
+    patch, workers
         Unused: sequences are not cut into patches.
+    foreground
+        Share of sequences with a class other than background: each of them is drawn once per epoch, and others as
+        often as this share allows; 0: all sequences are drawn once.
     """
 
     def __init__(
@@ -133,6 +138,9 @@ class SequenceBatches:
         self.codes = self.drawn = torch.from_numpy(codes).to(device)
         self.y = torch.from_numpy(dataset.y.stacked(rows)).to(device)
         self.lengths = None if dataset.facts.window else (self.codes != PADDING).sum(1)
+        self.foreground, self.occupied = foreground, None
+        if foreground:
+            self.occupied = ((self.y > 0) & (self.y != IGNORE)).flatten(1).any(1)
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -146,6 +154,10 @@ class SequenceBatches:
         device = self.codes.device
         order = draws(seed, epoch, "order", (len(self),)).argsort().to(device)
         self.draws = {name: draws(seed, epoch, name, (len(self), DRAWS)).to(device) for name, _ in self.augment}
+        if self.occupied is not None:
+            occupied = self.occupied[order]
+            others = int(occupied.sum()) * (1 - self.foreground) / self.foreground
+            order = order[occupied | ((~occupied).cumsum(0) <= others)]
         if len(self.fresh.rows):
             self.drawn = self.codes.clone()
             self.drawn[self.fresh.rows] = torch.from_numpy(self.fresh.draw(seed, epoch)).to(device)
@@ -167,8 +179,10 @@ class SequenceBatches:
         x, move = augmented(self.augment, codes, self.draws, index)
         return self._see(x), self.target.warp(self.y.index_select(0, index), move, x.shape[1:])
 
-    def plain(self, batch_size: int = BATCH) -> Iterator[tuple[Tensor, Tensor]]:
+    def plain(self, batch_size: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all examples in order, without augmentation."""
+        fitting = min(BATCH, LETTERS // self.codes.shape[1]) if self.target.spatial else BATCH
+        batch_size = batch_size or max(1, fitting)
         for start in range(0, len(self), batch_size):
             yield self._see(self.codes[start : start + batch_size]), self.y[start : start + batch_size]
 

@@ -41,16 +41,15 @@ def codes(n: int, length: int) -> torch.Tensor:
 
 
 def examples(dims: int, n: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
-    return (codes(n, 20), torch.ones(n, 1)) if dims == 1 else blobs(n, *SIZES[dims], channels=2)
+    return (codes(n, 20), codes(n, 20)[:, None]) if dims == 1 else blobs(n, *SIZES[dims], channels=2)
 
 
 def augmented(function: Callable, x: torch.Tensor, y: torch.Tensor, u: torch.Tensor, **settings: Any) -> tuple:
-    """Apply a change to x; masks of images follow, labels of sequences do not change."""
+    """Apply a change to x; the classes of pixels and bases follow."""
     if x.ndim > 2:
         return moved(function, x, y, u, **settings)
     new, move = function(x, u, **settings)
-    assert move is STAY
-    return new, y
+    return new, move.maps(y, "nearest")
 
 
 @pytest.mark.parametrize(("name", "dims", "settings"), CASES)
@@ -98,6 +97,24 @@ def test_share_is_the_share_of_changed_examples_and_affects_nothing_else(name: s
     torch.testing.assert_close(some[changed], every[changed], atol=1e-6, rtol=0)
     assert some_y[changed].equal(every_y[changed])
     assert function(x, u, share=0.0) == (x, STAY)
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_classes_of_bases_stay_with_their_bases(name: str) -> None:
+    x = torch.arange(4).repeat(6)[None].repeat(40, 1).to(torch.uint8)
+    place = torch.arange(24, dtype=torch.uint8).expand(40, 1, 24)  # each base is its own class
+    new, move = find("augment", name)(x, uniform(40))
+    classes, values = move.maps(place, "nearest")[:, 0], move.maps(place.float(), "bilinear")[:, 0]
+    known = classes != 255
+    assert (values.isnan() == ~known).all()
+    assert values[known].equal(classes[known].float())
+    assert (new[~known] == 4).all()
+    before = x.gather(1, classes.long().clamp(max=23))
+    turned = (classes.long().diff() < 0).any(1, keepdim=True)  # read from the other strand
+    assert torch.where(known & turned, 3 - before, before).where(known, 4).equal(new)
+    first = torch.full((40, 1), 0.5)  # the centre of the first base of each sequence
+    at = move.points(first, torch.arange(40))[:, 0]
+    assert all(classes[i, int(p)] == 0 for i, p in enumerate(at) if 0 <= p < 24)
 
 
 def test_reverse_complement_changes_half_of_the_examples() -> None:

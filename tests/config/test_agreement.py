@@ -57,7 +57,7 @@ def faults(text: str, **config: object) -> list[str]:
             "apply.images: is for images, but data: Intervals are seq",
             "leave it out",
         ),
-        (PEAKS + "metrics: {also: [dice]}", "metrics.also: is for images", "leave it out"),
+        (PEAKS + "metrics: {also: [dice]}", "metrics.also: is for sequences with one class per base", "leave it out"),
         (PEAKS + "uncertainty: {methods: [dropout]}", "uncertainty.methods: is for images", "leave it out"),
         (PEAKS + "train: {patch: [64, 64]}", "train.patch: is for images", "leave it out"),
         (PEAKS + "predict: {tta: flips}", "predict.tta: is for images", "leave it out"),
@@ -193,7 +193,7 @@ def test_every_registered_name_suits_an_input() -> None:
         of = {name: set(suited(kind, name)) for name in REGISTRY["inputs"]}
         assert set.union(*of.values()) == set(REGISTRY[kind])
         assert all(of.values()), f"{kind}: none for an input"
-    shared = set(suited("losses", "sequence")) & set(suited("losses", "image", "map"))
+    shared = set(suited("losses", "sequence", "vector")) & set(suited("losses", "image", "map"))
     assert shared == {"bce", "cross_entropy"}, "for yes or no, and for one of several classes"
 
 

@@ -91,6 +91,28 @@ def sequences(
     return Raw(examples, codes.__getitem__, y, sequence_facts(task=task, outputs=list(outputs), **told))
 
 
+def annotated(n: int = 60, *, window: int = 48, classes: int = 1, seed: int = 0) -> Raw:
+    """Return windows whose bases are of a class in the motif, on either strand, and background; every third has none.
+
+    The first base of each window is unknown. With two classes, the second is the first half of the motif.
+    """
+    raw = sequences(n, window=window, flank=0, seed=seed)
+    codes = [raw.x(row).copy() for row in range(n)]
+    y, rng = np.zeros((n, window), np.uint8), np.random.default_rng([seed, 1])
+    for row in range(n):
+        start, width = int(rng.integers(1, window - len(MOTIF))), len(MOTIF)
+        if row % 3:
+            backward = bool(rng.random() < 0.5)
+            codes[row][start : start + width] = 3 - MOTIF[::-1] if backward else MOTIF
+            y[row, start : start + width] = classes
+            half = slice(start + width // 2 + 1, start + width) if backward else slice(start, start + width // 2)
+            y[row, half] = 1
+        y[row, 0] = 255
+    outputs = ["site"] if classes == 1 else ["background", "half", "site"]
+    facts = sequence_facts(task="mask" if classes == 1 else "classes", outputs=outputs, window=window)
+    return Raw(raw.examples, codes.__getitem__, y.__getitem__, facts)
+
+
 def discs(size: tuple[int, int], rng: np.random.Generator, number: int = 3, radius: int = 4) -> np.ndarray:
     """Return labels of discs, later ones on top."""
     labels = np.zeros(size, np.int32)

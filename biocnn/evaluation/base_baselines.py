@@ -54,12 +54,14 @@ def of_bases(dataset: Dataset, settings: Settings) -> Baselines:
     task = _task_of(classes)
     train, val = (_drawn(dataset, dataset.rows(split), rng) for split in ("train", "val"))
     targets = [_targets(found, len(classes)) for _, found in (train, val)]
-    fits = []
+    fits, scores = [], []
     for reach in REACHES:
         middle = slice(max(REACHES) - reach, max(REACHES) + reach + 1)
         x, val_x = (kmer_counts(codes[:, middle], range(K, K + 1), strands=strands) for codes, _ in (train, val))
         fits.append(fit_path(x, targets[0], val_x, targets[1], task))
-    scores = [np.nan_to_num(fitted.validation_score).mean() for fitted in fits]
+        columns = zip(fits[-1].predict(val_x, task).T, targets[1].T, strict=True)
+        areas = [metrics.auprc(p, y) for p, y in columns][task.exclusive :]  # without the background
+        scores.append(float(np.nan_to_num(areas).mean()))
     best = int(np.argmax(scores))
     weights, shares = fits[best].weights.copy(), np.array(dataset.facts.class_shares)
     drawn = np.bincount(train[1], minlength=len(classes)) / len(train[1])
@@ -74,8 +76,8 @@ def of_bases(dataset: Dataset, settings: Settings) -> Baselines:
 
     about = {"output": "all", "strands": strands, "n": len(train[1]), "n_train": int(dataset.facts.n.train)}
     fitted = {"features": len(weights) - 1, "reach": REACHES[best], "penalty": fits[best].penalty[0]}
-    table = [{"baseline": RATE, **about, "features": 0, task.monitor: np.nan}]
-    table.append({"baseline": KMERS, **about, **fitted, task.monitor: scores[best]})
+    table = [{"baseline": RATE, **about, "features": 0, dataset.task.monitor: np.nan}]
+    table.append({"baseline": KMERS, **about, **fitted, dataset.task.monitor: scores[best]})
     every = [both(row) for row in dataset.rows("val", "test")]
     return Baselines(every, pd.DataFrame(table), {KMERS: weights})
 

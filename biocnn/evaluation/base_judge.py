@@ -113,8 +113,8 @@ def count(
 def _each(
     task: Task, members: Mapping[str, Sequence[int]], p: np.ndarray, y: np.ndarray
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray, Sequence[int]]]:
-    """Yield the probability and the truth (0, 1, 255: unknown) of each output for the known bases of a window."""
-    known = y != IGNORE
-    every = task.distribution(p)[:, known]
+    """Yield the probability and the truth (0, 1, 255: unknown) of each output for the bases of a window."""
+    every = task.distribution(p)
     for output, classes in members.items():
-        yield output, every[classes].sum(axis=0), np.isin(y[known], classes).astype(np.uint8), classes
+        true = np.where(y == IGNORE, IGNORE, np.isin(y, classes)).astype(np.uint8)
+        yield output, every[classes].sum(axis=0), true, classes

@@ -64,7 +64,10 @@ def images(model: Model, dataset: Dataset, predictions: Path, settings: Settings
 
 
 def sequences(model: Model, dataset: Dataset, predictions: Path, settings: Settings, folder: Path) -> Iterator[str]:
-    """Motifs, attributions and mutations of test sequences."""
+    """Motifs, attributions and mutations of test sequences; nothing for classes or values of their bases."""
+    if dataset.task.target.spatial:
+        yield "no motifs and attributions: these are for numbers of whole sequences"
+        return
     rows, checks = dataset.rows("test"), Checks()
     ids = dataset.examples["id"].iloc[rows].tolist()
     database = settings.explain.motifs.database

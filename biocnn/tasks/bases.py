@@ -3,7 +3,7 @@
 Most windows of a genome have no base of a class, so that a mean over windows says little.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from biocnn.core.errors import InputError
 from biocnn.tasks.classes import Classes
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 class BaseClasses(PixelClasses):
     """One class per base."""
 
-    inputs = ("sequence",)
+    inputs: ClassVar[tuple[str, ...]] = ("sequence",)
     monitor = "auprc"
     headline = ("auprc", "dice")
-    metrics = ("auprc", "dice", "iou", "sensitivity", "specificity", "auroc")
+    metrics: ClassVar[tuple[str, ...]] = ("auprc", "dice", "iou", "sensitivity", "specificity", "auroc")
     family = "bases"
     judge = "biocnn.evaluation.base_judge:BaseJudge"
     baselines = "biocnn.evaluation.base_baselines:of_bases"

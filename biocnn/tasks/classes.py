@@ -15,10 +15,10 @@ class Classes(PixelClasses):
     """One output per class, background first; each pixel has one class."""
 
     name = "classes"
-    inputs = ("image", "sequence")
+    inputs: ClassVar[tuple[str, ...]] = ("image", "sequence")
     special: ClassVar = {"sequence": "biocnn.tasks.bases:SeveralBaseClasses"}
     losses = ("dice_cross_entropy", "cross_entropy", *OF_MAPS)
-    metrics = ("dice", "iou", "hausdorff95", "sensitivity", "specificity", "pixel_error")
+    metrics: ClassVar[tuple[str, ...]] = ("dice", "iou", "hausdorff95", "sensitivity", "specificity", "pixel_error")
     label = "one class for each pixel"
     panels = "biocnn.report.panels:ClassPanels"
 

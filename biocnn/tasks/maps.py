@@ -20,7 +20,7 @@ OF_MAPS = ("dice", "focal", "dice_focal", "tversky", "boundary", "cldice")  # lo
 class MapTask(Task):
     """A value per pixel, from which masks or labels are made."""
 
-    inputs = ("image",)
+    inputs: ClassVar[tuple[str, ...]] = ("image",)
     target = ClassMap()
     figures = "biocnn.report.segmentation:figures"
     applied = "biocnn.apply.segment.step:segment_image"

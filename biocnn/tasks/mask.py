@@ -15,10 +15,19 @@ class Mask(PixelClasses):
     """One output: the probability of foreground."""
 
     name = "mask"
-    inputs = ("image", "sequence")
+    inputs: ClassVar[tuple[str, ...]] = ("image", "sequence")
     special: ClassVar = {"sequence": "biocnn.tasks.bases:BaseMask"}
     losses = ("dice_bce", "bce", *OF_MAPS)
-    metrics = ("dice", "iou", "hausdorff95", "sensitivity", "specificity", "pixel_error", "auroc", "auprc")
+    metrics: ClassVar[tuple[str, ...]] = (
+        "dice",
+        "iou",
+        "hausdorff95",
+        "sensitivity",
+        "specificity",
+        "pixel_error",
+        "auroc",
+        "auprc",
+    )
     label = "foreground or background for each pixel"
     panels = "biocnn.report.panels:MaskPanels"
 

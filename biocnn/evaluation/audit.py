@@ -34,7 +34,9 @@ def audit_stored(
     alone = [read_of_network(folder) for folder in folders] if mixed else []
     predictions = [read_predictions(folder) for folder in folders]
     if dataset.task.floors:
-        found = resolve(dataset.task.comparison)(dataset, predictions, read_predictions(baselines), names, resamples, seed, group)
+        found = resolve(dataset.task.comparison)(
+            dataset, predictions, read_predictions(baselines), names, resamples, seed, group
+        )
         return pd.DataFrame(found, columns=COLUMNS)
     return audit(dataset, predictions, read_predictions(baselines), names, resamples, seed, group, alone)
 

@@ -29,8 +29,8 @@ class BaseClasses(PixelClasses):
     metrics: ClassVar[tuple[str, ...]] = ("auprc", "dice", "iou", "sensitivity", "specificity", "auroc")
     family = "bases"
     judge = "biocnn.evaluation.base_judge:BaseJudge"
-    baselines = "biocnn.evaluation.base_baselines:of_bases"
-    audit = "biocnn.evaluation.base_baselines:audit"
+    floors = "biocnn.evaluation.base_floors:floors"
+    comparison = "biocnn.evaluation.base_floors:compare"
     uncertainty = ""
     panels = ""
     figures = "biocnn.report.bases:figures"

@@ -61,12 +61,13 @@ class Task(ABC):
     objects: ClassVar[bool] = False  # whether truth and decisions are labels, from which the learned maps are computed
     rivals: ClassVar[int | None] = None  # number of leading outputs whose largest is a pixel's class; None: all
     judge: ClassVar[str]  # import path of the class that evaluates predictions; see `biocnn.evaluation.judges`
-    baselines: ClassVar[str] = ""  # import path of the function that fits baselines of maps; "": none
-    audit: ClassVar[str] = ""  # import path of what compares them with the network; "": `evaluation.audit.audit`
     figures: ClassVar[str]  # import path of the function that draws the chapter on performance
     panels: ClassVar[str] = ""  # import path of the class that draws examples, see `biocnn.report.panels`; "": none
     applied: ClassVar[str]  # import path of the function that applies models to a new image, see `biocnn.apply.images`
     floors: ClassVar[str] = ""  # import path of the function of simple methods for maps, see `evaluation.floors`
+    comparison: ClassVar[str] = (
+        "biocnn.evaluation.floors:compare_floors"  # import path of what compares them with the network
+    )
     uncertainty: ClassVar[str] = ""  # import path of the class that evaluates uncertainty; "": none
     left_out: ClassVar[tuple[str, ...]] = ()  # metrics in metrics.tsv that the report omits
     about_loss: ClassVar[str] = ""  # a sentence for the caption of learning curves

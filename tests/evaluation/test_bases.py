@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -11,7 +12,8 @@ from tiny import annotated, experiment, stored
 from biocnn.config.settings import Metrics
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
-from biocnn.evaluation.base_baselines import KMERS, RATE, audit, linear_map, of_bases
+from biocnn.evaluation.audit import COLUMNS
+from biocnn.evaluation.base_floors import KMERS, RATE, compare, linear_map
 from biocnn.evaluation.base_judge import BaseJudge
 from biocnn.evaluation.baselines import write_baselines
 from biocnn.nn.kmers import kmer_counts
@@ -84,18 +86,14 @@ def test_the_linear_map_is_the_linear_model_of_the_window_around_each_base(stran
         np.testing.assert_allclose(other[:, ::-1], wanted.T, atol=1e-5)
 
 
-def test_baselines_are_compared_with_the_network_on_the_same_bases(dataset: Dataset, tmp_path: Path) -> None:
-    settings = experiment("UNet", data="AnnotatedGenome")
-    assert any("6-mers around the base" in line for line in write_baselines(dataset.folder, settings, tmp_path))
+def test_floors_are_compared_with_the_network_on_the_same_bases(dataset: Dataset, tmp_path: Path) -> None:
+    lines = write_baselines(dataset.folder, experiment("UNet", data="AnnotatedGenome"), tmp_path)
+    assert [line.split(":")[1].strip() for line in lines] == [RATE, KMERS]
     values, table = read_predictions(tmp_path)
-    shares = (
-        dataset.facts.class_shares
-        if dataset.task.exclusive or len(values[0][0]) > 1
-        else dataset.facts.class_shares[1:]
-    )
-    np.testing.assert_allclose(values[0][0][:, 0], shares, rtol=1e-5)
+    shares = dataset.facts.class_shares
+    np.testing.assert_allclose(values[0][0][:, 0], shares if len(shares) > 2 else shares[1:], rtol=1e-5)
     network = (maps(dataset, dataset.rows("val", "test")), table)
-    found = audit(dataset, [network], (values, table), [RATE, KMERS], 20, 1)
+    found = pd.DataFrame(compare(dataset, [network], (values, table), [RATE, KMERS], 20, 1), columns=COLUMNS)
     found = found[(found["split"] == "test") & (found["metric"] == "auprc")]
     rate, kmers = (found[found["baseline"] == name].set_index("output") for name in (RATE, KMERS))
     y = np.stack([dataset.y[row][0] for row in dataset.rows("test")])
@@ -103,4 +101,4 @@ def test_baselines_are_compared_with_the_network_on_the_same_bases(dataset: Data
         assert rate["value"][output] == pytest.approx((y == k).sum() / (y != 255).sum())
         assert kmers["value"][output] > 2 * rate["value"][output], "the motif is a 7-mer"
     assert found["network"].gt(rate["value"].max()).all()
-    assert of_bases(dataset, settings).table["baseline"].tolist() == [RATE, KMERS]
+    assert (found["difference_low"] <= found["difference"]).all()

@@ -1,19 +1,20 @@
-"""Baselines of classes of bases, and the comparison with the network: base rates, and 6-mers around a base."""
+"""Floors of classes of bases, and the comparison with the network: base rates, and the 6-mers around a base."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
+from itertools import product
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy.special import expit, softmax
 
 from biocnn import metrics
-from biocnn.config.settings import Settings
+from biocnn.config.strands import RNA
 from biocnn.data.dataset import Dataset
-from biocnn.evaluation.audit import COLUMNS
+from biocnn.data.splits import HELD_OUT
 from biocnn.evaluation.base_judge import Counts, count
-from biocnn.evaluation.baselines import Baselines
 from biocnn.evaluation.evaluate import combined, rows_of
+from biocnn.evaluation.floors import Floor
 from biocnn.evaluation.judges import Values
 from biocnn.io.fasta import UNKNOWN
 from biocnn.metrics.resampling import sum_replicates
@@ -23,7 +24,6 @@ from biocnn.tasks.facts import Facts
 from biocnn.tasks.task import make_task
 from biocnn.tasks.vectors import VectorTask
 from biocnn.training.linear import fit_path
-from biocnn.training.words import strands_of
 
 K = 6
 REACHES = (8, 16, 32)  # bases on either side, of which one is chosen on the validation split
@@ -31,25 +31,13 @@ MOST = 8000  # bases of each class to fit, and to choose by
 RATE, KMERS = "base rate", "6-mers around the base"
 
 
-def of_bases(dataset: Dataset, settings: Settings) -> Baselines:
-    """Fit the baselines on the training split; choose penalty and reach on the validation split.
+def floors(dataset: Dataset) -> list[Floor]:
+    """Return the share of each class, and a linear model that counts the 6-mers within a distance of a base.
 
-    The linear model counts the 6-mers within a distance of the base. It is fitted to some bases of each class, and its
-    intercept is then corrected for their shares.
-
-    Parameters
-    ----------
-    dataset
-        Sequences with classes of bases, split as in their fold.
-    settings
-        Settings of the experiment, which determine the strands and the seed.
-
-    Returns
-    -------
-    baselines
-        ``probability`` has an array (2, K, L) for each window of the validation and test splits.
+    The model is fitted to some bases of each class of the training split, with penalty and distance chosen on the
+    validation split; its intercept is then corrected for the shares of the classes.
     """
-    strands, rng = strands_of(settings, dataset.facts), np.random.default_rng(settings.seed)
+    strands, rng = "single" if dataset.facts.alphabet == RNA else "both", np.random.default_rng(0)
     classes = dataset.task.pixel_classes
     task = _task_of(classes)
     train, val = (_drawn(dataset, dataset.rows(split), rng) for split in ("train", "val"))
@@ -63,23 +51,22 @@ def of_bases(dataset: Dataset, settings: Settings) -> Baselines:
         areas = [metrics.auprc(p, y) for p, y in columns][task.exclusive :]  # without the background
         scores.append(float(np.nan_to_num(areas).mean()))
     best = int(np.argmax(scores))
-    weights, shares = fits[best].weights.copy(), np.array(dataset.facts.class_shares)
-    drawn = np.bincount(train[1], minlength=len(classes)) / len(train[1])
-    correction = np.log(shares) - np.log(drawn)
+    weights, shares, reach = fits[best].weights.copy(), np.array(dataset.facts.class_shares), REACHES[best]
+    correction = np.log(shares) - np.log(np.bincount(train[1], minlength=len(classes)) / len(train[1]))
     weights[-1] += correction if task.exclusive else correction[1:] - correction[0]
-    rate = (shares if task.exclusive else shares[1:])[:, None]
+    rate = (shares if task.exclusive else shares[1:]).astype(np.float32)
 
-    def both(row: int) -> np.ndarray:
-        z = linear_map(dataset.x[row], weights, REACHES[best], strands)
-        p = softmax(z, axis=0) if task.exclusive else expit(z)
-        return np.stack([np.broadcast_to(rate, p.shape), p]).astype(np.float32)
+    def linear_model(codes: np.ndarray) -> np.ndarray:
+        z = linear_map(codes, weights, reach, strands)
+        return (softmax(z, axis=0) if task.exclusive else expit(z)).astype(np.float32)
 
-    about = {"output": "all", "strands": strands, "n": len(train[1]), "n_train": int(dataset.facts.n.train)}
-    fitted = {"features": len(weights) - 1, "reach": REACHES[best], "penalty": fits[best].penalty[0]}
-    table = [{"baseline": RATE, **about, "features": 0, dataset.task.monitor: np.nan}]
-    table.append({"baseline": KMERS, **about, **fitted, dataset.task.monitor: scores[best]})
-    every = [both(row) for row in dataset.rows("val", "test")]
-    return Baselines(every, pd.DataFrame(table), {KMERS: weights})
+    of_sample = f"AUPRC {scores[best]:.3f} on validation bases drawn evenly of the classes"
+    return [
+        Floor(
+            RATE, "the share of the class in the training split", lambda codes: np.repeat(rate[:, None], len(codes), 1)
+        ),
+        Floor(KMERS, f"a linear model of the {K}-mers within {reach} bp ({of_sample})", linear_model),
+    ]
 
 
 def linear_map(codes: np.ndarray, weights: np.ndarray, reach: int, strands: str) -> np.ndarray:
@@ -127,48 +114,46 @@ def _targets(found: np.ndarray, classes: int) -> np.ndarray:
     return np.eye(classes)[found] if classes > 2 else found[:, None].astype(float)
 
 
-def audit(
+def compare(
     dataset: Dataset,
-    predictions: Iterable[Predictions],
-    baselines: Predictions,
+    predictions: Sequence[Predictions],
+    simple: Predictions,
     names: Sequence[str],
     resamples: int,
     seed: int,
     group: str = "group",
-    alone: Sequence[Predictions] = (),
-) -> pd.DataFrame:
-    """Compare the network with each baseline by all bases together; see `biocnn.evaluation.audit.audit`."""
+) -> list[dict[str, Any]]:
+    """Compare the network with each floor by all bases together; see `biocnn.evaluation.floors.compare_floors`."""
     task, units, rows = dataset.task, dataset.groups(group), []
     every, members = task.catalogue(), {name: [k] for name, k in task.classes().items()}
-    runs = list(predictions)
-    network, table = combined(dict(enumerate(runs)), task)
-    simple, others = combined({0: baselines}, task)
-    where = pd.Series(others.index, index=pd.MultiIndex.from_frame(others[["id", "split"]]))
-    for split in ("val", "test"):
+    network, table = combined(dict(enumerate(predictions)), task)
+    of_floors, others = combined({0: simple}, task)
+    places = {key: i for i, key in enumerate(zip(others["id"], others["split"], strict=True))}
+    for split in HELD_OUT:
         numbers = np.flatnonzero(table["split"] == split)
         index = rows_of(dataset, table["id"])[numbers]
-        theirs = where[pd.MultiIndex.from_frame(table.iloc[numbers][["id", "split"]])].to_numpy()
+        theirs = [places[name, split] for name in table["id"].iloc[numbers]]
         mine = count(dataset, members, network, numbers, index)
-        alike = [_of_run(dataset, members, run, split) for run in runs] if runs[1:] else [mine]
+        runs = [_of_run(dataset, members, run, split) for run in predictions] if predictions[1:] else [mine]
         for place, name in enumerate(names):
-            found = count(dataset, members, partial(_one, simple, place), theirs, index)
-            for output in members:
-                for measure in task.headline:
-                    metric = every[measure]
-                    pair = [one[output] for one in (mine, found)]
-                    drawn = [
-                        sum_replicates(metric.value, one.parts(metric), units[index], seed=seed, n=resamples)
-                        for one in pair
-                    ]
-                    value = [one.value(metric) for one in pair]
-                    line = {"baseline": name, "split": split, "output": output, "metric": measure, "n": len(index)}
-                    line |= {"network": value[0], "value": value[1], "difference": value[0] - value[1]}
-                    line["low"], line["high"] = metrics.interval(drawn[1])
-                    line["difference_low"], line["difference_high"] = metrics.interval(drawn[0] - drawn[1])
-                    each = [one[output].value(metric) for one in alike]
-                    line |= {"mean_of_runs": np.mean(each), "sd_of_runs": np.std(each, ddof=1) if each[1:] else np.nan}
-                    rows.append(line)
-    return pd.DataFrame(rows, columns=COLUMNS)
+            found = count(dataset, members, partial(_one, of_floors, place), theirs, index)
+            for output, measure in product(members, task.headline):
+                metric, pair = every[measure], (mine[output], found[output])
+                drawn = [
+                    sum_replicates(metric.value, one.parts(metric), units[index], seed=seed, n=resamples)
+                    for one in pair
+                ]
+                line: dict[str, Any] = {"baseline": name, "split": split, "output": output, "metric": measure}
+                line |= dict(zip(("network", "value"), (one.value(metric) for one in pair), strict=True))
+                line |= {"difference": line["network"] - line["value"], "n": len(index)}
+                line |= dict(zip(("low", "high"), metrics.interval(drawn[1]), strict=True))
+                ends = metrics.interval(drawn[0] - drawn[1])
+                line |= dict(zip(("difference_low", "difference_high"), ends, strict=True))
+                own = [run[output].value(metric) for run in runs]
+                rows.append(
+                    line | {"mean_of_runs": np.mean(own), "sd_of_runs": np.std(own, ddof=1) if own[1:] else np.nan}
+                )
+    return rows
 
 
 def _of_run(dataset: Dataset, members: dict[str, list[int]], run: Predictions, split: str) -> dict[str, Counts]:
@@ -178,5 +163,5 @@ def _of_run(dataset: Dataset, members: dict[str, list[int]], run: Predictions, s
 
 
 def _one(values: Values, place: int, number: int) -> np.ndarray:
-    """Return the prediction of one of the baselines."""
+    """Return the prediction of one of the floors."""
     return values(number)[place]

@@ -63,6 +63,11 @@ def _described(results: Results, summary: pd.DataFrame) -> str:
     parts = [f"Uncertainty is estimated from {how}."]
     if ("objects", "auroc") in values:
         parts.append(f"It separates unmatched from matched objects with AUROC {number(values['objects', 'auroc'])}.")
+    if np.isfinite(values.get(("classes", "auroc"), np.nan)):
+        separated = number(values["classes", "auroc"])
+        parts.append(
+            f"The entropy of the classes of an object separates wrong from right classes with AUROC {separated}."
+        )
     if ("images", "area_risk") in values:
         risk, random, oracle = (values["images", f"area_{name}"] for name in ("risk", "random", "oracle"))
         parts.append(
@@ -94,8 +99,8 @@ def _figure(calibration: pd.DataFrame, curve: pd.DataFrame, objects: pd.DataFram
 def _reliability(axes: Axes, calibration: pd.DataFrame) -> None:
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle=":")
     for colour, ((of, output), bins) in zip(SERIES, calibration.groupby(["of", "output"], sort=False), strict=False):
-        label, bins = (output, bins) if of == "pixels" else ("objects", bins[bins["n"] >= _FEWEST])
-        axes.plot(bins["probability"], bins["frequency"], "o-", color=colour, markersize=3, linewidth=1, label=label)
+        bins = bins if of == "pixels" else bins[bins["n"] >= _FEWEST]
+        axes.plot(bins["probability"], bins["frequency"], "o-", color=colour, markersize=3, linewidth=1, label=output)
     letter(axes, "a", "Reliability")
     axes.set(
         xlabel="Predicted probability",

@@ -25,6 +25,8 @@ def _metrics(results: Results) -> Table:
     metrics = results.metrics[~results.metrics["metric"].isin(left_out)]
     if results.task and (results.task.exclusive or results.task.detects):  # classes have a table of their own
         metrics = metrics[metrics["output"] == "all"]
+    if results.task and results.task.objects:
+        metrics = metrics[metrics["output"] == "objects"]
     found = metrics.assign(
         cell=[f"{number(row.value)}\n{interval(row.low, row.high)}".strip() for row in metrics.itertuples()]
     )

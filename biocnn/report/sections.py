@@ -76,7 +76,7 @@ def data(results: Results, settings: Settings, gallery: Gallery) -> Section:
 def _described(results: Results) -> str:
     kind, task = results.input, results.task
     number = f"{len(results.examples):,} {kind.examples}" if len(results.examples) else kind.examples.capitalize()
-    outputs = [] if task.objects else results.outputs
+    outputs = task.kinds if task.objects else results.outputs
     named = f" ({', '.join(outputs[:8])}{', …' if len(outputs) > 8 else ''})" if outputs else ""
     return f"{number} {kind.describe(results.facts)}. Predicted: {task.label.format(one=kind.name)}{named}."
 
@@ -163,7 +163,7 @@ def _remarks(results: Results) -> Iterator[str]:
             yield f"{run} was trained in {numbers.train}, not in {numbers.asked} (train.precision): {numbers.reason}."
         names = results.outputs if found[1:] else [""] * len(found)
         for name, value, why in zip(names, found, remarks(found), strict=True):
-            if why:
+            if why and (not name or (results.task and name in results.task.tempered)):
                 yield f"Temperature of {run}{f', {name}' if name else ''}: {number(value, 2)}, {why}."
 
 

@@ -25,7 +25,7 @@ from biocnn.report.results import Results
 from biocnn.tasks.kinds import CODES
 from biocnn.tasks.typed_instances import MAPS
 
-_UNKNOWN = "#8A9099"
+_UNKNOWN = "#C9CED6"
 _WRONG = "wrong class"
 _OF_CLASSES = {
     "panoptic_quality_0.5": "PQ at IoU .5",
@@ -43,19 +43,22 @@ class TypedPanels(Panels):
     truth = "true objects"
     caption = "true objects by class; predicted objects by class; error map of objects"
     rows = ("Truth", "Prediction", "Errors")
-    targets = "Outlines: targets by class; grey: class unknown."
+    targets = "Outlines: targets by class."
 
     def __init__(self, outputs: Sequence[str]) -> None:
         super().__init__(outputs[MAPS:])
+        self._unknown = False  # whether an object of unknown class was drawn
 
     def draw_truth(self, axes: Axes, truth: np.ndarray) -> None:
         """Draw outlines over an image, given codes of `biocnn.tasks.kinds.with_classes`."""
-        for number_of in (*range(len(self.outputs)), IGNORE):
-            own = np.where(truth % CODES == number_of, truth, 0)
-            draw_outline(axes, own, _UNKNOWN if number_of == IGNORE else class_style(number_of)[0])
+        for k in (*range(len(self.outputs)), IGNORE):
+            own = np.where(truth % CODES == k, truth, 0)
+            draw_outline(axes, own, _UNKNOWN if k == IGNORE else class_style(k)[0])
+        self._unknown |= bool(own.any())
 
     def truth_handles(self) -> list[Line2D | Patch]:
         named = [(class_style(k)[0], short(name, 16)) for k, name in enumerate(self.outputs[:_NAMED])]
+        named += [(_UNKNOWN, "unknown")] * self._unknown
         return [Line2D([], [], color=colour, label=name) for colour, name in named]
 
     def draw(self, column: Sequence[Axes], example: Example) -> None:
@@ -160,9 +163,20 @@ def _classes(results: Results, matches: pd.DataFrame, names: list[str]) -> Table
         f"Each class on the {results.split} split{run}, all images together. PQ, F1, AP: objects of the same class "
         "match; last row: whatever their class. Right class: share of the matched true objects."
     )
+    if common := most_common(results, true):
+        caption += f" {common}"
     if len(found) and found["low"].notna().any():
         caption += " Small: 95% confidence intervals."
     return table(caption, header, rows, ",".join(header[1:]), "metrics.tsv")
+
+
+def most_common(results: Results, true: pd.Series) -> str:
+    """Return a sentence on the accuracy of always predicting the most common class of the training split."""
+    numbers, known = results.facts.n_positive, true[true != ""]
+    if numbers is None or not len(known):
+        return ""
+    name = results.outputs[MAPS:][int(np.argmax(numbers.train))]
+    return f"The most common class in training, {name}, is that of {(known == name).mean():.0%} of the true objects."
 
 
 def per_image(matches: pd.DataFrame, names: list[str]) -> Figure:

@@ -67,6 +67,11 @@ class Instances(MapTask):
         return OF_OBJECTS
 
     @property
+    def kinds(self) -> list[str]:
+        """Return the names of the classes of objects; none here."""
+        return []
+
+    @property
     def pixel_classes(self) -> list[str]:
         return self.outputs[:CLASSES]
 

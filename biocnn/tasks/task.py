@@ -81,6 +81,11 @@ class Task(ABC):
         return self.facts.outputs
 
     @property
+    def tempered(self) -> list[str]:
+        """Return the names of the outputs whose logits are divided by a temperature."""
+        return self.outputs
+
+    @property
     def monitored(self) -> str:
         """Return the column of the history that selects the best epoch."""
         return f"val_{self.monitor or 'loss'}"

@@ -30,6 +30,7 @@ class TypedInstances(Instances):
     headline = ("average_precision_iou_0.5", "mean_panoptic_quality_0.5", "class_accuracy")
     label = "separate objects, each with a class"
     family = "typed objects"
+    left_out = (*Instances.left_out, "average_precision_iou_0.7", "average_precision_iou_0.9")
     judge = "biocnn.evaluation.typed_judge:TypedJudge"
     uncertainty = "biocnn.evaluation.uncertainty.judging:TypedJudge"
     panels = "biocnn.report.typed:TypedPanels"
@@ -39,6 +40,11 @@ class TypedInstances(Instances):
     def kinds(self) -> list[str]:
         """Return the names of the classes of objects."""
         return self.outputs[MAPS:]
+
+    @property
+    def tempered(self) -> list[str]:
+        """Return the first class, whose temperature is that of all; other maps have none."""
+        return self.kinds[:1]
 
     def count_maps(self) -> "Iterator[str]":
         if len(self.kinds) < 2:

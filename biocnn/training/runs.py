@@ -152,8 +152,9 @@ def train_run(
             log(f"postprocessing: {postprocess}")
         if temperature := choose_temperature(network, val, task, len(val_rows), precision.predict):
             measured["temperature"] = temperature
-            remarked = zip(temperature, remarks(temperature), strict=True)
-            log("temperature " + ", ".join(f"{value:.3g}" + f" ({why})" * bool(why) for value, why in remarked))
+            named = zip(task.outputs, temperature, remarks(temperature), strict=False)  # one for all: that of the first
+            shown = (f"{t:.3g}" + f" ({why})" * bool(why) for name, t, why in named if name in task.tempered)
+            log("temperature " + ", ".join(shown))
         if task.positives and dataset.input.scanned:
             measured["recall"] = recall_levels(network, val, temperature, precision.predict)
         meta = Metadata(

@@ -107,6 +107,22 @@ def test_labels_of_blocks_equal_those_of_the_whole(
     np.testing.assert_array_equal(in_first_order(blockwise(maps, side, tmp_path)), in_first_order(wanted))
 
 
+def test_classes_of_blocks_equal_those_of_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("biocnn.apply.segment.instances.MARGIN", {2: 12})
+    p = np.random.default_rng(2).random((1, 250, 200)).astype(np.float32)
+    maps = np.concatenate([cells((250, 200), 60, 10), p, 1 - p])
+    task = task_of("typed_instances", outputs=[*"abcd", "round", "long"])
+    wanted = task.decide(maps, {})
+    kinds = task.kinds_of(maps, wanted)
+    assert set(kinds.number) == {0, 1}
+    with Scratch(wanted.shape, tmp_path / "numbers") as numbers:
+        found, row = label_blocks(Drawn(maps, 70), task, {}, numbers, 1.0)
+        place = row[numbers.read((slice(0, 250), slice(0, 200)))]
+    for values, of_objects in ((found.kind, kinds.number + 1), (found.sums[:, 0] / found.area, kinds.score),
+                               (found.sums[:, 2] / found.area, kinds.entropy)):  # fmt: skip
+        np.testing.assert_allclose(np.append(values, 0)[place], np.append(0, of_objects)[wanted], rtol=1e-6)
+
+
 def test_a_long_object_is_found_even_if_its_only_seed_is_far_from_its_first_pixel(tmp_path: Path) -> None:
     maps = np.zeros((4, 900, 300), np.float32)
     maps[0] = 1
@@ -164,7 +180,7 @@ def textured(size: tuple[int, int]) -> np.ndarray:
     return np.stack([500 + 4000 * gaussian_filter(rng.normal(0, 1, size), s) for s in (4, 6)]).clip(0).astype(np.uint16)
 
 
-@pytest.mark.parametrize("task", ["mask", "classes", "instances"])
+@pytest.mark.parametrize("task", ["mask", "classes", "instances", "typed_instances"])
 def test_files_do_not_depend_on_the_memory_budget(task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     x = textured((333, 290))
     (tmp_path / "new").mkdir()
@@ -172,7 +188,8 @@ def test_files_do_not_depend_on_the_memory_budget(task: str, tmp_path: Path, mon
     tifffile.imwrite(tmp_path / "new" / "a.ome.tif", x, metadata=options, ome=True, tile=(64, 64))
     found = {}
     p = sum(model_of(task, tmp_path / f"w{s}", 2.0, s).predict(x) for s in (3, 4)) / 2
-    height = landscape(p, 0.5) if task == "instances" else p
+    objects = task.endswith("instances")
+    height = landscape(p, 0.5) if objects else p
     cut = {"mask_threshold": 1 - float(np.median(p[0])), "smoothing": 0.5, "min_size": 2}
     cut |= {"seed_threshold": float(np.quantile(height, 0.6)), "peak_threshold": float(np.quantile(height, 0.7))}
     monkeypatch.setattr("biocnn.apply.segment.step.OTHERS", 1000)  # only tiles are small, not the arrays beside them
@@ -184,7 +201,7 @@ def test_files_do_not_depend_on_the_memory_budget(task: str, tmp_path: Path, mon
         pieces = len(models[0].open_maps(InMemory(x), "a", 0.35 * memory_gb).regions)
         assert (pieces > 5) == (memory_gb < 1)
         apply_images(tmp_path / "new", models, out)
-        (image,) = (out / ("labels" if task == "instances" else "masks")).glob("*")
+        (image,) = (out / ("labels" if objects else "masks")).glob("*")
         found[memory_gb] = tifffile.imread(image), pd.read_csv(out / "objects.csv")
         monkeypatch.setattr("biocnn.apply.segment.table.CELL", {2: 64, 3: 32})
         monkeypatch.setattr("biocnn.apply.segment.table.BYTES", 1)
@@ -194,11 +211,11 @@ def test_files_do_not_depend_on_the_memory_budget(task: str, tmp_path: Path, mon
     assert len(table) > 20
     # Segment and measure the whole at once.
     decided = models[0].decide(p)
-    names = {"mask": ["disc"], "classes": ["even", "odd"], "instances": ["object"]}[task]
+    names = {"mask": ["disc"], "classes": ["even", "odd"]}.get(task, ["object"])
     rows = []
     for k, name in enumerate(names, start=1):
-        labels = in_first_order(decided) if task == "instances" else connected(decided == k).astype(np.int32)
-        score = 1 - p[0] if task == "instances" else p[0 if task == "mask" else k]
+        labels = in_first_order(decided) if objects else connected(decided == k).astype(np.int32)
+        score = 1 - p[0] if objects else p[0 if task == "mask" else k]
         told = {"channels": ["c0", "c1"], "background": background_levels(decided, x)}
         rows.append(
             measure(labels, x, [0.5, 0.5], score, uncertainty=models[0].task.entropy(p), **told).assign(
@@ -206,7 +223,11 @@ def test_files_do_not_depend_on_the_memory_budget(task: str, tmp_path: Path, mon
             )
         )
     wanted = pd.concat(rows, ignore_index=True)
-    np.testing.assert_array_equal(whole, in_first_order(decided) if task == "instances" else decided)
+    np.testing.assert_array_equal(whole, in_first_order(decided) if objects else decided)
+    if task == "typed_instances":
+        kinds = models[0].task.kinds_of(p, in_first_order(decided))
+        wanted = wanted.assign(score=kinds.score, class_entropy=kinds.entropy)
+        wanted["class"] = np.array(["even", "odd"])[kinds.number]
     table = table.drop(columns=["image", "path"])
     wanted = wanted[table.columns]
     pd.testing.assert_frame_equal(table, wanted, rtol=1e-4, atol=1e-6, check_dtype=False)

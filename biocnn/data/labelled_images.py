@@ -21,7 +21,7 @@ from biocnn.data.image_sets import (
     with_sizes,
 )
 from biocnn.data.image_values import several_values
-from biocnn.data.labels import Labels, note_splits, one_class, several_labels, shown
+from biocnn.data.labels import Labels, note_splits, one_class, ordered, several_labels, shown
 from biocnn.data.raw import Raw
 from biocnn.data.splits import SPLITS
 from biocnn.io.image_paths import PASSED_OVER, image_paths, passed_over, unique_ids
@@ -50,6 +50,9 @@ class LabelledImages:
     values
         Columns of the table to predict as numbers, such as an age, a size or a count; empty: unknown. For an .npz file
         the names of the columns of its labels.
+    grades
+        Column of the table with ordered classes, such as a stage; for a folder or .npz file, what the classes are. The
+        order is that of their numbers, else that of ``classes``, from the lowest to the highest.
     classes
         Names of the classes: for a table or folder the ones to keep, in this order; for an .npz file those of the
         numbers 0, 1, and so on, or of the columns of 0 and 1.
@@ -79,6 +82,7 @@ class LabelledImages:
         npz: Path | None = None,
         labels: list[str] | None = None,
         values: list[str] | None = None,
+        grades: str | None = None,
         classes: list[str] | None = None,
         group: str | None = None,
         channels: list[str] | None = None,
@@ -94,8 +98,8 @@ class LabelledImages:
             raise InputError("data.labels: names columns of a table", "give data.table as well; or leave labels out")
         if values is not None and (folder or not values):
             raise InputError("data.values: names columns of a table", "give data.table; or leave values out")
-        if values and (labels or classes):
-            other = "labels" if labels else "classes"
+        if sum(given is not None for given in (labels, values, grades)) > 1 or (values and classes):
+            other = "labels" if labels else "grades" if grades else "classes"
             raise InputError(
                 f"data.values and data.{other}: cannot be combined", "numbers and classes need a model each"
             )
@@ -109,8 +113,9 @@ class LabelledImages:
         if group is not None and npz is not None:
             raise InputError("data.group: images in an .npz file have no names", "leave it out, or give data.table")
         check_options(axes, spacing, classes)
-        self.table, self.folder, self.npz, self.labels, self.classes = table, folder, npz, labels, classes
-        self.values, self.group, self.channels, self.axes, self.spacing = values, group, channels, axes, spacing
+        self.table, self.folder, self.npz, self.group, self.channels = table, folder, npz, group, channels
+        self.labels, self.values, self.grades, self.classes = labels, values, grades, classes
+        self.axes, self.spacing = axes, spacing
         self.normalise, self.constant = normalise, constant
 
     def read(self, seed: int, checks: Checks) -> Raw:
@@ -131,6 +136,8 @@ class LabelledImages:
         source = Path(self.table or self.folder or self.npz).name
         reader = self._table if self.table else self._folder if self.folder else self._npz
         rows, labels, opened = reader(checks, source)
+        if self.grades:
+            labels = ordered(labels, self.grades, self.classes, source)
         if labels.names is not None:
             rows = rows.assign(label=labels.names)
         rows, y = rows[labels.keep].reset_index(drop=True), labels.y[labels.keep]
@@ -164,12 +171,14 @@ class LabelledImages:
         return Raw(examples, x, y, facts)
 
     def _table(self, checks: Checks, source: str) -> tuple[pd.DataFrame, Labels, Open]:
-        key, columns = ("values", self.values) if self.values else ("labels", self.labels or ["label"])
+        columns = self.values or self.labels or [self.grades or "label"]
         rows = read_table(self.table, ["image"], self.group)
         for column in columns:
             if column not in rows:
                 remedy = nearest(column, rows.columns.drop("group")) + (
-                    "" if getattr(self, key) else "; name the column in data.labels, or one of numbers in data.values"
+                    ""
+                    if self.values or self.labels or self.grades
+                    else "; name the column in data.labels, or one of numbers in data.values"
                 )
                 raise InputError(f"{self.table}: no column {column!r} in its first line", remedy)
         found = rows[columns].set_index("line " + rows.index.astype(str))

@@ -70,6 +70,24 @@ def one_class(labels: pd.Series, classes: list[str] | None, reason: str, checks:
     return Labels(y, list(classes), decision, keep, labels.tolist())
 
 
+def ordered(labels: Labels, name: str, classes: list[str] | None, source: str) -> Labels:
+    """Return labels as grades, whose order is that of ``classes`` or of their numbers.
+
+    Raises
+    ------
+    InputError
+        If neither is known.
+    """
+    words = [output for output in labels.outputs if not np.isfinite(_number(output))]
+    if classes is None and words:
+        raise InputError(
+            f"{source}: the order of the grades {shown(labels.outputs)} is unknown",
+            f"list them from the lowest to the highest, e.g. data.classes: [{', '.join(labels.outputs[:4])}]",
+        )
+    reason = f"ordered grades in data.grades: {name}, from {labels.outputs[0]} to {labels.outputs[-1]}"
+    return labels._replace(task=Decision(value="ordinal", reason=reason))
+
+
 def of_classes(
     labels: pd.Series, classes: list[str] | None, what: str, checks: Checks, source: str, left_out: str = "dropped"
 ) -> tuple[pd.Series, list[str]]:

@@ -80,7 +80,7 @@ def explain_images(
         seen = (_middle(colours) if task.target.spatial else colours).cpu().numpy()
         x = image[None].to(device)
         for output in task.explained(_middle(p), y):
-            cam = grad_cam(model, x, output, rivals=task.rivals)[0].cpu().numpy()
+            cam = grad_cam(model, x, task.logit_of(output), rivals=task.rivals)[0].cpu().numpy()
             plane = _hottest(cam)
             shown.append(id)
             pictures.append(_picture(seen[:, *plane]))

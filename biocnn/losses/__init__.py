@@ -10,7 +10,7 @@ from biocnn.losses.pixels import bce, cross_entropy, focal
 from biocnn.losses.regions import dice, dice_bce, dice_cross_entropy, dice_focal, tversky
 from biocnn.losses.shapes import boundary, cldice
 from biocnn.losses.supervision import Logits, Loss, supervised
-from biocnn.losses.values import gaussian_nll, huber, l1, mse, poisson, quantiles
+from biocnn.losses.values import cumulative, gaussian_nll, huber, l1, mse, poisson, quantiles
 from biocnn.metrics.masks import IGNORE
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "boundary",
     "cldice",
     "cross_entropy",
+    "cumulative",
     "dice",
     "dice_bce",
     "dice_cross_entropy",

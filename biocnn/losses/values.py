@@ -81,6 +81,19 @@ def quantiles(logits: Tensor, target: Tensor, class_weights: Tensor | None = Non
     return _mean(torch.stack(pinball).mean(0), target)
 
 
+def cumulative(logits: Tensor, target: Tensor, class_weights: Tensor | None = None) -> Tensor:
+    """Cross-entropy of whether the true grade is above each grade but the last, averaged over known examples.
+
+    Logits have shape (N, K - 1), targets are one-hot rows (N, K). ``class_weights`` (K,) weight the true grades.
+    """
+    known = ~target.isnan().any(1)
+    grade = target.nan_to_num()
+    weights = known.float() if class_weights is None else (grade * class_weights).sum(1) * known
+    above = 1 - grade.cumsum(1)[:, :-1]
+    loss = F.binary_cross_entropy_with_logits(logits, above, reduction="none").mean(1)
+    return (loss * weights).sum() / weights.sum().clamp(min=1e-6)
+
+
 def _mean(loss: Tensor, target: Tensor) -> Tensor:
     known = ~target.isnan()
     return (loss * known).sum() / known.sum().clamp(min=1)

@@ -45,6 +45,29 @@ def cohens_kappa(probability: np.ndarray, target: np.ndarray) -> float:
     return _whole(weighted.cohens_kappa, probability, target)
 
 
+def quadratic_kappa(probability: np.ndarray, target: np.ndarray) -> float:
+    """Cohen's kappa of true and median grade, weighted by the square of their distance; classes are ordered grades.
+
+    1 for perfect agreement, 0 for that expected by chance. NaN without examples, or if all have and get the same grade.
+    """
+    return _whole(weighted.quadratic_kappa, probability, target)
+
+
+def grade_mae(probability: np.ndarray, target: np.ndarray) -> float:
+    """Mean absolute error of the median grade, in grades; NaN without examples."""
+    return _whole(weighted.grade_mae, probability, target)
+
+
+def grade_accuracy(probability: np.ndarray, target: np.ndarray) -> float:
+    """Fraction of examples whose median grade is the true one; NaN without examples."""
+    return _whole(weighted.grade_accuracy, probability, target)
+
+
+def grade_spearman(probability: np.ndarray, target: np.ndarray) -> float:
+    """Spearman correlation of the expected and the true grade; NaN if either is constant."""
+    return _whole(weighted.grade_spearman, probability, target)
+
+
 def class_ece(probability: np.ndarray, target: np.ndarray) -> float:
     """Expected calibration error of the probability of the likeliest class, see `ece`; NaN without examples."""
     return _whole(weighted.class_ece, probability, target)

@@ -14,6 +14,8 @@ _OF_VECTORS = (
 )  # fmt: skip
 _OF_CLASSES = (
     "macro_auroc", "macro_auprc", "class_accuracy", "top2_accuracy", "balanced_accuracy", "cohens_kappa", "class_ece",
+    "quadratic_kappa", "grade_mae", "grade_accuracy", "grade_spearman",
+    "quadratic_kappa", "grade_mae", "grade_accuracy", "grade_spearman",
 )  # fmt: skip
 WEIGHTED = {getattr(vectors, name): getattr(weighted, name) for name in _OF_VECTORS} | {np.mean: weighted.mean}
 BIASED = (vectors.ece, classes.class_ece)  # larger in resamples than in the examples

@@ -135,6 +135,42 @@ def cohens_kappa(weights: np.ndarray, probability: np.ndarray, target: np.ndarra
     return ratio(class_accuracy(weights, probability, target) - chance, 1 - chance)
 
 
+def median_grades(probability: np.ndarray) -> np.ndarray:
+    """Return the number of the median grade of each example, (N,): the first up to which half the probability lies."""
+    below = probability.cumsum(axis=1)[:, :-1]
+    return (below < 0.5 * (1 - 1e-6)).sum(axis=1)
+
+
+def _grades(probability: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the predicted and the true grade of each example, counted from 0."""
+    return median_grades(probability).astype(float), target.argmax(axis=1).astype(float)
+
+
+def quadratic_kappa(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Agreement of grades beyond chance, with errors squared; NaN if all examples have and get the same grade."""
+    found, true = _grades(probability, target)
+    (a, b), total = (weights @ np.eye(target.shape[1])[grade.astype(int)] for grade in (found, true)), weights.sum(1)
+    apart = (np.arange(target.shape[1])[:, None] - np.arange(target.shape[1])) ** 2
+    by_chance = ratio(((a @ apart) * b).sum(axis=1), total)
+    return 1 - ratio(weights @ (found - true) ** 2, by_chance)
+
+
+def grade_mae(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Mean absolute error of grades."""
+    return mae(weights, *_grades(probability, target))
+
+
+def grade_accuracy(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Weighted fraction of examples with the right grade."""
+    found, true = _grades(probability, target)
+    return mean(weights, (found == true).astype(float))
+
+
+def grade_spearman(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Spearman correlation of the expected and the true grade."""
+    return spearman(weights, probability @ np.arange(target.shape[1]), target.argmax(axis=1).astype(float))
+
+
 def class_ece(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Expected calibration error of the probability of the likeliest class."""
     return ece(weights, probability.max(axis=1), _hits(probability, target))

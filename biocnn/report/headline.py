@@ -32,6 +32,8 @@ NAMES = {
     "recall_at_fdr10": "recall at 10% FDR",
     "sensitivity_at_specificity90": "sensitivity at 90% specificity",
     "cohens_kappa": "Cohen's κ",
+    "quadratic_kappa": "quadratic κ",
+    "grade_mae": "mean error in grades",
     "ece": "ECE",
     "mse": "MSE",
     "rmse": "RMSE",

@@ -13,6 +13,7 @@ from biocnn.report.blocks import short, wrapped
 from biocnn.report.figures import MUTED, PAGE_WIDTH, Gallery, Picture, new_figure
 from biocnn.report.headline import number
 from biocnn.report.results import Results
+from biocnn.tasks.multiclass import Multiclass
 
 COLUMNS = 6
 _WIDEST = 20  # characters above an image
@@ -48,7 +49,9 @@ def best_and_worst(results: Results, gallery: Gallery, mean: pd.DataFrame, truth
     """
     if results.dataset is None:
         return []
-    judged = (_of_classes if results.task.exclusive else _of_labels)(results.outputs, mean, truth)
+    judged = (
+        _of_classes(results.task, mean, truth) if results.task.exclusive else _of_labels(results.outputs, mean, truth)
+    )
     right = [one for one in judged if one.truth == one.decided]
     wrong = [one for one in judged if one.truth != one.decided]
     rows = {
@@ -97,13 +100,14 @@ def _in_turn(judged: list[Judged]) -> list[Judged]:
     return [judged[i] for i in np.argsort(ranks, kind="stable")]
 
 
-def _of_classes(outputs: list[str], mean: pd.DataFrame, truth: pd.DataFrame) -> list[Judged]:
+def _of_classes(task: Multiclass, mean: pd.DataFrame, truth: pd.DataFrame) -> list[Judged]:
     """Return one decision per image with a known class."""
-    found = []
+    found, outputs = [], task.outputs
     for name, p, y in zip(mean.index, mean.to_numpy(), truth.to_numpy(), strict=True):
         if not np.isnan(y).any():
             second, first = np.sort(p)[-2:]
-            found.append(Judged(name, outputs[y.argmax()], outputs[p.argmax()], first, first - second))
+            k = task.chosen(p[None])[0]
+            found.append(Judged(name, outputs[y.argmax()], outputs[k], p[k], first - second))
     return found
 
 

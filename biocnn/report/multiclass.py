@@ -48,6 +48,39 @@ def multiclass(results: Results, gallery: Gallery) -> list[Picture | Table | Tex
     return blocks
 
 
+def ordinal(results: Results, gallery: Gallery) -> list[Picture | Table | Text]:
+    """Show each grade in a table, true against predicted grades, and some predictions."""
+    mean, truth = held_out(results)
+    target, p = labelled(truth.to_numpy(), mean.to_numpy()) if len(mean) else (np.empty(0), np.empty(0))
+    if not len(target):
+        return []
+    names = results.outputs
+    counts = class_confusion(np.eye(len(names))[results.task.chosen(p)], target)
+    pd.DataFrame(counts, index=names, columns=names).to_csv(
+        gallery.folder / "confusion.tsv", sep="\t", index_label="true grade"
+    )
+    steps = np.arange(len(names)) - np.arange(len(names))[:, None]
+    rows = []
+    for name, row, apart in zip(names, counts, steps, strict=True):
+        shares = [(row * (np.abs(apart) <= most)).sum() / max(row.sum(), 1) for most in (0, 1)]
+        rows.append([name, f"{row.sum():,}", *map(number, shares), number((row * apart).sum() / max(row.sum(), 1))])
+    header = ["Grade", "n", "Right", "At most one grade off", "Mean error"]
+    caption = (
+        f"Each grade on the {results.split} split. Predicted: the median grade of the mean probabilities. Mean error: "
+        "in grades, below 0 if predicted too low."
+    )
+    blocks: list[Picture | Table | Text] = [table(caption, header, rows, ",".join(header[1:]), "metrics.tsv")]
+    caption = (
+        "Held-out examples of each true grade (rows) by predicted grade (columns). Colour: share of the row. The "
+        "counts are in figures/confusion.tsv."
+    )
+    figure = confusion(counts, names, xlabel="Predicted grade", ylabel="True grade (examples)")
+    blocks.append(gallery.add("confusion", figure, "True against predicted grades", caption))
+    if results.input and results.input.best_and_worst:
+        blocks += resolve(results.input.best_and_worst)(results, gallery, mean, truth)
+    return blocks
+
+
 def _classes(results: Results, counts: np.ndarray) -> Table:
     """Make a table with one row per class: examples, and the metrics of each class against all others."""
     found = results.metrics[results.metrics["split"] == results.split]

@@ -35,10 +35,17 @@ def predictions(results: Results) -> Section:
 
 def _predicted(found: pd.DataFrame, outputs: list[str]) -> list[Table]:
     """Summarise predictions: images of each class, images with each output, or values."""
-    if "class" in found:
-        counts = found["class"].value_counts().reindex(outputs, fill_value=0)
+    if kind := next((name for name in ("class", "grade") if name in found), ""):
+        counts = found[kind].astype(str).value_counts().reindex(outputs, fill_value=0)
         rows = [[name, f"{n:,}", f"{n / len(found):.1%}"] for name, n in counts.items()]
-        return [table("Predicted classes.", ["Class", "Images", "Share"], rows, "Images, Share")]
+        return [
+            table(
+                f"Predicted {kind}{'es' if kind == 'class' else 's'}.",
+                [kind.capitalize(), "Images", "Share"],
+                rows,
+                "Images, Share",
+            )
+        ]
     if yes := {name: found[f"predicted_{name}"] == "yes" for name in outputs if f"predicted_{name}" in found}:
         rows = [[name, f"{which.sum():,}", f"{which.mean():.1%}"] for name, which in yes.items()]
         caption = "Images that have an output, with a probability of at least 0.5."

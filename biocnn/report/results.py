@@ -22,7 +22,7 @@ from biocnn.training.metadata import Metadata, read_metadata
 
 _WORDS = ("run", "split", "output", "metric", "over", "unit")
 _NAMES = dict.fromkeys(
-    (*_WORDS, "id", "group", "example", "motif", "target_id", "target_name", "image", "path", "class"), str
+    (*_WORDS, "id", "group", "example", "motif", "target_id", "target_name", "image", "path", "class", "grade"), str
 )
 _NO_FACTS = Facts.model_construct(kind="", task="", spatial_dims=0, in_channels=0, out_channels=0, outputs=[])
 _MATCH = ("target_id", "target_name", "strand", "offset", "similarity", "p_value", "q_value")

@@ -119,7 +119,7 @@ class Told(Frozen):
     in_channels: Positive
     out_channels: Positive
     outputs: Annotated[list[str], Field(min_length=1)]
-    form: Literal["value", "rate", "gaussian", "quantiles"] = "value"  # what a network computes for each number
+    form: Literal["value", "rate", "gaussian", "quantiles", "above"] = "value"  # what a network computes
     # For sequences.
     alphabet: Literal["ACGT", "ACGU"] = "ACGT"
     iupac: Iupac = "unknown"  # what ambiguous letters stand for

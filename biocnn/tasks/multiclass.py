@@ -1,6 +1,6 @@
 """One of several classes for each example."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from biocnn.core.errors import InputError
 from biocnn.tasks.vectors import Classification, Judged
@@ -22,7 +22,7 @@ class Multiclass(Classification):
     name = "multiclass"
     losses = ("cross_entropy",)
     monitor = "auroc"
-    metrics = (
+    metrics: ClassVar[tuple[str, ...]] = (
         "accuracy", "balanced_accuracy", "auroc", "auprc", "sensitivity_at_specificity90", "cohens_kappa", "ece",
     )  # fmt: skip
     headline = ("accuracy", "auroc")
@@ -84,6 +84,10 @@ class Multiclass(Classification):
     def probability(self, logits: "Tensor") -> "Tensor":
         return logits.softmax(1)
 
+    def chosen(self, p: "np.ndarray") -> "np.ndarray":
+        """Return the number of the class that is decided for each example, (N,), from probabilities (N, K)."""
+        return p.argmax(axis=1)
+
     def decide(self, p: "np.ndarray") -> dict[str, str]:
         """Return the likeliest class."""
         return {"class": self.outputs[p.argmax()]}
@@ -91,7 +95,7 @@ class Multiclass(Classification):
     def cases(self, p: "np.ndarray", y: "np.ndarray") -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
         import numpy as np
 
-        predicted = np.eye(len(self.outputs), dtype=bool)[p.argmax(axis=1)]
+        predicted = np.eye(len(self.outputs), dtype=bool)[self.chosen(p)]
         return y == 1, predicted, np.broadcast_to(p.max(axis=1, keepdims=True), p.shape)
 
     def explained(self, p: "Tensor", y: "Tensor") -> list[int]:

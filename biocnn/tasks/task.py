@@ -262,6 +262,10 @@ class Task(ABC):
         """Return the indices of the outputs to explain, given prediction and target of an example, (K, *spatial)."""
         return [int(p.argmax())]
 
+    def logit_of(self, output: int) -> int:
+        """Return the index of the logit that explains an output of ``explained``."""
+        return output
+
     def counts(self, y: "np.ndarray") -> dict[str, str]:
         """Count targets (N, K) for a table of splits, by column heading."""
         return {}

@@ -79,3 +79,15 @@ def test_numbers_in_an_npz_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(raw.y, y.astype(np.float32))
     assert raw.facts.outputs == ["age", "size"]
     refused("1 names for 2 columns", npz=tmp_path / "d.npz", values=["age"])
+
+
+def test_grades_are_ordered_by_number_or_as_listed(tmp_path: Path) -> None:
+    path = table(tmp_path, *(f"{k % 3},{['low', 'high'][k % 2]}" for k in range(9)), header="image,stage,word")
+    raw, _ = read(table=path, grades="stage")
+    assert raw.facts.task == "ordinal"
+    assert raw.facts.outputs == ["0", "1", "2"]
+    refused("the order of the grades high, low is unknown", "from the lowest to the highest", table=path, grades="word")
+    raw, _ = read(table=path, grades="word", classes=["low", "high"])
+    assert raw.facts.outputs == ["low", "high"]
+    assert raw.y.argmax(axis=1).tolist() == [k % 2 for k in range(9)]
+    refused("data.values and data.grades", table=path, values=["stage"], grades="stage")

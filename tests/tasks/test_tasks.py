@@ -11,7 +11,7 @@ from tiny import task_of
 
 from biocnn.config.registry import REGISTRY, find
 from biocnn.core.errors import InputError
-from biocnn.tasks import Task
+from biocnn.tasks import Task, make_task
 
 TASKS = pytest.mark.parametrize("name", REGISTRY["tasks"])
 OF_LOGITS = pytest.mark.parametrize("name", [name for name in REGISTRY["tasks"] if find("tasks", name).losses])
@@ -42,9 +42,11 @@ def test_its_metrics_exist(name: str) -> None:
 @OF_LOGITS
 def test_probability_keeps_the_shape_and_the_decision_is_one_map(name: str) -> None:
     task, size = task_of(name, outputs=list("abcd")), (9, 8)
-    logits = torch.randn(2, 4, *(size if task.target.spatial else ()), generator=torch.Generator().manual_seed(1))
+    task = make_task(task.facts_with(None))
+    space, generator = size if task.target.spatial else (), torch.Generator().manual_seed(1)
+    logits = torch.randn(2, task.facts.out_channels, *space, generator=generator)
     p = task.probability(logits)
-    assert p.shape == logits.shape
+    assert p.shape == (2, 4, *space)
     if task.target.labelled:
         decided = task.decide(p[0].numpy(), {})
         assert decided.shape == size
@@ -97,12 +99,13 @@ def test_a_task_covers_targets_training_evaluation_and_tuning(name: str) -> None
     parts = {"train": seen[:4], "val": seen[4:], "test": seen[4:]}
     assert list(task.check_split(parts)) == []
     measured = task.measure(parts)
-    task = task_of(name, outputs=list("abcdef")[:outputs], **measured)
+    task = make_task(task_of(name, outputs=list("abcdef")[:outputs], **measured).facts_with(None))
+    channels = task.facts.out_channels
     assert all(len(column) == 6 for column in task.columns(seen).values())
     assert task.without_metric(stored) == []
 
     y = task.target.collate(stored)
-    logits = torch.randn(6, outputs, *y.shape[2:], generator=torch.Generator().manual_seed(2), requires_grad=True)
+    logits = torch.randn(6, channels, *y.shape[2:], generator=torch.Generator().manual_seed(2), requires_grad=True)
     task.check_output(logits, y)
     losses = [task.make_loss(None, "none", torch.device("cpu"))]
     for wrong in (logits[:3], logits[..., None], torch.cat([logits, logits], 1)):

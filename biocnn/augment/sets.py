@@ -45,7 +45,12 @@ class About(Protocol):
 
 
 def resolve_augment(
-    wanted: str | Sequence[Chosen], facts: About, patch: Sequence[int] | None, *, whole: bool = False
+    wanted: str | Sequence[Chosen],
+    facts: About,
+    patch: Sequence[int] | None,
+    *,
+    whole: bool = False,
+    exact: bool = False,
 ) -> list[Chosen]:
     """Return the augmentations of a named set, with all their settings; a list is returned unchanged.
 
@@ -70,6 +75,9 @@ def resolve_augment(
     whole
         Whether each image has one target. If its pixel size is known as well, sizes in it are comparable and may
         determine the target, so that they are changed less.
+    exact
+        Whether targets are numbers for each image, which may depend on sizes, brightness, or all that is in view:
+        ``default`` then only mirrors images and rotates them by quarters.
 
     Raises
     ------
@@ -97,6 +105,8 @@ def resolve_augment(
         found.append({"name": "flip", "axes": [-1] if wanted == "upright" else None})
     if turned and patch and patch[-1] == patch[-2]:
         found.append({"name": "rotate90", "over": volumes and wanted == "chiral"})
+    if exact and wanted == "default":
+        return [choose("augment", section, "augment") for section in found]
     bend = GENTLE if whole and facts.spacing else BEND
     found += [
         {"name": "affine", "rotate": angle, **bend, **tilt, **in_plane, "share": 0.5},

@@ -85,7 +85,8 @@ def _montage(results: Results, settings: Settings, gallery: Gallery) -> list[Pic
     size = section.size if frame else section.patch
     if not size:
         return []
-    sections = resolve_augment(settings.augment, facts, size, whole=frame is not None)
+    exact = results.dataset.task.exact
+    sections = resolve_augment(settings.augment, facts, size, whole=frame is not None, exact=exact)
     if not sections:
         return []
     x, y = preview(results.dataset, sections, section.patch, _PATCHES, _DRAWS, settings.seed, frame=frame)

@@ -39,7 +39,7 @@ class Regression(VectorTask):
     label = "a number for each {one}"
     scale = predicted = "value"
     stored = "float32"
-    standardised = True
+    standardised = exact = True
     family = "regression"
     figures = "biocnn.report.values:regression"
     about_loss = "The loss is in units of the standard deviation of the training split's targets."

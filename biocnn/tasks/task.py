@@ -53,6 +53,7 @@ class Task(ABC):
         False  # whether outputs are classes, one of which is true, with the softmax as probability
     )
     detects: ClassVar[bool] = False  # whether predictions are boxes with scores, (M, 2 + 2 spatial_dims)
+    exact: ClassVar[bool] = False  # whether targets are numbers that may depend on sizes and brightness
     stored: ClassVar[str] = ""  # dtype of stored predictions; "": that of the input
     standardised: bool = False  # whether targets are standardised for training
     like_input: bool = False  # whether outputs are channels of the input, which the network corrects

@@ -101,7 +101,8 @@ def train_run(
     settings, decisions = resolve(settings.model_copy(update={"model": model}), facts)
     decisions, section = decisions | copied, settings.train
     frame = frame_of(section, facts)
-    augment = resolve_augment(settings.augment, facts, section.size or section.patch, whole=frame is not None)
+    patch, whole = section.size or section.patch, frame is not None
+    augment = resolve_augment(settings.augment, facts, patch, whole=whole, exact=task.exact)
     settings = settings.model_copy(update={"augment": augment})
     torch.set_num_threads(section.threads)
     device = default_device()

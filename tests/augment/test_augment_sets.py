@@ -189,3 +189,12 @@ def test_several_channels_are_changed_independently() -> None:
     for channels in (1, 3):
         found = resolve_augment("default", facts(2, None, channels), [16, 16])
         assert sum(getattr(section, "per_channel", False) for section in found) == (channels > 1)
+
+
+def test_numbers_of_images_are_only_mirrored_and_turned_by_quarters_unless_asked() -> None:
+    facts = image_facts(task="regression", outputs=["age"])
+    names = [section.name for section in resolve_augment("default", facts, [8, 8], whole=True, exact=True)]
+    assert names == ["flip", "rotate90"]
+    assert "intensity" in [
+        section.name for section in resolve_augment("upright", facts, [8, 8], whole=True, exact=True)
+    ]

@@ -119,7 +119,8 @@ class TypedInstances(Instances):
         from biocnn.tasks import temperature
 
         share = -(-temperature.PIXELS // number)
-        found = [temperature.some_pixels(z[:, MAPS:], y[:, -1:], share, seed) for seed, (z, y) in enumerate(batches)]
+        examples = (pair for z, y in batches for pair in zip(z[:, MAPS:], y[:, -1:], strict=True))
+        found = [temperature.some_pixels(*pair, share, seed) for seed, pair in enumerate(examples)]
         z, y = map(np.concatenate, zip(*found, strict=True))
         worth = sum(self.facts.n_positive.val) if self.facts.n_positive else len(y)
         return [1.0] * MAPS + temperature.fit_classes(z, y, min(len(y), worth)) * len(self.kinds)

@@ -31,9 +31,9 @@ OVERLAP = 0.5  # intersection over union above which the lower of two scores of 
 class CentreNet(Detector):
     """Find the centre of each object on a map, and its box: (N, in_channels, *spatial) to a list of boxes per image.
 
-    A residual body and a decoder with skip connections give a map with one cell per 4 (stem ``large``), 2 (``medium``)
-    or 1 (``small``) pixels along each axis. It has a logit for each class, the logarithms of the object's sides, and
-    the offset from the cell to the object's centre. Input may have any size.
+    A residual body and a decoder with skip connections give a map with one cell per 8 (stem ``huge``), 4 (``large``), 2
+    (``medium``) or 1 (``small``) pixels along each axis. It has a logit for each class, the logarithms of the object's
+    sides, and the offset from the cell to the object's centre. Input may have any size.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class CentreNet(Detector):
         *,
         depth: Literal[18, 34, 50, 101, 152] | None = None,
         channels: tuple[int, int, int, int] | None = None,
-        stem: Literal["small", "medium", "large"] | None = None,
+        stem: Literal["small", "medium", "large", "huge"] | None = None,
     ) -> None:
         super().__init__()
         body = ResNet(spatial_dims, in_channels, 1, depth=depth, channels=channels, stem=stem)

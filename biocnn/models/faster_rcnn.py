@@ -32,8 +32,8 @@ class FasterRCNN(Detector):
     Parameters
     ----------
     depth, channels, stem
-        Of the ``ResNet``. The stem determines the stride of the finest of five levels: 4 pixels (``large``), 2
-        (``medium``) or 1 (``small``, for objects of a few pixels).
+        Of the ``ResNet``. The stem determines the stride of the finest of five levels: 8 pixels (``huge``), 4
+        (``large``), 2 (``medium``) or 1 (``small``, for objects of a few pixels).
     sizes
         Sides of square anchors, in pixels: one per level, finest first. None: 8 strides, i.e. 32, 64, 128, 256 and 512
         with a large stem, unless decided from the data.
@@ -74,7 +74,7 @@ class FasterRCNN(Detector):
         *,
         depth: Literal[18, 34, 50, 101, 152] | None = None,
         channels: tuple[int, int, int, int] | None = None,
-        stem: Literal["small", "medium", "large"] | None = None,
+        stem: Literal["small", "medium", "large", "huge"] | None = None,
         sizes: tuple[float, float, float, float, float] | None = None,
         ratios: tuple[float, ...] = (0.5, 1.0, 2.0),
         pyramid: int = 256,

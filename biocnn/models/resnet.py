@@ -12,7 +12,7 @@ from biocnn.nn.classifier_blocks import dense_head, residual_block
 from biocnn.nn.unet_blocks import as_list
 
 WIDTHS = (64, 128, 256, 512)
-STRIDES = {"small": 1, "medium": 2, "large": 4}  # of the stem, along each axis
+STRIDES = {"small": 1, "medium": 2, "large": 4, "huge": 8}  # of the stem, along each axis
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 BOTTLENECK = 50  # least depth with bottlenecks, whose output is four times as wide
 
@@ -29,10 +29,10 @@ class ResNet(ImageNetwork):
         Widths of the four stages; with bottlenecks, the output of a stage is four times as wide. None: 64, 128, 256,
         512, unless decided from the data.
     stem
-        ``large``: a convolution of size 7 and max pooling, each of which halves the size; ``medium``: a convolution of
-        size 5 that halves it, for small volumes; ``small``: one of
-        size 3 that keeps it, for images of up to about 64 pixels.
-        None: large, unless decided from the data.
+        ``large``: a convolution of size 7 and max pooling, each of which halves the size; ``huge``: the same, of the
+        image averaged to half its size, for large objects; ``medium``: a convolution of size 5 that halves it, for
+        small volumes; ``small``: one of size 3 that keeps it, for images of up to about 64 pixels. None: large, unless
+        decided from the data.
     dropout
         Dropout probability of the pooled features.
     mean, sd
@@ -58,7 +58,7 @@ class ResNet(ImageNetwork):
         *,
         depth: Literal[18, 34, 50, 101, 152] | None = None,
         channels: tuple[int, int, int, int] | None = None,
-        stem: Literal["small", "medium", "large"] | None = None,
+        stem: Literal["small", "medium", "large", "huge"] | None = None,
         dropout: float = 0.0,
         mean: tuple[float, ...] | None = None,
         sd: tuple[float, ...] | None = None,
@@ -67,14 +67,16 @@ class ResNet(ImageNetwork):
         if depth not in BLOCKS:
             raise InputError(f"model.depth is {depth}", "allowed: " + ", ".join(map(str, BLOCKS)))
         per_stage = as_list("model.channels", WIDTHS if channels is None else channels, WIDTHS, exactly=4)
-        if stem not in ("small", "medium", "large", None):
-            raise InputError(f"model.stem is {stem!r}", "allowed: small, medium, large")
+        if stem not in (*STRIDES, None):
+            raise InputError(f"model.stem is {stem!r}", "allowed: " + ", ".join(STRIDES))
         if stem in ("small", "medium"):
             size, stride = (5, 2) if stem == "medium" else (3, 1)
             features: list[nn.Module] = [ConvBlock(spatial_dims, in_channels, per_stage[0], size, stride=stride)]
         else:
             halved = ConvBlock(spatial_dims, in_channels, per_stage[0], 7, stride=2)
             features = [nn.Sequential(halved, pool("max", spatial_dims, 3, stride=2, padding="same"))]
+            if stem == "huge":
+                features[0] = nn.Sequential(pool("average", spatial_dims, ceil=True), *features[0])
         wider = 4 if depth >= BOTTLENECK else 1
         widths = [per_stage[0], *(wider * width for width in per_stage)]
         for stage, (ends, inner, number) in enumerate(zip(pairwise(widths), per_stage, BLOCKS[depth], strict=True)):

@@ -4,6 +4,7 @@ All randomness is a function of seed, epoch and example, or of seed and step. A 
 weights, the optimizer's moments and a few counters.
 """
 
+import copy
 import math
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from biocnn.core.parallel import ALONE, Processes
 from biocnn.losses import Loss
 from biocnn.nn.precision import autocast, in_float32
 from biocnn.tasks import Task
+from biocnn.training.averaging import move_average
 from biocnn.training.batches import ImageBatches, SequenceBatches, seed_dropout
 from biocnn.training.forward import OwnLoss
 from biocnn.training.optimizer import clip_gradients, lr_factor, make_optimizer
@@ -169,6 +171,8 @@ class Training:
         if len(self.unchecked) >= self.check_every:
             self._check_finite()
         self.optimizer.step()
+        if self.average is not self.model:
+            move_average(self.average, self.model, step)
 
     def _check_finite(self) -> None:
         """Check the losses of the last steps; on a CPU before the weights are updated."""
@@ -238,7 +242,7 @@ class Training:
             p.history[p.best_epoch - 1], self.task
         )
         if better:
-            p.best_epoch, self.best = p.epoch + 1, copy_weights(self.model)
+            p.best_epoch, self.best = p.epoch + 1, copy_weights(self.average)
         p.history.append(row)
         p.epoch, p.done, p.loss_sum, p.epoch_seconds, p.started_in = p.epoch + 1, 0, 0.0, 0.0, ""
         self.log(describe(row, self.settings.epochs, better))
@@ -257,7 +261,7 @@ class Training:
         row = None
         if self.processes.rank == 0:
             context = autocast(precision, self.device)
-            row = validate(self.model, self.val, self.loss, self.task, context, self._leave_if_asked)
+            row = validate(self.average, self.val, self.loss, self.task, context, self._leave_if_asked)
         return self.processes.of_first(row)
 
     def _differs_in_float32(self, row: dict[str, float]) -> bool:
@@ -274,6 +278,8 @@ class Training:
         body = self.transfer.weights(self.model) if self.settings.body_lr else []
         self.optimizer = make_optimizer(self.parameters, self.settings, body)
         self.best = copy_weights(self.model)
+        # The network that is validated and kept.
+        self.average = copy.deepcopy(self.model) if self.task.averaged else self.model
 
     def _resume(self) -> None:
         found = self.processes.of_first(self.states.load() if self.states else None)
@@ -282,7 +288,7 @@ class Training:
         tensors, progress = found
         try:
             self.progress = Progress(**progress)
-            self.best = unpack(tensors, self.model, self.optimizer)
+            self.best = unpack(tensors, self.model, self.average, self.optimizer)
         except (RuntimeError, TypeError, ValueError, LookupError) as error:
             where = self.states.folder if self.states else "its folder"
             raise InputError(f"{where}: the state is not of this training ({error})", "delete the folder") from error
@@ -296,7 +302,7 @@ class Training:
         self._check_finite()
         self.saved = self.clock
         if self.states:
-            self.states.save(pack(self.model, self.best, self.optimizer), asdict(self.progress))
+            self.states.save(pack(self.model, self.average, self.best, self.optimizer), asdict(self.progress))
 
     def _tick(self) -> None:
         """Add up the time since the last call."""

@@ -186,18 +186,26 @@ def copy_weights(model: nn.Module) -> dict[str, Tensor]:
     return {key: value.detach().clone() for key, value in model.state_dict().items()}
 
 
-def pack(model: nn.Module, best: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return current weights, best weights and optimizer state under distinct names."""
+def pack(
+    model: nn.Module, average: nn.Module, best: dict[str, Tensor], optimizer: torch.optim.Optimizer
+) -> dict[str, Tensor]:
+    """Return current weights, their average if it is another network, best weights and optimizer state, by name."""
     parts = {"model": model.state_dict(), "best": best, "optimizer": optimizer_tensors(optimizer)}
+    if average is not model:
+        parts["average"] = average.state_dict()
     return {f"{part}.{key}": value for part, tensors in parts.items() for key, value in tensors.items()}
 
 
-def unpack(tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Restore weights and optimizer state in place; return the best weights, on the model's device."""
-    parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
+def unpack(
+    tensors: dict[str, Tensor], model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
+) -> dict[str, Tensor]:
+    """Restore weights, their average and optimizer state in place; return the best weights, on the model's device."""
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}, "average": {}}
     for key, value in tensors.items():
         part, _, name = key.partition(".")
         parts[part][name] = value
     model.load_state_dict(parts["model"])
+    if average is not model:
+        average.load_state_dict(parts["average"])
     restore_optimizer(optimizer, parts["optimizer"])
     return {key: parts["best"][key].to(value.device) for key, value in model.state_dict().items()}

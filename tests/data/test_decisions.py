@@ -47,7 +47,8 @@ def test_a_usual_set_of_images() -> None:
 @pytest.mark.parametrize(
     ("smallest", "stem", "sizes"),
     [
-        (60, "large", [32, 64, 128, 256, 512]),
+        (60, "huge", [64, 128, 256, 512, 1024]),
+        (32, "huge", [45, 90, 180, 360, 720]),
         (20, "large", [28, 56, 112, 224, 448]),
         (9, "medium", [13, 26, 52, 104, 208]),
         (5, "small", [7, 14, 28, 56, 112]),

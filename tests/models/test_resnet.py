@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch.nn.functional import avg_pool2d
 
 from biocnn.core.errors import InputError
 from biocnn.explain.cam import default_layer
@@ -55,15 +56,24 @@ def test_monai_agrees(spatial_dims, depth, stem):
 
 def test_stems_differ_in_the_size_of_the_features():
     x = torch.randn(1, 1, 64, 60)
-    for stem, sizes in (("small", (8, 8)), ("medium", (4, 4)), ("large", (2, 2)), (None, (2, 2))):
+    for stem, sizes in (("small", (8, 8)), ("medium", (4, 4)), ("large", (2, 2)), ("huge", (1, 1)), (None, (2, 2))):
         network = ResNet(2, 1, 2, channels=[4, 4, 4, 4], stem=stem).eval()
         assert network.features(x).shape == (1, 4, *sizes)
 
 
-@pytest.mark.parametrize(("stem", "side"), [("small", 28), ("medium", 14), ("large", 7)])
-def test_a_stem_leaves_all_or_half_or_a_quarter_of_each_side(stem: str, side: int):
+@pytest.mark.parametrize(("stem", "side"), [("small", 28), ("medium", 14), ("large", 7), ("huge", 4)])
+def test_stems_halve_each_side_up_to_three_times(stem: str, side: int):
     network = ResNet(3, 1, 2, channels=[4, 4, 4, 4], stem=stem).eval()
     assert network.features[0](torch.randn(1, 1, 28, 28, 28)).shape == (1, 4, side, side, side)
+
+
+def test_a_huge_stem_is_a_large_one_at_half_the_size():
+    x = torch.randn(1, 1, 64, 48)
+    networks = [ResNet(2, 1, 2, channels=[4] * 4, stem=stem).eval() for stem in ("large", "huge")]
+    weights = [network.state_dict() for network in networks]
+    networks[1].load_state_dict(dict(zip(weights[1], weights[0].values(), strict=True)))
+    halved = avg_pool2d(x, 2)
+    assert networks[1](x).equal(networks[0](halved))
 
 
 def test_an_image_of_one_pixel_has_logits():

@@ -202,9 +202,9 @@ def test_packed_weights_and_moments_are_restored(tmp_path: Path) -> None:
     step(model, optimizers[0])
     states = folder(tmp_path / "state")
     with states:
-        states.save(pack(model, best, optimizers[0]), progress())
+        states.save(pack(model, model, best, optimizers[0]), progress())
         found, _ = states.load()
-    again = unpack(found, other, optimizers[1])
+    again = unpack(found, other, other, optimizers[1])
     assert all(torch.equal(best[key], again[key]) for key in best)
     for one, optimizer in zip((model, other), optimizers, strict=True):
         step(one, optimizer)

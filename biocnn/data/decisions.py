@@ -36,8 +36,7 @@ WIDTHS = {2: ((1000, 32), (100, 24), (0, 16)), 3: ((0, 16),)}
 KEPT = 12
 STEPS = (50, 250)  # bounds of the steps per epoch
 ALL_STEPS = 3000
-# For boxes, by stem: with four times the pixels per step; those at half their size take a quarter of the time.
-BOX_STEPS = {"huge": 2000, "large": 1200, "medium": 1200, "small": 1200}
+BOX_STEPS = 1200  # for boxes, with four times the pixels per step
 EPOCHS = (12, 60)
 # Smallest objects, in pixels, for a stem, whose map has a cell for so many pixels; objects span four cells or more.
 STEMS = ((32, "huge", 8), (16, "large", 4), (8, "medium", 2), (0, "small", 1))
@@ -84,7 +83,7 @@ def decide(facts: Facts, settings: Settings | None = None) -> dict[str, Decision
         batch_size = choose("batch_size", train, "train", _batch_size(patch, channels, memory))
     once = max(1, math.ceil(facts.pixels / math.prod(patch) / batch_size))
     steps = choose("steps_per_epoch", train, "train", _steps(once, train.epochs if train else None))
-    choose("epochs", train, "train", _epochs(steps or once, BOX_STEPS[stem] if detects else ALL_STEPS))
+    choose("epochs", train, "train", _epochs(steps or once, BOX_STEPS if detects else ALL_STEPS))
     choose("foreground", train, "train", _foreground(facts, patch))
     return choose.found
 

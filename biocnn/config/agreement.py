@@ -73,7 +73,9 @@ def _misplaced(settings: "Settings", input: str, target: str) -> Iterator[InputE
     defaults = type(settings).model_construct(data=settings.data, model=settings.model)
     for key, wanted, given in unsuited(input, target):
         if _value(settings, key) not in (*NOTHING, _value(defaults, key)):
-            yield InputError(f"{key}: is for {wanted}, but data: {data} are {given}", "leave it out")
+            always = dict.fromkeys(name for task in tasks_of(own.name, target) for name in task.metrics)
+            remedy = f"; always computed: {', '.join(always)}" if key == "metrics.also" and always else ""
+            yield InputError(f"{key}: is for {wanted}, but data: {data} are {given}", f"leave it out{remedy}")
     augment = settings.augment if isinstance(settings.augment, list) else []
     chosen = [("models", "model", settings.model), ("losses", "loss", settings.loss)]
     chosen += [("augment", f"augment.{i}", section) for i, section in enumerate(augment)]

@@ -75,7 +75,7 @@ def from_table(
     InputError
         If a column, cell or image is missing or invalid, or an image is in several splits or groups.
     """
-    rows = read_rows(table)
+    rows = read_rows(table, ["image"])
     check_columns(rows, table, ["image"])
     given = _coordinates(rows, table, radius)
     if "label" not in rows:
@@ -126,7 +126,7 @@ def from_coco(path: Path, base: Path) -> BoxFile:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         images = _by_id(content, "images", path)
-        names = {number: str(one["file_name"]) for number, one in images.items()}
+        names = {number: str(Path(one["file_name"])) for number, one in images.items()}
         sizes = {names[number]: (one.get("height"), one.get("width")) for number, one in images.items()}
         classes = {number: str(one["name"]) for number, one in _by_id(content, "categories", path).items()}
         annotations = [dict(one) for one in content["annotations"]]

@@ -45,7 +45,7 @@ def read_table(table: Path, files: list[str], group: str | None = None) -> pd.Da
     InputError
         If a column or a cell is missing, a split is invalid, or files do not exist.
     """
-    return check_rows(read_rows(table), table, Path(table).parent, files, group)
+    return check_rows(read_rows(table, files), table, Path(table).parent, files, group)
 
 
 def check_rows(rows: pd.DataFrame, table: Path, base: Path, files: list[str], group: str | None) -> pd.DataFrame:
@@ -77,8 +77,11 @@ def alike(path: Path) -> str:
     return f"did you mean {hits[0]!r}? " if (hits := close(path.name, names)) else ""
 
 
-def read_rows(table: Path) -> pd.DataFrame:
-    """Read the cells of a table, whose first line names the columns, as strings, indexed by line number."""
+def read_rows(table: Path, files: list[str]) -> pd.DataFrame:
+    """Read the cells of a table, whose first line names the columns, as strings, indexed by line number.
+
+    Paths in the columns ``files``, if there are any, lose what does not matter: ./a.png is a.png.
+    """
     numbered = [(i, line) for i, line in enumerate(read_lines(table), 1) if line.strip()]
     if len(numbered) < 2:
         raise InputError(f"{table}: no rows", "give a header that names the columns, and one row per image")
@@ -99,7 +102,10 @@ def read_rows(table: Path) -> pd.DataFrame:
                 "fill the row, or quote cells that contain a comma",
             )
     lines = [line for line, _ in numbered[1:]]
-    return pd.DataFrame([[c.strip() for c in row] for row in cells], columns=header, index=lines, dtype=object)
+    rows = pd.DataFrame([[c.strip() for c in row] for row in cells], columns=header, index=lines, dtype=object)
+    for column in rows.columns.intersection(files):
+        rows[column] = [path and str(Path(path)) for path in rows[column]]
+    return rows
 
 
 def check_columns(rows: pd.DataFrame, table: Path, needed: list[str]) -> None:

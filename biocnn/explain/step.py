@@ -53,14 +53,15 @@ def images(model: Model, dataset: Dataset, predictions: Path, settings: Settings
     if model.frame:
         every = np.stack(predictions_of(predictions, "test", names.iloc[rows].tolist()))
         rows = rows[model.task.instructive(every, dataset.y.stacked(rows), settings.explain.examples)]
-    rows = rows[: 0 if model.task.detects else settings.explain.examples]  # boxes show themselves what was found
+    rows = rows[: 0 if model.task.detects else settings.explain.examples]
     plain = batches.make(dataset, rows, model.device, frame=model.frame).plain()
     x, y = zip(*(pair for batch in plain for pair in zip(*batch, strict=True)), strict=True) if len(rows) else ((), ())
     ids = names.iloc[rows].tolist()
     p = [torch.from_numpy(one) for one in predictions_of(predictions, "test", ids)]
     stored = [model.frame.apply(dataset.x[row]) if model.frame else dataset.x[row] for row in rows]
     write_images(folder, explain_images(model.network, x, p, y, ids, model.task, stored))
-    yield f"activation maps of {len(rows)} images"
+    none = "no activation maps: boxes themselves show what was found"
+    yield none if model.task.detects else f"activation maps of {len(rows)} images"
 
 
 def sequences(model: Model, dataset: Dataset, predictions: Path, settings: Settings, folder: Path) -> Iterator[str]:

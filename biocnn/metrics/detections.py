@@ -128,19 +128,20 @@ def measures(weights: np.ndarray, matched: Matched, decided: Matched) -> dict[st
     return {name: np.where(present, value, np.nan) for name, value in values.items()}
 
 
-def best_threshold(matched: Matched) -> float:
-    """Return the score from which on detections have the best F1; 0.5 if no detection is true.
+def best_threshold(matched: Matched) -> tuple[float, float]:
+    """Return the score from which on detections have the best F1, and this F1; 0.5 and 0 if no detection is true.
 
     It is half way between two scores, so that rounding errors do not change which detections are kept; of equally good
     ones it is the highest.
     """
     if not matched.true[0].any():
-        return 0.5
+        return 0.5, 0.0
     ends = _ends(matched.score)
     hits = np.cumsum(matched.true[0])[ends]
     judged = np.cumsum(~matched.unjudged[0])[ends]
-    best = ends[dice_of_counts(hits, judged - hits, matched.number.sum() - hits).argmax()]
-    return float(matched.score[best : best + 2].sum(dtype=float) / 2)
+    f1 = dice_of_counts(hits, judged - hits, matched.number.sum() - hits)
+    best = ends[f1.argmax()]
+    return float(matched.score[best : best + 2].sum(dtype=float) / 2), float(f1.max())
 
 
 def _first(matched: Matched) -> np.ndarray:

@@ -151,7 +151,7 @@ def _words(results: Results) -> list[Table]:
 
 
 def _remarks(results: Results) -> Iterator[str]:
-    """Yield remarks on unusual precision or temperature of runs."""
+    """Yield remarks on unusual precision, temperature or thresholds of runs."""
     from biocnn.tasks.temperature import remarks
 
     for run in results.histories:
@@ -165,6 +165,8 @@ def _remarks(results: Results) -> Iterator[str]:
         for name, value, why in zip(names, found, remarks(found), strict=True):
             if why and (not name or (results.task and name in results.task.tempered)):
                 yield f"Temperature of {run}{f', {name}' if name else ''}: {number(value, 2)}, {why}."
+        if results.task:
+            yield from (f"{run}: {remark}." for remark in results.task.remarks(meta.postprocess.given()))
 
 
 def _name(source: Source) -> str:

@@ -22,13 +22,14 @@ SMALLEST = 1e-6  # distance of scores from 0 and 1
 
 
 def tune_scores(found: Sequence[np.ndarray], truth: Sequence[np.ndarray], classes: int) -> dict[str, Any]:
-    """Return for each class the score with the best F1, and scale and shift fitted to the boxes that reach it."""
-    tuned: dict[str, list[float]] = {"thresholds": [], "scale": [], "shift": []}
+    """Return for each class the score with the best F1, this F1, and scale and shift fitted to boxes that reach it."""
+    tuned: dict[str, list[float]] = {"thresholds": [], "f1": [], "scale": [], "shift": []}
     for matched in match_detections(found, truth, classes, (0.5,)):
-        lowest = round(best_threshold(matched), 4)
+        lowest, f1 = best_threshold(matched)
+        lowest = round(lowest, 4)
         kept = (matched.score >= lowest) & ~matched.unjudged[0]
         scale, shift = fit_calibration(matched.score[kept], matched.true[0, kept])
-        for name, value in (("thresholds", lowest), ("scale", scale), ("shift", shift)):
+        for name, value in (("thresholds", lowest), ("f1", f1), ("scale", scale), ("shift", shift)):
             tuned[name].append(round(value, 4))
     return tuned
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from biocnn.losses import Loss
 
 
+USELESS = 0.2  # F1 on the validation split below which a class is remarked on
+
+
 class _Found(NamedTuple):
     """Number of boxes of each class in an image, (K,), and the diameter of each, in pixels."""
 
@@ -130,6 +133,15 @@ class FindBoxes(Task):
         from biocnn.tasks.box_scores import tune_scores
 
         return tune_scores(list(probabilities), list(labels), len(self.outputs))
+
+    def remarks(self, postprocess: dict[str, Any]) -> "Iterator[str]":
+        """Yield the classes for which no score separates true from false boxes."""
+        for name, f1 in zip(self.outputs, postprocess["f1"], strict=True):
+            if f1 < USELESS:
+                yield (
+                    f"no threshold of the score of {name} is useful: at the best one F1 is {f1:.2f} on the validation "
+                    "split, so expect many false boxes; train longer, or check the boxes of this class"
+                )
 
     def decide(self, p: "np.ndarray", postprocess: dict[str, Any]) -> "np.ndarray":
         """Return the boxes whose score reaches the threshold of their class, with calibrated scores, highest first."""

@@ -237,6 +237,10 @@ class Task(ABC):
         """Choose the settings of ``decide`` on validation examples, given their probabilities and ground truth."""
         return {}
 
+    def remarks(self, postprocess: dict[str, Any]) -> "Iterator[str]":
+        """Yield what is unusual about the settings that ``tune`` chose."""
+        yield from ()
+
     def combine(self, predictions: "Sequence[np.ndarray]") -> "np.ndarray":
         """Combine the predictions of several runs for an example; here, by their mean."""
         import numpy as np

@@ -76,6 +76,7 @@ class Postprocess(Frozen):
     smoothing: Annotated[float, Field(ge=0, le=100)] = 0.5
     min_size: Annotated[int, Field(ge=0)] = 8
     thresholds: list[Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=list)
+    f1: list[Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=list)
     scale: list[Annotated[float, Field(gt=0, le=100)]] = Field(default_factory=list)
     shift: list[Number] = Field(default_factory=list)
     margin: list[Number | None] = Field(default_factory=list)  # of intervals; None: unknown
@@ -133,7 +134,7 @@ class Metadata(Frozen):
         if has_frame(facts):
             _agree_on_frame(self.experiment.train, facts)
         if task.detects:
-            for name in ("thresholds", "scale", "shift"):
+            for name in ("thresholds", "f1", "scale", "shift"):
                 number = len(getattr(self.postprocess, name))
                 _require(number == facts.out_channels, f"{number} {name} for {facts.out_channels} classes of boxes")
         number = len(self.postprocess.margin)

@@ -151,6 +151,8 @@ def train_run(
         postprocess = task.tune(predictions, map(dataset.truth, val_rows))
         if postprocess:
             log(f"postprocessing: {postprocess}")
+        for remark in task.remarks(postprocess):
+            log(f"warning: {remark}")
         if temperature := choose_temperature(network, val, task, len(val_rows), precision.predict):
             measured["temperature"] = temperature
             named = zip(task.outputs, temperature, remarks(temperature), strict=False)  # one for all: that of the first

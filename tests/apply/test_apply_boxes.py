@@ -40,7 +40,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[Model]:
         torch.manual_seed(seed)
         section = choose("models", NETWORK, "model")
         meta = metadata(
-            section, facts, postprocess={"thresholds": [0.095, 0.095], "scale": [1.0, 1.0], "shift": [0.0, 0.0]}
+            section,
+            facts,
+            postprocess={"thresholds": [0.095, 0.095], "f1": [0.9, 0.9], "scale": [1.0, 1.0], "shift": [0.0, 0.0]},
         )
         save_model(folder / f"{seed}.safetensors", build_model(section, facts), meta)
         found.append(Model(folder / f"{seed}.safetensors", "cpu"))

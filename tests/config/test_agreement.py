@@ -18,6 +18,7 @@ from tests.workflow.test_workflow import ROOT, snakemake
 PEAKS = "data: {name: Intervals, genome: genome.fa, positives: peaks.bed}\nmodel: {name: DeepBind}\n"
 CELLS = "data: {name: Images, images: images, masks: masks}\nmodel: {name: UNet}\n"
 LABELLED = "data: {name: LabelledImages, folder: images}\n"
+BOXED = "data: {name: BoxedImages, table: peaks.bed}\nmodel: CentreNet\n"
 
 
 @pytest.fixture
@@ -84,6 +85,7 @@ def faults(text: str, **config: object) -> list[str]:
         ),
         (CELLS + "train: {fit: crop}", "train.fit: is for images with one target per example", "leave it out"),
         (PEAKS + "train: {size: [8]}", "train.size: is for images, but data: Intervals are sequences", "leave it out"),
+        (BOXED + "metrics: {also: [ap75]}", "metrics.also: is for images with one", "always computed: ap50, ap75, ap"),
         (CELLS + "metrics: {also: [mcc]}", "metrics.also: there is no metric 'mcc'", "allowed: dice"),
         (CELLS + "metrics: {also: [surface_dise]}", "there is no metric 'surface_dise'", "mean 'surface_dice'?"),
         (CELLS + "loss: mse", "loss: mse is not for images", "dice_bce"),

@@ -58,6 +58,12 @@ def test_boxes_are_stored_with_images_without_any(tmp_path: Path) -> None:
     assert facts.objects.diameter["50"] == pytest.approx(np.sqrt(18 * 10), abs=0.01)
 
 
+def test_one_image_may_be_written_in_several_ways(tmp_path: Path) -> None:
+    rows = ["a.png,5,2,15,20,x", "./a.png,1,1,30,9,x", ".//b.png,2,2,9,9,x"]
+    raw, _ = read(table=table(tmp_path, *rows, header=HEADER))
+    assert raw.examples[["id", "image", "n_boxes"]].to_numpy().tolist() == [["a", "a.png", 2], ["b", "b.png", 1]]
+
+
 def test_a_class_without_boxes_in_train_is_refused_and_in_test_noted(tmp_path: Path) -> None:
     rows = ["a.png,5,2,15,20,x,train", "b.png,1,1,30,9,x,val", "c.png,2,2,9,9,y,test", "d.png,2,2,9,9,y,val"]
     raw, _ = read(table=table(tmp_path, *rows, header=HEADER + ",split"))

@@ -152,16 +152,16 @@ def test_every_metric_by_hand() -> None:
     np.testing.assert_allclose(detections.sensitivities(weights, matched)[0], [*[1 / 3] * 2, *[2 / 3] * 5])
     assert detections.counts(matched).tolist() == [[1, 2, 1], [1, 0, 0]]
     # F1 is 1/2 from .9 on, 2/3 from .7 and .6 on, 4/7 from .4 on.
-    assert detections.best_threshold(matched) == pytest.approx((0.7 + 0.6) / 2)
+    assert detections.best_threshold(matched)[0] == pytest.approx((0.7 + 0.6) / 2)
 
 
 def test_the_best_threshold_keeps_or_drops_equal_scores_together() -> None:
     truth = [np.array([[0, 0, 0, 4, 4], [0, 10, 10, 14, 14]], np.float32)]
     rows = [[0, 0.8, 0, 0, 4, 4], [0, 0.8, 40, 40, 44, 44], [0, 0.8, 50, 50, 54, 54], [0, 0.5, 10, 10, 14, 14]]
     (matched,) = match_detections([np.array(rows, np.float32)], truth, 1)
-    assert detections.best_threshold(matched) == 0.25
+    assert detections.best_threshold(matched)[0] == 0.25
     (nothing,) = match_detections([EMPTY[0]], truth, 1)
-    assert detections.best_threshold(nothing) == 0.5
+    assert detections.best_threshold(nothing) == (0.5, 0)
 
 
 def test_sensitivities_are_those_of_the_challenge() -> None:

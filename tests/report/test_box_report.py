@@ -28,7 +28,7 @@ from biocnn.training.batches import preview
 
 NAMES = ["0", "round & red", "thin"]
 RUNS = ("fold0-seed1", "fold0-seed2")
-POSTPROCESS = {"thresholds": [0.3, 0.4, 0.5], "scale": [1.0] * 3, "shift": [0.0] * 3}
+POSTPROCESS = {"thresholds": [0.3, 0.4, 0.5], "f1": [0.8, 0.7, 0.1], "scale": [1.0] * 3, "shift": [0.0] * 3}
 SCENES = scenes(5, images=24, steps=1000)
 
 

@@ -36,7 +36,7 @@ def test_the_task_tunes_thresholds_and_decides_with_calibrated_scores() -> None:
     task = task_of("boxes", outputs=["a", "b", "c"])
     tuned = task.tune(iter(found), iter(truth))
     matched = match_detections(found, truth, 3, [0.5])
-    np.testing.assert_allclose(tuned["thresholds"], [best_threshold(one) for one in matched], atol=1e-4)
+    np.testing.assert_allclose(tuned["thresholds"], [best_threshold(one)[0] for one in matched], atol=1e-4)
     before = found[0].copy()
     decided = task.decide(found[0], tuned)
     np.testing.assert_array_equal(found[0], before)
@@ -63,3 +63,17 @@ def test_each_class_is_calibrated_on_its_own() -> None:
     tuned = task.tune(iter(found), iter(truth))
     for one in match_detections([task.decide(rows, tuned) for rows in found], truth, 2, [0.5]):
         assert one.score.mean() == pytest.approx(one.true[0].mean(), abs=0.02)
+
+
+def test_a_class_without_a_useful_threshold_is_remarked_on() -> None:
+    """One class is found, of another all boxes are elsewhere, one has only a tenth of its boxes found."""
+    truth = [np.float32([[k, 20 * i, 20 * k, 20 * i + 9, 20 * k + 9] for k in range(3) for i in range(20)])]
+    shift = np.repeat([0, 100, 100], 20)
+    shift[40:42] = 0
+    found = [np.insert(truth[0], 1, 0.01, axis=1) + np.float32([0, 0, 0, 1, 0, 1]) * shift[:, None].astype(np.float32)]
+    task = task_of("boxes", outputs=["a", "b", "c"])
+    tuned = task.tune(found, truth)
+    assert tuned["f1"] == [1, 0, 0.1]
+    remarks = list(task.remarks(tuned))
+    assert [remark.split("score of ")[1][:1] for remark in remarks] == ["b", "c"]
+    assert "F1 is 0.10 on the validation split" in remarks[1]

@@ -49,7 +49,7 @@ def meta(name: str = "DeepBind", spatial_dims: int = 1, **settings) -> dict:
     }  # fmt: skip
     whole = {"size": sides, "fit": "crop"} if own.input == "image" and own.target == "vector" else {}
     experiment = {"model": section, "data": {"axes": None}, "train": {"threads": 1, "patch": None, **whole}}
-    tuned = {"thresholds": [0.4, 0.5], "scale": [1.0, 0.9], "shift": [0.0, 0.2]}
+    tuned = {"thresholds": [0.4, 0.5], "f1": [0.8, 0.1], "scale": [1.0, 0.9], "shift": [0.0, 0.2]}
     more = {"postprocess": tuned} if own.target == "boxes" else {}
     return {"experiment": experiment, "facts": facts | kind, "versions": {"biocnn": "9.9"}, **more}
 
@@ -342,7 +342,7 @@ def test_metadata_that_is_not_a_json_mapping(tmp_path: Path, text: str) -> None:
 
 
 def test_settings_of_objects_are_the_checked_ones() -> None:
-    of_boxes = {"thresholds", "scale", "shift"}
+    of_boxes = {"thresholds", "f1", "scale", "shift"}
     assert Postprocess().model_dump(exclude=of_boxes) == label_instances.__kwdefaults__
 
 

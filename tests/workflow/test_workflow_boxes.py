@@ -50,6 +50,13 @@ def test_every_step_writes_its_files(done: Path) -> None:
     assert planned(done.parents[1], *OPTIONS) == set()
 
 
+def test_an_undertrained_network_and_missing_maps_are_reported(done: Path) -> None:
+    warned = "no threshold of the score of red is useful: at the best one F1 is"
+    assert f"fold0-seed1: {warned}" in (done / "report.html").read_text()
+    assert f"warning: {warned}" in (done / "logs/train-fold0-seed1.log").read_text()
+    assert "no activation maps" in (done / "logs/explain.log").read_text()
+
+
 def test_boxes_in_new_images_are_counted_and_drawn(done: Path) -> None:
     images = pd.read_csv(done / "apply/images.csv")
     assert images.groupby("image")["class"].agg(list).tolist() == [["red", "white"]] * 3

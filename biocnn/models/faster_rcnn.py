@@ -40,11 +40,12 @@ class FasterRCNN(Detector):
     ratios
         Ratios of height to width of the anchors.
     pyramid
-        Number of channels of the feature pyramid.
+        Number of channels of the feature pyramid. None: 256, unless decided from the data.
     dense
-        Width of the two dense layers that classify and refine proposals.
+        Width of the two dense layers that classify and refine proposals. None: 1024, unless decided from the data.
     sampled
-        Number of proposals of an image that are learned from in each step; fewer take less time.
+        Number of proposals of an image that are learned from in each step; fewer take less time. None: 512, unless
+        decided from the data.
     score
         Smallest score of a box that is found.
     overlap
@@ -77,9 +78,9 @@ class FasterRCNN(Detector):
         stem: Literal["small", "medium", "large", "huge"] | None = None,
         sizes: tuple[float, float, float, float, float] | None = None,
         ratios: tuple[float, ...] = (0.5, 1.0, 2.0),
-        pyramid: int = 256,
-        dense: int = 1024,
-        sampled: int = 512,
+        pyramid: int | None = None,
+        dense: int | None = None,
+        sampled: int | None = None,
         score: float = 0.05,
         overlap: float = 0.5,
         most: int = 1000,
@@ -97,10 +98,11 @@ class FasterRCNN(Detector):
         shapes = as_list("model.ratios", ratios, (1, 2))
         if min(*sides, *shapes) <= 0:
             raise InputError(f"model.sizes is {sides}, model.ratios {shapes}", "give numbers above 0")
+        pyramid = pyramid or 256
         self.pyramid = Pyramid(2, body.widths, pyramid)
         self.proposals = ProposalNetwork(pyramid, self.strides, sides, shapes)
-        self.head = BoxHead(pyramid * BINS**2, dense, out_channels)
-        self.sampled, self.score, self.overlap, self.most = sampled, score, overlap, most
+        self.head = BoxHead(pyramid * BINS**2, dense or 1024, out_channels)
+        self.sampled, self.score, self.overlap, self.most = sampled or 512, score, overlap, most
 
     def loss(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the sum of the losses of proposals and of their classes and boxes; see ``Detector``."""

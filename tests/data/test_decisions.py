@@ -64,6 +64,18 @@ def test_cells_and_anchors_suit_small_objects(smallest: int, stem: str, sizes: l
     assert "sizes" not in decide(boxes, experiment("CentreNet", data="BoxedImages")), "it has no anchors"
 
 
+@pytest.mark.parametrize(("number", "heads"), [(20_000, (256, 1024, 512)), (19_999, (64, 256, 128))])
+def test_faster_rcnn_is_narrow_for_few_boxes(number: int, heads: tuple[int, int, int]) -> None:
+    objects = Objects(number=number, diameter={"5": 40, "50": 70, "95": 80})
+    boxes = facts(task="boxes", shares=()).model_copy(update={"objects": objects})
+    names = ("pyramid", "dense", "sampled")
+    assert tuple(values(boxes)[name] for name in names) == heads
+    given = experiment({"name": "FasterRCNN", "dense": 7}, data="BoxedImages")
+    assert decide(boxes, given)["dense"].value == 7
+    built = resolve(given, boxes)[0].model
+    assert (built.pyramid, built.dense, built.sampled) == (heads[0], 7, heads[2])
+
+
 def test_volumes_like_those_of_the_hippocampus() -> None:
     """nnU-Net's own plan for them is patches of 40 x 56 x 40, halved three times."""
     found = values(facts((36, 50, 35), 90, task="classes", shares=(0.94, 0.03, 0.03)))

@@ -27,13 +27,14 @@ def confidence(results: Results, gallery: Gallery) -> Section:
     if not len(calibration):
         return section
     objects, summary = _first(results, "per_object"), _first(results, "summary")
+    detects = bool(results.task and results.task.detects)
+    of = "score of boxes" if detects else "probability of pixels (confidence of objects)"
     caption = (
-        "Held-out images. a: observed frequency against predicted probability of pixels (confidence of objects); "
-        "dotted: perfect calibration. b: mean loss of the remaining images when images are removed by uncertainty, at "
-        "random, or in the best possible order."
+        f"Held-out images. a: observed frequency against predicted {of}; dotted: perfect calibration. b: mean loss of "
+        "the remaining images when images are removed by uncertainty, at random, or in the best possible order."
     )
     alt = "Reliability of probabilities, and risk against coverage"
-    if results.task and results.task.objects:
+    if results.task and (results.task.objects or detects):
         alt += ", and uncertainty of matched and unmatched objects"
         caption += " c: uncertainty of objects that match a true object at an IoU of .5, and of those that do not."
     else:  # pieces of a mask need not be objects, for example vessels
@@ -60,6 +61,8 @@ def _described(results: Results, summary: pd.DataFrame) -> str:
     how = _METHODS.get(method, method)
     if method == "ensemble" and len(results.runs) == 1:
         how = "the entropy of the probabilities of a single network"
+    if results.task and results.task.detects:
+        how = "the scores of the boxes" + ", fused over runs" * (len(results.runs) > 1)
     parts = [f"Uncertainty is estimated from {how}."]
     if ("objects", "auroc") in values:
         parts.append(f"It separates unmatched from matched objects with AUROC {number(values['objects', 'auroc'])}.")

@@ -46,7 +46,9 @@ def test_every_step_writes_its_files(done: Path) -> None:
     assert set(metrics["output"]) == {"all", "red", "white"}
     for name in ("examples", "augmentation", "training", "curves", "predictions", "confusion", "agreement"):
         assert (done / f"figures/{name}.png").exists()
-    assert not (done / "uncertainty").exists(), "it is for maps"
+    found = pd.read_csv(done / "uncertainty/annotate_next.tsv", sep="\t", dtype={"id": str})
+    assert set(found["id"]) == {path.stem for path in (done / "apply/overlays").glob("*.png")}
+    assert (done / "figures/confidence.png").exists()
     assert planned(done.parents[1], *OPTIONS) == set()
 
 

@@ -1,15 +1,15 @@
 """Evaluation of uncertainty: calibration, separation of false objects, and risk of images."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from biocnn.data.dataset import Dataset
 from biocnn.evaluation.uncertainty.calibration import Reliability
-from biocnn.evaluation.uncertainty.maps import Uncertainty
+from biocnn.evaluation.uncertainty.maps import Uncertainty, maps
 from biocnn.evaluation.uncertainty.objects import best_iou, means, object_uncertainty
 from biocnn.evaluation.uncertainty.ranking import area, risk_coverage
 from biocnn.metrics import auroc, average_precision_iou, dice, match_objects
@@ -19,7 +19,7 @@ MATCHED = 0.5  # smallest IoU of a matched object
 
 
 class Judge(ABC):
-    """Evaluates the uncertainty maps of images, added one by one.
+    """Evaluates the uncertainty of images, added one by one.
 
     Parameters
     ----------
@@ -27,63 +27,38 @@ class Judge(ABC):
         Data set with the truth.
     """
 
+    stored: ClassVar[tuple[str, ...]] = ()  # maps of an estimate that are stored for test images
+
     def __init__(self, dataset: Dataset) -> None:
         self.dataset, self.task = dataset, dataset.task
         self.images: list[dict[str, Any]] = []
         self.objects: list[pd.DataFrame] = []
         self.pixels: dict[tuple[str, str, str], Reliability] = {}
 
-    def add(self, method: str, split: str, row: int, found: Uncertainty, decided: np.ndarray) -> None:
-        """Add the maps of a method for the example in this row, and the mask or labels decided from their mean."""
-        target = self.dataset.y[row][0]
-        known = target != IGNORE
-        judged = Uncertainty(found.mean[:, known], found.entropy[known], found.mutual_information[known])
-        name = {"method": method, "split": split, "id": self.dataset.examples["id"].iloc[row]}
-        probabilities = self.task.distribution(judged.mean)
-        for output, k in self.task.calibrated().items():
-            self.pixels.setdefault((method, split, output), Reliability()).add(probabilities[k], target[known] == k)
-        table = self.table_of(decided, target, row, found)
-        self.objects.append(table.assign(**name)[[*name, *table.columns]])
-        self.images.append(
-            name
-            | {
-                "uncertainty": self.of_image(decided[known], judged),
-                "entropy": judged.entropy.mean(),
-                "mutual_information": judged.mutual_information.mean(),
-                "objects": len(table),
-                "risk": self.risk(decided, target, row),
-            }
-        )
+    @abstractmethod
+    def estimate(self, samples: Iterable[np.ndarray]) -> Any:
+        """Reduce one or more predictions of an image to an estimate, with their ``mean`` to decide from."""
 
     @abstractmethod
-    def of_image(self, decided: np.ndarray, found: Uncertainty) -> float:
+    def add(self, method: str, split: str, row: int, found: Any, decided: np.ndarray) -> None:
+        """Add the estimate of a method for the example in this row, and what was decided from its mean."""
+
+    @abstractmethod
+    def of_image(self, decided: np.ndarray, found: Any) -> float:
         """Estimate the uncertainty of an image from the predictions alone.
 
         Parameters
         ----------
         decided
-            Mask or labels from the mean probability, shape (*spatial).
+            What was decided from the mean.
         found
-            Uncertainty maps of the image.
+            Estimate of the image.
 
         Returns
         -------
         uncertainty
             Uncertainty from 0 to 1.
         """
-
-    @abstractmethod
-    def pieces(self, decided: np.ndarray, target: np.ndarray, row: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        """Yield name, predicted and true objects (or connected pieces) of each class except the background."""
-
-    def table_of(self, decided: np.ndarray, target: np.ndarray, row: int, found: Uncertainty) -> pd.DataFrame:
-        """Return a row for each predicted object."""
-        objects = [_objects(output, *pair, found) for output, *pair in self.pieces(decided, target, row)]
-        return pd.concat(objects, ignore_index=True)
-
-    @abstractmethod
-    def risk(self, decided: np.ndarray, target: np.ndarray, row: int) -> float:
-        """Return the loss of the image in this row, 0 to 1."""
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return the tables per_image, per_object, calibration, risk_coverage and summary by name."""
@@ -117,10 +92,11 @@ class Judge(ABC):
                 note(method, split, "images", f"area_{measure}", value, len(table))
         self.summary = pd.DataFrame(rows)
         columns = ["method", "split", "of", "output", "low", "high", "n", "probability", "frequency"]
+        calibration = pd.concat(bins, ignore_index=True)[columns] if bins else pd.DataFrame(columns=columns)
         return {
             "per_image": images,
             "per_object": objects,
-            "calibration": pd.concat(bins, ignore_index=True)[columns],
+            "calibration": calibration,
             "risk_coverage": pd.concat(curves)[["method", "split", "coverage", "risk", "random", "oracle"]],
             "summary": self.summary,
         }
@@ -131,7 +107,52 @@ class Judge(ABC):
             yield f"test {row.method}, {row.of}: {row.measure} = {row.value:.4f} (n = {row.n:,})"
 
 
-class ClassJudge(Judge):
+class MapJudge(Judge):
+    """Judges the uncertainty maps of images."""
+
+    stored = ("entropy", "mutual_information")
+
+    def estimate(self, samples: Iterable[np.ndarray]) -> Uncertainty:
+        """Return the uncertainty maps."""
+        return maps(samples, self.task)
+
+    def add(self, method: str, split: str, row: int, found: Uncertainty, decided: np.ndarray) -> None:
+        """Add the maps of a method for the example in this row, and the mask or labels decided from their mean."""
+        target = self.dataset.y[row][0]
+        known = target != IGNORE
+        judged = Uncertainty(found.mean[:, known], found.entropy[known], found.mutual_information[known])
+        name = {"method": method, "split": split, "id": self.dataset.examples["id"].iloc[row]}
+        probabilities = self.task.distribution(judged.mean)
+        for output, k in self.task.calibrated().items():
+            self.pixels.setdefault((method, split, output), Reliability()).add(probabilities[k], target[known] == k)
+        table = self.table_of(decided, target, row, found)
+        self.objects.append(table.assign(**name)[[*name, *table.columns]])
+        self.images.append(
+            name
+            | {
+                "uncertainty": self.of_image(decided[known], judged),
+                "entropy": judged.entropy.mean(),
+                "mutual_information": judged.mutual_information.mean(),
+                "objects": len(table),
+                "risk": self.risk(decided, target, row),
+            }
+        )
+
+    @abstractmethod
+    def pieces(self, decided: np.ndarray, target: np.ndarray, row: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """Yield name, predicted and true objects (or connected pieces) of each class except the background."""
+
+    def table_of(self, decided: np.ndarray, target: np.ndarray, row: int, found: Uncertainty) -> pd.DataFrame:
+        """Return a row for each predicted object."""
+        objects = [_objects(output, *pair, found) for output, *pair in self.pieces(decided, target, row)]
+        return pd.concat(objects, ignore_index=True)
+
+    @abstractmethod
+    def risk(self, decided: np.ndarray, target: np.ndarray, row: int) -> float:
+        """Return the loss of the image in this row, 0 to 1."""
+
+
+class ClassJudge(MapJudge):
     """Judges classes of pixels."""
 
     def of_image(self, decided: np.ndarray, found: Uncertainty) -> float:
@@ -154,7 +175,7 @@ class ClassJudge(Judge):
         return 1 - float(np.mean([dice(decided, target, label=k) for k in self.task.classes().values()]))
 
 
-class ObjectJudge(Judge):
+class ObjectJudge(MapJudge):
     """Judges labelled objects."""
 
     def of_image(self, decided: np.ndarray, found: Uncertainty) -> float:

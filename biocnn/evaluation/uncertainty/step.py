@@ -17,7 +17,6 @@ from biocnn.data.dataset import Dataset
 from biocnn.data.duplicates import small_version
 from biocnn.data.splits import HELD_OUT
 from biocnn.evaluation.uncertainty.judging import Judge
-from biocnn.evaluation.uncertainty.maps import maps
 from biocnn.evaluation.uncertainty.ranking import annotate_next
 from biocnn.evaluation.uncertainty.sampling import samples
 from biocnn.io.archive import array_archive
@@ -105,7 +104,7 @@ def write_uncertainty(
     folder
         Receives per_image.tsv, per_object.tsv, calibration.tsv, risk_coverage.tsv, summary.tsv, annotate_next.tsv, and
         maps.npz with ``{id}.entropy`` and ``{id}.mutual_information`` of each test image, uint8, 255 for an entropy
-        of 1.
+        of 1; empty for boxes.
 
     Yields
     ------
@@ -123,7 +122,7 @@ def write_uncertainty(
                     same_data(model, dataset)
             for split, id in predictions.places:
                 image = dataset.x[rows[id]]
-                found = maps(predictions.of_example(method, (split, id), image), dataset.task)
+                found = judge.estimate(predictions.of_example(method, (split, id), image))
                 first, _ = predictions.places[split, id][0]  # first run with the image in this split
                 if method == "ensemble":
                     labels = stored.of(split, id)
@@ -131,7 +130,7 @@ def write_uncertainty(
                     labels = dataset.task.decide(found.mean, predictions.postprocess[first])
                 judge.add(method, split, int(rows[id]), found, labels)
                 if method == methods[0] and split == "test":
-                    for name in ("entropy", "mutual_information"):
+                    for name in judge.stored:
                         store(f"{id}.{name}", np.rint(255 * getattr(found, name)).astype(np.uint8))
     tables = judge.tables()
     if images is None:
@@ -165,7 +164,7 @@ def _new(
             log.warning("skipped: %s", error)
             failed = error
             continue
-        found = maps(predictions.of_image(method, image), first.task)
+        found = judge.estimate(predictions.of_image(method, image))
         ids.append(name)
         uncertainty.append(judge.of_image(first.task.decide(found.mean, predictions.postprocess[0]), found))
         small.append(small_version(image))

@@ -28,7 +28,7 @@ def find_boxes(path: Path, name: str, models: Sequence[Model], folder: Path) -> 
     path, name
         Image file, and its unique name.
     models
-        Models, whose boxes are fused; the first one determines the thresholds of the scores.
+        Models, whose boxes are fused; their mean thresholds apply.
     folder
         Receives overlays/, a picture of each image with its boxes, and coco.json, all boxes in the format of COCO.
 
@@ -44,7 +44,8 @@ def find_boxes(path: Path, name: str, models: Sequence[Model], folder: Path) -> 
     with first.open_image(path) as image:
         adapted = [model.adapt(image, str(path)) for model in models]
         found = [model.boxes_in(one) for model, one in zip(models, adapted, strict=True)]
-        decided = first.decide(first.task.combine(found))
+        shared = first.task.shared([model.meta.postprocess.given() for model in models])
+        decided = first.task.decide(first.task.combine(found), shared)
         draw(image, decided, first.outputs, folder / "overlays" / f"{name}.png")
         notes = [Note("repaired", repair) for repair in image.repairs]
         spacing, unit = (image.spacing, image.unit) if image.spacing else (first.facts.spacing, first.facts.unit)

@@ -87,7 +87,7 @@ def evaluate(
     predictions
         Probabilities of each run, and a table with their id and split.
     postprocess
-        Settings of each run that turn maps into objects; an ensemble uses those of its first run.
+        Settings of each run with which its predictions are decided; for an ensemble see ``Task.shared``.
     settings
         Section metrics of the experiment.
     seed
@@ -114,8 +114,8 @@ def evaluate(
         judge = resolve(dataset.task.judge)(dataset, settings, group, seed)
         for runs, fold in rows.groupby("runs"):
             val = fold.index[fold["split"] == "val"].to_numpy()
-            settled = next(filter(None, map(postprocess.get, runs)), {})
-            judge.choose(fold.index, values, val, index[val], settled)
+            shared = dataset.task.shared([postprocess.get(run, {}) for run in runs])
+            judge.choose(fold.index, values, val, index[val], shared)
         decides = keep and (run == ENSEMBLE or len(predictions) == 1)
         for split in [name for name in PREDICTED if (rows["split"] == name).any()]:
             numbers = np.flatnonzero(rows["split"] == split)

@@ -144,6 +144,12 @@ class FindBoxes(Task):
                     "split, so expect many false boxes; train longer, or check the boxes of this class"
                 )
 
+    def shared(self, postprocess: "Sequence[dict[str, Any]]") -> dict[str, Any]:
+        """Return the means over the runs, like the score of a fused box is the mean of those in the runs."""
+        import numpy as np
+
+        return {name: np.mean([one[name] for one in postprocess], axis=0) for name in ("thresholds", "scale", "shift")}
+
     def decide(self, p: "np.ndarray", postprocess: dict[str, Any]) -> "np.ndarray":
         """Return the boxes whose score reaches the threshold of their class, with calibrated scores, highest first."""
         import numpy as np

@@ -241,6 +241,10 @@ class Task(ABC):
         """Yield what is unusual about the settings that ``tune`` chose."""
         yield from ()
 
+    def shared(self, postprocess: "Sequence[dict[str, Any]]") -> dict[str, Any]:
+        """Return the settings with which combined predictions are decided, given those of each run; here the first."""
+        return next(filter(None, postprocess), {})
+
     def combine(self, predictions: "Sequence[np.ndarray]") -> "np.ndarray":
         """Combine the predictions of several runs for an example; here, by their mean."""
         import numpy as np

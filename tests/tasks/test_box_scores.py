@@ -77,3 +77,15 @@ def test_a_class_without_a_useful_threshold_is_remarked_on() -> None:
     remarks = list(task.remarks(tuned))
     assert [remark.split("score of ")[1][:1] for remark in remarks] == ["b", "c"]
     assert "F1 is 0.10 on the validation split" in remarks[1]
+
+
+def test_an_ensemble_is_decided_with_the_mean_settings_of_its_runs_in_any_order() -> None:
+    """Of two runs with the thresholds .2 and .6, a box that only one finds needs a score of .8."""
+    task = task_of("boxes", outputs=["a"])
+    runs = [{"thresholds": [low], "f1": [0.9], "scale": [scale], "shift": [0.0]} for low, scale in ((0.2, 1), (0.6, 3))]
+    box = np.float32([0, 0, 9, 9])
+    for score, number in ((0.81, 1), (0.79, 0)):
+        fused = task.combine([np.float32([[0, score, *box]]), np.zeros((0, 6), np.float32)])
+        for settings in (runs, runs[::-1]):
+            decided = task.decide(fused, task.shared(settings))
+            np.testing.assert_allclose(decided[:, 1], [calibrated(score / 2, 2, 0)] * number, rtol=1e-6)

@@ -166,7 +166,8 @@ def _new(
             continue
         found = judge.estimate(predictions.of_image(method, image))
         ids.append(name)
-        uncertainty.append(judge.of_image(first.task.decide(found.mean, predictions.postprocess[0]), found))
+        decided = first.task.decide(found.mean, first.task.shared(predictions.postprocess))
+        uncertainty.append(judge.of_image(decided, found))
         small.append(small_version(image))
     if not ids and failed:
         raise failed

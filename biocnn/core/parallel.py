@@ -59,6 +59,14 @@ class Processes:
         parts[self.rank] = logits
         return torch.cat(parts)
 
+    def mean(self, value: Tensor) -> Tensor:
+        """Return the mean of a value over all processes."""
+        if self.number == 1:
+            return value
+        total = value.detach().clone()
+        distributed.all_reduce(total)
+        return total / self.number
+
     def agree(self, *flags: bool) -> list[bool]:
         """Return for each flag whether any process has set it."""
         if self.number == 1:

@@ -163,7 +163,7 @@ class Training:
             value = self.loss(*self.processes.gather(in_float32(output), y))
             whole = value * self.processes.number  # processes average gradients; we need the sum
         else:
-            value = whole = output
+            value, whole = self.processes.mean(output), output
         for parameter in self.parameters:
             parameter.grad = None
         whole.backward()

@@ -35,6 +35,12 @@ SETTINGS = {
         "loss": {"name": "dice_bce"},  # not a mean over examples, so the mean of the processes' losses would differ
         "train": {"epochs": 2, "batch_size": 5, "steps_per_epoch": 6},
     },
+    "boxed": {
+        "data": {"name": "BoxedImages", "table": "none"},
+        "augment": ["flip", "intensity"],
+        "model": {"name": "own_detector:OneBox"},  # with a loss of its own
+        "train": {"epochs": 2, "batch_size": 4, "steps_per_epoch": 4},
+    },
     "labelled": {
         "data": {"name": "LabelledImages", "table": "none"},
         "augment": ["flip", "intensity"],
@@ -88,10 +94,22 @@ def trained(folder: Path, kind: str, launch: Callable[[list[str], Path], str] | 
         log = launch(step, folder)
     else:
         assert main(step) == 0
-    return pd.read_csv(out / "history.tsv", sep="\t"), load_model(out / "model.safetensors")[0], log
+    return (
+        pd.read_csv(out / "history.tsv", sep="\t"),
+        load_model(out / "model.safetensors", trust=["own_detector"])[0],
+        log,
+    )
 
 
-@pytest.mark.parametrize(("kind", "launch"), [("sequences", by_torchrun), ("images", by_hand), ("labelled", by_hand)])
+@pytest.mark.parametrize(
+    ("kind", "launch"),
+    [
+        ("sequences", by_torchrun),
+        ("images", by_hand),
+        ("labelled", by_hand),
+        pytest.param("boxed", by_hand, marks=pytest.mark.slow),
+    ],
+)
 def test_two_processes_have_the_same_loss_curve_as_one(
     kind: str, launch: Callable[[list[str], Path], str], tmp_path: Path
 ) -> None:

@@ -75,7 +75,7 @@ def from_table(
     InputError
         If a column, cell or image is missing or invalid, or an image is in several splits or groups.
     """
-    rows = read_rows(table, ["image"])
+    rows = read_rows(table)
     check_columns(rows, table, ["image"])
     given = _coordinates(rows, table, radius)
     if "label" not in rows:

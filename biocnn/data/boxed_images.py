@@ -167,7 +167,7 @@ class BoxedImages:
             file = from_yolo(path, base, self.classes)
         if self.index:
             base = Path(self.images or Path(self.index).parent)
-            rows = check_rows(read_rows(self.index, ["image"]), self.index, base, ["image"], self.group)
+            rows = check_rows(read_rows(self.index), self.index, base, ["image"], self.group)
             return located(file, rows.reset_index(drop=True), base, source)
         return self._with_others(file, checks, source) if self.table else self._in_folder(file, checks, source)
 

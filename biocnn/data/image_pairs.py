@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -77,10 +77,10 @@ def alike(path: Path) -> str:
     return f"did you mean {hits[0]!r}? " if (hits := close(path.name, names)) else ""
 
 
-def read_rows(table: Path, files: list[str]) -> pd.DataFrame:
+def read_rows(table: Path, files: Sequence[str] = ("image",)) -> pd.DataFrame:
     """Read the cells of a table, whose first line names the columns, as strings, indexed by line number.
 
-    Paths in the columns ``files``, if there are any, lose what does not matter: ./a.png is a.png.
+    Paths in the columns ``files`` that exist lose what does not matter: ./a.png is a.png.
     """
     numbered = [(i, line) for i, line in enumerate(read_lines(table), 1) if line.strip()]
     if len(numbered) < 2:

@@ -74,9 +74,8 @@ class ResNet(ImageNetwork):
             features: list[nn.Module] = [ConvBlock(spatial_dims, in_channels, per_stage[0], size, stride=stride)]
         else:
             halved = ConvBlock(spatial_dims, in_channels, per_stage[0], 7, stride=2)
-            features = [nn.Sequential(halved, pool("max", spatial_dims, 3, stride=2, padding="same"))]
-            if stem == "huge":
-                features[0] = nn.Sequential(pool("average", spatial_dims, ceil=True), *features[0])
+            first = [pool("average", spatial_dims, ceil=True)] if stem == "huge" else []
+            features = [nn.Sequential(*first, halved, pool("max", spatial_dims, 3, stride=2, padding="same"))]
         wider = 4 if depth >= BOTTLENECK else 1
         widths = [per_stage[0], *(wider * width for width in per_stage)]
         for stage, (ends, inner, number) in enumerate(zip(pairwise(widths), per_stage, BLOCKS[depth], strict=True)):

@@ -51,8 +51,8 @@ def test_summaries_do_not_need_a_shape_of_the_output():
 @pytest.mark.parametrize(("stem", "finest"), [(None, 4), ("huge", 8), ("large", 4), ("medium", 2), ("small", 1)])
 def test_anchors_follow_the_stride_of_the_stem(stem, finest):
     network = tiny(stem=stem, ratios=[1.0])
-    anchors = network.proposals(network._levels(torch.zeros(1, 1, 64, 64))).anchors
-    assert [len(level) for level in anchors[:3]] == [64 * 64 // (finest * 2**level) ** 2 for level in range(3)]
+    anchors = network.proposals(network._levels(torch.zeros(1, 1, 128, 128))).anchors
+    assert [len(level) for level in anchors[:3]] == [128 * 128 // (finest * 2**level) ** 2 for level in range(3)]
     sides = [float(level[0, 2] - level[0, 0]) for level in anchors]
     assert sides == [8 * finest * 2**level for level in range(5)]
     given = tiny(stem=stem, sizes=[5, 9, 17, 33, 65]).proposals.shapes

@@ -37,7 +37,7 @@ class FindBoxes(Task):
     losses = ()
     detects = True
     stored = "float32"
-    averaged = True
+    smoothed = True
     monitor = "ap50"
     metrics = (
         "ap50", "ap75", "ap50_95", "ar", "froc", "f1", "precision", "recall", "count_mae", "count_bias", "ece",

@@ -55,7 +55,7 @@ class Task(ABC):
     detects: ClassVar[bool] = False  # whether predictions are boxes with scores, (M, 2 + 2 spatial_dims)
     exact: ClassVar[bool] = False  # whether targets are numbers that may depend on sizes and brightness
     stored: ClassVar[str] = ""  # dtype of stored predictions; "": that of the input
-    averaged: ClassVar[bool] = False  # whether training keeps a moving average of the weights
+    smoothed: ClassVar[bool] = False  # whether training keeps a moving average of the weights
     standardised: bool = False  # whether targets are standardised for training
     like_input: bool = False  # whether outputs are channels of the input, which the network corrects
     kept: ClassVar[str] = ""  # dtype of truth as read, if it is stored beside the maps that are computed from it

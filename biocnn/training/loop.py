@@ -279,7 +279,7 @@ class Training:
         self.optimizer = make_optimizer(self.parameters, self.settings, body)
         self.best = copy_weights(self.model)
         # The network that is validated and kept.
-        self.average = copy.deepcopy(self.model) if self.task.averaged else self.model
+        self.average = copy.deepcopy(self.model) if self.task.smoothed else self.model
 
     def _resume(self) -> None:
         found = self.processes.of_first(self.states.load() if self.states else None)

@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-LEVELS = ("human", "train", "train_dev", "val", "test")
+SPLITS = ("train", "train_dev", "val", "test")
+LEVELS = ("human", *SPLITS)
+CERTAIN = ("zero", "human")
 LARGE = 0.2  # smallest share of the sum of all steps up that is worth a remedy
 LEAST = 0.005  # smallest step of an error between 0 and 1 that is worth a remedy
 CAUSES = {
@@ -24,7 +26,10 @@ CAUSES = {
 
 
 class Level(NamedTuple):
-    """The error of a person (``human``) or on a split, with its 95% confidence interval; nan if unknown."""
+    """The error of a person (``human``) or on a split, with its 95% confidence interval; nan if unknown.
+
+    ``zero`` stands for an unknown human level.
+    """
 
     name: str
     error: float
@@ -48,8 +53,8 @@ class Step(NamedTuple):
 
     @property
     def clear(self) -> bool:
-        """Return whether the rise or fall is larger than its noise."""
-        return not abs(self.size) <= self.noise
+        """Return whether the rise or fall is larger than its noise, which must be known."""
+        return abs(self.size) > self.noise
 
     @property
     def found(self) -> bool:
@@ -67,22 +72,23 @@ def steps(levels: Sequence[Level], least: float = LEAST) -> list[Step]:
     least
         Smallest rise that is large; 0 for errors without a largest value.
     """
-    known = {"human": Level("human", 0.0)} | {level.name: level for level in levels}
-    pairs = list(pairwise(known[name] for name in LEVELS if name in known))
-    rises = sum(max(end.error - start.error, 0) for start, end in pairs)
+    known = {"human": Level("zero", 0.0)} | {level.name: level for level in levels}
+    pairs = list(pairwise(name for name in LEVELS if name in known))
+    sizes = [known[end].error - known[start].error for start, end in pairs]
+    least = max(LARGE * sum(size for size in sizes if size > 0), least)
     found = []
-    for start, end in pairs:
-        size = end.error - start.error
-        large = size >= max(LARGE * rises, least) and size > 0
-        found.append(Step(start, end, CAUSES.get((start.name, end.name), ()), size, _noise(start, end), large))
+    for pair, size in zip(pairs, sizes, strict=True):
+        start, end = (known[name] for name in pair)
+        found.append(Step(start, end, CAUSES.get(pair, ()), size, _noise(start, end), size >= least and size > 0))
     return found
 
 
 def _noise(start: Level, end: Level) -> float:
-    """Combine the sides of two intervals that face each other."""
+    """Combine the sides of two intervals that face each other; a human level counts as certain."""
     lower, upper = sorted((start, end), key=lambda level: level.error)
-    sides = [level for level in (lower.high - lower.error, upper.error - upper.low) if np.isfinite(level)]
-    return float(np.hypot.reduce(sides)) if sides else np.nan
+    below = 0.0 if lower.name in CERTAIN else lower.high - lower.error
+    above = 0.0 if upper.name in CERTAIN else upper.error - upper.low
+    return float(np.hypot(below, above))
 
 
 def causes(found: Sequence[Step]) -> list[str]:

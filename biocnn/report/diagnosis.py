@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from biocnn.config.settings import Settings
 from biocnn.core.palette import BLUE, VERMILION
-from biocnn.evaluation.diagnosis import LEAST, LEVELS, Level, Step, causes, steps
+from biocnn.evaluation.diagnosis import LEAST, SPLITS, Level, Step, steps
 from biocnn.evaluation.mistakes import read_reasons, shares
 from biocnn.metrics import ERRORS, error_of
 from biocnn.report.blocks import Section, Table, Text, table
@@ -18,6 +18,7 @@ from biocnn.report.results import Results
 
 FEW_IMAGES = 10  # below which a split is small
 NAMES = {
+    "zero": "no error",
     "human": "a person",
     "train": "training examples",
     "train_dev": "train-dev examples",
@@ -75,7 +76,7 @@ def _levels(results: Results, human: dict[str, float]) -> tuple[str, dict[str, t
     metric = next((name for name in usable if name in human), next(iter(usable), ""))
     if metric in human:
         levels["human"] = Level("human", error_of(metric, human[metric])), 0
-    for split in LEVELS[1:]:
+    for split in SPLITS:
         part = table_[(table_["split"] == split) & (table_["metric"] == metric)]
         for _, group in representative(part):
             # The mean half-width of several outputs bounds that of their mean, whether they are independent or not.
@@ -93,11 +94,12 @@ def _verdict(found: list[Step], metric: str) -> Iterator[str]:
             yield f"{_moved(step).capitalize()}. {_remedy(step)}"
     noisy = [step for step in found if step.large and not step.clear]
     if noisy:
-        yield f"Within noise: {'; '.join(map(_moved, noisy))}. More examples in these splits would tell."
+        moved = "; ".join(map(_moved, noisy))
+        yield f"Within noise, or too few groups to tell: {moved}. More groups of examples in these splits would tell."
     for step in found:
-        if step.size < 0 and step.clear and step.start.name != "human":
+        if step.size < 0 and step.clear and step.start.name in SPLITS:
             yield f"{_moved(step).capitalize()}: {NAMES[step.end.name]} are easier."
-    if found[0].start.name == "human" and found[0].start.error == 0 and "bias" in causes(found):
+    if found[0].start.name == "zero" and found[0].found:
         yield (
             "No human level is given, so that bias counts from an error of 0. If a person, or a repeated measurement, "
             f"makes errors, too, give their {metric_name(metric)} as metrics: {{human: {{{metric}: VALUE}}}}."
@@ -111,7 +113,7 @@ def _remedy(step: Step) -> str:
 def _moved(step: Step) -> str:
     verb = "rises" if step.size >= 0 else "falls"
     start, end = (f"{number(level.error)} ({NAMES[level.name]})" for level in (step.start, step.end))
-    noise = f" ± {number(step.noise)}" if np.isfinite(step.noise) else ""
+    noise = f" ± {number(step.noise)}" if np.isfinite(step.noise) else " (no interval)"
     return f"the error {verb} by {number(abs(step.size))}{noise}, from {start} to {end}"
 
 
@@ -154,7 +156,7 @@ def errors(found: list[Step], name: str) -> Figure:
     for place, step in enumerate(found):
         axes.plot([step.start.error] * 2, [place, place + 1], color=FAINT, linewidth=0.8, linestyle=":")
         colour = VERMILION if step.found else FAINT
-        axes.plot([step.start.error, step.end.error], [place + 1] * 2, color=colour, linewidth=4, zorder=0.5, alpha=0.6)
+        axes.plot([step.start.error, step.end.error], [place + 1] * 2, color=colour, linewidth=4, zorder=0.5)
     axes.set_yticks(range(len(levels)), [NAMES[level.name] for level in levels])
     axes.set_ylim(len(levels) - 0.5, -0.5)
     axes.set_xlabel(f"Error ({name})")
@@ -181,7 +183,7 @@ def _table(found: list[Step], rows: dict[str, tuple[Level, int]], name: str) -> 
     caption = (
         "Error of each split, and the step from the line above; the first step without a human level is from 0. Small: "
         "95% confidence intervals, for steps as half-widths. A verdict is given for steps that are at least a fifth of "
-        "all rises and larger than their half-width."
+        "all rises and larger than their half-width; without intervals there is none."
     )
     return table(caption, header, cells, f"n, {name}, Step", "metrics.tsv")
 

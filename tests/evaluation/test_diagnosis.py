@@ -4,13 +4,13 @@ import math
 
 import pytest
 
-from biocnn.evaluation.diagnosis import LEVELS, Level, causes, steps
+from biocnn.evaluation.diagnosis import SPLITS, Level, causes, steps
 from biocnn.metrics.errors import error_of
 
 
-def levels(*percent: float | None, noise: float = math.nan) -> list[Level]:
+def levels(*percent: float | None, noise: float = 0.01) -> list[Level]:
     """Make levels from errors in percent of train, train-dev, val and test; None: no such split."""
-    named = zip(LEVELS[1:], percent, strict=False)
+    named = zip(SPLITS, percent, strict=False)
     return [Level(name, e / 100, (e - noise) / 100, (e + noise) / 100) for name, e in named if e is not None]
 
 
@@ -45,7 +45,17 @@ def test_steps_within_noise_have_no_cause():
 
 
 def test_errors_without_a_largest_value_are_compared_as_they_are():
-    assert causes(steps([Level("train", 0.0001), Level("val", 0.001)], least=0)) == ["variance", "mismatch"]
+    assert causes(steps(levels(0.01, None, 0.1), least=0)) == ["variance", "mismatch"]
+    assert causes(steps(levels(0.01, None, 0.1))) == []
+
+
+def test_steps_without_an_interval_have_no_cause():
+    """Too few groups for an interval: nothing is known about the noise."""
+    unknown = Level("val", 0.1)
+    (_, step) = steps([*levels(1), unknown])
+    assert step.large
+    assert math.isnan(step.noise)
+    assert not step.found
 
 
 def test_metrics_become_errors():

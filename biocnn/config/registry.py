@@ -79,6 +79,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "gaussian_nll": Entry("biocnn.losses.values:gaussian_nll"),
         "quantiles": Entry("biocnn.losses.values:quantiles"),
         "cumulative": Entry("biocnn.losses.values:cumulative"),
+        "ssim": Entry("biocnn.losses.similarity:ssim"),
         "cross_entropy": Entry("biocnn.losses.pixels:cross_entropy"),
         "focal": Entry("biocnn.losses.pixels:focal"),
         "dice": Entry("biocnn.losses.regions:dice"),

@@ -9,6 +9,7 @@ from biocnn.losses.instances import border_weights, instances
 from biocnn.losses.pixels import bce, cross_entropy, focal
 from biocnn.losses.regions import dice, dice_bce, dice_cross_entropy, dice_focal, tversky
 from biocnn.losses.shapes import boundary, cldice
+from biocnn.losses.similarity import ssim
 from biocnn.losses.supervision import Logits, Loss, supervised
 from biocnn.losses.values import cumulative, gaussian_nll, huber, l1, mse, poisson, quantiles
 from biocnn.metrics.masks import IGNORE
@@ -35,6 +36,7 @@ __all__ = [
     "mse",
     "poisson",
     "quantiles",
+    "ssim",
     "supervised",
     "tversky",
 ]

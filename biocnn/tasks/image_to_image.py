@@ -21,7 +21,7 @@ class ImageToImage(ValueMapTask):
     """
 
     name = "image_to_image"
-    losses = ("l1", "mse")
+    losses = ("l1", "mse", "ssim")
     metrics = ("psnr_fitted", "psnr", "ssim", "mae")
     headline = ("psnr_fitted", "ssim")
     label = "an image for each {one}"

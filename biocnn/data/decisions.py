@@ -24,6 +24,7 @@ GIB = 2**30
 MEMORY_GB = 4.0  # budget of the decisions in facts.json; an experiment may set train.memory_gb
 PATCH_SIDE = {2: 256, 3: 64}  # largest side of a patch with MEMORY_GB; its pixels grow with the memory
 MOST_SIDE = 512
+LOCAL_SIDE = 128  # of patches of images from images
 BATCH_PIXELS = 2**17  # pixels per batch and GB: 8 patches of 256 x 256 with 4 GB
 BATCH = (2, 16)
 BOTTOM = {2: 8, 3: 4}  # smallest side of a patch at the deepest level, in pixels
@@ -36,6 +37,7 @@ WIDTHS = {2: ((1000, 32), (100, 24), (0, 16)), 3: ((0, 16),)}
 KEPT = 12
 STEPS = (50, 250)  # bounds of the steps per epoch
 ALL_STEPS = 3000
+LOCAL_STEPS = 1500  # for images from images
 BOX_STEPS = 1200  # for boxes, with four times the pixels per step
 EPOCHS = (12, 60)
 # Smallest objects, in pixels, for a stem, whose map has a cell for so many pixels; objects span four cells or more.
@@ -88,7 +90,8 @@ def decide(facts: Facts, settings: Settings | None = None) -> dict[str, Decision
         batch_size = choose("batch_size", train, "train", _batch_size(patch, channels, memory))
     once = max(1, math.ceil(facts.pixels / math.prod(patch) / batch_size))
     steps = choose("steps_per_epoch", train, "train", _steps(once, train.epochs if train else None))
-    choose("epochs", train, "train", _epochs(steps or once, BOX_STEPS if detects else ALL_STEPS))
+    wanted = LOCAL_STEPS if make_task(facts).exact else BOX_STEPS if detects else ALL_STEPS
+    choose("epochs", train, "train", _epochs(steps or once, wanted))
     choose("foreground", train, "train", _foreground(facts, patch))
     return choose.found
 
@@ -145,6 +148,8 @@ def _square(facts: Facts, memory: float) -> Decision:
     shortest = int(facts.sizes.shorter)
     most = min(MOST_SIDE, int(PATCH_SIDE[2] * math.sqrt(memory / MEMORY_GB)))
     why = ""
+    if make_task(facts).exact:
+        most, why = min(most, LOCAL_SIDE), "; intensities depend on their surroundings only"
     diameter = facts.objects.diameter["95"] if facts.objects.number else 0
     if 4 * diameter > most:
         most = min(MOST_SIDE, math.ceil(4 * diameter / 16) * 16)

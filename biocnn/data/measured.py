@@ -1,5 +1,6 @@
 """Measurements of images: sizes, intensities and classes, and the decisions that follow from them."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from biocnn.data.foreground import write_places
 from biocnn.io.intensity import decide_normalise, image_ranges, intensity_percentiles
 from biocnn.io.ragged import Ragged
 from biocnn.tasks import make_task
-from biocnn.tasks.facts import Decision, Facts, Sizes
+from biocnn.tasks.facts import Decision, Facts, PixelFit, Sizes
 
 
 def measure_images(facts: Facts, folder: Path, folds: list[Any], seed: int) -> dict[str, Any]:
@@ -33,13 +34,16 @@ def measure_images(facts: Facts, folder: Path, folds: list[Any], seed: int) -> d
         Facts about all images, by name.
     """
     x = Ragged(folder / "x.npy")
-    if make_task(facts).target.labelled:
-        write_places(Ragged(folder / "y.npy"), folder / "foreground.npy", seed)
+    task, y = make_task(facts), Ragged(folder / "y.npy")
+    if task.target.labelled:
+        write_places(y, folder / "foreground.npy", seed)
     ranges = image_ranges(x[i] for i in range(len(x)))
     np.save(folder / "ranges.npy", ranges)
     sizes = measure_sizes(x.shapes)
     for fold in folds:
         train = np.flatnonzero(fold.split == "train")
+        if task.like_input:
+            fold.add(pixel_fit=fit_pixels((x[i], y[i]) for i in train))
         normalise, reason = decide_normalise(facts.normalise, ranges[train])
         fold.add(
             intensity=intensity_percentiles(x[i] for i in train),
@@ -50,6 +54,23 @@ def measure_images(facts: Facts, folder: Path, folds: list[Any], seed: int) -> d
         decided = decide(facts.model_copy(update=fold.facts.given() | {"sizes": sizes}))
         fold.add(decisions=fold.facts.decisions | decided)
     return {"sizes": sizes}
+
+
+def fit_pixels(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> PixelFit:
+    """Fit each channel of targets to the same channel of their images, (C, *spatial) each, over all known pixels."""
+    sums: Any = 0
+    for x, y in pairs:
+        a, b = (one.reshape(len(one), -1).astype(np.float64) for one in (x, y))
+        known = ~np.isnan(b)
+        a, b = np.where(known, a, 0), np.where(known, b, 0)
+        sums = sums + np.stack([known.sum(1), a.sum(1), b.sum(1), (a * a).sum(1), (a * b).sum(1), (b * b).sum(1)])
+    number, *sums = sums
+    mean_x, mean_y, xx, xy, yy = (total / np.maximum(number, 1) for total in sums)
+    var_x, var_y, covariance = xx - mean_x**2, yy - mean_y**2, xy - mean_x * mean_y
+    factor = np.where(var_x > 0, covariance / np.where(var_x > 0, var_x, 1), 0)
+    rest = np.sqrt(np.maximum(var_y - factor * covariance, 0))
+    shift = mean_y - factor * mean_x
+    return PixelFit(factor=factor.tolist(), shift=shift.tolist(), rest=np.where(rest > 0, rest, 1).tolist())
 
 
 def measure_sizes(shapes: np.ndarray) -> Sizes:

@@ -1,12 +1,11 @@
 """Networks that predict how their input is to be corrected."""
 
-from collections.abc import Sequence
-
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 
-def add_input(network: nn.Module, factor: Sequence[float], shift: Sequence[float], scale: Sequence[float]) -> None:
+def add_input(network: nn.Module, factor: ArrayLike, shift: ArrayLike, scale: ArrayLike) -> None:
     """Let a network, in place, return factor * input + shift + scale * output.
 
     Of outputs at several resolutions, only the finest contains the input.
@@ -18,7 +17,7 @@ def add_input(network: nn.Module, factor: Sequence[float], shift: Sequence[float
     factor, shift, scale
         One number for each channel.
     """
-    numbers = [torch.tensor(values, dtype=torch.float32) for values in (factor, shift, scale)]
+    numbers = [torch.as_tensor(values, dtype=torch.float32) for values in (factor, shift, scale)]
     network.register_forward_hook(_AddInput(torch.stack(numbers)))
 
 

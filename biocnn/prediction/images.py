@@ -20,7 +20,7 @@ from biocnn.io.stored_image import Slices
 from biocnn.nn.encode import normalise, to_tensor
 from biocnn.nn.views import View, averaged, turn, undo
 from biocnn.prediction.blending import Blend
-from biocnn.prediction.compatibility import Adapted, Note, Pixels, as_it_is
+from biocnn.prediction.compatibility import Adapted, Note, as_it_is
 from biocnn.prediction.tiles import NARROW, Field, around, find_field, plan, whole
 from biocnn.tasks import make_task
 from biocnn.tasks.facts import Facts
@@ -131,7 +131,7 @@ class Maps:
     def __init__(
         self,
         predictor: ImagePredictor,
-        image: Pixels,
+        image: Adapted,
         range_: tuple[Tensor, Tensor],
         regions: list[Slices],
         notes: Sequence[Note],
@@ -186,7 +186,7 @@ class Maps:
         if not self._predictor.like_input:
             return maps
         low, high = (limit.numpy().reshape(-1, *[1] * (maps.ndim - 1)) for limit in self._range)
-        return maps * np.maximum(high - low, 0) + low
+        return (maps * np.maximum(high - low, 0) + low) / np.float32(self._image.factor)
 
 
 class MapsOnGrid:

@@ -110,6 +110,17 @@ class ValueStats(Frozen):
     most: list[float]
 
 
+class PixelFit(Frozen):
+    """Least-squares fit of each output to the channel of the image that it corrects: factor * channel + shift.
+
+    ``rest`` is the standard deviation of what remains, 1 if nothing does.
+    """
+
+    factor: list[float]
+    shift: list[float]
+    rest: list[Annotated[float, Field(gt=0)]]
+
+
 class Told(Frozen):
     """Facts that a reader gives about all examples; fields with a default may be left out."""
 
@@ -153,6 +164,7 @@ class Measured(Frozen):
     occupied: float = 1.0  # share of sequences with a base of a class
     objects: Objects = Objects()
     values: ValueStats | None = None  # of maps of numbers
+    pixel_fit: PixelFit | None = None  # of images to images with the same channels
     intensity: Intensity | None = None
     normalise: Literal["auto", "dataset", "image"] = (
         "auto"  # a reader may choose; by all training images, or each on its own

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
+from biocnn.core.errors import InputError
 from biocnn.tasks.value_maps import ValueMapTask
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class ImageToImage(ValueMapTask):
     """
 
     name = "image_to_image"
+    exact = True
     losses = ("l1", "mse", "ssim")
     metrics = ("psnr_fitted", "psnr", "ssim", "mae")
     headline = ("psnr_fitted", "ssim")
@@ -38,21 +40,22 @@ class ImageToImage(ValueMapTask):
         self.standardised = not self.like_input
 
     def complete(self, network: "nn.Module") -> "nn.Module":
-        """Add the input, with mean and standard deviation of the targets, to an output in units of the latter."""
+        """Let the network predict what is missing from a linear fit of the targets to the input, pixel by pixel.
+
+        With little noise this is nearly the input itself, of which much noise leaves less.
+        """
+        import numpy as np
+
         from biocnn.nn.residual import add_input
 
         if not self.like_input:
             return network
-        x, y = self.facts.intensity, self.facts.values
-        assert x
-        assert y
-        factor, shift, scale = [], [], []
-        for low, high, mean_x, sd_x, mean_y, sd_y in zip(x.low, x.high, x.mean, x.std, y.mean, y.sd, strict=True):
-            span = max(high - low, 1e-12)
-            factor.append(sd_y / max(sd_x, 1e-12))
-            shift.append((mean_y - low - factor[-1] * (mean_x - low)) / span)
-            scale.append(sd_y / span)
-        add_input(network, factor, shift, scale)
+        x, fit = self.facts.intensity, self.facts.pixel_fit
+        if not (x and fit):
+            raise InputError("facts: pixel_fit is missing", "store the data set again, and train again")
+        low, span = np.array(x.low), np.maximum(np.subtract(x.high, x.low), 1e-12)
+        factor = np.array(fit.factor)
+        add_input(network, factor, (factor * low + fit.shift - low) / span, fit.rest / span)
         return network
 
     @property

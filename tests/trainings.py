@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from tiny import boxed, chosen, images, labelled, sequences, stored, valued
+from tiny import boxed, chosen, images, labelled, pairs, sequences, stored, valued
 from torch import nn
 
 from biocnn.config.settings import Train
@@ -58,6 +58,19 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "model": {"name": "CentreNet", "channels": [4, 4, 4, 4]},
         "train": {"epochs": 2, "batch_size": 4, "steps_per_epoch": 8, "threads": 1, "save_minutes": 0},
     },
+    "pairs": {
+        "data": {"name": "PairedImages", "table": "none"},
+        "augment": "default",
+        "model": {"name": "UNet", "channels": [4, 8], "norm": None},
+        "train": {
+            "epochs": 2,
+            "batch_size": 4,
+            "steps_per_epoch": 8,
+            "patch": [16, 16],
+            "threads": 1,
+            "save_minutes": 0,
+        },
+    },
     "labelled": {
         "data": {"name": "LabelledImages", "table": "none"},
         "augment": ["flip", "rotate90", "intensity", "noise"],
@@ -69,6 +82,7 @@ SETTINGS["valued"] = SETTINGS["labelled"] | {"loss": "gaussian_nll"}
 RAW = {
     "valued": valued,
     "boxed": boxed,
+    "pairs": pairs,
     "sequences": partial(sequences, 400, window=40),
     "images": partial(images, 12),
     "labelled": partial(labelled, 48, sizes=[(16, 16), (18, 18)]),

@@ -15,7 +15,7 @@ from biocnn.io.lazy import LazyImage
 from biocnn.io.resampling import resample, sizes
 from biocnn.io.scales import Values, scale_factor
 from biocnn.io.stored_image import MILLIMETRES, Slices
-from biocnn.tasks import Task
+from biocnn.tasks import Task, make_task
 from biocnn.tasks.facts import Facts
 
 CLOSE = 0.05  # relative difference up to which pixel sizes count as equal
@@ -279,5 +279,8 @@ def _zoom(
             f"{where}: pixel size {here}, but the model was trained on {there}",
             "check the pixel size in the file; apply.spacing: as_is (--spacing=as_is) predicts without resampling",
         )
+    if make_task(facts).like_input:
+        notes.append(Note("note", "another pixel size than in training; not resampled", f"{here}, trained on {there}"))
+        return None
     notes.append(Note("repaired", "resampled to the pixel size of training", f"{here} to {there}"))
     return zoom

@@ -32,9 +32,9 @@ def test_kills_at_any_moment_change_no_bit(number: int, uninterrupted_run: tuple
     assert finish_despite_kills(Run(folder, kind, f"killed{number}"), number, random.Random(kind)) == wanted
 
 
-@pytest.mark.parametrize(("kind", "number"), [("labelled", 3), ("boxed", 2), ("valued", 2)])
+@pytest.mark.parametrize(("kind", "number"), [("labelled", 3), ("boxed", 2), ("valued", 2), ("pairs", 1)])
 def test_kills_of_other_trainings_change_no_bit(kind: str, number: int, tmp_path: Path) -> None:
-    """Kills during a training on whole images, and one with a loss that the network owns."""
+    """Kills during trainings on whole images, with a loss that the network owns, and of images from images."""
     wanted = Run(tmp_path, kind, "whole").finish()
     assert finish_despite_kills(Run(tmp_path, kind, "killed"), number, random.Random(1)) == wanted
 

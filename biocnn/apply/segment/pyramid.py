@@ -9,6 +9,7 @@ from uuid import NAMESPACE_OID, uuid5
 import numpy as np
 
 from biocnn.io.resampling import Read
+from biocnn.io.stored_image import RGB
 
 TILE = 512
 LARGE = 2**24  # pixels above which an image is written in tiles
@@ -46,13 +47,15 @@ def write_image(
     import tifffile
 
     metadata = _metadata(name, shape, spacing, unit, channels)
+    rgb = list(channels) == RGB and len(shape) == 3
+    colours = {"photometric": "rgb", "planarconfig": "separate"} if rgb else {"photometric": "minisblack"}
 
     folder.mkdir(exist_ok=True)
     if prod(shape) <= LARGE:
         path = folder / f"{name}.tif"
         tifffile.imwrite(
-            path, read(tuple(slice(0, n, 1) for n in shape)), ome=True, photometric="minisblack", compression="zlib",
-            metadata=metadata, **_resolution(spacing, unit),
+            path, read(tuple(slice(0, n, 1) for n in shape)), ome=True, compression="zlib", metadata=metadata,
+            **colours, **_resolution(spacing, unit),
         )  # fmt: skip
         return path
     path, levels = folder / f"{name}.ome.tif", _levels(shape)
@@ -63,7 +66,7 @@ def write_image(
             full = {"subifds": levels, "metadata": metadata, **_resolution(spacing, unit)}
             tiff.write(
                 _tiles(read, shape, step), shape=size, dtype=dtype, tile=(TILE, TILE), compression="zlib",
-                photometric="minisblack", **({"subfiletype": 1} if level else full),
+                **colours, **({"subfiletype": 1} if level else full),
             )  # fmt: skip
     return path
 

@@ -155,3 +155,19 @@ def test_tiff_of_unknown_pixel_size_states_none(tmp_path):
         assert image.spacing is None
     with tifffile.TiffFile(path) as tiff:
         assert tiff.pages[0].resolutionunit == tifffile.RESUNIT.NONE
+
+
+@pytest.mark.parametrize("channels", [["grey"], ["red", "green", "blue"], ["nuclei", "actin"]])
+@pytest.mark.parametrize("spatial", [(40, 50), (3, 24, 20)])
+@pytest.mark.parametrize("large", [False, True])
+def test_round_trip_of_images_with_channels(tmp_path, monkeypatch, channels, spatial, large):
+    monkeypatch.setattr("biocnn.apply.segment.pyramid.LARGE", 0 if large else 2**24)
+    shape, spacing = (len(channels), *spatial), [2.0, 0.5, 0.25][-len(spatial) :]
+    pixels = rng.integers(0, 90, shape, np.uint8)
+    path = write_image(tmp_path, "a", lambda window: pixels[window], shape, pixels.dtype, spacing, "um", channels)
+    with open_image(path) as image:
+        assert image.spacing == pytest.approx(spacing)
+        assert image.channels == channels or len(channels) == 1
+        np.testing.assert_array_equal(image.read(tuple(slice(0, n) for n in spatial)), pixels)
+    with tifffile.TiffFile(path) as tiff:
+        assert (tiff.pages[0].photometric == tifffile.PHOTOMETRIC.RGB) == (channels[0] == "red" and len(spatial) == 2)

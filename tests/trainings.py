@@ -78,8 +78,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "train": {"epochs": 3, "batch_size": 4, "threads": 1, "save_minutes": 0},
     },
 }
+SETTINGS["typed"] = SETTINGS["images"]
 SETTINGS["valued"] = SETTINGS["labelled"] | {"loss": "gaussian_nll"}
 RAW = {
+    "typed": partial(images, 12, task="typed_instances"),
     "valued": valued,
     "boxed": boxed,
     "pairs": pairs,

@@ -32,9 +32,12 @@ def test_kills_at_any_moment_change_no_bit(number: int, uninterrupted_run: tuple
     assert finish_despite_kills(Run(folder, kind, f"killed{number}"), number, random.Random(kind)) == wanted
 
 
-@pytest.mark.parametrize(("kind", "number"), [("labelled", 3), ("boxed", 2), ("valued", 2), ("pairs", 1)])
+OTHERS = [("labelled", 3), ("boxed", 2), ("valued", 2), ("pairs", 1), pytest.param("typed", 1, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize(("kind", "number"), OTHERS)
 def test_kills_of_other_trainings_change_no_bit(kind: str, number: int, tmp_path: Path) -> None:
-    """Kills during trainings on whole images, with a loss that the network owns, and of images from images."""
+    """Kills during trainings on whole images, on objects with classes, of images from images, or with an own loss."""
     wanted = Run(tmp_path, kind, "whole").finish()
     assert finish_despite_kills(Run(tmp_path, kind, "killed"), number, random.Random(1)) == wanted
 

@@ -19,6 +19,7 @@ _TABLE = "list the pairs in a table (data.table) with the columns image and "
 # Words at the end of names: of the other files, by what they are, and of the images.
 _WORDS = {
     "mask": (r"masks?|labels?|seg|segmentation|gt|groundtruth|annotation|manual\d*", "images?|img|raw|0000"),
+    "class_mask": (r"(class_?)?masks?|class(es)?|types?|labels?", "images?|img|raw|0000"),
     "target": ("targets?|gt|groundtruth|clean|high", "images?|img|raw|inputs?|noisy|low"),
 }
 

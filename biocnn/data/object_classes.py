@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from biocnn.core.checks import Checks
-from biocnn.core.errors import InputError, all_faults, nearest
+from biocnn.core.errors import Collector, InputError, all_faults, nearest
 from biocnn.data.image_pairs import check_columns, read_rows
 from biocnn.data.image_sets import Seen
 from biocnn.data.labels import of_classes, shown
@@ -132,54 +132,58 @@ def from_table(
     check_columns(found, table, ["image"])
     if "class" not in found:
         raise InputError(f"{table}: no column 'class' in its first line", nearest("class", found))
-    images, faults, listed = _images_by_name(rows), [], []
-    for line, image, label, kind in zip(
-        found.index, found["image"], found.get("label", [""] * len(found)), found["class"], strict=True
-    ):
-        where = f"{source} line {line}"
-        places = images.get(image, [])
-        if len(places) != 1 and not (places and image in set(rows["image"])):
-            what = f"{len(places)} images are called {image!r}" if places else f"there is no image {image!r}"
-            remedy = f"give its path, for example {rows['image'].iloc[0]}" if places else nearest(image, rows["image"])
-            faults.append(InputError(f"{where}: {what}", remedy))
-            continue
-        for row in places:
-            labels = _labels_in(seen[row])
-            if "label" not in found:
-                listed += [(row, one, kind, where) for one in labels]
-            elif not label.isdecimal() or int(label) not in labels:
-                wrong = f"{where}: the mask of {image} has no object {label!r}"
-                some = f"it has {', '.join(map(str, labels[:4]))}{', ...' if len(labels) > 4 else ''}" * bool(labels)
-                remedy = f"labels are the values of pixels in the mask: {some or 'it is empty'}"
-                faults.append(InputError(wrong, remedy))
-            else:
-                listed.append((row, int(label), kind, where))
+    of_name, labels_in = _images_by_name(rows), [set(_labels_in(one)) for one in seen]
+    rows_of = {path: list(of_path) for path, of_path in rows.reset_index().groupby("image").groups.items()}
+    labels = found["label"] if "label" in found else [None] * len(found)
+    collector, listed = Collector(), []
+    for line, image, label, kind in zip(found.index, found["image"], labels, found["class"], strict=True):
+        with collector:
+            for row in rows_of[_path_of(image, of_name, f"{source} line {line}")]:
+                named = labels_in[row] if label is None else {_label(label, labels_in[row], image, line, source)}
+                listed += [(row, one, kind, f"{source} line {line}") for one in named]
+    if collector.faults:
+        raise all_faults(collector.faults, f"of {len(found)} rows cannot be used")
     every = pd.DataFrame(listed, columns=COLUMNS)
     for _, same in every[every.duplicated(["row", "label"], keep=False)].groupby(["row", "label"]):
         if same["class"].nunique() > 1:
-            kinds = " and ".join(map(repr, same["class"].unique()[:2]))
-            message = f"{same['where'].iloc[-1]}: object {same['label'].iloc[0]} of {_name(rows, same)} is {kinds}"
-            faults.append(InputError(message, "keep one row for each object"))
-    if faults:
-        raise all_faults(faults, f"of {len(found)} rows cannot be used")
+            first, second = same["class"].unique()[:2]
+            image = rows["image"].iloc[same["row"].iloc[0]]
+            message = f"object {same['label'].iloc[0]} of {image} is {first!r} and {second!r}"
+            raise InputError(f"{same['where'].iloc[-1]}: {message}", "keep one row for each object")
     twice = every.duplicated(["row", "label"])
     checks.add(source, "dropped", "rows about an object of an earlier row", int(twice.sum()))
-    checks.add(source, "read", "rows with the class of an object" if "label" in found else "rows with the class of all "
-               "objects of an image", len(found))  # fmt: skip
+    what = "an object" if "label" in found else "all objects of an image"
+    checks.add(source, "read", f"rows with the class of {what}", len(found))
     return _classes(every[~twice], seen, classes, checks, source)
 
 
-def _name(rows: pd.DataFrame, same: pd.DataFrame) -> str:
-    return rows["image"].iloc[same["row"].iloc[0]]
+def _images_by_name(rows: pd.DataFrame) -> dict[str, set[str]]:
+    """Return the paths of the images with each file name or name without suffix; a path names itself."""
+    found: dict[str, set[str]] = {}
+    for path, name in zip(rows["image"], unique_ids(rows["image"].tolist()), strict=True):
+        for key in (Path(path).name, name):
+            found.setdefault(key, set()).add(path)
+    return found | {path: {path} for path in rows["image"]}
 
 
-def _images_by_name(rows: pd.DataFrame) -> dict[str, list[int]]:
-    """Return the rows of the images with each path, file name or name without suffix."""
-    found: dict[str, list[int]] = {}
-    for row, (path, name) in enumerate(zip(rows["image"], unique_ids(rows["image"].tolist()), strict=True)):
-        for key in {path, Path(path).name, name}:
-            found.setdefault(key, []).append(row)
-    return found
+def _path_of(image: str, of_name: dict[str, set[str]], where: str) -> str:
+    """Return the path of the image that a table names."""
+    paths = sorted(of_name.get(image, ()))
+    if not paths:
+        raise InputError(f"{where}: there is no image {image!r}", nearest(image, of_name))
+    if len(paths) > 1:
+        message = f"{len(paths)} images are called {image!r}"
+        raise InputError(f"{where}: {message}", f"give the path: {' or '.join(paths[:2])}")
+    return paths[0]
+
+
+def _label(text: str, known: set[int], image: str, line: int, source: str) -> int:
+    """Return the label of an object that the mask has."""
+    if text.isdecimal() and int(text) in known:
+        return int(text)
+    some = ", ".join(map(str, sorted(known)[:4])) + ", ..." * (len(known) > 4)
+    remedy = f"labels are the values of pixels in the mask: {f'it has {some}' if known else 'it is empty'}"
+    raise InputError(f"{source} line {line}: the mask of {image} has no object {text!r}", remedy)
 
 
 def _labels_in(seen: Seen) -> list[int]:

@@ -93,6 +93,23 @@ def test_rows_that_contradict_masks_or_each_other_are_refused(folder: Path, row:
     refused(folder, [*ROWS, row], *words)
 
 
+def test_a_name_of_two_images_is_refused_but_not_a_path_that_is_listed_twice(folder: Path) -> None:
+    save(folder / "more" / "a0.png", np.zeros(LABELS.shape, np.uint8) + np.arange(16, dtype=np.uint8))
+    lines = [
+        "image,mask,id",
+        "images/a0.png,masks/a0.png,x",
+        "more/a0.png,masks/a0.png,y",
+        "more/a0.png,masks/a0.png,z",
+    ]
+    (folder / "t.csv").write_text("\n".join(lines) + "\n")
+    (folder / "objects.csv").write_text("image,label,class\nimages/a0.png,1,a\nmore/a0.png,1,b\n")
+    raw = Images(table=folder / "t.csv", objects=folder / "objects.csv").read(1, Checks())
+    assert [raw.classes(i)[0, 1] for i in range(3)] == [0, 1, 1]
+    (folder / "objects.csv").write_text("image,label,class\na0.png,1,a\nmore/a0.png,1,b\n")
+    with pytest.raises(InputError, match=r"line 2: 2 images are called 'a0.png'"):
+        Images(table=folder / "t.csv", objects=folder / "objects.csv").read(1, Checks())
+
+
 def test_tables_without_classes_are_refused(folder: Path) -> None:
     refused(folder, ["image,label,kind", "a0,1,x"], "no column 'class'")
     refused(folder, ["image,label,class", "a0,1,", "a1,1,na"], "no object has a class")

@@ -60,10 +60,11 @@ class Dataset:
             self.examples["split"] = self.examples[f"split_{fold}"]
         self.x = Ragged(folder / "x.npy")
         self.y = self.task.target.open(folder)
-        self.labels, self.classes = (
-            Ragged(folder / name) if (folder / name).exists() else None for name in ("labels.npy", "classes.npy")
+        self.labels, self.classes, self.second = (
+            Ragged(path) if (path := folder / f"{name}.npy").exists() else None
+            for name in ("labels", "classes", "second")
         )
-        for name in ("x", "y", "labels", "classes"):
+        for name in ("x", "y", "labels", "classes", "second"):
             stored = getattr(self, name)
             if stored is not None and len(stored) != len(self.examples):
                 counts = f"{len(self.examples)} rows, but {name}.npy has {len(stored)} arrays"
@@ -266,7 +267,7 @@ def _store(raw: Raw, name: str, path: Path, arrays: Iterable[np.ndarray], dtype:
 
 
 def _store_truth(raw: Raw, task: Task, folder: Path) -> list[Any]:
-    """Write targets, what they are computed from, and classes of objects; return what the task remembers of each."""
+    """Write targets, what they are computed from, classes, and second masks; return what the task remembers of each."""
     found = []
 
     def encoded() -> Iterator[np.ndarray]:
@@ -280,8 +281,9 @@ def _store_truth(raw: Raw, task: Task, folder: Path) -> list[Any]:
     if task.kept:
         labels = (raw.truth(row)[None] for row in range(len(raw.examples)))
         _store(raw, "y.npy", folder / "labels.npy", labels, task.kept)
-    if raw.classes:
-        _store(raw, "classes.npy", folder / "classes.npy", map(raw.classes, range(len(raw.examples))), np.int32)
+    for name, other, dtype in (("classes", raw.classes, np.int32), ("second", raw.second, np.uint8)):
+        if other:
+            _store(raw, f"{name}.npy", folder / f"{name}.npy", map(other, range(len(raw.examples))), dtype)
     return found
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from biocnn.core.checks import Checks
-from biocnn.core.errors import InputError, all_faults
+from biocnn.core.errors import InputError, all_faults, nearest
 from biocnn.data.appearance import looks_swapped
 from biocnn.data.doctor import examine
 from biocnn.data.image_pairs import group_by_name, pair_folders, read_rows, read_table
@@ -73,6 +73,9 @@ class Images:
         Mask value of pixels to exclude from loss and metrics; for class masks a value of pixels without a class.
     roi
         Column of the table with a mask of the field of view; pixels outside are excluded from loss and metrics.
+    second
+        Column of the table with masks by a second annotator, empty for images without one: the human level, with which
+        the report compares the network.
     channels
         Channels to use, by name; or, if none of these names is in the files, new names for their channels.
     axes
@@ -103,6 +106,7 @@ class Images:
         colors: dict[str, list[int]] | None = None,
         ignore: int | None = None,
         roi: str | None = None,
+        second: str | None = None,
         channels: list[str] | None = None,
         axes: str | None = None,
         spacing: list[float] | None = None,
@@ -112,8 +116,9 @@ class Images:
     ) -> None:
         if (table is None) == (images is None and masks is None) or (images is None) != (masks is None):
             raise InputError("data: " + _given(table, images, masks), "give either table, or both images and masks")
-        if table is None and roi:
-            raise InputError("data.roi: names a column of a table", "give data.table as well")
+        for key, column in (("roi", roi), ("second", second)):
+            if table is None and column:
+                raise InputError(f"data.{key}: names a column of a table", "give data.table as well")
         if table is not None and class_masks:
             raise InputError("data.class_masks: is for data.images", "name them in the column class_mask of data.table")
         if classes is not None and len(classes) > MOST_CLASSES:
@@ -124,7 +129,7 @@ class Images:
             color_codes(colors)
         self.table, self.images, self.masks, self.group, self.roi = table, images, masks, group, roi
         self.mask_type, self.classes, self.colors, self.ignore = mask_type, classes, colors, ignore
-        self.objects, self.class_masks = objects, class_masks
+        self.objects, self.class_masks, self.second = objects, class_masks, second
         self.channels, self.axes, self.spacing, self.constant = channels, axes, spacing, constant
         self.normalise, self.geometry = normalise, geometry
 
@@ -163,7 +168,8 @@ class Images:
         examine(examples, seen, checks, source, code)
         reader = _Reader(rows, folder, self, code, facts, [s.grid for s in seen])
         classes = list(compress(kinds.of_image, keep)).__getitem__ if kinds else None
-        return Raw(examples, reader.x, reader.y, facts, classes=classes)
+        second = reader.second if self.second and (rows[self.second] != "").any() else None
+        return Raw(examples, reader.x, reader.y, facts, classes=classes, second=second)
 
     def _understand(
         self, rows: pd.DataFrame, folder: Path, seen: list[Seen], survey: Survey, checks: Checks, source: str
@@ -181,6 +187,8 @@ class Images:
         )
         if code.objects and self.roi:
             raise InputError("data.roi: masks of objects have no value for ignored pixels", "remove data.roi")
+        if code.objects and self.second:
+            raise InputError("data.second: is for classes of pixels, not for objects", "remove data.second")
         if not typed:
             return code, None
         if not code.objects:
@@ -200,11 +208,10 @@ class Images:
         if self.table is not None:
             files = ["image", "mask", *([self.roi] if self.roi else [])]
             files += [CLASS_MASK] * (CLASS_MASK in read_rows(self.table))
-            return (
-                read_table(self.table, files, self.group).reset_index(drop=True),
-                Path(self.table).parent,
-                Path(self.table).name,
-            )
+            rows = read_table(self.table, files, self.group).reset_index(drop=True)
+            if self.second and self.second not in rows:
+                raise InputError(f"data.second: no column {self.second!r} in {self.table}", nearest(self.second, rows))
+            return rows, Path(self.table).parent, Path(self.table).name
         rows, base, rule = pair_folders(self.images, self.masks)
         source = Path(self.images).name
         if self.group:
@@ -262,6 +269,9 @@ class Images:
         if self.roi:
             roi_path = folder / row[self.roi]
             _check_fit(image, path, self.on_image(self.inside(roi_path), image.grid), roi_path)
+        if self.second and row[self.second]:
+            second_path = folder / row[self.second]
+            _check_fit(image, path, self.on_image(self.mask_file(second_path), image.grid), second_path)
         counts, repairs = None, (*image.repairs, *mask.repairs)
         if CLASS_MASK in row:
             kind_path = folder / row[CLASS_MASK]
@@ -318,8 +328,23 @@ class _Reader:
 
     def y(self, index: int) -> np.ndarray:
         """Read a class mask, uint8 with 255 = ignore, or labels, int32; shape (*spatial)."""
+        return self._mask(index, "mask")
+
+    def second(self, index: int) -> np.ndarray:
+        """Read the class mask of the second annotator; all axes have length 0 if there is none."""
+        name = self.rows[self.settings.second].iloc[index]
+        if not name:
+            return np.empty([0] * self.facts.spatial_dims, np.uint8)
+        if strange := {*np.unique(self.settings.mask_file(self.folder / name).values).tolist()} - {*self.code.table}:
+            raise InputError(
+                f"{self.folder / name}: the value {min(strange):g} is in no mask of the first annotator",
+                "both annotators must use the same values",
+            )
+        return self._mask(index, self.settings.second)
+
+    def _mask(self, index: int, column: str) -> np.ndarray:
         row = self.rows.iloc[index]
-        y = self.code(self._on_image(self.settings.mask_file(self.folder / row["mask"]), index))
+        y = self.code(self._on_image(self.settings.mask_file(self.folder / row[column]), index))
         if self.settings.roi:
             y[~self._on_image(self.settings.inside(self.folder / row[self.settings.roi]), index)] = IGNORE
         return y

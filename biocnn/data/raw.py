@@ -34,6 +34,9 @@ class Raw:
     classes
         Function of the row number that returns label and class of each object, shape (n, 2), int32, ordered by label;
         classes are counted from 0, 255 is unknown. None: objects have no classes.
+    second
+        Function of the row number that returns the mask of a second annotator, (*spatial), uint8, or an empty array if
+        there is none; None: there is no second annotator.
     folder
         Folder in which ``biocnn.data.stored_raw`` stored x and y, if any.
     """
@@ -45,6 +48,7 @@ class Raw:
     contigs: Contigs | None = None
     classes: Callable[[int], np.ndarray] | None = None
     folder: Path | None = None
+    second: Callable[[int], np.ndarray] | None = None
 
     def truth(self, row: int) -> np.ndarray:
         """Return the ground truth of an example: shape (K,), (*spatial), (K, *spatial) or (M, 1 + 2 spatial_dims)."""

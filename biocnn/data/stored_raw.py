@@ -37,6 +37,8 @@ def write_raw(raw: Raw, files: dict[str, Path], folder: Path) -> None:
     Ragged.write(folder / "y.npy", truths, task.kept or task.target.dtype)
     if raw.classes:
         Ragged.write(folder / "classes.npy", map(raw.classes, rows), np.int32)
+    if raw.second:
+        Ragged.write(folder / "second.npy", map(raw.second, rows), np.uint8)
     facts = raw.facts.model_copy(update={"sources": hashes(files)})
     (folder / "facts.json").write_text(json.dumps(facts.plain(), indent=1))
     table = [_plain(raw.examples[name]) for name in raw.examples]
@@ -64,6 +66,7 @@ def open_raw(folder: Path) -> Raw:
         Contigs(**about["contigs"]) if about["contigs"] else None,
         Ragged(folder / "classes.npy").__getitem__ if (folder / "classes.npy").is_file() else None,
         folder,
+        Ragged(folder / "second.npy").__getitem__ if (folder / "second.npy").is_file() else None,
     )
 
 

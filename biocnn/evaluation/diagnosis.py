@@ -13,7 +13,6 @@ import numpy as np
 
 SPLITS = ("train", "train_dev", "val", "test")
 LEVELS = ("human", *SPLITS)
-CERTAIN = ("zero", "human")
 LARGE = 0.2  # smallest share of the sum of all steps up that is worth a remedy
 LEAST = 0.005  # smallest step of an error between 0 and 1 that is worth a remedy
 CAUSES = {
@@ -84,10 +83,10 @@ def steps(levels: Sequence[Level], least: float = LEAST) -> list[Step]:
 
 
 def _noise(start: Level, end: Level) -> float:
-    """Combine the sides of two intervals that face each other; a human level counts as certain."""
+    """Combine the sides of two intervals that face each other; a human level without one is certain."""
     lower, upper = sorted((start, end), key=lambda level: level.error)
-    below = 0.0 if lower.name in CERTAIN else lower.high - lower.error
-    above = 0.0 if upper.name in CERTAIN else upper.error - upper.low
+    below = lower.high - lower.error if lower.name in SPLITS else np.nan_to_num(lower.high - lower.error)
+    above = upper.error - upper.low if upper.name in SPLITS else np.nan_to_num(upper.error - upper.low)
     return float(np.hypot(below, above))
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from biocnn.config.settings import Settings
 from biocnn.core.palette import BLUE, VERMILION
-from biocnn.evaluation.diagnosis import LEAST, SPLITS, Level, Step, steps
+from biocnn.evaluation.diagnosis import LEAST, LEVELS, SPLITS, Level, Step, steps
 from biocnn.evaluation.mistakes import read_reasons, shares
 from biocnn.metrics import ERRORS, error_of
 from biocnn.report.blocks import Section, Table, Text, table
@@ -74,14 +74,14 @@ def _levels(results: Results, human: dict[str, float]) -> tuple[str, dict[str, t
     known = dict.fromkeys([*results.headline, *human, *table_["metric"]])
     usable = [name for name in known if np.isfinite(error_of(name, 0)) and name in set(table_["metric"])]
     metric = next((name for name in usable if name in human), next(iter(usable), ""))
-    if metric in human:
-        levels["human"] = Level("human", error_of(metric, human[metric])), 0
-    for split in SPLITS:
+    for split in LEVELS:
         part = table_[(table_["split"] == split) & (table_["metric"] == metric)]
         for _, group in representative(part):
             # The mean half-width of several outputs bounds that of their mean, whether they are independent or not.
             value, *bounds = (error_of(metric, float(group[column].mean())) for column in ("value", "low", "high"))
             levels[split] = Level(split, value, *sorted(bounds)), int(group["n"].iloc[0])
+    if metric in human:
+        levels["human"] = Level("human", error_of(metric, human[metric])), 0
     return metric, levels
 
 
@@ -178,7 +178,10 @@ def _table(found: list[Step], rows: dict[str, tuple[Level, int]], name: str) -> 
             ]
         )  # fmt: skip
     if "human" in rows:
-        cells.insert(0, ["human", ABOUT["human"], "", number(rows["human"][0].error), "", ""])
+        level, n = rows["human"]
+        bounds = f"{number(level.error)}\n{interval(level.low, level.high)}".strip()
+        about = "masks by a second annotator" if n else ABOUT["human"]
+        cells.insert(0, ["human", about, f"{n or ''}", bounds, "", ""])
     header = ["Examples", "What they are", "n", name, "Step", "Verdict"]
     caption = (
         "Error of each split, and the step from the line above; the first step without a human level is from 0. Small: "

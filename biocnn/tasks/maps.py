@@ -146,6 +146,13 @@ class PixelClasses(MapTask):
 
         return OF_CLASSES
 
+    def certain(self, mask: "np.ndarray") -> "np.ndarray":
+        """Return the probabilities (K, *spatial) of a mask (*spatial) without doubt; unknown pixels are background."""
+        import numpy as np
+
+        outputs = range(self.class_count - len(self.outputs), self.class_count)
+        return np.stack([mask == k for k in outputs]).astype(np.float32)
+
     @abstractmethod
     def likeliest(self, p: Any) -> Any:
         """Return the class of each pixel, (K, *spatial) to (*spatial), for arrays and tensors."""

@@ -89,6 +89,7 @@ class Explain(Section):
 
     motifs: Motifs = Motifs()
     examples: int = Field(8, ge=0, le=MANY)  # test examples with attributions or activation maps
+    likeness: bool = False  # images: which look alike to the network, by its vectors before the last layer
     # None: DeepLIFT, or mutagenesis for networks with an LSTM, for which DeepLIFT has no rules; see docs/sequences.md.
     attributions: Literal["deeplift", "mutagenesis", "integrated_gradients", "gradient"] | None = None
 

@@ -21,7 +21,7 @@ def of_images(dataset: Dataset, settings: Settings) -> Baselines:
     """Call `fit_baselines` for images; features are of intensities as scaled for the network."""
     train = thinned(dataset.x, dataset.rows("train"), MOST_PIXELS)
     chosen = (OF_VALUES if dataset.task.standardised else {}) | BASELINES
-    features = {name: partial(_table, dataset, function) for name, function in chosen.items()}
+    features = {name: partial(table, dataset, function) for name, function in chosen.items()}
     return fit_baselines(dataset, features, train)
 
 
@@ -53,7 +53,7 @@ BASELINES = {"intensities": intensities, "thumbnail": thumbnail}
 OF_VALUES = {"constant": constant, "brightness": brightness}
 
 
-def _table(dataset: Dataset, function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
+def table(dataset: Dataset, function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
     """Compute features (N, F) of images."""
     return np.stack([function(_scaled(dataset, row)) for row in rows]).astype(float)
 

@@ -57,10 +57,17 @@ class ImageNetwork(nn.Module):
                 he(layer)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.head(self._pooled(x))
+
+    def vectors(self, x: Tensor) -> Tensor:
+        """Return what the last layer of the head receives: (N, C, *spatial) to (N, F)."""
+        return self.head[:-1](self._pooled(x))
+
+    def _pooled(self, x: Tensor) -> Tensor:
         x = x if self.mean is None else x - _of_channels(self.mean, x)
         x = x if self.sd is None else x / _of_channels(self.sd, x)
         x = fit_to(x, [max(size, self.least) for size in x.shape[2:]])
-        return self.head(self.pool(self.features(x)).flatten(1))
+        return self.pool(self.features(x)).flatten(1)
 
 
 def _check(name: str, values: Sequence[float] | None, channels: int) -> None:

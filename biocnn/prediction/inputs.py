@@ -10,7 +10,10 @@ import torch
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.io.fasta import Iupac, encode, read_fasta
-from biocnn.prediction.compatibility import as_it_is
+from biocnn.io.intensity import range_of
+from biocnn.nn.encode import normalise, to_tensor
+from biocnn.nn.layers import LAST
+from biocnn.prediction.compatibility import Adapted, Source, as_it_is
 from biocnn.prediction.images import InMemory, all_of
 from biocnn.training.batches import make
 
@@ -36,6 +39,31 @@ def predict_images(model: "Model", inputs: Any) -> Any:
         boxes = list(model._each(inputs, lambda image, name: model.boxes_in(model.adapt(image, name))))
         return one_or_all(inputs, boxes)
     return one_or_all(inputs, [all_of(maps) for maps in model._each(inputs, model.open_maps)])
+
+
+def features_of_images(model: "Model", inputs: Any) -> np.ndarray:
+    """Return the vectors of images, for ``Model.features``."""
+    found = [*model._each(inputs, lambda image, name: vector_of(model, image, name))]
+    return found[0] if _single(inputs) else np.stack(found)
+
+
+@torch.inference_mode()
+def vector_of(model: "Model", image: Source, name: str) -> np.ndarray:
+    """Return what the last layer of a network receives for a whole image: shape (F,), float32."""
+    if not hasattr(model.fused, "vectors"):
+        message = f"{model.path}: {model.meta.experiment.model.name} makes no vector of an image"
+        raise InputError(message, "use a network for one target for each image")
+    return model.fused.vectors(framed(model, model.adapt(image, name)))[0].cpu().numpy()
+
+
+def framed(model: "Model", image: Adapted) -> torch.Tensor:
+    """Return a whole image as the network sees it: shape (1, C, *size)."""
+    assert model.frame
+    pixels = model.frame.apply(image.read(tuple(slice(0, n) for n in image.shape[1:])))
+    own = image.own_range or model.facts.normalise == "image"
+    low, high = map(torch.from_numpy, range_of(image, None if own else model.facts.intensity))
+    x = normalise(to_tensor(pixels)[None].to(model.device), low, high)
+    return x.contiguous(memory_format=LAST[x.ndim])
 
 
 def predict_stored_sequences(model: "Model", dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:

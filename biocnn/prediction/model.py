@@ -19,19 +19,17 @@ from biocnn.data.frame import Frame, frame_of
 from biocnn.io.fasta import PADDING
 from biocnn.io.genome import Genome
 from biocnn.io.image_paths import named_images
-from biocnn.io.intensity import range_of
 from biocnn.io.lazy import LazyImage, open_image
 from biocnn.io.padded import pad
-from biocnn.nn.encode import normalise, one_hot, to_tensor
+from biocnn.nn.encode import one_hot
 from biocnn.nn.fuse_batchnorm import fuse_batchnorm
-from biocnn.nn.layers import LAST
 from biocnn.nn.precision import fast_bfloat16
 from biocnn.nn.views import averaged, views
 from biocnn.prediction.blending import Blend
 from biocnn.prediction.boxes import BoxPredictor
 from biocnn.prediction.compatibility import Adapted, Source, adapt, check_options, choose, need, same_data
 from biocnn.prediction.images import ImagePredictor, InMemory, Maps, MapsOnGrid, all_of
-from biocnn.prediction.inputs import IMAGES, listed, one_or_all
+from biocnn.prediction.inputs import IMAGES, features_of_images, framed, listed, one_or_all
 from biocnn.prediction.scanner import Scanner
 from biocnn.tasks import Task, make_task
 from biocnn.tasks.inputs import Input, make_input
@@ -183,6 +181,14 @@ class Model:
             raise InputError(f"{self.path} {self._is()}: it has no intervals", "call predict")
         found, k = resolve(self.input.predict)(self, inputs), len(self.outputs)
         return np.stack([found[..., k : 2 * k], found[..., 2 * k : 3 * k]], axis=-1)
+
+    def features(self, inputs: Any) -> np.ndarray:
+        """Return what the last layer of the network receives: shape (F,) for one image, else (N, F), float32.
+
+        ``inputs`` are images as for ``predict``, for networks with one target for each image; ``tta`` has no effect.
+        """
+        need(self, "image")
+        return features_of_images(self, inputs)
 
     def predict_stored(self, dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
         """Predict examples of a stored data set, in order: as ``settled``, or (K, *spatial); each float32."""
@@ -348,12 +354,7 @@ class Model:
     @torch.inference_mode()
     def predict_whole(self, image: Adapted) -> np.ndarray:
         """Predict one vector, float32, for a whole image: see ``settled``."""
-        assert self.frame
-        pixels = self.frame.apply(image.read(tuple(slice(0, n) for n in image.shape[1:])))
-        own = image.own_range or self.facts.normalise == "image"
-        low, high = map(torch.from_numpy, range_of(image, None if own else self.facts.intensity))
-        x = normalise(to_tensor(pixels)[None].to(self.device), low, high)
-        return self.settled(self._whole(x.contiguous(memory_format=LAST[x.ndim]))[0].cpu().numpy())
+        return self.settled(self._whole(framed(self, image))[0].cpu().numpy())
 
     def settled(self, p: np.ndarray) -> np.ndarray:
         """Convert predictions of vectors (..., K) to what is reported and stored, e.g. with intervals."""

@@ -13,6 +13,7 @@ from biocnn.report import images, motif_tables, motifs
 from biocnn.report.blocks import Section, Table, Text, plural, short, wrapped
 from biocnn.report.figures import Gallery, Picture
 from biocnn.report.headline import ALIKE, SIMILAR, convincing, number, probability, top_motif
+from biocnn.report.likeness import likeness
 from biocnn.report.logo import present
 from biocnn.report.mutation_map import mutation_maps
 from biocnn.report.results import Results
@@ -43,6 +44,8 @@ def explanation(results: Results, settings: Settings, gallery: Gallery) -> Secti
         section.blocks.extend(_attributions(results, settings, gallery))
     if (folder / "cam.npz").is_file():
         section.blocks.extend(_maps(results, gallery))
+    if settings.explain.likeness:
+        section.blocks.extend(likeness(results, gallery))
     return section
 
 

@@ -99,7 +99,7 @@ class ImageInput(Input):
     settings = (
         "train.patch", "train.size", "train.fit", "predict.tta", "predict.blend",
         "predict.overlap", "apply.images", "apply.spacing", "apply.intensity", "apply.channels",
-        "uncertainty.methods",
+        "uncertainty.methods", "explain.likeness",
     )  # fmt: skip
     augment = AUGMENT_SETS
     networks: ClassVar = {

@@ -83,7 +83,7 @@ class Vector(Target):
     """Numbers for an example as a whole, shape (K,), float32; nan: unknown."""
 
     kind, spatial, dtype = "vector", False, "float32"
-    settings = ("train.size", "train.fit")
+    settings = ("train.size", "train.fit", "explain.likeness")
 
     def crop(self, truth: "np.ndarray", window: "Slices", missing: Missing) -> "np.ndarray":
         """Return the target unchanged, for every patch."""

@@ -211,6 +211,11 @@ class Workflow:
         wanted = "apply.images" in self.experiments[wildcards.experiment].files
         return [f"{RESULTS}/{wildcards.experiment}/apply"] if wanted else []
 
+    def features(self, wildcards: Any) -> list[str]:
+        """Return the vectors of the first run, for experiments that ask for likeness."""
+        folder = f"{RESULTS}/{wildcards.experiment}/runs/{self.runs(wildcards)[0]}/features"
+        return [folder] if self._settings(wildcards).explain.likeness else []
+
     def _settings(self, wildcards: Any) -> Settings:
         return self.experiments[wildcards.experiment].settings
 

@@ -1,7 +1,7 @@
 """The steps of the workflow: rule = sub-command = function of paths. Each writes complete files or none.
 
-The main path: check, dataset, train, predict, baselines, evaluate, negatives, explain, uncertainty, apply, variants,
-scan, report, summary.
+The main path: check, dataset, train, predict, baselines, evaluate, negatives, explain, features, uncertainty, apply,
+variants, scan, report, summary.
 """
 
 import json
@@ -172,6 +172,23 @@ def predict(
         write_predictions(folder, loaded, stored)
 
 
+def features(
+    model: Path, data: Path, out: Path, *, config: Path | None = None, data_root: Path = Path(), trust: str = ""
+) -> None:
+    """Write the vectors of all examples of DATA before the last layer of MODEL, and how well they tell what is alike.
+
+    MODEL may have been trained on other data; CONFIG and TRUST as in `biocnn predict`.
+    """
+    from biocnn.evaluation.likeness import write_features
+    from biocnn.prediction.model import Model
+
+    loaded = Model(model, **_options("predict", config, data_root, trust, {}))
+    with atomic(out) as folder:
+        folder.mkdir()
+        for line in write_features(loaded, data, folder):
+            log.info("%s", line)
+
+
 def baselines(config: Path, data: Path, out: Path, *, data_root: Path = Path()) -> None:
     """Fit simple models to the same examples: of composition or intensities; there are none for masks."""
     from biocnn.evaluation.baselines import write_baselines
@@ -253,14 +270,9 @@ def uncertainty(config: Path, data: Path, decided: Path, out: Path, *runs: Path,
 
 
 def apply(
-    images: Path,
-    out: Path,
-    *models: Path,
-    config: Path | None = None,
-    data_root: Path = Path(),
-    trust: str = "",
-    **options: Any,
-) -> None:
+    images: Path, out: Path, *models: Path,
+    config: Path | None = None, data_root: Path = Path(), trust: str = "", **options: Any,
+) -> None:  # fmt: skip
     """Apply one or more models to new images: masks, labels or boxes, and tables of objects; or of predictions.
 
     CONFIG and TRUST as in `biocnn predict`.
@@ -273,17 +285,10 @@ def apply(
 
 
 def variants(
-    vcf: Path,
-    out: Path,
-    *models: Path,
-    genome: Path,
-    config: Path | None = None,
-    data_root: Path = Path(),
-    prefix: str | None = None,
-    seed: int | None = None,
-    trust: str = "",
-    **options: Any,
-) -> None:
+    vcf: Path, out: Path, *models: Path, genome: Path,
+    config: Path | None = None, data_root: Path = Path(), prefix: str | None = None, seed: int | None = None,
+    trust: str = "", **options: Any,
+) -> None:  # fmt: skip
     """Score the variants of a VCF or BCF with one or more models: annotated and indexed VCF, and a table.
 
     GENOME is a FASTA file or a folder from `biocnn genome`. PREFIX starts the names of INFO fields; default: BIOCNN.
@@ -310,14 +315,9 @@ def variants(
 
 
 def scan(
-    genome: Path,
-    out: Path,
-    *models: Path,
-    config: Path | None = None,
-    data_root: Path = Path(),
-    trust: str = "",
-    **options: Any,
-) -> None:
+    genome: Path, out: Path, *models: Path,
+    config: Path | None = None, data_root: Path = Path(), trust: str = "", **options: Any,
+) -> None:  # fmt: skip
     """Scan a genome, a FASTA file or a folder from `biocnn genome`: probability as bigWig, and peaks.
 
     CONFIG and TRUST as in `biocnn predict`.
@@ -358,7 +358,7 @@ def fetch(*names: str, to: Path = Path("data")) -> None:
 
 
 STEPS = (
-    fetch, simulate, genome, check, dataset, trial, calibrate, train, predict, baselines,
+    fetch, simulate, genome, check, dataset, trial, calibrate, train, predict, features, baselines,
     evaluate, negatives, explain, uncertainty, apply, variants, scan, report, summary,
 )  # fmt: skip
 

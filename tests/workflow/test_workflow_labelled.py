@@ -16,7 +16,7 @@ CELLS = {
     "model": {"name": "ResNet", "channels": [4, 4, 4, 4]},
     "train": {"epochs": 1, "threads": 1, "seeds": [1, 2]},
     "metrics": {"resamples": 20},
-    "explain": {"examples": 4},
+    "explain": {"examples": 4, "likeness": True},
     "apply": {"images": "new"},
 }
 OPTIONS = ("--config", "experiments=[cells.yaml]")
@@ -48,6 +48,20 @@ def test_every_step_writes_its_files(done: Path) -> None:
         assert cam["cam"].shape[1:] == (16, 18), "in pixels of the images that the network sees"
         assert cam["true"].any()
     assert planned(done.parents[1], *OPTIONS) == set()
+
+
+def test_likeness_is_of_the_first_run_and_only_for_the_report(done: Path) -> None:
+    assert len(np.load(done / "runs/fold0-seed1/features/features.npy")) == 36
+    assert not (done / "runs/fold0-seed2/features").exists()
+    page = (done / "report.html").read_text()
+    assert "One of the five nearest is" in page
+    assert "the training images whose vectors are nearest" in page
+    folder = done.parents[1]
+    try:
+        (folder / "cells.yaml").write_text(yaml.safe_dump({**CELLS, "explain": {"examples": 4}}))
+        assert planned(folder, *OPTIONS) == {"report", "summary"}
+    finally:
+        (folder / "cells.yaml").write_text(yaml.safe_dump(CELLS))
 
 
 def test_new_images_are_predicted_by_all_runs(done: Path) -> None:

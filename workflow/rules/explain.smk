@@ -1,4 +1,4 @@
-# Motifs and attributions, or activation maps, of the first run.
+# Motifs and attributions, or activation maps, of the first run; vectors of all images.
 
 
 rule explain:
@@ -17,9 +17,30 @@ rule explain:
     resources:
         gpu=W.gpus,
     params:
-        settings=W.depends("explain"),
+        settings=W.depends("explain", leave=("explain.likeness",)),
         code=W.code("explain", "model"),
         runs=W.of_runs("results/{experiment}/runs/{run}"),
         config=W.config_of,
     shell:
         "biocnn explain {params.config:q} {input.dataset:q} {params.runs[0]:q} {output:q} 2>&1 | tee {log:q}"
+
+
+# Made for the report where explain.likeness is true, and for any run whose folder is asked for.
+rule features:
+    input:
+        model="results/{experiment}/runs/{run}/model.safetensors",
+        dataset="results/{experiment}/dataset",
+    output:
+        directory("results/{experiment}/runs/{run}/features"),
+    log:
+        "results/{experiment}/logs/features-{run}.log",
+    benchmark:
+        "results/{experiment}/benchmarks/features-{run}.tsv"
+    threads: W.threads
+    resources:
+        gpu=W.gpus,
+    params:
+        code=W.code("features", "model"),
+        config=W.config_of,
+    shell:
+        "biocnn features {input.model:q} {input.dataset:q} {output:q} --config {params.config:q} 2>&1 | tee {log:q}"

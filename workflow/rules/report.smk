@@ -16,6 +16,7 @@ rule report:
         made=W.made("report"),
         negatives=W.negatives,
         explain="results/{experiment}/explain",
+        features=W.features,
         uncertainty=W.uncertainties,
         apply=W.applied,
         calibration=W.calibrations,

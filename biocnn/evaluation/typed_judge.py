@@ -25,7 +25,7 @@ class TypedJudge(ObjectJudge):
         found = self.matches(p, decided, row)
         found = found[found["kind"] == "matched"]
         true, said = found["target_class"], found["class"]
-        unjudged = found.loc[true == "", "label"].to_numpy() - 1
+        unjudged = found.loc[true == "", "label"].to_numpy(int) - 1
         of_predicted[unjudged] = IGNORE
         each = []
         for k, name in enumerate(self.task.kinds):
@@ -47,11 +47,11 @@ class TypedJudge(ObjectJudge):
         names = np.array([*self.task.kinds, ""], dtype=object)
         ids, of_true = self.dataset.classes[row].T
         of_true = np.append(-1, np.where(of_true == IGNORE, -1, of_true))
-        place = np.searchsorted(np.append(0, ids), found["target_label"])
+        label, place = found["label"].to_numpy(int), np.searchsorted(np.append(0, ids), found["target_label"])
         return found.assign(
             **{
-                "class": names[np.append(-1, kinds.number)[found["label"]]],
-                "class_score": np.append(np.nan, kinds.score)[found["label"]],
+                "class": names[np.append(-1, kinds.number)[label]],
+                "class_score": np.append(np.nan, kinds.score)[label],
                 "target_class": names[of_true[place]],
             }
         )

@@ -9,8 +9,10 @@ from test_evaluate import RUNS, predictions, value
 from test_evaluate_images import judged, object_maps
 from tiny import image_facts, images, stored
 
+from biocnn.config.settings import Metrics
 from biocnn.data.dataset import Dataset
 from biocnn.data.raw import Raw
+from biocnn.evaluation import typed_judge
 from biocnn.evaluation.uncertainty.judging import TypedJudge
 from biocnn.evaluation.uncertainty.maps import Uncertainty
 from biocnn.tasks.kinds import class_map, kinds_of
@@ -127,3 +129,22 @@ def test_the_class_of_an_object_is_that_of_the_largest_mean_probability() -> Non
     np.testing.assert_allclose(found.score, [1.7 / 3, 0.7])
     assert found.entropy[0] > found.entropy[1] > 0
     assert [len(one) for one in kinds_of(p, np.zeros((1, 5), int))] == [0, 0, 0]
+
+
+def test_images_without_objects_count_for_no_class(tmp_path: Path) -> None:
+    dataset = stored(images(8, task="typed_instances", size=(48, 48)), tmp_path)
+    empty = np.zeros((6, 48, 48), np.float32)
+    empty[0] = 1
+    found = predictions(dataset, tmp_path, lambda i, rng: empty, RUNS[:1])
+    table = judged(dataset, found).metrics.query("split == 'test' and over == 'pooled'").set_index(["output", "metric"])
+    assert table.loc[("even", "f1_0.5"), "value"] == 0
+    assert np.isnan(table.loc[("objects", "class_accuracy"), "value"])
+    judge = TypedJudge(dataset)
+    judge.add("m", "test", 0, Uncertainty(empty, empty[1], empty[1]), dataset.task.decide(empty, {}))
+    assert list(judge.objects[0]["class"]) == []
+    of_judge = typed_judge.TypedJudge(dataset, Metrics(resamples=0), "group", 1)
+    dataset.labels, dataset.classes = [np.zeros((1, 48, 48), np.int32)], [np.zeros((0, 2), np.int32)]
+    assert len(of_judge.matches(empty, np.zeros((48, 48), np.int32), 0)) == 0
+    cases = dict(of_judge.cases(empty, np.zeros((48, 48), np.int32), 0, 0))
+    assert list(cases) == ["objects", "even", "odd"]
+    assert not any(case.right.any() for case in cases.values())

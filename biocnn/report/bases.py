@@ -89,7 +89,8 @@ def _predictions(results: Results) -> tuple[Values, np.ndarray, np.ndarray, Valu
         return network, numbers, rows, None
     values, others = combined({0: read_predictions(baselines)}, results.task)
     place = {key: i for i, key in enumerate(zip(others["id"], others["split"], strict=True))}
-    same = {n: place[key] for n, key in enumerate(zip(table["id"], table["split"], strict=True))}
+    keys = list(zip(table["id"], table["split"], strict=True))
+    same = {n: place[keys[n]] for n in numbers}
     return network, numbers, rows, lambda number: values(same[number])[-1]
 
 

@@ -58,7 +58,9 @@ def diagnosis(results: Results, settings: Settings, gallery: Gallery) -> Section
     lines = [*_verdict(found, metric), *_cautions(results, rows, settings)]
     section.blocks.extend(map(Text, lines))
     name = metric_name(metric) if metric in ERRORS else f"1 − {metric_name(metric)}"
-    caption = f"Error ({name}) on each split. Bars: 95% confidence intervals; red: steps that call for a remedy."
+    caption = (
+        f"Error ({name}) on each split. Thin: 95% confidence intervals; thick: steps, red if they call for a remedy."
+    )
     alt = "Error of " + ", ".join(NAMES[step.end.name] for step in found)
     section.blocks.append(gallery.add("diagnosis", errors(found, name), alt, caption))
     section.blocks.append(_table(found, rows, name))
@@ -194,7 +196,7 @@ def _table(found: list[Step], rows: dict[str, tuple[Level, int]], name: str) -> 
 def _reasons(results: Results, settings: Settings, rows: dict[str, tuple[Level, int]]) -> Iterator[Table | Text]:
     """Yield the share of each reason for the worst examples, and the error that would be left without it."""
     if settings.report.errors is None:
-        if (results.folder / "errors.tsv").is_file():
+        if len(results.table("errors.tsv")):
             yield Text(
                 "errors.tsv lists the worst test examples. To see what to work on first, copy it, write a reason for "
                 "each into the last column, and name the copy: report: {errors: my_errors.tsv}."

@@ -161,6 +161,9 @@ class Classification(VectorTask):
             found["disagreement"] = max(0.0, found["uncertainty"] - float(np.mean([self.entropy(one) for one in p])))
         return found
 
+    def predicted_words(self, p: "np.ndarray") -> str:
+        return ", ".join(self.decide(p).values())
+
     def losses_of(self, p: "np.ndarray", y: "np.ndarray") -> "np.ndarray":
         """Return the negative log likelihood of each example: a mean over outputs, or that of its class."""
         import numpy as np

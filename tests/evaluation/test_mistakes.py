@@ -64,6 +64,13 @@ def test_images_are_listed_by_the_main_metric(tmp_path):
     assert list(found) == ["id", "metric", "value", "reason"]
 
 
+def test_maps_without_metrics_of_examples_have_an_empty_list(tmp_path):
+    dataset = stored(images(8, size=(16, 16), task="mask"), tmp_path)
+    found = worst_examples(dataset, [Path("run")], pd.DataFrame(columns=["run", "split", "id", "metric", "value"]))
+    assert list(found) == ["id", "metric", "value", "reason"]
+    assert found.empty
+
+
 def test_reasons_are_counted(tmp_path):
     (tmp_path / "mine.csv").write_text("id,value,reason\na,1,blurred; small\nb,1,blurred\nc,1,\n")
     found = shares(read_reasons(tmp_path / "mine.csv", IDS))

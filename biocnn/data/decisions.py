@@ -24,7 +24,7 @@ GIB = 2**30
 MEMORY_GB = 4.0  # budget of the decisions in facts.json; an experiment may set train.memory_gb
 PATCH_SIDE = {2: 256, 3: 64}  # largest side of a patch with MEMORY_GB; its pixels grow with the memory
 MOST_SIDE = 512
-LOCAL_SIDE = 128  # of patches of images from images
+LOCAL_SIDE = 128  # of patches of images from images, and of densities
 BATCH_PIXELS = 2**17  # pixels per batch and GB: 8 patches of 256 x 256 with 4 GB
 BATCH = (2, 16)
 BOTTOM = {2: 8, 3: 4}  # smallest side of a patch at the deepest level, in pixels
@@ -38,7 +38,7 @@ KEPT = 12
 STEPS = (50, 250)  # bounds of the steps per epoch
 ALL_STEPS = 3000
 LOCAL_STEPS = 1500  # for images from images
-BOX_STEPS = 1200  # for boxes, with four times the pixels per step
+FEWER_STEPS = 1200  # for boxes, with four times the pixels per step, and for densities
 EPOCHS = (12, 60)
 # Smallest objects, in pixels, for a stem, whose map has a cell for so many pixels; objects span four cells or more.
 STEMS = ((32, "huge", 8), (16, "large", 4), (8, "medium", 2), (0, "small", 1))
@@ -46,6 +46,7 @@ STEMS = ((32, "huge", 8), (16, "large", 4), (8, "medium", 2), (0, "small", 1))
 HEADS = {"pyramid": 256, "dense": 1024, "sampled": 512}
 MANY_BOXES = 20_000
 ANCHOR = 8  # most cells of a level along the side of its anchors
+COUNTED_PIXELS, COUNTED_LEVELS = 2**16, 4  # of a batch of densities, and most levels of a network
 STEM_PIXELS = {"huge": 2**21, "large": 2**21, "medium": 2**19, "small": 2**18}  # of a batch
 RARE = 0.05  # share of pixels below which a class is oversampled
 FOREGROUND = 1 / 3  # share of patches with rare classes, as in nnU-Net
@@ -76,7 +77,8 @@ def decide(facts: Facts, settings: Settings | None = None) -> dict[str, Decision
         decide_whole(facts, train, model, choose)
         return choose.found
     patch = choose("patch", train, "train", _patch(facts, memory))
-    if detects := make_task(facts).detects:
+    task = make_task(facts)
+    if detects := task.detects:
         stem = choose("stem", model, "model", _stem(facts))
         if model is None or "sizes" in own_settings(model):
             choose("sizes", model, "model", _anchors(facts, stem))
@@ -86,11 +88,15 @@ def decide(facts: Facts, settings: Settings | None = None) -> dict[str, Decision
         choose("channels", model, "model", widths(facts.n.train, len(patch)))
         batch_size = choose("batch_size", train, "train", _batch_of_pixels(patch, STEM_PIXELS[stem]))
     else:
-        channels = choose("channels", model, "model", _channels(facts, patch))
-        batch_size = choose("batch_size", train, "train", _batch_size(patch, channels, memory))
+        most = COUNTED_LEVELS if task.target.summed else MOST_LEVELS
+        channels = choose("channels", model, "model", _channels(facts, patch, most))
+        of_memory = _batch_size(patch, channels, memory)
+        decided = _batch_of_pixels(patch, COUNTED_PIXELS) if task.target.summed else of_memory
+        batch_size = choose("batch_size", train, "train", decided)
     once = max(1, math.ceil(facts.pixels / math.prod(patch) / batch_size))
     steps = choose("steps_per_epoch", train, "train", _steps(once, train.epochs if train else None))
-    wanted = LOCAL_STEPS if make_task(facts).exact else BOX_STEPS if detects else ALL_STEPS
+    fewer = detects or task.target.summed
+    wanted = LOCAL_STEPS if task.exact else FEWER_STEPS if fewer else ALL_STEPS
     choose("epochs", train, "train", _epochs(steps or once, wanted))
     choose("foreground", train, "train", _foreground(facts, patch))
     return choose.found
@@ -148,8 +154,10 @@ def _square(facts: Facts, memory: float) -> Decision:
     shortest = int(facts.sizes.shorter)
     most = min(MOST_SIDE, int(PATCH_SIDE[2] * math.sqrt(memory / MEMORY_GB)))
     why = ""
-    if make_task(facts).exact:
-        most, why = min(most, LOCAL_SIDE), "; intensities depend on their surroundings only"
+    task = make_task(facts)
+    if task.exact or task.target.summed:
+        what = "counts" if task.target.summed else "intensities"
+        most, why = min(most, LOCAL_SIDE), f"; {what} depend on their surroundings only"
     diameter = facts.objects.diameter["95"] if facts.objects.number else 0
     if 4 * diameter > most:
         most = min(MOST_SIDE, math.ceil(4 * diameter / 16) * 16)
@@ -180,10 +188,10 @@ def _box(facts: Facts, memory: float) -> Decision:
     return Decision(value=value, reason=reason)
 
 
-def _channels(facts: Facts, patch: list[int]) -> Decision:
+def _channels(facts: Facts, patch: list[int], most: int) -> Decision:
     dims, number = facts.spatial_dims, facts.n.train
     middle = sorted(patch)[-2]
-    levels = int(min(MOST_LEVELS, 1 + math.log2(max(1, middle / BOTTOM[dims])), 1 + math.log2(min(patch))))
+    levels = int(min(most, 1 + math.log2(max(1, middle / BOTTOM[dims])), 1 + math.log2(min(patch))))
     why = f"{levels} levels leave {middle / 2 ** (levels - 1):g} of {middle} px of a patch"
     diameter = facts.objects.diameter["95"] if facts.objects.number else math.inf
     enough = max(3, 1 + int(math.log2(max(1, diameter / 2)))) if math.isfinite(diameter) else levels

@@ -12,8 +12,8 @@ from biocnn.config.settings import Metrics
 from biocnn.data.dataset import Dataset
 from biocnn.evaluation.judges import NO_MATCHES, Keep, Tables, Values, refuse_settings_of_maps
 
-_OF_COUNTS = ("count_mae", "count_rmse", "relative_error", "count_bias", "pearson")
-_OF_IMAGES = ("game1", "game2", "coverage90")
+_MEANS = ("count_mae", "count_bias", "relative_error", "game1", "game2", "coverage90")  # over images
+_POOLED = {"count_rmse": metrics.count_rmse, "pearson": metrics.pearson}
 
 
 class CountJudge:
@@ -53,16 +53,15 @@ class CountJudge:
             found.setdefault(output, {})[name] = value
         for one, low, high in zip(found.values(), ends.low, ends.high, strict=True):
             inside = np.nan if np.isnan(low) else float(low <= one["true_count"] <= high)
-            one |= {"low": low, "high": high, "coverage90": inside, "count_error": one["count"] - one["true_count"]}
+            one |= {"low": low, "high": high, "coverage90": inside}
         return found
 
     def _lines(self, of_images: pd.DataFrame, groups: np.ndarray) -> Iterator[dict[str, Any]]:
         """Yield the metrics of one class, given columns of numbers of each image."""
-        for name in (*_OF_COUNTS, *_OF_IMAGES):
-            columns = ["count", "true_count"] if name in _OF_COUNTS else [name]
+        for name in (*_MEANS, *_POOLED):
+            columns, metric = (["count", "true_count"], _POOLED[name]) if name in _POOLED else ([name], np.mean)
             known = of_images[columns].notna().all(axis=1).to_numpy()
             arrays = of_images[columns].to_numpy()[known].T
-            metric = getattr(metrics, name) if name in _OF_COUNTS else np.mean
             low, high = self.bootstrap(metric, *arrays, groups=groups[known])
             value = metric(*arrays) if known.any() else np.nan
             yield {"metric": name, "value": value, "low": low, "high": high, "n": int(known.sum())}

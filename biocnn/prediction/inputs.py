@@ -66,6 +66,26 @@ def framed(model: "Model", image: Adapted) -> torch.Tensor:
     return x.contiguous(memory_format=LAST[x.ndim])
 
 
+def count_images(model: "Model", inputs: Any) -> Any:
+    """Count the objects in images by the sum of their density, for ``Model.count``.
+
+    Parameters
+    ----------
+    model, inputs
+        Model whose task is ``density``; images, as for ``Model.predict``.
+
+    Returns
+    -------
+    counted
+        ``number``, and ``low`` and ``high``, the ends of its 90% interval, (K,) each, for one image, else a list.
+    """
+    task, postprocess = model.task, model.meta.postprocess.given()
+    if not task.target.summed:
+        raise InputError(f"{model.path}: a model for {task.name}, which does not count", "call predict")
+    each = (task.total(task.decide(all_of(maps), postprocess)) for maps in model._each(inputs, model.open_maps))
+    return one_or_all(inputs, [task.interval(total, postprocess) for total in each])
+
+
 def predict_stored_sequences(model: "Model", dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
     """Predict stored sequences, for ``Model.predict_stored``."""
     together = PART if model.task.target.spatial else len(rows)

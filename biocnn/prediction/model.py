@@ -29,7 +29,7 @@ from biocnn.prediction.blending import Blend
 from biocnn.prediction.boxes import BoxPredictor
 from biocnn.prediction.compatibility import Adapted, Source, adapt, check_options, choose, need, same_data
 from biocnn.prediction.images import ImagePredictor, InMemory, Maps, MapsOnGrid, all_of
-from biocnn.prediction.inputs import IMAGES, features_of_images, framed, listed, one_or_all
+from biocnn.prediction.inputs import IMAGES, count_images, features_of_images, framed, listed, one_or_all
 from biocnn.prediction.scanner import Scanner
 from biocnn.tasks import Task, make_task
 from biocnn.tasks.inputs import Input, make_input
@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 
 class Model:
-    """A loaded model file: ``predict``, ``segment``, ``detect`` and ``scan``.
+    """A loaded model file: ``predict``, ``segment``, ``detect``, ``count`` and ``scan``.
 
     Predictions are made with batch norm fused into the convolutions, and in bfloat16 if training found this accurate
     enough on the validation split and the device is fast in it. ``network`` is the network as trained, in float32, with
@@ -248,6 +248,10 @@ class Model:
             raise InputError(f"{self.path} {self._is()}: it finds no boxes", "call predict")
         found = list(self._each(inputs, lambda image, name: self.decide(self.boxes_in(self.adapt(image, name)))))
         return one_or_all(inputs, found)
+
+    def count(self, inputs: Any) -> Any:
+        """Count the objects in images by their density; see `biocnn.prediction.inputs.count_images`."""
+        return count_images(self, inputs)
 
     def _is(self) -> str:
         return f"is a model for {self.task.label.format(one=self.input.name)}"

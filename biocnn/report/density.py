@@ -3,19 +3,23 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
+from biocnn.core.palette import OF_CLASSES
 from biocnn.report import images
 from biocnn.report.blocks import Table, Text, plural, short
-from biocnn.report.box_panels import class_style
 from biocnn.report.figures import MUTED, PAGE_WIDTH, Gallery, Picture, letter, new_figure
 from biocnn.report.headline import interval, number
+from biocnn.report.panels import Panels
 from biocnn.report.results import Results
 from biocnn.report.segmentation import of_best_run
 
 _COLOURED = 6  # classes in figures
 _CLEAR = 0.5  # correlation of errors with true counts from which on they depend on these
+_BAR = 0.9  # inches for a colour bar with its label
 _DENSE = LinearSegmentedColormap.from_list("density", ["#10131A", "#2C4A7C", "#3F8FB0", "#E8C547", "#FFF6D8"])
 _ROWS = ("Image, true points", "Predicted density", "Predicted − true")
 
@@ -66,11 +70,9 @@ def described(name: str, found: pd.DataFrame, metrics: pd.DataFrame) -> str:
         f" of {plural(len(found), 'image')} with {true.min():.0f} to {true.max():.0f} objects are off by {mean} on "
         f"average, and by up to {most} in nine of ten."
     )
-    bounds = f"{number(abs(bias))} ({share:.1%}; 95% CI of the bias {interval(low, high, ' to ')})"
-    if low > 0 or high < 0:
-        sentences.append(f"They are too {'high' if bias > 0 else 'low'} by {bounds} on average.")
-    else:
-        sentences.append(f"They are neither too high nor too low on average: by {bounds}.")
+    bounds = f"; 95% CI {interval(low, high, ' to ')}" if np.isfinite(low) else ""
+    sentence = f"On average they are {number(abs(bias))} too {'high' if bias > 0 else 'low'} ({share:.1%}{bounds})"
+    sentences.append(sentence + (", which is no clear bias." if bounds and low <= 0 <= high else "."))
     r = np.corrcoef(error, true)[0, 1] if len(found) > 2 and error.std() > 0 and true.std() > 0 else 0.0
     if abs(r) >= _CLEAR:
         less = "under" if r < 0 else "over"
@@ -87,7 +89,7 @@ def counts(of_classes: dict[str, pd.DataFrame]) -> Figure:
     left, right = figure.subplots(1, 2)
     lines, ends = [], [np.inf, -np.inf]
     for k, (name, found) in enumerate(of_classes.items()):
-        true, count, colour = found["true_count"], found["count"], class_style(k)[0]
+        true, count, colour = found["true_count"], found["count"], _colour(k)
         if "low" in found:
             left.vlines(true, found["low"], found["high"], color=colour, alpha=0.3, linewidth=1)
         style = {"color": colour, "alpha": 0.7, "markersize": 3.5, "markeredgewidth": 0}
@@ -118,9 +120,7 @@ def _metrics(results: Results, output: str) -> pd.DataFrame:
 
 def _gallery(results: Results, gallery: Gallery, of_classes: dict[str, pd.DataFrame]) -> list[Picture]:
     """Draw the two worst, the median and the best image with points, density, and their difference."""
-    errors = sum(found["count_error"].abs() for found in of_classes.values()).sort_values(
-        ascending=False, kind="stable"
-    )
+    errors = sum(found["count_mae"] for found in of_classes.values()).sort_values(ascending=False, kind="stable")
     model = results.metadata(results.runs[0]) if results.runs else None
     if results.dataset is None or model is None:
         return []
@@ -145,7 +145,8 @@ def _gallery(results: Results, gallery: Gallery, of_classes: dict[str, pd.DataFr
         caption += " Densities are sums over classes."
     picture = Figure(figsize=(1.6, 1.6))
     axes = picture.add_axes((0, 0, 1, 1))
-    _draw_points(axes, results, columns[-1][1], "", 4)
+    images.show(axes, results.dataset.x[columns[-1][1]])
+    draw_points(axes, results.dataset.truth(columns[-1][1]))
     gallery.thumbnail(picture)
     alt = "Images with true points and predicted density, from the worst to the best"
     return [gallery.add("predictions", _comparison(results, columns), alt, caption, vector=False)]
@@ -153,14 +154,15 @@ def _gallery(results: Results, gallery: Gallery, of_classes: dict[str, pd.DataFr
 
 def _comparison(results: Results, columns: list[tuple[str, int, np.ndarray]]) -> Figure:
     shapes = [density.shape for _, _, density in columns]
-    size = PAGE_WIDTH / max(len(columns), 3)
-    figure = new_figure(len(_ROWS) * size * min(max(h / w for h, w in shapes), 1.4) + 0.6)
+    size = (PAGE_WIDTH - _BAR) / max(len(columns), 3)
+    figure = new_figure(len(_ROWS) * size * min(max(h / w for h, w in shapes), 1.4) + 0.3)
     grid = figure.subplots(len(_ROWS), len(columns), squeeze=False)
     differences = [density - results.dataset.y[row].sum(axis=0) for _, row, density in columns]
     most = max(float(np.percentile(density, 99.9)) for _, _, density in columns) or 1.0
     limit = max(float(np.percentile(np.abs(one), 99.9)) for one in differences) or 1.0
     for axes, (title, row, density), difference in zip(grid.T, columns, differences, strict=True):
-        _draw_points(axes[0], results, row, title, 2)
+        images.show(axes[0], results.dataset.x[row], title)
+        draw_points(axes[0], results.dataset.truth(row))
         dense = axes[1].imshow(density, cmap=_DENSE, vmin=0, vmax=most, interpolation="nearest")
         off = axes[2].imshow(difference, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
         for one in axes[1:]:
@@ -168,15 +170,38 @@ def _comparison(results: Results, columns: list[tuple[str, int, np.ndarray]]) ->
     for axes, label in zip(grid[:, 0], _ROWS, strict=True):
         axes.set_ylabel(label)
     for line, drawn in ((grid[1], dense), (grid[2], off)):
-        bar = figure.colorbar(drawn, ax=line, shrink=0.75, fraction=0.02, pad=0.01, panchor=False)
+        bar = figure.colorbar(drawn, ax=line, shrink=0.8, fraction=0.02, pad=0.01, panchor=False)
         bar.set_label("objects per pixel", fontsize=6.5)
         bar.outline.set_visible(False)
     return figure
 
 
-def _draw_points(axes: Axes, results: Results, row: int, title: str, size: float) -> None:
-    """Draw an image with its true points in the colours of their classes."""
-    images.show(axes, results.dataset.x[row], title)
-    for k, dots in enumerate(results.dataset.truth(row)):
-        rows, columns = np.nonzero(dots)
-        axes.plot(columns, rows, ".", color=class_style(k % _COLOURED)[0], markersize=size, markeredgewidth=0)
+def draw_points(axes: Axes, dots: np.ndarray) -> None:
+    """Draw the points of maps of their numbers, (K, height, width), in the colours of their classes."""
+    for k, one in enumerate(dots):
+        rows, columns = np.nonzero(one)
+        size = float(np.clip(60 / np.sqrt(len(rows) + 1), 2.5, 6))
+        axes.plot(columns, rows, "+", color=_colour(k), markersize=size, markeredgewidth=0.7)
+
+
+def _colour(k: int) -> str:
+    return OF_CLASSES[k % len(OF_CLASSES)]
+
+
+class DensityPanels(Panels):
+    """Points of images, and densities of patches."""
+
+    drawn = "True points"
+    targets = "Colours: the density that is learned."
+
+    def draw_truth(self, axes: Axes, truth: np.ndarray) -> None:
+        """Draw points, which are whole numbers, or densities, which are far below 1: (K, height, width)."""
+        if truth.max() >= 1:
+            draw_points(axes, truth)
+            return
+        for k, one in enumerate(truth):
+            shades = LinearSegmentedColormap.from_list("shades", [(*to_rgb(_colour(k)), share) for share in (0, 0.8)])
+            axes.imshow(one, cmap=shades, vmin=0, vmax=max(float(truth.max()), 1e-6), interpolation="nearest")
+
+    def truth_handles(self) -> list[Line2D | Patch]:
+        return [Patch(color=_colour(k), label=name) for k, name in enumerate(self.outputs)]

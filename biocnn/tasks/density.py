@@ -33,11 +33,14 @@ class Density(ValueMapTask):
     monitor = "r2"
     metrics = ("count_mae", "count_rmse", "relative_error", "count_bias", "pearson")
     headline = ("count_mae", "pearson")
+    left_out = ("relative_error", "game1")
     label = "the number of objects in each {one}"
     predicted = "density"
     family = "counts"
     judge = "biocnn.evaluation.count_judge:CountJudge"
+    floors = "biocnn.evaluation.count_floors:floors"
     figures = "biocnn.report.density:figures"
+    panels = "biocnn.report.density:DensityPanels"
     applied = "biocnn.apply.density:count_objects"
 
     def encode(self, truth: "np.ndarray") -> "np.ndarray":
@@ -82,14 +85,21 @@ class Density(ValueMapTask):
         """Count the objects of each class."""
         return {name: f"{int(column.sum()):,}" for name, column in zip(self.outputs, y.T, strict=True)}
 
-    def judged(self, p: "np.ndarray", y: "np.ndarray") -> "Iterator[tuple[str, str, float]]":
-        """Yield counts of an image, and errors of the grids of GAME, given densities from ``decide`` and of truth."""
-        from biocnn.metrics import game
+    def outlined(self, y: "np.ndarray") -> "np.ndarray":
+        """Return what to draw, (K, *spatial), of a target as learned."""
+        return y
 
-        found = {"count": self.total(p).clip(min=0), "true_count": self.total(y).round()}
-        found |= {f"game{level}": game(p, y, level) for level in (1, 2)}
-        for name, each in found.items():
-            yield from ((output, name, float(value)) for output, value in zip(self.outputs, each, strict=True))
+    def judged(self, p: "np.ndarray", y: "np.ndarray") -> "Iterator[tuple[str, str, float]]":
+        """Yield counts and errors of an image, given densities from ``decide`` and of truth."""
+        from biocnn import metrics
+
+        count, true = self.total(p).clip(min=0), self.total(y).round()
+        grids = {f"game{level}": metrics.game(p, y, level) for level in (1, 2)}
+        for k, output in enumerate(self.outputs):
+            found = {"count": count[k], "true_count": true[k], **{name: each[k] for name, each in grids.items()}}
+            for metric in (metrics.count_mae, metrics.count_bias, metrics.relative_error):
+                found[metric.__name__] = metric(count[k : k + 1], true[k : k + 1])
+            yield from ((output, name, float(value)) for name, value in found.items())
 
     def score(self) -> Score:
         return _CountScore(self)
@@ -160,7 +170,7 @@ def _factor(p: "np.ndarray", y: "np.ndarray") -> float:
 
 
 class _CountScore(Score):
-    """R2 of the counts of images, the mean over classes."""
+    """R2 of the counts of images, the mean over classes; 0 if they are no better than the mean count."""
 
     def __init__(self, task: Density) -> None:
         self.task = task
@@ -178,5 +188,6 @@ class _CountScore(Score):
         p, y = map(np.stack, zip(*self.pairs, strict=True))
         spread = ((y - y.mean(axis=0)) ** 2).sum(axis=0)
         known = spread > 1e-6
-        r2 = 1 - ((p - y) ** 2).sum(axis=0)[known] / spread[known]
+        # Values below 0, of the first epochs, would exaggerate differences between float32 and bfloat16.
+        r2 = np.maximum(0, 1 - ((p - y) ** 2).sum(axis=0)[known] / spread[known])
         return {"r2": float(r2.mean()) if known.any() else float("nan")}

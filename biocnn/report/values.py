@@ -44,7 +44,9 @@ def regression(results: Results, gallery: Gallery) -> list[Picture | Table | Tex
             + " and measured value. Of the largest errors: is the measured value right?"
         )
         figure = drawn(results.dataset, _ordered(first))
-        blocks.append(gallery.add("gallery", figure, "Images with the best and worst predictions", caption, False))
+        blocks.append(
+            gallery.add("gallery", figure, "Images with the best and worst predictions", caption, vector=False)
+        )
     return blocks
 
 
@@ -113,7 +115,7 @@ def _values(axes: Axes, table: pd.DataFrame) -> None:
 def _residuals(axes: Axes, table: pd.DataFrame) -> None:
     measured, residual = table["measured"], table["value"] - table["measured"]
     axes.axhline(0, color=FAINT, linewidth=0.8, zorder=1)
-    axes.plot(measured, residual, ".", color=BLUE, alpha=0.4, markersize=3, markeredgewidth=0, rasterized=True)
+    axes.plot(measured, residual, ".", color=BLUE, alpha=0.6, markersize=4, markeredgewidth=0, rasterized=True)
     bins = pd.qcut(measured, min(_BINS, max(1, len(table) // _FEWEST)), duplicates="drop")
     middle = pd.DataFrame({"x": measured, "y": residual}).groupby(bins, observed=True).median()
     if len(middle) > 1:

@@ -36,6 +36,7 @@ class Regression(VectorTask):
     monitor = "pearson"
     metrics = ("pearson", "spearman", "mse", "mae", "rmse", "r2")
     headline = ("pearson", "spearman")
+    left_out: tuple[str, ...] = ("mae", "rmse", "interval_width")
     label = "a number for each {one}"
     scale = predicted = "value"
     stored = "float32"
@@ -48,6 +49,7 @@ class Regression(VectorTask):
         super().__init__(facts)
         if not make_input(facts).scanned:  # sequences are measured in arbitrary units, images often in common ones
             self.monitor, self.headline = "r2", ("mae", "pearson")
+            self.left_out = ("spearman", "mse")
 
     def facts_with(self, loss: "Chosen | None") -> "Facts":
         form = FORMS.get(loss.name, "value") if loss else "value"

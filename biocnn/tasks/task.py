@@ -71,7 +71,7 @@ class Task(ABC):
         "biocnn.evaluation.floors:compare_floors"  # import path of what compares them with the network
     )
     uncertainty: ClassVar[str] = ""  # import path of the class that evaluates uncertainty; "": none
-    left_out: ClassVar[tuple[str, ...]] = ()  # metrics in metrics.tsv that the report omits
+    left_out: tuple[str, ...] = ()  # metrics in metrics.tsv that the report omits
     about_loss: ClassVar[str] = ""  # a sentence for the caption of learning curves
 
     def __init__(self, facts: "Facts") -> None:

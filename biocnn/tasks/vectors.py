@@ -84,10 +84,10 @@ class VectorTask(Task):
         return _known_mean(((p - y) / np.where(spread > 0, spread, 1)) ** 2)
 
     def judged(self) -> list[Judged]:
-        """Return what is judged: each output by the metrics of the task."""
+        """Return what is judged: each output by the metrics of the task, the most important ones first."""
         from biocnn import metrics
 
-        found = {name: getattr(metrics, name) for name in self.metrics}
+        found = {name: getattr(metrics, name) for name in (*self.headline, *self.metrics)}
         return [Judged(output, k, found) for k, output in enumerate(self.outputs)]
 
     def settle(self, p: "np.ndarray", tuned: dict[str, Any]) -> "np.ndarray":

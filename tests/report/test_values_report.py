@@ -1,0 +1,85 @@
+"""Reports on numbers and grades of images: agreement with intervals, residuals, floors, best and worst images."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from simulated_results import coarse
+from test_multiclass_report import RUNS, predicted
+from tiny import labelled, stored, valued
+
+from biocnn.config.settings import Settings
+from biocnn.evaluation.audit import audit_stored
+from biocnn.evaluation.baselines import write_baselines
+from biocnn.report import write_report
+from biocnn.report.headline import verdict
+from biocnn.report.results import Results
+
+GRADES = ["none", "mild", "moderate", "severe"]
+
+
+def of_values(folder: Path, n: int = 60, noise: float = 0.3) -> Settings:
+    """Write results of numbers, predicted with an error, and return their settings."""
+    dataset = stored(valued(n), folder, val=0.3, test=0.3)
+
+    def make(row: int, rng: np.random.Generator) -> np.ndarray:
+        value = np.nan_to_num(dataset.y[row], nan=5.0) + rng.normal(0, noise, 2)
+        return np.concatenate([value, value - 2 * noise, value + 2 * noise])
+
+    settings = predicted(dataset, folder, make)
+    (folder / "baselines").mkdir()
+    write_baselines(dataset.folder, settings, folder / "baselines")
+    audit = audit_stored(dataset, [folder / "runs" / run for run in RUNS], folder / "baselines", 20, 1)
+    audit.to_csv(folder / "audit.tsv", sep="\t", index=False)
+    return settings
+
+
+def page(folder: Path, settings: Settings) -> str:
+    write_report(folder, settings, folder / "report.html", folder / "figures")
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+def of_grades(folder: Path, n: int = 72) -> Settings:
+    """Write results of grades, often one grade off, and return their settings."""
+    dataset = stored(labelled(n, classes=GRADES, task="ordinal"), folder)
+
+    def make(row: int, rng: np.random.Generator) -> np.ndarray:
+        p = np.exp(-np.abs(np.arange(4) - dataset.y[row].argmax() - rng.normal(0, 0.7)))
+        return p / p.sum()
+
+    return predicted(dataset, folder, make)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("results")
+
+
+def test_numbers_are_shown_with_intervals_errors_and_floors(folder: Path) -> None:
+    with coarse():
+        text = page(folder / "numbers", of_values(folder / "numbers"))
+    for words in (
+        "intervals that are to contain 90% of measured values", "mean absolute error", "coverage of 90% intervals",
+        "smallest and the largest errors of bright", "brightness", "constant",
+    ):  # fmt: skip
+        assert words in text, words
+    assert (folder / "numbers/figures/agreement.png").is_file()
+    assert verdict(Results(folder / "numbers")).startswith("Test mean absolute error = "), "better than all floors"
+
+
+def test_a_network_that_is_no_better_than_brightness_says_so_first(tmp_path: Path) -> None:
+    of_values(tmp_path / "numbers", noise=4)
+    first = verdict(Results(tmp_path / "numbers"))
+    assert first.startswith("The network does not outperform a l"), first
+    assert "for bright (" in first
+    assert "mean absolute error" in first
+
+
+def test_grades_are_shown_in_their_order_with_the_distance_of_errors(folder: Path) -> None:
+    with coarse():
+        text = page(folder / "grades", of_grades(folder / "grades"))
+    for words in ("At most one grade off", "quadratic κ", "True against predicted grades", "Grade"):
+        assert words in text, words
+    places = [text.index(f">{name}<") for name in GRADES]
+    assert places == sorted(places)
+    assert "Reliability" not in text

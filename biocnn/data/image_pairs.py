@@ -12,7 +12,7 @@ from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, close, nearest
 from biocnn.core.files import exists
 from biocnn.core.text import read_cells, read_lines
-from biocnn.data.splits import SPLITS
+from biocnn.data.splits import SPLITS, TRAIN_DEV
 from biocnn.io.image_paths import members, stem, unique_ids
 
 _TABLE = "list the pairs in a table (data.table) with the columns image and "
@@ -30,7 +30,7 @@ def read_table(table: Path, files: list[str], group: str | None = None) -> pd.Da
     Parameters
     ----------
     table
-        CSV or TSV; optional columns are split (train, val, test), group, id, and any others, which are kept.
+        CSV or TSV; optional columns are split (train, val, test, train_dev), group, id, and any others, which are kept.
     files
         Columns with paths relative to the table's folder; the first is that of the images.
     group
@@ -53,7 +53,8 @@ def check_rows(rows: pd.DataFrame, table: Path, base: Path, files: list[str], gr
     """Check a table of images from ``read_rows``, whose paths start at ``base``, as ``read_table`` does."""
     check_columns(rows, table, [*files, *([group] if group else [])])
     if "split" in rows:
-        _check_rows(~rows["split"].isin(SPLITS), rows["split"], table, f"allowed: {', '.join(SPLITS)}")
+        allowed = (*SPLITS, TRAIN_DEV)
+        _check_rows(~rows["split"].isin(allowed), rows["split"], table, f"allowed: {', '.join(allowed)}")
     if "id" in rows:
         _check_rows(
             rows["id"].duplicated(), rows["id"], table, "ids must be unique; without this column file names are used"

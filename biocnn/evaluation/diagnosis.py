@@ -88,8 +88,3 @@ def _noise(start: Level, end: Level) -> float:
     below = lower.high - lower.error if lower.name in SPLITS else np.nan_to_num(lower.high - lower.error)
     above = upper.error - upper.low if upper.name in SPLITS else np.nan_to_num(upper.error - upper.low)
     return float(np.hypot(below, above))
-
-
-def causes(found: Sequence[Step]) -> list[str]:
-    """Return the causes of the steps that call for a remedy, in order."""
-    return [cause for step in found if step.found for cause in step.causes]

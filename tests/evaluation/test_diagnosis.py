@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from biocnn.evaluation.diagnosis import SPLITS, Level, causes, steps
+from biocnn.evaluation.diagnosis import SPLITS, Level, Step, steps
 from biocnn.metrics.errors import error_of
 
 
@@ -12,6 +12,11 @@ def levels(*percent: float | None, noise: float = 0.01) -> list[Level]:
     """Make levels from errors in percent of train, train-dev, val and test; None: no such split."""
     named = zip(SPLITS, percent, strict=False)
     return [Level(name, e / 100, (e - noise) / 100, (e + noise) / 100) for name, e in named if e is not None]
+
+
+def causes(found: list[Step]) -> list[str]:
+    """Return the causes of the steps that call for a remedy, in order."""
+    return [cause for step in found if step.found for cause in step.causes]
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,12 @@ SETS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "count_mae": ("error of the count per image", ""),
         },
     ),
+    "vgg_cells": (
+        "VGG cells, counts, 64 training images",
+        {
+            "count_mae": ("MAE", "N = 64: U-Net 3.2; N = 32: density learning 3.5, FCRN-A 2.9, Count-ception 2.3"),
+        },
+    ),
     "blood_cells": (
         "blood cells, 8 classes, 28 px",
         {"accuracy": ("accuracy", "0.958 (ResNet-18, five times the images)"), "auroc": ("AUROC", "")},
@@ -84,6 +90,8 @@ SETS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
 }
 HEAD = ("set", "output", "metric", "published", "biocnn, one network", "all networks (95%)")
 BASELINES = ("intensities", "thumbnail")
+FLOORS = ("constant", "brightness")
+COUNTS = ("set", "metric", "published", *FLOORS, "biocnn, one network", "all networks (95%)")
 CLASSES = ("set", "metric", "published", *BASELINES, "biocnn, one network", "all networks (95%)")
 COST = (
     "set",
@@ -146,7 +154,7 @@ def _cost(folder: Path) -> dict[str, Any]:
 
 def write_page(result: dict[str, Any]) -> None:
     """Replace the text between the markers of the page."""
-    lines, classes, costs = [HEAD], [CLASSES], [COST]
+    lines, counts, classes, costs = [HEAD], [COUNTS], [CLASSES], [COST]
     for name, found in result["sets"].items():
         title, metrics = SETS[name]
         for i, row in enumerate(found["rows"]):
@@ -155,9 +163,9 @@ def write_page(result: dict[str, Any]) -> None:
             single = f"{mean:.3f} ± {spread:.3f}" if len(found["runs"]) > 1 else f"{mean:.3f}"
             interval = "{:.3f} ({:.3f}-{:.3f})".format(*row["together"])
             first = title if i == 0 else ""
-            if row.get("simple"):
-                simple = [f"{row['simple'][name]:.3f}" for name in BASELINES]
-                classes.append((first, shown, published, *simple, single, interval))
+            if simple := row.get("simple"):
+                columns, into = (FLOORS, counts) if FLOORS[0] in simple else (BASELINES, classes)
+                into.append((first, shown, published, *(f"{simple[name]:.3f}" for name in columns), single, interval))
             else:
                 lines.append((first, row["output"], shown, published, single, interval))
         costs.append(
@@ -170,7 +178,7 @@ def write_page(result: dict[str, Any]) -> None:
                 f"{found['predict_seconds']:.0f} s",
             )
         )
-    write_between(PAGE, BEGIN, END, [lines, classes, costs], result["machine"])
+    write_between(PAGE, BEGIN, END, [lines, counts, classes, costs], result["machine"])
 
 
 def _networks(runs: list[str]) -> str:

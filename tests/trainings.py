@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from tiny import boxed, chosen, images, labelled, pairs, sequences, stored, valued
+from tiny import boxed, chosen, counted, images, labelled, pairs, sequences, stored, valued
 from torch import nn
 
 from biocnn.config.settings import Train
@@ -71,6 +71,19 @@ SETTINGS: dict[str, dict[str, Any]] = {
             "save_minutes": 0,
         },
     },
+    "counted": {
+        "data": {"name": "CountedImages", "table": "none"},
+        "augment": ["flip", "rotate90", {"name": "affine", "elastic": 2}, "noise"],
+        "model": {"name": "UNet", "channels": [4, 8]},
+        "train": {
+            "epochs": 2,
+            "batch_size": 4,
+            "steps_per_epoch": 8,
+            "patch": [32, 32],
+            "threads": 1,
+            "save_minutes": 0,
+        },
+    },
     "labelled": {
         "data": {"name": "LabelledImages", "table": "none"},
         "augment": ["flip", "rotate90", "intensity", "noise"],
@@ -85,6 +98,7 @@ RAW = {
     "valued": valued,
     "boxed": boxed,
     "pairs": pairs,
+    "counted": partial(counted, 12),
     "sequences": partial(sequences, 400, window=40),
     "images": partial(images, 12),
     "labelled": partial(labelled, 48, sizes=[(16, 16), (18, 18)]),

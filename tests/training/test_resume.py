@@ -32,7 +32,14 @@ def test_kills_at_any_moment_change_no_bit(number: int, uninterrupted_run: tuple
     assert finish_despite_kills(Run(folder, kind, f"killed{number}"), number, random.Random(kind)) == wanted
 
 
-OTHERS = [("labelled", 3), ("boxed", 2), ("valued", 2), ("pairs", 1), pytest.param("typed", 1, marks=pytest.mark.slow)]
+OTHERS = [
+    ("labelled", 3),
+    ("boxed", 2),
+    ("valued", 2),
+    ("pairs", 1),
+    ("counted", 1),
+    pytest.param("typed", 1, marks=pytest.mark.slow),
+]
 
 
 @pytest.mark.parametrize(("kind", "number"), OTHERS)

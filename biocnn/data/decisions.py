@@ -42,7 +42,7 @@ FEWER_STEPS = 1200  # for boxes, with four times the pixels per step, and for de
 EPOCHS = (12, 60)
 # Smallest objects, in pixels, for a stem, whose map has a cell for so many pixels; objects span four cells or more.
 STEMS = ((32, "huge", 8), (16, "large", 4), (8, "medium", 2), (0, "small", 1))
-# Of Faster R-CNN: as in the papers with MANY_BOXES, else a quarter, which takes a fifth of the time of a step on a CPU.
+# Of Faster R-CNN: as in the papers with MANY_BOXES, else a quarter, which takes a third of the time of a step on a CPU.
 HEADS = {"pyramid": 256, "dense": 1024, "sampled": 512}
 MANY_BOXES = 20_000
 ANCHOR = 8  # most cells of a level along the side of its anchors

@@ -31,9 +31,8 @@ class TypedJudge(ObjectJudge):
         for k, name in enumerate(self.task.kinds):
             labels = np.where(np.append(False, of_predicted == k)[decided], decided, 0)
             target = np.where(np.isin(truth, ids[of_true == k]), truth, 0)
-            each.append(
-                TypedCase(labels, target, np.array([((said == true) & (true == name)).sum(), (true == name).sum()]))
-            )
+            ours = true == name
+            each.append(TypedCase(labels, target, np.array([(said[ours] == name).sum(), ours.sum()])))
         right = np.array([(said == true).sum(), (true != "").sum()])
         yield ALL, TypedCase(decided, truth, right, each)
         yield from zip(self.task.kinds, each, strict=True)

@@ -75,14 +75,6 @@ SETS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
     ),
     "adrenal": ("AdrenalMNIST3D, 28³ voxels, its val split", {"auroc": ("AUROC", ""), "accuracy": ("accuracy", "")}),
     "wbc": ("white blood cells, 4 classes, 120 px", {"accuracy": ("accuracy", ""), "auroc": ("AUROC", "")}),
-    "wbc_typed": (
-        "white blood cells, outline and kind, 120 px",
-        {
-            "average_precision_iou": ("mean AP, 0.5 to 0.9", ""),
-            "mean_panoptic_quality_0.5": ("mean PQ of 4 classes", ""),
-            "class_accuracy": ("accuracy of classes", ""),
-        },
-    ),
     "blood_cells_native": (
         "blood cells, 8 classes, 480 photographs",
         {"accuracy": ("accuracy", ""), "auroc": ("AUROC", "")},
@@ -115,21 +107,20 @@ def read(results: Path, name: str) -> dict[str, Any]:
     folder = results / name
     metrics = pd.read_csv(folder / "metrics.tsv", sep="\t")
     test = metrics[(metrics["split"] == "test") & metrics["over"].isin(["per_image", "all"])]
-    together = {"all", "objects"}
-    test = test[test["output"].isin(together)] if together & set(test["output"]) else test  # not each class
+    test = test[test["output"] == "all"] if "all" in set(test["output"]) else test  # of classes: all together
     audit = pd.read_csv(folder / "audit.tsv", sep="\t")
     simple = audit[audit["split"] == "test"].set_index(["metric", "baseline"])["value"]
     rows = []
     for metric in SETS[name][1]:
         for output, found in test[test["metric"] == metric].groupby("output", sort=False):
             single = found.loc[found["run"] != "ensemble", "value"]
-            combined = found[found["run"] == "ensemble"] if found["run"].nunique() > 1 else found
+            together = found[found["run"] == "ensemble"] if found["run"].nunique() > 1 else found
             rows.append(
                 {
                     "metric": metric,
                     "output": output,
                     "one": [float(single.mean()), float(single.std(ddof=0))],
-                    "together": combined[["value", "low", "high"]].iloc[0].tolist(),
+                    "together": together[["value", "low", "high"]].iloc[0].tolist(),
                     "simple": simple[metric].to_dict() if metric in simple.index else {},
                 }
             )

@@ -28,7 +28,7 @@ with open("calls.jsonl", "a") as handle:
 if Path("meanwhile.py").exists():
     exec(Path("meanwhile.py").read_text())
 folders = "simulate genome dataset baselines explain uncertainty apply variants scan predict".split()
-for key in "raw out model history table best per_example audit matches decided tsv html figures doctor".split():
+for key in "raw out model history table best per_example audit matches decided errors tsv html figures doctor".split():
     path = given.get(key)
     taken = (("model", "predict"), ("decided", "uncertainty"))
     if path is None or (key, step) in taken or (key == "raw" and step != "check"):

@@ -43,7 +43,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
         steps.train(config, data, run.name, run / "model.safetensors", run / "history.tsv", **root)
         steps.predict(run / "model.safetensors", data, run / "predictions")
     steps.baselines(config, data, results / "baselines", **root)
-    names = ("metrics.tsv", "metrics_per_example.tsv", "audit.tsv", "matches.tsv", "decided.npz")
+    names = ("metrics.tsv", "metrics_per_example.tsv", "audit.tsv", "matches.tsv", "decided.npz", "errors.tsv")
     runs = sorted((results / "runs").iterdir())
     steps.evaluate(config, data, results / "baselines", *(results / name for name in names), *runs, **root)
     (folder / "new").mkdir()

@@ -95,7 +95,7 @@ def test_a_run_of_a_later_fold_predicts_that_fold(folder: Path, monkeypatch: pyt
     steps.train(config, data, run.name, run / "model.safetensors", run / "history.tsv")
     steps.predict(run / "model.safetensors", data, run / "predictions")
     fold = Dataset(data, 2)
-    found = pd.read_csv(run / "predictions/examples.tsv", sep="\t")
+    found = pd.read_csv(run / "predictions/examples.tsv", sep="\t").query("split != 'train'")
     assert (
         found.to_numpy().tolist() == fold.examples.iloc[fold.rows("val", "test")][["id", "split"]].to_numpy().tolist()
     )

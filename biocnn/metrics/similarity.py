@@ -32,12 +32,15 @@ def psnr_fitted(image: np.ndarray, target: np.ndarray, *, data_range: float) -> 
     ----------
     Weigert et al., Nature Methods 15, 1090-1097 (2018), doi:10.1038/s41592-018-0216-7.
     """
-    fitted = [_fitted(one, true) for one, true in zip(image, target, strict=True)]
-    return psnr(np.stack(fitted), target, data_range=data_range)
+    return psnr(fitted(image, target), target, data_range=data_range)
+
+
+def fitted(image: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return the least-squares fit a * image + b to the known pixels of a target, channel by channel."""
+    return np.stack([_fitted(one, true) for one, true in zip(image, target, strict=True)])
 
 
 def _fitted(image: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return the least-squares fit a * image + b to the known pixels of a target."""
     known = ~np.isnan(target)
     x, y = image[known].astype(np.float64), target[known].astype(np.float64)
     if not x.size:

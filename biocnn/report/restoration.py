@@ -3,9 +3,11 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from biocnn.metrics.similarity import fitted
 from biocnn.report import images
 from biocnn.report.blocks import Table
 from biocnn.report.figures import PAGE_WIDTH, Gallery, Picture, new_figure
+from biocnn.report.headline import metric_name, number
 from biocnn.report.results import Results
 from biocnn.report.segmentation import from_worst_to_best, of_best_run
 
@@ -19,13 +21,18 @@ def figures(results: Results, gallery: Gallery) -> list[Picture | Table]:
     for row, name, title in from_worst_to_best(results, scores, results.headline):
         p = results.mean_prediction(name)
         if p is not None:
-            columns.append((title, [_plane(one) for one in (results.dataset.x[row], p, results.dataset.y[row])]))
+            y = results.dataset.y[row]
+            title = title.replace(metric_name(results.headline[0]), "").strip()
+            columns.append((title, [_plane(one) for one in (results.dataset.x[row], p, y, fitted(p, y) - y)]))
     if not columns:
         return []
     caption = (
-        "Images from worst to best. Rows from top: input; prediction; target; prediction minus target (blue: too dark, "
-        "red: too bright), with the same scale in all columns. Each other image is stretched from its own 1st to its "
-        f"99.8th percentile.{f' {images.OF_VOLUMES}' if results.facts.spatial_dims == 3 else ''}"
+        "Images from worst to best, with their PSNR after affine fit in dB. Rows from top: input; prediction; target; "
+        "prediction after the affine fit minus target (blue: too dark, red: too bright), with the same scale in all "
+        "columns. Each other image is stretched from its own 1st to its 99.8th percentile."
+        f"{f' {images.OF_VOLUMES}' if results.facts.spatial_dims == 3 else ''} PSNR and SSIM refer to a range of "
+        f"{number(results.task.data_range)} intensities"
+        f"{', that of 8 bit.' if results.facts.target_dtype == 'uint8' else ', that of the training targets.'}"
     )
     postcard = Figure(figsize=(1.6, 1.6))
     images.show(postcard.add_axes((0, 0, 1, 1)), columns[len(columns) // 2][1][1])
@@ -39,14 +46,14 @@ def _plane(image: np.ndarray) -> np.ndarray:
 
 
 def _comparison(columns: list[tuple[str, list[np.ndarray]]]) -> Figure:
-    differences = [(p.astype(float) - y).mean(axis=0) for _, (_, p, y) in columns]
+    differences = [shown[-1].mean(axis=0) for _, shown in columns]
     limit = max(float(np.percentile(np.abs(one), 99.5)) for one in differences) or 1.0
-    tallest = max(y.shape[1] / y.shape[2] for _, (_, _, y) in columns)
+    tallest = max(one.shape[0] / one.shape[1] for one in differences)
     size = PAGE_WIDTH / max(len(columns), 3)
-    figure = new_figure(len(_ROWS) * size * min(tallest, 1.4) + 0.5)
+    figure = new_figure(0.92 * len(_ROWS) * size * min(tallest, 1.4) + 0.4)
     grid = figure.subplots(len(_ROWS), len(columns), squeeze=False)
     for axes, (title, shown), difference in zip(grid.T, columns, differences, strict=True):
-        for place, image in zip(axes, shown, strict=False):
+        for place, image in zip(axes, shown[:-1], strict=False):
             images.show(place, image, title if place is axes[0] else "")
         drawn = axes[-1].imshow(difference, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
         images.bare(axes[-1])

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from skimage import metrics as theirs
 
-from biocnn.metrics import mae, psnr, psnr_fitted, ssim
+from biocnn.metrics import psnr, psnr_fitted, ssim
+from biocnn.metrics.similarity import mae
 
 SHAPES = pytest.mark.parametrize("shape", [(1, 20, 31), (3, 16, 9), (2, 9, 12, 8)])
 

@@ -1,5 +1,6 @@
 """ResNet: residual blocks in four stages, each at half the size of the one before."""
 
+from collections import OrderedDict
 from itertools import pairwise
 from typing import Literal
 
@@ -74,8 +75,10 @@ class ResNet(ImageNetwork):
             features: list[nn.Module] = [ConvBlock(spatial_dims, in_channels, per_stage[0], size, stride=stride)]
         else:
             halved = ConvBlock(spatial_dims, in_channels, per_stage[0], 7, stride=2)
-            first = [pool("average", spatial_dims, ceil=True)] if stem == "huge" else []
-            features = [nn.Sequential(*first, halved, pool("max", spatial_dims, 3, stride=2, padding="same"))]
+            layers = {"0": halved, "1": pool("max", spatial_dims, 3, stride=2, padding="same")}
+            if stem == "huge":  # with the same names of weights as a large stem
+                layers = {"average": pool("average", spatial_dims, ceil=True), **layers}
+            features = [nn.Sequential(OrderedDict(layers))]
         wider = 4 if depth >= BOTTLENECK else 1
         widths = [per_stage[0], *(wider * width for width in per_stage)]
         for stage, (ends, inner, number) in enumerate(zip(pairwise(widths), per_stage, BLOCKS[depth], strict=True)):

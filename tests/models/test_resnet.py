@@ -70,8 +70,7 @@ def test_stems_halve_each_side_up_to_three_times(stem: str, side: int):
 def test_a_huge_stem_is_a_large_one_at_half_the_size():
     x = torch.randn(1, 1, 64, 48)
     networks = [ResNet(2, 1, 2, channels=[4] * 4, stem=stem).eval() for stem in ("large", "huge")]
-    weights = [network.state_dict() for network in networks]
-    networks[1].load_state_dict(dict(zip(weights[1], weights[0].values(), strict=True)))
+    networks[1].load_state_dict(networks[0].state_dict())
     halved = avg_pool2d(x, 2)
     assert networks[1](x).equal(networks[0](halved))
 

@@ -153,7 +153,7 @@ def predict(
     model: Path, data: Path, out: Path,
     *, config: Path | None = None, data_root: Path = Path(), trust: str = "", **options: Any,
 ) -> None:  # fmt: skip
-    """Predict the validation and test splits.
+    """Predict the validation and test splits, the train-dev split if there is one, and a sample of the training split.
 
     Options replace the settings of CONFIG, an experiment. TRUST lists modules, separated by commas, that define your
     own networks; loading a model of such a module runs its code.

@@ -62,14 +62,14 @@ def read_source(path: Path) -> Source:
     """
     check_file(path, "model file")
     if path.suffix in (".pth", ".pt"):
-        return _named_as_in_torchvision(path, _unpickled(path))
+        return _foreign(path, _unpickled(path))
     try:
         with safe_open(path, "np") as handle:
             own = {"facts", "experiment"} & (handle.metadata() or {}).keys()
     except (SafetensorError, OSError):
         own = True  # its own error follows
     if not own:
-        return _named_as_in_torchvision(path, load_file(path))
+        return _foreign(path, load_file(path))
     meta, found = read_metadata(path), load_file(path)
     if meta.words:
         found = {key.removeprefix("network."): value for key, value in found.items() if key.startswith("network.")}
@@ -88,6 +88,14 @@ def _unpickled(path: Path) -> dict[str, Tensor]:
         kinds = ", ".join(map(str, list(found)[:5])) if isinstance(found, dict) else type(found).__name__
         raise InputError(f"{path}: holds other things than weights by name ({kinds})", remedy)
     return found
+
+
+def _foreign(path: Path, found: dict[str, Tensor]) -> Source:
+    try:
+        return _named_as_in_torchvision(path, found)
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        message = f"{path}: weights are named as in torchvision, but have other shapes ({error})"
+        raise InputError(message, f"allowed: weights of torchvision's {KNOWN}") from error
 
 
 def _named_as_in_torchvision(path: Path, found: dict[str, Tensor]) -> Source:

@@ -211,6 +211,8 @@ class Harmful:
         ({"state": Harmful()}, "no file of weights"),
         ([torch.ones(2)], "holds other things than weights by name"),
         ({"epoch": 3, "model": {}}, r"holds other things than weights by name \(epoch, model\)"),
+        (dict.fromkeys(theirs("resnet18").state_dict(), torch.tensor(1.0)), "but have other shapes"),
+        (dict.fromkeys(theirs("vgg16").state_dict(), torch.ones(2)), "but have other shapes"),
         ({**theirs("resnet18").state_dict(), "layer1.0.se.weight": torch.ones(2)}, "1 of 123 weights are not known"),
     ],
 )

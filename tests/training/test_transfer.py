@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from every_model import SMALL, dimensions
 from tiny import experiment, image_facts, images, labelled, metadata, sequences, stored
 from torch import nn
 from trainings import network, same_weights, trained
 
+from biocnn import models
+from biocnn.config.registry import REGISTRY
 from biocnn.config.schema import choose
 from biocnn.config.settings import Train
 from biocnn.core.errors import InputError, Interrupted
@@ -22,7 +25,7 @@ from biocnn.training.fingerprint import fingerprint
 from biocnn.training.metadata import Metadata, read_metadata
 from biocnn.training.runs import train_run
 from biocnn.training.state import StateFolder
-from biocnn.training.transfer import transfer_weights
+from biocnn.training.transfer import _body, transfer_weights
 
 WIDTHS = {"channels": [4, 6, 8]}
 SHORT = {"epochs": 3, "batch_size": 16, "steps_per_epoch": 5}
@@ -119,6 +122,24 @@ def test_a_network_without_an_encoder_cannot_be_frozen(tmp_path: Path) -> None:
         transfer_weights(Own(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)), section(path, 1), print)
 
 
+@pytest.mark.parametrize("name", REGISTRY["models"])
+def test_every_network_has_a_body_without_the_layer_of_its_outputs(name: str) -> None:
+    """Exactly the weights outside change with the number of outputs, or all that follow an encoder."""
+    dims = dimensions(name)[0]
+    torch.manual_seed(1)
+    channels = 4 if dims == 1 else 2
+    few, many = (getattr(models, name)(dims, channels, number, **SMALL.get(name, {})) for number in (2, 3))
+    layers = [key for key, part in few.named_modules() if [*part.parameters(recurse=False)]]
+    body = _body(few, layers)
+    shapes = [{key: value.shape for key, value in network.named_parameters()} for network in (few, many)]
+    changed = {key.rpartition(".")[0] for key in shapes[0] if shapes[0][key] != shapes[1][key]}
+    assert body
+    assert changed
+    assert not changed & set(body)
+    if REGISTRY["models"][name].target == "vector":
+        assert changed == set(layers) - set(body)
+
+
 @pytest.mark.parametrize("optional", [{}, {"norm": "group"}, {"residual": True, "down": "strided"}])
 def test_frozen_layers_do_not_change_and_the_others_do(tmp_path: Path, optional: dict[str, Any]) -> None:
     new = unet(3, seed=6, **optional)
@@ -192,7 +213,8 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.mark.parametrize("when", [(3, True), (5, True), (8, True), (1, False)])
 def test_an_interruption_before_or_after_the_thaw_changes_no_bit(cells: Dataset, tmp_path: Path, when) -> None:
     other = network(cells, seed=9)
-    settings = SHORT | {"start_from": saved(tmp_path / "m.safetensors", other), "freeze_epochs": 1}
+    start = {"start_from": saved(tmp_path / "m.safetensors", other), "freeze_epochs": 1, "body_lr": 1e-4}
+    settings = SHORT | start
 
     def run(**more: Any):
         model, lines = network(cells), []

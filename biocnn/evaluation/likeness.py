@@ -9,6 +9,7 @@ import torch
 
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset, read_examples
+from biocnn.data.whole_decisions import ALIKE
 from biocnn.evaluation import image_baselines
 from biocnn.metrics.likeness import few_shot, recall_at, verification
 from biocnn.prediction.images import InMemory
@@ -44,6 +45,10 @@ def write_features(model: Model, data: Path, folder: Path) -> Iterator[str]:
     images = (InMemory(dataset.x[row], name) for row, name in enumerate(names))
     vectors = np.stack([vector_of(model, image, name) for image, name in zip(images, names, strict=True)])
     np.save(folder / "features.npy", vectors)
+    assert model.frame
+    seen = np.array([model.frame.scaled(shape[1:]) for shape in dataset.x.shapes]) / model.frame.size
+    if larger := (seen > ALIKE).any(axis=1).sum():
+        yield f"warning: of {larger} images only the centre is seen: they are larger than those of training"
     table = dataset.examples[["id", "split"]].copy()
     if dataset.task.exclusive:
         y = dataset.y.stacked(np.arange(len(names)))

@@ -16,9 +16,9 @@ _ROWS, _NEAREST = 8, 6
 _VECTORS = {"network": "Network", "intensities": "Intensities alone"}
 _NAMES = {
     "verification_auroc": "Same class or not, for two images: AUROC",
-    "equal_error_rate": "the same: equal error rate",
-    "recall_at_1": "The nearest other image is of the class",
-    "recall_at_5": "One of the five nearest is",
+    "equal_error_rate": "Same class or not: equal error rate",
+    "recall_at_1": "The nearest other image is of the same class",
+    "recall_at_5": "One of the five nearest others is",
     "accuracy_1_shot": "Accuracy with one known image of each class",
     "accuracy_5_shot": "Accuracy with five known images of each class",
 }

@@ -101,6 +101,13 @@ def test_likeness_is_that_of_test_images_and_of_intensities(shades: Dataset, res
     assert "accuracy_1_shot" in again.index
 
 
+def test_larger_images_are_seen_at_their_centre_and_the_log_says_so(resnet: Model, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    data = stored(labelled(12, sizes=[(40, 44)]), tmp_path)
+    lines = [*write_features(resnet, data.folder, tmp_path / "out")]
+    assert lines[0] == "warning: of 12 images only the centre is seen: they are larger than those of training"
+
+
 def test_vectors_are_centred_by_the_training_images() -> None:
     table = pd.DataFrame({"split": ["train", "train", "test"]})
     found = centred(np.array([[1.0, 0.0], [3.0, 0.0], [5.0, 7.0]]), table)

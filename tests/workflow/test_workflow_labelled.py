@@ -54,7 +54,7 @@ def test_likeness_is_of_the_first_run_and_only_for_the_report(done: Path) -> Non
     assert len(np.load(done / "runs/fold0-seed1/features/features.npy")) == 36
     assert not (done / "runs/fold0-seed2/features").exists()
     page = (done / "report.html").read_text()
-    assert "One of the five nearest is" in page
+    assert "One of the five nearest others is" in page
     assert "the training images whose vectors are nearest" in page
     folder = done.parents[1]
     try:

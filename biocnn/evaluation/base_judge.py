@@ -17,7 +17,7 @@ from biocnn.metrics.masks import IGNORE, confusion
 from biocnn.metrics.resampling import sum_replicates
 from biocnn.tasks.task import Task
 
-CELLS = 200  # intervals of probability for confidence intervals
+CELLS = 400  # cells of probability for confidence intervals, with equal shares of the bases in and outside a class
 
 
 class BaseJudge:
@@ -54,7 +54,7 @@ class Counts:
     histogram
         Of all bases, see `pixel_histogram`.
     cells
-        Of each window, with fewer probabilities: shape (N, 2, at most 200).
+        Of each window, with fewer probabilities: shape (N, 2, at most 400).
     pixels
         Of each window: true and false positives, false and true negatives, shape (N, 4).
     """
@@ -101,7 +101,10 @@ def count(
         for output, probability, true, classes in _each(dataset.task, members, p, dataset.y[row][0]):
             found[output].pixels[place] = confusion(np.isin(decided, classes), true)
             found[output].histogram += pixel_histogram(probability, true)
-    starts = {output: starts_of(counts.histogram, CELLS) for output, counts in found.items()}
+    starts = {}
+    for output, counts in found.items():
+        each = counts.histogram.sum(axis=1, keepdims=True)
+        starts[output] = starts_of(counts.histogram * each[::-1], CELLS)
     for output, counts in found.items():
         counts.cells = np.zeros((len(rows), 2, len(starts[output])), np.int32)
     for place, (number, row) in enumerate(zip(numbers, rows, strict=True)):

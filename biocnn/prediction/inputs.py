@@ -13,6 +13,7 @@ from biocnn.io.fasta import Iupac, encode, read_fasta
 from biocnn.io.intensity import range_of
 from biocnn.nn.encode import normalise, to_tensor
 from biocnn.nn.layers import LAST
+from biocnn.prediction.bases import BaseScanner
 from biocnn.prediction.compatibility import Adapted, Source, as_it_is
 from biocnn.prediction.images import InMemory, all_of
 from biocnn.training.batches import make
@@ -25,8 +26,13 @@ PART = 512  # sequences whose maps are in memory at a time
 SEQUENCES = "give a string, a list of strings, the path of a FASTA file, or an array of codes"
 
 
-def predict_sequences(model: "Model", inputs: Any) -> np.ndarray:
+def predict_sequences(model: "Model", inputs: Any) -> Any:
     """Predict sequences, for ``Model.predict``."""
+    if model.task.target.spatial:
+        scanner = BaseScanner(model._sequences, model._rows, model.facts)
+        maps = [scanner.along(codes) for codes in _codes(inputs, model.facts.iupac)]
+        text = isinstance(inputs, str) and not Path(inputs).suffix
+        return maps[0] if text or (isinstance(inputs, np.ndarray) and inputs.ndim == 1) else maps
     return model.settled(model._sequences(_codes(inputs, model.facts.iupac)))
 
 
@@ -88,9 +94,11 @@ def count_images(model: "Model", inputs: Any) -> Any:
 
 def predict_stored_sequences(model: "Model", dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
     """Predict stored sequences, for ``Model.predict_stored``."""
-    together = PART if model.task.target.spatial else len(rows)
-    for start in range(0, len(rows), max(1, together)):
-        yield from model.settled(model._sequences(list(dataset.windows(rows[start : start + together]))))
+    if not model.task.target.spatial:
+        yield from model.settled(model._sequences(list(dataset.windows(rows))))
+        return
+    for start in range(0, len(rows), PART):
+        yield from model._sequences(list(dataset.windows(rows[start : start + PART])))
 
 
 def predict_stored_images(model: "Model", dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:

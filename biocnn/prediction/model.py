@@ -25,6 +25,7 @@ from biocnn.nn.encode import one_hot
 from biocnn.nn.fuse_batchnorm import fuse_batchnorm
 from biocnn.nn.precision import fast_bfloat16
 from biocnn.nn.views import averaged, views
+from biocnn.prediction.bases import BaseScanner
 from biocnn.prediction.blending import Blend
 from biocnn.prediction.boxes import BoxPredictor
 from biocnn.prediction.compatibility import Adapted, Source, adapt, check_options, choose, need, same_data
@@ -153,7 +154,8 @@ class Model:
         Returns
         -------
         probability
-            Sequences: shape (N, K). Images: shape (K, *spatial) for one image, else a list of such arrays; if the
+            Sequences: shape (N, K); if the network predicts each base, (K, L) for one sequence of any length, else a
+            list of such arrays. Images: shape (K, *spatial) for one image, else a list of such arrays; if the
             network answers for whole images, (K,) for one and (N, K) for several; if it finds boxes, rows of label,
             score and corners, (M, 2 + 2 spatial_dims), whatever their score.
 
@@ -307,7 +309,9 @@ class Model:
         return self.task.probability(logits).cpu().numpy()
 
     @cached_property
-    def _scanner(self) -> Scanner:
+    def _scanner(self) -> Scanner | BaseScanner:
+        if self.task.target.spatial:
+            return BaseScanner(self._sequences, self._rows, self.facts)
         return Scanner(self.fused, self._sequences, self._probability, self._rows, self.facts.window)
 
     def _predict_probability(self, x: Tensor) -> Tensor:

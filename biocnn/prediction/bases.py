@@ -1,0 +1,87 @@
+"""Prediction of every base of a stretch, from overlapping windows of which the ends do not count."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from biocnn.core.errors import InputError, nearest
+from biocnn.io.genome import Genome
+from biocnn.tasks.facts import Facts
+
+EDGE = 4  # without context, a quarter of a window at both of its ends does not count
+
+
+class BaseScanner:
+    """A scan with a network that predicts each base of a window.
+
+    Parameters
+    ----------
+    predict
+        Maps codes of windows, (window,) each, to probabilities (n, K, window).
+    rows
+        Maps the length of a window to the batch size.
+    facts
+        Facts of the training data.
+
+    Raises
+    ------
+    InputError
+        If the model was trained on sequences of several lengths.
+    """
+
+    def __init__(
+        self, predict: Callable[[Sequence[np.ndarray]], np.ndarray], rows: Callable[[int], int], facts: Facts
+    ) -> None:
+        if not facts.window:
+            raise InputError(
+                "the model has no window to scan with", "scan with a model that was trained on windows of one length"
+            )
+        self.predict, self.window = predict, facts.window
+        self.edge = facts.context or facts.window // EDGE
+        self.step = self.window - 2 * self.edge
+        self.together = rows(facts.window) * self.step
+
+    def scan(
+        self, genome: Genome, chrom: str, start: int = 0, end: int | None = None, *, stride: int = 1
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Predict the bases of an interval.
+
+        Parameters
+        ----------
+        genome, chrom, start, end
+            As for `biocnn.prediction.scanner.Scanner.scan`.
+        stride
+            Every how many bases a prediction is returned.
+
+        Yields
+        ------
+        positions, probability
+            Position of each base, (n,), and its prediction, (n, K), for a block of bases.
+
+        Raises
+        ------
+        InputError
+            If the genome has no such contig, or the stride is below 1.
+        """
+        if chrom not in genome.contigs:
+            raise InputError(f"{genome.source} has no contig {chrom!r}", nearest(chrom, genome.names))
+        if stride < 1:
+            raise InputError(f"stride is {stride}", "give a whole number of bp, at least 1")
+        return self._blocks(genome, chrom, start, genome.contigs[chrom] if end is None else end, stride)
+
+    def _blocks(
+        self, genome: Genome, chrom: str, start: int, end: int, stride: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for first in range(start, end, self.together):
+            last = min(end, first + self.together)
+            starts = np.arange(first, last, self.step) - self.edge
+            windows = genome.windows(np.full(len(starts), genome.names.index(chrom)), starts, self.window)
+            p = self.predict(list(windows))[:, :, self.edge : self.edge + self.step]
+            values = p.transpose(0, 2, 1).reshape(-1, p.shape[1])[: last - first]
+            chosen = np.arange(first, last)[(start - first) % stride :: stride]
+            yield chosen, values[chosen - first]
+
+    def along(self, codes: np.ndarray) -> np.ndarray:
+        """Predict the bases of a sequence (L,) of any length, with unknown bases around it: shape (K, L)."""
+        genome = Genome(codes, {"sequence": len(codes)}, {}, "")
+        return np.concatenate([values for _, values in self.scan(genome, "sequence")]).T

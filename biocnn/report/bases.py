@@ -27,7 +27,10 @@ ZOOMED = 3  # windows whose bases are shown
 
 @dataclass(frozen=True)
 class Window:
-    """A window to show: its place, codes (L,), truth (L,), probabilities (C, L) and those of the baseline."""
+    """A window to show: its place, codes (L,), truth (L,), probabilities (C, L) and those of the linear model.
+
+    Probabilities of unknown bases are nan: nothing was learned there.
+    """
 
     chrom: str
     start: int
@@ -173,6 +176,7 @@ def _window(results: Results, number: int, row: int, title: str, network: Values
         maps = [None if one is None else one[..., ::-1] for one in maps]
         maps[0] = np.where(codes < 4, 3 - codes, codes)[::-1]
     codes, truth, p, simpler = maps
+    p, simpler = (None if one is None else np.where(truth == IGNORE, np.nan, one) for one in (p, simpler))
     where = f"{example['chrom']}:{example['start']:,}–{example['end']:,}"
     return Window(example["chrom"], int(example["start"]) - context, codes, truth, p, simpler, f"{where}   {title}")
 
@@ -182,7 +186,7 @@ def tracks(windows: Sequence[Window], names: Sequence[str], width: float = PAGE_
     figure = new_figure(1.25 * len(windows) + 0.3, width)
     for axes, window in zip(figure.subplots(len(windows), 1, squeeze=False)[:, 0], windows, strict=True):
         place = window.start + np.arange(len(window.truth))
-        called = window.p.argmax(axis=0)
+        called = np.nan_to_num(window.p).argmax(axis=0)
         if window.simple is not None:
             axes.plot(place, 1 - window.simple[0], color=FAINT, linewidth=0.9)
         for k, (name, colour) in enumerate(zip(names, SERIES, strict=False), start=1):
@@ -215,7 +219,7 @@ def letters(zoomed: Sequence[tuple[Window, tuple[int, int]]], names: Sequence[st
     """Draw the bases around a stretch, as high as their probability of a class; true stretches are underlined."""
     figure = new_figure(1.15 * len(zoomed) + 0.2)
     for axes, (window, (low, high)) in zip(figure.subplots(len(zoomed), 1, squeeze=False)[:, 0], zoomed, strict=True):
-        codes, any_class = window.codes[low:high], 1 - window.p[0, low:high]
+        codes, any_class = window.codes[low:high], np.nan_to_num(1 - window.p[0, low:high])
         draw_letters(axes, present(codes, np.broadcast_to(any_class, (4, high - low))), start=window.start + low)
         for k, colour in enumerate(SERIES[: len(names)], start=1):
             for start, end in runs(window.truth[low:high] == k):

@@ -1,12 +1,17 @@
 """Prediction of every base of a stretch, from overlapping windows of which the ends do not count."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from biocnn.core.errors import InputError, nearest
 from biocnn.io.genome import Genome
+from biocnn.prediction.scanner import Scanner
 from biocnn.tasks.facts import Facts
+
+if TYPE_CHECKING:
+    from biocnn.prediction.model import Model
 
 EDGE = 4  # without context, a quarter of a window at both of its ends does not count
 
@@ -85,3 +90,10 @@ class BaseScanner:
         """Predict the bases of a sequence (L,) of any length, with unknown bases around it: shape (K, L)."""
         genome = Genome(codes, {"sequence": len(codes)}, {}, "")
         return np.concatenate([values for _, values in self.scan(genome, "sequence")]).T
+
+
+def scanner_of(model: "Model") -> Scanner | BaseScanner:
+    """Return the scanner that suits what a model predicts: each base, or windows as a whole."""
+    if model.task.target.spatial:
+        return BaseScanner(model._sequences, model._rows, model.facts)
+    return Scanner(model.fused, model._sequences, model._probability, model._rows, model.facts.window)

@@ -25,13 +25,12 @@ from biocnn.nn.encode import one_hot
 from biocnn.nn.fuse_batchnorm import fuse_batchnorm
 from biocnn.nn.precision import fast_bfloat16
 from biocnn.nn.views import averaged, views
-from biocnn.prediction.bases import BaseScanner
+from biocnn.prediction.bases import BaseScanner, Scanner, scanner_of
 from biocnn.prediction.blending import Blend
 from biocnn.prediction.boxes import BoxPredictor
 from biocnn.prediction.compatibility import Adapted, Source, adapt, check_options, choose, need, same_data
 from biocnn.prediction.images import ImagePredictor, InMemory, Maps, MapsOnGrid, all_of
 from biocnn.prediction.inputs import IMAGES, count_images, features_of_images, framed, listed, one_or_all
-from biocnn.prediction.scanner import Scanner
 from biocnn.tasks import Task, make_task
 from biocnn.tasks.inputs import Input, make_input
 from biocnn.training.batches import BATCH
@@ -310,9 +309,7 @@ class Model:
 
     @cached_property
     def _scanner(self) -> Scanner | BaseScanner:
-        if self.task.target.spatial:
-            return BaseScanner(self._sequences, self._rows, self.facts)
-        return Scanner(self.fused, self._sequences, self._probability, self._rows, self.facts.window)
+        return scanner_of(self)
 
     def _predict_probability(self, x: Tensor) -> Tensor:
         return predict_probability(self.fused, x, self.task, self.precision)

@@ -62,6 +62,7 @@ def test_every_choice_left_to_the_data_is_included() -> None:
     assert left == {
         "pixels.py",
         "regions.py",
+        "similarity.py",
         "values.py",
         "shapes.py",
         "instances.py",

@@ -153,10 +153,9 @@ class Model:
         Returns
         -------
         probability
-            Sequences: shape (N, K); if the network predicts each base, (K, L) for one sequence of any length, else a
-            list of such arrays. Images: shape (K, *spatial) for one image, else a list of such arrays; if the
-            network answers for whole images, (K,) for one and (N, K) for several; if it finds boxes, rows of label,
-            score and corners, (M, 2 + 2 spatial_dims), whatever their score.
+            Sequences: (N, K), or of each base (K, L) for one sequence, else a list. Images: (K, *spatial) for one
+            image, else a list of such arrays; if the network answers for whole images, (K,) for one and (N, K) for
+            several; if it finds boxes, rows of label, score and corners, (M, 2 + 2 spatial_dims), whatever their score.
 
         Raises
         ------

@@ -68,7 +68,7 @@ def predictions_of(folder: Path, split: str, ids: Sequence[str]) -> list[np.ndar
     places = dict(zip(zip(table["split"], table["id"], strict=True), range(len(table)), strict=True))
     if missing := [id for id in ids if (split, id) not in places]:
         raise InputError(f"{folder}: no prediction for the {split} example {missing[0]!r}", "run predict again")
-    return [np.asarray(values[places[split, id]], np.float32) for id in ids]
+    return [np.array(values[places[split, id]], np.float32) for id in ids]
 
 
 class Decided:

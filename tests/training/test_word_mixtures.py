@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny import experiment, metadata, sequences, stored
+from tiny import experiment, metadata, sequence_facts, sequences, stored
 from torch import nn
 from trainings import same_weights
 
@@ -21,10 +21,7 @@ from biocnn.nn.encode import one_hot
 from biocnn.nn.words import WordMixture
 from biocnn.prediction.model import Model
 from biocnn.prediction.stored_predictions import read_of_network, read_predictions, write_predictions
-from biocnn.tasks.binary import Binary
-from biocnn.tasks.multiclass import Multiclass
-from biocnn.tasks.multilabel import Multilabel
-from biocnn.tasks.regression import Regression
+from biocnn.tasks import Task, make_task
 from biocnn.training.checkpoint import build_model, load_model, save_model, with_words
 from biocnn.training.metadata import Metadata, Mixed
 from biocnn.training.runs import train_run
@@ -33,6 +30,13 @@ from biocnn.training.words import choose_share
 
 OUTPUTS = ("a", "b")
 NETWORK = {"name": "DeepBind", "channels": 4, "kernel_size": 9, "strands": "both"}
+
+BINARY, MULTILABEL, MULTICLASS, REGRESSION = (
+    make_task(sequence_facts(task=name, outputs=outputs))
+    for name, outputs in (
+        ("binary", ["a"]), ("multilabel", ["a", "b"]), ("multiclass", ["a", "b"]), ("regression", ["a", "b"]),
+    )
+)  # fmt: skip
 
 
 def mixed(share: tuple[float, ...] = (0.3, 0.8), strands: str = "both") -> Mixed:
@@ -81,15 +85,15 @@ def test_shares_are_the_best_on_the_validation_split() -> None:
     y = np.array([[0, 0], [1, 1]] * 200, float)
     good, bad = y + rng.normal(0, 0.7, y.shape), rng.normal(0, 1, y.shape)
     mixed_well = np.stack([good[:, 0], bad[:, 1]], axis=1), np.stack([bad[:, 0], good[:, 1]], axis=1)
-    share, before, after = choose_share(*mixed_well, y, Multilabel)
+    share, before, after = choose_share(*mixed_well, y, MULTILABEL)
     assert share[0] == 1
     assert share[1] < 0.5
     assert after[0] == before[0]
     assert after[1] > before[1] + 0.002
 
 
-@pytest.mark.parametrize("task", [Binary, Multilabel, Multiclass, Regression])
-def test_ties_are_won_by_the_network(task: type) -> None:
+@pytest.mark.parametrize("task", [BINARY, MULTILABEL, MULTICLASS, REGRESSION], ids=lambda task: task.name)
+def test_ties_are_won_by_the_network(task: Task) -> None:
     y = np.eye(2)[[0, 1] * 50]
     share, before, after = choose_share(y, y, y, task)
     assert share.tolist() == [1, 1]
@@ -101,20 +105,20 @@ def test_the_loss_decides_where_the_metric_is_perfect() -> None:
     rng = np.random.default_rng(0)
     y = np.eye(2)[[0, 1] * 6]
     hardly, well = 0.1 * y, 6 * y - 3 + rng.normal(0, 0.5, y.shape)
-    for task in (Binary, Multilabel, Multiclass):
+    for task in (BINARY, MULTILABEL, MULTICLASS):
         share, before, after = choose_share(hardly, well, y, task)
         assert (share < 1).all()
         assert before.tolist() == after.tolist() == [1, 1]
         assert choose_share(well, hardly, y, task)[0].tolist() == [1, 1]
     unknown = np.where([[0, 1]], np.nan, y)
-    assert choose_share(hardly, well, unknown, Multilabel)[0][0] < 1
+    assert choose_share(hardly, well, unknown, MULTILABEL)[0][0] < 1
 
 
 def test_classes_have_one_share() -> None:
     rng = np.random.default_rng(0)
     y = np.eye(3)[rng.integers(0, 3, 300)]
     one, other = (y + rng.normal(0, 1, y.shape) for _ in range(2))
-    share, _, after = choose_share(one, other, y, Multiclass)
+    share, _, after = choose_share(one, other, y, MULTICLASS)
     assert len(set(share)) == len(set(after)) == 1
     assert 0.2 < share[0] < 0.8
 
@@ -125,7 +129,7 @@ def test_unknown_labels_do_not_count() -> None:
     one, other = (y + rng.normal(0, 0.7, y.shape) for _ in range(2))
     more = np.concatenate([y, np.full((9, 1), np.nan)])
     padded = [np.concatenate([z, rng.normal(0, 9, (9, 1))]) for z in (one, other)]
-    assert choose_share(one, other, y, Binary)[0] == choose_share(*padded, more, Binary)[0]
+    assert choose_share(one, other, y, BINARY)[0] == choose_share(*padded, more, BINARY)[0]
 
 
 def test_a_weak_network_is_mixed_and_comes_back_from_its_file(bound: Dataset, tmp_path: Path) -> None:
@@ -175,9 +179,11 @@ def test_regression_is_mixed_in_the_unit_of_the_network(tmp_path: Path) -> None:
     assert isinstance(network, WordMixture)
     assert meta.words.share[0] < 1
     save_model(tmp_path / "m.safetensors", network, meta)
-    p = np.concatenate(list(Model(tmp_path / "m.safetensors", "cpu").predict_stored(dataset, dataset.rows("val"))))
+    model = Model(tmp_path / "m.safetensors", "cpu")
+    p, low, high = np.stack([*model.predict_stored(dataset, dataset.rows("val"))]).T
     y = dataset.y.stacked(dataset.rows("val"))[:, 0]
     assert np.corrcoef(p, y)[0, 1] == pytest.approx(meta.words.mixture[0], abs=1e-4)
+    assert ((low <= y) & (y <= high)).mean() >= 0.9, "intervals of the mixture, not of the network alone"
     assert p.mean() == pytest.approx(y.mean(), rel=0.01)
 
 

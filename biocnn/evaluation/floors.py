@@ -70,7 +70,7 @@ def compare_floors(
     seed: int,
     group: str = "group",
 ) -> list[dict[str, Any]]:
-    """Compare the network (the mean prediction of its runs) with each floor by the headline metrics.
+    """Compare the network (the mean prediction of its runs) with each floor by all metrics of an example.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def compare_floors(
 
 
 def _measured(dataset: Dataset, predictions: Sequence[Predictions], place: int | None = None) -> pd.Series:
-    """Return the headline metrics of each example, by split, id, output and metric; ``place``: number of a floor."""
+    """Return the metrics of each example, by split, id, output and metric; ``place``: number of a floor."""
     of_example, rows = combined(dict(enumerate(predictions)), dataset.task)
     found = {}
     for number, (row, split, name) in enumerate(
@@ -120,7 +120,6 @@ def _measured(dataset: Dataset, predictions: Sequence[Predictions], place: int |
             continue
         p = of_example(number)
         for output, metric, value in dataset.task.judged(p if place is None else p[place], dataset.y[row]):
-            if metric in dataset.task.headline:
-                found[split, name, output, metric] = value
+            found[split, name, output, metric] = value
     index = pd.MultiIndex.from_tuples(found, names=["split", "id", "output", "metric"])
     return pd.Series(list(found.values()), index, dtype=float).replace([np.inf, -np.inf], np.nan)

@@ -19,7 +19,9 @@ from biocnn.prediction.compatibility import Adapted
 from biocnn.prediction.tiles import NARROW, Field, Tile, plan
 from biocnn.tasks.facts import Facts
 
-STRIDE = 64  # tiles start at multiples of it, in pixels, as do the cells of all networks
+# Tiles start at multiples of it, in pixels, as do the cells of all networks, except for the coarsest level of a
+# FasterRCNN with a huge stem, whose objects are hundreds of pixels wide.
+STRIDE = 64
 MARGIN = 2  # what a tile sees around itself, in units of the diameter of large objects
 LARGEST = 4000  # tile, in units of the square (cube) of the median diameter: a network finds a limited number of boxes
 OVERLAP = 0.5  # intersection over union from which two boxes of different tiles are one object

@@ -130,6 +130,7 @@ def test_a_single_process_has_everything() -> None:
     assert ALONE.share(index) is not None
     assert ALONE.share(index).equal(index)
     assert ALONE.gather(logits, y) == (logits, y)
+    assert ALONE.mean(logits) is logits
     assert ALONE.agree(True, False) == [True, False]
     assert ALONE.of_first("x") == "x"
 

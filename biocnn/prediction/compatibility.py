@@ -22,7 +22,7 @@ CLOSE = 0.05  # relative difference up to which pixel sizes count as equal
 FARTHEST = 16.0  # largest ratio of pixel sizes that is resampled; beyond, the file header is probably wrong
 SHAPES = {2: "planes (height x width)", 3: "volumes (depth x height x width)"}
 # Facts that averaged models, or a model and a stored data set, must share.
-ALIKE = ("kind", "task", "outputs", "spatial_dims", "window", "alphabet", "channels", "normalise", "form")
+ALIKE = ("kind", "task", "outputs", "spatial_dims", "window", "context", "alphabet", "channels", "normalise", "form")
 
 
 class Loaded(Protocol):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from biocnn.metrics.catalogue import Metric
 
+OF_BASES = ("dice", "focal", "dice_focal", "tversky")  # losses without outlines, of one and of several classes
+
 
 class BaseClasses(PixelClasses):
     """One class per base."""
@@ -68,12 +70,14 @@ class BaseClasses(PixelClasses):
 class BaseMask(BaseClasses, Mask):
     """One class of bases: the probability of each base to belong to it."""
 
+    losses = ("dice_bce", "bce", *OF_BASES)
     label = "one class or none for each base"
 
 
 class SeveralBaseClasses(BaseClasses, Classes):
     """Several classes of bases that exclude each other, background first."""
 
+    losses = ("dice_cross_entropy", "cross_entropy", *OF_BASES)
     label = "one class for each base"
 
 

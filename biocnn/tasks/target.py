@@ -83,7 +83,10 @@ class Vector(Target):
     """Numbers for an example as a whole, shape (K,), float32; nan: unknown."""
 
     kind, spatial, dtype = "vector", False, "float32"
-    settings = ("train.size", "train.fit", "explain.likeness")
+    settings = (
+        "train.size", "train.fit", "explain.likeness", "explain.motifs.database", "explain.attributions",
+        "variants.vcf",
+    )  # fmt: skip
 
     def crop(self, truth: "np.ndarray", window: "Slices", missing: Missing) -> "np.ndarray":
         """Return the target unchanged, for every patch."""

@@ -17,6 +17,7 @@ from tests.workflow.test_workflow import ROOT, snakemake
 
 PEAKS = "data: {name: Intervals, genome: genome.fa, positives: peaks.bed}\nmodel: {name: DeepBind}\n"
 CELLS = "data: {name: Images, images: images, masks: masks}\nmodel: {name: UNet}\n"
+BASES = "data: {name: AnnotatedGenome, genome: genome.fa, classes: {site: peaks.bed}}\n"
 LABELLED = "data: {name: LabelledImages, folder: images}\n"
 BOXED = "data: {name: BoxedImages, table: peaks.bed}\nmodel: CentreNet\n"
 
@@ -58,6 +59,13 @@ def faults(text: str, **config: object) -> list[str]:
             "apply.images: is for images, but data: Intervals are seq",
             "leave it out",
         ),
+        (
+            BASES + "variants: {vcf: peaks.bed}",
+            "variants.vcf: is for sequences with one target per example",
+            "leave it",
+        ),
+        (BASES + "model: DeepBind", "DeepBind is not for sequences with one class per base", "allowed: FCN, UNet"),
+        (BASES + "loss: cldice", "loss: cldice is not for sequences with one class per base", "allowed: bce"),
         (PEAKS + "metrics: {also: [dice]}", "metrics.also: is for sequences with one class per base", "leave it out"),
         (PEAKS + "uncertainty: {methods: [dropout]}", "uncertainty.methods: is for images", "leave it out"),
         (PEAKS + "train: {patch: [64, 64]}", "train.patch: is for images", "leave it out"),

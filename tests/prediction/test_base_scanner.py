@@ -11,6 +11,7 @@ from tiny import annotated, metadata, sequence_facts, stored
 import biocnn
 from biocnn.apply.scan.bases import Stretches
 from biocnn.apply.scan.step import scan_genome
+from biocnn.apply.variants.scoring import Ensemble
 from biocnn.config.schema import choose
 from biocnn.core.errors import InputError
 from biocnn.io.fasta import UNKNOWN
@@ -116,6 +117,11 @@ def test_tracks_and_stretches_of_a_genome_are_those_of_the_model(model: Model, t
     counts = {reason: count for _, _, reason, count, _ in checks.rows}
     assert counts["bases in stretches of site"] == called.sum()
     assert counts["unknown bases, which have no value"] == 5
+
+
+def test_variants_are_for_models_of_whole_windows(model: Model) -> None:
+    with pytest.raises(InputError, match="predicts each base of a window"):
+        Ensemble([model])
 
 
 def test_a_stretch_may_extend_over_parts_but_not_over_contigs(tmp_path: Path) -> None:

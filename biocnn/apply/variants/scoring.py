@@ -42,6 +42,11 @@ class Ensemble:
     ) -> None:
         agree(models, "sequence")
         facts = models[0].facts
+        if models[0].task.target.spatial:
+            raise InputError(
+                f"{models[0].path}: predicts each base of a window, and a variant has no effect on these as a whole",
+                "score variants with a model of whole windows; biocnn scan predicts the bases of a genome",
+            )
         if strands == "both" and RNA in [m.facts.alphabet for m in models]:
             raise InputError(
                 "strands is both, but these are models of RNA, which is single-stranded", "set it to single"

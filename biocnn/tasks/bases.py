@@ -70,14 +70,14 @@ class BaseClasses(PixelClasses):
 class BaseMask(BaseClasses, Mask):
     """One class of bases: the probability of each base to belong to it."""
 
-    losses = ("dice_bce", "bce", *OF_BASES)
+    losses: ClassVar[tuple[str, ...]] = ("dice_bce", "bce", *OF_BASES)
     label = "one class or none for each base"
 
 
 class SeveralBaseClasses(BaseClasses, Classes):
     """Several classes of bases that exclude each other, background first."""
 
-    losses = ("dice_cross_entropy", "cross_entropy", *OF_BASES)
+    losses: ClassVar[tuple[str, ...]] = ("dice_cross_entropy", "cross_entropy", *OF_BASES)
     label = "one class for each base"
 
 

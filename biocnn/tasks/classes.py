@@ -17,7 +17,7 @@ class Classes(PixelClasses):
     name = "classes"
     inputs: ClassVar[tuple[str, ...]] = ("image", "sequence")
     special: ClassVar = {"sequence": "biocnn.tasks.bases:SeveralBaseClasses"}
-    losses = ("dice_cross_entropy", "cross_entropy", *OF_MAPS)
+    losses: ClassVar[tuple[str, ...]] = ("dice_cross_entropy", "cross_entropy", *OF_MAPS)
     metrics: ClassVar[tuple[str, ...]] = ("dice", "iou", "hausdorff95", "sensitivity", "specificity", "pixel_error")
     label = "one class for each pixel"
     panels = "biocnn.report.panels:ClassPanels"

@@ -17,7 +17,7 @@ class Mask(PixelClasses):
     name = "mask"
     inputs: ClassVar[tuple[str, ...]] = ("image", "sequence")
     special: ClassVar = {"sequence": "biocnn.tasks.bases:BaseMask"}
-    losses = ("dice_bce", "bce", *OF_MAPS)
+    losses: ClassVar[tuple[str, ...]] = ("dice_bce", "bce", *OF_MAPS)
     metrics: ClassVar[tuple[str, ...]] = (
         "dice",
         "iou",

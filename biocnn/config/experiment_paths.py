@@ -12,7 +12,10 @@ from biocnn.core.errors import Collector, InputError
 from biocnn.core.files import exists
 
 # All other paths that biocnn reads are files.
-FOLDERS = ("data.images", "data.masks", "data.folder", "data.voc", "data.yolo", "apply.images")
+FOLDERS = (
+    "data.images", "data.masks", "data.class_masks", "data.targets", "data.folder", "data.voc", "data.yolo",
+    "apply.images",
+)  # fmt: skip
 
 
 def paths_of(settings: BaseModel) -> dict[str, Path]:

@@ -129,6 +129,11 @@ def faults(text: str, **config: object) -> list[str]:
         (CELLS + "apply: {images: peaks.bed}", "apply.images: peaks.bed is a file", "name the folder"),
         (CELLS.replace("masks: masks", "masks: peaks.bed"), "data.masks: peaks.bed is a file", "name the folder"),
         (
+            CELLS.replace("masks: masks", "masks: masks, class_masks: peaks.bed"),
+            "data.class_masks: peaks.bed is a file",
+            "name the folder",
+        ),
+        (
             PEAKS.replace("genome.fa", "'D:\\g.fa'"),
             "no such file or folder: D:\\g.fa",
             "a Windows path, write it with /",

@@ -335,6 +335,20 @@ def test_files_in_lists_and_mappings_are_found_and_named(folder: Path) -> None:
         settings(BASE.replace("peaks.bed", "[peaks.bed, gone.bed]"))
 
 
+@pytest.mark.parametrize(
+    ("data", "key"),
+    [
+        ("Images, images: new, masks: new, class_masks: new", "data.class_masks"),
+        ("PairedImages, images: new, targets: new", "data.targets"),
+        ("BoxedImages, images: new, yolo: new", "data.yolo"),
+        ("LabelledImages, folder: new", "data.folder"),
+    ],
+)
+def test_folders_are_accepted_where_data_are_read_from_folders(folder: Path, data: str, key: str) -> None:
+    (folder / "mine.yaml").write_text(f"data: {{name: {data}}}")
+    assert load("mine.yaml", folder).files[key] == folder / "new"
+
+
 @pytest.mark.parametrize(("word", "unseen"), [("upright", "upside down"), ("chiral", "mirrored")])
 def test_views_that_were_not_trained_on_are_refused(folder: Path, word: str, unseen: str) -> None:
     text = f"data: {{name: Images, images: new, masks: new}}\nmodel: {{name: UNet}}\naugment: {word}\n"

@@ -58,7 +58,7 @@ class Regression(VectorTask):
 
     @property
     def channels(self) -> int:
-        return CHANNELS[self.facts.form] * len(self.outputs)
+        return CHANNELS.get(self.facts.form, 0) * len(self.outputs)  # 0: a form of another task, which is refused
 
     def check_loss(self, section: "Chosen | None", class_weights: str) -> "Iterator[InputError]":
         yield from super().check_loss(section, class_weights)

@@ -91,3 +91,8 @@ def test_losses_with_several_outputs_are_for_images() -> None:
     for name in FORMS:
         with pytest.raises(InputError, match=f"{name} is for images"):
             sequences.make_loss(choose("losses", name, "loss"), "none", torch.device("cpu"))
+
+
+def test_the_form_of_another_task_is_refused() -> None:
+    facts = image_facts(task="regression", outputs=["a"]).model_copy(update={"form": "above"})
+    assert list(facts.faults()) == ["out_channels is 1, but 1 outputs need 0"]

@@ -78,7 +78,7 @@ def run_trial(
     record
         trial, part, round, digest (of all settings and of the split), settings (by dotted key), metric, value, score
         (larger is better) and tie (breaks ties, larger is better); value, score and tie are None if the training
-        diverged or the metric is undefined; resampled, see ``resampled_scores`` (candidates for sequences only);
+        diverged or the metric is undefined; resampled, see ``resampled_scores`` (candidates for whole sequences only);
         best_epoch, epochs, seconds.
     """
     section = settings.calibrate
@@ -99,7 +99,8 @@ def run_trial(
     score, tie = validation_score(best, task)
     value = best[task.monitored]
     scores = {"value": float(value), "score": float(score), "tie": float(tie)} if math.isfinite(score) else {}
-    if section.candidates and scores and inner.input.scanned and hasattr(metrics, task.monitor):
+    resampled = inner.input.scanned and not task.target.spatial and hasattr(metrics, task.monitor)
+    if section.candidates and scores and resampled:
         scores["resampled"] = resampled_scores(network, inner, meta.precision.predict)
     counts = {"best_epoch": int(best["epoch"]), "epochs": len(history), "seconds": float(history["seconds"].sum())}
     return {**record, **blank, **scores, **counts}

@@ -191,8 +191,8 @@ class Conv(nn.Module):
         self.extra = [n for after in reversed(more) for n in (0, after)] if any(more) else []
         self.zeros = [n for b, m in zip(reversed(both), reversed(more), strict=True) for n in (b, b + m)]
         self.least = tuple(r + 1 if padding == "valid" else 1 for r in reach)
-        # Below 8 channels, strided convolutions of size 1 in oneDNN write beyond their memory on CPUs with only AVX2.
-        apart = in_channels < 8 and set(kernel_size) == {1} and set(stride) != {1}
+        # With few channels, strided convolutions of size 1 in oneDNN write beyond their memory on some CPUs.
+        apart = set(kernel_size) == {1} and set(stride) != {1}
         self.step = tuple(slice(None, None, s) for s in stride) if apart else None
         stride = (1,) * spatial_dims if apart else stride
         self.conv = kind(

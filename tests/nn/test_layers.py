@@ -104,7 +104,7 @@ def test_every_output_is_the_product_of_its_window_and_the_weights(kernel_size, 
 
 @pytest.mark.parametrize("spatial_dims", [1, 2, 3])
 def test_size_one_with_stride_equals_torch_for_few_channels(spatial_dims):
-    """Values and gradients are those of torch's strided convolution, which is not called for fewer than 8 channels."""
+    """Values and gradients are those of torch's strided convolution, which is not called."""
     conv = Conv(spatial_dims, 3, 5, 1, stride=2)
     x, other = (torch.rand(2, 3, *[7] * spatial_dims).requires_grad_() for _ in range(2))
     other.data.copy_(x.data)

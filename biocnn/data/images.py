@@ -198,6 +198,11 @@ class Images:
             )
         if by_pixel:
             paths = [folder / path for path in rows[CLASS_MASK]]
+            if paths == [folder / path for path in rows["mask"]]:
+                raise InputError(
+                    "class masks: the same files as the masks of objects",
+                    "name masks in which pixels have the number of a class, not that of an object",
+                )
             kinds = from_masks(seen, paths, self.classes, self.ignore, checks, source)
         else:
             kinds = from_table(Path(self.objects), rows, seen, self.classes, checks)

@@ -81,7 +81,7 @@ def from_masks(
     top = len(classes) if classes else int(every["value"].max())
     if len(odd := every[~every["value"].between(0, min(top, IGNORE - 1))]):
         value, first = odd["value"].iloc[0], paths[odd["row"].iloc[0]]
-        allowed = f"0 (none) to {top} ({top} names in data.classes)" if classes else f"0 (none) to {IGNORE - 1}"
+        allowed = f"0 (none) to {top} (names in data.classes)" if classes else f"0 (none) to {IGNORE - 1}"
         remedy = "name the value of each class from 1 on in data.classes, or set data.ignore to that of unknown pixels"
         raise InputError(f"{first}: the class mask has the value {value}", f"allowed: {allowed}; {remedy}")
     names = classes or [f"class{value}" for value in range(1, top + 1)]
@@ -179,8 +179,9 @@ def _path_of(image: str, of_name: dict[str, set[str]], where: str) -> str:
 
 def _label(text: str, known: set[int], image: str, line: int, source: str) -> int:
     """Return the label of an object that the mask has."""
-    if text.isdecimal() and int(text) in known:
-        return int(text)
+    number = text.removesuffix(".0")  # of spreadsheets and data frames with empty cells
+    if number.isdecimal() and int(number) in known:
+        return int(number)
     some = ", ".join(map(str, sorted(known)[:4])) + ", ..." * (len(known) > 4)
     remedy = f"labels are the values of pixels in the mask: {f'it has {some}' if known else 'it is empty'}"
     raise InputError(f"{source} line {line}: the mask of {image} has no object {text!r}", remedy)
@@ -197,7 +198,8 @@ def _classes(
     """Check classes as a whole, and sort them by image; ``listed`` has the columns row, label, class and where."""
     known = listed[~listed["class"].str.lower().isin(MISSING) | listed["class"].isin(classes or [])]
     if not len(known):
-        raise InputError(f"{source}: no object has a class", "leave it out, or check that it belongs to these masks")
+        remedy = "leave the classes of objects out, or check that they belong to these masks"
+        raise InputError(f"{source}: no object has a class", remedy)
     words, names = of_classes(
         pd.Series(known["class"].to_numpy(), known["where"]), classes, "objects", checks, source, left_out="kept"
     )

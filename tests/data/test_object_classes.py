@@ -65,6 +65,12 @@ def test_a_table_gives_objects_their_class_and_all_others_none(folder: Path) -> 
     assert reasons["objects without a class: only their outlines are learned and judged"] == 5
 
 
+def test_labels_may_be_written_as_whole_numbers_with_a_decimal(folder: Path) -> None:
+    raw, _ = read(folder, ["image,label,class", "a0,1.0,x", "a0,7.0,y"])
+    assert raw.classes(0).tolist() == [[1, 0], [2, 255], [7, 1]]
+    refused(folder, ["image,label,class", "a0,1.5,x", "a0,7.0,y"], "no object '1.5'")
+
+
 def test_classes_that_are_not_listed_leave_objects_without_one(folder: Path) -> None:
     raw, reasons = read(folder, [*ROWS, "a1,1,debris"], classes=["tumour", "T Cell"])
     assert raw.facts.outputs[4:] == ["tumour", "T Cell"]
@@ -135,6 +141,7 @@ def test_most_pixels_of_a_class_mask_decide(folder: Path) -> None:
     assert reasons["classes that no object has"] == 1
     refused(folder, None, "has the value 3", "0 (none) to 2", class_masks=folder / "classes", classes=["a", "b"])
     refused(folder, ROWS, "class masks, too", class_masks=folder / "classes")
+    refused(folder, None, "same files as the masks of objects", class_masks=folder / "masks")
     values[LABELS == 7] = 2
     save(folder / "classes" / "a0.png", values)
     raw, _ = read(folder, class_masks=folder / "classes", ignore=3)

@@ -47,6 +47,9 @@ def check_read(settings: "Settings", task: Any) -> None:
     collector = Collector()
     misplaced = [*_misplaced(settings, task.facts.kind, task.target.kind)]
     collector.faults += misplaced or task.check_loss(settings.loss, settings.train.class_weights)
+    computed = dict.fromkeys([*task.headline, *task.metrics, *settings.metrics.also])
+    for name in settings.metrics.human.keys() - computed.keys():
+        collector.faults.append(InputError(f"metrics.human.{name}: is not computed", nearest(name, computed)))
     with collector:
         check_strands(settings, task.facts.alphabet)
     collector.finish()

@@ -62,7 +62,8 @@ def describe(annotation: Any, bounds: tuple[Any, ...] = ()) -> tuple[str, Any]:
         first = values[0]
         return f"a list (each: {inner[0][0]})", [first + i for i in range(3)] if type(first) is int else values
     if annotation is dict or origin is dict:
-        return "entries by name", {"name": describe(entries[1])[1] if entries else 1}
+        words, value = describe(entries[1]) if entries else ("anything", 1)
+        return f"entries by name (each: {words})", {"name": value}
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "a section with " + ", ".join(annotation.model_fields), {}
     words, value = PLAIN.get(annotation, ("a value of another type", None))

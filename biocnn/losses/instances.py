@@ -45,6 +45,10 @@ def instances(
     ----------
     Border weights: Ronneberger et al., MICCAI 2015, doi:10.1007/978-3-319-24574-4_28.
     """
+    terms = {"boundary": boundary, "distance": distance, "kind": kind, "border_weight": border_weight}
+    for name, weight in terms.items():
+        if weight < 0:
+            raise InputError(f"loss.{name} is {weight:g}", "allowed: 0 or more")
     wanted, weights = target[:, :1], class_weights
     if weights is None:
         weights = logits.new_ones(3)

@@ -9,7 +9,7 @@ from tiny import experiment, labelled
 from biocnn.config.agreement import TARGETS, check_read
 from biocnn.config.experiment import load
 from biocnn.config.registry import REGISTRY, suited
-from biocnn.config.settings import Train
+from biocnn.config.settings import Metrics, Train
 from biocnn.core.errors import Faults, InputError
 from biocnn.tasks import make_task
 from biocnn.workflow.rules import Workflow
@@ -66,6 +66,7 @@ def faults(text: str, **config: object) -> list[str]:
         ),
         (BASES + "model: DeepBind", "DeepBind is not for sequences with one class per base", "allowed: FCN, UNet"),
         (BASES + "loss: cldice", "loss: cldice is not for sequences", "allowed: bce"),
+        (PEAKS + "metrics: {human: {auroc: 97%}}", "metrics.human: must be entries by name (each: a number)", "0.9"),
         (PEAKS + "metrics: {also: [dice]}", "metrics.also: is for sequences with one class per base", "leave it out"),
         (PEAKS + "uncertainty: {methods: [dropout]}", "uncertainty.methods: is for images", "leave it out"),
         (PEAKS + "train: {patch: [64, 64]}", "train.patch: is for images", "leave it out"),
@@ -239,6 +240,14 @@ def test_a_loss_for_another_task_is_refused_once_the_data_are_read(loss: str) ->
     with pytest.raises(InputError, match=f"loss: {loss} does not suit targets of kind multiclass") as caught:
         check_read(experiment("ResNet", data="LabelledImages", loss=loss), task)
     assert caught.value.remedy == "allowed: cross_entropy"
+
+
+def test_a_human_level_must_be_of_a_metric_that_the_task_has() -> None:
+    task = make_task(labelled().facts)
+    check_read(experiment("ResNet", data="LabelledImages", metrics=Metrics(human={"accuracy": 0.9})), task)
+    with pytest.raises(InputError, match=r"metrics\.human\.rmse: is not computed") as caught:
+        check_read(experiment("ResNet", data="LabelledImages", metrics=Metrics(human={"rmse": 0.9})), task)
+    assert "balanced_accuracy" in caught.value.remedy
 
 
 @pytest.mark.parametrize(("name", "wanted"), [("ResNet", 4), ("VGG", 5), ("AlexNet", 5), ("SlideNet", 2)])

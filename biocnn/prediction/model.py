@@ -114,7 +114,7 @@ class Model:
             self.network.to(self.device)
         except (RuntimeError, AssertionError) as error:  # the latter where torch has no CUDA
             raise InputError(f"device: {device!r} cannot be used: {error}", "for example cpu, or cuda:0") from error
-        set_temperature(self.network, self.meta.temperature)
+        set_temperature(self.network, self.meta.temperature, self.meta.shift or None)
         if unit := self.meta.target_unit:
             rescale(self.network, *self.task.from_unit(unit.given()))
         self.memory_gb = self.predicting.memory_gb

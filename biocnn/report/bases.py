@@ -20,7 +20,7 @@ from biocnn.report.logo import draw_letters, present
 from biocnn.report.results import Results
 
 GRID = 400  # points of a curve
-BINS = 10  # of the reliability diagram, with equal numbers of bases of each class's half of the predictions
+BINS = 10  # of predicted probability, in the reliability diagram
 AROUND = 24  # bases shown around a stretch
 ZOOMED = 3  # windows whose bases are shown
 

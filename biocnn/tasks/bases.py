@@ -12,7 +12,7 @@ from biocnn.tasks.mask import Mask
 from biocnn.tasks.task import Score
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import numpy as np
     from torch import Tensor
@@ -54,6 +54,17 @@ class BaseClasses(PixelClasses):
         """Measure the shares of the classes in the training split, and of windows with a class."""
         occupied = [bool(counts[1:-1].any()) for counts, _ in found["train"]]
         return super().measure(found) | {"occupied": sum(occupied) / len(occupied)}
+
+    def calibration(self, batches: "Iterable[tuple[Tensor, Tensor]]", number: int) -> dict[str, list[float]]:
+        """Fit a temperature and shifts, because losses of overlap predict too many bases of a rare class."""
+        import numpy as np
+
+        from biocnn.tasks.temperature import fit_shifted
+
+        z, y, worth = self.sampled(batches, number)
+        every = np.pad(z, ((0, 0), (len(self.pixel_classes) - z.shape[1], 0)))  # the background of a mask has logit 0
+        temperature, shift = fit_shifted(every, y, worth)
+        return {"temperature": [temperature], "shift": shift[-z.shape[1] :]}
 
     @staticmethod
     def catalogue() -> "dict[str, Metric]":

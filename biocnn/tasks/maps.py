@@ -167,6 +167,11 @@ class PixelClasses(MapTask):
 
     def temperature(self, batches: "Iterable[tuple[Tensor, Tensor]]", number: int) -> list[float]:
         """Fit the temperature to some pixels of each image."""
+        return self.fit_temperature(*self.sampled(batches, number))
+
+    @staticmethod
+    def sampled(batches: "Iterable[tuple[Tensor, Tensor]]", number: int) -> "tuple[np.ndarray, np.ndarray, float]":
+        """Return logits (N, K) and classes (N,) of some pixels of each image, and how many examples they count as."""
         import numpy as np
 
         from biocnn.tasks import temperature
@@ -175,7 +180,7 @@ class PixelClasses(MapTask):
         examples = (pair for z, y in batches for pair in zip(z, y, strict=True))
         found = [temperature.some_pixels(*pair, share, seed) for seed, pair in enumerate(examples)]
         z, y = map(np.concatenate, zip(*found, strict=True))
-        return self.fit_temperature(z, y, min(len(y), temperature.WORTH * number))
+        return z, y, min(len(y), temperature.WORTH * number)
 
     @abstractmethod
     def fit_temperature(self, logits: "np.ndarray", target: "np.ndarray", worth: float) -> list[float]:

@@ -268,6 +268,16 @@ class Task(ABC):
         """
         return []
 
+    def calibration(self, batches: "Iterable[tuple[Tensor, Tensor]]", number: int) -> dict[str, list[float]]:
+        """Fit how logits are calibrated, from arguments as for ``temperature``.
+
+        Returns
+        -------
+        calibration
+            ``temperature``, and in some tasks ``shift``: one number per output, added to the divided logits.
+        """
+        return {"temperature": self.temperature(batches, number)}
+
     def explained(self, p: "Tensor", y: "Tensor") -> list[int]:
         """Return the indices of the outputs to explain, given prediction and target of an example, (K, *spatial)."""
         return [int(p.argmax())]

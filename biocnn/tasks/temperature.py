@@ -4,6 +4,9 @@ Networks that are trained long are overconfident, and those trained for overlap 
 above 1 corrects that without changing the order of logits (Guo et al., ICML 2017, arXiv:1706.04599). Classes of pixels
 share one temperature, so that the likeliest class does not change.
 
+Classes of bases are so rare that a network trained for overlap predicts too many bases, whatever the temperature. Their
+logits are also shifted.
+
 A few examples that are separated perfectly would make any network as confident as possible. So there is a gamma prior
 on 1 / temperature, with its mode at 1 and about as wide as log(temperature) = 0 +- 1/2, which adds
 ``PRIOR * (1 / T - 1 + log(T))`` to the negative log-likelihood of all examples. Its effect fades with their number.
@@ -12,8 +15,8 @@ on 1 / temperature, with its mode at 1 and about as wide as log(temperature) = 0
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import expit, logit, softmax
+from scipy.optimize import brentq, minimize
+from scipy.special import expit, log_softmax, logit, softmax
 from torch import Tensor
 
 from biocnn.metrics.masks import IGNORE
@@ -79,6 +82,43 @@ def fit_classes(logits: np.ndarray, target: np.ndarray, worth: float | None = No
         return float((softmax(steepness * z, axis=1) * z).sum(axis=1).mean() - of_truth)
 
     return [_root(slope, len(z) if worth is None else worth)]
+
+
+def fit_shifted(logits: np.ndarray, target: np.ndarray, worth: float) -> tuple[float, list[float]]:
+    """Fit the most probable temperature and shifts, given that the shifts are from a standard normal distribution.
+
+    Parameters
+    ----------
+    logits
+        Shape (N, K); the first class is the background, which is not shifted.
+    target
+        Shape (N,), classes from 0 to K - 1.
+    worth
+        As for ``fit_temperature``.
+
+    Returns
+    -------
+    temperature, shift
+        A number between 1/10 and 10, and what is then added to the logits: K numbers. 1 and 0 if only one class is
+        present.
+    """
+    z, truth = np.asarray(logits, float), np.eye(logits.shape[1])[np.asarray(target, int)]
+    if truth.any(axis=0).sum() < 2:
+        return 1.0, [0.0] * z.shape[1]
+
+    def cost(values: np.ndarray) -> tuple[float, np.ndarray]:
+        steepness, shift = values[0], np.append(0, values[1:])
+        scaled = steepness * z + shift
+        residual = softmax(scaled, axis=1) - truth
+        of_truth = -(log_softmax(scaled, axis=1) * truth).sum(axis=1).mean()
+        prior = PRIOR * (steepness - 1 - np.log(steepness)) + (shift**2).sum() / 2
+        slope = (residual * z).sum(axis=1).mean() + PRIOR * (1 - 1 / steepness) / worth
+        return of_truth + prior / worth, np.append(slope, (residual.mean(axis=0) + shift / worth)[1:])
+
+    bounds = [(1 / FLATTEST, 1 / SHARPEST)] + [(None, None)] * (z.shape[1] - 1)
+    start = [1.0] + [0.0] * (z.shape[1] - 1)
+    steepness, *shift = minimize(cost, start, jac=True, method="L-BFGS-B", bounds=bounds, tol=1e-12).x.tolist()
+    return 1 / steepness, [0.0, *shift]
 
 
 def remarks(temperature: Sequence[float]) -> list[str]:

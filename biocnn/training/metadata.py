@@ -113,6 +113,7 @@ class Metadata(Frozen):
     deterministic: bool = True  # whether repeated trainings are bit-identical
     precision: Precision = Precision()
     temperature: list[Annotated[float, Field(ge=1e-6, le=1e6)]] = Field([])
+    shift: list[Annotated[float, Field(allow_inf_nan=False)]] = Field([])  # added to logits divided by the temperature
     target_unit: TargetUnit | None = None  # regression only
     words: Mixed | None = None  # None: the network alone
     recall: list[list[Annotated[float, Field(ge=0, le=1)]]] | None = None  # per output, see `runs.recall_levels`
@@ -141,6 +142,8 @@ class Metadata(Frozen):
         _require(number in (0, len(facts.outputs)), f"{number} margins for {len(facts.outputs)} outputs")
         number = len(self.temperature)
         _require(number in (0, 1, facts.out_channels), f"{number} temperatures for {facts.out_channels} outputs")
+        number = len(self.shift)
+        _require(number in (0, facts.out_channels), f"{number} shifts for {facts.out_channels} outputs")
         if self.target_unit:
             for values in (self.target_unit.mean, self.target_unit.sd):
                 _require(len(values) == len(facts.outputs), "target_unit needs one number per output")

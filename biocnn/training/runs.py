@@ -153,11 +153,14 @@ def train_run(
             log(f"postprocessing: {postprocess}")
         for remark in task.remarks(postprocess):
             log(f"warning: {remark}")
-        if temperature := choose_temperature(network, val, task, len(val_rows), precision.predict):
-            measured["temperature"] = temperature
+        calibration = calibrated(network, val, task, len(val_rows), precision.predict)
+        measured |= calibration
+        if temperature := calibration["temperature"]:
             named = zip(task.outputs, temperature, remarks(temperature), strict=False)  # one for all: that of the first
             shown = (f"{t:.3g}" + f" ({why})" * bool(why) for name, t, why in named if name in task.tempered)
             log("temperature " + ", ".join(shown))
+        if shift := calibration.get("shift"):
+            log("shift of logits " + ", ".join(f"{value:.3g}" for value in shift))
         if task.positives and dataset.input.scanned:
             measured["recall"] = recall_levels(network, val, temperature, precision.predict)
         meta = Metadata(
@@ -302,12 +305,12 @@ def mix_words(
 
 
 @torch.inference_mode()
-def choose_temperature(
+def calibrated(
     network: nn.Module, val: batches.SequenceBatches | batches.ImageBatches, task: Task, number: int, precision: str
-) -> list[float]:
-    """Fit the temperature of a network on all ``number`` examples of the validation split."""
+) -> dict[str, list[float]]:
+    """Fit how the logits of a network are calibrated, on all ``number`` examples of the validation split."""
     network.eval()
-    return task.temperature(((logits_of(network, x, precision), y) for x, y in val.plain()), number)
+    return task.calibration(((logits_of(network, x, precision), y) for x, y in val.plain()), number)
 
 
 @torch.inference_mode()

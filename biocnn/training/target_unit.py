@@ -97,9 +97,17 @@ def rescale(network: nn.Module, factor: Sequence[float], shift: Sequence[float] 
         (network.head if ends_with_head else network).register_forward_hook(_Rescale(scale, offset))
 
 
-def set_temperature(network: nn.Module, temperature: Sequence[float]) -> None:
-    """Divide the logits (N, K) or (N, K, *spatial) of a network, in place, by K numbers or one for all outputs."""
-    rescale(network, [1 / value for value in temperature])
+def set_temperature(network: nn.Module, temperature: Sequence[float], shift: Sequence[float] | None = None) -> None:
+    """Divide the logits of a network, in place, by a temperature, and then add a shift.
+
+    Parameters
+    ----------
+    network
+        Any network, with logits (N, K) or (N, K, *spatial).
+    temperature, shift
+        K numbers each, or one temperature for all outputs; shift None: 0.
+    """
+    rescale(network, [1 / value for value in temperature], shift)
 
 
 class _Rescale:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
-from tiny import experiment, images, metadata, sequences, stored
+from tiny import annotated, experiment, images, metadata, sequences, stored
 from torch import nn
 from trainings import SETTINGS
 
@@ -23,6 +23,7 @@ from biocnn.tasks.temperature import (
     PRIOR,
     SHARPEST,
     fit_classes,
+    fit_shifted,
     fit_temperature,
     remarks,
     some_pixels,
@@ -213,3 +214,31 @@ def test_training_on_images_fits_it_and_masks_do_not_change(task: str, tmp_path:
     (plain, mask), (calibrated, same) = found
     np.testing.assert_array_equal(mask, same)
     assert np.abs(plain - calibrated).max() > 1e-3
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_temperature_and_shifts_of_rare_classes_are_found(classes: int) -> None:
+    rng = np.random.default_rng(0)
+    honest = np.pad(rng.normal(-3, 2, (40000, classes - 1)), ((0, 0), (1, 0)))
+    y = (honest + rng.gumbel(size=honest.shape)).argmax(axis=1)
+    shift = [0.0, -3.0, 1.0][:classes]
+    temperature, found = fit_shifted(2 * (honest - shift), y, len(y))
+    assert temperature == pytest.approx(2, rel=0.05)
+    assert found == pytest.approx(shift, abs=0.1)
+    assert fit_shifted(honest, np.zeros(len(y)), len(y)) == (1, [0] * classes)
+
+
+@pytest.mark.parametrize("classes", [1, 2])
+def test_probabilities_of_bases_sum_to_their_number_in_validation(classes: int, tmp_path: Path) -> None:
+    dataset = stored(annotated(120, classes=classes), tmp_path)
+    section = choose("models", {"name": "UNet", "channels": [8], "kernel_size": 7}, "model")
+    network, _, meta = train_run(experiment(section, train=Train(epochs=2, threads=1)), dataset, 1)
+    save_model(tmp_path / "model.safetensors", network, meta)
+    rows, task = dataset.rows("val"), dataset.task
+    model = biocnn.load(tmp_path / "model.safetensors", "cpu")
+    y = dataset.y.stacked(rows)[:, 0]
+    p = np.stack([task.distribution(one) for one in model.predict(dataset.x.stacked(rows))])
+    assert len(meta.shift) == dataset.facts.out_channels
+    for k, shift in zip(task.classes().values(), meta.shift[-classes:], strict=True):
+        excess = p[:, k][y != 255].sum() - (y == k).sum()
+        assert excess == pytest.approx(-shift, abs=0.5), "only the prior keeps it from 0"

@@ -224,11 +224,11 @@ def pixels_of(image: LazyImage, facts: Facts) -> np.ndarray:
 
 
 def common_channels(
-    seen: list[Seen], wanted: list[str] | None, checks: Checks, source: str
+    seen: list[Seen], wanted: list[str] | None, checks: Checks, source: str, key: str = "data.channels"
 ) -> tuple[list[str], list[list[str]]]:
     """Return the channels of all images and their names in the files; conversions are counted in checks.
 
-    ``wanted`` selects channels by name, or renames them if the files use none of these names.
+    ``wanted``, given as setting ``key``, selects channels by name, or renames them if the files use none of these names.
     """
     first = list(seen[0].channels)
     if wanted is not None and all(by_name(s.channels, wanted) for s in seen):
@@ -238,20 +238,20 @@ def common_channels(
         checks.add(source, "repaired", "grey image stored as RGB: one channel kept", len(grey), grey[0].path.name)
         first, known_as = GREY, [GREY]
     else:
-        _check_number(seen)
-        known_as = _names(seen, wanted, checks, source)
+        _check_number(seen, key)
+        known_as = _names(seen, wanted, checks, source, key)
     if wanted is None:
         return first, known_as
     if len(wanted) != len(first) or set(wanted) & set(first) or len(set(wanted)) < len(wanted):
         odd = next((name for name in wanted if name not in first), wanted[0])
         raise InputError(
-            f"data.channels: {', '.join(wanted)}, but {seen[0].path} has {', '.join(first)}",
+            f"{key}: {', '.join(wanted)}, but {seen[0].path} has {', '.join(first)}",
             f"{nearest(odd, first)}; or give {len(first)} new names to rename them",
         )
     return list(wanted), known_as
 
 
-def _check_number(seen: list[Seen]) -> None:
+def _check_number(seen: list[Seen], key: str) -> None:
     by_number: dict[int, list[Seen]] = {}
     for one in seen:
         by_number.setdefault(len(one.channels), []).append(one)
@@ -259,11 +259,11 @@ def _check_number(seen: list[Seen]) -> None:
         raise InputError(
             "images with different numbers of channels: "
             + "; ".join(f"{n} in {len(s)} images ({s[0].path})" for n, s in sorted(by_number.items())),
-            "all images must have the same channels: convert them, or select common channels in data.channels",
+            f"all must have the same channels: convert them, or select common channels in {key}",
         )
 
 
-def _names(seen: list[Seen], wanted: list[str] | None, checks: Checks, source: str) -> list[list[str]]:
+def _names(seen: list[Seen], wanted: list[str] | None, checks: Checks, source: str, key: str) -> list[list[str]]:
     """Return all names that files give to the same channels; conflicting names require ``wanted``."""
     first = seen[0].channels
     found = [match_channels(s.channels, first) for s in seen]
@@ -273,7 +273,7 @@ def _names(seen: list[Seen], wanted: list[str] | None, checks: Checks, source: s
     if other and wanted is None:
         raise InputError(
             f"{other.path} has the channels {', '.join(other.channels)}, but {seen[0].path} has {', '.join(first)}",
-            "if they show the same, name them in data.channels, one name for each; otherwise remove one of the images",
+            f"if they show the same, name them in {key}, one name for each; otherwise remove one of the images",
         )
     if moved:
         checks.add(source, "repaired", "channels reordered as in the first image", len(moved), moved[0].path.name)
@@ -295,11 +295,11 @@ def check_dimensions(seen: list[Seen]) -> int:
     return len(seen[0].shape)
 
 
-def common_dtype(seen: list[Seen], normalise: str, checks: Checks, source: str) -> str:
+def common_dtype(seen: list[Seen], normalise: str | None, checks: Checks, source: str) -> str:
     """Return the one data type that all images are stored in.
 
     Images of several types are not converted to a wider one, because the same number would mean a different brightness
-    in each; this does not matter if each image is scaled by its own intensities.
+    in each; this does not matter if each image is scaled by its own intensities. ``normalise`` is None for targets.
     """
     by_type: dict[str, list[Seen]] = {}
     for one in seen:
@@ -307,13 +307,13 @@ def common_dtype(seen: list[Seen], normalise: str, checks: Checks, source: str) 
     if len(by_type) == 1:
         return seen[0].dtype
     shown = "; ".join(f"{name} in {len(s)} images ({s[0].path})" for name, s in sorted(by_type.items()))
-    if normalise != "image":
+    if normalise not in (None, "image"):
         raise InputError(
             f"images of different data types: {shown}",
             "the same number means a different brightness in each: convert all to one type with the same scaling, or "
             "set data.normalise: image to scale each image by its own intensities",
         )
-    if not set(by_type) <= _EXACT_AS_FLOAT:
+    if normalise is None or not set(by_type) <= _EXACT_AS_FLOAT:
         raise InputError(f"images of different data types: {shown}", "convert all to one type")
     for name, some in sorted(by_type.items()):
         if name != "float32":

@@ -158,3 +158,23 @@ def test_a_constant_image_of_a_pair_is_refused_or_dropped_with_its_partner(tmp_p
     raw, _ = read(table=path, constant="drop")
     assert raw.examples["id"].tolist() == ["p0", "p1", "p3", "p4", "p5"]
     np.testing.assert_array_equal(raw.y(2)[0], picture(3))
+
+
+@pytest.mark.parametrize(
+    ("change", "settings", "message", "remedy"),
+    [
+        (np.float32, {}, "images of different data types", "convert all to one type"),
+        (lambda target: np.stack([target] * 2), {}, "different numbers of channels", "data.target_channels"),
+        (None, {"target_channels": ["a", "b"]}, "data.target_channels: a, b, but", "new names"),
+    ],
+)
+def test_faults_of_targets_name_their_settings(
+    tmp_path: Path, change: Any, settings: dict[str, Any], message: str, remedy: str
+) -> None:
+    found = pairs(3)
+    if change:
+        found["p1"] = (found["p1"][0], change(found["p1"][1]))
+    with pytest.raises(InputError, match=message) as error:
+        read(table=table(tmp_path, found), **settings)
+    assert remedy in error.value.remedy
+    assert "data.normalise" not in error.value.remedy

@@ -228,7 +228,7 @@ def common_channels(
 ) -> tuple[list[str], list[list[str]]]:
     """Return the channels of all images and their names in the files; conversions are counted in checks.
 
-    ``wanted``, given as setting ``key``, selects channels by name, or renames them if the files use none of these names.
+    ``wanted``, given as setting ``key``, selects channels by name, or renames them if no file uses these names.
     """
     first = list(seen[0].channels)
     if wanted is not None and all(by_name(s.channels, wanted) for s in seen):

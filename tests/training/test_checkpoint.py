@@ -43,7 +43,7 @@ def meta(name: str = "DeepBind", spatial_dims: int = 1, **settings) -> dict:
     own, sides = REGISTRY["models"][name], [32] * spatial_dims
     task = {"vector": "multilabel", "map": "classes", "boxes": "boxes"}[own.target]
     facts = {"spatial_dims": spatial_dims, "in_channels": 4, "out_channels": 2, "outputs": ["a", "b"], "task": task}
-    kind = {"kind": "sequence", "window": None} if own.input == "sequence" else {
+    kind = {"kind": "sequence", "window": None} if spatial_dims == 1 else {
         "kind": "image", "channels": list("rgbi"), "normalise": "image",
         "sizes": {"smallest": sides, "median": list(map(float, sides)), "largest": sides, "shorter": 32.0},
     }  # fmt: skip

@@ -21,7 +21,7 @@ from biocnn.data.image_sets import (
     with_sizes,
 )
 from biocnn.data.image_values import several_values
-from biocnn.data.labels import Labels, note_splits, one_class, ordered, several_labels, shown
+from biocnn.data.labels import Labels, note_numbers, note_splits, one_class, ordered, several_labels, shown
 from biocnn.data.raw import Raw
 from biocnn.data.splits import SPLITS
 from biocnn.io.image_paths import PASSED_OVER, image_paths, passed_over, unique_ids
@@ -97,7 +97,8 @@ class LabelledImages:
         if labels is not None and (table is None or not labels):
             raise InputError("data.labels: names columns of a table", "give data.table as well; or leave labels out")
         if values is not None and (folder or not values):
-            raise InputError("data.values: names columns of a table", "give data.table; or leave values out")
+            remedy = "name at least one" if values == [] else "give data.table"
+            raise InputError("data.values: names columns of a table", f"{remedy}; or leave values out")
         if sum(given is not None for given in (labels, values, grades)) > 1 or (values and classes):
             other = "labels" if labels else "grades" if grades else "classes"
             raise InputError(
@@ -138,6 +139,8 @@ class LabelledImages:
         rows, labels, opened = reader(checks, source)
         if self.grades:
             labels = ordered(labels, self.grades, self.classes, source)
+        elif labels.names is not None and self.classes is None:
+            note_numbers(labels, checks, source)
         if labels.names is not None:
             rows = rows.assign(label=labels.names)
         rows, y = rows[labels.keep].reset_index(drop=True), labels.y[labels.keep]

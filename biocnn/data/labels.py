@@ -56,9 +56,6 @@ def one_class(labels: pd.Series, classes: list[str] | None, reason: str, checks:
         If a label is missing, labels are numbers rather than classes, two spellings may mean one class, a class of
         ``classes`` has no image, or most images are the only one of their class.
     """
-    if classes is None and len(numbers := {_number(name) for name in labels.unique()}) > 2 and max(numbers) < np.inf:
-        doubt = "labels are numbers, used as classes without an order: quantities belong in data.values"
-        checks.add(source, "note", doubt, len(labels), f"{len(numbers)} classes")
     labels, classes = of_classes(labels, classes, "images", checks, source)
     keep, found = labels.isin(classes).to_numpy(), labels.value_counts()
     _check_counts(found[classes], source)
@@ -68,6 +65,13 @@ def one_class(labels: pd.Series, classes: list[str] | None, reason: str, checks:
     y = (pd.Index(classes).get_indexer(labels)[:, None] == np.arange(len(classes))).astype(np.float32)
     decision = Decision(value="multiclass", reason=f"{reason}: {len(classes)} classes")
     return Labels(y, list(classes), decision, keep, labels.tolist())
+
+
+def note_numbers(labels: Labels, checks: Checks, source: str) -> None:
+    """Record that names of classes are numbers, which may be quantities or grades."""
+    if len(labels.outputs) > 2 and all(np.isfinite(_number(name)) for name in labels.outputs):
+        doubt = "labels are numbers, used as classes without an order: quantities are for values, ranks for grades"
+        checks.add(source, "note", doubt, len(labels.y), f"{len(labels.outputs)} classes")
 
 
 def ordered(labels: Labels, name: str, classes: list[str] | None, source: str) -> Labels:
@@ -207,7 +211,7 @@ def _refuse_spellings(labels: pd.Series, source: str) -> None:
 def _key(label: str) -> str:
     """Return what spellings of one class have in common."""
     number = _number(label)
-    return f"{number:g}" if np.isfinite(number) else "".join(label.split()).casefold()
+    return str(number) if np.isfinite(number) else "".join(label.split()).casefold()
 
 
 def _number(label: str) -> float:

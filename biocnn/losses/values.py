@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from biocnn.core.errors import InputError
+
 LEVELS = (0.05, 0.5, 0.95)  # of quantiles
 _WIDEST = 10.0  # bound of the logarithm of a spread, in units of the targets' standard deviation
 
@@ -35,6 +37,8 @@ def huber(logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *
     ----------
     Huber, Ann. Math. Statist. 35, 73-101 (1964), doi:10.1214/aoms/1177703732.
     """
+    if delta <= 0:
+        raise InputError(f"loss.delta is {delta:g}", "allowed: a number above 0, in standard deviations of the targets")
     return _mean(F.huber_loss(logits, target.nan_to_num(), reduction="none", delta=delta), target)
 
 
@@ -58,6 +62,8 @@ def gaussian_nll(logits: Tensor, target: Tensor, class_weights: Tensor | None = 
     ----------
     Seitzer et al., ICLR 2022, arXiv:2203.09168.
     """
+    if not 0 <= beta <= 1:
+        raise InputError(f"loss.beta is {beta:g}", "allowed: 0 to 1")
     mean, log_sd = logits.chunk(2, 1)
     log_sd = log_sd.clamp(-_WIDEST, _WIDEST)
     z = (target.nan_to_num() - mean) * (-log_sd).exp()

@@ -76,9 +76,9 @@ def _nearest(results: Results, gallery: Gallery, vectors: np.ndarray, examples: 
         for axes in line[len(others) + 1 :]:
             axes.set_visible(False)
     grid[0, 0].set_title(f"test: {grid[0, 0].get_title(loc='left')}", fontsize=6.5, color=MUTED, loc="left", pad=2)
-    caption = (
-        "Test images (left) and the training images whose vectors are nearest, nearest first. Green: of the same class."
-    )
+    caption = "Test images (left) and the training images whose vectors are nearest, nearest first."
+    if named.any():
+        caption += " Green: of the same class."
     if results.facts.spatial_dims == 3:
         caption += f" {images.OF_VOLUMES}"
     return [gallery.add("likeness", figure, "Test images and the most similar training images", caption, vector=False)]

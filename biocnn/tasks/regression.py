@@ -129,7 +129,7 @@ class Regression(VectorTask):
         import numpy as np
 
         value, *spread = self.blocks(p)
-        spread = [np.maximum(one, 1e-12) for one in spread] or [np.ones_like(value)]
+        spread = [np.maximum(one, np.finfo(np.float32).tiny) for one in spread] or [np.ones_like(value)]
         return value, spread[0], spread[-1]
 
     def settle(self, p: "np.ndarray", tuned: dict[str, Any]) -> "np.ndarray":

@@ -59,7 +59,8 @@ def test_numbers_as_labels_are_refused_or_noted_with_the_way_to_values(tmp_path:
     refused("numbers with decimals", "data.values instead of data.labels", table=path, labels=["size"])
     refused("give data.values", table=path, labels=["age", "size"])
     _, checks = read(table=path, labels=["age"])
-    assert counts(checks)["labels are numbers, used as classes without an order: quantities belong in data.values"] == 9
+    doubt = "labels are numbers, used as classes without an order: quantities are for values, ranks for grades"
+    assert counts(checks)[doubt] == 9
     refused("no column 'label'", "one of numbers in data.values", table=path)
 
 
@@ -67,6 +68,7 @@ def test_settings_that_do_not_go_together(tmp_path: Path) -> None:
     path = table(tmp_path, "1,2", "2,3")
     refused("data.values and data.labels", table=path, values=["age"], labels=["size"])
     refused("data.values and data.classes", table=path, values=["age"], classes=["a", "b"])
+    refused("data.values", "name at least one", table=path, values=[])
     refused("duplicate column 'age'", table=path, values=["age", "age"])
     refused("names columns of a table", folder=tmp_path, values=["age"])
     refused("no column 'ages'", "age", table=path, values=["ages"])
@@ -79,6 +81,16 @@ def test_numbers_in_an_npz_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(raw.y, y.astype(np.float32))
     assert raw.facts.outputs == ["age", "size"]
     refused("1 names for 2 columns", npz=tmp_path / "d.npz", values=["age"])
+
+
+def test_codes_of_many_digits_are_different_classes_and_numbered_grades_are_no_classes_without_order(
+    tmp_path: Path,
+) -> None:
+    path = table(tmp_path, *(f"{k % 3},{12345678 + k % 2}" for k in range(9)))
+    raw, _ = read(table=path, labels=["size"])
+    assert raw.facts.outputs == ["12345678", "12345679"]
+    _, checks = read(table=path, grades="age")
+    assert not any("without an order" in reason for reason in counts(checks))
 
 
 def test_grades_are_ordered_by_number_or_as_listed(tmp_path: Path) -> None:

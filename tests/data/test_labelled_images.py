@@ -105,7 +105,7 @@ def test_classes_choose_images_and_order_and_drop_others(tmp_path: Path) -> None
         (["left eye", "lefteye", "b", "b"], ("'left eye' (line 2); 'lefteye' (line 3)",)),
         (["01", "1", "2", "2"], ("'01' (line 2); '1' (line 3)",)),
         (["0.5", "1", "0.5", "1"], ("numbers with decimals (0.5, 1), not classes",)),
-        ([str(n // 2) for n in range(70)], ("35 different whole numbers (0, 1, 2, ... (35 in all))", "not supported")),
+        ([str(n // 2) for n in range(70)], ("35 different whole numbers (0, 1, 2, ... (35 in all))", "data.values")),
         (["a", "a", "a"], ("all 3 images are of class 'a'", "two classes")),
         (["a", "b", "c", "d", "e", "e", "e"],
          ("4 of 7 images are the only one of their class (a, b, c, ... (4 in all))", "names or ids")),

@@ -96,3 +96,10 @@ def test_losses_with_several_outputs_are_for_images() -> None:
 def test_the_form_of_another_task_is_refused() -> None:
     facts = image_facts(task="regression", outputs=["a"]).model_copy(update={"form": "above"})
     assert list(facts.faults()) == ["out_channels is 1, but 1 outputs need 0"]
+
+
+def test_intervals_do_not_depend_on_the_unit() -> None:
+    task, p = model_task("gaussian_nll"), np.random.default_rng(2).uniform(1, 5, (40, 4))
+    y = p[:, :2] + 0.7 * p[:, 2:]
+    femto = task.settle(p * 1e-15, task.tune(p * 1e-15, y * 1e-15))
+    np.testing.assert_allclose(femto * 1e15, task.settle(p, task.tune(p, y)), rtol=1e-5)

@@ -82,7 +82,7 @@ def _unpickled(path: Path) -> dict[str, Tensor]:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling damaged files raises errors of any type
-        reason = str(error).partition("\n")[0]
+        reason = str(error).partition("\n")[0] or type(error).__name__
         raise InputError(f"{path}: no file of weights ({reason})", remedy) from error
     if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
         kinds = ", ".join(map(str, list(found)[:5])) if isinstance(found, dict) else type(found).__name__
@@ -110,6 +110,11 @@ def _named_as_in_torchvision(path: Path, found: dict[str, Tensor]) -> Source:
             f"{path}: not a model file of biocnn, and its {len(found)} weights ({given}, ...) are not named as in "
             "torchvision",
             f"allowed: a model.safetensors of biocnn, or weights of torchvision's {KNOWN}",
+        )
+    if broken := [key for key, value in found.items() if not value.isfinite().all()]:
+        raise InputError(
+            f"{path}: {len(broken)} of {len(found)} weights are not finite: {', '.join(broken[:5])}",
+            "take the file of another epoch, or copy it again",
         )
     if unknown := [key for key in found if key not in names]:
         raise InputError(
@@ -142,8 +147,11 @@ def _resnet(path: Path, found: dict[str, Tensor]) -> tuple[dict[str, Any], dict[
             names[key] = f"features.{stage}.{number}.{where}.{'norm' if norm_ else 'conv.conv'}.{name}"
     deep = "layer1.0.conv3.weight" in found
     depth = [d for d, per_stage in BLOCKS.items() if per_stage == tuple(blocks) and (d >= BOTTLENECK) == deep]
-    widths = [len(found.get(f"layer{stage}.0.conv1.weight", ())) for stage in range(1, 5)]
-    if not depth or not all(widths):
+    firsts = [f"layer{stage}.0.conv1.weight" for stage in range(1, 5)]
+    if lacking := [name for name in firsts if name not in found]:
+        raise InputError(f"{path}: a ResNet without {', '.join(lacking)}", "copy the file again: weights are missing")
+    widths = [len(found[name]) for name in firsts]
+    if not depth:
         raise InputError(f"{path}: a ResNet of {blocks} blocks", f"allowed: depth {', '.join(map(str, BLOCKS))}")
     return {"depth": depth[0], "channels": widths, "stem": "large"}, names
 

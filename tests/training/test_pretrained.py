@@ -224,6 +224,19 @@ def test_other_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert [path.name for path in tmp_path.iterdir()] == ["weights.pth"]
 
 
+def test_damaged_weights_are_refused_by_name(tmp_path: Path) -> None:
+    path, weights = tmp_path / "weights.pth", dict(theirs("resnet18").state_dict())
+    torch.save(weights | {"bn1.bias": weights["bn1.bias"] * torch.nan}, path)
+    with pytest.raises(InputError, match=r"1 of 122 weights are not finite: bn1\.bias"):
+        read_source(path)
+    torch.save({key: value for key, value in weights.items() if key != "layer2.0.conv1.weight"}, path)
+    with pytest.raises(InputError, match=r"a ResNet without layer2\.0\.conv1\.weight"):
+        read_source(path)
+    path.write_bytes(b"")
+    with pytest.raises(InputError, match=r"no file of weights \(\w"):
+        read_source(path)
+
+
 def test_pixels_get_the_scale_of_torchvision_exactly() -> None:
     """Whatever range of the data maps to 0-1 first, 0 and 255 count as 0 and 1 before the mean is subtracted."""
     raw = torch.randint(0, 256, (2, 3, 40, 40), dtype=torch.uint8)

@@ -86,7 +86,7 @@ def read_rows(table: Path, files: Sequence[str] = ("image",)) -> pd.DataFrame:
     """
     numbered = [(i, line) for i, line in enumerate(read_lines(table), 1) if line.strip()]
     if len(numbered) < 2:
-        raise InputError(f"{table}: no rows", "give a header that names the columns, and one row per image")
+        raise InputError(f"{table}: no rows", "give a header that names the columns, and rows below it")
     first = numbered[0][1]
     if ";" in first and "," not in first and "\t" not in first:
         raise InputError(f"{table}: columns separated by semicolons", "save it with commas or tabs")

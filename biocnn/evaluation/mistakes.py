@@ -93,7 +93,7 @@ def read_reasons(path: Path, ids: pd.Series) -> pd.Series:
             f"report.errors: {path} line {line}: duplicate id {rows.at[line, 'id']!r}",
             "keep one line, and separate several reasons by semicolons",
         )
-    found = rows.set_index("id")["reason"]
+    found = rows.set_index("id")["reason"].str.strip("; ")
     if not (found != "").any():
         raise InputError(
             f"report.errors: {path}: the column reason is empty", "write what is wrong, for example blurred"
@@ -102,8 +102,12 @@ def read_reasons(path: Path, ids: pd.Series) -> pd.Series:
 
 
 def shares(reasons: pd.Series) -> pd.DataFrame:
-    """Count reasons, the most frequent first: columns reason, number, and share of the examples with any reason."""
+    """Count reasons, the most frequent first: columns reason, number, and share of the examples with any reason.
+
+    Reasons that differ only in case are one, written as it is first.
+    """
     each = reasons.str.split(";").explode().str.strip()
+    each = each.groupby(each.str.casefold()).transform("first")
     counts = each[each != ""].groupby(level=0).unique().explode().value_counts()
     return pd.DataFrame(
         {"reason": counts.index, "number": counts.to_numpy(), "share": counts.to_numpy() / len(reasons)}

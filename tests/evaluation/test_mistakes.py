@@ -72,9 +72,9 @@ def test_maps_without_metrics_of_examples_have_an_empty_list(tmp_path):
 
 
 def test_reasons_are_counted(tmp_path):
-    (tmp_path / "mine.csv").write_text("id,value,reason\na,1,blurred; small\nb,1,blurred\nc,1,\n")
+    (tmp_path / "mine.csv").write_text("id,value,reason\na,1,Blurred; small\nb,1,blurred;\nc,1, ; \n")
     found = shares(read_reasons(tmp_path / "mine.csv", IDS))
-    assert found.to_dict("list") == {"reason": ["blurred", "small"], "number": [2, 1], "share": [1, 0.5]}
+    assert found.to_dict("list") == {"reason": ["Blurred", "small"], "number": [2, 1], "share": [1, 0.5]}
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,7 @@ def test_reasons_are_counted(tmp_path):
         ("id\treason\nd\tx\n", "line 2: no example 'd'"),
         ("id\treason\na\tx\na\ty\n", "line 3: duplicate id 'a'"),
         ("id\treason\na\t\n", "the column reason is empty"),
+        ("id\treason\na\t;\n", "the column reason is empty"),
         ("id\twhy\na\tx\n", "line 1: no column 'reason'"),
     ],
 )

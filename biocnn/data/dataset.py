@@ -41,6 +41,11 @@ class Dataset:
     fold
         Fold whose split and facts to use, from 0; a data set without folds has one.
 
+    Attributes
+    ----------
+    trained
+        Whether each fold trains on each example, shape (N, folds).
+
     Raises
     ------
     InputError
@@ -56,8 +61,9 @@ class Dataset:
         if fold >= self.folds:
             raise InputError(f"{folder}: has no fold {fold}", f"folds are counted from 0 to {self.folds - 1}")
         self.facts = facts.of_fold(fold)
-        if fold:
-            self.examples["split"] = self.examples[f"split_{fold}"]
+        columns = ["split", *(f"split_{other}" for other in range(1, self.folds))]
+        self.trained = (self.examples[columns] == "train").to_numpy()
+        self.examples["split"] = self.examples[columns[fold]]
         self.x = Ragged(folder / "x.npy")
         self.y = self.task.target.open(folder)
         self.labels, self.classes, self.second = (

@@ -76,7 +76,7 @@ def explain_images(
     device = next(model.parameters()).device
     for number, (id, image, p, y) in enumerate(zip(ids, images, predictions, targets, strict=True)):
         image = (_middle(image) if task.target.spatial else image).float()
-        colours = torch.from_numpy(stored[number]) if stored and _is_colour(stored[number]) else image
+        colours = torch.tensor(stored[number]) if stored and _is_colour(stored[number]) else image
         seen = (_middle(colours) if task.target.spatial else colours).cpu().numpy()
         x = image[None].to(device)
         for output in task.explained(_middle(p), y):

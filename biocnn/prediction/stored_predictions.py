@@ -49,9 +49,9 @@ def write_predictions(folder: Path, model: "Model", dataset: Dataset) -> None:
 
 def sample_of_train(dataset: Dataset) -> np.ndarray:
     """Return the rows of random training examples, as many as val or test has; no row is drawn in two folds."""
-    order = np.random.default_rng(0).permutation(len(dataset.examples))
-    rows = dataset.rows("train")
-    rows = rows[order[rows] % dataset.folds == dataset.fold]
+    order, trained = np.random.default_rng(0).permutation(len(dataset.examples)), dataset.trained
+    chosen = order % np.maximum(trained.sum(axis=1), 1) + 1  # which of the folds that train on an example draws it
+    rows = np.flatnonzero(trained[:, dataset.fold] & (trained.cumsum(axis=1)[:, dataset.fold] == chosen))
     number = max(len(dataset.rows("val")), len(dataset.rows("test")))
     return np.sort(rows[order[rows].argsort()][:number])
 

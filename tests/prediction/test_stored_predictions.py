@@ -49,6 +49,6 @@ def test_no_training_example_is_drawn_in_two_folds(tmp_path: Path, folds: int) -
         of_fold = Dataset(dataset.folder, fold)
         rows = sample_of_train(of_fold)
         assert (of_fold.examples["split"].iloc[rows] == "train").all()
-        assert 0 < len(rows) <= len(of_fold.rows("test")) + 1
+        assert 0 < len(rows) <= max(len(of_fold.rows("val")), len(of_fold.rows("test")))
         drawn += rows.tolist()
-    assert len(set(drawn)) == len(drawn)
+    assert len(set(drawn)) == len(drawn) > 0.7 * len(dataset.examples)

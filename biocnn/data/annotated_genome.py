@@ -38,7 +38,7 @@ class AnnotatedGenome:
     extend
         Bases added at both ends of each interval, for example to files of positions.
     overlaps
-        What a base in intervals of two classes is: an error, of the class that is listed first, or unknown.
+        How to treat a base in intervals of two classes: as an error, as the class that is listed first, or as unknown.
     regions
         BED file of the regions whose bases are annotated; None: everywhere. Regions that overlap are merged, and
         windows on strand "-" are reverse-complemented.
@@ -96,6 +96,11 @@ class AnnotatedGenome:
                 f"data.classes: names {len(self.classes)} classes",
                 f"1 to {MOST} files of intervals, for example classes: {{site: sites.bed}}",
             )
+        for name in self.classes:
+            if not name.strip() or not name.isprintable():
+                raise InputError(f"data.classes: {name!r} as name of a class", "give a name, for example site")
+        if contigs == []:
+            raise InputError("data.contigs: an empty list", "name contigs, or leave it out to use all")
         if BACKGROUND in self.classes:
             raise InputError(f"data.classes: {BACKGROUND} is what lies in no interval", "leave it out, or rename it")
         self.genome, self.regions, self.ignore, self.contigs = Path(genome), regions, ignore, contigs
@@ -255,7 +260,7 @@ class _Bases:
         self.counted += found
         for strand, start, end in self._merged(chrom):
             number = -(-(end - start) // size)
-            first = start - (number * size - (end - start)) // 2  # what is missing is shared by both ends
+            first = start - (number * size - (end - start)) // 2  # the excess is split between both ends
             starts = first + size * np.arange(number)
             low, high = np.clip(starts, 0, length), np.clip(starts + size, 0, length)
             table = pd.DataFrame({"chrom": chrom, "start": starts, "end": starts + size, "strand": strand})

@@ -57,7 +57,7 @@ class PairedImages:
         ("dataset") or of each image ("image"); "auto" uses the latter if some images span twice the range of others.
         Targets with as many channels as the images are scaled like these.
     constant
-        What to do with a pair of which one image has a single value.
+        How to treat a pair in which one image is constant.
     """
 
     def __init__(

@@ -60,7 +60,7 @@ def floors(dataset: Dataset) -> list[Floor]:
         z = linear_map(codes, weights, reach, strands)
         return (softmax(z, axis=0) if task.exclusive else expit(z)).astype(np.float32)
 
-    of_sample = f"AUPRC {scores[best]:.3f} on validation bases drawn evenly of the classes"
+    of_sample = f"AUPRC {scores[best]:.3f} on validation bases drawn evenly from the classes"
     return [
         Floor(
             RATE, "the share of the class in the training split", lambda codes: np.repeat(rate[:, None], len(codes), 1)
@@ -70,7 +70,7 @@ def floors(dataset: Dataset) -> list[Floor]:
 
 
 def linear_map(codes: np.ndarray, weights: np.ndarray, reach: int, strands: str) -> np.ndarray:
-    """Return the logits of each base of a sequence, (K, L), from the 6-mers that end within ``reach`` of it.
+    """Return the logits of each base of a sequence, (K, L), from the 6-mers within ``reach`` of it.
 
     Parameters
     ----------

@@ -52,11 +52,11 @@ class Counts:
     Attributes
     ----------
     histogram
-        Of all bases, see `pixel_histogram`.
+        Histogram of all bases, see `pixel_histogram`.
     cells
-        Of each window, with fewer probabilities: shape (N, 2, at most 400).
+        Histogram of each window with fewer bins: shape (N, 2, at most 400).
     pixels
-        Of each window: true and false positives, false and true negatives, shape (N, 4).
+        True and false positives, false and true negatives of each window: shape (N, 4).
     """
 
     def __init__(self, number: int) -> None:

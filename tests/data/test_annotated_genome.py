@@ -147,6 +147,7 @@ def test_windows_with_many_unknown_bases_are_dropped_and_blocks_are_groups(tmp_p
         ({"context": -1}, "data.context: -1 is too small"),
         ({"max_unknown": 1.0}, "data.max_unknown: 1.0 is not a fraction"),
         ({"contigs": ["chr9"]}, "contig 'chr9' is not in"),
+        ({"contigs": []}, "data.contigs: an empty list"),
         ({"regions": "chr2 0 8"}, "site.bed: no known base is of class site"),
         ({"ignore": "chr1 0 30; chr2 0 8"}, "windows have too many unknown bases"),
     ],
@@ -161,3 +162,6 @@ def test_names_of_classes_are_checked(tmp_path: Path) -> None:
         read(tmp_path, {"background": "chr1 3 5"})
     with pytest.raises(InputError, match="names 0 classes"):
         read(tmp_path, {})
+    for name in (" ", "a\tb"):
+        with pytest.raises(InputError, match="as name of a class"):
+            read(tmp_path, {name: "chr1 3 5"})

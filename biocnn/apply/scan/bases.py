@@ -27,7 +27,7 @@ def scan_bases(
     threshold: float | None,
     checks: Checks,
 ) -> None:
-    """Write ``scan.bw`` and ``stretches.bed`` of each class, from the mean probability of the models.
+    """Write ``scan.bw`` and ``stretches.bed`` for each class, from the mean probability of the models.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def scan_bases(
     suffixes
         Suffix of the files of each class.
     threshold
-        Smallest probability of a called base; None: bases are called whose likeliest class this is.
+        Smallest probability of a called base; None: a base is called as its likeliest class.
     checks
         Receives numbers of bases and stretches.
     """
@@ -72,7 +72,7 @@ def scan_bases(
             bed.end()
     checks.add("scan", "read", "bases", counts["read"])
     checks.add("scan", "dropped", "unknown bases, which have no value", counts["dropped"])
-    rule = "bases that are likeliest of it" if threshold is None else f"bases of {threshold:g} or more"
+    rule = "bases whose likeliest class it is" if threshold is None else f"bases of {threshold:g} or more"
     for name, bed in beds.items():
         checks.add("scan", "made", f"stretches of {name}: {rule}", bed.number)
         checks.add("scan", "made", f"bases in stretches of {name}", bed.bases)

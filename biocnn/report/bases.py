@@ -71,7 +71,7 @@ def figures(results: Results, gallery: Gallery) -> list[Picture | Table]:
         )
         zoomed = [(window, place) for window in shown if (place := _stretch(window)) is not None][:ZOOMED]
         if zoomed:
-            caption = "The same windows, around a true stretch. The height of a letter is the probability that its base is of a class."
+            caption = "The same windows, around a true stretch. The height of a letter: probability of any class."
             blocks.append(gallery.add("bases_letters", letters(zoomed, names), "Bases and their probability", caption))
         gallery.thumbnail(tracks(shown[:1], names, width=3.2))
     return blocks

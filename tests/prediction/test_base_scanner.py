@@ -99,6 +99,9 @@ def test_tracks_and_stretches_of_a_genome_are_those_of_the_model(model: Model, t
     genome = Genome(codes, {"chr1": 90, "chr2": 60}, {}, "g.fa")
     p = np.concatenate([model.predict(part)[0] for part in (codes[:90], codes[90:])])
     threshold = float(np.median(p))
+    for wrong in (0, 2):
+        with pytest.raises(InputError, match=f"scan.threshold: {wrong}"):
+            scan_genome(genome, [model], tmp_path, threshold=wrong)
     checks = scan_genome(genome, [model], tmp_path, threshold=threshold)
     with bigwig.open(str(tmp_path / "scan.bw")) as track:
         values = np.concatenate([track.values(name, 0, size) for name, size in genome.contigs.items()])

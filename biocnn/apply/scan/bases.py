@@ -10,6 +10,7 @@ from typing import TextIO
 import numpy as np
 
 from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError
 from biocnn.io.fasta import UNKNOWN
 from biocnn.io.genome import Genome
 from biocnn.io.tracks import write_bigwig
@@ -45,7 +46,14 @@ def scan_bases(
         Smallest probability of a called base; None: a base is called as its likeliest class.
     checks
         Receives numbers of bases and stretches.
+
+    Raises
+    ------
+    InputError
+        If the threshold is not a probability.
     """
+    if threshold is not None and not 0 < threshold <= 1:
+        raise InputError(f"scan.threshold: {threshold:g}", "allowed: a probability, above 0 and up to 1, e.g. 0.5")
     task, counts = models[0].task, Counter()
     with ExitStack() as files:
         tracks = {name: files.enter_context(write_bigwig(folder / f"scan{end}.bw", genome.contigs))

@@ -14,6 +14,7 @@ from biocnn.core.files import exists
 from biocnn.core.text import read_cells, read_lines
 from biocnn.data.splits import SPLITS, TRAIN_DEV
 from biocnn.io.image_paths import members, stem, unique_ids
+from biocnn.io.tables import MISSING
 
 _TABLE = "list the pairs in a table (data.table) with the columns image and "
 # Words at the end of names: of the other files, by what they are, and of the images.
@@ -249,3 +250,21 @@ def _rules(other: str) -> dict[str, Callable[[Path], str]]:
         f"same name without words such as _{other}": lambda path: of_images.sub("", of_others.sub("", stem(path))),
         "same leading digits": lambda path: (re.match(r"\d+", path.name) or [""])[0],
     }
+
+
+def second_masks(rows: pd.DataFrame, column: str, table: Path) -> pd.Series:
+    """Return the paths of masks by a second annotator, "" for images without one.
+
+    Raises
+    ------
+    InputError
+        If there is no such column besides image and mask, or it is empty.
+    """
+    others = rows.drop(columns=["image", "mask"])
+    if column not in others:
+        what = "no column" if column not in rows else "there are no second masks in the column"
+        raise InputError(f"data.second: {what} {column!r} in {table}", nearest(column, others))
+    found = rows[column].where(~rows[column].str.lower().isin(MISSING), "")
+    if not found.any():
+        raise InputError(f"data.second: the column {column!r} of {table} is empty", "leave data.second out")
+    return found

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from biocnn.core.checks import Checks
-from biocnn.core.errors import InputError, all_faults, nearest
+from biocnn.core.errors import InputError, all_faults
 from biocnn.data.appearance import looks_swapped
 from biocnn.data.doctor import examine
-from biocnn.data.image_pairs import group_by_name, pair_folders, read_rows, read_table
+from biocnn.data.image_pairs import group_by_name, pair_folders, read_rows, read_table, second_masks
 from biocnn.data.image_sets import (
     Seen,
     check_options,
@@ -168,7 +168,7 @@ class Images:
         examine(examples, seen, checks, source, code)
         reader = _Reader(rows, folder, self, code, facts, [s.grid for s in seen])
         classes = list(compress(kinds.of_image, keep)).__getitem__ if kinds else None
-        second = reader.second if self.second and (rows[self.second] != "").any() else None
+        second = reader.second if self.second else None
         return Raw(examples, reader.x, reader.y, facts, classes=classes, second=second)
 
     def _understand(
@@ -214,8 +214,9 @@ class Images:
             files = ["image", "mask", *([self.roi] if self.roi else [])]
             files += [CLASS_MASK] * (CLASS_MASK in read_rows(self.table))
             rows = read_table(self.table, files, self.group).reset_index(drop=True)
-            if self.second and self.second not in rows:
-                raise InputError(f"data.second: no column {self.second!r} in {self.table}", nearest(self.second, rows))
+            if self.second:
+                rows[self.second] = found = second_masks(rows, self.second, self.table)
+                checks.add(Path(self.table).name, "read", "masks by a second annotator", int((found != "").sum()))
             return rows, Path(self.table).parent, Path(self.table).name
         rows, base, rule = pair_folders(self.images, self.masks)
         source = Path(self.images).name

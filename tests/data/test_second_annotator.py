@@ -60,6 +60,7 @@ def test_the_human_level_is_the_agreement_of_two_annotators(tmp_path: Path) -> N
     ("settings", "message"),
     [
         ({"second": "othr"}, "data.second: no column 'othr'"),
+        ({"second": "mask"}, "data.second: there are no second masks in the column 'mask'"),
         ({"second": "other", "mask_type": "instances"}, "data.second: is for classes of pixels"),
     ],
 )
@@ -67,6 +68,18 @@ def test_faults(settings: dict, message: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as found:
         Images(table=write_images(tmp_path), **settings).read(1, Checks())
     assert message in found.value.message
+
+
+def test_second_masks_are_counted_and_may_be_missing_but_not_all(tmp_path: Path) -> None:
+    path, checks = write_images(tmp_path), Checks()
+    table = pd.read_csv(path).assign(none=".")
+    table.to_csv(path, index=False, na_rep="NA")
+    raw = Images(table=path, second="other").read(1, checks)
+    assert [raw.second(i).size > 0 for i in range(6)] == [False] * 3 + [True] * 3
+    counts = checks.frame().set_index("reason")["count"]
+    assert counts["masks by a second annotator"] == 3
+    with pytest.raises(InputError, match=r"the column 'none' of .* is empty"):
+        Images(table=path, second="none").read(1, Checks())
 
 
 def test_values_that_the_first_annotator_does_not_use_are_refused(tmp_path: Path) -> None:

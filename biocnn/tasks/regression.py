@@ -48,7 +48,8 @@ class Regression(VectorTask):
     def __init__(self, facts: "Facts") -> None:
         super().__init__(facts)
         if not make_input(facts).scanned:  # sequences are measured in arbitrary units, images often in common ones
-            self.monitor, self.headline = "r2", ("mae", "pearson")
+            # Several outputs may have several units, in which a mean error of all has no meaning.
+            self.monitor, self.headline = "r2", ("mae" if len(self.outputs) == 1 else "r2", "pearson")
             self.left_out = ("spearman", "mse")
 
     def facts_with(self, loss: "Chosen | None") -> "Facts":

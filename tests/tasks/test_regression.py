@@ -103,3 +103,8 @@ def test_intervals_do_not_depend_on_the_unit() -> None:
     y = p[:, :2] + 0.7 * p[:, 2:]
     femto = task.settle(p * 1e-15, task.tune(p * 1e-15, y * 1e-15))
     np.testing.assert_allclose(femto * 1e15, task.settle(p, task.tune(p, y)), rtol=1e-5)
+
+
+def test_outputs_of_several_units_are_summarised_without_a_unit() -> None:
+    assert make_task(image_facts(task="regression", outputs=["age"])).headline == ("mae", "pearson")
+    assert make_task(image_facts(task="regression", outputs=["age", "area"])).headline == ("r2", "pearson")

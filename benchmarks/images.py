@@ -4,6 +4,7 @@
 then writes benchmarks/results/images.json and the tables of docs/results_images.md.
 """
 
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -60,10 +61,14 @@ SETS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
         },
     ),
     "vgg_cells": (
-        "VGG cells, counts, 64 training images",
+        "VGG cells, counts by density, 64 training images",
         {
             "count_mae": ("MAE", "N = 64: U-Net 3.2; N = 32: density learning 3.5, FCRN-A 2.9, Count-ception 2.3"),
         },
+    ),
+    "vgg_cells_number": (
+        "VGG cells, the count as one number",
+        {"mae": ("MAE", "N = 32: ridge 5.9"), "pearson": ("Pearson r", "")},
     ),
     "blood_cells": (
         "blood cells, 8 classes, 28 px",
@@ -75,13 +80,6 @@ SETS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
     ),
     "adrenal": ("AdrenalMNIST3D, 28³ voxels, its val split", {"auroc": ("AUROC", ""), "accuracy": ("accuracy", "")}),
     "wbc": ("white blood cells, 4 classes, 120 px", {"accuracy": ("accuracy", ""), "auroc": ("AUROC", "")}),
-    "vgg_cells_number": (
-        "VGG cells, the count as one number, 40 of 100 test images",
-        {
-            "mae": ("mean absolute error", "ridge 5.9, by density 2.3 to 4.0 (all test images)"),
-            "pearson": ("Pearson r", ""),
-        },
-    ),
     "blood_cells_native": (
         "blood cells, 8 classes, 480 photographs",
         {"accuracy": ("accuracy", ""), "auroc": ("AUROC", "")},
@@ -99,7 +97,7 @@ FILTERS = ("input", "best filter")
 RESTORED = ("set", "metric", "published", *FILTERS, "biocnn, one network", "all networks (95%)")
 HEAD = ("set", "output", "metric", "published", "biocnn, one network", "all networks (95%)")
 BASELINES = ("intensities", "thumbnail")
-FLOORS = ("constant", "brightness")
+FLOORS = ("constant", "brightness", "intensities", "thumbnail")
 COUNTS = ("set", "metric", "published", *FLOORS, "biocnn, one network", "all networks (95%)")
 CLASSES = ("set", "metric", "published", *BASELINES, "biocnn, one network", "all networks (95%)")
 COST = (
@@ -175,7 +173,7 @@ def write_page(result: dict[str, Any]) -> None:
             if simple := row.get("simple"):
                 columns = next(names for names in tables if names[0] in simple)
                 tables[columns].append(
-                    (first, shown, published, *(f"{simple[name]:.3f}" for name in columns), single, interval)
+                    (first, shown, published, *(_known(simple.get(name)) for name in columns), single, interval)
                 )
             else:
                 lines.append((first, row["output"], shown, published, single, interval))
@@ -189,7 +187,12 @@ def write_page(result: dict[str, Any]) -> None:
                 f"{found['predict_seconds']:.0f} s",
             )
         )
-    write_between(PAGE, BEGIN, END, [lines, counts, classes, restored, costs], result["machine"])
+    filled = [each for each in (lines, counts, classes, restored, costs) if each[1:]]
+    write_between(PAGE, BEGIN, END, filled, result["machine"])
+
+
+def _known(value: float | None) -> str:
+    return "" if value is None or math.isnan(value) else f"{value:.3f}"
 
 
 def _networks(runs: list[str]) -> str:

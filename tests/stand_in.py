@@ -27,10 +27,10 @@ with open("calls.jsonl", "a") as handle:
     handle.write(json.dumps(kept, default=str) + "\\n")
 if Path("meanwhile.py").exists():
     exec(Path("meanwhile.py").read_text())
-folders = "simulate genome dataset baselines explain uncertainty apply variants scan predict".split()
+folders = "simulate genome dataset baselines explain uncertainty apply variants scan predict features".split()
 for key in "raw out model history table best per_example audit matches decided errors tsv html figures doctor".split():
     path = given.get(key)
-    taken = (("model", "predict"), ("decided", "uncertainty"))
+    taken = (("model", "predict"), ("model", "features"), ("decided", "uncertainty"))
     if path is None or (key, step) in taken or (key == "raw" and step != "check"):
         continue
     path.parent.mkdir(parents=True, exist_ok=True)

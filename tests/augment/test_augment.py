@@ -110,7 +110,9 @@ def test_classes_of_bases_stay_with_their_bases(name: str) -> None:
     assert values[known].equal(classes[known].float())
     assert (new[~known] == 4).all()
     before = x.gather(1, classes.long().clamp(max=23))
-    turned = (classes.long().diff() < 0).any(1, keepdim=True)  # read from the other strand
+    turned = ((classes.long().diff() < 0) & known[:, 1:] & known[:, :-1]).any(
+        1, keepdim=True
+    )  # read from the other strand
     assert torch.where(known & turned, 3 - before, before).where(known, 4).equal(new)
     first = torch.full((40, 1), 0.5)  # the centre of the first base of each sequence
     at = move.points(first, torch.arange(40))[:, 0]

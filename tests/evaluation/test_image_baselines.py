@@ -145,7 +145,7 @@ def test_the_audit_compares_all_classes_together(tmp_path: Path) -> None:
 def test_images_with_masks_have_none(tmp_path: Path) -> None:
     dataset = stored(images(6), tmp_path)
     assert write_baselines(tmp_path / "dataset", experiment("UNet", data="Images"), tmp_path) == [
-        "no baselines for maps"
+        "no baselines for such maps"
     ]
     assert not (tmp_path / "baselines.tsv").exists()
     assert audit_stored(dataset, [], tmp_path, 10, 1).empty

@@ -285,8 +285,8 @@ def test_only_networks_are_called(tmp_path: Path, name: str) -> None:
         ("shift", [0.5], "1 shifts for 2 outputs"), ("shift", ["x"], "shift.0"), ("shift", [1e400, 0], "shift.0"),
         ("temperature", ["x"], "temperature.0"), ("temperature", [1e400], "temperature.0"), ("temperature", 3, "list"),
         ("facts", {"task": "zzz"}, "facts.task: "), ("facts", {"kind": "word"}, "facts.kind: "),
-        ("facts", {"task": "mask"}, "which is not for sequences"), ("facts", {"spatial_dims": 9}, "spatial_dims"),
-        ("facts", {"in_channels": -1}, "in_channels"), ("facts", {"outputs": ["a"]}, "2, but there are 1 outputs"),
+        ("facts", {"task": "instances"}, "which is not for sequences"), ("facts", {"spatial_dims": 9}, "spatial_dims"),
+        ("facts", {"in_channels": -1}, "in_channels"), ("facts", {"outputs": ["a"]}, "2, but 1 outputs need 1"),
         ("facts", {"outputs": None}, "outputs"), ("facts", {"window": 0}, "window"),
         ("facts", {"window": 10**30}, "window"), ("facts", {"iupac": []}, "iupac"),
         ("facts", {"decisions": {"channels": 3}}, "decisions"), ("fold", -1, "fold"), ("fold", "x", "fold"),
@@ -343,8 +343,8 @@ def test_metadata_that_is_not_a_json_mapping(tmp_path: Path, text: str) -> None:
 
 
 def test_settings_of_objects_are_the_checked_ones() -> None:
-    of_boxes = {"thresholds", "f1", "scale", "shift"}
-    assert Postprocess().model_dump(exclude=of_boxes) == label_instances.__kwdefaults__
+    others = {"thresholds", "f1", "scale", "shift", "margin"}  # of boxes and counts
+    assert Postprocess().model_dump(exclude=others) == label_instances.__kwdefaults__
 
 
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")

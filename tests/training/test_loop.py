@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import experiment, images, sequences, stored, task_of
+from tiny import experiment, images, sequence_facts, sequences, stored, task_of
 from torch import nn
 from trainings import AUGMENT, CPU, network, same_weights, trained
 
@@ -20,6 +20,7 @@ from biocnn.config.settings import Train
 from biocnn.core.errors import InputError, Interrupted
 from biocnn.data.dataset import Dataset
 from biocnn.models import DeepBind, UNet
+from biocnn.tasks import make_task
 from biocnn.training.batches import make
 from biocnn.training.checkpoint import save_model
 from biocnn.training.forward import predict_batches
@@ -117,7 +118,8 @@ def scripted(quality: list[float], task: str = "instances", **settings):
     def loss(logits, y):
         return (logits**2).mean()
 
-    section, asked = Train(epochs=len(quality), **settings), task_of(task)
+    section = Train(epochs=len(quality), **settings)
+    asked = make_task(sequence_facts(task=task)) if task == "regression" else task_of(task)
     history = fit(model, Truth(), Truth(), loss, asked, section, 1, lines.append)
     return model, history, lines
 

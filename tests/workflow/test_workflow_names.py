@@ -40,7 +40,7 @@ def test_every_field_of_every_shell_line_is_quoted() -> None:
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder of files with hostile names; two experiments read them, so that each rule has a job."""
+    """Return a folder of files with hostile names; three experiments read them, so that each rule has a job."""
     folder = tmp_path_factory.mktemp("hostile")
     root = folder / f"{HOSTILE} data"
     root.mkdir()
@@ -69,9 +69,14 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "model": {"name": "UNet"},
         "apply": {"images": images},
     }
+    labels = {
+        "data": {"name": "LabelledImages", "table": f"{HOSTILE}.csv"},
+        "model": {"name": "ResNet"},
+        "explain": {"likeness": True},
+    }
     configs = folder / f"{HOSTILE} configs"
     configs.mkdir()
-    for name, settings in {"sequences": sequences, "pictures": pictures}.items():
+    for name, settings in {"sequences": sequences, "pictures": pictures, "labels": labels}.items():
         (configs / f"{name}.yaml").write_text(yaml.safe_dump(settings))
     (folder / "config").mkdir()
     settings = {"experiments": [str(p.relative_to(folder)) for p in configs.iterdir()], "data_root": root.name}

@@ -329,7 +329,8 @@ def _numbers(cells: pd.DataFrame, table: Path) -> pd.DataFrame:
         raise InputError(
             f"{table} line {cells.index[row]}: {cells.columns[column]} is {cells.iat[row, column]!r} "
             f"({wrong.any(axis=1).sum()} such rows)",
-            "give pixels as numbers, a radius above 0, or leave all coordinates empty for an image without boxes",
+            f"give pixels as numbers{', a radius above 0,' * ('radius' in numbers)} or leave all coordinates empty for "
+            "an image without objects",
         )
     return numbers
 

@@ -20,6 +20,8 @@ from biocnn.io.image_paths import image_paths
 from biocnn.io.lazy import open_image
 from biocnn.tasks.facts import Decision, Facts
 
+WIDEST = 1000.0  # standard deviation of the density around a point, in pixels
+
 
 class CountedImages:
     """Images with a point in each object, to count objects by a map of their density; planes only.
@@ -74,8 +76,8 @@ class CountedImages:
         normalise: Literal["auto", "dataset", "image"] = "auto",
         constant: Literal["error", "keep", "drop"] = "error",
     ) -> None:
-        if width is not None and width <= 0:
-            raise InputError(f"data.width: {width:g}", "allowed: pixels, above 0; or leave it out")
+        if width is not None and not 0 < width < WIDEST:
+            raise InputError(f"data.width: {width:g}", f"allowed: 0 to {WIDEST:g} pixels, exclusive; or leave it out")
         check_options(axes, spacing, classes)
         self.table, self.index, self.images, self.classes = table, index, images, classes
         self.origin, self.width, self.group, self.channels = origin, width, group, channels

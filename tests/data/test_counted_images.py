@@ -126,4 +126,5 @@ def test_the_width_follows_from_distances_between_points(tmp_path: Path) -> None
     facts = read(**options)[0].facts
     assert facts.width == facts.decisions["width"].value == 3.0
     assert read(**options, width=1.5)[0].facts.width == 1.5
-    refused("data.width", **options, width=0)
+    for width in (0, 1e9, float("nan")):
+        refused("data.width", **options, width=width)

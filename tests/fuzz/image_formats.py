@@ -160,6 +160,21 @@ def read_labelled_table(path: Path) -> None:
     LabelledImages(table=path).read(1, Checks()).x(0)
 
 
+def pair_table(folder: Path) -> Path:
+    pictures(folder)
+    path = folder / "pairs.csv"
+    path.write_text("image,target,split,group\n" + "".join(f"i{i}.png,m{i}.png,train,g{i}\n" for i in range(4)))
+    return path
+
+
+def read_pair_table(path: Path) -> None:
+    from biocnn.core.checks import Checks
+    from biocnn.data.paired_images import PairedImages
+
+    raw = PairedImages(table=path).read(1, Checks())
+    raw.x(0), raw.y(0)
+
+
 def labelled_npz(folder: Path) -> Path:
     """Arrays of an .npz file, one of which is damaged: damage to the file itself is found by its checksums."""
     for split, n in (("train", 6), ("test", 3)):
@@ -252,6 +267,7 @@ IMAGE_FORMATS: dict[str, Target] = {
     "image table": Target(pictures, read_pictures, "text", 6),
     "mask": Target(mask, read_mask, weight=3),
     "labelled table": Target(labelled_table, read_labelled_table, "text", 4),
+    "pair table": Target(pair_table, read_pair_table, "text", 4),
     "labelled npz": Target(labelled_npz, read_labelled_npz, weight=6),
     "box table": Target(box_table, read_boxes, "text", 4),
     "coco": Target(coco, read_boxes, "json", 4),

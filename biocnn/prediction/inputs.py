@@ -50,7 +50,7 @@ def predict_images(model: "Model", inputs: Any) -> Any:
 def features_of_images(model: "Model", inputs: Any) -> np.ndarray:
     """Return the vectors of images, for ``Model.features``."""
     found = [*model._each(inputs, lambda image, name: vector_of(model, image, name))]
-    return found[0] if _single(inputs) else np.stack(found)
+    return found[0] if _single(inputs) else np.stack(found) if found else np.zeros((0, 0), np.float32)
 
 
 @torch.inference_mode()

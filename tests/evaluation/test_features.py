@@ -61,6 +61,7 @@ def test_vectors_and_the_last_layer_give_the_predictions(
     with torch.inference_mode():
         logits = model.network.head[-1](torch.from_numpy(vectors)) / TEMPERATURE
     np.testing.assert_allclose(logits.softmax(1), model.predict(every), rtol=0, atol=1e-5)
+    assert len(model.features([])) == 0
 
 
 def test_a_head_fitted_to_vectors_predicts_the_same_within_the_network(shades: Dataset, tmp_path: Path) -> None:

@@ -73,7 +73,9 @@ def measure_appearance(pixels: np.ndarray, foreground: np.ndarray | None = None)
 
 
 def _is_noise(plane: np.ndarray) -> bool:
-    """Check whether neighbouring pixels along the last axis are unrelated, or all equal."""
+    """Check whether neighbouring pixels along the last axis are unrelated, or all equal; False without neighbours."""
+    if plane.shape[-1] < 2:
+        return False
     left, right = (part.ravel().astype(np.float32) for part in (plane[..., :-1], plane[..., 1:]))
     spread = left.std() * right.std()
     return bool(((left - left.mean()) * (right - right.mean())).mean() <= _NOISE * spread)

@@ -11,6 +11,7 @@ from tiny import image_facts
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
+from biocnn.data.appearance import measure_appearance
 from biocnn.data.doctor import SIDE, write_findings
 from biocnn.data.images import Images
 from biocnn.data.raw import Raw
@@ -333,6 +334,10 @@ def test_pixels_to_ignore_are_not_shown_as_foreground(folder: Folder) -> None:
     )
     mask = np.load(folder.path / "doctor" / "thumbnails.npz")["masks"][0]
     np.testing.assert_array_equal(mask[: 5 * 20, : 5 * 30], np.kron(y == 1, np.ones((5, 5))), "enlarged to 160 pixels")
+
+
+def test_an_image_one_pixel_wide_has_signal() -> None:
+    assert measure_appearance(np.zeros((2, 5, 1), np.uint8)).silent == (False, False)
 
 
 def test_channels_without_signal_are_named(tmp_path: Path) -> None:

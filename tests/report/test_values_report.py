@@ -64,7 +64,7 @@ def test_numbers_are_shown_with_intervals_errors_and_floors(folder: Path) -> Non
     ):  # fmt: skip
         assert words in text, words
     assert (folder / "numbers/figures/agreement.png").is_file()
-    assert verdict(Results(folder / "numbers")).startswith("Test mean absolute error = "), "better than all floors"
+    assert verdict(Results(folder / "numbers")).startswith("Test R² = "), "better than all floors"
 
 
 def test_a_network_that_is_no_better_than_brightness_says_so_first(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_network_that_is_no_better_than_brightness_says_so_first(tmp_path: Pat
     first = verdict(Results(tmp_path / "numbers"))
     assert first.startswith("The network does not outperform a l"), first
     assert "for bright (" in first
-    assert "mean absolute error" in first
+    assert "R²" in first
 
 
 def test_grades_are_shown_in_their_order_with_the_distance_of_errors(folder: Path) -> None:

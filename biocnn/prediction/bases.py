@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from biocnn.core.errors import InputError, nearest
+from biocnn.core.errors import InputError
 from biocnn.io.genome import Genome
-from biocnn.prediction.scanner import Scanner
+from biocnn.prediction.scanner import Scanner, check_scan
 from biocnn.tasks.facts import Facts
 
 if TYPE_CHECKING:
@@ -68,10 +68,7 @@ class BaseScanner:
         InputError
             If the genome has no such contig, or the stride is below 1.
         """
-        if chrom not in genome.contigs:
-            raise InputError(f"{genome.source} has no contig {chrom!r}", nearest(chrom, genome.names))
-        if stride < 1:
-            raise InputError(f"stride is {stride}", "give a whole number of bp, at least 1")
+        check_scan(genome, chrom, stride)
         return self._blocks(genome, chrom, start, genome.contigs[chrom] if end is None else end, stride)
 
     def _blocks(

@@ -82,10 +82,7 @@ class Scanner:
         InputError
             If the genome has no such contig, or the stride is below 1.
         """
-        if chrom not in genome.contigs:
-            raise InputError(f"{genome.source} has no contig {chrom!r}", nearest(chrom, genome.names))
-        if stride < 1:
-            raise InputError(f"stride is {stride}", "give a whole number of bp, at least 1")
+        check_scan(genome, chrom, stride)
         end = genome.contigs[chrom] if end is None else end
         return self._blocks(genome, chrom, range(start, end - self.window + 1, stride))
 
@@ -105,3 +102,11 @@ class Scanner:
     def _each(self, genome: Genome, chrom: str, starts: range) -> np.ndarray:
         contig = np.full(len(starts), genome.names.index(chrom))
         return self.predict(list(genome.windows(contig, np.array(starts), self.window)))
+
+
+def check_scan(genome: Genome, chrom: str, stride: int) -> None:
+    """Refuse an unknown contig, and a stride below 1."""
+    if chrom not in genome.contigs:
+        raise InputError(f"{genome.source} has no contig {chrom!r}", nearest(chrom, genome.names))
+    if stride < 1:
+        raise InputError(f"stride is {stride}", "give a whole number of bp, at least 1")

@@ -33,7 +33,7 @@ def audit_stored(
     mixed = any((folder / "network.npy").is_file() for folder in folders)
     alone = [read_of_network(folder) for folder in folders] if mixed else []
     predictions = [read_predictions(folder) for folder in folders]
-    if dataset.task.floors:
+    if dataset.task.baselines:
         found = resolve(dataset.task.comparison)(
             dataset, predictions, read_predictions(baselines), names, resamples, seed, group
         )

@@ -16,7 +16,7 @@ from scipy.sparse import csr_matrix
 from biocnn.config.registry import resolve
 from biocnn.config.settings import Settings
 from biocnn.data.dataset import Dataset
-from biocnn.evaluation.floors import write_floors
+from biocnn.evaluation.map_baselines import write_map_baselines
 from biocnn.io.archive import array_archive
 from biocnn.io.ragged import Ragged
 from biocnn.nn.kmers import kmer_counts
@@ -74,7 +74,7 @@ def write_baselines(data: Path, settings: Settings, folder: Path) -> list[str]:
         Settings of the experiment, including defaults.
     folder
         Receives probability.npy, shape (number of baselines, K) for each example; examples.tsv with id and split;
-        baselines.tsv, which describes the fits; and weights.npz. Of maps, files as in ``write_floors``, or none.
+        baselines.tsv, which describes the fits; and weights.npz. Of maps, files as in ``write_map_baselines``, or none.
 
     Returns
     -------
@@ -82,8 +82,8 @@ def write_baselines(data: Path, settings: Settings, folder: Path) -> list[str]:
         Log lines.
     """
     first = Dataset(data)
-    if first.task.floors:
-        return write_floors(data, folder)
+    if first.task.baselines:
+        return write_map_baselines(data, folder)
     if first.task.target.spatial:
         return ["no baselines for such maps"]
     stored = [Dataset(data, fold) for fold in range(first.folds)]

@@ -1,21 +1,21 @@
-"""Floors of counts: the mean count, and a line on brightness; spread evenly over the image."""
+"""Baselines of counts: the mean count, and a line on brightness; spread evenly over the image."""
 
 from functools import partial
 
 import numpy as np
 
 from biocnn.data.dataset import Dataset
-from biocnn.evaluation.floors import Floor
+from biocnn.evaluation.map_baselines import Baseline
 
 
-def floors(dataset: Dataset) -> list[Floor]:
-    """Return the floors of a data set, fitted to the training split."""
+def baselines(dataset: Dataset) -> list[Baseline]:
+    """Return the baselines of a data set, fitted to the training split."""
     rows = dataset.rows("train")
     counts = np.stack([dataset.y[row].sum(axis=tuple(range(1, dataset.y[row].ndim))) for row in rows]).astype(float)
     weights = np.linalg.lstsq(np.stack([brightness(dataset.x[row]) for row in rows]), counts)[0]
     return [
-        Floor("constant", "the mean count of the training images", partial(_constant, counts.mean(axis=0))),
-        Floor(
+        Baseline("constant", "the mean count of the training images", partial(_constant, counts.mean(axis=0))),
+        Baseline(
             "brightness", "a linear model of the size and the summed intensities of an image", partial(_line, weights)
         ),
     ]

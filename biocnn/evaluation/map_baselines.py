@@ -1,6 +1,6 @@
-"""Floors of maps of numbers: simple methods that a network must exceed, and the comparison with them.
+"""Baselines of maps of numbers: simple methods that a network must exceed, and the comparison with them.
 
-A task names the function that returns its floors, each a `Floor`, for a data set.
+A task names the function that returns its baselines, each a `Baseline`, for a data set.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +21,7 @@ from biocnn.prediction.stored_predictions import Predictions
 Apply = Callable[[np.ndarray], np.ndarray]  # an example as stored to its prediction (K, *spatial), float32
 
 
-class Floor(NamedTuple):
+class Baseline(NamedTuple):
     """A simple method: its name, what it is, and its prediction of an example."""
 
     name: str
@@ -29,16 +29,16 @@ class Floor(NamedTuple):
     predict: Apply
 
 
-def write_floors(data: Path, folder: Path) -> list[str]:
-    """Store the predictions of the floors in every fold of a stored data set.
+def write_map_baselines(data: Path, folder: Path) -> list[str]:
+    """Store the predictions of the baselines in every fold of a stored data set.
 
     Parameters
     ----------
     data
         Folder of the data set.
     folder
-        Receives probability.npy, shape (number of floors, K, *spatial) for each validation and test example;
-        examples.tsv with id and split; and baselines.tsv with what each floor is.
+        Receives probability.npy, shape (number of baselines, K, *spatial) for each validation and test example;
+        examples.tsv with id and split; and baselines.tsv with what each baseline is.
 
     Returns
     -------
@@ -46,40 +46,40 @@ def write_floors(data: Path, folder: Path) -> list[str]:
         Log lines.
     """
     stored = [Dataset(data, fold) for fold in range(Dataset(data).folds)]
-    each: list[list[Floor]] = [resolve(dataset.task.floors)(dataset) for dataset in stored]
+    each: list[list[Baseline]] = [resolve(dataset.task.baselines)(dataset) for dataset in stored]
 
     def predicted() -> Iterator[np.ndarray]:
-        for dataset, floors in zip(stored, each, strict=True):
+        for dataset, baselines in zip(stored, each, strict=True):
             for row in dataset.rows(*HELD_OUT):
-                yield np.stack([floor.predict(dataset.x[row]) for floor in floors])
+                yield np.stack([baseline.predict(dataset.x[row]) for baseline in baselines])
 
     Ragged.write(folder / "probability.npy", predicted(), np.float32)
     rows = [dataset.examples.iloc[dataset.rows(*HELD_OUT)][["id", "split"]] for dataset in stored]
-    table = [(fold, floor.name, floor.what) for fold, floors in enumerate(each) for floor in floors]
+    table = [(fold, baseline.name, baseline.what) for fold, baselines in enumerate(each) for baseline in baselines]
     pd.concat(rows).to_csv(folder / "examples.tsv", sep="\t", index=False)
     pd.DataFrame(table, columns=["fold", "baseline", "is"]).to_csv(folder / "baselines.tsv", sep="\t", index=False)
     return [f"fold {fold}: {name}: {what}" for fold, name, what in table]
 
 
-def compare_floors(
+def compare_map_baselines(
     dataset: Dataset,
     predictions: Sequence[Predictions],
-    floors: Predictions,
+    baselines: Predictions,
     names: Sequence[str],
     resamples: int,
     seed: int,
     group: str = "group",
 ) -> list[dict[str, Any]]:
-    """Compare the network (the mean prediction of its runs) with each floor by all metrics of an example.
+    """Compare the network (the mean prediction of its runs) with each baseline by all metrics of an example.
 
     Parameters
     ----------
     dataset, predictions, resamples, seed, group
         As for ``biocnn.evaluation.audit.audit``.
-    floors
-        Predictions of the floors, shape (number of floors, K, *spatial) for each example.
+    baselines
+        Predictions of the baselines, shape (number of baselines, K, *spatial) for each example.
     names
-        Names of the floors.
+        Names of the baselines.
 
     Returns
     -------
@@ -88,14 +88,15 @@ def compare_floors(
     """
     runs = [_measured(dataset, [run]) for run in predictions]
     network = _measured(dataset, predictions) if len(runs) > 1 else runs[0]
-    theirs = [_measured(dataset, [floors], place) for place in range(len(names))]
+    theirs = [_measured(dataset, [baselines], place) for place in range(len(names))]
     units = pd.Series(dataset.groups(group), index=dataset.examples["id"])
     rows = []
     for (split, output, metric), mine in network.groupby(level=["split", "output", "metric"], sort=False):
         key = (split, output, metric)
         own = [float(run.xs(key, level=["split", "output", "metric"]).mean()) for run in runs]
-        for name, floor in zip(names, theirs, strict=True):
-            pair = pd.concat([mine.droplevel([0, 2, 3]), floor.loc[mine.index].droplevel([0, 2, 3])], axis=1).dropna()
+        for name, baseline in zip(names, theirs, strict=True):
+            both = mine, baseline.loc[mine.index]
+            pair = pd.concat([one.droplevel([0, 2, 3]) for one in both], axis=1).dropna()
             values, groups = pair.to_numpy().T, units[pair.index].to_numpy()
             ends = [
                 metrics.bootstrap(np.mean, one, seed=seed, n=resamples, groups=groups)
@@ -110,7 +111,7 @@ def compare_floors(
 
 
 def _measured(dataset: Dataset, predictions: Sequence[Predictions], place: int | None = None) -> pd.Series:
-    """Return the metrics of each example, by split, id, output and metric; ``place``: number of a floor."""
+    """Return the metrics of each example, by split, id, output and metric; ``place``: number of a baseline."""
     of_example, rows = combined(dict(enumerate(predictions)), dataset.task)
     found = {}
     for number, (row, split, name) in enumerate(

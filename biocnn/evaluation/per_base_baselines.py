@@ -1,4 +1,4 @@
-"""Floors of classes of bases, and the comparison with the network: base rates, and the 6-mers around a base."""
+"""Baselines of classes of bases, and the comparison with the network: base rates, and the 6-mers around a base."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -14,8 +14,8 @@ from biocnn.data.dataset import Dataset
 from biocnn.data.splits import HELD_OUT
 from biocnn.evaluation.base_judge import Counts, count
 from biocnn.evaluation.evaluate import combined, rows_of
-from biocnn.evaluation.floors import Floor
 from biocnn.evaluation.judges import Values
+from biocnn.evaluation.map_baselines import Baseline
 from biocnn.io.fasta import UNKNOWN
 from biocnn.metrics.resampling import sum_replicates
 from biocnn.nn.kmers import kmer_counts, word_columns
@@ -31,7 +31,7 @@ MOST = 8000  # bases of each class to fit, and to choose by
 RATE, KMERS = "base rate", "6-mers around the base"
 
 
-def floors(dataset: Dataset) -> list[Floor]:
+def baselines(dataset: Dataset) -> list[Baseline]:
     """Return the share of each class, and a linear model that counts the 6-mers within a distance of a base.
 
     The model is fitted to some bases of each class of the training split, with penalty and distance chosen on the
@@ -62,10 +62,10 @@ def floors(dataset: Dataset) -> list[Floor]:
 
     of_sample = f"AUPRC {scores[best]:.3f} on validation bases drawn evenly from the classes"
     return [
-        Floor(
+        Baseline(
             RATE, "the share of the class in the training split", lambda codes: np.repeat(rate[:, None], len(codes), 1)
         ),
-        Floor(KMERS, f"a linear model of the {K}-mers within {reach} bp ({of_sample})", linear_model),
+        Baseline(KMERS, f"a linear model of the {K}-mers within {reach} bp ({of_sample})", linear_model),
     ]
 
 
@@ -123,11 +123,11 @@ def compare(
     seed: int,
     group: str = "group",
 ) -> list[dict[str, Any]]:
-    """Compare the network with each floor by all bases together; see `biocnn.evaluation.floors.compare_floors`."""
+    """Compare the network with each baseline by all bases together; see `compare_map_baselines`."""
     task, units, rows = dataset.task, dataset.groups(group), []
     every, members = task.catalogue(), {name: [k] for name, k in task.classes().items()}
     network, table = combined(dict(enumerate(predictions)), task)
-    of_floors, others = combined({0: simple}, task)
+    of_baselines, others = combined({0: simple}, task)
     places = {key: i for i, key in enumerate(zip(others["id"], others["split"], strict=True))}
     for split in HELD_OUT:
         numbers = np.flatnonzero(table["split"] == split)
@@ -136,7 +136,7 @@ def compare(
         mine = count(dataset, members, network, numbers, index)
         runs = [_of_run(dataset, members, run, split) for run in predictions] if predictions[1:] else [mine]
         for place, name in enumerate(names):
-            found = count(dataset, members, partial(_one, of_floors, place), theirs, index)
+            found = count(dataset, members, partial(_one, of_baselines, place), theirs, index)
             for output, measure in product(members, task.headline):
                 metric, pair = every[measure], (mine[output], found[output])
                 drawn = [
@@ -163,5 +163,5 @@ def _of_run(dataset: Dataset, members: dict[str, list[int]], run: Predictions, s
 
 
 def _one(values: Values, place: int, number: int) -> np.ndarray:
-    """Return the prediction of one of the floors."""
+    """Return the prediction of one of the baselines."""
     return values(number)[place]

@@ -1,4 +1,4 @@
-"""Floors of images predicted from images: the input itself, and a classical filter or a linear map of its channels."""
+"""Baselines of images from images: the input itself, and a classical filter or a linear map of its channels."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,7 +7,7 @@ import numpy as np
 from scipy import ndimage
 
 from biocnn.data.dataset import Dataset
-from biocnn.evaluation.floors import Apply, Floor
+from biocnn.evaluation.map_baselines import Apply, Baseline
 from biocnn.tasks.value_maps import ValueMapTask
 
 SIGMAS = (0.5, 0.7, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0)  # of Gaussian filters, in pixels
@@ -18,8 +18,8 @@ LONGEST = 512  # largest side of their central part that is filtered for the cho
 SAMPLED = 2**14  # pixels of each training image to which a linear map is fitted
 
 
-def floors(dataset: Dataset) -> list[Floor]:
-    """Return the floors of a data set; a filter is chosen on the validation split, a map fitted to the training split.
+def baselines(dataset: Dataset) -> list[Baseline]:
+    """Return the baselines; a filter is chosen on the validation split, a linear map fitted to the training split.
 
     A filter is chosen by the first headline metric, on the central part of at most 24 images.
     """
@@ -27,13 +27,13 @@ def floors(dataset: Dataset) -> list[Floor]:
     assert isinstance(task, ValueMapTask)
     if not task.like_input:
         what = "the best linear combination of the input's channels, pixel by pixel"
-        return [Floor("linear map", what, linear_map(dataset))]
+        return [Baseline("linear map", what, linear_map(dataset))]
     candidates = filters(dataset.facts.spatial_dims)
     pairs = [(_centre(dataset.x[row]), _centre(dataset.y[row])) for row in dataset.rows("val")[:CHOSEN_ON]]
     scores = {name: _score(task, apply, pairs) for name, apply in candidates.items()}
     best = max(scores, key=lambda name: scores[name])
     what = f"{best}: the best of {len(candidates)} filters on the validation split"
-    return [Floor("input", "the input itself", _as_float), Floor("best filter", what, candidates[best])]
+    return [Baseline("input", "the input itself", _as_float), Baseline("best filter", what, candidates[best])]
 
 
 def filters(spatial_dims: int) -> dict[str, Apply]:

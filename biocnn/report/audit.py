@@ -1,4 +1,4 @@
-"""The section on shortcuts or floors: the network compared with simple models of the same examples."""
+"""The section on shortcuts, or of maps on baselines: the network compared with simple models of the same examples."""
 
 import numpy as np
 import pandas as pd
@@ -24,8 +24,8 @@ _MOST = 16  # outputs in the figure
 
 def audit(results: Results, gallery: Gallery) -> Section:
     """Compare the network with each baseline in a table, and in a figure with their differences."""
-    floors = bool(results.task and results.task.floors)
-    section, found = Section("audit", "Floors" if floors else "Shortcuts"), results.audit
+    baselines = bool(results.task and results.task.baselines)
+    section, found = Section("audit", "Baselines" if baselines else "Shortcuts"), results.audit
     # Outputs with only one class in this split have no metric.
     found = found[(found["split"] == results.split) & found["difference"].notna()] if len(found) else found
     if not len(found):
@@ -35,7 +35,7 @@ def audit(results: Results, gallery: Gallery) -> Section:
     if NETWORK in set(found["baseline"]):
         section.blocks.append(Text(f"Words are mixed with the network; “{NETWORK}” is without them."))
     several = found["output"].nunique() > 1
-    metrics = results.headline[:1] if floors else results.headline  # units of several metrics do not compare
+    metrics = results.headline[:1] if baselines else results.headline  # units of several metrics do not compare
     figure = by_output(found, metrics[0]) if several else by_metric(found[found["metric"].isin(metrics)])
     best = "; b: network minus best baseline" if several else f"; {'abc'[len(metrics)]}: network minus each baseline"
     over = "loci" if results.input and results.input.at_loci else "groups of images"
@@ -51,7 +51,7 @@ def audit(results: Results, gallery: Gallery) -> Section:
 
 def _described(results: Results) -> str:
     fitted = results.table("baselines/baselines.tsv")
-    if results.task and results.task.floors:
+    if results.task and results.task.baselines:
         each = fitted.drop_duplicates("baseline") if len(fitted) else fitted
         named = "; ".join(f"{row['baseline']}: {row['is']}" for row in each.to_dict("records"))
         return f"Does the network do better than simple methods? {named}."

@@ -31,8 +31,8 @@ class BaseClasses(PixelClasses):
     metrics: ClassVar[tuple[str, ...]] = ("auprc", "dice", "iou", "sensitivity", "specificity", "auroc")
     family = "bases"
     judge = "biocnn.evaluation.base_judge:BaseJudge"
-    floors = "biocnn.evaluation.base_floors:floors"
-    comparison = "biocnn.evaluation.base_floors:compare"
+    baselines = "biocnn.evaluation.per_base_baselines:baselines"
+    comparison = "biocnn.evaluation.per_base_baselines:compare"
     uncertainty = ""
     panels = ""
     figures = "biocnn.report.bases:figures"

@@ -38,7 +38,7 @@ class Density(ValueMapTask):
     predicted = "density"
     family = "counts"
     judge = "biocnn.evaluation.count_judge:CountJudge"
-    floors = "biocnn.evaluation.count_floors:floors"
+    baselines = "biocnn.evaluation.count_baselines:baselines"
     figures = "biocnn.report.density:figures"
     panels = "biocnn.report.density:DensityPanels"
     applied = "biocnn.apply.density:count_objects"

@@ -29,7 +29,7 @@ class ImageToImage(ValueMapTask):
     label = "an image for each {one}"
     family = "restoration"
     figures = "biocnn.report.restoration:figures"
-    floors = "biocnn.evaluation.restoration_floors:floors"
+    baselines = "biocnn.evaluation.restoration_baselines:baselines"
     applied = "biocnn.apply.restore:restore_image"
     units: ClassVar = {"psnr": "dB", "psnr_fitted": "dB"}
     about_loss = "Intensities are scaled for training, so that the loss has no unit."

@@ -66,9 +66,11 @@ class Task(ABC):
     figures: ClassVar[str]  # import path of the function that draws the chapter on performance
     panels: ClassVar[str] = ""  # import path of the class that draws examples, see `biocnn.report.panels`; "": none
     applied: ClassVar[str]  # import path of the function that applies models to a new image, see `biocnn.apply.images`
-    floors: ClassVar[str] = ""  # import path of the function of simple methods for maps, see `evaluation.floors`
+    baselines: ClassVar[str] = (
+        ""  # import path of the function that returns them, for maps; see `evaluation.map_baselines`
+    )
     comparison: ClassVar[str] = (
-        "biocnn.evaluation.floors:compare_floors"  # import path of what compares them with the network
+        "biocnn.evaluation.map_baselines:compare_map_baselines"  # import path of what compares them with the network
     )
     uncertainty: ClassVar[str] = ""  # import path of the class that evaluates uncertainty; "": none
     left_out: tuple[str, ...] = ()  # metrics in metrics.tsv that the report omits

@@ -13,9 +13,9 @@ from biocnn.config.settings import Metrics
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.evaluation.audit import COLUMNS
-from biocnn.evaluation.base_floors import KMERS, RATE, compare, linear_map
 from biocnn.evaluation.base_judge import BaseJudge
 from biocnn.evaluation.baselines import write_baselines
+from biocnn.evaluation.per_base_baselines import KMERS, RATE, compare, linear_map
 from biocnn.nn.kmers import kmer_counts
 from biocnn.prediction.stored_predictions import read_predictions
 from biocnn.training.linear import linear
@@ -86,7 +86,7 @@ def test_the_linear_map_is_the_linear_model_of_the_window_around_each_base(stran
         np.testing.assert_allclose(other[:, ::-1], wanted.T, atol=1e-5)
 
 
-def test_floors_are_compared_with_the_network_on_the_same_bases(dataset: Dataset, tmp_path: Path) -> None:
+def test_baselines_are_compared_with_the_network_on_the_same_bases(dataset: Dataset, tmp_path: Path) -> None:
     lines = write_baselines(dataset.folder, experiment("UNet", data="AnnotatedGenome"), tmp_path)
     assert [line.split(":")[1].strip() for line in lines] == [RATE, KMERS]
     values, table = read_predictions(tmp_path)

@@ -1,4 +1,4 @@
-"""Floors of counts know the mean, and a line on brightness, and nothing about places."""
+"""Baselines of counts know the mean, and a line on brightness, and nothing about places."""
 
 from pathlib import Path
 
@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from tiny import counted, stored
 
-from biocnn.evaluation.count_floors import floors
+from biocnn.evaluation.count_baselines import baselines
 
 
-def test_floors_are_the_mean_and_a_line_on_brightness(tmp_path: Path) -> None:
+def test_baselines_are_the_mean_and_a_line_on_brightness(tmp_path: Path) -> None:
     raw = counted(24, outputs=("a", "b"))
     x = [np.round(20 + 10 * raw.y(i).sum(axis=(1, 2))[:, None, None] * np.ones((2, 48, 48))) for i in range(24)]
     raw.x = [one.astype(np.uint8) for one in x].__getitem__  # brightness is 20 plus 10 for each object
     dataset = stored(raw, tmp_path)
-    mean, line = floors(dataset)
+    mean, line = baselines(dataset)
     train = np.stack([dataset.truth(row).sum(axis=(1, 2)) for row in dataset.rows("train")]).mean(axis=0)
     for row in dataset.rows("test"):
         p = mean.predict(dataset.x[row])

@@ -1,4 +1,4 @@
-"""Images restored from noisy ones, step by step: training, prediction, floors, evaluation, report, new images."""
+"""Images restored from noisy ones, step by step: training, prediction, baselines, evaluation, report, new images."""
 
 from pathlib import Path
 
@@ -80,7 +80,7 @@ def test_the_network_is_compared_with_the_input_and_the_best_filter(done: Path) 
     assert test["difference"].to_numpy() == pytest.approx((test["network"] - test["value"]).to_numpy())
 
 
-def test_the_report_shows_images_and_floors(done: Path) -> None:
+def test_the_report_shows_images_and_baselines(done: Path) -> None:
     with coarse():
         write_report(done, SETTINGS, done / "report.html", done / "figures")
     page = (done / "report.html").read_text()

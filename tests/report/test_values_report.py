@@ -1,4 +1,4 @@
-"""Reports on numbers and grades of images: agreement with intervals, residuals, floors, best and worst images."""
+"""Reports on numbers and grades of images: agreement with intervals, residuals, baselines, best and worst images."""
 
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("results")
 
 
-def test_numbers_are_shown_with_intervals_errors_and_floors(folder: Path) -> None:
+def test_numbers_are_shown_with_intervals_errors_and_baselines(folder: Path) -> None:
     with coarse():
         text = page(folder / "numbers", of_values(folder / "numbers"))
     for words in (
@@ -64,7 +64,7 @@ def test_numbers_are_shown_with_intervals_errors_and_floors(folder: Path) -> Non
     ):  # fmt: skip
         assert words in text, words
     assert (folder / "numbers/figures/agreement.png").is_file()
-    assert verdict(Results(folder / "numbers")).startswith("Test R² = "), "better than all floors"
+    assert verdict(Results(folder / "numbers")).startswith("Test R² = "), "better than all baselines"
 
 
 def test_a_network_that_is_no_better_than_brightness_says_so_first(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import re
 import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,8 @@ from biocnn.training.forward import OwnLoss
 
 DAY = 24 * 3600.0
 TIMED = 20  # steps timed for the estimate
-SHORT = ("can't allocate memory", "bad_alloc", "ALLOC_FAILED")  # messages of libraries that run out of memory
+# Messages of libraries that run out of memory; oneDNN's continues with "descriptor" where it lacks an operation.
+SHORT = re.compile(r"can't allocate memory|bad_alloc|ALLOC_FAILED|could not create a primitive$")
 
 
 def memory_bytes(
@@ -119,7 +121,7 @@ def memory_errors(settings: Train) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        short = isinstance(error, MemoryError | torch.OutOfMemoryError) or any(word in str(error) for word in SHORT)
+        short = isinstance(error, MemoryError | torch.OutOfMemoryError) or SHORT.search(str(error))
         if not short:
             raise
         size, patch = settings.batch_size, settings.patch

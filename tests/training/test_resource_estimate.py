@@ -151,9 +151,13 @@ def test_out_of_memory_names_the_settings_to_lower(settings: dict, remedy: str, 
     assert "Traceback" not in run.log()
 
 
-def test_other_errors_are_not_changed() -> None:
-    with pytest.raises(RuntimeError, match="no memory is meant"), memory_errors(Train()):
-        raise RuntimeError("no memory is meant")
+def test_errors_of_libraries_are_told_apart() -> None:
+    for other in ("no memory is meant", "could not create a primitive descriptor for a convolution"):
+        with pytest.raises(RuntimeError, match=other), memory_errors(Train()):
+            raise RuntimeError(other)
+    for short in ("could not create a primitive", "std::bad_alloc"):
+        with pytest.raises(InputError, match="out of memory: " + short), memory_errors(Train()):
+            raise RuntimeError(short)
     with (
         pytest.raises(InputError, match="out of memory: MemoryError") as caught,
         memory_errors(Train(batch_size=1)),

@@ -28,7 +28,7 @@ from biocnn.io.ragged import REMEDY, Ragged, link
 from biocnn.tasks import Task, make_task
 from biocnn.tasks.facts import BySplit, Facts, Measured, read_facts
 from biocnn.tasks.inputs import Input, make_input
-from biocnn.tasks.kinds import with_classes
+from biocnn.tasks.object_classes import with_classes
 
 
 class Dataset:

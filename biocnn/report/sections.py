@@ -76,7 +76,7 @@ def data(results: Results, settings: Settings, gallery: Gallery) -> Section:
 def _described(results: Results) -> str:
     kind, task = results.input, results.task
     number = f"{len(results.examples):,} {kind.examples}" if len(results.examples) else kind.examples.capitalize()
-    outputs = task.kinds if task.objects else results.outputs
+    outputs = task.object_classes if task.objects else results.outputs
     named = f" ({', '.join(outputs[:8])}{', …' if len(outputs) > 8 else ''})" if outputs else ""
     return f"{number} {kind.describe(results.facts)}. Predicted: {task.label.format(one=kind.name)}{named}."
 

@@ -13,7 +13,7 @@ from biocnn.report.figures import Gallery, Picture
 from biocnn.report.headline import metric_name, number, threshold
 from biocnn.report.panels import Panels, comparison, postcard
 from biocnn.report.results import Results
-from biocnn.tasks.kinds import with_classes
+from biocnn.tasks.object_classes import with_classes
 
 _OBJECTS = "objects"  # output of metrics of all objects, whatever their class
 _RANKED_BY = ("mean_panoptic_quality_0.5", "average_precision_iou", "dice", "iou")
@@ -132,7 +132,7 @@ def _example(results: Results, matches: pd.DataFrame, row: int, name: str, title
         wrong = found[(found["kind"] == "matched") & found["target_class"].notna()]
         wrong = wrong[wrong["class"] != wrong["target_class"]]["label"]
         errors[np.isin(predicted, wrong)] = 1 + len(object_errors.KINDS)
-        numbers = found["class"].map({kind: k for k, kind in enumerate(results.task.kinds)})
+        numbers = found["class"].map({kind: k for k, kind in enumerate(results.task.object_classes)})
         predicted = with_classes(predicted, np.column_stack([found["label"], numbers]))
         truth = dataset.drawn(row)
     maps = [dataset.x[row], truth, predicted, errors, results.uncertainty(name)]

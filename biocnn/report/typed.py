@@ -22,7 +22,7 @@ from biocnn.report.multiclass import confusion
 from biocnn.report.object_errors import DARK, KINDS
 from biocnn.report.panels import Panels
 from biocnn.report.results import Results
-from biocnn.tasks.kinds import CODES
+from biocnn.tasks.object_classes import CODES
 from biocnn.tasks.typed_instances import MAPS
 
 _UNKNOWN = "#C9CED6"
@@ -50,7 +50,7 @@ class TypedPanels(Panels):
         self._unknown = False  # whether an object of unknown class was drawn
 
     def draw_truth(self, axes: Axes, truth: np.ndarray) -> None:
-        """Draw outlines over an image, given codes of `biocnn.tasks.kinds.with_classes`."""
+        """Draw outlines over an image, given codes of `biocnn.tasks.object_classes.with_classes`."""
         for k in (*range(len(self.outputs)), IGNORE):
             own = np.where(truth % CODES == k, truth, 0)
             draw_outline(axes, own, _UNKNOWN if k == IGNORE else class_style(k)[0])

@@ -67,7 +67,7 @@ class Instances(MapTask):
         return OF_OBJECTS
 
     @property
-    def kinds(self) -> list[str]:
+    def object_classes(self) -> list[str]:
         """Return the names of the classes of objects; none here."""
         return []
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from biocnn.metrics.catalogue import Metric
-    from biocnn.tasks.kinds import Kinds
+    from biocnn.tasks.object_classes import ObjectClasses
 
 MAPS = 1 + CLASSES  # of all objects, before those of classes
 RESERVED = ("background", "inside", "boundary", "distance", "objects")  # names of maps, and of all objects in tables
@@ -37,26 +37,26 @@ class TypedInstances(Instances):
     figures = "biocnn.report.typed:figures"
 
     @property
-    def kinds(self) -> list[str]:
+    def object_classes(self) -> list[str]:
         """Return the names of the classes of objects."""
         return self.outputs[MAPS:]
 
     @property
     def tempered(self) -> list[str]:
         """Return the first class, whose temperature is that of all; other maps have none."""
-        return self.kinds[:1]
+        return self.object_classes[:1]
 
     def count_maps(self) -> "Iterator[str]":
-        if len(self.kinds) < 2:
+        if len(self.object_classes) < 2:
             yield f"out_channels is {self.facts.out_channels}, but objects need {MAPS} maps, and two classes or more"
-        if taken := [name for name in self.kinds if name in RESERVED]:
+        if taken := [name for name in self.object_classes if name in RESERVED]:
             yield f"a class is named {taken[0]!r}, which has another meaning"
 
     def encode_typed(self, labels: "np.ndarray", classes: "np.ndarray") -> "np.ndarray":
         """Add the class of each pixel to the maps of all objects."""
         import numpy as np
 
-        from biocnn.tasks.kinds import class_map
+        from biocnn.tasks.object_classes import class_map
 
         return np.concatenate([self.encode(labels), class_map(labels, classes)[None]])
 
@@ -66,7 +66,7 @@ class TypedInstances(Instances):
 
         first = np.unique(truth, return_index=True)[1]
         pixels, objects = (
-            np.bincount(values.ravel(), minlength=256)[: len(self.kinds)]
+            np.bincount(values.ravel(), minlength=256)[: len(self.object_classes)]
             for values in (stored[-1], stored[-1].ravel()[first])
         )
         return *super().remember(truth, stored), pixels, objects
@@ -74,7 +74,7 @@ class TypedInstances(Instances):
     def check_split(self, found: dict[str, list[Any]]) -> "Iterator[tuple[str, str]]":
         """Refuse classes that cannot be learned; note those that are not evaluated."""
         for split, number in _numbers(found).items():
-            missing = [name for name, n in zip(self.kinds, number, strict=True) if not n]
+            missing = [name for name, n in zip(self.object_classes, number, strict=True) if not n]
             if missing and split == "train":
                 raise InputError(
                     "split: the train split has no object of " + ", ".join(map(repr, missing)),
@@ -98,7 +98,7 @@ class TypedInstances(Instances):
 
     def counts(self, y: "np.ndarray") -> dict[str, str]:
         """Count the objects of each class."""
-        return {name: f"{int(column.sum()):,}" for name, column in zip(self.kinds, y.T, strict=True)}
+        return {name: f"{int(column.sum()):,}" for name, column in zip(self.object_classes, y.T, strict=True)}
 
     @staticmethod
     def catalogue() -> "dict[str, Metric]":
@@ -123,31 +123,35 @@ class TypedInstances(Instances):
         found = [temperature.some_pixels(*pair, share, seed) for seed, pair in enumerate(examples)]
         z, y = map(np.concatenate, zip(*found, strict=True))
         worth = sum(self.facts.n_positive.val) if self.facts.n_positive else len(y)
-        return [1.0] * MAPS + temperature.fit_classes(z, y, min(len(y), worth)) * len(self.kinds)
+        return [1.0] * MAPS + temperature.fit_classes(z, y, min(len(y), worth)) * len(self.object_classes)
 
-    def kinds_of(self, p: "np.ndarray", labels: "np.ndarray") -> "Kinds":
+    def classes_of(self, p: "np.ndarray", labels: "np.ndarray") -> "ObjectClasses":
         """Return class, score and entropy of objects 1..n, given probabilities (K, *spatial) and labels (*spatial)."""
-        from biocnn.tasks.kinds import kinds_of
+        from biocnn.tasks.object_classes import classes_of
 
-        return kinds_of(p[MAPS:], labels)
+        return classes_of(p[MAPS:], labels)
 
     def with_table(self, p: "np.ndarray", decided: "np.ndarray") -> "tuple[np.ndarray, pd.DataFrame]":
         """Return labels, and a table with label, class, score and entropy of each object."""
         import numpy as np
         import pandas as pd
 
-        kinds = self.kinds_of(p, decided)
-        columns = {"class": np.array(self.kinds)[kinds.number], "score": kinds.score, "entropy": kinds.entropy}
-        return decided, pd.DataFrame({"label": np.arange(1, len(kinds.number) + 1), **columns})
+        classes = self.classes_of(p, decided)
+        columns = {
+            "class": np.array(self.object_classes)[classes.number],
+            "score": classes.score,
+            "entropy": classes.entropy,
+        }
+        return decided, pd.DataFrame({"label": np.arange(1, len(classes.number) + 1), **columns})
 
     def classes(self) -> dict[str, int]:
-        return {name: number for number, name in enumerate(self.kinds, 1)}
+        return {name: number for number, name in enumerate(self.object_classes, 1)}
 
     def outlined(self, y: "np.ndarray") -> "np.ndarray":
-        """Return the insides of objects, as codes of ``biocnn.tasks.kinds.with_classes``."""
+        """Return the insides of objects, as codes of ``biocnn.tasks.object_classes.with_classes``."""
         import numpy as np
 
-        from biocnn.tasks.kinds import CODES
+        from biocnn.tasks.object_classes import CODES
 
         return np.where(super().outlined(y), CODES + y[-1].astype(int), 0)
 
@@ -155,11 +159,11 @@ class TypedInstances(Instances):
         """Return classes and maps; the score is the probability of the object's class, the third map their entropy."""
         import numpy as np
 
-        kinds = self.kinds_of(p, labels)
-        number = np.append(0, kinds.number)[labels]
+        classes = self.classes_of(p, labels)
+        number = np.append(0, classes.number)[labels]
         score = np.take_along_axis(p[MAPS:], number[None], 0)[0]
         kind = np.where(labels > 0, number + 1, 0).astype(np.uint8)
-        return kind, [score, self.entropy(p), np.append(0, kinds.entropy)[labels]]
+        return kind, [score, self.entropy(p), np.append(0, classes.entropy)[labels]]
 
     def class_weights(self) -> "Tensor":
         """1 / share of each class of pixels, with mean 1, and 1 / share of each class of objects, with mean 1."""

@@ -12,7 +12,7 @@ from biocnn.data.images import Images
 from biocnn.data.object_classes import tally
 from biocnn.data.raw import Raw
 from biocnn.data.stored_raw import open_raw, write_raw
-from biocnn.tasks.kinds import class_map
+from biocnn.tasks.object_classes import class_map
 
 LABELS = np.zeros((12, 16), np.uint8)
 LABELS[1:5, 1:5], LABELS[1:5, 6:10], LABELS[7:11, 1:9] = 1, 2, 7

@@ -15,7 +15,7 @@ from biocnn.data.raw import Raw
 from biocnn.evaluation import typed_judge
 from biocnn.evaluation.uncertainty.judging import TypedJudge
 from biocnn.evaluation.uncertainty.maps import Uncertainty
-from biocnn.tasks.kinds import class_map, kinds_of
+from biocnn.tasks.object_classes import class_map, classes_of
 
 OUTPUTS = ["background", "inside", "boundary", "distance", "round", "long"]
 
@@ -124,11 +124,11 @@ def test_perfect_classes_pool_to_the_metrics_of_all_objects(tmp_path: Path) -> N
 def test_the_class_of_an_object_is_that_of_the_largest_mean_probability() -> None:
     labels = np.array([[1, 1, 1, 0, 2]])
     p = np.array([[[0.9, 0.4, 0.4, 0.9, 0.3]], [[0.1, 0.6, 0.6, 0.1, 0.7]]])
-    found = kinds_of(p, labels)
+    found = classes_of(p, labels)
     assert found.number.tolist() == [0, 1]  # most pixels of the first are likelier of the second class
     np.testing.assert_allclose(found.score, [1.7 / 3, 0.7])
     assert found.entropy[0] > found.entropy[1] > 0
-    assert [len(one) for one in kinds_of(p, np.zeros((1, 5), int))] == [0, 0, 0]
+    assert [len(one) for one in classes_of(p, np.zeros((1, 5), int))] == [0, 0, 0]
 
 
 def test_images_without_objects_count_for_no_class(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from biocnn.report.box_panels import class_style
 from biocnn.report.figures import Gallery, new_figure
 from biocnn.report.results import Results
 from biocnn.report.typed import TypedPanels, confused, figures, most_common, per_image
-from biocnn.tasks.kinds import class_map, with_classes
+from biocnn.tasks.object_classes import class_map, with_classes
 
 NAMES = ["round", "long"]
 # a0: a round object found as long, one merged object, a missed long one; a1: a false one, and one of unknown class.

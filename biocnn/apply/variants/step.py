@@ -200,7 +200,7 @@ class Counts:
 
     def __init__(self, vcf: Path) -> None:
         self.vcf, self.records = vcf, 0
-        self.kinds: Counter[str] = Counter()
+        self.object_classes: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
         self.swapped = self.movable = self.unseen = 0
         self.examples: dict[str, str] = {}
@@ -211,7 +211,7 @@ class Counts:
         movable = normal.rows[normal.places > 1]
         self.movable += len(movable)
         self.swapped += int(alleles.swapped.sum())
-        self.kinds.update(kind for kind in alleles.kind if kind)
+        self.object_classes.update(kind for kind in alleles.kind if kind)
         skipped = [i for i, reason in enumerate(alleles.reason) if reason]
         self.skipped.update(alleles.reason[i] for i in skipped)
         for i in skipped:
@@ -221,9 +221,9 @@ class Counts:
 
     def checks(self, reader: Reader) -> Checks:
         """Return the counts as a table."""
-        checks, scored, skipped = Checks(), self.kinds.total(), self.skipped.total()
+        checks, scored, skipped = Checks(), self.object_classes.total(), self.skipped.total()
         checks.add(self.vcf.name, "read", f"records with {scored + skipped} alleles", self.records)
-        for kind, count in self.kinds.most_common():
+        for kind, count in self.object_classes.most_common():
             checks.add(self.vcf.name, "kept", f"{kind}: scored", count)
         for reason, count in self.skipped.most_common():
             words = f"{REASONS[reason]}: skipped as {reason!r}"

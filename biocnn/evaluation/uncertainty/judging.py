@@ -200,7 +200,10 @@ class TypedJudge(ObjectJudge):
         The true class is empty for objects that match no true object, or one of unknown class.
         """
         table = super().table_of(decided, target, row, found)
-        kinds, names = self.task.kinds_of(found.mean, decided), np.array([*self.task.kinds, ""], dtype=object)
+        classes, names = (
+            self.task.classes_of(found.mean, decided),
+            np.array([*self.task.object_classes, ""], dtype=object),
+        )
         matches = match_objects(decided, self.dataset.labels[row][0])
         matches = matches[matches["kind"] == "matched"].set_index("label")["target_label"]
         ids, of_true = self.dataset.classes[row].T
@@ -208,9 +211,9 @@ class TypedJudge(ObjectJudge):
         numbers = table["label"].map(matches).map(true).fillna(-1).astype(int)
         return table.assign(
             **{
-                "class": names[kinds.number],
-                "class_score": kinds.score,
-                "class_entropy": kinds.entropy,
+                "class": names[classes.number],
+                "class_score": classes.score,
+                "class_entropy": classes.entropy,
                 "target_class": names[numbers],
             }
         )

@@ -113,7 +113,7 @@ def test_classes_of_blocks_equal_those_of_the_whole(tmp_path: Path, monkeypatch:
     maps = np.concatenate([cells((250, 200), 60, 10), p, 1 - p])
     task = task_of("typed_instances", outputs=[*"abcd", "round", "long"])
     wanted = task.decide(maps, {})
-    kinds = task.kinds_of(maps, wanted)
+    kinds = task.classes_of(maps, wanted)
     assert set(kinds.number) == {0, 1}
     with Scratch(wanted.shape, tmp_path / "numbers") as numbers:
         found, row = label_blocks(Drawn(maps, 70), task, {}, numbers, 1.0)
@@ -225,7 +225,7 @@ def test_files_do_not_depend_on_the_memory_budget(task: str, tmp_path: Path, mon
     wanted = pd.concat(rows, ignore_index=True)
     np.testing.assert_array_equal(whole, in_first_order(decided) if objects else decided)
     if task == "typed_instances":
-        kinds = models[0].task.kinds_of(p, in_first_order(decided))
+        kinds = models[0].task.classes_of(p, in_first_order(decided))
         wanted = wanted.assign(score=kinds.score, class_entropy=kinds.entropy)
         wanted["class"] = np.array(["even", "odd"])[kinds.number]
     table = table.drop(columns=["image", "path"])

@@ -10,7 +10,7 @@ from biocnn.metrics.masks import IGNORE
 CODES = 256  # classes in codes of ``with_classes``, unknown included
 
 
-class Kinds(NamedTuple):
+class ObjectClasses(NamedTuple):
     """Class of each of n objects.
 
     ``number`` (n,) is the class, from 0; ``score`` (n,) its probability; ``entropy`` (n,) that of the probabilities of
@@ -44,7 +44,7 @@ def with_classes(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
     return np.where(labels > 0, CODES * labels.astype(np.int64) + class_map(labels, classes), 0)
 
 
-def kinds_of(p: np.ndarray, labels: np.ndarray) -> Kinds:
+def classes_of(p: np.ndarray, labels: np.ndarray) -> ObjectClasses:
     """Decide the class of each object by the mean probability over its pixels.
 
     Parameters
@@ -60,4 +60,4 @@ def kinds_of(p: np.ndarray, labels: np.ndarray) -> Kinds:
     sums = [np.bincount(ids, one.ravel()[where], minlength=n + 1)[1:] for one in p]
     mean = np.stack(sums, axis=1) / np.bincount(ids, minlength=n + 1)[1:, None]
     entropy = entr(mean).sum(axis=1) / np.log(len(p))
-    return Kinds(mean.argmax(axis=1), mean.max(axis=1, initial=0), entropy)
+    return ObjectClasses(mean.argmax(axis=1), mean.max(axis=1, initial=0), entropy)

@@ -163,7 +163,10 @@ def _fault(schema: type[BaseModel], given: dict[str, Any], key: str, where: str)
     some = field.examples[0] if field.examples else some
     dotted = _dotted(where, key)
     value = f"must be {words} (given: {as_given(given[key])})" if key in given else f"is missing: {words}"
-    if isinstance(given.get(key), str) and not given[key][:1].isdigit():  # 10% is meant to be a number
+    if quoted := _quoted(given.get(key)):
+        if _suits(schema, given | {key: quoted}, key):
+            return InputError(f"{dotted}: {value}", f"write text in quotes: {key}: {json.dumps(quoted)}")
+    elif isinstance(given.get(key), str) and not given[key][:1].isdigit():  # 10% is meant to be a number
         listed = [word.strip() for word in given[key].split(",")]
         if _suits(schema, given | {key: listed}, key):
             return InputError(f"{dotted}: {value}", f"write a list: {key}: {shown(listed)}")
@@ -177,6 +180,13 @@ def _fault(schema: type[BaseModel], given: dict[str, Any], key: str, where: str)
         return InputError(f"{dotted}: {value}", f"for example {key}: {shown(some)}; left out: {shown(default)}")
     left_out = "; left out: decided from the data" if type(None) in get_args(field.annotation) else ", the default"
     return InputError(f"{dotted}: {value}", f"for example {key}: {shown(default)}{left_out}")
+
+
+def _quoted(value: Any) -> Any:
+    """Return numbers, or a list with some, as text; None for anything else."""
+    if isinstance(value, list):
+        return [_quoted(entry) or entry for entry in value] if any(map(_quoted, value)) else None
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _words(annotation: Any) -> list[str]:

@@ -118,6 +118,11 @@ def faults(text: str, **config: object) -> list[str]:
         (PEAKS + "split: {val: 10%}", "split.val: must be a number or a list", "val: 0.15"),
         (CELLS + "metrics: {also: dice}", "metrics.also: must be a list", "write a list: also: [dice]"),
         (
+            LABELLED.replace("images}", "images, classes: [1, a]}"),
+            "data.classes: must be a list (each: text)",
+            'write text in quotes: classes: ["1", "a"]',
+        ),
+        (
             PEAKS + "calibrate: {draw: {train.lr: [1, 2]}}",
             "calibrate.draw: must be",
             "{train.lr: {log_uniform: [0.0001",

@@ -24,7 +24,8 @@ def count_objects(path: Path, name: str, models: Sequence[Model], folder: Path) 
     path, name
         Image file, and its unique name.
     models
-        Models; the first one determines the factor of the density, the interval, and the memory to use.
+        Models; factor of the density and margin of the interval are their means. The first one determines the memory to
+        use.
     folder
         Receives density/, objects per pixel, float32, a channel for each class: TIFF, or NIfTI for images that are
         NIfTI or DICOM; and overlays/, a picture of each image coloured by it.
@@ -36,7 +37,8 @@ def count_objects(path: Path, name: str, models: Sequence[Model], folder: Path) 
         several models ``sd``, the standard deviation of their counts.
     """
     first = models[0]
-    task, postprocess, outputs = first.task, first.meta.postprocess.given(), first.outputs
+    task, outputs = first.task, first.outputs
+    postprocess = task.shared([model.meta.postprocess.given() for model in models])
     with first.open_image(path) as image:
         each = [model.open_maps(image, str(path), model.memory_gb * NETWORK) for model in models]
         spacing, unit = (image.spacing, image.unit) if image.spacing else (first.facts.spacing, first.facts.unit)

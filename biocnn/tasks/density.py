@@ -1,5 +1,6 @@
 """Numbers of objects, as the sum of a map of their density."""
 
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from biocnn.core.errors import InputError
@@ -9,7 +10,7 @@ from biocnn.tasks.task import Score
 from biocnn.tasks.value_maps import Moments, ValueMapTask, combine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy as np
     from torch import Tensor
@@ -133,6 +134,12 @@ class Density(ValueMapTask):
         scale = [_factor(*columns) for columns in zip(p.T, y.T, strict=True)]
         count = np.maximum(p * scale, 0)
         return {"scale": scale, "margin": [conformal_margin(each) for each in (np.abs(count - y) / _spread(count)).T]}
+
+    def shared(self, postprocess: "Sequence[dict[str, Any]]") -> dict[str, Any]:
+        """Return the means of the runs' factors and margins; a class has no margin if one run has none."""
+        found = [one for one in postprocess if one]
+        columns = {name: list(zip(*(one[name] for one in found), strict=True)) for name in ("scale", "margin")}
+        return {name: [None if None in one else fmean(one) for one in column] for name, column in columns.items()}
 
     def decide(self, p: "np.ndarray", postprocess: dict[str, Any]) -> "np.ndarray":
         """Return the density with the factor of ``tune``, (K, *spatial), float32."""

@@ -66,6 +66,12 @@ def test_a_constant_factor_is_corrected_but_noise_is_not(task: Density) -> None:
     assert high[1] - 40 == 40 - low[1] == pytest.approx(tuned["margin"][1] * np.sqrt(40))
 
 
+def test_several_runs_share_the_means_of_their_factors_and_margins(task: Density) -> None:
+    runs = [{"scale": [1.0, 2.0], "margin": [0.5, None]}, {"scale": [2.0, 4.0], "margin": [1.5, 1.0]}]
+    assert task.shared([{}, *runs]) == {"scale": [1.5, 3.0], "margin": [1.0, None]}
+    assert task.shared([{}]) == {"scale": [], "margin": []}
+
+
 def test_intervals_contain_ninety_percent_of_new_counts_and_need_nine_images(task: Density) -> None:
     rng, inside = np.random.default_rng(2), []
     for _ in range(200):

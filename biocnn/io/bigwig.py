@@ -12,6 +12,7 @@ from biocnn.core.errors import InputError
 from biocnn.core.extras import needs
 
 DAMAGED = "is it the right file, and complete? copy or download it again"
+PIECE = 2**20  # bases read at a time
 SECONDS, SECONDS_PER_MB = 0.01, 1.0  # CPU time allowed per window and per Mb; typically 30 times less is needed
 
 
@@ -53,6 +54,32 @@ def read_sums(path: Path, chrom: list[str], start: np.ndarray, end: np.ndarray) 
     return np.frombuffer(b"".join(reading), np.float64)
 
 
+def read_values(path: Path, chrom: str, start: int, end: int) -> np.ndarray:
+    """Read the value of each base of an interval.
+
+    Parameters
+    ----------
+    path
+        bigWig file.
+    chrom
+        Contig, as named in the file.
+    start, end
+        0-based, half-open, in bp, within the contig.
+
+    Returns
+    -------
+    values
+        Shape (end - start,), float32; NaN for bases without a value.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged or is not a bigWig file.
+    """
+    granted = SECONDS + SECONDS_PER_MB * (end - start) / 1e6
+    return np.frombuffer(b"".join(read_in_child(_values, path, chrom, start, end, seconds=granted)), np.float32)
+
+
 def _contigs(path: Path) -> Iterator[bytes]:
     track = _open(path)
     try:
@@ -63,14 +90,24 @@ def _contigs(path: Path) -> Iterator[bytes]:
 
 def _sums(path: Path, chrom: list[str], start: np.ndarray, end: np.ndarray) -> Iterator[bytes]:
     track, sums = _open(path), np.empty(len(chrom))
-    for i, (name, low, high) in enumerate(zip(chrom, start.tolist(), end.tolist(), strict=True)):
-        try:
-            values = track.values(name, low, high, numpy=True)
-        except RuntimeError as error:
-            raise InputError(f"{path}: damaged: {name}:{low}-{high} cannot be read", DAMAGED) from error
+    for i, interval in enumerate(zip(chrom, start.tolist(), end.tolist(), strict=True)):
+        values = _read(track, path, *interval)
         # Not nansum, which warns about infinities of opposite sign.
         sums[i] = np.sum(values, where=~np.isnan(values), dtype=np.float64)
     yield sums.tobytes()
+
+
+def _values(path: Path, chrom: str, start: int, end: int) -> Iterator[bytes]:
+    track = _open(path)
+    for low in range(start, end, PIECE):
+        yield _read(track, path, chrom, low, min(end, low + PIECE)).astype(np.float32).tobytes()
+
+
+def _read(track: Any, path: Path, chrom: str, start: int, end: int) -> np.ndarray:
+    try:
+        return track.values(chrom, start, end, numpy=True)
+    except RuntimeError as error:
+        raise InputError(f"{path}: damaged: {chrom}:{start}-{end} cannot be read", DAMAGED) from error
 
 
 def _open(path: Path) -> Any:

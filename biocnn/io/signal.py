@@ -1,5 +1,6 @@
 """Read the mean signal of a bigWig file in windows."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -39,19 +40,8 @@ def mean_signal(path: Path, windows: pd.DataFrame, genome: Genome, exact: bool, 
         If the file is not bigWig, a contig has a different length in the genome, the file has none of the windows'
         contigs, or a value in a window is infinite.
     """
-    lengths = read_contigs(path)
-    names = check_lengths(path, lengths, find_contigs(lengths, genome, exact, path), genome)
-    checks.add(path.name, "read", "contigs", len(lengths), ", ".join(list(lengths)[:4]))
-    renamed = [f"{theirs} -> {ours}" for theirs, ours in names.items() if ours != theirs]
-    checks.add(path.name, "repaired", "contig names", len(renamed), "".join(renamed[:1]))
-    chrom = windows["chrom"].map({ours: theirs for theirs, ours in names.items()})
+    chrom = windows["chrom"].map(contigs_in(path, windows["chrom"].unique(), genome, exact, checks))
     missing = windows["chrom"][chrom.isna()]
-    if len(missing) == len(windows):
-        raise InputError(
-            f"{path}: has none of the windows' contigs ({', '.join(missing.unique()[:4])}), "
-            f"only {', '.join(list(lengths)[:4])}",
-            "give a track of the same genome" + ", or set data.contig_names: auto" * exact,
-        )
     reason = "windows on contigs without data: signal 0"
     checks.add(path.name, "note", reason, len(missing), ", ".join(missing.unique()[:4]))
     low = windows["start"].clip(lower=0).to_numpy()
@@ -65,3 +55,34 @@ def mean_signal(path: Path, windows: pd.DataFrame, genome: Genome, exact: bool, 
             "write the track with finite values, or omit those bases, which then count as 0",
         )
     return means
+
+
+def contigs_in(path: Path, contigs: Iterable[str], genome: Genome, exact: bool, checks: Checks) -> dict[str, str]:
+    """Return the name in a bigWig file of each contig of the genome that it has.
+
+    Parameters
+    ----------
+    path
+        bigWig file.
+    contigs
+        Contigs of the genome, of which the file must have one or more.
+    genome, exact, checks
+        As for ``mean_signal``.
+
+    Raises
+    ------
+    InputError
+        If the file is not bigWig, a contig has a different length in the genome, or the file has none of the contigs.
+    """
+    lengths = read_contigs(path)
+    names = check_lengths(path, lengths, find_contigs(lengths, genome, exact, path), genome)
+    checks.add(path.name, "read", "contigs", len(lengths), ", ".join(list(lengths)[:4]))
+    renamed = [f"{theirs} -> {ours}" for theirs, ours in names.items() if ours != theirs]
+    checks.add(path.name, "repaired", "contig names", len(renamed), "".join(renamed[:1]))
+    wanted, found = list(contigs), {ours: theirs for theirs, ours in names.items()}
+    if found.keys().isdisjoint(wanted):
+        raise InputError(
+            f"{path}: has none of the windows' contigs ({', '.join(wanted[:4])}), only {', '.join(list(lengths)[:4])}",
+            "give a track of the same genome" + ", or set data.contig_names: auto" * exact,
+        )
+    return found

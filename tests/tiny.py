@@ -16,7 +16,7 @@ from biocnn.data.frame import has_frame
 from biocnn.data.raw import Raw
 from biocnn.io.ragged import Ragged
 from biocnn.tasks import Task, make_task
-from biocnn.tasks.facts import Facts
+from biocnn.tasks.facts import Facts, Part
 from biocnn.training.metadata import Metadata
 
 MOTIF = np.array([2, 0, 3, 0, 0, 2, 1], np.uint8)  # GATAAGC
@@ -53,7 +53,15 @@ def image_facts(**told: Any) -> Facts:
 def task_of(name: str, **told: Any) -> Task:
     """Return a task with suitable facts."""
     made = image_facts if "image" in find("tasks", name).inputs else sequence_facts
+    if name == "several" and len(told["outputs"]) > 3:
+        told |= {"parts": parts_of(told["outputs"])}
     return make_task(made(task=name, **told))
+
+
+def parts_of(outputs: Sequence[str]) -> list[Part]:
+    """Return two classes, yes or no, and numbers as parts of four or more outputs."""
+    tasks = {"kind": ("multiclass", outputs[:2]), "yes": ("binary", outputs[2:3]), "size": ("regression", outputs[3:])}
+    return [Part(name=name, task=task, outputs=list(named)) for name, (task, named) in tasks.items()]
 
 
 def metadata(model: Chosen, facts: Facts, **more: Any) -> Metadata:

@@ -97,6 +97,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "multiclass": Entry("biocnn.tasks.multiclass:Multiclass"),
         "ordinal": Entry("biocnn.tasks.ordinal:Ordinal"),
         "regression": Entry("biocnn.tasks.regression:Regression"),
+        "several": Entry("biocnn.tasks.several:Several"),
         "mask": Entry("biocnn.tasks.mask:Mask"),
         "classes": Entry("biocnn.tasks.classes:Classes"),
         "instances": Entry("biocnn.tasks.instances:Instances"),

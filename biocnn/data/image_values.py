@@ -15,7 +15,7 @@ FEW = 8  # distinct whole numbers up to which values may be classes or grades
 _COMMA = re.compile(r"[+-]?\d+,\d+")
 
 
-def several_values(values: pd.DataFrame, reason: str, checks: Checks, source: str) -> Labels:
+def several_values(values: pd.DataFrame, reason: str, checks: Checks, source: str, *, alone: bool = True) -> Labels:
     """Understand columns as numbers, unknown where a cell is empty (or NA, NaN, null, none or .).
 
     Parameters
@@ -26,6 +26,8 @@ def several_values(values: pd.DataFrame, reason: str, checks: Checks, source: st
         Why this is the task.
     checks, source
         Receive counts of what is unknown, dropped or doubtful, under this name of the data.
+    alone
+        As for ``several_labels``.
 
     Raises
     ------
@@ -41,7 +43,7 @@ def several_values(values: pd.DataFrame, reason: str, checks: Checks, source: st
         known = column[~np.isnan(column)]
         _refuse_constant(known, name, source)
         _note_few(np.unique(known), name, len(known), checks, source)
-    keep = ~np.isnan(y).all(axis=1)
+    keep = ~np.isnan(y).all(axis=1) if alone else np.ones(len(y), bool)
     checks.add(source, "dropped", "no known value", (~keep).sum(), "".join(values.index[~keep][:1]))
     for name, missing in zip(values, np.isnan(y[keep]).T, strict=True):
         place = "".join(values.index[keep][missing][:1])

@@ -23,6 +23,7 @@ from biocnn.data.image_sets import (
 from biocnn.data.image_values import several_values
 from biocnn.data.labels import Labels, note_numbers, note_splits, one_class, ordered, several_labels, shown
 from biocnn.data.raw import Raw
+from biocnn.data.several_targets import CLASS, GRADE, VALUE, kind_of_labels, several_kinds
 from biocnn.data.splits import SPLITS
 from biocnn.io.image_paths import PASSED_OVER, image_paths, passed_over, unique_ids
 from biocnn.io.kinds import is_zarr
@@ -33,6 +34,9 @@ from biocnn.tasks.facts import Facts
 
 class LabelledImages:
     """Images with labels or numbers: planes or volumes, of microscopy or radiology; give one of table, folder and npz.
+
+    For a table, labels, values and grades can be combined: one network then predicts all of them. Empty cells are
+    unknown, and such an image is used for its other outputs only.
 
     Parameters
     ----------
@@ -46,7 +50,7 @@ class LabelledImages:
         becomes test, and val is drawn from train.
     labels
         Columns of the table: one with the class of each image, by default ``label``; or several, each 0, 1 or empty
-        (unknown).
+        (unknown). Beside other outputs, a column of 0 and 1 is yes or no, and one without either has classes.
     values
         Columns of the table to predict as numbers, such as an age, a size or a count; empty: unknown. For an .npz file
         the names of the columns of its labels.
@@ -55,7 +59,8 @@ class LabelledImages:
         order is that of their numbers, else that of ``classes``, from the lowest to the highest.
     classes
         Names of the classes: for a table or folder the ones to keep, in this order; for an .npz file those of the
-        numbers 0, 1, and so on, or of the columns of 0 and 1.
+        numbers 0, 1, and so on, or of the columns of 0 and 1. For several columns with classes or grades, a list for
+        each, by name: {type: [a, b], stage: [low, high]}; images of other classes are unknown there.
     group
         Column of the table that a split never cuts: patient, slide. By default the column ``group``, else each image.
         For a folder, a regular expression, e.g. "(.+)_tile": its match in a file's name, or the first group of the
@@ -83,7 +88,7 @@ class LabelledImages:
         labels: list[str] | None = None,
         values: list[str] | None = None,
         grades: str | None = None,
-        classes: list[str] | None = None,
+        classes: list[str] | dict[str, list[str]] | None = None,
         group: str | None = None,
         channels: list[str] | None = None,
         axes: str | None = None,
@@ -99,23 +104,40 @@ class LabelledImages:
         if values is not None and (folder or not values):
             remedy = "name at least one" if values == [] else "give data.table"
             raise InputError("data.values: names columns of a table", f"{remedy}; or leave values out")
-        if sum(given is not None for given in (labels, values, grades)) > 1 or (values and classes):
-            other = "labels" if labels else "grades" if grades else "classes"
+        named = [("labels", name) for name in labels or []] + [("grades", grades)] * (grades is not None)
+        named += [("values", name) for name in values or []]
+        several = len({key for key, _ in named}) > 1
+        if several and table is None:
+            keys = " and ".join(dict.fromkeys(f"data.{key}" for key, _ in named))
+            raise InputError(f"{keys}: can be combined for a table only", "give data.table, or leave one out")
+        for number, (key, name) in enumerate(named):
+            if name in [other for _, other in named[:number]]:
+                raise InputError(f"data.{key}: duplicate column {name!r}", "name each column once")
+        with_classes = [name for key, name in named if key != "values"]
+        if isinstance(classes, dict):
+            if strange := [name for name in classes if name not in with_classes]:
+                remedy = nearest(strange[0], with_classes) if with_classes else "list the classes"
+                raise InputError(f"data.classes: {strange[0]!r} is no column of labels or grades", remedy)
+        elif classes is not None and (values and not several):
+            raise InputError("data.classes: numbers have no classes", "leave it out, or give data.labels as well")
+        elif classes is not None and len(with_classes) > 1:
             raise InputError(
-                f"data.values and data.{other}: cannot be combined", "numbers and classes need a model each"
-            )
-        for key, names in (("labels", labels or []), ("values", values or [])):
-            if twice := [name for name in names if names.count(name) > 1]:
-                raise InputError(f"data.{key}: duplicate column {twice[0]!r}", "name each column once")
-        if classes is not None and len(labels or []) > 1:
-            raise InputError(
-                "data.classes: several labels have no classes", "leave it out: outputs have the names in data.labels"
+                "data.classes: is one list for several columns",
+                "outputs of 0 and 1 have the names in data.labels; for others give a list for each, by name: "
+                f"{{{with_classes[0]}: [{', '.join(classes[:3])}]}}",
             )
         if group is not None and npz is not None:
             raise InputError("data.group: images in an .npz file have no names", "leave it out, or give data.table")
-        check_options(axes, spacing, classes)
+        by_column = classes if isinstance(classes, dict) else {}
+        for listed in [classes] if isinstance(classes, list) else by_column.values() or [None]:
+            check_options(axes, spacing, listed)
+        if several and isinstance(classes, list):
+            by_column = {with_classes[0]: classes}
+        elif not several and len(with_classes) == 1:
+            classes = by_column.get(with_classes[0], classes)
         self.table, self.folder, self.npz, self.group, self.channels = table, folder, npz, group, channels
         self.labels, self.values, self.grades, self.classes = labels, values, grades, classes
+        self.columns, self.several, self.by_column = {name: key for key, name in named}, several, by_column
         self.axes, self.spacing = axes, spacing
         self.normalise, self.constant = normalise, constant
 
@@ -137,7 +159,7 @@ class LabelledImages:
         source = Path(self.table or self.folder or self.npz).name
         reader = self._table if self.table else self._folder if self.folder else self._npz
         rows, labels, opened = reader(checks, source)
-        if self.grades:
+        if self.grades and not labels.parts:
             labels = ordered(labels, self.grades, self.classes, source)
         elif labels.names is not None and self.classes is None:
             note_numbers(labels, checks, source)
@@ -149,7 +171,7 @@ class LabelledImages:
         seen = scan(
             rows["image"].tolist(),
             opened,
-            "images with values" if self.values else "images with a label",
+            "images with values" if self.values and not labels.parts else "images with a label",
             checks,
             source,
         )
@@ -160,6 +182,7 @@ class LabelledImages:
             task=labels.task.value,
             out_channels=len(labels.outputs),
             outputs=labels.outputs,
+            **({"parts": list(labels.parts)} if labels.parts else {}),
             decisions={"task": labels.task},
             **shared,
         )
@@ -174,24 +197,33 @@ class LabelledImages:
         return Raw(examples, x, y, facts)
 
     def _table(self, checks: Checks, source: str) -> tuple[pd.DataFrame, Labels, Open]:
-        columns = self.values or self.labels or [self.grades or "label"]
+        columns = list(self.columns) or ["label"]
         rows = read_table(self.table, ["image"], self.group)
         for column in columns:
             if column not in rows:
                 remedy = nearest(column, rows.columns.drop("group")) + (
-                    ""
-                    if self.values or self.labels or self.grades
-                    else "; name the column in data.labels, or one of numbers in data.values"
+                    "" if self.columns else "; name the column in data.labels, or one of numbers in data.values"
                 )
                 raise InputError(f"{self.table}: no column {column!r} in its first line", remedy)
         found = rows[columns].set_index("line " + rows.index.astype(str))
-        if self.values:
+        kinds = self._kinds(found) if self.several or len(self.labels or []) > 1 else {}
+        if self.several or CLASS in kinds.values():
+            labels = several_kinds(found, kinds, self.by_column, checks, source)
+        elif self.values:
             labels = several_values(found, f"numbers in data.values: {', '.join(columns)}", checks, source)
         elif len(columns) > 1:
             labels = several_labels(found, f"labels in {len(columns)} columns", checks, source)
         else:
             labels = one_class(found[columns[0]], self.classes, f"one label in column {columns[0]}", checks, source)
         return rows, labels, self._files(Path(self.table).parent)
+
+    def _kinds(self, table: pd.DataFrame) -> dict[str, str]:
+        """Return the kind of each column; labels of several columns are classes if none of them is 0 or 1."""
+        given = {"grades": GRADE, "values": VALUE}
+        return {
+            name: given.get(key) or (CLASS if name in self.by_column else kind_of_labels(table[name]))
+            for name, key in self.columns.items()
+        }
 
     def _folder(self, checks: Checks, source: str) -> tuple[pd.DataFrame, Labels, Open]:
         base = Path(self.folder)

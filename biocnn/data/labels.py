@@ -1,7 +1,7 @@
 """What labels of images mean: one class for each image, or several labels of 0 and 1; nothing is guessed silently."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, nearest
 from biocnn.data.splits import SPLITS
 from biocnn.io.tables import MISSING
-from biocnn.tasks.facts import Decision
+from biocnn.tasks.facts import Decision, Part
 
 MOST_NUMBERS = 32  # distinct numbers up to which they may be classes without being named
 FEW = 3  # images of a class below which it cannot be in train, val and test
@@ -26,7 +26,7 @@ class Labels(NamedTuple):
 
     ``y`` has the shape (N, K), float32: one-hot rows, or 0, 1 and nan (unknown); ``outputs`` are the names of its
     columns, ``task`` is decided from the labels; ``names`` is the class of each image, None with several labels;
-    ``keep`` is False for images to drop, bool of shape (N,).
+    ``keep`` is False for images to drop, bool of shape (N,); ``parts`` are those of targets of several kinds.
     """
 
     y: np.ndarray
@@ -34,9 +34,18 @@ class Labels(NamedTuple):
     task: Decision
     keep: np.ndarray
     names: list[str] | None = None
+    parts: Sequence[Part] = ()
 
 
-def one_class(labels: pd.Series, classes: list[str] | None, reason: str, checks: Checks, source: str) -> Labels:
+def one_class(
+    labels: pd.Series,
+    classes: list[str] | None,
+    reason: str,
+    checks: Checks,
+    source: str,
+    what: str = "images",
+    left_out: str = "dropped",
+) -> Labels:
     """Understand labels as one class for each image.
 
     Parameters
@@ -49,6 +58,8 @@ def one_class(labels: pd.Series, classes: list[str] | None, reason: str, checks:
         Why this is the task.
     checks, source
         Receive counts of what was repaired and dropped, under this name of the data.
+    what, left_out
+        As for ``of_classes``.
 
     Raises
     ------
@@ -56,11 +67,11 @@ def one_class(labels: pd.Series, classes: list[str] | None, reason: str, checks:
         If a label is missing, labels are numbers rather than classes, two spellings may mean one class, a class of
         ``classes`` has no image, or most images are the only one of their class.
     """
-    labels, classes = of_classes(labels, classes, "images", checks, source)
+    labels, classes = of_classes(labels, classes, what, checks, source, left_out)
     keep, found = labels.isin(classes).to_numpy(), labels.value_counts()
     _check_counts(found[classes], source)
     rare = [f"{name} ({found[name]})" for name in classes if found[name] < FEW]
-    too_few = f"classes with fewer than {FEW} images, too few for train, val and test"
+    too_few = f"classes with fewer than {FEW} {what}, too few for train, val and test"
     checks.add(source, "note", too_few, len(rare), ", ".join(rare))
     y = (pd.Index(classes).get_indexer(labels)[:, None] == np.arange(len(classes))).astype(np.float32)
     decision = Decision(value="multiclass", reason=f"{reason}: {len(classes)} classes")
@@ -122,7 +133,7 @@ def of_classes(
     return labels, list(classes)
 
 
-def several_labels(labels: pd.DataFrame, reason: str, checks: Checks, source: str) -> Labels:
+def several_labels(labels: pd.DataFrame, reason: str, checks: Checks, source: str, *, alone: bool = True) -> Labels:
     """Understand columns as labels of 0 and 1, unknown where a cell is empty (or NA, NaN, null, none or .).
 
     Parameters
@@ -131,6 +142,8 @@ def several_labels(labels: pd.DataFrame, reason: str, checks: Checks, source: st
         Text, a column for each output; the index tells where each row is from, for messages.
     reason, checks, source
         As for ``one_class``.
+    alone
+        Whether there are no other targets, so that rows without a known label are dropped.
 
     Raises
     ------
@@ -143,16 +156,16 @@ def several_labels(labels: pd.DataFrame, reason: str, checks: Checks, source: st
         name, wrong = labels.columns[k], (~np.isin(y[:, k], (0, 1)) & ~unknown[:, k]).sum()
         raise InputError(
             f"{source} {labels.index[row]}: {name} is {labels.iat[row, k]!r} ({wrong} such labels)",
-            "with several labels each is 0 or 1, or empty if it is unknown; for classes name one column in "
-            "data.labels, and for numbers give data.values",
+            "of several data.labels, each is 0 or 1, or empty if it is unknown; or a class, if no cell of the column "
+            f"is 0 or 1, or data.classes: {{{name}: [...]}} lists all; for numbers give data.values",
         )
-    keep = ~unknown.all(axis=1)
+    keep = ~unknown.all(axis=1) if alone else np.ones(len(labels), bool)
     for name, column in zip(labels, unknown.T, strict=True):
         if column.all():
             raise InputError(f"{source}: all labels of {name} are unknown", "leave it out of data.labels")
         checks.add(source, "note", f"{name} is unknown: not used in training and evaluation", column[keep].sum())
     checks.add(source, "dropped", "no known label", (~keep).sum(), "".join(labels.index[~keep][:1]))
-    if (y[keep] == 1).sum(axis=1).tolist() == [1] * keep.sum():
+    if alone and (y[keep] == 1).sum(axis=1).tolist() == [1] * keep.sum():
         checks.add(source, "note", "each image has exactly one of the labels: are they classes?", keep.sum())
     return Labels(y, list(labels), Decision(value="multilabel", reason=reason), keep)
 

@@ -1,5 +1,6 @@
 """Sequences with labels, or bound sequences for which negatives are made."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,10 +14,11 @@ from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, nearest
 from biocnn.data.positives import EncodedExamples, Positives
 from biocnn.data.raw import Raw
+from biocnn.data.several_targets import several_kinds
 from biocnn.io.fasta import UNKNOWN, encode, read_fasta, written
 from biocnn.io.padded import first_alike, lengths, pad, stack
 from biocnn.io.tables import read_table, read_targets, without_labels
-from biocnn.tasks.facts import Facts
+from biocnn.tasks.facts import Facts, Part
 from biocnn.tasks.vectors import task_of
 
 LETTERS = {"DNA": "ACGT", "RNA": "ACGU"}
@@ -28,11 +30,12 @@ class Labelled(EncodedExamples):
 
     y: np.ndarray
     outputs: list[str]
+    parts: Sequence[Part] = ()
 
     def keep(self, chosen: np.ndarray) -> "Labelled":
         """Return the examples where ``chosen``, shape (N,), is true."""
         table = self.examples[chosen].reset_index(drop=True)
-        return Labelled(table, self.codes[chosen], self.y[chosen], self.outputs)
+        return Labelled(table, self.codes[chosen], self.y[chosen], self.outputs, self.parts)
 
 
 class Sequences:
@@ -50,7 +53,9 @@ class Sequences:
     test_sequences, test_labels
         An official test split, in the same format as ``sequences`` and ``labels``.
     targets
-        Columns to predict; by default those whose name starts with "label", else all numeric columns.
+        Columns to predict; by default those whose name starts with "label", else all numeric columns. Or the kind of
+        each, by name, which one network predicts together: {bound: label, family: class, affinity: value}. A label is 0
+        or 1; empty cells are unknown.
     negatives
         How negatives are made for sequences without labels: dinucleotide_shuffled or given.
     alphabet
@@ -73,7 +78,7 @@ class Sequences:
         table: Path | None = None,
         test_sequences: Path | None = None,
         test_labels: Path | None = None,
-        targets: list[str] | None = None,
+        targets: list[str] | dict[str, Literal["label", "class", "value"]] | None = None,
         negatives: Choice["negatives"] | None = None,  # noqa: F821 (a kind, not a type)
         alphabet: Literal["DNA", "RNA"] | None = None,
         iupac: Literal["unknown", "mixed", "error"] = "unknown",
@@ -102,6 +107,11 @@ class Sequences:
             raise InputError(
                 "data.negatives: apply to sequences without labels only, but all have labels",
                 "leave out data.negatives or data.labels",
+            )
+        kinds = list(targets.values()) if isinstance(targets, dict) else ["label", "value"]
+        if len(set(kinds)) == 1 and (kinds[0] != "class" or len(kinds) == 1):
+            raise InputError(
+                f"data.targets: the only kind is {kinds[0]}", f"list the columns: targets: [{', '.join(targets or ())}]"
             )
         if not 0 <= max_unknown < 1:
             raise InputError(f"data.max_unknown: {max_unknown} is not a fraction", "allowed: 0 to below 1")
@@ -195,8 +205,10 @@ class Sequences:
     ) -> Labelled:
         """Return table, targets and padded bases without unknown sequences; ``labels`` is the table's file."""
         codes = pad(bases)
-        targets = pd.DataFrame({"": np.ones(len(table), np.float32)})
-        if labels is not None:
+        targets, parts = pd.DataFrame({"": np.ones(len(table), np.float32)}), ()
+        if labels is not None and isinstance(self.targets, dict):
+            targets, parts = self._of_kinds(table, labels, checks)
+        elif labels is not None:
             targets = read_targets(table, labels, self.targets)
             checks.add(labels.name, "read", f"labels: {', '.join(targets.columns)}", len(targets))
             for name, column in targets.items():
@@ -204,7 +216,8 @@ class Sequences:
                 if len(values) == 2 and not np.isin(values, (0, 1)).all():
                     reason = "has two values: treated as numbers; classes must be 0 and 1"
                     checks.add(labels.name, "note", f"{name} {reason}", len(column), "{:g}, {:g}".format(*values))
-        examples = table.drop(columns=[c for c in ("sequence", *targets.columns) if c in table]).reset_index(drop=True)
+        dropped = ["sequence", *(self.targets or ()), *targets.columns]
+        examples = table.drop(columns=[c for c in dropped if c in table]).reset_index(drop=True)
         examples = examples.rename(columns={"kind": "given_kind"})  # kind marks what is redrawn in training
         if self.group is None:
             examples["group"] = examples["id"].to_numpy()[first_alike(codes, self.alphabet == "DNA")]
@@ -212,7 +225,8 @@ class Sequences:
             raise InputError(f"data.group: no column {self.group!r} in {labels}", nearest(self.group, examples.columns))
         else:
             examples["group"] = examples[self.group]
-        part = Labelled(examples, codes, targets.to_numpy(np.float32), list(targets.columns) if labels else [])
+        named = list(targets.columns) if labels else []
+        part = Labelled(examples, codes, targets.to_numpy(np.float32), named, parts)
         unknown = (codes == UNKNOWN).sum(axis=1) > self.max_unknown * lengths(codes)
         reason = f"more than {self.max_unknown:.0%} unknown bases"
         if unknown.all():
@@ -222,8 +236,20 @@ class Sequences:
             )
         outcome = "kept" if path == self.test_sequences else "dropped"
         checks.add(path.name, outcome, reason, unknown.sum(), "".join(examples["id"][unknown].head(1)))
-        bare = without_labels(part.y, part.outputs or [""], examples["id"], (labels or path).name, checks)
+        if parts:
+            bare = np.isnan(part.y).all(axis=1)  # counted already
+        else:
+            bare = without_labels(part.y, part.outputs or [""], examples["id"], (labels or path).name, checks)
         return part.keep(~bare if outcome == "kept" else ~(bare | unknown))
+
+    def _of_kinds(self, table: pd.DataFrame, path: Path, checks: Checks) -> tuple[pd.DataFrame, Sequence[Part]]:
+        """Read columns of several kinds."""
+        for name in self.targets:
+            if name not in table:
+                raise InputError(f"data.targets: no column {name!r} in {path}", nearest(name, table.columns))
+        text = table[[*self.targets]].set_axis([f"line {line}" for line in table.index])
+        found = several_kinds(text, self.targets, {}, checks, path.name, "sequences")
+        return pd.DataFrame(found.y, index=table.index, columns=found.outputs), found.parts
 
     def _hold_out(self, train: Labelled, test: Labelled, checks: Checks) -> Labelled:
         """Mark the official test split, and remove its sequences from the rest."""
@@ -271,7 +297,8 @@ class Sequences:
         codes = stack(*(part.codes for part in parts))
         length = lengths(codes)
         y = np.concatenate([part.y for part in parts])
-        task = task_of(y)
+        given = parts[0].parts
+        task = "several" if given else task_of(y)
         if find("tasks", task).positives and len(outputs) == 1:
             kind = np.where(y[:, 0] == 1, "positive", "negative")
             table["kind"] = table["kind"].fillna(pd.Series(kind)) if "kind" in table else kind
@@ -282,6 +309,7 @@ class Sequences:
             in_channels=4,
             out_channels=y.shape[1],
             outputs=outputs,
+            **({"parts": list(given)} if given else {}),
             alphabet=LETTERS[self.alphabet],
             iupac=self.iupac,
             window=int(length[0]) if (length == length[0]).all() else None,

@@ -175,12 +175,11 @@ class Model:
         -------
         intervals
             Low and high ends: shape (K, 2) for one image, else (N, K, 2); NaN if there were fewer than 9 validation
-            examples.
+            examples, or an output is no number.
         """
         if not self.task.standardised or self.task.target.spatial:
             raise InputError(f"{self.path} {self._is()}: it has no intervals", "call predict")
-        found, k = resolve(self.input.predict)(self, inputs), len(self.outputs)
-        return np.stack([found[..., k : 2 * k], found[..., 2 * k : 3 * k]], axis=-1)
+        return self.task.intervals(resolve(self.input.predict)(self, inputs))
 
     def features(self, inputs: Any) -> np.ndarray:
         """Return what the last layer of the network receives: shape (F,) for one image, else (N, F), float32.

@@ -17,6 +17,7 @@ from biocnn.report.figures import Gallery
 from biocnn.report.findings import findings
 from biocnn.report.headline import metric_name, number
 from biocnn.report.results import Results
+from biocnn.tasks import make_task
 from biocnn.tasks.facts import Source
 
 _CITATIONS = {
@@ -161,9 +162,9 @@ def _remarks(results: Results) -> Iterator[str]:
         numbers, found = meta.precision, meta.temperature
         if numbers.reason:
             yield f"{run} was trained in {numbers.train}, not in {numbers.asked} (train.precision): {numbers.reason}."
-        names = results.outputs if found[1:] else [""] * len(found)
+        names = make_task(meta.facts).logit_names if found[1:] else [""] * len(found)
         for name, value, why in zip(names, found, remarks(found), strict=True):
-            if why and (not name or (results.task and name in results.task.tempered)):
+            if why and (not found[1:] or (results.task and name in results.task.tempered)):
                 yield f"Temperature of {run}{f', {name}' if name else ''}: {number(value, 2)}, {why}."
         if results.task:
             yield from (f"{run}: {remark}." for remark in results.task.remarks(meta.postprocess.given()))

@@ -22,9 +22,11 @@ class Binary(YesOrNo):
             yield f"task is binary, but there are {len(self.outputs)} outputs: use multilabel"
 
     def words(self, y: "np.ndarray") -> str:
-        """Return the name of the output, or that it is not."""
-        return self.outputs[0] if y[0] == 1 else f"not {self.outputs[0]}"
+        """Return the name of the output, or that it is not; with a question mark if it is unknown."""
+        known = "" if y[0] == y[0] else "?"
+        return f"{self.outputs[0]}{known}" if y[0] != 0 else f"not {self.outputs[0]}"
 
     def counts(self, y: "np.ndarray") -> dict[str, str]:
-        """Count the positives."""
-        return {"Positive": f"{int(y.sum()):,} ({y.mean():.0%})" if len(y) else "0"}
+        """Count the positives among known targets."""
+        known = y[y == y]
+        return {"Positive": f"{int(known.sum()):,} ({known.mean():.0%})" if len(known) else "0"}

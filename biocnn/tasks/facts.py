@@ -121,6 +121,18 @@ class PixelFit(Frozen):
     rest: list[Annotated[float, Field(gt=0)]]
 
 
+Form = Literal["value", "rate", "gaussian", "quantiles", "above"]
+
+
+class Part(Frozen):
+    """Some of the outputs, with a task of their own and their names within it; parts follow each other."""
+
+    name: Annotated[str, Field(min_length=1)]
+    task: Annotated[str, _named("tasks")]
+    outputs: Annotated[list[str], Field(min_length=1)]
+    form: Form = "value"
+
+
 class Told(Frozen):
     """Facts that a reader gives about all examples; fields with a default may be left out."""
 
@@ -130,7 +142,8 @@ class Told(Frozen):
     in_channels: Positive
     out_channels: Positive
     outputs: Annotated[list[str], Field(min_length=1)]
-    form: Literal["value", "rate", "gaussian", "quantiles", "above"] = "value"  # what a network computes
+    form: Form = "value"  # what a network computes
+    parts: list[Part] = []  # of outputs of several kinds
     # For sequences.
     alphabet: Literal["ACGT", "ACGU"] = "ACGT"
     iupac: Iupac = "unknown"  # what ambiguous letters stand for
@@ -162,6 +175,7 @@ class Measured(Frozen):
     class_shares: list[float] = []  # of the pixels
     object_shares: list[float] = []  # of each class of objects, in the pixels of objects whose class is known
     occupied: float = 1.0  # share of sequences with a base of a class
+    of_parts: "list[Measured]" = []  # the same facts of each part, if outputs are of several kinds
     objects: Objects = Objects()
     values: ValueStats | None = None  # of maps of numbers
     pixel_fit: PixelFit | None = None  # of images to images with the same channels

@@ -51,8 +51,8 @@ class Multiclass(Classification):
 
         for split, rows in found.items():
             counts = np.nansum(np.stack(rows), axis=0)
-            missing = [name for name, count in zip(self.outputs, counts, strict=True) if not count]
-            if missing and (split == "train" or len(missing) == len(self.outputs) - 1):
+            missing = [name for name, count in zip(self.titles, counts, strict=True) if not count]
+            if missing and (split == "train" or len(missing) >= len(self.outputs) - 1):
                 raise InputError(
                     f"split: the {split} split has no example of " + ", ".join(map(repr, missing)),
                     "choose other groups or larger fractions in split, or leave the class out",
@@ -61,8 +61,8 @@ class Multiclass(Classification):
                 yield f"the {split} split has no example of a class: excluded from its metrics", name
 
     def words(self, y: "np.ndarray") -> str:
-        """Return the name of the class."""
-        return self.outputs[int(y.argmax())]
+        """Return the name of the class; nothing if it is unknown."""
+        return "" if (y != y).any() else self.outputs[int(y.argmax())]
 
     def judged(self) -> list[Judged]:
         """Return what is judged: all classes together, with means over classes, and each against all others."""
@@ -81,6 +81,9 @@ class Multiclass(Classification):
         each = {name: getattr(metrics, name) for name in ("auroc", "auprc", "sensitivity_at_specificity90")}
         return [Judged(ALL, slice(None), together), *(Judged(name, k, each) for k, name in enumerate(self.outputs))]
 
+    def chance(self, y: "np.ndarray") -> list[float]:
+        return [0.5] * y.shape[1]
+
     def probability(self, logits: "Tensor") -> "Tensor":
         return logits.softmax(1)
 
@@ -90,7 +93,7 @@ class Multiclass(Classification):
 
     def decide(self, p: "np.ndarray") -> dict[str, str]:
         """Return the likeliest class."""
-        return {"class": self.outputs[p.argmax()]}
+        return {f"class{self.suffix}": self.outputs[p.argmax()]}
 
     def cases(self, p: "np.ndarray", y: "np.ndarray") -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
         import numpy as np

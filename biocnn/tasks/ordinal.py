@@ -62,6 +62,9 @@ class Ordinal(Multiclass):
         target, found = metrics.labelled(y, p)
         return [metrics.quadratic_kappa(found, target)] * y.shape[1]
 
+    def chance(self, y: "np.ndarray") -> list[float]:
+        return [0.0] * y.shape[1]
+
     def probability(self, logits: "Tensor") -> "Tensor":
         """Return the probability of each grade (N, K), from logits (N, K - 1).
 
@@ -81,7 +84,7 @@ class Ordinal(Multiclass):
 
     def decide(self, p: "np.ndarray") -> dict[str, str]:
         """Return the median grade."""
-        return {"grade": self.outputs[self.chosen(p[None])[0]]}
+        return {f"grade{self.suffix}": self.outputs[self.chosen(p[None])[0]]}
 
     def explained(self, p: "Tensor", y: "Tensor") -> list[int]:
         """Return the predicted grade, or the second if it is the lowest: what speaks for at least this grade."""
@@ -98,4 +101,5 @@ class Ordinal(Multiclass):
 
         z, y = (np.concatenate(parts) for parts in zip(*((z.cpu(), y.cpu()) for z, y in batches), strict=True))
         above = 1 - np.cumsum(y, axis=1)[:, :-1]
-        return fit_temperature(z.reshape(-1, 1), above.reshape(-1, 1), worth=number)
+        known = int((~np.isnan(y).any(axis=1)).sum())
+        return fit_temperature(z.reshape(-1, 1), above.reshape(-1, 1), worth=known)

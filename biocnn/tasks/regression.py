@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # What networks compute for a value, by loss: all others one number, the value itself.
 FORMS = {"poisson": "rate", "gaussian_nll": "gaussian", "quantiles": "quantiles"}
 CHANNELS = {"value": 1, "rate": 1, "gaussian": 2, "quantiles": 3}
+WITH_SD = ("rate", "gaussian")
 
 
 class Regression(VectorTask):
@@ -133,6 +134,17 @@ class Regression(VectorTask):
         spread = [np.maximum(one, np.finfo(np.float32).tiny) for one in spread] or [np.ones_like(value)]
         return value, spread[0], spread[-1]
 
+    @property
+    def tempered(self) -> list[str]:
+        """Return nothing: values have no temperature."""
+        return []
+
+    @property
+    def widths(self) -> tuple[int, int, int]:
+        """Return the columns of the values, with their spread, and of values, intervals and standard deviation."""
+        k, spread = len(self.outputs), max(CHANNELS[self.facts.form], 1 + (self.facts.form in WITH_SD))
+        return k, k * spread, k * (3 + (self.facts.form in WITH_SD))
+
     def settle(self, p: "np.ndarray", tuned: dict[str, Any]) -> "np.ndarray":
         """Return values, low and high ends of their intervals and, if a distribution is predicted, its standard
         deviation, from predictions as of ``probability``; shape (..., 3 K) or (..., 4 K), nan without an interval.
@@ -144,7 +156,7 @@ class Regression(VectorTask):
         low, high = value - margin * below, value + margin * above
         if self.facts.form == "rate":
             low = np.maximum(low, 0)
-        sd = self.blocks(p)[1:] if self.facts.form in ("rate", "gaussian") else []
+        sd = self.blocks(p)[1:] if self.facts.form in WITH_SD else []
         return np.concatenate([value, low, high, *sd], axis=-1).astype(np.float32)
 
     def combine(self, predictions: "Sequence[np.ndarray]") -> "np.ndarray":
@@ -156,6 +168,11 @@ class Regression(VectorTask):
             value, _, _, sd = zip(*map(self.blocks, predictions), strict=True)
             mean[..., -len(self.outputs) :] = np.sqrt(np.square(sd).mean(axis=0) + np.var(value, axis=0))
         return mean
+
+    def intervals(self, p: "np.ndarray") -> "np.ndarray":
+        import numpy as np
+
+        return np.stack(self.blocks(p)[1:3], axis=-1).astype(np.float32)
 
     def averaged(self, p: "np.ndarray", y: "np.ndarray") -> "Iterator[tuple[str, str, np.ndarray]]":
         """Yield coverage and width of the intervals and, of distributions, the continuous ranked probability score."""

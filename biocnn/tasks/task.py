@@ -85,6 +85,11 @@ class Task(ABC):
         return self.facts.outputs
 
     @property
+    def logit_names(self) -> list[str]:
+        """Return the name of the output that each logit, or its temperature, is for."""
+        return self.outputs
+
+    @property
     def tempered(self) -> list[str]:
         """Return the names of the outputs whose logits are divided by a temperature."""
         return self.outputs
@@ -97,6 +102,10 @@ class Task(ABC):
     def facts_with(self, loss: Chosen | None) -> "Facts":
         """Return the facts of a model trained with a loss (None: the default), which may determine its outputs."""
         return self.facts
+
+    def set_unit(self, unit: dict[str, list[float]]) -> None:
+        """Set the unit in which targets are learned."""
+        self.unit = unit
 
     def from_unit(self, unit: dict[str, list[float]]) -> tuple[list[float], list[float]]:
         """Return factor and shift of each logit that convert standardised logits to the unit of the targets."""

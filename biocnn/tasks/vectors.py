@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from biocnn.tasks.facts import Facts
+
+_COUNTED = 8  # most outputs whose known targets are counted each
+
 
 class Judged(NamedTuple):
     """What is judged together: columns of prediction and target, (N,) or (N, K), by metrics of both, by name."""
@@ -32,6 +36,11 @@ class VectorTask(Task):
     judge = "biocnn.evaluation.judges:VectorJudge"
     applied = "biocnn.apply.vectors:predict_image"
 
+    def __init__(self, facts: "Facts") -> None:
+        super().__init__(facts)
+        self.titles = facts.outputs  # names of the outputs in tables of predictions
+        self.suffix = ""  # of columns of such tables that are about all outputs
+
     def remember(self, truth: "np.ndarray", stored: "np.ndarray") -> "np.ndarray":
         return stored
 
@@ -43,7 +52,7 @@ class VectorTask(Task):
             values = [np.unique(column[~np.isnan(column)]) for column in np.stack(rows).T]
             alike = {
                 name: f"only one {self.value} ({seen[0]:g})" if len(seen) else "no known value"
-                for name, seen in zip(self.outputs, values, strict=True)
+                for name, seen in zip(self.titles, values, strict=True)
                 if len(seen) < 2
             }
             if alike and (split == "train" or (len(alike) == len(self.outputs) and self.positives)):
@@ -81,7 +90,7 @@ class VectorTask(Task):
         import numpy as np
 
         spread = np.nanstd(y, axis=0)
-        return _known_mean(((p - y) / np.where(spread > 0, spread, 1)) ** 2)
+        return known_mean(((p - y) / np.where(spread > 0, spread, 1)) ** 2)
 
     def judged(self) -> list[Judged]:
         """Return what is judged: each output by the metrics of the task, the most important ones first."""
@@ -90,9 +99,20 @@ class VectorTask(Task):
         found = {name: getattr(metrics, name) for name in (*self.headline, *self.metrics)}
         return [Judged(output, k, found) for k, output in enumerate(self.outputs)]
 
+    @property
+    def widths(self) -> tuple[int, int, int]:
+        """Return the number of columns of what is predicted: outputs alone, from ``probability``, from ``settle``."""
+        return (len(self.outputs),) * 3
+
     def settle(self, p: "np.ndarray", tuned: dict[str, Any]) -> "np.ndarray":
         """Convert predictions (..., K), given the settings chosen by ``tune``, to what is reported and stored."""
         return p
+
+    def intervals(self, p: "np.ndarray") -> "np.ndarray":
+        """Return low and high end of the interval of each output, (..., K, 2), of settled predictions; nan: none."""
+        import numpy as np
+
+        return np.full((*p.shape[:-1], len(self.outputs), 2), np.nan, np.float32)
 
     def averaged(self, p: "np.ndarray", y: "np.ndarray") -> "Iterator[tuple[str, str, np.ndarray]]":
         """Yield output, name and values (N,), nan if unknown, of what is judged by its mean over examples."""
@@ -123,6 +143,21 @@ class VectorTask(Task):
         metric = getattr(metrics, self.monitor)
         known = (metrics.labelled(y[:, k], p[:, k]) for k in range(y.shape[1]))
         return [metric(found, target) for target, found in known]
+
+    def chance(self, y: "np.ndarray") -> list[float]:
+        """Return the monitored metric of a constant prediction for each output, given targets (N, K)."""
+        return [0.0] * y.shape[1]
+
+    def counts(self, y: "np.ndarray") -> dict[str, str]:
+        """Count the known targets of each output, if any is unknown; of many outputs, only their share."""
+        import numpy as np
+
+        known = ~np.isnan(y)
+        if known.all() or len(self.outputs) == 1:
+            return {}
+        if len(self.outputs) > _COUNTED:
+            return {"Known": f"{known.mean():.0%}"}
+        return {f"{name} known": f"{n:,}" for name, n in zip(self.outputs, known.sum(axis=0), strict=True)}
 
     def without_metric(self, truths: "Iterable[np.ndarray]") -> list[str]:
         """Return outputs with fewer than two distinct known values."""
@@ -155,10 +190,11 @@ class Classification(VectorTask):
         import numpy as np
 
         mean = p.mean(axis=0, dtype=np.float64)
-        found = self.decide(mean) | {f"probability_{name}": v for name, v in zip(self.outputs, mean, strict=True)}
-        found["uncertainty"] = self.entropy(mean)
+        found = self.decide(mean) | {f"probability_{name}": v for name, v in zip(self.titles, mean, strict=True)}
+        found[f"uncertainty{self.suffix}"] = entropy = self.entropy(mean)
         if len(p) > 1:
-            found["disagreement"] = max(0.0, found["uncertainty"] - float(np.mean([self.entropy(one) for one in p])))
+            lost = entropy - float(np.mean([self.entropy(one) for one in p]))
+            found[f"disagreement{self.suffix}"] = max(0.0, lost)
         return found
 
     def predicted_words(self, p: "np.ndarray") -> str:
@@ -169,7 +205,7 @@ class Classification(VectorTask):
         import numpy as np
 
         likelihood = np.clip(np.where(y == 1, p, 1 - p), 1e-7, None)
-        return _known_mean(np.where(np.isnan(y) | (self.exclusive & (y == 0)), np.nan, -np.log(likelihood)))
+        return known_mean(np.where(np.isnan(y) | (self.exclusive & (y == 0)), np.nan, -np.log(likelihood)))
 
     @abstractmethod
     def decide(self, p: "np.ndarray") -> dict[str, str]:
@@ -220,7 +256,13 @@ class YesOrNo(Classification):
 
     def decide(self, p: "np.ndarray") -> dict[str, str]:
         """Return yes for outputs with a probability of at least 0.5, else no."""
-        return {f"predicted_{name}": "yes" if v >= 0.5 else "no" for name, v in zip(self.outputs, p, strict=True)}
+        return {f"predicted_{name}": "yes" if v >= 0.5 else "no" for name, v in zip(self.titles, p, strict=True)}
+
+    def chance(self, y: "np.ndarray") -> list[float]:
+        """Return the share of positives, which is the area under the precision-recall curve of a constant."""
+        import numpy as np
+
+        return [float(np.mean(known)) if len(known := column[~np.isnan(column)]) else 0.0 for column in y.T]
 
     def cases(self, p: "np.ndarray", y: "np.ndarray") -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
         """Return cases for two classes of each output: yes, and no."""
@@ -259,7 +301,7 @@ class YesOrNo(Classification):
         return fit_temperature(z, y)
 
 
-def _known_mean(values: "np.ndarray") -> "np.ndarray":
+def known_mean(values: "np.ndarray") -> "np.ndarray":
     """Return the mean of the known values of each row, nan if there are none."""
     import numpy as np
 

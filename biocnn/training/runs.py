@@ -37,7 +37,7 @@ from biocnn.training.loop import fit
 from biocnn.training.metadata import Metadata, Mixed, Precision, read_metadata
 from biocnn.training.resource_estimate import memory_bytes, memory_errors, resident_bytes
 from biocnn.training.state import StateFolder
-from biocnn.training.target_unit import in_unit, unit_of
+from biocnn.training.target_unit import in_unit, set_targets
 from biocnn.training.transfer import like_source, transfer_weights
 from biocnn.training.validation import compare, validate
 from biocnn.training.word_kernels import start_at_words
@@ -121,9 +121,10 @@ def train_run(
     own = owns_loss(network)
     if own and settings.loss:
         raise InputError(f"loss: {settings.loss.name}, but {settings.model.name} has a loss of its own", "leave it out")
+    if not own:
+        set_targets(task, dataset, train_rows)
     loss = None if own else task.make_loss(settings.loss, section.class_weights, device)
-    if loss and task.standardised:
-        task.unit = unit_of(dataset, train_rows, counts=facts.form == "rate")
+    if loss and task.unit:
         loss = in_unit(loss, task.unit, device)
     plan = train.plan(seed, 0, section.batch_size, section.steps_per_epoch)
     x, y = train.get(plan[0][:2])
@@ -145,7 +146,7 @@ def train_run(
         precision = choose_precision(network, val, loss, task, settings.train.precision, history["precision"])
         log(describe_precision(precision))
         measured = {"start": transfer.record, "target_unit": task.unit}
-        if section.words == "auto" and dataset.input.scanned and not task.target.spatial:
+        if section.words == "auto" and dataset.input.scanned and not (task.target.spatial or facts.parts):
             network, measured["words"] = mix_words(network, settings, dataset, val, task.unit, precision.predict, log)
         predictions = predict_batches(network, val, task, precision.predict)
         postprocess = task.tune(predictions, map(dataset.truth, val_rows))
@@ -156,7 +157,9 @@ def train_run(
         calibration = calibrated(network, val, task, len(val_rows), precision.predict)
         measured |= calibration
         if temperature := calibration["temperature"]:
-            named = zip(task.outputs, temperature, remarks(temperature), strict=False)  # one for all: that of the first
+            named = zip(
+                task.logit_names, temperature, remarks(temperature), strict=False
+            )  # one for all: that of the first
             shown = (f"{t:.3g}" + f" ({why})" * bool(why) for name, t, why in named if name in task.tempered)
             log("temperature " + ", ".join(shown))
         if shift := calibration.get("shift"):

@@ -4,6 +4,7 @@ Training thus depends neither on the unit of a target nor on the scale of the ot
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,15 +12,34 @@ from torch import Tensor, nn
 
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
-from biocnn.losses import Logits, Loss
+from biocnn.losses import Loss
 from biocnn.models.sequence_network import SequenceNetwork
 from biocnn.nn.words import WordMixture
+from biocnn.tasks import Task
 
 
-def unit_of(dataset: Dataset, rows: np.ndarray, counts: bool = False) -> dict[str, list[float]]:
-    """Return the unit of the targets of these rows, the training split, as ``target_unit`` does."""
-    values = dataset.facts.values
-    return {"mean": values.mean, "sd": values.sd} if values else target_unit(dataset.y.stacked(rows), counts)
+def set_targets(task: Task, dataset: Dataset, rows: np.ndarray) -> None:
+    """Tell a task the unit of the targets of these rows, the training split, and if it has parts these targets."""
+    if task.standardised:
+        task.set_unit(unit_of(task, dataset, rows))
+    if task.facts.parts:
+        y = torch.from_numpy(dataset.y.stacked(rows))
+        task.learned = standardised(y, task.unit) if task.unit else y
+
+
+def unit_of(task: Task, dataset: Dataset, rows: np.ndarray) -> dict[str, list[float]]:
+    """Return the unit of the targets of these rows as ``target_unit`` does; of parts without one, 0 and 1."""
+    if values := dataset.facts.values:
+        return {"mean": values.mean, "sd": values.sd}
+    y = dataset.y.stacked(rows)
+    if not task.facts.parts:
+        return target_unit(y, counts=task.facts.form == "rate")
+    unit = {"mean": [0.0] * y.shape[1], "sd": [1.0] * y.shape[1]}
+    for part in task.parts:
+        if part.task.standardised:
+            for key, values in target_unit(y[:, part.targets], part.task.facts.form == "rate").items():
+                unit[key][part.targets] = values
+    return unit
 
 
 def target_unit(target: np.ndarray, counts: bool = False) -> dict[str, list[float]]:
@@ -56,13 +76,15 @@ def target_unit(target: np.ndarray, counts: bool = False) -> dict[str, list[floa
 
 def in_unit(loss: Loss, unit: dict[str, list[float]], device: torch.device) -> Loss:
     """Wrap a loss of standardized targets into one that takes targets in their original unit."""
-    mean, sd = (torch.tensor(unit[key], dtype=torch.float64, device=device) for key in ("mean", "sd"))
+    unit = {key: torch.tensor(values, dtype=torch.float64, device=device) for key, values in unit.items()}
+    return lambda logits, target: loss(logits, standardised(target, unit))
 
-    def converted(logits: Logits, target: Tensor) -> Tensor:
-        shape = (-1, *[1] * (target.ndim - 2))
-        return loss(logits, ((target - mean.view(shape)) / sd.view(shape)).to(target.dtype))
 
-    return converted
+def standardised(target: Tensor, unit: dict[str, Any]) -> Tensor:
+    """Convert targets, (N, K, ...), to a unit."""
+    shape = (-1, *[1] * (target.ndim - 2))
+    mean, sd = (torch.as_tensor(unit[key], dtype=torch.float64).view(shape) for key in ("mean", "sd"))
+    return ((target - mean) / sd).to(target.dtype)
 
 
 def rescale(network: nn.Module, factor: Sequence[float], shift: Sequence[float] | None = None) -> None:

@@ -66,8 +66,7 @@ def test_numbers_as_labels_are_refused_or_noted_with_the_way_to_values(tmp_path:
 
 def test_settings_that_do_not_go_together(tmp_path: Path) -> None:
     path = table(tmp_path, "1,2", "2,3")
-    refused("data.values and data.labels", table=path, values=["age"], labels=["size"])
-    refused("data.values and data.classes", table=path, values=["age"], classes=["a", "b"])
+    refused("data.classes: numbers have no classes", table=path, values=["age"], classes=["a", "b"])
     refused("data.values", "name at least one", table=path, values=[])
     refused("duplicate column 'age'", table=path, values=["age", "age"])
     refused("names columns of a table", folder=tmp_path, values=["age"])
@@ -102,4 +101,4 @@ def test_grades_are_ordered_by_number_or_as_listed(tmp_path: Path) -> None:
     raw, _ = read(table=path, grades="word", classes=["low", "high"])
     assert raw.facts.outputs == ["low", "high"]
     assert raw.y.argmax(axis=1).tolist() == [k % 2 for k in range(9)]
-    refused("data.values and data.grades", table=path, values=["stage"], grades="stage")
+    refused("data.values: duplicate column 'stage'", table=path, values=["stage"], grades="stage")

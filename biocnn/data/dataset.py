@@ -1,7 +1,7 @@
 """The stored data set of an experiment: written once, read by all later steps."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +18,7 @@ from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.core.files import check_file
 from biocnn.data import leakage, splits
+from biocnn.data.covariates import PREFIX, doubts, encode, measure
 from biocnn.data.facts import checked
 from biocnn.data.loci import FROM, loci
 from biocnn.data.raw import Raw
@@ -55,8 +56,8 @@ class Dataset:
     def __init__(self, folder: str | Path, fold: int = 0) -> None:
         self.folder, self.fold = Path(folder), fold
         folder = self.folder
-        self.examples = read_examples(folder / "examples.tsv")
         facts = read_facts(folder / "facts.json")
+        self.examples = read_examples(folder / "examples.tsv", [PREFIX + name for name in _words(facts)])
         self.folds = len(facts.folds) or 1
         if fold >= self.folds:
             raise InputError(f"{folder}: has no fold {fold}", f"folds are counted from 0 to {self.folds - 1}")
@@ -83,6 +84,11 @@ class Dataset:
             return np.load(self.folder / "ranges.npy")
         common = np.array([self.facts.intensity.low, self.facts.intensity.high], np.float32)
         return np.tile(common, (len(self.examples), 1, 1))
+
+    @cached_property
+    def covariates(self) -> np.ndarray:
+        """Return the covariates as the network receives them: shape (N, Z), float32; Z is 0 if there are none."""
+        return encode(self.facts.coded, self.examples)
 
     @cached_property
     def loci(self) -> np.ndarray:
@@ -138,8 +144,15 @@ class Dataset:
         return np.flatnonzero(self.examples["split"].isin(names))
 
 
-def read_examples(path: str | Path) -> pd.DataFrame:
+def _words(facts: Facts) -> set[str]:
+    """Return the names of the covariates that are words."""
+    return {one.name for measured in (facts, *facts.folds) for one in measured.coded if one.levels}
+
+
+def read_examples(path: str | Path, words: Sequence[str] = ()) -> pd.DataFrame:
     """Read a table with the columns id, split and optionally group, in which text such as NA is a name.
+
+    Columns in ``words`` are text that may be missing.
 
     Raises
     ------
@@ -150,7 +163,8 @@ def read_examples(path: str | Path) -> pd.DataFrame:
     check_file(Path(path))
     try:
         others = [column for column in pd.read_csv(path, sep="\t", nrows=0) if column not in names]
-        table = pd.read_csv(path, sep="\t", dtype=names, keep_default_na=False, na_values={c: [""] for c in others})
+        types = names | dict.fromkeys(words, str)
+        table = pd.read_csv(path, sep="\t", dtype=types, keep_default_na=False, na_values={c: [""] for c in others})
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as a table ({error})", REMEDY) from error
     if missing := {"id", "split"} - set(table.columns):
@@ -187,6 +201,7 @@ def write(raw: Raw, split: Split, seed: int, folder: Path) -> Facts:
     facts, folds = raw.facts, _divide(raw, examples, split, seed, checks)
     folder.mkdir(parents=True)
     task, given = make_task(facts), make_input(facts)
+    _measure_covariates(facts.covariates, examples, folds, checks)
     truths = _store_truth(raw, task, folder)
     _measure_truth(task, truths, folds, checks)
     examples = examples.assign(**task.columns(truths))
@@ -295,8 +310,23 @@ def _store_truth(raw: Raw, task: Task, folder: Path) -> list[Any]:
 
 def _measure_truth(task: Task, found: list[Any], folds: list[_Fold], checks: Checks) -> None:
     """Check the splits of each fold, and measure them."""
-    for number, fold in enumerate(folds):
+    for place, fold in _places(folds):
         by_split = {name: [found[row] for row in np.flatnonzero(fold.split == name)] for name in SPLITS}
         for reason, output in task.check_split(by_split):
-            checks.add(f"split, fold {number}" if len(folds) > 1 else "split", "note", reason, 1, output)
+            checks.add(place, "note", reason, 1, output)
         fold.add(**task.measure(by_split))
+
+
+def _measure_covariates(names: list[str], examples: pd.DataFrame, folds: list[_Fold], checks: Checks) -> None:
+    """Measure the covariates of each fold, and record what the training split lacks."""
+    for place, fold in _places(folds) if names else ():
+        fold.add(coded=measure(examples, names, (fold.split == "train").to_numpy()))
+        used = fold.split.isin(SPLITS).to_numpy()
+        for reason, which in doubts(fold.facts.coded, examples):
+            found = examples["id"][which & used]
+            checks.add(place, "note", f"covariate {reason}", len(found), "".join(found[:1]))
+
+
+def _places(folds: list[_Fold]) -> Iterator[tuple[str, _Fold]]:
+    for number, fold in enumerate(folds):
+        yield f"split, fold {number}" if len(folds) > 1 else "split", fold

@@ -9,6 +9,7 @@ import pandas as pd
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, nearest
+from biocnn.data.covariates import check_names, read_covariates
 from biocnn.data.doctor import examine
 from biocnn.data.image_pairs import group_by_name, read_table
 from biocnn.data.image_sets import (
@@ -65,6 +66,9 @@ class LabelledImages:
         Column of the table that a split never cuts: patient, slide. By default the column ``group``, else each image.
         For a folder, a regular expression, e.g. "(.+)_tile": its match in a file's name, or the first group of the
         match.
+    covariates
+        Columns of the table with numbers or words that the network receives beside the image, such as age and sex.
+        Numbers are standardised; an empty cell is missing.
     channels
         Channels to use, by name; or, if none of these names is in the files, new names for their channels.
     axes
@@ -90,6 +94,7 @@ class LabelledImages:
         grades: str | None = None,
         classes: list[str] | dict[str, list[str]] | None = None,
         group: str | None = None,
+        covariates: list[str] | None = None,
         channels: list[str] | None = None,
         axes: str | None = None,
         spacing: list[float] | None = None,
@@ -128,6 +133,7 @@ class LabelledImages:
             )
         if group is not None and npz is not None:
             raise InputError("data.group: images in an .npz file have no names", "leave it out, or give data.table")
+        check_names(covariates, [name for _, name in named] or ["label"], table)
         by_column = classes if isinstance(classes, dict) else {}
         for listed in [classes] if isinstance(classes, list) else by_column.values() or [None]:
             check_options(axes, spacing, listed)
@@ -138,7 +144,7 @@ class LabelledImages:
         self.table, self.folder, self.npz, self.group, self.channels = table, folder, npz, group, channels
         self.labels, self.values, self.grades, self.classes = labels, values, grades, classes
         self.columns, self.several, self.by_column = {name: key for key, name in named}, several, by_column
-        self.axes, self.spacing = axes, spacing
+        self.axes, self.spacing, self.covariates = axes, spacing, covariates
         self.normalise, self.constant = normalise, constant
 
     def read(self, seed: int, checks: Checks) -> Raw:
@@ -184,7 +190,7 @@ class LabelledImages:
             outputs=labels.outputs,
             **({"parts": list(labels.parts)} if labels.parts else {}),
             decisions={"task": labels.task},
-            **shared,
+            **shared | ({"covariates": self.covariates} if self.covariates else {}),
         )
         examples = with_sizes(rows, seen, shared, checks, source)
         examine(examples, seen, checks, source, labels=y)
@@ -205,7 +211,9 @@ class LabelledImages:
                     "" if self.columns else "; name the column in data.labels, or one of numbers in data.values"
                 )
                 raise InputError(f"{self.table}: no column {column!r} in its first line", remedy)
-        found = rows[columns].set_index("line " + rows.index.astype(str))
+        places = "line " + rows.index.astype(str)
+        found = rows[columns].set_index(places)
+        covariates = read_covariates(rows.set_index(places), self.covariates, checks, source)
         kinds = self._kinds(found) if self.several or len(self.labels or []) > 1 else {}
         if self.several or CLASS in kinds.values():
             labels = several_kinds(found, kinds, self.by_column, checks, source)
@@ -215,7 +223,7 @@ class LabelledImages:
             labels = several_labels(found, f"labels in {len(columns)} columns", checks, source)
         else:
             labels = one_class(found[columns[0]], self.classes, f"one label in column {columns[0]}", checks, source)
-        return rows, labels, self._files(Path(self.table).parent)
+        return rows.join(covariates.set_index(rows.index)), labels, self._files(Path(self.table).parent)
 
     def _kinds(self, table: pd.DataFrame) -> dict[str, str]:
         """Return the kind of each column; labels of several columns are classes if none of them is 0 or 1."""

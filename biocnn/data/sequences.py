@@ -12,6 +12,7 @@ from biocnn.config.registry import find
 from biocnn.config.schema import Choice, build
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, nearest
+from biocnn.data.covariates import check_names, need, read_covariates
 from biocnn.data.positives import EncodedExamples, Positives
 from biocnn.data.raw import Raw
 from biocnn.data.several_targets import several_kinds
@@ -56,6 +57,9 @@ class Sequences:
         Columns to predict; by default those whose name starts with "label", else all numeric columns. Or the kind of
         each, by name, which one network predicts together: {bound: label, family: class, affinity: value}. A label is 0
         or 1; empty cells are unknown.
+    covariates
+        Columns with numbers or words that the network receives beside the sequence, such as a dose or a cell line.
+        Numbers are standardised; an empty cell is missing.
     negatives
         How negatives are made for sequences without labels: dinucleotide_shuffled or given.
     alphabet
@@ -79,6 +83,7 @@ class Sequences:
         test_sequences: Path | None = None,
         test_labels: Path | None = None,
         targets: list[str] | dict[str, Literal["label", "class", "value"]] | None = None,
+        covariates: list[str] | None = None,
         negatives: Choice["negatives"] | None = None,  # noqa: F821 (a kind, not a type)
         alphabet: Literal["DNA", "RNA"] | None = None,
         iupac: Literal["unknown", "mixed", "error"] = "unknown",
@@ -113,11 +118,15 @@ class Sequences:
             raise InputError(
                 f"data.targets: the only kind is {kinds[0]}", f"list the columns: targets: [{', '.join(targets or ())}]"
             )
+        if covariates is not None and negatives is not None:
+            raise InputError("data.covariates: negatives that are made have none", "leave out one of the two")
+        check_names(covariates, [*(targets or ())], labels or table)
         if not 0 <= max_unknown < 1:
             raise InputError(f"data.max_unknown: {max_unknown} is not a fraction", "allowed: 0 to below 1")
         self.sequences, self.labels, self.table = _path(sequences), _path(labels), _path(table)
         self.test_sequences, self.test_labels = _path(test_sequences), _path(test_labels)
         self.targets, self.group, self.max_unknown = targets, group, max_unknown
+        self.covariates = covariates
         self.negatives = {"name": negatives} if isinstance(negatives, str) else negatives
         self.alphabet, self.told, self.iupac = alphabet, alphabet is not None, iupac
 
@@ -154,7 +163,9 @@ class Sequences:
                 f"data: duplicate id {twice.iloc[0]!r} ({len(twice)} such ids)",
                 "give each sequence its own id, also in test_sequences and negatives",
             )
-        return self._raw(table, parts, outputs)
+        source = self.labels or self.table or self.sequences
+        found = read_covariates(table.set_index("id"), self.covariates, checks, source.name)
+        return self._raw(table.join(found.reset_index(drop=True)), parts, outputs)
 
     def _from_fasta(self, path: Path, labels: Path | None, checks: Checks) -> Labelled:
         records = list(read_fasta(path, self.iupac))
@@ -209,7 +220,8 @@ class Sequences:
         if labels is not None and isinstance(self.targets, dict):
             targets, parts = self._of_kinds(table, labels, checks)
         elif labels is not None:
-            targets = read_targets(table, labels, self.targets)
+            free = table.drop(columns=[*need(table, self.covariates, labels)])
+            targets = read_targets(free, labels, self.targets)
             checks.add(labels.name, "read", f"labels: {', '.join(targets.columns)}", len(targets))
             for name, column in targets.items():
                 values = np.unique(column.dropna())
@@ -314,6 +326,7 @@ class Sequences:
             iupac=self.iupac,
             window=int(length[0]) if (length == length[0]).all() else None,
             flank=0,
+            **{"covariates": self.covariates} if self.covariates else {},
         )
         return Raw(table, lambda row: codes[row, : length[row]], y, facts)
 

@@ -133,6 +133,24 @@ class Part(Frozen):
     form: Form = "value"
 
 
+class Covariate(Frozen):
+    """A number or word beside each example, as measured on the training split, which determines how it is coded."""
+
+    name: str
+    mean: float = 0.0
+    sd: Annotated[float, Field(gt=0)] = 1.0  # 1 if constant
+    least: float = 0.0
+    most: float = 0.0
+    levels: Annotated[list[str], Field(max_length=1000)] = []  # words; []: it is a number
+    missing: bool = False  # whether a column marks where it is missing
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the numbers that the network receives."""
+        coded = [f"{self.name}: {level}" for level in self.levels] or [self.name]
+        return coded + [f"{self.name}: missing"] * self.missing
+
+
 class Told(Frozen):
     """Facts that a reader gives about all examples; fields with a default may be left out."""
 
@@ -144,6 +162,7 @@ class Told(Frozen):
     outputs: Annotated[list[str], Field(min_length=1)]
     form: Form = "value"  # what a network computes
     parts: list[Part] = []  # of outputs of several kinds
+    covariates: list[str] = []  # names of what a network also receives beside each example
     # For sequences.
     alphabet: Literal["ACGT", "ACGU"] = "ACGT"
     iupac: Iupac = "unknown"  # what ambiguous letters stand for
@@ -178,6 +197,7 @@ class Measured(Frozen):
     of_parts: "list[Measured]" = []  # the same facts of each part, if outputs are of several kinds
     objects: Objects = Objects()
     values: ValueStats | None = None  # of maps of numbers
+    coded: list[Covariate] = []  # the covariates, in order
     pixel_fit: PixelFit | None = None  # of images to images with the same channels
     intensity: Intensity | None = None
     normalise: Literal["auto", "dataset", "image"] = (
@@ -214,6 +234,10 @@ class Facts(Measured, Told):
             yield f"{given.examples} of {self.spatial_dims} dimensions"
         if given.channels not in (None, self.in_channels):
             yield f"{given.examples} have {given.channels} channels, not {self.in_channels}"
+        if self.covariates and task.target.spatial:
+            yield "covariates are for one target per example"
+        if self.coded and [one.name for one in self.coded] != self.covariates:
+            yield "coded does not describe the covariates"
         if self.density is not None and len(self.density) != self.out_channels:
             yield "density needs one number per output"
         for names in ([self.channels] if self.channels else []) + self.known_as:

@@ -1,6 +1,7 @@
 """Small data sets, stored like by the step dataset: sequences with a planted motif, images of bright discs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,15 @@ def valued(n: int = 48, *, size: tuple[int, ...] = (16, 16), seed: int = 0) -> R
     facts = image_facts(task="regression", outputs=["bright", "other"], spatial_dims=len(size))
     examples = pd.DataFrame({"id": [f"i{i}" for i in range(n)], "group": [f"g{i // 2}" for i in range(n)]})
     return Raw(examples, x.__getitem__, y, facts)
+
+
+def accompanied(raw: Raw) -> Raw:
+    """Return examples with two covariates: a dose, unknown for every seventh, and one of three cell lines."""
+    rng, n = np.random.default_rng(7), len(raw.examples)
+    dose = np.where(np.arange(n) % 7 == 3, np.nan, rng.uniform(10, 50, n))
+    cells = np.array(["hela", "k562", "u2os"], object)[rng.integers(0, 3, n)]
+    facts = raw.facts.model_copy(update={"covariates": ["dose", "cells"]})
+    return replace(raw, examples=raw.examples.assign(covariate_dose=dose, covariate_cells=cells), facts=facts)
 
 
 def boxed(n: int = 16, *, size: tuple[int, int] = (48, 48), seed: int = 0) -> Raw:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from tiny import boxed, chosen, counted, images, labelled, pairs, sequences, stored, valued
+from tiny import accompanied, boxed, chosen, counted, images, labelled, pairs, sequences, stored, valued
 from torch import nn
 
 from biocnn.config.settings import Train
@@ -91,10 +91,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "train": {"epochs": 3, "batch_size": 4, "threads": 1, "save_minutes": 0},
     },
 }
+SETTINGS["accompanied"] = SETTINGS["labelled"] | {"model": {"name": "LeNet5"}}
 SETTINGS["typed"] = SETTINGS["images"]
 SETTINGS["valued"] = SETTINGS["labelled"] | {"loss": "gaussian_nll"}
 RAW = {
     "typed": partial(images, 12, task="typed_instances"),
+    "accompanied": lambda: accompanied(labelled(48)),
     "valued": valued,
     "boxed": boxed,
     "pairs": pairs,

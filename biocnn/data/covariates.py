@@ -146,7 +146,7 @@ def measure(table: pd.DataFrame, names: Sequence[str], train: np.ndarray) -> lis
     return found
 
 
-def encode(covariates: Sequence[Covariate], table: pd.DataFrame) -> np.ndarray:
+def encode_covariates(covariates: Sequence[Covariate], table: pd.DataFrame) -> np.ndarray:
     """Code covariates as the network receives them.
 
     Parameters

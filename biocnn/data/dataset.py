@@ -18,7 +18,7 @@ from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.core.files import check_file
 from biocnn.data import leakage, splits
-from biocnn.data.covariates import PREFIX, doubts, encode, measure
+from biocnn.data.covariates import PREFIX, doubts, encode_covariates, measure
 from biocnn.data.facts import checked
 from biocnn.data.loci import FROM, loci
 from biocnn.data.raw import Raw
@@ -88,7 +88,7 @@ class Dataset:
     @cached_property
     def covariates(self) -> np.ndarray:
         """Return the covariates as the network receives them: shape (N, Z), float32; Z is 0 if there are none."""
-        return encode(self.facts.coded, self.examples)
+        return encode_covariates(self.facts.coded, self.examples)
 
     @cached_property
     def loci(self) -> np.ndarray:

@@ -57,9 +57,9 @@ def explain_images(
     model
         Trained network, on the device to use.
     images
-        Input of the model, shape (C, H, W) or (C, D, H, W) each, of any sizes. For volumes the slice with the largest
-        value of the map is shown, or the central one if the map is zero. If the model predicts maps, axes longer than
-        512 pixels are cropped to their centre.
+        Input of the model, shape (C, H, W) or (C, D, H, W) each, of any sizes; covariates may follow. For
+        volumes the slice with the largest value of the map is shown, or the central one if the map is zero. If the
+        model predicts maps, axes longer than 512 pixels are cropped to their centre.
     predictions
         Predictions of the model, shape (K,) or (K, *spatial) each.
     targets
@@ -76,7 +76,8 @@ def explain_images(
     device = next(model.parameters()).device
     for number, (id, image, p, y) in enumerate(zip(ids, images, predictions, targets, strict=True)):
         image = (_middle(image) if task.target.spatial else image).float()
-        colours = torch.tensor(stored[number]) if stored and _is_colour(stored[number]) else image
+        own = image[: task.facts.in_channels]  # without covariates
+        colours = torch.tensor(stored[number]) if stored and _is_colour(stored[number]) else own
         seen = (_middle(colours) if task.target.spatial else colours).cpu().numpy()
         x = image[None].to(device)
         for output in task.explained(_middle(p), y):

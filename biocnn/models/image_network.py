@@ -9,13 +9,14 @@ from torch.nn.modules.conv import _ConvNd
 from biocnn.core.errors import InputError
 from biocnn.nn.blocks import GlobalPool, he, kaiming
 from biocnn.nn.classifier_blocks import AdaptivePool, body_before
+from biocnn.nn.covariates import apart, through
 from biocnn.nn.unet_blocks import fit_to
 
 
 class ImageNetwork(nn.Module):
     """Features at each position, pooling to a fixed size, and a head: (N, C, *spatial) to (N, out_channels).
 
-    Subclasses only create these parts.
+    x may have covariates as further channels, see ``biocnn.nn.covariates``. Subclasses only create these parts.
 
     Parameters
     ----------
@@ -48,8 +49,9 @@ class ImageNetwork(nn.Module):
         super().__init__()
         self.features, self.pool, self.head, self.least = features, pool, head, least
         self.BODY = body_before(head)
+        self.in_channels = next(m.in_channels for m in features.modules() if isinstance(m, _ConvNd))
         for name, values in (("mean", mean), ("sd", sd)):
-            _check(name, values, next(m.in_channels for m in features.modules() if isinstance(m, _ConvNd)))
+            _check(name, values, self.in_channels)
             self.register_buffer(name, None if values is None else torch.tensor(values), persistent=False)
         kaiming(self)
         for layer in list(head)[:-1]:
@@ -57,11 +59,12 @@ class ImageNetwork(nn.Module):
                 he(layer)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self._pooled(x))
+        x, z = apart(x, self.in_channels)
+        return through(self.head, self._pooled(x), z)
 
     def vectors(self, x: Tensor) -> Tensor:
         """Return what the last layer of the head receives: (N, C, *spatial) to (N, F)."""
-        return self.head[:-1](self._pooled(x))
+        return self.head[:-1](self._pooled(apart(x, self.in_channels)[0]))
 
     def _pooled(self, x: Tensor) -> Tensor:
         x = x if self.mean is None else x - _of_channels(self.mean, x)

@@ -114,6 +114,7 @@ class Codes(nn.Module):
 
     def __init__(self, features: int, outputs: int) -> None:
         super().__init__()
+        self.in_features, self.out_features = features, outputs
         self.register_buffer("codes", torch.randint(2, (outputs, features)) * 2.0 - 1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from torch.nn.functional import max_pool1d, pad
 
 from biocnn.nn.blocks import ConvBlock, GlobalPool, pool
 from biocnn.nn.classifier_blocks import body_before, dense_head
+from biocnn.nn.covariates import apart, through
 from biocnn.nn.strands import check_strands
 
 
@@ -16,7 +17,7 @@ class SequenceNetwork(nn.Module):
 
     In one-hot sequences (``spatial_dims`` 1, ``in_channels`` 4) columns sum to 1, with unknown bases as 0.25 in each
     channel. Columns of zeros are padding at the end: positions that see only padding are ignored, so that a sequence
-    has the same logits alone and padded in a batch.
+    has the same logits alone and padded in a batch. Further channels are covariates, see ``biocnn.nn.covariates``.
 
     Subclasses only create these parts.
 
@@ -53,24 +54,26 @@ class SequenceNetwork(nn.Module):
         combine: Literal["max", "mean"],
     ) -> None:
         super().__init__()
-        self.one_hot = spatial_dims == 1 and in_channels == 4
+        self.one_hot, self.in_channels = spatial_dims == 1 and in_channels == 4, in_channels
         check_strands(strands, spatial_dims, in_channels)
         self.features, self.pool, self.head = features, over, head
         self.BODY = ("recurrent", *body_before(head))  # only some networks have the first
         self.strands, self.combine = strands or "single", combine
 
     def forward(self, x: Tensor) -> Tensor:
+        x, z = apart(x, self.in_channels)
         mask = _known(x) if self.one_hot else None
         if self.strands == "single":
-            return self._logits(x, mask)
+            return self._logits(x, mask, z)
         both = torch.cat([x, reverse_strand(x, mask)])
-        strands = self._logits(both, None if mask is None else mask.repeat(2, 1, 1)).unflatten(0, (2, len(x)))
+        twice = None if mask is None else mask.repeat(2, 1, 1)
+        strands = self._logits(both, twice, z.repeat(2, 1)).unflatten(0, (2, len(x)))
         return strands.amax(0) if self.combine == "max" else strands.mean(0)
 
-    def _logits(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def _logits(self, x: Tensor, mask: Tensor | None, z: Tensor) -> Tensor:
         pooled = self._pooled(x, mask)
         with torch.autocast(x.device.type, enabled=False):  # so small that conversions would take longer
-            return self.head(pooled.float())
+            return through(self.head, pooled.float(), z)
 
     def _pooled(self, x: Tensor, mask: Tensor | None) -> Tensor:
         return self.pool(*self._positions(x, mask))

@@ -224,7 +224,7 @@ class WordMixture(nn.Module):
         return getattr(self.network, "strands", "single")
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.mix(self.network(x).float(), self.words(x))
+        return self.mix(self.network(x).float(), self.words(x[:, :4]))  # further channels are covariates
 
     def mix(self, of_network: Tensor, of_words: Tensor) -> Tensor:
         """Combine logits (N, K)."""

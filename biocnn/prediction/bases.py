@@ -7,6 +7,7 @@ import numpy as np
 
 from biocnn.core.errors import InputError
 from biocnn.io.genome import Genome
+from biocnn.prediction.compatibility import refuse_covariates
 from biocnn.prediction.scanner import Scanner, check_scan
 from biocnn.tasks.facts import Facts
 
@@ -91,6 +92,7 @@ class BaseScanner:
 
 def scanner_of(model: "Model") -> Scanner | BaseScanner:
     """Return the scanner that suits what a model predicts: each base, or windows as a whole."""
+    refuse_covariates(model)
     if model.task.target.spatial:
         return BaseScanner(model._sequences, model._rows, model.facts)
     return Scanner(model.fused, model._sequences, model._probability, model._rows, model.facts.window)

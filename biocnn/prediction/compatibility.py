@@ -22,7 +22,10 @@ CLOSE = 0.05  # relative difference up to which pixel sizes count as equal
 FARTHEST = 16.0  # largest ratio of pixel sizes that is resampled; beyond, the file header is probably wrong
 SHAPES = {2: "planes (height x width)", 3: "volumes (depth x height x width)"}
 # Facts that averaged models, or a model and a stored data set, must share.
-ALIKE = ("kind", "task", "outputs", "spatial_dims", "window", "context", "alphabet", "channels", "normalise", "form")
+ALIKE = (
+    "kind", "task", "outputs", "spatial_dims", "window", "context", "alphabet", "channels", "normalise", "form",
+    "covariates",
+)  # fmt: skip
 
 
 class Loaded(Protocol):
@@ -151,11 +154,28 @@ def agree(models: Sequence[Loaded], kind: Literal["image", "sequence"]) -> None:
     first = models[0]
     for model in models:
         need(model, kind)
+        if kind == "sequence":
+            refuse_covariates(model)
         for key, one, other in _differ(first.facts, model.facts, ALIKE):
             raise InputError(
                 f"the models differ in {key}: {one} in {first.path}, {other} in {model.path}",
                 "average models of one experiment only; use other models separately",
             )
+
+
+def refuse_covariates(model: Loaded) -> None:
+    """Refuse a model with covariates for windows of a genome, which have none.
+
+    Raises
+    ------
+    InputError
+        If the model was trained with covariates.
+    """
+    if names := ", ".join(model.facts.covariates):
+        raise InputError(
+            f"{model.path}: the model also needs {names}, which places in a genome do not have",
+            "train a model without data.covariates for scans and variants",
+        )
 
 
 def same_data(model: Loaded, dataset: Dataset) -> None:
@@ -166,7 +186,7 @@ def same_data(model: Loaded, dataset: Dataset) -> None:
     InputError
         If model and data set differ.
     """
-    for key, trained, found in _differ(model.facts, dataset.facts, (*ALIKE, "dtype")):
+    for key, trained, found in _differ(model.facts, dataset.facts, (*ALIKE, "dtype", "coded")):
         raise InputError(
             f"{dataset.folder}: {key} is {found}, but {model.path} was trained with {trained}",
             "give the data set of the same experiment, or one stored with the same settings",
@@ -175,7 +195,7 @@ def same_data(model: Loaded, dataset: Dataset) -> None:
 
 def _differ(one: Facts, other: Facts, keys: Iterable[str]) -> Iterator[tuple[str, Any, Any]]:
     """Return the fields that are given in both and differ."""
-    one, other = one.given(), other.given()
+    one, other = (facts.given() | {"covariates": facts.covariates} for facts in (one, other))  # left out if empty
     return ((key, one[key], other[key]) for key in keys if key in one and key in other and one[key] != other[key])
 
 

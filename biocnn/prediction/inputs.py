@@ -1,21 +1,25 @@
 """Predictions of all that users give to a model, and of stored examples: sequences or images."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from biocnn.core.errors import InputError
+from biocnn.data.covariates import encode_covariates, given
 from biocnn.data.dataset import Dataset
 from biocnn.io.fasta import Iupac, encode, read_fasta
+from biocnn.io.image_paths import named_images
 from biocnn.io.intensity import range_of
 from biocnn.nn.encode import normalise, to_tensor
 from biocnn.nn.layers import LAST
 from biocnn.prediction.bases import BaseScanner
 from biocnn.prediction.compatibility import Adapted, Source, as_it_is
 from biocnn.prediction.images import InMemory, all_of
+from biocnn.tasks.inputs import make_input
 from biocnn.training.batches import make
 
 if TYPE_CHECKING:
@@ -26,20 +30,25 @@ PART = 512  # sequences whose maps are in memory at a time
 SEQUENCES = "give a string, a list of strings, the path of a FASTA file, or an array of codes"
 
 
-def predict_sequences(model: "Model", inputs: Any) -> Any:
+def predict_sequences(model: "Model", inputs: Any, covariates: Any = None) -> Any:
     """Predict sequences, for ``Model.predict``."""
     if model.task.target.spatial:
+        coded(model, covariates, 0)
         scanner = BaseScanner(model._sequences, model._rows, model.facts)
         maps = [scanner.along(codes) for codes in _codes(inputs, model.facts.iupac)]
         text = isinstance(inputs, str) and not Path(inputs).suffix
         return maps[0] if text or (isinstance(inputs, np.ndarray) and inputs.ndim == 1) else maps
-    return model.settled(model._sequences(_codes(inputs, model.facts.iupac)))
+    codes = _codes(inputs, model.facts.iupac)
+    return model.settled(model._sequences(codes, coded(model, covariates, len(codes))))
 
 
-def predict_images(model: "Model", inputs: Any) -> Any:
+def predict_images(model: "Model", inputs: Any, covariates: Any = None) -> Any:
     """Predict images, for ``Model.predict``."""
+    z = iter(coded(model, covariates, _number(inputs) if model.facts.coded else 0))
     if model.frame:
-        found = list(model._each(inputs, lambda image, name: model.predict_whole(model.adapt(image, name))))
+        found = list(
+            model._each(inputs, lambda image, name: model.predict_whole(model.adapt(image, name), next(z, ())))
+        )
         return found[0] if _single(inputs) else np.reshape(found, (len(found), -1 if found else len(model.outputs)))
     if model.task.detects:
         boxes = list(model._each(inputs, lambda image, name: model.boxes_in(model.adapt(image, name))))
@@ -51,6 +60,36 @@ def features_of_images(model: "Model", inputs: Any) -> np.ndarray:
     """Return the vectors of images, for ``Model.features``."""
     found = [*model._each(inputs, lambda image, name: vector_of(model, image, name))]
     return found[0] if _single(inputs) else np.stack(found) if found else np.zeros((0, 0), np.float32)
+
+
+def coded(model: "Model", covariates: Any, number: int) -> np.ndarray:
+    """Return the covariates of ``number`` inputs as the network receives them, (N, Z); see ``Model.predict``.
+
+    Raises
+    ------
+    InputError
+        If they are missing, or the model takes none, or they are not one for each input.
+    """
+    every, example = model.facts.coded, make_input(model.facts).name
+    if not every:
+        if covariates is not None:
+            raise InputError(f"{model.path}: the model takes no covariates", "leave them out")
+        return np.zeros((number, 0), np.float32)
+    names = ", ".join(one.name for one in every)
+    if covariates is None:
+        shown = ", ".join(f'"{one.name}": {one.levels[0] if one.levels else round(one.mean, 2)!r}' for one in every)
+        raise InputError(
+            f"{model.path}: the model also needs {names} of each {example}",
+            f"predict(inputs, covariates=[{{{shown}}}, ...]); for apply, covariates: a table with the column image",
+        )
+    single = isinstance(covariates, Mapping)
+    table = covariates if isinstance(covariates, pd.DataFrame) else pd.DataFrame([covariates] if single else covariates)
+    table = table.reset_index(drop=True)
+    if len(table) != number:
+        raise InputError(
+            f"covariates: {len(table)} rows for {number} {example}s", "give one for each, in the same order"
+        )
+    return encode_covariates(every, given(every, table, lambda row: f"covariates of {example} {row + 1}"))
 
 
 @torch.inference_mode()
@@ -95,7 +134,7 @@ def count_images(model: "Model", inputs: Any) -> Any:
 def predict_stored_sequences(model: "Model", dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
     """Predict stored sequences, for ``Model.predict_stored``."""
     if not model.task.target.spatial:
-        yield from model.settled(model._sequences(list(dataset.windows(rows))))
+        yield from model.settled(model._sequences(list(dataset.windows(rows)), dataset.covariates[rows]))
         return
     for start in range(0, len(rows), PART):
         yield from model._sequences(list(dataset.windows(rows[start : start + PART])))
@@ -133,6 +172,12 @@ def one_or_all(inputs: Any, found: list[np.ndarray]) -> Any:
     return found[0] if _single(inputs) else found
 
 
+def _number(inputs: Any) -> int:
+    """Return the number of images."""
+    every = [inputs] if isinstance(inputs, str | Path | np.ndarray) else inputs
+    return sum(1 if isinstance(one, np.ndarray) else len(named_images(one)) for one in every)
+
+
 def _single(inputs: Any) -> bool:
     return isinstance(inputs, np.ndarray) or (isinstance(inputs, str | Path) and not Path(inputs).is_dir())
 
@@ -149,3 +194,15 @@ def _codes(inputs: Any, iupac: Iupac) -> list[np.ndarray]:
         return [record.codes for record in read_fasta(inputs, iupac)]
     texts = [inputs] if isinstance(inputs, str) else listed(inputs, str, "sequence", SEQUENCES)
     return [encode(text, iupac, f"sequence {row + 1}") for row, text in enumerate(texts)]
+
+
+def check_lengths(codes: Sequence[np.ndarray], window: int | None) -> None:
+    """Refuse empty sequences, and those of another length than the window of a model, if it has one."""
+    for row, array in enumerate(codes):
+        if not len(array):
+            raise InputError(f"sequence {row + 1} is empty", "remove it")
+        if window and len(array) != window:
+            raise InputError(
+                f"sequence {row + 1} has {len(array)} letters, but the model was trained on windows of {window} bp",
+                f"cut sequences to {window} letters around the site of interest",
+            )

@@ -21,6 +21,7 @@ from biocnn.io.genome import Genome
 from biocnn.io.image_paths import named_images
 from biocnn.io.lazy import LazyImage, open_image
 from biocnn.io.padded import pad
+from biocnn.nn.covariates import beside
 from biocnn.nn.encode import one_hot
 from biocnn.nn.fuse_batchnorm import fuse_batchnorm
 from biocnn.nn.precision import fast_bfloat16
@@ -30,7 +31,7 @@ from biocnn.prediction.blending import Blend
 from biocnn.prediction.boxes import BoxPredictor
 from biocnn.prediction.compatibility import Adapted, Source, adapt, check_options, choose, need, same_data
 from biocnn.prediction.images import ImagePredictor, InMemory, Maps, MapsOnGrid, all_of
-from biocnn.prediction.inputs import IMAGES, count_images, features_of_images, framed, listed, one_or_all
+from biocnn.prediction.inputs import IMAGES, check_lengths, count_images, features_of_images, framed, listed, one_or_all
 from biocnn.tasks import Task, make_task
 from biocnn.tasks.inputs import Input, make_input
 from biocnn.training.batches import BATCH
@@ -140,7 +141,7 @@ class Model:
         """Names of the K outputs."""
         return self.facts.outputs
 
-    def predict(self, inputs: Any) -> Any:
+    def predict(self, inputs: Any, covariates: Any = None) -> Any:
         """Predict probabilities, or values for regression.
 
         Parameters
@@ -149,6 +150,9 @@ class Model:
             Sequences: a string or a list of strings, the path of a FASTA file, or codes of shape (N, L), uint8.
             Images: a path, a folder, an array of shape (C, *spatial) or, for one channel, (*spatial), or a list of
             these.
+        covariates
+            For models trained with covariates: a mapping of their names to numbers, in the unit of training, or words,
+            for each input, in order; or a table. A value of None, NaN or "" is missing.
 
         Returns
         -------
@@ -163,10 +167,10 @@ class Model:
             If letters are not bases, files cannot be read, or images do not fit the model: other channels, planes for
             volumes, or intensities of unknown scale.
         """
-        found = resolve(self.input.predict)(self, inputs)
+        found = resolve(self.input.predict)(self, inputs, covariates)
         return found if self.task.target.spatial else found[..., : len(self.outputs)]
 
-    def predict_intervals(self, inputs: Any) -> np.ndarray:
+    def predict_intervals(self, inputs: Any, covariates: Any = None) -> np.ndarray:
         """Return an interval for each value that ``predict`` returns; of images like those of training, 90% are in it.
 
         Its width was chosen on the validation split, see ``biocnn.tasks.regression.Regression.tune``.
@@ -179,7 +183,7 @@ class Model:
         """
         if not self.task.standardised or self.task.target.spatial:
             raise InputError(f"{self.path} {self._is()}: it has no intervals", "call predict")
-        return self.task.intervals(resolve(self.input.predict)(self, inputs))
+        return self.task.intervals(resolve(self.input.predict)(self, inputs, covariates))
 
     def features(self, inputs: Any) -> np.ndarray:
         """Return what the last layer of the network receives: shape (F,) for one image, else (N, F), float32.
@@ -263,13 +267,15 @@ class Model:
         return self.task.decide(p, self.task.postprocess_at(self.meta.postprocess.given(), zoom))
 
     @torch.inference_mode()
-    def logits(self, codes: Sequence[np.ndarray]) -> np.ndarray:
+    def logits(self, codes: Sequence[np.ndarray], z: np.ndarray | None = None) -> np.ndarray:
         """Predict the logits of sequences; for regression, the values.
 
         Parameters
         ----------
         codes
             Codes of each sequence, shape (L,), uint8: 0-3 = ACGT(U), 4 = unknown.
+        z
+            Covariates as the network receives them, shape (N, Z); None: all are missing.
 
         Returns
         -------
@@ -282,25 +288,19 @@ class Model:
             If a sequence is empty or its length differs from the window of the model.
         """
         need(self, "sequence")
-        window = self.facts.window
         if not len(codes):
             return np.zeros((0, len(self.outputs)), np.float32)
-        for row, array in enumerate(codes):
-            if not len(array):
-                raise InputError(f"sequence {row + 1} is empty", "remove it")
-            if window and len(array) != window:
-                raise InputError(
-                    f"sequence {row + 1} has {len(array)} letters, but the model was trained on windows of {window} bp",
-                    f"cut sequences to {window} letters around the site of interest",
-                )
+        check_lengths(codes, self.facts.window)
+        z = np.zeros((len(codes), 0), np.float32) if z is None else z
         found, rows = [], self._rows(max(map(len, codes))) if len(codes) > 1 else 1
         for start in range(0, len(codes), rows):
-            x = one_hot(torch.from_numpy(pad(codes[start : start + rows])).to(self.device))
-            found.append(logits_of(self.fused, x, self.precision).cpu().numpy())
+            part = slice(start, start + rows)
+            x, beyond = (torch.from_numpy(array).to(self.device) for array in (pad(codes[part]), z[part]))
+            found.append(logits_of(self.fused, beside(one_hot(x), beyond), self.precision).cpu().numpy())
         return np.concatenate(found)
 
-    def _sequences(self, codes: Sequence[np.ndarray]) -> np.ndarray:
-        return self._probability(torch.from_numpy(self.logits(codes)))
+    def _sequences(self, codes: Sequence[np.ndarray], z: np.ndarray | None = None) -> np.ndarray:
+        return self._probability(torch.from_numpy(self.logits(codes, z)))
 
     def _probability(self, logits: Tensor) -> np.ndarray:
         return self.task.probability(logits).cpu().numpy()
@@ -355,9 +355,10 @@ class Model:
         return self._images.open(self.adapt(image, name), name, memory_gb)
 
     @torch.inference_mode()
-    def predict_whole(self, image: Adapted) -> np.ndarray:
-        """Predict one vector, float32, for a whole image: see ``settled``."""
-        return self.settled(self._whole(framed(self, image))[0].cpu().numpy())
+    def predict_whole(self, image: Adapted, z: Sequence[float] = ()) -> np.ndarray:
+        """Predict one vector, float32, for a whole image: see ``settled``; ``z`` are its covariates, as coded."""
+        x = beside(framed(self, image), torch.tensor(np.array([z], np.float32), device=self.device))
+        return self.settled(self._whole(x)[0].cpu().numpy())
 
     def settled(self, p: np.ndarray) -> np.ndarray:
         """Convert predictions of vectors (..., K) to what is reported and stored, e.g. with intervals."""

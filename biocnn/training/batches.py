@@ -20,6 +20,7 @@ from biocnn.data.frame import Frame
 from biocnn.data.fresh_shuffles import FreshShuffles
 from biocnn.io.fasta import PADDING
 from biocnn.metrics.masks import IGNORE
+from biocnn.nn.covariates import beside
 from biocnn.nn.encode import normalise, one_hot, to_tensor
 from biocnn.nn.layers import LAST
 from biocnn.tasks.inputs import Input
@@ -137,6 +138,7 @@ class SequenceBatches:
         self.fresh = FreshShuffles(codes, dataset.examples.iloc[rows], self.flank)
         self.codes = self.drawn = torch.from_numpy(codes).to(device)
         self.y = torch.from_numpy(dataset.y.stacked(rows)).to(device)
+        self.z = torch.from_numpy(dataset.covariates[rows]).to(device)
         self.lengths = None if dataset.facts.window else (self.codes != PADDING).sum(1)
         self.foreground, self.occupied = foreground, None
         if foreground:
@@ -172,19 +174,21 @@ class SequenceBatches:
         return map(self.get, indices)
 
     def get(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Return an augmented batch: x of shape (N, 4, L), L that of the longest, and y of shape (N, K)."""
+        """Return an augmented batch: x of shape (N, 4 + Z, L), L that of the longest, y of shape (N, K)."""
         codes = self.drawn.index_select(0, index)
         if self.lengths is not None:
             codes = codes[:, : int(self.lengths[index].max())]
         x, move = augmented(self.augment, codes, self.draws, index)
-        return self._see(x), self.target.warp(self.y.index_select(0, index), move, x.shape[1:])
+        y = self.target.warp(self.y.index_select(0, index), move, x.shape[1:])
+        return beside(self._see(x), self.z.index_select(0, index)), y
 
     def plain(self, batch_size: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all examples in order, without augmentation."""
         fitting = min(BATCH, LETTERS // self.codes.shape[1]) if self.target.spatial else BATCH
         batch_size = batch_size or max(1, fitting)
         for start in range(0, len(self), batch_size):
-            yield self._see(self.codes[start : start + batch_size]), self.y[start : start + batch_size]
+            part = slice(start, start + batch_size)
+            yield beside(self._see(self.codes[part]), self.z[part]), self.y[part]
 
     def _see(self, codes: Tensor) -> Tensor:
         return one_hot(codes[:, self.flank : codes.shape[1] - self.flank])
@@ -325,7 +329,7 @@ def preview(
     for epoch in range(m):
         batches.draw(seed, epoch, len(batches) if frame else n)
         versions.append(batches.get(index))
-    x = torch.stack([seen for seen, _ in versions], dim=1).numpy()
+    x = torch.stack([seen[:, : dataset.facts.in_channels] for seen, _ in versions], dim=1).numpy()
     targets = [[y.numpy() for y in batches.target.split(target, len(x))] for _, target in versions]
     return x, list(zip(*targets, strict=True))
 

@@ -14,11 +14,14 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from biocnn.config.registry import find, own_module
+from biocnn.config.registry import find, own_module, suited
 from biocnn.config.schema import Chosen, build, choose
 from biocnn.core.errors import InputError
 from biocnn.core.files import atomic
 from biocnn.data.decisions import fill_in
+from biocnn.models.image_network import ImageNetwork
+from biocnn.models.sequence_network import SequenceNetwork
+from biocnn.nn.covariates import Joint
 from biocnn.nn.layers import to_channels_last
 from biocnn.nn.words import WordMixture, Words
 from biocnn.tasks import make_task
@@ -46,7 +49,19 @@ def build_model(section: Chosen, facts: Facts) -> nn.Module:
         raise InputError(f"model: cannot be built: {error}", f"check its settings ({settings})") from error
     if any(parameter.numel() == 0 for parameter in model.parameters()):
         raise InputError("model: has layers without weights", f"set widths above 0 ({settings})")
-    return make_task(facts).complete(to_channels_last(model))
+    return completed(to_channels_last(model), facts)
+
+
+def completed(network: nn.Module, facts: Facts) -> nn.Module:
+    """Return a network with what covariates and the task add to it, in place."""
+    if number := sum(len(one.columns) for one in facts.coded):
+        if not isinstance(network, ImageNetwork | SequenceNetwork):
+            raise InputError(
+                f"model: {type(network).__name__} cannot receive covariates",
+                "networks that can: " + ", ".join(suited("models", facts.kind, "vector")),
+            )
+        network.head[-1] = Joint(network.head[-1], number)
+    return make_task(facts).complete(network)
 
 
 def with_words(network: nn.Module, meta: Metadata) -> nn.Module:

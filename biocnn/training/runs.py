@@ -30,7 +30,7 @@ from biocnn.tasks import Task, make_task
 from biocnn.tasks.facts import BySplit
 from biocnn.tasks.temperature import remarks
 from biocnn.training import batches
-from biocnn.training.checkpoint import build_model, save_model, versions, with_words
+from biocnn.training.checkpoint import build_model, completed, save_model, versions, with_words
 from biocnn.training.fingerprint import fingerprint
 from biocnn.training.forward import default_device, logits_of, owns_loss, predict_batches
 from biocnn.training.loop import fit
@@ -108,7 +108,7 @@ def train_run(
     device = default_device()
     torch.manual_seed(seed)
     at_words = network is None and not section.start_from and section.first_kernels == "words"
-    network = build_model(settings.model, facts) if network is None else task.complete(network)
+    network = build_model(settings.model, facts) if network is None else completed(network, facts)
     transfer = transfer_weights(network, section, log)
     network.to(device)
     train_rows, val_rows = dataset.rows("train"), dataset.rows("val")

@@ -116,7 +116,7 @@ def rescale(network: nn.Module, factor: Sequence[float], shift: Sequence[float] 
             last.weight *= scale[:, None]
             last.bias.mul_(scale).add_(offset)
     else:
-        (network.head if ends_with_head else network).register_forward_hook(_Rescale(scale, offset))
+        (network.head[-1] if ends_with_head else network).register_forward_hook(_Rescale(scale, offset))
 
 
 def set_temperature(network: nn.Module, temperature: Sequence[float], shift: Sequence[float] | None = None) -> None:

@@ -12,6 +12,7 @@ from biocnn.config.schema import Chosen
 from biocnn.data.dataset import Dataset
 from biocnn.data.frame import Frame
 from biocnn.io.ragged import Ragged
+from biocnn.nn.covariates import beside
 from biocnn.nn.encode import normalise, to_tensor
 from biocnn.nn.layers import LAST
 from biocnn.training.batches import augmentations, augmented, draws, in_batches
@@ -63,6 +64,7 @@ class WholeBatches:
         self.rows, self.device, self.augment = rows, device, augmentations(sections)
         self.target, self.ranges = dataset.task.target, torch.from_numpy(dataset.ranges)
         self.y = torch.from_numpy(dataset.y.stacked(rows)).to(device)
+        self.z = torch.from_numpy(dataset.covariates[rows]).to(device)
         framer = Framer(dataset.x, frame)
         self.loader = PatchLoader(framer, workers, device.type == "cuda")
         self.x = framer[rows].to(device) if len(rows) * framer[rows[:1]].nbytes <= RESIDENT else None
@@ -84,18 +86,20 @@ class WholeBatches:
         """Yield augmented batches in order."""
         for index, x in zip(indices, self._read(indices), strict=True):
             x, move = augmented(self.augment, self._scaled(x, index), self.draws, index)
-            y = self.target.warp(self.y[index.to(self.device)], move, x.shape[2:])
-            yield x.contiguous(memory_format=LAST[x.ndim]), y
+            index = index.to(self.device)
+            y = self.target.warp(self.y[index], move, x.shape[2:])
+            yield beside(x, self.z[index]).contiguous(memory_format=LAST[x.ndim]), y
 
     def get(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Return an augmented batch: x of shape (N, C, *size), y of shape (N, K)."""
+        """Return an augmented batch: x of shape (N, C + Z, *size), y of shape (N, K)."""
         return next(self.load([index]))
 
     def plain(self, batch_size: int = PLAIN) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all images in order, without augmentation."""
         indices = torch.arange(len(self)).split(batch_size)
         for index, x in zip(indices, self._read(indices), strict=True):
-            yield self._scaled(x, index).contiguous(memory_format=LAST[x.ndim]), self.y[index.to(self.device)]
+            x, index = self._scaled(x, index), index.to(self.device)
+            yield beside(x, self.z[index]).contiguous(memory_format=LAST[x.ndim]), self.y[index]
 
     def _read(self, indices: Sequence[Tensor]) -> Iterator[Tensor]:
         if self.x is None:

@@ -11,7 +11,7 @@ from tiny import stored
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
-from biocnn.data.covariates import encode, given, measure, read_covariates
+from biocnn.data.covariates import encode_covariates, given, measure, read_covariates
 from biocnn.data.dataset import Dataset
 from biocnn.data.sequences import Sequences
 from biocnn.data.stored_raw import open_raw, write_raw
@@ -130,7 +130,7 @@ def test_new_values_are_coded_like_those_of_training() -> None:
     table = read_covariates(text(age=AGES, sex=SEXES), ["age", "sex"], Checks(), "t.csv")
     coded = measure(table, ["age", "sex"], np.ones(8, bool))
     plain = pd.DataFrame({"sex": SEXES, "other": 1, "age": [float(age) if age else None for age in AGES]})
-    np.testing.assert_array_equal(encode(coded, given(coded, plain, str)), encode(coded, table))
+    np.testing.assert_array_equal(encode_covariates(coded, given(coded, plain, str)), encode_covariates(coded, table))
     with pytest.raises(InputError, match="no column 'sex'"):
         given(coded, plain[["age"]], str)
     with pytest.raises(InputError, match="row 0: age is 'old'"):

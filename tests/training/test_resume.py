@@ -36,6 +36,7 @@ OTHERS = [
     ("labelled", 3),
     ("boxed", 2),
     ("valued", 2),
+    ("accompanied", 1),
     ("pairs", 1),
     ("counted", 1),
     pytest.param("typed", 1, marks=pytest.mark.slow),

@@ -6,12 +6,13 @@ chooses the epoch of a network.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, hstack
 
 from biocnn.config.registry import resolve
 from biocnn.config.settings import Settings
@@ -35,6 +36,9 @@ def dinucleotides(codes: np.ndarray, strands: str) -> np.ndarray:
     """Return mono- and dinucleotide frequencies; shape (N, 4 + 16), or (N, 2 + 10) for both strands."""
     counts = [kmer_counts(codes, range(k, k + 1), strands=strands).toarray() for k in (1, 2)]
     return np.concatenate([found / np.maximum(found.sum(axis=1, keepdims=True), 1) for found in counts], axis=1)
+
+
+COVARIATES = "covariates"
 
 
 class Baselines(NamedTuple):
@@ -174,7 +178,9 @@ def fit_baselines(
     train
         Rows of the training split to fit.
 
+    If there are covariates, all models with features receive them, and a further one receives only them.
     """
+    features = _with_covariates(dataset, features) if dataset.facts.coded else features
     task, rows, held_out = dataset.task, dataset.rows("val"), dataset.rows("val", "test")
     y, val_y = (dataset.y.stacked(chosen).astype(float) for chosen in (train, rows))
     found, weights, table = [], {}, []
@@ -193,6 +199,20 @@ def fit_baselines(
             entry |= {"n": x.shape[0], "n_train": dataset.facts.n.train}
             table.append(entry | {"penalty": fitted.penalty[k], task.monitor: fitted.validation_score[k]})
     return Baselines(np.stack(found, axis=1), pd.DataFrame(table), weights)
+
+
+def _with_covariates(
+    dataset: Dataset, features: Mapping[str, Callable[[np.ndarray], Features]]
+) -> dict[str, Callable[[np.ndarray], Features]]:
+    def of_covariates(rows: np.ndarray) -> np.ndarray:
+        return dataset.covariates[rows].astype(float)
+
+    def joined(of: Callable[[np.ndarray], Features], rows: np.ndarray) -> Features:
+        x, z = of(rows), of_covariates(rows)
+        return hstack([x, z], format="csr") if isinstance(x, csr_matrix) else np.concatenate([x, z], axis=1)
+
+    found = {f"{name} + {COVARIATES}": partial(joined, of) for name, of in features.items() if name != "constant"}
+    return {name: of for name, of in features.items() if name == "constant"} | found | {COVARIATES: of_covariates}
 
 
 def _scaled(x: Features, shift: np.ndarray | float, scale: np.ndarray | float) -> Features:

@@ -81,9 +81,10 @@ def write_negatives(
         Log lines.
     """
     stored, checks = Dataset(data), Checks()
-    if not (stored.task.positives and stored.input.at_loci):
+    if not (stored.task.positives and stored.input.at_loci) or stored.facts.covariates:
         _write(pd.DataFrame(columns=COLUMNS), path)
-        return ["no negatives: outputs are not yes or no"]
+        reason = "they would have no covariates" if stored.facts.covariates else "outputs are not yes or no"
+        return [f"no negatives: {reason}"]
     torch.set_num_threads(settings.train.threads)
     reader = build("data", settings.data)
     made = getattr(reader, "negatives", None)

@@ -154,8 +154,6 @@ def agree(models: Sequence[Loaded], kind: Literal["image", "sequence"]) -> None:
     first = models[0]
     for model in models:
         need(model, kind)
-        if kind == "sequence":
-            refuse_covariates(model)
         for key, one, other in _differ(first.facts, model.facts, ALIKE):
             raise InputError(
                 f"the models differ in {key}: {one} in {first.path}, {other} in {model.path}",

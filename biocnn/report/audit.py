@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from biocnn.core.palette import BLUE, GREEN, ORANGE, SKY, VERMILION
 from biocnn.evaluation.audit import NETWORK
+from biocnn.evaluation.baselines import COVARIATES
 from biocnn.metrics import ERRORS
 from biocnn.report.blocks import Section, Table, Text, short, table
 from biocnn.report.figures import FAINT, MUTED, Gallery, letter, new_figure
@@ -18,7 +19,7 @@ _COLOURS = {"GC content": FAINT, "dinucleotides": SKY, "6-mers": ORANGE, "intens
 _COLOURS |= {"input": FAINT, "best filter": ORANGE, "linear map": ORANGE}
 _COLOURS |= {"constant": FAINT, "brightness": GREEN}
 _COLOURS |= {"base rate": FAINT, "6-mers around the base": ORANGE}
-_COLOURS |= {NETWORK: GREEN}
+_COLOURS |= {NETWORK: GREEN, COVARIATES: MUTED}
 _MOST = 16  # outputs in the figure
 
 
@@ -61,6 +62,8 @@ def _described(results: Results) -> str:
         return words
     if "constant" in set(fitted["baseline"]):
         words += " For numbers also: the mean of the training split (constant), and a line on mean brightness."
+    if COVARIATES in set(fitted["baseline"]):
+        words += " All of them receive the covariates too, and one receives these alone."
     if "strands" in fitted and (fitted["strands"] == "both").any():
         words += " A k-mer and its reverse complement count as one."
     fewer = fitted[fitted["n"] < fitted["n_train"]]
@@ -68,6 +71,10 @@ def _described(results: Results) -> str:
         used, available = fewer["n"].iloc[0], fewer["n_train"].iloc[0]
         words += f" To save time, they were fitted on {used:,} of {available:,} training examples."
     return words
+
+
+def _colour(baseline: str) -> str:
+    return _COLOURS[baseline.removesuffix(f" + {COVARIATES}")]
 
 
 def _table(found: pd.DataFrame) -> Table:
@@ -111,8 +118,8 @@ def by_metric(found: pd.DataFrame) -> Figure:
 
 def _models(axes: Axes, rows: pd.DataFrame) -> None:
     for place, row in enumerate(rows.itertuples()):
-        axes.plot([row.low, row.high], [place, place], color=_COLOURS[row.baseline], linewidth=2)
-        axes.plot(row.value, place, "o", color=_COLOURS[row.baseline], markersize=5, markeredgecolor=MUTED)
+        axes.plot([row.low, row.high], [place, place], color=_colour(row.baseline), linewidth=2)
+        axes.plot(row.value, place, "o", color=_colour(row.baseline), markersize=5, markeredgecolor=MUTED)
     first, place = rows.iloc[0], len(rows)
     axes.axvline(first["network"], color=BLUE, linewidth=0.8, linestyle=":")
     axes.plot(first["network"], place, "D", color=BLUE, markersize=5)
@@ -155,14 +162,14 @@ def by_output(found: pd.DataFrame, metric: str) -> Figure:
     for place, output in enumerate(outputs):
         rows = found[found["output"] == output]
         for row in rows.itertuples():
-            left.plot(row.value, place, "o", color=_COLOURS[row.baseline], markeredgecolor=MUTED, markersize=5)
+            left.plot(row.value, place, "o", color=_colour(row.baseline), markeredgecolor=MUTED, markersize=5)
         left.plot(rows["network"].iloc[0], place, "D", color=BLUE, markersize=5)
         best = rows.loc[rows["gain"].idxmin()]
         colour = BLUE if best["gain_low"] > 0 else VERMILION
         right.plot([best["difference_low"], best["difference_high"]], [place, place], color=colour, linewidth=1.5)
         right.plot(best["difference"], place, "o", color=colour, markersize=4)
     for baseline in dict.fromkeys(found["baseline"]):
-        left.plot([], [], "o", color=_COLOURS[baseline], markeredgecolor=MUTED, markersize=5, label=baseline)
+        left.plot([], [], "o", color=_colour(baseline), markeredgecolor=MUTED, markersize=5, label=baseline)
     left.plot([], [], "D", color=BLUE, markersize=5, label="network")
     left.set_yticks(range(len(outputs)), [short(output, 24) for output in outputs])
     left.set_ylim(len(outputs) - 0.4, -0.6)

@@ -1,16 +1,17 @@
 """Baselines of whole images: equal to scikit-learn's, and each learns only what its features contain."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from tiny import experiment, image_facts, images, labelled, stored, task_of
+from tiny import accompanied, experiment, image_facts, images, labelled, sequences, stored, task_of
 
 from biocnn.data.dataset import Dataset
 from biocnn.data.raw import Raw
 from biocnn.evaluation.audit import audit, audit_stored
-from biocnn.evaluation.baselines import write_baselines
+from biocnn.evaluation.baselines import of_sequences, write_baselines
 from biocnn.evaluation.image_baselines import intensities, of_images, thumbnail
 from biocnn.io.ragged import Ragged
 from biocnn.metrics import class_accuracy, macro_auroc
@@ -149,3 +150,25 @@ def test_images_with_masks_have_none(tmp_path: Path) -> None:
     ]
     assert not (tmp_path / "baselines.tsv").exists()
     assert audit_stored(dataset, [], tmp_path, 10, 1).empty
+
+
+def test_baselines_receive_covariates_and_one_receives_nothing_else(tmp_path: Path) -> None:
+    """Labels depend on the dose alone; the weights of its column tell so in every baseline."""
+    raw = accompanied(labelled(60, classes=("low", "high")))
+    high = (raw.examples["covariate_dose"].fillna(0) > 30).to_numpy().astype(int)
+    dataset = stored(replace(raw, y=np.eye(2, dtype=np.float32)[high]), tmp_path)
+    found = of_images(dataset, experiment("ResNet", data="LabelledImages"))
+    names = ["intensities + covariates", "thumbnail + covariates", "covariates"]
+    assert found.table["baseline"].tolist() == names
+    assert found.table["features"].tolist() == [11 + 5, 64 + 5, 5]
+    assert found.table.set_index("baseline").loc["covariates", dataset.task.monitor] > 0.95
+
+
+def test_words_and_covariates_are_features_of_sequences(tmp_path: Path) -> None:
+    dataset = stored(accompanied(sequences(60)), tmp_path)
+    found = of_sequences(dataset, experiment())
+    assert found.table["baseline"].tolist()[-2:] == ["6-mers + covariates", "covariates"]
+    plain = of_sequences(stored(sequences(60), tmp_path / "plain"), experiment())
+    width = dict(zip(plain.table["baseline"], plain.table["features"], strict=True))
+    for row in found.table.head(3).itertuples():
+        assert row.features == width[row.baseline.removesuffix(" + covariates")] + 5

@@ -8,11 +8,11 @@ import pytest
 import torch
 from tiny import accompanied, experiment, labelled, predicted, sequences, stored, valued
 
+from biocnn.apply.variants.scoring import Ensemble
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.data.frame import Frame
 from biocnn.explain.step import explain_test_part
-from biocnn.prediction.compatibility import agree
 from biocnn.prediction.model import Model
 from biocnn.training.batches import make, preview
 from biocnn.training.runs import train_run
@@ -79,7 +79,9 @@ def test_models_and_data_must_have_the_same_covariates(trained: tuple[Dataset, M
         model.predict_stored(plain, np.array([0]))
     if model.facts.kind == "sequence":
         with pytest.raises(InputError, match="places in a genome"):
-            agree([model], "sequence")
+            model.scan(None, "chr1", stride=1)
+        with pytest.raises(InputError, match="places in a genome"):
+            Ensemble([model])
 
 
 def test_explanations_are_made_with_covariates(trained: tuple[Dataset, Model], tmp_path: Path) -> None:

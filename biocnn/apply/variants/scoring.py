@@ -11,7 +11,7 @@ from biocnn.apply.variants.substitutions import CLOSE, Substitutions, supports
 from biocnn.config.strands import RNA
 from biocnn.core.errors import InputError
 from biocnn.io.fasta import UNKNOWN, reverse_complement
-from biocnn.prediction.compatibility import agree
+from biocnn.prediction.compatibility import agree, refuse_covariates
 from biocnn.prediction.model import Model
 
 CHECKED = 16  # number of substitutions verified by scoring their full windows
@@ -41,6 +41,8 @@ class Ensemble:
         self, models: Sequence[Model], window: int | None = None, strands: Literal["single", "both"] = "single"
     ) -> None:
         agree(models, "sequence")
+        for model in models:
+            refuse_covariates(model)
         facts = models[0].facts
         if models[0].task.target.spatial:
             raise InputError(

@@ -204,6 +204,40 @@ def accompanied(raw: Raw) -> Raw:
     return replace(raw, examples=raw.examples.assign(covariate_dose=dose, covariate_cells=cells), facts=facts)
 
 
+def several(n: int = 60, *, seed: int = 0, missing: bool = True) -> Raw:
+    """Return noisy images whose centre tells a class, yes or no, a grade and a number; some of these are unknown."""
+    rng, x, y = np.random.default_rng(seed), [], []
+    for row in range(n):
+        kind, yes, grade, size = row % 3, row // 3 % 2, row // 2 % 3, rng.uniform(1, 9)
+        image = rng.normal(1000, 50, (1, 16, 16))
+        image[:, 2:6, 2:6] += 300.0 * kind
+        image[:, 2:6, 10:14] += 400.0 * yes
+        image[:, 10:14, 2:6] += 300.0 * grade
+        image[:, 10:14, 10:14] += 100 * size
+        x.append(image.astype(np.uint16))
+        y.append([*np.eye(3)[kind], yes, *np.eye(3)[grade], size])
+    y = np.array(y, np.float32)
+    parts = [
+        Part(name="kind", task="multiclass", outputs=["a", "b", "c"]),
+        Part(name="lit", task="binary", outputs=["lit"]),
+        Part(name="stage", task="ordinal", outputs=["low", "mid", "high"]),
+        Part(name="size", task="regression", outputs=["size"]),
+    ]
+    if missing:
+        for start, stop, step in ((0, 3, 7), (3, 4, 5), (4, 7, 6), (7, 8, 4)):
+            y[::step, start:stop] = np.nan
+        y[0, 7] = 5  # no image without any label
+    outputs = [
+        *(f"kind_{name}" for name in "abc"),
+        "lit",
+        *(f"stage_{name}" for name in ("low", "mid", "high")),
+        "size",
+    ]
+    facts = image_facts(task="several", outputs=outputs, parts=parts)
+    examples = pd.DataFrame({"id": [f"i{i}" for i in range(n)], "group": [f"g{i // 2}" for i in range(n)]})
+    return Raw(examples, x.__getitem__, y, facts)
+
+
 def boxed(n: int = 16, *, size: tuple[int, int] = (48, 48), seed: int = 0) -> Raw:
     """Return images of discs with a box around each; discs of the second class are brighter. The last has none."""
     rng = np.random.default_rng(seed)

@@ -30,6 +30,7 @@ from biocnn.tasks import Task, make_task
 from biocnn.tasks.facts import BySplit, Facts, Measured, read_facts
 from biocnn.tasks.inputs import Input, make_input
 from biocnn.tasks.object_classes import with_classes
+from biocnn.tasks.task import PartTask
 
 
 class Dataset:
@@ -139,6 +140,13 @@ class Dataset:
         other.facts = self.facts.model_copy(update={"n": _sizes(split)})
         return other
 
+    def of_part(self, part: PartTask) -> "Dataset":
+        """Return the same examples with the targets of one part only, some of which may be unknown (nan)."""
+        other = copy(self)
+        other.facts, other.y = part.task.facts, Columns(self.y, part.targets)
+        other.__dict__["task"] = part.task
+        return other
+
     def rows(self, *names: str) -> np.ndarray:
         """Return the row numbers of the examples in these splits."""
         return np.flatnonzero(self.examples["split"].isin(names))
@@ -147,6 +155,23 @@ class Dataset:
 def _words(facts: Facts) -> set[str]:
     """Return the names of the covariates that are words."""
     return {one.name for measured in (facts, *facts.folds) for one in measured.coded if one.levels}
+
+
+class Columns(Sequence):
+    """Some columns of the targets (K,) of all examples."""
+
+    def __init__(self, y: Ragged, columns: slice) -> None:
+        self.y, self.columns = y, columns
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def __getitem__(self, row: Any) -> np.ndarray:
+        return self.y[row][self.columns]
+
+    def stacked(self, rows: np.ndarray) -> np.ndarray:
+        """Stack the targets of these rows: shape (N, K)."""
+        return self.y.stacked(rows)[:, self.columns]
 
 
 def read_examples(path: str | Path, words: Sequence[str] = ()) -> pd.DataFrame:

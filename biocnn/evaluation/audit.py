@@ -12,8 +12,8 @@ from biocnn.config.registry import resolve
 from biocnn.data.dataset import Dataset
 from biocnn.data.splits import HELD_OUT
 from biocnn.evaluation.evaluate import combined
-from biocnn.prediction.stored_predictions import Predictions, read_of_network, read_predictions
-from biocnn.tasks.task import Task
+from biocnn.prediction.stored_predictions import Predictions, Reduced, read_of_network, read_predictions
+from biocnn.tasks.task import PartTask, Task
 
 NETWORK = "network alone"  # without words
 COLUMNS = (
@@ -29,7 +29,8 @@ def audit_stored(
     if not (baselines / "baselines.tsv").is_file():
         return pd.DataFrame(columns=COLUMNS)
     folders = [run / "predictions" for run in runs]
-    names = pd.read_csv(baselines / "baselines.tsv", sep="\t")["baseline"].unique()
+    fitted = pd.read_csv(baselines / "baselines.tsv", sep="\t")
+    names = fitted["baseline"].unique()
     mixed = any((folder / "network.npy").is_file() for folder in folders)
     alone = [read_of_network(folder) for folder in folders] if mixed else []
     predictions = [read_predictions(folder) for folder in folders]
@@ -38,7 +39,22 @@ def audit_stored(
             dataset, predictions, read_predictions(baselines), names, resamples, seed, group
         )
         return pd.DataFrame(found, columns=COLUMNS)
-    return audit(dataset, predictions, read_predictions(baselines), names, resamples, seed, group, alone)
+    simple, found = read_predictions(baselines), []
+    for part in dataset.task.parts:
+        own = fitted.loc[fitted["part"] == part.name, "baseline"].unique()
+        rows = [list(names).index(name) for name in own]
+        reduced = Reduced(simple[0], lambda p, rows=rows, part=part: p[rows, part.targets]), simple[1]
+        network = [_of_part(one, dataset.task, part) for one in predictions]
+        table = audit(dataset.of_part(part), network, reduced, own, resamples, seed, group)
+        found.append(table.assign(part=part.name))
+    if found:
+        return pd.concat(found, ignore_index=True)
+    return audit(dataset, predictions, simple, names, resamples, seed, group, alone)
+
+
+def _of_part(predictions: Predictions, task: Task, part: PartTask) -> Predictions:
+    values, rows = predictions
+    return Reduced(values, lambda p: task.of_part(p, part)), rows
 
 
 def audit(

@@ -8,7 +8,7 @@ chooses the epoch of a network.
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -91,7 +91,7 @@ def write_baselines(data: Path, settings: Settings, folder: Path) -> list[str]:
     if first.task.target.spatial:
         return ["no baselines for such maps"]
     stored = [Dataset(data, fold) for fold in range(first.folds)]
-    found = [resolve(first.input.baselines)(fold, settings) for fold in stored]
+    found = [_of_dataset(fold, settings) for fold in stored]
     Ragged.write(folder / "probability.npy", (p for one in found for p in one.probability), np.float32)
     rows = [fold.examples.iloc[fold.rows("val", "test")][["id", "split"]] for fold in stored]
     table = pd.concat([one.table.assign(fold=fold) for fold, one in enumerate(found)])
@@ -101,13 +101,34 @@ def write_baselines(data: Path, settings: Settings, folder: Path) -> list[str]:
                 add(f"{name}.{fold}", weights.astype(np.float32))
     for name, frame in (("examples", pd.concat(rows)), ("baselines", table)):
         frame.to_csv(folder / f"{name}.tsv", sep="\t", index=False, float_format="%.6g")
-    chooser = first.task.monitor
-    return [
-        f"fold {row['fold']}, {row['output']}: {row['baseline']}, {row['features']} features, {row['n']} examples: "
+    choosers = {part.name: part.task.monitor for part in first.task.parts}
+    return [_described(row, choosers.get(row.get("part", ""), first.task.monitor)) for row in table.to_dict("records")]
+
+
+def _of_dataset(dataset: Dataset, settings: Settings) -> Baselines:
+    """Fit the baselines; of several parts for each, with nan for a baseline that a part does not have."""
+    fit = resolve(dataset.input.baselines)
+    if not dataset.task.parts:
+        return fit(dataset, settings)
+    parts = [(part, fit(dataset.of_part(part), settings)) for part in dataset.task.parts]
+    tables = [found.table.assign(part=part.name) for part, found in parts]
+    names = list(dict.fromkeys(name for table in tables for name in table["baseline"]))
+    probability = np.full((len(parts[0][1].probability), len(names), len(dataset.task.outputs)), np.nan, np.float32)
+    weights = {}
+    for (part, found), table in zip(parts, tables, strict=True):
+        own = [names.index(name) for name in dict.fromkeys(table["baseline"])]
+        probability[:, own, part.targets] = found.probability
+        weights |= {f"{part.name}.{name}": values for name, values in found.weights.items()}
+    return Baselines(probability, pd.concat(tables, ignore_index=True), weights)
+
+
+def _described(row: dict[str, Any], chooser: str) -> str:
+    name = f"{row['part']}, {row['output']}" if "part" in row else row["output"]
+    return (
+        f"fold {row['fold']}, {name}: {row['baseline']}, {row['features']} features, {row['n']} examples: "
         + (f"{chooser} = {row[chooser]:.4f}" if row[chooser] == row[chooser] else f"no {chooser}")
         + " on the validation split"
-        for row in table.to_dict("records")
-    ]
+    )
 
 
 def predict_sequences(folder: Path, fold: int, codes: np.ndarray, task: VectorTask) -> np.ndarray:

@@ -34,7 +34,7 @@ class PartLoss(NamedTuple):
 
         with torch.enable_grad():
             search.step(value)
-        best = float(value())
+        best = value().item()
         return self._replace(divisor=best if best > 0 else 1.0)
 
 

@@ -1,10 +1,10 @@
 """Stored predictions of examples, and the masks or labels decided from them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,21 @@ from biocnn.io.ragged import Ragged
 if TYPE_CHECKING:
     from biocnn.prediction.model import Model
 
-Predictions = tuple[Ragged, pd.DataFrame]  # probabilities or values, and a table with the id and split of each
+
+class Reduced(Sequence):
+    """Predictions of which only a part is of interest: the result of a function for each."""
+
+    def __init__(self, values: Sequence[np.ndarray] | Ragged, reduce: Callable[[np.ndarray], np.ndarray]) -> None:
+        self.values, self.reduce = values, reduce
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, number: Any) -> np.ndarray:
+        return self.reduce(self.values[number])
+
+
+Predictions = tuple[Ragged | Reduced, pd.DataFrame]  # of each example, and a table with its id and split
 
 
 def read_predictions(folder: Path) -> Predictions:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,12 +87,19 @@ class Gallery:
     ----------
     folder
         Folder for the PNG files; created if missing.
+    path
+        The folder, for captions.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, path: str = "figures") -> None:
+        self.folder, self.path = folder, path
         self.numbers: NumberOf = {}
         folder.mkdir(parents=True, exist_ok=True)
+
+    def within(self, name: str) -> "Gallery":
+        """Return a gallery for a folder in this one."""
+        safe = re.sub(r"[^\w.-]+", "_", name)
+        return Gallery(self.folder / safe, f"{self.path}/{safe}")
 
     def add(self, name: str, figure: Figure, alt: str, caption: str, *, vector: bool = True) -> Picture:
         """Save a figure as ``name.png`` and return it for the page, as SVG or, for figures of images, as PNG.

@@ -9,7 +9,7 @@ import pandas as pd
 
 from biocnn.evaluation.audit import NETWORK
 from biocnn.metrics import ERRORS
-from biocnn.report.results import Results
+from biocnn.report.results import Results, of_part
 
 NAMES = {
     "auroc": "AUROC",
@@ -92,8 +92,9 @@ def threshold(metric: str) -> float | None:
 
 def metric_name(metric: str) -> str:
     """Return the name of a metric for text."""
-    at = threshold(metric)
-    return f"AP at IoU {number(at, 2).rstrip('0')}" if at else NAMES.get(metric, metric.replace("_", " "))
+    at, (plain, of, part) = threshold(metric), metric.partition(" of ")
+    name = NAMES.get(plain, plain.replace("_", " "))
+    return f"AP at IoU {number(at, 2).rstrip('0')}" if at else f"{name}{of}{part}"
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -143,6 +144,9 @@ def best_rows(results: Results) -> pd.DataFrame:
     table = results.metrics
     if not len(table):
         return table
+    if results.parts:
+        each = [(part.name, best_rows(part)) for part in results.parts]
+        return pd.concat([rows.assign(metric=[of_part(m, name) for m in rows["metric"]]) for name, rows in each])
     rows = []
     for metric, group in representative(table[table["split"] == results.split]):
         alone = len(group) == 1
@@ -203,6 +207,8 @@ def caution(results: Results) -> str:
     The network alone, without words, does not count. With several outputs and baselines, the sentence names the pair
     with the largest deficit of the network.
     """
+    if results.parts:
+        return " ".join(f"{part.name}: {words}" for part in results.parts if (words := caution(part)))
     table, metrics = results.audit, results.headline
     table = table[(table["split"] == results.split) & table["metric"].isin(metrics)] if len(table) else table
     table = table[table["difference"].notna() & (table["baseline"] != NETWORK)] if len(table) else table

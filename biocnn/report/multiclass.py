@@ -29,7 +29,7 @@ def multiclass(results: Results, gallery: Gallery) -> list[Picture | Table | Tex
     named.to_csv(gallery.folder / "confusion.tsv", sep="\t", index_label="true class")
     caption = (
         "Held-out examples of each true class (rows) by their likeliest class (columns). Colour: share of the row; on "
-        "the diagonal, the sensitivity. The counts are in figures/confusion.tsv."
+        f"the diagonal, the sensitivity. The counts are in {gallery.path}/confusion.tsv."
     )
     blocks: list[Picture | Table | Text] = [
         _classes(results, counts),
@@ -72,7 +72,7 @@ def ordinal(results: Results, gallery: Gallery) -> list[Picture | Table | Text]:
     blocks: list[Picture | Table | Text] = [table(caption, header, rows, ",".join(header[1:]), "metrics.tsv")]
     caption = (
         "Held-out examples of each true grade (rows) by predicted grade (columns). Colour: share of the row. The "
-        "counts are in figures/confusion.tsv."
+        f"counts are in {gallery.path}/confusion.tsv."
     )
     figure = confusion(counts, names, xlabel="Predicted grade", ylabel="True grade (examples)")
     blocks.append(gallery.add("confusion", figure, "True against predicted grades", caption))

@@ -10,6 +10,7 @@ from biocnn.report.blocks import Section, Table, Text, counted, plural, short, t
 from biocnn.report.figures import Gallery
 from biocnn.report.headline import interval, number
 from biocnn.report.results import Results
+from biocnn.tasks import Task
 
 _IN_PIXELS = ("area", "perimeter", "axis_major", "axis_minor", "neighbour_distance", "surface")
 _POWERS = str.maketrans("23", "²³")
@@ -27,10 +28,21 @@ def predictions(results: Results) -> Section:
     section.blocks.extend(_processing(results, path))
     found = found[found["skipped"].isna()]
     section.blocks.append(Text(f"Predictions for {plural(len(found), 'new image')} are in {path}."))
-    section.blocks.extend(_predicted(found, results.outputs))
-    if "uncertainty" in found:
-        section.blocks.append(_uncertain(found, results.outputs))
+    for part in results.parts or [results]:
+        own = found.rename(columns=_names(part.task)) if results.parts else found
+        section.blocks.extend([Text(f"Output {part.name}.")] if results.parts else [])
+        section.blocks.extend(_predicted(own, part.outputs))
+        if "uncertainty" in own:
+            section.blocks.append(_uncertain(own, part.outputs))
     return section
+
+
+def _names(task: Task) -> dict[str, str]:
+    """Return the names that the columns of a part would have if there were no other parts."""
+    names = {f"{word}{task.suffix}": word for word in ("class", "grade", "uncertainty", "disagreement")}
+    for title, output in zip(task.titles, task.outputs, strict=True):
+        names |= {f"{word}_{title}": f"{word}_{output}" for word in ("probability", "predicted", "value")}
+    return names
 
 
 def _predicted(found: pd.DataFrame, outputs: list[str]) -> list[Table]:

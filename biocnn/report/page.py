@@ -59,10 +59,7 @@ def _sections(results: Results, settings: Settings, gallery: Gallery) -> list[Se
         sections.data(results, settings, gallery),
         calibration(results, settings, gallery),
         sections.training(results, gallery),
-        performance(results, gallery),
-        diagnosis(results, settings, gallery),
-        confidence(results, gallery),
-        audit(results, gallery),
+        *chapters(results, settings, gallery),
         explanation(results, settings, gallery),
         variants(results, gallery),
         scan(results),
@@ -71,6 +68,23 @@ def _sections(results: Results, settings: Settings, gallery: Gallery) -> list[Se
         counts(results),
         sections.reproduce(results, settings),
     ]
+
+
+def chapters(results: Results, settings: Settings, gallery: Gallery) -> list[Section]:
+    """Return the sections on how well each output is predicted; of several parts, an overview and those of each."""
+    if not results.parts:
+        return [
+            performance(results, gallery),
+            diagnosis(results, settings, gallery),
+            confidence(results, gallery),
+            audit(results, gallery),
+        ]
+    found = [performance(results, gallery)]
+    for number_, part in enumerate(results.parts, 1):
+        for section in chapters(part, settings, gallery.within(part.name)):
+            title = f"{part.name}: {section.title[:1].lower()}{section.title[1:]}"
+            found.append(Section(f"{section.anchor}-{number_}", title, section.blocks))
+    return found
 
 
 def render(template: str, **context: object) -> str:

@@ -3,16 +3,18 @@
 import pandas as pd
 
 from biocnn.config.registry import resolve
+from biocnn.data.splits import SPLITS
+from biocnn.metrics import ERRORS
 from biocnn.report.blocks import Section, Table, table
 from biocnn.report.figures import Gallery
-from biocnn.report.headline import interval, metric_name, number
+from biocnn.report.headline import best_rows, interval, metric_name, number
 from biocnn.report.results import Results
 
 
 def performance(results: Results, gallery: Gallery) -> Section:
     """Show the metrics of each run and the ensemble, and the figures of the task."""
     section = Section("performance", "Performance")
-    if len(results.metrics):
+    if len(results.metrics) and not results.parts:
         section.blocks.append(_metrics(results))
     if results.task:
         section.blocks.extend(resolve(results.task.figures)(results, gallery))
@@ -70,3 +72,40 @@ def _over_runs(results: Results, metrics: pd.DataFrame) -> pd.DataFrame:
     found = table_.groupby(keys, sort=False).agg(mean=("value", "mean"), sd=("value", "std"), n=("n", "mean"))
     found["cell"] = [f"{number(row.mean)}\n± {number(row.sd)}" for row in found.itertuples()]
     return found.reset_index().assign(run="mean of runs")
+
+
+def of_parts(results: Results, gallery: Gallery) -> list[Table]:
+    """List the parts: what is predicted, the known examples, the main metrics, and the best baseline."""
+    rows = []
+    for part in results.parts:
+        known = part.examples["split"]
+        counts = " / ".join(f"{(known == split).sum():,}" for split in SPLITS)
+        metrics = {row.metric: row for row in best_rows(part).itertuples()}
+        for metric in part.headline:
+            if not (row := metrics.get(metric)):
+                continue
+            value = f"{number(row.value)}\n{interval(row.low, row.high)}".strip()
+            rows.append([part.name, _asked(part), counts, metric_name(metric), value, _best(part, metric)])
+    if not rows:
+        return []
+    header = ["Output", "Predicted", "Known: train / val / test", "Metric", "Value", "Best baseline"]
+    caption = (
+        f"What one network predicts for each example, with the main metrics on the {results.split} split. Unknown "
+        "targets count neither in training nor here. Small: 95% confidence intervals."
+    )
+    return [table(caption, header, rows, "Value", "metrics.tsv")]
+
+
+def _asked(part: Results) -> str:
+    return ", ".join(map(str, part.outputs)) if part.task and part.task.exclusive else part.task.label.format(one="one")
+
+
+def _best(part: Results, metric: str) -> str:
+    """Return name and value of the best baseline."""
+    found = part.audit
+    found = found[(found["metric"] == metric) & (found["split"] == part.split)] if len(found) else found
+    means = found.groupby("baseline", sort=False)["value"].mean().dropna() if len(found) else found
+    if not len(means):
+        return ""
+    best = means.idxmin() if metric in ERRORS else means.idxmax()
+    return f"{best}: {number(means[best])}"

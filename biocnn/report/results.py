@@ -18,11 +18,13 @@ from biocnn.prediction.stored_predictions import Decided
 from biocnn.tasks import Task, make_task
 from biocnn.tasks.facts import Facts, read_facts
 from biocnn.tasks.inputs import Input, make_input
+from biocnn.tasks.task import PartTask
 from biocnn.training.metadata import Metadata, read_metadata
 
-_WORDS = ("run", "split", "output", "metric", "over", "unit")
+_WORDS = ("run", "split", "part", "output", "metric", "over", "unit")
 _NAMES = dict.fromkeys(
-    (*_WORDS, "id", "group", "example", "motif", "target_id", "target_name", "image", "path", "class", "grade"), str
+    (*_WORDS, "part", "id", "group", "example", "motif", "target_id", "target_name", "image", "path", "class", "grade"),
+    str,
 )
 _NO_FACTS = Facts.model_construct(kind="", task="", spatial_dims=0, in_channels=0, out_channels=0, outputs=[])
 _MATCH = ("target_id", "target_name", "strand", "offset", "similarity", "p_value", "q_value")
@@ -135,9 +137,16 @@ class Results:
         """Input of the experiment; None if no data set is stored."""
         return make_input(self.facts) if self.facts.kind else None
 
+    @cached_property
+    def parts(self) -> "list[PartOfResults]":
+        """Results of each part of outputs of several kinds; none if they are of one kind."""
+        return [PartOfResults(self, part) for part in (self.task.parts if self.task else [])]
+
     @property
     def headline(self) -> tuple[str, ...]:
-        """Main metrics of the task."""
+        """Main metrics of the task; the first of each part if there are several."""
+        if self.parts:
+            return tuple(of_part(part.headline[0], part.name) for part in self.parts)
         return self.task.headline if self.task else ()
 
     @property
@@ -224,3 +233,63 @@ class Results:
         ragged, table = found
         frame = pd.DataFrame(ragged.values.reshape(len(table), -1).astype(np.float64), index=table["id"])
         return frame[(table["split"] == split).to_numpy()]
+
+
+class PartOfResults(Results):
+    """One part of outputs of several kinds, as if it were an experiment of its own, in the same folder.
+
+    Examples whose target is unknown are left out.
+    """
+
+    def __init__(self, whole: Results, part: PartTask) -> None:
+        super().__init__(whole.folder)
+        self.whole, self.part, self.name = whole, part, part.name
+
+    @cached_property
+    def facts(self) -> Facts:
+        """Facts of the part."""
+        return self.part.task.facts
+
+    @cached_property
+    def task(self) -> Task | None:
+        """Task of the part."""
+        return self.part.task
+
+    @cached_property
+    def dataset(self) -> Dataset | None:
+        """Data set with the targets of the part."""
+        return self.whole.dataset.of_part(self.part) if self.whole.dataset else None
+
+    @cached_property
+    def examples(self) -> pd.DataFrame:
+        """Examples with a known target."""
+        table = self.whole.examples
+        targets = [name for name in table if name.startswith("y_")]
+        own = targets[self.part.targets]
+        found = table[table[own].notna().any(axis=1)].drop(columns=[name for name in targets if name not in own])
+        return found.rename(columns={name: f"y_{k}" for k, name in enumerate(own)})
+
+    def table(self, path: str, separator: str = "\t") -> pd.DataFrame:
+        """Read a table; if it has a column part, only the rows of this part."""
+        table = super().table(path, separator)
+        return table[table["part"] == self.name].reset_index(drop=True) if "part" in table else table
+
+    def metadata(self, run: str) -> Metadata | None:
+        """Read the metadata of a model file, with the temperatures of the part."""
+        if (found := super().metadata(run)) is None:
+            return None
+        own = found.temperature[self.part.logits] if self.part.task.tempered else []
+        return found.model_copy(update={"temperature": own[:1] if self.part.task.exclusive else own})
+
+    def vectors(self, run: str, split: str) -> pd.DataFrame:
+        """Read the predictions of the part for examples with a known target."""
+        found = super().vectors(run, split)
+        if not len(found):
+            return found
+        own = pd.DataFrame(self.whole.task.of_part(found.to_numpy(), self.part), index=found.index)
+        return own[own.index.isin(self.examples["id"])]
+
+
+def of_part(metric: str, part: str) -> str:
+    """Return the name of a metric of one of several parts, as in histories."""
+    return f"{metric} of {part}"

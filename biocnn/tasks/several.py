@@ -4,14 +4,14 @@ import math
 from collections.abc import Sequence
 from functools import cached_property, partial
 from itertools import accumulate, chain, pairwise, zip_longest
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from biocnn.config.registry import REGISTRY, task_class
 from biocnn.core.errors import InputError
 from biocnn.tasks.multiclass import Multiclass
 from biocnn.tasks.ordinal import Ordinal
 from biocnn.tasks.regression import Regression
-from biocnn.tasks.task import Score
+from biocnn.tasks.task import PartTask, Score
 from biocnn.tasks.vectors import Classification, VectorTask, YesOrNo, known_mean
 
 if TYPE_CHECKING:
@@ -24,15 +24,6 @@ if TYPE_CHECKING:
     from biocnn.config.schema import Chosen
     from biocnn.losses import Loss
     from biocnn.tasks.facts import Facts
-
-
-class PartTask(NamedTuple):
-    """A part: its name, its task, and its columns among all targets and among all logits."""
-
-    name: str
-    task: VectorTask
-    targets: slice
-    logits: slice
 
 
 class Several(VectorTask):
@@ -52,10 +43,8 @@ class Several(VectorTask):
     scale = predicted = "value"
     stored = "float32"
     judge = "biocnn.evaluation.several_judge:SeveralJudge"
-    figures = "biocnn.report.several:several"
+    figures = "biocnn.report.performance:of_parts"
     about_loss = "The loss is a mean over parts, each divided by that of the best constant prediction."
-
-    learned: "Tensor | None" = None  # targets of the training split as they are learned, set while training
 
     @cached_property
     def parts(self) -> list[PartTask]:
@@ -88,7 +77,7 @@ class Several(VectorTask):
     @property
     def logit_names(self) -> list[str]:
         """Return a name for each logit whose temperature is its own: of classes, the first, which is named by part."""
-        names = []
+        names: list[str] = []
         for part in self.parts:
             number = part.logits.stop - part.logits.start
             names += [part.name, *[""] * (number - 1)] if part.task.exclusive else part.task.outputs[:number]

@@ -6,7 +6,7 @@ it asks the task.
 
 from abc import ABC, abstractmethod
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from biocnn.config.registry import REGISTRY, find, suited, task_class
 from biocnn.config.registry import target as path_of
@@ -25,6 +25,15 @@ if TYPE_CHECKING:
     from biocnn.tasks.facts import Facts
 
 UNWEIGHTED = ("dice", "tversky")  # losses that already weight all classes equally
+
+
+class PartTask(NamedTuple):
+    """A part of the outputs: its name, its task, and its columns among all targets and among all logits."""
+
+    name: str
+    task: Any
+    targets: slice
+    logits: slice
 
 
 class Task(ABC):
@@ -60,6 +69,7 @@ class Task(ABC):
     like_input: bool = False  # whether outputs are channels of the input, which the network corrects
     kept: ClassVar[str] = ""  # dtype of truth as read, if it is stored beside the maps that are computed from it
     unit: "dict[str, list[float]] | None" = None  # mean and sd of targets, set while training in standardised ones
+    learned: "Tensor | None" = None  # targets of the training split as they are learned, set with parts only
     objects: ClassVar[bool] = False  # whether truth and decisions are labels, from which the learned maps are computed
     rivals: ClassVar[int | None] = None  # number of leading outputs whose largest is a pixel's class; None: all
     judge: ClassVar[str]  # import path of the class that evaluates predictions; see `biocnn.evaluation.judges`
@@ -78,6 +88,11 @@ class Task(ABC):
 
     def __init__(self, facts: "Facts") -> None:
         self.facts = facts
+
+    @property
+    def parts(self) -> list[PartTask]:
+        """Return the parts of outputs of several kinds; none if they are of one kind."""
+        return []
 
     @property
     def outputs(self) -> list[str]:

@@ -303,19 +303,19 @@ def _smear(
         else:
             continue
         centres = np.vstack([centres, [*place, radius]])
-        inside, depth = _cell(place, radius, rng)
+        inside, depth = cell(place, radius, rng)
         if label == "white":
-            light *= _stained(0.8 * stain * inside, PALE)
-            light *= _stained(stain * _lobes(place, radius, rng), NUCLEUS)
+            light *= stained(0.8 * stain * inside, PALE)
+            light *= stained(stain * _lobes(place, radius, rng), NUCLEUS)
         else:
-            light *= _stained(stain * inside * (1 - 0.65 * np.exp(-((depth / 0.45) ** 2))), RED)
+            light *= stained(stain * inside * (1 - 0.65 * np.exp(-((depth / 0.45) ** 2))), RED)
         rows, columns = (np.flatnonzero((inside > 0.5).any(axis=axis)) for axis in (1, 0))
         if len(rows) and len(columns):
             boxes.append((label, columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
     return light, boxes
 
 
-def _cell(place: np.ndarray, radius: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def cell(place: np.ndarray, radius: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return how far each pixel is covered by an ellipse, 0 to 1, and its distance from the centre, 1 at the edge."""
     (row, column), (rows, columns) = place, np.mgrid[:SMEAR, :SMEAR]
     turn, stretch = rng.uniform(0, np.pi), np.sqrt(rng.uniform(1.0, 1.2))
@@ -330,10 +330,10 @@ def _lobes(place: np.ndarray, radius: float, rng: np.random.Generator) -> np.nda
     found = np.zeros((SMEAR, SMEAR))
     for angle in rng.uniform(0, 2 * np.pi) + np.array([0, 2, 4]):
         middle = place + 0.35 * radius * np.array([np.sin(angle), np.cos(angle)])
-        found = np.maximum(found, _cell(middle, 0.38 * radius, rng)[0])
+        found = np.maximum(found, cell(middle, 0.38 * radius, rng)[0])
     return found
 
 
-def _stained(amount: np.ndarray, colour: tuple[float, float, float]) -> np.ndarray:
+def stained(amount: np.ndarray, colour: tuple[float, float, float]) -> np.ndarray:
     """Return the light that passes an amount (SMEAR, SMEAR) of a dye; an amount of 1 lets ``colour`` pass."""
     return np.array(colour) ** amount[..., None]

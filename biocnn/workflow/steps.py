@@ -21,11 +21,13 @@ log = logging.getLogger("biocnn")
 def simulate(kind: str, out: Path, *, seed: int = 1) -> None:
     """Simulate the data of the demonstrations: KIND is sequences, nuclei or cells."""
     from biocnn.workflow import simulate as simulation
+    from biocnn.workflow.simulate_leukocytes import simulate_leukocytes
 
     makers = {
         "sequences": simulation.simulate_sequences,
         "nuclei": simulation.simulate_nuclei,
         "cells": simulation.simulate_cells,
+        "leukocytes": simulate_leukocytes,
     }
     if kind not in makers:
         raise InputError(f"no simulation named {kind!r}", "allowed: " + ", ".join(makers))

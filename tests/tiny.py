@@ -226,7 +226,7 @@ def several(n: int = 60, *, seed: int = 0, missing: bool = True) -> Raw:
     if missing:
         for start, stop, step in ((0, 3, 7), (3, 4, 5), (4, 7, 6), (7, 8, 4)):
             y[::step, start:stop] = np.nan
-        y[0, 7] = 5  # no image without any label
+        y[0, 4:7] = 1, 0, 0  # no image without any label
     outputs = [
         *(f"kind_{name}" for name in "abc"),
         "lit",

@@ -9,7 +9,7 @@ from biocnn.config.settings import Settings
 from biocnn.data.decisions import resolve as resolve_settings
 from biocnn.data.frame import frame_of
 from biocnn.report import images
-from biocnn.report.blocks import short
+from biocnn.report.blocks import short, wrapped
 from biocnn.report.figures import PAGE_WIDTH, Gallery, Picture, new_figure
 from biocnn.report.panels import Panels
 from biocnn.report.results import Results
@@ -40,10 +40,12 @@ def _labelled(results: Results, gallery: Gallery) -> Picture:
     chosen = words.groupby(words).cumcount().sort_values(kind="stable").index[:_LABELLED]
     chosen = words[chosen].sort_values(kind="stable").index
     lines = -(-len(chosen) // _SHOWN)
-    figure = new_figure(lines * (PAGE_WIDTH / _SHOWN + 0.2))
+    titles = [wrapped(words[place], 20) for place in chosen]
+    tallest = max(title.count("\n") for title in titles)
+    figure = new_figure(lines * (PAGE_WIDTH / _SHOWN + 0.2 + 0.12 * tallest))
     grid = figure.subplots(lines, _SHOWN, squeeze=False).ravel()
-    for axes, place in zip(grid, chosen, strict=False):
-        images.show(axes, images.plane(dataset.x[rows[place]]), short(words[place], 20))
+    for axes, place, title in zip(grid, chosen, titles, strict=False):
+        images.show(axes, images.plane(dataset.x[rows[place]]), title)
     for axes in grid[len(chosen) :]:
         axes.remove()
     caption = "Training images, of different labels in turn; contrast is stretched unless they are 8-bit colours."

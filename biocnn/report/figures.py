@@ -113,7 +113,8 @@ class Gallery:
         figure.savefig(self.folder / f"{name}.png", dpi=PAPER_DPI, metadata={"Software": None})
         figure.set_layout_engine("none")  # the second rendering keeps the layout of the first
         source = _svg(figure) if vector else _png(figure)
-        return Picture(name, source, alt, caption, round(figure.get_figwidth() * 125))
+        place = f"{self.path}/{name}".removeprefix("figures/")
+        return Picture(place, source, alt, caption, round(figure.get_figwidth() * 125))
 
     def thumbnail(self, figure: Figure) -> None:
         """Save the picture of the experiment on the overview page."""

@@ -208,7 +208,10 @@ def caution(results: Results) -> str:
     with the largest deficit of the network.
     """
     if results.parts:
-        return " ".join(f"{part.name}: {words}" for part in results.parts if (words := caution(part)))
+        found = {part.name: words for part in results.parts if (words := caution(part))}
+        if len(found) > 1:
+            return f"The network is not clearly better than baselines for {', '.join(found)}: see their sections."
+        return "".join(f"{name}: {words}" for name, words in found.items())
     table, metrics = results.audit, results.headline
     table = table[(table["split"] == results.split) & table["metric"].isin(metrics)] if len(table) else table
     table = table[table["difference"].notna() & (table["baseline"] != NETWORK)] if len(table) else table

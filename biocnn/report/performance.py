@@ -79,13 +79,12 @@ def of_parts(results: Results, gallery: Gallery) -> list[Table]:
     rows = []
     for part in results.parts:
         known = part.examples["split"]
-        counts = " / ".join(f"{(known == split).sum():,}" for split in SPLITS)
+        about = [part.name, _asked(part), " / ".join(f"{(known == split).sum():,}" for split in SPLITS)]
         metrics = {row.metric: row for row in best_rows(part).itertuples()}
-        for metric in part.headline:
-            if not (row := metrics.get(metric)):
-                continue
+        for name, row in ((name, metrics[name]) for name in part.headline if name in metrics):
             value = f"{number(row.value)}\n{interval(row.low, row.high)}".strip()
-            rows.append([part.name, _asked(part), counts, metric_name(metric), value, _best(part, metric)])
+            rows.append([*about, metric_name(name), value, _best(part, name)])
+            about = [""] * len(about)
     if not rows:
         return []
     header = ["Output", "Predicted", "Known: train / val / test", "Metric", "Value", "Best baseline"]
@@ -97,7 +96,9 @@ def of_parts(results: Results, gallery: Gallery) -> list[Table]:
 
 
 def _asked(part: Results) -> str:
-    return ", ".join(map(str, part.outputs)) if part.task and part.task.exclusive else part.task.label.format(one="one")
+    if part.task and part.task.exclusive:
+        return ", ".join(part.outputs)
+    return part.task.label.format(one=part.input.name) if part.task and part.input else ""
 
 
 def _best(part: Results, metric: str) -> str:

@@ -44,7 +44,10 @@ class Several(VectorTask):
     stored = "float32"
     judge = "biocnn.evaluation.several_judge:SeveralJudge"
     figures = "biocnn.report.performance:of_parts"
-    about_loss = "The loss is a mean over parts, each divided by that of the best constant prediction."
+    about_loss = (
+        "The loss is a mean over outputs of each kind, divided by that of the best constant prediction. Skill: mean of "
+        "what these monitor, scaled to 0 for a constant and 1 for a perfect prediction."
+    )
 
     @cached_property
     def parts(self) -> list[PartTask]:
@@ -118,12 +121,14 @@ class Several(VectorTask):
         return super().measure(found) | {"of_parts": [part.task.measure(_of_part(found, part)) for part in self.parts]}
 
     def counts(self, y: "np.ndarray") -> dict[str, str]:
-        """Count the targets of each part."""
-        found: dict[str, str] = {}
+        """Count the known targets of each part, and below them what the part counts."""
+        found = {}
         for part in self.parts:
-            own = part.task.counts(y[:, part.targets])
-            found |= {f"{part.name}: {name}": value for name, value in own.items()}
-        return super().counts(y) | found
+            own = y[:, part.targets]
+            known = int((own == own).any(axis=1).sum())
+            each = ", ".join(f"{name} {value}" for name, value in part.task.counts(own).items())
+            found[f"{part.name} known"] = f"{known:,}\n{each}".strip()
+        return found
 
     def facts_with(self, loss: "Chosen | None") -> "Facts":
         forms = [part.task.facts_with(self._loss_of(part, loss)).form for part in self.parts]

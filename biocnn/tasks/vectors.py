@@ -149,11 +149,12 @@ class VectorTask(Task):
         return [0.0] * y.shape[1]
 
     def counts(self, y: "np.ndarray") -> dict[str, str]:
-        """Count the known targets of each output, if any is unknown; of many outputs, only their share."""
+        """Count the known targets of each output, if any of a split is unknown; of many outputs, only their share."""
         import numpy as np
 
-        known = ~np.isnan(y)
-        if known.all() or len(self.outputs) == 1:
+        known, facts = ~np.isnan(y), self.facts
+        numbers = zip(facts.n or (), facts.n_known or (), strict=False)
+        if len(self.outputs) == 1 or not any(min(each) < n for (_, n), (_, each) in numbers):
             return {}
         if len(self.outputs) > _COUNTED:
             return {"Known": f"{known.mean():.0%}"}

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from biocnn.core.interrupt import interrupt_once
-from biocnn.workflow.rules import headlines, memory_advice, open_workflow
+from biocnn.workflow.closing import at_end, failures, headlines
+from biocnn.workflow.rules import open_workflow
 
 if Path("config/config.yaml").is_file():  # optional in another working folder
 
@@ -56,8 +57,9 @@ onstart:
 
 
 onsuccess:
-    print(headlines(W.names, "results/summary.tsv", "results/index.html"))
+    made = W.products(), "results/summary.tsv", "results/index.html"
+    at_end(headlines(*made, workflow.overwrite_workdir is not None))
 
 
 onerror:
-    print(memory_advice(log), file=sys.stderr)
+    at_end(failures(log, workflow.overwrite_workdir is not None), sys.stderr)

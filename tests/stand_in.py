@@ -3,6 +3,7 @@
 With it, a whole workflow runs in seconds, with the real rules, shell lines and Snakemake.
 """
 
+import atexit
 import gc
 import json
 import os
@@ -79,7 +80,11 @@ def _snakemake(arguments: list[str], work: Path, environment: dict[str, str], pr
     sys.path[:0] = python_path.split(os.pathsep)
     from snakemake.cli import main
 
-    main(arguments)
+    atexit._clear()  # of the process of the tests
+    try:
+        main(arguments)
+    finally:
+        atexit._run_exitfuncs()  # which multiprocessing leaves out
 
 
 def calls(work: Path) -> list[dict[str, Any]]:

@@ -110,7 +110,10 @@ def read_frozen(path: Path) -> Experiment:
         changed = digest != _digest(given)
         experiment = None if changed else Experiment(settings=_reread(given), **found)
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file", "snakemake writes it when a run starts") from error
+        start = (
+            "snakemake writes it when a run starts; if biocnn is a module of your workflow, see README, Your own data"
+        )
+        raise InputError(f"{path}: no such file", start) from error
     except (OSError, ValueError, TypeError, KeyError, AttributeError, InputError) as error:
         raise InputError(f"{path}: damaged ({error})", remedy) from error
     if experiment is None:

@@ -1,4 +1,4 @@
-"""``biocnn STEP ...``: one sub-command per step, derived from the signature of its function."""
+"""``biocnn COMMAND ...``: one command per step, and to run all, derived from the signature of its function."""
 
 import errno
 import logging
@@ -14,16 +14,24 @@ from itertools import takewhile
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
+from biocnn import __version__
 from biocnn.core.errors import InputError, Interrupted, nearest
 from biocnn.core.interrupt import exit_on_sigterm
-from biocnn.workflow.steps import OPTIONS, STEPS
+from biocnn.workflow import steps
+from biocnn.workflow.arguments import REQUIRED, text_of
+from biocnn.workflow.launch import run
+from biocnn.workflow.steps import OPTIONS
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 
+STEPS = (run, *steps.STEPS)
+MORE = "more"  # parameter that receives all other arguments
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one step.
+    """Run one command.
 
     The exit status is 0; 2 for input that cannot be used; 75 if the step can be resumed; 128 plus the number of the
     signal that ended it (SIGTERM 143, Ctrl-C 130).
@@ -32,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if fault := _unknown_word(argv):
         print(f"biocnn{fault}", file=sys.stderr)
         return 2
-    arguments = parser(argv[0] if argv else "").parse_args(argv)
+    arguments = parsed(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     function = arguments.function
     try:
@@ -70,13 +78,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def parsed(argv: list[str]) -> Namespace:
+    """Parse the command line; for a function with the parameter ``more``, this receives what is not known."""
+    command = parser(argv[0] if argv else "")
+    if not any(MORE in signature(function).parameters for function in STEPS if function.__name__ in argv[:1]):
+        return command.parse_args(argv)
+    cut = argv.index("--") if "--" in argv else len(argv)
+    arguments, unknown = command.parse_known_args(argv[:cut])
+    setattr(arguments, MORE, unknown + argv[cut + 1 :])
+    return arguments
+
+
 def _unknown_word(argv: Sequence[str]) -> str:
-    """Describe an unknown step or option and name the nearest, before argparse asks for a missing option instead."""
+    """Describe an unknown command or option and name the nearest, before argparse asks for a missing option instead."""
     steps = {function.__name__: function for function in STEPS}
     step, *rest = argv or ["--help"]
-    if step not in (*steps, "-h", "--help"):
-        return f": unknown step {step!r}\n  {nearest(step, [*steps, '--help'])}"
-    if step in steps:
+    if step not in (*steps, "-h", "--help", "--version"):
+        return f": unknown command {step!r}\n  {nearest(step, [*steps, '--help'])}"
+    if step in steps and MORE not in signature(steps[step]).parameters:
         known = ["-h", "--help", "--debug", *(_flag(name) for name in _options(steps[step]))]
         for word in takewhile(lambda word: word != "--", rest):
             flag = word.partition("=")[0]
@@ -94,23 +113,25 @@ def _disk(error: OSError) -> bool:
 
 def parser(step: str = "") -> ArgumentParser:
     """Build the parser; only ``step`` gets the options that are settings, because loading them takes a moment."""
-    top = ArgumentParser("biocnn", description="Convolutional networks for sequences and images; see Snakefile.")
-    commands = top.add_subparsers(required=True, metavar="STEP")
+    top = ArgumentParser("biocnn", description="Convolutional networks for sequences and images.")
+    top.add_argument("--version", action="version", version=f"biocnn {__version__}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
     for function in STEPS:
         text = (function.__doc__ or "").splitlines()[0]
         command = commands.add_parser(function.__name__, help=text, description=function.__doc__)
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
         command.set_defaults(function=function)
         for parameter in _parameters(function):
-            _add(command, parameter)
+            _add(command, function, parameter)
         for key, field in _settings(function).items() if step == function.__name__ else ():
             _add_setting(command, key, field)
     return top
 
 
 def _parameters(function: Callable[..., Any]) -> list[Parameter]:
-    """Return the parameters in the signature of a step."""
-    return [p for p in signature(function).parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
+    """Return the parameters in the signature of a command that have arguments of their own."""
+    found = signature(function).parameters.values()
+    return [p for p in found if p.kind is not Parameter.VAR_KEYWORD and p.name != MORE]
 
 
 def _settings(function: Callable[..., Any]) -> "dict[str, FieldInfo]":
@@ -151,18 +172,19 @@ def _value(annotation: Any, text: str) -> Any:
     return text
 
 
-def _add(command: ArgumentParser, parameter: Parameter) -> None:
+def _add(command: ArgumentParser, function: Callable[..., Any], parameter: Parameter) -> None:
     kind: Any = next(iter(get_args(parameter.annotation)), None) if _optional(parameter) else parameter.annotation
+    default = REQUIRED if parameter.default is Parameter.empty else parameter.default
+    if kind is bool:
+        command.add_argument(_flag(parameter.name), action="store_true", help=text_of("", parameter.name, REQUIRED))
+        return
+    text = text_of(function.__name__, parameter.name, default).replace("%", "%%")
     if parameter.kind is Parameter.KEYWORD_ONLY:
-        required = parameter.default is Parameter.empty
-        flag = _flag(parameter.name)
-        if kind is bool:
-            command.add_argument(flag, action="store_true")
-        else:
-            command.add_argument(flag, type=kind, required=required, default=None if required else parameter.default)
+        given = {"required": True} if default is REQUIRED else {"default": default}
+        command.add_argument(_flag(parameter.name), type=kind, help=text, **given)
     else:
-        many: dict[str, Any] = {"nargs": "*"} if parameter.kind is Parameter.VAR_POSITIONAL else {}
-        command.add_argument(parameter.name, type=kind, **many)
+        many = "*" if parameter.kind is Parameter.VAR_POSITIONAL else None
+        command.add_argument(parameter.name, type=kind, help=text, nargs=many)
 
 
 def _optional(parameter: Parameter) -> bool:
@@ -182,7 +204,7 @@ def positional(function: Callable[..., Any], arguments: Namespace) -> list[Any]:
 
 def keywords(function: Callable[..., Any], arguments: Namespace) -> dict[str, Any]:
     """Return the keyword arguments of a step."""
-    return {name: getattr(arguments, name) for name in _options(function) if name in arguments}
+    return {name: getattr(arguments, name) for name in (*_options(function), MORE) if name in arguments}
 
 
 def _options(function: Callable[..., Any]) -> list[str]:

@@ -4,10 +4,10 @@ import hashlib
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from biocnn.config.code_digests import code_of_step
@@ -21,7 +21,6 @@ from biocnn.workflow.naming import check_name, flow
 RESULTS = Path("results")
 DEMO = RESULTS / "demo"
 CONFIG = ("experiments", "data_root", "gpus")
-KILLED = re.compile(r"^.*(?:slurmstepd.*(?:memory|oom)|OUT_OF_MEMORY|exit status 137\b).*$", re.MULTILINE)
 
 
 class _Frozen(dict[str, Experiment]):
@@ -245,6 +244,15 @@ class Workflow:
         path = experiment.files.get(f"{section}.genome") or experiment.files["data.genome"]
         return f"{RESULTS}/genomes/{_key(experiment, path)}"
 
+    def products(self) -> dict[str, list[str]]:
+        """Return what a user looks at first, by experiment: the report, and what was made of new data."""
+        found = {}
+        for name in self.names:
+            of = SimpleNamespace(experiment=name)
+            new = [*self.applied(of), *self.variants(of), *self.scans(of)]
+            found[name] = [f"{RESULTS}/{name}/report.html", *new]
+        return found
+
     def trials(self, wildcards: Any) -> list[str]:
         """Return the outputs of all trials of a fold."""
         section = self._settings(wildcards).calibrate
@@ -321,45 +329,3 @@ def open_workflow(config: dict[str, Any], base: str, begins: bool) -> Workflow:
         for fault in faults:
             print(f"biocnn: {fault}", file=sys.stderr)
         sys.exit(2)
-
-
-def headlines(names: list[str], tsv: str | Path, page: str | Path) -> str:
-    """Return headline metrics and the path of the page, for the end of a run; "" if there is no summary."""
-    if not Path(tsv).exists():
-        return ""
-    header, *rows = (line.split("\t") for line in Path(tsv).read_text(encoding="utf-8").rstrip("\n").split("\n"))
-    lines = []
-    for row in rows:
-        if row[0] not in names:  # from an earlier run
-            continue
-        named = {key: value for key, value in zip(header, row, strict=True) if value}
-        numbers = [key for key in named if f"{key}_low" in header]
-        found = [f"{key} {float(named[key]):.3f}" for key in numbers]
-        if "target_name" in named:
-            found.append(f"motif like {named['target_name']} (p = {float(named['p_value']):.0e})")
-        lines.append(f"{named['experiment']}: {', '.join(found)}")
-    return "\n".join(["", *lines, f"Reports: {page}"])
-
-
-def memory_advice(logs: Iterable[str]) -> str:
-    """Return advice if a job was killed because it ran out of memory; "" if Snakemake's logs report none.
-
-    SLURM's plugin for Snakemake reports such a job as failed, without a reason, which is in the job's own log.
-    """
-    texts = [_text(path) for path in logs]
-    jobs = {path for text in texts for path in re.findall(r"(?:log: |, )([^,\n]*/slurm_logs/[^,\n]*?\.log)", text)}
-    told = [(found[0].strip(), text) for text in [*texts, *map(_text, jobs)] if (found := KILLED.search(text))]
-    if not told:
-        return ""
-    rules = dict.fromkeys(rule for _, text in told for rule in re.findall(r"Error in rule (\w+)", text))
-    return (
-        f"biocnn: a job was killed, most likely because it ran out of memory: {told[0][0]}\n"
-        f"  on a cluster, request more: --set-resources {' '.join(f'{rule}:mem_mb=16000' for rule in rules)}\n"
-        "  on this machine, run fewer jobs at once (--cores), or reduce memory in training (train.memory_gb)"
-    )
-
-
-def _text(path: str) -> str:
-    with suppress(OSError):
-        return Path(path).read_text(encoding="utf-8", errors="replace")
-    return ""

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from biocnn.workflow.rules import memory_advice
+from biocnn.workflow.closing import memory_advice
 from tests.stand_in import ROOT, run, stand_in
 
 

@@ -1,5 +1,6 @@
 """The command line: steps from signatures, errors without traceback and with status 2, no incomplete output."""
 
+import argparse
 import inspect
 import re
 import signal
@@ -13,7 +14,8 @@ import pytest
 import biocnn
 from biocnn.core.errors import InputError
 from biocnn.workflow import cli
-from biocnn.workflow.steps import STEPS
+from biocnn.workflow.arguments import ARGUMENTS, DEFAULTS
+from biocnn.workflow.cli import STEPS
 
 
 def run(*arguments: object, limit: int | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess:
@@ -33,8 +35,51 @@ def test_every_step_has_a_help_text_and_every_parameter(step, capsys: pytest.Cap
     text = capsys.readouterr().out
     for name, parameter in inspect.signature(step).parameters.items():
         wanted = f"--{name.replace('_', '-')}" if parameter.kind is inspect.Parameter.KEYWORD_ONLY else name
-        assert wanted in text
+        assert wanted in text or name == cli.MORE
     assert "--debug" in text
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
+def test_every_argument_is_described_with_what_is_used_without_it(step) -> None:
+    command = next(iter(cli.parser(step.__name__)._subparsers._group_actions)).choices[step.__name__]
+    for action in command._actions:
+        assert action.help, action.dest
+        if action.option_strings and action.default not in (None, "", False, argparse.SUPPRESS):
+            assert "default: " in action.help, action.dest
+
+
+def test_the_texts_of_arguments_are_all_used() -> None:
+    used = {(step.__name__, name) for step in STEPS for name in inspect.signature(step).parameters}
+    for texts in (ARGUMENTS, DEFAULTS):
+        for key in texts:
+            command, _, name = key.rpartition(".")
+            assert any(name == n and command in ("", c) for c, n in used), key
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"biocnn {biocnn.__version__}\n"
+
+
+def test_other_arguments_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def run(*files: Path, seed: int = 1, more: tuple[str, ...] = ()) -> None:
+        """Record."""
+        calls.append((files, seed, more))
+
+    monkeypatch.setattr(cli, "STEPS", (run,))
+    monkeypatch.setitem(ARGUMENTS, "files", "files")
+    a, b = Path("a.yaml"), Path("b.yaml")
+    for words, given in {
+        "a.yaml b.yaml": ((a, b), 1, []),
+        "--seed 2 a.yaml -n": ((a,), 2, ["-n"]),
+        "a.yaml --until train -- --seed 3 x": ((a,), 1, ["--until", "train", "--seed", "3", "x"]),
+    }.items():
+        assert cli.main(["run", *words.split()]) == 0
+        assert calls.pop() == given, words
 
 
 def recorder(calls: list):
@@ -67,8 +112,8 @@ def test_wrong_usage_has_status_2(arguments: list[str], capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["chek"], "biocnn: unknown step 'chek'\n  did you mean 'check'?"),
-        (["--halp"], "biocnn: unknown step '--halp'\n  did you mean '--help'?"),
+        (["chek"], "biocnn: unknown command 'chek'\n  did you mean 'check'?"),
+        (["--halp"], "biocnn: unknown command '--halp'\n  did you mean '--help'?"),
         (["simulate", "nuclei", "out", "--sed", "1"], "simulate: unknown option --sed\n  did you mean '--seed'?"),
         (["variants", "a.vcf", "out", "m", "--genmoe=g"], "unknown option --genmoe\n  did you mean '--genome'?"),
         (["scan", "g", "out", "m", "-threshold", "-1"], "unknown option -threshold\n  did you mean '--threshold'?"),
@@ -163,6 +208,7 @@ def test_an_interrupted_step_leaves_no_incomplete_output(tmp_path: Path, number:
     code = """
 import sys, time
 from biocnn.workflow import cli
+from biocnn.workflow.arguments import ARGUMENTS, DEFAULTS
 from biocnn.io import genome
 real = genome.read_fasta
 def slow(*given):

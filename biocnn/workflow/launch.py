@@ -1,0 +1,86 @@
+"""Find the workflow that belongs to this package, and start Snakemake with it."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from biocnn.core.errors import InputError
+from biocnn.workflow.naming import flow
+
+# With -P, so that files in the working folder cannot shadow packages.
+START = "import sys; from snakemake.cli import main; sys.argv[0] = 'snakemake'; main()"
+OURS = {
+    "--config": "use --data-root and --gpus",
+    "-C": "use --data-root and --gpus",
+    "--snakefile": "`snakemake --snakefile ...` runs other workflows",
+    "-s": "`snakemake --snakefile ...` runs other workflows",
+}  # options of Snakemake that `biocnn run` sets
+ELSEWHERE = (
+    "--executor",
+    "-e",
+    "--profile",
+    "--workflow-profile",
+)  # with these, only reports on rules name failed jobs
+
+
+def run(
+    *experiments: str, cores: str | None = None, data_root: Path | None = None, gpus: int | None = None,
+    verbose: bool = False, more: Sequence[str] = (),
+) -> None:  # fmt: skip
+    """Run experiments in the current folder: everything from the check of the data to results/NAME/report.html.
+
+    A rerun resumes, and repeats only what changed. Other arguments are passed on to Snakemake, for example --dry-run,
+    or --workflow-profile DIR for a cluster; those that are not options of Snakemake, after --.
+    """
+    if find_spec("snakemake") is None:
+        raise InputError("Snakemake is not installed", "pip install 'biocnn[workflow]'")
+    command = snakemake_command(experiments, cores, data_root, gpus, verbose, more)
+    # At the end of the path, so that rules find the command biocnn without an activated environment.
+    path = os.pathsep.join(filter(None, [os.environ.get("PATH"), str(Path(sys.executable).parent)]))
+    sys.stdout.flush()
+    os.execve(command[0], command, {**os.environ, "PATH": path})
+
+
+def snakemake_command(
+    experiments: Sequence[str],
+    cores: str | None,
+    data_root: Path | None,
+    gpus: int | None,
+    verbose: bool,
+    more: Sequence[str],
+) -> list[str]:
+    """Return the command that runs experiments; parameters as for ``run``."""
+    options = [word.partition("=")[0] for word in more]
+    for option in options:
+        if option in OURS:
+            raise InputError(f"{option}: cannot be passed on to Snakemake, because biocnn sets it", OURS[option])
+    root = None if data_root is None else str(data_root)
+    given: dict[str, Any] = {"experiments": list(experiments) or None, "data_root": root, "gpus": gpus}
+    config = [f"{key}={flow(value)}" for key, value in given.items() if value is not None]
+    cores_of = [] if cores is None else ["--cores", cores]
+    quiet = [] if verbose or {*ELSEWHERE} & {*options} else ["--quiet", "host", "reason", "rules"]
+    own = ["--snakefile", str(snakefile()), *cores_of, *quiet, *(["--config", *config] if config else [])]
+    return [sys.executable, "-P", "-c", START, *more, *own]
+
+
+def snakefile() -> Path:
+    """Return the Snakefile: of the repository that contains this package, or as installed with it.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    own = Path(__file__).parents[2] / "Snakefile"
+    try:
+        installed = [Path(str(file.locate())) for file in files("biocnn") or () if file.name == own.name]
+    except PackageNotFoundError:
+        installed = []
+    for path in (own, *installed):
+        if path.is_file():
+            return path.resolve()
+    raise InputError("the Snakefile of biocnn is not installed with it", "install biocnn again, with pip")

@@ -1,0 +1,70 @@
+"""The last lines of a run name what was made, or the cause of a failure and its remedy."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from biocnn.workflow.closing import failures, headlines
+
+FAILURE = """CalledProcessError in file "dataset.smk", line 53:
+Command 'set -euo pipefail;  biocnn {rule} a.json raw 2>&1 | tee -i {log}' returned non-zero exit status 2.
+Error in rule {rule}:
+    message: None
+    jobid: 3
+    input: results/a/raw
+    output: results/a/dataset
+    log: {log} (check log file(s) for error details)
+    shell:
+        biocnn {rule} ...
+"""
+
+
+def test_results_are_named_with_their_metrics(tmp_path: Path) -> None:
+    table = tmp_path / "summary.tsv"
+    assert headlines({"a": ["a.html"]}, str(table), "index.html") == ""
+    table.write_text(
+        "experiment\tauroc\tauroc_low\tdice\tdice_low\ttarget_name\tp_value\n"
+        "a\t0.9123\t0.8\t\t\tReb1\t1e-7\nearlier\t0.5\t0.4\t\t\t\t\nb\t\t\t0.75\t0.7\t\t\n"
+    )
+    products = {"b": ["results/b/report.html", "results/b/apply"], "a": ["results/a/report.html"]}
+    assert headlines(products, str(table), "index.html").splitlines() == [
+        "",
+        "a: auroc 0.912, motif like Reb1 (p = 1e-07)", "  results/a/report.html",
+        "b: dice 0.750", "  results/b/report.html", "  results/b/apply",
+        "Reports: index.html",
+    ]  # fmt: skip
+    assert f"\n  {Path.cwd()}/results/a/report.html\n" in headlines(products, str(table), "index.html", absolute=True)
+
+
+@pytest.mark.parametrize("rule", ["check", "biocnn_check"])  # the latter in a workflow that uses this as a module
+def test_the_last_message_of_each_failed_job_is_repeated(tmp_path: Path, rule: str) -> None:
+    first, second, snakemake = (tmp_path / name for name in ("check.log", "train.log", "snakemake.log"))
+    first.write_text("read 3 images\nbiocnn check: 2 faults:\na.png: damaged\nb.png: damaged\n  copy them again\n")
+    second.write_text("epoch 1\nTraceback (most recent call last):\n  ...\nZeroDivisionError: division by zero\n")
+    text = FAILURE.format(rule=rule, log=first) + FAILURE.format(rule="train", log=second)
+    expected = [
+        "",
+        f"{first}:", "biocnn check: 2 faults:", "a.png: damaged", "b.png: damaged", "  copy them again",
+        f"{second}:", "biocnn: train failed without a message", *second.read_text().splitlines(),
+    ]  # fmt: skip
+    whole = f"Building DAG of jobs...\n{text}{text}"
+    on_a_cluster = "\n".join(line for line in whole.splitlines() if not line.startswith("Command"))
+    quiet = "\n".join(line for line in whole.splitlines() if line.startswith("Command"))
+    for log in (whole, on_a_cluster, quiet):
+        snakemake.write_text(log)
+        assert failures([str(snakemake)]).splitlines() == expected
+
+
+def test_many_failures_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("".join(FAILURE.format(rule=f"r{i}", log=f"absent{i}") for i in range(9)))
+    assert failures([str(tmp_path / "log")]).endswith("r4 failed without a message\n... and 4 more jobs failed")
+    (tmp_path / "log").write_text("Nothing to be done\n")
+    assert failures([str(tmp_path / "log")]) == ""
+
+
+def test_the_text_follows_what_is_printed_later() -> None:
+    code = "from biocnn.workflow.closing import at_end; at_end('last'); at_end(''); print('first')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "first\nlast\n"

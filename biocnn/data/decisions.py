@@ -38,7 +38,8 @@ KEPT = 12
 STEPS = (50, 250)  # bounds of the steps per epoch
 ALL_STEPS = 3000
 LOCAL_STEPS = 1500  # for images from images
-FEWER_STEPS = 1200  # for boxes, with four times the pixels per step, and for densities
+BOX_STEPS = 1200  # with four times the pixels per step
+DENSITY_STEPS = 4000  # of small batches
 EPOCHS = (12, 60)
 # Smallest objects, in pixels, for a stem, whose map has a cell for so many pixels; objects span four cells or more.
 STEMS = ((32, "huge", 8), (16, "large", 4), (8, "medium", 2), (0, "small", 1))
@@ -95,8 +96,8 @@ def decide(facts: Facts, settings: Settings | None = None) -> dict[str, Decision
         batch_size = choose("batch_size", train, "train", decided)
     once = max(1, math.ceil(facts.pixels / math.prod(patch) / batch_size))
     steps = choose("steps_per_epoch", train, "train", _steps(once, train.epochs if train else None))
-    fewer = detects or task.target.summed
-    wanted = LOCAL_STEPS if task.exact else FEWER_STEPS if fewer else ALL_STEPS
+    summed = task.target.summed
+    wanted = DENSITY_STEPS if summed else LOCAL_STEPS if task.exact else BOX_STEPS if detects else ALL_STEPS
     choose("epochs", train, "train", _epochs(steps or once, wanted))
     choose("foreground", train, "train", _foreground(facts, patch))
     return choose.found

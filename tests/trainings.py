@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from tiny import accompanied, boxed, chosen, counted, images, labelled, pairs, sequences, stored, valued
+from tiny import accompanied, boxed, chosen, counted, images, labelled, pairs, sequences, several, stored, valued
 from torch import nn
 
 from biocnn.config.settings import Train
@@ -93,11 +93,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 SETTINGS["accompanied"] = SETTINGS["labelled"] | {"model": {"name": "LeNet5"}}
 SETTINGS["typed"] = SETTINGS["images"]
+SETTINGS["several"] = SETTINGS["labelled"]
 SETTINGS["valued"] = SETTINGS["labelled"] | {"loss": "gaussian_nll"}
 RAW = {
     "typed": partial(images, 12, task="typed_instances"),
     "accompanied": lambda: accompanied(labelled(48)),
     "valued": valued,
+    "several": partial(several, 48),
     "boxed": boxed,
     "pairs": pairs,
     "counted": partial(counted, 12),

@@ -39,6 +39,7 @@ OTHERS = [
     ("accompanied", 1),
     ("pairs", 1),
     ("counted", 1),
+    ("several", 1),
     pytest.param("typed", 1, marks=pytest.mark.slow),
 ]
 

@@ -99,7 +99,7 @@ RAW = {
     "typed": partial(images, 12, task="typed_instances"),
     "accompanied": lambda: accompanied(labelled(48)),
     "valued": valued,
-    "several": partial(several, 48),
+    "several": partial(several, 60),
     "boxed": boxed,
     "pairs": pairs,
     "counted": partial(counted, 12),

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import torch
 
+from biocnn.apply.covariates import NewCovariates
 from biocnn.config.registry import resolve
 from biocnn.config.schema import options
 from biocnn.config.settings import Apply, Predict
@@ -49,11 +50,18 @@ class Applied:
     finish: Callable[[Path, pd.DataFrame, dict[str, pd.DataFrame]], None] | None = None
 
 
-ApplyOne = Callable[[Path, str, Sequence[Model], Path], Applied]  # path and name of an image, models, output folder
+# Path and name of an image, models, output folder, and the covariates, if the models take any.
+ApplyOne = Callable[..., Applied]
 
 
 def apply_files(
-    images: Path, models: Sequence[Path], folder: Path, *, trust: Sequence[str] = (), **settings: Any
+    images: Path,
+    models: Sequence[Path],
+    folder: Path,
+    *,
+    covariates: Path | None = None,
+    trust: Sequence[str] = (),
+    **settings: Any,
 ) -> dict[str, int]:
     """Apply model files to images, into a new folder; settings are those of ``Model``, and on_error.
 
@@ -64,11 +72,16 @@ def apply_files(
     agree(loaded, "image")
     torch.set_num_threads(loaded[0].meta.experiment.train.threads)
     folder.mkdir()
-    return apply_images(images, loaded, folder, on_error=section.on_error)
+    return apply_images(images, loaded, folder, covariates=covariates, on_error=section.on_error)
 
 
 def apply_images(
-    images: str | Path, models: Sequence[Model], folder: Path, *, on_error: str = APPLY.on_error
+    images: str | Path,
+    models: Sequence[Model],
+    folder: Path,
+    *,
+    covariates: Path | None = None,
+    on_error: str = APPLY.on_error,
 ) -> dict[str, int]:
     """Apply models to every image of a folder.
 
@@ -85,6 +98,8 @@ def apply_images(
     folder
         Receives the files of the task; its table of images, with all repairs of an image, or why it was skipped; and
         counts.tsv with the number of each.
+    covariates
+        Table with the covariates of the images, for models that were trained with some: see `NewCovariates`.
     on_error
         What to do with an image that cannot be read or does not fit the model: ``skip`` it, or ``stop``.
 
@@ -104,11 +119,12 @@ def apply_images(
     rows, checks, skipped = [], Checks(), []
     others: dict[str, list[pd.DataFrame]] = {}
     finish = None
-    found = named_images(images)
+    found, known = named_images(images), NewCovariates(covariates, models)
     for name, path in found:
         place = {"image": name, "path": str(path.relative_to(images) if path != Path(images) else path.name)}
         try:
-            applied = apply_one(path, name, models, folder)
+            row = known.of(place["path"], path.name, name)
+            applied = apply_one(path, name, models, folder, *([] if row is None else [row]))
         except InputError as error:
             if on_error == "stop":
                 raise

@@ -4,15 +4,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
+from biocnn.apply.covariates import notes as covariate_notes
 from biocnn.apply.images import Applied
+from biocnn.data.covariates import encode_covariates
 from biocnn.data.frame import Frame
 from biocnn.data.whole_decisions import ALIKE
 from biocnn.prediction.compatibility import Note
 from biocnn.prediction.model import Model
 
 
-def predict_image(path: Path, name: str, models: Sequence[Model], folder: Path) -> Applied:
+def predict_image(
+    path: Path, name: str, models: Sequence[Model], folder: Path, covariates: pd.DataFrame | None = None
+) -> Applied:
     """Predict one vector for an image, for ``biocnn.apply.images``.
 
     Parameters
@@ -23,6 +28,8 @@ def predict_image(path: Path, name: str, models: Sequence[Model], folder: Path) 
         Models, whose predictions are averaged.
     folder
         Not used: there are no files for single images.
+    covariates
+        A row with those of the image; None: the models take none.
 
     Returns
     -------
@@ -31,8 +38,11 @@ def predict_image(path: Path, name: str, models: Sequence[Model], folder: Path) 
     """
     with models[0].open_image(path) as image:
         adapted = [model.adapt(image, str(path)) for model in models]
-        p = np.stack([model.predict_whole(one) for model, one in zip(models, adapted, strict=True)])
+        z = [() if covariates is None else encode_covariates(model.facts.coded, covariates)[0] for model in models]
+        p = np.stack([model.predict_whole(*each) for model, *each in zip(models, adapted, z, strict=True)])
         notes = [Note("repaired", repair) for repair in image.repairs]
+    if covariates is not None:
+        notes += covariate_notes(models[0].facts.coded, covariates)
     for model, one in zip(models, adapted, strict=True):
         assert model.frame
         notes += [*one.notes, *_unseen(model.frame, one.shape[1:])]

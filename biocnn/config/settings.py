@@ -118,6 +118,7 @@ class Predict(Section):
 
 class _NewImages(Section):
     images: Path | None = None  # folder, or .npz file with arrays of images
+    covariates: Path | None = None  # table of these images, for models with covariates: image, and a column for each
 
 
 class Fit(Section):

@@ -133,6 +133,12 @@ class Dataset:
         truth = self.truth(row)
         return truth if self.classes is None else with_classes(truth, self.classes[row])
 
+    def with_covariates(self, z: np.ndarray) -> "Dataset":
+        """Return the same examples with other covariates, as coded: shape (N, Z)."""
+        other = copy(self)
+        other.covariates = z
+        return other
+
     def with_split(self, split: pd.Series) -> "Dataset":
         """Return the same examples with other splits; measurements of the training split are kept."""
         other = copy(self)

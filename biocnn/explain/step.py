@@ -10,6 +10,7 @@ from biocnn.config.registry import resolve
 from biocnn.config.settings import Settings
 from biocnn.core.checks import Checks
 from biocnn.data.dataset import Dataset
+from biocnn.explain.covariates import importance
 from biocnn.explain.images import explain_images, write_images
 from biocnn.explain.sequences import explain_sequences, write_sequences
 from biocnn.io.meme import read_meme
@@ -36,7 +37,8 @@ def explain_test_part(
     settings
         Settings of the experiment; used are ``explain``, and what determines the strands.
     folder
-        Folder for the files of ``write_sequences`` and counts.tsv (motifs and seqlets, found and omitted), or cam.npz.
+        Folder for the files of ``write_sequences`` and counts.tsv (motifs and seqlets, found and omitted), or cam.npz;
+        and covariates.tsv, if there are any.
 
     Yields
     ------
@@ -45,6 +47,11 @@ def explain_test_part(
     """
     same_data(model, dataset)
     yield from resolve(dataset.input.explain)(model, dataset, predictions, settings, folder)
+    if dataset.facts.covariates:
+        found = importance(model, dataset, settings.seed)
+        found.to_csv(folder / "covariates.tsv", sep="\t", index=False, float_format="%.6g")
+        for row in found.itertuples():
+            yield f"{row.covariate} shuffled: {row.metric} of {row.output} {row.value:.4f} -> {row.shuffled:.4f}"
 
 
 def images(model: Model, dataset: Dataset, predictions: Path, settings: Settings, folder: Path) -> Iterator[str]:

@@ -13,6 +13,7 @@ from biocnn.report.audit import audit
 from biocnn.report.blocks import Section, plural
 from biocnn.report.calibration import calibration
 from biocnn.report.confidence import confidence
+from biocnn.report.covariates import covariates
 from biocnn.report.diagnosis import diagnosis
 from biocnn.report.explanation import explanation
 from biocnn.report.figures import Gallery, style
@@ -60,6 +61,7 @@ def _sections(results: Results, settings: Settings, gallery: Gallery) -> list[Se
         calibration(results, settings, gallery),
         sections.training(results, gallery),
         *chapters(results, settings, gallery),
+        covariates(results, gallery),
         explanation(results, settings, gallery),
         variants(results, gallery),
         scan(results),

@@ -1,4 +1,4 @@
-"""Demonstration data, reproducible byte for byte from a seed: a genome with peaks, and images of nuclei and cells."""
+"""Demonstration data, reproducible byte for byte from a seed: a genome with peaks, images of nuclei and of cells."""
 
 import csv
 import shutil
@@ -170,7 +170,7 @@ def simulate_nuclei(folder: str | Path, seed: int) -> None:
     folder = Path(folder)
     for name in ("images", "labels", "new"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for plate in range(PLATES + 1):
         # The last "plate" has no annotation.
         rng = np.random.default_rng([seed, 2, plate])
@@ -184,8 +184,7 @@ def simulate_nuclei(folder: str | Path, seed: int) -> None:
             tifffile.imwrite(folder / "images" / name, image, compression="zlib")
             tifffile.imwrite(folder / "labels" / name, labels, compression="zlib")
             rows.append((f"images/{name}", f"labels/{name}", f"plate{plate + 1}"))
-    with open(folder / "table.csv", "w", newline="") as handle:
-        csv.writer(handle, lineterminator="\n").writerows([("image", "mask", "group"), *rows])
+    write_rows(folder / "table.csv", [("image", "mask", "group"), *rows])
 
 
 def _nuclei(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -282,9 +281,7 @@ def simulate_cells(folder: str | Path, seed: int) -> None:
             tifffile.imwrite(folder / name, pixels, photometric="rgb", compression="zlib")
             if not new:
                 rows += [(name, f"slide{slide + 1}", *box) for box in boxes]
-    with open(folder / "boxes.csv", "w", newline="") as handle:
-        header = ("image", "group", "label", "x0", "y0", "x1", "y1")
-        csv.writer(handle, lineterminator="\n").writerows([header, *rows])
+    write_rows(folder / "boxes.csv", [("image", "group", "label", "x0", "y0", "x1", "y1"), *rows])
 
 
 def _smear(
@@ -337,3 +334,9 @@ def _lobes(place: np.ndarray, radius: float, rng: np.random.Generator) -> np.nda
 def stained(amount: np.ndarray, colour: tuple[float, float, float]) -> np.ndarray:
     """Return the light that passes an amount (SMEAR, SMEAR) of a dye; an amount of 1 lets ``colour`` pass."""
     return np.array(colour) ** amount[..., None]
+
+
+def write_rows(path: Path, rows: list[tuple[object, ...]]) -> None:
+    """Write a table, comma-separated."""
+    with open(path, "w", newline="") as handle:
+        csv.writer(handle, lineterminator="\n").writerows(rows)

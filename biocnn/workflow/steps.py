@@ -19,20 +19,13 @@ log = logging.getLogger("biocnn")
 
 
 def simulate(kind: str, out: Path, *, seed: int = 1) -> None:
-    """Simulate the data of the demonstrations: KIND is sequences, nuclei or cells."""
-    from biocnn.workflow import simulate as simulation
-    from biocnn.workflow.simulate_leukocytes import simulate_leukocytes
+    """Simulate the data of the demonstrations: KIND is sequences, nuclei, cells, leukocytes or biopsies."""
+    from biocnn.workflow.demonstrations import MAKERS
 
-    makers = {
-        "sequences": simulation.simulate_sequences,
-        "nuclei": simulation.simulate_nuclei,
-        "cells": simulation.simulate_cells,
-        "leukocytes": simulate_leukocytes,
-    }
-    if kind not in makers:
-        raise InputError(f"no simulation named {kind!r}", "allowed: " + ", ".join(makers))
+    if kind not in MAKERS:
+        raise InputError(f"no simulation named {kind!r}", "allowed: " + ", ".join(MAKERS))
     with atomic(out) as folder:
-        makers[kind](folder, seed)
+        MAKERS[kind](folder, seed)
 
 
 def genome(fasta: Path, out: Path) -> None:
@@ -273,16 +266,19 @@ def uncertainty(config: Path, data: Path, decided: Path, out: Path, *runs: Path,
 
 def apply(
     images: Path, out: Path, *models: Path,
-    config: Path | None = None, data_root: Path = Path(), trust: str = "", **options: Any,
+    config: Path | None = None, data_root: Path = Path(), trust: str = "",
+    covariates: Path | None = None, **options: Any,
 ) -> None:  # fmt: skip
     """Apply one or more models to new images: masks, labels or boxes, and tables of objects; or of predictions.
 
-    CONFIG and TRUST as in `biocnn predict`.
+    COVARIATES is a table of those of the images; default: that of CONFIG. CONFIG and TRUST as in `biocnn predict`.
     """
     from biocnn.apply.images import apply_files
 
+    table = covariates or (_load(config, data_root).settings.apply.covariates if config else None)
+    given = _options("apply", config, data_root, trust, options)
     with atomic(out) as folder:
-        counts = apply_files(images, models, folder, **_options("apply", config, data_root, trust, options))
+        counts = apply_files(images, models, folder, covariates=table, **given)
     log.info("%s", ", ".join(f"{count} rows in {out / name}" for name, count in counts.items()))
 
 

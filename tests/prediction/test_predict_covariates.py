@@ -1,20 +1,25 @@
 """Models with covariates: trained with batches that carry them, and applied to new examples with values for each."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import accompanied, experiment, labelled, predicted, sequences, stored, valued
+from tiny import accompanied, experiment, labelled, metadata, predicted, sequences, stored, valued
+from torch import nn
 
 from biocnn.apply.variants.scoring import Ensemble
+from biocnn.config.schema import choose
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.data.frame import Frame
+from biocnn.explain.covariates import importance
 from biocnn.explain.step import explain_test_part
 from biocnn.prediction.model import Model
 from biocnn.training.batches import make, preview
+from biocnn.training.checkpoint import build_model, save_model
 from biocnn.training.runs import train_run
 
 CPU = torch.device("cpu")
@@ -108,3 +113,24 @@ def test_augmentations_never_touch_covariates(tmp_path: Path) -> None:
     assert x[:, 1:, 3, 4].equal(torch.from_numpy(dataset.covariates))
     seen, _ = preview(dataset, SETTINGS["images"].augment, None, 2, 2, frame=frame)
     assert seen.shape == (2, 3, 1, 16, 16)
+
+
+def test_shuffling_a_covariate_that_matters_loses_the_metric(tmp_path: Path) -> None:
+    """The class depends on the dose, and so does the only weight of the network; the cells tell nothing."""
+    raw = accompanied(labelled(48, classes=("low", "high")))
+    high = (raw.examples["covariate_dose"].fillna(0) > 30).to_numpy().astype(int)
+    dataset = stored(replace(raw, y=np.eye(2, dtype=np.float32)[high]), tmp_path)
+    section = choose("models", "LeNet5", "model")
+    network = build_model(section, dataset.facts)
+    joint = network.head[-1]
+    for weights in joint.parameters():
+        nn.init.zeros_(weights)
+    with torch.no_grad():
+        joint.both[0].weight[0, joint.features], joint.both[0].bias[0] = 1, 3
+        joint.both[2].weight[1, 0], joint.both[2].bias[1] = 9, -27
+    save_model(tmp_path / "m.safetensors", network, metadata(section, dataset.facts))
+    found = importance(Model(tmp_path / "m.safetensors"), dataset, 1)
+    assert found["covariate"].tolist() == ["dose", "cells"]
+    assert found["loss"][0] > 0.2
+    assert found["loss"][1] == 0
+    pd.testing.assert_frame_equal(found, importance(Model(tmp_path / "m.safetensors"), dataset, 1))

@@ -1,0 +1,114 @@
+"""The section on covariates: their values by split, and how much the network loses without each."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from biocnn.core.palette import BLUE
+from biocnn.data.covariates import PREFIX
+from biocnn.data.dataset import Dataset
+from biocnn.data.splits import SPLITS
+from biocnn.metrics import ERRORS
+from biocnn.report.blocks import Section, Table, Text, short, table
+from biocnn.report.figures import MUTED, Gallery, new_figure
+from biocnn.report.headline import metric_name, number
+from biocnn.report.results import Results
+from biocnn.tasks.facts import Covariate
+
+_FAR, _SURE = 0.25, 3.0  # differences between splits: standard deviations of the training split, and standard errors
+_MOST = 16  # covariates in the figure
+
+
+def covariates(results: Results, gallery: Gallery) -> Section:
+    """Show values of the covariates in each split, differences between splits, and the loss by shuffling each."""
+    section, dataset = Section("covariates", "Covariates"), results.dataset
+    if not (dataset and dataset.facts.coded):
+        return section
+    section.blocks.append(_values(dataset))
+    if found := list(shifts(dataset)):
+        effect = (
+            "the splits thus differ in what the network is told, and metrics hold only for values like those of test"
+        )
+        section.blocks.append(Text(f"Warning: {'; '.join(found)}; {effect}."))
+    lost = results.table("explain/covariates.tsv")
+    if len(lost):
+        section.blocks.extend(_importance(lost, gallery))
+    return section
+
+
+def shifts(dataset: Dataset) -> Iterator[str]:
+    """Yield covariates whose values in the validation or test split clearly differ from the training split."""
+    names = [name for one in dataset.facts.coded for name in one.columns]
+    train = dataset.covariates[dataset.rows("train")]
+    for split in SPLITS[1:]:
+        other = dataset.covariates[dataset.rows(split)]
+        difference = other.mean(axis=0) - train.mean(axis=0)
+        error = np.sqrt(train.var(axis=0) / len(train) + other.var(axis=0) / max(1, len(other)))
+        for name, apart, sd, one in zip(names, difference, train.std(axis=0), error, strict=True):
+            if abs(apart) > max(_FAR * sd, _SURE * one) and len(other) > 1:
+                sign = "higher" if apart > 0 else "lower"
+                yield f"{name} is {sign} in {split} by {abs(apart) / max(sd, 1e-12):.2g} standard deviations"
+
+
+def _values(dataset: Dataset) -> Table:
+    parts = {split: dataset.examples.iloc[dataset.rows(split)] for split in SPLITS}
+    rows = []
+    for one in dataset.facts.coded:
+        columns = [part[PREFIX + one.name] for part in parts.values()]
+        for place, (value, cells) in enumerate(_described(one, columns)):
+            rows.append([one.name if place == 0 else "", value, *cells])
+    caption = (
+        "What the network receives beside each example. Numbers are standardised by the training split"
+        f"{' of fold 0' if dataset.folds > 1 else ''}; words of which it has no example count as missing."
+    )
+    return table(caption, ["Covariate", "Value", *(name.capitalize() for name in SPLITS)], rows, "Train, Val, Test")
+
+
+def _described(one: Covariate, columns: list[pd.Series]) -> Iterator[tuple[str, list[str]]]:
+    """Yield rows of the table: what is counted, and its value in each split."""
+    if one.levels:
+        for level in one.levels:
+            yield level, [f"{(column == level).mean():.1%}" for column in columns]
+        missing = [~column.isin(one.levels) for column in columns]
+    else:
+        yield "mean ± s.d.", [f"{number(column.mean())} ± {number(column.std(ddof=0))}" for column in columns]
+        missing = [column.isna() for column in columns]
+    if any(which.any() for which in missing):
+        yield "missing", [f"{which.sum():,} ({which.mean():.1%})" for which in missing]
+
+
+def _importance(lost: pd.DataFrame, gallery: Gallery) -> list[object]:
+    name, several = lost["metric"].iloc[0], lost["output"].nunique() > 1
+    times = lost["shuffles"].iloc[0]
+    how = f"{times} times" if times > 1 else "once"
+    caption = (
+        f"Loss of {metric_name(name)} of the first run if the values of a covariate are shuffled {how} among the test "
+        f"examples{', mean over outputs' if several else ''}; bars: standard deviation of the shuffles. Covariates "
+        "that tell the same can replace each other, and then each of them seems unimportant."
+    )
+    figure = by_covariate(lost)
+    rows = [
+        [row.covariate, *[row.output] * several, number(row.value), number(row.shuffled), number(row.loss)]
+        for row in lost.itertuples()
+    ]
+    header = ["Covariate", *["Output"] * several, metric_name(name), "Shuffled", "Loss"]
+    about = "Higher is worse" if name in ERRORS else "Lower is worse"
+    return [
+        gallery.add("covariates", figure, "Loss of the metric by shuffling each covariate", caption),
+        table(f"{about}. Loss: positive if the covariate helps.", header, rows, ", ".join(header[-3:])),
+    ]
+
+
+def by_covariate(lost: pd.DataFrame) -> Figure:
+    """Draw the loss by shuffling each covariate, the most important one first; ``lost`` as from ``importance``."""
+    means = lost.groupby("covariate", sort=False)[["loss", "sd"]].mean().sort_values("loss", ascending=False)[:_MOST]
+    figure = new_figure(0.7 + 0.25 * len(means))
+    axes = figure.subplots()
+    axes.axvline(0, color=MUTED, linewidth=0.8)
+    axes.barh(range(len(means)), means["loss"], xerr=means["sd"].fillna(0), color=BLUE, height=0.6, ecolor=MUTED)
+    axes.set_yticks(range(len(means)), [short(name, 24) for name in means.index])
+    axes.set_ylim(len(means) - 0.4, -0.6)
+    axes.set_xlabel(f"Loss of {metric_name(lost['metric'].iloc[0])}")
+    return figure

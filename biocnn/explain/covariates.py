@@ -36,30 +36,33 @@ def importance(model: Model, dataset: Dataset, seed: int) -> pd.DataFrame:
     ----------
     Breiman, Machine Learning 45, 5-32 (2001), doi:10.1023/A:1010933404324.
     """
-    rows, name = dataset.rows("test"), dataset.task.headline[0]
+    rows = dataset.rows("test")
     shuffles, start, found = max(1, min(MOST, PREDICTED // len(rows))), 0, []
-    before = _judged(model, dataset, rows, name)
+    before = _judged(model, dataset, rows)
     for number, covariate in enumerate(dataset.facts.coded):
         columns, start = slice(start, start + len(covariate.columns)), start + len(covariate.columns)
         after = []
         for shuffle in range(shuffles):
             order, z = np.random.default_rng([seed, number, shuffle]).permutation(rows), dataset.covariates.copy()
             z[rows, columns] = z[order, columns]
-            after.append(_judged(model, dataset.with_covariates(z), rows, name))
-        for output, value in before.items():
-            values = np.array([each[output] for each in after])
+            after.append(_judged(model, dataset.with_covariates(z), rows))
+        for (output, name), value in before.items():
+            values = np.array([each[output, name] for each in after])
             loss = (values.mean() - value) * (1 if name in ERRORS else -1)
             sd = values.std(ddof=1) if shuffles > 1 else np.nan
             found.append((covariate.name, output, name, value, values.mean(), sd, loss, shuffles))
     return pd.DataFrame(found, columns=list(COLUMNS))
 
 
-def _judged(model: Model, dataset: Dataset, rows: np.ndarray, name: str) -> dict[str, float]:
-    """Return a metric of each output that has it."""
-    p, y = np.stack([*model.predict_stored(dataset, rows)]), dataset.y.stacked(rows)
+def _judged(model: Model, dataset: Dataset, rows: np.ndarray) -> dict[tuple[str, str], float]:
+    """Return the most important metric of each output that has it, by the names of both."""
+    task, every = dataset.task, np.stack([*model.predict_stored(dataset, rows)])
+    parts = [(f"{part.name}: ", dataset.of_part(part), task.of_part(every, part)) for part in task.parts]
     found = {}
-    for output, columns, measures in dataset.task.judged():
-        if name in measures:
-            target, mine = metrics.labelled(y[:, columns], p[:, columns])
-            found[output] = measures[name](mine, target)
+    for prefix, part, p in parts or [("", dataset, every)]:
+        name, y = part.task.headline[0], part.y.stacked(rows)
+        for output, columns, measures in part.task.judged():
+            if name in measures:
+                target, mine = metrics.labelled(y[:, columns], p[:, columns])
+                found[prefix + output, name] = measures[name](mine, target)
     return found

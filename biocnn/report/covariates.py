@@ -10,7 +10,6 @@ from biocnn.core.palette import BLUE
 from biocnn.data.covariates import PREFIX
 from biocnn.data.dataset import Dataset
 from biocnn.data.splits import SPLITS
-from biocnn.metrics import ERRORS
 from biocnn.report.blocks import Section, Table, Text, short, table
 from biocnn.report.figures import MUTED, Gallery, new_figure
 from biocnn.report.headline import metric_name, number
@@ -88,21 +87,26 @@ def _importance(lost: pd.DataFrame, gallery: Gallery) -> list[object]:
         f"examples{', mean over outputs' if several else ''}; bars: standard deviation of the shuffles. Covariates "
         "that tell the same can replace each other, and then each of them seems unimportant."
     )
-    figure = by_covariate(lost)
     rows = [
-        [row.covariate, *[row.output] * several, number(row.value), number(row.shuffled), number(row.loss)]
+        [
+            row.covariate,
+            *[row.output] * several,
+            metric_name(row.metric),
+            *map(number, (row.value, row.shuffled, row.loss)),
+        ]
         for row in lost.itertuples()
     ]
-    header = ["Covariate", *["Output"] * several, metric_name(name), "Shuffled", "Loss"]
-    about = "Higher is worse" if name in ERRORS else "Lower is worse"
+    header = ["Covariate", *["Output"] * several, "Metric", "Test", "Shuffled", "Loss"]
+    about = "Metrics of the test split with the values of a covariate shuffled. Loss: positive if the covariate helps."
+    figure = by_covariate(lost[lost["metric"] == name])
     return [
         gallery.add("covariates", figure, "Loss of the metric by shuffling each covariate", caption),
-        table(f"{about}. Loss: positive if the covariate helps.", header, rows, ", ".join(header[-3:])),
+        table(about, header, rows, ", ".join(header[-3:])),
     ]
 
 
 def by_covariate(lost: pd.DataFrame) -> Figure:
-    """Draw the loss by shuffling each covariate, the most important one first; ``lost`` as from ``importance``."""
+    """Draw the loss of a metric by shuffling each covariate, the largest first; ``lost`` as from ``importance``."""
     means = lost.groupby("covariate", sort=False)[["loss", "sd"]].mean().sort_values("loss", ascending=False)[:_MOST]
     figure = new_figure(0.7 + 0.25 * len(means))
     axes = figure.subplots()

@@ -87,15 +87,10 @@ def _importance(lost: pd.DataFrame, gallery: Gallery) -> list[object]:
         f"examples{', mean over outputs' if several else ''}; bars: standard deviation of the shuffles. Covariates "
         "that tell the same can replace each other, and then each of them seems unimportant."
     )
-    rows = [
-        [
-            row.covariate,
-            *[row.output] * several,
-            metric_name(row.metric),
-            *map(number, (row.value, row.shuffled, row.loss)),
-        ]
-        for row in lost.itertuples()
-    ]
+    rows = []
+    for one in lost.itertuples():
+        values = map(number, (one.value, one.shuffled, one.loss))
+        rows.append([one.covariate, *[one.output] * several, metric_name(one.metric), *values])
     header = ["Covariate", *["Output"] * several, "Metric", "Test", "Shuffled", "Loss"]
     about = "Metrics of the test split with the values of a covariate shuffled. Loss: positive if the covariate helps."
     figure = by_covariate(lost[lost["metric"] == name])

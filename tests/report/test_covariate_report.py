@@ -37,7 +37,7 @@ def test_values_shifts_and_losses_are_shown(results: Results, tmp_path: Path) ->
     assert values.rows[1][2] == f"{train.isna().sum()} ({train.isna().mean():.1%})"
     assert warning.words.startswith("Warning: dose is higher in test by")
     assert "shuffled 10 times" in picture.caption
-    assert [row[0] for row in losses.rows] == ["dose", "cells"]
+    assert losses.rows == [["dose", "AUROC", ".900", ".600", ".300"], ["cells", "AUROC", ".900", ".900", ".000"]]
 
 
 def test_chance_differences_between_splits_are_no_warning(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ class Multiclass(Classification):
         return [0.5] * y.shape[1]
 
     def probability(self, logits: "Tensor") -> "Tensor":
-        return logits.softmax(1)
+        return logits.softmax(-1)
 
     def chosen(self, p: "np.ndarray") -> "np.ndarray":
         """Return the number of the class that is decided for each example, (N,), from probabilities (N, K)."""

@@ -40,7 +40,7 @@ class Several(VectorTask):
     metrics = headline = ()
     label = "several outputs of different kinds for each {one}"
     family = "several outputs"
-    scale = predicted = "value"
+    scale, predicted = "logit or value", "probability or value"
     stored = "float32"
     judge = "biocnn.evaluation.several_judge:SeveralJudge"
     figures = "biocnn.report.performance:of_parts"
@@ -197,7 +197,7 @@ class Several(VectorTask):
         """Return probabilities or values of all outputs, (N, K), followed by what parts add to these."""
         import torch
 
-        return torch.cat(self._joined([part.task.probability(logits[:, part.logits]) for part in self.parts]), -1)
+        return torch.cat(self._joined([part.task.probability(logits[..., part.logits]) for part in self.parts]), -1)
 
     @cached_property
     def widths(self) -> tuple[int, int, int]:

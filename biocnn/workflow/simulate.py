@@ -312,9 +312,11 @@ def _smear(
     return light, boxes
 
 
-def cell(place: np.ndarray, radius: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def cell(
+    place: np.ndarray, radius: float, rng: np.random.Generator, side: int = SMEAR
+) -> tuple[np.ndarray, np.ndarray]:
     """Return how far each pixel is covered by an ellipse, 0 to 1, and its distance from the centre, 1 at the edge."""
-    (row, column), (rows, columns) = place, np.mgrid[:SMEAR, :SMEAR]
+    (row, column), (rows, columns) = place, np.mgrid[:side, :side]
     turn, stretch = rng.uniform(0, np.pi), np.sqrt(rng.uniform(1.0, 1.2))
     across = (rows - row) * np.cos(turn) - (columns - column) * np.sin(turn)
     along = (rows - row) * np.sin(turn) + (columns - column) * np.cos(turn)
@@ -332,7 +334,7 @@ def _lobes(place: np.ndarray, radius: float, rng: np.random.Generator) -> np.nda
 
 
 def stained(amount: np.ndarray, colour: tuple[float, float, float]) -> np.ndarray:
-    """Return the light that passes an amount (SMEAR, SMEAR) of a dye; an amount of 1 lets ``colour`` pass."""
+    """Return the light that passes an amount of a dye in each pixel; an amount of 1 lets ``colour`` pass."""
     return np.array(colour) ** amount[..., None]
 
 

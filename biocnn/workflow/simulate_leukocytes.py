@@ -7,7 +7,7 @@ import numpy as np
 import tifffile
 from scipy.ndimage import gaussian_filter
 
-from biocnn.workflow.simulate import NUCLEUS, PALE, RED, SMEAR, cell, stained
+from biocnn.workflow.simulate import NUCLEUS, PALE, RED, cell, stained
 
 SIDE, DONORS, CELLS = 40, 19, 20  # of images, donors, cells of each; the last donor is not annotated
 TYPES, GRADES = ("lymphocyte", "monocyte", "neutrophil"), ("none", "few", "many")  # of cells, of their granules
@@ -54,17 +54,17 @@ def simulate_leukocytes(folder: str | Path, seed: int) -> None:
 
 def _leukocyte(stain: float, rng: np.random.Generator) -> tuple[np.ndarray, tuple[object, ...]]:
     """Return the light that passes each pixel of a cell, (40, 40, 3), and its type, vacuoles, granules and nucleus."""
-    middle = np.full(2, SMEAR / 2) + rng.uniform(-2, 2, 2)
+    middle = np.full(2, SIDE / 2) + rng.uniform(-2, 2, 2)
     kind, vacuoles, granules = int(rng.integers(3)), int(rng.random() < 0.4), int(rng.integers(3))
     radius = rng.uniform(11, 15)
-    inside, _ = cell(middle, radius, rng)
-    nucleus, size = np.zeros((SMEAR, SMEAR)), rng.uniform(0.8, 1.2)
+    inside, _ = cell(middle, radius, rng, SIDE)
+    nucleus, size = np.zeros((SIDE, SIDE)), rng.uniform(0.8, 1.2)
     for angle in rng.uniform(0, 2 * np.pi) + 2 * np.pi / (kind + 1) * np.arange(kind + 1):
         offset, lobe = ((0.1, 0.65), (0.3, 0.45), (0.42, 0.32))[kind]
         place = middle + offset * radius * np.array([np.sin(angle), np.cos(angle)])
-        nucleus = np.maximum(nucleus, cell(place, lobe * size * radius, rng)[0])
+        nucleus = np.maximum(nucleus, cell(place, lobe * size * radius, rng, SIDE)[0])
     nucleus *= inside
-    light = np.ones((SMEAR, SMEAR, 3)) * stained(0.8 * stain * inside, PALE)
+    light = np.ones((SIDE, SIDE, 3)) * stained(0.8 * stain * inside, PALE)
     for _ in range(6 * granules):
         light *= stained(1.2 * stain * _spot(middle, 0.85 * radius, 0.9, rng) * inside, RED)
     for _ in range(3 * vacuoles):
@@ -73,12 +73,10 @@ def _leukocyte(stain: float, rng: np.random.Generator) -> tuple[np.ndarray, tupl
         light += (1 - light) * 0.9 * hole[..., None]
     light *= stained(stain * nucleus, NUCLEUS)
     share = round(float(nucleus.sum() / inside.sum()), 3)
-    half = SIDE // 2
-    part = slice(SMEAR // 2 - half, SMEAR // 2 + half)
-    return light[part, part], (TYPES[kind], vacuoles, GRADES[granules], share)
+    return light, (TYPES[kind], vacuoles, GRADES[granules], share)
 
 
 def _spot(middle: np.ndarray, reach: float, radius: float, rng: np.random.Generator) -> np.ndarray:
     """Return how far each pixel is covered by a spot at a random place around the middle."""
     angle, far = rng.uniform(0, 2 * np.pi), reach * np.sqrt(rng.random())
-    return cell(middle + far * np.array([np.sin(angle), np.cos(angle)]), radius, rng)[0]
+    return cell(middle + far * np.array([np.sin(angle), np.cos(angle)]), radius, rng, SIDE)[0]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from tiny import image_facts, several, task_of
+from tiny import image_facts, parts_of, sequence_facts, several, task_of
 
 from biocnn.config.registry import tasks_of
 from biocnn.config.schema import choose
@@ -102,6 +102,14 @@ def test_the_loss_is_the_mean_of_the_parts_relative_to_the_best_constants() -> N
     grades = -(above * np.log(above) + (1 - above) * np.log(1 - above)).mean()
     wanted = np.mean([one.item() / base for one, base in zip(plain, (entropy, binary, grades, 1), strict=True)])
     assert task.make_loss(None, "none", CPU)(z, learned).item() == pytest.approx(wanted, rel=1e-4)
+
+
+def test_probabilities_of_several_models_at_once_are_those_of_each() -> None:
+    """Effects of variants are computed so."""
+    outputs = list("abcd")
+    task = make_task(sequence_facts(task="several", outputs=outputs, parts=parts_of(outputs)))
+    z = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(task.probability(z), torch.stack([task.probability(one) for one in z]))
 
 
 @pytest.mark.parametrize("loss", ["", "huber", "gaussian_nll", "quantiles"])

@@ -9,7 +9,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample
+from torch.nn.functional import affine_grid, grid_sample, interpolate
 
 from biocnn.augment.numbers import Some, per_example
 
@@ -141,17 +141,27 @@ class Warp(Move):
     """
 
     def __init__(self, some: Some, sizes: Sequence[int], matrix: Tensor, field: Tensor | None) -> None:
-        self.some, self.sizes, self.matrix, self.field = some, sizes, matrix, field
-        theta = torch.cat([matrix.flip(1, 2), torch.zeros_like(matrix[:, :, :1])], dim=2)  # torch: last axis first
-        self.grid = affine_grid(theta, [len(matrix), 1, *sizes], align_corners=False)
-        if field is not None:
-            self.grid = self.grid + field.flip(-1)
+        self.some, self.sizes, self.matrix, self.field = some, tuple(sizes), matrix, field
+        self.grid = self._grid(self.sizes)
 
     def maps(self, values: Tensor, mode: Mode) -> Tensor:
-        """Move values as for ``Move``."""
+        """Move values as for ``Move``; maps may be finer than the images, e.g. twice as many pixels along each axis."""
         before = self.some.take(values).float()
-        after = grid_sample(before, self.grid, mode=mode, padding_mode="reflection", align_corners=False)
+        grid = self.grid if values.shape[2:] == self.sizes else self._grid(values.shape[2:])
+        after = grid_sample(before, grid, mode=mode, padding_mode="reflection", align_corners=False)
         return self.some.put(values, after.to(values.dtype))
+
+    def _grid(self, sizes: Sequence[int]) -> Tensor:
+        """Return where the pixels of a result of these sizes lie in the source, last axis first."""
+        matrix, field = self.matrix, self.field
+        theta = torch.cat([matrix.flip(1, 2), torch.zeros_like(matrix[:, :, :1])], dim=2)  # torch: last axis first
+        grid = affine_grid(theta, [len(matrix), 1, *sizes], align_corners=False)
+        if field is None:
+            return grid
+        if field.shape[1:-1] != tuple(sizes):
+            mode = "bilinear" if len(sizes) == 2 else "trilinear"
+            field = interpolate(field.movedim(-1, 1), tuple(sizes), mode=mode, align_corners=False).movedim(1, -1)
+        return grid + field.flip(-1)
 
     def densities(self, values: Tensor) -> Tensor:
         """Move densities as for ``Move``."""

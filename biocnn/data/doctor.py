@@ -74,8 +74,15 @@ def examine(
     _doubles(examples, seen, labels, checks, source)
 
 
-def examine_targets(examples: pd.DataFrame, seen: list[Seen], targets: list[Seen], checks: Checks, source: str) -> None:
-    """Search pairs of images and target images for problems, and record the findings; parameters as in ``examine``."""
+def examine_targets(
+    examples: pd.DataFrame, pairs: Sequence[tuple[Seen, Seen | None]], checks: Checks, source: str
+) -> None:
+    """Search pairs of images and targets for problems, and record the findings; other parameters as in ``examine``.
+
+    ``pairs`` are the images and targets of all examples; None: without a target.
+    """
+    examples = examples[[target is not None for _, target in pairs]]
+    seen, targets = [image for image, target in pairs if target], [target for _, target in pairs if target]
     ids, first = examples["id"].tolist(), {}
     same = [(first.setdefault(target.digest, row), row) for row, target in enumerate(targets)]
     columns = [examples[column].tolist() for column in ("split", "group") if column in examples]

@@ -125,7 +125,8 @@ def _of_maps(raw: Raw, task: Task) -> Iterator[str]:
 def _of_values(raw: Raw, task: Task) -> Iterator[str]:
     """Check the first example; others are read when they are stored."""
     y = raw.truth(0)
-    needed = (task.facts.out_channels, *raw.x(0).shape[-task.facts.spatial_dims :])
+    facts = task.facts
+    needed = (facts.out_channels, *(facts.upscale * n for n in raw.x(0).shape[-facts.spatial_dims :]))
     if y.shape != needed or y.dtype != np.float32:
         yield f"y: values of shape {y.shape} of {y.dtype}, but must be float32 of shape {needed}"
 

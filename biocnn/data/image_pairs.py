@@ -25,7 +25,7 @@ _WORDS = {
 }
 
 
-def read_table(table: Path, files: list[str], group: str | None = None) -> pd.DataFrame:
+def read_table(table: Path, files: list[str], group: str | None = None, optional: Sequence[str] = ()) -> pd.DataFrame:
     """Read a table of images.
 
     Parameters
@@ -36,6 +36,8 @@ def read_table(table: Path, files: list[str], group: str | None = None) -> pd.Da
         Columns with paths relative to the table's folder; the first is that of the images.
     group
         Column of the groups; by default ``group`` if it exists, else each image is a group.
+    optional
+        Further columns with such paths, of which cells may be empty.
 
     Returns
     -------
@@ -47,10 +49,13 @@ def read_table(table: Path, files: list[str], group: str | None = None) -> pd.Da
     InputError
         If a column or a cell is missing, a split is invalid, or files do not exist.
     """
-    return check_rows(read_rows(table, files), table, Path(table).parent, files, group)
+    rows = read_rows(table, [*files, *optional])
+    return check_rows(rows, table, Path(table).parent, files, group, optional)
 
 
-def check_rows(rows: pd.DataFrame, table: Path, base: Path, files: list[str], group: str | None) -> pd.DataFrame:
+def check_rows(
+    rows: pd.DataFrame, table: Path, base: Path, files: list[str], group: str | None, optional: Sequence[str] = ()
+) -> pd.DataFrame:
     """Check a table of images from ``read_rows``, whose paths start at ``base``, as ``read_table`` does."""
     check_columns(rows, table, [*files, *([group] if group else [])])
     if "split" in rows:
@@ -60,7 +65,7 @@ def check_rows(rows: pd.DataFrame, table: Path, base: Path, files: list[str], gr
         _check_rows(
             rows["id"].duplicated(), rows["id"], table, "ids must be unique; without this column file names are used"
         )
-    for column in files:
+    for column in (*files, *optional):
         missing = rows[[not exists(base / path) for path in rows[column]]]
         if len(missing):
             raise InputError(

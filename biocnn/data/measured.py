@@ -43,7 +43,7 @@ def measure_images(facts: Facts, folder: Path, folds: list[Any], seed: int) -> d
     for fold in folds:
         train = np.flatnonzero(fold.split == "train")
         if task.like_input:
-            fold.add(pixel_fit=fit_pixels((x[i], y[i]) for i in train))
+            fold.add(pixel_fit=fit_pixels(task.fitted(x[i], y[i]) for i in train))
         normalise, reason = decide_normalise(facts.normalise, ranges[train])
         fold.add(
             intensity=intensity_percentiles(x[i] for i in train),

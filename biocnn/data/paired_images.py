@@ -1,8 +1,8 @@
-"""Images with a target image each: read, checked as a whole, and returned one at a time."""
+"""Images with a target image each, or without: read, checked as a whole, and returned one at a time."""
 
 from itertools import compress
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ import pandas as pd
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, all_faults
 from biocnn.data.doctor import examine, examine_targets
-from biocnn.data.image_pairs import group_by_name, pair_folders, read_table
+from biocnn.data.image_pairs import group_by_name, pair_folders, read_rows, read_table
 from biocnn.data.image_sets import (
     Seen,
     check_options,
@@ -23,14 +23,25 @@ from biocnn.data.image_sets import (
     with_sizes,
 )
 from biocnn.data.raw import Raw
-from biocnn.io.geometry import lay
-from biocnn.io.image_paths import PASSED_OVER, passed_over
+from biocnn.io.geometry import finer, lay
+from biocnn.io.image_paths import PASSED_OVER, members, passed_over, unique_ids
 from biocnn.io.lazy import LazyImage, open_image
 from biocnn.tasks.facts import Facts
+
+LARGEST = 8  # pixels of a target per pixel of its image
+
+
+class Pair(NamedTuple):
+    """An image, and its target if it has one."""
+
+    image: Seen
+    target: Seen | None
 
 
 class PairedImages:
     """Pairs of images: what is given, and what is wanted (the target), e.g. noisy and clean, or two stains.
+
+    Targets may have a whole number of times as many pixels along each axis: the network then learns super-resolution.
 
     Parameters
     ----------
@@ -39,6 +50,9 @@ class PairedImages:
         val, test), group, id, and others, which are kept.
     images, targets
         Instead of a table: two folders, paired by file name; files without a partner are left out and counted.
+    learn_from
+        "targets"; or "images": networks learn to predict hidden pixels of noisy images (Noise2Void). Targets then serve
+        evaluation only, and are optional: leave out ``targets`` or the column, or leave cells of the column empty.
     group
         Column of the table that a split never cuts: field of view, patient, plate. By default the column ``group``,
         else each image. For folders, a regular expression, e.g. "(.+)_t[0-9]+": its match in a file's name, or the
@@ -66,6 +80,7 @@ class PairedImages:
         table: Path | None = None,
         images: Path | None = None,
         targets: Path | None = None,
+        learn_from: Literal["targets", "images"] = "targets",
         group: str | None = None,
         channels: list[str] | None = None,
         target_channels: list[str] | None = None,
@@ -77,13 +92,14 @@ class PairedImages:
     ) -> None:
         given = {"table": table, "images": images, "targets": targets}
         names = [name for name, value in given.items() if value is not None]
-        if names not in (["table"], ["images", "targets"]):
+        if names not in (["table"], ["images", "targets"], *[["images"]] * (learn_from == "images")):
             raise InputError(
                 f"data: {' and '.join(names) or 'neither table nor images and targets'} given",
-                "give either table, or both images and targets",
+                "give either table, or both images and targets; images alone need learn_from: images",
             )
         check_options(axes, spacing, None)
         self.table, self.images, self.targets, self.group = table, images, targets, group
+        self.blind = learn_from == "images"
         self.channels, self.target_channels, self.axes, self.spacing = channels, target_channels, axes, spacing
         self.geometry, self.normalise, self.constant = geometry, normalise, constant
 
@@ -108,19 +124,30 @@ class PairedImages:
             return open_image(folder / name, self.axes)
 
         seen = scan(rows["image"].tolist(), opened, "images", checks, source)
-        targets = scan(rows["target"].tolist(), opened, "targets", checks, source)
-        self._check_pairs(seen, targets)
+        given = (rows["target"] != "").to_numpy()
+        found = iter(scan(rows.loc[given, "target"].tolist(), opened, "targets", checks, source) if given.any() else [])
+        pairs = [Pair(image, next(found) if has else None) for image, has in zip(seen, given, strict=True)]
+        upscale = self._check_pairs(pairs)
         keep = not_constant(seen, self.constant, checks, source)
-        keep &= not_constant(targets, self.constant, checks, source)
-        rows = rows[keep].reset_index(drop=True)
-        seen, targets = list(compress(seen, keep)), list(compress(targets, keep))
+        keep[given] &= not_constant([pair.target for pair in pairs if pair.target], self.constant, checks, source)
+        rows, pairs = rows[keep].reset_index(drop=True), list(compress(pairs, keep))
+        seen, targets = [pair.image for pair in pairs], [pair.target for pair in pairs if pair.target]
         shared = common_facts(seen, self.channels, self.spacing, self.normalise, checks, source)
-        outputs, known_as = common_channels(targets, self.target_channels, checks, source, "data.target_channels")
-        dtype = common_dtype(targets, None, checks, source)
-        facts = Facts(task="image_to_image", out_channels=len(outputs), outputs=outputs, target_dtype=dtype, **shared)
+        outputs, known_as, more = shared["channels"], [], {"upscale": upscale}
+        if targets:
+            outputs, known_as = common_channels(targets, self.target_channels, checks, source, "data.target_channels")
+            more["target_dtype"] = common_dtype(targets, None, checks, source)
+        if self.blind:
+            more["blind"] = True
+            if upscale > 1 or len(outputs) != shared["in_channels"]:
+                raise InputError(
+                    f"data.learn_from: images, but targets have {len(outputs)} channels and {upscale} times the pixels",
+                    "networks then predict the image itself: leave the targets out, or set learn_from: targets",
+                )
+        facts = Facts(task="image_to_image", out_channels=len(outputs), outputs=outputs, **more, **shared)
         examples = with_sizes(rows, seen, shared, checks, source)
         examine(examples, seen, checks, source)
-        examine_targets(examples, seen, targets, checks, source)
+        examine_targets(examples, pairs, checks, source)
         of_targets = facts.model_copy(update={"known_as": [outputs, *known_as], "dtype": "float32"})
 
         def x(row: int) -> np.ndarray:
@@ -128,48 +155,80 @@ class PairedImages:
                 return pixels_of(image, facts)
 
         def y(row: int) -> np.ndarray:
+            pair = pairs[row]
+            if not pair.target:
+                return np.full((len(outputs), *pair.image.shape), np.nan, np.float32)
             with opened(rows["target"].iloc[row]) as image:
                 pixels = pixels_of(image, of_targets)
-            return np.stack([self._laid(channel, seen[row], targets[row]) for channel in pixels])
+            return np.stack([self._laid(channel, pair.image, pair.target) for channel in pixels])
 
         return Raw(examples, x, y, facts)
 
     def _rows(self, checks: Checks) -> tuple[pd.DataFrame, Path, str]:
+        """Return images, targets ("": none) and groups; the folder of their paths; and the name of the data."""
         if self.table is not None:
-            rows = read_table(self.table, ["image", "target"], self.group).reset_index(drop=True)
+            rows = self._table(self.table).reset_index(drop=True)
             return rows, Path(self.table).parent, Path(self.table).name
-        rows, base, rule = pair_folders(self.images, self.targets, "target", checks)
+        if self.targets is None:
+            base, folders = Path(self.images), [self.images]
+            rows = pd.DataFrame({"image": [path.name for path in members(base)], "target": ""}, dtype=object)
+            rows["group"] = unique_ids(rows["image"].tolist())
+        else:
+            rows, base, rule = pair_folders(self.images, self.targets, "target", checks)
+            folders = [self.images, self.targets]
+            checks.add(Path(self.images).name, "note", f"images and targets paired by: {rule}", len(rows))
         source = Path(self.images).name
         if self.group:
             rows["group"] = group_by_name(rows["image"].tolist(), self.group)
             checks.add(source, "note", f"groups by name: {rows['group'].nunique()}", len(rows))
-        checks.add(source, "note", f"images and targets paired by: {rule}", len(rows))
-        for folder in (self.images, self.targets):
+        for folder in folders:
             others = passed_over(Path(folder))
             checks.add(Path(folder).name, "note", PASSED_OVER, len(others), *(path.name for path in others[:1]))
         return rows, base, source
 
-    def _check_pairs(self, seen: list[Seen], targets: list[Seen]) -> None:
-        """Refuse pairs of different sizes, or at different positions according to their headers."""
-        faults = []
-        for image, target in zip(seen, targets, strict=True):
-            try:
-                self._check_pair(image, target)
-            except InputError as fault:
-                faults.append(fault)
-        if faults:
-            raise all_faults(faults, f"of {len(seen)} pairs do not match")
+    def _table(self, table: Path) -> pd.DataFrame:
+        if self.blind and "target" not in read_rows(table):
+            return read_table(table, ["image"], self.group).assign(target="")
+        files, optional = (["image"], ["target"]) if self.blind else (["image", "target"], [])
+        return read_table(table, files, self.group, optional)
 
-    def _check_pair(self, image: Seen, target: Seen) -> None:
-        if image.shape != target.shape:
+    def _check_pairs(self, pairs: list[Pair]) -> int:
+        """Refuse pairs that do not match in size, or in position according to their headers; return their factor.
+
+        The factor is the number of pixels of a target per pixel of its image, along each axis.
+        """
+        faults, factors = [], {}
+        for pair in pairs:
+            if pair.target:
+                try:
+                    factors.setdefault(self._check_pair(pair, pair.target), pair.target)
+                except InputError as fault:
+                    faults.append(fault)
+        if faults:
+            raise all_faults(faults, f"of {len(pairs)} pairs do not match")
+        if len(factors) > 1:
+            shown = "; ".join(f"{factor} times in {target.path}" for factor, target in sorted(factors.items()))
+            raise InputError(
+                f"targets have different numbers of pixels per pixel of their images along each axis: {shown}",
+                "all must have the same factor: train on each in an experiment of its own",
+            )
+        return next(iter(factors), 1)
+
+    def _check_pair(self, pair: Pair, target: Seen) -> int:
+        image = pair.image
+        factor = target.shape[0] // image.shape[0]
+        if not 1 <= factor <= LARGEST or target.shape != tuple(factor * n for n in image.shape):
             found, needed = (" x ".join(map(str, shape)) for shape in (target.shape, image.shape))
             raise InputError(
                 f"{target.path}: {found} pixels, but its image {image.path} has {needed}",
-                "both must have the same size and show the same place: crop them, and register them if necessary",
+                "both must have the same size, or the target 2, 3, ... times as many pixels along each axis, and show "
+                "the same place: crop them, and register them if necessary",
             )
         self._laid(np.zeros(target.shape, np.uint8), image, target)
+        return factor
 
     def _laid(self, values: np.ndarray, image: Seen, target: Seen) -> np.ndarray:
         """Return values of a target, (*spatial), in the order of the pixels of its image."""
         told = {"spacing": None} if self.spacing else {}  # data.spacing overrides that of the files
-        return lay(values, target.grid._replace(**told), image.grid, self.geometry == "trust_arrays")[0]
+        grid = finer(image.grid, target.shape[0] // image.shape[0])
+        return lay(values, target.grid._replace(**told), grid, self.geometry == "trust_arrays")[0]

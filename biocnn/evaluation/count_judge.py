@@ -49,7 +49,7 @@ class CountJudge:
         """Return numbers of an image by class and name."""
         density, found = self.task.decide(p, postprocess), {}
         ends = self.task.interval(self.task.total(density), postprocess)
-        for output, name, value in self.task.judged(density, self.dataset.y[row]):
+        for output, name, value in self.task.judged(density, self.dataset.y[row], self.dataset.x[row]):
             found.setdefault(output, {})[name] = value
         for one, low, high in zip(found.values(), ends.low, ends.high, strict=True):
             inside = np.nan if np.isnan(low) else float(low <= one["true_count"] <= high)

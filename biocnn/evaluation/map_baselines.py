@@ -120,7 +120,8 @@ def _measured(dataset: Dataset, predictions: Sequence[Predictions], place: int |
         if split not in HELD_OUT:
             continue
         p = of_example(number)
-        for output, metric, value in dataset.task.judged(p if place is None else p[place], dataset.y[row]):
+        p = p if place is None else p[place]
+        for output, metric, value in dataset.task.judged(p, dataset.y[row], dataset.x[row]):
             found[split, name, output, metric] = value
     index = pd.MultiIndex.from_tuples(found, names=["split", "id", "output", "metric"])
     return pd.Series(list(found.values()), index, dtype=float).replace([np.inf, -np.inf], np.nan)

@@ -31,7 +31,7 @@ class ValueJudge:
             [
                 (id, row, *found)
                 for id, number, row in zip(ids, numbers, rows, strict=True)
-                for found in self.task.judged(values(number), self.dataset.y[row])
+                for found in self.task.judged(values(number), self.dataset.y[row], self.dataset.x[row])
             ],
             columns=["id", "row", "output", "metric", "value"],
         )

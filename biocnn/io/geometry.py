@@ -52,6 +52,16 @@ def lay(values: np.ndarray, mask: Grid, image: Grid, trust: bool) -> tuple[np.nd
     return _by_size(values, mask, image)
 
 
+def finer(grid: Grid, factor: int) -> Grid:
+    """Return the grid of an image at the same place with ``factor`` times as many pixels along each axis."""
+    affine = grid.affine
+    if affine is not None:
+        steps = affine[:, :-1] / factor
+        affine = np.column_stack([steps, affine[:, -1] + steps.sum(axis=1) * (1 - factor) / 2])
+    spacing = [size / factor for size in grid.spacing] if grid.spacing else None
+    return grid._replace(shape=tuple(factor * n for n in grid.shape), spacing=spacing, affine=affine)
+
+
 def _by_place(values: np.ndarray, mask: Grid, image: Grid) -> tuple[np.ndarray, str]:
     smallest = min(_steps(grid.affine).min() for grid in (mask, image))
     if mask.shape == image.shape:

@@ -37,7 +37,7 @@ from biocnn.metrics.matches import match_objects
 from biocnn.metrics.objects import Matching, aji, average_precision_iou, matching, panoptic_quality, pooled
 from biocnn.metrics.partitions import segments, v_rand, variation_of_information
 from biocnn.metrics.resampling import bootstrap, interval, replicates
-from biocnn.metrics.similarity import psnr, psnr_fitted, ssim
+from biocnn.metrics.similarity import psnr, psnr_fitted, residual_correlation, ssim
 from biocnn.metrics.surfaces import average_surface_distance, hausdorff95, surface_dice
 from biocnn.metrics.vectors import (
     accuracy,
@@ -117,6 +117,7 @@ __all__ = [
     "recall_at_fdr10",
     "relative_error",
     "replicates",
+    "residual_correlation",
     "rmse",
     "segments",
     "sensitivity",

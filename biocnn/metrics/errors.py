@@ -6,6 +6,7 @@ import math
 ERRORS = (
     "mse", "rmse", "mae", "grade_mae", "count_mae", "count_rmse", "relative_error", "game1", "game2", "ece", "crps",
     "pixel_error", "hausdorff95", "average_surface_distance", "variation_of_information", "vi_split", "vi_merge",
+    "residual_correlation",
 )  # fmt: skip
 NEITHER = ("count_bias", "coverage90", "interval_width", "psnr", "psnr_fitted")
 

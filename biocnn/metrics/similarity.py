@@ -64,6 +64,22 @@ def ssim(image: np.ndarray, target: np.ndarray, *, data_range: float) -> float:
     return float(np.mean([_ssim(one, true, data_range) for one, true in zip(image, target, strict=True)]))
 
 
+def residual_correlation(image: np.ndarray, given: np.ndarray) -> float:
+    """Correlation of neighbouring pixels in what was removed, ``given - image``: the largest over axes and channels.
+
+    Independent noise of any strength leaves 0; removed structures, or noise that neighbours share, leave more. It needs
+    no truth, and does not tell how much noise remains. nan if nothing was removed.
+    """
+    found = []
+    for removed in _difference(given, image):
+        for axis in range(removed.ndim):
+            along = np.moveaxis(removed, axis, 0)
+            one, other = along[:-1].ravel(), along[1:].ravel()
+            if one.size and one.std() > 0 and other.std() > 0:
+                found.append(abs(float(np.corrcoef(one, other)[0, 1])))
+    return max(found, default=float("nan"))
+
+
 def _ssim(image: np.ndarray, target: np.ndarray, data_range: float) -> float:
     x, y = image.astype(np.float64), target.astype(np.float64)
     n = SIDE**x.ndim

@@ -24,7 +24,7 @@ SHAPES = {2: "planes (height x width)", 3: "volumes (depth x height x width)"}
 # Facts that averaged models, or a model and a stored data set, must share.
 ALIKE = (
     "kind", "task", "outputs", "spatial_dims", "window", "context", "alphabet", "channels", "normalise", "form",
-    "covariates",
+    "covariates", "upscale",
 )  # fmt: skip
 
 
@@ -297,7 +297,7 @@ def _zoom(
             f"{where}: pixel size {here}, but the model was trained on {there}",
             "check the pixel size in the file; apply.spacing: as_is (--spacing=as_is) predicts without resampling",
         )
-    if make_task(facts).like_input:
+    if make_task(facts).like_input or facts.upscale > 1:
         notes.append(Note("note", "another pixel size than in training; not resampled", f"{here}, trained on {there}"))
         return None
     notes.append(Note("repaired", "resampled to the pixel size of training", f"{here} to {there}"))

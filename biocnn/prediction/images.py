@@ -18,10 +18,11 @@ from biocnn.io.resampling import resample
 from biocnn.io.scales import Values
 from biocnn.io.stored_image import Slices
 from biocnn.nn.encode import normalise, to_tensor
+from biocnn.nn.pixel_shuffle import ToChannels, to_channels, to_pixels
 from biocnn.nn.views import View, averaged, turn, undo
 from biocnn.prediction.blending import Blend
 from biocnn.prediction.compatibility import Adapted, Note, as_it_is
-from biocnn.prediction.tiles import NARROW, Field, around, find_field, plan, whole
+from biocnn.prediction.tiles import NARROW, Field, around, coarser, find_field, finer, inside, plan, whole
 from biocnn.tasks import make_task
 from biocnn.tasks.facts import Facts
 
@@ -79,7 +80,7 @@ class ImagePredictor:
     ) -> None:
         self.network, self.predict_probability, self.facts, self.device = network, predict_probability, facts, device
         self.every, self.blend, task = list(every), blend, make_task(facts)
-        self.like_input, self.summed = task.like_input, task.target.summed
+        self.like_input, self.summed, self.upscale = task.like_input, task.target.summed, facts.upscale
 
     def predict(self, image: np.ndarray, name: str, memory_gb: float) -> np.ndarray:
         """Predict an image (C, *spatial) as in training: shape (K, *spatial), float32."""
@@ -88,7 +89,7 @@ class ImagePredictor:
     def open(self, image: Adapted, name: str, memory_gb: float) -> "Maps | MapsOnGrid":
         """Return the maps of an image, at its own pixel size; nothing is predicted until it is read."""
         shape, own = image.shape[1:], image.source.shape[1:]
-        ways = 2 * 4 * (image.shape[0] + self.facts.out_channels) if shape != own else 0  # bytes, there and back
+        ways = 2 * 4 * (image.shape[0] + self.maps) if shape != own else 0  # bytes, there and back
         regions = self._regions(shape, name, memory_gb, ways * prod(own) / prod(shape))
         own_range = image.own_range or self.facts.normalise == "image"
         low, high = range_of(image, None if own_range else self.facts.intensity)
@@ -99,7 +100,7 @@ class ImagePredictor:
     def _regions(self, shape: tuple[int, ...], name: str, memory_gb: float, more: float) -> list[Slices]:
         """Return the whole image if it fits, else the fewest tiles that fit; ``more``: additional bytes per pixel."""
         if self.blend:
-            return self.blend.regions(shape, room(memory_gb), self.facts.out_channels)
+            return self.blend.regions(shape, room(memory_gb), self.maps)
         pixels = room(memory_gb) / (self._bytes_per_pixel + more)
         if prod(shape) <= pixels:
             return [whole(shape)[0].write]
@@ -122,11 +123,16 @@ class ImagePredictor:
     @cached_property
     def field(self) -> Field | None:
         """Stride and margin of exact tiles; None if images cannot be cut."""
-        return find_field(self.network, self.facts.in_channels, self.facts.spatial_dims)
+        return find_field(ToChannels(self.network, self.upscale), self.facts.in_channels, self.facts.spatial_dims)
+
+    @property
+    def maps(self) -> int:
+        """Number of predicted values per pixel of an image."""
+        return self.facts.out_channels * self.upscale**self.facts.spatial_dims
 
 
 class Maps:
-    """Predicted maps of one image, shape (K, *spatial), computed on demand."""
+    """Predicted maps of one image, shape (K, *(upscale * spatial)), computed on demand."""
 
     def __init__(
         self,
@@ -137,36 +143,49 @@ class Maps:
         notes: Sequence[Note],
     ) -> None:
         self._predictor, self._image, self._range = predictor, image, range_
-        self.shape = (predictor.facts.out_channels, *image.shape[1:])
-        self.regions = regions  # cover the image, and are the cheapest to read
+        self._upscale = predictor.upscale
+        self.shape = (predictor.facts.out_channels, *(self._upscale * n for n in image.shape[1:]))
+        # Cover the maps, and are the cheapest to read.
+        self.regions = [finer(region, self._upscale) for region in regions]
         self.zoom, self.notes = (1.0,) * (len(self.shape) - 1), list(notes)
         self._even: tuple[Any, Tensor] | None = None
 
     @torch.inference_mode()
     def region(self, region: Slices) -> np.ndarray:
         """Predict a region: shape (K, *region), float32."""
-        predictor = self._predictor
-        if predictor.blend:
-            predict = averaged(predictor.predict_probability, predictor.every)
-            read = self._image.read
-            blended = predictor.blend.region(region, self.shape, lambda window: predict(self._scaled(read(window))))
-            return self._unscaled(blended)
-        total = self._seen(region, predictor.every[0])
-        for view in predictor.every[1:]:
+        within = coarser(region, self._upscale)
+        found = self._blended(within) if self._predictor.blend else self._mean(within)
+        return self._unscaled(found[:, *inside(region, finer(within, self._upscale))])
+
+    def _mean(self, region: Slices) -> np.ndarray:
+        """Predict the maps of a region of the image: the mean over views."""
+        every = self._predictor.every
+        total = self._seen(region, every[0])
+        for view in every[1:]:
             total = total + self._seen(region, view)
-        return self._unscaled((total / len(predictor.every)).cpu().numpy())
+        return (total / len(every)).cpu().numpy()
+
+    def _blended(self, region: Slices) -> np.ndarray:
+        """Predict the maps of a region of the image, blended from patches."""
+        predictor, read = self._predictor, self._image.read
+        predict = averaged(predictor.predict_probability, predictor.every)
+        shape = (predictor.maps, *self._image.shape[1:])
+        found = predictor.blend.region(
+            region, shape, lambda window: to_channels(predict(self._scaled(read(window))), self._upscale)
+        )
+        return to_pixels(torch.from_numpy(found)[None], self._upscale)[0].numpy()
 
     def _seen(self, region: Slices, view: View) -> Tensor:
-        """Predict a region in one view and turn the prediction back: shape (K, *region).
+        """Predict the maps of a region of the image in one view, and turn them back.
 
         A network pads the far end of an image, so each view is cut into its own tiles.
         """
-        shape = self.shape[1:]
+        shape = self._image.shape[1:]
         place, turned = _turned(region, view, shape), tuple(shape[axis] for axis in _axes(view))
         everything = region == whole(shape)[0].write
         tile = around(place, turned, None if everything else self._predictor.field)
         pixels = turn(self._image.read(_turned_back(tile.read, view, shape)), view)
-        return undo(self._predict(pixels)[:, *tile.keep], view)
+        return undo(self._predict(pixels)[:, *finer(tile.keep, self._upscale)], view)
 
     def _predict(self, pixels: np.ndarray) -> Tensor:
         """Predict pixels; the prediction of a constant piece is kept for the next equal piece."""

@@ -99,6 +99,16 @@ def common(one: Slices, other: Slices) -> Slices:
     return tuple(slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
 
 
+def finer(region: Slices, factor: int) -> Slices:
+    """Convert a region of an image to pixels of which each has ``factor`` along each axis."""
+    return tuple(slice(factor * part.start, factor * part.stop) for part in region)
+
+
+def coarser(region: Slices, factor: int) -> Slices:
+    """Return the smallest region of an image that contains a region of such pixels."""
+    return tuple(slice(part.start // factor, -(-part.stop // factor)) for part in region)
+
+
 def grown(region: Slices, margin: int, shape: Sequence[int]) -> Slices:
     """Add a margin to all sides of a region, within the image."""
     return tuple(slice(max(0, r.start - margin), min(n, r.stop + margin)) for r, n in zip(region, shape, strict=True))

@@ -17,6 +17,14 @@ from biocnn.report.results import Results
 
 _COLOURS = {"GC content": FAINT, "dinucleotides": SKY, "6-mers": ORANGE, "intensities": SKY, "thumbnail": ORANGE}
 _COLOURS |= {"input": FAINT, "best filter": ORANGE, "linear map": ORANGE}
+_COLOURS |= {
+    "nearest": FAINT,
+    "bilinear": SKY,
+    "linear": SKY,
+    "bicubic": ORANGE,
+    "cubic spline": ORANGE,
+    "Lanczos": GREEN,
+}
 _COLOURS |= {"constant": FAINT, "brightness": GREEN}
 _COLOURS |= {"base rate": FAINT, "6-mers around the base": ORANGE}
 _COLOURS |= {NETWORK: GREEN, COVARIATES: MUTED}

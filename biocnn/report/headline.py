@@ -56,6 +56,7 @@ NAMES = {
     "psnr": "PSNR",
     "psnr_fitted": "PSNR after affine fit",
     "ssim": "SSIM",
+    "residual_correlation": "correlation in the residual",
     "mae": "mean absolute error",
 }
 BASELINES = {  # names in audit.tsv, and in a sentence

@@ -90,7 +90,7 @@ class Density(ValueMapTask):
         """Return what to draw, (K, *spatial), of a target as learned."""
         return y
 
-    def judged(self, p: "np.ndarray", y: "np.ndarray") -> "Iterator[tuple[str, str, float]]":
+    def judged(self, p: "np.ndarray", y: "np.ndarray", x: "np.ndarray") -> "Iterator[tuple[str, str, float]]":
         """Yield counts and errors of an image, given densities from ``decide`` and of truth."""
         from biocnn import metrics
 

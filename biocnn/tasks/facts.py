@@ -174,6 +174,8 @@ class Told(Frozen):
     width: Size = 2.0  # standard deviation of the density around a point, in pixels
     dtype: Dtype = ""  # of x; "": as the first image
     target_dtype: Dtype = ""  # of target images in their files
+    blind: bool = False  # whether a network learns from images alone, see `biocnn.nn.hidden_pixels`
+    upscale: Annotated[int, Field(ge=1, le=8)] = 1  # pixels of the target per pixel of the image, along each axis
     channels: list[str] = []  # names; []: their numbers
     known_as: list[list[str]] = []  # other names of the channels, in files
     spacing: list[Size] | None = None  # of a pixel along each axis, in ``unit``; None: unknown, or not constant

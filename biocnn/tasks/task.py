@@ -67,6 +67,7 @@ class Task(ABC):
     smoothed: ClassVar[bool] = False  # whether training keeps a moving average of the weights
     standardised: bool = False  # whether targets are standardised for training
     like_input: bool = False  # whether outputs are channels of the input, which the network corrects
+    blind: bool = False  # whether networks learn to predict hidden pixels of their input, not the stored targets
     kept: ClassVar[str] = ""  # dtype of truth as read, if it is stored beside the maps that are computed from it
     unit: "dict[str, list[float]] | None" = None  # mean and sd of targets, set while training in standardised ones
     learned: "Tensor | None" = None  # targets of the training split as they are learned, set with parts only
@@ -135,6 +136,11 @@ class Task(ABC):
     def channels(self) -> int:
         """Return the number of channels that a network computes for the outputs."""
         return len(self.outputs)
+
+    @property
+    def computed(self) -> int:
+        """Return the number of channels of a network before ``complete``."""
+        return self.facts.out_channels
 
     def check_truth(self, y: "np.ndarray") -> "Iterator[str]":
         """Yield what is wrong with the targets of all examples, (N, K); called for tasks with vectors only."""
@@ -246,6 +252,10 @@ class Task(ABC):
     @abstractmethod
     def class_weights(self) -> "Tensor":
         """Return weights that give all classes the same total weight in the training split."""
+
+    def fitted(self, x: "np.ndarray", y: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
+        """Return an image and what it is corrected to, with equally many pixels, for tasks that are ``like_input``."""
+        return x, y
 
     def complete(self, network: "nn.Module") -> "nn.Module":
         """Return a network with what the task adds to it, in place."""

@@ -39,8 +39,8 @@ class ValueMapTask(Task):
     units: ClassVar["Mapping[str, str]"] = {}  # units of metrics, by name
 
     @abstractmethod
-    def judged(self, p: "np.ndarray", y: "np.ndarray") -> "Iterator[tuple[str, str, float]]":
-        """Yield output, metric and value for one example, given prediction and truth (K, *spatial)."""
+    def judged(self, p: "np.ndarray", y: "np.ndarray", x: "np.ndarray") -> "Iterator[tuple[str, str, float]]":
+        """Yield output, metric and value for one example: prediction and truth (K, *spatial), input (C, *spatial)."""
 
     def remember(self, truth: "np.ndarray", stored: "np.ndarray") -> Moments:
         """Sum the known values of each output."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from biocnn.augment import DRAWS
 from biocnn.augment.move import Move, Moves
+from biocnn.augment.numbers import uniform
 from biocnn.config.registry import REGISTRY, find, resolve, suited
 from biocnn.config.schema import Chosen, own_settings
 from biocnn.core.errors import InputError
@@ -22,6 +23,7 @@ from biocnn.io.fasta import PADDING
 from biocnn.metrics.masks import IGNORE
 from biocnn.nn.covariates import beside
 from biocnn.nn.encode import normalise, one_hot, to_tensor
+from biocnn.nn.hidden_pixels import draws_for, hide
 from biocnn.nn.layers import LAST
 from biocnn.tasks.inputs import Input
 from biocnn.training.patches import Cutter, PatchLoader
@@ -233,8 +235,8 @@ class ImageBatches:
         if foreground:
             shares = dataset.facts.class_shares
             self.foreground = Foreground(dataset.folder / "foreground.npy", rows, shapes, shares)
-        self.target, self.like_input = dataset.task.target, dataset.task.like_input
-        cutter = Cutter(dataset.x, dataset.y, self.target, self.patch)
+        self.target, self.like_input, self.blind = dataset.task.target, dataset.task.like_input, dataset.task.blind
+        cutter = Cutter(dataset.x, dataset.y, self.target, self.patch, dataset.facts.upscale)
         self.loader = PatchLoader(cutter, workers, device.type == "cuda")
 
     def __len__(self) -> int:
@@ -261,8 +263,9 @@ class ImageBatches:
         return list(torch.arange(number).split(batch_size))
 
     def draw(self, seed: int, epoch: int, number: int) -> None:
-        """Draw the augmentation of each patch."""
+        """Draw the augmentation of each patch, and the numbers that determine its hidden pixels."""
         self.draws = {name: draws(seed, epoch, name, (number, DRAWS)) for name, _ in self.augment}
+        self.hidden = draws(seed, epoch, "hidden", (number, 2)) if self.blind else None
 
     def load(self, indices: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield augmented batches in order."""
@@ -275,9 +278,11 @@ class ImageBatches:
         return next(self.load([index]))
 
     def plain(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield whole images one by one, without augmentation."""
-        for row in self.rows:
-            yield self._see(to_tensor(self.dataset.x[row])[None], self.target.collate([self.dataset.y[row]]), [row])
+        """Yield whole images one by one, without augmentation; always with the same hidden pixels."""
+        hidden = draws(0, 0, "hidden", (len(self.rows), 2)) if self.blind else None
+        for place, row in enumerate(self.rows):
+            x, y = self._see(to_tensor(self.dataset.x[row])[None], self.target.collate([self.dataset.y[row]]), [row])
+            yield (x, y) if hidden is None else hide_pixels(x, hidden[place : place + 1])
 
     def _see(self, x: Tensor, y: Tensor, rows: Sequence[int], index: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Move a batch to the device, scale its intensities and augment it."""
@@ -289,7 +294,14 @@ class ImageBatches:
         if index is not None:
             x, move = augmented(self.augment, x, self.draws, index)
             y = self.target.warp(y, move, x.shape[2:])
+            if self.hidden is not None:
+                x, y = hide_pixels(x, self.hidden[index])
         return x.contiguous(memory_format=LAST[x.ndim]), y
+
+
+def hide_pixels(x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    """Hide pixels of a batch as draws (N, 2) determine; return it, and the values to predict, nan elsewhere."""
+    return hide(x, uniform(u.to(x.device), [draws_for(x.shape[2:])]))
 
 
 def preview(

@@ -44,7 +44,7 @@ def build_model(section: Chosen, facts: Facts) -> nn.Module:
     section = fill_in(section, facts.decisions)
     settings = ", ".join(f"{key}: {value}" for key, value in section.model_dump(mode="json").items())
     try:
-        model = build("models", section, facts.spatial_dims, facts.in_channels, facts.out_channels)
+        model = build("models", section, facts.spatial_dims, facts.in_channels, make_task(facts).computed)
     except (RuntimeError, ValueError, ArithmeticError) as error:
         raise InputError(f"model: cannot be built: {error}", f"check its settings ({settings})") from error
     if any(parameter.numel() == 0 for parameter in model.parameters()):

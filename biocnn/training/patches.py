@@ -30,10 +30,12 @@ class Cutter(Indexed):
         Stored truth of the images, and its kind.
     patch
         Length of each side, in pixels.
+    upscale
+        Pixels of the truth per pixel of the image, along each axis.
     """
 
-    def __init__(self, x: Ragged, y: Ragged, target: Target, patch: Sequence[int]) -> None:
-        self.x, self.y, self.target, self.patch = x, y, target, list(patch)
+    def __init__(self, x: Ragged, y: Ragged, target: Target, patch: Sequence[int], upscale: int = 1) -> None:
+        self.x, self.y, self.target, self.patch, self.upscale = x, y, target, list(patch), upscale
 
     def __getitem__(self, place: Place) -> tuple[Tensor, Tensor]:
         """Return patches of images (N, C, *patch), as stored, and their truth."""
@@ -50,7 +52,9 @@ class Cutter(Indexed):
             first = int(u * (abs(n - p) + 1))
             window.append(slice(first, first + p) if n > p else slice(0, n))
             missing.append((first, p - n - first) if n < p else (0, 0))
-        return cut(x, window, missing, mode="symmetric"), self.target.crop(self.y[row], window, missing)
+        finer = [slice(self.upscale * side.start, self.upscale * side.stop) for side in window]
+        beyond = [(self.upscale * before, self.upscale * after) for before, after in missing]
+        return cut(x, window, missing, mode="symmetric"), self.target.crop(self.y[row], finer, beyond)
 
 
 class PatchLoader:

@@ -133,7 +133,7 @@ def test_a_task_covers_targets_training_evaluation_and_tuning(name: str) -> None
     if task.target.labelled:
         assert task.decide(p[0], tuned).shape == (16, 16)
     elif task.judge.endswith("ValueJudge"):
-        assert {metric for _, metric, _ in task.judged(p[0], stored[0])} == set(task.metrics)
+        assert {metric for _, metric, _ in task.judged(p[0], stored[0], p[0])} == set(task.metrics)
 
 
 @pytest.mark.parametrize(

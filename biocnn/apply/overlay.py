@@ -1,4 +1,4 @@
-"""Pictures of new images with boxes, or with the density of objects."""
+"""Pictures of new images: with boxes, with the density of objects, or restored."""
 
 from collections.abc import Callable, Sequence
 from math import ceil
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 LARGEST = 1600  # pixels of the longer side
 ROW = 16  # height of a line of the legend, in pixels
 _OPAQUE = 0.7  # most that a colour covers of the image
+PREVIEW = 256  # pixels of a side of the part of an image that is shown beside what a network made of it
 
 
 def draw(image: LazyImage, boxes: np.ndarray, outputs: Sequence[str], path: Path) -> None:
@@ -76,6 +77,40 @@ def draw_density(
         shown = shown * (1 - share) + np.array(ImageColor.getrgb(_colour(k)), np.float32) * share
     path.parent.mkdir(exist_ok=True)
     _with_legend(shown.round().astype(np.uint8), dict(enumerate(named))).save(path)
+
+
+def draw_restored(image: LazyImage, restored: np.ndarray, sd: np.ndarray | None, path: Path) -> None:
+    """Draw the middle of an image beside the same part of the restored image, and of its standard deviation.
+
+    Of volumes, the middle plane is shown. Parts are not reduced, because that would hide noise.
+
+    Parameters
+    ----------
+    image, path
+        As for ``draw``.
+    restored, sd
+        The restored image, with a whole number of times as many pixels along each axis; and the standard deviation of
+        several networks, if any: dark is 0, white the largest value of the part. Each (C, *spatial).
+    """
+    from PIL import Image
+
+    upscale = restored.shape[1] // image.shape[1]
+    middle = [slice((n - m) // 2, (n + m) // 2) for n in image.shape[1:] if (m := min(n, PREVIEW))]
+    if len(middle) == 3:
+        middle[0] = slice(image.shape[1] // 2, image.shape[1] // 2 + 1)
+    finer = tuple(slice(upscale * part.start, upscale * part.stop) for part in middle)
+    parts = [display(_flat(one)) for one in (image.read(tuple(middle)), restored[:, *finer])]
+    parts[0] = parts[0].repeat(upscale, 0).repeat(upscale, 1)
+    if sd is not None:
+        spread = _flat(sd[:, *finer]).mean(axis=0)
+        parts.append(np.repeat((spread / max(spread.max(), 1e-9))[..., None], 3, axis=2))
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray((255 * np.concatenate(parts, axis=1)).round().astype(np.uint8)).save(path)
+
+
+def _flat(part: np.ndarray) -> np.ndarray:
+    """Return a plane (C, H, W) as it is, and the middle one of several planes (C, D, H, W)."""
+    return part if part.ndim == 3 else part[:, part.shape[1] // 2]
 
 
 def _size(image: LazyImage) -> tuple[tuple[int, ...], float]:

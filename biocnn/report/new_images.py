@@ -1,14 +1,17 @@
-"""The sections on new images: objects in them, or predictions for them."""
+"""The sections on new images: objects in them, predictions for them, or these restored."""
 
 import re
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.image import imread
 
 from biocnn.report import curves
 from biocnn.report.blocks import Section, Table, Text, counted, plural, short, table
-from biocnn.report.figures import Gallery
+from biocnn.report.figures import PAGE_WIDTH, Gallery, new_figure
 from biocnn.report.headline import interval, number
+from biocnn.report.images import bare
 from biocnn.report.results import Results
 from biocnn.tasks import Task
 
@@ -16,6 +19,7 @@ _IN_PIXELS = ("area", "perimeter", "axis_major", "axis_minor", "neighbour_distan
 _POWERS = str.maketrans("23", "²³")
 _UNCERTAIN = 10  # images
 _LIKELY = 3  # outputs of an image
+_PREVIEWS = 4  # restored images
 _QUANTILES = {"Median": 0.5, "25%": 0.25, "75%": 0.75, "Minimum": 0.0, "Maximum": 1.0}
 
 
@@ -122,9 +126,58 @@ def counts(results: Results) -> Section:
     return section
 
 
+def restored(results: Results, gallery: Gallery) -> Section:
+    """Show what the networks made of new images, beside these, and list those on which the networks differ most."""
+    section, path = Section("restored", "New images"), "apply/images.csv"
+    previews = results.folder / "apply" / "previews"
+    if not previews.is_dir():
+        return section
+    section.blocks.extend(_processing(results, path))
+    found = results.table(path, ",")
+    found = found[found["skipped"].isna()]
+    several = "sd" in found
+    words = f"{plural(len(found), 'new image')} restored: the images are in apply/restored"
+    words += ", and the standard deviation of the networks in apply/sd" if several else ""
+    section.blocks.append(Text(f"{words}."))
+    shown = found.sort_values("sd", ascending=False, kind="stable") if several else found
+    strips = {row.path: imread(previews / f"{row.image}.png") for row in shown.head(_PREVIEWS).itertuples()}
+    caption = "Middle of new images"
+    caption += ", those on which the networks differ most first" if several and len(found) > 1 else ""
+    caption += ": as given; restored" + (
+        "; standard deviation of the networks, from 0 (dark) to its largest value." if several else "."
+    )
+    caption += " Image and restored image are each stretched from their 1st to their 99.8th percentile."
+    figure = _strips(strips, ["Image", "Restored", "Standard deviation"][: 2 + several])
+    section.blocks.append(gallery.add("restored", figure, "New images, and these restored", caption, vector=False))
+    if several:
+        rows = [[short(row.path, 40), number(row.sd)] for row in shown.head(_UNCERTAIN).itertuples()]
+        caption = (
+            "New images on which the networks differ most. Standard deviation: of their values, root mean square over "
+            "the image, in its intensities."
+        )
+        section.blocks.append(table(caption, ["Image", "Standard deviation"], rows, "Standard deviation", path))
+    return section
+
+
+def _strips(strips: dict[str, np.ndarray], headings: list[str]) -> Figure:
+    """Draw pictures of equally wide parts side by side, a row each, with their names."""
+    width = PAGE_WIDTH / 3
+    heights = [width * len(strip) / (strip.shape[1] / len(headings)) for strip in strips.values()]
+    figure = new_figure(sum(heights) + 0.2 * len(heights))
+    grid = figure.subplots(len(strips), len(headings), squeeze=False, height_ratios=heights)
+    for place, (row, (name, strip)) in enumerate(zip(grid, strips.items(), strict=True)):
+        for axes, part, heading in zip(row, np.split(strip, len(headings), axis=1), headings, strict=True):
+            axes.imshow(part, interpolation="nearest")
+            bare(axes, heading if place == 0 else "")
+        row[0].set_ylabel(short(name, 24))
+    return figure
+
+
 def objects(results: Results, gallery: Gallery) -> Section:
     """Show measurements of the objects in new images, and how the images were processed."""
     section = Section("objects", "Objects")
+    if (results.folder / "apply" / "previews").is_dir():
+        return section
     found = results.table("apply/objects.csv", ",")
     section.blocks.extend(_processing(results, "apply/images.csv"))
     section.blocks.extend(_boxes(results))

@@ -18,7 +18,7 @@ from biocnn.report.diagnosis import diagnosis
 from biocnn.report.explanation import explanation
 from biocnn.report.figures import Gallery, style
 from biocnn.report.headline import headline, interval, metric_name, number, verdict
-from biocnn.report.new_images import counts, objects, predictions
+from biocnn.report.new_images import counts, objects, predictions, restored
 from biocnn.report.performance import performance
 from biocnn.report.results import Results
 from biocnn.report.scan import scan
@@ -68,6 +68,7 @@ def _sections(results: Results, settings: Settings, gallery: Gallery) -> list[Se
         objects(results, gallery),
         predictions(results),
         counts(results),
+        restored(results, gallery),
         sections.reproduce(results, settings),
     ]
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from matplotlib.image import imread
 from simulated_results import coarse
 from tiny import experiment, pairs, stored
 
@@ -107,7 +108,28 @@ def test_new_images_are_restored_in_their_data_type_with_their_pixel_size(done: 
     np.testing.assert_array_equal(restored, np.clip(np.rint(mean[0]), 0, 65535))
     gain = psnr(restored[None], raw.y(0), data_range=500) - psnr(raw.x(0), raw.y(0), data_range=500)
     assert gain > 3
-    assert pd.read_csv(out / "images.csv")["clipped"].tolist() == [int((np.rint(mean) < 0).sum())]
+    table = pd.read_csv(out / "images.csv")
+    assert table["clipped"].tolist() == [int((np.rint(mean) < 0).sum())]
+    sd = np.std([model.predict(new / "a.tif") for model in models], axis=0, ddof=1)
+    np.testing.assert_allclose(tifffile.imread(out / "sd/a.tif"), sd[0], rtol=1e-4, atol=1e-3)
+    assert table["sd"].item() == pytest.approx(np.sqrt(np.mean(sd**2)), rel=1e-4)
+    assert imread(out / "previews/a.png").shape == (40, 3 * 52, 3)
+
+
+def test_the_report_shows_new_images_beside_these_restored(done: Path) -> None:
+    models = [Model(done / "runs" / run / "model.safetensors", "cpu") for run in RUNS]
+    (done / "new").mkdir()
+    for k in range(2):
+        tifffile.imwrite(done / "new" / f"n{k}.tif", pairs(2, size=(40, 52), seed=k).x(0)[0])
+    (done / "new" / "bad.tif").write_text("not an image")
+    (done / "apply").mkdir()
+    apply_images(done / "new", models, done / "apply", on_error="skip")
+    with coarse():
+        write_report(done, SETTINGS, done / "report.html", done / "figures")
+    page = (done / "report.html").read_text()
+    for text in ("2 new images restored", "apply/sd", "Middle of new images", "1 new image skipped"):
+        assert text in page
+    assert (done / "figures/restored.png").is_file()
 
 
 def test_tiles_and_mirror_images_are_in_the_intensities_of_the_image(done: Path) -> None:

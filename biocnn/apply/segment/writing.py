@@ -22,11 +22,12 @@ def write_like(
     spacing: Sequence[float] | None,
     unit: str,
     channels: Sequence[str] = (),
+    upscale: int = 1,
 ) -> Path:
-    """Write the mask or labels of an image, or an image of the same size.
+    """Write the mask or labels of an image, or an image of the same size, or with more pixels.
 
     For NIfTI the output is NIfTI with the header and axis order of the image. For DICOM with a known position in the
-    patient it is NIfTI, too; for all other formats, and several channels, it is TIFF, see ``write_image``.
+    patient it is NIfTI, too; for all other formats, several channels and more pixels it is TIFF, see ``write_image``.
 
     Parameters
     ----------
@@ -39,12 +40,19 @@ def write_like(
     dtype
         Type of the values.
     spacing, unit
-        Pixel size along each axis, if known.
+        Pixel size of the image along each axis, if known.
     channels
         Names of the channels of an image, which is then read and written with channels first.
+    upscale
+        Pixels of the output per pixel of the image, along each axis.
     """
-    shape = (*([len(channels)] if channels else []), *image.shape[1:])
-    if len(channels) < 2 and (image.kind == "NIfTI" or (image.kind == "DICOM" and image.affine is not None)):
+    shape = (*([len(channels)] if channels else []), *(upscale * n for n in image.shape[1:]))
+    spacing = spacing and [size / upscale for size in spacing]
+    if (
+        len(channels) < 2
+        and upscale == 1
+        and (image.kind == "NIfTI" or (image.kind == "DICOM" and image.affine is not None))
+    ):
         folder.mkdir(exist_ok=True)
         values = read(tuple(slice(0, n, 1) for n in shape)).astype(dtype, copy=False)
         return _write_nifti(image, folder, name, values[0] if channels else values)

@@ -253,16 +253,31 @@ def boxed(n: int = 16, *, size: tuple[int, int] = (48, 48), seed: int = 0) -> Ra
 
 
 def pairs(
-    n: int = 12, *, size: tuple[int, ...] = (32, 32), channels: int = 1, seed: int = 0, dtype: str = "uint16"
+    n: int = 12,
+    *,
+    size: tuple[int, ...] = (32, 32),
+    channels: int = 1,
+    seed: int = 0,
+    dtype: str = "uint16",
+    upscale: int = 1,
+    **told: Any,
 ) -> Raw:
-    """Return noisy images of bright discs with the same discs without noise, half as bright."""
+    """Return noisy images of bright discs with the same discs without noise, half as bright, and maybe finer."""
     rng = np.random.default_rng(seed)
     clean = [100 + DISC * (discs(size[-2:], rng) > 0) * np.ones((channels, *size)) for _ in range(n)]
-    x = [np.clip(image + rng.normal(0, 150, image.shape), 0, 65535).astype(np.uint16) for image in clean]
+    every = (slice(None), *[slice(None, None, upscale)] * len(size))
+    x = [np.clip(image + rng.normal(0, 150, image.shape), 0, 65535).astype(np.uint16)[every] for image in clean]
     y = [(image / 2).astype(np.float32) for image in clean]
     names = [f"c{i}" for i in range(channels)]
     facts = image_facts(
-        task="image_to_image", outputs=names, channels=names, spatial_dims=len(size), dtype="uint16", target_dtype=dtype
+        task="image_to_image",
+        outputs=names,
+        channels=names,
+        spatial_dims=len(size),
+        dtype="uint16",
+        target_dtype=dtype,
+        upscale=upscale,
+        **told,
     )
     examples = pd.DataFrame({"id": [f"i{i}" for i in range(n)], "group": [f"g{i // 2}" for i in range(n)]})
     return Raw(examples, x.__getitem__, y.__getitem__, facts)

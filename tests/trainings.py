@@ -94,6 +94,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 SETTINGS["accompanied"] = SETTINGS["labelled"] | {"model": {"name": "LeNet5"}}
 SETTINGS["typed"] = SETTINGS["images"]
 SETTINGS["several"] = SETTINGS["labelled"]
+SETTINGS["blind"] = SETTINGS["finer"] = SETTINGS["pairs"]
 SETTINGS["valued"] = SETTINGS["labelled"] | {"loss": "gaussian_nll"}
 RAW = {
     "typed": partial(images, 12, task="typed_instances"),
@@ -102,6 +103,8 @@ RAW = {
     "several": partial(several, 60),
     "boxed": boxed,
     "pairs": pairs,
+    "blind": partial(pairs, blind=True),
+    "finer": partial(pairs, size=(64, 64), upscale=2),
     "counted": partial(counted, 12),
     "sequences": partial(sequences, 400, window=40),
     "images": partial(images, 12),

@@ -25,7 +25,7 @@ _WORDS = {
 }
 
 
-def read_table(table: Path, files: list[str], group: str | None = None, optional: Sequence[str] = ()) -> pd.DataFrame:
+def read_table(table: Path, files: list[str], group: str | None = None) -> pd.DataFrame:
     """Read a table of images.
 
     Parameters
@@ -36,8 +36,6 @@ def read_table(table: Path, files: list[str], group: str | None = None, optional
         Columns with paths relative to the table's folder; the first is that of the images.
     group
         Column of the groups; by default ``group`` if it exists, else each image is a group.
-    optional
-        Further columns with such paths, of which cells may be empty.
 
     Returns
     -------
@@ -49,14 +47,16 @@ def read_table(table: Path, files: list[str], group: str | None = None, optional
     InputError
         If a column or a cell is missing, a split is invalid, or files do not exist.
     """
-    rows = read_rows(table, [*files, *optional])
-    return check_rows(rows, table, Path(table).parent, files, group, optional)
+    return check_rows(read_rows(table, files), table, Path(table).parent, files, group)
 
 
 def check_rows(
     rows: pd.DataFrame, table: Path, base: Path, files: list[str], group: str | None, optional: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Check a table of images from ``read_rows``, whose paths start at ``base``, as ``read_table`` does."""
+    """Check a table of images from ``read_rows``, whose paths start at ``base``, as ``read_table`` does.
+
+    ``optional`` are further columns with paths, whose cells may be empty.
+    """
     check_columns(rows, table, [*files, *([group] if group else [])])
     if "split" in rows:
         allowed = (*SPLITS, TRAIN_DEV)

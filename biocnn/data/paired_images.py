@@ -10,7 +10,7 @@ import pandas as pd
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, all_faults
 from biocnn.data.doctor import examine, examine_targets
-from biocnn.data.image_pairs import group_by_name, pair_folders, read_rows, read_table
+from biocnn.data.image_pairs import check_rows, group_by_name, pair_folders, read_rows
 from biocnn.data.image_sets import (
     Seen,
     check_options,
@@ -141,13 +141,15 @@ class PairedImages:
             more["blind"] = True
             if upscale > 1 or len(outputs) != shared["in_channels"]:
                 raise InputError(
-                    f"data.learn_from: images, but targets have {len(outputs)} channels and {upscale} times the pixels",
-                    "networks then predict the image itself: leave the targets out, or set learn_from: targets",
+                    f"data.learn_from: images needs targets like the images, but their channels are "
+                    f"{', '.join(outputs)}, and they have {upscale} times as many pixels along each axis",
+                    "leave the targets out, or set it to targets",
                 )
         facts = Facts(task="image_to_image", out_channels=len(outputs), outputs=outputs, **more, **shared)
         examples = with_sizes(rows, seen, shared, checks, source)
         examine(examples, seen, checks, source)
-        examine_targets(examples, pairs, checks, source)
+        if targets:
+            examine_targets(examples, pairs, checks, source)
         of_targets = facts.model_copy(update={"known_as": [outputs, *known_as], "dtype": "float32"})
 
         def x(row: int) -> np.ndarray:
@@ -187,10 +189,16 @@ class PairedImages:
         return rows, base, source
 
     def _table(self, table: Path) -> pd.DataFrame:
-        if self.blind and "target" not in read_rows(table):
-            return read_table(table, ["image"], self.group).assign(target="")
-        files, optional = (["image"], ["target"]) if self.blind else (["image", "target"], [])
-        return read_table(table, files, self.group, optional)
+        rows = read_rows(table, ["image", "target"])
+        if self.blind:
+            rows = rows if "target" in rows else rows.assign(target="")
+            return check_rows(rows, table, Path(table).parent, ["image"], self.group, ["target"])
+        if "target" in rows and (lacks := rows["target"] == "").any():
+            raise InputError(
+                f"{table} line {lacks.idxmax()}: target '' ({lacks.sum()} such rows)",
+                "fill the column target, or delete the rows; data.learn_from: images learns without targets",
+            )
+        return check_rows(rows, table, Path(table).parent, ["image", "target"], self.group)
 
     def _check_pairs(self, pairs: list[Pair]) -> int:
         """Refuse pairs that do not match in size, or in position according to their headers; return their factor.

@@ -97,6 +97,8 @@ def compare_map_baselines(
         for name, baseline in zip(names, theirs, strict=True):
             both = mine, baseline.loc[mine.index]
             pair = pd.concat([one.droplevel([0, 2, 3]) for one in both], axis=1).dropna()
+            if pair.empty:  # a metric that the baseline has for no example
+                continue
             values, groups = pair.to_numpy().T, units[pair.index].to_numpy()
             ends = [
                 metrics.bootstrap(np.mean, one, seed=seed, n=resamples, groups=groups)

@@ -57,10 +57,7 @@ class ImageToImage(ValueMapTask):
             return
         for split in ("val", "test"):
             if not any(moments.number.any() for moments in found[split]):
-                yield (
-                    f"the {split} split has no target, so that its restored images are not compared with the truth",
-                    "",
-                )
+                yield f"the {split} split has no target to compare restored images with", ""
 
     def measure(self, found: dict[str, list[Moments]]) -> dict[str, Any]:
         """Measure the values of targets in the training split; if learning needs none, of all targets."""

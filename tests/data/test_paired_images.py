@@ -99,6 +99,7 @@ def test_folders_without_a_pair_are_refused(tmp_path: Path) -> None:
     [
         ({}, "data: neither table nor images and targets given"),
         ({"images": Path("a")}, "data: images given"),
+        ({"targets": Path("a"), "learn_from": "images"}, "data: targets given"),
         ({"table": Path("a"), "targets": Path("b")}, "data: table and targets given"),
         ({"table": Path("a"), "axes": "TYX"}, "data.axes: 'TYX'"),
     ],
@@ -178,3 +179,75 @@ def test_faults_of_targets_name_their_settings(
         read(table=table(tmp_path, found), **settings)
     assert remedy in error.value.remedy
     assert "data.normalise" not in error.value.remedy
+
+
+@pytest.fixture
+def only_images(tmp_path: Path) -> Path:
+    """Return a table whose targets of the training split are empty."""
+    path = table(tmp_path, pairs(), {"split": ["train"] * 3 + ["val", "test", "test"]})
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([line if ",train" not in line else line.split(",")[0] + ",,train" for line in lines]))
+    return path
+
+
+def test_images_need_no_targets_to_learn_from_themselves(only_images: Path, tmp_path: Path) -> None:
+    raw, checks = read(table=only_images, learn_from="images")
+    assert (raw.facts.blind, raw.facts.outputs, raw.facts.target_dtype) == (True, ["grey"], "uint16")
+    assert [bool(np.isnan(raw.y(row)).all()) for row in range(6)] == [True] * 3 + [False] * 3
+    np.testing.assert_array_equal(raw.y(4)[0], picture(4))
+    assert {row[2]: row[3] for row in checks.rows if row[1] == "read"} == {"images": 6, "targets": 3}
+    with pytest.raises(InputError, match=r"line 2: target ''") as caught:
+        read(table=only_images)
+    assert "data.learn_from: images" in caught.value.remedy
+    (tmp_path / "columns.csv").write_text("\n".join(["image", *(f"noisy/p{k}.tif" for k in range(6))]))
+    for given in ({"table": tmp_path / "columns.csv"}, {"images": tmp_path / "noisy", "group": "p([0-9])"}):
+        raw, _ = read(learn_from="images", **given)
+        assert raw.facts.target_dtype == ""
+        assert raw.examples["id"].tolist() == [f"p{k}" for k in range(6)]
+        assert raw.examples["group"].nunique() == 6
+        assert np.isnan(raw.y(2)).all()
+        assert raw.y(2).shape == raw.x(2).shape
+
+
+def test_constant_images_without_targets_are_dropped(only_images: Path, tmp_path: Path) -> None:
+    for name in ("noisy/p1.tif", "clean/p4.tif"):
+        tifffile.imwrite(tmp_path / name, np.full((24, 30), 7, np.uint16))
+    raw, _ = read(table=only_images, learn_from="images", constant="drop")
+    assert raw.examples["id"].tolist() == ["p0", "p2", "p3", "p5"]
+    np.testing.assert_array_equal(raw.y(2)[0], picture(3))
+
+
+def test_targets_that_a_network_without_targets_cannot_predict_are_refused(tmp_path: Path) -> None:
+    found = {name: (image, target.repeat(2, 0).repeat(2, 1)) for name, (image, target) in pairs().items()}
+    with pytest.raises(InputError, match="they have 2 times as many pixels"):
+        read(table=table(tmp_path, found), learn_from="images")
+
+
+def finer(factor: int, n: int = 5) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    large = {f"p{k}": picture(k, (24, 30)) for k in range(n)}
+    return {name: (image[::factor, ::factor], image) for name, image in large.items()}
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_the_factor_of_super_resolution_follows_from_the_pairs(factor: int, tmp_path: Path) -> None:
+    raw, _ = read(table=table(tmp_path, finer(factor)))
+    assert raw.facts.upscale == factor
+    assert raw.x(1).shape == (1, 24 // factor, 30 // factor)
+    np.testing.assert_array_equal(raw.y(1)[0], picture(1))
+
+
+def test_pairs_with_different_factors_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"2 times in .*p0\.tif; 3 times in .*p4\.tif"):
+        read(table=table(tmp_path, finer(2) | {"p4": finer(3)["p4"]}))
+
+
+def test_the_pixels_of_finer_targets_are_smaller(tmp_path: Path) -> None:
+    path = table(tmp_path, finer(2))
+    for side, size, image in (("noisy", 0.5, finer(2)["p2"][0]), ("clean", 0.5, finer(2)["p2"][1])):
+        sizes = {"axes": "YX", "PhysicalSizeX": size, "PhysicalSizeY": size}
+        tifffile.imwrite(tmp_path / side / "p2.tif", image, ome=True, metadata=sizes)
+    with pytest.raises(InputError, match=r"0\.5 x 0\.5 um; but its image .*0\.25 x 0\.25 um"):
+        read(table=path)
+    sizes |= dict.fromkeys(["PhysicalSizeX", "PhysicalSizeY"], 0.25)
+    tifffile.imwrite(tmp_path / "clean/p2.tif", image, ome=True, metadata=sizes)
+    read(table=path)

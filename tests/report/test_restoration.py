@@ -1,5 +1,6 @@
 """Images restored from noisy ones, step by step: training, prediction, baselines, evaluation, report, new images."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,13 @@ import pandas as pd
 import pytest
 import tifffile
 from matplotlib.image import imread
+from scipy.ndimage import gaussian_filter
 from simulated_results import coarse
 from tiny import experiment, pairs, stored
 
 from biocnn.apply.images import apply_images
 from biocnn.data.dataset import Dataset
+from biocnn.data.raw import Raw
 from biocnn.evaluation.audit import COLUMNS, audit_stored
 from biocnn.evaluation.baselines import write_baselines
 from biocnn.evaluation.evaluate import evaluate_stored
@@ -33,9 +36,34 @@ RUNS = ("fold0-seed1", "fold0-seed2")
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the results of an experiment."""
-    folder = tmp_path_factory.mktemp("results") / "restored"
+    return results_of(pairs(40), tmp_path_factory.mktemp("results") / "restored")
+
+
+@pytest.fixture(scope="module")
+def finer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the results of super-resolution."""
+    return results_of(pairs(24, size=(64, 64), upscale=2), tmp_path_factory.mktemp("results") / "finer", RUNS[:1])
+
+
+@pytest.fixture(scope="module")
+def blind(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the results of Noise2Void without any target, on images without sharp edges."""
+    raw = pairs(24, blind=True)
+    noise = np.random.default_rng(1).normal(0, 150, (24, 1, 32, 32))
+    raw.x = lambda row: (smooth(row) + noise[row]).clip(0).astype(np.uint16)
+    raw.y = lambda row: np.full((1, 32, 32), np.nan, np.float32)
+    return results_of(raw, tmp_path_factory.mktemp("results") / "blind", RUNS[:1])
+
+
+def smooth(row: int) -> np.ndarray:
+    """Return an image without noise."""
+    return gaussian_filter(pairs(24).y(row) + 600, 2, axes=(1, 2))
+
+
+def results_of(raw: Raw, folder: Path, names: Sequence[str] = RUNS) -> Path:
+    """Write the results of all steps from training to evaluation."""
     folder.mkdir()
-    dataset, runs = stored(pairs(40), folder), [folder / "runs" / name for name in RUNS]
+    dataset, runs = stored(raw, folder), [folder / "runs" / name for name in names]
     for seed, run in enumerate(runs, 1):
         (run / "predictions").mkdir(parents=True)
         network, history, meta = train_run(SETTINGS, dataset, seed)
@@ -46,8 +74,8 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_baselines(folder / "dataset", SETTINGS, folder / "baselines")
     tables = evaluate_stored(dataset, runs, SETTINGS.metrics, 1)
     audited = audit_stored(dataset, runs, folder / "baselines", 50, 1)
-    names = ("metrics", "metrics_per_example", "matches", "audit")
-    for name, table in zip(names, (*tables, audited), strict=True):
+    files = ("metrics", "metrics_per_example", "matches", "audit")
+    for name, table in zip(files, (*tables, audited), strict=True):
         table.to_csv(folder / f"{name}.tsv", sep="\t", index=False)
     return folder
 
@@ -81,15 +109,25 @@ def test_the_network_is_compared_with_the_input_and_the_best_filter(done: Path) 
     assert test["difference"].to_numpy() == pytest.approx((test["network"] - test["value"]).to_numpy())
 
 
-def test_the_report_shows_images_and_baselines(done: Path) -> None:
+def test_the_report_shows_images_and_baselines_and_new_images_beside_these_restored(done: Path) -> None:
+    models = [Model(done / "runs" / run / "model.safetensors", "cpu") for run in RUNS]
+    (done / "new").mkdir()
+    for k in range(2):
+        tifffile.imwrite(done / "new" / f"n{k}.tif", pairs(1, size=(40, 52), seed=k).x(0)[0])
+    (done / "new" / "bad.tif").write_text("not an image")
+    (done / "apply").mkdir()
+    apply_images(done / "new", models, done / "apply", on_error="skip")
     with coarse():
         write_report(done, SETTINGS, done / "report.html", done / "figures")
     page = (done / "report.html").read_text()
     for text in ("PSNR after affine fit", "best filter", "Images from worst to best", "the input itself"):
         assert text in page
+    for text in ("2 new images restored", "apply/sd", "Middle of new images", "1 new image skipped"):
+        assert text in page
     for absent in ("Shortcuts", "Grad-CAM", "linear models on the same split"):
         assert absent not in page
-    assert {path.stem for path in (done / "figures").glob("*.png")} >= {"predictions", "audit", "thumbnail"}
+    names = {path.stem for path in (done / "figures").glob("*.png")}
+    assert names >= {"predictions", "audit", "thumbnail", "restored"}
 
 
 def test_new_images_are_restored_in_their_data_type_with_their_pixel_size(done: Path, tmp_path: Path) -> None:
@@ -116,22 +154,6 @@ def test_new_images_are_restored_in_their_data_type_with_their_pixel_size(done: 
     assert imread(out / "previews/a.png").shape == (40, 3 * 52, 3)
 
 
-def test_the_report_shows_new_images_beside_these_restored(done: Path) -> None:
-    models = [Model(done / "runs" / run / "model.safetensors", "cpu") for run in RUNS]
-    (done / "new").mkdir()
-    for k in range(2):
-        tifffile.imwrite(done / "new" / f"n{k}.tif", pairs(2, size=(40, 52), seed=k).x(0)[0])
-    (done / "new" / "bad.tif").write_text("not an image")
-    (done / "apply").mkdir()
-    apply_images(done / "new", models, done / "apply", on_error="skip")
-    with coarse():
-        write_report(done, SETTINGS, done / "report.html", done / "figures")
-    page = (done / "report.html").read_text()
-    for text in ("2 new images restored", "apply/sd", "Middle of new images", "1 new image skipped"):
-        assert text in page
-    assert (done / "figures/restored.png").is_file()
-
-
 def test_tiles_and_mirror_images_are_in_the_intensities_of_the_image(done: Path) -> None:
     path, x = done / "runs" / RUNS[0] / "model.safetensors", pairs(1, size=(64, 200)).x(0)
     whole, tiled = Model(path, "cpu"), Model(path, "cpu", memory_gb=0.001)
@@ -141,3 +163,69 @@ def test_tiles_and_mirror_images_are_in_the_intensities_of_the_image(done: Path)
     assert np.abs(blended - whole.predict(x)).mean() < 0.1 * whole.predict(x).mean()
     flipped = np.flip(Model(path, "cpu", tta="flips").predict(np.flip(x, 2).copy()), 2)
     np.testing.assert_allclose(Model(path, "cpu", tta="flips").predict(x), flipped, rtol=1e-4, atol=0.05)
+
+
+def test_finer_images_are_the_same_in_tiles_views_and_patches(finer: Path) -> None:
+    path, x = finer / "runs" / RUNS[0] / "model.safetensors", pairs(1, size=(120, 240), upscale=2).x(0)
+    whole, tiled = Model(path, "cpu"), Model(path, "cpu", memory_gb=0.001)
+    maps = tiled.open_maps(InMemory(x), "x")
+    assert len(maps.regions) > 1
+    assert maps.shape == (1, 120, 240)
+    wanted = whole.predict(x)
+    np.testing.assert_allclose(tiled.predict(x), wanted, rtol=1e-4, atol=0.05)
+    odd = slice(31, 78), slice(5, 60)
+    np.testing.assert_allclose(maps.region(odd), wanted[:, *odd], rtol=1e-4, atol=0.05)
+    blended = Model(path, "cpu", blend="gaussian").predict(x)
+    assert np.abs(blended - wanted).mean() < 0.1 * wanted.mean()
+    flipped = np.flip(Model(path, "cpu", tta="all").predict(np.flip(x, 2).copy()), 2)
+    np.testing.assert_allclose(Model(path, "cpu", tta="all").predict(x), flipped, rtol=1e-4, atol=0.05)
+
+
+def test_finer_images_are_written_with_smaller_pixels(finer: Path, tmp_path: Path) -> None:
+    model = Model(finer / "runs" / RUNS[0] / "model.safetensors", "cpu")
+    size = {"axes": "YX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.25}
+    tifffile.imwrite(tmp_path / "a.tif", pairs(1, size=(40, 52), upscale=2).x(0)[0], ome=True, metadata=size)
+    apply_images(tmp_path / "a.tif", [model], tmp_path)
+    with tifffile.TiffFile(tmp_path / "restored/a.tif") as file:
+        assert file.asarray().shape == (40, 52)
+        assert 'PhysicalSizeX="0.25"' in file.ome_metadata
+        assert 'PhysicalSizeY="0.125"' in file.ome_metadata
+    assert not (tmp_path / "sd").exists()
+    assert imread(tmp_path / "previews/a.png").shape == (40, 2 * 52, 3)
+
+
+def test_finer_images_are_compared_with_interpolation(finer: Path) -> None:
+    audited = pd.read_csv(finer / "audit.tsv", sep="\t")
+    assert list(dict.fromkeys(audited["baseline"])) == ["nearest", "bilinear", "bicubic", "Lanczos"]
+    dataset = Dataset(finer / "dataset")
+    test = audited[(audited["split"] == "test") & (audited["metric"] == "psnr_fitted")].set_index("baseline")
+    nearest = [dataset.x[row].repeat(2, 1).repeat(2, 2) for row in dataset.rows("test")]
+    rows = zip(nearest, dataset.rows("test"), strict=True)
+    wanted = np.mean([psnr_fitted(image, dataset.y[row], data_range=500.0) for image, row in rows])
+    assert test.loc["nearest", "value"] == pytest.approx(wanted, rel=1e-5)
+    assert test.loc["nearest", "difference"] > 1, "the network learns"
+    with coarse():
+        write_report(finer, SETTINGS, finer / "report.html", finer / "figures")
+    assert "Lanczos interpolation" in (finer / "report.html").read_text()
+
+
+def test_without_targets_the_report_shows_what_was_removed(blind: Path) -> None:
+    metrics = pd.read_csv(blind / "metrics.tsv", sep="\t")
+    assert set(metrics["metric"]) == {"residual_correlation"}
+    assert set(pd.read_csv(blind / "audit.tsv", sep="\t")["baseline"]) == {"best filter"}, (
+        "the input itself removes nothing"
+    )
+    dataset = Dataset(blind / "dataset")
+    predictions, rows = read_predictions(blind / "runs" / RUNS[0] / "predictions")
+    gains = []
+    for name, restored in zip(rows["id"], predictions, strict=True):
+        row = dataset.examples["id"].tolist().index(name)
+        one, other = (psnr_fitted(image, smooth(row), data_range=500) for image in (restored, dataset.x[row]))
+        gains.append(one - other)
+    assert np.mean(gains) > 3, "the network removes noise, without an image that has less"
+    with coarse():
+        write_report(blind, SETTINGS, blind / "report.html", blind / "figures")
+    page = (blind / "report.html").read_text()
+    assert "Losses are of hidden pixels" in page
+    assert "input minus prediction" in page
+    assert "correlation in the residual" in page

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import pairs, stored, task_of
+from tiny import chosen, pairs, stored, task_of
 from torch import nn
 
 from biocnn.augment.sets import resolve_augment
@@ -88,6 +88,84 @@ def test_patches_of_pairs_are_cut_and_turned_together(dataset: Dataset) -> None:
     bright = x > 0.5
     assert 0.05 < bright.float().mean() < 0.95
     assert ((y > 0.25) == bright).float().mean() > 0.98
+
+
+def test_a_network_without_targets_learns_the_hidden_pixels_of_its_input(tmp_path: Path) -> None:
+    blind = stored(pairs(blind=True), tmp_path)
+    sections = resolve_augment("default", blind.facts, [16, 16], exact=True)
+    batches = make(blind, blind.rows("train"), CPU, sections, [16, 16])
+    (index,) = batches.plan(1, 0, 8, 1)
+    x, y = batches.get(index)
+    hidden = ~y.isnan()
+    assert 0.02 < hidden.float().mean() < 0.06
+    batches.hidden = None
+    whole, _ = batches.get(index)
+    assert torch.equal(y[hidden], whole[hidden])
+    assert torch.equal(x[~hidden], whole[~hidden])
+    batches.plan(1, 1, 8, 1)
+    assert not torch.equal(~batches.get(index)[1].isnan(), hidden), "in each epoch others"
+    once, again = ([y for _, y in batches.plain()] for _ in range(2))
+    assert all(map(torch.equal, map(torch.nan_to_num, once), map(torch.nan_to_num, again))), "in validation the same"
+
+
+def test_without_targets_nothing_of_the_input_is_added_to_the_output(tmp_path: Path) -> None:
+    blind = stored(pairs(blind=True), tmp_path)
+    train, fit = blind.rows("train"), blind.facts.pixel_fit
+    values = np.concatenate([blind.x[row].ravel() for row in train]).astype(float)
+    assert fit.factor == [0]
+    assert (fit.shift[0], fit.rest[0]) == (pytest.approx(values.mean()), pytest.approx(values.std()))
+    network = blind.task.complete(nn.Conv2d(1, 1, 1, bias=False))
+    nn.init.zeros_(network.weight)
+    low, high = blind.facts.intensity.low[0], blind.facts.intensity.high[0]
+    found = network(torch.rand(1, 1, 4, 4)) * (high - low) + low
+    torch.testing.assert_close(found, torch.full_like(found, values.mean()))
+
+
+def test_without_targets_there_is_a_measure_of_what_was_removed(tmp_path: Path) -> None:
+    raw = pairs(blind=True)
+    clean, raw.y = raw.y, lambda row: np.full((1, 32, 32), np.nan, np.float32)
+    blind = stored(raw, tmp_path)
+    assert blind.facts.values is None
+    assert blind.task.headline == ("residual_correlation",)
+    found = dict(pair[1:] for pair in blind.task.judged(2 * clean(0), blind.y[0], blind.x[0]))
+    assert list(found) == ["residual_correlation"]
+    assert found["residual_correlation"] < 0.15, "only noise is removed"
+    ((_, _, smoothed),) = blind.task.judged(np.full((1, 32, 32), 300.0), blind.y[0], blind.x[0])
+    assert smoothed > 0.4, "discs are removed, too"
+    checks = (tmp_path / "dataset" / "checks.tsv").read_text()
+    assert "the test split has no target to compare restored images with" in checks
+
+
+@pytest.mark.parametrize("augment", [["flip", "rotate90"], ["flip", {"name": "affine", "elastic": 2}]])
+def test_patches_of_finer_targets_are_cut_and_moved_together(augment: list, tmp_path: Path) -> None:
+    raw = pairs(size=(64, 64), upscale=2)
+    y = raw.y
+    raw.x = lambda row: y(row)[:, ::2, ::2].astype(np.uint16)
+    raw.y = lambda row: y(row)[:, ::2, ::2].repeat(2, 1).repeat(2, 2)
+    batches = make(found := stored(raw, tmp_path), found.rows("train"), CPU, chosen(*augment), [40, 40])
+    (index,) = batches.plan(1, 0, 16, 1)
+    x, y = batches.get(index)
+    assert (x.shape, y.shape) == ((16, 1, 40, 40), (16, 1, 80, 80))
+    means = nn.functional.avg_pool2d(y, 2)
+    assert (means - x).abs().mean() < 0.02
+    assert ((means - x).abs() > 0.3).float().mean() < 0.01
+
+
+@pytest.mark.parametrize(("size", "channels"), [((32, 32), 1), ((8, 16, 16), 2)])
+def test_an_output_of_zero_is_the_interpolated_linear_fit(size: tuple[int, ...], channels: int, tmp_path: Path) -> None:
+    finer = stored(pairs(size=size, channels=channels, upscale=2), tmp_path)
+    task, fit = finer.task, finer.facts.pixel_fit
+    assert task.computed == channels * 2 ** len(size)
+    (x, _) = next(make(finer, finer.rows("train"), CPU).plain())
+    silent = (nn.Conv2d if len(size) == 2 else nn.Conv3d)(channels, task.computed, 1)
+    nn.init.zeros_(silent.weight)
+    nn.init.zeros_(silent.bias)
+    row, shape = finer.rows("train")[0], (-1, *[1] * len(size))
+    low, high = (limit.reshape(shape) for limit in finer.ranges[row])
+    found = task.complete(silent)(x)[0].detach().numpy() * (high - low) + low
+    wanted = np.reshape(fit.factor, shape) * task.enlarged(finer.x[row]) + np.reshape(fit.shift, shape)
+    assert found.shape == (channels, *size)
+    np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=0.2)
 
 
 def test_values_need_known_and_varied_targets() -> None:

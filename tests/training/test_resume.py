@@ -38,6 +38,8 @@ OTHERS = [
     ("valued", 2),
     ("accompanied", 1),
     ("pairs", 1),
+    ("blind", 1),
+    ("finer", 1),
     ("counted", 1),
     ("several", 1),
     pytest.param("typed", 1, marks=pytest.mark.slow),

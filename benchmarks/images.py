@@ -92,8 +92,22 @@ SETS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "ssim": ("SSIM", "0.735, 0.780"),
         },
     ),
+    "noise2noise_w2s": (
+        "W2S, learned from second noisy exposures (simulated)",
+        {"psnr_fitted": ("PSNR after affine fit, dB", ""), "psnr": ("PSNR, dB", ""), "ssim": ("SSIM", "")},
+    ),
+    "noise2void_w2s": (
+        "W2S, learned from the noisy images alone",
+        {"psnr_fitted": ("PSNR after affine fit, dB", ""), "psnr": ("PSNR, dB", ""), "ssim": ("SSIM", "")},
+    ),
+    "super_resolution_w2s": (
+        "W2S, clean images reduced 4 times",
+        {"psnr_fitted": ("PSNR after affine fit, dB", ""), "psnr": ("PSNR, dB", ""), "ssim": ("SSIM", "")},
+    ),
 }
 FILTERS = ("input", "best filter")
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "Lanczos")
+FINER = ("set", "metric", *INTERPOLATIONS, "biocnn, one network", "all networks (95%)")
 RESTORED = ("set", "metric", "published", *FILTERS, "biocnn, one network", "all networks (95%)")
 HEAD = ("set", "output", "metric", "published", "biocnn, one network", "all networks (95%)")
 BASELINES = ("intensities", "thumbnail")
@@ -160,8 +174,8 @@ def _cost(folder: Path) -> dict[str, Any]:
 
 def write_page(result: dict[str, Any]) -> None:
     """Replace the text between the markers of the page."""
-    lines, counts, classes, restored, costs = [HEAD], [COUNTS], [CLASSES], [RESTORED], [COST]
-    tables = {FLOORS: counts, BASELINES: classes, FILTERS: restored}
+    lines, counts, classes, restored, finer, costs = [HEAD], [COUNTS], [CLASSES], [RESTORED], [FINER], [COST]
+    tables = {FLOORS: counts, BASELINES: classes, FILTERS: restored, INTERPOLATIONS: finer}
     for name, found in result["sets"].items():
         title, metrics = SETS[name]
         for i, row in enumerate(found["rows"]):
@@ -172,8 +186,9 @@ def write_page(result: dict[str, Any]) -> None:
             first = title if i == 0 else ""
             if simple := row.get("simple"):
                 columns = next(names for names in tables if names[0] in simple)
+                source = [] if columns is INTERPOLATIONS else [published]
                 tables[columns].append(
-                    (first, shown, published, *(_known(simple.get(name)) for name in columns), single, interval)
+                    (first, shown, *source, *(_known(simple.get(name)) for name in columns), single, interval)
                 )
             else:
                 lines.append((first, row["output"], shown, published, single, interval))
@@ -187,7 +202,7 @@ def write_page(result: dict[str, Any]) -> None:
                 f"{found['predict_seconds']:.0f} s",
             )
         )
-    filled = [each for each in (lines, counts, classes, restored, costs) if each[1:]]
+    filled = [each for each in (lines, counts, classes, restored, finer, costs) if each[1:]]
     write_between(PAGE, BEGIN, END, filled, result["machine"])
 
 

@@ -33,7 +33,7 @@ def figures(results: Results, gallery: Gallery) -> list[Picture | Table]:
     volumes = f" {images.OF_VOLUMES}" if results.facts.spatial_dims == 3 else ""
     stretched = f"Each other image is stretched from its own 1st to its 99.8th percentile.{volumes}"
     if targets:
-        used = "the targets" if results.facts.blind else "the training targets"
+        used = "the test targets" if results.facts.blind else "the training targets"
         of = "8 bit" if results.facts.target_dtype == "uint8" else used
         caption = (
             "Images from worst to best, with their PSNR after affine fit in dB. Rows from top: input; prediction; "

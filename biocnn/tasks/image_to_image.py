@@ -51,19 +51,17 @@ class ImageToImage(ValueMapTask):
         return self.facts.out_channels * self.facts.upscale**self.facts.spatial_dims
 
     def check_split(self, found: dict[str, list[Moments]]) -> "Iterator[tuple[str, str]]":
-        """Check the targets; if learning needs none, note splits without a target to evaluate by."""
+        """Check the targets; if learning needs none, note whether there are some to evaluate by."""
         if not self.blind:
             yield from super().check_split(found)
-            return
-        for split in ("val", "test"):
-            if not any(moments.number.any() for moments in found[split]):
-                yield f"the {split} split has no target to compare restored images with", ""
+        elif not self.measure(found):
+            yield "the test split has no target to compare restored images with", ""
 
     def measure(self, found: dict[str, list[Moments]]) -> dict[str, Any]:
-        """Measure the values of targets in the training split; if learning needs none, of all targets."""
+        """Measure the values of targets in the training split; if learning needs none, in the test split, if any."""
         if not self.blind:
             return super().measure(found)
-        known = [moments for each in found.values() for moments in each if moments.number.any()]
+        known = [moments for moments in found["test"] if moments.number.any()]
         return super().measure({"train": known}) if known else {}
 
     def fitted(self, x: "np.ndarray", y: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
@@ -113,13 +111,9 @@ class ImageToImage(ValueMapTask):
 
     @property
     def data_range(self) -> float:
-        """Range of intensities for PSNR and SSIM: 255 for 8-bit targets, else that of the training targets.
-
-        nan if there are no targets.
-        """
+        """Range of intensities for PSNR and SSIM: 255 for 8-bit targets, else that of the measured targets."""
         values = self.facts.values
-        if not values:
-            return float("nan")
+        assert values
         return 255.0 if self.facts.target_dtype == "uint8" else max(values.most) - min(values.least)
 
     def judged(self, p: "np.ndarray", y: "np.ndarray", x: "np.ndarray") -> "Iterator[tuple[str, str, float]]":
@@ -128,7 +122,7 @@ class ImageToImage(ValueMapTask):
 
         from biocnn.metrics import similarity
 
-        if not np.isnan(y).all():
+        if self.facts.values and not np.isnan(y).all():
             for metric in (similarity.psnr_fitted, similarity.psnr, similarity.ssim):
                 yield "image", metric.__name__, metric(p, y, data_range=self.data_range)
             yield "image", "mae", similarity.mae(p, y)

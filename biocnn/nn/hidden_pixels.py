@@ -45,7 +45,8 @@ def hide(x: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
     side = 2 * REACH + 1
     step = ((side**dims - 1) * numbers[:, dims]).long()
     step = step + (step >= side**dims // 2)  # all but the pixel itself
-    index, source, inside = 0, 0, True
+    index = source = torch.zeros_like(step)
+    inside = torch.ones_like(step, dtype=torch.bool)
     for axis, n in enumerate(sizes):
         along, move = place[:, axis], step // side ** (dims - 1 - axis) % side - REACH
         inside = inside & (along >= 0) & (along < n)

@@ -28,7 +28,7 @@ class BaseClasses(PixelClasses):
     inputs: ClassVar[tuple[str, ...]] = ("sequence",)
     monitor = "auprc"
     headline = ("auprc", "dice")
-    metrics: ClassVar[tuple[str, ...]] = ("auprc", "dice", "iou", "sensitivity", "specificity", "auroc")
+    metrics: tuple[str, ...] = ("auprc", "dice", "iou", "sensitivity", "specificity", "auroc")
     family = "bases"
     judge = "biocnn.evaluation.base_judge:BaseJudge"
     baselines = "biocnn.evaluation.per_base_baselines:baselines"
@@ -81,14 +81,14 @@ class BaseClasses(PixelClasses):
 class BaseMask(BaseClasses, Mask):
     """One class of bases: the probability of each base to belong to it."""
 
-    losses: ClassVar[tuple[str, ...]] = ("dice_bce", "bce", *OF_BASES)
+    losses: tuple[str, ...] = ("dice_bce", "bce", *OF_BASES)
     label = "one class or none for each base"
 
 
 class SeveralBaseClasses(BaseClasses, Classes):
     """Several classes of bases that exclude each other, background first."""
 
-    losses: ClassVar[tuple[str, ...]] = ("dice_cross_entropy", "cross_entropy", *OF_BASES)
+    losses: tuple[str, ...] = ("dice_cross_entropy", "cross_entropy", *OF_BASES)
     label = "one class for each base"
 
 

@@ -17,8 +17,8 @@ class Classes(PixelClasses):
     name = "classes"
     inputs: ClassVar[tuple[str, ...]] = ("image", "sequence")
     special: ClassVar = {"sequence": "biocnn.tasks.bases:SeveralBaseClasses"}
-    losses: ClassVar[tuple[str, ...]] = ("dice_cross_entropy", "cross_entropy", *OF_MAPS)
-    metrics: ClassVar[tuple[str, ...]] = ("dice", "iou", "hausdorff95", "sensitivity", "specificity", "pixel_error")
+    losses: tuple[str, ...] = ("dice_cross_entropy", "cross_entropy", *OF_MAPS)
+    metrics: tuple[str, ...] = ("dice", "iou", "hausdorff95", "sensitivity", "specificity", "pixel_error")
     label = "one class for each pixel"
     panels = "biocnn.report.panels:ClassPanels"
 

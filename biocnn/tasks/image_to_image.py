@@ -23,9 +23,9 @@ class ImageToImage(ValueMapTask):
 
     name = "image_to_image"
     exact = True
-    losses = ("l1", "mse", "ssim")
-    metrics = ("psnr_fitted", "psnr", "ssim", "mae")
-    headline = ("psnr_fitted", "ssim")
+    losses: tuple[str, ...] = ("l1", "mse", "ssim")
+    metrics: tuple[str, ...] = ("psnr_fitted", "psnr", "ssim", "mae")
+    headline: tuple[str, ...] = ("psnr_fitted", "ssim")
     label = "an image for each {one}"
     family = "restoration"
     figures = "biocnn.report.restoration:figures"
@@ -39,7 +39,10 @@ class ImageToImage(ValueMapTask):
         self.like_input = facts.out_channels == facts.in_channels
         self.standardised = not self.like_input
         self.blind = facts.blind
+        if facts.upscale > 1:
+            self.label += f", with {facts.upscale} times as many pixels along each axis"
         if self.blind:
+            self.label += " without its noise, learned from the {one}s alone"
             self.losses = ("mse", "l1")  # mse first: noise with mean 0 leaves the mean, and a skewed one not the median
             self.metrics = (*self.metrics, "residual_correlation")
             self.headline = self.headline if facts.values else ("residual_correlation",)

@@ -17,8 +17,8 @@ class Mask(PixelClasses):
     name = "mask"
     inputs: ClassVar[tuple[str, ...]] = ("image", "sequence")
     special: ClassVar = {"sequence": "biocnn.tasks.bases:BaseMask"}
-    losses: ClassVar[tuple[str, ...]] = ("dice_bce", "bce", *OF_MAPS)
-    metrics: ClassVar[tuple[str, ...]] = (
+    losses: tuple[str, ...] = ("dice_bce", "bce", *OF_MAPS)
+    metrics: tuple[str, ...] = (
         "dice",
         "iou",
         "hausdorff95",

@@ -1,6 +1,6 @@
 """One of several classes for each example."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from biocnn.core.errors import InputError
 from biocnn.tasks.vectors import Classification, Judged
@@ -22,7 +22,7 @@ class Multiclass(Classification):
     name = "multiclass"
     losses = ("cross_entropy",)
     monitor = "auroc"
-    metrics: ClassVar[tuple[str, ...]] = (
+    metrics: tuple[str, ...] = (
         "accuracy", "balanced_accuracy", "auroc", "auprc", "sensitivity_at_specificity90", "cohens_kappa", "ece",
     )  # fmt: skip
     headline = ("accuracy", "auroc")

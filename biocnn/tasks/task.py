@@ -49,11 +49,11 @@ class Task(ABC):
     inputs: ClassVar[tuple[str, ...]]  # inputs that the task supports, by their names in the registry
     special: ClassVar[dict[str, str]] = {}  # import paths of subclasses for some of these inputs
     target: ClassVar[Target]  # the kind of target
-    losses: ClassVar[tuple[str, ...]]  # allowed losses, the default first
+    losses: tuple[str, ...]  # allowed losses, the default first
     monitor: str  # metric that selects the best epoch; "": the validation loss
-    metrics: ClassVar[tuple[str, ...]]  # always computed
+    metrics: tuple[str, ...]  # always computed
     headline: tuple[str, ...]  # most important metrics, in order
-    label: ClassVar[str]  # what is predicted, in words; {one} is replaced by the kind of example
+    label: str  # what is predicted, in words; {one} is replaced by the kind of example
     family: ClassVar[str]  # experiments with the same input that share a table for comparison
     scale: ClassVar[str] = "logit"  # what networks compute for an output, as a noun
     predicted: ClassVar[str] = "probability"  # what ``probability`` makes of it, as a noun
@@ -85,7 +85,7 @@ class Task(ABC):
     )
     uncertainty: ClassVar[str] = ""  # import path of the class that evaluates uncertainty; "": none
     left_out: tuple[str, ...] = ()  # metrics in metrics.tsv that the report omits
-    about_loss: ClassVar[str] = ""  # a sentence for the caption of learning curves
+    about_loss: str = ""  # a sentence for the caption of learning curves
 
     def __init__(self, facts: "Facts") -> None:
         self.facts = facts

@@ -29,7 +29,7 @@ class ValueMapTask(Task):
 
     inputs = ("image",)
     target = ValueMap()
-    losses: ClassVar[tuple[str, ...]] = ("mse", "l1")
+    losses: tuple[str, ...] = ("mse", "l1")
     monitor = ""
     scale = predicted = "value"
     stored = "float32"

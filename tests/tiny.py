@@ -181,6 +181,19 @@ def labelled(
     return Raw(examples, x.__getitem__, np.eye(len(classes), dtype=np.float32)[kinds], facts)
 
 
+def bagged(n: int = 24, *, sizes: Sequence[int] = (3, 5, 4), size: tuple[int, ...] = (16, 16), seed: int = 0) -> Raw:
+    """Return bags of dark noisy images; every other bag has one with a bright centre, and this label."""
+    rng, x = np.random.default_rng(seed), []
+    for row in range(n):
+        bag = rng.normal(1000, 50, (sizes[row % len(sizes)], 1, *size))
+        if row % 2:
+            bag[rng.integers(len(bag)), 0, *(slice(side // 4, side - side // 4) for side in size)] += 600
+        x.append(bag.astype(np.uint16))
+    facts = image_facts(task="binary", outputs=["bright"], spatial_dims=len(size)).model_copy(update={"kind": "bag"})
+    examples = pd.DataFrame({"id": [f"b{i}" for i in range(n)], "group": [f"g{i}" for i in range(n)]})
+    return Raw(examples, x.__getitem__, np.arange(n, dtype=np.float32)[:, None] % 2, facts)
+
+
 def valued(n: int = 48, *, size: tuple[int, ...] = (16, 16), seed: int = 0) -> Raw:
     """Return noisy images whose centre is as bright as their first value; the second is unknown for every fifth."""
     rng = np.random.default_rng(seed)

@@ -15,7 +15,20 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from tiny import accompanied, boxed, chosen, counted, images, labelled, pairs, sequences, several, stored, valued
+from tiny import (
+    accompanied,
+    bagged,
+    boxed,
+    chosen,
+    counted,
+    images,
+    labelled,
+    pairs,
+    sequences,
+    several,
+    stored,
+    valued,
+)
 from torch import nn
 
 from biocnn.config.settings import Train
@@ -92,6 +105,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
 }
 SETTINGS["accompanied"] = SETTINGS["labelled"] | {"model": {"name": "LeNet5"}}
+SETTINGS["bagged"] = {
+    "data": {"name": "BaggedImages", "table": "none"},
+    "augment": ["flip", "intensity", "noise"],
+    "model": {"name": "BagNetwork", "network": {"name": "ResNet", "channels": [4, 4, 4, 4]}, "hidden": 4},
+    "train": {"epochs": 2, "batch_size": 3, "instances": 3, "threads": 1, "save_minutes": 0},
+}
 SETTINGS["typed"] = SETTINGS["images"]
 SETTINGS["several"] = SETTINGS["labelled"]
 SETTINGS["blind"] = SETTINGS["finer"] = SETTINGS["pairs"]
@@ -102,6 +121,7 @@ RAW = {
     "valued": valued,
     "several": partial(several, 60),
     "boxed": boxed,
+    "bagged": partial(bagged, 40),
     "pairs": pairs,
     "blind": partial(pairs, blind=True),
     "finer": partial(pairs, size=(64, 64), upscale=2),

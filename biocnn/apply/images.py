@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from biocnn.config.settings import Apply, Predict
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.io.image_paths import PASSED_OVER, named_images, passed_over
-from biocnn.prediction.compatibility import Note, agree
+from biocnn.prediction.compatibility import Note, agree, need
 from biocnn.prediction.model import Model
 
 APPLY = Apply()
@@ -69,10 +70,14 @@ def apply_files(
     """
     predict, section = options(settings, Predict, Apply)
     loaded = [Model(model, trust=trust, **dict(predict), **section.fit) for model in models]
-    agree(loaded, "image")
+    if not loaded:
+        raise InputError("no model given", "give one or more files model.safetensors")
     torch.set_num_threads(loaded[0].meta.experiment.train.threads)
     folder.mkdir()
-    return apply_images(images, loaded, folder, covariates=covariates, on_error=section.on_error)
+    if not loaded[0].input.applied:
+        need(loaded[0], "image")
+    apply = resolve(loaded[0].input.applied)
+    return apply(images, loaded, folder, covariates=covariates, on_error=section.on_error)
 
 
 def apply_images(
@@ -114,17 +119,45 @@ def apply_images(
         If models differ, an image cannot be used and ``on_error`` is ``stop``, or no image can be used.
     """
     agree(models, "image")
-    options({"on_error": on_error}, Apply)
     apply_one: ApplyOne = resolve(models[0].task.applied)
+    known, found = NewCovariates(covariates, models), []
+
+    def apply(path: Path, name: str, place: str) -> Applied:
+        row = known.of(place, path.name, name)
+        return apply_one(path, name, models, folder, *([] if row is None else [row]))
+
+    for name, path in named_images(images):
+        place = str(path.relative_to(images) if path != Path(images) else path.name)
+        found.append(New({"image": name, "path": place}, partial(apply, path, name, place)))
+    return apply_each(found, "images", passed_over(Path(images)), folder, on_error)
+
+
+@dataclass
+class New:
+    """A new example.
+
+    Parameters
+    ----------
+    place
+        First columns of its rows in all tables; the first one has its name.
+    apply
+        Applies the models to it.
+    """
+
+    place: dict[str, Any]
+    apply: Callable[[], Applied]
+
+
+def apply_each(found: Sequence[New], what: str, unread: Sequence[Path], folder: Path, on_error: str) -> dict[str, int]:
+    """Apply models to new examples, as ``apply_images`` does; ``unread`` are files that were not considered."""
+    options({"on_error": on_error}, Apply)
     rows, checks, skipped = [], Checks(), []
     others: dict[str, list[pd.DataFrame]] = {}
     finish = None
-    found, known = named_images(images), NewCovariates(covariates, models)
-    for name, path in found:
-        place = {"image": name, "path": str(path.relative_to(images) if path != Path(images) else path.name)}
+    for one in found:
+        place, name = one.place, next(iter(one.place.values()))
         try:
-            row = known.of(place["path"], path.name, name)
-            applied = apply_one(path, name, models, folder, *([] if row is None else [row]))
+            applied = one.apply()
         except InputError as error:
             if on_error == "stop":
                 raise
@@ -141,13 +174,12 @@ def apply_images(
             others.setdefault(file, []).append(pd.DataFrame(place, index=table.index).join(table))
     if len(skipped) == len(found):
         first = skipped[0]
-        raise InputError(f"{first.message} (none of {len(found)} images can be used)", first.remedy)
-    checks.add("apply", "read", "new images", len(found) - len(skipped))
-    unread = passed_over(Path(images))
+        raise InputError(f"{first.message} (none of {len(found)} {what} can be used)", first.remedy)
+    checks.add("apply", "read", f"new {what}", len(found) - len(skipped))
     checks.add("apply", "note", PASSED_OVER, len(unread), *(path.name for path in unread[:1]))
     if skipped:
-        log.warning("%d of %d images were skipped; %s gives the reasons", len(skipped), len(found), applied.table)
-        checks.add("apply", "dropped", "images that cannot be used", len(skipped), skipped[0].message)
+        log.warning("%d of %d %s were skipped; %s gives the reasons", len(skipped), len(found), what, applied.table)
+        checks.add("apply", "dropped", f"{what} that cannot be used", len(skipped), skipped[0].message)
     table = pd.DataFrame(rows)
     last = ["notes", "skipped"]
     table = table.reindex(columns=[*(name for name in table if name not in last), *last])

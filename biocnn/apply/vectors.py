@@ -45,11 +45,11 @@ def predict_image(
         notes += covariate_notes(models[0].facts.coded, covariates)
     for model, one in zip(models, adapted, strict=True):
         assert model.frame
-        notes += [*one.notes, *_unseen(model.frame, one.shape[1:])]
+        notes += [*one.notes, *unseen(model.frame, one.shape[1:])]
     return Applied("predictions.csv", [models[0].task.describe(p)], list(dict.fromkeys(notes)))
 
 
-def _unseen(frame: Frame, shape: Sequence[int]) -> Iterator[Note]:
+def unseen(frame: Frame, shape: Sequence[int]) -> Iterator[Note]:
     """Note that an image is much larger than those of training, or much smaller, and what the network sees of it."""
     if any(n > ALIKE * m for n, m in zip(frame.scaled(shape), frame.size, strict=True)):
         seen, whole = (" x ".join(map(str, sizes)) for sizes in (frame.size, frame.scaled(shape)))

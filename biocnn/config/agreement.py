@@ -58,11 +58,11 @@ def check_read(settings: "Settings", task: Any) -> None:
 def unsuited(input: str, target: str) -> Iterator[tuple[str, str, str]]:
     """Yield the settings that are for another input or kind of target: dotted key, what it is for, what is given."""
     own = find("inputs", input)
-    elsewhere = {key for name in REGISTRY["inputs"] if name != input for key in find("inputs", name).settings}
-    for other in (find("inputs", name) for name in REGISTRY["inputs"] if name != input):
-        yield from ((key, other.examples, own.examples) for key in other.settings)
+    others = [find("inputs", name) for name in REGISTRY["inputs"] if name != input]
+    elsewhere = {key: other.examples for other in reversed(others) for key in other.settings if key not in own.settings}
+    yield from ((key, examples, own.examples) for key, examples in elsewhere.items())
     known = {key for task in tasks_of(input, target) for key in task.target.settings} if target else set()
-    known |= elsewhere  # these are named already
+    known |= elsewhere.keys()  # these are named already
     for kind in (kind for kind in TARGETS if target not in ("", kind)):
         given, wanted = (f"{own.examples} with {_targets(own, one)}" for one in (target, kind))
         keys = dict.fromkeys(key for task in tasks_of(input, kind) for key in task.target.settings)

@@ -33,6 +33,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "BoxedImages": Entry("biocnn.data.boxed_images:BoxedImages", "image", "boxes"),
         "CountedImages": Entry("biocnn.data.counted_images:CountedImages", "image", "values"),
         "PairedImages": Entry("biocnn.data.paired_images:PairedImages", "image", "values"),
+        "BaggedImages": Entry("biocnn.data.bagged_images:BaggedImages", "bag", "vector"),
     },
     "negatives": {
         "random": Entry("biocnn.data.negatives:random"),
@@ -69,6 +70,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "VGG": Entry("biocnn.models.vgg:VGG", "image", "vector"),
         "GoogLeNet": Entry("biocnn.models.googlenet:GoogLeNet", "image", "vector"),
         "FasterRCNN": Entry("biocnn.models.faster_rcnn:FasterRCNN", "image", "boxes"),
+        "BagNetwork": Entry("biocnn.models.bag_network:BagNetwork", "bag", "vector"),
     },
     "losses": {
         "bce": Entry("biocnn.losses.pixels:bce"),
@@ -109,6 +111,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
     "inputs": {
         "sequence": Entry("biocnn.tasks.inputs:SequenceInput"),
         "image": Entry("biocnn.tasks.inputs:ImageInput"),
+        "bag": Entry("biocnn.tasks.inputs:BagInput"),
     },
 }
 
@@ -151,11 +154,13 @@ def add_cwd_to_path() -> None:
 def suited(kind: str, input: str, target: str = "") -> list[str]:
     """Return the names of a kind that suit an input and a kind of target ("": any), in registry order.
 
-    A loss must be listed by a task for them.
+    A loss must be listed by a task for them; augmentations are for the parts of an input.
     """
     if kind == "losses":
         found = {loss for task in tasks_of(input, target) for loss in task.losses}
         return [name for name in REGISTRY["losses"] if name in found]
+    if kind == "augment":
+        input = find("inputs", input).part
     targets = ("", target, "map") if (kind, target) == ("models", "values") else ("", target)
     entries = REGISTRY[kind].items()
     return [name for name, own in entries if own.input in ("", input) and (not target or own.target in targets)]

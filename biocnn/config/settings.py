@@ -47,6 +47,8 @@ class Train(Section):
     size: list[Annotated[int, Field(ge=1, le=MANY)]] | None = Field(None, examples=[[64, 64]])
     # how: crop keeps the scale, and crops or mirrors the rest; stretch resizes; None: decided from the data
     fit: Literal["crop", "stretch"] | None = None
+    # most images of a bag in a step, drawn anew in each epoch, bags only; None: decided from the data
+    instances: int | None = Field(None, ge=1, le=MANY)
     foreground: float | None = Field(None, ge=0, le=1)  # share of patches with a rare class; None: from the data
     memory_gb: float = Field(4, gt=0)  # GB that decided batch and patch sizes may use; more makes them larger
     # None: each example once per epoch; images: each pixel about once, or decided with epochs if those are decided.

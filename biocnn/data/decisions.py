@@ -131,9 +131,14 @@ def resolve(settings: Settings, facts: Facts) -> tuple[Settings, dict[str, Decis
 
 
 def fill_in(section: Chosen, decisions: Mapping[str, Decision]) -> Chosen:
-    """Return a section in which each setting that is None has the value that was decided under its name, if any."""
-    left = {key for key, value in own_settings(section).items() if value is None} & decisions.keys()
-    return check(type(section), section.model_dump(mode="json") | {key: decisions[key].value for key in left}, "model")
+    """Return a section in which each setting that is None has the value that was decided under its name, if any.
+
+    This includes settings of sections in it.
+    """
+    given = own_settings(section)
+    filled = {key: decisions[key].value for key in decisions.keys() & given.keys() if given[key] is None}
+    filled |= {key: fill_in(value, decisions).model_dump() for key, value in given.items() if isinstance(value, Chosen)}
+    return check(type(section), section.model_dump(mode="json") | filled, "model")
 
 
 def memory_per_example(channels: Sequence[int], patch: Sequence[int]) -> float:

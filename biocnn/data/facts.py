@@ -179,3 +179,11 @@ def check_images(raw: Raw, faults: list[str]) -> dict[str, Any]:
         faults.append(f"x: shape {x.shape}, but the facts give {needed}")
     names = facts.channels or [str(number) for number in range(1, facts.in_channels + 1)]
     return {"dtype": facts.dtype or str(x.dtype), "channels": names}
+
+
+def check_bags(raw: Raw, faults: list[str]) -> dict[str, Any]:
+    """Check the first image of the first bag, as ``check_images`` does."""
+    if (x := raw.x(0)).ndim != 2 + raw.facts.spatial_dims or not len(x):
+        faults.append(f"x: shape {x.shape}, but a bag is images of one size, (n, C, *spatial)")
+        return {}
+    return check_images(replace(raw, x=lambda row: raw.x(row)[0]), faults)

@@ -14,6 +14,7 @@ from biocnn.core.files import exists
 from biocnn.core.text import read_cells, read_lines
 from biocnn.data.splits import SPLITS, TRAIN_DEV
 from biocnn.io.image_paths import members, stem, unique_ids
+from biocnn.io.labelled_npz import in_archive
 from biocnn.io.tables import MISSING
 
 _TABLE = "list the pairs in a table (data.table) with the columns image and "
@@ -66,7 +67,7 @@ def check_rows(
             rows["id"].duplicated(), rows["id"], table, "ids must be unique; without this column file names are used"
         )
     for column in (*files, *optional):
-        missing = rows[[not exists(base / path) for path in rows[column]]]
+        missing = rows[[not exists(base / path) and not in_archive(base / path) for path in rows[column]]]
         if len(missing):
             raise InputError(
                 f"{table}: {len(missing)} of {len(rows)} {column} files do not exist: "
@@ -81,7 +82,7 @@ def check_rows(
 
 def alike(path: Path) -> str:
     """Return the start of a remedy: the most similar name in the same folder, if there is one."""
-    names = [entry.name for entry in path.parent.iterdir()] if exists(path.parent) else []
+    names = [entry.name for entry in path.parent.iterdir()] if exists(path.parent) and path.parent.is_dir() else []
     return f"did you mean {hits[0]!r}? " if (hits := close(path.name, names)) else ""
 
 

@@ -14,6 +14,7 @@ from biocnn.data.doctor import examine
 from biocnn.data.image_pairs import group_by_name, read_table
 from biocnn.data.image_sets import (
     Open,
+    Seen,
     check_options,
     common_facts,
     not_constant,
@@ -162,6 +163,12 @@ class LabelledImages:
         InputError
             If a file or label cannot be used.
         """
+        raw, seen, source = self.images(checks)
+        examine(raw.examples, seen, checks, source, labels=raw.y)
+        return raw
+
+    def images(self, checks: Checks) -> tuple[Raw, list[Seen], str]:
+        """Do the same without searching for problems; also return what was seen of each image, and a source name."""
         source = Path(self.table or self.folder or self.npz).name
         reader = self._table if self.table else self._folder if self.folder else self._npz
         rows, labels, opened = reader(checks, source)
@@ -174,13 +181,10 @@ class LabelledImages:
         rows, y = rows[labels.keep].reset_index(drop=True), labels.y[labels.keep]
         if labels.names is not None and "split" in rows:
             note_splits(rows["label"].tolist(), rows["split"], labels.outputs, checks, source)
-        seen = scan(
-            rows["image"].tolist(),
-            opened,
-            "images with values" if self.values and not labels.parts else "images with a label",
-            checks,
-            source,
-        )
+        names = rows["image"].drop_duplicates().tolist()  # an image may be in several bags
+        what = "images with values" if self.values and not labels.parts else "images with a label"
+        of_names = dict(zip(names, scan(names, opened, what, checks, source), strict=True))
+        seen = [of_names[name] for name in rows["image"]]
         keep = not_constant(seen, self.constant, checks, source)
         rows, y, seen = rows[keep].reset_index(drop=True), y[keep], list(compress(seen, keep))
         shared = common_facts(seen, self.channels, self.spacing, self.normalise, checks, source)
@@ -193,14 +197,13 @@ class LabelledImages:
             **shared | ({"covariates": self.covariates} if self.covariates else {}),
         )
         examples = with_sizes(rows, seen, shared, checks, source)
-        examine(examples, seen, checks, source, labels=y)
         names = examples["image"].tolist()
 
         def x(row: int) -> np.ndarray:
             with opened(names[row]) as image:
                 return pixels_of(image, facts)
 
-        return Raw(examples, x, y, facts)
+        return Raw(examples, x, y, facts), seen, source
 
     def _table(self, checks: Checks, source: str) -> tuple[pd.DataFrame, Labels, Open]:
         columns = list(self.columns) or ["label"]

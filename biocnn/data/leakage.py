@@ -23,6 +23,7 @@ KINDS = {
     "reverse_complement": "{1} examples that are the reverse complement of a {0} example",
     "overlap": "{1} windows that overlap a {0} window",
     "alike": "{1} images that look like a {0} image, possibly mirrored or rotated",
+    "shared": "{1} bags with an image that a {0} bag also has, possibly mirrored or rotated",
     "named": "{1} images of the same slide (or patient) as a {0} image, by their names",
 }
 _DOUBTFUL = ("named",)  # reported, but not removed
@@ -43,6 +44,8 @@ class Identity:
         Start and end, (N, 2), with contigs laid end to end; None for examples without a genome.
     pairs
         Indices of near-duplicate images, (M, 2); None for sequences.
+    shared
+        Whether examples are bags, and pairs those with an image in common.
     wholes
         One number for all images that are pieces of one slide or patient according to their names, shape (N,); None if
         names do not tell, or groups already do.
@@ -53,6 +56,7 @@ class Identity:
     windows: np.ndarray | None
     pairs: np.ndarray | None = None
     wholes: np.ndarray | None = None
+    shared: bool = False
 
 
 def identify(raw: Raw) -> Identity:
@@ -83,6 +87,24 @@ def identify_images(raw: Raw) -> Identity:
     pairs = np.array([pair[:2] for pair in alike(np.stack(small))], int).reshape(-1, 2)
     of = of_examples(raw.examples)
     return Identity(_numbers(own), _numbers(own), None, pairs, _numbers(of.names) if of else None)
+
+
+def identify_bags(raw: Raw) -> Identity:
+    """Identify bags by their images in any order; pairs have an image in common, by its pixels or thumbnail."""
+    own, small, bag, first = [], [], [], dict[bytes, int]()
+    for row in range(len(raw.examples)):
+        digests = [_digest(image) for image in raw.x(row)]
+        own.append(b"".join(sorted(digests)))
+        for digest, image in zip(digests, raw.x(row), strict=True):
+            if first.setdefault(digest, len(first)) == len(small):
+                small.append(small_version(image))
+            bag.append((first[digest], row))
+    holders = pd.DataFrame(bag, columns=["image", "bag"]).drop_duplicates()
+    near = pd.DataFrame([pair[:2] for pair in alike(np.stack(small))], columns=["image", "other"], dtype=int)
+    near = pd.concat([near, pd.DataFrame({"image": range(len(small)), "other": range(len(small))})])
+    pairs = near.merge(holders, on="image").merge(holders, left_on="other", right_on="image")[["bag_x", "bag_y"]]
+    pairs = pairs[pairs["bag_x"] != pairs["bag_y"]].drop_duplicates()
+    return Identity(_numbers(own), _numbers(own), None, pairs.to_numpy(int), shared=True)
 
 
 def _numbers(found: list[Any]) -> np.ndarray:
@@ -118,7 +140,7 @@ def leaks(identity: Identity, split: pd.Series) -> dict[tuple[str, str], dict[st
         else:
             both = np.concatenate([identity.pairs, identity.pairs[:, ::-1]])
             partners = both[np.isin(both[:, 0], first), 1]
-            found[pair]["alike"] = second[np.isin(second, partners) & ~exact]
+            found[pair]["shared" if identity.shared else "alike"] = second[np.isin(second, partners) & ~exact]
         if identity.wholes is not None:
             found[pair]["named"] = second[np.isin(identity.wholes[second], identity.wholes[first])]
         if identity.windows is not None:

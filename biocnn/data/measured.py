@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from biocnn.data.decisions import decide
+from biocnn.config.registry import resolve
 from biocnn.data.foreground import write_places
 from biocnn.io.intensity import decide_normalise, image_ranges, intensity_percentiles
 from biocnn.io.ragged import Ragged
 from biocnn.tasks import make_task
 from biocnn.tasks.facts import Decision, Facts, PixelFit, Sizes
+from biocnn.tasks.inputs import make_input
 
 
 def measure_images(facts: Facts, folder: Path, folds: list[Any], seed: int) -> dict[str, Any]:
@@ -33,27 +34,42 @@ def measure_images(facts: Facts, folder: Path, folds: list[Any], seed: int) -> d
     facts
         Facts about all images, by name.
     """
-    x = Ragged(folder / "x.npy")
+    x, dims = Ragged(folder / "x.npy"), facts.spatial_dims
+    decide = resolve(make_input(facts).decide)
     task, y = make_task(facts), Ragged(folder / "y.npy")
     if task.target.labelled:
         write_places(y, folder / "foreground.npy", seed)
-    ranges = image_ranges(x[i] for i in range(len(x)))
+    ranges = image_ranges(_channels(x[i], dims) for i in range(len(x)))
     np.save(folder / "ranges.npy", ranges)
-    sizes = measure_sizes(x.shapes)
+    sizes = measure_sizes(x.shapes[:, -1 - dims :])
     for fold in folds:
         train = np.flatnonzero(fold.split == "train")
         if task.like_input:
             fold.add(pixel_fit=fit_pixels(task.fitted(x[i], y[i]) for i in train))
         normalise, reason = decide_normalise(facts.normalise, ranges[train])
         fold.add(
-            intensity=intensity_percentiles(x[i] for i in train),
+            intensity=intensity_percentiles(_channels(x[i], dims) for i in train),
             normalise=normalise,
-            pixels=int(x.shapes[train, 1:].prod(axis=1).sum()),
+            pixels=int(x.shapes[train].prod(axis=1).sum()) // facts.in_channels,
             decisions=facts.decisions | {"normalise": Decision(value=normalise, reason=reason)},
         )
         decided = decide(facts.model_copy(update=fold.facts.given() | {"sizes": sizes}))
         fold.add(decisions=fold.facts.decisions | decided)
     return {"sizes": sizes}
+
+
+def measure_bags(facts: Facts, folder: Path, folds: list[Any], seed: int) -> dict[str, Any]:
+    """Measure the images of bags, and their numbers; parameters and result as for ``measure_images``."""
+    numbers = Ragged(folder / "x.npy").shapes[:, 0]
+    found = {"bags": [int(numbers.min()), int(np.median(numbers)), int(numbers.max())]}
+    for fold in folds:
+        fold.add(images=int(numbers[fold.split == "train"].sum()))
+    return found | measure_images(facts.model_copy(update=found), folder, folds, seed)
+
+
+def _channels(x: np.ndarray, dims: int) -> np.ndarray:
+    """Return an image (C, *spatial) unchanged, and images of a bag (n, C, *spatial) as channels (C, n, *spatial)."""
+    return np.moveaxis(x, -1 - dims, 0)
 
 
 def fit_pixels(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> PixelFit:

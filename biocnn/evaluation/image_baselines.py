@@ -25,6 +25,28 @@ def of_images(dataset: Dataset, settings: Settings) -> Baselines:
     return fit_baselines(dataset, features, train)
 
 
+def of_bags(dataset: Dataset, settings: Settings) -> Baselines:
+    """Call `fit_baselines` for bags: intensities of images by their mean, and by mean and extremes over the bag."""
+    train = thinned(dataset.x, dataset.rows("train"), MOST_PIXELS)
+    found = {row: _of_bag(dataset, row) for row in {*train, *dataset.rows("val", "test")}}
+    pools: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "mean intensities": lambda x: x.mean(axis=0),
+        "mean and extreme intensities": lambda x: np.concatenate([x.mean(axis=0), x.min(axis=0), x.max(axis=0)]),
+    }
+    if dataset.task.standardised:
+        pools = {"constant": lambda x: np.empty(0)} | pools
+
+    def of(pool: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+        return lambda rows: np.stack([pool(found[row]) for row in rows])
+
+    return fit_baselines(dataset, {name: of(pool) for name, pool in pools.items()}, train)
+
+
+def _of_bag(dataset: Dataset, row: int) -> np.ndarray:
+    """Return the intensities of each image of a bag, (n, F)."""
+    return np.stack([intensities(_rescaled(image, dataset.ranges[row])) for image in dataset.x[row]])
+
+
 def constant(image: np.ndarray) -> np.ndarray:
     """Return no feature: the fit is the mean of the training split."""
     return np.empty(0)
@@ -59,6 +81,10 @@ def table(dataset: Dataset, function: Callable[[np.ndarray], np.ndarray], rows: 
 
 
 def _scaled(dataset: Dataset, row: int) -> np.ndarray:
-    """Return an image with intensities of about 0 to 1; float32."""
-    low, high = (limit.reshape(-1, *[1] * dataset.facts.spatial_dims) for limit in dataset.ranges[row])
-    return (dataset.x[row].astype(np.float32) - low) / np.where(high > low, high - low, np.inf)
+    return _rescaled(dataset.x[row], dataset.ranges[row])
+
+
+def _rescaled(image: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """Return an image (C, *spatial) with intensities of about 0 to 1, given limits (2, C); float32."""
+    low, high = (limit.reshape(-1, *[1] * (image.ndim - 1)) for limit in limits)
+    return (image.astype(np.float32) - low) / np.where(high > low, high - low, np.inf)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.lib.format import MAGIC_PREFIX
 
 from biocnn.core.errors import InputError
+from biocnn.core.files import exists
 from biocnn.io.arrays import read_header
 from biocnn.io.lazy import LazyImage
 from biocnn.io.stored_image import RGB, Slices, StoredImage, check_size, damaged, settle_axes
@@ -153,6 +154,15 @@ def images_in(path: Path, axes: str | None = None) -> NpzImages:
     return _opened(path, axes, path.stat().st_mtime_ns)
 
 
+def in_archive(path: Path) -> bool:
+    """Return whether a path names an image of an .npz file that exists, such as file.npz/test_images[0]."""
+    if path.parent.suffix.lower() != ".npz" or not exists(path.parent):
+        return False
+    key, _, row = path.name.removesuffix("]").partition("[")
+    array = images_in(path.parent).images.get(key)
+    return array is not None and row.isdecimal() and int(row) < array.shape[0]
+
+
 def _expected(shape: tuple[int, ...], path: Path) -> str:
     """Return the axes of an image by its shape."""
     if len(shape) == 2:
@@ -168,7 +178,7 @@ def _expected(shape: tuple[int, ...], path: Path) -> str:
 
 
 class _Array:
-    """A stored array, read along its first axis, one row at a time unless its order is that of Fortran."""
+    """A stored array, read along its first axis, one row at a time if these are asked for in order."""
 
     def __init__(self, handle: IO[bytes], size: int, path: Path) -> None:
         self._handle, self._path = handle, path
@@ -181,9 +191,11 @@ class _Array:
             raise InputError(f"{path}: damaged: an array of shape {self.shape} in {size} bytes", "copy the file again")
 
     def __getitem__(self, row: int) -> np.ndarray:
-        if self._fortran:
+        place = self._start + row * self._bytes
+        # Seeking backwards decompresses all rows before, so an array that is not read in order is kept in memory.
+        if self._fortran or "whole" in vars(self) or (row > 0 and place < self._handle.tell()):
             return self.whole[row]
-        self._handle.seek(self._start + row * self._bytes)
+        self._handle.seek(place)
         return np.frombuffer(self._handle.read(self._bytes), self.dtype).reshape(self.shape[1:])
 
     @cached_property

@@ -112,7 +112,7 @@ def as_it_is(image: Source) -> Adapted:
     return Adapted(image, 1.0, tuple(image.shape[1:]), np.dtype(image.dtype), False, [])
 
 
-def need(model: Loaded, kind: Literal["image", "sequence"]) -> None:
+def need(model: Loaded, kind: str) -> None:
     """Refuse a model for the other kind of input.
 
     Raises
@@ -141,7 +141,7 @@ def check_options(task: Task, predicting: Predict, fit: Fit) -> None:
             raise InputError(f"{name}: is for {wanted}, but the model is for {own}", "leave it out")
 
 
-def agree(models: Sequence[Loaded], kind: Literal["image", "sequence"]) -> None:
+def agree(models: Sequence[Loaded], kind: str) -> None:
     """Refuse models whose predictions cannot be averaged, or that take another kind of input.
 
     Raises

@@ -14,6 +14,8 @@ from biocnn.data.dataset import Dataset
 from biocnn.io.fasta import Iupac, encode, read_fasta
 from biocnn.io.image_paths import named_images
 from biocnn.io.intensity import range_of
+from biocnn.io.scales import Intensity
+from biocnn.io.stored_image import whole
 from biocnn.nn.encode import normalise, to_tensor
 from biocnn.nn.layers import LAST
 from biocnn.prediction.bases import BaseScanner
@@ -101,12 +103,12 @@ def vector_of(model: "Model", image: Source, name: str) -> np.ndarray:
     return model.fused.vectors(framed(model, model.adapt(image, name)))[0].cpu().numpy()
 
 
-def framed(model: "Model", image: Adapted) -> torch.Tensor:
-    """Return a whole image as the network sees it: shape (1, C, *size)."""
+def framed(model: "Model", image: Adapted, common: Intensity | None = None) -> torch.Tensor:
+    """Return a whole image as the network sees it: shape (1, C, *size); ``common`` replaces its own range."""
     assert model.frame
-    pixels = model.frame.apply(image.read(tuple(slice(0, n) for n in image.shape[1:])))
+    pixels = model.frame.apply(image.read(whole(image.shape)))
     own = image.own_range or model.facts.normalise == "image"
-    low, high = map(torch.from_numpy, range_of(image, None if own else model.facts.intensity))
+    low, high = map(torch.from_numpy, range_of(image, common if own else model.facts.intensity))
     x = normalise(to_tensor(pixels)[None].to(model.device), low, high)
     return x.contiguous(memory_format=LAST[x.ndim])
 

@@ -149,7 +149,7 @@ class Model:
         inputs
             Sequences: a string or a list of strings, the path of a FASTA file, or codes of shape (N, L), uint8.
             Images: a path, a folder, an array of shape (C, *spatial) or, for one channel, (*spatial), or a list of
-            these.
+            these. Bags: a folder or a list of images for one bag, or a list of such bags.
         covariates
             For models trained with covariates: a mapping of their names to numbers, in the unit of training, or words,
             for each input, in order; or a table. A value of None, NaN or "" is missing.
@@ -158,8 +158,8 @@ class Model:
         -------
         probability
             Sequences: (N, K), or of each base (K, L) for one sequence, else a list. Images: (K, *spatial) for one
-            image, else a list of such arrays; if the network answers for whole images, (K,) for one and (N, K) for
-            several; if it finds boxes, rows of label, score and corners, (M, 2 + 2 spatial_dims), whatever their score.
+            image, else a list of such arrays; if the network answers for whole images or bags, (K,) for one and (N, K)
+            for several; if it finds boxes, rows of label, score and corners, (M, 2 + 2 spatial_dims).
 
         Raises
         ------

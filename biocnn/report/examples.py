@@ -45,12 +45,13 @@ def _labelled(results: Results, gallery: Gallery) -> Picture:
     figure = new_figure(lines * (PAGE_WIDTH / _SHOWN + 0.2 + 0.12 * tallest))
     grid = figure.subplots(lines, _SHOWN, squeeze=False).ravel()
     for axes, place, title in zip(grid, chosen, titles, strict=False):
-        images.show(axes, images.plane(dataset.x[rows[place]]), title)
+        images.show(axes, images.plane(dataset.input.picture(dataset.x[rows[place]])), title)
     for axes in grid[len(chosen) :]:
         axes.remove()
-    caption = "Training images, of different labels in turn; contrast is stretched unless they are 8-bit colours."
+    what = dataset.input.examples
+    caption = f"Training {what}, of different labels in turn; contrast is stretched unless they are 8-bit colours."
     caption += f" {images.OF_VOLUMES}" if results.facts.spatial_dims == 3 else ""
-    return gallery.add("examples", figure, f"{len(chosen)} training images", caption, vector=False)
+    return gallery.add("examples", figure, f"{len(chosen)} training {what}", caption, vector=False)
 
 
 def _thumbnails(results: Results, gallery: Gallery) -> Picture:

@@ -10,6 +10,7 @@ from biocnn.config.strands import RNA
 from biocnn.explain.sequences import SEQLET_SEQUENCES
 from biocnn.io.meme import read_meme
 from biocnn.report import images, motif_tables, motifs
+from biocnn.report.bags import attention
 from biocnn.report.blocks import Section, Table, Text, plural, short, wrapped
 from biocnn.report.figures import Gallery, Picture
 from biocnn.report.headline import ALIKE, SIMILAR, convincing, number, probability, top_motif
@@ -44,6 +45,8 @@ def explanation(results: Results, settings: Settings, gallery: Gallery) -> Secti
         section.blocks.extend(_attributions(results, settings, gallery))
     if (folder / "cam.npz").is_file():
         section.blocks.extend(_maps(results, gallery))
+    if (folder / "attention.tsv").is_file():
+        section.blocks.extend(attention(results, gallery))
     if settings.explain.likeness:
         section.blocks.extend(likeness(results, gallery))
     return section

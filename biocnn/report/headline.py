@@ -67,6 +67,8 @@ BASELINES = {  # names in audit.tsv, and in a sentence
     "brightness": "a line on mean brightness",
     "intensities": "a linear model of intensities",
     "thumbnail": "a linear model of thumbnails",
+    "mean intensities": "a linear model of mean intensities",
+    "mean and extreme intensities": "a linear model of mean and extreme intensities",
 }
 NEGATIVES = {
     "random": "random windows",

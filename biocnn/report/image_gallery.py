@@ -60,14 +60,16 @@ def best_and_worst(results: Results, gallery: Gallery, mean: pd.DataFrame, truth
         "Most surprising": sorted(wrong, key=lambda one: -one.probability),
     }
     figure = drawn(results.dataset, {name: [_tile(one) for one in chosen[:COLUMNS]] for name, chosen in rows.items()})
+    what = results.dataset.input.examples
     caption = (
-        "Held-out images with the predicted class and its probability. Best: right with the highest probability, from "
-        "each class in turn. Least certain: smallest lead of the likeliest class. Most surprising: wrong with the "
+        f"Held-out {what} with the predicted class and its probability. Best: right with the highest probability, "
+        "from each class in turn. Least certain: smallest lead of the likeliest class. Most surprising: wrong with the "
         "highest probability; are these labels right?"
     )
     if results.facts.spatial_dims == 3:
         caption += f" {images.OF_VOLUMES}"
-    return [gallery.add("gallery", figure, "Best, least certain and most surprising images", caption, vector=False)]
+    alt = f"Best, least certain and most surprising {what}"
+    return [gallery.add("gallery", figure, alt, caption, vector=False)]
 
 
 def drawn(dataset: Dataset, rows: dict[str, list[Tile]]) -> Figure:
@@ -79,7 +81,7 @@ def drawn(dataset: Dataset, rows: dict[str, list[Tile]]) -> Figure:
     grid = figure.subplots(len(rows), COLUMNS, squeeze=False)
     for line, (name, tiles) in zip(grid, rows.items(), strict=True):
         for axes, tile in zip(line, tiles, strict=False):
-            images.show(axes, images.plane(dataset.x[place[tile.id]]))
+            images.show(axes, images.plane(dataset.input.picture(dataset.x[place[tile.id]])))
             title = "\n".join(wrapped(words, _WIDEST, 2) for words in tile.title)
             axes.set_title(title, fontsize=6.5, color=GREEN if tile.right else VERMILION, loc="left")
             axes.set_xlabel(short(tile.id, _WIDEST), fontsize=5.5, color=MUTED, loc="left", labelpad=1)

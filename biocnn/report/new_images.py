@@ -31,7 +31,9 @@ def predictions(results: Results) -> Section:
         return section
     section.blocks.extend(_processing(results, path))
     found = found[found["skipped"].isna()]
-    section.blocks.append(Text(f"Predictions for {plural(len(found), 'new image')} are in {path}."))
+    if "bag" in found:
+        found = found.assign(path=found["bag"])
+    section.blocks.append(Text(f"Predictions for {plural(len(found), f'new {_one(found)}')} are in {path}."))
     for part in results.parts or [results]:
         own = found.rename(columns=_names(part.task)) if results.parts else found
         section.blocks.extend([Text(f"Output {part.name}.")] if results.parts else [])
@@ -49,23 +51,28 @@ def _names(task: Task) -> dict[str, str]:
     return names
 
 
+def _one(found: pd.DataFrame) -> str:
+    return "bag" if "bag" in found else "image"
+
+
 def _predicted(found: pd.DataFrame, outputs: list[str]) -> list[Table]:
     """Summarise predictions: images of each class, images with each output, or values."""
+    what = f"{_one(found).capitalize()}s"
     if kind := next((name for name in ("class", "grade") if name in found), ""):
         counts = found[kind].astype(str).value_counts().reindex(outputs, fill_value=0)
         rows = [[name, f"{n:,}", f"{n / len(found):.1%}"] for name, n in counts.items()]
         return [
             table(
                 f"Predicted {kind}{'es' if kind == 'class' else 's'}.",
-                [kind.capitalize(), "Images", "Share"],
+                [kind.capitalize(), what, "Share"],
                 rows,
-                "Images, Share",
+                f"{what}, Share",
             )
         ]
     if yes := {name: found[f"predicted_{name}"] == "yes" for name in outputs if f"predicted_{name}" in found}:
         rows = [[name, f"{which.sum():,}", f"{which.mean():.1%}"] for name, which in yes.items()]
-        caption = "Images that have an output, with a probability of at least 0.5."
-        return [table(caption, ["Output", "Images", "Share"], rows, "Images, Share")]
+        caption = f"{what} that have an output, with a probability of at least 0.5."
+        return [table(caption, ["Output", what, "Share"], rows, f"{what}, Share")]
     values = found[[f"value_{name}" for name in outputs]].quantile(list(_QUANTILES.values()))
     rows = [[name, *map(number, values[f"value_{name}"])] for name in outputs]
     return [table("Predicted values.", ["Output", *_QUANTILES], rows, ",".join(_QUANTILES))]
@@ -84,11 +91,10 @@ def _uncertain(found: pd.DataFrame, outputs: list[str]) -> Table:
         [short(image, 40), words, *map(number, numbers)]
         for image, words, numbers in zip(shown["path"], likely, shown[measures].to_numpy(), strict=True)
     ]
-    caption = (
-        "The most uncertain new images. Uncertainty: entropy of the mean probabilities, 0 (certain) to 1 (all equal)"
-    )
+    caption = f"The most uncertain new {_one(found)}s. Uncertainty: entropy of the mean probabilities, "
+    caption += "0 (certain) to 1 (all equal)"
     caption += "; disagreement: the part of it by which the models differ." if measures[1:] else "."
-    header = ["Image", "Probabilities", *(name.capitalize() for name in measures)]
+    header = [_one(found).capitalize(), "Probabilities", *(name.capitalize() for name in measures)]
     return table(caption, header, rows, ",".join(header[2:]))
 
 
@@ -244,7 +250,7 @@ def _processing(results: Results, path: str) -> list[Table]:
         blocks.append(table(caption, ["Outcome", "Reason", "Images", "Example"], rows, "Images", "apply/counts.tsv"))
     skipped = images_[images_["skipped"].notna()]
     if len(skipped):
-        rows = [[short(row.path, 40), row.skipped] for row in skipped.itertuples()]
+        rows = [[short(getattr(row, "path", row[1]), 40), row.skipped] for row in skipped.itertuples(index=False)]
         caption = f"{plural(len(rows), 'new image')} skipped."
         blocks.append(table(caption, ["Image", "Reason"], rows, full=path))
     return blocks

@@ -69,6 +69,7 @@ class Leak(Frozen):
     exact: Count = 0
     reverse_complement: Count | None = None
     alike: Count | None = None
+    shared: Count | None = None
     named: Count | None = None
     overlap: Count | None = None
     any: Count = 0
@@ -206,6 +207,7 @@ class Measured(Frozen):
         "auto"  # a reader may choose; by all training images, or each on its own
     )
     pixels: Count = 0
+    images: Count = 0  # in bags
     decisions: dict[str, Decision] = {}
 
 
@@ -215,6 +217,7 @@ class Facts(Measured, Told):
     model_config = ConfigDict(extra="allow")
 
     sizes: Sizes | None = None  # of images
+    bags: Annotated[list[Positive], Field(min_length=3, max_length=3)] = []  # numbers of images: least, median, most
     sources: list[Source] = []
     folds: list[Measured] = []
 

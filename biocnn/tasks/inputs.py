@@ -1,18 +1,25 @@
 """Inputs of networks: sequences or images. Functions of higher packages are named by import path."""
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from biocnn.config.candidates import OF_SEQUENCES
 from biocnn.config.registry import AUGMENT_SETS, find
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from biocnn.tasks.facts import Facts
+
+
+MOST_COLUMNS = 4  # of images of a bag in a picture
 
 
 class Input:
     """Properties of all examples of a kind."""
 
     name: ClassVar[str]
+    part: ClassVar[str]  # input whose augmentations apply
     examples: ClassVar[str]  # plural noun
     element: ClassVar[str]  # what maps have a value for
     settings: ClassVar[tuple[str, ...]]  # settings for this input only, by dotted key
@@ -39,6 +46,7 @@ class Input:
     about_baselines: ClassVar[str]  # describes these, for the report
     explain: ClassVar[str]  # explains a model by test examples
     shown: ClassVar[str] = ""  # shows some examples in a report
+    applied: ClassVar[str] = ""  # applies models to new examples
     best_and_worst: ClassVar[str] = ""  # shows some predictions of vectors in a report
 
     def dtype(self, facts: "Facts") -> str:
@@ -53,7 +61,7 @@ class Input:
 class SequenceInput(Input):
     """Bases, one byte each; a network receives them one-hot encoded."""
 
-    name = "sequence"
+    name = part = "sequence"
     examples = "sequences"
     element = "base"
     settings = (
@@ -93,10 +101,10 @@ class SequenceInput(Input):
 class ImageInput(Input):
     """Images or volumes, with channels."""
 
-    name = "image"
+    name = part = "image"
     examples = "images"
     element = "pixel"
-    settings = (
+    settings: ClassVar[tuple[str, ...]] = (
         "train.patch", "train.size", "train.fit", "predict.tta", "predict.blend",
         "predict.overlap", "apply.images", "apply.spacing", "apply.intensity", "apply.channels",
         "uncertainty.methods", "explain.likeness",
@@ -129,8 +137,13 @@ class ImageInput(Input):
         "of a thumbnail of 8 × 8 pixels, or 4 × 4 × 4 voxels."
     )
     explain = "biocnn.explain.step:images"
+    applied = "biocnn.apply.images:apply_images"
     shown = "biocnn.report.examples:examples"
     best_and_worst = "biocnn.report.image_gallery:best_and_worst"
+
+    def picture(self, x: "np.ndarray") -> "np.ndarray":
+        """Return what is drawn of an example: an image (C, *spatial)."""
+        return x
 
     def describe(self, facts: "Facts") -> str:
         """Describe the channels and, if known, the size of a pixel."""
@@ -140,6 +153,50 @@ class ImageInput(Input):
             return found
         unit = "mm" if facts.unit == "mm" else "µm"
         return f"{found} at {' × '.join(f'{size:g}' for size in facts.spacing)} {unit} per pixel"
+
+
+class BagInput(ImageInput):
+    """Bags of images: slides, smears, patients."""
+
+    name = "bag"
+    examples = "bags"
+    settings: ClassVar[tuple[str, ...]] = (
+        "train.size", "train.fit", "train.instances", "apply.images", "apply.spacing", "apply.intensity",
+        "apply.channels",
+    )  # fmt: skip
+    networks: ClassVar = {"vector": [{"model": {"name": "BagNetwork"}}]}
+    check = "biocnn.data.facts:check_bags"
+    decide = "biocnn.data.bag_decisions:decide_bags"
+    identify = "biocnn.data.leakage:identify_bags"
+    measure = "biocnn.data.measured:measure_bags"
+    whole = "biocnn.training.bags:BagBatches"
+    predict = "biocnn.prediction.bags:predict_bags"
+    predict_stored = "biocnn.prediction.bags:predict_stored_bags"
+    resampled = "groups of bags"
+    baselines = "biocnn.evaluation.image_baselines:of_bags"
+    about_baselines = (
+        "Does the network learn more than brightness and colour? The baselines are linear models on the same split: of "
+        "the intensities of images (mean, standard deviation and percentiles of each channel), by their mean over the "
+        "bag, and by their mean, lowest and highest values."
+    )
+    explain = "biocnn.explain.bags:explain_bags"
+    applied = "biocnn.apply.bags:apply_bags"
+
+    def picture(self, x: "np.ndarray") -> "np.ndarray":
+        """Return some images of a bag (n, C, *spatial) side by side, evenly spaced in their order."""
+        import numpy as np
+
+        columns = min(MOST_COLUMNS, math.ceil(len(x) ** 0.5))
+        chosen = x[np.linspace(0, len(x) - 1, min(len(x), columns**2)).round().astype(int)]
+        missing = np.zeros((-len(chosen) % columns, *x.shape[1:]), x.dtype)
+        rows = np.concatenate([chosen, missing]).reshape(-1, columns, *x.shape[1:])
+        return np.concatenate([np.concatenate(list(row), axis=-1) for row in rows], axis=-2)
+
+    def describe(self, facts: "Facts") -> str:
+        """Describe their numbers of images, and the images."""
+        low, middle, high = facts.bags
+        number = f"{low:,}" if low == high else f"{low:,} to {high:,} (median {middle:,})"
+        return f"of {number} images {super().describe(facts)}"
 
 
 def make_input(facts: "Facts") -> Input:

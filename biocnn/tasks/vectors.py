@@ -31,7 +31,7 @@ class VectorTask(Task):
     """K numbers per example."""
 
     value: ClassVar[str] = "value"  # noun for one of them
-    inputs = ("sequence", "image")
+    inputs = ("sequence", "image", "bag")
     target = Vector()
     judge = "biocnn.evaluation.judges:VectorJudge"
     applied = "biocnn.apply.vectors:predict_image"
@@ -43,11 +43,6 @@ class VectorTask(Task):
 
     def remember(self, truth: "np.ndarray", stored: "np.ndarray") -> "np.ndarray":
         return stored
-
-    @property
-    def labelled_columns(self) -> dict[str, int]:
-        """Return what may be unknown, and a column of the targets that is nan where it is."""
-        return {self.value: 0} if self.exclusive else {name: k for k, name in enumerate(self.outputs)}
 
     def check_split(self, found: "dict[str, list[np.ndarray]]") -> "Iterator[tuple[str, str]]":
         """Refuse outputs that cannot be learned and splits that cannot be evaluated; note other undefined metrics."""

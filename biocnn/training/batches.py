@@ -330,8 +330,8 @@ def preview(
     Returns
     -------
     x, y
-        Patches or images, shape (n, 1 + m, C, *patch), about 0 to 1, and the targets of each, n lists of 1 + m; the
-        first of each row is not augmented.
+        Patches or images, of bags the first one, shape (n, 1 + m, C, *patch), about 0 to 1, and the targets of each,
+        n lists of 1 + m; the first of each row is not augmented.
     """
     batches = make(dataset, dataset.rows("train"), torch.device("cpu"), sections, patch, 0, foreground, frame)
     (index,) = batches.plan(seed, 0, n, 1)
@@ -341,7 +341,8 @@ def preview(
     for epoch in range(m):
         batches.draw(seed, epoch, len(batches) if frame else n)
         versions.append(batches.get(index))
-    x = torch.stack([seen[:, : dataset.facts.in_channels] for seen, _ in versions], dim=1).numpy()
+    first = [seen[:, 0] if seen.ndim > 2 + dataset.facts.spatial_dims else seen for seen, _ in versions]
+    x = torch.stack([one[:, : dataset.facts.in_channels] for one in first], dim=1).numpy()
     targets = [[y.numpy() for y in batches.target.split(target, len(x))] for _, target in versions]
     return x, list(zip(*targets, strict=True))
 
@@ -355,8 +356,11 @@ def make(
     workers: int = 0,
     foreground: float = 0.0,
     frame: Frame | None = None,
+    instances: int | None = None,
 ) -> Any:
     """Make the batches that suit the input and the target of a data set; ``frame`` is for whole images.
+
+    ``instances`` is the largest number of images of a bag in a step of the training; None: all.
 
     Raises
     ------
@@ -365,7 +369,7 @@ def make(
     """
     _check_suited(sections, dataset.input)
     if frame:
-        return resolve(dataset.input.whole)(dataset, rows, device, sections, workers, frame)
+        return resolve(dataset.input.whole)(dataset, rows, device, sections, workers, frame, instances)
     return resolve(dataset.input.batches)(dataset, rows, device, sections, patch, workers, foreground)
 
 

@@ -35,6 +35,7 @@ class _Train(Frozen):
 class _Data(Frozen):
     model_config = _ALL
     axes: str | None = None
+    bag: str = "bag"
     max_unknown: Annotated[float, Field(ge=0, le=1)] | None = None
 
 

@@ -113,8 +113,9 @@ def train_run(
     network.to(device)
     train_rows, val_rows = dataset.rows("train"), dataset.rows("val")
     train = batches.make(
-        dataset, train_rows, device, augment, section.patch, section.workers, section.foreground or 0.0, frame
-    )
+        dataset, train_rows, device, augment, section.patch, section.workers, section.foreground or 0.0, frame,
+        section.instances,
+    )  # fmt: skip
     val = batches.make(dataset, val_rows, device, frame=frame)
     for name in task.without_metric(dataset.y[row] for row in val_rows):
         log(f"{name}: fewer than two distinct values in the validation split: left out of {task.monitored}")
@@ -146,7 +147,7 @@ def train_run(
         precision = choose_precision(network, val, loss, task, settings.train.precision, history["precision"])
         log(describe_precision(precision))
         measured = {"start": transfer.record, "target_unit": task.unit}
-        if section.words == "auto" and dataset.input.scanned and not task.target.spatial:
+        if section.words == "auto" and dataset.input.scanned and not (task.target.spatial or facts.parts):
             network, measured["words"] = mix_words(network, settings, dataset, val, task.unit, precision.predict, log)
         predictions = predict_batches(network, val, task, precision.predict)
         postprocess = task.tune(predictions, map(dataset.truth, val_rows))

@@ -50,6 +50,8 @@ class WholeBatches:
         As for patches of images.
     frame
         The size of x.
+    instances
+        Unused: an example is one image.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class WholeBatches:
         sections: Sequence[Chosen],
         workers: int,
         frame: Frame,
+        instances: int | None = None,
     ) -> None:
         self.rows, self.device, self.augment = rows, device, augmentations(sections)
         self.target, self.ranges = dataset.task.target, torch.from_numpy(dataset.ranges)

@@ -34,6 +34,7 @@ def test_kills_at_any_moment_change_no_bit(number: int, uninterrupted_run: tuple
 
 OTHERS = [
     ("labelled", 3),
+    ("bagged", 1),
     ("boxed", 2),
     ("valued", 2),
     ("accompanied", 1),
@@ -41,7 +42,6 @@ OTHERS = [
     ("blind", 1),
     ("finer", 1),
     ("counted", 1),
-    ("several", 1),
     pytest.param("typed", 1, marks=pytest.mark.slow),
 ]
 

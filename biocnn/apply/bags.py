@@ -1,0 +1,83 @@
+"""Predictions of new bags of images, from a table or a folder, and the attention that each image gets."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from biocnn.apply.covariates import NewCovariates
+from biocnn.apply.images import APPLY, Applied, New, apply_each
+from biocnn.apply.vectors import unseen
+from biocnn.core.errors import InputError, nearest
+from biocnn.data.image_pairs import read_table
+from biocnn.io.image_paths import image_paths
+from biocnn.prediction.bags import predict_bag
+from biocnn.prediction.compatibility import Note, agree
+from biocnn.prediction.model import Model
+
+TABLES = (".csv", ".tsv", ".txt")
+
+
+def apply_bags(
+    images: str | Path,
+    models: Sequence[Model],
+    folder: Path,
+    *,
+    covariates: Path | None = None,
+    on_error: str = APPLY.on_error,
+) -> dict[str, int]:
+    """Apply models to bags, as ``biocnn.apply.images.apply_images`` does to images.
+
+    Parameters
+    ----------
+    images
+        Table with the columns image (paths relative to its folder) and that of the bags in training; or a folder with
+        one subfolder of images per bag; or the folder of one bag.
+    models, covariates, on_error
+        As for images. The attention of several models is averaged.
+    folder
+        Receives predictions.csv, a row for each bag; attention.csv, a row for each image; and counts.tsv.
+    """
+    agree(models, "bag")
+    NewCovariates(covariates, models)  # refuses any: bags have none
+    source = Path(images)
+    if source.is_file():
+        table, column = source, str(models[0].meta.experiment.data.bag)
+        if source.suffix.lower() not in TABLES:
+            raise InputError(f"{source}: not a table of bags", f"allowed: {' '.join(TABLES)}, or a folder of bags")
+        rows = read_table(table, ["image"])
+        if column not in rows:
+            raise InputError(f"{table}: no column {column!r} in its first line", nearest(column, rows))
+        if len(empty := rows.index[rows[column] == ""]):
+            raise InputError(f"{table} line {empty[0]}: no {column}", "name the bag of each image")
+        bags = {
+            name: [source.parent / path for path in part["image"]] for name, part in rows.groupby(column, sort=False)
+        }
+    else:
+        inner = [path for path in sorted(source.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+        bags = {path.name: image_paths(path) for path in inner or [source]}
+    base = source.parent if source.is_file() else source
+    found = [
+        New({"bag": name, "images": len(paths)}, partial(_apply_bag, paths, base, models))
+        for name, paths in bags.items()
+    ]
+    return apply_each(found, "bags", [], folder, on_error)
+
+
+def _apply_bag(paths: Sequence[Path], base: Path, models: Sequence[Model]) -> Applied:
+    """Predict one bag: a row of predictions.csv, see ``VectorTask.describe``, and rows of attention.csv."""
+    p, weights = zip(*(predict_bag(model, list(paths)) for model in models), strict=True)
+    notes = []
+    for path in paths:
+        with models[0].open_image(path) as image:
+            notes += [Note("repaired", repair) for repair in image.repairs]
+            one = models[0].adapt(image, str(path))
+            assert models[0].frame
+            notes += [*one.notes, *unseen(models[0].frame, one.shape[1:])]
+    names = [str(path.relative_to(base)) if path.is_relative_to(base) else str(path) for path in paths]
+    attention = pd.DataFrame({"path": names, "attention": np.mean(weights, axis=0)})
+    attention["relative"] = attention["attention"] * len(names)
+    others = {} if attention["attention"].isna().all() else {"attention.csv": attention}
+    return Applied("predictions.csv", [models[0].task.describe(np.stack(p))], list(dict.fromkeys(notes)), others)

@@ -1,0 +1,161 @@
+"""Bags of images with one label or number for each bag: slides, smears, patients."""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError, nearest
+from biocnn.data.doctor import examine
+from biocnn.data.image_pairs import read_rows
+from biocnn.data.labelled_images import LabelledImages
+from biocnn.data.raw import Raw
+
+OF_IMAGES = ("image", "depth", "height", "width")  # columns about single images
+
+
+class BaggedImages:
+    """Bags of images, all images of a bag with the same label: many images, one answer.
+
+    Parameters
+    ----------
+    table
+        CSV or TSV with a row for each image: the columns image (path relative to the table's folder), that of ``bag``,
+        and label, optionally split (train, val, test) and group, all three the same for all images of a bag. An image
+        may be in several bags.
+    bag
+        Column with the bag of each image: slide, smear, patient.
+    labels, values, grades, classes
+        As for ``LabelledImages``, of bags.
+    instance_label
+        Column with 1 for images that make their bag positive and 0 for others; empty: unknown. It is not learned from:
+        the report compares attention with it.
+    group
+        Column that a split never cuts: several bags of one patient. By default the column ``group``, else each bag.
+    channels, axes, spacing, normalise, constant
+        As for ``LabelledImages``. For "image", all images of a bag are scaled by one range.
+    """
+
+    def __init__(
+        self,
+        *,
+        table: Path,
+        bag: str = "bag",
+        labels: list[str] | None = None,
+        values: list[str] | None = None,
+        grades: str | None = None,
+        classes: list[str] | None = None,
+        instance_label: str | None = None,
+        group: str | None = None,
+        channels: list[str] | None = None,
+        axes: str | None = None,
+        spacing: list[float] | None = None,
+        normalise: Literal["auto", "dataset", "image"] = "auto",
+        constant: Literal["error", "keep", "drop"] = "error",
+    ) -> None:
+        self.reader = LabelledImages(
+            table=table, labels=labels, values=values, grades=grades, classes=classes, group=group, channels=channels,
+            axes=axes, spacing=spacing, normalise=normalise, constant=constant,
+        )  # fmt: skip
+        self.table, self.bag, self.instance_label, self.group = Path(table), bag, instance_label, group
+        self.targets = values or labels or [grades or "label"]
+
+    def read(self, seed: int, checks: Checks) -> Raw:
+        """Read every image once, check images, labels and bags as a whole, and describe them.
+
+        Parameters
+        ----------
+        seed
+            Not used: nothing here is random.
+        checks
+            Receives counts of what was found, repaired and dropped.
+
+        Raises
+        ------
+        InputError
+            If a file or label cannot be used, or images of a bag differ in label, split, group or size.
+        """
+        self._check_table()
+        raw, seen, source = self.reader.images(checks)
+        images = raw.examples
+        if "group" not in read_rows(self.table) and not self.group:
+            images["group"] = images[self.bag]
+        first = len(checks.findings)
+        distinct = images.drop_duplicates("image").index
+        examine(images.loc[distinct].reset_index(drop=True), [seen[row] for row in distinct], checks, source)
+        of_image = dict(zip(images["id"], images[self.bag], strict=True))
+        checks.findings[first:] = [
+            (finding, severity, of_image[id], f"{id}: {detail}")
+            for finding, severity, id, detail in checks.findings[first:]
+        ]
+        rows = [part.tolist() for part in images.groupby(self.bag, sort=False).indices.values()]
+        self._check_sizes(images, rows)
+        examples = self._bags(images, rows)
+        checks.add(source, "read", f"bags, of {min(map(len, rows))} to {max(map(len, rows))} images", len(rows))
+        return Raw(
+            examples,
+            lambda row: np.stack([raw.x(image) for image in rows[row]]),
+            raw.y[[part[0] for part in rows]],
+            raw.facts.model_copy(update={"kind": "bag"}),
+        )
+
+    def _check_table(self) -> None:
+        """Refuse a table without bags, or with images of one bag that differ in what must be the same."""
+        table = read_rows(self.table)
+        for column in (self.bag, *([self.instance_label] if self.instance_label else [])):
+            if column not in table:
+                raise InputError(f"{self.table}: no column {column!r} in its first line", nearest(column, table))
+        if len(empty := table.index[table[self.bag] == ""]):
+            raise InputError(f"{self.table} line {empty[0]}: no {self.bag}", "name the bag of each image")
+        given = table.get(self.instance_label, pd.Series(dtype=object))
+        if len(wrong := given[~given.isin(["0", "1", ""])]):
+            raise InputError(
+                f"{self.table} line {wrong.index[0]}: {self.instance_label} {wrong.iloc[0]!r}",
+                "allowed: 1 (makes its bag positive), 0, or empty (unknown)",
+            )
+        for column in (*self.targets, "split", self.group or "group"):
+            if column not in table:
+                continue
+            first = table.groupby(self.bag)[column].transform("first")
+            for line in table.index[table[column] != first][:1]:
+                bag = table.loc[line, self.bag]
+                before = table.index[table[self.bag] == bag][0]
+                raise InputError(
+                    f"{self.table} line {line}: {column} {table.loc[line, column]!r}, but {first[line]!r} in line "
+                    f"{before} for the same {self.bag} {bag!r}",
+                    f"give all images of a {self.bag} the same {column}, or name other columns in data",
+                )
+        twice = table.duplicated([self.bag, "image"]) if "image" in table else pd.Series(dtype=bool)
+        for line in table.index[twice][:1]:
+            message = f"image {table.loc[line, 'image']!r} is already in {self.bag} {table.loc[line, self.bag]!r}"
+            raise InputError(f"{self.table} line {line}: {message}", "list each image of a bag once")
+
+    def _check_sizes(self, images: pd.DataFrame, rows: list[list[int]]) -> None:
+        sides = [column for column in OF_IMAGES[1:] if column in images]
+        sizes = images[sides].to_numpy()
+        for part in rows:
+            for other in part:
+                if (sizes[other] != sizes[part[0]]).any():
+                    shown = [
+                        f"{images['image'][row]} of {' x '.join(map(str, sizes[row]))} pixels"
+                        for row in (part[0], other)
+                    ]
+                    raise InputError(
+                        f"{self.table}: images of {self.bag} {images[self.bag][other]!r} differ in size: "
+                        + " and ".join(shown),
+                        "cut or resize all images of a bag to one size, e.g. tiles of 256 x 256 pixels",
+                    )
+
+    def _bags(self, images: pd.DataFrame, rows: list[list[int]]) -> pd.DataFrame:
+        """Return the table of bags: id, group, what the images of each bag have in common, and their paths."""
+        same = [column for column in images if (images.groupby(self.bag)[column].nunique() <= 1).all()]
+        kept = [column for column in same if column not in ("id", self.bag, *OF_IMAGES)]
+        found = images.iloc[[part[0] for part in rows]]
+        found = found[[self.bag, *kept]].rename(columns={self.bag: "id"}).reset_index(drop=True)
+        found["images"] = [json.dumps(images["image"].iloc[part].tolist()) for part in rows]
+        if self.instance_label:
+            found["instance_labels"] = [json.dumps(images[self.instance_label].iloc[part].tolist()) for part in rows]
+        return found

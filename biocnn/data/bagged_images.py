@@ -47,7 +47,7 @@ class BaggedImages:
         labels: list[str] | None = None,
         values: list[str] | None = None,
         grades: str | None = None,
-        classes: list[str] | None = None,
+        classes: list[str] | dict[str, list[str]] | None = None,
         instance_label: str | None = None,
         group: str | None = None,
         channels: list[str] | None = None,
@@ -61,7 +61,7 @@ class BaggedImages:
             axes=axes, spacing=spacing, normalise=normalise, constant=constant,
         )  # fmt: skip
         self.table, self.bag, self.instance_label, self.group = Path(table), bag, instance_label, group
-        self.targets = values or labels or [grades or "label"]
+        self.targets = list(self.reader.columns) or ["label"]
 
     def read(self, seed: int, checks: Checks) -> Raw:
         """Read every image once, check images, labels and bags as a whole, and describe them.

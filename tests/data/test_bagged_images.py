@@ -57,6 +57,12 @@ def test_numbers_of_bags_are_read(tmp_path: Path) -> None:
     np.testing.assert_equal(raw.y, [[3, 1], [4.5, 2], [np.nan, 3]])
 
 
+def test_bags_may_have_outputs_of_several_kinds(tmp_path: Path) -> None:
+    raw = read(table(tmp_path, age=[3, 3, 4.5, 4.5, "", "", ""]), labels=["label"], values=["age"])
+    assert raw.facts.outputs == ["label_sick", "label_well", "age"]
+    np.testing.assert_equal(raw.y, [[1, 0, 3], [0, 1, 4.5], [1, 0, np.nan]])
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

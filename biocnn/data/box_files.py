@@ -19,7 +19,7 @@ from biocnn.io.tables import MISSING
 
 CORNERS = ["r0", "c0", "r1", "c1"]
 POINT = ["y", "x"]
-_NAMES = (["y0", "x0", "y1", "x1"], ["ymin", "xmin", "ymax", "xmax"])  # of columns with corners, as in CORNERS
+CORNER_NAMES = (["y0", "x0", "y1", "x1"], ["ymin", "xmin", "ymax", "xmax"])  # of columns with corners, as in CORNERS
 _YOLO_NAMES = "classes.txt"
 _YES, _NO = ("1", "true", "yes"), ("0", "false", "no", *MISSING)
 
@@ -184,7 +184,7 @@ def from_voc(folder: Path, base: Path, origin: int) -> BoxFile:
                     raise ValueError(f"its outermost element is {root.tag}")
                 sizes[path.stem] = root.findtext("size/height"), root.findtext("size/width")
                 for number, item in enumerate(root.iter("object"), 1):
-                    corners = [float(item.findtext(f"bndbox/{name}", "")) for name in _NAMES[1]]
+                    corners = [float(item.findtext(f"bndbox/{name}", "")) for name in CORNER_NAMES[1]]
                     label, ignored = item.findtext("name", "").strip(), item.findtext("difficult", "0").strip() == "1"
                     found.append((path.stem, label, ignored, f"{path.name} object {number}", *corners))
             except (OSError, ValueError, TypeError, LookupError, ElementTree.ParseError) as error:
@@ -301,7 +301,7 @@ def located(file: BoxFile, images: pd.DataFrame, base: Path, source: str) -> Box
 
 def _coordinates(rows: pd.DataFrame, table: Path, radius: float | None) -> list[str]:
     """Return the names of the columns with corners, or with points and their radius."""
-    for names in _NAMES:
+    for names in CORNER_NAMES:
         if set(names) <= set(rows):
             if radius is not None:
                 raise InputError("data.radius: is for points, but the table has corners", "leave it out")

@@ -229,7 +229,7 @@ def write(raw: Raw, split: Split, seed: int, folder: Path) -> Facts:
     """
     raw = checked(raw)
     examples, checks = raw.examples.copy(), Checks()
-    facts, folds = raw.facts, _divide(raw, examples, split, seed, checks)
+    facts, folds = raw.facts, divide(raw, examples, split, seed, checks)
     folder.mkdir(parents=True)
     task, given = make_task(facts), make_input(facts)
     _measure_covariates(facts.covariates, examples, folds, checks)
@@ -266,7 +266,7 @@ def _sizes(split: pd.Series) -> BySplit[int]:
     return BySplit[int](**{name: int((split == name).sum()) for name in SPLITS})
 
 
-def _divide(raw: Raw, examples: pd.DataFrame, split: Split, seed: int, checks: Checks) -> list[_Fold]:
+def divide(raw: Raw, examples: pd.DataFrame, split: Split, seed: int, checks: Checks) -> list[_Fold]:
     """Add columns to the table: split; with folds also fold, and split_1, split_2, ... for all folds but the first."""
     split, strata = _spelled(split, raw, checks), _strata(raw)
     if split.folds is None:

@@ -20,13 +20,14 @@ from biocnn.core.interrupt import exit_on_sigterm
 from biocnn.workflow import steps
 from biocnn.workflow.arguments import REQUIRED, text_of
 from biocnn.workflow.launch import run
+from biocnn.workflow.start import start
 from biocnn.workflow.steps import OPTIONS
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 
-STEPS = (run, *steps.STEPS)
+STEPS = (start, run, *steps.STEPS)
 MORE = "more"  # parameter that receives all other arguments
 
 

@@ -10,21 +10,10 @@ import pytest
 from biocnn.core.errors import InputError
 from biocnn.workflow.launch import snakefile, snakemake_command
 from tests import forked_steps, stand_in
+from tests.test_docs import blocks
 from tests.workflow.test_workflow import ROOT
 
-MODULE = f"""
-module biocnn:
-    snakefile: "{ROOT}/Snakefile"
-    config: {{"experiments": ["mine.yaml"]}}
-
-use rule * from biocnn as biocnn_*
-
-onstart:
-    biocnn.onstart()
-
-onerror:
-    biocnn.onerror()
-"""
+(MODULE,) = blocks("README.md", "snakemake")
 
 
 def command(experiments: tuple[str, ...] = ("a.yaml",), **changes) -> list[str]:
@@ -90,7 +79,7 @@ def test_a_run_in_ones_own_folder_ends_with_the_cause_of_its_failure(project: Pa
 
 
 def test_the_workflow_is_a_module_of_another_one(project: Path) -> None:
-    (project / "Snakefile").write_text(MODULE)
+    (project / "Snakefile").write_text(MODULE.replace("my_tf", "mine"))
     environment = forked_steps.environment()
     text = stand_in.run(project, environment, snakefile=project / "Snakefile", status=1)
     assert text.splitlines()[-3:] == CAUSE

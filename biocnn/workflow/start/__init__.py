@@ -1,0 +1,89 @@
+"""`biocnn start`: inspect files, recognise what they are for, ask what they do not tell, and write an experiment."""
+
+import logging
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from biocnn.core.errors import InputError
+
+if TYPE_CHECKING:
+    from biocnn.tasks.facts import Facts
+
+log = logging.getLogger("biocnn")
+GENERIC = ("index", "table", "images", "labels", "boxes", "points", "data", "train", "peaks")  # names that tell little
+NOTHING = (
+    "give a genome and peaks, sequences and labels, images and masks (or targets, boxes, points), a folder of images "
+    "per class, a table with a column image, or an .npz file; docs/input.md lists all"
+)
+
+
+def start(*files: Path, name: str | None = None, yes: bool = False) -> None:
+    """Write NAME.yaml into the current folder: an experiment for these files and folders, and how to run it.
+
+    Without FILES, the current folder is inspected. The data are read as by `biocnn check`; questions are only about
+    what they do not tell.
+    """
+    from biocnn.core.files import atomic
+    from biocnn.workflow.naming import check_name
+    from biocnn.workflow.start.look import entries_of, look
+    from biocnn.workflow.start.propose import propose
+    from biocnn.workflow.start.questions import Questions
+    from biocnn.workflow.start.settle import settle
+    from biocnn.workflow.start.text import comment, yaml_of
+
+    ask = Questions(not yes and sys.stdin.isatty())
+    items = list(look([_seen(path) for path in files] or entries_of(Path())))
+    proposals = {one.words: one for one in propose(items)}
+    if not proposals:
+        told = "; ".join(f"{item.path}: {item.kind or 'not recognised'}" for item in items) or "no files"
+        raise InputError(f"nothing that can be learned from ({told})", NOTHING)
+    words = dict.fromkeys(proposals, "")
+    proposal = proposals[ask.choose("What is to be predicted?", words) if len(words) > 1 else next(iter(words))]
+    out = Path(f"{name or _name(proposal.data[0])}.yaml")
+    check_name(out.stem, out)
+    if out.exists():
+        raise InputError(f"{out}: exists already", "choose another name: --name NAME")
+    for item in proposal.used:
+        log.info("%s: %s", item.path, item.kind)
+    draft = settle(proposal, ask)
+    command = f"biocnn run {out} --cores {len(os.sched_getaffinity(0))}"
+    left = [f"{item.path}: not used" for item in items if item not in proposal.used]
+    read = [f"{source}: {outcome} {count} {reason}" for source, outcome, reason, count, _ in draft.checks.rows]
+    head = [f"Predicts {_predicted(draft.raw.facts)}. To run it in this folder:", f"  {command}", ""]
+    head += ["Not set here is what follows from the data, such as the network; docs/input.md lists all settings.", ""]
+    head += ["What was read:", *(f"  {line}" for line in [*read, *left])]
+    head += ["", "Assumed:", *(f"  {line}" for line in ask.assumed)] if ask.assumed else []
+    with atomic(out) as path:
+        path.write_text(comment("\n".join(head)) + yaml_of(draft.sections, draft.notes), encoding="utf-8")
+    for line in [*read, *left, *(f"assumed: {line}" for line in ask.assumed)]:
+        log.info("%s", line)
+    log.info("%s: written; predicts %s\nNext: %s", out, _predicted(draft.raw.facts), command)
+
+
+def _seen(path: Path) -> Path:
+    """Return a path relative to the current folder, if it is in there."""
+    path = Path(os.path.abspath(path.expanduser()))
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _predicted(facts: "Facts") -> str:
+    """Describe what is learned from the data."""
+    from biocnn.tasks import make_task
+    from biocnn.tasks.inputs import make_input
+
+    return f"{make_task(facts).label.format(one=make_input(facts).name)} ({', '.join(facts.outputs[:8])})"
+
+
+def _name(data: dict[str, Any]) -> str:
+    """Return a name for the experiment: that of the file or folder with the answers."""
+    keys = ("positives", "intervals", "labels", "table", "npz", "folder", "coco", "voc", "yolo", "images", "sequences")
+    value = next(data[key] for key in keys if isinstance(data.get(key), Path | dict))
+    if isinstance(value, dict):
+        word = "_".join(value)[:40]
+    else:
+        path = value.resolve()
+        word = path.parent.name if path.name.split(".")[0].lower() in GENERIC else path.name.split(".")[0]
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", word).strip("_-") or "mine"

@@ -1,0 +1,184 @@
+"""Which data reader suits what was found: proposals for the section data of an experiment."""
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+from biocnn.core.errors import InputError
+from biocnn.data.box_files import CORNER_NAMES, POINT
+from biocnn.data.image_pairs import read_rows
+from biocnn.io.bed import read_bed
+from biocnn.io.fasta import read_fasta
+from biocnn.workflow.start.look import Item
+
+GENOME = 100_000  # bases in the first record of a FASTA file, from which it is a genome rather than examples
+NOT_LABELS = ("image", "mask", "target", "class_mask", "split", "group", "id", "width", "height")
+SPECIAL = {"mask", "target", *POINT, *chain(*CORNER_NAMES)}
+GROUPS = r"patient|donor|subject|animal|mouse|case|slide|plate|well|batch"
+
+
+@dataclass
+class Proposal:
+    """A way to use what was found.
+
+    ``words`` describe it; ``data`` are sections data, of which the first that can be read is meant; ``more`` are other
+    sections; ``used`` is what it uses; ``notes`` are comments by key.
+    """
+
+    words: str
+    data: list[dict[str, Any]]
+    used: list[Item]
+    more: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+def propose(items: list[Item]) -> list[Proposal]:
+    """Return proposals, the most likely first; none if nothing fits."""
+    of = {kind: [item for item in items if item.kind == kind] for kind in {item.kind for item in items}}
+    found = [*_peaks(of), *_of_tables(of)] or [*_sequences(of)] or [*_of_folders(of)]
+    new = [item for item in of.get("images", []) if item.role == "new"]
+    for one in found:
+        if of.get("images") and one.data[0]["name"].endswith("Images") and new and new[0] not in one.used:
+            one.more["apply"] = {"images": new[0].path}
+            one.used.append(new[0])
+    return found
+
+
+def _peaks(of: dict[str, list[Item]]) -> Iterator[Proposal]:
+    fastas, beds, tracks = (of.get(kind, []) for kind in ("fasta", "bed", "bigwig"))
+    closed = [item for item in beds if re.search("blacklist|exclude|blocked", item.path.name.lower())]
+    peaks = sorted({_word(item): item for item in sorted(beds, key=_summits) if item not in closed}.values(), key=_word)
+    if not (fastas and peaks):
+        return
+    genome = max(fastas, key=lambda item: item.path.stat().st_size)
+    common = {"genome": genome.path} | ({"blacklist": closed[0].path} if closed else {})
+    more: dict[str, Any] = {}
+    used = [genome, *closed[:1]]
+    for item in of.get("vcf", [])[:1]:
+        more["variants"] = {"vcf": item.path}
+        used.append(item)
+    for item in of.get("meme", [])[:1]:
+        more["explain"] = {"motifs": {"database": item.path}}
+        used.append(item)
+    summits = all(map(_summits, peaks))
+    centre = "bp around the summit of each peak" if summits else "bp around the middle of each interval: no summits"
+    notes = {"data.window": centre}
+    if tracks:
+        targets = {_word(item): item.path for item in tracks}
+        data = {"name": "Intervals", **common, "intervals": peaks[0].path, "targets": targets, "window": 101}
+        words = f"the mean of {', '.join(targets)} in each interval of {peaks[0].path.name}"
+        yield Proposal(words, [data], [*used, peaks[0], *tracks], dict(more), notes)
+    positives = peaks[0].path if len(peaks) == 1 else {_word(item): item.path for item in peaks}
+    data = {"name": "Intervals", **common, "positives": positives, "window": 101}
+    words = f"whether a window of the genome is in {' and '.join(item.path.name for item in peaks)}"
+    told = notes | {"data.positives": "an output for each file"} if len(peaks) > 1 else notes
+    yield Proposal(words, [data], [*used, *peaks], more, told)
+
+
+def _sequences(of: dict[str, list[Item]]) -> Iterator[Proposal]:
+    """Use FASTA files with tables of labels, with negatives, or alone."""
+    fastas, tables = of.get("fasta", []), [item for item in of.get("table", []) if "id" in item.columns]
+    pairs = {item: [t for t in tables if _same_ids(item, t)] for item in fastas}
+    tests = [item for item in fastas if re.search("test", item.path.name.lower())]
+    main = [item for item in fastas if item not in tests] or fastas
+    bound = [item for item in main if not re.search("neg|background|control|unbound", item.path.name.lower())] or main
+    if not main or len(next(read_fasta(bound[0].path)).codes) > GENOME:
+        return
+    data, used = {"name": "Sequences", "sequences": bound[0].path}, list[Item]()
+    for item, prefix in ((bound[0], ""), *((test, "test_") for test in tests[:1] if test != bound[0])):
+        if prefix:
+            data["test_sequences"] = item.path
+        if pairs[item]:
+            data[f"{prefix}labels"] = pairs[item][0].path
+        used += [item, *pairs[item][:1]]
+    others = [item for item in main if item not in bound]
+    notes = {}
+    if "labels" not in data:
+        data["negatives"] = {"name": "given", "path": others[0].path} if others else "dinucleotide_shuffled"
+        notes["data.negatives"] = "all sequences are positives" if not others else ""
+        used += others[:1]
+    yield Proposal(f"labels of the sequences in {bound[0].path.name}", [data], used, {}, notes)
+
+
+def _of_tables(of: dict[str, list[Item]]) -> Iterator[Proposal]:
+    tables = of.get("table", [])
+    plain = [item for item in tables if not SPECIAL & {*item.columns}]
+    for item in tables:
+        columns, name = {*item.columns}, item.path.name
+        table = {"table": item.path}
+        if "sequence" in columns:
+            yield Proposal(f"labels of the sequences in {name}", [{"name": "Sequences", **table}], [item])
+        if "image" not in columns:
+            continue
+        used = [item, *of.get("images", []), *of.get("class folders", [])]
+        used = [one for one in used if one.role != "new"]
+        if "mask" in columns:
+            yield Proposal(f"the masks in {name}", [{"name": "Images", **table}], used)
+        if "target" in columns:
+            yield Proposal(f"the target image of each image in {name}", [{"name": "PairedImages", **table}], used)
+        placed = [names for names in (*CORNER_NAMES, POINT) if {*names} <= columns]
+        if placed:
+            index = [
+                t for t in tables if "image" in t.columns and not any({*names} <= {*t.columns} for names in placed)
+            ]
+            more = {"index": index[0].path} if index else {}
+            one = {} if "label" in columns else {"classes": ["object"]}
+            if placed[0] != POINT or "radius" in columns:
+                data = {"name": "BoxedImages", **table, **more, **one}
+                yield Proposal(f"the boxes in {name}", [data], [*used, *index[:1]])
+            else:
+                data = {"name": "CountedImages", **table, **more}
+                yield Proposal(f"the number of objects, from the points in {name}", [data], [*used, *index[:1]])
+        free = [c for c in item.columns if c not in NOT_LABELS and not re.search(GROUPS, c)]
+        for column in ["label"] if "label" in free else free if plain == tables else []:
+            if placed:
+                continue
+            named = [{"name": "LabelledImages", **table, key: [column]} for key in ("labels", "values")]
+            named = [{"name": "LabelledImages", **table}, *named] if column == "label" else named
+            yield Proposal(f"the column {column} of {name}", named, used)
+
+
+def _of_folders(of: dict[str, list[Item]]) -> Iterator[Proposal]:
+    pictures = [item for item in of.get("images", []) if item.role not in ("new", "regions")]
+    roles = {role: [item for item in pictures if item.role == role] for role in ("images", "masks", "targets")}
+    for item in of.get("npz", []):
+        data = {"name": "LabelledImages", "npz": item.path}
+        notes = {"data.npz": "names of the classes 0, 1, ...: classes: [healthy, sick]"}
+        yield Proposal(f"the labels in {item.path.name}", [data], [item], {}, notes)
+    for kind in ("coco", "voc", "yolo"):
+        for item in of.get(kind, []):
+            images = {"images": pictures[0].path} if pictures else {}
+            data = {"name": "BoxedImages", kind: item.path, **images}
+            yield Proposal(f"the boxes in {item.path.name}", [data], [item, *pictures[:1]])
+    for item in of.get("class folders", []):
+        yield Proposal(f"the subfolder of {item.path.name}", [{"name": "LabelledImages", "folder": item.path}], [item])
+    one = roles["images"] or pictures
+    for role, reader in (("masks", "Images"), ("targets", "PairedImages")):
+        for other in roles[role][:1] if one and one[0] not in roles[role] else ():
+            data = {"name": reader, "images": one[0].path, role: other.path}
+            yield Proposal(f"{role} like those in {other.path.name}", [data], [one[0], other])
+    if len(roles["images"]) == 2 and not roles["masks"] + roles["targets"]:
+        first, second = (item.path for item in roles["images"])
+        ways = [{"name": "Images", "images": a, "masks": b} for a, b in ((first, second), (second, first))]
+        ways.append({"name": "PairedImages", "images": first, "targets": second})
+        yield Proposal(f"the images of one of {first.name} and {second.name} from the other", ways, roles["images"])
+
+
+def _same_ids(fasta: Item, table: Item) -> bool:
+    """Return whether a table is about the sequences of a FASTA file."""
+    return next(read_fasta(fasta.path)).name in {*read_rows(table.path)["id"]}
+
+
+def _summits(item: Item) -> bool:
+    """Return whether a BED file has summits; its faults are left to its reader."""
+    with suppress(InputError):
+        return bool((read_bed(item.path)["summit"] >= 0).any())
+    return False
+
+
+def _word(item: Item) -> str:
+    """Return a name of an output."""
+    return re.sub(r"\W+", "_", item.path.name.split(".")[0]).strip("_") or "output"

@@ -1,0 +1,181 @@
+"""Read the data as `biocnn check` does, and settle what is left open: by what was read, by an answer, or by default."""
+
+import re
+import tempfile
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+from biocnn.config.experiment import load
+from biocnn.config.registry import find
+from biocnn.config.settings import Settings, Split
+from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError
+from biocnn.data.dataset import divide
+from biocnn.data.facts import read_data
+from biocnn.data.raw import Raw
+from biocnn.io.tile_names import of_examples
+from biocnn.workflow.start.propose import GROUPS, Proposal
+from biocnn.workflow.start.questions import Questions
+from biocnn.workflow.start.text import yaml_of
+
+FEW = 10  # groups, below which folds use the data better than one split
+FOLDS = 5
+BLOCKS = 20  # about this many blocks of a genome with too few contigs
+# Settings that let a reader accept what it refuses, and what they mean.
+LENIENT = {
+    "unknown_contigs": ("skip", "leave out intervals on contigs that the genome lacks"),
+    "constant": ("drop", "leave out images of a single value"),
+    "normalise": ("image", "scale each image by its own intensities"),
+    "geometry": ("trust_arrays", "ignore positions and pixel sizes in the headers: arrays match pixel by pixel"),
+}
+
+
+@dataclass
+class Draft:
+    """An experiment being written: its sections, comments by dotted key, the data as read, and what was noted then."""
+
+    sections: dict[str, Any]
+    notes: dict[str, str]
+    raw: Raw
+    checks: Checks = field(default_factory=Checks)
+
+
+def settle(proposal: Proposal, ask: Questions) -> Draft:
+    """Return an experiment whose data can be read and split.
+
+    Raises
+    ------
+    InputError
+        If the data cannot be used.
+    """
+    draft = _read_any(proposal, ask)
+    for step in (_blocks, _groups, _spacing):
+        if step(draft, ask):
+            draft.checks = Checks()
+            draft.raw = _read(draft.sections, draft.checks)
+    _split(draft, ask)
+    return draft
+
+
+def _read(sections: dict[str, Any], checks: Checks) -> Raw:
+    return read_data(settings_of(sections), checks)
+
+
+def settings_of(sections: dict[str, Any]) -> Settings:
+    """Return validated settings; paths are relative to the working folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "experiment.yaml"
+        path.write_text(yaml_of(sections, {}), encoding="utf-8")
+        return load(path).settings
+
+
+def _read_any(proposal: Proposal, ask: Questions) -> Draft:
+    """Read the data in the first way that is possible; what a reader would leave out only if asked, is asked."""
+    faults = []
+    for data in proposal.data:
+        for extra, meaning in _extras(data):
+            sections, checks = {"data": data | extra} | deepcopy(proposal.more), Checks()
+            try:
+                raw = _read(sections, checks)
+            except InputError as error:
+                faults.append(error)
+                continue
+            notes = dict(proposal.notes)
+            if extra:
+                (key,) = extra
+                if ask.choose(f"{faults[-1].message}\n{meaning}?", {"yes": "", "no": ""}) == "no":
+                    raise faults[-1]
+                notes[f"data.{key}"] = meaning
+            return Draft(sections, notes, raw, checks)
+    raise faults[0]
+
+
+def _extras(data: dict[str, Any]) -> Iterator[tuple[dict[str, str], str]]:
+    yield {}, ""
+    known = signature(find("data", data["name"])).parameters
+    for key, (value, meaning) in LENIENT.items():
+        if key in known:
+            yield {key: value}, meaning
+
+
+def _blocks(draft: Draft, ask: Questions) -> bool:
+    """Make groups of blocks if there are too few contigs for train, val and test."""
+    raw = draft.raw
+    if raw.contigs is None or raw.examples["group"].nunique() >= len(("train", "val", "test")):
+        return False
+    bases = int(raw.examples["end"].max())
+    size = max(10 ** (len(str(bases // BLOCKS)) - 1), 1)
+    draft.sections["data"]["block"] = max(round(bases / BLOCKS / size) * size, 10 * draft.sections["data"]["window"])
+    draft.notes["data.block"] = f"bp: groups are blocks; contigs are too few ({raw.examples['group'].nunique()})"
+    return True
+
+
+def _groups(draft: Draft, ask: Questions) -> bool:
+    """Group images by a column of the table, or by their names, such as slide3_tile2."""
+    data, examples = draft.sections["data"], draft.raw.examples
+    if "group" not in signature(find("data", data["name"])).parameters or not examples["group"].is_unique:
+        return False
+    columns = [c for c in examples if re.search(GROUPS, c) and 1 < examples[c].nunique() < len(examples)]
+    pieces = of_examples(examples)
+    if columns and "table" in data:
+        options = {c: f"{examples[c].nunique()} different values" for c in columns} | {"none": "all are independent"}
+        chosen = ask.choose("Which column names what belongs together, such as a patient?", options)
+        draft.notes["data.group"] = "column that a split never cuts"
+    elif pieces and "table" not in data:
+        told = f"names look like pieces of {len(set(pieces.names))} larger images, such as {pieces.names[0]}"
+        options = {pieces.pattern: "keep pieces of one together", "none": "all are independent"}
+        chosen = ask.choose(f"Their {told}. What must a split not cut?", options)
+        draft.notes["data.group"] = f"part of the name that a split never cuts: {told}"
+    else:
+        return False
+    if chosen != "none":
+        data["group"] = chosen
+    return chosen != "none"
+
+
+def _spacing(draft: Draft, ask: Questions) -> bool:
+    facts = draft.raw.facts
+    if "spacing" not in signature(find("data", draft.sections["data"]["name"])).parameters or facts.spacing:
+        return False
+    sides = ["depth, ", ""][facts.spatial_dims == 2] + "height, width"
+    given = ask.numbers(f"Size of a pixel in um ({sides}), not stated in the files", facts.spatial_dims)
+    if given:
+        draft.sections["data"]["spacing"] = given
+        draft.notes["data.spacing"] = f"um ({sides}) of a pixel"
+    else:
+        example = ", ".join(["0.5"] * facts.spatial_dims)
+        draft.notes["data"] = f"size of a pixel unknown; if you know it, add spacing: [{example}]  (um: {sides})"
+    return bool(given)
+
+
+def _split(draft: Draft, ask: Questions) -> None:
+    """Check that the data can be split, and choose between folds and one split."""
+    examples, number = draft.raw.examples, draft.raw.examples["group"].nunique()
+    if "split" in examples:
+        draft.checks.add("split", "note", "examples have their splits already", len(examples))
+        divide(draft.raw, examples.copy(), Split(), 1, Checks())
+        return
+    folds = max(min(FOLDS, number), 3)
+    once = {"val": 0.15, "test": 0.15}
+    options = {
+        "folds": f"{folds} trainings, in which each group is tested once",
+        "once": "one training, with about 15% of the groups for each of validation and test",
+    }
+    order = ["folds", "once"] if number < FEW else ["once", "folds"]
+    question = f"There are {number} groups that a split must not cut. How to split them?"
+    chosen = ask.choose(question, {key: options[key] for key in order}) if number < FEW else "once"
+    for key in sorted(order, key=lambda key: key != chosen):
+        split: dict[str, Any] = {"folds": folds} if key == "folds" else once
+        try:
+            divide(draft.raw, examples.copy(), Split(**split), 1, Checks())
+        except InputError as error:
+            fault = error
+            continue
+        draft.sections["split"] = split
+        draft.notes["split"] = f"{number} groups: {options[key]}"
+        return
+    raise fault

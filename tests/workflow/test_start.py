@@ -1,0 +1,249 @@
+"""`biocnn start` recognises files, asks what they do not tell, and writes experiments that can be run."""
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from biocnn.config.experiment_file import read_yaml
+from biocnn.core.errors import InputError
+from biocnn.workflow import cli
+from biocnn.workflow.rules import open_workflow
+from biocnn.workflow.start.questions import Questions
+from biocnn.workflow.start.text import comment, yaml_of
+
+RNG = np.random.default_rng(1)
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def start(*words: str) -> dict[str, Any]:
+    """Run `biocnn start --yes` in the current folder; return the sections that it wrote, which can be run."""
+    assert cli.main(["start", *words, "--yes", "--name", "mine"]) == 0
+    workflow = open_workflow({"experiments": ["mine.yaml"]}, ".", True)  # as a dry run does
+    assert workflow.names == ["mine"]
+    return read_yaml(Path("mine.yaml"))
+
+
+def bases(number: int) -> str:
+    return "".join(RNG.choice(list("ACGT"), number))
+
+
+def genome(path: str, contigs: int = 3, length: int = 6000) -> None:
+    Path(path).write_text("".join(f">chr{i + 1} some\n{bases(length)}\n" for i in range(contigs)))
+
+
+def peaks(path: str, contigs: int = 3, prefix: str = "chr", end: str = "\n") -> None:
+    lines = [f"{prefix}{i + 1}\t{at}\t{at + 60}" for i in range(contigs) for at in range(200, 5500, 300)]
+    Path(path).write_bytes(end.join(["track name=peaks", *lines, ""]).encode())
+
+
+def picture(path: str, kind: str = "image", value: int = 1) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    pixels = RNG.integers(0, 255, (16, 16)).astype(np.uint8)
+    if kind == "mask":
+        pixels = np.zeros((16, 16), np.uint8)
+        pixels[3:9, 3:9] = 255 * value
+    Image.fromarray(pixels).save(path)
+
+
+def test_a_genome_and_peaks() -> None:
+    genome("genome.fa")
+    peaks("Reb1.bed")
+    peaks("blacklist.BED")
+    Path("blacklist.BED").write_text("chr1\t5900\t5950\n")
+    assert start() == {
+        "data": {
+            "name": "Intervals", "genome": "genome.fa", "blacklist": "blacklist.BED", "positives": "Reb1.bed",
+            "window": 101,
+        },
+        "split": {"folds": 3},
+    }  # fmt: skip
+    text = Path("mine.yaml").read_text()
+    assert "biocnn run mine.yaml --cores " in text
+    assert "window: 101  # bp around the middle of each interval: no summits" in text
+    assert "There are 3 groups that a split must not cut. How to split them? folds" in text
+
+
+def test_odd_names_and_line_ends() -> None:
+    """One contig, of another name than in the peaks: its blocks are the groups."""
+    genome("Genom größer.fa", contigs=1, length=60_000)
+    Path("Genom größer.FA.GZ").write_bytes(gzip.compress(Path("Genom größer.fa").read_bytes()))
+    lines = [f"1\t{at}\t{at + 60}" for at in range(200, 59_000, 400)]
+    Path("Gipfel 1.BED").write_bytes("\r\n".join(["browser position", *lines]).encode())
+    found = start("Genom größer.FA.GZ", "Gipfel 1.BED")
+    block = found["data"].pop("block")
+    assert 1000 <= block <= 6000
+    data = {"name": "Intervals", "genome": "Genom größer.FA.GZ", "positives": "Gipfel 1.BED", "window": 101}
+    assert found == {"data": data, "split": {"val": 0.15, "test": 0.15}}
+
+
+def test_several_peak_files_variants_and_motifs() -> None:
+    genome("g.fa")
+    peaks("A.bed")
+    lines = Path("A.bed").read_text().splitlines()[1:]
+    Path("A.narrowPeak").write_text("".join(f"{line}\tp\t0\t.\t1\t-1\t-1\t30\n" for line in lines))
+    peaks("B.bed")
+    Path("snp.vcf").write_text("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n")
+    Path("m.meme").write_text(
+        "MEME version 4\n\nMOTIF one\nletter-probability matrix: alength= 4 w= 1\n0.7 0.1 0.1 0.1\n"
+    )
+    Path("notes.txt").write_text("nothing of interest\n")
+    found = start()
+    assert found["data"]["positives"] == {"A": "A.narrowPeak", "B": "B.bed"}, "that with summits"
+    assert found["variants"] == {"vcf": "snp.vcf"}
+    assert found["explain"] == {"motifs": {"database": "m.meme"}}
+    assert "# \n" not in (text := Path("mine.yaml").read_text())
+    assert "notes.txt: not used" in text
+    assert "A.bed: not used" in text
+
+
+def test_intervals_on_unknown_contigs_are_left_out_if_wanted() -> None:
+    genome("g.fa", contigs=3)
+    peaks("p.bed", contigs=4)
+    assert start()["data"]["unknown_contigs"] == "skip"
+    assert "leave out intervals on contigs that the genome lacks? yes" in Path("mine.yaml").read_text()
+
+
+def test_a_faulty_file_is_reported_by_its_reader_and_nothing_is_written(capsys: pytest.CaptureFixture) -> None:
+    genome("g.fa")
+    Path("p.bed").write_text("chr1\t900\t800\n")
+    assert cli.main(["start", "--yes"]) == 2
+    assert "biocnn start: p.bed line 1: end 800 is before start 900" in capsys.readouterr().err
+    assert not list(Path().glob("*.yaml"))
+
+
+def test_nothing_to_learn_from(capsys: pytest.CaptureFixture) -> None:
+    genome("g.fa", length=120_000)
+    for words, message in ((["g.fa"], "nothing that can be learned from (g.fa: fasta)"), (["x"], "x: no such file")):
+        assert cli.main(["start", *words]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_an_experiment_is_never_overwritten(capsys: pytest.CaptureFixture) -> None:
+    genome("g.fa")
+    peaks("Reb1.bed")
+    Path("Reb1.yaml").write_text("mine")
+    assert cli.main(["start", "g.fa", "Reb1.bed"]) == 2
+    assert "Reb1.yaml: exists already\n  choose another name: --name NAME" in capsys.readouterr().err
+    assert Path("Reb1.yaml").read_text() == "mine"
+
+
+def test_images_and_masks_that_are_pieces() -> None:
+    for slide in range(4):
+        for tile in range(3):
+            picture(f"Zellen ü/Bilder/slide{slide} tile{tile}.PNG")
+            picture(f"Zellen ü/masks/slide{slide} tile{tile}_mask.TIF", "mask")
+    picture("Zellen ü/new images/1.png")
+    found = start("Zellen ü")
+    data = {"name": "Images", "images": "Zellen ü/Bilder", "masks": "Zellen ü/masks", "group": "(.+)\\ tile"}
+    assert found == {"data": data, "apply": {"images": "Zellen ü/new images"}, "split": {"folds": 4}}
+    assert "size of a pixel unknown; if you know it, add spacing: [0.5, 0.5]" in Path("mine.yaml").read_text()
+
+
+def test_pairs_of_images() -> None:
+    for i in range(12):
+        picture(f"noisy/{i}.png")
+        picture(f"clean/{i}.png")
+    assert start()["data"] == {"name": "PairedImages", "images": "noisy", "targets": "clean"}
+
+
+def labelled(columns: str, row: Callable[[int], str], number: int = 24) -> None:
+    for i in range(number):
+        picture(f"img/{i}.png")
+    rows = "".join(f"img/{i}.png,{row(i)}\n" for i in range(number))
+    Path("table.csv").write_text(f"image,{columns}\n{rows}")
+
+
+@pytest.mark.parametrize(
+    ("columns", "row", "data"),
+    [
+        ("label", lambda i: "ab"[i % 2], {"name": "LabelledImages"}),
+        ("diameter", lambda i: f"{i / 7:.3f}", {"name": "LabelledImages", "values": ["diameter"]}),
+        ("label,patient", lambda i: f"{'ab'[i % 2]},p{i // 2}", {"name": "LabelledImages", "group": "patient"}),
+        ("stain,patient", lambda i: f"{'ab'[i % 2]},p{i // 2}", {"name": "LabelledImages", "labels": ["stain"],
+                                                                "group": "patient"}),
+        ("x,y", lambda i: f"{i % 16},{i % 7}", {"name": "CountedImages"}),
+        ("x0,y0,x1,y1", lambda i: f"1,2,{5 + i % 9},9", {"name": "BoxedImages", "classes": ["object"]}),
+    ],
+)  # fmt: skip
+def test_tables_of_images(columns: str, row: Callable[[int], str], data: dict[str, Any]) -> None:
+    labelled(columns, row)
+    assert start()["data"] == {"table": "table.csv", **data}
+
+
+def test_other_sources_of_labels_and_boxes() -> None:
+    for kind in ("dark", "bright"):
+        for i in range(8):
+            picture(f"cells/{kind}/{i}.png")
+    assert start("cells")["data"] == {"name": "LabelledImages", "folder": "cells"}
+    Path("mine.yaml").unlink()
+    pixels = RNG.integers(0, 255, (20, 8, 8)).astype(np.uint8)
+    np.savez("set.npz", train_images=pixels, train_labels=np.arange(20)[:, None] % 2)
+    assert start("set.npz")["data"] == {"name": "LabelledImages", "npz": "set.npz"}
+    Path("mine.yaml").unlink()
+    images = [{"id": i, "file_name": f"{i}.png", "width": 16, "height": 16} for i in range(8)]
+    boxes = [{"id": i, "image_id": i, "category_id": 1, "bbox": [1, 2, 5, 6]} for i in range(8)]
+    categories = [{"id": 1, "name": "cell"}]
+    Path("coco.json").write_text(json.dumps({"images": images, "annotations": boxes, "categories": categories}))
+    assert start("coco.json", "cells/dark")["data"] == {
+        "name": "BoxedImages", "coco": "coco.json", "images": "cells/dark",
+    }  # fmt: skip
+
+
+def test_sequences_with_labels_or_negatives() -> None:
+    names = [f"s{i}" for i in range(40)]
+    Path("train.fa").write_text("".join(f">{name}\n{bases(30)}\n" for name in names))
+    Path("labels.tsv").write_text("id\tlabel\n" + "".join(f"{name}\t{i % 2}\n" for i, name in enumerate(names)))
+    assert start()["data"] == {"name": "Sequences", "sequences": "train.fa", "labels": "labels.tsv"}
+    Path("mine.yaml").unlink()
+    Path("negatives.fa").write_text("".join(f">n{name}\n{bases(30)}\n" for name in names))
+    negatives = {"name": "given", "path": "negatives.fa"}
+    data = {"name": "Sequences", "sequences": "train.fa", "negatives": negatives}
+    assert start("train.fa", "negatives.fa")["data"] == data
+    Path("mine.yaml").unlink()
+    assert start("train.fa")["data"]["negatives"] == "dinucleotide_shuffled"
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    given = iter(words)
+    monkeypatch.setattr("builtins.input", lambda prompt: next(given))
+
+
+def test_answers_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    ask, options = Questions(True), {"a": "first", "b": "second"}
+    answers(monkeypatch, "3", "c", "2", "a", "", "0.5 x", "-1", "1 2 3", "0,5", "0.2", "0.1 2", "")
+    assert [ask.choose("?", options) for _ in range(3)] == ["b", "a", "a"]
+    assert [ask.numbers("size", 2) for _ in range(3)] == [[0.2, 0.2], [0.1, 2.0], []]
+    assert ask.assumed == []
+    silent = Questions(False)
+    assert (silent.choose("which?", options), silent.numbers("size", 2)) == ("a", [])
+    assert silent.assumed == ["which? a"]
+
+
+@pytest.mark.parametrize(
+    "text", ["yes", "no", "null", "1e-3", "007", "a b", "ü: #", "~", "-x", "{x}", '"', "\\", "a\nb", ""]
+)
+def test_text_is_read_as_it_was_written(text: str) -> None:
+    sections = {"data": {"name": text, "labels": [text, {text: text}]}, "split": {"val": 0.15, "folds": 3}}
+    notes = {"data": "a\nb", "data.name": "c # d", "split": "e"}
+    Path("mine.yaml").write_text(comment("one\n\ntwo") + yaml_of(sections, notes), encoding="utf-8")
+    assert read_yaml(Path("mine.yaml")) == sections
+
+
+def test_the_end_of_input_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", ended)
+    with pytest.raises(InputError, match="the answer ended"):
+        Questions(True).choose("?", {"a": ""})

@@ -24,7 +24,7 @@ W = open_workflow(config, workflow.basedir, workflow.is_main_process)
 
 
 wildcard_constraints:
-    kind="sequences|nuclei|cells|leukocytes|biopsies",
+    kind="sequences|coverage|nuclei|cells|leukocytes|biopsies",
     genome="[A-Za-z0-9_-]+",
     experiment=r"[A-Za-z0-9_][A-Za-z0-9_.-]*",
     run=r"fold\d+-seed\d+",

@@ -122,6 +122,25 @@ def annotated(n: int = 60, *, window: int = 48, classes: int = 1, seed: int = 0)
     return Raw(raw.examples, codes.__getitem__, y.__getitem__, facts)
 
 
+def profiled(n: int = 60, *, window: int = 48, stranded: bool = True, seed: int = 0) -> Raw:
+    """Return windows with counts on both strands around the motif of ``annotated``: first those of plus, then minus.
+
+    Four bases at each end are context; the fifth base is unknown.
+    """
+    raw, rng = annotated(n, window=window, seed=seed), np.random.default_rng([seed, 2])
+    y = np.full((n, 2, window), 0.2, np.float32)
+    for row in range(n):
+        inside = np.flatnonzero(raw.y(row) == 1)
+        for k, place in enumerate((inside.min() - 2, inside.max() + 2) if len(inside) else ()):
+            y[row, k, max(0, place - 1) : place + 2] += 20
+    y = rng.poisson(y).astype(np.float32)
+    y[:, :, [*range(5), *range(-4, 0)]] = np.nan
+    y = y if stranded else y.sum(axis=1, keepdims=True)
+    told = {"outputs": ["chip.plus", "chip.minus"], "opposite": [1, 0]} if stranded else {"outputs": ["chip"]}
+    facts = sequence_facts(task="profile", window=window, context=4, scale="log1p", **told)
+    return Raw(raw.examples, raw.x, y.__getitem__, facts)
+
+
 def discs(size: tuple[int, int], rng: np.random.Generator, number: int = 3, radius: int = 4) -> np.ndarray:
     """Return labels of discs, later ones on top."""
     labels = np.zeros(size, np.int32)

@@ -5,6 +5,8 @@ i + 0.5, and an axis of n pixels spans 0 to n.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import xor
 from typing import Literal
 
 import torch
@@ -62,6 +64,10 @@ class Move:
         """
         return points
 
+    def turned(self) -> Tensor | bool:
+        """Return which examples, (N,), are read from the other strand, if they are sequences."""
+        return False
+
 
 STAY = Move()
 
@@ -95,6 +101,10 @@ class Turn(Move):
         for axis in self.axes:
             turned[:, axis] = self.sizes[axis] - turned[:, axis]
         return torch.where(self.chosen[example, None], turned, points)
+
+    def turned(self) -> Tensor:
+        """Return which examples are mirrored."""
+        return self.chosen
 
 
 class Shift(Move):
@@ -235,6 +245,10 @@ class Moves(Move):
         for move in self.moves:
             points = move.points(points, example)
         return points
+
+    def turned(self) -> Tensor | bool:
+        """Return which examples are turned by an odd number of moves."""
+        return reduce(xor, (move.turned() for move in self.moves), False)
 
 
 def _determinant(matrix: Tensor) -> Tensor:

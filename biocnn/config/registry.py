@@ -28,6 +28,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "Intervals": Entry("biocnn.data.intervals:Intervals", "sequence", "vector"),
         "Sequences": Entry("biocnn.data.sequences:Sequences", "sequence", "vector"),
         "AnnotatedGenome": Entry("biocnn.data.annotated_genome:AnnotatedGenome", "sequence", "map"),
+        "GenomeTracks": Entry("biocnn.data.genome_tracks:GenomeTracks", "sequence", "values"),
         "Images": Entry("biocnn.data.images:Images", "image", "map"),
         "LabelledImages": Entry("biocnn.data.labelled_images:LabelledImages", "image", "vector"),
         "BoxedImages": Entry("biocnn.data.boxed_images:BoxedImages", "image", "boxes"),
@@ -78,6 +79,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "l1": Entry("biocnn.losses.values:l1"),
         "huber": Entry("biocnn.losses.values:huber"),
         "poisson": Entry("biocnn.losses.values:poisson"),
+        "multinomial": Entry("biocnn.losses.profiles:multinomial"),
         "gaussian_nll": Entry("biocnn.losses.values:gaussian_nll"),
         "quantiles": Entry("biocnn.losses.values:quantiles"),
         "cumulative": Entry("biocnn.losses.values:cumulative"),
@@ -106,6 +108,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "typed_instances": Entry("biocnn.tasks.typed_instances:TypedInstances"),
         "boxes": Entry("biocnn.tasks.boxes:FindBoxes"),
         "density": Entry("biocnn.tasks.density:Density"),
+        "profile": Entry("biocnn.tasks.profile:Profile"),
         "image_to_image": Entry("biocnn.tasks.image_to_image:ImageToImage"),
     },
     "inputs": {

@@ -71,7 +71,9 @@ def _decide_maps(facts: Facts, train: Any, model: Any, choose: Choice) -> None:
     batch = max(4, min(64, BATCH_BASES // window))
     choose("batch_size", train, "train", Decision(value=batch, reason=f"about {BATCH_BASES:,} bases per step"))
     foreground = Decision(value=0.0, reason=f"{facts.occupied:.0%} of the windows have a class: each is seen once")
-    if 0 < facts.occupied < FOREGROUND:
+    if not make_task(facts).target.labelled:
+        foreground = Decision(value=0.0, reason="bases have no classes, so each window is seen once")
+    elif 0 < facts.occupied < FOREGROUND:
         number = round(number * facts.occupied / FOREGROUND)
         why = f"{facts.occupied:.0%} of the windows have a class: in each epoch all of these, and as many others"
         foreground = Decision(value=FOREGROUND, reason=why)

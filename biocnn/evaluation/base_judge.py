@@ -10,7 +10,7 @@ import pandas as pd
 from biocnn import metrics
 from biocnn.config.settings import Metrics
 from biocnn.data.dataset import Dataset
-from biocnn.evaluation.judges import NO_EXAMPLES, NO_MATCHES, Keep, Tables, Values, chosen_metrics, members_of
+from biocnn.evaluation.judges import NO_MATCHES, Keep, Tables, Values, chosen_metrics, members_of
 from biocnn.metrics.catalogue import Metric
 from biocnn.metrics.histograms import BINS, pixel_histogram, starts_of
 from biocnn.metrics.masks import IGNORE, confusion
@@ -21,7 +21,10 @@ CELLS = 400  # cells of probability for confidence intervals, with equal shares 
 
 
 class BaseJudge:
-    """Judges each class of bases except the background, and regions of several classes; see `Judge`."""
+    """Judges each class of bases except the background, and regions of several classes; see `Judge`.
+
+    The table of examples has the share of wrong bases of windows with any, ``base_error``.
+    """
 
     def __init__(self, dataset: Dataset, settings: Metrics, group: str, seed: int) -> None:
         self.dataset, self.task, self.groups = dataset, dataset.task, dataset.groups(group)
@@ -37,13 +40,17 @@ class BaseJudge:
         if keep:
             for number, name in zip(numbers, self.dataset.examples["id"].iloc[rows], strict=True):
                 keep(name, self.task.decide(values(number), {}))
-        lines = []
+        lines, each = [], []
         for output, counts in count(self.dataset, self.members, values, numbers, rows).items():
             for name, metric in self.metrics.items():
                 low, high = metrics.interval(self.replicates(metric.value, counts.parts(metric), self.groups[rows]))
                 line = {"output": output, "metric": name, "over": "pooled", "value": counts.value(metric)}
                 lines.append(line | {"low": low, "high": high, "n": len(rows)})
-        return pd.DataFrame(lines).assign(unit=""), NO_EXAMPLES, NO_MATCHES
+            wrong = counts.pixels[:, 1:3].sum(axis=1) / np.maximum(counts.pixels.sum(axis=1), 1)
+            some = np.flatnonzero(wrong)  # most windows of a genome have no wrong base
+            found = {"id": self.dataset.examples["id"].to_numpy()[rows[some]], "value": wrong[some]}
+            each.append(pd.DataFrame({**found, "output": output, "metric": "base_error", "unit": ""}))
+        return pd.DataFrame(lines).assign(unit=""), pd.concat(each), NO_MATCHES
 
 
 class Counts:

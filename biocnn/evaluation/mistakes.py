@@ -41,7 +41,7 @@ def worst_examples(dataset: Dataset, runs: Sequence[Path], per_example: pd.DataF
         table = per_example[per_example["split"] == SPLIT]
         table = table[table["run"] == (ENSEMBLE if len(runs) > 1 else runs[0].name)]
         known, task = set(table["metric"]), dataset.task
-        metric = next((name for name in (*task.headline, *task.metrics, *ERRORS) if name in known), "")
+        metric = next((name for name in (task.worst_by, *task.headline, *task.metrics, *ERRORS) if name in known), "")
         values = table[table["metric"] == metric].groupby("id", sort=False)["value"].mean()
         found = pd.DataFrame({"id": values.index, "metric": metric, "value": values.to_numpy()})
         found = found.sort_values("value", ascending=metric not in ERRORS, kind="stable")

@@ -1,8 +1,6 @@
 """Baselines of classes of bases, and the comparison with the network: base rates, and the 6-mers around a base."""
 
 from collections.abc import Sequence
-from functools import partial
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -11,15 +9,12 @@ from scipy.special import expit, softmax
 from biocnn import metrics
 from biocnn.config.strands import RNA
 from biocnn.data.dataset import Dataset
-from biocnn.data.splits import HELD_OUT
-from biocnn.evaluation.base_judge import Counts, count
-from biocnn.evaluation.evaluate import combined, rows_of
+from biocnn.evaluation.base_judge import count
 from biocnn.evaluation.judges import Values
 from biocnn.evaluation.map_baselines import Baseline
+from biocnn.evaluation.pooled import Pooled, compare_pooled
 from biocnn.io.fasta import UNKNOWN
-from biocnn.metrics.resampling import sum_replicates
 from biocnn.nn.kmers import kmer_counts, word_columns
-from biocnn.prediction.stored_predictions import Predictions
 from biocnn.tasks.facts import Facts
 from biocnn.tasks.task import make_task
 from biocnn.tasks.vectors import VectorTask
@@ -114,54 +109,17 @@ def _targets(found: np.ndarray, classes: int) -> np.ndarray:
     return np.eye(classes)[found] if classes > 2 else found[:, None].astype(float)
 
 
-def compare(
-    dataset: Dataset,
-    predictions: Sequence[Predictions],
-    simple: Predictions,
-    names: Sequence[str],
-    resamples: int,
-    seed: int,
-    group: str = "group",
-) -> list[dict[str, Any]]:
-    """Compare the network with each baseline by all bases together; see `compare_map_baselines`."""
-    task, units, rows = dataset.task, dataset.groups(group), []
+def compare(dataset: Dataset, *more: Any) -> list[dict[str, Any]]:
+    """Compare the network with each baseline; see `compare_pooled`."""
+    task = dataset.task
     every, members = task.catalogue(), {name: [k] for name, k in task.classes().items()}
-    network, table = combined(dict(enumerate(predictions)), task)
-    of_baselines, others = combined({0: simple}, task)
-    places = {key: i for i, key in enumerate(zip(others["id"], others["split"], strict=True))}
-    for split in HELD_OUT:
-        numbers = np.flatnonzero(table["split"] == split)
-        index = rows_of(dataset, table["id"])[numbers]
-        theirs = [places[name, split] for name in table["id"].iloc[numbers]]
-        mine = count(dataset, members, network, numbers, index)
-        runs = [_of_run(dataset, members, run, split) for run in predictions] if predictions[1:] else [mine]
-        for place, name in enumerate(names):
-            found = count(dataset, members, partial(_one, of_baselines, place), theirs, index)
-            for output, measure in product(members, task.headline):
-                metric, pair = every[measure], (mine[output], found[output])
-                drawn = [
-                    sum_replicates(metric.value, one.parts(metric), units[index], seed=seed, n=resamples)
-                    for one in pair
-                ]
-                line: dict[str, Any] = {"baseline": name, "split": split, "output": output, "metric": measure}
-                line |= dict(zip(("network", "value"), (one.value(metric) for one in pair), strict=True))
-                line |= {"difference": line["network"] - line["value"], "n": len(index)}
-                line |= dict(zip(("low", "high"), metrics.interval(drawn[1]), strict=True))
-                ends = metrics.interval(drawn[0] - drawn[1])
-                line |= dict(zip(("difference_low", "difference_high"), ends, strict=True))
-                own = [run[output].value(metric) for run in runs]
-                rows.append(
-                    line | {"mean_of_runs": np.mean(own), "sd_of_runs": np.std(own, ddof=1) if own[1:] else np.nan}
-                )
-    return rows
 
+    def measure(values: Values, numbers: Sequence[int], rows: np.ndarray) -> dict[tuple[str, str], Pooled]:
+        counts = count(dataset, members, values, numbers, rows)
+        return {
+            (output, name): Pooled(found.value(every[name]), every[name].value, found.parts(every[name]))
+            for output, found in counts.items()
+            for name in task.headline
+        }
 
-def _of_run(dataset: Dataset, members: dict[str, list[int]], run: Predictions, split: str) -> dict[str, Counts]:
-    values, table = run
-    numbers = np.flatnonzero(table["split"] == split)
-    return count(dataset, members, values.__getitem__, numbers, rows_of(dataset, table["id"].iloc[numbers]))
-
-
-def _one(values: Values, place: int, number: int) -> np.ndarray:
-    """Return the prediction of one of the baselines."""
-    return values(number)[place]
+    return compare_pooled(measure, dataset, *more)

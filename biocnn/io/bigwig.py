@@ -1,7 +1,7 @@
 """Read bigWig files in a separate process, because the reader crashes on some damaged files."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,30 +54,28 @@ def read_sums(path: Path, chrom: list[str], start: np.ndarray, end: np.ndarray) 
     return np.frombuffer(b"".join(reading), np.float64)
 
 
-def read_values(path: Path, chrom: str, start: int, end: int) -> np.ndarray:
-    """Read the value of each base of an interval.
+def read_values(path: Path, intervals: Sequence[tuple[str, int, int]]) -> np.ndarray:
+    """Read the value of each base of intervals.
 
     Parameters
     ----------
     path
         bigWig file.
-    chrom
-        Contig, as named in the file.
-    start, end
-        0-based, half-open, in bp, within the contig.
+    intervals
+        Contig, as named in the file, start and end: 0-based, half-open, in bp, within the contig.
 
     Returns
     -------
     values
-        Shape (end - start,), float32; NaN for bases without a value.
+        Those of all intervals in their order, (bases,), float32; NaN for bases without a value.
 
     Raises
     ------
     InputError
         If the file is damaged or is not a bigWig file.
     """
-    granted = SECONDS + SECONDS_PER_MB * (end - start) / 1e6
-    return np.frombuffer(b"".join(read_in_child(_values, path, chrom, start, end, seconds=granted)), np.float32)
+    granted = SECONDS * len(intervals) + SECONDS_PER_MB * sum(end - start for _, start, end in intervals) / 1e6
+    return np.frombuffer(b"".join(read_in_child(_values, path, intervals, seconds=granted)), np.float32)
 
 
 def _contigs(path: Path) -> Iterator[bytes]:
@@ -97,10 +95,11 @@ def _sums(path: Path, chrom: list[str], start: np.ndarray, end: np.ndarray) -> I
     yield sums.tobytes()
 
 
-def _values(path: Path, chrom: str, start: int, end: int) -> Iterator[bytes]:
+def _values(path: Path, intervals: Sequence[tuple[str, int, int]]) -> Iterator[bytes]:
     track = _open(path)
-    for low in range(start, end, PIECE):
-        yield _read(track, path, chrom, low, min(end, low + PIECE)).astype(np.float32).tobytes()
+    for chrom, start, end in intervals:
+        for low in range(start, end, PIECE):
+            yield _read(track, path, chrom, low, min(end, low + PIECE)).astype(np.float32).tobytes()
 
 
 def _read(track: Any, path: Path, chrom: str, start: int, end: int) -> np.ndarray:

@@ -7,6 +7,7 @@ for masks, where 255 is ignored; (N, 3, *spatial) uint8 for instances, from
 
 from biocnn.losses.instances import border_weights, instances
 from biocnn.losses.pixels import bce, cross_entropy, focal
+from biocnn.losses.profiles import multinomial
 from biocnn.losses.regions import dice, dice_bce, dice_cross_entropy, dice_focal, tversky
 from biocnn.losses.shapes import boundary, cldice
 from biocnn.losses.similarity import ssim
@@ -34,6 +35,7 @@ __all__ = [
     "instances",
     "l1",
     "mse",
+    "multinomial",
     "poisson",
     "quantiles",
     "ssim",

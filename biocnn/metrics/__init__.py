@@ -36,6 +36,7 @@ from biocnn.metrics.masks import (
 from biocnn.metrics.matches import match_objects
 from biocnn.metrics.objects import Matching, aji, average_precision_iou, matching, panoptic_quality, pooled
 from biocnn.metrics.partitions import segments, v_rand, variation_of_information
+from biocnn.metrics.profiles import shape_distance, total_r2, window_pearson, window_spearman
 from biocnn.metrics.resampling import bootstrap, interval, replicates
 from biocnn.metrics.similarity import psnr, psnr_fitted, residual_correlation, ssim
 from biocnn.metrics.surfaces import average_surface_distance, hausdorff95, surface_dice
@@ -122,11 +123,15 @@ __all__ = [
     "segments",
     "sensitivity",
     "sensitivity_at_specificity90",
+    "shape_distance",
     "spearman",
     "specificity",
     "ssim",
     "surface_dice",
     "top2_accuracy",
+    "total_r2",
     "v_rand",
     "variation_of_information",
+    "window_pearson",
+    "window_spearman",
 ]

@@ -64,7 +64,7 @@ class FCN(nn.Module):
     ) -> None:
         super().__init__()
         check_strands(strands, spatial_dims, in_channels)
-        self.strands = strands or "single"
+        self.strands, self.opposite = strands or "single", list[int]()
         per_level = as_list("model.channels", channels, (16, 32, 64, 128, 128), exactly=5)
         if skips not in FUSED:
             raise InputError(f"model.skips is {skips!r}", "allowed: " + ", ".join(FUSED))
@@ -82,7 +82,7 @@ class FCN(nn.Module):
         self.up = nn.ModuleList(bilinear_up(spatial_dims, out_channels, factor) for factor in factors)
 
     def forward(self, x: Tensor) -> Any:
-        return on_both_strands(self._maps, x) if self.strands == "both" else self._maps(x)
+        return on_both_strands(self._maps, x, self.opposite) if self.strands == "both" else self._maps(x)
 
     def _maps(self, x: Tensor) -> Tensor:
         size = x.shape[2:]

@@ -88,7 +88,7 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         check_strands(strands, spatial_dims, in_channels)
-        self.strands = strands or "single"
+        self.strands, self.opposite = strands or "single", list[int]()
         channels = as_list("model.channels", WIDTHS if channels is None else channels, WIDTHS)
         block: dict[str, Any] = {"norm": norm, "residual": residual, "dropout": dropout, "dropout_kind": "spatial"}
         kernels = per_level("model.kernel_size", 3 if kernel_size is None else kernel_size, len(channels), spatial_dims)
@@ -113,7 +113,7 @@ class UNet(nn.Module):
         kaiming(self)
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
-        return on_both_strands(self._maps, x) if self.strands == "both" else self._maps(x)
+        return on_both_strands(self._maps, x, self.opposite) if self.strands == "both" else self._maps(x)
 
     def _maps(self, x: Tensor) -> Tensor | list[Tensor]:
         size: Sequence[int] = x.shape[2:]

@@ -27,7 +27,7 @@ _COLOURS |= {
 }
 _COLOURS |= {"constant": FAINT, "brightness": GREEN}
 _COLOURS |= {"mean intensities": SKY, "mean and extreme intensities": ORANGE}
-_COLOURS |= {"base rate": FAINT, "6-mers around the base": ORANGE}
+_COLOURS |= {"base rate": FAINT, "mean profile": FAINT, "6-mers around the base": ORANGE}
 _COLOURS |= {NETWORK: GREEN, COVARIATES: MUTED}
 _MOST = 16  # outputs in the figure
 

@@ -43,7 +43,7 @@ class Window:
 
 def figures(results: Results, gallery: Gallery) -> list[Picture | Table]:
     """Show curves over all bases of the reported split, and windows from well to badly predicted."""
-    predicted = _predictions(results)
+    predicted = predictions(results)
     if predicted is None:
         return []
     network, numbers, rows, simple = predicted
@@ -77,7 +77,7 @@ def figures(results: Results, gallery: Gallery) -> list[Picture | Table]:
     return blocks
 
 
-def _predictions(results: Results) -> tuple[Values, np.ndarray, np.ndarray, Values | None] | None:
+def predictions(results: Results) -> tuple[Values, np.ndarray, np.ndarray, Values | None] | None:
     """Return the combined predictions, the numbers of windows of the reported split, their rows, and the baseline."""
     folders = [results.folder / "runs" / run / "predictions" for run in results.runs]
     if results.dataset is None or not folders or not all((one / "probability.npy").is_file() for one in folders):
@@ -208,7 +208,13 @@ def _lane(level: float) -> tuple[float, float]:
 
 def _style(axes: Axes, title: str, place: np.ndarray) -> None:
     letter(axes, "", title)
-    axes.set(xlim=(place[0] - 0.5, place[-1] + 0.5), ylim=(0, 1.25), yticks=[0, 0.5, 1], ylabel="Probability")
+    axes.set(ylim=(0, 1.25), yticks=[0, 0.5, 1], ylabel="Probability")
+    along_genome(axes, place)
+
+
+def along_genome(axes: Axes, place: np.ndarray) -> None:
+    """Give an axis the positions of bases in a contig."""
+    axes.set_xlim(place[0] - 0.5, place[-1] + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
 

@@ -58,6 +58,10 @@ NAMES = {
     "ssim": "SSIM",
     "residual_correlation": "correlation in the residual",
     "mae": "mean absolute error",
+    "window_pearson": "Pearson r within windows",
+    "window_spearman": "Spearman ρ within windows",
+    "shape_distance": "distance of shapes",
+    "total_r2": "R² of totals",
 }
 BASELINES = {  # names in audit.tsv, and in a sentence
     "GC content": "GC content alone",
@@ -69,6 +73,8 @@ BASELINES = {  # names in audit.tsv, and in a sentence
     "thumbnail": "a linear model of thumbnails",
     "mean intensities": "a linear model of mean intensities",
     "mean and extreme intensities": "a linear model of mean and extreme intensities",
+    "mean profile": "the mean of the training split",
+    "6-mers around the base": "a linear model of the 6-mers around a base",
 }
 NEGATIVES = {
     "random": "random windows",
@@ -309,7 +315,7 @@ def verdict(results: Results) -> str:
     rows, parts = headline(results), []
     for row in rows.itertuples():
         bounds = interval(row.low, row.high)
-        where = {"per_image": " per image", "pooled": " pooled"}.get(row.over, "")
+        where = {"per_image": " per image", "per_window": " per window", "pooled": " pooled"}.get(row.over, "")
         parts.append(
             f"{metric_name(row.metric)} = {number(row.value)}{where}"
             + (f" (95%\u00a0CI\u00a0{bounds})" if bounds else "")

@@ -107,7 +107,9 @@ def tiles(results: Results) -> list[dict[str, str]]:
     """Return the headline numbers: name, value, and a note with confidence interval and averaging."""
     found = []
     for row in headline(results).itertuples():
-        over = {"per_image": "mean over images", "pooled": "pooled over images"}.get(row.over, "")
+        over = {
+            "per_image": "mean over images", "per_window": "mean over windows", "pooled": "pooled over images"
+        }.get(row.over, "")  # fmt: skip
         bounds = interval(row.low, row.high)
         note = [f"95% CI {bounds}" if bounds else "", over, row.run if row.run.startswith("mean") else ""]
         words = ", ".join(part for part in note if part)

@@ -33,6 +33,7 @@ class BaseClasses(PixelClasses):
     judge = "biocnn.evaluation.base_judge:BaseJudge"
     baselines = "biocnn.evaluation.per_base_baselines:baselines"
     comparison = "biocnn.evaluation.per_base_baselines:compare"
+    worst_by = "base_error"
     uncertainty = ""
     panels = ""
     figures = "biocnn.report.bases:figures"

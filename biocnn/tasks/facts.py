@@ -171,6 +171,8 @@ class Told(Frozen):
     flank: Annotated[int, Field(ge=0, le=10**8)] = 0  # bp at both ends of x outside the window
     context: Annotated[int, Field(ge=0, le=10**8)] = 0  # bp at both ends of the window that have no target
     density: list[Annotated[float, Field(ge=0, le=1e6)]] | None = None  # positives per Mb, of windows of a genome
+    scale: Literal["none", "log1p"] = "none"  # on which values of bases are learned
+    opposite: list[Annotated[int, Field(ge=0)]] = []  # for each output, that of the other strand; []: the same
     # For images.
     width: Size = 2.0  # standard deviation of the density around a point, in pixels
     dtype: Dtype = ""  # of x; "": as the first image
@@ -199,7 +201,8 @@ class Measured(Frozen):
     occupied: float = 1.0  # share of sequences with a base of a class
     of_parts: "list[Measured]" = []  # the same facts of each part, if outputs are of several kinds
     objects: Objects = Objects()
-    values: ValueStats | None = None  # of maps of numbers
+    values: ValueStats | None = None  # of maps of numbers; of bases, on their scale
+    rates: list[Annotated[float, Field(gt=0)]] = []  # mean value of a base, of each output; 1 if all are 0
     coded: list[Covariate] = []  # the covariates, in order
     pixel_fit: PixelFit | None = None  # of images to images with the same channels
     intensity: Intensity | None = None

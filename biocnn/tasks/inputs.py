@@ -69,7 +69,11 @@ class SequenceInput(Input):
         "explain.attributions",
     )  # fmt: skip
     augment = ("default", "none")
-    networks: ClassVar = {"vector": OF_SEQUENCES, "map": [{"model": {"name": "UNet"}}]}
+    networks: ClassVar = {
+        "vector": OF_SEQUENCES,
+        "map": [{"model": {"name": "UNet"}}],
+        "values": [{"model": {"name": "UNet"}}],
+    }
     augment_list = "[reverse_complement]"
     dimensions = (1,)
     channels = 4

@@ -121,7 +121,7 @@ class ValueMap(Target):
     """Quantities of each pixel, shape (K, *spatial), float32; nan: unknown."""
 
     kind, spatial, dtype = "values", True, "float32"
-    settings = ("train.patch", "predict.blend", "predict.overlap")
+    settings: tuple[str, ...] = ("train.patch", "predict.blend", "predict.overlap")
 
     def crop(self, truth: "np.ndarray", window: "Slices", missing: Missing) -> "np.ndarray":
         """Crop; pixels beyond the image are mirrored, like those of images."""
@@ -130,6 +130,28 @@ class ValueMap(Target):
     def warp(self, truth: "Tensor", move: "Move", sizes: Sequence[int]) -> "Tensor":
         """Interpolate linearly, like images; values with an unknown neighbour become unknown."""
         return move.maps(truth, "bilinear")
+
+
+class Tracks(ValueMap):
+    """Values of each base, shape (K, L), float32; nan: unknown.
+
+    Parameters
+    ----------
+    opposite
+        For each output, the one that takes its place on the other strand; empty: the same.
+    """
+
+    settings = ()
+
+    def __init__(self, opposite: Sequence[int] = ()) -> None:
+        self.opposite = list(opposite)
+
+    def warp(self, truth: "Tensor", move: "Move", sizes: Sequence[int]) -> "Tensor":
+        """Move values with their bases, and exchange the outputs of sequences that are read from the other strand."""
+        moved, turned = move.maps(truth, "nearest"), move.turned()
+        if not self.opposite or isinstance(turned, bool):
+            return moved
+        return moved[:, self.opposite].where(turned[:, None, None], moved)
 
 
 class DensityMap(ValueMap):

@@ -48,8 +48,8 @@ class Task(ABC):
     name: ClassVar[str]
     inputs: ClassVar[tuple[str, ...]]  # inputs that the task supports, by their names in the registry
     special: ClassVar[dict[str, str]] = {}  # import paths of subclasses for some of these inputs
-    target: ClassVar[Target]  # the kind of target
-    losses: tuple[str, ...]  # allowed losses, the default first
+    target: Target  # the kind of target
+    losses: ClassVar[tuple[str, ...]]  # allowed losses, the default first
     monitor: str  # metric that selects the best epoch; "": the validation loss
     metrics: tuple[str, ...]  # always computed
     headline: tuple[str, ...]  # most important metrics, in order
@@ -85,6 +85,7 @@ class Task(ABC):
     )
     uncertainty: ClassVar[str] = ""  # import path of the class that evaluates uncertainty; "": none
     left_out: tuple[str, ...] = ()  # metrics in metrics.tsv that the report omits
+    worst_by: ClassVar[str] = ""  # metric of examples that orders the worst; "": the first headline metric they have
     about_loss: str = ""  # a sentence for the caption of learning curves
 
     def __init__(self, facts: "Facts") -> None:

@@ -15,13 +15,17 @@ if TYPE_CHECKING:
 
 
 class Moments(NamedTuple):
-    """Sums over the known values of an example, for each output, (K,)."""
+    """Sums over the known values of an example, for each output, (K,), on the scale that is learned.
+
+    ``plain`` is their sum as stored.
+    """
 
     number: "np.ndarray"
     total: "np.ndarray"
     squares: "np.ndarray"
     least: "np.ndarray"
     most: "np.ndarray"
+    plain: "np.ndarray"
 
 
 class ValueMapTask(Task):
@@ -46,13 +50,19 @@ class ValueMapTask(Task):
         """Sum the known values of each output."""
         import numpy as np
 
-        values = stored.reshape(len(stored), -1).astype(np.float64)
+        plain = stored.reshape(len(stored), -1)
+        values = self.scaled(plain)
         if np.isinf(values).any():
             raise InputError("data: a target is infinite", "replace it; nan marks unknown values")
         known = ~np.isnan(values)
         filled = np.where(known, values, 0)
         ends = np.where(known, values, np.inf).min(axis=1), np.where(known, values, -np.inf).max(axis=1)
-        return Moments(known.sum(axis=1), filled.sum(axis=1), (filled**2).sum(axis=1), *ends)
+        total = np.asarray(np.nansum(plain, axis=1, dtype=np.float64))
+        return Moments(known.sum(axis=1), filled.sum(axis=1), (filled**2).sum(axis=1), *ends, total)
+
+    def scaled(self, values: "np.ndarray") -> "np.ndarray":
+        """Convert values to the scale on which they are learned and judged, float64."""
+        return values.astype("float64")
 
     def check_split(self, found: dict[str, list[Moments]]) -> "Iterator[tuple[str, str]]":
         """Refuse outputs without values to learn from, or to evaluate; note those that are constant."""
@@ -103,5 +113,5 @@ def combine(examples: list[Moments]) -> Moments:
     """Combine the sums of several examples."""
     import numpy as np
 
-    number, total, squares, least, most = (np.stack(each) for each in zip(*examples, strict=True))
-    return Moments(number.sum(0), total.sum(0), squares.sum(0), least.min(0), most.max(0))
+    number, total, squares, least, most, plain = (np.stack(each) for each in zip(*examples, strict=True))
+    return Moments(number.sum(0), total.sum(0), squares.sum(0), least.min(0), most.max(0), plain.sum(0))

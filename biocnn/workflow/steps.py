@@ -19,7 +19,7 @@ log = logging.getLogger("biocnn")
 
 
 def simulate(kind: str, out: Path, *, seed: int = 1) -> None:
-    """Simulate the data of the demonstrations: KIND is sequences, nuclei, cells, leukocytes or biopsies."""
+    """Simulate the data of the demonstrations: KIND is sequences, coverage, nuclei, cells, leukocytes or biopsies."""
     from biocnn.workflow.demonstrations import MAKERS
 
     if kind not in MAKERS:

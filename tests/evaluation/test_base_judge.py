@@ -38,7 +38,7 @@ def test_metrics_are_of_all_known_bases_together(dataset: Dataset) -> None:
     rows = dataset.rows("test")
     p = maps(dataset, rows)
     table, each, _ = BaseJudge(dataset, Metrics(resamples=50), "group", 1).judge(p.__getitem__, range(len(rows)), rows)
-    assert not len(each)
+    assert set(each["metric"]) == {"base_error"}
     y = np.stack([dataset.y[row][0] for row in rows])
     known = y != 255
     decided = p.argmax(1) if p.shape[1] > 1 else p[:, 0] > 0.5
@@ -53,6 +53,10 @@ def test_metrics_are_of_all_known_bases_together(dataset: Dataset) -> None:
         assert (found["low"] < found["value"]).all()
         assert (found["value"] < found["high"]).all()
         assert (found["n"] == len(rows)).all()
+        wrong = ((decided == k) != (y == k)) & known
+        errors = dict(zip(dataset.examples["id"].iloc[rows], wrong.sum(1) / known.sum(1), strict=True))
+        of_output = each[each["output"] == output].set_index("id")["value"]
+        assert of_output.to_dict() == pytest.approx({name: error for name, error in errors.items() if error})
 
 
 def test_the_score_of_validation_is_that_of_the_judge(dataset: Dataset) -> None:

@@ -41,7 +41,8 @@ def test_its_metrics_exist(name: str) -> None:
 
 @OF_LOGITS
 def test_probability_keeps_the_shape_and_the_decision_is_one_map(name: str) -> None:
-    task, size = task_of(name, outputs=list("abcd")), (9, 8)
+    task = task_of(name, outputs=list("abcd"))
+    size = (9, 8)[: task.facts.spatial_dims]
     task = make_task(task.facts_with(None))
     space, generator = size if task.target.spatial else (), torch.Generator().manual_seed(1)
     logits = torch.randn(2, task.facts.out_channels, *space, generator=generator)
@@ -79,7 +80,8 @@ def truths(task: Task, n: int = 6) -> list[np.ndarray]:
     if not task.target.spatial:
         return list((np.add.outer(np.arange(n), np.arange(len(task.outputs))) % 2).astype(np.float32))
     if not task.target.labelled:
-        return list(np.random.default_rng(1).normal(5, 3, (n, len(task.outputs), 16, 16)).astype(np.float32))
+        shape = (n, len(task.outputs), *[16] * task.facts.spatial_dims)
+        return list(np.random.default_rng(1).normal(5, 3, shape).astype(np.float32))
     image = np.zeros((16, 16), np.int32 if task.objects else np.uint8)
     image[2:6, 2:6], image[9:14, 8:15] = 1, 2 if task.objects or len(task.outputs) > 1 else 1
     return [np.roll(image, k, axis=1) for k in range(n)]

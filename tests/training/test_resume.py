@@ -42,6 +42,7 @@ OTHERS = [
     ("blind", 1),
     ("finer", 1),
     ("counted", 1),
+    ("profiled", 1),
     pytest.param("typed", 1, marks=pytest.mark.slow),
 ]
 

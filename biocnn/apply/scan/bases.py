@@ -1,4 +1,4 @@
-"""Classes of all bases of a genome: a bigWig of the probability of each class, and a BED file of called stretches."""
+"""All bases of a genome: a bigWig of each class or track and, for classes, a BED file of called stretches."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -28,20 +28,20 @@ def scan_bases(
     threshold: float | None,
     checks: Checks,
 ) -> None:
-    """Write ``scan.bw`` and ``stretches.bed`` for each class, from the mean probability of the models.
+    """Write ``scan.bw`` for each class or track and, for classes, ``stretches.bed``, from the mean of the models.
 
     Parameters
     ----------
     genome
         Genome to scan; its unknown bases have no value.
     models
-        Ensemble of models with the same window and classes.
+        Ensemble of models with the same window and outputs.
     folder
         Existing folder.
     contigs
         Contigs to scan, in the order of the genome.
     suffixes
-        Suffix of the files of each class.
+        Suffix of the files of each class or track.
     threshold
         Smallest probability of a called base; None: a base is called as its likeliest class.
     checks
@@ -50,17 +50,22 @@ def scan_bases(
     Raises
     ------
     InputError
-        If the threshold is not a probability.
+        If the threshold is not a probability, or given for values.
     """
+    task, counts = models[0].task, Counter()
+    classes = task.classes() if task.target.labelled else {}
+    if threshold is not None and not classes:
+        raise InputError(f"scan.threshold: {threshold:g}, but bases have values", "leave it out: nothing is called")
     if threshold is not None and not 0 < threshold <= 1:
         raise InputError(f"scan.threshold: {threshold:g}", "allowed: a probability, above 0 and up to 1, e.g. 0.5")
-    task, counts = models[0].task, Counter()
     with ExitStack() as files:
         tracks = {name: files.enter_context(write_bigwig(folder / f"scan{end}.bw", genome.contigs))
                   for name, end in suffixes.items()}  # fmt: skip
         beds = {
-            name: Stretches(files.enter_context(open(folder / f"stretches{end}.bed", "w", encoding="utf-8")), name)
-            for name, end in suffixes.items()
+            name: Stretches(
+                files.enter_context(open(folder / f"stretches{suffixes[name]}.bed", "w", encoding="utf-8")), name
+            )
+            for name in classes
         }
         for chrom in contigs:
             length = genome.contigs[chrom]
@@ -70,12 +75,13 @@ def scan_bases(
                 p = task.combine([np.concatenate([values for _, values in scan]) for scan in scans]).T
                 known = genome.codes(chrom, start, end) != UNKNOWN
                 counts.update(read=len(known), dropped=int((~known).sum()))
-                of_class, decided, place = task.distribution(p), task.likeliest(p), start + np.flatnonzero(known)
-                for name, k in task.classes().items():
-                    values = of_class[k]
-                    tracks[name].add(chrom, place, values[known], span=1, step=1)
-                    called = (decided == k if threshold is None else values >= threshold) & known
-                    beds[name].add(chrom, start, values, called)
+                values, place = task.distribution(p) if classes else p, start + np.flatnonzero(known)
+                for k, (name, track) in enumerate(tracks.items()):
+                    track.add(chrom, place, values[classes.get(name, k)][known], span=1, step=1)
+                decided = task.likeliest(p) if classes else None
+                for name, k in classes.items():
+                    called = (decided == k if threshold is None else values[k] >= threshold) & known
+                    beds[name].add(chrom, start, values[k], called)
         for bed in beds.values():
             bed.end()
     checks.add("scan", "read", "bases", counts["read"])

@@ -56,7 +56,7 @@ def scan_files(
 def scan_genome(genome: Genome, models: Sequence[Model], folder: Path, **settings: Any) -> Checks:
     """Scan contigs with one or more models: write tracks of the mean probability, and peaks named by rank.
 
-    Models of classes of bases write a value for each base, and stretches instead of peaks: see `scan_bases`.
+    Models of bases write a value for each base and, of classes, stretches instead of peaks: see `scan_bases`.
 
     Windows with more unknown bases than allowed in training are omitted.
 
@@ -103,8 +103,10 @@ def scan_genome(genome: Genome, models: Sequence[Model], folder: Path, **setting
     chosen = _chosen(genome, None if scan.contigs == "all" else scan.contigs, window, checks)
     trained = models[0].meta.experiment.data.max_unknown
     share = MAX_UNKNOWN if trained is None else trained
-    if models[0].task.target.labelled:
-        suffixes = dict(zip(models[0].task.classes(), _suffixes([*models[0].task.classes()]), strict=True))
+    task = models[0].task
+    if task.target.spatial:
+        names = [*task.classes()] if task.target.labelled else task.outputs
+        suffixes = dict(zip(names, _suffixes(names), strict=True))
         scan_bases(genome, models, folder, chosen, suffixes, scan.threshold, checks)
         return checks
     counts, began = Counter(), time.monotonic()
@@ -174,7 +176,7 @@ def _agreed(models: Sequence[Model], genome: Genome, stride: int) -> int:
     """Return the common window of the models, or 1 if they predict each base."""
     agree(models, "sequence")
     models[0].scan(genome, genome.names[0], stride=stride)  # refuses models without a window, and an invalid stride
-    return 1 if models[0].task.target.labelled else models[0].facts.window
+    return 1 if models[0].task.target.spatial else models[0].facts.window
 
 
 def _chosen(genome: Genome, contigs: Sequence[str] | None, window: int, checks: Checks) -> list[str]:

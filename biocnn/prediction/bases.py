@@ -95,4 +95,11 @@ def scanner_of(model: "Model") -> Scanner | BaseScanner:
     refuse_covariates(model)
     if model.task.target.spatial:
         return BaseScanner(model._sequences, model._rows, model.facts)
-    return Scanner(model.fused, model._sequences, model._probability, model._rows, model.facts.window)
+    k = len(model.outputs)  # without what tells the spread of values
+    return Scanner(
+        model.fused,
+        lambda codes: model._sequences(codes)[:, :k],
+        lambda logits: model._probability(logits)[:, :k],
+        model._rows,
+        model.facts.window,
+    )

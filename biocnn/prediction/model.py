@@ -171,7 +171,7 @@ class Model:
         return found if self.task.target.spatial else found[..., : len(self.outputs)]
 
     def predict_intervals(self, inputs: Any, covariates: Any = None) -> np.ndarray:
-        """Return an interval for each value that ``predict`` returns; of images like those of training, 90% are in it.
+        """Return an interval for each value of ``predict``: 90% of examples like those of training lie in it.
 
         Its width was chosen on the validation split, see ``biocnn.tasks.regression.Regression.tune``.
 

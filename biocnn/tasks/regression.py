@@ -62,11 +62,6 @@ class Regression(VectorTask):
     def channels(self) -> int:
         return CHANNELS.get(self.facts.form, 0) * len(self.outputs)  # 0: a form of another task, which is refused
 
-    def check_loss(self, section: "Chosen | None", class_weights: str) -> "Iterator[InputError]":
-        yield from super().check_loss(section, class_weights)
-        if section and section.name in FORMS and make_input(self.facts).scanned:
-            yield InputError(f"loss: {section.name} is for images", "allowed for sequences: mse, l1, huber")
-
     def probability(self, logits: "Tensor") -> "Tensor":
         """Return values, (N, K), and what tells their spread in further blocks of K.
 

@@ -49,7 +49,7 @@ class Task(ABC):
     inputs: ClassVar[tuple[str, ...]]  # inputs that the task supports, by their names in the registry
     special: ClassVar[dict[str, str]] = {}  # import paths of subclasses for some of these inputs
     target: Target  # the kind of target
-    losses: ClassVar[tuple[str, ...]]  # allowed losses, the default first
+    losses: tuple[str, ...]  # allowed losses, the default first
     monitor: str  # metric that selects the best epoch; "": the validation loss
     metrics: tuple[str, ...]  # always computed
     headline: tuple[str, ...]  # most important metrics, in order

@@ -147,7 +147,9 @@ def train_run(
         precision = choose_precision(network, val, loss, task, settings.train.precision, history["precision"])
         log(describe_precision(precision))
         measured = {"start": transfer.record, "target_unit": task.unit}
-        if section.words == "auto" and dataset.input.scanned and not (task.target.spatial or facts.parts):
+        # Words predict values, not distributions.
+        one = not (task.target.spatial or facts.parts) and facts.form == "value"
+        if section.words == "auto" and dataset.input.scanned and one:
             network, measured["words"] = mix_words(network, settings, dataset, val, task.unit, precision.predict, log)
         predictions = predict_batches(network, val, task, precision.predict)
         postprocess = task.tune(predictions, map(dataset.truth, val_rows))

@@ -13,6 +13,7 @@ from biocnn.core.errors import InputError
 from biocnn.io.fasta import UNKNOWN, reverse_complement
 from biocnn.prediction.compatibility import agree, refuse_covariates
 from biocnn.prediction.model import Model
+from biocnn.tasks.regression import FORMS
 
 CHECKED = 16  # number of substitutions verified by scoring their full windows
 
@@ -62,6 +63,7 @@ class Ensemble:
                 "these models were trained on sequences of different lengths", "set a window in bp, e.g. 101"
             )
         self.models, self.outputs, self.task = list(models), list(facts.outputs), models[0].task
+        self.distribution = facts.form in FORMS.values()
         self.window: int = window or facts.window
         self.turn = [strands == "both" and getattr(m.network, "strands", "single") == "single" for m in models]
         self.followed = [Substitutions(m) if supports(m) else None for m in models]
@@ -109,7 +111,7 @@ class Ensemble:
                 other = reverse_complement(codes)
                 turned = followed.logits(other, back[order], 3 - new, codes.shape[1] - 1 - place)
                 logits = tuple((one + two) / 2 for one, two in zip(logits, turned, strict=True))
-            parts.append(logits)
+            parts.append(tuple(map(self._reported, logits)))
         changed = np.empty((len(self.models), len(back), len(self.outputs)), np.float32)
         changed[:, order] = np.stack([part[1] for part in parts])
         if self.unchecked:
@@ -134,12 +136,19 @@ class Ensemble:
         found = []
         for model, turn in zip(self.models, self.turn, strict=True):
             logits = model.logits(different)
-            found.append((logits + model.logits(reverse_complement(different))) / 2 if turn else logits)
+            both = (logits + model.logits(reverse_complement(different))) / 2 if turn else logits
+            found.append(self._reported(both))
         return np.stack(found)[:, back]
 
     def probability(self, logits: np.ndarray) -> np.ndarray:
-        """Convert logits of any shape to probabilities, or values for regression."""
-        return self.task.probability(torch.from_numpy(logits)).numpy()
+        """Convert logits of any shape to probabilities; those of regression are values already."""
+        return logits if self.distribution else self.task.probability(torch.from_numpy(logits)).numpy()
+
+    def _reported(self, logits: np.ndarray) -> np.ndarray:
+        """Return logits (N, K), or the values of predicted distributions, whose change is what matters."""
+        if not self.distribution:
+            return logits
+        return self.task.probability(torch.from_numpy(logits)).numpy()[:, : len(self.outputs)]
 
 
 def _different(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

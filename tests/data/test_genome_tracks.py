@@ -90,8 +90,8 @@ def test_strands_are_swapped_where_a_window_lies_on_the_other_strand(tmp_path: P
     assert forward.facts.opposite == [1, 0]
     np.testing.assert_array_equal(backward.x(0), reverse_complement(forward.x(0)))
     np.testing.assert_array_equal(backward.y(0), forward.y(0)[[1, 0], ::-1])
-    assert values_of(backward, 1)["chr1", 5] == 4.0
-    assert values_of(forward, 1)["chr1", 3] == 2.0
+    assert values_of(backward, 0)["chr1", 5] == 4.0
+    assert values_of(forward, 0)["chr1", 3] == 2.0
 
 
 def test_negative_values_of_the_minus_strand_lose_their_sign(tmp_path: Path) -> None:

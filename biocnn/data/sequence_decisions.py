@@ -16,8 +16,8 @@ SEEN = 60_000  # sequences, repeats included, that a training sees
 EPOCHS = (10, 60)
 BATCHES = ((20_000, 128), (1000, 64), (0, 32))  # (number of training sequences, sequences per batch)
 # For maps, whose cost grows with the length of sequences:
-BASES_SEEN = 24_000_000
-BATCH_BASES = 2**15
+BASES_SEEN = 12_000_000
+BATCH_BASES = 2**13  # many steps matter more than large ones where few bases are of a class
 MAP_EPOCHS = (4, 40)
 FINEST = 64  # bp of a window at the deepest level of a U-Net
 LEVELS = (2, 6)

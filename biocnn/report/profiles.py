@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from biocnn.evaluation.judges import Values
 from biocnn.report.bases import along_genome, predictions
@@ -130,12 +131,16 @@ def totals(
     if counts:
         for axes in (left, middle, right):
             axes.set(xscale="log", yscale="log")
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+                axis.set_minor_formatter(NullFormatter())
     plus = " + 1" if counts else ""
     left.set(xlabel=f"Measured {word}{plus}", ylabel=f"Predicted {word}{plus}")
     middle.set(xlabel=f"Measured {word}{plus}", ylabel="Predicted / measured" if counts else "Predicted − measured")
     right.set(xlabel=f"Predicted value{plus}", ylabel=f"Mean measured value{plus}")
     for axes, symbol, title in ((left, "a", "Windows"), (middle, "b", "Errors"), (right, "c", "Bases")):
         letter(axes, symbol, title)
+        axes.set_box_aspect(1)
     if len(of_windows) > 1:
         left.legend(loc="upper left")
     return figure

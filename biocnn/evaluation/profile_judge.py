@@ -77,7 +77,7 @@ def parts(
     ranked: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in task.outputs]
     for place, (number, row) in enumerate(zip(numbers, rows, strict=True)):
         p, y = values(number), np.asarray(dataset.y[row])
-        each += [(ids[place], place, *found) for found in task.judged(p, y)]
+        each += [(ids[place], place, *found) for found in task.judged(p, y, dataset.x[row])]
         for k, (one, true) in enumerate(zip(p, y, strict=True)):
             known = ~np.isnan(true)
             pair = task.scaled(one[known]), task.scaled(true[known])

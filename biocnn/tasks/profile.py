@@ -129,7 +129,7 @@ class Profile(ValueMapTask):
         rates = sums.plain / np.maximum(sums.number, 1)
         return super().measure(found) | {"rates": np.where(rates > 0, rates, 1).tolist()}
 
-    def judged(self, p: "np.ndarray", y: "np.ndarray") -> "Iterator[tuple[str, str, float]]":
+    def judged(self, p: "np.ndarray", y: "np.ndarray", x: "np.ndarray") -> "Iterator[tuple[str, str, float]]":
         """Yield the metrics of a window, and its totals (or means, of values on no scale), for each track.
 
         Correlations and error are on the scale of the data set.

@@ -95,7 +95,7 @@ def _named(table: str) -> Iterator[tuple[str, str]]:
     cells: set[str] = set()
     with suppress(InputError):  # the step that reads the table reports what is wrong
         lines = [line for line in read_lines(table) if line.strip()]
-        cells = {cell.strip() for row in read_cells(lines) for cell in row if len(cell) <= LONGEST}
+        cells = {_file_of(cell.strip()) for row in read_cells(lines) for cell in row if len(cell) <= LONGEST}
     for cell in sorted(cells):
         first, path = cell.split("/")[0], os.path.join(base, cell)
         if first in here or (first in ("", ".", "..") and cell.strip("./")):
@@ -103,6 +103,12 @@ def _named(table: str) -> Iterator[tuple[str, str]]:
                 yield from ((f"{cell}/{name}", file) for name, file in _inside(path))
             elif os.path.isfile(path):
                 yield cell, path
+
+
+def _file_of(cell: str) -> str:
+    """Return the .npz file of an image in one, such as file.npz/test_images[0]; any other cell unchanged."""
+    folder = os.path.dirname(cell)
+    return folder if folder.lower().endswith(".npz") else cell
 
 
 def _inside(folder: str) -> Iterator[tuple[str, str]]:

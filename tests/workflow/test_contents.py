@@ -13,11 +13,20 @@ from biocnn.workflow.contents import Contents
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     folder = tmp_path / "data"
-    for name in ("images/a.tif", "images/b.tif", "masks/a.tif", "series/1", "volume.zarr/.zarray", "volume.zarr/0/0"):
+    for name in (
+        "images/a.tif",
+        "images/b.tif",
+        "masks/a.tif",
+        "series/1",
+        "volume.zarr/.zarray",
+        "volume.zarr/0/0",
+        "a.npz",
+    ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(name.encode().ljust(40))
     (folder / "cells.csv").write_text(
         'image,mask,note\nimages/a.tif,masks/a.tif,"one, two"\nimages/b.tif,series,.\nvolume.zarr,gone.tif,x\n'
+        "a.npz/images[3],,\n"
     )
     return folder
 
@@ -31,7 +40,10 @@ def words(data: Path, store: Path, *names: str, settle: bool = True) -> list[str
     return found
 
 
-@pytest.mark.parametrize("file", ["images/a.tif", "masks/a.tif", "series/1", "volume.zarr/.zarray", "volume.zarr/0/0"])
+FILES = ["images/a.tif", "masks/a.tif", "series/1", "volume.zarr/.zarray", "volume.zarr/0/0", "a.npz"]
+
+
+@pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("settle", [True, False], ids=["after a run", "after a dry run"])
 def test_a_table_represents_the_bytes_of_its_files(data: Path, tmp_path: Path, file: str, settle: bool) -> None:
     before = words(data, tmp_path / "store", "cells.csv", settle=settle)

@@ -40,7 +40,7 @@ def simulate_biopsies(folder: str | Path, seed: int) -> None:
             magnification = round(20 * 3 ** rng.random())
             stain = ("haematoxylin", "methylene blue")[int(rng.integers(2))]
             radius = rng.normal(3.5 if label == "normal" else 5.0, 0.2) * magnification / 24
-            inside = cell(SIDE / 2 + rng.normal(0, 1.5, 2), radius, rng)[0][:SIDE, :SIDE]
+            inside = cell(SIDE / 2 + rng.uniform(-5, 5, 2), radius, rng)[0][:SIDE, :SIDE]
             dust = np.zeros((SIDE, SIDE))
             dust[*rng.integers(0, SIDE, (2, int(rng.integers(0, 40))))] = rng.uniform(1, 4)
             dark = (rng.uniform(0.2, 0.5) + 0.15 * (stain == "haematoxylin")) * inside + gaussian_filter(dust, 0.8)

@@ -82,6 +82,11 @@ def _described(results: Results) -> str:
     return words
 
 
+def _names(rows: pd.DataFrame) -> list[str]:
+    """Return the names of baselines on two lines, if they are long."""
+    return [name.replace(" + ", "\n+ ") for name in rows["baseline"]]
+
+
 def _colour(baseline: str) -> str:
     return _COLOURS[baseline.removesuffix(f" + {COVARIATES}")]
 
@@ -135,7 +140,7 @@ def _models(axes: Axes, rows: pd.DataFrame) -> None:
     if np.isfinite(first["sd_of_runs"]):
         sd = {"xerr": first["sd_of_runs"], "linewidth": 0.8, "markersize": 4}
         axes.errorbar(first["mean_of_runs"], place + 0.35, fmt="o", color=BLUE, **sd)
-    axes.set_yticks(range(place + 1), [*rows["baseline"], "network"])
+    axes.set_yticks(range(place + 1), [*_names(rows), "network"])
     axes.set_ylim(place + 0.6, -0.6)
     axes.margins(x=0.08)
 
@@ -148,7 +153,7 @@ def _differences(axes: Axes, parts: list[pd.DataFrame], names: list[str]) -> Non
             ends = [row.difference_low, row.difference_high]
             axes.plot(ends, [place + shift] * 2, color=colour if row.gain_low > 0 else VERMILION, linewidth=1.5)
             axes.plot(row.difference, place + shift, "o", color=colour, markersize=4, **label)
-    axes.set_yticks(range(len(parts[0])), parts[0]["baseline"])
+    axes.set_yticks(range(len(parts[0])), _names(parts[0]))
     axes.set_ylim(len(parts[0]) - 0.4, -0.6)
     axes.legend(loc="best")
 

@@ -40,15 +40,18 @@ def covariates(results: Results, gallery: Gallery) -> Section:
 def shifts(dataset: Dataset) -> Iterator[str]:
     """Yield covariates whose values in the validation or test split clearly differ from the training split."""
     names = [name for one in dataset.facts.coded for name in one.columns]
-    train = dataset.covariates[dataset.rows("train")]
-    for split in SPLITS[1:]:
-        other = dataset.covariates[dataset.rows(split)]
-        difference = other.mean(axis=0) - train.mean(axis=0)
-        error = np.sqrt(train.var(axis=0) / len(train) + other.var(axis=0) / max(1, len(other)))
-        for name, apart, sd, one in zip(names, difference, train.std(axis=0), error, strict=True):
-            if abs(apart) > max(_FAR * sd, _SURE * one) and len(other) > 1:
-                sign = "higher" if apart > 0 else "lower"
-                yield f"{name} is {sign} in {split} by {abs(apart) / max(sd, 1e-12):.2g} standard deviations"
+    z = pd.DataFrame(dataset.covariates.astype(float), columns=names)
+    sd = z.iloc[dataset.rows("train")].std(ddof=0)
+    # Examples of a group are not independent.
+    rows, groups = {split: dataset.rows(split) for split in SPLITS}, dataset.groups("group")
+    means = {split: z.iloc[rows[split]].groupby(groups[rows[split]]).mean() for split in SPLITS}
+    train = means.pop("train")
+    for split, other in means.items():
+        apart = other.mean() - train.mean()
+        error = np.sqrt(train.var() / len(train) + other.var() / len(other))
+        for name in z.columns[apart.abs() > np.maximum(_FAR * sd, _SURE * error)]:
+            sign = "higher" if apart[name] > 0 else "lower"
+            yield f"“{name}” is {sign} in {split} by {abs(apart[name]) / max(sd[name], 1e-12):.2g} standard deviations"
 
 
 def _values(dataset: Dataset) -> Table:

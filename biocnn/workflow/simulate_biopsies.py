@@ -42,11 +42,11 @@ def simulate_biopsies(folder: str | Path, seed: int) -> None:
             radius = rng.normal(3.5 if label == "normal" else 5.0, 0.2) * magnification / 24
             inside = cell(SIDE / 2 + rng.uniform(-5, 5, 2), radius, rng)[0][:SIDE, :SIDE]
             dust = np.zeros((SIDE, SIDE))
-            dust[*rng.integers(0, SIDE, (2, int(rng.integers(0, 40))))] = rng.uniform(1, 4)
+            dust[*rng.integers(0, SIDE, (2, int(rng.integers(0, 40))))] = rng.uniform(0.5, 3)
             dark = (rng.uniform(0.2, 0.5) + 0.15 * (stain == "haematoxylin")) * inside + gaussian_filter(dust, 0.8)
             slope = 1 + rng.uniform(-0.5, 0.5, (2, 1)) * (np.arange(SIDE) / SIDE - 0.5)
             light = gaussian_filter(np.exp(-dark), 0.6) * slope[0] * slope[1][:, None]
-            picture = 190 * light + rng.normal(0, 5, light.shape)
+            picture = 170 * light + rng.normal(0, 5, light.shape)
             name = f"{kind}/patient{patient + 1}_view{view + 1}.tif"
             tifffile.imwrite(folder / name, np.clip(np.round(picture), 0, 255).astype(np.uint8), compression="zlib")
             rows[kind].append((name, label, f"patient{patient + 1}", magnification, age, stain))

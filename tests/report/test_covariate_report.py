@@ -35,7 +35,7 @@ def test_values_shifts_and_losses_are_shown(results: Results, tmp_path: Path) ->
     train = results.dataset.examples["covariate_dose"][:30]
     assert values.rows[0][2].startswith(f"{train.mean():.3g}"[:2])
     assert values.rows[1][2] == f"{train.isna().sum()} ({train.isna().mean():.1%})"
-    assert warning.words.startswith("Warning: dose is higher in test by")
+    assert warning.words.startswith("Warning: “dose” is higher in test by")
     assert "shuffled 10 times" in picture.caption
     assert losses.rows == [["dose", "AUROC", ".900", ".600", ".300"], ["cells", "AUROC", ".900", ".900", ".000"]]
 

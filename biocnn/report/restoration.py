@@ -15,6 +15,7 @@ from biocnn.report.segmentation import from_worst_to_best, of_best_run
 
 _ROWS = ("Input", "Prediction", "Target", "Difference")
 _WITHOUT = ("Input", "Prediction", "Removed")  # without targets
+_PART = 128  # pixels of a target that are shown of images with fewer pixels, so that all are visible
 
 
 def figures(results: Results, gallery: Gallery) -> list[Picture | Table]:
@@ -27,9 +28,10 @@ def figures(results: Results, gallery: Gallery) -> list[Picture | Table]:
             x, y = results.dataset.x[row], results.dataset.y[row]
             title = title.replace(metric_name(results.headline[0]), "").strip()
             shown = (x, p, y, fitted(p, y) - y) if targets else (x, p, x.astype(np.float32) - p)
-            columns.append((title, [_plane(one) for one in shown]))
+            columns.append((title, [_part(_plane(one), results.facts.upscale, x.shape) for one in shown]))
     if not columns:
         return []
+    middle = f" Only the middle is shown, {_PART} pixels of the target." if results.facts.upscale > 1 else ""
     volumes = f" {images.OF_VOLUMES}" if results.facts.spatial_dims == 3 else ""
     stretched = f"Each other image is stretched from its own 1st to its 99.8th percentile.{volumes}"
     if targets:
@@ -38,8 +40,8 @@ def figures(results: Results, gallery: Gallery) -> list[Picture | Table]:
         caption = (
             "Images from worst to best, with their PSNR after affine fit in dB. Rows from top: input; prediction; "
             "target; prediction after the affine fit minus target (blue: too dark, red: too bright), with the same "
-            f"scale in all columns. {stretched} PSNR and SSIM refer to a range of {number(results.task.data_range)} "
-            f"intensities, that of {of}."
+            f"scale in all columns.{middle} {stretched} PSNR and SSIM refer to a range of "
+            f"{number(results.task.data_range)} intensities, that of {of}."
         )
     else:
         caption = (
@@ -59,6 +61,16 @@ def figures(results: Results, gallery: Gallery) -> list[Picture | Table]:
 
 def _plane(image: np.ndarray) -> np.ndarray:
     return np.nan_to_num(images.plane(image))
+
+
+def _part(image: np.ndarray, upscale: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the middle of a plane (C, H, W) of an image of a shape or of its target, if it has more pixels."""
+    if upscale == 1:
+        return image
+    factor = image.shape[-1] // shape[-1]
+    sides = [(max(0, n - _PART // upscale) // 2, min(n, _PART // upscale)) for n in shape[-2:]]
+    (top, height), (left, width) = [(factor * first, factor * size) for first, size in sides]
+    return image[:, top : top + height, left : left + width]
 
 
 def _comparison(columns: list[tuple[str, list[np.ndarray]]], rows: Sequence[str]) -> Figure:

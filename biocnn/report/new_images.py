@@ -19,7 +19,7 @@ _IN_PIXELS = ("area", "perimeter", "axis_major", "axis_minor", "neighbour_distan
 _POWERS = str.maketrans("23", "²³")
 _UNCERTAIN = 10  # images
 _LIKELY = 3  # outputs of an image
-_PREVIEWS = 4  # restored images
+_PREVIEWS = 3  # restored images
 _QUANTILES = {"Median": 0.5, "25%": 0.25, "75%": 0.75, "Minimum": 0.0, "Maximum": 1.0}
 
 
@@ -167,7 +167,7 @@ def restored(results: Results, gallery: Gallery) -> Section:
 
 def _strips(strips: dict[str, np.ndarray], headings: list[str]) -> Figure:
     """Draw pictures of equally wide parts side by side, a row each, with their names."""
-    width = PAGE_WIDTH / 3
+    width = PAGE_WIDTH / len(headings)
     heights = [width * len(strip) / (strip.shape[1] / len(headings)) for strip in strips.values()]
     figure = new_figure(sum(heights) + 0.2 * len(heights))
     grid = figure.subplots(len(strips), len(headings), squeeze=False, height_ratios=heights)

@@ -122,6 +122,30 @@ def test_tracks_and_stretches_of_a_genome_are_those_of_the_model(model: Model, t
     assert counts["unknown bases, which have no value"] == 5
 
 
+def test_values_of_a_genome_are_those_of_the_model(tmp_path: Path) -> None:
+    bigwig = pytest.importorskip("pyBigWig")
+    section, outputs = (
+        choose("models", {"name": "UNet", "channels": [4, 4], "strands": "both"}, "model"),
+        ["a.plus", "b c"],
+    )
+    told = sequence_facts(task="profile", outputs=outputs, window=32, context=4, scale="log1p", opposite=[1, 0])
+    save_model(tmp_path / "m.safetensors", build_model(section, told), metadata(section, told))
+    model = Model(tmp_path / "m.safetensors")
+    codes = np.random.default_rng(5).integers(0, 4, 150).astype(np.uint8)
+    codes[40:45] = UNKNOWN
+    genome = Genome(codes, {"chr1": 90, "chr2": 60}, {}, "g.fa")
+    with pytest.raises(InputError, match="bases have values"):
+        scan_genome(genome, [model], tmp_path, threshold=0.5)
+    scan_genome(genome, [model], tmp_path)
+    wanted = np.concatenate([model.predict(part) for part in (codes[:90], codes[90:])], axis=1)
+    for suffix, one in zip(("a.plus", "b_c"), wanted, strict=True):
+        with bigwig.open(str(tmp_path / f"scan.{suffix}.bw")) as track:
+            values = np.concatenate([track.values(name, 0, size) for name, size in genome.contigs.items()])
+        np.testing.assert_allclose(values[codes < 4], one[codes < 4], rtol=1e-4, atol=1e-6)
+        assert np.isnan(values[40:45]).all()
+    assert not list(tmp_path.glob("stretches*"))
+
+
 def test_variants_are_for_models_of_whole_windows(model: Model) -> None:
     with pytest.raises(InputError, match="predicts each base of a window"):
         Ensemble([model])

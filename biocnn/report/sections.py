@@ -215,12 +215,14 @@ def _python(results: Results, network: str, models: list[tuple[str, Path]]) -> l
     path = f"results/{results.name}/runs/{models[0][0]}/model.safetensors"
     module = own_module(network)
     trust = f', trust=["{module}"]' if module else ""
+    call = "predict(..., covariates=...)" if results.facts.covariates else "predict(...)"
+    call = "detect(...)" if results.task and results.task.detects else call
     return [
         "",
         "# use the model in Python",
         "import biocnn",
         f'model = biocnn.load("{path}"{trust})',
-        "model.detect(...)" if results.task and results.task.detects else "model.predict(...)",
+        f"model.{call}",
     ]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import accompanied, experiment, labelled, metadata, predicted, sequences, stored, valued
+from tiny import accompanied, experiment, labelled, metadata, predicted, sequences, several, stored, valued
 from torch import nn
 
 from biocnn.apply.variants.scoring import Ensemble
@@ -17,6 +17,7 @@ from biocnn.data.dataset import Dataset
 from biocnn.data.frame import Frame
 from biocnn.explain.covariates import importance
 from biocnn.explain.step import explain_test_part
+from biocnn.metrics import ERRORS
 from biocnn.prediction.model import Model
 from biocnn.training.batches import make, preview
 from biocnn.training.checkpoint import build_model, save_model
@@ -32,7 +33,8 @@ SETTINGS = {
         train={"epochs": 1, "threads": 1, "words": "none"},
     ),
 }
-RAW = {"images": labelled, "values": valued, "sequences": sequences}
+SETTINGS["several"] = SETTINGS["values"]
+RAW = {"images": labelled, "values": valued, "several": several, "sequences": sequences}
 
 
 def table(dataset: Dataset, rows: np.ndarray) -> pd.DataFrame:
@@ -113,6 +115,18 @@ def test_augmentations_never_touch_covariates(tmp_path: Path) -> None:
     assert x[:, 1:, 3, 4].equal(torch.from_numpy(dataset.covariates))
     seen, _ = preview(dataset, SETTINGS["images"].augment, None, 2, 2, frame=frame)
     assert seen.shape == (2, 3, 1, 16, 16)
+
+
+def test_every_output_has_a_loss_by_shuffling(trained: tuple[Dataset, Model]) -> None:
+    dataset, model = trained
+    found = importance(model, dataset, 1)
+    outputs = found["output"][found["covariate"] == "dose"].tolist()
+    names = [f"{part.name}: " for part in model.task.parts] or [""]
+    assert all(any(output.startswith(name) for output in outputs) for name in names)
+    assert len(found) == 2 * len(outputs)
+    assert np.isfinite(found["value"]).all()
+    sign = np.where(found["metric"].isin(ERRORS), 1, -1)
+    np.testing.assert_allclose(found["loss"], sign * (found["shuffled"] - found["value"]), atol=1e-12)
 
 
 def test_shuffling_a_covariate_that_matters_loses_the_metric(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_a_genome_and_peaks() -> None:
     }  # fmt: skip
     text = Path("mine.yaml").read_text()
     assert "biocnn run mine.yaml --cores " in text
-    assert "window: 101  # bp around the middle of each interval: no summits" in text
+    assert "window: 101  # bp around the middle of each interval, without summits" in text
     assert "There are 3 groups that a split must not cut. How to split them? folds" in text
 
 

@@ -63,9 +63,8 @@ def _peaks(of: dict[str, list[Item]]) -> Iterator[Proposal]:
     for item in of.get("meme", [])[:1]:
         more["explain"] = {"motifs": {"database": item.path}}
         used.append(item)
-    summits = all(map(_summits, peaks))
-    centre = "bp around the summit of each peak" if summits else "bp around the middle of each interval: no summits"
-    notes = {"data.window": centre}
+    centre = "summit of each peak" if all(map(_summits, peaks)) else "middle of each interval, without summits"
+    notes = {"data.window": f"bp around the {centre}"}
     if tracks:
         targets = {_word(item): item.path for item in tracks}
         data = {"name": "Intervals", **common, "intervals": peaks[0].path, "targets": targets, "window": 101}
@@ -127,18 +126,18 @@ def _of_tables(of: dict[str, list[Item]]) -> Iterator[Proposal]:
             more = {"index": index[0].path} if index else {}
             one = {} if "label" in columns else {"classes": ["object"]}
             if placed[0] != POINT or "radius" in columns:
-                data = {"name": "BoxedImages", **table, **more, **one}
-                yield Proposal(f"the boxes in {name}", [data], [*used, *index[:1]])
+                boxes = {"name": "BoxedImages", **table, **more, **one}
+                yield Proposal(f"the boxes in {name}", [boxes], [*used, *index[:1]])
             else:
-                data = {"name": "CountedImages", **table, **more}
-                yield Proposal(f"the number of objects, from the points in {name}", [data], [*used, *index[:1]])
+                points = {"name": "CountedImages", **table, **more}
+                yield Proposal(f"the number of objects, from the points in {name}", [points], [*used, *index[:1]])
         free = [c for c in item.columns if c not in NOT_LABELS and not re.search(GROUPS, c)]
         for column in ["label"] if "label" in free else free if plain == tables else []:
             if placed:
                 continue
-            named = [{"name": "LabelledImages", **table, key: [column]} for key in ("labels", "values")]
-            named = [{"name": "LabelledImages", **table}, *named] if column == "label" else named
-            yield Proposal(f"the column {column} of {name}", named, used)
+            ways = ({} if column == "label" else {"labels": [column]}, {"values": [column]})
+            data = [{"name": "LabelledImages", **table, **way} for way in ways]
+            yield Proposal(f"the column {column} of {name}", data, used)
 
 
 def _of_folders(of: dict[str, list[Item]]) -> Iterator[Proposal]:

@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection
 from copy import deepcopy
 from dataclasses import dataclass, field
 from inspect import signature
@@ -11,7 +11,7 @@ from typing import Any
 
 from biocnn.config.experiment import load
 from biocnn.config.registry import find
-from biocnn.config.settings import Settings, Split
+from biocnn.config.settings import Split
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import divide
@@ -40,8 +40,20 @@ class Draft:
 
     sections: dict[str, Any]
     notes: dict[str, str]
-    raw: Raw
-    checks: Checks = field(default_factory=Checks)
+    raw: Raw = field(init=False)
+    checks: Checks = field(init=False)
+
+    def read(self) -> None:
+        """Read the data, with paths that are relative to the working folder."""
+        self.checks = Checks()
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "experiment.yaml"
+            path.write_text(yaml_of(self.sections, {}), encoding="utf-8")
+            try:
+                settings = load(path).settings
+            except InputError as error:
+                raise InputError(error.message.replace(f"{path}: ", ""), error.remedy) from error
+        self.raw = read_data(settings, self.checks)
 
 
 def settle(proposal: Proposal, ask: Questions) -> Draft:
@@ -55,51 +67,34 @@ def settle(proposal: Proposal, ask: Questions) -> Draft:
     draft = _read_any(proposal, ask)
     for step in (_blocks, _groups, _spacing):
         if step(draft, ask):
-            draft.checks = Checks()
-            draft.raw = _read(draft.sections, draft.checks)
+            draft.read()
     _split(draft, ask)
     return draft
 
 
-def _read(sections: dict[str, Any], checks: Checks) -> Raw:
-    return read_data(settings_of(sections), checks)
-
-
-def settings_of(sections: dict[str, Any]) -> Settings:
-    """Return validated settings; paths are relative to the working folder."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "experiment.yaml"
-        path.write_text(yaml_of(sections, {}), encoding="utf-8")
-        return load(path).settings
-
-
 def _read_any(proposal: Proposal, ask: Questions) -> Draft:
-    """Read the data in the first way that is possible; what a reader would leave out only if asked, is asked."""
-    faults = []
-    for data in proposal.data:
-        for extra, meaning in _extras(data):
-            sections, checks = {"data": data | extra} | deepcopy(proposal.more), Checks()
-            try:
-                raw = _read(sections, checks)
-            except InputError as error:
-                faults.append(error)
-                continue
-            notes = dict(proposal.notes)
-            if extra:
-                (key,) = extra
-                if ask.choose(f"{faults[-1].message}\n{meaning}?", {"yes": "", "no": ""}) == "no":
-                    raise faults[-1]
-                notes[f"data.{key}"] = meaning
-            return Draft(sections, notes, raw, checks)
+    """Read the data in the first way that is possible; what a reader would only do if asked comes last."""
+    faults: list[InputError] = []
+    keys = [(data, key) for data in proposal.data for key in LENIENT if key in _settings_of(data)]
+    for data, key in [*((data, "") for data in proposal.data), *keys]:
+        value, meaning = LENIENT.get(key, ("", ""))
+        sections = {"data": data | ({key: value} if key else {})} | deepcopy(proposal.more)
+        draft = Draft(sections, dict(proposal.notes))
+        try:
+            draft.read()
+        except InputError as error:
+            faults.append(error)
+            continue
+        if key and ask.choose(f"{faults[0].message}\n{meaning}?", {"yes": "", "no": ""}) == "no":
+            break
+        draft.notes |= {f"data.{key}": meaning} if key else {}
+        return draft
     raise faults[0]
 
 
-def _extras(data: dict[str, Any]) -> Iterator[tuple[dict[str, str], str]]:
-    yield {}, ""
-    known = signature(find("data", data["name"])).parameters
-    for key, (value, meaning) in LENIENT.items():
-        if key in known:
-            yield {key: value}, meaning
+def _settings_of(data: dict[str, Any]) -> Collection[str]:
+    """Return the names of the settings of a data reader."""
+    return signature(find("data", data["name"])).parameters
 
 
 def _blocks(draft: Draft, ask: Questions) -> bool:
@@ -117,7 +112,7 @@ def _blocks(draft: Draft, ask: Questions) -> bool:
 def _groups(draft: Draft, ask: Questions) -> bool:
     """Group images by a column of the table, or by their names, such as slide3_tile2."""
     data, examples = draft.sections["data"], draft.raw.examples
-    if "group" not in signature(find("data", data["name"])).parameters or not examples["group"].is_unique:
+    if "group" not in _settings_of(data) or not examples["group"].is_unique:
         return False
     columns = [c for c in examples if re.search(GROUPS, c) and 1 < examples[c].nunique() < len(examples)]
     pieces = of_examples(examples)
@@ -126,10 +121,10 @@ def _groups(draft: Draft, ask: Questions) -> bool:
         chosen = ask.choose("Which column names what belongs together, such as a patient?", options)
         draft.notes["data.group"] = "column that a split never cuts"
     elif pieces and "table" not in data:
-        told = f"names look like pieces of {len(set(pieces.names))} larger images, such as {pieces.names[0]}"
+        told = f"Names look like pieces of {len(set(pieces.names))} larger images, such as {pieces.names[0]}"
         options = {pieces.pattern: "keep pieces of one together", "none": "all are independent"}
-        chosen = ask.choose(f"Their {told}. What must a split not cut?", options)
-        draft.notes["data.group"] = f"part of the name that a split never cuts: {told}"
+        chosen = ask.choose(f"{told}. What must a split not cut?", options)
+        draft.notes["data.group"] = f"part of the name that a split never cuts. {told}"
     else:
         return False
     if chosen != "none":
@@ -139,7 +134,7 @@ def _groups(draft: Draft, ask: Questions) -> bool:
 
 def _spacing(draft: Draft, ask: Questions) -> bool:
     facts = draft.raw.facts
-    if "spacing" not in signature(find("data", draft.sections["data"]["name"])).parameters or facts.spacing:
+    if "spacing" not in _settings_of(draft.sections["data"]) or facts.spacing:
         return False
     sides = ["depth, ", ""][facts.spatial_dims == 2] + "height, width"
     given = ask.numbers(f"Size of a pixel in um ({sides}), not stated in the files", facts.spatial_dims)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("biocnn")
 GENERIC = ("index", "table", "images", "labels", "boxes", "points", "data", "train", "peaks")  # names that tell little
+MOST = 10  # files without a use that are listed
 NOTHING = (
     "give a genome and peaks, sequences and labels, images and masks (or targets, boxes, points), a folder of images "
     "per class, a table with a column image, or an .npz file; docs/input.md lists all"
@@ -49,8 +50,9 @@ def start(*files: Path, name: str | None = None, yes: bool = False) -> None:
     for item in proposal.used:
         log.info("%s: %s", item.path, item.kind)
     draft = settle(proposal, ask)
-    command = f"biocnn run {out} --cores {len(os.sched_getaffinity(0))}"
+    command = f"biocnn run {out} --cores {os.cpu_count()}"
     left = [f"{item.path}: not used" for item in items if item not in proposal.used]
+    left[MOST:] = [f"... and {len(left) - MOST} more files"] * (len(left) > MOST)
     read = [f"{source}: {outcome} {count} {reason}" for source, outcome, reason, count, _ in draft.checks.rows]
     head = [f"Predicts {_predicted(draft.raw.facts)}. To run it in this folder:", f"  {command}", ""]
     head += ["Not set here is what follows from the data, such as the network; docs/input.md lists all settings.", ""]
@@ -82,8 +84,8 @@ def _name(data: dict[str, Any]) -> str:
     keys = ("positives", "intervals", "labels", "table", "npz", "folder", "coco", "voc", "yolo", "images", "sequences")
     value = next(data[key] for key in keys if isinstance(data.get(key), Path | dict))
     if isinstance(value, dict):
-        word = "_".join(value)[:40]
+        word = "_".join(value)
     else:
         path = value.resolve()
         word = path.parent.name if path.name.split(".")[0].lower() in GENERIC else path.name.split(".")[0]
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", word).strip("_-") or "mine"
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", word)[:40].strip("_-") or "mine"

@@ -16,6 +16,7 @@ from biocnn.config.schema import build
 from biocnn.config.settings import Settings
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
+from biocnn.data.covariates import PREFIX
 from biocnn.data.raw import Raw
 from biocnn.io.meme import read_meme
 from biocnn.tasks import Task, make_task
@@ -74,6 +75,9 @@ def checked(raw: Raw) -> Raw:
     """
     task = make_task(raw.facts)
     faults = [*(f"facts: {fault}" for fault in raw.facts.faults()), *_of_table(raw.examples)]
+    for name in raw.facts.covariates:
+        if PREFIX + name not in raw.examples:
+            faults.append(f"examples: no column {PREFIX + name!r}")
     faults += _TRUTHS[task.target.kind](raw, task)
     facts = resolve(make_input(raw.facts).check)(raw, faults)
     if faults:

@@ -18,8 +18,9 @@ class Raw:
     Parameters
     ----------
     examples
-        One row per example: ``id`` (unique), ``group`` (never cut by a split), ``split`` if given, and the origin of
-        the example (chrom, start, end, strand, 0-based half-open; or image and mask paths).
+        One row per example: ``id`` (unique), ``group`` (never cut by a split), ``split`` if given, the origin of the
+        example (chrom, start, end, strand, 0-based half-open; or image and mask paths), and ``covariate_...`` for each
+        of the facts' covariates: float64, or text; NaN is missing.
     x
         Function of the row number that returns uint8 codes of shape (L,) (0-3 = ACGT, 4 = unknown, 5 = padding,
         6-15 = ambiguous), or an image of shape (C, *spatial) in its own dtype.

@@ -1,5 +1,6 @@
 """Covariates are read from tables, measured on the training split, and coded; nothing is guessed silently."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +8,13 @@ import pandas as pd
 import pytest
 from labelled import counts, pictures, read, refused
 from PIL import Image
-from tiny import stored
+from tiny import accompanied, labelled, stored
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.data.covariates import encode_covariates, given, measure, read_covariates
 from biocnn.data.dataset import Dataset
+from biocnn.data.facts import checked
 from biocnn.data.sequences import Sequences
 from biocnn.data.stored_raw import open_raw, write_raw
 from biocnn.tasks.facts import Covariate
@@ -96,6 +98,12 @@ def test_words_that_look_like_other_things_stay_words(tmp_path: Path) -> None:
 )
 def test_names_that_cannot_be_covariates_are_refused(tmp_path: Path, options: dict, words: list[str]) -> None:
     refused(*words, table=images(tmp_path, AGES, SEXES), **options)
+
+
+def test_a_reader_that_forgets_a_covariate_is_refused() -> None:
+    raw = accompanied(labelled())
+    with pytest.raises(InputError, match="no column 'covariate_dose'"):
+        checked(replace(raw, examples=raw.examples.drop(columns="covariate_dose")))
 
 
 def test_a_folder_has_no_covariates(tmp_path: Path) -> None:

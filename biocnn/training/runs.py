@@ -148,8 +148,8 @@ def train_run(
         log(describe_precision(precision))
         measured = {"start": transfer.record, "target_unit": task.unit}
         # Words predict values, not distributions.
-        one = not (task.target.spatial or facts.parts) and facts.form == "value"
-        if section.words == "auto" and dataset.input.scanned and one:
+        values = not task.target.spatial and all(one.form == "value" for one in (facts, *facts.parts))
+        if section.words == "auto" and dataset.input.scanned and values:
             network, measured["words"] = mix_words(network, settings, dataset, val, task.unit, precision.predict, log)
         predictions = predict_batches(network, val, task, precision.predict)
         postprocess = task.tune(predictions, map(dataset.truth, val_rows))

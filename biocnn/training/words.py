@@ -1,5 +1,7 @@
 """Fit the model of words that is mixed with a network, and choose their shares on the validation split."""
 
+from itertools import chain
+
 import numpy as np
 import torch
 from scipy.optimize import minimize
@@ -63,6 +65,8 @@ def fit_words(
     words, mixed
         The words, in the unit of the network, and how to mix them.
     """
+    if dataset.task.parts:
+        return _of_parts(settings, dataset, z, unit)
     task, rows, strands = dataset.task, dataset.rows("val"), strands_of(settings, dataset.facts)
     train = thinned(dataset.x, dataset.rows("train"), MOST_LETTERS)
     x, val = (log_counts(dataset.windows(part), strands) for part in (train, rows))
@@ -87,6 +91,24 @@ def fit_words(
         n=len(train),
     )
     return words, mixed
+
+
+def _of_parts(
+    settings: Settings, dataset: Dataset, z: Tensor, unit: dict[str, list[float]] | None
+) -> tuple[Words, Mixed]:
+    """Fit the words of each part, by its own metric."""
+    each = []
+    for part in dataset.task.parts:
+        own = {key: values[part.targets] for key, values in unit.items()} if unit and part.task.standardised else None
+        each.append(fit_words(settings, dataset.of_part(part), z[:, part.logits], own))
+    words = Words(sum(len(one.intercept) for one, _ in each), each[0][1].strands)
+    words.weight.copy_(torch.cat([one.weight for one, _ in each], 1))
+    words.intercept.copy_(torch.cat([one.intercept for one, _ in each]))
+    lists = {
+        key: list(chain(*(getattr(mixed, key) for _, mixed in each)))
+        for key in ("share", "network", "mixture", "penalty")
+    }
+    return words, each[0][1].model_copy(update=lists | {"metric": "val_metric"})
 
 
 def choose_share(

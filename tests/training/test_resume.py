@@ -43,6 +43,7 @@ OTHERS = [
     ("finer", 1),
     ("counted", 1),
     ("profiled", 1),
+    ("several", 1),
     pytest.param("typed", 1, marks=pytest.mark.slow),
 ]
 

@@ -346,6 +346,9 @@ def _measure_truth(task: Task, found: list[Any], folds: list[_Fold], checks: Che
         for reason, output in task.check_split(by_split):
             checks.add(place, "note", reason, 1, output)
         fold.add(**task.measure(by_split))
+        for (name, n), (_, known) in zip(fold.facts.n or (), fold.facts.n_known or (), strict=False):
+            for output, k in task.labelled_columns.items():
+                checks.add(place, "note", f"{output} is unknown in the {name} split", n - known[k])
 
 
 def _measure_covariates(names: list[str], examples: pd.DataFrame, folds: list[_Fold], checks: Checks) -> None:

@@ -112,6 +112,14 @@ class Several(VectorTask):
         for part in self.parts:
             yield from (f"{part.name}: {fault}" for fault in part.task.check_truth(y[:, part.targets]))
 
+    @property
+    def labelled_columns(self) -> dict[str, int]:
+        found = {}
+        for part in self.parts:
+            for name, k in part.task.labelled_columns.items():
+                found[part.name if part.task.exclusive else name] = part.targets.start + k
+        return found
+
     def check_split(self, found: "dict[str, list[np.ndarray]]") -> "Iterator[tuple[str, str]]":
         for part in self.parts:
             yield from part.task.check_split(_of_part(found, part))

@@ -44,6 +44,11 @@ class VectorTask(Task):
     def remember(self, truth: "np.ndarray", stored: "np.ndarray") -> "np.ndarray":
         return stored
 
+    @property
+    def labelled_columns(self) -> dict[str, int]:
+        """Return what may be unknown, and a column of the targets that is nan where it is."""
+        return {self.value: 0} if self.exclusive else {name: k for k, name in enumerate(self.outputs)}
+
     def check_split(self, found: "dict[str, list[np.ndarray]]") -> "Iterator[tuple[str, str]]":
         """Refuse outputs that cannot be learned and splits that cannot be evaluated; note other undefined metrics."""
         import numpy as np

@@ -108,6 +108,7 @@ def test_probabilities_of_several_models_at_once_are_those_of_each() -> None:
     """Effects of variants are computed so."""
     outputs = list("abcd")
     task = make_task(sequence_facts(task="several", outputs=outputs, parts=parts_of(outputs)))
+    assert "for images" in str(next(task.check_loss(choose("losses", "gaussian_nll", "loss"), "none")))
     z = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(task.probability(z), torch.stack([task.probability(one) for one in z]))
 

@@ -30,7 +30,7 @@ def decide_bags(facts: Facts, settings: Settings | None = None) -> dict[str, Dec
     decide_whole(facts.model_copy(update={"n": BySplit(train=facts.images, val=0, test=0)}), train, network, own)
     found = own.found | choose.found
     found["steps_per_epoch"] = Decision(value=getattr(train, "steps_per_epoch", None), reason="each bag once")
-    if network is None:
+    if settings and network is None:
         value = {"name": "ResNet"} | {key: found[key].value for key in ("stem", "depth", "channels")}
         found["network"] = Decision(value=value, reason=f"for {facts.images:,} training images")
     return found

@@ -29,12 +29,7 @@ def of_bags(dataset: Dataset, settings: Settings) -> Baselines:
     """Call `fit_baselines` for bags: intensities of images by their mean, and by mean and extremes over the bag."""
     train = thinned(dataset.x, dataset.rows("train"), MOST_PIXELS)
     found = {row: _of_bag(dataset, row) for row in {*train, *dataset.rows("val", "test")}}
-    pools: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-        "mean intensities": lambda x: x.mean(axis=0),
-        "mean and extreme intensities": lambda x: np.concatenate([x.mean(axis=0), x.min(axis=0), x.max(axis=0)]),
-    }
-    if dataset.task.standardised:
-        pools = {"constant": lambda x: np.empty(0)} | pools
+    pools = ({"constant": constant} if dataset.task.standardised else {}) | OF_BAGS
 
     def of(pool: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
         return lambda rows: np.stack([pool(found[row]) for row in rows])
@@ -71,8 +66,19 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
     return Frame(size, "stretch").apply(image).ravel()
 
 
+def mean(x: np.ndarray) -> np.ndarray:
+    """Return the mean over the images of a bag, (n, F)."""
+    return x.mean(axis=0)
+
+
+def extremes(x: np.ndarray) -> np.ndarray:
+    """Return the mean, the lowest and the highest values over the images of a bag, (n, F)."""
+    return np.concatenate([x.mean(axis=0), x.min(axis=0), x.max(axis=0)])
+
+
 BASELINES = {"intensities": intensities, "thumbnail": thumbnail}
 OF_VALUES = {"constant": constant, "brightness": brightness}
+OF_BAGS = {"intensities": mean, "extreme intensities": extremes}
 
 
 def table(dataset: Dataset, function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:

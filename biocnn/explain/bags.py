@@ -84,9 +84,9 @@ def _extremes(
     weights = np.full(images.shape[:3], np.nan, np.float32)
     for place, bag in enumerate(chosen):
         order = attention[bag].argsort(kind="stable")
-        number = min(SHOWN, len(order))
-        for side, part in enumerate((order[::-1][:number], order[:number][::-1])):
-            weights[place, side, :number] = attention[bag][part] * len(order)
+        half = -(-len(order) // 2)
+        for side, part in enumerate((order[::-1][:half][:SHOWN], order[:-half][:SHOWN][::-1])):
+            weights[place, side, : len(part)] = attention[bag][part] * len(order)
             for k, image in enumerate(part):
                 x = dataset.x[rows[bag]][image]
                 common = tuple(slice(0, min(a, b)) for a, b in zip(x.shape, shape, strict=True))

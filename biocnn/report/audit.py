@@ -26,7 +26,7 @@ _COLOURS |= {
     "Lanczos": GREEN,
 }
 _COLOURS |= {"constant": FAINT, "brightness": GREEN}
-_COLOURS |= {"mean intensities": SKY, "mean and extreme intensities": ORANGE}
+_COLOURS |= {"extreme intensities": ORANGE}
 _COLOURS |= {"base rate": FAINT, "mean profile": FAINT, "6-mers around the base": ORANGE}
 _COLOURS |= {NETWORK: GREEN, COVARIATES: MUTED}
 _MOST = 16  # outputs in the figure
@@ -48,7 +48,7 @@ def audit(results: Results, gallery: Gallery) -> Section:
     metrics = results.headline[:1] if baselines else results.headline  # units of several metrics do not compare
     figure = by_output(found, metrics[0]) if several else by_metric(found[found["metric"].isin(metrics)])
     best = "; b: network minus best baseline" if several else f"; {'abc'[len(metrics)]}: network minus each baseline"
-    over = "loci" if results.input and results.input.at_loci else "groups of images"
+    over = results.input.resampled.split(" (")[0] if results.input else "groups of images"
     caption = (
         f"Baseline models and the network (diamond; below it, mean and s.d. of its runs) on held-out examples{best}. "
         f"Bars: 95% confidence intervals by bootstrap over {over}; red: the network is not clearly better."

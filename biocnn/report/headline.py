@@ -71,8 +71,7 @@ BASELINES = {  # names in audit.tsv, and in a sentence
     "brightness": "a line on mean brightness",
     "intensities": "a linear model of intensities",
     "thumbnail": "a linear model of thumbnails",
-    "mean intensities": "a linear model of mean intensities",
-    "mean and extreme intensities": "a linear model of mean and extreme intensities",
+    "extreme intensities": "a linear model of extreme intensities",
     "mean profile": "the mean of the training split",
     "6-mers around the base": "a linear model of the 6-mers around a base",
 }

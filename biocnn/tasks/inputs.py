@@ -180,8 +180,8 @@ class BagInput(ImageInput):
     baselines = "biocnn.evaluation.image_baselines:of_bags"
     about_baselines = (
         "Does the network learn more than brightness and colour? The baselines are linear models on the same split: of "
-        "the intensities of images (mean, standard deviation and percentiles of each channel), by their mean over the "
-        "bag, and by their mean, lowest and highest values."
+        "the intensities of images (mean, standard deviation and percentiles of each channel), averaged over the bag, "
+        "and of their extremes as well, the lowest and highest values in the bag."
     )
     explain = "biocnn.explain.bags:explain_bags"
     applied = "biocnn.apply.bags:apply_bags"
@@ -191,9 +191,8 @@ class BagInput(ImageInput):
         import numpy as np
 
         columns = min(MOST_COLUMNS, math.ceil(len(x) ** 0.5))
-        chosen = x[np.linspace(0, len(x) - 1, min(len(x), columns**2)).round().astype(int)]
-        missing = np.zeros((-len(chosen) % columns, *x.shape[1:]), x.dtype)
-        rows = np.concatenate([chosen, missing]).reshape(-1, columns, *x.shape[1:])
+        number = columns * min(MOST_COLUMNS, len(x) // columns)
+        rows = x[np.linspace(0, len(x) - 1, number).round().astype(int)].reshape(-1, columns, *x.shape[1:])
         return np.concatenate([np.concatenate(list(row), axis=-1) for row in rows], axis=-2)
 
     def describe(self, facts: "Facts") -> str:

@@ -34,8 +34,8 @@ def check_names(names: Sequence[str] | None, targets: Sequence[str], table: obje
         if names.count(name) > 1:
             raise InputError(f"data.covariates: duplicate column {name!r}", "name each column once")
         if name in targets or name in NOT_MEASURED:
-            use = "predicted" if name in targets else "no property of examples"
-            raise InputError(f"data.covariates: the column {name!r} is {use}", "leave it out")
+            use = "is predicted" if name in targets else "names examples or splits"
+            raise InputError(f"data.covariates: the column {name!r} {use}", "leave it out")
 
 
 def read_covariates(table: pd.DataFrame, names: Sequence[str] | None, checks: Checks, source: str) -> pd.DataFrame:

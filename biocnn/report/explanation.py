@@ -36,7 +36,8 @@ def explanation(results: Results, settings: Settings, gallery: Gallery) -> Secti
     folder = results.folder / "explain"
     counts = results.table("explain/counts.tsv")
     if len(counts):
-        section.blocks.append(Text(_account(counts)))
+        covariates = " All of it is computed with all covariates missing." if results.facts.covariates else ""
+        section.blocks.append(Text(_account(counts) + covariates))
     if len(results.seqlet_matches):
         section.blocks.extend(_seqlets(results, settings, gallery))
     if len(results.matches) and (folder / "motifs.meme").is_file():

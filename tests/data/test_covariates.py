@@ -92,7 +92,7 @@ def test_words_that_look_like_other_things_stay_words(tmp_path: Path) -> None:
         ({"covariates": ["agge"]}, ["data.covariates", "'agge'", "age"]),
         ({"covariates": ["age", "age"]}, ["duplicate column 'age'"]),
         ({"covariates": ["label"]}, ["'label' is predicted"]),
-        ({"covariates": ["image"]}, ["'image' is no property"]),
+        ({"covariates": ["image"]}, ["'image' names examples"]),
         ({"covariates": []}, ["names columns"]),
     ],
 )

@@ -119,7 +119,7 @@ class Predict(Section):
 
 
 class _NewImages(Section):
-    images: Path | None = None  # folder, or .npz file with arrays of images
+    images: Path | None = None  # folder, or .npz file with arrays of images; for bags a table, or a folder of folders
     covariates: Path | None = None  # table of these images, for models with covariates: image, and a column for each
 
 

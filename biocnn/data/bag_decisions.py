@@ -27,7 +27,8 @@ def decide_bags(facts: Facts, settings: Settings | None = None) -> dict[str, Dec
     instances = choose("instances", train, "train", _instances(most))
     choose("batch_size", train, "train", _batch_size(min(middle, instances)))
     own = Choice()
-    decide_whole(facts.model_copy(update={"n": BySplit(train=facts.images, val=0, test=0)}), train, network, own)
+    images = facts.model_copy(update={"n": BySplit(train=facts.images, val=0, test=0)})
+    decide_whole(images, train, network, own, "model.network")
     found = own.found | choose.found
     found["steps_per_epoch"] = Decision(value=getattr(train, "steps_per_epoch", None), reason="each bag once")
     if settings and network is None:

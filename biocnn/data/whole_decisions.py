@@ -35,7 +35,9 @@ class Choice:
         return self.found[key].value
 
 
-def decide_whole(facts: Facts, train: Section | None, model: Section | None, choose: Choice) -> None:
+def decide_whole(
+    facts: Facts, train: Section | None, model: Section | None, choose: Choice, where: str = "model"
+) -> None:
     """Decide size and fit; stem, depth and channels of a ResNet; batch_size, steps_per_epoch and epochs.
 
     Parameters
@@ -46,14 +48,16 @@ def decide_whole(facts: Facts, train: Section | None, model: Section | None, cho
         Sections of an experiment, whose values override decisions; None: decide all.
     choose
         Receives the decisions.
+    where
+        Dotted key of the section of the network.
     """
     assert facts.n
     number = facts.n.train
     size = choose("size", train, "train", _size(facts))
     choose("fit", train, "train", _fit(facts))
-    choose("stem", model, "model", _stem(size))
-    choose("depth", model, "model", SHALLOW)
-    choose("channels", model, "model", widths(number, len(size)))
+    choose("stem", model, where, _stem(size))
+    choose("depth", model, where, SHALLOW)
+    choose("channels", model, where, widths(number, len(size)))
     batch_size = next(batch for least, batch in BATCHES if number >= least)
     why = f"for {number:,} training images"
     choose("batch_size", train, "train", Decision(value=batch_size, reason=why))

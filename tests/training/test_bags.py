@@ -19,6 +19,7 @@ from biocnn.data.frame import Frame
 from biocnn.explain.bags import attention_auroc
 from biocnn.prediction.model import Model
 from biocnn.training.bags import BagBatches
+from biocnn.training.checkpoint import build_model
 from biocnn.workflow import steps
 
 CPU, FRAME = torch.device("cpu"), Frame((16, 16))
@@ -68,6 +69,17 @@ def test_bags_are_padded_and_scaled(dataset: Dataset) -> None:
     torch.testing.assert_close(x[1], torch.from_numpy(wanted))
     assert y.tolist() == [[0], [1]]
     assert [len(one[0]) for one, _ in made.plain()] == [3, 5, 4]
+
+
+def test_bags_of_volumes(tmp_path: Path) -> None:
+    dataset = stored(bagged(24, size=(4, 6, 8)), tmp_path)
+    settings, _ = resolve(experiment("BagNetwork", data="BaggedImages", train={"size": None}), dataset.facts)
+    assert settings.train.size == [4, 6, 8]
+    network = build_model(settings.model, dataset.facts).eval()
+    for x, y in BagBatches(dataset, dataset.rows("test"), CPU, (), 0, Frame((4, 6, 8))).plain():
+        with torch.no_grad():
+            assert network(x).shape == y.shape
+    assert dataset.input.picture(dataset.x[0]).shape == (1, 4, 6, 16)
 
 
 def test_images_are_drawn_anew_in_each_epoch_and_depend_on_nothing_else(dataset: Dataset) -> None:

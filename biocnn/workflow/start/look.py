@@ -27,6 +27,7 @@ WORDS = {
     "masks": r"mask|label|seg|gt$|ground|annot|manual|outline",
     "targets": r"clean|target|high",
 }  # in names of folders, by what is in these
+LARGE = 200_000_000  # bytes of a text file beyond which it is neither a table nor, without its suffix, BED
 DEEP = 2  # levels of folders that are searched
 
 
@@ -106,6 +107,8 @@ def _file(path: Path) -> Item:
             return Item(path, kind)
     if name.endswith(BEDS):
         return Item(path, "bed")
+    if path.stat().st_size > LARGE:
+        return Item(path, "")
     with suppress(InputError, ValueError):
         if name.endswith(".json"):
             return Item(path, "coco" if {"images", "annotations"} <= json.loads(path.read_text("utf-8")).keys() else "")

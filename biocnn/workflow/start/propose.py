@@ -145,7 +145,7 @@ def _of_folders(of: dict[str, list[Item]]) -> Iterator[Proposal]:
     roles = {role: [item for item in pictures if item.role == role] for role in ("images", "masks", "targets")}
     for item in of.get("npz", []):
         data = {"name": "LabelledImages", "npz": item.path}
-        notes = {"data.npz": "names of the classes 0, 1, ...: classes: [healthy, sick]"}
+        notes = {"data.npz": "to name the classes 0, 1, ..., add classes: [healthy, sick]"}
         yield Proposal(f"the labels in {item.path.name}", [data], [item], {}, notes)
     for kind in ("coco", "voc", "yolo"):
         for item in of.get(kind, []):

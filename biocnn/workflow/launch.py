@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -75,6 +74,8 @@ def snakefile() -> Path:
     InputError
         If there is none.
     """
+    from importlib.metadata import PackageNotFoundError, files  # takes longer to import than the other commands need
+
     own = Path(__file__).parents[2] / "Snakefile"
     try:
         installed = [Path(str(file.locate())) for file in files("biocnn") or () if file.name == own.name]

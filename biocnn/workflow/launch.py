@@ -18,12 +18,8 @@ OURS = {
     "--snakefile": "`snakemake --snakefile ...` runs other workflows",
     "-s": "`snakemake --snakefile ...` runs other workflows",
 }  # options of Snakemake that `biocnn run` sets
-ELSEWHERE = (
-    "--executor",
-    "-e",
-    "--profile",
-    "--workflow-profile",
-)  # with these, only reports on rules name failed jobs
+# With these options, only Snakemake's reports on rules name the jobs that failed.
+ELSEWHERE = ("--executor", "-e", "--profile", "--workflow-profile")
 
 
 def run(
@@ -53,16 +49,15 @@ def snakemake_command(
     more: Sequence[str],
 ) -> list[str]:
     """Return the command that runs experiments; parameters as for ``run``."""
-    options = [word.partition("=")[0] for word in more]
-    for option in options:
-        if option in OURS:
-            raise InputError(f"{option}: cannot be passed on to Snakemake, because biocnn sets it", OURS[option])
+    options = {word.partition("=")[0] for word in more}
+    for option in options & OURS.keys():
+        raise InputError(f"{option}: cannot be passed on to Snakemake, because biocnn sets it", OURS[option])
     root = None if data_root is None else str(data_root)
     given: dict[str, Any] = {"experiments": list(experiments) or None, "data_root": root, "gpus": gpus}
     config = [f"{key}={flow(value)}" for key, value in given.items() if value is not None]
-    cores_of = [] if cores is None else ["--cores", cores]
-    quiet = [] if verbose or {*ELSEWHERE} & {*options} else ["--quiet", "host", "reason", "rules"]
-    own = ["--snakefile", str(snakefile()), *cores_of, *quiet, *(["--config", *config] if config else [])]
+    limit = [] if cores is None else ["--cores", cores]
+    quiet = [] if verbose or options & {*ELSEWHERE} else ["--quiet", "host", "reason", "rules"]
+    own = ["--snakefile", str(snakefile()), *limit, *quiet, *(["--config", *config] if config else [])]
     return [sys.executable, "-P", "-c", START, *more, *own]
 
 

@@ -4,11 +4,10 @@ snakemake --cores all                                    the two demonstrations
 snakemake --cores 2 --config data_root=DIR experiments=[reb1,abf1]
 """
 
-import sys
 from pathlib import Path
 
 from biocnn.core.interrupt import interrupt_once
-from biocnn.workflow.closing import at_end, failures, headlines
+from biocnn.workflow.closing import Closing
 from biocnn.workflow.rules import open_workflow
 
 if Path("config/config.yaml").is_file():  # optional in another working folder
@@ -21,6 +20,7 @@ container: "docker://condaforge/miniforge3:25.3.0-3"
 
 
 W = open_workflow(config, workflow.basedir, workflow.is_main_process)
+CLOSING = Closing(workflow, W.products)
 
 
 wildcard_constraints:
@@ -57,9 +57,8 @@ onstart:
 
 
 onsuccess:
-    made = W.products(), "results/summary.tsv", "results/index.html"
-    at_end(headlines(*made, workflow.overwrite_workdir is not None))
+    CLOSING.results()
 
 
 onerror:
-    at_end(failures(log, workflow.overwrite_workdir is not None), sys.stderr)
+    CLOSING.failures(log)

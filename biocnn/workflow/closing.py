@@ -3,10 +3,10 @@
 import atexit
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 KILLED = re.compile(r"^.*(?:slurmstepd.*(?:memory|oom)|OUT_OF_MEMORY|exit status 137\b).*$", re.MULTILINE)
 # The step and the log of a failed job, on this machine and on any; the latter is not in logs with --quiet rules.
@@ -18,10 +18,47 @@ MOST = 5  # failed jobs that are shown
 TAIL = 5  # lines of a log without a message of biocnn
 
 
-def at_end(text: str, stream: TextIO | None = None) -> None:
-    """Print a text when this process ends, below the last lines of Snakemake."""
-    if text:
-        atexit.register(print, text, file=stream or sys.stdout)
+class Closing:
+    """Prints the last lines of an invocation when its process ends, below those of Snakemake.
+
+    Parameters
+    ----------
+    workflow
+        Snakemake's workflow.
+    products
+        Returns files and folders to look at, by experiment.
+    """
+
+    def __init__(self, workflow: Any, products: Callable[[], dict[str, list[str]]]) -> None:
+        self.products, self.logs = products, workflow.logger_manager.get_logfile
+        self.absolute = workflow.overwrite_workdir is not None
+        if workflow.is_main_process:
+            at_end(self._unchanged)
+
+    def results(self) -> None:
+        """End with what was made."""
+        at_end(self._headlines)
+
+    def failures(self, logs: Iterable[str]) -> None:
+        """End with the causes of failures."""
+        at_end(lambda: failures(logs, self.absolute), sys.stderr)
+
+    def _headlines(self) -> str:
+        return headlines(self.products(), "results/summary.tsv", "results/index.html", self.absolute)
+
+    def _unchanged(self) -> str:
+        """Return what was made earlier, if Snakemake, which calls no handler then, found nothing to do."""
+        return self._headlines() if any("Nothing to be done" in _text(path) for path in self.logs() or ()) else ""
+
+
+def at_end(text: Callable[[], str], stream: TextIO | None = None) -> None:
+    """Print a text, unless it is empty, when this process ends."""
+
+    def tell() -> None:
+        if found := text():
+            print(found, file=stream or sys.stdout)
+
+    atexit.register(tell)
 
 
 def headlines(products: dict[str, list[str]], tsv: str, page: str, absolute: bool = False) -> str:

@@ -65,6 +65,6 @@ def test_many_failures_are_counted(tmp_path: Path) -> None:
 
 
 def test_the_text_follows_what_is_printed_later() -> None:
-    code = "from biocnn.workflow.closing import at_end; at_end('last'); at_end(''); print('first')"
+    code = "from biocnn.workflow.closing import at_end; at_end(lambda: 'last'); at_end(str); print('first')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "first\nlast\n"
